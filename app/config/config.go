@@ -1,0 +1,107 @@
+// Package config is the one typed configuration of the program, read and checked once at its start.
+package config
+
+import "time"
+
+// Config holds every setting. configs/inner.yaml explains each of them and gives its default.
+type Config struct {
+	Domain     string     `mapstructure:"domain"`
+	Debug      bool       `mapstructure:"debug"`
+	Log        Log        `mapstructure:"log"`
+	HTTP       HTTP       `mapstructure:"http"`
+	Database   Database   `mapstructure:"database"`
+	Kubernetes Kubernetes `mapstructure:"kubernetes"`
+	Tasks      Tasks      `mapstructure:"tasks"`
+	Cron       Cron       `mapstructure:"cron"`
+	Controller Controller `mapstructure:"controller"`
+}
+
+// Log says how log lines are written.
+type Log struct {
+	Format string `mapstructure:"format"`
+}
+
+// HTTP is the cluster-internal HTTP interface.
+type HTTP struct {
+	Listen            string        `mapstructure:"listen"`
+	BodyLimit         int64         `mapstructure:"bodyLimit"`
+	RequestTimeout    time.Duration `mapstructure:"requestTimeout"`
+	ReadHeaderTimeout time.Duration `mapstructure:"readHeaderTimeout"`
+	ReadTimeout       time.Duration `mapstructure:"readTimeout"`
+	ShutdownTimeout   time.Duration `mapstructure:"shutdownTimeout"`
+}
+
+// Database is the platform's PostgreSQL or CockroachDB.
+type Database struct {
+	DSN                Secret        `mapstructure:"dsn"`
+	MaxOpenConnections int           `mapstructure:"maxOpenConnections"`
+	MaxIdleConnections int           `mapstructure:"maxIdleConnections"`
+	ConnectTimeout     time.Duration `mapstructure:"connectTimeout"`
+	StatementTimeout   time.Duration `mapstructure:"statementTimeout"`
+}
+
+// Kubernetes is the cluster in which workers run.
+type Kubernetes struct {
+	Kubeconfig string        `mapstructure:"kubeconfig"`
+	QPS        float32       `mapstructure:"qps"`
+	Burst      int           `mapstructure:"burst"`
+	Timeout    time.Duration `mapstructure:"timeout"`
+	Namespaces Namespaces    `mapstructure:"namespaces"`
+}
+
+// Namespaces names the platform's four namespaces.
+type Namespaces struct {
+	Control    string `mapstructure:"control"`
+	Worker     string `mapstructure:"worker"`
+	Ingress    string `mapstructure:"ingress"`
+	Combinator string `mapstructure:"combinator"`
+}
+
+// Tasks is the queue and its processor pool.
+type Tasks struct {
+	Workers           int           `mapstructure:"workers"`
+	Buffer            int           `mapstructure:"buffer"`
+	PollInterval      time.Duration `mapstructure:"pollInterval"`
+	HeartbeatInterval time.Duration `mapstructure:"heartbeatInterval"`
+	TakeoverAfter     time.Duration `mapstructure:"takeoverAfter"`
+	ShutdownTimeout   time.Duration `mapstructure:"shutdownTimeout"`
+	Attempts          int           `mapstructure:"attempts"`
+	JobTimeout        time.Duration `mapstructure:"jobTimeout"`
+	RetryDelay        time.Duration `mapstructure:"retryDelay"`
+	RetryDelayMax     time.Duration `mapstructure:"retryDelayMax"`
+	ParkedRecheck     time.Duration `mapstructure:"parkedRecheck"`
+}
+
+// Cron is the ticker of the periodic jobs.
+type Cron struct {
+	CheckInterval time.Duration `mapstructure:"checkInterval"`
+}
+
+// Controller reconciles WorkerApps.
+type Controller struct {
+	Workers          int           `mapstructure:"workers"`
+	ProgressDeadline time.Duration `mapstructure:"progressDeadline"`
+	FailureGrace     time.Duration `mapstructure:"failureGrace"`
+	RetryDelay       time.Duration `mapstructure:"retryDelay"`
+	RetryDelayMax    time.Duration `mapstructure:"retryDelayMax"`
+}
+
+// Secret is a setting that must not be shown: whatever prints or encodes it writes "***".
+type Secret string
+
+// String hides the value from fmt and from logs.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "***"
+}
+
+// GoString hides the value from %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalText hides the value from JSON and YAML.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Reveal returns the value, for the one that uses it.
+func (s Secret) Reveal() string { return string(s) }

@@ -1,0 +1,99 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"time"
+)
+
+var (
+	dnsName  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	dnsLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+)
+
+// Validate checks every value and returns all faults at once, each naming its key. It does not ask for a database:
+// that is checked where one is opened.
+func (c *Config) Validate() error {
+	var faults []error
+	fault := func(key, format string, args ...any) {
+		faults = append(faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	}
+	c.validateNames(fault)
+	for key, n := range map[string]int64{
+		"http.bodyLimit":              c.HTTP.BodyLimit,
+		"database.maxOpenConnections": int64(c.Database.MaxOpenConnections),
+		"kubernetes.burst":            int64(c.Kubernetes.Burst),
+		"kubernetes.qps":              int64(c.Kubernetes.QPS),
+		"tasks.workers":               int64(c.Tasks.Workers),
+		"tasks.buffer":                int64(c.Tasks.Buffer),
+		"tasks.attempts":              int64(c.Tasks.Attempts),
+		"controller.workers":          int64(c.Controller.Workers),
+	} {
+		if n < 1 {
+			fault(key, "must be at least 1")
+		}
+	}
+	for key, d := range c.durations() {
+		if d < time.Millisecond {
+			fault(key, "must be at least 1ms")
+		}
+	}
+	if c.Tasks.TakeoverAfter < 3*c.Tasks.HeartbeatInterval {
+		fault("tasks.takeoverAfter", "must be at least three times tasks.heartbeatInterval")
+	}
+	if c.Controller.ProgressDeadline < time.Second {
+		fault("controller.progressDeadline", "must be at least 1s")
+	}
+	return errors.Join(faults...)
+}
+
+func (c *Config) validateNames(fault func(key, format string, args ...any)) {
+	switch {
+	case c.Domain == "":
+		fault("domain", "required (DOMAIN, INNER_DOMAIN or the configuration file), unless ENV=test")
+	case !dnsName.MatchString(c.Domain) || len(c.Domain) > 180:
+		fault("domain", "must be a DNS name in lower case of at most 180 characters")
+	}
+	if c.Log.Format != "json" && c.Log.Format != "console" {
+		fault("log.format", "must be json or console")
+	}
+	if _, _, err := net.SplitHostPort(c.HTTP.Listen); err != nil {
+		fault("http.listen", "must be host:port")
+	}
+	ns := c.Kubernetes.Namespaces
+	for key, name := range map[string]string{"control": ns.Control, "worker": ns.Worker, "ingress": ns.Ingress, "combinator": ns.Combinator} {
+		if !dnsLabel.MatchString(name) {
+			fault("kubernetes.namespaces."+key, "must be a DNS label")
+		}
+	}
+	if ns.Worker == ns.Ingress {
+		fault("kubernetes.namespaces.ingress", "must differ from kubernetes.namespaces.worker")
+	}
+}
+
+func (c *Config) durations() map[string]time.Duration {
+	return map[string]time.Duration{
+		"http.requestTimeout":         c.HTTP.RequestTimeout,
+		"http.readHeaderTimeout":      c.HTTP.ReadHeaderTimeout,
+		"http.readTimeout":            c.HTTP.ReadTimeout,
+		"http.shutdownTimeout":        c.HTTP.ShutdownTimeout,
+		"database.connectTimeout":     c.Database.ConnectTimeout,
+		"database.statementTimeout":   c.Database.StatementTimeout,
+		"kubernetes.timeout":          c.Kubernetes.Timeout,
+		"tasks.pollInterval":          c.Tasks.PollInterval,
+		"tasks.heartbeatInterval":     c.Tasks.HeartbeatInterval,
+		"tasks.takeoverAfter":         c.Tasks.TakeoverAfter,
+		"tasks.shutdownTimeout":       c.Tasks.ShutdownTimeout,
+		"tasks.jobTimeout":            c.Tasks.JobTimeout,
+		"tasks.retryDelay":            c.Tasks.RetryDelay,
+		"tasks.retryDelayMax":         c.Tasks.RetryDelayMax,
+		"tasks.parkedRecheck":         c.Tasks.ParkedRecheck,
+		"cron.checkInterval":          c.Cron.CheckInterval,
+		"controller.progressDeadline": c.Controller.ProgressDeadline,
+		"controller.failureGrace":     c.Controller.FailureGrace,
+		"controller.retryDelay":       c.Controller.RetryDelay,
+		"controller.retryDelayMax":    c.Controller.RetryDelayMax,
+	}
+}
