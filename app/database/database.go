@@ -1,0 +1,95 @@
+// Package database opens the platform's PostgreSQL or CockroachDB and knows how its errors are to be taken.
+package database
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
+	"github.com/lib/pq"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/ent"
+)
+
+// Open returns a pool of connections whose sessions are in UTC. It does not connect: a database that is away is found
+// out by whoever asks it something.
+func Open(c *config.Config) (*sql.DB, error) {
+	connector, err := Connector(c)
+	if err != nil {
+		return nil, err
+	}
+	return Pool(connector, c), nil
+}
+
+// Connector returns what opens the connections of Open.
+func Connector(c *config.Config) (driver.Connector, error) {
+	dsn, err := withSettings(c.Database)
+	if err != nil {
+		return nil, err
+	}
+	connector, err := pq.NewConnector(dsn)
+	if err != nil {
+		// The driver's own message may repeat the password.
+		return nil, errors.New("database.dsn: not a valid postgres:// URL")
+	}
+	return connector, nil
+}
+
+// Pool returns a pool of connections of connector, as large as configured.
+func Pool(connector driver.Connector, c *config.Config) *sql.DB {
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(c.Database.MaxOpenConnections)
+	db.SetMaxIdleConns(c.Database.MaxIdleConnections)
+	return db
+}
+
+// withSettings adds what every session needs to the DSN: UTC, because the tables' timestamps have no zone, and limits
+// that hold even where a context is lost.
+func withSettings(c config.Database) (string, error) {
+	dsn := c.DSN.Reveal()
+	if dsn == "" {
+		return "", errors.New("database.dsn: required (-d, INNER_DATABASE_DSN or the configuration file)")
+	}
+	settings := []struct{ key, value string }{
+		{"timezone", "UTC"},
+		{"application_name", "inner-gateway"},
+		{"connect_timeout", strconv.Itoa(max(1, int(c.ConnectTimeout.Seconds())))},
+		{"statement_timeout", strconv.FormatInt(c.StatementTimeout.Milliseconds(), 10)},
+	}
+	if !strings.Contains(dsn, "://") {
+		for _, s := range settings {
+			dsn += fmt.Sprintf(" %s='%s'", s.key, s.value)
+		}
+		return dsn, nil
+	}
+	u, err := url.Parse(dsn)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return "", errors.New("database.dsn: not a valid postgres:// URL")
+	}
+	query := u.Query()
+	for _, s := range settings {
+		query.Set(s.key, s.value)
+	}
+	u.RawQuery = query.Encode()
+	return u.String(), nil
+}
+
+// NewEnt returns the Ent client on top of db.
+func NewEnt(db *sql.DB) *ent.Client {
+	return ent.NewClient(ent.Driver(entsql.OpenDB(dialect.Postgres, db)))
+}
+
+// Ping asks the database for a sign of life.
+func Ping(ctx context.Context, db *sql.DB, c *config.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Database.ConnectTimeout)
+	defer cancel()
+	return db.PingContext(ctx)
+}

@@ -1,0 +1,81 @@
+// Package testdatabase gives each test a database of its own on the real server of the test run.
+//
+// The server is named by INNER_TEST_DSN: `make test` starts a PostgreSQL and sets it, and a CockroachDB that one has
+// may be named instead. Every statement that a test sends is also parsed by CockroachDB's own parser.
+package testdatabase
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+)
+
+// variable names the server, by the DSN of a superuser.
+const variable = "INNER_TEST_DSN"
+
+// Database is one test's own.
+type Database struct {
+	*sql.DB
+	// Config is the default configuration with this database's DSN.
+	Config *config.Config
+}
+
+// New returns a new database with all tables, dropped when the test ends.
+func New(t testing.TB) *Database {
+	t.Helper()
+	d := NewEmpty(t)
+	require.NoError(t, database.Migrate(t.Context(), d.DB))
+	return d
+}
+
+// NewEmpty returns a new database without tables, dropped when the test ends.
+func NewEmpty(t testing.TB) *Database {
+	t.Helper()
+	server := os.Getenv(variable)
+	require.NotEmpty(t, server, "%s is not set: run the tests with make test", variable)
+	u, err := url.Parse(server)
+	require.NoError(t, err)
+	name := "test_" + strings.ToLower(rand.Text())
+	admin, err := database.Open(Config(t, u.String()))
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err = admin.ExecContext(ctx, `CREATE DATABASE `+name)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_, err := admin.Exec(`DROP DATABASE IF EXISTS ` + name)
+		if err != nil {
+			t.Logf("database %s is left behind: %v", name, err)
+		}
+		_ = admin.Close()
+	})
+	u.Path = "/" + name
+	c := Config(t, u.String())
+	connector, err := database.Connector(c)
+	require.NoError(t, err)
+	db := database.Pool(checked{connector, t}, c)
+	t.Cleanup(func() { _ = db.Close() })
+	return &Database{DB: db, Config: c}
+}
+
+// Config returns the default configuration for tests with this DSN.
+func Config(t testing.TB, dsn string) *config.Config {
+	t.Helper()
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	require.NoError(t, flags.Parse([]string{"--database", dsn}))
+	c, err := config.LoadForDatabase(flags)
+	require.NoError(t, err)
+	return c
+}
