@@ -1,0 +1,87 @@
+// Package health answers whether the process lives and whether it can do its work.
+package health
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"app238.com/inner/app/server"
+)
+
+// checkTimeout bounds one check, so that an answer comes even when a dependency hangs.
+const checkTimeout = 3 * time.Second
+
+// databaseCheck is the check without which /health is a 503.
+const databaseCheck = "database"
+
+// Health asks the checks of all modules.
+type Health struct{ checks []server.Check }
+
+// New returns a Health over checks.
+func New(checks []server.Check) *Health { return &Health{checks: checks} }
+
+// Routes returns /health, /healthz and /readyz.
+func (h *Health) Routes() []server.Route {
+	return []server.Route{
+		{Method: http.MethodGet, Path: "/health", Handler: h.health},
+		{Method: http.MethodGet, Path: "/healthz", Handler: h.alive},
+		{Method: http.MethodGet, Path: "/readyz", Handler: h.ready},
+	}
+}
+
+// alive says that the process serves requests; nothing else is asked, so that no outage outside restarts it.
+func (h *Health) alive(w http.ResponseWriter, _ *http.Request) error {
+	return server.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// ready is 200 only when every part can do its work, and names those that cannot.
+func (h *Health) ready(w http.ResponseWriter, r *http.Request) error {
+	parts, failing := h.ask(r.Context())
+	status, word := http.StatusOK, "ready"
+	if len(failing) > 0 {
+		status, word = http.StatusServiceUnavailable, "not ready"
+	}
+	return server.WriteJSON(w, status, map[string]any{"status": word, "checks": parts, "failing": failing})
+}
+
+// health keeps the form that existing programs read: one word for each part, 503 when the database is gone.
+func (h *Health) health(w http.ResponseWriter, r *http.Request) error {
+	parts, failing := h.ask(r.Context())
+	status, word := http.StatusOK, "healthy"
+	switch {
+	case slices.Contains(failing, databaseCheck):
+		status, word = http.StatusServiceUnavailable, "unhealthy"
+	case len(failing) > 0:
+		word = "degraded"
+	}
+	body := map[string]any{"status": word, "timestamp": time.Now().Unix()}
+	for name, text := range parts {
+		body[name] = text
+	}
+	return server.WriteJSON(w, status, body)
+}
+
+// ask runs all checks at once and returns a word or a reason for each, and the names of those that fail, sorted.
+func (h *Health) ask(ctx context.Context) (parts map[string]string, failing []string) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	answers := make([]error, len(h.checks))
+	var wg sync.WaitGroup
+	for i, check := range h.checks {
+		wg.Go(func() { answers[i] = check.Ready(ctx) })
+	}
+	wg.Wait()
+	parts, failing = map[string]string{}, []string{}
+	for i, check := range h.checks {
+		parts[check.Name] = "ok"
+		if answers[i] != nil {
+			parts[check.Name] = answers[i].Error()
+			failing = append(failing, check.Name)
+		}
+	}
+	slices.Sort(failing)
+	return parts, failing
+}

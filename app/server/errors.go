@@ -1,0 +1,71 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/observe"
+)
+
+// Error is an answer other than success. Its text goes to the client as it is.
+type Error struct {
+	// Status is the HTTP status.
+	Status int
+	// Text is for the client: no message of a driver or of the cluster, no secret, no SQL.
+	Text string
+	// RetryAfter, where positive, is sent as Retry-After in whole seconds.
+	RetryAfter time.Duration
+	// Cause is logged and never sent.
+	Cause error
+}
+
+// Error returns the text and the cause, for the log.
+func (e *Error) Error() string {
+	if e.Cause == nil {
+		return e.Text
+	}
+	return e.Text + ": " + e.Cause.Error()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// BadRequest is a 400.
+func BadRequest(format string, args ...any) *Error {
+	return &Error{Status: http.StatusBadRequest, Text: fmt.Sprintf(format, args...)}
+}
+
+// NotFound is a 404.
+func NotFound(text string) *Error { return &Error{Status: http.StatusNotFound, Text: text} }
+
+// Conflict is a 409.
+func Conflict(text string) *Error { return &Error{Status: http.StatusConflict, Text: text} }
+
+// Unavailable is a 503 that asks the client to come back.
+func Unavailable(what string, cause error) *Error {
+	return &Error{Status: http.StatusServiceUnavailable, Text: what + " is unavailable, try again", RetryAfter: 2 * time.Second, Cause: cause}
+}
+
+// fail sends err.
+func fail(w http.ResponseWriter, r *http.Request, err error, log *zap.Logger) {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = &Error{Status: http.StatusInternalServerError, Text: "internal error", Cause: err}
+	}
+	if e.Status >= http.StatusInternalServerError {
+		log.Error("request failed", zap.String("request_id", RequestID(r.Context())), zap.Int("status", e.Status), observe.Error(err))
+		if e.Status == http.StatusInternalServerError {
+			e = &Error{Status: e.Status, Text: fmt.Sprintf("%s (request %s)", e.Text, RequestID(r.Context()))}
+		}
+	}
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(e.RetryAfter.Seconds()))))
+	}
+	// A client that is gone cannot be told.
+	_ = WriteJSON(w, e.Status, map[string]string{"error": e.Text})
+}

@@ -1,0 +1,79 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+)
+
+// WriteJSON answers with status and the JSON of body.
+func WriteJSON(w http.ResponseWriter, status int, body any) error {
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, err = w.Write(append(encoded, '\n'))
+	return err
+}
+
+// ReadJSON decodes the request's body, one JSON value of type application/json, into target. Every fault of the
+// client's is an *Error: 415 for another type, 413 for a body over the limit, 400 that names the field for the rest.
+func ReadJSON(r *http.Request, target any) error {
+	if given := r.Header.Get("Content-Type"); given != "" {
+		if media, _, err := mime.ParseMediaType(given); err != nil || media != "application/json" {
+			return &Error{Status: http.StatusUnsupportedMediaType, Text: "Content-Type: must be application/json"}
+		}
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			return &Error{Status: http.StatusRequestEntityTooLarge, Text: fmt.Sprintf("body: longer than %d bytes", tooLarge.Limit)}
+		}
+		return &Error{Status: http.StatusBadRequest, Text: "body: could not be read", Cause: err}
+	}
+	if err := json.Unmarshal(body, target); err != nil {
+		return BadRequest("%s", JSONFault("", err))
+	}
+	return nil
+}
+
+// JSONFault says in words for a client what is wrong with a JSON text, naming the field below prefix. It never repeats
+// a value.
+func JSONFault(prefix string, err error) string {
+	where := "body"
+	if prefix != "" {
+		where = prefix
+	}
+	var wrongType *json.UnmarshalTypeError
+	if !errors.As(err, &wrongType) {
+		return where + ": not valid JSON"
+	}
+	if wrongType.Field != "" {
+		where = strings.TrimPrefix(prefix+"."+wrongType.Field, ".")
+	}
+	return fmt.Sprintf("%s: must be %s, not %s", where, jsonKind(wrongType), strings.SplitN(wrongType.Value, " ", 2)[0])
+}
+
+func jsonKind(e *json.UnmarshalTypeError) string {
+	switch kind := e.Type.Kind().String(); {
+	case strings.HasPrefix(kind, "int"), strings.HasPrefix(kind, "uint"):
+		return "an integer"
+	case strings.HasPrefix(kind, "float"):
+		return "a number"
+	case kind == "bool":
+		return "true or false"
+	case kind == "string":
+		return "a string"
+	case kind == "slice":
+		return "an array"
+	default:
+		return "an object"
+	}
+}

@@ -1,0 +1,137 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"time"
+
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/observe"
+)
+
+// RequestIDHeader carries the request's id, both ways.
+const RequestIDHeader = "X-Request-Id"
+
+var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+type requestIDKey struct{}
+
+// RequestID returns the id of the request that ctx belongs to, or "".
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+type middleware func(http.Handler) http.Handler
+
+// chain puts the first middleware outermost.
+func chain(handler http.Handler, layers ...middleware) http.Handler {
+	for i := len(layers) - 1; i >= 0; i-- {
+		handler = layers[i](handler)
+	}
+	return handler
+}
+
+// recovery turns a panic of a handler into a 500; the process lives.
+func recovery(log *zap.Logger) middleware {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() {
+				p := recover()
+				if p == nil {
+					return
+				}
+				log.Error("handler panicked", zap.String("path", pathForLog(r)),
+					zap.String("panic", observe.Redact(fmt.Sprint(p))), zap.ByteString("stack", debug.Stack()))
+				fail(w, r, &Error{Status: http.StatusInternalServerError, Text: "internal error"}, log)
+			}()
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// identify gives the request an id, the client's own where it is sane.
+func identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get(RequestIDHeader)
+		if !requestID.MatchString(id) {
+			id = rand.Text()
+		}
+		w.Header().Set(RequestIDHeader, id)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+	})
+}
+
+// accessLog writes a line for each request: no body, no query, no header.
+func accessLog(log *zap.Logger) middleware {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			begin := time.Now()
+			rec := &recorder{ResponseWriter: w, status: http.StatusInternalServerError}
+			defer func() {
+				log.Info("request", zap.String("method", r.Method), zap.String("path", pathForLog(r)),
+					zap.Int("status", rec.status), zap.Int64("bytes", rec.bytes), zap.Duration("took", time.Since(begin)),
+					zap.String("from", r.RemoteAddr), zap.String("request_id", RequestID(r.Context())))
+			}()
+			next.ServeHTTP(rec, r)
+		})
+	}
+}
+
+// limitBody ends the reading of a body that is longer than limit bytes.
+func limitBody(limit int64) middleware {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Body = http.MaxBytesReader(w, r.Body, limit)
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// timeOut answers 503 after limit and cancels the request's context.
+func timeOut(limit time.Duration) middleware {
+	return func(next http.Handler) http.Handler {
+		limited := http.TimeoutHandler(next, limit, `{"error":"the request took too long"}`+"\n")
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			limited.ServeHTTP(w, r)
+		})
+	}
+}
+
+// recorder notes what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+// WriteHeader notes the status.
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write counts the bytes.
+func (r *recorder) Write(p []byte) (int, error) {
+	n, err := r.ResponseWriter.Write(p)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController, and with it MaxBytesReader, reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// pathForLog is the path, cut to a length that no client can fill the log with.
+func pathForLog(r *http.Request) string {
+	const most = 200
+	if path := r.URL.Path; len(path) <= most {
+		return path
+	}
+	return r.URL.Path[:most] + "…"
+}

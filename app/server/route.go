@@ -1,0 +1,40 @@
+// Package server is the cluster-internal HTTP server: it knows middleware, errors and JSON, and no route by name.
+package server
+
+import (
+	"context"
+	"net/http"
+
+	"go.uber.org/fx"
+)
+
+// Handler answers a request, or returns an error: an *Error is sent as it says, every other one as a plain 500, logged
+// with the request's id.
+type Handler func(w http.ResponseWriter, r *http.Request) error
+
+// Route is one method and path of the HTTP interface. Modules contribute routes through the fx group "routes".
+type Route struct {
+	Method string
+	// Path is a pattern of gorilla/mux.
+	Path    string
+	Handler Handler
+}
+
+// Check tells whether one part of the process can do its work. Modules contribute checks through the fx group
+// "readiness"; /readyz asks all of them.
+type Check struct {
+	// Name is what /readyz calls the part.
+	Name string
+	// Ready returns nil, or an error whose text may be shown: it holds no message of a driver or of the cluster.
+	Ready func(ctx context.Context) error
+}
+
+// AsRoutes makes the fx constructor of a []Route one that contributes to the group of routes.
+func AsRoutes(constructor any) any {
+	return fx.Annotate(constructor, fx.ResultTags(`group:"routes,flatten"`))
+}
+
+// AsCheck makes the fx constructor of a Check one that contributes to the group of readiness checks.
+func AsCheck(constructor any) any {
+	return fx.Annotate(constructor, fx.ResultTags(`group:"readiness"`))
+}
