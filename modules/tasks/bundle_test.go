@@ -1,0 +1,153 @@
+package tasks_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/server"
+	"app238.com/inner/modules/tasks/internal/httpapi"
+	"app238.com/inner/modules/tasks/internal/processor"
+	"app238.com/inner/modules/tasks/internal/queue"
+	"app238.com/inner/modules/tasks/internal/registry"
+	"app238.com/inner/modules/tasks/internal/store"
+	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/testdatabase"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// note is the payload of the tests' job.
+type note struct {
+	Key  string `json:"key"`
+	Text string `json:"text"`
+}
+
+func (n note) Validate() error {
+	if n.Text == "" {
+		return errors.New("text: required")
+	}
+	return nil
+}
+
+func (n note) OrderingKey() string { return n.Key }
+
+// scripted is a job that does what the test says and notes what it was asked.
+type scripted struct {
+	execute func(ctx context.Context, task job.Task, n note) error
+
+	mu      sync.Mutex
+	started []string
+	ended   []string
+	givenUp []string
+}
+
+func (s *scripted) Execute(ctx context.Context, task job.Task, n note) error {
+	s.mu.Lock()
+	s.started = append(s.started, n.Text)
+	s.mu.Unlock()
+	var err error
+	if s.execute != nil {
+		err = s.execute(ctx, task, n)
+	}
+	s.mu.Lock()
+	s.ended = append(s.ended, n.Text)
+	s.mu.Unlock()
+	return err
+}
+
+func (s *scripted) GiveUp(_ context.Context, _ job.Task, n note, reason string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.givenUp = append(s.givenUp, n.Text+": "+reason)
+	return nil
+}
+
+func (s *scripted) starts() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.started...)
+}
+
+// bundle is a queue on a database of its own, with one job type "test.note".
+type bundle struct {
+	db       *testdatabase.Database
+	config   *config.Config
+	job      *scripted
+	registry *registry.Registry
+	store    *store.Store
+	queue    *queue.Queue
+	handler  http.Handler
+	log      *zap.Logger
+}
+
+func setup(t *testing.T) *bundle {
+	t.Helper()
+	db := testdatabase.New(t)
+	c := db.Config
+	c.Tasks.PollInterval = 50 * time.Millisecond
+	c.Tasks.HeartbeatInterval = 100 * time.Millisecond
+	c.Tasks.TakeoverAfter = 900 * time.Millisecond
+	c.Tasks.RetryDelay = 10 * time.Millisecond
+	b := &bundle{db: db, config: c, job: &scripted{}, registry: registry.New(), log: zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel))}
+	definition := job.Define(job.Spec{Type: "test.note", Aliases: []string{"NoteJob"}, Attempts: 3}, b.job)
+	require.NoError(t, b.registry.Add([]job.Definition{definition}))
+	b.store = store.New(db.DB, c)
+	b.queue = queue.New(b.registry, b.store)
+	b.handler = server.NewHandler(c.HTTP, zap.NewNop(), httpapi.New(b.queue, b.store).Routes())
+	return b
+}
+
+// start runs a processor until the test ends, or until the returned function is called.
+func (b *bundle) start(t *testing.T) (stop func()) {
+	t.Helper()
+	p := processor.New(b.config, b.log, b.registry, b.store, b.queue.Hints())
+	require.NoError(t, p.Start(t.Context()))
+	stop = sync.OnceFunc(func() { require.NoError(t, p.Stop(context.Background())) })
+	t.Cleanup(stop)
+	return stop
+}
+
+// accept accepts a note.
+func (b *bundle) accept(t *testing.T, key, text string) int64 {
+	t.Helper()
+	id, err := b.queue.Accept(t.Context(), "test.note", []byte(`{"key":"`+key+`","text":"`+text+`"}`), "")
+	require.NoError(t, err)
+	return id
+}
+
+// awaitStatus waits until a task is in a state, and returns it.
+func (b *bundle) awaitStatus(t *testing.T, id int64, want store.Status) store.View {
+	t.Helper()
+	var view store.View
+	require.Eventually(t, func() bool {
+		var err error
+		view, err = b.store.View(t.Context(), id)
+		require.NoError(t, err)
+		return view.Status == want
+	}, 20*time.Second, 10*time.Millisecond, "task %d does not become %s", id, want)
+	return view
+}
+
+// request sends a request through the whole middleware.
+func (b *bundle) request(method, path, body string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	b.handler.ServeHTTP(w, r)
+	return w
+}

@@ -1,0 +1,132 @@
+// Package cron makes a task of every due tick of the periodic jobs: one over all replicas, without a leader.
+//
+// A tick is the number of whole intervals since the Unix epoch by the database's clock. Whoever inserts the row of the
+// current tick runs it; so a tick missed while everything was down is made up once, by the next one that looks.
+package cron
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/tasks/internal/registry"
+	"app238.com/inner/modules/tasks/internal/store"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// entry is a periodic job and its task.
+type entry struct {
+	name     string
+	interval time.Duration
+	task     store.NewTask
+}
+
+// Cron looks for due ticks.
+type Cron struct {
+	entries []entry
+	store   *store.Store
+	log     *zap.Logger
+	every   time.Duration
+	made    func()
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+// New returns a cron of the periodic jobs; made is called when it has committed a task. A job whose name is taken,
+// whose type is unknown, or whose payload is not valid, is an error.
+func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, jobs []job.Periodic, made func()) (*Cron, error) {
+	cron := &Cron{store: s, log: log.Named("cron"), every: c.Cron.CheckInterval, made: made}
+	seen := map[string]bool{}
+	for _, j := range jobs {
+		e, err := newEntry(r, j)
+		if err != nil {
+			return nil, fmt.Errorf("periodic job %q: %w", j.Name, err)
+		}
+		if seen[j.Name] {
+			return nil, fmt.Errorf("periodic job %q is registered twice", j.Name)
+		}
+		seen[j.Name] = true
+		cron.entries = append(cron.entries, e)
+	}
+	return cron, nil
+}
+
+func newEntry(r *registry.Registry, j job.Periodic) (entry, error) {
+	if j.Interval < time.Second {
+		return entry{}, fmt.Errorf("interval %s is shorter than 1s", j.Interval)
+	}
+	definition, ok := r.Find(j.Type)
+	if !ok {
+		return entry{}, fmt.Errorf("job type %q is unknown", j.Type)
+	}
+	info, err := json.Marshal(j.Payload)
+	if err != nil {
+		return entry{}, err
+	}
+	prepared, err := definition.Prepare(info)
+	if err != nil {
+		return entry{}, err
+	}
+	return entry{name: j.Name, interval: j.Interval, task: store.NewTask{
+		Type: definition.Type, Lane: definition.Lane, OrderingKey: prepared.OrderingKey, Info: prepared.Info,
+	}}, nil
+}
+
+// Start begins to look, unless there is nothing to look for.
+func (c *Cron) Start(context.Context) error {
+	ctx, stop := context.WithCancel(context.Background())
+	c.stop = stop
+	if len(c.entries) > 0 {
+		c.done.Go(func() { c.run(ctx) })
+	}
+	return nil
+}
+
+// Stop ends it.
+func (c *Cron) Stop(context.Context) error {
+	c.stop()
+	c.done.Wait()
+	return nil
+}
+
+func (c *Cron) run(ctx context.Context) {
+	ticker := time.NewTicker(c.every)
+	defer ticker.Stop()
+	for {
+		if err := c.look(ctx); err != nil && ctx.Err() == nil {
+			c.log.Warn("periodic jobs could not be looked at", observe.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// look makes a task of each entry that is due.
+func (c *Cron) look(ctx context.Context) error {
+	now, err := c.store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range c.entries {
+		tick := now.Unix() / int64(e.interval.Seconds())
+		made, err := c.store.Tick(ctx, e.name, tick, e.task)
+		if err != nil {
+			return err
+		}
+		if made {
+			c.log.Info("periodic job started", zap.String("name", e.name), zap.Int64("tick", tick))
+			c.made()
+		}
+	}
+	return nil
+}

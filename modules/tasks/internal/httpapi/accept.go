@@ -1,0 +1,106 @@
+// Package httpapi is the HTTP interface of the task queue.
+package httpapi
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"regexp"
+	"time"
+
+	"app238.com/inner/app/database"
+	"app238.com/inner/app/server"
+	"app238.com/inner/modules/tasks/internal/queue"
+)
+
+// IdempotencyHeader makes a repeated request return the first one's task.
+const IdempotencyHeader = "Idempotency-Key"
+
+var idempotencyKey = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`)
+
+// acceptRequest is the body of POST /api/acceptTask in either of its forms: task_info, or timestamp and data.
+type acceptRequest struct {
+	TaskType  string          `json:"task_type"`
+	TaskInfo  json.RawMessage `json:"task_info"`
+	Timestamp *int64          `json:"timestamp"`
+	Data      *string         `json:"data"`
+}
+
+// receipt is the answer: the task is committed.
+type receipt struct {
+	TaskID     int64  `json:"task_id"`
+	Message    string `json:"message"`
+	TaskType   string `json:"task_type"`
+	ReceivedAt int64  `json:"received_at"`
+	Timestamp  *int64 `json:"timestamp,omitempty"`
+}
+
+// accept serves POST /api/acceptTask.
+func (a *API) accept(w http.ResponseWriter, r *http.Request) error {
+	received := time.Now().Unix()
+	key := r.Header.Get(IdempotencyHeader)
+	if len(r.Header.Values(IdempotencyHeader)) > 0 && !idempotencyKey.MatchString(key) {
+		return server.BadRequest("%s: must be 1 to 255 visible ASCII characters", IdempotencyHeader)
+	}
+	var body acceptRequest
+	if err := server.ReadJSON(r, &body); err != nil {
+		return err
+	}
+	info, err := body.payload()
+	if err != nil {
+		return err
+	}
+	id, err := a.queue.Accept(r.Context(), body.TaskType, info, key)
+	if err != nil {
+		return acceptError(err)
+	}
+	return server.WriteJSON(w, http.StatusOK, receipt{
+		TaskID: id, Message: "task accepted", TaskType: body.TaskType, ReceivedAt: received, Timestamp: body.Timestamp,
+	})
+}
+
+// payload returns the JSON of the payload, from whichever form the request has.
+func (b acceptRequest) payload() ([]byte, error) {
+	if b.TaskType == "" {
+		return nil, server.BadRequest("task_type: required")
+	}
+	hasInfo := len(b.TaskInfo) > 0 && !bytes.Equal(b.TaskInfo, []byte("null"))
+	switch {
+	case hasInfo && (b.Data != nil || b.Timestamp != nil):
+		return nil, server.BadRequest("task_info: must not come together with data or timestamp")
+	case hasInfo:
+		return b.TaskInfo, nil
+	case b.Data == nil && b.Timestamp == nil:
+		return nil, server.BadRequest("task_info: required (or timestamp and data)")
+	case b.Timestamp == nil:
+		return nil, server.BadRequest("timestamp: required with data")
+	case *b.Timestamp <= 0:
+		return nil, server.BadRequest("timestamp: must be greater than 0")
+	case b.Data == nil:
+		return nil, server.BadRequest("data: required with timestamp")
+	}
+	info, err := base64.StdEncoding.Strict().DecodeString(*b.Data)
+	if err != nil {
+		return nil, server.BadRequest("data: not standard padded base64")
+	}
+	if !json.Valid(info) {
+		return nil, server.BadRequest("data: not the base64 of valid JSON")
+	}
+	return info, nil
+}
+
+// acceptError gives each reason why nothing was accepted its answer.
+func acceptError(err error) error {
+	var invalid *queue.Invalid
+	switch {
+	case errors.As(err, &invalid):
+		return server.BadRequest("%s", invalid.Text)
+	case errors.Is(err, queue.ErrKeyReused):
+		return server.Conflict(IdempotencyHeader + ": was used for a different request")
+	case database.IsUnavailable(err):
+		return server.Unavailable("the database", err)
+	}
+	return err
+}

@@ -1,0 +1,190 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"time"
+
+	"app238.com/inner/app/database"
+)
+
+// Claim is a task that a process has taken to run it.
+type Claim struct {
+	ID   int64
+	Type string
+	Info []byte
+	// Process and Number fence the claimer's writes.
+	Process string
+	Number  int64
+	// Attempts are those before this one.
+	Attempts int
+}
+
+// A task is the head of its ordering key when no other of the key is being processed and no earlier one is pending.
+// Where two processes take two tasks of one key at the same moment, the unique index refuses one of them.
+//
+// The heads are materialized: as a plain subquery they may be looked up more than once, and LIMIT would not hold.
+const (
+	claimBegin = `
+WITH heads AS MATERIALIZED (
+    SELECT t.id FROM console_tasks t
+    WHERE t.task_status = 'pending' AND t.run_at <= LOCALTIMESTAMP
+      AND (t.ordering_key = '' OR NOT EXISTS (
+          SELECT 1 FROM console_tasks e
+          WHERE e.ordering_key = t.ordering_key AND e.task_status IN ('pending', 'processing')
+            AND (e.id < t.id OR (e.task_status = 'processing' AND e.id <> t.id))))
+      AND `
+	claimEnd = `
+    ORDER BY t.id LIMIT $3
+    FOR UPDATE SKIP LOCKED)
+UPDATE console_tasks AS c
+SET task_status = 'processing', task_detailed_status = 'claimed', claimed_by = $1, claim_number = c.claim_number + 1,
+    woken = false, started_at = LOCALTIMESTAMP
+FROM heads WHERE c.id = heads.id AND c.task_status = 'pending'
+RETURNING c.id, c.task_type, c.task_info, c.claim_number, c.attempts`
+
+	claimOfLane = claimBegin + `t.lane = $2` + claimEnd
+	claimByID   = claimBegin + `t.id = $2` + claimEnd
+)
+
+// Claim takes at most limit tasks of a lane for process, the oldest first.
+func (s *Store) Claim(ctx context.Context, process, lane string, limit int) ([]Claim, error) {
+	return s.claim(ctx, claimOfLane, process, lane, limit)
+}
+
+// ClaimTask takes one task for process, if it is its turn.
+func (s *Store) ClaimTask(ctx context.Context, process string, id int64) ([]Claim, error) {
+	return s.claim(ctx, claimByID, process, id, 1)
+}
+
+func (s *Store) claim(ctx context.Context, query, process string, which any, limit int) ([]Claim, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	for {
+		var claims []Claim
+		err := database.Retry(ctx, func(ctx context.Context) (err error) {
+			claims, err = s.claimOnce(ctx, query, process, which, limit)
+			return err
+		})
+		if !database.IsUniqueViolation(err) {
+			// RETURNING promises no order.
+			slices.SortFunc(claims, func(a, b Claim) int { return cmp.Compare(a.ID, b.ID) })
+			return claims, err
+		}
+		// Another process was faster with a task of the same key; that one is not the head any more.
+	}
+}
+
+func (s *Store) claimOnce(ctx context.Context, query, process string, which any, limit int) ([]Claim, error) {
+	rows, err := s.db.QueryContext(ctx, query, process, which, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var claims []Claim
+	for rows.Next() {
+		c := Claim{Process: process}
+		if err := rows.Scan(&c.ID, &c.Type, &c.Info, &c.Number, &c.Attempts); err != nil {
+			return nil, err
+		}
+		claims = append(claims, c)
+	}
+	return claims, rows.Err()
+}
+
+const held = ` WHERE id = $1 AND claimed_by = $2 AND claim_number = $3 AND task_status = 'processing'`
+
+const endTask = `
+UPDATE console_tasks SET task_status = $4, task_detailed_status = $5, last_error = $6, attempts = attempts + $7,
+    claimed_by = '', finished_at = LOCALTIMESTAMP` + held
+
+// End writes the last state of a task. attempts is what its execution adds to the count.
+func (s *Store) End(ctx context.Context, c Claim, status Status, detail, lastError string, attempts int) error {
+	return s.fenced(ctx, endTask, c, string(status), detail, lastError, attempts)
+}
+
+const againTask = `
+UPDATE console_tasks SET task_status = 'pending', task_detailed_status = $4, last_error = $5, attempts = attempts + $6,
+    claimed_by = '', run_at = LOCALTIMESTAMP + $7::FLOAT8 * INTERVAL '1 second'` + held
+
+// Again returns a task to the queue, not to be run before wait has passed.
+func (s *Store) Again(ctx context.Context, c Claim, detail, lastError string, attempts int, wait time.Duration) error {
+	return s.fenced(ctx, againTask, c, detail, lastError, attempts, wait.Seconds())
+}
+
+const parkTask = `
+UPDATE console_tasks SET task_status = CASE WHEN woken THEN 'pending' ELSE 'waiting' END, task_detailed_status = $4,
+    claimed_by = '', run_at = LOCALTIMESTAMP + CASE WHEN woken THEN 0.0 ELSE $5::FLOAT8 END * INTERVAL '1 second'` + held
+
+// Park lets a task wait until it is woken, or until recheck has passed. One that was woken while it ran is pending.
+func (s *Store) Park(ctx context.Context, c Claim, detail string, recheck time.Duration) error {
+	return s.fenced(ctx, parkTask, c, detail, recheck.Seconds())
+}
+
+func (s *Store) fenced(ctx context.Context, query string, c Claim, args ...any) error {
+	n, err := s.exec(ctx, query, append([]any{c.ID, c.Process, c.Number}, args...)...)
+	if err == nil && n == 0 {
+		return ErrLostClaim
+	}
+	return err
+}
+
+const returnTasks = `
+UPDATE console_tasks SET task_status = 'pending', task_detailed_status = 'returned at shutdown', claimed_by = ''
+WHERE claimed_by = $1 AND task_status = 'processing'`
+
+// ReturnAll gives back every task that process still holds.
+func (s *Store) ReturnAll(ctx context.Context, process string) (int64, error) {
+	return s.exec(ctx, returnTasks, process)
+}
+
+const (
+	wakeParked = `
+UPDATE console_tasks SET task_status = 'pending', run_at = LOCALTIMESTAMP WHERE ordering_key = $1 AND task_status = 'waiting'`
+	wakeRunning = `
+UPDATE console_tasks SET woken = true WHERE ordering_key = $1 AND task_status = 'processing' AND NOT woken`
+	wakeLate = `
+UPDATE console_tasks SET task_status = 'pending' WHERE task_status = 'waiting' AND run_at <= LOCALTIMESTAMP`
+)
+
+// Wake makes the parked tasks of a key pending, and marks the running one so that it is not parked. The running one is
+// marked first: a task is at each moment either marked, or found parked afterwards.
+func (s *Store) Wake(ctx context.Context, orderingKey string) error {
+	_, err := s.exec(ctx, wakeRunning, orderingKey)
+	if err != nil {
+		return err
+	}
+	_, err = s.exec(ctx, wakeParked, orderingKey)
+	return err
+}
+
+// WakeLate makes those parked tasks pending whose recheck is due.
+func (s *Store) WakeLate(ctx context.Context) (int64, error) { return s.exec(ctx, wakeLate) }
+
+const endParked = `
+UPDATE console_tasks SET task_status = $3, task_detailed_status = $4, finished_at = LOCALTIMESTAMP
+WHERE ordering_key = $1 AND task_status = 'waiting' AND id < $2`
+
+// EndParked writes the last state of the parked tasks of a key with an id below before.
+func (s *Store) EndParked(ctx context.Context, orderingKey string, before int64, status Status, text string) error {
+	_, err := s.exec(ctx, endParked, orderingKey, before, string(status), text)
+	return err
+}
+
+// databaseNow reads the database's clock in seconds since the Unix epoch.
+const databaseNow = `SELECT CAST(floor(EXTRACT(EPOCH FROM now())) AS BIGINT)`
+
+// Now returns the database's time.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	var seconds int64
+	err := s.db.QueryRowContext(ctx, databaseNow).Scan(&seconds)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, ErrNotFound
+	}
+	return time.Unix(seconds, 0).UTC(), err
+}

@@ -1,0 +1,171 @@
+// Package store is console_tasks in SQL: each state change of a task is one statement here. It holds no policy.
+//
+// Exclusivity is a fact of the table, not of locks: a partial unique index allows one processing task for each
+// ordering key, and every write of a claimer names its process and its claim number, so that one who was presumed dead
+// changes nothing. Only the database's clock counts.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// Status is console_tasks.task_status.
+type Status string
+
+// The states of a task.
+const (
+	Pending    Status = "pending"
+	Processing Status = "processing"
+	Waiting    Status = "waiting"
+	Finished   Status = "finished"
+	Failed     Status = "error"
+	Cancelled  Status = "cancelled"
+	Superseded Status = "superseded"
+)
+
+// Ended tells whether a task in this state stays in it.
+func (s Status) Ended() bool {
+	return s == Finished || s == Failed || s == Cancelled || s == Superseded
+}
+
+// ErrNotFound says that there is no such task.
+var ErrNotFound = errors.New("no such task")
+
+// ErrLostClaim says that the task belongs to another claimer by now: what this one wanted to write was not written.
+var ErrLostClaim = errors.New("the task was taken over")
+
+// Store reads and writes console_tasks and inner_processes.
+type Store struct {
+	db      *sql.DB
+	timeout time.Duration
+}
+
+// New returns a store on db.
+func New(db *sql.DB, c *config.Config) *Store {
+	return &Store{db: db, timeout: c.Database.StatementTimeout}
+}
+
+// New task to be written.
+type NewTask struct {
+	Type, Lane, OrderingKey string
+	Info                    []byte
+	// IdempotencyKey is "" for none.
+	IdempotencyKey string
+}
+
+const insertTask = `
+INSERT INTO console_tasks (task_type, task_info, task_detailed_status, lane, ordering_key, idempotency_key)
+VALUES ($1, $2, 'accepted', $3, $4, NULLIF($5, ''))
+ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+RETURNING id`
+
+const findByIdempotencyKey = `SELECT id, task_type, task_info FROM console_tasks WHERE idempotency_key = $1`
+
+// ErrKeyReused says that an idempotency key was used before, for a different request.
+var ErrKeyReused = errors.New("idempotency key was used for a different request")
+
+// Insert writes a task in tx and returns its id; with an idempotency key that was used before, the first task's.
+func Insert(ctx context.Context, tx job.Tx, t NewTask) (int64, error) {
+	id, found, err := queryID(ctx, tx, insertTask, t.Type, string(t.Info), t.Lane, t.OrderingKey, t.IdempotencyKey)
+	if err != nil || found {
+		return id, err
+	}
+	rows, err := tx.QueryContext(ctx, findByIdempotencyKey, t.IdempotencyKey)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = rows.Close() }()
+	var kind, info string
+	if !rows.Next() {
+		return 0, errors.Join(rows.Err(), errors.New("task with this idempotency key is gone"))
+	}
+	if err := rows.Scan(&id, &kind, &info); err != nil {
+		return 0, err
+	}
+	if kind != t.Type || info != string(t.Info) {
+		return 0, ErrKeyReused
+	}
+	return id, rows.Err()
+}
+
+func queryID(ctx context.Context, tx job.Tx, query string, args ...any) (id int64, found bool, err error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return 0, false, err
+	}
+	defer func() { _ = rows.Close() }()
+	if rows.Next() {
+		found = true
+		if err := rows.Scan(&id); err != nil {
+			return 0, false, err
+		}
+	}
+	return id, found, rows.Err()
+}
+
+// Insert writes a task by itself; see the function of the same name.
+func (s *Store) Insert(ctx context.Context, t NewTask) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	var id int64
+	err := database.Retry(ctx, func(ctx context.Context) (err error) {
+		id, err = Insert(ctx, s.db, t)
+		return err
+	})
+	return id, err
+}
+
+// View is what may be shown of a task.
+type View struct {
+	ID                    int64
+	Type                  string
+	Status                Status
+	Detail, LastError     string
+	Attempts              int
+	CreatedAt             time.Time
+	StartedAt, FinishedAt sql.NullTime
+}
+
+const viewTask = `
+SELECT id, task_type, task_status, task_detailed_status, last_error, attempts, created_at, started_at, finished_at
+FROM console_tasks WHERE id = $1`
+
+// View returns a task, or ErrNotFound.
+func (s *Store) View(ctx context.Context, id int64) (View, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	var v View
+	err := s.db.QueryRowContext(ctx, viewTask, id).Scan(&v.ID, &v.Type, &v.Status, &v.Detail, &v.LastError,
+		&v.Attempts, &v.CreatedAt, &v.StartedAt, &v.FinishedAt)
+	if errors.Is(err, sql.ErrNoRows) {
+		return v, ErrNotFound
+	}
+	return v, err
+}
+
+// exec runs one statement within the time limit, again after serialization failures, and returns the rows it changed.
+func (s *Store) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	var n int64
+	err := database.Retry(ctx, func(ctx context.Context) error {
+		result, err := s.db.ExecContext(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		n, err = result.RowsAffected()
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("console_tasks: %w", err)
+	}
+	return n, nil
+}

@@ -1,0 +1,119 @@
+// Package job is what the task queue asks of the modules whose work it runs, and what it offers them: its seam.
+package job
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"go.uber.org/fx"
+
+	"app238.com/inner/app/server"
+)
+
+// DefaultLane is the lane of job types that do not name one.
+const DefaultLane = "default"
+
+// Task is one execution of an accepted task.
+type Task struct {
+	// ID is console_tasks.id.
+	ID int64
+	// Type is the job type.
+	Type string
+	// Attempt counts the executions, from 1, waits and parking not counted.
+	Attempt int
+}
+
+// Payload is what a job type is given. It is decoded from task_info when the task is accepted and when it is run.
+type Payload interface {
+	// Validate returns an error that names the field by its JSON name, without repeating the value.
+	Validate() error
+	// OrderingKey names what the task is about: tasks with the same key run one at a time, in the order of acceptance.
+	OrderingKey() string
+}
+
+// Spec is what distinguishes a job type from others.
+type Spec struct {
+	// Type is the name in task_type; Aliases are accepted in its place.
+	Type    string
+	Aliases []string
+	// Lane keeps slow work apart; empty is DefaultLane.
+	Lane string
+	// Attempts and Timeout limit a task and each of its executions; 0: as configured.
+	Attempts int
+	Timeout  time.Duration
+}
+
+// Definition is a registered job type.
+type Definition struct {
+	Spec
+	prepare func(info []byte) (Prepared, error)
+}
+
+// Prepared is a task whose payload was decoded and found valid.
+type Prepared struct {
+	// OrderingKey is the payload's.
+	OrderingKey string
+	// Info is the payload as JSON, in the form in which it is stored.
+	Info []byte
+	// Execute does the work.
+	Execute func(ctx context.Context, task Task) error
+	// GiveUp tells the job that its task ended as an error, so that the row it was about can say so.
+	GiveUp func(ctx context.Context, task Task, reason string) error
+}
+
+// Prepare decodes and checks a payload. Its error names the field and is meant for the client.
+func (d Definition) Prepare(info []byte) (Prepared, error) { return d.prepare(info) }
+
+// Job does the work of one type.
+type Job[P Payload] interface {
+	// Execute brings the world to the state that the rows wish. It may run twice, late and out of order. It returns
+	// nil, or an error whose kind (see Kind) says what becomes of the task.
+	Execute(ctx context.Context, task Task, payload P) error
+	// GiveUp is called after the last attempt, or after a permanent error, with the reason in words for users.
+	GiveUp(ctx context.Context, task Task, payload P, reason string) error
+}
+
+// Define makes the definition of a job type.
+func Define[P Payload](spec Spec, j Job[P]) Definition {
+	if spec.Lane == "" {
+		spec.Lane = DefaultLane
+	}
+	return Definition{Spec: spec, prepare: func(info []byte) (Prepared, error) {
+		payload, err := decode[P](info)
+		if err != nil {
+			return Prepared{}, err
+		}
+		stored, err := json.Marshal(payload)
+		if err != nil {
+			return Prepared{}, fmt.Errorf("task_info: %w", err)
+		}
+		return Prepared{
+			OrderingKey: payload.OrderingKey(),
+			Info:        stored,
+			Execute:     func(ctx context.Context, task Task) error { return j.Execute(ctx, task, payload) },
+			GiveUp: func(ctx context.Context, task Task, reason string) error {
+				return j.GiveUp(ctx, task, payload, reason)
+			},
+		}, nil
+	}}
+}
+
+func decode[P Payload](info []byte) (P, error) {
+	var payload P
+	if info = bytes.TrimSpace(info); len(info) == 0 || info[0] != '{' {
+		return payload, fmt.Errorf("task_info: must be an object")
+	}
+	if err := json.Unmarshal(info, &payload); err != nil {
+		return payload, fmt.Errorf("%s", server.JSONFault("task_info", err))
+	}
+	if err := payload.Validate(); err != nil {
+		return payload, fmt.Errorf("task_info.%w", err)
+	}
+	return payload, nil
+}
+
+// As makes the fx constructor of a Definition one that contributes to the group "jobs".
+func As(constructor any) any { return fx.Annotate(constructor, fx.ResultTags(`group:"jobs"`)) }

@@ -1,0 +1,82 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kind says what becomes of a task whose execution returned an error.
+type Kind int
+
+// The kinds.
+const (
+	// Failed: the attempt failed; it is tried again until the attempts are used up.
+	Failed Kind = iota
+	// Permanent: no further attempt can help; the task is an error now.
+	Permanent
+	// Later: nothing is wrong, but it is too early; the attempt does not count.
+	Later
+	// Parked: the work goes on elsewhere; the task waits until Queue.Wake and holds neither worker nor ordering key.
+	Parked
+	// Superseded: a newer task made this one pointless.
+	Superseded
+)
+
+// Error is a result other than success.
+type Error struct {
+	Kind Kind
+	// Text is for users: it holds no message of a driver or of the cluster, no secret and no SQL.
+	Text string
+	// After is the least wait before the next execution, for Later.
+	After time.Duration
+	// Cause is for the log.
+	Cause error
+}
+
+// Error returns text and cause, for the log.
+func (e *Error) Error() string {
+	if e.Cause == nil {
+		return e.Text
+	}
+	return e.Text + ": " + e.Cause.Error()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// NewPermanent says that no further attempt can help.
+func NewPermanent(format string, args ...any) *Error {
+	return &Error{Kind: Permanent, Text: fmt.Sprintf(format, args...)}
+}
+
+// NewFailed says in words for users why an attempt failed.
+func NewFailed(text string, cause error) *Error {
+	return &Error{Kind: Failed, Text: text, Cause: cause}
+}
+
+// NewUnavailable says that something the job needs is away: the task waits for it without using up its attempts.
+func NewUnavailable(dependency string, cause error) *Error {
+	return &Error{Kind: Later, Text: "waiting for the " + dependency + ", which is unavailable", After: 2 * time.Second, Cause: cause}
+}
+
+// NewLater asks to be run again after a while.
+func NewLater(after time.Duration, text string) *Error {
+	return &Error{Kind: Later, Text: text, After: after}
+}
+
+// NewParked says what the task waits for.
+func NewParked(text string) *Error { return &Error{Kind: Parked, Text: text} }
+
+// NewSuperseded says what made the task pointless.
+func NewSuperseded(text string) *Error { return &Error{Kind: Superseded, Text: text} }
+
+// AsError returns err as an *Error. One that did not say what it is counts as a failed attempt, and its text is not
+// for users.
+func AsError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Kind: Failed, Text: "internal error, see the log", Cause: err}
+}

@@ -1,0 +1,57 @@
+package job
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"go.uber.org/fx"
+)
+
+// Tx is the part of an Ent transaction that the queue needs to write its row beside those of the caller.
+type Tx interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// Queue is what other modules may ask of the task queue.
+type Queue interface {
+	// Enqueue writes a task of the given type in the caller's transaction and returns its id. The task exists once
+	// the transaction is committed. An invalid payload is an error.
+	Enqueue(ctx context.Context, tx Tx, jobType string, payload Payload) (int64, error)
+	// Wake makes the parked tasks with this ordering key run again, and keeps the one that is being run from being
+	// parked. To be called after what they waited for is committed.
+	Wake(ctx context.Context, orderingKey string) error
+	// EndParked ends the parked tasks of this key that were accepted before the task with id before: a newer one made
+	// them pointless. superseded chooses between the states superseded and cancelled; text says in words what did.
+	EndParked(ctx context.Context, orderingKey string, before int64, superseded bool, text string) error
+	// Nudge tells the pool that new tasks were committed. It never blocks; tasks are found without it, only later.
+	Nudge()
+}
+
+// Runner runs single tasks in this process, for the command line.
+type Runner interface {
+	// Types returns the job types, sorted.
+	Types() []string
+	// Run accepts a task and runs it when its turn comes: by the same rules as every task, so that another process may
+	// be the one that runs it. It tells progress in words and returns nil once the task is finished, an *Error when it
+	// ended otherwise.
+	Run(ctx context.Context, jobType string, info []byte, progress func(taskID int64, text string)) error
+}
+
+// Periodic is a job that runs by itself. Modules contribute them through the fx group "periodic".
+type Periodic struct {
+	// Name is unique and stays the same for ever: it is the key under which executions are recorded.
+	Name string
+	// Interval between executions; ticks are whole multiples of it since the Unix epoch, by the database's clock.
+	Interval time.Duration
+	// Type is the job type of the execution.
+	Type string
+	// Payload of each execution.
+	Payload Payload
+}
+
+// AsPeriodic makes the fx constructor of a Periodic one that contributes to the group "periodic".
+func AsPeriodic(constructor any) any {
+	return fx.Annotate(constructor, fx.ResultTags(`group:"periodic"`))
+}

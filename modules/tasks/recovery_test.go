@@ -1,0 +1,173 @@
+package tasks_test
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/modules/tasks/internal/store"
+	"app238.com/inner/modules/tasks/job"
+)
+
+func TestTasksOfADeadProcessRunElsewhere(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := b.accept(t, "k", "orphan")
+	require.NoError(t, b.store.Beat(t.Context(), "dead", "host"))
+	claims, err := b.store.Claim(t.Context(), "dead", job.DefaultLane, 10)
+	require.NoError(t, err)
+	require.Len(t, claims, 1)
+	b.start(t)
+	b.awaitStatus(t, id, store.Finished)
+	require.ErrorIs(t, b.store.End(t.Context(), claims[0], store.Failed, "late", "late", 1), store.ErrLostClaim,
+		"the dead process comes back and changes nothing")
+	b.awaitStatus(t, id, store.Finished)
+}
+
+func TestALongJobIsNotTakenOverWhileItsProcessLives(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var runs atomic.Int32
+	b.job.execute = func(ctx context.Context, _ job.Task, _ note) error {
+		runs.Add(1)
+		select {
+		case <-ctx.Done():
+		case <-time.After(3 * b.config.Tasks.TakeoverAfter):
+		}
+		return ctx.Err()
+	}
+	id := b.accept(t, "k", "long")
+	b.start(t)
+	b.start(t)
+	b.awaitStatus(t, id, store.Finished)
+	require.EqualValues(t, 1, runs.Load())
+}
+
+func TestAParkedTaskHoldsNeitherWorkerNorKeyAndEndsWhenWoken(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Tasks.Workers = 1
+	var told atomic.Bool
+	b.job.execute = func(_ context.Context, _ job.Task, n note) error {
+		if n.Text == "parks" && !told.Load() {
+			return job.NewParked("waiting for pods")
+		}
+		return nil
+	}
+	b.start(t)
+	parked := b.accept(t, "k", "parks")
+	require.Equal(t, "waiting for pods", b.awaitStatus(t, parked, "waiting").Detail)
+	b.awaitStatus(t, b.accept(t, "k", "passes"), store.Finished)
+	told.Store(true)
+	require.NoError(t, b.queue.Wake(t.Context(), "k"))
+	b.awaitStatus(t, parked, store.Finished)
+}
+
+func TestAWakeBeforeTheParkingIsNotLost(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Tasks.ParkedRecheck = time.Hour
+	var runs atomic.Int32
+	b.job.execute = func(ctx context.Context, _ job.Task, n note) error {
+		if runs.Add(1) > 1 {
+			return nil
+		}
+		if err := b.queue.Wake(ctx, n.Key); err != nil {
+			return err
+		}
+		return job.NewParked("what it waits for has come already")
+	}
+	b.start(t)
+	b.awaitStatus(t, b.accept(t, "k", "x"), store.Finished)
+	require.EqualValues(t, 2, runs.Load())
+}
+
+func TestAForgottenParkedTaskIsLookedAtAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Tasks.ParkedRecheck = 20 * time.Millisecond
+	var runs atomic.Int32
+	b.job.execute = func(context.Context, job.Task, note) error {
+		if runs.Add(1) > 1 {
+			return nil
+		}
+		return job.NewParked("nobody wakes it")
+	}
+	b.start(t)
+	b.awaitStatus(t, b.accept(t, "k", "x"), store.Finished)
+}
+
+func TestParkedTasksEndWhenANewerOneSaysSo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.job.execute = func(context.Context, job.Task, note) error { return job.NewParked("waits") }
+	b.start(t)
+	first := b.accept(t, "k", "1")
+	b.awaitStatus(t, first, store.Waiting)
+	second := b.accept(t, "k", "2")
+	b.awaitStatus(t, second, store.Waiting)
+	require.NoError(t, b.queue.EndParked(t.Context(), "k", second, true, "superseded by version 2"))
+	require.Equal(t, "superseded by version 2", b.awaitStatus(t, first, store.Superseded).Detail)
+	b.awaitStatus(t, second, store.Waiting)
+}
+
+func TestClaimsOfManyProcessesNeverOverlap(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const tasks, processes = 200, 6
+	for i := range tasks {
+		b.accept(t, []string{"", "a", "b", "c", "d", "e", "f", "g"}[i%8], "x")
+	}
+	var mu sync.Mutex
+	seen := map[int64]bool{}
+	keys := map[string]bool{}
+	var wg sync.WaitGroup
+	for p := range processes {
+		wg.Go(func() {
+			claims, err := b.store.Claim(context.WithoutCancel(t.Context()), string(rune('A'+p)), job.DefaultLane, tasks)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				t.Errorf("claim: %v", err)
+			}
+			for _, c := range claims {
+				if seen[c.ID] {
+					t.Errorf("task %d was claimed twice", c.ID)
+				}
+				seen[c.ID] = true
+				keys[string(c.Info)] = true
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, 25+7, b.count(t, "task_status = 'processing'"), "all without a key, and one of each key")
+}
+
+func TestOneTickIsOneTaskOverAllReplicas(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	task := store.NewTask{Type: "test.note", Lane: job.DefaultLane, Info: []byte(`{"text":"tick"}`)}
+	var made atomic.Int32
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			ok, err := b.store.Tick(context.WithoutCancel(t.Context()), "audit", 42, task)
+			if err != nil {
+				t.Errorf("tick: %v", err)
+			}
+			if ok {
+				made.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	require.EqualValues(t, 1, made.Load())
+	require.Equal(t, 1, b.count(t, "true"))
+	ok, err := b.store.Tick(t.Context(), "audit", 43, task)
+	require.NoError(t, err)
+	require.False(t, ok, "the execution of tick 42 has not ended")
+}
