@@ -1,0 +1,59 @@
+// Package cluster writes WorkerApps, the wish that the controller reads. It touches no other object.
+package cluster
+
+import (
+	"context"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/kube"
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// WorkerApps is the client of the WorkerApps in the worker namespace.
+type WorkerApps struct {
+	clients   *kube.Clients
+	namespace string
+}
+
+// New returns the client.
+func New(clients *kube.Clients, c *config.Config) *WorkerApps {
+	return &WorkerApps{clients: clients, namespace: c.Kubernetes.Namespaces.Worker}
+}
+
+// State is what matters of a WorkerApp that exists.
+type State struct {
+	// Version and Task are those that it was written for last.
+	Version, Task int64
+	// Deleting is true while it is on its way out.
+	Deleting bool
+}
+
+// Find returns the state of a worker's WorkerApp, or nil when there is none.
+func (w *WorkerApps) Find(ctx context.Context, workerID, ownerID string) (*State, error) {
+	found, err := w.clients.Get(ctx, workerapp.Resource(), w.namespace, workerapp.Name(workerID, ownerID))
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	annotations := found.GetAnnotations()
+	return &State{
+		Version:  workerapp.Version(annotations),
+		Task:     workerapp.Task(annotations),
+		Deleting: found.GetDeletionTimestamp() != nil,
+	}, nil
+}
+
+// Apply creates or updates the WorkerApp for a version, on behalf of a task.
+func (w *WorkerApps) Apply(ctx context.Context, spec workerapp.Spec, version, task int64) error {
+	_, err := w.clients.Apply(ctx, workerapp.Resource(), workerapp.ToApply(w.namespace, spec, version, task))
+	return err
+}
+
+// Delete removes a worker's WorkerApp; that it is not there is success.
+func (w *WorkerApps) Delete(ctx context.Context, workerID, ownerID string) error {
+	return w.clients.Delete(ctx, workerapp.Resource(), w.namespace, workerapp.Name(workerID, ownerID))
+}

@@ -1,0 +1,146 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"app238.com/inner/ent"
+	"app238.com/inner/modules/controller/workerapp"
+	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/modules/workers/internal/rows"
+)
+
+// DeployType is the job type of a deploy.
+const DeployType = "worker.deploy_worker"
+
+// Deploy is the payload: bring this version of this worker to run.
+type Deploy struct {
+	Ref
+	VersionID int64 `json:"version_id"`
+}
+
+// Validate checks the ids.
+func (d Deploy) Validate() error {
+	if err := d.Ref.Validate(); err != nil {
+		return err
+	}
+	if d.VersionID < 1 {
+		return errors.New("version_id: must be a positive integer")
+	}
+	return nil
+}
+
+// deletionWait is how soon a deploy looks again when the earlier WorkerApp of the same name is still being deleted.
+const deletionWait = time.Second
+
+type deploy struct{ Params }
+
+// NewDeploy defines the job: it writes the WorkerApp and parks until the controller has recorded the outcome.
+func NewDeploy(p Params) job.Definition {
+	return job.Define(job.Spec{Type: DeployType, Aliases: []string{"DeployWorkerJob", "DeployWorker"}}, deploy{p})
+}
+
+// Execute compares the rows with the WorkerApp, so that it can run again at any point: first it marks the rows and
+// applies; once the WorkerApp carries this task, the version's status tells how it ended.
+func (d deploy) Execute(ctx context.Context, task job.Task, p Deploy) error {
+	w, v, err := d.find(ctx, p)
+	if err != nil {
+		return err
+	}
+	spec, err := specOf(w, v, p.UserUID)
+	if err != nil {
+		return err
+	}
+	app, err := d.Apps.Find(ctx, p.WorkerID, p.UserUID)
+	switch {
+	case err != nil:
+		return clusterError("reading the WorkerApp", err)
+	case app != nil && app.Deleting:
+		return job.NewLater(deletionWait, "waiting until the deleted worker of the same name is gone")
+	case app != nil && app.Version > p.VersionID:
+		return d.supersede(ctx, p, app.Version)
+	case app != nil && app.Task == task.ID && v.Status != rows.Loading:
+		return outcome(v)
+	case app == nil || app.Task != task.ID:
+		if err := d.begin(ctx, task, p, w, v); err != nil {
+			return err
+		}
+	}
+	if err := d.Apps.Apply(ctx, spec, p.VersionID, task.ID); err != nil {
+		return clusterError("writing the WorkerApp", err)
+	}
+	return job.NewParked(fmt.Sprintf("waiting for the pods of version %d to serve", p.VersionID))
+}
+
+// GiveUp writes the reason to the version, where the ids belong together and it has no outcome.
+func (d deploy) GiveUp(ctx context.Context, _ job.Task, p Deploy, reason string) error {
+	return d.Rows.Abandoned(ctx, p.WorkerID, p.UserUID, int(p.VersionID), reason)
+}
+
+// find reads the rows, and refuses ids that do not belong together before anything is written.
+func (d deploy) find(ctx context.Context, p Deploy) (*ent.Worker, *ent.WorkerDeployVersion, error) {
+	w, err := d.worker(ctx, p.Ref)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := d.Rows.Version(ctx, w, int(p.VersionID))
+	if err == nil {
+		_, err = d.Rows.SecretKey(ctx, p.UserUID)
+	}
+	switch {
+	case err == nil:
+		return w, v, nil
+	case isNoRow(err):
+		return nil, nil, job.NewPermanent("%s", err.Error())
+	}
+	return nil, nil, databaseError("reading the version", err)
+}
+
+// begin marks the rows as loading and ends what the new version makes pointless.
+func (d deploy) begin(ctx context.Context, task job.Task, p Deploy, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+	if err := d.Rows.Begin(ctx, w, v); err != nil {
+		return databaseError("marking the version", err)
+	}
+	if err := d.Queue.EndParked(ctx, p.OrderingKey(), task.ID, true, rows.SupersededText(p.VersionID)); err != nil {
+		return databaseError("superseding older deploys", err)
+	}
+	return nil
+}
+
+// supersede ends a deploy that comes after a newer one.
+func (d deploy) supersede(ctx context.Context, p Deploy, newer int64) error {
+	text := rows.SupersededText(newer)
+	if err := d.Rows.Abandoned(ctx, p.WorkerID, p.UserUID, int(p.VersionID), text); err != nil {
+		return databaseError("marking the version", err)
+	}
+	return job.NewSuperseded(text)
+}
+
+// outcome is how the task ends when the version has been recorded.
+func outcome(v *ent.WorkerDeployVersion) error {
+	if v.Status == rows.Success {
+		return nil
+	}
+	return job.NewPermanent("the rollout failed: %s", v.Msg)
+}
+
+func isNoRow(err error) bool {
+	return errors.Is(err, rows.ErrNoWorker) || errors.Is(err, rows.ErrNoVersion) || errors.Is(err, rows.ErrNoUser)
+}
+
+// specOf builds the WorkerApp's spec from the rows. What the controller judges (quantities, port, image) is passed on
+// as it is.
+func specOf(w *ent.Worker, v *ent.WorkerDeployVersion, userUID string) (workerapp.Spec, error) {
+	var env map[string]any
+	if err := json.Unmarshal([]byte(w.EnvJSON), &env); w.EnvJSON != "" && err != nil {
+		return workerapp.Spec{}, job.NewPermanent("env_json: is not a JSON object")
+	}
+	return workerapp.Spec{
+		WorkerID: w.Wid, OwnerID: userUID, Image: v.Image, Port: int64(v.Port),
+		AssignedCPU: w.AssignedCPU, AssignedMemory: w.AssignedMemory, AssignedDisk: w.AssignedDisk,
+		MaxReplicas: int64(w.MaxReplicas), MainRegion: w.MainRegion,
+	}.WithDefaults(), nil
+}

@@ -1,0 +1,28 @@
+// Package workers turns the rows of a worker into its WorkerApp, and the outcome of a rollout into rows.
+package workers
+
+import (
+	"go.uber.org/fx"
+
+	"app238.com/inner/app/server"
+	"app238.com/inner/modules/controller/rollout"
+	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/modules/workers/internal/cluster"
+	"app238.com/inner/modules/workers/internal/httpapi"
+	"app238.com/inner/modules/workers/internal/jobs"
+	"app238.com/inner/modules/workers/internal/outcome"
+	"app238.com/inner/modules/workers/internal/rows"
+)
+
+// Module contributes the jobs and routes of workers, and implements the controller's seam.
+var Module = fx.Module("workers",
+	fx.Provide(
+		rows.New,
+		cluster.New,
+		httpapi.New,
+		server.AsRoutes((*httpapi.API).Routes),
+		job.As(jobs.NewDeploy),
+		job.As(jobs.NewDelete),
+		fx.Annotate(outcome.New, fx.As(new(rollout.Source)), fx.As(new(rollout.Recorder))),
+	),
+)
