@@ -1,0 +1,92 @@
+// Package app puts the program together: the fx graph of what every module stands on, and of the modules.
+package app
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"go.uber.org/fx"
+	"go.uber.org/fx/fxevent"
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+	"app238.com/inner/app/health"
+	"app238.com/inner/app/kube"
+	"app238.com/inner/app/observe"
+	"app238.com/inner/app/server"
+	"app238.com/inner/modules/controller"
+	"app238.com/inner/modules/tasks"
+	"app238.com/inner/modules/workers"
+)
+
+// stopMargin is what stopping takes beyond the configured times of the parts that wait for work under way.
+const stopMargin = 15 * time.Second
+
+// Serve returns the options of the whole program. The lifecycle starts the HTTP server, the processor pool, the cron
+// ticker and the informers, in that order, and stops them in reverse.
+func Serve(c *config.Config) fx.Option {
+	return fx.Options(
+		Base(c),
+		fx.Invoke(startServer),
+		Modules(),
+		tasks.Start,
+		controller.Start,
+		fx.StopTimeout(c.Tasks.ShutdownTimeout+c.HTTP.ShutdownTimeout+stopMargin),
+	)
+}
+
+// Modules returns the modules, none of which is started by being here.
+func Modules() fx.Option {
+	return fx.Options(tasks.Module, workers.Module, controller.Module)
+}
+
+// Base returns what every module stands on.
+func Base(c *config.Config) fx.Option {
+	return fx.Options(
+		fx.Supply(c),
+		fx.WithLogger(func(log *zap.Logger) fxevent.Logger {
+			l := &fxevent.ZapLogger{Logger: log.Named("fx")}
+			l.UseLogLevel(zap.DebugLevel)
+			return l
+		}),
+		fx.Provide(
+			observe.NewLogger,
+			database.Open,
+			database.NewEnt,
+			kube.NewClients,
+			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`)),
+			server.AsRoutes((*health.Health).Routes),
+			fx.Annotate(server.New, fx.ParamTags("", "", `group:"routes"`)),
+			server.AsCheck(databaseCheck),
+			server.AsCheck(clusterCheck),
+		),
+		fx.Invoke(func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) }),
+	)
+}
+
+func startServer(lc fx.Lifecycle, s *server.Server) {
+	lc.Append(fx.StartStopHook(s.Start, s.Stop))
+}
+
+func databaseCheck(c *config.Config, db *sql.DB) server.Check {
+	return server.Check{Name: "database", Ready: func(ctx context.Context) error {
+		return hide("does not answer", database.Ping(ctx, db, c))
+	}}
+}
+
+func clusterCheck(clients *kube.Clients) server.Check {
+	return server.Check{Name: "kubernetes", Ready: func(ctx context.Context) error {
+		return hide("does not answer", clients.Ping(ctx))
+	}}
+}
+
+// hide puts a word in place of a driver's or the cluster's own message, which must not be shown.
+func hide(word string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(word)
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/fx"
+
+	"app238.com/inner/app"
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/observe"
+)
+
+func newServe() *cobra.Command {
+	var migrate bool
+	cmd := &cobra.Command{
+		Use:     "serve",
+		Short:   "Accept tasks, run them, and reconcile WorkerApps until interrupted",
+		Example: "  inner serve -d postgres://inner@db/platform -k ~/.kube/config",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := config.Load(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			if migrate {
+				if err := app.Migrate(cmd.Context(), c); err != nil {
+					return err
+				}
+			}
+			return run(cmd.Context(), app.Serve(c))
+		},
+	}
+	cmd.Flags().BoolVar(&migrate, "migrate", false, "make missing tables first, like inner migrate")
+	return cmd
+}
+
+// run starts the program and stops it again once ctx ends or the program asks for it.
+func run(ctx context.Context, options fx.Option) error {
+	program := fx.New(options)
+	start, cancel := context.WithTimeout(ctx, program.StartTimeout())
+	defer cancel()
+	if err := program.Start(start); err != nil {
+		return fmt.Errorf("start: %s", observe.Redact(err.Error()))
+	}
+	select {
+	case <-ctx.Done():
+	case <-program.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), program.StopTimeout())
+	defer cancel()
+	if err := program.Stop(stop); err != nil {
+		return fmt.Errorf("stop: %s", observe.Redact(err.Error()))
+	}
+	return nil
+}
