@@ -123,3 +123,8 @@ func Unavailable(err error) bool {
 		utilnet.IsConnectionRefused(err) || utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) ||
 		errors.As(err, &netErr) || errors.Is(err, context.DeadlineExceeded)
 }
+
+// Refused tells whether err says that the API server found the object itself wrong: no repetition helps.
+func Refused(err error) bool {
+	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
+}

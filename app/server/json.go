@@ -7,7 +7,9 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
+	"unicode"
 )
 
 // WriteJSON answers with status and the JSON of body.
@@ -55,10 +57,20 @@ func JSONFault(prefix string, err error) string {
 	if !errors.As(err, &wrongType) {
 		return where + ": not valid JSON"
 	}
-	if wrongType.Field != "" {
-		where = strings.TrimPrefix(prefix+"."+wrongType.Field, ".")
+	if field := jsonPath(wrongType.Field); field != "" {
+		where = strings.TrimPrefix(prefix+"."+field, ".")
 	}
 	return fmt.Sprintf("%s: must be %s, not %s", where, jsonKind(wrongType), strings.SplitN(wrongType.Value, " ", 2)[0])
+}
+
+// jsonPath leaves the names of embedded Go structs out of a path; no JSON object of ours has a capitalised name.
+func jsonPath(path string) string {
+	names := strings.Split(path, ".")
+	last := len(names) - 1
+	objects := slices.DeleteFunc(names[:last:last], func(name string) bool {
+		return name != "" && unicode.IsUpper(rune(name[0]))
+	})
+	return strings.Join(append(objects, names[last]), ".")
 }
 
 func jsonKind(e *json.UnmarshalTypeError) string {

@@ -112,7 +112,7 @@ func setup(t *testing.T) *bundle {
 // start runs a processor until the test ends, or until the returned function is called.
 func (b *bundle) start(t *testing.T) (stop func()) {
 	t.Helper()
-	p := processor.New(b.config, b.log, b.registry, b.store, b.queue.Hints())
+	p := processor.New(b.config, b.log, b.registry, b.store, b.queue)
 	require.NoError(t, p.Start(t.Context()))
 	stop = sync.OnceFunc(func() { require.NoError(t, p.Stop(context.Background())) })
 	t.Cleanup(stop)

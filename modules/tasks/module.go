@@ -3,9 +3,7 @@ package tasks
 
 import (
 	"go.uber.org/fx"
-	"go.uber.org/zap"
 
-	"app238.com/inner/app/config"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/tasks/internal/cron"
 	"app238.com/inner/modules/tasks/internal/httpapi"
@@ -22,11 +20,10 @@ var Module = fx.Module("tasks",
 	fx.Provide(
 		registry.New,
 		store.New,
-		queue.New,
-		func(q *queue.Queue) job.Queue { return q },
-		newProcessor,
+		fx.Annotate(queue.New, fx.As(fx.Self()), fx.As(new(job.Queue))),
+		processor.New,
 		fx.Annotate(runner.New, fx.As(new(job.Runner))),
-		newCron,
+		fx.Annotate(cron.New, fx.ParamTags("", "", "", "", "", `group:"periodic"`)),
 		httpapi.New,
 		server.AsRoutes((*httpapi.API).Routes),
 		server.AsCheck(func(p *processor.Processor) server.Check {
@@ -43,22 +40,3 @@ var Start = fx.Options(
 		func(lc fx.Lifecycle, c *cron.Cron) { lc.Append(fx.StartStopHook(c.Start, c.Stop)) },
 	),
 )
-
-func newProcessor(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, q *queue.Queue) *processor.Processor {
-	return processor.New(c, log, r, s, q.Hints())
-}
-
-// cronParams gathers what the modules contributed.
-type cronParams struct {
-	fx.In
-	Config   *config.Config
-	Log      *zap.Logger
-	Registry *registry.Registry
-	Store    *store.Store
-	Queue    *queue.Queue
-	Jobs     []job.Periodic `group:"periodic"`
-}
-
-func newCron(p cronParams) (*cron.Cron, error) {
-	return cron.New(p.Config, p.Log, p.Registry, p.Store, p.Jobs, p.Queue.Nudge)
-}

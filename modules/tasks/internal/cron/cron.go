@@ -15,6 +15,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
@@ -33,16 +34,16 @@ type Cron struct {
 	store   *store.Store
 	log     *zap.Logger
 	every   time.Duration
-	made    func()
+	queue   *queue.Queue
 
 	stop context.CancelFunc
 	done sync.WaitGroup
 }
 
-// New returns a cron of the periodic jobs; made is called when it has committed a task. A job whose name is taken,
-// whose type is unknown, or whose payload is not valid, is an error.
-func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, jobs []job.Periodic, made func()) (*Cron, error) {
-	cron := &Cron{store: s, log: log.Named("cron"), every: c.Cron.CheckInterval, made: made}
+// New returns a cron of the periodic jobs. A job whose name is taken, whose type is unknown, or whose payload is not
+// valid, is an error.
+func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, q *queue.Queue, jobs []job.Periodic) (*Cron, error) {
+	cron := &Cron{store: s, log: log.Named("cron"), every: c.Cron.CheckInterval, queue: q}
 	seen := map[string]bool{}
 	for _, j := range jobs {
 		e, err := newEntry(r, j)
@@ -125,7 +126,7 @@ func (c *Cron) look(ctx context.Context) error {
 		}
 		if made {
 			c.log.Info("periodic job started", zap.String("name", e.name), zap.Int64("tick", tick))
-			c.made()
+			c.queue.Nudge()
 		}
 	}
 	return nil

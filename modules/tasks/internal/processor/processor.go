@@ -15,6 +15,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/store"
 )
@@ -37,10 +38,10 @@ type Processor struct {
 	claimers, workers, beater              sync.WaitGroup
 }
 
-// New returns a processor that claims when a hint comes, and at every poll interval.
-func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, hints <-chan struct{}) *Processor {
+// New returns a processor that claims when the queue hints at work, and at every poll interval.
+func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, q *queue.Queue) *Processor {
 	return &Processor{
-		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, hints: hints,
+		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, hints: q.Hints(),
 		buffer: make(chan store.Claim, c.Tasks.Buffer), freed: make(chan struct{}, 1),
 		lease: newLease(c.Tasks.TakeoverAfter * 2 / 3),
 	}

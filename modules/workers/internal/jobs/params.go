@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
 	"go.uber.org/fx"
 
 	"app238.com/inner/app/database"
@@ -62,7 +60,7 @@ func clusterError(what string, err error) error {
 	switch {
 	case kube.Unavailable(err):
 		return job.NewUnavailable("cluster", err)
-	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+	case kube.Refused(err):
 		e := job.NewPermanent("%s failed: the cluster refused the worker's settings", what)
 		e.Cause = err
 		return e

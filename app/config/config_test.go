@@ -1,0 +1,96 @@
+package config_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/config"
+)
+
+// load parses args after putting content into a file given by --config.
+func load(t *testing.T, content string, args ...string) (*config.Config, error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "inner.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	require.NoError(t, flags.Parse(append([]string{"--config", file}, args...)))
+	return config.Load(flags)
+}
+
+func TestDefaultsComeFromTheDocumentedFile(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, "domain: example.com")
+	require.NoError(t, err)
+	require.Equal(t, "0.0.0.0:9901", c.HTTP.Listen)
+	require.Equal(t, 4, c.Tasks.Workers)
+	require.Equal(t, 256, c.Tasks.Buffer)
+	require.Equal(t, 15*time.Second, c.Tasks.TakeoverAfter)
+	require.Equal(t, config.Namespaces{Control: "console", Worker: "worker", Ingress: "ingress", Combinator: "combinator"},
+		c.Kubernetes.Namespaces)
+}
+
+func TestFlagsOverrideTheFile(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, "domain: example.com\nhttp: {listen: \"1.2.3.4:1\"}", "-l", "127.0.0.1:7", "-d", "postgres://x", "-k", "/kc")
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1:7", c.HTTP.Listen)
+	require.Equal(t, "postgres://x", c.Database.DSN.Reveal())
+	require.Equal(t, "/kc", c.Kubernetes.Kubeconfig)
+}
+
+func TestBadSettingsAreNamed(t *testing.T) {
+	t.Parallel()
+	for content, want := range map[string]string{
+		"domain: ''":                                               "domain: required",
+		"domain: 'Not A Name'":                                     "domain",
+		"domain: a.b\ntaskz: {workers: 1}":                         "taskz",
+		"domain: a.b\ntasks: {wrkers: 1}":                          "wrkers",
+		"domain: a.b\ntasks: {workers: 0}":                         "tasks.workers",
+		"domain: a.b\ntasks: {workers: many}":                      "tasks.workers",
+		"domain: a.b\ntasks: {pollInterval: soon}":                 "pollInterval",
+		"domain: a.b\ntasks: {takeoverAfter: 1s}":                  "tasks.takeoverAfter",
+		"domain: a.b\nhttp: {listen: nowhere}":                     "http.listen",
+		"domain: a.b\nlog: {format: xml}":                          "log.format",
+		"domain: a.b\nkubernetes: {namespaces: {worker: A_B}}":     "kubernetes.namespaces.worker",
+		"domain: a.b\nkubernetes: {namespaces: {ingress: worker}}": "kubernetes.namespaces.ingress",
+		"domain: [": "--config",
+	} {
+		_, err := load(t, content)
+		require.ErrorContains(t, err, want, content)
+	}
+}
+
+func TestVariablesOverrideTheFileAndENVTestNeedsNoDomain(t *testing.T) {
+	t.Setenv("INNER_TASKS_WORKERS", "9")
+	t.Setenv("INNER_DATABASE_DSN", "postgres://y")
+	t.Setenv("DOMAIN", "from.variable")
+	c, err := load(t, "tasks: {workers: 2}")
+	require.NoError(t, err)
+	require.Equal(t, 9, c.Tasks.Workers)
+	require.Equal(t, "postgres://y", c.Database.DSN.Reveal())
+	require.Equal(t, "from.variable", c.Domain)
+	t.Setenv("DOMAIN", "")
+	t.Setenv("ENV", "test")
+	c, err = load(t, "")
+	require.NoError(t, err)
+	require.True(t, c.Debug)
+	require.NotEmpty(t, c.Domain)
+}
+
+func TestASecretIsNeverShown(t *testing.T) {
+	t.Parallel()
+	c := config.Database{DSN: "postgres://u:hunter2@h/d"}
+	encoded, err := json.Marshal(c)
+	require.NoError(t, err)
+	for _, shown := range []string{fmt.Sprint(c), fmt.Sprintf("%+v %#v %s", c, c, c.DSN), string(encoded)} {
+		require.NotContains(t, shown, "hunter2")
+	}
+}

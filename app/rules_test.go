@@ -1,0 +1,153 @@
+package app_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const project = "app238.com/inner/"
+
+// seams are the packages by which a module may be used from another.
+var seams = []string{"modules/tasks/job", "modules/controller/rollout", "modules/controller/workerapp"}
+
+// kubernetesRooms are the folders that may use Kubernetes' libraries.
+var kubernetesRooms = []string{"app/kube", "modules/controller", "modules/workers/internal/cluster", "test"}
+
+// imported is one import of one file.
+type imported struct{ file, folder, path string }
+
+// fault returns what is wrong with an import, or "".
+func (i imported) fault() string {
+	own, ours := strings.CutPrefix(i.path, project)
+	switch {
+	case i.path == strings.TrimSuffix(project, "/")+"/app" && !under(i.folder, "cmd") && i.folder != "app":
+		return "app is imported by cmd alone"
+	case strings.HasPrefix(i.path, "k8s.io/") && !underAny(i.folder, kubernetesRooms):
+		return "Kubernetes is used only in " + strings.Join(kubernetesRooms, ", ")
+	case i.path == "github.com/lib/pq" && !underAny(i.folder, []string{"app/database", "test"}):
+		return "the driver is used only in app/database"
+	case !ours:
+		return ""
+	case under(own, "test") && !under(i.folder, "test") && !strings.HasSuffix(i.file, "_test.go"):
+		return "the product does not use test code"
+	case under(own, "modules") && under(i.folder, "app") && i.folder != "app":
+		return "what modules stand on does not know them"
+	case under(own, "modules") && under(i.folder, "modules") && module(own) != module(i.folder) && !underAny(own, seams):
+		return "modules meet only through " + strings.Join(seams, ", ")
+	}
+	return ""
+}
+
+func under(folder, root string) bool { return folder == root || strings.HasPrefix(folder, root+"/") }
+
+func underAny(folder string, roots []string) bool {
+	for _, root := range roots {
+		if under(folder, root) {
+			return true
+		}
+	}
+	return false
+}
+
+// module returns the name of the module that a folder below modules belongs to.
+func module(folder string) string {
+	return strings.SplitN(strings.TrimPrefix(folder, "modules/"), "/", 2)[0]
+}
+
+func TestImportRulesHold(t *testing.T) {
+	t.Parallel()
+	imports := allImports(t)
+	require.Greater(t, len(imports), 100, "the imports were not found")
+	for _, i := range imports {
+		if fault := i.fault(); fault != "" {
+			t.Errorf("%s imports %s: %s", i.file, i.path, fault)
+		}
+	}
+}
+
+func TestImportRulesBite(t *testing.T) {
+	t.Parallel()
+	for _, wrong := range []imported{
+		{"modules/tasks/a.go", "modules/tasks", project + "app"},
+		{"modules/tasks/a.go", "modules/tasks", "k8s.io/client-go/kubernetes"},
+		{"modules/workers/a.go", "modules/workers", project + "modules/tasks"},
+		{"modules/workers/a.go", "modules/workers", project + "modules/controller/internal/diff"},
+		{"app/server/a.go", "app/server", project + "modules/tasks/job"},
+		{"modules/workers/a.go", "modules/workers", "github.com/lib/pq"},
+		{"app/server/a.go", "app/server", project + "test/stack"},
+	} {
+		require.NotEmpty(t, wrong.fault(), "%+v", wrong)
+	}
+}
+
+func TestEveryModulesWiringIsShortAndNoPackageIsACatchAll(t *testing.T) {
+	t.Parallel()
+	modules, err := filepath.Glob("../modules/*/module.go")
+	require.NoError(t, err)
+	require.NotEmpty(t, modules)
+	for _, file := range modules {
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Less(t, strings.Count(string(content), "\n"), 60, "%s holds more than wiring", file)
+	}
+	for _, i := range allImports(t) {
+		for _, name := range []string{"util", "utils", "common", "helper", "helpers", "misc"} {
+			require.NotEqual(t, name, path.Base(i.folder), i.file)
+		}
+	}
+}
+
+func allImports(t *testing.T) []imported {
+	t.Helper()
+	var all []imported
+	root := os.DirFS("..")
+	require.NoError(t, fs.WalkDir(root, ".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			// Generated code has one import path of its own; folders with a go.mod are other programs.
+			if file == "ent" || file == ".git" || isModule(root, file) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(file, ".go") {
+			return nil
+		}
+		content, err := fs.ReadFile(root, file)
+		if err != nil {
+			return err
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, content, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range parsed.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			all = append(all, imported{file: file, folder: path.Dir(file), path: name})
+		}
+		return nil
+	}))
+	return all
+}
+
+func isModule(root fs.FS, folder string) bool {
+	if folder == "." {
+		return false
+	}
+	_, err := fs.Stat(root, path.Join(folder, "go.mod"))
+	return err == nil
+}

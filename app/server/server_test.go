@@ -1,0 +1,159 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/server"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bundle is a handler with routes for each behaviour, and its log.
+type bundle struct {
+	handler http.Handler
+	logged  *observer.ObservedLogs
+}
+
+func setup(t *testing.T) *bundle {
+	t.Helper()
+	core, logged := observer.New(zap.DebugLevel)
+	routes := []server.Route{
+		{Method: http.MethodPost, Path: "/echo", Handler: func(w http.ResponseWriter, r *http.Request) error {
+			var body struct{ Text string }
+			if err := server.ReadJSON(r, &body); err != nil {
+				return err
+			}
+			return server.WriteJSON(w, http.StatusOK, body)
+		}},
+		{Method: http.MethodGet, Path: "/panic", Handler: func(http.ResponseWriter, *http.Request) error { panic("sk_secret") }},
+		{Method: http.MethodGet, Path: "/fault", Handler: func(http.ResponseWriter, *http.Request) error {
+			return errors.New("pq: password=hunter2 wrong")
+		}},
+		{Method: http.MethodGet, Path: "/away", Handler: func(http.ResponseWriter, *http.Request) error {
+			return server.Unavailable("the database", errors.New("dial tcp 10.0.0.1"))
+		}},
+		{Method: http.MethodGet, Path: "/slow", Handler: func(_ http.ResponseWriter, r *http.Request) error {
+			<-r.Context().Done()
+			return r.Context().Err()
+		}},
+	}
+	c := config.HTTP{BodyLimit: 100, RequestTimeout: 50 * time.Millisecond}
+	return &bundle{handler: server.NewHandler(c, zap.New(core), routes), logged: logged}
+}
+
+func (b *bundle) send(method, path, body string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	b.handler.ServeHTTP(w, r)
+	return w
+}
+
+func TestAPanicIsA500AndTheProcessLives(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	w := b.send(http.MethodGet, "/panic", "")
+	require.Equal(t, http.StatusInternalServerError, w.Code)
+	require.Contains(t, w.Body.String(), `"error":"internal error`)
+	require.NotContains(t, b.text(), "sk_secret")
+	require.Equal(t, http.StatusOK, b.send(http.MethodPost, "/echo", `{"Text":"x"}`).Code)
+}
+
+func TestErrorsAreGenericForClientsAndKeepTheRequestsId(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	w := b.send(http.MethodGet, "/fault", "", server.RequestIDHeader, "abc-1")
+	require.Equal(t, http.StatusInternalServerError, w.Code)
+	require.JSONEq(t, `{"error":"internal error (request abc-1)"}`, w.Body.String())
+	require.Equal(t, "abc-1", w.Header().Get(server.RequestIDHeader))
+	require.Contains(t, b.text(), "abc-1")
+	require.NotContains(t, b.text(), "hunter2")
+	away := b.send(http.MethodGet, "/away", "")
+	require.Equal(t, http.StatusServiceUnavailable, away.Code)
+	require.NotEmpty(t, away.Header().Get("Retry-After"))
+	require.NotContains(t, away.Body.String(), "10.0.0.1")
+}
+
+func TestASlowHandlerIsCutOff(t *testing.T) {
+	t.Parallel()
+	w := setup(t).send(http.MethodGet, "/slow", "")
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.JSONEq(t, `{"error":"the request took too long"}`, w.Body.String())
+	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
+}
+
+func TestAnInsaneRequestIdIsReplaced(t *testing.T) {
+	t.Parallel()
+	got := setup(t).send(http.MethodGet, "/fault", "", server.RequestIDHeader, "a b\"c").Header().Get(server.RequestIDHeader)
+	require.Regexp(t, `^[A-Z0-9]{20,}$`, got)
+}
+
+func TestTheAccessLogHoldsNeitherBodyNorQuery(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.send(http.MethodPost, "/echo?token=QUERYMARK", `{"Text":"BODYMARK"}`)
+	require.Equal(t, 1, b.logged.FilterMessage("request").Len())
+	require.NotContains(t, b.text(), "MARK")
+}
+
+func TestBodiesAreLimitedAndChecked(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.Equal(t, http.StatusRequestEntityTooLarge, b.send(http.MethodPost, "/echo", strings.Repeat("x", 101)).Code)
+	require.Equal(t, http.StatusUnsupportedMediaType, b.send(http.MethodPost, "/echo", `{}`, "Content-Type", "text/xml").Code)
+	require.Equal(t, http.StatusOK, b.send(http.MethodPost, "/echo", `{}`, "Content-Type", "application/json; charset=utf-8").Code)
+	require.Equal(t, http.StatusBadRequest, b.send(http.MethodPost, "/echo", `{} {}`).Code)
+	require.JSONEq(t, `{"error":"Text: must be a string, not array"}`, b.send(http.MethodPost, "/echo", `{"Text":[]}`).Body.String())
+}
+
+func TestUnknownRoutesAndMethodsAnswerInJSON(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.JSONEq(t, `{"error":"no such route"}`, b.send(http.MethodGet, "/nothing", "").Body.String())
+	w := b.send(http.MethodDelete, "/echo", "")
+	require.Equal(t, http.StatusMethodNotAllowed, w.Code)
+	require.JSONEq(t, `{"error":"method not allowed"}`, w.Body.String())
+}
+
+func TestTheServerListensServesAndStops(t *testing.T) {
+	t.Parallel()
+	c := &config.Config{HTTP: config.HTTP{Listen: "127.0.0.1:0", BodyLimit: 10, RequestTimeout: time.Second, ShutdownTimeout: time.Second}}
+	s := server.New(c, zap.NewNop(), []server.Route{{Method: http.MethodGet, Path: "/", Handler: func(w http.ResponseWriter, _ *http.Request) error {
+		return server.WriteJSON(w, http.StatusOK, "here")
+	}}})
+	require.NoError(t, s.Start(t.Context()))
+	answer, err := http.Get("http://" + s.Address() + "/")
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+	http.DefaultClient.CloseIdleConnections()
+	require.NoError(t, s.Stop(context.Background()))
+	_, err = http.Get("http://" + s.Address() + "/")
+	require.Error(t, err)
+}
+
+// text is everything that was logged.
+func (b *bundle) text() string {
+	var all strings.Builder
+	for _, entry := range b.logged.All() {
+		all.WriteString(entry.Message)
+		for _, field := range entry.Context {
+			all.WriteString(" " + field.Key + "=" + field.String)
+		}
+	}
+	return all.String()
+}

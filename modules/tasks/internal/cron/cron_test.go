@@ -1,0 +1,99 @@
+package cron_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"context"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"app238.com/inner/modules/tasks/internal/cron"
+	"app238.com/inner/modules/tasks/internal/queue"
+	"app238.com/inner/modules/tasks/internal/registry"
+	"app238.com/inner/modules/tasks/internal/store"
+	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/testdatabase"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// audit is a payload that is valid when it says so.
+type audit struct {
+	OK bool `json:"ok"`
+}
+
+func (a audit) Validate() error {
+	if !a.OK {
+		return errors.New("ok: must be true")
+	}
+	return nil
+}
+
+func (audit) OrderingKey() string { return "audit" }
+
+type nothing struct{}
+
+func (nothing) Execute(context.Context, job.Task, audit) error        { return nil }
+func (nothing) GiveUp(context.Context, job.Task, audit, string) error { return nil }
+
+// bundle makes crons of one database.
+type bundle struct {
+	db    *testdatabase.Database
+	reg   *registry.Registry
+	store *store.Store
+	queue *queue.Queue
+}
+
+func setup(t *testing.T) *bundle {
+	t.Helper()
+	b := &bundle{db: testdatabase.New(t), reg: registry.New()}
+	b.db.Config.Cron.CheckInterval = 20 * time.Millisecond
+	require.NoError(t, b.reg.Add([]job.Definition{job.Define(job.Spec{Type: "audit"}, nothing{})}))
+	b.store = store.New(b.db.DB, b.db.Config)
+	b.queue = queue.New(b.reg, b.store)
+	return b
+}
+
+func (b *bundle) cron(jobs ...job.Periodic) (*cron.Cron, error) {
+	return cron.New(b.db.Config, zap.NewNop(), b.reg, b.store, b.queue, jobs)
+}
+
+func TestSeveralReplicasMakeOneTaskATick(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for range 3 {
+		c, err := b.cron(job.Periodic{Name: "audit", Interval: time.Hour, Type: "audit", Payload: audit{OK: true}})
+		require.NoError(t, err)
+		require.NoError(t, c.Start(t.Context()))
+		t.Cleanup(func() { require.NoError(t, c.Stop(context.Background())) })
+	}
+	count := func() (n int) {
+		require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks`).Scan(&n))
+		return n
+	}
+	require.Eventually(t, func() bool { return count() > 0 }, 10*time.Second, 10*time.Millisecond)
+	require.Never(t, func() bool { return count() > 2 }, 300*time.Millisecond, 50*time.Millisecond,
+		"one, or two where the hour ends during the test")
+}
+
+func TestBadPeriodicJobsAreFoundAtTheStart(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	good := job.Periodic{Name: "audit", Interval: time.Hour, Type: "audit", Payload: audit{OK: true}}
+	for _, change := range []func(*job.Periodic){
+		func(j *job.Periodic) { j.Type = "unknown" },
+		func(j *job.Periodic) { j.Payload = audit{} },
+		func(j *job.Periodic) { j.Interval = time.Millisecond },
+	} {
+		bad := good
+		change(&bad)
+		_, err := b.cron(bad)
+		require.ErrorContains(t, err, "audit")
+	}
+	_, err := b.cron(good, good)
+	require.ErrorContains(t, err, "registered twice")
+}

@@ -1,0 +1,195 @@
+package e2e_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+func TestADeployAsTheOuterSendsItRunsAndIsRecorded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.start(t)
+	w.user(t, "u1", "sk_e2e")
+	k := w.worker(t, "u1", "w1", "registry.test/app:1", "env_json", `{"GREETING":"hello"}`)
+	payload := fmt.Sprintf(`{"worker_id":"w1","user_uid":"u1","version_id":%d}`, k.version)
+	id := i.accept(t, fmt.Sprintf(`{"task_type":"worker.deploy_worker","timestamp":1700000000,"data":%q}`,
+		base64.StdEncoding.EncodeToString([]byte(payload))))
+	s := w.awaitState(t, k, "active", "success")
+	require.EqualValues(t, k.version, s.active.Int64)
+	i.awaitTask(t, w, id, "finished")
+	deployment, err := w.clients.Typed.AppsV1().Deployments(w.namespaces.Worker).Get(t.Context(), k.name(), metav1.GetOptions{})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, deployment.Status.ReadyReplicas)
+	require.Equal(t, "registry.test/app:1", deployment.Spec.Template.Spec.Containers[0].Image)
+	env, err := w.clients.Typed.CoreV1().ConfigMaps(w.namespaces.Worker).Get(t.Context(), k.name()+"-env", metav1.GetOptions{})
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"GREETING": "hello"}, env.Data)
+	secret, err := w.clients.Typed.CoreV1().Secrets(w.namespaces.Worker).Get(t.Context(), k.name()+"-secret", metav1.GetOptions{})
+	require.NoError(t, err)
+	require.Equal(t, "sk_e2e", string(secret.Data["RAYSAIL_SECRET_KEY"]))
+}
+
+func TestWorkerDeployRecordsAVersionAndRunsIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.start(t)
+	w.user(t, "u1", "sk_e2e")
+	k := w.worker(t, "u1", "w1", "registry.test/app:1")
+	status, answer := i.post(t, "/api/worker/deploy", `{"user_uid":"u1","worker_id":"w1","image":"registry.test/app:2","port":9000}`)
+	require.Equal(t, http.StatusOK, status, answer)
+	var receipt struct {
+		WorkerID  string `json:"worker_id"`
+		VersionID int    `json:"version_id"`
+		TaskID    int64  `json:"task_id"`
+		Status    string `json:"status"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(answer), &receipt))
+	require.Equal(t, "w1", receipt.WorkerID)
+	require.Equal(t, "loading", receipt.Status)
+	k.version = receipt.VersionID
+	w.awaitState(t, k, "active", "success")
+	i.awaitTask(t, w, receipt.TaskID, "finished")
+	status, _ = i.post(t, "/api/worker/deploy", `{"user_uid":"u2","worker_id":"w1","image":"registry.test/app:2","port":9000}`)
+	require.Equal(t, http.StatusNotFound, status, "another user's worker")
+	require.Equal(t, 2, w.count(t, `SELECT count(*) FROM worker_deploy_versions`))
+}
+
+func TestOneBadWorkerOfTenFailsAloneNamingTheField(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.start(t)
+	w.user(t, "u1", "sk_e2e")
+	var good []worker
+	for n := range 9 {
+		good = append(good, w.worker(t, "u1", fmt.Sprintf("good%d", n), "registry.test/app:1"))
+	}
+	bad := w.worker(t, "u1", "bad", "registry.test/app:1", "assigned_cpu", "abc")
+	id := i.accept(t, bad.deployTask())
+	for _, k := range good {
+		i.accept(t, k.deployTask())
+	}
+	for _, k := range good {
+		w.awaitState(t, k, "active", "success")
+	}
+	s := w.awaitState(t, bad, "error", "error")
+	require.Contains(t, s.message, "assignedCPU")
+	require.Contains(t, i.awaitTask(t, w, id, "error"), "assignedCPU")
+	app, err := w.clients.Get(t.Context(), workerapp.Resource(), w.namespaces.Worker, bad.name())
+	require.NoError(t, err)
+	read, err := workerapp.FromUnstructured(app)
+	require.NoError(t, err)
+	require.Equal(t, workerapp.Failed, read.Status.Phase)
+	require.Contains(t, read.Status.Message, "spec.assignedCPU")
+}
+
+func TestAFailingRolloutIsRecordedWithThePodsReason(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.start(t)
+	w.user(t, "u1", "sk_e2e")
+	for name, image := range map[string]string{"crashes": "registry.test/fail/crash:1", "pulls": "registry.test/fail/pull:1"} {
+		k := w.worker(t, "u1", name, image)
+		id := i.accept(t, k.deployTask())
+		s := w.awaitState(t, k, "error", "error")
+		require.False(t, s.active.Valid)
+		want := map[string]string{"crashes": "CrashLoopBackOff", "pulls": "ImagePull"}[name]
+		require.Contains(t, s.message, want)
+		require.Contains(t, i.awaitTask(t, w, id, "error"), want)
+	}
+}
+
+func TestAFailingSecondVersionLeavesTheWorkerActive(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.start(t)
+	w.user(t, "u1", "sk_e2e")
+	first := w.worker(t, "u1", "w1", "registry.test/app:1")
+	i.accept(t, first.deployTask())
+	w.awaitState(t, first, "active", "success")
+	second := w.newVersion(t, first, "registry.test/fail/crash:2")
+	i.accept(t, second.deployTask())
+	s := w.awaitState(t, second, "active", "error")
+	require.EqualValues(t, first.version, s.active.Int64)
+}
+
+func TestANewerVersionSupersedesOneThatWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.start(t)
+	w.user(t, "u1", "sk_e2e")
+	first := w.worker(t, "u1", "w1", "registry.test/fail/unready:1")
+	one := i.accept(t, first.deployTask())
+	i.awaitTask(t, w, one, "waiting")
+	second := w.newVersion(t, first, "registry.test/app:2")
+	two := i.accept(t, second.deployTask())
+	w.awaitState(t, second, "active", "success")
+	i.awaitTask(t, w, two, "finished")
+	i.awaitTask(t, w, one, "superseded")
+	require.Equal(t, "error", w.state(t, first).version)
+	late := i.accept(t, first.deployTask())
+	i.awaitTask(t, w, late, "superseded")
+	require.Equal(t, "active", w.state(t, second).worker)
+}
+
+func TestIdsThatDoNotBelongTogetherWriteNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.start(t)
+	w.user(t, "u1", "sk_e2e")
+	w.user(t, "u2", "sk_other")
+	mine, other := w.worker(t, "u1", "w1", "registry.test/app:1"), w.worker(t, "u2", "w2", "registry.test/app:1")
+	for _, wrong := range []worker{
+		{id: "w1", owner: "u2", version: mine.version},
+		{id: "w1", owner: "u1", version: other.version},
+		{id: "w1", owner: "u1", version: 999999},
+		{id: "nobody", owner: "u1", version: mine.version},
+	} {
+		i.awaitTask(t, w, i.accept(t, wrong.deployTask()), "error")
+	}
+	i.awaitTask(t, w, i.accept(t, `{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":"w1","user_uid":"u2"}}`), "error")
+	for _, k := range []worker{mine, other} {
+		s := w.state(t, k)
+		require.Equal(t, "loading/unloaded", s.version+"/"+s.worker)
+	}
+	apps, err := w.clients.Dynamic.Resource(workerapp.Resource()).Namespace(w.namespaces.Worker).List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	require.Empty(t, apps.Items)
+}
+
+func TestDeletingRemovesEveryObjectAndWhatIsNotThereIsSuccess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.start(t)
+	w.user(t, "u1", "sk_e2e")
+	k := w.worker(t, "u1", "w1", "registry.test/app:1")
+	i.accept(t, k.deployTask())
+	w.awaitState(t, k, "active", "success")
+	require.NotEmpty(t, w.objects(t))
+	_, err := w.db.ExecContext(t.Context(), `DELETE FROM workers WHERE id = $1`, k.row)
+	require.NoError(t, err)
+	for range 2 {
+		i.awaitTask(t, w, i.accept(t, `{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":"w1","user_uid":"u1"}}`), "finished")
+	}
+	w.awaitNoObjects(t)
+}
+
+func TestAUUIDAsIdGetsAHashedNameAndRuns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.start(t)
+	const owner = "550e8400-e29b-41d4-a716-446655440000"
+	w.user(t, owner, "sk_e2e")
+	k := w.worker(t, owner, "My_Worker-1", "registry.test/app:1")
+	require.True(t, strings.HasPrefix(k.name(), "w-my-worker-1-550e8400"), k.name())
+	i.accept(t, k.deployTask())
+	w.awaitState(t, k, "active", "success")
+}

@@ -1,0 +1,162 @@
+package e2e_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// inner is a running Inner Gateway.
+type inner struct {
+	cmd  *exec.Cmd
+	url  string
+	done chan struct{}
+}
+
+// start runs `inner serve` until the test ends and waits until it is ready. Its log is appended to the world's.
+func (w *world) start(t *testing.T) *inner {
+	t.Helper()
+	i := w.startAnyhow(t)
+	i.awaitReady(t)
+	return i
+}
+
+func (i *inner) awaitReady(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		status, _ := i.get(t, "/readyz")
+		return status == http.StatusOK
+	}, patience, 50*time.Millisecond, "Inner does not become ready")
+}
+
+// startAnyhow runs `inner serve` and waits until it listens.
+func (w *world) startAnyhow(t *testing.T) *inner {
+	t.Helper()
+	log, err := os.OpenFile(w.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), os.Getenv(programVariable), "serve", "--config", w.configFile)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 40 * time.Second
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	i := &inner{cmd: cmd, done: make(chan struct{})}
+	address := make(chan string, 1)
+	go func() {
+		defer close(i.done)
+		follow(stderr, log, address)
+		_ = cmd.Wait()
+		_ = log.Close()
+	}()
+	t.Cleanup(i.stop)
+	select {
+	case a := <-address:
+		i.url = "http://" + a
+	case <-i.done:
+		t.Fatalf("Inner ended at its start:\n%s", w.log(t))
+	case <-time.After(patience):
+		t.Fatal("Inner does not listen")
+	}
+	return i
+}
+
+// follow copies the log and tells the address that is listened on.
+func follow(from io.Reader, to io.Writer, address chan<- string) {
+	lines := bufio.NewScanner(from)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		_, _ = to.Write(append(lines.Bytes(), '\n'))
+		var line struct{ Msg, Address string }
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "listening" {
+			address <- line.Address
+		}
+	}
+}
+
+// log returns what every Inner of this world has logged.
+func (w *world) log(t *testing.T) string {
+	t.Helper()
+	content, err := os.ReadFile(w.logFile)
+	require.NoError(t, err)
+	return string(content)
+}
+
+// kill ends Inner as a crash would.
+func (i *inner) kill() {
+	_ = i.cmd.Process.Kill()
+	<-i.done
+}
+
+// stop ends Inner as an operator would.
+func (i *inner) stop() {
+	_ = i.cmd.Process.Signal(syscall.SIGTERM)
+	<-i.done
+}
+
+func (i *inner) get(t *testing.T, path string) (int, string) {
+	t.Helper()
+	return i.send(t, http.MethodGet, path, "")
+}
+
+func (i *inner) post(t *testing.T, path, body string) (int, string) {
+	t.Helper()
+	return i.send(t, http.MethodPost, path, body)
+}
+
+// send sends a request and returns status and body; 0 where no answer came.
+func (i *inner) send(t *testing.T, method, path, body string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, i.url+path, strings.NewReader(body))
+	require.NoError(t, err)
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer func() { _ = answer.Body.Close() }()
+	var text bytes.Buffer
+	if _, err := text.ReadFrom(answer.Body); err != nil {
+		return 0, err.Error()
+	}
+	return answer.StatusCode, text.String()
+}
+
+// accept posts a task and returns its id.
+func (i *inner) accept(t *testing.T, body string) int64 {
+	t.Helper()
+	status, answer := i.post(t, "/api/acceptTask", body)
+	require.Equal(t, http.StatusOK, status, answer)
+	var receipt struct {
+		TaskID int64 `json:"task_id"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(answer), &receipt))
+	return receipt.TaskID
+}
+
+// task returns a task's status and details.
+func (i *inner) task(t *testing.T, w *world, id int64) (status, detail string) {
+	t.Helper()
+	require.NoError(t, w.db.QueryRowContext(t.Context(),
+		`SELECT task_status, task_detailed_status FROM console_tasks WHERE id = $1`, id).Scan(&status, &detail))
+	return status, detail
+}
+
+func (i *inner) awaitTask(t *testing.T, w *world, id int64, want string) (detail string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		var status string
+		status, detail = i.task(t, w, id)
+		return status == want
+	}, patience, 50*time.Millisecond, "task %d does not become %s", id, want)
+	return detail
+}

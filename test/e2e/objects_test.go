@@ -1,0 +1,75 @@
+package e2e_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// objects returns kind and name of everything of workers in both namespaces.
+func (w *world) objects(t *testing.T) []string {
+	t.Helper()
+	var found []string
+	for _, r := range []struct {
+		resource  schema.GroupVersionResource
+		namespace string
+	}{
+		{workerapp.Resource(), w.namespaces.Worker},
+		{schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, w.namespaces.Worker},
+		{schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "replicasets"}, w.namespaces.Worker},
+		{schema.GroupVersionResource{Version: "v1", Resource: "pods"}, w.namespaces.Worker},
+		{schema.GroupVersionResource{Version: "v1", Resource: "services"}, w.namespaces.Worker},
+		{schema.GroupVersionResource{Version: "v1", Resource: "secrets"}, w.namespaces.Worker},
+		{schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}, w.namespaces.Worker},
+		{schema.GroupVersionResource{Version: "v1", Resource: "services"}, w.namespaces.Ingress},
+		{schema.GroupVersionResource{Group: "traefik.io", Version: "v1alpha1", Resource: "ingressroutes"}, w.namespaces.Ingress},
+	} {
+		list, err := w.clients.Dynamic.Resource(r.resource).Namespace(r.namespace).List(t.Context(), metav1.ListOptions{})
+		require.NoError(t, err)
+		for _, item := range list.Items {
+			if item.GetName() != "kube-root-ca.crt" {
+				found = append(found, r.resource.Resource+"/"+item.GetName())
+			}
+		}
+	}
+	return found
+}
+
+// awaitNoObjects waits until nothing of any worker is left.
+func (w *world) awaitNoObjects(t *testing.T) {
+	t.Helper()
+	var left []string
+	require.Eventually(t, func() bool {
+		left = w.objects(t)
+		return len(left) == 0
+	}, patience, 100*time.Millisecond, "something is left: %v", left)
+}
+
+// ready counts the pods that are Ready.
+func (w *world) ready(t *testing.T) int {
+	t.Helper()
+	n := 0
+	for _, d := range w.listDeployments(t) {
+		n += int(d.Status.ReadyReplicas)
+	}
+	return n
+}
+
+// deployments counts the Deployments.
+func (w *world) deployments(t *testing.T) int {
+	t.Helper()
+	return len(w.listDeployments(t))
+}
+
+func (w *world) listDeployments(t *testing.T) []appsv1.Deployment {
+	t.Helper()
+	list, err := w.clients.Typed.AppsV1().Deployments(w.namespaces.Worker).List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	return list.Items
+}

@@ -1,0 +1,79 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestWithoutADatabaseNothingIsPromised(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.start(t)
+	w.user(t, "u1", "sk_e2e")
+	k := w.worker(t, "u1", "w1", "registry.test/app:1")
+	w.proxy.Cut()
+	for range 5 {
+		status, answer := i.post(t, "/api/acceptTask", k.deployTask())
+		require.Equal(t, http.StatusServiceUnavailable, status, answer)
+		require.NotContains(t, answer, "127.0.0.1", "the driver's own message")
+	}
+	status, _ := i.get(t, "/health")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	status, answer := i.get(t, "/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Contains(t, answer, "database")
+	status, _ = i.get(t, "/healthz")
+	require.Equal(t, http.StatusOK, status)
+	require.Zero(t, w.count(t, `SELECT count(*) FROM console_tasks`))
+	w.proxy.Mend()
+	i.awaitReady(t)
+	i.accept(t, k.deployTask())
+	w.awaitState(t, k, "active", "success")
+}
+
+func TestStatusesConvergeAfterTheDatabaseWasAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.start(t)
+	w.user(t, "u1", "sk_e2e")
+	var workers []worker
+	for n := range 20 {
+		k := w.worker(t, "u1", fmt.Sprintf("w%d", n), "registry.test/slow/app:1")
+		workers = append(workers, k)
+		i.accept(t, k.deployTask())
+	}
+	require.Eventually(t, func() bool {
+		return w.deployments(t) > 5
+	}, patience, 10*time.Millisecond)
+	w.proxy.Cut()
+	active := w.count(t, `SELECT count(*) FROM workers WHERE status = 'active'`)
+	require.Less(t, active, len(workers), "the outage came too late")
+	// Longer than the lease and the takeover, and until the rollouts have ended.
+	require.Eventually(t, func() bool { return w.ready(t) > active }, patience, 100*time.Millisecond)
+	require.Never(t, func() bool {
+		return w.count(t, `SELECT count(*) FROM workers WHERE status = 'active'`) > active
+	}, 4*time.Second, 200*time.Millisecond)
+	w.proxy.Mend()
+	for _, k := range workers {
+		w.awaitState(t, k, "active", "success")
+	}
+	require.Eventually(t, func() bool {
+		return w.count(t, `SELECT count(*) FROM console_tasks WHERE task_status = 'finished'`) == len(workers)
+	}, patience, 50*time.Millisecond)
+}
+
+func TestInnerStartsWithoutItsDatabaseAndFindsItLater(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.proxy.Cut()
+	i := w.startAnyhow(t)
+	status, answer := i.get(t, "/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Contains(t, answer, "database")
+	w.proxy.Mend()
+	i.awaitReady(t)
+}

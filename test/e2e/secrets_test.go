@@ -1,0 +1,62 @@
+package e2e_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+func TestNoSecretStandsInLogsTasksOrWorkerApps(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.start(t)
+	const key, value = "sk_MARKER0KEY", "MARKER1ENVIRONMENT"
+	password := w.proxy.password(t)
+	w.user(t, "u1", key)
+	good := w.worker(t, "u1", "good", "registry.test/app:1", "env_json", `{"A":"`+value+`"}`)
+	broken := w.worker(t, "u1", "broken", "registry.test/fail/crash:1", "env_json", `{"A":"`+value+`"}`)
+	invalid := w.worker(t, "u1", "invalid", "registry.test/app:1", "env_json", `{"not a name":"`+value+`"}`)
+	malformed := w.worker(t, "u1", "malformed", "registry.test/app:1", "env_json", `["`+value+`"]`)
+	for _, k := range []worker{good, broken, invalid, malformed} {
+		i.accept(t, k.deployTask())
+	}
+	w.awaitState(t, good, "active", "success")
+	for _, k := range []worker{broken, invalid, malformed} {
+		w.awaitState(t, k, "error", "error")
+	}
+	// Outages have the drivers speak.
+	w.proxy.Cut()
+	i.post(t, "/api/acceptTask", good.deployTask())
+	w.proxy.Mend()
+	i.awaitReady(t)
+	i.stop()
+	shown := w.log(t)
+	require.Contains(t, shown, "phase changed", "the log is not the one looked for")
+	apps, err := w.clients.Dynamic.Resource(workerapp.Resource()).Namespace(w.namespaces.Worker).List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	encoded, err := apps.MarshalJSON()
+	require.NoError(t, err)
+	shown += string(encoded) + w.everyRow(t)
+	for _, secret := range []string{key, value, password} {
+		require.NotContains(t, shown, secret)
+	}
+}
+
+// everyRow returns what may be shown of tasks and versions.
+func (w *world) everyRow(t *testing.T) string {
+	t.Helper()
+	rows, err := w.db.QueryContext(t.Context(), `SELECT task_info || task_detailed_status || last_error FROM console_tasks
+		UNION ALL SELECT msg FROM worker_deploy_versions`)
+	require.NoError(t, err)
+	defer func() { _ = rows.Close() }()
+	var all, one string
+	for rows.Next() {
+		require.NoError(t, rows.Scan(&one))
+		all += one + "\n"
+	}
+	require.NoError(t, rows.Err())
+	return all
+}
