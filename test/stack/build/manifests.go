@@ -1,0 +1,95 @@
+package build
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// manifestSource is a published module that carries manifests among its files.
+type manifestSource struct {
+	// checksum is the module's, as a go.sum would hold it. These modules are not built, so no go.sum holds them.
+	checksum string
+	files    string // a pattern
+	name     string
+	path     string
+	version  string
+}
+
+func manifestSources() []manifestSource {
+	return []manifestSource{
+		{
+			checksum: "h1:UWgoYM+KLNtRlqmoWOKjKBOBUPVHeepQ6/ac3ERJW68=",
+			files:    "deploy/crds/*.yaml",
+			name:     "cert-manager",
+			path:     "github.com/cert-manager/cert-manager",
+			version:  "v1.21.2",
+		},
+		{
+			checksum: "h1:T8wy9KuaFzCkmXCqAzDy7t73pBDR1DHrJe3pqXpNXTw=",
+			files:    "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml",
+			name:     "traefik",
+			path:     "github.com/traefik/traefik/v3",
+			version:  "v3.7.13",
+		},
+	}
+}
+
+// Manifests returns the files that define Traefik's and cert-manager's resources, fetched first where missing.
+func Manifests(ctx context.Context, opts Options) ([]string, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, source := range manifestSources() {
+		name := fmt.Sprintf("manifests-%s-%s", source.name, source.version)
+		dir, err := cached(ctx, opts, name, func(dir string) error {
+			return source.fetch(ctx, opts, dir)
+		})
+		if err != nil {
+			return nil, err
+		}
+		files, err := filepath.Glob(filepath.Join(dir, "*"))
+		if err != nil {
+			return nil, fmt.Errorf("list %s: %w", dir, err)
+		}
+		all = append(all, files...)
+	}
+	return all, nil
+}
+
+func (s manifestSource) fetch(ctx context.Context, opts Options, dir string) error {
+	module := s.path + "@" + s.version
+	defer report(opts.Log, "fetching manifests of "+module)()
+	output, err := runGo(ctx, dir, "mod", "download", "-json", module)
+	if err != nil {
+		return fmt.Errorf("fetch %s: %w", module, err)
+	}
+	var downloaded struct{ Dir, Sum string }
+	if err := json.Unmarshal(output, &downloaded); err != nil {
+		return fmt.Errorf("fetch %s: read the go command's answer: %w", module, err)
+	}
+	if downloaded.Sum != s.checksum {
+		return fmt.Errorf("fetch %s: its checksum is %s, not %s", module, downloaded.Sum, s.checksum)
+	}
+	files, err := filepath.Glob(filepath.Join(downloaded.Dir, filepath.FromSlash(s.files)))
+	if err != nil {
+		return fmt.Errorf("fetch %s: %w", module, err)
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("fetch %s: no file is named %s", module, s.files)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("fetch %s: %w", module, err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), data, 0o644); err != nil {
+			return fmt.Errorf("fetch %s: %w", module, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+)
+
+// guardArgument makes this program the guard of another withstack, for internal use.
+const guardArgument = "guard-process-group"
+
+// startGuard starts a process that leads the process group which the command is to run in, and that kills the group
+// when release is called or this process dies. The servers need no guard: the kernel tells them. It tells only direct
+// children, though, and a command such as `go test` has children of its own.
+func startGuard() (group int, release func(), err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return 0, nil, err
+	}
+	cmd := exec.Command(self, guardArgument)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		return 0, nil, err
+	}
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return 0, nil, err
+	}
+	release = func() {
+		_ = input.Close()
+		_ = cmd.Wait() // it dies with its group
+	}
+	if _, err := output.Read(make([]byte, 1)); err != nil {
+		release()
+		return 0, nil, fmt.Errorf("wait until it is ready: %w", err)
+	}
+	return cmd.Process.Pid, release, nil
+}
+
+// guard says that it is ready, waits until its input ends, and kills its process group, itself included.
+func guard(input io.Reader, output io.Writer) int {
+	// They are meant for the command.
+	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	if _, err := fmt.Fprintln(output, "ready"); err != nil {
+		return exitFailure
+	}
+	_, _ = io.Copy(io.Discard, input) // whatever ends it, the other side is gone
+	_ = syscall.Kill(0, syscall.SIGKILL)
+	return exitFailure
+}

@@ -1,0 +1,81 @@
+// Package stack runs the servers that the product needs, real ones: PostgreSQL and a Kubernetes control plane.
+package stack
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"golang.org/x/sync/errgroup"
+
+	"app238.com/inner/test/stack/controlplane"
+	"app238.com/inner/test/stack/postgres"
+)
+
+// Environment variables that tell a command run by withstack where the servers are.
+const (
+	// EnvControlPlaneDir holds the folder of the control plane's logs.
+	EnvControlPlaneDir = "INNER_TEST_CONTROLPLANE_DIR"
+	// EnvDSN holds the superuser's address of the database postgres.
+	EnvDSN = "INNER_TEST_DSN"
+	// EnvKubeconfig holds the path of the administrator's kubeconfig.
+	EnvKubeconfig = "INNER_TEST_KUBECONFIG"
+)
+
+// Options says how the servers are to be; its zero value fits tests.
+type Options struct {
+	// ControlPlane is passed on.
+	ControlPlane controlplane.Options
+	// Log receives progress of builds and installations; standard error unless set.
+	Log io.Writer
+	// Postgres is passed on.
+	Postgres postgres.Options
+}
+
+// Stack is both servers, running.
+type Stack struct {
+	// ControlPlane is the Kubernetes cluster.
+	ControlPlane *controlplane.ControlPlane
+	// Postgres is the database server.
+	Postgres *postgres.Server
+}
+
+// Start brings both servers up and returns when both take work. The first start of a machine builds what is missing.
+func Start(ctx context.Context, opts Options) (*Stack, error) {
+	opts.ControlPlane.Log, opts.Postgres.Log = opts.Log, opts.Log
+	s := &Stack{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		s.ControlPlane, err = controlplane.Start(ctx, opts.ControlPlane)
+		return err
+	})
+	group.Go(func() (err error) {
+		s.Postgres, err = postgres.Start(ctx, opts.Postgres)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Environment is what tells a command where the servers are, for its environment.
+func (s *Stack) Environment() []string {
+	return []string{
+		EnvControlPlaneDir + "=" + s.ControlPlane.Dir(),
+		EnvDSN + "=" + s.Postgres.DSN("postgres"),
+		EnvKubeconfig + "=" + s.ControlPlane.Kubeconfig(),
+	}
+}
+
+// Close ends both servers and removes their files.
+func (s *Stack) Close() error {
+	var failures [2]error
+	if s.ControlPlane != nil {
+		failures[0] = s.ControlPlane.Close()
+	}
+	if s.Postgres != nil {
+		failures[1] = s.Postgres.Close()
+	}
+	return errors.Join(failures[:]...)
+}
