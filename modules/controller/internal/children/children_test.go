@@ -1,0 +1,232 @@
+package children_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+const name = "w-abc12345-u1"
+
+type bundle struct {
+	app     *workerapp.WorkerApp
+	builder children.Builder
+}
+
+func setup(change func(app *workerapp.WorkerApp)) bundle {
+	app := &workerapp.WorkerApp{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "workers", UID: "uid-1", Annotations: map[string]string{
+			workerapp.VersionAnnotation: "7", workerapp.TaskAnnotation: "42", "other": "x",
+		}},
+		Spec: workerapp.Spec{WorkerID: "abc12345", OwnerID: "u1", Image: "registry.test/app:1", Port: 8080,
+			AssignedCPU: "1500m", AssignedMemory: "1024Mi", AssignedDisk: "1Gi", MaxReplicas: 2},
+	}
+	if change != nil {
+		change(app)
+	}
+	return bundle{app: app, builder: children.Builder{
+		Domain: "example.org", WorkerNamespace: "workers", IngressNamespace: "edge", CombinatorNamespace: "combinator",
+		ProgressDeadline: 90 * time.Second,
+	}}
+}
+
+// as reads what was built the way the API server would.
+func as[T any](t *testing.T, c children.Child, err error) T {
+	t.Helper()
+	require.NoError(t, err)
+	var typed T
+	require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(c.Object.Object, &typed))
+	return typed
+}
+
+func requireMeta(t *testing.T, o metav1.Object, namespace, name string, owned bool) {
+	t.Helper()
+	require.Equal(t, namespace, o.GetNamespace())
+	require.Equal(t, name, o.GetName())
+	require.Equal(t, map[string]string{"app": "w-abc12345-u1", "worker-id": "abc12345", "owner-id": "u1"}, o.GetLabels())
+	require.NotEmpty(t, o.GetAnnotations()[children.AppliedAnnotation])
+	if !owned {
+		require.Empty(t, o.GetOwnerReferences(), "no owner reference reaches another namespace")
+		return
+	}
+	yes := true
+	require.Equal(t, []metav1.OwnerReference{{APIVersion: "console.app238.com/v1", Kind: "WorkerApp", Name: "w-abc12345-u1",
+		UID: "uid-1", Controller: &yes, BlockOwnerDeletion: &yes}}, o.GetOwnerReferences())
+}
+
+func TestEnvironmentObjects(t *testing.T) {
+	t.Parallel()
+	b := setup(nil)
+	c, err := b.builder.ConfigMap(b.app, map[string]string{"A": "1"}, "hash")
+	configMap := as[corev1.ConfigMap](t, c, err)
+	requireMeta(t, &configMap, "workers", name+"-env", true)
+	require.Equal(t, map[string]string{"A": "1"}, configMap.Data)
+	require.Equal(t, "hash", configMap.Annotations[children.ContentAnnotation])
+	require.Equal(t, "42", configMap.Annotations[workerapp.TaskAnnotation])
+
+	c, err = b.builder.Secret(b.app, map[string][]byte{"RAYSAIL_SECRET_KEY": []byte("sk_1")})
+	secret := as[corev1.Secret](t, c, err)
+	requireMeta(t, &secret, "workers", name+"-secret", true)
+	require.Equal(t, map[string][]byte{"RAYSAIL_SECRET_KEY": []byte("sk_1")}, secret.Data)
+	require.False(t, c.Replaceable, "the user's secrets are stored nowhere else")
+}
+
+func TestSecretsHashSaysNothingOfItsValues(t *testing.T) {
+	t.Parallel()
+	b := setup(nil)
+	one, err := b.builder.Secret(b.app, map[string][]byte{"K": []byte("1")})
+	require.NoError(t, err)
+	two, err := b.builder.Secret(b.app, map[string][]byte{"K": []byte("2")})
+	require.NoError(t, err)
+	require.Equal(t, one.Object.GetAnnotations(), two.Object.GetAnnotations())
+}
+
+func TestDeployment(t *testing.T) {
+	t.Parallel()
+	b := setup(func(app *workerapp.WorkerApp) { app.Spec.MainRegion = "eu-1" })
+	c, err := b.builder.Deployment(b.app, "content")
+	d := as[appsv1.Deployment](t, c, err)
+	requireMeta(t, &d, "workers", name, true)
+	require.Equal(t, "7", d.Annotations[workerapp.VersionAnnotation])
+	require.Equal(t, "42", d.Annotations[workerapp.TaskAnnotation])
+	require.NotContains(t, d.Annotations, "other")
+	require.EqualValues(t, 2, *d.Spec.Replicas)
+	require.EqualValues(t, 90, *d.Spec.ProgressDeadlineSeconds)
+	require.Equal(t, map[string]string{"app": name}, d.Spec.Selector.MatchLabels)
+	require.Equal(t, intstr.FromInt32(0), *d.Spec.Strategy.RollingUpdate.MaxUnavailable)
+	require.Equal(t, intstr.FromInt32(1), *d.Spec.Strategy.RollingUpdate.MaxSurge)
+
+	template := d.Spec.Template
+	require.Equal(t, d.Labels, template.Labels)
+	require.Equal(t, map[string]string{children.ContentAnnotation: "content", children.TemplateAnnotation: children.Template(c)}, template.Annotations)
+	require.NotEmpty(t, children.Template(c))
+	require.False(t, *template.Spec.AutomountServiceAccountToken)
+	require.False(t, *template.Spec.EnableServiceLinks)
+	require.Len(t, template.Spec.Containers, 1)
+	container := template.Spec.Containers[0]
+	require.Equal(t, name, container.Name)
+	require.Equal(t, "registry.test/app:1", container.Image)
+	require.Equal(t, name+"-env", container.EnvFrom[0].ConfigMapRef.Name, "the Secret comes last and wins")
+	require.Equal(t, name+"-secret", container.EnvFrom[1].SecretRef.Name)
+	require.EqualValues(t, 8080, container.Ports[0].ContainerPort)
+	require.Equal(t, intstr.FromInt32(8080), container.ReadinessProbe.TCPSocket.Port)
+	require.Equal(t, container.Resources.Requests, container.Resources.Limits)
+	for key, want := range map[corev1.ResourceName]string{"cpu": "1500m", "memory": "1Gi", "ephemeral-storage": "1Gi"} {
+		quantity := container.Resources.Limits[key]
+		require.Zero(t, quantity.Cmp(resource.MustParse(want)), key)
+	}
+}
+
+func TestPlacement(t *testing.T) {
+	t.Parallel()
+	b := setup(func(app *workerapp.WorkerApp) { app.Spec.MainRegion = "eu-1" })
+	c, err := b.builder.Deployment(b.app, "content")
+	affinity := as[appsv1.Deployment](t, c, err).Spec.Template.Spec.Affinity
+	require.Equal(t, &corev1.PodAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.WeightedPodAffinityTerm{{
+		Weight: 100, PodAffinityTerm: corev1.PodAffinityTerm{
+			LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "combinator"}},
+			Namespaces:    []string{"combinator"}, TopologyKey: "kubernetes.io/hostname",
+		}}}}, affinity.PodAffinity)
+	require.Equal(t, []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{
+		Key: "topology.kubernetes.io/region", Operator: corev1.NodeSelectorOpIn, Values: []string{"eu-1"}}}}},
+		affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms)
+
+	for _, region := range []string{"", "global"} {
+		b = setup(func(app *workerapp.WorkerApp) { app.Spec.MainRegion = region })
+		c, err = b.builder.Deployment(b.app, "content")
+		require.Nil(t, as[appsv1.Deployment](t, c, err).Spec.Template.Spec.Affinity.NodeAffinity)
+	}
+}
+
+func TestEmptyFieldsGetTheContractsDefaults(t *testing.T) {
+	t.Parallel()
+	b := setup(func(app *workerapp.WorkerApp) {
+		app.Spec.AssignedCPU, app.Spec.AssignedMemory, app.Spec.AssignedDisk, app.Spec.MaxReplicas = "", "", "", 0
+	})
+	c, err := b.builder.Deployment(b.app, "content")
+	d := as[appsv1.Deployment](t, c, err)
+	require.EqualValues(t, 1, *d.Spec.Replicas)
+	for key, want := range map[corev1.ResourceName]string{"cpu": "1", "memory": "500Mi", "ephemeral-storage": "2Gi"} {
+		quantity := d.Spec.Template.Spec.Containers[0].Resources.Limits[key]
+		require.Zero(t, quantity.Cmp(resource.MustParse(want)), key)
+	}
+}
+
+func TestNetwork(t *testing.T) {
+	t.Parallel()
+	b := setup(nil)
+	c, err := b.builder.Service(b.app)
+	service := as[corev1.Service](t, c, err)
+	requireMeta(t, &service, "workers", name, true)
+	require.Equal(t, "None", service.Spec.ClusterIP)
+	require.Equal(t, map[string]string{"app": name}, service.Spec.Selector)
+	require.EqualValues(t, 8080, service.Spec.Ports[0].Port)
+
+	c, err = b.builder.External(b.app)
+	external := as[corev1.Service](t, c, err)
+	requireMeta(t, &external, "edge", name+"-ext", false)
+	require.Equal(t, corev1.ServiceTypeExternalName, external.Spec.Type)
+	require.Equal(t, "w-abc12345-u1.workers.svc.cluster.local", external.Spec.ExternalName)
+	require.EqualValues(t, 8080, external.Spec.Ports[0].Port)
+	require.True(t, b.builder.Points(&external))
+	external.Spec.ExternalName = "w-abc12345-u1.elsewhere.svc.cluster.local"
+	require.False(t, b.builder.Points(&external))
+
+	c, err = b.builder.Route(b.app)
+	require.NoError(t, err)
+	requireMeta(t, c.Object, "edge", name, false)
+	require.Equal(t, "traefik.io/v1alpha1", c.Object.GetAPIVersion())
+	require.Equal(t, "IngressRoute", c.Object.GetKind())
+	spec, err := json.Marshal(c.Object.Object["spec"])
+	require.NoError(t, err)
+	require.JSONEq(t, `{"entryPoints": ["websecure"], "tls": {"secretName": "worker-tls"}, "routes": [{"kind": "Rule",
+		"match": "Host(`+"`abc12345.worker.example.org`) || Host(`abc12345-u1.worker.example.org`) || Host(`w-abc12345-u1.worker.example.org`"+`)",
+		"services": [{"name": "w-abc12345-u1-ext", "port": 8080}]}]}`, string(spec))
+}
+
+func TestTemplateHashFollowsWhatPodsAreMadeOfAndNothingElse(t *testing.T) {
+	t.Parallel()
+	hash := func(content string, change func(app *workerapp.WorkerApp)) string {
+		b := setup(change)
+		c, err := b.builder.Deployment(b.app, content)
+		require.NoError(t, err)
+		return children.Template(c)
+	}
+	base := hash("content", nil)
+	require.Equal(t, base, hash("content", func(app *workerapp.WorkerApp) {
+		app.Annotations[workerapp.TaskAnnotation], app.Annotations[workerapp.VersionAnnotation] = "43", "8"
+		app.Spec.MaxReplicas, app.ResourceVersion = 5, "99"
+	}))
+	require.Equal(t, base, hash("content", func(app *workerapp.WorkerApp) { app.Spec.AssignedCPU = "1.5" }), "the same quantity")
+	require.NotEqual(t, base, hash("other", nil))
+	require.NotEqual(t, base, hash("content", func(app *workerapp.WorkerApp) { app.Spec.Image = "registry.test/app:2" }))
+	require.NotEqual(t, base, hash("content", func(app *workerapp.WorkerApp) { app.Spec.Port = 8081 }))
+}
+
+func TestAppliedHashChangesWithEachWishedField(t *testing.T) {
+	t.Parallel()
+	hash := func(change func(app *workerapp.WorkerApp)) string {
+		b := setup(change)
+		c, err := b.builder.Deployment(b.app, "content")
+		require.NoError(t, err)
+		applied, _, err := unstructured.NestedString(c.Object.Object, "metadata", "annotations", children.AppliedAnnotation)
+		require.NoError(t, err)
+		return applied
+	}
+	base := hash(nil)
+	require.Equal(t, base, hash(nil))
+	require.NotEqual(t, base, hash(func(app *workerapp.WorkerApp) { app.Spec.MainRegion = "eu-1" }))
+	require.NotEqual(t, base, hash(func(app *workerapp.WorkerApp) { app.Annotations[workerapp.TaskAnnotation] = "43" }))
+}

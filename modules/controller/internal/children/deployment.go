@@ -1,0 +1,49 @@
+package children
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// revisionHistory is how many old ReplicaSets are kept for an operator to look at. Going back is the database's matter.
+const revisionHistory = 2
+
+// Deployment builds N. Its own annotations, not the template's, repeat version and task of the WorkerApp: so a
+// Deployment tells what it is at, and a new task alone restarts no pod.
+func (b Builder) Deployment(app *workerapp.WorkerApp, contentHash string) (Child, error) {
+	template, err := b.template(app, contentHash)
+	if err != nil {
+		return Child{}, fmt.Errorf("build deployments: %w", err)
+	}
+	annotations := map[string]string{}
+	copyAnnotation(annotations, app, workerapp.VersionAnnotation)
+	copyAnnotation(annotations, app, workerapp.TaskAnnotation)
+	// The old pods serve until the new ones are Ready, with one replica too.
+	strategy := appsv1ac.DeploymentStrategy().WithType(appsv1.RollingUpdateDeploymentStrategyType).
+		WithRollingUpdate(appsv1ac.RollingUpdateDeployment().
+			WithMaxUnavailable(intstr.FromInt32(0)).WithMaxSurge(intstr.FromInt32(1)))
+	spec := appsv1ac.DeploymentSpec().
+		WithReplicas(Replicas(app)).
+		WithSelector(metav1ac.LabelSelector().WithMatchLabels(selector(app))).
+		WithStrategy(strategy).
+		WithProgressDeadlineSeconds(int32(b.ProgressDeadline.Seconds())).
+		WithRevisionHistoryLimit(revisionHistory).
+		WithPaused(false).
+		WithTemplate(template)
+	return child(Deployments(), appsv1ac.Deployment(app.Name, b.WorkerNamespace).
+		WithLabels(labels(app)).WithAnnotations(annotations).WithOwnerReferences(owner(app)).WithSpec(spec))
+}
+
+// Replicas returns the number of pods that a checked WorkerApp wishes.
+func Replicas(app *workerapp.WorkerApp) int32 { return int32(app.Spec.WithDefaults().MaxReplicas) }
+
+// Template returns the hash by which the pods of a built Deployment's template are known.
+func Template(deployment Child) string {
+	return nestedString(deployment.Object.Object, "spec", "template", "metadata", "annotations", TemplateAnnotation)
+}

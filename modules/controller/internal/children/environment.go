@@ -1,0 +1,33 @@
+package children
+
+import (
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// ConfigMap builds N-env, whose data becomes the pods' environment. contentHash is that of env: it tells later whether
+// somebody edited the data. The task is noted here, in the object that is written last of the two that hold content:
+// once it is there, the content of that task is.
+func (b Builder) ConfigMap(app *workerapp.WorkerApp, env map[string]string, contentHash string) (Child, error) {
+	annotations := map[string]string{ContentAnnotation: contentHash}
+	copyAnnotation(annotations, app, workerapp.TaskAnnotation)
+	c, err := child(ConfigMaps(), corev1ac.ConfigMap(workerapp.EnvName(app.Name), b.WorkerNamespace).
+		WithLabels(labels(app)).WithAnnotations(annotations).
+		WithOwnerReferences(owner(app)).WithData(env))
+	c.Replaceable = true
+	return c, err
+}
+
+// Secret builds N-secret with the reserved keys. Keys of the user in the same object are not ours: server-side apply
+// leaves them alone.
+func (b Builder) Secret(app *workerapp.WorkerApp, reserved map[string][]byte) (Child, error) {
+	return child(Secrets(), corev1ac.Secret(workerapp.SecretName(app.Name), b.WorkerNamespace).
+		WithLabels(labels(app)).WithOwnerReferences(owner(app)).WithData(reserved))
+}
+
+func copyAnnotation(annotations map[string]string, app *workerapp.WorkerApp, key string) {
+	if value, ok := app.Annotations[key]; ok {
+		annotations[key] = value
+	}
+}

@@ -1,0 +1,54 @@
+package content
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"hash"
+	"maps"
+	"slices"
+)
+
+// ConfigHash is the hash of the ConfigMap's data alone. Being keyed with the owner's secret key, it also changes when
+// somebody edits that key in the Secret.
+func ConfigHash(secretKey string, data map[string]string) string {
+	h := hmac.New(sha256.New, []byte(secretKey))
+	part(h, "config-map")
+	writeStrings(h, data)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// PodHash is the hash of all that the pods see. It is keyed with the owner's secret key: with a plain hash whoever may
+// read Deployments could try guesses at weak secrets.
+func PodHash(secretKey string, data map[string]string, secret map[string][]byte) string {
+	h := hmac.New(sha256.New, []byte(secretKey))
+	part(h, "pod")
+	writeStrings(h, data)
+	count(h, len(secret))
+	for _, key := range slices.Sorted(maps.Keys(secret)) {
+		part(h, key)
+		part(h, string(secret[key]))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func writeStrings(h hash.Hash, data map[string]string) {
+	count(h, len(data))
+	for _, key := range slices.Sorted(maps.Keys(data)) {
+		part(h, key)
+		part(h, data[key])
+	}
+}
+
+// part writes s after its length, so that moving a border between parts changes the hash.
+func part(h hash.Hash, s string) {
+	count(h, len(s))
+	h.Write([]byte(s))
+}
+
+func count(h hash.Hash, n int) {
+	var length [8]byte
+	binary.BigEndian.PutUint64(length[:], uint64(n))
+	h.Write(length[:])
+}

@@ -1,0 +1,130 @@
+package loop_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/modules/controller/internal/loop"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type bundle struct {
+	abort, stop context.CancelFunc
+	ended       chan struct{}
+	logs        *observer.ObservedLogs
+	queue       *loop.Queue
+}
+
+// setup has two goroutines work until the test ends.
+func setup(t *testing.T, process loop.Process) bundle {
+	t.Helper()
+	core, logs := observer.New(zapcore.DebugLevel)
+	working, abort := context.WithCancel(context.Background())
+	stopping, stop := context.WithCancel(context.Background())
+	b := bundle{abort: abort, stop: stop, ended: make(chan struct{}), logs: logs,
+		queue: loop.NewQueue(config.Controller{RetryDelay: time.Millisecond, RetryDelayMax: 10 * time.Millisecond})}
+	go func() {
+		defer close(b.ended)
+		b.queue.Work(working, stopping, 2, process, zap.New(core))
+	}()
+	t.Cleanup(func() {
+		b.stop()
+		b.queue.ShutDown()
+		b.abort()
+		<-b.ended
+	})
+	return b
+}
+
+func await(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	require.Eventually(t, condition, 10*time.Second, time.Millisecond, what)
+}
+
+func TestAPanicHoldsUpNobodyAndIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	var bad, good atomic.Int32
+	b := setup(t, func(_ context.Context, name string) (time.Duration, error) {
+		if name == "bad" && bad.Add(1) < 4 {
+			panic("boom")
+		}
+		good.Add(1)
+		return 0, nil
+	})
+	b.queue.Add("bad")
+	b.queue.Add("good")
+	await(t, "both worked on", func() bool { return good.Load() == 2 })
+	panics := b.logs.FilterMessage("reconcile panicked; trying again").All()
+	require.Len(t, panics, 3)
+	require.Contains(t, panics[0].ContextMap()["error"], "boom")
+	require.EqualValues(t, 3, panics[2].ContextMap()["failures"])
+}
+
+func TestAnExpectedRaceIsTriedAgainQuietly(t *testing.T) {
+	t.Parallel()
+	var tries atomic.Int32
+	b := setup(t, func(context.Context, string) (time.Duration, error) {
+		if tries.Add(1) == 1 {
+			return 0, apierrors.NewConflict(schema.GroupResource{Resource: "workerapps"}, "x", errors.New("changed"))
+		}
+		return 0, nil
+	})
+	b.queue.Add("x")
+	await(t, "tried again", func() bool { return tries.Load() == 2 })
+	require.Zero(t, b.logs.Filter(func(e observer.LoggedEntry) bool { return e.Level > zapcore.DebugLevel }).Len())
+}
+
+func TestAResultMayAskForALaterLook(t *testing.T) {
+	t.Parallel()
+	var looks atomic.Int32
+	b := setup(t, func(context.Context, string) (time.Duration, error) {
+		if looks.Add(1) == 1 {
+			return 5 * time.Millisecond, nil
+		}
+		return 0, nil
+	})
+	b.queue.Add("x")
+	await(t, "looked again", func() bool { return looks.Load() == 2 })
+}
+
+func TestStoppingLeavesTheBacklogAndLetsWorkUnderWayEnd(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var worked []string
+	begun, release := make(chan struct{}, 10), make(chan struct{})
+	b := setup(t, func(ctx context.Context, name string) (time.Duration, error) {
+		begun <- struct{}{}
+		<-release
+		mu.Lock()
+		defer mu.Unlock()
+		worked = append(worked, name)
+		return 0, ctx.Err()
+	})
+	for _, name := range []string{"1", "2", "3", "4", "5"} {
+		b.queue.Add(name)
+	}
+	<-begun
+	<-begun
+	b.stop()
+	b.queue.ShutDown()
+	close(release)
+	<-b.ended
+	mu.Lock()
+	defer mu.Unlock()
+	require.ElementsMatch(t, []string{"1", "2"}, worked)
+	require.Zero(t, b.logs.Len())
+}

@@ -1,0 +1,105 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.uber.org/zap"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/internal/watch"
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// hold puts the finalizer on, before anything is made in the ingress namespace.
+func (r *Reconciler) hold(ctx context.Context, app *workerapp.WorkerApp) error {
+	if slices.Contains(app.Finalizers, children.Finalizer) {
+		return nil
+	}
+	written, err := r.setFinalizers(ctx, app.Namespace, app.Name, app.ResourceVersion, append(slices.Clone(app.Finalizers), children.Finalizer))
+	if err != nil {
+		return err
+	}
+	app.Finalizers, app.ResourceVersion = written.GetFinalizers(), written.GetResourceVersion()
+	return nil
+}
+
+// release lets a WorkerApp that is being deleted go, once nothing of it is left in the ingress namespace. The garbage
+// collector takes what is in the worker namespace.
+func (r *Reconciler) release(ctx context.Context, u *unstructured.Unstructured) error {
+	finalizers := u.GetFinalizers()
+	if !slices.Contains(finalizers, children.Finalizer) {
+		return nil
+	}
+	if err := r.deleteIngress(ctx, u.GetName()); err != nil {
+		return err
+	}
+	rest := slices.DeleteFunc(slices.Clone(finalizers), func(f string) bool { return f == children.Finalizer })
+	_, err := r.setFinalizers(ctx, u.GetNamespace(), u.GetName(), u.GetResourceVersion(), rest)
+	if err == nil {
+		r.log.Info("worker removed", zap.String("app", u.GetName()))
+	}
+	return raced(err)
+}
+
+// sweep removes what a WorkerApp that is no more left in the ingress namespace, as one without our finalizer does. The
+// cache alone is no proof that it is gone, nor is an API server that does not know the kind at the moment.
+func (r *Reconciler) sweep(ctx context.Context, name string) error {
+	found := r.cache.Children(name)
+	if found.External == nil && found.Route == nil {
+		return nil
+	}
+	if found.External != nil && !r.builder.Points(found.External) {
+		r.log.Warn("object in the ingress namespace belongs to another worker namespace; left alone", zap.String("app", name))
+		return nil
+	}
+	_, err := r.clients.Get(ctx, workerapp.Resource(), r.builder.WorkerNamespace, name)
+	if err == nil {
+		return nil
+	}
+	if !provesAbsence(err) {
+		return fmt.Errorf("look for the WorkerApp: %w", err)
+	}
+	r.log.Info("removing what a WorkerApp left behind", zap.String("app", name))
+	return r.deleteIngress(ctx, name)
+}
+
+// provesAbsence tells a "no such object" of the API server from a "no such path": both are a 404.
+func provesAbsence(err error) bool {
+	var answer apierrors.APIStatus
+	return apierrors.IsNotFound(err) && errors.As(err, &answer) &&
+		!apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
+}
+
+func (r *Reconciler) deleteIngress(ctx context.Context, name string) error {
+	if err := r.clients.Delete(ctx, children.Routes(), r.builder.IngressNamespace, name); err != nil {
+		return fmt.Errorf("delete the route: %w", err)
+	}
+	if err := r.clients.Delete(ctx, children.Services(), r.builder.IngressNamespace, workerapp.ExternalName(name)); err != nil {
+		return fmt.Errorf("delete the service of the route: %w", err)
+	}
+	return nil
+}
+
+// setFinalizers changes the finalizers only if the WorkerApp is still the one that was looked at. A merge patch, because
+// server-side apply under the name by which workers write the spec would let their next write drop the finalizer.
+func (r *Reconciler) setFinalizers(ctx context.Context, namespace, name, resourceVersion string, finalizers []string) (*unstructured.Unstructured, error) {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"resourceVersion": resourceVersion, "finalizers": finalizers,
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("finalizers: %w", err)
+	}
+	written, err := r.clients.MergePatch(ctx, workerapp.Resource(), namespace, name, patch)
+	if err != nil {
+		return nil, fmt.Errorf("finalizers: %w", err)
+	}
+	r.wrote(name, watch.Ref{Resource: workerapp.Resource(), Namespace: namespace, Name: name}, written)
+	return written, nil
+}

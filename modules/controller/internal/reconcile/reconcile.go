@@ -1,0 +1,121 @@
+// Package reconcile brings the cluster, for one WorkerApp at a time, from what is found to what is wished.
+package reconcile
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/kube"
+	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/internal/rolloutstate"
+	"app238.com/inner/modules/controller/internal/spec"
+	"app238.com/inner/modules/controller/internal/status"
+	"app238.com/inner/modules/controller/internal/watch"
+	"app238.com/inner/modules/controller/rollout"
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// Reconciler works on one WorkerApp at a time for each name; several names may be worked on at once.
+type Reconciler struct {
+	builder  children.Builder
+	cache    *watch.Cache
+	clients  *kube.Clients
+	config   config.Controller
+	log      *zap.Logger
+	now      func() time.Time
+	recorder rollout.Recorder
+	source   rollout.Source
+	// timeout limits one question to the source or the recorder.
+	timeout time.Duration
+	writes  *Writes
+}
+
+// Params are what a Reconciler stands on.
+type Params struct {
+	Cache    *watch.Cache
+	Clients  *kube.Clients
+	Config   *config.Config
+	Log      *zap.Logger
+	Recorder rollout.Recorder
+	Source   rollout.Source
+	Writes   *Writes
+}
+
+// New makes a Reconciler.
+func New(p Params) *Reconciler {
+	namespaces := p.Config.Kubernetes.Namespaces
+	return &Reconciler{
+		builder: children.Builder{
+			Domain: p.Config.Domain, WorkerNamespace: namespaces.Worker, IngressNamespace: namespaces.Ingress,
+			CombinatorNamespace: namespaces.Combinator, ProgressDeadline: p.Config.Controller.ProgressDeadline,
+		},
+		cache: p.Cache, clients: p.Clients, config: p.Config.Controller, log: p.Log, now: time.Now,
+		recorder: p.Recorder, source: p.Source, writes: p.Writes,
+		timeout: p.Config.Database.ConnectTimeout + p.Config.Database.StatementTimeout,
+	}
+}
+
+// Reconcile works on the WorkerApp of that name. It returns after how long to look again, zero for not before
+// something changes.
+func (r *Reconciler) Reconcile(ctx context.Context, name string) (time.Duration, error) {
+	if wait := r.writes.Pending(name, r.cache.ResourceVersion, r.now()); wait > 0 {
+		return wait, nil
+	}
+	u := r.cache.App(name)
+	switch {
+	case u == nil:
+		return 0, r.sweep(ctx, name)
+	case u.GetDeletionTimestamp() != nil:
+		return 0, r.release(ctx, u)
+	default:
+		return r.ensure(ctx, u)
+	}
+}
+
+// ensure makes what is wished and reports how it stands.
+func (r *Reconciler) ensure(ctx context.Context, u *unstructured.Unstructured) (time.Duration, error) {
+	app, err := workerapp.FromUnstructured(u)
+	if err == nil {
+		err = spec.Check(app)
+	}
+	if err != nil {
+		return 0, r.report(ctx, app, failed(status.InvalidSpec, err.Error()))
+	}
+	if err := r.hold(ctx, app); err != nil {
+		return 0, raced(err)
+	}
+	found := r.cache.Children(app.Name)
+	made, err := r.makeChildren(ctx, app, found)
+	if fault, ok := faultOf(err); ok {
+		if reported := r.report(ctx, app, failed(fault.reason, fault.Error())); reported != nil {
+			return 0, reported
+		}
+		return fault.again(r.config.RetryDelayMax)
+	}
+	if err != nil {
+		return 0, err
+	}
+	state, again := rolloutstate.Evaluate(rolloutstate.Input{
+		App: app, Template: made.template, Replicas: children.Replicas(app),
+		Deployment: made.deployment, Pods: found.Pods,
+		Grace: r.config.FailureGrace, Now: r.now(),
+	})
+	return again, r.report(ctx, app, state)
+}
+
+func failed(reason, message string) status.State {
+	return status.State{Phase: workerapp.Failed, Reason: reason, Message: message}
+}
+
+// raced turns the errors of an expected race into none: the WorkerApp is gone, and its event brings the next look.
+func raced(err error) error {
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,57 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"app238.com/inner/modules/controller/internal/status"
+	"app238.com/inner/modules/controller/internal/watch"
+	"app238.com/inner/modules/controller/rollout"
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// report records the outcome, where state is one that is not recorded yet, and then writes the status once. After a
+// crash between the two the outcome is recorded again, which a Recorder bears; the other way round it could be lost.
+func (r *Reconciler) report(ctx context.Context, app *workerapp.WorkerApp, state status.State) error {
+	now := r.now()
+	next := status.Next(app, state, now)
+	var recordErr error
+	if outcome, ok := status.Outcome(app, state); ok {
+		recordErr = r.record(ctx, outcome)
+		next = status.Recorded(app, next, recordErr, now)
+	}
+	if status.Same(app.Status, next) {
+		return recordErr
+	}
+	return errors.Join(recordErr, raced(r.writeStatus(ctx, app, next, state.Reason)))
+}
+
+func (r *Reconciler) record(ctx context.Context, outcome rollout.Outcome) error {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	if err := r.recorder.Record(ctx, outcome); err != nil {
+		return fmt.Errorf("record the outcome: %w", err)
+	}
+	return nil
+}
+
+// writeStatus writes next. The reason is for the log: the message may hold what a container said last.
+func (r *Reconciler) writeStatus(ctx context.Context, app *workerapp.WorkerApp, next workerapp.Status, reason string) error {
+	patch, err := status.Patch(app.ResourceVersion, next)
+	if err != nil {
+		return fmt.Errorf("status: %w", err)
+	}
+	written, err := r.clients.MergePatch(ctx, workerapp.Resource(), app.Namespace, app.Name, patch, "status")
+	if err != nil {
+		return fmt.Errorf("status: %w", err)
+	}
+	r.wrote(app.Name, watch.Ref{Resource: workerapp.Resource(), Namespace: app.Namespace, Name: app.Name}, written)
+	if app.Status.Phase != next.Phase {
+		r.log.Info("phase changed", zap.String("app", app.Name), zap.String("phase", string(next.Phase)),
+			zap.String("reason", reason), zap.Int64("version", next.Version), zap.Int64("task", next.Task))
+	}
+	return nil
+}

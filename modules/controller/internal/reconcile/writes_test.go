@@ -1,0 +1,57 @@
+package reconcile_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/internal/reconcile"
+	"app238.com/inner/modules/controller/internal/watch"
+)
+
+func TestWritesAreAwaitedUntilTheCacheShowsThem(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	ref := watch.Ref{Resource: children.ConfigMaps(), Namespace: "worker", Name: "n-env"}
+	for name, test := range map[string]struct {
+		cached string
+		after  time.Duration
+		waits  bool
+	}{
+		"not seen":        {"", 0, true},
+		"earlier version": {"99", 0, true},
+		"that version":    {"100", 0, false},
+		"later version":   {"1000", 0, false},
+		"no number":       {"x", 0, false},
+		"never seen":      {"", time.Minute, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := reconcile.NewWrites()
+			cached := func(watch.Ref) string { return test.cached }
+			require.Zero(t, w.Pending("n", cached, noon))
+			w.Expect("n", ref, "100", noon)
+			require.Zero(t, w.Pending("other", cached, noon))
+			require.Equal(t, test.waits, w.Pending("n", cached, noon.Add(test.after)) > 0)
+			if !test.waits {
+				require.Zero(t, w.Pending("n", func(watch.Ref) string { return "" }, noon), "once shown it is forgotten")
+			}
+		})
+	}
+}
+
+func TestAVanishedObjectIsNotAwaitedUnlessItWasWrittenAnew(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	ref := watch.Ref{Resource: children.ConfigMaps(), Namespace: "worker", Name: "n-env"}
+	none := func(watch.Ref) string { return "" }
+	w := reconcile.NewWrites()
+	w.Expect("n", ref, "100", now)
+	w.Gone("n", ref, "99")
+	require.NotZero(t, w.Pending("n", none, now), "the write came after the deletion")
+	w.Gone("n", ref, "101")
+	require.Zero(t, w.Pending("n", none, now))
+	w.Gone("unknown", ref, "1")
+}

@@ -1,0 +1,131 @@
+// Package rolloutstate tells from a Deployment and its pods how a rollout stands. It is pure: time is an input too.
+package rolloutstate
+
+import (
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"app238.com/inner/modules/controller/internal/status"
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// Reasons of the states.
+const (
+	Complete       = "RolloutComplete"
+	InProgress     = "RolloutInProgress"
+	ImageNotPulled = "ImageNotPulled"
+	NotCreated     = "ContainerNotCreated"
+	Crashing       = "ContainerCrashing"
+	ReplicaFailure = "ReplicaFailure"
+	Deadline       = "ProgressDeadlineExceeded"
+)
+
+// resolution is that of the times in a status; a grace that is counted from one is not cut short by it.
+const resolution = time.Second
+
+// Input is all that the state of a rollout depends on.
+type Input struct {
+	// App is the wished one; Template is the hash of the pod template made of it, Replicas the number of pods.
+	App      *workerapp.WorkerApp
+	Template string
+	Replicas int32
+	// Deployment is the live one; Pods are all pods of the worker, also those of earlier templates.
+	Deployment *appsv1.Deployment
+	Pods       []*corev1.Pod
+	// Grace is how long pods may fail to start before that fails the rollout.
+	Grace time.Duration
+	Now   time.Time
+}
+
+// Evaluate returns the state and, where it changes by the mere passing of time, after how long to look again.
+func Evaluate(in Input) (status.State, time.Duration) {
+	if !current(in) {
+		return status.State{Phase: workerapp.Deploying, Reason: InProgress}, 0
+	}
+	if complete(in) {
+		return status.State{Phase: workerapp.Running, Reason: Complete}, 0
+	}
+	previous, _ := status.Previous(in.App)
+	late := deadlineExceeded(in.Deployment)
+	worst, failing := worstTrouble(in)
+	switch {
+	case failing:
+		return judge(in, worst, previous, late)
+	case late:
+		return failed(trouble{reason: Deadline, message: describeLate(in)}, previous), 0
+	default:
+		return status.State{Phase: workerapp.Deploying, Reason: InProgress}, 0
+	}
+}
+
+// judge decides whether pods that fail to start have failed the rollout yet.
+func judge(in Input, worst trouble, previous status.State, late bool) (status.State, time.Duration) {
+	since := in.Now
+	if previous.Reason == worst.reason {
+		since = previous.Since
+	}
+	wait := since.Add(in.Grace + resolution).Sub(in.Now)
+	stays := previous.Phase == workerapp.Failed && ofPods(previous.Reason)
+	if worst.final || late || stays || (!worst.recovering && wait <= 0) {
+		return failed(worst, previous), 0
+	}
+	state := status.State{Phase: workerapp.Deploying, Reason: worst.reason, Message: worst.message, Since: since}
+	if previous.Reason == worst.reason {
+		state.Message = previous.Message
+	}
+	return state, max(wait, 0)
+}
+
+// failed keeps the message of an earlier look that found the same: pods change their words all the time, and each change
+// would be a write.
+func failed(t trouble, previous status.State) status.State {
+	state := status.State{Phase: workerapp.Failed, Reason: t.reason, Message: t.message}
+	if previous.Reason == t.reason && (previous.Phase == workerapp.Failed || t.vague) {
+		state.Message = previous.Message
+	}
+	return state
+}
+
+// ofPods tells whether the reason is one that only the pods' recovery ends.
+func ofPods(reason string) bool {
+	switch reason {
+	case ImageNotPulled, NotCreated, Crashing, ReplicaFailure, Deadline:
+		return true
+	}
+	return false
+}
+
+// current tells whether the Deployment's status is about what is wished.
+func current(in Input) bool {
+	d := in.Deployment
+	if d == nil || d.Status.ObservedGeneration < d.Generation {
+		return false
+	}
+	for _, key := range []string{workerapp.VersionAnnotation, workerapp.TaskAnnotation} {
+		if d.Annotations[key] != in.App.Annotations[key] {
+			return false
+		}
+	}
+	return true
+}
+
+func complete(in Input) bool {
+	s := in.Deployment.Status
+	return s.UpdatedReplicas == in.Replicas && s.Replicas == in.Replicas && s.AvailableReplicas == in.Replicas
+}
+
+func deadlineExceeded(d *appsv1.Deployment) bool {
+	c, ok := deploymentCondition(d, appsv1.DeploymentProgressing)
+	return ok && c.Status == corev1.ConditionFalse && c.Reason == "ProgressDeadlineExceeded"
+}
+
+func deploymentCondition(d *appsv1.Deployment, kind appsv1.DeploymentConditionType) (appsv1.DeploymentCondition, bool) {
+	for _, c := range d.Status.Conditions {
+		if c.Type == kind {
+			return c, true
+		}
+	}
+	return appsv1.DeploymentCondition{}, false
+}

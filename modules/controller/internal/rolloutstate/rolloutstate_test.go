@@ -1,0 +1,271 @@
+package rolloutstate_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/internal/rolloutstate"
+	"app238.com/inner/modules/controller/internal/status"
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+const grace = 20 * time.Second
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+// setup returns a rollout of two pods that has just begun.
+func setup() rolloutstate.Input {
+	at := map[string]string{workerapp.VersionAnnotation: "7", workerapp.TaskAnnotation: "42"}
+	return rolloutstate.Input{
+		App:      &workerapp.WorkerApp{ObjectMeta: metav1.ObjectMeta{Generation: 3, Annotations: at}, Spec: workerapp.Spec{Port: 8080}},
+		Template: "new", Replicas: 2, Grace: grace, Now: noon,
+		Deployment: &appsv1.Deployment{
+			ObjectMeta: metav1.ObjectMeta{Generation: 5, Annotations: at},
+			Status:     appsv1.DeploymentStatus{ObservedGeneration: 5, Replicas: 3, UpdatedReplicas: 1, AvailableReplicas: 2},
+		},
+	}
+}
+
+func pod(template string, states ...corev1.ContainerStatus) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{children.TemplateAnnotation: template}},
+		Status:     corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: states},
+	}
+}
+
+func waiting(reason, message string) corev1.ContainerStatus {
+	return corev1.ContainerStatus{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}}
+}
+
+func exited(code int32, reason, message string) *corev1.ContainerStateTerminated {
+	return &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, Message: message}
+}
+
+// shown gives the app the status of state, as written at that time.
+func shown(in rolloutstate.Input, state status.State, at time.Time) rolloutstate.Input {
+	in.App.Status = status.Next(in.App, state, at)
+	return in
+}
+
+func TestRunningOnlyWhenEveryPodOfTheVeryVersionServes(t *testing.T) {
+	t.Parallel()
+	in := setup()
+	in.Deployment.Status = appsv1.DeploymentStatus{ObservedGeneration: 5, Replicas: 2, UpdatedReplicas: 2, AvailableReplicas: 2}
+	state, again := rolloutstate.Evaluate(in)
+	require.Equal(t, workerapp.Running, state.Phase)
+	require.Zero(t, again)
+
+	for name, change := range map[string]func(in *rolloutstate.Input){
+		"no Deployment": func(in *rolloutstate.Input) { in.Deployment = nil },
+		"not observed":  func(in *rolloutstate.Input) { in.Deployment.Generation = 6 },
+		"of another version": func(in *rolloutstate.Input) {
+			in.Deployment.Annotations = map[string]string{workerapp.VersionAnnotation: "6"}
+		},
+		"an old pod left":              func(in *rolloutstate.Input) { in.Deployment.Status.Replicas = 3 },
+		"a pod of the old template":    func(in *rolloutstate.Input) { in.Deployment.Status.UpdatedReplicas = 1 },
+		"a pod that does not serve":    func(in *rolloutstate.Input) { in.Deployment.Status.AvailableReplicas = 1 },
+		"fewer pods than wished":       func(in *rolloutstate.Input) { in.Replicas = 3 },
+		"of another task, not applied": func(in *rolloutstate.Input) { in.App.Annotations = map[string]string{workerapp.VersionAnnotation: "7"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := setup()
+			in.Deployment.Status = appsv1.DeploymentStatus{ObservedGeneration: 5, Replicas: 2, UpdatedReplicas: 2, AvailableReplicas: 2}
+			change(&in)
+			state, _ := rolloutstate.Evaluate(in)
+			require.Equal(t, workerapp.Deploying, state.Phase)
+		})
+	}
+}
+
+func TestFailingPodsFailTheRolloutAfterTheGrace(t *testing.T) {
+	t.Parallel()
+	crashed := waiting("CrashLoopBackOff", "back-off 10s restarting")
+	crashed.LastTerminationState.Terminated = exited(1, "Error", "no database\n")
+	for name, test := range map[string]struct {
+		state  corev1.ContainerStatus
+		reason string
+		words  string
+	}{
+		"pull":         {waiting("ErrImagePull", "manifest unknown"), rolloutstate.ImageNotPulled, "ErrImagePull: manifest unknown"},
+		"pull again":   {waiting("ImagePullBackOff", "Back-off pulling"), rolloutstate.ImageNotPulled, "ImagePullBackOff: Back-off pulling"},
+		"config":       {waiting("CreateContainerConfigError", "no secret"), rolloutstate.NotCreated, "CreateContainerConfigError: no secret"},
+		"create":       {waiting("CreateContainerError", "x"), rolloutstate.NotCreated, "CreateContainerError: x"},
+		"run":          {waiting("RunContainerError", "no such file"), rolloutstate.Crashing, "RunContainerError: no such file"},
+		"crash":        {crashed, rolloutstate.Crashing, "CrashLoopBackOff: exit code 1 (Error): no database"},
+		"out of space": {corev1.ContainerStatus{State: corev1.ContainerState{Terminated: exited(137, "OOMKilled", "")}}, rolloutstate.Crashing, "OOMKilled: exit code 137"},
+		"ends with 0":  {corev1.ContainerStatus{RestartCount: 1, State: corev1.ContainerState{Terminated: exited(0, "Completed", "")}}, rolloutstate.Crashing, "Completed: exit code 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := setup()
+			in.Pods = []*corev1.Pod{pod("new", test.state)}
+			state, again := rolloutstate.Evaluate(in)
+			require.Equal(t, status.State{Phase: workerapp.Deploying, Reason: test.reason, Message: test.words, Since: noon}, state)
+			require.GreaterOrEqual(t, again, grace)
+
+			in = shown(in, state, noon)
+			in.Now = noon.Add(grace)
+			_, left := rolloutstate.Evaluate(in)
+			require.Equal(t, again-grace, left, "the grace is counted from the first sight")
+
+			in.Now = noon.Add(again)
+			state, again = rolloutstate.Evaluate(in)
+			require.Equal(t, status.State{Phase: workerapp.Failed, Reason: test.reason, Message: test.words}, state)
+			require.Zero(t, again)
+		})
+	}
+}
+
+func TestWhatCannotMendItselfFailsAtOnce(t *testing.T) {
+	t.Parallel()
+	in := setup()
+	in.Pods = []*corev1.Pod{pod("new", waiting("ErrImagePull", "x")), pod("new", waiting("InvalidImageName", "bad reference"))}
+	state, _ := rolloutstate.Evaluate(in)
+	require.Equal(t, status.State{Phase: workerapp.Failed, Reason: rolloutstate.ImageNotPulled, Message: "InvalidImageName: bad reference"}, state)
+}
+
+func TestOtherPodsSayNothing(t *testing.T) {
+	t.Parallel()
+	leaving := pod("new", waiting("ErrImagePull", "x"))
+	leaving.DeletionTimestamp = &metav1.Time{Time: noon}
+	evicted := pod("new", corev1.ContainerStatus{State: corev1.ContainerState{Terminated: exited(1, "Error", "")}})
+	evicted.Status.Phase = corev1.PodFailed
+	in := setup()
+	in.Pods = []*corev1.Pod{pod("old", waiting("ErrImagePull", "x")), leaving, evicted, pod("new", waiting("ContainerCreating", "")), pod("new")}
+	state, again := rolloutstate.Evaluate(in)
+	require.Equal(t, status.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress}, state)
+	require.Zero(t, again)
+}
+
+func TestACrashingContainerThatRunsAtTheMomentNeitherFailsNorRecovers(t *testing.T) {
+	t.Parallel()
+	running := corev1.ContainerStatus{RestartCount: 2, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}
+	running.LastTerminationState.Terminated = exited(1, "Error", "boom")
+	in := setup()
+	in.Pods = []*corev1.Pod{pod("new", running)}
+	state, _ := rolloutstate.Evaluate(in)
+	in = shown(in, state, noon)
+	in.Now = noon.Add(10 * grace)
+	state, _ = rolloutstate.Evaluate(in)
+	require.Equal(t, workerapp.Deploying, state.Phase, "it may become ready yet")
+	require.Equal(t, noon, state.Since)
+
+	in = shown(in, status.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing, Message: "before"}, noon)
+	state, _ = rolloutstate.Evaluate(in)
+	require.Equal(t, status.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing, Message: "before"}, state)
+}
+
+func TestProgressDeadline(t *testing.T) {
+	t.Parallel()
+	late := []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse,
+		Reason: "ProgressDeadlineExceeded", Message: "has timed out progressing"}}
+	unready := pod("new", corev1.ContainerStatus{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
+	unready.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse}}
+	homeless := pod("new")
+	homeless.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{
+		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/3 nodes are available"}}}
+	for name, test := range map[string]struct {
+		pods   []*corev1.Pod
+		reason string
+		words  string
+	}{
+		"no pods":       {nil, rolloutstate.Deadline, "no progress within the deadline: has timed out progressing"},
+		"unready":       {[]*corev1.Pod{unready}, rolloutstate.Deadline, "does the program listen on TCP port 8080?"},
+		"unschedulable": {[]*corev1.Pod{homeless}, rolloutstate.Deadline, "Unschedulable: 0/3 nodes are available"},
+		"pull":          {[]*corev1.Pod{pod("new", waiting("ErrImagePull", "x"))}, rolloutstate.ImageNotPulled, "ErrImagePull: x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := setup()
+			in.Pods, in.Deployment.Status.Conditions = test.pods, late
+			state, again := rolloutstate.Evaluate(in)
+			require.Equal(t, workerapp.Failed, state.Phase)
+			require.Equal(t, test.reason, state.Reason)
+			require.Contains(t, state.Message, test.words)
+			require.Zero(t, again)
+		})
+	}
+	in := setup()
+	in.Pods = []*corev1.Pod{homeless}
+	state, _ := rolloutstate.Evaluate(in)
+	require.Equal(t, workerapp.Deploying, state.Phase, "a node may come before the deadline")
+}
+
+func TestReplicaFailureFailsAfterTheGrace(t *testing.T) {
+	t.Parallel()
+	in := setup()
+	in.Deployment.Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure,
+		Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: "exceeded quota"}}
+	state, again := rolloutstate.Evaluate(in)
+	require.Equal(t, workerapp.Deploying, state.Phase)
+	in = shown(in, state, noon)
+	in.Now = noon.Add(again)
+	state, _ = rolloutstate.Evaluate(in)
+	require.Equal(t, status.State{Phase: workerapp.Failed, Reason: rolloutstate.ReplicaFailure, Message: "FailedCreate: exceeded quota"}, state)
+}
+
+func TestAFailureStaysThroughItsChangingWordsAndARestart(t *testing.T) {
+	t.Parallel()
+	in := shown(setup(), status.State{Phase: workerapp.Failed, Reason: rolloutstate.ImageNotPulled, Message: "ErrImagePull: manifest unknown"}, noon)
+	before := in.App.Status
+	in.Now = noon.Add(time.Hour)
+	in.Pods = []*corev1.Pod{pod("new", waiting("ImagePullBackOff", "Back-off pulling"))}
+	state, _ := rolloutstate.Evaluate(in)
+	require.True(t, status.Same(before, status.Next(in.App, state, in.Now)), "nothing to write")
+
+	in.Pods[0].Status.ContainerStatuses = []corev1.ContainerStatus{waiting("CrashLoopBackOff", "x")}
+	state, _ = rolloutstate.Evaluate(in)
+	require.Equal(t, workerapp.Failed, state.Phase, "another trouble of the same rollout")
+	require.Equal(t, "CrashLoopBackOff: x", state.Message)
+}
+
+func TestTheFirstWordsOfAPullTellMoreThanItsBackOff(t *testing.T) {
+	t.Parallel()
+	in := setup()
+	in.Pods = []*corev1.Pod{pod("new", waiting("ErrImagePull", "manifest unknown"))}
+	state, again := rolloutstate.Evaluate(in)
+	in = shown(in, state, noon)
+	in.Now = noon.Add(again)
+	in.Pods = []*corev1.Pod{pod("new", waiting("ImagePullBackOff", "Back-off pulling"))}
+	state, _ = rolloutstate.Evaluate(in)
+	require.Equal(t, workerapp.Failed, state.Phase)
+	require.Equal(t, "ErrImagePull: manifest unknown", state.Message)
+}
+
+func TestANewTaskOrGenerationBeginsItsOwnGrace(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(app *workerapp.WorkerApp){
+		"task":       func(app *workerapp.WorkerApp) { app.Annotations[workerapp.TaskAnnotation] = "43" },
+		"generation": func(app *workerapp.WorkerApp) { app.Generation++ },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := shown(setup(), status.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing, Message: "old"}, noon)
+			change(in.App)
+			in.Now = noon.Add(time.Hour)
+			in.Pods = []*corev1.Pod{pod("new", waiting("CrashLoopBackOff", "x"))}
+			state, _ := rolloutstate.Evaluate(in)
+			require.Equal(t, workerapp.Deploying, state.Phase)
+			require.Equal(t, in.Now, state.Since)
+		})
+	}
+}
+
+func TestWordsAreFitToBeStored(t *testing.T) {
+	t.Parallel()
+	last := exited(1, "Error", strings.Repeat("x", 3000)+"\x00\x1b[31mthe end\xff\n")
+	in := setup()
+	in.Pods = []*corev1.Pod{pod("new", corev1.ContainerStatus{State: corev1.ContainerState{Terminated: last}})}
+	state, _ := rolloutstate.Evaluate(in)
+	require.True(t, strings.HasSuffix(state.Message, "[31mthe end?"), state.Message)
+	require.Less(t, len([]rune(state.Message)), 500)
+	require.NotContains(t, state.Message, "\x00")
+}

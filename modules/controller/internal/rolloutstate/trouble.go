@@ -1,0 +1,114 @@
+package rolloutstate
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"app238.com/inner/modules/controller/internal/children"
+)
+
+// trouble is why a rollout does not get on.
+type trouble struct {
+	reason, message string
+	// final: waiting cannot help. recovering: the container runs again at the moment. vague: an earlier message of the
+	// same trouble tells more.
+	final, recovering, vague bool
+}
+
+// worstTrouble returns the trouble that speaks most clearly for a failed rollout, of the pods of the wished template and
+// of the Deployment itself. Equal ones are ordered by their pods, so that each look gives the same.
+func worstTrouble(in Input) (trouble, bool) {
+	for _, rank := range []func(trouble) bool{
+		func(t trouble) bool { return t.final },
+		func(t trouble) bool { return !t.recovering },
+		func(trouble) bool { return true },
+	} {
+		for _, t := range troubles(in) {
+			if rank(t) {
+				return t, true
+			}
+		}
+	}
+	return trouble{}, false
+}
+
+func troubles(in Input) []trouble {
+	var all []trouble
+	for _, pod := range wishedPods(in) {
+		for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+			if t, ok := containerTrouble(c); ok {
+				all = append(all, t)
+			}
+		}
+	}
+	if c, ok := deploymentCondition(in.Deployment, appsv1.DeploymentReplicaFailure); ok && c.Status == corev1.ConditionTrue {
+		all = append(all, trouble{reason: ReplicaFailure, message: text(c.Reason, c.Message)})
+	}
+	return all
+}
+
+// wishedPods returns the pods of the wished template that are neither leaving nor given up, oldest first.
+func wishedPods(in Input) []*corev1.Pod {
+	var pods []*corev1.Pod
+	for _, pod := range in.Pods {
+		if pod.Annotations[children.TemplateAnnotation] == in.Template && pod.DeletionTimestamp == nil && pod.Status.Phase != corev1.PodFailed {
+			pods = append(pods, pod)
+		}
+	}
+	slices.SortFunc(pods, func(a, b *corev1.Pod) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	})
+	return pods
+}
+
+func containerTrouble(c corev1.ContainerStatus) (trouble, bool) {
+	switch {
+	case c.State.Waiting != nil:
+		return waitingTrouble(c)
+	case c.State.Terminated != nil && (c.State.Terminated.ExitCode != 0 || c.RestartCount > 0):
+		return trouble{reason: Crashing, message: exitText(c.State.Terminated.Reason, c.State.Terminated)}, true
+	case c.State.Running != nil && !c.Ready && c.RestartCount > 0 && c.LastTerminationState.Terminated != nil:
+		last := c.LastTerminationState.Terminated
+		return trouble{reason: Crashing, message: exitText(last.Reason, last), recovering: true}, true
+	}
+	return trouble{}, false
+}
+
+func waitingTrouble(c corev1.ContainerStatus) (trouble, bool) {
+	waiting := c.State.Waiting
+	t := trouble{message: text(waiting.Reason, waiting.Message)}
+	switch waiting.Reason {
+	case "InvalidImageName", "ErrImageNeverPull":
+		t.reason, t.final = ImageNotPulled, true
+	case "ErrImagePull":
+		t.reason = ImageNotPulled
+	case "ImagePullBackOff":
+		t.reason, t.vague = ImageNotPulled, true
+	case "CreateContainerConfigError", "CreateContainerError":
+		t.reason = NotCreated
+	case "RunContainerError", "CrashLoopBackOff":
+		t.reason = Crashing
+		if last := c.LastTerminationState.Terminated; last != nil {
+			t.message = exitText(waiting.Reason, last)
+		}
+	default:
+		return trouble{}, false
+	}
+	return t, true
+}
+
+// exitText says how a container ended. It leaves out the count-down of the next try: that changes all the time.
+func exitText(reason string, last *corev1.ContainerStateTerminated) string {
+	exit := fmt.Sprintf("exit code %d", last.ExitCode)
+	if last.Reason != "" && last.Reason != reason {
+		exit += " (" + last.Reason + ")"
+	}
+	if last.Message != "" {
+		exit += ": " + tail(last.Message)
+	}
+	return text(reason, exit)
+}

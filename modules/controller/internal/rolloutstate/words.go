@@ -1,0 +1,73 @@
+package rolloutstate
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Lengths in characters: of a whole message, and of what a container said last, of which the end tells most.
+const (
+	messageLength = 700
+	tailLength    = 400
+)
+
+// describeLate says why a rollout made no progress where no container is in trouble.
+func describeLate(in Input) string {
+	for _, pod := range wishedPods(in) {
+		if c, ok := podCondition(pod, corev1.PodScheduled); ok && c.Status == corev1.ConditionFalse {
+			return text("no progress within the deadline", text(c.Reason, c.Message))
+		}
+		if c, ok := podCondition(pod, corev1.PodReady); ok && c.Status != corev1.ConditionTrue && pod.Status.Phase == corev1.PodRunning {
+			return text("no progress within the deadline", fmt.Sprintf(
+				"the container runs but is not ready; does the program listen on TCP port %d?", in.App.Spec.Port))
+		}
+	}
+	c, _ := deploymentCondition(in.Deployment, appsv1.DeploymentProgressing)
+	return text("no progress within the deadline", c.Message)
+}
+
+func podCondition(pod *corev1.Pod, kind corev1.PodConditionType) (corev1.PodCondition, bool) {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == kind {
+			return c, true
+		}
+	}
+	return corev1.PodCondition{}, false
+}
+
+// text joins a reason and its message, either of which may be missing, and makes them fit to be stored and shown.
+func text(reason, message string) string {
+	parts := []string{}
+	for _, part := range []string{clean(reason), clean(message)} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	runes := []rune(strings.Join(parts, ": "))
+	if len(runes) > messageLength {
+		return string(runes[:messageLength]) + "…"
+	}
+	return string(runes)
+}
+
+func tail(s string) string {
+	runes := []rune(clean(s))
+	if len(runes) > tailLength {
+		return "…" + string(runes[len(runes)-tailLength:])
+	}
+	return string(runes)
+}
+
+// clean removes what a database or a terminal would choke on.
+func clean(s string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?")))
+}

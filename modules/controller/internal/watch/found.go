@@ -1,0 +1,101 @@
+package watch
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/tools/cache"
+
+	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// byApp is the index of pods by the name of their WorkerApp.
+const byApp = "app"
+
+func appIndex(object any) ([]string, error) {
+	if o, ok := object.(metav1.Object); ok && o.GetLabels()[workerapp.AppLabel] != "" {
+		return []string{o.GetLabels()[workerapp.AppLabel]}, nil
+	}
+	return nil, nil
+}
+
+// Found are the children of one WorkerApp; nil where there is none.
+type Found struct {
+	ConfigMap  *corev1.ConfigMap
+	Secret     *corev1.Secret
+	Deployment *appsv1.Deployment
+	Service    *corev1.Service
+	External   *corev1.Service
+	Route      *unstructured.Unstructured
+	Pods       []*corev1.Pod
+}
+
+// App returns the WorkerApp of that name, nil where there is none.
+func (c *Cache) App(name string) *unstructured.Unstructured {
+	return get[*unstructured.Unstructured](c, c.worker(workerapp.Resource(), name))
+}
+
+// Children returns what is there of the WorkerApp of that name.
+func (c *Cache) Children(name string) Found {
+	return Found{
+		ConfigMap:  get[*corev1.ConfigMap](c, c.worker(children.ConfigMaps(), workerapp.EnvName(name))),
+		Secret:     get[*corev1.Secret](c, c.worker(children.Secrets(), workerapp.SecretName(name))),
+		Deployment: get[*appsv1.Deployment](c, c.worker(children.Deployments(), name)),
+		Service:    get[*corev1.Service](c, c.worker(children.Services(), name)),
+		External:   get[*corev1.Service](c, Ref{children.Services(), c.namespaces.Ingress, workerapp.ExternalName(name)}),
+		Route:      get[*unstructured.Unstructured](c, Ref{children.Routes(), c.namespaces.Ingress, name}),
+		Pods:       c.pods(name),
+	}
+}
+
+// ResourceVersion returns that of an object, "" where it is not there.
+func (c *Cache) ResourceVersion(ref Ref) string {
+	o := get[metav1.Object](c, ref)
+	if o == nil {
+		return ""
+	}
+	return o.GetResourceVersion()
+}
+
+func (c *Cache) worker(resource schema.GroupVersionResource, name string) Ref {
+	return Ref{resource, c.namespaces.Worker, name}
+}
+
+func (c *Cache) pods(app string) []*corev1.Pod {
+	informer, ok := c.informers[place{pods(), c.namespaces.Worker}]
+	if !ok {
+		return nil
+	}
+	objects, err := informer.GetIndexer().ByIndex(byApp, app)
+	if err != nil {
+		return nil
+	}
+	var found []*corev1.Pod
+	for _, object := range objects {
+		if pod, ok := object.(*corev1.Pod); ok {
+			found = append(found, pod)
+		}
+	}
+	return found
+}
+
+// get returns the zero T where the object is not there.
+func get[T any](c *Cache, ref Ref) T {
+	var none T
+	informer, ok := c.informers[place{ref.Resource, ref.Namespace}]
+	if !ok {
+		return none
+	}
+	object, exists, err := informer.GetStore().GetByKey(cache.NewObjectName(ref.Namespace, ref.Name).String())
+	if err != nil || !exists {
+		return none
+	}
+	found, ok := object.(T)
+	if !ok {
+		return none
+	}
+	return found
+}

@@ -1,0 +1,45 @@
+package watch
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"app238.com/inner/modules/controller/internal/children"
+)
+
+// strip removes from an object what the controller never looks at, before it is kept. Some of it must not be kept in any
+// case: the secret key in old WorkerApps, and kubectl's copy of a whole object.
+func strip(object any) (any, error) {
+	if pod, ok := object.(*corev1.Pod); ok {
+		return slim(pod), nil
+	}
+	o, ok := object.(metav1.Object)
+	if !ok {
+		return object, nil
+	}
+	o.SetManagedFields(nil)
+	if annotations := o.GetAnnotations(); annotations[corev1.LastAppliedConfigAnnotation] != "" {
+		delete(annotations, corev1.LastAppliedConfigAnnotation)
+		o.SetAnnotations(annotations)
+	}
+	if u, ok := object.(*unstructured.Unstructured); ok {
+		unstructured.RemoveNestedField(u.Object, "spec", "ownerSK")
+	}
+	return object, nil
+}
+
+// slim returns the pod with only what tells how it fares.
+func slim(pod *corev1.Pod) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
+			Labels: pod.Labels, Annotations: map[string]string{children.TemplateAnnotation: pod.Annotations[children.TemplateAnnotation]},
+			CreationTimestamp: pod.CreationTimestamp, DeletionTimestamp: pod.DeletionTimestamp,
+		},
+		Status: corev1.PodStatus{
+			Phase: pod.Status.Phase, Conditions: pod.Status.Conditions,
+			InitContainerStatuses: pod.Status.InitContainerStatuses, ContainerStatuses: pod.Status.ContainerStatuses,
+		},
+	}
+}

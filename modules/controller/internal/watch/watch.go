@@ -1,0 +1,157 @@
+// Package watch keeps in memory what the controller needs to know of the cluster: WorkerApps and the objects that carry
+// a worker's labels, in the worker and in the ingress namespace.
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic/dynamicinformer"
+	appsinformers "k8s.io/client-go/informers/apps/v1"
+	coreinformers "k8s.io/client-go/informers/core/v1"
+	"k8s.io/client-go/tools/cache"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/kube"
+	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// Ref names one object of the cluster.
+type Ref struct {
+	Resource        schema.GroupVersionResource
+	Namespace, Name string
+}
+
+// Handlers are told what changes. Both must return quickly.
+type Handlers struct {
+	// Changed is told the name of the WorkerApp that changed itself or one of whose objects did.
+	Changed func(app string)
+	// Gone is told of each object that vanished, and in which version, before Changed is told of its WorkerApp.
+	Gone func(app string, ref Ref, version string)
+}
+
+// place is what one informer watches.
+type place struct {
+	resource  schema.GroupVersionResource
+	namespace string
+}
+
+// Cache is what is known of the cluster. Objects in it are shared: nobody changes them.
+type Cache struct {
+	namespaces config.Namespaces
+	informers  map[place]cache.SharedIndexInformer
+}
+
+// New makes the informers without starting them.
+func New(clients *kube.Clients, namespaces config.Namespaces, handlers Handlers, log *zap.Logger) (*Cache, error) {
+	worker, ingress, none := namespaces.Worker, namespaces.Ingress, cache.Indexers{}
+	c := &Cache{namespaces: namespaces, informers: map[place]cache.SharedIndexInformer{
+		{workerapp.Resource(), worker}: dynamicinformer.NewFilteredDynamicInformer(
+			clients.Dynamic, workerapp.Resource(), worker, 0, none, nil).Informer(),
+		{children.ConfigMaps(), worker}:  coreinformers.NewFilteredConfigMapInformer(clients.Typed, worker, 0, none, ours),
+		{children.Secrets(), worker}:     coreinformers.NewFilteredSecretInformer(clients.Typed, worker, 0, none, ours),
+		{children.Deployments(), worker}: appsinformers.NewFilteredDeploymentInformer(clients.Typed, worker, 0, none, ours),
+		{children.Services(), worker}:    coreinformers.NewFilteredServiceInformer(clients.Typed, worker, 0, none, ours),
+		{pods(), worker}: coreinformers.NewFilteredPodInformer(
+			clients.Typed, worker, 0, cache.Indexers{byApp: appIndex}, ours),
+		{children.Services(), ingress}: coreinformers.NewFilteredServiceInformer(clients.Typed, ingress, 0, none, ours),
+		{children.Routes(), ingress}: dynamicinformer.NewFilteredDynamicInformer(
+			clients.Dynamic, children.Routes(), ingress, 0, none, ours).Informer(),
+	}}
+	for p, informer := range c.informers {
+		if err := prepare(p, informer, handlers, log); err != nil {
+			return nil, fmt.Errorf("informer of %s: %w", p.resource.Resource, err)
+		}
+	}
+	return c, nil
+}
+
+// ours selects the objects that belong to workers.
+func ours(options *metav1.ListOptions) { options.LabelSelector = workerapp.WorkerLabel }
+
+func pods() schema.GroupVersionResource { return corev1.SchemeGroupVersion.WithResource("pods") }
+
+func prepare(p place, informer cache.SharedIndexInformer, handlers Handlers, log *zap.Logger) error {
+	if err := informer.SetTransform(strip); err != nil {
+		return err
+	}
+	if err := informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
+		logWatchError(ctx, p, err, log)
+	}); err != nil {
+		return err
+	}
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: func(object any) { changed(p, object, handlers) },
+		UpdateFunc: func(before, after any) {
+			// The earlier label counts too: whoever changes it takes the object away from its WorkerApp.
+			changed(p, before, handlers)
+			changed(p, after, handlers)
+		},
+		DeleteFunc: func(object any) {
+			if last, ok := object.(cache.DeletedFinalStateUnknown); ok {
+				object = last.Obj
+			}
+			if o, ok := object.(metav1.Object); ok {
+				handlers.Gone(appOf(p, o), Ref{p.resource, o.GetNamespace(), o.GetName()}, o.GetResourceVersion())
+			}
+			changed(p, object, handlers)
+		},
+	})
+	return err
+}
+
+// logWatchError tells of a watch that broke off; the informer goes on by itself, more slowly each time. Watches that end
+// are as usual as they are frequent.
+func logWatchError(ctx context.Context, p place, err error, log *zap.Logger) {
+	fields := []zap.Field{zap.String("resource", p.resource.Resource), zap.String("namespace", p.namespace), observe.Error(err)}
+	if errors.Is(err, io.EOF) || ctx.Err() != nil {
+		log.Debug("watch ended", fields...)
+		return
+	}
+	log.Warn("watch interrupted", fields...)
+}
+
+func changed(p place, object any, handlers Handlers) {
+	if o, ok := object.(metav1.Object); ok {
+		if app := appOf(p, o); app != "" {
+			handlers.Changed(app)
+		}
+	}
+}
+
+func appOf(p place, o metav1.Object) string {
+	if p.resource == workerapp.Resource() {
+		return o.GetName()
+	}
+	return o.GetLabels()[workerapp.AppLabel]
+}
+
+// Run watches until ctx ends, and returns when every goroutine of it has.
+func (c *Cache) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	for _, informer := range c.informers {
+		running.Go(func() { informer.RunWithContext(ctx) })
+	}
+	running.Wait()
+}
+
+// WaitForSync waits until everything was listed once. It returns false where ctx ended before.
+func (c *Cache) WaitForSync(ctx context.Context) bool {
+	for _, informer := range c.informers {
+		select {
+		case <-informer.HasSyncedChecker().Done():
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}

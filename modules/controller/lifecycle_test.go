@@ -1,0 +1,235 @@
+package controller_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/modules/controller/rollout"
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+var errAway = errors.New("the database is away")
+
+// Not parallel: it looks at every goroutine of the process.
+func TestNothingRunsOnAfterStop(t *testing.T) {
+	b := setup(t)
+	before := goleak.IgnoreCurrent()
+	b.startAndSync()
+	name := b.deploy(spec("abc12345"), 1, 1)
+	b.awaitPhase(name, workerapp.Running)
+	b.stop()
+	b.proxy.close()
+	goleak.VerifyNone(t, before)
+}
+
+func TestStopCutsShortWhatDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.source.hangs = true
+	b.startAndSync()
+	b.deploy(spec("abc12345"), 1, 1)
+	b.await("a question that hangs", func() error {
+		if b.source.questions() == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	ctx, cancel := context.WithTimeout(b.ctx(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorContains(t, b.running.Stop(ctx), "cut short")
+	b.running = nil
+}
+
+func TestAQuestionToTheDatabaseHasADeadline(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.source.hangs = true
+	b.config.Database = config.Database{ConnectTimeout: 10 * time.Millisecond, StatementTimeout: 10 * time.Millisecond}
+	b.startAndSync()
+	b.deploy(spec("abc12345"), 1, 1)
+	b.await("the question is given up and asked again", func() error {
+		if n := b.source.questions(); n < 3 {
+			return fmt.Errorf("%d questions", n)
+		}
+		return nil
+	})
+}
+
+func TestStartDoesNotWaitForTheCluster(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.proxy.answerWith(func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	})
+	b.start()
+	require.EqualError(t, b.running.Ready(b.ctx()), "controller caches not synced")
+	b.await("the interruption is logged", func() error {
+		if b.logs.FilterMessage("watch interrupted").Len() == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	b.proxy.answerWith(nil)
+	name := b.deploy(spec("abc12345"), 1, 1)
+	b.awaitPhase(name, workerapp.Running)
+	require.NoError(t, b.running.Ready(b.ctx()))
+	b.stop()
+
+	b.proxy.answerWith(func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	})
+	b.start()
+	b.stop()
+}
+
+func TestARestartWithNothingChangedWritesAndAsksNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	images := []string{healthyImage, "registry.test/fail/pull:1", "registry.test/fail/crash:1"}
+	for i := range 9 {
+		s := spec(fmt.Sprintf("worker%d", i))
+		s.Image = images[i%len(images)]
+		b.deploy(s, 1, 1)
+	}
+	bad := spec("bad")
+	bad.AssignedCPU = "abc"
+	b.awaitPhase(b.deploy(bad, 1, 1), workerapp.Failed)
+	for i := range 9 {
+		phase := workerapp.Failed
+		if i%len(images) == 0 {
+			phase = workerapp.Running
+		}
+		b.awaitPhase(fmt.Sprintf("w-worker%d-u1", i), phase)
+	}
+	b.settle()
+	b.stop()
+	writes, questions, outcomes := len(b.writes()), b.source.questions(), len(b.recorder.recorded())
+	b.startAndSync()
+	b.settle()
+	require.Empty(t, b.writes()[writes:])
+	require.Equal(t, questions, b.source.questions())
+	require.Len(t, b.recorder.recorded(), outcomes)
+}
+
+func TestADeletedWorkerAppLeavesNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	name := b.deploy(spec("abc12345"), 1, 1)
+	b.awaitPhase(name, workerapp.Running)
+	require.NoError(t, b.admin.Delete(b.ctx(), workerapp.Resource(), b.worker(), name))
+	b.await("no child is left", func() error { return b.absent(name) })
+	_, err := b.app(name)
+	require.True(t, apierrors.IsNotFound(err))
+
+	b.deploy(spec("abc12345"), 2, 2)
+	b.awaitPhase(name, workerapp.Running)
+}
+
+func TestAWorkerAppDeletedWhileInnerWasDownLeavesNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	held := b.deploy(spec("held"), 1, 1)
+	old := b.deploy(spec("old"), 1, 1)
+	kept := b.deploy(spec("kept"), 1, 1)
+	for _, name := range []string{held, old, kept} {
+		b.awaitPhase(name, workerapp.Running)
+	}
+	b.stop()
+	b.patchAt(kind{workerapp.Resource(), b.worker(), old}, `{"metadata": {"finalizers": null}}`)
+	require.NoError(t, b.admin.Delete(b.ctx(), workerapp.Resource(), b.worker(), held))
+	require.NoError(t, b.admin.Delete(b.ctx(), workerapp.Resource(), b.worker(), old))
+	b.await("the old one vanishes at once", func() error {
+		if _, err := b.app(old); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("%w", err)
+		}
+		return nil
+	})
+	_, err := b.app(held)
+	require.NoError(t, err, "the finalizer holds it")
+	b.startAndSync()
+	for _, name := range []string{held, old} {
+		b.await("no child of "+name+" is left", func() error { return b.absent(name) })
+	}
+	for _, k := range b.kinds(kept) {
+		_, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
+		require.NoError(t, err)
+	}
+}
+
+func TestObjectsOfAnotherWorkerNamespaceAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, err := b.admin.Typed.CoreV1().Services(b.ingress()).Create(b.ctx(), &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "w-a-b-ext", Labels: workerapp.Labels("a", "b")},
+		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "w-a-b.elsewhere.svc.cluster.local"},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	b.startAndSync()
+	b.settle()
+	require.Empty(t, b.writes())
+	require.Equal(t, "w-a-b.elsewhere.svc.cluster.local", b.external("w-a-b").Spec.ExternalName)
+}
+
+func TestNoSecretAndNoEnvironmentInTheLog(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.source.set(nil, fmt.Errorf("look up %s: away", secretKey))
+	b.startAndSync()
+	name := b.deploy(spec("abc12345"), 1, 1)
+	b.await("a failure is logged", func() error {
+		if b.logs.FilterMessage("reconcile failed; trying again").Len() == 0 {
+			return errAway
+		}
+		return nil
+	})
+	b.source.set(nil, nil)
+	b.awaitPhase(name, workerapp.Running)
+	b.patch("configmaps", name+"-env", `{"data": {"FOREIGN": "x"}}`)
+	b.settle()
+	require.NotContains(t, b.logText(), secretKey)
+	require.NotContains(t, b.logText(), envValue)
+	require.Contains(t, b.logText(), "phase changed")
+}
+
+func TestAWorkerWithoutRowsFailsAndIsLookedAtAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.source.set(nil, fmt.Errorf("worker: %w", rollout.ErrNoOwner))
+	b.startAndSync()
+	name := b.deploy(spec("abc12345"), 1, 1)
+	require.Contains(t, b.awaitPhase(name, workerapp.Failed).Status.Message, "not in the database")
+	b.source.set(nil, nil)
+	b.awaitPhase(name, workerapp.Running)
+}
+
+func TestOldWorkerAppsAreTakenOver(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	u := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
+		"workerID": "abc12345", "ownerID": "u1", "image": healthyImage, "port": int64(8080), "ownerSK": secretKey,
+	}}}
+	u.SetGroupVersionKind(workerapp.GroupVersion().WithKind(workerapp.Kind))
+	u.SetName("w-abc12345-u1")
+	_, err := b.admin.Dynamic.Resource(workerapp.Resource()).Namespace(b.worker()).Create(b.ctx(), u, metav1.CreateOptions{})
+	require.NoError(t, err)
+	b.startAndSync()
+	b.awaitPhase("w-abc12345-u1", workerapp.Running)
+	require.Equal(t, "500Mi", b.deployment("w-abc12345-u1").Spec.Template.Spec.Containers[0].Resources.Limits.Memory().String())
+}

@@ -1,0 +1,27 @@
+// Package controller turns WorkerApps into running workers: it makes and heals their objects, tells in their status how
+// they fare, and reports how rollouts ended.
+package controller
+
+import (
+	"go.uber.org/fx"
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/server"
+	"app238.com/inner/modules/controller/internal/clientlog"
+)
+
+// Module provides the controller and its readiness check. It asks for a rollout.Source and a rollout.Recorder.
+var Module = fx.Module("controller",
+	fx.Provide(
+		New,
+		server.AsCheck(func(c *Controller) server.Check {
+			return server.Check{Name: "controller", Ready: c.Ready}
+		}),
+	),
+)
+
+// Start has the controller started. What the Kubernetes client libraries log on their own goes to the log from then on.
+var Start = fx.Invoke(
+	func(log *zap.Logger) { clientlog.Install(log.Named("controller")) },
+	func(lc fx.Lifecycle, c *Controller) { lc.Append(fx.StartStopHook(c.Start, c.Stop)) },
+)

@@ -1,0 +1,203 @@
+package controller_test
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+func (b *bundle) configMap(name string) *corev1.ConfigMap {
+	b.t.Helper()
+	found, err := b.admin.Typed.CoreV1().ConfigMaps(b.worker()).Get(b.ctx(), name+"-env", metav1.GetOptions{})
+	require.NoError(b.t, err)
+	return found
+}
+
+func (b *bundle) secret(name string) *corev1.Secret {
+	b.t.Helper()
+	found, err := b.admin.Typed.CoreV1().Secrets(b.worker()).Get(b.ctx(), name+"-secret", metav1.GetOptions{})
+	require.NoError(b.t, err)
+	return found
+}
+
+func (b *bundle) deployment(name string) *appsv1.Deployment {
+	b.t.Helper()
+	found, err := b.admin.Typed.AppsV1().Deployments(b.worker()).Get(b.ctx(), name, metav1.GetOptions{})
+	require.NoError(b.t, err)
+	return found
+}
+
+func (b *bundle) service(name string) *corev1.Service {
+	b.t.Helper()
+	found, err := b.admin.Typed.CoreV1().Services(b.worker()).Get(b.ctx(), name, metav1.GetOptions{})
+	require.NoError(b.t, err)
+	return found
+}
+
+func (b *bundle) external(name string) *corev1.Service {
+	b.t.Helper()
+	found, err := b.admin.Typed.CoreV1().Services(b.ingress()).Get(b.ctx(), name+"-ext", metav1.GetOptions{})
+	require.NoError(b.t, err)
+	return found
+}
+
+func routes() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "traefik.io", Version: "v1alpha1", Resource: "ingressroutes"}
+}
+
+func (b *bundle) route(name string) *unstructured.Unstructured {
+	b.t.Helper()
+	found, err := b.admin.Get(b.ctx(), routes(), b.ingress(), name)
+	require.NoError(b.t, err)
+	return found
+}
+
+// pods returns the worker's pods that are not leaving.
+func (b *bundle) pods(name string) []corev1.Pod {
+	b.t.Helper()
+	list, err := b.admin.Typed.CoreV1().Pods(b.worker()).List(b.ctx(), metav1.ListOptions{LabelSelector: "app=" + name})
+	require.NoError(b.t, err)
+	var stay []corev1.Pod
+	for _, pod := range list.Items {
+		if pod.DeletionTimestamp == nil {
+			stay = append(stay, pod)
+		}
+	}
+	return stay
+}
+
+// templates returns how many pod templates the worker's Deployment has had.
+func (b *bundle) templates(name string) int {
+	b.t.Helper()
+	list, err := b.admin.Typed.AppsV1().ReplicaSets(b.worker()).List(b.ctx(), metav1.ListOptions{LabelSelector: "app=" + name})
+	require.NoError(b.t, err)
+	return len(list.Items)
+}
+
+// configMaps returns those that belong to workers.
+func (b *bundle) configMaps() []corev1.ConfigMap {
+	b.t.Helper()
+	list, err := b.admin.Typed.CoreV1().ConfigMaps(b.worker()).List(b.ctx(), metav1.ListOptions{LabelSelector: "worker-id"})
+	require.NoError(b.t, err)
+	return list.Items
+}
+
+// kind is a kind of child, and where one of it lies.
+type kind struct {
+	resource  schema.GroupVersionResource
+	namespace string
+	name      string
+}
+
+// kinds returns every child of the WorkerApp.
+func (b *bundle) kinds(name string) []kind {
+	core := func(resource string) schema.GroupVersionResource {
+		return corev1.SchemeGroupVersion.WithResource(resource)
+	}
+	return []kind{
+		{core("configmaps"), b.worker(), name + "-env"},
+		{core("secrets"), b.worker(), name + "-secret"},
+		{core("services"), b.worker(), name},
+		{appsv1.SchemeGroupVersion.WithResource("deployments"), b.worker(), name},
+		{core("services"), b.ingress(), name + "-ext"},
+		{routes(), b.ingress(), name},
+	}
+}
+
+// patch changes an object in the worker namespace by hand.
+func (b *bundle) patch(resource, name, patch string) {
+	b.t.Helper()
+	gvr := corev1.SchemeGroupVersion.WithResource(resource)
+	if resource == "deployments" {
+		gvr = appsv1.SchemeGroupVersion.WithResource(resource)
+	}
+	b.patchAt(kind{gvr, b.worker(), name}, patch)
+}
+
+func (b *bundle) patchAt(k kind, patch string) {
+	b.t.Helper()
+	_, err := b.admin.Dynamic.Resource(k.resource).Namespace(k.namespace).Patch(b.ctx(), k.name, types.MergePatchType,
+		[]byte(patch), metav1.PatchOptions{FieldManager: "somebody"})
+	require.NoError(b.t, err)
+}
+
+// content returns what was wished of an object: all but its status and what the API server and others keep in it.
+func (b *bundle) content(k kind) string {
+	b.t.Helper()
+	u, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
+	if apierrors.IsNotFound(err) {
+		return "not found"
+	}
+	require.NoError(b.t, err)
+	delete(u.Object, "status")
+	for _, field := range []string{"managedFields", "resourceVersion", "generation", "creationTimestamp", "uid"} {
+		unstructured.RemoveNestedField(u.Object, "metadata", field)
+	}
+	unstructured.RemoveNestedField(u.Object, "metadata", "annotations", "deployment.kubernetes.io/revision")
+	encoded, err := u.MarshalJSON()
+	require.NoError(b.t, err)
+	return string(encoded)
+}
+
+// foreignDeployment makes a Deployment that was never Inner's, with a selector that cannot be changed.
+func (b *bundle) foreignDeployment(name string) *appsv1.Deployment {
+	b.t.Helper()
+	pods := map[string]string{"program": name}
+	d := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: workerapp.Labels("abc12345", "u1")},
+		Spec: appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{MatchLabels: pods}, Template: corev1.PodTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{Labels: pods},
+			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: name, Image: healthyImage}}},
+		}},
+	}
+	made, err := b.admin.Typed.AppsV1().Deployments(b.worker()).Create(b.ctx(), d, metav1.CreateOptions{})
+	require.NoError(b.t, err)
+	return made
+}
+
+// absent returns nil when none of the WorkerApp's children is left.
+func (b *bundle) absent(name string) error {
+	for _, k := range b.kinds(name) {
+		_, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
+		if err == nil {
+			return fmt.Errorf("%s %s is still there", k.resource.Resource, k.name)
+		}
+		if !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle waits until the controller has looked at all that happened so far: WorkerApps that come later, and cost a
+// status only, were looked at.
+func (b *bundle) settle() {
+	b.t.Helper()
+	for range 3 {
+		b.settled++
+		s := spec(fmt.Sprintf("settle%d", b.settled))
+		s.AssignedCPU = "abc"
+		b.awaitPhase(b.deploy(s, 0, 0), workerapp.Failed)
+	}
+}
+
+// writes returns what the controller wrote, leaving out what settle brought about.
+func (b *bundle) writes() []string {
+	var writes []string
+	for _, write := range b.proxy.writes() {
+		if !strings.Contains(write, "settle") {
+			writes = append(writes, write)
+		}
+	}
+	return writes
+}

@@ -1,0 +1,123 @@
+package workerapp
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"app238.com/inner/app/identifier"
+)
+
+// FromUnstructured reads a WorkerApp. Fields of the spec with a wrong type are an error that names the field. A
+// malformed status, as old objects may have, counts as none: it is derived anyway.
+func FromUnstructured(u *unstructured.Unstructured) (*WorkerApp, error) {
+	app := &WorkerApp{TypeMeta: metav1.TypeMeta{APIVersion: u.GetAPIVersion(), Kind: u.GetKind()}}
+	app.ObjectMeta = metav1.ObjectMeta{
+		Name: u.GetName(), Namespace: u.GetNamespace(), UID: u.GetUID(), Generation: u.GetGeneration(),
+		ResourceVersion: u.GetResourceVersion(), Labels: u.GetLabels(), Annotations: u.GetAnnotations(),
+		Finalizers: u.GetFinalizers(), DeletionTimestamp: u.GetDeletionTimestamp(), CreationTimestamp: u.GetCreationTimestamp(),
+	}
+	if err := readSpec(u, &app.Spec); err != nil {
+		return app, err
+	}
+	status, found, err := unstructured.NestedMap(u.Object, "status")
+	if err == nil && found {
+		if runtime.DefaultUnstructuredConverter.FromUnstructured(status, &app.Status) != nil {
+			app.Status = Status{}
+		}
+	}
+	return app, nil
+}
+
+// readSpec reads every field that it can. The error names the faulty fields in a fixed order: it becomes a status, which
+// must not change from one look to the next.
+func readSpec(u *unstructured.Unstructured, spec *Spec) error {
+	var faults []string
+	for _, f := range []struct {
+		name   string
+		target *string
+	}{
+		{"workerID", &spec.WorkerID}, {"ownerID", &spec.OwnerID}, {"image", &spec.Image},
+		{"assignedCPU", &spec.AssignedCPU}, {"assignedMemory", &spec.AssignedMemory}, {"assignedDisk", &spec.AssignedDisk},
+		{"mainRegion", &spec.MainRegion},
+	} {
+		value, _, err := unstructured.NestedString(u.Object, "spec", f.name)
+		if err != nil {
+			faults = append(faults, "spec."+f.name+": must be a string")
+		}
+		*f.target = value
+	}
+	for _, f := range []struct {
+		name   string
+		target *int64
+	}{{"port", &spec.Port}, {"maxReplicas", &spec.MaxReplicas}} {
+		value, _, err := unstructured.NestedInt64(u.Object, "spec", f.name)
+		if err != nil {
+			faults = append(faults, "spec."+f.name+": must be an integer")
+		}
+		*f.target = value
+	}
+	if len(faults) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(faults, "; "))
+}
+
+// ToApply returns the apply configuration of a WorkerApp: what server-side apply is given, without status.
+func ToApply(namespace string, spec Spec, version, task int64) *unstructured.Unstructured {
+	content := map[string]any{
+		"workerID": spec.WorkerID, "ownerID": spec.OwnerID, "image": spec.Image, "port": spec.Port,
+		"assignedCPU": spec.AssignedCPU, "assignedMemory": spec.AssignedMemory, "assignedDisk": spec.AssignedDisk,
+		"maxReplicas": spec.MaxReplicas,
+	}
+	if spec.MainRegion != "" {
+		content["mainRegion"] = spec.MainRegion
+	}
+	u := &unstructured.Unstructured{Object: map[string]any{"spec": content}}
+	u.SetGroupVersionKind(GroupVersion().WithKind(Kind))
+	u.SetNamespace(namespace)
+	u.SetName(Name(spec.WorkerID, spec.OwnerID))
+	u.SetLabels(Labels(spec.WorkerID, spec.OwnerID))
+	u.SetAnnotations(map[string]string{
+		VersionAnnotation: strconv.FormatInt(version, 10),
+		TaskAnnotation:    strconv.FormatInt(task, 10),
+	})
+	return u
+}
+
+// Labels returns the labels of every object of a worker.
+func Labels(workerID, ownerID string) map[string]string {
+	return map[string]string{
+		AppLabel:    Name(workerID, ownerID),
+		WorkerLabel: labelValue(workerID),
+		OwnerLabel:  labelValue(ownerID),
+	}
+}
+
+// labelValue returns id itself unless it is too long for a label: an identifier may have one character more.
+func labelValue(id string) string {
+	style := identifier.Style{Separator: "-", Limit: validation.LabelValueMaxLength}
+	if len(id) <= style.Limit {
+		return id
+	}
+	return style.Name("", id)
+}
+
+// Version returns the deploy version that the WorkerApp is at; 0 where it does not say.
+func Version(annotations map[string]string) int64 { return number(annotations[VersionAnnotation]) }
+
+// Task returns the task that awaits the WorkerApp's outcome; 0 where there is none.
+func Task(annotations map[string]string) int64 { return number(annotations[TaskAnnotation]) }
+
+func number(s string) int64 {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,74 @@
+package workerapp_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+func object(spec map[string]any) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
+	u.SetName("w-a-b")
+	return u
+}
+
+func TestWhatIsAppliedIsReadBack(t *testing.T) {
+	t.Parallel()
+	spec := workerapp.Spec{WorkerID: "a", OwnerID: "b", Image: "i", Port: 80, AssignedCPU: "1", AssignedMemory: "2", AssignedDisk: "3",
+		MaxReplicas: 4, MainRegion: "r"}
+	u := workerapp.ToApply("worker", spec, 7, 42)
+	require.Equal(t, "w-a-b", u.GetName())
+	require.Equal(t, "worker", u.GetNamespace())
+	app, err := workerapp.FromUnstructured(u)
+	require.NoError(t, err)
+	require.Equal(t, spec, app.Spec)
+	require.EqualValues(t, 7, workerapp.Version(app.Annotations))
+	require.EqualValues(t, 42, workerapp.Task(app.Annotations))
+	require.Equal(t, map[string]string{"app": "w-a-b", "worker-id": "a", "owner-id": "b"}, app.Labels)
+}
+
+func TestOldObjectsAreReadable(t *testing.T) {
+	t.Parallel()
+	u := object(map[string]any{"workerID": "a", "ownerID": "b", "image": "i", "port": int64(80), "ownerSK": "sk_1"})
+	for _, status := range []any{nil, "broken", map[string]any{"phase": int64(5)}, map[string]any{"conditions": "x"}, []any{}} {
+		u.Object["status"] = status
+		app, err := workerapp.FromUnstructured(u)
+		require.NoError(t, err)
+		require.Equal(t, workerapp.Status{}, app.Status)
+		require.Equal(t, workerapp.Spec{WorkerID: "a", OwnerID: "b", Image: "i", Port: 80}, app.Spec)
+	}
+}
+
+func TestFieldsOfAWrongTypeAreNamedInAFixedOrder(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		app, err := workerapp.FromUnstructured(object(map[string]any{"workerID": "a", "image": int64(1), "port": "80", "maxReplicas": "x"}))
+		require.EqualError(t, err, "spec.image: must be a string; spec.port: must be an integer; spec.maxReplicas: must be an integer")
+		require.Equal(t, "a", app.Spec.WorkerID, "what can be read is")
+	}
+}
+
+func TestLabelsAreValidForEveryIdentifier(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a", 64)
+	for _, id := range []string{"a", "A_b-c", "550e8400-e29b-41d4-a716-446655440000", long[:63], long} {
+		for key, value := range workerapp.Labels(id, id) {
+			require.Empty(t, validation.IsValidLabelValue(value), key)
+		}
+	}
+	require.Equal(t, long[:63], workerapp.Labels(long[:63], "b")[workerapp.WorkerLabel])
+	require.NotEqual(t, workerapp.Labels(long, "b")[workerapp.WorkerLabel], workerapp.Labels("b"+long[1:], "b")[workerapp.WorkerLabel])
+}
+
+func TestAnnotationsThatAreNoNumbersCountAsNone(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"", "x", "-1", "1.5", "99999999999999999999"} {
+		require.Zero(t, workerapp.Version(map[string]string{workerapp.VersionAnnotation: value}))
+		require.Zero(t, workerapp.Task(map[string]string{workerapp.TaskAnnotation: value}))
+	}
+}
