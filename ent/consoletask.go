@@ -45,6 +45,10 @@ type ConsoleTask struct {
 	IdempotencyKey *string `json:"idempotency_key,omitempty"`
 	// LastError holds the value of the "last_error" field.
 	LastError string `json:"last_error,omitempty"`
+	// a JSON object a line for every attempt that failed
+	AttemptErrors string `json:"attempt_errors,omitempty"`
+	// place among those accepted in the same commit
+	AcceptOrdinal int `json:"accept_ordinal,omitempty"`
 	// StartedAt holds the value of the "started_at" field.
 	StartedAt *time.Time `json:"started_at,omitempty"`
 	// FinishedAt holds the value of the "finished_at" field.
@@ -59,9 +63,9 @@ func (*ConsoleTask) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case consoletask.FieldWoken:
 			values[i] = new(sql.NullBool)
-		case consoletask.FieldID, consoletask.FieldAttempts, consoletask.FieldClaimNumber:
+		case consoletask.FieldID, consoletask.FieldAttempts, consoletask.FieldClaimNumber, consoletask.FieldAcceptOrdinal:
 			values[i] = new(sql.NullInt64)
-		case consoletask.FieldTaskType, consoletask.FieldTaskStatus, consoletask.FieldTaskDetailedStatus, consoletask.FieldTaskInfo, consoletask.FieldLane, consoletask.FieldOrderingKey, consoletask.FieldClaimedBy, consoletask.FieldIdempotencyKey, consoletask.FieldLastError:
+		case consoletask.FieldTaskType, consoletask.FieldTaskStatus, consoletask.FieldTaskDetailedStatus, consoletask.FieldTaskInfo, consoletask.FieldLane, consoletask.FieldOrderingKey, consoletask.FieldClaimedBy, consoletask.FieldIdempotencyKey, consoletask.FieldLastError, consoletask.FieldAttemptErrors:
 			values[i] = new(sql.NullString)
 		case consoletask.FieldCreatedAt, consoletask.FieldRunAt, consoletask.FieldStartedAt, consoletask.FieldFinishedAt:
 			values[i] = new(sql.NullTime)
@@ -171,6 +175,18 @@ func (_m *ConsoleTask) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.LastError = value.String
 			}
+		case consoletask.FieldAttemptErrors:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field attempt_errors", values[i])
+			} else if value.Valid {
+				_m.AttemptErrors = value.String
+			}
+		case consoletask.FieldAcceptOrdinal:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field accept_ordinal", values[i])
+			} else if value.Valid {
+				_m.AcceptOrdinal = int(value.Int64)
+			}
 		case consoletask.FieldStartedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
 				return fmt.Errorf("unexpected type %T for field started_at", values[i])
@@ -263,6 +279,12 @@ func (_m *ConsoleTask) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("last_error=")
 	builder.WriteString(_m.LastError)
+	builder.WriteString(", ")
+	builder.WriteString("attempt_errors=")
+	builder.WriteString(_m.AttemptErrors)
+	builder.WriteString(", ")
+	builder.WriteString("accept_ordinal=")
+	builder.WriteString(fmt.Sprintf("%v", _m.AcceptOrdinal))
 	builder.WriteString(", ")
 	if v := _m.StartedAt; v != nil {
 		builder.WriteString("started_at=")

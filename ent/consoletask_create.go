@@ -200,6 +200,34 @@ func (_c *ConsoleTaskCreate) SetNillableLastError(v *string) *ConsoleTaskCreate 
 	return _c
 }
 
+// SetAttemptErrors sets the "attempt_errors" field.
+func (_c *ConsoleTaskCreate) SetAttemptErrors(v string) *ConsoleTaskCreate {
+	_c.mutation.SetAttemptErrors(v)
+	return _c
+}
+
+// SetNillableAttemptErrors sets the "attempt_errors" field if the given value is not nil.
+func (_c *ConsoleTaskCreate) SetNillableAttemptErrors(v *string) *ConsoleTaskCreate {
+	if v != nil {
+		_c.SetAttemptErrors(*v)
+	}
+	return _c
+}
+
+// SetAcceptOrdinal sets the "accept_ordinal" field.
+func (_c *ConsoleTaskCreate) SetAcceptOrdinal(v int) *ConsoleTaskCreate {
+	_c.mutation.SetAcceptOrdinal(v)
+	return _c
+}
+
+// SetNillableAcceptOrdinal sets the "accept_ordinal" field if the given value is not nil.
+func (_c *ConsoleTaskCreate) SetNillableAcceptOrdinal(v *int) *ConsoleTaskCreate {
+	if v != nil {
+		_c.SetAcceptOrdinal(*v)
+	}
+	return _c
+}
+
 // SetStartedAt sets the "started_at" field.
 func (_c *ConsoleTaskCreate) SetStartedAt(v time.Time) *ConsoleTaskCreate {
 	_c.mutation.SetStartedAt(v)
@@ -313,6 +341,14 @@ func (_c *ConsoleTaskCreate) defaults() {
 		v := consoletask.DefaultLastError
 		_c.mutation.SetLastError(v)
 	}
+	if _, ok := _c.mutation.AttemptErrors(); !ok {
+		v := consoletask.DefaultAttemptErrors
+		_c.mutation.SetAttemptErrors(v)
+	}
+	if _, ok := _c.mutation.AcceptOrdinal(); !ok {
+		v := consoletask.DefaultAcceptOrdinal
+		_c.mutation.SetAcceptOrdinal(v)
+	}
 }
 
 // check runs all checks and user-defined validators on the builder.
@@ -349,6 +385,12 @@ func (_c *ConsoleTaskCreate) check() error {
 	}
 	if _, ok := _c.mutation.LastError(); !ok {
 		return &ValidationError{Name: "last_error", err: errors.New(`ent: missing required field "ConsoleTask.last_error"`)}
+	}
+	if _, ok := _c.mutation.AttemptErrors(); !ok {
+		return &ValidationError{Name: "attempt_errors", err: errors.New(`ent: missing required field "ConsoleTask.attempt_errors"`)}
+	}
+	if _, ok := _c.mutation.AcceptOrdinal(); !ok {
+		return &ValidationError{Name: "accept_ordinal", err: errors.New(`ent: missing required field "ConsoleTask.accept_ordinal"`)}
 	}
 	return nil
 }
@@ -437,6 +479,14 @@ func (_c *ConsoleTaskCreate) createSpec() (*ConsoleTask, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.LastError(); ok {
 		_spec.SetField(consoletask.FieldLastError, field.TypeString, value)
 		_node.LastError = value
+	}
+	if value, ok := _c.mutation.AttemptErrors(); ok {
+		_spec.SetField(consoletask.FieldAttemptErrors, field.TypeString, value)
+		_node.AttemptErrors = value
+	}
+	if value, ok := _c.mutation.AcceptOrdinal(); ok {
+		_spec.SetField(consoletask.FieldAcceptOrdinal, field.TypeInt, value)
+		_node.AcceptOrdinal = value
 	}
 	if value, ok := _c.mutation.StartedAt(); ok {
 		_spec.SetField(consoletask.FieldStartedAt, field.TypeTime, value)

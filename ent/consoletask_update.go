@@ -230,6 +230,41 @@ func (_u *ConsoleTaskUpdate) SetNillableLastError(v *string) *ConsoleTaskUpdate 
 	return _u
 }
 
+// SetAttemptErrors sets the "attempt_errors" field.
+func (_u *ConsoleTaskUpdate) SetAttemptErrors(v string) *ConsoleTaskUpdate {
+	_u.mutation.SetAttemptErrors(v)
+	return _u
+}
+
+// SetNillableAttemptErrors sets the "attempt_errors" field if the given value is not nil.
+func (_u *ConsoleTaskUpdate) SetNillableAttemptErrors(v *string) *ConsoleTaskUpdate {
+	if v != nil {
+		_u.SetAttemptErrors(*v)
+	}
+	return _u
+}
+
+// SetAcceptOrdinal sets the "accept_ordinal" field.
+func (_u *ConsoleTaskUpdate) SetAcceptOrdinal(v int) *ConsoleTaskUpdate {
+	_u.mutation.ResetAcceptOrdinal()
+	_u.mutation.SetAcceptOrdinal(v)
+	return _u
+}
+
+// SetNillableAcceptOrdinal sets the "accept_ordinal" field if the given value is not nil.
+func (_u *ConsoleTaskUpdate) SetNillableAcceptOrdinal(v *int) *ConsoleTaskUpdate {
+	if v != nil {
+		_u.SetAcceptOrdinal(*v)
+	}
+	return _u
+}
+
+// AddAcceptOrdinal adds value to the "accept_ordinal" field.
+func (_u *ConsoleTaskUpdate) AddAcceptOrdinal(v int) *ConsoleTaskUpdate {
+	_u.mutation.AddAcceptOrdinal(v)
+	return _u
+}
+
 // SetStartedAt sets the "started_at" field.
 func (_u *ConsoleTaskUpdate) SetStartedAt(v time.Time) *ConsoleTaskUpdate {
 	_u.mutation.SetStartedAt(v)
@@ -358,6 +393,15 @@ func (_u *ConsoleTaskUpdate) sqlSave(ctx context.Context) (_node int, err error)
 	}
 	if value, ok := _u.mutation.LastError(); ok {
 		_spec.SetField(consoletask.FieldLastError, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.AttemptErrors(); ok {
+		_spec.SetField(consoletask.FieldAttemptErrors, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.AcceptOrdinal(); ok {
+		_spec.SetField(consoletask.FieldAcceptOrdinal, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedAcceptOrdinal(); ok {
+		_spec.AddField(consoletask.FieldAcceptOrdinal, field.TypeInt, value)
 	}
 	if value, ok := _u.mutation.StartedAt(); ok {
 		_spec.SetField(consoletask.FieldStartedAt, field.TypeTime, value)
@@ -593,6 +637,41 @@ func (_u *ConsoleTaskUpdateOne) SetNillableLastError(v *string) *ConsoleTaskUpda
 	return _u
 }
 
+// SetAttemptErrors sets the "attempt_errors" field.
+func (_u *ConsoleTaskUpdateOne) SetAttemptErrors(v string) *ConsoleTaskUpdateOne {
+	_u.mutation.SetAttemptErrors(v)
+	return _u
+}
+
+// SetNillableAttemptErrors sets the "attempt_errors" field if the given value is not nil.
+func (_u *ConsoleTaskUpdateOne) SetNillableAttemptErrors(v *string) *ConsoleTaskUpdateOne {
+	if v != nil {
+		_u.SetAttemptErrors(*v)
+	}
+	return _u
+}
+
+// SetAcceptOrdinal sets the "accept_ordinal" field.
+func (_u *ConsoleTaskUpdateOne) SetAcceptOrdinal(v int) *ConsoleTaskUpdateOne {
+	_u.mutation.ResetAcceptOrdinal()
+	_u.mutation.SetAcceptOrdinal(v)
+	return _u
+}
+
+// SetNillableAcceptOrdinal sets the "accept_ordinal" field if the given value is not nil.
+func (_u *ConsoleTaskUpdateOne) SetNillableAcceptOrdinal(v *int) *ConsoleTaskUpdateOne {
+	if v != nil {
+		_u.SetAcceptOrdinal(*v)
+	}
+	return _u
+}
+
+// AddAcceptOrdinal adds value to the "accept_ordinal" field.
+func (_u *ConsoleTaskUpdateOne) AddAcceptOrdinal(v int) *ConsoleTaskUpdateOne {
+	_u.mutation.AddAcceptOrdinal(v)
+	return _u
+}
+
 // SetStartedAt sets the "started_at" field.
 func (_u *ConsoleTaskUpdateOne) SetStartedAt(v time.Time) *ConsoleTaskUpdateOne {
 	_u.mutation.SetStartedAt(v)
@@ -751,6 +830,15 @@ func (_u *ConsoleTaskUpdateOne) sqlSave(ctx context.Context) (_node *ConsoleTask
 	}
 	if value, ok := _u.mutation.LastError(); ok {
 		_spec.SetField(consoletask.FieldLastError, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.AttemptErrors(); ok {
+		_spec.SetField(consoletask.FieldAttemptErrors, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.AcceptOrdinal(); ok {
+		_spec.SetField(consoletask.FieldAcceptOrdinal, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedAcceptOrdinal(); ok {
+		_spec.AddField(consoletask.FieldAcceptOrdinal, field.TypeInt, value)
 	}
 	if value, ok := _u.mutation.StartedAt(); ok {
 		_spec.SetField(consoletask.FieldStartedAt, field.TypeTime, value)

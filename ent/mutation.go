@@ -1442,6 +1442,9 @@ type ConsoleTaskMutation struct {
 	woken                *bool
 	idempotency_key      *string
 	last_error           *string
+	attempt_errors       *string
+	accept_ordinal       *int
+	addaccept_ordinal    *int
 	started_at           *time.Time
 	finished_at          *time.Time
 	clearedFields        map[string]struct{}
@@ -2111,6 +2114,98 @@ func (m *ConsoleTaskMutation) ResetLastError() {
 	m.last_error = nil
 }
 
+// SetAttemptErrors sets the "attempt_errors" field.
+func (m *ConsoleTaskMutation) SetAttemptErrors(s string) {
+	m.attempt_errors = &s
+}
+
+// AttemptErrors returns the value of the "attempt_errors" field in the mutation.
+func (m *ConsoleTaskMutation) AttemptErrors() (r string, exists bool) {
+	v := m.attempt_errors
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAttemptErrors returns the old "attempt_errors" field's value of the ConsoleTask entity.
+// If the ConsoleTask object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ConsoleTaskMutation) OldAttemptErrors(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAttemptErrors is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAttemptErrors requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAttemptErrors: %w", err)
+	}
+	return oldValue.AttemptErrors, nil
+}
+
+// ResetAttemptErrors resets all changes to the "attempt_errors" field.
+func (m *ConsoleTaskMutation) ResetAttemptErrors() {
+	m.attempt_errors = nil
+}
+
+// SetAcceptOrdinal sets the "accept_ordinal" field.
+func (m *ConsoleTaskMutation) SetAcceptOrdinal(i int) {
+	m.accept_ordinal = &i
+	m.addaccept_ordinal = nil
+}
+
+// AcceptOrdinal returns the value of the "accept_ordinal" field in the mutation.
+func (m *ConsoleTaskMutation) AcceptOrdinal() (r int, exists bool) {
+	v := m.accept_ordinal
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAcceptOrdinal returns the old "accept_ordinal" field's value of the ConsoleTask entity.
+// If the ConsoleTask object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ConsoleTaskMutation) OldAcceptOrdinal(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAcceptOrdinal is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAcceptOrdinal requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAcceptOrdinal: %w", err)
+	}
+	return oldValue.AcceptOrdinal, nil
+}
+
+// AddAcceptOrdinal adds i to the "accept_ordinal" field.
+func (m *ConsoleTaskMutation) AddAcceptOrdinal(i int) {
+	if m.addaccept_ordinal != nil {
+		*m.addaccept_ordinal += i
+	} else {
+		m.addaccept_ordinal = &i
+	}
+}
+
+// AddedAcceptOrdinal returns the value that was added to the "accept_ordinal" field in this mutation.
+func (m *ConsoleTaskMutation) AddedAcceptOrdinal() (r int, exists bool) {
+	v := m.addaccept_ordinal
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetAcceptOrdinal resets all changes to the "accept_ordinal" field.
+func (m *ConsoleTaskMutation) ResetAcceptOrdinal() {
+	m.accept_ordinal = nil
+	m.addaccept_ordinal = nil
+}
+
 // SetStartedAt sets the "started_at" field.
 func (m *ConsoleTaskMutation) SetStartedAt(t time.Time) {
 	m.started_at = &t
@@ -2243,7 +2338,7 @@ func (m *ConsoleTaskMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ConsoleTaskMutation) Fields() []string {
-	fields := make([]string, 0, 16)
+	fields := make([]string, 0, 18)
 	if m.task_type != nil {
 		fields = append(fields, consoletask.FieldTaskType)
 	}
@@ -2285,6 +2380,12 @@ func (m *ConsoleTaskMutation) Fields() []string {
 	}
 	if m.last_error != nil {
 		fields = append(fields, consoletask.FieldLastError)
+	}
+	if m.attempt_errors != nil {
+		fields = append(fields, consoletask.FieldAttemptErrors)
+	}
+	if m.accept_ordinal != nil {
+		fields = append(fields, consoletask.FieldAcceptOrdinal)
 	}
 	if m.started_at != nil {
 		fields = append(fields, consoletask.FieldStartedAt)
@@ -2328,6 +2429,10 @@ func (m *ConsoleTaskMutation) Field(name string) (ent.Value, bool) {
 		return m.IdempotencyKey()
 	case consoletask.FieldLastError:
 		return m.LastError()
+	case consoletask.FieldAttemptErrors:
+		return m.AttemptErrors()
+	case consoletask.FieldAcceptOrdinal:
+		return m.AcceptOrdinal()
 	case consoletask.FieldStartedAt:
 		return m.StartedAt()
 	case consoletask.FieldFinishedAt:
@@ -2369,6 +2474,10 @@ func (m *ConsoleTaskMutation) OldField(ctx context.Context, name string) (ent.Va
 		return m.OldIdempotencyKey(ctx)
 	case consoletask.FieldLastError:
 		return m.OldLastError(ctx)
+	case consoletask.FieldAttemptErrors:
+		return m.OldAttemptErrors(ctx)
+	case consoletask.FieldAcceptOrdinal:
+		return m.OldAcceptOrdinal(ctx)
 	case consoletask.FieldStartedAt:
 		return m.OldStartedAt(ctx)
 	case consoletask.FieldFinishedAt:
@@ -2480,6 +2589,20 @@ func (m *ConsoleTaskMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetLastError(v)
 		return nil
+	case consoletask.FieldAttemptErrors:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAttemptErrors(v)
+		return nil
+	case consoletask.FieldAcceptOrdinal:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAcceptOrdinal(v)
+		return nil
 	case consoletask.FieldStartedAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -2508,6 +2631,9 @@ func (m *ConsoleTaskMutation) AddedFields() []string {
 	if m.addclaim_number != nil {
 		fields = append(fields, consoletask.FieldClaimNumber)
 	}
+	if m.addaccept_ordinal != nil {
+		fields = append(fields, consoletask.FieldAcceptOrdinal)
+	}
 	return fields
 }
 
@@ -2520,6 +2646,8 @@ func (m *ConsoleTaskMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedAttempts()
 	case consoletask.FieldClaimNumber:
 		return m.AddedClaimNumber()
+	case consoletask.FieldAcceptOrdinal:
+		return m.AddedAcceptOrdinal()
 	}
 	return nil, false
 }
@@ -2542,6 +2670,13 @@ func (m *ConsoleTaskMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddClaimNumber(v)
+		return nil
+	case consoletask.FieldAcceptOrdinal:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddAcceptOrdinal(v)
 		return nil
 	}
 	return fmt.Errorf("unknown ConsoleTask numeric field %s", name)
@@ -2632,6 +2767,12 @@ func (m *ConsoleTaskMutation) ResetField(name string) error {
 		return nil
 	case consoletask.FieldLastError:
 		m.ResetLastError()
+		return nil
+	case consoletask.FieldAttemptErrors:
+		m.ResetAttemptErrors()
+		return nil
+	case consoletask.FieldAcceptOrdinal:
+		m.ResetAcceptOrdinal()
 		return nil
 	case consoletask.FieldStartedAt:
 		m.ResetStartedAt()

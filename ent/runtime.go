@@ -87,6 +87,14 @@ func init() {
 	consoletaskDescLastError := consoletaskFields[14].Descriptor()
 	// consoletask.DefaultLastError holds the default value on creation for the last_error field.
 	consoletask.DefaultLastError = consoletaskDescLastError.Default.(string)
+	// consoletaskDescAttemptErrors is the schema descriptor for attempt_errors field.
+	consoletaskDescAttemptErrors := consoletaskFields[15].Descriptor()
+	// consoletask.DefaultAttemptErrors holds the default value on creation for the attempt_errors field.
+	consoletask.DefaultAttemptErrors = consoletaskDescAttemptErrors.Default.(string)
+	// consoletaskDescAcceptOrdinal is the schema descriptor for accept_ordinal field.
+	consoletaskDescAcceptOrdinal := consoletaskFields[16].Descriptor()
+	// consoletask.DefaultAcceptOrdinal holds the default value on creation for the accept_ordinal field.
+	consoletask.DefaultAcceptOrdinal = consoletaskDescAcceptOrdinal.Default.(int)
 	customdomainFields := schema.CustomDomain{}.Fields()
 	_ = customdomainFields
 	// customdomainDescStatus is the schema descriptor for status field.

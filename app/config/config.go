@@ -59,17 +59,30 @@ type Namespaces struct {
 
 // Tasks is the queue and its processor pool.
 type Tasks struct {
-	Workers           int           `mapstructure:"workers"`
-	Buffer            int           `mapstructure:"buffer"`
-	PollInterval      time.Duration `mapstructure:"pollInterval"`
-	HeartbeatInterval time.Duration `mapstructure:"heartbeatInterval"`
-	TakeoverAfter     time.Duration `mapstructure:"takeoverAfter"`
-	ShutdownTimeout   time.Duration `mapstructure:"shutdownTimeout"`
-	Attempts          int           `mapstructure:"attempts"`
-	JobTimeout        time.Duration `mapstructure:"jobTimeout"`
-	RetryDelay        time.Duration `mapstructure:"retryDelay"`
-	RetryDelayMax     time.Duration `mapstructure:"retryDelayMax"`
-	ParkedRecheck     time.Duration `mapstructure:"parkedRecheck"`
+	Workers           int            `mapstructure:"workers"`
+	Lanes             map[string]int `mapstructure:"lanes"`
+	Buffer            int            `mapstructure:"buffer"`
+	PollInterval      time.Duration  `mapstructure:"pollInterval"`
+	HeartbeatInterval time.Duration  `mapstructure:"heartbeatInterval"`
+	TakeoverAfter     time.Duration  `mapstructure:"takeoverAfter"`
+	ShutdownTimeout   time.Duration  `mapstructure:"shutdownTimeout"`
+	Attempts          int            `mapstructure:"attempts"`
+	JobTimeout        time.Duration  `mapstructure:"jobTimeout"`
+	RetryDelay        time.Duration  `mapstructure:"retryDelay"`
+	RetryDelayMax     time.Duration  `mapstructure:"retryDelayMax"`
+	ParkedRecheck     time.Duration  `mapstructure:"parkedRecheck"`
+}
+
+// DefaultLane is the lane of tasks whose job type names none; Tasks.Workers is its number of workers.
+const DefaultLane = "default"
+
+// WorkersOfLanes returns the number of workers of every lane.
+func (t Tasks) WorkersOfLanes() map[string]int {
+	lanes := map[string]int{DefaultLane: t.Workers}
+	for name, workers := range t.Lanes {
+		lanes[name] = workers
+	}
+	return lanes
 }
 
 // Cron is the ticker of the periodic jobs.

@@ -35,6 +35,11 @@ func (c *Config) Validate() error {
 			fault(key, "must be at least 1")
 		}
 	}
+	for lane, n := range c.Tasks.Lanes {
+		if lane == DefaultLane || n < 1 {
+			fault("tasks.lanes."+lane, "must be at least 1, and not the default lane")
+		}
+	}
 	for key, d := range c.durations() {
 		if d < time.Millisecond {
 			fault(key, "must be at least 1ms")

@@ -93,3 +93,6 @@ func Ping(ctx context.Context, db *sql.DB, c *config.Config) error {
 	defer cancel()
 	return db.PingContext(ctx)
 }
+
+// Array makes a slice an SQL array, as an argument of a statement.
+func Array(slice any) driver.Valuer { return pq.Array(slice) }

@@ -59,3 +59,7 @@ func IsUnavailable(err error) bool {
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
 		errors.Is(err, net.ErrClosed) || errors.Is(err, context.DeadlineExceeded)
 }
+
+// IsRefused tells whether err says that the database received the statement and did not carry it out. After any other
+// error it may have been carried out, its answer lost.
+func IsRefused(err error) bool { return code(err) != "" && !IsUnavailable(err) }

@@ -32,14 +32,14 @@ ALTER TABLE console_tasks ADD COLUMN IF NOT EXISTS claim_number BIGINT NOT NULL 
 ALTER TABLE console_tasks ADD COLUMN IF NOT EXISTS woken BOOLEAN NOT NULL DEFAULT false;
 ALTER TABLE console_tasks ADD COLUMN IF NOT EXISTS idempotency_key TEXT;
 ALTER TABLE console_tasks ADD COLUMN IF NOT EXISTS last_error TEXT NOT NULL DEFAULT '';
+ALTER TABLE console_tasks ADD COLUMN IF NOT EXISTS attempt_errors TEXT NOT NULL DEFAULT '';
+ALTER TABLE console_tasks ADD COLUMN IF NOT EXISTS accept_ordinal INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE console_tasks ADD COLUMN IF NOT EXISTS started_at TIMESTAMP;
 ALTER TABLE console_tasks ADD COLUMN IF NOT EXISTS finished_at TIMESTAMP;
 CREATE UNIQUE INDEX IF NOT EXISTS console_tasks_one_per_key ON console_tasks (ordering_key)
-    WHERE task_status = 'processing' AND ordering_key <> '';
+    WHERE task_status = 'processing';
 CREATE INDEX IF NOT EXISTS console_tasks_pending ON console_tasks (lane, id) WHERE task_status = 'pending';
-CREATE INDEX IF NOT EXISTS console_tasks_key_order ON console_tasks (ordering_key, id)
-    WHERE task_status IN ('pending', 'processing');
-CREATE INDEX IF NOT EXISTS console_tasks_claimed ON console_tasks (claimed_by) WHERE task_status = 'processing';
+CREATE INDEX IF NOT EXISTS console_tasks_pending_key ON console_tasks (ordering_key, id) WHERE task_status = 'pending';
 CREATE INDEX IF NOT EXISTS console_tasks_waiting ON console_tasks (ordering_key) WHERE task_status = 'waiting';
 CREATE UNIQUE INDEX IF NOT EXISTS console_tasks_idempotency ON console_tasks (idempotency_key)
     WHERE idempotency_key IS NOT NULL;

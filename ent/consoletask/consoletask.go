@@ -41,6 +41,10 @@ const (
 	FieldIdempotencyKey = "idempotency_key"
 	// FieldLastError holds the string denoting the last_error field in the database.
 	FieldLastError = "last_error"
+	// FieldAttemptErrors holds the string denoting the attempt_errors field in the database.
+	FieldAttemptErrors = "attempt_errors"
+	// FieldAcceptOrdinal holds the string denoting the accept_ordinal field in the database.
+	FieldAcceptOrdinal = "accept_ordinal"
 	// FieldStartedAt holds the string denoting the started_at field in the database.
 	FieldStartedAt = "started_at"
 	// FieldFinishedAt holds the string denoting the finished_at field in the database.
@@ -66,6 +70,8 @@ var Columns = []string{
 	FieldWoken,
 	FieldIdempotencyKey,
 	FieldLastError,
+	FieldAttemptErrors,
+	FieldAcceptOrdinal,
 	FieldStartedAt,
 	FieldFinishedAt,
 }
@@ -103,6 +109,10 @@ var (
 	DefaultWoken bool
 	// DefaultLastError holds the default value on creation for the "last_error" field.
 	DefaultLastError string
+	// DefaultAttemptErrors holds the default value on creation for the "attempt_errors" field.
+	DefaultAttemptErrors string
+	// DefaultAcceptOrdinal holds the default value on creation for the "accept_ordinal" field.
+	DefaultAcceptOrdinal int
 )
 
 // OrderOption defines the ordering options for the ConsoleTask queries.
@@ -181,6 +191,16 @@ func ByIdempotencyKey(opts ...sql.OrderTermOption) OrderOption {
 // ByLastError orders the results by the last_error field.
 func ByLastError(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldLastError, opts...).ToFunc()
+}
+
+// ByAttemptErrors orders the results by the attempt_errors field.
+func ByAttemptErrors(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldAttemptErrors, opts...).ToFunc()
+}
+
+// ByAcceptOrdinal orders the results by the accept_ordinal field.
+func ByAcceptOrdinal(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldAcceptOrdinal, opts...).ToFunc()
 }
 
 // ByStartedAt orders the results by the started_at field.

@@ -124,6 +124,16 @@ func LastError(v string) predicate.ConsoleTask {
 	return predicate.ConsoleTask(sql.FieldEQ(FieldLastError, v))
 }
 
+// AttemptErrors applies equality check predicate on the "attempt_errors" field. It's identical to AttemptErrorsEQ.
+func AttemptErrors(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldEQ(FieldAttemptErrors, v))
+}
+
+// AcceptOrdinal applies equality check predicate on the "accept_ordinal" field. It's identical to AcceptOrdinalEQ.
+func AcceptOrdinal(v int) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldEQ(FieldAcceptOrdinal, v))
+}
+
 // StartedAt applies equality check predicate on the "started_at" field. It's identical to StartedAtEQ.
 func StartedAt(v time.Time) predicate.ConsoleTask {
 	return predicate.ConsoleTask(sql.FieldEQ(FieldStartedAt, v))
@@ -897,6 +907,111 @@ func LastErrorEqualFold(v string) predicate.ConsoleTask {
 // LastErrorContainsFold applies the ContainsFold predicate on the "last_error" field.
 func LastErrorContainsFold(v string) predicate.ConsoleTask {
 	return predicate.ConsoleTask(sql.FieldContainsFold(FieldLastError, v))
+}
+
+// AttemptErrorsEQ applies the EQ predicate on the "attempt_errors" field.
+func AttemptErrorsEQ(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldEQ(FieldAttemptErrors, v))
+}
+
+// AttemptErrorsNEQ applies the NEQ predicate on the "attempt_errors" field.
+func AttemptErrorsNEQ(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldNEQ(FieldAttemptErrors, v))
+}
+
+// AttemptErrorsIn applies the In predicate on the "attempt_errors" field.
+func AttemptErrorsIn(vs ...string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldIn(FieldAttemptErrors, vs...))
+}
+
+// AttemptErrorsNotIn applies the NotIn predicate on the "attempt_errors" field.
+func AttemptErrorsNotIn(vs ...string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldNotIn(FieldAttemptErrors, vs...))
+}
+
+// AttemptErrorsGT applies the GT predicate on the "attempt_errors" field.
+func AttemptErrorsGT(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldGT(FieldAttemptErrors, v))
+}
+
+// AttemptErrorsGTE applies the GTE predicate on the "attempt_errors" field.
+func AttemptErrorsGTE(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldGTE(FieldAttemptErrors, v))
+}
+
+// AttemptErrorsLT applies the LT predicate on the "attempt_errors" field.
+func AttemptErrorsLT(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldLT(FieldAttemptErrors, v))
+}
+
+// AttemptErrorsLTE applies the LTE predicate on the "attempt_errors" field.
+func AttemptErrorsLTE(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldLTE(FieldAttemptErrors, v))
+}
+
+// AttemptErrorsContains applies the Contains predicate on the "attempt_errors" field.
+func AttemptErrorsContains(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldContains(FieldAttemptErrors, v))
+}
+
+// AttemptErrorsHasPrefix applies the HasPrefix predicate on the "attempt_errors" field.
+func AttemptErrorsHasPrefix(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldHasPrefix(FieldAttemptErrors, v))
+}
+
+// AttemptErrorsHasSuffix applies the HasSuffix predicate on the "attempt_errors" field.
+func AttemptErrorsHasSuffix(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldHasSuffix(FieldAttemptErrors, v))
+}
+
+// AttemptErrorsEqualFold applies the EqualFold predicate on the "attempt_errors" field.
+func AttemptErrorsEqualFold(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldEqualFold(FieldAttemptErrors, v))
+}
+
+// AttemptErrorsContainsFold applies the ContainsFold predicate on the "attempt_errors" field.
+func AttemptErrorsContainsFold(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldContainsFold(FieldAttemptErrors, v))
+}
+
+// AcceptOrdinalEQ applies the EQ predicate on the "accept_ordinal" field.
+func AcceptOrdinalEQ(v int) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldEQ(FieldAcceptOrdinal, v))
+}
+
+// AcceptOrdinalNEQ applies the NEQ predicate on the "accept_ordinal" field.
+func AcceptOrdinalNEQ(v int) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldNEQ(FieldAcceptOrdinal, v))
+}
+
+// AcceptOrdinalIn applies the In predicate on the "accept_ordinal" field.
+func AcceptOrdinalIn(vs ...int) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldIn(FieldAcceptOrdinal, vs...))
+}
+
+// AcceptOrdinalNotIn applies the NotIn predicate on the "accept_ordinal" field.
+func AcceptOrdinalNotIn(vs ...int) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldNotIn(FieldAcceptOrdinal, vs...))
+}
+
+// AcceptOrdinalGT applies the GT predicate on the "accept_ordinal" field.
+func AcceptOrdinalGT(v int) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldGT(FieldAcceptOrdinal, v))
+}
+
+// AcceptOrdinalGTE applies the GTE predicate on the "accept_ordinal" field.
+func AcceptOrdinalGTE(v int) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldGTE(FieldAcceptOrdinal, v))
+}
+
+// AcceptOrdinalLT applies the LT predicate on the "accept_ordinal" field.
+func AcceptOrdinalLT(v int) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldLT(FieldAcceptOrdinal, v))
+}
+
+// AcceptOrdinalLTE applies the LTE predicate on the "accept_ordinal" field.
+func AcceptOrdinalLTE(v int) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldLTE(FieldAcceptOrdinal, v))
 }
 
 // StartedAtEQ applies the EQ predicate on the "started_at" field.

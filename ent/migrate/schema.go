@@ -80,6 +80,8 @@ var (
 		{Name: "woken", Type: field.TypeBool, Default: false},
 		{Name: "idempotency_key", Type: field.TypeString, Nullable: true, SchemaType: map[string]string{"postgres": "text"}},
 		{Name: "last_error", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "attempt_errors", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "accept_ordinal", Type: field.TypeInt, Default: 0, SchemaType: map[string]string{"postgres": "integer"}},
 		{Name: "started_at", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
 		{Name: "finished_at", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
 	}
@@ -94,7 +96,7 @@ var (
 				Unique:  true,
 				Columns: []*schema.Column{ConsoleTasksColumns[7]},
 				Annotation: &entsql.IndexAnnotation{
-					Where: "((task_status = 'processing'::text) AND (ordering_key <> ''::text))",
+					Where: "(task_status = 'processing'::text)",
 				},
 			},
 			{
@@ -106,19 +108,11 @@ var (
 				},
 			},
 			{
-				Name:    "console_tasks_key_order",
+				Name:    "console_tasks_pending_key",
 				Unique:  false,
 				Columns: []*schema.Column{ConsoleTasksColumns[7], ConsoleTasksColumns[0]},
 				Annotation: &entsql.IndexAnnotation{
-					Where: "(task_status = ANY (ARRAY['pending'::text, 'processing'::text]))",
-				},
-			},
-			{
-				Name:    "console_tasks_claimed",
-				Unique:  false,
-				Columns: []*schema.Column{ConsoleTasksColumns[10]},
-				Annotation: &entsql.IndexAnnotation{
-					Where: "(task_status = 'processing'::text)",
+					Where: "(task_status = 'pending'::text)",
 				},
 			},
 			{

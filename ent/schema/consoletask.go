@@ -35,6 +35,8 @@ func (ConsoleTask) Fields() []ent.Field {
 		field.Bool("woken").Default(false).Comment("what the task may park for came before it was parked"),
 		field.String("idempotency_key").SchemaType(textType).Optional().Nillable(),
 		field.String("last_error").SchemaType(textType).Default(""),
+		field.String("attempt_errors").SchemaType(textType).Default("").Comment("a JSON object a line for every attempt that failed"),
+		field.Int("accept_ordinal").SchemaType(integerType).Default(0).Comment("place among those accepted in the same commit"),
 		field.Time("started_at").SchemaType(timestampType).Optional().Nillable(),
 		field.Time("finished_at").SchemaType(timestampType).Optional().Nillable(),
 	}
@@ -44,13 +46,11 @@ func (ConsoleTask) Fields() []ent.Field {
 func (ConsoleTask) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("ordering_key").Unique().StorageKey("console_tasks_one_per_key").
-			Annotations(entsql.IndexWhere("((task_status = 'processing'::text) AND (ordering_key <> ''::text))")),
+			Annotations(entsql.IndexWhere("(task_status = 'processing'::text)")),
 		index.Fields("lane", "id").StorageKey("console_tasks_pending").
 			Annotations(entsql.IndexWhere("(task_status = 'pending'::text)")),
-		index.Fields("ordering_key", "id").StorageKey("console_tasks_key_order").
-			Annotations(entsql.IndexWhere("(task_status = ANY (ARRAY['pending'::text, 'processing'::text]))")),
-		index.Fields("claimed_by").StorageKey("console_tasks_claimed").
-			Annotations(entsql.IndexWhere("(task_status = 'processing'::text)")),
+		index.Fields("ordering_key", "id").StorageKey("console_tasks_pending_key").
+			Annotations(entsql.IndexWhere("(task_status = 'pending'::text)")),
 		index.Fields("ordering_key").StorageKey("console_tasks_waiting").
 			Annotations(entsql.IndexWhere("(task_status = 'waiting'::text)")),
 		index.Fields("idempotency_key").Unique().StorageKey("console_tasks_idempotency").

@@ -17,6 +17,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/server"
+	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/httpapi"
 	"app238.com/inner/modules/tasks/internal/processor"
 	"app238.com/inner/modules/tasks/internal/queue"
@@ -87,9 +88,10 @@ type bundle struct {
 	job      *scripted
 	registry *registry.Registry
 	store    *store.Store
-	queue    *queue.Queue
-	handler  http.Handler
-	log      *zap.Logger
+	// queue and handler are of a process that runs nothing.
+	queue   *queue.Queue
+	handler http.Handler
+	log     *zap.Logger
 }
 
 func setup(t *testing.T) *bundle {
@@ -104,7 +106,7 @@ func setup(t *testing.T) *bundle {
 	definition := job.Define(job.Spec{Type: "test.note", Aliases: []string{"NoteJob"}, Attempts: 3}, b.job)
 	require.NoError(t, b.registry.Add([]job.Definition{definition}))
 	b.store = store.New(db.DB, c)
-	b.queue = queue.New(b.registry, b.store)
+	b.queue = queue.New(b.registry, b.store, claims.NewBook(c))
 	b.handler = server.NewHandler(c.HTTP, zap.NewNop(), httpapi.New(b.queue, b.store).Routes())
 	return b
 }
@@ -112,17 +114,25 @@ func setup(t *testing.T) *bundle {
 // start runs a processor until the test ends, or until the returned function is called.
 func (b *bundle) start(t *testing.T) (stop func()) {
 	t.Helper()
-	p := processor.New(b.config, b.log, b.registry, b.store, b.queue)
+	_, stop = b.replica(t)
+	return stop
+}
+
+// replica is start, and returns the claims of the process that is run.
+func (b *bundle) replica(t *testing.T) (book *claims.Book, stop func()) {
+	t.Helper()
+	book = claims.NewBook(b.config)
+	p := processor.New(b.config, b.log, b.registry, b.store, book)
 	require.NoError(t, p.Start(t.Context()))
 	stop = sync.OnceFunc(func() { require.NoError(t, p.Stop(context.Background())) })
 	t.Cleanup(stop)
-	return stop
+	return book, stop
 }
 
 // accept accepts a note.
 func (b *bundle) accept(t *testing.T, key, text string) int64 {
 	t.Helper()
-	id, err := b.queue.Accept(t.Context(), "test.note", []byte(`{"key":"`+key+`","text":"`+text+`"}`), "")
+	id, err := b.queue.AcceptInfo(t.Context(), "test.note", []byte(`{"key":"`+key+`","text":"`+text+`"}`), "")
 	require.NoError(t, err)
 	return id
 }

@@ -5,6 +5,7 @@ import (
 	"go.uber.org/fx"
 
 	"app238.com/inner/app/server"
+	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/cron"
 	"app238.com/inner/modules/tasks/internal/httpapi"
 	"app238.com/inner/modules/tasks/internal/processor"
@@ -20,6 +21,7 @@ var Module = fx.Module("tasks",
 	fx.Provide(
 		registry.New,
 		store.New,
+		claims.NewBook,
 		fx.Annotate(queue.New, fx.As(fx.Self()), fx.As(new(job.Queue))),
 		processor.New,
 		fx.Annotate(runner.New, fx.As(new(job.Runner))),

@@ -180,10 +180,11 @@ func TestShutdownLetsRunningJobsFinishAndReturnsTheRest(t *testing.T) {
 	for i := range 100 {
 		b.accept(t, fmt.Sprint(i), "x")
 	}
-	stop := b.start(t)
+	book, stop := b.replica(t)
 	require.Eventually(t, func() bool { return len(b.job.starts()) == 4 }, 10*time.Second, 5*time.Millisecond)
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); stop() }()
+	require.Eventually(t, func() bool { return !book.Lane(job.DefaultLane).Open() }, 10*time.Second, time.Millisecond)
 	close(gate)
 	<-stopped
 	require.Len(t, b.job.starts(), 4, "nothing is begun once stopping")

@@ -23,8 +23,11 @@ func TestTasksOfADeadProcessRunElsewhere(t *testing.T) {
 	require.Len(t, claims, 1)
 	b.start(t)
 	b.awaitStatus(t, id, store.Finished)
-	require.ErrorIs(t, b.store.End(t.Context(), claims[0], store.Failed, "late", "late", 1), store.ErrLostClaim,
-		"the dead process comes back and changes nothing")
+	written, _, err := b.store.End(t.Context(), []store.Ending{{Claim: claims[0], Status: store.Failed}})
+	require.NoError(t, err)
+	require.Empty(t, written, "the dead process comes back and changes nothing")
+	require.ErrorIs(t, b.store.Again(t.Context(), store.Ending{Claim: claims[0]}, 0), store.ErrLostClaim)
+	require.ErrorIs(t, b.store.Park(t.Context(), claims[0], "late", 0), store.ErrLostClaim)
 	b.awaitStatus(t, id, store.Finished)
 }
 

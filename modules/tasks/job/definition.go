@@ -10,11 +10,18 @@ import (
 
 	"go.uber.org/fx"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/app/server"
 )
 
 // DefaultLane is the lane of job types that do not name one.
-const DefaultLane = "default"
+const DefaultLane = config.DefaultLane
+
+// SlowLane is the lane of work that waits for the outside world; SchemaLane that of schema changes, one at a time.
+const (
+	SlowLane   = "slow"
+	SchemaLane = "schema"
+)
 
 // Task is one execution of an accepted task.
 type Task struct {

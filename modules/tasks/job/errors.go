@@ -32,14 +32,20 @@ type Error struct {
 	After time.Duration
 	// Cause is for the log.
 	Cause error
+	// Quoted marks a text with words from outside, such as a container's last lines: shown to its owner, never logged.
+	Quoted bool
 }
 
 // Error returns text and cause, for the log.
 func (e *Error) Error() string {
-	if e.Cause == nil {
-		return e.Text
+	text := e.Text
+	if e.Quoted {
+		text = "(see the task)"
 	}
-	return e.Text + ": " + e.Cause.Error()
+	if e.Cause == nil {
+		return text
+	}
+	return text + ": " + e.Cause.Error()
 }
 
 // Unwrap returns the cause.

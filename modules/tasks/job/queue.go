@@ -16,6 +16,8 @@ type Tx interface {
 
 // Queue is what other modules may ask of the task queue.
 type Queue interface {
+	// Accept checks and commits a task and returns its id.
+	Accept(ctx context.Context, jobType string, payload Payload) (int64, error)
 	// Enqueue writes a task of the given type in the caller's transaction and returns its id. The task exists once
 	// the transaction is committed. An invalid payload is an error.
 	Enqueue(ctx context.Context, tx Tx, jobType string, payload Payload) (int64, error)
@@ -25,6 +27,11 @@ type Queue interface {
 	// EndParked ends the parked tasks of this key that were accepted before the task with id before: a newer one made
 	// them pointless. superseded chooses between the states superseded and cancelled; text says in words what did.
 	EndParked(ctx context.Context, orderingKey string, before int64, superseded bool, text string) error
+	// Superseding returns the payload of the newest task of this type and key that was accepted after the task with id
+	// after and has not begun; nil when there is none.
+	Superseding(ctx context.Context, orderingKey, jobType string, after int64) ([]byte, error)
+	// Heal makes a task that ended as an error a finished one, because what it was about succeeded later.
+	Heal(ctx context.Context, id int64) error
 	// Nudge tells the pool that new tasks were committed. It never blocks; tasks are found without it, only later.
 	Nudge()
 }

@@ -1,4 +1,4 @@
-package processor
+package claims
 
 import (
 	"context"
@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// lease is this process's right to run what it claimed, under an identity that is used once. It lasts for a span after
+// Lease is this process's right to run what it claimed, under an identity that is used once. It lasts for a span after
 // the last sign of life that reached the database, shorter than the silence after which others take over, so that a
 // job is cancelled here before it can run elsewhere. Once it has run out, the claims made under it are left to the
 // takeover, and a new lease has a new identity.
 //
 // Time is measured on the monotonic clock, from before the sign of life was sent.
-type lease struct {
+type Lease struct {
 	span time.Duration
 
 	mu     sync.Mutex
@@ -24,14 +24,14 @@ type lease struct {
 	cancel context.CancelFunc
 }
 
-func newLease(span time.Duration) *lease {
+func newLease(span time.Duration) *Lease {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	return &lease{span: span, ctx: ctx, cancel: cancel}
+	return &Lease{span: span, ctx: ctx, cancel: cancel}
 }
 
-// identity returns the id to give the next sign of life under: the current one, or a new one where it has run out.
-func (l *lease) identity() string {
+// Identity returns the id to give the next sign of life under: the current one, or a new one where it has run out.
+func (l *Lease) Identity() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ctx.Err() != nil {
@@ -40,14 +40,15 @@ func (l *lease) identity() string {
 	return l.id
 }
 
-// renew extends the lease of id to a span after sent, or begins it. It does nothing when id ran out meanwhile.
-func (l *lease) renew(id string, sent time.Time) {
+// Renew extends the lease of id to a span after sent, or begins it, and tells whether it began. It does nothing when id
+// ran out meanwhile.
+func (l *Lease) Renew(id string, sent time.Time) (began bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	until := sent.Add(l.span)
 	ended := l.ctx.Err() != nil
 	if (ended && id == l.id) || !time.Now().Before(until) {
-		return
+		return false
 	}
 	if l.timer != nil {
 		l.timer.Stop()
@@ -58,10 +59,11 @@ func (l *lease) renew(id string, sent time.Time) {
 	}
 	l.until = until
 	l.timer = time.AfterFunc(time.Until(until), l.expire)
+	return ended
 }
 
 // expire cancels what runs, unless a renewal came in between.
-func (l *lease) expire() {
+func (l *Lease) expire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !time.Now().Before(l.until) {
@@ -69,8 +71,8 @@ func (l *lease) expire() {
 	}
 }
 
-// end gives the lease up.
-func (l *lease) end() {
+// End gives the lease up.
+func (l *Lease) End() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.timer != nil {
@@ -79,15 +81,15 @@ func (l *lease) end() {
 	l.cancel()
 }
 
-// current returns the identity to claim under, and whether there is one.
-func (l *lease) current() (id string, ok bool) {
+// Current returns the identity to claim under, and whether there is one.
+func (l *Lease) Current() (id string, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.id, l.ctx.Err() == nil && time.Now().Before(l.until)
 }
 
-// hold returns a context that ends with the lease, and whether what was claimed under id may be run.
-func (l *lease) hold(id string) (ctx context.Context, ok bool) {
+// Hold returns a context that ends with the lease, and whether what was claimed under id may be run.
+func (l *Lease) Hold(id string) (ctx context.Context, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.ctx, id == l.id && l.ctx.Err() == nil && time.Now().Before(l.until)

@@ -1,16 +1,16 @@
 package cron_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
-
-	"context"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
+	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/cron"
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/registry"
@@ -54,7 +54,7 @@ func setup(t *testing.T) *bundle {
 	b.db.Config.Cron.CheckInterval = 20 * time.Millisecond
 	require.NoError(t, b.reg.Add([]job.Definition{job.Define(job.Spec{Type: "audit"}, nothing{})}))
 	b.store = store.New(b.db.DB, b.db.Config)
-	b.queue = queue.New(b.reg, b.store)
+	b.queue = queue.New(b.reg, b.store, claims.NewBook(b.db.Config))
 	return b
 }
 
@@ -72,7 +72,7 @@ func TestSeveralReplicasMakeOneTaskATick(t *testing.T) {
 		t.Cleanup(func() { require.NoError(t, c.Stop(context.Background())) })
 	}
 	count := func() (n int) {
-		require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks`).Scan(&n))
+		require.NoError(t, b.db.QueryRowContext(context.Background(), `SELECT count(*) FROM console_tasks`).Scan(&n))
 		return n
 	}
 	require.Eventually(t, func() bool { return count() > 0 }, 10*time.Second, 10*time.Millisecond)

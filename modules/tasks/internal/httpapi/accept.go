@@ -52,7 +52,7 @@ func (a *API) accept(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	id, err := a.queue.Accept(r.Context(), body.TaskType, info, key)
+	id, err := a.queue.AcceptInfo(r.Context(), body.TaskType, info, key)
 	if err != nil {
 		return acceptError(err)
 	}

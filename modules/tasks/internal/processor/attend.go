@@ -13,13 +13,9 @@ const attendPause = 200 * time.Millisecond
 // Attend runs one task in this process when its turn comes, and returns it once it has ended, whoever ran it. It is for
 // a processor that is not started. seen is told what the task's row says.
 func (p *Processor) Attend(ctx context.Context, id int64, seen func(store.View)) (store.View, error) {
-	beating, stopBeating := context.WithCancel(ctx)
-	p.beater.Go(func() { p.beat(beating) })
-	defer func() {
-		stopBeating()
-		p.beater.Wait()
-		p.release()
-	}()
+	running := p.startWriting()
+	defer p.stopWriting()
+	defer context.AfterFunc(ctx, p.stopRunning)()
 	for {
 		view, err := p.store.View(ctx, id)
 		if err != nil {
@@ -29,16 +25,14 @@ func (p *Processor) Attend(ctx context.Context, id int64, seen func(store.View))
 		if view.Status.Ended() {
 			return view, nil
 		}
-		if process, ok := p.lease.current(); ok && view.Status == store.Pending {
-			claims, err := p.store.ClaimTask(ctx, process, id)
+		process, ok := p.book.Current()
+		if ok && view.Status == store.Pending {
+			claimed, err := p.store.ClaimTask(ctx, process, id)
 			if err != nil {
 				return view, err
 			}
-			for _, c := range claims {
-				p.runOne(ctx, c)
-			}
-			if len(claims) > 0 {
-				continue
+			for _, c := range claimed {
+				p.runOne(running, c)
 			}
 		}
 		if !pause(ctx, attendPause) {

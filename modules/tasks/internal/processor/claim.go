@@ -4,59 +4,56 @@ import (
 	"context"
 	"time"
 
+	"app238.com/inner/app/database"
 	"app238.com/inner/app/observe"
-	"app238.com/inner/modules/tasks/internal/store"
+	"app238.com/inner/modules/tasks/internal/claims"
 )
 
-// claim keeps the buffer filled until ctx ends.
+// maxClaims bounds what one statement claims, so that the first of them need not wait long for the last.
+const maxClaims = 256
+
+// claim keeps the buffers filled until ctx ends.
 func (p *Processor) claim(ctx context.Context) {
 	timer := time.NewTimer(p.config.PollInterval)
 	defer timer.Stop()
-	for {
-		if id, ok := p.lease.current(); ok && p.fill(ctx, id) {
+	for ctx.Err() == nil {
+		more := false
+		if id, ok := p.book.Current(); ok {
+			for _, lane := range p.book.Lanes() {
+				more = p.fill(ctx, id, lane) || more
+			}
+		}
+		if more {
 			continue
 		}
 		timer.Reset(p.config.PollInterval)
 		select {
 		case <-ctx.Done():
-			return
-		case <-p.hints:
-		case <-p.freed:
+		case <-p.book.Hints():
 		case <-timer.C:
 		}
 	}
 }
 
-// fill claims as many tasks as the buffer has room for, and tells whether there may be more of them.
-func (p *Processor) fill(ctx context.Context, id string) bool {
-	room := cap(p.buffer) - len(p.buffer)
-	if room == 0 || ctx.Err() != nil {
+// fill claims as many tasks as a lane's buffer has room for, and tells whether it should be called again at once.
+func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane) bool {
+	room := lane.Reserve(maxClaims)
+	if room == 0 {
 		return false
 	}
-	taken := 0
-	for _, lane := range p.registry.Lanes() {
-		claims, err := p.claimLane(ctx, id, lane, room-taken)
-		if err != nil {
-			if ctx.Err() == nil {
-				p.log.Warn("claiming tasks failed", observe.Error(err))
-			}
-			return false
+	defer p.book.Begin()()
+	claimed, err := p.store.Claim(ctx, id, lane.Name, room)
+	lane.Release(room - len(claimed))
+	if err != nil {
+		if !database.IsRefused(err) {
+			p.book.Doubt()
 		}
-		for _, c := range claims {
-			select {
-			case p.buffer <- c: // has room: this goroutine alone fills it
-			case <-ctx.Done():
-				return false // what is left is returned at shutdown
-			}
+		if ctx.Err() == nil {
+			p.log.Warn("claiming tasks failed", observe.Error(err))
 		}
-		taken += len(claims)
+		return false
 	}
-	return taken == room
-}
-
-func (p *Processor) claimLane(ctx context.Context, id, lane string, limit int) ([]store.Claim, error) {
-	if limit == 0 {
-		return nil, nil
-	}
-	return p.store.Claim(ctx, id, lane, limit)
+	p.book.Add(lane, claimed...)
+	lane.SetBacklog(len(claimed) == room)
+	return len(claimed) == room && lane.WantsMore()
 }

@@ -1,12 +1,13 @@
-// Package processor runs the claimed tasks of this process in a pool of workers.
+// Package processor runs the claimed tasks of this process in pools of workers, one for each lane.
 //
-// The buffer is a hint, the row is the record: what is in memory is claimed in the database under this process's id,
-// and what does not fit stays pending there.
+// The buffer is a hint, the row is the record: what is in memory is claimed in the database under this process's
+// identity, and what does not fit stays pending there.
 package processor
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"time"
@@ -15,7 +16,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/observe"
-	"app238.com/inner/modules/tasks/internal/queue"
+	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/store"
 )
@@ -27,80 +28,109 @@ type Processor struct {
 	jobLog   *zap.Logger
 	registry *registry.Registry
 	store    *store.Store
-	hints    <-chan struct{}
-
-	buffer chan store.Claim
-	// freed tells the claimer that the buffer has room again or an ordering key was released.
-	freed chan struct{}
-	lease *lease
+	book     *claims.Book
+	endings  chan store.Ending
 
 	stopClaiming, stopRunning, stopBeating context.CancelFunc
-	claimers, workers, beater              sync.WaitGroup
+	claimers, workers, writer, beater      sync.WaitGroup
 }
 
-// New returns a processor that claims when the queue hints at work, and at every poll interval.
-func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, q *queue.Queue) *Processor {
+// New returns a processor that claims when the book is nudged, and at every poll interval.
+func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, b *claims.Book) *Processor {
 	return &Processor{
-		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, hints: q.Hints(),
-		buffer: make(chan store.Claim, c.Tasks.Buffer), freed: make(chan struct{}, 1),
-		lease: newLease(c.Tasks.TakeoverAfter * 2 / 3),
+		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, book: b,
+		endings: make(chan store.Ending, maxEndings),
 	}
 }
 
-// Start begins to claim and to run. It needs no database: without one it waits for it.
+// Start begins to claim and to run. It needs no database: without one it waits for it. That a job type names a lane
+// which is not configured is an error.
 func (p *Processor) Start(context.Context) error {
+	for _, name := range p.registry.Lanes() {
+		if p.book.Lane(name) == nil {
+			return fmt.Errorf("tasks.lanes.%s: required by a job type", name)
+		}
+	}
 	claiming, stopClaiming := context.WithCancel(context.Background())
-	running, stopRunning := context.WithCancel(context.Background())
-	beating, stopBeating := context.WithCancel(context.Background())
-	p.stopClaiming, p.stopRunning, p.stopBeating = stopClaiming, stopRunning, stopBeating
-	p.beater.Go(func() { p.beat(beating) })
+	p.stopClaiming = stopClaiming
+	running := p.startWriting()
 	p.claimers.Go(func() { p.claim(claiming) })
 	p.claimers.Go(func() { p.sweep(claiming) })
-	for range p.config.Workers {
-		p.workers.Go(func() { p.work(claiming, running) })
+	workers := 0
+	for _, lane := range p.book.Lanes() {
+		lane.SetOpen(true)
+		workers += lane.Workers
+		for range lane.Workers {
+			p.workers.Go(func() { p.work(claiming, running, lane) })
+		}
 	}
-	p.log.Info("processor started", zap.Int("workers", p.config.Workers))
+	p.log.Info("processor started", zap.Int("workers", workers))
 	return nil
+}
+
+// startWriting begins the signs of life and the writing of results, and returns the context of jobs.
+func (p *Processor) startWriting() (running context.Context) {
+	running, stopRunning := context.WithCancel(context.Background())
+	beating, stopBeating := context.WithCancel(context.Background())
+	p.stopRunning, p.stopBeating = stopRunning, stopBeating
+	p.beater.Go(func() { p.beat(beating) })
+	p.writer.Go(func() { p.writeEndings(running) })
+	return running
 }
 
 // Stop takes no more tasks, lets the running ones end within the configured time, then cancels them, and returns
 // whatever is not done to the queue.
 func (p *Processor) Stop(ctx context.Context) error {
 	p.stopClaiming()
+	for _, lane := range p.book.Lanes() {
+		lane.SetOpen(false)
+	}
 	p.claimers.Wait()
 	defer time.AfterFunc(p.config.ShutdownTimeout, p.stopRunning).Stop()
 	defer context.AfterFunc(ctx, p.stopRunning)()
 	p.workers.Wait()
+	p.stopWriting()
+	return nil
+}
+
+// stopWriting ends what startWriting began, after the last result is written or the time for it is up.
+func (p *Processor) stopWriting() {
+	close(p.endings)
+	p.writer.Wait()
 	p.stopRunning()
 	p.stopBeating()
 	p.beater.Wait()
 	p.release()
-	return nil
 }
 
 // release gives the claims back. Where the database is away the next process takes them over after the silence.
 func (p *Processor) release() {
-	id, ok := p.lease.current()
-	p.lease.end()
+	// No accept may insert a claim from now on, or while this is under way.
+	id, ok := p.book.Current()
+	p.book.End()
 	if !ok {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	n, err := p.store.ReturnAll(ctx, id)
-	if err == nil {
-		err = p.store.Forget(ctx, id)
-	}
+	var returned int64
+	p.book.Doubt()
+	err := p.book.Settle(func([]int64) (err error) {
+		if returned, err = p.store.ReturnAll(ctx, id, nil); err != nil {
+			return err
+		}
+		return p.store.Forget(ctx, id)
+	})
 	if err != nil {
 		p.log.Warn("tasks could not be returned; they are taken over later", observe.Error(err))
 		return
 	}
-	p.log.Info("processor stopped", zap.Int64("returned", n))
+	p.log.Info("processor stopped", zap.Int64("returned", returned))
 }
 
 // Ready says whether this process is claiming tasks.
 func (p *Processor) Ready(context.Context) error {
-	if _, ok := p.lease.current(); !ok {
+	if _, ok := p.book.Current(); !ok {
 		return errors.New("signs of life do not reach the database")
 	}
 	return nil
@@ -113,10 +143,11 @@ func (p *Processor) beat(ctx context.Context) {
 		host = "unknown"
 	}
 	for {
-		id, sent := p.lease.identity(), time.Now()
+		id, sent := p.book.Identity(), time.Now()
 		if err := p.store.Beat(ctx, id, host); err == nil {
-			p.lease.renew(id, sent)
-			p.nudge()
+			if p.book.Renew(id, sent) {
+				p.book.Nudge()
+			}
 		} else if ctx.Err() == nil {
 			p.log.Warn("sign of life failed", observe.Error(err))
 		}
@@ -126,10 +157,12 @@ func (p *Processor) beat(ctx context.Context) {
 	}
 }
 
-// sweep takes over the tasks of silent processes and looks again at tasks parked for long.
+// sweep takes over the tasks of silent processes, looks again at tasks parked for long, and gives back claims of this
+// process that nobody holds.
 func (p *Processor) sweep(ctx context.Context) {
 	for pause(ctx, p.config.HeartbeatInterval) {
-		if _, ok := p.lease.current(); !ok {
+		id, ok := p.book.Current()
+		if !ok {
 			continue
 		}
 		recovered, err := p.store.Recover(ctx, p.config.TakeoverAfter)
@@ -140,19 +173,19 @@ func (p *Processor) sweep(ctx context.Context) {
 		if err == nil {
 			late, err = p.store.WakeLate(ctx)
 		}
+		if err == nil {
+			err = p.book.Settle(func(inHand []int64) error {
+				n, err := p.store.ReturnAll(ctx, id, inHand)
+				late += n
+				return err
+			})
+		}
 		if err != nil && ctx.Err() == nil {
 			p.log.Warn("sweep failed", observe.Error(err))
 		}
 		if recovered+late > 0 {
-			p.nudge()
+			p.book.Nudge()
 		}
-	}
-}
-
-func (p *Processor) nudge() {
-	select {
-	case p.freed <- struct{}{}:
-	default:
 	}
 }
 

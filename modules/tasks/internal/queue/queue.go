@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
@@ -25,28 +26,54 @@ var ErrKeyReused = store.ErrKeyReused
 type Queue struct {
 	registry *registry.Registry
 	store    *store.Store
-	hint     chan struct{}
+	book     *claims.Book
+	batches  *batches
 }
 
 // New returns a queue.
-func New(r *registry.Registry, s *store.Store) *Queue {
-	return &Queue{registry: r, store: s, hint: make(chan struct{}, 1)}
+func New(r *registry.Registry, s *store.Store, b *claims.Book) *Queue {
+	return &Queue{registry: r, store: s, book: b, batches: newBatches(s, b)}
 }
 
-// Accept checks and commits a task given by its type or alias and its payload. With an idempotency key that was
+// AcceptInfo checks and commits a task given by its type or alias and its payload. With an idempotency key that was
 // accepted before it returns the first task's id.
-func (q *Queue) Accept(ctx context.Context, jobType string, info []byte, idempotencyKey string) (int64, error) {
+func (q *Queue) AcceptInfo(ctx context.Context, jobType string, info []byte, idempotencyKey string) (int64, error) {
 	task, err := q.prepare(jobType, info)
 	if err != nil {
 		return 0, err
 	}
 	task.IdempotencyKey = idempotencyKey
-	id, err := q.store.Insert(ctx, task)
+	return q.batches.insert(ctx, task)
+}
+
+// Accept implements job.Queue.
+func (q *Queue) Accept(ctx context.Context, jobType string, payload job.Payload) (int64, error) {
+	task, err := q.encode(jobType, payload)
 	if err != nil {
 		return 0, err
 	}
-	q.Nudge()
-	return id, nil
+	return q.batches.insert(ctx, task)
+}
+
+// Enqueue implements job.Queue.
+func (q *Queue) Enqueue(ctx context.Context, tx job.Tx, jobType string, payload job.Payload) (int64, error) {
+	task, err := q.encode(jobType, payload)
+	if err != nil {
+		return 0, err
+	}
+	inserted, err := store.Insert(ctx, tx, "", []store.NewTask{task}, nil)
+	if err != nil {
+		return 0, err
+	}
+	return inserted[0].ID, nil
+}
+
+func (q *Queue) encode(jobType string, payload job.Payload) (store.NewTask, error) {
+	info, err := json.Marshal(payload)
+	if err != nil {
+		return store.NewTask{}, fmt.Errorf("task_info: %w", err)
+	}
+	return q.prepare(jobType, info)
 }
 
 func (q *Queue) prepare(jobType string, info []byte) (store.NewTask, error) {
@@ -61,19 +88,6 @@ func (q *Queue) prepare(jobType string, info []byte) (store.NewTask, error) {
 	return store.NewTask{
 		Type: definition.Type, Lane: definition.Lane, OrderingKey: prepared.OrderingKey, Info: prepared.Info,
 	}, nil
-}
-
-// Enqueue implements job.Queue.
-func (q *Queue) Enqueue(ctx context.Context, tx job.Tx, jobType string, payload job.Payload) (int64, error) {
-	info, err := json.Marshal(payload)
-	if err != nil {
-		return 0, fmt.Errorf("task_info: %w", err)
-	}
-	task, err := q.prepare(jobType, info)
-	if err != nil {
-		return 0, err
-	}
-	return store.Insert(ctx, tx, task)
 }
 
 // Wake implements job.Queue.
@@ -97,13 +111,13 @@ func (q *Queue) EndParked(ctx context.Context, orderingKey string, before int64,
 	return q.store.EndParked(ctx, orderingKey, before, status, text)
 }
 
-// Nudge implements job.Queue.
-func (q *Queue) Nudge() {
-	select {
-	case q.hint <- struct{}{}:
-	default: // one is on its way already
-	}
+// Superseding implements job.Queue.
+func (q *Queue) Superseding(ctx context.Context, orderingKey, jobType string, after int64) ([]byte, error) {
+	return q.store.NewestPending(ctx, orderingKey, jobType, after)
 }
 
-// Hints delivers a value soon after tasks may have become ready.
-func (q *Queue) Hints() <-chan struct{} { return q.hint }
+// Heal implements job.Queue.
+func (q *Queue) Heal(ctx context.Context, id int64) error { return q.store.Heal(ctx, id) }
+
+// Nudge implements job.Queue.
+func (q *Queue) Nudge() { q.book.Nudge() }

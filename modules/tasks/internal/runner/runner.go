@@ -28,7 +28,7 @@ func (r *Runner) Types() []string { return r.registry.Types() }
 
 // Run implements job.Runner.
 func (r *Runner) Run(ctx context.Context, jobType string, info []byte, progress func(int64, string)) error {
-	id, err := r.queue.Accept(ctx, jobType, info, "")
+	id, err := r.queue.AcceptInfo(ctx, jobType, info, "")
 	if err != nil {
 		return err
 	}

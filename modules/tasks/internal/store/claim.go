@@ -21,6 +21,8 @@ type Claim struct {
 	Number  int64
 	// Attempts are those before this one.
 	Attempts int
+	// Age is the time since the task was accepted, in seconds of the database's clock.
+	Age float64
 }
 
 // A task is the head of its ordering key when no other of the key is being processed and no earlier one is pending.
@@ -32,10 +34,10 @@ const (
 WITH heads AS MATERIALIZED (
     SELECT t.id FROM console_tasks t
     WHERE t.task_status = 'pending' AND t.run_at <= LOCALTIMESTAMP
-      AND (t.ordering_key = '' OR NOT EXISTS (
-          SELECT 1 FROM console_tasks e
-          WHERE e.ordering_key = t.ordering_key AND e.task_status IN ('pending', 'processing')
-            AND (e.id < t.id OR (e.task_status = 'processing' AND e.id <> t.id))))
+      AND (SELECT e.id FROM console_tasks e
+           WHERE e.ordering_key = t.ordering_key AND e.task_status = 'pending' AND e.id < t.id LIMIT 1) IS NULL
+      AND (SELECT e.id FROM console_tasks e
+           WHERE e.ordering_key = t.ordering_key AND e.task_status = 'processing' LIMIT 1) IS NULL
       AND `
 	claimEnd = `
     ORDER BY t.id LIMIT $3
@@ -44,7 +46,8 @@ UPDATE console_tasks AS c
 SET task_status = 'processing', task_detailed_status = 'claimed', claimed_by = $1, claim_number = c.claim_number + 1,
     woken = false, started_at = LOCALTIMESTAMP
 FROM heads WHERE c.id = heads.id AND c.task_status = 'pending'
-RETURNING c.id, c.task_type, c.task_info, c.claim_number, c.attempts`
+RETURNING c.id, c.task_type, c.task_info, c.claim_number, c.attempts,
+    CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP - c.created_at) AS FLOAT8)`
 
 	claimOfLane = claimBegin + `t.lane = $2` + claimEnd
 	claimByID   = claimBegin + `t.id = $2` + claimEnd
@@ -87,7 +90,7 @@ func (s *Store) claimOnce(ctx context.Context, query, process string, which any,
 	var claims []Claim
 	for rows.Next() {
 		c := Claim{Process: process}
-		if err := rows.Scan(&c.ID, &c.Type, &c.Info, &c.Number, &c.Attempts); err != nil {
+		if err := rows.Scan(&c.ID, &c.Type, &c.Info, &c.Number, &c.Attempts, &c.Age); err != nil {
 			return nil, err
 		}
 		claims = append(claims, c)
@@ -97,22 +100,13 @@ func (s *Store) claimOnce(ctx context.Context, query, process string, which any,
 
 const held = ` WHERE id = $1 AND claimed_by = $2 AND claim_number = $3 AND task_status = 'processing'`
 
-const endTask = `
-UPDATE console_tasks SET task_status = $4, task_detailed_status = $5, last_error = $6, attempts = attempts + $7,
-    claimed_by = '', finished_at = LOCALTIMESTAMP` + held
-
-// End writes the last state of a task. attempts is what its execution adds to the count.
-func (s *Store) End(ctx context.Context, c Claim, status Status, detail, lastError string, attempts int) error {
-	return s.fenced(ctx, endTask, c, string(status), detail, lastError, attempts)
-}
-
 const againTask = `
 UPDATE console_tasks SET task_status = 'pending', task_detailed_status = $4, last_error = $5, attempts = attempts + $6,
-    claimed_by = '', run_at = LOCALTIMESTAMP + $7::FLOAT8 * INTERVAL '1 second'` + held
+    attempt_errors = attempt_errors || $7, claimed_by = '', run_at = LOCALTIMESTAMP + $8::FLOAT8 * INTERVAL '1 second'` + held
 
-// Again returns a task to the queue, not to be run before wait has passed.
-func (s *Store) Again(ctx context.Context, c Claim, detail, lastError string, attempts int, wait time.Duration) error {
-	return s.fenced(ctx, againTask, c, detail, lastError, attempts, wait.Seconds())
+// Again returns a task to the queue, not to be run before wait has passed; of e it writes all but the status.
+func (s *Store) Again(ctx context.Context, e Ending, wait time.Duration) error {
+	return s.fenced(ctx, againTask, e.Claim, e.Detail, e.LastError, e.Attempts, e.Note, wait.Seconds())
 }
 
 const parkTask = `
@@ -133,12 +127,13 @@ func (s *Store) fenced(ctx context.Context, query string, c Claim, args ...any) 
 }
 
 const returnTasks = `
-UPDATE console_tasks SET task_status = 'pending', task_detailed_status = 'returned at shutdown', claimed_by = ''
-WHERE claimed_by = $1 AND task_status = 'processing'`
+UPDATE console_tasks SET task_status = 'pending', task_detailed_status = 'returned to the queue', claimed_by = ''
+WHERE claimed_by = $1 AND task_status = 'processing' AND id <> ALL ($2::BIGINT[])`
 
-// ReturnAll gives back every task that process still holds.
-func (s *Store) ReturnAll(ctx context.Context, process string) (int64, error) {
-	return s.exec(ctx, returnTasks, process)
+// ReturnAll gives back every task that process holds, except those with the given ids.
+func (s *Store) ReturnAll(ctx context.Context, process string, except []int64) (int64, error) {
+	// A nil slice would be NULL, which no id is different from.
+	return s.exec(ctx, returnTasks, process, database.Array(append([]int64{}, except...)))
 }
 
 const (
@@ -172,6 +167,32 @@ WHERE ordering_key = $1 AND task_status = 'waiting' AND id < $2`
 func (s *Store) EndParked(ctx context.Context, orderingKey string, before int64, status Status, text string) error {
 	_, err := s.exec(ctx, endParked, orderingKey, before, string(status), text)
 	return err
+}
+
+const healTask = `
+UPDATE console_tasks SET task_status = 'finished', task_detailed_status = 'finished after an earlier failure'
+WHERE id = $1 AND task_status = 'error'`
+
+// Heal makes a task that ended as an error a finished one.
+func (s *Store) Heal(ctx context.Context, id int64) error {
+	_, err := s.exec(ctx, healTask, id)
+	return err
+}
+
+const newestPending = `
+SELECT task_info FROM console_tasks
+WHERE ordering_key = $1 AND task_status = 'pending' AND task_type = $2 AND id > $3 ORDER BY id DESC LIMIT 1`
+
+// NewestPending returns the payload of the newest pending task of a key and type that is newer than after, or nil.
+func (s *Store) NewestPending(ctx context.Context, orderingKey, jobType string, after int64) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	var info []byte
+	err := s.db.QueryRowContext(ctx, newestPending, orderingKey, jobType, after).Scan(&info)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return info, err
 }
 
 // databaseNow reads the database's clock in seconds since the Unix epoch.

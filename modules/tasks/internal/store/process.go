@@ -23,6 +23,7 @@ func (s *Store) Forget(ctx context.Context, process string) error {
 	return err
 }
 
+// The processing rows are few, and found by their partial index.
 const recoverTasks = `
 UPDATE console_tasks SET task_status = 'pending', task_detailed_status = 'recovered from a process that ended', claimed_by = ''
 WHERE task_status = 'processing' AND claimed_by NOT IN (

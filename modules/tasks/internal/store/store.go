@@ -14,7 +14,6 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
-	"app238.com/inner/modules/tasks/job"
 )
 
 // Status is console_tasks.task_status.
@@ -51,76 +50,6 @@ type Store struct {
 // New returns a store on db.
 func New(db *sql.DB, c *config.Config) *Store {
 	return &Store{db: db, timeout: c.Database.StatementTimeout}
-}
-
-// New task to be written.
-type NewTask struct {
-	Type, Lane, OrderingKey string
-	Info                    []byte
-	// IdempotencyKey is "" for none.
-	IdempotencyKey string
-}
-
-const insertTask = `
-INSERT INTO console_tasks (task_type, task_info, task_detailed_status, lane, ordering_key, idempotency_key)
-VALUES ($1, $2, 'accepted', $3, $4, NULLIF($5, ''))
-ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
-RETURNING id`
-
-const findByIdempotencyKey = `SELECT id, task_type, task_info FROM console_tasks WHERE idempotency_key = $1`
-
-// ErrKeyReused says that an idempotency key was used before, for a different request.
-var ErrKeyReused = errors.New("idempotency key was used for a different request")
-
-// Insert writes a task in tx and returns its id; with an idempotency key that was used before, the first task's.
-func Insert(ctx context.Context, tx job.Tx, t NewTask) (int64, error) {
-	id, found, err := queryID(ctx, tx, insertTask, t.Type, string(t.Info), t.Lane, t.OrderingKey, t.IdempotencyKey)
-	if err != nil || found {
-		return id, err
-	}
-	rows, err := tx.QueryContext(ctx, findByIdempotencyKey, t.IdempotencyKey)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = rows.Close() }()
-	var kind, info string
-	if !rows.Next() {
-		return 0, errors.Join(rows.Err(), errors.New("task with this idempotency key is gone"))
-	}
-	if err := rows.Scan(&id, &kind, &info); err != nil {
-		return 0, err
-	}
-	if kind != t.Type || info != string(t.Info) {
-		return 0, ErrKeyReused
-	}
-	return id, rows.Err()
-}
-
-func queryID(ctx context.Context, tx job.Tx, query string, args ...any) (id int64, found bool, err error) {
-	rows, err := tx.QueryContext(ctx, query, args...)
-	if err != nil {
-		return 0, false, err
-	}
-	defer func() { _ = rows.Close() }()
-	if rows.Next() {
-		found = true
-		if err := rows.Scan(&id); err != nil {
-			return 0, false, err
-		}
-	}
-	return id, found, rows.Err()
-}
-
-// Insert writes a task by itself; see the function of the same name.
-func (s *Store) Insert(ctx context.Context, t NewTask) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	var id int64
-	err := database.Retry(ctx, func(ctx context.Context) (err error) {
-		id, err = Insert(ctx, s.db, t)
-		return err
-	})
-	return id, err
 }
 
 // View is what may be shown of a task.

@@ -12,7 +12,7 @@ WHERE task_status IN ('pending', 'processing', 'waiting')
   AND id = (SELECT task_id FROM inner_ticks WHERE name = $1 ORDER BY tick DESC LIMIT 1)`
 
 const takeTick = `
-INSERT INTO inner_ticks (name, tick, task_id) VALUES ($1, $2, $3) ON CONFLICT (name, tick) DO NOTHING RETURNING id`
+INSERT INTO inner_ticks (name, tick, task_id) VALUES ($1, $2, $3) ON CONFLICT (name, tick) DO NOTHING`
 
 const knownTick = `SELECT count(*) FROM inner_ticks WHERE name = $1 AND tick = $2`
 
@@ -48,13 +48,16 @@ func (s *Store) tickOnce(ctx context.Context, name string, tick int64, t NewTask
 	if err := tx.QueryRowContext(ctx, lastTickUnfinished, name).Scan(&unfinished); err != nil || unfinished > 0 {
 		return false, err
 	}
-	task, err := Insert(ctx, tx, t)
+	inserted, err := Insert(ctx, tx, "", []NewTask{t}, nil)
 	if err != nil {
 		return false, err
 	}
 	// The unique index decides between replicas: the one whose row is refused rolls its task back.
-	_, taken, err := queryID(ctx, tx, takeTick, name, tick, task)
-	if err != nil || !taken {
+	result, err := tx.ExecContext(ctx, takeTick, name, tick, inserted[0].ID)
+	if err != nil {
+		return false, err
+	}
+	if taken, err := result.RowsAffected(); err != nil || taken == 0 {
 		return false, err
 	}
 	if _, err := tx.ExecContext(ctx, oldTicks, name, tick-ticksKept); err != nil {

@@ -61,10 +61,13 @@ func (d deploy) Execute(ctx context.Context, task job.Task, p Deploy) error {
 	case app != nil && app.Deleting:
 		return job.NewLater(deletionWait, "waiting until the deleted worker of the same name is gone")
 	case app != nil && app.Version > p.VersionID:
-		return d.supersede(ctx, p, app.Version)
+		return d.superseded(ctx, p, app.Version, nil)
 	case app != nil && app.Task == task.ID && v.Status != rows.Loading:
 		return outcome(v)
 	case app == nil || app.Task != task.ID:
+		if newer, err := d.newer(ctx, task, p); err != nil || newer != 0 {
+			return d.superseded(ctx, p, newer, err)
+		}
 		if err := d.begin(ctx, task, p, w, v); err != nil {
 			return err
 		}
@@ -110,8 +113,27 @@ func (d deploy) begin(ctx context.Context, task job.Task, p Deploy, w *ent.Worke
 	return nil
 }
 
-// supersede ends a deploy that comes after a newer one.
-func (d deploy) supersede(ctx context.Context, p Deploy, newer int64) error {
+// newer returns the version of a later deploy of the same worker that has not begun yet, if it is newer; else 0.
+func (d deploy) newer(ctx context.Context, task job.Task, p Deploy) (int64, error) {
+	info, err := d.Queue.Superseding(ctx, p.OrderingKey(), DeployType, task.ID)
+	if err != nil || info == nil {
+		return 0, err
+	}
+	var later Deploy
+	if err := json.Unmarshal(info, &later); err != nil {
+		return 0, fmt.Errorf("task_info of a later deploy: %w", err)
+	}
+	if later.VersionID <= p.VersionID {
+		return 0, nil
+	}
+	return later.VersionID, nil
+}
+
+// superseded ends a deploy that a newer version made pointless; err is that of looking for one.
+func (d deploy) superseded(ctx context.Context, p Deploy, newer int64, err error) error {
+	if err != nil {
+		return databaseError("looking for newer deploys", err)
+	}
 	text := rows.SupersededText(newer)
 	if err := d.Rows.Abandoned(ctx, p.WorkerID, p.UserUID, int(p.VersionID), text); err != nil {
 		return databaseError("marking the version", err)
@@ -124,7 +146,9 @@ func outcome(v *ent.WorkerDeployVersion) error {
 	if v.Status == rows.Success {
 		return nil
 	}
-	return job.NewPermanent("the rollout failed: %s", v.Msg)
+	failed := job.NewPermanent("the rollout failed: %s", v.Msg)
+	failed.Quoted = true // the container's own last words may be among them
+	return failed
 }
 
 func isNoRow(err error) bool {

@@ -67,7 +67,8 @@ func environment(encoded string) (map[string]string, error) {
 	return env, nil
 }
 
-// Record implements rollout.Recorder: it writes the rows, then lets the parked task look at them.
+// Record implements rollout.Recorder: it writes the rows, then lets the parked task look at them. A success after a
+// failure heals the task too.
 func (o *Outcome) Record(ctx context.Context, r rollout.Outcome) error {
 	var err error
 	if r.Running {
@@ -77,6 +78,11 @@ func (o *Outcome) Record(ctx context.Context, r rollout.Outcome) error {
 	}
 	if err != nil {
 		return fmt.Errorf("record version %d: %w", r.Version, err)
+	}
+	if r.Running {
+		if err := o.queue.Heal(ctx, r.Task); err != nil {
+			return fmt.Errorf("heal task %d: %w", r.Task, err)
+		}
 	}
 	return o.queue.Wake(ctx, jobs.OrderingKey(r.WorkerID, r.OwnerID))
 }

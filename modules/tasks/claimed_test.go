@@ -1,0 +1,153 @@
+package tasks_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/modules/tasks/internal/queue"
+	"app238.com/inner/modules/tasks/internal/store"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// acceptor is a process that accepts and runs: what it accepts is inserted claimed where there is room.
+func (b *bundle) acceptor(t *testing.T) *queue.Queue {
+	t.Helper()
+	book, _ := b.replica(t)
+	require.Eventually(t, func() bool { _, ok := book.Current(); return ok }, 10*time.Second, time.Millisecond)
+	return queue.New(b.registry, b.store, book)
+}
+
+func TestConcurrentAcceptsAreEachCommittedAndRunOnceInTheOrderOfTheirKey(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Tasks.Buffer = 8 // so that some are inserted claimed and some pending
+	replicas := []*queue.Queue{b.acceptor(t), b.acceptor(t)}
+	const producers, each = 16, 25
+	var wg sync.WaitGroup
+	ids := make([][]int64, producers)
+	for p := range producers {
+		wg.Go(func() {
+			for n := range each {
+				id, err := replicas[p%2].Accept(context.WithoutCancel(t.Context()), "test.note", note{Key: fmt.Sprint("k", p), Text: fmt.Sprintf("%d/%03d", p, n)})
+				if err != nil {
+					t.Errorf("accept: %v", err)
+				}
+				ids[p] = append(ids[p], id)
+			}
+		})
+	}
+	wg.Wait()
+	seen := map[int64]bool{}
+	for _, of := range ids {
+		require.IsIncreasing(t, of)
+		for _, id := range of {
+			require.False(t, seen[id], "task %d was given to two", id)
+			seen[id] = true
+			b.awaitStatus(t, id, store.Finished)
+		}
+	}
+	last := map[string]string{}
+	starts := b.job.starts()
+	require.Len(t, starts, producers*each)
+	for _, text := range starts {
+		key := text[:len(text)-4]
+		require.Less(t, last[key], text, "the order of a key")
+		last[key] = text
+	}
+}
+
+func TestClaimsThatNobodyHoldsAreGivenBackWhenInDoubt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Tasks.PollInterval = time.Hour // of new tasks this process learns by hints only
+	book, _ := b.replica(t)
+	require.Eventually(t, func() bool { _, ok := book.Current(); return ok }, 10*time.Second, time.Millisecond)
+	process, _ := book.Current()
+	id := b.accept(t, "k", "lost") // by another process, of which this one is not told
+	// The answer to this claim is lost, as when a connection breaks: the process gives signs of life for it for ever.
+	lost, err := b.store.ClaimTask(t.Context(), process, id)
+	require.NoError(t, err)
+	require.Len(t, lost, 1, "the replica was faster: the test shows nothing")
+	book.Doubt()
+	b.awaitStatus(t, id, store.Finished)
+}
+
+func TestASlowLaneDoesNotHoldUpTheDefaultOne(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	slow := &scripted{}
+	gate := make(chan struct{})
+	slow.execute = func(ctx context.Context, _ job.Task, _ note) error {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+		}
+		return nil
+	}
+	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.slow", Lane: job.SlowLane}, slow)}))
+	q := b.acceptor(t)
+	for i := range 50 {
+		_, err := q.Accept(t.Context(), "test.slow", note{Key: fmt.Sprint(i), Text: "x"})
+		require.NoError(t, err)
+	}
+	b.awaitStatus(t, b.accept(t, "quick", "x"), store.Finished)
+	close(gate)
+	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 51 }, 20*time.Second, 10*time.Millisecond)
+}
+
+func TestAcceptsAnswerQuicklyWhileEveryWorkerIsBusy(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	gate := make(chan struct{})
+	b.job.execute = func(ctx context.Context, _ job.Task, _ note) error {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+		}
+		return nil
+	}
+	q := b.acceptor(t)
+	for i := range 300 {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		_, err := q.Accept(ctx, "test.note", note{Key: fmt.Sprint(i), Text: "x"})
+		cancel()
+		require.NoError(t, err)
+	}
+	require.Len(t, b.job.starts(), b.config.Tasks.Workers)
+	close(gate)
+	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 300 }, 20*time.Second, 10*time.Millisecond)
+}
+
+func TestAFailureIsHealedByALaterSuccess(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.job.execute = func(context.Context, job.Task, note) error { return job.NewPermanent("the rollout failed") }
+	b.start(t)
+	id := b.accept(t, "k", "x")
+	b.awaitStatus(t, id, store.Failed)
+	require.NoError(t, b.queue.Heal(t.Context(), id))
+	b.awaitStatus(t, id, store.Finished)
+}
+
+func TestEveryFailedAttemptIsKeptWithoutSecretsAndCut(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.job.execute = func(context.Context, job.Task, note) error {
+		return fmt.Errorf("sk_secret password=hunter2 %0*d", 5000, 7)
+	}
+	b.start(t)
+	id := b.accept(t, "k", "x")
+	b.awaitStatus(t, id, store.Failed)
+	var kept string
+	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT attempt_errors FROM console_tasks WHERE id = $1`, id).Scan(&kept))
+	require.Equal(t, 3, strings.Count(kept, "\n"), "a line for each attempt")
+	require.Less(t, len(kept), 3*1200)
+	require.NotContains(t, kept, "sk_secret")
+	require.NotContains(t, kept, "hunter2")
+}

@@ -1,0 +1,111 @@
+// Package claims is the book of what this process holds: under which identity, how much room it has for more, and which
+// claims are in its hands.
+package claims
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/modules/tasks/internal/store"
+)
+
+// Book keeps the claims of one process.
+type Book struct {
+	*Lease
+	lanes map[string]*Lane
+	hints chan struct{}
+
+	// statements is held for reading while a statement that claims is under way, until its claims are in the book.
+	statements sync.RWMutex
+	mu         sync.Mutex
+	inHand     map[int64]struct{}
+	doubt      atomic.Bool
+}
+
+// NewBook returns an empty book with the configured lanes.
+func NewBook(c *config.Config) *Book {
+	b := &Book{
+		Lease: newLease(c.Tasks.TakeoverAfter * 2 / 3), lanes: map[string]*Lane{}, hints: make(chan struct{}, 1),
+		inHand: map[int64]struct{}{},
+	}
+	for name, workers := range c.Tasks.WorkersOfLanes() {
+		b.lanes[name] = newLane(name, workers, c.Tasks.Buffer)
+	}
+	return b
+}
+
+// Lanes returns the lanes, sorted by name.
+func (b *Book) Lanes() []*Lane {
+	return slices.SortedFunc(maps.Values(b.lanes), func(x, y *Lane) int {
+		if x.Name < y.Name {
+			return -1
+		}
+		return 1
+	})
+}
+
+// Lane returns a lane by its name, or nil.
+func (b *Book) Lane(name string) *Lane { return b.lanes[name] }
+
+// Nudge says that tasks may have become ready. It never blocks.
+func (b *Book) Nudge() {
+	select {
+	case b.hints <- struct{}{}:
+	default: // one is on its way already
+	}
+}
+
+// Hints delivers a value soon after a Nudge.
+func (b *Book) Hints() <-chan struct{} { return b.hints }
+
+// Begin is called before a statement that claims, and the returned function after what it claimed is in the book.
+func (b *Book) Begin() (end func()) {
+	b.statements.RLock()
+	return b.statements.RUnlock
+}
+
+// Add puts claims into the book and hands them to the workers of their lane, where room was reserved for them.
+func (b *Book) Add(lane *Lane, claims ...store.Claim) {
+	b.mu.Lock()
+	for _, c := range claims {
+		b.inHand[c.ID] = struct{}{}
+	}
+	b.mu.Unlock()
+	for _, c := range claims {
+		lane.buffer <- c // has room: it was reserved
+	}
+}
+
+// Done takes a claim out of the book: its result is written, or it is left to the takeover.
+func (b *Book) Done(ids ...int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range ids {
+		delete(b.inHand, id)
+	}
+}
+
+// Doubt notes that a statement which claims failed in a way that leaves open whether it took effect: there may be claims
+// under this process's identity that nobody holds.
+func (b *Book) Doubt() { b.doubt.Store(true) }
+
+// Settle has the doubt removed: giveBack is told all claims in hand while no statement that claims is under way, and
+// gives every other claim of this process back. It does nothing when there is no doubt.
+func (b *Book) Settle(giveBack func(inHand []int64) error) error {
+	if !b.doubt.Load() {
+		return nil
+	}
+	b.statements.Lock()
+	defer b.statements.Unlock()
+	b.mu.Lock()
+	ids := slices.Collect(maps.Keys(b.inHand))
+	b.mu.Unlock()
+	if err := giveBack(ids); err != nil {
+		return err
+	}
+	b.doubt.Store(false)
+	return nil
+}

@@ -1,0 +1,134 @@
+package processor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"time"
+	"unicode/utf8"
+
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/tasks/internal/store"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// giveUpTimeout bounds the hook that writes a task's failure to the row it was about.
+const giveUpTimeout = 15 * time.Second
+
+// maxNote is the length in bytes to which the kept error of an attempt is cut.
+const maxNote = 1000
+
+// maxLater is the longest wait for a dependency that is away, between two looks.
+const maxLater = 30 * time.Second
+
+// conclude writes what becomes of a task whose execution returned an error.
+func (p *Processor) conclude(running context.Context, x execution, e *job.Error) {
+	limit := x.definition.Attempts
+	if limit == 0 {
+		limit = p.config.Attempts
+	}
+	switch {
+	case e.Kind == job.Parked:
+		x.log.Info("task parked", zap.String("for", e.Text))
+		p.write(running, x, func(ctx context.Context) error { return p.store.Park(ctx, x.claim, e.Text, p.config.ParkedRecheck) })
+	case e.Kind == job.Later:
+		wait := later(e.After, x.claim.Age)
+		x.log.Info("task put off", zap.String("why", e.Text), zap.Duration("for", wait), observe.Error(e.Cause))
+		p.again(running, x, store.Ending{Claim: x.claim, Detail: e.Text}, wait)
+	case e.Kind == job.Superseded:
+		x.log.Info("task superseded", zap.String("why", e.Text))
+		p.end(x.claim, store.Superseded, e.Text, 1, "")
+	case e.Kind == job.Permanent || x.task.Attempt >= limit:
+		p.giveUp(running, x, e)
+	default:
+		wait := jitter(p.backoff(x.task.Attempt))
+		x.log.Warn("attempt failed", observe.Error(e), zap.Duration("next_in", wait))
+		p.again(running, x, store.Ending{
+			Claim: x.claim, Detail: "attempt failed, will be tried again", LastError: e.Text, Attempts: 1, Note: note(x.task, e),
+		}, wait)
+	}
+}
+
+// giveUp ends a task as an error, after the row that it was about was told. Where that cannot be written now the task
+// is run again, so that the two do not part.
+func (p *Processor) giveUp(running context.Context, x execution, e *job.Error) {
+	ctx, cancel := context.WithTimeout(running, giveUpTimeout)
+	defer cancel()
+	if err := x.prepared.GiveUp(ctx, x.task, e.Text); err != nil {
+		x.log.Error("failure could not be written to the row it is about", observe.Error(err))
+		p.again(running, x, store.Ending{Claim: x.claim, Detail: "failed, to be recorded", LastError: e.Text}, jitter(p.config.RetryDelay))
+		return
+	}
+	x.log.Error("task failed", observe.Error(e))
+	p.end(x.claim, store.Failed, e.Text, 1, note(x.task, e))
+}
+
+func (p *Processor) again(running context.Context, x execution, e store.Ending, wait time.Duration) {
+	p.write(running, x, func(ctx context.Context) error { return p.store.Again(ctx, e, wait) })
+}
+
+// write repeats a write until it succeeds, or the claim is lost, or the process ends.
+func (p *Processor) write(running context.Context, x execution, write func(context.Context) error) {
+	defer p.book.Done(x.claim.ID)
+	for {
+		err := write(context.WithoutCancel(running))
+		switch {
+		case err == nil:
+			// A task woken while it ran is pending already, and one with the same key may wait for this one.
+			p.book.Nudge()
+			return
+		case errors.Is(err, store.ErrLostClaim):
+			x.log.Warn("result dropped: the task was taken over or its result is written already")
+			return
+		}
+		x.log.Warn("result could not be written yet", observe.Error(err))
+		if !pause(running, recordPause) {
+			return
+		}
+	}
+}
+
+// note is the line that is kept of a failed attempt, for operators.
+func note(task job.Task, e *job.Error) string {
+	text := observe.Redact(e.Error())
+	if len(text) > maxNote {
+		text = text[:maxNote]
+		for !utf8.ValidString(text) {
+			text = text[:len(text)-1]
+		}
+	}
+	line, err := json.Marshal(struct {
+		Attempt int    `json:"attempt"`
+		At      string `json:"at"`
+		Error   string `json:"error"`
+	}{task.Attempt, time.Now().UTC().Format(time.RFC3339), text})
+	if err != nil {
+		return ""
+	}
+	return string(line) + "\n"
+}
+
+// backoff doubles with every attempt up to the configured most.
+func (p *Processor) backoff(attempt int) time.Duration {
+	wait := p.config.RetryDelay
+	for range attempt - 1 {
+		if wait *= 2; wait >= p.config.RetryDelayMax {
+			return p.config.RetryDelayMax
+		}
+	}
+	return wait
+}
+
+// later grows the wait for a dependency with the task's age, so that many waiting tasks do not storm what comes back.
+func later(least time.Duration, age float64) time.Duration {
+	wait := min(time.Duration(age/8*float64(time.Second)), maxLater)
+	return jitter(max(least, wait))
+}
+
+// jitter spreads waits over plus or minus a fifth, so that what failed together does not come back together.
+func jitter(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
+}

@@ -1,0 +1,74 @@
+package processor
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/tasks/internal/store"
+)
+
+// maxEndings bounds the results of one statement, and those that may wait for it: then workers wait too.
+const maxEndings = 1000
+
+// recordPause is the wait between two tries to write results while the database is away.
+const recordPause = 500 * time.Millisecond
+
+// writeEndings writes the last states of tasks, as many as have come while the last statement was under way, until the
+// channel is closed and empty.
+func (p *Processor) writeEndings(running context.Context) {
+	for first := range p.endings {
+		batch := []store.Ending{first}
+		for len(batch) < maxEndings {
+			select {
+			case e, open := <-p.endings:
+				if open {
+					batch = append(batch, e)
+					continue
+				}
+			default:
+			}
+			break
+		}
+		p.writeBatch(running, batch)
+	}
+}
+
+// writeBatch repeats the write until it succeeds or the process ends: a result is not dropped because the database is
+// away for a while.
+func (p *Processor) writeBatch(running context.Context, batch []store.Ending) {
+	ids := make([]int64, len(batch))
+	for i, e := range batch {
+		ids[i] = e.Claim.ID
+	}
+	defer p.book.Done(ids...)
+	for {
+		written, ready, err := p.store.End(context.WithoutCancel(running), batch)
+		if err == nil {
+			p.afterEndings(ids, written, ready)
+			return
+		}
+		p.log.Warn("results could not be written yet", zap.Int("results", len(batch)), observe.Error(err))
+		if !pause(running, recordPause) {
+			return
+		}
+	}
+}
+
+func (p *Processor) afterEndings(ids []int64, written map[int64]bool, ready map[string]bool) {
+	for _, id := range ids {
+		if !written[id] {
+			p.log.Warn("result dropped: the task was taken over or its result is written already", zap.Int64("task", id))
+		}
+	}
+	for name := range ready {
+		if lane := p.book.Lane(name); lane != nil {
+			lane.SetBacklog(true)
+		}
+	}
+	if len(ready) > 0 {
+		p.book.Nudge()
+	}
+}

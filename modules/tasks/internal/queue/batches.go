@@ -1,0 +1,118 @@
+package queue
+
+import (
+	"context"
+	"sync"
+
+	"app238.com/inner/app/database"
+	"app238.com/inner/modules/tasks/internal/claims"
+	"app238.com/inner/modules/tasks/internal/store"
+)
+
+// maxBatch bounds the tasks of one commit.
+const maxBatch = 500
+
+// batches has concurrent accepts share commits: what comes while a statement is under way goes into the next one, which
+// is sent as soon as that one has returned. An accept that comes alone waits for nothing.
+type batches struct {
+	store *store.Store
+	book  *claims.Book
+
+	mu       sync.Mutex
+	waiting  []*accept
+	flushing bool
+}
+
+// accept is a task whose commit somebody waits for.
+type accept struct {
+	task  store.NewTask
+	done  chan struct{}
+	id    int64
+	fault error
+}
+
+func newBatches(s *store.Store, b *claims.Book) *batches { return &batches{store: s, book: b} }
+
+// insert returns once the task is committed. A caller whose context ends does not wait any more, but the task may be
+// committed all the same.
+func (b *batches) insert(ctx context.Context, task store.NewTask) (int64, error) {
+	a := &accept{task: task, done: make(chan struct{})}
+	b.mu.Lock()
+	b.waiting = append(b.waiting, a)
+	if !b.flushing {
+		b.flushing = true
+		// It ends when nobody waits any more; each of its statements has a time limit.
+		go b.flush(context.WithoutCancel(ctx))
+	}
+	b.mu.Unlock()
+	select {
+	case <-a.done:
+		return a.id, a.fault
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+func (b *batches) flush(ctx context.Context) {
+	for {
+		b.mu.Lock()
+		batch := b.waiting[:min(len(b.waiting), maxBatch)]
+		b.waiting = b.waiting[len(batch):]
+		b.flushing = len(batch) > 0
+		b.mu.Unlock()
+		if len(batch) == 0 {
+			return
+		}
+		b.commit(ctx, batch)
+		for _, a := range batch {
+			close(a.done)
+		}
+	}
+}
+
+// commit inserts a batch, as claims of this process where it has room for them.
+func (b *batches) commit(ctx context.Context, batch []*accept) {
+	defer b.book.Begin()()
+	process, leased := b.book.Current()
+	tasks, wanted := make([]store.NewTask, len(batch)), make([]bool, len(batch))
+	keys := make(map[string]bool, len(batch))
+	for i, a := range batch {
+		tasks[i] = a.task
+		// Of two with the same key only the first can be claimed.
+		wanted[i] = leased && !keys[a.task.OrderingKey] && b.reserve(a.task.Lane)
+		keys[a.task.OrderingKey] = a.task.OrderingKey != ""
+	}
+	inserted, err := b.store.Insert(ctx, process, tasks, wanted)
+	if err != nil && !database.IsRefused(err) {
+		b.book.Doubt()
+	}
+	pending := false
+	for i, a := range batch {
+		if err != nil {
+			a.fault = err
+		} else {
+			a.id, a.fault = inserted[i].ID, inserted[i].Fault
+		}
+		lane := b.book.Lane(a.task.Lane)
+		switch {
+		case err == nil && inserted[i].Claimed:
+			b.book.Add(lane, store.Claim{ID: a.id, Type: a.task.Type, Info: a.task.Info, Process: process, Number: 1})
+			continue
+		case wanted[i]:
+			lane.Release(1)
+		}
+		if err == nil && lane != nil {
+			lane.SetBacklog(true)
+			pending = true
+		}
+	}
+	if pending {
+		b.book.Nudge()
+	}
+}
+
+// reserve takes room for one claim in a lane of this process.
+func (b *batches) reserve(name string) bool {
+	lane := b.book.Lane(name)
+	return lane != nil && lane.Open() && lane.Reserve(1) == 1
+}

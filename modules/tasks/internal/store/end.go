@@ -1,0 +1,65 @@
+package store
+
+import (
+	"context"
+
+	"app238.com/inner/app/database"
+)
+
+// Ending is the last state of a task.
+type Ending struct {
+	Claim  Claim
+	Status Status
+	// Detail says in words for users what is the matter; LastError is "" for a success.
+	Detail, LastError string
+	// Attempts is what the execution adds to the count, and Note what it adds to the errors kept for operators.
+	Attempts int
+	Note     string
+}
+
+const endTasks = `
+UPDATE console_tasks AS c
+SET task_status = r.status, task_detailed_status = r.detail, last_error = r.error, attempts = c.attempts + r.attempts,
+    attempt_errors = c.attempt_errors || r.note, claimed_by = '', finished_at = LOCALTIMESTAMP
+FROM unnest($1::BIGINT[], $2::TEXT[], $3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::BIGINT[], $8::TEXT[])
+    AS r(id, process, number, status, detail, error, attempts, note)
+WHERE c.id = r.id AND c.claimed_by = r.process AND c.claim_number = r.number AND c.task_status = 'processing'
+RETURNING c.id, c.lane,
+    (SELECT e.id FROM console_tasks e WHERE e.ordering_key = c.ordering_key AND e.task_status = 'pending' LIMIT 1) IS NOT NULL`
+
+// End writes the last states of tasks in one statement. It returns the ids of those that were written, the others were
+// taken over by another claimer; and the lanes in which a further task of a key that has become free is pending.
+func (s *Store) End(ctx context.Context, endings []Ending) (written map[int64]bool, ready map[string]bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	n := len(endings)
+	ids, numbers, attempts := make([]int64, n), make([]int64, n), make([]int64, n)
+	processes, states, details, faults, notes := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	for i, e := range endings {
+		ids[i], processes[i], numbers[i], states[i] = e.Claim.ID, e.Claim.Process, e.Claim.Number, string(e.Status)
+		details[i], faults[i], attempts[i], notes[i] = e.Detail, e.LastError, int64(e.Attempts), e.Note
+	}
+	err = database.Retry(ctx, func(ctx context.Context) error {
+		written, ready = map[int64]bool{}, map[string]bool{}
+		rows, err := s.db.QueryContext(ctx, endTasks, database.Array(ids), database.Array(processes), database.Array(numbers),
+			database.Array(states), database.Array(details), database.Array(faults), database.Array(attempts), database.Array(notes))
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			var id int64
+			var lane string
+			var more bool
+			if err := rows.Scan(&id, &lane, &more); err != nil {
+				return err
+			}
+			written[id] = true
+			if more {
+				ready[lane] = true
+			}
+		}
+		return rows.Err()
+	})
+	return written, ready, err
+}

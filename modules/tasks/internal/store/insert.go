@@ -1,0 +1,154 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"app238.com/inner/app/database"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// NewTask is a task to be written.
+type NewTask struct {
+	Type, Lane, OrderingKey string
+	Info                    []byte
+	// IdempotencyKey is "" for none.
+	IdempotencyKey string
+}
+
+// key returns the ordering key; one of its own for a task that names none.
+func (t NewTask) key() string {
+	if t.OrderingKey != "" {
+		return t.OrderingKey
+	}
+	return "task/" + rand.Text()
+}
+
+// ErrKeyReused says that an idempotency key was used before, for a different request.
+var ErrKeyReused = errors.New("idempotency key was used for a different request")
+
+// Inserted is what became of a NewTask.
+type Inserted struct {
+	// ID is the task's; where the idempotency key was used before, the first task's.
+	ID int64
+	// Claimed tells that the row was inserted as a claim of the inserting process.
+	Claimed bool
+	// Fault is ErrKeyReused or nil.
+	Fault error
+}
+
+// A task may be inserted claimed when no other of its key is pending or being processed. The unique index refuses the
+// whole statement where another process has just claimed one. The subqueries are scalar so that they are looked up by
+// index for each row, whatever the statistics say.
+const insertTasks = `
+INSERT INTO console_tasks (task_type, task_info, lane, ordering_key, idempotency_key, accept_ordinal,
+    task_status, task_detailed_status, claimed_by, claim_number, started_at)
+SELECT n.task_type, n.task_info, n.lane, n.ordering_key, NULLIF(n.idempotency_key, ''), n.ordinal,
+    CASE WHEN n.claim THEN 'processing' ELSE 'pending' END, CASE WHEN n.claim THEN 'claimed' ELSE 'accepted' END,
+    CASE WHEN n.claim THEN $1 ELSE '' END, CASE WHEN n.claim THEN 1 ELSE 0 END, CASE WHEN n.claim THEN LOCALTIMESTAMP END
+FROM (
+    SELECT t.task_type, t.task_info, t.lane, t.ordering_key, t.idempotency_key, t.ordinal,
+        t.wanted
+        AND (SELECT e.id FROM console_tasks e WHERE e.ordering_key = t.ordering_key AND e.task_status = 'pending' LIMIT 1) IS NULL
+        AND (SELECT e.id FROM console_tasks e WHERE e.ordering_key = t.ordering_key AND e.task_status = 'processing' LIMIT 1) IS NULL
+        AS claim
+    FROM unnest($2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::BOOLEAN[])
+        WITH ORDINALITY AS t(task_type, task_info, lane, ordering_key, idempotency_key, wanted, ordinal)
+) AS n
+ORDER BY n.ordinal
+ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+RETURNING id, accept_ordinal, task_status`
+
+const findByIdempotencyKey = `SELECT id, task_type, task_info FROM console_tasks WHERE idempotency_key = $1`
+
+// Insert writes tasks in one statement, in their order. Those for which wanted is true become claims of process where
+// nothing else of their key is pending or processing; wanted may be nil.
+func (s *Store) Insert(ctx context.Context, process string, tasks []NewTask, wanted []bool) ([]Inserted, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	var inserted []Inserted
+	for {
+		err := database.Retry(ctx, func(ctx context.Context) (err error) {
+			inserted, err = Insert(ctx, s.db, process, tasks, wanted)
+			return err
+		})
+		if !database.IsUniqueViolation(err) {
+			return inserted, err
+		}
+		wanted = nil // another process has just claimed a task of the same key
+	}
+}
+
+// Insert writes tasks in tx; see the method of the same name. A unique violation is the caller's to handle.
+func Insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wanted []bool) ([]Inserted, error) {
+	inserted, err := insert(ctx, tx, process, tasks, wanted)
+	if err != nil {
+		return nil, err
+	}
+	for i, t := range tasks {
+		if inserted[i].ID != 0 {
+			continue
+		}
+		first, err := findFirst(ctx, tx, t)
+		if err != nil {
+			return nil, err
+		}
+		inserted[i] = first
+	}
+	return inserted, nil
+}
+
+func insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wanted []bool) ([]Inserted, error) {
+	n := len(tasks)
+	if wanted == nil {
+		wanted = make([]bool, n)
+	}
+	types, infos, lanes, keys, idempotency := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	for i, t := range tasks {
+		types[i], infos[i], lanes[i], keys[i], idempotency[i] = t.Type, string(t.Info), t.Lane, t.key(), t.IdempotencyKey
+	}
+	rows, err := tx.QueryContext(ctx, insertTasks, process, database.Array(types), database.Array(infos),
+		database.Array(lanes), database.Array(keys), database.Array(idempotency), database.Array(wanted))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	inserted := make([]Inserted, n)
+	for rows.Next() {
+		var id int64
+		var ordinal int
+		var status Status
+		if err := rows.Scan(&id, &ordinal, &status); err != nil {
+			return nil, err
+		}
+		if ordinal < 1 || ordinal > n {
+			return nil, fmt.Errorf("ordinal %d of %d", ordinal, n)
+		}
+		inserted[ordinal-1] = Inserted{ID: id, Claimed: status == Processing}
+	}
+	return inserted, rows.Err()
+}
+
+// findFirst returns the task that was accepted first with this one's idempotency key.
+func findFirst(ctx context.Context, tx job.Tx, t NewTask) (Inserted, error) {
+	rows, err := tx.QueryContext(ctx, findByIdempotencyKey, t.IdempotencyKey)
+	if err != nil {
+		return Inserted{}, err
+	}
+	defer func() { _ = rows.Close() }()
+	if !rows.Next() {
+		return Inserted{}, errors.Join(rows.Err(), sql.ErrNoRows)
+	}
+	var first Inserted
+	var kind, info string
+	if err := rows.Scan(&first.ID, &kind, &info); err != nil {
+		return first, err
+	}
+	if kind != t.Type || info != string(t.Info) {
+		return Inserted{Fault: ErrKeyReused}, rows.Err()
+	}
+	return first, rows.Err()
+}
