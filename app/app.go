@@ -15,6 +15,7 @@ import (
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/health"
 	"app238.com/inner/app/kube"
+	"app238.com/inner/app/metrics"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/controller"
@@ -54,6 +55,8 @@ func Base(c *config.Config) fx.Option {
 		}),
 		fx.Provide(
 			observe.NewLogger,
+			metrics.NewRegistry,
+			server.AsRoutes(metrics.Routes),
 			database.Open,
 			database.NewEnt,
 			kube.NewClients,

@@ -71,6 +71,14 @@ type Tasks struct {
 	RetryDelay        time.Duration  `mapstructure:"retryDelay"`
 	RetryDelayMax     time.Duration  `mapstructure:"retryDelayMax"`
 	ParkedRecheck     time.Duration  `mapstructure:"parkedRecheck"`
+	Retention         Retention      `mapstructure:"retention"`
+}
+
+// Retention says how long ended tasks are kept.
+type Retention struct {
+	Finished time.Duration `mapstructure:"finished"`
+	Failed   time.Duration `mapstructure:"failed"`
+	Interval time.Duration `mapstructure:"interval"`
 }
 
 // DefaultLane is the lane of tasks whose job type names none; Tasks.Workers is its number of workers.

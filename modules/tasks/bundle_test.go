@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
@@ -19,6 +20,7 @@ import (
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/httpapi"
+	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/processor"
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/registry"
@@ -106,7 +108,7 @@ func setup(t *testing.T) *bundle {
 	definition := job.Define(job.Spec{Type: "test.note", Aliases: []string{"NoteJob"}, Attempts: 3}, b.job)
 	require.NoError(t, b.registry.Add([]job.Definition{definition}))
 	b.store = store.New(db.DB, c)
-	b.queue = queue.New(b.registry, b.store, claims.NewBook(c))
+	b.queue = queue.New(b.registry, b.store, claims.NewBook(c), newMetrics(t))
 	b.handler = server.NewHandler(c.HTTP, zap.NewNop(), httpapi.New(b.queue, b.store).Routes())
 	return b
 }
@@ -122,7 +124,7 @@ func (b *bundle) start(t *testing.T) (stop func()) {
 func (b *bundle) replica(t *testing.T) (book *claims.Book, stop func()) {
 	t.Helper()
 	book = claims.NewBook(b.config)
-	p := processor.New(b.config, b.log, b.registry, b.store, book)
+	p := processor.New(b.config, b.log, b.registry, b.store, book, newMetrics(t))
 	require.NoError(t, p.Start(t.Context()))
 	stop = sync.OnceFunc(func() { require.NoError(t, p.Stop(context.Background())) })
 	t.Cleanup(stop)
@@ -160,4 +162,11 @@ func (b *bundle) request(method, path, body string, header ...string) *httptest.
 	w := httptest.NewRecorder()
 	b.handler.ServeHTTP(w, r)
 	return w
+}
+
+func newMetrics(t *testing.T) *metrics.Metrics {
+	t.Helper()
+	m, err := metrics.New(prometheus.NewRegistry())
+	require.NoError(t, err)
+	return m
 }

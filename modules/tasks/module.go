@@ -5,12 +5,15 @@ import (
 	"go.uber.org/fx"
 
 	"app238.com/inner/app/server"
+	"app238.com/inner/modules/tasks/internal/admin"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/cron"
 	"app238.com/inner/modules/tasks/internal/httpapi"
+	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/processor"
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/registry"
+	"app238.com/inner/modules/tasks/internal/retention"
 	"app238.com/inner/modules/tasks/internal/runner"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
@@ -22,9 +25,13 @@ var Module = fx.Module("tasks",
 		registry.New,
 		store.New,
 		claims.NewBook,
+		metrics.New,
+		metrics.NewDepth,
+		retention.New,
 		fx.Annotate(queue.New, fx.As(fx.Self()), fx.As(new(job.Queue))),
 		processor.New,
-		fx.Annotate(runner.New, fx.As(new(job.Runner))),
+		fx.Annotate(runner.New, fx.As(new(job.Runner)), fx.As(new(job.TaskRunner))),
+		fx.Annotate(admin.New, fx.As(new(job.Admin))),
 		fx.Annotate(cron.New, fx.ParamTags("", "", "", "", "", `group:"periodic"`)),
 		httpapi.New,
 		server.AsRoutes((*httpapi.API).Routes),
@@ -40,5 +47,7 @@ var Start = fx.Options(
 	fx.Invoke(
 		func(lc fx.Lifecycle, p *processor.Processor) { lc.Append(fx.StartStopHook(p.Start, p.Stop)) },
 		func(lc fx.Lifecycle, c *cron.Cron) { lc.Append(fx.StartStopHook(c.Start, c.Stop)) },
+		func(lc fx.Lifecycle, r *retention.Retention) { lc.Append(fx.StartStopHook(r.Start, r.Stop)) },
+		func(*metrics.Depth) {},
 	),
 )

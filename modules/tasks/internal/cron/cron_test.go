@@ -6,12 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/cron"
+	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/store"
@@ -54,7 +56,9 @@ func setup(t *testing.T) *bundle {
 	b.db.Config.Cron.CheckInterval = 20 * time.Millisecond
 	require.NoError(t, b.reg.Add([]job.Definition{job.Define(job.Spec{Type: "audit"}, nothing{})}))
 	b.store = store.New(b.db.DB, b.db.Config)
-	b.queue = queue.New(b.reg, b.store, claims.NewBook(b.db.Config))
+	m, err := metrics.New(prometheus.NewRegistry())
+	require.NoError(t, err)
+	b.queue = queue.New(b.reg, b.store, claims.NewBook(b.db.Config), m)
 	return b
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"app238.com/inner/app/database"
+	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
@@ -11,32 +13,72 @@ import (
 const attendPause = 200 * time.Millisecond
 
 // Attend runs one task in this process when its turn comes, and returns it once it has ended, whoever ran it. It is for
-// a processor that is not started. seen is told what the task's row says.
+// a processor that is not started. seen is told what the task's row says. A database that is away for a while is waited
+// for. When ctx ends before the task, its job is cancelled and it is returned to the queue.
 func (p *Processor) Attend(ctx context.Context, id int64, seen func(store.View)) (store.View, error) {
 	running := p.startWriting()
 	defer p.stopWriting()
 	defer context.AfterFunc(ctx, p.stopRunning)()
+	timer := time.NewTimer(attendPause)
+	defer timer.Stop()
 	for {
-		view, err := p.store.View(ctx, id)
-		if err != nil {
-			return view, err
-		}
-		seen(view)
-		if view.Status.Ended() {
+		view, err := p.attendOnce(ctx, running, id, seen)
+		switch {
+		case err == nil && view.Status.Ended():
 			return view, nil
-		}
-		process, ok := p.book.Current()
-		if ok && view.Status == store.Pending {
-			claimed, err := p.store.ClaimTask(ctx, process, id)
-			if err != nil {
-				return view, err
-			}
-			for _, c := range claimed {
-				p.runOne(running, c)
-			}
-		}
-		if !pause(ctx, attendPause) {
+		case ctx.Err() != nil:
 			return view, ctx.Err()
+		case err != nil && !database.IsUnavailable(err):
+			return view, err
+		case err != nil:
+			p.log.Warn("the task cannot be looked at", observe.Error(err))
+		}
+		timer.Reset(attendPause)
+		select {
+		case <-ctx.Done():
+		case <-p.book.Hints(): // there is a lease to claim under, or the task was put off
+		case <-timer.C:
 		}
 	}
+}
+
+// attendOnce looks at the task and runs it if it is its turn.
+func (p *Processor) attendOnce(ctx, running context.Context, id int64, seen func(store.View)) (store.View, error) {
+	process, ok := p.book.Current()
+	if ok {
+		// After a claim whose answer was lost, the task may be this process's without it knowing.
+		err := p.book.Settle(func(inHand []int64) error {
+			_, err := p.store.ReturnAll(ctx, process, inHand)
+			return err
+		})
+		if err != nil {
+			return store.View{}, err
+		}
+	}
+	view, err := p.store.View(ctx, id)
+	if err != nil {
+		return view, err
+	}
+	if !ok || view.Status != store.Pending {
+		seen(view)
+		return view, nil
+	}
+	claimed, err := p.store.ClaimTask(ctx, process, id)
+	if err != nil {
+		if !database.IsRefused(err) {
+			p.book.Doubt()
+		}
+		return view, err
+	}
+	if len(claimed) == 0 {
+		view.Detail += " (not its turn yet)"
+		seen(view)
+		return view, nil
+	}
+	for _, c := range claimed {
+		view.Status, view.Detail, view.LastError = store.Processing, "runs in this process", ""
+		seen(view)
+		p.runOne(running, c)
+	}
+	return view, nil
 }

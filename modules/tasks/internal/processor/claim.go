@@ -7,6 +7,7 @@ import (
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/tasks/internal/claims"
+	"app238.com/inner/modules/tasks/internal/metrics"
 )
 
 // maxClaims bounds what one statement claims, so that the first of them need not wait long for the last.
@@ -52,6 +53,9 @@ func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane) bool
 			p.log.Warn("claiming tasks failed", observe.Error(err))
 		}
 		return false
+	}
+	if len(claimed) > 0 {
+		p.metrics.Batch.WithLabelValues(metrics.ClaimBatch).Observe(float64(len(claimed)))
 	}
 	p.book.Add(lane, claimed...)
 	lane.SetBacklog(len(claimed) == room)

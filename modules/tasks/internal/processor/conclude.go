@@ -30,6 +30,9 @@ func (p *Processor) conclude(running context.Context, x execution, e *job.Error)
 	if limit == 0 {
 		limit = p.config.Attempts
 	}
+	if e.Kind == job.Failed || e.Kind == job.Permanent {
+		p.metrics.Failed.WithLabelValues(x.task.Type).Inc()
+	}
 	switch {
 	case e.Kind == job.Parked:
 		x.log.Info("task parked", zap.String("for", e.Text))

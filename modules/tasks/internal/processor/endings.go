@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
@@ -43,11 +44,12 @@ func (p *Processor) writeBatch(running context.Context, batch []store.Ending) {
 	for i, e := range batch {
 		ids[i] = e.Claim.ID
 	}
+	p.metrics.Batch.WithLabelValues(metrics.EndBatch).Observe(float64(len(batch)))
 	defer p.book.Done(ids...)
 	for {
 		written, ready, err := p.store.End(context.WithoutCancel(running), batch)
 		if err == nil {
-			p.afterEndings(ids, written, ready)
+			p.afterEndings(batch, written, ready)
 			return
 		}
 		p.log.Warn("results could not be written yet", zap.Int("results", len(batch)), observe.Error(err))
@@ -57,11 +59,13 @@ func (p *Processor) writeBatch(running context.Context, batch []store.Ending) {
 	}
 }
 
-func (p *Processor) afterEndings(ids []int64, written map[int64]bool, ready map[string]bool) {
-	for _, id := range ids {
-		if !written[id] {
-			p.log.Warn("result dropped: the task was taken over or its result is written already", zap.Int64("task", id))
+func (p *Processor) afterEndings(batch []store.Ending, written map[int64]bool, ready map[string]bool) {
+	for _, e := range batch {
+		if !written[e.Claim.ID] {
+			p.log.Warn("result dropped: the task was taken over or its result is written already", zap.Int64("task", e.Claim.ID))
+			continue
 		}
+		p.metrics.Ended.WithLabelValues(e.Claim.Type, string(e.Status)).Inc()
 	}
 	for name := range ready {
 		if lane := p.book.Lane(name); lane != nil {

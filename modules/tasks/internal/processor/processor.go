@@ -17,6 +17,7 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/tasks/internal/claims"
+	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/store"
 )
@@ -29,6 +30,7 @@ type Processor struct {
 	registry *registry.Registry
 	store    *store.Store
 	book     *claims.Book
+	metrics  *metrics.Metrics
 	endings  chan store.Ending
 
 	stopClaiming, stopRunning, stopBeating context.CancelFunc
@@ -36,9 +38,9 @@ type Processor struct {
 }
 
 // New returns a processor that claims when the book is nudged, and at every poll interval.
-func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, b *claims.Book) *Processor {
+func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, b *claims.Book, m *metrics.Metrics) *Processor {
 	return &Processor{
-		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, book: b,
+		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, book: b, metrics: m,
 		endings: make(chan store.Ending, maxEndings),
 	}
 }
@@ -60,6 +62,7 @@ func (p *Processor) Start(context.Context) error {
 	for _, lane := range p.book.Lanes() {
 		lane.SetOpen(true)
 		workers += lane.Workers
+		p.metrics.Workers.WithLabelValues(lane.Name).Set(float64(lane.Workers))
 		for range lane.Workers {
 			p.workers.Go(func() { p.work(claiming, running, lane) })
 		}
@@ -167,6 +170,7 @@ func (p *Processor) sweep(ctx context.Context) {
 		}
 		recovered, err := p.store.Recover(ctx, p.config.TakeoverAfter)
 		if err == nil && recovered > 0 {
+			p.metrics.Recovered.Add(float64(recovered))
 			p.log.Warn("took over tasks of processes that ended", zap.Int64("tasks", recovered))
 		}
 		late := int64(0)

@@ -25,7 +25,11 @@ func (p *Processor) work(claiming, running context.Context, lane *claims.Lane) {
 			if lane.WantsMore() {
 				p.book.Nudge()
 			}
+			busy := p.metrics.Busy.WithLabelValues(lane.Name)
+			busy.Inc()
+			p.metrics.WaitTime.WithLabelValues(lane.Name).Observe(c.Age + time.Since(c.Since).Seconds())
 			p.runOne(running, c)
+			busy.Dec()
 		}
 	}
 }
@@ -60,8 +64,11 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 	}
 	e.definition, e.prepared = definition, prepared
 	begin := time.Now()
+	p.metrics.Started.WithLabelValues(c.Type).Inc()
 	err = p.execute(leased, running, e)
-	e.log = e.log.With(zap.Duration("took", time.Since(begin)))
+	took := time.Since(begin)
+	p.metrics.RunTime.WithLabelValues(c.Type).Observe(took.Seconds())
+	e.log = e.log.With(zap.Duration("took", took))
 	switch {
 	case err == nil:
 		e.log.Info("task finished")

@@ -3,9 +3,11 @@ package queue
 import (
 	"context"
 	"sync"
+	"time"
 
 	"app238.com/inner/app/database"
 	"app238.com/inner/modules/tasks/internal/claims"
+	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
@@ -15,8 +17,9 @@ const maxBatch = 500
 // batches has concurrent accepts share commits: what comes while a statement is under way goes into the next one, which
 // is sent as soon as that one has returned. An accept that comes alone waits for nothing.
 type batches struct {
-	store *store.Store
-	book  *claims.Book
+	store   *store.Store
+	book    *claims.Book
+	metrics *metrics.Metrics
 
 	mu       sync.Mutex
 	waiting  []*accept
@@ -31,11 +34,10 @@ type accept struct {
 	fault error
 }
 
-func newBatches(s *store.Store, b *claims.Book) *batches { return &batches{store: s, book: b} }
-
 // insert returns once the task is committed. A caller whose context ends does not wait any more, but the task may be
 // committed all the same.
 func (b *batches) insert(ctx context.Context, task store.NewTask) (int64, error) {
+	begin := time.Now()
 	a := &accept{task: task, done: make(chan struct{})}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, a)
@@ -47,6 +49,10 @@ func (b *batches) insert(ctx context.Context, task store.NewTask) (int64, error)
 	b.mu.Unlock()
 	select {
 	case <-a.done:
+		if a.fault == nil {
+			b.metrics.Accepted.WithLabelValues(task.Type).Inc()
+			b.metrics.AcceptTime.Observe(time.Since(begin).Seconds())
+		}
 		return a.id, a.fault
 	case <-ctx.Done():
 		return 0, ctx.Err()
@@ -82,6 +88,7 @@ func (b *batches) commit(ctx context.Context, batch []*accept) {
 		wanted[i] = leased && !keys[a.task.OrderingKey] && b.reserve(a.task.Lane)
 		keys[a.task.OrderingKey] = a.task.OrderingKey != ""
 	}
+	b.metrics.Batch.WithLabelValues(metrics.AcceptBatch).Observe(float64(len(batch)))
 	inserted, err := b.store.Insert(ctx, process, tasks, wanted)
 	if err != nil && !database.IsRefused(err) {
 		b.book.Doubt()
@@ -96,7 +103,7 @@ func (b *batches) commit(ctx context.Context, batch []*accept) {
 		lane := b.book.Lane(a.task.Lane)
 		switch {
 		case err == nil && inserted[i].Claimed:
-			b.book.Add(lane, store.Claim{ID: a.id, Type: a.task.Type, Info: a.task.Info, Process: process, Number: 1})
+			b.book.Add(lane, store.Claim{ID: a.id, Type: a.task.Type, Info: a.task.Info, Process: process, Number: 1, Since: time.Now()})
 			continue
 		case wanted[i]:
 			lane.Release(1)

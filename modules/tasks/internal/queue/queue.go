@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"app238.com/inner/modules/tasks/internal/claims"
+	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
@@ -31,8 +32,8 @@ type Queue struct {
 }
 
 // New returns a queue.
-func New(r *registry.Registry, s *store.Store, b *claims.Book) *Queue {
-	return &Queue{registry: r, store: s, book: b, batches: newBatches(s, b)}
+func New(r *registry.Registry, s *store.Store, b *claims.Book, m *metrics.Metrics) *Queue {
+	return &Queue{registry: r, store: s, book: b, batches: &batches{store: s, book: b, metrics: m}}
 }
 
 // AcceptInfo checks and commits a task given by its type or alias and its payload. With an idempotency key that was

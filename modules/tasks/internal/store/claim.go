@@ -21,8 +21,10 @@ type Claim struct {
 	Number  int64
 	// Attempts are those before this one.
 	Attempts int
-	// Age is the time since the task was accepted, in seconds of the database's clock.
+	// Age is the time since the task was accepted when it was claimed, in seconds of the database's clock.
 	Age float64
+	// Since is when it was claimed, by this process's clock.
+	Since time.Time
 }
 
 // A task is the head of its ordering key when no other of the key is being processed and no earlier one is pending.
@@ -89,7 +91,7 @@ func (s *Store) claimOnce(ctx context.Context, query, process string, which any,
 	defer func() { _ = rows.Close() }()
 	var claims []Claim
 	for rows.Next() {
-		c := Claim{Process: process}
+		c := Claim{Process: process, Since: time.Now()}
 		if err := rows.Scan(&c.ID, &c.Type, &c.Info, &c.Number, &c.Attempts, &c.Age); err != nil {
 			return nil, err
 		}

@@ -1,0 +1,70 @@
+// Package metrics holds the task queue's Prometheus metrics.
+package metrics
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Batch kinds, the values of the label "kind" of inner_task_batch_size.
+const (
+	AcceptBatch = "accept"
+	ClaimBatch  = "claim"
+	EndBatch    = "end"
+)
+
+// Metrics are the counters and histograms of one process. Times are in seconds.
+type Metrics struct {
+	// Accepted counts committed tasks by type.
+	Accepted *prometheus.CounterVec
+	// Started counts executions by type, Ended the tasks that ended by type and status.
+	Started, Ended *prometheus.CounterVec
+	// Failed counts failed attempts by type, those that are tried again included.
+	Failed *prometheus.CounterVec
+	// AcceptTime is from the call to the commit; WaitTime from the commit to the execution, by lane; RunTime that of an
+	// execution, by type.
+	AcceptTime prometheus.Histogram
+	WaitTime   *prometheus.HistogramVec
+	RunTime    *prometheus.HistogramVec
+	// Busy is the number of workers that run a task, by lane; Workers how many there are.
+	Busy, Workers *prometheus.GaugeVec
+	// Recovered counts tasks taken over from processes that ended.
+	Recovered prometheus.Counter
+	// Batch is the number of tasks of one statement, by kind.
+	Batch *prometheus.HistogramVec
+}
+
+// New registers the metrics with r.
+func New(r *prometheus.Registry) (*Metrics, error) {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	gauge := func(name, help string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{"lane"})
+	}
+	times := func(name, help string) prometheus.HistogramOpts {
+		return prometheus.HistogramOpts{Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(0.0005, 2.5, 14)}
+	}
+	m := &Metrics{
+		Accepted:   counter("inner_tasks_accepted_total", "Tasks committed.", "type"),
+		Started:    counter("inner_task_executions_total", "Executions begun.", "type"),
+		Ended:      counter("inner_tasks_ended_total", "Tasks that ended.", "type", "status"),
+		Failed:     counter("inner_task_attempts_failed_total", "Attempts that failed.", "type"),
+		AcceptTime: prometheus.NewHistogram(times("inner_task_accept_seconds", "Time from an accept to its commit.")),
+		WaitTime: prometheus.NewHistogramVec(times("inner_task_wait_seconds",
+			"Time from the commit of a task to an execution of it."), []string{"lane"}),
+		RunTime: prometheus.NewHistogramVec(times("inner_task_run_seconds", "Time of an execution."), []string{"type"}),
+		Busy:    gauge("inner_task_workers_busy", "Workers that run a task."),
+		Workers: gauge("inner_task_workers", "Workers of this process."),
+		Recovered: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "inner_tasks_recovered_total", Help: "Tasks taken over from processes that ended.",
+		}),
+		Batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "inner_task_batch_size", Help: "Tasks of one statement.", Buckets: prometheus.ExponentialBuckets(1, 2, 11),
+		}, []string{"kind"}),
+	}
+	return m, errors.Join(r.Register(m.Accepted), r.Register(m.Started), r.Register(m.Ended), r.Register(m.Failed),
+		r.Register(m.AcceptTime), r.Register(m.WaitTime), r.Register(m.RunTime), r.Register(m.Busy), r.Register(m.Workers),
+		r.Register(m.Recovered), r.Register(m.Batch))
+}

@@ -1,0 +1,65 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Depth is what is pending in a lane.
+type Depth struct {
+	Lane    string
+	Pending int64
+	// OldestSeconds is the age of the oldest pending task.
+	OldestSeconds float64
+}
+
+const depths = `
+SELECT lane, count(*), CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP - min(created_at)) AS FLOAT8)
+FROM console_tasks WHERE task_status = 'pending' GROUP BY lane ORDER BY lane`
+
+// Depths returns what is pending, by lane.
+func (s *Store) Depths(ctx context.Context) ([]Depth, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	rows, err := s.db.QueryContext(ctx, depths)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []Depth
+	for rows.Next() {
+		var d Depth
+		if err := rows.Scan(&d.Lane, &d.Pending, &d.OldestSeconds); err != nil {
+			return nil, err
+		}
+		all = append(all, d)
+	}
+	return all, rows.Err()
+}
+
+// A page is walked by primary key, so that no index is needed that every task would have to pay for. It looks only at
+// rows accepted before the shorter retention, since none can have ended before it was accepted.
+const (
+	pageOfOld = `
+SELECT COALESCE(max(p.id), 0), count(*) FROM (
+    SELECT id FROM console_tasks
+    WHERE id > $1 AND created_at < LOCALTIMESTAMP - $2::FLOAT8 * INTERVAL '1 second' ORDER BY id LIMIT $3) AS p`
+	deleteOld = `
+DELETE FROM console_tasks WHERE id > $1 AND id <= $2
+  AND ((task_status IN ('finished', 'superseded', 'cancelled') AND finished_at < LOCALTIMESTAMP - $3::FLOAT8 * INTERVAL '1 second')
+    OR (task_status = 'error' AND finished_at < LOCALTIMESTAMP - $4::FLOAT8 * INTERVAL '1 second'))`
+)
+
+// Expire deletes ended tasks among the next page rows after the id after: finished ones older than finished, failed ones
+// older than failed. It returns the last id that it looked at, 0 at the end, and how many it deleted.
+func (s *Store) Expire(ctx context.Context, after int64, page int, finished, failed time.Duration) (last, deleted int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	var looked int
+	err = s.db.QueryRowContext(ctx, pageOfOld, after, min(finished, failed).Seconds(), page).Scan(&last, &looked)
+	if err != nil || looked == 0 {
+		return 0, 0, err
+	}
+	deleted, err = s.exec(ctx, deleteOld, after, last, finished.Seconds(), failed.Seconds())
+	return last, deleted, err
+}
