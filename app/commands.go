@@ -2,15 +2,24 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
+	"github.com/spf13/pflag"
 	"go.uber.org/fx"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
+	"app238.com/inner/app/kube"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/tasks/job"
 )
+
+// commandTime bounds the start and the end of a command's parts, none of which has work under way then.
+const commandTime = 10 * time.Second
 
 // Migrate makes what is missing in the database.
 func Migrate(ctx context.Context, c *config.Config) error {
@@ -25,19 +34,101 @@ func Migrate(ctx context.Context, c *config.Config) error {
 	return nil
 }
 
-// RunJob accepts one task and runs it in this process; see job.Runner.
-func RunJob(ctx context.Context, c *config.Config, jobType string, info []byte, progress func(int64, string)) error {
+// Run is what RunJob is to run.
+type Run struct {
+	// Type is a job type or alias; it may be "" where Task is given.
+	Type string
+	// Info is the payload of a new task; nil: the task that exists already, Task, is run.
+	Info []byte
+	Task int64
+}
+
+// RunJob runs one task in this process and returns once it has ended; see job.Runner and job.TaskRunner.
+func RunJob(ctx context.Context, c *config.Config, r Run, progress func(int64, string)) error {
+	clients, err := kube.NewClients(c)
+	if err != nil {
+		return err
+	}
 	var runner job.Runner
-	program := fx.New(Base(c), Modules(), fx.Populate(&runner))
-	if err := program.Start(ctx); err != nil {
-		return fmt.Errorf("start: %s", observe.Redact(err.Error()))
+	var taskRunner job.TaskRunner
+	return inGraph(ctx, c, clients, fx.Populate(&runner, &taskRunner), func(ctx context.Context) error {
+		if r.Info == nil {
+			return taskRunner.RunTask(ctx, r.Task, r.Type, progress)
+		}
+		return runner.Run(ctx, r.Type, r.Info, progress)
+	})
+}
+
+// CheckJobType refuses unknown job types, before a cluster or a database is asked for anything. It accepts "".
+func CheckJobType(name string) error {
+	specs, err := JobTypes()
+	if err != nil || name == "" {
+		return err
 	}
-	result := runner.Run(ctx, jobType, info, progress)
-	if err := program.Stop(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("stop: %s", observe.Redact(err.Error()))
+	var known []string
+	for _, s := range specs {
+		if s.Type == name || slices.Contains(s.Aliases, name) {
+			return nil
+		}
+		known = append(known, s.Type)
 	}
-	if result != nil {
-		return fmt.Errorf("%s", observe.Redact(result.Error()))
+	return fmt.Errorf("unknown job type %q; the known ones are %s", name, strings.Join(known, ", "))
+}
+
+// Admin lets use see and change the queue. It needs the database, and nothing of the cluster.
+func Admin(ctx context.Context, c *config.Config, use func(context.Context, job.Admin) error) error {
+	var admin job.Admin
+	return inGraph(ctx, c, &kube.Clients{}, fx.Populate(&admin), func(ctx context.Context) error {
+		return use(ctx, admin)
+	})
+}
+
+// JobTypes returns the job types that the modules contribute, sorted by name. It connects to nothing.
+func JobTypes() ([]job.Spec, error) {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	c, err := config.LoadForDatabase(flags)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	c.Database.DSN = "postgres://localhost/" // opened and never asked
+	var types []job.Spec
+	err = Admin(context.Background(), c, func(_ context.Context, a job.Admin) error {
+		types = a.Types()
+		return nil
+	})
+	return types, err
+}
+
+// inGraph calls use while the graph of the modules is up, without servers, pools, and log lines of its own start. What
+// may be set wrongly is made outside the graph, so that it is told in one sentence.
+func inGraph(ctx context.Context, c *config.Config, clients *kube.Clients, populate fx.Option, use func(context.Context) error) error {
+	db, err := database.Open(c)
+	if err != nil {
+		return err
+	}
+	program := fx.New(Base(c), Modules(), fx.Replace(db, clients), populate, fx.NopLogger)
+	start, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandTime)
+	defer cancel()
+	if err := program.Start(start); err != nil {
+		return redacted("start", errors.Join(err, db.Close()))
+	}
+	result := use(ctx)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandTime)
+	defer cancel()
+	if err := program.Stop(stop); err != nil {
+		return redacted("stop", errors.Join(result, err))
+	}
+	return redacted("", result)
+}
+
+// redacted returns err without secrets, after a word that says where it came from.
+func redacted(where string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case where == "":
+		return errors.New(observe.Redact(err.Error()))
+	}
+	return fmt.Errorf("%s: %s", where, observe.Redact(err.Error()))
 }

@@ -1,7 +1,10 @@
 // Package config is the one typed configuration of the program, read and checked once at its start.
 package config
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // Config holds every setting. configs/inner.yaml explains each of them and gives its default.
 type Config struct {
@@ -87,9 +90,7 @@ const DefaultLane = "default"
 // WorkersOfLanes returns the number of workers of every lane.
 func (t Tasks) WorkersOfLanes() map[string]int {
 	lanes := map[string]int{DefaultLane: t.Workers}
-	for name, workers := range t.Lanes {
-		lanes[name] = workers
-	}
+	maps.Copy(lanes, t.Lanes)
 	return lanes
 }
 

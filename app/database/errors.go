@@ -26,8 +26,7 @@ const (
 )
 
 func code(err error) string {
-	var pe *pq.Error
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*pq.Error](err); ok {
 		return string(pe.Code)
 	}
 	return ""

@@ -32,7 +32,7 @@ var tableLine = regexp.MustCompile(`(?m)^-- table (\w+)$`)
 // changes nothing when its work is done already.
 func Migrate(ctx context.Context, db *sql.DB) error {
 	for _, t := range outerTables() {
-		if err := step(ctx, db, func(ctx context.Context, tx *sql.Tx) error { return t.create(ctx, tx) }); err != nil {
+		if err := step(ctx, db, t.create); err != nil {
 			return fmt.Errorf("table %s: %w", t.name, err)
 		}
 	}
@@ -84,13 +84,13 @@ func (t outerTable) create(ctx context.Context, tx *sql.Tx) error {
 // statements parts a script at the semicolons that end a line, and leaves comments out.
 func statements(script string) []string {
 	var lines []string
-	for _, line := range strings.Split(script, "\n") {
+	for line := range strings.SplitSeq(script, "\n") {
 		if !strings.HasPrefix(line, "--") && strings.TrimSpace(line) != "" {
 			lines = append(lines, line)
 		}
 	}
 	var out []string
-	for _, s := range strings.Split(strings.Join(lines, "\n"), ";\n") {
+	for s := range strings.SplitSeq(strings.Join(lines, "\n"), ";\n") {
 		if s = strings.TrimSuffix(strings.TrimSpace(s), ";"); s != "" {
 			out = append(out, s)
 		}

@@ -38,7 +38,7 @@ type Clients struct {
 // NewClients makes the clients from the configuration. It does not connect: a cluster that is away is found out by
 // whoever asks it something.
 func NewClients(c *config.Config) (*Clients, error) {
-	rc, err := clientcmd.BuildConfigFromFlags("", c.Kubernetes.Kubeconfig)
+	rc, err := restConfig(c.Kubernetes.Kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes.kubeconfig: %w", err)
 	}
@@ -57,6 +57,14 @@ func NewClients(c *config.Config) (*Clients, error) {
 		return nil, fmt.Errorf("kubernetes client: %w", err)
 	}
 	return &Clients{Typed: typed, Dynamic: dyn, timeout: c.Kubernetes.Timeout}, nil
+}
+
+// restConfig reads a kubeconfig; "" stands for the service account of the pod that this process runs in.
+func restConfig(kubeconfig string) (*rest.Config, error) {
+	if kubeconfig == "" {
+		return rest.InClusterConfig()
+	}
+	return clientcmd.BuildConfigFromFlags("", kubeconfig)
 }
 
 // Apply writes obj by server-side apply, taking over fields that others changed.

@@ -34,8 +34,7 @@ func ReadJSON(r *http.Request, target any) error {
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
+		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return &Error{Status: http.StatusRequestEntityTooLarge, Text: fmt.Sprintf("body: longer than %d bytes", tooLarge.Limit)}
 		}
 		return &Error{Status: http.StatusBadRequest, Text: "body: could not be read", Cause: err}

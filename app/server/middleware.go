@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -31,8 +32,8 @@ type middleware func(http.Handler) http.Handler
 
 // chain puts the first middleware outermost.
 func chain(handler http.Handler, layers ...middleware) http.Handler {
-	for i := len(layers) - 1; i >= 0; i-- {
-		handler = layers[i](handler)
+	for _, layer := range slices.Backward(layers) {
+		handler = layer(handler)
 	}
 	return handler
 }

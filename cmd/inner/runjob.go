@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,30 +14,79 @@ import (
 )
 
 func newRunJob() *cobra.Command {
+	var run app.Run
 	var info string
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "run-job <type>",
 		Short: "Run one job now, in this process, and wait for its result",
-		Long: "Accepts a task and runs it in this process when its turn comes, by the same rules as every task: it is recorded,\n" +
-			"waits for earlier tasks about the same thing, and may be run by another Inner. The exit status is 0 when the task\n" +
-			"finished. A job that waits for the controller (a deploy) ends once a running Inner has recorded the outcome.",
-		Example: `  inner run-job worker.deploy_worker --info '{"worker_id":"w1","user_uid":"u1","version_id":1}'`,
-		Args:    cobra.ExactArgs(1),
+		Long: "Accepts a task, or takes the pending or waiting one named by --task, and runs it in this process when its turn\n" +
+			"comes, by the same rules as every task: it is recorded, waits for earlier tasks about the same thing, and may be\n" +
+			"run by another Inner. The exit status is 0 when the task finished. When the time is up, and on an interrupt, the\n" +
+			"task stays in the queue. A job that waits for the controller (a deploy) ends once a running Inner has recorded\n" +
+			"the outcome.",
+		Example: `  inner run-job worker.deploy_worker --info '{"worker_id":"w1","user_uid":"u1","version_id":1}'
+  inner run-job worker.deploy_worker --task 4711`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeJobTypes,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := config.Load(cmd.Flags())
-			if err != nil {
-				return err
+			existing := cmd.Flags().Changed("task")
+			switch {
+			case len(args) == 1:
+				run.Type = args[0]
+			case !existing:
+				return errors.New("a job type is required, or --task")
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
-			defer cancel()
-			return app.RunJob(ctx, c, args[0], []byte(info), func(task int64, text string) {
-				// Progress that cannot be shown does not stop the job.
-				_, _ = fmt.Fprintf(cmd.OutOrStdout(), "task %d: %s\n", task, text)
-			})
+			if !existing {
+				run.Info = []byte(info)
+			}
+			return runJob(cmd, run, timeout)
 		},
 	}
-	cmd.Flags().StringVar(&info, "info", "{}", "payload of the task, a JSON object")
+	cmd.Flags().StringVar(&info, "info", "{}", "payload of a new task, a JSON object")
+	cmd.Flags().Int64Var(&run.Task, "task", 0, "id of a pending or waiting task to run instead of a new one")
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "longest time to wait; the task itself stays in the queue")
+	cmd.MarkFlagsMutuallyExclusive("info", "task")
 	return cmd
+}
+
+func runJob(cmd *cobra.Command, run app.Run, timeout time.Duration) error {
+	if err := app.CheckJobType(run.Type); err != nil {
+		return err
+	}
+	c, err := config.Load(cmd.Flags())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+	defer cancel()
+	begin := time.Now()
+	return app.RunJob(ctx, c, run, func(task int64, text string) {
+		// Progress that cannot be shown does not stop the job.
+		_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%6.1fs  task %d: %s\n", time.Since(begin).Seconds(), task, printable(text))
+	})
+}
+
+// completeJobTypes completes the first argument, or the value of a flag, with the job types and their aliases.
+func completeJobTypes(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if cmd.Name() == "run-job" && len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	types, err := app.JobTypes()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var all []cobra.Completion
+	offer := func(name, description string) {
+		if strings.HasPrefix(name, begun) {
+			all = append(all, cobra.CompletionWithDesc(name, description))
+		}
+	}
+	for _, t := range types {
+		offer(t.Type, "job type")
+		for _, alias := range t.Aliases {
+			offer(alias, "alias of "+t.Type)
+		}
+	}
+	return all, cobra.ShellCompDirectiveNoFileComp
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/dig"
 	"go.uber.org/fx"
 
 	"app238.com/inner/app"
@@ -39,6 +41,10 @@ func newServe() *cobra.Command {
 // run starts the program and stops it again once ctx ends or the program asks for it.
 func run(ctx context.Context, options fx.Option) error {
 	program := fx.New(options)
+	if err := program.Err(); err != nil {
+		// What one constructor said, without the page about who asked for it.
+		return errors.New(observe.Redact(dig.RootCause(err).Error()))
+	}
 	start, cancel := context.WithTimeout(ctx, program.StartTimeout())
 	defer cancel()
 	if err := program.Start(start); err != nil {

@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -240,7 +241,7 @@ func TestWhatIsNoLongerWishedIsRemoved(t *testing.T) {
 	b.patchAt(kind{workerapp.Resource(), b.worker(), name}, `{"spec": {"mainRegion": "global"}}`)
 	b.await("the region is gone", func() error {
 		if b.deployment(name).Spec.Template.Spec.Affinity.NodeAffinity != nil {
-			return fmt.Errorf("still there")
+			return errors.New("still there")
 		}
 		return nil
 	})

@@ -1,6 +1,7 @@
 package controller_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -25,7 +26,7 @@ func TestDeletedChildrenComeBack(t *testing.T) {
 		b.awaitWithin(healing, k.resource.Resource+" is back", func() error {
 			after, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 			if err == nil && after.GetUID() == before.GetUID() {
-				return fmt.Errorf("not deleted yet")
+				return errors.New("not deleted yet")
 			}
 			return err
 		})

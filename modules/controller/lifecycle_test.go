@@ -22,7 +22,7 @@ import (
 
 var errAway = errors.New("the database is away")
 
-// Not parallel: it looks at every goroutine of the process.
+//nolint:paralleltest // it looks at every goroutine of the process
 func TestNothingRunsOnAfterStop(t *testing.T) {
 	b := setup(t)
 	before := goleak.IgnoreCurrent()

@@ -54,7 +54,8 @@ func NewEmpty(t testing.TB) *Database {
 	_, err = admin.ExecContext(ctx, `CREATE DATABASE `+name)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		_, err := admin.Exec(`DROP DATABASE IF EXISTS ` + name)
+		// The test's own context has ended by now.
+		_, err := admin.ExecContext(context.WithoutCancel(ctx), `DROP DATABASE IF EXISTS `+name)
 		if err != nil {
 			t.Logf("database %s is left behind: %v", name, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -111,10 +112,10 @@ func Define[P Payload](spec Spec, j Job[P]) Definition {
 func decode[P Payload](info []byte) (P, error) {
 	var payload P
 	if info = bytes.TrimSpace(info); len(info) == 0 || info[0] != '{' {
-		return payload, fmt.Errorf("task_info: must be an object")
+		return payload, errors.New("task_info: must be an object")
 	}
 	if err := json.Unmarshal(info, &payload); err != nil {
-		return payload, fmt.Errorf("%s", server.JSONFault("task_info", err))
+		return payload, errors.New(server.JSONFault("task_info", err))
 	}
 	if err := payload.Validate(); err != nil {
 		return payload, fmt.Errorf("task_info.%w", err)

@@ -80,8 +80,7 @@ func NewSuperseded(text string) *Error { return &Error{Kind: Superseded, Text: t
 // AsError returns err as an *Error. One that did not say what it is counts as a failed attempt, and its text is not
 // for users.
 func AsError(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	return &Error{Kind: Failed, Text: "internal error, see the log", Cause: err}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -82,9 +83,7 @@ func environment() []string {
 func (s *Server) spec() process.Spec {
 	args := []string{"-D", s.dataDir}
 	settings := defaultSettings()
-	for name, value := range s.settings {
-		settings[name] = value
-	}
+	maps.Copy(settings, s.settings)
 	// Put last, so that no setting of a caller opens the server to others.
 	settings["listen_addresses"] = "127.0.0.1"
 	settings["port"] = strconv.Itoa(s.port)

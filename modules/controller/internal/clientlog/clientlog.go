@@ -3,6 +3,7 @@ package clientlog
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/go-logr/logr"
 	"go.uber.org/zap"
@@ -40,7 +41,7 @@ func (s sink) Error(err error, message string, pairs ...any) {
 }
 
 func (s sink) WithValues(pairs ...any) logr.LogSink {
-	s.fields = append(s.fields[:len(s.fields):len(s.fields)], fields(pairs)...)
+	s.fields = append(slices.Clip(s.fields), fields(pairs)...)
 	return s
 }
 

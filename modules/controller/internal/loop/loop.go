@@ -3,6 +3,7 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -93,7 +94,7 @@ type panicError struct {
 func (p *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", p.value, p.stack) }
 
 func panicked(err error) bool {
-	_, ok := err.(*panicError)
+	_, ok := errors.AsType[*panicError](err)
 	return ok
 }
 

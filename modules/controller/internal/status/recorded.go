@@ -61,7 +61,7 @@ func record(app *workerapp.WorkerApp) (metav1.Condition, bool) {
 }
 
 // carriedRecord returns the Recorded condition as it is before anything new is recorded.
-func carriedRecord(app *workerapp.WorkerApp, state State, now time.Time) (metav1.Condition, bool) {
+func carriedRecord(app *workerapp.WorkerApp, now time.Time) (metav1.Condition, bool) {
 	if workerapp.Version(app.Annotations) == 0 {
 		return metav1.Condition{}, false
 	}

@@ -50,7 +50,7 @@ func Next(app *workerapp.WorkerApp, state State, now time.Time) workerapp.Status
 		next.Conditions = append(next.Conditions, transition(app, c, now))
 	}
 	keepSince(&next.Conditions[2], state)
-	if recorded, ok := carriedRecord(app, state, now); ok {
+	if recorded, ok := carriedRecord(app, now); ok {
 		next.Conditions = append(next.Conditions, recorded)
 	}
 	return next

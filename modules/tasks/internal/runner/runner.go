@@ -3,6 +3,10 @@ package runner
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
 
 	"app238.com/inner/modules/tasks/internal/processor"
 	"app238.com/inner/modules/tasks/internal/queue"
@@ -11,16 +15,20 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Runner implements job.Runner.
+// lastLook bounds the look at the task after the time for it is up.
+const lastLook = 5 * time.Second
+
+// Runner implements job.Runner and job.TaskRunner.
 type Runner struct {
 	registry  *registry.Registry
 	queue     *queue.Queue
 	processor *processor.Processor
+	store     *store.Store
 }
 
 // New returns a Runner.
-func New(r *registry.Registry, q *queue.Queue, p *processor.Processor) *Runner {
-	return &Runner{registry: r, queue: q, processor: p}
+func New(r *registry.Registry, q *queue.Queue, p *processor.Processor, s *store.Store) *Runner {
+	return &Runner{registry: r, queue: q, processor: p, store: s}
 }
 
 // Types implements job.Runner.
@@ -28,23 +36,127 @@ func (r *Runner) Types() []string { return r.registry.Types() }
 
 // Run implements job.Runner.
 func (r *Runner) Run(ctx context.Context, jobType string, info []byte, progress func(int64, string)) error {
+	if _, err := r.known(jobType); err != nil {
+		return err
+	}
 	id, err := r.queue.AcceptInfo(ctx, jobType, info, "")
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return job.NewPermanent("%s: it is not known whether the task was accepted", over(ctx))
+	case err != nil:
 		return err
 	}
 	progress(id, "accepted")
-	last := ""
+	return r.follow(ctx, id, progress)
+}
+
+// RunTask implements job.TaskRunner.
+func (r *Runner) RunTask(ctx context.Context, id int64, jobType string, progress func(int64, string)) error {
+	view, err := r.store.View(ctx, id)
+	if err != nil {
+		return fault(ctx, id, err)
+	}
+	if jobType != "" {
+		definition, err := r.known(jobType)
+		if err != nil {
+			return err
+		}
+		if view.Type != definition.Type {
+			return job.NewPermanent("task %d is a %s, not a %s", id, view.Type, definition.Type)
+		}
+	}
+	if err := startable(view); err != nil {
+		return err
+	}
+	due, err := r.store.MakeDue(ctx, id)
+	if err != nil {
+		return fault(ctx, id, err)
+	}
+	if due {
+		progress(id, "made due: it was "+describe(view))
+	}
+	return r.follow(ctx, id, progress)
+}
+
+func (r *Runner) known(jobType string) (job.Definition, error) {
+	definition, ok := r.registry.Find(jobType)
+	if !ok {
+		return definition, job.NewPermanent("unknown job type %q; the known ones are %s", jobType, strings.Join(r.Types(), ", "))
+	}
+	return definition, nil
+}
+
+// startable refuses tasks that are not there to be begun.
+func startable(v store.View) error {
+	switch {
+	case v.Status == store.Processing:
+		return job.NewPermanent("task %d is being processed already", v.ID)
+	case v.Status.Ended():
+		return job.NewPermanent("task %d has ended as %s", v.ID, v.Status)
+	}
+	return nil
+}
+
+// follow has the task run when its turn comes and tells how it fares.
+func (r *Runner) follow(ctx context.Context, id int64, progress func(int64, string)) error {
+	last := "pending: accepted" // is told already
 	view, err := r.processor.Attend(ctx, id, func(v store.View) {
-		if text := string(v.Status) + ": " + v.Detail; text != last {
+		if text := describe(v); text != last {
 			last = text
 			progress(id, text)
 		}
 	})
+	if ctx.Err() != nil && !view.Status.Ended() {
+		// The job may have ended while it was cancelled, and what did not was returned to the queue.
+		look, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
+		defer cancel()
+		view, err = r.store.View(look, id)
+		if err != nil || !view.Status.Ended() {
+			return stays(ctx, id, view, err)
+		}
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("task %d: %w", id, err)
 	}
 	if view.Status != store.Finished {
-		return job.NewPermanent("task %d ended as %s: %s", id, view.Status, view.Detail)
+		return job.NewPermanent("task %d ended as %s", id, describe(view))
 	}
 	return nil
+}
+
+// stays says that the task is not lost because nobody waits for it any more.
+func stays(ctx context.Context, id int64, v store.View, err error) error {
+	state := "the database does not answer"
+	if err == nil {
+		state = describe(v)
+	}
+	return job.NewPermanent("%s: task %d stays in the queue (%s)", over(ctx), id, state)
+}
+
+// fault says of a task that was not begun why.
+func fault(ctx context.Context, id int64, err error) error {
+	if ctx.Err() != nil {
+		return job.NewPermanent("%s: task %d was not begun", over(ctx), id)
+	}
+	return fmt.Errorf("task %d: %w", id, err)
+}
+
+// over says in words why ctx ended.
+func over(ctx context.Context) string {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return "the time is up"
+	}
+	return "interrupted"
+}
+
+// describe says in words what a task's row says.
+func describe(v store.View) string {
+	text := string(v.Status)
+	if v.Detail != "" && v.Detail != text {
+		text += ": " + v.Detail
+	}
+	if v.LastError != "" && v.LastError != v.Detail {
+		text += ": " + v.LastError
+	}
+	return text
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql"
 	"strings"
 	"testing"
 
@@ -48,17 +49,23 @@ func TestPlansUseIndexesOnABigTable(t *testing.T) {
 		for _, statistics := range []string{`SELECT 1`, `ANALYZE console_tasks`} {
 			_, err := plain.ExecContext(t.Context(), statistics)
 			require.NoError(t, err)
-			rows, err := plain.QueryContext(t.Context(), `EXPLAIN `+s.query, s.args...)
-			require.NoError(t, err, name)
-			var plan []string
-			for rows.Next() {
-				var line string
-				require.NoError(t, rows.Scan(&line))
-				plan = append(plan, line)
-			}
-			require.NoError(t, rows.Err())
-			require.NoError(t, rows.Close())
-			require.NotContains(t, strings.Join(plan, "\n"), "Seq Scan on console_tasks", "%s after %s", name, statistics)
+			plan := explain(t, plain, s.query, s.args)
+			require.NotContains(t, plan, "Seq Scan on console_tasks", "%s after %s", name, statistics)
 		}
 	}
+}
+
+func explain(t *testing.T, db *sql.DB, query string, args []any) string {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), `EXPLAIN `+query, args...)
+	require.NoError(t, err, query)
+	defer func() { _ = rows.Close() }()
+	var plan strings.Builder
+	for rows.Next() {
+		var line string
+		require.NoError(t, rows.Scan(&line))
+		plan.WriteString(line + "\n")
+	}
+	require.NoError(t, rows.Err())
+	return plan.String()
 }

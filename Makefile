@@ -1,0 +1,47 @@
+# Inner Gateway. `make` alone lists the targets. Needed: Go, make and a C compiler (for the race detector); PostgreSQL's
+# server programs are installed where apt-get and the rights for it are there. Everything else is built, into
+# $INNER_CACHE or else the user's cache folder, once.
+
+GO       ?= go
+ARGS     ?=
+FUZZTIME ?= 10s
+PKG      ?= ./...
+RUN      ?=
+# For each package; the slowest needs a few minutes on two cores.
+TEST_TIMEOUT ?= 20m
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+
+CRD := configs/crd/workerapps.yaml
+
+.DEFAULT_GOAL := help
+.PHONY: help run test build generate lint fuzz clean need-go
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: need-go ## show Inner at work, then serve: ARGS=--once, ARGS='-d DSN -k KUBECONFIG', ARGS=--help
+	@$(GO) run ./test/demo $(ARGS)
+
+# A database named by INNER_TEST_DSN, a CockroachDB say, is used instead of the one that withstack starts.
+test: need-go ## run all tests on real servers: PKG=./modules/tasks/... RUN=TestName narrow it down
+	$(GO) run ./test/stack/cmd/withstack --crd $(CRD) -- \
+		$(if $(INNER_TEST_DSN),env INNER_TEST_DSN="$$INNER_TEST_DSN") $(GO) test -race -vet=off -timeout $(TEST_TIMEOUT) $(if $(RUN),-run '$(RUN)') $(PKG)
+
+build: need-go ## build bin/inner, static
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/inner ./cmd/inner
+
+generate: need-go ## generate ent/ from ent/schema
+	$(GO) generate ./ent
+
+lint: need-go ## check the format, vet, and run golangci-lint (its first build takes some minutes)
+	.ci/run format vet lint
+
+fuzz: need-go ## run every fuzz test for FUZZTIME (10s)
+	FUZZTIME=$(FUZZTIME) .ci/run fuzz
+
+clean: ## remove what was built in the clone; the cache outside it stays
+	rm -rf bin dist coverage.*
+
+need-go:
+	@command -v $(GO) >/dev/null || { \
+		echo "Go was not found. Install Go $$(awk '$$1 == "go" { print $$2 }' go.mod) or newer and put it on PATH." >&2; exit 1; }

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"app238.com/inner/app"
+	"app238.com/inner/app/config"
+	"app238.com/inner/modules/tasks/job"
+)
+
+func newTasks() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "tasks",
+		Short: "See the task queue, and retry or cancel tasks",
+		Long:  "Shows and changes the task queue. These commands need the database only: no cluster, and no running Inner.",
+		Args:  cobra.NoArgs,
+	}
+	format := tableFormat
+	cmd.PersistentFlags().VarP(&format, "output", "o", "table or json")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+	cmd.AddCommand(newTasksList(&format), newTasksShow(&format), newTasksRetry(&format), newTasksCancel(&format), newTasksStats(&format))
+	return cmd
+}
+
+// administer lets use work on the queue of the configured database.
+func administer(cmd *cobra.Command, use func(context.Context, job.Admin) error) error {
+	c, err := config.LoadForDatabase(cmd.Flags())
+	if err != nil {
+		return err
+	}
+	return app.Admin(cmd.Context(), c, use)
+}
+
+// taskIDs reads the ids of tasks.
+func taskIDs(args []string) ([]int64, error) {
+	ids := make([]int64, len(args))
+	for i, arg := range args {
+		id, err := strconv.ParseInt(arg, 10, 64)
+		if err != nil || id < 1 {
+			return nil, fmt.Errorf("%q is not the id of a task", arg)
+		}
+		ids[i] = id
+	}
+	return ids, nil
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/modules/tasks/job"
+)
+
+func TestTasksAreListedInAlignedColumns(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	old := p.insert(t, "worker.deploy_worker", "error", "{}")
+	p.insert(t, "x", "pending", "{}")
+	out, err := p.run(t, "tasks", "list")
+	require.NoError(t, err)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	require.Len(t, lines, 3)
+	require.Equal(t, strings.Index(lines[0], "STATUS"), strings.Index(lines[1], "pending"))
+	require.Equal(t, strings.Index(lines[0], "STATUS"), strings.Index(lines[2], "error"))
+	require.NotContains(t, out, "\x1b")
+
+	out, err = p.run(t, "tasks", "list", "--type", "DeployWorker", "-o", "json")
+	require.NoError(t, err)
+	var page job.Page
+	require.NoError(t, json.Unmarshal([]byte(out), &page))
+	require.Len(t, page.Tasks, 1)
+	require.Equal(t, old, page.Tasks[0].ID)
+
+	out, err = p.run(t, "tasks", "list", "--limit", "1")
+	require.NoError(t, err)
+	require.Contains(t, out, fmt.Sprintf("--before %d", old+1))
+	_, err = p.run(t, "tasks", "list", "--status", "done")
+	require.ErrorContains(t, err, "status: must be one of pending, processing")
+}
+
+func TestATaskIsShownWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	open, secret := p.insert(t, "x", "pending", `{"a":"visible"}`), p.insert(t, "worker.sync_secret", "pending", `{"a":"hidden"}`)
+	out, err := p.run(t, "tasks", "show", fmt.Sprint(open))
+	require.NoError(t, err)
+	require.Contains(t, out, `{"a":"visible"}`)
+	for _, format := range formats {
+		out, err = p.run(t, "tasks", "show", fmt.Sprint(secret), "-o", format)
+		require.NoError(t, err)
+		require.NotContains(t, out, "hidden")
+	}
+	require.True(t, json.Valid([]byte(out)), out)
+	_, err = p.run(t, "tasks", "show", "4711")
+	require.ErrorContains(t, err, "task 4711: no such task")
+	_, err = p.run(t, "tasks", "show", "x")
+	require.ErrorContains(t, err, "is not the id of a task")
+}
+
+func TestTasksAreRetriedAndCancelledAndTheExitStatusTellsOfTheOthers(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	failed, pending, running := p.insert(t, "x", "error", "{}"), p.insert(t, "x", "pending", "{}"), p.insert(t, "x", "processing", "{}")
+	out, err := p.run(t, "tasks", "retry", fmt.Sprint(failed))
+	require.NoError(t, err)
+	require.Contains(t, out, "was error, is pending now")
+	out, err = p.run(t, "tasks", "cancel", fmt.Sprint(running), fmt.Sprint(pending), "4711")
+	require.EqualError(t, err, "2 of 3 tasks were not changed")
+	require.Contains(t, out, "not interrupted")
+	require.Contains(t, out, "was pending, is cancelled now")
+	require.Contains(t, out, "no such task")
+	out, err = p.run(t, "tasks", "retry", fmt.Sprint(running), fmt.Sprint(pending), "-o", "json")
+	require.Error(t, err)
+	var answer struct{ Tasks []job.Change }
+	require.NoError(t, json.Unmarshal([]byte(out), &answer), out)
+	require.Equal(t, []bool{false, true}, []bool{answer.Tasks[0].Changed, answer.Tasks[1].Changed})
+}
+
+func TestStatsAreCounted(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	p.insert(t, "x", "finished", "{}")
+	p.insert(t, "y", "pending", "{}")
+	out, err := p.run(t, "tasks", "stats")
+	require.NoError(t, err)
+	require.Regexp(t, `default +x +finished +1\n`, out)
+	require.Regexp(t, `LANE +PENDING +OLDEST PENDING\ndefault +1 +\d`, out)
+	out, err = p.run(t, "tasks", "stats", "-o", "json")
+	require.NoError(t, err)
+	require.Contains(t, out, `"oldest_pending_seconds"`)
+}
+
+func TestACellCannotSteerTheTerminalAndColoursKeepColumnsAligned(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	tab := newTable(&out)
+	require.False(t, tab.coloured, "not a terminal")
+	tab.coloured = true
+	tab.row(plain("STATUS"), "NEXT")
+	tab.row(status("error"), "a\x1b[2J\tb\nc")
+	tab.row(status("superseded"), time.Time{})
+	require.NoError(t, tab.tabs.Flush())
+	require.NotContains(t, out.String(), "\x1b[2J")
+	require.Contains(t, out.String(), "\x1b[31merror\x1b[0m")
+	lines := strings.Split(out.String(), "\n")
+	require.Equal(t, strings.Index(lines[0], "NEXT"), strings.Index(lines[1], "a [2J b c"))
+	require.Equal(t, strings.Index(lines[0], "NEXT"), strings.Index(lines[2], "0001-"))
+}
+
+func TestAFileIsNotATerminal(t *testing.T) {
+	t.Parallel()
+	file, err := os.CreateTemp(t.TempDir(), "")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = file.Close() })
+	require.False(t, takesColour(file))
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"app238.com/inner/modules/tasks/job"
+)
+
+func newTasksStats(format *outputFormat) *cobra.Command {
+	return &cobra.Command{
+		Use:   "stats",
+		Short: "Count the tasks by lane, type and status",
+		Long:  "Counts the tasks by lane, type and status, and tells how long the oldest pending one of each lane has waited.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return administer(cmd, func(ctx context.Context, admin job.Admin) error {
+				stats, err := admin.Stats(ctx)
+				if err != nil {
+					return err
+				}
+				return format.write(cmd, stats, func(t *table) { statsTable(t, stats) })
+			})
+		},
+	}
+}
+
+func statsTable(t *table, stats job.Stats) {
+	t.row("LANE", "TYPE", plain("STATUS"), "TASKS")
+	for _, c := range stats.Counts {
+		t.row(c.Lane, c.Type, status(c.Status), c.Count)
+	}
+	if len(stats.Lanes) == 0 {
+		return
+	}
+	t.blank()
+	t.row("LANE", "PENDING", "OLDEST PENDING")
+	for _, l := range stats.Lanes {
+		t.row(l.Lane, l.Pending, age(l.Oldest))
+	}
+}
+
+// age writes a time in seconds as precisely as one wants to read it.
+func age(seconds float64) time.Duration {
+	d := time.Duration(seconds * float64(time.Second))
+	if d > time.Minute {
+		return d.Round(time.Second)
+	}
+	return d.Round(time.Millisecond)
+}

@@ -1,0 +1,84 @@
+// Package admin is what operators see of the queue and do to it.
+package admin
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"app238.com/inner/modules/tasks/internal/registry"
+	"app238.com/inner/modules/tasks/internal/store"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// Admin implements job.Admin.
+type Admin struct {
+	registry *registry.Registry
+	store    *store.Store
+}
+
+// New returns an Admin.
+func New(r *registry.Registry, s *store.Store) *Admin { return &Admin{registry: r, store: s} }
+
+// Types implements job.Admin.
+func (a *Admin) Types() []job.Spec {
+	specs := []job.Spec{}
+	for _, name := range a.registry.Types() {
+		if d, ok := a.registry.Find(name); ok {
+			specs = append(specs, d.Spec)
+		}
+	}
+	return specs
+}
+
+// List implements job.Admin.
+func (a *Admin) List(ctx context.Context, f job.Filter) (job.Page, error) {
+	switch {
+	case f.Limit < 1 || f.Limit > job.MaxPage:
+		return job.Page{}, job.NewPermanent("limit: must be 1 to %d", job.MaxPage)
+	case f.Before < 0:
+		return job.Page{}, job.NewPermanent("before: must be the id of a task")
+	case f.Status != "" && !slices.Contains(job.Statuses(), f.Status):
+		return job.Page{}, job.NewPermanent("status: must be one of %s", strings.Join(job.Statuses(), ", "))
+	}
+	// Tasks of types that this version does not know are found by the name in their row.
+	if d, ok := a.registry.Find(f.Type); ok {
+		f.Type = d.Type
+	}
+	limit := f.Limit
+	f.Limit++ // one more tells whether there is another page
+	f.Before = cmp.Or(f.Before, math.MaxInt64)
+	tasks, err := a.store.List(ctx, f)
+	if err != nil || len(tasks) <= limit {
+		return job.Page{Tasks: tasks}, err
+	}
+	return job.Page{Tasks: tasks[:limit], Next: tasks[limit-1].ID}, nil
+}
+
+// Stats implements job.Admin.
+func (a *Admin) Stats(ctx context.Context) (job.Stats, error) {
+	backlogs, err := a.store.Backlogs(ctx)
+	if err != nil {
+		return job.Stats{}, err
+	}
+	counts, err := a.store.Count(ctx)
+	return job.Stats{Counts: counts, Lanes: backlogs}, err
+}
+
+// Show implements job.Admin.
+func (a *Admin) Show(ctx context.Context, id int64) (job.Details, error) {
+	d, info, attemptErrors, err := a.store.Details(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return d, job.NewPermanent("task %d: %s", id, noSuchTask)
+	}
+	if err != nil {
+		return d, fmt.Errorf("task %d: %w", id, err)
+	}
+	d.Errors = parseErrors(attemptErrors)
+	d.Info = shown(d.Type, info)
+	return d, nil
+}

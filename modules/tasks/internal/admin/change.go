@@ -1,0 +1,91 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"app238.com/inner/modules/tasks/internal/store"
+	"app238.com/inner/modules/tasks/job"
+)
+
+const noSuchTask = "no such task"
+
+// operation is one way in which operators change tasks.
+type operation struct {
+	// from are the states in which it is possible, and to the state afterwards.
+	from []store.Status
+	to   store.Status
+	// detail is written to the task.
+	detail string
+	// write makes the change if the task is in the state seen.
+	write func(ctx context.Context, id int64, seen store.Status, detail string) (bool, error)
+	// refusal says why it is not possible in another state.
+	refusal func(store.Status) string
+}
+
+// Retry implements job.Admin.
+func (a *Admin) Retry(ctx context.Context, ids []int64) ([]job.Change, error) {
+	return a.changeAll(ctx, ids, operation{
+		from: []store.Status{store.Failed, store.Cancelled, store.Superseded}, to: store.Pending,
+		detail: "retried by an operator", write: a.store.Retry, refusal: notRetried,
+	})
+}
+
+// Cancel implements job.Admin.
+func (a *Admin) Cancel(ctx context.Context, ids []int64) ([]job.Change, error) {
+	return a.changeAll(ctx, ids, operation{
+		from: []store.Status{store.Pending, store.Waiting}, to: store.Cancelled,
+		detail: "cancelled by an operator", write: a.store.Cancel, refusal: notCancelled,
+	})
+}
+
+func notRetried(s store.Status) string {
+	if s == store.Finished {
+		return "not retried: it finished"
+	}
+	return fmt.Sprintf("not retried: it is %s and has not ended", s)
+}
+
+func notCancelled(s store.Status) string {
+	if s == store.Processing {
+		return "not cancelled: it is being processed, and a job under way is not interrupted; wait until it has ended or is pending again"
+	}
+	return fmt.Sprintf("not cancelled: it ended already, as %s", s)
+}
+
+// changeAll changes each task by itself, so that one that cannot be changed does not hold up the others.
+func (a *Admin) changeAll(ctx context.Context, ids []int64, o operation) ([]job.Change, error) {
+	changes := []job.Change{}
+	for _, id := range ids {
+		c, err := a.change(ctx, id, o)
+		if err != nil {
+			return changes, fmt.Errorf("task %d: %w", id, err)
+		}
+		changes = append(changes, c)
+	}
+	return changes, nil
+}
+
+func (a *Admin) change(ctx context.Context, id int64, o operation) (job.Change, error) {
+	for {
+		view, err := a.store.View(ctx, id)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return job.Change{ID: id, Text: noSuchTask}, nil
+		case err != nil:
+			return job.Change{}, err
+		case !slices.Contains(o.from, view.Status):
+			return job.Change{ID: id, Status: string(view.Status), Text: o.refusal(view.Status)}, nil
+		}
+		done, err := o.write(ctx, id, view.Status, o.detail)
+		if err != nil {
+			return job.Change{}, err
+		}
+		if done {
+			return job.Change{ID: id, Changed: true, Status: string(o.to), Text: fmt.Sprintf("was %s, is %s now", view.Status, o.to)}, nil
+		}
+		// Another was faster: the task is in another state now.
+	}
+}

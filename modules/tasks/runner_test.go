@@ -1,0 +1,193 @@
+package tasks_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/modules/tasks/internal/claims"
+	"app238.com/inner/modules/tasks/internal/processor"
+	"app238.com/inner/modules/tasks/internal/queue"
+	"app238.com/inner/modules/tasks/internal/runner"
+	"app238.com/inner/modules/tasks/internal/store"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// runner returns one that can run a single task, as a process of its own would.
+func (b *bundle) runner(t *testing.T) *runner.Runner {
+	t.Helper()
+	book, m := claims.NewBook(b.config), newMetrics(t)
+	return runner.New(b.registry, queue.New(b.registry, b.store, book, m), processor.New(b.config, b.log, b.registry, b.store, book, m), b.store)
+}
+
+// told collects what a run tells.
+type told struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (p *told) line(_ int64, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lines = append(p.lines, text)
+}
+
+func (p *told) has(part string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return strings.Contains(strings.Join(p.lines, "\n"), part)
+}
+
+func within(t *testing.T, limit time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestAJobIsRunAtOnceAndRecordedAsATask(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var p told
+	require.NoError(t, b.runner(t).Run(within(t, 20*time.Second), "NoteJob", []byte(`{"text":"x"}`), p.line))
+	require.Equal(t, 1, b.count(t, "task_status = 'finished' AND attempts = 1"))
+	require.True(t, p.has("processing: runs in this process"), "%v", p.lines)
+	require.Equal(t, "finished", p.lines[len(p.lines)-1])
+}
+
+func TestAJobThatFailsIsTriedAgainAndTheRunSaysHowItEnded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.job.execute = func(context.Context, job.Task, note) error { return job.NewFailed("no luck", nil) }
+	err := b.runner(t).Run(within(t, 20*time.Second), "test.note", []byte(`{"text":"x"}`), new(told).line)
+	require.ErrorContains(t, err, "ended as error: no luck")
+	require.Equal(t, 1, b.count(t, "task_status = 'error' AND attempts = 3"))
+}
+
+func TestAnUnknownTypeIsRefusedNamingTheKnownOnes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	err := b.runner(t).Run(within(t, 20*time.Second), "nope", []byte(`{}`), new(told).line)
+	require.ErrorContains(t, err, `"nope"`)
+	require.ErrorContains(t, err, "test.note")
+	require.Zero(t, b.count(t, "true"))
+}
+
+func TestATaskThatWaitsForALaterTimeOrIsParkedIsRunNow(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for i, status := range []store.Status{store.Pending, store.Waiting} {
+		id := b.accept(t, fmt.Sprint("k", i), "x")
+		b.in(t, id, status)
+		_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET run_at = LOCALTIMESTAMP + INTERVAL '1 hour' WHERE id = $1`, id)
+		require.NoError(t, err)
+		var p told
+		require.NoError(t, b.runner(t).RunTask(within(t, 20*time.Second), id, "NoteJob", p.line))
+		require.True(t, p.has("made due: it was "+string(status)), "%v", p.lines)
+		b.awaitStatus(t, id, store.Finished)
+	}
+}
+
+func TestATaskThatIsNotThereToBeBegunIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := b.accept(t, "k", "x")
+	require.ErrorContains(t, b.runner(t).RunTask(within(t, 20*time.Second), id+1, "", new(told).line), "no such task")
+	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.other"}, b.job)}))
+	require.ErrorContains(t, b.runner(t).RunTask(within(t, 20*time.Second), id, "test.other", new(told).line), "is a test.note, not a test.other")
+	for _, status := range []store.Status{store.Processing, store.Finished, store.Failed, store.Cancelled, store.Superseded} {
+		b.in(t, id, status)
+		require.Error(t, b.runner(t).RunTask(within(t, 20*time.Second), id, "", new(told).line), status)
+		require.Equal(t, 1, b.count(t, fmt.Sprintf("task_status = '%s'", status)))
+	}
+	require.Empty(t, b.job.starts())
+}
+
+func TestARunWaitsForEarlierTasksOfTheSameKey(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first, second := b.accept(t, "k", "first"), b.accept(t, "k", "second")
+	var p told
+	done := make(chan error, 1)
+	later, ctx := b.runner(t), within(t, 20*time.Second)
+	go func() { done <- later.RunTask(ctx, second, "", p.line) }()
+	require.Eventually(t, func() bool { return p.has("not its turn yet") }, 10*time.Second, 5*time.Millisecond)
+	require.Empty(t, b.job.starts())
+	require.NoError(t, b.runner(t).RunTask(within(t, 20*time.Second), first, "", new(told).line))
+	require.NoError(t, <-done)
+	require.Equal(t, []string{"first", "second"}, b.job.starts())
+}
+
+func TestARunThatIsInterruptedOrOutOfTimeReturnsItsTaskToTheQueue(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var runs atomic.Int32
+	b.job.execute = func(ctx context.Context, _ job.Task, _ note) error {
+		runs.Add(1)
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	id := b.accept(t, "k", "long")
+	ctx, interrupt := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	first := b.runner(t)
+	go func() { done <- first.RunTask(ctx, id, "", new(told).line) }()
+	require.Eventually(t, func() bool { return runs.Load() == 1 }, 10*time.Second, time.Millisecond)
+	interrupt()
+	require.ErrorContains(t, <-done, fmt.Sprintf("interrupted: task %d stays in the queue (pending: returned to the queue)", id))
+	require.Equal(t, 1, b.count(t, "task_status = 'pending' AND attempts = 0 AND claimed_by = ''"))
+	require.Equal(t, 0, b.processes(t))
+
+	err := b.runner(t).RunTask(within(t, 500*time.Millisecond), id, "", new(told).line)
+	require.ErrorContains(t, err, "the time is up")
+	require.Equal(t, 1, b.count(t, "task_status = 'pending' AND attempts = 0 AND claimed_by = ''"))
+}
+
+func TestARunWhoseTimeIsUpAtOnceBeginsNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := b.accept(t, "k", "x")
+	ctx := within(t, 0)
+	require.EqualError(t, b.runner(t).RunTask(ctx, id, "", new(told).line), fmt.Sprintf("the time is up: task %d was not begun", id))
+	require.ErrorContains(t, b.runner(t).Run(ctx, "test.note", []byte(`{"text":"x"}`), new(told).line), "not known whether the task was accepted")
+	require.Empty(t, b.job.starts())
+}
+
+// processes counts those that give signs of life.
+func (b *bundle) processes(t *testing.T) int {
+	t.Helper()
+	var n int
+	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM inner_processes`).Scan(&n))
+	return n
+}
+
+func TestAClaimWhoseAnswerWasLostIsFoundAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	before, id := b.accept(t, "k", "before"), b.accept(t, "k", "x")
+	book := claims.NewBook(b.config)
+	p := processor.New(b.config, b.log, b.registry, b.store, book, newMetrics(t))
+	lost := 0
+	view, err := p.Attend(within(t, 20*time.Second), id, func(store.View) {
+		process, ok := book.Current()
+		if !ok || lost > 0 {
+			return
+		}
+		// It is not the task's turn; now it becomes so, and a claim takes effect that this process does not know of.
+		_, err := b.admin().Cancel(t.Context(), []int64{before})
+		require.NoError(t, err)
+		made, err := b.store.ClaimTask(t.Context(), process, id)
+		require.NoError(t, err)
+		lost = len(made)
+		book.Doubt()
+	})
+	require.NoError(t, err)
+	require.Equal(t, 1, lost, "nothing was lost: the test shows nothing")
+	require.Equal(t, store.Finished, view.Status)
+}
