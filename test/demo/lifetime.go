@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 )
 
-// parentPoll is how often the demonstration looks whether its parent, `go run` as a rule, still lives.
-const parentPoll = 500 * time.Millisecond
+// lookAround is how often the demonstration looks whether its parent, `go run` as a rule, and its terminal are there.
+const lookAround = 500 * time.Millisecond
 
 var (
 	errInterrupted = errors.New("interrupted")
@@ -25,13 +26,14 @@ type lifetime struct {
 	// hurry ends with the second signal: what is being ended in good order then ends at once.
 	hurry context.Context
 
-	end   context.CancelCauseFunc // ends work
-	rush  context.CancelFunc      // ends hurry
-	ended chan struct{}
+	end    context.CancelCauseFunc // ends work
+	rush   context.CancelFunc      // ends hurry
+	output io.Writer
+	ended  chan struct{}
 }
 
-func newLifetime() *lifetime {
-	l := &lifetime{ended: make(chan struct{})}
+func newLifetime(output io.Writer) *lifetime {
+	l := &lifetime{ended: make(chan struct{}), output: output}
 	l.hurry, l.rush = context.WithCancel(context.Background())
 	l.work, l.end = context.WithCancelCause(l.hurry)
 	// A reader that went away is noticed by failing writes, which are no reason to die without clearing up.
@@ -48,7 +50,7 @@ func newLifetime() *lifetime {
 
 func (l *lifetime) watch(signals <-chan os.Signal) {
 	parent := os.Getppid()
-	ticker := time.NewTicker(parentPoll)
+	ticker := time.NewTicker(lookAround)
 	defer ticker.Stop()
 	for {
 		select {
@@ -63,6 +65,11 @@ func (l *lifetime) watch(signals <-chan os.Signal) {
 		case <-ticker.C:
 			if os.Getppid() != parent {
 				l.end(errOrphaned)
+			}
+			// The kernel tells only the leader of a session that its terminal is gone, and make keeps that to itself.
+			// Writing nothing does nothing else than fail then.
+			if _, err := l.output.Write(nil); err != nil {
+				l.end(fmt.Errorf("the terminal is gone: %w", err))
 			}
 		}
 	}

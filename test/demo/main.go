@@ -23,7 +23,7 @@ func main() {
 }
 
 func run(arguments []string) int {
-	life := newLifetime()
+	life := newLifetime(os.Stdout)
 	defer life.stop()
 	screen := newScreen(os.Stdout, life.end)
 

@@ -7,12 +7,12 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// secretType is the job type whose payload holds the values of a worker's secrets.
-const secretType = "worker.sync_secret"
+// hiddenType is the job type whose payload holds the values of a worker's secrets.
+const hiddenType = "worker.sync_secret"
 
 // shown returns the payload as JSON, or nil where it may not be shown.
 func shown(jobType, info string) json.RawMessage {
-	if jobType == secretType {
+	if jobType == hiddenType {
 		return nil
 	}
 	if json.Valid([]byte(info)) {
