@@ -22,13 +22,14 @@ type demo struct {
 	screen  *screen
 	servers servers
 	task    int64 // the deploy's
-	written bool  // there are rows, and perhaps objects, of this demonstration
+	written bool  // there may be rows and objects of this demonstration
 }
 
 func newDemo(opts *options, s *screen) *demo {
 	o := newOuter(opts.address(), !opts.givenDB && !opts.givenKube)
 	return &demo{
 		objects: objects(o.worker, o.user, opts.config.Kubernetes.Namespaces),
+		inner:   inner{release: func() {}},
 		opts:    opts, outer: o, screen: s,
 	}
 }
@@ -36,6 +37,7 @@ func newDemo(opts *options, s *screen) *demo {
 // run does everything. Work ends with ctx; clearing up after it goes on until hurry ends.
 func (d *demo) run(ctx, hurry context.Context) (err error) {
 	defer func() {
+		d.inner.release()
 		if err = errors.Join(err, d.outer.close(), d.servers.close()); err == nil {
 			err = d.dropLog()
 		}
@@ -63,7 +65,7 @@ func (d *demo) run(ctx, hurry context.Context) (err error) {
 		return failure
 	}
 	if failure != nil {
-		d.screen.line("%s %v", d.screen.paint(bad, "failed:"), failure)
+		fail(d.screen, failure)
 	}
 	d.more()
 	return errors.Join(failure, d.keepServing(ctx))
@@ -113,10 +115,10 @@ func (d *demo) play(ctx context.Context) (err error) {
 	limited, cancel := context.WithTimeoutCause(ctx, d.opts.limit, fmt.Errorf("not Running within %s", d.opts.limit))
 	defer cancel()
 	d.screen.heading("The Outer Gateway deploys worker %s of user %s, image %s", d.outer.worker, d.outer.user, d.opts.image)
+	d.written = true
 	if err := d.outer.insert(limited, d.opts.image, d.opts.port); err != nil {
 		return err
 	}
-	d.written = true
 	if d.task, err = d.outer.accept(limited, deployType, d.payload()); err != nil {
 		return err
 	}

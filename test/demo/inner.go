@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -17,8 +14,6 @@ import (
 )
 
 const (
-	modulePath = "app238.com/inner"
-
 	migrateLimit = 2 * time.Minute
 	readyLimit   = 2 * time.Minute
 	readyPoll    = 50 * time.Millisecond
@@ -30,40 +25,8 @@ const (
 type inner struct {
 	logFile string
 	program string
+	release func()           // lets others replace the program's file
 	serving *process.Process // nil until it is started
-}
-
-// findClone returns the folder of the main module.
-func findClone(ctx context.Context) (string, error) {
-	output, err := goCommand(ctx, "", "list", "-m", "-f", "{{.Dir}}", modulePath)
-	if err != nil {
-		return "", fmt.Errorf("not inside a clone: %w", err)
-	}
-	return strings.TrimSpace(output), nil
-}
-
-// buildInner builds Inner into the cache. The file is the clone's own, so that several clones do not meet there.
-func buildInner(ctx context.Context, opts *options) (string, error) {
-	dir := filepath.Join(opts.cache, "demo", clonesName(opts.root))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	program := filepath.Join(dir, "inner")
-	if _, err := goCommand(ctx, opts.root, "build", "-buildvcs=false", "-o", program, "./cmd/inner"); err != nil {
-		return "", fmt.Errorf("build Inner: %w", err)
-	}
-	return program, nil
-}
-
-func goCommand(ctx context.Context, dir string, arguments ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", arguments...)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("go %s: %w\n%s", arguments[0], errors.Join(err, context.Cause(ctx)), bytes.TrimSpace(stderr.Bytes()))
-	}
-	return stdout.String(), nil
 }
 
 // checkListen fails where Inner could not listen, before anything expensive is begun.
@@ -120,6 +83,7 @@ func (d *demo) serve(ctx context.Context) (err error) {
 	if d.inner.serving, err = d.start("serve"); err != nil {
 		return err
 	}
+	d.inner.release()
 	said := ""
 	return d.inner.serving.Await(ctx, readyPoll, func(ctx context.Context) error {
 		waiting, err := d.outer.notReady(ctx)

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -15,12 +13,6 @@ import (
 )
 
 const followPoll = 100 * time.Millisecond
-
-// clonesName tells clones apart in the cache.
-func clonesName(root string) string {
-	sum := sha256.Sum256([]byte(root))
-	return hex.EncodeToString(sum[:4])
-}
 
 // newLogFile makes an empty log for Inner. It stays when the demonstration is over, until the next one with the same
 // listening address.

@@ -33,12 +33,13 @@ func (d *demo) startServers(ctx context.Context) error {
 		d.screen.step("cluster", "starting a private Kubernetes control plane with a simulated node")
 		group.Go(func() error { return d.startCluster(ctx) })
 	}
-	group.Go(func() (err error) {
+	group.Go(func() error {
 		d.screen.step("inner", "building (the first build takes a few minutes, later starts reuse it)")
-		if d.inner.program, err = buildInner(ctx, d.opts); err == nil {
-			d.screen.step("inner", "built")
+		if err := d.build(ctx); err != nil {
+			return err
 		}
-		return err
+		d.screen.step("inner", "built")
+		return nil
 	})
 	return group.Wait()
 }

@@ -30,19 +30,21 @@ type Claim struct {
 // A task is the head of its ordering key when no other of the key is being processed and no earlier one is pending.
 // Where two processes take two tasks of one key at the same moment, the unique index refuses one of them.
 //
-// The heads are materialized: as a plain subquery they may be looked up more than once, and LIMIT would not hold.
+// The heads are materialized: as a plain subquery they may be looked up more than once, and LIMIT would not hold. What
+// disqualifies a task is asked so that PostgreSQL expects most tasks to pass (IS NOT NULL): then it walks the index in its
+// order and stops at the limit, where it would else look at the whole backlog for every claim.
 const (
 	claimBegin = `
 WITH heads AS MATERIALIZED (
     SELECT t.id FROM console_tasks t
     WHERE t.task_status = 'pending' AND t.run_at <= LOCALTIMESTAMP
-      AND (SELECT e.id FROM console_tasks e
-           WHERE e.ordering_key = t.ordering_key AND e.task_status = 'pending' AND e.id < t.id LIMIT 1) IS NULL
-      AND (SELECT e.id FROM console_tasks e
-           WHERE e.ordering_key = t.ordering_key AND e.task_status = 'processing' LIMIT 1) IS NULL
+      AND (SELECT CASE WHEN count(*) = 0 THEN 1 END FROM (SELECT 1 FROM console_tasks e
+           WHERE e.ordering_key = t.ordering_key AND e.task_status = 'pending' AND e.id < t.id LIMIT 1) AS earlier) IS NOT NULL
+      AND (SELECT CASE WHEN count(*) = 0 THEN 1 END FROM (SELECT 1 FROM console_tasks e
+           WHERE e.ordering_key = t.ordering_key AND e.task_status = 'processing' LIMIT 1) AS running) IS NOT NULL
       AND `
 	claimEnd = `
-    ORDER BY t.id LIMIT $3
+    ORDER BY t.lane, t.id LIMIT $3
     FOR UPDATE SKIP LOCKED)
 UPDATE console_tasks AS c
 SET task_status = 'processing', task_detailed_status = 'claimed', claimed_by = $1, claim_number = c.claim_number + 1,
@@ -51,7 +53,9 @@ FROM heads WHERE c.id = heads.id AND c.task_status = 'pending'
 RETURNING c.id, c.task_type, c.task_info, c.claim_number, c.attempts,
     CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP - c.created_at) AS FLOAT8)`
 
-	claimOfLane = claimBegin + `t.lane = $2` + claimEnd
+	// A range instead of an equality, so that only the index on (lane, id) has the order: with an equality the primary key
+	// has it too, and a plan made for a table full of pending tasks would walk over all the ended ones.
+	claimOfLane = claimBegin + `t.lane >= $2 AND t.lane <= $2` + claimEnd
 	claimByID   = claimBegin + `t.id = $2` + claimEnd
 )
 
