@@ -14,10 +14,10 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 CRD := configs/crd/workerapps.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build generate lint fuzz clean need-go
+.PHONY: help run test chaos bench-queue build generate lint fuzz clean need-go
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: need-go ## show Inner at work, then serve: ARGS=--once, ARGS='-d DSN -k KUBECONFIG', ARGS=--help
 	@$(GO) run ./test/demo $(ARGS)
@@ -26,6 +26,12 @@ run: need-go ## show Inner at work, then serve: ARGS=--once, ARGS='-d DSN -k KUB
 test: need-go ## run all tests on real servers: PKG=./modules/tasks/... RUN=TestName narrow it down
 	$(GO) run ./test/stack/cmd/withstack --crd $(CRD) -- \
 		$(if $(INNER_TEST_DSN),env INNER_TEST_DSN="$$INNER_TEST_DSN") $(GO) test -race -vet=off -timeout $(TEST_TIMEOUT) $(if $(RUN),-run '$(RUN)') $(PKG)
+
+chaos: need-go ## the queue through kills, freezes and restarts of its database, the long form
+	INNER_CHAOS=long $(GO) test -race -count=1 -timeout 30m -v ./test/chaos
+
+bench-queue: need-go ## measure the queue beside River, graphile-worker and the bare limit: ARGS=--quick
+	$(GO) run -C test/bench/queue . $(ARGS)
 
 build: need-go ## build bin/inner, static
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/inner ./cmd/inner

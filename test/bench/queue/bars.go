@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// ratio compares one metric of two cells.
+type ratio struct {
+	what, over, under, metric string
+	// least and most are the bar; 0: none.
+	least, most float64
+}
+
+// verdict is what became of a bar.
+type verdict string
+
+const (
+	passed  verdict = "pass"
+	missed  verdict = "MISSED"
+	noBar   verdict = ""
+	notDone verdict = "not measured"
+)
+
+// ratios are the bars of the benchmark, and some comparisons without one.
+var ratios = []ratio{
+	{what: "throughput, 16 producers: HTTP to River tuned, 4 workers", metric: completed,
+		over: "closed-16/inner-http", under: "closed-16/river-tuned-4", least: 6},
+	{what: "throughput, 16 producers: HTTP to River tuned, 100 workers", metric: completed,
+		over: "closed-16/inner-http", under: "closed-16/river-tuned-100", least: 2.5},
+	{what: "throughput, 16 producers: HTTP to bare INSERT, 16 connections", metric: completed,
+		over: "closed-16/inner-http", under: "closed-16/bare-insert", least: 0.4},
+	{what: "throughput, 64 producers: HTTP to bare INSERT, 16 connections", metric: completed,
+		over: "closed-64/inner-http", under: "closed-16/bare-insert", least: 0.6},
+	{what: "500 a second, median call to start: HTTP to River tuned, 4 workers", metric: startMedian,
+		over: "open-500/inner-http", under: "open-500/river-tuned-4", most: 1.0 / 3},
+	{what: "500 a second, median acknowledgement: HTTP to River's insert", metric: ackMedian,
+		over: "open-500/inner-http", under: "open-500/river-tuned-4", most: 1.5},
+	{what: "burn-down of a dead process's backlog: 4 workers to River tuned, 2,000", metric: completed,
+		over: "burn-down/inner", under: "burn-down/river-tuned-2000", least: 1},
+	{what: "throughput, 16 producers: in process to HTTP", metric: completed,
+		over: "closed-16/inner-in-process", under: "closed-16/inner-http"},
+	{what: "throughput, 16 producers: HTTP to graphile-worker batched, 4", metric: completed,
+		over: "closed-16/inner-http", under: "closed-16/graphile-batched-4"},
+	{what: "throughput, 16 producers: HTTP to graphile-worker's best", metric: completed,
+		over: "closed-16/inner-http", under: "closed-16/graphile-batched-24"},
+	{what: "500 a second, median call to start: HTTP to graphile-worker, 4", metric: startMedian,
+		over: "open-500/inner-http", under: "open-500/graphile-default-4"},
+	{what: "burn-down: 4 workers to graphile-worker's best", metric: completed,
+		over: "burn-down/inner", under: "burn-down/graphile-batched-24"},
+	{what: "burn-down, all claimed by the dead process: from the first task on, to River tuned, 2,000", metric: afterFirst,
+		over: "burn-down/inner-claimed", under: "burn-down/river-tuned-2000"},
+}
+
+// bar returns the bar in words, or "".
+func (r ratio) bar() string {
+	switch {
+	case r.least > 0:
+		return fmt.Sprintf(">= %.3g", r.least)
+	case r.most > 0:
+		return fmt.Sprintf("<= %.3g", r.most)
+	}
+	return ""
+}
+
+// of returns the ratio of the medians and those of the single runs; ok is false where one of the two was not measured.
+func (r ratio) of(res *results) (value float64, runs []float64, ok bool) {
+	over, under := res.values(r.over, r.metric), res.values(r.under, r.metric)
+	if median(under) == 0 || len(over) == 0 {
+		return 0, nil, false
+	}
+	value = median(over) / median(under)
+	for i := range min(len(over), len(under)) {
+		if under[i] != 0 {
+			runs = append(runs, over[i]/under[i])
+		}
+	}
+	if len(runs) == 0 {
+		runs = []float64{value}
+	}
+	return value, runs, true
+}
+
+func (r ratio) judge(value float64) verdict {
+	switch {
+	case r.least > 0 && value < r.least, r.most > 0 && value > r.most:
+		return missed
+	case r.least > 0 || r.most > 0:
+		return passed
+	}
+	return noBar
+}
+
+// writeRatios writes a line of JSON for every ratio, then their table, and tells whether a bar was missed. A bar that
+// could not be judged counts as missed, unless --only left it out.
+func writeRatios(out io.Writer, res *results, o options) (anyMissed bool, err error) {
+	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	rows := [][5]string{{"RATIO", "VALUE", "RUNS", "BAR", "RESULT"}}
+	for _, r := range ratios {
+		value, runs, ok := r.of(res)
+		if !ok {
+			rows = append(rows, [5]string{r.what, "-", "-", r.bar(), string(notDone)})
+			anyMissed = anyMissed || (r.bar() != "" && len(o.only) == 0)
+			continue
+		}
+		f := newFigure("ratio/"+r.over+":"+r.under+"/"+r.metric, "ratio", value, runs, r.bar())
+		if err := writeFigure(out, f); err != nil {
+			return false, err
+		}
+		v := r.judge(value)
+		anyMissed = anyMissed || v == missed
+		rows = append(rows, [5]string{
+			r.what, fmt.Sprintf("%.3g", value), fmt.Sprintf("%.3g to %.3g", f.Min, f.Max), r.bar(), string(v),
+		})
+	}
+	fmt.Fprintln(table)
+	for _, row := range rows {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", row[0], row[1], row[2], row[3], row[4])
+	}
+	return anyMissed, table.Flush()
+}

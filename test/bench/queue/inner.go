@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/spf13/pflag"
+	"go.uber.org/fx"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"app238.com/inner/app"
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+	"app238.com/inner/app/server"
+	"app238.com/inner/modules/tasks"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// innerType is the job type that does nothing.
+const innerType = "bench.noop"
+
+// innerConfig is the default configuration, 4 workers included, for this database.
+func innerConfig(dsn, kubeconfig string) (*config.Config, error) {
+	flags := pflag.NewFlagSet("inner", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	err := flags.Parse([]string{"--database", dsn, "--listen", "127.0.0.1:0", "--kubeconfig", kubeconfig})
+	if err != nil {
+		return nil, err
+	}
+	c, err := config.LoadForDatabase(flags)
+	if err != nil {
+		return nil, err
+	}
+	c.Debug = false // even with ENV=test
+	return c, nil
+}
+
+// newInnerStore makes Inner's tables.
+func newInnerStore(ctx context.Context, dsn string) (*store, error) {
+	c, err := innerConfig(dsn, "")
+	if err != nil {
+		return nil, err
+	}
+	db, err := database.Open(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(database.Migrate(ctx, db), db.Close()); err != nil {
+		return nil, err
+	}
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	return &store{
+		db: conn, dsn: dsn, table: "console_tasks",
+		reset: `TRUNCATE console_tasks, inner_processes`,
+		prefill: `INSERT INTO console_tasks (task_type, task_status, task_detailed_status, task_info, ordering_key, attempts,
+				claim_number, started_at, finished_at)
+			SELECT 'bench.noop', 'finished', 'finished', '{"key":"old-' || i || '","at":0}', 'old-' || i, 1, 1, LOCALTIMESTAMP,
+				LOCALTIMESTAMP FROM generate_series(1, $1::INT) AS i`,
+		open:  `SELECT EXISTS (SELECT 1 FROM console_tasks WHERE task_status IN ('pending', 'processing'))`,
+		ended: `SELECT count(*) FROM console_tasks WHERE task_status = 'finished'`,
+	}, nil
+}
+
+// What a process that died leaves: tasks that nobody took, or tasks that it had taken.
+const (
+	leftPending = `INSERT INTO console_tasks (task_type, task_detailed_status, task_info, ordering_key)
+		SELECT 'bench.noop', 'accepted', '{"key":"left-' || i || '","at":0}', 'left-' || i FROM generate_series(1, $1::INT) AS i`
+	leftClaimed = `INSERT INTO console_tasks (task_type, task_status, task_detailed_status, task_info, ordering_key, claimed_by,
+			claim_number, started_at)
+		SELECT 'bench.noop', 'processing', 'claimed', '{"key":"left-' || i || '","at":0}', 'left-' || i, 'a-dead-process', 1,
+			LOCALTIMESTAMP FROM generate_series(1, $1::INT) AS i`
+)
+
+// innerParties are Inner over HTTP and in process, and Inner on what a dead process left.
+func (w *world) innerParties() []party {
+	inner := queue{options: w.options, store: w.inner}
+	left := func(statement string) func(ctx context.Context, n int) error {
+		return func(ctx context.Context, n int) error {
+			_, err := w.inner.db.Exec(ctx, statement, n)
+			return err
+		}
+	}
+	start := func(overHTTP bool) func(ctx context.Context, seen *watch) (session, error) {
+		return func(ctx context.Context, seen *watch) (session, error) { return w.startInner(ctx, seen, overHTTP) }
+	}
+	overHTTP, inProcess, pending, claimed := inner, inner, inner, inner
+	overHTTP.label, overHTTP.loads, overHTTP.start = "inner-http", true, start(true)
+	inProcess.label, inProcess.loads, inProcess.start = "inner-in-process", true, start(false)
+	pending.label, pending.burns, pending.start, pending.backlog = "inner", true, start(false), left(leftPending)
+	claimed.label, claimed.burns, claimed.start, claimed.backlog = "inner-claimed", true, start(false), left(leftClaimed)
+	return []party{&overHTTP, &inProcess, &pending, &claimed}
+}
+
+// Validate implements job.Payload.
+func (n note) Validate() error {
+	if n.Key == "" {
+		return errors.New("key: required")
+	}
+	return nil
+}
+
+// OrderingKey implements job.Payload.
+func (n note) OrderingKey() string { return n.Key }
+
+// noop is the job that does nothing.
+type noop struct{ seen *watch }
+
+// Execute implements job.Job.
+func (j noop) Execute(_ context.Context, _ job.Task, n note) error {
+	j.seen.enter(n)
+	return nil
+}
+
+// GiveUp implements job.Job.
+func (j noop) GiveUp(context.Context, job.Task, note, string) error { return nil }
+
+// startInner starts the program's own graph, without the modules that need a cluster.
+func (w *world) startInner(ctx context.Context, seen *watch, overHTTP bool) (session, error) {
+	kubeconfig, err := w.idleKubeconfig()
+	if err != nil {
+		return nil, err
+	}
+	c, err := innerConfig(w.inner.dsn, kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	s := &innerSession{overHTTP: overHTTP}
+	s.app = fx.New(
+		app.Base(c),
+		fx.Decorate(quiet),
+		fx.Invoke(func(lc fx.Lifecycle, s *server.Server) { lc.Append(fx.StartStopHook(s.Start, s.Stop)) }),
+		tasks.Module,
+		fx.Provide(job.As(func() job.Definition { return job.Define(job.Spec{Type: innerType}, noop{seen}) })),
+		tasks.Start,
+		fx.Populate(&s.server, &s.queue),
+	)
+	if err := s.app.Start(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// idleKubeconfig writes a kubeconfig of no cluster: the graph has clients, which nothing here uses.
+func (w *world) idleKubeconfig() (string, error) {
+	const content = `{apiVersion: v1, kind: Config, current-context: none,
+		contexts: [{name: none, context: {cluster: none}}], clusters: [{name: none, cluster: {server: "http://127.0.0.1:1"}}]}`
+	file := filepath.Join(w.scratch, "kubeconfig")
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		return "", fmt.Errorf("kubeconfig: %w", err)
+	}
+	return file, nil
+}
+
+// quiet makes a logger that does all its usual work and writes to where nobody reads, but shows warnings.
+func quiet(lc fx.Lifecycle, log *zap.Logger) (*zap.Logger, error) {
+	nowhere, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	lc.Append(fx.StopHook(nowhere.Close))
+	encoder := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
+	return zap.New(zapcore.NewTee(
+		zapcore.NewCore(encoder, zapcore.Lock(nowhere), log.Level()),
+		zapcore.NewCore(encoder.Clone(), zapcore.Lock(os.Stderr), zap.WarnLevel),
+	)), nil
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// queue is a party that runs in this process.
+type queue struct {
+	label   string
+	options options
+	store   *store
+	// loads tells whether the party takes part in closed and open loops, burns whether it burns down.
+	loads, burns bool
+	// start starts it; its job function tells the watch.
+	start func(ctx context.Context, w *watch) (session, error)
+	// backlog writes n tasks that wait.
+	backlog func(ctx context.Context, n int) error
+}
+
+func (q *queue) name() string { return q.label }
+
+func (q *queue) in(s scenario) func(ctx context.Context) (sample, error) {
+	switch {
+	case s.name == burnDown && q.burns:
+		return q.burnDown
+	case s.name != burnDown && q.loads:
+		return func(ctx context.Context) (sample, error) { return q.load(ctx, s) }
+	}
+	return nil
+}
+
+// patience bounds the wait for the first task of a backlog: one that is claimed is taken over after some silence.
+const patience = 30 * time.Second
+
+// cellTimeout bounds one measurement with all that belongs to it.
+const cellTimeout = 3 * time.Minute
+
+// load measures a closed or open loop: how many tasks are completed, and how long the steps take.
+func (q *queue) load(ctx context.Context, s scenario) (_ sample, err error) {
+	ctx, cancel := context.WithTimeout(ctx, cellTimeout)
+	defer cancel()
+	w, running, err := q.warm(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, running.stop(ctx)) }()
+	if err := q.store.settle(ctx); err != nil {
+		return nil, err
+	}
+	before, err := q.store.endedCount(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w.reset()
+	begin := clock()
+	if s.rate > 0 {
+		err = openLoop(ctx, running, w, s.rate, q.options.open, q.options.late)
+	} else {
+		err = closedLoop(ctx, running, w, s.producers, q.options.closed)
+	}
+	if err != nil {
+		return nil, err
+	}
+	sending := clock() - begin
+	done, took, err := q.drain(ctx, w, w.accepted.Load(), before, begin, q.options.drain)
+	if err != nil {
+		return nil, err
+	}
+	return sample{
+		completed:   float64(done) / took.Seconds(),
+		offered:     float64(w.accepted.Load()) / sending.Seconds(),
+		ackMedian:   milliseconds(w.ack.percentile(0.5)),
+		ackTail:     milliseconds(w.ack.percentile(0.99)),
+		startMedian: milliseconds(w.start.percentile(0.5)),
+		startTail:   milliseconds(w.start.percentile(0.99)),
+	}, nil
+}
+
+// burnDown measures how fast a backlog is worked off by a party that starts on it.
+func (q *queue) burnDown(ctx context.Context) (_ sample, err error) {
+	ctx, cancel := context.WithTimeout(ctx, cellTimeout)
+	defer cancel()
+	_, warmed, err := q.warm(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := warmed.stop(ctx); err != nil {
+		return nil, err
+	}
+	if err := q.store.fresh(ctx, q.options.prefill); err != nil {
+		return nil, err
+	}
+	if err := q.backlog(ctx, q.options.backlog); err != nil {
+		return nil, fmt.Errorf("write the backlog: %w", err)
+	}
+	if err := q.store.settle(ctx); err != nil {
+		return nil, err
+	}
+	var w watch
+	begin := clock()
+	running, err := q.start(ctx, &w)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, running.stop(ctx)) }()
+	for w.entered.Load() == 0 {
+		if clock()-begin > patience {
+			return nil, fmt.Errorf("no task of the backlog was run within %s", patience)
+		}
+		time.Sleep(drainPoll)
+	}
+	wait := time.Duration(w.firstAt.Load()) - begin
+	done, took, err := q.drain(ctx, &w, int64(q.options.backlog), int64(q.options.prefill), begin, q.options.burn)
+	if err != nil {
+		return nil, err
+	}
+	return sample{
+		completed: float64(done) / took.Seconds(), afterFirst: float64(done) / (took - wait).Seconds(),
+		first: milliseconds(wait),
+	}, nil
+}
+
+// warmLimit bounds the wait for the tasks of a warm-up.
+const warmLimit = 10 * time.Second
+
+// warm starts the party on fresh tables and lets it do some work.
+func (q *queue) warm(ctx context.Context) (*watch, session, error) {
+	if err := q.store.fresh(ctx, q.options.prefill); err != nil {
+		return nil, nil, err
+	}
+	w := &watch{}
+	running, err := q.start(ctx, w)
+	if err != nil {
+		return nil, nil, fmt.Errorf("start: %w", err)
+	}
+	err = warmUp(ctx, running, w, q.options.warmUp)
+	if err == nil {
+		_, _, err = q.drain(ctx, w, w.accepted.Load(), int64(q.options.prefill), clock(), warmLimit)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("warm-up: %w", err), running.stop(ctx))
+	}
+	return w, running, nil
+}
+
+// drainPoll is how often the database is asked whether all is done, once all was begun.
+const drainPoll = 2 * time.Millisecond
+
+// drain waits until the end of every accepted task is committed, or for limit at most, and returns how many are and how
+// long that took since begin. before tasks had ended beforehand.
+func (q *queue) drain(ctx context.Context, w *watch, accepted, before int64, begin, limit time.Duration) (int64, time.Duration, error) {
+	deadline := clock() + limit
+	for clock() < deadline {
+		if w.entered.Load() >= accepted {
+			open, err := q.store.isOpen(ctx)
+			if err != nil {
+				return 0, 0, err
+			}
+			if !open {
+				deadline = 0
+				break
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return 0, 0, err
+		}
+		time.Sleep(drainPoll)
+	}
+	took := clock() - begin
+	ended, err := q.store.endedCount(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	if done := ended - before; deadline > 0 || done == accepted {
+		return done, took, nil
+	}
+	return 0, 0, fmt.Errorf("%d tasks were accepted, %d are completed and none is open", accepted, ended-before)
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

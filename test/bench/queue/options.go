@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// options says what is measured and for how long.
+type options struct {
+	quick      bool
+	only       []string
+	runs       int
+	cpuProfile string
+	timeout    time.Duration
+
+	// prefill is how many finished tasks lie in each queue's table beforehand: a plan made for an empty table would
+	// spoil the figures of whoever keeps it.
+	prefill int
+	// warmUp, closed and open are how long load is sent.
+	warmUp, closed, open time.Duration
+	// late is how long an open loop goes on to send what could not be sent in time.
+	late time.Duration
+	// drain is how long is waited afterwards for what was accepted, at most.
+	drain time.Duration
+	// backlog is how many tasks a burn-down has, and burn how long it may take.
+	backlog int
+	burn    time.Duration
+}
+
+func parseOptions(args []string) (options, error) {
+	o := options{
+		prefill: 20_000, warmUp: 700 * time.Millisecond, closed: 2500 * time.Millisecond, open: 2500 * time.Millisecond,
+		late: time.Second, drain: 3 * time.Second, backlog: 100_000, burn: 8 * time.Second,
+	}
+	flags := pflag.NewFlagSet("queue", pflag.ContinueOnError)
+	flags.BoolVar(&o.quick, "quick", false, "a smoke test: one short run of few scenarios; missed bars do not fail it")
+	flags.StringSliceVar(&o.only, "only", nil, "measure only what has one of these words in its name, like closed-16/inner-http")
+	flags.IntVar(&o.runs, "runs", 3, "repetitions of what is in a ratio; the rest is measured in a third of them")
+	flags.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of this process to this file")
+	flags.DurationVar(&o.closed, "closed", o.closed, "how long each closed loop sends load")
+	flags.DurationVar(&o.open, "open", o.open, "how long each open loop sends load")
+	flags.DurationVar(&o.timeout, "timeout", time.Hour, "most time for everything")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if o.quick {
+		o.runs, o.prefill, o.backlog = 1, 2_000, 10_000
+		o.warmUp, o.closed, o.open = 200*time.Millisecond, 500*time.Millisecond, time.Second
+		o.late, o.drain, o.burn = 500*time.Millisecond, time.Second, 3*time.Second
+	}
+	if o.runs < 1 {
+		return o, fmt.Errorf("--runs: must be at least 1")
+	}
+	return o, nil
+}
+
+// wants tells whether --only lets this be measured.
+func (o options) wants(name string) bool {
+	for _, word := range o.only {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return len(o.only) == 0
+}
+
+// wantsOneOf tells whether --only lets any of these parties be measured in any scenario.
+func (o options) wantsOneOf(parties []string) bool {
+	for _, s := range scenarios {
+		for _, name := range parties {
+			if o.wants(s.name + "/" + name) {
+				return true
+			}
+		}
+	}
+	return false
+}

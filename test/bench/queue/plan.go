@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// cell is one party in one scenario.
+type cell struct {
+	name    string
+	runs    int
+	measure func(ctx context.Context) (sample, error)
+}
+
+// plan is the cells by scenario.
+type plan struct {
+	runs      int
+	scenarios [][]cell
+}
+
+// quickly names the cells of a smoke test beside those of the bars.
+var quickly = map[string]bool{
+	"closed-16/inner-in-process": true, "closed-16/graphile-batched-4": true, "burn-down/inner-claimed": true,
+}
+
+// newPlan puts every party into the scenarios that it can be in.
+func newPlan(o options, w *world) plan {
+	p := plan{runs: o.runs}
+	compared, judged := map[string]bool{}, map[string]bool{}
+	for _, r := range ratios {
+		compared[r.over], compared[r.under] = true, true
+		if r.bar() != "" {
+			judged[r.over], judged[r.under] = true, true
+		}
+	}
+	for _, s := range scenarios {
+		var cells []cell
+		for _, party := range w.parties() {
+			measure := party.in(s)
+			name := s.name + "/" + party.name()
+			if measure == nil || !o.wants(name) || (o.quick && !judged[name] && !quickly[name]) {
+				continue
+			}
+			c := cell{name: name, runs: o.runs, measure: measure}
+			if !compared[name] {
+				c.runs = (o.runs + 2) / 3
+			}
+			cells = append(cells, c)
+		}
+		p.scenarios = append(p.scenarios, cells)
+	}
+	return p
+}
+
+// party is a queue with its settings, or the bare database.
+type party interface {
+	name() string
+	// in returns how the party is measured in a scenario, or nil where it has no part.
+	in(s scenario) func(ctx context.Context) (sample, error)
+}
+
+// scenario is a kind of load.
+type scenario struct {
+	name string
+	// producers of a closed loop, each of which waits for its acknowledgement; or else
+	producers int
+	// rate of an open loop in tasks a second, regardless of acknowledgements; or else a backlog is burnt down.
+	rate int
+}
+
+var scenarios = []scenario{
+	{name: "closed-1", producers: 1},
+	{name: "closed-16", producers: 16},
+	{name: "closed-64", producers: 64},
+	{name: "open-500", rate: 500},
+	{name: "open-5000", rate: 5000},
+	{name: burnDown},
+}
+
+const burnDown = "burn-down"
+
+// run measures every cell once in each run. The parties of a scenario follow one another at once, each time in another
+// order, so that noise of the machine hits all of them.
+func (p plan) run(ctx context.Context) (*results, error) {
+	var names []string
+	for _, cells := range p.scenarios {
+		for _, c := range cells {
+			names = append(names, c.name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("--only: nothing is called so")
+	}
+	res := newResults(names)
+	for run := range p.runs {
+		for _, cells := range p.scenarios {
+			for i := range cells {
+				c := cells[(i+run*len(cells)/p.runs)%len(cells)]
+				if run >= c.runs {
+					continue
+				}
+				begin := time.Now()
+				s, err := c.measure(ctx)
+				if err != nil {
+					return nil, fmt.Errorf("%s: %w", c.name, err)
+				}
+				res.add(c.name, s)
+				say("run %d of %d: %-32s %s (%.1f s)", run+1, p.runs, c.name, s, time.Since(begin).Seconds())
+			}
+		}
+	}
+	return res, nil
+}
+
+// String shows a sample on one line.
+func (s sample) String() string {
+	text := ""
+	for _, m := range metrics {
+		if v, ok := s[m.name]; ok {
+			text += fmt.Sprintf(" %s=%.5g", m.name, round(v))
+		}
+	}
+	return text
+}

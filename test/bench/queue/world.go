@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"app238.com/inner/test/stack/build"
+	"app238.com/inner/test/stack/postgres"
+)
+
+// serverSettings undo what the test stack sets for speed: everything is as PostgreSQL delivers it, but for the number of
+// connections.
+var serverSettings = map[string]string{
+	"autovacuum_naptime":        "1min",
+	"fsync":                     "on",
+	"full_page_writes":          "on",
+	"max_connections":           "300",
+	"max_wal_size":              "1GB",
+	"track_activity_query_size": "1024",
+}
+
+// poolSize is how many connections each queue may open: Inner's default, given to the others as well.
+const poolSize = 24
+
+// world is what the parties share: the server, a database for each kind of party, and a folder.
+type world struct {
+	options options
+	server  *postgres.Server
+	binDir  string
+	// scratch is a folder that goes with the run.
+	scratch string
+	// node is the folder in which graphile-worker is installed; "" where there is no Node.
+	node string
+	// stores holds the database of each kind of party.
+	inner, river, graphile, bare *store
+}
+
+func newWorld(ctx context.Context, o options) (w *world, err error) {
+	w = &world{options: o}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.close())
+		}
+	}()
+	if w.scratch, err = os.MkdirTemp("", "bench-queue-"); err != nil {
+		return w, err
+	}
+	if w.binDir, err = build.PostgreSQL(ctx, build.Options{}); err != nil {
+		return w, err
+	}
+	if o.wantsOneOf(graphileNames()) {
+		if w.node, err = installGraphile(ctx); err != nil {
+			return w, err
+		}
+	}
+	if w.server, err = postgres.Start(ctx, postgres.Options{BinDir: w.binDir, Settings: serverSettings}); err != nil {
+		return w, err
+	}
+	for _, s := range []struct {
+		into  **store
+		make  func(ctx context.Context, dsn string) (*store, error)
+		name  string
+		where bool
+	}{
+		{&w.inner, newInnerStore, "inner", true},
+		{&w.bare, newInnerStore, "bare", true},
+		{&w.river, newRiverStore, "river", true},
+		{&w.graphile, w.newGraphileStore, "graphile", w.node != ""},
+	} {
+		if !s.where {
+			continue
+		}
+		if err = w.server.CreateDatabase(ctx, s.name); err != nil {
+			return w, err
+		}
+		if *s.into, err = s.make(ctx, w.server.DSN(s.name)); err != nil {
+			return w, fmt.Errorf("database %s: %w", s.name, err)
+		}
+	}
+	return w, nil
+}
+
+// parties returns all parties, in the order of output.
+func (w *world) parties() []party {
+	return slices.Concat(w.innerParties(), w.riverParties(), w.graphileParties(), w.bareParties())
+}
+
+// close ends the server and removes what the run left.
+func (w *world) close() error {
+	var errs []error
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for _, s := range []*store{w.inner, w.bare, w.river, w.graphile} {
+		if s != nil {
+			errs = append(errs, s.db.Close(ctx))
+		}
+	}
+	if w.server != nil {
+		errs = append(errs, w.server.Close())
+	}
+	if w.scratch != "" {
+		errs = append(errs, os.RemoveAll(w.scratch))
+	}
+	return errors.Join(errs...)
+}
+
+// store is one party's database, as the benchmark looks at it from outside.
+type store struct {
+	db  *pgx.Conn
+	dsn string
+	// table holds the tasks.
+	table string
+	// reset empties the tables.
+	reset string
+	// prefill writes $1 tasks that have ended; "" where the queue keeps none.
+	prefill string
+	// open tells whether any task has not ended.
+	open string
+	// ended counts the tasks whose end is committed; "" where the queue keeps none.
+	ended string
+}
+
+// fresh gives the tables the state that every party begins with.
+func (s *store) fresh(ctx context.Context, prefill int) error {
+	if _, err := s.db.Exec(ctx, s.reset); err != nil {
+		return fmt.Errorf("empty the tables: %w", err)
+	}
+	if s.prefill != "" {
+		if _, err := s.db.Exec(ctx, s.prefill, prefill); err != nil {
+			return fmt.Errorf("write finished tasks: %w", err)
+		}
+	}
+	return s.settle(ctx)
+}
+
+// settle makes statistics current and gets writes of earlier work out of the way.
+func (s *store) settle(ctx context.Context) error {
+	for _, statement := range []string{"VACUUM (ANALYZE) " + s.table, "CHECKPOINT"} {
+		if _, err := s.db.Exec(ctx, statement); err != nil {
+			return fmt.Errorf("%s: %w", statement, err)
+		}
+	}
+	return nil
+}
+
+// isOpen tells whether any task has not ended.
+func (s *store) isOpen(ctx context.Context) (open bool, err error) {
+	err = s.db.QueryRow(ctx, s.open).Scan(&open)
+	return open, err
+}
+
+// endedCount counts the tasks whose end is committed.
+func (s *store) endedCount(ctx context.Context) (n int64, err error) {
+	err = s.db.QueryRow(ctx, s.ended).Scan(&n)
+	return n, err
+}

@@ -1,0 +1,149 @@
+package chaos_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"app238.com/inner/test/chaos/note"
+)
+
+// killEvery is the time between two kills.
+const killEvery = time.Second
+
+// standstill is how long a replica is frozen.
+const standstill = takeoverAfter + 1500*time.Millisecond
+
+// mayhem does to a fleet what operations do, for a span of time.
+type mayhem struct {
+	fleet *fleet
+	span  time.Duration
+
+	// frozen is the replica that stood still, and posted are the tasks that it was given for that.
+	frozen *replica
+	posted []acceptance
+}
+
+// chance returns a source of numbers that follow from the seed and the purpose.
+func (m *mayhem) chance(purpose uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(m.fleet.world.seed, purpose))
+}
+
+// run returns when the span is over, everything has happened, and three replicas run again.
+func (m *mayhem) run(ctx context.Context) error {
+	broken := make(chan struct{})
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return m.kill(ctx, broken) })
+	group.Go(func() error {
+		defer close(broken)
+		return m.breakOneByOne(ctx)
+	})
+	return group.Wait()
+}
+
+// breakOneByOne stops the database, freezes a replica, and kills the database, the second time for longer than a lease
+// lasts. One comes after the other, so that each is seen to be survived.
+func (m *mayhem) breakOneByOne(ctx context.Context) error {
+	server := m.fleet.world.server
+	pause(ctx, m.span/8)
+	if err := errors.Join(server.Stop(ctx), ctx.Err()); err != nil {
+		return fmt.Errorf("stop the database: %w", err)
+	}
+	pause(ctx, 300*time.Millisecond)
+	if err := server.Restart(ctx); err != nil {
+		return fmt.Errorf("restart the database: %w", err)
+	}
+	pause(ctx, m.span/8)
+	if err := m.freeze(ctx); err != nil {
+		return fmt.Errorf("freeze a replica: %w", err)
+	}
+	pause(ctx, m.span/16)
+	if err := server.Kill(); err != nil {
+		return fmt.Errorf("kill the database: %w", err)
+	}
+	pause(ctx, takeoverAfter*5/6)
+	if err := server.Restart(ctx); err != nil {
+		return fmt.Errorf("restart the killed database: %w", err)
+	}
+	return nil
+}
+
+// kill kills a replica by chance every second until the span is over and everything was broken. That new ones start
+// slowly delays no kill, as long as one is left.
+func (m *mayhem) kill(ctx context.Context, broken <-chan struct{}) error {
+	ticker := time.NewTicker(killEvery)
+	defer ticker.Stop()
+	chance, begin := m.chance(1), time.Now()
+	var replacements errgroup.Group
+	for over := false; !over && ctx.Err() == nil; {
+		select {
+		case <-broken:
+			over = time.Since(begin) > m.span
+		default:
+		}
+		if slot, r, ok := m.fleet.take(chance); ok && !over {
+			replacements.Go(func() error { return m.fleet.killAndReplace(ctx, slot, r) })
+		}
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		}
+	}
+	return replacements.Wait()
+}
+
+// freeze stops a replica in the middle of a job for longer than others wait, and lets it go on.
+func (m *mayhem) freeze(ctx context.Context) error {
+	chance := m.chance(2)
+	_, r, ok := m.fleet.take(chance)
+	for ; !ok; _, r, ok = m.fleet.take(chance) {
+		if pause(ctx, glance); ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	m.frozen = r
+	if err := m.occupy(ctx, r); err != nil {
+		return err
+	}
+	if err := r.freeze(); err != nil {
+		return err
+	}
+	pause(ctx, standstill)
+	if err := r.thaw(); err != nil {
+		return err
+	}
+	// It has to show what it does now.
+	pause(ctx, time.Second)
+	r.busy.Store(false)
+	return nil
+}
+
+// occupy gives a replica tasks until it is in the middle of one that takes a while.
+func (m *mayhem) occupy(ctx context.Context, r *replica) error {
+	for i := 0; ctx.Err() == nil; i++ {
+		key := fmt.Sprintf("standstill-%d", i)
+		a, err := acceptAnyhow(ctx, note.Note{Key: key, Seq: 1, Token: key, Hold: 1500}, func() *replica { return r })
+		if err != nil {
+			return err
+		}
+		m.posted = append(m.posted, a)
+		for begin := time.Now(); time.Since(begin) < time.Second; pause(ctx, glance) {
+			of, err := r.executions()
+			if err != nil {
+				return err
+			}
+			if slices.ContainsFunc(of, func(e *execution) bool {
+				return e.outcome == "" && strings.HasPrefix(e.key, "standstill") && time.Since(e.begin) < time.Second
+			}) {
+				return nil
+			}
+		}
+	}
+	return ctx.Err()
+}

@@ -1,0 +1,144 @@
+package note
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/fx"
+
+	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/chaos/journal"
+)
+
+// Replica says who runs the job.
+type Replica struct {
+	Name string
+	Seed uint64
+}
+
+const (
+	// step is the longest time for which the work does not look at its context.
+	step = 5 * time.Millisecond
+	// frozen is a step late enough to tell that the process, or all of it, stood still.
+	frozen = 250 * time.Millisecond
+	// thaw is how long the work waits after that for what has become of its context meanwhile.
+	thaw = 200 * time.Millisecond
+	// retry is the wait between two tries to wake a task.
+	retry = 100 * time.Millisecond
+)
+
+// Job runs notes.
+type Job struct {
+	replica    Replica
+	journal    *journal.Journal
+	queue      job.Queue
+	executions atomic.Int64
+
+	waking context.Context // of the goroutines that wake parked tasks
+	wakers sync.WaitGroup
+}
+
+// New returns the job; it wakes what it parked until the lifecycle stops.
+func New(lc fx.Lifecycle, r Replica, j *journal.Journal, q job.Queue) *Job {
+	waking, stop := context.WithCancel(context.Background())
+	n := &Job{replica: r, journal: j, queue: q, waking: waking}
+	lc.Append(fx.StopHook(func() {
+		stop()
+		n.wakers.Wait()
+	}))
+	return n
+}
+
+// Definition registers the job.
+func Definition(j *Job) job.Definition { return job.Define(job.Spec{Type: Type}, j) }
+
+// Execute implements job.Job.
+func (j *Job) Execute(ctx context.Context, task job.Task, n Note) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	line := journal.Line{Event: journal.Begin, Execution: j.executions.Add(1), Task: task.ID, Key: n.Key, Seq: n.Seq}
+	if err := j.journal.Write(line); err != nil {
+		return err
+	}
+	line.Event, line.Outcome = journal.End, j.work(ctx, n, uint64(line.Execution))
+	if err := j.journal.Write(line); err != nil {
+		return err
+	}
+	return result(ctx, line.Outcome)
+}
+
+// GiveUp implements job.Job. That a task is given up shows in its row.
+func (j *Job) GiveUp(context.Context, job.Task, Note, string) error { return nil }
+
+func result(ctx context.Context, outcome journal.Outcome) error {
+	switch outcome {
+	case journal.Done:
+		return nil
+	case journal.Later:
+		return job.NewLater(50*time.Millisecond, "asked for later")
+	case journal.Parked:
+		return job.NewParked("parked by chance")
+	case journal.Aborted:
+		return context.Cause(ctx)
+	case journal.Failed:
+	}
+	return job.NewFailed("failed by chance", errors.New("a cause"))
+}
+
+// work takes its time and says how it ended.
+func (j *Job) work(ctx context.Context, n Note, execution uint64) journal.Outcome {
+	if n.On != "" && n.On == j.replica.Name {
+		wait(context.WithoutCancel(ctx), time.Duration(n.OnHold)*time.Millisecond)
+		return n.Ending
+	}
+	chance := rand.New(rand.NewPCG(j.replica.Seed, execution))
+	length := time.Duration(n.Hold) * time.Millisecond
+	if n.Hold == 0 {
+		length = time.Millisecond + time.Duration(chance.Int64N(int64(29*time.Millisecond)))
+	}
+	for end := time.Now().Add(length); time.Now().Before(end); {
+		begin := time.Now()
+		if !wait(ctx, min(step, time.Until(end))) {
+			return journal.Aborted
+		}
+		// After a standstill the end of the context and that of the step are due at the same moment.
+		if time.Since(begin) > frozen && !wait(ctx, thaw) {
+			return journal.Aborted
+		}
+	}
+	switch p := chance.Float64(); {
+	case n.Hold > 0 || p < 0.78:
+		return journal.Done
+	case p < 0.86:
+		return journal.Failed
+	case p < 0.91:
+		return journal.Later
+	}
+	// Some are woken before they are parked, some after.
+	j.wakers.Go(func() { j.wake(n.Key, time.Duration(chance.Int64N(int64(20*time.Millisecond)))) })
+	return journal.Parked
+}
+
+// wake wakes the parked tasks of a key after a while.
+func (j *Job) wake(key string, after time.Duration) {
+	for wait(j.waking, after) && j.queue.Wake(j.waking, key) != nil {
+		after = retry
+	}
+}
+
+// wait waits for d and tells whether ctx still lasts.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return ctx.Err() == nil
+	}
+}

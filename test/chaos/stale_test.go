@@ -1,0 +1,107 @@
+package chaos_test
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/test/chaos/journal"
+	"app238.com/inner/test/chaos/note"
+)
+
+// begun returns the executions by their tasks once each of these replicas has begun n of them.
+func (w *world) begun(t *testing.T, n int, replicas ...*replica) map[int64][]*execution {
+	t.Helper()
+	byTask := map[int64][]*execution{}
+	w.await(t, patience, "the tasks have begun", func() bool {
+		clear(byTask)
+		enough := true
+		for _, r := range replicas {
+			of := executions(t, r)
+			enough = enough && len(of) >= n
+			for _, e := range of {
+				byTask[e.task] = append(byTask[e.task], e)
+			}
+		}
+		return enough
+	})
+	return byTask
+}
+
+// endings are those that a stale claimer may want to write.
+var endings = []journal.Outcome{journal.Done, journal.Failed, journal.Later, journal.Parked}
+
+// occupyWithEndings gives a replica a task for each ending, which it takes hold milliseconds for, and waits until it is
+// in the middle of them all.
+func (w *world) occupyWithEndings(t *testing.T, r *replica, hold int) {
+	t.Helper()
+	for i, ending := range endings {
+		n := note.Note{
+			Key: fmt.Sprintf("key-%d", i), Seq: 1, Token: "stale-" + string(ending), Hold: 2000, On: r.name, OnHold: hold, Ending: ending,
+		}
+		_, err := r.accept(t.Context(), n)
+		require.NoError(t, err)
+	}
+	w.begun(t, len(endings), r)
+}
+
+// A job that does not look at its context goes on in a process that was presumed dead. Whatever it then returns must not
+// touch the task, which runs elsewhere.
+func TestAReplicaThatStoodStillChangesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	stale := w.start(t, "stale")
+	w.occupyWithEndings(t, stale, 2000)
+	require.NoError(t, stale.freeze())
+	other := w.start(t, "other")
+	w.begun(t, len(endings), other)
+	require.NoError(t, stale.thaw())
+	w.awaitFinished(t, patience)
+	requireOnlyTheSecondCounts(t, w, stale, other)
+	w.requireSound(t)
+}
+
+// A process that is cut off from the database has results that it tries to write until it can; by then the tasks run
+// elsewhere.
+func TestAReplicaThatWasCutOffChangesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p, direct := newProxy(t, w.dsn), w.dsn
+	w.dsn = p.dsn
+	stale := w.start(t, "stale")
+	w.occupyWithEndings(t, stale, 700)
+	p.cut()
+	w.dsn = direct
+	other := w.start(t, "other")
+	w.begun(t, len(endings), other)
+	p.mend()
+	w.await(t, patience, "the stale results are dropped", func() bool {
+		return bytes.Count(w.logs(t), []byte("result dropped")) == len(endings)
+	})
+	w.awaitFinished(t, patience)
+	requireOnlyTheSecondCounts(t, w, stale, other)
+	w.requireSound(t)
+}
+
+func requireOnlyTheSecondCounts(t *testing.T, w *world, stale, other *replica) {
+	t.Helper()
+	rows := w.rows(t)
+	require.Len(t, rows, len(endings))
+	for id, of := range w.begun(t, len(endings), stale, other) {
+		r := rows[id]
+		require.Len(t, of, 2, "%s", of)
+		first, second := of[0], of[1]
+		require.Equal(t, []*replica{stale, other}, []*replica{first.replica, second.replica})
+		require.Equal(t, journal.Done, second.outcome)
+		require.GreaterOrEqual(t, second.begin.Sub(first.begin), takeoverAfter-500*time.Millisecond, "taken over early")
+		require.NotEmpty(t, first.outcome, "the stale one has not ended: the test shows nothing")
+		require.True(t, first.end.Before(second.end), "the stale one came too late: the test shows nothing: %s", of)
+		require.False(t, r.finished.Before(second.end.Truncate(time.Microsecond)), "finished at %s, before the end of %s", r.finished, second)
+		require.Equal(t, 2, r.claims, r.info)
+		require.Equal(t, 1, r.attempts, r.info)
+		require.Empty(t, r.last, r.info)
+	}
+}

@@ -1,0 +1,162 @@
+package chaos_test
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/database"
+	"app238.com/inner/test/stack/postgres"
+	"app238.com/inner/test/testdatabase"
+)
+
+const (
+	// patience is how long a test waits for what has to come; machines are shared.
+	patience = time.Minute
+	// glance is the time between two looks at what is waited for.
+	glance = 20 * time.Millisecond
+
+	// takeoverAfter is the silence after which the replicas' tasks are taken over.
+	takeoverAfter = 3 * time.Second
+	// shutdownTimeout is how long running jobs may take to end at SIGTERM.
+	shutdownTimeout = 8 * time.Second
+)
+
+// long tells whether the tests take the time that the product's promises are measured with.
+func long() bool { return os.Getenv("INNER_CHAOS") == "long" }
+
+// world is a database server of a test's own, and the replicas on it.
+type world struct {
+	server *postgres.Server
+	db     *sql.DB
+	dsn    string // what the replicas are given
+	folder string
+	seed   uint64
+	// workers is the number of each replica's.
+	workers int
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	server, err := postgres.Start(ctx, postgres.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	require.NoError(t, server.CreateDatabase(ctx, "platform"))
+	w := &world{server: server, dsn: server.DSN("platform"), folder: t.TempDir(), seed: newSeed(t), workers: 4}
+	db, err := database.Open(testdatabase.Config(t, w.dsn))
+	require.NoError(t, err)
+	w.db = db
+	t.Cleanup(func() { _ = db.Close() })
+	require.NoError(t, database.Migrate(ctx, db))
+	return w
+}
+
+// newSeed returns INNER_CHAOS_SEED, or one by chance.
+func newSeed(t *testing.T) uint64 {
+	t.Helper()
+	given := os.Getenv("INNER_CHAOS_SEED")
+	if given == "" {
+		n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
+		require.NoError(t, err)
+		given = n.String()
+	}
+	seed, err := strconv.ParseUint(given, 10, 64)
+	require.NoError(t, err, "INNER_CHAOS_SEED")
+	t.Logf("INNER_CHAOS_SEED=%d", seed)
+	return seed
+}
+
+// configuration is the replicas'. The waits are shorter than an operator's, their relations the same.
+func (w *world) configuration() string {
+	return fmt.Sprintf(`
+http: {listen: "127.0.0.1:0", shutdownTimeout: 2s}
+database: {dsn: %q, connectTimeout: 2s, statementTimeout: 5s}
+tasks: {workers: %d, buffer: 32, pollInterval: 200ms, heartbeatInterval: 500ms, takeoverAfter: %s, shutdownTimeout: %s,
+  attempts: 100, retryDelay: 20ms, retryDelayMax: 200ms, parkedRecheck: 2s}
+cron: {checkInterval: 200ms}
+`, w.dsn, w.workers, takeoverAfter, shutdownTimeout)
+}
+
+// file returns the path of a replica's file.
+func (w *world) file(replica, kind string) string { return filepath.Join(w.folder, replica+"."+kind) }
+
+// row is what console_tasks says of a task.
+type row struct {
+	id                 int64
+	idempotencyKey     string
+	info, status, last string
+	claims, attempts   int
+	finished           time.Time
+}
+
+// rows returns all tasks by their ids.
+func (w *world) rows(t *testing.T) map[int64]row {
+	t.Helper()
+	found, err := w.db.QueryContext(t.Context(), `SELECT id, COALESCE(idempotency_key, ''), task_info, task_status, last_error,
+		claim_number, attempts, COALESCE(finished_at, TIMESTAMP 'epoch') FROM console_tasks`)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, found.Close()) }()
+	rows := map[int64]row{}
+	for found.Next() {
+		var r row
+		require.NoError(t, found.Scan(&r.id, &r.idempotencyKey, &r.info, &r.status, &r.last, &r.claims, &r.attempts, &r.finished))
+		rows[r.id] = r
+	}
+	require.NoError(t, found.Err())
+	return rows
+}
+
+// count runs a query that counts.
+func (w *world) count(t *testing.T, query string) (n int) {
+	t.Helper()
+	require.NoError(t, w.db.QueryRowContext(t.Context(), query).Scan(&n))
+	return n
+}
+
+const unfinished = `SELECT count(*) FROM console_tasks WHERE task_status <> 'finished'`
+
+// awaitFinished waits until every task is finished.
+func (w *world) awaitFinished(t *testing.T, limit time.Duration) {
+	t.Helper()
+	w.await(t, limit, "every task is finished", func() bool { return w.count(t, unfinished) == 0 })
+}
+
+// await waits until what is so.
+func (w *world) await(t *testing.T, limit time.Duration, what string, so func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	ticker := time.NewTicker(glance)
+	defer ticker.Stop()
+	for !so() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("after %s not yet: %s\n%s", limit, what, w.stuck(t))
+		case <-ticker.C:
+		}
+	}
+}
+
+// stuck describes some of the tasks that are not finished.
+func (w *world) stuck(t *testing.T) (text string) {
+	t.Helper()
+	shown := 0
+	for _, r := range w.rows(t) {
+		if r.status != "finished" && shown < 10 {
+			shown++
+			text += fmt.Sprintf("task %d is %s, %d claims, %d attempts, %s\n", r.id, r.status, r.claims, r.attempts, r.info)
+		}
+	}
+	return text
+}
