@@ -28,8 +28,10 @@ type Error struct {
 	Kind Kind
 	// Text is for users: it holds no message of a driver or of the cluster, no secret and no SQL.
 	Text string
-	// After is the least wait before the next execution, for Later.
-	After time.Duration
+	// After is the least wait before the next execution, for Later; with Growing it is longer the older the task is, so
+	// that many waiting tasks do not storm a dependency that comes back.
+	After   time.Duration
+	Growing bool
 	// Cause is for the log.
 	Cause error
 	// Quoted marks a text with words from outside, such as a container's last lines: shown to its owner, never logged.
@@ -63,7 +65,7 @@ func NewFailed(text string, cause error) *Error {
 
 // NewUnavailable says that something the job needs is away: the task waits for it without using up its attempts.
 func NewUnavailable(dependency string, cause error) *Error {
-	return &Error{Kind: Later, Text: "waiting for the " + dependency + ", which is unavailable", After: 2 * time.Second, Cause: cause}
+	return &Error{Kind: Later, Text: "waiting for the " + dependency + ", which is unavailable", After: 2 * time.Second, Growing: true, Cause: cause}
 }
 
 // NewLater asks to be run again after a while.

@@ -38,7 +38,7 @@ func (p *Processor) conclude(running context.Context, x execution, e *job.Error)
 		x.log.Info("task parked", zap.String("for", e.Text))
 		p.write(running, x, func(ctx context.Context) error { return p.store.Park(ctx, x.claim, e.Text, p.config.ParkedRecheck) })
 	case e.Kind == job.Later:
-		wait := later(e.After, x.claim.Age)
+		wait := later(e, x.claim.Age)
 		x.log.Info("task put off", zap.String("why", e.Text), zap.Duration("for", wait), observe.Error(e.Cause))
 		p.again(running, x, store.Ending{Claim: x.claim, Detail: e.Text}, wait)
 	case e.Kind == job.Superseded:
@@ -125,10 +125,13 @@ func (p *Processor) backoff(attempt int) time.Duration {
 	return wait
 }
 
-// later grows the wait for a dependency with the task's age, so that many waiting tasks do not storm what comes back.
-func later(least time.Duration, age float64) time.Duration {
-	wait := min(time.Duration(age/8*float64(time.Second)), maxLater)
-	return jitter(max(least, wait))
+// later is the wait before a task that was put off is run again.
+func later(e *job.Error, age float64) time.Duration {
+	wait := e.After
+	if e.Growing {
+		wait = max(wait, min(time.Duration(age/8*float64(time.Second)), maxLater))
+	}
+	return jitter(wait)
 }
 
 // jitter spreads waits over plus or minus a fifth, so that what failed together does not come back together.

@@ -164,8 +164,7 @@ func (p *Processor) beat(ctx context.Context) {
 // process that nobody holds.
 func (p *Processor) sweep(ctx context.Context) {
 	for pause(ctx, p.config.HeartbeatInterval) {
-		id, ok := p.book.Current()
-		if !ok {
+		if _, ok := p.book.Current(); !ok {
 			continue
 		}
 		recovered, err := p.store.Recover(ctx, p.config.TakeoverAfter)
@@ -179,6 +178,11 @@ func (p *Processor) sweep(ctx context.Context) {
 		}
 		if err == nil {
 			err = p.book.Settle(func(inHand []int64) error {
+				// The identity may have changed since this sweep began.
+				id, ok := p.book.Current()
+				if !ok {
+					return errors.New("the lease ran out")
+				}
 				n, err := p.store.ReturnAll(ctx, id, inHand)
 				late += n
 				return err
