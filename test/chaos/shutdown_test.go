@@ -87,14 +87,16 @@ func TestWhatRunsEndsAtSIGTERMAndTheRestRunsAfterTheRestart(t *testing.T) {
 func TestAcceptsAreAnsweredWhileAllWorkersAreBlocked(t *testing.T) {
 	t.Parallel()
 	const blocking, slow = 4, 300
+	const hold = 15 * time.Second // longer than the accepts take on a busy machine
 	w := newWorld(t)
 	r := w.start(t, "blocked")
-	_, err := acceptAll(t.Context(), r, blocking, single("blocking", 4000))
+	_, err := acceptAll(t.Context(), r, blocking, single("blocking", int(hold.Milliseconds())))
 	require.NoError(t, err)
 	w.begun(t, blocking, r)
 	slowest, err := acceptAll(t.Context(), r, slow, single("slow", 50))
 	require.NoError(t, err)
-	require.Less(t, slowest, time.Second)
+	// On a machine of its own it is a tenth of a second; this one may be shared.
+	require.Less(t, slowest, hold/3)
 	require.Len(t, executions(t, r), blocking, "a worker became free: the test shows nothing")
 	w.awaitFinished(t, patience)
 	require.Len(t, executions(t, r), blocking+slow)

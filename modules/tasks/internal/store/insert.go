@@ -42,14 +42,9 @@ type Inserted struct {
 
 // A task may be inserted claimed when no other of its key is pending or being processed. The unique index refuses the
 // whole statement where another process has just claimed one. The subqueries are scalar so that they are looked up by
-// index for each row, whatever the statistics say.
+// index for each row, whatever the statistics say, and materialized so that each is looked up once.
 const insertTasks = `
-INSERT INTO console_tasks (task_type, task_info, lane, ordering_key, idempotency_key, accept_ordinal,
-    task_status, task_detailed_status, claimed_by, claim_number, started_at)
-SELECT n.task_type, n.task_info, n.lane, n.ordering_key, NULLIF(n.idempotency_key, ''), n.ordinal,
-    CASE WHEN n.claim THEN 'processing' ELSE 'pending' END, CASE WHEN n.claim THEN 'claimed' ELSE 'accepted' END,
-    CASE WHEN n.claim THEN $1 ELSE '' END, CASE WHEN n.claim THEN 1 ELSE 0 END, CASE WHEN n.claim THEN LOCALTIMESTAMP END
-FROM (
+WITH n AS MATERIALIZED (
     SELECT t.task_type, t.task_info, t.lane, t.ordering_key, t.idempotency_key, t.ordinal,
         t.wanted
         AND (SELECT e.id FROM console_tasks e WHERE e.ordering_key = t.ordering_key AND e.task_status = 'pending' LIMIT 1) IS NULL
@@ -57,8 +52,13 @@ FROM (
         AS claim
     FROM unnest($2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::BOOLEAN[])
         WITH ORDINALITY AS t(task_type, task_info, lane, ordering_key, idempotency_key, wanted, ordinal)
-) AS n
-ORDER BY n.ordinal
+)
+INSERT INTO console_tasks (task_type, task_info, lane, ordering_key, idempotency_key, accept_ordinal,
+    task_status, task_detailed_status, claimed_by, claim_number, started_at)
+SELECT n.task_type, n.task_info, n.lane, n.ordering_key, NULLIF(n.idempotency_key, ''), n.ordinal,
+    CASE WHEN n.claim THEN 'processing' ELSE 'pending' END, CASE WHEN n.claim THEN 'claimed' ELSE 'accepted' END,
+    CASE WHEN n.claim THEN $1 ELSE '' END, CASE WHEN n.claim THEN 1 ELSE 0 END, CASE WHEN n.claim THEN LOCALTIMESTAMP END
+FROM n ORDER BY n.ordinal
 ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
 RETURNING id, accept_ordinal, task_status`
 
