@@ -21,6 +21,7 @@ func (c *Config) Validate() error {
 		faults = append(faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
 	}
 	c.validateNames(fault)
+	c.validateOperation(fault)
 	for key, n := range map[string]int64{
 		"http.bodyLimit":              c.HTTP.BodyLimit,
 		"database.maxOpenConnections": int64(c.Database.MaxOpenConnections),
@@ -83,6 +84,10 @@ func (c *Config) durations() map[string]time.Duration {
 		"http.requestTimeout":         c.HTTP.RequestTimeout,
 		"http.readHeaderTimeout":      c.HTTP.ReadHeaderTimeout,
 		"http.readTimeout":            c.HTTP.ReadTimeout,
+		"http.writeTimeout":           c.HTTP.WriteTimeout,
+		"http.idleTimeout":            c.HTTP.IdleTimeout,
+		"http.tls.reloadInterval":     c.HTTP.TLS.ReloadInterval,
+		"tracing.timeout":             c.Tracing.Timeout,
 		"http.shutdownTimeout":        c.HTTP.ShutdownTimeout,
 		"database.connectTimeout":     c.Database.ConnectTimeout,
 		"database.statementTimeout":   c.Database.StatementTimeout,

@@ -27,8 +27,8 @@ func New(checks []server.Check) *Health { return &Health{checks: checks} }
 func (h *Health) Routes() []server.Route {
 	return []server.Route{
 		{Method: http.MethodGet, Path: "/health", Handler: h.health},
-		{Method: http.MethodGet, Path: "/healthz", Handler: h.alive},
-		{Method: http.MethodGet, Path: "/readyz", Handler: h.ready},
+		{Method: http.MethodGet, Path: "/healthz", Handler: h.alive, Probe: true},
+		{Method: http.MethodGet, Path: "/readyz", Handler: h.ready, Probe: true},
 	}
 }
 

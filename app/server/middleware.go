@@ -84,16 +84,6 @@ func accessLog(log *zap.Logger) middleware {
 	}
 }
 
-// limitBody ends the reading of a body that is longer than limit bytes.
-func limitBody(limit int64) middleware {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			r.Body = http.MaxBytesReader(w, r.Body, limit)
-			next.ServeHTTP(w, r)
-		})
-	}
-}
-
 // timeOut answers 503 after limit and cancels the request's context.
 func timeOut(limit time.Duration) middleware {
 	return func(next http.Handler) http.Handler {
