@@ -14,7 +14,7 @@ func TestNoSecretStandsInLogsTasksOrWorkerApps(t *testing.T) {
 	w := newWorld(t)
 	i := w.start(t)
 	const key, value = "sk_MARKER0KEY", "MARKER1ENVIRONMENT"
-	password := w.proxy.password(t)
+	password := w.proxy.Password(t)
 	w.user(t, "u1", key)
 	good := w.worker(t, "u1", "good", "registry.test/app:1", "env_json", `{"A":"`+value+`"}`)
 	broken := w.worker(t, "u1", "broken", "registry.test/fail/crash:1", "env_json", `{"A":"`+value+`"}`)

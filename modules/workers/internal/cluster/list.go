@@ -6,9 +6,9 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/identifier"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/controller/workerapp"
 )
@@ -44,52 +44,69 @@ func NewLister(clients *kube.Clients, c *config.Config) *Lister {
 // Parts hands every part of every worker to page. It returns nil only when all were handed over: a page that fails, or a
 // continuation that expired, is an error.
 func (l *Lister) Parts(ctx context.Context, page func([]Part) error) error {
-	if err := l.pages(ctx, workerapp.Resource(), "", workerAppPart, page); err != nil {
+	err := pages(func(options metav1.ListOptions) ([]Part, string, error) { return l.workerApps(ctx, options) }, page)
+	if err != nil {
 		return fmt.Errorf("list WorkerApps: %w", err)
 	}
-	if err := l.pages(ctx, secrets(), workerapp.WorkerLabel, secretPart, page); err != nil {
+	err = pages(func(options metav1.ListOptions) ([]Part, string, error) { return l.secrets(ctx, options) }, page)
+	if err != nil {
 		return fmt.Errorf("list Secrets: %w", err)
 	}
 	return nil
 }
 
-func (l *Lister) pages(ctx context.Context, resource schema.GroupVersionResource, selector string,
-	read func(*unstructured.Unstructured) (Part, bool), page func([]Part) error,
-) error {
-	options := metav1.ListOptions{LabelSelector: selector, Limit: pageSize}
+func pages(list func(metav1.ListOptions) (parts []Part, next string, err error), page func([]Part) error) error {
+	options := metav1.ListOptions{Limit: pageSize}
 	for {
-		list, err := l.clients.List(ctx, resource, l.namespace, options)
+		parts, next, err := list(options)
 		if err != nil {
 			return err
-		}
-		var parts []Part
-		for i := range list.Items {
-			if part, ours := read(&list.Items[i]); ours {
-				parts = append(parts, part)
-			}
 		}
 		if err := page(parts); err != nil {
 			return err
 		}
-		if options.Continue = list.GetContinue(); options.Continue == "" {
+		if next == "" {
 			return nil
 		}
+		options.Continue = next
 	}
 }
 
-// workerAppPart takes a WorkerApp for ours when its name is the one that its ids give. One that is on its way out counts as
+// workerApps takes a WorkerApp for ours when its name is the one that its ids give. One that is on its way out counts as
 // there: its deletion is under way.
-func workerAppPart(u *unstructured.Unstructured) (Part, bool) {
-	workerID, _, workerErr := unstructured.NestedString(u.Object, "spec", "workerID")
-	ownerID, _, ownerErr := unstructured.NestedString(u.Object, "spec", "ownerID")
-	name := workerapp.Name(workerID, ownerID)
-	ours := workerErr == nil && ownerErr == nil && u.GetName() == name
-	return Part{WorkerID: workerID, OwnerID: ownerID, Name: name, Kind: WorkerAppPart}, ours
+func (l *Lister) workerApps(ctx context.Context, options metav1.ListOptions) (parts []Part, next string, err error) {
+	list, err := l.clients.List(ctx, workerapp.Resource(), l.namespace, options)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, item := range list.Items {
+		workerID, _, workerErr := unstructured.NestedString(item.Object, "spec", "workerID")
+		ownerID, _, ownerErr := unstructured.NestedString(item.Object, "spec", "ownerID")
+		name := workerapp.Name(workerID, ownerID)
+		if workerErr == nil && ownerErr == nil && item.GetName() == name && identifiers(workerID, ownerID) {
+			parts = append(parts, Part{WorkerID: workerID, OwnerID: ownerID, Name: name, Kind: WorkerAppPart})
+		}
+	}
+	return parts, list.GetContinue(), nil
 }
 
-// secretPart takes a Secret for ours when its name is the one that its labels give.
-func secretPart(u *unstructured.Unstructured) (Part, bool) {
-	workerID, ownerID := u.GetLabels()[workerapp.WorkerLabel], u.GetLabels()[workerapp.OwnerLabel]
-	name := workerapp.Name(workerID, ownerID)
-	return Part{WorkerID: workerID, OwnerID: ownerID, Name: name, Kind: SecretPart}, u.GetName() == workerapp.SecretName(name)
+// secrets takes a Secret for ours when its name is the one that its labels give.
+func (l *Lister) secrets(ctx context.Context, options metav1.ListOptions) (parts []Part, next string, err error) {
+	options.LabelSelector = workerapp.WorkerLabel
+	list, err := l.clients.ListMetadata(ctx, secrets(), l.namespace, options)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, item := range list.Items {
+		workerID, ownerID := item.Labels[workerapp.WorkerLabel], item.Labels[workerapp.OwnerLabel]
+		name := workerapp.Name(workerID, ownerID)
+		if item.Name == workerapp.SecretName(name) && identifiers(workerID, ownerID) {
+			parts = append(parts, Part{WorkerID: workerID, OwnerID: ownerID, Name: name, Kind: SecretPart})
+		}
+	}
+	return parts, list.Continue, nil
+}
+
+func identifiers(workerID, ownerID string) bool {
+	return identifier.Check("", workerID) == nil && identifier.Check("", ownerID) == nil
 }
