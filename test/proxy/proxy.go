@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/url"
@@ -33,13 +34,17 @@ func New(t testing.TB, dsn string) *Proxy {
 	t.Helper()
 	u, err := url.Parse(dsn)
 	require.NoError(t, err)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	// The program that uses it is stopped after the test, and may want a new connection for that.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	p := &Proxy{target: u.Host, listener: listener, open: map[net.Conn]bool{}, lose: map[string]int{}}
 	u.Host = listener.Addr().String()
 	p.DSN = u.String()
-	p.done.Go(p.serve)
+	p.done.Go(func() { p.serve(ctx) })
 	t.Cleanup(func() {
+		cancel()
 		_ = listener.Close()
 		p.Cut()
 		p.done.Wait()
@@ -104,13 +109,14 @@ func (p *Proxy) Password(t testing.TB) string {
 	return password
 }
 
-func (p *Proxy) serve() {
+func (p *Proxy) serve(ctx context.Context) {
+	var dialer net.Dialer
 	for {
 		from, err := p.listener.Accept()
 		if err != nil {
 			return
 		}
-		to, err := net.Dial("tcp", p.target)
+		to, err := dialer.DialContext(ctx, "tcp", p.target)
 		if err != nil {
 			_ = from.Close()
 			continue

@@ -56,9 +56,8 @@ func stateOf(found *unstructured.Unstructured) *State {
 		Task:     workerapp.Task(annotations),
 		Deleting: found.GetDeletionTimestamp() != nil,
 	}
-	// A spec that cannot be read is the controller's to complain of; what its status says of the outcome still holds.
-	app, _ := workerapp.FromUnstructured(found) //nolint:errcheck // see above
-	if app.Status.Version != state.Version || app.Status.Task != state.Task {
+	app, err := workerapp.FromUnstructured(found)
+	if err != nil || app.Status.Version != state.Version || app.Status.Task != state.Task {
 		return state
 	}
 	recorded := meta.FindStatusCondition(app.Status.Conditions, workerapp.RecordedCondition)

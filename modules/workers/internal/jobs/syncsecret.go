@@ -9,7 +9,7 @@ import (
 )
 
 // SyncSecretType is the job type of a changed secret.
-const SyncSecretType = "worker.sync_secret"
+const SyncSecretType = "worker.sync_secret" //nolint:gosec // a job type, no credential
 
 // NewSyncSecret defines the job. Which keys exist is told by workers.secrets_json; the values come with the task and are
 // written to the worker's Secret, right before the first deploy too.

@@ -52,7 +52,7 @@ func (s *Stock) Rows(ctx context.Context, after int64, limit int) ([]inventory.W
 	for i, w := range found {
 		wishes[i] = inventory.Wish{
 			Row: int64(w.Row), Name: workerapp.Name(w.WorkerID, w.UserID), Owner: w.UserID, ID: w.WorkerID,
-			Key: jobs.OrderingKey(w.WorkerID, w.UserID), Loading: w.Loading, Since: w.Since,
+			Key: jobs.OrderingKey(w.WorkerID, w.UserID), Loading: w.Loading, Since: w.Since.UTC(),
 		}
 		if w.Deployed {
 			wishes[i].Needs = []string{cluster.WorkerAppPart}
