@@ -23,7 +23,7 @@ func TestTasksOfADeadProcessRunElsewhere(t *testing.T) {
 	require.Len(t, claims, 1)
 	b.start(t)
 	b.awaitStatus(t, id, store.Finished)
-	written, _, err := b.store.End(t.Context(), []store.Ending{{Claim: claims[0], Status: store.Failed}})
+	written, _, err := b.store.End(t.Context(), store.Part{Endings: []store.Ending{{Claim: claims[0], Status: store.Failed}}})
 	require.NoError(t, err)
 	require.Empty(t, written, "the dead process comes back and changes nothing")
 	require.ErrorIs(t, b.store.Again(t.Context(), store.Ending{Claim: claims[0]}, 0), store.ErrLostClaim)

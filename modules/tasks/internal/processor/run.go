@@ -72,7 +72,7 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 	switch {
 	case err == nil:
 		e.log.Info("task finished")
-		p.end(c, store.Finished, "finished", 1, "")
+		p.endings <- store.Success(c) // waits where the writer has more than it can write
 	case running.Err() != nil || leased.Err() != nil:
 		e.log.Info("task interrupted", observe.Error(err))
 		p.book.Done(c.ID) // returned to the queue by Stop, or left to the takeover

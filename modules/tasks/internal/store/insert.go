@@ -74,7 +74,7 @@ func (s *Store) Insert(ctx context.Context, process string, tasks []NewTask, wan
 	var inserted []Inserted
 	for {
 		err := database.Retry(ctx, func(ctx context.Context) (err error) {
-			inserted, err = Insert(ctx, s.db, process, tasks, wanted)
+			inserted, err = Insert(ctx, s.steady, process, tasks, wanted)
 			return err
 		})
 		if !database.IsUniqueViolation(err) {

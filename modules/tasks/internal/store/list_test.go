@@ -37,7 +37,7 @@ func TestWhatOperatorsAskUsesIndexesOnABigTable(t *testing.T) {
 		"due":              {makeDue, []any{7}, "console_tasks_pkey"},
 		"unfinished":       {unfinishedTasks, []any{"k100", 0}, "console_tasks_pending_key"},
 		"erase":            {eraseTask, []any{7, "{}"}, "console_tasks_pkey"},
-		"backlogs":         {pendingByLane, nil, "console_tasks_pending"},
+		"backlogs":         {pendingByLane, nil, "console_tasks_ready"},
 	} {
 		plan := explain(t, plain, s.query, s.args)
 		require.Contains(t, plan, s.want, name)
