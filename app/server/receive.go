@@ -100,20 +100,16 @@ func newSlots(n int) slots {
 	return make(slots, n)
 }
 
-// around lets handler answer within limit and refuses what comes when all slots are taken. A slot is held for as long as
-// the handler runs, which may be longer than the client is kept waiting.
-func (s slots) around(handler http.Handler, timeOut middleware, log *zap.Logger) http.Handler {
+// limit refuses what comes when all slots are taken.
+func (s slots) limit(next http.Handler, log *zap.Logger) http.Handler {
 	if s == nil {
-		return timeOut(handler)
+		return next
 	}
-	working := timeOut(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() { <-s }()
-		handler.ServeHTTP(w, r)
-	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case s <- struct{}{}:
-			working.ServeHTTP(w, r)
+			defer func() { <-s }()
+			next.ServeHTTP(w, r)
 		default:
 			fail(w, r, overloaded(), log)
 		}

@@ -73,6 +73,7 @@ func (i *instance) routes() []server.Route {
 			select {
 			case <-i.release:
 			case <-r.Context().Done():
+				return r.Context().Err()
 			}
 			return server.WriteJSON(w, http.StatusOK, "done")
 		}},

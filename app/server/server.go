@@ -63,8 +63,7 @@ func NewHandler(c config.HTTP, log *zap.Logger, routes []Route, layers ...Layer)
 		if route.Probe {
 			slots = nil
 		}
-		handler := slots.around(adapt(route.Handler, log), timeOut(c.RequestTimeout), log)
-		handler = received.receive(handler)
+		handler := received.receive(slots.limit(timeOut(c.RequestTimeout)(adapt(route.Handler, log)), log))
 		if c.TLS.ClientCA != "" && !route.Probe {
 			handler = requireCertificate(handler, log)
 		}
