@@ -17,6 +17,8 @@ import (
 	"app238.com/inner/app/kube"
 	"app238.com/inner/app/metrics"
 	"app238.com/inner/app/observe"
+	"app238.com/inner/app/openapi"
+	"app238.com/inner/app/profiling"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/controller"
 	"app238.com/inner/modules/tasks"
@@ -57,12 +59,14 @@ func Base(c *config.Config) fx.Option {
 			observe.NewLogger,
 			metrics.NewRegistry,
 			server.AsRoutes(metrics.Routes),
+			server.AsRoutes(openapi.Routes),
 			database.Open,
 			database.OpenSteady,
 			database.NewEnt,
 			kube.NewClients,
 			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`)),
 			server.AsRoutes((*health.Health).Routes),
+			profiling.New,
 			server.NewMetrics,
 			fx.Annotate(server.New, fx.ParamTags("", "", "", `group:"routes"`, `group:"layers"`)),
 			server.AsCheck(databaseCheck),
@@ -75,7 +79,8 @@ func Base(c *config.Config) fx.Option {
 	)
 }
 
-func startServer(lc fx.Lifecycle, s *server.Server) {
+func startServer(lc fx.Lifecycle, p *profiling.Server, s *server.Server) {
+	lc.Append(fx.StartStopHook(p.Start, p.Stop))
 	lc.Append(fx.StartStopHook(s.Start, s.Stop))
 }
 
