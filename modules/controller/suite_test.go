@@ -65,10 +65,17 @@ func setup(t *testing.T) *bundle {
 		Domain:   "example.test",
 		Database: config.Database{ConnectTimeout: time.Second, StatementTimeout: 5 * time.Second},
 		Kubernetes: config.Kubernetes{QPS: 1000, Burst: 1000, Timeout: 15 * time.Second, Namespaces: config.Namespaces{
-			Worker: "worker-" + hex.EncodeToString(suffix), Ingress: "ingress-" + hex.EncodeToString(suffix), Combinator: "combinator",
+			Control: "worker-" + hex.EncodeToString(suffix),
+			Worker:  "worker-" + hex.EncodeToString(suffix), Ingress: "ingress-" + hex.EncodeToString(suffix), Combinator: "combinator",
 		}},
 		Controller: config.Controller{Workers: 4, ProgressDeadline: 10 * time.Minute, FailureGrace: time.Second,
-			RetryDelay: 20 * time.Millisecond, RetryDelayMax: time.Second},
+			RetryDelay: 20 * time.Millisecond, RetryDelayMax: time.Second, ResyncInterval: time.Hour,
+			SlowDown:       config.SlowDown{Burst: 100, Interval: time.Second},
+			LeaderElection: config.LeaderElection{Lease: "controller", LeaseDuration: 4 * time.Second, RenewDeadline: 3 * time.Second, RetryPeriod: 300 * time.Millisecond},
+			Pods:           config.Pods{StopDelay: 5 * time.Second, StopGrace: 30 * time.Second},
+			NetworkPolicy: config.NetworkPolicy{Enabled: true, DNSNamespace: "kube-system", DNSNetworks: []string{"169.254.20.10/32"},
+				PrivateNetworks: []string{"10.0.0.0/8", "fc00::/7"}},
+		},
 	}, source: &fakeSource{}, recorder: &fakeRecorder{}}
 	direct := *b.config
 	direct.Kubernetes.Kubeconfig = kubeconfig
