@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"k8s.io/klog/v2"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/controller/internal/clientlog"
+	"app238.com/inner/modules/controller/internal/metrics"
 	"app238.com/inner/modules/controller/internal/watch"
 	"app238.com/inner/modules/controller/rollout"
 )
@@ -24,6 +26,7 @@ type Controller struct {
 	config   *config.Config
 	election *kube.Election
 	log      *zap.Logger
+	metrics  *metrics.Metrics
 	source   rollout.Source
 	recorder rollout.Recorder
 	synced   atomic.Bool
@@ -38,8 +41,12 @@ type Controller struct {
 
 // New makes a Controller that is not started. The source is asked what a worker's pods find in their environment, the
 // recorder is told how rollouts ended.
-func New(c *config.Config, log *zap.Logger, clients *kube.Clients, source rollout.Source, recorder rollout.Recorder) (*Controller, error) {
+func New(c *config.Config, log *zap.Logger, clients *kube.Clients, registry *prometheus.Registry, source rollout.Source, recorder rollout.Recorder) (*Controller, error) {
 	log = log.Named("controller")
+	measured, err := metrics.New(registry)
+	if err != nil {
+		return nil, fmt.Errorf("controller: metrics: %w", err)
+	}
 	election, err := kube.NewElection(c, clients, log)
 	if err != nil {
 		return nil, fmt.Errorf("controller: %w", err)
@@ -49,7 +56,7 @@ func New(c *config.Config, log *zap.Logger, clients *kube.Clients, source rollou
 		return nil, fmt.Errorf("controller: %w", err)
 	}
 	controller := &Controller{
-		clients: guarded, config: c, election: election, log: log, source: source, recorder: recorder,
+		clients: guarded, config: c, election: election, log: log, metrics: measured, source: source, recorder: recorder,
 	}
 	controller.cache, err = watch.New(guarded, c.Kubernetes.Namespaces, controller.handlers(), log)
 	if err != nil {

@@ -70,7 +70,9 @@ func (p *proxy) handled(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // besides tells whether a path is one of what is no worker's object: the leader's lease, and events.
-func besides(path string) bool { return strings.Contains(path, "/leases") || strings.Contains(path, "/events") }
+func besides(path string) bool {
+	return strings.Contains(path, "/leases") || strings.Contains(path, "/events")
+}
 
 // answerWith has requests answered by answer where it returns true; nil ends that.
 func (p *proxy) answerWith(answer func(w http.ResponseWriter, r *http.Request) bool) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -118,7 +119,7 @@ func (b *bundle) start() {
 	b.logs = logs
 	clients, err := kube.NewClients(b.config)
 	require.NoError(b.t, err)
-	b.running, err = controller.New(b.config, zap.New(core), clients, b.source, b.recorder)
+	b.running, err = controller.New(b.config, zap.New(core), clients, prometheus.NewRegistry(), b.source, b.recorder)
 	require.NoError(b.t, err)
 	require.NoError(b.t, b.running.Start(b.ctx()))
 }

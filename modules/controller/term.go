@@ -55,7 +55,12 @@ func (c *Controller) lead(ctx, stopping context.Context) {
 		Recorder: c.recorder, Source: c.source, Writes: t.writes,
 	})
 	c.term.Store(t)
-	defer c.term.Store(nil)
+	c.metrics.Leading(true)
+	defer func() {
+		c.term.Store(nil)
+		c.metrics.Leading(false)
+		c.metrics.Waiting(0)
+	}()
 	ending, end := context.WithCancel(ctx)
 	unhook := context.AfterFunc(stopping, end)
 	defer unhook()
@@ -65,7 +70,7 @@ func (c *Controller) lead(ctx, stopping context.Context) {
 		c.lookAtAll(ending, t.queue)
 		t.queue.ShutDown()
 	}()
-	t.queue.Work(ctx, stopping, c.config.Controller.Workers, reconciler.Reconcile, c.log)
+	t.queue.Work(ctx, stopping, c.config.Controller.Workers, c.measured(t.queue, reconciler.Reconcile), c.log)
 	end()
 	<-lookedAt
 }
@@ -85,5 +90,15 @@ func (c *Controller) lookAtAll(ctx context.Context, queue *loop.Queue) {
 			return
 		case <-ticker.C:
 		}
+	}
+}
+
+func (c *Controller) measured(queue *loop.Queue, process loop.Process) loop.Process {
+	return func(ctx context.Context, name string) (loop.Result, error) {
+		begun := time.Now()
+		result, err := process(ctx, name)
+		c.metrics.Looked(time.Since(begun), result.Wrote, err)
+		c.metrics.Waiting(queue.Len())
+		return result, err
 	}
 }

@@ -79,8 +79,7 @@ func TestANameThatIsWrittenAgainAndAgainIsSlowedDownAlone(t *testing.T) {
 	t.Parallel()
 	var flaps, calm atomic.Int32
 	const burst = 5
-	var b bundle
-	b = setupWith(t, 2, config.SlowDown{Burst: burst, Interval: time.Hour}, func(_ context.Context, name string) (loop.Result, error) {
+	b := setupWith(t, 2, config.SlowDown{Burst: burst, Interval: time.Hour}, func(_ context.Context, name string) (loop.Result, error) {
 		if name == "flaps" {
 			flaps.Add(1)
 			return loop.Result{Wrote: true}, nil
