@@ -40,7 +40,10 @@ const (
 
 // bundle is one controller in namespaces of its own, with what it stands on.
 type bundle struct {
-	t        *testing.T
+	t *testing.T
+	// kubeconfig leads to the API server, config.Kubernetes.Kubeconfig to the proxy before it.
+	kubeconfig string
+
 	admin    *kube.Clients
 	config   *config.Config
 	logs     *observer.ObservedLogs
@@ -62,7 +65,7 @@ func setup(t *testing.T) *bundle {
 	suffix := make([]byte, 4)
 	_, err := rand.Read(suffix)
 	require.NoError(t, err)
-	b := &bundle{t: t, config: &config.Config{
+	b := &bundle{t: t, kubeconfig: kubeconfig, config: &config.Config{
 		Domain:   "example.test",
 		Database: config.Database{ConnectTimeout: time.Second, StatementTimeout: 5 * time.Second},
 		Kubernetes: config.Kubernetes{QPS: 1000, Burst: 1000, Timeout: 15 * time.Second, Namespaces: config.Namespaces{
@@ -91,6 +94,17 @@ func setup(t *testing.T) *bundle {
 	}
 	t.Cleanup(b.clear)
 	return b
+}
+
+// replica returns another process of Inner on the same cluster, with a proxy of its own.
+func (b *bundle) replica() *bundle {
+	b.t.Helper()
+	other, c := *b, *b.config
+	other.config, other.running = &c, nil
+	other.proxy = newProxy(b.t, b.kubeconfig)
+	c.Kubernetes.Kubeconfig = other.proxy.kubeconfig(filepath.Join(b.t.TempDir(), "kubeconfig"))
+	b.t.Cleanup(other.stop)
+	return &other
 }
 
 func (b *bundle) ctx() context.Context { return context.Background() }

@@ -27,6 +27,8 @@ const (
 	ContentAnnotation = "console.app238.com/content-hash"
 	// TemplateAnnotation on pods tells those of the wished template from earlier ones, so that ReplicaSets need no watch.
 	TemplateAnnotation = "console.app238.com/template-hash"
+	// PortAnnotation on pods tells on which port they listen.
+	PortAnnotation = "console.app238.com/port"
 )
 
 // Builder builds children. Its fields are the platform's settings that they depend on.

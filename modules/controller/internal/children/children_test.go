@@ -114,7 +114,7 @@ func TestDeployment(t *testing.T) {
 
 	template := d.Spec.Template
 	require.Equal(t, d.Labels, template.Labels)
-	require.Equal(t, map[string]string{children.ContentAnnotation: "content", children.TemplateAnnotation: children.Template(c)}, template.Annotations)
+	require.Equal(t, map[string]string{children.ContentAnnotation: "content", children.PortAnnotation: "8080", children.TemplateAnnotation: children.Template(c)}, template.Annotations)
 	require.NotEmpty(t, children.Template(c))
 	require.False(t, *template.Spec.AutomountServiceAccountToken)
 	require.False(t, *template.Spec.EnableServiceLinks)

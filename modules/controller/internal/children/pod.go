@@ -1,6 +1,8 @@
 package children
 
 import (
+	"strconv"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -30,7 +32,9 @@ func (b Builder) template(app *workerapp.WorkerApp, contentHash string) (*corev1
 		pod.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(name))
 	}
 	template := corev1ac.PodTemplateSpec().WithLabels(labels(app)).
-		WithAnnotations(map[string]string{ContentAnnotation: contentHash}).WithSpec(pod)
+		WithAnnotations(map[string]string{
+			ContentAnnotation: contentHash, PortAnnotation: strconv.FormatInt(app.Spec.Port, 10),
+		}).WithSpec(pod)
 	sum, err := digest(template)
 	if err != nil {
 		return nil, err

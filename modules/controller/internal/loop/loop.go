@@ -22,8 +22,9 @@ import (
 type Queue struct {
 	items workqueue.TypedRateLimitingInterface[string]
 	lanes *lanes
-	pace  *pace
-	now   func() time.Time
+	// writes and wishes slow down names that are written, or wished otherwise, too often.
+	writes, wishes *pace
+	now            func() time.Time
 }
 
 // NewQueue makes a queue, whose goroutines run until it is shut down.
@@ -36,23 +37,35 @@ func NewQueue(c config.Controller) *Queue {
 	return &Queue{
 		items: workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[string]{DelayingQueue: delaying}),
 		lanes: lanes, now: time.Now,
-		pace: newPace(c.SlowDown),
+		writes: newPace(c.SlowDown), wishes: newPace(c.SlowDown),
 	}
 }
 
-// AddWish has name worked on before everything that waits without an occasion, however often it was written.
+// AddWish has name worked on before everything that waits without an occasion. However often it was written before, it
+// begins anew; but a wish that itself changes again and again has to wait.
 func (q *Queue) AddWish(name string) {
-	q.lanes.hurry(name)
-	q.items.Add(name)
+	now := q.now()
+	if wait := q.wishes.wait(name, now); wait > 0 {
+		q.items.AddAfter(name, wait)
+		return
+	}
+	q.wishes.charge(name, now)
+	q.writes.forgive(name)
+	q.urge(name)
 }
 
 // Add has name worked on like AddWish, unless it has been written so often that it has to wait.
 func (q *Queue) Add(name string) {
-	if wait := q.pace.wait(name, q.now()); wait > 0 {
+	if wait := q.writes.wait(name, q.now()); wait > 0 {
 		q.items.AddAfter(name, wait)
 		return
 	}
-	q.AddWish(name)
+	q.urge(name)
+}
+
+func (q *Queue) urge(name string) {
+	q.lanes.hurry(name)
+	q.items.Add(name)
 }
 
 // AddBacklog has name worked on when nothing changes elsewhere.
@@ -100,7 +113,7 @@ func (q *Queue) one(ctx context.Context, name string, process Process, log *zap.
 	urgent := q.lanes.calm(name)
 	result, err := guarded(ctx, name, process)
 	if result.Wrote {
-		q.pace.wrote(name, q.now())
+		q.writes.charge(name, q.now())
 	}
 	if err == nil {
 		q.items.Forget(name)

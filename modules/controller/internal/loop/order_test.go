@@ -101,6 +101,24 @@ func TestANameThatIsWrittenAgainAndAgainIsSlowedDownAlone(t *testing.T) {
 	await(t, "a new wish does not", func() bool { return flaps.Load() == burst+1 })
 }
 
+func TestAWishThatChangesAgainAndAgainIsSlowedDown(t *testing.T) {
+	t.Parallel()
+	var looks atomic.Int32
+	const burst = 5
+	b := setupWith(t, 1, config.SlowDown{Burst: burst, Interval: time.Hour}, func(context.Context, string) (loop.Result, error) {
+		looks.Add(1)
+		return loop.Result{Wrote: true}, nil
+	})
+	for i := range burst {
+		b.queue.AddWish("restless")
+		await(t, "looked at", func() bool { return looks.Load() == int32(i+1) })
+	}
+	b.queue.AddWish("restless")
+	b.queue.AddWish("other")
+	await(t, "the other one is not held up", func() bool { return looks.Load() == burst+1 })
+	require.Zero(t, b.queue.Len())
+}
+
 func TestASlowedNameGoesOnInTime(t *testing.T) {
 	t.Parallel()
 	var flaps atomic.Int32

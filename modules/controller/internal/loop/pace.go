@@ -7,7 +7,7 @@ import (
 	"app238.com/inner/app/config"
 )
 
-// pace slows names down that are written again and again: each may be written a number of times at once, and then once an
+// pace slows names down to which something happens again and again: it may a number of times at once, and then once an
 // interval. Names at rest cost no memory.
 type pace struct {
 	burst    int
@@ -19,15 +19,15 @@ type pace struct {
 	sweeps int
 }
 
-// sweepEvery is after how many writes names without debt are forgotten.
+// sweepEvery is after how many charges names without debt are forgotten.
 const sweepEvery = 1000
 
 func newPace(c config.SlowDown) *pace {
 	return &pace{burst: c.Burst, interval: c.Interval, debts: map[string]time.Time{}}
 }
 
-// wrote charges name with one write.
-func (p *pace) wrote(name string, now time.Time) {
+// charge notes that it happened to name once more.
+func (p *pace) charge(name string, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.debts[name].Before(now) {
@@ -43,7 +43,14 @@ func (p *pace) wrote(name string, now time.Time) {
 	}
 }
 
-// wait returns how long name has to wait before it may be written again; zero for not at all.
+// forgive has name begin anew.
+func (p *pace) forgive(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.debts, name)
+}
+
+// wait returns how long name has to wait before it may happen again; zero for not at all.
 func (p *pace) wait(name string, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

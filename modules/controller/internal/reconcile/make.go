@@ -30,7 +30,7 @@ func (r *Reconciler) makeChildren(ctx context.Context, app *workerapp.WorkerApp,
 	var around sync.WaitGroup
 	defer around.Wait()
 	var networkErr error
-	port, settled := servingPort(app, found)
+	port, settled := servingPort(app, found.Pods)
 	if settled {
 		around.Go(func() { networkErr = r.makeNetwork(ctx, app, found, port) })
 	}

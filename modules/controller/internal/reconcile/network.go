@@ -3,6 +3,9 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/internal/watch"
@@ -11,17 +14,25 @@ import (
 
 // servingPort returns the port to which requests are to be sent, and whether that is the wished one already. While a
 // version with another port is rolled out, requests go to the port of the pods that serve: a Service without an address
-// of its own cannot send to each pod's port. When the rollout is complete, every object follows at once.
-func servingPort(app *workerapp.WorkerApp, found watch.Found) (port int32, settled bool) {
+// of its own cannot send to each pod's port. When the last of those pods goes, every object follows at once.
+func servingPort(app *workerapp.WorkerApp, pods []*corev1.Pod) (port int32, settled bool) {
 	wished := int32(app.Spec.Port)
-	if found.Deployment == nil || found.Service == nil || found.External == nil {
-		return wished, true
+	for _, pod := range pods {
+		serving, err := strconv.ParseInt(pod.Annotations[children.PortAnnotation], 10, 32)
+		if err == nil && int32(serving) != wished && pod.DeletionTimestamp == nil && ready(pod) {
+			return int32(serving), false
+		}
 	}
-	inside, outside := found.Service.Spec.Ports, found.External.Spec.Ports
-	if len(inside) != 1 || len(outside) != 1 || inside[0].Port != outside[0].Port || inside[0].Port == wished {
-		return wished, true
+	return wished, true
+}
+
+func ready(pod *corev1.Pod) bool {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
 	}
-	return inside[0].Port, false
+	return false
 }
 
 func (r *Reconciler) makeNetwork(ctx context.Context, app *workerapp.WorkerApp, found watch.Found, port int32) error {

@@ -38,7 +38,10 @@ func slim(pod *corev1.Pod) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
-			Labels: pod.Labels, Annotations: map[string]string{children.TemplateAnnotation: pod.Annotations[children.TemplateAnnotation]},
+			Labels: pod.Labels, Annotations: map[string]string{
+				children.TemplateAnnotation: pod.Annotations[children.TemplateAnnotation],
+				children.PortAnnotation:     pod.Annotations[children.PortAnnotation],
+			},
 			CreationTimestamp: pod.CreationTimestamp, DeletionTimestamp: pod.DeletionTimestamp,
 		},
 		Status: corev1.PodStatus{
