@@ -100,15 +100,6 @@ type Cron struct {
 	CheckInterval time.Duration `mapstructure:"checkInterval"`
 }
 
-// Controller reconciles WorkerApps.
-type Controller struct {
-	Workers          int           `mapstructure:"workers"`
-	ProgressDeadline time.Duration `mapstructure:"progressDeadline"`
-	FailureGrace     time.Duration `mapstructure:"failureGrace"`
-	RetryDelay       time.Duration `mapstructure:"retryDelay"`
-	RetryDelayMax    time.Duration `mapstructure:"retryDelayMax"`
-}
-
 // Secret is a setting that must not be shown: whatever prints or encodes it writes "***".
 type Secret string
 

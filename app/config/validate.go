@@ -30,6 +30,7 @@ func (c *Config) Validate() error {
 		"tasks.buffer":                int64(c.Tasks.Buffer),
 		"tasks.attempts":              int64(c.Tasks.Attempts),
 		"controller.workers":          int64(c.Controller.Workers),
+		"controller.slowDown.burst":   int64(c.Controller.SlowDown.Burst),
 	} {
 		if n < 1 {
 			fault(key, "must be at least 1")
@@ -51,9 +52,7 @@ func (c *Config) Validate() error {
 	if _, err := c.Tasks.Keys(); err != nil {
 		fault("tasks.encryptionKeys", "%s", err)
 	}
-	if c.Controller.ProgressDeadline < time.Second {
-		fault("controller.progressDeadline", "must be at least 1s")
-	}
+	c.Controller.validate(fault)
 	return errors.Join(faults...)
 }
 
@@ -106,5 +105,11 @@ func (c *Config) durations() map[string]time.Duration {
 		"controller.failureGrace":     c.Controller.FailureGrace,
 		"controller.retryDelay":       c.Controller.RetryDelay,
 		"controller.retryDelayMax":    c.Controller.RetryDelayMax,
+		"controller.resyncInterval":   c.Controller.ResyncInterval,
+
+		"controller.slowDown.interval":            c.Controller.SlowDown.Interval,
+		"controller.leaderElection.leaseDuration": c.Controller.LeaderElection.LeaseDuration,
+		"controller.leaderElection.renewDeadline": c.Controller.LeaderElection.RenewDeadline,
+		"controller.leaderElection.retryPeriod":   c.Controller.LeaderElection.RetryPeriod,
 	}
 }
