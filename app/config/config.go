@@ -97,6 +97,7 @@ func (t Tasks) WorkersOfLanes() map[string]int {
 // Cron is the ticker of the periodic jobs.
 type Cron struct {
 	CheckInterval time.Duration `mapstructure:"checkInterval"`
+	StartInterval time.Duration `mapstructure:"startInterval"`
 }
 
 // Controller reconciles WorkerApps.

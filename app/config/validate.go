@@ -99,6 +99,7 @@ func (c *Config) durations() map[string]time.Duration {
 		"tasks.retention.failed":      c.Tasks.Retention.Failed,
 		"tasks.retention.interval":    c.Tasks.Retention.Interval,
 		"cron.checkInterval":          c.Cron.CheckInterval,
+		"cron.startInterval":          c.Cron.StartInterval,
 		"controller.progressDeadline": c.Controller.ProgressDeadline,
 		"controller.failureGrace":     c.Controller.FailureGrace,
 		"controller.retryDelay":       c.Controller.RetryDelay,
