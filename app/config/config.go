@@ -17,6 +17,7 @@ type Config struct {
 	Tasks      Tasks      `mapstructure:"tasks"`
 	Cron       Cron       `mapstructure:"cron"`
 	Controller Controller `mapstructure:"controller"`
+	Audit      Audit      `mapstructure:"audit"`
 }
 
 // Log says how log lines are written.
