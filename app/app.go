@@ -60,6 +60,7 @@ func Base(c *config.Config) fx.Option {
 			metrics.NewRegistry,
 			server.AsRoutes(metrics.Routes),
 			database.Open,
+			database.OpenSteady,
 			database.NewEnt,
 			kube.NewClients,
 			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`)),
@@ -68,7 +69,10 @@ func Base(c *config.Config) fx.Option {
 			server.AsCheck(databaseCheck),
 			server.AsCheck(clusterCheck),
 		),
-		fx.Invoke(func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) }),
+		fx.Invoke(
+			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
+			func(lc fx.Lifecycle, s *database.Steady) { lc.Append(fx.StopHook(s.Close)) },
+		),
 	)
 }
 

@@ -73,13 +73,16 @@ func (p *platform) start() replica {
 	program := fx.New(
 		fx.NopLogger,
 		fx.Supply(p.Config, p.things),
-		fx.Provide(zap.NewNop, database.Open, database.NewEnt, metrics.NewRegistry,
+		fx.Provide(zap.NewNop, database.Open, database.OpenSteady, database.NewEnt, metrics.NewRegistry,
 			inventory.AsInventories(func(t *things, db *sql.DB, client *ent.Client, q job.Queue) []inventory.Inventory {
 				return []inventory.Inventory{&stock{things: t, db: db, ent: client, queue: q}}
 			}),
 			job.As(func(t *things) job.Definition { return job.Define(job.Spec{Type: removalType}, remove{t}) }),
 		),
-		fx.Invoke(func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) }),
+		fx.Invoke(
+			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
+			func(lc fx.Lifecycle, s *database.Steady) { lc.Append(fx.StopHook(s.Close)) },
+		),
 		tasks.Module, audit.Module, tasks.Start, audit.Start,
 		fx.Populate(&r.queue),
 	)
