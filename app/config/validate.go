@@ -31,11 +31,16 @@ func (c *Config) Validate() error {
 		"tasks.attempts":              int64(c.Tasks.Attempts),
 		"controller.workers":          int64(c.Controller.Workers),
 		"controller.slowDown.burst":   int64(c.Controller.SlowDown.Burst),
+		"audit.pageSize":              int64(c.Audit.PageSize),
+		"audit.maxObjects":            int64(c.Audit.MaxObjects),
+		"audit.maxRepairs":            int64(c.Audit.MaxRepairs),
+		"audit.maxDeletions":          int64(c.Audit.MaxDeletions),
 	} {
 		if n < 1 {
 			fault(key, "must be at least 1")
 		}
 	}
+	c.Audit.validate(fault)
 	for lane, n := range c.Tasks.Lanes {
 		if lane == DefaultLane || n < 1 {
 			fault("tasks.lanes."+lane, "must be at least 1, and not the default lane")
@@ -101,6 +106,13 @@ func (c *Config) durations() map[string]time.Duration {
 		"tasks.retention.failed":      c.Tasks.Retention.Failed,
 		"tasks.retention.interval":    c.Tasks.Retention.Interval,
 		"cron.checkInterval":          c.Cron.CheckInterval,
+		"cron.startInterval":          c.Cron.StartInterval,
+		"audit.interval":              c.Audit.Interval,
+		"audit.timeout":               c.Audit.Timeout,
+		"audit.callTimeout":           c.Audit.CallTimeout,
+		"audit.grace":                 c.Audit.Grace,
+		"audit.minAge":                c.Audit.MinAge,
+		"audit.shrinkWindow":          c.Audit.ShrinkWindow,
 		"controller.progressDeadline": c.Controller.ProgressDeadline,
 		"controller.failureGrace":     c.Controller.FailureGrace,
 		"controller.retryDelay":       c.Controller.RetryDelay,

@@ -148,7 +148,7 @@ func (b *bundle) settleAway() {
 	name := b.deploy(spec("abc12345"), 1, 1)
 	asked := b.proxy.asked("/leases/controller-" + b.worker())
 	b.await("it tried to lead", func() error {
-		if b.proxy.asked("/leases/controller-" + b.worker()) < asked+3 {
+		if b.proxy.asked("/leases/controller-"+b.worker()) < asked+3 {
 			return errors.New("not yet")
 		}
 		return nil
