@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"regexp"
 	"time"
@@ -21,7 +22,8 @@ func (c *Config) Validate() error {
 		faults = append(faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
 	}
 	c.validateNames(fault)
-	for key, n := range map[string]int64{
+	c.Domains.validate(fault)
+	numbers := map[string]int64{
 		"http.bodyLimit":              c.HTTP.BodyLimit,
 		"database.maxOpenConnections": int64(c.Database.MaxOpenConnections),
 		"kubernetes.burst":            int64(c.Kubernetes.Burst),
@@ -30,7 +32,9 @@ func (c *Config) Validate() error {
 		"tasks.buffer":                int64(c.Tasks.Buffer),
 		"tasks.attempts":              int64(c.Tasks.Attempts),
 		"controller.workers":          int64(c.Controller.Workers),
-	} {
+	}
+	maps.Copy(numbers, c.Domains.numbers())
+	for key, n := range numbers {
 		if n < 1 {
 			fault(key, "must be at least 1")
 		}
@@ -40,7 +44,9 @@ func (c *Config) Validate() error {
 			fault("tasks.lanes."+lane, "must be at least 1, and not the default lane")
 		}
 	}
-	for key, d := range c.durations() {
+	durations := c.durations()
+	maps.Copy(durations, c.Domains.durations())
+	for key, d := range durations {
 		if d < time.Millisecond {
 			fault(key, "must be at least 1ms")
 		}

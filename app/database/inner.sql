@@ -59,3 +59,42 @@ CREATE TABLE IF NOT EXISTS inner_ticks (
     created_at TIMESTAMP NOT NULL DEFAULT LOCALTIMESTAMP
 );
 CREATE UNIQUE INDEX IF NOT EXISTS inner_ticks_once ON inner_ticks (name, tick);
+
+CREATE TABLE IF NOT EXISTS inner_domain_checks (
+    cdid VARCHAR(64) PRIMARY KEY,
+    name TEXT NOT NULL,
+    row_id BIGINT NOT NULL,
+    user_uid VARCHAR(64) NOT NULL,
+    domain VARCHAR(255) NOT NULL,
+    target VARCHAR(255) NOT NULL,
+    txt_name VARCHAR(255) NOT NULL,
+    txt_value VARCHAR(255) NOT NULL,
+    host TEXT NOT NULL DEFAULT '',
+    target_host TEXT NOT NULL DEFAULT '',
+    refusal TEXT NOT NULL DEFAULT '',
+    verified BOOLEAN NOT NULL DEFAULT false,
+    gone BOOLEAN NOT NULL DEFAULT false,
+    gone_at TIMESTAMP,
+    wished_status VARCHAR(16) NOT NULL DEFAULT '',
+    revision BIGINT NOT NULL DEFAULT 1,
+    checks BIGINT NOT NULL DEFAULT 0,
+    failures BIGINT NOT NULL DEFAULT 0,
+    failing_since TIMESTAMP,
+    begun_at TIMESTAMP NOT NULL DEFAULT LOCALTIMESTAMP,
+    checked_at TIMESTAMP,
+    next_check_at TIMESTAMP NOT NULL DEFAULT LOCALTIMESTAMP,
+    lease_until TIMESTAMP,
+    claim_number BIGINT NOT NULL DEFAULT 0,
+    answer TEXT NOT NULL DEFAULT '',
+    detail TEXT NOT NULL DEFAULT '',
+    certificate TEXT NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX IF NOT EXISTS inner_domain_checks_one_holder ON inner_domain_checks (host) WHERE verified;
+CREATE INDEX IF NOT EXISTS inner_domain_checks_name ON inner_domain_checks (name);
+CREATE INDEX IF NOT EXISTS inner_domain_checks_due ON inner_domain_checks (next_check_at);
+
+CREATE TABLE IF NOT EXISTS inner_domain_values (
+    txt_value VARCHAR(255) PRIMARY KEY,
+    user_uid VARCHAR(64) NOT NULL,
+    created_at TIMESTAMP NOT NULL DEFAULT LOCALTIMESTAMP
+);
