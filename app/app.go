@@ -19,6 +19,7 @@ import (
 	"app238.com/inner/app/observe"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/controller"
+	"app238.com/inner/modules/domains"
 	"app238.com/inner/modules/tasks"
 	"app238.com/inner/modules/workers"
 )
@@ -35,13 +36,14 @@ func Serve(c *config.Config) fx.Option {
 		Modules(),
 		tasks.Start,
 		controller.Start,
+		domains.Start,
 		fx.StopTimeout(c.Tasks.ShutdownTimeout+c.HTTP.ShutdownTimeout+stopMargin),
 	)
 }
 
 // Modules returns the modules, none of which is started by being here.
 func Modules() fx.Option {
-	return fx.Options(tasks.Module, workers.Module, controller.Module)
+	return fx.Options(tasks.Module, workers.Module, controller.Module, domains.Module)
 }
 
 // Base returns what every module stands on.

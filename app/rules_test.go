@@ -20,7 +20,8 @@ const project = "app238.com/inner/"
 var seams = []string{"modules/tasks/job", "modules/controller/rollout", "modules/controller/workerapp", "modules/audit/inventory"}
 
 // kubernetesRooms are the folders that may use Kubernetes' libraries.
-var kubernetesRooms = []string{"app/kube", "modules/controller", "modules/workers/internal/cluster", "test"}
+var kubernetesRooms = []string{"app/kube", "modules/controller", "modules/workers/internal/cluster",
+	"modules/domains/internal/cluster", "modules/domains/internal/objects", "test"}
 
 // imported is one import of one file.
 type imported struct{ file, folder, path string }
