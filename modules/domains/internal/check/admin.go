@@ -51,14 +51,14 @@ func (a *Admin) List(ctx context.Context, f overview.Filter) (overview.Page, err
 func (a *Admin) Check(ctx context.Context, name string) (overview.Domain, error) {
 	// A text that is no host name may still be a cdid.
 	host, _ := hostname.Canonical(name) //nolint:errcheck // see above
+	if err := a.pass.Run(ctx); err != nil {
+		return overview.Domain{}, err
+	}
 	found, err := a.store.Find(ctx, name, host)
 	if errors.Is(err, store.ErrNotFound) {
 		return found, fmt.Errorf("%w: %s", err, name)
 	}
 	if err != nil {
-		return found, err
-	}
-	if err := a.pass.Run(ctx); err != nil {
 		return found, err
 	}
 	checked, err := a.checker.One(ctx, found.CDID)

@@ -108,9 +108,10 @@ func (c *Checker) run(ctx context.Context, next source) (Summary, error) {
 	stages.Go(func() error {
 		for first := range results {
 			batch := append([]store.Checked{first}, waiting(results, batchSize-1)...)
-			if err := c.write(ctx, batch, summary); err != nil {
+			// What was found out is written also at the end of ctx.
+			if err := c.write(context.WithoutCancel(ctx), batch, summary); err != nil {
 				c.release(ctx, batch)
-				// The checks end because ctx does; what they still send is of no use.
+				// The checks end because this error ends ctx; what they still send cannot be written.
 				for rest := range results {
 					c.release(ctx, []store.Checked{rest})
 				}
