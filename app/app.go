@@ -18,6 +18,7 @@ import (
 	"app238.com/inner/app/metrics"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/app/server"
+	"app238.com/inner/modules/audit"
 	"app238.com/inner/modules/controller"
 	"app238.com/inner/modules/domains"
 	"app238.com/inner/modules/tasks"
@@ -37,13 +38,14 @@ func Serve(c *config.Config) fx.Option {
 		tasks.Start,
 		controller.Start,
 		domains.Start,
+		audit.Start,
 		fx.StopTimeout(c.Tasks.ShutdownTimeout+c.HTTP.ShutdownTimeout+stopMargin),
 	)
 }
 
 // Modules returns the modules, none of which is started by being here.
 func Modules() fx.Option {
-	return fx.Options(tasks.Module, workers.Module, controller.Module, domains.Module)
+	return fx.Options(tasks.Module, workers.Module, controller.Module, domains.Module, audit.Module)
 }
 
 // Base returns what every module stands on.
@@ -60,6 +62,7 @@ func Base(c *config.Config) fx.Option {
 			metrics.NewRegistry,
 			server.AsRoutes(metrics.Routes),
 			database.Open,
+			database.OpenSteady,
 			database.NewEnt,
 			kube.NewClients,
 			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`)),
@@ -68,7 +71,10 @@ func Base(c *config.Config) fx.Option {
 			server.AsCheck(databaseCheck),
 			server.AsCheck(clusterCheck),
 		),
-		fx.Invoke(func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) }),
+		fx.Invoke(
+			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
+			func(lc fx.Lifecycle, s *database.Steady) { lc.Append(fx.StopHook(s.Close)) },
+		),
 	)
 }
 

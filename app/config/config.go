@@ -18,6 +18,7 @@ type Config struct {
 	Cron       Cron       `mapstructure:"cron"`
 	Controller Controller `mapstructure:"controller"`
 	Domains    Domains    `mapstructure:"domains"`
+	Audit      Audit      `mapstructure:"audit"`
 }
 
 // Log says how log lines are written.

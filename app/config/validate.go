@@ -32,6 +32,10 @@ func (c *Config) Validate() error {
 		"tasks.buffer":                int64(c.Tasks.Buffer),
 		"tasks.attempts":              int64(c.Tasks.Attempts),
 		"controller.workers":          int64(c.Controller.Workers),
+		"audit.pageSize":              int64(c.Audit.PageSize),
+		"audit.maxObjects":            int64(c.Audit.MaxObjects),
+		"audit.maxRepairs":            int64(c.Audit.MaxRepairs),
+		"audit.maxDeletions":          int64(c.Audit.MaxDeletions),
 	}
 	maps.Copy(numbers, c.Domains.numbers())
 	for key, n := range numbers {
@@ -39,6 +43,7 @@ func (c *Config) Validate() error {
 			fault(key, "must be at least 1")
 		}
 	}
+	c.Audit.validate(fault)
 	for lane, n := range c.Tasks.Lanes {
 		if lane == DefaultLane || n < 1 {
 			fault("tasks.lanes."+lane, "must be at least 1, and not the default lane")
@@ -106,6 +111,12 @@ func (c *Config) durations() map[string]time.Duration {
 		"tasks.retention.interval":    c.Tasks.Retention.Interval,
 		"cron.checkInterval":          c.Cron.CheckInterval,
 		"cron.startInterval":          c.Cron.StartInterval,
+		"audit.interval":              c.Audit.Interval,
+		"audit.timeout":               c.Audit.Timeout,
+		"audit.callTimeout":           c.Audit.CallTimeout,
+		"audit.grace":                 c.Audit.Grace,
+		"audit.minAge":                c.Audit.MinAge,
+		"audit.shrinkWindow":          c.Audit.ShrinkWindow,
 		"controller.progressDeadline": c.Controller.ProgressDeadline,
 		"controller.failureGrace":     c.Controller.FailureGrace,
 		"controller.retryDelay":       c.Controller.RetryDelay,

@@ -21,7 +21,7 @@ func TestClaimsWhoseAnswerWasLostAreRun(t *testing.T) {
 	p := newProxy(t, w.dsn)
 	w.dsn = p.dsn
 	r := w.start(t, "unlucky")
-	for _, words := range []string{"INSERT INTO console_tasks", "WITH heads AS", "UPDATE console_tasks AS c\nSET task_status = r.status"} {
+	for _, words := range []string{"INSERT INTO console_tasks", "WITH heads AS", "UPDATE console_tasks AS c\nSET task_status = 'finished'"} {
 		p.loseAnswers(words, losses)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -2,9 +2,11 @@ package chaos_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 
@@ -104,7 +106,7 @@ func (p *proxy) serve() {
 		if !p.admit(from, to) {
 			continue
 		}
-		c := &connection{proxy: p}
+		c := &connection{proxy: p, prepared: map[string]string{}}
 		p.done.Go(func() { p.copy(to, from, c.asked) })
 		p.done.Go(func() { p.copy(from, to, c.answered) })
 	}
@@ -125,21 +127,32 @@ func (p *proxy) copy(to io.WriteCloser, from io.ReadCloser, pass func([]byte) bo
 	_, _ = to.Close(), from.Close()
 }
 
-// connection is what is known of one connection's statement. The driver sends its text first, to be prepared, and once
-// that is answered the arguments, with which it is carried out.
+// connection is what is known of one connection's statements. Their texts are sent to be prepared, under a name or none,
+// and the arguments later, with which they are carried out.
 type connection struct {
 	proxy *proxy
 
 	mu       sync.Mutex
-	prepared bool // a statement whose answer is to be lost was sent to be prepared
-	executed bool // and then carried out
+	prepared map[string]string // text by name
+	executed bool              // a statement whose answer is to be lost was carried out
 }
 
-func (c *connection) asked(message []byte) bool {
+func (c *connection) asked(messages []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.executed = c.prepared
-	c.prepared = c.proxy.takes(message)
+	for len(messages) >= 5 && messages[0] != 0 { // no type: the first message of a connection
+		length := min(1+int(binary.BigEndian.Uint32(messages[1:])), len(messages))
+		kind, content := messages[0], messages[5:length]
+		messages = messages[length:]
+		switch first, rest, _ := bytes.Cut(content, []byte{0}); kind {
+		case 'P': // parse: name, text
+			text, _, _ := bytes.Cut(rest, []byte{0})
+			c.prepared[string(first)] = string(text)
+		case 'B': // bind: portal, name
+			name, _, _ := bytes.Cut(rest, []byte{0})
+			c.executed = c.executed || c.proxy.takes(c.prepared[string(name)])
+		}
+	}
 	return true
 }
 
@@ -150,11 +163,11 @@ func (c *connection) answered([]byte) bool {
 }
 
 // takes tells whether the answer to this statement is to be lost, and counts it.
-func (p *proxy) takes(message []byte) bool {
+func (p *proxy) takes(statement string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for words, n := range p.lose {
-		if n > 0 && bytes.Contains(message, []byte(words)) {
+		if n > 0 && strings.Contains(statement, words) {
 			p.lose[words]--
 			p.lost++
 			return true

@@ -57,7 +57,7 @@ func setup(t *testing.T) *bundle {
 	require.NoError(t, b.reg.Add([]job.Definition{
 		job.Define(job.Spec{Type: "audit"}, nothing{}), job.Define(job.Spec{Type: "marker"}, nothing{}),
 	}))
-	b.store = store.New(b.db.DB, b.db.Config)
+	b.store = store.New(b.db.DB, b.db.Steady, b.db.Config)
 	m, err := metrics.New(prometheus.NewRegistry())
 	require.NoError(t, err)
 	b.queue = queue.New(b.reg, b.store, claims.NewBook(b.db.Config), m)

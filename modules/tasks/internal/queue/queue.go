@@ -33,7 +33,7 @@ type Queue struct {
 
 // New returns a queue.
 func New(r *registry.Registry, s *store.Store, b *claims.Book, m *metrics.Metrics) *Queue {
-	return &Queue{registry: r, store: s, book: b, batches: &batches{store: s, book: b, metrics: m}}
+	return &Queue{registry: r, store: s, book: b, batches: &batches{store: s, book: b, metrics: m, enough: make(chan struct{}, 1)}}
 }
 
 // AcceptInfo checks and commits a task given by its type or alias and its payload. With an idempotency key that was
