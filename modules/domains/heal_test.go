@@ -54,6 +54,9 @@ func TestEditedObjectsAreRestored(t *testing.T) {
 		require.NoError(t, err, what)
 		b.await(what+" is restored", func() error {
 			now := b.live(edit.kind, r)
+			if now == nil {
+				return errors.New("it is being replaced")
+			}
 			if objects.Differs(wished, now) || objects.Differs(now, wished) {
 				return fmt.Errorf("%v", now.Object["spec"])
 			}

@@ -6,6 +6,7 @@ import (
 	"go.uber.org/fx"
 
 	"app238.com/inner/app/server"
+	"app238.com/inner/modules/audit/inventory"
 	"app238.com/inner/modules/domains/internal/check"
 	"app238.com/inner/modules/domains/internal/cluster"
 	"app238.com/inner/modules/domains/internal/jobs"
@@ -18,7 +19,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Module contributes the job domain.check, and provides overview.Domains.
+// Module contributes the job domain.check and the domains' inventory for the audit, and provides overview.Domains.
 var Module = fx.Module("domains",
 	fx.Provide(
 		store.New,
@@ -32,6 +33,7 @@ var Module = fx.Module("domains",
 		cluster.New,
 		New,
 		fx.Annotate(check.NewAdmin, fx.As(new(overview.Domains))),
+		inventory.AsInventories(cluster.NewInventories),
 		job.As(jobs.NewCheck),
 		job.AsPeriodic(jobs.NewPeriodic),
 		server.AsCheck(func(d *Domains) server.Check { return server.Check{Name: "domains", Ready: d.Ready} }),

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"time"
 )
 
 // Wish is what is to be there of one domain.
@@ -90,4 +91,31 @@ const touch = `UPDATE inner_domain_checks SET revision = revision + 1 WHERE cdid
 func (s *Store) Touch(ctx context.Context, cdid string) error {
 	_, err := s.exec(ctx, touch, cdid)
 	return err
+}
+
+// Justified is a row of custom_domains, which justifies the objects of its cdid whatever its status.
+type Justified struct {
+	ID            int64
+	CDID, UserUID string
+	// Served tells whether its objects must be there. Since is when its checks began, in UTC.
+	Served bool
+	Since  time.Time
+}
+
+const justified = `
+SELECT c.id, c.cdid, c.user_uid, COALESCE(s.verified AND NOT s.gone AND ` + same + `, false),
+    GREATEST(c.created_at, COALESCE(s.begun_at, c.created_at))
+FROM custom_domains AS c LEFT JOIN inner_domain_checks AS s ON s.cdid = c.cdid
+WHERE c.id > $1 ORDER BY c.id LIMIT $2`
+
+// Justified returns at most limit rows with ids above after, in their order.
+func (s *Store) Justified(ctx context.Context, after int64, limit int) ([]Justified, error) {
+	var all []Justified
+	err := s.read(ctx, justified, []any{after, limit}, func(rows *sql.Rows) error {
+		var j Justified
+		err := rows.Scan(&j.ID, &j.CDID, &j.UserUID, &j.Served, &j.Since)
+		all = append(all, j)
+		return err
+	})
+	return all, err
 }
