@@ -59,13 +59,15 @@ func (s *Server) serves(name string) bool { return s.zoneOf(name) != "" }
 
 // zoneOf returns the longest of the server's zones that name is in.
 func (s *Server) zoneOf(name string) string {
-	best := ""
-	for _, zone := range s.zones {
-		if dns.IsSubDomain(zone, name) && len(zone) > len(best) {
-			best = zone
+	for at, end := 0, false; !end; at, end = dns.NextLabel(name, at) {
+		if s.zones[name[at:]] {
+			return name[at:]
 		}
 	}
-	return best
+	if s.zones["."] {
+		return "."
+	}
+	return ""
 }
 
 // cutAbove returns the delegation that name lies at or below, unless the server has that zone itself.

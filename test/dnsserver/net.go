@@ -51,13 +51,14 @@ func (n *Net) Server(zones ...string) (*Server, error) {
 	s := &Server{
 		Addr:      netip.AddrFrom4([4]byte{n.first[0], n.first[1], n.first[2], byte(len(n.servers) + 1)}),
 		net:       n,
+		zones:     map[string]bool{},
 		records:   map[string][]dns.RR{},
 		plays:     map[string]Play{},
 		asked:     map[string]int{},
 		delegated: map[string]bool{},
 	}
 	for _, zone := range zones {
-		s.zones = append(s.zones, dns.CanonicalName(zone))
+		s.zones[dns.CanonicalName(zone)] = true
 	}
 	if err := s.listen(n.Port); err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ type Server struct {
 	done    sync.WaitGroup
 
 	mu        sync.Mutex
-	zones     []string
+	zones     map[string]bool
 	records   map[string][]dns.RR
 	delegated map[string]bool
 	plays     map[string]Play
@@ -79,7 +79,7 @@ func (s *Server) Delegate(zone string, to ...*Server) error {
 			return err
 		}
 		child.mu.Lock()
-		child.zones = append(child.zones, zone)
+		child.zones[zone] = true
 		child.mu.Unlock()
 	}
 	s.Cut(zone)
