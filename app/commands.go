@@ -16,6 +16,7 @@ import (
 	"app238.com/inner/app/kube"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/audit/report"
+	"app238.com/inner/modules/domains/overview"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -81,6 +82,14 @@ func Admin(ctx context.Context, c *config.Config, use func(context.Context, job.
 	var admin job.Admin
 	return inGraph(ctx, c, &kube.Clients{}, fx.Populate(&admin), func(ctx context.Context) error {
 		return use(ctx, admin)
+	})
+}
+
+// Domains lets use see custom domains and have them checked. It needs the database and the DNS, and nothing of the cluster.
+func Domains(ctx context.Context, c *config.Config, use func(context.Context, overview.Domains) error) error {
+	var all overview.Domains
+	return inGraph(ctx, c, &kube.Clients{}, fx.Populate(&all), func(ctx context.Context) error {
+		return use(ctx, all)
 	})
 }
 

@@ -16,6 +16,8 @@ import (
 	"app238.com/inner/ent/combinatorresourcereport"
 	"app238.com/inner/ent/consoletask"
 	"app238.com/inner/ent/customdomain"
+	"app238.com/inner/ent/domaincheck"
+	"app238.com/inner/ent/domainvalue"
 	"app238.com/inner/ent/process"
 	"app238.com/inner/ent/tick"
 	"app238.com/inner/ent/user"
@@ -92,6 +94,8 @@ func checkColumn(t, c string) error {
 			combinatorresourcereport.Table: combinatorresourcereport.ValidColumn,
 			consoletask.Table:              consoletask.ValidColumn,
 			customdomain.Table:             customdomain.ValidColumn,
+			domaincheck.Table:              domaincheck.ValidColumn,
+			domainvalue.Table:              domainvalue.ValidColumn,
 			process.Table:                  process.ValidColumn,
 			tick.Table:                     tick.ValidColumn,
 			user.Table:                     user.ValidColumn,

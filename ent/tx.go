@@ -28,6 +28,10 @@ type Tx struct {
 	ConsoleTask *ConsoleTaskClient
 	// CustomDomain is the client for interacting with the CustomDomain builders.
 	CustomDomain *CustomDomainClient
+	// DomainCheck is the client for interacting with the DomainCheck builders.
+	DomainCheck *DomainCheckClient
+	// DomainValue is the client for interacting with the DomainValue builders.
+	DomainValue *DomainValueClient
 	// Process is the client for interacting with the Process builders.
 	Process *ProcessClient
 	// Tick is the client for interacting with the Tick builders.
@@ -178,6 +182,8 @@ func (tx *Tx) init() {
 	tx.CombinatorResourceReport = NewCombinatorResourceReportClient(tx.config)
 	tx.ConsoleTask = NewConsoleTaskClient(tx.config)
 	tx.CustomDomain = NewCustomDomainClient(tx.config)
+	tx.DomainCheck = NewDomainCheckClient(tx.config)
+	tx.DomainValue = NewDomainValueClient(tx.config)
 	tx.Process = NewProcessClient(tx.config)
 	tx.Tick = NewTickClient(tx.config)
 	tx.User = NewUserClient(tx.config)

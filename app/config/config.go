@@ -17,6 +17,7 @@ type Config struct {
 	Tasks      Tasks      `mapstructure:"tasks"`
 	Cron       Cron       `mapstructure:"cron"`
 	Controller Controller `mapstructure:"controller"`
+	Domains    Domains    `mapstructure:"domains"`
 	Audit      Audit      `mapstructure:"audit"`
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"regexp"
 	"time"
@@ -21,7 +22,8 @@ func (c *Config) Validate() error {
 		faults = append(faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
 	}
 	c.validateNames(fault)
-	for key, n := range map[string]int64{
+	c.Domains.validate(fault)
+	numbers := map[string]int64{
 		"http.bodyLimit":              c.HTTP.BodyLimit,
 		"database.maxOpenConnections": int64(c.Database.MaxOpenConnections),
 		"kubernetes.burst":            int64(c.Kubernetes.Burst),
@@ -35,7 +37,9 @@ func (c *Config) Validate() error {
 		"audit.maxObjects":            int64(c.Audit.MaxObjects),
 		"audit.maxRepairs":            int64(c.Audit.MaxRepairs),
 		"audit.maxDeletions":          int64(c.Audit.MaxDeletions),
-	} {
+	}
+	maps.Copy(numbers, c.Domains.numbers())
+	for key, n := range numbers {
 		if n < 1 {
 			fault(key, "must be at least 1")
 		}
@@ -46,7 +50,9 @@ func (c *Config) Validate() error {
 			fault("tasks.lanes."+lane, "must be at least 1, and not the default lane")
 		}
 	}
-	for key, d := range c.durations() {
+	durations := c.durations()
+	maps.Copy(durations, c.Domains.durations())
+	for key, d := range durations {
 		if d < time.Millisecond {
 			fault(key, "must be at least 1ms")
 		}

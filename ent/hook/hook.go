@@ -93,6 +93,30 @@ func (f CustomDomainFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.CustomDomainMutation", m)
 }
 
+// The DomainCheckFunc type is an adapter to allow the use of ordinary
+// function as DomainCheck mutator.
+type DomainCheckFunc func(context.Context, *ent.DomainCheckMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f DomainCheckFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.DomainCheckMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.DomainCheckMutation", m)
+}
+
+// The DomainValueFunc type is an adapter to allow the use of ordinary
+// function as DomainValue mutator.
+type DomainValueFunc func(context.Context, *ent.DomainValueMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f DomainValueFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.DomainValueMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.DomainValueMutation", m)
+}
+
 // The ProcessFunc type is an adapter to allow the use of ordinary
 // function as Process mutator.
 type ProcessFunc func(context.Context, *ent.ProcessMutation) (ent.Value, error)

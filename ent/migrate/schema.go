@@ -233,6 +233,74 @@ var (
 			},
 		},
 	}
+	// InnerDomainChecksColumns holds the columns for the "inner_domain_checks" table.
+	InnerDomainChecksColumns = []*schema.Column{
+		{Name: "cdid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
+		{Name: "name", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "row_id", Type: field.TypeInt64},
+		{Name: "user_uid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
+		{Name: "domain", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
+		{Name: "target", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
+		{Name: "txt_name", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
+		{Name: "txt_value", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
+		{Name: "host", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "target_host", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "refusal", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "verified", Type: field.TypeBool, Default: false},
+		{Name: "gone", Type: field.TypeBool, Default: false},
+		{Name: "gone_at", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "wished_status", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "varchar(16)"}},
+		{Name: "revision", Type: field.TypeInt64, Default: 1},
+		{Name: "checks", Type: field.TypeInt64, Default: 0},
+		{Name: "failures", Type: field.TypeInt64, Default: 0},
+		{Name: "failing_since", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "begun_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "checked_at", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "next_check_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "lease_until", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "claim_number", Type: field.TypeInt64, Default: 0},
+		{Name: "answer", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "detail", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "certificate", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+	}
+	// InnerDomainChecksTable holds the schema information for the "inner_domain_checks" table.
+	InnerDomainChecksTable = &schema.Table{
+		Name:       "inner_domain_checks",
+		Columns:    InnerDomainChecksColumns,
+		PrimaryKey: []*schema.Column{InnerDomainChecksColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "inner_domain_checks_one_holder",
+				Unique:  true,
+				Columns: []*schema.Column{InnerDomainChecksColumns[8]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "verified",
+				},
+			},
+			{
+				Name:    "inner_domain_checks_name",
+				Unique:  false,
+				Columns: []*schema.Column{InnerDomainChecksColumns[1]},
+			},
+			{
+				Name:    "inner_domain_checks_due",
+				Unique:  false,
+				Columns: []*schema.Column{InnerDomainChecksColumns[21]},
+			},
+		},
+	}
+	// InnerDomainValuesColumns holds the columns for the "inner_domain_values" table.
+	InnerDomainValuesColumns = []*schema.Column{
+		{Name: "txt_value", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
+		{Name: "user_uid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
+		{Name: "created_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+	}
+	// InnerDomainValuesTable holds the schema information for the "inner_domain_values" table.
+	InnerDomainValuesTable = &schema.Table{
+		Name:       "inner_domain_values",
+		Columns:    InnerDomainValuesColumns,
+		PrimaryKey: []*schema.Column{InnerDomainValuesColumns[0]},
+	}
 	// InnerProcessesColumns holds the columns for the "inner_processes" table.
 	InnerProcessesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
@@ -360,6 +428,8 @@ var (
 		CombinatorResourceReportsTable,
 		ConsoleTasksTable,
 		CustomDomainsTable,
+		InnerDomainChecksTable,
+		InnerDomainValuesTable,
 		InnerProcessesTable,
 		InnerTicksTable,
 		UsersTable,
@@ -391,6 +461,12 @@ func init() {
 	}
 	CustomDomainsTable.Annotation = &entsql.Annotation{
 		Table: "custom_domains",
+	}
+	InnerDomainChecksTable.Annotation = &entsql.Annotation{
+		Table: "inner_domain_checks",
+	}
+	InnerDomainValuesTable.Annotation = &entsql.Annotation{
+		Table: "inner_domain_values",
 	}
 	InnerProcessesTable.Annotation = &entsql.Annotation{
 		Table: "inner_processes",

@@ -27,6 +27,12 @@ type ConsoleTask func(*sql.Selector)
 // CustomDomain is the predicate function for customdomain builders.
 type CustomDomain func(*sql.Selector)
 
+// DomainCheck is the predicate function for domaincheck builders.
+type DomainCheck func(*sql.Selector)
+
+// DomainValue is the predicate function for domainvalue builders.
+type DomainValue func(*sql.Selector)
+
 // Process is the predicate function for process builders.
 type Process func(*sql.Selector)
 
