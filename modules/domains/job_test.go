@@ -2,7 +2,6 @@ package domains_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -56,9 +55,9 @@ func TestDomainCheckGoesOverPendingVerifiedAndErrorRows(t *testing.T) {
 	b.insert(fresh)
 	b.prove(fresh)
 	require.NoError(t, b.execute(t.Context(), r))
-	for want, each := range map[string]row{"verified success": fresh, "pending pending": wrong, "failing success": failing, "refused error": refused} {
+	for want, each := range map[string]row{"verified: success": fresh, "pending: pending": wrong, "failing: success": failing, "refused: error": refused} {
 		d := b.domain(each)
-		require.Equal(t, want, d.State+" "+d.Status, each.domain)
+		require.Equal(t, want, d.State+": "+d.Status, each.domain)
 	}
 	require.Equal(t, "verified success", b.domain(givenUp).State+" "+b.domain(givenUp).Status, "error is not final")
 	require.EqualValues(t, 1, b.domain(wrong).Checks, "out of turn the schedule stays as it is")
@@ -166,5 +165,5 @@ func TestCheckingAtOnceTellsWhatCameOfIt(t *testing.T) {
 	_, err = p.admin.Check(t.Context(), r.cdid)
 	require.ErrorContains(t, err, "is being checked")
 	_, err = p.admin.Check(t.Context(), "nobody.test")
-	require.True(t, errors.Is(err, store.ErrNotFound))
+	require.ErrorIs(t, err, store.ErrNotFound)
 }

@@ -3,6 +3,7 @@
 package dnsserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -51,6 +52,7 @@ func (n *Net) Server(zones ...string) (*Server, error) {
 	s := &Server{
 		Addr:      netip.AddrFrom4([4]byte{n.first[0], n.first[1], n.first[2], byte(len(n.servers) + 1)}),
 		net:       n,
+		ended:     make(chan struct{}),
 		zones:     map[string]bool{},
 		records:   map[string][]dns.RR{},
 		plays:     map[string]Play{},
@@ -81,7 +83,7 @@ func (n *Net) Close() error {
 
 // listen binds UDP and TCP to the same port; 0 chooses one.
 func (s *Server) listen(port int) error {
-	packets, err := net.ListenPacket("udp", netip.AddrPortFrom(s.Addr, uint16(port)).String())
+	packets, err := new(net.ListenConfig).ListenPacket(context.Background(), "udp", netip.AddrPortFrom(s.Addr, uint16(port)).String())
 	if err != nil {
 		return err
 	}
@@ -90,7 +92,7 @@ func (s *Server) listen(port int) error {
 		return errors.Join(err, packets.Close())
 	}
 	s.port = int(bound.Port())
-	streams, err := net.Listen("tcp", bound.String())
+	streams, err := new(net.ListenConfig).Listen(context.Background(), "tcp", bound.String())
 	if err != nil {
 		return errors.Join(err, packets.Close())
 	}
@@ -117,6 +119,7 @@ func (s *Server) start(servers ...*dns.Server) {
 }
 
 func (s *Server) close() error {
+	close(s.ended)
 	var failures []error
 	for _, server := range s.running {
 		failures = append(failures, server.Shutdown())

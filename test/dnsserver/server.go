@@ -35,6 +35,7 @@ type Server struct {
 	net     *Net
 	port    int
 	running []*dns.Server
+	ended   chan struct{}
 	done    sync.WaitGroup
 
 	mu        sync.Mutex
@@ -138,14 +139,26 @@ func (s *Server) ServeDNS(w dns.ResponseWriter, question *dns.Msg) {
 	}
 	overUDP := w.RemoteAddr().Network() == "udp"
 	p, delay := s.note(question.Question[0].Name)
-	if delay > 0 {
-		time.Sleep(delay)
-	}
-	if p.Silent {
+	if p.Silent || !s.wait(delay) {
 		return
 	}
 	// Nobody may be there any more to take the answer.
 	_ = w.WriteMsg(s.answer(question, p, overUDP))
+}
+
+// wait waits and tells whether the server still lives.
+func (s *Server) wait(delay time.Duration) bool {
+	if delay <= 0 {
+		return true
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.ended:
+		return false
+	}
 }
 
 // note counts a question and returns how it is to be answered.

@@ -64,7 +64,8 @@ func newWorld(ctx context.Context, o options) (w *world, err error) {
 	if _, err := w.inner(ctx, "migrate"); err != nil {
 		return w, err
 	}
-	return w, w.insert(ctx)
+	err = w.insert(ctx)
+	return w, err
 }
 
 func (w *world) close() error {

@@ -50,7 +50,7 @@ func (a *Admin) List(ctx context.Context, f overview.Filter) (overview.Page, err
 // Check implements overview.Domains.
 func (a *Admin) Check(ctx context.Context, name string) (overview.Domain, error) {
 	// A text that is no host name may still be a cdid.
-	host, _ := hostname.Canonical(name) //nolint:errcheck // see above
+	host, _ := hostname.Canonical(name)
 	if err := a.pass.Run(ctx); err != nil {
 		return overview.Domain{}, err
 	}

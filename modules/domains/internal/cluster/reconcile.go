@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.uber.org/zap"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -86,8 +87,7 @@ func (c *Cluster) apply(ctx context.Context, kind objects.Kind, wished, live *un
 // withdraw deletes the objects that are there. The certificate's Secret stays: the domain may come back.
 func (c *Cluster) withdraw(ctx context.Context, wish store.Wish) error {
 	// The route goes first, so that none leads to what is not there.
-	for i := len(c.watches) - 1; i >= 0; i-- {
-		w := c.watches[i]
+	for _, w := range slices.Backward(c.watches) {
 		if !w.installed() || w.live(c.builder.Namespace, wish.Name) == nil {
 			continue
 		}
@@ -100,9 +100,8 @@ func (c *Cluster) withdraw(ctx context.Context, wish store.Wish) error {
 
 // remove deletes everything by its name, also what lost its labels, and then what is known of the domain.
 func (c *Cluster) remove(ctx context.Context, wish store.Wish) error {
-	kinds := objects.Kinds()
-	for i := len(kinds) - 1; i >= 0; i-- {
-		if err := c.delete(ctx, kinds[i].Name, kinds[i].Resource, wish.Name); err != nil {
+	for _, kind := range slices.Backward(objects.Kinds()) {
+		if err := c.delete(ctx, kind.Name, kind.Resource, wish.Name); err != nil {
 			return err
 		}
 	}

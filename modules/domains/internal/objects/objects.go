@@ -16,7 +16,7 @@ type Kind struct {
 	Resource schema.GroupVersionResource
 }
 
-// Services, Certificates and Routes are the kinds.
+// Services are ExternalName Services, which lead to the target.
 func Services() Kind {
 	return Kind{"Service", corev1.SchemeGroupVersion.WithResource("services")}
 }

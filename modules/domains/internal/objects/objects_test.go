@@ -77,14 +77,25 @@ func TestOnlyWhatApplyWouldChangeDiffers(t *testing.T) {
 		require.True(t, objects.Differs(build(t, k, domain), live), k.Name)
 	}
 	service := build(t, objects.Services(), domain)
-	service.Object["spec"].(map[string]any)["ports"].([]any)[0].(map[string]any)["targetPort"] = int64(443) //nolint:forcetypeassert // built above
+	setInFirst(t, service, "targetPort", int64(443), "spec", "ports")
 	require.False(t, objects.Differs(build(t, objects.Services(), domain), service), "the API server's default")
 	route := build(t, objects.Routes(), domain)
-	route.Object["spec"].(map[string]any)["routes"].([]any)[0].(map[string]any)["middlewares"] = []any{} //nolint:forcetypeassert // built above
+	setInFirst(t, route, "middlewares", []any{}, "spec", "routes")
 	require.True(t, objects.Differs(build(t, objects.Routes(), domain), route), "a list that the API replaces as a whole")
 	other := domain
 	other.Target = "w2.worker.platform.test"
 	require.True(t, objects.Differs(build(t, objects.Services(), other), build(t, objects.Services(), domain)))
+}
+
+// setInFirst sets a field of the first element of a list.
+func setInFirst(t *testing.T, u *unstructured.Unstructured, field string, value any, list ...string) {
+	t.Helper()
+	elements, _, err := unstructured.NestedSlice(u.Object, list...)
+	require.NoError(t, err)
+	first, ok := elements[0].(map[string]any)
+	require.True(t, ok)
+	first[field] = value
+	require.NoError(t, unstructured.SetNestedSlice(u.Object, elements, list...))
 }
 
 func TestReadinessIsCertManagersCondition(t *testing.T) {

@@ -18,12 +18,15 @@ const state = `CASE
     ELSE 'pending' END`
 
 const domainColumns = `
-SELECT c.id, c.cdid, c.user_uid, c.domain, c.target, c.status, c.created_at, COALESCE(s.certificate, ''), COALESCE(s.checks, 0),
-    COALESCE(s.failures, 0), COALESCE(s.answer, ''), COALESCE(s.detail, ''), s.checked_at, s.next_check_at, ` + state + ` AS state
+SELECT c.id, c.cdid, c.user_uid, c.domain, c.target, c.status, c.created_at, COALESCE(s.certificate, '') AS certificate,
+    COALESCE(s.checks, 0) AS checks,
+    COALESCE(s.failures, 0) AS failures, COALESCE(s.answer, '') AS answer, COALESCE(s.detail, '') AS detail, s.checked_at, s.next_check_at, ` + state + ` AS state
 FROM custom_domains AS c LEFT JOIN inner_domain_checks AS s ON s.cdid = c.cdid`
 
 const listDomains = `
-SELECT * FROM (` + domainColumns + `) AS d
+SELECT d.id, d.cdid, d.user_uid, d.domain, d.target, d.status, d.created_at, d.certificate, d.checks, d.failures, d.answer,
+    d.detail, d.checked_at, d.next_check_at, d.state
+FROM (` + domainColumns + `) AS d
 WHERE ($1 = '' OR d.state = $1) AND ($2 = '' OR d.user_uid = $2) AND ($3 = 0 OR d.id < $3)
 ORDER BY d.id DESC LIMIT $4`
 

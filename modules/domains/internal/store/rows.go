@@ -24,7 +24,7 @@ const pageOfRows = `
 SELECT c.id, c.cdid, c.user_uid, c.domain, c.target, c.txt_name, c.txt_value, s.cdid IS NOT NULL,
     COALESCE(` + same + `, false), COALESCE(s.gone, false),
     COALESCE(s.wished_status <> '' AND s.wished_status <> c.status AND NOT s.gone, false)
-FROM (SELECT * FROM custom_domains WHERE id > $1 ORDER BY id LIMIT $2) AS c
+FROM (SELECT id, cdid, user_uid, domain, target, txt_name, txt_value, status FROM custom_domains WHERE id > $1 ORDER BY id LIMIT $2) AS c
 LEFT JOIN inner_domain_checks AS s ON s.cdid = c.cdid
 ORDER BY c.id`
 

@@ -20,7 +20,7 @@ type Wish struct {
 	Certificate string
 }
 
-const wishColumns = `SELECT cdid, name, user_uid, host, target_host, verified AND NOT gone, gone, revision, certificate
+const wishColumns = `SELECT cdid, name, user_uid, host, target_host, gone, verified AND NOT gone, revision, certificate
 FROM inner_domain_checks `
 
 const (
@@ -49,7 +49,7 @@ func (s *Store) wishes(ctx context.Context, query string, args ...any) ([]Wish, 
 	var all []Wish
 	err := s.read(ctx, query, args, func(rows *sql.Rows) error {
 		var w Wish
-		err := rows.Scan(&w.CDID, &w.Name, &w.UserUID, &w.Host, &w.Target, &w.Served, &w.Gone, &w.Revision, &w.Certificate)
+		err := rows.Scan(&w.CDID, &w.Name, &w.UserUID, &w.Host, &w.Target, &w.Gone, &w.Served, &w.Revision, &w.Certificate)
 		all = append(all, w)
 		return err
 	})
