@@ -63,8 +63,8 @@ func TestAnotherControllerTakesOverFromOneThatStops(t *testing.T) {
 func TestAnotherControllerTakesOverFromOneThatWasKilled(t *testing.T) {
 	t.Parallel()
 	leader := setup(t)
-	leader.config.Controller.LeaderElection = config.LeaderElection{Lease: "controller", LeaseDuration: 10 * time.Second,
-		RenewDeadline: 6 * time.Second, RetryPeriod: 2 * time.Second} // the defaults
+	leader.config.Controller.LeaderElection = config.LeaderElection{Lease: "controller", LeaseDuration: 9 * time.Second,
+		RenewDeadline: 6 * time.Second, RetryPeriod: time.Second} // the defaults
 	leader.startAndSync()
 	leader.awaitRole("leading")
 	name := leader.deploy(spec("abc12345"), 1, 1)
@@ -134,7 +134,7 @@ func TestWithoutANamespaceForTheLeaseNobodyLeadsAndReadinessSaysSo(t *testing.T)
 	b.start()
 	b.await("it says so", func() error {
 		if err := b.running.Ready(b.ctx()); err == nil || err.Error() != "no process leads" {
-			return fmt.Errorf("%v", err)
+			return errors.Join(errors.New("it does not"), err)
 		}
 		return nil
 	})
@@ -148,7 +148,7 @@ func (b *bundle) settleAway() {
 	name := b.deploy(spec("abc12345"), 1, 1)
 	asked := b.proxy.asked("/leases/controller-" + b.worker())
 	b.await("it tried to lead", func() error {
-		if b.proxy.asked("/leases/controller-" + b.worker()) < asked+3 {
+		if b.proxy.asked("/leases/controller-"+b.worker()) < asked+3 {
 			return errors.New("not yet")
 		}
 		return nil
