@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"app238.com/inner/modules/controller/internal/children"
@@ -55,6 +56,8 @@ type wantedContent struct {
 	env       map[string]string
 	reserved  map[string][]byte
 	secretKey string
+	// lookedUp: from the database, for something may have changed.
+	lookedUp bool
 }
 
 // content returns what the pods shall see, from the cluster where that can be relied on, else from the database.
@@ -71,7 +74,7 @@ func (r *Reconciler) content(ctx context.Context, app *workerapp.WorkerApp, foun
 		return wantedContent{}, &fault{reason: status.InvalidEnvironment, message: err.Error()}
 	}
 	return wantedContent{
-		env: env, secretKey: known.SecretKey,
+		env: env, secretKey: known.SecretKey, lookedUp: !ok,
 		reserved: content.Reserved(app.Spec.OwnerID, known.SecretKey, r.builder.CombinatorNamespace),
 	}, nil
 }
@@ -92,7 +95,11 @@ func (r *Reconciler) lookUp(ctx context.Context, app *workerapp.WorkerApp) (roll
 // makeRollout makes what the pods see and what isolates them before the Deployment that starts them.
 func (r *Reconciler) makeRollout(ctx context.Context, app *workerapp.WorkerApp, found watch.Found, wanted wantedContent) (status.State, time.Duration, error) {
 	var before errgroup.Group
-	before.Go(func() error { return r.makeEnvironment(ctx, app, found, wanted) })
+	var held *corev1.Secret
+	before.Go(func() (err error) {
+		held, err = r.makeEnvironment(ctx, app, found, wanted)
+		return err
+	})
 	before.Go(func() error {
 		policy, err := r.builder.Policy(app)
 		return r.settle(ctx, app, policy, live(found.Policy), err)
@@ -100,7 +107,7 @@ func (r *Reconciler) makeRollout(ctx context.Context, app *workerapp.WorkerApp, 
 	if err := before.Wait(); err != nil {
 		return status.State{}, 0, err
 	}
-	wished, err := r.builder.Deployment(app, content.PodHash(wanted.secretKey, wanted.env, content.Merge(found.Secret, wanted.reserved)))
+	wished, err := r.builder.Deployment(app, content.PodHash(wanted.secretKey, wanted.env, content.Merge(held, wanted.reserved)))
 	if err != nil {
 		return status.State{}, 0, err
 	}
@@ -120,19 +127,24 @@ func (r *Reconciler) makeRollout(ctx context.Context, app *workerapp.WorkerApp, 
 	return state, again, nil
 }
 
-// makeEnvironment writes the ConfigMap after the Secret: it notes the task whose content is there.
-func (r *Reconciler) makeEnvironment(ctx context.Context, app *workerapp.WorkerApp, found watch.Found, wanted wantedContent) error {
+// makeEnvironment writes the ConfigMap after the Secret: it notes the task whose content is there. It returns the Secret
+// with the user's keys.
+func (r *Reconciler) makeEnvironment(ctx context.Context, app *workerapp.WorkerApp, found watch.Found, wanted wantedContent) (*corev1.Secret, error) {
 	secret, err := r.builder.Secret(app, wanted.reserved)
-	if err := r.settle(ctx, app, secret, live(found.Secret), err); err != nil {
-		return err
+	if err != nil {
+		return nil, err
+	}
+	held, err := r.applySecret(ctx, app, secret, found.Secret, wanted.lookedUp)
+	if err != nil {
+		return nil, err
 	}
 	configMap, err := r.builder.ConfigMap(app, wanted.env, content.ConfigHash(wanted.secretKey, wanted.env))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	present, err := r.apply(ctx, app, configMap, live(found.ConfigMap))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return r.dropForeignKeys(ctx, app, configMap, present, wanted.env)
+	return held, r.dropForeignKeys(ctx, app, configMap, present, wanted.env)
 }

@@ -1,8 +1,11 @@
-package chaos_test
+// Package proxy stands between a program and its database, for tests: it can be cut, and it can lose the answers to
+// statements that were carried out.
+package proxy
 
 import (
 	"bytes"
 	"encoding/binary"
+	"context"
 	"io"
 	"net"
 	"net/url"
@@ -13,10 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// proxy stands between a replica and the database, and can be cut, and lose the answers to
-// statements that were carried out.
-type proxy struct {
-	dsn      string // the database's, by way of the proxy
+// Proxy is one such way to the database, until its test ends.
+type Proxy struct {
+	// DSN is the database's, by way of the proxy.
+	DSN      string
 	target   string
 	listener net.Listener
 	done     sync.WaitGroup
@@ -28,26 +31,31 @@ type proxy struct {
 	lost int
 }
 
-func newProxy(t *testing.T, dsn string) *proxy {
+// New starts a proxy to the database of a DSN.
+func New(t testing.TB, dsn string) *Proxy {
 	t.Helper()
 	u, err := url.Parse(dsn)
 	require.NoError(t, err)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	// The program that uses it is stopped after the test, and may want a new connection for that.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	p := &proxy{target: u.Host, listener: listener, open: map[net.Conn]bool{}, lose: map[string]int{}}
+	p := &Proxy{target: u.Host, listener: listener, open: map[net.Conn]bool{}, lose: map[string]int{}}
 	u.Host = listener.Addr().String()
-	p.dsn = u.String()
-	p.done.Go(p.serve)
+	p.DSN = u.String()
+	p.done.Go(func() { p.serve(ctx) })
 	t.Cleanup(func() {
+		cancel()
 		_ = listener.Close()
-		p.cut()
+		p.Cut()
 		p.done.Wait()
 	})
 	return p
 }
 
-// cut breaks all connections and lets none through until mend.
-func (p *proxy) cut() {
+// Cut breaks all connections and lets none through until Mend.
+func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.shut = true
@@ -57,14 +65,15 @@ func (p *proxy) cut() {
 	clear(p.open)
 }
 
-func (p *proxy) mend() {
+// Mend lets connections through again.
+func (p *Proxy) Mend() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.shut = false
 }
 
 // admit keeps two connections to break them later, or breaks them now.
-func (p *proxy) admit(from, to net.Conn) bool {
+func (p *Proxy) admit(from, to net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.shut {
@@ -75,15 +84,15 @@ func (p *proxy) admit(from, to net.Conn) bool {
 	return true
 }
 
-// loseAnswers has the answers to the next n statements with these words lost, and their connections broken.
-func (p *proxy) loseAnswers(words string, n int) {
+// LoseAnswers has the answers to the next n statements with these words lost, and their connections broken.
+func (p *Proxy) LoseAnswers(words string, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lose[words] = n
 }
 
-// outstanding returns how many answers are still to be lost, and how many were.
-func (p *proxy) outstanding() (left, lost int) {
+// Outstanding returns how many answers are still to be lost, and how many were.
+func (p *Proxy) Outstanding() (left, lost int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, n := range p.lose {
@@ -92,13 +101,24 @@ func (p *proxy) outstanding() (left, lost int) {
 	return left, p.lost
 }
 
-func (p *proxy) serve() {
+// Password returns the password in the database's DSN, which nobody may show.
+func (p *Proxy) Password(t testing.TB) string {
+	t.Helper()
+	u, err := url.Parse(p.DSN)
+	require.NoError(t, err)
+	password, ok := u.User.Password()
+	require.True(t, ok)
+	return password
+}
+
+func (p *Proxy) serve(ctx context.Context) {
+	var dialer net.Dialer
 	for {
 		from, err := p.listener.Accept()
 		if err != nil {
 			return
 		}
-		to, err := net.Dial("tcp", p.target)
+		to, err := dialer.DialContext(ctx, "tcp", p.target)
 		if err != nil {
 			_ = from.Close()
 			continue
@@ -113,7 +133,7 @@ func (p *proxy) serve() {
 }
 
 // copy moves what pass lets through until either side ends, then ends both.
-func (p *proxy) copy(to io.WriteCloser, from io.ReadCloser, pass func([]byte) bool) {
+func (p *Proxy) copy(to io.WriteCloser, from io.ReadCloser, pass func([]byte) bool) {
 	buffer := make([]byte, 1<<16)
 	for {
 		n, err := from.Read(buffer)
@@ -130,7 +150,7 @@ func (p *proxy) copy(to io.WriteCloser, from io.ReadCloser, pass func([]byte) bo
 // connection is what is known of one connection's statements. Their texts are sent to be prepared, under a name or none,
 // and the arguments later, with which they are carried out.
 type connection struct {
-	proxy *proxy
+	proxy *Proxy
 
 	mu       sync.Mutex
 	prepared map[string]string // text by name
@@ -163,7 +183,7 @@ func (c *connection) answered([]byte) bool {
 }
 
 // takes tells whether the answer to this statement is to be lost, and counts it.
-func (p *proxy) takes(statement string) bool {
+func (p *Proxy) takes(statement string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for words, n := range p.lose {
