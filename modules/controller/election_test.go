@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -125,6 +126,57 @@ func TestALeaderThatLosesItsLeaseWritesNothingFromThenOn(t *testing.T) {
 	loser.awaitRole("leading")
 	loser.deploy(spec("abc12345"), 2, 2)
 	loser.awaitPhase(name, workerapp.Running)
+}
+
+// holdWatches has the watches of WorkerApps wait until they are released, so that what happens is not heard of.
+func holdWatches() (answer func(w http.ResponseWriter, r *http.Request) bool, release func()) {
+	released := make(chan struct{})
+	answer = func(_ http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/workerapps") {
+			return false
+		}
+		select {
+		case <-released:
+			return false
+		case <-r.Context().Done():
+			return true
+		}
+	}
+	return answer, sync.OnceFunc(func() { close(released) })
+}
+
+func TestAnOlderVersionDoesNotOvertakeWhenALeaderTakesOverThatIsBehind(t *testing.T) {
+	t.Parallel()
+	first := setup(t)
+	first.startAndSync()
+	first.awaitRole("leading")
+	name := first.deploy(spec("abc12345"), 1, 1)
+	first.awaitPhase(name, workerapp.Running)
+	second := first.replica()
+	second.startAndSync()
+	answer, release := holdWatches()
+	t.Cleanup(release)
+	second.proxy.answerWith(answer)
+	second.proxy.server.CloseClientConnections()
+	s := spec("abc12345")
+	s.Image = "registry.test/healthy:2"
+	first.deploy(s, 2, 2)
+	first.awaitPhase(name, workerapp.Running)
+	first.settle()
+	second.await("the newer Deployment is seen and doubted", func() error {
+		first.stop()
+		if second.proxy.asked("/workerapps/"+name) == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	require.Zero(t, perObject(second.proxy.writes())["deployments/"+name])
+	require.Equal(t, 2, second.templates(name))
+	release()
+	s.Image = "registry.test/healthy:3"
+	second.deploy(s, 3, 3)
+	second.awaitPhase(name, workerapp.Running)
+	require.Equal(t, 3, second.templates(name))
 }
 
 func TestWithoutANamespaceForTheLeaseNobodyLeadsAndReadinessSaysSo(t *testing.T) {
