@@ -127,8 +127,8 @@ func (r *Reconciler) makeRollout(ctx context.Context, app *workerapp.WorkerApp, 
 	return state, again, nil
 }
 
-// makeEnvironment writes the ConfigMap after the Secret: it notes the task whose content is there. It returns the Secret
-// with the user's keys.
+// makeEnvironment writes the ConfigMap after the Secret: it notes the task whose content is there. It returns the Secret with
+// the user's keys.
 func (r *Reconciler) makeEnvironment(ctx context.Context, app *workerapp.WorkerApp, found watch.Found, wanted wantedContent) (*corev1.Secret, error) {
 	secret, err := r.builder.Secret(app, wanted.reserved)
 	if err != nil {
