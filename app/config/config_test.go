@@ -76,7 +76,7 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		"domain: a.b\ncontroller: {slowDown: {burst: 0}}":                       "controller.slowDown.burst",
 		"domain: a.b\ncontroller: {leaderElection: {lease: A_B}}":               "controller.leaderElection.lease",
 		"domain: a.b\ncontroller: {leaderElection: {leaseDuration: 1500ms}}":    "controller.leaderElection.leaseDuration",
-		"domain: a.b\ncontroller: {leaderElection: {renewDeadline: 10s}}":       "controller.leaderElection.renewDeadline",
+		"domain: a.b\ncontroller: {leaderElection: {renewDeadline: 9s}}":        "controller.leaderElection.renewDeadline",
 		"domain: a.b\ncontroller: {leaderElection: {retryPeriod: 4s}}":          "controller.leaderElection.retryPeriod",
 		"domain: a.b\ncontroller: {pods: {stopDelay: 1ms}}":                     "controller.pods.stopDelay",
 		"domain: a.b\ncontroller: {pods: {imagePullSecrets: [A_B]}}":            "controller.pods.imagePullSecrets",

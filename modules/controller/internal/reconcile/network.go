@@ -16,14 +16,13 @@ import (
 // version with another port is rolled out, requests go to the port of the pods that serve: a Service without an address
 // of its own cannot send to each pod's port. When the last of those pods goes, every object follows at once.
 func servingPort(app *workerapp.WorkerApp, pods []*corev1.Pod) (port int32, settled bool) {
-	wished := int32(app.Spec.Port)
 	for _, pod := range pods {
 		serving, err := strconv.ParseInt(pod.Annotations[children.PortAnnotation], 10, 32)
-		if err == nil && int32(serving) != wished && pod.DeletionTimestamp == nil && ready(pod) {
+		if err == nil && serving != app.Spec.Port && pod.DeletionTimestamp == nil && ready(pod) {
 			return int32(serving), false
 		}
 	}
-	return wished, true
+	return int32(app.Spec.Port), true
 }
 
 func ready(pod *corev1.Pod) bool {

@@ -99,10 +99,14 @@ func (r *Reconciler) ensure(ctx context.Context, u *unstructured.Unstructured) (
 	if err != nil {
 		return 0, r.report(ctx, app, failed(status.InvalidSpec, err.Error()))
 	}
+	found := r.cache.Children(app.Name)
+	if behind, err := r.behind(ctx, app, found.Deployment); err != nil || behind {
+		return behindWait, raced(err)
+	}
 	if err := r.hold(ctx, app); err != nil {
 		return 0, raced(err)
 	}
-	state, again, err := r.makeChildren(ctx, app, r.cache.Children(app.Name))
+	state, again, err := r.makeChildren(ctx, app, found)
 	if fault, ok := faultOf(err); ok {
 		if reported := r.report(ctx, app, failed(fault.reason, fault.Error())); reported != nil {
 			return 0, reported
