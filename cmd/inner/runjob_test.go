@@ -36,8 +36,8 @@ func TestWhatCannotBeRunIsRefusedWithoutClusterAndDatabase(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
 		"the known ones are auth.user_audit, ": {"run-job", "nope"},
-		"a job type is required":    {"run-job"},
-		"none of the others can be": {"run-job", "DeployWorker", "--task", "1", "--info", "{}"},
+		"a job type is required":               {"run-job"},
+		"none of the others can be":            {"run-job", "DeployWorker", "--task", "1", "--info", "{}"},
 	} {
 		_, err := execute(t, args...)
 		require.ErrorContains(t, err, want)
