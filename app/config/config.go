@@ -75,6 +75,7 @@ type Tasks struct {
 	RetryDelay        time.Duration  `mapstructure:"retryDelay"`
 	RetryDelayMax     time.Duration  `mapstructure:"retryDelayMax"`
 	ParkedRecheck     time.Duration  `mapstructure:"parkedRecheck"`
+	EncryptionKeys    Secret         `mapstructure:"encryptionKeys"`
 	Retention         Retention      `mapstructure:"retention"`
 }
 
@@ -99,15 +100,6 @@ func (t Tasks) WorkersOfLanes() map[string]int {
 type Cron struct {
 	CheckInterval time.Duration `mapstructure:"checkInterval"`
 	StartInterval time.Duration `mapstructure:"startInterval"`
-}
-
-// Controller reconciles WorkerApps.
-type Controller struct {
-	Workers          int           `mapstructure:"workers"`
-	ProgressDeadline time.Duration `mapstructure:"progressDeadline"`
-	FailureGrace     time.Duration `mapstructure:"failureGrace"`
-	RetryDelay       time.Duration `mapstructure:"retryDelay"`
-	RetryDelayMax    time.Duration `mapstructure:"retryDelayMax"`
 }
 
 // Secret is a setting that must not be shown: whatever prints or encodes it writes "***".

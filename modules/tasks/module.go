@@ -15,6 +15,7 @@ import (
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/retention"
 	"app238.com/inner/modules/tasks/internal/runner"
+	"app238.com/inner/modules/tasks/internal/sealed"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
@@ -23,6 +24,7 @@ import (
 var Module = fx.Module("tasks",
 	fx.Provide(
 		registry.New,
+		sealed.New,
 		fx.Annotate(store.New, fx.As(fx.Self()), fx.As(new(job.Busy))),
 		claims.NewBook,
 		metrics.New,
