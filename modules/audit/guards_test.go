@@ -222,3 +222,18 @@ func TestAnAuditThatIsKilledHalfwayGoesOnWithItsLimits(t *testing.T) {
 	b.audit()
 	require.Len(t, b.world.deleted, 9, "each once, in the next audits")
 }
+
+func TestAuditsOfLongAgoAreForgotten(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.task = 200
+	b.exec(`INSERT INTO inner_audits (task_id, mode, started_at)
+		SELECT i, 'report', LOCALTIMESTAMP - INTERVAL '1 year' FROM generate_series(1, 150) AS i`)
+	b.exec(`INSERT INTO inner_audit_counts (task_id, kind, row_count, created_at)
+		SELECT i, 'worker', 1, LOCALTIMESTAMP - INTERVAL '1 year' FROM generate_series(1, 150) AS i`)
+	b.worker("w", "unloaded")
+	b.audit()
+	require.Equal(t, 100, b.count(`SELECT count(*) FROM inner_audits`))
+	require.Equal(t, 52, b.count(`SELECT min(task_id) FROM inner_audits`), "the newest are kept")
+	require.Equal(t, 52, b.count(`SELECT min(task_id) FROM inner_audit_counts`))
+}
