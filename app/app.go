@@ -11,6 +11,7 @@ import (
 	"go.uber.org/fx/fxevent"
 	"go.uber.org/zap"
 
+	"app238.com/inner/app/access"
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/health"
@@ -18,6 +19,7 @@ import (
 	"app238.com/inner/app/metrics"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/app/server"
+	"app238.com/inner/modules/combinator"
 	"app238.com/inner/modules/controller"
 	"app238.com/inner/modules/tasks"
 	"app238.com/inner/modules/workers"
@@ -41,7 +43,7 @@ func Serve(c *config.Config) fx.Option {
 
 // Modules returns the modules, none of which is started by being here.
 func Modules() fx.Option {
-	return fx.Options(tasks.Module, workers.Module, controller.Module)
+	return fx.Options(tasks.Module, workers.Module, controller.Module, combinator.Module)
 }
 
 // Base returns what every module stands on.
@@ -60,17 +62,29 @@ func Base(c *config.Config) fx.Option {
 			database.Open,
 			database.NewEnt,
 			kube.NewClients,
+			kube.NewCombinatorPods,
+			access.New,
 			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`)),
 			server.AsRoutes((*health.Health).Routes),
-			fx.Annotate(server.New, fx.ParamTags("", "", `group:"routes"`)),
+			fx.Annotate(newServer, fx.ParamTags("", "", "", `group:"routes"`)),
 			server.AsCheck(databaseCheck),
 			server.AsCheck(clusterCheck),
 		),
-		fx.Invoke(func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) }),
+		fx.Invoke(
+			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
+			// The pods are watched from when they are asked for first: most commands never do.
+			func(lc fx.Lifecycle, p *kube.Pods) { lc.Append(fx.StopHook(p.Stop)) },
+		),
 	)
 }
 
-func startServer(lc fx.Lifecycle, s *server.Server) {
+func newServer(c *config.Config, log *zap.Logger, guard *access.Guard, routes []server.Route) *server.Server {
+	return server.New(c, log, guard.Protect(routes))
+}
+
+func startServer(lc fx.Lifecycle, s *server.Server, guard *access.Guard, pods *kube.Pods) {
+	lc.Append(fx.StartHook(pods.Start))
+	lc.Append(fx.StartStopHook(guard.Start, guard.Stop))
 	lc.Append(fx.StartStopHook(s.Start, s.Stop))
 }
 

@@ -15,6 +15,7 @@ import (
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/combinator/usage"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -80,6 +81,14 @@ func Admin(ctx context.Context, c *config.Config, use func(context.Context, job.
 	var admin job.Admin
 	return inGraph(ctx, c, &kube.Clients{}, fx.Populate(&admin), func(ctx context.Context) error {
 		return use(ctx, admin)
+	})
+}
+
+// Usage lets use ask about users' data. It needs the database, and nothing of the cluster.
+func Usage(ctx context.Context, c *config.Config, use func(context.Context, usage.Reader) error) error {
+	var reader usage.Reader
+	return inGraph(ctx, c, &kube.Clients{}, fx.Populate(&reader), func(ctx context.Context) error {
+		return use(ctx, reader)
 	})
 }
 

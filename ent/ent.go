@@ -11,6 +11,8 @@ import (
 
 	"app238.com/inner/ent/combinatorresource"
 	"app238.com/inner/ent/combinatorresourcereport"
+	"app238.com/inner/ent/combinatorsize"
+	"app238.com/inner/ent/combinatortenant"
 	"app238.com/inner/ent/consoletask"
 	"app238.com/inner/ent/customdomain"
 	"app238.com/inner/ent/process"
@@ -84,6 +86,8 @@ func checkColumn(t, c string) error {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
 			combinatorresource.Table:       combinatorresource.ValidColumn,
 			combinatorresourcereport.Table: combinatorresourcereport.ValidColumn,
+			combinatorsize.Table:           combinatorsize.ValidColumn,
+			combinatortenant.Table:         combinatortenant.ValidColumn,
 			consoletask.Table:              consoletask.ValidColumn,
 			customdomain.Table:             customdomain.ValidColumn,
 			process.Table:                  process.ValidColumn,

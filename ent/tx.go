@@ -18,6 +18,10 @@ type Tx struct {
 	CombinatorResource *CombinatorResourceClient
 	// CombinatorResourceReport is the client for interacting with the CombinatorResourceReport builders.
 	CombinatorResourceReport *CombinatorResourceReportClient
+	// CombinatorSize is the client for interacting with the CombinatorSize builders.
+	CombinatorSize *CombinatorSizeClient
+	// CombinatorTenant is the client for interacting with the CombinatorTenant builders.
+	CombinatorTenant *CombinatorTenantClient
 	// ConsoleTask is the client for interacting with the ConsoleTask builders.
 	ConsoleTask *ConsoleTaskClient
 	// CustomDomain is the client for interacting with the CustomDomain builders.
@@ -167,6 +171,8 @@ func (tx *Tx) Client() *Client {
 func (tx *Tx) init() {
 	tx.CombinatorResource = NewCombinatorResourceClient(tx.config)
 	tx.CombinatorResourceReport = NewCombinatorResourceReportClient(tx.config)
+	tx.CombinatorSize = NewCombinatorSizeClient(tx.config)
+	tx.CombinatorTenant = NewCombinatorTenantClient(tx.config)
 	tx.ConsoleTask = NewConsoleTaskClient(tx.config)
 	tx.CustomDomain = NewCustomDomainClient(tx.config)
 	tx.Process = NewProcessClient(tx.config)

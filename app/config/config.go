@@ -17,6 +17,7 @@ type Config struct {
 	Tasks      Tasks      `mapstructure:"tasks"`
 	Cron       Cron       `mapstructure:"cron"`
 	Controller Controller `mapstructure:"controller"`
+	Combinator Combinator `mapstructure:"combinator"`
 }
 
 // Log says how log lines are written.
@@ -32,6 +33,8 @@ type HTTP struct {
 	ReadHeaderTimeout time.Duration `mapstructure:"readHeaderTimeout"`
 	ReadTimeout       time.Duration `mapstructure:"readTimeout"`
 	ShutdownTimeout   time.Duration `mapstructure:"shutdownTimeout"`
+	// Access says by kind of route who may call it.
+	Access map[string]Access `mapstructure:"access"`
 }
 
 // Database is the platform's PostgreSQL or CockroachDB.

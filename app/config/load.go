@@ -84,7 +84,8 @@ func read(flags *pflag.FlagSet) (*Config, error) {
 		v.Set("debug", true)
 	}
 	var c Config
-	if err := v.UnmarshalExact(&c, viper.DecodeHook(mapstructure.StringToTimeDurationHookFunc())); err != nil {
+	if err := v.UnmarshalExact(&c, viper.DecodeHook(mapstructure.ComposeDecodeHookFunc(
+		mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")))); err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	if testing && c.Domain == "" {

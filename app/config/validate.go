@@ -21,6 +21,8 @@ func (c *Config) Validate() error {
 		faults = append(faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
 	}
 	c.validateNames(fault)
+	c.validateCombinator(fault)
+	c.validateAccess(fault)
 	for key, n := range map[string]int64{
 		"http.bodyLimit":              c.HTTP.BodyLimit,
 		"database.maxOpenConnections": int64(c.Database.MaxOpenConnections),

@@ -65,7 +65,7 @@ func NewEmpty(t testing.TB) *Database {
 	c := Config(t, u.String())
 	connector, err := database.Connector(c)
 	require.NoError(t, err)
-	db := database.Pool(checked{connector, t}, c)
+	db := database.Pool(Checked(connector, t), c)
 	t.Cleanup(func() { _ = db.Close() })
 	return &Database{DB: db, Config: c}
 }
