@@ -60,6 +60,7 @@ func Base(c *config.Config) fx.Option {
 			metrics.NewRegistry,
 			server.AsRoutes(metrics.Routes),
 			database.Open,
+			database.OpenSteady,
 			database.NewEnt,
 			kube.NewClients,
 			kube.NewCombinatorPods,
@@ -72,6 +73,7 @@ func Base(c *config.Config) fx.Option {
 		),
 		fx.Invoke(
 			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
+			func(lc fx.Lifecycle, s *database.Steady) { lc.Append(fx.StopHook(s.Close)) },
 			// The pods are watched from when they are asked for first: most commands never do.
 			func(lc fx.Lifecycle, p *kube.Pods) { lc.Append(fx.StopHook(p.Stop)) },
 		),

@@ -17,7 +17,9 @@ import (
 const project = "app238.com/inner/"
 
 // seams are the packages by which a module may be used from another.
-var seams = []string{"modules/combinator/usage", "modules/tasks/job", "modules/controller/rollout", "modules/controller/workerapp"}
+var seams = []string{
+	"modules/audit/inventory", "modules/combinator/usage", "modules/controller/rollout", "modules/controller/workerapp", "modules/tasks/job",
+}
 
 // kubernetesRooms are the folders that may use Kubernetes' libraries.
 var kubernetesRooms = []string{"app/kube", "modules/controller", "modules/workers/internal/cluster", "test"}

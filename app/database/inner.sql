@@ -55,7 +55,9 @@ ALTER TABLE console_tasks ADD COLUMN IF NOT EXISTS started_at TIMESTAMP;
 ALTER TABLE console_tasks ADD COLUMN IF NOT EXISTS finished_at TIMESTAMP;
 CREATE UNIQUE INDEX IF NOT EXISTS console_tasks_one_per_key ON console_tasks (ordering_key)
     WHERE task_status = 'processing';
-CREATE INDEX IF NOT EXISTS console_tasks_pending ON console_tasks (lane, id) WHERE task_status = 'pending';
+-- Only for lanes with a name, which all have: a statement that does not ask so cannot use it instead of the next one.
+CREATE INDEX IF NOT EXISTS console_tasks_ready ON console_tasks (lane, id) WHERE task_status = 'pending' AND lane <> '';
+DROP INDEX IF EXISTS console_tasks_pending;
 CREATE INDEX IF NOT EXISTS console_tasks_pending_key ON console_tasks (ordering_key, id) WHERE task_status = 'pending';
 CREATE INDEX IF NOT EXISTS console_tasks_waiting ON console_tasks (ordering_key) WHERE task_status = 'waiting';
 CREATE UNIQUE INDEX IF NOT EXISTS console_tasks_idempotency ON console_tasks (idempotency_key)

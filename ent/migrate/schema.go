@@ -139,11 +139,11 @@ var (
 				},
 			},
 			{
-				Name:    "console_tasks_pending",
+				Name:    "console_tasks_ready",
 				Unique:  false,
 				Columns: []*schema.Column{ConsoleTasksColumns[6], ConsoleTasksColumns[0]},
 				Annotation: &entsql.IndexAnnotation{
-					Where: "(task_status = 'pending'::text)",
+					Where: "((task_status = 'pending'::text) AND (lane <> ''::text))",
 				},
 			},
 			{

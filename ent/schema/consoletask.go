@@ -47,8 +47,8 @@ func (ConsoleTask) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("ordering_key").Unique().StorageKey("console_tasks_one_per_key").
 			Annotations(entsql.IndexWhere("(task_status = 'processing'::text)")),
-		index.Fields("lane", "id").StorageKey("console_tasks_pending").
-			Annotations(entsql.IndexWhere("(task_status = 'pending'::text)")),
+		index.Fields("lane", "id").StorageKey("console_tasks_ready").
+			Annotations(entsql.IndexWhere("((task_status = 'pending'::text) AND (lane <> ''::text))")),
 		index.Fields("ordering_key", "id").StorageKey("console_tasks_pending_key").
 			Annotations(entsql.IndexWhere("(task_status = 'pending'::text)")),
 		index.Fields("ordering_key").StorageKey("console_tasks_waiting").

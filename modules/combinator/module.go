@@ -6,6 +6,7 @@ import (
 	"go.uber.org/fx"
 
 	"app238.com/inner/app/server"
+	"app238.com/inner/modules/audit/inventory"
 	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/httpapi"
 	"app238.com/inner/modules/combinator/internal/jobs"
@@ -14,6 +15,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/rdb"
 	"app238.com/inner/modules/combinator/internal/reports"
 	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/combinator/internal/stock"
 	"app238.com/inner/modules/combinator/internal/webhook"
 	"app238.com/inner/modules/combinator/usage"
 	"app238.com/inner/modules/tasks/job"
@@ -39,6 +41,7 @@ var Module = fx.Module("combinator",
 		job.As(jobs.NewMeasureRDB),
 		job.As(jobs.NewSweepKV),
 		job.As(jobs.NewSyncPasswords),
+		inventory.AsInventories(stock.New),
 		fx.Annotate(jobs.Periodics, fx.ResultTags(`group:"periodic,flatten"`)),
 		server.AsCheck(func(e engine.RDB) server.Check { return server.Check{Name: "rdb engine", Ready: e.Ready} }),
 		server.AsCheck(func(e engine.KV) server.Check { return server.Check{Name: "kv engine", Ready: e.Ready} }),

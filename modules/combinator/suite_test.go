@@ -244,6 +244,7 @@ type fakeQueue struct {
 	job.Queue
 	mu       sync.Mutex
 	accepted []jobs.NotifyPods
+	enqueued []string
 	fail     error
 }
 

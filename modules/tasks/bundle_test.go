@@ -107,7 +107,7 @@ func setup(t *testing.T) *bundle {
 	b := &bundle{db: db, config: c, job: &scripted{}, registry: registry.New(), log: zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel))}
 	definition := job.Define(job.Spec{Type: "test.note", Aliases: []string{"NoteJob"}, Attempts: 3}, b.job)
 	require.NoError(t, b.registry.Add([]job.Definition{definition}))
-	b.store = store.New(db.DB, c)
+	b.store = store.New(db.DB, db.Steady, c)
 	b.queue = queue.New(b.registry, b.store, claims.NewBook(c), newMetrics(t))
 	b.handler = server.NewHandler(c.HTTP, zap.NewNop(), httpapi.New(b.queue, b.store).Routes())
 	return b

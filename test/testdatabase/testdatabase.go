@@ -27,6 +27,8 @@ const variable = "INNER_TEST_DSN"
 // Database is one test's own.
 type Database struct {
 	*sql.DB
+	// Steady is the pool for the queue's statements.
+	Steady *database.Steady
 	// Config is the default configuration with this database's DSN.
 	Config *config.Config
 }
@@ -66,8 +68,12 @@ func NewEmpty(t testing.TB) *Database {
 	connector, err := database.Connector(c)
 	require.NoError(t, err)
 	db := database.Pool(Checked(connector, t), c)
-	t.Cleanup(func() { _ = db.Close() })
-	return &Database{DB: db, Config: c}
+	steady := database.NewSteady(Checked(connector, t))
+	t.Cleanup(func() {
+		_ = db.Close()
+		_ = steady.Close()
+	})
+	return &Database{DB: db, Steady: steady, Config: c}
 }
 
 // Config returns the default configuration for tests with this DSN.

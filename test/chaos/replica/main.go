@@ -99,6 +99,7 @@ func graph(o options, record *journal.Journal) fx.Option {
 		fx.Provide(
 			observe.NewLogger,
 			database.Open,
+			database.OpenSteady,
 			metrics.NewRegistry,
 			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`)),
 			server.AsRoutes((*health.Health).Routes),
@@ -110,6 +111,7 @@ func graph(o options, record *journal.Journal) fx.Option {
 		periodic,
 		fx.Invoke(
 			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
+			func(lc fx.Lifecycle, s *database.Steady) { lc.Append(fx.StopHook(s.Close)) },
 			func(lc fx.Lifecycle, s *server.Server) { lc.Append(fx.StartStopHook(s.Start, s.Stop)) },
 		),
 		tasks.Module,

@@ -55,7 +55,7 @@ func setup(t *testing.T) *bundle {
 	b := &bundle{db: testdatabase.New(t), reg: registry.New()}
 	b.db.Config.Cron.CheckInterval = 20 * time.Millisecond
 	require.NoError(t, b.reg.Add([]job.Definition{job.Define(job.Spec{Type: "audit"}, nothing{})}))
-	b.store = store.New(b.db.DB, b.db.Config)
+	b.store = store.New(b.db.DB, b.db.Steady, b.db.Config)
 	m, err := metrics.New(prometheus.NewRegistry())
 	require.NoError(t, err)
 	b.queue = queue.New(b.reg, b.store, claims.NewBook(b.db.Config), m)

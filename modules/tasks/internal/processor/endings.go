@@ -33,26 +33,28 @@ func (p *Processor) writeEndings(running context.Context) {
 			}
 			break
 		}
-		p.writeBatch(running, batch)
+		p.metrics.Batch.WithLabelValues(metrics.EndBatch).Observe(float64(len(batch)))
+		for _, part := range store.Parts(batch) {
+			p.writePart(running, part)
+		}
 	}
 }
 
-// writeBatch repeats the write until it succeeds or the process ends: a result is not dropped because the database is
+// writePart repeats the write until it succeeds or the process ends: a result is not dropped because the database is
 // away for a while.
-func (p *Processor) writeBatch(running context.Context, batch []store.Ending) {
-	ids := make([]int64, len(batch))
-	for i, e := range batch {
+func (p *Processor) writePart(running context.Context, part store.Part) {
+	ids := make([]int64, len(part.Endings))
+	for i, e := range part.Endings {
 		ids[i] = e.Claim.ID
 	}
-	p.metrics.Batch.WithLabelValues(metrics.EndBatch).Observe(float64(len(batch)))
 	defer p.book.Done(ids...)
 	for {
-		written, ready, err := p.store.End(context.WithoutCancel(running), batch)
+		written, ready, err := p.store.End(context.WithoutCancel(running), part)
 		if err == nil {
-			p.afterEndings(batch, written, ready)
+			p.afterEndings(part.Endings, written, ready)
 			return
 		}
-		p.log.Warn("results could not be written yet", zap.Int("results", len(batch)), observe.Error(err))
+		p.log.Warn("results could not be written yet", zap.Int("results", len(ids)), observe.Error(err))
 		if !pause(running, recordPause) {
 			return
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"app238.com/inner/app/database"
+	"app238.com/inner/modules/tasks/job"
 )
 
 // Claim is a task that a process has taken to run it.
@@ -44,38 +45,37 @@ WITH heads AS MATERIALIZED (
            WHERE e.ordering_key = t.ordering_key AND e.task_status = 'processing' LIMIT 1) AS running) IS NOT NULL
       AND `
 	claimEnd = `
-    ORDER BY t.lane, t.id LIMIT $3
     FOR UPDATE SKIP LOCKED)
 UPDATE console_tasks AS c
 SET task_status = 'processing', task_detailed_status = 'claimed', claimed_by = $1, claim_number = c.claim_number + 1,
     woken = false, started_at = LOCALTIMESTAMP
-FROM heads WHERE c.id = heads.id AND c.task_status = 'pending'
+FROM heads WHERE c.id = heads.id AND c.claimed_by = ''
 RETURNING c.id, c.task_type, c.task_info, c.claim_number, c.attempts,
     CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP - c.created_at) AS FLOAT8)`
 
 	// A range instead of an equality, so that only the index on (lane, id) has the order: with an equality the primary key
-	// has it too, and a plan made for a table full of pending tasks would walk over all the ended ones.
-	claimOfLane = claimBegin + `t.lane >= $2 AND t.lane <= $2` + claimEnd
-	claimByID   = claimBegin + `t.id = $2` + claimEnd
+	// has it too. That index is only for lanes with a name, so that nothing else in the statement can use it.
+	claimOfLane = claimBegin + `t.lane >= $2 AND t.lane <= $2 AND t.lane <> '' ORDER BY t.lane, t.id LIMIT $3` + claimEnd
+	claimByID   = claimBegin + `t.id = $2 LIMIT $3` + claimEnd
 )
 
 // Claim takes at most limit tasks of a lane for process, the oldest first.
 func (s *Store) Claim(ctx context.Context, process, lane string, limit int) ([]Claim, error) {
-	return s.claim(ctx, claimOfLane, process, lane, limit)
+	return s.claim(ctx, s.steady, claimOfLane, process, lane, limit)
 }
 
 // ClaimTask takes one task for process, if it is its turn.
 func (s *Store) ClaimTask(ctx context.Context, process string, id int64) ([]Claim, error) {
-	return s.claim(ctx, claimByID, process, id, 1)
+	return s.claim(ctx, s.db, claimByID, process, id, 1)
 }
 
-func (s *Store) claim(ctx context.Context, query, process string, which any, limit int) ([]Claim, error) {
+func (s *Store) claim(ctx context.Context, db job.Tx, query, process string, which any, limit int) ([]Claim, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	for {
 		var claims []Claim
 		err := database.Retry(ctx, func(ctx context.Context) (err error) {
-			claims, err = s.claimOnce(ctx, query, process, which, limit)
+			claims, err = claimOnce(ctx, db, query, process, which, limit)
 			return err
 		})
 		if !database.IsUniqueViolation(err) {
@@ -87,8 +87,8 @@ func (s *Store) claim(ctx context.Context, query, process string, which any, lim
 	}
 }
 
-func (s *Store) claimOnce(ctx context.Context, query, process string, which any, limit int) ([]Claim, error) {
-	rows, err := s.db.QueryContext(ctx, query, process, which, limit)
+func claimOnce(ctx context.Context, db job.Tx, query, process string, which any, limit int) ([]Claim, error) {
+	rows, err := db.QueryContext(ctx, query, process, which, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,9 @@ func (s *Store) claimOnce(ctx context.Context, query, process string, which any,
 	return claims, rows.Err()
 }
 
-const held = ` WHERE id = $1 AND claimed_by = $2 AND claim_number = $3 AND task_status = 'processing'`
+// A task names a claimer only while it is being processed. The status is not asked for: then only the primary key can
+// serve, and not the index of what is being processed, which is full of dead entries.
+const held = ` WHERE id = $1 AND claimed_by = $2 AND claim_number = $3`
 
 const againTask = `
 UPDATE console_tasks SET task_status = 'pending', task_detailed_status = $4, last_error = $5, attempts = attempts + $6,

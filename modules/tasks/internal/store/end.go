@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"app238.com/inner/app/database"
 )
@@ -17,32 +18,65 @@ type Ending struct {
 	Note     string
 }
 
-const endTasks = `
+// Success is how a task ends whose job succeeded.
+func Success(c Claim) Ending {
+	return Ending{Claim: c, Status: Finished, Detail: "finished", Attempts: 1}
+}
+
+// Part is endings that one statement writes.
+type Part struct {
+	Endings []Ending
+	// Process and Number are the claim that all of them share, if they are successes; else Process is "".
+	Process string
+	Number  int64
+}
+
+// Parts splits endings: most are successes of first claims, which have a cheaper statement.
+func Parts(endings []Ending) []Part {
+	var parts []Part
+	for _, e := range endings {
+		part := Part{Process: e.Claim.Process, Number: e.Claim.Number}
+		if e.Status != Finished || e.Attempts != 1 || e.Note != "" {
+			part = Part{}
+		}
+		i := slices.IndexFunc(parts, func(p Part) bool { return p.Process == part.Process && p.Number == part.Number })
+		if i < 0 {
+			i, parts = len(parts), append(parts, part)
+		}
+		parts[i].Endings = append(parts[i].Endings, e)
+	}
+	return parts
+}
+
+const (
+	ended = `
+RETURNING c.id, c.lane,
+    (SELECT e.id FROM console_tasks e WHERE e.ordering_key = c.ordering_key AND e.task_status = 'pending' LIMIT 1) IS NOT NULL`
+
+	finishTasks = `
+UPDATE console_tasks AS c
+SET task_status = 'finished', task_detailed_status = 'finished', last_error = '', attempts = c.attempts + 1, claimed_by = '',
+    finished_at = LOCALTIMESTAMP
+WHERE c.id = ANY ($1::BIGINT[]) AND c.claimed_by = $2 AND c.claim_number = $3` + ended
+
+	endTasks = `
 UPDATE console_tasks AS c
 SET task_status = r.status, task_detailed_status = r.detail, last_error = r.error, attempts = c.attempts + r.attempts,
     attempt_errors = c.attempt_errors || r.note, claimed_by = '', finished_at = LOCALTIMESTAMP
 FROM unnest($1::BIGINT[], $2::TEXT[], $3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::BIGINT[], $8::TEXT[])
     AS r(id, process, number, status, detail, error, attempts, note)
-WHERE c.id = r.id AND c.claimed_by = r.process AND c.claim_number = r.number AND c.task_status = 'processing'
-RETURNING c.id, c.lane,
-    (SELECT e.id FROM console_tasks e WHERE e.ordering_key = c.ordering_key AND e.task_status = 'pending' LIMIT 1) IS NOT NULL`
+WHERE c.id = r.id AND c.claimed_by = r.process AND c.claim_number = r.number` + ended
+)
 
 // End writes the last states of tasks in one statement. It returns the ids of those that were written, the others were
 // taken over by another claimer; and the lanes in which a further task of a key that has become free is pending.
-func (s *Store) End(ctx context.Context, endings []Ending) (written map[int64]bool, ready map[string]bool, err error) {
+func (s *Store) End(ctx context.Context, part Part) (written map[int64]bool, ready map[string]bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	n := len(endings)
-	ids, numbers, attempts := make([]int64, n), make([]int64, n), make([]int64, n)
-	processes, states, details, faults, notes := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	for i, e := range endings {
-		ids[i], processes[i], numbers[i], states[i] = e.Claim.ID, e.Claim.Process, e.Claim.Number, string(e.Status)
-		details[i], faults[i], attempts[i], notes[i] = e.Detail, e.LastError, int64(e.Attempts), e.Note
-	}
+	query, args := part.statement()
 	err = database.Retry(ctx, func(ctx context.Context) error {
 		written, ready = map[int64]bool{}, map[string]bool{}
-		rows, err := s.db.QueryContext(ctx, endTasks, database.Array(ids), database.Array(processes), database.Array(numbers),
-			database.Array(states), database.Array(details), database.Array(faults), database.Array(attempts), database.Array(notes))
+		rows, err := s.steady.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err
 		}
@@ -62,4 +96,21 @@ func (s *Store) End(ctx context.Context, endings []Ending) (written map[int64]bo
 		return rows.Err()
 	})
 	return written, ready, err
+}
+
+func (p Part) statement() (query string, args []any) {
+	n := len(p.Endings)
+	ids, numbers, attempts := make([]int64, n), make([]int64, n), make([]int64, n)
+	processes, states, details, faults, notes := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	for i, e := range p.Endings {
+		ids[i], processes[i], numbers[i], states[i] = e.Claim.ID, e.Claim.Process, e.Claim.Number, string(e.Status)
+		details[i], faults[i], attempts[i], notes[i] = e.Detail, e.LastError, int64(e.Attempts), e.Note
+	}
+	if p.Process != "" {
+		return finishTasks, []any{database.Array(ids), p.Process, p.Number}
+	}
+	return endTasks, []any{
+		database.Array(ids), database.Array(processes), database.Array(numbers), database.Array(states),
+		database.Array(details), database.Array(faults), database.Array(attempts), database.Array(notes),
+	}
 }

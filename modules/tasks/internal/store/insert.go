@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"app238.com/inner/app/database"
 	"app238.com/inner/modules/tasks/job"
@@ -15,6 +16,8 @@ import (
 type NewTask struct {
 	Type, Lane, OrderingKey string
 	Info                    []byte
+	// Erased is what becomes of Info once its secrets were used; nil where it has none.
+	Erased []byte
 	// IdempotencyKey is "" for none.
 	IdempotencyKey string
 }
@@ -43,7 +46,8 @@ type Inserted struct {
 // A task may be inserted claimed when no other of its key is pending or being processed. The unique index refuses the
 // whole statement where another process has just claimed one. The subqueries are scalar so that they are looked up by
 // index for each row, whatever the statistics say, and materialized so that each is looked up once.
-const insertTasks = `
+const (
+	insertRows = `
 WITH n AS MATERIALIZED (
     SELECT t.task_type, t.task_info, t.lane, t.ordering_key, t.idempotency_key, t.ordinal,
         t.wanted
@@ -58,9 +62,15 @@ INSERT INTO console_tasks (task_type, task_info, lane, ordering_key, idempotency
 SELECT n.task_type, n.task_info, n.lane, n.ordering_key, NULLIF(n.idempotency_key, ''), n.ordinal,
     CASE WHEN n.claim THEN 'processing' ELSE 'pending' END, CASE WHEN n.claim THEN 'claimed' ELSE 'accepted' END,
     CASE WHEN n.claim THEN $1 ELSE '' END, CASE WHEN n.claim THEN 1 ELSE 0 END, CASE WHEN n.claim THEN LOCALTIMESTAMP END
-FROM n ORDER BY n.ordinal
-ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+FROM n ORDER BY n.ordinal`
+	insertReturning = `
 RETURNING id, accept_ordinal, task_status`
+
+	insertTasks = insertRows + insertReturning
+	// What may conflict costs PostgreSQL a further record of its log for every row, so only tasks with a key come here.
+	insertKeyed = insertRows + `
+ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING` + insertReturning
+)
 
 const findByIdempotencyKey = `SELECT id, task_type, task_info FROM console_tasks WHERE idempotency_key = $1`
 
@@ -72,7 +82,7 @@ func (s *Store) Insert(ctx context.Context, process string, tasks []NewTask, wan
 	var inserted []Inserted
 	for {
 		err := database.Retry(ctx, func(ctx context.Context) (err error) {
-			inserted, err = Insert(ctx, s.db, process, tasks, wanted)
+			inserted, err = Insert(ctx, s.steady, process, tasks, wanted)
 			return err
 		})
 		if !database.IsUniqueViolation(err) {
@@ -110,7 +120,11 @@ func insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wan
 	for i, t := range tasks {
 		types[i], infos[i], lanes[i], keys[i], idempotency[i] = t.Type, string(t.Info), t.Lane, t.key(), t.IdempotencyKey
 	}
-	rows, err := tx.QueryContext(ctx, insertTasks, process, database.Array(types), database.Array(infos),
+	query := insertTasks
+	if slices.ContainsFunc(tasks, func(t NewTask) bool { return t.IdempotencyKey != "" }) {
+		query = insertKeyed
+	}
+	rows, err := tx.QueryContext(ctx, query, process, database.Array(types), database.Array(infos),
 		database.Array(lanes), database.Array(keys), database.Array(idempotency), database.Array(wanted))
 	if err != nil {
 		return nil, err
@@ -147,7 +161,9 @@ func findFirst(ctx context.Context, tx job.Tx, t NewTask) (Inserted, error) {
 	if err := rows.Scan(&first.ID, &kind, &info); err != nil {
 		return first, err
 	}
-	if kind != t.Type || info != string(t.Info) {
+	// The values of secrets that were erased meanwhile cannot be compared any more.
+	erased := t.Erased != nil && info == string(t.Erased)
+	if kind != t.Type || (info != string(t.Info) && !erased) {
 		return Inserted{Fault: ErrKeyReused}, rows.Err()
 	}
 	return first, rows.Err()

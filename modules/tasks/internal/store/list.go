@@ -101,7 +101,7 @@ func (s *Store) Count(ctx context.Context) ([]job.Count, error) {
 
 const pendingByLane = `
 SELECT lane, count(*), CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP - min(created_at)) AS FLOAT8)
-FROM console_tasks WHERE task_status = 'pending' GROUP BY lane ORDER BY lane`
+FROM console_tasks WHERE task_status = 'pending' AND lane <> '' GROUP BY lane ORDER BY lane`
 
 // Backlogs returns the lanes that have pending tasks.
 func (s *Store) Backlogs(ctx context.Context) ([]job.Backlog, error) {

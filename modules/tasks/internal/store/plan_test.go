@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -32,9 +33,7 @@ func TestPlansUseIndexesOnABigTable(t *testing.T) {
 		args  []any
 	}{
 		"insert": {insertTasks, []any{"p", text, text, text, text, text, database.Array([]bool{true, true})}},
-		"claim":  {claimOfLane, []any{"p", "default", 256}},
 		"one":    {claimByID, []any{"p", 7, 1}},
-		"end":    {endTasks, []any{ids, text, ids, text, text, text, ids, text}},
 		"again":  {againTask, []any{1, "p", 1, "d", "e", 1, "n", 1.5}},
 		"park":   {parkTask, []any{1, "p", 1, "d", 1.5}},
 		"wake":   {wakeParked, []any{"k1"}},
@@ -51,18 +50,80 @@ func TestPlansUseIndexesOnABigTable(t *testing.T) {
 			require.NoError(t, err)
 			plan := explain(t, plain, s.query, s.args)
 			require.NotContains(t, plan, "Seq Scan on console_tasks", "%s after %s", name, statistics)
-			if name == "claim" {
-				require.Contains(t, plan, "Index Scan using console_tasks_pending on console_tasks t", statistics)
-				require.NotContains(t, plan, "Sort", "the whole backlog is looked at for each claim, after %s", statistics)
-			}
 		}
 	}
+}
+
+// TestSteadyPlansAreRightForAnEmptyTableAndForAFullOne looks at the plans that are made once and kept: on an empty
+// table, on a full one whose statistics are still those of an empty one, and on an analyzed one.
+func TestSteadyPlansAreRightForAnEmptyTableAndForAFullOne(t *testing.T) {
+	t.Parallel()
+	db := testdatabase.New(t)
+	connector, err := database.Connector(db.Config)
+	require.NoError(t, err)
+	steady := sql.OpenDB(database.SteadyConnector{Connector: connector})
+	t.Cleanup(func() { _ = steady.Close() })
+	const fill = `INSERT INTO console_tasks (task_type, task_status, ordering_key) SELECT 'x', $2, 'k' || i FROM generate_series(1, $1::INT) AS i`
+	for _, step := range []func() error{
+		func() error { return nil },
+		func() error { _, err := db.ExecContext(t.Context(), fill, 100_000, "finished"); return err },
+		func() error { _, err := db.ExecContext(t.Context(), fill, 50_000, "pending"); return err },
+		func() error { _, err := db.ExecContext(t.Context(), `ANALYZE console_tasks`); return err },
+	} {
+		require.NoError(t, step())
+		byKey := []string{"console_tasks_pending_key on console_tasks e"}
+		for query, indexes := range map[string][]string{
+			insertTasks: append(byKey, "console_tasks_one_per_key on console_tasks e"),
+			insertKeyed: append(byKey, "console_tasks_one_per_key on console_tasks e"),
+			claimOfLane: append(byKey, "console_tasks_ready on console_tasks t", "console_tasks_one_per_key on console_tasks e", "console_tasks_pkey on console_tasks c"),
+			endTasks:    append(byKey, "console_tasks_pkey on console_tasks c"),
+			finishTasks: append(byKey, "console_tasks_pkey on console_tasks c"),
+		} {
+			plan := explainKept(t, steady, query)
+			for _, index := range indexes {
+				require.Contains(t, plan, "Scan using "+index)
+			}
+			require.Equal(t, len(indexes), strings.Count(plan, "Scan using ")+strings.Count(plan, "Seq Scan"), plan)
+			require.NotContains(t, strings.ReplaceAll(plan, "Sort Key: n.ordinal", ""), "Sort Key", plan)
+		}
+	}
+}
+
+// explainKept returns the plan that a session makes for all executions of a prepared statement.
+func explainKept(t *testing.T, db *sql.DB, query string) string {
+	t.Helper()
+	conn, err := db.Conn(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	_, err = conn.ExecContext(t.Context(), `PREPARE kept AS `+query)
+	require.NoError(t, err)
+	defer func() {
+		_, err := conn.ExecContext(t.Context(), `DEALLOCATE kept`)
+		require.NoError(t, err)
+	}()
+	nulls := strings.TrimSuffix(strings.Repeat("NULL, ", parameters(query)), ", ")
+	rows, err := conn.QueryContext(t.Context(), `EXPLAIN EXECUTE kept(`+nulls+`)`)
+	return readPlan(t, rows, err)
+}
+
+// parameters counts the parameters of a statement.
+func parameters(query string) int {
+	n := 0
+	for strings.Contains(query, fmt.Sprintf("$%d", n+1)) {
+		n++
+	}
+	return n
 }
 
 func explain(t *testing.T, db *sql.DB, query string, args []any) string {
 	t.Helper()
 	rows, err := db.QueryContext(t.Context(), `EXPLAIN `+query, args...)
-	require.NoError(t, err, query)
+	return readPlan(t, rows, err)
+}
+
+func readPlan(t *testing.T, rows *sql.Rows, err error) string {
+	t.Helper()
+	require.NoError(t, err)
 	defer func() { _ = rows.Close() }()
 	var plan strings.Builder
 	for rows.Next() {

@@ -44,12 +44,13 @@ var ErrLostClaim = errors.New("the task was taken over")
 // Store reads and writes console_tasks and inner_processes.
 type Store struct {
 	db      *sql.DB
+	steady  *database.Steady
 	timeout time.Duration
 }
 
-// New returns a store on db.
-func New(db *sql.DB, c *config.Config) *Store {
-	return &Store{db: db, timeout: c.Database.StatementTimeout}
+// New returns a store on db. What every task costs goes through steady.
+func New(db *sql.DB, steady *database.Steady, c *config.Config) *Store {
+	return &Store{db: db, steady: steady, timeout: c.Database.StatementTimeout}
 }
 
 // View is what may be shown of a task.
