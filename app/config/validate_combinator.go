@@ -103,7 +103,7 @@ type Prefix struct {
 func (k KV) PrefixTemplate() (Prefix, error) {
 	last := len(k.Prefix) - 1
 	if last < 0 || !strings.Contains(kvSeparators, k.Prefix[last:]) || k.Prefix[last] == '_' {
-		return Prefix{}, errors.New("must end with one of / : .")
+		return Prefix{}, errors.New("the last character must be / or : or a full stop")
 	}
 	t, err := identifier.ParseTemplate(k.Prefix[:last], kvSeparators, prefixLimit)
 	switch {

@@ -25,6 +25,7 @@ const (
 	codeForeignKeyViolation  = "23503"
 	codeDuplicateDatabase    = "42P04"
 	codeDuplicateObject      = "42710"
+	codeDuplicateSchema      = "42P06"
 	codeDependentObjects     = "2BP01"
 	codeObjectInUse          = "55006"
 	codeLockNotAvailable     = "55P03"
@@ -80,6 +81,9 @@ func IsDuplicate(err error) bool {
 	c := code(err)
 	return c == codeDuplicateDatabase || c == codeDuplicateObject
 }
+
+// IsDuplicateSchema tells whether err says that a schema of this name exists.
+func IsDuplicateSchema(err error) bool { return code(err) == codeDuplicateSchema }
 
 // IsInUse tells whether err says that something cannot be dropped because others depend on it or use it.
 func IsInUse(err error) bool {

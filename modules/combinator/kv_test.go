@@ -53,18 +53,18 @@ func TestANamespaceIsMadeOnceAndGoneWithItsKeys(t *testing.T) {
 		for range 2 {
 			require.NoError(t, b.run(jobs.CreateKVType, ref("u1", rid)))
 		}
-		require.Equal(t, "active", b.status("u1", rid))
+		require.Equal(t, "active", b.status(rid))
 		for i := range 300 {
-			put(t, client, fmt.Sprintf("%s%03d", b.prefix("u1", rid), i))
+			put(t, client, fmt.Sprintf("%s%03d", b.prefix(rid), i))
 		}
 	}
-	b.remove("u1", "a")
+	b.remove("a")
 	for range 2 {
 		require.NoError(t, b.run(jobs.DeleteKVType, map[string]string{"UserUID": "u1", "ResourceID": "a"}))
 	}
-	require.Empty(t, keys(t, client, b.prefix("u1", "a")))
-	require.Len(t, keys(t, client, b.prefix("u1", "ab")), 300, "the keys of a neighbour whose id begins the same survive")
-	require.Len(t, keys(t, client, b.prefix("u1", "b")), 300)
+	require.Empty(t, keys(t, client, b.prefix("a")))
+	require.Len(t, keys(t, client, b.prefix("ab")), 300, "the keys of a neighbour whose id begins the same survive")
+	require.Len(t, keys(t, client, b.prefix("b")), 300)
 	require.Len(t, b.queue.accepted, 2)
 }
 
@@ -76,16 +76,16 @@ func TestADeletedPrefixIsSweptAndNotGivenOutWhileAnythingCanBeLeft(t *testing.T)
 	require.NoError(t, b.run(jobs.CreateKVType, ref("u1", "a")))
 	late, err := client.Begin()
 	require.NoError(t, err)
-	require.NoError(t, late.Set([]byte(b.prefix("u1", "a")+"late"), []byte("value")))
+	require.NoError(t, late.Set([]byte(b.prefix("a")+"late"), []byte("value")))
 	require.NoError(t, b.run(jobs.DeleteKVType, ref("u1", "a")))
 	require.NoError(t, late.Commit(t.Context()), "a writer that had begun before the deletion")
-	require.Len(t, keys(t, client, b.prefix("u1", "a")), 1)
+	require.Len(t, keys(t, client, b.prefix("a")), 1)
 
 	var waiting *job.Error
 	require.ErrorAs(t, b.run(jobs.CreateKVType, ref("u1", "a")), &waiting)
 	require.Equal(t, job.Later, waiting.Kind, "the prefix is not given out while something is left")
 	require.NoError(t, b.run(jobs.SweepKVType, map[string]string{}))
-	require.Empty(t, keys(t, client, b.prefix("u1", "a")), "late keys are swept away")
+	require.Empty(t, keys(t, client, b.prefix("a")), "late keys are swept away")
 	require.ErrorAs(t, b.run(jobs.CreateKVType, ref("u1", "a")), &waiting, "something was found: the time begins again")
 	require.Eventually(t, func() bool {
 		require.NoError(t, b.run(jobs.SweepKVType, map[string]string{}))

@@ -32,7 +32,7 @@ func TestTheInventoriesListWhatIsThereAndKeepWhatIsWished(t *testing.T) {
 		b.resource("u1", kind+"-orphan", kind)
 		require.NoError(t, b.run(create, ref("u1", kind+"a")))
 		require.NoError(t, b.run(create, ref("u1", kind+"-orphan")))
-		b.remove("u1", kind+"-orphan")
+		b.remove(kind + "-orphan")
 		b.resource("u1", kind+"lost", kind)
 	}
 	_, err := b.admin("").Exec(`CREATE SCHEMA user_foreign_one`)

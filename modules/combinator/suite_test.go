@@ -77,7 +77,7 @@ func setup(t testing.TB, change ...func(*config.Config)) *bundle {
 		if err != nil {
 			return nil, err
 		}
-		return b.faults.connector(testdatabase.Checked(connector, t, "CONNECTION LIMIT")), nil
+		return b.faults.connector(testdatabase.Checked(t, connector, "CONNECTION LIMIT")), nil
 	})
 	require.NoError(t, err)
 	b.kv, err = kv.New(b.config, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)))
@@ -90,7 +90,7 @@ func mustConnect(t testing.TB, c *config.Config) driver.Connector {
 	t.Helper()
 	connector, err := database.Connector(c)
 	require.NoError(t, err)
-	return testdatabase.Checked(connector, t)
+	return testdatabase.Checked(t, connector)
 }
 
 // clear takes away what belongs to the whole server.
@@ -170,9 +170,9 @@ func (b *bundle) client() *txnkv.Client {
 	return client
 }
 
-// prefix is that of a plain resource.
-func (b *bundle) prefix(userUID, resourceID string) string {
-	return strings.NewReplacer("{user_uid}", userUID, "{resource_id}", resourceID).Replace(b.config.Combinator.KV.Prefix)
+// prefix is that of a resource of u1.
+func (b *bundle) prefix(resourceID string) string {
+	return strings.NewReplacer("{user_uid}", "u1", "{resource_id}", resourceID).Replace(b.config.Combinator.KV.Prefix)
 }
 
 // params are what the jobs work with.
@@ -195,9 +195,7 @@ func (b *bundle) run(kind string, payload any) error {
 		require.NoError(b.t, err)
 		prepared, err := d.Prepare(info)
 		require.NoError(b.t, err)
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		return prepared.Execute(ctx, job.Task{ID: 1, Type: kind, Attempt: 1})
+		return prepared.Execute(context.Background(), job.Task{ID: 1, Type: kind, Attempt: 1})
 	}
 	b.t.Fatalf("no job %s", kind)
 	return nil
@@ -222,18 +220,18 @@ func (b *bundle) resource(uid, rid, kind string) {
 	require.NoError(b.t, err)
 }
 
-// remove deletes the row of a resource as the Outer does.
-func (b *bundle) remove(uid, rid string) {
+// remove deletes the row of a resource of u1 as the Outer does.
+func (b *bundle) remove(rid string) {
 	b.t.Helper()
-	_, err := b.db.Exec(`DELETE FROM combinator_resources WHERE user_uid = $1 AND resource_id = $2`, uid, rid)
+	_, err := b.db.Exec(`DELETE FROM combinator_resources WHERE user_uid = $1 AND resource_id = $2`, "u1", rid)
 	require.NoError(b.t, err)
 }
 
-// status returns what a resource's row says.
-func (b *bundle) status(uid, rid string) string {
+// status returns what the row of a resource of u1 says.
+func (b *bundle) status(rid string) string {
 	b.t.Helper()
 	var status string
-	require.NoError(b.t, b.db.QueryRow(`SELECT status FROM combinator_resources WHERE user_uid = $1 AND resource_id = $2`, uid, rid).Scan(&status))
+	require.NoError(b.t, b.db.QueryRow(`SELECT status FROM combinator_resources WHERE user_uid = $1 AND resource_id = $2`, "u1", rid).Scan(&status))
 	return status
 }
 

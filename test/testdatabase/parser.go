@@ -23,7 +23,8 @@ type checked struct {
 
 // Checked has every statement of a connector's connections parsed by CockroachDB's parser. Statements that hold one of the
 // exceptions, which the product does not send to a CockroachDB, are not.
-func Checked(c driver.Connector, t testing.TB, except ...string) driver.Connector {
+func Checked(t testing.TB, c driver.Connector, except ...string) driver.Connector {
+	t.Helper()
 	return checked{Connector: c, t: t, except: except}
 }
 

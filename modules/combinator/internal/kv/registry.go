@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	tikvkv "github.com/tikv/client-go/v2/kv"
@@ -89,6 +90,6 @@ func (e *Engine) all(ctx context.Context, page func([]record) error) error {
 		if err := page(found); err != nil || len(pairs) < recordsPage {
 			return err
 		}
-		from = append(pairs[len(pairs)-1].key, 0)
+		from = slices.Concat(pairs[len(pairs)-1].key, []byte{0})
 	}
 }

@@ -24,23 +24,33 @@ func (e *Engine) Prepare(ctx context.Context, tenant engine.Tenant) error {
 	return err
 }
 
-// Create implements engine.RDB.
+// Create implements engine.RDB. For a user who is prepared it tries at once: that says by itself what is missing.
 func (e *Engine) Create(ctx context.Context, tenant engine.Tenant, resourceID string) error {
 	p := e.names.place(tenant.UserUID)
+	s := e.schema(engine.Resource{UserUID: tenant.UserUID, ResourceID: resourceID})
+	if !tenant.Stale {
+		err := e.make(ctx, p, s, `CREATE SCHEMA `)
+		if !database.IsDuplicateSchema(err) && !database.IsMissing(err) {
+			return err
+		}
+	}
 	if err := e.ensureRole(ctx, p, tenant); err != nil {
 		return err
 	}
 	if err := e.ensureDatabase(ctx, p); err != nil {
 		return err
 	}
-	s := e.schema(engine.Resource{UserUID: tenant.UserUID, ResourceID: resourceID})
 	there, err := e.open(ctx, p, s)
 	if err != nil || there {
 		return err
 	}
-	// One text is one transaction: there is no schema without its mark and its grant.
+	return e.make(ctx, p, s, `CREATE SCHEMA IF NOT EXISTS `)
+}
+
+// make makes a schema. One text is one transaction: there is no schema without its mark and its grant.
+func (e *Engine) make(ctx context.Context, p place, s schema, create string) error {
 	quoted := database.Quote(s.name)
-	statement := fmt.Sprintf(`CREATE SCHEMA IF NOT EXISTS %s; COMMENT ON SCHEMA %s IS %s`, quoted, quoted, database.Literal(s.mark))
+	statement := fmt.Sprintf(`%s%s; COMMENT ON SCHEMA %s IS %s`, create, quoted, quoted, database.Literal(s.mark))
 	if e.withRoles() {
 		statement += fmt.Sprintf(`; GRANT USAGE, CREATE ON SCHEMA %s TO %s`, quoted, database.Quote(p.role))
 	}
