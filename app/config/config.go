@@ -19,6 +19,7 @@ type Config struct {
 	Controller Controller `mapstructure:"controller"`
 	Domains    Domains    `mapstructure:"domains"`
 	Audit      Audit      `mapstructure:"audit"`
+	Combinator Combinator `mapstructure:"combinator"`
 }
 
 // Log says how log lines are written.
@@ -34,6 +35,8 @@ type HTTP struct {
 	ReadHeaderTimeout time.Duration `mapstructure:"readHeaderTimeout"`
 	ReadTimeout       time.Duration `mapstructure:"readTimeout"`
 	ShutdownTimeout   time.Duration `mapstructure:"shutdownTimeout"`
+	// Access says by kind of route who may call it.
+	Access map[string]Access `mapstructure:"access"`
 }
 
 // Database is the platform's PostgreSQL or CockroachDB.

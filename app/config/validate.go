@@ -23,6 +23,8 @@ func (c *Config) Validate() error {
 	}
 	c.validateNames(fault)
 	c.Domains.validate(fault)
+	c.validateCombinator(fault)
+	c.validateAccess(fault)
 	numbers := map[string]int64{
 		"http.bodyLimit":              c.HTTP.BodyLimit,
 		"database.maxOpenConnections": int64(c.Database.MaxOpenConnections),

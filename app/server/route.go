@@ -18,6 +18,8 @@ type Route struct {
 	// Path is a pattern of gorilla/mux.
 	Path    string
 	Handler Handler
+	// Access is the kind of route, a key of http.access, which says who may call it; "" for everybody.
+	Access string
 }
 
 // Check tells whether one part of the process can do its work. Modules contribute checks through the fx group
