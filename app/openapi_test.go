@@ -38,6 +38,10 @@ func (d *description) listen(t *testing.T, c *config.Config, all bool) *listenin
 	c.HTTP.Listen = "127.0.0.1:0"
 	c.Kubernetes.Kubeconfig = os.Getenv("INNER_TEST_KUBECONFIG")
 	require.NotEmpty(t, c.Kubernetes.Kubeconfig, "INNER_TEST_KUBECONFIG is not set: run the tests with make test")
+	// Who may ask is told by tests of its own.
+	for kind := range c.HTTP.Access {
+		c.HTTP.Access[kind] = config.Access{Mode: config.AccessNone}
+	}
 	c.Kubernetes.Namespaces.Worker, c.Kubernetes.Namespaces.Ingress = "openapi-worker", "openapi-ingress"
 	var s *server.Server
 	graph := app.Serve(c)
@@ -82,10 +86,14 @@ type request struct{ method, path, body string }
 var (
 	registers = `{"task_type": "worker.delete_worker_cr", "task_info": {"worker_id": "gone", "user_uid": "nobody"}}`
 	deploys   = `{"user_uid": "u1", "worker_id": "w1", "image": "registry.test/app:1", "port": 8080}`
-	requests  = []request{
+	reports   = `{"user_id": "u1", "resource_id": "r1", "resource_type": "kv", "datachange": -1,
+		"timespan_start": "2026-01-01T00:00:00Z", "timespan_end": "2026-01-01T01:00:00Z"}`
+	requests = []request{
 		{http.MethodPost, "/api/acceptTask", registers},
 		{http.MethodPost, "/api/worker/deploy", deploys},
 		{http.MethodGet, "/api/tasks/1", ""},
+		{http.MethodGet, "/api/combinator/retrieveSecretByID?user_id=u1&resource_id=r1", ""},
+		{http.MethodPost, "/api/combinator/reportUsage", "[" + reports + "]"},
 		{http.MethodGet, "/health", ""},
 		{http.MethodGet, "/metrics", ""},
 		{http.MethodGet, "/openapi.yaml", ""},
@@ -95,7 +103,7 @@ var (
 )
 
 // needingDatabase are those that cannot be answered without.
-func needingDatabase() []request { return requests[:3] }
+func needingDatabase() []request { return requests[:5] }
 
 func TestEveryAnswerIsAsDescribedAndEveryDescribedStatusIsSeen(t *testing.T) {
 	t.Parallel()
@@ -117,6 +125,9 @@ func (d *description) seeGranted(t *testing.T) {
 	require.NoError(t, err)
 	_, err = db.ExecContext(t.Context(), `INSERT INTO workers (wid, user_uid, worker_name) VALUES ('w1', 'u1', 'a worker')`)
 	require.NoError(t, err)
+	_, err = db.ExecContext(t.Context(), `INSERT INTO combinator_resources (user_uid, resource_type, resource_id, status, msg)
+		VALUES ('u1', 'kv', 'r1', 'active', '')`)
+	require.NoError(t, err)
 	l := d.listen(t, db.Config, true)
 	for _, r := range requests {
 		require.Eventually(t, func() bool {
@@ -127,12 +138,14 @@ func (d *description) seeGranted(t *testing.T) {
 	text := `{"task_type": "worker.delete_worker_cr", "timestamp": 1767225600, "data": "eyJ3b3JrZXJfaWQiOiJ3IiwidXNlcl91aWQiOiJ1In0="}`
 	status, answer := l.send(t, http.MethodPost, "/api/acceptTask", text)
 	require.Equal(t, http.StatusOK, status, answer)
+	status, answer = l.send(t, http.MethodPost, "/api/combinator/reportUsage", reports)
+	require.Equal(t, http.StatusOK, status, answer)
 }
 
 func (d *description) seeRefused(t *testing.T) {
 	t.Helper()
 	l := d.listen(t, testdatabase.New(t).Config, false)
-	for _, path := range []string{"/api/acceptTask", "/api/worker/deploy"} {
+	for _, path := range []string{"/api/acceptTask", "/api/worker/deploy", "/api/combinator/reportUsage"} {
 		for body, want := range map[string]int{"{": 400, "{}": 400, `{"task_type": 7, "port": "x"}`: 400, strings.Repeat(" ", 1<<20+1): 413} {
 			status, text := l.send(t, http.MethodPost, path, body)
 			require.Equal(t, want, status, text)
@@ -145,6 +158,8 @@ func (d *description) seeRefused(t *testing.T) {
 		want int
 	}{
 		{request{http.MethodPost, "/api/worker/deploy", deploys}, http.StatusNotFound},
+		{request{http.MethodGet, "/api/combinator/retrieveSecretByID?user_id=nobody", ""}, http.StatusNotFound},
+		{request{http.MethodGet, "/api/combinator/retrieveSecretByID?user_id=-", ""}, http.StatusBadRequest},
 		{request{http.MethodGet, "/api/tasks/99999", ""}, http.StatusNotFound},
 		{request{http.MethodGet, "/api/tasks/many", ""}, http.StatusBadRequest},
 	} {

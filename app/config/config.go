@@ -19,6 +19,9 @@ type Config struct {
 	Controller Controller `mapstructure:"controller"`
 	Profiling  Profiling  `mapstructure:"profiling"`
 	Tracing    Tracing    `mapstructure:"tracing"`
+	Domains    Domains    `mapstructure:"domains"`
+	Audit      Audit      `mapstructure:"audit"`
+	Combinator Combinator `mapstructure:"combinator"`
 }
 
 // Log says how log lines are written.
@@ -41,6 +44,8 @@ type HTTP struct {
 	WriteTimeout      time.Duration `mapstructure:"writeTimeout"`
 	IdleTimeout       time.Duration `mapstructure:"idleTimeout"`
 	ShutdownTimeout   time.Duration `mapstructure:"shutdownTimeout"`
+	// Access says by kind of route who may call it.
+	Access map[string]Access `mapstructure:"access"`
 }
 
 // Database is the platform's PostgreSQL or CockroachDB.
@@ -83,6 +88,7 @@ type Tasks struct {
 	RetryDelay        time.Duration  `mapstructure:"retryDelay"`
 	RetryDelayMax     time.Duration  `mapstructure:"retryDelayMax"`
 	ParkedRecheck     time.Duration  `mapstructure:"parkedRecheck"`
+	EncryptionKeys    Secret         `mapstructure:"encryptionKeys"`
 	Retention         Retention      `mapstructure:"retention"`
 }
 
@@ -106,15 +112,7 @@ func (t Tasks) WorkersOfLanes() map[string]int {
 // Cron is the ticker of the periodic jobs.
 type Cron struct {
 	CheckInterval time.Duration `mapstructure:"checkInterval"`
-}
-
-// Controller reconciles WorkerApps.
-type Controller struct {
-	Workers          int           `mapstructure:"workers"`
-	ProgressDeadline time.Duration `mapstructure:"progressDeadline"`
-	FailureGrace     time.Duration `mapstructure:"failureGrace"`
-	RetryDelay       time.Duration `mapstructure:"retryDelay"`
-	RetryDelayMax    time.Duration `mapstructure:"retryDelayMax"`
+	StartInterval time.Duration `mapstructure:"startInterval"`
 }
 
 // Secret is a setting that must not be shown: whatever prints or encodes it writes "***".

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"net/http"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/app/server"
 )
 
@@ -15,7 +16,7 @@ var Document []byte
 
 // Routes returns GET /openapi.yaml.
 func Routes() []server.Route {
-	return []server.Route{{Method: http.MethodGet, Path: "/openapi.yaml", Handler: func(w http.ResponseWriter, _ *http.Request) error {
+	return []server.Route{{Method: http.MethodGet, Path: "/openapi.yaml", Access: config.OperationRoutes, Handler: func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", "application/yaml")
 		_, err := w.Write(Document)
 		return err

@@ -21,6 +21,8 @@ type Route struct {
 	// Probe marks a route that tells whether the process lives: it is answered under overload too, and without a client
 	// certificate.
 	Probe bool
+	// Access is the kind of route, a key of http.access, which says who may call it; "" for everybody.
+	Access string
 }
 
 // Layer goes around the handler of a route, outside of limits and time-outs, and sees what is answered.
@@ -33,6 +35,8 @@ type Check struct {
 	Name string
 	// Ready returns nil, or an error whose text may be shown: it holds no message of a driver or of the cluster.
 	Ready func(ctx context.Context) error
+	// Role, where it is set, says in words which part a process that is ready plays, instead of a mere "ok".
+	Role func() string
 }
 
 // AsRoutes makes the fx constructor of a []Route one that contributes to the group of routes.

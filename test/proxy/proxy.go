@@ -4,8 +4,8 @@ package proxy
 
 import (
 	"bytes"
-	"encoding/binary"
 	"context"
+	"encoding/binary"
 	"io"
 	"net"
 	"net/url"
