@@ -127,7 +127,7 @@ func (b *bundle) start(t *testing.T) (stop func()) {
 func (b *bundle) replica(t *testing.T) (book *claims.Book, stop func()) {
 	t.Helper()
 	book = claims.NewBook(b.config)
-	p := processor.New(b.config, b.log, b.registry, b.store, book, newMetrics(t))
+	p := processor.New(b.config, b.log, b.registry, b.store, book, newMetrics(t), nil)
 	require.NoError(t, p.Start(t.Context()))
 	stop = sync.OnceFunc(func() { require.NoError(t, p.Stop(context.Background())) })
 	t.Cleanup(stop)

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/observe"
@@ -72,7 +73,10 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 	e.definition, e.prepared = definition, prepared
 	begin := time.Now()
 	p.metrics.Started.WithLabelValues(c.Type).Inc()
-	err = p.execute(leased, running, e)
+	ctx, traced := p.tracing.Continue(leased, c.TraceParent, "task "+c.Type,
+		attribute.Int64("task", c.ID), attribute.Int("attempt", e.task.Attempt))
+	err = p.execute(ctx, running, e)
+	traced(failure(err))
 	took := time.Since(begin)
 	p.metrics.RunTime.WithLabelValues(c.Type).Observe(took.Seconds())
 	e.log = e.log.WithLazy(zap.Duration("took", took))
@@ -87,6 +91,17 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 	default:
 		p.conclude(running, e, job.AsError(err))
 	}
+}
+
+// failure returns err if it says that an execution failed, and nil if it says what else becomes of the task.
+func failure(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e := job.AsError(err); e.Kind != job.Failed && e.Kind != job.Permanent {
+		return nil
+	}
+	return err
 }
 
 // execute runs the job with its time limit, and makes an error of a panic.

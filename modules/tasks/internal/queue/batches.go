@@ -5,7 +5,10 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"app238.com/inner/app/database"
+	"app238.com/inner/app/tracing"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/store"
@@ -34,6 +37,7 @@ type batches struct {
 // accept is a task whose commit somebody waits for.
 type accept struct {
 	task  store.NewTask
+	span  trace.Span // of the request; nil where it is not traced
 	done  chan struct{}
 	id    int64
 	fault error
@@ -43,7 +47,7 @@ type accept struct {
 // committed all the same.
 func (b *batches) insert(ctx context.Context, task store.NewTask) (int64, error) {
 	begin := time.Now()
-	a := &accept{task: task, done: make(chan struct{})}
+	a := &accept{task: task, span: tracing.Sampled(ctx), done: make(chan struct{})}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, a)
 	if b.want > 0 && len(b.waiting) >= b.want {
@@ -55,7 +59,7 @@ func (b *batches) insert(ctx context.Context, task store.NewTask) (int64, error)
 	if !b.flushing {
 		b.flushing = true
 		// It ends when nobody waits any more; each of its statements has a time limit.
-		go b.flush(context.WithoutCancel(ctx))
+		go b.flush(trace.ContextWithSpan(context.WithoutCancel(ctx), nil))
 	}
 	b.mu.Unlock()
 	select {
@@ -119,7 +123,9 @@ func (b *batches) commit(ctx context.Context, batch []*accept) {
 		keys[a.task.OrderingKey] = a.task.OrderingKey != ""
 	}
 	b.metrics.Batch.WithLabelValues(metrics.AcceptBatch).Observe(float64(len(batch)))
+	ctx, committed := shared(ctx, batch)
 	inserted, err := b.store.Insert(ctx, process, tasks, wanted)
+	committed(err)
 	if err != nil && !database.IsRefused(err) {
 		b.book.Doubt()
 	}
@@ -133,7 +139,7 @@ func (b *batches) commit(ctx context.Context, batch []*accept) {
 		lane := b.book.Lane(a.task.Lane)
 		switch {
 		case err == nil && inserted[i].Claimed:
-			b.book.Add(lane, store.Claim{ID: a.id, Type: a.task.Type, Info: a.task.Info, Process: process, Number: 1, Since: time.Now()})
+			b.book.Add(lane, store.Claim{ID: a.id, Type: a.task.Type, Info: a.task.Info, Process: process, Number: 1, TraceParent: a.task.TraceParent, Since: time.Now()})
 			continue
 		case wanted[i]:
 			lane.Release(1)
@@ -146,6 +152,17 @@ func (b *batches) commit(ctx context.Context, batch []*accept) {
 	if pending {
 		b.book.Nudge()
 	}
+}
+
+// shared begins the span of a commit, which belongs to the traces of all requests that it serves.
+func shared(ctx context.Context, batch []*accept) (context.Context, func(error)) {
+	var traces []trace.Span
+	for _, a := range batch {
+		if a.span != nil {
+			traces = append(traces, a.span)
+		}
+	}
+	return tracing.Shared(ctx, "commit tasks", traces)
 }
 
 // reserve takes room for one claim in a lane of this process.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"app238.com/inner/app/tracing"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/registry"
@@ -43,7 +44,7 @@ func (q *Queue) AcceptInfo(ctx context.Context, jobType string, info []byte, ide
 	if err != nil {
 		return 0, err
 	}
-	task.IdempotencyKey = idempotencyKey
+	task.IdempotencyKey, task.TraceParent = idempotencyKey, tracing.Parent(ctx)
 	return q.batches.insert(ctx, task)
 }
 
@@ -53,6 +54,7 @@ func (q *Queue) Accept(ctx context.Context, jobType string, payload job.Payload)
 	if err != nil {
 		return 0, err
 	}
+	task.TraceParent = tracing.Parent(ctx)
 	return q.batches.insert(ctx, task)
 }
 
@@ -62,6 +64,7 @@ func (q *Queue) Enqueue(ctx context.Context, tx job.Tx, jobType string, payload 
 	if err != nil {
 		return 0, err
 	}
+	task.TraceParent = tracing.Parent(ctx)
 	inserted, err := q.store.InsertIn(ctx, tx, "", []store.NewTask{task}, nil)
 	if err != nil {
 		return 0, err

@@ -1,0 +1,107 @@
+// Package tracing makes OpenTelemetry traces of requests and tasks and sends them to a collector. Where it is off nothing
+// is wrapped, so that it costs nothing.
+package tracing
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.32.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"app238.com/inner/app/config"
+)
+
+// service is the name under which a collector shows what is traced here, and the name of its tracer.
+const (
+	service = "inner-gateway"
+	scope   = "app238.com/inner"
+)
+
+// stopTimeout bounds the sending of the last spans.
+const stopTimeout = 5 * time.Second
+
+// Tracing begins spans. A nil *Tracing is one that is off.
+type Tracing struct {
+	provider trace.TracerProvider
+	stop     func(context.Context) error
+}
+
+// New returns what tracing.endpoint asks for: nil where it is empty. It does not connect.
+func New(c *config.Config) (*Tracing, error) {
+	if !c.Tracing.Enabled() {
+		return nil, nil //nolint:nilnil // a nil *Tracing is off, as its methods know
+	}
+	exporter, err := otlptracehttp.New(context.Background(),
+		otlptracehttp.WithEndpointURL(endpoint(c.Tracing)), otlptracehttp.WithTimeout(c.Tracing.Timeout))
+	if err != nil {
+		return nil, fmt.Errorf("tracing.endpoint: %w", err)
+	}
+	provider := sdktrace.NewTracerProvider(
+		sdktrace.WithBatcher(exporter, sdktrace.WithExportTimeout(c.Tracing.Timeout)),
+		sdktrace.WithResource(resource.NewSchemaless(semconv.ServiceName(service))),
+		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(c.Tracing.Ratio))),
+	)
+	return &Tracing{provider: provider, stop: provider.Shutdown}, nil
+}
+
+// Stop sends what has not been sent. A collector that is away does not keep the program from ending.
+func (t *Tracing) Stop(ctx context.Context) error {
+	if t == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	// What cannot be sent is lost; nothing depends on it.
+	_ = t.stop(ctx)
+	return nil
+}
+
+// Parent returns the trace that ctx belongs to as a W3C traceparent, for a record from which the work goes on later; "" where
+// there is none to be kept.
+func Parent(ctx context.Context) string {
+	if !trace.SpanContextFromContext(ctx).IsSampled() {
+		return ""
+	}
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, carrier)
+	return carrier["traceparent"]
+}
+
+// Sampled returns the span of ctx if it is to be sent, else nil.
+func Sampled(ctx context.Context) trace.Span {
+	if span := trace.SpanFromContext(ctx); span.SpanContext().IsSampled() {
+		return span
+	}
+	return nil
+}
+
+// Continue begins a span in the trace that parent names, which Parent returned; without one nothing is traced. The returned
+// function ends the span with the result of the work.
+func (t *Tracing) Continue(ctx context.Context, parent, name string, attributes ...attribute.KeyValue) (context.Context, func(error)) {
+	if t == nil || parent == "" {
+		return ctx, func(error) {}
+	}
+	ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": parent})
+	return finishing(t.provider.Tracer(scope).Start(ctx, name, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(attributes...)))
+}
+
+// Shared begins a span for work that is done for several traces at once: in the first one, linked with the others. Without
+// one nothing is traced.
+func Shared(ctx context.Context, name string, traces []trace.Span) (context.Context, func(error)) {
+	if len(traces) == 0 {
+		return ctx, func(error) {}
+	}
+	first, others := traces[0], traces[1:]
+	links := make([]trace.Link, len(others))
+	for i, span := range others {
+		links[i] = trace.Link{SpanContext: span.SpanContext()}
+	}
+	return finishing(first.TracerProvider().Tracer(scope).Start(trace.ContextWithSpan(ctx, first), name, trace.WithLinks(links...)))
+}
