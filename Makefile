@@ -14,7 +14,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 CRD := configs/crd/workerapps.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos bench-queue bench-controller build generate lint fuzz clean need-go
+.PHONY: help run test chaos bench-queue bench-controller bench-domains build generate lint fuzz clean need-go
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ bench-queue: need-go ## measure the queue beside River, graphile-worker and the 
 
 bench-controller: need-go ## measure the controller on a real control plane: ARGS=--quick, ARGS='--only restart --standing 10000'
 	$(GO) run ./test/bench/controller $(ARGS)
+
+bench-domains: need-go ## measure domain.check over 10,000 domains with slow name servers beside the bare limit: ARGS=--quick
+	$(GO) run ./test/bench/domains $(ARGS)
 
 build: need-go ## build bin/inner, static
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/inner ./cmd/inner

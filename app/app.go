@@ -18,7 +18,9 @@ import (
 	"app238.com/inner/app/metrics"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/app/server"
+	"app238.com/inner/modules/audit"
 	"app238.com/inner/modules/controller"
+	"app238.com/inner/modules/domains"
 	"app238.com/inner/modules/tasks"
 	"app238.com/inner/modules/workers"
 )
@@ -35,13 +37,15 @@ func Serve(c *config.Config) fx.Option {
 		Modules(),
 		tasks.Start,
 		controller.Start,
+		domains.Start,
+		audit.Start,
 		fx.StopTimeout(c.Tasks.ShutdownTimeout+c.HTTP.ShutdownTimeout+stopMargin),
 	)
 }
 
 // Modules returns the modules, none of which is started by being here.
 func Modules() fx.Option {
-	return fx.Options(tasks.Module, workers.Module, controller.Module)
+	return fx.Options(tasks.Module, workers.Module, controller.Module, domains.Module, audit.Module)
 }
 
 // Base returns what every module stands on.

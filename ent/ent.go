@@ -9,10 +9,15 @@ import (
 	"reflect"
 	"sync"
 
+	"app238.com/inner/ent/audit"
+	"app238.com/inner/ent/auditcount"
+	"app238.com/inner/ent/auditsighting"
 	"app238.com/inner/ent/combinatorresource"
 	"app238.com/inner/ent/combinatorresourcereport"
 	"app238.com/inner/ent/consoletask"
 	"app238.com/inner/ent/customdomain"
+	"app238.com/inner/ent/domaincheck"
+	"app238.com/inner/ent/domainvalue"
 	"app238.com/inner/ent/process"
 	"app238.com/inner/ent/tick"
 	"app238.com/inner/ent/user"
@@ -82,10 +87,15 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
+			audit.Table:                    audit.ValidColumn,
+			auditcount.Table:               auditcount.ValidColumn,
+			auditsighting.Table:            auditsighting.ValidColumn,
 			combinatorresource.Table:       combinatorresource.ValidColumn,
 			combinatorresourcereport.Table: combinatorresourcereport.ValidColumn,
 			consoletask.Table:              consoletask.ValidColumn,
 			customdomain.Table:             customdomain.ValidColumn,
+			domaincheck.Table:              domaincheck.ValidColumn,
+			domainvalue.Table:              domainvalue.ValidColumn,
 			process.Table:                  process.ValidColumn,
 			tick.Table:                     tick.ValidColumn,
 			user.Table:                     user.ValidColumn,

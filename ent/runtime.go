@@ -5,10 +5,14 @@ package ent
 import (
 	"time"
 
+	"app238.com/inner/ent/audit"
+	"app238.com/inner/ent/auditcount"
 	"app238.com/inner/ent/combinatorresource"
 	"app238.com/inner/ent/combinatorresourcereport"
 	"app238.com/inner/ent/consoletask"
 	"app238.com/inner/ent/customdomain"
+	"app238.com/inner/ent/domaincheck"
+	"app238.com/inner/ent/domainvalue"
 	"app238.com/inner/ent/process"
 	"app238.com/inner/ent/schema"
 	"app238.com/inner/ent/user"
@@ -21,6 +25,58 @@ import (
 // (default values, validators, hooks and policies) and stitches it
 // to their package variables.
 func init() {
+	auditFields := schema.Audit{}.Fields()
+	_ = auditFields
+	// auditDescRefusal is the schema descriptor for refusal field.
+	auditDescRefusal := auditFields[2].Descriptor()
+	// audit.DefaultRefusal holds the default value on creation for the refusal field.
+	audit.DefaultRefusal = auditDescRefusal.Default.(string)
+	auditcountFields := schema.AuditCount{}.Fields()
+	_ = auditcountFields
+	// auditcountDescThings is the schema descriptor for things field.
+	auditcountDescThings := auditcountFields[2].Descriptor()
+	// auditcount.DefaultThings holds the default value on creation for the things field.
+	auditcount.DefaultThings = auditcountDescThings.Default.(int64)
+	// auditcountDescRowCount is the schema descriptor for row_count field.
+	auditcountDescRowCount := auditcountFields[3].Descriptor()
+	// auditcount.DefaultRowCount holds the default value on creation for the row_count field.
+	auditcount.DefaultRowCount = auditcountDescRowCount.Default.(int64)
+	// auditcountDescMissing is the schema descriptor for missing field.
+	auditcountDescMissing := auditcountFields[4].Descriptor()
+	// auditcount.DefaultMissing holds the default value on creation for the missing field.
+	auditcount.DefaultMissing = auditcountDescMissing.Default.(int64)
+	// auditcountDescStuck is the schema descriptor for stuck field.
+	auditcountDescStuck := auditcountFields[5].Descriptor()
+	// auditcount.DefaultStuck holds the default value on creation for the stuck field.
+	auditcount.DefaultStuck = auditcountDescStuck.Default.(int64)
+	// auditcountDescOwnerless is the schema descriptor for ownerless field.
+	auditcountDescOwnerless := auditcountFields[6].Descriptor()
+	// auditcount.DefaultOwnerless holds the default value on creation for the ownerless field.
+	auditcount.DefaultOwnerless = auditcountDescOwnerless.Default.(int64)
+	// auditcountDescOrphans is the schema descriptor for orphans field.
+	auditcountDescOrphans := auditcountFields[7].Descriptor()
+	// auditcount.DefaultOrphans holds the default value on creation for the orphans field.
+	auditcount.DefaultOrphans = auditcountDescOrphans.Default.(int64)
+	// auditcountDescRepaired is the schema descriptor for repaired field.
+	auditcountDescRepaired := auditcountFields[8].Descriptor()
+	// auditcount.DefaultRepaired holds the default value on creation for the repaired field.
+	auditcount.DefaultRepaired = auditcountDescRepaired.Default.(int64)
+	// auditcountDescDeleted is the schema descriptor for deleted field.
+	auditcountDescDeleted := auditcountFields[9].Descriptor()
+	// auditcount.DefaultDeleted holds the default value on creation for the deleted field.
+	auditcount.DefaultDeleted = auditcountDescDeleted.Default.(int64)
+	// auditcountDescDeletions is the schema descriptor for deletions field.
+	auditcountDescDeletions := auditcountFields[10].Descriptor()
+	// auditcount.DefaultDeletions holds the default value on creation for the deletions field.
+	auditcount.DefaultDeletions = auditcountDescDeletions.Default.(int64)
+	// auditcountDescRefusal is the schema descriptor for refusal field.
+	auditcountDescRefusal := auditcountFields[11].Descriptor()
+	// auditcount.DefaultRefusal holds the default value on creation for the refusal field.
+	auditcount.DefaultRefusal = auditcountDescRefusal.Default.(string)
+	// auditcountDescCreatedAt is the schema descriptor for created_at field.
+	auditcountDescCreatedAt := auditcountFields[12].Descriptor()
+	// auditcount.DefaultCreatedAt holds the default value on creation for the created_at field.
+	auditcount.DefaultCreatedAt = auditcountDescCreatedAt.Default.(func() time.Time)
 	combinatorresourceFields := schema.CombinatorResource{}.Fields()
 	_ = combinatorresourceFields
 	// combinatorresourceDescStatus is the schema descriptor for status field.
@@ -105,6 +161,66 @@ func init() {
 	customdomainDescCreatedAt := customdomainFields[7].Descriptor()
 	// customdomain.DefaultCreatedAt holds the default value on creation for the created_at field.
 	customdomain.DefaultCreatedAt = customdomainDescCreatedAt.Default.(func() time.Time)
+	domaincheckFields := schema.DomainCheck{}.Fields()
+	_ = domaincheckFields
+	// domaincheckDescHost is the schema descriptor for host field.
+	domaincheckDescHost := domaincheckFields[8].Descriptor()
+	// domaincheck.DefaultHost holds the default value on creation for the host field.
+	domaincheck.DefaultHost = domaincheckDescHost.Default.(string)
+	// domaincheckDescTargetHost is the schema descriptor for target_host field.
+	domaincheckDescTargetHost := domaincheckFields[9].Descriptor()
+	// domaincheck.DefaultTargetHost holds the default value on creation for the target_host field.
+	domaincheck.DefaultTargetHost = domaincheckDescTargetHost.Default.(string)
+	// domaincheckDescRefusal is the schema descriptor for refusal field.
+	domaincheckDescRefusal := domaincheckFields[10].Descriptor()
+	// domaincheck.DefaultRefusal holds the default value on creation for the refusal field.
+	domaincheck.DefaultRefusal = domaincheckDescRefusal.Default.(string)
+	// domaincheckDescVerified is the schema descriptor for verified field.
+	domaincheckDescVerified := domaincheckFields[11].Descriptor()
+	// domaincheck.DefaultVerified holds the default value on creation for the verified field.
+	domaincheck.DefaultVerified = domaincheckDescVerified.Default.(bool)
+	// domaincheckDescGone is the schema descriptor for gone field.
+	domaincheckDescGone := domaincheckFields[12].Descriptor()
+	// domaincheck.DefaultGone holds the default value on creation for the gone field.
+	domaincheck.DefaultGone = domaincheckDescGone.Default.(bool)
+	// domaincheckDescWishedStatus is the schema descriptor for wished_status field.
+	domaincheckDescWishedStatus := domaincheckFields[14].Descriptor()
+	// domaincheck.DefaultWishedStatus holds the default value on creation for the wished_status field.
+	domaincheck.DefaultWishedStatus = domaincheckDescWishedStatus.Default.(string)
+	// domaincheckDescRevision is the schema descriptor for revision field.
+	domaincheckDescRevision := domaincheckFields[15].Descriptor()
+	// domaincheck.DefaultRevision holds the default value on creation for the revision field.
+	domaincheck.DefaultRevision = domaincheckDescRevision.Default.(int64)
+	// domaincheckDescChecks is the schema descriptor for checks field.
+	domaincheckDescChecks := domaincheckFields[16].Descriptor()
+	// domaincheck.DefaultChecks holds the default value on creation for the checks field.
+	domaincheck.DefaultChecks = domaincheckDescChecks.Default.(int64)
+	// domaincheckDescFailures is the schema descriptor for failures field.
+	domaincheckDescFailures := domaincheckFields[17].Descriptor()
+	// domaincheck.DefaultFailures holds the default value on creation for the failures field.
+	domaincheck.DefaultFailures = domaincheckDescFailures.Default.(int64)
+	// domaincheckDescClaimNumber is the schema descriptor for claim_number field.
+	domaincheckDescClaimNumber := domaincheckFields[23].Descriptor()
+	// domaincheck.DefaultClaimNumber holds the default value on creation for the claim_number field.
+	domaincheck.DefaultClaimNumber = domaincheckDescClaimNumber.Default.(int64)
+	// domaincheckDescAnswer is the schema descriptor for answer field.
+	domaincheckDescAnswer := domaincheckFields[24].Descriptor()
+	// domaincheck.DefaultAnswer holds the default value on creation for the answer field.
+	domaincheck.DefaultAnswer = domaincheckDescAnswer.Default.(string)
+	// domaincheckDescDetail is the schema descriptor for detail field.
+	domaincheckDescDetail := domaincheckFields[25].Descriptor()
+	// domaincheck.DefaultDetail holds the default value on creation for the detail field.
+	domaincheck.DefaultDetail = domaincheckDescDetail.Default.(string)
+	// domaincheckDescCertificate is the schema descriptor for certificate field.
+	domaincheckDescCertificate := domaincheckFields[26].Descriptor()
+	// domaincheck.DefaultCertificate holds the default value on creation for the certificate field.
+	domaincheck.DefaultCertificate = domaincheckDescCertificate.Default.(string)
+	domainvalueFields := schema.DomainValue{}.Fields()
+	_ = domainvalueFields
+	// domainvalueDescCreatedAt is the schema descriptor for created_at field.
+	domainvalueDescCreatedAt := domainvalueFields[2].Descriptor()
+	// domainvalue.DefaultCreatedAt holds the default value on creation for the created_at field.
+	domainvalue.DefaultCreatedAt = domainvalueDescCreatedAt.Default.(func() time.Time)
 	processFields := schema.Process{}.Fields()
 	_ = processFields
 	// processDescHost is the schema descriptor for host field.

@@ -17,6 +17,8 @@ type Config struct {
 	Tasks      Tasks      `mapstructure:"tasks"`
 	Cron       Cron       `mapstructure:"cron"`
 	Controller Controller `mapstructure:"controller"`
+	Domains    Domains    `mapstructure:"domains"`
+	Audit      Audit      `mapstructure:"audit"`
 }
 
 // Log says how log lines are written.
@@ -74,6 +76,7 @@ type Tasks struct {
 	RetryDelay        time.Duration  `mapstructure:"retryDelay"`
 	RetryDelayMax     time.Duration  `mapstructure:"retryDelayMax"`
 	ParkedRecheck     time.Duration  `mapstructure:"parkedRecheck"`
+	EncryptionKeys    Secret         `mapstructure:"encryptionKeys"`
 	Retention         Retention      `mapstructure:"retention"`
 }
 
@@ -97,6 +100,7 @@ func (t Tasks) WorkersOfLanes() map[string]int {
 // Cron is the ticker of the periodic jobs.
 type Cron struct {
 	CheckInterval time.Duration `mapstructure:"checkInterval"`
+	StartInterval time.Duration `mapstructure:"startInterval"`
 }
 
 // Secret is a setting that must not be shown: whatever prints or encodes it writes "***".

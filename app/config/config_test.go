@@ -61,6 +61,15 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		"domain: a.b\nlog: {format: xml}":                          "log.format",
 		"domain: a.b\nkubernetes: {namespaces: {worker: A_B}}":     "kubernetes.namespaces.worker",
 		"domain: a.b\nkubernetes: {namespaces: {ingress: worker}}": "kubernetes.namespaces.ingress",
+		"domain: a.b\ndomains: {targets: [x.svc.cluster.local]}":   "domains.targets",
+		"domain: a.b\ndomains: {targets: ['a b.test']}":            "domains.targets",
+		"domain: a.b\ndomains: {issuer: ''}":                       "domains.issuer",
+		"domain: a.b\ndomains: {removalShare: 2}":                  "domains.removalShare",
+		"domain: a.b\ndomains: {checks: 0}":                        "domains.checks",
+		"domain: a.b\ndomains: {retryInterval: 0s}":                "domains.retryInterval",
+		"domain: a.b\ndomains: {dns: {resolvers: [dns.test]}}":     "domains.dns.resolvers",
+		"domain: a.b\ndomains: {dns: {roots: [a.test]}}":           "domains.dns.roots",
+		"domain: a.b\ndomains: {dns: {port: 70000}}":               "domains.dns.port",
 		"domain: [": "--config",
 
 		"domain: a.b\ncontroller: {resyncInterval: 0s}":                         "controller.resyncInterval",
@@ -85,12 +94,14 @@ func TestVariablesOverrideTheFileAndENVTestNeedsNoDomain(t *testing.T) {
 	t.Setenv("INNER_DATABASE_DSN", "postgres://y")
 	t.Setenv("DOMAIN", "from.variable")
 	t.Setenv("INNER_CONTROLLER_PODS_IMAGEPULLSECRETS", "one,two")
+	t.Setenv("INNER_DOMAINS_TARGETS", "a.test,b.test")
 	c, err := load(t, "tasks: {workers: 2}")
 	require.NoError(t, err)
 	require.Equal(t, 9, c.Tasks.Workers)
 	require.Equal(t, "postgres://y", c.Database.DSN.Reveal())
 	require.Equal(t, "from.variable", c.Domain)
 	require.Equal(t, []string{"one", "two"}, c.Controller.Pods.ImagePullSecrets)
+	require.Equal(t, []string{"a.test", "b.test"}, c.Domains.Targets)
 	t.Setenv("DOMAIN", "")
 	t.Setenv("ENV", "test")
 	c, err = load(t, "")

@@ -84,8 +84,7 @@ func read(flags *pflag.FlagSet) (*Config, error) {
 		v.Set("debug", true)
 	}
 	var c Config
-	if err := v.UnmarshalExact(&c, viper.DecodeHook(mapstructure.ComposeDecodeHookFunc(
-		mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")))); err != nil {
+	if err := v.UnmarshalExact(&c, viper.DecodeHook(decodeText)); err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	if testing && c.Domain == "" {
@@ -93,6 +92,10 @@ func read(flags *pflag.FlagSet) (*Config, error) {
 	}
 	return &c, nil
 }
+
+// decodeText turns the text of a variable into a duration or, at commas, into a list.
+var decodeText = mapstructure.ComposeDecodeHookFunc(
+	mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(","))
 
 func mergeFile(v *viper.Viper, flags *pflag.FlagSet) error {
 	f := flags.Lookup("config")

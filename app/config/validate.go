@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"regexp"
 	"time"
@@ -21,7 +22,8 @@ func (c *Config) Validate() error {
 		faults = append(faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
 	}
 	c.validateNames(fault)
-	for key, n := range map[string]int64{
+	c.Domains.validate(fault)
+	numbers := map[string]int64{
 		"http.bodyLimit":              c.HTTP.BodyLimit,
 		"database.maxOpenConnections": int64(c.Database.MaxOpenConnections),
 		"kubernetes.burst":            int64(c.Kubernetes.Burst),
@@ -31,23 +33,35 @@ func (c *Config) Validate() error {
 		"tasks.attempts":              int64(c.Tasks.Attempts),
 		"controller.workers":          int64(c.Controller.Workers),
 		"controller.slowDown.burst":   int64(c.Controller.SlowDown.Burst),
-	} {
+		"audit.pageSize":              int64(c.Audit.PageSize),
+		"audit.maxObjects":            int64(c.Audit.MaxObjects),
+		"audit.maxRepairs":            int64(c.Audit.MaxRepairs),
+		"audit.maxDeletions":          int64(c.Audit.MaxDeletions),
+	}
+	maps.Copy(numbers, c.Domains.numbers())
+	for key, n := range numbers {
 		if n < 1 {
 			fault(key, "must be at least 1")
 		}
 	}
+	c.Audit.validate(fault)
 	for lane, n := range c.Tasks.Lanes {
 		if lane == DefaultLane || n < 1 {
 			fault("tasks.lanes."+lane, "must be at least 1, and not the default lane")
 		}
 	}
-	for key, d := range c.durations() {
+	durations := c.durations()
+	maps.Copy(durations, c.Domains.durations())
+	for key, d := range durations {
 		if d < time.Millisecond {
 			fault(key, "must be at least 1ms")
 		}
 	}
 	if c.Tasks.TakeoverAfter < 3*c.Tasks.HeartbeatInterval {
 		fault("tasks.takeoverAfter", "must be at least three times tasks.heartbeatInterval")
+	}
+	if _, err := c.Tasks.Keys(); err != nil {
+		fault("tasks.encryptionKeys", "%s", err)
 	}
 	c.Controller.validate(fault)
 	return errors.Join(faults...)
@@ -98,6 +112,13 @@ func (c *Config) durations() map[string]time.Duration {
 		"tasks.retention.failed":      c.Tasks.Retention.Failed,
 		"tasks.retention.interval":    c.Tasks.Retention.Interval,
 		"cron.checkInterval":          c.Cron.CheckInterval,
+		"cron.startInterval":          c.Cron.StartInterval,
+		"audit.interval":              c.Audit.Interval,
+		"audit.timeout":               c.Audit.Timeout,
+		"audit.callTimeout":           c.Audit.CallTimeout,
+		"audit.grace":                 c.Audit.Grace,
+		"audit.minAge":                c.Audit.MinAge,
+		"audit.shrinkWindow":          c.Audit.ShrinkWindow,
 		"controller.progressDeadline": c.Controller.ProgressDeadline,
 		"controller.failureGrace":     c.Controller.FailureGrace,
 		"controller.retryDelay":       c.Controller.RetryDelay,

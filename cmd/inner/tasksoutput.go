@@ -111,7 +111,7 @@ const noColour = "39"
 
 func colourOf(status string) string {
 	switch status {
-	case "finished":
+	case "finished", "success":
 		return "32"
 	case "error":
 		return "31"

@@ -9,6 +9,81 @@ import (
 )
 
 var (
+	// InnerAuditsColumns holds the columns for the "inner_audits" table.
+	InnerAuditsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "task_id", Type: field.TypeInt64},
+		{Name: "mode", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "refusal", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "started_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "finished_at", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
+	}
+	// InnerAuditsTable holds the schema information for the "inner_audits" table.
+	InnerAuditsTable = &schema.Table{
+		Name:       "inner_audits",
+		Columns:    InnerAuditsColumns,
+		PrimaryKey: []*schema.Column{InnerAuditsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "inner_audits_once",
+				Unique:  true,
+				Columns: []*schema.Column{InnerAuditsColumns[1]},
+			},
+		},
+	}
+	// InnerAuditCountsColumns holds the columns for the "inner_audit_counts" table.
+	InnerAuditCountsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "task_id", Type: field.TypeInt64},
+		{Name: "kind", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "things", Type: field.TypeInt64, Default: 0},
+		{Name: "row_count", Type: field.TypeInt64, Default: 0},
+		{Name: "missing", Type: field.TypeInt64, Default: 0},
+		{Name: "stuck", Type: field.TypeInt64, Default: 0},
+		{Name: "ownerless", Type: field.TypeInt64, Default: 0},
+		{Name: "orphans", Type: field.TypeInt64, Default: 0},
+		{Name: "repaired", Type: field.TypeInt64, Default: 0},
+		{Name: "deleted", Type: field.TypeInt64, Default: 0},
+		{Name: "deletions", Type: field.TypeInt64, Default: 0},
+		{Name: "refusal", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "created_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+	}
+	// InnerAuditCountsTable holds the schema information for the "inner_audit_counts" table.
+	InnerAuditCountsTable = &schema.Table{
+		Name:       "inner_audit_counts",
+		Columns:    InnerAuditCountsColumns,
+		PrimaryKey: []*schema.Column{InnerAuditCountsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "inner_audit_counts_once",
+				Unique:  true,
+				Columns: []*schema.Column{InnerAuditCountsColumns[1], InnerAuditCountsColumns[2]},
+			},
+		},
+	}
+	// InnerAuditSightingsColumns holds the columns for the "inner_audit_sightings" table.
+	InnerAuditSightingsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "kind", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "name", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "first_task", Type: field.TypeInt64},
+		{Name: "last_task", Type: field.TypeInt64},
+		{Name: "first_seen_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "last_seen_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+	}
+	// InnerAuditSightingsTable holds the schema information for the "inner_audit_sightings" table.
+	InnerAuditSightingsTable = &schema.Table{
+		Name:       "inner_audit_sightings",
+		Columns:    InnerAuditSightingsColumns,
+		PrimaryKey: []*schema.Column{InnerAuditSightingsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "inner_audit_sightings_once",
+				Unique:  true,
+				Columns: []*schema.Column{InnerAuditSightingsColumns[1], InnerAuditSightingsColumns[2]},
+			},
+		},
+	}
 	// CombinatorResourcesColumns holds the columns for the "combinator_resources" table.
 	CombinatorResourcesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
@@ -158,6 +233,74 @@ var (
 			},
 		},
 	}
+	// InnerDomainChecksColumns holds the columns for the "inner_domain_checks" table.
+	InnerDomainChecksColumns = []*schema.Column{
+		{Name: "cdid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
+		{Name: "name", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "row_id", Type: field.TypeInt64},
+		{Name: "user_uid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
+		{Name: "domain", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
+		{Name: "target", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
+		{Name: "txt_name", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
+		{Name: "txt_value", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
+		{Name: "host", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "target_host", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "refusal", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "verified", Type: field.TypeBool, Default: false},
+		{Name: "gone", Type: field.TypeBool, Default: false},
+		{Name: "gone_at", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "wished_status", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "varchar(16)"}},
+		{Name: "revision", Type: field.TypeInt64, Default: 1},
+		{Name: "checks", Type: field.TypeInt64, Default: 0},
+		{Name: "failures", Type: field.TypeInt64, Default: 0},
+		{Name: "failing_since", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "begun_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "checked_at", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "next_check_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "lease_until", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "claim_number", Type: field.TypeInt64, Default: 0},
+		{Name: "answer", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "detail", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "certificate", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+	}
+	// InnerDomainChecksTable holds the schema information for the "inner_domain_checks" table.
+	InnerDomainChecksTable = &schema.Table{
+		Name:       "inner_domain_checks",
+		Columns:    InnerDomainChecksColumns,
+		PrimaryKey: []*schema.Column{InnerDomainChecksColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "inner_domain_checks_one_holder",
+				Unique:  true,
+				Columns: []*schema.Column{InnerDomainChecksColumns[8]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "verified",
+				},
+			},
+			{
+				Name:    "inner_domain_checks_name",
+				Unique:  false,
+				Columns: []*schema.Column{InnerDomainChecksColumns[1]},
+			},
+			{
+				Name:    "inner_domain_checks_due",
+				Unique:  false,
+				Columns: []*schema.Column{InnerDomainChecksColumns[21]},
+			},
+		},
+	}
+	// InnerDomainValuesColumns holds the columns for the "inner_domain_values" table.
+	InnerDomainValuesColumns = []*schema.Column{
+		{Name: "txt_value", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
+		{Name: "user_uid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
+		{Name: "created_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+	}
+	// InnerDomainValuesTable holds the schema information for the "inner_domain_values" table.
+	InnerDomainValuesTable = &schema.Table{
+		Name:       "inner_domain_values",
+		Columns:    InnerDomainValuesColumns,
+		PrimaryKey: []*schema.Column{InnerDomainValuesColumns[0]},
+	}
 	// InnerProcessesColumns holds the columns for the "inner_processes" table.
 	InnerProcessesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
@@ -278,10 +421,15 @@ var (
 	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
+		InnerAuditsTable,
+		InnerAuditCountsTable,
+		InnerAuditSightingsTable,
 		CombinatorResourcesTable,
 		CombinatorResourceReportsTable,
 		ConsoleTasksTable,
 		CustomDomainsTable,
+		InnerDomainChecksTable,
+		InnerDomainValuesTable,
 		InnerProcessesTable,
 		InnerTicksTable,
 		UsersTable,
@@ -292,6 +440,15 @@ var (
 )
 
 func init() {
+	InnerAuditsTable.Annotation = &entsql.Annotation{
+		Table: "inner_audits",
+	}
+	InnerAuditCountsTable.Annotation = &entsql.Annotation{
+		Table: "inner_audit_counts",
+	}
+	InnerAuditSightingsTable.Annotation = &entsql.Annotation{
+		Table: "inner_audit_sightings",
+	}
 	CombinatorResourcesTable.Annotation = &entsql.Annotation{
 		Table: "combinator_resources",
 	}
@@ -304,6 +461,12 @@ func init() {
 	}
 	CustomDomainsTable.Annotation = &entsql.Annotation{
 		Table: "custom_domains",
+	}
+	InnerDomainChecksTable.Annotation = &entsql.Annotation{
+		Table: "inner_domain_checks",
+	}
+	InnerDomainValuesTable.Annotation = &entsql.Annotation{
+		Table: "inner_domain_values",
 	}
 	InnerProcessesTable.Annotation = &entsql.Annotation{
 		Table: "inner_processes",

@@ -6,6 +6,15 @@ import (
 	"entgo.io/ent/dialect/sql"
 )
 
+// Audit is the predicate function for audit builders.
+type Audit func(*sql.Selector)
+
+// AuditCount is the predicate function for auditcount builders.
+type AuditCount func(*sql.Selector)
+
+// AuditSighting is the predicate function for auditsighting builders.
+type AuditSighting func(*sql.Selector)
+
 // CombinatorResource is the predicate function for combinatorresource builders.
 type CombinatorResource func(*sql.Selector)
 
@@ -17,6 +26,12 @@ type ConsoleTask func(*sql.Selector)
 
 // CustomDomain is the predicate function for customdomain builders.
 type CustomDomain func(*sql.Selector)
+
+// DomainCheck is the predicate function for domaincheck builders.
+type DomainCheck func(*sql.Selector)
+
+// DomainValue is the predicate function for domainvalue builders.
+type DomainValue func(*sql.Selector)
 
 // Process is the predicate function for process builders.
 type Process func(*sql.Selector)

@@ -2,13 +2,23 @@ package tasks_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/server"
+	"app238.com/inner/modules/tasks/internal/claims"
+	"app238.com/inner/modules/tasks/internal/httpapi"
+	"app238.com/inner/modules/tasks/internal/queue"
+	"app238.com/inner/modules/tasks/internal/sealed"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
@@ -111,4 +121,61 @@ func TestUnfinishedTasksOfAKeyAreThoseThatHaveNotEnded(t *testing.T) {
 	require.Empty(t, unfinished("k", 0))
 	require.True(t, <-j.ran)
 	require.False(t, <-j.ran)
+}
+
+// withKeys gives a bundle, and processes started from then on, these keys.
+func (b *bundle) withKeys(t *testing.T, letters string) {
+	t.Helper()
+	var keys []string
+	for _, letter := range strings.Split(letters, "") {
+		keys = append(keys, base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32))))
+	}
+	b.config.Tasks.EncryptionKeys = config.Secret(strings.Join(keys, ","))
+	box, err := sealed.New(b.config)
+	require.NoError(t, err)
+	b.store = store.New(b.db.DB, b.db.Steady, box, b.config)
+	b.queue = queue.New(b.registry, b.store, claims.NewBook(b.config), newMetrics(t))
+	b.handler = server.NewHandler(b.config.HTTP, zap.NewNop(), httpapi.New(b.queue, b.store).Routes())
+}
+
+func TestPayloadsWithSecretsAreEncryptedInTheDatabaseAndRunAfterAChangeOfKeys(t *testing.T) {
+	t.Parallel()
+	b, j := withVault(t)
+	b.withKeys(t, "a")
+	const body = `{"task_type":"test.vault","task_info":{"key":"k","value":"hidden"}}`
+	require.Equal(t, http.StatusOK, b.request(http.MethodPost, "/api/acceptTask", body, "Idempotency-Key", "once").Code)
+	require.Equal(t, 1, b.count(t, `task_info LIKE 'sealed:%' AND task_info NOT LIKE '%hidden%'`))
+	b.withKeys(t, "ba")
+	again := b.request(http.MethodPost, "/api/acceptTask", body, "Idempotency-Key", "once")
+	require.Equal(t, http.StatusOK, again.Code, "the same request, sealed with another key by now")
+	other := strings.Replace(body, "hidden", "other", 1)
+	require.Equal(t, http.StatusConflict, b.request(http.MethodPost, "/api/acceptTask", other, "Idempotency-Key", "once").Code)
+	b.start(t)
+	require.True(t, <-j.ran)
+	require.Equal(t, 1, b.count(t, `TRUE`))
+}
+
+func TestATaskSealedWithAKeyThatIsNotHereWaitsForAProcessThatHasIt(t *testing.T) {
+	t.Parallel()
+	b, j := withVault(t)
+	b.withKeys(t, "a")
+	id, err := b.queue.AcceptInfo(t.Context(), "test.vault", []byte(`{"key":"k","value":"hidden"}`), "")
+	require.NoError(t, err)
+	b.withKeys(t, "b")
+	stop := b.start(t)
+	require.Eventually(t, func() bool {
+		view, err := b.store.View(t.Context(), id)
+		require.NoError(t, err)
+		return view.Status == store.Pending && strings.Contains(view.Detail, "tasks.encryptionKeys")
+	}, 20*time.Second, 10*time.Millisecond)
+	d, err := b.admin().Show(t.Context(), id)
+	require.NoError(t, err)
+	require.Nil(t, d.Info)
+	require.Zero(t, d.Attempts)
+	stop()
+	b.withKeys(t, "ba")
+	_, err = b.store.MakeDue(t.Context(), id)
+	require.NoError(t, err)
+	b.start(t)
+	require.True(t, <-j.ran)
 }

@@ -56,7 +56,7 @@ func (a *Admin) giveUp(ctx context.Context, seen store.View) error {
 	if err != nil {
 		return err
 	}
-	prepared, err := definition.Prepare([]byte(info))
+	prepared, err := definition.Prepare(info)
 	if err != nil {
 		return nil //nolint:nilerr // what cannot be read is about no row
 	}

@@ -62,7 +62,7 @@ func (q *Queue) Enqueue(ctx context.Context, tx job.Tx, jobType string, payload 
 	if err != nil {
 		return 0, err
 	}
-	inserted, err := store.Insert(ctx, tx, "", []store.NewTask{task}, nil)
+	inserted, err := q.store.InsertIn(ctx, tx, "", []store.NewTask{task}, nil)
 	if err != nil {
 		return 0, err
 	}
