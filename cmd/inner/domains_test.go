@@ -19,7 +19,7 @@ func (p *program) withDNS(t *testing.T) *dnsserver.Server {
 	n, err := dnsserver.New()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, n.Close()) })
-	settings := fmt.Sprintf("domain: example.com\ndomains: {dns: {roots: [%q], port: %d, privateServers: true, timeout: 500ms}}\n", n.Root.Addr, n.Port)
+	settings := fmt.Sprintf("domain: example.com\ndomains: {dns: {roots: [%q], port: %d, privateServers: true, timeout: 10s}}\n", n.Root.Addr, n.Port)
 	require.NoError(t, os.WriteFile(p.config, []byte(settings), 0o600))
 	return n.Root
 }
@@ -27,7 +27,7 @@ func (p *program) withDNS(t *testing.T) *dnsserver.Server {
 func (p *program) insertDomain(t *testing.T, cdid, user, domain string) {
 	t.Helper()
 	_, err := p.db.ExecContext(t.Context(), `INSERT INTO custom_domains (cdid, user_uid, domain, target, txt_name, txt_value)
-		VALUES ($1, $2, $3, 'w1.worker.example.com', '_combinator-verify.' || $3, 'combinator-verify=0123456789abcdef0123456789abcdef')`,
+		VALUES ($1, $2, $3::TEXT, 'w1.worker.example.com', '_combinator-verify.' || $3::TEXT, 'combinator-verify=0123456789abcdef0123456789abcdef')`,
 		cdid, user, domain)
 	require.NoError(t, err)
 }
