@@ -11,6 +11,7 @@ import (
 	"go.uber.org/fx/fxevent"
 	"go.uber.org/zap"
 
+	"app238.com/inner/app/access"
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/health"
@@ -19,6 +20,7 @@ import (
 	"app238.com/inner/app/observe"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/audit"
+	"app238.com/inner/modules/combinator"
 	"app238.com/inner/modules/controller"
 	"app238.com/inner/modules/domains"
 	"app238.com/inner/modules/tasks"
@@ -45,7 +47,7 @@ func Serve(c *config.Config) fx.Option {
 
 // Modules returns the modules, none of which is started by being here.
 func Modules() fx.Option {
-	return fx.Options(tasks.Module, workers.Module, controller.Module, domains.Module, audit.Module)
+	return fx.Options(tasks.Module, workers.Module, controller.Module, combinator.Module, domains.Module, audit.Module)
 }
 
 // Base returns what every module stands on.
@@ -65,20 +67,30 @@ func Base(c *config.Config) fx.Option {
 			database.OpenSteady,
 			database.NewEnt,
 			kube.NewClients,
+			kube.NewCombinatorPods,
+			access.New,
 			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`)),
 			server.AsRoutes((*health.Health).Routes),
-			fx.Annotate(server.New, fx.ParamTags("", "", `group:"routes"`)),
+			fx.Annotate(newServer, fx.ParamTags("", "", "", `group:"routes"`)),
 			server.AsCheck(databaseCheck),
 			server.AsCheck(clusterCheck),
 		),
 		fx.Invoke(
 			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
 			func(lc fx.Lifecycle, s *database.Steady) { lc.Append(fx.StopHook(s.Close)) },
+			// The pods are watched from when they are asked for first: most commands never do.
+			func(lc fx.Lifecycle, p *kube.Pods) { lc.Append(fx.StopHook(p.Stop)) },
 		),
 	)
 }
 
-func startServer(lc fx.Lifecycle, s *server.Server) {
+func newServer(c *config.Config, log *zap.Logger, guard *access.Guard, routes []server.Route) *server.Server {
+	return server.New(c, log, guard.Protect(routes))
+}
+
+func startServer(lc fx.Lifecycle, s *server.Server, guard *access.Guard, pods *kube.Pods) {
+	lc.Append(fx.StartHook(pods.Start))
+	lc.Append(fx.StartStopHook(guard.Start, guard.Stop))
 	lc.Append(fx.StartStopHook(s.Start, s.Stop))
 }
 

@@ -14,6 +14,8 @@ import (
 	"app238.com/inner/ent/auditsighting"
 	"app238.com/inner/ent/combinatorresource"
 	"app238.com/inner/ent/combinatorresourcereport"
+	"app238.com/inner/ent/combinatorsize"
+	"app238.com/inner/ent/combinatortenant"
 	"app238.com/inner/ent/consoletask"
 	"app238.com/inner/ent/customdomain"
 	"app238.com/inner/ent/domaincheck"
@@ -92,6 +94,8 @@ func checkColumn(t, c string) error {
 			auditsighting.Table:            auditsighting.ValidColumn,
 			combinatorresource.Table:       combinatorresource.ValidColumn,
 			combinatorresourcereport.Table: combinatorresourcereport.ValidColumn,
+			combinatorsize.Table:           combinatorsize.ValidColumn,
+			combinatortenant.Table:         combinatortenant.ValidColumn,
 			consoletask.Table:              consoletask.ValidColumn,
 			customdomain.Table:             customdomain.ValidColumn,
 			domaincheck.Table:              domaincheck.ValidColumn,

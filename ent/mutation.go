@@ -14,6 +14,8 @@ import (
 	"app238.com/inner/ent/auditsighting"
 	"app238.com/inner/ent/combinatorresource"
 	"app238.com/inner/ent/combinatorresourcereport"
+	"app238.com/inner/ent/combinatorsize"
+	"app238.com/inner/ent/combinatortenant"
 	"app238.com/inner/ent/consoletask"
 	"app238.com/inner/ent/customdomain"
 	"app238.com/inner/ent/domaincheck"
@@ -43,6 +45,8 @@ const (
 	TypeAuditSighting            = "AuditSighting"
 	TypeCombinatorResource       = "CombinatorResource"
 	TypeCombinatorResourceReport = "CombinatorResourceReport"
+	TypeCombinatorSize           = "CombinatorSize"
+	TypeCombinatorTenant         = "CombinatorTenant"
 	TypeConsoleTask              = "ConsoleTask"
 	TypeCustomDomain             = "CustomDomain"
 	TypeDomainCheck              = "DomainCheck"
@@ -3328,6 +3332,7 @@ type CombinatorResourceReportMutation struct {
 	record_start    *time.Time
 	record_end      *time.Time
 	created_at      *time.Time
+	fingerprint     *string
 	clearedFields   map[string]struct{}
 	resource        *int
 	clearedresource bool
@@ -3670,6 +3675,55 @@ func (m *CombinatorResourceReportMutation) ResetCreatedAt() {
 	m.created_at = nil
 }
 
+// SetFingerprint sets the "fingerprint" field.
+func (m *CombinatorResourceReportMutation) SetFingerprint(s string) {
+	m.fingerprint = &s
+}
+
+// Fingerprint returns the value of the "fingerprint" field in the mutation.
+func (m *CombinatorResourceReportMutation) Fingerprint() (r string, exists bool) {
+	v := m.fingerprint
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFingerprint returns the old "fingerprint" field's value of the CombinatorResourceReport entity.
+// If the CombinatorResourceReport object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorResourceReportMutation) OldFingerprint(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFingerprint is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFingerprint requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFingerprint: %w", err)
+	}
+	return oldValue.Fingerprint, nil
+}
+
+// ClearFingerprint clears the value of the "fingerprint" field.
+func (m *CombinatorResourceReportMutation) ClearFingerprint() {
+	m.fingerprint = nil
+	m.clearedFields[combinatorresourcereport.FieldFingerprint] = struct{}{}
+}
+
+// FingerprintCleared returns if the "fingerprint" field was cleared in this mutation.
+func (m *CombinatorResourceReportMutation) FingerprintCleared() bool {
+	_, ok := m.clearedFields[combinatorresourcereport.FieldFingerprint]
+	return ok
+}
+
+// ResetFingerprint resets all changes to the "fingerprint" field.
+func (m *CombinatorResourceReportMutation) ResetFingerprint() {
+	m.fingerprint = nil
+	delete(m.clearedFields, combinatorresourcereport.FieldFingerprint)
+}
+
 // ClearResource clears the "resource" edge to the CombinatorResource entity.
 func (m *CombinatorResourceReportMutation) ClearResource() {
 	m.clearedresource = true
@@ -3731,7 +3785,7 @@ func (m *CombinatorResourceReportMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *CombinatorResourceReportMutation) Fields() []string {
-	fields := make([]string, 0, 6)
+	fields := make([]string, 0, 7)
 	if m.user_uid != nil {
 		fields = append(fields, combinatorresourcereport.FieldUserUID)
 	}
@@ -3749,6 +3803,9 @@ func (m *CombinatorResourceReportMutation) Fields() []string {
 	}
 	if m.created_at != nil {
 		fields = append(fields, combinatorresourcereport.FieldCreatedAt)
+	}
+	if m.fingerprint != nil {
+		fields = append(fields, combinatorresourcereport.FieldFingerprint)
 	}
 	return fields
 }
@@ -3770,6 +3827,8 @@ func (m *CombinatorResourceReportMutation) Field(name string) (ent.Value, bool) 
 		return m.RecordEnd()
 	case combinatorresourcereport.FieldCreatedAt:
 		return m.CreatedAt()
+	case combinatorresourcereport.FieldFingerprint:
+		return m.Fingerprint()
 	}
 	return nil, false
 }
@@ -3791,6 +3850,8 @@ func (m *CombinatorResourceReportMutation) OldField(ctx context.Context, name st
 		return m.OldRecordEnd(ctx)
 	case combinatorresourcereport.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
+	case combinatorresourcereport.FieldFingerprint:
+		return m.OldFingerprint(ctx)
 	}
 	return nil, fmt.Errorf("unknown CombinatorResourceReport field %s", name)
 }
@@ -3842,6 +3903,13 @@ func (m *CombinatorResourceReportMutation) SetField(name string, value ent.Value
 		}
 		m.SetCreatedAt(v)
 		return nil
+	case combinatorresourcereport.FieldFingerprint:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFingerprint(v)
+		return nil
 	}
 	return fmt.Errorf("unknown CombinatorResourceReport field %s", name)
 }
@@ -3886,7 +3954,11 @@ func (m *CombinatorResourceReportMutation) AddField(name string, value ent.Value
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *CombinatorResourceReportMutation) ClearedFields() []string {
-	return nil
+	var fields []string
+	if m.FieldCleared(combinatorresourcereport.FieldFingerprint) {
+		fields = append(fields, combinatorresourcereport.FieldFingerprint)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -3899,6 +3971,11 @@ func (m *CombinatorResourceReportMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *CombinatorResourceReportMutation) ClearField(name string) error {
+	switch name {
+	case combinatorresourcereport.FieldFingerprint:
+		m.ClearFingerprint()
+		return nil
+	}
 	return fmt.Errorf("unknown CombinatorResourceReport nullable field %s", name)
 }
 
@@ -3923,6 +4000,9 @@ func (m *CombinatorResourceReportMutation) ResetField(name string) error {
 		return nil
 	case combinatorresourcereport.FieldCreatedAt:
 		m.ResetCreatedAt()
+		return nil
+	case combinatorresourcereport.FieldFingerprint:
+		m.ResetFingerprint()
 		return nil
 	}
 	return fmt.Errorf("unknown CombinatorResourceReport field %s", name)
@@ -4000,6 +4080,916 @@ func (m *CombinatorResourceReportMutation) ResetEdge(name string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown CombinatorResourceReport edge %s", name)
+}
+
+// CombinatorSizeMutation represents an operation that mutates the CombinatorSize nodes in the graph.
+type CombinatorSizeMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *int
+	user_uid      *string
+	resource_id   *string
+	bytes         *int64
+	addbytes      *int64
+	measured_at   *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*CombinatorSize, error)
+	predicates    []predicate.CombinatorSize
+}
+
+var _ ent.Mutation = (*CombinatorSizeMutation)(nil)
+
+// combinatorsizeOption allows management of the mutation configuration using functional options.
+type combinatorsizeOption func(*CombinatorSizeMutation)
+
+// newCombinatorSizeMutation creates new mutation for the CombinatorSize entity.
+func newCombinatorSizeMutation(c config, op Op, opts ...combinatorsizeOption) *CombinatorSizeMutation {
+	m := &CombinatorSizeMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeCombinatorSize,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withCombinatorSizeID sets the ID field of the mutation.
+func withCombinatorSizeID(id int) combinatorsizeOption {
+	return func(m *CombinatorSizeMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *CombinatorSize
+		)
+		m.oldValue = func(ctx context.Context) (*CombinatorSize, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().CombinatorSize.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withCombinatorSize sets the old CombinatorSize of the mutation.
+func withCombinatorSize(node *CombinatorSize) combinatorsizeOption {
+	return func(m *CombinatorSizeMutation) {
+		m.oldValue = func(context.Context) (*CombinatorSize, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m CombinatorSizeMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m CombinatorSizeMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *CombinatorSizeMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *CombinatorSizeMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().CombinatorSize.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetUserUID sets the "user_uid" field.
+func (m *CombinatorSizeMutation) SetUserUID(s string) {
+	m.user_uid = &s
+}
+
+// UserUID returns the value of the "user_uid" field in the mutation.
+func (m *CombinatorSizeMutation) UserUID() (r string, exists bool) {
+	v := m.user_uid
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUserUID returns the old "user_uid" field's value of the CombinatorSize entity.
+// If the CombinatorSize object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorSizeMutation) OldUserUID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUserUID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUserUID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUserUID: %w", err)
+	}
+	return oldValue.UserUID, nil
+}
+
+// ResetUserUID resets all changes to the "user_uid" field.
+func (m *CombinatorSizeMutation) ResetUserUID() {
+	m.user_uid = nil
+}
+
+// SetResourceID sets the "resource_id" field.
+func (m *CombinatorSizeMutation) SetResourceID(s string) {
+	m.resource_id = &s
+}
+
+// ResourceID returns the value of the "resource_id" field in the mutation.
+func (m *CombinatorSizeMutation) ResourceID() (r string, exists bool) {
+	v := m.resource_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldResourceID returns the old "resource_id" field's value of the CombinatorSize entity.
+// If the CombinatorSize object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorSizeMutation) OldResourceID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldResourceID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldResourceID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldResourceID: %w", err)
+	}
+	return oldValue.ResourceID, nil
+}
+
+// ResetResourceID resets all changes to the "resource_id" field.
+func (m *CombinatorSizeMutation) ResetResourceID() {
+	m.resource_id = nil
+}
+
+// SetBytes sets the "bytes" field.
+func (m *CombinatorSizeMutation) SetBytes(i int64) {
+	m.bytes = &i
+	m.addbytes = nil
+}
+
+// Bytes returns the value of the "bytes" field in the mutation.
+func (m *CombinatorSizeMutation) Bytes() (r int64, exists bool) {
+	v := m.bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldBytes returns the old "bytes" field's value of the CombinatorSize entity.
+// If the CombinatorSize object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorSizeMutation) OldBytes(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldBytes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldBytes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldBytes: %w", err)
+	}
+	return oldValue.Bytes, nil
+}
+
+// AddBytes adds i to the "bytes" field.
+func (m *CombinatorSizeMutation) AddBytes(i int64) {
+	if m.addbytes != nil {
+		*m.addbytes += i
+	} else {
+		m.addbytes = &i
+	}
+}
+
+// AddedBytes returns the value that was added to the "bytes" field in this mutation.
+func (m *CombinatorSizeMutation) AddedBytes() (r int64, exists bool) {
+	v := m.addbytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetBytes resets all changes to the "bytes" field.
+func (m *CombinatorSizeMutation) ResetBytes() {
+	m.bytes = nil
+	m.addbytes = nil
+}
+
+// SetMeasuredAt sets the "measured_at" field.
+func (m *CombinatorSizeMutation) SetMeasuredAt(t time.Time) {
+	m.measured_at = &t
+}
+
+// MeasuredAt returns the value of the "measured_at" field in the mutation.
+func (m *CombinatorSizeMutation) MeasuredAt() (r time.Time, exists bool) {
+	v := m.measured_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMeasuredAt returns the old "measured_at" field's value of the CombinatorSize entity.
+// If the CombinatorSize object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorSizeMutation) OldMeasuredAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMeasuredAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMeasuredAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMeasuredAt: %w", err)
+	}
+	return oldValue.MeasuredAt, nil
+}
+
+// ResetMeasuredAt resets all changes to the "measured_at" field.
+func (m *CombinatorSizeMutation) ResetMeasuredAt() {
+	m.measured_at = nil
+}
+
+// Where appends a list predicates to the CombinatorSizeMutation builder.
+func (m *CombinatorSizeMutation) Where(ps ...predicate.CombinatorSize) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the CombinatorSizeMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *CombinatorSizeMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.CombinatorSize, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *CombinatorSizeMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *CombinatorSizeMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (CombinatorSize).
+func (m *CombinatorSizeMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *CombinatorSizeMutation) Fields() []string {
+	fields := make([]string, 0, 4)
+	if m.user_uid != nil {
+		fields = append(fields, combinatorsize.FieldUserUID)
+	}
+	if m.resource_id != nil {
+		fields = append(fields, combinatorsize.FieldResourceID)
+	}
+	if m.bytes != nil {
+		fields = append(fields, combinatorsize.FieldBytes)
+	}
+	if m.measured_at != nil {
+		fields = append(fields, combinatorsize.FieldMeasuredAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *CombinatorSizeMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case combinatorsize.FieldUserUID:
+		return m.UserUID()
+	case combinatorsize.FieldResourceID:
+		return m.ResourceID()
+	case combinatorsize.FieldBytes:
+		return m.Bytes()
+	case combinatorsize.FieldMeasuredAt:
+		return m.MeasuredAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *CombinatorSizeMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case combinatorsize.FieldUserUID:
+		return m.OldUserUID(ctx)
+	case combinatorsize.FieldResourceID:
+		return m.OldResourceID(ctx)
+	case combinatorsize.FieldBytes:
+		return m.OldBytes(ctx)
+	case combinatorsize.FieldMeasuredAt:
+		return m.OldMeasuredAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown CombinatorSize field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *CombinatorSizeMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case combinatorsize.FieldUserUID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUserUID(v)
+		return nil
+	case combinatorsize.FieldResourceID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetResourceID(v)
+		return nil
+	case combinatorsize.FieldBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetBytes(v)
+		return nil
+	case combinatorsize.FieldMeasuredAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMeasuredAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown CombinatorSize field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *CombinatorSizeMutation) AddedFields() []string {
+	var fields []string
+	if m.addbytes != nil {
+		fields = append(fields, combinatorsize.FieldBytes)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *CombinatorSizeMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case combinatorsize.FieldBytes:
+		return m.AddedBytes()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *CombinatorSizeMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case combinatorsize.FieldBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddBytes(v)
+		return nil
+	}
+	return fmt.Errorf("unknown CombinatorSize numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *CombinatorSizeMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *CombinatorSizeMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *CombinatorSizeMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown CombinatorSize nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *CombinatorSizeMutation) ResetField(name string) error {
+	switch name {
+	case combinatorsize.FieldUserUID:
+		m.ResetUserUID()
+		return nil
+	case combinatorsize.FieldResourceID:
+		m.ResetResourceID()
+		return nil
+	case combinatorsize.FieldBytes:
+		m.ResetBytes()
+		return nil
+	case combinatorsize.FieldMeasuredAt:
+		m.ResetMeasuredAt()
+		return nil
+	}
+	return fmt.Errorf("unknown CombinatorSize field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *CombinatorSizeMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *CombinatorSizeMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *CombinatorSizeMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *CombinatorSizeMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *CombinatorSizeMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *CombinatorSizeMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *CombinatorSizeMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown CombinatorSize unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *CombinatorSizeMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown CombinatorSize edge %s", name)
+}
+
+// CombinatorTenantMutation represents an operation that mutates the CombinatorTenant nodes in the graph.
+type CombinatorTenantMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *string
+	prepared      *string
+	changed_at    *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*CombinatorTenant, error)
+	predicates    []predicate.CombinatorTenant
+}
+
+var _ ent.Mutation = (*CombinatorTenantMutation)(nil)
+
+// combinatortenantOption allows management of the mutation configuration using functional options.
+type combinatortenantOption func(*CombinatorTenantMutation)
+
+// newCombinatorTenantMutation creates new mutation for the CombinatorTenant entity.
+func newCombinatorTenantMutation(c config, op Op, opts ...combinatortenantOption) *CombinatorTenantMutation {
+	m := &CombinatorTenantMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeCombinatorTenant,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withCombinatorTenantID sets the ID field of the mutation.
+func withCombinatorTenantID(id string) combinatortenantOption {
+	return func(m *CombinatorTenantMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *CombinatorTenant
+		)
+		m.oldValue = func(ctx context.Context) (*CombinatorTenant, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().CombinatorTenant.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withCombinatorTenant sets the old CombinatorTenant of the mutation.
+func withCombinatorTenant(node *CombinatorTenant) combinatortenantOption {
+	return func(m *CombinatorTenantMutation) {
+		m.oldValue = func(context.Context) (*CombinatorTenant, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m CombinatorTenantMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m CombinatorTenantMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of CombinatorTenant entities.
+func (m *CombinatorTenantMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *CombinatorTenantMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *CombinatorTenantMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().CombinatorTenant.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetPrepared sets the "prepared" field.
+func (m *CombinatorTenantMutation) SetPrepared(s string) {
+	m.prepared = &s
+}
+
+// Prepared returns the value of the "prepared" field in the mutation.
+func (m *CombinatorTenantMutation) Prepared() (r string, exists bool) {
+	v := m.prepared
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPrepared returns the old "prepared" field's value of the CombinatorTenant entity.
+// If the CombinatorTenant object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorTenantMutation) OldPrepared(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPrepared is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPrepared requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPrepared: %w", err)
+	}
+	return oldValue.Prepared, nil
+}
+
+// ResetPrepared resets all changes to the "prepared" field.
+func (m *CombinatorTenantMutation) ResetPrepared() {
+	m.prepared = nil
+}
+
+// SetChangedAt sets the "changed_at" field.
+func (m *CombinatorTenantMutation) SetChangedAt(t time.Time) {
+	m.changed_at = &t
+}
+
+// ChangedAt returns the value of the "changed_at" field in the mutation.
+func (m *CombinatorTenantMutation) ChangedAt() (r time.Time, exists bool) {
+	v := m.changed_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldChangedAt returns the old "changed_at" field's value of the CombinatorTenant entity.
+// If the CombinatorTenant object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorTenantMutation) OldChangedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldChangedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldChangedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldChangedAt: %w", err)
+	}
+	return oldValue.ChangedAt, nil
+}
+
+// ResetChangedAt resets all changes to the "changed_at" field.
+func (m *CombinatorTenantMutation) ResetChangedAt() {
+	m.changed_at = nil
+}
+
+// Where appends a list predicates to the CombinatorTenantMutation builder.
+func (m *CombinatorTenantMutation) Where(ps ...predicate.CombinatorTenant) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the CombinatorTenantMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *CombinatorTenantMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.CombinatorTenant, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *CombinatorTenantMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *CombinatorTenantMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (CombinatorTenant).
+func (m *CombinatorTenantMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *CombinatorTenantMutation) Fields() []string {
+	fields := make([]string, 0, 2)
+	if m.prepared != nil {
+		fields = append(fields, combinatortenant.FieldPrepared)
+	}
+	if m.changed_at != nil {
+		fields = append(fields, combinatortenant.FieldChangedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *CombinatorTenantMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case combinatortenant.FieldPrepared:
+		return m.Prepared()
+	case combinatortenant.FieldChangedAt:
+		return m.ChangedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *CombinatorTenantMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case combinatortenant.FieldPrepared:
+		return m.OldPrepared(ctx)
+	case combinatortenant.FieldChangedAt:
+		return m.OldChangedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown CombinatorTenant field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *CombinatorTenantMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case combinatortenant.FieldPrepared:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPrepared(v)
+		return nil
+	case combinatortenant.FieldChangedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetChangedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown CombinatorTenant field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *CombinatorTenantMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *CombinatorTenantMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *CombinatorTenantMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown CombinatorTenant numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *CombinatorTenantMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *CombinatorTenantMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *CombinatorTenantMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown CombinatorTenant nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *CombinatorTenantMutation) ResetField(name string) error {
+	switch name {
+	case combinatortenant.FieldPrepared:
+		m.ResetPrepared()
+		return nil
+	case combinatortenant.FieldChangedAt:
+		m.ResetChangedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown CombinatorTenant field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *CombinatorTenantMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *CombinatorTenantMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *CombinatorTenantMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *CombinatorTenantMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *CombinatorTenantMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *CombinatorTenantMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *CombinatorTenantMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown CombinatorTenant unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *CombinatorTenantMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown CombinatorTenant edge %s", name)
 }
 
 // ConsoleTaskMutation represents an operation that mutates the ConsoleTask nodes in the graph.

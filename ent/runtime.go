@@ -9,6 +9,7 @@ import (
 	"app238.com/inner/ent/auditcount"
 	"app238.com/inner/ent/combinatorresource"
 	"app238.com/inner/ent/combinatorresourcereport"
+	"app238.com/inner/ent/combinatortenant"
 	"app238.com/inner/ent/consoletask"
 	"app238.com/inner/ent/customdomain"
 	"app238.com/inner/ent/domaincheck"
@@ -97,6 +98,12 @@ func init() {
 	combinatorresourcereportDescCreatedAt := combinatorresourcereportFields[5].Descriptor()
 	// combinatorresourcereport.DefaultCreatedAt holds the default value on creation for the created_at field.
 	combinatorresourcereport.DefaultCreatedAt = combinatorresourcereportDescCreatedAt.Default.(func() time.Time)
+	combinatortenantFields := schema.CombinatorTenant{}.Fields()
+	_ = combinatortenantFields
+	// combinatortenantDescPrepared is the schema descriptor for prepared field.
+	combinatortenantDescPrepared := combinatortenantFields[1].Descriptor()
+	// combinatortenant.DefaultPrepared holds the default value on creation for the prepared field.
+	combinatortenant.DefaultPrepared = combinatortenantDescPrepared.Default.(string)
 	consoletaskFields := schema.ConsoleTask{}.Fields()
 	_ = consoletaskFields
 	// consoletaskDescTaskStatus is the schema descriptor for task_status field.

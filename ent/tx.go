@@ -24,6 +24,10 @@ type Tx struct {
 	CombinatorResource *CombinatorResourceClient
 	// CombinatorResourceReport is the client for interacting with the CombinatorResourceReport builders.
 	CombinatorResourceReport *CombinatorResourceReportClient
+	// CombinatorSize is the client for interacting with the CombinatorSize builders.
+	CombinatorSize *CombinatorSizeClient
+	// CombinatorTenant is the client for interacting with the CombinatorTenant builders.
+	CombinatorTenant *CombinatorTenantClient
 	// ConsoleTask is the client for interacting with the ConsoleTask builders.
 	ConsoleTask *ConsoleTaskClient
 	// CustomDomain is the client for interacting with the CustomDomain builders.
@@ -180,6 +184,8 @@ func (tx *Tx) init() {
 	tx.AuditSighting = NewAuditSightingClient(tx.config)
 	tx.CombinatorResource = NewCombinatorResourceClient(tx.config)
 	tx.CombinatorResourceReport = NewCombinatorResourceReportClient(tx.config)
+	tx.CombinatorSize = NewCombinatorSizeClient(tx.config)
+	tx.CombinatorTenant = NewCombinatorTenantClient(tx.config)
 	tx.ConsoleTask = NewConsoleTaskClient(tx.config)
 	tx.CustomDomain = NewCustomDomainClient(tx.config)
 	tx.DomainCheck = NewDomainCheckClient(tx.config)

@@ -19,6 +19,7 @@ type Config struct {
 	Controller Controller `mapstructure:"controller"`
 	Domains    Domains    `mapstructure:"domains"`
 	Audit      Audit      `mapstructure:"audit"`
+	Combinator Combinator `mapstructure:"combinator"`
 }
 
 // Log says how log lines are written.
@@ -34,6 +35,8 @@ type HTTP struct {
 	ReadHeaderTimeout time.Duration `mapstructure:"readHeaderTimeout"`
 	ReadTimeout       time.Duration `mapstructure:"readTimeout"`
 	ShutdownTimeout   time.Duration `mapstructure:"shutdownTimeout"`
+	// Access says by kind of route who may call it.
+	Access map[string]Access `mapstructure:"access"`
 }
 
 // Database is the platform's PostgreSQL or CockroachDB.
@@ -76,6 +79,7 @@ type Tasks struct {
 	RetryDelay        time.Duration  `mapstructure:"retryDelay"`
 	RetryDelayMax     time.Duration  `mapstructure:"retryDelayMax"`
 	ParkedRecheck     time.Duration  `mapstructure:"parkedRecheck"`
+	EncryptionKeys    Secret         `mapstructure:"encryptionKeys"`
 	Retention         Retention      `mapstructure:"retention"`
 }
 
@@ -100,15 +104,6 @@ func (t Tasks) WorkersOfLanes() map[string]int {
 type Cron struct {
 	CheckInterval time.Duration `mapstructure:"checkInterval"`
 	StartInterval time.Duration `mapstructure:"startInterval"`
-}
-
-// Controller reconciles WorkerApps.
-type Controller struct {
-	Workers          int           `mapstructure:"workers"`
-	ProgressDeadline time.Duration `mapstructure:"progressDeadline"`
-	FailureGrace     time.Duration `mapstructure:"failureGrace"`
-	RetryDelay       time.Duration `mapstructure:"retryDelay"`
-	RetryDelayMax    time.Duration `mapstructure:"retryDelayMax"`
 }
 
 // Secret is a setting that must not be shown: whatever prints or encodes it writes "***".

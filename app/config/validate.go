@@ -23,6 +23,8 @@ func (c *Config) Validate() error {
 	}
 	c.validateNames(fault)
 	c.Domains.validate(fault)
+	c.validateCombinator(fault)
+	c.validateAccess(fault)
 	numbers := map[string]int64{
 		"http.bodyLimit":              c.HTTP.BodyLimit,
 		"database.maxOpenConnections": int64(c.Database.MaxOpenConnections),
@@ -32,6 +34,7 @@ func (c *Config) Validate() error {
 		"tasks.buffer":                int64(c.Tasks.Buffer),
 		"tasks.attempts":              int64(c.Tasks.Attempts),
 		"controller.workers":          int64(c.Controller.Workers),
+		"controller.slowDown.burst":   int64(c.Controller.SlowDown.Burst),
 		"audit.pageSize":              int64(c.Audit.PageSize),
 		"audit.maxObjects":            int64(c.Audit.MaxObjects),
 		"audit.maxRepairs":            int64(c.Audit.MaxRepairs),
@@ -59,9 +62,10 @@ func (c *Config) Validate() error {
 	if c.Tasks.TakeoverAfter < 3*c.Tasks.HeartbeatInterval {
 		fault("tasks.takeoverAfter", "must be at least three times tasks.heartbeatInterval")
 	}
-	if c.Controller.ProgressDeadline < time.Second {
-		fault("controller.progressDeadline", "must be at least 1s")
+	if _, err := c.Tasks.Keys(); err != nil {
+		fault("tasks.encryptionKeys", "%s", err)
 	}
+	c.Controller.validate(fault)
 	return errors.Join(faults...)
 }
 
@@ -121,5 +125,11 @@ func (c *Config) durations() map[string]time.Duration {
 		"controller.failureGrace":     c.Controller.FailureGrace,
 		"controller.retryDelay":       c.Controller.RetryDelay,
 		"controller.retryDelayMax":    c.Controller.RetryDelayMax,
+		"controller.resyncInterval":   c.Controller.ResyncInterval,
+
+		"controller.slowDown.interval":            c.Controller.SlowDown.Interval,
+		"controller.leaderElection.leaseDuration": c.Controller.LeaderElection.LeaseDuration,
+		"controller.leaderElection.renewDeadline": c.Controller.LeaderElection.RenewDeadline,
+		"controller.leaderElection.retryPeriod":   c.Controller.LeaderElection.RetryPeriod,
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/app/server"
 )
 
@@ -26,9 +27,9 @@ func New(checks []server.Check) *Health { return &Health{checks: checks} }
 // Routes returns /health, /healthz and /readyz.
 func (h *Health) Routes() []server.Route {
 	return []server.Route{
-		{Method: http.MethodGet, Path: "/health", Handler: h.health},
-		{Method: http.MethodGet, Path: "/healthz", Handler: h.alive},
-		{Method: http.MethodGet, Path: "/readyz", Handler: h.ready},
+		{Method: http.MethodGet, Path: "/health", Handler: h.health, Access: config.OperationRoutes},
+		{Method: http.MethodGet, Path: "/healthz", Handler: h.alive, Access: config.OperationRoutes},
+		{Method: http.MethodGet, Path: "/readyz", Handler: h.ready, Access: config.OperationRoutes},
 	}
 }
 
@@ -76,10 +77,14 @@ func (h *Health) ask(ctx context.Context) (parts map[string]string, failing []st
 	wg.Wait()
 	parts, failing = map[string]string{}, []string{}
 	for i, check := range h.checks {
-		parts[check.Name] = "ok"
-		if answers[i] != nil {
+		switch {
+		case answers[i] != nil:
 			parts[check.Name] = answers[i].Error()
 			failing = append(failing, check.Name)
+		case check.Role != nil:
+			parts[check.Name] = check.Role()
+		default:
+			parts[check.Name] = "ok"
 		}
 	}
 	slices.Sort(failing)

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/app/server"
 )
 
@@ -22,7 +23,7 @@ func NewRegistry() (*prometheus.Registry, error) {
 // Routes returns GET /metrics.
 func Routes(registry *prometheus.Registry) []server.Route {
 	handler := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
-	return []server.Route{{Method: http.MethodGet, Path: "/metrics", Handler: func(w http.ResponseWriter, r *http.Request) error {
+	return []server.Route{{Method: http.MethodGet, Path: "/metrics", Access: config.OperationRoutes, Handler: func(w http.ResponseWriter, r *http.Request) error {
 		handler.ServeHTTP(w, r)
 		return nil
 	}}}

@@ -18,6 +18,8 @@ type Route struct {
 	// Path is a pattern of gorilla/mux.
 	Path    string
 	Handler Handler
+	// Access is the kind of route, a key of http.access, which says who may call it; "" for everybody.
+	Access string
 }
 
 // Check tells whether one part of the process can do its work. Modules contribute checks through the fx group
@@ -27,6 +29,8 @@ type Check struct {
 	Name string
 	// Ready returns nil, or an error whose text may be shown: it holds no message of a driver or of the cluster.
 	Ready func(ctx context.Context) error
+	// Role, where it is set, says in words which part a process that is ready plays, instead of a mere "ok".
+	Role func() string
 }
 
 // AsRoutes makes the fx constructor of a []Route one that contributes to the group of routes.

@@ -15,6 +15,6 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	config.AddFlags(root.PersistentFlags())
-	root.AddCommand(newServe(), newRunJob(), newTasks(), newDomains(), newAudit(), newMigrate(), newVersion())
+	root.AddCommand(newServe(), newRunJob(), newTasks(), newDomains(), newUsage(), newAudit(), newMigrate(), newCRD(), newVersion())
 	return root
 }

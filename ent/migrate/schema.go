@@ -115,6 +115,7 @@ var (
 		{Name: "record_start", Type: field.TypeTime, SchemaType: map[string]string{"postgres": "timestamp"}},
 		{Name: "record_end", Type: field.TypeTime, SchemaType: map[string]string{"postgres": "timestamp"}},
 		{Name: "created_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "fingerprint", Type: field.TypeString, Nullable: true, SchemaType: map[string]string{"postgres": "text"}},
 		{Name: "resource_id", Type: field.TypeInt},
 	}
 	// CombinatorResourceReportsTable holds the schema information for the "combinator_resource_reports" table.
@@ -125,7 +126,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "combinator_resource_reports_combinator_resources_reports",
-				Columns:    []*schema.Column{CombinatorResourceReportsColumns[6]},
+				Columns:    []*schema.Column{CombinatorResourceReportsColumns[7]},
 				RefColumns: []*schema.Column{CombinatorResourcesColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -134,9 +135,47 @@ var (
 			{
 				Name:    "combinatorresourcereport_resource_id_record_start",
 				Unique:  false,
-				Columns: []*schema.Column{CombinatorResourceReportsColumns[6], CombinatorResourceReportsColumns[3]},
+				Columns: []*schema.Column{CombinatorResourceReportsColumns[7], CombinatorResourceReportsColumns[3]},
+			},
+			{
+				Name:    "combinator_resource_reports_once",
+				Unique:  true,
+				Columns: []*schema.Column{CombinatorResourceReportsColumns[6]},
 			},
 		},
+	}
+	// CombinatorSizesColumns holds the columns for the "combinator_sizes" table.
+	CombinatorSizesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "user_uid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
+		{Name: "resource_id", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
+		{Name: "bytes", Type: field.TypeInt64},
+		{Name: "measured_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+	}
+	// CombinatorSizesTable holds the schema information for the "combinator_sizes" table.
+	CombinatorSizesTable = &schema.Table{
+		Name:       "combinator_sizes",
+		Columns:    CombinatorSizesColumns,
+		PrimaryKey: []*schema.Column{CombinatorSizesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "combinator_sizes_once",
+				Unique:  true,
+				Columns: []*schema.Column{CombinatorSizesColumns[1], CombinatorSizesColumns[2]},
+			},
+		},
+	}
+	// CombinatorTenantsColumns holds the columns for the "combinator_tenants" table.
+	CombinatorTenantsColumns = []*schema.Column{
+		{Name: "user_uid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
+		{Name: "prepared", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "changed_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+	}
+	// CombinatorTenantsTable holds the schema information for the "combinator_tenants" table.
+	CombinatorTenantsTable = &schema.Table{
+		Name:       "combinator_tenants",
+		Columns:    CombinatorTenantsColumns,
+		PrimaryKey: []*schema.Column{CombinatorTenantsColumns[0]},
 	}
 	// ConsoleTasksColumns holds the columns for the "console_tasks" table.
 	ConsoleTasksColumns = []*schema.Column{
@@ -426,6 +465,8 @@ var (
 		InnerAuditSightingsTable,
 		CombinatorResourcesTable,
 		CombinatorResourceReportsTable,
+		CombinatorSizesTable,
+		CombinatorTenantsTable,
 		ConsoleTasksTable,
 		CustomDomainsTable,
 		InnerDomainChecksTable,
@@ -455,6 +496,12 @@ func init() {
 	CombinatorResourceReportsTable.ForeignKeys[0].RefTable = CombinatorResourcesTable
 	CombinatorResourceReportsTable.Annotation = &entsql.Annotation{
 		Table: "combinator_resource_reports",
+	}
+	CombinatorSizesTable.Annotation = &entsql.Annotation{
+		Table: "combinator_sizes",
+	}
+	CombinatorTenantsTable.Annotation = &entsql.Annotation{
+		Table: "combinator_tenants",
 	}
 	ConsoleTasksTable.Annotation = &entsql.Annotation{
 		Table: "console_tasks",

@@ -21,6 +21,12 @@ type CombinatorResource func(*sql.Selector)
 // CombinatorResourceReport is the predicate function for combinatorresourcereport builders.
 type CombinatorResourceReport func(*sql.Selector)
 
+// CombinatorSize is the predicate function for combinatorsize builders.
+type CombinatorSize func(*sql.Selector)
+
+// CombinatorTenant is the predicate function for combinatortenant builders.
+type CombinatorTenant func(*sql.Selector)
+
 // ConsoleTask is the predicate function for consoletask builders.
 type ConsoleTask func(*sql.Selector)
 

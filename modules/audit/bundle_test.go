@@ -27,8 +27,8 @@ type bundle struct {
 	*testdatabase.Database
 	t     *testing.T
 	world *world
-	// busy are the ordering keys with an unfinished task.
-	busy []string
+	// underWay are the ordering keys with an unfinished task.
+	underWay []string
 	// task is that of the latest audit.
 	task int64
 }
@@ -44,8 +44,8 @@ func setup(t *testing.T) *bundle {
 	return b
 }
 
-// Unfinished implements job.Unfinished.
-func (b *bundle) Unfinished(context.Context, []string) ([]string, error) { return b.busy, nil }
+// Busy implements job.Busy.
+func (b *bundle) Busy(context.Context, []string) ([]string, error) { return b.underWay, nil }
 
 func (b *bundle) exec(query string, args ...any) {
 	b.t.Helper()

@@ -56,7 +56,7 @@ func TestRowsThatAreStuckInLoadingArePutRight(t *testing.T) {
 	b := setup(t)
 	b.worker("stuck", "loading")
 	b.worker("under way", "loading")
-	b.busy = []string{key("under way", "u1")}
+	b.underWay = []string{key("under way", "u1")}
 	b.exec(`INSERT INTO workers (wid, user_uid, worker_name, status) VALUES ('young', 'u1', '', 'loading')`)
 	a, f := b.audit()
 	require.Equal(t, map[string]report.Action{"stuck": report.Repair}, f.actions())

@@ -113,7 +113,7 @@ func TestAThingWithAnUnfinishedTaskIsLeftAlone(t *testing.T) {
 	b.thing("a", "b")
 	b.audit()
 	b.pass(day)
-	b.busy = []string{key("a", "u1")}
+	b.underWay = []string{key("a", "u1")}
 	a, f := b.audit()
 	require.Equal(t, map[string]report.Action{"b": report.Delete}, f.actions())
 	require.EqualValues(t, 1, a.Kinds[0].Orphans)

@@ -1,12 +1,14 @@
 package controller_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -111,6 +113,7 @@ func (b *bundle) kinds(name string) []kind {
 		{appsv1.SchemeGroupVersion.WithResource("deployments"), b.worker(), name},
 		{core("services"), b.ingress(), name + "-ext"},
 		{routes(), b.ingress(), name},
+		{networkingv1.SchemeGroupVersion.WithResource("networkpolicies"), b.worker(), name},
 	}
 }
 
@@ -180,15 +183,40 @@ func (b *bundle) absent(name string) error {
 }
 
 // settle waits until the controller has looked at all that happened so far: WorkerApps that come later, and cost a
-// status only, were looked at.
+// status only, were looked at, and so was everything that waited behind them.
 func (b *bundle) settle() {
 	b.t.Helper()
 	for range 3 {
 		b.settled++
 		s := spec(fmt.Sprintf("settle%d", b.settled))
-		s.AssignedCPU = "abc"
+		s.MainRegion = "no region!"
 		b.awaitPhase(b.deploy(s, 0, 0), workerapp.Failed)
 	}
+	idle := 0
+	b.await("nothing waits and nothing is under way", func() error {
+		if b.logs.FilterMessage("every worker is to be looked at").Len() == 0 || b.gauge("waiting") != 0 || b.gauge("busy") != 0 {
+			idle = 0
+			return errors.New("not yet")
+		}
+		// What one look wrote brings the next, once its event arrived.
+		if idle++; idle < 5 {
+			return errors.New("perhaps")
+		}
+		return nil
+	})
+}
+
+// gauge returns the value of one of the controller's gauges.
+func (b *bundle) gauge(name string) float64 {
+	families, err := b.registry.Gather()
+	require.NoError(b.t, err)
+	for _, family := range families {
+		if family.GetName() == "inner_controller_"+name {
+			return family.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	require.Fail(b.t, "no such gauge", name)
+	return 0
 }
 
 // writes returns what the controller wrote, leaving out what settle brought about.

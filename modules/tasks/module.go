@@ -15,15 +15,17 @@ import (
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/retention"
 	"app238.com/inner/modules/tasks/internal/runner"
+	"app238.com/inner/modules/tasks/internal/sealed"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Module provides the queue (job.Queue, job.Runner, job.Unfinished), its routes and its readiness check.
+// Module provides the queue (job.Queue, job.Runner, job.Busy), its routes and its readiness check.
 var Module = fx.Module("tasks",
 	fx.Provide(
 		registry.New,
-		fx.Annotate(store.New, fx.As(fx.Self()), fx.As(new(job.Unfinished))),
+		sealed.New,
+		fx.Annotate(store.New, fx.As(fx.Self()), fx.As(new(job.Busy))),
 		claims.NewBook,
 		metrics.New,
 		metrics.NewDepth,

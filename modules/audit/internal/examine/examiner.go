@@ -28,12 +28,12 @@ type Examiner struct {
 	inventories []inventory.Inventory
 	ledger      *ledger.Ledger
 	users       *users.Users
-	tasks       job.Unfinished
+	tasks       job.Busy
 	log         *zap.Logger
 }
 
 // New returns an Examiner of the inventories. Two of one kind, or one without, are an error.
-func New(c *config.Config, l *ledger.Ledger, u *users.Users, tasks job.Unfinished, log *zap.Logger, inventories []inventory.Inventory) (*Examiner, error) {
+func New(c *config.Config, l *ledger.Ledger, u *users.Users, tasks job.Busy, log *zap.Logger, inventories []inventory.Inventory) (*Examiner, error) {
 	sorted := slices.SortedFunc(slices.Values(inventories), func(a, b inventory.Inventory) int {
 		return strings.Compare(a.Kind(), b.Kind())
 	})

@@ -16,6 +16,7 @@ import (
 	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/registry"
+	"app238.com/inner/modules/tasks/internal/sealed"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/testdatabase"
@@ -57,7 +58,7 @@ func setup(t *testing.T) *bundle {
 	require.NoError(t, b.reg.Add([]job.Definition{
 		job.Define(job.Spec{Type: "audit"}, nothing{}), job.Define(job.Spec{Type: "marker"}, nothing{}),
 	}))
-	b.store = store.New(b.db.DB, b.db.Steady, b.db.Config)
+	b.store = store.New(b.db.DB, b.db.Steady, &sealed.Box{}, b.db.Config)
 	m, err := metrics.New(prometheus.NewRegistry())
 	require.NoError(t, err)
 	b.queue = queue.New(b.reg, b.store, claims.NewBook(b.db.Config), m)

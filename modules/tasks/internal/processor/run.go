@@ -15,6 +15,9 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
+// sealedPause is the wait before a task that this process cannot decrypt is offered again.
+const sealedPause = 15 * time.Second
+
 // work runs a lane's claims until claiming ends; running ends the one under way.
 func (p *Processor) work(claiming, running context.Context, lane *claims.Lane) {
 	for claiming.Err() == nil {
@@ -52,6 +55,10 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 	}
 	e := execution{claim: c, task: job.Task{ID: c.ID, Type: c.Type, Attempt: c.Attempts + 1}}
 	e.log = p.jobLog.WithLazy(zap.Int64("task", c.ID), zap.String("type", c.Type), zap.Int("attempt", e.task.Attempt))
+	if c.Fault != nil { // another process may have the key
+		p.conclude(running, e, job.NewLater(sealedPause, "the payload could not be read: "+c.Fault.Error()))
+		return
+	}
 	definition, known := p.registry.Find(c.Type)
 	if !known {
 		p.end(c, store.Failed, "no job of this type in this version of Inner", 0, "")

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -16,6 +17,8 @@ import (
 type NewTask struct {
 	Type, Lane, OrderingKey string
 	Info                    []byte
+	// Erased is what becomes of Info once its secrets were used; nil where it has none.
+	Erased []byte
 	// IdempotencyKey is "" for none.
 	IdempotencyKey string
 }
@@ -80,7 +83,7 @@ func (s *Store) Insert(ctx context.Context, process string, tasks []NewTask, wan
 	var inserted []Inserted
 	for {
 		err := database.Retry(ctx, func(ctx context.Context) (err error) {
-			inserted, err = Insert(ctx, s.steady, process, tasks, wanted)
+			inserted, err = s.InsertIn(ctx, s.steady, process, tasks, wanted)
 			return err
 		})
 		if !database.IsUniqueViolation(err) {
@@ -90,9 +93,9 @@ func (s *Store) Insert(ctx context.Context, process string, tasks []NewTask, wan
 	}
 }
 
-// Insert writes tasks in tx; see the method of the same name. A unique violation is the caller's to handle.
-func Insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wanted []bool) ([]Inserted, error) {
-	inserted, err := insert(ctx, tx, process, tasks, wanted)
+// InsertIn writes tasks in tx; see Insert. A unique violation is the caller's to handle.
+func (s *Store) InsertIn(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wanted []bool) ([]Inserted, error) {
+	inserted, err := s.insert(ctx, tx, process, tasks, wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +103,7 @@ func Insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wan
 		if inserted[i].ID != 0 {
 			continue
 		}
-		first, err := findFirst(ctx, tx, t)
+		first, err := s.findFirst(ctx, tx, t)
 		if err != nil {
 			return nil, err
 		}
@@ -109,7 +112,7 @@ func Insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wan
 	return inserted, nil
 }
 
-func insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wanted []bool) ([]Inserted, error) {
+func (s *Store) insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wanted []bool) ([]Inserted, error) {
 	n := len(tasks)
 	if wanted == nil {
 		wanted = make([]bool, n)
@@ -117,6 +120,9 @@ func insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wan
 	types, infos, lanes, keys, idempotency := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	for i, t := range tasks {
 		types[i], infos[i], lanes[i], keys[i], idempotency[i] = t.Type, string(t.Info), t.Lane, t.key(), t.IdempotencyKey
+		if t.Erased != nil {
+			infos[i] = s.box.Seal(t.Info)
+		}
 	}
 	query := insertTasks
 	if slices.ContainsFunc(tasks, func(t NewTask) bool { return t.IdempotencyKey != "" }) {
@@ -145,7 +151,7 @@ func insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wan
 }
 
 // findFirst returns the task that was accepted first with this one's idempotency key.
-func findFirst(ctx context.Context, tx job.Tx, t NewTask) (Inserted, error) {
+func (s *Store) findFirst(ctx context.Context, tx job.Tx, t NewTask) (Inserted, error) {
 	rows, err := tx.QueryContext(ctx, findByIdempotencyKey, t.IdempotencyKey)
 	if err != nil {
 		return Inserted{}, err
@@ -159,7 +165,13 @@ func findFirst(ctx context.Context, tx job.Tx, t NewTask) (Inserted, error) {
 	if err := rows.Scan(&first.ID, &kind, &info); err != nil {
 		return first, err
 	}
-	if kind != t.Type || info != string(t.Info) {
+	opened, err := s.box.Open(info)
+	if err != nil {
+		return first, fmt.Errorf("task %d: %w", first.ID, err)
+	}
+	// The values of secrets that were erased meanwhile cannot be compared any more.
+	erased := t.Erased != nil && bytes.Equal(opened, t.Erased)
+	if kind != t.Type || (!bytes.Equal(opened, t.Info) && !erased) {
 		return Inserted{Fault: ErrKeyReused}, rows.Err()
 	}
 	return first, rows.Err()

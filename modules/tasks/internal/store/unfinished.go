@@ -2,37 +2,26 @@ package store
 
 import (
 	"context"
-
-	"app238.com/inner/app/database"
+	"database/sql"
 )
 
-// One scalar look-up for each key and state, so that each is answered by its partial index, whatever the statistics say.
-const unfinishedKeys = `
-SELECT k FROM unnest($1::TEXT[]) AS t(k)
-WHERE (SELECT e.id FROM console_tasks e WHERE e.ordering_key = t.k AND e.task_status = 'pending' LIMIT 1) IS NOT NULL
-   OR (SELECT e.id FROM console_tasks e WHERE e.ordering_key = t.k AND e.task_status = 'processing' LIMIT 1) IS NOT NULL
-   OR (SELECT e.id FROM console_tasks e WHERE e.ordering_key = t.k AND e.task_status = 'waiting' LIMIT 1) IS NOT NULL`
+// Each state has a partial index of its own by the ordering key.
+const unfinishedTasks = `
+SELECT task_type FROM console_tasks WHERE ordering_key = $1 AND id > $2 AND task_status = 'pending'
+UNION ALL SELECT task_type FROM console_tasks WHERE ordering_key = $1 AND id > $2 AND task_status = 'processing'
+UNION ALL SELECT task_type FROM console_tasks WHERE ordering_key = $1 AND id > $2 AND task_status = 'waiting'`
 
-// Unfinished implements job.Unfinished.
-func (s *Store) Unfinished(ctx context.Context, orderingKeys []string) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	var unfinished []string
-	err := database.Retry(ctx, func(ctx context.Context) error {
-		unfinished = nil
-		rows, err := s.db.QueryContext(ctx, unfinishedKeys, database.Array(orderingKeys))
-		if err != nil {
-			return err
-		}
-		defer func() { _ = rows.Close() }()
-		for rows.Next() {
-			var key string
-			if err := rows.Scan(&key); err != nil {
-				return err
-			}
-			unfinished = append(unfinished, key)
-		}
-		return rows.Err()
-	})
-	return unfinished, err
+// Unfinished returns the types of the tasks of a key with an id above after that have not ended.
+func (s *Store) Unfinished(ctx context.Context, orderingKey string, after int64) ([]string, error) {
+	return collect(ctx, s, unfinishedTasks, func(rows *sql.Rows, jobType *string) error {
+		return rows.Scan(jobType)
+	}, orderingKey, after)
+}
+
+const eraseTask = `UPDATE console_tasks SET task_info = $2 WHERE id = $1`
+
+// Erase replaces the payload of a task. It needs no claim: whoever erases has found the secrets in their place.
+func (s *Store) Erase(ctx context.Context, id int64, info []byte) error {
+	_, err := s.exec(ctx, eraseTask, id, string(info))
+	return err
 }
