@@ -22,6 +22,7 @@ func (c *Config) Validate() error {
 		faults = append(faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
 	}
 	c.validateNames(fault)
+	c.validateOperation(fault)
 	c.Domains.validate(fault)
 	c.validateCombinator(fault)
 	c.validateAccess(fault)
@@ -98,6 +99,10 @@ func (c *Config) durations() map[string]time.Duration {
 		"http.requestTimeout":         c.HTTP.RequestTimeout,
 		"http.readHeaderTimeout":      c.HTTP.ReadHeaderTimeout,
 		"http.readTimeout":            c.HTTP.ReadTimeout,
+		"http.writeTimeout":           c.HTTP.WriteTimeout,
+		"http.idleTimeout":            c.HTTP.IdleTimeout,
+		"http.tls.reloadInterval":     c.HTTP.TLS.ReloadInterval,
+		"tracing.timeout":             c.Tracing.Timeout,
 		"http.shutdownTimeout":        c.HTTP.ShutdownTimeout,
 		"database.connectTimeout":     c.Database.ConnectTimeout,
 		"database.statementTimeout":   c.Database.StatementTimeout,
