@@ -18,6 +18,7 @@ import (
 	"app238.com/inner/app/metrics"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/app/server"
+	"app238.com/inner/app/status"
 	"app238.com/inner/modules/controller"
 	"app238.com/inner/modules/tasks"
 	"app238.com/inner/modules/workers"
@@ -66,6 +67,8 @@ func Base(c *config.Config) fx.Option {
 			fx.Annotate(server.New, fx.ParamTags("", "", `group:"routes"`)),
 			server.AsCheck(databaseCheck),
 			server.AsCheck(clusterCheck),
+			status.As(databaseStatus),
+			status.As(clusterStatus),
 		),
 		fx.Invoke(
 			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },

@@ -116,7 +116,7 @@ func (s Secret) String() string {
 	if s == "" {
 		return ""
 	}
-	return "***"
+	return mask
 }
 
 // GoString hides the value from %#v.

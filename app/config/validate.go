@@ -21,6 +21,11 @@ func (c *Config) Validate() error {
 		faults = append(faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
 	}
 	c.validateNames(fault)
+	for _, s := range c.settings() {
+		if s.secret() && s.value.String() == mask {
+			fault(s.key, "is a mask as inner config print shows, not a secret")
+		}
+	}
 	for key, n := range map[string]int64{
 		"http.bodyLimit":              c.HTTP.BodyLimit,
 		"database.maxOpenConnections": int64(c.Database.MaxOpenConnections),
