@@ -17,5 +17,7 @@ COPY --from=build /out/passwd /etc/passwd
 COPY --from=build /out/inner /inner
 USER 65532:65532
 EXPOSE 9901
+# A small heap would be collected many times a second; GOMEMLIMIT, to be set near the container's limit, bounds it.
+ENV GOGC=200
 ENTRYPOINT ["/inner"]
 CMD ["serve"]

@@ -74,6 +74,7 @@ type Tasks struct {
 	RetryDelay        time.Duration  `mapstructure:"retryDelay"`
 	RetryDelayMax     time.Duration  `mapstructure:"retryDelayMax"`
 	ParkedRecheck     time.Duration  `mapstructure:"parkedRecheck"`
+	EncryptionKeys    Secret         `mapstructure:"encryptionKeys"`
 	Retention         Retention      `mapstructure:"retention"`
 }
 

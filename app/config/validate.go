@@ -53,6 +53,9 @@ func (c *Config) Validate() error {
 	if c.Tasks.TakeoverAfter < 3*c.Tasks.HeartbeatInterval {
 		fault("tasks.takeoverAfter", "must be at least three times tasks.heartbeatInterval")
 	}
+	if _, err := c.Tasks.Keys(); err != nil {
+		fault("tasks.encryptionKeys", "%s", err)
+	}
 	if c.Controller.ProgressDeadline < time.Second {
 		fault("controller.progressDeadline", "must be at least 1s")
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -54,7 +55,11 @@ func Unavailable(what string, cause error) *Error {
 // fail sends err.
 func fail(w http.ResponseWriter, r *http.Request, err error, log *zap.Logger) {
 	var e *Error
-	if !errors.As(err, &e) {
+	switch {
+	case errors.As(err, &e):
+	case errors.Is(r.Context().Err(), context.DeadlineExceeded):
+		e = &Error{Status: http.StatusServiceUnavailable, Text: "the request took too long", RetryAfter: 2 * time.Second, Cause: err}
+	default:
 		e = &Error{Status: http.StatusInternalServerError, Text: "internal error", Cause: err}
 	}
 	if e.Status >= http.StatusInternalServerError {

@@ -43,7 +43,7 @@ func TestTasksAreListedInAlignedColumns(t *testing.T) {
 func TestATaskIsShownWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
-	open, secret := p.insert(t, "x", "pending", `{"a":"visible"}`), p.insert(t, "worker.sync_secret", "pending", `{"a":"hidden"}`)
+	open, secret := p.insert(t, "x", "pending", `{"a":"visible"}`), p.insert(t, "worker.sync_secret", "pending", `{"worker_id":"w1","user_uid":"u1","data":{"A":"hidden"}}`)
 	out, err := p.run(t, "tasks", "show", fmt.Sprint(open))
 	require.NoError(t, err)
 	require.Contains(t, out, `{"a":"visible"}`)

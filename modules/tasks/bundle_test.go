@@ -24,6 +24,7 @@ import (
 	"app238.com/inner/modules/tasks/internal/processor"
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/registry"
+	"app238.com/inner/modules/tasks/internal/sealed"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/testdatabase"
@@ -107,7 +108,9 @@ func setup(t *testing.T) *bundle {
 	b := &bundle{db: db, config: c, job: &scripted{}, registry: registry.New(), log: zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel))}
 	definition := job.Define(job.Spec{Type: "test.note", Aliases: []string{"NoteJob"}, Attempts: 3}, b.job)
 	require.NoError(t, b.registry.Add([]job.Definition{definition}))
-	b.store = store.New(db.DB, db.Steady, c)
+	box, err := sealed.New(c)
+	require.NoError(t, err)
+	b.store = store.New(db.DB, db.Steady, box, c)
 	b.queue = queue.New(b.registry, b.store, claims.NewBook(c), newMetrics(t))
 	b.handler = server.NewHandler(c.HTTP, zap.NewNop(), httpapi.New(b.queue, b.store).Routes())
 	return b

@@ -119,7 +119,7 @@ func TestAcceptsAnswerQuicklyWhileEveryWorkerIsBusy(t *testing.T) {
 		cancel()
 		require.NoError(t, err)
 	}
-	require.Len(t, b.job.starts(), b.config.Tasks.Workers)
+	require.Eventually(t, func() bool { return len(b.job.starts()) == b.config.Tasks.Workers }, 20*time.Second, 10*time.Millisecond)
 	close(gate)
 	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 300 }, 20*time.Second, 10*time.Millisecond)
 }

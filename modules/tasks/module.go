@@ -17,6 +17,7 @@ import (
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/retention"
 	"app238.com/inner/modules/tasks/internal/runner"
+	"app238.com/inner/modules/tasks/internal/sealed"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
@@ -25,6 +26,7 @@ import (
 var Module = fx.Module("tasks",
 	fx.Provide(
 		registry.New,
+		sealed.New,
 		store.New,
 		claims.NewBook,
 		metrics.New,

@@ -5,6 +5,7 @@ import (
 	"go.uber.org/fx"
 
 	"app238.com/inner/app/server"
+	"app238.com/inner/modules/audit/inventory"
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/modules/workers/internal/cluster"
@@ -12,6 +13,7 @@ import (
 	"app238.com/inner/modules/workers/internal/jobs"
 	"app238.com/inner/modules/workers/internal/outcome"
 	"app238.com/inner/modules/workers/internal/rows"
+	"app238.com/inner/modules/workers/internal/stock"
 )
 
 // Module contributes the jobs and routes of workers, and implements the controller's seam.
@@ -19,10 +21,16 @@ var Module = fx.Module("workers",
 	fx.Provide(
 		rows.New,
 		cluster.New,
+		cluster.NewLister,
+		cluster.NewSecrets,
 		httpapi.New,
 		server.AsRoutes((*httpapi.API).Routes),
 		job.As(jobs.NewDeploy),
 		job.As(jobs.NewDelete),
+		job.As(jobs.NewSyncEnv),
+		job.As(jobs.NewSyncSecret),
+		job.As(jobs.NewRestore),
+		inventory.AsInventories(stock.New),
 		fx.Annotate(outcome.New, fx.As(new(rollout.Source)), fx.As(new(rollout.Recorder))),
 	),
 )

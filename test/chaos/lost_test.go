@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"app238.com/inner/test/chaos/note"
+	"app238.com/inner/test/proxy"
 )
 
 // A statement may be carried out and its answer lost: then rows are claims of a process that knows nothing of them, and
@@ -18,11 +19,11 @@ func TestClaimsWhoseAnswerWasLostAreRun(t *testing.T) {
 	t.Parallel()
 	const tasks, losses = 200, 5
 	w := newWorld(t)
-	p := newProxy(t, w.dsn)
-	w.dsn = p.dsn
+	p := proxy.New(t, w.dsn)
+	w.dsn = p.DSN
 	r := w.start(t, "unlucky")
-	for _, words := range []string{"INSERT INTO console_tasks", "WITH heads AS", "UPDATE console_tasks AS c\nSET task_status = r.status"} {
-		p.loseAnswers(words, losses)
+	for _, words := range []string{"INSERT INTO console_tasks", "WITH heads AS", "UPDATE console_tasks AS c\nSET task_status = 'finished'"} {
+		p.LoseAnswers(words, losses)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -43,7 +44,7 @@ func TestClaimsWhoseAnswerWasLostAreRun(t *testing.T) {
 	}
 	require.NoError(t, group.Wait())
 	w.awaitFinished(t, patience/2)
-	left, lost := p.outstanding()
+	left, lost := p.Outstanding()
 	require.Zero(t, left, "not every answer was lost: the test shows nothing")
 	h := &history{executions: executions(t, r), rows: w.rows(t)}
 	for _, a := range accepted {
@@ -59,18 +60,18 @@ func TestResultsAreWrittenAfterAShortOutage(t *testing.T) {
 	t.Parallel()
 	const tasks = 4
 	w := newWorld(t)
-	p := newProxy(t, w.dsn)
-	w.dsn = p.dsn
+	p := proxy.New(t, w.dsn)
+	w.dsn = p.DSN
 	r := w.start(t, "patient")
 	_, err := acceptAll(t.Context(), r, tasks, single("short", 500))
 	require.NoError(t, err)
 	w.begun(t, tasks, r)
-	p.cut()
+	p.Cut()
 	w.await(t, patience, "the jobs have ended", func() bool {
 		return !slices.ContainsFunc(executions(t, r), func(e *execution) bool { return e.outcome == "" })
 	})
 	require.Equal(t, tasks, w.count(t, unfinished), "the results were written before the outage: the test shows nothing")
-	p.mend()
+	p.Mend()
 	w.awaitFinished(t, patience)
 	require.Len(t, executions(t, r), tasks)
 	for _, of := range w.rows(t) {

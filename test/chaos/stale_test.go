@@ -10,6 +10,7 @@ import (
 
 	"app238.com/inner/test/chaos/journal"
 	"app238.com/inner/test/chaos/note"
+	"app238.com/inner/test/proxy"
 )
 
 // begun returns the executions by their tasks once each of these replicas has begun n of them.
@@ -69,15 +70,15 @@ func TestAReplicaThatStoodStillChangesNothing(t *testing.T) {
 func TestAReplicaThatWasCutOffChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	p, direct := newProxy(t, w.dsn), w.dsn
-	w.dsn = p.dsn
+	p, direct := proxy.New(t, w.dsn), w.dsn
+	w.dsn = p.DSN
 	stale := w.start(t, "stale")
 	w.occupyWithEndings(t, stale, 700)
-	p.cut()
+	p.Cut()
 	w.dsn = direct
 	other := w.start(t, "other")
 	w.begun(t, len(endings), other)
-	p.mend()
+	p.Mend()
 	w.await(t, patience, "the stale results are dropped", func() bool {
 		return bytes.Count(w.logs(t), []byte("result dropped")) == len(endings)
 	})

@@ -107,20 +107,6 @@ func TestAFailingRolloutIsRecordedWithThePodsReason(t *testing.T) {
 	}
 }
 
-func TestAFailingSecondVersionLeavesTheWorkerActive(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	i := w.start(t)
-	w.user(t, "u1", "sk_e2e")
-	first := w.worker(t, "u1", "w1", "registry.test/app:1")
-	i.accept(t, first.deployTask())
-	w.awaitState(t, first, "active", "success")
-	second := w.newVersion(t, first, "registry.test/fail/crash:2")
-	i.accept(t, second.deployTask())
-	s := w.awaitState(t, second, "active", "error")
-	require.EqualValues(t, first.version, s.active.Int64)
-}
-
 func TestANewerVersionSupersedesOneThatWaits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,10 +14,10 @@ func TestNoSecretStandsInLogsTasksOrWorkerApps(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	i := w.start(t)
-	const key, value = "sk_MARKER0KEY", "MARKER1ENVIRONMENT"
-	password := w.proxy.password(t)
+	const key, value, secretValue = "sk_MARKER0KEY", "MARKER1ENVIRONMENT", "MARKER2SECRET"
+	password := w.proxy.Password(t)
 	w.user(t, "u1", key)
-	good := w.worker(t, "u1", "good", "registry.test/app:1", "env_json", `{"A":"`+value+`"}`)
+	good := w.worker(t, "u1", "good", "registry.test/app:1", "env_json", `{"A":"`+value+`"}`, "secrets_json", `["S","not a name"]`)
 	broken := w.worker(t, "u1", "broken", "registry.test/fail/crash:1", "env_json", `{"A":"`+value+`"}`)
 	invalid := w.worker(t, "u1", "invalid", "registry.test/app:1", "env_json", `{"not a name":"`+value+`"}`)
 	malformed := w.worker(t, "u1", "malformed", "registry.test/app:1", "env_json", `["`+value+`"]`)
@@ -27,20 +28,29 @@ func TestNoSecretStandsInLogsTasksOrWorkerApps(t *testing.T) {
 	for _, k := range []worker{broken, invalid, malformed} {
 		w.awaitState(t, k, "error", "error")
 	}
+	var shown string
+	for name, status := range map[string]string{"S": "finished", "not a name": "error"} {
+		id := i.change(t, w, good, "worker.sync_secret", map[string]string{name: secretValue})
+		shown += w.run(t, "tasks", "show", fmt.Sprint(id), "-o", "json")
+		i.awaitTask(t, w, id, status)
+		shown += w.run(t, "tasks", "show", fmt.Sprint(id))
+	}
+	require.Equal(t, secretValue, string(w.secret(t, good).Data["S"]))
+	i.awaitTask(t, w, i.change(t, w, good, "worker.sync_env", map[string]string{"A": value}), "finished")
 	// Outages have the drivers speak.
 	w.proxy.Cut()
 	i.post(t, "/api/acceptTask", good.deployTask())
 	w.proxy.Mend()
 	i.awaitReady(t)
 	i.stop()
-	shown := w.log(t)
+	shown += w.log(t)
 	require.Contains(t, shown, "phase changed", "the log is not the one looked for")
 	apps, err := w.clients.Dynamic.Resource(workerapp.Resource()).Namespace(w.namespaces.Worker).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	encoded, err := apps.MarshalJSON()
 	require.NoError(t, err)
 	shown += string(encoded) + w.everyRow(t)
-	for _, secret := range []string{key, value, password} {
+	for _, secret := range []string{key, value, secretValue, password} {
 		require.NotContains(t, shown, secret)
 	}
 }

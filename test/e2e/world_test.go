@@ -17,6 +17,7 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/controller/workerapp"
+	"app238.com/inner/test/proxy"
 	"app238.com/inner/test/testdatabase"
 )
 
@@ -26,7 +27,7 @@ const patience = 90 * time.Second
 // world is a platform of a test's own: a database, namespaces, and rows as the Outer Gateway writes them.
 type world struct {
 	db         *sql.DB
-	proxy      *proxy // between Inner and the database
+	proxy      *proxy.Proxy // between Inner and the database
 	clients    *kube.Clients
 	namespaces config.Namespaces
 	configFile string
@@ -51,7 +52,7 @@ func newWorld(t *testing.T) *world {
 		_, err := clients.Typed.CoreV1().Namespaces().Create(t.Context(), ns, metav1.CreateOptions{})
 		require.NoError(t, err)
 	}
-	w.proxy = newProxy(t, c.Database.DSN.Reveal())
+	w.proxy = proxy.New(t, c.Database.DSN.Reveal())
 	folder := t.TempDir()
 	w.configFile, w.logFile = filepath.Join(folder, "inner.yaml"), filepath.Join(folder, "inner.log")
 	require.NoError(t, os.WriteFile(w.configFile, []byte(w.configuration(kubeconfig)), 0o600))
@@ -67,7 +68,7 @@ database: {dsn: %q, connectTimeout: 2s, statementTimeout: 5s}
 kubernetes: {kubeconfig: %q, namespaces: {worker: %s, ingress: %s}}
 tasks: {heartbeatInterval: 500ms, takeoverAfter: 3s, pollInterval: 200ms}
 controller: {failureGrace: 1s}
-`, w.proxy.dsn, kubeconfig, w.namespaces.Worker, w.namespaces.Ingress)
+`, w.proxy.DSN, kubeconfig, w.namespaces.Worker, w.namespaces.Ingress)
 }
 
 // worker is a row of workers and its newest version.

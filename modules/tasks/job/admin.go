@@ -17,7 +17,7 @@ type Admin interface {
 	// Retry returns tasks that ended without success to the queue, with all their attempts before them. It tells of
 	// each what became of it; a task that is in no such state is left as it is.
 	Retry(ctx context.Context, ids []int64) ([]Change, error)
-	// Cancel ends tasks that are pending or waiting. What they are about stays as it is.
+	// Cancel ends tasks that are pending or waiting, and has their rows say so. What they began goes on.
 	Cancel(ctx context.Context, ids []int64) ([]Change, error)
 	// Stats counts the tasks.
 	Stats(ctx context.Context) (Stats, error)

@@ -42,6 +42,13 @@ type Payload interface {
 	OrderingKey() string
 }
 
+// Secret is a payload with values that are stored no longer than they are needed and never shown.
+type Secret interface {
+	Payload
+	// WithoutSecrets returns the payload without those values. It is a valid payload too, of which nothing can be guessed.
+	WithoutSecrets() Payload
+}
+
 // Spec is what distinguishes a job type from others.
 type Spec struct {
 	// Type is the name in task_type; Aliases are accepted in its place.
@@ -57,6 +64,8 @@ type Spec struct {
 // Definition is a registered job type.
 type Definition struct {
 	Spec
+	// Secret tells that the payload is a Secret.
+	Secret  bool
 	prepare func(info []byte) (Prepared, error)
 }
 
@@ -66,6 +75,8 @@ type Prepared struct {
 	OrderingKey string
 	// Info is the payload as JSON, in the form in which it is stored.
 	Info []byte
+	// Erased is Info without the values of a Secret; nil for other payloads.
+	Erased []byte
 	// Execute does the work.
 	Execute func(ctx context.Context, task Task) error
 	// GiveUp tells the job that its task ended as an error, so that the row it was about can say so.
@@ -80,7 +91,8 @@ type Job[P Payload] interface {
 	// Execute brings the world to the state that the rows wish. It may run twice, late and out of order. It returns
 	// nil, or an error whose kind (see Kind) says what becomes of the task.
 	Execute(ctx context.Context, task Task, payload P) error
-	// GiveUp is called after the last attempt, or after a permanent error, with the reason in words for users.
+	// GiveUp is called after the last attempt, after a permanent error, and when an operator cancelled the task, with the
+	// reason in words for users. It needs nothing but the database.
 	GiveUp(ctx context.Context, task Task, payload P, reason string) error
 }
 
@@ -89,24 +101,40 @@ func Define[P Payload](spec Spec, j Job[P]) Definition {
 	if spec.Lane == "" {
 		spec.Lane = DefaultLane
 	}
-	return Definition{Spec: spec, prepare: func(info []byte) (Prepared, error) {
+	var zero P
+	_, secret := any(zero).(Secret)
+	return Definition{Spec: spec, Secret: secret, prepare: func(info []byte) (Prepared, error) {
 		payload, err := decode[P](info)
 		if err != nil {
 			return Prepared{}, err
 		}
-		stored, err := json.Marshal(payload)
+		stored, erased, err := encode(payload)
 		if err != nil {
-			return Prepared{}, fmt.Errorf("task_info: %w", err)
+			return Prepared{}, err
 		}
 		return Prepared{
 			OrderingKey: payload.OrderingKey(),
 			Info:        stored,
+			Erased:      erased,
 			Execute:     func(ctx context.Context, task Task) error { return j.Execute(ctx, task, payload) },
 			GiveUp: func(ctx context.Context, task Task, reason string) error {
 				return j.GiveUp(ctx, task, payload, reason)
 			},
 		}, nil
 	}}
+}
+
+// encode returns a payload as it is stored, and as it is stored once its secrets were used.
+func encode(payload Payload) (stored, erased []byte, err error) {
+	if stored, err = json.Marshal(payload); err != nil {
+		return nil, nil, fmt.Errorf("task_info: %w", err)
+	}
+	if s, ok := payload.(Secret); ok {
+		if erased, err = json.Marshal(s.WithoutSecrets()); err != nil {
+			return nil, nil, fmt.Errorf("task_info: %w", err)
+		}
+	}
+	return stored, erased, nil
 }
 
 func decode[P Payload](info []byte) (P, error) {

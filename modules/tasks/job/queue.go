@@ -30,6 +30,12 @@ type Queue interface {
 	// Superseding returns the payload of the newest task of this type and key that was accepted after the task with id
 	// after and has not begun; nil when there is none.
 	Superseding(ctx context.Context, orderingKey, jobType string, after int64) ([]byte, error)
+	// Unfinished returns the types of the tasks with this ordering key that were accepted after the task with id after and
+	// have not ended.
+	Unfinished(ctx context.Context, orderingKey string, after int64) ([]string, error)
+	// Erase removes the secrets from the stored payload of a task. To be called once they are where they belong: if the
+	// task runs again, it runs without them.
+	Erase(ctx context.Context, id int64, payload Secret) error
 	// Heal makes a task that ended as an error a finished one, because what it was about succeeded later.
 	Heal(ctx context.Context, id int64) error
 	// Nudge tells the pool that new tasks were committed. It never blocks; tasks are found without it, only later.

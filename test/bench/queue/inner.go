@@ -64,7 +64,8 @@ func newInnerStore(ctx context.Context, dsn string) (*store, error) {
 				claim_number, started_at, finished_at)
 			SELECT 'bench.noop', 'finished', 'finished', '{"key":"old-' || i || '","at":0}', 'old-' || i, 1, 1, LOCALTIMESTAMP,
 				LOCALTIMESTAMP FROM generate_series(1, $1::INT) AS i`,
-		open:  `SELECT EXISTS (SELECT 1 FROM console_tasks WHERE task_status IN ('pending', 'processing'))`,
+		open: `SELECT EXISTS (SELECT 1 FROM console_tasks WHERE task_status = 'processing')
+			OR EXISTS (SELECT 1 FROM console_tasks WHERE task_status = 'pending' AND lane = 'default' AND lane <> '')`,
 		ended: `SELECT count(*) FROM console_tasks WHERE task_status = 'finished'`,
 	}, nil
 }
@@ -77,6 +78,18 @@ const (
 			claim_number, started_at)
 		SELECT 'bench.noop', 'processing', 'claimed', '{"key":"left-' || i || '","at":0}', 'left-' || i, 'a-dead-process', 1,
 			LOCALTIMESTAMP FROM generate_series(1, $1::INT) AS i`
+	// elsewhere is a lane that this process does not work on.
+	leftElsewhere = `INSERT INTO console_tasks (task_type, task_detailed_status, task_info, ordering_key, lane)
+		SELECT 'bench.noop', 'accepted', '{"key":"else-' || i || '","at":0}', 'else-' || i, 'elsewhere'
+		FROM generate_series(1, $1::INT) AS i`
+)
+
+// What lies in the table of a party that is called crowded, unless the test is a quick one.
+const (
+	crowdFinished = 1_000_000
+	crowdPending  = 100_000
+	// fewPending is a backlog that is none to speak of.
+	fewPending = 5_000
 )
 
 // innerParties are Inner over HTTP and in process, and Inner on what a dead process left.
@@ -96,7 +109,16 @@ func (w *world) innerParties() []party {
 	inProcess.label, inProcess.loads, inProcess.start = "inner-in-process", true, start(false)
 	pending.label, pending.burns, pending.start, pending.backlog = "inner", true, start(false), left(leftPending)
 	claimed.label, claimed.burns, claimed.start, claimed.backlog = "inner-claimed", true, start(false), left(leftClaimed)
-	return []party{&overHTTP, &inProcess, &pending, &claimed}
+	finished, waiting := crowdFinished, crowdPending
+	if w.options.quick {
+		finished, waiting = finished/50, waiting/50
+	}
+	crowded, burning, few := overHTTP, pending, pending
+	crowded.label, crowded.finished = "inner-http-crowded", finished
+	crowded.crowd = func(ctx context.Context) error { return left(leftElsewhere)(ctx, waiting) }
+	burning.label, burning.finished, burning.waiting = "inner-crowded", finished, waiting
+	few.label, few.waiting = "inner-few", fewPending
+	return []party{&overHTTP, &inProcess, &crowded, &pending, &claimed, &burning, &few}
 }
 
 // Validate implements job.Payload.

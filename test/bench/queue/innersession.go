@@ -5,11 +5,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
+	"strconv"
 	"time"
 
 	"go.uber.org/fx"
@@ -85,19 +84,33 @@ func (p *overHTTP) accept(_ context.Context, n note) error {
 	return p.answer()
 }
 
-// answer reads the receipt.
+// answer reads the receipt. Of its head only the status and the length matter.
 func (p *overHTTP) answer() error {
-	response, err := http.ReadResponse(p.reader, nil)
-	if err != nil {
-		return fmt.Errorf("acceptTask: %w", err)
+	status, length := "", 0
+	for {
+		line, err := p.reader.ReadSlice('\n')
+		if err != nil {
+			return fmt.Errorf("acceptTask: %w", err)
+		}
+		line = bytes.TrimRight(line, "\r\n")
+		if len(line) == 0 {
+			break
+		}
+		if status == "" {
+			status = string(bytes.TrimPrefix(line, []byte("HTTP/1.1 ")))
+		}
+		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return fmt.Errorf("acceptTask: %w", err)
+			}
+		}
 	}
 	p.body.Reset()
-	_, err = io.Copy(&p.body, response.Body)
-	if err := errors.Join(err, response.Body.Close()); err != nil {
+	if _, err := io.CopyN(&p.body, p.reader, int64(length)); err != nil {
 		return fmt.Errorf("acceptTask: %w", err)
 	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("acceptTask: %s: %s", response.Status, bytes.TrimSpace(p.body.Bytes()))
+	if status != "200 OK" || !bytes.Contains(p.body.Bytes(), []byte(`"task_id":`)) {
+		return fmt.Errorf("acceptTask: %s: %s", status, bytes.TrimSpace(p.body.Bytes()))
 	}
 	return nil
 }

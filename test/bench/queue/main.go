@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"runtime/pprof"
 	"syscall"
 	"time"
@@ -38,7 +39,11 @@ func main() {
 	}
 }
 
+// gcPercent is GOGC of Inner's image. River, in the same process, has it too.
+const gcPercent = 200
+
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
+	debug.SetGCPercent(gcPercent)
 	o, err := parseOptions(args)
 	if err != nil {
 		return err

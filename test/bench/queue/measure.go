@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,27 @@ type queue struct {
 	start func(ctx context.Context, w *watch) (session, error)
 	// backlog writes n tasks that wait.
 	backlog func(ctx context.Context, n int) error
+	// finished and waiting are how many tasks lie in the table beforehand and how many are burnt down; 0: the options'.
+	finished, waiting int
+	// crowd, where not nil, writes further tasks, which nobody works on.
+	crowd func(ctx context.Context) error
+}
+
+// prefill is how many finished tasks lie in the table beforehand.
+func (q *queue) prefill() int { return cmp.Or(q.finished, q.options.prefill) }
+
+// left is how many tasks a burn-down has.
+func (q *queue) left() int { return cmp.Or(q.waiting, q.options.backlog) }
+
+// fresh gives the tables the state that the party begins with.
+func (q *queue) fresh(ctx context.Context) error {
+	if err := q.store.fresh(ctx, q.prefill()); err != nil || q.crowd == nil {
+		return err
+	}
+	if err := q.crowd(ctx); err != nil {
+		return fmt.Errorf("write tasks of others: %w", err)
+	}
+	return q.store.settle(ctx)
 }
 
 func (q *queue) name() string { return q.label }
@@ -90,10 +112,10 @@ func (q *queue) burnDown(ctx context.Context) (_ sample, err error) {
 	if err := warmed.stop(ctx); err != nil {
 		return nil, err
 	}
-	if err := q.store.fresh(ctx, q.options.prefill); err != nil {
+	if err := q.fresh(ctx); err != nil {
 		return nil, err
 	}
-	if err := q.backlog(ctx, q.options.backlog); err != nil {
+	if err := q.backlog(ctx, q.left()); err != nil {
 		return nil, fmt.Errorf("write the backlog: %w", err)
 	}
 	if err := q.store.settle(ctx); err != nil {
@@ -113,7 +135,7 @@ func (q *queue) burnDown(ctx context.Context) (_ sample, err error) {
 		time.Sleep(drainPoll)
 	}
 	wait := time.Duration(w.firstAt.Load()) - begin
-	done, took, err := q.drain(ctx, &w, int64(q.options.backlog), int64(q.options.prefill), begin, q.options.burn)
+	done, took, err := q.drain(ctx, &w, int64(q.left()), int64(q.prefill()), begin, q.options.burn)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +150,7 @@ const warmLimit = 10 * time.Second
 
 // warm starts the party on fresh tables and lets it do some work.
 func (q *queue) warm(ctx context.Context) (*watch, session, error) {
-	if err := q.store.fresh(ctx, q.options.prefill); err != nil {
+	if err := q.fresh(ctx); err != nil {
 		return nil, nil, err
 	}
 	w := &watch{}
@@ -138,7 +160,7 @@ func (q *queue) warm(ctx context.Context) (*watch, session, error) {
 	}
 	err = warmUp(ctx, running, w, q.options.warmUp)
 	if err == nil {
-		_, _, err = q.drain(ctx, w, w.accepted.Load(), int64(q.options.prefill), clock(), warmLimit)
+		_, _, err = q.drain(ctx, w, w.accepted.Load(), int64(q.prefill()), clock(), warmLimit)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("warm-up: %w", err), running.stop(ctx))

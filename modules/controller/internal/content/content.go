@@ -3,28 +3,21 @@
 package content
 
 import (
-	"fmt"
 	"maps"
-	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// The reserved keys. They stand in the Secret only; users can neither set nor change them.
+// The reserved keys.
 const (
-	EndpointKey  = "COMBINATOR_API_ENDPOINT"
-	OwnerKey     = "RAYSAIL_UID"
-	SecretKeyKey = "RAYSAIL_SECRET_KEY"
+	EndpointKey  = workerapp.EndpointKey
+	OwnerKey     = workerapp.OwnerKey
+	SecretKeyKey = workerapp.SecretKeyKey
 )
-
-// shownLength is how much of a faulty name a message repeats.
-const shownLength = 64
 
 // Reserved returns the reserved keys with their values for a worker of ownerID.
 func Reserved(ownerID, secretKey, combinatorNamespace string) map[string][]byte {
@@ -56,20 +49,14 @@ func Known(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, secret *corev1
 	return rollout.Content{Env: configMap.Data, SecretKey: secretKey}, true
 }
 
-// Environment returns the user's environment without the reserved keys. An error names the first key, in the order of
-// the alphabet, that cannot be the name of an environment variable; it never tells a value.
+// Environment returns the user's environment without the reserved keys. An error names the first variable that no pod can
+// have; it never tells a value.
 func Environment(env map[string]string) (map[string]string, error) {
 	clean := maps.Clone(env)
-	for _, key := range []string{EndpointKey, OwnerKey, SecretKeyKey} {
+	for _, key := range workerapp.ReservedKeys() {
 		delete(clean, key)
 	}
-	for _, key := range slices.Sorted(maps.Keys(clean)) {
-		if len(validation.IsEnvVarName(key)) > 0 || len(validation.IsConfigMapKey(key)) > 0 {
-			return nil, fmt.Errorf("environment: %s cannot be the name of a variable; use letters, digits and '_', "+
-				"beginning with a letter or '_', at most %d characters", show(key), validation.DNS1123SubdomainMaxLength)
-		}
-	}
-	return clean, nil
+	return clean, workerapp.CheckVariables(clean)
 }
 
 // Merge returns the Secret's data as it will be: the reserved keys over what is found, whose other keys are the user's.
@@ -80,11 +67,4 @@ func Merge(found *corev1.Secret, reserved map[string][]byte) map[string][]byte {
 	}
 	maps.Copy(merged, reserved)
 	return merged
-}
-
-func show(key string) string {
-	if runes := []rune(key); len(runes) > shownLength {
-		key = string(runes[:shownLength]) + "…"
-	}
-	return fmt.Sprintf("%q", strings.ToValidUTF8(key, "?"))
 }

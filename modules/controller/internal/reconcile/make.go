@@ -41,6 +41,8 @@ type wantedContent struct {
 	env       map[string]string
 	reserved  map[string][]byte
 	secretKey string
+	// lookedUp: from the database, for something may have changed.
+	lookedUp bool
 }
 
 // content returns what the pods shall see, from the cluster where that can be relied on, else from the database.
@@ -57,7 +59,7 @@ func (r *Reconciler) content(ctx context.Context, app *workerapp.WorkerApp, foun
 		return wantedContent{}, &fault{reason: status.InvalidEnvironment, message: err.Error()}
 	}
 	return wantedContent{
-		env: env, secretKey: known.SecretKey,
+		env: env, secretKey: known.SecretKey, lookedUp: !ok,
 		reserved: content.Reserved(app.Spec.OwnerID, known.SecretKey, r.builder.CombinatorNamespace),
 	}, nil
 }
@@ -82,7 +84,8 @@ func (r *Reconciler) makePods(ctx context.Context, app *workerapp.WorkerApp, fou
 	if err != nil {
 		return made{}, err
 	}
-	if _, err := r.apply(ctx, app, secret, live(found.Secret)); err != nil {
+	held, err := r.applySecret(ctx, app, secret, found.Secret, wanted.lookedUp)
+	if err != nil {
 		return made{}, err
 	}
 	configMap, err := r.builder.ConfigMap(app, wanted.env, content.ConfigHash(wanted.secretKey, wanted.env))
@@ -96,7 +99,7 @@ func (r *Reconciler) makePods(ctx context.Context, app *workerapp.WorkerApp, fou
 	if err := r.dropForeignKeys(ctx, app, configMap, present, wanted.env); err != nil {
 		return made{}, err
 	}
-	hash := content.PodHash(wanted.secretKey, wanted.env, content.Merge(found.Secret, wanted.reserved))
+	hash := content.PodHash(wanted.secretKey, wanted.env, content.Merge(held, wanted.reserved))
 	return r.makeDeployment(ctx, app, found, hash)
 }
 

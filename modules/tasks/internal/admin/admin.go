@@ -79,6 +79,6 @@ func (a *Admin) Show(ctx context.Context, id int64) (job.Details, error) {
 		return d, fmt.Errorf("task %d: %w", id, err)
 	}
 	d.Errors = parseErrors(attemptErrors)
-	d.Info = shown(d.Type, info)
+	d.Info = a.shown(d.Type, info)
 	return d, nil
 }

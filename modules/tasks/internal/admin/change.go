@@ -10,7 +10,10 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-const noSuchTask = "no such task"
+const (
+	noSuchTask = "no such task"
+	cancelled  = "cancelled by an operator"
+)
 
 // operation is one way in which operators change tasks.
 type operation struct {
@@ -21,6 +24,8 @@ type operation struct {
 	detail string
 	// write makes the change if the task is in the state seen.
 	write func(ctx context.Context, id int64, seen store.Status, detail string) (bool, error)
+	// after, where it is set, is called for each task that was changed, with what was seen of it.
+	after func(ctx context.Context, seen store.View) error
 	// refusal says why it is not possible in another state.
 	refusal func(store.Status) string
 }
@@ -37,8 +42,28 @@ func (a *Admin) Retry(ctx context.Context, ids []int64) ([]job.Change, error) {
 func (a *Admin) Cancel(ctx context.Context, ids []int64) ([]job.Change, error) {
 	return a.changeAll(ctx, ids, operation{
 		from: []store.Status{store.Pending, store.Waiting}, to: store.Cancelled,
-		detail: "cancelled by an operator", write: a.store.Cancel, refusal: notCancelled,
+		detail: cancelled, write: a.store.Cancel, after: a.giveUp, refusal: notCancelled,
 	})
+}
+
+// giveUp has the job of a cancelled task write to the row that it was about what happened, as after a failure.
+func (a *Admin) giveUp(ctx context.Context, seen store.View) error {
+	definition, ok := a.registry.Find(seen.Type)
+	if !ok {
+		return nil // nobody in this version knows what it was about
+	}
+	_, info, _, err := a.store.Details(ctx, seen.ID)
+	if err != nil {
+		return err
+	}
+	prepared, err := definition.Prepare(info)
+	if err != nil {
+		return nil //nolint:nilerr // what cannot be read is about no row
+	}
+	if err := prepared.GiveUp(ctx, job.Task{ID: seen.ID, Type: seen.Type, Attempt: seen.Attempts}, cancelled); err != nil {
+		return fmt.Errorf("it is cancelled, but the row that it was about could not be told: %w", err)
+	}
+	return nil
 }
 
 func notRetried(s store.Status) string {
@@ -82,6 +107,11 @@ func (a *Admin) change(ctx context.Context, id int64, o operation) (job.Change, 
 		done, err := o.write(ctx, id, view.Status, o.detail)
 		if err != nil {
 			return job.Change{}, err
+		}
+		if done && o.after != nil {
+			if err := o.after(ctx, view); err != nil {
+				return job.Change{}, err
+			}
 		}
 		if done {
 			return job.Change{ID: id, Changed: true, Status: string(o.to), Text: fmt.Sprintf("was %s, is %s now", view.Status, o.to)}, nil

@@ -7,18 +7,19 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// hiddenType is the job type whose payload holds the values of a worker's secrets.
-const hiddenType = "worker.sync_secret"
-
-// shown returns the payload as JSON, or nil where it may not be shown.
-func shown(jobType, info string) json.RawMessage {
-	if jobType == hiddenType {
-		return nil
+// shown returns the payload as JSON without the values of secrets, or nil where it may not be shown.
+func (a *Admin) shown(jobType string, info []byte) json.RawMessage {
+	if d, ok := a.registry.Find(jobType); ok && d.Secret {
+		prepared, err := d.Prepare(info)
+		if err != nil {
+			return nil
+		}
+		return prepared.Erased
 	}
-	if json.Valid([]byte(info)) {
-		return json.RawMessage(info)
+	if json.Valid(info) {
+		return info
 	}
-	text, err := json.Marshal(info)
+	text, err := json.Marshal(string(info))
 	if err != nil {
 		return nil
 	}

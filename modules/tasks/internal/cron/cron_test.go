@@ -16,6 +16,7 @@ import (
 	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/registry"
+	"app238.com/inner/modules/tasks/internal/sealed"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/testdatabase"
@@ -55,7 +56,7 @@ func setup(t *testing.T) *bundle {
 	b := &bundle{db: testdatabase.New(t), reg: registry.New()}
 	b.db.Config.Cron.CheckInterval = 20 * time.Millisecond
 	require.NoError(t, b.reg.Add([]job.Definition{job.Define(job.Spec{Type: "audit"}, nothing{})}))
-	b.store = store.New(b.db.DB, b.db.Steady, b.db.Config)
+	b.store = store.New(b.db.DB, b.db.Steady, &sealed.Box{}, b.db.Config)
 	m, err := metrics.New(prometheus.NewRegistry())
 	require.NoError(t, err)
 	b.queue = queue.New(b.reg, b.store, claims.NewBook(b.db.Config), m)

@@ -53,6 +53,9 @@ func (p *Processor) Start(context.Context) error {
 			return fmt.Errorf("tasks.lanes.%s: required by a job type", name)
 		}
 	}
+	if p.registry.HoldsSecrets() && !p.store.Seals() {
+		p.log.Warn("payloads with secrets are not encrypted in the database: tasks.encryptionKeys is empty")
+	}
 	claiming, stopClaiming := context.WithCancel(context.Background())
 	p.stopClaiming = stopClaiming
 	running := p.startWriting()

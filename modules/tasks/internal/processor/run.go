@@ -15,6 +15,9 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
+// sealedPause is the wait before a task that this process cannot decrypt is offered again.
+const sealedPause = 15 * time.Second
+
 // work runs a lane's claims until claiming ends; running ends the one under way.
 func (p *Processor) work(claiming, running context.Context, lane *claims.Lane) {
 	for claiming.Err() == nil {
@@ -51,7 +54,11 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 		return // left to the takeover
 	}
 	e := execution{claim: c, task: job.Task{ID: c.ID, Type: c.Type, Attempt: c.Attempts + 1}}
-	e.log = p.jobLog.With(zap.Int64("task", c.ID), zap.String("type", c.Type), zap.Int("attempt", e.task.Attempt))
+	e.log = p.jobLog.WithLazy(zap.Int64("task", c.ID), zap.String("type", c.Type), zap.Int("attempt", e.task.Attempt))
+	if c.Fault != nil { // another process may have the key
+		p.conclude(running, e, job.NewLater(sealedPause, "the payload could not be read: "+c.Fault.Error()))
+		return
+	}
 	definition, known := p.registry.Find(c.Type)
 	if !known {
 		p.end(c, store.Failed, "no job of this type in this version of Inner", 0, "")
@@ -68,10 +75,11 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 	err = p.execute(leased, running, e)
 	took := time.Since(begin)
 	p.metrics.RunTime.WithLabelValues(c.Type).Observe(took.Seconds())
-	e.log = e.log.With(zap.Duration("took", took))
+	e.log = e.log.WithLazy(zap.Duration("took", took))
 	switch {
 	case err == nil:
-		e.log.Info("task finished")
+		// Nearly every task comes here: no logger is made for its one line.
+		p.jobLog.Info("task finished", zap.Int64("task", c.ID), zap.String("type", c.Type), zap.Int("attempt", e.task.Attempt), zap.Duration("took", took))
 		p.endings <- store.Success(c) // waits where the writer has more than it can write
 	case running.Err() != nil || leased.Err() != nil:
 		e.log.Info("task interrupted", observe.Error(err))

@@ -14,6 +14,9 @@ import (
 // maxBatch bounds the tasks of one commit.
 const maxBatch = 500
 
+// gatherTime bounds the wait for those whom the last commit served.
+const gatherTime = 500 * time.Microsecond
+
 // batches has concurrent accepts share commits: what comes while a statement is under way goes into the next one, which
 // is sent as soon as that one has returned. An accept that comes alone waits for nothing.
 type batches struct {
@@ -24,6 +27,8 @@ type batches struct {
 	mu       sync.Mutex
 	waiting  []*accept
 	flushing bool
+	want     int           // how many are waited for
+	enough   chan struct{} // as many have come
 }
 
 // accept is a task whose commit somebody waits for.
@@ -41,6 +46,12 @@ func (b *batches) insert(ctx context.Context, task store.NewTask) (int64, error)
 	a := &accept{task: task, done: make(chan struct{})}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, a)
+	if b.want > 0 && len(b.waiting) >= b.want {
+		select {
+		case b.enough <- struct{}{}:
+		default:
+		}
+	}
 	if !b.flushing {
 		b.flushing = true
 		// It ends when nobody waits any more; each of its statements has a time limit.
@@ -60,12 +71,9 @@ func (b *batches) insert(ctx context.Context, task store.NewTask) (int64, error)
 }
 
 func (b *batches) flush(ctx context.Context) {
-	for {
-		b.mu.Lock()
-		batch := b.waiting[:min(len(b.waiting), maxBatch)]
-		b.waiting = b.waiting[len(batch):]
-		b.flushing = len(batch) > 0
-		b.mu.Unlock()
+	for last := 0; ; {
+		batch := b.gather(last)
+		last = len(batch)
 		if len(batch) == 0 {
 			return
 		}
@@ -74,6 +82,28 @@ func (b *batches) flush(ctx context.Context) {
 			close(a.done)
 		}
 	}
+}
+
+// gather takes what waits. Where the last commit was shared, those that it served are about to come again: more than one
+// of them is waited for, for a moment, or the first would go alone and keep all the others waiting.
+func (b *batches) gather(last int) []*accept {
+	b.mu.Lock()
+	if b.want = last * 3 / 4; len(b.waiting) < b.want {
+		b.mu.Unlock()
+		timer := time.NewTimer(gatherTime)
+		select {
+		case <-b.enough:
+		case <-timer.C:
+		}
+		timer.Stop()
+		b.mu.Lock()
+	}
+	defer b.mu.Unlock()
+	b.want = 0
+	batch := b.waiting[:min(len(b.waiting), maxBatch)]
+	b.waiting = b.waiting[len(batch):]
+	b.flushing = len(batch) > 0
+	return batch
 }
 
 // commit inserts a batch, as claims of this process where it has room for them.

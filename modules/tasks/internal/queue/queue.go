@@ -33,7 +33,7 @@ type Queue struct {
 
 // New returns a queue.
 func New(r *registry.Registry, s *store.Store, b *claims.Book, m *metrics.Metrics) *Queue {
-	return &Queue{registry: r, store: s, book: b, batches: &batches{store: s, book: b, metrics: m}}
+	return &Queue{registry: r, store: s, book: b, batches: &batches{store: s, book: b, metrics: m, enough: make(chan struct{}, 1)}}
 }
 
 // AcceptInfo checks and commits a task given by its type or alias and its payload. With an idempotency key that was
@@ -62,7 +62,7 @@ func (q *Queue) Enqueue(ctx context.Context, tx job.Tx, jobType string, payload 
 	if err != nil {
 		return 0, err
 	}
-	inserted, err := store.Insert(ctx, tx, "", []store.NewTask{task}, nil)
+	inserted, err := q.store.InsertIn(ctx, tx, "", []store.NewTask{task}, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -87,7 +87,7 @@ func (q *Queue) prepare(jobType string, info []byte) (store.NewTask, error) {
 		return store.NewTask{}, &Invalid{err.Error()}
 	}
 	return store.NewTask{
-		Type: definition.Type, Lane: definition.Lane, OrderingKey: prepared.OrderingKey, Info: prepared.Info,
+		Type: definition.Type, Lane: definition.Lane, OrderingKey: prepared.OrderingKey, Info: prepared.Info, Erased: prepared.Erased,
 	}, nil
 }
 
@@ -115,6 +115,20 @@ func (q *Queue) EndParked(ctx context.Context, orderingKey string, before int64,
 // Superseding implements job.Queue.
 func (q *Queue) Superseding(ctx context.Context, orderingKey, jobType string, after int64) ([]byte, error) {
 	return q.store.NewestPending(ctx, orderingKey, jobType, after)
+}
+
+// Unfinished implements job.Queue.
+func (q *Queue) Unfinished(ctx context.Context, orderingKey string, after int64) ([]string, error) {
+	return q.store.Unfinished(ctx, orderingKey, after)
+}
+
+// Erase implements job.Queue.
+func (q *Queue) Erase(ctx context.Context, id int64, payload job.Secret) error {
+	info, err := json.Marshal(payload.WithoutSecrets())
+	if err != nil {
+		return fmt.Errorf("task_info: %w", err)
+	}
+	return q.store.Erase(ctx, id, info)
 }
 
 // Heal implements job.Queue.

@@ -55,3 +55,13 @@ func (r *Registry) Types() []string {
 	slices.Sort(types)
 	return types
 }
+
+// HoldsSecrets tells whether a job type has a payload with secrets.
+func (r *Registry) HoldsSecrets() bool {
+	for _, d := range r.byName {
+		if d.Secret {
+			return true
+		}
+	}
+	return false
+}

@@ -17,6 +17,8 @@ type Claim struct {
 	ID   int64
 	Type string
 	Info []byte
+	// Fault says why Info could not be read, or is nil.
+	Fault error
 	// Process and Number fence the claimer's writes.
 	Process string
 	Number  int64
@@ -75,7 +77,7 @@ func (s *Store) claim(ctx context.Context, db job.Tx, query, process string, whi
 	for {
 		var claims []Claim
 		err := database.Retry(ctx, func(ctx context.Context) (err error) {
-			claims, err = claimOnce(ctx, db, query, process, which, limit)
+			claims, err = s.claimOnce(ctx, db, query, process, which, limit)
 			return err
 		})
 		if !database.IsUniqueViolation(err) {
@@ -87,7 +89,7 @@ func (s *Store) claim(ctx context.Context, db job.Tx, query, process string, whi
 	}
 }
 
-func claimOnce(ctx context.Context, db job.Tx, query, process string, which any, limit int) ([]Claim, error) {
+func (s *Store) claimOnce(ctx context.Context, db job.Tx, query, process string, which any, limit int) ([]Claim, error) {
 	rows, err := db.QueryContext(ctx, query, process, which, limit)
 	if err != nil {
 		return nil, err
@@ -96,9 +98,11 @@ func claimOnce(ctx context.Context, db job.Tx, query, process string, which any,
 	var claims []Claim
 	for rows.Next() {
 		c := Claim{Process: process, Since: time.Now()}
-		if err := rows.Scan(&c.ID, &c.Type, &c.Info, &c.Number, &c.Attempts, &c.Age); err != nil {
+		var info string
+		if err := rows.Scan(&c.ID, &c.Type, &info, &c.Number, &c.Attempts, &c.Age); err != nil {
 			return nil, err
 		}
+		c.Info, c.Fault = s.box.Open(info)
 		claims = append(claims, c)
 	}
 	return claims, rows.Err()
@@ -195,12 +199,15 @@ WHERE ordering_key = $1 AND task_status = 'pending' AND task_type = $2 AND id > 
 func (s *Store) NewestPending(ctx context.Context, orderingKey, jobType string, after int64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	var info []byte
+	var info string
 	err := s.db.QueryRowContext(ctx, newestPending, orderingKey, jobType, after).Scan(&info)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
-	return info, err
+	if err != nil {
+		return nil, err
+	}
+	return s.box.Open(info)
 }
 
 // databaseNow reads the database's clock in seconds since the Unix epoch.

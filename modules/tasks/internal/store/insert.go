@@ -1,11 +1,13 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"app238.com/inner/app/database"
 	"app238.com/inner/modules/tasks/job"
@@ -15,6 +17,8 @@ import (
 type NewTask struct {
 	Type, Lane, OrderingKey string
 	Info                    []byte
+	// Erased is what becomes of Info once its secrets were used; nil where it has none.
+	Erased []byte
 	// IdempotencyKey is "" for none.
 	IdempotencyKey string
 }
@@ -43,7 +47,8 @@ type Inserted struct {
 // A task may be inserted claimed when no other of its key is pending or being processed. The unique index refuses the
 // whole statement where another process has just claimed one. The subqueries are scalar so that they are looked up by
 // index for each row, whatever the statistics say, and materialized so that each is looked up once.
-const insertTasks = `
+const (
+	insertRows = `
 WITH n AS MATERIALIZED (
     SELECT t.task_type, t.task_info, t.lane, t.ordering_key, t.idempotency_key, t.ordinal,
         t.wanted
@@ -58,9 +63,15 @@ INSERT INTO console_tasks (task_type, task_info, lane, ordering_key, idempotency
 SELECT n.task_type, n.task_info, n.lane, n.ordering_key, NULLIF(n.idempotency_key, ''), n.ordinal,
     CASE WHEN n.claim THEN 'processing' ELSE 'pending' END, CASE WHEN n.claim THEN 'claimed' ELSE 'accepted' END,
     CASE WHEN n.claim THEN $1 ELSE '' END, CASE WHEN n.claim THEN 1 ELSE 0 END, CASE WHEN n.claim THEN LOCALTIMESTAMP END
-FROM n ORDER BY n.ordinal
-ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+FROM n ORDER BY n.ordinal`
+	insertReturning = `
 RETURNING id, accept_ordinal, task_status`
+
+	insertTasks = insertRows + insertReturning
+	// What may conflict costs PostgreSQL a further record of its log for every row, so only tasks with a key come here.
+	insertKeyed = insertRows + `
+ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING` + insertReturning
+)
 
 const findByIdempotencyKey = `SELECT id, task_type, task_info FROM console_tasks WHERE idempotency_key = $1`
 
@@ -72,7 +83,7 @@ func (s *Store) Insert(ctx context.Context, process string, tasks []NewTask, wan
 	var inserted []Inserted
 	for {
 		err := database.Retry(ctx, func(ctx context.Context) (err error) {
-			inserted, err = Insert(ctx, s.steady, process, tasks, wanted)
+			inserted, err = s.InsertIn(ctx, s.steady, process, tasks, wanted)
 			return err
 		})
 		if !database.IsUniqueViolation(err) {
@@ -82,9 +93,9 @@ func (s *Store) Insert(ctx context.Context, process string, tasks []NewTask, wan
 	}
 }
 
-// Insert writes tasks in tx; see the method of the same name. A unique violation is the caller's to handle.
-func Insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wanted []bool) ([]Inserted, error) {
-	inserted, err := insert(ctx, tx, process, tasks, wanted)
+// InsertIn writes tasks in tx; see Insert. A unique violation is the caller's to handle.
+func (s *Store) InsertIn(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wanted []bool) ([]Inserted, error) {
+	inserted, err := s.insert(ctx, tx, process, tasks, wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +103,7 @@ func Insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wan
 		if inserted[i].ID != 0 {
 			continue
 		}
-		first, err := findFirst(ctx, tx, t)
+		first, err := s.findFirst(ctx, tx, t)
 		if err != nil {
 			return nil, err
 		}
@@ -101,7 +112,7 @@ func Insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wan
 	return inserted, nil
 }
 
-func insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wanted []bool) ([]Inserted, error) {
+func (s *Store) insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wanted []bool) ([]Inserted, error) {
 	n := len(tasks)
 	if wanted == nil {
 		wanted = make([]bool, n)
@@ -109,8 +120,15 @@ func insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wan
 	types, infos, lanes, keys, idempotency := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	for i, t := range tasks {
 		types[i], infos[i], lanes[i], keys[i], idempotency[i] = t.Type, string(t.Info), t.Lane, t.key(), t.IdempotencyKey
+		if t.Erased != nil {
+			infos[i] = s.box.Seal(t.Info)
+		}
 	}
-	rows, err := tx.QueryContext(ctx, insertTasks, process, database.Array(types), database.Array(infos),
+	query := insertTasks
+	if slices.ContainsFunc(tasks, func(t NewTask) bool { return t.IdempotencyKey != "" }) {
+		query = insertKeyed
+	}
+	rows, err := tx.QueryContext(ctx, query, process, database.Array(types), database.Array(infos),
 		database.Array(lanes), database.Array(keys), database.Array(idempotency), database.Array(wanted))
 	if err != nil {
 		return nil, err
@@ -133,7 +151,7 @@ func insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wan
 }
 
 // findFirst returns the task that was accepted first with this one's idempotency key.
-func findFirst(ctx context.Context, tx job.Tx, t NewTask) (Inserted, error) {
+func (s *Store) findFirst(ctx context.Context, tx job.Tx, t NewTask) (Inserted, error) {
 	rows, err := tx.QueryContext(ctx, findByIdempotencyKey, t.IdempotencyKey)
 	if err != nil {
 		return Inserted{}, err
@@ -147,7 +165,13 @@ func findFirst(ctx context.Context, tx job.Tx, t NewTask) (Inserted, error) {
 	if err := rows.Scan(&first.ID, &kind, &info); err != nil {
 		return first, err
 	}
-	if kind != t.Type || info != string(t.Info) {
+	opened, err := s.box.Open(info)
+	if err != nil {
+		return first, fmt.Errorf("task %d: %w", first.ID, err)
+	}
+	// The values of secrets that were erased meanwhile cannot be compared any more.
+	erased := t.Erased != nil && bytes.Equal(opened, t.Erased)
+	if kind != t.Type || (!bytes.Equal(opened, t.Info) && !erased) {
 		return Inserted{Fault: ErrKeyReused}, rows.Err()
 	}
 	return first, rows.Err()

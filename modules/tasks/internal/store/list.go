@@ -41,16 +41,24 @@ SELECT ` + summary + `, run_at, claimed_by, COALESCE((SELECT p.host FROM inner_p
     claim_number, woken, COALESCE(idempotency_key, ''), task_info, attempt_errors
 FROM console_tasks WHERE id = $1`
 
-// Details returns all of a task, or ErrNotFound, and beside it the payload and the kept errors as they are stored.
-func (s *Store) Details(ctx context.Context, id int64) (d job.Details, info, attemptErrors string, err error) {
+// Details returns all of a task, or ErrNotFound, and beside it the kept errors and the payload, nil where it
+// was sealed with a key that is not here.
+func (s *Store) Details(ctx context.Context, id int64) (d job.Details, info []byte, attemptErrors string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	var stored string
 	err = s.db.QueryRowContext(ctx, showTask, id).Scan(append(summaryFields(&d.Summary),
-		&d.RunAt, &d.ClaimedBy, &d.ClaimedOn, &d.ClaimNumber, &d.Woken, &d.IdempotencyKey, &info, &attemptErrors)...)
+		&d.RunAt, &d.ClaimedBy, &d.ClaimedOn, &d.ClaimNumber, &d.Woken, &d.IdempotencyKey, &stored, &attemptErrors)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound
 	}
-	return d, info, attemptErrors, err
+	if err != nil {
+		return d, nil, "", err
+	}
+	if info, err = s.box.Open(stored); err != nil {
+		return d, nil, attemptErrors, nil //nolint:nilerr // all the rest can be told
+	}
+	return d, info, attemptErrors, nil
 }
 
 // Both changes are fenced by the state in which the task was seen: of two who want them one is refused.

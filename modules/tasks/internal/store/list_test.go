@@ -35,6 +35,8 @@ func TestWhatOperatorsAskUsesIndexesOnABigTable(t *testing.T) {
 		"retry":            {retryTask, []any{7, "error", "d"}, "console_tasks_pkey"},
 		"cancel":           {cancelTask, []any{7, "pending", "d"}, "console_tasks_pkey"},
 		"due":              {makeDue, []any{7}, "console_tasks_pkey"},
+		"unfinished":       {unfinishedTasks, []any{"k100", 0}, "console_tasks_pending_key"},
+		"erase":            {eraseTask, []any{7, "{}"}, "console_tasks_pkey"},
 		"backlogs":         {pendingByLane, nil, "console_tasks_ready"},
 	} {
 		plan := explain(t, plain, s.query, s.args)

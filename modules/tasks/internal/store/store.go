@@ -14,6 +14,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
+	"app238.com/inner/modules/tasks/internal/sealed"
 )
 
 // Status is console_tasks.task_status.
@@ -45,13 +46,17 @@ var ErrLostClaim = errors.New("the task was taken over")
 type Store struct {
 	db      *sql.DB
 	steady  *database.Steady
+	box     *sealed.Box
 	timeout time.Duration
 }
 
-// New returns a store on db. What every task costs goes through steady.
-func New(db *sql.DB, steady *database.Steady, c *config.Config) *Store {
-	return &Store{db: db, steady: steady, timeout: c.Database.StatementTimeout}
+// New returns a store on db. What every task costs goes through steady, and payloads with secrets through box.
+func New(db *sql.DB, steady *database.Steady, box *sealed.Box, c *config.Config) *Store {
+	return &Store{db: db, steady: steady, box: box, timeout: c.Database.StatementTimeout}
 }
+
+// Seals tells whether payloads with secrets are encrypted.
+func (s *Store) Seals() bool { return s.box.Seals() }
 
 // View is what may be shown of a task.
 type View struct {

@@ -48,7 +48,7 @@ func (s *Store) tickOnce(ctx context.Context, name string, tick int64, t NewTask
 	if err := tx.QueryRowContext(ctx, lastTickUnfinished, name).Scan(&unfinished); err != nil || unfinished > 0 {
 		return false, err
 	}
-	inserted, err := Insert(ctx, tx, "", []NewTask{t}, nil)
+	inserted, err := s.InsertIn(ctx, tx, "", []NewTask{t}, nil)
 	if err != nil {
 		return false, err
 	}

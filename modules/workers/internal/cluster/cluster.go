@@ -1,10 +1,14 @@
-// Package cluster writes WorkerApps, the wish that the controller reads. It touches no other object.
+// Package cluster writes WorkerApps, the wish that the controller reads, and the users' keys in their Secrets. It touches no
+// other object.
 package cluster
 
 import (
 	"context"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
@@ -28,6 +32,9 @@ type State struct {
 	Version, Task int64
 	// Deleting is true while it is on its way out.
 	Deleting bool
+	// Ended tells that the rows carry how the rollout for this version and task ended: Running or not, and why not.
+	Ended, Running bool
+	Reason         string
 }
 
 // Find returns the state of a worker's WorkerApp, or nil when there is none.
@@ -39,12 +46,26 @@ func (w *WorkerApps) Find(ctx context.Context, workerID, ownerID string) (*State
 	if err != nil {
 		return nil, err
 	}
+	return stateOf(found), nil
+}
+
+func stateOf(found *unstructured.Unstructured) *State {
 	annotations := found.GetAnnotations()
-	return &State{
+	state := &State{
 		Version:  workerapp.Version(annotations),
 		Task:     workerapp.Task(annotations),
 		Deleting: found.GetDeletionTimestamp() != nil,
-	}, nil
+	}
+	app, err := workerapp.FromUnstructured(found)
+	if err != nil || app.Status.Version != state.Version || app.Status.Task != state.Task {
+		return state
+	}
+	recorded := meta.FindStatusCondition(app.Status.Conditions, workerapp.RecordedCondition)
+	if recorded != nil && recorded.Status == metav1.ConditionTrue {
+		state.Ended, state.Running = true, recorded.Reason == string(workerapp.Running)
+		state.Reason = app.Status.Message
+	}
+	return state
 }
 
 // Apply creates or updates the WorkerApp for a version, on behalf of a task.

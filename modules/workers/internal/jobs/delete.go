@@ -14,7 +14,8 @@ type Delete struct{ Ref }
 
 type deletion struct{ Params }
 
-// NewDelete defines the job. The controller removes what belongs to the WorkerApp.
+// NewDelete defines the job. The controller and the garbage collector remove what belongs to the WorkerApp; the Secret may
+// be there without one.
 func NewDelete(p Params) job.Definition {
 	return job.Define(job.Spec{Type: DeleteType, Aliases: []string{"DeleteWorkerCRJob", "DeleteWorkerCR"}}, deletion{p})
 }
@@ -33,6 +34,9 @@ func (d deletion) Execute(ctx context.Context, task job.Task, p Delete) error {
 	}
 	if err := d.Apps.Delete(ctx, p.WorkerID, p.UserUID); err != nil {
 		return clusterError("deleting the WorkerApp", err)
+	}
+	if err := d.Secrets.Delete(ctx, p.WorkerID, p.UserUID); err != nil {
+		return clusterError("deleting the Secret", err)
 	}
 	if err := d.Rows.Deleted(ctx, p.WorkerID, p.UserUID); err != nil {
 		return databaseError("marking the worker", err)

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"app238.com/inner/ent"
-	"app238.com/inner/modules/controller/workerapp"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/modules/workers/internal/rows"
+	"app238.com/inner/modules/workers/internal/wish"
 )
 
 // DeployType is the job type of a deploy.
@@ -36,6 +36,8 @@ func (d Deploy) Validate() error {
 // deletionWait is how soon a deploy looks again when the earlier WorkerApp of the same name is still being deleted.
 const deletionWait = time.Second
 
+const deletionText = "waiting until the deleted worker of the same name is gone"
+
 type deploy struct{ Params }
 
 // NewDeploy defines the job: it writes the WorkerApp and parks until the controller has recorded the outcome.
@@ -50,37 +52,51 @@ func (d deploy) Execute(ctx context.Context, task job.Task, p Deploy) error {
 	if err != nil {
 		return err
 	}
-	spec, err := specOf(w, v, p.UserUID)
-	if err != nil {
-		return err
-	}
 	app, err := d.Apps.Find(ctx, p.WorkerID, p.UserUID)
 	switch {
 	case err != nil:
 		return clusterError("reading the WorkerApp", err)
 	case app != nil && app.Deleting:
-		return job.NewLater(deletionWait, "waiting until the deleted worker of the same name is gone")
+		return job.NewLater(deletionWait, deletionText)
 	case app != nil && app.Version > p.VersionID:
-		return d.superseded(ctx, p, app.Version, nil)
-	case app != nil && app.Task == task.ID && v.Status != rows.Loading:
+		return d.superseded(ctx, task, p, app.Version, nil)
+	case app != nil && app.Version == p.VersionID && app.Task >= task.ID && v.Status != rows.Loading:
 		return outcome(v)
+	case app != nil && app.Version == p.VersionID && app.Task > task.ID:
+		return parked(p) // a change of the environment restarts the pods of this version
 	case app == nil || app.Task != task.ID:
 		if newer, err := d.newer(ctx, task, p); err != nil || newer != 0 {
-			return d.superseded(ctx, p, newer, err)
+			return d.superseded(ctx, task, p, newer, err)
 		}
 		if err := d.begin(ctx, task, p, w, v); err != nil {
 			return err
 		}
 	}
-	if err := d.Apps.Apply(ctx, spec, p.VersionID, task.ID); err != nil {
-		return clusterError("writing the WorkerApp", err)
+	if err := d.apply(ctx, task, w, v); err != nil {
+		return err
 	}
+	return parked(p)
+}
+
+func parked(p Deploy) error {
 	return job.NewParked(fmt.Sprintf("waiting for the pods of version %d to serve", p.VersionID))
 }
 
 // GiveUp writes the reason to the version, where the ids belong together and it has no outcome.
-func (d deploy) GiveUp(ctx context.Context, _ job.Task, p Deploy, reason string) error {
-	return d.Rows.Abandoned(ctx, p.WorkerID, p.UserUID, int(p.VersionID), reason)
+func (d deploy) GiveUp(ctx context.Context, task job.Task, p Deploy, reason string) error {
+	return d.abandon(ctx, task, p, reason)
+}
+
+// abandon leaves the worker's status to a later task where there is one.
+func (d deploy) abandon(ctx context.Context, task job.Task, p Deploy, reason string) error {
+	later, err := d.underWay(ctx, p.Ref, task.ID, Settling()...)
+	if err != nil {
+		return err
+	}
+	if err := d.Rows.Abandoned(ctx, p.WorkerID, p.UserUID, int(p.VersionID), reason, later); err != nil {
+		return databaseError("marking the version", err)
+	}
+	return nil
 }
 
 // find reads the rows, and refuses ids that do not belong together before anything is written.
@@ -102,12 +118,15 @@ func (d deploy) find(ctx context.Context, p Deploy) (*ent.Worker, *ent.WorkerDep
 	return nil, nil, databaseError("reading the version", err)
 }
 
-// begin marks the rows as loading and ends what the new version makes pointless.
+// begin refuses what no pod can have, marks the rows as loading and ends what the new version makes pointless.
 func (d deploy) begin(ctx context.Context, task job.Task, p Deploy, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+	if err := wish.CheckEnvironment(w.EnvJSON); err != nil {
+		return job.NewPermanent("%s", err.Error())
+	}
 	if err := d.Rows.Begin(ctx, w, v); err != nil {
 		return databaseError("marking the version", err)
 	}
-	if err := d.Queue.EndParked(ctx, p.OrderingKey(), task.ID, true, rows.SupersededText(p.VersionID)); err != nil {
+	if err := d.Queue.EndParked(ctx, p.OrderingKey(), task.ID, true, "superseded by a later deploy"); err != nil {
 		return databaseError("superseding older deploys", err)
 	}
 	return nil
@@ -130,13 +149,13 @@ func (d deploy) newer(ctx context.Context, task job.Task, p Deploy) (int64, erro
 }
 
 // superseded ends a deploy that a newer version made pointless; err is that of looking for one.
-func (d deploy) superseded(ctx context.Context, p Deploy, newer int64, err error) error {
+func (d deploy) superseded(ctx context.Context, task job.Task, p Deploy, newer int64, err error) error {
 	if err != nil {
 		return databaseError("looking for newer deploys", err)
 	}
 	text := rows.SupersededText(newer)
-	if err := d.Rows.Abandoned(ctx, p.WorkerID, p.UserUID, int(p.VersionID), text); err != nil {
-		return databaseError("marking the version", err)
+	if err := d.abandon(ctx, task, p, text); err != nil {
+		return err
 	}
 	return job.NewSuperseded(text)
 }
@@ -146,25 +165,9 @@ func outcome(v *ent.WorkerDeployVersion) error {
 	if v.Status == rows.Success {
 		return nil
 	}
-	failed := job.NewPermanent("the rollout failed: %s", v.Msg)
-	failed.Quoted = true // the container's own last words may be among them
-	return failed
+	return rolloutFailed(v.Msg)
 }
 
 func isNoRow(err error) bool {
 	return errors.Is(err, rows.ErrNoWorker) || errors.Is(err, rows.ErrNoVersion) || errors.Is(err, rows.ErrNoUser)
-}
-
-// specOf builds the WorkerApp's spec from the rows. What the controller judges (quantities, port, image) is passed on
-// as it is.
-func specOf(w *ent.Worker, v *ent.WorkerDeployVersion, userUID string) (workerapp.Spec, error) {
-	var env map[string]any
-	if err := json.Unmarshal([]byte(w.EnvJSON), &env); w.EnvJSON != "" && err != nil {
-		return workerapp.Spec{}, job.NewPermanent("env_json: is not a JSON object")
-	}
-	return workerapp.Spec{
-		WorkerID: w.Wid, OwnerID: userUID, Image: v.Image, Port: int64(v.Port),
-		AssignedCPU: w.AssignedCPU, AssignedMemory: w.AssignedMemory, AssignedDisk: w.AssignedDisk,
-		MaxReplicas: int64(w.MaxReplicas), MainRegion: w.MainRegion,
-	}.WithDefaults(), nil
 }

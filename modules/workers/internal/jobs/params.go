@@ -4,6 +4,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"go.uber.org/fx"
 
@@ -14,16 +15,21 @@ import (
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/modules/workers/internal/cluster"
 	"app238.com/inner/modules/workers/internal/rows"
+	"app238.com/inner/modules/workers/internal/wish"
 )
 
 // Params are what the jobs of workers work with.
 type Params struct {
 	fx.In
 
-	Rows  *rows.Rows
-	Apps  *cluster.WorkerApps
-	Queue job.Queue
+	Rows    *rows.Rows
+	Apps    *cluster.WorkerApps
+	Secrets *cluster.Secrets
+	Queue   job.Queue
 }
+
+// Settling returns the job types whose tasks write workers.status when they end.
+func Settling() []string { return []string{DeployType, SyncEnvType, SyncSecretType} }
 
 // Ref names a worker in a payload.
 type Ref struct {
@@ -66,6 +72,56 @@ func clusterError(what string, err error) error {
 		return e
 	}
 	return job.NewFailed(what+" failed", err)
+}
+
+// underWay tells whether a task of one of these types about the worker, accepted after the one with id after, has not ended.
+func (p Params) underWay(ctx context.Context, r Ref, after int64, types ...string) (bool, error) {
+	unfinished, err := p.Queue.Unfinished(ctx, r.OrderingKey(), after)
+	if err != nil {
+		return false, databaseError("looking for other tasks", err)
+	}
+	return slices.ContainsFunc(unfinished, func(t string) bool { return slices.Contains(types, t) }), nil
+}
+
+// wished returns the version that a WorkerApp shall be at when no new one is asked for: the one that it is at, unless that
+// failed and another serves; nil where none ever ran.
+func (p Params) wished(ctx context.Context, w *ent.Worker, app *cluster.State) (*ent.WorkerDeployVersion, error) {
+	var ids []int
+	if app != nil {
+		ids = append(ids, int(app.Version))
+	}
+	if w.ActiveVersionID != nil {
+		ids = append(ids, *w.ActiveVersionID)
+	}
+	var last *ent.WorkerDeployVersion
+	for _, id := range ids {
+		v, err := p.Rows.Version(ctx, w, id)
+		switch {
+		case isNoRow(err):
+			continue
+		case err != nil:
+			return nil, databaseError("reading the version", err)
+		case v.Status != rows.Error:
+			return v, nil
+		}
+		last = v
+	}
+	return last, nil
+}
+
+// apply writes the WorkerApp for a version, on behalf of a task.
+func (p Params) apply(ctx context.Context, task job.Task, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+	if err := p.Apps.Apply(ctx, wish.Spec(w, v), int64(v.ID), task.ID); err != nil {
+		return clusterError("writing the WorkerApp", err)
+	}
+	return nil
+}
+
+// rolloutFailed ends a task whose rollout failed. The container's own last words may be among the reason.
+func rolloutFailed(reason string) error {
+	failed := job.NewPermanent("the rollout failed: %s", reason)
+	failed.Quoted = true
+	return failed
 }
 
 // worker returns the row of a worker, or a permanent error when the ids do not belong together.

@@ -4,14 +4,15 @@ package outcome
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/modules/workers/internal/jobs"
 	"app238.com/inner/modules/workers/internal/rows"
+	"app238.com/inner/modules/workers/internal/wish"
 )
 
 // Outcome implements rollout.Source and rollout.Recorder.
@@ -33,7 +34,7 @@ func (o *Outcome) Content(ctx context.Context, workerID, ownerID string) (rollou
 	if err != nil {
 		return rollout.Content{}, noOwner(err)
 	}
-	env, err := environment(w.EnvJSON)
+	env, err := wish.Environment(w.EnvJSON)
 	if err != nil {
 		return rollout.Content{}, err
 	}
@@ -47,42 +48,38 @@ func noOwner(err error) error {
 	return err
 }
 
-// environment reads env_json. A value that is not a string is taken as its JSON text, since a pod sees strings only.
-func environment(encoded string) (map[string]string, error) {
-	if encoded == "" {
-		return map[string]string{}, nil
-	}
-	var values map[string]json.RawMessage
-	if json.Unmarshal([]byte(encoded), &values) != nil {
-		return nil, errors.New("env_json is not a JSON object") // the decoder's message may quote a value
-	}
-	env := make(map[string]string, len(values))
-	for name, raw := range values {
-		var text string
-		if json.Unmarshal(raw, &text) != nil {
-			text = string(raw)
-		}
-		env[name] = text
-	}
-	return env, nil
-}
-
-// Record implements rollout.Recorder: it writes the rows, then lets the parked task look at them. A success after a
-// failure heals the task too.
+// Record implements rollout.Recorder: it writes the rows, then lets the parked tasks look at them. A success after a
+// failure heals the task too; a failure has the version restored that served before.
 func (o *Outcome) Record(ctx context.Context, r rollout.Outcome) error {
-	var err error
-	if r.Running {
-		err = o.rows.Succeeded(ctx, r.WorkerID, r.OwnerID, int(r.Version))
-	} else {
-		err = o.rows.Failed(ctx, r.WorkerID, r.OwnerID, int(r.Version), r.Reason)
-	}
+	key := jobs.OrderingKey(r.WorkerID, r.OwnerID)
+	later, err := o.queue.Unfinished(ctx, key, r.Task)
 	if err != nil {
-		return fmt.Errorf("record version %d: %w", r.Version, err)
+		return fmt.Errorf("look for later tasks: %w", err)
 	}
+	leave := slices.ContainsFunc(later, func(t string) bool { return slices.Contains(jobs.Settling(), t) })
 	if r.Running {
+		if err := o.rows.Succeeded(ctx, r.WorkerID, r.OwnerID, int(r.Version), leave); err != nil {
+			return fmt.Errorf("record version %d: %w", r.Version, err)
+		}
 		if err := o.queue.Heal(ctx, r.Task); err != nil {
 			return fmt.Errorf("heal task %d: %w", r.Task, err)
 		}
+		return o.queue.Wake(ctx, key)
 	}
-	return o.queue.Wake(ctx, jobs.OrderingKey(r.WorkerID, r.OwnerID))
+	back, err := o.rows.Failed(ctx, r.WorkerID, r.OwnerID, int(r.Version), r.Reason, leave)
+	if err != nil {
+		return fmt.Errorf("record version %d: %w", r.Version, err)
+	}
+	// The task is woken before the restore is accepted: so it is the first to run, and sees its own WorkerApp.
+	if err := o.queue.Wake(ctx, key); err != nil {
+		return err
+	}
+	if !back || slices.Contains(later, jobs.RestoreType) {
+		return nil
+	}
+	restore := jobs.Restore{Ref: jobs.Ref{WorkerID: r.WorkerID, UserUID: r.OwnerID}}
+	if _, err := o.queue.Accept(ctx, jobs.RestoreType, restore); err != nil {
+		return fmt.Errorf("have the last good version restored: %w", err)
+	}
+	return nil
 }

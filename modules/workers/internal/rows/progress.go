@@ -58,69 +58,6 @@ func (r *Rows) NewVersion(ctx context.Context, workerID, userUID, image string, 
 	return version, err
 }
 
-// Succeeded records that every pod of a version serves. Rows that are gone are not an error: nobody wishes to know.
-func (r *Rows) Succeeded(ctx context.Context, workerID, userUID string, version int) error {
-	return r.onVersion(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
-		if err := tx.WorkerDeployVersion.Update().Where(workerdeployversion.ID(v.ID)).SetStatus(Success).SetMsg("").Exec(ctx); err != nil {
-			return err
-		}
-		return tx.Worker.Update().Where(worker.ID(w.ID)).SetStatus(Active).SetActiveVersionID(v.ID).Exec(ctx)
-	})
-}
-
-// Failed records why a version does not run. The worker is in error unless an earlier version of it serves on.
-func (r *Rows) Failed(ctx context.Context, workerID, userUID string, version int, reason string) error {
-	return r.onVersion(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
-		return fail(ctx, tx, w, v, reason)
-	})
-}
-
-// Abandoned records that Inner gave up on a version before it had an outcome. A version that has one keeps it.
-func (r *Rows) Abandoned(ctx context.Context, workerID, userUID string, version int, reason string) error {
-	return r.onVersion(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
-		if v.Status != Loading {
-			return nil
-		}
-		return fail(ctx, tx, w, v, reason)
-	})
-}
-
-func fail(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion, reason string) error {
-	if err := tx.WorkerDeployVersion.Update().Where(workerdeployversion.ID(v.ID)).SetStatus(Error).SetMsg(reason).Exec(ctx); err != nil {
-		return err
-	}
-	status := Error
-	if w.ActiveVersionID != nil {
-		status = Active
-	}
-	return tx.Worker.Update().Where(worker.ID(w.ID)).SetStatus(status).Exec(ctx)
-}
-
-// onVersion runs work on a worker and its version in one transaction, or does nothing when they are gone.
-func (r *Rows) onVersion(ctx context.Context, workerID, userUID string, version int,
-	work func(context.Context, *ent.Tx, *ent.Worker, *ent.WorkerDeployVersion) error,
-) error {
-	return r.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
-		// The row lock makes two outcomes of one worker follow each other.
-		w, err := tx.Worker.Query().Where(worker.Wid(workerID), worker.UserUID(userUID)).ForUpdate().Only(ctx)
-		if ent.IsNotFound(err) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		v, err := tx.WorkerDeployVersion.Query().
-			Where(workerdeployversion.ID(version), workerdeployversion.WorkerID(w.ID)).Only(ctx)
-		if ent.IsNotFound(err) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		return work(ctx, tx, w, v)
-	})
-}
-
 // Deleted records that a worker is not in the cluster any more, where its row still exists.
 func (r *Rows) Deleted(ctx context.Context, workerID, userUID string) error {
 	return r.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {

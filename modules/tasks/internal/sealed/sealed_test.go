@@ -1,0 +1,84 @@
+package sealed_test
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/modules/tasks/internal/sealed"
+)
+
+// box returns a box with keys made of these letters, the first of which seals.
+func box(t testing.TB, letters string) *sealed.Box {
+	t.Helper()
+	var keys []string
+	for _, letter := range strings.Split(letters, "") {
+		keys = append(keys, base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32))))
+	}
+	b, err := sealed.New(&config.Config{Tasks: config.Tasks{EncryptionKeys: config.Secret(strings.Join(keys, ", "))}})
+	require.NoError(t, err)
+	return b
+}
+
+func TestWhatIsSealedOpensWithItsKeyAlone(t *testing.T) {
+	t.Parallel()
+	const payload = `{"data":{"TOKEN":"hidden"}}`
+	stored := box(t, "a").Seal([]byte(payload))
+	require.NotContains(t, stored, "hidden")
+	require.NotEqual(t, stored, box(t, "a").Seal([]byte(payload)), "two equal payloads look alike")
+	for _, keys := range []string{"a", "ab", "ba"} {
+		opened, err := box(t, keys).Open(stored)
+		require.NoError(t, err, keys)
+		require.Equal(t, payload, string(opened))
+	}
+	_, err := box(t, "b").Open(stored)
+	require.ErrorIs(t, err, sealed.ErrUnknownKey)
+	_, err = (&sealed.Box{}).Open(stored)
+	require.ErrorIs(t, err, sealed.ErrUnknownKey)
+}
+
+func TestWhatWasChangedDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	b := box(t, "a")
+	stored := b.Seal([]byte(`{"a":1}`))
+	for i := strings.LastIndex(stored, ":") + 1; i < len(stored); i++ {
+		changed := []byte(stored)
+		changed[i] ^= 1
+		opened, err := b.Open(string(changed))
+		if err == nil { // the unused bits of the last digit
+			require.JSONEq(t, `{"a":1}`, string(opened))
+			continue
+		}
+		require.ErrorIs(t, err, sealed.ErrBroken)
+	}
+	_, err := b.Open("sealed:")
+	require.ErrorIs(t, err, sealed.ErrBroken)
+}
+
+func TestWithoutAKeyPayloadsAreStoredAsTheyAre(t *testing.T) {
+	t.Parallel()
+	b, err := sealed.New(&config.Config{})
+	require.NoError(t, err)
+	require.False(t, b.Seals())
+	require.Equal(t, `{"a":1}`, b.Seal([]byte(`{"a":1}`)))
+	opened, err := b.Open(`{"a":1}`)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"a":1}`, string(opened))
+}
+
+func TestAKeyOfAnotherLengthIsRefusedWithoutRepeatingIt(t *testing.T) {
+	t.Parallel()
+	_, err := sealed.New(&config.Config{Tasks: config.Tasks{EncryptionKeys: "c2hvcnQ="}})
+	require.ErrorContains(t, err, "32 bytes")
+	require.NotContains(t, err.Error(), "c2hvcnQ")
+}
+
+func FuzzOpenNeverPanics(f *testing.F) {
+	b := box(f, "a")
+	f.Add(b.Seal([]byte("{}")))
+	f.Add("sealed:00000000:")
+	f.Fuzz(func(_ *testing.T, stored string) { _, _ = b.Open(stored) })
+}

@@ -1,0 +1,86 @@
+package workers_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+
+	"app238.com/inner/modules/tasks/job"
+)
+
+// fakeQueue is the queue's seam without a queue: it notes what it is asked, and says what the test wants.
+type fakeQueue struct {
+	mu         sync.Mutex
+	accepted   []string
+	ended      []string
+	woken      []string
+	erased     []int64
+	healed     []int64
+	unfinished []string
+	newest     []byte
+	err        error
+}
+
+func (f *fakeQueue) Accept(_ context.Context, jobType string, payload job.Payload) (int64, error) {
+	return f.note(jobType, payload)
+}
+
+func (f *fakeQueue) Enqueue(_ context.Context, _ job.Tx, jobType string, payload job.Payload) (int64, error) {
+	return f.note(jobType, payload)
+}
+
+func (f *fakeQueue) note(jobType string, payload job.Payload) (int64, error) {
+	if err := payload.Validate(); err != nil {
+		return 0, err
+	}
+	encoded, err := json.Marshal(payload)
+	if err != nil {
+		return 0, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.accepted = append(f.accepted, jobType+" "+string(encoded))
+	return int64(len(f.accepted)), f.err
+}
+
+func (f *fakeQueue) Wake(_ context.Context, key string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.woken = append(f.woken, fmt.Sprintf("%s after %d accepted", key, len(f.accepted)))
+	return f.err
+}
+
+func (f *fakeQueue) EndParked(_ context.Context, key string, before int64, _ bool, text string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended = append(f.ended, fmt.Sprintf("%s before %d: %s", key, before, text))
+	return f.err
+}
+
+func (f *fakeQueue) Superseding(context.Context, string, string, int64) ([]byte, error) {
+	return f.newest, f.err
+}
+
+func (f *fakeQueue) Unfinished(context.Context, string, int64) ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.unfinished), f.err
+}
+
+func (f *fakeQueue) Erase(_ context.Context, id int64, _ job.Secret) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.erased = append(f.erased, id)
+	return f.err
+}
+
+func (f *fakeQueue) Heal(_ context.Context, id int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.healed = append(f.healed, id)
+	return f.err
+}
+
+func (f *fakeQueue) Nudge() {}

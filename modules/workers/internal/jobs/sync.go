@@ -1,0 +1,132 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+
+	"app238.com/inner/ent"
+	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/modules/workers/internal/cluster"
+	"app238.com/inner/modules/workers/internal/rows"
+)
+
+// Sync is the payload of both changes of a worker's environment.
+type Sync struct {
+	Ref
+	// Data is names and values. A value is nil once it was erased: then it is where it belongs.
+	Data map[string]*string `json:"data"`
+}
+
+// Validate checks the ids. Names are judged when the task is run, so that the worker's row can tell of them.
+func (s Sync) Validate() error {
+	if err := s.Ref.Validate(); err != nil {
+		return err
+	}
+	if s.Data == nil {
+		return errors.New("data: required")
+	}
+	return nil
+}
+
+// WithoutSecrets implements job.Secret.
+func (s Sync) WithoutSecrets() job.Payload {
+	erased := Sync{Ref: s.Ref, Data: make(map[string]*string, len(s.Data))}
+	for name := range s.Data {
+		erased.Data[name] = nil
+	}
+	return erased
+}
+
+// sync is the part that is the same for both changes: the pods are to run with what the database wishes. prepare does what
+// has to be done before they roll.
+type sync struct {
+	Params
+	prepare func(ctx context.Context, w *ent.Worker, p Sync) error
+}
+
+// Execute compares the WorkerApp with the task, so that it can run again at any point. A WorkerApp that carries this task or
+// a later one has been told: the controller looks the environment up anew for each task, and finds that of today.
+func (s sync) Execute(ctx context.Context, task job.Task, p Sync) error {
+	w, err := s.worker(ctx, p.Ref)
+	if err != nil {
+		return err
+	}
+	app, err := s.Apps.Find(ctx, p.WorkerID, p.UserUID)
+	switch {
+	case err != nil:
+		return clusterError("reading the WorkerApp", err)
+	case app != nil && app.Deleting:
+		return job.NewLater(deletionWait, deletionText)
+	case app != nil && app.Task >= task.ID:
+		return s.ended(ctx, w, app)
+	}
+	if err := s.prepare(ctx, w, p); err != nil {
+		return err
+	}
+	if err := s.Queue.Erase(ctx, task.ID, p); err != nil {
+		return databaseError("erasing the values from the task", err)
+	}
+	return s.roll(ctx, task, w, app)
+}
+
+// roll has the pods restarted where what they see has changed, or notes that there are none yet.
+func (s sync) roll(ctx context.Context, task job.Task, w *ent.Worker, app *cluster.State) error {
+	v, err := s.wished(ctx, w, app)
+	if err != nil {
+		return err
+	}
+	if v == nil {
+		return s.notDeployed(ctx, w)
+	}
+	if err := s.Rows.Changing(ctx, w.Wid, w.UserUID); err != nil {
+		return databaseError("marking the worker", err)
+	}
+	if err := s.apply(ctx, task, w, v); err != nil {
+		return err
+	}
+	return job.NewParked("waiting for the pods to run with the changed environment")
+}
+
+// notDeployed ends a change before the first deploy, which will find it. A deploy that is under way writes the status itself.
+func (s sync) notDeployed(ctx context.Context, w *ent.Worker) error {
+	deploying, err := s.underWay(ctx, Ref{WorkerID: w.Wid, UserUID: w.UserUID}, 0, DeployType)
+	if err != nil || deploying {
+		return err
+	}
+	if err := s.Rows.NotDeployed(ctx, w.Wid, w.UserUID); err != nil {
+		return databaseError("marking the worker", err)
+	}
+	return nil
+}
+
+// ended tells how the change ended once that was recorded: in the WorkerApp's status, or before that in the rows.
+func (s sync) ended(ctx context.Context, w *ent.Worker, app *cluster.State) error {
+	switch {
+	case app.Ended && app.Running, w.Status == rows.Active:
+		return nil
+	case app.Ended:
+		return rolloutFailed(app.Reason)
+	case w.Status == rows.Error:
+		v, err := s.Rows.Version(ctx, w, int(app.Version))
+		if err != nil && !isNoRow(err) {
+			return databaseError("reading the version", err)
+		}
+		if v == nil {
+			return rolloutFailed("the version is gone")
+		}
+		return rolloutFailed(v.Msg)
+	}
+	return job.NewParked("waiting for the pods to run with the changed environment")
+}
+
+// GiveUp writes the reason to the rows, unless a later task is about to write how the worker is.
+func (s sync) GiveUp(ctx context.Context, task job.Task, p Sync, reason string) error {
+	if err := s.Queue.Erase(ctx, task.ID, p); err != nil {
+		return err
+	}
+	later, err := s.underWay(ctx, p.Ref, task.ID, Settling()...)
+	if err != nil || later {
+		return err
+	}
+	return s.Rows.ChangeFailed(ctx, p.WorkerID, p.UserUID, reason)
+}

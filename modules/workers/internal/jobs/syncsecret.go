@@ -1,0 +1,44 @@
+package jobs
+
+import (
+	"context"
+
+	"app238.com/inner/ent"
+	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/modules/workers/internal/wish"
+)
+
+// SyncSecretType is the job type of a changed secret.
+const SyncSecretType = "worker.sync_secret" //nolint:gosec // a job type, no credential
+
+// NewSyncSecret defines the job. Which keys exist is told by workers.secrets_json; the values come with the task and are
+// written to the worker's Secret, right before the first deploy too.
+func NewSyncSecret(p Params) job.Definition {
+	return job.Define(job.Spec{Type: SyncSecretType, Aliases: []string{"SyncSecretJob", "SyncSecret"}}, sync{p, p.writeSecrets})
+}
+
+func (p Params) writeSecrets(ctx context.Context, w *ent.Worker, s Sync) error {
+	keys, err := wish.SecretKeys(w.SecretsJSON)
+	if err != nil {
+		return job.NewPermanent("%s", err.Error())
+	}
+	held, there, err := p.Secrets.Held(ctx, s.WorkerID, s.UserUID)
+	if err != nil {
+		return clusterError("reading the Secret", err)
+	}
+	change, err := wish.Secrets(held, keys, s.Data)
+	switch {
+	case err != nil:
+		return job.NewPermanent("%s", err.Error())
+	case change.Empty():
+		return nil
+	case there:
+		err = p.Secrets.Change(ctx, s.WorkerID, s.UserUID, change)
+	default:
+		err = p.Secrets.Create(ctx, s.WorkerID, s.UserUID, change.Set)
+	}
+	if err != nil {
+		return clusterError("writing the Secret", err) // the controller may have made or remade it meanwhile: tried again
+	}
+	return nil
+}

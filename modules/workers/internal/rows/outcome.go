@@ -1,0 +1,111 @@
+package rows
+
+import (
+	"context"
+
+	"app238.com/inner/ent"
+	"app238.com/inner/ent/worker"
+	"app238.com/inner/ent/workerdeployversion"
+)
+
+// The functions of this file write how something ended. Where leave is true a later task about the same worker is under
+// way: workers.status is that one's to write, and what belongs to the version alone is written.
+
+// Succeeded records that every pod of a version serves. Rows that are gone are not an error: nobody wishes to know.
+func (r *Rows) Succeeded(ctx context.Context, workerID, userUID string, version int, leave bool) error {
+	return r.onVersion(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+		if err := setVersion(ctx, tx, v, Success, ""); err != nil {
+			return err
+		}
+		update := tx.Worker.Update().Where(worker.ID(w.ID))
+		if w.ActiveVersionID == nil || *w.ActiveVersionID < v.ID {
+			update.SetActiveVersionID(v.ID)
+		}
+		if !leave {
+			update.SetStatus(Active)
+		}
+		return update.Exec(ctx)
+	})
+}
+
+// Failed records why a version does not run. It tells whether an earlier version served before, to which the worker is to
+// go back: then the worker stays active.
+//
+// A version that has run before fails anew where a change of the environment keeps its new pods from starting; it keeps its
+// success, since the old ones serve on, and the worker is in error.
+func (r *Rows) Failed(ctx context.Context, workerID, userUID string, version int, reason string, leave bool) (back bool, err error) {
+	err = r.onVersion(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+		back = w.ActiveVersionID != nil && *w.ActiveVersionID != v.ID
+		switch {
+		case v.Status != Success:
+			status := Error
+			if back {
+				status = Active
+			}
+			return settle(ctx, tx, w, v, Error, status, reason, leave)
+		case w.Status == Loading && !leave:
+			return settle(ctx, tx, w, v, Success, Error, reason, false)
+		}
+		return nil // it was put back to, and what is there serves on
+	})
+	return back, err
+}
+
+// Abandoned records that Inner gave up on a version before its rollout began to count. What served before serves on. A
+// version that has an outcome keeps it.
+func (r *Rows) Abandoned(ctx context.Context, workerID, userUID string, version int, reason string, leave bool) error {
+	return r.onVersion(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+		switch {
+		case v.Status != Loading:
+			return nil
+		case w.ActiveVersionID == nil:
+			return settle(ctx, tx, w, v, Error, Error, reason, leave)
+		case *w.ActiveVersionID == v.ID:
+			return settle(ctx, tx, w, v, Success, Active, reason, leave)
+		}
+		return settle(ctx, tx, w, v, Error, Active, reason, leave)
+	})
+}
+
+func settle(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion, version, status, reason string, leave bool) error {
+	if err := setVersion(ctx, tx, v, version, reason); err != nil || leave {
+		return err
+	}
+	return tx.Worker.Update().Where(worker.ID(w.ID)).SetStatus(status).Exec(ctx)
+}
+
+func setVersion(ctx context.Context, tx *ent.Tx, v *ent.WorkerDeployVersion, status, msg string) error {
+	return tx.WorkerDeployVersion.Update().Where(workerdeployversion.ID(v.ID)).SetStatus(status).SetMsg(msg).Exec(ctx)
+}
+
+// onVersion runs work on a worker and its version in one transaction, or does nothing when they are gone.
+func (r *Rows) onVersion(ctx context.Context, workerID, userUID string, version int,
+	work func(context.Context, *ent.Tx, *ent.Worker, *ent.WorkerDeployVersion) error,
+) error {
+	return r.onWorker(ctx, workerID, userUID, func(ctx context.Context, tx *ent.Tx, w *ent.Worker) error {
+		v, err := tx.WorkerDeployVersion.Query().
+			Where(workerdeployversion.ID(version), workerdeployversion.WorkerID(w.ID)).Only(ctx)
+		if ent.IsNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return work(ctx, tx, w, v)
+	})
+}
+
+// onWorker runs work on a worker in one transaction, or does nothing when it is gone. The row lock makes two outcomes of one
+// worker follow each other.
+func (r *Rows) onWorker(ctx context.Context, workerID, userUID string, work func(context.Context, *ent.Tx, *ent.Worker) error) error {
+	return r.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
+		w, err := tx.Worker.Query().Where(worker.Wid(workerID), worker.UserUID(userUID)).ForUpdate().Only(ctx)
+		if ent.IsNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return work(ctx, tx, w)
+	})
+}

@@ -1,0 +1,197 @@
+// Package proxy stands between a program and its database, for tests: it can be cut, and it can lose the answers to
+// statements that were carried out.
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Proxy is one such way to the database, until its test ends.
+type Proxy struct {
+	// DSN is the database's, by way of the proxy.
+	DSN      string
+	target   string
+	listener net.Listener
+	done     sync.WaitGroup
+
+	mu   sync.Mutex
+	open map[net.Conn]bool
+	shut bool
+	lose map[string]int // how many answers to statements with these words are to be lost
+	lost int
+}
+
+// New starts a proxy to the database of a DSN.
+func New(t testing.TB, dsn string) *Proxy {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	// The program that uses it is stopped after the test, and may want a new connection for that.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	p := &Proxy{target: u.Host, listener: listener, open: map[net.Conn]bool{}, lose: map[string]int{}}
+	u.Host = listener.Addr().String()
+	p.DSN = u.String()
+	p.done.Go(func() { p.serve(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		_ = listener.Close()
+		p.Cut()
+		p.done.Wait()
+	})
+	return p
+}
+
+// Cut breaks all connections and lets none through until Mend.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shut = true
+	for c := range p.open {
+		_ = c.Close()
+	}
+	clear(p.open)
+}
+
+// Mend lets connections through again.
+func (p *Proxy) Mend() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shut = false
+}
+
+// admit keeps two connections to break them later, or breaks them now.
+func (p *Proxy) admit(from, to net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.shut {
+		_, _ = from.Close(), to.Close()
+		return false
+	}
+	p.open[from], p.open[to] = true, true
+	return true
+}
+
+// LoseAnswers has the answers to the next n statements with these words lost, and their connections broken.
+func (p *Proxy) LoseAnswers(words string, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lose[words] = n
+}
+
+// Outstanding returns how many answers are still to be lost, and how many were.
+func (p *Proxy) Outstanding() (left, lost int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, n := range p.lose {
+		left += n
+	}
+	return left, p.lost
+}
+
+// Password returns the password in the database's DSN, which nobody may show.
+func (p *Proxy) Password(t testing.TB) string {
+	t.Helper()
+	u, err := url.Parse(p.DSN)
+	require.NoError(t, err)
+	password, ok := u.User.Password()
+	require.True(t, ok)
+	return password
+}
+
+func (p *Proxy) serve(ctx context.Context) {
+	var dialer net.Dialer
+	for {
+		from, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		to, err := dialer.DialContext(ctx, "tcp", p.target)
+		if err != nil {
+			_ = from.Close()
+			continue
+		}
+		if !p.admit(from, to) {
+			continue
+		}
+		c := &connection{proxy: p, prepared: map[string]string{}}
+		p.done.Go(func() { p.copy(to, from, c.asked) })
+		p.done.Go(func() { p.copy(from, to, c.answered) })
+	}
+}
+
+// copy moves what pass lets through until either side ends, then ends both.
+func (p *Proxy) copy(to io.WriteCloser, from io.ReadCloser, pass func([]byte) bool) {
+	buffer := make([]byte, 1<<16)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 && !pass(buffer[:n]) {
+			break
+		}
+		if _, failed := to.Write(buffer[:n]); err != nil || failed != nil {
+			break
+		}
+	}
+	_, _ = to.Close(), from.Close()
+}
+
+// connection is what is known of one connection's statements. Their texts are sent to be prepared, under a name or none,
+// and the arguments later, with which they are carried out.
+type connection struct {
+	proxy *Proxy
+
+	mu       sync.Mutex
+	prepared map[string]string // text by name
+	executed bool              // a statement whose answer is to be lost was carried out
+}
+
+func (c *connection) asked(messages []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(messages) >= 5 && messages[0] != 0 { // no type: the first message of a connection
+		length := min(1+int(binary.BigEndian.Uint32(messages[1:])), len(messages))
+		kind, content := messages[0], messages[5:length]
+		messages = messages[length:]
+		switch first, rest, _ := bytes.Cut(content, []byte{0}); kind {
+		case 'P': // parse: name, text
+			text, _, _ := bytes.Cut(rest, []byte{0})
+			c.prepared[string(first)] = string(text)
+		case 'B': // bind: portal, name
+			name, _, _ := bytes.Cut(rest, []byte{0})
+			c.executed = c.executed || c.proxy.takes(c.prepared[string(name)])
+		}
+	}
+	return true
+}
+
+func (c *connection) answered([]byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.executed
+}
+
+// takes tells whether the answer to this statement is to be lost, and counts it.
+func (p *Proxy) takes(statement string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for words, n := range p.lose {
+		if n > 0 && strings.Contains(statement, words) {
+			p.lose[words]--
+			p.lost++
+			return true
+		}
+	}
+	return false
+}
