@@ -36,7 +36,8 @@ func Serve(c *config.Config) fx.Option {
 		Modules(),
 		tasks.Start,
 		controller.Start,
-		fx.StopTimeout(c.Tasks.ShutdownTimeout+c.HTTP.ShutdownTimeout+stopMargin),
+		fx.Invoke(startDrain),
+		fx.StopTimeout(c.HTTP.DrainTime+c.Tasks.ShutdownTimeout+c.HTTP.ShutdownTimeout+stopMargin),
 	)
 }
 
@@ -67,6 +68,8 @@ func Base(c *config.Config) fx.Option {
 			fx.Annotate(server.New, fx.ParamTags("", "", `group:"routes"`)),
 			server.AsCheck(databaseCheck),
 			server.AsCheck(clusterCheck),
+			newDrain,
+			server.AsCheck(drainCheck),
 			status.As(databaseStatus),
 			status.As(clusterStatus),
 		),

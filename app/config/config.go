@@ -31,6 +31,7 @@ type HTTP struct {
 	RequestTimeout    time.Duration `mapstructure:"requestTimeout"`
 	ReadHeaderTimeout time.Duration `mapstructure:"readHeaderTimeout"`
 	ReadTimeout       time.Duration `mapstructure:"readTimeout"`
+	DrainTime         time.Duration `mapstructure:"drainTime"`
 	ShutdownTimeout   time.Duration `mapstructure:"shutdownTimeout"`
 }
 

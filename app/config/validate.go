@@ -50,6 +50,9 @@ func (c *Config) Validate() error {
 			fault(key, "must be at least 1ms")
 		}
 	}
+	if c.HTTP.DrainTime < 0 {
+		fault("http.drainTime", "must not be negative")
+	}
 	if c.Tasks.TakeoverAfter < 3*c.Tasks.HeartbeatInterval {
 		fault("tasks.takeoverAfter", "must be at least three times tasks.heartbeatInterval")
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/gorilla/mux"
 	"go.uber.org/zap"
@@ -19,6 +20,7 @@ type Server struct {
 	config   config.HTTP
 	log      *zap.Logger
 	listener net.Listener
+	draining atomic.Bool
 	done     chan struct{}
 }
 
@@ -70,6 +72,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return fmt.Errorf("http.listen: %w", err)
 	}
 	s.listener = listener
+	s.http.Handler = s.leave(s.http.Handler)
 	s.log.Info("listening", zap.String("address", listener.Addr().String()))
 	go func() {
 		defer close(s.done)
