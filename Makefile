@@ -14,10 +14,10 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 CRD := configs/crd/workerapps.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos bench-queue build generate lint fuzz clean need-go
+.PHONY: help run test chaos bench-queue bench-controller build generate lint fuzz clean need-go
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: need-go ## show Inner at work, then serve: ARGS=--once, ARGS='-d DSN -k KUBECONFIG', ARGS=--help
 	@$(GO) run ./test/demo $(ARGS)
@@ -32,6 +32,9 @@ chaos: need-go ## the queue through kills, freezes and restarts of its database,
 
 bench-queue: need-go ## measure the queue beside River, graphile-worker and the bare limit: ARGS=--quick
 	$(GO) run -C test/bench/queue . $(ARGS)
+
+bench-controller: need-go ## measure the controller on a real control plane: ARGS=--quick, ARGS='--only restart --standing 10000'
+	$(GO) run ./test/bench/controller $(ARGS)
 
 build: need-go ## build bin/inner, static
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/inner ./cmd/inner

@@ -19,6 +19,7 @@ import (
 	"app238.com/inner/app/observe"
 	"app238.com/inner/app/server"
 	"app238.com/inner/app/status"
+	"app238.com/inner/modules/audit"
 	"app238.com/inner/modules/controller"
 	"app238.com/inner/modules/tasks"
 	"app238.com/inner/modules/workers"
@@ -36,6 +37,7 @@ func Serve(c *config.Config) fx.Option {
 		Modules(),
 		tasks.Start,
 		controller.Start,
+		audit.Start,
 		fx.Invoke(startDrain),
 		fx.StopTimeout(c.HTTP.DrainTime+c.Tasks.ShutdownTimeout+c.HTTP.ShutdownTimeout+stopMargin),
 	)
@@ -43,7 +45,7 @@ func Serve(c *config.Config) fx.Option {
 
 // Modules returns the modules, none of which is started by being here.
 func Modules() fx.Option {
-	return fx.Options(tasks.Module, workers.Module, controller.Module)
+	return fx.Options(tasks.Module, workers.Module, controller.Module, audit.Module)
 }
 
 // Base returns what every module stands on.

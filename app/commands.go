@@ -15,6 +15,7 @@ import (
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/audit/report"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -91,6 +92,22 @@ func Admin(ctx context.Context, c *config.Config, use func(context.Context, job.
 	var admin job.Admin
 	return inGraph(ctx, c, &kube.Clients{}, fx.Populate(&admin), func(ctx context.Context) error {
 		return use(ctx, admin)
+	})
+}
+
+// Audit lets use ask the audit. A dry run needs the cluster and the engines; what earlier audits recorded is in the
+// database.
+func Audit(ctx context.Context, c *config.Config, dry bool, use func(context.Context, report.Auditor) error) error {
+	clients := &kube.Clients{}
+	if dry {
+		var err error
+		if clients, err = kube.NewClients(c); err != nil {
+			return err
+		}
+	}
+	var auditor report.Auditor
+	return inGraph(ctx, c, clients, fx.Populate(&auditor), func(ctx context.Context) error {
+		return use(ctx, auditor)
 	})
 }
 

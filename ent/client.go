@@ -11,6 +11,9 @@ import (
 
 	"app238.com/inner/ent/migrate"
 
+	"app238.com/inner/ent/audit"
+	"app238.com/inner/ent/auditcount"
+	"app238.com/inner/ent/auditsighting"
 	"app238.com/inner/ent/combinatorresource"
 	"app238.com/inner/ent/combinatorresourcereport"
 	"app238.com/inner/ent/consoletask"
@@ -34,6 +37,12 @@ type Client struct {
 	config
 	// Schema is the client for creating, migrating and dropping schema.
 	Schema *migrate.Schema
+	// Audit is the client for interacting with the Audit builders.
+	Audit *AuditClient
+	// AuditCount is the client for interacting with the AuditCount builders.
+	AuditCount *AuditCountClient
+	// AuditSighting is the client for interacting with the AuditSighting builders.
+	AuditSighting *AuditSightingClient
 	// CombinatorResource is the client for interacting with the CombinatorResource builders.
 	CombinatorResource *CombinatorResourceClient
 	// CombinatorResourceReport is the client for interacting with the CombinatorResourceReport builders.
@@ -65,6 +74,9 @@ func NewClient(opts ...Option) *Client {
 
 func (c *Client) init() {
 	c.Schema = migrate.NewSchema(c.driver)
+	c.Audit = NewAuditClient(c.config)
+	c.AuditCount = NewAuditCountClient(c.config)
+	c.AuditSighting = NewAuditSightingClient(c.config)
 	c.CombinatorResource = NewCombinatorResourceClient(c.config)
 	c.CombinatorResourceReport = NewCombinatorResourceReportClient(c.config)
 	c.ConsoleTask = NewConsoleTaskClient(c.config)
@@ -167,6 +179,9 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 	return &Tx{
 		ctx:                      ctx,
 		config:                   cfg,
+		Audit:                    NewAuditClient(cfg),
+		AuditCount:               NewAuditCountClient(cfg),
+		AuditSighting:            NewAuditSightingClient(cfg),
 		CombinatorResource:       NewCombinatorResourceClient(cfg),
 		CombinatorResourceReport: NewCombinatorResourceReportClient(cfg),
 		ConsoleTask:              NewConsoleTaskClient(cfg),
@@ -196,6 +211,9 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 	return &Tx{
 		ctx:                      ctx,
 		config:                   cfg,
+		Audit:                    NewAuditClient(cfg),
+		AuditCount:               NewAuditCountClient(cfg),
+		AuditSighting:            NewAuditSightingClient(cfg),
 		CombinatorResource:       NewCombinatorResourceClient(cfg),
 		CombinatorResourceReport: NewCombinatorResourceReportClient(cfg),
 		ConsoleTask:              NewConsoleTaskClient(cfg),
@@ -212,7 +230,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 // Debug returns a new debug-client. It's used to get verbose logging on specific operations.
 //
 //	client.Debug().
-//		CombinatorResource.
+//		Audit.
 //		Query().
 //		Count(ctx)
 func (c *Client) Debug() *Client {
@@ -235,8 +253,9 @@ func (c *Client) Close() error {
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
-		c.CombinatorResource, c.CombinatorResourceReport, c.ConsoleTask, c.CustomDomain,
-		c.Process, c.Tick, c.User, c.VerificationCode, c.Worker, c.WorkerDeployVersion,
+		c.Audit, c.AuditCount, c.AuditSighting, c.CombinatorResource,
+		c.CombinatorResourceReport, c.ConsoleTask, c.CustomDomain, c.Process, c.Tick,
+		c.User, c.VerificationCode, c.Worker, c.WorkerDeployVersion,
 	} {
 		n.Use(hooks...)
 	}
@@ -246,8 +265,9 @@ func (c *Client) Use(hooks ...Hook) {
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
-		c.CombinatorResource, c.CombinatorResourceReport, c.ConsoleTask, c.CustomDomain,
-		c.Process, c.Tick, c.User, c.VerificationCode, c.Worker, c.WorkerDeployVersion,
+		c.Audit, c.AuditCount, c.AuditSighting, c.CombinatorResource,
+		c.CombinatorResourceReport, c.ConsoleTask, c.CustomDomain, c.Process, c.Tick,
+		c.User, c.VerificationCode, c.Worker, c.WorkerDeployVersion,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -256,6 +276,12 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 // Mutate implements the ent.Mutator interface.
 func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 	switch m := m.(type) {
+	case *AuditMutation:
+		return c.Audit.mutate(ctx, m)
+	case *AuditCountMutation:
+		return c.AuditCount.mutate(ctx, m)
+	case *AuditSightingMutation:
+		return c.AuditSighting.mutate(ctx, m)
 	case *CombinatorResourceMutation:
 		return c.CombinatorResource.mutate(ctx, m)
 	case *CombinatorResourceReportMutation:
@@ -278,6 +304,405 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.WorkerDeployVersion.mutate(ctx, m)
 	default:
 		return nil, fmt.Errorf("ent: unknown mutation type %T", m)
+	}
+}
+
+// AuditClient is a client for the Audit schema.
+type AuditClient struct {
+	config
+}
+
+// NewAuditClient returns a client for the Audit from the given config.
+func NewAuditClient(c config) *AuditClient {
+	return &AuditClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `audit.Hooks(f(g(h())))`.
+func (c *AuditClient) Use(hooks ...Hook) {
+	c.hooks.Audit = append(c.hooks.Audit, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `audit.Intercept(f(g(h())))`.
+func (c *AuditClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Audit = append(c.inters.Audit, interceptors...)
+}
+
+// Create returns a builder for creating a Audit entity.
+func (c *AuditClient) Create() *AuditCreate {
+	mutation := newAuditMutation(c.config, OpCreate)
+	return &AuditCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Audit entities.
+func (c *AuditClient) CreateBulk(builders ...*AuditCreate) *AuditCreateBulk {
+	return &AuditCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *AuditClient) MapCreateBulk(slice any, setFunc func(*AuditCreate, int)) *AuditCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &AuditCreateBulk{err: fmt.Errorf("calling to AuditClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*AuditCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &AuditCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Audit.
+func (c *AuditClient) Update() *AuditUpdate {
+	mutation := newAuditMutation(c.config, OpUpdate)
+	return &AuditUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *AuditClient) UpdateOne(_m *Audit) *AuditUpdateOne {
+	mutation := newAuditMutation(c.config, OpUpdateOne, withAudit(_m))
+	return &AuditUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *AuditClient) UpdateOneID(id int) *AuditUpdateOne {
+	mutation := newAuditMutation(c.config, OpUpdateOne, withAuditID(id))
+	return &AuditUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Audit.
+func (c *AuditClient) Delete() *AuditDelete {
+	mutation := newAuditMutation(c.config, OpDelete)
+	return &AuditDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *AuditClient) DeleteOne(_m *Audit) *AuditDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *AuditClient) DeleteOneID(id int) *AuditDeleteOne {
+	builder := c.Delete().Where(audit.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &AuditDeleteOne{builder}
+}
+
+// Query returns a query builder for Audit.
+func (c *AuditClient) Query() *AuditQuery {
+	return &AuditQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeAudit},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Audit entity by its id.
+func (c *AuditClient) Get(ctx context.Context, id int) (*Audit, error) {
+	return c.Query().Where(audit.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *AuditClient) GetX(ctx context.Context, id int) *Audit {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *AuditClient) Hooks() []Hook {
+	return c.hooks.Audit
+}
+
+// Interceptors returns the client interceptors.
+func (c *AuditClient) Interceptors() []Interceptor {
+	return c.inters.Audit
+}
+
+func (c *AuditClient) mutate(ctx context.Context, m *AuditMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&AuditCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&AuditUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&AuditUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&AuditDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Audit mutation op: %q", m.Op())
+	}
+}
+
+// AuditCountClient is a client for the AuditCount schema.
+type AuditCountClient struct {
+	config
+}
+
+// NewAuditCountClient returns a client for the AuditCount from the given config.
+func NewAuditCountClient(c config) *AuditCountClient {
+	return &AuditCountClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `auditcount.Hooks(f(g(h())))`.
+func (c *AuditCountClient) Use(hooks ...Hook) {
+	c.hooks.AuditCount = append(c.hooks.AuditCount, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `auditcount.Intercept(f(g(h())))`.
+func (c *AuditCountClient) Intercept(interceptors ...Interceptor) {
+	c.inters.AuditCount = append(c.inters.AuditCount, interceptors...)
+}
+
+// Create returns a builder for creating a AuditCount entity.
+func (c *AuditCountClient) Create() *AuditCountCreate {
+	mutation := newAuditCountMutation(c.config, OpCreate)
+	return &AuditCountCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of AuditCount entities.
+func (c *AuditCountClient) CreateBulk(builders ...*AuditCountCreate) *AuditCountCreateBulk {
+	return &AuditCountCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *AuditCountClient) MapCreateBulk(slice any, setFunc func(*AuditCountCreate, int)) *AuditCountCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &AuditCountCreateBulk{err: fmt.Errorf("calling to AuditCountClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*AuditCountCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &AuditCountCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for AuditCount.
+func (c *AuditCountClient) Update() *AuditCountUpdate {
+	mutation := newAuditCountMutation(c.config, OpUpdate)
+	return &AuditCountUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *AuditCountClient) UpdateOne(_m *AuditCount) *AuditCountUpdateOne {
+	mutation := newAuditCountMutation(c.config, OpUpdateOne, withAuditCount(_m))
+	return &AuditCountUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *AuditCountClient) UpdateOneID(id int) *AuditCountUpdateOne {
+	mutation := newAuditCountMutation(c.config, OpUpdateOne, withAuditCountID(id))
+	return &AuditCountUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for AuditCount.
+func (c *AuditCountClient) Delete() *AuditCountDelete {
+	mutation := newAuditCountMutation(c.config, OpDelete)
+	return &AuditCountDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *AuditCountClient) DeleteOne(_m *AuditCount) *AuditCountDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *AuditCountClient) DeleteOneID(id int) *AuditCountDeleteOne {
+	builder := c.Delete().Where(auditcount.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &AuditCountDeleteOne{builder}
+}
+
+// Query returns a query builder for AuditCount.
+func (c *AuditCountClient) Query() *AuditCountQuery {
+	return &AuditCountQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeAuditCount},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a AuditCount entity by its id.
+func (c *AuditCountClient) Get(ctx context.Context, id int) (*AuditCount, error) {
+	return c.Query().Where(auditcount.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *AuditCountClient) GetX(ctx context.Context, id int) *AuditCount {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *AuditCountClient) Hooks() []Hook {
+	return c.hooks.AuditCount
+}
+
+// Interceptors returns the client interceptors.
+func (c *AuditCountClient) Interceptors() []Interceptor {
+	return c.inters.AuditCount
+}
+
+func (c *AuditCountClient) mutate(ctx context.Context, m *AuditCountMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&AuditCountCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&AuditCountUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&AuditCountUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&AuditCountDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown AuditCount mutation op: %q", m.Op())
+	}
+}
+
+// AuditSightingClient is a client for the AuditSighting schema.
+type AuditSightingClient struct {
+	config
+}
+
+// NewAuditSightingClient returns a client for the AuditSighting from the given config.
+func NewAuditSightingClient(c config) *AuditSightingClient {
+	return &AuditSightingClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `auditsighting.Hooks(f(g(h())))`.
+func (c *AuditSightingClient) Use(hooks ...Hook) {
+	c.hooks.AuditSighting = append(c.hooks.AuditSighting, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `auditsighting.Intercept(f(g(h())))`.
+func (c *AuditSightingClient) Intercept(interceptors ...Interceptor) {
+	c.inters.AuditSighting = append(c.inters.AuditSighting, interceptors...)
+}
+
+// Create returns a builder for creating a AuditSighting entity.
+func (c *AuditSightingClient) Create() *AuditSightingCreate {
+	mutation := newAuditSightingMutation(c.config, OpCreate)
+	return &AuditSightingCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of AuditSighting entities.
+func (c *AuditSightingClient) CreateBulk(builders ...*AuditSightingCreate) *AuditSightingCreateBulk {
+	return &AuditSightingCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *AuditSightingClient) MapCreateBulk(slice any, setFunc func(*AuditSightingCreate, int)) *AuditSightingCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &AuditSightingCreateBulk{err: fmt.Errorf("calling to AuditSightingClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*AuditSightingCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &AuditSightingCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for AuditSighting.
+func (c *AuditSightingClient) Update() *AuditSightingUpdate {
+	mutation := newAuditSightingMutation(c.config, OpUpdate)
+	return &AuditSightingUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *AuditSightingClient) UpdateOne(_m *AuditSighting) *AuditSightingUpdateOne {
+	mutation := newAuditSightingMutation(c.config, OpUpdateOne, withAuditSighting(_m))
+	return &AuditSightingUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *AuditSightingClient) UpdateOneID(id int) *AuditSightingUpdateOne {
+	mutation := newAuditSightingMutation(c.config, OpUpdateOne, withAuditSightingID(id))
+	return &AuditSightingUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for AuditSighting.
+func (c *AuditSightingClient) Delete() *AuditSightingDelete {
+	mutation := newAuditSightingMutation(c.config, OpDelete)
+	return &AuditSightingDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *AuditSightingClient) DeleteOne(_m *AuditSighting) *AuditSightingDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *AuditSightingClient) DeleteOneID(id int) *AuditSightingDeleteOne {
+	builder := c.Delete().Where(auditsighting.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &AuditSightingDeleteOne{builder}
+}
+
+// Query returns a query builder for AuditSighting.
+func (c *AuditSightingClient) Query() *AuditSightingQuery {
+	return &AuditSightingQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeAuditSighting},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a AuditSighting entity by its id.
+func (c *AuditSightingClient) Get(ctx context.Context, id int) (*AuditSighting, error) {
+	return c.Query().Where(auditsighting.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *AuditSightingClient) GetX(ctx context.Context, id int) *AuditSighting {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *AuditSightingClient) Hooks() []Hook {
+	return c.hooks.AuditSighting
+}
+
+// Interceptors returns the client interceptors.
+func (c *AuditSightingClient) Interceptors() []Interceptor {
+	return c.inters.AuditSighting
+}
+
+func (c *AuditSightingClient) mutate(ctx context.Context, m *AuditSightingMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&AuditSightingCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&AuditSightingUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&AuditSightingUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&AuditSightingDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown AuditSighting mutation op: %q", m.Op())
 	}
 }
 
@@ -1678,12 +2103,13 @@ func (c *WorkerDeployVersionClient) mutate(ctx context.Context, m *WorkerDeployV
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		CombinatorResource, CombinatorResourceReport, ConsoleTask, CustomDomain,
-		Process, Tick, User, VerificationCode, Worker, WorkerDeployVersion []ent.Hook
+		Audit, AuditCount, AuditSighting, CombinatorResource, CombinatorResourceReport,
+		ConsoleTask, CustomDomain, Process, Tick, User, VerificationCode, Worker,
+		WorkerDeployVersion []ent.Hook
 	}
 	inters struct {
-		CombinatorResource, CombinatorResourceReport, ConsoleTask, CustomDomain,
-		Process, Tick, User, VerificationCode, Worker,
+		Audit, AuditCount, AuditSighting, CombinatorResource, CombinatorResourceReport,
+		ConsoleTask, CustomDomain, Process, Tick, User, VerificationCode, Worker,
 		WorkerDeployVersion []ent.Interceptor
 	}
 )

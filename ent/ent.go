@@ -9,6 +9,9 @@ import (
 	"reflect"
 	"sync"
 
+	"app238.com/inner/ent/audit"
+	"app238.com/inner/ent/auditcount"
+	"app238.com/inner/ent/auditsighting"
 	"app238.com/inner/ent/combinatorresource"
 	"app238.com/inner/ent/combinatorresourcereport"
 	"app238.com/inner/ent/consoletask"
@@ -82,6 +85,9 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
+			audit.Table:                    audit.ValidColumn,
+			auditcount.Table:               auditcount.ValidColumn,
+			auditsighting.Table:            auditsighting.ValidColumn,
 			combinatorresource.Table:       combinatorresource.ValidColumn,
 			combinatorresourcereport.Table: combinatorresourcereport.ValidColumn,
 			consoletask.Table:              consoletask.ValidColumn,

@@ -9,6 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"app238.com/inner/ent/audit"
+	"app238.com/inner/ent/auditcount"
+	"app238.com/inner/ent/auditsighting"
 	"app238.com/inner/ent/combinatorresource"
 	"app238.com/inner/ent/combinatorresourcereport"
 	"app238.com/inner/ent/consoletask"
@@ -33,6 +36,9 @@ const (
 	OpUpdateOne = ent.OpUpdateOne
 
 	// Node types.
+	TypeAudit                    = "Audit"
+	TypeAuditCount               = "AuditCount"
+	TypeAuditSighting            = "AuditSighting"
 	TypeCombinatorResource       = "CombinatorResource"
 	TypeCombinatorResourceReport = "CombinatorResourceReport"
 	TypeConsoleTask              = "ConsoleTask"
@@ -44,6 +50,2578 @@ const (
 	TypeWorker                   = "Worker"
 	TypeWorkerDeployVersion      = "WorkerDeployVersion"
 )
+
+// AuditMutation represents an operation that mutates the Audit nodes in the graph.
+type AuditMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *int
+	task_id       *int64
+	addtask_id    *int64
+	mode          *string
+	refusal       *string
+	started_at    *time.Time
+	finished_at   *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*Audit, error)
+	predicates    []predicate.Audit
+}
+
+var _ ent.Mutation = (*AuditMutation)(nil)
+
+// auditOption allows management of the mutation configuration using functional options.
+type auditOption func(*AuditMutation)
+
+// newAuditMutation creates new mutation for the Audit entity.
+func newAuditMutation(c config, op Op, opts ...auditOption) *AuditMutation {
+	m := &AuditMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeAudit,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withAuditID sets the ID field of the mutation.
+func withAuditID(id int) auditOption {
+	return func(m *AuditMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Audit
+		)
+		m.oldValue = func(ctx context.Context) (*Audit, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Audit.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withAudit sets the old Audit of the mutation.
+func withAudit(node *Audit) auditOption {
+	return func(m *AuditMutation) {
+		m.oldValue = func(context.Context) (*Audit, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m AuditMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m AuditMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *AuditMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *AuditMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Audit.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTaskID sets the "task_id" field.
+func (m *AuditMutation) SetTaskID(i int64) {
+	m.task_id = &i
+	m.addtask_id = nil
+}
+
+// TaskID returns the value of the "task_id" field in the mutation.
+func (m *AuditMutation) TaskID() (r int64, exists bool) {
+	v := m.task_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTaskID returns the old "task_id" field's value of the Audit entity.
+// If the Audit object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditMutation) OldTaskID(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTaskID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTaskID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTaskID: %w", err)
+	}
+	return oldValue.TaskID, nil
+}
+
+// AddTaskID adds i to the "task_id" field.
+func (m *AuditMutation) AddTaskID(i int64) {
+	if m.addtask_id != nil {
+		*m.addtask_id += i
+	} else {
+		m.addtask_id = &i
+	}
+}
+
+// AddedTaskID returns the value that was added to the "task_id" field in this mutation.
+func (m *AuditMutation) AddedTaskID() (r int64, exists bool) {
+	v := m.addtask_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTaskID resets all changes to the "task_id" field.
+func (m *AuditMutation) ResetTaskID() {
+	m.task_id = nil
+	m.addtask_id = nil
+}
+
+// SetMode sets the "mode" field.
+func (m *AuditMutation) SetMode(s string) {
+	m.mode = &s
+}
+
+// Mode returns the value of the "mode" field in the mutation.
+func (m *AuditMutation) Mode() (r string, exists bool) {
+	v := m.mode
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMode returns the old "mode" field's value of the Audit entity.
+// If the Audit object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditMutation) OldMode(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMode is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMode requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMode: %w", err)
+	}
+	return oldValue.Mode, nil
+}
+
+// ResetMode resets all changes to the "mode" field.
+func (m *AuditMutation) ResetMode() {
+	m.mode = nil
+}
+
+// SetRefusal sets the "refusal" field.
+func (m *AuditMutation) SetRefusal(s string) {
+	m.refusal = &s
+}
+
+// Refusal returns the value of the "refusal" field in the mutation.
+func (m *AuditMutation) Refusal() (r string, exists bool) {
+	v := m.refusal
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRefusal returns the old "refusal" field's value of the Audit entity.
+// If the Audit object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditMutation) OldRefusal(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRefusal is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRefusal requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRefusal: %w", err)
+	}
+	return oldValue.Refusal, nil
+}
+
+// ResetRefusal resets all changes to the "refusal" field.
+func (m *AuditMutation) ResetRefusal() {
+	m.refusal = nil
+}
+
+// SetStartedAt sets the "started_at" field.
+func (m *AuditMutation) SetStartedAt(t time.Time) {
+	m.started_at = &t
+}
+
+// StartedAt returns the value of the "started_at" field in the mutation.
+func (m *AuditMutation) StartedAt() (r time.Time, exists bool) {
+	v := m.started_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStartedAt returns the old "started_at" field's value of the Audit entity.
+// If the Audit object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditMutation) OldStartedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStartedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStartedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStartedAt: %w", err)
+	}
+	return oldValue.StartedAt, nil
+}
+
+// ResetStartedAt resets all changes to the "started_at" field.
+func (m *AuditMutation) ResetStartedAt() {
+	m.started_at = nil
+}
+
+// SetFinishedAt sets the "finished_at" field.
+func (m *AuditMutation) SetFinishedAt(t time.Time) {
+	m.finished_at = &t
+}
+
+// FinishedAt returns the value of the "finished_at" field in the mutation.
+func (m *AuditMutation) FinishedAt() (r time.Time, exists bool) {
+	v := m.finished_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFinishedAt returns the old "finished_at" field's value of the Audit entity.
+// If the Audit object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditMutation) OldFinishedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFinishedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFinishedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFinishedAt: %w", err)
+	}
+	return oldValue.FinishedAt, nil
+}
+
+// ClearFinishedAt clears the value of the "finished_at" field.
+func (m *AuditMutation) ClearFinishedAt() {
+	m.finished_at = nil
+	m.clearedFields[audit.FieldFinishedAt] = struct{}{}
+}
+
+// FinishedAtCleared returns if the "finished_at" field was cleared in this mutation.
+func (m *AuditMutation) FinishedAtCleared() bool {
+	_, ok := m.clearedFields[audit.FieldFinishedAt]
+	return ok
+}
+
+// ResetFinishedAt resets all changes to the "finished_at" field.
+func (m *AuditMutation) ResetFinishedAt() {
+	m.finished_at = nil
+	delete(m.clearedFields, audit.FieldFinishedAt)
+}
+
+// Where appends a list predicates to the AuditMutation builder.
+func (m *AuditMutation) Where(ps ...predicate.Audit) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the AuditMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *AuditMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Audit, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *AuditMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *AuditMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Audit).
+func (m *AuditMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *AuditMutation) Fields() []string {
+	fields := make([]string, 0, 5)
+	if m.task_id != nil {
+		fields = append(fields, audit.FieldTaskID)
+	}
+	if m.mode != nil {
+		fields = append(fields, audit.FieldMode)
+	}
+	if m.refusal != nil {
+		fields = append(fields, audit.FieldRefusal)
+	}
+	if m.started_at != nil {
+		fields = append(fields, audit.FieldStartedAt)
+	}
+	if m.finished_at != nil {
+		fields = append(fields, audit.FieldFinishedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *AuditMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case audit.FieldTaskID:
+		return m.TaskID()
+	case audit.FieldMode:
+		return m.Mode()
+	case audit.FieldRefusal:
+		return m.Refusal()
+	case audit.FieldStartedAt:
+		return m.StartedAt()
+	case audit.FieldFinishedAt:
+		return m.FinishedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *AuditMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case audit.FieldTaskID:
+		return m.OldTaskID(ctx)
+	case audit.FieldMode:
+		return m.OldMode(ctx)
+	case audit.FieldRefusal:
+		return m.OldRefusal(ctx)
+	case audit.FieldStartedAt:
+		return m.OldStartedAt(ctx)
+	case audit.FieldFinishedAt:
+		return m.OldFinishedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Audit field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *AuditMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case audit.FieldTaskID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTaskID(v)
+		return nil
+	case audit.FieldMode:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMode(v)
+		return nil
+	case audit.FieldRefusal:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRefusal(v)
+		return nil
+	case audit.FieldStartedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStartedAt(v)
+		return nil
+	case audit.FieldFinishedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFinishedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Audit field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *AuditMutation) AddedFields() []string {
+	var fields []string
+	if m.addtask_id != nil {
+		fields = append(fields, audit.FieldTaskID)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *AuditMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case audit.FieldTaskID:
+		return m.AddedTaskID()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *AuditMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case audit.FieldTaskID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTaskID(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Audit numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *AuditMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(audit.FieldFinishedAt) {
+		fields = append(fields, audit.FieldFinishedAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *AuditMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *AuditMutation) ClearField(name string) error {
+	switch name {
+	case audit.FieldFinishedAt:
+		m.ClearFinishedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Audit nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *AuditMutation) ResetField(name string) error {
+	switch name {
+	case audit.FieldTaskID:
+		m.ResetTaskID()
+		return nil
+	case audit.FieldMode:
+		m.ResetMode()
+		return nil
+	case audit.FieldRefusal:
+		m.ResetRefusal()
+		return nil
+	case audit.FieldStartedAt:
+		m.ResetStartedAt()
+		return nil
+	case audit.FieldFinishedAt:
+		m.ResetFinishedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Audit field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *AuditMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *AuditMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *AuditMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *AuditMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *AuditMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *AuditMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *AuditMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Audit unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *AuditMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Audit edge %s", name)
+}
+
+// AuditCountMutation represents an operation that mutates the AuditCount nodes in the graph.
+type AuditCountMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *int
+	task_id       *int64
+	addtask_id    *int64
+	kind          *string
+	things        *int64
+	addthings     *int64
+	row_count     *int64
+	addrow_count  *int64
+	missing       *int64
+	addmissing    *int64
+	stuck         *int64
+	addstuck      *int64
+	ownerless     *int64
+	addownerless  *int64
+	orphans       *int64
+	addorphans    *int64
+	repaired      *int64
+	addrepaired   *int64
+	deleted       *int64
+	adddeleted    *int64
+	deletions     *int64
+	adddeletions  *int64
+	refusal       *string
+	created_at    *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*AuditCount, error)
+	predicates    []predicate.AuditCount
+}
+
+var _ ent.Mutation = (*AuditCountMutation)(nil)
+
+// auditcountOption allows management of the mutation configuration using functional options.
+type auditcountOption func(*AuditCountMutation)
+
+// newAuditCountMutation creates new mutation for the AuditCount entity.
+func newAuditCountMutation(c config, op Op, opts ...auditcountOption) *AuditCountMutation {
+	m := &AuditCountMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeAuditCount,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withAuditCountID sets the ID field of the mutation.
+func withAuditCountID(id int) auditcountOption {
+	return func(m *AuditCountMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *AuditCount
+		)
+		m.oldValue = func(ctx context.Context) (*AuditCount, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().AuditCount.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withAuditCount sets the old AuditCount of the mutation.
+func withAuditCount(node *AuditCount) auditcountOption {
+	return func(m *AuditCountMutation) {
+		m.oldValue = func(context.Context) (*AuditCount, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m AuditCountMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m AuditCountMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *AuditCountMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *AuditCountMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().AuditCount.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTaskID sets the "task_id" field.
+func (m *AuditCountMutation) SetTaskID(i int64) {
+	m.task_id = &i
+	m.addtask_id = nil
+}
+
+// TaskID returns the value of the "task_id" field in the mutation.
+func (m *AuditCountMutation) TaskID() (r int64, exists bool) {
+	v := m.task_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTaskID returns the old "task_id" field's value of the AuditCount entity.
+// If the AuditCount object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditCountMutation) OldTaskID(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTaskID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTaskID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTaskID: %w", err)
+	}
+	return oldValue.TaskID, nil
+}
+
+// AddTaskID adds i to the "task_id" field.
+func (m *AuditCountMutation) AddTaskID(i int64) {
+	if m.addtask_id != nil {
+		*m.addtask_id += i
+	} else {
+		m.addtask_id = &i
+	}
+}
+
+// AddedTaskID returns the value that was added to the "task_id" field in this mutation.
+func (m *AuditCountMutation) AddedTaskID() (r int64, exists bool) {
+	v := m.addtask_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTaskID resets all changes to the "task_id" field.
+func (m *AuditCountMutation) ResetTaskID() {
+	m.task_id = nil
+	m.addtask_id = nil
+}
+
+// SetKind sets the "kind" field.
+func (m *AuditCountMutation) SetKind(s string) {
+	m.kind = &s
+}
+
+// Kind returns the value of the "kind" field in the mutation.
+func (m *AuditCountMutation) Kind() (r string, exists bool) {
+	v := m.kind
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKind returns the old "kind" field's value of the AuditCount entity.
+// If the AuditCount object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditCountMutation) OldKind(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKind is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKind requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKind: %w", err)
+	}
+	return oldValue.Kind, nil
+}
+
+// ResetKind resets all changes to the "kind" field.
+func (m *AuditCountMutation) ResetKind() {
+	m.kind = nil
+}
+
+// SetThings sets the "things" field.
+func (m *AuditCountMutation) SetThings(i int64) {
+	m.things = &i
+	m.addthings = nil
+}
+
+// Things returns the value of the "things" field in the mutation.
+func (m *AuditCountMutation) Things() (r int64, exists bool) {
+	v := m.things
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldThings returns the old "things" field's value of the AuditCount entity.
+// If the AuditCount object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditCountMutation) OldThings(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldThings is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldThings requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldThings: %w", err)
+	}
+	return oldValue.Things, nil
+}
+
+// AddThings adds i to the "things" field.
+func (m *AuditCountMutation) AddThings(i int64) {
+	if m.addthings != nil {
+		*m.addthings += i
+	} else {
+		m.addthings = &i
+	}
+}
+
+// AddedThings returns the value that was added to the "things" field in this mutation.
+func (m *AuditCountMutation) AddedThings() (r int64, exists bool) {
+	v := m.addthings
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetThings resets all changes to the "things" field.
+func (m *AuditCountMutation) ResetThings() {
+	m.things = nil
+	m.addthings = nil
+}
+
+// SetRowCount sets the "row_count" field.
+func (m *AuditCountMutation) SetRowCount(i int64) {
+	m.row_count = &i
+	m.addrow_count = nil
+}
+
+// RowCount returns the value of the "row_count" field in the mutation.
+func (m *AuditCountMutation) RowCount() (r int64, exists bool) {
+	v := m.row_count
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRowCount returns the old "row_count" field's value of the AuditCount entity.
+// If the AuditCount object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditCountMutation) OldRowCount(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRowCount is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRowCount requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRowCount: %w", err)
+	}
+	return oldValue.RowCount, nil
+}
+
+// AddRowCount adds i to the "row_count" field.
+func (m *AuditCountMutation) AddRowCount(i int64) {
+	if m.addrow_count != nil {
+		*m.addrow_count += i
+	} else {
+		m.addrow_count = &i
+	}
+}
+
+// AddedRowCount returns the value that was added to the "row_count" field in this mutation.
+func (m *AuditCountMutation) AddedRowCount() (r int64, exists bool) {
+	v := m.addrow_count
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRowCount resets all changes to the "row_count" field.
+func (m *AuditCountMutation) ResetRowCount() {
+	m.row_count = nil
+	m.addrow_count = nil
+}
+
+// SetMissing sets the "missing" field.
+func (m *AuditCountMutation) SetMissing(i int64) {
+	m.missing = &i
+	m.addmissing = nil
+}
+
+// Missing returns the value of the "missing" field in the mutation.
+func (m *AuditCountMutation) Missing() (r int64, exists bool) {
+	v := m.missing
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMissing returns the old "missing" field's value of the AuditCount entity.
+// If the AuditCount object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditCountMutation) OldMissing(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMissing is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMissing requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMissing: %w", err)
+	}
+	return oldValue.Missing, nil
+}
+
+// AddMissing adds i to the "missing" field.
+func (m *AuditCountMutation) AddMissing(i int64) {
+	if m.addmissing != nil {
+		*m.addmissing += i
+	} else {
+		m.addmissing = &i
+	}
+}
+
+// AddedMissing returns the value that was added to the "missing" field in this mutation.
+func (m *AuditCountMutation) AddedMissing() (r int64, exists bool) {
+	v := m.addmissing
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetMissing resets all changes to the "missing" field.
+func (m *AuditCountMutation) ResetMissing() {
+	m.missing = nil
+	m.addmissing = nil
+}
+
+// SetStuck sets the "stuck" field.
+func (m *AuditCountMutation) SetStuck(i int64) {
+	m.stuck = &i
+	m.addstuck = nil
+}
+
+// Stuck returns the value of the "stuck" field in the mutation.
+func (m *AuditCountMutation) Stuck() (r int64, exists bool) {
+	v := m.stuck
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStuck returns the old "stuck" field's value of the AuditCount entity.
+// If the AuditCount object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditCountMutation) OldStuck(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStuck is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStuck requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStuck: %w", err)
+	}
+	return oldValue.Stuck, nil
+}
+
+// AddStuck adds i to the "stuck" field.
+func (m *AuditCountMutation) AddStuck(i int64) {
+	if m.addstuck != nil {
+		*m.addstuck += i
+	} else {
+		m.addstuck = &i
+	}
+}
+
+// AddedStuck returns the value that was added to the "stuck" field in this mutation.
+func (m *AuditCountMutation) AddedStuck() (r int64, exists bool) {
+	v := m.addstuck
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetStuck resets all changes to the "stuck" field.
+func (m *AuditCountMutation) ResetStuck() {
+	m.stuck = nil
+	m.addstuck = nil
+}
+
+// SetOwnerless sets the "ownerless" field.
+func (m *AuditCountMutation) SetOwnerless(i int64) {
+	m.ownerless = &i
+	m.addownerless = nil
+}
+
+// Ownerless returns the value of the "ownerless" field in the mutation.
+func (m *AuditCountMutation) Ownerless() (r int64, exists bool) {
+	v := m.ownerless
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOwnerless returns the old "ownerless" field's value of the AuditCount entity.
+// If the AuditCount object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditCountMutation) OldOwnerless(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOwnerless is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOwnerless requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOwnerless: %w", err)
+	}
+	return oldValue.Ownerless, nil
+}
+
+// AddOwnerless adds i to the "ownerless" field.
+func (m *AuditCountMutation) AddOwnerless(i int64) {
+	if m.addownerless != nil {
+		*m.addownerless += i
+	} else {
+		m.addownerless = &i
+	}
+}
+
+// AddedOwnerless returns the value that was added to the "ownerless" field in this mutation.
+func (m *AuditCountMutation) AddedOwnerless() (r int64, exists bool) {
+	v := m.addownerless
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetOwnerless resets all changes to the "ownerless" field.
+func (m *AuditCountMutation) ResetOwnerless() {
+	m.ownerless = nil
+	m.addownerless = nil
+}
+
+// SetOrphans sets the "orphans" field.
+func (m *AuditCountMutation) SetOrphans(i int64) {
+	m.orphans = &i
+	m.addorphans = nil
+}
+
+// Orphans returns the value of the "orphans" field in the mutation.
+func (m *AuditCountMutation) Orphans() (r int64, exists bool) {
+	v := m.orphans
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrphans returns the old "orphans" field's value of the AuditCount entity.
+// If the AuditCount object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditCountMutation) OldOrphans(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrphans is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrphans requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrphans: %w", err)
+	}
+	return oldValue.Orphans, nil
+}
+
+// AddOrphans adds i to the "orphans" field.
+func (m *AuditCountMutation) AddOrphans(i int64) {
+	if m.addorphans != nil {
+		*m.addorphans += i
+	} else {
+		m.addorphans = &i
+	}
+}
+
+// AddedOrphans returns the value that was added to the "orphans" field in this mutation.
+func (m *AuditCountMutation) AddedOrphans() (r int64, exists bool) {
+	v := m.addorphans
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetOrphans resets all changes to the "orphans" field.
+func (m *AuditCountMutation) ResetOrphans() {
+	m.orphans = nil
+	m.addorphans = nil
+}
+
+// SetRepaired sets the "repaired" field.
+func (m *AuditCountMutation) SetRepaired(i int64) {
+	m.repaired = &i
+	m.addrepaired = nil
+}
+
+// Repaired returns the value of the "repaired" field in the mutation.
+func (m *AuditCountMutation) Repaired() (r int64, exists bool) {
+	v := m.repaired
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRepaired returns the old "repaired" field's value of the AuditCount entity.
+// If the AuditCount object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditCountMutation) OldRepaired(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRepaired is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRepaired requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRepaired: %w", err)
+	}
+	return oldValue.Repaired, nil
+}
+
+// AddRepaired adds i to the "repaired" field.
+func (m *AuditCountMutation) AddRepaired(i int64) {
+	if m.addrepaired != nil {
+		*m.addrepaired += i
+	} else {
+		m.addrepaired = &i
+	}
+}
+
+// AddedRepaired returns the value that was added to the "repaired" field in this mutation.
+func (m *AuditCountMutation) AddedRepaired() (r int64, exists bool) {
+	v := m.addrepaired
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRepaired resets all changes to the "repaired" field.
+func (m *AuditCountMutation) ResetRepaired() {
+	m.repaired = nil
+	m.addrepaired = nil
+}
+
+// SetDeleted sets the "deleted" field.
+func (m *AuditCountMutation) SetDeleted(i int64) {
+	m.deleted = &i
+	m.adddeleted = nil
+}
+
+// Deleted returns the value of the "deleted" field in the mutation.
+func (m *AuditCountMutation) Deleted() (r int64, exists bool) {
+	v := m.deleted
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDeleted returns the old "deleted" field's value of the AuditCount entity.
+// If the AuditCount object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditCountMutation) OldDeleted(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDeleted is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDeleted requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDeleted: %w", err)
+	}
+	return oldValue.Deleted, nil
+}
+
+// AddDeleted adds i to the "deleted" field.
+func (m *AuditCountMutation) AddDeleted(i int64) {
+	if m.adddeleted != nil {
+		*m.adddeleted += i
+	} else {
+		m.adddeleted = &i
+	}
+}
+
+// AddedDeleted returns the value that was added to the "deleted" field in this mutation.
+func (m *AuditCountMutation) AddedDeleted() (r int64, exists bool) {
+	v := m.adddeleted
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetDeleted resets all changes to the "deleted" field.
+func (m *AuditCountMutation) ResetDeleted() {
+	m.deleted = nil
+	m.adddeleted = nil
+}
+
+// SetDeletions sets the "deletions" field.
+func (m *AuditCountMutation) SetDeletions(i int64) {
+	m.deletions = &i
+	m.adddeletions = nil
+}
+
+// Deletions returns the value of the "deletions" field in the mutation.
+func (m *AuditCountMutation) Deletions() (r int64, exists bool) {
+	v := m.deletions
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDeletions returns the old "deletions" field's value of the AuditCount entity.
+// If the AuditCount object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditCountMutation) OldDeletions(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDeletions is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDeletions requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDeletions: %w", err)
+	}
+	return oldValue.Deletions, nil
+}
+
+// AddDeletions adds i to the "deletions" field.
+func (m *AuditCountMutation) AddDeletions(i int64) {
+	if m.adddeletions != nil {
+		*m.adddeletions += i
+	} else {
+		m.adddeletions = &i
+	}
+}
+
+// AddedDeletions returns the value that was added to the "deletions" field in this mutation.
+func (m *AuditCountMutation) AddedDeletions() (r int64, exists bool) {
+	v := m.adddeletions
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetDeletions resets all changes to the "deletions" field.
+func (m *AuditCountMutation) ResetDeletions() {
+	m.deletions = nil
+	m.adddeletions = nil
+}
+
+// SetRefusal sets the "refusal" field.
+func (m *AuditCountMutation) SetRefusal(s string) {
+	m.refusal = &s
+}
+
+// Refusal returns the value of the "refusal" field in the mutation.
+func (m *AuditCountMutation) Refusal() (r string, exists bool) {
+	v := m.refusal
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRefusal returns the old "refusal" field's value of the AuditCount entity.
+// If the AuditCount object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditCountMutation) OldRefusal(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRefusal is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRefusal requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRefusal: %w", err)
+	}
+	return oldValue.Refusal, nil
+}
+
+// ResetRefusal resets all changes to the "refusal" field.
+func (m *AuditCountMutation) ResetRefusal() {
+	m.refusal = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *AuditCountMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *AuditCountMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the AuditCount entity.
+// If the AuditCount object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditCountMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *AuditCountMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// Where appends a list predicates to the AuditCountMutation builder.
+func (m *AuditCountMutation) Where(ps ...predicate.AuditCount) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the AuditCountMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *AuditCountMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.AuditCount, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *AuditCountMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *AuditCountMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (AuditCount).
+func (m *AuditCountMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *AuditCountMutation) Fields() []string {
+	fields := make([]string, 0, 13)
+	if m.task_id != nil {
+		fields = append(fields, auditcount.FieldTaskID)
+	}
+	if m.kind != nil {
+		fields = append(fields, auditcount.FieldKind)
+	}
+	if m.things != nil {
+		fields = append(fields, auditcount.FieldThings)
+	}
+	if m.row_count != nil {
+		fields = append(fields, auditcount.FieldRowCount)
+	}
+	if m.missing != nil {
+		fields = append(fields, auditcount.FieldMissing)
+	}
+	if m.stuck != nil {
+		fields = append(fields, auditcount.FieldStuck)
+	}
+	if m.ownerless != nil {
+		fields = append(fields, auditcount.FieldOwnerless)
+	}
+	if m.orphans != nil {
+		fields = append(fields, auditcount.FieldOrphans)
+	}
+	if m.repaired != nil {
+		fields = append(fields, auditcount.FieldRepaired)
+	}
+	if m.deleted != nil {
+		fields = append(fields, auditcount.FieldDeleted)
+	}
+	if m.deletions != nil {
+		fields = append(fields, auditcount.FieldDeletions)
+	}
+	if m.refusal != nil {
+		fields = append(fields, auditcount.FieldRefusal)
+	}
+	if m.created_at != nil {
+		fields = append(fields, auditcount.FieldCreatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *AuditCountMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case auditcount.FieldTaskID:
+		return m.TaskID()
+	case auditcount.FieldKind:
+		return m.Kind()
+	case auditcount.FieldThings:
+		return m.Things()
+	case auditcount.FieldRowCount:
+		return m.RowCount()
+	case auditcount.FieldMissing:
+		return m.Missing()
+	case auditcount.FieldStuck:
+		return m.Stuck()
+	case auditcount.FieldOwnerless:
+		return m.Ownerless()
+	case auditcount.FieldOrphans:
+		return m.Orphans()
+	case auditcount.FieldRepaired:
+		return m.Repaired()
+	case auditcount.FieldDeleted:
+		return m.Deleted()
+	case auditcount.FieldDeletions:
+		return m.Deletions()
+	case auditcount.FieldRefusal:
+		return m.Refusal()
+	case auditcount.FieldCreatedAt:
+		return m.CreatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *AuditCountMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case auditcount.FieldTaskID:
+		return m.OldTaskID(ctx)
+	case auditcount.FieldKind:
+		return m.OldKind(ctx)
+	case auditcount.FieldThings:
+		return m.OldThings(ctx)
+	case auditcount.FieldRowCount:
+		return m.OldRowCount(ctx)
+	case auditcount.FieldMissing:
+		return m.OldMissing(ctx)
+	case auditcount.FieldStuck:
+		return m.OldStuck(ctx)
+	case auditcount.FieldOwnerless:
+		return m.OldOwnerless(ctx)
+	case auditcount.FieldOrphans:
+		return m.OldOrphans(ctx)
+	case auditcount.FieldRepaired:
+		return m.OldRepaired(ctx)
+	case auditcount.FieldDeleted:
+		return m.OldDeleted(ctx)
+	case auditcount.FieldDeletions:
+		return m.OldDeletions(ctx)
+	case auditcount.FieldRefusal:
+		return m.OldRefusal(ctx)
+	case auditcount.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown AuditCount field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *AuditCountMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case auditcount.FieldTaskID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTaskID(v)
+		return nil
+	case auditcount.FieldKind:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKind(v)
+		return nil
+	case auditcount.FieldThings:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetThings(v)
+		return nil
+	case auditcount.FieldRowCount:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRowCount(v)
+		return nil
+	case auditcount.FieldMissing:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMissing(v)
+		return nil
+	case auditcount.FieldStuck:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStuck(v)
+		return nil
+	case auditcount.FieldOwnerless:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOwnerless(v)
+		return nil
+	case auditcount.FieldOrphans:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrphans(v)
+		return nil
+	case auditcount.FieldRepaired:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRepaired(v)
+		return nil
+	case auditcount.FieldDeleted:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDeleted(v)
+		return nil
+	case auditcount.FieldDeletions:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDeletions(v)
+		return nil
+	case auditcount.FieldRefusal:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRefusal(v)
+		return nil
+	case auditcount.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown AuditCount field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *AuditCountMutation) AddedFields() []string {
+	var fields []string
+	if m.addtask_id != nil {
+		fields = append(fields, auditcount.FieldTaskID)
+	}
+	if m.addthings != nil {
+		fields = append(fields, auditcount.FieldThings)
+	}
+	if m.addrow_count != nil {
+		fields = append(fields, auditcount.FieldRowCount)
+	}
+	if m.addmissing != nil {
+		fields = append(fields, auditcount.FieldMissing)
+	}
+	if m.addstuck != nil {
+		fields = append(fields, auditcount.FieldStuck)
+	}
+	if m.addownerless != nil {
+		fields = append(fields, auditcount.FieldOwnerless)
+	}
+	if m.addorphans != nil {
+		fields = append(fields, auditcount.FieldOrphans)
+	}
+	if m.addrepaired != nil {
+		fields = append(fields, auditcount.FieldRepaired)
+	}
+	if m.adddeleted != nil {
+		fields = append(fields, auditcount.FieldDeleted)
+	}
+	if m.adddeletions != nil {
+		fields = append(fields, auditcount.FieldDeletions)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *AuditCountMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case auditcount.FieldTaskID:
+		return m.AddedTaskID()
+	case auditcount.FieldThings:
+		return m.AddedThings()
+	case auditcount.FieldRowCount:
+		return m.AddedRowCount()
+	case auditcount.FieldMissing:
+		return m.AddedMissing()
+	case auditcount.FieldStuck:
+		return m.AddedStuck()
+	case auditcount.FieldOwnerless:
+		return m.AddedOwnerless()
+	case auditcount.FieldOrphans:
+		return m.AddedOrphans()
+	case auditcount.FieldRepaired:
+		return m.AddedRepaired()
+	case auditcount.FieldDeleted:
+		return m.AddedDeleted()
+	case auditcount.FieldDeletions:
+		return m.AddedDeletions()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *AuditCountMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case auditcount.FieldTaskID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTaskID(v)
+		return nil
+	case auditcount.FieldThings:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddThings(v)
+		return nil
+	case auditcount.FieldRowCount:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRowCount(v)
+		return nil
+	case auditcount.FieldMissing:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddMissing(v)
+		return nil
+	case auditcount.FieldStuck:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddStuck(v)
+		return nil
+	case auditcount.FieldOwnerless:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddOwnerless(v)
+		return nil
+	case auditcount.FieldOrphans:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddOrphans(v)
+		return nil
+	case auditcount.FieldRepaired:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRepaired(v)
+		return nil
+	case auditcount.FieldDeleted:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddDeleted(v)
+		return nil
+	case auditcount.FieldDeletions:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddDeletions(v)
+		return nil
+	}
+	return fmt.Errorf("unknown AuditCount numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *AuditCountMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *AuditCountMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *AuditCountMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown AuditCount nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *AuditCountMutation) ResetField(name string) error {
+	switch name {
+	case auditcount.FieldTaskID:
+		m.ResetTaskID()
+		return nil
+	case auditcount.FieldKind:
+		m.ResetKind()
+		return nil
+	case auditcount.FieldThings:
+		m.ResetThings()
+		return nil
+	case auditcount.FieldRowCount:
+		m.ResetRowCount()
+		return nil
+	case auditcount.FieldMissing:
+		m.ResetMissing()
+		return nil
+	case auditcount.FieldStuck:
+		m.ResetStuck()
+		return nil
+	case auditcount.FieldOwnerless:
+		m.ResetOwnerless()
+		return nil
+	case auditcount.FieldOrphans:
+		m.ResetOrphans()
+		return nil
+	case auditcount.FieldRepaired:
+		m.ResetRepaired()
+		return nil
+	case auditcount.FieldDeleted:
+		m.ResetDeleted()
+		return nil
+	case auditcount.FieldDeletions:
+		m.ResetDeletions()
+		return nil
+	case auditcount.FieldRefusal:
+		m.ResetRefusal()
+		return nil
+	case auditcount.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown AuditCount field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *AuditCountMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *AuditCountMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *AuditCountMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *AuditCountMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *AuditCountMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *AuditCountMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *AuditCountMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown AuditCount unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *AuditCountMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown AuditCount edge %s", name)
+}
+
+// AuditSightingMutation represents an operation that mutates the AuditSighting nodes in the graph.
+type AuditSightingMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *int
+	kind          *string
+	name          *string
+	first_task    *int64
+	addfirst_task *int64
+	last_task     *int64
+	addlast_task  *int64
+	first_seen_at *time.Time
+	last_seen_at  *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*AuditSighting, error)
+	predicates    []predicate.AuditSighting
+}
+
+var _ ent.Mutation = (*AuditSightingMutation)(nil)
+
+// auditsightingOption allows management of the mutation configuration using functional options.
+type auditsightingOption func(*AuditSightingMutation)
+
+// newAuditSightingMutation creates new mutation for the AuditSighting entity.
+func newAuditSightingMutation(c config, op Op, opts ...auditsightingOption) *AuditSightingMutation {
+	m := &AuditSightingMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeAuditSighting,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withAuditSightingID sets the ID field of the mutation.
+func withAuditSightingID(id int) auditsightingOption {
+	return func(m *AuditSightingMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *AuditSighting
+		)
+		m.oldValue = func(ctx context.Context) (*AuditSighting, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().AuditSighting.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withAuditSighting sets the old AuditSighting of the mutation.
+func withAuditSighting(node *AuditSighting) auditsightingOption {
+	return func(m *AuditSightingMutation) {
+		m.oldValue = func(context.Context) (*AuditSighting, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m AuditSightingMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m AuditSightingMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *AuditSightingMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *AuditSightingMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().AuditSighting.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetKind sets the "kind" field.
+func (m *AuditSightingMutation) SetKind(s string) {
+	m.kind = &s
+}
+
+// Kind returns the value of the "kind" field in the mutation.
+func (m *AuditSightingMutation) Kind() (r string, exists bool) {
+	v := m.kind
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKind returns the old "kind" field's value of the AuditSighting entity.
+// If the AuditSighting object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditSightingMutation) OldKind(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKind is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKind requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKind: %w", err)
+	}
+	return oldValue.Kind, nil
+}
+
+// ResetKind resets all changes to the "kind" field.
+func (m *AuditSightingMutation) ResetKind() {
+	m.kind = nil
+}
+
+// SetName sets the "name" field.
+func (m *AuditSightingMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *AuditSightingMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the AuditSighting entity.
+// If the AuditSighting object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditSightingMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *AuditSightingMutation) ResetName() {
+	m.name = nil
+}
+
+// SetFirstTask sets the "first_task" field.
+func (m *AuditSightingMutation) SetFirstTask(i int64) {
+	m.first_task = &i
+	m.addfirst_task = nil
+}
+
+// FirstTask returns the value of the "first_task" field in the mutation.
+func (m *AuditSightingMutation) FirstTask() (r int64, exists bool) {
+	v := m.first_task
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFirstTask returns the old "first_task" field's value of the AuditSighting entity.
+// If the AuditSighting object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditSightingMutation) OldFirstTask(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFirstTask is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFirstTask requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFirstTask: %w", err)
+	}
+	return oldValue.FirstTask, nil
+}
+
+// AddFirstTask adds i to the "first_task" field.
+func (m *AuditSightingMutation) AddFirstTask(i int64) {
+	if m.addfirst_task != nil {
+		*m.addfirst_task += i
+	} else {
+		m.addfirst_task = &i
+	}
+}
+
+// AddedFirstTask returns the value that was added to the "first_task" field in this mutation.
+func (m *AuditSightingMutation) AddedFirstTask() (r int64, exists bool) {
+	v := m.addfirst_task
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetFirstTask resets all changes to the "first_task" field.
+func (m *AuditSightingMutation) ResetFirstTask() {
+	m.first_task = nil
+	m.addfirst_task = nil
+}
+
+// SetLastTask sets the "last_task" field.
+func (m *AuditSightingMutation) SetLastTask(i int64) {
+	m.last_task = &i
+	m.addlast_task = nil
+}
+
+// LastTask returns the value of the "last_task" field in the mutation.
+func (m *AuditSightingMutation) LastTask() (r int64, exists bool) {
+	v := m.last_task
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLastTask returns the old "last_task" field's value of the AuditSighting entity.
+// If the AuditSighting object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditSightingMutation) OldLastTask(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLastTask is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLastTask requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLastTask: %w", err)
+	}
+	return oldValue.LastTask, nil
+}
+
+// AddLastTask adds i to the "last_task" field.
+func (m *AuditSightingMutation) AddLastTask(i int64) {
+	if m.addlast_task != nil {
+		*m.addlast_task += i
+	} else {
+		m.addlast_task = &i
+	}
+}
+
+// AddedLastTask returns the value that was added to the "last_task" field in this mutation.
+func (m *AuditSightingMutation) AddedLastTask() (r int64, exists bool) {
+	v := m.addlast_task
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLastTask resets all changes to the "last_task" field.
+func (m *AuditSightingMutation) ResetLastTask() {
+	m.last_task = nil
+	m.addlast_task = nil
+}
+
+// SetFirstSeenAt sets the "first_seen_at" field.
+func (m *AuditSightingMutation) SetFirstSeenAt(t time.Time) {
+	m.first_seen_at = &t
+}
+
+// FirstSeenAt returns the value of the "first_seen_at" field in the mutation.
+func (m *AuditSightingMutation) FirstSeenAt() (r time.Time, exists bool) {
+	v := m.first_seen_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFirstSeenAt returns the old "first_seen_at" field's value of the AuditSighting entity.
+// If the AuditSighting object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditSightingMutation) OldFirstSeenAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFirstSeenAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFirstSeenAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFirstSeenAt: %w", err)
+	}
+	return oldValue.FirstSeenAt, nil
+}
+
+// ResetFirstSeenAt resets all changes to the "first_seen_at" field.
+func (m *AuditSightingMutation) ResetFirstSeenAt() {
+	m.first_seen_at = nil
+}
+
+// SetLastSeenAt sets the "last_seen_at" field.
+func (m *AuditSightingMutation) SetLastSeenAt(t time.Time) {
+	m.last_seen_at = &t
+}
+
+// LastSeenAt returns the value of the "last_seen_at" field in the mutation.
+func (m *AuditSightingMutation) LastSeenAt() (r time.Time, exists bool) {
+	v := m.last_seen_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLastSeenAt returns the old "last_seen_at" field's value of the AuditSighting entity.
+// If the AuditSighting object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditSightingMutation) OldLastSeenAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLastSeenAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLastSeenAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLastSeenAt: %w", err)
+	}
+	return oldValue.LastSeenAt, nil
+}
+
+// ResetLastSeenAt resets all changes to the "last_seen_at" field.
+func (m *AuditSightingMutation) ResetLastSeenAt() {
+	m.last_seen_at = nil
+}
+
+// Where appends a list predicates to the AuditSightingMutation builder.
+func (m *AuditSightingMutation) Where(ps ...predicate.AuditSighting) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the AuditSightingMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *AuditSightingMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.AuditSighting, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *AuditSightingMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *AuditSightingMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (AuditSighting).
+func (m *AuditSightingMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *AuditSightingMutation) Fields() []string {
+	fields := make([]string, 0, 6)
+	if m.kind != nil {
+		fields = append(fields, auditsighting.FieldKind)
+	}
+	if m.name != nil {
+		fields = append(fields, auditsighting.FieldName)
+	}
+	if m.first_task != nil {
+		fields = append(fields, auditsighting.FieldFirstTask)
+	}
+	if m.last_task != nil {
+		fields = append(fields, auditsighting.FieldLastTask)
+	}
+	if m.first_seen_at != nil {
+		fields = append(fields, auditsighting.FieldFirstSeenAt)
+	}
+	if m.last_seen_at != nil {
+		fields = append(fields, auditsighting.FieldLastSeenAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *AuditSightingMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case auditsighting.FieldKind:
+		return m.Kind()
+	case auditsighting.FieldName:
+		return m.Name()
+	case auditsighting.FieldFirstTask:
+		return m.FirstTask()
+	case auditsighting.FieldLastTask:
+		return m.LastTask()
+	case auditsighting.FieldFirstSeenAt:
+		return m.FirstSeenAt()
+	case auditsighting.FieldLastSeenAt:
+		return m.LastSeenAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *AuditSightingMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case auditsighting.FieldKind:
+		return m.OldKind(ctx)
+	case auditsighting.FieldName:
+		return m.OldName(ctx)
+	case auditsighting.FieldFirstTask:
+		return m.OldFirstTask(ctx)
+	case auditsighting.FieldLastTask:
+		return m.OldLastTask(ctx)
+	case auditsighting.FieldFirstSeenAt:
+		return m.OldFirstSeenAt(ctx)
+	case auditsighting.FieldLastSeenAt:
+		return m.OldLastSeenAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown AuditSighting field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *AuditSightingMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case auditsighting.FieldKind:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKind(v)
+		return nil
+	case auditsighting.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case auditsighting.FieldFirstTask:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFirstTask(v)
+		return nil
+	case auditsighting.FieldLastTask:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLastTask(v)
+		return nil
+	case auditsighting.FieldFirstSeenAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFirstSeenAt(v)
+		return nil
+	case auditsighting.FieldLastSeenAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLastSeenAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown AuditSighting field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *AuditSightingMutation) AddedFields() []string {
+	var fields []string
+	if m.addfirst_task != nil {
+		fields = append(fields, auditsighting.FieldFirstTask)
+	}
+	if m.addlast_task != nil {
+		fields = append(fields, auditsighting.FieldLastTask)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *AuditSightingMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case auditsighting.FieldFirstTask:
+		return m.AddedFirstTask()
+	case auditsighting.FieldLastTask:
+		return m.AddedLastTask()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *AuditSightingMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case auditsighting.FieldFirstTask:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddFirstTask(v)
+		return nil
+	case auditsighting.FieldLastTask:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLastTask(v)
+		return nil
+	}
+	return fmt.Errorf("unknown AuditSighting numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *AuditSightingMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *AuditSightingMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *AuditSightingMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown AuditSighting nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *AuditSightingMutation) ResetField(name string) error {
+	switch name {
+	case auditsighting.FieldKind:
+		m.ResetKind()
+		return nil
+	case auditsighting.FieldName:
+		m.ResetName()
+		return nil
+	case auditsighting.FieldFirstTask:
+		m.ResetFirstTask()
+		return nil
+	case auditsighting.FieldLastTask:
+		m.ResetLastTask()
+		return nil
+	case auditsighting.FieldFirstSeenAt:
+		m.ResetFirstSeenAt()
+		return nil
+	case auditsighting.FieldLastSeenAt:
+		m.ResetLastSeenAt()
+		return nil
+	}
+	return fmt.Errorf("unknown AuditSighting field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *AuditSightingMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *AuditSightingMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *AuditSightingMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *AuditSightingMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *AuditSightingMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *AuditSightingMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *AuditSightingMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown AuditSighting unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *AuditSightingMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown AuditSighting edge %s", name)
+}
 
 // CombinatorResourceMutation represents an operation that mutates the CombinatorResource nodes in the graph.
 type CombinatorResourceMutation struct {

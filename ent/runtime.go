@@ -5,6 +5,8 @@ package ent
 import (
 	"time"
 
+	"app238.com/inner/ent/audit"
+	"app238.com/inner/ent/auditcount"
 	"app238.com/inner/ent/combinatorresource"
 	"app238.com/inner/ent/combinatorresourcereport"
 	"app238.com/inner/ent/consoletask"
@@ -21,6 +23,58 @@ import (
 // (default values, validators, hooks and policies) and stitches it
 // to their package variables.
 func init() {
+	auditFields := schema.Audit{}.Fields()
+	_ = auditFields
+	// auditDescRefusal is the schema descriptor for refusal field.
+	auditDescRefusal := auditFields[2].Descriptor()
+	// audit.DefaultRefusal holds the default value on creation for the refusal field.
+	audit.DefaultRefusal = auditDescRefusal.Default.(string)
+	auditcountFields := schema.AuditCount{}.Fields()
+	_ = auditcountFields
+	// auditcountDescThings is the schema descriptor for things field.
+	auditcountDescThings := auditcountFields[2].Descriptor()
+	// auditcount.DefaultThings holds the default value on creation for the things field.
+	auditcount.DefaultThings = auditcountDescThings.Default.(int64)
+	// auditcountDescRowCount is the schema descriptor for row_count field.
+	auditcountDescRowCount := auditcountFields[3].Descriptor()
+	// auditcount.DefaultRowCount holds the default value on creation for the row_count field.
+	auditcount.DefaultRowCount = auditcountDescRowCount.Default.(int64)
+	// auditcountDescMissing is the schema descriptor for missing field.
+	auditcountDescMissing := auditcountFields[4].Descriptor()
+	// auditcount.DefaultMissing holds the default value on creation for the missing field.
+	auditcount.DefaultMissing = auditcountDescMissing.Default.(int64)
+	// auditcountDescStuck is the schema descriptor for stuck field.
+	auditcountDescStuck := auditcountFields[5].Descriptor()
+	// auditcount.DefaultStuck holds the default value on creation for the stuck field.
+	auditcount.DefaultStuck = auditcountDescStuck.Default.(int64)
+	// auditcountDescOwnerless is the schema descriptor for ownerless field.
+	auditcountDescOwnerless := auditcountFields[6].Descriptor()
+	// auditcount.DefaultOwnerless holds the default value on creation for the ownerless field.
+	auditcount.DefaultOwnerless = auditcountDescOwnerless.Default.(int64)
+	// auditcountDescOrphans is the schema descriptor for orphans field.
+	auditcountDescOrphans := auditcountFields[7].Descriptor()
+	// auditcount.DefaultOrphans holds the default value on creation for the orphans field.
+	auditcount.DefaultOrphans = auditcountDescOrphans.Default.(int64)
+	// auditcountDescRepaired is the schema descriptor for repaired field.
+	auditcountDescRepaired := auditcountFields[8].Descriptor()
+	// auditcount.DefaultRepaired holds the default value on creation for the repaired field.
+	auditcount.DefaultRepaired = auditcountDescRepaired.Default.(int64)
+	// auditcountDescDeleted is the schema descriptor for deleted field.
+	auditcountDescDeleted := auditcountFields[9].Descriptor()
+	// auditcount.DefaultDeleted holds the default value on creation for the deleted field.
+	auditcount.DefaultDeleted = auditcountDescDeleted.Default.(int64)
+	// auditcountDescDeletions is the schema descriptor for deletions field.
+	auditcountDescDeletions := auditcountFields[10].Descriptor()
+	// auditcount.DefaultDeletions holds the default value on creation for the deletions field.
+	auditcount.DefaultDeletions = auditcountDescDeletions.Default.(int64)
+	// auditcountDescRefusal is the schema descriptor for refusal field.
+	auditcountDescRefusal := auditcountFields[11].Descriptor()
+	// auditcount.DefaultRefusal holds the default value on creation for the refusal field.
+	auditcount.DefaultRefusal = auditcountDescRefusal.Default.(string)
+	// auditcountDescCreatedAt is the schema descriptor for created_at field.
+	auditcountDescCreatedAt := auditcountFields[12].Descriptor()
+	// auditcount.DefaultCreatedAt holds the default value on creation for the created_at field.
+	auditcount.DefaultCreatedAt = auditcountDescCreatedAt.Default.(func() time.Time)
 	combinatorresourceFields := schema.CombinatorResource{}.Fields()
 	_ = combinatorresourceFields
 	// combinatorresourceDescStatus is the schema descriptor for status field.

@@ -19,7 +19,7 @@ type Tick struct {
 	ID int `json:"id,omitempty"`
 	// Name holds the value of the "name" field.
 	Name string `json:"name,omitempty"`
-	// number of whole intervals since the Unix epoch
+	// number of whole intervals since the Unix epoch; of an execution at a start, the negative id of the row before
 	Tick int64 `json:"tick,omitempty"`
 	// console_tasks.id of the execution
 	TaskID int64 `json:"task_id,omitempty"`

@@ -14,6 +14,12 @@ import (
 // Tx is a transactional client that is created by calling Client.Tx().
 type Tx struct {
 	config
+	// Audit is the client for interacting with the Audit builders.
+	Audit *AuditClient
+	// AuditCount is the client for interacting with the AuditCount builders.
+	AuditCount *AuditCountClient
+	// AuditSighting is the client for interacting with the AuditSighting builders.
+	AuditSighting *AuditSightingClient
 	// CombinatorResource is the client for interacting with the CombinatorResource builders.
 	CombinatorResource *CombinatorResourceClient
 	// CombinatorResourceReport is the client for interacting with the CombinatorResourceReport builders.
@@ -165,6 +171,9 @@ func (tx *Tx) Client() *Client {
 }
 
 func (tx *Tx) init() {
+	tx.Audit = NewAuditClient(tx.config)
+	tx.AuditCount = NewAuditCountClient(tx.config)
+	tx.AuditSighting = NewAuditSightingClient(tx.config)
 	tx.CombinatorResource = NewCombinatorResourceClient(tx.config)
 	tx.CombinatorResourceReport = NewCombinatorResourceReportClient(tx.config)
 	tx.ConsoleTask = NewConsoleTaskClient(tx.config)
@@ -184,7 +193,7 @@ func (tx *Tx) init() {
 // of them in order to commit or rollback the transaction.
 //
 // If a closed transaction is embedded in one of the generated entities, and the entity
-// applies a query, for example: CombinatorResource.QueryXXX(), the query will be executed
+// applies a query, for example: Audit.QueryXXX(), the query will be executed
 // through the driver which created this transaction.
 //
 // Note that txDriver is not goroutine safe.

@@ -17,6 +17,7 @@ type Config struct {
 	Tasks      Tasks      `mapstructure:"tasks"`
 	Cron       Cron       `mapstructure:"cron"`
 	Controller Controller `mapstructure:"controller"`
+	Audit      Audit      `mapstructure:"audit"`
 }
 
 // Log says how log lines are written.
@@ -99,15 +100,7 @@ func (t Tasks) WorkersOfLanes() map[string]int {
 // Cron is the ticker of the periodic jobs.
 type Cron struct {
 	CheckInterval time.Duration `mapstructure:"checkInterval"`
-}
-
-// Controller reconciles WorkerApps.
-type Controller struct {
-	Workers          int           `mapstructure:"workers"`
-	ProgressDeadline time.Duration `mapstructure:"progressDeadline"`
-	FailureGrace     time.Duration `mapstructure:"failureGrace"`
-	RetryDelay       time.Duration `mapstructure:"retryDelay"`
-	RetryDelayMax    time.Duration `mapstructure:"retryDelayMax"`
+	StartInterval time.Duration `mapstructure:"startInterval"`
 }
 
 // Secret is a setting that must not be shown: whatever prints or encodes it writes "***".

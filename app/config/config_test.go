@@ -62,6 +62,18 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		"domain: a.b\nkubernetes: {namespaces: {worker: A_B}}":     "kubernetes.namespaces.worker",
 		"domain: a.b\nkubernetes: {namespaces: {ingress: worker}}": "kubernetes.namespaces.ingress",
 		"domain: [": "--config",
+
+		"domain: a.b\ncontroller: {resyncInterval: 0s}":                         "controller.resyncInterval",
+		"domain: a.b\ncontroller: {slowDown: {burst: 0}}":                       "controller.slowDown.burst",
+		"domain: a.b\ncontroller: {leaderElection: {lease: A_B}}":               "controller.leaderElection.lease",
+		"domain: a.b\ncontroller: {leaderElection: {leaseDuration: 1500ms}}":    "controller.leaderElection.leaseDuration",
+		"domain: a.b\ncontroller: {leaderElection: {renewDeadline: 10s}}":       "controller.leaderElection.renewDeadline",
+		"domain: a.b\ncontroller: {leaderElection: {retryPeriod: 4s}}":          "controller.leaderElection.retryPeriod",
+		"domain: a.b\ncontroller: {pods: {stopDelay: 1ms}}":                     "controller.pods.stopDelay",
+		"domain: a.b\ncontroller: {pods: {imagePullSecrets: [A_B]}}":            "controller.pods.imagePullSecrets",
+		"domain: a.b\ncontroller: {networkPolicy: {dnsNamespace: A_B}}":         "controller.networkPolicy.dnsNamespace",
+		"domain: a.b\ncontroller: {networkPolicy: {dnsNetworks: [10.0.0.1/8]}}": "controller.networkPolicy.dnsNetworks",
+		"domain: a.b\ncontroller: {networkPolicy: {privateNetworks: [x]}}":      "controller.networkPolicy.privateNetworks",
 	} {
 		_, err := load(t, content)
 		require.ErrorContains(t, err, want, content)
@@ -72,11 +84,13 @@ func TestVariablesOverrideTheFileAndENVTestNeedsNoDomain(t *testing.T) {
 	t.Setenv("INNER_TASKS_WORKERS", "9")
 	t.Setenv("INNER_DATABASE_DSN", "postgres://y")
 	t.Setenv("DOMAIN", "from.variable")
+	t.Setenv("INNER_CONTROLLER_PODS_IMAGEPULLSECRETS", "one,two")
 	c, err := load(t, "tasks: {workers: 2}")
 	require.NoError(t, err)
 	require.Equal(t, 9, c.Tasks.Workers)
 	require.Equal(t, "postgres://y", c.Database.DSN.Reveal())
 	require.Equal(t, "from.variable", c.Domain)
+	require.Equal(t, []string{"one", "two"}, c.Controller.Pods.ImagePullSecrets)
 	t.Setenv("DOMAIN", "")
 	t.Setenv("ENV", "test")
 	c, err = load(t, "")

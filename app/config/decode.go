@@ -14,7 +14,8 @@ import (
 func decode(v *viper.Viper) (*Config, error) {
 	var c Config
 	var found mapstructure.Metadata
-	err := v.Unmarshal(&c, viper.DecodeHook(mapstructure.StringToTimeDurationHookFunc()),
+	err := v.Unmarshal(&c, viper.DecodeHook(mapstructure.ComposeDecodeHookFunc(
+		mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(","))),
 		func(d *mapstructure.DecoderConfig) { d.Metadata = &found })
 	faults := unknown(v.AllKeys())
 	if err == nil && len(faults) == 0 {

@@ -35,11 +35,17 @@ func (c *Config) Validate() error {
 		"tasks.buffer":                int64(c.Tasks.Buffer),
 		"tasks.attempts":              int64(c.Tasks.Attempts),
 		"controller.workers":          int64(c.Controller.Workers),
+		"controller.slowDown.burst":   int64(c.Controller.SlowDown.Burst),
+		"audit.pageSize":              int64(c.Audit.PageSize),
+		"audit.maxObjects":            int64(c.Audit.MaxObjects),
+		"audit.maxRepairs":            int64(c.Audit.MaxRepairs),
+		"audit.maxDeletions":          int64(c.Audit.MaxDeletions),
 	} {
 		if n < 1 {
 			fault(key, "must be at least 1")
 		}
 	}
+	c.Audit.validate(fault)
 	for lane, n := range c.Tasks.Lanes {
 		if lane == DefaultLane || n < 1 {
 			fault("tasks.lanes."+lane, "must be at least 1, and not the default lane")
@@ -59,9 +65,7 @@ func (c *Config) Validate() error {
 	if _, err := c.Tasks.Keys(); err != nil {
 		fault("tasks.encryptionKeys", "%s", err)
 	}
-	if c.Controller.ProgressDeadline < time.Second {
-		fault("controller.progressDeadline", "must be at least 1s")
-	}
+	c.Controller.validate(fault)
 	return errors.Join(faults...)
 }
 
@@ -110,9 +114,22 @@ func (c *Config) durations() map[string]time.Duration {
 		"tasks.retention.failed":      c.Tasks.Retention.Failed,
 		"tasks.retention.interval":    c.Tasks.Retention.Interval,
 		"cron.checkInterval":          c.Cron.CheckInterval,
+		"cron.startInterval":          c.Cron.StartInterval,
+		"audit.interval":              c.Audit.Interval,
+		"audit.timeout":               c.Audit.Timeout,
+		"audit.callTimeout":           c.Audit.CallTimeout,
+		"audit.grace":                 c.Audit.Grace,
+		"audit.minAge":                c.Audit.MinAge,
+		"audit.shrinkWindow":          c.Audit.ShrinkWindow,
 		"controller.progressDeadline": c.Controller.ProgressDeadline,
 		"controller.failureGrace":     c.Controller.FailureGrace,
 		"controller.retryDelay":       c.Controller.RetryDelay,
 		"controller.retryDelayMax":    c.Controller.RetryDelayMax,
+		"controller.resyncInterval":   c.Controller.ResyncInterval,
+
+		"controller.slowDown.interval":            c.Controller.SlowDown.Interval,
+		"controller.leaderElection.leaseDuration": c.Controller.LeaderElection.LeaseDuration,
+		"controller.leaderElection.renewDeadline": c.Controller.LeaderElection.RenewDeadline,
+		"controller.leaderElection.retryPeriod":   c.Controller.LeaderElection.RetryPeriod,
 	}
 }

@@ -76,10 +76,14 @@ func (h *Health) ask(ctx context.Context) (parts map[string]string, failing []st
 	wg.Wait()
 	parts, failing = map[string]string{}, []string{}
 	for i, check := range h.checks {
-		parts[check.Name] = "ok"
-		if answers[i] != nil {
+		switch {
+		case answers[i] != nil:
 			parts[check.Name] = answers[i].Error()
 			failing = append(failing, check.Name)
+		case check.Role != nil:
+			parts[check.Name] = check.Role()
+		default:
+			parts[check.Name] = "ok"
 		}
 	}
 	slices.Sort(failing)

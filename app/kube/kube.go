@@ -3,9 +3,8 @@ package kube
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
+	"net/http"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,11 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/util/flowcontrol"
 
 	"app238.com/inner/app/config"
 )
@@ -33,6 +32,9 @@ type Clients struct {
 	Dynamic dynamic.Interface
 	// timeout limits one request.
 	timeout time.Duration
+	// config and http are what the clients are made of; see derive.
+	config *rest.Config
+	http   *http.Client
 }
 
 // NewClients makes the clients from the configuration. It does not connect: a cluster that is away is found out by
@@ -42,12 +44,19 @@ func NewClients(c *config.Config) (*Clients, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes.kubeconfig: %w", err)
 	}
-	rc.QPS, rc.Burst = c.Kubernetes.QPS, c.Kubernetes.Burst
 	rc.UserAgent = FieldManager
 	client, err := rest.HTTPClientFor(rc)
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes client: %w", err)
 	}
+	k := c.Kubernetes
+	return derive(rc, client, k.Timeout, flowcontrol.NewTokenBucketRateLimiter(k.QPS, k.Burst))
+}
+
+// derive makes clients that share a connection pool, and limit how many requests they send together.
+func derive(rc *rest.Config, client *http.Client, timeout time.Duration, limit flowcontrol.RateLimiter) (*Clients, error) {
+	rc = rest.CopyConfig(rc)
+	rc.RateLimiter = limit
 	typed, err := kubernetes.NewForConfigAndClient(rc, client)
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes client: %w", err)
@@ -56,7 +65,20 @@ func NewClients(c *config.Config) (*Clients, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes client: %w", err)
 	}
-	return &Clients{Typed: typed, Dynamic: dyn, timeout: c.Kubernetes.Timeout}, nil
+	return &Clients{Typed: typed, Dynamic: dyn, timeout: timeout, config: rc, http: client}, nil
+}
+
+// Guarded returns clients that ask may before each request that could change something, and send none that it forbids.
+// They share the limit and the connections of c.
+func (c *Clients) Guarded(may func() error) (*Clients, error) {
+	guarded := *c.http
+	guarded.Transport = guard{next: c.http.Transport, may: may}
+	return derive(c.config, &guarded, c.timeout, c.config.RateLimiter)
+}
+
+// Aside returns clients with a limit of their own, for little that must not wait behind much.
+func (c *Clients) Aside(qps float32, burst int) (*Clients, error) {
+	return derive(c.config, c.http, c.timeout, flowcontrol.NewTokenBucketRateLimiter(qps, burst))
 }
 
 // restConfig reads a kubeconfig; "" stands for the service account of the pod that this process runs in.
@@ -75,15 +97,6 @@ func (c *Clients) Apply(ctx context.Context, resource schema.GroupVersionResourc
 		Apply(ctx, obj.GetName(), obj, metav1.ApplyOptions{FieldManager: FieldManager, Force: true})
 }
 
-// ApplyStatus writes the status of obj by server-side apply, through the status subresource.
-func (c *Clients) ApplyStatus(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) error {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	_, err := c.Dynamic.Resource(resource).Namespace(obj.GetNamespace()).
-		ApplyStatus(ctx, obj.GetName(), obj, metav1.ApplyOptions{FieldManager: FieldManager, Force: true})
-	return err
-}
-
 // MergePatch changes the named fields of one object, or of its subresource, and returns the object as it then is. It is
 // for what server-side apply cannot do: change a field only if the object is still the one that was looked at, and remove
 // fields that others own.
@@ -92,6 +105,14 @@ func (c *Clients) MergePatch(ctx context.Context, resource schema.GroupVersionRe
 	defer cancel()
 	return c.Dynamic.Resource(resource).Namespace(namespace).
 		Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: FieldManager}, subresource...)
+}
+
+// Replace writes obj as a whole, if the object is still the one of obj's resourceVersion: fields that obj does not hold are
+// removed, whoever owns them.
+func (c *Clients) Replace(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	return c.Dynamic.Resource(resource).Namespace(obj.GetNamespace()).Update(ctx, obj, metav1.UpdateOptions{FieldManager: FieldManager})
 }
 
 // Get reads one object from the API server.
@@ -118,21 +139,4 @@ func (c *Clients) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	return c.Typed.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
-}
-
-// Unavailable tells whether err says that the API server is away or overloaded rather than that it refused the request.
-func Unavailable(err error) bool {
-	if err == nil {
-		return false
-	}
-	var netErr net.Error
-	return apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) ||
-		apierrors.IsTimeout(err) || apierrors.IsInternalError(err) || apierrors.IsUnexpectedServerError(err) ||
-		utilnet.IsConnectionRefused(err) || utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) ||
-		errors.As(err, &netErr) || errors.Is(err, context.DeadlineExceeded)
-}
-
-// Refused tells whether err says that the API server found the object itself wrong: no repetition helps.
-func Refused(err error) bool {
-	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
 }

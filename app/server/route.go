@@ -27,6 +27,8 @@ type Check struct {
 	Name string
 	// Ready returns nil, or an error whose text may be shown: it holds no message of a driver or of the cluster.
 	Ready func(ctx context.Context) error
+	// Role, where it is set, says in words which part a process that is ready plays, instead of a mere "ok".
+	Role func() string
 }
 
 // AsRoutes makes the fx constructor of a []Route one that contributes to the group of routes.

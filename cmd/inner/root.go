@@ -25,7 +25,8 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	config.AddFlags(root.PersistentFlags())
-	root.AddCommand(newServe(), newRunJob(), newTasks(), newStatus(), newConfig(), newMigrate(), newReference(), newVersion())
+	root.AddCommand(newServe(), newRunJob(), newTasks(), newAudit(), newStatus(), newConfig(), newMigrate(), newCRD(),
+		newReference(), newVersion())
 	markUsageErrors(root)
 	return root
 }

@@ -13,7 +13,7 @@ func newTasksShow(format *outputFormat) *cobra.Command {
 	return &cobra.Command{
 		Use:               "show ID",
 		Short:             "Show one task with the errors of its attempts",
-		Long:              "Shows one task with the errors that were kept of its attempts, and its payload unless that holds secrets.",
+		Long:              "Shows one task with the errors that were kept of its attempts, and its payload without the values of secrets.",
 		Example:           "  inner tasks show 4711",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -36,7 +36,7 @@ func newTasksShow(format *outputFormat) *cobra.Command {
 func showTable(t *table, task job.Details) {
 	info := string(task.Info)
 	if task.Info == nil {
-		info = "(holds secrets, not shown)"
+		info = "(may hold secrets, not shown)"
 	}
 	claimed := task.ClaimedBy
 	if task.ClaimedOn != "" {

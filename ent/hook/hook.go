@@ -9,6 +9,42 @@ import (
 	"app238.com/inner/ent"
 )
 
+// The AuditFunc type is an adapter to allow the use of ordinary
+// function as Audit mutator.
+type AuditFunc func(context.Context, *ent.AuditMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f AuditFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.AuditMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.AuditMutation", m)
+}
+
+// The AuditCountFunc type is an adapter to allow the use of ordinary
+// function as AuditCount mutator.
+type AuditCountFunc func(context.Context, *ent.AuditCountMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f AuditCountFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.AuditCountMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.AuditCountMutation", m)
+}
+
+// The AuditSightingFunc type is an adapter to allow the use of ordinary
+// function as AuditSighting mutator.
+type AuditSightingFunc func(context.Context, *ent.AuditSightingMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f AuditSightingFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.AuditSightingMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.AuditSightingMutation", m)
+}
+
 // The CombinatorResourceFunc type is an adapter to allow the use of ordinary
 // function as CombinatorResource mutator.
 type CombinatorResourceFunc func(context.Context, *ent.CombinatorResourceMutation) (ent.Value, error)

@@ -9,6 +9,81 @@ import (
 )
 
 var (
+	// InnerAuditsColumns holds the columns for the "inner_audits" table.
+	InnerAuditsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "task_id", Type: field.TypeInt64},
+		{Name: "mode", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "refusal", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "started_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "finished_at", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
+	}
+	// InnerAuditsTable holds the schema information for the "inner_audits" table.
+	InnerAuditsTable = &schema.Table{
+		Name:       "inner_audits",
+		Columns:    InnerAuditsColumns,
+		PrimaryKey: []*schema.Column{InnerAuditsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "inner_audits_once",
+				Unique:  true,
+				Columns: []*schema.Column{InnerAuditsColumns[1]},
+			},
+		},
+	}
+	// InnerAuditCountsColumns holds the columns for the "inner_audit_counts" table.
+	InnerAuditCountsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "task_id", Type: field.TypeInt64},
+		{Name: "kind", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "things", Type: field.TypeInt64, Default: 0},
+		{Name: "row_count", Type: field.TypeInt64, Default: 0},
+		{Name: "missing", Type: field.TypeInt64, Default: 0},
+		{Name: "stuck", Type: field.TypeInt64, Default: 0},
+		{Name: "ownerless", Type: field.TypeInt64, Default: 0},
+		{Name: "orphans", Type: field.TypeInt64, Default: 0},
+		{Name: "repaired", Type: field.TypeInt64, Default: 0},
+		{Name: "deleted", Type: field.TypeInt64, Default: 0},
+		{Name: "deletions", Type: field.TypeInt64, Default: 0},
+		{Name: "refusal", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "created_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+	}
+	// InnerAuditCountsTable holds the schema information for the "inner_audit_counts" table.
+	InnerAuditCountsTable = &schema.Table{
+		Name:       "inner_audit_counts",
+		Columns:    InnerAuditCountsColumns,
+		PrimaryKey: []*schema.Column{InnerAuditCountsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "inner_audit_counts_once",
+				Unique:  true,
+				Columns: []*schema.Column{InnerAuditCountsColumns[1], InnerAuditCountsColumns[2]},
+			},
+		},
+	}
+	// InnerAuditSightingsColumns holds the columns for the "inner_audit_sightings" table.
+	InnerAuditSightingsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "kind", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "name", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "first_task", Type: field.TypeInt64},
+		{Name: "last_task", Type: field.TypeInt64},
+		{Name: "first_seen_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "last_seen_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+	}
+	// InnerAuditSightingsTable holds the schema information for the "inner_audit_sightings" table.
+	InnerAuditSightingsTable = &schema.Table{
+		Name:       "inner_audit_sightings",
+		Columns:    InnerAuditSightingsColumns,
+		PrimaryKey: []*schema.Column{InnerAuditSightingsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "inner_audit_sightings_once",
+				Unique:  true,
+				Columns: []*schema.Column{InnerAuditSightingsColumns[1], InnerAuditSightingsColumns[2]},
+			},
+		},
+	}
 	// CombinatorResourcesColumns holds the columns for the "combinator_resources" table.
 	CombinatorResourcesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
@@ -278,6 +353,9 @@ var (
 	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
+		InnerAuditsTable,
+		InnerAuditCountsTable,
+		InnerAuditSightingsTable,
 		CombinatorResourcesTable,
 		CombinatorResourceReportsTable,
 		ConsoleTasksTable,
@@ -292,6 +370,15 @@ var (
 )
 
 func init() {
+	InnerAuditsTable.Annotation = &entsql.Annotation{
+		Table: "inner_audits",
+	}
+	InnerAuditCountsTable.Annotation = &entsql.Annotation{
+		Table: "inner_audit_counts",
+	}
+	InnerAuditSightingsTable.Annotation = &entsql.Annotation{
+		Table: "inner_audit_sightings",
+	}
 	CombinatorResourcesTable.Annotation = &entsql.Annotation{
 		Table: "combinator_resources",
 	}

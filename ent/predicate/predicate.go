@@ -6,6 +6,15 @@ import (
 	"entgo.io/ent/dialect/sql"
 )
 
+// Audit is the predicate function for audit builders.
+type Audit func(*sql.Selector)
+
+// AuditCount is the predicate function for auditcount builders.
+type AuditCount func(*sql.Selector)
+
+// AuditSighting is the predicate function for auditsighting builders.
+type AuditSighting func(*sql.Selector)
+
 // CombinatorResource is the predicate function for combinatorresource builders.
 type CombinatorResource func(*sql.Selector)
 

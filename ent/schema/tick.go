@@ -18,7 +18,7 @@ func (Tick) Annotations() []schema.Annotation { return table("inner_ticks") }
 func (Tick) Fields() []ent.Field {
 	return []ent.Field{
 		field.String("name").SchemaType(textType),
-		field.Int64("tick").Comment("number of whole intervals since the Unix epoch"),
+		field.Int64("tick").Comment("number of whole intervals since the Unix epoch; of an execution at a start, the negative id of the row before"),
 		field.Int64("task_id").Comment("console_tasks.id of the execution"),
 		field.Time("created_at").SchemaType(timestampType).Annotations(entsql.DefaultExpr("LOCALTIMESTAMP")),
 	}

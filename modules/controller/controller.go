@@ -6,26 +6,32 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"k8s.io/klog/v2"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/controller/internal/clientlog"
-	"app238.com/inner/modules/controller/internal/loop"
-	"app238.com/inner/modules/controller/internal/reconcile"
+	"app238.com/inner/modules/controller/internal/metrics"
 	"app238.com/inner/modules/controller/internal/watch"
 	"app238.com/inner/modules/controller/rollout"
 )
 
-// Controller keeps the cluster in line with its WorkerApps while it is started. It is started once.
+// Controller keeps the cluster in line with its WorkerApps while it is started. It is started once. Of several replicas
+// one leads and writes; the others know the cluster all the same, so that they can take over without delay.
 type Controller struct {
-	cache      *watch.Cache
-	log        *zap.Logger
-	queue      *loop.Queue
-	reconciler *reconcile.Reconciler
-	synced     atomic.Bool
-	workers    int
+	cache    *watch.Cache
+	clients  *kube.Clients
+	config   *config.Config
+	election *kube.Election
+	log      *zap.Logger
+	metrics  *metrics.Metrics
+	source   rollout.Source
+	recorder rollout.Recorder
+	synced   atomic.Bool
+	// term is the present term as leader, nil while another process leads.
+	term atomic.Pointer[term]
 
 	// stop has the workers take nothing new, abort ends what they do, and unwatch the informers. done is closed when
 	// every goroutine has ended.
@@ -35,23 +41,32 @@ type Controller struct {
 
 // New makes a Controller that is not started. The source is asked what a worker's pods find in their environment, the
 // recorder is told how rollouts ended.
-func New(c *config.Config, log *zap.Logger, clients *kube.Clients, source rollout.Source, recorder rollout.Recorder) (*Controller, error) {
+func New(c *config.Config, log *zap.Logger, clients *kube.Clients, registry *prometheus.Registry, source rollout.Source, recorder rollout.Recorder) (*Controller, error) {
 	log = log.Named("controller")
-	queue, writes := loop.NewQueue(c.Controller), reconcile.NewWrites()
-	cache, err := watch.New(clients, c.Kubernetes.Namespaces, watch.Handlers{Changed: queue.Add, Gone: writes.Gone}, log)
+	measured, err := metrics.New(registry)
 	if err != nil {
-		queue.ShutDown()
+		return nil, fmt.Errorf("controller: metrics: %w", err)
+	}
+	election, err := kube.NewElection(c, clients, log)
+	if err != nil {
 		return nil, fmt.Errorf("controller: %w", err)
 	}
-	return &Controller{
-		cache: cache, log: log, queue: queue, workers: c.Controller.Workers,
-		reconciler: reconcile.New(reconcile.Params{
-			Cache: cache, Clients: clients, Config: c, Log: log, Recorder: recorder, Source: source, Writes: writes,
-		}),
-	}, nil
+	guarded, err := clients.Guarded(election.Lead)
+	if err != nil {
+		return nil, fmt.Errorf("controller: %w", err)
+	}
+	controller := &Controller{
+		clients: guarded, config: c, election: election, log: log, metrics: measured, source: source, recorder: recorder,
+	}
+	controller.cache, err = watch.New(guarded, c.Kubernetes.Namespaces, controller.handlers(), log)
+	if err != nil {
+		return nil, fmt.Errorf("controller: %w", err)
+	}
+	return controller, nil
 }
 
-// Start begins to watch and returns at once: the cluster may be away for long. Work begins when everything was listed.
+// Start begins to watch and returns at once: the cluster may be away for long. Work begins when everything was listed
+// and this process leads.
 func (c *Controller) Start(context.Context) error {
 	base := klog.NewContext(context.Background(), clientlog.New(c.log))
 	watching, unwatch := context.WithCancel(base)
@@ -68,7 +83,7 @@ func (c *Controller) Start(context.Context) error {
 		if c.cache.WaitForSync(stopping) {
 			c.synced.Store(true)
 			c.log.Info("caches synced")
-			c.queue.Work(working, stopping, c.workers, c.reconciler.Reconcile, c.log)
+			c.election.Run(working, stopping, func(term context.Context) { c.lead(term, stopping) })
 			c.synced.Store(false)
 		}
 		c.unwatch()
@@ -77,15 +92,14 @@ func (c *Controller) Start(context.Context) error {
 	return nil
 }
 
-// Stop takes no new work and waits for what is being done. When ctx ends before, that is told to stop too.
+// Stop takes no new work and waits for what is being done, then lets another process lead. When ctx ends before, what is
+// being done is told to stop too.
 func (c *Controller) Stop(ctx context.Context) error {
 	if c.done == nil {
-		c.queue.ShutDown()
 		return nil
 	}
-	c.stop()
 	c.synced.Store(false)
-	c.queue.ShutDown()
+	c.stop()
 	defer c.abort()
 	select {
 	case <-c.done:
@@ -97,10 +111,21 @@ func (c *Controller) Stop(ctx context.Context) error {
 	}
 }
 
-// Ready tells whether WorkerApps are being worked on.
+// Ready tells whether WorkerApps are being worked on, by this process or by another one that leads while this one stands by.
 func (c *Controller) Ready(context.Context) error {
-	if !c.synced.Load() {
+	switch {
+	case !c.synced.Load():
 		return errors.New("controller caches not synced")
+	case c.term.Load() == nil && c.election.Leader() == "":
+		return errors.New("no process leads")
 	}
 	return nil
+}
+
+// Role says in words what this process's part is.
+func (c *Controller) Role() string {
+	if c.term.Load() != nil {
+		return "leading"
+	}
+	return "standing by; leader: " + c.election.Leader()
 }

@@ -75,7 +75,7 @@ func TestNothingIsWrittenInVain(t *testing.T) {
 	b.settle()
 	first := b.writes()
 	require.Equal(t, map[string]int{
-		"workerapps/" + name: 1, name + "/status": 2,
+		name + "/status": 2, "networkpolicies/" + name: 1,
 		"configmaps/" + name + "-env": 1, "secrets/" + name + "-secret": 1, "deployments/" + name: 1,
 		"services/" + name: 1, "services/" + name + "-ext": 1, "ingressroutes/" + name: 1,
 	}, perObject(first))
@@ -107,7 +107,7 @@ func TestABadSpecFailsAloneAndSaysWhatToMend(t *testing.T) {
 	for i := range 10 {
 		s := spec(fmt.Sprintf("worker%d", i))
 		if i == 3 {
-			s.AssignedCPU = "abc"
+			s.MainRegion = "no region!"
 		}
 		b.deploy(s, int64(i+1), int64(i+100))
 	}
@@ -117,7 +117,8 @@ func TestABadSpecFailsAloneAndSaysWhatToMend(t *testing.T) {
 		}
 	}
 	app := b.awaitPhase("w-worker3-u1", workerapp.Failed)
-	require.Equal(t, `spec.assignedCPU: "abc" is not a quantity; write it like 500m or 1`, app.Status.Message)
+	require.Equal(t, `spec.mainRegion: "no region!" cannot be a region; it must be the value of a node's label topology.kubernetes.io/region`,
+		app.Status.Message)
 	require.Len(t, b.recorder.recorded(), 10)
 	require.Contains(t, b.recorder.recorded(), rollout.Outcome{WorkerID: "worker3", OwnerID: "u1", Version: 4, Task: 103, Reason: app.Status.Message})
 
@@ -134,9 +135,9 @@ func TestABadSpecLeavesTheChildrenThatExist(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 	before := b.deployment(name)
 	s := spec("abc12345")
-	s.Port, s.Image = 70000, "registry.test/healthy:2"
+	s.MainRegion, s.Image = "no region!", "registry.test/healthy:2"
 	b.deploy(s, 2, 2)
-	require.Contains(t, b.awaitPhase(name, workerapp.Failed).Status.Message, "spec.port: 70000")
+	require.Contains(t, b.awaitPhase(name, workerapp.Failed).Status.Message, "spec.mainRegion")
 	require.Equal(t, before.ResourceVersion, b.deployment(name).ResourceVersion)
 	require.Len(t, b.pods(name), 1)
 }

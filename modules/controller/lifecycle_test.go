@@ -107,7 +107,7 @@ func TestARestartWithNothingChangedWritesAndAsksNothing(t *testing.T) {
 		b.deploy(s, 1, 1)
 	}
 	bad := spec("bad")
-	bad.AssignedCPU = "abc"
+	bad.MainRegion = "no region!"
 	b.awaitPhase(b.deploy(bad, 1, 1), workerapp.Failed)
 	for i := range 9 {
 		phase := workerapp.Failed

@@ -17,7 +17,7 @@ var Module = fx.Module("controller",
 	fx.Provide(
 		New,
 		server.AsCheck(func(c *Controller) server.Check {
-			return server.Check{Name: "controller", Ready: c.Ready}
+			return server.Check{Name: "controller", Ready: c.Ready, Role: c.Role}
 		}),
 		status.As(overview.New),
 	),

@@ -3,6 +3,7 @@ package controller_test
 import (
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/fx"
 	"go.uber.org/zap"
@@ -17,7 +18,7 @@ func TestModuleAsksForNothingButWhatItSays(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, fx.ValidateApp(
 		controller.Module, controller.Start, fx.NopLogger,
-		fx.Supply(&config.Config{}, &kube.Clients{}, zap.NewNop(),
+		fx.Supply(&config.Config{}, &kube.Clients{}, zap.NewNop(), prometheus.NewRegistry(),
 			fx.Annotate(&fakeSource{}, fx.As(new(rollout.Source))),
 			fx.Annotate(&fakeRecorder{}, fx.As(new(rollout.Recorder)))),
 	))

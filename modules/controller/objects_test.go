@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -111,6 +112,7 @@ func (b *bundle) kinds(name string) []kind {
 		{appsv1.SchemeGroupVersion.WithResource("deployments"), b.worker(), name},
 		{core("services"), b.ingress(), name + "-ext"},
 		{routes(), b.ingress(), name},
+		{networkingv1.SchemeGroupVersion.WithResource("networkpolicies"), b.worker(), name},
 	}
 }
 
@@ -186,7 +188,7 @@ func (b *bundle) settle() {
 	for range 3 {
 		b.settled++
 		s := spec(fmt.Sprintf("settle%d", b.settled))
-		s.AssignedCPU = "abc"
+		s.MainRegion = "no region!"
 		b.awaitPhase(b.deploy(s, 0, 0), workerapp.Failed)
 	}
 }

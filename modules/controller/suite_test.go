@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -39,7 +40,10 @@ const (
 
 // bundle is one controller in namespaces of its own, with what it stands on.
 type bundle struct {
-	t        *testing.T
+	t *testing.T
+	// kubeconfig leads to the API server, config.Kubernetes.Kubeconfig to the proxy before it.
+	kubeconfig string
+
 	admin    *kube.Clients
 	config   *config.Config
 	logs     *observer.ObservedLogs
@@ -61,14 +65,21 @@ func setup(t *testing.T) *bundle {
 	suffix := make([]byte, 4)
 	_, err := rand.Read(suffix)
 	require.NoError(t, err)
-	b := &bundle{t: t, config: &config.Config{
+	b := &bundle{t: t, kubeconfig: kubeconfig, config: &config.Config{
 		Domain:   "example.test",
 		Database: config.Database{ConnectTimeout: time.Second, StatementTimeout: 5 * time.Second},
 		Kubernetes: config.Kubernetes{QPS: 1000, Burst: 1000, Timeout: 15 * time.Second, Namespaces: config.Namespaces{
-			Worker: "worker-" + hex.EncodeToString(suffix), Ingress: "ingress-" + hex.EncodeToString(suffix), Combinator: "combinator",
+			Control: "worker-" + hex.EncodeToString(suffix),
+			Worker:  "worker-" + hex.EncodeToString(suffix), Ingress: "ingress-" + hex.EncodeToString(suffix), Combinator: "combinator",
 		}},
 		Controller: config.Controller{Workers: 4, ProgressDeadline: 10 * time.Minute, FailureGrace: time.Second,
-			RetryDelay: 20 * time.Millisecond, RetryDelayMax: time.Second},
+			RetryDelay: 20 * time.Millisecond, RetryDelayMax: time.Second, ResyncInterval: time.Hour,
+			SlowDown:       config.SlowDown{Burst: 100, Interval: time.Second},
+			LeaderElection: config.LeaderElection{Lease: "controller", LeaseDuration: 4 * time.Second, RenewDeadline: 3 * time.Second, RetryPeriod: 300 * time.Millisecond},
+			Pods:           config.Pods{StopDelay: 5 * time.Second, StopGrace: 30 * time.Second},
+			NetworkPolicy: config.NetworkPolicy{Enabled: true, DNSNamespace: "kube-system", DNSNetworks: []string{"169.254.20.10/32"},
+				PrivateNetworks: []string{"10.0.0.0/8", "fc00::/7"}},
+		},
 	}, source: &fakeSource{}, recorder: &fakeRecorder{}}
 	direct := *b.config
 	direct.Kubernetes.Kubeconfig = kubeconfig
@@ -83,6 +94,17 @@ func setup(t *testing.T) *bundle {
 	}
 	t.Cleanup(b.clear)
 	return b
+}
+
+// replica returns another process of Inner on the same cluster, with a proxy of its own.
+func (b *bundle) replica() *bundle {
+	b.t.Helper()
+	other, c := *b, *b.config
+	other.config, other.running = &c, nil
+	other.proxy = newProxy(b.t, b.kubeconfig)
+	c.Kubernetes.Kubeconfig = other.proxy.kubeconfig(filepath.Join(b.t.TempDir(), "kubeconfig"))
+	b.t.Cleanup(other.stop)
+	return &other
 }
 
 func (b *bundle) ctx() context.Context { return context.Background() }
@@ -111,7 +133,7 @@ func (b *bundle) start() {
 	b.logs = logs
 	clients, err := kube.NewClients(b.config)
 	require.NoError(b.t, err)
-	b.running, err = controller.New(b.config, zap.New(core), clients, b.source, b.recorder)
+	b.running, err = controller.New(b.config, zap.New(core), clients, prometheus.NewRegistry(), b.source, b.recorder)
 	require.NoError(b.t, err)
 	require.NoError(b.t, b.running.Start(b.ctx()))
 }

@@ -22,12 +22,12 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Module provides the queue (job.Queue, job.Runner), its routes and its readiness check.
+// Module provides the queue (job.Queue, job.Runner, job.Busy), its routes and its readiness check.
 var Module = fx.Module("tasks",
 	fx.Provide(
 		registry.New,
 		sealed.New,
-		store.New,
+		fx.Annotate(store.New, fx.As(fx.Self()), fx.As(new(job.Busy))),
 		claims.NewBook,
 		metrics.New,
 		metrics.NewDepth,

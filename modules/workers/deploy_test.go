@@ -84,6 +84,12 @@ func TestALostWorkerAppIsRestoredUnlessADeployIsAboutToWriteIt(t *testing.T) {
 	requireKind(t, job.Parked, b.deploy(t, 1, v))
 	b.record(t, v, 1, "")
 	require.NoError(t, b.clients.Delete(t.Context(), workerapp.Resource(), b.namespace, workerapp.Name("w1", "u1")))
+	for _, jobType := range []string{"worker.restore_worker", "worker.sync_env", "worker.sync_secret"} {
+		require.Equal(t, "waiting until the deleted worker of the same name is gone",
+			requireKind(t, job.Later, b.run(t, jobType, 2, `,"data":{"A":"lost with the old one"}`)))
+	}
+	require.Nil(t, b.secret(t))
+	b.removeApps(t)
 	require.Empty(t, b.app(t))
 	b.queue.unfinished = []string{"worker.deploy_worker"}
 	require.NoError(t, b.run(t, "worker.restore_worker", 2, ""))

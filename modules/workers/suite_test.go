@@ -81,11 +81,28 @@ func setup(t *testing.T) *bundle {
 	namespaces := b.clients.Typed.CoreV1().Namespaces()
 	_, err := namespaces.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: b.namespace}}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = namespaces.Delete(context.WithoutCancel(t.Context()), b.namespace, metav1.DeleteOptions{}) })
+	t.Cleanup(func() {
+		b.removeApps(t)
+		_ = namespaces.Delete(context.WithoutCancel(t.Context()), b.namespace, metav1.DeleteOptions{})
+	})
 	b.exec(t, `INSERT INTO users (uid, email, password_hash, secret_key) VALUES ('u1', 'u1@example.com', 'x', 'sk_1')`)
 	require.NoError(t, b.db.QueryRowContext(t.Context(), `INSERT INTO workers (wid, user_uid, worker_name, status)
 		VALUES ('w1', 'u1', 'a worker', 'unloaded') RETURNING id`).Scan(&b.row))
 	return b
+}
+
+// removeApps deletes the WorkerApps, and lets them go as a controller would.
+func (b *bundle) removeApps(t *testing.T) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	apps := b.clients.Dynamic.Resource(workerapp.Resource()).Namespace(b.namespace)
+	list, err := apps.List(ctx, metav1.ListOptions{})
+	require.NoError(t, err)
+	for _, app := range list.Items {
+		_, err := apps.Patch(ctx, app.GetName(), types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+		require.NoError(t, err)
+		require.NoError(t, b.clients.Delete(ctx, workerapp.Resource(), b.namespace, app.GetName()))
+	}
 }
 
 func (b *bundle) exec(t *testing.T, query string) {

@@ -67,7 +67,10 @@ func TestASyncWaitsForItsPodsAndEndsAsTheyDo(t *testing.T) {
 	b.record(t, v, 3, "exit code 1")
 	require.Equal(t, []string{fmt.Sprintf("error %d", v), fmt.Sprintf("%d success exit code 1", v)}, b.rows(t))
 	require.Empty(t, b.queue.accepted, "there is nothing to go back to")
-	require.Equal(t, "the rollout failed: exit code 1", requireKind(t, job.Permanent, b.syncEnv(t, 3)))
+	reason := requireKind(t, job.Permanent, b.syncEnv(t, 3))
+	require.Equal(t, "the rollout failed: exit code 1", reason)
+	b.giveUp(t, "worker.sync_env", 3, `,"data":{}`, reason)
+	require.Equal(t, fmt.Sprintf("%d success exit code 1", v), b.rows(t)[1], "what the controller recorded stays")
 	b.writeStatus(t, v, 3, workerapp.Failed, "exit code 1")
 	b.exec(t, `UPDATE workers SET status = 'loading'`) // the next change was accepted
 	require.Equal(t, "the rollout failed: exit code 1", requireKind(t, job.Permanent, b.syncEnv(t, 3)))

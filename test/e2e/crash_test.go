@@ -27,18 +27,18 @@ func TestTwoHundredDeploysSurviveAKill(t *testing.T) {
 		return w.count(t, `SELECT count(*) FROM workers WHERE status = 'active'`) >= deploys/10
 	}, patience, 10*time.Millisecond)
 	i.kill()
-	ended := w.count(t, `SELECT count(*) FROM console_tasks WHERE task_status = 'finished'`)
+	ended := w.count(t, acceptedTasks+` AND task_status = 'finished'`)
 	require.Less(t, ended, deploys, "the kill came after the end: the test shows nothing")
 	t.Logf("killed with %d of %d tasks finished", ended, deploys)
 	w.start(t)
 	require.Eventually(t, func() bool {
-		return w.count(t, `SELECT count(*) FROM console_tasks WHERE task_status = 'finished'`) == deploys
+		return w.count(t, acceptedTasks+` AND task_status = 'finished'`) == deploys
 	}, 2*patience, 100*time.Millisecond)
 	for _, k := range workers {
 		s := w.awaitState(t, k, "active", "success")
 		require.EqualValues(t, k.version, s.active.Int64)
 	}
-	require.Equal(t, deploys, w.count(t, `SELECT count(*) FROM console_tasks`))
+	require.Equal(t, deploys, w.count(t, acceptedTasks))
 	apps, err := w.clients.Dynamic.Resource(workerapp.Resource()).Namespace(w.namespaces.Worker).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	require.Len(t, apps.Items, deploys)

@@ -129,6 +129,14 @@ func TestAChangedEnvironmentRestartsThePodsAndADeletedKeyIsGone(t *testing.T) {
 	w.setColumn(t, k, "env_json", `{"A":"3"}`)
 	rolled("worker.sync_env", map[string]string{"A": "3"}, 5)
 	require.Equal(t, map[string]string{"A": "3"}, w.env(t, k))
+
+	configMaps := w.clients.Typed.CoreV1().ConfigMaps(w.namespaces.Worker)
+	require.NoError(t, configMaps.Delete(t.Context(), k.name()+"-env", metav1.DeleteOptions{}))
+	require.Eventually(t, func() bool {
+		found, err := configMaps.Get(t.Context(), k.name()+"-env", metav1.GetOptions{})
+		return err == nil && found.Data["A"] == "3"
+	}, patience, 50*time.Millisecond, "a lost ConfigMap comes back with its data")
+	require.Equal(t, 5, w.rollouts(t, k))
 }
 
 func TestSyncsInAnyOrderEndInTheDatabasesState(t *testing.T) {

@@ -28,7 +28,7 @@ func TestWithoutADatabaseNothingIsPromised(t *testing.T) {
 	require.Contains(t, answer, "database")
 	status, _ = i.get(t, "/healthz")
 	require.Equal(t, http.StatusOK, status)
-	require.Zero(t, w.count(t, `SELECT count(*) FROM console_tasks`))
+	require.Zero(t, w.count(t, acceptedTasks))
 	w.proxy.Mend()
 	i.awaitReady(t)
 	i.accept(t, k.deployTask())
@@ -62,7 +62,7 @@ func TestStatusesConvergeAfterTheDatabaseWasAway(t *testing.T) {
 		w.awaitState(t, k, "active", "success")
 	}
 	require.Eventually(t, func() bool {
-		return w.count(t, `SELECT count(*) FROM console_tasks WHERE task_status = 'finished'`) == len(workers)
+		return w.count(t, acceptedTasks+` AND task_status = 'finished'`) == len(workers)
 	}, patience, 50*time.Millisecond)
 }
 

@@ -71,6 +71,9 @@ controller: {failureGrace: 1s}
 `, w.proxy.DSN, kubeconfig, w.namespaces.Worker, w.namespaces.Ingress)
 }
 
+// acceptedTasks counts tasks, those of periodic jobs left out.
+const acceptedTasks = `SELECT count(*) FROM console_tasks WHERE id NOT IN (SELECT task_id FROM inner_ticks)`
+
 // worker is a row of workers and its newest version.
 type worker struct {
 	id, owner string

@@ -83,6 +83,7 @@ func ToApply(namespace string, spec Spec, version, task int64) *unstructured.Uns
 	u.SetNamespace(namespace)
 	u.SetName(Name(spec.WorkerID, spec.OwnerID))
 	u.SetLabels(Labels(spec.WorkerID, spec.OwnerID))
+	u.SetFinalizers([]string{Finalizer})
 	u.SetAnnotations(map[string]string{
 		VersionAnnotation: strconv.FormatInt(version, 10),
 		TaskAnnotation:    strconv.FormatInt(task, 10),

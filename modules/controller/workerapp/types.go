@@ -29,6 +29,9 @@ const (
 	TaskAnnotation = "console.app238.com/task"
 )
 
+// Finalizer keeps a WorkerApp until its objects in the ingress namespace are gone: no owner reference reaches there.
+const Finalizer = "console.app238.com/ingress"
+
 // Labels of every object that belongs to a worker.
 const (
 	// AppLabel holds the name of the WorkerApp; the pods' selector.

@@ -62,6 +62,9 @@ type Periodic struct {
 	Type string
 	// Payload of each execution.
 	Payload Payload
+	// AtStart has the job also run when a process starts, unless it was begun less than cron.startInterval ago, by
+	// whichever process.
+	AtStart bool
 }
 
 // AsPeriodic makes the fx constructor of a Periodic one that contributes to the group "periodic".

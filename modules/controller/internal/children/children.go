@@ -8,16 +8,16 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/modules/controller/workerapp"
 )
-
-// Finalizer keeps a WorkerApp until its objects in the ingress namespace are gone: no owner reference reaches there.
-const Finalizer = "console.app238.com/ingress"
 
 // Annotations of children, beside those copied from the WorkerApp.
 const (
@@ -27,6 +27,8 @@ const (
 	ContentAnnotation = "console.app238.com/content-hash"
 	// TemplateAnnotation on pods tells those of the wished template from earlier ones, so that ReplicaSets need no watch.
 	TemplateAnnotation = "console.app238.com/template-hash"
+	// PortAnnotation on pods tells on which port they listen.
+	PortAnnotation = "console.app238.com/port"
 )
 
 // Builder builds children. Its fields are the platform's settings that they depend on.
@@ -36,12 +38,16 @@ type Builder struct {
 	IngressNamespace    string
 	CombinatorNamespace string
 	ProgressDeadline    time.Duration
+	Pods                config.Pods
+	NetworkPolicy       config.NetworkPolicy
 }
 
 // Child is one wished object and where the API keeps its kind.
 type Child struct {
 	Resource schema.GroupVersionResource
 	Object   *unstructured.Unstructured
+	// Unwanted says that the object is not to be there.
+	Unwanted bool
 	// Replaceable says that the object may be deleted and made anew where the API refuses to change it: it holds
 	// nothing that could be lost, and nothing stops running meanwhile.
 	Replaceable bool
@@ -65,6 +71,16 @@ func Services() schema.GroupVersionResource {
 // Deployments is where Deployments live in the API.
 func Deployments() schema.GroupVersionResource {
 	return appsv1.SchemeGroupVersion.WithResource("deployments")
+}
+
+// Budgets is where PodDisruptionBudgets live in the API.
+func Budgets() schema.GroupVersionResource {
+	return policyv1.SchemeGroupVersion.WithResource("poddisruptionbudgets")
+}
+
+// Policies is where NetworkPolicies live in the API.
+func Policies() schema.GroupVersionResource {
+	return networkingv1.SchemeGroupVersion.WithResource("networkpolicies")
 }
 
 // Routes is where Traefik's IngressRoutes live in the API.

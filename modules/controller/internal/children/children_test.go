@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/workerapp"
 )
@@ -39,6 +40,9 @@ func setup(change func(app *workerapp.WorkerApp)) bundle {
 	return bundle{app: app, builder: children.Builder{
 		Domain: "example.org", WorkerNamespace: "workers", IngressNamespace: "edge", CombinatorNamespace: "combinator",
 		ProgressDeadline: 90 * time.Second,
+		Pods:             config.Pods{StopDelay: 5 * time.Second, StopGrace: 20 * time.Second},
+		NetworkPolicy: config.NetworkPolicy{Enabled: true, DNSNamespace: "dns", DNSNetworks: []string{"169.254.20.10/32"},
+			PrivateNetworks: []string{"10.0.0.0/8", "fc00::/7"}},
 	}}
 }
 
@@ -110,7 +114,7 @@ func TestDeployment(t *testing.T) {
 
 	template := d.Spec.Template
 	require.Equal(t, d.Labels, template.Labels)
-	require.Equal(t, map[string]string{children.ContentAnnotation: "content", children.TemplateAnnotation: children.Template(c)}, template.Annotations)
+	require.Equal(t, map[string]string{children.ContentAnnotation: "content", children.PortAnnotation: "8080", children.TemplateAnnotation: children.Template(c)}, template.Annotations)
 	require.NotEmpty(t, children.Template(c))
 	require.False(t, *template.Spec.AutomountServiceAccountToken)
 	require.False(t, *template.Spec.EnableServiceLinks)
@@ -167,14 +171,14 @@ func TestEmptyFieldsGetTheContractsDefaults(t *testing.T) {
 func TestNetwork(t *testing.T) {
 	t.Parallel()
 	b := setup(nil)
-	c, err := b.builder.Service(b.app)
+	c, err := b.builder.Service(b.app, 8080)
 	service := as[corev1.Service](t, c, err)
 	requireMeta(t, &service, "workers", name, true)
 	require.Equal(t, "None", service.Spec.ClusterIP)
 	require.Equal(t, map[string]string{"app": name}, service.Spec.Selector)
 	require.EqualValues(t, 8080, service.Spec.Ports[0].Port)
 
-	c, err = b.builder.External(b.app)
+	c, err = b.builder.External(b.app, 8080)
 	external := as[corev1.Service](t, c, err)
 	requireMeta(t, &external, "edge", name+"-ext", false)
 	require.Equal(t, corev1.ServiceTypeExternalName, external.Spec.Type)
@@ -184,7 +188,7 @@ func TestNetwork(t *testing.T) {
 	external.Spec.ExternalName = "w-abc12345-u1.elsewhere.svc.cluster.local"
 	require.False(t, b.builder.Points(&external))
 
-	c, err = b.builder.Route(b.app)
+	c, err = b.builder.Route(b.app, 8080)
 	require.NoError(t, err)
 	requireMeta(t, c.Object, "edge", name, false)
 	require.Equal(t, "traefik.io/v1alpha1", c.Object.GetAPIVersion())

@@ -18,9 +18,8 @@ const (
 	routeKind  = "IngressRoute"
 )
 
-// Service builds the headless Service N in the worker namespace.
-func (b Builder) Service(app *workerapp.WorkerApp) (Child, error) {
-	port := int32(app.Spec.Port)
+// Service builds the headless Service N in the worker namespace. The port is that on which the serving pods listen.
+func (b Builder) Service(app *workerapp.WorkerApp, port int32) (Child, error) {
 	spec := corev1ac.ServiceSpec().WithClusterIP(corev1.ClusterIPNone).WithSelector(selector(app)).
 		WithPorts(servicePort(port).WithTargetPort(intstr.FromInt32(port)))
 	c, err := child(Services(), corev1ac.Service(app.Name, b.WorkerNamespace).
@@ -30,10 +29,10 @@ func (b Builder) Service(app *workerapp.WorkerApp) (Child, error) {
 }
 
 // External builds the ExternalName Service N-ext in the ingress namespace, by which the route reaches the other namespace.
-func (b Builder) External(app *workerapp.WorkerApp) (Child, error) {
+func (b Builder) External(app *workerapp.WorkerApp, port int32) (Child, error) {
 	spec := corev1ac.ServiceSpec().WithType(corev1.ServiceTypeExternalName).
 		WithExternalName(app.Name + b.externalSuffix()).
-		WithPorts(servicePort(int32(app.Spec.Port)))
+		WithPorts(servicePort(port))
 	c, err := child(Services(), corev1ac.Service(workerapp.ExternalName(app.Name), b.IngressNamespace).
 		WithLabels(labels(app)).WithSpec(spec))
 	c.Replaceable = true
@@ -52,7 +51,7 @@ func servicePort(port int32) *corev1ac.ServicePortApplyConfiguration {
 }
 
 // Route builds the IngressRoute N in the ingress namespace.
-func (b Builder) Route(app *workerapp.WorkerApp) (Child, error) {
+func (b Builder) Route(app *workerapp.WorkerApp, port int32) (Child, error) {
 	var matches []string
 	for _, host := range workerapp.Hosts(app.Spec.WorkerID, app.Spec.OwnerID, b.Domain) {
 		matches = append(matches, "Host(`"+host+"`)")
@@ -62,7 +61,7 @@ func (b Builder) Route(app *workerapp.WorkerApp) (Child, error) {
 		"routes": []any{map[string]any{
 			"match":    strings.Join(matches, " || "),
 			"kind":     "Rule",
-			"services": []any{map[string]any{"name": workerapp.ExternalName(app.Name), "port": app.Spec.Port}},
+			"services": []any{map[string]any{"name": workerapp.ExternalName(app.Name), "port": int64(port)}},
 		}},
 		"tls": map[string]any{"secretName": tlsSecret},
 	}}}

@@ -1,38 +1,40 @@
 package children
 
 import (
+	"strconv"
+
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-const (
-	// stopGrace is how long a pod that is replaced may take to finish its requests.
-	stopGrace = 30
-	// probePeriod and probeTimeout are those of the readiness probe, in seconds.
-	probePeriod  = 5
-	probeTimeout = 2
-	// combinatorApp is the label app of the Combinator's pods.
-	combinatorApp = "combinator"
-)
+// combinatorApp is the label app of the Combinator's pods.
+const combinatorApp = "combinator"
 
 func (b Builder) template(app *workerapp.WorkerApp, contentHash string) (*corev1ac.PodTemplateSpecApplyConfiguration, error) {
-	container, err := container(app)
+	container, err := b.container(app)
 	if err != nil {
 		return nil, err
 	}
 	pod := corev1ac.PodSpec().
 		WithAutomountServiceAccountToken(false).
 		WithEnableServiceLinks(false).
-		WithTerminationGracePeriodSeconds(stopGrace).
+		WithTerminationGracePeriodSeconds(int64((b.Pods.StopDelay + b.Pods.StopGrace).Seconds())).
 		WithAffinity(b.affinity(app)).
+		WithTopologySpreadConstraints(spread(app)).
+		WithSecurityContext(b.podSecurity(app)).
 		WithContainers(container)
+	for _, name := range b.Pods.ImagePullSecrets {
+		pod.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(name))
+	}
 	template := corev1ac.PodTemplateSpec().WithLabels(labels(app)).
-		WithAnnotations(map[string]string{ContentAnnotation: contentHash}).WithSpec(pod)
+		WithAnnotations(map[string]string{
+			ContentAnnotation: contentHash, PortAnnotation: strconv.FormatInt(app.Spec.Port, 10),
+		}).WithSpec(pod)
 	sum, err := digest(template)
 	if err != nil {
 		return nil, err
@@ -40,24 +42,27 @@ func (b Builder) template(app *workerapp.WorkerApp, contentHash string) (*corev1
 	return template.WithAnnotations(map[string]string{TemplateAnnotation: sum}), nil
 }
 
-func container(app *workerapp.WorkerApp) (*corev1ac.ContainerApplyConfiguration, error) {
+func (b Builder) container(app *workerapp.WorkerApp) (*corev1ac.ContainerApplyConfiguration, error) {
 	resources, err := resources(app.Spec.WithDefaults())
 	if err != nil {
 		return nil, err
 	}
 	port := int32(app.Spec.Port)
-	return corev1ac.Container().WithName(app.Name).WithImage(app.Spec.Image).
+	container := corev1ac.Container().WithName(app.Name).WithImage(app.Spec.Image).
 		WithPorts(corev1ac.ContainerPort().WithContainerPort(port).WithProtocol(corev1.ProtocolTCP)).
 		WithEnvFrom(
 			corev1ac.EnvFromSource().WithConfigMapRef(corev1ac.ConfigMapEnvSource().WithName(workerapp.EnvName(app.Name))),
 			corev1ac.EnvFromSource().WithSecretRef(corev1ac.SecretEnvSource().WithName(workerapp.SecretName(app.Name))),
 		).
 		WithResources(corev1ac.ResourceRequirements().WithRequests(resources).WithLimits(resources)).
-		WithReadinessProbe(corev1ac.Probe().
-			WithTCPSocket(corev1ac.TCPSocketAction().WithPort(intstr.FromInt32(port))).
-			WithPeriodSeconds(probePeriod).WithTimeoutSeconds(probeTimeout)).
+		WithSecurityContext(containerSecurity()).
 		// Few programs write a termination message; without one the end of the log tells the owner why it crashed.
-		WithTerminationMessagePolicy(corev1.TerminationMessageFallbackToLogsOnError), nil
+		WithTerminationMessagePolicy(corev1.TerminationMessageFallbackToLogsOnError)
+	if delay := int64(b.Pods.StopDelay.Seconds()); delay > 0 {
+		container.WithLifecycle(corev1ac.Lifecycle().WithPreStop(corev1ac.LifecycleHandler().
+			WithSleep(corev1ac.SleepAction().WithSeconds(delay))))
+	}
+	return b.probed(container, port), nil
 }
 
 func resources(spec workerapp.Spec) (corev1.ResourceList, error) {
@@ -90,4 +95,12 @@ func (b Builder) affinity(app *workerapp.WorkerApp) *corev1ac.AffinityApplyConfi
 					WithOperator(corev1.NodeSelectorOpIn).WithValues(region)))))
 	}
 	return affinity
+}
+
+// spread prefers nodes on which fewer pods of the same version run; one node is enough all the same.
+func spread(app *workerapp.WorkerApp) *corev1ac.TopologySpreadConstraintApplyConfiguration {
+	return corev1ac.TopologySpreadConstraint().WithMaxSkew(1).WithTopologyKey(corev1.LabelHostname).
+		WithWhenUnsatisfiable(corev1.ScheduleAnyway).
+		WithLabelSelector(metav1ac.LabelSelector().WithMatchLabels(selector(app))).
+		WithMatchLabelKeys(appsv1.DefaultDeploymentUniqueLabelKey)
 }

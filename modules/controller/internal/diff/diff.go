@@ -13,9 +13,11 @@ import (
 // listKeys are the lists that the API merges by a key, so that others may add entries of their own. Every other list is
 // replaced as a whole.
 var listKeys = map[string][]string{
-	"containers":      {"name"},
-	"ownerReferences": {"uid"},
-	"ports":           {"port", "containerPort", "protocol"},
+	"containers":                {"name"},
+	"imagePullSecrets":          {"name"},
+	"ownerReferences":           {"uid"},
+	"ports":                     {"port", "containerPort", "protocol"},
+	"topologySpreadConstraints": {"topologyKey", "whenUnsatisfiable"},
 }
 
 // atomicMaps are the maps that the API replaces as a whole.

@@ -17,25 +17,76 @@ import (
 	"app238.com/inner/app/observe"
 )
 
-// Queue holds names that wait for their turn, each once. Names that fail wait longer each time, each for itself.
+// Queue holds names that wait for their turn, each once: what just changed before what is only to be looked at. Names that
+// fail wait longer each time, and names that are written too often wait too, each for itself.
 type Queue struct {
 	items workqueue.TypedRateLimitingInterface[string]
+	lanes *lanes
+	// writes and wishes slow down names that are written, or wished otherwise, too often.
+	writes, wishes *pace
+	now            func() time.Time
 }
 
 // NewQueue makes a queue, whose goroutines run until it is shut down.
 func NewQueue(c config.Controller) *Queue {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[string](c.RetryDelay, c.RetryDelayMax)
-	return &Queue{items: workqueue.NewTypedRateLimitingQueue(limiter)}
+	lanes := newLanes()
+	delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[string]{
+		Queue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[string]{Queue: lanes}),
+	})
+	return &Queue{
+		items: workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[string]{DelayingQueue: delaying}),
+		lanes: lanes, now: time.Now,
+		writes: newPace(c.SlowDown), wishes: newPace(c.SlowDown),
+	}
 }
 
-// Add has name worked on soon.
-func (q *Queue) Add(name string) { q.items.Add(name) }
+// AddWish has name worked on before everything that waits without an occasion. However often it was written before, it
+// begins anew; but a wish that itself changes again and again has to wait.
+func (q *Queue) AddWish(name string) {
+	now := q.now()
+	if wait := q.wishes.wait(name, now); wait > 0 {
+		q.items.AddAfter(name, wait)
+		return
+	}
+	q.wishes.charge(name, now)
+	q.writes.forgive(name)
+	q.urge(name)
+}
+
+// Add has name worked on like AddWish, unless it has been written so often that it has to wait.
+func (q *Queue) Add(name string) {
+	if wait := q.writes.wait(name, q.now()); wait > 0 {
+		q.items.AddAfter(name, wait)
+		return
+	}
+	q.urge(name)
+}
+
+func (q *Queue) urge(name string) {
+	q.lanes.hurry(name)
+	q.items.Add(name)
+}
+
+// AddBacklog has name worked on when nothing changes elsewhere.
+func (q *Queue) AddBacklog(name string) { q.items.Add(name) }
+
+// Len returns how many names wait.
+func (q *Queue) Len() int { return q.items.Len() }
 
 // ShutDown ends the queue's own goroutines and, once the item at hand is done, those that Work on it.
 func (q *Queue) ShutDown() { q.items.ShutDown() }
 
-// Process works on one name. It returns after how long to look again, zero for never.
-type Process func(ctx context.Context, name string) (time.Duration, error)
+// Result is what came of a look.
+type Result struct {
+	// Again is after how long to look again, zero for never.
+	Again time.Duration
+	// Wrote tells that something was written.
+	Wrote bool
+}
+
+// Process works on one name.
+type Process func(ctx context.Context, name string) (Result, error)
 
 // Work has n goroutines process names until the queue is shut down, and returns then. When stopping ends, what still
 // waits in the queue is left; when ctx ends, what is being processed is told to stop too.
@@ -48,7 +99,7 @@ func (q *Queue) Work(ctx, stopping context.Context, n int, process Process, log 
 				if shutDown {
 					return
 				}
-				if stopping.Err() == nil {
+				if stopping.Err() == nil && ctx.Err() == nil {
 					q.one(ctx, name, process, log)
 				}
 				q.items.Done(name)
@@ -59,16 +110,23 @@ func (q *Queue) Work(ctx, stopping context.Context, n int, process Process, log 
 }
 
 func (q *Queue) one(ctx context.Context, name string, process Process, log *zap.Logger) {
-	again, err := guarded(ctx, name, process)
+	urgent := q.lanes.calm(name)
+	result, err := guarded(ctx, name, process)
+	if result.Wrote {
+		q.writes.charge(name, q.now())
+	}
 	if err == nil {
 		q.items.Forget(name)
-		if again > 0 {
-			q.items.AddAfter(name, again)
+		if result.Again > 0 {
+			q.items.AddAfter(name, result.Again)
 		}
 		return
 	}
 	if ctx.Err() == nil {
 		logFailure(log, name, err, q.items.NumRequeues(name)+1)
+	}
+	if urgent {
+		q.lanes.hurry(name)
 	}
 	q.items.AddRateLimited(name)
 }
@@ -98,7 +156,7 @@ func panicked(err error) bool {
 	return ok
 }
 
-func guarded(ctx context.Context, name string, process Process) (again time.Duration, err error) {
+func guarded(ctx context.Context, name string, process Process) (result Result, err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = &panicError{value: value, stack: debug.Stack()}

@@ -32,14 +32,19 @@ type bundle struct {
 // setup has two goroutines work until the test ends.
 func setup(t *testing.T, process loop.Process) bundle {
 	t.Helper()
+	return setupWith(t, 2, config.SlowDown{Burst: 100, Interval: time.Second}, process)
+}
+
+func setupWith(t *testing.T, workers int, slowDown config.SlowDown, process loop.Process) bundle {
+	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	working, abort := context.WithCancel(context.Background())
 	stopping, stop := context.WithCancel(context.Background())
 	b := bundle{abort: abort, stop: stop, ended: make(chan struct{}), logs: logs,
-		queue: loop.NewQueue(config.Controller{RetryDelay: time.Millisecond, RetryDelayMax: 10 * time.Millisecond})}
+		queue: loop.NewQueue(config.Controller{RetryDelay: time.Millisecond, RetryDelayMax: 10 * time.Millisecond, SlowDown: slowDown})}
 	go func() {
 		defer close(b.ended)
-		b.queue.Work(working, stopping, 2, process, zap.New(core))
+		b.queue.Work(working, stopping, workers, process, zap.New(core))
 	}()
 	t.Cleanup(func() {
 		b.stop()
@@ -58,12 +63,12 @@ func await(t *testing.T, what string, condition func() bool) {
 func TestAPanicHoldsUpNobodyAndIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	var bad, good atomic.Int32
-	b := setup(t, func(_ context.Context, name string) (time.Duration, error) {
+	b := setup(t, func(_ context.Context, name string) (loop.Result, error) {
 		if name == "bad" && bad.Add(1) < 4 {
 			panic("boom")
 		}
 		good.Add(1)
-		return 0, nil
+		return loop.Result{}, nil
 	})
 	b.queue.Add("bad")
 	b.queue.Add("good")
@@ -77,11 +82,11 @@ func TestAPanicHoldsUpNobodyAndIsTriedAgain(t *testing.T) {
 func TestAnExpectedRaceIsTriedAgainQuietly(t *testing.T) {
 	t.Parallel()
 	var tries atomic.Int32
-	b := setup(t, func(context.Context, string) (time.Duration, error) {
+	b := setup(t, func(context.Context, string) (loop.Result, error) {
 		if tries.Add(1) == 1 {
-			return 0, apierrors.NewConflict(schema.GroupResource{Resource: "workerapps"}, "x", errors.New("changed"))
+			return loop.Result{}, apierrors.NewConflict(schema.GroupResource{Resource: "workerapps"}, "x", errors.New("changed"))
 		}
-		return 0, nil
+		return loop.Result{}, nil
 	})
 	b.queue.Add("x")
 	await(t, "tried again", func() bool { return tries.Load() == 2 })
@@ -91,11 +96,11 @@ func TestAnExpectedRaceIsTriedAgainQuietly(t *testing.T) {
 func TestAResultMayAskForALaterLook(t *testing.T) {
 	t.Parallel()
 	var looks atomic.Int32
-	b := setup(t, func(context.Context, string) (time.Duration, error) {
+	b := setup(t, func(context.Context, string) (loop.Result, error) {
 		if looks.Add(1) == 1 {
-			return 5 * time.Millisecond, nil
+			return loop.Result{Again: 5 * time.Millisecond}, nil
 		}
-		return 0, nil
+		return loop.Result{}, nil
 	})
 	b.queue.Add("x")
 	await(t, "looked again", func() bool { return looks.Load() == 2 })
@@ -106,13 +111,13 @@ func TestStoppingLeavesTheBacklogAndLetsWorkUnderWayEnd(t *testing.T) {
 	var mu sync.Mutex
 	var worked []string
 	begun, release := make(chan struct{}, 10), make(chan struct{})
-	b := setup(t, func(ctx context.Context, name string) (time.Duration, error) {
+	b := setup(t, func(ctx context.Context, name string) (loop.Result, error) {
 		begun <- struct{}{}
 		<-release
 		mu.Lock()
 		defer mu.Unlock()
 		worked = append(worked, name)
-		return 0, ctx.Err()
+		return loop.Result{}, ctx.Err()
 	})
 	for _, name := range []string{"1", "2", "3", "4", "5"} {
 		b.queue.Add(name)

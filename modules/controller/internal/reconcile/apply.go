@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -22,19 +21,37 @@ import (
 // refusalLength is how much of the API server's words goes into a status.
 const refusalLength = 500
 
+// settle applies c, or removes it where it is unwanted. err is that of building it.
+func (r *Reconciler) settle(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case c.Unwanted:
+		return r.remove(ctx, app, c, present)
+	}
+	_, err = r.apply(ctx, app, c, present)
+	return err
+}
+
+// remove deletes an object of the wished one's name, if it was Inner that made it.
+func (r *Reconciler) remove(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any) error {
+	if appliedHash(present) == "" {
+		return nil
+	}
+	if err := r.clients.Delete(ctx, c.Resource, c.Object.GetNamespace(), c.Object.GetName()); err != nil {
+		return fmt.Errorf("delete %s %s: %w", c.Object.GetKind(), c.Object.GetName(), err)
+	}
+	r.writes.ExpectGone(app.Name, ref(c), r.now())
+	return nil
+}
+
 // apply writes c unless present, the live object, already holds all of it. It returns the object as it then is.
 func (r *Reconciler) apply(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any) (map[string]any, error) {
-	if !diff.Needed(c.Object.Object, present) {
+	foreign := annotation(present, watch.ForeignAnnotation) != ""
+	if !foreign && !diff.Needed(c.Object.Object, present) {
 		return present, nil
 	}
-	written, err := r.clients.Apply(ctx, c.Resource, c.Object)
-	if apierrors.IsInvalid(err) && c.Replaceable && present != nil {
-		// Somebody made it with a value that can never be changed again, like a Service with an address.
-		r.log.Info("replacing an object that cannot be changed", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
-		if err = r.clients.Delete(ctx, c.Resource, c.Object.GetNamespace(), c.Object.GetName()); err == nil {
-			written, err = r.clients.Apply(ctx, c.Resource, c.Object)
-		}
-	}
+	written, err := r.write(ctx, app, c, present, foreign)
 	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
 		return nil, refusal(c, err)
 	}
@@ -42,41 +59,24 @@ func (r *Reconciler) apply(ctx context.Context, app *workerapp.WorkerApp, c chil
 		return nil, fmt.Errorf("apply %s %s: %w", c.Object.GetKind(), c.Object.GetName(), err)
 	}
 	r.wrote(app.Name, ref(c), written)
+	r.announceHealing(app, c, present)
 	return written.Object, nil
 }
 
-// dropForeignKeys removes the keys of the ConfigMap that the user's environment does not hold: pods would see them, and
-// server-side apply leaves what it did not write.
-func (r *Reconciler) dropForeignKeys(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any, env map[string]string) error {
-	patch := map[string]any{}
-	for _, field := range []string{"data", "binaryData"} {
-		values, _, err := unstructured.NestedMap(present, field)
-		if err != nil {
-			return fmt.Errorf("read %s %s: %w", c.Object.GetKind(), c.Object.GetName(), err)
+func (r *Reconciler) write(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any, foreign bool) (*unstructured.Unstructured, error) {
+	written, err := r.clients.Apply(ctx, c.Resource, c.Object)
+	switch {
+	case err == nil && foreign:
+		return r.dropForeignFields(ctx, app, c, written)
+	case apierrors.IsInvalid(err) && c.Replaceable && present != nil:
+		// Somebody made it with a value that can never be changed again, like a Service with an address.
+		r.log.Info("replacing an object that cannot be changed", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
+		if err := r.clients.Delete(ctx, c.Resource, c.Object.GetNamespace(), c.Object.GetName()); err != nil {
+			return nil, err
 		}
-		removed := map[string]any{}
-		for key := range values {
-			if _, wished := env[key]; !wished || field == "binaryData" {
-				removed[key] = nil
-			}
-		}
-		if len(removed) > 0 {
-			patch[field] = removed
-		}
+		return r.clients.Apply(ctx, c.Resource, c.Object)
 	}
-	if len(patch) == 0 {
-		return nil
-	}
-	encoded, err := json.Marshal(patch)
-	if err != nil {
-		return fmt.Errorf("patch %s: %w", c.Object.GetKind(), err)
-	}
-	written, err := r.clients.MergePatch(ctx, c.Resource, c.Object.GetNamespace(), c.Object.GetName(), encoded)
-	if err != nil {
-		return fmt.Errorf("patch %s %s: %w", c.Object.GetKind(), c.Object.GetName(), err)
-	}
-	r.wrote(app.Name, ref(c), written)
-	return nil
+	return written, err
 }
 
 func (r *Reconciler) wrote(app string, ref watch.Ref, written *unstructured.Unstructured) {
@@ -130,3 +130,13 @@ func live[T any](object *T) map[string]any {
 	}
 	return content
 }
+
+func annotation(object map[string]any, key string) string {
+	value, _, err := unstructured.NestedString(object, "metadata", "annotations", key)
+	if err != nil {
+		return ""
+	}
+	return value
+}
+
+func appliedHash(object map[string]any) string { return annotation(object, children.AppliedAnnotation) }

@@ -19,10 +19,10 @@ import (
 
 // hold puts the finalizer on, before anything is made in the ingress namespace.
 func (r *Reconciler) hold(ctx context.Context, app *workerapp.WorkerApp) error {
-	if slices.Contains(app.Finalizers, children.Finalizer) {
+	if slices.Contains(app.Finalizers, workerapp.Finalizer) {
 		return nil
 	}
-	written, err := r.setFinalizers(ctx, app.Namespace, app.Name, app.ResourceVersion, append(slices.Clone(app.Finalizers), children.Finalizer))
+	written, err := r.setFinalizers(ctx, app.Namespace, app.Name, app.ResourceVersion, append(slices.Clone(app.Finalizers), workerapp.Finalizer))
 	if err != nil {
 		return err
 	}
@@ -34,13 +34,13 @@ func (r *Reconciler) hold(ctx context.Context, app *workerapp.WorkerApp) error {
 // collector takes what is in the worker namespace.
 func (r *Reconciler) release(ctx context.Context, u *unstructured.Unstructured) error {
 	finalizers := u.GetFinalizers()
-	if !slices.Contains(finalizers, children.Finalizer) {
+	if !slices.Contains(finalizers, workerapp.Finalizer) {
 		return nil
 	}
 	if err := r.deleteIngress(ctx, u.GetName()); err != nil {
 		return err
 	}
-	rest := slices.DeleteFunc(slices.Clone(finalizers), func(f string) bool { return f == children.Finalizer })
+	rest := slices.DeleteFunc(slices.Clone(finalizers), func(f string) bool { return f == workerapp.Finalizer })
 	_, err := r.setFinalizers(ctx, u.GetNamespace(), u.GetName(), u.GetResourceVersion(), rest)
 	if err == nil {
 		r.log.Info("worker removed", zap.String("app", u.GetName()))

@@ -4,36 +4,51 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"time"
 
+	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/internal/content"
+	"app238.com/inner/modules/controller/internal/rolloutstate"
 	"app238.com/inner/modules/controller/internal/status"
 	"app238.com/inner/modules/controller/internal/watch"
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// made is what the rollout's state is told from: the Deployment as it is after this reconcile.
-type made struct {
-	deployment *appsv1.Deployment
-	template   string
-}
-
-// makeChildren brings every child to what is wished. What does not depend on the environment is made even while the database
-// that tells the environment is away.
-func (r *Reconciler) makeChildren(ctx context.Context, app *workerapp.WorkerApp, found watch.Found) (made, error) {
-	wanted, err := r.content(ctx, app, found)
-	if _, ok := faultOf(err); ok {
-		return made{}, err
+// makeChildren brings every child to what is wished, and tells how the rollout stands. What does not depend on the
+// environment is made even while the database that tells the environment is away.
+func (r *Reconciler) makeChildren(ctx context.Context, app *workerapp.WorkerApp, found watch.Found) (status.State, time.Duration, error) {
+	wanted, contentErr := r.content(ctx, app, found)
+	if _, ok := faultOf(contentErr); ok {
+		return status.State{}, 0, contentErr
 	}
-	var result made
+	var around sync.WaitGroup
+	defer around.Wait()
+	var networkErr error
+	port, settled := servingPort(app, found.Pods)
+	if settled {
+		around.Go(func() { networkErr = r.makeNetwork(ctx, app, found, port) })
+	}
+	var state status.State
+	var again time.Duration
+	err := contentErr
 	if err == nil {
-		result, err = r.makePods(ctx, app, found, wanted)
+		state, again, err = r.makeRollout(ctx, app, found, wanted)
 	}
-	return result, errors.Join(err, r.makeNetwork(ctx, app, found))
+	if !settled {
+		if err == nil && state.Phase == workerapp.Running {
+			port = int32(app.Spec.Port)
+		}
+		networkErr = r.makeNetwork(ctx, app, found, port)
+	}
+	around.Wait()
+	return state, again, errors.Join(err, networkErr)
 }
 
 // wantedContent is what the pods shall see.
@@ -77,58 +92,59 @@ func (r *Reconciler) lookUp(ctx context.Context, app *workerapp.WorkerApp) (roll
 	return known, nil
 }
 
-// makePods makes what the pods see before the Deployment that starts them. The ConfigMap comes after the Secret: it notes
-// the task whose content is there.
-func (r *Reconciler) makePods(ctx context.Context, app *workerapp.WorkerApp, found watch.Found, wanted wantedContent) (made, error) {
-	secret, err := r.builder.Secret(app, wanted.reserved)
-	if err != nil {
-		return made{}, err
+// makeRollout makes what the pods see and what isolates them before the Deployment that starts them.
+func (r *Reconciler) makeRollout(ctx context.Context, app *workerapp.WorkerApp, found watch.Found, wanted wantedContent) (status.State, time.Duration, error) {
+	var before errgroup.Group
+	var held *corev1.Secret
+	before.Go(func() (err error) {
+		held, err = r.makeEnvironment(ctx, app, found, wanted)
+		return err
+	})
+	before.Go(func() error {
+		policy, err := r.builder.Policy(app)
+		return r.settle(ctx, app, policy, live(found.Policy), err)
+	})
+	if err := before.Wait(); err != nil {
+		return status.State{}, 0, err
 	}
-	held, err := r.applySecret(ctx, app, secret, found.Secret, wanted.lookedUp)
+	wished, err := r.builder.Deployment(app, content.PodHash(wanted.secretKey, wanted.env, content.Merge(held, wanted.reserved)))
 	if err != nil {
-		return made{}, err
-	}
-	configMap, err := r.builder.ConfigMap(app, wanted.env, content.ConfigHash(wanted.secretKey, wanted.env))
-	if err != nil {
-		return made{}, err
-	}
-	present, err := r.apply(ctx, app, configMap, live(found.ConfigMap))
-	if err != nil {
-		return made{}, err
-	}
-	if err := r.dropForeignKeys(ctx, app, configMap, present, wanted.env); err != nil {
-		return made{}, err
-	}
-	hash := content.PodHash(wanted.secretKey, wanted.env, content.Merge(held, wanted.reserved))
-	return r.makeDeployment(ctx, app, found, hash)
-}
-
-func (r *Reconciler) makeDeployment(ctx context.Context, app *workerapp.WorkerApp, found watch.Found, contentHash string) (made, error) {
-	wished, err := r.builder.Deployment(app, contentHash)
-	if err != nil {
-		return made{}, err
+		return status.State{}, 0, err
 	}
 	present, err := r.apply(ctx, app, wished, live(found.Deployment))
 	if err != nil {
-		return made{}, err
+		return status.State{}, 0, err
 	}
-	result := made{deployment: &appsv1.Deployment{}, template: children.Template(wished)}
-	return result, runtime.DefaultUnstructuredConverter.FromUnstructured(present, result.deployment)
+	deployment := &appsv1.Deployment{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(present, deployment); err != nil {
+		return status.State{}, 0, fmt.Errorf("read the Deployment: %w", err)
+	}
+	state, again := rolloutstate.Evaluate(rolloutstate.Input{
+		App: app, Template: children.Template(wished), Replicas: children.Replicas(app),
+		Deployment: deployment, Pods: found.Pods,
+		Grace: r.config.FailureGrace, Now: r.now(),
+	})
+	return state, again, nil
 }
 
-func (r *Reconciler) makeNetwork(ctx context.Context, app *workerapp.WorkerApp, found watch.Found) error {
-	var errs []error
-	one := func(c children.Child, err error, present map[string]any) {
-		if err == nil {
-			_, err = r.apply(ctx, app, c, present)
-		}
-		errs = append(errs, err)
+// makeEnvironment writes the ConfigMap after the Secret: it notes the task whose content is there. It returns the Secret with
+// the user's keys.
+func (r *Reconciler) makeEnvironment(ctx context.Context, app *workerapp.WorkerApp, found watch.Found, wanted wantedContent) (*corev1.Secret, error) {
+	secret, err := r.builder.Secret(app, wanted.reserved)
+	if err != nil {
+		return nil, err
 	}
-	service, err := r.builder.Service(app)
-	one(service, err, live(found.Service))
-	external, err := r.builder.External(app)
-	one(external, err, live(found.External))
-	route, err := r.builder.Route(app)
-	one(route, err, live(found.Route))
-	return errors.Join(errs...)
+	held, err := r.applySecret(ctx, app, secret, found.Secret, wanted.lookedUp)
+	if err != nil {
+		return nil, err
+	}
+	configMap, err := r.builder.ConfigMap(app, wanted.env, content.ConfigHash(wanted.secretKey, wanted.env))
+	if err != nil {
+		return nil, err
+	}
+	present, err := r.apply(ctx, app, configMap, live(found.ConfigMap))
+	if err != nil {
+		return nil, err
+	}
+	return held, r.dropForeignKeys(ctx, app, configMap, present, wanted.env)
 }

@@ -12,7 +12,7 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/controller/internal/children"
-	"app238.com/inner/modules/controller/internal/rolloutstate"
+	"app238.com/inner/modules/controller/internal/loop"
 	"app238.com/inner/modules/controller/internal/spec"
 	"app238.com/inner/modules/controller/internal/status"
 	"app238.com/inner/modules/controller/internal/watch"
@@ -25,6 +25,7 @@ type Reconciler struct {
 	builder  children.Builder
 	cache    *watch.Cache
 	clients  *kube.Clients
+	events   Announcer
 	config   config.Controller
 	log      *zap.Logger
 	now      func() time.Time
@@ -35,11 +36,18 @@ type Reconciler struct {
 	writes  *Writes
 }
 
+// Announcer tells the cluster's users what happened to a WorkerApp.
+type Announcer interface {
+	// Announce returns at once. The reason is one word in CamelCase.
+	Announce(app *workerapp.WorkerApp, warning bool, reason, message string)
+}
+
 // Params are what a Reconciler stands on.
 type Params struct {
 	Cache    *watch.Cache
 	Clients  *kube.Clients
 	Config   *config.Config
+	Events   Announcer
 	Log      *zap.Logger
 	Recorder rollout.Recorder
 	Source   rollout.Source
@@ -53,16 +61,21 @@ func New(p Params) *Reconciler {
 		builder: children.Builder{
 			Domain: p.Config.Domain, WorkerNamespace: namespaces.Worker, IngressNamespace: namespaces.Ingress,
 			CombinatorNamespace: namespaces.Combinator, ProgressDeadline: p.Config.Controller.ProgressDeadline,
+			Pods: p.Config.Controller.Pods, NetworkPolicy: p.Config.Controller.NetworkPolicy,
 		},
-		cache: p.Cache, clients: p.Clients, config: p.Config.Controller, log: p.Log, now: time.Now,
+		cache: p.Cache, clients: p.Clients, events: p.Events, config: p.Config.Controller, log: p.Log, now: time.Now,
 		recorder: p.Recorder, source: p.Source, writes: p.Writes,
 		timeout: p.Config.Database.ConnectTimeout + p.Config.Database.StatementTimeout,
 	}
 }
 
-// Reconcile works on the WorkerApp of that name. It returns after how long to look again, zero for not before
-// something changes.
-func (r *Reconciler) Reconcile(ctx context.Context, name string) (time.Duration, error) {
+// Reconcile works on the WorkerApp of that name.
+func (r *Reconciler) Reconcile(ctx context.Context, name string) (loop.Result, error) {
+	again, err := r.reconcile(ctx, name)
+	return loop.Result{Again: again, Wrote: r.writes.Wrote(name)}, err
+}
+
+func (r *Reconciler) reconcile(ctx context.Context, name string) (time.Duration, error) {
 	if wait := r.writes.Pending(name, r.cache.ResourceVersion, r.now()); wait > 0 {
 		return wait, nil
 	}
@@ -89,8 +102,7 @@ func (r *Reconciler) ensure(ctx context.Context, u *unstructured.Unstructured) (
 	if err := r.hold(ctx, app); err != nil {
 		return 0, raced(err)
 	}
-	found := r.cache.Children(app.Name)
-	made, err := r.makeChildren(ctx, app, found)
+	state, again, err := r.makeChildren(ctx, app, r.cache.Children(app.Name))
 	if fault, ok := faultOf(err); ok {
 		if reported := r.report(ctx, app, failed(fault.reason, fault.Error())); reported != nil {
 			return 0, reported
@@ -100,11 +112,6 @@ func (r *Reconciler) ensure(ctx context.Context, u *unstructured.Unstructured) (
 	if err != nil {
 		return 0, err
 	}
-	state, again := rolloutstate.Evaluate(rolloutstate.Input{
-		App: app, Template: made.template, Replicas: children.Replicas(app),
-		Deployment: made.deployment, Pods: found.Pods,
-		Grace: r.config.FailureGrace, Now: r.now(),
-	})
 	return again, r.report(ctx, app, state)
 }
 

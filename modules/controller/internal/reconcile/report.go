@@ -52,6 +52,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, app *workerapp.WorkerApp, 
 	if app.Status.Phase != next.Phase {
 		r.log.Info("phase changed", zap.String("app", app.Name), zap.String("phase", string(next.Phase)),
 			zap.String("reason", reason), zap.Int64("version", next.Version), zap.Int64("task", next.Task))
+		r.announcePhase(app, next.Phase, reason, next.Message)
 	}
 	return nil
 }

@@ -1,8 +1,13 @@
 package watch
 
 import (
+	"maps"
+	"slices"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -28,6 +33,8 @@ type Found struct {
 	Secret     *corev1.Secret
 	Deployment *appsv1.Deployment
 	Service    *corev1.Service
+	Budget     *policyv1.PodDisruptionBudget
+	Policy     *networkingv1.NetworkPolicy
 	External   *corev1.Service
 	Route      *unstructured.Unstructured
 	Pods       []*corev1.Pod
@@ -45,10 +52,25 @@ func (c *Cache) Children(name string) Found {
 		Secret:     get[*corev1.Secret](c, c.worker(children.Secrets(), workerapp.SecretName(name))),
 		Deployment: get[*appsv1.Deployment](c, c.worker(children.Deployments(), name)),
 		Service:    get[*corev1.Service](c, c.worker(children.Services(), name)),
+		Budget:     get[*policyv1.PodDisruptionBudget](c, c.worker(children.Budgets(), name)),
+		Policy:     get[*networkingv1.NetworkPolicy](c, c.worker(children.Policies(), name)),
 		External:   get[*corev1.Service](c, Ref{children.Services(), c.namespaces.Ingress, workerapp.ExternalName(name)}),
 		Route:      get[*unstructured.Unstructured](c, Ref{children.Routes(), c.namespaces.Ingress, name}),
 		Pods:       c.pods(name),
 	}
+}
+
+// Names returns the names of all WorkerApps, and of those of which only objects are left.
+func (c *Cache) Names() []string {
+	names := map[string]struct{}{}
+	for p, informer := range c.informers {
+		for _, object := range informer.GetStore().List() {
+			if o, ok := object.(metav1.Object); ok && appOf(p, o) != "" {
+				names[appOf(p, o)] = struct{}{}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
 }
 
 // ResourceVersion returns that of an object, "" where it is not there.

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -18,6 +19,9 @@ func strip(object any) (any, error) {
 	if !ok {
 		return object, nil
 	}
+	if d, ok := object.(*appsv1.Deployment); ok {
+		markForeign(d)
+	}
 	o.SetManagedFields(nil)
 	if annotations := o.GetAnnotations(); annotations[corev1.LastAppliedConfigAnnotation] != "" {
 		delete(annotations, corev1.LastAppliedConfigAnnotation)
@@ -34,7 +38,10 @@ func slim(pod *corev1.Pod) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
-			Labels: pod.Labels, Annotations: map[string]string{children.TemplateAnnotation: pod.Annotations[children.TemplateAnnotation]},
+			Labels: pod.Labels, Annotations: map[string]string{
+				children.TemplateAnnotation: pod.Annotations[children.TemplateAnnotation],
+				children.PortAnnotation:     pod.Annotations[children.PortAnnotation],
+			},
 			CreationTimestamp: pod.CreationTimestamp, DeletionTimestamp: pod.DeletionTimestamp,
 		},
 		Status: corev1.PodStatus{

@@ -16,6 +16,8 @@ import (
 	"k8s.io/client-go/dynamic/dynamicinformer"
 	appsinformers "k8s.io/client-go/informers/apps/v1"
 	coreinformers "k8s.io/client-go/informers/core/v1"
+	networkinginformers "k8s.io/client-go/informers/networking/v1"
+	policyinformers "k8s.io/client-go/informers/policy/v1"
 	"k8s.io/client-go/tools/cache"
 
 	"app238.com/inner/app/config"
@@ -31,9 +33,11 @@ type Ref struct {
 	Namespace, Name string
 }
 
-// Handlers are told what changes. Both must return quickly.
+// Handlers are told what changes. All must return quickly.
 type Handlers struct {
-	// Changed is told the name of the WorkerApp that changed itself or one of whose objects did.
+	// Wished is told the name of a WorkerApp that is new, or whose wish changed: its spec, its version, its deletion.
+	Wished func(app string)
+	// Changed is told the name of a WorkerApp whose status changed, or one of whose objects did.
 	Changed func(app string)
 	// Gone is told of each object that vanished, and in which version, before Changed is told of its WorkerApp.
 	Gone func(app string, ref Ref, version string)
@@ -63,6 +67,8 @@ func New(clients *kube.Clients, namespaces config.Namespaces, handlers Handlers,
 		{children.Services(), worker}:    coreinformers.NewFilteredServiceInformer(clients.Typed, worker, 0, none, ours),
 		{pods(), worker}: coreinformers.NewFilteredPodInformer(
 			clients.Typed, worker, 0, cache.Indexers{byApp: appIndex}, ours),
+		{children.Budgets(), worker}:   policyinformers.NewFilteredPodDisruptionBudgetInformer(clients.Typed, worker, 0, none, ours),
+		{children.Policies(), worker}:  networkinginformers.NewFilteredNetworkPolicyInformer(clients.Typed, worker, 0, none, ours),
 		{children.Services(), ingress}: coreinformers.NewFilteredServiceInformer(clients.Typed, ingress, 0, none, ours),
 		{children.Routes(), ingress}: dynamicinformer.NewFilteredDynamicInformer(
 			clients.Dynamic, children.Routes(), ingress, 0, none, ours).Informer(),
@@ -90,21 +96,9 @@ func prepare(p place, informer cache.SharedIndexInformer, handlers Handlers, log
 		return err
 	}
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: func(object any) { changed(p, object, handlers) },
-		UpdateFunc: func(before, after any) {
-			// The earlier label counts too: whoever changes it takes the object away from its WorkerApp.
-			changed(p, before, handlers)
-			changed(p, after, handlers)
-		},
-		DeleteFunc: func(object any) {
-			if last, ok := object.(cache.DeletedFinalStateUnknown); ok {
-				object = last.Obj
-			}
-			if o, ok := object.(metav1.Object); ok {
-				handlers.Gone(appOf(p, o), Ref{p.resource, o.GetNamespace(), o.GetName()}, o.GetResourceVersion())
-			}
-			changed(p, object, handlers)
-		},
+		AddFunc:    func(object any) { added(p, object, handlers) },
+		UpdateFunc: func(before, after any) { updated(p, before, after, handlers) },
+		DeleteFunc: func(object any) { deleted(p, object, handlers) },
 	})
 	return err
 }
@@ -118,21 +112,6 @@ func logWatchError(ctx context.Context, p place, err error, log *zap.Logger) {
 		return
 	}
 	log.Warn("watch interrupted", fields...)
-}
-
-func changed(p place, object any, handlers Handlers) {
-	if o, ok := object.(metav1.Object); ok {
-		if app := appOf(p, o); app != "" {
-			handlers.Changed(app)
-		}
-	}
-}
-
-func appOf(p place, o metav1.Object) string {
-	if p.resource == workerapp.Resource() {
-		return o.GetName()
-	}
-	return o.GetLabels()[workerapp.AppLabel]
 }
 
 // Run watches until ctx ends, and returns when every goroutine of it has.

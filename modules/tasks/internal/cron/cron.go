@@ -2,6 +2,9 @@
 //
 // A tick is the number of whole intervals since the Unix epoch by the database's clock. Whoever inserts the row of the
 // current tick runs it; so a tick missed while everything was down is made up once, by the next one that looks.
+//
+// A job that also runs at a start does so once for all processes that start within a while, however often they do: a
+// rollout of several replicas and a crash loop count as one start.
 package cron
 
 import (
@@ -26,6 +29,8 @@ type entry struct {
 	name     string
 	interval time.Duration
 	task     store.NewTask
+	// starting tells that this process has not yet seen to the execution at its start.
+	starting bool
 }
 
 // Cron looks for due ticks.
@@ -34,6 +39,7 @@ type Cron struct {
 	store   *store.Store
 	log     *zap.Logger
 	every   time.Duration
+	again   time.Duration
 	queue   *queue.Queue
 
 	stop context.CancelFunc
@@ -43,7 +49,7 @@ type Cron struct {
 // New returns a cron of the periodic jobs. A job whose name is taken, whose type is unknown, or whose payload is not
 // valid, is an error.
 func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, q *queue.Queue, jobs []job.Periodic) (*Cron, error) {
-	cron := &Cron{store: s, log: log.Named("cron"), every: c.Cron.CheckInterval, queue: q}
+	cron := &Cron{store: s, log: log.Named("cron"), every: c.Cron.CheckInterval, again: c.Cron.StartInterval, queue: q}
 	seen := map[string]bool{}
 	for _, j := range jobs {
 		e, err := newEntry(r, j)
@@ -75,7 +81,7 @@ func newEntry(r *registry.Registry, j job.Periodic) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	return entry{name: j.Name, interval: j.Interval, task: store.NewTask{
+	return entry{name: j.Name, interval: j.Interval, starting: j.AtStart, task: store.NewTask{
 		Type: definition.Type, Lane: definition.Lane, OrderingKey: prepared.OrderingKey, Info: prepared.Info,
 	}}, nil
 }
@@ -112,18 +118,25 @@ func (c *Cron) run(ctx context.Context) {
 	}
 }
 
-// look makes a task of each entry that is due.
+// look makes a task of each entry that is due, and of those that are wanted at the start.
 func (c *Cron) look(ctx context.Context) error {
 	now, err := c.store.Now(ctx)
 	if err != nil {
 		return err
 	}
-	for _, e := range c.entries {
+	for i := range c.entries {
+		e := &c.entries[i]
 		tick := now.Unix() / int64(e.interval.Seconds())
 		made, err := c.store.Tick(ctx, e.name, tick, e.task)
 		if err != nil {
 			return err
 		}
+		if !made && e.starting {
+			if made, err = c.store.TickAtStart(ctx, e.name, c.again, e.task); err != nil {
+				return err
+			}
+		}
+		e.starting = false
 		if made {
 			c.log.Info("periodic job started", zap.String("name", e.name), zap.Int64("tick", tick))
 			c.queue.Nudge()

@@ -55,7 +55,9 @@ func setup(t *testing.T) *bundle {
 	t.Helper()
 	b := &bundle{db: testdatabase.New(t), reg: registry.New()}
 	b.db.Config.Cron.CheckInterval = 20 * time.Millisecond
-	require.NoError(t, b.reg.Add([]job.Definition{job.Define(job.Spec{Type: "audit"}, nothing{})}))
+	require.NoError(t, b.reg.Add([]job.Definition{
+		job.Define(job.Spec{Type: "audit"}, nothing{}), job.Define(job.Spec{Type: "marker"}, nothing{}),
+	}))
 	b.store = store.New(b.db.DB, b.db.Steady, &sealed.Box{}, b.db.Config)
 	m, err := metrics.New(prometheus.NewRegistry())
 	require.NoError(t, err)

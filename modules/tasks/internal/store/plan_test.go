@@ -43,6 +43,7 @@ func TestPlansUseIndexesOnABigTable(t *testing.T) {
 		"return": {returnTasks, []any{"p", ids}},
 		"newest": {newestPending, []any{"k1", "x", 1}},
 		"ended":  {endParked, []any{"k1", 7, "superseded", "t"}},
+		"keys":   {busyKeys, []any{text}},
 		"expire": {deleteOld, []any{1, 500, 1.0, 1.0}},
 	} {
 		for _, statistics := range []string{`SELECT 1`, `ANALYZE console_tasks`} {

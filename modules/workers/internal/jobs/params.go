@@ -67,7 +67,7 @@ func clusterError(what string, err error) error {
 	case kube.Unavailable(err):
 		return job.NewUnavailable("cluster", err)
 	case kube.Refused(err):
-		e := job.NewPermanent("%s failed: the cluster refused the worker's settings", what)
+		e := job.NewPermanent("%s failed: the cluster refused the worker's settings: %s", what, kube.Faults(err))
 		e.Cause = err
 		return e
 	}

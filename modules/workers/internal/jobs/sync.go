@@ -60,6 +60,9 @@ func (s sync) Execute(ctx context.Context, task job.Task, p Sync) error {
 	case app != nil && app.Task >= task.ID:
 		return s.ended(ctx, w, app)
 	}
+	if err := s.Rows.Changing(ctx, p.WorkerID, p.UserUID); err != nil {
+		return databaseError("marking the worker", err)
+	}
 	if err := s.prepare(ctx, w, p); err != nil {
 		return err
 	}
@@ -77,9 +80,6 @@ func (s sync) roll(ctx context.Context, task job.Task, w *ent.Worker, app *clust
 	}
 	if v == nil {
 		return s.notDeployed(ctx, w)
-	}
-	if err := s.Rows.Changing(ctx, w.Wid, w.UserUID); err != nil {
-		return databaseError("marking the worker", err)
 	}
 	if err := s.apply(ctx, task, w, v); err != nil {
 		return err

@@ -15,10 +15,13 @@ func (r *Rows) Changing(ctx context.Context, workerID, userUID string) error {
 	})
 }
 
-// ChangeFailed records why a change of the environment was not applied. Pods serve on as they are; the reason stands at the
-// version that they are of.
+// ChangeFailed records why a change of the environment was not applied, unless its outcome is recorded already. Pods serve on
+// as they are; the reason stands at the version that they are of.
 func (r *Rows) ChangeFailed(ctx context.Context, workerID, userUID, reason string) error {
 	return r.onWorker(ctx, workerID, userUID, func(ctx context.Context, tx *ent.Tx, w *ent.Worker) error {
+		if w.Status != Loading {
+			return nil
+		}
 		if w.ActiveVersionID != nil {
 			err := tx.WorkerDeployVersion.Update().
 				Where(workerdeployversion.ID(*w.ActiveVersionID), workerdeployversion.WorkerID(w.ID)).SetMsg(reason).Exec(ctx)

@@ -1,0 +1,57 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// retryShare is how many tries have to fit into the time in which the lease must be renewed, so that one lost request
+// costs no leadership.
+const retryShare = 2
+
+func (c Controller) validate(fault func(key, format string, args ...any)) {
+	if c.ProgressDeadline < time.Second {
+		fault("controller.progressDeadline", "must be at least 1s")
+	}
+	e := c.LeaderElection
+	if !dnsName.MatchString(e.Lease) {
+		fault("controller.leaderElection.lease", "must be a DNS name in lower case")
+	}
+	if e.LeaseDuration < time.Second || e.LeaseDuration%time.Second != 0 {
+		fault("controller.leaderElection.leaseDuration", "must be whole seconds")
+	}
+	if e.RenewDeadline >= e.LeaseDuration {
+		fault("controller.leaderElection.renewDeadline", "must be less than controller.leaderElection.leaseDuration")
+	}
+	if e.RetryPeriod*retryShare > e.RenewDeadline {
+		fault("controller.leaderElection.retryPeriod", "must be at most half of controller.leaderElection.renewDeadline")
+	}
+	c.Pods.validate(fault)
+	c.NetworkPolicy.validate(fault)
+}
+
+func (p Pods) validate(fault func(key, format string, args ...any)) {
+	for _, name := range p.ImagePullSecrets {
+		if !dnsName.MatchString(name) {
+			fault("controller.pods.imagePullSecrets", "must be names of Secrets")
+		}
+	}
+	for key, d := range map[string]time.Duration{"stopDelay": p.StopDelay, "stopGrace": p.StopGrace} {
+		if d < 0 || d%time.Second != 0 {
+			fault("controller.pods."+key, "must be whole seconds, 0 for none")
+		}
+	}
+}
+
+func (n NetworkPolicy) validate(fault func(key, format string, args ...any)) {
+	if !dnsLabel.MatchString(n.DNSNamespace) {
+		fault("controller.networkPolicy.dnsNamespace", "must be a DNS label")
+	}
+	for key, networks := range map[string][]string{"dnsNetworks": n.DNSNetworks, "privateNetworks": n.PrivateNetworks} {
+		for _, network := range networks {
+			if prefix, err := netip.ParsePrefix(network); err != nil || prefix != prefix.Masked() {
+				fault("controller.networkPolicy."+key, "must be networks like 10.0.0.0/8")
+			}
+		}
+	}
+}

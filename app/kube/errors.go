@@ -1,0 +1,44 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+)
+
+// Unavailable tells whether err says that the API server is away or overloaded rather than that it refused the request.
+func Unavailable(err error) bool {
+	if err == nil {
+		return false
+	}
+	var netErr net.Error
+	return apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) ||
+		apierrors.IsTimeout(err) || apierrors.IsInternalError(err) || apierrors.IsUnexpectedServerError(err) ||
+		utilnet.IsConnectionRefused(err) || utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) ||
+		errors.As(err, &netErr) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// Refused tells whether err says that the API server found the object itself wrong: no repetition helps.
+func Refused(err error) bool {
+	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
+}
+
+// Faults names the fields that the API server found wrong, with its words for them; "" where err does not tell. The words
+// may repeat a field's value.
+func Faults(err error) string {
+	var refused apierrors.APIStatus
+	if !errors.As(err, &refused) || refused.Status().Details == nil {
+		return ""
+	}
+	var faults []string
+	for _, cause := range refused.Status().Details.Causes {
+		if cause.Field != "" && cause.Field != "<nil>" {
+			faults = append(faults, cause.Field+": "+cause.Message)
+		}
+	}
+	return strings.Join(faults, "; ")
+}

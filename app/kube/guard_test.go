@@ -1,0 +1,85 @@
+package kube_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/kube"
+)
+
+// setup returns clients of a server that answers everything with an empty ConfigMap, and counts what it is asked.
+func setup(t *testing.T) (*kube.Clients, *atomic.Int32) {
+	t.Helper()
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "n"}}`))
+	}))
+	t.Cleanup(server.Close)
+	c := clientcmdapi.NewConfig()
+	c.Clusters["x"] = &clientcmdapi.Cluster{Server: server.URL}
+	c.Contexts["x"] = &clientcmdapi.Context{Cluster: "x"}
+	c.CurrentContext = "x"
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, clientcmd.WriteToFile(*c, file))
+	clients, err := kube.NewClients(&config.Config{Kubernetes: config.Kubernetes{Kubeconfig: file, QPS: 100, Burst: 100, Timeout: 5 * time.Second}})
+	require.NoError(t, err)
+	return clients, &asked
+}
+
+func TestAGuardStopsEveryWriteAndNoRead(t *testing.T) {
+	t.Parallel()
+	clients, asked := setup(t)
+	errNo := errors.New("not now")
+	var may atomic.Bool
+	guarded, err := clients.Guarded(func() error {
+		if may.Load() {
+			return nil
+		}
+		return errNo
+	})
+	require.NoError(t, err)
+	configMaps := corev1.SchemeGroupVersion.WithResource("configmaps")
+	object := &unstructured.Unstructured{}
+	object.SetAPIVersion("v1")
+	object.SetKind("ConfigMap")
+	object.SetNamespace("n")
+	object.SetName("x")
+	aside, err := guarded.Aside(10, 10)
+	require.NoError(t, err)
+	ctx := context.Background()
+	writes := map[string]func() error{
+		"apply":   func() error { _, err := guarded.Apply(ctx, configMaps, object); return err },
+		"aside":   func() error { _, err := aside.Apply(ctx, configMaps, object); return err },
+		"delete":  func() error { return guarded.Delete(ctx, configMaps, "n", "x") },
+		"patch":   func() error { _, err := guarded.MergePatch(ctx, configMaps, "n", "x", []byte(`{}`)); return err },
+		"replace": func() error { _, err := guarded.Replace(ctx, configMaps, object); return err },
+	}
+	for name, write := range writes {
+		require.ErrorIs(t, write(), errNo, name)
+	}
+	require.Zero(t, asked.Load(), "nothing reached the server")
+	_, err = guarded.Get(ctx, configMaps, "n", "x")
+	require.NoError(t, err)
+	may.Store(true)
+	for name, write := range writes {
+		require.NoError(t, write(), name)
+	}
+	may.Store(false)
+	_, err = clients.Apply(ctx, configMaps, object)
+	require.NoError(t, err, "only who has the guarded clients is held")
+}

@@ -1,0 +1,94 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+// record is a lock in memory whose requests take a second and can fail.
+type record struct {
+	resourcelock.Interface
+
+	clock  *time.Time
+	err    error
+	record resourcelock.LeaderElectionRecord
+}
+
+func (r *record) Identity() string { return "me" }
+
+func (r *record) Get(context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	return &r.record, nil, r.err
+}
+
+func (r *record) Update(_ context.Context, next resourcelock.LeaderElectionRecord) error {
+	*r.clock = r.clock.Add(time.Second)
+	if r.err == nil {
+		r.record = next
+	}
+	return r.err
+}
+
+func held(by string, at time.Time) resourcelock.LeaderElectionRecord {
+	return resourcelock.LeaderElectionRecord{HolderIdentity: by, RenewTime: metav1.NewTime(at)}
+}
+
+func TestLeadershipIsCountedFromTheBeginningOfTheLastRenewal(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	stored := &record{clock: &now}
+	l := &lock{Interface: stored, now: func() time.Time { return now }}
+	require.Equal(t, time.Duration(math.MaxInt64), l.unrenewedFor(), "never held")
+
+	require.NoError(t, l.Update(t.Context(), held("me", now)))
+	require.Equal(t, time.Second, l.unrenewedFor(), "the request itself took a second")
+	now = now.Add(5 * time.Second)
+	require.Equal(t, 6*time.Second, l.unrenewedFor())
+
+	stored.err = errors.New("away")
+	require.Error(t, l.Update(t.Context(), held("me", now)))
+	require.Equal(t, 7*time.Second, l.unrenewedFor(), "a failed renewal is none")
+
+	stored.err = nil
+	require.NoError(t, l.Update(t.Context(), held("", now)))
+	require.Equal(t, time.Duration(math.MaxInt64), l.unrenewedFor(), "given up")
+}
+
+func TestALeaseInOtherHandsIsNotOurs(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	stored := &record{clock: &now}
+	l := &lock{Interface: stored, now: func() time.Time { return now }}
+	require.NoError(t, l.Update(t.Context(), held("me", now)))
+	stored.record = held("other", now)
+	_, _, err := l.Get(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, time.Duration(math.MaxInt64), l.unrenewedFor())
+}
+
+func TestTheLeaderIsKnownWhileItsLeaseIsRenewed(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	stored := &record{clock: &now, record: held("other", now)}
+	l := &lock{Interface: stored, now: func() time.Time { return now }}
+	look := func() {
+		_, _, err := l.Get(t.Context())
+		require.NoError(t, err)
+	}
+	look()
+	now = now.Add(4 * time.Second)
+	look()
+	leader, silence := l.leader()
+	require.Equal(t, "other", leader)
+	require.Equal(t, 4*time.Second, silence, "it was read again, and had not been renewed")
+	stored.record = held("other", now)
+	look()
+	_, silence = l.leader()
+	require.Zero(t, silence)
+}

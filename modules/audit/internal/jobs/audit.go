@@ -1,0 +1,120 @@
+// Package jobs holds the job of the audit.
+package jobs
+
+import (
+	"context"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+	"app238.com/inner/modules/audit/internal/examine"
+	"app238.com/inner/modules/audit/report"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// Type is the job type of the audit.
+const Type = "auth.user_audit"
+
+// Payload is empty: an audit is about everything.
+type Payload struct{}
+
+// Validate implements job.Payload.
+func (Payload) Validate() error { return nil }
+
+// OrderingKey implements job.Payload: there are never two audits at once.
+func (Payload) OrderingKey() string { return Type }
+
+type audit struct {
+	examiner *examine.Examiner
+	log      *zap.Logger
+}
+
+// New defines the job.
+func New(c *config.Config, e *examine.Examiner, log *zap.Logger) job.Definition {
+	return job.Define(job.Spec{
+		Type: Type, Aliases: []string{"UserAuditJob", "UserAudit"}, Lane: job.SlowLane, Timeout: c.Audit.Timeout,
+	}, audit{examiner: e, log: log.Named("job")})
+}
+
+// NewPeriodic has the job run by itself.
+func NewPeriodic(c *config.Config) job.Periodic {
+	return job.Periodic{Name: Type, Interval: c.Audit.Interval, Type: Type, Payload: Payload{}, AtStart: true}
+}
+
+// Execute implements job.Job. An audit that is run again after a crash goes on with its count of deletions.
+func (a audit) Execute(ctx context.Context, task job.Task, _ Payload) error {
+	found, err := a.examiner.Act(ctx, task.ID, sink{a.log})
+	switch {
+	case err != nil && len(found.Kinds) == 0 && database.IsUnavailable(err):
+		return job.NewUnavailable("database", err)
+	case err != nil:
+		return job.NewFailed(incomplete(found), err)
+	}
+	a.summarize(found)
+	if reason := refusal(found); reason != "" {
+		return job.NewPermanent("orphans were found and none deleted: %s", reason)
+	}
+	return nil
+}
+
+// GiveUp implements job.Job. There is no row that an audit is about.
+func (audit) GiveUp(context.Context, job.Task, Payload, string) error { return nil }
+
+func (a audit) summarize(found report.Audit) {
+	for _, k := range found.Kinds {
+		a.log.Info("audited", zap.String("kind", k.Kind), zap.Int64("things", k.Things), zap.Int64("rows", k.Rows),
+			zap.Int64("missing", k.Missing), zap.Int64("stuck", k.Stuck), zap.Int64("ownerless", k.Ownerless),
+			zap.Int64("orphans", k.Orphans), zap.Int64("repaired", k.Repaired), zap.Int64("deleted", k.Deleted))
+	}
+	a.log.Info("audit finished", zap.String("mode", found.Mode), zap.Int64("users", found.Users))
+}
+
+// incomplete says in words which kinds were not audited to the end.
+func incomplete(found report.Audit) string {
+	var kinds []string
+	for _, k := range found.Kinds {
+		if k.Fault != "" {
+			kinds = append(kinds, k.Kind)
+		}
+	}
+	if len(kinds) == 0 {
+		return "the audit could not begin or record its end"
+	}
+	return "not audited to the end: " + strings.Join(kinds, ", ")
+}
+
+// refusal returns why an audit that was to delete orphans has deleted none of them, which somebody must look at; "" where
+// none were found or nothing spoke against it.
+func refusal(found report.Audit) string {
+	if found.Mode != config.AuditDeletes {
+		return ""
+	}
+	for _, k := range found.Kinds {
+		switch {
+		case k.Orphans == 0:
+		case found.Refusal != "":
+			return found.Refusal
+		case k.Refusal != "":
+			return k.Refusal
+		}
+	}
+	return ""
+}
+
+// sink logs what an audit finds.
+type sink struct{ log *zap.Logger }
+
+// User implements report.Sink. Users are many: their lines are for those who look for something.
+func (s sink) User(u report.User) {
+	s.log.Debug("audited user", zap.String("user_uid", u.UID), zap.Int64("workers", u.Workers),
+		zap.Int64("resources", u.Resources), zap.Int64("domains", u.Domains))
+}
+
+// Finding implements report.Sink.
+func (s sink) Finding(f report.Finding) {
+	s.log.Info("audit found", zap.String("problem", string(f.Problem)), zap.String("kind", f.Kind), zap.String("name", f.Name),
+		zap.String("user_uid", f.Owner), zap.String("id", f.ID), zap.Strings("parts", f.Parts),
+		zap.String("action", string(f.Action)), zap.String("why", f.Why))
+}

@@ -1,0 +1,31 @@
+// Package audit compares the database with the world in both directions, has the owning modules put right what is missing
+// and delete what nobody wishes any more, and knows when not to.
+package audit
+
+import (
+	"go.uber.org/fx"
+
+	"app238.com/inner/modules/audit/internal/examine"
+	"app238.com/inner/modules/audit/internal/jobs"
+	"app238.com/inner/modules/audit/internal/ledger"
+	"app238.com/inner/modules/audit/internal/metrics"
+	"app238.com/inner/modules/audit/internal/users"
+	"app238.com/inner/modules/audit/report"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// Module contributes the job auth.user_audit, which runs periodically, and provides report.Auditor.
+var Module = fx.Module("audit",
+	fx.Provide(
+		ledger.New,
+		users.New,
+		metrics.New,
+		fx.Annotate(examine.New, fx.As(fx.Self()), fx.As(new(report.Auditor)),
+			fx.ParamTags("", "", "", "", "", `group:"inventories"`)),
+		job.As(jobs.New),
+		job.AsPeriodic(jobs.NewPeriodic),
+	),
+)
+
+// Start has the totals of the latest audit shown in the metrics.
+var Start = fx.Invoke(func(*metrics.Totals) {})

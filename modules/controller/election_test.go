@@ -1,0 +1,157 @@
+package controller_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// takeover is how long workers may be without a controller when the leader died.
+const takeover = 20 * time.Second
+
+func (b *bundle) awaitRole(role string) {
+	b.t.Helper()
+	b.await("the role "+role, func() error {
+		if now := b.running.Role(); !strings.HasPrefix(now, role) {
+			return errors.New(now)
+		}
+		return b.running.Ready(b.ctx())
+	})
+}
+
+func TestAStandbyIsReadySaysSoAndWritesNothing(t *testing.T) {
+	t.Parallel()
+	leader := setup(t)
+	leader.startAndSync()
+	leader.awaitRole("leading")
+	standby := leader.replica()
+	standby.startAndSync()
+	for i := range 5 {
+		leader.deploy(spec(fmt.Sprintf("worker%d", i)), 1, 1)
+	}
+	for i := range 5 {
+		leader.awaitPhase(fmt.Sprintf("w-worker%d-u1", i), workerapp.Running)
+	}
+	leader.settle()
+	standby.awaitRole("standing by; leader: ")
+	require.Empty(t, standby.proxy.writes())
+	require.Len(t, leader.writes(), 5*9)
+	require.Len(t, leader.recorder.recorded(), 5)
+}
+
+func TestAnotherControllerTakesOverFromOneThatStops(t *testing.T) {
+	t.Parallel()
+	leader := setup(t)
+	leader.startAndSync()
+	leader.awaitRole("leading")
+	standby := leader.replica()
+	standby.startAndSync()
+	begun := time.Now()
+	leader.stop()
+	standby.awaitRole("leading")
+	require.Less(t, time.Since(begun), leader.config.Controller.LeaderElection.LeaseDuration, "the lease was given up")
+}
+
+func TestAnotherControllerTakesOverFromOneThatWasKilled(t *testing.T) {
+	t.Parallel()
+	leader := setup(t)
+	leader.config.Controller.LeaderElection = config.LeaderElection{Lease: "controller", LeaseDuration: 10 * time.Second,
+		RenewDeadline: 6 * time.Second, RetryPeriod: 2 * time.Second} // the defaults
+	leader.startAndSync()
+	leader.awaitRole("leading")
+	name := leader.deploy(spec("abc12345"), 1, 1)
+	leader.awaitPhase(name, workerapp.Running)
+	standby := leader.replica()
+	standby.startAndSync()
+	leader.proxy.close() // nothing of it reaches the cluster any more, not even that it ends
+	configMap := leader.kinds(name)[0]
+	require.NoError(t, leader.admin.Delete(leader.ctx(), configMap.resource, configMap.namespace, configMap.name))
+	standby.awaitWithin(takeover, "the standby heals", func() error {
+		if now := standby.content(configMap); now == "not found" {
+			return errors.New(now)
+		}
+		return nil
+	})
+	require.Contains(t, standby.running.Role(), "leading")
+}
+
+func TestALeaderThatLosesItsLeaseWritesNothingFromThenOn(t *testing.T) {
+	t.Parallel()
+	loser := setup(t)
+	loser.startAndSync()
+	loser.awaitRole("leading")
+	name := loser.deploy(spec("abc12345"), 1, 1)
+	loser.awaitPhase(name, workerapp.Running)
+	winner := loser.replica()
+	winner.startAndSync()
+	loser.proxy.answerWith(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "/leases") {
+			return false
+		}
+		writeStatus(w, http.StatusInternalServerError)
+		return true
+	})
+	winner.awaitRole("leading")
+	written := len(loser.proxy.writes())
+	loser.await("the loser knows", func() error {
+		if loser.running.Ready(loser.ctx()) == nil {
+			return errors.New("it says that it is ready, and cannot know who leads")
+		}
+		return nil
+	})
+	for range 3 {
+		configMap := loser.kinds(name)[0]
+		require.NoError(t, loser.admin.Delete(loser.ctx(), configMap.resource, configMap.namespace, configMap.name))
+		winner.awaitWithin(healing, "the winner heals", func() error {
+			if now := winner.content(configMap); now == "not found" {
+				return errors.New(now)
+			}
+			return nil
+		})
+	}
+	require.Len(t, loser.proxy.writes(), written)
+
+	loser.proxy.answerWith(nil)
+	loser.awaitRole("standing by; leader: ")
+	winner.stop()
+	loser.awaitRole("leading")
+	loser.deploy(spec("abc12345"), 2, 2)
+	loser.awaitPhase(name, workerapp.Running)
+}
+
+func TestWithoutANamespaceForTheLeaseNobodyLeadsAndReadinessSaysSo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Kubernetes.Namespaces.Control = "nowhere-to-be-found"
+	b.start()
+	b.await("it says so", func() error {
+		if err := b.running.Ready(b.ctx()); err == nil || err.Error() != "no process leads" {
+			return fmt.Errorf("%v", err)
+		}
+		return nil
+	})
+	b.settleAway()
+	require.Empty(t, b.proxy.writes())
+}
+
+// settleAway gives a controller that must not work every occasion to.
+func (b *bundle) settleAway() {
+	b.t.Helper()
+	name := b.deploy(spec("abc12345"), 1, 1)
+	asked := b.proxy.asked("/leases/controller-" + b.worker())
+	b.await("it tried to lead", func() error {
+		if b.proxy.asked("/leases/controller-"+b.worker()) < asked+3 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	require.Equal(b.t, "not found", b.content(b.kinds(name)[3]))
+}

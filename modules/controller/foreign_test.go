@@ -1,0 +1,112 @@
+package controller_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// addByHand merges into a Deployment what an operator would with kubectl.
+func (b *bundle) addByHand(name, patch string) {
+	b.t.Helper()
+	_, err := b.admin.Typed.AppsV1().Deployments(b.worker()).Patch(b.ctx(), name, types.StrategicMergePatchType, []byte(patch),
+		metav1.PatchOptions{FieldManager: "somebody"})
+	require.NoError(b.t, err)
+}
+
+func TestWhatSomebodyAddsToADeploymentIsRemoved(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	name := b.deploy(spec("abc12345"), 1, 1)
+	b.awaitPhase(name, workerapp.Running)
+	deployment := b.kinds(name)[3]
+	wished := b.content(deployment)
+	pod := func(fields string) string { return `{"spec": {"template": {"spec": {` + fields + `}}}}` }
+	for what, patch := range map[string]string{
+		"sidecar":        pod(`"containers": [{"name": "sidecar", "image": "registry.test/other:1"}]`),
+		"init container": pod(`"initContainers": [{"name": "first", "image": "registry.test/other:1"}]`),
+		"variable":       pod(`"containers": [{"name": "` + name + `", "env": [{"name": "FOREIGN", "value": "x"}]}]`),
+		"command":        pod(`"containers": [{"name": "` + name + `", "command": ["sh"]}]`),
+		"host network":   pod(`"hostNetwork": true`),
+		"node":           pod(`"nodeSelector": {"kubernetes.io/hostname": "node-1"}`),
+		"label":          `{"spec": {"template": {"metadata": {"labels": {"foreign": "x"}}}}}`,
+	} {
+		b.addByHand(name, patch)
+		b.awaitWithin(healing, what+" removed", func() error {
+			if now := b.content(deployment); now != wished {
+				return fmt.Errorf("%s\nis not\n%s", now, wished)
+			}
+			return nil
+		})
+	}
+	b.awaitPhase(name, workerapp.Running)
+	b.settle()
+	writes := perObject(b.writes())["deployments/"+name]
+	b.patchAt(deployment, `{"metadata": {"labels": {"note": "x"}, "annotations": {"note": "x"}}}`)
+	b.settle()
+	require.Equal(t, writes, perObject(b.writes())["deployments/"+name], "notes on the Deployment itself are nobody's harm")
+}
+
+func TestARestartByAnOperatorIsNoDrift(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	name := b.deploy(spec("abc12345"), 1, 1)
+	b.awaitPhase(name, workerapp.Running)
+	first := b.pods(name)[0].UID
+	b.addByHand(name, `{"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-01-02T03:04:05Z"}}}}}`)
+	b.await("a new pod", func() error {
+		if pods := b.pods(name); len(pods) != 1 || pods[0].UID == first {
+			return fmt.Errorf("%d pods", len(pods))
+		}
+		return nil
+	})
+	b.settle()
+	require.Equal(t, 2, b.templates(name))
+	b.addByHand(name, `{"spec": {"template": {"spec": {"hostNetwork": true}}}}`)
+	b.awaitWithin(healing, "the host's network is left", func() error {
+		if b.deployment(name).Spec.Template.Spec.HostNetwork {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	require.Equal(t, "2026-01-02T03:04:05Z", b.deployment(name).Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"])
+}
+
+func TestADeploymentOfAnEarlierPlatformIsTakenOverAsAWhole(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	name := workerapp.Name("abc12345", "u1")
+	pods := map[string]string{"app": name}
+	_, err := b.admin.Typed.AppsV1().Deployments(b.worker()).Create(b.ctx(), &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: workerapp.Labels("abc12345", "u1")},
+		Spec: appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{MatchLabels: pods}, Template: corev1.PodTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{Labels: pods},
+			Spec: corev1.PodSpec{Containers: []corev1.Container{
+				{Name: name, Image: healthyImage, Args: []string{"old"}}, {Name: "old", Image: healthyImage},
+			}},
+		}},
+	}, metav1.CreateOptions{FieldManager: "earlier"})
+	require.NoError(t, err)
+	b.startAndSync()
+	b.deploy(spec("abc12345"), 1, 1)
+	b.awaitPhase(name, workerapp.Running)
+	containers := b.deployment(name).Spec.Template.Spec.Containers
+	require.Len(t, containers, 1)
+	require.Empty(t, containers[0].Args)
+	b.settle()
+	writes := len(b.writes())
+	b.stop()
+	b.startAndSync()
+	b.settle()
+	require.Len(t, b.writes(), writes, "once is enough")
+}

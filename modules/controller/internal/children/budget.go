@@ -1,0 +1,22 @@
+package children
+
+import (
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+	policyv1ac "k8s.io/client-go/applyconfigurations/policy/v1"
+
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// Budget builds the PodDisruptionBudget N: while nodes are drained, one pod at a time moves. A worker with one pod has
+// none, or no node could be drained. Pods that do not serve may always be moved.
+func (b Builder) Budget(app *workerapp.WorkerApp) (Child, error) {
+	spec := policyv1ac.PodDisruptionBudgetSpec().WithMaxUnavailable(intstr.FromInt32(1)).
+		WithUnhealthyPodEvictionPolicy(policyv1.AlwaysAllow).
+		WithSelector(metav1ac.LabelSelector().WithMatchLabels(selector(app)))
+	c, err := child(Budgets(), policyv1ac.PodDisruptionBudget(app.Name, b.WorkerNamespace).
+		WithLabels(labels(app)).WithOwnerReferences(owner(app)).WithSpec(spec))
+	c.Replaceable, c.Unwanted = true, Replicas(app) < 2
+	return c, err
+}

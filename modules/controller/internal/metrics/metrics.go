@@ -1,0 +1,69 @@
+// Package metrics holds the controller's Prometheus metrics.
+package metrics
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Results of a look, the values of the label "result" of inner_controller_reconciles_total.
+const (
+	failed    = "error"
+	unchanged = "unchanged"
+	written   = "written"
+)
+
+// Metrics are those of one process.
+type Metrics struct {
+	reconciles *prometheus.CounterVec
+	seconds    prometheus.Histogram
+	leading    prometheus.Gauge
+	waiting    prometheus.Gauge
+}
+
+// New registers the metrics with r.
+func New(r prometheus.Registerer) (*Metrics, error) {
+	m := &Metrics{
+		reconciles: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "inner_controller_reconciles_total", Help: "Looks at a WorkerApp and its objects.",
+		}, []string{"result"}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "inner_controller_reconcile_seconds", Help: "Time of a look at a WorkerApp.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 3, 12),
+		}),
+		leading: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "inner_controller_leading", Help: "1 while this process's controller leads, else 0.",
+		}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "inner_controller_waiting", Help: "WorkerApps that wait for a look.",
+		}),
+	}
+	return m, errors.Join(r.Register(m.reconciles), r.Register(m.seconds), r.Register(m.leading), r.Register(m.waiting))
+}
+
+// Looked counts one look.
+func (m *Metrics) Looked(took time.Duration, wrote bool, err error) {
+	result := unchanged
+	switch {
+	case err != nil:
+		result = failed
+	case wrote:
+		result = written
+	}
+	m.reconciles.WithLabelValues(result).Inc()
+	m.seconds.Observe(took.Seconds())
+}
+
+// Waiting notes how many WorkerApps wait.
+func (m *Metrics) Waiting(n int) { m.waiting.Set(float64(n)) }
+
+// Leading notes whether this process leads.
+func (m *Metrics) Leading(leads bool) {
+	if leads {
+		m.leading.Set(1)
+		return
+	}
+	m.leading.Set(0)
+}

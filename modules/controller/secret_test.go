@@ -1,0 +1,108 @@
+package controller_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// holdSecretEvents keeps the controllers that are started from then on from seeing changes of Secrets, until the returned
+// function is called.
+func (b *bundle) holdSecretEvents() (release func()) {
+	gate := make(chan struct{})
+	b.proxy.answerWith(func(w http.ResponseWriter, r *http.Request) bool {
+		query := r.URL.Query()
+		switch {
+		case !strings.HasSuffix(r.URL.Path, "/secrets") || query.Get("watch") == "":
+			return false
+		case query.Get("sendInitialEvents") != "": // a list in the form of a watch, which could not be held after it
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			_, _ = fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Invalid","code":422}`)
+			return true
+		}
+		select {
+		case <-gate:
+		case <-r.Context().Done():
+		}
+		return false
+	})
+	return func() { close(gate) }
+}
+
+// contentHash returns the hash of what a worker's pods see, and the task that the Deployment is at.
+func (b *bundle) contentHash(name string) (hash, task string, err error) {
+	d, err := b.admin.Typed.AppsV1().Deployments(b.worker()).Get(b.ctx(), name, metav1.GetOptions{})
+	if err != nil {
+		return "", "", err
+	}
+	return d.Spec.Template.Annotations["console.app238.com/content-hash"], d.Annotations[workerapp.TaskAnnotation], nil
+}
+
+func TestASecretThatTheCacheDoesNotShowYetIsSeenBeforeTheRolloutCounts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	name := b.deploy(spec("w1"), 1, 1)
+	b.awaitPhase(name, workerapp.Running)
+	before, _, err := b.contentHash(name)
+	require.NoError(t, err)
+	b.stop()
+	release := b.holdSecretEvents()
+	b.startAndSync()
+	_, err = b.admin.Typed.CoreV1().Secrets(b.worker()).Patch(b.ctx(), workerapp.SecretName(name), types.MergePatchType,
+		[]byte(`{"data":{"TOKEN":"eA=="}}`), metav1.PatchOptions{})
+	require.NoError(t, err)
+	b.deploy(spec("w1"), 1, 2)
+	var changed string
+	b.await("the Deployment is at the new task", func() error {
+		hash, task, err := b.contentHash(name)
+		if changed = hash; err == nil && task != "2" {
+			err = errors.New("at task " + task)
+		}
+		return err
+	})
+	require.NotEqual(t, before, changed, "pods would count as running with a change that they do not see")
+	release()
+	b.awaitPhase(name, workerapp.Running)
+	hash, _, err := b.contentHash(name)
+	require.NoError(t, err)
+	require.Equal(t, changed, hash, "restarted again for nothing")
+}
+
+func TestASecretFromBeforeTheFirstDeployIsPartOfTheFirstRollout(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	release := b.holdSecretEvents()
+	b.startAndSync()
+	name := workerapp.Name("w1", "u1")
+	_, err := b.admin.Typed.CoreV1().Secrets(b.worker()).Create(b.ctx(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: workerapp.SecretName(name), Labels: workerapp.Labels("w1", "u1")},
+		StringData: map[string]string{"TOKEN": "x"},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	b.deploy(spec("w1"), 1, 1)
+	var first string
+	b.await("a Deployment", func() (err error) {
+		first, _, err = b.contentHash(name)
+		return err
+	})
+	release()
+	b.awaitPhase(name, workerapp.Running)
+	hash, _, err := b.contentHash(name)
+	require.NoError(t, err)
+	require.Equal(t, first, hash, "the first pods were restarted for a secret that they saw already")
+	secret, err := b.admin.Typed.CoreV1().Secrets(b.worker()).Get(b.ctx(), workerapp.SecretName(name), metav1.GetOptions{})
+	require.NoError(t, err)
+	require.Equal(t, "x", string(secret.Data["TOKEN"]))
+	require.Len(t, secret.OwnerReferences, 1)
+}

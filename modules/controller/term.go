@@ -1,0 +1,104 @@
+package controller
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"app238.com/inner/modules/controller/internal/announce"
+	"app238.com/inner/modules/controller/internal/loop"
+	"app238.com/inner/modules/controller/internal/reconcile"
+	"app238.com/inner/modules/controller/internal/watch"
+)
+
+// term is what exists from when this process becomes the leader until it is no more: nothing of an earlier term is relied
+// on, since somebody else has led in between.
+type term struct {
+	queue  *loop.Queue
+	writes *reconcile.Writes
+}
+
+// handlers pass on to the present term what changes in the cluster. Without one, nothing has to be remembered: a term begins
+// with a look at everything.
+func (c *Controller) handlers() watch.Handlers {
+	return watch.Handlers{
+		Wished: func(app string) {
+			if t := c.term.Load(); t != nil {
+				t.queue.AddWish(app)
+			}
+		},
+		Changed: func(app string) {
+			if t := c.term.Load(); t != nil {
+				t.queue.Add(app)
+			}
+		},
+		Gone: func(app string, ref watch.Ref, version string) {
+			if t := c.term.Load(); t != nil {
+				t.writes.Gone(app, ref, version)
+			}
+		},
+	}
+}
+
+// lead works until ctx ends with the term, at once, or until stopping does, once what is being done is done.
+func (c *Controller) lead(ctx, stopping context.Context) {
+	events, err := announce.New(c.clients)
+	if err != nil {
+		c.log.Error("no events can be written", zap.Error(err))
+		return
+	}
+	defer events.Stop()
+	t := &term{queue: loop.NewQueue(c.config.Controller), writes: reconcile.NewWrites()}
+	reconciler := reconcile.New(reconcile.Params{
+		Cache: c.cache, Clients: c.clients, Config: c.config, Events: events, Log: c.log,
+		Recorder: c.recorder, Source: c.source, Writes: t.writes,
+	})
+	c.term.Store(t)
+	c.metrics.Leading(true)
+	defer func() {
+		c.term.Store(nil)
+		c.metrics.Leading(false)
+		c.metrics.Waiting(0)
+	}()
+	ending, end := context.WithCancel(ctx)
+	unhook := context.AfterFunc(stopping, end)
+	defer unhook()
+	lookedAt := make(chan struct{})
+	go func() {
+		defer close(lookedAt)
+		c.lookAtAll(ending, t.queue)
+		t.queue.ShutDown()
+	}()
+	t.queue.Work(ctx, stopping, c.config.Controller.Workers, c.measured(t.queue, reconciler.Reconcile), c.log)
+	end()
+	<-lookedAt
+}
+
+// lookAtAll has every WorkerApp looked at behind what changes, at once and then at intervals, until ctx ends.
+func (c *Controller) lookAtAll(ctx context.Context, queue *loop.Queue) {
+	ticker := time.NewTicker(c.config.Controller.ResyncInterval)
+	defer ticker.Stop()
+	for {
+		names := c.cache.Names()
+		for _, name := range names {
+			queue.AddBacklog(name)
+		}
+		c.log.Debug("every worker is to be looked at", zap.Int("workers", len(names)))
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (c *Controller) measured(queue *loop.Queue, process loop.Process) loop.Process {
+	return func(ctx context.Context, name string) (loop.Result, error) {
+		begun := time.Now()
+		result, err := process(ctx, name)
+		c.metrics.Looked(time.Since(begun), result.Wrote, err)
+		c.metrics.Waiting(queue.Len())
+		return result, err
+	}
+}

@@ -1,0 +1,130 @@
+package controller_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// expireOnce answers the next watch of each path with 410: what happened since is not to be had any more.
+func expireOnce() (answer func(w http.ResponseWriter, r *http.Request) bool, expired func() int) {
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	answer = func(w http.ResponseWriter, r *http.Request) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if r.URL.Query().Get("watch") != "true" || seen[r.URL.Path] {
+			return false
+		}
+		seen[r.URL.Path] = true
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusGone)
+		_, _ = io.WriteString(w, `{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410, "message": "too old"}`)
+		return true
+	}
+	return answer, func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(seen)
+	}
+}
+
+func TestWhatHappenedWhileTheWatchesWereCutIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	const apps = 5
+	for i := range apps {
+		b.deploy(spec(fmt.Sprintf("worker%d", i)), 1, 1)
+	}
+	for i := range apps {
+		b.awaitPhase(fmt.Sprintf("w-worker%d-u1", i), workerapp.Running)
+	}
+	b.settle()
+	before := len(b.writes())
+	answer, expired := expireOnce()
+	b.proxy.answerWith(answer)
+	b.proxy.server.CloseClientConnections()
+	lost, edited := b.kinds("w-worker1-u1")[0], b.kinds("w-worker2-u1")[3]
+	wished := b.content(edited)
+	require.NoError(t, b.admin.Delete(b.ctx(), lost.resource, lost.namespace, lost.name))
+	b.patchAt(edited, `{"spec": {"replicas": 4}}`)
+	b.await("both are as they were", func() error {
+		if b.content(lost) == "not found" || b.content(edited) != wished {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	b.await("every watch was told to list anew", func() error {
+		if n := expired(); n < 10 {
+			return fmt.Errorf("%d watches", n)
+		}
+		return nil
+	})
+	b.settle()
+	require.Equal(t, map[string]int{"configmaps/w-worker1-u1-env": 1, "deployments/w-worker2-u1": 1},
+		healingWrites(b.writes()[before:]), "a list of what is known brings no write")
+}
+
+// healingWrites counts the writes of objects; the pods that come and go with a healed Deployment may show in statuses.
+func healingWrites(writes []string) map[string]int {
+	count := perObject(writes)
+	delete(count, "w-worker2-u1/status")
+	return count
+}
+
+func TestHundredsOfDeletedChildrenComeBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	const apps = 30
+	for i := range apps {
+		b.deploy(spec(fmt.Sprintf("worker%d", i)), 1, 1)
+	}
+	for i := range apps {
+		b.awaitPhase(fmt.Sprintf("w-worker%d-u1", i), workerapp.Running)
+	}
+	uids := map[kind]string{}
+	for i := range apps {
+		for _, k := range b.kinds(fmt.Sprintf("w-worker%d-u1", i)) {
+			u, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
+			require.NoError(t, err)
+			uids[k] = string(u.GetUID())
+		}
+	}
+	require.Len(t, uids, apps*7)
+	var deleting sync.WaitGroup
+	for _, k := range b.kinds("w-worker0-u1") {
+		deleting.Go(func() {
+			err := b.admin.Dynamic.Resource(k.resource).Namespace(k.namespace).DeleteCollection(b.ctx(), metav1.DeleteOptions{},
+				metav1.ListOptions{LabelSelector: workerapp.WorkerLabel})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	deleting.Wait()
+	for k, uid := range uids {
+		b.await(k.resource.Resource+" "+k.name+" is back", func() error {
+			u, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
+			if err == nil && string(u.GetUID()) == uid {
+				return errors.New("not deleted yet")
+			}
+			return err
+		})
+	}
+	for i := range apps {
+		name := fmt.Sprintf("w-worker%d-u1", i)
+		b.awaitPhase(name, workerapp.Running)
+		require.Equal(t, envValue, b.configMap(name).Data["GREETING"])
+	}
+	require.Len(t, b.recorder.recorded(), apps, "healing is no outcome")
+}

@@ -1,0 +1,69 @@
+// Package audit_test runs the audit as the product does: by the queue, on several replicas, and deleting by jobs.
+package audit_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestReplicasThatStartTogetherAuditOnceAndNeverTwoAtATime(t *testing.T) {
+	t.Parallel()
+	p := setup(t, names(30)...)
+	one, two := p.start(), p.start()
+	p.await(1, "finished")
+	require.Equal(t, 1, p.count(`SELECT count(*) FROM console_tasks`), "each replica has looked, and one audit was made")
+	for range 6 {
+		one.audit(t)
+		two.audit(t)
+	}
+	p.await(13, "finished")
+	require.Eventually(t, func() bool {
+		exist, _, _ := p.things.snapshot()
+		return len(exist) == 0
+	}, patience, 10*time.Millisecond)
+	_, deleted, begun := p.things.snapshot()
+	require.ElementsMatch(t, names(30), deleted, "each orphan is deleted by one job")
+	require.Equal(t, 13, begun)
+	require.Equal(t, 1, p.things.most)
+	require.Equal(t, 13, p.count(`SELECT count(*) FROM inner_audits WHERE finished_at IS NOT NULL`))
+}
+
+func TestAnAuditWhoseReplicaEndsHalfwayIsRunAgainByAnother(t *testing.T) {
+	t.Parallel()
+	p := setup(t, names(5)...)
+	one := p.start()
+	p.await(1, "finished")
+	p.things.mu.Lock()
+	p.things.hold = func(list int) bool { return list == 2 }
+	p.things.mu.Unlock()
+	task := one.audit(t)
+	require.Eventually(t, func() bool { _, _, begun := p.things.snapshot(); return begun == 2 }, patience, 5*time.Millisecond)
+	one.stop()
+	require.Zero(t, p.count(`SELECT count(*) FROM inner_audits WHERE task_id = $1 AND finished_at IS NOT NULL`, task))
+	_, deleted, _ := p.things.snapshot()
+	require.Empty(t, deleted)
+	p.start()
+	p.await(2, "finished")
+	require.Eventually(t, func() bool {
+		_, deleted, _ := p.things.snapshot()
+		return len(deleted) == 5
+	}, patience, 10*time.Millisecond)
+	require.Equal(t, 1, p.count(`SELECT count(*) FROM inner_audits WHERE task_id = $1 AND finished_at IS NOT NULL`, task))
+}
+
+func TestAnAuditThatWasToDeleteAndWasNotAllowedToIsAnError(t *testing.T) {
+	t.Parallel()
+	p := setup(t, names(3)...)
+	one := p.start()
+	p.await(1, "finished")
+	p.exec(`DELETE FROM users`)
+	task := one.audit(t)
+	p.await(1, "error")
+	var reason string
+	require.NoError(t, p.QueryRowContext(t.Context(), `SELECT last_error FROM console_tasks WHERE id = $1`, task).Scan(&reason))
+	require.Contains(t, reason, "orphans were found and none deleted: there are no users")
+	_, deleted, _ := p.things.snapshot()
+	require.Empty(t, deleted)
+}

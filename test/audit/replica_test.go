@@ -1,0 +1,126 @@
+package audit_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/fx"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+	"app238.com/inner/app/metrics"
+	"app238.com/inner/ent"
+	"app238.com/inner/modules/audit"
+	"app238.com/inner/modules/audit/inventory"
+	"app238.com/inner/modules/tasks"
+	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/testdatabase"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what has to come; machines are shared.
+const patience = time.Minute
+
+// platform is a database and things, for replicas that run tasks and audits.
+type platform struct {
+	*testdatabase.Database
+	t      *testing.T
+	things *things
+}
+
+func setup(t *testing.T, names ...string) *platform {
+	t.Helper()
+	p := &platform{Database: testdatabase.New(t), t: t, things: newThings(names...)}
+	c := p.Config
+	c.Audit.Interval = 1_000_000 * time.Hour // no tick ends during a test
+	c.Audit.Mode, c.Audit.MaxDeletionShare, c.Audit.Grace = config.AuditDeletes, 1, time.Millisecond
+	c.Tasks.HeartbeatInterval, c.Tasks.TakeoverAfter = 100*time.Millisecond, 2*time.Second
+	c.Tasks.PollInterval, c.Tasks.ShutdownTimeout, c.Tasks.RetryDelay = 50*time.Millisecond, 10*time.Millisecond, 10*time.Millisecond
+	c.Cron.CheckInterval = 20 * time.Millisecond
+	p.exec(`INSERT INTO users (uid, email, password_hash, secret_key) VALUES ('u', 'e', '', '')`)
+	return p
+}
+
+func (p *platform) exec(query string, args ...any) {
+	p.t.Helper()
+	_, err := p.ExecContext(p.t.Context(), query, args...)
+	require.NoError(p.t, err)
+}
+
+func (p *platform) count(query string, args ...any) (n int) {
+	p.t.Helper()
+	require.NoError(p.t, p.QueryRowContext(p.t.Context(), query, args...).Scan(&n))
+	return n
+}
+
+// replica is a process, but for its being one: a graph of its own on the same database.
+type replica struct {
+	queue job.Queue
+	stop  func()
+}
+
+func (p *platform) start() replica {
+	p.t.Helper()
+	var r replica
+	program := fx.New(
+		fx.NopLogger,
+		fx.Supply(p.Config, p.things),
+		fx.Provide(zap.NewNop, database.Open, database.OpenSteady, database.NewEnt, metrics.NewRegistry,
+			inventory.AsInventories(func(t *things, db *sql.DB, client *ent.Client, q job.Queue) []inventory.Inventory {
+				return []inventory.Inventory{&stock{things: t, db: db, ent: client, queue: q}}
+			}),
+			job.As(func(t *things) job.Definition { return job.Define(job.Spec{Type: removalType}, remove{t}) }),
+		),
+		fx.Invoke(
+			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
+			func(lc fx.Lifecycle, s *database.Steady) { lc.Append(fx.StopHook(s.Close)) },
+		),
+		tasks.Module, audit.Module, tasks.Start, audit.Start,
+		fx.Populate(&r.queue),
+	)
+	require.NoError(p.t, program.Start(p.t.Context()))
+	r.stop = sync.OnceFunc(func() { require.NoError(p.t, program.Stop(context.Background())) })
+	p.t.Cleanup(r.stop)
+	return r
+}
+
+// payload is that of an audit.
+type payload struct{}
+
+// Validate implements job.Payload.
+func (payload) Validate() error { return nil }
+
+// OrderingKey implements job.Payload.
+func (payload) OrderingKey() string { return "" }
+
+// audit asks for an audit and returns its task.
+func (r replica) audit(t *testing.T) int64 {
+	t.Helper()
+	id, err := r.queue.Accept(t.Context(), "auth.user_audit", payload{})
+	require.NoError(t, err)
+	return id
+}
+
+// await waits until n audits are in a state.
+func (p *platform) await(n int, status string) {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool {
+		return p.count(`SELECT count(*) FROM console_tasks WHERE task_type = 'auth.user_audit' AND task_status = $1`, status) >= n
+	}, patience, 10*time.Millisecond, "%d audits do not become %s", n, status)
+}
+
+func names(n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("thing%02d", i)
+	}
+	return all
+}

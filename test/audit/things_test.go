@@ -1,0 +1,147 @@
+package audit_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+
+	"app238.com/inner/app/database"
+	"app238.com/inner/ent"
+	"app238.com/inner/modules/audit/inventory"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// things are what exists, the same for all replicas, and what was done to them.
+type things struct {
+	mu      sync.Mutex
+	exist   map[string]bool
+	deleted []string
+	// lists is how many audits list the things just now, and most how many did at once.
+	lists, most int
+	// begun is how often a list was begun, and hold keeps the ones from ending that it returns true for.
+	begun int
+	hold  func(list int) bool
+}
+
+func newThings(names ...string) *things {
+	t := &things{exist: map[string]bool{}, hold: func(int) bool { return false }}
+	for _, name := range names {
+		t.exist[name] = true
+	}
+	return t
+}
+
+func (t *things) snapshot() (exist, deleted []string, begun int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Sorted(maps.Keys(t.exist)), slices.Clone(t.deleted), t.begun
+}
+
+// list returns the names, or an error when it was held until ctx ended.
+func (t *things) list(ctx context.Context) ([]string, error) {
+	t.mu.Lock()
+	t.begun++
+	t.lists++
+	t.most = max(t.most, t.lists)
+	names, held := slices.Sorted(maps.Keys(t.exist)), t.hold(t.begun)
+	t.mu.Unlock()
+	if held {
+		<-ctx.Done()
+	}
+	t.mu.Lock()
+	t.lists--
+	t.mu.Unlock()
+	if held {
+		return nil, ctx.Err()
+	}
+	return names, nil
+}
+
+// stock is the inventory of a replica: no row wishes any thing, apart from the workers'.
+type stock struct {
+	things *things
+	db     *sql.DB
+	ent    *ent.Client
+	queue  job.Queue
+}
+
+// Kind implements inventory.Inventory.
+func (s *stock) Kind() string { return "thing" }
+
+// World implements inventory.Inventory.
+func (s *stock) World(ctx context.Context, page func([]inventory.Object) error) error {
+	names, err := s.things.list(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		o := inventory.Object{Name: name, Owner: "u", ID: name, Key: removal{name}.OrderingKey(), Parts: []string{"thing"}}
+		if err := page([]inventory.Object{o}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Rows implements inventory.Inventory.
+func (s *stock) Rows(ctx context.Context, after int64, limit int) ([]inventory.Wish, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT id, wid, user_uid FROM workers WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var page []inventory.Wish
+	for rows.Next() {
+		var w inventory.Wish
+		if err := rows.Scan(&w.Row, &w.Name, &w.Owner); err != nil {
+			return nil, err
+		}
+		page = append(page, w)
+	}
+	return page, rows.Err()
+}
+
+// Repair implements inventory.Inventory. No row needs anything.
+func (s *stock) Repair(context.Context, inventory.Wish, inventory.Fault) error {
+	return errors.New("nothing is to be repaired")
+}
+
+// Delete implements inventory.Inventory: by a job, as the modules do.
+func (s *stock) Delete(ctx context.Context, o inventory.Object) error {
+	err := database.InTx(ctx, s.ent, func(ctx context.Context, tx *ent.Tx) error {
+		_, err := s.queue.Enqueue(ctx, tx, removalType, removal{o.Name})
+		return err
+	})
+	s.queue.Nudge()
+	return err
+}
+
+const removalType = "thing.delete"
+
+// removal is the payload of the job that deletes a thing.
+type removal struct {
+	Name string `json:"name"`
+}
+
+// Validate implements job.Payload.
+func (removal) Validate() error { return nil }
+
+// OrderingKey implements job.Payload.
+func (r removal) OrderingKey() string { return "thing/" + r.Name }
+
+type remove struct{ things *things }
+
+// Execute implements job.Job.
+func (r remove) Execute(_ context.Context, _ job.Task, p removal) error {
+	r.things.mu.Lock()
+	defer r.things.mu.Unlock()
+	r.things.deleted = append(r.things.deleted, p.Name)
+	delete(r.things.exist, p.Name)
+	return nil
+}
+
+// GiveUp implements job.Job.
+func (remove) GiveUp(context.Context, job.Task, removal, string) error { return nil }

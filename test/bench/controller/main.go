@@ -1,0 +1,79 @@
+// Command controller measures Inner's controller on a real control plane with simulated nodes. README.md says what is
+// measured and how to read it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// Exit statuses.
+const (
+	statusMissed = 1
+	statusFailed = 2
+)
+
+// errMissed says that a bar was missed.
+var errMissed = errors.New("a bar was missed")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:])
+	switch {
+	case err == nil:
+	case errors.Is(err, errMissed):
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(statusMissed)
+	default:
+		fmt.Fprintln(os.Stderr, "bench-controller:", err)
+		os.Exit(statusFailed)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == replicaCommand {
+		return runReplica(ctx, args[1:])
+	}
+	o, err := parseOptions(args)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	found := newResults()
+	for _, s := range scenarios() {
+		if !o.wants(s.name) {
+			continue
+		}
+		if err := s.measure(ctx, o, found); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	if missed, err := found.write(os.Stdout); err != nil {
+		return err
+	} else if missed && !o.quick {
+		return errMissed
+	}
+	return nil
+}
+
+// scenario is what needs one setting of the scene.
+type scenario struct {
+	name    string
+	measure func(context.Context, options, *results) error
+}
+
+func scenarios() []scenario {
+	return []scenario{{"rollout", measureRollout}, {"restart", measureRestart}}
+}
+
+// say tells progress on standard error.
+func say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, time.Now().Format(time.TimeOnly)+" "+format+"\n", args...)
+}

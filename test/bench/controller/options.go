@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// options says what is measured and how much of it.
+type options struct {
+	quick   bool
+	only    []string
+	runs    int
+	timeout time.Duration
+	profile string
+
+	// apps is how many WorkerApps are rolled out at once, standing how many are there at a restart, changes how many
+	// images are changed one after the other.
+	apps, standing, changes int
+}
+
+func parseOptions(args []string) (options, error) {
+	var o options
+	flags := pflag.NewFlagSet("controller", pflag.ContinueOnError)
+	flags.BoolVar(&o.quick, "quick", false, "a short run that judges no bar: 100 WorkerApps, 300 at the restart")
+	flags.StringSliceVar(&o.only, "only", nil, "scenarios to measure: rollout, restart; all unless set")
+	flags.IntVar(&o.runs, "runs", 3, "how often the rollout is measured for each party")
+	flags.IntVar(&o.apps, "apps", 1000, "WorkerApps that are rolled out at once")
+	flags.IntVar(&o.standing, "standing", 5000, "WorkerApps that are there at the restart")
+	flags.IntVar(&o.changes, "changes", 200, "images that are changed")
+	flags.DurationVar(&o.timeout, "timeout", time.Hour, "longest time for all of it")
+	flags.StringVar(&o.profile, "cpuprofile", "", "file for a CPU profile of Inner in its last rollout")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if o.quick {
+		o.apps, o.standing, o.changes, o.runs = 100, 300, 30, 1
+	}
+	if o.runs < 1 || o.apps < 1 || o.standing < 1 || o.changes < 1 {
+		return o, fmt.Errorf("--runs, --apps, --standing and --changes must be at least 1")
+	}
+	return o, nil
+}
+
+func (o options) wants(name string) bool { return len(o.only) == 0 || slices.Contains(o.only, name) }

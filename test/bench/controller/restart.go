@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+const (
+	// freshLimit is how soon after the caches synced a fresh change has to be applied, in seconds.
+	freshLimit = 2
+	// restarts is how often a fresh change meets the backlog of a restart.
+	restarts = 3
+	// resyncs is how many there are in an hour with the default setting.
+	resyncs = 6
+	mib     = 1 << 20
+)
+
+// measureRestart has Inner make the workers once, and then starts it anew again and again.
+func measureRestart(ctx context.Context, o options, found *results) (err error) {
+	w, err := newWorld(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(err, w.close) }()
+	if err := w.populate(ctx, o.standing); err != nil {
+		return err
+	}
+	if err := w.measureIdleRestart(ctx, o, found); err != nil {
+		return err
+	}
+	for run := range restarts {
+		if err := w.measureFreshChange(ctx, o, found, run); err != nil {
+			return err
+		}
+	}
+	return w.measureResyncs(ctx, o, found)
+}
+
+func (w *world) populate(ctx context.Context, n int) error {
+	i, err := w.startInner(ctx)
+	if err != nil {
+		return err
+	}
+	defer i.process.Kill()
+	running, err := w.watch(ctx, workerapp.Resource(), runningAt(1))
+	if err != nil {
+		return err
+	}
+	defer running.close()
+	begun := time.Now()
+	if err := w.deployAll(ctx, n, 1); err != nil {
+		return err
+	}
+	if err := running.count(ctx, n); err != nil {
+		return err
+	}
+	say("%d workers run after %.0f s", n, time.Since(begun).Seconds())
+	if _, err := i.quiet(ctx); err != nil {
+		return err
+	}
+	return i.stop(ctx)
+}
+
+// measureIdleRestart starts Inner where nothing is to be done.
+func (w *world) measureIdleRestart(ctx context.Context, o options, found *results) error {
+	i, err := w.startInner(ctx)
+	if err != nil {
+		return err
+	}
+	defer i.process.Kill()
+	s, err := i.await(ctx, synced)
+	if err != nil {
+		return err
+	}
+	found.add("restart/caches-synced", "s", s.SyncSeconds)
+	if _, err := i.await(ctx, func(s stats) bool { return s.Looks >= o.standing }); err != nil {
+		return err
+	}
+	found.add("restart/all-looked-at", "s", time.Since(time.Unix(0, s.Synced)).Seconds())
+	if s, err = i.quiet(ctx); err != nil {
+		return err
+	}
+	found.add("restart/writes", "writes", float64(s.objectWrites())).atMost(0)
+	if s, err = i.stats(ctx, "?memory"); err != nil {
+		return err
+	}
+	found.add("restart/memory/heap", "MiB", float64(s.Heap)/mib)
+	found.add("restart/memory/resident", "MiB", float64(s.Resident)/mib)
+	found.add("restart/memory/peak", "MiB", float64(s.Peak)/mib)
+	return i.stop(ctx)
+}
+
+// measureFreshChange starts Inner and changes one worker as soon as its caches are synced, in front of all the others.
+func (w *world) measureFreshChange(ctx context.Context, o options, found *results, run int) error {
+	i, err := w.startInner(ctx)
+	if err != nil {
+		return err
+	}
+	defer i.process.Kill()
+	id, version := workerID(o.standing-1-run), int64(2)
+	applied, err := w.watch(ctx, deployments(), func(u *unstructured.Unstructured) string {
+		if u.GetAnnotations()[workerapp.VersionAnnotation] != "2" {
+			return ""
+		}
+		return u.GetName()
+	})
+	if err != nil {
+		return err
+	}
+	defer applied.close()
+	s, err := i.await(ctx, synced)
+	if err != nil {
+		return err
+	}
+	if err := w.deploy(ctx, id, version); err != nil {
+		return err
+	}
+	at, err := applied.when(ctx, appName(id))
+	if err != nil {
+		return err
+	}
+	found.add("restart/fresh-change-applied", "s", at.Sub(time.Unix(0, s.Synced)).Seconds()).atMost(freshLimit)
+	if _, err := i.quiet(ctx); err != nil {
+		return err
+	}
+	return i.stop(ctx)
+}
+
+// measureResyncs has Inner look at everything as often as it does in an hour.
+func (w *world) measureResyncs(ctx context.Context, o options, found *results) error {
+	i, err := w.startInner(ctx, "INNER_CONTROLLER_RESYNCINTERVAL=1s")
+	if err != nil {
+		return err
+	}
+	defer i.process.Kill()
+	s, err := i.await(ctx, func(s stats) bool { return s.Looks >= (1+resyncs)*o.standing })
+	if err != nil {
+		return err
+	}
+	found.add("idle-hour/looks", "looks", float64(s.Looks))
+	found.add("idle-hour/writes", "writes", float64(s.objectWrites())).atMost(0)
+	return i.stop(ctx)
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// The bars. A new worker needs its seven objects and a status that it is deployed and one that it runs; a changed image
+// the Deployment, the ConfigMap that notes the task, and the two statuses.
+const (
+	rolloutRatio  = 1.3
+	writesNew     = 9
+	writesChanged = 4
+)
+
+// measureRollout measures the parties in turn, and the changes on what the last rollout left.
+func measureRollout(ctx context.Context, o options, found *results) error {
+	for run := range o.runs {
+		var bare, inner time.Duration
+		var err error
+		parties := []func() error{
+			func() (err error) {
+				var written time.Duration
+				written, bare, err = bareRollout(ctx, o.apps)
+				found.add("rollout/bare/written", "s", written.Seconds())
+				found.add("rollout/bare/running", "s", bare.Seconds())
+				say("run %d: bare loop: written after %.1f s, running after %.1f s", run+1, written.Seconds(), bare.Seconds())
+				return err
+			},
+			func() error {
+				inner, err = innerRollout(ctx, o, found, run == o.runs-1)
+				found.add("rollout/inner/running", "s", inner.Seconds())
+				say("run %d: inner: running after %.1f s", run+1, inner.Seconds())
+				return err
+			},
+		}
+		if run%2 == 1 {
+			parties[0], parties[1] = parties[1], parties[0]
+		}
+		for _, measure := range parties {
+			if err := measure(); err != nil {
+				return err
+			}
+		}
+		found.add("rollout/inner:bare", "ratio", inner.Seconds()/bare.Seconds()).atMost(rolloutRatio)
+	}
+	return nil
+}
+
+func innerRollout(ctx context.Context, o options, found *results, last bool) (took time.Duration, err error) {
+	w, err := newWorld(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = closing(err, w.close) }()
+	var settings []string
+	if last && o.profile != "" {
+		settings = append(settings, profileVariable+"="+o.profile)
+	}
+	i, err := w.startInner(ctx, settings...)
+	if err != nil {
+		return 0, err
+	}
+	defer i.process.Kill()
+	if _, err := i.await(ctx, synced); err != nil {
+		return 0, err
+	}
+	running, err := w.watch(ctx, workerapp.Resource(), runningAt(1))
+	if err != nil {
+		return 0, err
+	}
+	defer running.close()
+	begun := time.Now()
+	if err := w.deployAll(ctx, o.apps, 1); err != nil {
+		return 0, err
+	}
+	if err := running.count(ctx, o.apps); err != nil {
+		return 0, err
+	}
+	took = time.Since(begun)
+	before, err := i.quiet(ctx)
+	if err != nil {
+		return took, err
+	}
+	found.add("writes/new", "writes", float64(before.objectWrites())/float64(o.apps)).atMost(writesNew)
+	found.add("writes/new/events", "writes", float64(before.eventWrites())/float64(o.apps))
+	found.add("looks/new", "looks", float64(before.Looks)/float64(o.apps))
+	for path, n := range before.Writes {
+		say("%7.3f a worker: %s", float64(n)/float64(o.apps), path)
+	}
+	if last {
+		if err := w.measureChanges(ctx, i, o, found, before); err != nil {
+			return took, err
+		}
+	}
+	return took, i.stop(ctx)
+}
+
+// measureChanges changes one image after the other, while nothing else happens.
+func (w *world) measureChanges(ctx context.Context, i *inner, o options, found *results, before stats) error {
+	started, err := w.watch(ctx, corev1.SchemeGroupVersion.WithResource("pods"), func(u *unstructured.Unstructured) string {
+		containers, _, err := unstructured.NestedSlice(u.Object, "spec", "containers")
+		if err != nil || !strings.Contains(fmt.Sprint(containers), image(2)) {
+			return ""
+		}
+		return u.GetLabels()[workerapp.AppLabel]
+	})
+	if err != nil {
+		return err
+	}
+	defer started.close()
+	running, err := w.watch(ctx, workerapp.Resource(), runningAt(2))
+	if err != nil {
+		return err
+	}
+	defer running.close()
+	changes := min(o.changes, o.apps)
+	var times []float64
+	for n := range changes {
+		begun := time.Now()
+		if err := w.deploy(ctx, workerID(n), 2); err != nil {
+			return err
+		}
+		at, err := started.when(ctx, appName(workerID(n)))
+		if err != nil {
+			return err
+		}
+		times = append(times, float64(at.Sub(begun).Microseconds())/1000)
+	}
+	if err := running.count(ctx, changes); err != nil {
+		return err
+	}
+	after, err := i.quiet(ctx)
+	if err != nil {
+		return err
+	}
+	found.add("writes/changed-image", "writes", float64(after.objectWrites()-before.objectWrites())/float64(changes)).atMost(writesChanged)
+	found.add("change-to-pod/p50", "ms", quantile(times, 0.5))
+	found.add("change-to-pod/p99", "ms", quantile(times, 0.99))
+	return nil
+}
+
+// quietFor is how long a replica has to do nothing to count as having done all.
+const quietFor = 2 * time.Second
+
+// quiet waits until the replica looks at nothing any more, and returns its numbers.
+func (i *inner) quiet(ctx context.Context) (stats, error) {
+	last, since := -1, time.Now()
+	return i.await(ctx, func(s stats) bool {
+		if s.Looks != last {
+			last, since = s.Looks, time.Now()
+		}
+		return time.Since(since) > quietFor
+	})
+}
+
+// closing joins an error with that of closing.
+func closing(err error, closer func() error) error { return errors.Join(err, closer()) }

@@ -1,0 +1,148 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"app238.com/inner/modules/audit/report"
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// auditing has audits delete what two of them, a second apart, have seen without a row.
+const auditing = `
+audit: {mode: delete, grace: 1s, minAge: 1s, maxDeletionShare: 1, maxShrink: 1}
+`
+
+// configure appends settings to the configuration, before Inner is started.
+func (w *world) configure(t *testing.T, settings string) {
+	t.Helper()
+	file, err := os.OpenFile(w.configFile, os.O_APPEND|os.O_WRONLY, 0o600)
+	require.NoError(t, err)
+	_, err = file.WriteString(settings)
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+}
+
+// audit has an audit carried out to its end.
+func (w *world) audit(t *testing.T, i *inner) {
+	t.Helper()
+	id := i.accept(t, `{"task_type":"UserAuditJob","task_info":{}}`)
+	i.awaitTask(t, w, id, "finished")
+}
+
+// dryRun returns what `inner audit --dry-run` finds, and its actions by the id of what is found.
+func (w *world) dryRun(t *testing.T) (a report.Audit, actions map[string]report.Action) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Getenv(programVariable), "audit", "--dry-run", "-o", "json", "--config", w.configFile)
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	var found struct {
+		Audit    report.Audit
+		Findings []report.Finding
+		Users    []report.User
+	}
+	require.NoError(t, json.Unmarshal(out, &found), string(out))
+	require.Len(t, found.Users, 1)
+	actions = map[string]report.Action{}
+	for _, f := range found.Findings {
+		actions[f.ID] = f.Action
+	}
+	return found.Audit, actions
+}
+
+// running tells whether a worker's Deployment exists.
+func (w *world) running(t *testing.T, k worker) bool {
+	t.Helper()
+	list, err := w.clients.Typed.AppsV1().Deployments(w.namespaces.Worker).List(t.Context(),
+		metav1.ListOptions{FieldSelector: "metadata.name=" + k.name()})
+	require.NoError(t, err)
+	return len(list.Items) > 0
+}
+
+// deployed returns workers that are active.
+func (w *world) deployed(t *testing.T, i *inner, ids ...string) []worker {
+	t.Helper()
+	workers := make([]worker, len(ids))
+	for n, id := range ids {
+		workers[n] = w.worker(t, "u1", id, "registry.test/app:1")
+		i.accept(t, workers[n].deployTask())
+	}
+	for _, k := range workers {
+		w.awaitState(t, k, "active", "success")
+	}
+	return workers
+}
+
+func TestAnAuditPutsRightWhatWasLostAndStuckAndDeletesOrphans(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.configure(t, auditing)
+	i := w.start(t)
+	w.user(t, "u1", "sk_e2e")
+	workers := w.deployed(t, i, "kept", "lost", "orphan")
+	kept, lost, orphan := workers[0], workers[1], workers[2]
+
+	require.NoError(t, w.clients.Delete(t.Context(), workerapp.Resource(), w.namespaces.Worker, lost.name()))
+	require.Eventually(t, func() bool { return !w.running(t, lost) }, patience, 50*time.Millisecond)
+	_, err := w.db.ExecContext(t.Context(), `DELETE FROM workers WHERE wid = 'orphan'`)
+	require.NoError(t, err)
+	stuck := w.worker(t, "u1", "stuck", "registry.test/app:1")
+	for _, table := range []string{"workers", "worker_deploy_versions"} { // the request of the Outer failed halfway, a while ago
+		_, err = w.db.ExecContext(t.Context(), `UPDATE `+table+` SET created_at = created_at - INTERVAL '1 hour'`)
+		require.NoError(t, err)
+	}
+	_, err = w.db.ExecContext(t.Context(), `UPDATE workers SET status = 'loading' WHERE wid = 'stuck'`)
+	require.NoError(t, err)
+
+	a, actions := w.dryRun(t)
+	require.Equal(t, map[string]report.Action{"lost": report.Repair, "stuck": report.Repair, "orphan": report.Wait}, actions)
+	require.EqualValues(t, 1, a.Users)
+	require.False(t, w.running(t, lost), "a dry run changes nothing")
+
+	w.audit(t, i)
+	w.awaitState(t, lost, "active", "success")
+	w.awaitState(t, stuck, "active", "success")
+	require.Eventually(t, func() bool { return w.running(t, lost) && w.running(t, stuck) }, patience, 50*time.Millisecond)
+	require.True(t, w.running(t, orphan), "one audit is not enough")
+	require.Eventually(t, func() bool {
+		_, actions := w.dryRun(t)
+		return actions["orphan"] == report.Delete && len(actions) == 1
+	}, patience, 500*time.Millisecond)
+
+	w.audit(t, i)
+	require.Eventually(t, func() bool { return !w.running(t, orphan) }, patience, 50*time.Millisecond)
+	require.True(t, w.running(t, kept))
+	_, actions = w.dryRun(t)
+	require.Empty(t, actions)
+}
+
+func TestAnAuditLeavesAloneWhatInnerCouldNotHaveNamed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.configure(t, auditing)
+	i := w.start(t)
+	w.user(t, "u1", "sk_e2e")
+	w.deployed(t, i, "kept")
+	// Names of another's, and one that its labels do not give.
+	for n, labels := range []map[string]string{nil, {"worker-id": "x", "owner-id": "u1"}} {
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("w-foreign%d-u1-secret", n), Labels: labels}}
+		_, err := w.clients.Typed.CoreV1().Secrets(w.namespaces.Worker).Create(t.Context(), secret, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
+	for range 3 {
+		w.audit(t, i)
+		_, actions := w.dryRun(t)
+		require.Empty(t, actions)
+	}
+	secrets, err := w.clients.Typed.CoreV1().Secrets(w.namespaces.Worker).List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	require.Len(t, secrets.Items, 3)
+}
