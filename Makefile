@@ -14,10 +14,10 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 CRD := configs/crd/workerapps.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos bench-queue bench-controller build generate lint fuzz clean need-go
+.PHONY: help run test chaos bench-queue bench-controller bench-domains bench-combinator build generate lint fuzz clean need-go
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: need-go ## show Inner at work, then serve: ARGS=--once, ARGS='-d DSN -k KUBECONFIG', ARGS=--help
 	@$(GO) run ./test/demo $(ARGS)
@@ -35,6 +35,12 @@ bench-queue: need-go ## measure the queue beside River, graphile-worker and the 
 
 bench-controller: need-go ## measure the controller on a real control plane: ARGS=--quick, ARGS='--only restart --standing 10000'
 	$(GO) run ./test/bench/controller $(ARGS)
+
+bench-domains: need-go ## measure domain.check over 10,000 domains with slow name servers beside the bare limit: ARGS=--quick
+	$(GO) run ./test/bench/domains $(ARGS)
+
+bench-combinator: need-go ## measure schemas, namespaces and reports beside the bare engine calls
+	$(GO) run ./test/stack/cmd/withstack --crd $(CRD) -- $(GO) test -run '^$$' -bench BenchmarkCombinator -benchtime 1x -timeout 30m ./modules/combinator
 
 build: need-go ## build bin/inner, static
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/inner ./cmd/inner

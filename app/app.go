@@ -11,16 +11,21 @@ import (
 	"go.uber.org/fx/fxevent"
 	"go.uber.org/zap"
 
+	"app238.com/inner/app/access"
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/health"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/app/metrics"
 	"app238.com/inner/app/observe"
+	"app238.com/inner/app/openapi"
+	"app238.com/inner/app/profiling"
 	"app238.com/inner/app/server"
 	"app238.com/inner/app/status"
 	"app238.com/inner/modules/audit"
+	"app238.com/inner/modules/combinator"
 	"app238.com/inner/modules/controller"
+	"app238.com/inner/modules/domains"
 	"app238.com/inner/modules/tasks"
 	"app238.com/inner/modules/workers"
 )
@@ -37,6 +42,7 @@ func Serve(c *config.Config) fx.Option {
 		Modules(),
 		tasks.Start,
 		controller.Start,
+		domains.Start,
 		audit.Start,
 		fx.Invoke(startDrain),
 		fx.StopTimeout(c.HTTP.DrainTime+c.Tasks.ShutdownTimeout+c.HTTP.ShutdownTimeout+stopMargin),
@@ -45,7 +51,7 @@ func Serve(c *config.Config) fx.Option {
 
 // Modules returns the modules, none of which is started by being here.
 func Modules() fx.Option {
-	return fx.Options(tasks.Module, workers.Module, controller.Module, audit.Module)
+	return fx.Options(tasks.Module, workers.Module, controller.Module, combinator.Module, domains.Module, audit.Module)
 }
 
 // Base returns what every module stands on.
@@ -61,13 +67,18 @@ func Base(c *config.Config) fx.Option {
 			observe.NewLogger,
 			metrics.NewRegistry,
 			server.AsRoutes(metrics.Routes),
+			server.AsRoutes(openapi.Routes),
 			database.Open,
 			database.OpenSteady,
 			database.NewEnt,
 			kube.NewClients,
+			kube.NewCombinatorPods,
+			access.New,
 			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`)),
 			server.AsRoutes((*health.Health).Routes),
-			fx.Annotate(server.New, fx.ParamTags("", "", `group:"routes"`)),
+			profiling.New,
+			server.NewMetrics,
+			fx.Annotate(newServer, fx.ParamTags("", "", "", "", `group:"routes"`, `group:"layers"`)),
 			server.AsCheck(databaseCheck),
 			server.AsCheck(clusterCheck),
 			newDrain,
@@ -78,11 +89,20 @@ func Base(c *config.Config) fx.Option {
 		fx.Invoke(
 			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
 			func(lc fx.Lifecycle, s *database.Steady) { lc.Append(fx.StopHook(s.Close)) },
+			// The pods are watched from when they are asked for first: most commands never do.
+			func(lc fx.Lifecycle, p *kube.Pods) { lc.Append(fx.StopHook(p.Stop)) },
 		),
 	)
 }
 
-func startServer(lc fx.Lifecycle, s *server.Server) {
+func newServer(c *config.Config, log *zap.Logger, m *server.Metrics, guard *access.Guard, routes []server.Route, layers []server.Layer) *server.Server {
+	return server.New(c, log, m, guard.Protect(routes), layers...)
+}
+
+func startServer(lc fx.Lifecycle, p *profiling.Server, s *server.Server, guard *access.Guard, pods *kube.Pods) {
+	lc.Append(fx.StartStopHook(p.Start, p.Stop))
+	lc.Append(fx.StartHook(pods.Start))
+	lc.Append(fx.StartStopHook(guard.Start, guard.Stop))
 	lc.Append(fx.StartStopHook(s.Start, s.Stop))
 }
 

@@ -16,6 +16,8 @@ import (
 	"app238.com/inner/app/kube"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/audit/report"
+	"app238.com/inner/modules/combinator/usage"
+	"app238.com/inner/modules/domains/overview"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -95,6 +97,14 @@ func Admin(ctx context.Context, c *config.Config, use func(context.Context, job.
 	})
 }
 
+// Domains lets use see custom domains and have them checked. It needs the database and the DNS, and nothing of the cluster.
+func Domains(ctx context.Context, c *config.Config, use func(context.Context, overview.Domains) error) error {
+	var all overview.Domains
+	return inGraph(ctx, c, &kube.Clients{}, fx.Populate(&all), func(ctx context.Context) error {
+		return use(ctx, all)
+	})
+}
+
 // Audit lets use ask the audit. A dry run needs the cluster and the engines; what earlier audits recorded is in the
 // database.
 func Audit(ctx context.Context, c *config.Config, dry bool, use func(context.Context, report.Auditor) error) error {
@@ -108,6 +118,14 @@ func Audit(ctx context.Context, c *config.Config, dry bool, use func(context.Con
 	var auditor report.Auditor
 	return inGraph(ctx, c, clients, fx.Populate(&auditor), func(ctx context.Context) error {
 		return use(ctx, auditor)
+	})
+}
+
+// Usage lets use ask about users' data. It needs the database, and nothing of the cluster.
+func Usage(ctx context.Context, c *config.Config, use func(context.Context, usage.Reader) error) error {
+	var reader usage.Reader
+	return inGraph(ctx, c, &kube.Clients{}, fx.Populate(&reader), func(ctx context.Context) error {
+		return use(ctx, reader)
 	})
 }
 

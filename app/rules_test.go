@@ -17,10 +17,13 @@ import (
 const project = "app238.com/inner/"
 
 // seams are the packages by which a module may be used from another.
-var seams = []string{"modules/tasks/job", "modules/controller/rollout", "modules/controller/workerapp", "modules/audit/inventory"}
+var seams = []string{
+	"modules/audit/inventory", "modules/combinator/usage", "modules/controller/rollout", "modules/controller/workerapp", "modules/tasks/job",
+}
 
-// kubernetesRooms are the folders that may use Kubernetes' libraries; a test may look at the cluster from anywhere.
-var kubernetesRooms = []string{"app/kube", "modules/controller", "modules/workers/internal/cluster", "test"}
+// kubernetesRooms are the folders that may use Kubernetes' libraries. Tests look at the cluster from everywhere.
+var kubernetesRooms = []string{"app/kube", "modules/controller", "modules/workers/internal/cluster",
+	"modules/domains/internal/cluster", "modules/domains/internal/objects", "test"}
 
 // imported is one import of one file.
 type imported struct{ file, folder, path string }
@@ -35,6 +38,8 @@ func (i imported) fault() string {
 		return "Kubernetes is used only in " + strings.Join(kubernetesRooms, ", ")
 	case i.path == "github.com/lib/pq" && !underAny(i.folder, []string{"app/database", "test"}):
 		return "the driver is used only in app/database"
+	case strings.HasPrefix(i.path, "github.com/tikv/") && !underAny(i.folder, []string{"modules/combinator/internal/kv", "test"}) && !strings.HasSuffix(i.file, "_test.go"):
+		return "TiKV's client is used only in modules/combinator/internal/kv"
 	case !ours:
 		return ""
 	case under(own, "test") && !under(i.folder, "test") && !strings.HasSuffix(i.file, "_test.go"):
@@ -83,6 +88,8 @@ func TestImportRulesBite(t *testing.T) {
 		{"modules/workers/a.go", "modules/workers", project + "modules/controller/internal/diff"},
 		{"app/server/a.go", "app/server", project + "modules/tasks/job"},
 		{"modules/workers/a.go", "modules/workers", "github.com/lib/pq"},
+		{"modules/combinator/internal/jobs/a.go", "modules/combinator/internal/jobs", "github.com/tikv/client-go/v2/txnkv"},
+		{"modules/workers/a.go", "modules/workers", project + "modules/combinator/internal/rdb"},
 		{"app/server/a.go", "app/server", project + "test/stack"},
 	} {
 		require.NotEmpty(t, wrong.fault(), "%+v", wrong)

@@ -16,8 +16,12 @@ import (
 	"app238.com/inner/ent/auditsighting"
 	"app238.com/inner/ent/combinatorresource"
 	"app238.com/inner/ent/combinatorresourcereport"
+	"app238.com/inner/ent/combinatorsize"
+	"app238.com/inner/ent/combinatortenant"
 	"app238.com/inner/ent/consoletask"
 	"app238.com/inner/ent/customdomain"
+	"app238.com/inner/ent/domaincheck"
+	"app238.com/inner/ent/domainvalue"
 	"app238.com/inner/ent/process"
 	"app238.com/inner/ent/tick"
 	"app238.com/inner/ent/user"
@@ -47,10 +51,18 @@ type Client struct {
 	CombinatorResource *CombinatorResourceClient
 	// CombinatorResourceReport is the client for interacting with the CombinatorResourceReport builders.
 	CombinatorResourceReport *CombinatorResourceReportClient
+	// CombinatorSize is the client for interacting with the CombinatorSize builders.
+	CombinatorSize *CombinatorSizeClient
+	// CombinatorTenant is the client for interacting with the CombinatorTenant builders.
+	CombinatorTenant *CombinatorTenantClient
 	// ConsoleTask is the client for interacting with the ConsoleTask builders.
 	ConsoleTask *ConsoleTaskClient
 	// CustomDomain is the client for interacting with the CustomDomain builders.
 	CustomDomain *CustomDomainClient
+	// DomainCheck is the client for interacting with the DomainCheck builders.
+	DomainCheck *DomainCheckClient
+	// DomainValue is the client for interacting with the DomainValue builders.
+	DomainValue *DomainValueClient
 	// Process is the client for interacting with the Process builders.
 	Process *ProcessClient
 	// Tick is the client for interacting with the Tick builders.
@@ -79,8 +91,12 @@ func (c *Client) init() {
 	c.AuditSighting = NewAuditSightingClient(c.config)
 	c.CombinatorResource = NewCombinatorResourceClient(c.config)
 	c.CombinatorResourceReport = NewCombinatorResourceReportClient(c.config)
+	c.CombinatorSize = NewCombinatorSizeClient(c.config)
+	c.CombinatorTenant = NewCombinatorTenantClient(c.config)
 	c.ConsoleTask = NewConsoleTaskClient(c.config)
 	c.CustomDomain = NewCustomDomainClient(c.config)
+	c.DomainCheck = NewDomainCheckClient(c.config)
+	c.DomainValue = NewDomainValueClient(c.config)
 	c.Process = NewProcessClient(c.config)
 	c.Tick = NewTickClient(c.config)
 	c.User = NewUserClient(c.config)
@@ -184,8 +200,12 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		AuditSighting:            NewAuditSightingClient(cfg),
 		CombinatorResource:       NewCombinatorResourceClient(cfg),
 		CombinatorResourceReport: NewCombinatorResourceReportClient(cfg),
+		CombinatorSize:           NewCombinatorSizeClient(cfg),
+		CombinatorTenant:         NewCombinatorTenantClient(cfg),
 		ConsoleTask:              NewConsoleTaskClient(cfg),
 		CustomDomain:             NewCustomDomainClient(cfg),
+		DomainCheck:              NewDomainCheckClient(cfg),
+		DomainValue:              NewDomainValueClient(cfg),
 		Process:                  NewProcessClient(cfg),
 		Tick:                     NewTickClient(cfg),
 		User:                     NewUserClient(cfg),
@@ -216,8 +236,12 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		AuditSighting:            NewAuditSightingClient(cfg),
 		CombinatorResource:       NewCombinatorResourceClient(cfg),
 		CombinatorResourceReport: NewCombinatorResourceReportClient(cfg),
+		CombinatorSize:           NewCombinatorSizeClient(cfg),
+		CombinatorTenant:         NewCombinatorTenantClient(cfg),
 		ConsoleTask:              NewConsoleTaskClient(cfg),
 		CustomDomain:             NewCustomDomainClient(cfg),
+		DomainCheck:              NewDomainCheckClient(cfg),
+		DomainValue:              NewDomainValueClient(cfg),
 		Process:                  NewProcessClient(cfg),
 		Tick:                     NewTickClient(cfg),
 		User:                     NewUserClient(cfg),
@@ -254,7 +278,8 @@ func (c *Client) Close() error {
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
 		c.Audit, c.AuditCount, c.AuditSighting, c.CombinatorResource,
-		c.CombinatorResourceReport, c.ConsoleTask, c.CustomDomain, c.Process, c.Tick,
+		c.CombinatorResourceReport, c.CombinatorSize, c.CombinatorTenant,
+		c.ConsoleTask, c.CustomDomain, c.DomainCheck, c.DomainValue, c.Process, c.Tick,
 		c.User, c.VerificationCode, c.Worker, c.WorkerDeployVersion,
 	} {
 		n.Use(hooks...)
@@ -266,7 +291,8 @@ func (c *Client) Use(hooks ...Hook) {
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
 		c.Audit, c.AuditCount, c.AuditSighting, c.CombinatorResource,
-		c.CombinatorResourceReport, c.ConsoleTask, c.CustomDomain, c.Process, c.Tick,
+		c.CombinatorResourceReport, c.CombinatorSize, c.CombinatorTenant,
+		c.ConsoleTask, c.CustomDomain, c.DomainCheck, c.DomainValue, c.Process, c.Tick,
 		c.User, c.VerificationCode, c.Worker, c.WorkerDeployVersion,
 	} {
 		n.Intercept(interceptors...)
@@ -286,10 +312,18 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.CombinatorResource.mutate(ctx, m)
 	case *CombinatorResourceReportMutation:
 		return c.CombinatorResourceReport.mutate(ctx, m)
+	case *CombinatorSizeMutation:
+		return c.CombinatorSize.mutate(ctx, m)
+	case *CombinatorTenantMutation:
+		return c.CombinatorTenant.mutate(ctx, m)
 	case *ConsoleTaskMutation:
 		return c.ConsoleTask.mutate(ctx, m)
 	case *CustomDomainMutation:
 		return c.CustomDomain.mutate(ctx, m)
+	case *DomainCheckMutation:
+		return c.DomainCheck.mutate(ctx, m)
+	case *DomainValueMutation:
+		return c.DomainValue.mutate(ctx, m)
 	case *ProcessMutation:
 		return c.Process.mutate(ctx, m)
 	case *TickMutation:
@@ -1004,6 +1038,272 @@ func (c *CombinatorResourceReportClient) mutate(ctx context.Context, m *Combinat
 	}
 }
 
+// CombinatorSizeClient is a client for the CombinatorSize schema.
+type CombinatorSizeClient struct {
+	config
+}
+
+// NewCombinatorSizeClient returns a client for the CombinatorSize from the given config.
+func NewCombinatorSizeClient(c config) *CombinatorSizeClient {
+	return &CombinatorSizeClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `combinatorsize.Hooks(f(g(h())))`.
+func (c *CombinatorSizeClient) Use(hooks ...Hook) {
+	c.hooks.CombinatorSize = append(c.hooks.CombinatorSize, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `combinatorsize.Intercept(f(g(h())))`.
+func (c *CombinatorSizeClient) Intercept(interceptors ...Interceptor) {
+	c.inters.CombinatorSize = append(c.inters.CombinatorSize, interceptors...)
+}
+
+// Create returns a builder for creating a CombinatorSize entity.
+func (c *CombinatorSizeClient) Create() *CombinatorSizeCreate {
+	mutation := newCombinatorSizeMutation(c.config, OpCreate)
+	return &CombinatorSizeCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of CombinatorSize entities.
+func (c *CombinatorSizeClient) CreateBulk(builders ...*CombinatorSizeCreate) *CombinatorSizeCreateBulk {
+	return &CombinatorSizeCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *CombinatorSizeClient) MapCreateBulk(slice any, setFunc func(*CombinatorSizeCreate, int)) *CombinatorSizeCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &CombinatorSizeCreateBulk{err: fmt.Errorf("calling to CombinatorSizeClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*CombinatorSizeCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &CombinatorSizeCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for CombinatorSize.
+func (c *CombinatorSizeClient) Update() *CombinatorSizeUpdate {
+	mutation := newCombinatorSizeMutation(c.config, OpUpdate)
+	return &CombinatorSizeUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *CombinatorSizeClient) UpdateOne(_m *CombinatorSize) *CombinatorSizeUpdateOne {
+	mutation := newCombinatorSizeMutation(c.config, OpUpdateOne, withCombinatorSize(_m))
+	return &CombinatorSizeUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *CombinatorSizeClient) UpdateOneID(id int) *CombinatorSizeUpdateOne {
+	mutation := newCombinatorSizeMutation(c.config, OpUpdateOne, withCombinatorSizeID(id))
+	return &CombinatorSizeUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for CombinatorSize.
+func (c *CombinatorSizeClient) Delete() *CombinatorSizeDelete {
+	mutation := newCombinatorSizeMutation(c.config, OpDelete)
+	return &CombinatorSizeDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *CombinatorSizeClient) DeleteOne(_m *CombinatorSize) *CombinatorSizeDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *CombinatorSizeClient) DeleteOneID(id int) *CombinatorSizeDeleteOne {
+	builder := c.Delete().Where(combinatorsize.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &CombinatorSizeDeleteOne{builder}
+}
+
+// Query returns a query builder for CombinatorSize.
+func (c *CombinatorSizeClient) Query() *CombinatorSizeQuery {
+	return &CombinatorSizeQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeCombinatorSize},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a CombinatorSize entity by its id.
+func (c *CombinatorSizeClient) Get(ctx context.Context, id int) (*CombinatorSize, error) {
+	return c.Query().Where(combinatorsize.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *CombinatorSizeClient) GetX(ctx context.Context, id int) *CombinatorSize {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *CombinatorSizeClient) Hooks() []Hook {
+	return c.hooks.CombinatorSize
+}
+
+// Interceptors returns the client interceptors.
+func (c *CombinatorSizeClient) Interceptors() []Interceptor {
+	return c.inters.CombinatorSize
+}
+
+func (c *CombinatorSizeClient) mutate(ctx context.Context, m *CombinatorSizeMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&CombinatorSizeCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&CombinatorSizeUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&CombinatorSizeUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&CombinatorSizeDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown CombinatorSize mutation op: %q", m.Op())
+	}
+}
+
+// CombinatorTenantClient is a client for the CombinatorTenant schema.
+type CombinatorTenantClient struct {
+	config
+}
+
+// NewCombinatorTenantClient returns a client for the CombinatorTenant from the given config.
+func NewCombinatorTenantClient(c config) *CombinatorTenantClient {
+	return &CombinatorTenantClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `combinatortenant.Hooks(f(g(h())))`.
+func (c *CombinatorTenantClient) Use(hooks ...Hook) {
+	c.hooks.CombinatorTenant = append(c.hooks.CombinatorTenant, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `combinatortenant.Intercept(f(g(h())))`.
+func (c *CombinatorTenantClient) Intercept(interceptors ...Interceptor) {
+	c.inters.CombinatorTenant = append(c.inters.CombinatorTenant, interceptors...)
+}
+
+// Create returns a builder for creating a CombinatorTenant entity.
+func (c *CombinatorTenantClient) Create() *CombinatorTenantCreate {
+	mutation := newCombinatorTenantMutation(c.config, OpCreate)
+	return &CombinatorTenantCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of CombinatorTenant entities.
+func (c *CombinatorTenantClient) CreateBulk(builders ...*CombinatorTenantCreate) *CombinatorTenantCreateBulk {
+	return &CombinatorTenantCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *CombinatorTenantClient) MapCreateBulk(slice any, setFunc func(*CombinatorTenantCreate, int)) *CombinatorTenantCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &CombinatorTenantCreateBulk{err: fmt.Errorf("calling to CombinatorTenantClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*CombinatorTenantCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &CombinatorTenantCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for CombinatorTenant.
+func (c *CombinatorTenantClient) Update() *CombinatorTenantUpdate {
+	mutation := newCombinatorTenantMutation(c.config, OpUpdate)
+	return &CombinatorTenantUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *CombinatorTenantClient) UpdateOne(_m *CombinatorTenant) *CombinatorTenantUpdateOne {
+	mutation := newCombinatorTenantMutation(c.config, OpUpdateOne, withCombinatorTenant(_m))
+	return &CombinatorTenantUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *CombinatorTenantClient) UpdateOneID(id string) *CombinatorTenantUpdateOne {
+	mutation := newCombinatorTenantMutation(c.config, OpUpdateOne, withCombinatorTenantID(id))
+	return &CombinatorTenantUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for CombinatorTenant.
+func (c *CombinatorTenantClient) Delete() *CombinatorTenantDelete {
+	mutation := newCombinatorTenantMutation(c.config, OpDelete)
+	return &CombinatorTenantDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *CombinatorTenantClient) DeleteOne(_m *CombinatorTenant) *CombinatorTenantDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *CombinatorTenantClient) DeleteOneID(id string) *CombinatorTenantDeleteOne {
+	builder := c.Delete().Where(combinatortenant.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &CombinatorTenantDeleteOne{builder}
+}
+
+// Query returns a query builder for CombinatorTenant.
+func (c *CombinatorTenantClient) Query() *CombinatorTenantQuery {
+	return &CombinatorTenantQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeCombinatorTenant},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a CombinatorTenant entity by its id.
+func (c *CombinatorTenantClient) Get(ctx context.Context, id string) (*CombinatorTenant, error) {
+	return c.Query().Where(combinatortenant.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *CombinatorTenantClient) GetX(ctx context.Context, id string) *CombinatorTenant {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *CombinatorTenantClient) Hooks() []Hook {
+	return c.hooks.CombinatorTenant
+}
+
+// Interceptors returns the client interceptors.
+func (c *CombinatorTenantClient) Interceptors() []Interceptor {
+	return c.inters.CombinatorTenant
+}
+
+func (c *CombinatorTenantClient) mutate(ctx context.Context, m *CombinatorTenantMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&CombinatorTenantCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&CombinatorTenantUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&CombinatorTenantUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&CombinatorTenantDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown CombinatorTenant mutation op: %q", m.Op())
+	}
+}
+
 // ConsoleTaskClient is a client for the ConsoleTask schema.
 type ConsoleTaskClient struct {
 	config
@@ -1267,6 +1567,272 @@ func (c *CustomDomainClient) mutate(ctx context.Context, m *CustomDomainMutation
 		return (&CustomDomainDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown CustomDomain mutation op: %q", m.Op())
+	}
+}
+
+// DomainCheckClient is a client for the DomainCheck schema.
+type DomainCheckClient struct {
+	config
+}
+
+// NewDomainCheckClient returns a client for the DomainCheck from the given config.
+func NewDomainCheckClient(c config) *DomainCheckClient {
+	return &DomainCheckClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `domaincheck.Hooks(f(g(h())))`.
+func (c *DomainCheckClient) Use(hooks ...Hook) {
+	c.hooks.DomainCheck = append(c.hooks.DomainCheck, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `domaincheck.Intercept(f(g(h())))`.
+func (c *DomainCheckClient) Intercept(interceptors ...Interceptor) {
+	c.inters.DomainCheck = append(c.inters.DomainCheck, interceptors...)
+}
+
+// Create returns a builder for creating a DomainCheck entity.
+func (c *DomainCheckClient) Create() *DomainCheckCreate {
+	mutation := newDomainCheckMutation(c.config, OpCreate)
+	return &DomainCheckCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of DomainCheck entities.
+func (c *DomainCheckClient) CreateBulk(builders ...*DomainCheckCreate) *DomainCheckCreateBulk {
+	return &DomainCheckCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *DomainCheckClient) MapCreateBulk(slice any, setFunc func(*DomainCheckCreate, int)) *DomainCheckCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &DomainCheckCreateBulk{err: fmt.Errorf("calling to DomainCheckClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*DomainCheckCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &DomainCheckCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for DomainCheck.
+func (c *DomainCheckClient) Update() *DomainCheckUpdate {
+	mutation := newDomainCheckMutation(c.config, OpUpdate)
+	return &DomainCheckUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *DomainCheckClient) UpdateOne(_m *DomainCheck) *DomainCheckUpdateOne {
+	mutation := newDomainCheckMutation(c.config, OpUpdateOne, withDomainCheck(_m))
+	return &DomainCheckUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *DomainCheckClient) UpdateOneID(id string) *DomainCheckUpdateOne {
+	mutation := newDomainCheckMutation(c.config, OpUpdateOne, withDomainCheckID(id))
+	return &DomainCheckUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for DomainCheck.
+func (c *DomainCheckClient) Delete() *DomainCheckDelete {
+	mutation := newDomainCheckMutation(c.config, OpDelete)
+	return &DomainCheckDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *DomainCheckClient) DeleteOne(_m *DomainCheck) *DomainCheckDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *DomainCheckClient) DeleteOneID(id string) *DomainCheckDeleteOne {
+	builder := c.Delete().Where(domaincheck.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &DomainCheckDeleteOne{builder}
+}
+
+// Query returns a query builder for DomainCheck.
+func (c *DomainCheckClient) Query() *DomainCheckQuery {
+	return &DomainCheckQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeDomainCheck},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a DomainCheck entity by its id.
+func (c *DomainCheckClient) Get(ctx context.Context, id string) (*DomainCheck, error) {
+	return c.Query().Where(domaincheck.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *DomainCheckClient) GetX(ctx context.Context, id string) *DomainCheck {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *DomainCheckClient) Hooks() []Hook {
+	return c.hooks.DomainCheck
+}
+
+// Interceptors returns the client interceptors.
+func (c *DomainCheckClient) Interceptors() []Interceptor {
+	return c.inters.DomainCheck
+}
+
+func (c *DomainCheckClient) mutate(ctx context.Context, m *DomainCheckMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&DomainCheckCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&DomainCheckUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&DomainCheckUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&DomainCheckDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown DomainCheck mutation op: %q", m.Op())
+	}
+}
+
+// DomainValueClient is a client for the DomainValue schema.
+type DomainValueClient struct {
+	config
+}
+
+// NewDomainValueClient returns a client for the DomainValue from the given config.
+func NewDomainValueClient(c config) *DomainValueClient {
+	return &DomainValueClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `domainvalue.Hooks(f(g(h())))`.
+func (c *DomainValueClient) Use(hooks ...Hook) {
+	c.hooks.DomainValue = append(c.hooks.DomainValue, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `domainvalue.Intercept(f(g(h())))`.
+func (c *DomainValueClient) Intercept(interceptors ...Interceptor) {
+	c.inters.DomainValue = append(c.inters.DomainValue, interceptors...)
+}
+
+// Create returns a builder for creating a DomainValue entity.
+func (c *DomainValueClient) Create() *DomainValueCreate {
+	mutation := newDomainValueMutation(c.config, OpCreate)
+	return &DomainValueCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of DomainValue entities.
+func (c *DomainValueClient) CreateBulk(builders ...*DomainValueCreate) *DomainValueCreateBulk {
+	return &DomainValueCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *DomainValueClient) MapCreateBulk(slice any, setFunc func(*DomainValueCreate, int)) *DomainValueCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &DomainValueCreateBulk{err: fmt.Errorf("calling to DomainValueClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*DomainValueCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &DomainValueCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for DomainValue.
+func (c *DomainValueClient) Update() *DomainValueUpdate {
+	mutation := newDomainValueMutation(c.config, OpUpdate)
+	return &DomainValueUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *DomainValueClient) UpdateOne(_m *DomainValue) *DomainValueUpdateOne {
+	mutation := newDomainValueMutation(c.config, OpUpdateOne, withDomainValue(_m))
+	return &DomainValueUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *DomainValueClient) UpdateOneID(id string) *DomainValueUpdateOne {
+	mutation := newDomainValueMutation(c.config, OpUpdateOne, withDomainValueID(id))
+	return &DomainValueUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for DomainValue.
+func (c *DomainValueClient) Delete() *DomainValueDelete {
+	mutation := newDomainValueMutation(c.config, OpDelete)
+	return &DomainValueDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *DomainValueClient) DeleteOne(_m *DomainValue) *DomainValueDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *DomainValueClient) DeleteOneID(id string) *DomainValueDeleteOne {
+	builder := c.Delete().Where(domainvalue.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &DomainValueDeleteOne{builder}
+}
+
+// Query returns a query builder for DomainValue.
+func (c *DomainValueClient) Query() *DomainValueQuery {
+	return &DomainValueQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeDomainValue},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a DomainValue entity by its id.
+func (c *DomainValueClient) Get(ctx context.Context, id string) (*DomainValue, error) {
+	return c.Query().Where(domainvalue.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *DomainValueClient) GetX(ctx context.Context, id string) *DomainValue {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *DomainValueClient) Hooks() []Hook {
+	return c.hooks.DomainValue
+}
+
+// Interceptors returns the client interceptors.
+func (c *DomainValueClient) Interceptors() []Interceptor {
+	return c.inters.DomainValue
+}
+
+func (c *DomainValueClient) mutate(ctx context.Context, m *DomainValueMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&DomainValueCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&DomainValueUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&DomainValueUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&DomainValueDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown DomainValue mutation op: %q", m.Op())
 	}
 }
 
@@ -2104,12 +2670,14 @@ func (c *WorkerDeployVersionClient) mutate(ctx context.Context, m *WorkerDeployV
 type (
 	hooks struct {
 		Audit, AuditCount, AuditSighting, CombinatorResource, CombinatorResourceReport,
-		ConsoleTask, CustomDomain, Process, Tick, User, VerificationCode, Worker,
+		CombinatorSize, CombinatorTenant, ConsoleTask, CustomDomain, DomainCheck,
+		DomainValue, Process, Tick, User, VerificationCode, Worker,
 		WorkerDeployVersion []ent.Hook
 	}
 	inters struct {
 		Audit, AuditCount, AuditSighting, CombinatorResource, CombinatorResourceReport,
-		ConsoleTask, CustomDomain, Process, Tick, User, VerificationCode, Worker,
+		CombinatorSize, CombinatorTenant, ConsoleTask, CustomDomain, DomainCheck,
+		DomainValue, Process, Tick, User, VerificationCode, Worker,
 		WorkerDeployVersion []ent.Interceptor
 	}
 )

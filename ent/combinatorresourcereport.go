@@ -30,6 +30,8 @@ type CombinatorResourceReport struct {
 	RecordEnd time.Time `json:"record_end,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt time.Time `json:"created_at,omitempty"`
+	// hash of the report, so that one that is sent again counts once; null in rows of earlier programs
+	Fingerprint *string `json:"fingerprint,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the CombinatorResourceReportQuery when eager-loading is set.
 	Edges        CombinatorResourceReportEdges `json:"edges"`
@@ -63,7 +65,7 @@ func (*CombinatorResourceReport) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case combinatorresourcereport.FieldID, combinatorresourcereport.FieldResourceID, combinatorresourcereport.FieldDatachange:
 			values[i] = new(sql.NullInt64)
-		case combinatorresourcereport.FieldUserUID:
+		case combinatorresourcereport.FieldUserUID, combinatorresourcereport.FieldFingerprint:
 			values[i] = new(sql.NullString)
 		case combinatorresourcereport.FieldRecordStart, combinatorresourcereport.FieldRecordEnd, combinatorresourcereport.FieldCreatedAt:
 			values[i] = new(sql.NullTime)
@@ -124,6 +126,13 @@ func (_m *CombinatorResourceReport) assignValues(columns []string, values []any)
 			} else if value.Valid {
 				_m.CreatedAt = value.Time
 			}
+		case combinatorresourcereport.FieldFingerprint:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field fingerprint", values[i])
+			} else if value.Valid {
+				_m.Fingerprint = new(string)
+				*_m.Fingerprint = value.String
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -182,6 +191,11 @@ func (_m *CombinatorResourceReport) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(_m.CreatedAt.Format(time.ANSIC))
+	builder.WriteString(", ")
+	if v := _m.Fingerprint; v != nil {
+		builder.WriteString("fingerprint=")
+		builder.WriteString(*v)
+	}
 	builder.WriteByte(')')
 	return builder.String()
 }

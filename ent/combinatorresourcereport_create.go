@@ -65,6 +65,20 @@ func (_c *CombinatorResourceReportCreate) SetNillableCreatedAt(v *time.Time) *Co
 	return _c
 }
 
+// SetFingerprint sets the "fingerprint" field.
+func (_c *CombinatorResourceReportCreate) SetFingerprint(v string) *CombinatorResourceReportCreate {
+	_c.mutation.SetFingerprint(v)
+	return _c
+}
+
+// SetNillableFingerprint sets the "fingerprint" field if the given value is not nil.
+func (_c *CombinatorResourceReportCreate) SetNillableFingerprint(v *string) *CombinatorResourceReportCreate {
+	if v != nil {
+		_c.SetFingerprint(*v)
+	}
+	return _c
+}
+
 // SetResource sets the "resource" edge to the CombinatorResource entity.
 func (_c *CombinatorResourceReportCreate) SetResource(v *CombinatorResource) *CombinatorResourceReportCreate {
 	return _c.SetResourceID(v.ID)
@@ -176,6 +190,10 @@ func (_c *CombinatorResourceReportCreate) createSpec() (*CombinatorResourceRepor
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(combinatorresourcereport.FieldCreatedAt, field.TypeTime, value)
 		_node.CreatedAt = value
+	}
+	if value, ok := _c.mutation.Fingerprint(); ok {
+		_spec.SetField(combinatorresourcereport.FieldFingerprint, field.TypeString, value)
+		_node.Fingerprint = &value
 	}
 	if nodes := _c.mutation.ResourceIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

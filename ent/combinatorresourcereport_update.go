@@ -106,6 +106,26 @@ func (_u *CombinatorResourceReportUpdate) SetNillableRecordEnd(v *time.Time) *Co
 	return _u
 }
 
+// SetFingerprint sets the "fingerprint" field.
+func (_u *CombinatorResourceReportUpdate) SetFingerprint(v string) *CombinatorResourceReportUpdate {
+	_u.mutation.SetFingerprint(v)
+	return _u
+}
+
+// SetNillableFingerprint sets the "fingerprint" field if the given value is not nil.
+func (_u *CombinatorResourceReportUpdate) SetNillableFingerprint(v *string) *CombinatorResourceReportUpdate {
+	if v != nil {
+		_u.SetFingerprint(*v)
+	}
+	return _u
+}
+
+// ClearFingerprint clears the value of the "fingerprint" field.
+func (_u *CombinatorResourceReportUpdate) ClearFingerprint() *CombinatorResourceReportUpdate {
+	_u.mutation.ClearFingerprint()
+	return _u
+}
+
 // SetResource sets the "resource" edge to the CombinatorResource entity.
 func (_u *CombinatorResourceReportUpdate) SetResource(v *CombinatorResource) *CombinatorResourceReportUpdate {
 	return _u.SetResourceID(v.ID)
@@ -183,6 +203,12 @@ func (_u *CombinatorResourceReportUpdate) sqlSave(ctx context.Context) (_node in
 	}
 	if value, ok := _u.mutation.RecordEnd(); ok {
 		_spec.SetField(combinatorresourcereport.FieldRecordEnd, field.TypeTime, value)
+	}
+	if value, ok := _u.mutation.Fingerprint(); ok {
+		_spec.SetField(combinatorresourcereport.FieldFingerprint, field.TypeString, value)
+	}
+	if _u.mutation.FingerprintCleared() {
+		_spec.ClearField(combinatorresourcereport.FieldFingerprint, field.TypeString)
 	}
 	if _u.mutation.ResourceCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -310,6 +336,26 @@ func (_u *CombinatorResourceReportUpdateOne) SetNillableRecordEnd(v *time.Time) 
 	return _u
 }
 
+// SetFingerprint sets the "fingerprint" field.
+func (_u *CombinatorResourceReportUpdateOne) SetFingerprint(v string) *CombinatorResourceReportUpdateOne {
+	_u.mutation.SetFingerprint(v)
+	return _u
+}
+
+// SetNillableFingerprint sets the "fingerprint" field if the given value is not nil.
+func (_u *CombinatorResourceReportUpdateOne) SetNillableFingerprint(v *string) *CombinatorResourceReportUpdateOne {
+	if v != nil {
+		_u.SetFingerprint(*v)
+	}
+	return _u
+}
+
+// ClearFingerprint clears the value of the "fingerprint" field.
+func (_u *CombinatorResourceReportUpdateOne) ClearFingerprint() *CombinatorResourceReportUpdateOne {
+	_u.mutation.ClearFingerprint()
+	return _u
+}
+
 // SetResource sets the "resource" edge to the CombinatorResource entity.
 func (_u *CombinatorResourceReportUpdateOne) SetResource(v *CombinatorResource) *CombinatorResourceReportUpdateOne {
 	return _u.SetResourceID(v.ID)
@@ -417,6 +463,12 @@ func (_u *CombinatorResourceReportUpdateOne) sqlSave(ctx context.Context) (_node
 	}
 	if value, ok := _u.mutation.RecordEnd(); ok {
 		_spec.SetField(combinatorresourcereport.FieldRecordEnd, field.TypeTime, value)
+	}
+	if value, ok := _u.mutation.Fingerprint(); ok {
+		_spec.SetField(combinatorresourcereport.FieldFingerprint, field.TypeString, value)
+	}
+	if _u.mutation.FingerprintCleared() {
+		_spec.ClearField(combinatorresourcereport.FieldFingerprint, field.TypeString)
 	}
 	if _u.mutation.ResourceCleared() {
 		edge := &sqlgraph.EdgeSpec{

@@ -14,8 +14,12 @@ import (
 	"app238.com/inner/ent/auditsighting"
 	"app238.com/inner/ent/combinatorresource"
 	"app238.com/inner/ent/combinatorresourcereport"
+	"app238.com/inner/ent/combinatorsize"
+	"app238.com/inner/ent/combinatortenant"
 	"app238.com/inner/ent/consoletask"
 	"app238.com/inner/ent/customdomain"
+	"app238.com/inner/ent/domaincheck"
+	"app238.com/inner/ent/domainvalue"
 	"app238.com/inner/ent/process"
 	"app238.com/inner/ent/tick"
 	"app238.com/inner/ent/user"
@@ -90,8 +94,12 @@ func checkColumn(t, c string) error {
 			auditsighting.Table:            auditsighting.ValidColumn,
 			combinatorresource.Table:       combinatorresource.ValidColumn,
 			combinatorresourcereport.Table: combinatorresourcereport.ValidColumn,
+			combinatorsize.Table:           combinatorsize.ValidColumn,
+			combinatortenant.Table:         combinatortenant.ValidColumn,
 			consoletask.Table:              consoletask.ValidColumn,
 			customdomain.Table:             customdomain.ValidColumn,
+			domaincheck.Table:              domaincheck.ValidColumn,
+			domainvalue.Table:              domainvalue.ValidColumn,
 			process.Table:                  process.ValidColumn,
 			tick.Table:                     tick.ValidColumn,
 			user.Table:                     user.ValidColumn,

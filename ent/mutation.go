@@ -14,8 +14,12 @@ import (
 	"app238.com/inner/ent/auditsighting"
 	"app238.com/inner/ent/combinatorresource"
 	"app238.com/inner/ent/combinatorresourcereport"
+	"app238.com/inner/ent/combinatorsize"
+	"app238.com/inner/ent/combinatortenant"
 	"app238.com/inner/ent/consoletask"
 	"app238.com/inner/ent/customdomain"
+	"app238.com/inner/ent/domaincheck"
+	"app238.com/inner/ent/domainvalue"
 	"app238.com/inner/ent/predicate"
 	"app238.com/inner/ent/process"
 	"app238.com/inner/ent/tick"
@@ -41,8 +45,12 @@ const (
 	TypeAuditSighting            = "AuditSighting"
 	TypeCombinatorResource       = "CombinatorResource"
 	TypeCombinatorResourceReport = "CombinatorResourceReport"
+	TypeCombinatorSize           = "CombinatorSize"
+	TypeCombinatorTenant         = "CombinatorTenant"
 	TypeConsoleTask              = "ConsoleTask"
 	TypeCustomDomain             = "CustomDomain"
+	TypeDomainCheck              = "DomainCheck"
+	TypeDomainValue              = "DomainValue"
 	TypeProcess                  = "Process"
 	TypeTick                     = "Tick"
 	TypeUser                     = "User"
@@ -3324,6 +3332,7 @@ type CombinatorResourceReportMutation struct {
 	record_start    *time.Time
 	record_end      *time.Time
 	created_at      *time.Time
+	fingerprint     *string
 	clearedFields   map[string]struct{}
 	resource        *int
 	clearedresource bool
@@ -3666,6 +3675,55 @@ func (m *CombinatorResourceReportMutation) ResetCreatedAt() {
 	m.created_at = nil
 }
 
+// SetFingerprint sets the "fingerprint" field.
+func (m *CombinatorResourceReportMutation) SetFingerprint(s string) {
+	m.fingerprint = &s
+}
+
+// Fingerprint returns the value of the "fingerprint" field in the mutation.
+func (m *CombinatorResourceReportMutation) Fingerprint() (r string, exists bool) {
+	v := m.fingerprint
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFingerprint returns the old "fingerprint" field's value of the CombinatorResourceReport entity.
+// If the CombinatorResourceReport object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorResourceReportMutation) OldFingerprint(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFingerprint is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFingerprint requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFingerprint: %w", err)
+	}
+	return oldValue.Fingerprint, nil
+}
+
+// ClearFingerprint clears the value of the "fingerprint" field.
+func (m *CombinatorResourceReportMutation) ClearFingerprint() {
+	m.fingerprint = nil
+	m.clearedFields[combinatorresourcereport.FieldFingerprint] = struct{}{}
+}
+
+// FingerprintCleared returns if the "fingerprint" field was cleared in this mutation.
+func (m *CombinatorResourceReportMutation) FingerprintCleared() bool {
+	_, ok := m.clearedFields[combinatorresourcereport.FieldFingerprint]
+	return ok
+}
+
+// ResetFingerprint resets all changes to the "fingerprint" field.
+func (m *CombinatorResourceReportMutation) ResetFingerprint() {
+	m.fingerprint = nil
+	delete(m.clearedFields, combinatorresourcereport.FieldFingerprint)
+}
+
 // ClearResource clears the "resource" edge to the CombinatorResource entity.
 func (m *CombinatorResourceReportMutation) ClearResource() {
 	m.clearedresource = true
@@ -3727,7 +3785,7 @@ func (m *CombinatorResourceReportMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *CombinatorResourceReportMutation) Fields() []string {
-	fields := make([]string, 0, 6)
+	fields := make([]string, 0, 7)
 	if m.user_uid != nil {
 		fields = append(fields, combinatorresourcereport.FieldUserUID)
 	}
@@ -3745,6 +3803,9 @@ func (m *CombinatorResourceReportMutation) Fields() []string {
 	}
 	if m.created_at != nil {
 		fields = append(fields, combinatorresourcereport.FieldCreatedAt)
+	}
+	if m.fingerprint != nil {
+		fields = append(fields, combinatorresourcereport.FieldFingerprint)
 	}
 	return fields
 }
@@ -3766,6 +3827,8 @@ func (m *CombinatorResourceReportMutation) Field(name string) (ent.Value, bool) 
 		return m.RecordEnd()
 	case combinatorresourcereport.FieldCreatedAt:
 		return m.CreatedAt()
+	case combinatorresourcereport.FieldFingerprint:
+		return m.Fingerprint()
 	}
 	return nil, false
 }
@@ -3787,6 +3850,8 @@ func (m *CombinatorResourceReportMutation) OldField(ctx context.Context, name st
 		return m.OldRecordEnd(ctx)
 	case combinatorresourcereport.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
+	case combinatorresourcereport.FieldFingerprint:
+		return m.OldFingerprint(ctx)
 	}
 	return nil, fmt.Errorf("unknown CombinatorResourceReport field %s", name)
 }
@@ -3838,6 +3903,13 @@ func (m *CombinatorResourceReportMutation) SetField(name string, value ent.Value
 		}
 		m.SetCreatedAt(v)
 		return nil
+	case combinatorresourcereport.FieldFingerprint:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFingerprint(v)
+		return nil
 	}
 	return fmt.Errorf("unknown CombinatorResourceReport field %s", name)
 }
@@ -3882,7 +3954,11 @@ func (m *CombinatorResourceReportMutation) AddField(name string, value ent.Value
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *CombinatorResourceReportMutation) ClearedFields() []string {
-	return nil
+	var fields []string
+	if m.FieldCleared(combinatorresourcereport.FieldFingerprint) {
+		fields = append(fields, combinatorresourcereport.FieldFingerprint)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -3895,6 +3971,11 @@ func (m *CombinatorResourceReportMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *CombinatorResourceReportMutation) ClearField(name string) error {
+	switch name {
+	case combinatorresourcereport.FieldFingerprint:
+		m.ClearFingerprint()
+		return nil
+	}
 	return fmt.Errorf("unknown CombinatorResourceReport nullable field %s", name)
 }
 
@@ -3919,6 +4000,9 @@ func (m *CombinatorResourceReportMutation) ResetField(name string) error {
 		return nil
 	case combinatorresourcereport.FieldCreatedAt:
 		m.ResetCreatedAt()
+		return nil
+	case combinatorresourcereport.FieldFingerprint:
+		m.ResetFingerprint()
 		return nil
 	}
 	return fmt.Errorf("unknown CombinatorResourceReport field %s", name)
@@ -3996,6 +4080,916 @@ func (m *CombinatorResourceReportMutation) ResetEdge(name string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown CombinatorResourceReport edge %s", name)
+}
+
+// CombinatorSizeMutation represents an operation that mutates the CombinatorSize nodes in the graph.
+type CombinatorSizeMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *int
+	user_uid      *string
+	resource_id   *string
+	bytes         *int64
+	addbytes      *int64
+	measured_at   *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*CombinatorSize, error)
+	predicates    []predicate.CombinatorSize
+}
+
+var _ ent.Mutation = (*CombinatorSizeMutation)(nil)
+
+// combinatorsizeOption allows management of the mutation configuration using functional options.
+type combinatorsizeOption func(*CombinatorSizeMutation)
+
+// newCombinatorSizeMutation creates new mutation for the CombinatorSize entity.
+func newCombinatorSizeMutation(c config, op Op, opts ...combinatorsizeOption) *CombinatorSizeMutation {
+	m := &CombinatorSizeMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeCombinatorSize,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withCombinatorSizeID sets the ID field of the mutation.
+func withCombinatorSizeID(id int) combinatorsizeOption {
+	return func(m *CombinatorSizeMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *CombinatorSize
+		)
+		m.oldValue = func(ctx context.Context) (*CombinatorSize, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().CombinatorSize.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withCombinatorSize sets the old CombinatorSize of the mutation.
+func withCombinatorSize(node *CombinatorSize) combinatorsizeOption {
+	return func(m *CombinatorSizeMutation) {
+		m.oldValue = func(context.Context) (*CombinatorSize, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m CombinatorSizeMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m CombinatorSizeMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *CombinatorSizeMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *CombinatorSizeMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().CombinatorSize.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetUserUID sets the "user_uid" field.
+func (m *CombinatorSizeMutation) SetUserUID(s string) {
+	m.user_uid = &s
+}
+
+// UserUID returns the value of the "user_uid" field in the mutation.
+func (m *CombinatorSizeMutation) UserUID() (r string, exists bool) {
+	v := m.user_uid
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUserUID returns the old "user_uid" field's value of the CombinatorSize entity.
+// If the CombinatorSize object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorSizeMutation) OldUserUID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUserUID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUserUID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUserUID: %w", err)
+	}
+	return oldValue.UserUID, nil
+}
+
+// ResetUserUID resets all changes to the "user_uid" field.
+func (m *CombinatorSizeMutation) ResetUserUID() {
+	m.user_uid = nil
+}
+
+// SetResourceID sets the "resource_id" field.
+func (m *CombinatorSizeMutation) SetResourceID(s string) {
+	m.resource_id = &s
+}
+
+// ResourceID returns the value of the "resource_id" field in the mutation.
+func (m *CombinatorSizeMutation) ResourceID() (r string, exists bool) {
+	v := m.resource_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldResourceID returns the old "resource_id" field's value of the CombinatorSize entity.
+// If the CombinatorSize object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorSizeMutation) OldResourceID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldResourceID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldResourceID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldResourceID: %w", err)
+	}
+	return oldValue.ResourceID, nil
+}
+
+// ResetResourceID resets all changes to the "resource_id" field.
+func (m *CombinatorSizeMutation) ResetResourceID() {
+	m.resource_id = nil
+}
+
+// SetBytes sets the "bytes" field.
+func (m *CombinatorSizeMutation) SetBytes(i int64) {
+	m.bytes = &i
+	m.addbytes = nil
+}
+
+// Bytes returns the value of the "bytes" field in the mutation.
+func (m *CombinatorSizeMutation) Bytes() (r int64, exists bool) {
+	v := m.bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldBytes returns the old "bytes" field's value of the CombinatorSize entity.
+// If the CombinatorSize object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorSizeMutation) OldBytes(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldBytes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldBytes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldBytes: %w", err)
+	}
+	return oldValue.Bytes, nil
+}
+
+// AddBytes adds i to the "bytes" field.
+func (m *CombinatorSizeMutation) AddBytes(i int64) {
+	if m.addbytes != nil {
+		*m.addbytes += i
+	} else {
+		m.addbytes = &i
+	}
+}
+
+// AddedBytes returns the value that was added to the "bytes" field in this mutation.
+func (m *CombinatorSizeMutation) AddedBytes() (r int64, exists bool) {
+	v := m.addbytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetBytes resets all changes to the "bytes" field.
+func (m *CombinatorSizeMutation) ResetBytes() {
+	m.bytes = nil
+	m.addbytes = nil
+}
+
+// SetMeasuredAt sets the "measured_at" field.
+func (m *CombinatorSizeMutation) SetMeasuredAt(t time.Time) {
+	m.measured_at = &t
+}
+
+// MeasuredAt returns the value of the "measured_at" field in the mutation.
+func (m *CombinatorSizeMutation) MeasuredAt() (r time.Time, exists bool) {
+	v := m.measured_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMeasuredAt returns the old "measured_at" field's value of the CombinatorSize entity.
+// If the CombinatorSize object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorSizeMutation) OldMeasuredAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMeasuredAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMeasuredAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMeasuredAt: %w", err)
+	}
+	return oldValue.MeasuredAt, nil
+}
+
+// ResetMeasuredAt resets all changes to the "measured_at" field.
+func (m *CombinatorSizeMutation) ResetMeasuredAt() {
+	m.measured_at = nil
+}
+
+// Where appends a list predicates to the CombinatorSizeMutation builder.
+func (m *CombinatorSizeMutation) Where(ps ...predicate.CombinatorSize) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the CombinatorSizeMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *CombinatorSizeMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.CombinatorSize, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *CombinatorSizeMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *CombinatorSizeMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (CombinatorSize).
+func (m *CombinatorSizeMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *CombinatorSizeMutation) Fields() []string {
+	fields := make([]string, 0, 4)
+	if m.user_uid != nil {
+		fields = append(fields, combinatorsize.FieldUserUID)
+	}
+	if m.resource_id != nil {
+		fields = append(fields, combinatorsize.FieldResourceID)
+	}
+	if m.bytes != nil {
+		fields = append(fields, combinatorsize.FieldBytes)
+	}
+	if m.measured_at != nil {
+		fields = append(fields, combinatorsize.FieldMeasuredAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *CombinatorSizeMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case combinatorsize.FieldUserUID:
+		return m.UserUID()
+	case combinatorsize.FieldResourceID:
+		return m.ResourceID()
+	case combinatorsize.FieldBytes:
+		return m.Bytes()
+	case combinatorsize.FieldMeasuredAt:
+		return m.MeasuredAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *CombinatorSizeMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case combinatorsize.FieldUserUID:
+		return m.OldUserUID(ctx)
+	case combinatorsize.FieldResourceID:
+		return m.OldResourceID(ctx)
+	case combinatorsize.FieldBytes:
+		return m.OldBytes(ctx)
+	case combinatorsize.FieldMeasuredAt:
+		return m.OldMeasuredAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown CombinatorSize field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *CombinatorSizeMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case combinatorsize.FieldUserUID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUserUID(v)
+		return nil
+	case combinatorsize.FieldResourceID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetResourceID(v)
+		return nil
+	case combinatorsize.FieldBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetBytes(v)
+		return nil
+	case combinatorsize.FieldMeasuredAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMeasuredAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown CombinatorSize field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *CombinatorSizeMutation) AddedFields() []string {
+	var fields []string
+	if m.addbytes != nil {
+		fields = append(fields, combinatorsize.FieldBytes)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *CombinatorSizeMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case combinatorsize.FieldBytes:
+		return m.AddedBytes()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *CombinatorSizeMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case combinatorsize.FieldBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddBytes(v)
+		return nil
+	}
+	return fmt.Errorf("unknown CombinatorSize numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *CombinatorSizeMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *CombinatorSizeMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *CombinatorSizeMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown CombinatorSize nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *CombinatorSizeMutation) ResetField(name string) error {
+	switch name {
+	case combinatorsize.FieldUserUID:
+		m.ResetUserUID()
+		return nil
+	case combinatorsize.FieldResourceID:
+		m.ResetResourceID()
+		return nil
+	case combinatorsize.FieldBytes:
+		m.ResetBytes()
+		return nil
+	case combinatorsize.FieldMeasuredAt:
+		m.ResetMeasuredAt()
+		return nil
+	}
+	return fmt.Errorf("unknown CombinatorSize field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *CombinatorSizeMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *CombinatorSizeMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *CombinatorSizeMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *CombinatorSizeMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *CombinatorSizeMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *CombinatorSizeMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *CombinatorSizeMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown CombinatorSize unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *CombinatorSizeMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown CombinatorSize edge %s", name)
+}
+
+// CombinatorTenantMutation represents an operation that mutates the CombinatorTenant nodes in the graph.
+type CombinatorTenantMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *string
+	prepared      *string
+	changed_at    *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*CombinatorTenant, error)
+	predicates    []predicate.CombinatorTenant
+}
+
+var _ ent.Mutation = (*CombinatorTenantMutation)(nil)
+
+// combinatortenantOption allows management of the mutation configuration using functional options.
+type combinatortenantOption func(*CombinatorTenantMutation)
+
+// newCombinatorTenantMutation creates new mutation for the CombinatorTenant entity.
+func newCombinatorTenantMutation(c config, op Op, opts ...combinatortenantOption) *CombinatorTenantMutation {
+	m := &CombinatorTenantMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeCombinatorTenant,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withCombinatorTenantID sets the ID field of the mutation.
+func withCombinatorTenantID(id string) combinatortenantOption {
+	return func(m *CombinatorTenantMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *CombinatorTenant
+		)
+		m.oldValue = func(ctx context.Context) (*CombinatorTenant, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().CombinatorTenant.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withCombinatorTenant sets the old CombinatorTenant of the mutation.
+func withCombinatorTenant(node *CombinatorTenant) combinatortenantOption {
+	return func(m *CombinatorTenantMutation) {
+		m.oldValue = func(context.Context) (*CombinatorTenant, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m CombinatorTenantMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m CombinatorTenantMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of CombinatorTenant entities.
+func (m *CombinatorTenantMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *CombinatorTenantMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *CombinatorTenantMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().CombinatorTenant.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetPrepared sets the "prepared" field.
+func (m *CombinatorTenantMutation) SetPrepared(s string) {
+	m.prepared = &s
+}
+
+// Prepared returns the value of the "prepared" field in the mutation.
+func (m *CombinatorTenantMutation) Prepared() (r string, exists bool) {
+	v := m.prepared
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPrepared returns the old "prepared" field's value of the CombinatorTenant entity.
+// If the CombinatorTenant object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorTenantMutation) OldPrepared(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPrepared is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPrepared requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPrepared: %w", err)
+	}
+	return oldValue.Prepared, nil
+}
+
+// ResetPrepared resets all changes to the "prepared" field.
+func (m *CombinatorTenantMutation) ResetPrepared() {
+	m.prepared = nil
+}
+
+// SetChangedAt sets the "changed_at" field.
+func (m *CombinatorTenantMutation) SetChangedAt(t time.Time) {
+	m.changed_at = &t
+}
+
+// ChangedAt returns the value of the "changed_at" field in the mutation.
+func (m *CombinatorTenantMutation) ChangedAt() (r time.Time, exists bool) {
+	v := m.changed_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldChangedAt returns the old "changed_at" field's value of the CombinatorTenant entity.
+// If the CombinatorTenant object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorTenantMutation) OldChangedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldChangedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldChangedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldChangedAt: %w", err)
+	}
+	return oldValue.ChangedAt, nil
+}
+
+// ResetChangedAt resets all changes to the "changed_at" field.
+func (m *CombinatorTenantMutation) ResetChangedAt() {
+	m.changed_at = nil
+}
+
+// Where appends a list predicates to the CombinatorTenantMutation builder.
+func (m *CombinatorTenantMutation) Where(ps ...predicate.CombinatorTenant) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the CombinatorTenantMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *CombinatorTenantMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.CombinatorTenant, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *CombinatorTenantMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *CombinatorTenantMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (CombinatorTenant).
+func (m *CombinatorTenantMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *CombinatorTenantMutation) Fields() []string {
+	fields := make([]string, 0, 2)
+	if m.prepared != nil {
+		fields = append(fields, combinatortenant.FieldPrepared)
+	}
+	if m.changed_at != nil {
+		fields = append(fields, combinatortenant.FieldChangedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *CombinatorTenantMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case combinatortenant.FieldPrepared:
+		return m.Prepared()
+	case combinatortenant.FieldChangedAt:
+		return m.ChangedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *CombinatorTenantMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case combinatortenant.FieldPrepared:
+		return m.OldPrepared(ctx)
+	case combinatortenant.FieldChangedAt:
+		return m.OldChangedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown CombinatorTenant field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *CombinatorTenantMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case combinatortenant.FieldPrepared:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPrepared(v)
+		return nil
+	case combinatortenant.FieldChangedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetChangedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown CombinatorTenant field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *CombinatorTenantMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *CombinatorTenantMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *CombinatorTenantMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown CombinatorTenant numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *CombinatorTenantMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *CombinatorTenantMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *CombinatorTenantMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown CombinatorTenant nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *CombinatorTenantMutation) ResetField(name string) error {
+	switch name {
+	case combinatortenant.FieldPrepared:
+		m.ResetPrepared()
+		return nil
+	case combinatortenant.FieldChangedAt:
+		m.ResetChangedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown CombinatorTenant field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *CombinatorTenantMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *CombinatorTenantMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *CombinatorTenantMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *CombinatorTenantMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *CombinatorTenantMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *CombinatorTenantMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *CombinatorTenantMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown CombinatorTenant unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *CombinatorTenantMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown CombinatorTenant edge %s", name)
 }
 
 // ConsoleTaskMutation represents an operation that mutates the ConsoleTask nodes in the graph.
@@ -6112,6 +7106,2321 @@ func (m *CustomDomainMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *CustomDomainMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown CustomDomain edge %s", name)
+}
+
+// DomainCheckMutation represents an operation that mutates the DomainCheck nodes in the graph.
+type DomainCheckMutation struct {
+	config
+	op              Op
+	typ             string
+	id              *string
+	name            *string
+	row_id          *int64
+	addrow_id       *int64
+	user_uid        *string
+	domain          *string
+	target          *string
+	txt_name        *string
+	txt_value       *string
+	host            *string
+	target_host     *string
+	refusal         *string
+	verified        *bool
+	gone            *bool
+	gone_at         *time.Time
+	wished_status   *string
+	revision        *int64
+	addrevision     *int64
+	checks          *int64
+	addchecks       *int64
+	failures        *int64
+	addfailures     *int64
+	failing_since   *time.Time
+	begun_at        *time.Time
+	checked_at      *time.Time
+	next_check_at   *time.Time
+	lease_until     *time.Time
+	claim_number    *int64
+	addclaim_number *int64
+	answer          *string
+	detail          *string
+	certificate     *string
+	clearedFields   map[string]struct{}
+	done            bool
+	oldValue        func(context.Context) (*DomainCheck, error)
+	predicates      []predicate.DomainCheck
+}
+
+var _ ent.Mutation = (*DomainCheckMutation)(nil)
+
+// domaincheckOption allows management of the mutation configuration using functional options.
+type domaincheckOption func(*DomainCheckMutation)
+
+// newDomainCheckMutation creates new mutation for the DomainCheck entity.
+func newDomainCheckMutation(c config, op Op, opts ...domaincheckOption) *DomainCheckMutation {
+	m := &DomainCheckMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeDomainCheck,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withDomainCheckID sets the ID field of the mutation.
+func withDomainCheckID(id string) domaincheckOption {
+	return func(m *DomainCheckMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *DomainCheck
+		)
+		m.oldValue = func(ctx context.Context) (*DomainCheck, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().DomainCheck.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withDomainCheck sets the old DomainCheck of the mutation.
+func withDomainCheck(node *DomainCheck) domaincheckOption {
+	return func(m *DomainCheckMutation) {
+		m.oldValue = func(context.Context) (*DomainCheck, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m DomainCheckMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m DomainCheckMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of DomainCheck entities.
+func (m *DomainCheckMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *DomainCheckMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *DomainCheckMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().DomainCheck.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetName sets the "name" field.
+func (m *DomainCheckMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *DomainCheckMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *DomainCheckMutation) ResetName() {
+	m.name = nil
+}
+
+// SetRowID sets the "row_id" field.
+func (m *DomainCheckMutation) SetRowID(i int64) {
+	m.row_id = &i
+	m.addrow_id = nil
+}
+
+// RowID returns the value of the "row_id" field in the mutation.
+func (m *DomainCheckMutation) RowID() (r int64, exists bool) {
+	v := m.row_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRowID returns the old "row_id" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldRowID(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRowID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRowID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRowID: %w", err)
+	}
+	return oldValue.RowID, nil
+}
+
+// AddRowID adds i to the "row_id" field.
+func (m *DomainCheckMutation) AddRowID(i int64) {
+	if m.addrow_id != nil {
+		*m.addrow_id += i
+	} else {
+		m.addrow_id = &i
+	}
+}
+
+// AddedRowID returns the value that was added to the "row_id" field in this mutation.
+func (m *DomainCheckMutation) AddedRowID() (r int64, exists bool) {
+	v := m.addrow_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRowID resets all changes to the "row_id" field.
+func (m *DomainCheckMutation) ResetRowID() {
+	m.row_id = nil
+	m.addrow_id = nil
+}
+
+// SetUserUID sets the "user_uid" field.
+func (m *DomainCheckMutation) SetUserUID(s string) {
+	m.user_uid = &s
+}
+
+// UserUID returns the value of the "user_uid" field in the mutation.
+func (m *DomainCheckMutation) UserUID() (r string, exists bool) {
+	v := m.user_uid
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUserUID returns the old "user_uid" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldUserUID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUserUID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUserUID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUserUID: %w", err)
+	}
+	return oldValue.UserUID, nil
+}
+
+// ResetUserUID resets all changes to the "user_uid" field.
+func (m *DomainCheckMutation) ResetUserUID() {
+	m.user_uid = nil
+}
+
+// SetDomain sets the "domain" field.
+func (m *DomainCheckMutation) SetDomain(s string) {
+	m.domain = &s
+}
+
+// Domain returns the value of the "domain" field in the mutation.
+func (m *DomainCheckMutation) Domain() (r string, exists bool) {
+	v := m.domain
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDomain returns the old "domain" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldDomain(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDomain is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDomain requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDomain: %w", err)
+	}
+	return oldValue.Domain, nil
+}
+
+// ResetDomain resets all changes to the "domain" field.
+func (m *DomainCheckMutation) ResetDomain() {
+	m.domain = nil
+}
+
+// SetTarget sets the "target" field.
+func (m *DomainCheckMutation) SetTarget(s string) {
+	m.target = &s
+}
+
+// Target returns the value of the "target" field in the mutation.
+func (m *DomainCheckMutation) Target() (r string, exists bool) {
+	v := m.target
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTarget returns the old "target" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldTarget(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTarget is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTarget requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTarget: %w", err)
+	}
+	return oldValue.Target, nil
+}
+
+// ResetTarget resets all changes to the "target" field.
+func (m *DomainCheckMutation) ResetTarget() {
+	m.target = nil
+}
+
+// SetTxtName sets the "txt_name" field.
+func (m *DomainCheckMutation) SetTxtName(s string) {
+	m.txt_name = &s
+}
+
+// TxtName returns the value of the "txt_name" field in the mutation.
+func (m *DomainCheckMutation) TxtName() (r string, exists bool) {
+	v := m.txt_name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTxtName returns the old "txt_name" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldTxtName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTxtName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTxtName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTxtName: %w", err)
+	}
+	return oldValue.TxtName, nil
+}
+
+// ResetTxtName resets all changes to the "txt_name" field.
+func (m *DomainCheckMutation) ResetTxtName() {
+	m.txt_name = nil
+}
+
+// SetTxtValue sets the "txt_value" field.
+func (m *DomainCheckMutation) SetTxtValue(s string) {
+	m.txt_value = &s
+}
+
+// TxtValue returns the value of the "txt_value" field in the mutation.
+func (m *DomainCheckMutation) TxtValue() (r string, exists bool) {
+	v := m.txt_value
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTxtValue returns the old "txt_value" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldTxtValue(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTxtValue is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTxtValue requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTxtValue: %w", err)
+	}
+	return oldValue.TxtValue, nil
+}
+
+// ResetTxtValue resets all changes to the "txt_value" field.
+func (m *DomainCheckMutation) ResetTxtValue() {
+	m.txt_value = nil
+}
+
+// SetHost sets the "host" field.
+func (m *DomainCheckMutation) SetHost(s string) {
+	m.host = &s
+}
+
+// Host returns the value of the "host" field in the mutation.
+func (m *DomainCheckMutation) Host() (r string, exists bool) {
+	v := m.host
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHost returns the old "host" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldHost(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHost is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHost requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHost: %w", err)
+	}
+	return oldValue.Host, nil
+}
+
+// ResetHost resets all changes to the "host" field.
+func (m *DomainCheckMutation) ResetHost() {
+	m.host = nil
+}
+
+// SetTargetHost sets the "target_host" field.
+func (m *DomainCheckMutation) SetTargetHost(s string) {
+	m.target_host = &s
+}
+
+// TargetHost returns the value of the "target_host" field in the mutation.
+func (m *DomainCheckMutation) TargetHost() (r string, exists bool) {
+	v := m.target_host
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTargetHost returns the old "target_host" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldTargetHost(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTargetHost is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTargetHost requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTargetHost: %w", err)
+	}
+	return oldValue.TargetHost, nil
+}
+
+// ResetTargetHost resets all changes to the "target_host" field.
+func (m *DomainCheckMutation) ResetTargetHost() {
+	m.target_host = nil
+}
+
+// SetRefusal sets the "refusal" field.
+func (m *DomainCheckMutation) SetRefusal(s string) {
+	m.refusal = &s
+}
+
+// Refusal returns the value of the "refusal" field in the mutation.
+func (m *DomainCheckMutation) Refusal() (r string, exists bool) {
+	v := m.refusal
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRefusal returns the old "refusal" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldRefusal(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRefusal is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRefusal requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRefusal: %w", err)
+	}
+	return oldValue.Refusal, nil
+}
+
+// ResetRefusal resets all changes to the "refusal" field.
+func (m *DomainCheckMutation) ResetRefusal() {
+	m.refusal = nil
+}
+
+// SetVerified sets the "verified" field.
+func (m *DomainCheckMutation) SetVerified(b bool) {
+	m.verified = &b
+}
+
+// Verified returns the value of the "verified" field in the mutation.
+func (m *DomainCheckMutation) Verified() (r bool, exists bool) {
+	v := m.verified
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVerified returns the old "verified" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldVerified(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVerified is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVerified requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVerified: %w", err)
+	}
+	return oldValue.Verified, nil
+}
+
+// ResetVerified resets all changes to the "verified" field.
+func (m *DomainCheckMutation) ResetVerified() {
+	m.verified = nil
+}
+
+// SetGone sets the "gone" field.
+func (m *DomainCheckMutation) SetGone(b bool) {
+	m.gone = &b
+}
+
+// Gone returns the value of the "gone" field in the mutation.
+func (m *DomainCheckMutation) Gone() (r bool, exists bool) {
+	v := m.gone
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldGone returns the old "gone" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldGone(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldGone is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldGone requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldGone: %w", err)
+	}
+	return oldValue.Gone, nil
+}
+
+// ResetGone resets all changes to the "gone" field.
+func (m *DomainCheckMutation) ResetGone() {
+	m.gone = nil
+}
+
+// SetGoneAt sets the "gone_at" field.
+func (m *DomainCheckMutation) SetGoneAt(t time.Time) {
+	m.gone_at = &t
+}
+
+// GoneAt returns the value of the "gone_at" field in the mutation.
+func (m *DomainCheckMutation) GoneAt() (r time.Time, exists bool) {
+	v := m.gone_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldGoneAt returns the old "gone_at" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldGoneAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldGoneAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldGoneAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldGoneAt: %w", err)
+	}
+	return oldValue.GoneAt, nil
+}
+
+// ClearGoneAt clears the value of the "gone_at" field.
+func (m *DomainCheckMutation) ClearGoneAt() {
+	m.gone_at = nil
+	m.clearedFields[domaincheck.FieldGoneAt] = struct{}{}
+}
+
+// GoneAtCleared returns if the "gone_at" field was cleared in this mutation.
+func (m *DomainCheckMutation) GoneAtCleared() bool {
+	_, ok := m.clearedFields[domaincheck.FieldGoneAt]
+	return ok
+}
+
+// ResetGoneAt resets all changes to the "gone_at" field.
+func (m *DomainCheckMutation) ResetGoneAt() {
+	m.gone_at = nil
+	delete(m.clearedFields, domaincheck.FieldGoneAt)
+}
+
+// SetWishedStatus sets the "wished_status" field.
+func (m *DomainCheckMutation) SetWishedStatus(s string) {
+	m.wished_status = &s
+}
+
+// WishedStatus returns the value of the "wished_status" field in the mutation.
+func (m *DomainCheckMutation) WishedStatus() (r string, exists bool) {
+	v := m.wished_status
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldWishedStatus returns the old "wished_status" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldWishedStatus(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldWishedStatus is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldWishedStatus requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldWishedStatus: %w", err)
+	}
+	return oldValue.WishedStatus, nil
+}
+
+// ResetWishedStatus resets all changes to the "wished_status" field.
+func (m *DomainCheckMutation) ResetWishedStatus() {
+	m.wished_status = nil
+}
+
+// SetRevision sets the "revision" field.
+func (m *DomainCheckMutation) SetRevision(i int64) {
+	m.revision = &i
+	m.addrevision = nil
+}
+
+// Revision returns the value of the "revision" field in the mutation.
+func (m *DomainCheckMutation) Revision() (r int64, exists bool) {
+	v := m.revision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevision returns the old "revision" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldRevision(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevision is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevision requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevision: %w", err)
+	}
+	return oldValue.Revision, nil
+}
+
+// AddRevision adds i to the "revision" field.
+func (m *DomainCheckMutation) AddRevision(i int64) {
+	if m.addrevision != nil {
+		*m.addrevision += i
+	} else {
+		m.addrevision = &i
+	}
+}
+
+// AddedRevision returns the value that was added to the "revision" field in this mutation.
+func (m *DomainCheckMutation) AddedRevision() (r int64, exists bool) {
+	v := m.addrevision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevision resets all changes to the "revision" field.
+func (m *DomainCheckMutation) ResetRevision() {
+	m.revision = nil
+	m.addrevision = nil
+}
+
+// SetChecks sets the "checks" field.
+func (m *DomainCheckMutation) SetChecks(i int64) {
+	m.checks = &i
+	m.addchecks = nil
+}
+
+// Checks returns the value of the "checks" field in the mutation.
+func (m *DomainCheckMutation) Checks() (r int64, exists bool) {
+	v := m.checks
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldChecks returns the old "checks" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldChecks(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldChecks is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldChecks requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldChecks: %w", err)
+	}
+	return oldValue.Checks, nil
+}
+
+// AddChecks adds i to the "checks" field.
+func (m *DomainCheckMutation) AddChecks(i int64) {
+	if m.addchecks != nil {
+		*m.addchecks += i
+	} else {
+		m.addchecks = &i
+	}
+}
+
+// AddedChecks returns the value that was added to the "checks" field in this mutation.
+func (m *DomainCheckMutation) AddedChecks() (r int64, exists bool) {
+	v := m.addchecks
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetChecks resets all changes to the "checks" field.
+func (m *DomainCheckMutation) ResetChecks() {
+	m.checks = nil
+	m.addchecks = nil
+}
+
+// SetFailures sets the "failures" field.
+func (m *DomainCheckMutation) SetFailures(i int64) {
+	m.failures = &i
+	m.addfailures = nil
+}
+
+// Failures returns the value of the "failures" field in the mutation.
+func (m *DomainCheckMutation) Failures() (r int64, exists bool) {
+	v := m.failures
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFailures returns the old "failures" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldFailures(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFailures is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFailures requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFailures: %w", err)
+	}
+	return oldValue.Failures, nil
+}
+
+// AddFailures adds i to the "failures" field.
+func (m *DomainCheckMutation) AddFailures(i int64) {
+	if m.addfailures != nil {
+		*m.addfailures += i
+	} else {
+		m.addfailures = &i
+	}
+}
+
+// AddedFailures returns the value that was added to the "failures" field in this mutation.
+func (m *DomainCheckMutation) AddedFailures() (r int64, exists bool) {
+	v := m.addfailures
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetFailures resets all changes to the "failures" field.
+func (m *DomainCheckMutation) ResetFailures() {
+	m.failures = nil
+	m.addfailures = nil
+}
+
+// SetFailingSince sets the "failing_since" field.
+func (m *DomainCheckMutation) SetFailingSince(t time.Time) {
+	m.failing_since = &t
+}
+
+// FailingSince returns the value of the "failing_since" field in the mutation.
+func (m *DomainCheckMutation) FailingSince() (r time.Time, exists bool) {
+	v := m.failing_since
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFailingSince returns the old "failing_since" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldFailingSince(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFailingSince is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFailingSince requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFailingSince: %w", err)
+	}
+	return oldValue.FailingSince, nil
+}
+
+// ClearFailingSince clears the value of the "failing_since" field.
+func (m *DomainCheckMutation) ClearFailingSince() {
+	m.failing_since = nil
+	m.clearedFields[domaincheck.FieldFailingSince] = struct{}{}
+}
+
+// FailingSinceCleared returns if the "failing_since" field was cleared in this mutation.
+func (m *DomainCheckMutation) FailingSinceCleared() bool {
+	_, ok := m.clearedFields[domaincheck.FieldFailingSince]
+	return ok
+}
+
+// ResetFailingSince resets all changes to the "failing_since" field.
+func (m *DomainCheckMutation) ResetFailingSince() {
+	m.failing_since = nil
+	delete(m.clearedFields, domaincheck.FieldFailingSince)
+}
+
+// SetBegunAt sets the "begun_at" field.
+func (m *DomainCheckMutation) SetBegunAt(t time.Time) {
+	m.begun_at = &t
+}
+
+// BegunAt returns the value of the "begun_at" field in the mutation.
+func (m *DomainCheckMutation) BegunAt() (r time.Time, exists bool) {
+	v := m.begun_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldBegunAt returns the old "begun_at" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldBegunAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldBegunAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldBegunAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldBegunAt: %w", err)
+	}
+	return oldValue.BegunAt, nil
+}
+
+// ResetBegunAt resets all changes to the "begun_at" field.
+func (m *DomainCheckMutation) ResetBegunAt() {
+	m.begun_at = nil
+}
+
+// SetCheckedAt sets the "checked_at" field.
+func (m *DomainCheckMutation) SetCheckedAt(t time.Time) {
+	m.checked_at = &t
+}
+
+// CheckedAt returns the value of the "checked_at" field in the mutation.
+func (m *DomainCheckMutation) CheckedAt() (r time.Time, exists bool) {
+	v := m.checked_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCheckedAt returns the old "checked_at" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldCheckedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCheckedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCheckedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCheckedAt: %w", err)
+	}
+	return oldValue.CheckedAt, nil
+}
+
+// ClearCheckedAt clears the value of the "checked_at" field.
+func (m *DomainCheckMutation) ClearCheckedAt() {
+	m.checked_at = nil
+	m.clearedFields[domaincheck.FieldCheckedAt] = struct{}{}
+}
+
+// CheckedAtCleared returns if the "checked_at" field was cleared in this mutation.
+func (m *DomainCheckMutation) CheckedAtCleared() bool {
+	_, ok := m.clearedFields[domaincheck.FieldCheckedAt]
+	return ok
+}
+
+// ResetCheckedAt resets all changes to the "checked_at" field.
+func (m *DomainCheckMutation) ResetCheckedAt() {
+	m.checked_at = nil
+	delete(m.clearedFields, domaincheck.FieldCheckedAt)
+}
+
+// SetNextCheckAt sets the "next_check_at" field.
+func (m *DomainCheckMutation) SetNextCheckAt(t time.Time) {
+	m.next_check_at = &t
+}
+
+// NextCheckAt returns the value of the "next_check_at" field in the mutation.
+func (m *DomainCheckMutation) NextCheckAt() (r time.Time, exists bool) {
+	v := m.next_check_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNextCheckAt returns the old "next_check_at" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldNextCheckAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNextCheckAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNextCheckAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNextCheckAt: %w", err)
+	}
+	return oldValue.NextCheckAt, nil
+}
+
+// ResetNextCheckAt resets all changes to the "next_check_at" field.
+func (m *DomainCheckMutation) ResetNextCheckAt() {
+	m.next_check_at = nil
+}
+
+// SetLeaseUntil sets the "lease_until" field.
+func (m *DomainCheckMutation) SetLeaseUntil(t time.Time) {
+	m.lease_until = &t
+}
+
+// LeaseUntil returns the value of the "lease_until" field in the mutation.
+func (m *DomainCheckMutation) LeaseUntil() (r time.Time, exists bool) {
+	v := m.lease_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLeaseUntil returns the old "lease_until" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldLeaseUntil(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLeaseUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLeaseUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLeaseUntil: %w", err)
+	}
+	return oldValue.LeaseUntil, nil
+}
+
+// ClearLeaseUntil clears the value of the "lease_until" field.
+func (m *DomainCheckMutation) ClearLeaseUntil() {
+	m.lease_until = nil
+	m.clearedFields[domaincheck.FieldLeaseUntil] = struct{}{}
+}
+
+// LeaseUntilCleared returns if the "lease_until" field was cleared in this mutation.
+func (m *DomainCheckMutation) LeaseUntilCleared() bool {
+	_, ok := m.clearedFields[domaincheck.FieldLeaseUntil]
+	return ok
+}
+
+// ResetLeaseUntil resets all changes to the "lease_until" field.
+func (m *DomainCheckMutation) ResetLeaseUntil() {
+	m.lease_until = nil
+	delete(m.clearedFields, domaincheck.FieldLeaseUntil)
+}
+
+// SetClaimNumber sets the "claim_number" field.
+func (m *DomainCheckMutation) SetClaimNumber(i int64) {
+	m.claim_number = &i
+	m.addclaim_number = nil
+}
+
+// ClaimNumber returns the value of the "claim_number" field in the mutation.
+func (m *DomainCheckMutation) ClaimNumber() (r int64, exists bool) {
+	v := m.claim_number
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldClaimNumber returns the old "claim_number" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldClaimNumber(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldClaimNumber is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldClaimNumber requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldClaimNumber: %w", err)
+	}
+	return oldValue.ClaimNumber, nil
+}
+
+// AddClaimNumber adds i to the "claim_number" field.
+func (m *DomainCheckMutation) AddClaimNumber(i int64) {
+	if m.addclaim_number != nil {
+		*m.addclaim_number += i
+	} else {
+		m.addclaim_number = &i
+	}
+}
+
+// AddedClaimNumber returns the value that was added to the "claim_number" field in this mutation.
+func (m *DomainCheckMutation) AddedClaimNumber() (r int64, exists bool) {
+	v := m.addclaim_number
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetClaimNumber resets all changes to the "claim_number" field.
+func (m *DomainCheckMutation) ResetClaimNumber() {
+	m.claim_number = nil
+	m.addclaim_number = nil
+}
+
+// SetAnswer sets the "answer" field.
+func (m *DomainCheckMutation) SetAnswer(s string) {
+	m.answer = &s
+}
+
+// Answer returns the value of the "answer" field in the mutation.
+func (m *DomainCheckMutation) Answer() (r string, exists bool) {
+	v := m.answer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAnswer returns the old "answer" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldAnswer(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAnswer is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAnswer requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAnswer: %w", err)
+	}
+	return oldValue.Answer, nil
+}
+
+// ResetAnswer resets all changes to the "answer" field.
+func (m *DomainCheckMutation) ResetAnswer() {
+	m.answer = nil
+}
+
+// SetDetail sets the "detail" field.
+func (m *DomainCheckMutation) SetDetail(s string) {
+	m.detail = &s
+}
+
+// Detail returns the value of the "detail" field in the mutation.
+func (m *DomainCheckMutation) Detail() (r string, exists bool) {
+	v := m.detail
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDetail returns the old "detail" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldDetail(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDetail is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDetail requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDetail: %w", err)
+	}
+	return oldValue.Detail, nil
+}
+
+// ResetDetail resets all changes to the "detail" field.
+func (m *DomainCheckMutation) ResetDetail() {
+	m.detail = nil
+}
+
+// SetCertificate sets the "certificate" field.
+func (m *DomainCheckMutation) SetCertificate(s string) {
+	m.certificate = &s
+}
+
+// Certificate returns the value of the "certificate" field in the mutation.
+func (m *DomainCheckMutation) Certificate() (r string, exists bool) {
+	v := m.certificate
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCertificate returns the old "certificate" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldCertificate(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCertificate is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCertificate requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCertificate: %w", err)
+	}
+	return oldValue.Certificate, nil
+}
+
+// ResetCertificate resets all changes to the "certificate" field.
+func (m *DomainCheckMutation) ResetCertificate() {
+	m.certificate = nil
+}
+
+// Where appends a list predicates to the DomainCheckMutation builder.
+func (m *DomainCheckMutation) Where(ps ...predicate.DomainCheck) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the DomainCheckMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *DomainCheckMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.DomainCheck, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *DomainCheckMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *DomainCheckMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (DomainCheck).
+func (m *DomainCheckMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *DomainCheckMutation) Fields() []string {
+	fields := make([]string, 0, 26)
+	if m.name != nil {
+		fields = append(fields, domaincheck.FieldName)
+	}
+	if m.row_id != nil {
+		fields = append(fields, domaincheck.FieldRowID)
+	}
+	if m.user_uid != nil {
+		fields = append(fields, domaincheck.FieldUserUID)
+	}
+	if m.domain != nil {
+		fields = append(fields, domaincheck.FieldDomain)
+	}
+	if m.target != nil {
+		fields = append(fields, domaincheck.FieldTarget)
+	}
+	if m.txt_name != nil {
+		fields = append(fields, domaincheck.FieldTxtName)
+	}
+	if m.txt_value != nil {
+		fields = append(fields, domaincheck.FieldTxtValue)
+	}
+	if m.host != nil {
+		fields = append(fields, domaincheck.FieldHost)
+	}
+	if m.target_host != nil {
+		fields = append(fields, domaincheck.FieldTargetHost)
+	}
+	if m.refusal != nil {
+		fields = append(fields, domaincheck.FieldRefusal)
+	}
+	if m.verified != nil {
+		fields = append(fields, domaincheck.FieldVerified)
+	}
+	if m.gone != nil {
+		fields = append(fields, domaincheck.FieldGone)
+	}
+	if m.gone_at != nil {
+		fields = append(fields, domaincheck.FieldGoneAt)
+	}
+	if m.wished_status != nil {
+		fields = append(fields, domaincheck.FieldWishedStatus)
+	}
+	if m.revision != nil {
+		fields = append(fields, domaincheck.FieldRevision)
+	}
+	if m.checks != nil {
+		fields = append(fields, domaincheck.FieldChecks)
+	}
+	if m.failures != nil {
+		fields = append(fields, domaincheck.FieldFailures)
+	}
+	if m.failing_since != nil {
+		fields = append(fields, domaincheck.FieldFailingSince)
+	}
+	if m.begun_at != nil {
+		fields = append(fields, domaincheck.FieldBegunAt)
+	}
+	if m.checked_at != nil {
+		fields = append(fields, domaincheck.FieldCheckedAt)
+	}
+	if m.next_check_at != nil {
+		fields = append(fields, domaincheck.FieldNextCheckAt)
+	}
+	if m.lease_until != nil {
+		fields = append(fields, domaincheck.FieldLeaseUntil)
+	}
+	if m.claim_number != nil {
+		fields = append(fields, domaincheck.FieldClaimNumber)
+	}
+	if m.answer != nil {
+		fields = append(fields, domaincheck.FieldAnswer)
+	}
+	if m.detail != nil {
+		fields = append(fields, domaincheck.FieldDetail)
+	}
+	if m.certificate != nil {
+		fields = append(fields, domaincheck.FieldCertificate)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *DomainCheckMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case domaincheck.FieldName:
+		return m.Name()
+	case domaincheck.FieldRowID:
+		return m.RowID()
+	case domaincheck.FieldUserUID:
+		return m.UserUID()
+	case domaincheck.FieldDomain:
+		return m.Domain()
+	case domaincheck.FieldTarget:
+		return m.Target()
+	case domaincheck.FieldTxtName:
+		return m.TxtName()
+	case domaincheck.FieldTxtValue:
+		return m.TxtValue()
+	case domaincheck.FieldHost:
+		return m.Host()
+	case domaincheck.FieldTargetHost:
+		return m.TargetHost()
+	case domaincheck.FieldRefusal:
+		return m.Refusal()
+	case domaincheck.FieldVerified:
+		return m.Verified()
+	case domaincheck.FieldGone:
+		return m.Gone()
+	case domaincheck.FieldGoneAt:
+		return m.GoneAt()
+	case domaincheck.FieldWishedStatus:
+		return m.WishedStatus()
+	case domaincheck.FieldRevision:
+		return m.Revision()
+	case domaincheck.FieldChecks:
+		return m.Checks()
+	case domaincheck.FieldFailures:
+		return m.Failures()
+	case domaincheck.FieldFailingSince:
+		return m.FailingSince()
+	case domaincheck.FieldBegunAt:
+		return m.BegunAt()
+	case domaincheck.FieldCheckedAt:
+		return m.CheckedAt()
+	case domaincheck.FieldNextCheckAt:
+		return m.NextCheckAt()
+	case domaincheck.FieldLeaseUntil:
+		return m.LeaseUntil()
+	case domaincheck.FieldClaimNumber:
+		return m.ClaimNumber()
+	case domaincheck.FieldAnswer:
+		return m.Answer()
+	case domaincheck.FieldDetail:
+		return m.Detail()
+	case domaincheck.FieldCertificate:
+		return m.Certificate()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *DomainCheckMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case domaincheck.FieldName:
+		return m.OldName(ctx)
+	case domaincheck.FieldRowID:
+		return m.OldRowID(ctx)
+	case domaincheck.FieldUserUID:
+		return m.OldUserUID(ctx)
+	case domaincheck.FieldDomain:
+		return m.OldDomain(ctx)
+	case domaincheck.FieldTarget:
+		return m.OldTarget(ctx)
+	case domaincheck.FieldTxtName:
+		return m.OldTxtName(ctx)
+	case domaincheck.FieldTxtValue:
+		return m.OldTxtValue(ctx)
+	case domaincheck.FieldHost:
+		return m.OldHost(ctx)
+	case domaincheck.FieldTargetHost:
+		return m.OldTargetHost(ctx)
+	case domaincheck.FieldRefusal:
+		return m.OldRefusal(ctx)
+	case domaincheck.FieldVerified:
+		return m.OldVerified(ctx)
+	case domaincheck.FieldGone:
+		return m.OldGone(ctx)
+	case domaincheck.FieldGoneAt:
+		return m.OldGoneAt(ctx)
+	case domaincheck.FieldWishedStatus:
+		return m.OldWishedStatus(ctx)
+	case domaincheck.FieldRevision:
+		return m.OldRevision(ctx)
+	case domaincheck.FieldChecks:
+		return m.OldChecks(ctx)
+	case domaincheck.FieldFailures:
+		return m.OldFailures(ctx)
+	case domaincheck.FieldFailingSince:
+		return m.OldFailingSince(ctx)
+	case domaincheck.FieldBegunAt:
+		return m.OldBegunAt(ctx)
+	case domaincheck.FieldCheckedAt:
+		return m.OldCheckedAt(ctx)
+	case domaincheck.FieldNextCheckAt:
+		return m.OldNextCheckAt(ctx)
+	case domaincheck.FieldLeaseUntil:
+		return m.OldLeaseUntil(ctx)
+	case domaincheck.FieldClaimNumber:
+		return m.OldClaimNumber(ctx)
+	case domaincheck.FieldAnswer:
+		return m.OldAnswer(ctx)
+	case domaincheck.FieldDetail:
+		return m.OldDetail(ctx)
+	case domaincheck.FieldCertificate:
+		return m.OldCertificate(ctx)
+	}
+	return nil, fmt.Errorf("unknown DomainCheck field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *DomainCheckMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case domaincheck.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case domaincheck.FieldRowID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRowID(v)
+		return nil
+	case domaincheck.FieldUserUID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUserUID(v)
+		return nil
+	case domaincheck.FieldDomain:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDomain(v)
+		return nil
+	case domaincheck.FieldTarget:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTarget(v)
+		return nil
+	case domaincheck.FieldTxtName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTxtName(v)
+		return nil
+	case domaincheck.FieldTxtValue:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTxtValue(v)
+		return nil
+	case domaincheck.FieldHost:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHost(v)
+		return nil
+	case domaincheck.FieldTargetHost:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTargetHost(v)
+		return nil
+	case domaincheck.FieldRefusal:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRefusal(v)
+		return nil
+	case domaincheck.FieldVerified:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVerified(v)
+		return nil
+	case domaincheck.FieldGone:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetGone(v)
+		return nil
+	case domaincheck.FieldGoneAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetGoneAt(v)
+		return nil
+	case domaincheck.FieldWishedStatus:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetWishedStatus(v)
+		return nil
+	case domaincheck.FieldRevision:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevision(v)
+		return nil
+	case domaincheck.FieldChecks:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetChecks(v)
+		return nil
+	case domaincheck.FieldFailures:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFailures(v)
+		return nil
+	case domaincheck.FieldFailingSince:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFailingSince(v)
+		return nil
+	case domaincheck.FieldBegunAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetBegunAt(v)
+		return nil
+	case domaincheck.FieldCheckedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCheckedAt(v)
+		return nil
+	case domaincheck.FieldNextCheckAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNextCheckAt(v)
+		return nil
+	case domaincheck.FieldLeaseUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLeaseUntil(v)
+		return nil
+	case domaincheck.FieldClaimNumber:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetClaimNumber(v)
+		return nil
+	case domaincheck.FieldAnswer:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAnswer(v)
+		return nil
+	case domaincheck.FieldDetail:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDetail(v)
+		return nil
+	case domaincheck.FieldCertificate:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCertificate(v)
+		return nil
+	}
+	return fmt.Errorf("unknown DomainCheck field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *DomainCheckMutation) AddedFields() []string {
+	var fields []string
+	if m.addrow_id != nil {
+		fields = append(fields, domaincheck.FieldRowID)
+	}
+	if m.addrevision != nil {
+		fields = append(fields, domaincheck.FieldRevision)
+	}
+	if m.addchecks != nil {
+		fields = append(fields, domaincheck.FieldChecks)
+	}
+	if m.addfailures != nil {
+		fields = append(fields, domaincheck.FieldFailures)
+	}
+	if m.addclaim_number != nil {
+		fields = append(fields, domaincheck.FieldClaimNumber)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *DomainCheckMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case domaincheck.FieldRowID:
+		return m.AddedRowID()
+	case domaincheck.FieldRevision:
+		return m.AddedRevision()
+	case domaincheck.FieldChecks:
+		return m.AddedChecks()
+	case domaincheck.FieldFailures:
+		return m.AddedFailures()
+	case domaincheck.FieldClaimNumber:
+		return m.AddedClaimNumber()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *DomainCheckMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case domaincheck.FieldRowID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRowID(v)
+		return nil
+	case domaincheck.FieldRevision:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevision(v)
+		return nil
+	case domaincheck.FieldChecks:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddChecks(v)
+		return nil
+	case domaincheck.FieldFailures:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddFailures(v)
+		return nil
+	case domaincheck.FieldClaimNumber:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddClaimNumber(v)
+		return nil
+	}
+	return fmt.Errorf("unknown DomainCheck numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *DomainCheckMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(domaincheck.FieldGoneAt) {
+		fields = append(fields, domaincheck.FieldGoneAt)
+	}
+	if m.FieldCleared(domaincheck.FieldFailingSince) {
+		fields = append(fields, domaincheck.FieldFailingSince)
+	}
+	if m.FieldCleared(domaincheck.FieldCheckedAt) {
+		fields = append(fields, domaincheck.FieldCheckedAt)
+	}
+	if m.FieldCleared(domaincheck.FieldLeaseUntil) {
+		fields = append(fields, domaincheck.FieldLeaseUntil)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *DomainCheckMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *DomainCheckMutation) ClearField(name string) error {
+	switch name {
+	case domaincheck.FieldGoneAt:
+		m.ClearGoneAt()
+		return nil
+	case domaincheck.FieldFailingSince:
+		m.ClearFailingSince()
+		return nil
+	case domaincheck.FieldCheckedAt:
+		m.ClearCheckedAt()
+		return nil
+	case domaincheck.FieldLeaseUntil:
+		m.ClearLeaseUntil()
+		return nil
+	}
+	return fmt.Errorf("unknown DomainCheck nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *DomainCheckMutation) ResetField(name string) error {
+	switch name {
+	case domaincheck.FieldName:
+		m.ResetName()
+		return nil
+	case domaincheck.FieldRowID:
+		m.ResetRowID()
+		return nil
+	case domaincheck.FieldUserUID:
+		m.ResetUserUID()
+		return nil
+	case domaincheck.FieldDomain:
+		m.ResetDomain()
+		return nil
+	case domaincheck.FieldTarget:
+		m.ResetTarget()
+		return nil
+	case domaincheck.FieldTxtName:
+		m.ResetTxtName()
+		return nil
+	case domaincheck.FieldTxtValue:
+		m.ResetTxtValue()
+		return nil
+	case domaincheck.FieldHost:
+		m.ResetHost()
+		return nil
+	case domaincheck.FieldTargetHost:
+		m.ResetTargetHost()
+		return nil
+	case domaincheck.FieldRefusal:
+		m.ResetRefusal()
+		return nil
+	case domaincheck.FieldVerified:
+		m.ResetVerified()
+		return nil
+	case domaincheck.FieldGone:
+		m.ResetGone()
+		return nil
+	case domaincheck.FieldGoneAt:
+		m.ResetGoneAt()
+		return nil
+	case domaincheck.FieldWishedStatus:
+		m.ResetWishedStatus()
+		return nil
+	case domaincheck.FieldRevision:
+		m.ResetRevision()
+		return nil
+	case domaincheck.FieldChecks:
+		m.ResetChecks()
+		return nil
+	case domaincheck.FieldFailures:
+		m.ResetFailures()
+		return nil
+	case domaincheck.FieldFailingSince:
+		m.ResetFailingSince()
+		return nil
+	case domaincheck.FieldBegunAt:
+		m.ResetBegunAt()
+		return nil
+	case domaincheck.FieldCheckedAt:
+		m.ResetCheckedAt()
+		return nil
+	case domaincheck.FieldNextCheckAt:
+		m.ResetNextCheckAt()
+		return nil
+	case domaincheck.FieldLeaseUntil:
+		m.ResetLeaseUntil()
+		return nil
+	case domaincheck.FieldClaimNumber:
+		m.ResetClaimNumber()
+		return nil
+	case domaincheck.FieldAnswer:
+		m.ResetAnswer()
+		return nil
+	case domaincheck.FieldDetail:
+		m.ResetDetail()
+		return nil
+	case domaincheck.FieldCertificate:
+		m.ResetCertificate()
+		return nil
+	}
+	return fmt.Errorf("unknown DomainCheck field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *DomainCheckMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *DomainCheckMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *DomainCheckMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *DomainCheckMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *DomainCheckMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *DomainCheckMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *DomainCheckMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown DomainCheck unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *DomainCheckMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown DomainCheck edge %s", name)
+}
+
+// DomainValueMutation represents an operation that mutates the DomainValue nodes in the graph.
+type DomainValueMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *string
+	user_uid      *string
+	created_at    *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*DomainValue, error)
+	predicates    []predicate.DomainValue
+}
+
+var _ ent.Mutation = (*DomainValueMutation)(nil)
+
+// domainvalueOption allows management of the mutation configuration using functional options.
+type domainvalueOption func(*DomainValueMutation)
+
+// newDomainValueMutation creates new mutation for the DomainValue entity.
+func newDomainValueMutation(c config, op Op, opts ...domainvalueOption) *DomainValueMutation {
+	m := &DomainValueMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeDomainValue,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withDomainValueID sets the ID field of the mutation.
+func withDomainValueID(id string) domainvalueOption {
+	return func(m *DomainValueMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *DomainValue
+		)
+		m.oldValue = func(ctx context.Context) (*DomainValue, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().DomainValue.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withDomainValue sets the old DomainValue of the mutation.
+func withDomainValue(node *DomainValue) domainvalueOption {
+	return func(m *DomainValueMutation) {
+		m.oldValue = func(context.Context) (*DomainValue, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m DomainValueMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m DomainValueMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of DomainValue entities.
+func (m *DomainValueMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *DomainValueMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *DomainValueMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().DomainValue.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetUserUID sets the "user_uid" field.
+func (m *DomainValueMutation) SetUserUID(s string) {
+	m.user_uid = &s
+}
+
+// UserUID returns the value of the "user_uid" field in the mutation.
+func (m *DomainValueMutation) UserUID() (r string, exists bool) {
+	v := m.user_uid
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUserUID returns the old "user_uid" field's value of the DomainValue entity.
+// If the DomainValue object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainValueMutation) OldUserUID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUserUID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUserUID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUserUID: %w", err)
+	}
+	return oldValue.UserUID, nil
+}
+
+// ResetUserUID resets all changes to the "user_uid" field.
+func (m *DomainValueMutation) ResetUserUID() {
+	m.user_uid = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *DomainValueMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *DomainValueMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the DomainValue entity.
+// If the DomainValue object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainValueMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *DomainValueMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// Where appends a list predicates to the DomainValueMutation builder.
+func (m *DomainValueMutation) Where(ps ...predicate.DomainValue) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the DomainValueMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *DomainValueMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.DomainValue, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *DomainValueMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *DomainValueMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (DomainValue).
+func (m *DomainValueMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *DomainValueMutation) Fields() []string {
+	fields := make([]string, 0, 2)
+	if m.user_uid != nil {
+		fields = append(fields, domainvalue.FieldUserUID)
+	}
+	if m.created_at != nil {
+		fields = append(fields, domainvalue.FieldCreatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *DomainValueMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case domainvalue.FieldUserUID:
+		return m.UserUID()
+	case domainvalue.FieldCreatedAt:
+		return m.CreatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *DomainValueMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case domainvalue.FieldUserUID:
+		return m.OldUserUID(ctx)
+	case domainvalue.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown DomainValue field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *DomainValueMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case domainvalue.FieldUserUID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUserUID(v)
+		return nil
+	case domainvalue.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown DomainValue field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *DomainValueMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *DomainValueMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *DomainValueMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown DomainValue numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *DomainValueMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *DomainValueMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *DomainValueMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown DomainValue nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *DomainValueMutation) ResetField(name string) error {
+	switch name {
+	case domainvalue.FieldUserUID:
+		m.ResetUserUID()
+		return nil
+	case domainvalue.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown DomainValue field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *DomainValueMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *DomainValueMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *DomainValueMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *DomainValueMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *DomainValueMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *DomainValueMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *DomainValueMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown DomainValue unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *DomainValueMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown DomainValue edge %s", name)
 }
 
 // ProcessMutation represents an operation that mutates the Process nodes in the graph.

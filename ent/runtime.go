@@ -9,8 +9,11 @@ import (
 	"app238.com/inner/ent/auditcount"
 	"app238.com/inner/ent/combinatorresource"
 	"app238.com/inner/ent/combinatorresourcereport"
+	"app238.com/inner/ent/combinatortenant"
 	"app238.com/inner/ent/consoletask"
 	"app238.com/inner/ent/customdomain"
+	"app238.com/inner/ent/domaincheck"
+	"app238.com/inner/ent/domainvalue"
 	"app238.com/inner/ent/process"
 	"app238.com/inner/ent/schema"
 	"app238.com/inner/ent/user"
@@ -95,6 +98,12 @@ func init() {
 	combinatorresourcereportDescCreatedAt := combinatorresourcereportFields[5].Descriptor()
 	// combinatorresourcereport.DefaultCreatedAt holds the default value on creation for the created_at field.
 	combinatorresourcereport.DefaultCreatedAt = combinatorresourcereportDescCreatedAt.Default.(func() time.Time)
+	combinatortenantFields := schema.CombinatorTenant{}.Fields()
+	_ = combinatortenantFields
+	// combinatortenantDescPrepared is the schema descriptor for prepared field.
+	combinatortenantDescPrepared := combinatortenantFields[1].Descriptor()
+	// combinatortenant.DefaultPrepared holds the default value on creation for the prepared field.
+	combinatortenant.DefaultPrepared = combinatortenantDescPrepared.Default.(string)
 	consoletaskFields := schema.ConsoleTask{}.Fields()
 	_ = consoletaskFields
 	// consoletaskDescTaskStatus is the schema descriptor for task_status field.
@@ -159,6 +168,66 @@ func init() {
 	customdomainDescCreatedAt := customdomainFields[7].Descriptor()
 	// customdomain.DefaultCreatedAt holds the default value on creation for the created_at field.
 	customdomain.DefaultCreatedAt = customdomainDescCreatedAt.Default.(func() time.Time)
+	domaincheckFields := schema.DomainCheck{}.Fields()
+	_ = domaincheckFields
+	// domaincheckDescHost is the schema descriptor for host field.
+	domaincheckDescHost := domaincheckFields[8].Descriptor()
+	// domaincheck.DefaultHost holds the default value on creation for the host field.
+	domaincheck.DefaultHost = domaincheckDescHost.Default.(string)
+	// domaincheckDescTargetHost is the schema descriptor for target_host field.
+	domaincheckDescTargetHost := domaincheckFields[9].Descriptor()
+	// domaincheck.DefaultTargetHost holds the default value on creation for the target_host field.
+	domaincheck.DefaultTargetHost = domaincheckDescTargetHost.Default.(string)
+	// domaincheckDescRefusal is the schema descriptor for refusal field.
+	domaincheckDescRefusal := domaincheckFields[10].Descriptor()
+	// domaincheck.DefaultRefusal holds the default value on creation for the refusal field.
+	domaincheck.DefaultRefusal = domaincheckDescRefusal.Default.(string)
+	// domaincheckDescVerified is the schema descriptor for verified field.
+	domaincheckDescVerified := domaincheckFields[11].Descriptor()
+	// domaincheck.DefaultVerified holds the default value on creation for the verified field.
+	domaincheck.DefaultVerified = domaincheckDescVerified.Default.(bool)
+	// domaincheckDescGone is the schema descriptor for gone field.
+	domaincheckDescGone := domaincheckFields[12].Descriptor()
+	// domaincheck.DefaultGone holds the default value on creation for the gone field.
+	domaincheck.DefaultGone = domaincheckDescGone.Default.(bool)
+	// domaincheckDescWishedStatus is the schema descriptor for wished_status field.
+	domaincheckDescWishedStatus := domaincheckFields[14].Descriptor()
+	// domaincheck.DefaultWishedStatus holds the default value on creation for the wished_status field.
+	domaincheck.DefaultWishedStatus = domaincheckDescWishedStatus.Default.(string)
+	// domaincheckDescRevision is the schema descriptor for revision field.
+	domaincheckDescRevision := domaincheckFields[15].Descriptor()
+	// domaincheck.DefaultRevision holds the default value on creation for the revision field.
+	domaincheck.DefaultRevision = domaincheckDescRevision.Default.(int64)
+	// domaincheckDescChecks is the schema descriptor for checks field.
+	domaincheckDescChecks := domaincheckFields[16].Descriptor()
+	// domaincheck.DefaultChecks holds the default value on creation for the checks field.
+	domaincheck.DefaultChecks = domaincheckDescChecks.Default.(int64)
+	// domaincheckDescFailures is the schema descriptor for failures field.
+	domaincheckDescFailures := domaincheckFields[17].Descriptor()
+	// domaincheck.DefaultFailures holds the default value on creation for the failures field.
+	domaincheck.DefaultFailures = domaincheckDescFailures.Default.(int64)
+	// domaincheckDescClaimNumber is the schema descriptor for claim_number field.
+	domaincheckDescClaimNumber := domaincheckFields[23].Descriptor()
+	// domaincheck.DefaultClaimNumber holds the default value on creation for the claim_number field.
+	domaincheck.DefaultClaimNumber = domaincheckDescClaimNumber.Default.(int64)
+	// domaincheckDescAnswer is the schema descriptor for answer field.
+	domaincheckDescAnswer := domaincheckFields[24].Descriptor()
+	// domaincheck.DefaultAnswer holds the default value on creation for the answer field.
+	domaincheck.DefaultAnswer = domaincheckDescAnswer.Default.(string)
+	// domaincheckDescDetail is the schema descriptor for detail field.
+	domaincheckDescDetail := domaincheckFields[25].Descriptor()
+	// domaincheck.DefaultDetail holds the default value on creation for the detail field.
+	domaincheck.DefaultDetail = domaincheckDescDetail.Default.(string)
+	// domaincheckDescCertificate is the schema descriptor for certificate field.
+	domaincheckDescCertificate := domaincheckFields[26].Descriptor()
+	// domaincheck.DefaultCertificate holds the default value on creation for the certificate field.
+	domaincheck.DefaultCertificate = domaincheckDescCertificate.Default.(string)
+	domainvalueFields := schema.DomainValue{}.Fields()
+	_ = domainvalueFields
+	// domainvalueDescCreatedAt is the schema descriptor for created_at field.
+	domainvalueDescCreatedAt := domainvalueFields[2].Descriptor()
+	// domainvalue.DefaultCreatedAt holds the default value on creation for the created_at field.
+	domainvalue.DefaultCreatedAt = domainvalueDescCreatedAt.Default.(func() time.Time)
 	processFields := schema.Process{}.Fields()
 	_ = processFields
 	// processDescHost is the schema descriptor for host field.

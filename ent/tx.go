@@ -24,10 +24,18 @@ type Tx struct {
 	CombinatorResource *CombinatorResourceClient
 	// CombinatorResourceReport is the client for interacting with the CombinatorResourceReport builders.
 	CombinatorResourceReport *CombinatorResourceReportClient
+	// CombinatorSize is the client for interacting with the CombinatorSize builders.
+	CombinatorSize *CombinatorSizeClient
+	// CombinatorTenant is the client for interacting with the CombinatorTenant builders.
+	CombinatorTenant *CombinatorTenantClient
 	// ConsoleTask is the client for interacting with the ConsoleTask builders.
 	ConsoleTask *ConsoleTaskClient
 	// CustomDomain is the client for interacting with the CustomDomain builders.
 	CustomDomain *CustomDomainClient
+	// DomainCheck is the client for interacting with the DomainCheck builders.
+	DomainCheck *DomainCheckClient
+	// DomainValue is the client for interacting with the DomainValue builders.
+	DomainValue *DomainValueClient
 	// Process is the client for interacting with the Process builders.
 	Process *ProcessClient
 	// Tick is the client for interacting with the Tick builders.
@@ -176,8 +184,12 @@ func (tx *Tx) init() {
 	tx.AuditSighting = NewAuditSightingClient(tx.config)
 	tx.CombinatorResource = NewCombinatorResourceClient(tx.config)
 	tx.CombinatorResourceReport = NewCombinatorResourceReportClient(tx.config)
+	tx.CombinatorSize = NewCombinatorSizeClient(tx.config)
+	tx.CombinatorTenant = NewCombinatorTenantClient(tx.config)
 	tx.ConsoleTask = NewConsoleTaskClient(tx.config)
 	tx.CustomDomain = NewCustomDomainClient(tx.config)
+	tx.DomainCheck = NewDomainCheckClient(tx.config)
+	tx.DomainValue = NewDomainValueClient(tx.config)
 	tx.Process = NewProcessClient(tx.config)
 	tx.Tick = NewTickClient(tx.config)
 	tx.User = NewUserClient(tx.config)

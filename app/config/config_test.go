@@ -49,31 +49,59 @@ func TestFlagsOverrideTheFile(t *testing.T) {
 func TestBadSettingsAreNamed(t *testing.T) {
 	t.Parallel()
 	for content, want := range map[string]string{
-		"domain: ''":                                               "domain: required",
-		"domain: 'Not A Name'":                                     "domain",
-		"domain: a.b\ntaskz: {workers: 1}":                         "taskz",
-		"domain: a.b\ntasks: {wrkers: 1}":                          "wrkers",
-		"domain: a.b\ntasks: {workers: 0}":                         "tasks.workers",
-		"domain: a.b\ntasks: {workers: many}":                      "tasks.workers",
-		"domain: a.b\ntasks: {pollInterval: soon}":                 "pollInterval",
-		"domain: a.b\ntasks: {takeoverAfter: 1s}":                  "tasks.takeoverAfter",
-		"domain: a.b\nhttp: {listen: nowhere}":                     "http.listen",
-		"domain: a.b\nlog: {format: xml}":                          "log.format",
-		"domain: a.b\nkubernetes: {namespaces: {worker: A_B}}":     "kubernetes.namespaces.worker",
-		"domain: a.b\nkubernetes: {namespaces: {ingress: worker}}": "kubernetes.namespaces.ingress",
+		"domain: ''":                                                             "domain: required",
+		"domain: 'Not A Name'":                                                   "domain",
+		"domain: a.b\ntaskz: {workers: 1}":                                       "taskz",
+		"domain: a.b\ntasks: {wrkers: 1}":                                        "wrkers",
+		"domain: a.b\ntasks: {workers: 0}":                                       "tasks.workers",
+		"domain: a.b\ntasks: {workers: many}":                                    "tasks.workers",
+		"domain: a.b\ntasks: {pollInterval: soon}":                               "pollInterval",
+		"domain: a.b\ntasks: {takeoverAfter: 1s}":                                "tasks.takeoverAfter",
+		"domain: a.b\nhttp: {listen: nowhere}":                                   "http.listen",
+		"domain: a.b\nlog: {format: xml}":                                        "log.format",
+		"domain: a.b\nkubernetes: {namespaces: {worker: A_B}}":                   "kubernetes.namespaces.worker",
+		"domain: a.b\nkubernetes: {namespaces: {ingress: worker}}":               "kubernetes.namespaces.ingress",
+		"domain: a.b\ndomains: {targets: [x.svc.cluster.local]}":                 "domains.targets",
+		"domain: a.b\ndomains: {targets: ['a b.test']}":                          "domains.targets",
+		"domain: a.b\ndomains: {issuer: ''}":                                     "domains.issuer",
+		"domain: a.b\ndomains: {removalShare: 2}":                                "domains.removalShare",
+		"domain: a.b\ndomains: {checks: 0}":                                      "domains.checks",
+		"domain: a.b\ndomains: {retryInterval: 0s}":                              "domains.retryInterval",
+		"domain: a.b\ndomains: {dns: {resolvers: [dns.test]}}":                   "domains.dns.resolvers",
+		"domain: a.b\ndomains: {dns: {roots: [a.test]}}":                         "domains.dns.roots",
+		"domain: a.b\ndomains: {dns: {port: 70000}}":                             "domains.dns.port",
+		"domain: a.b\nhttp: {access: {secrets: {mode: all}}}":                    "http.access.secrets.mode",
+		"domain: a.b\nhttp: {access: {secrets: {mode: token}}}":                  "http.access.secrets",
+		"domain: a.b\nhttp: {access: {secret: {mode: none}}}":                    "http.access.secret:",
+		"domain: a.b\ncombinator: {rdb: {roles: all}}":                           "combinator.rdb.roles",
+		"domain: a.b\ncombinator: {rdb: {names: {schema: 's_{resource_id}'}}}":   "combinator.rdb.names.schema",
+		"domain: a.b\ncombinator: {rdb: {names: {role: 'r{user_uid}'}}}":         "combinator.rdb.names",
+		"domain: a.b\ncombinator: {kv: {prefix: 'kv_{user_uid}_{resource_id}'}}": "combinator.kv.prefix",
+		"domain: a.b\ncombinator: {kv: {prefix: 'kv/{resource_id}/'}}":           "combinator.kv.prefix",
+		"domain: a.b\ncombinator: {kv: {embedded: /x, pd: ['127.0.0.1:1']}}":     "combinator.kv.embedded",
+		"domain: a.b\ncombinator: {kv: {tls: {ca: /x, certificate: /y}}}":        "combinator.kv.tls",
 		"domain: [": "--config",
 
 		"domain: a.b\ncontroller: {resyncInterval: 0s}":                         "controller.resyncInterval",
 		"domain: a.b\ncontroller: {slowDown: {burst: 0}}":                       "controller.slowDown.burst",
 		"domain: a.b\ncontroller: {leaderElection: {lease: A_B}}":               "controller.leaderElection.lease",
 		"domain: a.b\ncontroller: {leaderElection: {leaseDuration: 1500ms}}":    "controller.leaderElection.leaseDuration",
-		"domain: a.b\ncontroller: {leaderElection: {renewDeadline: 10s}}":       "controller.leaderElection.renewDeadline",
+		"domain: a.b\ncontroller: {leaderElection: {renewDeadline: 9s}}":        "controller.leaderElection.renewDeadline",
 		"domain: a.b\ncontroller: {leaderElection: {retryPeriod: 4s}}":          "controller.leaderElection.retryPeriod",
 		"domain: a.b\ncontroller: {pods: {stopDelay: 1ms}}":                     "controller.pods.stopDelay",
 		"domain: a.b\ncontroller: {pods: {imagePullSecrets: [A_B]}}":            "controller.pods.imagePullSecrets",
 		"domain: a.b\ncontroller: {networkPolicy: {dnsNamespace: A_B}}":         "controller.networkPolicy.dnsNamespace",
 		"domain: a.b\ncontroller: {networkPolicy: {dnsNetworks: [10.0.0.1/8]}}": "controller.networkPolicy.dnsNetworks",
 		"domain: a.b\ncontroller: {networkPolicy: {privateNetworks: [x]}}":      "controller.networkPolicy.privateNetworks",
+		"domain: a.b\nhttp: {maxRequests: 0}":                                   "http.maxRequests",
+		"domain: a.b\nhttp: {bodyMemory: 10}":                                   "http.bodyMemory",
+		"domain: a.b\nhttp: {headerLimit: 10}":                                  "http.headerLimit",
+		"domain: a.b\nhttp: {writeTimeout: 1s}":                                 "http.writeTimeout",
+		"domain: a.b\nhttp: {tls: {certificate: /x}}":                           "http.tls.key",
+		"domain: a.b\nhttp: {tls: {clientCA: /x}}":                              "http.tls.clientCA",
+		"domain: a.b\nprofiling: {listen: \"0.0.0.0:9902\"}":                    "profiling.listen",
+		"domain: a.b\ntracing: {endpoint: \"collector:4318\"}":                  "tracing.endpoint",
+		"domain: a.b\ntracing: {ratio: 2}":                                      "tracing.ratio",
 	} {
 		_, err := load(t, content)
 		require.ErrorContains(t, err, want, content)
@@ -85,12 +113,14 @@ func TestVariablesOverrideTheFileAndENVTestNeedsNoDomain(t *testing.T) {
 	t.Setenv("INNER_DATABASE_DSN", "postgres://y")
 	t.Setenv("DOMAIN", "from.variable")
 	t.Setenv("INNER_CONTROLLER_PODS_IMAGEPULLSECRETS", "one,two")
+	t.Setenv("INNER_DOMAINS_TARGETS", "a.test,b.test")
 	c, err := load(t, "tasks: {workers: 2}")
 	require.NoError(t, err)
 	require.Equal(t, 9, c.Tasks.Workers)
 	require.Equal(t, "postgres://y", c.Database.DSN.Reveal())
 	require.Equal(t, "from.variable", c.Domain)
 	require.Equal(t, []string{"one", "two"}, c.Controller.Pods.ImagePullSecrets)
+	require.Equal(t, []string{"a.test", "b.test"}, c.Domains.Targets)
 	t.Setenv("DOMAIN", "")
 	t.Setenv("ENV", "test")
 	c, err = load(t, "")

@@ -10,16 +10,22 @@ import (
 	"github.com/spf13/viper"
 )
 
+// decodeText turns the text of a variable into a duration or, at commas, into a list.
+var decodeText = mapstructure.ComposeDecodeHookFunc(
+	mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(","))
+
 // decode makes a Config of what was read. All unknown keys and all values of a wrong kind are told at once.
 func decode(v *viper.Viper) (*Config, error) {
 	var c Config
 	var found mapstructure.Metadata
-	err := v.Unmarshal(&c, viper.DecodeHook(mapstructure.ComposeDecodeHookFunc(
-		mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(","))),
+	err := v.Unmarshal(&c, viper.DecodeHook(decodeText),
 		func(d *mapstructure.DecoderConfig) { d.Metadata = &found })
 	faults := unknown(v.AllKeys())
 	if err == nil && len(faults) == 0 {
-		faults = unknown(found.Unused) // an unknown group that holds nothing
+		// An unknown group that holds nothing, or one inside a map.
+		for _, key := range found.Unused {
+			faults = append(faults, noSuchSetting(strings.NewReplacer("[", ".", "]", "").Replace(key)))
+		}
 	}
 	if err != nil {
 		faults = append(faults, decodeFaults(err)...)
@@ -37,11 +43,13 @@ func unknown(keys []string) []error {
 			// What stands below a setting that is no map has a value of a wrong kind, which is told elsewhere.
 			return key == known || strings.HasPrefix(key, known+".")
 		}) {
-			faults = append(faults, fmt.Errorf("%s: there is no such setting", key))
+			faults = append(faults, noSuchSetting(key))
 		}
 	}
 	return faults
 }
+
+func noSuchSetting(key string) error { return fmt.Errorf("%s: there is no such setting", key) }
 
 // decodeFaults makes a sentence of each fault that the decoder found. Values of secrets are not repeated.
 func decodeFaults(err error) []error {

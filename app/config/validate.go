@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"regexp"
 	"time"
@@ -21,12 +22,16 @@ func (c *Config) Validate() error {
 		faults = append(faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
 	}
 	c.validateNames(fault)
+	c.validateOperation(fault)
+	c.Domains.validate(fault)
+	c.validateCombinator(fault)
+	c.validateAccess(fault)
 	for _, s := range c.settings() {
 		if s.secret() && s.value.String() == mask {
 			fault(s.key, "is a mask as inner config print shows, not a secret")
 		}
 	}
-	for key, n := range map[string]int64{
+	numbers := map[string]int64{
 		"http.bodyLimit":              c.HTTP.BodyLimit,
 		"database.maxOpenConnections": int64(c.Database.MaxOpenConnections),
 		"kubernetes.burst":            int64(c.Kubernetes.Burst),
@@ -40,7 +45,9 @@ func (c *Config) Validate() error {
 		"audit.maxObjects":            int64(c.Audit.MaxObjects),
 		"audit.maxRepairs":            int64(c.Audit.MaxRepairs),
 		"audit.maxDeletions":          int64(c.Audit.MaxDeletions),
-	} {
+	}
+	maps.Copy(numbers, c.Domains.numbers())
+	for key, n := range numbers {
 		if n < 1 {
 			fault(key, "must be at least 1")
 		}
@@ -51,7 +58,9 @@ func (c *Config) Validate() error {
 			fault("tasks.lanes."+lane, "must be at least 1, and not the default lane")
 		}
 	}
-	for key, d := range c.durations() {
+	durations := c.durations()
+	maps.Copy(durations, c.Domains.durations())
+	for key, d := range durations {
 		if d < time.Millisecond {
 			fault(key, "must be at least 1ms")
 		}
@@ -98,6 +107,10 @@ func (c *Config) durations() map[string]time.Duration {
 		"http.requestTimeout":         c.HTTP.RequestTimeout,
 		"http.readHeaderTimeout":      c.HTTP.ReadHeaderTimeout,
 		"http.readTimeout":            c.HTTP.ReadTimeout,
+		"http.writeTimeout":           c.HTTP.WriteTimeout,
+		"http.idleTimeout":            c.HTTP.IdleTimeout,
+		"http.tls.reloadInterval":     c.HTTP.TLS.ReloadInterval,
+		"tracing.timeout":             c.Tracing.Timeout,
 		"http.shutdownTimeout":        c.HTTP.ShutdownTimeout,
 		"database.connectTimeout":     c.Database.ConnectTimeout,
 		"database.statementTimeout":   c.Database.StatementTimeout,

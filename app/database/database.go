@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
@@ -35,10 +36,14 @@ func Connector(c *config.Config) (driver.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
+	return connect("database.dsn", dsn)
+}
+
+func connect(key, dsn string) (*pq.Connector, error) {
 	connector, err := pq.NewConnector(dsn)
 	if err != nil {
 		// The driver's own message may repeat the password.
-		return nil, errors.New("database.dsn: not a valid postgres:// URL")
+		return nil, fmt.Errorf("%s: not a valid postgres:// URL", key)
 	}
 	return connector, nil
 }
@@ -51,6 +56,9 @@ func Pool(connector driver.Connector, c *config.Config) *sql.DB {
 	return db
 }
 
+// setting is one of a session's.
+type setting struct{ key, value string }
+
 // withSettings adds what every session needs to the DSN: UTC, because the tables' timestamps have no zone, and limits
 // that hold even where a context is lost.
 func withSettings(c config.Database) (string, error) {
@@ -58,13 +66,23 @@ func withSettings(c config.Database) (string, error) {
 	if dsn == "" {
 		return "", errors.New("database.dsn: required (-d, INNER_DATABASE_DSN or the configuration file)")
 	}
-	settings := []struct{ key, value string }{
-		{"timezone", "UTC"},
+	return addSettings("database.dsn", dsn, "", append(session(c.ConnectTimeout, c.StatementTimeout), setting{"timezone", "UTC"}))
+}
+
+func session(connect, statement time.Duration) []setting {
+	return []setting{
 		{"application_name", "inner-gateway"},
-		{"connect_timeout", strconv.Itoa(max(1, int(c.ConnectTimeout.Seconds())))},
-		{"statement_timeout", strconv.FormatInt(c.StatementTimeout.Milliseconds(), 10)},
+		{"connect_timeout", strconv.Itoa(max(1, int(connect.Seconds())))},
+		{"statement_timeout", strconv.FormatInt(statement.Milliseconds(), 10)},
 	}
+}
+
+// addSettings puts settings into a DSN, and another database where one is given. The key names the DSN in errors.
+func addSettings(key, dsn, database string, settings []setting) (string, error) {
 	if !strings.Contains(dsn, "://") {
+		if database != "" {
+			settings = append(settings, setting{"dbname", database})
+		}
 		for _, s := range settings {
 			dsn += fmt.Sprintf(" %s='%s'", s.key, s.value)
 		}
@@ -72,7 +90,10 @@ func withSettings(c config.Database) (string, error) {
 	}
 	u, err := url.Parse(dsn)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-		return "", errors.New("database.dsn: not a valid postgres:// URL")
+		return "", fmt.Errorf("%s: not a valid postgres:// URL", key)
+	}
+	if database != "" {
+		u.Path = "/" + database
 	}
 	query := u.Query()
 	for _, s := range settings {

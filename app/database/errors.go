@@ -22,7 +22,17 @@ const (
 	codeAdminShutdown        = "57P01"
 	codeCrashShutdown        = "57P02"
 	codeQueryCanceled        = "57014"
+	codeForeignKeyViolation  = "23503"
+	codeDuplicateDatabase    = "42P04"
+	codeDuplicateObject      = "42710"
+	codeDuplicateSchema      = "42P06"
+	codeDependentObjects     = "2BP01"
+	codeObjectInUse          = "55006"
+	codeLockNotAvailable     = "55P03"
+	codeUndefinedDatabase    = "3D000"
+	codeUndefinedObject      = "42704"
 	classConnection          = "08"
+	classAuthorization       = "28"
 )
 
 func code(err error) string {
@@ -62,3 +72,39 @@ func IsUnavailable(err error) bool {
 // IsRefused tells whether err says that the database received the statement and did not carry it out. After any other
 // error it may have been carried out, its answer lost.
 func IsRefused(err error) bool { return code(err) != "" && !IsUnavailable(err) }
+
+// IsForeignKeyViolation tells whether err says that the row which another one names is not there.
+func IsForeignKeyViolation(err error) bool { return code(err) == codeForeignKeyViolation }
+
+// IsDuplicate tells whether err says that a database or role of this name exists.
+func IsDuplicate(err error) bool {
+	c := code(err)
+	return c == codeDuplicateDatabase || c == codeDuplicateObject
+}
+
+// IsDuplicateSchema tells whether err says that a schema of this name exists.
+func IsDuplicateSchema(err error) bool { return code(err) == codeDuplicateSchema }
+
+// IsInUse tells whether err says that something cannot be dropped because others depend on it or use it.
+func IsInUse(err error) bool {
+	c := code(err)
+	return c == codeDependentObjects || c == codeObjectInUse
+}
+
+// IsLocked tells whether err says that a lock which others hold was waited for too long.
+func IsLocked(err error) bool { return code(err) == codeLockNotAvailable }
+
+// IsMissing tells whether err says that a database or role is not there.
+func IsMissing(err error) bool {
+	c := code(err)
+	return c == codeUndefinedDatabase || c == codeUndefinedObject
+}
+
+// IsLoginRefused tells whether err says that the server does not let this user in.
+func IsLoginRefused(err error) bool { return strings.HasPrefix(code(err), classAuthorization) }
+
+// IsConcurrentChange tells whether err says that another session changed the same object of the catalogue.
+func IsConcurrentChange(err error) bool {
+	pe, ok := errors.AsType[*pq.Error](err)
+	return ok && strings.Contains(pe.Message, "concurrently updated")
+}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/app/server"
 )
 
@@ -26,9 +27,9 @@ func New(checks []server.Check) *Health { return &Health{checks: checks} }
 // Routes returns /health, /healthz and /readyz.
 func (h *Health) Routes() []server.Route {
 	return []server.Route{
-		{Method: http.MethodGet, Path: "/health", Handler: h.health},
-		{Method: http.MethodGet, Path: "/healthz", Handler: h.alive},
-		{Method: http.MethodGet, Path: "/readyz", Handler: h.ready},
+		{Method: http.MethodGet, Path: "/health", Handler: h.health, Access: config.OperationRoutes},
+		{Method: http.MethodGet, Path: "/healthz", Handler: h.alive, Access: config.OperationRoutes, Probe: true},
+		{Method: http.MethodGet, Path: "/readyz", Handler: h.ready, Access: config.OperationRoutes, Probe: true},
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
+
+	"app238.com/inner/app/config"
 )
 
 // record is a lock in memory whose requests take a second and can fail.
@@ -91,4 +93,21 @@ func TestTheLeaderIsKnownWhileItsLeaseIsRenewed(t *testing.T) {
 	look()
 	_, silence = l.leader()
 	require.Zero(t, silence)
+}
+
+func TestALeaderThatCouldNotRenewWritesNoMoreBeforeAnotherMayLead(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	stored := &record{clock: &now}
+	e := &Election{config: config.LeaderElection{LeaseDuration: 9 * time.Second, RenewDeadline: 6 * time.Second},
+		lock: &lock{Interface: stored, now: func() time.Time { return now }}}
+	require.ErrorIs(t, e.Lead(), ErrNotLeading, "not elected yet")
+	require.NoError(t, e.lock.Update(t.Context(), held("me", now)))
+	require.NoError(t, e.Lead())
+	require.Equal(t, "me", e.Leader())
+	now = now.Add(5 * time.Second)
+	require.ErrorIs(t, e.Lead(), ErrNotLeading, "6 s after the beginning of the last renewal")
+	require.Equal(t, "me", e.Leader(), "nobody else can lead yet")
+	now = now.Add(5 * time.Second)
+	require.Empty(t, e.Leader())
 }

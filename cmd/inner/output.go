@@ -153,7 +153,7 @@ const noColour = "39"
 
 func colourOf(status string) string {
 	switch status {
-	case "finished", "ok":
+	case "finished", "success", "ok":
 		return "32"
 	case "error", "down":
 		return "31"

@@ -25,8 +25,8 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	config.AddFlags(root.PersistentFlags())
-	root.AddCommand(newServe(), newRunJob(), newTasks(), newAudit(), newStatus(), newConfig(), newMigrate(), newCRD(),
-		newReference(), newVersion())
+	root.AddCommand(newServe(), newRunJob(), newTasks(), newDomains(), newUsage(), newAudit(), newStatus(), newConfig(), newMigrate(),
+		newCRD(), newReference(), newVersion())
 	markUsageErrors(root)
 	return root
 }

@@ -26,6 +26,8 @@ const (
 	FieldRecordEnd = "record_end"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
+	// FieldFingerprint holds the string denoting the fingerprint field in the database.
+	FieldFingerprint = "fingerprint"
 	// EdgeResource holds the string denoting the resource edge name in mutations.
 	EdgeResource = "resource"
 	// Table holds the table name of the combinatorresourcereport in the database.
@@ -48,6 +50,7 @@ var Columns = []string{
 	FieldRecordStart,
 	FieldRecordEnd,
 	FieldCreatedAt,
+	FieldFingerprint,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -101,6 +104,11 @@ func ByRecordEnd(opts ...sql.OrderTermOption) OrderOption {
 // ByCreatedAt orders the results by the created_at field.
 func ByCreatedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldCreatedAt, opts...).ToFunc()
+}
+
+// ByFingerprint orders the results by the fingerprint field.
+func ByFingerprint(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldFingerprint, opts...).ToFunc()
 }
 
 // ByResourceField orders the results by resource field.

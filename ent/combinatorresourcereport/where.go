@@ -85,6 +85,11 @@ func CreatedAt(v time.Time) predicate.CombinatorResourceReport {
 	return predicate.CombinatorResourceReport(sql.FieldEQ(FieldCreatedAt, v))
 }
 
+// Fingerprint applies equality check predicate on the "fingerprint" field. It's identical to FingerprintEQ.
+func Fingerprint(v string) predicate.CombinatorResourceReport {
+	return predicate.CombinatorResourceReport(sql.FieldEQ(FieldFingerprint, v))
+}
+
 // UserUIDEQ applies the EQ predicate on the "user_uid" field.
 func UserUIDEQ(v string) predicate.CombinatorResourceReport {
 	return predicate.CombinatorResourceReport(sql.FieldEQ(FieldUserUID, v))
@@ -328,6 +333,81 @@ func CreatedAtLT(v time.Time) predicate.CombinatorResourceReport {
 // CreatedAtLTE applies the LTE predicate on the "created_at" field.
 func CreatedAtLTE(v time.Time) predicate.CombinatorResourceReport {
 	return predicate.CombinatorResourceReport(sql.FieldLTE(FieldCreatedAt, v))
+}
+
+// FingerprintEQ applies the EQ predicate on the "fingerprint" field.
+func FingerprintEQ(v string) predicate.CombinatorResourceReport {
+	return predicate.CombinatorResourceReport(sql.FieldEQ(FieldFingerprint, v))
+}
+
+// FingerprintNEQ applies the NEQ predicate on the "fingerprint" field.
+func FingerprintNEQ(v string) predicate.CombinatorResourceReport {
+	return predicate.CombinatorResourceReport(sql.FieldNEQ(FieldFingerprint, v))
+}
+
+// FingerprintIn applies the In predicate on the "fingerprint" field.
+func FingerprintIn(vs ...string) predicate.CombinatorResourceReport {
+	return predicate.CombinatorResourceReport(sql.FieldIn(FieldFingerprint, vs...))
+}
+
+// FingerprintNotIn applies the NotIn predicate on the "fingerprint" field.
+func FingerprintNotIn(vs ...string) predicate.CombinatorResourceReport {
+	return predicate.CombinatorResourceReport(sql.FieldNotIn(FieldFingerprint, vs...))
+}
+
+// FingerprintGT applies the GT predicate on the "fingerprint" field.
+func FingerprintGT(v string) predicate.CombinatorResourceReport {
+	return predicate.CombinatorResourceReport(sql.FieldGT(FieldFingerprint, v))
+}
+
+// FingerprintGTE applies the GTE predicate on the "fingerprint" field.
+func FingerprintGTE(v string) predicate.CombinatorResourceReport {
+	return predicate.CombinatorResourceReport(sql.FieldGTE(FieldFingerprint, v))
+}
+
+// FingerprintLT applies the LT predicate on the "fingerprint" field.
+func FingerprintLT(v string) predicate.CombinatorResourceReport {
+	return predicate.CombinatorResourceReport(sql.FieldLT(FieldFingerprint, v))
+}
+
+// FingerprintLTE applies the LTE predicate on the "fingerprint" field.
+func FingerprintLTE(v string) predicate.CombinatorResourceReport {
+	return predicate.CombinatorResourceReport(sql.FieldLTE(FieldFingerprint, v))
+}
+
+// FingerprintContains applies the Contains predicate on the "fingerprint" field.
+func FingerprintContains(v string) predicate.CombinatorResourceReport {
+	return predicate.CombinatorResourceReport(sql.FieldContains(FieldFingerprint, v))
+}
+
+// FingerprintHasPrefix applies the HasPrefix predicate on the "fingerprint" field.
+func FingerprintHasPrefix(v string) predicate.CombinatorResourceReport {
+	return predicate.CombinatorResourceReport(sql.FieldHasPrefix(FieldFingerprint, v))
+}
+
+// FingerprintHasSuffix applies the HasSuffix predicate on the "fingerprint" field.
+func FingerprintHasSuffix(v string) predicate.CombinatorResourceReport {
+	return predicate.CombinatorResourceReport(sql.FieldHasSuffix(FieldFingerprint, v))
+}
+
+// FingerprintIsNil applies the IsNil predicate on the "fingerprint" field.
+func FingerprintIsNil() predicate.CombinatorResourceReport {
+	return predicate.CombinatorResourceReport(sql.FieldIsNull(FieldFingerprint))
+}
+
+// FingerprintNotNil applies the NotNil predicate on the "fingerprint" field.
+func FingerprintNotNil() predicate.CombinatorResourceReport {
+	return predicate.CombinatorResourceReport(sql.FieldNotNull(FieldFingerprint))
+}
+
+// FingerprintEqualFold applies the EqualFold predicate on the "fingerprint" field.
+func FingerprintEqualFold(v string) predicate.CombinatorResourceReport {
+	return predicate.CombinatorResourceReport(sql.FieldEqualFold(FieldFingerprint, v))
+}
+
+// FingerprintContainsFold applies the ContainsFold predicate on the "fingerprint" field.
+func FingerprintContainsFold(v string) predicate.CombinatorResourceReport {
+	return predicate.CombinatorResourceReport(sql.FieldContainsFold(FieldFingerprint, v))
 }
 
 // HasResource applies the HasEdge predicate on the "resource" edge.

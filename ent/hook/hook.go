@@ -69,6 +69,30 @@ func (f CombinatorResourceReportFunc) Mutate(ctx context.Context, m ent.Mutation
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.CombinatorResourceReportMutation", m)
 }
 
+// The CombinatorSizeFunc type is an adapter to allow the use of ordinary
+// function as CombinatorSize mutator.
+type CombinatorSizeFunc func(context.Context, *ent.CombinatorSizeMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f CombinatorSizeFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.CombinatorSizeMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.CombinatorSizeMutation", m)
+}
+
+// The CombinatorTenantFunc type is an adapter to allow the use of ordinary
+// function as CombinatorTenant mutator.
+type CombinatorTenantFunc func(context.Context, *ent.CombinatorTenantMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f CombinatorTenantFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.CombinatorTenantMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.CombinatorTenantMutation", m)
+}
+
 // The ConsoleTaskFunc type is an adapter to allow the use of ordinary
 // function as ConsoleTask mutator.
 type ConsoleTaskFunc func(context.Context, *ent.ConsoleTaskMutation) (ent.Value, error)
@@ -91,6 +115,30 @@ func (f CustomDomainFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.CustomDomainMutation", m)
+}
+
+// The DomainCheckFunc type is an adapter to allow the use of ordinary
+// function as DomainCheck mutator.
+type DomainCheckFunc func(context.Context, *ent.DomainCheckMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f DomainCheckFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.DomainCheckMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.DomainCheckMutation", m)
+}
+
+// The DomainValueFunc type is an adapter to allow the use of ordinary
+// function as DomainValue mutator.
+type DomainValueFunc func(context.Context, *ent.DomainValueMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f DomainValueFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.DomainValueMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.DomainValueMutation", m)
 }
 
 // The ProcessFunc type is an adapter to allow the use of ordinary

@@ -115,6 +115,7 @@ var (
 		{Name: "record_start", Type: field.TypeTime, SchemaType: map[string]string{"postgres": "timestamp"}},
 		{Name: "record_end", Type: field.TypeTime, SchemaType: map[string]string{"postgres": "timestamp"}},
 		{Name: "created_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "fingerprint", Type: field.TypeString, Nullable: true, SchemaType: map[string]string{"postgres": "text"}},
 		{Name: "resource_id", Type: field.TypeInt},
 	}
 	// CombinatorResourceReportsTable holds the schema information for the "combinator_resource_reports" table.
@@ -125,7 +126,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "combinator_resource_reports_combinator_resources_reports",
-				Columns:    []*schema.Column{CombinatorResourceReportsColumns[6]},
+				Columns:    []*schema.Column{CombinatorResourceReportsColumns[7]},
 				RefColumns: []*schema.Column{CombinatorResourcesColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -134,9 +135,47 @@ var (
 			{
 				Name:    "combinatorresourcereport_resource_id_record_start",
 				Unique:  false,
-				Columns: []*schema.Column{CombinatorResourceReportsColumns[6], CombinatorResourceReportsColumns[3]},
+				Columns: []*schema.Column{CombinatorResourceReportsColumns[7], CombinatorResourceReportsColumns[3]},
+			},
+			{
+				Name:    "combinator_resource_reports_once",
+				Unique:  true,
+				Columns: []*schema.Column{CombinatorResourceReportsColumns[6]},
 			},
 		},
+	}
+	// CombinatorSizesColumns holds the columns for the "combinator_sizes" table.
+	CombinatorSizesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "user_uid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
+		{Name: "resource_id", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
+		{Name: "bytes", Type: field.TypeInt64},
+		{Name: "measured_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+	}
+	// CombinatorSizesTable holds the schema information for the "combinator_sizes" table.
+	CombinatorSizesTable = &schema.Table{
+		Name:       "combinator_sizes",
+		Columns:    CombinatorSizesColumns,
+		PrimaryKey: []*schema.Column{CombinatorSizesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "combinator_sizes_once",
+				Unique:  true,
+				Columns: []*schema.Column{CombinatorSizesColumns[1], CombinatorSizesColumns[2]},
+			},
+		},
+	}
+	// CombinatorTenantsColumns holds the columns for the "combinator_tenants" table.
+	CombinatorTenantsColumns = []*schema.Column{
+		{Name: "user_uid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
+		{Name: "prepared", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "changed_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+	}
+	// CombinatorTenantsTable holds the schema information for the "combinator_tenants" table.
+	CombinatorTenantsTable = &schema.Table{
+		Name:       "combinator_tenants",
+		Columns:    CombinatorTenantsColumns,
+		PrimaryKey: []*schema.Column{CombinatorTenantsColumns[0]},
 	}
 	// ConsoleTasksColumns holds the columns for the "console_tasks" table.
 	ConsoleTasksColumns = []*schema.Column{
@@ -232,6 +271,74 @@ var (
 				Columns: []*schema.Column{CustomDomainsColumns[2]},
 			},
 		},
+	}
+	// InnerDomainChecksColumns holds the columns for the "inner_domain_checks" table.
+	InnerDomainChecksColumns = []*schema.Column{
+		{Name: "cdid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
+		{Name: "name", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "row_id", Type: field.TypeInt64},
+		{Name: "user_uid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
+		{Name: "domain", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
+		{Name: "target", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
+		{Name: "txt_name", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
+		{Name: "txt_value", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
+		{Name: "host", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "target_host", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "refusal", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "verified", Type: field.TypeBool, Default: false},
+		{Name: "gone", Type: field.TypeBool, Default: false},
+		{Name: "gone_at", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "wished_status", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "varchar(16)"}},
+		{Name: "revision", Type: field.TypeInt64, Default: 1},
+		{Name: "checks", Type: field.TypeInt64, Default: 0},
+		{Name: "failures", Type: field.TypeInt64, Default: 0},
+		{Name: "failing_since", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "begun_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "checked_at", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "next_check_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "lease_until", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "claim_number", Type: field.TypeInt64, Default: 0},
+		{Name: "answer", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "detail", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "certificate", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+	}
+	// InnerDomainChecksTable holds the schema information for the "inner_domain_checks" table.
+	InnerDomainChecksTable = &schema.Table{
+		Name:       "inner_domain_checks",
+		Columns:    InnerDomainChecksColumns,
+		PrimaryKey: []*schema.Column{InnerDomainChecksColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "inner_domain_checks_one_holder",
+				Unique:  true,
+				Columns: []*schema.Column{InnerDomainChecksColumns[8]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "verified",
+				},
+			},
+			{
+				Name:    "inner_domain_checks_name",
+				Unique:  false,
+				Columns: []*schema.Column{InnerDomainChecksColumns[1]},
+			},
+			{
+				Name:    "inner_domain_checks_due",
+				Unique:  false,
+				Columns: []*schema.Column{InnerDomainChecksColumns[21]},
+			},
+		},
+	}
+	// InnerDomainValuesColumns holds the columns for the "inner_domain_values" table.
+	InnerDomainValuesColumns = []*schema.Column{
+		{Name: "txt_value", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
+		{Name: "user_uid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
+		{Name: "created_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+	}
+	// InnerDomainValuesTable holds the schema information for the "inner_domain_values" table.
+	InnerDomainValuesTable = &schema.Table{
+		Name:       "inner_domain_values",
+		Columns:    InnerDomainValuesColumns,
+		PrimaryKey: []*schema.Column{InnerDomainValuesColumns[0]},
 	}
 	// InnerProcessesColumns holds the columns for the "inner_processes" table.
 	InnerProcessesColumns = []*schema.Column{
@@ -358,8 +465,12 @@ var (
 		InnerAuditSightingsTable,
 		CombinatorResourcesTable,
 		CombinatorResourceReportsTable,
+		CombinatorSizesTable,
+		CombinatorTenantsTable,
 		ConsoleTasksTable,
 		CustomDomainsTable,
+		InnerDomainChecksTable,
+		InnerDomainValuesTable,
 		InnerProcessesTable,
 		InnerTicksTable,
 		UsersTable,
@@ -386,11 +497,23 @@ func init() {
 	CombinatorResourceReportsTable.Annotation = &entsql.Annotation{
 		Table: "combinator_resource_reports",
 	}
+	CombinatorSizesTable.Annotation = &entsql.Annotation{
+		Table: "combinator_sizes",
+	}
+	CombinatorTenantsTable.Annotation = &entsql.Annotation{
+		Table: "combinator_tenants",
+	}
 	ConsoleTasksTable.Annotation = &entsql.Annotation{
 		Table: "console_tasks",
 	}
 	CustomDomainsTable.Annotation = &entsql.Annotation{
 		Table: "custom_domains",
+	}
+	InnerDomainChecksTable.Annotation = &entsql.Annotation{
+		Table: "inner_domain_checks",
+	}
+	InnerDomainValuesTable.Annotation = &entsql.Annotation{
+		Table: "inner_domain_values",
 	}
 	InnerProcessesTable.Annotation = &entsql.Annotation{
 		Table: "inner_processes",

@@ -21,11 +21,23 @@ type CombinatorResource func(*sql.Selector)
 // CombinatorResourceReport is the predicate function for combinatorresourcereport builders.
 type CombinatorResourceReport func(*sql.Selector)
 
+// CombinatorSize is the predicate function for combinatorsize builders.
+type CombinatorSize func(*sql.Selector)
+
+// CombinatorTenant is the predicate function for combinatortenant builders.
+type CombinatorTenant func(*sql.Selector)
+
 // ConsoleTask is the predicate function for consoletask builders.
 type ConsoleTask func(*sql.Selector)
 
 // CustomDomain is the predicate function for customdomain builders.
 type CustomDomain func(*sql.Selector)
+
+// DomainCheck is the predicate function for domaincheck builders.
+type DomainCheck func(*sql.Selector)
+
+// DomainValue is the predicate function for domainvalue builders.
+type DomainValue func(*sql.Selector)
 
 // Process is the predicate function for process builders.
 type Process func(*sql.Selector)

@@ -25,6 +25,8 @@ func (CombinatorResourceReport) Fields() []ent.Field {
 		field.Time("record_start").SchemaType(timestampType),
 		field.Time("record_end").SchemaType(timestampType),
 		createdAt(),
+		field.String("fingerprint").SchemaType(textType).Optional().Nillable().
+			Comment("hash of the report, so that one that is sent again counts once; null in rows of earlier programs"),
 	}
 }
 
@@ -37,5 +39,8 @@ func (CombinatorResourceReport) Edges() []ent.Edge {
 
 // Indexes lists the indexes.
 func (CombinatorResourceReport) Indexes() []ent.Index {
-	return []ent.Index{index.Fields("resource_id", "record_start")}
+	return []ent.Index{
+		index.Fields("resource_id", "record_start"),
+		index.Fields("fingerprint").Unique().StorageKey("combinator_resource_reports_once"),
+	}
 }

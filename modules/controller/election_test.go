@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,8 +64,8 @@ func TestAnotherControllerTakesOverFromOneThatStops(t *testing.T) {
 func TestAnotherControllerTakesOverFromOneThatWasKilled(t *testing.T) {
 	t.Parallel()
 	leader := setup(t)
-	leader.config.Controller.LeaderElection = config.LeaderElection{Lease: "controller", LeaseDuration: 10 * time.Second,
-		RenewDeadline: 6 * time.Second, RetryPeriod: 2 * time.Second} // the defaults
+	leader.config.Controller.LeaderElection = config.LeaderElection{Lease: "controller", LeaseDuration: 9 * time.Second,
+		RenewDeadline: 6 * time.Second, RetryPeriod: time.Second} // the defaults
 	leader.startAndSync()
 	leader.awaitRole("leading")
 	name := leader.deploy(spec("abc12345"), 1, 1)
@@ -127,6 +128,57 @@ func TestALeaderThatLosesItsLeaseWritesNothingFromThenOn(t *testing.T) {
 	loser.awaitPhase(name, workerapp.Running)
 }
 
+// holdWatches has the watches of WorkerApps wait until they are released, so that what happens is not heard of.
+func holdWatches() (answer func(w http.ResponseWriter, r *http.Request) bool, release func()) {
+	released := make(chan struct{})
+	answer = func(_ http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/workerapps") {
+			return false
+		}
+		select {
+		case <-released:
+			return false
+		case <-r.Context().Done():
+			return true
+		}
+	}
+	return answer, sync.OnceFunc(func() { close(released) })
+}
+
+func TestAnOlderVersionDoesNotOvertakeWhenALeaderTakesOverThatIsBehind(t *testing.T) {
+	t.Parallel()
+	first := setup(t)
+	first.startAndSync()
+	first.awaitRole("leading")
+	name := first.deploy(spec("abc12345"), 1, 1)
+	first.awaitPhase(name, workerapp.Running)
+	second := first.replica()
+	second.startAndSync()
+	answer, release := holdWatches()
+	t.Cleanup(release)
+	second.proxy.answerWith(answer)
+	second.proxy.server.CloseClientConnections()
+	s := spec("abc12345")
+	s.Image = "registry.test/healthy:2"
+	first.deploy(s, 2, 2)
+	first.awaitPhase(name, workerapp.Running)
+	first.settle()
+	second.await("the newer Deployment is seen and doubted", func() error {
+		first.stop()
+		if second.proxy.asked("/workerapps/"+name) == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	require.Zero(t, perObject(second.proxy.writes())["deployments/"+name])
+	require.Equal(t, 2, second.templates(name))
+	release()
+	s.Image = "registry.test/healthy:3"
+	second.deploy(s, 3, 3)
+	second.awaitPhase(name, workerapp.Running)
+	require.Equal(t, 3, second.templates(name))
+}
+
 func TestWithoutANamespaceForTheLeaseNobodyLeadsAndReadinessSaysSo(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -134,7 +186,7 @@ func TestWithoutANamespaceForTheLeaseNobodyLeadsAndReadinessSaysSo(t *testing.T)
 	b.start()
 	b.await("it says so", func() error {
 		if err := b.running.Ready(b.ctx()); err == nil || err.Error() != "no process leads" {
-			return fmt.Errorf("%v", err)
+			return errors.Join(errors.New("it does not"), err)
 		}
 		return nil
 	})

@@ -53,6 +53,7 @@ func TestEditedChildrenAreRestored(t *testing.T) {
 		{"image", deployment, `{"spec": {"template": {"spec": {"containers": [{"name": "` + name + `", "image": "registry.test/other:1"}]}}}}`},
 		{"replicas", deployment, `{"spec": {"replicas": 3}}`},
 		{"pause", deployment, `{"spec": {"paused": true}}`},
+		{"generation", deployment, `{"metadata": {"annotations": {"console.app238.com/generation": "99"}}}`},
 		{"owner", deployment, `{"metadata": {"ownerReferences": null}}`},
 		{"labels", deployment, `{"metadata": {"labels": {"worker-id": null, "app": "other"}}}`},
 		{"value", configMap, `{"data": {"GREETING": "forged"}}`},

@@ -1,6 +1,7 @@
 package controller_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -182,7 +183,7 @@ func (b *bundle) absent(name string) error {
 }
 
 // settle waits until the controller has looked at all that happened so far: WorkerApps that come later, and cost a
-// status only, were looked at.
+// status only, were looked at, and so was everything that waited behind them.
 func (b *bundle) settle() {
 	b.t.Helper()
 	for range 3 {
@@ -191,6 +192,31 @@ func (b *bundle) settle() {
 		s.MainRegion = "no region!"
 		b.awaitPhase(b.deploy(s, 0, 0), workerapp.Failed)
 	}
+	idle := 0
+	b.await("nothing waits and nothing is under way", func() error {
+		if b.logs.FilterMessage("every worker is to be looked at").Len() == 0 || b.gauge("waiting") != 0 || b.gauge("busy") != 0 {
+			idle = 0
+			return errors.New("not yet")
+		}
+		// What one look wrote brings the next, once its event arrived.
+		if idle++; idle < 5 {
+			return errors.New("perhaps")
+		}
+		return nil
+	})
+}
+
+// gauge returns the value of one of the controller's gauges.
+func (b *bundle) gauge(name string) float64 {
+	families, err := b.registry.Gather()
+	require.NoError(b.t, err)
+	for _, family := range families {
+		if family.GetName() == "inner_controller_"+name {
+			return family.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	require.Fail(b.t, "no such gauge", name)
+	return 0
 }
 
 // writes returns what the controller wrote, leaving out what settle brought about.

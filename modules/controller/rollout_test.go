@@ -74,7 +74,7 @@ func TestAFailedSecondVersionLeavesTheFirstServing(t *testing.T) {
 func TestAPodThatNeverBecomesReadyFailsAtTheDeadline(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.config.Controller.ProgressDeadline = 2 * time.Second
+	b.config.Controller.ProgressDeadline = 5 * time.Second
 	b.startAndSync()
 	s := spec("abc12345")
 	s.Image = "registry.test/fail/unready:1"

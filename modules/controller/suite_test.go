@@ -47,6 +47,7 @@ type bundle struct {
 	admin    *kube.Clients
 	config   *config.Config
 	logs     *observer.ObservedLogs
+	registry *prometheus.Registry
 	proxy    *proxy
 	source   *fakeSource
 	recorder *fakeRecorder
@@ -130,10 +131,10 @@ func (b *bundle) clear() {
 func (b *bundle) start() {
 	b.t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
-	b.logs = logs
+	b.logs, b.registry = logs, prometheus.NewRegistry()
 	clients, err := kube.NewClients(b.config)
 	require.NoError(b.t, err)
-	b.running, err = controller.New(b.config, zap.New(core), clients, prometheus.NewRegistry(), b.source, b.recorder)
+	b.running, err = controller.New(b.config, zap.New(core), clients, b.registry, b.source, b.recorder)
 	require.NoError(b.t, err)
 	require.NoError(b.t, b.running.Start(b.ctx()))
 }

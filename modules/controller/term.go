@@ -84,6 +84,7 @@ func (c *Controller) lookAtAll(ctx context.Context, queue *loop.Queue) {
 		for _, name := range names {
 			queue.AddBacklog(name)
 		}
+		c.metrics.Waiting(queue.Len())
 		c.log.Debug("every worker is to be looked at", zap.Int("workers", len(names)))
 		select {
 		case <-ctx.Done():
@@ -96,6 +97,7 @@ func (c *Controller) lookAtAll(ctx context.Context, queue *loop.Queue) {
 func (c *Controller) measured(queue *loop.Queue, process loop.Process) loop.Process {
 	return func(ctx context.Context, name string) (loop.Result, error) {
 		begun := time.Now()
+		c.metrics.Looking()
 		result, err := process(ctx, name)
 		c.metrics.Looked(time.Since(begun), result.Wrote, err)
 		c.metrics.Waiting(queue.Len())

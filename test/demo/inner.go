@@ -50,11 +50,21 @@ func (d *demo) start(subcommand string) (*process.Process, error) {
 		Args: []string{
 			subcommand, "--config", d.opts.configFile, "-l", c.HTTP.Listen, "-k", c.Kubernetes.Kubeconfig,
 		},
-		Env:     append(os.Environ(), "INNER_DATABASE_DSN="+c.Database.DSN.Reveal()),
+		Env: append(os.Environ(), "INNER_DATABASE_DSN="+c.Database.DSN.Reveal(),
+			"INNER_COMBINATOR_RDB_DSN="+c.Combinator.RDB.DSN.Reveal(), "INNER_COMBINATOR_KV_EMBEDDED="+d.embeddedKV()),
 		LogFile: d.inner.logFile,
 		Name:    "inner " + subcommand,
 		Path:    d.inner.program,
 	})
+}
+
+// embeddedKV is the folder of the key-value engine inside Inner, unless the configuration names one or a real engine.
+func (d *demo) embeddedKV() string {
+	kv := d.opts.config.Combinator.KV
+	if kv.Embedded != "" || len(kv.PD) > 0 {
+		return kv.Embedded
+	}
+	return kvFolder(d.inner.logFile)
 }
 
 func (d *demo) migrate(ctx context.Context) error {

@@ -39,8 +39,11 @@ func (d *demo) dropLog() error {
 	if !d.opts.anyPort || d.inner.logFile == "" {
 		return nil
 	}
-	return os.Remove(d.inner.logFile)
+	return errors.Join(os.Remove(d.inner.logFile), os.RemoveAll(kvFolder(d.inner.logFile)))
 }
+
+// kvFolder is where Inner's embedded key-value engine keeps its data, beside its log.
+func kvFolder(logFile string) string { return strings.TrimSuffix(logFile, ".log") + "-kv" }
 
 // follow shows what is written to a file until ctx ends. The returned function waits until the last line was shown.
 func follow(ctx context.Context, path string, show func(line string)) (wait func(), err error) {

@@ -13,8 +13,11 @@ import (
 	"app238.com/inner/test/stack/postgres"
 )
 
-// databaseName is the database in the private server.
-const databaseName = "platform"
+// databaseName and tenantsName are the databases in the private server: the platform's, and that of users' schemas.
+const (
+	databaseName = "platform"
+	tenantsName  = "tenants"
+)
 
 // servers are what Inner stands on. A server that is the user's own is nil.
 type servers struct {
@@ -52,7 +55,11 @@ func (d *demo) startDatabase(ctx context.Context) (err error) {
 	if err := d.servers.database.CreateDatabase(ctx, databaseName); err != nil {
 		return err
 	}
+	if err := d.servers.database.CreateDatabase(ctx, tenantsName); err != nil {
+		return err
+	}
 	d.opts.config.Database.DSN = config.Secret(d.servers.database.DSN(databaseName))
+	d.opts.config.Combinator.RDB.DSN = config.Secret(d.servers.database.DSN(tenantsName))
 	d.screen.step("database", "ready")
 	return nil
 }

@@ -1,4 +1,4 @@
-// Package stack runs the servers that the product needs, real ones: PostgreSQL and a Kubernetes control plane.
+// Package stack runs the servers that the product needs, real ones: PostgreSQL, a Kubernetes control plane and TiKV.
 package stack
 
 import (
@@ -10,6 +10,7 @@ import (
 
 	"app238.com/inner/test/stack/controlplane"
 	"app238.com/inner/test/stack/postgres"
+	"app238.com/inner/test/stack/tikv"
 )
 
 // Environment variables that tell a command run by withstack where the servers are.
@@ -20,6 +21,8 @@ const (
 	EnvDSN = "INNER_TEST_DSN"
 	// EnvKubeconfig holds the path of the administrator's kubeconfig.
 	EnvKubeconfig = "INNER_TEST_KUBECONFIG"
+	// EnvPD holds the address of the placement driver of a TiKV cluster, host:port.
+	EnvPD = "INNER_TEST_PD"
 )
 
 // Options says how the servers are to be; its zero value fits tests.
@@ -32,15 +35,17 @@ type Options struct {
 	Postgres postgres.Options
 }
 
-// Stack is both servers, running.
+// Stack is all servers, running.
 type Stack struct {
 	// ControlPlane is the Kubernetes cluster.
 	ControlPlane *controlplane.ControlPlane
 	// Postgres is the database server.
 	Postgres *postgres.Server
+	// TiKV is the key-value cluster.
+	TiKV *tikv.Cluster
 }
 
-// Start brings both servers up and returns when both take work. The first start of a machine builds what is missing.
+// Start brings the servers up and returns when all take work. The first start of a machine builds what is missing.
 func Start(ctx context.Context, opts Options) (*Stack, error) {
 	opts.ControlPlane.Log, opts.Postgres.Log = opts.Log, opts.Log
 	s := &Stack{}
@@ -51,6 +56,10 @@ func Start(ctx context.Context, opts Options) (*Stack, error) {
 	})
 	group.Go(func() (err error) {
 		s.Postgres, err = postgres.Start(ctx, opts.Postgres)
+		return err
+	})
+	group.Go(func() (err error) {
+		s.TiKV, err = tikv.Start(ctx, tikv.Options{Log: opts.Log})
 		return err
 	})
 	if err := group.Wait(); err != nil {
@@ -65,17 +74,21 @@ func (s *Stack) Environment() []string {
 		EnvControlPlaneDir + "=" + s.ControlPlane.Dir(),
 		EnvDSN + "=" + s.Postgres.DSN("postgres"),
 		EnvKubeconfig + "=" + s.ControlPlane.Kubeconfig(),
+		EnvPD + "=" + s.TiKV.Endpoint(),
 	}
 }
 
-// Close ends both servers and removes their files.
+// Close ends the servers and removes their files.
 func (s *Stack) Close() error {
-	var failures [2]error
+	var failures [3]error
 	if s.ControlPlane != nil {
 		failures[0] = s.ControlPlane.Close()
 	}
 	if s.Postgres != nil {
 		failures[1] = s.Postgres.Close()
+	}
+	if s.TiKV != nil {
+		failures[2] = s.TiKV.Close()
 	}
 	return errors.Join(failures[:]...)
 }

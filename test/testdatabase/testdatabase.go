@@ -67,8 +67,8 @@ func NewEmpty(t testing.TB) *Database {
 	c := Config(t, u.String())
 	connector, err := database.Connector(c)
 	require.NoError(t, err)
-	db := database.Pool(checked{connector, t}, c)
-	steady := database.NewSteady(checked{connector, t})
+	db := database.Pool(Checked(t, connector), c)
+	steady := database.NewSteady(Checked(t, connector))
 	t.Cleanup(func() {
 		_ = db.Close()
 		_ = steady.Close()

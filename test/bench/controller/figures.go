@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -82,11 +83,14 @@ func (r *results) write(out io.Writer) (missed bool, err error) {
 		}
 	}
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(table, "\nFIGURE\tVALUE\tUNIT\tRUNS\tBAR\tRESULT")
+	lines := []string{"", "FIGURE\tVALUE\tUNIT\tRUNS\tBAR\tRESULT"}
 	for _, s := range r.order {
 		f := s.figure()
-		fmt.Fprintf(table, "%s\t%g\t%s\t%g to %g\t%s\t%s\n", f.Figure, f.Value, f.Unit, f.Min, f.Max, f.Bar, s.verdict())
+		lines = append(lines, fmt.Sprintf("%s\t%g\t%s\t%g to %g\t%s\t%s", f.Figure, f.Value, f.Unit, f.Min, f.Max, f.Bar, s.verdict()))
 		missed = missed || s.verdict() == "MISSED"
+	}
+	if _, err := io.WriteString(table, strings.Join(lines, "\n")+"\n"); err != nil {
+		return false, err
 	}
 	return missed, table.Flush()
 }

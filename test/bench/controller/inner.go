@@ -72,7 +72,8 @@ func (i *inner) stats(ctx context.Context, query string) (stats, error) {
 		return s, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	return s, json.NewDecoder(response.Body).Decode(&s)
+	err = json.NewDecoder(response.Body).Decode(&s)
+	return s, err
 }
 
 // await asks until enough returns true.

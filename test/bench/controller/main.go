@@ -22,9 +22,7 @@ const (
 var errMissed = errors.New("a bar was missed")
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err := run(ctx, os.Args[1:])
+	err := run(os.Args[1:])
 	switch {
 	case err == nil:
 	case errors.Is(err, errMissed):
@@ -36,7 +34,9 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, args []string) error {
+func run(args []string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	if len(args) > 0 && args[0] == replicaCommand {
 		return runReplica(ctx, args[1:])
 	}

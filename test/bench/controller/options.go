@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"time"
 
@@ -39,7 +39,7 @@ func parseOptions(args []string) (options, error) {
 		o.apps, o.standing, o.changes, o.runs = 100, 300, 30, 1
 	}
 	if o.runs < 1 || o.apps < 1 || o.standing < 1 || o.changes < 1 {
-		return o, fmt.Errorf("--runs, --apps, --standing and --changes must be at least 1")
+		return o, errors.New("--runs, --apps, --standing and --changes must be at least 1")
 	}
 	return o, nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -74,11 +75,7 @@ func (c *counter) Observe(_ context.Context, verb string, u url.URL, _ time.Dura
 func (c *counter) counts() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	counts := map[string]int{}
-	for key, n := range c.writes {
-		counts[key] = n
-	}
-	return counts
+	return maps.Clone(c.writes)
 }
 
 // replica is the state of the process.
@@ -169,7 +166,9 @@ func (r *replica) serve(w http.ResponseWriter, request *http.Request) {
 	}
 	s.Resident, s.Peak = processMemory()
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(s)
+	if err := json.NewEncoder(w).Encode(s); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	}
 }
 
 // looks returns the number of reconciles that Inner's own metric tells.

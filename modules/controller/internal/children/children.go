@@ -27,6 +27,8 @@ const (
 	ContentAnnotation = "console.app238.com/content-hash"
 	// TemplateAnnotation on pods tells those of the wished template from earlier ones, so that ReplicaSets need no watch.
 	TemplateAnnotation = "console.app238.com/template-hash"
+	// GenerationAnnotation on the Deployment is the generation of the WorkerApp that it was made of.
+	GenerationAnnotation = "console.app238.com/generation"
 	// PortAnnotation on pods tells on which port they listen.
 	PortAnnotation = "console.app238.com/port"
 )

@@ -2,6 +2,7 @@ package children
 
 import (
 	"fmt"
+	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -21,7 +22,7 @@ func (b Builder) Deployment(app *workerapp.WorkerApp, contentHash string) (Child
 	if err != nil {
 		return Child{}, fmt.Errorf("build deployments: %w", err)
 	}
-	annotations := map[string]string{}
+	annotations := map[string]string{GenerationAnnotation: strconv.FormatInt(app.Generation, 10)}
 	copyAnnotation(annotations, app, workerapp.VersionAnnotation)
 	copyAnnotation(annotations, app, workerapp.TaskAnnotation)
 	// The old pods serve until the new ones are Ready, with one replica too.

@@ -19,6 +19,7 @@ const (
 type Metrics struct {
 	reconciles *prometheus.CounterVec
 	seconds    prometheus.Histogram
+	busy       prometheus.Gauge
 	leading    prometheus.Gauge
 	waiting    prometheus.Gauge
 }
@@ -33,6 +34,9 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 			Name: "inner_controller_reconcile_seconds", Help: "Time of a look at a WorkerApp.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 3, 12),
 		}),
+		busy: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "inner_controller_busy", Help: "Looks under way.",
+		}),
 		leading: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "inner_controller_leading", Help: "1 while this process's controller leads, else 0.",
 		}),
@@ -40,8 +44,11 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 			Name: "inner_controller_waiting", Help: "WorkerApps that wait for a look.",
 		}),
 	}
-	return m, errors.Join(r.Register(m.reconciles), r.Register(m.seconds), r.Register(m.leading), r.Register(m.waiting))
+	return m, errors.Join(r.Register(m.reconciles), r.Register(m.seconds), r.Register(m.busy), r.Register(m.leading), r.Register(m.waiting))
 }
+
+// Looking notes that a look begins; Looked ends it.
+func (m *Metrics) Looking() { m.busy.Inc() }
 
 // Looked counts one look.
 func (m *Metrics) Looked(took time.Duration, wrote bool, err error) {
@@ -52,6 +59,7 @@ func (m *Metrics) Looked(took time.Duration, wrote bool, err error) {
 	case wrote:
 		result = written
 	}
+	m.busy.Dec()
 	m.reconciles.WithLabelValues(result).Inc()
 	m.seconds.Observe(took.Seconds())
 }

@@ -23,6 +23,7 @@ import (
 // Reconciler works on one WorkerApp at a time for each name; several names may be worked on at once.
 type Reconciler struct {
 	builder  children.Builder
+	checked  *checked
 	cache    *watch.Cache
 	clients  *kube.Clients
 	events   Announcer
@@ -63,7 +64,8 @@ func New(p Params) *Reconciler {
 			CombinatorNamespace: namespaces.Combinator, ProgressDeadline: p.Config.Controller.ProgressDeadline,
 			Pods: p.Config.Controller.Pods, NetworkPolicy: p.Config.Controller.NetworkPolicy,
 		},
-		cache: p.Cache, clients: p.Clients, events: p.Events, config: p.Config.Controller, log: p.Log, now: time.Now,
+		checked: newChecked(),
+		cache:   p.Cache, clients: p.Clients, events: p.Events, config: p.Config.Controller, log: p.Log, now: time.Now,
 		recorder: p.Recorder, source: p.Source, writes: p.Writes,
 		timeout: p.Config.Database.ConnectTimeout + p.Config.Database.StatementTimeout,
 	}
@@ -99,10 +101,14 @@ func (r *Reconciler) ensure(ctx context.Context, u *unstructured.Unstructured) (
 	if err != nil {
 		return 0, r.report(ctx, app, failed(status.InvalidSpec, err.Error()))
 	}
+	found := r.cache.Children(app.Name)
+	if behind, err := r.behind(ctx, app, found.Deployment); err != nil || behind {
+		return behindWait, raced(err)
+	}
 	if err := r.hold(ctx, app); err != nil {
 		return 0, raced(err)
 	}
-	state, again, err := r.makeChildren(ctx, app, r.cache.Children(app.Name))
+	state, again, err := r.makeChildren(ctx, app, found)
 	if fault, ok := faultOf(err); ok {
 		if reported := r.report(ctx, app, failed(fault.reason, fault.Error())); reported != nil {
 			return 0, reported

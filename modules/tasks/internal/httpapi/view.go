@@ -9,6 +9,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/tasks/internal/queue"
@@ -27,8 +28,8 @@ func New(q *queue.Queue, s *store.Store) *API { return &API{queue: q, store: s} 
 // Routes returns the queue's routes.
 func (a *API) Routes() []server.Route {
 	return []server.Route{
-		{Method: http.MethodPost, Path: "/api/acceptTask", Handler: a.accept},
-		{Method: http.MethodGet, Path: "/api/tasks/{id}", Handler: a.view},
+		{Method: http.MethodPost, Path: "/api/acceptTask", Handler: a.accept, Access: config.TaskRoutes},
+		{Method: http.MethodGet, Path: "/api/tasks/{id}", Handler: a.view, Access: config.TaskRoutes},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/server"
 	"app238.com/inner/ent"
@@ -34,7 +35,7 @@ func New(r *rows.Rows, q job.Queue) *API { return &API{rows: r, queue: q} }
 
 // Routes returns the workers' routes.
 func (a *API) Routes() []server.Route {
-	return []server.Route{{Method: http.MethodPost, Path: "/api/worker/deploy", Handler: a.deploy}}
+	return []server.Route{{Method: http.MethodPost, Path: "/api/worker/deploy", Handler: a.deploy, Access: config.WorkerRoutes}}
 }
 
 // deployRequest is the body of POST /api/worker/deploy.

@@ -2,7 +2,7 @@
 //
 //	withstack [--crd file]... -- command [argument]...
 //
-// The command finds the servers by the variables INNER_TEST_DSN, INNER_TEST_KUBECONFIG and
+// The command finds the servers by the variables INNER_TEST_DSN, INNER_TEST_KUBECONFIG, INNER_TEST_PD and
 // INNER_TEST_CONTROLPLANE_DIR. Its exit status becomes withstack's, and the stack ends with it. Both end as well when
 // the process that has started withstack ends.
 package main

@@ -1,0 +1,160 @@
+// Package access decides who may call a route, by the rules of http.access.
+package access
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/kube"
+	"app238.com/inner/app/observe"
+	"app238.com/inner/app/server"
+)
+
+// rule tells whether a request may pass, and if not, why in one word.
+type rule func(ctx context.Context, r *http.Request) (refusal string, err error)
+
+// Reasons for which a request is refused, a label of the counter.
+const (
+	notAPod    = "not-a-pod"
+	noToken    = "no-token"
+	badToken   = "bad-token"
+	notAllowed = "not-allowed"
+)
+
+// Guard holds the rules of all kinds of routes.
+type Guard struct {
+	rules   map[string]rule
+	watches []*kube.Pods
+	refused *prometheus.CounterVec
+	log     *zap.Logger
+}
+
+// New returns the Guard. Pods are watched once it is started, or asked.
+func New(c *config.Config, clients *kube.Clients, combinator *kube.Pods, registry *prometheus.Registry, log *zap.Logger) (*Guard, error) {
+	g := &Guard{
+		rules: map[string]rule{},
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "inner_http_refused_total", Help: "Requests refused with 403, by kind of route and reason.",
+		}, []string{"routes", "reason"}),
+		log: log.Named("http"),
+	}
+	for kind, a := range c.HTTP.Access {
+		switch a.Mode {
+		case config.AccessNone:
+			if kind == config.SecretRoutes {
+				g.log.Warn("users' secret keys are given to whoever asks", zap.String("setting", "http.access.secrets.mode"))
+			}
+		case config.AccessCombinatorPods:
+			g.rules[kind] = fromPods(combinator)
+		case config.AccessPods:
+			pods, err := kube.NewPods(clients, a.Namespace, a.Labels)
+			if err != nil {
+				return nil, fmt.Errorf("http.access.%s: %w", kind, err)
+			}
+			g.watches = append(g.watches, pods)
+			g.rules[kind] = fromPods(pods)
+		case config.AccessToken:
+			g.rules[kind] = withToken(clients, a)
+		}
+	}
+	return g, registry.Register(g.refused)
+}
+
+// Start begins to watch pods.
+func (g *Guard) Start(ctx context.Context) error {
+	for _, w := range g.watches {
+		if err := w.Start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Stop ends the watches.
+func (g *Guard) Stop(ctx context.Context) error {
+	for _, w := range g.watches {
+		if err := w.Stop(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Protect puts the rules in front of the handlers. A route without a kind answers everybody.
+func (g *Guard) Protect(routes []server.Route) []server.Route {
+	protected := slices.Clone(routes)
+	for i, route := range routes {
+		check, ok := g.rules[route.Access]
+		if !ok {
+			continue
+		}
+		protected[i].Handler = func(w http.ResponseWriter, r *http.Request) error {
+			if err := g.admit(r, route.Access, check); err != nil {
+				return err
+			}
+			return route.Handler(w, r)
+		}
+	}
+	return protected
+}
+
+// admit returns nil, a 403, or a 503 where the cluster cannot be asked: without its word nobody passes.
+func (g *Guard) admit(r *http.Request, kind string, check rule) error {
+	refusal, err := check(r.Context(), r)
+	if err != nil {
+		return server.Unavailable("the cluster, which knows who may ask,", err)
+	}
+	if refusal == "" {
+		return nil
+	}
+	g.refused.WithLabelValues(kind, refusal).Inc()
+	g.log.Warn("request refused", zap.String("path", r.URL.Path), zap.String("from", r.RemoteAddr),
+		zap.String("routes", kind), zap.String("reason", refusal), zap.String("request_id", server.RequestID(r.Context())))
+	return &server.Error{Status: http.StatusForbidden, Text: "forbidden"}
+}
+
+// fromPods admits the pods of a watch by the connection's own address. No header is believed: any client can send any.
+func fromPods(pods *kube.Pods) rule {
+	return func(ctx context.Context, r *http.Request) (string, error) {
+		host, _, err := net.SplitHostPort(r.RemoteAddr)
+		if err != nil {
+			return notAPod, nil //nolint:nilerr // whoever has no address is nobody
+		}
+		name, err := pods.At(ctx, host)
+		if err != nil {
+			return "", err
+		}
+		if name == "" {
+			return notAPod, nil
+		}
+		return "", nil
+	}
+}
+
+// withToken admits the listed service accounts.
+func withToken(clients *kube.Clients, a config.Access) rule {
+	return func(ctx context.Context, r *http.Request) (string, error) {
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") || token == "" {
+			return noToken, nil
+		}
+		subject, err := clients.Subject(ctx, strings.TrimSpace(token), a.Audience)
+		switch {
+		case err != nil:
+			return "", fmt.Errorf("review a token: %s", observe.Redact(err.Error()))
+		case subject == "":
+			return badToken, nil
+		case !slices.Contains(a.Subjects, subject):
+			return notAllowed, nil
+		}
+		return "", nil
+	}
+}

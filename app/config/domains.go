@@ -1,0 +1,113 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Domains is how custom domains are checked and served.
+type Domains struct {
+	Targets          []string      `mapstructure:"targets"`
+	RequireTarget    bool          `mapstructure:"requireTarget"`
+	Issuer           string        `mapstructure:"issuer"`
+	LookInterval     time.Duration `mapstructure:"lookInterval"`
+	PassInterval     time.Duration `mapstructure:"passInterval"`
+	Checks           int           `mapstructure:"checks"`
+	CheckTimeout     time.Duration `mapstructure:"checkTimeout"`
+	ScheduleFor      time.Duration `mapstructure:"scheduleFor"`
+	PassEvery        time.Duration `mapstructure:"passEvery"`
+	PassTimeout      time.Duration `mapstructure:"passTimeout"`
+	WithdrawFailures int           `mapstructure:"withdrawFailures"`
+	WithdrawAfter    time.Duration `mapstructure:"withdrawAfter"`
+	RetryInterval    time.Duration `mapstructure:"retryInterval"`
+	RemovalNumber    int           `mapstructure:"removalNumber"`
+	RemovalShare     float64       `mapstructure:"removalShare"`
+	RemovalGrace     time.Duration `mapstructure:"removalGrace"`
+	Workers          int           `mapstructure:"workers"`
+	DNS              DNS           `mapstructure:"dns"`
+}
+
+// DNS is how questions about custom domains are asked.
+type DNS struct {
+	Resolvers      []string      `mapstructure:"resolvers"`
+	Roots          []string      `mapstructure:"roots"`
+	Port           int           `mapstructure:"port"`
+	PrivateServers bool          `mapstructure:"privateServers"`
+	Questions      int           `mapstructure:"questions"`
+	Timeout        time.Duration `mapstructure:"timeout"`
+	Delegations    time.Duration `mapstructure:"delegations"`
+}
+
+func (d Domains) numbers() map[string]int64 {
+	return map[string]int64{
+		"domains.checks":           int64(d.Checks),
+		"domains.withdrawFailures": int64(d.WithdrawFailures),
+		"domains.removalNumber":    int64(d.RemovalNumber),
+		"domains.workers":          int64(d.Workers),
+		"domains.dns.port":         int64(d.DNS.Port),
+		"domains.dns.questions":    int64(d.DNS.Questions),
+	}
+}
+
+func (d Domains) durations() map[string]time.Duration {
+	return map[string]time.Duration{
+		"domains.lookInterval":    d.LookInterval,
+		"domains.passInterval":    d.PassInterval,
+		"domains.checkTimeout":    d.CheckTimeout,
+		"domains.scheduleFor":     d.ScheduleFor,
+		"domains.passEvery":       d.PassEvery,
+		"domains.passTimeout":     d.PassTimeout,
+		"domains.withdrawAfter":   d.WithdrawAfter,
+		"domains.retryInterval":   d.RetryInterval,
+		"domains.removalGrace":    d.RemovalGrace,
+		"domains.dns.timeout":     d.DNS.Timeout,
+		"domains.dns.delegations": d.DNS.Delegations,
+	}
+}
+
+// clusterZone ends the names by which the cluster's own services are found.
+const clusterZone = "cluster.local"
+
+func (d Domains) validate(fault func(key, format string, args ...any)) {
+	for _, target := range d.Targets {
+		switch {
+		case !dnsName.MatchString(target) || !strings.Contains(target, "."):
+			fault("domains.targets", "must be DNS names in lower case with at least two labels")
+		case target == clusterZone || strings.HasSuffix(target, "."+clusterZone):
+			fault("domains.targets", "must not be names of the cluster")
+		}
+	}
+	if !dnsName.MatchString(d.Issuer) {
+		fault("domains.issuer", "must be the name of a ClusterIssuer")
+	}
+	if d.PassEvery < time.Second {
+		fault("domains.passEvery", "must be at least 1s")
+	}
+	if d.RemovalShare <= 0 || d.RemovalShare > 1 {
+		fault("domains.removalShare", "must be above 0 and at most 1")
+	}
+	d.DNS.validate(fault)
+}
+
+func (d DNS) validate(fault func(key, format string, args ...any)) {
+	for _, resolver := range d.Resolvers {
+		host, port, err := net.SplitHostPort(resolver)
+		_, notAddress := netip.ParseAddr(host)
+		if n, notNumber := strconv.Atoi(port); err != nil || notAddress != nil || notNumber != nil || n < 1 || n > maxPort {
+			fault("domains.dns.resolvers", "must be address:port")
+		}
+	}
+	for _, root := range d.Roots {
+		if _, err := netip.ParseAddr(root); err != nil {
+			fault("domains.dns.roots", "must be addresses")
+		}
+	}
+	if d.Port > maxPort {
+		fault("domains.dns.port", "must be at most %d", maxPort)
+	}
+}
+
+const maxPort = 65535

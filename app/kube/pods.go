@@ -1,0 +1,223 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/tools/cache"
+
+	"app238.com/inner/app/config"
+)
+
+// byAddress is the index of pods by their IP addresses.
+const byAddress = "address"
+
+// confirmedFor is how long the API server's word that a pod lives is believed. A network gives no address of a pod that
+// ended to another one within it.
+const confirmedFor = time.Second
+
+// Pod is what matters of a pod that runs.
+type Pod struct {
+	UID, Name, Address string
+}
+
+// Pods watches the pods with some labels in a namespace. It begins when it is asked first, or by Start.
+type Pods struct {
+	clients  *Clients
+	factory  informers.SharedInformerFactory
+	informer cache.SharedIndexInformer
+
+	start   sync.Once
+	stopped chan struct{}
+	stop    sync.Once
+
+	mu        sync.Mutex
+	confirmed map[string]time.Time // by UID
+}
+
+// NewPods returns the watch of the pods with these labels, written like "app=combinator,tier!=test".
+func NewPods(clients *Clients, namespace, selector string) (*Pods, error) {
+	if _, err := labels.Parse(selector); err != nil {
+		return nil, fmt.Errorf("labels %q: not a label selector", selector)
+	}
+	factory := informers.NewSharedInformerFactoryWithOptions(clients.Typed, 0, informers.WithNamespace(namespace),
+		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = selector }))
+	informer := factory.Core().V1().Pods().Informer()
+	p := &Pods{clients: clients, factory: factory, informer: informer, stopped: make(chan struct{}), confirmed: map[string]time.Time{}}
+	return p, errors.Join(
+		informer.SetTransform(withoutSpec),
+		informer.AddIndexers(cache.Indexers{byAddress: addresses}),
+	)
+}
+
+// NewCombinatorPods returns the watch of the Combinator pods.
+func NewCombinatorPods(clients *Clients, c *config.Config) (*Pods, error) {
+	pods, err := NewPods(clients, c.Kubernetes.Namespaces.Combinator, c.Combinator.Pods.Labels)
+	if err != nil {
+		return nil, fmt.Errorf("combinator.pods.labels: %w", err)
+	}
+	return pods, nil
+}
+
+// withoutSpec drops what is of no use here from what is kept in memory.
+func withoutSpec(object any) (any, error) {
+	if pod, ok := object.(*corev1.Pod); ok {
+		pod.ManagedFields, pod.Annotations = nil, nil
+		pod.Spec = corev1.PodSpec{HostNetwork: pod.Spec.HostNetwork}
+	}
+	return object, nil
+}
+
+func addresses(object any) ([]string, error) {
+	pod, ok := object.(*corev1.Pod)
+	if !ok {
+		return nil, nil
+	}
+	var all []string
+	for _, ip := range pod.Status.PodIPs {
+		all = append(all, canonical(ip.IP))
+	}
+	if len(all) == 0 && pod.Status.PodIP != "" {
+		all = []string{canonical(pod.Status.PodIP)}
+	}
+	return all, nil
+}
+
+// canonical writes an address the one way in which it can be compared.
+func canonical(address string) string {
+	if ip := net.ParseIP(address); ip != nil {
+		return ip.String()
+	}
+	return address
+}
+
+// Start begins to watch.
+func (p *Pods) Start(context.Context) error {
+	p.start.Do(func() {
+		select {
+		case <-p.stopped:
+		default:
+			p.factory.Start(p.stopped)
+		}
+	})
+	return nil
+}
+
+// Stop ends the watch and waits for its end.
+func (p *Pods) Stop(context.Context) error {
+	p.stop.Do(func() { close(p.stopped) })
+	p.factory.Shutdown()
+	return nil
+}
+
+// Ready tells whether all pods were listed.
+func (p *Pods) Ready(context.Context) error {
+	if !p.informer.HasSynced() {
+		return errors.New("pods not listed")
+	}
+	return nil
+}
+
+// await waits until all pods were listed, or ctx ends.
+func (p *Pods) await(ctx context.Context) error {
+	if err := p.Start(ctx); err != nil || p.informer.HasSynced() {
+		return err
+	}
+	if !cache.WaitForCacheSync(ctx.Done(), p.informer.HasSynced) {
+		return fmt.Errorf("list pods: %w", context.DeadlineExceeded)
+	}
+	return nil
+}
+
+// Running returns the pods that run and have an address, those that are being ended too.
+func (p *Pods) Running(ctx context.Context) ([]Pod, error) {
+	if err := p.await(ctx); err != nil {
+		return nil, err
+	}
+	var running []Pod
+	for _, object := range p.informer.GetStore().List() {
+		if pod, ok := object.(*corev1.Pod); ok && pod.Status.Phase == corev1.PodRunning && pod.Status.PodIP != "" {
+			running = append(running, Pod{UID: string(pod.UID), Name: pod.Name, Address: pod.Status.PodIP})
+		}
+	}
+	return running, nil
+}
+
+// At returns the name of the one pod that runs at an address; "" where there is none, more than one, or only one that
+// shares the address with its host or is being ended. The API server confirms it: what was seen earlier is not
+// enough, since addresses are given out again.
+func (p *Pods) At(ctx context.Context, address string) (string, error) {
+	if err := p.await(ctx); err != nil {
+		return "", err
+	}
+	objects, err := p.informer.GetIndexer().ByIndex(byAddress, canonical(address))
+	if err != nil {
+		return "", err
+	}
+	var found *corev1.Pod
+	for _, object := range objects {
+		pod, ok := object.(*corev1.Pod)
+		if !ok || !identifies(pod) {
+			continue
+		}
+		if found != nil {
+			return "", nil
+		}
+		found = pod
+	}
+	if found == nil {
+		return "", nil
+	}
+	confirmed, err := p.confirm(ctx, found, canonical(address))
+	if err != nil || !confirmed {
+		return "", err
+	}
+	return found.Name, nil
+}
+
+// identifies tells whether a pod's address stands for it.
+func identifies(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodRunning && pod.DeletionTimestamp == nil && !pod.Spec.HostNetwork
+}
+
+// confirm asks the API server whether the pod is still the one that was seen.
+func (p *Pods) confirm(ctx context.Context, seen *corev1.Pod, address string) (bool, error) {
+	p.mu.Lock()
+	fresh := time.Since(p.confirmed[string(seen.UID)]) < confirmedFor
+	p.mu.Unlock()
+	if fresh {
+		return true, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.clients.timeout)
+	defer cancel()
+	pod, err := p.clients.Typed.CoreV1().Pods(seen.Namespace).Get(ctx, seen.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	at, err := addresses(pod)
+	if err != nil || pod.UID != seen.UID || !identifies(pod) || !slices.Contains(at, address) {
+		return false, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for uid, when := range p.confirmed {
+		if time.Since(when) >= confirmedFor {
+			delete(p.confirmed, uid)
+		}
+	}
+	p.confirmed[string(seen.UID)] = time.Now()
+	return true, nil
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"app238.com/inner/app"
+	"app238.com/inner/app/config"
+	"app238.com/inner/modules/domains/overview"
+)
+
+func newDomains() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "domains",
+		Short: "See custom domains, and check them now",
+		Long:  "Shows and checks custom domains. These commands need the database and, for checks, the DNS: no cluster, and no\nrunning Inner.",
+		Args:  cobra.NoArgs,
+	}
+	var format outputFormat
+	addOutputFlag(cmd, &format)
+	cmd.AddCommand(newDomainsList(&format), newDomainsCheck(&format))
+	return cmd
+}
+
+func newDomainsList(format *outputFormat) *cobra.Command {
+	var filter overview.Filter
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List custom domains, the newest first",
+		Example: `  inner domains list --state failing
+  inner domains list --user u1 -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := config.LoadForDatabase(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			return app.Domains(cmd.Context(), c, func(ctx context.Context, domains overview.Domains) error {
+				page, err := domains.List(ctx, filter)
+				if err != nil {
+					return err
+				}
+				if err := format.write(cmd, page, func(t *table) { domainsTable(t, page.Domains) }); err != nil {
+					return err
+				}
+				if page.Next != 0 && *format == tableFormat {
+					cmd.PrintErrf("there are more: --before %d\n", page.Next)
+				}
+				return nil
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&filter.State, "state", "", "only domains in this state")
+	flags.StringVar(&filter.User, "user", "", "only domains of this user (uid)")
+	flags.IntVar(&filter.Limit, "limit", 50, fmt.Sprintf("most domains to list, up to %d", overview.MaxPage))
+	flags.Int64Var(&filter.Before, "before", 0, "only domains with a row id below this one: the next page")
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(overview.States(), cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func newDomainsCheck(format *outputFormat) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check <domain or cdid>...",
+		Short: "Check custom domains now",
+		Long: "Asks the DNS about each domain now and writes down what came of it, as every check does: a domain that is right is\n" +
+			"verified, one that is not has one failure more. The exit status is 1 unless all of them are right.",
+		Example: "  inner domains check www.example.com",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			// The platform's own domain decides what may be a target.
+			c, err := config.Load(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			return app.Domains(cmd.Context(), c, func(ctx context.Context, domains overview.Domains) error {
+				return checkDomains(ctx, cmd, format, domains, args)
+			})
+		},
+	}
+}
+
+func checkDomains(ctx context.Context, cmd *cobra.Command, format *outputFormat, domains overview.Domains, names []string) error {
+	page := overview.Page{Domains: []overview.Domain{}}
+	var failures []error
+	for _, name := range names {
+		d, err := domains.Check(ctx, name)
+		if err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		page.Domains = append(page.Domains, d)
+		if d.Answer != "right" {
+			failures = append(failures, fmt.Errorf("%s: %s: %s", d.Domain, d.Answer, printable(d.Detail)))
+		}
+	}
+	return errors.Join(format.write(cmd, page, func(t *table) { domainsTable(t, page.Domains) }), errors.Join(failures...))
+}
+
+func domainsTable(t *table, domains []overview.Domain) {
+	t.row("CDID", "DOMAIN", "USER", plain("STATUS"), "STATE", "CERTIFICATE", "FAILURES", "CHECKED (UTC)", "NEXT (UTC)", "LAST ANSWER")
+	for _, d := range domains {
+		t.row(d.CDID, d.Domain, d.UserUID, status(d.Status), d.State, shorten(d.Certificate, detailWidth/2), d.Failures, d.CheckedAt,
+			d.NextCheckAt, shorten(d.Detail, detailWidth))
+	}
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"app238.com/inner/app"
+	"app238.com/inner/app/config"
+	"app238.com/inner/modules/combinator/usage"
+)
+
+func newUsage() *cobra.Command {
+	var format outputFormat
+	var user, from, to string
+	cmd := &cobra.Command{
+		Use:   "usage",
+		Short: "Show how much users' data changed, by resource and day",
+		Long: "Sums what Combinator pods reported of each resource, by day in UTC, and shows the size of SQL schemas when they " +
+			"were measured last. It needs the database only: no cluster, and no running Inner.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			query := usage.Query{UserUID: user}
+			var err error
+			if query.From, err = day("from", from); err != nil {
+				return err
+			}
+			if query.To, err = day("to", to); err != nil {
+				return err
+			}
+			c, err := config.LoadForDatabase(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			return app.Usage(cmd.Context(), c, func(ctx context.Context, reader usage.Reader) error {
+				days, err := reader.Days(ctx, query)
+				if err != nil {
+					return err
+				}
+				return format.write(cmd, days, func(t *table) { usageTable(t, days) })
+			})
+		},
+	}
+	cmd.Flags().StringVar(&user, "user", "", "uid of a user; all users unless given")
+	cmd.Flags().StringVar(&from, "from", "", "first day, like 2026-01-31")
+	cmd.Flags().StringVar(&to, "to", "", "last day, like 2026-01-31")
+	addOutputFlag(cmd, &format)
+	return cmd
+}
+
+// day reads a day; "" is none.
+func day(flag, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return t, fmt.Errorf("--%s: must be a day like 2026-01-31", flag)
+	}
+	return t, nil
+}
+
+func usageTable(t *table, days []usage.Day) {
+	t.row("USER", "RESOURCE", "TYPE", "DAY", "REPORTS", "CHANGE (BYTES)", "SIZE (BYTES)")
+	for _, d := range days {
+		size := ""
+		if d.Bytes != nil {
+			size = fmt.Sprint(*d.Bytes)
+		}
+		t.row(d.UserUID, d.ResourceID, d.ResourceType, d.Day, d.Reports, d.DataChange, size)
+	}
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/modules/combinator/usage"
+)
+
+func TestUsageIsSummedByResourceAndDay(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	for _, statement := range []string{
+		`INSERT INTO combinator_resources (id, user_uid, resource_type, resource_id) VALUES (1, 'u1', 'rdb', 'r1'), (2, 'u2', 'kv', 'r2'), (3, 'u1', 'rdb', 'r3')`,
+		`INSERT INTO combinator_resource_reports (user_uid, resource_id, datachange, record_start, record_end) VALUES
+			('u1', 1, 5, '2026-05-01 00:00:00', '2026-05-01 00:01:00'), ('u1', 1, -2, '2026-05-01 23:59:59', '2026-05-02 00:00:59'),
+			('u1', 1, 9, '2026-05-02 00:00:00', '2026-05-02 00:01:00'), ('u2', 2, 1, '2026-05-01 00:00:00', '2026-05-01 00:01:00')`,
+		`INSERT INTO combinator_sizes (user_uid, resource_id, bytes) VALUES ('u1', 'r1', 4096), ('u1', 'r3', 8192)`,
+	} {
+		_, err := p.db.Exec(statement)
+		require.NoError(t, err)
+	}
+	read := func(args ...string) (days []usage.Day) {
+		t.Helper()
+		out, err := p.run(t, append([]string{"usage", "-o", "json"}, args...)...)
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal([]byte(out), &days))
+		return days
+	}
+	bytes, other := int64(4096), int64(8192)
+	first := usage.Day{Day: "2026-05-01", UserUID: "u1", ResourceID: "r1", ResourceType: "rdb", Reports: 2, DataChange: 3, Bytes: &bytes}
+	second := usage.Day{Day: "2026-05-02", UserUID: "u1", ResourceID: "r1", ResourceType: "rdb", Reports: 1, DataChange: 9, Bytes: &bytes}
+	quiet := usage.Day{UserUID: "u1", ResourceID: "r3", ResourceType: "rdb", Bytes: &other}
+	require.Equal(t, []usage.Day{first, second, quiet}, read("--user", "u1"))
+	require.Equal(t, []usage.Day{first, quiet}, read("--user", "u1", "--from", "2026-05-01", "--to", "2026-05-01"))
+	require.Len(t, read(), 4)
+	out, err := p.run(t, "usage", "--user", "u2")
+	require.NoError(t, err)
+	require.Equal(t, []string{"u2", "r2", "kv", "2026-05-01", "1", "1", "-"}, strings.Fields(strings.Split(strings.TrimSpace(out), "\n")[1]))
+	_, err = p.run(t, "usage", "--from", "yesterday")
+	require.ErrorContains(t, err, "--from")
+}

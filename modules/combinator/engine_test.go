@@ -1,0 +1,95 @@
+package combinator_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/modules/tasks/job"
+)
+
+func TestIdentifiersThatAreNotPlainGetNamesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	long := strings.Repeat("a", 64)
+	pairs := [][2]string{{"a-b", "c"}, {"a", "b-c"}, {"a_b", "c"}, {"a", "b_c"}, {"A", "b"}, {long, long}, {long, long[:63]}}
+	seen := map[string]bool{}
+	for _, pair := range pairs {
+		if !seen["user "+pair[0]] {
+			b.user(pair[0], "sk_"+pair[0])
+			seen["user "+pair[0]] = true
+		}
+		b.resource(pair[0], pair[1], "rdb")
+		require.NoError(t, b.run(jobs.CreateRDBType, ref(pair[0], pair[1])))
+	}
+	schemas := column(t, b.admin(""), `SELECT nspname FROM pg_namespace WHERE substr(nspname, 1, 5) = 'user_'`)
+	require.Len(t, schemas, len(pairs))
+	require.NoError(t, b.run(jobs.DeleteRDBType, ref("a-b", "c")))
+	require.Len(t, column(t, b.admin(""), `SELECT nspname FROM pg_namespace WHERE substr(nspname, 1, 5) = 'user_'`), len(pairs)-1)
+	listed := 0
+	require.NoError(t, b.rdb.List(t.Context(), func(found []engine.Resource) error {
+		listed += len(found)
+		require.NotContains(t, found, engine.Resource{UserUID: "a-b", ResourceID: "c"})
+		return nil
+	}))
+	require.Equal(t, len(pairs)-1, listed)
+}
+
+func TestSizesAreMeasuredAndNoted(t *testing.T) {
+	t.Parallel()
+	for name, layout := range layouts() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, layout)
+			b.user("u1", "sk_one")
+			b.resource("u1", "r1", "rdb")
+			require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r1")))
+			_, err := b.login("u1", "sk_one").Exec(`CREATE TABLE ` + b.schema("u1", "r1") + `.t AS SELECT repeat('x', 1000) FROM generate_series(1, 1000)`)
+			require.NoError(t, err)
+			require.NoError(t, b.run(jobs.MeasureRDBType, map[string]string{}))
+			var bytes int64
+			require.NoError(t, b.rows.Sizes(t.Context(), func(uid, rid string, n int64) {
+				require.Equal(t, "u1/r1", uid+"/"+rid)
+				bytes = n
+			}))
+			require.Greater(t, bytes, int64(1_000_000))
+			b.remove("r1")
+			require.NoError(t, b.run(jobs.MeasureRDBType, map[string]string{}))
+			require.NoError(t, b.rows.Sizes(t.Context(), func(string, string, int64) { t.Error("a size of what is gone") }))
+		})
+	}
+}
+
+func TestThePlatformsOwnDatabaseIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *config.Config) { c.Combinator.RDB.DSN = c.Database.DSN })
+	b.user("u1", "sk_one")
+	var refused *job.Error
+	require.ErrorAs(t, b.run(jobs.RegisterUserType, map[string]string{"user_uid": "u1"}), &refused)
+	require.Equal(t, job.Permanent, refused.Kind)
+	require.ErrorIs(t, refused, engine.ErrUnusable)
+}
+
+func TestAnEngineThatIsAwayBurnsNoAttempt(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *config.Config) {
+		c.Combinator.RDB.DSN = "postgres://nobody@127.0.0.1:1/none?sslmode=disable"
+		c.Combinator.KV.PD = []string{"127.0.0.1:1"}
+	})
+	b.user("u1", "sk_one")
+	b.resource("u1", "r1", "rdb")
+	b.resource("u1", "r2", "kv")
+	for kind, rid := range map[string]string{jobs.CreateRDBType: "r1", jobs.DeleteRDBType: "r1", jobs.CreateKVType: "r2", jobs.DeleteKVType: "r2"} {
+		var waiting *job.Error
+		require.ErrorAs(t, b.run(kind, ref("u1", rid)), &waiting)
+		require.Equal(t, job.Later, waiting.Kind, kind)
+		require.Contains(t, waiting.Text, "engine")
+		require.Equal(t, "loading", b.status(rid))
+	}
+	require.ErrorContains(t, b.rdb.Ready(t.Context()), "does not answer")
+	require.ErrorContains(t, b.kv.Ready(t.Context()), "does not answer")
+}

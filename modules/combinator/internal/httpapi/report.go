@@ -1,0 +1,125 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"app238.com/inner/app/database"
+	"app238.com/inner/app/identifier"
+	"app238.com/inner/app/server"
+	"app238.com/inner/modules/combinator/internal/reports"
+	"app238.com/inner/modules/combinator/internal/rows"
+)
+
+// reportRequest is one report of the body of reportUsage.
+type reportRequest struct {
+	UserID       string  `json:"user_id"`
+	ResourceID   string  `json:"resource_id"`
+	ResourceType string  `json:"resource_type"`
+	DataChange   *int64  `json:"datachange"`
+	Start        *string `json:"timespan_start"`
+	End          *string `json:"timespan_end"`
+}
+
+// Years that every database can keep, and no clock of a pod should be beyond.
+const firstYear, lastYear = 1970, 9999
+
+// check returns the report, or an error that names the field.
+func (q reportRequest) check() (reports.Report, error) {
+	r := reports.Report{UserUID: q.UserID, ResourceID: q.ResourceID, ResourceType: q.ResourceType}
+	if err := identifier.Check("user_id", q.UserID); err != nil {
+		return r, err
+	}
+	if err := identifier.Check("resource_id", q.ResourceID); err != nil {
+		return r, err
+	}
+	if q.ResourceType != rows.RDB && q.ResourceType != rows.KV {
+		return r, errors.New("resource_type: must be rdb or kv")
+	}
+	if q.DataChange == nil {
+		return r, errors.New("datachange: required")
+	}
+	r.DataChange = *q.DataChange
+	var err error
+	if r.Start, err = moment("timespan_start", q.Start); err != nil {
+		return r, err
+	}
+	if r.End, err = moment("timespan_end", q.End); err != nil {
+		return r, err
+	}
+	if r.End.Before(r.Start) {
+		return r, errors.New("timespan_end: before timespan_start")
+	}
+	return r, nil
+}
+
+// moment reads a time as precisely as the database keeps it.
+func moment(field string, text *string) (time.Time, error) {
+	if text == nil {
+		return time.Time{}, fmt.Errorf("%s: required", field)
+	}
+	t, err := time.Parse(time.RFC3339Nano, *text)
+	if err != nil {
+		return t, fmt.Errorf("%s: must be a time like 2006-01-02T15:04:05Z", field)
+	}
+	t = t.UTC().Truncate(time.Microsecond)
+	if t.Year() < firstYear || t.Year() > lastYear {
+		return t, fmt.Errorf("%s: not between the years %d and %d", field, firstYear, lastYear)
+	}
+	return t, nil
+}
+
+// oneOrMany decodes an object or an array of objects.
+type oneOrMany struct {
+	many bool
+	all  []reportRequest
+}
+
+// UnmarshalJSON decodes either form.
+func (o *oneOrMany) UnmarshalJSON(data []byte) error {
+	if data = bytes.TrimSpace(data); len(data) > 0 && data[0] == '[' {
+		o.many = true
+		return json.Unmarshal(data, &o.all)
+	}
+	o.all = make([]reportRequest, 1)
+	return json.Unmarshal(data, &o.all[0])
+}
+
+// where names a field of the body: within the report at an index, where there may be several.
+func (o oneOrMany) where(index int, text string) string {
+	if !o.many {
+		return text
+	}
+	return fmt.Sprintf("[%d].%s", index, text)
+}
+
+// report serves POST /api/combinator/reportUsage: all reports are written, or none.
+func (a *API) report(w http.ResponseWriter, r *http.Request) error {
+	var body oneOrMany
+	if err := server.ReadJSON(r, &body); err != nil {
+		return err
+	}
+	checked := make([]reports.Report, len(body.all))
+	for i, q := range body.all {
+		one, err := q.check()
+		if err != nil {
+			return server.BadRequest("%s", body.where(i, err.Error()))
+		}
+		checked[i] = one
+	}
+	err := a.reports.Save(r.Context(), checked)
+	if wrong, ok := errors.AsType[*reports.Unknown](err); ok {
+		return server.BadRequest("%s", body.where(wrong.Index, "resource_id: no such resource of this user and type"))
+	}
+	switch {
+	case database.IsUnavailable(err):
+		return server.Unavailable("the database", err)
+	case err != nil:
+		return err
+	}
+	return server.WriteJSON(w, http.StatusOK, map[string]any{"message": "report received", "count": len(checked)})
+}

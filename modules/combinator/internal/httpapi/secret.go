@@ -1,0 +1,87 @@
+// Package httpapi is the HTTP interface of combinator.
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+	"app238.com/inner/app/identifier"
+	"app238.com/inner/app/server"
+	"app238.com/inner/modules/combinator/internal/reports"
+	"app238.com/inner/modules/combinator/internal/rows"
+)
+
+// API serves the routes of combinator.
+type API struct {
+	rows    *rows.Rows
+	reports *reports.Store
+}
+
+// New returns the API.
+func New(r *rows.Rows, s *reports.Store) *API { return &API{rows: r, reports: s} }
+
+// Routes returns the routes of combinator.
+func (a *API) Routes() []server.Route {
+	return []server.Route{
+		{Method: http.MethodGet, Path: "/api/combinator/retrieveSecretByID", Handler: a.secret, Access: config.SecretRoutes},
+		{Method: http.MethodPost, Path: "/api/combinator/reportUsage", Handler: a.report, Access: config.UsageRoutes},
+	}
+}
+
+// secretAnswer is the answer of retrieveSecretByID. It has the key under both names that Combinators read.
+type secretAnswer struct {
+	Secret    string           `json:"secret"`
+	SecretKey string           `json:"secret_key"`
+	Resources []resourceAnswer `json:"resources"`
+}
+
+type resourceAnswer struct {
+	ResourceID   string `json:"resource_id"`
+	ResourceType string `json:"resource_type"`
+}
+
+// secret serves GET /api/combinator/retrieveSecretByID: a user's key and active resources, or the one that is asked for.
+func (a *API) secret(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	userUID, resourceID := query.Get("user_id"), query.Get("resource_id")
+	if err := identifier.Check("user_id", userUID); err != nil {
+		return server.BadRequest("%s", err.Error())
+	}
+	if query.Has("resource_id") {
+		if err := identifier.Check("resource_id", resourceID); err != nil {
+			return server.BadRequest("%s", err.Error())
+		}
+	}
+	key, err := a.rows.SecretKey(r.Context(), userUID)
+	if err != nil {
+		return fault(err)
+	}
+	active, err := a.rows.ActiveResources(r.Context(), userUID)
+	if err != nil {
+		return fault(err)
+	}
+	answer := secretAnswer{Secret: key, SecretKey: key, Resources: []resourceAnswer{}}
+	for _, resource := range active {
+		if resourceID == "" || resource.ResourceID == resourceID {
+			answer.Resources = append(answer.Resources, resourceAnswer{ResourceID: resource.ResourceID, ResourceType: resource.ResourceType})
+		}
+	}
+	if resourceID != "" && len(answer.Resources) == 0 {
+		return server.NotFound("no such active resource of this user")
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return server.WriteJSON(w, http.StatusOK, answer)
+}
+
+// fault says what an error of the rows means for a client.
+func fault(err error) error {
+	switch {
+	case errors.Is(err, rows.ErrNoUser), errors.Is(err, rows.ErrNoResource):
+		return server.NotFound(err.Error())
+	case database.IsUnavailable(err):
+		return server.Unavailable("the database", err)
+	}
+	return err
+}

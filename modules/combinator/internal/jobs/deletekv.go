@@ -1,0 +1,32 @@
+package jobs
+
+import (
+	"context"
+
+	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// DeleteKVType is the job type that removes a key-value namespace.
+const DeleteKVType = "combinator.delete_kv"
+
+// DeleteKV is the payload: remove the namespace of this resource with its keys.
+type DeleteKV struct{ Ref }
+
+type deleteKV struct{ Params }
+
+// NewDeleteKV defines the job.
+func NewDeleteKV(p Params) job.Definition {
+	return job.Define(job.Spec{Type: DeleteKVType, Aliases: aliases("DeleteKV")}, deleteKV{p})
+}
+
+// Execute removes the keys and has the pods told. What they write until then is swept away later.
+func (j deleteKV) Execute(ctx context.Context, _ job.Task, p DeleteKV) error {
+	if err := j.KV.Delete(ctx, p.resource()); err != nil {
+		return engineError(kvEngine, err)
+	}
+	return j.gone(ctx, rows.KV, p.resource())
+}
+
+// GiveUp has no row to write to: deletions are asked for after the row is gone.
+func (j deleteKV) GiveUp(context.Context, job.Task, DeleteKV, string) error { return nil }

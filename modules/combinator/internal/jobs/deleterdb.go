@@ -1,0 +1,60 @@
+package jobs
+
+import (
+	"context"
+
+	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// DeleteRDBType is the job type that drops a SQL schema.
+const DeleteRDBType = "combinator.delete_rdb"
+
+// DeleteRDB is the payload: drop the schema of this resource with its content.
+type DeleteRDB struct{ Ref }
+
+type deleteRDB struct{ Params }
+
+// NewDeleteRDB defines the job.
+func NewDeleteRDB(p Params) job.Definition {
+	return job.Define(job.Spec{Type: DeleteRDBType, Aliases: aliases("DeleteRDB"), Lane: job.SchemaLane}, deleteRDB{p})
+}
+
+// Execute drops the schema and has the pods told. The row is gone by now; the name alone says whose schema it is.
+func (j deleteRDB) Execute(ctx context.Context, _ job.Task, p DeleteRDB) error {
+	others, err := j.Rows.Others(ctx, p.UserUID, p.ResourceID, rows.RDB)
+	if err != nil {
+		return databaseError("looking for the user's resources", err)
+	}
+	var failure error
+	err = j.Rows.WithTenant(ctx, p.UserUID, func(ctx context.Context, prepared string) (string, error) {
+		failure = j.RDB.Delete(ctx, p.resource(), !others)
+		if !others {
+			prepared = "" // the role may have been dropped
+		}
+		return prepared, failure
+	})
+	switch {
+	case failure != nil:
+		return engineError(rdbEngine, failure)
+	case err != nil:
+		return databaseError("locking the user", err)
+	}
+	return j.gone(ctx, rows.RDB, p.resource())
+}
+
+// GiveUp has no row to write to: deletions are asked for after the row is gone.
+func (j deleteRDB) GiveUp(context.Context, job.Task, DeleteRDB, string) error { return nil }
+
+// gone marks a row that should not be there any more, and has the pods told.
+func (p Params) gone(ctx context.Context, kind string, r engine.Resource) error {
+	if err := p.Rows.Mark(ctx, r.UserUID, r.ResourceID, kind, rows.Error, "the resource was deleted"); err != nil {
+		return databaseError("marking the resource", err)
+	}
+	notice := NotifyPods{Ref: Ref{UserUID: r.UserUID, ResourceID: r.ResourceID}, ResourceType: kind}
+	if _, err := p.Queue.Accept(ctx, NotifyPodsType, notice); err != nil {
+		return databaseError("telling the Combinator pods", err)
+	}
+	return nil
+}

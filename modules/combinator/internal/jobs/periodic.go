@@ -1,0 +1,156 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// The job types that run by themselves.
+const (
+	MeasureRDBType    = "combinator.measure_rdb"
+	SweepKVType       = "combinator.sweep_kv"
+	SyncPasswordsType = "combinator.sync_passwords" //nolint:gosec // a name
+)
+
+// periodicTimeout bounds an execution, which visits everything there is.
+const periodicTimeout = 15 * time.Minute
+
+// Periodics returns what runs by itself: nothing for an engine that is not there.
+func Periodics(c *config.Config, rdb engine.RDB, kv engine.KV) []job.Periodic {
+	var all []job.Periodic
+	if rdb.Configured() {
+		all = append(all, job.Periodic{Name: MeasureRDBType, Interval: c.Combinator.RDB.MeasureInterval, Type: MeasureRDBType, Payload: MeasureRDB{}})
+		if c.Combinator.RDB.Roles == config.RolesPassword {
+			all = append(all, job.Periodic{
+				Name: SyncPasswordsType, Interval: c.Combinator.RDB.PasswordInterval, Type: SyncPasswordsType, Payload: SyncPasswords{},
+			})
+		}
+	}
+	if kv.Configured() {
+		all = append(all, job.Periodic{Name: SweepKVType, Interval: c.Combinator.KV.SweepInterval, Type: SweepKVType, Payload: SweepKV{}})
+	}
+	return all
+}
+
+// unlessAway is engineError for a job that runs by itself: when the engine is away it waits for the next execution.
+func unlessAway(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, engine.ErrUnavailable) {
+		e := job.NewPermanent("the %s is unavailable; the next execution comes by itself", name)
+		e.Cause = err
+		return e
+	}
+	return engineError(name, err)
+}
+
+// SweepKV is the payload: remove what late writers left in deleted namespaces.
+type SweepKV struct{}
+
+// Validate accepts it.
+func (SweepKV) Validate() error { return nil }
+
+// OrderingKey is the type: never two at once.
+func (SweepKV) OrderingKey() string { return SweepKVType }
+
+type sweepKV struct{ Params }
+
+// NewSweepKV defines the job.
+func NewSweepKV(p Params) job.Definition {
+	return job.Define(job.Spec{Type: SweepKVType, Lane: job.SlowLane, Timeout: periodicTimeout}, sweepKV{p})
+}
+
+// Execute sweeps.
+func (j sweepKV) Execute(ctx context.Context, _ job.Task, _ SweepKV) error {
+	_, err := j.KV.Sweep(ctx)
+	return unlessAway(kvEngine, err)
+}
+
+// GiveUp has no row to write to: the next execution comes by itself.
+func (j sweepKV) GiveUp(context.Context, job.Task, SweepKV, string) error { return nil }
+
+// MeasureRDB is the payload: measure every SQL schema.
+type MeasureRDB struct{}
+
+// Validate accepts it.
+func (MeasureRDB) Validate() error { return nil }
+
+// OrderingKey is the type: never two at once.
+func (MeasureRDB) OrderingKey() string { return MeasureRDBType }
+
+type measureRDB struct{ Params }
+
+// NewMeasureRDB defines the job.
+func NewMeasureRDB(p Params) job.Definition {
+	return job.Define(job.Spec{Type: MeasureRDBType, Lane: job.SlowLane, Timeout: periodicTimeout}, measureRDB{p})
+}
+
+// Execute measures and notes the sizes. Databases that do not answer keep their last ones.
+func (j measureRDB) Execute(ctx context.Context, _ job.Task, _ MeasureRDB) error {
+	sizes, _, err := j.RDB.Sizes(ctx)
+	if err != nil {
+		return unlessAway(rdbEngine, err)
+	}
+	if err := j.Rows.SaveSizes(ctx, j.RDB.Name, sizes); err != nil {
+		return databaseError("noting the sizes", err)
+	}
+	return nil
+}
+
+// GiveUp has no row to write to: the next execution comes by itself.
+func (j measureRDB) GiveUp(context.Context, job.Task, MeasureRDB, string) error { return nil }
+
+// SyncPasswords is the payload: give roles whose users' keys, or whose limits, have changed the new ones.
+type SyncPasswords struct{}
+
+// Validate accepts it.
+func (SyncPasswords) Validate() error { return nil }
+
+// OrderingKey is the type: never two at once.
+func (SyncPasswords) OrderingKey() string { return SyncPasswordsType }
+
+type syncPasswords struct{ Params }
+
+// NewSyncPasswords defines the job.
+func NewSyncPasswords(p Params) job.Definition {
+	return job.Define(job.Spec{Type: SyncPasswordsType, Lane: job.SchemaLane, Timeout: periodicTimeout}, syncPasswords{p})
+}
+
+// tenantPage is how many users are looked at with one statement.
+const tenantPage = 500
+
+// Execute looks at every user of the engine. One role that cannot be changed does not keep the others from it.
+func (j syncPasswords) Execute(ctx context.Context, _ job.Task, _ SyncPasswords) error {
+	var failure error
+	for after := ""; ; {
+		tenants, err := j.Rows.Tenants(ctx, after, tenantPage)
+		if err != nil {
+			return databaseError("reading the users", err)
+		}
+		for _, t := range tenants {
+			after = t.UserUID
+			if t.Key == "" || t.Prepared == j.RDB.Fingerprint(t.Key) {
+				continue
+			}
+			err := j.withTenant(ctx, t.UserUID, func(ctx context.Context, tenant engine.Tenant) error { return j.RDB.Prepare(ctx, tenant) })
+			if errors.Is(err, engine.ErrUnavailable) {
+				return unlessAway(rdbEngine, err)
+			}
+			if err != nil {
+				failure = err
+			}
+		}
+		if len(tenants) < tenantPage {
+			return failure
+		}
+	}
+}
+
+// GiveUp has no row to write to: the next execution comes by itself.
+func (j syncPasswords) GiveUp(context.Context, job.Task, SyncPasswords, string) error { return nil }

@@ -1,0 +1,41 @@
+package jobs
+
+import (
+	"context"
+
+	"app238.com/inner/app/identifier"
+	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// RegisterUserType is the job type that prepares a new user.
+const RegisterUserType = "auth.register_user"
+
+// RegisterUser is the payload: make what this user needs before the first resource.
+type RegisterUser struct {
+	UserUID string `json:"user_uid"`
+}
+
+// Validate checks the id.
+func (r RegisterUser) Validate() error { return identifier.Check("user_uid", r.UserUID) }
+
+// OrderingKey is the user.
+func (r RegisterUser) OrderingKey() string { return "user/" + r.UserUID }
+
+type registerUser struct{ Params }
+
+// NewRegisterUser defines the job.
+func NewRegisterUser(p Params) job.Definition {
+	return job.Define(job.Spec{Type: RegisterUserType, Aliases: aliases("RegisterUser"), Lane: job.SchemaLane}, registerUser{p})
+}
+
+// Execute prepares the user in the RDB engine. Without one there is nothing to prepare.
+func (j registerUser) Execute(ctx context.Context, _ job.Task, p RegisterUser) error {
+	if !j.RDB.Configured() {
+		return nil
+	}
+	return j.withTenant(ctx, p.UserUID, func(ctx context.Context, tenant engine.Tenant) error { return j.RDB.Prepare(ctx, tenant) })
+}
+
+// GiveUp has no row to write to: the first resource of the user tries again.
+func (j registerUser) GiveUp(context.Context, job.Task, RegisterUser, string) error { return nil }

@@ -1,0 +1,30 @@
+package jobs
+
+import (
+	"context"
+
+	"app238.com/inner/app/kube"
+	"app238.com/inner/ent"
+	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/combinator/internal/rows"
+)
+
+// Rows is what the jobs ask of the database.
+type Rows interface {
+	Earlier(ctx context.Context, resource *ent.CombinatorResource) (int, error)
+	Mark(ctx context.Context, userUID, resourceID, kind, status, message string) error
+	Others(ctx context.Context, userUID, resourceID, kind string) (bool, error)
+	Resource(ctx context.Context, userUID, resourceID, kind string) (*ent.CombinatorResource, error)
+	SaveSizes(ctx context.Context, name func(engine.Resource) string, sizes []engine.Size) error
+	SecretKey(ctx context.Context, userUID string) (string, error)
+	Tenants(ctx context.Context, after string, limit int) ([]rows.Tenant, error)
+	WithTenant(ctx context.Context, userUID string, work func(ctx context.Context, prepared string) (string, error)) error
+}
+
+// Pods is what the jobs ask of the Combinator pods.
+type Pods interface {
+	// Tell tells one pod that a resource is gone, and returns nil when it has understood.
+	Tell(ctx context.Context, pod kube.Pod, kind string, r engine.Resource) error
+	// Running returns the pods that run.
+	Running(ctx context.Context) ([]kube.Pod, error)
+}

@@ -1,0 +1,167 @@
+// Package kv keeps users' key-value namespaces in TiKV, by its transactional API.
+//
+// A namespace is a prefix that all its keys begin with. Beside them stands a record of each namespace, under keys of
+// Inner's own, which says whose it is and whether it is being removed; see registry.go.
+package kv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	pingcaplog "github.com/pingcap/log"
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/combinator/internal/engine"
+)
+
+const (
+	// reopenAfter is the wait before a store that could not be opened is tried again.
+	reopenAfter = 2 * time.Second
+	// openPatience is how long an operation waits for a store that is being opened.
+	openPatience = 3 * time.Second
+)
+
+// Engine implements engine.KV. It connects when it is asked something first.
+type Engine struct {
+	config config.KV
+	prefix config.Prefix
+	open   func(ctx context.Context, c config.KV) (store, error)
+	log    *zap.Logger
+
+	begin  sync.Once
+	life   context.Context
+	end    context.CancelFunc
+	opened chan struct{} // closed once store is set
+	store  store
+	done   chan struct{} // closed when the goroutine that opens has ended
+	stop   sync.Once
+}
+
+// New returns the engine.
+func New(c *config.Config, log *zap.Logger) (*Engine, error) { return newWith(c, log, open) }
+
+func newWith(c *config.Config, log *zap.Logger, open func(ctx context.Context, c config.KV) (store, error)) (*Engine, error) {
+	prefix, err := c.Combinator.KV.PrefixTemplate()
+	if err != nil {
+		return nil, fmt.Errorf("combinator.kv.prefix: %w", err)
+	}
+	e := &Engine{config: c.Combinator.KV, prefix: prefix, open: open, log: log.Named("job"),
+		opened: make(chan struct{}), done: make(chan struct{})}
+	e.life, e.end = context.WithCancel(context.Background())
+	return e, nil
+}
+
+// Configured implements engine.KV.
+func (e *Engine) Configured() bool { return len(e.config.PD) > 0 || e.config.Embedded != "" }
+
+// Start begins to connect.
+func (e *Engine) Start(context.Context) error {
+	if e.Configured() {
+		e.begin.Do(func() { go e.connect() })
+	}
+	return nil
+}
+
+// connect opens the store, however long that takes. It ends when the store is open, or with the engine.
+func (e *Engine) connect() {
+	defer close(e.done)
+	// The client's libraries have one logger for the whole process.
+	quiet := e.log.Named("tikv").WithOptions(zap.IncreaseLevel(zap.ErrorLevel))
+	pingcaplog.ReplaceGlobals(quiet, &pingcaplog.ZapProperties{Core: quiet.Core(), Level: zap.NewAtomicLevelAt(zap.ErrorLevel)})
+	for {
+		opened, err := e.open(e.life, e.config)
+		if err == nil {
+			e.store = opened
+			close(e.opened)
+			e.log.Info("kv engine connected")
+			return
+		}
+		e.log.Warn("kv engine not reachable", observe.Error(err))
+		select {
+		case <-e.life.Done():
+			return
+		case <-time.After(reopenAfter):
+		}
+	}
+}
+
+// Stop ends the connection.
+func (e *Engine) Stop(context.Context) (err error) {
+	e.stop.Do(func() {
+		e.end()
+		e.begin.Do(func() { close(e.done) }) // never begun, and never will be
+		<-e.done
+		select {
+		case <-e.opened:
+			err = e.store.close()
+		default:
+		}
+	})
+	return err
+}
+
+// use returns the store, once it is open.
+func (e *Engine) use(ctx context.Context) (store, error) {
+	if !e.Configured() {
+		return nil, engine.ErrNotConfigured
+	}
+	if err := e.Start(ctx); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, openPatience)
+	defer cancel()
+	select {
+	case <-e.opened:
+		return e.store, nil
+	case <-e.life.Done():
+		return nil, fmt.Errorf("%w: stopped", engine.ErrUnavailable)
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: not connected", engine.ErrUnavailable)
+	}
+}
+
+// Ready implements engine.KV.
+func (e *Engine) Ready(ctx context.Context) error {
+	if !e.Configured() {
+		return nil
+	}
+	if _, err := e.scan(ctx, []byte(records), []byte(records+"\x00"), 1); err != nil {
+		return errors.New("does not answer")
+	}
+	return nil
+}
+
+func (e *Engine) update(ctx context.Context, work func(ctx context.Context, tx transaction) error) error {
+	s, err := e.use(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
+	defer cancel()
+	return s.update(ctx, work)
+}
+
+func (e *Engine) scan(ctx context.Context, from, to []byte, limit int) ([]pair, error) {
+	s, err := e.use(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
+	defer cancel()
+	return s.scan(ctx, from, to, limit)
+}
+
+func (e *Engine) clear(ctx context.Context, from, to []byte) error {
+	s, err := e.use(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
+	defer cancel()
+	return s.clear(ctx, from, to)
+}

@@ -1,0 +1,158 @@
+package kv
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/test/stack/tikv"
+)
+
+// faulty is a store whose process dies at a chosen step, before it or after it; from then on every step fails.
+type faulty struct {
+	store
+	count, at int // 0: never
+	after     bool
+}
+
+var errKilled = errors.New("killed by the test")
+
+func (f *faulty) step(do func() error) error {
+	f.count++
+	switch {
+	case f.at == 0 || f.count < f.at:
+		return do()
+	case f.count == f.at && f.after:
+		return errors.Join(errKilled, do())
+	}
+	return errKilled
+}
+
+func (f *faulty) update(ctx context.Context, work func(context.Context, transaction) error) error {
+	return f.step(func() error { return f.store.update(ctx, work) })
+}
+
+func (f *faulty) scan(ctx context.Context, from, to []byte, limit int) (found []pair, err error) {
+	err = f.step(func() error {
+		found, err = f.store.scan(ctx, from, to, limit)
+		return err
+	})
+	return found, err
+}
+
+func (f *faulty) clear(ctx context.Context, from, to []byte) error {
+	return f.step(func() error { return f.store.clear(ctx, from, to) })
+}
+
+// setup returns an engine on a cluster of the tests, or on the given one, whose store the test may have fail.
+func setup(t *testing.T, endpoint string) (*Engine, *faulty) {
+	t.Helper()
+	if endpoint == "" {
+		endpoint = os.Getenv("INNER_TEST_PD")
+	}
+	require.NotEmpty(t, endpoint, "INNER_TEST_PD is not set: this test needs a TiKV cluster; run make test")
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	c, err := config.LoadForDatabase(flags)
+	require.NoError(t, err)
+	c.Combinator.KV.PD = []string{endpoint}
+	c.Combinator.KV.Prefix = "f" + strings.ToLower(time.Now().UTC().Format("150405000")) + "_{user_uid}_{resource_id}/"
+	c.Combinator.KV.SweepAfter = time.Millisecond
+	c.Combinator.KV.RequestTimeout = 5 * time.Second
+	f := &faulty{}
+	e, err := newWith(c, zap.NewNop(), func(ctx context.Context, c config.KV) (store, error) {
+		opened, err := open(ctx, c)
+		f.store = opened
+		return f, err
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, e.Stop(context.Background())) })
+	require.Eventually(t, func() bool { return e.Ready(t.Context()) == nil }, time.Minute, 50*time.Millisecond)
+	return e, f
+}
+
+// keep writes a key as a Combinator pod does.
+func (f *faulty) keep(t *testing.T, key string) {
+	t.Helper()
+	require.NoError(t, f.store.update(t.Context(), func(_ context.Context, tx transaction) error { return tx.set([]byte(key), []byte("v")) }))
+}
+
+func (f *faulty) under(t *testing.T, prefix string) int {
+	t.Helper()
+	from, to := span(prefix)
+	found, err := f.store.scan(t.Context(), from, to, 100)
+	require.NoError(t, err)
+	return len(found)
+}
+
+// TestWhatIsKilledAtAnyStepEndsRightWhenItRunsAgain lets a namespace live with a fault at each step of its life in turn.
+func TestWhatIsKilledAtAnyStepEndsRightWhenItRunsAgain(t *testing.T) {
+	t.Parallel()
+	e, f := setup(t, "")
+	r, neighbour := engine.Resource{UserUID: "u1", ResourceID: "a"}, engine.Resource{UserUID: "u1", ResourceID: "ab"}
+	require.NoError(t, e.Create(t.Context(), neighbour))
+	f.keep(t, e.prefix.Name("u1", "ab")+"key")
+	for _, after := range []bool{false, true} {
+		for n, hit := 1, true; hit; n++ {
+			hit = false
+			// Every call twice: what the fault broke is run again as a task would be, and what it did not break is repeated.
+			live := func(call func() error) {
+				f.count, f.at, f.after = 0, n, after
+				err := call()
+				hit = hit || f.count >= n
+				f.at = 0
+				if err != nil {
+					require.ErrorIs(t, err, errKilled)
+				}
+				require.NoError(t, call())
+			}
+			live(func() error { return e.Create(t.Context(), r) })
+			there, err := e.Exists(t.Context(), r)
+			require.NoError(t, err)
+			require.True(t, there)
+			f.keep(t, e.prefix.Name("u1", "a")+"key")
+			live(func() error { return e.Delete(t.Context(), r) })
+			require.Zero(t, f.under(t, e.prefix.Name("u1", "a")))
+			f.keep(t, e.prefix.Name("u1", "a")+"late")
+			live(func() error {
+				_, err := e.Sweep(t.Context())
+				return err
+			})
+			require.Eventually(t, func() bool {
+				_, err := e.Sweep(t.Context())
+				require.NoError(t, err)
+				return f.under(t, records+e.prefix.Name("u1", "a")) == 0
+			}, time.Minute, 5*time.Millisecond)
+			require.Zero(t, f.under(t, e.prefix.Name("u1", "a")))
+			require.Equal(t, 1, f.under(t, e.prefix.Name("u1", "ab")), "the neighbour is untouched")
+		}
+	}
+}
+
+// TestAClusterThatGoesAndComesBack is asked while it is away, which costs no more than the time limit.
+func TestAClusterThatGoesAndComesBack(t *testing.T) {
+	t.Parallel()
+	cluster, err := tikv.Start(t.Context(), tikv.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, cluster.Close()) })
+	e, _ := setup(t, cluster.Endpoint())
+	r := engine.Resource{UserUID: "u1", ResourceID: "a"}
+	require.NoError(t, e.Create(t.Context(), r))
+	require.NoError(t, cluster.Stop(t.Context()))
+	require.ErrorIs(t, e.Create(t.Context(), engine.Resource{UserUID: "u1", ResourceID: "b"}), engine.ErrUnavailable)
+	require.Error(t, e.Ready(t.Context()))
+	require.NoError(t, cluster.Restart(t.Context()))
+	require.Eventually(t, func() bool {
+		there, err := e.Exists(t.Context(), r)
+		return err == nil && there
+	}, 4*time.Minute, 100*time.Millisecond)
+}

@@ -1,0 +1,95 @@
+package kv
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	tikvkv "github.com/tikv/client-go/v2/kv"
+
+	"app238.com/inner/modules/combinator/internal/engine"
+)
+
+// records is what the keys of the records begin with. No namespace does: their prefixes begin with a letter.
+const records = "_inner/namespaces/"
+
+// recordsPage is how many records are read at once.
+const recordsPage = 256
+
+// States of a namespace.
+const (
+	active  = "active"
+	deleted = "deleted"
+)
+
+// record is what is kept of a namespace, as JSON, until nothing of it can be left.
+type record struct {
+	UserUID    string    `json:"user_uid"`
+	ResourceID string    `json:"resource_id"`
+	Prefix     string    `json:"prefix"`
+	State      string    `json:"state"`
+	CreatedAt  time.Time `json:"created_at"`
+	// CleanSince is when something was found under the prefix of a deleted namespace last, or when it was deleted.
+	CleanSince *time.Time `json:"clean_since,omitempty"`
+}
+
+func (r record) resource() engine.Resource {
+	return engine.Resource{UserUID: r.UserUID, ResourceID: r.ResourceID}
+}
+
+// span is the range of keys that begin with a prefix.
+func span(prefix string) (from, to []byte) {
+	return []byte(prefix), tikvkv.PrefixNextKey([]byte(prefix))
+}
+
+func recordKey(prefix string) []byte { return []byte(records + prefix) }
+
+// read returns the record of a prefix, nil where there is none.
+func read(ctx context.Context, tx transaction, prefix string) (*record, error) {
+	value, err := tx.get(ctx, recordKey(prefix))
+	if err != nil || value == nil {
+		return nil, err
+	}
+	return decode(value)
+}
+
+func decode(value []byte) (*record, error) {
+	var r record
+	if err := json.Unmarshal(value, &r); err != nil {
+		return nil, fmt.Errorf("record of a namespace: %w", err)
+	}
+	return &r, nil
+}
+
+func write(tx transaction, r record) error {
+	value, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return tx.set(recordKey(r.Prefix), value)
+}
+
+// all hands the records to page, in their order.
+func (e *Engine) all(ctx context.Context, page func([]record) error) error {
+	from, to := span(records)
+	for {
+		pairs, err := e.scan(ctx, from, to, recordsPage)
+		if err != nil {
+			return err
+		}
+		found := make([]record, len(pairs))
+		for i, p := range pairs {
+			r, err := decode(p.value)
+			if err != nil {
+				return err
+			}
+			found[i] = *r
+		}
+		if err := page(found); err != nil || len(pairs) < recordsPage {
+			return err
+		}
+		from = slices.Concat(pairs[len(pairs)-1].key, []byte{0})
+	}
+}

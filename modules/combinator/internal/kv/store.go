@@ -1,0 +1,188 @@
+package kv
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	tikverr "github.com/tikv/client-go/v2/error"
+	tikvkv "github.com/tikv/client-go/v2/kv"
+	"github.com/tikv/client-go/v2/oracle"
+	"github.com/tikv/client-go/v2/tikv"
+
+	"app238.com/inner/modules/combinator/internal/engine"
+)
+
+// store is what the engine needs of a transactional key-value store. Every call ends with its context.
+type store interface {
+	// update runs work in a transaction and commits it, again from the start when another one was faster.
+	update(ctx context.Context, work func(ctx context.Context, tx transaction) error) error
+	// scan returns at most limit pairs of [from, to), in order.
+	scan(ctx context.Context, from, to []byte, limit int) ([]pair, error)
+	// clear removes all keys of [from, to), those of unfinished transactions too.
+	clear(ctx context.Context, from, to []byte) error
+	// close ends the connections and waits for what is under way.
+	close() error
+}
+
+// transaction sees the store as it was when it began, and its own writes.
+type transaction interface {
+	// get returns nil where there is no such key.
+	get(ctx context.Context, key []byte) ([]byte, error)
+	set(key, value []byte) error
+	remove(key []byte) error
+	// now is when the transaction began, by the store's clock.
+	now() time.Time
+}
+
+type pair struct{ key, value []byte }
+
+const (
+	// maxUnderWay bounds the operations under way, so that a store which hangs does not gather goroutines.
+	maxUnderWay = 8
+	// maxConflicts is how often a transaction is run.
+	maxConflicts = 10
+	// clearConcurrency is how many regions a range is removed from at once.
+	clearConcurrency = 4
+)
+
+// tikvStore is a store on TiKV's client.
+type tikvStore struct {
+	kv       *tikv.KVStore
+	underWay chan struct{}
+	wg       sync.WaitGroup
+}
+
+func newStore(kv *tikv.KVStore) *tikvStore {
+	return &tikvStore{kv: kv, underWay: make(chan struct{}, maxUnderWay)}
+}
+
+// bounded runs an operation and leaves it when ctx ends: not all of the client's calls take a context. What is left ends
+// at the client's own limits, at its next wait because killed is set, and is waited for by close.
+func bounded[T any](ctx context.Context, s *tikvStore, operation func(ctx context.Context, vars *tikvkv.Variables) (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	var none T
+	select {
+	case s.underWay <- struct{}{}:
+	case <-ctx.Done():
+		return none, fmt.Errorf("%w: too many operations hang", engine.ErrUnavailable)
+	}
+	killed := new(uint32)
+	done := make(chan result, 1)
+	s.wg.Go(func() {
+		defer func() { <-s.underWay }()
+		value, err := operation(ctx, tikvkv.NewVariables(killed))
+		done <- result{value, err}
+	})
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		atomic.StoreUint32(killed, 1)
+		return none, fmt.Errorf("%w: %w", engine.ErrUnavailable, ctx.Err())
+	}
+}
+
+// failed marks an error of the client: its calls fail when the cluster is away, slow or being rearranged.
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
+}
+
+func (s *tikvStore) update(ctx context.Context, work func(ctx context.Context, tx transaction) error) error {
+	_, err := bounded(ctx, s, func(ctx context.Context, vars *tikvkv.Variables) (struct{}, error) {
+		for run := 1; ; run++ {
+			err := s.once(ctx, vars, work)
+			if !tikverr.IsErrWriteConflict(err) || run == maxConflicts || ctx.Err() != nil {
+				return struct{}{}, err
+			}
+		}
+	})
+	return err
+}
+
+func (s *tikvStore) once(ctx context.Context, vars *tikvkv.Variables, work func(ctx context.Context, tx transaction) error) error {
+	tx, err := s.begin(ctx, vars)
+	if err != nil {
+		return err
+	}
+	if err := work(ctx, tx); err != nil {
+		_ = tx.txn.Rollback()
+		return err
+	}
+	if err := tx.txn.Commit(ctx); err != nil {
+		return failed(err)
+	}
+	return nil
+}
+
+func (s *tikvStore) begin(ctx context.Context, vars *tikvkv.Variables) (*tikvTx, error) {
+	ts, err := s.kv.GetOracle().GetTimestamp(ctx, &oracle.Option{TxnScope: oracle.GlobalTxnScope})
+	if err != nil {
+		return nil, failed(err)
+	}
+	txn, err := s.kv.Begin(tikv.WithStartTS(ts))
+	if err != nil {
+		return nil, failed(err)
+	}
+	txn.SetVars(vars)
+	return &tikvTx{txn: txn}, nil
+}
+
+func (s *tikvStore) scan(ctx context.Context, from, to []byte, limit int) ([]pair, error) {
+	return bounded(ctx, s, func(ctx context.Context, vars *tikvkv.Variables) ([]pair, error) {
+		tx, err := s.begin(ctx, vars)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = tx.txn.Rollback() }()
+		it, err := tx.txn.Iter(from, to)
+		if err != nil {
+			return nil, failed(err)
+		}
+		defer it.Close()
+		var found []pair
+		for it.Valid() && len(found) < limit {
+			found = append(found, pair{key: append([]byte(nil), it.Key()...), value: append([]byte(nil), it.Value()...)})
+			if err := it.Next(); err != nil {
+				return nil, failed(err)
+			}
+		}
+		return found, nil
+	})
+}
+
+func (s *tikvStore) clear(ctx context.Context, from, to []byte) error {
+	_, err := bounded(ctx, s, func(ctx context.Context, _ *tikvkv.Variables) (int, error) {
+		n, err := s.kv.DeleteRange(ctx, from, to, clearConcurrency)
+		return n, failed(err)
+	})
+	return err
+}
+
+func (s *tikvStore) close() error {
+	err := s.kv.Close()
+	s.wg.Wait()
+	return err
+}
+
+type tikvTx struct{ txn *tikv.KVTxn }
+
+func (t *tikvTx) get(ctx context.Context, key []byte) ([]byte, error) {
+	value, err := t.txn.Get(ctx, key)
+	if tikverr.IsErrNotFound(err) {
+		return nil, nil
+	}
+	return value, failed(err)
+}
+
+func (t *tikvTx) set(key, value []byte) error { return t.txn.Set(key, value) }
+func (t *tikvTx) remove(key []byte) error     { return t.txn.Delete(key) }
+func (t *tikvTx) now() time.Time              { return oracle.GetTimeFromTS(t.txn.StartTS()) }

@@ -1,0 +1,43 @@
+// Package metrics shows what combinator knows of the users' data.
+package metrics
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"app238.com/inner/modules/combinator/internal/rows"
+)
+
+// timeout bounds the look into the database that a scrape makes.
+const timeout = 2 * time.Second
+
+// Sizes is a collector of the sizes of SQL schemas as they were measured last, by whichever process: every one shows the
+// same.
+type Sizes struct {
+	rows  *rows.Rows
+	bytes *prometheus.Desc
+}
+
+// NewSizes registers the collector with r.
+func NewSizes(r *prometheus.Registry, rows *rows.Rows) (*Sizes, error) {
+	s := &Sizes{rows: rows, bytes: prometheus.NewDesc("inner_combinator_rdb_bytes",
+		"Size of a user's SQL schema when it was measured last.", []string{"user_uid", "resource_id"}, nil)}
+	return s, r.Register(s)
+}
+
+// Describe implements prometheus.Collector.
+func (s *Sizes) Describe(to chan<- *prometheus.Desc) { to <- s.bytes }
+
+// Collect implements prometheus.Collector. Without an answer of the database there are no values.
+func (s *Sizes) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	err := s.rows.Sizes(ctx, func(userUID, resourceID string, bytes int64) {
+		to <- prometheus.MustNewConstMetric(s.bytes, prometheus.GaugeValue, float64(bytes), userUID, resourceID)
+	})
+	if err != nil {
+		to <- prometheus.NewInvalidMetric(s.bytes, err)
+	}
+}

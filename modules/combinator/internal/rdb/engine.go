@@ -1,0 +1,162 @@
+// Package rdb makes and drops users' SQL schemas on a CockroachDB, or another server that speaks PostgreSQL's protocol.
+//
+// A schema belongs to Inner; the user's role may use it and create in it, and owns what it creates. Statements are such
+// that both engines take them; the few that only one takes are in dialect.go.
+package rdb
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+	"app238.com/inner/modules/combinator/internal/engine"
+)
+
+// Connect returns what opens connections to a database of the engine; "" is the one that the configuration names.
+type Connect func(c config.RDB, database string) (driver.Connector, error)
+
+// Engine implements engine.RDB.
+type Engine struct {
+	config  config.RDB
+	connect Connect
+	names   names
+	// admin is connected to the database that the DSN names; nil where there is no engine.
+	admin *sql.DB
+
+	mu      sync.Mutex
+	dialect *dialect // unknown until the server was asked
+}
+
+// New returns the engine. It does not connect: a server that is away is found out by whoever asks it something.
+func New(c *config.Config) (*Engine, error) {
+	return NewWith(c.Combinator.RDB, database.EngineConnector)
+}
+
+// NewWith is New with another way to connect.
+func NewWith(c config.RDB, connect Connect) (*Engine, error) {
+	n, err := newNames(c)
+	if err != nil {
+		return nil, fmt.Errorf("combinator.rdb.names: %w", err)
+	}
+	e := &Engine{config: c, connect: connect, names: n}
+	if c.DSN == "" {
+		return e, nil
+	}
+	connector, err := connect(c, "")
+	if err != nil {
+		return nil, err
+	}
+	e.admin = sql.OpenDB(connector)
+	e.admin.SetMaxOpenConns(c.MaxOpenConnections)
+	e.admin.SetMaxIdleConns(c.MaxOpenConnections)
+	return e, nil
+}
+
+// Close ends the connections.
+func (e *Engine) Close() error {
+	if e.admin == nil {
+		return nil
+	}
+	return e.admin.Close()
+}
+
+// Configured implements engine.RDB.
+func (e *Engine) Configured() bool { return e.admin != nil }
+
+// Ready implements engine.RDB.
+func (e *Engine) Ready(ctx context.Context) error {
+	if !e.Configured() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.config.ConnectTimeout)
+	defer cancel()
+	if err := e.admin.PingContext(ctx); err != nil {
+		return errors.New("does not answer")
+	}
+	return nil
+}
+
+// Name implements engine.RDB.
+func (e *Engine) Name(r engine.Resource) string {
+	schema := e.names.schema.Name(r.UserUID, r.ResourceID)
+	if db := e.names.place(r.UserUID).database; db != "" {
+		return db + "." + schema
+	}
+	return schema
+}
+
+// Fingerprint implements engine.RDB.
+func (e *Engine) Fingerprint(key string) string {
+	text := fmt.Sprintf("%s %s %s %d", e.config.Roles, e.config.StatementTimeout, e.config.IdleTransactionTimeout, e.config.ConnectionLimit)
+	sum := sha256.Sum256([]byte(text + "\n" + key))
+	return hex.EncodeToString(sum[:])
+}
+
+func (e *Engine) withRoles() bool { return e.config.Roles == config.RolesPassword }
+
+// maxRuns is how often a step is run when another session changes the same object of the catalogue at the same time.
+const maxRuns = 5
+
+// on runs work on a connection to a database. Connections to a user's own database are not kept, so that one which hangs
+// holds nothing that others need.
+func (e *Engine) on(ctx context.Context, databaseName string, work func(ctx context.Context, db *sql.DB) error) error {
+	if !e.Configured() {
+		return engine.ErrNotConfigured
+	}
+	db := e.admin
+	if databaseName != "" {
+		connector, err := e.connect(e.config, databaseName)
+		if err != nil {
+			return err
+		}
+		db = sql.OpenDB(connector)
+		db.SetMaxOpenConns(1)
+		defer func() { _ = db.Close() }()
+	}
+	for run := 1; ; run++ {
+		err := database.Retry(ctx, func(ctx context.Context) error { return work(ctx, db) })
+		if run < maxRuns && database.IsConcurrentChange(err) {
+			continue
+		}
+		return judged(err)
+	}
+}
+
+// judged says in terms of the engine what an error means.
+func judged(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case database.IsUnavailable(err), database.IsLoginRefused(err):
+		return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
+	case database.IsLocked(err):
+		return fmt.Errorf("%w: %w", engine.ErrBusy, err)
+	}
+	return err
+}
+
+// exec runs one statement, or several in one transaction where they stand in one text, within the time limit.
+func (e *Engine) exec(ctx context.Context, db *sql.DB, statement string, args ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
+	defer cancel()
+	_, err := db.ExecContext(ctx, statement, args...)
+	return err
+}
+
+// read runs a query for one row, and tells whether there was one.
+func (e *Engine) read(ctx context.Context, db *sql.DB, query string, args []any, into ...any) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
+	defer cancel()
+	err := db.QueryRowContext(ctx, query, args...).Scan(into...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}

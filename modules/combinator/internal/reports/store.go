@@ -1,0 +1,131 @@
+// Package reports keeps what Combinator pods measured of resources, in combinator_resource_reports.
+package reports
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+)
+
+// Report is what one pod measured of one resource over a span of time.
+type Report struct {
+	UserUID, ResourceID, ResourceType string
+	// DataChange is bytes gained, or lost where negative.
+	DataChange int64
+	// Start and End are in UTC, with microseconds.
+	Start, End time.Time
+}
+
+// Unknown is a report about a resource that is not its user's.
+type Unknown struct{ Index int }
+
+// Error names the report.
+func (u *Unknown) Error() string {
+	return fmt.Sprintf("report %d is about no resource of this user and type", u.Index)
+}
+
+// Store is the repository.
+type Store struct {
+	db      *sql.DB
+	timeout time.Duration
+}
+
+// New returns the repository.
+func New(db *sql.DB, c *config.Config) *Store {
+	return &Store{db: db, timeout: c.Database.StatementTimeout}
+}
+
+const (
+	findResources = `SELECT min(id), user_uid, resource_id, resource_type FROM combinator_resources
+WHERE resource_id = ANY($1) GROUP BY user_uid, resource_id, resource_type`
+	// insertReports takes any number of reports with six arguments.
+	insertReports = `INSERT INTO combinator_resource_reports (user_uid, resource_id, datachange, record_start, record_end, fingerprint)
+SELECT r.user_uid, r.resource_id, r.datachange, r.record_start, r.record_end, r.fingerprint
+FROM unnest($1::VARCHAR[], $2::BIGINT[], $3::BIGINT[], $4::TIMESTAMP[], $5::TIMESTAMP[], $6::TEXT[])
+    AS r(user_uid, resource_id, datachange, record_start, record_end, fingerprint)
+ON CONFLICT (fingerprint) DO NOTHING`
+)
+
+// resource is what a report is about.
+type resource struct{ userUID, id, kind string }
+
+// saveRuns is how often resources are looked for again because one was deleted just before the reports were written.
+const saveRuns = 3
+
+// Save writes all reports, or none and an *Unknown. One that was written before is not written again.
+func (s *Store) Save(ctx context.Context, all []Report) error {
+	if len(all) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	for run := 1; ; run++ {
+		err := database.Retry(ctx, func(ctx context.Context) error { return s.save(ctx, all) })
+		if run == saveRuns || !database.IsForeignKeyViolation(err) {
+			return err
+		}
+	}
+}
+
+func (s *Store) save(ctx context.Context, all []Report) error {
+	known, err := s.resources(ctx, all)
+	if err != nil {
+		return err
+	}
+	n := len(all)
+	users, ids, changes := make([]string, n), make([]int64, n), make([]int64, n)
+	starts, ends, fingerprints := make([]string, n), make([]string, n), make([]string, n)
+	for i, r := range all {
+		id, ok := known[resource{r.UserUID, r.ResourceID, r.ResourceType}]
+		if !ok {
+			return &Unknown{Index: i}
+		}
+		users[i], ids[i], changes[i] = r.UserUID, id, r.DataChange
+		starts[i], ends[i], fingerprints[i] = timestamp(r.Start), timestamp(r.End), r.fingerprint(id)
+	}
+	_, err = s.db.ExecContext(ctx, insertReports, database.Array(users), database.Array(ids), database.Array(changes),
+		database.Array(starts), database.Array(ends), database.Array(fingerprints))
+	return err
+}
+
+// timestamp writes a time as SQL does.
+func timestamp(t time.Time) string { return t.Format("2006-01-02 15:04:05.999999") }
+
+// fingerprint is the same for the same report.
+func (r Report) fingerprint(id int64) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %d %d", id, r.Start.UnixMicro(), r.End.UnixMicro(), r.DataChange))
+	return hex.EncodeToString(sum[:16])
+}
+
+// resources returns the rows' ids of what the reports are about.
+func (s *Store) resources(ctx context.Context, all []Report) (map[resource]int64, error) {
+	wanted := map[string]bool{}
+	var names []string
+	for _, r := range all {
+		if !wanted[r.ResourceID] {
+			wanted[r.ResourceID] = true
+			names = append(names, r.ResourceID)
+		}
+	}
+	found, err := s.db.QueryContext(ctx, findResources, database.Array(names))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = found.Close() }()
+	known := map[resource]int64{}
+	for found.Next() {
+		var id int64
+		var r resource
+		if err := found.Scan(&id, &r.userUID, &r.id, &r.kind); err != nil {
+			return nil, err
+		}
+		known[r] = id
+	}
+	return known, found.Err()
+}

@@ -1,0 +1,127 @@
+// Package stock is combinator's inventory for the audit: what the engines hold of resources, what their rows wish, and
+// which job mends the one or the other.
+package stock
+
+import (
+	"context"
+
+	"app238.com/inner/ent"
+	"app238.com/inner/modules/audit/inventory"
+	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// Parts of a resource in the engines.
+const (
+	schemaPart    = "schema"
+	namespacePart = "namespace"
+)
+
+// Stock implements inventory.Inventory for the resources of one type.
+type Stock struct {
+	kind, part     string
+	name           func(engine.Resource) string
+	list           func(ctx context.Context, page func([]engine.Resource) error) error
+	create, remove func(jobs.Ref) (jobType string, payload job.Payload)
+	queue          job.Queue
+	rows           *rows.Rows
+}
+
+// New returns the inventories of the engines that there are.
+func New(r *rows.Rows, q job.Queue, rdb engine.RDB, kv engine.KV) []inventory.Inventory {
+	var all []inventory.Inventory
+	if rdb.Configured() {
+		all = append(all, &Stock{
+			kind: rows.RDB, part: schemaPart, name: rdb.Name, list: rdb.List, queue: q, rows: r,
+			create: func(ref jobs.Ref) (string, job.Payload) {
+				return jobs.CreateRDBType, jobs.CreateRDB{Ref: ref, Name: new(string)}
+			},
+			remove: func(ref jobs.Ref) (string, job.Payload) { return jobs.DeleteRDBType, jobs.DeleteRDB{Ref: ref} },
+		})
+	}
+	if kv.Configured() {
+		all = append(all, &Stock{
+			kind: rows.KV, part: namespacePart, name: jobs.OrderingKey, list: kv.List, queue: q, rows: r,
+			create: func(ref jobs.Ref) (string, job.Payload) { return jobs.CreateKVType, jobs.CreateKV{Ref: ref} },
+			remove: func(ref jobs.Ref) (string, job.Payload) { return jobs.DeleteKVType, jobs.DeleteKV{Ref: ref} },
+		})
+	}
+	return all
+}
+
+// Kind implements inventory.Inventory.
+func (s *Stock) Kind() string { return s.kind }
+
+// World implements inventory.Inventory. A schema is known by the mark that Inner left on it, a namespace by its record;
+// one that is deleted and only waits to be swept is none any more.
+func (s *Stock) World(ctx context.Context, page func([]inventory.Object) error) error {
+	return s.list(ctx, func(found []engine.Resource) error {
+		objects := make([]inventory.Object, len(found))
+		for i, r := range found {
+			objects[i] = inventory.Object{Name: s.name(r), Owner: r.UserUID, ID: r.ResourceID, Key: jobs.OrderingKey(r), Parts: []string{s.part}}
+		}
+		return page(objects)
+	})
+}
+
+// Rows implements inventory.Inventory.
+func (s *Stock) Rows(ctx context.Context, after int64, limit int) ([]inventory.Wish, error) {
+	found, err := s.rows.Wishes(ctx, s.kind, int(after), limit)
+	if err != nil {
+		return nil, err
+	}
+	wishes := make([]inventory.Wish, len(found))
+	for i, row := range found {
+		r := engine.Resource{UserUID: row.UserUID, ResourceID: row.ResourceID}
+		wishes[i] = inventory.Wish{
+			Row: int64(row.ID), Name: s.name(r), Owner: r.UserUID, ID: r.ResourceID, Key: jobs.OrderingKey(r),
+			Loading: row.Status == rows.Loading, Since: row.CreatedAt.UTC(),
+		}
+		if row.Status == rows.Active {
+			wishes[i].Needs = []string{s.part}
+		}
+	}
+	return wishes, nil
+}
+
+// Repair implements inventory.Inventory: what is loading or lost is made, which does nothing where it is there.
+func (s *Stock) Repair(ctx context.Context, wish inventory.Wish, _ inventory.Fault) error {
+	ref := jobs.Ref{UserUID: wish.Owner, ResourceID: wish.ID}
+	return s.decide(ctx, ref, func(status string) (string, job.Payload, error) {
+		if status != rows.Loading && status != rows.Active {
+			return "", nil, nil
+		}
+		jobType, payload := s.create(ref)
+		return jobType, payload, nil
+	})
+}
+
+// Delete implements inventory.Inventory.
+func (s *Stock) Delete(ctx context.Context, object inventory.Object) error {
+	ref := jobs.Ref{UserUID: object.Owner, ResourceID: object.ID}
+	return s.decide(ctx, ref, func(status string) (string, job.Payload, error) {
+		if status != "" {
+			return "", nil, inventory.ErrWished
+		}
+		jobType, payload := s.remove(ref)
+		return jobType, payload, nil
+	})
+}
+
+// decide queues the job that choose returns, if any, in the transaction in which the row was looked at.
+func (s *Stock) decide(ctx context.Context, ref jobs.Ref, choose func(status string) (string, job.Payload, error)) error {
+	err := s.rows.Look(ctx, ref.UserUID, ref.ResourceID, s.kind, func(ctx context.Context, tx *ent.Tx, status string) error {
+		jobType, payload, err := choose(status)
+		if err != nil || jobType == "" {
+			return err
+		}
+		_, err = s.queue.Enqueue(ctx, tx, jobType, payload)
+		return err
+	})
+	if err == nil {
+		s.queue.Nudge()
+	}
+	return err
+}

@@ -1,0 +1,86 @@
+// Package webhook tells Combinator pods that a resource is gone.
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/kube"
+	"app238.com/inner/modules/combinator/internal/engine"
+)
+
+// answerLimit bounds what is read of an answer, in bytes.
+const answerLimit = 4 << 10
+
+// Pods are the Combinator pods that run.
+type Pods struct {
+	watch   *kube.Pods
+	client  *http.Client
+	port    string
+	timeout time.Duration
+}
+
+// New returns the pods.
+func New(watch *kube.Pods, c *config.Config) *Pods {
+	p := c.Combinator.Pods
+	return &Pods{
+		watch: watch, port: strconv.Itoa(p.WebhookPort), timeout: p.WebhookTimeout,
+		client: &http.Client{
+			// A connection of its own for each notice: the address may be another pod's the next time. No proxy stands
+			// between pods.
+			Transport: &http.Transport{DisableKeepAlives: true},
+			CheckRedirect: func(*http.Request, []*http.Request) error {
+				return http.ErrUseLastResponse
+			},
+		},
+	}
+}
+
+// Running returns the pods.
+func (p *Pods) Running(ctx context.Context) ([]kube.Pod, error) { return p.watch.Running(ctx) }
+
+// Ready tells whether the pods are known.
+func (p *Pods) Ready(ctx context.Context) error { return p.watch.Ready(ctx) }
+
+// notice is the body of the webhook.
+type notice struct {
+	UserUID      string `json:"user_uid"`
+	ResourceID   string `json:"resource_id"`
+	ResourceType string `json:"resource_type"`
+}
+
+// Tell tells one pod, which says 200 when it has understood.
+func (p *Pods) Tell(ctx context.Context, pod kube.Pod, kind string, r engine.Resource) error {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	body, err := json.Marshal(notice{UserUID: r.UserUID, ResourceID: r.ResourceID, ResourceType: kind})
+	if err != nil {
+		return err
+	}
+	target := url.URL{Scheme: "http", Host: net.JoinHostPort(pod.Address, p.port), Path: "/webhook"}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	answer, err := p.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	_, err = io.Copy(io.Discard, io.LimitReader(answer.Body, answerLimit))
+	if answer.StatusCode != http.StatusOK {
+		return errors.Join(fmt.Errorf("answered %d", answer.StatusCode), err)
+	}
+	return nil
+}

@@ -1,0 +1,51 @@
+// Package combinator makes and removes what users keep data in, SQL schemas and key-value namespaces, and serves the
+// Combinator pods: users' keys, reports of usage, and notices of what is gone.
+package combinator
+
+import (
+	"go.uber.org/fx"
+
+	"app238.com/inner/app/server"
+	"app238.com/inner/modules/audit/inventory"
+	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/combinator/internal/httpapi"
+	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/modules/combinator/internal/kv"
+	"app238.com/inner/modules/combinator/internal/metrics"
+	"app238.com/inner/modules/combinator/internal/rdb"
+	"app238.com/inner/modules/combinator/internal/reports"
+	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/combinator/internal/stock"
+	"app238.com/inner/modules/combinator/internal/webhook"
+	"app238.com/inner/modules/combinator/usage"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// Module contributes the jobs, routes and readiness checks of combinator, and implements usage.Reader.
+var Module = fx.Module("combinator",
+	fx.Provide(
+		fx.Annotate(rows.New, fx.As(fx.Self()), fx.As(new(jobs.Rows))),
+		fx.Annotate(reports.New, fx.As(fx.Self()), fx.As(new(usage.Reader))),
+		fx.Annotate(webhook.New, fx.As(fx.Self()), fx.As(new(jobs.Pods))),
+		fx.Annotate(rdb.New, fx.As(fx.Self()), fx.As(new(engine.RDB)), fx.OnStop((*rdb.Engine).Close)),
+		fx.Annotate(kv.New, fx.As(fx.Self()), fx.As(new(engine.KV)), fx.OnStop((*kv.Engine).Stop)),
+		httpapi.New,
+		metrics.NewSizes,
+		server.AsRoutes((*httpapi.API).Routes),
+		job.As(jobs.NewCreateRDB),
+		job.As(jobs.NewDeleteRDB),
+		job.As(jobs.NewCreateKV),
+		job.As(jobs.NewDeleteKV),
+		job.As(jobs.NewRegisterUser),
+		job.As(jobs.NewNotifyPods),
+		job.As(jobs.NewMeasureRDB),
+		job.As(jobs.NewSweepKV),
+		job.As(jobs.NewSyncPasswords),
+		inventory.AsInventories(stock.New),
+		fx.Annotate(jobs.Periodics, fx.ResultTags(`group:"periodic,flatten"`)),
+		server.AsCheck(func(e engine.RDB) server.Check { return server.Check{Name: "rdb engine", Ready: e.Ready} }),
+		server.AsCheck(func(e engine.KV) server.Check { return server.Check{Name: "kv engine", Ready: e.Ready} }),
+		server.AsCheck(func(p *webhook.Pods) server.Check { return server.Check{Name: "combinator pods", Ready: p.Ready} }),
+	),
+	fx.Invoke(func(*metrics.Sizes) {}),
+)

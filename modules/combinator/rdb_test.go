@@ -1,0 +1,246 @@
+package combinator_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/modules/tasks/job"
+)
+
+const otherNames = "own database"
+
+// ownDatabases is a platform whose Combinator uses db_<uid>, schema_<rid> and user_<uid>, with a head of the test's own.
+func ownDatabases(c *config.Config) {
+	head, _, _ := strings.Cut(c.Combinator.RDB.Names.Role, "_")
+	c.Combinator.RDB.Names = config.RDBNames{Database: head + "_db_{user_uid}", Schema: "schema_{resource_id}", Role: head + "_user_{user_uid}"}
+	c.Combinator.RDB.DropUnused = true
+}
+
+// layouts are the ways to name and lay out what users have.
+func layouts() map[string]func(*config.Config) {
+	return map[string]func(*config.Config){
+		"shared database": func(c *config.Config) { c.Combinator.RDB.DropUnused = true },
+		otherNames:        ownDatabases,
+	}
+}
+
+func TestASchemaIsMadeOnceAndGoneWithItsContent(t *testing.T) {
+	t.Parallel()
+	for name, layout := range layouts() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, layout)
+			b.user("u1", "sk_one")
+			b.resource("u1", "r1", "rdb")
+			b.resource("u1", "r2", "rdb")
+			for range 2 {
+				require.NoError(t, b.run(jobs.RegisterUserType, map[string]string{"user_uid": "u1"}))
+				require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r1")))
+				require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r2")))
+			}
+			require.Equal(t, "active", b.status("r1"))
+			tenant := b.login("u1", "sk_one")
+			for _, schema := range []string{b.schema("u1", "r1"), b.schema("u1", "r2")} {
+				_, err := tenant.Exec(`CREATE TABLE ` + schema + `.notes (id INT PRIMARY KEY); INSERT INTO ` + schema + `.notes VALUES (1)`)
+				require.NoError(t, err)
+			}
+			b.remove("r1")
+			for range 2 {
+				require.NoError(t, b.run(jobs.DeleteRDBType, map[string]string{"UserUID": "u1", "ResourceID": "r1"}))
+			}
+			require.False(t, b.schemaThere("u1", "r1"))
+			require.True(t, b.schemaThere("u1", "r2"))
+			var n int
+			require.NoError(t, tenant.QueryRow(`SELECT count(*) FROM `+b.schema("u1", "r2")+`.notes`).Scan(&n))
+			require.Equal(t, 1, n, "the neighbour is untouched, and its user can still use it")
+			require.NoError(t, tenant.Close())
+
+			b.remove("r2")
+			for range 2 {
+				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r2")))
+			}
+			require.False(t, b.roleThere("u1"), "the role goes with the last schema")
+			require.False(t, b.databaseThere("u1"))
+			require.Len(t, b.queue.accepted, 4, "the pods are told after each deletion")
+		})
+	}
+}
+
+// schema is the quoted name of a plain resource's schema.
+func (b *bundle) schema(uid, rid string) string {
+	return `"` + strings.NewReplacer("{user_uid}", uid, "{resource_id}", rid).Replace(b.config.Combinator.RDB.Names.Schema) + `"`
+}
+
+// database is the name of a plain user's database.
+func (b *bundle) database(uid string) string {
+	return strings.ReplaceAll(b.config.Combinator.RDB.Names.Database, "{user_uid}", uid)
+}
+
+func (b *bundle) databaseThere(uid string) bool {
+	b.t.Helper()
+	return len(column(b.t, b.admin(""), `SELECT datname FROM pg_database WHERE datname = $1`, b.database(uid))) == 1
+}
+
+func (b *bundle) roleThere(uid string) bool {
+	b.t.Helper()
+	role := strings.ReplaceAll(b.config.Combinator.RDB.Names.Role, "{user_uid}", uid)
+	return len(column(b.t, b.admin(""), `SELECT rolname FROM pg_roles WHERE rolname = $1`, role)) == 1
+}
+
+func (b *bundle) schemaThere(uid, rid string) bool {
+	b.t.Helper()
+	if b.config.Combinator.RDB.Names.Database != "" && !b.databaseThere(uid) {
+		return false
+	}
+	db := b.admin(b.database(uid))
+	defer func() { _ = db.Close() }()
+	return len(column(b.t, db, `SELECT nspname FROM pg_namespace WHERE nspname = $1`, strings.Trim(b.schema(uid, rid), `"`))) == 1
+}
+
+func TestATenantCanUseItsOwnSchemaAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for name, layout := range layouts() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, layout)
+			for _, uid := range []string{"u1", "u2"} {
+				b.user(uid, "sk_"+uid)
+				b.resource(uid, "r", "rdb")
+				require.NoError(t, b.run(jobs.CreateRDBType, ref(uid, "r")))
+			}
+			owner, stranger := b.login("u1", "sk_u1"), b.login("u2", "sk_u2")
+			own, foreign := b.schema("u1", "r"), b.schema("u1", "r")
+			_, err := owner.Exec(`CREATE TABLE ` + own + `.t (v TEXT); INSERT INTO ` + own + `.t VALUES ('secret')`)
+			require.NoError(t, err)
+			if b.config.Combinator.RDB.Names.Database != "" {
+				_, err := b.connect(b.database("u1"), url.UserPassword(strings.ReplaceAll(b.config.Combinator.RDB.Names.Role, "{user_uid}", "u2"), "sk_u2")).Exec(`SELECT 1`)
+				require.Error(t, err, "a tenant must not reach another's database")
+				foreign = b.schema("u1", "r") + "_of_another"
+			}
+			for _, forbidden := range []string{
+				`SELECT v FROM ` + foreign + `.t`, `CREATE TABLE ` + foreign + `.x (v TEXT)`, `DROP TABLE ` + foreign + `.t`,
+				`CREATE TABLE public.x (v TEXT)`, `CREATE SCHEMA mine`, `CREATE TEMPORARY TABLE x (v TEXT)`,
+				`DROP SCHEMA ` + b.schema("u2", "r"), `GRANT USAGE ON SCHEMA ` + b.schema("u2", "r") + ` TO PUBLIC`,
+				`CREATE ROLE intruder`, `CREATE DATABASE intruder`,
+			} {
+				_, err := stranger.Exec(forbidden)
+				if !strings.HasPrefix(forbidden, "GRANT") { // PostgreSQL warns, and grants nothing
+					require.Error(t, err, forbidden)
+				}
+			}
+			if b.config.Combinator.RDB.Names.Database == "" {
+				_, err = owner.Exec(`SELECT v FROM ` + b.schema("u2", "r") + `.t`)
+				require.ErrorContains(t, err, "permission denied", "what was granted to the public was nothing")
+			}
+			_, err = b.login("u1", "sk_wrong").Exec(`SELECT 1`)
+			require.Error(t, err, "the password is the secret key")
+		})
+	}
+}
+
+func TestAnotherSecretKeyBecomesTheRolesPassword(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.user("u1", "sk_old")
+	require.NoError(t, b.run(jobs.RegisterUserType, map[string]string{"user_uid": "u1"}))
+	_, err := b.login("u1", "sk_old").Exec(`SELECT 1`)
+	require.NoError(t, err)
+	_, err = b.db.Exec(`UPDATE users SET secret_key = 'sk_new'`)
+	require.NoError(t, err)
+	require.NoError(t, b.run(jobs.SyncPasswordsType, map[string]string{}))
+	_, err = b.login("u1", "sk_new").Exec(`SELECT 1`)
+	require.NoError(t, err)
+	_, err = b.login("u1", "sk_old").Exec(`SELECT 1`)
+	require.Error(t, err)
+}
+
+func TestARolesLimitsAreTheConfiguredOnes(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *config.Config) {
+		c.Combinator.RDB.ConnectionLimit, c.Combinator.RDB.SchemasPerUser = 1, 1
+		c.Combinator.RDB.StatementTimeout = 200e6
+	})
+	b.user("u1", "sk_one")
+	b.resource("u1", "r1", "rdb")
+	b.resource("u1", "r2", "rdb")
+	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r1")))
+	var refused *job.Error
+	require.ErrorAs(t, b.run(jobs.CreateRDBType, ref("u1", "r2")), &refused)
+	require.Equal(t, job.Permanent, refused.Kind)
+	first := b.login("u1", "sk_one")
+	_, err := first.Exec(`SELECT pg_sleep(5)`)
+	require.ErrorContains(t, err, "timeout")
+	_, err = b.login("u1", "sk_one").Exec(`SELECT 1`)
+	require.ErrorContains(t, err, "too many connections")
+}
+
+func TestAJobKilledAtAnyStatementEndsRightWhenItRunsAgain(t *testing.T) {
+	t.Parallel()
+	for name, layout := range layouts() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, layout)
+			b.user("u1", "sk_one")
+			b.user("u2", "sk_two")
+			b.resource("u2", "r", "rdb")
+			require.NoError(t, b.run(jobs.CreateRDBType, ref("u2", "r")))
+			neighbour := b.login("u2", "sk_two")
+			_, err := neighbour.Exec(`CREATE TABLE ` + b.schema("u2", "r") + `.t (v TEXT); INSERT INTO ` + b.schema("u2", "r") + `.t VALUES ('kept')`)
+			require.NoError(t, err)
+			for _, after := range []bool{false, true} {
+				steps := b.throughEveryFault(after, func() {
+					b.resource("u1", "r", "rdb")
+				}, func() error { return b.run(jobs.CreateRDBType, ref("u1", "r")) }, func() {
+					require.Equal(t, "active", b.status("r"))
+					tenant := b.login("u1", "sk_one")
+					_, err := tenant.Exec(`CREATE TABLE ` + b.schema("u1", "r") + `.t (v TEXT)`)
+					require.NoError(t, err)
+					require.NoError(t, tenant.Close())
+					b.faults.off()
+					b.remove("r")
+					require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
+				})
+				require.Greater(t, steps, 8)
+				steps = b.throughEveryFault(after, func() {
+					b.resource("u1", "r", "rdb")
+					require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
+					b.remove("r")
+				}, func() error { return b.run(jobs.DeleteRDBType, ref("u1", "r")) }, func() {
+					require.False(t, b.schemaThere("u1", "r"))
+					require.False(t, b.roleThere("u1"))
+				})
+				require.Greater(t, steps, 8)
+			}
+			var value string
+			require.NoError(t, neighbour.QueryRow(`SELECT v FROM `+b.schema("u2", "r")+`.t`).Scan(&value))
+			require.Equal(t, "kept", value)
+		})
+	}
+}
+
+// throughEveryFault runs work with a fault at its first statement, then again without one, and checks; then with a fault
+// at its second, until it gets through. It returns how many statements there were.
+func (b *bundle) throughEveryFault(after bool, prepare func(), work func() error, check func()) int {
+	b.t.Helper()
+	for n := 1; ; n++ {
+		prepare()
+		b.faults.breakAt(n, after)
+		err := work()
+		hit := b.faults.hit()
+		b.faults.off()
+		if !hit {
+			require.NoError(b.t, err)
+			check()
+			return n
+		}
+		if err != nil {
+			require.NoError(b.t, work(), "after a fault at statement %d", n)
+		}
+		check()
+	}
+}

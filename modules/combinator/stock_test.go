@@ -1,0 +1,69 @@
+package combinator_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/modules/audit/inventory"
+	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/modules/combinator/internal/stock"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// Enqueue implements job.Queue.
+func (q *fakeQueue) Enqueue(_ context.Context, _ job.Tx, jobType string, payload job.Payload) (int64, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.enqueued = append(q.enqueued, jobType+" "+payload.OrderingKey())
+	return 1, payload.Validate()
+}
+
+// Nudge implements job.Queue.
+func (q *fakeQueue) Nudge() {}
+
+func TestTheInventoriesListWhatIsThereAndKeepWhatIsWished(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.user("u1", "sk_one")
+	for kind, create := range map[string]string{"rdb": jobs.CreateRDBType, "kv": jobs.CreateKVType} {
+		b.resource("u1", kind+"a", kind)
+		b.resource("u1", kind+"-orphan", kind)
+		require.NoError(t, b.run(create, ref("u1", kind+"a")))
+		require.NoError(t, b.run(create, ref("u1", kind+"-orphan")))
+		b.remove(kind + "-orphan")
+		b.resource("u1", kind+"lost", kind)
+	}
+	_, err := b.admin("").Exec(`CREATE SCHEMA user_foreign_one`)
+	require.NoError(t, err)
+	for _, i := range stock.New(b.rows, b.queue, b.rdb, b.kv) {
+		things := map[string]inventory.Object{}
+		require.NoError(t, i.World(t.Context(), func(page []inventory.Object) error {
+			for _, o := range page {
+				if o.Owner == "u1" && b.ours(i.Kind(), o.ID) {
+					things[o.ID] = o
+				}
+			}
+			return nil
+		}))
+		require.Len(t, things, 2, "a schema that Inner has not made is none of its things")
+		wishes, err := i.Rows(t.Context(), 0, 10)
+		require.NoError(t, err)
+		require.Len(t, wishes, 2)
+		require.Equal(t, things[i.Kind()+"a"].Name, wishes[0].Name)
+		require.Equal(t, things[i.Kind()+"a"].Parts, wishes[0].Needs)
+		require.True(t, wishes[1].Loading)
+		require.NoError(t, i.Repair(t.Context(), wishes[1], inventory.Fault{Stuck: true}))
+		require.ErrorIs(t, i.Delete(t.Context(), things[i.Kind()+"a"]), inventory.ErrWished)
+		require.NoError(t, i.Delete(t.Context(), things[i.Kind()+"-orphan"]))
+		require.Equal(t, []string{
+			"combinator.create_" + i.Kind() + " resource/u1/" + i.Kind() + "lost",
+			"combinator.delete_" + i.Kind() + " resource/u1/" + i.Kind() + "-orphan",
+		}, b.queue.enqueued)
+		b.queue.enqueued = nil
+	}
+}
+
+// ours tells whether an id is of this test's: the registry of namespaces is the whole store's.
+func (b *bundle) ours(kind, id string) bool { return id == kind+"a" || id == kind+"-orphan" }

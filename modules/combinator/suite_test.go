@@ -1,0 +1,286 @@
+package combinator_test
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/json"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tikv/client-go/v2/txnkv"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+	"app238.com/inner/app/kube"
+	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/modules/combinator/internal/kv"
+	"app238.com/inner/modules/combinator/internal/rdb"
+	"app238.com/inner/modules/combinator/internal/reports"
+	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/testdatabase"
+)
+
+// patience is how long anything may take that is not held to a time of its own.
+const patience = 60 * time.Second
+
+// bundle is the jobs of combinator on a platform database and engines of a test's own.
+type bundle struct {
+	t      testing.TB
+	config *config.Config
+	db     *testdatabase.Database
+	rows   *rows.Rows
+	rdb    *rdb.Engine
+	kv     *kv.Engine
+	pods   *fakePods
+	queue  *fakeQueue
+	faults *faults
+	// tenants is the address of the database that users share, and head what the names of roles and databases begin with.
+	tenants, head string
+}
+
+// setup makes the bundle; change may change the configuration before the engines are made.
+func setup(t testing.TB, change ...func(*config.Config)) *bundle {
+	t.Helper()
+	b := &bundle{t: t, db: testdatabase.New(t), pods: &fakePods{}, queue: &fakeQueue{}, faults: &faults{}}
+	tenants := testdatabase.NewEmpty(t)
+	b.config = b.db.Config
+	c := &b.config.Combinator
+	c.RDB.DSN = tenants.Config.Database.DSN
+	unique := strings.ToLower(rand.Text()[:8])
+	b.tenants, b.head = c.RDB.DSN.Reveal(), "r"+unique+"_"
+	// Roles and databases belong to the whole server, which other tests use too.
+	c.RDB.Names.Role = b.head + "{user_uid}"
+	c.KV.PD = strings.Split(os.Getenv("INNER_TEST_PD"), ",")
+	require.NotEmpty(t, c.KV.PD[0], "INNER_TEST_PD is not set: this test needs a TiKV cluster; run make test")
+	c.KV.Prefix = "t" + unique + "_{user_uid}_{resource_id}/"
+	for _, f := range change {
+		f(b.config)
+	}
+	require.NoError(t, b.config.Validate())
+	platform := sql.OpenDB(b.faults.connector(mustConnect(t, b.config)))
+	t.Cleanup(func() { _ = platform.Close() })
+	b.rows = rows.New(database.NewEnt(platform), platform, b.config)
+	var err error
+	b.rdb, err = rdb.NewWith(c.RDB, func(c config.RDB, name string) (driver.Connector, error) {
+		connector, err := database.EngineConnector(c, name)
+		if err != nil {
+			return nil, err
+		}
+		if _, measured := t.(*testing.B); measured {
+			return connector, nil
+		}
+		return b.faults.connector(testdatabase.Checked(t, connector, "CONNECTION LIMIT")), nil
+	})
+	require.NoError(t, err)
+	b.kv, err = kv.New(b.config, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)))
+	require.NoError(t, err)
+	t.Cleanup(b.clear)
+	return b
+}
+
+func mustConnect(t testing.TB, c *config.Config) driver.Connector {
+	t.Helper()
+	connector, err := database.Connector(c)
+	require.NoError(t, err)
+	return testdatabase.Checked(t, connector)
+}
+
+// clear takes away what belongs to the whole server.
+func (b *bundle) clear() {
+	b.faults.off()
+	require.NoError(b.t, b.kv.Stop(context.Background()))
+	require.NoError(b.t, b.rdb.Close())
+	admin := b.admin("")
+	defer func() { _ = admin.Close() }()
+	for _, name := range column(b.t, admin, `SELECT datname FROM pg_database WHERE substr(datname, 1, length($1)) = $1`, b.head) {
+		_, err := admin.Exec(`DROP DATABASE ` + database.Quote(name))
+		require.NoError(b.t, err)
+	}
+	for _, name := range column(b.t, admin, `SELECT nspname FROM pg_namespace WHERE substr(nspname, 1, 5) = 'user_'`) {
+		_, err := admin.Exec(`DROP SCHEMA ` + database.Quote(name) + ` CASCADE`)
+		require.NoError(b.t, err)
+	}
+	var current string
+	require.NoError(b.t, admin.QueryRow(`SELECT current_database()`).Scan(&current))
+	for _, name := range column(b.t, admin, `SELECT rolname FROM pg_roles WHERE substr(rolname, 1, length($1)) = $1`, b.head) {
+		_, err := admin.Exec(`REVOKE ALL ON DATABASE ` + database.Quote(current) + ` FROM ` + database.Quote(name) + `; DROP ROLE ` + database.Quote(name))
+		require.NoError(b.t, err)
+	}
+}
+
+func column(t testing.TB, db *sql.DB, query string, args ...any) []string {
+	t.Helper()
+	found, err := db.Query(query, args...)
+	require.NoError(t, err)
+	defer func() { _ = found.Close() }()
+	var all []string
+	for found.Next() {
+		var one string
+		require.NoError(t, found.Scan(&one))
+		all = append(all, one)
+	}
+	require.NoError(t, found.Err())
+	return all
+}
+
+// admin connects to a database of the RDB engine as its administrator, by the driver alone; "" is the shared one.
+func (b *bundle) admin(name string) *sql.DB { return b.connect(name, nil) }
+
+// connect connects to a database of the RDB engine.
+func (b *bundle) connect(name string, user *url.Userinfo) *sql.DB {
+	b.t.Helper()
+	u, err := url.Parse(b.tenants)
+	require.NoError(b.t, err)
+	if name != "" {
+		u.Path = "/" + name
+	}
+	if user != nil {
+		u.User = user
+	}
+	db, err := sql.Open("postgres", u.String())
+	require.NoError(b.t, err)
+	b.t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// login connects as a user's role with a password.
+func (b *bundle) login(userUID, password string) *sql.DB {
+	role := strings.ReplaceAll(b.config.Combinator.RDB.Names.Role, "{user_uid}", userUID)
+	name := ""
+	if pattern := b.config.Combinator.RDB.Names.Database; pattern != "" {
+		name = strings.ReplaceAll(pattern, "{user_uid}", userUID)
+	}
+	return b.connect(name, url.UserPassword(role, password))
+}
+
+// client is TiKV's own client.
+func (b *bundle) client() *txnkv.Client {
+	b.t.Helper()
+	client, err := txnkv.NewClient(b.config.Combinator.KV.PD)
+	require.NoError(b.t, err)
+	b.t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// prefix is that of a resource of u1.
+func (b *bundle) prefix(resourceID string) string {
+	return strings.NewReplacer("{user_uid}", "u1", "{resource_id}", resourceID).Replace(b.config.Combinator.KV.Prefix)
+}
+
+// params are what the jobs work with.
+func (b *bundle) params() jobs.Params {
+	return jobs.Params{Rows: b.rows, RDB: b.rdb, KV: b.kv, Queue: b.queue, Pods: b.pods}
+}
+
+// run executes a job once, as a task with this payload.
+func (b *bundle) run(kind string, payload any) error {
+	b.t.Helper()
+	p := b.params()
+	for _, d := range []job.Definition{
+		jobs.NewCreateRDB(p, b.config), jobs.NewDeleteRDB(p), jobs.NewCreateKV(p), jobs.NewDeleteKV(p), jobs.NewRegisterUser(p),
+		jobs.NewNotifyPods(p), jobs.NewMeasureRDB(p), jobs.NewSweepKV(p), jobs.NewSyncPasswords(p),
+	} {
+		if d.Type != kind {
+			continue
+		}
+		info, err := json.Marshal(payload)
+		require.NoError(b.t, err)
+		prepared, err := d.Prepare(info)
+		require.NoError(b.t, err)
+		return prepared.Execute(context.Background(), job.Task{ID: 1, Type: kind, Attempt: 1})
+	}
+	b.t.Fatalf("no job %s", kind)
+	return nil
+}
+
+// ref is the payload about a resource.
+func ref(userUID, resourceID string) map[string]string {
+	return map[string]string{"user_uid": userUID, "resource_id": resourceID, "name": "mine"}
+}
+
+// user inserts a user as the Outer does.
+func (b *bundle) user(uid, key string) {
+	b.t.Helper()
+	_, err := b.db.Exec(`INSERT INTO users (uid, email, password_hash, secret_key) VALUES ($1, $2, '-', $3)`, uid, uid+"@example.com", key)
+	require.NoError(b.t, err)
+}
+
+// resource inserts a resource as the Outer does.
+func (b *bundle) resource(uid, rid, kind string) {
+	b.t.Helper()
+	_, err := b.db.Exec(`INSERT INTO combinator_resources (user_uid, resource_type, resource_id, status, msg) VALUES ($1, $2, $3, 'loading', '')`, uid, kind, rid)
+	require.NoError(b.t, err)
+}
+
+// remove deletes the row of a resource of u1 as the Outer does.
+func (b *bundle) remove(rid string) {
+	b.t.Helper()
+	_, err := b.db.Exec(`DELETE FROM combinator_resources WHERE user_uid = $1 AND resource_id = $2`, "u1", rid)
+	require.NoError(b.t, err)
+}
+
+// status returns what the row of a resource of u1 says.
+func (b *bundle) status(rid string) string {
+	b.t.Helper()
+	var status string
+	require.NoError(b.t, b.db.QueryRow(`SELECT status FROM combinator_resources WHERE user_uid = $1 AND resource_id = $2`, "u1", rid).Scan(&status))
+	return status
+}
+
+func (b *bundle) reports() *reports.Store { return reports.New(b.db.DB, b.config) }
+
+// fakeQueue notes what was accepted.
+type fakeQueue struct {
+	job.Queue
+	mu       sync.Mutex
+	accepted []jobs.NotifyPods
+	enqueued []string
+	fail     error
+}
+
+func (q *fakeQueue) Accept(_ context.Context, _ string, payload job.Payload) (int64, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.fail != nil {
+		return 0, q.fail
+	}
+	if notice, ok := payload.(jobs.NotifyPods); ok {
+		q.accepted = append(q.accepted, notice)
+	}
+	return int64(len(q.accepted)), nil
+}
+
+// fakePods are pods that answer as the test says.
+type fakePods struct {
+	mu      sync.Mutex
+	running []kube.Pod
+	answer  func(kube.Pod) error
+	told    []string
+}
+
+func (p *fakePods) Running(context.Context) ([]kube.Pod, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.running, nil
+}
+
+func (p *fakePods) Tell(_ context.Context, pod kube.Pod, kind string, r engine.Resource) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told = append(p.told, pod.Name+" "+kind+" "+r.UserUID+"/"+r.ResourceID)
+	if p.answer == nil {
+		return nil
+	}
+	return p.answer(pod)
+}

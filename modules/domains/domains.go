@@ -1,0 +1,102 @@
+package domains
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/domains/internal/check"
+	"app238.com/inner/modules/domains/internal/cluster"
+	"app238.com/inner/modules/domains/internal/pass"
+)
+
+// Domains looks after the custom domains while it is started. Several processes may do so at once. It is started once.
+type Domains struct {
+	checker *check.Checker
+	cluster *cluster.Cluster
+	config  config.Domains
+	log     *zap.Logger
+	pass    *pass.Pass
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+	// news says that there may be something to check.
+	news chan struct{}
+}
+
+// New makes a Domains that is not started.
+func New(c *config.Config, log *zap.Logger, checker *check.Checker, objects *cluster.Cluster, p *pass.Pass) *Domains {
+	return &Domains{
+		checker: checker, cluster: objects, config: c.Domains, log: log.Named("processor"), pass: p, news: make(chan struct{}, 1),
+	}
+}
+
+// Start begins the work and returns at once: database and cluster may be away for long.
+func (d *Domains) Start(context.Context) error {
+	ctx, stop := context.WithCancel(context.Background())
+	d.stop = stop
+	d.checker.OnChange(d.cluster.Look)
+	d.cluster.Start()
+	d.done.Go(func() { d.every(ctx, d.config.LookInterval, nil, "new custom domains could not be looked for", d.look) })
+	d.done.Go(func() { d.every(ctx, d.config.LookInterval, d.news, "custom domains could not be checked", d.check) })
+	d.done.Go(func() {
+		d.every(ctx, d.config.PassInterval, nil, "custom domains could not be compared with their rows", d.compare)
+	})
+	return nil
+}
+
+// Stop ends it. Checks under way are given up, their domains stay due.
+func (d *Domains) Stop(ctx context.Context) error {
+	if d.stop != nil {
+		d.stop()
+		d.done.Wait()
+	}
+	return d.cluster.Stop(ctx)
+}
+
+// Ready tells whether the objects of domains are being worked on.
+func (d *Domains) Ready(context.Context) error { return d.cluster.Ready() }
+
+// every calls work now, at each interval and when hinted to, until ctx ends.
+func (d *Domains) every(ctx context.Context, interval time.Duration, hint <-chan struct{}, failure string, work func(context.Context) error) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		if err := work(ctx); err != nil && ctx.Err() == nil {
+			d.log.Warn("work on custom domains failed", zap.String("what", failure), observe.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-hint:
+		}
+	}
+}
+
+func (d *Domains) look(ctx context.Context) error {
+	found, err := d.pass.Look(ctx)
+	if found {
+		select {
+		case d.news <- struct{}{}:
+		default:
+		}
+	}
+	return err
+}
+
+func (d *Domains) check(ctx context.Context) error {
+	_, err := d.checker.Due(ctx)
+	return err
+}
+
+func (d *Domains) compare(ctx context.Context) error {
+	if err := d.pass.Run(ctx); err != nil {
+		return err
+	}
+	return d.cluster.LookAtChanged(ctx)
+}

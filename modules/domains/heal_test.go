@@ -1,0 +1,168 @@
+package domains_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"app238.com/inner/modules/domains/internal/objects"
+)
+
+func TestDeletedObjectsComeBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.start()
+	r := b.serve("www")
+	for _, kind := range objects.Kinds() {
+		before := b.live(kind, r)
+		require.NoError(t, b.clients.Delete(t.Context(), kind.Resource, b.namespace(), before.GetName()))
+		b.await(kind.Name+" is back", func() error {
+			if after := b.live(kind, r); after == nil || after.GetUID() == before.GetUID() {
+				return errors.New("not yet")
+			}
+			return nil
+		})
+	}
+}
+
+func TestEditedObjectsAreRestored(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.start()
+	r := b.serve("www")
+	for what, edit := range map[string]struct {
+		kind  objects.Kind
+		patch string
+	}{
+		"target":     {objects.Services(), `{"spec": {"externalName": "elsewhere.test"}}`},
+		"port":       {objects.Services(), `{"spec": {"ports": [{"name": "https", "port": 80}]}}`},
+		"label":      {objects.Services(), `{"metadata": {"labels": {"app": "other"}}}`},
+		"user":       {objects.Routes(), `{"metadata": {"labels": {"user-uid": "u2"}}}`},
+		"host":       {objects.Routes(), `{"spec": {"routes": [{"match": "Host(` + "`x`" + `)", "kind": "Rule"}]}}`},
+		"middleware": {objects.Routes(), `{"spec": {"routes": [{"match": "Host(` + "`www.example.test`" + `)", "kind": "Rule", "middlewares": [{"name": "x"}]}]}}`},
+		"secret":     {objects.Routes(), `{"spec": {"tls": {"secretName": "other"}}}`},
+		"names":      {objects.Certificates(), `{"spec": {"dnsNames": ["victim.test"]}}`},
+		"issuer":     {objects.Certificates(), `{"spec": {"issuerRef": {"name": "other"}}}`},
+	} {
+		wished := b.live(edit.kind, r)
+		_, err := b.clients.MergePatch(t.Context(), edit.kind.Resource, b.namespace(), wished.GetName(), []byte(edit.patch))
+		require.NoError(t, err, what)
+		b.await(what+" is restored", func() error {
+			now := b.live(edit.kind, r)
+			if now == nil {
+				return errors.New("it is being replaced")
+			}
+			if objects.Differs(wished, now) || objects.Differs(now, wished) {
+				return fmt.Errorf("%v", now.Object["spec"])
+			}
+			return nil
+		})
+	}
+}
+
+func TestAServiceThatCannotBeChangedIsReplaced(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r := b.row("www")
+	_, err := b.clients.Typed.CoreV1().Services(b.namespace()).Create(t.Context(), &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: objects.Name(r.cdid), Labels: map[string]string{"app": "custom-domain"}},
+		Spec:       corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, Ports: []corev1.ServicePort{{Port: 443}}},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	b.start()
+	b.insert(r)
+	b.prove(r)
+	b.awaitServed(r)
+	b.await("it is an ExternalName", func() error {
+		s, err := b.clients.Typed.CoreV1().Services(b.namespace()).Get(t.Context(), objects.Name(r.cdid), metav1.GetOptions{})
+		if err != nil || s.Spec.Type != corev1.ServiceTypeExternalName {
+			return fmt.Errorf("%v: %w", s.Spec, err)
+		}
+		return nil
+	})
+}
+
+func TestObjectsThatTheDatabaseDoesNotKnowAreLeftToTheAudit(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	stray := row{cdid: "5747ffff"}
+	u, err := objects.Builder{Namespace: b.namespace(), Issuer: "x"}.Build(objects.Services(), objects.Domain{CDID: stray.cdid, UserUID: "u", Host: "a.test", Target: "b.test"})
+	require.NoError(t, err)
+	_, err = b.clients.Apply(t.Context(), objects.Services().Resource, u)
+	require.NoError(t, err)
+	replica, stop := b.start()
+	b.serve("www")
+	stop()
+	require.NotNil(t, b.live(objects.Services(), stray))
+	require.Equal(t, 3, replica.writes())
+}
+
+// serveMany has rows verified and served by whatever processes run.
+func (b *bundle) serveMany(count int) (all []row) {
+	b.t.Helper()
+	for i := range count {
+		r := b.row(fmt.Sprintf("many%d", i))
+		b.prove(r)
+		all = append(all, b.insert(r))
+	}
+	for _, r := range all {
+		b.awaitState(r, "verified", "success")
+		b.awaitServed(r)
+	}
+	return all
+}
+
+// versions returns the resource versions of all objects.
+func (b *bundle) versions() (all []string) {
+	b.t.Helper()
+	for _, kind := range objects.Kinds() {
+		list, err := b.clients.Dynamic.Resource(kind.Resource).Namespace(b.namespace()).List(b.t.Context(), metav1.ListOptions{})
+		require.NoError(b.t, err)
+		for _, item := range list.Items {
+			all = append(all, kind.Name+" "+item.GetName()+" "+item.GetResourceVersion())
+		}
+	}
+	return all
+}
+
+func TestReplicasCheckEachDomainOnceAndHealTogether(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Domains.LookInterval = 10 * time.Millisecond
+	b.start()
+	b.start()
+	all := b.serveMany(30)
+	for _, r := range all {
+		require.Equal(t, 1, b.user.Asked("_combinator-verify."+r.domain+"."), r.domain)
+	}
+	last := all[29]
+	require.NoError(t, b.clients.Delete(t.Context(), objects.Routes().Resource, b.namespace(), objects.Name(last.cdid)))
+	b.awaitServed(last)
+	b.exec(`DELETE FROM custom_domains WHERE cdid = $1`, last.cdid)
+	b.awaitUnserved(last)
+	b.awaitServed(all[0])
+}
+
+func TestAReconcileThatFindsNothingToDoWritesNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	// With one worker all others have had their look when a later one is served.
+	b.config.Domains.Workers = 1
+	_, stop := b.start()
+	b.serveMany(10)
+	stop()
+	before := b.versions()
+	require.Len(t, before, 30)
+	p, _ := b.start()
+	b.exec(`UPDATE inner_domain_checks SET revision = revision + 1`)
+	r := b.serve("later")
+	require.Equal(t, 3, p.writes(), "those of the later one")
+	b.exec(`DELETE FROM custom_domains WHERE cdid = $1`, r.cdid)
+	b.awaitUnserved(r)
+	require.Equal(t, before, b.versions())
+}

@@ -1,0 +1,72 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"app238.com/inner/modules/domains/internal/hostname"
+	"app238.com/inner/modules/domains/internal/pass"
+	"app238.com/inner/modules/domains/internal/store"
+	"app238.com/inner/modules/domains/overview"
+)
+
+// Admin implements overview.Domains.
+type Admin struct {
+	checker *Checker
+	pass    *pass.Pass
+	store   *store.Store
+}
+
+// NewAdmin returns an Admin.
+func NewAdmin(c *Checker, p *pass.Pass, s *store.Store) *Admin {
+	return &Admin{checker: c, pass: p, store: s}
+}
+
+// List implements overview.Domains.
+func (a *Admin) List(ctx context.Context, f overview.Filter) (overview.Page, error) {
+	if f.State != "" && !slices.Contains(overview.States(), f.State) {
+		return overview.Page{}, fmt.Errorf("state: must be one of %s", strings.Join(overview.States(), ", "))
+	}
+	if f.Limit < 1 || f.Limit > overview.MaxPage {
+		return overview.Page{}, fmt.Errorf("limit: must be from 1 to %d", overview.MaxPage)
+	}
+	limit := f.Limit
+	f.Limit++ // one more tells whether there is a further page
+	found, err := a.store.List(ctx, f)
+	if err != nil {
+		return overview.Page{}, err
+	}
+	page := overview.Page{Domains: found}
+	if len(found) > limit {
+		page.Domains = found[:limit]
+		page.Next = found[limit-1].ID
+	}
+	return page, nil
+}
+
+// Check implements overview.Domains.
+func (a *Admin) Check(ctx context.Context, name string) (overview.Domain, error) {
+	// A text that is no host name may still be a cdid.
+	host, _ := hostname.Canonical(name)
+	if err := a.pass.Run(ctx); err != nil {
+		return overview.Domain{}, err
+	}
+	found, err := a.store.Find(ctx, name, host)
+	if errors.Is(err, store.ErrNotFound) {
+		return found, fmt.Errorf("%w: %s", err, name)
+	}
+	if err != nil {
+		return found, err
+	}
+	checked, err := a.checker.One(ctx, found.CDID)
+	switch {
+	case err != nil:
+		return found, err
+	case !checked:
+		return found, fmt.Errorf("%s is being checked, or removed, by a running Inner; see inner domains list", found.Domain)
+	}
+	return a.store.Find(ctx, found.CDID, "")
+}

@@ -1,0 +1,238 @@
+// Package check checks claimed domains, many at a time, and writes down what came of it.
+package check
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/domains/internal/life"
+	"app238.com/inner/modules/domains/internal/metrics"
+	"app238.com/inner/modules/domains/internal/store"
+	"app238.com/inner/modules/domains/internal/verify"
+)
+
+// batchSize is the most results that are written at once.
+const batchSize = 256
+
+// releaseTimeout bounds giving claims back after the work was cut short.
+const releaseTimeout = 3 * time.Second
+
+// Checker checks domains.
+type Checker struct {
+	atOnce   int
+	lease    time.Duration
+	log      *zap.Logger
+	metrics  *metrics.Metrics
+	policy   life.Policy
+	store    *store.Store
+	verifier *verify.Verifier
+
+	mu      sync.Mutex
+	changed func(name string)
+}
+
+// New returns a checker.
+func New(c *config.Config, log *zap.Logger, m *metrics.Metrics, s *store.Store, v *verify.Verifier) *Checker {
+	return &Checker{
+		atOnce: c.Domains.Checks, log: log.Named("processor"), metrics: m, policy: life.NewPolicy(c), store: s, verifier: v,
+		// A claimed domain waits for one check before its own at most, and for the writing of both.
+		lease: 3*c.Domains.CheckTimeout + 2*c.Database.StatementTimeout,
+	}
+}
+
+// OnChange has changed called with the name of each domain that this process has found to be served from now on, or not any
+// more. It must return quickly.
+func (c *Checker) OnChange(changed func(name string)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changed = changed
+}
+
+// Summary counts checks by what came of them.
+type Summary map[life.Kind]int
+
+// Due checks what is due, until nothing is.
+func (c *Checker) Due(ctx context.Context) (Summary, error) {
+	return c.run(ctx, func(ctx context.Context) ([]store.Claimed, bool, error) {
+		claimed, err := c.store.ClaimDue(ctx, c.lease, c.atOnce)
+		return claimed, len(claimed) > 0, err
+	})
+}
+
+// All checks every known domain, due or not, but for those that are being checked already.
+func (c *Checker) All(ctx context.Context) (Summary, error) {
+	after := ""
+	return c.run(ctx, func(ctx context.Context) ([]store.Claimed, bool, error) {
+		page, err := c.store.Page(ctx, after, c.atOnce)
+		if err != nil || len(page) == 0 {
+			return nil, false, err
+		}
+		after = page[len(page)-1]
+		claimed, err := c.store.Claim(ctx, c.lease, page)
+		return claimed, true, err
+	})
+}
+
+// One checks one domain and tells whether it did; it does not where the domain is being checked already.
+func (c *Checker) One(ctx context.Context, cdid string) (bool, error) {
+	done := false
+	summary, err := c.run(ctx, func(ctx context.Context) ([]store.Claimed, bool, error) {
+		if done {
+			return nil, false, nil
+		}
+		done = true
+		claimed, err := c.store.Claim(ctx, c.lease, []string{cdid})
+		return claimed, true, err
+	})
+	return len(summary) > 0, err
+}
+
+// source claims the next domains; more is false at the end.
+type source func(ctx context.Context) (claimed []store.Claimed, more bool, err error)
+
+// run checks what next claims, and writes results in as large batches as come while the last one is written.
+func (c *Checker) run(ctx context.Context, next source) (Summary, error) {
+	summary := Summary{}
+	results := make(chan store.Checked, c.atOnce)
+	stages, ctx := errgroup.WithContext(ctx)
+	stages.Go(func() error {
+		defer close(results)
+		return c.checkAll(ctx, next, results)
+	})
+	stages.Go(func() error {
+		for first := range results {
+			batch := append([]store.Checked{first}, waiting(results, batchSize-1)...)
+			// What was found out is written also at the end of ctx.
+			if err := c.write(context.WithoutCancel(ctx), batch, summary); err != nil {
+				c.release(ctx, batch)
+				// The checks end because this error ends ctx; what they still send cannot be written.
+				for rest := range results {
+					c.release(ctx, []store.Checked{rest})
+				}
+				return err
+			}
+		}
+		return nil
+	})
+	return summary, stages.Wait()
+}
+
+// waiting takes what lies in the channel, at most limit.
+func waiting(results <-chan store.Checked, limit int) []store.Checked {
+	var batch []store.Checked
+	for len(batch) < limit {
+		select {
+		case r, ok := <-results:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, r)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// checkAll checks the claimed domains, so many at a time, until there are none left or ctx ends.
+func (c *Checker) checkAll(ctx context.Context, next source, results chan<- store.Checked) error {
+	// A check that fails says so in its result; only the end of ctx ends the others.
+	checks := &errgroup.Group{}
+	checks.SetLimit(c.atOnce)
+	defer func() { _ = checks.Wait() }()
+	for {
+		claimed, more, err := next(ctx)
+		if err != nil {
+			return err
+		}
+		received := time.Now()
+		for _, claim := range claimed {
+			checks.Go(func() error {
+				c.check(ctx, claim, received, results)
+				return nil
+			})
+		}
+		if !more {
+			_ = checks.Wait()
+			return ctx.Err()
+		}
+	}
+}
+
+// check checks one domain, or gives its claim back where ctx ends before.
+func (c *Checker) check(ctx context.Context, claim store.Claimed, received time.Time, results chan<- store.Checked) {
+	begin := time.Now()
+	outcome, err := c.verifier.Check(ctx, claim.Claim)
+	if err != nil {
+		c.release(ctx, []store.Checked{{Claimed: claim}})
+		return
+	}
+	c.metrics.Checks.WithLabelValues(string(outcome.Kind)).Inc()
+	c.metrics.CheckTime.Observe(time.Since(begin).Seconds())
+	now := claim.Now.Add(time.Since(received))
+	results <- store.Checked{Claimed: claim, After: c.policy.Advance(claim.State, outcome, now)}
+}
+
+// write writes results. Where one of them would be a second holder of its host, they are written one by one.
+func (c *Checker) write(ctx context.Context, batch []store.Checked, summary Summary) error {
+	err := c.store.Write(ctx, batch)
+	if store.IsTaken(err) {
+		if len(batch) > 1 {
+			for _, one := range batch {
+				if err := c.write(ctx, []store.Checked{one}, summary); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		// First come, first served: whoever holds the host keeps it until it is withdrawn.
+		held := life.Outcome{Kind: life.Wrong, Text: "the same domain is served for another entry"}
+		batch[0].After = c.policy.Advance(batch[0].State, held, batch[0].Now)
+		err = c.store.Write(ctx, batch)
+	}
+	if err != nil {
+		return err
+	}
+	c.tell(batch, summary)
+	return nil
+}
+
+// tell counts and logs written results.
+func (c *Checker) tell(batch []store.Checked, summary Summary) {
+	c.mu.Lock()
+	changed := c.changed
+	c.mu.Unlock()
+	for _, r := range batch {
+		summary[r.After.Last.Kind]++
+		if r.State.Verified == r.After.Verified {
+			continue
+		}
+		message := "custom domain verified"
+		if !r.After.Verified {
+			message = "custom domain withdrawn"
+		}
+		c.log.Info(message, zap.String("cdid", r.CDID), zap.String("domain", r.Claim.Host), zap.String("answer", r.After.Last.Text))
+		if changed != nil {
+			changed(r.Name)
+		}
+	}
+}
+
+// release gives claims back; where that fails they run out.
+func (c *Checker) release(ctx context.Context, batch []store.Checked) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	claims := make([]store.Claimed, len(batch))
+	for i, r := range batch {
+		claims[i] = r.Claimed
+	}
+	if err := c.store.Release(ctx, claims); err != nil {
+		c.log.Debug("claims of custom domains run out by themselves", observe.Error(err))
+	}
+}

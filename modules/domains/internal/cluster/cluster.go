@@ -1,0 +1,190 @@
+// Package cluster keeps the objects of custom domains in the cluster in line with what is known of the domains.
+//
+// Several processes may do so at once: every decision is made from the database, applying twice is applying once, and a
+// reconcile that finds nothing to change writes nothing.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"k8s.io/client-go/util/workqueue"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/kube"
+	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/domains/internal/metrics"
+	"app238.com/inner/modules/domains/internal/objects"
+	"app238.com/inner/modules/domains/internal/store"
+)
+
+// settle is how long an event waits for its fellows: what this process has written is in its own cache by then.
+const settle = 100 * time.Millisecond
+
+// pageSize is how many wishes are read at once.
+const pageSize = 1000
+
+// Cluster works on names of objects while it is started. It is started once.
+type Cluster struct {
+	builder objects.Builder
+	clients *kube.Clients
+	log     *zap.Logger
+	metrics *metrics.Metrics
+	store   *store.Store
+	queue   workqueue.TypedRateLimitingInterface[string]
+	workers int
+	watches []*watched
+	synced  atomic.Bool
+
+	mu sync.Mutex
+	// seen are the revisions of the wishes that were fulfilled.
+	seen map[string]int64
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+// New makes a Cluster that is not started.
+func New(c *config.Config, log *zap.Logger, clients *kube.Clients, m *metrics.Metrics, s *store.Store) *Cluster {
+	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[string](c.Controller.RetryDelay, c.Controller.RetryDelayMax)
+	return &Cluster{
+		builder: objects.Builder{Namespace: c.Kubernetes.Namespaces.Ingress, Issuer: c.Domains.Issuer},
+		clients: clients, log: log.Named("controller"), metrics: m, store: s, workers: c.Domains.Workers,
+		queue: workqueue.NewTypedRateLimitingQueue(limiter), seen: map[string]int64{},
+	}
+}
+
+// Start begins to watch and returns at once. Work begins when everything was listed that the cluster knows.
+func (c *Cluster) Start() {
+	ctx, stop := context.WithCancel(context.Background())
+	c.stop = stop
+	for _, kind := range objects.Kinds() {
+		w, err := c.watch(kind)
+		if err != nil {
+			// Only a started informer refuses handlers.
+			c.log.Error("custom domains cannot be watched", zap.String("kind", kind.Name), observe.Error(err))
+			continue
+		}
+		c.watches = append(c.watches, w)
+	}
+	for _, w := range c.watches {
+		c.done.Go(func() { w.informer.RunWithContext(ctx) })
+		c.done.Go(func() { c.follow(ctx, w) })
+	}
+	c.done.Go(func() {
+		for _, w := range c.watches {
+			if !w.known(ctx) {
+				return
+			}
+		}
+		c.synced.Store(true)
+		c.log.Info("caches of custom domains synced")
+		c.work(ctx)
+	})
+}
+
+// Stop ends it; what is being done is told to stop.
+func (c *Cluster) Stop(ctx context.Context) error {
+	c.synced.Store(false)
+	c.queue.ShutDown()
+	if c.stop == nil {
+		return nil
+	}
+	c.stop()
+	ended := make(chan struct{})
+	go func() {
+		c.done.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("custom domains: work was cut short: %w", ctx.Err())
+	}
+}
+
+// Ready tells whether objects are being worked on. Kinds that the cluster does not know do not keep it from that.
+func (c *Cluster) Ready() error {
+	if !c.synced.Load() {
+		return errors.New("domain caches not synced")
+	}
+	return nil
+}
+
+// Look has the objects of a name looked at now.
+func (c *Cluster) Look(name string) { c.queue.Add(name) }
+
+// LookAtChanged has the objects of all domains looked at whose wish has changed since this process last fulfilled it.
+func (c *Cluster) LookAtChanged(ctx context.Context) error {
+	for after := ""; ; {
+		page, err := c.store.Wishes(ctx, after, pageSize)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		after = page[len(page)-1].CDID
+		for _, w := range page {
+			if !c.isSeen(w) {
+				c.queue.Add(w.Name)
+			}
+		}
+	}
+}
+
+func (c *Cluster) isSeen(w store.Wish) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	revision, ok := c.seen[w.Name]
+	return ok && revision == w.Revision
+}
+
+func (c *Cluster) see(w store.Wish) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen[w.Name] = w.Revision
+}
+
+func (c *Cluster) unsee(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.seen, name)
+}
+
+// work has names worked on until the queue is shut down.
+func (c *Cluster) work(ctx context.Context) {
+	var workers sync.WaitGroup
+	for range c.workers {
+		workers.Go(func() {
+			for {
+				name, shutDown := c.queue.Get()
+				if shutDown {
+					return
+				}
+				c.one(ctx, name)
+				c.queue.Done(name)
+			}
+		})
+	}
+	workers.Wait()
+}
+
+func (c *Cluster) one(ctx context.Context, name string) {
+	if ctx.Err() != nil {
+		return
+	}
+	err := c.reconcile(ctx, name)
+	if err == nil {
+		c.queue.Forget(name)
+		return
+	}
+	if ctx.Err() == nil {
+		c.log.Warn("reconcile of a custom domain failed; trying again", zap.String("name", name),
+			zap.Int("failures", c.queue.NumRequeues(name)+1), observe.Error(err))
+	}
+	c.queue.AddRateLimited(name)
+}

@@ -1,0 +1,80 @@
+package resolve_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/miekg/dns"
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/modules/domains/internal/resolve"
+)
+
+func TestAliasesAreFollowedThroughZones(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	other := b.server()
+	require.NoError(t, b.tld.Delegate("other.test.", other))
+	b.add("www.example.test. 60 IN CNAME a.example.test.", "a.example.test. 60 IN CNAME B.Other.test.")
+	require.NoError(t, other.Add("b.other.test. 60 IN CNAME c.other.test.", "c.other.test. 60 IN A 192.0.2.7"))
+	r := b.resolver()
+	reply, err := b.ask(r, "www.example.test", dns.TypeA)
+	require.NoError(t, err)
+	require.Equal(t, []string{"www.example.test", "a.example.test", "b.other.test", "c.other.test"}, reply.Chain)
+	require.Len(t, reply.Records, 1)
+
+	asked := other.Asked("")
+	reply, err = r.Ask(t.Context(), resolve.Question{Name: "www.example.test", Type: dns.TypeA,
+		Until: func(name string) bool { return name == "b.other.test" }})
+	require.NoError(t, err)
+	require.Equal(t, "b.other.test", reply.Chain[len(reply.Chain)-1])
+	require.Equal(t, asked, other.Asked(""), "the walk ends at the wanted name")
+}
+
+func TestAliasesThatLeadNowhereAreAnAnswer(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.add("a.example.test. 60 IN CNAME b.example.test.", "b.example.test. 60 IN CNAME a.example.test.",
+		"self.example.test. 60 IN CNAME self.example.test.", "dangling.example.test. 60 IN CNAME none.example.test.")
+	for i := range 30 {
+		b.add(fmt.Sprintf("c%d.example.test. 60 IN CNAME c%d.example.test.", i, i+1))
+	}
+	r := b.resolver()
+	for _, name := range []string{"a", "self", "c0"} {
+		reply, err := b.ask(r, name+".example.test", dns.TypeA)
+		require.NoError(t, err, name)
+		require.Equal(t, resolve.Loop, reply.Absence, name)
+	}
+	reply, err := b.ask(r, "dangling.example.test", dns.TypeA)
+	require.NoError(t, err)
+	require.Equal(t, resolve.NoName, reply.Absence)
+}
+
+func TestServersNamedInAnotherZoneAreFound(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	host, provider := b.server(), b.server()
+	require.NoError(t, b.tld.Delegate("provider.test.", provider))
+	require.NoError(t, provider.Add("ns.provider.test. 60 IN A "+host.Addr.String()))
+	require.NoError(t, b.tld.Add("hosted.test. 60 IN NS ns.provider.test."))
+	b.tld.Cut("hosted.test.")
+	require.NoError(t, host.Delegate("hosted.test.", host))
+	require.NoError(t, host.Add("www.hosted.test. 60 IN A 192.0.2.3"))
+	reply, err := b.ask(b.resolver(), "www.hosted.test", dns.TypeA)
+	require.NoError(t, err)
+	require.Len(t, reply.Records, 1)
+}
+
+func TestZonesThatNeedEachOtherEndInNoAnswerAndFewQuestions(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for a, z := range map[string]string{"one.test.": "two.test.", "two.test.": "one.test."} {
+		for i := range 13 {
+			require.NoError(t, b.tld.Add(fmt.Sprintf("%s 60 IN NS ns%d.%s", a, i, z)))
+		}
+		b.tld.Cut(a)
+	}
+	_, err := b.ask(b.resolver(), "www.one.test", dns.TypeA)
+	requireNoAnswer(t, err, "one.test could not be asked")
+	require.LessOrEqual(t, b.tld.Asked(""), 45)
+}

@@ -1,0 +1,133 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"app238.com/inner/app/database"
+	"app238.com/inner/modules/domains/internal/life"
+)
+
+// free selects what nobody is checking.
+const free = `(s.lease_until IS NULL OR s.lease_until <= LOCALTIMESTAMP)`
+
+// take claims rows; the condition is asked again of a row that another claimer has changed meanwhile.
+const take = `
+UPDATE inner_domain_checks AS s
+SET lease_until = LOCALTIMESTAMP + $1 * INTERVAL '1 second', claim_number = s.claim_number + 1
+WHERE NOT s.gone AND ` + free + ` AND `
+
+const taken = `
+RETURNING s.cdid, s.name, s.claim_number, s.host, s.target_host, s.txt_value, s.refusal, s.verified, s.checks, s.failures,
+    s.begun_at, s.failing_since, s.next_check_at, s.wished_status, LOCALTIMESTAMP`
+
+const takeDue = take + `s.next_check_at <= LOCALTIMESTAMP AND s.cdid IN (
+    SELECT d.cdid FROM inner_domain_checks AS d
+    WHERE d.next_check_at <= LOCALTIMESTAMP AND NOT d.gone AND (d.lease_until IS NULL OR d.lease_until <= LOCALTIMESTAMP)
+    ORDER BY d.next_check_at LIMIT $2)` + taken
+
+const takeNamed = take + `s.cdid = ANY($2)` + taken
+
+// ClaimDue claims at most limit domains that are due for a check, those first that have been for longest.
+func (s *Store) ClaimDue(ctx context.Context, lease time.Duration, limit int) ([]Claimed, error) {
+	return s.claim(ctx, takeDue, lease, limit)
+}
+
+// Claim claims these domains, due or not, but for those that are being checked already.
+func (s *Store) Claim(ctx context.Context, lease time.Duration, cdids []string) ([]Claimed, error) {
+	if len(cdids) == 0 {
+		return nil, nil
+	}
+	return s.claim(ctx, takeNamed, lease, database.Array(cdids))
+}
+
+func (s *Store) claim(ctx context.Context, query string, lease time.Duration, which any) ([]Claimed, error) {
+	var all []Claimed
+	// Cut short, the statement could have claimed what nobody is told of.
+	ctx = context.WithoutCancel(ctx)
+	err := s.read(ctx, query, []any{lease.Seconds(), which}, func(rows *sql.Rows) error {
+		var c Claimed
+		var failing sql.NullTime
+		err := rows.Scan(&c.CDID, &c.Name, &c.Number, &c.Claim.Host, &c.Claim.Target, &c.Claim.TXTValue, &c.Claim.Refusal,
+			&c.State.Verified, &c.State.Checks, &c.State.Failures, &c.State.Begun, &failing, &c.State.Next, &c.State.Status, &c.Now)
+		c.State.FailingSince = failing.Time
+		all = append(all, c)
+		return err
+	})
+	return all, err
+}
+
+const pageOfChecks = `SELECT cdid FROM inner_domain_checks WHERE cdid > $1 AND NOT gone ORDER BY cdid LIMIT $2`
+
+// Page returns the cdids of at most limit known domains above after, in their order.
+func (s *Store) Page(ctx context.Context, after string, limit int) ([]string, error) {
+	var page []string
+	err := s.read(ctx, pageOfChecks, []any{after, limit}, func(rows *sql.Rows) error {
+		page = append(page, "")
+		return rows.Scan(&page[len(page)-1])
+	})
+	return page, err
+}
+
+const releaseClaims = `
+UPDATE inner_domain_checks AS s SET lease_until = NULL
+FROM unnest($1::TEXT[], $2::BIGINT[]) AS u(cdid, number) WHERE s.cdid = u.cdid AND s.claim_number = u.number`
+
+// Release gives claims back that were not used.
+func (s *Store) Release(ctx context.Context, claims []Claimed) error {
+	cdids, numbers := make([]string, len(claims)), make([]int64, len(claims))
+	for i, c := range claims {
+		cdids[i], numbers[i] = c.CDID, c.Number
+	}
+	_, err := s.exec(ctx, releaseClaims, database.Array(cdids), database.Array(numbers))
+	return err
+}
+
+const writeChecks = `
+UPDATE inner_domain_checks AS s
+SET verified = u.verified, wished_status = u.status, checks = u.checks, failures = u.failures,
+    failing_since = CAST(NULLIF(u.failing, '') AS TIMESTAMP), begun_at = CAST(u.begun AS TIMESTAMP),
+    next_check_at = CAST(u.next AS TIMESTAMP), answer = u.answer, detail = u.detail, checked_at = LOCALTIMESTAMP,
+    lease_until = NULL, revision = s.revision + CASE WHEN s.verified = u.verified THEN 0 ELSE 1 END
+FROM unnest($1::TEXT[], $2::BIGINT[], $3::BOOLEAN[], $4::TEXT[], $5::BIGINT[], $6::BIGINT[], $7::TEXT[], $8::TEXT[], $9::TEXT[],
+    $10::TEXT[], $11::TEXT[])
+    AS u(cdid, number, verified, status, checks, failures, failing, begun, next, answer, detail)
+WHERE s.cdid = u.cdid AND s.claim_number = u.number AND NOT s.gone`
+
+// Checked is a claimed domain and its state after the check.
+type Checked struct {
+	Claimed
+	After life.State
+}
+
+// Write writes states and the rows' status in one transaction. A claim that is void by now writes nothing. When another
+// domain has the same host and is verified, nothing at all is written, and the error is one of IsTaken.
+func (s *Store) Write(ctx context.Context, all []Checked) error {
+	n := len(all)
+	cdids, numbers, verified := make([]string, n), make([]int64, n), make([]bool, n)
+	status, checks, failures := make([]string, n), make([]int64, n), make([]int64, n)
+	failing, begun, next := make([]string, n), make([]string, n), make([]string, n)
+	answer, detail := make([]string, n), make([]string, n)
+	for i, c := range all {
+		cdids[i], numbers[i], verified[i], status[i] = c.CDID, c.Number, c.After.Verified, c.After.Status
+		checks[i], failures[i], failing[i] = c.After.Checks, c.After.Failures, timeText(c.After.FailingSince)
+		begun[i], next[i] = timeText(c.After.Begun), timeText(c.After.Next)
+		answer[i], detail[i] = string(c.After.Last.Kind), c.After.Last.Text
+	}
+	return s.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, writeChecks, database.Array(cdids), database.Array(numbers), database.Array(verified),
+			database.Array(status), database.Array(checks), database.Array(failures), database.Array(failing), database.Array(begun),
+			database.Array(next), database.Array(answer), database.Array(detail)); err != nil {
+			return fmt.Errorf("write checks: %w", err)
+		}
+		if _, err := tx.ExecContext(ctx, setStatus, database.Array(cdids)); err != nil {
+			return fmt.Errorf("write status: %w", err)
+		}
+		return nil
+	})
+}
+
+// IsTaken tells whether err says that another domain with the same host is verified.
+func IsTaken(err error) bool { return database.IsUniqueViolation(err) }

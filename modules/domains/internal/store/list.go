@@ -1,0 +1,82 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"app238.com/inner/modules/domains/overview"
+)
+
+// state is what Inner makes of a domain, a row s of inner_domain_checks, in the words of overview.States.
+const state = `CASE
+    WHEN s.cdid IS NULL THEN 'new'
+    WHEN s.gone THEN 'removing'
+    WHEN s.refusal <> '' THEN 'refused'
+    WHEN s.verified AND s.failures > 0 THEN 'failing'
+    WHEN s.verified THEN 'verified'
+    WHEN s.wished_status = 'error' THEN 'error'
+    ELSE 'pending' END`
+
+const domainColumns = `
+SELECT c.id, c.cdid, c.user_uid, c.domain, c.target, c.status, c.created_at, COALESCE(s.certificate, '') AS certificate,
+    COALESCE(s.checks, 0) AS checks,
+    COALESCE(s.failures, 0) AS failures, COALESCE(s.answer, '') AS answer, COALESCE(s.detail, '') AS detail, s.checked_at, s.next_check_at, ` + state + ` AS state
+FROM custom_domains AS c LEFT JOIN inner_domain_checks AS s ON s.cdid = c.cdid`
+
+const listDomains = `
+SELECT d.id, d.cdid, d.user_uid, d.domain, d.target, d.status, d.created_at, d.certificate, d.checks, d.failures, d.answer,
+    d.detail, d.checked_at, d.next_check_at, d.state
+FROM (` + domainColumns + `) AS d
+WHERE ($1 = '' OR d.state = $1) AND ($2 = '' OR d.user_uid = $2) AND ($3 = 0 OR d.id < $3)
+ORDER BY d.id DESC LIMIT $4`
+
+const oneDomain = domainColumns + `
+WHERE c.cdid = $1 OR c.domain = $1 OR ($2 <> '' AND s.host = $2) ORDER BY c.id LIMIT 1`
+
+// List returns the domains that match, the newest first.
+func (s *Store) List(ctx context.Context, f overview.Filter) ([]overview.Domain, error) {
+	return s.domains(ctx, listDomains, f.State, f.User, f.Before, f.Limit)
+}
+
+// Find returns the domain of a cdid, of a domain as it was written, or of a host; or ErrNotFound.
+func (s *Store) Find(ctx context.Context, name, host string) (overview.Domain, error) {
+	found, err := s.domains(ctx, oneDomain, name, host)
+	if err != nil {
+		return overview.Domain{}, err
+	}
+	if len(found) == 0 {
+		return overview.Domain{}, ErrNotFound
+	}
+	return found[0], nil
+}
+
+func (s *Store) domains(ctx context.Context, query string, args ...any) ([]overview.Domain, error) {
+	all := []overview.Domain{}
+	err := s.read(ctx, query, args, func(rows *sql.Rows) error {
+		var d overview.Domain
+		err := rows.Scan(&d.ID, &d.CDID, &d.UserUID, &d.Domain, &d.Target, &d.Status, &d.CreatedAt, &d.Certificate, &d.Checks,
+			&d.Failures, &d.Answer, &d.Detail, &d.CheckedAt, &d.NextCheckAt, &d.State)
+		all = append(all, d)
+		return err
+	})
+	return all, err
+}
+
+const countStates = `
+SELECT ` + state + `, count(*) FROM custom_domains AS c FULL OUTER JOIN inner_domain_checks AS s ON s.cdid = c.cdid GROUP BY 1`
+
+// Count returns how many domains there are in each state.
+func (s *Store) Count(ctx context.Context) (map[string]int64, error) {
+	counts := map[string]int64{}
+	for _, name := range overview.States() {
+		counts[name] = 0
+	}
+	err := s.read(ctx, countStates, nil, func(rows *sql.Rows) error {
+		var name string
+		var n int64
+		err := rows.Scan(&name, &n)
+		counts[name] = n
+		return err
+	})
+	return counts, err
+}

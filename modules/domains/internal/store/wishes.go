@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// Wish is what is to be there of one domain.
+type Wish struct {
+	CDID, Name, UserUID string
+	// Host and Target are in the spelling of package hostname.
+	Host, Target string
+	// Served: the objects are to be there. Gone: the objects and the certificate's Secret are to vanish, and then what is
+	// known of the domain.
+	Served, Gone bool
+	// Revision grows when the others may have changed.
+	Revision int64
+	// Certificate is what is known of the certificate's readiness.
+	Certificate string
+}
+
+const wishColumns = `SELECT cdid, name, user_uid, host, target_host, gone, verified AND NOT gone, revision, certificate
+FROM inner_domain_checks `
+
+const (
+	wishOf       = wishColumns + `WHERE name = $1`
+	pageOfWishes = wishColumns + `WHERE cdid > $1 ORDER BY cdid LIMIT $2`
+)
+
+// Wish returns the wish for the objects of a name, or ErrNotFound.
+func (s *Store) Wish(ctx context.Context, name string) (Wish, error) {
+	found, err := s.wishes(ctx, wishOf, name)
+	if err != nil {
+		return Wish{}, err
+	}
+	if len(found) == 0 {
+		return Wish{}, ErrNotFound
+	}
+	return found[0], nil
+}
+
+// Wishes returns at most limit wishes with cdids above after, in their order.
+func (s *Store) Wishes(ctx context.Context, after string, limit int) ([]Wish, error) {
+	return s.wishes(ctx, pageOfWishes, after, limit)
+}
+
+func (s *Store) wishes(ctx context.Context, query string, args ...any) ([]Wish, error) {
+	var all []Wish
+	err := s.read(ctx, query, args, func(rows *sql.Rows) error {
+		var w Wish
+		err := rows.Scan(&w.CDID, &w.Name, &w.UserUID, &w.Host, &w.Target, &w.Gone, &w.Served, &w.Revision, &w.Certificate)
+		all = append(all, w)
+		return err
+	})
+	return all, err
+}
+
+const forget = `DELETE FROM inner_domain_checks WHERE cdid = $1 AND gone AND revision = $2`
+
+// Forget removes what is known of a domain whose objects have vanished.
+func (s *Store) Forget(ctx context.Context, w Wish) error {
+	_, err := s.exec(ctx, forget, w.CDID, w.Revision)
+	return err
+}
+
+const setCertificate = `UPDATE inner_domain_checks SET certificate = $2 WHERE cdid = $1 AND certificate <> $2`
+
+// SetCertificate notes how a domain's certificate is.
+func (s *Store) SetCertificate(ctx context.Context, cdid, text string) error {
+	_, err := s.exec(ctx, setCertificate, cdid, text)
+	return err
+}
+
+const addOrphan = `
+INSERT INTO inner_domain_checks (cdid, name, row_id, user_uid, domain, target, txt_name, txt_value, gone, gone_at)
+SELECT $1::TEXT, $2::TEXT, 0, $3::TEXT, '', '', '', '', true, LOCALTIMESTAMP
+WHERE NOT EXISTS (SELECT 1 FROM custom_domains WHERE cdid = $1)
+ON CONFLICT (cdid) DO NOTHING`
+
+// AddOrphan has the objects of a name removed that belong to no row, and tells whether it does: not where there is a row,
+// or anything known of the domain.
+func (s *Store) AddOrphan(ctx context.Context, cdid, name, userUID string) (bool, error) {
+	n, err := s.exec(ctx, addOrphan, cdid, name, userUID)
+	return n > 0, err
+}
+
+const touch = `UPDATE inner_domain_checks SET revision = revision + 1 WHERE cdid = $1 AND NOT gone`
+
+// Touch has every process look at the objects of a domain.
+func (s *Store) Touch(ctx context.Context, cdid string) error {
+	_, err := s.exec(ctx, touch, cdid)
+	return err
+}
+
+// Justified is a row of custom_domains, which justifies the objects of its cdid whatever its status.
+type Justified struct {
+	ID            int64
+	CDID, UserUID string
+	// Served tells whether its objects must be there. Since is when its checks began, in UTC.
+	Served bool
+	Since  time.Time
+}
+
+const justified = `
+SELECT c.id, c.cdid, c.user_uid, COALESCE(s.verified AND NOT s.gone AND ` + same + `, false),
+    GREATEST(c.created_at, COALESCE(s.begun_at, c.created_at))
+FROM custom_domains AS c LEFT JOIN inner_domain_checks AS s ON s.cdid = c.cdid
+WHERE c.id > $1 ORDER BY c.id LIMIT $2`
+
+// Justified returns at most limit rows with ids above after, in their order.
+func (s *Store) Justified(ctx context.Context, after int64, limit int) ([]Justified, error) {
+	var all []Justified
+	err := s.read(ctx, justified, []any{after, limit}, func(rows *sql.Rows) error {
+		var j Justified
+		err := rows.Scan(&j.ID, &j.CDID, &j.UserUID, &j.Served, &j.Since)
+		all = append(all, j)
+		return err
+	})
+	return all, err
+}

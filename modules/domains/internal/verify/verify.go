@@ -1,0 +1,156 @@
+// Package verify tells from the DNS whether a custom domain is its user's and points at its target.
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/modules/domains/internal/life"
+	"app238.com/inner/modules/domains/internal/metrics"
+	"app238.com/inner/modules/domains/internal/resolve"
+	"app238.com/inner/modules/domains/internal/rules"
+)
+
+// Asker asks the DNS; it is a *resolve.Resolver.
+type Asker interface {
+	Ask(ctx context.Context, q resolve.Question) (resolve.Reply, error)
+}
+
+// NewAsker returns the Asker of a configuration.
+func NewAsker(c *config.Config, m *metrics.Metrics) (*resolve.Resolver, error) {
+	return resolve.New(c.Domains.DNS, m.Question)
+}
+
+// Verifier checks claims. It may be used by many goroutines at once.
+type Verifier struct {
+	dns           Asker
+	requireTarget bool
+	timeout       time.Duration
+	targets       *targets
+}
+
+// New returns a verifier.
+func New(c *config.Config, asker Asker) *Verifier {
+	return &Verifier{dns: asker, requireTarget: c.Domains.RequireTarget, timeout: c.Domains.CheckTimeout, targets: newTargets(asker)}
+}
+
+// Check asks the DNS about a claim. Its error is that of ctx alone: nothing was found out then.
+func (v *Verifier) Check(ctx context.Context, c rules.Claim) (life.Outcome, error) {
+	if c.Refusal != "" {
+		return life.Outcome{Kind: life.Refused, Text: c.Refusal}, nil
+	}
+	limited, cancel := context.WithTimeout(ctx, v.timeout)
+	defer cancel()
+	outcome, err := v.record(limited, c)
+	if err == nil && outcome.Kind == life.Right && v.requireTarget {
+		outcome, err = v.pointing(limited, c)
+	}
+	switch {
+	case err == nil:
+		return outcome, nil
+	case ctx.Err() != nil:
+		return life.Outcome{}, ctx.Err()
+	}
+	return life.Outcome{Kind: life.Unknown, Text: unknownText(err)}, nil
+}
+
+// unknownText says in words for users why nothing was found out.
+func unknownText(err error) string {
+	if none, ok := errors.AsType[*resolve.NoAnswerError](err); ok {
+		return none.Error()
+	}
+	return "the check took too long"
+}
+
+// record looks for the TXT record.
+func (v *Verifier) record(ctx context.Context, c rules.Claim) (life.Outcome, error) {
+	name := rules.TXTName(c.Host)
+	reply, err := v.dns.Ask(ctx, resolve.Question{Name: name, Type: dns.TypeTXT, Enough: func(r resolve.Reply) bool {
+		return holds(r, c.TXTValue)
+	}})
+	switch {
+	case err != nil:
+		return life.Outcome{}, err
+	case holds(reply, c.TXTValue):
+		return right(), nil
+	case reply.Absence != resolve.Present:
+		return wrong("the TXT record %s: %s", name, reply.Absence), nil
+	}
+	return wrong("the TXT record %s does not hold the value", name), nil
+}
+
+// holds tells whether one of the TXT records is the value. Its strings belong together (RFC 7208 section 3.3 says so of
+// the best known use), and the forms of some zone editors leave quotes, spaces or a final dot in it.
+func holds(reply resolve.Reply, value string) bool {
+	for _, rr := range reply.Records {
+		if txt, ok := rr.(*dns.TXT); ok && strings.EqualFold(strings.Trim(strings.Join(txt.Txt, ""), "\" \t.\\"), value) {
+			return true
+		}
+	}
+	return false
+}
+
+// pointing tells whether the domain leads to its target: by CNAME records or, where its zone flattens these or it is a zone's
+// apex, by one of the target's addresses.
+func (v *Verifier) pointing(ctx context.Context, c rules.Claim) (life.Outcome, error) {
+	var seen []string
+	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
+		reply, err := v.dns.Ask(ctx, resolve.Question{
+			Name: c.Host, Type: qtype,
+			Until:  func(name string) bool { return name == c.Target },
+			Enough: func(r resolve.Reply) bool { return r.Absence == resolve.Present },
+		})
+		if err != nil {
+			return life.Outcome{}, err
+		}
+		last := reply.Chain[len(reply.Chain)-1]
+		if last == c.Target {
+			return right(), nil
+		}
+		if reply.Absence == resolve.NoName || reply.Absence == resolve.Loop {
+			return wrong("the domain does not point at %s: %s", c.Target, reply.Absence), nil
+		}
+		addresses := addressesOf(reply)
+		if len(addresses) > 0 {
+			wanted, err := v.targets.addresses(ctx, c.Target, qtype)
+			if err != nil {
+				return life.Outcome{}, err
+			}
+			if common(addresses, wanted) {
+				return right(), nil
+			}
+		}
+		if len(reply.Chain) > 1 {
+			seen = append(seen, last)
+		}
+		seen = append(seen, addresses...)
+	}
+	if len(seen) == 0 {
+		return wrong("the domain does not point at %s: it has no address", c.Target), nil
+	}
+	return wrong("the domain points at %s and not at %s", shortened(seen), c.Target), nil
+}
+
+func right() life.Outcome {
+	return life.Outcome{Kind: life.Right, Text: "the TXT record holds the value and the domain is right"}
+}
+
+func wrong(format string, args ...any) life.Outcome {
+	return life.Outcome{Kind: life.Wrong, Text: fmt.Sprintf(format, args...)}
+}
+
+// shownPlaces is how many places a text for users lists.
+const shownPlaces = 3
+
+func shortened(places []string) string {
+	if len(places) > shownPlaces {
+		return strings.Join(places[:shownPlaces], ", ") + ", …"
+	}
+	return strings.Join(places, ", ")
+}

@@ -1,0 +1,183 @@
+package verify_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/modules/domains/internal/life"
+	"app238.com/inner/modules/domains/internal/resolve"
+	"app238.com/inner/modules/domains/internal/rules"
+	"app238.com/inner/modules/domains/internal/verify"
+	"app238.com/inner/test/dnsserver"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	value  = "combinator-verify=0123456789abcdef0123456789abcdef"
+	target = "w1.worker.platform.test"
+)
+
+// bundle is a user's zone example.test, the platform's zone, and what asks them.
+type bundle struct {
+	t        *testing.T
+	user     *dnsserver.Server
+	platform *dnsserver.Server
+	config   *config.Config
+	dns      *resolve.Resolver
+}
+
+func setup(t *testing.T) *bundle {
+	t.Helper()
+	n, err := dnsserver.New()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, n.Close()) })
+	b := &bundle{t: t}
+	for zone, server := range map[string]**dnsserver.Server{"example.test.": &b.user, "platform.test.": &b.platform} {
+		*server, err = n.Server()
+		require.NoError(t, err)
+		require.NoError(t, n.Root.Delegate(zone, *server))
+	}
+	require.NoError(t, b.platform.Add(target+". 60 IN A 192.0.2.10", target+". 60 IN A 192.0.2.11", target+". 60 IN AAAA 2001:db8::10"))
+	b.config = &config.Config{Domain: "platform.test", Domains: config.Domains{RequireTarget: true, CheckTimeout: 30 * time.Second}}
+	b.dns, err = resolve.New(config.DNS{Roots: []string{n.Root.Addr.String()}, Port: n.Port, PrivateServers: true,
+		Questions: 10, Timeout: 500 * time.Millisecond, Delegations: time.Minute}, func(string, time.Duration) {})
+	require.NoError(t, err)
+	return b
+}
+
+func (b *bundle) add(records ...string) {
+	b.t.Helper()
+	require.NoError(b.t, b.user.Add(records...))
+}
+
+func (b *bundle) check(host string) life.Outcome {
+	b.t.Helper()
+	outcome, err := verify.New(b.config, b.dns).Check(b.t.Context(), rules.Claim{Host: host, Target: target, TXTValue: value})
+	require.NoError(b.t, err)
+	return outcome
+}
+
+func TestTheRecordsFormsAreUnderstood(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Domains.RequireTarget = false
+	for name, records := range map[string][]string{
+		"plain":    {`"` + value + `"`},
+		"case":     {`"` + strings.ToUpper(value) + `"`},
+		"strings":  {`"combinator-verify=0123456789" "abcdef0123456789abcdef"`},
+		"records":  {`"v=spf1 -all"`, `"` + value + `"`, `"x"`},
+		"dot":      {`"` + value + `."`},
+		"spaces":   {`" ` + value + ` "`},
+		"quotes":   {`"\"` + value + `\""`},
+		"previous": {`"combinator-verify=ffffffffffffffffffffffffffffffff"`, `"` + value + `"`},
+	} {
+		for _, r := range records {
+			b.add("_combinator-verify." + name + ".example.test. 60 IN TXT " + r)
+		}
+		require.Equal(t, life.Right, b.check(name+".example.test").Kind, name)
+	}
+	b.add("_combinator-verify.alias.example.test. 60 IN CNAME _combinator-verify.plain.example.test.")
+	require.Equal(t, life.Right, b.check("alias.example.test").Kind)
+}
+
+func TestWhatIsNotTheValueIsWrong(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for name, record := range map[string]string{
+		"other":  `"combinator-verify=ffffffffffffffffffffffffffffffff"`,
+		"longer": `"` + value + `0"`,
+		"prefix": `"combinator-verify="`,
+		"empty":  `""`,
+		"within": `"x ` + value + `"`,
+	} {
+		b.add("_combinator-verify." + name + ".example.test. 60 IN TXT " + record)
+		outcome := b.check(name + ".example.test")
+		require.Equal(t, life.Wrong, outcome.Kind, name)
+		require.Equal(t, "the TXT record _combinator-verify."+name+".example.test does not hold the value", outcome.Text)
+	}
+	require.Equal(t, life.Outcome{Kind: life.Wrong, Text: "the TXT record _combinator-verify.none.example.test: no such name"}, b.check("none.example.test"))
+	b.add("_combinator-verify.host.example.test. 60 IN A 192.0.2.1")
+	require.Equal(t, life.Outcome{Kind: life.Wrong, Text: "the TXT record _combinator-verify.host.example.test: no such record"}, b.check("host.example.test"))
+}
+
+func TestADomainPointsByAliasOrAddress(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for host, records := range map[string][]string{
+		"alias":   {"CNAME W1.Worker.Platform.Test."},
+		"chain":   {"CNAME alias.example.test."},
+		"address": {"A 192.0.2.11"},
+		"six":     {"AAAA 2001:DB8:0::10"},
+		"several": {"A 192.0.2.11", "A 203.0.113.1"},
+		"foreign": {"A 203.0.113.1"},
+		"other":   {"CNAME foreign.example.test."},
+		"loop":    {"CNAME loop.example.test."},
+		"empty":   nil,
+	} {
+		b.add("_combinator-verify." + host + `.example.test. 60 IN TXT "` + value + `"`)
+		for _, r := range records {
+			b.add(host + ".example.test. 60 IN " + r)
+		}
+	}
+	for host, want := range map[string]life.Outcome{
+		"alias": {Kind: life.Right}, "chain": {Kind: life.Right}, "address": {Kind: life.Right}, "six": {Kind: life.Right},
+		"several": {Kind: life.Right},
+		"foreign": {Kind: life.Wrong, Text: "points at 203.0.113.1 and not at " + target},
+		"other":   {Kind: life.Wrong, Text: "points at foreign.example.test, 203.0.113.1"},
+		"loop":    {Kind: life.Wrong, Text: "leads nowhere"},
+		"empty":   {Kind: life.Wrong, Text: "it has no address"},
+	} {
+		got := b.check(host + ".example.test")
+		require.Equal(t, want.Kind, got.Kind, "%s: %s", host, got.Text)
+		require.Contains(t, got.Text, want.Text, host)
+	}
+	b.config.Domains.RequireTarget = false
+	require.Equal(t, life.Right, b.check("foreign.example.test").Kind, "the record is enough where so configured")
+}
+
+func TestWhatCouldNotBeAskedIsUnknown(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.add(`_combinator-verify.www.example.test. 60 IN TXT "`+value+`"`, "www.example.test. 60 IN A 203.0.113.1")
+	for _, p := range []dnsserver.Play{{Rcode: dns.RcodeServerFailure}, {Rcode: dns.RcodeRefused}, {Silent: true}} {
+		b.user.Play("", p)
+		require.Equal(t, life.Unknown, b.check("www.example.test").Kind, "the record")
+		b.user.Behave()
+		b.user.Play("www.example.test", p)
+		require.Equal(t, life.Unknown, b.check("www.example.test").Kind, "the domain")
+		b.user.Behave()
+		b.platform.Play("", p)
+		require.Equal(t, life.Unknown, b.check("www.example.test").Kind, "the platform's own target")
+		b.platform.Behave()
+	}
+	require.Equal(t, life.Wrong, b.check("www.example.test").Kind)
+	b.config.Domains.CheckTimeout = 20 * time.Millisecond
+	b.user.Play("", dnsserver.Play{Delay: 100 * time.Millisecond})
+	require.Equal(t, life.Unknown, b.check("www.example.test").Kind, "a check that takes too long")
+}
+
+func TestARefusedClaimIsNotAsked(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	outcome, err := verify.New(b.config, b.dns).Check(t.Context(), rules.Claim{Host: "www.example.test", Refusal: "why"})
+	require.NoError(t, err)
+	require.Equal(t, life.Outcome{Kind: life.Refused, Text: "why"}, outcome)
+	require.Zero(t, b.user.Asked(""))
+}
+
+func TestACheckThatWasCutShortHasNoOutcome(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := verify.New(b.config, b.dns).Check(ctx, rules.Claim{Host: "www.example.test", Target: target, TXTValue: value})
+	require.ErrorIs(t, err, context.Canceled)
+}

@@ -1,0 +1,125 @@
+package domains_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/kube"
+	"app238.com/inner/modules/audit/inventory"
+	"app238.com/inner/modules/domains/internal/cluster"
+	"app238.com/inner/modules/domains/internal/objects"
+	"app238.com/inner/modules/domains/internal/store"
+)
+
+// world collects what the inventory lists, by name.
+func world(t *testing.T, i inventory.Inventory) map[string][]string {
+	t.Helper()
+	parts := map[string][]string{}
+	require.NoError(t, i.World(t.Context(), func(page []inventory.Object) error {
+		for _, o := range page {
+			parts[o.Name] = append(parts[o.Name], o.Parts...)
+		}
+		return nil
+	}))
+	for _, p := range parts {
+		slices.Sort(p)
+	}
+	return parts
+}
+
+func (b *bundle) inventory() inventory.Inventory {
+	b.t.Helper()
+	all := cluster.NewInventories(b.config, b.clients, store.New(b.db.DB, b.config))
+	require.Len(b.t, all, 1)
+	return all[0]
+}
+
+func TestTheInventoryListsObjectsThatInnerNamedAndEveryRow(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, stop := b.start()
+	served, waiting := b.serve("www"), b.insert(b.row("waiting"))
+	b.awaitState(waiting, "pending", "pending")
+	stop()
+	u, err := objects.Builder{Namespace: b.namespace(), Issuer: "x"}.Build(objects.Services(), objects.Domain{CDID: "other", UserUID: "u", Host: "a.test", Target: "b.test"})
+	require.NoError(t, err)
+	u.SetName("foreign")
+	_, err = b.clients.Apply(t.Context(), objects.Services().Resource, u)
+	require.NoError(t, err)
+
+	i := b.inventory()
+	require.Equal(t, map[string][]string{objects.Name(served.cdid): {"Certificate", "IngressRoute", "Service"}}, world(t, i))
+	page, err := i.Rows(t.Context(), 0, 1)
+	require.NoError(t, err)
+	require.Len(t, page, 1)
+	require.Equal(t, []string{"Service", "IngressRoute"}, page[0].Needs)
+	require.Equal(t, served.cdid, page[0].ID)
+	page, err = i.Rows(t.Context(), page[0].Row, 1)
+	require.NoError(t, err)
+	require.Equal(t, waiting.cdid, page[0].ID)
+	require.Empty(t, page[0].Needs, "it justifies objects and needs none")
+	page, err = i.Rows(t.Context(), page[0].Row, 1)
+	require.NoError(t, err)
+	require.Empty(t, page)
+}
+
+func TestTheInventoryWorksWithoutCertManager(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.without("cert-manager.io")
+	_, stop := b.start()
+	r := b.serveWithout(t, "www")
+	stop()
+	clients, err := kube.NewClients(b.config)
+	require.NoError(t, err)
+	i := cluster.NewInventories(b.config, clients, store.New(b.db.DB, b.config))[0]
+	require.Equal(t, map[string][]string{objects.Name(r.cdid): {"IngressRoute", "Service"}}, world(t, i))
+}
+
+func TestOrphansGoAndWhatARowWishesStays(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.start()
+	r := b.serve("www")
+	stray := row{cdid: "5747ffff", user: "u9"}
+	for _, kind := range objects.Kinds() {
+		u, err := objects.Builder{Namespace: b.namespace(), Issuer: "x"}.Build(kind, objects.Domain{CDID: stray.cdid, UserUID: stray.user, Host: "a.test", Target: "b.test"})
+		require.NoError(t, err)
+		_, err = b.clients.Apply(t.Context(), kind.Resource, u)
+		require.NoError(t, err)
+	}
+	b.certificateSecret(stray)
+	i := b.inventory()
+	of := func(r row) inventory.Object {
+		return inventory.Object{Name: objects.Name(r.cdid), Owner: r.user, ID: r.cdid}
+	}
+	require.ErrorIs(t, i.Delete(t.Context(), of(r)), inventory.ErrWished)
+	require.NoError(t, i.Delete(t.Context(), of(stray)))
+	b.awaitUnserved(stray)
+	b.awaitServed(r)
+}
+
+func TestWhatIsMissingIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, stop := b.start()
+	r := b.serve("www")
+	stop()
+	require.NoError(t, b.clients.Delete(t.Context(), objects.Routes().Resource, b.namespace(), objects.Name(r.cdid)))
+	b.start()
+	i := b.inventory()
+	page, err := i.Rows(t.Context(), 0, 10)
+	require.NoError(t, err)
+	before := b.revision(r)
+	require.NoError(t, i.Repair(t.Context(), page[0], inventory.Fault{Missing: []string{"IngressRoute"}}))
+	require.Greater(t, b.revision(r), before, "every process looks again")
+	b.awaitServed(r)
+}
+
+func (b *bundle) revision(r row) (n int64) {
+	b.t.Helper()
+	require.NoError(b.t, b.db.QueryRowContext(b.t.Context(), `SELECT revision FROM inner_domain_checks WHERE cdid = $1`, r.cdid).Scan(&n))
+	return n
+}

@@ -1,0 +1,216 @@
+package domains_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"app238.com/inner/modules/domains/internal/objects"
+	"app238.com/inner/test/dnsserver"
+)
+
+func TestANewRowIsVerifiedSoonAndServed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.start()
+	r := b.insert(b.row("www"))
+	b.await("it was checked", func() error {
+		if b.domain(r).CheckedAt == nil {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	b.awaitState(r, "pending", "pending")
+	require.Equal(t, "the TXT record _combinator-verify.www.example.test: no such name", b.domain(r).Detail)
+	require.Nil(t, b.live(objects.Routes(), r))
+	b.exec(`UPDATE custom_domains SET status = 'error'`)
+	b.prove(r)
+	b.exec(`UPDATE inner_domain_checks SET next_check_at = LOCALTIMESTAMP`)
+	b.awaitState(r, "verified", "success")
+	b.awaitServed(r)
+	require.Equal(t, "u1", b.live(objects.Services(), r).GetLabels()["user-uid"])
+	b.exec(`UPDATE custom_domains SET status = 'error'`)
+	b.awaitState(r, "verified", "success")
+}
+
+func TestReadinessOfTheCertificateIsShownApartAndDoesNotMakeTheDomainFail(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.start()
+	r := b.serve("www")
+	awaitCertificate := func(want string) {
+		b.await("certificate is "+want, func() error {
+			if got := b.domain(r).Certificate; got != want {
+				return errors.New(got)
+			}
+			return nil
+		})
+	}
+	awaitCertificate("not issued yet")
+	for status, want := range map[string]string{"False": "not ready: no account", "True": "ready"} {
+		patch := fmt.Sprintf(`{"status": {"conditions": [{"type": "Ready", "status": %q, "message": "no account", "reason": "x"}]}}`, status)
+		_, err := b.clients.MergePatch(t.Context(), objects.Certificates().Resource, b.namespace(), objects.Name(r.cdid), []byte(patch), "status")
+		require.NoError(t, err)
+		awaitCertificate(want)
+		require.Equal(t, "success", b.domain(r).Status)
+	}
+}
+
+func TestAnOutageOfTheDNSWithdrawsNothingAndALastingErrorDoes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Domains.WithdrawFailures, b.config.Domains.WithdrawAfter = 4, 500*time.Millisecond
+	b.config.Domains.RetryInterval, b.config.Domains.DNS.Timeout = 50*time.Millisecond, 500*time.Millisecond
+	b.start()
+	r := b.serve("www")
+	due := func() { b.exec(`UPDATE inner_domain_checks SET next_check_at = LOCALTIMESTAMP`) }
+
+	for _, p := range []dnsserver.Play{{Rcode: dns.RcodeServerFailure}, {Silent: true}, {Rcode: dns.RcodeRefused}} {
+		b.user.Play("", p)
+		asked := b.user.Asked("")
+		due()
+		b.await("several checks got no answer", func() error {
+			if d := b.domain(r); b.user.Asked("") < asked+6 || d.Answer != "unknown" {
+				return fmt.Errorf("%+v", d)
+			}
+			return nil
+		})
+		require.Equal(t, "verified", b.domain(r).State)
+		require.Zero(t, b.domain(r).Failures)
+	}
+	b.user.Behave()
+	b.disprove(r)
+	due()
+	b.await("a failure", func() error {
+		if b.domain(r).Failures == 0 {
+			return errors.New("none")
+		}
+		return nil
+	})
+	b.awaitState(r, "error", "error")
+	b.awaitUnserved(r)
+	require.Empty(t, b.domain(r).Certificate)
+
+	b.prove(r)
+	due()
+	b.awaitState(r, "verified", "success")
+	b.awaitServed(r)
+}
+
+func TestOneFailureWithdrawsNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.start()
+	r := b.serve("www")
+	b.disprove(r)
+	b.exec(`UPDATE inner_domain_checks SET next_check_at = LOCALTIMESTAMP`)
+	b.awaitState(r, "failing", "success")
+	require.NotNil(t, b.live(objects.Routes(), r))
+	b.prove(r)
+	b.exec(`UPDATE inner_domain_checks SET next_check_at = LOCALTIMESTAMP`)
+	b.awaitState(r, "verified", "success")
+}
+
+func TestADeletedRowTakesItsObjectsAndItsCertificateWithIt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.start()
+	r, other := b.serve("www"), b.serve("other")
+	b.certificateSecret(r)
+	b.certificateSecret(other)
+	b.exec(`DELETE FROM custom_domains WHERE cdid = $1`, r.cdid)
+	b.awaitUnserved(r)
+	b.await("the Secret is gone", func() error {
+		_, err := b.clients.Typed.CoreV1().Secrets(b.namespace()).Get(t.Context(), objects.SecretName(r.cdid), metav1.GetOptions{})
+		if !apierrors.IsNotFound(err) {
+			return fmt.Errorf("it is there: %w", err)
+		}
+		return nil
+	})
+	b.await("it is forgotten", func() error {
+		var n int
+		if err := b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM inner_domain_checks`).Scan(&n); err != nil || n != 1 {
+			return fmt.Errorf("%d known: %w", n, err)
+		}
+		return nil
+	})
+	b.awaitServed(other)
+	_, err := b.clients.Typed.CoreV1().Secrets(b.namespace()).Get(t.Context(), objects.SecretName(other.cdid), metav1.GetOptions{})
+	require.NoError(t, err)
+}
+
+// certificateSecret makes the Secret that cert-manager would make.
+func (b *bundle) certificateSecret(r row) {
+	b.t.Helper()
+	_, err := b.clients.Typed.CoreV1().Secrets(b.namespace()).Create(b.t.Context(),
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: objects.SecretName(r.cdid)}}, metav1.CreateOptions{})
+	require.NoError(b.t, err)
+}
+
+func TestARowThatBelongsToAnotherUserNowLosesItsObjectsAndNeedsAFreshValue(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.start()
+	r := b.serve("www")
+	b.exec(`UPDATE custom_domains SET user_uid = 'u2'`)
+	b.awaitUnserved(r)
+	b.awaitState(r, "refused", "error")
+	require.Contains(t, b.domain(r).Detail, "was given to another user")
+
+	r.user, r.value = "u2", "combinator-verify=ffffffffffffffffffffffffffffffff"
+	b.exec(`UPDATE custom_domains SET txt_value = $1, status = 'pending'`, r.value)
+	b.awaitState(r, "pending", "pending")
+	require.Nil(t, b.live(objects.Routes(), r), "the old record proves nothing for the new user")
+	b.disprove(r)
+	b.prove(r)
+	b.exec(`UPDATE inner_domain_checks SET next_check_at = LOCALTIMESTAMP`)
+	b.awaitState(r, "verified", "success")
+	b.awaitServed(r)
+	require.Equal(t, "u2", b.live(objects.Routes(), r).GetLabels()["user-uid"])
+}
+
+func TestManyRowsThatVanishAtOnceTakeNothingWithThem(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Domains.RemovalNumber, b.config.Domains.RemovalShare, b.config.Domains.RemovalGrace = 3, 0.5, time.Hour
+	b.start()
+	var all []row
+	for i := range 4 {
+		all = append(all, b.serve(fmt.Sprintf("www%d", i)))
+	}
+	const columns = `id, cdid, user_uid, domain, target, txt_name, txt_value, status, created_at`
+	b.exec(`CREATE TABLE kept AS SELECT ` + columns + ` FROM custom_domains`)
+	b.exec(`DELETE FROM custom_domains`)
+	b.await("it is noticed", func() error {
+		if b.logs.FilterMessageSnippet("vanished at once").Len() < 3 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	for _, r := range all {
+		b.awaitServed(r)
+	}
+	b.exec(`INSERT INTO custom_domains (` + columns + `) SELECT ` + columns + ` FROM kept`)
+	b.awaitState(all[0], "verified", "success")
+	b.exec(`DELETE FROM custom_domains WHERE cdid = $1`, all[0].cdid)
+	b.awaitUnserved(all[0])
+	b.awaitServed(all[1])
+
+	b.exec(`DELETE FROM custom_domains`)
+	b.await("it is noted", func() error {
+		var n int
+		if err := b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM inner_domain_checks WHERE gone_at IS NOT NULL`).Scan(&n); err != nil || n != 3 {
+			return fmt.Errorf("%d: %w", n, err)
+		}
+		return nil
+	})
+	b.exec(`UPDATE inner_domain_checks SET gone_at = LOCALTIMESTAMP - INTERVAL '2 hours'`)
+	b.awaitUnserved(all[1])
+}
