@@ -23,6 +23,7 @@ import (
 	"app238.com/inner/app/openapi"
 	"app238.com/inner/app/profiling"
 	"app238.com/inner/app/server"
+	"app238.com/inner/app/status"
 	"app238.com/inner/app/tracing"
 	"app238.com/inner/modules/audit"
 	"app238.com/inner/modules/combinator"
@@ -46,7 +47,8 @@ func Serve(c *config.Config) fx.Option {
 		controller.Start,
 		domains.Start,
 		audit.Start,
-		fx.StopTimeout(c.Tasks.ShutdownTimeout+c.HTTP.ShutdownTimeout+stopMargin),
+		fx.Invoke(startDrain),
+		fx.StopTimeout(c.HTTP.DrainTime+c.Tasks.ShutdownTimeout+c.HTTP.ShutdownTimeout+stopMargin),
 	)
 }
 
@@ -84,6 +86,10 @@ func Base(c *config.Config) fx.Option {
 			fx.Annotate(newServer, fx.ParamTags("", "", "", "", `group:"routes"`, `group:"layers"`)),
 			server.AsCheck(databaseCheck),
 			server.AsCheck(clusterCheck),
+			newDrain,
+			server.AsCheck(drainCheck),
+			status.As(databaseStatus),
+			status.As(clusterStatus),
 		),
 		fx.Invoke(
 			func(lc fx.Lifecycle, t *tracing.Tracing) { lc.Append(fx.StopHook(t.Stop)) },

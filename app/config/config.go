@@ -41,6 +41,7 @@ type HTTP struct {
 	RequestTimeout    time.Duration `mapstructure:"requestTimeout"`
 	ReadHeaderTimeout time.Duration `mapstructure:"readHeaderTimeout"`
 	ReadTimeout       time.Duration `mapstructure:"readTimeout"`
+	DrainTime         time.Duration `mapstructure:"drainTime"`
 	WriteTimeout      time.Duration `mapstructure:"writeTimeout"`
 	IdleTimeout       time.Duration `mapstructure:"idleTimeout"`
 	ShutdownTimeout   time.Duration `mapstructure:"shutdownTimeout"`
@@ -123,7 +124,7 @@ func (s Secret) String() string {
 	if s == "" {
 		return ""
 	}
-	return "***"
+	return mask
 }
 
 // GoString hides the value from %#v.

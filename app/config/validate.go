@@ -26,6 +26,11 @@ func (c *Config) Validate() error {
 	c.Domains.validate(fault)
 	c.validateCombinator(fault)
 	c.validateAccess(fault)
+	for _, s := range c.settings() {
+		if s.secret() && s.value.String() == mask {
+			fault(s.key, "is a mask as inner config print shows, not a secret")
+		}
+	}
 	numbers := map[string]int64{
 		"http.bodyLimit":              c.HTTP.BodyLimit,
 		"database.maxOpenConnections": int64(c.Database.MaxOpenConnections),
@@ -59,6 +64,9 @@ func (c *Config) Validate() error {
 		if d < time.Millisecond {
 			fault(key, "must be at least 1ms")
 		}
+	}
+	if c.HTTP.DrainTime < 0 {
+		fault("http.drainTime", "must not be negative")
 	}
 	if c.Tasks.TakeoverAfter < 3*c.Tasks.HeartbeatInterval {
 		fault("tasks.takeoverAfter", "must be at least three times tasks.heartbeatInterval")

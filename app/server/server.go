@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync/atomic"
 
 	"github.com/gorilla/mux"
 	"go.uber.org/zap"
@@ -22,6 +23,7 @@ type Server struct {
 	certificates *certificates
 	connections  *connections
 	listener     net.Listener
+	draining     atomic.Bool
 	done         chan struct{}
 }
 
@@ -104,6 +106,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return fmt.Errorf("http.listen: %w", err)
 	}
 	s.listener, s.http.TLSConfig = listener, tls
+	s.http.Handler = s.leave(s.http.Handler)
 	s.log.Info("listening", zap.String("address", listener.Addr().String()), zap.Bool("tls", tls != nil))
 	go func() {
 		defer close(s.done)
