@@ -5,6 +5,7 @@ package tracing
 import (
 	"context"
 	"fmt"
+	"iter"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -74,34 +75,48 @@ func Parent(ctx context.Context) string {
 	return carrier["traceparent"]
 }
 
-// Sampled returns the span of ctx if it is to be sent, else nil.
-func Sampled(ctx context.Context) trace.Span {
-	if span := trace.SpanFromContext(ctx); span.SpanContext().IsSampled() {
-		return span
-	}
-	return nil
-}
-
-// Continue begins a span in the trace that parent names, which Parent returned; without one nothing is traced. The returned
-// function ends the span with the result of the work.
-func (t *Tracing) Continue(ctx context.Context, parent, name string, attributes ...attribute.KeyValue) (context.Context, func(error)) {
+// Continue begins the span of an attempt at a task in the trace that parent names, which Parent returned; without one nothing
+// is traced. The returned function ends the span with the result of the work.
+func (t *Tracing) Continue(ctx context.Context, parent, name string, task int64, attempt int) (context.Context, func(error)) {
 	if t == nil || parent == "" {
 		return ctx, func(error) {}
 	}
 	ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": parent})
-	return finishing(t.provider.Tracer(scope).Start(ctx, name, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(attributes...)))
+	return finishing(t.provider.Tracer(scope).Start(ctx, name, trace.WithSpanKind(trace.SpanKindConsumer),
+		trace.WithAttributes(attribute.Int64("task", task), attribute.Int("attempt", attempt))))
 }
 
-// Shared begins a span for work that is done for several traces at once: in the first one, linked with the others. Without
-// one nothing is traced.
-func Shared(ctx context.Context, name string, traces []trace.Span) (context.Context, func(error)) {
-	if len(traces) == 0 {
-		return ctx, func(error) {}
+// Request is one whose work is done together with that of others. The zero Request is not traced.
+type Request struct{ span trace.Span }
+
+// RequestOf returns the request that ctx belongs to.
+func RequestOf(ctx context.Context) Request {
+	if span := trace.SpanFromContext(ctx); span.SpanContext().IsSampled() {
+		return Request{span}
 	}
-	first, others := traces[0], traces[1:]
-	links := make([]trace.Link, len(others))
-	for i, span := range others {
-		links[i] = trace.Link{SpanContext: span.SpanContext()}
+	return Request{}
+}
+
+// Shared begins a span for work that is done for several requests at once: in the trace of the first one, linked with the
+// others. Where none of them is traced the work is not, whatever ctx says.
+func Shared(ctx context.Context, name string, requests iter.Seq[Request]) (context.Context, func(error)) {
+	var first trace.Span
+	var links []trace.Link
+	for r := range requests {
+		switch {
+		case r.span == nil:
+		case first == nil:
+			first = r.span
+		default:
+			links = append(links, trace.Link{SpanContext: r.span.SpanContext()})
+		}
 	}
-	return finishing(first.TracerProvider().Tracer(scope).Start(trace.ContextWithSpan(ctx, first), name, trace.WithLinks(links...)))
+	switch {
+	case first != nil:
+		ctx = trace.ContextWithSpan(ctx, first)
+		return finishing(first.TracerProvider().Tracer(scope).Start(ctx, name, trace.WithLinks(links...)))
+	case within(ctx):
+		ctx = trace.ContextWithSpan(ctx, nil)
+	}
+	return ctx, func(error) {}
 }

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
 
 	"app238.com/inner/app/config"
@@ -72,7 +72,7 @@ func TestWhereItIsOffNothingIsWrappedAndNothingIsTraced(t *testing.T) {
 	same, err := off.Connector(connector)
 	require.NoError(t, err)
 	require.Same(t, connector, same)
-	ctx, end := off.Continue(t.Context(), "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01", "work")
+	ctx, end := off.Continue(t.Context(), "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01", "work", 1, 1)
 	end(nil)
 	require.Equal(t, t.Context(), ctx)
 	require.Empty(t, tracing.Parent(t.Context()))
@@ -85,7 +85,7 @@ func TestATaskGoesOnInTheTraceOfItsRequest(t *testing.T) {
 	var parent string
 	b.request(t, accept, "", func(ctx context.Context) { parent = tracing.Parent(ctx) })
 	require.Regexp(t, `^00-[0-9a-f]{32}-[0-9a-f]{16}-01$`, parent)
-	_, end := b.Continue(t.Context(), parent, "task x")
+	_, end := b.Continue(t.Context(), parent, "task x", 7, 2)
 	end(errors.New("password=hunter2 wrong"))
 	spans := b.sent(t)
 	request, task := spans["POST /api/acceptTask"], spans["task x"]
@@ -115,7 +115,7 @@ func TestASharedCommitIsLinkedWithTheOtherTraces(t *testing.T) {
 	b := setup(t, 1)
 	b.request(t, accept, "", func(first context.Context) {
 		b.request(t, server.Route{Method: http.MethodPost, Path: "/other"}, "", func(second context.Context) {
-			_, end := tracing.Shared(t.Context(), "commit", []trace.Span{tracing.Sampled(first), tracing.Sampled(second)})
+			_, end := tracing.Shared(second, "commit", slices.Values([]tracing.Request{{}, tracing.RequestOf(first), tracing.RequestOf(second)}))
 			end(nil)
 		})
 	})
@@ -127,7 +127,7 @@ func TestASharedCommitIsLinkedWithTheOtherTraces(t *testing.T) {
 func TestAMalformedTraceInARowIsNoFault(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 1)
-	_, end := b.Continue(t.Context(), "00-zz", "task x")
+	_, end := b.Continue(t.Context(), "00-zz", "task x", 7, 1)
 	end(nil)
 	require.Empty(t, b.sent(t)["task x"].Parent)
 }
@@ -138,4 +138,16 @@ func TestACollectorThatIsAwayKeepsNobodyWaiting(t *testing.T) {
 	require.NoError(t, err)
 	begun{Tracing: away}.request(t, accept, "", func(context.Context) {})
 	require.NoError(t, away.Stop(t.Context()))
+}
+
+func TestWhatIsDoneForRequestsThatAreNotTracedIsNotTraced(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 1)
+	b.request(t, accept, "", func(ctx context.Context) {
+		// The work runs in the context of one that came earlier.
+		shared, end := tracing.Shared(ctx, "commit", slices.Values([]tracing.Request{{}, {}}))
+		end(nil)
+		require.Empty(t, tracing.Parent(shared))
+	})
+	require.NotContains(t, b.sent(t), "commit")
 }

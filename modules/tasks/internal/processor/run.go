@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/observe"
@@ -71,10 +70,12 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 		return
 	}
 	e.definition, e.prepared = definition, prepared
+	if hidden := prepared.Hidden(); len(hidden) > 0 {
+		e.log = e.log.With(observe.Hiding(hidden...))
+	}
 	begin := time.Now()
 	p.metrics.Started.WithLabelValues(c.Type).Inc()
-	ctx, traced := p.tracing.Continue(leased, c.TraceParent, "task "+c.Type,
-		attribute.Int64("task", c.ID), attribute.Int("attempt", e.task.Attempt))
+	ctx, traced := p.tracing.Continue(leased, c.TraceParent, "task "+c.Type, c.ID, e.task.Attempt)
 	err = p.execute(ctx, running, e)
 	traced(failure(err))
 	took := time.Since(begin)

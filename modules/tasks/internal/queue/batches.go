@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/tracing"
 	"app238.com/inner/modules/tasks/internal/claims"
@@ -37,7 +35,7 @@ type batches struct {
 // accept is a task whose commit somebody waits for.
 type accept struct {
 	task  store.NewTask
-	span  trace.Span // of the request; nil where it is not traced
+	trace tracing.Request
 	done  chan struct{}
 	id    int64
 	fault error
@@ -47,7 +45,7 @@ type accept struct {
 // committed all the same.
 func (b *batches) insert(ctx context.Context, task store.NewTask) (int64, error) {
 	begin := time.Now()
-	a := &accept{task: task, span: tracing.Sampled(ctx), done: make(chan struct{})}
+	a := &accept{task: task, trace: tracing.RequestOf(ctx), done: make(chan struct{})}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, a)
 	if b.want > 0 && len(b.waiting) >= b.want {
@@ -59,7 +57,7 @@ func (b *batches) insert(ctx context.Context, task store.NewTask) (int64, error)
 	if !b.flushing {
 		b.flushing = true
 		// It ends when nobody waits any more; each of its statements has a time limit.
-		go b.flush(trace.ContextWithSpan(context.WithoutCancel(ctx), nil))
+		go b.flush(context.WithoutCancel(ctx))
 	}
 	b.mu.Unlock()
 	select {
@@ -156,13 +154,13 @@ func (b *batches) commit(ctx context.Context, batch []*accept) {
 
 // shared begins the span of a commit, which belongs to the traces of all requests that it serves.
 func shared(ctx context.Context, batch []*accept) (context.Context, func(error)) {
-	var traces []trace.Span
-	for _, a := range batch {
-		if a.span != nil {
-			traces = append(traces, a.span)
+	return tracing.Shared(ctx, "commit tasks", func(yield func(tracing.Request) bool) {
+		for _, a := range batch {
+			if !yield(a.trace) {
+				return
+			}
 		}
-	}
-	return tracing.Shared(ctx, "commit tasks", traces)
+	})
 }
 
 // reserve takes room for one claim in a lane of this process.
