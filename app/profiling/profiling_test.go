@@ -45,6 +45,8 @@ func TestTheProfilerServesProfilesAndStopsWhileOneIsRecorded(t *testing.T) {
 		recorded <- err
 	}()
 	require.NoError(t, s.Stop(context.Background()))
-	_ = <-recorded // the recording ends, as it may
+	if err := <-recorded; err != nil {
+		t.Log("the recording was cut off:", err)
+	}
 	client.CloseIdleConnections()
 }

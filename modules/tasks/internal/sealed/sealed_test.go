@@ -32,7 +32,7 @@ func TestWhatIsSealedOpensWithItsKeyAlone(t *testing.T) {
 	for _, keys := range []string{"a", "ab", "ba"} {
 		opened, err := box(t, keys).Open(stored)
 		require.NoError(t, err, keys)
-		require.Equal(t, []byte(payload), opened)
+		require.JSONEq(t, payload, string(opened))
 	}
 	_, err := box(t, "b").Open(stored)
 	require.ErrorIs(t, err, sealed.ErrUnknownKey)
