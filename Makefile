@@ -45,8 +45,8 @@ bench-combinator: need-go ## measure schemas, namespaces and reports beside the 
 build: need-go ## build bin/inner, static
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/inner ./cmd/inner
 
-generate: need-go ## generate ent/ from ent/schema
-	$(GO) generate ./ent
+generate: need-go ## generate ent/ from ent/schema, and docs/commands.md from the help texts
+	$(GO) generate ./ent ./cmd/inner
 
 lint: need-go ## check the format, vet, and run golangci-lint (its first build takes some minutes)
 	.ci/run format vet lint

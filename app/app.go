@@ -18,7 +18,10 @@ import (
 	"app238.com/inner/app/kube"
 	"app238.com/inner/app/metrics"
 	"app238.com/inner/app/observe"
+	"app238.com/inner/app/openapi"
+	"app238.com/inner/app/profiling"
 	"app238.com/inner/app/server"
+	"app238.com/inner/app/status"
 	"app238.com/inner/modules/audit"
 	"app238.com/inner/modules/combinator"
 	"app238.com/inner/modules/controller"
@@ -41,7 +44,8 @@ func Serve(c *config.Config) fx.Option {
 		controller.Start,
 		domains.Start,
 		audit.Start,
-		fx.StopTimeout(c.Tasks.ShutdownTimeout+c.HTTP.ShutdownTimeout+stopMargin),
+		fx.Invoke(startDrain),
+		fx.StopTimeout(c.HTTP.DrainTime+c.Tasks.ShutdownTimeout+c.HTTP.ShutdownTimeout+stopMargin),
 	)
 }
 
@@ -63,6 +67,7 @@ func Base(c *config.Config) fx.Option {
 			observe.NewLogger,
 			metrics.NewRegistry,
 			server.AsRoutes(metrics.Routes),
+			server.AsRoutes(openapi.Routes),
 			database.Open,
 			database.OpenSteady,
 			database.NewEnt,
@@ -71,9 +76,15 @@ func Base(c *config.Config) fx.Option {
 			access.New,
 			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`)),
 			server.AsRoutes((*health.Health).Routes),
-			fx.Annotate(newServer, fx.ParamTags("", "", "", `group:"routes"`)),
+			profiling.New,
+			server.NewMetrics,
+			fx.Annotate(newServer, fx.ParamTags("", "", "", "", `group:"routes"`, `group:"layers"`)),
 			server.AsCheck(databaseCheck),
 			server.AsCheck(clusterCheck),
+			newDrain,
+			server.AsCheck(drainCheck),
+			status.As(databaseStatus),
+			status.As(clusterStatus),
 		),
 		fx.Invoke(
 			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
@@ -84,11 +95,12 @@ func Base(c *config.Config) fx.Option {
 	)
 }
 
-func newServer(c *config.Config, log *zap.Logger, guard *access.Guard, routes []server.Route) *server.Server {
-	return server.New(c, log, guard.Protect(routes))
+func newServer(c *config.Config, log *zap.Logger, m *server.Metrics, guard *access.Guard, routes []server.Route, layers []server.Layer) *server.Server {
+	return server.New(c, log, m, guard.Protect(routes), layers...)
 }
 
-func startServer(lc fx.Lifecycle, s *server.Server, guard *access.Guard, pods *kube.Pods) {
+func startServer(lc fx.Lifecycle, p *profiling.Server, s *server.Server, guard *access.Guard, pods *kube.Pods) {
+	lc.Append(fx.StartStopHook(p.Start, p.Stop))
 	lc.Append(fx.StartHook(pods.Start))
 	lc.Append(fx.StartStopHook(guard.Start, guard.Stop))
 	lc.Append(fx.StartStopHook(s.Start, s.Stop))

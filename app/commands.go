@@ -37,6 +37,17 @@ func Migrate(ctx context.Context, c *config.Config) error {
 	return nil
 }
 
+// CheckConfig tells what Validate leaves to those who use a setting, without connecting to anything.
+func CheckConfig(c *config.Config) error {
+	_, err := database.Connector(c)
+	if c.Kubernetes.Kubeconfig != "" {
+		// Without one, only the pod that Inner will run in could tell.
+		_, kubeErr := kube.NewClients(c)
+		err = errors.Join(err, kubeErr)
+	}
+	return redacted("", err)
+}
+
 // Run is what RunJob is to run.
 type Run struct {
 	// Type is a job type or alias; it may be "" where Task is given.

@@ -17,6 +17,8 @@ type Config struct {
 	Tasks      Tasks      `mapstructure:"tasks"`
 	Cron       Cron       `mapstructure:"cron"`
 	Controller Controller `mapstructure:"controller"`
+	Profiling  Profiling  `mapstructure:"profiling"`
+	Tracing    Tracing    `mapstructure:"tracing"`
 	Domains    Domains    `mapstructure:"domains"`
 	Audit      Audit      `mapstructure:"audit"`
 	Combinator Combinator `mapstructure:"combinator"`
@@ -31,9 +33,17 @@ type Log struct {
 type HTTP struct {
 	Listen            string        `mapstructure:"listen"`
 	BodyLimit         int64         `mapstructure:"bodyLimit"`
+	BodyMemory        int64         `mapstructure:"bodyMemory"`
+	HeaderLimit       int           `mapstructure:"headerLimit"`
+	MaxRequests       int           `mapstructure:"maxRequests"`
+	MaxConnections    int           `mapstructure:"maxConnections"`
+	TLS               TLS           `mapstructure:"tls"`
 	RequestTimeout    time.Duration `mapstructure:"requestTimeout"`
 	ReadHeaderTimeout time.Duration `mapstructure:"readHeaderTimeout"`
 	ReadTimeout       time.Duration `mapstructure:"readTimeout"`
+	DrainTime         time.Duration `mapstructure:"drainTime"`
+	WriteTimeout      time.Duration `mapstructure:"writeTimeout"`
+	IdleTimeout       time.Duration `mapstructure:"idleTimeout"`
 	ShutdownTimeout   time.Duration `mapstructure:"shutdownTimeout"`
 	// Access says by kind of route who may call it.
 	Access map[string]Access `mapstructure:"access"`
@@ -114,7 +124,7 @@ func (s Secret) String() string {
 	if s == "" {
 		return ""
 	}
-	return "***"
+	return mask
 }
 
 // GoString hides the value from %#v.

@@ -93,6 +93,15 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		"domain: a.b\ncontroller: {networkPolicy: {dnsNamespace: A_B}}":         "controller.networkPolicy.dnsNamespace",
 		"domain: a.b\ncontroller: {networkPolicy: {dnsNetworks: [10.0.0.1/8]}}": "controller.networkPolicy.dnsNetworks",
 		"domain: a.b\ncontroller: {networkPolicy: {privateNetworks: [x]}}":      "controller.networkPolicy.privateNetworks",
+		"domain: a.b\nhttp: {maxRequests: 0}":                                   "http.maxRequests",
+		"domain: a.b\nhttp: {bodyMemory: 10}":                                   "http.bodyMemory",
+		"domain: a.b\nhttp: {headerLimit: 10}":                                  "http.headerLimit",
+		"domain: a.b\nhttp: {writeTimeout: 1s}":                                 "http.writeTimeout",
+		"domain: a.b\nhttp: {tls: {certificate: /x}}":                           "http.tls.key",
+		"domain: a.b\nhttp: {tls: {clientCA: /x}}":                              "http.tls.clientCA",
+		"domain: a.b\nprofiling: {listen: \"0.0.0.0:9902\"}":                    "profiling.listen",
+		"domain: a.b\ntracing: {endpoint: \"collector:4318\"}":                  "tracing.endpoint",
+		"domain: a.b\ntracing: {ratio: 2}":                                      "tracing.ratio",
 	} {
 		_, err := load(t, content)
 		require.ErrorContains(t, err, want, content)

@@ -6,7 +6,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
 
@@ -28,15 +27,24 @@ func AddFlags(flags *pflag.FlagSet) {
 	flags.StringP("kubeconfig", "k", "", "path of a kubeconfig; empty: the pod's service account")
 }
 
+// Error says which settings are wrong.
+type Error struct{ cause error }
+
+// Error implements error.
+func (e Error) Error() string { return e.cause.Error() }
+
+// Unwrap returns the faults.
+func (e Error) Unwrap() error { return e.cause }
+
 // Load reads the defaults, then the file named by --config, then INNER_… variables and the flags that were set; what
 // comes later wins. Unknown keys and bad values are errors that name the key.
 func Load(flags *pflag.FlagSet) (*Config, error) {
 	c, err := read(flags)
 	if err != nil {
-		return nil, err
+		return nil, Error{err}
 	}
 	if err := c.Validate(); err != nil {
-		return nil, err
+		return nil, Error{err}
 	}
 	return c, nil
 }
@@ -45,13 +53,13 @@ func Load(flags *pflag.FlagSet) (*Config, error) {
 func LoadForDatabase(flags *pflag.FlagSet) (*Config, error) {
 	c, err := read(flags)
 	if err != nil {
-		return nil, err
+		return nil, Error{err}
 	}
 	if c.Domain == "" {
 		c.Domain = testDomain
 	}
 	if err := c.Validate(); err != nil {
-		return nil, err
+		return nil, Error{err}
 	}
 	return c, nil
 }
@@ -60,15 +68,17 @@ func LoadForDatabase(flags *pflag.FlagSet) (*Config, error) {
 const testDomain = "localhost.test"
 
 func read(flags *pflag.FlagSet) (*Config, error) {
-	v := viper.New()
-	v.SetConfigType("yaml")
-	if err := v.ReadConfig(bytes.NewReader(configs.Defaults)); err != nil {
-		return nil, fmt.Errorf("default configuration: %w", err)
+	v, err := withDefaults()
+	if err != nil {
+		return nil, err
 	}
 	if err := mergeFile(v, flags); err != nil {
 		return nil, err
 	}
-	v.SetEnvPrefix("INNER")
+	if err := mergeSecretFiles(v); err != nil {
+		return nil, err
+	}
+	v.SetEnvPrefix(variablePrefix)
 	v.SetEnvKeyReplacer(strings.NewReplacer(".", "_"))
 	v.AutomaticEnv()
 	if err := v.BindEnv("domain", "INNER_DOMAIN", "DOMAIN"); err != nil {
@@ -83,19 +93,34 @@ func read(flags *pflag.FlagSet) (*Config, error) {
 	if testing {
 		v.Set("debug", true)
 	}
-	var c Config
-	if err := v.UnmarshalExact(&c, viper.DecodeHook(decodeText)); err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
+	c, err := decode(v)
+	if err != nil {
+		return nil, err
 	}
 	if testing && c.Domain == "" {
 		c.Domain = testDomain
 	}
-	return &c, nil
+	return c, nil
 }
 
-// decodeText turns the text of a variable into a duration or, at commas, into a list.
-var decodeText = mapstructure.ComposeDecodeHookFunc(
-	mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(","))
+// withDefaults returns a reader that knows the defaults.
+func withDefaults() (*viper.Viper, error) {
+	v := viper.New()
+	v.SetConfigType("yaml")
+	if err := v.ReadConfig(bytes.NewReader(configs.Defaults)); err != nil {
+		return nil, fmt.Errorf("default configuration: %w", err)
+	}
+	return v, nil
+}
+
+// readDefaults returns the configuration of one who set nothing.
+func readDefaults() (*Config, error) {
+	v, err := withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return decode(v)
+}
 
 func mergeFile(v *viper.Viper, flags *pflag.FlagSet) error {
 	f := flags.Lookup("config")

@@ -22,9 +22,15 @@ func (c *Config) Validate() error {
 		faults = append(faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
 	}
 	c.validateNames(fault)
+	c.validateOperation(fault)
 	c.Domains.validate(fault)
 	c.validateCombinator(fault)
 	c.validateAccess(fault)
+	for _, s := range c.settings() {
+		if s.secret() && s.value.String() == mask {
+			fault(s.key, "is a mask as inner config print shows, not a secret")
+		}
+	}
 	numbers := map[string]int64{
 		"http.bodyLimit":              c.HTTP.BodyLimit,
 		"database.maxOpenConnections": int64(c.Database.MaxOpenConnections),
@@ -58,6 +64,9 @@ func (c *Config) Validate() error {
 		if d < time.Millisecond {
 			fault(key, "must be at least 1ms")
 		}
+	}
+	if c.HTTP.DrainTime < 0 {
+		fault("http.drainTime", "must not be negative")
 	}
 	if c.Tasks.TakeoverAfter < 3*c.Tasks.HeartbeatInterval {
 		fault("tasks.takeoverAfter", "must be at least three times tasks.heartbeatInterval")
@@ -98,6 +107,10 @@ func (c *Config) durations() map[string]time.Duration {
 		"http.requestTimeout":         c.HTTP.RequestTimeout,
 		"http.readHeaderTimeout":      c.HTTP.ReadHeaderTimeout,
 		"http.readTimeout":            c.HTTP.ReadTimeout,
+		"http.writeTimeout":           c.HTTP.WriteTimeout,
+		"http.idleTimeout":            c.HTTP.IdleTimeout,
+		"http.tls.reloadInterval":     c.HTTP.TLS.ReloadInterval,
+		"tracing.timeout":             c.Tracing.Timeout,
 		"http.shutdownTimeout":        c.HTTP.ShutdownTimeout,
 		"database.connectTimeout":     c.Database.ConnectTimeout,
 		"database.statementTimeout":   c.Database.StatementTimeout,

@@ -28,8 +28,8 @@ func New(checks []server.Check) *Health { return &Health{checks: checks} }
 func (h *Health) Routes() []server.Route {
 	return []server.Route{
 		{Method: http.MethodGet, Path: "/health", Handler: h.health, Access: config.OperationRoutes},
-		{Method: http.MethodGet, Path: "/healthz", Handler: h.alive, Access: config.OperationRoutes},
-		{Method: http.MethodGet, Path: "/readyz", Handler: h.ready, Access: config.OperationRoutes},
+		{Method: http.MethodGet, Path: "/healthz", Handler: h.alive, Access: config.OperationRoutes, Probe: true},
+		{Method: http.MethodGet, Path: "/readyz", Handler: h.ready, Access: config.OperationRoutes, Probe: true},
 	}
 }
 

@@ -20,9 +20,10 @@ func NewRegistry() (*prometheus.Registry, error) {
 		r.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})))
 }
 
-// Routes returns GET /metrics.
+// Routes returns GET /metrics. What one collector cannot tell, because the database is away, is left out: that is when
+// the other metrics are needed most.
 func Routes(registry *prometheus.Registry) []server.Route {
-	handler := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	handler := promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, Registry: registry})
 	return []server.Route{{Method: http.MethodGet, Path: "/metrics", Access: config.OperationRoutes, Handler: func(w http.ResponseWriter, r *http.Request) error {
 		handler.ServeHTTP(w, r)
 		return nil

@@ -25,7 +25,7 @@ func WriteJSON(w http.ResponseWriter, status int, body any) error {
 }
 
 // ReadJSON decodes the request's body, one JSON value of type application/json, into target. Every fault of the
-// client's is an *Error: 415 for another type, 413 for a body over the limit, 400 that names the field for the rest.
+// client's is an *Error: 415 for another type, 400 that names the field for the rest.
 func ReadJSON(r *http.Request, target any) error {
 	if given := r.Header.Get("Content-Type"); given != "" {
 		if media, _, err := mime.ParseMediaType(given); err != nil || media != "application/json" {
@@ -34,10 +34,7 @@ func ReadJSON(r *http.Request, target any) error {
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return &Error{Status: http.StatusRequestEntityTooLarge, Text: fmt.Sprintf("body: longer than %d bytes", tooLarge.Limit)}
-		}
-		return &Error{Status: http.StatusBadRequest, Text: "body: could not be read", Cause: err}
+		return bodyError(err)
 	}
 	if err := json.Unmarshal(body, target); err != nil {
 		return BadRequest("%s", JSONFault("", err))

@@ -84,16 +84,6 @@ func accessLog(log *zap.Logger) middleware {
 	}
 }
 
-// limitBody ends the reading of a body that is longer than limit bytes.
-func limitBody(limit int64) middleware {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			r.Body = http.MaxBytesReader(w, r.Body, limit)
-			next.ServeHTTP(w, r)
-		})
-	}
-}
-
 // timeOut ends the request's context after limit. All that a handler waits for takes that context; see fail.
 func timeOut(limit time.Duration) middleware {
 	return func(next http.Handler) http.Handler {

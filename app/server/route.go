@@ -18,9 +18,15 @@ type Route struct {
 	// Path is a pattern of gorilla/mux.
 	Path    string
 	Handler Handler
+	// Probe marks a route that tells whether the process lives: it is answered under overload too, and without a client
+	// certificate.
+	Probe bool
 	// Access is the kind of route, a key of http.access, which says who may call it; "" for everybody.
 	Access string
 }
+
+// Layer goes around the handler of a route, outside of limits and time-outs, and sees what is answered.
+type Layer func(route Route, next http.Handler) http.Handler
 
 // Check tells whether one part of the process can do its work. Modules contribute checks through the fx group
 // "readiness"; /readyz asks all of them.
@@ -36,6 +42,11 @@ type Check struct {
 // AsRoutes makes the fx constructor of a []Route one that contributes to the group of routes.
 func AsRoutes(constructor any) any {
 	return fx.Annotate(constructor, fx.ResultTags(`group:"routes,flatten"`))
+}
+
+// AsLayer makes the fx constructor of a Layer one that contributes to the group of layers. The constructor may return nil.
+func AsLayer(constructor any) any {
+	return fx.Annotate(constructor, fx.ResultTags(`group:"layers"`))
 }
 
 // AsCheck makes the fx constructor of a Check one that contributes to the group of readiness checks.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
+	"sync/atomic"
 
 	"github.com/gorilla/mux"
 	"go.uber.org/zap"
@@ -15,35 +17,64 @@ import (
 
 // Server serves the routes of all modules on one address.
 type Server struct {
-	http     *http.Server
-	config   config.HTTP
-	log      *zap.Logger
-	listener net.Listener
-	done     chan struct{}
+	http         *http.Server
+	config       config.HTTP
+	log          *zap.Logger
+	certificates *certificates
+	connections  *connections
+	listener     net.Listener
+	draining     atomic.Bool
+	done         chan struct{}
 }
 
-// New returns a server for routes; it listens once started.
-func New(c *config.Config, log *zap.Logger, routes []Route) *Server {
+// New returns a server for routes; it listens once started. A nil layer is left out.
+func New(c *config.Config, log *zap.Logger, m *Metrics, routes []Route, layers ...Layer) *Server {
 	log = log.Named("http")
-	return &Server{
-		config: c.HTTP,
-		log:    log,
-		http: &http.Server{
-			Handler:           NewHandler(c.HTTP, log, routes),
-			ReadHeaderTimeout: c.HTTP.ReadHeaderTimeout,
-			ReadTimeout:       c.HTTP.ReadTimeout,
-			MaxHeaderBytes:    64 << 10,
-			ErrorLog:          zap.NewStdLog(log),
-		},
-		done: make(chan struct{}),
+	s := &Server{
+		config:       c.HTTP,
+		log:          log,
+		certificates: newCertificates(c.HTTP.TLS, m, log),
+		connections:  newConnections(c.HTTP.MaxConnections, m),
+		done:         make(chan struct{}),
 	}
+	s.http = &http.Server{
+		Handler:           NewHandler(c.HTTP, log, routes, append(slices.Clone(layers), m.layer)...),
+		ReadHeaderTimeout: c.HTTP.ReadHeaderTimeout,
+		ReadTimeout:       c.HTTP.ReadTimeout,
+		WriteTimeout:      c.HTTP.WriteTimeout,
+		IdleTimeout:       c.HTTP.IdleTimeout,
+		MaxHeaderBytes:    c.HTTP.HeaderLimit,
+		ErrorLog:          connectionLog(log),
+		ConnContext:       s.connections.register,
+		ConnState:         s.connections.changed,
+		Protocols:         &http.Protocols{},
+	}
+	// The interface is for programs that each keep a few connections; HTTP/2 would only add ways to attack it.
+	s.http.Protocols.SetHTTP1(true)
+	return s
 }
 
-// NewHandler returns the routes behind the middleware: recover, request id, access log, body limit, time-out.
-func NewHandler(c config.HTTP, log *zap.Logger, routes []Route) http.Handler {
+// NewHandler returns the routes behind the middleware: recovery, request id and access log around all, and for each route
+// its layers, the client's certificate, the limits on bodies and requests, and the time-out.
+func NewHandler(c config.HTTP, log *zap.Logger, routes []Route, layers ...Layer) http.Handler {
 	router := mux.NewRouter()
+	received := &bodies{limit: c.BodyLimit, memory: c.BodyMemory, log: log}
+	all := newSlots(c.MaxRequests)
 	for _, route := range routes {
-		router.Path(route.Path).Methods(route.Method).Handler(adapt(route.Handler, log))
+		slots := all
+		if route.Probe {
+			slots = nil
+		}
+		handler := received.receive(slots.limit(timeOut(c.RequestTimeout)(adapt(route.Handler, log)), log))
+		if c.TLS.ClientCA != "" && !route.Probe {
+			handler = requireCertificate(handler, log)
+		}
+		for _, layer := range layers {
+			if layer != nil {
+				handler = layer(route, handler)
+			}
+		}
+		router.Path(route.Path).Methods(route.Method).Handler(handler)
 	}
 	router.NotFoundHandler = adapt(func(http.ResponseWriter, *http.Request) error {
 		return NotFound("no such route")
@@ -51,7 +82,7 @@ func NewHandler(c config.HTTP, log *zap.Logger, routes []Route) http.Handler {
 	router.MethodNotAllowedHandler = adapt(func(http.ResponseWriter, *http.Request) error {
 		return &Error{Status: http.StatusMethodNotAllowed, Text: "method not allowed"}
 	}, log)
-	return chain(router, recovery(log), identify, accessLog(log), limitBody(c.BodyLimit), timeOut(c.RequestTimeout))
+	return chain(router, recovery(log), identify, accessLog(log))
 }
 
 func adapt(handler Handler, log *zap.Logger) http.Handler {
@@ -64,20 +95,33 @@ func adapt(handler Handler, log *zap.Logger) http.Handler {
 
 // Start listens and serves in the background.
 func (s *Server) Start(ctx context.Context) error {
+	tls, err := s.certificates.start()
+	if err != nil {
+		return err
+	}
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", s.config.Listen)
 	if err != nil {
+		s.certificates.stop()
 		return fmt.Errorf("http.listen: %w", err)
 	}
-	s.listener = listener
-	s.log.Info("listening", zap.String("address", listener.Addr().String()))
+	s.listener, s.http.TLSConfig = listener, tls
+	s.http.Handler = s.leave(s.http.Handler)
+	s.log.Info("listening", zap.String("address", listener.Addr().String()), zap.Bool("tls", tls != nil))
 	go func() {
 		defer close(s.done)
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.serve(s.connections.listen(listener)); !errors.Is(err, http.ErrServerClosed) {
 			s.log.Error("server ended", zap.Error(err))
 		}
 	}()
 	return nil
+}
+
+func (s *Server) serve(l net.Listener) error {
+	if s.http.TLSConfig == nil {
+		return s.http.Serve(l)
+	}
+	return s.http.ServeTLS(l, "", "")
 }
 
 // Address returns the address that the server listens on, once started.
@@ -93,5 +137,6 @@ func (s *Server) Stop(ctx context.Context) error {
 		err = s.http.Close()
 	}
 	<-s.done
+	s.certificates.stop()
 	return err
 }

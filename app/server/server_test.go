@@ -131,18 +131,11 @@ func TestUnknownRoutesAndMethodsAnswerInJSON(t *testing.T) {
 
 func TestTheServerListensServesAndStops(t *testing.T) {
 	t.Parallel()
-	c := &config.Config{HTTP: config.HTTP{Listen: "127.0.0.1:0", BodyLimit: 10, RequestTimeout: time.Second, ShutdownTimeout: time.Second}}
-	s := server.New(c, zap.NewNop(), []server.Route{{Method: http.MethodGet, Path: "/", Handler: func(w http.ResponseWriter, _ *http.Request) error {
-		return server.WriteJSON(w, http.StatusOK, "here")
-	}}})
-	require.NoError(t, s.Start(t.Context()))
-	answer, err := http.Get("http://" + s.Address() + "/")
-	require.NoError(t, err)
-	require.NoError(t, answer.Body.Close())
-	require.Equal(t, http.StatusOK, answer.StatusCode)
-	http.DefaultClient.CloseIdleConnections()
-	require.NoError(t, s.Stop(context.Background()))
-	_, err = http.Get("http://" + s.Address() + "/")
+	r := running(t, config.HTTP{})
+	require.Equal(t, http.StatusOK, r.get(t, "/here"))
+	require.NoError(t, r.server.Stop(context.Background()))
+	r.client.CloseIdleConnections()
+	_, err := r.client.Get(r.url + "/here")
 	require.Error(t, err)
 }
 

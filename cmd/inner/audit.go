@@ -13,7 +13,7 @@ import (
 )
 
 func newAudit() *cobra.Command {
-	format := tableFormat
+	var format outputFormat
 	var dry bool
 	cmd := &cobra.Command{
 		Use:   "audit",
@@ -31,8 +31,7 @@ func newAudit() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "audit now, without changing anything")
-	cmd.Flags().VarP(&format, "output", "o", "table or json")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+	addOutputFlag(cmd, &format)
 	return cmd
 }
 

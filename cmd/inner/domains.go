@@ -19,9 +19,8 @@ func newDomains() *cobra.Command {
 		Long:  "Shows and checks custom domains. These commands need the database and, for checks, the DNS: no cluster, and no\nrunning Inner.",
 		Args:  cobra.NoArgs,
 	}
-	format := tableFormat
-	cmd.PersistentFlags().VarP(&format, "output", "o", "table or json")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+	var format outputFormat
+	addOutputFlag(cmd, &format)
 	cmd.AddCommand(newDomainsList(&format), newDomainsCheck(&format))
 	return cmd
 }

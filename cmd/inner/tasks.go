@@ -19,9 +19,8 @@ func newTasks() *cobra.Command {
 		Long:  "Shows and changes the task queue. These commands need the database only: no cluster, and no running Inner.",
 		Args:  cobra.NoArgs,
 	}
-	format := tableFormat
-	cmd.PersistentFlags().VarP(&format, "output", "o", "table or json")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+	var format outputFormat
+	addOutputFlag(cmd, &format)
 	cmd.AddCommand(newTasksList(&format), newTasksShow(&format), newTasksRetry(&format), newTasksCancel(&format), newTasksStats(&format))
 	return cmd
 }

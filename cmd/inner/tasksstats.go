@@ -11,10 +11,11 @@ import (
 
 func newTasksStats(format *outputFormat) *cobra.Command {
 	return &cobra.Command{
-		Use:   "stats",
-		Short: "Count the tasks by lane, type and status",
-		Long:  "Counts the tasks by lane, type and status, and tells how long the oldest pending one of each lane has waited.",
-		Args:  cobra.NoArgs,
+		Use:     "stats",
+		Short:   "Count the tasks by lane, type and status",
+		Long:    "Counts the tasks by lane, type and status, and tells how long the oldest pending one of each lane has waited.",
+		Example: "  inner tasks stats -o json",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return administer(cmd, func(ctx context.Context, admin job.Admin) error {
 				stats, err := admin.Stats(ctx)

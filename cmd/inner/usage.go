@@ -13,7 +13,7 @@ import (
 )
 
 func newUsage() *cobra.Command {
-	format := tableFormat
+	var format outputFormat
 	var user, from, to string
 	cmd := &cobra.Command{
 		Use:   "usage",
@@ -46,8 +46,7 @@ func newUsage() *cobra.Command {
 	cmd.Flags().StringVar(&user, "user", "", "uid of a user; all users unless given")
 	cmd.Flags().StringVar(&from, "from", "", "first day, like 2026-01-31")
 	cmd.Flags().StringVar(&to, "to", "", "last day, like 2026-01-31")
-	cmd.Flags().VarP(&format, "output", "o", "table or json")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+	addOutputFlag(cmd, &format)
 	return cmd
 }
 

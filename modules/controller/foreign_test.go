@@ -109,4 +109,14 @@ func TestADeploymentOfAnEarlierPlatformIsTakenOverAsAWhole(t *testing.T) {
 	b.startAndSync()
 	b.settle()
 	require.Len(t, b.writes(), writes, "once is enough")
+
+	b.stop()
+	b.addByHand(name, `{"spec": {"template": {"spec": {"containers": [{"name": "sidecar", "image": "registry.test/other:1"}]}}}}`)
+	b.startAndSync()
+	b.awaitWithin(healing, "what was added while Inner was down is removed", func() error {
+		if n := len(b.deployment(name).Spec.Template.Spec.Containers); n != 1 {
+			return fmt.Errorf("%d containers", n)
+		}
+		return nil
+	})
 }

@@ -7,7 +7,9 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/server"
+	"app238.com/inner/app/status"
 	"app238.com/inner/modules/controller/internal/clientlog"
+	"app238.com/inner/modules/controller/internal/overview"
 )
 
 // Module provides the controller and its readiness check. It asks for a rollout.Source and a rollout.Recorder.
@@ -17,6 +19,7 @@ var Module = fx.Module("controller",
 		server.AsCheck(func(c *Controller) server.Check {
 			return server.Check{Name: "controller", Ready: c.Ready, Role: c.Role}
 		}),
+		status.As(overview.New),
 	),
 )
 

@@ -67,7 +67,7 @@ func TestAnOutageOfTheDNSWithdrawsNothingAndALastingErrorDoes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Domains.WithdrawFailures, b.config.Domains.WithdrawAfter = 4, 500*time.Millisecond
-	b.config.Domains.RetryInterval = 50 * time.Millisecond
+	b.config.Domains.RetryInterval, b.config.Domains.DNS.Timeout = 50*time.Millisecond, 500*time.Millisecond
 	b.start()
 	r := b.serve("www")
 	due := func() { b.exec(`UPDATE inner_domain_checks SET next_check_at = LOCALTIMESTAMP`) }

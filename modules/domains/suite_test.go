@@ -83,7 +83,7 @@ func setup(t *testing.T) *bundle {
 	d := &c.Domains
 	d.LookInterval, d.PassInterval = 50*time.Millisecond, 200*time.Millisecond
 	d.DNS = config.DNS{Roots: []string{n.Root.Addr.String()}, Port: n.Port, PrivateServers: true, Questions: 64,
-		Timeout: 500 * time.Millisecond, Delegations: time.Minute}
+		Timeout: 5 * time.Second, Delegations: time.Minute}
 	b.config = c
 	b.clients, err = kube.NewClients(c)
 	require.NoError(t, err)

@@ -5,11 +5,13 @@ import (
 	"go.uber.org/fx"
 
 	"app238.com/inner/app/server"
+	"app238.com/inner/app/status"
 	"app238.com/inner/modules/tasks/internal/admin"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/cron"
 	"app238.com/inner/modules/tasks/internal/httpapi"
 	"app238.com/inner/modules/tasks/internal/metrics"
+	"app238.com/inner/modules/tasks/internal/overview"
 	"app238.com/inner/modules/tasks/internal/processor"
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/registry"
@@ -37,6 +39,8 @@ var Module = fx.Module("tasks",
 		fx.Annotate(cron.New, fx.ParamTags("", "", "", "", "", `group:"periodic"`)),
 		httpapi.New,
 		server.AsRoutes((*httpapi.API).Routes),
+		status.As(overview.NewReplicas),
+		status.As(overview.NewQueue),
 		server.AsCheck(func(p *processor.Processor) server.Check {
 			return server.Check{Name: "processor", Ready: p.Ready}
 		}),

@@ -24,9 +24,9 @@ type inner struct {
 }
 
 // start runs `inner serve` until the test ends and waits until it is ready. Its log is appended to the world's.
-func (w *world) start(t *testing.T) *inner {
+func (w *world) start(t *testing.T, variables ...string) *inner {
 	t.Helper()
-	i := w.startAnyhow(t)
+	i := w.startAnyhow(t, variables...)
 	i.awaitReady(t)
 	return i
 }
@@ -39,14 +39,22 @@ func (i *inner) awaitReady(t *testing.T) {
 	}, patience, 50*time.Millisecond, "Inner does not become ready")
 }
 
-// startAnyhow runs `inner serve` and waits until it listens.
-func (w *world) startAnyhow(t *testing.T) *inner {
+// command is a run of the program with the world's configuration, until the test ends.
+func (w *world) command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Getenv(programVariable), append(args, "--config", w.configFile)...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 40 * time.Second
+	return cmd
+}
+
+// startAnyhow runs `inner serve`, with further variables ("NAME=value"), and waits until it listens.
+func (w *world) startAnyhow(t *testing.T, variables ...string) *inner {
 	t.Helper()
 	log, err := os.OpenFile(w.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), os.Getenv(programVariable), "serve", "--config", w.configFile)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 40 * time.Second
+	cmd := w.command(t, "serve")
+	cmd.Env = append(os.Environ(), variables...)
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())

@@ -63,7 +63,7 @@ func (w *world) configuration(kubeconfig string) string {
 	return fmt.Sprintf(`
 domain: e2e.test
 debug: true
-http: {listen: "127.0.0.1:0"}
+http: {listen: "127.0.0.1:0", drainTime: 0s}
 database: {dsn: %q, connectTimeout: 2s, statementTimeout: 5s}
 kubernetes: {kubeconfig: %q, namespaces: {worker: %s, ingress: %s}}
 tasks: {heartbeatInterval: 500ms, takeoverAfter: 3s, pollInterval: 200ms}

@@ -28,6 +28,13 @@ func manifestSources() []manifestSource {
 			version:  "v1.21.2",
 		},
 		{
+			checksum: "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
+			files:    "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
+			name:     "prometheus-operator",
+			path:     "github.com/prometheus-operator/prometheus-operator",
+			version:  "v0.85.0",
+		},
+		{
 			checksum: "h1:T8wy9KuaFzCkmXCqAzDy7t73pBDR1DHrJe3pqXpNXTw=",
 			files:    "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml",
 			name:     "traefik",
@@ -37,7 +44,7 @@ func manifestSources() []manifestSource {
 	}
 }
 
-// Manifests returns the files that define Traefik's and cert-manager's resources, fetched first where missing.
+// Manifests returns the files that define the resources of Traefik, cert-manager and the Prometheus Operator, fetched first where missing.
 func Manifests(ctx context.Context, opts Options) ([]string, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {

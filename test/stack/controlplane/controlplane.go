@@ -18,7 +18,7 @@ import (
 )
 
 // Options says what the cluster holds; its zero value is a cluster with the product's namespaces, one node, and
-// the resources of Traefik and cert-manager.
+// the resources of Traefik, cert-manager and the Prometheus Operator.
 type Options struct {
 	// CRDs are files with further resource definitions to install.
 	CRDs []string

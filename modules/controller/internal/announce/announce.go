@@ -15,8 +15,8 @@ import (
 
 // How many events are written: none of them is worth holding up anything else, or filling the cluster's storage.
 const (
-	requestsPerSecond = 50
-	requestsAtOnce    = 200
+	requestsPerSecond = 10
+	requestsAtOnce    = 50
 	// perApp events of one WorkerApp at once, then one every five minutes.
 	perApp          = 25
 	perAppPerSecond = 1.0 / 300

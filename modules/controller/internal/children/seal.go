@@ -19,7 +19,7 @@ func seal(c Child) (Child, error) {
 		content = maps.Clone(content)
 		delete(content, "data")
 	}
-	sum, err := digest(content)
+	sum, err := digestContent(content)
 	if err != nil {
 		return Child{}, fmt.Errorf("build %s: %w", c.Resource.Resource, err)
 	}
@@ -39,11 +39,17 @@ func digest(value any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var plain any
-	if err := json.Unmarshal(encoded, &plain); err != nil {
+	var content map[string]any
+	if err := json.Unmarshal(encoded, &content); err != nil {
 		return "", err
 	}
-	if encoded, err = json.Marshal(plain); err != nil {
+	return digestContent(content)
+}
+
+// digestContent hashes a map, whose keys JSON sorts.
+func digestContent(content map[string]any) (string, error) {
+	encoded, err := json.Marshal(content)
+	if err != nil {
 		return "", err
 	}
 	sum := sha256.Sum256(encoded)

@@ -21,16 +21,29 @@ import (
 // refusalLength is how much of the API server's words goes into a status.
 const refusalLength = 500
 
-// settle applies c, or removes it where it is unwanted. err is that of building it.
-func (r *Reconciler) settle(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any, err error) error {
+// settle applies c, or removes it where it is unwanted, and tells whether there was anything to do. err is that of building
+// it.
+func (r *Reconciler) settle(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any, err error) (changed bool, _ error) {
 	switch {
 	case err != nil:
-		return err
+		return false, err
 	case c.Unwanted:
-		return r.remove(ctx, app, c, present)
+		return appliedHash(present) != "", r.remove(ctx, app, c, present)
 	}
-	_, err = r.apply(ctx, app, c, present)
-	return err
+	if !needed(c, present) {
+		return false, nil
+	}
+	_, err = r.put(ctx, app, c, present)
+	return true, err
+}
+
+// needed tells whether present, the live object, lacks anything of c, or holds what somebody else added.
+func needed(c children.Child, present map[string]any) bool {
+	return isForeign(present) || diff.Needed(c.Object.Object, present)
+}
+
+func isForeign(present map[string]any) bool {
+	return annotation(present, watch.ForeignAnnotation) != ""
 }
 
 // remove deletes an object of the wished one's name, if it was Inner that made it.
@@ -47,11 +60,14 @@ func (r *Reconciler) remove(ctx context.Context, app *workerapp.WorkerApp, c chi
 
 // apply writes c unless present, the live object, already holds all of it. It returns the object as it then is.
 func (r *Reconciler) apply(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any) (map[string]any, error) {
-	foreign := annotation(present, watch.ForeignAnnotation) != ""
-	if !foreign && !diff.Needed(c.Object.Object, present) {
+	if !needed(c, present) {
 		return present, nil
 	}
-	written, err := r.write(ctx, app, c, present, foreign)
+	return r.put(ctx, app, c, present)
+}
+
+func (r *Reconciler) put(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any) (map[string]any, error) {
+	written, err := r.write(ctx, app, c, present)
 	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
 		return nil, refusal(c, err)
 	}
@@ -63,10 +79,10 @@ func (r *Reconciler) apply(ctx context.Context, app *workerapp.WorkerApp, c chil
 	return written.Object, nil
 }
 
-func (r *Reconciler) write(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any, foreign bool) (*unstructured.Unstructured, error) {
+func (r *Reconciler) write(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any) (*unstructured.Unstructured, error) {
 	written, err := r.clients.Apply(ctx, c.Resource, c.Object)
 	switch {
-	case err == nil && foreign:
+	case err == nil && isForeign(present):
 		return r.dropForeignFields(ctx, app, c, written)
 	case apierrors.IsInvalid(err) && c.Replaceable && present != nil:
 		// Somebody made it with a value that can never be changed again, like a Service with an address.

@@ -23,8 +23,7 @@ func (r *Reconciler) behind(ctx context.Context, app *workerapp.WorkerApp, deplo
 	if deployment == nil || !metav1.IsControlledBy(deployment, app) {
 		return false, nil
 	}
-	made, err := strconv.ParseInt(deployment.Annotations[children.GenerationAnnotation], 10, 64)
-	if err != nil || made <= app.Generation {
+	if noted(deployment) <= app.Generation {
 		return false, nil
 	}
 	now, err := r.clients.Get(ctx, workerapp.Resource(), app.Namespace, app.Name)
@@ -32,4 +31,13 @@ func (r *Reconciler) behind(ctx context.Context, app *workerapp.WorkerApp, deplo
 		return false, fmt.Errorf("look at the WorkerApp: %w", err)
 	}
 	return now.GetGeneration() > app.Generation, nil
+}
+
+// noted returns the generation that the Deployment notes; 0 where it notes none.
+func noted(deployment *appsv1.Deployment) int64 {
+	generation, err := strconv.ParseInt(deployment.Annotations[children.GenerationAnnotation], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return generation
 }

@@ -51,6 +51,7 @@ func (r *Reconciler) release(ctx context.Context, u *unstructured.Unstructured) 
 // sweep removes what a WorkerApp that is no more left in the ingress namespace, as one without our finalizer does. The
 // cache alone is no proof that it is gone, nor is an API server that does not know the kind at the moment.
 func (r *Reconciler) sweep(ctx context.Context, name string) error {
+	r.checked.forget(name)
 	found := r.cache.Children(name)
 	if found.External == nil && found.Route == nil {
 		return nil

@@ -102,7 +102,8 @@ func (r *Reconciler) makeRollout(ctx context.Context, app *workerapp.WorkerApp, 
 	})
 	before.Go(func() error {
 		policy, err := r.builder.Policy(app)
-		return r.settle(ctx, app, policy, live(found.Policy), err)
+		_, err = r.settle(ctx, app, policy, live(found.Policy), err)
+		return err
 	})
 	if err := before.Wait(); err != nil {
 		return status.State{}, 0, err

@@ -3,9 +3,11 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/internal/watch"
@@ -34,10 +36,19 @@ func ready(pod *corev1.Pod) bool {
 	return false
 }
 
+// makeNetwork makes the way that requests take, and the budget of disruptions.
 func (r *Reconciler) makeNetwork(ctx context.Context, app *workerapp.WorkerApp, found watch.Found, port int32) error {
+	state := fmt.Sprint(app.UID, app.Generation, port,
+		version(found.Service), version(found.External), version(found.Route), version(found.Budget))
+	if r.checked.is(app.Name, state) {
+		return nil
+	}
 	var errs []error
+	changed := false
 	one := func(c children.Child, err error, present map[string]any) {
-		errs = append(errs, r.settle(ctx, app, c, present, err))
+		wrote, err := r.settle(ctx, app, c, present, err)
+		changed = changed || wrote
+		errs = append(errs, err)
 	}
 	service, err := r.builder.Service(app, port)
 	one(service, err, live(found.Service))
@@ -47,5 +58,21 @@ func (r *Reconciler) makeNetwork(ctx context.Context, app *workerapp.WorkerApp, 
 	one(route, err, live(found.Route))
 	budget, err := r.builder.Budget(app)
 	one(budget, err, live(found.Budget))
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil || changed {
+		return err
+	}
+	r.checked.note(app.Name, state)
+	return nil
+}
+
+// version tells apart the states of an object, also of one that is not there.
+func version[T any, P interface {
+	*T
+	GetResourceVersion() string
+	GetUID() types.UID
+}](object P) string {
+	if object == nil {
+		return "none "
+	}
+	return string(object.GetUID()) + "/" + object.GetResourceVersion() + " "
 }

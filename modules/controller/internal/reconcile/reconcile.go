@@ -23,6 +23,7 @@ import (
 // Reconciler works on one WorkerApp at a time for each name; several names may be worked on at once.
 type Reconciler struct {
 	builder  children.Builder
+	checked  *checked
 	cache    *watch.Cache
 	clients  *kube.Clients
 	events   Announcer
@@ -63,7 +64,8 @@ func New(p Params) *Reconciler {
 			CombinatorNamespace: namespaces.Combinator, ProgressDeadline: p.Config.Controller.ProgressDeadline,
 			Pods: p.Config.Controller.Pods, NetworkPolicy: p.Config.Controller.NetworkPolicy,
 		},
-		cache: p.Cache, clients: p.Clients, events: p.Events, config: p.Config.Controller, log: p.Log, now: time.Now,
+		checked: newChecked(),
+		cache:   p.Cache, clients: p.Clients, events: p.Events, config: p.Config.Controller, log: p.Log, now: time.Now,
 		recorder: p.Recorder, source: p.Source, writes: p.Writes,
 		timeout: p.Config.Database.ConnectTimeout + p.Config.Database.StatementTimeout,
 	}

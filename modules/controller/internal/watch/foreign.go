@@ -19,6 +19,9 @@ var restartPath = fieldpath.MakePathOrDie("spec", "template", "metadata", "annot
 // markForeign notes on a Deployment that arrives whether others own fields of its spec that Inner did not apply. That
 // can be told from the managed fields alone, which are not kept.
 func markForeign(d *appsv1.Deployment) {
+	if len(d.ManagedFields) == 0 {
+		return // it came by here before: what is listed does so twice
+	}
 	delete(d.Annotations, ForeignAnnotation)
 	foreign := fieldpath.NewSet()
 	for _, entry := range d.ManagedFields {

@@ -159,7 +159,8 @@ func (c *Checker) checkAll(ctx context.Context, next source, results chan<- stor
 			})
 		}
 		if !more {
-			return nil
+			_ = checks.Wait()
+			return ctx.Err()
 		}
 	}
 }

@@ -109,21 +109,19 @@ func (p *Pass) compare(ctx context.Context, page []store.Seen) (added bool, err 
 
 // vanished has what belongs to deleted rows removed; late, where so many are gone at once that a mistake is more likely.
 func (p *Pass) vanished(ctx context.Context) error {
-	known, vanished, err := p.store.Vanished(ctx)
+	removed, err := p.store.RemoveVanished(ctx, store.Removal{
+		Number: p.config.RemovalNumber, Share: p.config.RemovalShare, Grace: p.config.RemovalGrace,
+	})
 	if err != nil {
 		return err
 	}
-	since := p.config.RemovalGrace
-	many := vanished >= p.config.RemovalNumber && float64(vanished) > p.config.RemovalShare*float64(known)
-	if many {
-		p.log.Error("so many rows of custom domains vanished at once that their routes are kept for now",
-			zap.Int("vanished", vanished), zap.Int("known", known), zap.Duration("kept", since))
-	} else {
-		since = 0
-	}
-	removed, err := p.store.RemoveVanished(ctx, since)
-	if err == nil && removed > 0 {
+	if removed > 0 {
 		p.log.Info("custom domains were deleted", zap.Int64("count", removed))
+	}
+	known, vanished, err := p.store.Vanished(ctx)
+	if err == nil && vanished >= p.config.RemovalNumber && float64(vanished) > p.config.RemovalShare*float64(known) {
+		p.log.Error("so many rows of custom domains vanished at once that their routes are kept for now",
+			zap.Int("vanished", vanished), zap.Int("known", known), zap.Duration("kept", p.config.RemovalGrace))
 	}
 	return err
 }

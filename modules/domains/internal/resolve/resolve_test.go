@@ -38,7 +38,7 @@ func setup(t *testing.T) *bundle {
 	t.Cleanup(func() { require.NoError(t, n.Close()) })
 	b := &bundle{t: t, net: n, results: map[string]int{}}
 	b.config = config.DNS{Roots: []string{n.Root.Addr.String()}, Port: n.Port, PrivateServers: true, Questions: 64,
-		Timeout: 300 * time.Millisecond, Delegations: time.Minute}
+		Timeout: 5 * time.Second, Delegations: time.Minute}
 	b.tld = b.server()
 	require.NoError(t, n.Root.Delegate("test.", b.tld))
 	for i := range b.example {
@@ -134,7 +134,11 @@ func TestWhatIsNotThereIsToldFromWhatCouldNotBeAsked(t *testing.T) {
 		"an unusable answer":        {Foreign: true},
 	} {
 		b.play(p)
-		_, err = b.ask(r, "www.example.test", dns.TypeA)
+		b.config.Timeout = 5 * time.Second
+		if p.Silent {
+			b.config.Timeout = 100 * time.Millisecond
+		}
+		_, err = b.ask(b.resolver(), "www.example.test", dns.TypeA)
 		requireNoAnswer(t, err, "the name servers of example.test could not be asked: "+reason)
 	}
 }
@@ -142,7 +146,6 @@ func TestWhatIsNotThereIsToldFromWhatCouldNotBeAsked(t *testing.T) {
 func TestSlowAnswersAreAwaitedUpToTheTimeout(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.config.Timeout = 2 * time.Second
 	b.add("www.example.test. 60 IN A 192.0.2.1")
 	b.play(dnsserver.Play{Delay: 400 * time.Millisecond})
 	reply, err := b.ask(b.resolver(), "www.example.test", dns.TypeA)
@@ -181,6 +184,10 @@ func TestOneGoodServerIsEnough(t *testing.T) {
 	b.add("www.example.test. 60 IN A 192.0.2.1")
 	for _, p := range []dnsserver.Play{{Silent: true}, {Rcode: dns.RcodeServerFailure}, {Lame: true}} {
 		b.example[0].Play("", p)
+		b.config.Timeout = 5 * time.Second
+		if p.Silent {
+			b.config.Timeout = 500 * time.Millisecond
+		}
 		for range 6 {
 			reply, err := b.ask(b.resolver(), "www.example.test", dns.TypeA)
 			require.NoError(t, err)

@@ -128,23 +128,35 @@ const noteVanished = `
 UPDATE inner_domain_checks AS s SET gone_at = LOCALTIMESTAMP
 WHERE NOT s.gone AND s.gone_at IS NULL AND NOT EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid)`
 
+// removeVanished counts and removes in one statement, which sees one state of the table: rows that vanish between a count and
+// a removal would be removed uncounted.
 const removeVanished = `
-UPDATE inner_domain_checks AS s SET gone = true, gone_at = COALESCE(s.gone_at, LOCALTIMESTAMP), revision = s.revision + 1
-WHERE NOT s.gone AND NOT EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid)
-    AND COALESCE(s.gone_at, LOCALTIMESTAMP) <= LOCALTIMESTAMP - $1 * INTERVAL '1 second'`
+UPDATE inner_domain_checks AS s SET gone = true, revision = s.revision + 1
+WHERE NOT s.gone AND s.gone_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid)
+    AND (s.gone_at <= LOCALTIMESTAMP - $1 * INTERVAL '1 second' OR (
+        SELECT count(*) FILTER (WHERE c.cdid IS NULL) < $2 OR count(*) FILTER (WHERE c.cdid IS NULL) <= CAST($3 AS FLOAT8) * count(*)
+        FROM inner_domain_checks AS k LEFT JOIN custom_domains AS c ON c.cdid = k.cdid WHERE NOT k.gone))`
 
 const noteReturned = `
 UPDATE inner_domain_checks AS s SET gone_at = NULL
 WHERE NOT s.gone AND s.gone_at IS NOT NULL AND EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid)`
 
-// RemoveVanished has what belongs to domains removed that have had no row for that long, and returns how many these are.
-func (s *Store) RemoveVanished(ctx context.Context, since time.Duration) (int64, error) {
+// Removal says when what belongs to vanished rows is removed: at once, unless at least Number of them, and more than Share of
+// all known ones, are missing; then only after Grace.
+type Removal struct {
+	Number int
+	Share  float64
+	Grace  time.Duration
+}
+
+// RemoveVanished has what belongs to vanished rows removed, and returns how many these are.
+func (s *Store) RemoveVanished(ctx context.Context, r Removal) (int64, error) {
 	for _, statement := range []string{noteReturned, noteVanished} {
 		if _, err := s.exec(ctx, statement); err != nil {
 			return 0, err
 		}
 	}
-	return s.exec(ctx, removeVanished, since.Seconds())
+	return s.exec(ctx, removeVanished, r.Grace.Seconds(), r.Number, r.Share)
 }
 
 const setStatus = `

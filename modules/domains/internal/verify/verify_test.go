@@ -46,9 +46,9 @@ func setup(t *testing.T) *bundle {
 		require.NoError(t, n.Root.Delegate(zone, *server))
 	}
 	require.NoError(t, b.platform.Add(target+". 60 IN A 192.0.2.10", target+". 60 IN A 192.0.2.11", target+". 60 IN AAAA 2001:db8::10"))
-	b.config = &config.Config{Domain: "platform.test", Domains: config.Domains{RequireTarget: true, CheckTimeout: 5 * time.Second}}
+	b.config = &config.Config{Domain: "platform.test", Domains: config.Domains{RequireTarget: true, CheckTimeout: 30 * time.Second}}
 	b.dns, err = resolve.New(config.DNS{Roots: []string{n.Root.Addr.String()}, Port: n.Port, PrivateServers: true,
-		Questions: 10, Timeout: 300 * time.Millisecond, Delegations: time.Minute}, func(string, time.Duration) {})
+		Questions: 10, Timeout: 500 * time.Millisecond, Delegations: time.Minute}, func(string, time.Duration) {})
 	require.NoError(t, err)
 	return b
 }

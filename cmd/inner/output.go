@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
 )
 
 // outputFormat is how results are written.
@@ -20,9 +22,17 @@ type outputFormat string
 const (
 	tableFormat outputFormat = "table"
 	jsonFormat  outputFormat = "json"
+	yamlFormat  outputFormat = "yaml"
 )
 
-var formats = []string{string(tableFormat), string(jsonFormat)}
+var formats = []string{string(tableFormat), string(jsonFormat), string(yamlFormat)}
+
+// addOutputFlag defines -o on cmd and on the commands below it.
+func addOutputFlag(cmd *cobra.Command, format *outputFormat) {
+	*format = tableFormat
+	cmd.PersistentFlags().VarP(format, "output", "o", strings.Join(formats, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+}
 
 // String implements pflag.Value.
 func (f *outputFormat) String() string { return string(*f) }
@@ -33,23 +43,55 @@ func (f *outputFormat) Type() string { return "format" }
 // Set implements pflag.Value.
 func (f *outputFormat) Set(value string) error {
 	if !slices.Contains(formats, value) {
-		return fmt.Errorf("must be %s", strings.Join(formats, " or "))
+		return fmt.Errorf("must be %s", strings.Join(formats, ", "))
 	}
 	*f = outputFormat(value)
 	return nil
 }
 
-// write writes a result: as one JSON document, or by table.
+// write writes a result: as one document of JSON or YAML with the same fields, or by table.
 func (f *outputFormat) write(cmd *cobra.Command, result any, table func(*table)) error {
-	if *f == jsonFormat {
-		encoder := json.NewEncoder(cmd.OutOrStdout())
-		encoder.SetIndent("", "  ")
-		encoder.SetEscapeHTML(false)
-		return encoder.Encode(result)
+	switch *f {
+	case jsonFormat:
+		return writeJSON(cmd.OutOrStdout(), result)
+	case yamlFormat:
+		return writeYAML(cmd.OutOrStdout(), result)
+	case tableFormat:
 	}
 	t := newTable(cmd.OutOrStdout())
 	table(t)
 	return t.tabs.Flush()
+}
+
+func writeJSON(w io.Writer, result any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(result)
+}
+
+// writeYAML goes by way of JSON, which is YAML too: names and order of the fields are then the same.
+func writeYAML(w io.Writer, result any) error {
+	var document bytes.Buffer
+	if err := writeJSON(&document, result); err != nil {
+		return err
+	}
+	var node yaml.Node
+	if err := yaml.Unmarshal(document.Bytes(), &node); err != nil {
+		return err
+	}
+	plainStyle(&node)
+	encoder := yaml.NewEncoder(w)
+	encoder.SetIndent(2)
+	return encoder.Encode(&node)
+}
+
+// plainStyle forgets the braces and quotes of JSON; what needs quotes gets them again.
+func plainStyle(node *yaml.Node) {
+	node.Style = 0
+	for _, child := range node.Content {
+		plainStyle(child)
+	}
 }
 
 // table writes aligned columns.
@@ -62,7 +104,7 @@ func newTable(w io.Writer) *table {
 	return &table{tabs: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0), coloured: takesColour(w)}
 }
 
-// status is a cell whose text is the state of a task, and plain one of the same column that is not.
+// status is a cell whose text is a state or condition, and plain one of the same column that is not.
 type (
 	status string
 	plain  string
@@ -111,13 +153,13 @@ const noColour = "39"
 
 func colourOf(status string) string {
 	switch status {
-	case "finished", "success":
+	case "finished", "success", "ok":
 		return "32"
-	case "error":
+	case "error", "down":
 		return "31"
 	case "processing":
 		return "36"
-	case "waiting":
+	case "waiting", "degraded":
 		return "33"
 	case "superseded", "cancelled":
 		return "35"

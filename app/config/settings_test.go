@@ -1,0 +1,133 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/configs"
+)
+
+func TestEverySettingStandsInTheDocumentedFileAndIsExplained(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, "domain: example.com")
+	require.NoError(t, err)
+	shown, err := c.Document()
+	require.NoError(t, err, "each setting of the type is found in the file")
+	for key, comment := range comments(t, string(configs.Defaults)) {
+		require.NotEmpty(t, comment, "%s has no explanation", key)
+	}
+	// What the file holds beyond the type is refused.
+	_, err = load(t, string(shown))
+	require.NoError(t, err)
+}
+
+// comments returns for each line with a key the explanation above it, or above the lines with keys that it follows.
+func comments(t *testing.T, file string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	var last string
+	for line := range strings.Lines(file) {
+		text := strings.TrimSpace(line)
+		switch {
+		case text == "":
+			last = ""
+		case strings.HasPrefix(text, "#"):
+			last = text
+		case strings.HasSuffix(text, ":"):
+			// A group; what it holds explains itself.
+			last = "group"
+		default:
+			found[text] = last
+		}
+	}
+	require.Greater(t, len(found), 30)
+	return found
+}
+
+func TestAPrintedConfigurationIsTheSameWhenItIsReadAgain(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, "domain: example.com\ntasks: {workers: 7, pollInterval: 90s, lanes: {slow: 3, other: 2}}\nlog: {format: console}", "-k", "/kc")
+	require.NoError(t, err)
+	shown, err := c.Document()
+	require.NoError(t, err)
+	require.Contains(t, string(shown), "workers: 7 # default: 4")
+	require.Contains(t, string(shown), "pollInterval: 1m30s # default: 1s")
+	require.Contains(t, string(shown), "# Tasks that run at the same time in this process.")
+	again, err := load(t, string(shown))
+	require.NoError(t, err)
+	require.Equal(t, c, again)
+}
+
+func TestAPrintedConfigurationMasksSecretsAndTheMaskIsRefused(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, "domain: example.com", "-d", "postgres://u:hunter2@h/d")
+	require.NoError(t, err)
+	shown, err := c.Document()
+	require.NoError(t, err)
+	require.NotContains(t, string(shown), "hunter2")
+	require.Contains(t, string(shown), `dsn: '***'`)
+	_, err = load(t, string(shown))
+	require.ErrorContains(t, err, "database.dsn: is a mask")
+}
+
+func TestAllFaultsAreToldAtOnceAndWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	_, err := load(t, "domain: a.b\ntaskz: 1\ntasks: {wrkers: 1, workers: many}\nhttp: {requestTimeout: soon}\ndatabase: {dsn: {password: hunter2}}")
+	for _, want := range []string{"taskz: there is no such setting", "tasks.wrkers: there is no such setting", "tasks.workers: ", "http.requestTimeout: ", "database.dsn: must be a text"} {
+		require.ErrorContains(t, err, want)
+	}
+	require.NotContains(t, err.Error(), "hunter2")
+	require.Len(t, strings.Split(err.Error(), "\n"), 5, err.Error())
+}
+
+func TestASecretIsReadFromTheFileThatAVariableNames(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "dsn")
+	require.NoError(t, os.WriteFile(file, []byte("postgres://from-file/x\n"), 0o600))
+	t.Setenv("INNER_DATABASE_DSN_FILE", file)
+	c, err := load(t, "domain: a.b\ndatabase: {dsn: 'postgres://from-configuration/x'}")
+	require.NoError(t, err)
+	require.Equal(t, "postgres://from-file/x", c.Database.DSN.Reveal())
+	c, err = load(t, "domain: a.b", "-d", "postgres://from-flag/x")
+	require.NoError(t, err)
+	require.Equal(t, "postgres://from-flag/x", c.Database.DSN.Reveal())
+
+	t.Setenv("INNER_DATABASE_DSN", "postgres://hunter2/x")
+	_, err = load(t, "domain: a.b")
+	require.ErrorContains(t, err, "database.dsn: given twice")
+	require.NotContains(t, err.Error(), "hunter2")
+	t.Setenv("INNER_DATABASE_DSN", "")
+	t.Setenv("INNER_DATABASE_DSN_FILE", "postgres://u:hunter2@h/x")
+	_, err = load(t, "domain: a.b")
+	require.ErrorContains(t, err, "database.dsn: INNER_DATABASE_DSN_FILE: no such file")
+	require.NotContains(t, err.Error(), "hunter2", "somebody mistook the variables")
+}
+
+func TestVariablesThatAreNoSettingsAreFound(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{"INNER_HTTP_LISTEN_FILE", "INNER_TASK_WORKERS"}, config.UnknownVariables([]string{
+		"PATH=/bin", "INNER_TASK_WORKERS=1", "INNER_TASKS_WORKERS=1", "INNER_TASKS_LANES_SLOW=3", "INNER_DATABASE_DSN_FILE=/x",
+		"INNER_HTTP_LISTEN_FILE=/x", "INNER_DOMAIN=x", "INNER_TEST_DSN=x", "INNER_CACHE=/x",
+		"INNER_GATEWAY_SERVICE_HOST=10.0.0.1", "INNER_GATEWAY_SERVICE_PORT_HTTP=9901", "INNER_GATEWAY_PORT=tcp://10.0.0.1:9901",
+		"INNER_GATEWAY_PORT_9901_TCP_ADDR=10.0.0.1",
+	}))
+}
+
+func TestDurationsAreShownAsOneWritesThem(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[time.Duration]string{
+		168 * time.Hour: "168h", 90 * time.Second: "1m30s", 10 * time.Minute: "10m", 90 * time.Minute: "1h30m",
+		time.Hour + time.Second: "1h0m1s", 250 * time.Millisecond: "250ms", 30 * time.Second: "30s",
+	} {
+		c, err := load(t, "domain: a.b\ncron: {checkInterval: "+value.String()+"}")
+		require.NoError(t, err)
+		shown, err := c.Document()
+		require.NoError(t, err)
+		require.Contains(t, string(shown), "checkInterval: "+want+" # default")
+	}
+}

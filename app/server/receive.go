@@ -1,0 +1,117 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// overloaded is the answer to what there is no room for. Nothing was done.
+func overloaded() *Error {
+	return &Error{Status: http.StatusTooManyRequests, Text: "too many requests at once, try again", RetryAfter: time.Second}
+}
+
+// bodies reads the bodies of requests. Bodies are read before a request takes one of the places of slots: whoever is slow
+// to send one keeps nobody from being served.
+type bodies struct {
+	// limit bounds one body, memory all those that are held at once, both in bytes.
+	limit, memory int64
+	held          atomic.Int64
+	log           *zap.Logger
+}
+
+// receive is the middleware: it hands on requests whose bodies are in memory.
+func (b *bodies) receive(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body == nil || r.Body == http.NoBody {
+			next.ServeHTTP(w, r)
+			return
+		}
+		body := &heldBody{bodies: b}
+		defer body.release()
+		received := receiving(r.Context())
+		err := body.fill(http.MaxBytesReader(w, r.Body, b.limit), r.ContentLength)
+		received()
+		if err != nil {
+			fail(w, r, bodyError(err), b.log)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body.data))
+		next.ServeHTTP(w, r)
+	})
+}
+
+func bodyError(err error) error {
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return &Error{Status: http.StatusRequestEntityTooLarge, Text: fmt.Sprintf("body: longer than %d bytes", tooLarge.Limit)}
+	}
+	if _, ok := errors.AsType[*Error](err); ok {
+		return err
+	}
+	return &Error{Status: http.StatusBadRequest, Text: "body: could not be read", Cause: err}
+}
+
+// heldBody is a body in memory, counted as it arrives: a length that is only announced takes no room from others.
+type heldBody struct {
+	bodies *bodies
+	data   []byte
+}
+
+// The first piece of memory for a body, in bytes; it doubles as often as the body needs it.
+const leastPiece, mostPiece = 512, 8192
+
+func (h *heldBody) fill(from io.Reader, announced int64) error {
+	// One byte more than announced, so that the end is seen without growing.
+	h.data = make([]byte, 0, min(max(announced+1, leastPiece), mostPiece))
+	for {
+		if len(h.data) == cap(h.data) {
+			h.data = slices.Grow(h.data, len(h.data))
+		}
+		n, err := from.Read(h.data[len(h.data):cap(h.data)])
+		h.data = h.data[:len(h.data)+n]
+		held := h.bodies.held.Add(int64(n))
+		switch {
+		case h.bodies.memory > 0 && held > h.bodies.memory:
+			return overloaded()
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+func (h *heldBody) release() { h.bodies.held.Add(-int64(len(h.data))) }
+
+// slots limits how many requests are worked on at once; nil slots do not.
+type slots chan struct{}
+
+func newSlots(n int) slots {
+	if n < 1 {
+		return nil
+	}
+	return make(slots, n)
+}
+
+// limit refuses what comes when all slots are taken.
+func (s slots) limit(next http.Handler, log *zap.Logger) http.Handler {
+	if s == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case s <- struct{}{}:
+			defer func() { <-s }()
+			next.ServeHTTP(w, r)
+		default:
+			fail(w, r, overloaded(), log)
+		}
+	})
+}

@@ -1,0 +1,97 @@
+package app
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/fx"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+	"app238.com/inner/app/kube"
+	"app238.com/inner/app/observe"
+	"app238.com/inner/app/status"
+)
+
+// statusTime bounds the asking of all parts.
+const statusTime = 10 * time.Second
+
+// Status asks every part of the platform how it fares, and the running Inner Gateways at urls whether they are ready.
+func Status(ctx context.Context, c *config.Config, urls []string) (status.Overview, error) {
+	clients, err := kube.NewClients(c)
+	if err != nil {
+		return status.Overview{}, err
+	}
+	client := &http.Client{Timeout: statusTime}
+	defer client.CloseIdleConnections()
+	var overview status.Overview
+	var parts []status.Part
+	err = inGraph(ctx, c, clients, fx.Invoke(func(found contributed) { parts = found.Parts }), func(ctx context.Context) error {
+		all := slices.Clone(parts)
+		slices.SortStableFunc(all, inOrder)
+		for _, url := range urls {
+			all = append(all, status.Server(client, url))
+		}
+		overview = status.Ask(ctx, all, statusTime, observe.Redact)
+		return nil
+	})
+	return overview, err
+}
+
+// contributed are the parts that the modules contribute.
+type contributed struct {
+	fx.In
+	Parts []status.Part `group:"status"`
+}
+
+// inOrder sorts what everything stands on before the rest, and that by name: the graph gives no order.
+func inOrder(a, b status.Part) int {
+	first := []string{"kubernetes", "database"}
+	if order := slices.Index(first, b.Name) - slices.Index(first, a.Name); order != 0 {
+		return order
+	}
+	return strings.Compare(a.Name, b.Name)
+}
+
+// LocalURL is where an Inner Gateway with this configuration is asked on its own machine.
+func LocalURL(c *config.Config) string {
+	host, port, err := net.SplitHostPort(c.HTTP.Listen)
+	if err != nil {
+		return ""
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+func databaseStatus(db *sql.DB, c *config.Config) status.Part {
+	return status.Part{Name: "database", Look: func(ctx context.Context) (status.Report, error) {
+		begin := time.Now()
+		if err := database.Ping(ctx, db, c); err != nil {
+			return status.Report{}, err
+		}
+		took := time.Since(begin)
+		version, err := database.Version(ctx, db, c)
+		if err != nil {
+			return status.Report{}, err
+		}
+		return status.Report{Condition: status.OK, Text: fmt.Sprintf("%s, connected in %s", version, took.Round(100*time.Microsecond))}, nil
+	}}
+}
+
+func clusterStatus(clients *kube.Clients) status.Part {
+	return status.Part{Name: "kubernetes", Look: func(ctx context.Context) (status.Report, error) {
+		begin := time.Now()
+		if err := clients.Ping(ctx); err != nil {
+			return status.Report{}, err
+		}
+		return status.Report{Condition: status.OK, Text: fmt.Sprintf("ready, answered in %s", time.Since(begin).Round(100*time.Microsecond))}, nil
+	}}
+}

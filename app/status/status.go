@@ -1,0 +1,102 @@
+// Package status tells operators how the platform fares: modules contribute parts, inner status asks all of them.
+package status
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.uber.org/fx"
+)
+
+// Condition is how a part fares.
+type Condition string
+
+// The conditions of a part, from the best to the worst.
+const (
+	// OK says that the part does its work.
+	OK Condition = "ok"
+	// Degraded says that the part works, but not as it should.
+	Degraded Condition = "degraded"
+	// Down says that the part does not work, or cannot be asked.
+	Down Condition = "down"
+)
+
+// Part is a part of the platform that can be asked how it fares. Modules contribute parts through the fx group "status".
+type Part struct {
+	Name string
+	// Look asks the part. It is given a deadline, and may be called in a process that runs nothing of the part itself: it
+	// looks at the database, the cluster or an engine. An error means that the part is down.
+	Look func(ctx context.Context) (Report, error)
+}
+
+// Report is what a part answers.
+type Report struct {
+	Condition Condition
+	// Text says in a few words how the part fares.
+	Text string
+	// Facts are what an operator may want to know beyond that, in the order in which they are to be read.
+	Facts []Fact
+}
+
+// Fact is one detail of a Report.
+type Fact struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// As makes the fx constructor of a Part one that contributes to the group of parts.
+func As(constructor any) any {
+	return fx.Annotate(constructor, fx.ResultTags(`group:"status"`))
+}
+
+// Answer is the outcome of asking one part.
+type Answer struct {
+	Name      string    `json:"name"`
+	Condition Condition `json:"condition"`
+	Text      string    `json:"text"`
+	Facts     []Fact    `json:"facts,omitempty"`
+}
+
+// Overview is how the platform fares.
+type Overview struct {
+	// Condition is the worst of the parts' conditions.
+	Condition Condition `json:"condition"`
+	Parts     []Answer  `json:"parts"`
+}
+
+// Ask asks all parts at once, each for at most limit, and returns their answers in the order of the parts. The text of an
+// error goes through redact.
+func Ask(ctx context.Context, parts []Part, limit time.Duration, redact func(string) string) Overview {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	overview := Overview{Condition: OK, Parts: make([]Answer, len(parts))}
+	var asking sync.WaitGroup
+	for i, part := range parts {
+		asking.Go(func() {
+			report, err := part.Look(ctx)
+			if err != nil {
+				report = Report{Condition: Down, Text: redact(err.Error())}
+			}
+			overview.Parts[i] = Answer{Name: part.Name, Condition: report.Condition, Text: report.Text, Facts: report.Facts}
+		})
+	}
+	asking.Wait()
+	for _, answer := range overview.Parts {
+		if severity(answer.Condition) > severity(overview.Condition) {
+			overview.Condition = answer.Condition
+		}
+	}
+	return overview
+}
+
+func severity(c Condition) int {
+	switch c {
+	case OK:
+		return 0
+	case Degraded:
+		return 1
+	case Down:
+	}
+	return 2
+}

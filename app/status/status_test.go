@@ -1,0 +1,54 @@
+package status_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/status"
+)
+
+func part(name string, c status.Condition, err error) status.Part {
+	return status.Part{Name: name, Look: func(context.Context) (status.Report, error) {
+		return status.Report{Condition: c, Text: "so it is"}, err
+	}}
+}
+
+func TestTheWorstPartDecides(t *testing.T) {
+	t.Parallel()
+	asIs := func(text string) string { return text }
+	for want, parts := range map[status.Condition][]status.Part{
+		status.OK:       {part("a", status.OK, nil)},
+		status.Degraded: {part("a", status.Degraded, nil), part("b", status.OK, nil)},
+		status.Down:     {part("a", status.OK, nil), part("b", status.OK, errors.New("no answer")), part("c", status.Degraded, nil)},
+	} {
+		overview := status.Ask(t.Context(), parts, time.Minute, asIs)
+		require.Equal(t, want, overview.Condition)
+		require.Len(t, overview.Parts, len(parts))
+		for i, answer := range overview.Parts {
+			require.Equal(t, parts[i].Name, answer.Name, "in the order of the parts")
+		}
+	}
+}
+
+func TestAnErrorIsShownWithoutItsSecrets(t *testing.T) {
+	t.Parallel()
+	overview := status.Ask(t.Context(), []status.Part{part("a", status.OK, errors.New("hunter2 is wrong"))}, time.Minute,
+		func(text string) string { return strings.ReplaceAll(text, "hunter2", "***") })
+	require.Equal(t, "*** is wrong", overview.Parts[0].Text)
+}
+
+func TestAPartThatDoesNotAnswerHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	silent := status.Part{Name: "silent", Look: func(ctx context.Context) (status.Report, error) {
+		<-ctx.Done()
+		return status.Report{}, ctx.Err()
+	}}
+	overview := status.Ask(t.Context(), []status.Part{silent, part("b", status.OK, nil)}, 10*time.Millisecond, strings.TrimSpace)
+	require.Equal(t, status.Down, overview.Parts[0].Condition)
+	require.Equal(t, status.OK, overview.Parts[1].Condition)
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/configs"
+)
+
+func settings(t *testing.T, content string) (file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "inner.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
+	return file
+}
+
+func TestGoodSettingsAreFoundGoodAndBadOnesAreNamed(t *testing.T) {
+	t.Parallel()
+	good := settings(t, "domain: a.b")
+	out, err := execute(t, "config", "check", "--config", good, "-d", "postgres://u:hunter2@h/d")
+	require.NoError(t, err)
+	require.Equal(t, "the settings are good\n", out)
+	for want, args := range map[string][]string{
+		"tasks.wrkers: there is no such setting":   {"--config", settings(t, "domain: a.b\ntasks: {wrkers: 1}"), "-d", "postgres://u:hunter2@h/d"},
+		"domain: required":                         {"-d", "postgres://u:hunter2@h/d"},
+		"database.dsn: required":                   {"--config", good},
+		"database.dsn: not a valid postgres:// UR": {"--config", good, "-d", "mysql://u:hunter2@h/d"},
+		"kubernetes.kubeconfig: ":                  {"--config", good, "-d", "postgres://u:hunter2@h/d", "-k", "/none"},
+		"--config: open /none":                     {"--config", "/none"},
+	} {
+		_, err := execute(t, append([]string{"config", "check"}, args...)...)
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "hunter2")
+		require.Equal(t, exitUsage, exitStatus(err), err)
+	}
+}
+
+func TestAVariableThatIsNoSettingIsNamed(t *testing.T) {
+	t.Setenv("INNER_TASK_WORKERS", "8")
+	_, err := execute(t, "config", "check", "--config", settings(t, "domain: a.b"), "-d", "postgres://h/d")
+	require.EqualError(t, err, "INNER_TASK_WORKERS: there is no such setting")
+}
+
+func TestTheSettingsInEffectArePrintedWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	out, err := execute(t, "config", "print", "--config", settings(t, "domain: a.b\ntasks: {workers: 9}"), "-d", "postgres://u:hunter2@h/d")
+	require.NoError(t, err)
+	require.Contains(t, out, "workers: 9 # default: 4")
+	require.NotContains(t, out, "hunter2")
+	out, err = execute(t, "config", "print", "--defaults")
+	require.NoError(t, err)
+	require.Equal(t, string(configs.Defaults), out)
+}
+
+func TestTheExitStatusTellsAWrongCallFromAFailure(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"nonsense"}, {"tasks", "nonsense"}, {"tasks", "list", "--nonsense"}, {"tasks", "list", "-o", "xml"}, {"tasks", "show"},
+		{"serve", "--config", "/none"},
+	} {
+		_, err := execute(t, args...)
+		require.Equal(t, exitUsage, exitStatus(err), "%v: %v", args, err)
+	}
+	require.Equal(t, 0, exitStatus(nil))
+	require.Equal(t, exitFailure, exitStatus(errors.New("it did not work")))
+	require.Equal(t, exitDegraded, exitStatus(errDegraded))
+	require.Equal(t, exitUsage, exitStatus(config.Error{}))
+	out, err := execute(t, "tasks")
+	require.NoError(t, err, "a group of commands explains itself")
+	require.Contains(t, out, "Available Commands")
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"app238.com/inner/app"
+	"app238.com/inner/app/config"
+	platform "app238.com/inner/app/status"
+)
+
+func newStatus() *cobra.Command {
+	var format outputFormat
+	var urls []string
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Tell what runs, what is degraded, and how the queue and the workers fare",
+		Long: "Asks database and cluster how the platform fares, and the running Inner Gateways named by --url whether they are ready.\n" +
+			"Changes nothing. The exit status is 0 when everything is as it should be and 3 when something is not.",
+		Example: `  inner status
+  inner status --url http://10.0.0.7:9901 --url http://10.0.0.8:9901 -o yaml
+  kubectl -n console exec deploy/inner-gateway -- /inner status`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := config.LoadForDatabase(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			if !cmd.Flags().Changed("url") {
+				urls = []string{app.LocalURL(c)}
+			}
+			overview, err := app.Status(cmd.Context(), c, urls)
+			if err != nil {
+				return err
+			}
+			if err := format.write(cmd, overview, func(t *table) { statusTable(t, overview) }); err != nil {
+				return err
+			}
+			if overview.Condition != platform.OK {
+				return errDegraded
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringArrayVar(&urls, "url", nil, "address of a running Inner Gateway to ask, may be given again (default: http.listen on this machine)")
+	addOutputFlag(cmd, &format)
+	return cmd
+}
+
+func statusTable(t *table, overview platform.Overview) {
+	t.row("PART", plain("CONDITION"), "DETAILS")
+	for _, part := range overview.Parts {
+		t.row(part.Name, status(part.Condition), part.Text)
+		for _, fact := range part.Facts {
+			t.row("  "+fact.Name, plain(" "), fact.Value)
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	platform "app238.com/inner/app/status"
+)
+
+// replica plays a running Inner Gateway whose /readyz answers so.
+func replica(t *testing.T, status int, answer string) (url string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" {
+			status = http.StatusNotFound
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(answer))
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func (p *program) status(t *testing.T, args ...string) (platform.Overview, error) {
+	t.Helper()
+	kubeconfig := os.Getenv("INNER_TEST_KUBECONFIG")
+	require.NotEmpty(t, kubeconfig, "run the tests with make test")
+	out, err := p.run(t, append([]string{"status", "-o", "json", "-k", kubeconfig}, args...)...)
+	var overview platform.Overview
+	require.NoError(t, json.Unmarshal([]byte(out), &overview), "%s\n%v", out, err)
+	return overview, err
+}
+
+func part(t *testing.T, overview platform.Overview, name string) platform.Answer {
+	t.Helper()
+	for _, p := range overview.Parts {
+		if p.Name == name {
+			return p
+		}
+	}
+	t.Fatalf("there is no part %s in %+v", name, overview)
+	return platform.Answer{}
+}
+
+func TestStatusIsGoodWhenEverythingRuns(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	_, err := p.db.ExecContext(t.Context(), `INSERT INTO inner_processes (id, host) VALUES ('p1', 'host-1')`)
+	require.NoError(t, err)
+	p.insert(t, "x", "pending", "{}")
+	url := replica(t, http.StatusOK, `{"status":"ready","checks":{"database":"ok","controller":"leader"},"failing":[]}`)
+	overview, err := p.status(t, "--url", url)
+	require.NoError(t, err)
+	require.Equal(t, platform.OK, overview.Condition)
+	require.Equal(t, "database", overview.Parts[0].Name, "what everything stands on comes first")
+	require.Contains(t, part(t, overview, "replicas").Text, "1 alive")
+	require.Equal(t, "1 pending, 0 processing, 0 waiting", part(t, overview, "queue").Text)
+	require.Contains(t, part(t, overview, "workers").Text, "WorkerApps")
+	require.Equal(t, []platform.Fact{{Name: "controller", Value: "leader"}, {Name: "database", Value: "ok"}}, part(t, overview, "server").Facts)
+
+	out, err := p.run(t, "status", "--url", url, "-k", os.Getenv("INNER_TEST_KUBECONFIG"))
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^replicas +ok +1 alive\n  host-1 +0 tasks claimed`, out)
+	require.NotContains(t, out, "\x1b")
+	out, err = p.run(t, "status", "--url", url, "-o", "yaml", "-k", os.Getenv("INNER_TEST_KUBECONFIG"))
+	require.NoError(t, err)
+	var fromYAML platform.Overview
+	require.NoError(t, yaml.Unmarshal([]byte(out), &fromYAML))
+	require.Equal(t, platform.OK, fromYAML.Condition)
+	require.Contains(t, out, "parts:\n  - name: database\n")
+}
+
+func TestStatusNamesWhatIsNotAsItShouldBe(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	_, err := p.db.ExecContext(t.Context(), `INSERT INTO inner_processes (id, host, heartbeat_at) VALUES ('p1', 'host-1', LOCALTIMESTAMP - INTERVAL '1 hour')`)
+	require.NoError(t, err)
+	id := p.insert(t, "x", "pending", "{}")
+	_, err = p.db.ExecContext(t.Context(), `UPDATE console_tasks SET created_at = LOCALTIMESTAMP - INTERVAL '1 hour' WHERE id = $1`, id)
+	require.NoError(t, err)
+	overview, err := p.status(t, "--url", replica(t, http.StatusServiceUnavailable, `{"checks":{"rdb":"does not answer"},"failing":["rdb"]}`),
+		"--url", replica(t, http.StatusOK, `something else`), "--url", "http://127.0.0.1:1")
+	require.Equal(t, exitDegraded, exitStatus(err))
+	require.Equal(t, platform.Down, overview.Condition)
+	require.Equal(t, platform.Down, part(t, overview, "replicas").Condition, "the only process is silent")
+	require.Equal(t, platform.Degraded, part(t, overview, "queue").Condition)
+	servers := overview.Parts[len(overview.Parts)-3:]
+	require.Equal(t, platform.Degraded, servers[0].Condition)
+	require.Contains(t, servers[0].Text, "is not ready: rdb")
+	require.Contains(t, servers[1].Text, "no Inner Gateway")
+	require.Contains(t, servers[2].Text, "no Inner Gateway answers")
+}
+
+func TestStatusTellsThatTheDatabaseIsAwayWithoutItsPassword(t *testing.T) {
+	t.Parallel()
+	out, err := execute(t, "status", "-o", "json", "-k", os.Getenv("INNER_TEST_KUBECONFIG"), "-d", "postgres://u:hunter2@127.0.0.1:1/d", "--url", "http://127.0.0.1:1")
+	require.Equal(t, exitDegraded, exitStatus(err), err)
+	require.NotContains(t, out, "hunter2")
+	var overview platform.Overview
+	require.NoError(t, json.Unmarshal([]byte(out), &overview))
+	require.Equal(t, platform.Down, part(t, overview, "database").Condition)
+	require.Equal(t, platform.OK, part(t, overview, "kubernetes").Condition)
+}

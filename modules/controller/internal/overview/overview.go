@@ -1,0 +1,87 @@
+// Package overview tells operators how the WorkerApps fare.
+package overview
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/kube"
+	"app238.com/inner/app/status"
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+const (
+	// page is the most WorkerApps of one answer.
+	page = 500
+	// named is the most failing WorkerApps that are named.
+	named = 10
+)
+
+// New returns the part that is the WorkerApps and their controller.
+func New(clients *kube.Clients, c *config.Config) status.Part {
+	return status.Part{Name: "workers", Look: func(ctx context.Context) (status.Report, error) {
+		var t tally
+		options := metav1.ListOptions{Limit: page}
+		for {
+			list, err := clients.Dynamic.Resource(workerapp.Resource()).Namespace(c.Kubernetes.Namespaces.Worker).List(ctx, options)
+			if err != nil {
+				return status.Report{}, err
+			}
+			for i := range list.Items {
+				t.add(&list.Items[i], time.Now(), c.Controller.ProgressDeadline)
+			}
+			if options.Continue = list.GetContinue(); options.Continue == "" {
+				return t.report(), nil
+			}
+		}
+	}}
+}
+
+// tally counts WorkerApps.
+type tally struct {
+	total, stalled int
+	phases         map[workerapp.Phase]int
+	failing        []status.Fact
+}
+
+// add counts one. A WorkerApp that nobody has looked at for longer than a rollout may take without progress tells of a
+// controller that does not work.
+func (t *tally) add(u *unstructured.Unstructured, now time.Time, patience time.Duration) {
+	t.total++
+	if t.phases == nil {
+		t.phases = map[workerapp.Phase]int{}
+	}
+	app, err := workerapp.FromUnstructured(u)
+	if err != nil {
+		t.fails(u.GetName(), err.Error())
+		return
+	}
+	t.phases[app.Status.Phase]++
+	switch {
+	case app.Status.Phase == workerapp.Failed:
+		t.fails(u.GetName(), app.Status.Message)
+	case app.Status.ObservedGeneration < app.Generation && now.Sub(app.CreationTimestamp.Time) > patience:
+		t.stalled++
+	}
+}
+
+func (t *tally) fails(name, message string) {
+	if len(t.failing) < named {
+		t.failing = append(t.failing, status.Fact{Name: name, Value: message})
+	}
+}
+
+func (t *tally) report() status.Report {
+	report := status.Report{Condition: status.OK, Facts: t.failing, Text: fmt.Sprintf("%d WorkerApps: %d running, %d deploying, %d failed",
+		t.total, t.phases[workerapp.Running], t.phases[workerapp.Deploying], t.phases[workerapp.Failed])}
+	if t.stalled > 0 {
+		report.Condition = status.Degraded
+		report.Text += fmt.Sprintf("; the controller has not looked at %d of them", t.stalled)
+	}
+	return report
+}

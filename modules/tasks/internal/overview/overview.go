@@ -1,0 +1,75 @@
+// Package overview tells operators how the queue and the processes that work on it fare.
+package overview
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/status"
+	"app238.com/inner/modules/tasks/internal/store"
+)
+
+// late is the age of a pending task from which the queue counts as degraded: far more than a busy queue lets one wait,
+// and the one from which the alert on the queue's age fires.
+const late = 5 * time.Minute
+
+// NewReplicas returns the part that is the processes that run tasks.
+func NewReplicas(s *store.Store, c *config.Config) status.Part {
+	return status.Part{Name: "replicas", Look: func(ctx context.Context) (status.Report, error) {
+		found, err := s.Replicas(ctx)
+		if err != nil {
+			return status.Report{}, err
+		}
+		return replicas(found, c.Tasks.TakeoverAfter), nil
+	}}
+}
+
+// replicas counts a process as alive while nobody may take over its tasks.
+func replicas(found []store.Replica, takeover time.Duration) status.Report {
+	var report status.Report
+	alive := 0
+	for _, r := range found {
+		if r.Silence > takeover.Seconds() {
+			continue
+		}
+		alive++
+		report.Facts = append(report.Facts, status.Fact{Name: r.Host, Value: fmt.Sprintf("%d tasks claimed, last sign of life %s ago, since %s UTC",
+			r.Running, seconds(r.Silence), r.Started.UTC().Format(time.DateTime))})
+	}
+	report.Text = fmt.Sprintf("%d alive", alive)
+	report.Condition = status.OK
+	if alive == 0 {
+		report.Condition, report.Text = status.Down, "no process runs tasks"
+	}
+	return report
+}
+
+// NewQueue returns the part that is the task queue.
+func NewQueue(s *store.Store) status.Part {
+	return status.Part{Name: "queue", Look: func(ctx context.Context) (status.Report, error) {
+		lanes, err := s.Backlogs(ctx)
+		if err != nil {
+			return status.Report{}, err
+		}
+		counts, err := s.CountByStatus(ctx)
+		if err != nil {
+			return status.Report{}, err
+		}
+		report := status.Report{Condition: status.OK, Text: fmt.Sprintf("%d pending, %d processing, %d waiting",
+			counts[store.Pending], counts[store.Processing], counts[store.Waiting])}
+		for _, lane := range lanes {
+			report.Facts = append(report.Facts, status.Fact{Name: lane.Lane,
+				Value: fmt.Sprintf("%d pending, the oldest for %s", lane.Pending, seconds(lane.Oldest))})
+			if lane.Oldest > late.Seconds() {
+				report.Condition = status.Degraded
+			}
+		}
+		return report, nil
+	}}
+}
+
+func seconds(n float64) time.Duration {
+	return time.Duration(n * float64(time.Second)).Round(100 * time.Millisecond)
+}
