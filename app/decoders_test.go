@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,7 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app"
-	"app238.com/inner/app/kube"
+	"app238.com/inner/app/config"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/tasks/job"
 )
@@ -26,11 +28,18 @@ type decoders struct {
 	Jobs   []job.Definition `group:"jobs"`
 }
 
-// decoding calls use with the decoders of all modules.
-func decoding(f *testing.F, use func(decoders)) {
+// nowhere is a cluster that does not answer.
+const nowhere = `{"clusters": [{"name": "x", "cluster": {"server": "http://127.0.0.1:1"}}],
+	"contexts": [{"name": "x", "context": {"cluster": "x"}}], "current-context": "x"}`
+
+// decoding returns the decoders of all modules.
+func decoding(f *testing.F, c *config.Config) decoders {
 	f.Helper()
-	program := fx.New(app.Base(load(f)), app.Modules(), fx.Replace(&kube.Clients{}), fx.NopLogger, fx.Invoke(use))
-	require.NoError(f, program.Err())
+	c.Kubernetes.Kubeconfig = filepath.Join(f.TempDir(), "kubeconfig")
+	require.NoError(f, os.WriteFile(c.Kubernetes.Kubeconfig, []byte(nowhere), 0o600))
+	var d decoders
+	require.NoError(f, fx.New(app.Base(c), app.Modules(), fx.NopLogger, fx.Invoke(func(all decoders) { d = all })).Err())
+	return d
 }
 
 // FuzzEveryPayload has the payload decoders of all job types read what a client may send.
@@ -42,27 +51,26 @@ func FuzzEveryPayload(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	decoding(f, func(d decoders) {
-		require.NotEmpty(f, d.Jobs)
-		f.Fuzz(func(t *testing.T, info []byte) {
-			for _, definition := range d.Jobs {
-				prepared, err := definition.Prepare(info)
-				if err != nil {
-					require.True(t, strings.HasPrefix(err.Error(), "task_info"), "%s: %v", definition.Type, err)
+	d := decoding(f, load(f))
+	require.NotEmpty(f, d.Jobs)
+	f.Fuzz(func(t *testing.T, info []byte) {
+		for _, definition := range d.Jobs {
+			prepared, err := definition.Prepare(info)
+			if err != nil {
+				require.True(t, strings.HasPrefix(err.Error(), "task_info"), "%s: %v", definition.Type, err)
+				continue
+			}
+			// What is stored is read again when the task runs, also after its secrets were erased.
+			for _, stored := range [][]byte{prepared.Info, prepared.Erased} {
+				if stored == nil {
 					continue
 				}
-				// What is stored is read again when the task runs, also after its secrets were erased.
-				for _, stored := range [][]byte{prepared.Info, prepared.Erased} {
-					if stored == nil {
-						continue
-					}
-					again, err := definition.Prepare(stored)
-					require.NoError(t, err, "%s: %s", definition.Type, stored)
-					require.Equal(t, prepared.OrderingKey, again.OrderingKey)
-					require.JSONEq(t, string(stored), string(again.Info))
-				}
+				again, err := definition.Prepare(stored)
+				require.NoError(t, err, "%s: %s", definition.Type, stored)
+				require.Equal(t, prepared.OrderingKey, again.OrderingKey)
+				require.JSONEq(t, string(stored), string(again.Info))
 			}
-		})
+		}
 	})
 }
 
@@ -75,21 +83,20 @@ func FuzzEveryBody(f *testing.F) {
 		f.Add(seed)
 	}
 	c := load(f)
-	decoding(f, func(d decoders) {
-		handler := server.NewHandler(c.HTTP, zap.NewNop(), d.Routes)
-		f.Fuzz(func(t *testing.T, body string) {
-			for _, route := range d.Routes {
-				if route.Method != http.MethodPost {
-					continue
-				}
-				r := httptest.NewRequestWithContext(t.Context(), route.Method, route.Path, strings.NewReader(body))
-				r.Header.Set("Content-Type", "application/json")
-				w := httptest.NewRecorder()
-				handler.ServeHTTP(w, r)
-				// An empty array of reports needs no database.
-				require.Contains(t, []int{http.StatusOK, http.StatusBadRequest, http.StatusServiceUnavailable}, w.Code, "%s: %s", route.Path, w.Body)
-				require.True(t, json.Valid(bytes.TrimSpace(w.Body.Bytes())))
+	d := decoding(f, c)
+	handler := server.NewHandler(c.HTTP, zap.NewNop(), d.Routes)
+	f.Fuzz(func(t *testing.T, body string) {
+		for _, route := range d.Routes {
+			if route.Method != http.MethodPost {
+				continue
 			}
-		})
+			r := httptest.NewRequestWithContext(t.Context(), route.Method, route.Path, strings.NewReader(body))
+			r.Header.Set("Content-Type", "application/json")
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r)
+			// An empty array of reports needs no database.
+			require.Contains(t, []int{http.StatusOK, http.StatusBadRequest, http.StatusServiceUnavailable}, w.Code, "%s: %s", route.Path, w.Body)
+			require.True(t, json.Valid(bytes.TrimSpace(w.Body.Bytes())))
+		}
 	})
 }

@@ -38,8 +38,7 @@ type Clients struct {
 }
 
 // NewClients makes the clients from the configuration. It does not connect: a cluster that is away is found out by
-// whoever asks it something.
-// Wrappers, of which nil ones are left out, go around every request.
+// whoever asks it something. Wrappers, of which nil ones are left out, go around every request.
 func NewClients(c *config.Config, wrappers ...func(http.RoundTripper) http.RoundTripper) (*Clients, error) {
 	rc, err := restConfig(c.Kubernetes.Kubeconfig)
 	if err != nil {

@@ -66,8 +66,8 @@ func (t *Tracing) Stop(ctx context.Context) error {
 
 // Parent returns the trace that ctx belongs to as a W3C traceparent, for a record from which the work goes on later; "" where
 // there is none to be kept.
-func Parent(ctx context.Context) string {
-	if !trace.SpanContextFromContext(ctx).IsSampled() {
+func (t *Tracing) Parent(ctx context.Context) string {
+	if t == nil || !trace.SpanContextFromContext(ctx).IsSampled() {
 		return ""
 	}
 	carrier := propagation.MapCarrier{}
@@ -75,22 +75,25 @@ func Parent(ctx context.Context) string {
 	return carrier["traceparent"]
 }
 
-// Continue begins the span of an attempt at a task in the trace that parent names, which Parent returned; without one nothing
-// is traced. The returned function ends the span with the result of the work.
-func (t *Tracing) Continue(ctx context.Context, parent, name string, task int64, attempt int) (context.Context, func(error)) {
+// Continue begins the span of an attempt at a task of a type in the trace that parent names, which Parent returned; without
+// one nothing is traced. The returned function ends the span with the result of the work.
+func (t *Tracing) Continue(ctx context.Context, parent, taskType string, task int64, attempt int) (context.Context, func(error)) {
 	if t == nil || parent == "" {
 		return ctx, func(error) {}
 	}
 	ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": parent})
-	return finishing(t.provider.Tracer(scope).Start(ctx, name, trace.WithSpanKind(trace.SpanKindConsumer),
-		trace.WithAttributes(attribute.Int64("task", task), attribute.Int("attempt", attempt))))
+	return t.begin(ctx, "task "+taskType, trace.WithSpanKind(trace.SpanKindConsumer),
+		trace.WithAttributes(attribute.Int64("task", task), attribute.Int("attempt", attempt)))
 }
 
 // Request is one whose work is done together with that of others. The zero Request is not traced.
 type Request struct{ span trace.Span }
 
 // RequestOf returns the request that ctx belongs to.
-func RequestOf(ctx context.Context) Request {
+func (t *Tracing) RequestOf(ctx context.Context) Request {
+	if t == nil {
+		return Request{}
+	}
 	if span := trace.SpanFromContext(ctx); span.SpanContext().IsSampled() {
 		return Request{span}
 	}
@@ -99,7 +102,10 @@ func RequestOf(ctx context.Context) Request {
 
 // Shared begins a span for work that is done for several requests at once: in the trace of the first one, linked with the
 // others. Where none of them is traced the work is not, whatever ctx says.
-func Shared(ctx context.Context, name string, requests iter.Seq[Request]) (context.Context, func(error)) {
+func (t *Tracing) Shared(ctx context.Context, name string, requests iter.Seq[Request]) (context.Context, func(error)) {
+	if t == nil {
+		return ctx, func(error) {}
+	}
 	var first trace.Span
 	var links []trace.Link
 	for r := range requests {
@@ -114,7 +120,7 @@ func Shared(ctx context.Context, name string, requests iter.Seq[Request]) (conte
 	switch {
 	case first != nil:
 		ctx = trace.ContextWithSpan(ctx, first)
-		return finishing(first.TracerProvider().Tracer(scope).Start(ctx, name, trace.WithLinks(links...)))
+		return t.begin(ctx, name, trace.WithLinks(links...))
 	case within(ctx):
 		ctx = trace.ContextWithSpan(ctx, nil)
 	}

@@ -27,7 +27,7 @@ type begun struct {
 	collector *collector.Collector
 }
 
-func setup(t *testing.T, ratio float64) begun {
+func setup(t testing.TB, ratio float64) begun {
 	t.Helper()
 	c := collector.New(t)
 	made, err := tracing.New(&config.Config{Tracing: config.Tracing{Endpoint: c.URL, Ratio: ratio, Timeout: time.Second}})
@@ -72,10 +72,10 @@ func TestWhereItIsOffNothingIsWrappedAndNothingIsTraced(t *testing.T) {
 	same, err := off.Connector(connector)
 	require.NoError(t, err)
 	require.Same(t, connector, same)
-	ctx, end := off.Continue(t.Context(), "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01", "work", 1, 1)
+	ctx, end := off.Continue(t.Context(), "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01", "x", 1, 1)
 	end(nil)
 	require.Equal(t, t.Context(), ctx)
-	require.Empty(t, tracing.Parent(t.Context()))
+	require.Empty(t, off.Parent(t.Context()))
 	require.NoError(t, off.Stop(t.Context()))
 }
 
@@ -83,9 +83,9 @@ func TestATaskGoesOnInTheTraceOfItsRequest(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 1)
 	var parent string
-	b.request(t, accept, "", func(ctx context.Context) { parent = tracing.Parent(ctx) })
+	b.request(t, accept, "", func(ctx context.Context) { parent = b.Parent(ctx) })
 	require.Regexp(t, `^00-[0-9a-f]{32}-[0-9a-f]{16}-01$`, parent)
-	_, end := b.Continue(t.Context(), parent, "task x", 7, 2)
+	_, end := b.Continue(t.Context(), parent, "x", 7, 2)
 	end(errors.New("password=hunter2 wrong"))
 	spans := b.sent(t)
 	request, task := spans["POST /api/acceptTask"], spans["task x"]
@@ -99,11 +99,11 @@ func TestAClientsOwnTraceIsContinuedAsItSays(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 0)
 	const sampled, left = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01", "00-11111111111111111111111111111111-1111111111111111-00"
-	b.request(t, accept, sampled, func(ctx context.Context) { require.NotEmpty(t, tracing.Parent(ctx)) })
-	b.request(t, accept, left, func(ctx context.Context) { require.Empty(t, tracing.Parent(ctx)) })
-	b.request(t, accept, "", func(ctx context.Context) { require.Empty(t, tracing.Parent(ctx), "the ratio is 0") })
+	b.request(t, accept, sampled, func(ctx context.Context) { require.NotEmpty(t, b.Parent(ctx)) })
+	b.request(t, accept, left, func(ctx context.Context) { require.Empty(t, b.Parent(ctx)) })
+	b.request(t, accept, "", func(ctx context.Context) { require.Empty(t, b.Parent(ctx), "the ratio is 0") })
 	b.request(t, server.Route{Method: http.MethodGet, Path: "/healthz", Probe: true}, sampled, func(ctx context.Context) {
-		require.Empty(t, tracing.Parent(ctx), "probes are not traced")
+		require.Empty(t, b.Parent(ctx), "probes are not traced")
 	})
 	spans := b.sent(t)
 	require.Len(t, spans, 1)
@@ -115,7 +115,7 @@ func TestASharedCommitIsLinkedWithTheOtherTraces(t *testing.T) {
 	b := setup(t, 1)
 	b.request(t, accept, "", func(first context.Context) {
 		b.request(t, server.Route{Method: http.MethodPost, Path: "/other"}, "", func(second context.Context) {
-			_, end := tracing.Shared(second, "commit", slices.Values([]tracing.Request{{}, tracing.RequestOf(first), tracing.RequestOf(second)}))
+			_, end := b.Shared(second, "commit", slices.Values([]tracing.Request{{}, b.RequestOf(first), b.RequestOf(second)}))
 			end(nil)
 		})
 	})
@@ -127,7 +127,7 @@ func TestASharedCommitIsLinkedWithTheOtherTraces(t *testing.T) {
 func TestAMalformedTraceInARowIsNoFault(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 1)
-	_, end := b.Continue(t.Context(), "00-zz", "task x", 7, 1)
+	_, end := b.Continue(t.Context(), "00-zz", "x", 7, 1)
 	end(nil)
 	require.Empty(t, b.sent(t)["task x"].Parent)
 }
@@ -145,9 +145,24 @@ func TestWhatIsDoneForRequestsThatAreNotTracedIsNotTraced(t *testing.T) {
 	b := setup(t, 1)
 	b.request(t, accept, "", func(ctx context.Context) {
 		// The work runs in the context of one that came earlier.
-		shared, end := tracing.Shared(ctx, "commit", slices.Values([]tracing.Request{{}, {}}))
+		shared, end := b.Shared(ctx, "commit", slices.Values([]tracing.Request{{}, {}}))
 		end(nil)
-		require.Empty(t, tracing.Parent(shared))
+		require.Empty(t, b.Parent(shared))
 	})
 	require.NotContains(t, b.sent(t), "commit")
+}
+
+// BenchmarkOff is what a task pays for tracing from its request to its end where it is off.
+func BenchmarkOff(b *testing.B) {
+	var off *tracing.Tracing
+	ctx := b.Context()
+	b.ReportAllocs()
+	for b.Loop() {
+		request := off.RequestOf(ctx)
+		parent := off.Parent(ctx)
+		_, committed := off.Shared(ctx, "commit", func(yield func(tracing.Request) bool) { yield(request) })
+		committed(nil)
+		_, ended := off.Continue(ctx, parent, "test", 1, 1)
+		ended(nil)
+	}
 }

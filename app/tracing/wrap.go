@@ -35,8 +35,11 @@ func endpoint(c config.Tracing) string {
 	return u.String()
 }
 
-// finishing returns a function that ends a span with the result of its work.
-func finishing(ctx context.Context, span trace.Span) (context.Context, func(error)) {
+// begin returns a function that ends the span with the result of its work.
+//
+//nolint:spancheck // whoever called it ends the span
+func (t *Tracing) begin(ctx context.Context, name string, options ...trace.SpanStartOption) (context.Context, func(error)) {
+	ctx, span := t.provider.Tracer(scope).Start(ctx, name, options...)
 	return ctx, func(err error) {
 		if err != nil {
 			span.SetStatus(codes.Error, observe.Redact(err.Error()))

@@ -23,7 +23,7 @@ import (
 func (b *bundle) runner(t *testing.T) *runner.Runner {
 	t.Helper()
 	book, m := claims.NewBook(b.config), newMetrics(t)
-	return runner.New(b.registry, queue.New(b.registry, b.store, book, m), processor.New(b.config, b.log, b.registry, b.store, book, m, nil), b.store)
+	return runner.New(b.registry, queue.New(b.registry, b.store, book, m, nil), processor.New(b.config, b.log, b.registry, b.store, book, m, nil), b.store)
 }
 
 // told collects what a run tells.

@@ -136,7 +136,7 @@ func (b *bundle) withKeys(t *testing.T, letters string) {
 	box, err := sealed.New(b.config)
 	require.NoError(t, err)
 	b.store = store.New(b.db.DB, b.db.Steady, box, b.config)
-	b.queue = queue.New(b.registry, b.store, claims.NewBook(b.config), newMetrics(t))
+	b.queue = queue.New(b.registry, b.store, claims.NewBook(b.config), newMetrics(t), nil)
 	b.handler = server.NewHandler(b.config.HTTP, zap.NewNop(), httpapi.New(b.queue, b.store).Routes())
 }
 

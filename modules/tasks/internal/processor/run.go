@@ -75,7 +75,7 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 	}
 	begin := time.Now()
 	p.metrics.Started.WithLabelValues(c.Type).Inc()
-	ctx, traced := p.tracing.Continue(leased, c.TraceParent, "task "+c.Type, c.ID, e.task.Attempt)
+	ctx, traced := p.tracing.Continue(leased, c.TraceParent, c.Type, c.ID, e.task.Attempt)
 	err = p.execute(ctx, running, e)
 	traced(failure(err))
 	took := time.Since(begin)

@@ -24,6 +24,7 @@ type batches struct {
 	store   *store.Store
 	book    *claims.Book
 	metrics *metrics.Metrics
+	tracing *tracing.Tracing
 
 	mu       sync.Mutex
 	waiting  []*accept
@@ -45,7 +46,7 @@ type accept struct {
 // committed all the same.
 func (b *batches) insert(ctx context.Context, task store.NewTask) (int64, error) {
 	begin := time.Now()
-	a := &accept{task: task, trace: tracing.RequestOf(ctx), done: make(chan struct{})}
+	a := &accept{task: task, trace: b.tracing.RequestOf(ctx), done: make(chan struct{})}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, a)
 	if b.want > 0 && len(b.waiting) >= b.want {
@@ -121,7 +122,7 @@ func (b *batches) commit(ctx context.Context, batch []*accept) {
 		keys[a.task.OrderingKey] = a.task.OrderingKey != ""
 	}
 	b.metrics.Batch.WithLabelValues(metrics.AcceptBatch).Observe(float64(len(batch)))
-	ctx, committed := shared(ctx, batch)
+	ctx, committed := b.shared(ctx, batch)
 	inserted, err := b.store.Insert(ctx, process, tasks, wanted)
 	committed(err)
 	if err != nil && !database.IsRefused(err) {
@@ -153,8 +154,8 @@ func (b *batches) commit(ctx context.Context, batch []*accept) {
 }
 
 // shared begins the span of a commit, which belongs to the traces of all requests that it serves.
-func shared(ctx context.Context, batch []*accept) (context.Context, func(error)) {
-	return tracing.Shared(ctx, "commit tasks", func(yield func(tracing.Request) bool) {
+func (b *batches) shared(ctx context.Context, batch []*accept) (context.Context, func(error)) {
+	return b.tracing.Shared(ctx, "commit tasks", func(yield func(tracing.Request) bool) {
 		for _, a := range batch {
 			if !yield(a.trace) {
 				return
