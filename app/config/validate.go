@@ -26,32 +26,8 @@ func (c *Config) Validate() error {
 	c.Domains.validate(fault)
 	c.validateCombinator(fault)
 	c.validateAccess(fault)
-	for _, s := range c.settings() {
-		if s.secret() && s.value.String() == mask {
-			fault(s.key, "is a mask as inner config print shows, not a secret")
-		}
-	}
-	numbers := map[string]int64{
-		"http.bodyLimit":              c.HTTP.BodyLimit,
-		"database.maxOpenConnections": int64(c.Database.MaxOpenConnections),
-		"kubernetes.burst":            int64(c.Kubernetes.Burst),
-		"kubernetes.qps":              int64(c.Kubernetes.QPS),
-		"tasks.workers":               int64(c.Tasks.Workers),
-		"tasks.buffer":                int64(c.Tasks.Buffer),
-		"tasks.attempts":              int64(c.Tasks.Attempts),
-		"controller.workers":          int64(c.Controller.Workers),
-		"controller.slowDown.burst":   int64(c.Controller.SlowDown.Burst),
-		"audit.pageSize":              int64(c.Audit.PageSize),
-		"audit.maxObjects":            int64(c.Audit.MaxObjects),
-		"audit.maxRepairs":            int64(c.Audit.MaxRepairs),
-		"audit.maxDeletions":          int64(c.Audit.MaxDeletions),
-	}
-	maps.Copy(numbers, c.Domains.numbers())
-	for key, n := range numbers {
-		if n < 1 {
-			fault(key, "must be at least 1")
-		}
-	}
+	c.validateMasks(fault)
+	c.validateNumbers(fault)
 	c.Audit.validate(fault)
 	for lane, n := range c.Tasks.Lanes {
 		if lane == DefaultLane || n < 1 {
@@ -76,6 +52,39 @@ func (c *Config) Validate() error {
 	}
 	c.Controller.validate(fault)
 	return errors.Join(faults...)
+}
+
+// validateMasks finds what was copied from a print that hides secrets.
+func (c *Config) validateMasks(fault func(key, format string, args ...any)) {
+	for _, s := range c.settings() {
+		if s.secret() && s.value.String() == mask {
+			fault(s.key, "is a mask as inner config print shows, not a secret")
+		}
+	}
+}
+
+func (c *Config) validateNumbers(fault func(key, format string, args ...any)) {
+	numbers := map[string]int64{
+		"http.bodyLimit":              c.HTTP.BodyLimit,
+		"database.maxOpenConnections": int64(c.Database.MaxOpenConnections),
+		"kubernetes.burst":            int64(c.Kubernetes.Burst),
+		"kubernetes.qps":              int64(c.Kubernetes.QPS),
+		"tasks.workers":               int64(c.Tasks.Workers),
+		"tasks.buffer":                int64(c.Tasks.Buffer),
+		"tasks.attempts":              int64(c.Tasks.Attempts),
+		"controller.workers":          int64(c.Controller.Workers),
+		"controller.slowDown.burst":   int64(c.Controller.SlowDown.Burst),
+		"audit.pageSize":              int64(c.Audit.PageSize),
+		"audit.maxObjects":            int64(c.Audit.MaxObjects),
+		"audit.maxRepairs":            int64(c.Audit.MaxRepairs),
+		"audit.maxDeletions":          int64(c.Audit.MaxDeletions),
+	}
+	maps.Copy(numbers, c.Domains.numbers())
+	for key, n := range numbers {
+		if n < 1 {
+			fault(key, "must be at least 1")
+		}
+	}
 }
 
 func (c *Config) validateNames(fault func(key, format string, args ...any)) {

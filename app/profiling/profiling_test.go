@@ -45,6 +45,8 @@ func TestTheProfilerServesProfilesAndStopsWhileOneIsRecorded(t *testing.T) {
 		recorded <- err
 	}()
 	require.NoError(t, s.Stop(context.Background()))
-	<-recorded
+	if err := <-recorded; err != nil {
+		t.Log("the recording was cut off:", err)
+	}
 	client.CloseIdleConnections()
 }

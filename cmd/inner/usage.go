@@ -20,7 +20,8 @@ func newUsage() *cobra.Command {
 		Short: "Show how much users' data changed, by resource and day",
 		Long: "Sums what Combinator pods reported of each resource, by day in UTC, and shows the size of SQL schemas when they " +
 			"were measured last. It needs the database only: no cluster, and no running Inner.",
-		Args: cobra.NoArgs,
+		Example: "  inner usage --user u1 --from 2026-11-01 --to 2026-12-01\n  inner usage -o json",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			query := usage.Query{UserUID: user}
 			var err error

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/modules/audit/inventory"
+	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/combinator/internal/stock"
 	"app238.com/inner/modules/tasks/job"
@@ -67,3 +68,23 @@ func TestTheInventoriesListWhatIsThereAndKeepWhatIsWished(t *testing.T) {
 
 // ours tells whether an id is of this test's: the registry of namespaces is the whole store's.
 func (b *bundle) ours(kind, id string) bool { return id == kind+"a" || id == kind+"-orphan" }
+
+func TestANamespaceOfAnotherPlatformInTheSameStoreIsNotListed(t *testing.T) {
+	t.Parallel()
+	ours, others := setup(t), setup(t)
+	for _, b := range []*bundle{ours, others} {
+		b.user("u1", "sk_one")
+	}
+	ours.resource("u1", "shared1", "kv")
+	others.resource("u1", "shared2", "kv")
+	require.NoError(t, ours.run(jobs.CreateKVType, ref("u1", "shared1")))
+	require.NoError(t, others.run(jobs.CreateKVType, ref("u1", "shared2")))
+	var listed []string
+	require.NoError(t, ours.kv.List(t.Context(), func(page []engine.Resource) error {
+		for _, r := range page {
+			listed = append(listed, r.ResourceID)
+		}
+		return nil
+	}))
+	require.Equal(t, []string{"shared1"}, listed)
+}

@@ -127,7 +127,7 @@ func TestUnfinishedTasksOfAKeyAreThoseThatHaveNotEnded(t *testing.T) {
 func (b *bundle) withKeys(t *testing.T, letters string) {
 	t.Helper()
 	var keys []string
-	for _, letter := range strings.Split(letters, "") {
+	for letter := range strings.SplitSeq(letters, "") {
 		keys = append(keys, base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32))))
 	}
 	b.config.Tasks.EncryptionKeys = config.Secret(strings.Join(keys, ","))

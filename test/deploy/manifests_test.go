@@ -178,7 +178,7 @@ func TestThePodsGetWhatTheyNeedAndNoMore(t *testing.T) {
 		require.Equal(t, "registry.example.com/inner-gateway:latest", container.Image)
 		require.Empty(t, config.UnknownVariables(variables(container)))
 		for _, v := range container.Env {
-			require.False(t, v.Name == "INNER_DATABASE_DSN", "secrets come from files")
+			require.NotEqual(t, "INNER_DATABASE_DSN", v.Name, "secrets come from files")
 		}
 		memory := container.Resources.Limits.Memory()
 		require.InDelta(t, 0.9*float64(memory.Value()), float64(goMemoryLimit(t, container)), 0.02*float64(memory.Value()))

@@ -67,16 +67,17 @@ func (w *world) running(t *testing.T, k worker) bool {
 	return len(list.Items) > 0
 }
 
-// deployed returns workers that are active.
+// deployed returns workers that are active, and about which no task is unfinished.
 func (w *world) deployed(t *testing.T, i *inner, ids ...string) []worker {
 	t.Helper()
-	workers := make([]worker, len(ids))
+	workers, tasks := make([]worker, len(ids)), make([]int64, len(ids))
 	for n, id := range ids {
 		workers[n] = w.worker(t, "u1", id, "registry.test/app:1")
-		i.accept(t, workers[n].deployTask())
+		tasks[n] = i.accept(t, workers[n].deployTask())
 	}
-	for _, k := range workers {
+	for n, k := range workers {
 		w.awaitState(t, k, "active", "success")
+		i.awaitTask(t, w, tasks[n], "finished")
 	}
 	return workers
 }

@@ -24,9 +24,9 @@ type inner struct {
 }
 
 // start runs `inner serve` until the test ends and waits until it is ready. Its log is appended to the world's.
-func (w *world) start(t *testing.T, variables ...string) *inner {
+func (w *world) start(t *testing.T) *inner {
 	t.Helper()
-	i := w.startAnyhow(t, variables...)
+	i := w.startAnyhow(t)
 	i.awaitReady(t)
 	return i
 }

@@ -195,7 +195,7 @@ func acceptOver(client *http.Client, address, worker string) (id int64, err erro
 func TestDuringARollingUpdateNoAcceptFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.configure(t, "drainTime: 0s", "drainTime: 2s")
+	w.reconfigure(t, "drainTime: 0s", "drainTime: 2s")
 	b := newBalancer(t)
 	old := []*inner{w.start(t), w.start(t)}
 	for _, i := range old {
@@ -220,8 +220,8 @@ func TestDuringARollingUpdateNoAcceptFails(t *testing.T) {
 	}, patience, 100*time.Millisecond, "every accepted task is run")
 }
 
-// configure changes the configuration of processes that are started from now on.
-func (w *world) configure(t *testing.T, from, to string) {
+// reconfigure changes the configuration of processes that are started from now on.
+func (w *world) reconfigure(t *testing.T, from, to string) {
 	t.Helper()
 	content, err := os.ReadFile(w.configFile)
 	require.NoError(t, err)

@@ -87,12 +87,13 @@ func (e *Engine) Exists(ctx context.Context, r engine.Resource) (bool, error) {
 	return found.State == active && found.resource() == r, nil
 }
 
-// List implements engine.KV.
+// List implements engine.KV. The registry is the store's, which other platforms may use as well: what has another prefix
+// than this configuration gives is another's.
 func (e *Engine) List(ctx context.Context, page func([]engine.Resource) error) error {
 	return e.all(ctx, func(found []record) error {
 		var alive []engine.Resource
 		for _, r := range found {
-			if r.State == active {
+			if r.State == active && r.Prefix == e.prefix.Name(r.UserUID, r.ResourceID) {
 				alive = append(alive, r.resource())
 			}
 		}

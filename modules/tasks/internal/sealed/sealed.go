@@ -68,7 +68,7 @@ func (b *Box) Seal(payload []byte) string {
 	if !b.Seals() {
 		return string(payload)
 	}
-	closed := b.keys[b.current].Seal(nil, nil, payload, []byte(purpose))
+	closed := b.keys[b.current].Seal(nil, nil, payload, []byte(purpose)) //nolint:gosec // it makes a random nonce itself
 	return prefix + b.current + ":" + base64.StdEncoding.EncodeToString(closed)
 }
 

@@ -56,7 +56,7 @@ func (s *Store) Details(ctx context.Context, id int64) (d job.Details, info []by
 		return d, nil, "", err
 	}
 	if info, err = s.box.Open(stored); err != nil {
-		return d, nil, attemptErrors, nil //nolint:nilerr // all the rest can be told
+		return d, nil, attemptErrors, nil // all the rest can be told
 	}
 	return d, info, attemptErrors, nil
 }
