@@ -1,8 +1,12 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -14,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"app238.com/inner/app"
 	"app238.com/inner/modules/controller/workerapp"
 	"app238.com/inner/test/dnsserver"
 )
@@ -33,8 +38,36 @@ func (w *world) ownNamespaces(t *testing.T) {
 	w.reconfigure(t, "namespaces: {", fmt.Sprintf("namespaces: {control: %s, combinator: %s, ", w.namespaces.Control, w.namespaces.Combinator))
 }
 
+// tokenOfOuter has the route of deploys ask for a service account's token, and returns one that is let in.
+func (w *world) tokenOfOuter(t *testing.T) string {
+	t.Helper()
+	w.reconfigure(t, "http: {", fmt.Sprintf("http: {access: {workers: {mode: token, audience: inner, subjects: [%q]}}, ",
+		"system:serviceaccount:"+w.namespaces.Control+":outer"))
+	return w.account(t, w.namespaces.Control, "outer", "inner")
+}
+
+// deployAs sends POST /api/worker/deploy with a token.
+func (i *inner) deployAs(t *testing.T, token string, k worker, image string) (version int) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, i.url+"/api/worker/deploy",
+		strings.NewReader(fmt.Sprintf(`{"user_uid":%q,"worker_id":%q,"image":%q,"port":8080}`, k.owner, k.id, image)))
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer "+token)
+	answer, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, answer.Body.Close()) }()
+	var receipt struct {
+		VersionID int    `json:"version_id"`
+		Error     string `json:"error"`
+	}
+	require.NoError(t, json.NewDecoder(answer.Body).Decode(&receipt))
+	require.Equal(t, http.StatusOK, answer.StatusCode, receipt.Error)
+	return receipt.VersionID
+}
+
 // actWorkers deploys, changes, fails and recovers a worker, with its environment and secrets.
-func (w *world) actWorkers(t *testing.T, i *inner) worker {
+func (w *world) actWorkers(t *testing.T, i *inner, token string) worker {
 	t.Helper()
 	k := w.worker(t, "u1", "w1", "registry.test/app:1", "max_replicas", "2")
 	w.putInTheWay(t, k)
@@ -49,8 +82,7 @@ func (w *world) actWorkers(t *testing.T, i *inner) worker {
 	w.awaitState(t, failing, "active", "error")
 	// With one replica it has no disruption budget any more.
 	w.setColumn(t, k, "max_replicas", "1")
-	k = w.newVersion(t, k, "registry.test/app:3")
-	i.accept(t, k.deployTask())
+	k.version = i.deployAs(t, token, k, "registry.test/app:3")
 	w.awaitState(t, k, "active", "success")
 	return k
 }
@@ -149,7 +181,7 @@ const (
 func (w *world) actDomain(t *testing.T) {
 	t.Helper()
 	_, err := w.db.ExecContext(t.Context(), `INSERT INTO custom_domains (cdid, user_uid, domain, target, txt_name, txt_value, status)
-		VALUES ('0a1b2c3d', 'u1', $1, 'w1.worker.e2e.test', '_combinator-verify.' || $1, $2, 'pending')`, customDomain, customValue)
+		VALUES ('0a1b2c3d', 'u1', $1, 'w1.worker.e2e.test', $2, $3, 'pending')`, customDomain, "_combinator-verify."+customDomain, customValue)
 	require.NoError(t, err)
 	exists := func(group, version, resource string) bool {
 		_, err := w.clients.Get(t.Context(), schema.GroupVersionResource{Group: group, Version: version, Resource: resource},
@@ -166,8 +198,23 @@ func (w *world) actDomain(t *testing.T) {
 	}, patience, 100*time.Millisecond, "the domain is not removed")
 }
 
-// actCombinator has a Combinator pod, which has this machine's address, ask for a user's key.
-func (w *world) actCombinator(t *testing.T, i *inner) {
+// pods starts what Combinator pods listen with when they are told that a resource is gone, and returns who was told what.
+func (w *world) pods(t *testing.T) (notices <-chan string) {
+	t.Helper()
+	told := make(chan string, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		told <- string(body)
+	}))
+	t.Cleanup(server.Close)
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	require.NoError(t, err)
+	w.reconfigure(t, "combinator:\n", "combinator:\n  pods: {webhookPort: "+port+"}\n")
+	return told
+}
+
+// actCombinator has a Combinator pod, which has this machine's address, ask for a user's key and be told what is deleted.
+func (w *world) actCombinator(t *testing.T, i *inner, notices <-chan string) {
 	t.Helper()
 	pods := w.clients.Typed.CoreV1().Pods(w.namespaces.Combinator)
 	pod, err := pods.Create(t.Context(), &corev1.Pod{
@@ -183,4 +230,34 @@ func (w *world) actCombinator(t *testing.T, i *inner) {
 		status, _ := i.get(t, "/api/combinator/retrieveSecretByID?user_id=u1")
 		return status == http.StatusOK
 	}, patience, 100*time.Millisecond, "the pod is not let in")
+
+	i.awaitTask(t, w, i.accept(t, `{"task_type":"auth.register_user","task_info":{"user_uid":"u1"}}`), "finished")
+	w.created(t, i, "rdb", "r1")
+	w.created(t, i, "kv", "k1")
+	_, err = w.db.ExecContext(t.Context(), `DELETE FROM combinator_resources`)
+	require.NoError(t, err)
+	for kind, id := range map[string]string{"rdb": "r1", "kv": "k1"} {
+		i.accept(t, fmt.Sprintf(`{"task_type":"combinator.delete_%s","task_info":{"user_uid":"u1","resource_id":%q}}`, kind, id))
+		select {
+		case <-notices:
+		case <-time.After(patience):
+			t.Fatal("the pod is not told")
+		}
+	}
+}
+
+// awaitEveryJobType has what would run by itself later run now, and waits until a task of every job type has ended well.
+func (w *world) awaitEveryJobType(t *testing.T, i *inner) {
+	t.Helper()
+	for _, later := range []string{"domain.check", "auth.user_audit", "combinator.measure_rdb", "combinator.sweep_kv", "combinator.sync_passwords"} {
+		i.awaitTask(t, w, i.accept(t, fmt.Sprintf(`{"task_type":%q,"task_info":{}}`, later)), "finished")
+	}
+	types, err := app.JobTypes()
+	require.NoError(t, err)
+	require.NotEmpty(t, types)
+	for _, one := range types {
+		require.Eventually(t, func() bool {
+			return w.count(t, `SELECT count(*) FROM console_tasks WHERE task_status = 'finished' AND task_type = '`+one.Type+`'`) > 0
+		}, patience, 100*time.Millisecond, "no task of type %s has ended well: add an action for it", one.Type)
+	}
 }

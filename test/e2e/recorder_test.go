@@ -7,6 +7,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -60,8 +61,9 @@ func newRecorder(t *testing.T, kubeconfig, token string) *recorder {
 	return r
 }
 
-// kubeconfig writes a kubeconfig by which Inner comes by the recorder.
-func (r *recorder) kubeconfig(file string) string {
+// kubeconfig writes a kubeconfig by which Inner comes by the recorder, and returns its path.
+func (r *recorder) kubeconfig(t *testing.T) string {
+	t.Helper()
 	content := fmt.Sprintf(`apiVersion: v1
 kind: Config
 clusters: [{name: c, cluster: {server: %q}}]
@@ -69,9 +71,8 @@ users: [{name: u, user: {}}]
 contexts: [{name: c, context: {cluster: c, user: u}}]
 current-context: c
 `, r.url)
-	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
-		return err.Error()
-	}
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
 	return file
 }
 
@@ -81,7 +82,10 @@ func (r *recorder) note(answer *http.Response) error {
 	defer r.mu.Unlock()
 	actions := actionsOf(answer)
 	if answer.StatusCode == http.StatusForbidden || answer.StatusCode == http.StatusUnauthorized {
-		r.refused = append(r.refused, fmt.Sprintf("%s: %s %s: %v", answer.Status, answer.Request.Method, answer.Request.URL.Path, actions))
+		refused := fmt.Sprintf("%s: %s %s: %v", answer.Status, answer.Request.Method, answer.Request.URL.Path, actions)
+		if !slices.Contains(r.refused, refused) {
+			r.refused = append(r.refused, refused)
+		}
 		return nil
 	}
 	for _, a := range actions {

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,59 +18,112 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
-// rights are the Roles and RoleBindings of configs/deploy, moved to a world's namespaces.
-type rights struct{ roles []rbacv1.Role }
+// rights are what configs/deploy gives Inner, moved to a world's namespaces: a namespace's rules, those of the cluster as a whole
+// under "".
+type rights map[string][]rbacv1.PolicyRule
 
-// grant makes the ServiceAccount of configs/deploy and gives it exactly the rights that stand there.
-func (w *world) grant(t *testing.T) (r rights, token string) {
+// manifests builds the base of configs/deploy with the component that a mode of http.access needs.
+func manifests(t *testing.T) []map[string]any {
 	t.Helper()
-	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), "../../configs/deploy/base")
+	root, err := filepath.Abs("../../configs/deploy")
 	require.NoError(t, err)
-	moved := map[string]string{
-		"console": w.namespaces.Control, "worker": w.namespaces.Worker, "ingress": w.namespaces.Ingress, "combinator": w.namespaces.Combinator,
-	}
+	folder := t.TempDir()
+	deploy, err := filepath.Rel(folder, root)
+	require.NoError(t, err)
+	overlay := fmt.Sprintf("resources: [%s/base]\ncomponents: [%s/components/token-access]\n", deploy, deploy)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(overlay), 0o600))
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
+	require.NoError(t, err)
+	var all []map[string]any
 	for _, resource := range built.Resources() {
 		object, err := resource.Map()
 		require.NoError(t, err)
-		switch resource.GetKind() {
-		case "ClusterRole", "ClusterRoleBinding":
-			t.Fatalf("%s gives rights in the whole cluster", resource.GetName())
+		all = append(all, object)
+	}
+	return all
+}
+
+// grant makes the ServiceAccount of configs/deploy, gives it exactly the rights that stand there, and returns a token of it.
+func (w *world) grant(t *testing.T) (given rights, token string) {
+	t.Helper()
+	given = rights{}
+	rbac, moved := w.clients.Typed.RbacV1(), map[string]string{
+		"console": w.namespaces.Control, "worker": w.namespaces.Worker, "ingress": w.namespaces.Ingress, "combinator": w.namespaces.Combinator,
+	}
+	// What belongs to no namespace needs a name that no other test has.
+	own := func(name string) string { return name + "-" + w.namespaces.Control }
+	for _, object := range manifests(t) {
+		var err error
+		switch object["kind"] {
+		case "ClusterRole":
+			role := read[rbacv1.ClusterRole](t, object)
+			role.Name = own(role.Name)
+			given[""] = append(given[""], role.Rules...)
+			_, err = rbac.ClusterRoles().Create(t.Context(), role, metav1.CreateOptions{})
+		case "ClusterRoleBinding":
+			binding := read[rbacv1.ClusterRoleBinding](t, object)
+			binding.Name, binding.RoleRef.Name = own(binding.Name), own(binding.RoleRef.Name)
+			move(binding.Subjects, moved)
+			_, err = rbac.ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{})
 		case "Role":
-			var role rbacv1.Role
-			require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object, &role))
+			role := read[rbacv1.Role](t, object)
 			role.Namespace = moved[role.Namespace]
-			_, err = w.clients.Typed.RbacV1().Roles(role.Namespace).Create(t.Context(), &role, metav1.CreateOptions{})
-			r.roles = append(r.roles, role)
+			given[role.Namespace] = append(given[role.Namespace], role.Rules...)
+			_, err = rbac.Roles(role.Namespace).Create(t.Context(), role, metav1.CreateOptions{})
 		case "RoleBinding":
-			var binding rbacv1.RoleBinding
-			require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object, &binding))
+			binding := read[rbacv1.RoleBinding](t, object)
 			binding.Namespace = moved[binding.Namespace]
-			for i := range binding.Subjects {
-				binding.Subjects[i].Namespace = moved[binding.Subjects[i].Namespace]
-			}
-			_, err = w.clients.Typed.RbacV1().RoleBindings(binding.Namespace).Create(t.Context(), &binding, metav1.CreateOptions{})
+			move(binding.Subjects, moved)
+			_, err = rbac.RoleBindings(binding.Namespace).Create(t.Context(), binding, metav1.CreateOptions{})
 		case "ServiceAccount":
-			account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: resource.GetName()}}
-			accounts := w.clients.Typed.CoreV1().ServiceAccounts(w.namespaces.Control)
-			_, err = accounts.Create(t.Context(), account, metav1.CreateOptions{})
-			require.NoError(t, err)
-			answer, tokenErr := accounts.CreateToken(t.Context(), account.Name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
-			require.NoError(t, tokenErr)
-			token = answer.Status.Token
+			account := read[corev1.ServiceAccount](t, object)
+			token = w.account(t, moved[account.Namespace], account.Name, "")
 		}
 		require.NoError(t, err)
 	}
-	require.NotEmpty(t, r.roles)
+	require.Len(t, given, 5, "rights in four namespaces and in the cluster")
 	require.NotEmpty(t, token)
-	return r, token
+	return given, token
+}
+
+// read turns a manifest into the type of its kind.
+func read[T any](t *testing.T, object map[string]any) *T {
+	t.Helper()
+	var typed T
+	require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object, &typed))
+	return &typed
+}
+
+func move(subjects []rbacv1.Subject, moved map[string]string) {
+	for i := range subjects {
+		subjects[i].Namespace = moved[subjects[i].Namespace]
+	}
+}
+
+// account makes a ServiceAccount and returns a token of it, for this audience or else for the API server.
+func (w *world) account(t *testing.T, namespace, name, audience string) (token string) {
+	t.Helper()
+	accounts := w.clients.Typed.CoreV1().ServiceAccounts(namespace)
+	_, err := accounts.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	request := &authenticationv1.TokenRequest{}
+	if audience != "" {
+		request.Spec.Audiences = []string{audience}
+	}
+	answer, err := accounts.CreateToken(t.Context(), name, request, metav1.CreateOptions{})
+	require.NoError(t, err)
+	return answer.Status.Token
 }
 
 // unneeded returns the rights that none of the actions made use of.
 func (r rights) unneeded(used []action) []string {
 	var unneeded []string
-	for _, role := range r.roles {
-		for _, rule := range role.Rules {
-			for _, one := range single(role.Namespace, rule) {
+	for namespace, rules := range r {
+		for _, rule := range rules {
+			for _, path := range rule.NonResourceURLs {
+				unneeded = append(unneeded, "path "+path)
+			}
+			for _, one := range single(namespace, rule) {
 				if !slices.ContainsFunc(used, one.allows) {
 					unneeded = append(unneeded, one.String())
 				}
@@ -112,29 +166,32 @@ func TestInnerDoesAllItsWorkUnderTheDeployedRightsAndNeedsEachOfThem(t *testing.
 	w.ownNamespaces(t)
 	granted, token := w.grant(t)
 	api := newRecorder(t, os.Getenv("INNER_TEST_KUBECONFIG"), token)
-	w.reconfigure(t, os.Getenv("INNER_TEST_KUBECONFIG"), api.kubeconfig(filepath.Join(t.TempDir(), "kubeconfig")))
+	w.reconfigure(t, os.Getenv("INNER_TEST_KUBECONFIG"), api.kubeconfig(t))
 	w.user(t, "u1", "sk_e2e")
 	t.Cleanup(func() {
 		if refused, _ := api.seen(); t.Failed() && len(refused) > 0 {
-			t.Log("refused by the API server: " + strings.Join(refused, "\n"))
+			t.Log("refused by the API server:\n" + strings.Join(refused, "\n"))
 		}
 	})
-
 	w.configure(t, auditing)
 	w.names(t, customDomain, customValue)
-	i := w.start(t)
-	k := w.actWorkers(t, i)
+	w.tenants(t)
+	notices, outer := w.pods(t), w.tokenOfOuter(t)
+
+	first := w.start(t)
+	k := w.actWorkers(t, first, outer)
 	w.actDomain(t)
-	w.actCombinator(t, i)
-	i.stop()
-	// An API server without streaming lists, as older ones are, is asked to list.
+	w.actCombinator(t, first, notices)
+	// An API server without streaming lists, as older ones are, is asked to list. This one takes over from the first.
 	w.reconfigure(t, "controller: {", "controller: {networkPolicy: {enabled: false}, ")
-	i = w.start(t, "KUBE_FEATURE_WatchListClient=false")
+	second := w.start(t, "KUBE_FEATURE_WatchListClient=false")
+	first.stop()
 	w.actDrift(t, k)
 	w.actStatus(t)
-	w.actAudit(t, i)
-	w.actDelete(t, i, k)
-	i.stop()
+	w.actAudit(t, second)
+	w.actDelete(t, second, k)
+	w.awaitEveryJobType(t, second)
+	second.stop()
 
 	refused, used := api.seen()
 	require.Empty(t, refused, "refused by the API server:\n%s", strings.Join(refused, "\n"))
