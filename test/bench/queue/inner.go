@@ -190,8 +190,8 @@ func quiet(lc fx.Lifecycle, log *zap.Logger) (*zap.Logger, error) {
 	}
 	lc.Append(fx.StopHook(nowhere.Close))
 	encoder := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
-	return observe.Redacting(zapcore.NewTee(
-		zapcore.NewCore(encoder, zapcore.Lock(nowhere), log.Level()),
-		zapcore.NewCore(encoder.Clone(), zapcore.Lock(os.Stderr), zap.WarnLevel),
-	)), nil
+	redacted := func(to zapcore.WriteSyncer, level zapcore.LevelEnabler) zapcore.Core {
+		return observe.Redacting(zapcore.NewCore(encoder.Clone(), zapcore.Lock(to), level)).Core()
+	}
+	return zap.New(zapcore.NewTee(redacted(nowhere, log.Level()), redacted(os.Stderr, zap.WarnLevel))), nil
 }
