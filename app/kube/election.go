@@ -45,8 +45,7 @@ func NewElection(c *config.Config, clients *Clients, log *zap.Logger) (*Election
 	e := c.Controller.LeaderElection
 	return &Election{config: e, log: log, lock: &lock{
 		Interface: &resourcelock.LeaseLock{
-			// Platforms that share a control namespace have worker namespaces of their own.
-			LeaseMeta:  metav1.ObjectMeta{Namespace: c.Kubernetes.Namespaces.Control, Name: e.Lease + "-" + c.Kubernetes.Namespaces.Worker},
+			LeaseMeta:  metav1.ObjectMeta{Namespace: c.Kubernetes.Namespaces.Control, Name: LeaseName(c)},
 			Client:     aside.Typed.CoordinationV1(),
 			LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + rand.Text()},
 		},

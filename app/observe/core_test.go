@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"testing"
 	"time"
 
@@ -149,4 +150,23 @@ func TestTheSecretsOfTheConfigurationAreKnown(t *testing.T) {
 	require.ElementsMatch(t, []string{"postgres://u:p%40ssw0rd@h/d", "p@ssw0rd", "p%40ssw0rd", "p@ssw0rd"}, c.Secrets())
 	c.Database.DSN = "host=h password='p ssw0rd' user=u"
 	require.Contains(t, c.Secrets(), "p ssw0rd")
+}
+
+// BenchmarkLine writes the two lines of a task that goes well, beside the same without hiding.
+func BenchmarkLine(b *testing.B) {
+	out := func() zapcore.Core {
+		return zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(io.Discard), zap.InfoLevel)
+	}
+	for name, log := range map[string]*zap.Logger{"bare": zap.New(out()), "hiding": observe.Redacting(out(), secret)} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				log.Info("request", zap.String("method", "POST"), zap.String("path", "/api/acceptTask"), zap.Int("status", 200),
+					zap.Int64("bytes", 110), zap.Duration("took", time.Millisecond), zap.String("from", "127.0.0.1:43210"),
+					zap.String("request_id", "KZ3XQ5TJ2ZJ7V2W6N4ZQ3YB5XA"))
+				log.Info("task finished", zap.Int64("task", 12345), zap.String("type", "worker.delete_worker_cr"),
+					zap.Int("attempt", 1), zap.Duration("took", time.Millisecond))
+			}
+		})
+	}
 }

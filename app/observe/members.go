@@ -74,12 +74,27 @@ func secretName(name string) bool {
 	}
 	// A prefix such as client. says where a field comes from.
 	name = name[strings.LastIndexByte(name, '.')+1:]
-	whole := strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(name))
-	return secretNames[whole] || secretWords[lastWord(name)]
+	// Every field of every line comes here, so nothing is allocated.
+	var memory [64]byte
+	whole := memory[:0]
+	for i := range len(name) {
+		if c := name[i]; c != '_' && c != '-' {
+			whole = append(whole, lower(c))
+		}
+	}
+	word := whole[len(whole)-lastWord(name):]
+	return secretNames[string(whole)] || secretWords[string(word)]
 }
 
-// lastWord is the last word of a name in any of the usual ways to write one, in lower case.
-func lastWord(name string) string {
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c - 'A' + 'a'
+	}
+	return c
+}
+
+// lastWord is the length of the last word of a name in any of the usual ways to write one.
+func lastWord(name string) int {
 	start := strings.LastIndexAny(name, "_-") + 1
 	for i := len(name) - 1; i > start; i-- {
 		if unicode.IsUpper(rune(name[i])) && unicode.IsLower(rune(name[i-1])) {
@@ -87,5 +102,5 @@ func lastWord(name string) string {
 			break
 		}
 	}
-	return strings.ToLower(name[start:])
+	return len(name) - start
 }

@@ -1,15 +1,22 @@
 package main
 
 import (
+	"context"
+	"crypto/rand"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 	"go.yaml.in/yaml/v3"
 
+	"app238.com/inner/app/kube"
 	platform "app238.com/inner/app/status"
 )
 
@@ -37,6 +44,36 @@ func (p *program) status(t *testing.T, args ...string) (platform.Overview, error
 	return overview, err
 }
 
+// lead has the test run the controller's election, for a worker namespace of its own, and win it.
+func (p *program) lead(t *testing.T) {
+	t.Helper()
+	suffix := strings.ToLower(rand.Text()[:8])
+	p.db.Config.Kubernetes.Kubeconfig = os.Getenv("INNER_TEST_KUBECONFIG")
+	p.db.Config.Kubernetes.Namespaces.Worker = "worker-" + suffix
+	settings, err := os.OpenFile(p.config, os.O_APPEND|os.O_WRONLY, 0o600)
+	require.NoError(t, err)
+	_, err = fmt.Fprintf(settings, "kubernetes: {namespaces: {worker: worker-%s}}\n", suffix)
+	require.NoError(t, errors.Join(err, settings.Close()))
+	clients, err := kube.NewClients(p.db.Config)
+	require.NoError(t, err)
+	election, err := kube.NewElection(p.db.Config, clients, zap.NewNop())
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	leading, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		election.Run(ctx, ctx, func(term context.Context) {
+			close(leading)
+			<-term.Done()
+		})
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-ended
+	})
+	<-leading
+}
+
 func part(t *testing.T, overview platform.Overview, name string) platform.Answer {
 	t.Helper()
 	for _, p := range overview.Parts {
@@ -51,9 +88,11 @@ func part(t *testing.T, overview platform.Overview, name string) platform.Answer
 func TestStatusIsGoodWhenEverythingRuns(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
-	_, err := p.db.ExecContext(t.Context(), `INSERT INTO inner_processes (id, host) VALUES ('p1', 'host-1')`)
+	// Alive for as long as the test takes.
+	_, err := p.db.ExecContext(t.Context(), `INSERT INTO inner_processes (id, host, heartbeat_at) VALUES ('p1', 'host-1', LOCALTIMESTAMP + INTERVAL '1 hour')`)
 	require.NoError(t, err)
 	p.insert(t, "x", "pending", "{}")
+	p.lead(t)
 	url := replica(t, http.StatusOK, `{"status":"ready","checks":{"database":"ok","controller":"leader"},"failing":[]}`)
 	overview, err := p.status(t, "--url", url)
 	require.NoError(t, err)
@@ -62,6 +101,11 @@ func TestStatusIsGoodWhenEverythingRuns(t *testing.T) {
 	require.Contains(t, part(t, overview, "replicas").Text, "1 alive")
 	require.Equal(t, "1 pending, 0 processing, 0 waiting", part(t, overview, "queue").Text)
 	require.Contains(t, part(t, overview, "workers").Text, "WorkerApps")
+	require.Contains(t, part(t, overview, "rdb engine").Text, "not configured")
+	require.Contains(t, part(t, overview, "kv engine").Text, "not configured")
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	require.Equal(t, platform.Fact{Name: "leader", Value: host}, part(t, overview, "workers").Facts[0])
 	require.Equal(t, []platform.Fact{{Name: "controller", Value: "leader"}, {Name: "database", Value: "ok"}}, part(t, overview, "server").Facts)
 
 	out, err := p.run(t, "status", "--url", url, "-k", os.Getenv("INNER_TEST_KUBECONFIG"))

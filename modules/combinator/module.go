@@ -6,12 +6,14 @@ import (
 	"go.uber.org/fx"
 
 	"app238.com/inner/app/server"
+	"app238.com/inner/app/status"
 	"app238.com/inner/modules/audit/inventory"
 	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/httpapi"
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/combinator/internal/kv"
 	"app238.com/inner/modules/combinator/internal/metrics"
+	"app238.com/inner/modules/combinator/internal/overview"
 	"app238.com/inner/modules/combinator/internal/rdb"
 	"app238.com/inner/modules/combinator/internal/reports"
 	"app238.com/inner/modules/combinator/internal/rows"
@@ -45,6 +47,8 @@ var Module = fx.Module("combinator",
 		fx.Annotate(jobs.Periodics, fx.ResultTags(`group:"periodic,flatten"`)),
 		server.AsCheck(func(e engine.RDB) server.Check { return server.Check{Name: "rdb engine", Ready: e.Ready} }),
 		server.AsCheck(func(e engine.KV) server.Check { return server.Check{Name: "kv engine", Ready: e.Ready} }),
+		status.As(overview.NewRDB),
+		status.As(overview.NewKV),
 		server.AsCheck(func(p *webhook.Pods) server.Check { return server.Check{Name: "combinator pods", Ready: p.Ready} }),
 	),
 	fx.Invoke(func(*metrics.Sizes) {}),

@@ -31,6 +31,16 @@ func (w *world) configure(t *testing.T, settings string) {
 	require.NoError(t, file.Close())
 }
 
+// startAudited starts Inner with nothing that is older than the audit at its start.
+func (w *world) startAudited(t *testing.T) *inner {
+	t.Helper()
+	i := w.start(t)
+	require.Eventually(t, func() bool {
+		return w.count(t, `SELECT count(*) FROM console_tasks WHERE task_type = 'auth.user_audit' AND task_status = 'finished'`) == 1
+	}, patience, 50*time.Millisecond, "the audit at the start does not end")
+	return i
+}
+
 // audit has an audit carried out to its end.
 func (w *world) audit(t *testing.T, i *inner) {
 	t.Helper()
@@ -86,7 +96,7 @@ func TestAnAuditPutsRightWhatWasLostAndStuckAndDeletesOrphans(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.configure(t, auditing)
-	i := w.start(t)
+	i := w.startAudited(t)
 	w.user(t, "u1", "sk_e2e")
 	workers := w.deployed(t, i, "kept", "lost", "orphan")
 	kept, lost, orphan := workers[0], workers[1], workers[2]
@@ -129,7 +139,7 @@ func TestAnAuditLeavesAloneWhatInnerCouldNotHaveNamed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.configure(t, auditing)
-	i := w.start(t)
+	i := w.startAudited(t)
 	w.user(t, "u1", "sk_e2e")
 	w.deployed(t, i, "kept")
 	// Names of another's, and one that its labels do not give.

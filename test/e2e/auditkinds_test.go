@@ -84,7 +84,7 @@ func TestAnAuditLooksAfterSchemasNamespacesAndDomains(t *testing.T) {
 	w := newWorld(t)
 	w.configure(t, auditing)
 	tenants := w.tenants(t)
-	i := w.start(t)
+	i := w.startAudited(t)
 	w.user(t, "u1", "sk_e2e")
 	w.created(t, i, "rdb", "rkept", "rlost", "rorphan")
 	w.created(t, i, "kv", "kkept", "korphan")

@@ -23,10 +23,11 @@ type inner struct {
 	done chan struct{}
 }
 
-// start runs `inner serve` until the test ends and waits until it is ready. Its log is appended to the world's.
-func (w *world) start(t *testing.T) *inner {
+// start runs `inner serve`, with further variables ("NAME=value"), until the test ends, and waits until it is ready. Its log
+// is appended to the world's.
+func (w *world) start(t *testing.T, variables ...string) *inner {
 	t.Helper()
-	i := w.startAnyhow(t)
+	i := w.startAnyhow(t, variables...)
 	i.awaitReady(t)
 	return i
 }
@@ -48,7 +49,7 @@ func (w *world) command(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// startAnyhow runs `inner serve`, with further variables ("NAME=value"), and waits until it listens.
+// startAnyhow runs `inner serve` and waits until it listens.
 func (w *world) startAnyhow(t *testing.T, variables ...string) *inner {
 	t.Helper()
 	log, err := os.OpenFile(w.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -100,7 +102,10 @@ func (b *balancer) look(ctx context.Context) {
 		}
 		b.mu.Unlock()
 		for _, backend := range all {
-			ready := isReady(ctx, client, backend)
+			ready, told := isReady(ctx, client, backend)
+			if !told {
+				continue
+			}
 			b.mu.Lock()
 			b.backends[backend] = ready
 			b.mu.Unlock()
@@ -108,17 +113,22 @@ func (b *balancer) look(ctx context.Context) {
 	}
 }
 
-func isReady(ctx context.Context, client *http.Client, backend string) bool {
+// isReady asks a process. One that is too slow to answer has told nothing: a busy machine is not a reason to leave it out.
+func isReady(ctx context.Context, client *http.Client, backend string) (ready, told bool) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, backend+"/readyz", nil)
 	if err != nil {
-		return false
+		return false, true
 	}
 	answer, err := client.Do(request)
+	var late net.Error
+	if errors.As(err, &late) && late.Timeout() {
+		return false, false
+	}
 	if err != nil {
-		return false
+		return false, true
 	}
 	_ = answer.Body.Close()
-	return answer.StatusCode == http.StatusOK
+	return answer.StatusCode == http.StatusOK, true
 }
 
 // ready counts the processes that the balancer sends requests to.

@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long a test waits for what has to come; machines are shared.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // world is a platform of a test's own: a database, namespaces, and rows as the Outer Gateway writes them.
 type world struct {

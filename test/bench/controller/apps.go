@@ -14,7 +14,7 @@ const (
 	ownerID = "bench"
 	// connections is how many requests the bare loop has under way, and whoever makes WorkerApps: as many as Inner's
 	// controller has at most with its default settings.
-	connections = 24
+	connections = 48
 )
 
 func appName(workerID string) string { return workerapp.Name(workerID, ownerID) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,34 +24,26 @@ const (
 
 // measureRollout measures the parties in turn, and the changes on what the last rollout left.
 func measureRollout(ctx context.Context, o options, found *results) error {
+	parties := []string{"bare", "inner", "bare-create"}
 	for run := range o.runs {
-		var bare, inner time.Duration
-		var err error
-		parties := []func() error{
-			func() (err error) {
-				var written time.Duration
-				written, bare, err = bareRollout(ctx, o.apps)
-				found.add("rollout/bare/written", "s", written.Seconds())
-				found.add("rollout/bare/running", "s", bare.Seconds())
-				say("run %d: bare loop: written after %.1f s, running after %.1f s", run+1, written.Seconds(), bare.Seconds())
-				return err
-			},
-			func() error {
-				inner, err = innerRollout(ctx, o, found, run == o.runs-1)
-				found.add("rollout/inner/running", "s", inner.Seconds())
-				say("run %d: inner: running after %.1f s", run+1, inner.Seconds())
-				return err
-			},
-		}
-		if run%2 == 1 {
-			parties[0], parties[1] = parties[1], parties[0]
-		}
-		for _, measure := range parties {
-			if err := measure(); err != nil {
+		took := map[string]float64{}
+		for _, party := range parties {
+			say("run %d: %s", run+1, party)
+			var d time.Duration
+			var err error
+			if party == "inner" {
+				d, err = innerRollout(ctx, o, found, run == o.runs-1)
+			} else {
+				d, err = bareRollout(ctx, o.apps, party, found)
+			}
+			if err != nil {
 				return err
 			}
+			took[party] = d.Seconds()
 		}
-		found.add("rollout/inner:bare", "ratio", inner.Seconds()/bare.Seconds()).atMost(rolloutRatio)
+		slices.Reverse(parties)
+		found.add("rollout/inner:bare", "ratio", took["inner"]/took["bare"]).atMost(rolloutRatio)
+		found.add("rollout/inner:bare-create", "ratio", took["inner"]/took["bare-create"])
 	}
 	return nil
 }
@@ -78,7 +71,7 @@ func innerRollout(ctx context.Context, o options, found *results, last bool) (to
 		return 0, err
 	}
 	defer running.close()
-	begun := time.Now()
+	begun, used := time.Now(), processorTime()
 	if err := w.deployAll(ctx, o.apps, 1); err != nil {
 		return 0, err
 	}
@@ -86,6 +79,9 @@ func innerRollout(ctx context.Context, o options, found *results, last bool) (to
 		return 0, err
 	}
 	took = time.Since(begun)
+	addProcessorTime(found, "rollout/inner/cpu", used)
+	found.add("rollout/inner/running", "s", took.Seconds())
+	say("inner: running after %.1f s", took.Seconds())
 	before, err := i.quiet(ctx)
 	if err != nil {
 		return took, err

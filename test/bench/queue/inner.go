@@ -16,6 +16,7 @@ import (
 	"app238.com/inner/app"
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
+	"app238.com/inner/app/observe"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/tasks"
 	"app238.com/inner/modules/tasks/job"
@@ -181,7 +182,7 @@ func (w *world) idleKubeconfig() (string, error) {
 	return file, nil
 }
 
-// quiet makes a logger that does all its usual work and writes to where nobody reads, but shows warnings.
+// quiet makes a logger that does all its usual work, redaction included, and writes to where nobody reads, but shows warnings.
 func quiet(lc fx.Lifecycle, log *zap.Logger) (*zap.Logger, error) {
 	nowhere, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
@@ -189,8 +190,8 @@ func quiet(lc fx.Lifecycle, log *zap.Logger) (*zap.Logger, error) {
 	}
 	lc.Append(fx.StopHook(nowhere.Close))
 	encoder := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
-	return zap.New(zapcore.NewTee(
-		zapcore.NewCore(encoder, zapcore.Lock(nowhere), log.Level()),
-		zapcore.NewCore(encoder.Clone(), zapcore.Lock(os.Stderr), zap.WarnLevel),
-	)), nil
+	redacted := func(to zapcore.WriteSyncer, level zapcore.LevelEnabler) zapcore.Core {
+		return observe.Redacting(zapcore.NewCore(encoder.Clone(), zapcore.Lock(to), level)).Core()
+	}
+	return zap.New(zapcore.NewTee(redacted(nowhere, log.Level()), redacted(os.Stderr, zap.WarnLevel))), nil
 }

@@ -4,6 +4,7 @@ package overview
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,7 +37,8 @@ func New(clients *kube.Clients, c *config.Config) status.Part {
 				t.add(&list.Items[i], time.Now(), c.Controller.ProgressDeadline)
 			}
 			if options.Continue = list.GetContinue(); options.Continue == "" {
-				return t.report(), nil
+				leader, err := clients.Leader(ctx, c)
+				return t.report(leader), err
 			}
 		}
 	}}
@@ -76,9 +78,16 @@ func (t *tally) fails(name, message string) {
 	}
 }
 
-func (t *tally) report() status.Report {
-	report := status.Report{Condition: status.OK, Facts: t.failing, Text: fmt.Sprintf("%d WorkerApps: %d running, %d deploying, %d failed",
+// report tells of the WorkerApps and of the process that runs the controller for all, "" where none does.
+func (t *tally) report(leader string) status.Report {
+	host, _, _ := strings.Cut(leader, "_")
+	report := status.Report{Condition: status.OK, Facts: append([]status.Fact{{Name: "leader", Value: host}}, t.failing...), Text: fmt.Sprintf("%d WorkerApps: %d running, %d deploying, %d failed",
 		t.total, t.phases[workerapp.Running], t.phases[workerapp.Deploying], t.phases[workerapp.Failed])}
+	if leader == "" {
+		report.Condition = status.Down
+		report.Text += "; no process leads the controller"
+		return report
+	}
 	if t.stalled > 0 {
 		report.Condition = status.Degraded
 		report.Text += fmt.Sprintf("; the controller has not looked at %d of them", t.stalled)

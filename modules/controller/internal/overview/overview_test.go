@@ -33,18 +33,20 @@ func TestWorkerAppsAreCountedAndFailingOnesNamed(t *testing.T) {
 		c.add(object(workerapp.Failed, true), time.Now(), time.Minute)
 	}
 	c.add(object(workerapp.Running, true), time.Now(), time.Minute)
-	report := c.report()
+	report := c.report("host-1_XYZ")
 	require.Equal(t, "16 WorkerApps: 1 running, 0 deploying, 15 failed", report.Text)
 	require.Equal(t, status.OK, report.Condition, "a user's broken image is not the platform's fault")
-	require.Len(t, report.Facts, named)
-	require.Equal(t, status.Fact{Name: "w-Failed", Value: "why"}, report.Facts[0])
+	require.Len(t, report.Facts, named+1)
+	require.Equal(t, status.Fact{Name: "leader", Value: "host-1"}, report.Facts[0])
+	require.Equal(t, status.Fact{Name: "w-Failed", Value: "why"}, report.Facts[1])
+	require.Equal(t, status.Down, c.report("").Condition, "nobody makes anything of the WorkerApps")
 }
 
 func TestWorkerAppsThatNobodyLooksAtTellOfAControllerThatDoesNotWork(t *testing.T) {
 	t.Parallel()
 	var c tally
 	c.add(object(workerapp.Deploying, false), time.Now(), 2*time.Hour)
-	require.Equal(t, status.OK, c.report().Condition, "still in time")
+	require.Equal(t, status.OK, c.report("host-1").Condition, "still in time")
 	c.add(object(workerapp.Deploying, false), time.Now(), time.Minute)
-	require.Equal(t, status.Degraded, c.report().Condition)
+	require.Equal(t, status.Degraded, c.report("host-1").Condition)
 }

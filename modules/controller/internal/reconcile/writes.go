@@ -9,9 +9,9 @@ import (
 	"app238.com/inner/modules/controller/internal/watch"
 )
 
-// catchUp is how long the cache may take to show a write before the controller goes on without. It is only needed where
-// an object vanished before the cache ever saw it.
-const catchUp = 3 * time.Second
+// catchUp is how long the cache may take to show a write before the controller goes on without: much longer than an API
+// server under load takes to tell. It passes only where an object vanished before the cache ever saw it.
+const catchUp = 10 * time.Second
 
 // Writes remembers what was written until the cache shows it. A reconcile that still saw the state before its
 // predecessor's writes would write again, or take the old Deployment's status for the new one's.

@@ -138,7 +138,10 @@ func (b *batches) commit(ctx context.Context, batch []*accept) {
 		lane := b.book.Lane(a.task.Lane)
 		switch {
 		case err == nil && inserted[i].Claimed:
-			b.book.Add(lane, store.Claim{ID: a.id, Type: a.task.Type, Info: a.task.Info, Process: process, Number: 1, TraceParent: a.task.TraceParent, Since: time.Now()})
+			b.book.Add(lane, store.Claim{
+				ID: a.id, Type: a.task.Type, Info: a.task.Info, Prepared: a.task.Prepared, Process: process, Number: 1, TraceParent: a.task.TraceParent,
+				Since: time.Now(),
+			})
 			continue
 		case wanted[i]:
 			lane.Release(1)

@@ -95,6 +95,7 @@ func (q *Queue) prepare(jobType string, info []byte) (store.NewTask, error) {
 	}
 	return store.NewTask{
 		Type: definition.Type, Lane: definition.Lane, OrderingKey: prepared.OrderingKey, Info: prepared.Info, Erased: prepared.Erased,
+		Prepared: &prepared,
 	}, nil
 }
 

@@ -17,6 +17,8 @@ type Claim struct {
 	ID   int64
 	Type string
 	Info []byte
+	// Prepared is the task as this process accepted it, or nil where its payload has to be decoded.
+	Prepared *job.Prepared
 	// Fault says why Info could not be read, or is nil.
 	Fault error
 	// Process and Number fence the claimer's writes.

@@ -19,6 +19,8 @@ type NewTask struct {
 	Info                    []byte
 	// Erased is what becomes of Info once its secrets were used; nil where it has none.
 	Erased []byte
+	// Prepared is what the payload was checked as.
+	Prepared *job.Prepared
 	// IdempotencyKey is "" for none.
 	IdempotencyKey string
 	// TraceParent names the trace of the request; "" where it is not traced.
