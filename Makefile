@@ -7,6 +7,8 @@ ARGS     ?=
 FUZZTIME ?= 10s
 PKG      ?= ./...
 RUN      ?=
+SEED     ?=
+SPAN     ?= 30m
 # For each package; the slowest needs a few minutes on two cores.
 TEST_TIMEOUT ?= 20m
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
@@ -27,8 +29,9 @@ test: need-go ## run all tests on real servers: PKG=./modules/tasks/... RUN=Test
 	$(GO) run ./test/stack/cmd/withstack --crd $(CRD) -- \
 		$(if $(INNER_TEST_DSN),env INNER_TEST_DSN="$$INNER_TEST_DSN") $(GO) test -race -vet=off -timeout $(TEST_TIMEOUT) $(if $(RUN),-run '$(RUN)') $(PKG)
 
-chaos: need-go ## the queue through kills, freezes and restarts of its database, the long form
-	INNER_CHAOS=long $(GO) test -race -count=1 -timeout 30m -v ./test/chaos
+chaos: need-go ## the queue, then for 30 minutes the whole platform, through all that can break: SPAN=5m, SEED=1
+	INNER_CHAOS=long INNER_CHAOS_SEED=$(SEED) $(GO) test -race -count=1 -timeout 30m -v ./test/chaos
+	INNER_CHAOS=long INNER_CHAOS_SEED=$(SEED) INNER_CHAOS_SPAN=$(SPAN) $(GO) test -race -count=1 -timeout 2h -v ./test/chaos/platform
 
 bench-queue: need-go ## measure the queue beside River, graphile-worker and the bare limit: ARGS=--quick
 	$(GO) run -C test/bench/queue . $(ARGS)

@@ -76,7 +76,7 @@ func TestAnotherControllerTakesOverFromOneThatWasKilled(t *testing.T) {
 	leader.awaitPhase(name, workerapp.Running)
 	standby := leader.replica()
 	standby.startAndSync()
-	leader.proxy.close() // nothing of it reaches the cluster any more, not even that it ends
+	leader.proxy.Close() // nothing of it reaches the cluster any more, not even that it ends
 	configMap := leader.kinds(name)[0]
 	require.NoError(t, leader.admin.Delete(leader.ctx(), configMap.resource, configMap.namespace, configMap.name))
 	standby.await("the standby heals", func() error {
@@ -161,7 +161,7 @@ func TestAnOlderVersionDoesNotOvertakeWhenALeaderTakesOverThatIsBehind(t *testin
 	answer, release := holdWatches()
 	t.Cleanup(release)
 	second.proxy.answerWith(answer)
-	second.proxy.server.CloseClientConnections()
+	second.proxy.Break()
 	s := spec("abc12345")
 	s.Image = "registry.test/healthy:2"
 	first.deploy(s, 2, 2)

@@ -30,7 +30,7 @@ func TestNothingRunsOnAfterStop(t *testing.T) {
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)
 	b.stop()
-	b.proxy.close()
+	b.proxy.Close()
 	goleak.VerifyNone(t, before)
 }
 

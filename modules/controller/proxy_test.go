@@ -2,59 +2,29 @@ package controller_test
 
 import (
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	clusterproxy "app238.com/inner/test/proxy"
 )
 
 // proxy stands between a controller and the API server: it notes what is written, and can answer in its place.
 type proxy struct {
-	t      *testing.T
-	server *httptest.Server
+	*clusterproxy.Cluster
 
 	mu     sync.Mutex
-	answer func(w http.ResponseWriter, r *http.Request) bool
+	answer clusterproxy.Answer
 	read   []string
 	wrote  []string
 }
 
 func newProxy(t *testing.T, kubeconfig string) *proxy {
 	t.Helper()
-	target, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	require.NoError(t, err)
-	address, err := url.Parse(target.Host)
-	require.NoError(t, err)
-	transport, err := rest.TransportFor(target)
-	require.NoError(t, err)
-	forward := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(address) },
-		// Watches are streams: each event is passed on at once.
-		FlushInterval: -1,
-		Transport:     transport,
-		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-	}
-	p := &proxy{t: t}
-	p.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !p.handled(w, r) {
-			forward.ServeHTTP(w, r)
-		}
-	}))
-	t.Cleanup(p.close)
+	p := &proxy{Cluster: clusterproxy.NewCluster(t, kubeconfig)}
+	p.AnswerWith(p.handled)
 	return p
-}
-
-func (p *proxy) close() {
-	p.server.CloseClientConnections()
-	p.server.Close()
 }
 
 func (p *proxy) handled(w http.ResponseWriter, r *http.Request) bool {
@@ -75,7 +45,7 @@ func besides(path string) bool {
 }
 
 // answerWith has requests answered by answer where it returns true; nil ends that.
-func (p *proxy) answerWith(answer func(w http.ResponseWriter, r *http.Request) bool) {
+func (p *proxy) answerWith(answer clusterproxy.Answer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.answer = answer
@@ -99,15 +69,4 @@ func (p *proxy) asked(end string) int {
 		}
 	}
 	return n
-}
-
-// kubeconfig writes a kubeconfig that leads to the proxy.
-func (p *proxy) kubeconfig(path string) string {
-	p.t.Helper()
-	c := clientcmdapi.NewConfig()
-	c.Clusters["proxy"] = &clientcmdapi.Cluster{Server: p.server.URL}
-	c.Contexts["proxy"] = &clientcmdapi.Context{Cluster: "proxy"}
-	c.CurrentContext = "proxy"
-	require.NoError(p.t, clientcmd.WriteToFile(*c, path))
-	return path
 }

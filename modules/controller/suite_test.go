@@ -87,7 +87,7 @@ func setup(t *testing.T) *bundle {
 	b.admin, err = kube.NewClients(&direct)
 	require.NoError(t, err)
 	b.proxy = newProxy(t, kubeconfig)
-	b.config.Kubernetes.Kubeconfig = b.proxy.kubeconfig(filepath.Join(t.TempDir(), "kubeconfig"))
+	b.config.Kubernetes.Kubeconfig = b.proxy.Kubeconfig(filepath.Join(t.TempDir(), "kubeconfig"))
 	for _, namespace := range []string{b.worker(), b.ingress()} {
 		_, err := b.admin.Typed.CoreV1().Namespaces().Create(b.ctx(),
 			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, metav1.CreateOptions{})
@@ -103,7 +103,7 @@ func (b *bundle) replica() *bundle {
 	other, c := *b, *b.config
 	other.config, other.running = &c, nil
 	other.proxy = newProxy(b.t, b.kubeconfig)
-	c.Kubernetes.Kubeconfig = other.proxy.kubeconfig(filepath.Join(b.t.TempDir(), "kubeconfig"))
+	c.Kubernetes.Kubeconfig = other.proxy.Kubeconfig(filepath.Join(b.t.TempDir(), "kubeconfig"))
 	b.t.Cleanup(other.stop)
 	return &other
 }

@@ -52,7 +52,7 @@ func TestWhatHappenedWhileTheWatchesWereCutIsMadeUpFor(t *testing.T) {
 	before := len(b.writes())
 	answer, expired := expireOnce()
 	b.proxy.answerWith(answer)
-	b.proxy.server.CloseClientConnections()
+	b.proxy.Break()
 	lost, edited := b.kinds("w-worker1-u1")[0], b.kinds("w-worker2-u1")[3]
 	wished := b.content(edited)
 	require.NoError(t, b.admin.Delete(b.ctx(), lost.resource, lost.namespace, lost.name))

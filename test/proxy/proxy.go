@@ -1,5 +1,5 @@
-// Package proxy stands between a program and its database, for tests: it can be cut, and it can lose the answers to
-// statements that were carried out.
+// Package proxy stands between a program and a server, for tests. Between it and its database: it can be cut and slowed
+// down, and can lose the answers to statements that were carried out. Between it and its cluster: see Cluster.
 package proxy
 
 import (
@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -27,6 +28,7 @@ type Proxy struct {
 	mu   sync.Mutex
 	open map[net.Conn]bool
 	shut bool
+	slow time.Duration  // how late everything is passed on
 	lose map[string]int // how many answers to statements with these words are to be lost
 	lost int
 }
@@ -70,6 +72,19 @@ func (p *Proxy) Mend() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.shut = false
+}
+
+// Slow has everything passed on this late; 0 ends that.
+func (p *Proxy) Slow(by time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.slow = by
+}
+
+func (p *Proxy) delay() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.slow
 }
 
 // admit keeps two connections to break them later, or breaks them now.
@@ -139,6 +154,9 @@ func (p *Proxy) copy(to io.WriteCloser, from io.ReadCloser, pass func([]byte) bo
 		n, err := from.Read(buffer)
 		if n > 0 && !pass(buffer[:n]) {
 			break
+		}
+		if by := p.delay(); by > 0 {
+			time.Sleep(by)
 		}
 		if _, failed := to.Write(buffer[:n]); err != nil || failed != nil {
 			break

@@ -1,0 +1,149 @@
+package platform_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"app238.com/inner/test/dnsserver"
+	"app238.com/inner/test/proxy"
+)
+
+// fault is one thing that breaks, and is mended again.
+type fault struct {
+	name    string
+	longest time.Duration // that it lasts
+	inflict func(ctx context.Context, chance *rand.Rand) (mend func(context.Context) error, err error)
+}
+
+// mended makes a fault's two halves of what cannot fail.
+func mended(inflict, mend func()) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+	return func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+		inflict()
+		return func(context.Context) error {
+			mend()
+			return nil
+		}, nil
+	}
+}
+
+// faults is all that can break.
+func (w *world) faults(f *fleet) []fault {
+	platform, engine := w.servers.Postgres, w.engine
+	restart := func(server interface{ Restart(context.Context) error }, end func(context.Context) error) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+		return func(ctx context.Context, _ *rand.Rand) (func(context.Context) error, error) {
+			return server.Restart, end(ctx)
+		}
+	}
+	kill := func(end func() error) func(context.Context) error {
+		return func(context.Context) error { return end() }
+	}
+	slow := func(p *proxy.Proxy) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+		return mended(func() { p.Slow(50 * time.Millisecond) }, func() { p.Slow(0) })
+	}
+	wrong := func(status int, reason metav1.StatusReason) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+		return mended(func() { w.toCluster.AnswerWith(everyOther(status, reason)) }, func() { w.toCluster.AnswerWith(nil) })
+	}
+	return []fault{
+		{"Inner killed", time.Second, func(_ context.Context, chance *rand.Rand) (func(context.Context) error, error) {
+			slot := chance.IntN(replicas)
+			return func(context.Context) error { return f.start(slot) }, f.kill(slot)
+		}},
+		{"Inner frozen", 6 * time.Second, func(_ context.Context, chance *rand.Rand) (func(context.Context) error, error) {
+			slot := chance.IntN(replicas)
+			return func(context.Context) error { return f.signal(slot, syscall.SIGCONT) }, f.signal(slot, syscall.SIGSTOP)
+		}},
+		{"every Inner killed", time.Second, func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+			return func(context.Context) error { return errors.Join(f.start(0), f.start(1)) }, errors.Join(f.kill(0), f.kill(1))
+		}},
+		{"database stopped", 4 * time.Second, restart(platform, platform.Stop)},
+		{"database killed", 4 * time.Second, restart(platform, kill(platform.Kill))},
+		{"database slow", 8 * time.Second, slow(w.toDatabase)},
+		{"database cut off", 6 * time.Second, mended(w.toDatabase.Cut, w.toDatabase.Mend)},
+		{"engine killed", 4 * time.Second, restart(engine, kill(engine.Kill))},
+		{"engine slow", 8 * time.Second, slow(w.toEngine)},
+		{"engine cut off", 6 * time.Second, mended(w.toEngine.Cut, w.toEngine.Mend)},
+		{"API server stopped", 6 * time.Second, func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+			w.servers.ControlPlane.StopAPIServer()
+			return w.servers.ControlPlane.StartAPIServer, nil
+		}},
+		{"API server answers 500", 6 * time.Second, wrong(http.StatusInternalServerError, metav1.StatusReasonInternalError)},
+		{"API server answers 429", 6 * time.Second, wrong(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests)},
+		{"API server answers 409", 6 * time.Second, wrong(http.StatusConflict, metav1.StatusReasonConflict)},
+		{"API server cut off", 6 * time.Second, mended(func() {
+			w.toCluster.AnswerWith(hangUp)
+			w.toCluster.Break()
+		}, func() { w.toCluster.AnswerWith(nil) })},
+		{"watches cut", time.Second, mended(w.toCluster.Break, func() {})},
+		{"TiKV and its placement driver stopped", 3 * time.Second, restart(w.servers.TiKV, w.servers.TiKV.Stop)},
+		{"DNS silent", 8 * time.Second, mended(func() { w.names.Root.Play("", dnsserver.Play{Silent: true}) }, w.names.Root.Behave)},
+	}
+}
+
+// everyOther answers every other write with an error.
+func everyOther(status int, reason metav1.StatusReason) proxy.Answer {
+	var n atomic.Int64
+	return func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodGet || n.Add(1)%2 == 0 {
+			return false
+		}
+		rw.Header().Set("Content-Type", "application/json")
+		if status == http.StatusTooManyRequests {
+			rw.Header().Set("Retry-After", "1")
+		}
+		rw.WriteHeader(status)
+		_ = json.NewEncoder(rw).Encode(metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
+			Status: metav1.StatusFailure, Code: int32(status), Reason: reason, Message: "by the test"}) //nolint:gosec // an HTTP status
+		return true
+	}
+}
+
+// hangUp ends a request's connection without an answer.
+func hangUp(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) }
+
+// breakThings breaks one thing after the other, each before any a second time, until both the number and the time are
+// reached. It returns how often each was broken.
+func (w *world) breakThings(ctx context.Context, t *testing.T, f *fleet, atLeast int, span time.Duration) (broken map[string]int, err error) {
+	t.Helper()
+	chance := rand.New(rand.NewPCG(w.seed, 0)) //nolint:gosec // repeatable on purpose
+	broken = map[string]int{}
+	all, begin := w.faults(f), time.Now()
+	for n := 0; n < atLeast || time.Since(begin) < span; n++ {
+		if n%len(all) == 0 {
+			chance.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		}
+		one := all[n%len(all)]
+		pause(ctx, time.Duration(chance.Int64N(int64(1500*time.Millisecond))))
+		lasts := 300*time.Millisecond + time.Duration(chance.Int64N(int64(one.longest)))
+		mend, err := one.inflict(ctx, chance)
+		if err != nil {
+			return broken, fmt.Errorf("%s: %w", one.name, err)
+		}
+		pause(ctx, lasts)
+		if err := errors.Join(mend(ctx), ctx.Err()); err != nil {
+			return broken, fmt.Errorf("%s, to be mended: %w", one.name, err)
+		}
+		broken[one.name]++
+		t.Logf("%6.1f s: %s for %.1f s", time.Since(begin).Seconds(), one.name, lasts.Seconds())
+	}
+	return broken, nil
+}
+
+// pause is how long something stays broken, or whole.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,168 @@
+package platform_test
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tikv/client-go/v2/txnkv"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+	"app238.com/inner/app/kube"
+	"app238.com/inner/test/dnsserver"
+	"app238.com/inner/test/proxy"
+	"app238.com/inner/test/stack"
+	"app238.com/inner/test/stack/controlplane"
+	"app238.com/inner/test/stack/postgres"
+	"app238.com/inner/test/testdatabase"
+)
+
+const (
+	// patience is how long the platform may take to come to rest when nothing is broken any more.
+	patience = 5 * time.Minute
+	glance   = 100 * time.Millisecond
+	domain   = "chaos.test"
+	// tenantsName is the database of the users' schemas.
+	tenantsName = "tenants"
+)
+
+// world is a platform: its servers, the ways of Inner to them, and what the test itself looks with, past those ways.
+type world struct {
+	servers *stack.Stack
+	engine  *postgres.Server // of the users' schemas
+	names   *dnsserver.Net
+
+	toDatabase, toEngine *proxy.Proxy
+	toCluster            *proxy.Cluster
+
+	db, tenants *sql.DB
+	clients     *kube.Clients
+	kv          *txnkv.Client
+
+	folder     string
+	configFile string
+	seed       uint64
+
+	mu   sync.Mutex
+	told map[string]bool // resources of which the Combinator pod was told
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	w := &world{folder: t.TempDir(), seed: newSeed(t), told: map[string]bool{}}
+	var err error
+	w.servers, err = stack.Start(ctx, stack.Options{ControlPlane: controlplane.Options{CRDs: []string{"../../../configs/crd/workerapps.yaml"}}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.servers.Close()) })
+	w.engine, err = postgres.Start(ctx, postgres.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.engine.Close()) })
+	require.NoError(t, w.servers.Postgres.CreateDatabase(ctx, "platform"))
+	require.NoError(t, w.engine.CreateDatabase(ctx, tenantsName))
+	w.names, err = dnsserver.New()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.names.Close()) })
+	w.toDatabase = proxy.New(t, w.servers.Postgres.DSN("platform"))
+	w.toEngine = proxy.New(t, w.engine.DSN(tenantsName))
+	w.toCluster = proxy.NewCluster(t, w.servers.ControlPlane.Kubeconfig())
+	w.connect(t)
+	require.NoError(t, database.Migrate(ctx, w.db))
+	w.configFile = filepath.Join(w.folder, "inner.yaml")
+	require.NoError(t, os.WriteFile(w.configFile, []byte(w.configuration(t, w.combinatorPod(t))), 0o600))
+	return w
+}
+
+// connect opens the test's own ways to the servers.
+func (w *world) connect(t *testing.T) {
+	t.Helper()
+	open := func(dsn string) (*sql.DB, *config.Config) {
+		c := testdatabase.Config(t, dsn)
+		db, err := database.Open(c)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = db.Close() })
+		return db, c
+	}
+	var c *config.Config
+	w.tenants, _ = open(w.engine.DSN(tenantsName))
+	w.db, c = open(w.servers.Postgres.DSN("platform"))
+	c.Kubernetes.Kubeconfig = w.servers.ControlPlane.Kubeconfig()
+	var err error
+	w.clients, err = kube.NewClients(c)
+	require.NoError(t, err)
+	w.kv, err = txnkv.NewClient([]string{w.servers.TiKV.Endpoint()})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = w.kv.Close() })
+}
+
+// newSeed returns INNER_CHAOS_SEED, or one by chance.
+func newSeed(t *testing.T) uint64 {
+	t.Helper()
+	given := os.Getenv("INNER_CHAOS_SEED")
+	if given == "" {
+		n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
+		require.NoError(t, err)
+		given = n.String()
+	}
+	seed, err := strconv.ParseUint(given, 10, 64)
+	require.NoError(t, err, "INNER_CHAOS_SEED")
+	t.Logf("INNER_CHAOS_SEED=%d", seed)
+	return seed
+}
+
+// configuration is the replicas'. The waits are shorter than an operator's, their relations the same.
+func (w *world) configuration(t *testing.T, webhookPort string) string {
+	t.Helper()
+	return fmt.Sprintf(`
+domain: %s
+http: {listen: "127.0.0.1:0", drainTime: 0s, shutdownTimeout: 3s}
+database: {dsn: %q, connectTimeout: 2s, statementTimeout: 5s}
+kubernetes: {kubeconfig: %q}
+tasks: {heartbeatInterval: 500ms, takeoverAfter: 3s, pollInterval: 200ms, retryDelay: 200ms, retryDelayMax: 2s, parkedRecheck: 5s}
+controller: {failureGrace: 1s}
+combinator:
+  rdb: {dsn: %q, connectTimeout: 2s, requestTimeout: 10s, measureInterval: 15s}
+  kv: {pd: [%q], requestTimeout: 5s, sweepAfter: 5s, sweepInterval: 5s}
+  pods: {webhookPort: %s, webhookTimeout: 1s}
+domains: {requireTarget: false, lookInterval: 500ms, passInterval: 2s, passEvery: 20s, dns: {resolvers: [%q], timeout: 1s}}
+audit: {minAge: 5s, interval: 30s}
+`, domain, w.toDatabase.DSN, w.toCluster.Kubeconfig(filepath.Join(w.folder, "kubeconfig")), w.toEngine.DSN, w.servers.TiKV.Endpoint(),
+		webhookPort, netip.AddrPortFrom(w.names.Root.Addr, uint16(w.names.Port)))
+}
+
+// combinatorPod makes a Combinator pod with the address of this machine, which notes what it is told, and returns its port.
+func (w *world) combinatorPod(t *testing.T) (port string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(w.tell))
+	t.Cleanup(server.Close)
+	pods := w.clients.Typed.CoreV1().Pods(testdatabase.Config(t, w.toDatabase.DSN).Kubernetes.Namespaces.Combinator)
+	pod, err := pods.Create(t.Context(), &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "combinator", Labels: map[string]string{"app": "combinator"}},
+		// Nobody starts it.
+		Spec: corev1.PodSpec{SchedulerName: "none", Containers: []corev1.Container{{Name: "c", Image: "registry.test/combinator:1"}}},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	pod.Status.Phase, pod.Status.PodIP, pod.Status.PodIPs = corev1.PodRunning, "127.0.0.1", []corev1.PodIP{{IP: "127.0.0.1"}}
+	_, err = pods.UpdateStatus(t.Context(), pod, metav1.UpdateOptions{})
+	require.NoError(t, err)
+	_, port, err = net.SplitHostPort(server.Listener.Addr().String())
+	require.NoError(t, err)
+	return port
+}

@@ -1,0 +1,86 @@
+package proxy
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// Answer answers a request in the API server's place, or returns false.
+type Answer func(w http.ResponseWriter, r *http.Request) bool
+
+// Cluster is a way to an API server on which requests can be answered by somebody else, until its test ends.
+type Cluster struct {
+	t      testing.TB
+	server *httptest.Server
+
+	mu     sync.Mutex
+	answer Answer
+}
+
+// NewCluster starts a proxy to the API server of a kubeconfig, whose rights it lends to whoever comes.
+func NewCluster(t testing.TB, kubeconfig string) *Cluster {
+	t.Helper()
+	target, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	require.NoError(t, err)
+	address, err := url.Parse(target.Host)
+	require.NoError(t, err)
+	transport, err := rest.TransportFor(target)
+	require.NoError(t, err)
+	forward := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(address) },
+		// Watches are streams: each event is passed on at once.
+		FlushInterval: -1,
+		Transport:     transport,
+		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+	}
+	c := &Cluster{t: t}
+	c.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if answer := c.current(); answer == nil || !answer(w, r) {
+			forward.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(c.Close)
+	return c
+}
+
+func (c *Cluster) current() Answer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.answer
+}
+
+// AnswerWith has answer asked first about every request; nil ends that.
+func (c *Cluster) AnswerWith(answer Answer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answer = answer
+}
+
+// Break breaks all connections; new ones are taken.
+func (c *Cluster) Break() { c.server.CloseClientConnections() }
+
+// Close breaks all connections and takes no more.
+func (c *Cluster) Close() {
+	c.Break()
+	c.server.Close()
+}
+
+// Kubeconfig writes a kubeconfig that leads to the proxy.
+func (c *Cluster) Kubeconfig(path string) string {
+	c.t.Helper()
+	k := clientcmdapi.NewConfig()
+	k.Clusters["proxy"] = &clientcmdapi.Cluster{Server: c.server.URL}
+	k.Contexts["proxy"] = &clientcmdapi.Context{Cluster: "proxy"}
+	k.CurrentContext = "proxy"
+	require.NoError(c.t, clientcmd.WriteToFile(*k, path))
+	return path
+}
