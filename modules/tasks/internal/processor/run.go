@@ -47,9 +47,10 @@ type execution struct {
 	log        *zap.Logger // only in conclude: nearly every task ends well and needs none
 }
 
+// logger returns a logger that names the task and hides its secrets.
 func (p *Processor) logger(e execution) *zap.Logger {
 	return p.jobLog.With(zap.Int64("task", e.task.ID), zap.String("type", e.task.Type), zap.Int("attempt", e.task.Attempt),
-		zap.Duration("took", e.took))
+		zap.Duration("took", e.took), observe.Hiding(e.prepared.Hidden()...))
 }
 
 // prepare returns what a claimed task is to do.
@@ -85,7 +86,9 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 	e.definition, e.prepared = definition, prepared
 	begin := time.Now()
 	p.metrics.Started.WithLabelValues(c.Type).Inc()
-	err = p.execute(leased, running, e)
+	ctx, traced := p.tracing.Continue(leased, c.TraceParent, c.Type, c.ID, e.task.Attempt)
+	err = p.execute(ctx, running, e)
+	traced(failure(err))
 	e.took = time.Since(begin)
 	p.metrics.RunTime.WithLabelValues(c.Type).Observe(e.took.Seconds())
 	switch {
@@ -98,6 +101,17 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 	default:
 		p.conclude(running, e, job.AsError(err))
 	}
+}
+
+// failure returns err if it says that an execution failed, and nil if it says what else becomes of the task.
+func failure(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e := job.AsError(err); e.Kind != job.Failed && e.Kind != job.Permanent {
+		return nil
+	}
+	return err
 }
 
 // execute runs the job with its time limit, and makes an error of a panic.
