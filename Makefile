@@ -24,10 +24,11 @@ help: ## list the targets
 run: need-go ## show Inner at work, then serve: ARGS=--once, ARGS='-d DSN -k KUBECONFIG', ARGS=--help
 	@$(GO) run ./test/demo $(ARGS)
 
-# A database named by INNER_TEST_DSN, a CockroachDB say, is used instead of the one that withstack starts.
+# A database named by INNER_TEST_DSN, a CockroachDB say, and a TiKV cluster named by INNER_TEST_PD, are used instead of those that
+# withstack starts.
 test: need-go ## run all tests on real servers: PKG=./modules/tasks/... RUN=TestName narrow it down
 	$(GO) run ./test/stack/cmd/withstack --crd $(CRD) -- \
-		$(if $(INNER_TEST_DSN),env INNER_TEST_DSN="$$INNER_TEST_DSN") $(GO) test -race -vet=off -timeout $(TEST_TIMEOUT) $(if $(RUN),-run '$(RUN)') $(PKG)
+		$(if $(INNER_TEST_DSN),env INNER_TEST_DSN="$$INNER_TEST_DSN") $(if $(INNER_TEST_PD),env INNER_TEST_PD="$$INNER_TEST_PD") $(GO) test -race -vet=off -timeout $(TEST_TIMEOUT) $(if $(RUN),-run '$(RUN)') $(PKG)
 
 chaos: need-go ## the queue, then for 30 minutes the whole platform, through all that can break: SPAN=5m, SEED=1
 	INNER_CHAOS=long INNER_CHAOS_SEED=$(SEED) $(GO) test -race -count=1 -timeout 30m -v ./test/chaos

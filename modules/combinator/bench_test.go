@@ -161,7 +161,8 @@ func (f *figures) rdb(b *testing.B, s *bundle) {
 		return bare(`CREATE SCHEMA `+schema, `COMMENT ON SCHEMA `+schema+` IS 'of u1'`, `GRANT USAGE, CREATE ON SCHEMA `+schema+` TO `+role)
 	})
 	f.compare(b, "rdb delete", func(run, i int) error {
-		return s.rdb.Delete(ctx, engine.Resource{UserUID: "u1", ResourceID: fmt.Sprintf("i%dx%d", run, i)}, false)
+		_, err := s.rdb.Delete(ctx, engine.Resource{UserUID: "u1", ResourceID: fmt.Sprintf("i%dx%d", run, i)}, false)
+		return err
 	}, func(run, i int) error {
 		return bare(fmt.Sprintf(`DROP SCHEMA user_bare_%dx%d CASCADE`, run, i))
 	})

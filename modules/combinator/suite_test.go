@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/tikv/client-go/v2/txnkv"
+	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
@@ -30,6 +31,8 @@ import (
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/testdatabase"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long anything may take that is not held to a time of its own.
 const patience = 60 * time.Second
@@ -190,6 +193,7 @@ func (b *bundle) run(kind string, payload any) error {
 	for _, d := range []job.Definition{
 		jobs.NewCreateRDB(p, b.config), jobs.NewDeleteRDB(p), jobs.NewCreateKV(p), jobs.NewDeleteKV(p), jobs.NewRegisterUser(p),
 		jobs.NewNotifyPods(p), jobs.NewMeasureRDB(p), jobs.NewSweepKV(p), jobs.NewSyncPasswords(p),
+		jobs.NewRemoveTenant(p),
 	} {
 		if d.Type != kind {
 			continue

@@ -37,6 +37,12 @@ type Tenant struct {
 	Stale bool
 }
 
+// What a user has in the RDB engine beside schemas.
+const (
+	RolePart     = "role"
+	DatabasePart = "database"
+)
+
 // RDB is the engine of SQL schemas. Every method may be called again at any time.
 type RDB interface {
 	// Configured tells whether there is an engine.
@@ -47,9 +53,16 @@ type RDB interface {
 	Prepare(ctx context.Context, tenant Tenant) error
 	// Create prepares the user and makes a schema, of which the user's role can make use, and nobody else.
 	Create(ctx context.Context, tenant Tenant, resourceID string) error
-	// Delete drops a schema with its content. With last it also drops what the user has no use for any more, where it
-	// holds nothing.
-	Delete(ctx context.Context, r Resource, last bool) error
+	// Delete drops a schema with its content. With last it also drops what the user has no use for any more, if that is
+	// configured, where it holds nothing. It tells whether the user has nothing left.
+	Delete(ctx context.Context, r Resource, last bool) (nothing bool, err error)
+	// Remove drops the user's role and own database, where they hold nothing. It tells whether the user has nothing left.
+	Remove(ctx context.Context, userUID string) (nothing bool, err error)
+	// TenantParts are the parts that a user has beside schemas, by the configuration; TenantName is their name.
+	TenantParts() []string
+	TenantName(userUID string) string
+	// Tenants asks which of TenantParts exist, of each of these users.
+	Tenants(ctx context.Context, userUIDs []string) (parts map[string][]string, err error)
 	// Exists tells whether a schema is there.
 	Exists(ctx context.Context, r Resource) (bool, error)
 	// List hands all schemas that Inner has made to page, in pages, and returns nil only when those were all.

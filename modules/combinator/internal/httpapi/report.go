@@ -97,21 +97,30 @@ func (o oneOrMany) where(index int, text string) string {
 	return fmt.Sprintf("[%d].%s", index, text)
 }
 
+// check returns the reports, or an answer that names the field of the first one that is none.
+func (o oneOrMany) check() ([]reports.Report, error) {
+	checked := make([]reports.Report, len(o.all))
+	for i, q := range o.all {
+		one, err := q.check()
+		if err != nil {
+			return nil, server.BadRequest("%s", o.where(i, err.Error()))
+		}
+		checked[i] = one
+	}
+	return checked, nil
+}
+
 // report serves POST /api/combinator/reportUsage: all reports are written, or none.
 func (a *API) report(w http.ResponseWriter, r *http.Request) error {
 	var body oneOrMany
 	if err := server.ReadJSON(r, &body); err != nil {
 		return err
 	}
-	checked := make([]reports.Report, len(body.all))
-	for i, q := range body.all {
-		one, err := q.check()
-		if err != nil {
-			return server.BadRequest("%s", body.where(i, err.Error()))
-		}
-		checked[i] = one
+	checked, err := body.check()
+	if err != nil {
+		return err
 	}
-	err := a.reports.Save(r.Context(), checked)
+	err = a.reports.Save(r.Context(), checked)
 	if wrong, ok := errors.AsType[*reports.Unknown](err); ok {
 		return server.BadRequest("%s", body.where(wrong.Index, "resource_id: no such resource of this user and type"))
 	}

@@ -29,11 +29,9 @@ func (j deleteRDB) Execute(ctx context.Context, _ job.Task, p DeleteRDB) error {
 	}
 	var failure error
 	err = j.Rows.WithTenant(ctx, p.UserUID, func(ctx context.Context, prepared string) (string, error) {
-		failure = j.RDB.Delete(ctx, p.resource(), !others)
-		if !others {
-			prepared = "" // the role may have been dropped
-		}
-		return prepared, failure
+		var nothing bool
+		nothing, failure = j.RDB.Delete(ctx, p.resource(), !others)
+		return rows.Remaining(prepared, nothing), failure
 	})
 	switch {
 	case failure != nil:

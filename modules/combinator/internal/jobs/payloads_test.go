@@ -17,7 +17,7 @@ func definitions() map[string]job.Definition {
 	all := map[string]job.Definition{}
 	for _, d := range []job.Definition{
 		jobs.NewCreateRDB(p, &config.Config{}), jobs.NewDeleteRDB(p), jobs.NewCreateKV(p), jobs.NewDeleteKV(p),
-		jobs.NewRegisterUser(p), jobs.NewNotifyPods(p),
+		jobs.NewRegisterUser(p), jobs.NewNotifyPods(p), jobs.NewRemoveTenant(p),
 	} {
 		all[d.Type] = d
 	}
@@ -75,7 +75,7 @@ func FuzzPayloads(f *testing.F) {
 			}
 			require.NoError(t, json.Unmarshal(first.Info, &ids))
 			require.NoError(t, identifier.Check("user_uid", ids.UserUID))
-			if d.Type != jobs.RegisterUserType {
+			if d.Type != jobs.RegisterUserType && d.Type != jobs.RemoveTenantType {
 				require.NoError(t, identifier.Check("resource_id", ids.ResourceID))
 			}
 		}

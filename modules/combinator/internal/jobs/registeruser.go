@@ -20,7 +20,7 @@ type RegisterUser struct {
 func (r RegisterUser) Validate() error { return identifier.Check("user_uid", r.UserUID) }
 
 // OrderingKey is the user.
-func (r RegisterUser) OrderingKey() string { return "user/" + r.UserUID }
+func (r RegisterUser) OrderingKey() string { return TenantKey(r.UserUID) }
 
 type registerUser struct{ Params }
 

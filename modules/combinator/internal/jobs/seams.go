@@ -18,6 +18,7 @@ type Rows interface {
 	SaveSizes(ctx context.Context, name func(engine.Resource) string, sizes []engine.Size) error
 	SecretKey(ctx context.Context, userUID string) (string, error)
 	Tenants(ctx context.Context, after string, limit int) ([]rows.Tenant, error)
+	Wished(ctx context.Context, userUID string) (bool, error)
 	WithTenant(ctx context.Context, userUID string, work func(ctx context.Context, prepared string) (string, error)) error
 }
 

@@ -10,12 +10,15 @@ import (
 
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/test/stack/tikv"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // faulty is a store whose process dies at a chosen step, before it or after it; from then on every step fails.
 type faulty struct {

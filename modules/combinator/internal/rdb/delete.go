@@ -23,18 +23,35 @@ func (e *Engine) Exists(ctx context.Context, r engine.Resource) (there bool, err
 }
 
 // Delete implements engine.RDB.
-func (e *Engine) Delete(ctx context.Context, r engine.Resource, last bool) error {
+func (e *Engine) Delete(ctx context.Context, r engine.Resource, last bool) (nothing bool, err error) {
 	p := e.names.place(r.UserUID)
 	if err := e.dropSchema(ctx, p, e.names.schema.Name(r.UserUID, r.ResourceID)); err != nil {
-		return err
+		return false, err
 	}
-	if !last || !e.config.DropUnused {
-		return nil
+	switch {
+	case !last:
+		return false, nil
+	case !e.config.DropUnused:
+		return e.hasNothing(ctx, r.UserUID)
 	}
+	return e.Remove(ctx, r.UserUID)
+}
+
+// Remove implements engine.RDB.
+func (e *Engine) Remove(ctx context.Context, userUID string) (nothing bool, err error) {
+	p := e.names.place(userUID)
 	if err := e.dropDatabase(ctx, p); err != nil {
-		return err
+		return false, err
 	}
-	return e.dropRole(ctx, p)
+	if err := e.dropRole(ctx, p); err != nil {
+		return false, err
+	}
+	return e.hasNothing(ctx, userUID)
+}
+
+func (e *Engine) hasNothing(ctx context.Context, userUID string) (bool, error) {
+	found, err := e.Tenants(ctx, []string{userUID})
+	return err == nil && len(found) == 0, err
 }
 
 func (e *Engine) dropSchema(ctx context.Context, p place, schema string) error {

@@ -127,6 +127,21 @@ func (r *Rows) Prepared(ctx context.Context, userUID string) (string, error) {
 	return found.Prepared, nil
 }
 
+// unknown is what the row of a user says who has something in the RDB engine of which nobody knows what it was given.
+const unknown = "unknown"
+
+// Remaining is what WithTenant's work returns after it took something away: the row stays as long as the user has
+// anything, since it is by the row that the audit knows whose that is.
+func Remaining(prepared string, nothing bool) string {
+	switch {
+	case nothing:
+		return ""
+	case prepared == "":
+		return unknown
+	}
+	return prepared
+}
+
 const (
 	insertTenant = `INSERT INTO combinator_tenants (user_uid) VALUES ($1) ON CONFLICT (user_uid) DO NOTHING`
 	lockTenant   = `SELECT prepared FROM combinator_tenants WHERE user_uid = $1 FOR UPDATE`

@@ -32,6 +32,9 @@ type Stock struct {
 // New returns the inventories of the engines that there are.
 func New(r *rows.Rows, q job.Queue, rdb engine.RDB, kv engine.KV) []inventory.Inventory {
 	var all []inventory.Inventory
+	if rdb.Configured() && len(rdb.TenantParts()) > 0 {
+		all = append(all, &Tenants{rdb: rdb, rows: r, queue: q})
+	}
 	if rdb.Configured() {
 		all = append(all, &Stock{
 			kind: rows.RDB, part: schemaPart, name: rdb.Name, list: rdb.List, queue: q, rows: r,

@@ -1,0 +1,149 @@
+package combinator_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/kube"
+	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/combinator/internal/jobs"
+)
+
+// killed is a job that a test lets die at each of its statements in turn: what is there before it, and after it.
+type killed struct {
+	kind    string
+	payload func(b *bundle) map[string]string
+	prepare func(t *testing.T, b *bundle)
+	check   func(t *testing.T, b *bundle)
+}
+
+// user1 is the payload about u1.
+func user1(*bundle) map[string]string { return map[string]string{"user_uid": "u1"} }
+
+func nothing(*bundle) map[string]string { return map[string]string{} }
+
+// forget removes u1 and what is left of u1.
+func forget(t *testing.T, b *bundle) {
+	t.Helper()
+	b.faults.off()
+	_, err := b.db.Exec(`DELETE FROM users WHERE uid = 'u1'`)
+	require.NoError(t, err)
+	require.NoError(t, b.run(jobs.RemoveTenantType, user1(b)))
+}
+
+func registered(t *testing.T, b *bundle, key string) {
+	t.Helper()
+	tenant := b.login("u1", key)
+	_, err := tenant.Exec(`SELECT 1`)
+	require.NoError(t, err)
+	require.NoError(t, tenant.Close())
+}
+
+// killedUserJobs are the jobs about a user; those about schemas are in TestAJobKilledAtAnyStatementEndsRightWhenItRunsAgain.
+var killedUserJobs = []killed{
+	{jobs.RegisterUserType, user1, func(_ *testing.T, b *bundle) { b.user("u1", "sk_one") }, func(t *testing.T, b *bundle) {
+		t.Helper()
+		registered(t, b, "sk_one")
+		forget(t, b)
+	}},
+	{jobs.RemoveTenantType, user1, func(t *testing.T, b *bundle) {
+		t.Helper()
+		b.user("u1", "sk_one")
+		require.NoError(t, b.run(jobs.RegisterUserType, user1(b)))
+		_, err := b.db.Exec(`DELETE FROM users WHERE uid = 'u1'`)
+		require.NoError(t, err)
+	}, func(t *testing.T, b *bundle) {
+		t.Helper()
+		require.False(t, b.roleThere("u1"))
+		require.False(t, b.databaseThere("u1"))
+		require.Empty(t, column(t, b.db.DB, `SELECT user_uid FROM combinator_tenants WHERE user_uid = 'u1'`))
+	}},
+	{jobs.SyncPasswordsType, nothing, func(t *testing.T, b *bundle) {
+		t.Helper()
+		b.user("u1", "sk_old")
+		require.NoError(t, b.run(jobs.RegisterUserType, user1(b)))
+		_, err := b.db.Exec(`UPDATE users SET secret_key = 'sk_new' WHERE uid = 'u1'`)
+		require.NoError(t, err)
+	}, func(t *testing.T, b *bundle) {
+		t.Helper()
+		registered(t, b, "sk_new")
+		forget(t, b)
+	}},
+	{jobs.MeasureRDBType, nothing, func(t *testing.T, b *bundle) {
+		t.Helper()
+		_, err := b.db.Exec(`DELETE FROM combinator_sizes`)
+		require.NoError(t, err)
+	}, func(t *testing.T, b *bundle) {
+		t.Helper()
+		require.Equal(t, []string{"u2/r"}, column(t, b.db.DB, `SELECT user_uid || '/' || resource_id FROM combinator_sizes`))
+	}},
+}
+
+func TestAJobAboutUsersKilledAtAnyStatementEndsRightWhenItRunsAgain(t *testing.T) {
+	t.Parallel()
+	for name, layout := range layouts() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, layout)
+			b.user("u2", "sk_two")
+			b.resource("u2", "r", "rdb")
+			require.NoError(t, b.run(jobs.CreateRDBType, ref("u2", "r")))
+			neighbour := b.login("u2", "sk_two")
+			_, err := neighbour.Exec(`CREATE TABLE ` + b.schema("u2", "r") + `.t (v TEXT); INSERT INTO ` + b.schema("u2", "r") + `.t VALUES ('kept')`)
+			require.NoError(t, err)
+			for _, k := range killedUserJobs {
+				for _, after := range []bool{false, true} {
+					steps := b.throughEveryFault(after, func() { k.prepare(t, b) }, func() error { return b.run(k.kind, k.payload(b)) }, func() { k.check(t, b) })
+					require.Greater(t, steps, 3, k.kind)
+				}
+			}
+			require.Equal(t, []string{"kept"}, column(t, neighbour, `SELECT v FROM `+b.schema("u2", "r")+`.t`))
+		})
+	}
+}
+
+// TestANamespacesJobKilledAtAnyStatementEndsRightWhenItRunsAgain has faults in the database; those in the store are in
+// TestWhatIsKilledAtAnyStepEndsRightWhenItRunsAgain.
+func TestANamespacesJobKilledAtAnyStatementEndsRightWhenItRunsAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	client := b.client()
+	b.pods.running = []kube.Pod{{Name: "one"}}
+	put(t, client, b.prefix("n")+"neighbour")
+	n := 0 // a prefix is not given out again at once: each namespace is a new one
+	rid := func() string { return fmt.Sprintf("n%d", n) }
+	there := func() bool {
+		is, err := b.kv.Exists(t.Context(), engine.Resource{UserUID: "u1", ResourceID: rid()})
+		require.NoError(t, err)
+		return is
+	}
+	for _, after := range []bool{false, true} {
+		steps := b.throughEveryFault(after, func() {
+			n++
+			b.resource("u1", rid(), "kv")
+		}, func() error { return b.run(jobs.CreateKVType, ref("u1", rid())) }, func() {
+			require.Equal(t, "active", b.status(rid()))
+			require.True(t, there())
+		})
+		require.Greater(t, steps, 2)
+		steps = b.throughEveryFault(after, func() {
+			n++
+			b.resource("u1", rid(), "kv")
+			require.NoError(t, b.run(jobs.CreateKVType, ref("u1", rid())))
+			put(t, client, b.prefix(rid())+"key")
+			b.remove(rid())
+		}, func() error { return b.run(jobs.DeleteKVType, ref("u1", rid())) }, func() {
+			require.False(t, there())
+			require.Empty(t, keys(t, client, b.prefix(rid())))
+			require.Equal(t, rid(), b.queue.accepted[len(b.queue.accepted)-1].ResourceID, "the pods are told")
+		})
+		require.Greater(t, steps, 1)
+		steps = b.throughEveryFault(after, func() { b.pods.told = nil }, func() error {
+			return b.run(jobs.NotifyPodsType, map[string]string{"user_uid": "u1", "resource_id": rid(), "resource_type": "kv"})
+		}, func() { require.Contains(t, b.pods.told, "one kv u1/"+rid()) })
+		require.Greater(t, steps, 1)
+	}
+	require.Len(t, keys(t, client, b.prefix("n")), 1, "the neighbour is untouched")
+}

@@ -1,0 +1,65 @@
+package combinator_test
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/modules/combinator/internal/rdb"
+)
+
+// hanging is a server that does not answer: every connection waits until its caller gives up.
+type hanging struct {
+	driver.Connector
+	waiting *atomic.Int32
+}
+
+func (h hanging) Connect(ctx context.Context) (driver.Conn, error) {
+	h.waiting.Add(1)
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestADatabaseThatHangsHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	b := setup(t, ownDatabases)
+	for _, uid := range []string{"u1", "u2"} {
+		b.user(uid, "sk_"+uid)
+		require.NoError(t, b.run(jobs.RegisterUserType, map[string]string{"user_uid": uid}))
+	}
+	c := b.config.Combinator.RDB
+	c.MaxOpenConnections, c.RequestTimeout = 2, 2*patience
+	var waiting atomic.Int32
+	e, err := rdb.NewWith(c, func(c config.RDB, name string) (driver.Connector, error) {
+		connector, err := database.EngineConnector(c, name)
+		if err == nil && name == b.database("u1") {
+			return hanging{connector, &waiting}, nil
+		}
+		return connector, err
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, e.Close()) })
+
+	const callers = 10
+	ctx, cancel := context.WithCancel(t.Context())
+	var group errgroup.Group
+	for i := range callers {
+		group.Go(func() error { return e.Create(ctx, engine.Tenant{UserUID: "u1", Key: "sk_u1"}, fmt.Sprintf("h%d", i)) })
+	}
+	require.Eventually(t, func() bool { return waiting.Load() == callers }, patience, 10*time.Millisecond)
+	require.NoError(t, e.Create(t.Context(), engine.Tenant{UserUID: "u2", Key: "sk_u2"}, "r"))
+	require.NoError(t, e.Ready(t.Context()))
+	require.True(t, b.schemaThere("u2", "r"))
+	cancel()
+	require.Error(t, group.Wait())
+}

@@ -1,0 +1,63 @@
+package jobs
+
+import (
+	"context"
+
+	"app238.com/inner/app/identifier"
+	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// RemoveTenantType is the job type that drops the role and the own database of a user who is gone. The audit queues it.
+const RemoveTenantType = "combinator.remove_tenant"
+
+// RemoveTenant is the payload: drop what this user still has in the RDB engine.
+type RemoveTenant struct {
+	UserUID string `json:"user_uid"`
+}
+
+// Validate checks the id.
+func (r RemoveTenant) Validate() error { return identifier.Check("user_uid", r.UserUID) }
+
+// OrderingKey is the user.
+func (r RemoveTenant) OrderingKey() string { return TenantKey(r.UserUID) }
+
+// TenantKey names a user in the order of tasks.
+func TenantKey(userUID string) string { return "user/" + userUID }
+
+type removeTenant struct{ Params }
+
+// NewRemoveTenant defines the job.
+func NewRemoveTenant(p Params) job.Definition {
+	return job.Define(job.Spec{Type: RemoveTenantType, Lane: job.SchemaLane}, removeTenant{p})
+}
+
+// Execute drops what holds nothing. It looks for the user once more, under the lock that every change of the user's things
+// takes: whoever has come back by now keeps them.
+func (j removeTenant) Execute(ctx context.Context, _ job.Task, p RemoveTenant) error {
+	var refused, failure error
+	err := j.Rows.WithTenant(ctx, p.UserUID, func(ctx context.Context, prepared string) (string, error) {
+		refused, failure = nil, nil
+		wished, err := j.Rows.Wished(ctx, p.UserUID)
+		if err != nil {
+			return "", err
+		}
+		if wished {
+			refused = job.NewPermanent("the user, or a SQL schema of the user, is there")
+			return rows.Remaining(prepared, false), nil
+		}
+		var nothing bool
+		nothing, failure = j.RDB.Remove(ctx, p.UserUID)
+		return rows.Remaining(prepared, nothing), failure
+	})
+	switch {
+	case failure != nil:
+		return engineError(rdbEngine, failure)
+	case err != nil:
+		return databaseError("locking the user", err)
+	}
+	return refused
+}
+
+// GiveUp has no row to write to: the user is gone, and the next audit sees what is left.
+func (j removeTenant) GiveUp(context.Context, job.Task, RemoveTenant, string) error { return nil }

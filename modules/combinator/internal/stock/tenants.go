@@ -1,0 +1,108 @@
+package stock
+
+import (
+	"context"
+
+	"app238.com/inner/ent"
+	"app238.com/inner/modules/audit/inventory"
+	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// tenantsPage is how many users the engine is asked about at once.
+const tenantsPage = 500
+
+// Tenants implements inventory.Inventory for what users have in the RDB engine beside schemas: roles and databases.
+type Tenants struct {
+	rdb   engine.RDB
+	rows  *rows.Rows
+	queue job.Queue
+}
+
+// Kind implements inventory.Inventory.
+func (t *Tenants) Kind() string { return "tenant" }
+
+// World implements inventory.Inventory. A role has nothing on it that could say who made it, in any engine; what Inner has
+// made is known by combinator_tenants, in which a user's row is written before the first object is made and removed after
+// the last one is gone. The engine says which of those objects exist.
+func (t *Tenants) World(ctx context.Context, page func([]inventory.Object) error) error {
+	for after := ""; ; {
+		known, err := t.rows.Tenants(ctx, after, tenantsPage)
+		if err != nil || len(known) == 0 {
+			return err
+		}
+		uids := make([]string, len(known))
+		for i, one := range known {
+			uids[i], after = one.UserUID, one.UserUID
+		}
+		parts, err := t.rdb.Tenants(ctx, uids)
+		if err != nil {
+			return err
+		}
+		objects := make([]inventory.Object, 0, len(parts))
+		for _, uid := range uids {
+			if len(parts[uid]) > 0 {
+				objects = append(objects, inventory.Object{
+					Name: t.rdb.TenantName(uid), Owner: uid, ID: uid, Key: jobs.TenantKey(uid), Parts: parts[uid],
+				})
+			}
+		}
+		if err := page(objects); err != nil {
+			return err
+		}
+	}
+}
+
+// Rows implements inventory.Inventory. Every user may have them, and one with an active SQL resource must.
+func (t *Tenants) Rows(ctx context.Context, after int64, limit int) ([]inventory.Wish, error) {
+	found, err := t.rows.Owners(ctx, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	wishes := make([]inventory.Wish, len(found))
+	for i, o := range found {
+		wishes[i] = inventory.Wish{
+			Row: o.ID, Name: t.rdb.TenantName(o.UserUID), Owner: o.UserUID, ID: o.UserUID, Key: jobs.TenantKey(o.UserUID),
+			Since: o.CreatedAt.UTC(),
+		}
+		if o.Active {
+			wishes[i].Needs = t.rdb.TenantParts()
+		}
+	}
+	return wishes, nil
+}
+
+// Repair implements inventory.Inventory. Each of the user's schemas is made again, which does nothing where it is there but
+// give the role its rights back.
+func (t *Tenants) Repair(ctx context.Context, wish inventory.Wish, _ inventory.Fault) error {
+	return t.look(ctx, wish.Owner, func(ctx context.Context, tx *ent.Tx, _ bool, active []string) error {
+		for _, id := range active {
+			payload := jobs.CreateRDB{Ref: jobs.Ref{UserUID: wish.Owner, ResourceID: id}, Name: new(string)}
+			if _, err := t.queue.Enqueue(ctx, tx, jobs.CreateRDBType, payload); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Delete implements inventory.Inventory.
+func (t *Tenants) Delete(ctx context.Context, object inventory.Object) error {
+	return t.look(ctx, object.Owner, func(ctx context.Context, tx *ent.Tx, wished bool, _ []string) error {
+		if wished {
+			return inventory.ErrWished
+		}
+		_, err := t.queue.Enqueue(ctx, tx, jobs.RemoveTenantType, jobs.RemoveTenant{UserUID: object.Owner})
+		return err
+	})
+}
+
+func (t *Tenants) look(ctx context.Context, userUID string, work func(context.Context, *ent.Tx, bool, []string) error) error {
+	err := t.rows.LookTenant(ctx, userUID, work)
+	if err == nil {
+		t.queue.Nudge()
+	}
+	return err
+}

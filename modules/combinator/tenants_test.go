@@ -1,0 +1,149 @@
+package combinator_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+	"app238.com/inner/modules/audit/inventory"
+	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/modules/combinator/internal/stock"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// tenants is the inventory of roles and databases.
+func (b *bundle) tenantStock() inventory.Inventory {
+	b.t.Helper()
+	for _, i := range stock.New(b.rows, b.queue, b.rdb, b.kv) {
+		if i.Kind() == "tenant" {
+			return i
+		}
+	}
+	b.t.Fatal("there is no inventory of tenants")
+	return nil
+}
+
+// listed returns what the inventory of tenants lists, by owner.
+func (b *bundle) listed() map[string]inventory.Object {
+	b.t.Helper()
+	all := map[string]inventory.Object{}
+	require.NoError(b.t, b.tenantStock().World(b.t.Context(), func(page []inventory.Object) error {
+		for _, o := range page {
+			all[o.Owner] = o
+		}
+		return nil
+	}))
+	return all
+}
+
+// leave has a user come, keep a schema for a while, and go as the Outer does it; what is left is the role and the database.
+func (b *bundle) leave(uid string) {
+	b.t.Helper()
+	b.user(uid, "sk_"+uid)
+	b.resource(uid, "r", "rdb")
+	require.NoError(b.t, b.run(jobs.CreateRDBType, ref(uid, "r")))
+	_, err := b.db.Exec(`DELETE FROM combinator_resources WHERE user_uid = $1`, uid)
+	require.NoError(b.t, err)
+	require.NoError(b.t, b.run(jobs.DeleteRDBType, ref(uid, "r")))
+	_, err = b.db.Exec(`DELETE FROM users WHERE uid = $1`, uid)
+	require.NoError(b.t, err)
+}
+
+func remaining(layout func(*config.Config)) func(*config.Config) {
+	return func(c *config.Config) {
+		layout(c)
+		c.Combinator.RDB.DropUnused = false
+	}
+}
+
+func TestWhatAUserWhoIsGoneLeavesInTheEngineIsFoundAndRemoved(t *testing.T) {
+	t.Parallel()
+	for name, layout := range layouts() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, remaining(layout))
+			b.user("u1", "sk_one")
+			b.resource("u1", "r", "rdb")
+			require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
+			b.leave("u2")
+			b.leave("A-b")
+			foreign := b.rdb.TenantName("foreign")
+			_, err := b.admin("").Exec(`CREATE ROLE ` + database.Quote(foreign))
+			require.NoError(t, err, "a role with a name that a user might get, and that Inner has not made")
+			found, parts := b.listed(), b.rdb.TenantParts()
+			require.Len(t, found, 3)
+			for _, uid := range []string{"u1", "u2", "A-b"} {
+				require.Equal(t, inventory.Object{Name: b.rdb.TenantName(uid), Owner: uid, ID: uid, Key: "user/" + uid, Parts: parts}, found[uid])
+			}
+			i := b.tenantStock()
+			require.ErrorIs(t, i.Delete(t.Context(), found["u1"]), inventory.ErrWished)
+			for _, uid := range []string{"u2", "A-b"} {
+				require.NoError(t, i.Delete(t.Context(), found[uid]))
+				require.Equal(t, []string{jobs.RemoveTenantType + " user/" + uid}, b.queue.enqueued)
+				b.queue.enqueued = nil
+				for range 2 {
+					require.NoError(t, b.run(jobs.RemoveTenantType, map[string]string{"user_uid": uid}))
+				}
+				_, left := b.listed()[uid]
+				require.False(t, left)
+			}
+			var refused *job.Error
+			require.ErrorAs(t, b.run(jobs.RemoveTenantType, map[string]string{"user_uid": "u1"}), &refused)
+			require.Equal(t, job.Permanent, refused.Kind)
+			require.Equal(t, found["u1"], b.listed()["u1"], "the neighbour is untouched")
+			_, err = b.login("u1", "sk_one").Exec(`CREATE TABLE ` + b.schema("u1", "r") + `.t (v TEXT)`)
+			require.NoError(t, err)
+			require.Equal(t, []string{foreign}, column(t, b.admin(""), `SELECT rolname FROM pg_roles WHERE rolname = $1`, foreign))
+			require.Equal(t, []string{"u1"}, column(t, b.db.DB, `SELECT user_uid FROM combinator_tenants`))
+		})
+	}
+}
+
+func TestWhatHoldsSomethingIsNotRemovedWithItsUser(t *testing.T) {
+	t.Parallel()
+	b := setup(t, remaining(ownDatabases))
+	b.leave("u1")
+	_, err := b.admin(b.database("u1")).Exec(`CREATE TABLE public.kept (v TEXT)`)
+	require.NoError(t, err)
+	require.NoError(t, b.run(jobs.RemoveTenantType, map[string]string{"user_uid": "u1"}))
+	require.True(t, b.databaseThere("u1"))
+	require.Contains(t, b.listed(), "u1", "the next audit sees it again")
+}
+
+func TestALostRoleIsMadeAgainWithItsRights(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.user("u1", "sk_one")
+	b.user("u2", "sk_two")
+	b.resource("u1", "r", "rdb")
+	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
+	role := database.Quote(b.rdb.TenantName("u1"))
+	_, err := b.admin("").Exec(`DROP OWNED BY ` + role + `; DROP ROLE ` + role)
+	require.NoError(t, err)
+	require.NotContains(t, b.listed(), "u1")
+	i := b.tenantStock()
+	wishes, err := i.Rows(t.Context(), 0, 10)
+	require.NoError(t, err)
+	require.Len(t, wishes, 2)
+	require.Equal(t, []string{"role"}, wishes[0].Needs)
+	require.Equal(t, b.rdb.TenantName("u1"), wishes[0].Name)
+	require.Empty(t, wishes[1].Needs, "who has no schema needs no role")
+	later, err := i.Rows(t.Context(), wishes[0].Row, 10)
+	require.NoError(t, err)
+	require.Equal(t, wishes[1:], later)
+	require.NoError(t, i.Repair(t.Context(), wishes[0], inventory.Fault{Missing: []string{"role"}}))
+	require.Equal(t, []string{jobs.CreateRDBType + " resource/u1/r"}, b.queue.enqueued)
+	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
+	_, err = b.login("u1", "sk_one").Exec(`CREATE TABLE ` + b.schema("u1", "r") + `.t (v TEXT)`)
+	require.NoError(t, err)
+}
+
+func TestWithoutRolesAndOwnDatabasesThereAreNoTenantsToLookAfter(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *config.Config) { c.Combinator.RDB.Roles = config.RolesNone })
+	for _, i := range stock.New(b.rows, b.queue, b.rdb, b.kv) {
+		require.NotEqual(t, "tenant", i.Kind())
+	}
+}
