@@ -93,6 +93,22 @@ func names(t *testing.T) map[string]bool {
 	return found
 }
 
+func TestTheOperatorsGuideSaysWhatToDoAboutEveryAlert(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile("../docs/operating.md")
+	require.NoError(t, err)
+	alerts := map[string]bool{}
+	for where := range expressions(t) {
+		if name, ok := strings.CutPrefix(where, "alert "); ok {
+			alerts[name] = true
+			require.Contains(t, string(guide), "| `"+name+"` |")
+		}
+	}
+	for _, told := range regexp.MustCompile("(?m)^\\| `(Inner[A-Za-z]+)` \\|").FindAllStringSubmatch(string(guide), -1) {
+		require.True(t, alerts[told[1]], "there is no alert %s", told[1])
+	}
+}
+
 func TestAlertsAndDashboardUseMetricsThatExistAndLeaveNoneOut(t *testing.T) {
 	t.Parallel()
 	there, used := names(t), map[string]bool{}

@@ -64,9 +64,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error, log *zap.Logger) {
 	}
 	if e.Status >= http.StatusInternalServerError {
 		log.Error("request failed", zap.String("request_id", RequestID(r.Context())), zap.Int("status", e.Status), observe.Error(err))
-		if e.Status == http.StatusInternalServerError {
-			e = &Error{Status: e.Status, Text: fmt.Sprintf("%s (request %s)", e.Text, RequestID(r.Context()))}
-		}
+		e = &Error{Status: e.Status, Text: fmt.Sprintf("%s (request %s)", e.Text, RequestID(r.Context())), RetryAfter: e.RetryAfter}
 	}
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(e.RetryAfter.Seconds()))))

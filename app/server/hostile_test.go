@@ -59,6 +59,20 @@ func drip(t *testing.T, conn net.Conn, piece string) (stop func()) {
 	return func() { close(done); wg.Wait() }
 }
 
+func TestAClientThatDoesNotReadItsAnswerIsCutOff(t *testing.T) {
+	t.Parallel()
+	i := running(t, config.HTTP{WriteTimeout: 300 * time.Millisecond})
+	i.dial(t, "GET /huge HTTP/1.1\r\nHost: x\r\n\r\n")
+	i.openConnections(t, 1)
+	i.openConnections(t, 0)
+}
+
+func TestAnIdleConnectionIsClosedInTime(t *testing.T) {
+	t.Parallel()
+	i := running(t, config.HTTP{IdleTimeout: 100 * time.Millisecond})
+	require.Contains(t, closed(t, i.dial(t, "GET /here HTTP/1.1\r\nHost: x\r\n\r\n")), "200 OK")
+}
+
 func TestAHugeHeaderIsRefused(t *testing.T) {
 	t.Parallel()
 	i := running(t, config.HTTP{HeaderLimit: 8 << 10})

@@ -68,6 +68,13 @@ func (i *instance) routes() []server.Route {
 			}
 			return server.WriteJSON(w, http.StatusOK, n)
 		}},
+		{Method: http.MethodGet, Path: "/huge", Handler: func(w http.ResponseWriter, _ *http.Request) error {
+			for piece := make([]byte, 1<<20); ; {
+				if _, err := w.Write(piece); err != nil {
+					return err
+				}
+			}
+		}},
 		{Method: http.MethodGet, Path: "/block", Handler: func(w http.ResponseWriter, r *http.Request) error {
 			i.entered <- struct{}{}
 			select {

@@ -82,17 +82,19 @@ func TestErrorsAreGenericForClientsAndKeepTheRequestsId(t *testing.T) {
 	require.Equal(t, "abc-1", w.Header().Get(server.RequestIDHeader))
 	require.Contains(t, b.text(), "abc-1")
 	require.NotContains(t, b.text(), "hunter2")
-	away := b.send(http.MethodGet, "/away", "")
+	away := b.send(http.MethodGet, "/away", "", server.RequestIDHeader, "abc-2")
 	require.Equal(t, http.StatusServiceUnavailable, away.Code)
+	require.Contains(t, away.Body.String(), "(request abc-2)")
+	require.Contains(t, b.text(), "abc-2")
 	require.NotEmpty(t, away.Header().Get("Retry-After"))
 	require.NotContains(t, away.Body.String(), "10.0.0.1")
 }
 
 func TestASlowHandlerIsCutOff(t *testing.T) {
 	t.Parallel()
-	w := setup(t).send(http.MethodGet, "/slow", "")
+	w := setup(t).send(http.MethodGet, "/slow", "", server.RequestIDHeader, "abc-3")
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
-	require.JSONEq(t, `{"error":"the request took too long"}`, w.Body.String())
+	require.JSONEq(t, `{"error":"the request took too long (request abc-3)"}`, w.Body.String())
 	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
 }
 

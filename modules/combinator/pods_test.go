@@ -229,7 +229,9 @@ func TestEveryRunningPodIsToldUntilItHasAnsweredOrIsGone(t *testing.T) {
 	two := c.pod("two", subnet+"2")
 	three := c.pod("three", subnet+"3") // nothing listens
 	b := setup(t)
-	pods := webhook.New(c.pods, c.config)
+	registry := prometheus.NewRegistry()
+	pods, err := webhook.New(c.pods, c.config, registry)
+	require.NoError(t, err)
 	tell := func() error {
 		p := b.params()
 		p.Pods = pods
@@ -245,6 +247,7 @@ func TestEveryRunningPodIsToldUntilItHasAnsweredOrIsGone(t *testing.T) {
 	second.answer(http.StatusOK)
 	require.ErrorAs(t, tell(), &waiting)
 	require.Contains(t, waiting.Text, "1 of 3")
+	require.Equal(t, map[string]float64{"ok": 3, "error": 3}, notices(t, registry))
 	c.phase(three, corev1.PodFailed, subnet+"3")
 	require.Eventually(t, func() bool { return tell() == nil }, patience, 20*time.Millisecond, "a pod that is gone is not waited for")
 	require.NotEmpty(t, two.Name)
@@ -254,4 +257,17 @@ func TestEveryRunningPodIsToldUntilItHasAnsweredOrIsGone(t *testing.T) {
 	require.ErrorAs(t, tell(), &waiting)
 	require.Equal(t, job.Permanent, waiting.Kind, "no pod is told that a resource is gone which is there")
 	require.Error(t, pods.Tell(t.Context(), kube.Pod{Address: subnet + "3"}, "kv", engine.Resource{}))
+}
+
+// notices returns how many were counted, by result.
+func notices(t *testing.T, registry *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	require.Len(t, families, 1)
+	counted := map[string]float64{}
+	for _, m := range families[0].GetMetric() {
+		counted[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+	}
+	return counted
 }

@@ -3,15 +3,19 @@ package domains_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"app238.com/inner/modules/domains/internal/metrics"
 	"app238.com/inner/modules/domains/internal/objects"
 	"app238.com/inner/test/dnsserver"
 )
@@ -43,7 +47,10 @@ func TestANewRowIsVerifiedSoonAndServed(t *testing.T) {
 func TestReadinessOfTheCertificateIsShownApartAndDoesNotMakeTheDomainFail(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.start()
+	p, _ := b.start()
+	registry := prometheus.NewRegistry()
+	_, err := metrics.NewCount(registry, p.store)
+	require.NoError(t, err)
 	r := b.serve("www")
 	awaitCertificate := func(want string) {
 		b.await("certificate is "+want, func() error {
@@ -60,6 +67,16 @@ func TestReadinessOfTheCertificateIsShownApartAndDoesNotMakeTheDomainFail(t *tes
 		require.NoError(t, err)
 		awaitCertificate(want)
 		require.Equal(t, "success", b.domain(r).Status)
+		ready, other := 0, 1
+		if want == objects.Ready {
+			ready, other = 1, 0
+		}
+		require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(fmt.Sprintf(`
+# HELP inner_domain_certificates Custom domains that are served, by whether their certificate is ready.
+# TYPE inner_domain_certificates gauge
+inner_domain_certificates{ready="no"} %d
+inner_domain_certificates{ready="yes"} %d
+`, other, ready)), "inner_domain_certificates"))
 	}
 }
 

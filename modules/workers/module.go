@@ -11,6 +11,7 @@ import (
 	"app238.com/inner/modules/workers/internal/cluster"
 	"app238.com/inner/modules/workers/internal/httpapi"
 	"app238.com/inner/modules/workers/internal/jobs"
+	"app238.com/inner/modules/workers/internal/metrics"
 	"app238.com/inner/modules/workers/internal/outcome"
 	"app238.com/inner/modules/workers/internal/rows"
 	"app238.com/inner/modules/workers/internal/stock"
@@ -20,6 +21,7 @@ import (
 var Module = fx.Module("workers",
 	fx.Provide(
 		rows.New,
+		metrics.New,
 		cluster.New,
 		cluster.NewLister,
 		cluster.NewSecrets,

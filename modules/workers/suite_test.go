@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/fx"
 	"go.uber.org/goleak"
@@ -47,6 +48,7 @@ type bundle struct {
 	clients   *kube.Clients
 	namespace string
 	queue     *fakeQueue
+	registry  *prometheus.Registry
 	jobs      map[string]job.Definition
 	source    rollout.Source
 	recorder  rollout.Recorder
@@ -57,7 +59,7 @@ type bundle struct {
 
 func setup(t *testing.T) *bundle {
 	t.Helper()
-	b := &bundle{db: testdatabase.New(t), queue: &fakeQueue{}, jobs: map[string]job.Definition{}}
+	b := &bundle{db: testdatabase.New(t), queue: &fakeQueue{}, registry: prometheus.NewRegistry(), jobs: map[string]job.Definition{}}
 	c := b.db.Config
 	c.Kubernetes.Kubeconfig = os.Getenv("INNER_TEST_KUBECONFIG")
 	require.NotEmpty(t, c.Kubernetes.Kubeconfig, "INNER_TEST_KUBECONFIG is not set: run the tests with make test")
@@ -70,6 +72,7 @@ func setup(t *testing.T) *bundle {
 	}
 	program := fx.New(fx.NopLogger, workers.Module,
 		fx.Provide(func() *config.Config { return c }, func() *sql.DB { return b.db.DB }, database.NewEnt, kube.NewClients,
+			func() *prometheus.Registry { return b.registry },
 			fx.Annotate(func() *fakeQueue { return b.queue }, fx.As(new(job.Queue)))),
 		fx.Populate(&definitions, &b.source, &b.recorder, &b.clients))
 	require.NoError(t, program.Err())

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/combinator/internal/engine"
@@ -28,13 +30,17 @@ type Pods struct {
 	client  *http.Client
 	port    string
 	timeout time.Duration
+	notices *prometheus.CounterVec
 }
 
-// New returns the pods.
-func New(watch *kube.Pods, c *config.Config) *Pods {
+// New returns the pods, and registers the count of notices with r.
+func New(watch *kube.Pods, c *config.Config, r *prometheus.Registry) (*Pods, error) {
+	notices := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "inner_combinator_notices_total", Help: "Notices to Combinator pods that a resource is gone, by whether the pod took it.",
+	}, []string{"result"})
 	p := c.Combinator.Pods
 	return &Pods{
-		watch: watch, port: strconv.Itoa(p.WebhookPort), timeout: p.WebhookTimeout,
+		watch: watch, port: strconv.Itoa(p.WebhookPort), timeout: p.WebhookTimeout, notices: notices,
 		client: &http.Client{
 			// A connection of its own for each notice: the address may be another pod's the next time. No proxy stands
 			// between pods.
@@ -43,7 +49,7 @@ func New(watch *kube.Pods, c *config.Config) *Pods {
 				return http.ErrUseLastResponse
 			},
 		},
-	}
+	}, r.Register(notices)
 }
 
 // Running returns the pods.
@@ -61,6 +67,16 @@ type notice struct {
 
 // Tell tells one pod, which says 200 when it has understood.
 func (p *Pods) Tell(ctx context.Context, pod kube.Pod, kind string, r engine.Resource) error {
+	err := p.tell(ctx, pod, kind, r)
+	result := "ok"
+	if err != nil {
+		result = "error"
+	}
+	p.notices.WithLabelValues(result).Inc()
+	return err
+}
+
+func (p *Pods) tell(ctx context.Context, pod kube.Pod, kind string, r engine.Resource) error {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	body, err := json.Marshal(notice{UserUID: r.UserUID, ResourceID: r.ResourceID, ResourceType: kind})

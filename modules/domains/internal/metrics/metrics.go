@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"app238.com/inner/modules/domains/internal/objects"
 	"app238.com/inner/modules/domains/internal/store"
 )
 
@@ -55,20 +56,25 @@ func (m *Metrics) Question(result string, took time.Duration) {
 // countTimeout bounds the look into the database that a scrape makes.
 const countTimeout = 2 * time.Second
 
-// Count is a collector of the domains by state, over all processes.
+// Count is a collector of the domains by state and of their certificates, over all processes.
 type Count struct {
-	store   *store.Store
-	domains *prometheus.Desc
+	store                 *store.Store
+	domains, certificates *prometheus.Desc
 }
 
 // NewCount registers the collector with r.
 func NewCount(r *prometheus.Registry, s *store.Store) (*Count, error) {
-	c := &Count{store: s, domains: prometheus.NewDesc("inner_domains", "Custom domains by state.", []string{"state"}, nil)}
+	c := &Count{
+		store:   s,
+		domains: prometheus.NewDesc("inner_domains", "Custom domains by state.", []string{"state"}, nil),
+		certificates: prometheus.NewDesc("inner_domain_certificates",
+			"Custom domains that are served, by whether their certificate is ready.", []string{"ready"}, nil),
+	}
 	return c, r.Register(c)
 }
 
 // Describe implements prometheus.Collector.
-func (c *Count) Describe(to chan<- *prometheus.Desc) { to <- c.domains }
+func (c *Count) Describe(to chan<- *prometheus.Desc) { to <- c.domains; to <- c.certificates }
 
 // Collect implements prometheus.Collector. Without an answer of the database there are no values.
 func (c *Count) Collect(to chan<- prometheus.Metric) {
@@ -82,4 +88,11 @@ func (c *Count) Collect(to chan<- prometheus.Metric) {
 	for state, n := range counts {
 		to <- prometheus.MustNewConstMetric(c.domains, prometheus.GaugeValue, float64(n), state)
 	}
+	ready, waiting, err := c.store.Certificates(ctx, objects.Ready)
+	if err != nil {
+		to <- prometheus.NewInvalidMetric(c.certificates, err)
+		return
+	}
+	to <- prometheus.MustNewConstMetric(c.certificates, prometheus.GaugeValue, float64(ready), "yes")
+	to <- prometheus.MustNewConstMetric(c.certificates, prometheus.GaugeValue, float64(waiting), "no")
 }

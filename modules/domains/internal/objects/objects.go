@@ -114,6 +114,9 @@ func route(d Domain) map[string]any {
 // shownLength is how much of cert-manager's own words is shown.
 const shownLength = 200
 
+// Ready is what Readiness says of a certificate that serves.
+const Ready = "ready"
+
 // Readiness says in words how a certificate is; live is nil where there is none.
 func Readiness(live *unstructured.Unstructured) string {
 	const waiting = "not issued yet"
@@ -130,7 +133,7 @@ func Readiness(live *unstructured.Unstructured) string {
 			continue
 		}
 		if condition["status"] == string(corev1.ConditionTrue) {
-			return "ready"
+			return Ready
 		}
 		if message, ok := condition["message"].(string); ok && message != "" {
 			return cut("not ready: " + message)

@@ -15,6 +15,7 @@ func FuzzAnswer(f *testing.F) {
 		{{name + " 60 IN A 192.0.2.1"}},
 		{{name + " 60 IN CNAME Other.example.", "other.example. 60 IN A 192.0.2.2"}},
 		{nil, {"shop.example. 60 IN NS ns.shop.example.", "shop.example. 60 IN NS ns.else."}, {"ns.shop.example. 60 IN A 192.0.2.3"}},
+		{nil, {"example. 60 IN NS ns.example.", "else. 60 IN NS ns.else."}},
 		{nil, {"example. 60 IN SOA ns.example. x.example. 1 2 3 4 5"}},
 	} {
 		m := new(dns.Msg)

@@ -80,3 +80,19 @@ func (s *Store) Count(ctx context.Context) (map[string]int64, error) {
 	})
 	return counts, err
 }
+
+const countCertificates = `
+SELECT COALESCE(sum(CASE WHEN certificate = $1 THEN 1 ELSE 0 END), 0), count(*) FROM inner_domain_checks
+WHERE verified AND NOT gone AND certificate <> ''`
+
+// Certificates returns how many domains that are served have a certificate of which ready is known, and how many another one
+// or none yet.
+func (s *Store) Certificates(ctx context.Context, ready string) (with, without int64, err error) {
+	err = s.read(ctx, countCertificates, []any{ready}, func(rows *sql.Rows) error {
+		var all int64
+		err := rows.Scan(&with, &all)
+		without = all - with
+		return err
+	})
+	return with, without, err
+}

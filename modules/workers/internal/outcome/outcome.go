@@ -11,18 +11,22 @@ import (
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/modules/workers/internal/jobs"
+	"app238.com/inner/modules/workers/internal/metrics"
 	"app238.com/inner/modules/workers/internal/rows"
 	"app238.com/inner/modules/workers/internal/wish"
 )
 
 // Outcome implements rollout.Source and rollout.Recorder.
 type Outcome struct {
-	rows  *rows.Rows
-	queue job.Queue
+	rows    *rows.Rows
+	queue   job.Queue
+	metrics *metrics.Metrics
 }
 
 // New returns an Outcome.
-func New(r *rows.Rows, q job.Queue) *Outcome { return &Outcome{rows: r, queue: q} }
+func New(r *rows.Rows, q job.Queue, m *metrics.Metrics) *Outcome {
+	return &Outcome{rows: r, queue: q, metrics: m}
+}
 
 // Content implements rollout.Source.
 func (o *Outcome) Content(ctx context.Context, workerID, ownerID string) (rollout.Content, error) {
@@ -61,6 +65,7 @@ func (o *Outcome) Record(ctx context.Context, r rollout.Outcome) error {
 		if err := o.rows.Succeeded(ctx, r.WorkerID, r.OwnerID, int(r.Version), leave); err != nil {
 			return fmt.Errorf("record version %d: %w", r.Version, err)
 		}
+		o.metrics.Rollouts.WithLabelValues(metrics.Running).Inc()
 		if err := o.queue.Heal(ctx, r.Task); err != nil {
 			return fmt.Errorf("heal task %d: %w", r.Task, err)
 		}
@@ -70,6 +75,7 @@ func (o *Outcome) Record(ctx context.Context, r rollout.Outcome) error {
 	if err != nil {
 		return fmt.Errorf("record version %d: %w", r.Version, err)
 	}
+	o.metrics.Rollouts.WithLabelValues(metrics.Failed).Inc()
 	// The task is woken before the restore is accepted: so it is the first to run, and sees its own WorkerApp.
 	if err := o.queue.Wake(ctx, key); err != nil {
 		return err
@@ -81,5 +87,6 @@ func (o *Outcome) Record(ctx context.Context, r rollout.Outcome) error {
 	if _, err := o.queue.Accept(ctx, jobs.RestoreType, restore); err != nil {
 		return fmt.Errorf("have the last good version restored: %w", err)
 	}
+	o.metrics.Restores.Inc()
 	return nil
 }

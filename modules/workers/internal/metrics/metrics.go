@@ -1,0 +1,34 @@
+// Package metrics holds the Prometheus metrics of workers.
+package metrics
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Results of a rollout, the values of the label "result" of inner_worker_rollouts_total.
+const (
+	Running = "running"
+	Failed  = "failed"
+)
+
+// Metrics are the counters of one process.
+type Metrics struct {
+	// Rollouts counts those that ended, by result, Restores how often the version that served before was asked for again.
+	Rollouts *prometheus.CounterVec
+	Restores prometheus.Counter
+}
+
+// New registers the metrics with r.
+func New(r *prometheus.Registry) (*Metrics, error) {
+	m := &Metrics{
+		Rollouts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "inner_worker_rollouts_total", Help: "Rollouts of workers whose end was written to their rows.",
+		}, []string{"result"}),
+		Restores: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "inner_worker_restores_total", Help: "Times that a failed rollout had the version before restored.",
+		}),
+	}
+	return m, errors.Join(r.Register(m.Rollouts), r.Register(m.Restores))
+}
