@@ -7,6 +7,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/fx"
 	"go.uber.org/fx/fxevent"
 	"go.uber.org/zap"
@@ -22,6 +24,7 @@ import (
 	"app238.com/inner/app/profiling"
 	"app238.com/inner/app/server"
 	"app238.com/inner/app/status"
+	"app238.com/inner/app/tracing"
 	"app238.com/inner/modules/audit"
 	"app238.com/inner/modules/combinator"
 	"app238.com/inner/modules/controller"
@@ -38,7 +41,7 @@ const stopMargin = 15 * time.Second
 func Serve(c *config.Config) fx.Option {
 	return fx.Options(
 		Base(c),
-		fx.Invoke(startServer),
+		fx.Invoke(showState, startServer),
 		Modules(),
 		tasks.Start,
 		controller.Start,
@@ -68,10 +71,12 @@ func Base(c *config.Config) fx.Option {
 			metrics.NewRegistry,
 			server.AsRoutes(metrics.Routes),
 			server.AsRoutes(openapi.Routes),
-			database.Open,
-			database.OpenSteady,
+			tracing.New,
+			server.AsLayer((*tracing.Tracing).Layer),
+			openDatabase,
+			openSteady,
 			database.NewEnt,
-			kube.NewClients,
+			newClients,
 			kube.NewCombinatorPods,
 			access.New,
 			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`)),
@@ -87,12 +92,44 @@ func Base(c *config.Config) fx.Option {
 			status.As(clusterStatus),
 		),
 		fx.Invoke(
+			func(lc fx.Lifecycle, t *tracing.Tracing) { lc.Append(fx.StopHook(t.Stop)) },
 			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
 			func(lc fx.Lifecycle, s *database.Steady) { lc.Append(fx.StopHook(s.Close)) },
 			// The pods are watched from when they are asked for first: most commands never do.
 			func(lc fx.Lifecycle, p *kube.Pods) { lc.Append(fx.StopHook(p.Stop)) },
 		),
 	)
+}
+
+func openDatabase(c *config.Config, t *tracing.Tracing) (*sql.DB, error) {
+	connector, err := database.Connector(c)
+	if err != nil {
+		return nil, err
+	}
+	if connector, err = t.Connector(connector); err != nil {
+		return nil, err
+	}
+	return database.Pool(connector, c), nil
+}
+
+func openSteady(c *config.Config, t *tracing.Tracing) (*database.Steady, error) {
+	connector, err := database.Connector(c)
+	if err != nil {
+		return nil, err
+	}
+	if connector, err = t.Connector(connector); err != nil {
+		return nil, err
+	}
+	return database.NewSteady(connector), nil
+}
+
+func newClients(c *config.Config, t *tracing.Tracing) (*kube.Clients, error) {
+	return kube.NewClients(c, t.Transport())
+}
+
+// showState adds to the metrics what the checks say and how the database's connections are used.
+func showState(r *prometheus.Registry, h *health.Health, db *sql.DB) error {
+	return errors.Join(health.Register(r, h), r.Register(collectors.NewDBStatsCollector(db, "platform")))
 }
 
 func newServer(c *config.Config, log *zap.Logger, m *server.Metrics, guard *access.Guard, routes []server.Route, layers []server.Layer) *server.Server {

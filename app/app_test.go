@@ -12,7 +12,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-func load(t *testing.T) *config.Config {
+func load(t testing.TB) *config.Config {
 	t.Helper()
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
 	config.AddFlags(flags)

@@ -36,6 +36,8 @@ func (i imported) fault() string {
 		return "app is imported by cmd alone"
 	case strings.HasPrefix(i.path, "k8s.io/") && !underAny(i.folder, kubernetesRooms) && !strings.HasSuffix(i.file, "_test.go"):
 		return "Kubernetes is used only in " + strings.Join(kubernetesRooms, ", ")
+	case strings.HasPrefix(i.path, "go.opentelemetry.io/") && !underAny(i.folder, []string{"app/tracing", "test"}):
+		return "OpenTelemetry is used only in app/tracing"
 	case i.path == "github.com/lib/pq" && !underAny(i.folder, []string{"app/database", "test"}):
 		return "the driver is used only in app/database"
 	case strings.HasPrefix(i.path, "github.com/tikv/") && !underAny(i.folder, []string{"modules/combinator/internal/kv", "test"}) && !strings.HasSuffix(i.file, "_test.go"):
@@ -91,6 +93,7 @@ func TestImportRulesBite(t *testing.T) {
 		{"modules/combinator/internal/jobs/a.go", "modules/combinator/internal/jobs", "github.com/tikv/client-go/v2/txnkv"},
 		{"modules/workers/a.go", "modules/workers", project + "modules/combinator/internal/rdb"},
 		{"app/server/a.go", "app/server", project + "test/stack"},
+		{"modules/tasks/a.go", "modules/tasks", "go.opentelemetry.io/otel"},
 	} {
 		require.NotEmpty(t, wrong.fault(), "%+v", wrong)
 	}

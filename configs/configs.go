@@ -8,6 +8,16 @@ import _ "embed"
 //go:embed inner.yaml
 var Defaults []byte
 
+// Alerts is monitoring/alerts.yaml, rules for Prometheus.
+//
+//go:embed monitoring/alerts.yaml
+var Alerts []byte
+
+// Dashboard is monitoring/dashboard.json, for Grafana.
+//
+//go:embed monitoring/dashboard.json
+var Dashboard []byte
+
 // WorkerAppCRD is the CustomResourceDefinition of WorkerApp.
 //
 //go:embed crd/workerapps.yaml

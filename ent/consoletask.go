@@ -52,7 +52,9 @@ type ConsoleTask struct {
 	// StartedAt holds the value of the "started_at" field.
 	StartedAt *time.Time `json:"started_at,omitempty"`
 	// FinishedAt holds the value of the "finished_at" field.
-	FinishedAt   *time.Time `json:"finished_at,omitempty"`
+	FinishedAt *time.Time `json:"finished_at,omitempty"`
+	// trace of the request that the task came with, a W3C traceparent
+	TraceParent  *string `json:"trace_parent,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -65,7 +67,7 @@ func (*ConsoleTask) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullBool)
 		case consoletask.FieldID, consoletask.FieldAttempts, consoletask.FieldClaimNumber, consoletask.FieldAcceptOrdinal:
 			values[i] = new(sql.NullInt64)
-		case consoletask.FieldTaskType, consoletask.FieldTaskStatus, consoletask.FieldTaskDetailedStatus, consoletask.FieldTaskInfo, consoletask.FieldLane, consoletask.FieldOrderingKey, consoletask.FieldClaimedBy, consoletask.FieldIdempotencyKey, consoletask.FieldLastError, consoletask.FieldAttemptErrors:
+		case consoletask.FieldTaskType, consoletask.FieldTaskStatus, consoletask.FieldTaskDetailedStatus, consoletask.FieldTaskInfo, consoletask.FieldLane, consoletask.FieldOrderingKey, consoletask.FieldClaimedBy, consoletask.FieldIdempotencyKey, consoletask.FieldLastError, consoletask.FieldAttemptErrors, consoletask.FieldTraceParent:
 			values[i] = new(sql.NullString)
 		case consoletask.FieldCreatedAt, consoletask.FieldRunAt, consoletask.FieldStartedAt, consoletask.FieldFinishedAt:
 			values[i] = new(sql.NullTime)
@@ -201,6 +203,13 @@ func (_m *ConsoleTask) assignValues(columns []string, values []any) error {
 				_m.FinishedAt = new(time.Time)
 				*_m.FinishedAt = value.Time
 			}
+		case consoletask.FieldTraceParent:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field trace_parent", values[i])
+			} else if value.Valid {
+				_m.TraceParent = new(string)
+				*_m.TraceParent = value.String
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -294,6 +303,11 @@ func (_m *ConsoleTask) String() string {
 	if v := _m.FinishedAt; v != nil {
 		builder.WriteString("finished_at=")
 		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.TraceParent; v != nil {
+		builder.WriteString("trace_parent=")
+		builder.WriteString(*v)
 	}
 	builder.WriteByte(')')
 	return builder.String()

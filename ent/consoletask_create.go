@@ -256,6 +256,20 @@ func (_c *ConsoleTaskCreate) SetNillableFinishedAt(v *time.Time) *ConsoleTaskCre
 	return _c
 }
 
+// SetTraceParent sets the "trace_parent" field.
+func (_c *ConsoleTaskCreate) SetTraceParent(v string) *ConsoleTaskCreate {
+	_c.mutation.SetTraceParent(v)
+	return _c
+}
+
+// SetNillableTraceParent sets the "trace_parent" field if the given value is not nil.
+func (_c *ConsoleTaskCreate) SetNillableTraceParent(v *string) *ConsoleTaskCreate {
+	if v != nil {
+		_c.SetTraceParent(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *ConsoleTaskCreate) SetID(v int64) *ConsoleTaskCreate {
 	_c.mutation.SetID(v)
@@ -495,6 +509,10 @@ func (_c *ConsoleTaskCreate) createSpec() (*ConsoleTask, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.FinishedAt(); ok {
 		_spec.SetField(consoletask.FieldFinishedAt, field.TypeTime, value)
 		_node.FinishedAt = &value
+	}
+	if value, ok := _c.mutation.TraceParent(); ok {
+		_spec.SetField(consoletask.FieldTraceParent, field.TypeString, value)
+		_node.TraceParent = &value
 	}
 	return _node, _spec
 }

@@ -305,6 +305,26 @@ func (_u *ConsoleTaskUpdate) ClearFinishedAt() *ConsoleTaskUpdate {
 	return _u
 }
 
+// SetTraceParent sets the "trace_parent" field.
+func (_u *ConsoleTaskUpdate) SetTraceParent(v string) *ConsoleTaskUpdate {
+	_u.mutation.SetTraceParent(v)
+	return _u
+}
+
+// SetNillableTraceParent sets the "trace_parent" field if the given value is not nil.
+func (_u *ConsoleTaskUpdate) SetNillableTraceParent(v *string) *ConsoleTaskUpdate {
+	if v != nil {
+		_u.SetTraceParent(*v)
+	}
+	return _u
+}
+
+// ClearTraceParent clears the value of the "trace_parent" field.
+func (_u *ConsoleTaskUpdate) ClearTraceParent() *ConsoleTaskUpdate {
+	_u.mutation.ClearTraceParent()
+	return _u
+}
+
 // Mutation returns the ConsoleTaskMutation object of the builder.
 func (_u *ConsoleTaskUpdate) Mutation() *ConsoleTaskMutation {
 	return _u.mutation
@@ -414,6 +434,12 @@ func (_u *ConsoleTaskUpdate) sqlSave(ctx context.Context) (_node int, err error)
 	}
 	if _u.mutation.FinishedAtCleared() {
 		_spec.ClearField(consoletask.FieldFinishedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.TraceParent(); ok {
+		_spec.SetField(consoletask.FieldTraceParent, field.TypeString, value)
+	}
+	if _u.mutation.TraceParentCleared() {
+		_spec.ClearField(consoletask.FieldTraceParent, field.TypeString)
 	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -712,6 +738,26 @@ func (_u *ConsoleTaskUpdateOne) ClearFinishedAt() *ConsoleTaskUpdateOne {
 	return _u
 }
 
+// SetTraceParent sets the "trace_parent" field.
+func (_u *ConsoleTaskUpdateOne) SetTraceParent(v string) *ConsoleTaskUpdateOne {
+	_u.mutation.SetTraceParent(v)
+	return _u
+}
+
+// SetNillableTraceParent sets the "trace_parent" field if the given value is not nil.
+func (_u *ConsoleTaskUpdateOne) SetNillableTraceParent(v *string) *ConsoleTaskUpdateOne {
+	if v != nil {
+		_u.SetTraceParent(*v)
+	}
+	return _u
+}
+
+// ClearTraceParent clears the value of the "trace_parent" field.
+func (_u *ConsoleTaskUpdateOne) ClearTraceParent() *ConsoleTaskUpdateOne {
+	_u.mutation.ClearTraceParent()
+	return _u
+}
+
 // Mutation returns the ConsoleTaskMutation object of the builder.
 func (_u *ConsoleTaskUpdateOne) Mutation() *ConsoleTaskMutation {
 	return _u.mutation
@@ -851,6 +897,12 @@ func (_u *ConsoleTaskUpdateOne) sqlSave(ctx context.Context) (_node *ConsoleTask
 	}
 	if _u.mutation.FinishedAtCleared() {
 		_spec.ClearField(consoletask.FieldFinishedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.TraceParent(); ok {
+		_spec.SetField(consoletask.FieldTraceParent, field.TypeString, value)
+	}
+	if _u.mutation.TraceParentCleared() {
+		_spec.ClearField(consoletask.FieldTraceParent, field.TypeString)
 	}
 	_node = &ConsoleTask{config: _u.config}
 	_spec.Assign = _node.assignValues

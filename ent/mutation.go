@@ -5019,6 +5019,7 @@ type ConsoleTaskMutation struct {
 	addaccept_ordinal    *int
 	started_at           *time.Time
 	finished_at          *time.Time
+	trace_parent         *string
 	clearedFields        map[string]struct{}
 	done                 bool
 	oldValue             func(context.Context) (*ConsoleTask, error)
@@ -5876,6 +5877,55 @@ func (m *ConsoleTaskMutation) ResetFinishedAt() {
 	delete(m.clearedFields, consoletask.FieldFinishedAt)
 }
 
+// SetTraceParent sets the "trace_parent" field.
+func (m *ConsoleTaskMutation) SetTraceParent(s string) {
+	m.trace_parent = &s
+}
+
+// TraceParent returns the value of the "trace_parent" field in the mutation.
+func (m *ConsoleTaskMutation) TraceParent() (r string, exists bool) {
+	v := m.trace_parent
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTraceParent returns the old "trace_parent" field's value of the ConsoleTask entity.
+// If the ConsoleTask object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ConsoleTaskMutation) OldTraceParent(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTraceParent is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTraceParent requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTraceParent: %w", err)
+	}
+	return oldValue.TraceParent, nil
+}
+
+// ClearTraceParent clears the value of the "trace_parent" field.
+func (m *ConsoleTaskMutation) ClearTraceParent() {
+	m.trace_parent = nil
+	m.clearedFields[consoletask.FieldTraceParent] = struct{}{}
+}
+
+// TraceParentCleared returns if the "trace_parent" field was cleared in this mutation.
+func (m *ConsoleTaskMutation) TraceParentCleared() bool {
+	_, ok := m.clearedFields[consoletask.FieldTraceParent]
+	return ok
+}
+
+// ResetTraceParent resets all changes to the "trace_parent" field.
+func (m *ConsoleTaskMutation) ResetTraceParent() {
+	m.trace_parent = nil
+	delete(m.clearedFields, consoletask.FieldTraceParent)
+}
+
 // Where appends a list predicates to the ConsoleTaskMutation builder.
 func (m *ConsoleTaskMutation) Where(ps ...predicate.ConsoleTask) {
 	m.predicates = append(m.predicates, ps...)
@@ -5910,7 +5960,7 @@ func (m *ConsoleTaskMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ConsoleTaskMutation) Fields() []string {
-	fields := make([]string, 0, 18)
+	fields := make([]string, 0, 19)
 	if m.task_type != nil {
 		fields = append(fields, consoletask.FieldTaskType)
 	}
@@ -5965,6 +6015,9 @@ func (m *ConsoleTaskMutation) Fields() []string {
 	if m.finished_at != nil {
 		fields = append(fields, consoletask.FieldFinishedAt)
 	}
+	if m.trace_parent != nil {
+		fields = append(fields, consoletask.FieldTraceParent)
+	}
 	return fields
 }
 
@@ -6009,6 +6062,8 @@ func (m *ConsoleTaskMutation) Field(name string) (ent.Value, bool) {
 		return m.StartedAt()
 	case consoletask.FieldFinishedAt:
 		return m.FinishedAt()
+	case consoletask.FieldTraceParent:
+		return m.TraceParent()
 	}
 	return nil, false
 }
@@ -6054,6 +6109,8 @@ func (m *ConsoleTaskMutation) OldField(ctx context.Context, name string) (ent.Va
 		return m.OldStartedAt(ctx)
 	case consoletask.FieldFinishedAt:
 		return m.OldFinishedAt(ctx)
+	case consoletask.FieldTraceParent:
+		return m.OldTraceParent(ctx)
 	}
 	return nil, fmt.Errorf("unknown ConsoleTask field %s", name)
 }
@@ -6189,6 +6246,13 @@ func (m *ConsoleTaskMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetFinishedAt(v)
 		return nil
+	case consoletask.FieldTraceParent:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTraceParent(v)
+		return nil
 	}
 	return fmt.Errorf("unknown ConsoleTask field %s", name)
 }
@@ -6267,6 +6331,9 @@ func (m *ConsoleTaskMutation) ClearedFields() []string {
 	if m.FieldCleared(consoletask.FieldFinishedAt) {
 		fields = append(fields, consoletask.FieldFinishedAt)
 	}
+	if m.FieldCleared(consoletask.FieldTraceParent) {
+		fields = append(fields, consoletask.FieldTraceParent)
+	}
 	return fields
 }
 
@@ -6289,6 +6356,9 @@ func (m *ConsoleTaskMutation) ClearField(name string) error {
 		return nil
 	case consoletask.FieldFinishedAt:
 		m.ClearFinishedAt()
+		return nil
+	case consoletask.FieldTraceParent:
+		m.ClearTraceParent()
 		return nil
 	}
 	return fmt.Errorf("unknown ConsoleTask nullable field %s", name)
@@ -6351,6 +6421,9 @@ func (m *ConsoleTaskMutation) ResetField(name string) error {
 		return nil
 	case consoletask.FieldFinishedAt:
 		m.ResetFinishedAt()
+		return nil
+	case consoletask.FieldTraceParent:
+		m.ResetTraceParent()
 		return nil
 	}
 	return fmt.Errorf("unknown ConsoleTask field %s", name)

@@ -38,13 +38,18 @@ type Clients struct {
 }
 
 // NewClients makes the clients from the configuration. It does not connect: a cluster that is away is found out by
-// whoever asks it something.
-func NewClients(c *config.Config) (*Clients, error) {
+// whoever asks it something. Wrappers, of which nil ones are left out, go around every request.
+func NewClients(c *config.Config, wrappers ...func(http.RoundTripper) http.RoundTripper) (*Clients, error) {
 	rc, err := restConfig(c.Kubernetes.Kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes.kubeconfig: %w", err)
 	}
 	rc.UserAgent = FieldManager
+	for _, wrap := range wrappers {
+		if wrap != nil {
+			rc.Wrap(wrap)
+		}
+	}
 	client, err := rest.HTTPClientFor(rc)
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes client: %w", err)

@@ -68,7 +68,7 @@ func (c *core) hiding(values []string) *core {
 func (c *core) With(fields []zapcore.Field) zapcore.Core {
 	made := c
 	for _, f := range fields {
-		if values, ok := f.Interface.(hiddenValues); ok {
+		if values, ok := f.Interface.(hiddenValues); ok && len(values) > 0 {
 			made = made.hiding(values)
 		}
 	}

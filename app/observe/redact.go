@@ -92,7 +92,9 @@ func ordinary(text string) bool {
 	return true
 }
 
-func follows(text, word string) bool { return len(text) >= len(word) && strings.EqualFold(text[:len(word)], word) }
+func follows(text, word string) bool {
+	return len(text) >= len(word) && strings.EqualFold(text[:len(word)], word)
+}
 
 func containsAny(text string, hints []string) bool {
 	for _, hint := range hints {

@@ -54,7 +54,7 @@ func (m *Metrics) layer(route Route, next http.Handler) http.Handler {
 	duration := m.duration.WithLabelValues(route.Path)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
-		rec := &recorder{ResponseWriter: w, status: http.StatusInternalServerError}
+		rec := record(w)
 		m.underWay.Inc()
 		defer func() {
 			m.underWay.Dec()

@@ -73,7 +73,7 @@ func accessLog(log *zap.Logger) middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			begin := time.Now()
-			rec := &recorder{ResponseWriter: w, status: http.StatusInternalServerError}
+			rec := record(w)
 			defer func() {
 				log.Info("request", zap.String("method", r.Method), zap.String("path", pathForLog(r)),
 					zap.Int("status", rec.status), zap.Int64("bytes", rec.bytes), zap.Duration("took", time.Since(begin)),
@@ -100,6 +100,14 @@ type recorder struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
+}
+
+// record returns w where it is a recorder already.
+func record(w http.ResponseWriter) *recorder {
+	if r, ok := w.(*recorder); ok {
+		return r
+	}
+	return &recorder{ResponseWriter: w, status: http.StatusInternalServerError}
 }
 
 // WriteHeader notes the status.

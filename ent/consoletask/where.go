@@ -144,6 +144,11 @@ func FinishedAt(v time.Time) predicate.ConsoleTask {
 	return predicate.ConsoleTask(sql.FieldEQ(FieldFinishedAt, v))
 }
 
+// TraceParent applies equality check predicate on the "trace_parent" field. It's identical to TraceParentEQ.
+func TraceParent(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldEQ(FieldTraceParent, v))
+}
+
 // TaskTypeEQ applies the EQ predicate on the "task_type" field.
 func TaskTypeEQ(v string) predicate.ConsoleTask {
 	return predicate.ConsoleTask(sql.FieldEQ(FieldTaskType, v))
@@ -1112,6 +1117,81 @@ func FinishedAtIsNil() predicate.ConsoleTask {
 // FinishedAtNotNil applies the NotNil predicate on the "finished_at" field.
 func FinishedAtNotNil() predicate.ConsoleTask {
 	return predicate.ConsoleTask(sql.FieldNotNull(FieldFinishedAt))
+}
+
+// TraceParentEQ applies the EQ predicate on the "trace_parent" field.
+func TraceParentEQ(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldEQ(FieldTraceParent, v))
+}
+
+// TraceParentNEQ applies the NEQ predicate on the "trace_parent" field.
+func TraceParentNEQ(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldNEQ(FieldTraceParent, v))
+}
+
+// TraceParentIn applies the In predicate on the "trace_parent" field.
+func TraceParentIn(vs ...string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldIn(FieldTraceParent, vs...))
+}
+
+// TraceParentNotIn applies the NotIn predicate on the "trace_parent" field.
+func TraceParentNotIn(vs ...string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldNotIn(FieldTraceParent, vs...))
+}
+
+// TraceParentGT applies the GT predicate on the "trace_parent" field.
+func TraceParentGT(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldGT(FieldTraceParent, v))
+}
+
+// TraceParentGTE applies the GTE predicate on the "trace_parent" field.
+func TraceParentGTE(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldGTE(FieldTraceParent, v))
+}
+
+// TraceParentLT applies the LT predicate on the "trace_parent" field.
+func TraceParentLT(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldLT(FieldTraceParent, v))
+}
+
+// TraceParentLTE applies the LTE predicate on the "trace_parent" field.
+func TraceParentLTE(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldLTE(FieldTraceParent, v))
+}
+
+// TraceParentContains applies the Contains predicate on the "trace_parent" field.
+func TraceParentContains(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldContains(FieldTraceParent, v))
+}
+
+// TraceParentHasPrefix applies the HasPrefix predicate on the "trace_parent" field.
+func TraceParentHasPrefix(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldHasPrefix(FieldTraceParent, v))
+}
+
+// TraceParentHasSuffix applies the HasSuffix predicate on the "trace_parent" field.
+func TraceParentHasSuffix(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldHasSuffix(FieldTraceParent, v))
+}
+
+// TraceParentIsNil applies the IsNil predicate on the "trace_parent" field.
+func TraceParentIsNil() predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldIsNull(FieldTraceParent))
+}
+
+// TraceParentNotNil applies the NotNil predicate on the "trace_parent" field.
+func TraceParentNotNil() predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldNotNull(FieldTraceParent))
+}
+
+// TraceParentEqualFold applies the EqualFold predicate on the "trace_parent" field.
+func TraceParentEqualFold(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldEqualFold(FieldTraceParent, v))
+}
+
+// TraceParentContainsFold applies the ContainsFold predicate on the "trace_parent" field.
+func TraceParentContainsFold(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldContainsFold(FieldTraceParent, v))
 }
 
 // And groups predicates with the AND operator between them.

@@ -39,6 +39,8 @@ func (ConsoleTask) Fields() []ent.Field {
 		field.Int("accept_ordinal").SchemaType(integerType).Default(0).Comment("place among those accepted in the same commit"),
 		field.Time("started_at").SchemaType(timestampType).Optional().Nillable(),
 		field.Time("finished_at").SchemaType(timestampType).Optional().Nillable(),
+		field.String("trace_parent").SchemaType(textType).Optional().Nillable().
+			Comment("trace of the request that the task came with, a W3C traceparent"),
 	}
 }
 

@@ -97,7 +97,7 @@ type bundle struct {
 	log     *zap.Logger
 }
 
-func setup(t *testing.T) *bundle {
+func setup(t testing.TB) *bundle {
 	t.Helper()
 	db := testdatabase.New(t)
 	c := db.Config
@@ -111,7 +111,7 @@ func setup(t *testing.T) *bundle {
 	box, err := sealed.New(c)
 	require.NoError(t, err)
 	b.store = store.New(db.DB, db.Steady, box, c)
-	b.queue = queue.New(b.registry, b.store, claims.NewBook(c), newMetrics(t))
+	b.queue = queue.New(b.registry, b.store, claims.NewBook(c), newMetrics(t), nil)
 	b.handler = server.NewHandler(c.HTTP, zap.NewNop(), httpapi.New(b.queue, b.store).Routes())
 	return b
 }
@@ -127,7 +127,7 @@ func (b *bundle) start(t *testing.T) (stop func()) {
 func (b *bundle) replica(t *testing.T) (book *claims.Book, stop func()) {
 	t.Helper()
 	book = claims.NewBook(b.config)
-	p := processor.New(b.config, b.log, b.registry, b.store, book, newMetrics(t))
+	p := processor.New(b.config, b.log, b.registry, b.store, book, newMetrics(t), nil)
 	require.NoError(t, p.Start(t.Context()))
 	stop = sync.OnceFunc(func() { require.NoError(t, p.Stop(context.Background())) })
 	t.Cleanup(stop)
@@ -167,7 +167,7 @@ func (b *bundle) request(method, path, body string, header ...string) *httptest.
 	return w
 }
 
-func newMetrics(t *testing.T) *metrics.Metrics {
+func newMetrics(t testing.TB) *metrics.Metrics {
 	t.Helper()
 	m, err := metrics.New(prometheus.NewRegistry())
 	require.NoError(t, err)

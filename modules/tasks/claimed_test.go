@@ -20,7 +20,7 @@ func (b *bundle) acceptor(t *testing.T) *queue.Queue {
 	t.Helper()
 	book, _ := b.replica(t)
 	require.Eventually(t, func() bool { _, ok := book.Current(); return ok }, 10*time.Second, time.Millisecond)
-	return queue.New(b.registry, b.store, book, newMetrics(t))
+	return queue.New(b.registry, b.store, book, newMetrics(t), nil)
 }
 
 func TestConcurrentAcceptsAreEachCommittedAndRunOnceInTheOrderOfTheirKey(t *testing.T) {

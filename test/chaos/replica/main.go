@@ -21,6 +21,7 @@ import (
 	"app238.com/inner/app/metrics"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/app/server"
+	"app238.com/inner/app/tracing"
 	"app238.com/inner/modules/tasks"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/chaos/journal"
@@ -98,6 +99,7 @@ func graph(o options, record *journal.Journal) fx.Option {
 		fx.Supply(o.config, o.replica, record),
 		fx.Provide(
 			observe.NewLogger,
+			tracing.New,
 			database.Open,
 			database.OpenSteady,
 			metrics.NewRegistry,

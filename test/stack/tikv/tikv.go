@@ -13,6 +13,10 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health/grpc_health_v1"
+
 	"app238.com/inner/test/stack/build"
 	"app238.com/inner/test/stack/ports"
 	"app238.com/inner/test/stack/process"
@@ -170,7 +174,8 @@ func (c *Cluster) driverReady(ctx context.Context) error {
 	return nil
 }
 
-// storeReady tells whether the store has told PD of its region.
+// storeReady tells whether the store serves, and has told PD of its regions: PD itself remembers them from before a
+// restart.
 func (c *Cluster) storeReady(ctx context.Context) error {
 	var regions struct {
 		Count int `json:"count"`
@@ -181,7 +186,23 @@ func (c *Cluster) storeReady(ctx context.Context) error {
 	if regions.Count == 0 {
 		return errors.New("no region")
 	}
-	return nil
+	return c.storeServes(ctx)
+}
+
+// storeServes asks as TiKV's clients do.
+func (c *Cluster) storeServes(ctx context.Context) error {
+	conn, err := grpc.NewClient(address(c.storePort), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	ctx, cancel := context.WithTimeout(ctx, requestLimit)
+	defer cancel()
+	answer, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{})
+	if err == nil && answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+		err = errors.New(answer.GetStatus().String())
+	}
+	return err
 }
 
 func (c *Cluster) get(ctx context.Context, path string, target any) error {

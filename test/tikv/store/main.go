@@ -17,6 +17,8 @@ import (
 	"github.com/pingcap/tidb/pkg/store/mockstore/unistore/pd"
 	"github.com/pingcap/tidb/pkg/store/mockstore/unistore/server"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
 // What a store of a test needs; the defaults are those of a server with gigabytes of memory.
@@ -62,6 +64,8 @@ func run(address, dir, driver string) error {
 	}
 	srv := grpc.NewServer()
 	tikvpb.RegisterTikvServer(srv, store)
+	// As TiKV has it: without it a client that once lost this store never takes it for reachable again.
+	grpc_health_v1.RegisterHealthServer(srv, health.NewServer())
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(listener) }()
 	select {

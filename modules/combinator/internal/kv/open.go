@@ -46,6 +46,8 @@ func openCluster(ctx context.Context, c config.KV) (store, error) {
 		driver.Close()
 		return nil, fmt.Errorf("combinator.kv.tls: %w", err)
 	}
+	// The check that lets a store which was lost come back connects by what the process has in common, and by nothing else.
+	tikvconfig.UpdateGlobal(func(global *tikvconfig.Config) { global.Security = security })
 	safePoints, err := tikv.NewEtcdSafePointKV(c.PD, tls)
 	if err != nil {
 		driver.Close()

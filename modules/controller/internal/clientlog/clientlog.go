@@ -4,6 +4,7 @@ package clientlog
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/go-logr/logr"
 	"go.uber.org/zap"
@@ -18,8 +19,14 @@ const shownLength = 300
 // New returns a logger for the libraries that take one from the context.
 func New(log *zap.Logger) klog.Logger { return logr.New(sink{log: log}) }
 
-// Install has the libraries' process-wide logger write to log. It must be called before any client is in use.
-func Install(log *zap.Logger) { klog.SetLogger(New(log)) }
+// installed guards what the libraries have one of for the process and do not guard themselves.
+var installed sync.Once
+
+// Install has the libraries' process-wide logger write to log. It must be called before any client is in use, and counts the
+// first time only: of several programs in one process, as in tests, the others' clients may be in use by then.
+func Install(log *zap.Logger) {
+	installed.Do(func() { klog.SetLogger(New(log)) })
+}
 
 // sink writes every line under one constant message; the libraries' own message is a field.
 type sink struct {

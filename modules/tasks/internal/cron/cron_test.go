@@ -61,7 +61,7 @@ func setup(t *testing.T) *bundle {
 	b.store = store.New(b.db.DB, b.db.Steady, &sealed.Box{}, b.db.Config)
 	m, err := metrics.New(prometheus.NewRegistry())
 	require.NoError(t, err)
-	b.queue = queue.New(b.reg, b.store, claims.NewBook(b.db.Config), m)
+	b.queue = queue.New(b.reg, b.store, claims.NewBook(b.db.Config), m, nil)
 	return b
 }
 

@@ -26,6 +26,7 @@ const maxLater = 30 * time.Second
 
 // conclude writes what becomes of a task whose execution returned an error.
 func (p *Processor) conclude(running context.Context, x execution, e *job.Error) {
+	x.log = p.logger(x)
 	limit := x.definition.Attempts
 	if limit == 0 {
 		limit = p.config.Attempts

@@ -16,6 +16,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/observe"
+	"app238.com/inner/app/tracing"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/registry"
@@ -31,6 +32,7 @@ type Processor struct {
 	store    *store.Store
 	book     *claims.Book
 	metrics  *metrics.Metrics
+	tracing  *tracing.Tracing
 	endings  chan store.Ending
 
 	stopClaiming, stopRunning, stopBeating context.CancelFunc
@@ -38,9 +40,9 @@ type Processor struct {
 }
 
 // New returns a processor that claims when the book is nudged, and at every poll interval.
-func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, b *claims.Book, m *metrics.Metrics) *Processor {
+func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, b *claims.Book, m *metrics.Metrics, t *tracing.Tracing) *Processor {
 	return &Processor{
-		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, book: b, metrics: m,
+		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, book: b, metrics: m, tracing: t,
 		endings: make(chan store.Ending, maxEndings),
 	}
 }

@@ -43,7 +43,22 @@ type execution struct {
 	definition job.Definition
 	prepared   job.Prepared
 	task       job.Task
-	log        *zap.Logger
+	took       time.Duration
+	log        *zap.Logger // only in conclude: nearly every task ends well and needs none
+}
+
+// logger returns a logger that names the task and hides its secrets.
+func (p *Processor) logger(e execution) *zap.Logger {
+	return p.jobLog.With(zap.Int64("task", e.task.ID), zap.String("type", e.task.Type), zap.Int("attempt", e.task.Attempt),
+		zap.Duration("took", e.took), observe.Hiding(e.prepared.Hidden()...))
+}
+
+// prepare returns what a claimed task is to do.
+func prepare(d job.Definition, c store.Claim) (job.Prepared, error) {
+	if c.Prepared != nil {
+		return *c.Prepared, nil
+	}
+	return d.Prepare(c.Info)
 }
 
 // runOne executes a task and has its result written.
@@ -54,7 +69,6 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 		return // left to the takeover
 	}
 	e := execution{claim: c, task: job.Task{ID: c.ID, Type: c.Type, Attempt: c.Attempts + 1}}
-	e.log = p.jobLog.WithLazy(zap.Int64("task", c.ID), zap.String("type", c.Type), zap.Int("attempt", e.task.Attempt))
 	if c.Fault != nil { // another process may have the key
 		p.conclude(running, e, job.NewLater(sealedPause, "the payload could not be read: "+c.Fault.Error()))
 		return
@@ -64,7 +78,7 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 		p.end(c, store.Failed, "no job of this type in this version of Inner", 0, "")
 		return
 	}
-	prepared, err := definition.Prepare(c.Info)
+	prepared, err := prepare(definition, c)
 	if err != nil {
 		p.end(c, store.Failed, err.Error(), 0, "")
 		return
@@ -72,21 +86,32 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 	e.definition, e.prepared = definition, prepared
 	begin := time.Now()
 	p.metrics.Started.WithLabelValues(c.Type).Inc()
-	err = p.execute(leased, running, e)
-	took := time.Since(begin)
-	p.metrics.RunTime.WithLabelValues(c.Type).Observe(took.Seconds())
-	e.log = e.log.WithLazy(zap.Duration("took", took))
+	ctx, traced := p.tracing.Continue(leased, c.TraceParent, c.Type, c.ID, e.task.Attempt)
+	err = p.execute(ctx, running, e)
+	traced(failure(err))
+	e.took = time.Since(begin)
+	p.metrics.RunTime.WithLabelValues(c.Type).Observe(e.took.Seconds())
 	switch {
 	case err == nil:
-		// Nearly every task comes here: no logger is made for its one line.
-		p.jobLog.Info("task finished", zap.Int64("task", c.ID), zap.String("type", c.Type), zap.Int("attempt", e.task.Attempt), zap.Duration("took", took))
+		p.jobLog.Info("task finished", zap.Int64("task", c.ID), zap.String("type", c.Type), zap.Int("attempt", e.task.Attempt), zap.Duration("took", e.took))
 		p.endings <- store.Success(c) // waits where the writer has more than it can write
 	case running.Err() != nil || leased.Err() != nil:
-		e.log.Info("task interrupted", observe.Error(err))
+		p.logger(e).Info("task interrupted", observe.Error(err))
 		p.book.Done(c.ID) // returned to the queue by Stop, or left to the takeover
 	default:
 		p.conclude(running, e, job.AsError(err))
 	}
+}
+
+// failure returns err if it says that an execution failed, and nil if it says what else becomes of the task.
+func failure(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e := job.AsError(err); e.Kind != job.Failed && e.Kind != job.Permanent {
+		return nil
+	}
+	return err
 }
 
 // execute runs the job with its time limit, and makes an error of a panic.
@@ -100,7 +125,7 @@ func (p *Processor) execute(leased, running context.Context, e execution) (err e
 	defer context.AfterFunc(running, cancel)()
 	defer func() {
 		if r := recover(); r != nil {
-			e.log.Error("job panicked", zap.String("panic", observe.Redact(fmt.Sprint(r))), zap.ByteString("stack", debug.Stack()))
+			p.logger(e).Error("job panicked", zap.String("panic", observe.Redact(fmt.Sprint(r))), zap.ByteString("stack", debug.Stack()))
 			err = job.NewFailed("the job panicked, see the log", nil)
 		}
 	}()

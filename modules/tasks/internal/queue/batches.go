@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"app238.com/inner/app/database"
+	"app238.com/inner/app/tracing"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/store"
@@ -23,6 +24,7 @@ type batches struct {
 	store   *store.Store
 	book    *claims.Book
 	metrics *metrics.Metrics
+	tracing *tracing.Tracing
 
 	mu       sync.Mutex
 	waiting  []*accept
@@ -34,6 +36,7 @@ type batches struct {
 // accept is a task whose commit somebody waits for.
 type accept struct {
 	task  store.NewTask
+	trace tracing.Request
 	done  chan struct{}
 	id    int64
 	fault error
@@ -43,7 +46,7 @@ type accept struct {
 // committed all the same.
 func (b *batches) insert(ctx context.Context, task store.NewTask) (int64, error) {
 	begin := time.Now()
-	a := &accept{task: task, done: make(chan struct{})}
+	a := &accept{task: task, trace: b.tracing.RequestOf(ctx), done: make(chan struct{})}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, a)
 	if b.want > 0 && len(b.waiting) >= b.want {
@@ -119,7 +122,9 @@ func (b *batches) commit(ctx context.Context, batch []*accept) {
 		keys[a.task.OrderingKey] = a.task.OrderingKey != ""
 	}
 	b.metrics.Batch.WithLabelValues(metrics.AcceptBatch).Observe(float64(len(batch)))
+	ctx, committed := b.shared(ctx, batch)
 	inserted, err := b.store.Insert(ctx, process, tasks, wanted)
+	committed(err)
 	if err != nil && !database.IsRefused(err) {
 		b.book.Doubt()
 	}
@@ -133,7 +138,10 @@ func (b *batches) commit(ctx context.Context, batch []*accept) {
 		lane := b.book.Lane(a.task.Lane)
 		switch {
 		case err == nil && inserted[i].Claimed:
-			b.book.Add(lane, store.Claim{ID: a.id, Type: a.task.Type, Info: a.task.Info, Process: process, Number: 1, Since: time.Now()})
+			b.book.Add(lane, store.Claim{
+				ID: a.id, Type: a.task.Type, Info: a.task.Info, Prepared: a.task.Prepared, Process: process, Number: 1, TraceParent: a.task.TraceParent,
+				Since: time.Now(),
+			})
 			continue
 		case wanted[i]:
 			lane.Release(1)
@@ -146,6 +154,17 @@ func (b *batches) commit(ctx context.Context, batch []*accept) {
 	if pending {
 		b.book.Nudge()
 	}
+}
+
+// shared begins the span of a commit, which belongs to the traces of all requests that it serves.
+func (b *batches) shared(ctx context.Context, batch []*accept) (context.Context, func(error)) {
+	return b.tracing.Shared(ctx, "commit tasks", func(yield func(tracing.Request) bool) {
+		for _, a := range batch {
+			if !yield(a.trace) {
+				return
+			}
+		}
+	})
 }
 
 // reserve takes room for one claim in a lane of this process.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"app238.com/inner/app/tracing"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/registry"
@@ -28,12 +29,16 @@ type Queue struct {
 	registry *registry.Registry
 	store    *store.Store
 	book     *claims.Book
+	tracing  *tracing.Tracing
 	batches  *batches
 }
 
 // New returns a queue.
-func New(r *registry.Registry, s *store.Store, b *claims.Book, m *metrics.Metrics) *Queue {
-	return &Queue{registry: r, store: s, book: b, batches: &batches{store: s, book: b, metrics: m, enough: make(chan struct{}, 1)}}
+func New(r *registry.Registry, s *store.Store, b *claims.Book, m *metrics.Metrics, t *tracing.Tracing) *Queue {
+	return &Queue{
+		registry: r, store: s, book: b, tracing: t,
+		batches: &batches{store: s, book: b, metrics: m, tracing: t, enough: make(chan struct{}, 1)},
+	}
 }
 
 // AcceptInfo checks and commits a task given by its type or alias and its payload. With an idempotency key that was
@@ -43,7 +48,7 @@ func (q *Queue) AcceptInfo(ctx context.Context, jobType string, info []byte, ide
 	if err != nil {
 		return 0, err
 	}
-	task.IdempotencyKey = idempotencyKey
+	task.IdempotencyKey, task.TraceParent = idempotencyKey, q.tracing.Parent(ctx)
 	return q.batches.insert(ctx, task)
 }
 
@@ -53,6 +58,7 @@ func (q *Queue) Accept(ctx context.Context, jobType string, payload job.Payload)
 	if err != nil {
 		return 0, err
 	}
+	task.TraceParent = q.tracing.Parent(ctx)
 	return q.batches.insert(ctx, task)
 }
 
@@ -62,6 +68,7 @@ func (q *Queue) Enqueue(ctx context.Context, tx job.Tx, jobType string, payload 
 	if err != nil {
 		return 0, err
 	}
+	task.TraceParent = q.tracing.Parent(ctx)
 	inserted, err := q.store.InsertIn(ctx, tx, "", []store.NewTask{task}, nil)
 	if err != nil {
 		return 0, err
@@ -88,6 +95,7 @@ func (q *Queue) prepare(jobType string, info []byte) (store.NewTask, error) {
 	}
 	return store.NewTask{
 		Type: definition.Type, Lane: definition.Lane, OrderingKey: prepared.OrderingKey, Info: prepared.Info, Erased: prepared.Erased,
+		Prepared: &prepared,
 	}, nil
 }
 

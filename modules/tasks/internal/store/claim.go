@@ -17,6 +17,8 @@ type Claim struct {
 	ID   int64
 	Type string
 	Info []byte
+	// Prepared is the task as this process accepted it, or nil where its payload has to be decoded.
+	Prepared *job.Prepared
 	// Fault says why Info could not be read, or is nil.
 	Fault error
 	// Process and Number fence the claimer's writes.
@@ -26,6 +28,8 @@ type Claim struct {
 	Attempts int
 	// Age is the time since the task was accepted when it was claimed, in seconds of the database's clock.
 	Age float64
+	// TraceParent names the trace of the request that the task came with; "" where it is not traced.
+	TraceParent string
 	// Since is when it was claimed, by this process's clock.
 	Since time.Time
 }
@@ -53,7 +57,7 @@ SET task_status = 'processing', task_detailed_status = 'claimed', claimed_by = $
     woken = false, started_at = LOCALTIMESTAMP
 FROM heads WHERE c.id = heads.id AND c.claimed_by = ''
 RETURNING c.id, c.task_type, c.task_info, c.claim_number, c.attempts,
-    CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP - c.created_at) AS FLOAT8)`
+    CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP - c.created_at) AS FLOAT8), COALESCE(c.trace_parent, '')`
 
 	// A range instead of an equality, so that only the index on (lane, id) has the order: with an equality the primary key
 	// has it too. That index is only for lanes with a name, so that nothing else in the statement can use it.
@@ -99,7 +103,7 @@ func (s *Store) claimOnce(ctx context.Context, db job.Tx, query, process string,
 	for rows.Next() {
 		c := Claim{Process: process, Since: time.Now()}
 		var info string
-		if err := rows.Scan(&c.ID, &c.Type, &info, &c.Number, &c.Attempts, &c.Age); err != nil {
+		if err := rows.Scan(&c.ID, &c.Type, &info, &c.Number, &c.Attempts, &c.Age, &c.TraceParent); err != nil {
 			return nil, err
 		}
 		c.Info, c.Fault = s.box.Open(info)

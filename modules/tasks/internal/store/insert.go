@@ -19,8 +19,12 @@ type NewTask struct {
 	Info                    []byte
 	// Erased is what becomes of Info once its secrets were used; nil where it has none.
 	Erased []byte
+	// Prepared is what the payload was checked as.
+	Prepared *job.Prepared
 	// IdempotencyKey is "" for none.
 	IdempotencyKey string
+	// TraceParent names the trace of the request; "" where it is not traced.
+	TraceParent string
 }
 
 // key returns the ordering key; one of its own for a task that names none.
@@ -48,28 +52,38 @@ type Inserted struct {
 // whole statement where another process has just claimed one. The subqueries are scalar so that they are looked up by
 // index for each row, whatever the statistics say, and materialized so that each is looked up once.
 const (
-	insertRows = `
+	insertWith = `
 WITH n AS MATERIALIZED (
-    SELECT t.task_type, t.task_info, t.lane, t.ordering_key, t.idempotency_key, t.ordinal,
+    SELECT t.task_type, t.task_info, t.lane, t.ordering_key, t.idempotency_key, t.ordinal,`
+	insertClaim = `
         t.wanted
         AND (SELECT e.id FROM console_tasks e WHERE e.ordering_key = t.ordering_key AND e.task_status = 'pending' LIMIT 1) IS NULL
         AND (SELECT e.id FROM console_tasks e WHERE e.ordering_key = t.ordering_key AND e.task_status = 'processing' LIMIT 1) IS NULL
         AS claim
-    FROM unnest($2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::BOOLEAN[])
-        WITH ORDINALITY AS t(task_type, task_info, lane, ordering_key, idempotency_key, wanted, ordinal)
+    FROM unnest($2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::BOOLEAN[]`
+	insertNames = `)
+        WITH ORDINALITY AS t(task_type, task_info, lane, ordering_key, idempotency_key, wanted`
+	insertInto = `, ordinal)
 )
 INSERT INTO console_tasks (task_type, task_info, lane, ordering_key, idempotency_key, accept_ordinal,
-    task_status, task_detailed_status, claimed_by, claim_number, started_at)
+    task_status, task_detailed_status, claimed_by, claim_number, started_at`
+	insertValues = `)
 SELECT n.task_type, n.task_info, n.lane, n.ordering_key, NULLIF(n.idempotency_key, ''), n.ordinal,
     CASE WHEN n.claim THEN 'processing' ELSE 'pending' END, CASE WHEN n.claim THEN 'claimed' ELSE 'accepted' END,
-    CASE WHEN n.claim THEN $1 ELSE '' END, CASE WHEN n.claim THEN 1 ELSE 0 END, CASE WHEN n.claim THEN LOCALTIMESTAMP END
+    CASE WHEN n.claim THEN $1 ELSE '' END, CASE WHEN n.claim THEN 1 ELSE 0 END, CASE WHEN n.claim THEN LOCALTIMESTAMP END`
+	insertOrder = `
 FROM n ORDER BY n.ordinal`
+	insertRows      = insertWith + insertClaim + insertNames + insertInto + insertValues + insertOrder
 	insertReturning = `
 RETURNING id, accept_ordinal, task_status`
 
 	insertTasks = insertRows + insertReturning
 	// What may conflict costs PostgreSQL a further record of its log for every row, so only tasks with a key come here.
 	insertKeyed = insertRows + `
+ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING` + insertReturning
+	// Tasks whose requests are traced; the others do not pay for it.
+	insertTraced = insertWith + ` t.trace_parent,` + insertClaim + `, $8::TEXT[]` + insertNames + `, trace_parent` + insertInto +
+		`, trace_parent` + insertValues + `, NULLIF(n.trace_parent, '')` + insertOrder + `
 ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING` + insertReturning
 )
 
@@ -128,8 +142,18 @@ func (s *Store) insert(ctx context.Context, tx job.Tx, process string, tasks []N
 	if slices.ContainsFunc(tasks, func(t NewTask) bool { return t.IdempotencyKey != "" }) {
 		query = insertKeyed
 	}
-	rows, err := tx.QueryContext(ctx, query, process, database.Array(types), database.Array(infos),
-		database.Array(lanes), database.Array(keys), database.Array(idempotency), database.Array(wanted))
+	args := []any{
+		process, database.Array(types), database.Array(infos), database.Array(lanes), database.Array(keys), database.Array(idempotency),
+		database.Array(wanted),
+	}
+	if slices.ContainsFunc(tasks, func(t NewTask) bool { return t.TraceParent != "" }) {
+		traces := make([]string, n)
+		for i, t := range tasks {
+			traces[i] = t.TraceParent
+		}
+		query, args = insertTraced, append(args, database.Array(traces))
+	}
+	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}

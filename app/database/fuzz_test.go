@@ -1,0 +1,34 @@
+package database_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+)
+
+// FuzzDSN reads the database's address as an operator may write it. What is wrong with it is told without the password.
+func FuzzDSN(f *testing.F) {
+	for _, seed := range []string{
+		"postgres://u:%@h/d?sslmode=disable", "host=h user=u password=% dbname=d", "password='%' host", "mysql://u:%@h", "postgres://u:%@h:port/d", "%",
+	} {
+		f.Add(seed)
+	}
+	const mark = "S3CR3TMARK"
+	f.Fuzz(func(t *testing.T, dsn string) {
+		c := &config.Config{Database: config.Database{DSN: config.Secret(strings.ReplaceAll(dsn, "%", mark))}}
+		_, err := database.Connector(c)
+		steady, other := database.OpenSteady(c)
+		if other == nil {
+			require.NoError(t, steady.Close())
+		}
+		for _, fault := range []error{err, other} {
+			if fault != nil {
+				require.NotContains(t, fault.Error(), mark)
+			}
+		}
+	})
+}

@@ -1,0 +1,119 @@
+package app_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/fx"
+	"go.yaml.in/yaml/v3"
+
+	"app238.com/inner/app"
+	"app238.com/inner/configs"
+)
+
+// expressions returns the queries of the alert rules and of the dashboard, by where they stand.
+func expressions(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	var rules struct {
+		Groups []struct {
+			Rules []struct {
+				Alert       string            `yaml:"alert"`
+				Expr        string            `yaml:"expr"`
+				Labels      map[string]string `yaml:"labels"`
+				Annotations map[string]string `yaml:"annotations"`
+			} `yaml:"rules"`
+		} `yaml:"groups"`
+	}
+	require.NoError(t, yaml.Unmarshal(configs.Alerts, &rules))
+	for _, group := range rules.Groups {
+		for _, rule := range group.Rules {
+			require.NotEmpty(t, rule.Annotations["summary"], rule.Alert)
+			require.NotEmpty(t, rule.Annotations["description"], rule.Alert)
+			require.Contains(t, []string{"warning", "critical"}, rule.Labels["severity"], rule.Alert)
+			all["alert "+rule.Alert] = rule.Expr
+		}
+	}
+	var board struct {
+		Panels []struct {
+			Title   string `json:"title"`
+			Targets []struct {
+				Expr  string `json:"expr"`
+				RefID string `json:"refId"`
+			} `json:"targets"`
+		} `json:"panels"`
+	}
+	require.NoError(t, json.Unmarshal(configs.Dashboard, &board))
+	for _, panel := range board.Panels {
+		for _, target := range panel.Targets {
+			all["panel "+panel.Title+" "+target.RefID] = target.Expr
+		}
+	}
+	return all
+}
+
+var (
+	metricName = regexp.MustCompile(`\b(?:inner|go|process|promhttp)_[a-z0-9_]+\b`)
+	quoted     = regexp.MustCompile(`"[^"]*"`)
+	described  = regexp.MustCompile(`fqName: "([^"]+)"`)
+)
+
+// names returns the metrics that the whole program registers, whether or not they have a value yet.
+func names(t *testing.T) map[string]bool {
+	t.Helper()
+	c := load(t)
+	c.HTTP.Listen, c.Kubernetes.Kubeconfig = "127.0.0.1:0", os.Getenv("INNER_TEST_KUBECONFIG")
+	require.NotEmpty(t, c.Kubernetes.Kubeconfig, "INNER_TEST_KUBECONFIG is not set: run the tests with make test")
+	c.Kubernetes.Namespaces.Worker, c.Kubernetes.Namespaces.Ingress = "monitoring-worker", "monitoring-ingress"
+	var registry *prometheus.Registry
+	program := fx.New(app.Serve(c), fx.Populate(&registry), fx.NopLogger)
+	require.NoError(t, program.Err())
+	require.NoError(t, program.Start(t.Context()))
+	defer func() { require.NoError(t, program.Stop(context.Background())) }()
+	found := map[string]bool{}
+	descriptions := make(chan *prometheus.Desc, 1000)
+	registry.Describe(descriptions)
+	close(descriptions)
+	for d := range descriptions {
+		found[described.FindStringSubmatch(d.String())[1]] = true
+	}
+	families, err := registry.Gather()
+	if err != nil { // the database is away, and with it what it knows
+		require.NotContains(t, err.Error(), "duplicate")
+	}
+	for _, family := range families {
+		found[family.GetName()] = true
+	}
+	return found
+}
+
+func TestAlertsAndDashboardUseMetricsThatExistAndLeaveNoneOut(t *testing.T) {
+	t.Parallel()
+	there, used := names(t), map[string]bool{}
+	queries := expressions(t)
+	require.Greater(t, len(queries), 50)
+	for where, query := range queries {
+		found := metricName.FindAllString(quoted.ReplaceAllString(query, ""), -1)
+		require.NotEmpty(t, found, "%s has no metric", where)
+		for _, name := range found {
+			for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+				if base := strings.TrimSuffix(name, suffix); there[base] {
+					name = base
+				}
+			}
+			require.True(t, there[name], "%s: there is no metric %s", where, name)
+			used[name] = true
+		}
+	}
+	for name := range there {
+		if strings.HasPrefix(name, "inner_") {
+			require.True(t, used[name], "%s is neither in the dashboard nor in an alert", name)
+		}
+	}
+}

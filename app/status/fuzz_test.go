@@ -1,0 +1,38 @@
+package status_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/status"
+)
+
+// answering is a server that gives every request one answer.
+type answering struct {
+	code int
+	body string
+}
+
+func (a answering) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: a.code, Body: io.NopCloser(strings.NewReader(a.body))}, nil
+}
+
+// FuzzServersAnswer reads the answer of whatever listens where an Inner Gateway is thought to.
+func FuzzServersAnswer(f *testing.F) {
+	f.Add(http.StatusOK, `{"checks":{"database":"ok"}}`)
+	f.Add(http.StatusServiceUnavailable, `{"checks":{"database":"away"},"failing":["database"]}`)
+	f.Add(http.StatusOK, `<html>`)
+	f.Add(http.StatusOK, `{"checks":{"a":1}}`)
+	f.Fuzz(func(t *testing.T, code int, body string) {
+		report, err := status.Server(&http.Client{Transport: answering{code, body}}, "http://inner").Look(t.Context())
+		if err != nil {
+			require.Empty(t, report.Facts)
+			return
+		}
+		require.Equal(t, code == http.StatusOK, report.Condition == status.OK)
+	})
+}

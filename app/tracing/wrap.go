@@ -1,0 +1,112 @@
+package tracing
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/XSAM/otelsql"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.32.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/observe"
+	"app238.com/inner/app/server"
+)
+
+// tracesPath is where a collector takes traces by OTLP over HTTP, unless the endpoint names a path of its own.
+const tracesPath = "/v1/traces"
+
+func endpoint(c config.Tracing) string {
+	u, err := url.Parse(c.Endpoint)
+	if err != nil {
+		return c.Endpoint // validated before
+	}
+	if strings.Trim(u.Path, "/") == "" {
+		u.Path = tracesPath
+	}
+	return u.String()
+}
+
+// begin returns a function that ends the span with the result of its work.
+//
+//nolint:spancheck // whoever called it ends the span
+func (t *Tracing) begin(ctx context.Context, name string, options ...trace.SpanStartOption) (context.Context, func(error)) {
+	ctx, span := t.provider.Tracer(scope).Start(ctx, name, options...)
+	return ctx, func(err error) {
+		if err != nil {
+			span.SetStatus(codes.Error, observe.Redact(err.Error()))
+		}
+		span.End()
+	}
+}
+
+// Layer returns what traces requests; nil where tracing is off. A client's own trace is continued.
+func (t *Tracing) Layer() server.Layer {
+	if t == nil {
+		return nil
+	}
+	return func(route server.Route, next http.Handler) http.Handler {
+		if route.Probe {
+			return next
+		}
+		name := route.Method + " " + route.Path
+		return otelhttp.NewHandler(next, name,
+			otelhttp.WithTracerProvider(t.provider), otelhttp.WithMeterProvider(noop.NewMeterProvider()),
+			otelhttp.WithPropagators(propagation.TraceContext{}),
+			otelhttp.WithSpanOptions(trace.WithAttributes(semconv.HTTPRoute(route.Path))))
+	}
+}
+
+// Transport returns a wrapper of a client's transport whose requests are spans, within traces only; nil where tracing is off.
+func (t *Tracing) Transport() func(http.RoundTripper) http.RoundTripper {
+	if t == nil {
+		return nil
+	}
+	return func(next http.RoundTripper) http.RoundTripper {
+		return otelhttp.NewTransport(next,
+			otelhttp.WithTracerProvider(t.provider), otelhttp.WithMeterProvider(noop.NewMeterProvider()),
+			otelhttp.WithPropagators(propagation.TraceContext{}),
+			otelhttp.WithFilter(func(r *http.Request) bool { return within(r.Context()) }))
+	}
+}
+
+func within(ctx context.Context) bool { return trace.SpanContextFromContext(ctx).IsValid() }
+
+// Connector returns a connector whose statements are spans, within traces only; connector itself where tracing is off. Only
+// statements whose text is constant may go through it: the text is shown, the arguments are not.
+func (t *Tracing) Connector(connector driver.Connector) (driver.Connector, error) {
+	if t == nil {
+		return connector, nil
+	}
+	wrapped, ok := otelsql.WrapDriver(connectorDriver{connector},
+		otelsql.WithTracerProvider(t.provider), otelsql.WithMeterProvider(noop.NewMeterProvider()),
+		otelsql.WithAttributes(semconv.DBSystemNamePostgreSQL),
+		otelsql.WithSpanOptions(otelsql.SpanOptions{
+			DisableErrSkip: true, OmitConnResetSession: true, OmitConnectorConnect: true, OmitRows: true, OmitConnPrepare: true,
+			RecordError: func(error) bool { return false }, // its text may quote values
+			SpanFilter: func(ctx context.Context, _ otelsql.Method, _ string, _ []driver.NamedValue) bool {
+				return within(ctx)
+			},
+		})).(driver.DriverContext)
+	if !ok {
+		return nil, errors.New("the traced driver opens no connector")
+	}
+	return wrapped.OpenConnector("")
+}
+
+// connectorDriver is a driver that knows one connector.
+type connectorDriver struct{ driver.Connector }
+
+// Open implements driver.Driver.
+func (d connectorDriver) Open(string) (driver.Conn, error) { return d.Connect(context.Background()) }
+
+// OpenConnector implements driver.DriverContext.
+func (d connectorDriver) OpenConnector(string) (driver.Connector, error) { return d.Connector, nil }
