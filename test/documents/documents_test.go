@@ -116,7 +116,7 @@ func TestEveryTestThatIsNamedExists(t *testing.T) {
 		code.WriteString(content)
 	}
 	all(t, "`(Test[A-Z][A-Za-z0-9]+)…?`", 2, func(document, name string) {
-		require.Contains(t, code.String(), "func "+name, "%s names it", document)
+		require.True(t, strings.Contains(code.String(), "func "+name), "%s names %s", document, name)
 	})
 }
 
@@ -185,4 +185,27 @@ func TestEveryDecisionHasANumberOfItsOwnAndSaysWhy(t *testing.T) {
 		require.Greater(t, len(strings.Fields(content)), 40, path)
 	}
 	require.NotEmpty(t, numbers)
+}
+
+func TestEveryAlertIsExplainedAndEveryExplainedAlertIsThere(t *testing.T) {
+	t.Parallel()
+	var rules struct {
+		Groups []struct {
+			Rules []struct{ Alert string }
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(configs.Alerts, &rules))
+	var there, explained []string
+	for _, group := range rules.Groups {
+		for _, rule := range group.Rules {
+			there = append(there, rule.Alert)
+		}
+	}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(Inner[A-Za-z]+)` \\|([^|]+)\\|([^|]+)\\|$").FindAllStringSubmatch(documents(t)["docs/operating.md"], -1) {
+		explained = append(explained, row[1])
+		require.NotEmpty(t, strings.TrimSpace(row[2]), "what %s means", row[1])
+		require.NotEmpty(t, strings.TrimSpace(row[3]), "what to do about %s", row[1])
+	}
+	require.NotEmpty(t, there)
+	require.ElementsMatch(t, there, explained)
 }
