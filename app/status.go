@@ -33,7 +33,6 @@ func Status(ctx context.Context, c *config.Config, urls []string) (status.Overvi
 		if err != nil {
 			return status.Overview{}, err
 		}
-		defer client.CloseIdleConnections()
 		servers = append(servers, status.Server(client, url))
 	}
 	var overview status.Overview

@@ -29,7 +29,7 @@ func newStatusClient(c *config.Config, url string) (*http.Client, error) {
 			settings.ServerName = nameOf(content)
 		}
 	}
-	return &http.Client{Timeout: statusTime, Transport: &http.Transport{TLSClientConfig: settings}}, nil
+	return &http.Client{Timeout: statusTime, Transport: &http.Transport{TLSClientConfig: settings, DisableKeepAlives: true}}, nil
 }
 
 // nameOf returns a name that the first certificate of a PEM file is for, "" where it has none.

@@ -174,7 +174,7 @@ func takesColour(w io.Writer) bool {
 	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
 		return false
 	}
-	return term.IsTerminal(int(file.Fd())) //nolint:gosec // a descriptor is a small number
+	return term.IsTerminal(int(file.Fd()))
 }
 
 // printable returns a text on one line, without characters that would steer a terminal.

@@ -26,6 +26,7 @@ func (w *world) onlyOuters(t *testing.T) {
 	t.Helper()
 	rows, err := w.db.QueryContext(t.Context(), `SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = 'public'`)
 	require.NoError(t, err)
+	defer func() { require.NoError(t, rows.Close()) }()
 	var inners []string
 	for rows.Next() {
 		var name string
@@ -35,7 +36,6 @@ func (w *world) onlyOuters(t *testing.T) {
 		}
 	}
 	require.NoError(t, rows.Err())
-	require.NoError(t, rows.Close())
 	require.Contains(t, inners, "console_tasks")
 	for _, name := range inners {
 		_, err := w.db.ExecContext(t.Context(), `DROP TABLE `+name)
