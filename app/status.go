@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -28,17 +27,20 @@ func Status(ctx context.Context, c *config.Config, urls []string) (status.Overvi
 	if err != nil {
 		return status.Overview{}, err
 	}
-	client := &http.Client{Timeout: statusTime}
-	defer client.CloseIdleConnections()
+	var servers []status.Part
+	for _, url := range urls {
+		client, err := newStatusClient(c, url)
+		if err != nil {
+			return status.Overview{}, err
+		}
+		servers = append(servers, status.Server(client, url))
+	}
 	var overview status.Overview
 	var parts []status.Part
 	err = inGraph(ctx, c, clients, fx.Invoke(func(found contributed) { parts = found.Parts }), func(ctx context.Context) error {
 		all := slices.Clone(parts)
 		slices.SortStableFunc(all, inOrder)
-		for _, url := range urls {
-			all = append(all, status.Server(client, url))
-		}
-		overview = status.Ask(ctx, all, statusTime, observe.Redact)
+		overview = status.Ask(ctx, append(all, servers...), statusTime, observe.Redact)
 		return nil
 	})
 	return overview, err
@@ -68,7 +70,11 @@ func LocalURL(c *config.Config) string {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	scheme := "http"
+	if c.HTTP.TLS.Enabled() {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
 func databaseStatus(db *sql.DB, c *config.Config) status.Part {

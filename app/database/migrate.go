@@ -69,7 +69,8 @@ func outerTables() []outerTable {
 
 func (t outerTable) create(ctx context.Context, tx *sql.Tx) error {
 	var n int
-	const exists = `SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = $1`
+	// information_schema shows only tables on which one has a right, and nobody gave us one on all of Outer's.
+	const exists = `SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename = $1`
 	if err := tx.QueryRowContext(ctx, exists, t.name).Scan(&n); err != nil || n > 0 {
 		return err
 	}

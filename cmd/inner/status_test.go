@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -44,16 +47,22 @@ func (p *program) status(t *testing.T, args ...string) (platform.Overview, error
 	return overview, err
 }
 
+// append adds settings to the configuration.
+func (p *program) append(t *testing.T, content string) {
+	t.Helper()
+	settings, err := os.OpenFile(p.config, os.O_APPEND|os.O_WRONLY, 0o600)
+	require.NoError(t, err)
+	_, err = settings.WriteString(content)
+	require.NoError(t, errors.Join(err, settings.Close()))
+}
+
 // lead has the test run the controller's election, for a worker namespace of its own, and win it.
 func (p *program) lead(t *testing.T) {
 	t.Helper()
 	suffix := strings.ToLower(rand.Text()[:8])
 	p.db.Config.Kubernetes.Kubeconfig = os.Getenv("INNER_TEST_KUBECONFIG")
 	p.db.Config.Kubernetes.Namespaces.Worker = "worker-" + suffix
-	settings, err := os.OpenFile(p.config, os.O_APPEND|os.O_WRONLY, 0o600)
-	require.NoError(t, err)
-	_, err = fmt.Fprintf(settings, "kubernetes: {namespaces: {worker: worker-%s}}\n", suffix)
-	require.NoError(t, errors.Join(err, settings.Close()))
+	p.append(t, fmt.Sprintf("kubernetes: {namespaces: {worker: worker-%s}}\n", suffix))
 	clients, err := kube.NewClients(p.db.Config)
 	require.NoError(t, err)
 	election, err := kube.NewElection(p.db.Config, clients, zap.NewNop())
@@ -118,6 +127,29 @@ func TestStatusIsGoodWhenEverythingRuns(t *testing.T) {
 	require.NoError(t, yaml.Unmarshal([]byte(out), &fromYAML))
 	require.Equal(t, platform.OK, fromYAML.Condition)
 	require.Contains(t, out, "parts:\n  - name: database\n")
+}
+
+func TestStatusAsksOverTLSAndBelievesTheConfiguredCertificate(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"status":"ready","checks":{"database":"ok"},"failing":[]}`))
+	}))
+	t.Cleanup(server.Close)
+	folder := t.TempDir()
+	certificate, key := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
+	secret, err := x509.MarshalPKCS8PrivateKey(server.TLS.Certificates[0].PrivateKey)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
+	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600))
+	address := server.Listener.Addr().String()
+
+	overview, _ := p.status(t, "-l", address, "--url", server.URL)
+	require.Equal(t, platform.Down, part(t, overview, "server").Condition, "nobody knows its certificate")
+	p.append(t, fmt.Sprintf("http: {tls: {certificate: %q, key: %q}}\n", certificate, key))
+	overview, _ = p.status(t, "-l", address)
+	require.Equal(t, platform.OK, part(t, overview, "server").Condition, "%+v", overview)
+	require.Equal(t, "https://"+address+" is ready", part(t, overview, "server").Text)
 }
 
 func TestStatusNamesWhatIsNotAsItShouldBe(t *testing.T) {

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -107,12 +106,4 @@ func TestACellCannotSteerTheTerminalAndColoursKeepColumnsAligned(t *testing.T) {
 	lines := strings.Split(out.String(), "\n")
 	require.Equal(t, strings.Index(lines[0], "NEXT"), strings.Index(lines[1], "a [2J b c"))
 	require.Equal(t, strings.Index(lines[0], "NEXT"), strings.Index(lines[2], "0001-"))
-}
-
-func TestAFileIsNotATerminal(t *testing.T) {
-	t.Parallel()
-	file, err := os.CreateTemp(t.TempDir(), "")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = file.Close() })
-	require.False(t, takesColour(file))
 }

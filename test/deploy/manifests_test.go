@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/restmapper"
 	"sigs.k8s.io/kustomize/api/krusty"
@@ -109,7 +108,13 @@ func TestEveryOverlayIsTakenByTheAPIServer(t *testing.T) {
 	overlays, err := filepath.Glob(folder + "/overlays/*")
 	require.NoError(t, err)
 	require.Len(t, overlays, 2)
-	for _, overlay := range append(overlays, withServiceMonitor(t)) {
+	components, err := filepath.Glob(folder + "/components/*")
+	require.NoError(t, err)
+	require.Len(t, components, 3)
+	for _, component := range components {
+		overlays = append(overlays, with(t, filepath.Base(component)))
+	}
+	for _, overlay := range overlays {
 		for _, u := range build(t, overlay) {
 			require.NoError(t, c.apply(t.Context(), u, metav1.DryRunAll), "%s: %s %s", overlay, u.GetKind(), u.GetName())
 		}
@@ -119,15 +124,15 @@ func TestEveryOverlayIsTakenByTheAPIServer(t *testing.T) {
 	require.ErrorContains(t, c.apply(t.Context(), wrong, metav1.DryRunAll), "nonsense", "the API server checks")
 }
 
-// withServiceMonitor returns a folder with the production overlay and the component that not every cluster can take.
-func withServiceMonitor(t *testing.T) string {
+// with returns a folder with the production overlay and a component that not every platform wants.
+func with(t *testing.T, component string) string {
 	t.Helper()
 	root, err := filepath.Abs(folder)
 	require.NoError(t, err)
 	dir := t.TempDir()
 	deploy, err := filepath.Rel(dir, root)
 	require.NoError(t, err)
-	content := fmt.Sprintf("resources: [%s/overlays/production]\ncomponents: [%s/components/servicemonitor]\n", deploy, deploy)
+	content := fmt.Sprintf("resources: [%s/overlays/production]\ncomponents: [%s/components/%s]\n", deploy, deploy, component)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(content), 0o600))
 	return dir
 }
@@ -156,13 +161,8 @@ func TestTheProductionOverlayRollsOut(t *testing.T) {
 
 func TestThePodsGetWhatTheyNeedAndNoMore(t *testing.T) {
 	t.Parallel()
-	objects := map[string]*unstructured.Unstructured{}
-	for _, u := range build(t, folder+"/overlays/production") {
-		objects[u.GetKind()+"/"+u.GetName()] = u
-	}
-	var d appsv1.Deployment
-	require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(objects["Deployment/inner-gateway"].Object, &d))
-	pod := d.Spec.Template.Spec
+	objects := byName(t, folder+"/overlays/production")
+	pod := read[appsv1.Deployment](t, objects["Deployment/inner-gateway"]).Spec.Template.Spec
 	c := defaults(t)
 	stopping := c.HTTP.DrainTime + c.Tasks.ShutdownTimeout + c.HTTP.ShutdownTimeout
 	require.Greater(t, time.Duration(*pod.TerminationGracePeriodSeconds)*time.Second, stopping, "it is killed while it ends its work")
