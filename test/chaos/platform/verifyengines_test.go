@@ -1,0 +1,89 @@
+package platform_test
+
+import (
+	"context"
+	"maps"
+)
+
+// checkSchemas: the schemas are those that are wished.
+func (w *world) checkSchemas(ctx context.Context, outers []*outer, f *faultsFound) error {
+	rows, err := w.tenants.QueryContext(ctx, `SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE 'user\_%'`)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	there := map[string]bool{}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return err
+		}
+		there[name] = true
+	}
+	eachResource(outers, "rdb", func(r *resourceWish) {
+		if there[r.name()] == r.deleted {
+			f.add("schema %s: there %v, wished %v", r.name(), there[r.name()], !r.deleted)
+		}
+		delete(there, r.name())
+	})
+	for name := range there {
+		f.add("schema %s was never wished", name)
+	}
+	return rows.Err()
+}
+
+func eachResource(outers []*outer, kind string, do func(*resourceWish)) {
+	for _, o := range outers {
+		for _, r := range o.resources {
+			if r.kind == kind {
+				do(r)
+			}
+		}
+	}
+}
+
+// checkKeys: what was put into namespaces is there, and nothing of deleted ones.
+func (w *world) checkKeys(ctx context.Context, outers []*outer, f *faultsFound) error {
+	there, err := w.keys(ctx)
+	if err != nil {
+		return err
+	}
+	eachResource(outers, "kv", func(r *resourceWish) {
+		key := string(r.key())
+		if there[key] != (r.put && !r.deleted) {
+			f.add("key %s: there %v, wished %v", key, there[key], r.put && !r.deleted)
+		}
+		delete(there, key)
+	})
+	for key := range there {
+		f.add("key %s was never put", key)
+	}
+	return nil
+}
+
+// checkResources: rows are active, reports counted once, and the Combinator pod was told of what is gone.
+func (w *world) checkResources(ctx context.Context, outers []*outer, f *faultsFound) error {
+	w.mu.Lock()
+	told := maps.Clone(w.told)
+	w.mu.Unlock()
+	for _, o := range outers {
+		for _, r := range o.resources {
+			if r.deleted {
+				if !told[r.id] {
+					f.add("the Combinator pod was not told that %s %s is gone", r.kind, r.id)
+				}
+				continue
+			}
+			var status string
+			var reported int64
+			if err := w.db.QueryRowContext(ctx, `SELECT status, (SELECT COALESCE(SUM(datachange), 0) FROM combinator_resource_reports p
+				WHERE p.resource_id = r.id) FROM combinator_resources r WHERE resource_id = $1`, r.id).Scan(&status, &reported); err != nil {
+				return err
+			}
+			if status != "active" || reported != r.reported {
+				f.add("%s %s is %s with %d reported, not active with %d", r.kind, r.id, status, reported, r.reported)
+			}
+		}
+	}
+	return nil
+}
