@@ -156,7 +156,7 @@ func (p *Proxy) copy(to io.WriteCloser, from io.ReadCloser, pass func([]byte) bo
 			break
 		}
 		if by := p.delay(); by > 0 {
-			time.Sleep(by)
+			<-time.After(by)
 		}
 		if _, failed := to.Write(buffer[:n]); err != nil || failed != nil {
 			break

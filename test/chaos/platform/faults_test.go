@@ -102,7 +102,7 @@ func everyOther(status int, reason metav1.StatusReason) proxy.Answer {
 		}
 		rw.WriteHeader(status)
 		_ = json.NewEncoder(rw).Encode(metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
-			Status: metav1.StatusFailure, Code: int32(status), Reason: reason, Message: "by the test"}) //nolint:gosec // an HTTP status
+			Status: metav1.StatusFailure, Code: int32(status), Reason: reason, Message: "by the test"})
 		return true
 	}
 }
@@ -114,7 +114,7 @@ func hangUp(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandle
 // reached. It returns how often each was broken.
 func (w *world) breakThings(ctx context.Context, t *testing.T, f *fleet, atLeast int, span time.Duration) (broken map[string]int, err error) {
 	t.Helper()
-	chance := rand.New(rand.NewPCG(w.seed, 0)) //nolint:gosec // repeatable on purpose
+	chance := rand.New(rand.NewPCG(w.seed, 0))
 	broken = map[string]int{}
 	all, begin := w.faults(f), time.Now()
 	for n := 0; n < atLeast || time.Since(begin) < span; n++ {

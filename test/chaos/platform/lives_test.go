@@ -29,7 +29,7 @@ type outer struct {
 func newOuter(w *world, f *fleet, number int) *outer {
 	return &outer{
 		name: fmt.Sprintf("u%d", number), world: w, fleet: f, gone: func() bool { return false }, mayFail: map[string]bool{},
-		chance: rand.New(rand.NewPCG(w.seed, uint64(number))), //nolint:gosec // repeatable on purpose
+		chance: rand.New(rand.NewPCG(w.seed, uint64(number))),
 	}
 }
 

@@ -152,7 +152,9 @@ func (f *fleet) terminate(t *testing.T) {
 	content, err := os.ReadFile(f.log.Name())
 	require.NoError(t, err)
 	for _, never := range []string{"DATA RACE", "panicked", "panic:"} {
-		require.False(t, strings.Contains(string(content), never), "%s in the log of Inner", never)
+		if strings.Contains(string(content), never) {
+			t.Errorf("%s in the log of Inner", never)
+		}
 	}
 }
 
