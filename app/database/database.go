@@ -36,15 +36,17 @@ func Connector(c *config.Config) (driver.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return connect("database.dsn", dsn)
+	return connect("database.dsn", dsn, c.Database.StatementTimeout)
 }
 
-func connect(key, dsn string) (*pq.Connector, error) {
+// connect returns what opens connections by a DSN. statement is the longest time for one statement.
+func connect(key, dsn string, statement time.Duration) (driver.Connector, error) {
 	connector, err := pq.NewConnector(dsn)
 	if err != nil {
 		// The driver's own message may repeat the password.
 		return nil, fmt.Errorf("%s: not a valid postgres:// URL", key)
 	}
+	connector.Dialer(dialer{limit: statement + answerMargin})
 	return connector, nil
 }
 

@@ -15,7 +15,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/tikv/client-go/v2/txnkv"
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
@@ -29,10 +28,11 @@ import (
 	"app238.com/inner/modules/combinator/internal/reports"
 	"app238.com/inner/modules/combinator/internal/rows"
 	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/stack/tikv"
 	"app238.com/inner/test/testdatabase"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(tikv.Run(m)) }
 
 // patience is how long anything may take that is not held to a time of its own.
 const patience = 60 * time.Second

@@ -16,6 +16,7 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/metrics"
+	"app238.com/inner/app/tracing"
 	"app238.com/inner/ent"
 	"app238.com/inner/modules/audit"
 	"app238.com/inner/modules/audit/inventory"
@@ -73,7 +74,7 @@ func (p *platform) start() replica {
 	program := fx.New(
 		fx.NopLogger,
 		fx.Supply(p.Config, p.things),
-		fx.Provide(zap.NewNop, database.Open, database.OpenSteady, database.NewEnt, metrics.NewRegistry,
+		fx.Provide(zap.NewNop, database.Open, database.OpenSteady, database.NewEnt, metrics.NewRegistry, tracing.New,
 			inventory.AsInventories(func(t *things, db *sql.DB, client *ent.Client, q job.Queue) []inventory.Inventory {
 				return []inventory.Inventory{&stock{things: t, db: db, ent: client, queue: q}}
 			}),

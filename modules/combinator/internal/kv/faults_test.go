@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
@@ -18,7 +17,7 @@ import (
 	"app238.com/inner/test/stack/tikv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(tikv.Run(m)) }
 
 // faulty is a store whose process dies at a chosen step, before it or after it; from then on every step fails.
 type faulty struct {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/modules/tasks/internal/store"
@@ -22,14 +23,16 @@ type Book struct {
 	statements sync.RWMutex
 	mu         sync.Mutex
 	inHand     map[int64]struct{}
-	doubt      atomic.Bool
+	doubt      atomic.Pointer[time.Time] // of the last one; nil: none
+	// longest is how long a statement whose answer was lost may still take effect.
+	longest time.Duration
 }
 
 // NewBook returns an empty book with the configured lanes.
 func NewBook(c *config.Config) *Book {
 	b := &Book{
 		Lease: newLease(c.Tasks.TakeoverAfter * 2 / 3), lanes: map[string]*Lane{}, hints: make(chan struct{}, 1),
-		inHand: map[int64]struct{}{},
+		inHand: map[int64]struct{}{}, longest: c.Database.StatementTimeout,
 	}
 	for name, workers := range c.Tasks.WorkersOfLanes() {
 		b.lanes[name] = newLane(name, workers, c.Tasks.Buffer)
@@ -90,12 +93,17 @@ func (b *Book) Done(ids ...int64) {
 
 // Doubt notes that a statement which claims failed in a way that leaves open whether it took effect: there may be claims
 // under this process's identity that nobody holds.
-func (b *Book) Doubt() { b.doubt.Store(true) }
+func (b *Book) Doubt() {
+	now := time.Now()
+	b.doubt.Store(&now)
+}
 
 // Settle has the doubt removed: giveBack is told all claims in hand while no statement that claims is under way, and
-// gives every other claim of this process back. It does nothing when there is no doubt.
+// gives every other claim of this process back. It does nothing when there is no doubt, and is to be called again for as
+// long as there is: the statement may take effect after this.
 func (b *Book) Settle(giveBack func(inHand []int64) error) error {
-	if !b.doubt.Load() {
+	since := b.doubt.Load()
+	if since == nil {
 		return nil
 	}
 	b.statements.Lock()
@@ -106,6 +114,8 @@ func (b *Book) Settle(giveBack func(inHand []int64) error) error {
 	if err := giveBack(ids); err != nil {
 		return err
 	}
-	b.doubt.Store(false)
+	if time.Since(*since) > b.longest {
+		b.doubt.CompareAndSwap(since, nil)
+	}
 	return nil
 }
