@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// idleCheck is the silence after which a connection is looked at before it is used: the server may have closed it.
-const idleCheck = time.Second
+// terminate is the type of the message with which a client takes its leave.
+const terminate = 'X'
 
 var errClosed = errors.New("the database closed the connection")
 
@@ -43,48 +43,65 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 	if err != nil {
 		return nil, err
 	}
-	c := &connection{Conn: conn, limit: d.limit}
-	c.used.Store(time.Now().UnixNano())
-	return c, nil
+	return &connection{Conn: conn, limit: d.limit}, nil
 }
 
 // connection is one to the database.
 type connection struct {
 	net.Conn
-	limit time.Duration // of each read and write; an idle connection is not read from
-	used  atomic.Int64  // last, in nanoseconds since 1970
+	limit  time.Duration // of each read and write; an idle connection is not read from
+	latest atomic.Pointer[time.Time]
+	heard  atomic.Bool // since the last write
 }
 
 // Read fails where the server has closed the connection.
 func (c *connection) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(c.limit)); err != nil {
+	if err := c.SetReadDeadline(c.deadline()); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Read(p)
-	c.used.Store(time.Now().UnixNano())
+	c.heard.Store(true)
 	if errors.Is(err, io.EOF) {
 		err = c.closed("read")
 	}
 	return n, err
 }
 
-// Write sends nothing where the server has closed the connection while it was idle, so that the driver may use another.
+// Write sends nothing where the server has closed the connection since its last answer, so that the driver may use another.
 func (c *connection) Write(p []byte) (int, error) {
-	now := time.Now().UnixNano()
-	if last := c.used.Swap(now); time.Duration(now-last) > idleCheck && c.gone() {
+	if c.heard.Swap(false) && c.gone() {
+		if p[0] == terminate {
+			return len(p), nil // a farewell to nobody
+		}
 		return 0, c.closed("write")
 	}
-	if err := c.SetWriteDeadline(time.Now().Add(c.limit)); err != nil {
+	if err := c.SetWriteDeadline(c.deadline()); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(p)
+}
+
+// SetDeadline implements net.Conn. The driver sets one for as long as it connects.
+func (c *connection) SetDeadline(t time.Time) error {
+	c.latest.Store(&t)
+	return c.Conn.SetDeadline(t)
+}
+
+// deadline is that of the next read or write.
+func (c *connection) deadline() time.Time {
+	at := time.Now().Add(c.limit)
+	if latest := c.latest.Load(); latest != nil && !latest.IsZero() && latest.Before(at) {
+		return *latest
+	}
+	return at
 }
 
 func (c *connection) closed(what string) error {
 	return &net.OpError{Op: what, Net: c.RemoteAddr().Network(), Addr: c.RemoteAddr(), Err: errClosed}
 }
 
-// gone tells whether the server has closed the connection, without waiting.
+// gone tells, without waiting, whether the server has closed the connection or said something unasked, which is that it is
+// about to.
 func (c *connection) gone() bool {
 	socket, ok := c.Conn.(syscall.Conn)
 	if !ok {
@@ -94,12 +111,11 @@ func (c *connection) gone() bool {
 	if err != nil {
 		return true
 	}
-	gone := false
-	err = raw.Read(func(fd uintptr) bool {
+	silent := false
+	err = raw.Control(func(fd uintptr) {
 		var one [1]byte
-		n, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		gone = (err == nil && n == 0) || (err != nil && !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR))
-		return true
+		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		silent = errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR)
 	})
-	return gone || err != nil
+	return err != nil || !silent
 }
