@@ -26,7 +26,7 @@ const (
 	// frozen is a step late enough to tell that the process, or all of it, stood still.
 	frozen = 250 * time.Millisecond
 	// thaw is how long the work waits after that for what has become of its context meanwhile.
-	thaw = 200 * time.Millisecond
+	thaw = 2 * time.Second
 	// retry is the wait between two tries to wake a task.
 	retry = 100 * time.Millisecond
 )
