@@ -34,10 +34,18 @@ func newLease(span time.Duration) *Lease {
 func (l *Lease) Identity() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ctx.Err() != nil {
+	if l.ended() {
 		return rand.Text()
 	}
 	return l.id
+}
+
+// ended tells whether the lease has run out, and sees that it has: after a standstill the timer may come later than this.
+func (l *Lease) ended() bool {
+	if !time.Now().Before(l.until) {
+		l.cancel()
+	}
+	return l.ctx.Err() != nil
 }
 
 // Renew extends the lease of id to a span after sent, or begins it, and tells whether it began. It does nothing when id
@@ -46,7 +54,7 @@ func (l *Lease) Renew(id string, sent time.Time) (began bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	until := sent.Add(l.span)
-	ended := l.ctx.Err() != nil
+	ended := l.ended()
 	if (ended && id == l.id) || !time.Now().Before(until) {
 		return false
 	}
@@ -66,9 +74,7 @@ func (l *Lease) Renew(id string, sent time.Time) (began bool) {
 func (l *Lease) expire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !time.Now().Before(l.until) {
-		l.cancel()
-	}
+	l.ended()
 }
 
 // End gives the lease up.
@@ -85,12 +91,12 @@ func (l *Lease) End() {
 func (l *Lease) Current() (id string, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.id, l.ctx.Err() == nil && time.Now().Before(l.until)
+	return l.id, !l.ended()
 }
 
 // Hold returns a context that ends with the lease, and whether what was claimed under id may be run.
 func (l *Lease) Hold(id string) (ctx context.Context, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.ctx, id == l.id && l.ctx.Err() == nil && time.Now().Before(l.until)
+	return l.ctx, id == l.id && !l.ended()
 }

@@ -1,0 +1,53 @@
+package claims
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestALeaseThatRanOutIsNotRenewedEvenBeforeItsTimerRuns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLease(2 * time.Second)
+		defer l.End()
+		id := l.Identity()
+		require.True(t, l.Renew(id, time.Now()))
+		held, ok := l.Hold(id)
+		require.True(t, ok)
+		l.timer.Stop() // after a standstill it is late
+		<-time.After(3 * time.Second)
+
+		require.False(t, l.Renew(id, time.Now()), "others have taken over what was claimed under it")
+		require.Error(t, held.Err(), "what runs under it ends")
+		_, ok = l.Current()
+		require.False(t, ok)
+		next := l.Identity()
+		require.NotEqual(t, id, next)
+		require.True(t, l.Renew(next, time.Now()))
+		_, ok = l.Hold(id)
+		require.False(t, ok)
+	})
+}
+
+func TestALeaseThatIsRenewedInTimeLasts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLease(2 * time.Second)
+		defer l.End()
+		id := l.Identity()
+		require.True(t, l.Renew(id, time.Now()))
+		held, _ := l.Hold(id)
+		for range 10 {
+			<-time.After(time.Second)
+			require.Equal(t, id, l.Identity())
+			require.False(t, l.Renew(id, time.Now()), "it goes on")
+			require.NoError(t, held.Err())
+		}
+		<-time.After(2 * time.Second)
+		synctest.Wait()
+		require.Error(t, held.Err())
+	})
+}
