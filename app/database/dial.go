@@ -69,12 +69,19 @@ func (c *connection) Read(p []byte) (int, error) {
 
 // Write sends nothing where the server has closed the connection since its last answer, so that the driver may use another.
 func (c *connection) Write(p []byte) (int, error) {
-	if c.heard.Swap(false) && c.gone() {
-		if p[0] == terminate {
-			return len(p), nil // a farewell to nobody
+	switch gone := c.heard.Swap(false) && c.gone(); {
+	case len(p) > 0 && p[0] == terminate: // whether a farewell arrives is all the same
+		if !gone {
+			_, _ = c.send(p)
 		}
+		return len(p), nil
+	case gone:
 		return 0, c.closed("write")
 	}
+	return c.send(p)
+}
+
+func (c *connection) send(p []byte) (int, error) {
 	if err := c.SetWriteDeadline(c.deadline()); err != nil {
 		return 0, err
 	}

@@ -41,6 +41,10 @@ func Canonical(name string) (string, error) {
 	if err != nil || ascii == "" || len(ascii) > maxLength {
 		return "", ErrInvalid
 	}
+	// What cannot be spelled, such as bytes that are no UTF-8, is mapped to what the profile itself refuses.
+	if again, err := profile.ToASCII(ascii); err != nil || again != ascii {
+		return "", ErrInvalid
+	}
 	labels := strings.Split(ascii, ".")
 	for _, l := range labels {
 		if !label.MatchString(l) {
