@@ -3,6 +3,7 @@ package chaos_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -97,9 +98,15 @@ func TestAcceptsAreAnsweredWhileAllWorkersAreBlocked(t *testing.T) {
 	require.NoError(t, err)
 	// On a machine of its own it is a tenth of a second; this one may be shared.
 	require.Less(t, slowest, hold/3)
-	require.Len(t, executions(t, r), blocking, "a worker became free: the test shows nothing")
+	require.Empty(t, done(executions(t, r)), "a worker became free: the test shows nothing")
 	w.awaitFinished(t, patience)
-	require.Len(t, executions(t, r), blocking+slow)
+	// Where the machine kept the replica from giving signs of life for a while, tasks were begun more often than done.
+	require.Len(t, done(executions(t, r)), blocking+slow)
 	t.Logf("%d accepts with all workers blocked, the slowest answered after %s", slow, slowest.Round(time.Millisecond))
 	w.requireSound(t)
+}
+
+// done returns the executions that ended well.
+func done(of []*execution) []*execution {
+	return slices.DeleteFunc(of, func(e *execution) bool { return e.outcome != journal.Done })
 }
