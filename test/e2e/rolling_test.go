@@ -34,6 +34,10 @@ type balancer struct {
 // lookEvery is how often the balancer asks a process whether it is ready; a kubelet asks less often.
 const lookEvery = 100 * time.Millisecond
 
+// failureThreshold is how often in a row a process that was ready has to say that it is not, as for a kubelet: on a busy
+// machine a sign of life may be late.
+const failureThreshold = 3
+
 func newBalancer(t *testing.T) *balancer {
 	t.Helper()
 	b := &balancer{backends: map[string]bool{}}
@@ -88,6 +92,7 @@ func (b *balancer) pick() string {
 func (b *balancer) look(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	failures := map[string]int{}
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	for {
 		select {
@@ -107,7 +112,10 @@ func (b *balancer) look(ctx context.Context) {
 				continue
 			}
 			b.mu.Lock()
-			b.backends[backend] = ready
+			if failures[backend]++; ready {
+				failures[backend] = 0
+			}
+			b.backends[backend] = ready || (b.backends[backend] && failures[backend] < failureThreshold)
 			b.mu.Unlock()
 		}
 	}
