@@ -69,11 +69,14 @@ func TestClaimsThatNobodyHoldsAreGivenBackWhenInDoubt(t *testing.T) {
 	book, _ := b.replica(t)
 	require.Eventually(t, func() bool { _, ok := book.Current(); return ok }, 10*time.Second, time.Millisecond)
 	process, _ := book.Current()
-	id := b.accept(t, "k", "lost") // by another process, of which this one is not told
 	// The answer to this claim is lost, as when a connection breaks: the process gives signs of life for it for ever.
-	lost, err := b.store.ClaimTask(t.Context(), process, id)
-	require.NoError(t, err)
-	require.Len(t, lost, 1, "the replica was faster: the test shows nothing")
+	var id int64
+	for n, lost := 0, []store.Claim(nil); len(lost) == 0; n++ { // again where the replica's first look took it
+		id = b.accept(t, fmt.Sprint("k", n), "lost") // by another process, of which this one is not told
+		var err error
+		lost, err = b.store.ClaimTask(t.Context(), process, id)
+		require.NoError(t, err)
+	}
 	book.Doubt()
 	b.awaitStatus(t, id, store.Finished)
 }
