@@ -4,6 +4,7 @@ package app
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"time"
 
@@ -73,8 +74,9 @@ func Base(c *config.Config) fx.Option {
 			server.AsRoutes(openapi.Routes),
 			tracing.New,
 			server.AsLayer((*tracing.Tracing).Layer),
-			openDatabase,
-			openSteady,
+			newConnector,
+			database.Pool,
+			database.NewSteady,
 			database.NewEnt,
 			newClients,
 			kube.NewCombinatorPods,
@@ -101,26 +103,13 @@ func Base(c *config.Config) fx.Option {
 	)
 }
 
-func openDatabase(c *config.Config, t *tracing.Tracing) (*sql.DB, error) {
+// newConnector returns what opens every connection to the platform's database.
+func newConnector(c *config.Config, t *tracing.Tracing) (driver.Connector, error) {
 	connector, err := database.Connector(c)
 	if err != nil {
 		return nil, err
 	}
-	if connector, err = t.Connector(connector); err != nil {
-		return nil, err
-	}
-	return database.Pool(connector, c), nil
-}
-
-func openSteady(c *config.Config, t *tracing.Tracing) (*database.Steady, error) {
-	connector, err := database.Connector(c)
-	if err != nil {
-		return nil, err
-	}
-	if connector, err = t.Connector(connector); err != nil {
-		return nil, err
-	}
-	return database.NewSteady(connector), nil
+	return t.Connector(connector)
 }
 
 func newClients(c *config.Config, t *tracing.Tracing) (*kube.Clients, error) {
