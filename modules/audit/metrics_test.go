@@ -8,25 +8,8 @@ import (
 
 	"app238.com/inner/modules/audit/internal/ledger"
 	"app238.com/inner/modules/audit/internal/metrics"
+	"app238.com/inner/test/gather"
 )
-
-// values returns the gauges of a registry by their name and the values of their labels.
-func values(t *testing.T, registry *prometheus.Registry) map[string]float64 {
-	t.Helper()
-	families, err := registry.Gather()
-	require.NoError(t, err)
-	all := map[string]float64{}
-	for _, family := range families {
-		for _, m := range family.GetMetric() {
-			name := family.GetName()
-			for _, label := range m.GetLabel() {
-				name += "/" + label.GetValue()
-			}
-			all[name] = m.GetGauge().GetValue()
-		}
-	}
-	return all
-}
 
 func TestEveryReplicaShowsTheTotalsOfTheLatestAudit(t *testing.T) {
 	t.Parallel()
@@ -34,14 +17,14 @@ func TestEveryReplicaShowsTheTotalsOfTheLatestAudit(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	_, err := metrics.New(registry, ledger.New(b.DB, b.Config))
 	require.NoError(t, err)
-	require.Empty(t, values(t, registry), "before the first audit")
+	require.Empty(t, gather.Values(t, registry), "before the first audit")
 	b.worker("w", "active")
 	b.thing("w", "orphan")
 	b.audit()
-	require.Zero(t, values(t, registry)["inner_audit_refused/worker"])
+	require.Zero(t, gather.Values(t, registry)["inner_audit_refused/worker"])
 	b.exec(`DELETE FROM users`)
 	b.audit()
-	shown := values(t, registry)
+	shown := gather.Values(t, registry)
 	require.NotZero(t, shown["inner_audit_finished_timestamp_seconds"])
 	delete(shown, "inner_audit_finished_timestamp_seconds")
 	require.Equal(t, map[string]float64{

@@ -5,6 +5,10 @@ import (
 	"database/sql/driver"
 	"errors"
 	"sync"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/modules/combinator/internal/jobs"
 )
 
 // faults breaks connections at a chosen statement, before it is sent or after it was carried out, as a killed process or
@@ -130,4 +134,19 @@ func (t *faultyTx) Commit() error {
 		return errBroken
 	}
 	return err
+}
+
+// neighbour gives another user, u2, a schema r with a table, and returns what checks that it is as it was.
+func (b *bundle) neighbour() (unharmed func()) {
+	b.t.Helper()
+	b.user("u2", "sk_two")
+	b.resource("u2", "r", "rdb")
+	require.NoError(b.t, b.run(jobs.CreateRDBType, ref("u2", "r")))
+	db := b.login("u2", "sk_two")
+	_, err := db.Exec(`CREATE TABLE ` + b.schema("u2", "r") + `.t (v TEXT); INSERT INTO ` + b.schema("u2", "r") + `.t VALUES ('kept')`)
+	require.NoError(b.t, err)
+	return func() {
+		b.t.Helper()
+		require.Equal(b.t, []string{"kept"}, column(b.t, db, `SELECT v FROM `+b.schema("u2", "r")+`.t`))
+	}
 }

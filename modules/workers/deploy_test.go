@@ -34,12 +34,8 @@ func TestADeployThatRunsAgainAtAnyPointEndsAsTheRowsSay(t *testing.T) {
 func TestAFailedRolloutOfALaterVersionIsPutBack(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	first := b.version(t, "app:1")
-	requireKind(t, job.Parked, b.deploy(t, 1, first))
-	b.record(t, first, 1, "")
-	second := b.version(t, "app:2")
-	requireKind(t, job.Parked, b.deploy(t, 2, second))
-	b.record(t, second, 2, "exit code 3")
+	first := b.rollOut(t, "app:1", 1, "")
+	second := b.rollOut(t, "app:2", 2, "exit code 3")
 	served := []string{fmt.Sprintf("active %d", first), fmt.Sprintf("%d success", first), fmt.Sprintf("%d error exit code 3", second)}
 	require.Equal(t, served, b.rows(t))
 	require.Equal(t, []string{`worker.restore_worker {"worker_id":"w1","user_uid":"u1"}`}, b.queue.accepted)
@@ -61,9 +57,7 @@ func TestAFailedRolloutOfALaterVersionIsPutBack(t *testing.T) {
 func TestARestoreIsAskedForOnceAndNotWithoutAVersionThatServed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	first := b.version(t, "app:1")
-	requireKind(t, job.Parked, b.deploy(t, 1, first))
-	b.record(t, first, 1, "no")
+	first := b.rollOut(t, "app:1", 1, "no")
 	require.Equal(t, []string{"error", fmt.Sprintf("%d error no", first)}, b.rows(t))
 	require.Empty(t, b.queue.accepted)
 	require.NoError(t, b.run(t, "worker.restore_worker", 2, ""))
@@ -80,9 +74,7 @@ func TestARestoreIsAskedForOnceAndNotWithoutAVersionThatServed(t *testing.T) {
 func TestALostWorkerAppIsRestoredUnlessADeployIsAboutToWriteIt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	v := b.version(t, "app:1")
-	requireKind(t, job.Parked, b.deploy(t, 1, v))
-	b.record(t, v, 1, "")
+	v := b.rollOut(t, "app:1", 1, "")
 	require.NoError(t, b.clients.Delete(t.Context(), workerapp.Resource(), b.namespace, workerapp.Name("w1", "u1")))
 	for _, jobType := range []string{"worker.restore_worker", "worker.sync_env", "worker.sync_secret"} {
 		require.Equal(t, "waiting until the deleted worker of the same name is gone",

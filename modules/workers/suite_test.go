@@ -158,6 +158,15 @@ func (b *bundle) record(t *testing.T, version int, task int64, fault string) {
 	}))
 }
 
+// rollOut deploys a new version of w1 and tells how its rollout ended.
+func (b *bundle) rollOut(t *testing.T, image string, task int64, fault string) (version int) {
+	t.Helper()
+	version = b.version(t, image)
+	requireKind(t, job.Parked, b.deploy(t, task, version))
+	b.record(t, version, task, fault)
+	return version
+}
+
 // writeStatus writes the WorkerApp's status as the controller does after it recorded an outcome.
 func (b *bundle) writeStatus(t *testing.T, version int, task int64, phase workerapp.Phase, message string) {
 	t.Helper()

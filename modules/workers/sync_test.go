@@ -37,9 +37,7 @@ func (b *bundle) syncSecret(t *testing.T, task int64, data string) error {
 // deployed has w1 run its first version, by task 1.
 func (b *bundle) deployed(t *testing.T) (version int) {
 	t.Helper()
-	version = b.version(t, "app:1")
-	requireKind(t, job.Parked, b.deploy(t, 1, version))
-	b.record(t, version, 1, "")
+	version = b.rollOut(t, "app:1", 1, "")
 	b.writeStatus(t, version, 1, workerapp.Running, "")
 	return version
 }

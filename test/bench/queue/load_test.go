@@ -20,7 +20,7 @@ func (s slow) stop(context.Context) error                 { return nil }
 func (s slow) close() error                               { return nil }
 
 func (s slow) accept(_ context.Context, n note) error {
-	time.Sleep(s.takes)
+	<-time.After(s.takes)
 	s.watch.enter(n)
 	return nil
 }

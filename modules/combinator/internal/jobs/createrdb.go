@@ -93,11 +93,5 @@ func (p Params) withTenant(ctx context.Context, userUID string, work func(ctx co
 		failure = work(ctx, engine.Tenant{UserUID: userUID, Key: key, Stale: prepared != wished})
 		return wished, failure
 	})
-	switch {
-	case failure != nil:
-		return engineError(rdbEngine, failure)
-	case err != nil:
-		return databaseError("locking the user", err)
-	}
-	return nil
+	return tenantError(failure, err)
 }

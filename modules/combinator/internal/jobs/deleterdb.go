@@ -33,11 +33,8 @@ func (j deleteRDB) Execute(ctx context.Context, _ job.Task, p DeleteRDB) error {
 		nothing, failure = j.RDB.Delete(ctx, p.resource(), !others)
 		return rows.Remaining(prepared, nothing), failure
 	})
-	switch {
-	case failure != nil:
-		return engineError(rdbEngine, failure)
-	case err != nil:
-		return databaseError("locking the user", err)
+	if err := tenantError(failure, err); err != nil {
+		return err
 	}
 	return j.gone(ctx, rows.RDB, p.resource())
 }

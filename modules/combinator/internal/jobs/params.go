@@ -83,6 +83,20 @@ func (r Ref) resource() engine.Resource {
 	return engine.Resource{UserUID: r.UserUID, ResourceID: r.ResourceID}
 }
 
+// UserRef names a user in a payload.
+type UserRef struct {
+	UserUID string `json:"user_uid"`
+}
+
+// Validate checks the id.
+func (u UserRef) Validate() error { return identifier.Check("user_uid", u.UserUID) }
+
+// OrderingKey is the user.
+func (u UserRef) OrderingKey() string { return TenantKey(u.UserUID) }
+
+// TenantKey names a user in the order of tasks.
+func TenantKey(userUID string) string { return "user/" + userUID }
+
 // busyWait is how soon a job looks again where others hold what it is to change.
 const busyWait = 15 * time.Second
 
@@ -120,6 +134,18 @@ func databaseError(what string, err error) error {
 		return job.NewUnavailable("database", err)
 	}
 	return job.NewFailed(what+" failed", err)
+}
+
+// tenantError says what came of work on a user of the RDB engine under the lock of that user: failure is the engine's, err
+// the database's.
+func tenantError(failure, err error) error {
+	switch {
+	case failure != nil:
+		return engineError(rdbEngine, failure)
+	case err != nil:
+		return databaseError("locking the user", err)
+	}
+	return nil
 }
 
 // aliases are the names of a job type in the guideline, with and without Job.

@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 
-	"app238.com/inner/app/identifier"
 	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/tasks/job"
 )
@@ -12,15 +11,7 @@ import (
 const RegisterUserType = "auth.register_user"
 
 // RegisterUser is the payload: make what this user needs before the first resource.
-type RegisterUser struct {
-	UserUID string `json:"user_uid"`
-}
-
-// Validate checks the id.
-func (r RegisterUser) Validate() error { return identifier.Check("user_uid", r.UserUID) }
-
-// OrderingKey is the user.
-func (r RegisterUser) OrderingKey() string { return TenantKey(r.UserUID) }
+type RegisterUser struct{ UserRef }
 
 type registerUser struct{ Params }
 

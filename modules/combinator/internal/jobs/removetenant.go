@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 
-	"app238.com/inner/app/identifier"
 	"app238.com/inner/modules/combinator/internal/rows"
 	"app238.com/inner/modules/tasks/job"
 )
@@ -12,18 +11,7 @@ import (
 const RemoveTenantType = "combinator.remove_tenant"
 
 // RemoveTenant is the payload: drop what this user still has in the RDB engine.
-type RemoveTenant struct {
-	UserUID string `json:"user_uid"`
-}
-
-// Validate checks the id.
-func (r RemoveTenant) Validate() error { return identifier.Check("user_uid", r.UserUID) }
-
-// OrderingKey is the user.
-func (r RemoveTenant) OrderingKey() string { return TenantKey(r.UserUID) }
-
-// TenantKey names a user in the order of tasks.
-func TenantKey(userUID string) string { return "user/" + userUID }
+type RemoveTenant struct{ UserRef }
 
 type removeTenant struct{ Params }
 
@@ -50,11 +38,8 @@ func (j removeTenant) Execute(ctx context.Context, _ job.Task, p RemoveTenant) e
 		nothing, failure = j.RDB.Remove(ctx, p.UserUID)
 		return rows.Remaining(prepared, nothing), failure
 	})
-	switch {
-	case failure != nil:
-		return engineError(rdbEngine, failure)
-	case err != nil:
-		return databaseError("locking the user", err)
+	if err := tenantError(failure, err); err != nil {
+		return err
 	}
 	return refused
 }

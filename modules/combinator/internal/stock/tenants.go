@@ -94,7 +94,7 @@ func (t *Tenants) Delete(ctx context.Context, object inventory.Object) error {
 		if wished {
 			return inventory.ErrWished
 		}
-		_, err := t.queue.Enqueue(ctx, tx, jobs.RemoveTenantType, jobs.RemoveTenant{UserUID: object.Owner})
+		_, err := t.queue.Enqueue(ctx, tx, jobs.RemoveTenantType, jobs.RemoveTenant{UserRef: jobs.UserRef{UserUID: object.Owner}})
 		return err
 	})
 }

@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,21 +9,28 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// begun returns a lease of two seconds that has begun, with its identity and the context of what runs under it.
+func begun(t *testing.T) (l *Lease, id string, held context.Context) {
+	t.Helper()
+	l = newLease(2 * time.Second)
+	t.Cleanup(l.End)
+	id = l.Identity()
+	require.True(t, l.Renew(id, time.Now()))
+	held, ok := l.Hold(id)
+	require.True(t, ok)
+	return l, id, held
+}
+
 func TestALeaseThatRanOutIsNotRenewedEvenBeforeItsTimerRuns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := newLease(2 * time.Second)
-		defer l.End()
-		id := l.Identity()
-		require.True(t, l.Renew(id, time.Now()))
-		held, ok := l.Hold(id)
-		require.True(t, ok)
+		l, id, held := begun(t)
 		l.timer.Stop() // after a standstill it is late
 		<-time.After(3 * time.Second)
 
 		require.False(t, l.Renew(id, time.Now()), "others have taken over what was claimed under it")
 		require.Error(t, held.Err(), "what runs under it ends")
-		_, ok = l.Current()
+		_, ok := l.Current()
 		require.False(t, ok)
 		next := l.Identity()
 		require.NotEqual(t, id, next)
@@ -35,11 +43,7 @@ func TestALeaseThatRanOutIsNotRenewedEvenBeforeItsTimerRuns(t *testing.T) {
 func TestALeaseThatIsRenewedInTimeLasts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := newLease(2 * time.Second)
-		defer l.End()
-		id := l.Identity()
-		require.True(t, l.Renew(id, time.Now()))
-		held, _ := l.Hold(id)
+		l, id, held := begun(t)
 		for range 10 {
 			<-time.After(time.Second)
 			require.Equal(t, id, l.Identity())
