@@ -31,6 +31,8 @@ import (
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/combinator/internal/webhook"
 	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/gather"
+	"app238.com/inner/test/pods"
 )
 
 // cluster is a namespace of Combinator pods on the real control plane, and a guarded route.
@@ -77,24 +79,12 @@ func setupCluster(t *testing.T, rule config.Access) *cluster {
 // pod makes a pod that no node runs, whose status the test writes, as a kubelet would.
 func (c *cluster) pod(name, address string, change ...func(*corev1.Pod)) *corev1.Pod {
 	c.t.Helper()
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: c.config.Kubernetes.Namespaces.Combinator, Labels: map[string]string{"app": "combinator"}},
-		Spec:       corev1.PodSpec{SchedulerName: "none", Containers: []corev1.Container{{Name: "c", Image: "registry.test/combinator:1"}}},
-	}
-	for _, f := range change {
-		f(pod)
-	}
-	made, err := c.clients.Typed.CoreV1().Pods(pod.Namespace).Create(c.t.Context(), pod, metav1.CreateOptions{})
-	require.NoError(c.t, err)
-	return c.phase(made, corev1.PodRunning, address)
+	return pods.NewCombinator(c.t, c.clients.Typed, c.config.Kubernetes.Namespaces.Combinator, name, address, change...)
 }
 
-func (c *cluster) phase(pod *corev1.Pod, phase corev1.PodPhase, address string) *corev1.Pod {
+func (c *cluster) phase(pod *corev1.Pod, phase corev1.PodPhase, address string) {
 	c.t.Helper()
-	pod.Status.Phase, pod.Status.PodIP, pod.Status.PodIPs = phase, address, []corev1.PodIP{{IP: address}}
-	changed, err := c.clients.Typed.CoreV1().Pods(pod.Namespace).UpdateStatus(c.t.Context(), pod, metav1.UpdateOptions{})
-	require.NoError(c.t, err)
-	return changed
+	pods.SetPhase(c.t, c.clients.Typed, pod, phase, address)
 }
 
 func (c *cluster) ask(address string, header ...string) *httptest.ResponseRecorder {
@@ -247,7 +237,9 @@ func TestEveryRunningPodIsToldUntilItHasAnsweredOrIsGone(t *testing.T) {
 	second.answer(http.StatusOK)
 	require.ErrorAs(t, tell(), &waiting)
 	require.Contains(t, waiting.Text, "1 of 3")
-	require.Equal(t, map[string]float64{"ok": 3, "error": 3}, notices(t, registry))
+	require.Equal(t, map[string]float64{
+		"inner_combinator_notices_total/ok": 3, "inner_combinator_notices_total/error": 3,
+	}, gather.Values(t, registry))
 	c.phase(three, corev1.PodFailed, subnet+"3")
 	require.Eventually(t, func() bool { return tell() == nil }, patience, 20*time.Millisecond, "a pod that is gone is not waited for")
 	require.NotEmpty(t, two.Name)
@@ -257,17 +249,4 @@ func TestEveryRunningPodIsToldUntilItHasAnsweredOrIsGone(t *testing.T) {
 	require.ErrorAs(t, tell(), &waiting)
 	require.Equal(t, job.Permanent, waiting.Kind, "no pod is told that a resource is gone which is there")
 	require.Error(t, pods.Tell(t.Context(), kube.Pod{Address: subnet + "3"}, "kv", engine.Resource{}))
-}
-
-// notices returns how many were counted, by result.
-func notices(t *testing.T, registry *prometheus.Registry) map[string]float64 {
-	t.Helper()
-	families, err := registry.Gather()
-	require.NoError(t, err)
-	require.Len(t, families, 1)
-	counted := map[string]float64{}
-	for _, m := range families[0].GetMetric() {
-		counted[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
-	}
-	return counted
 }

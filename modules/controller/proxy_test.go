@@ -22,7 +22,7 @@ type proxy struct {
 
 func newProxy(t *testing.T, kubeconfig string) *proxy {
 	t.Helper()
-	p := &proxy{Cluster: clusterproxy.NewCluster(t, kubeconfig)}
+	p := &proxy{Cluster: clusterproxy.NewCluster(t, kubeconfig, clusterproxy.ClusterOptions{})}
 	p.AnswerWith(p.handled)
 	return p
 }

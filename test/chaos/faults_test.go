@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"app238.com/inner/test/chaos/havoc"
 	"app238.com/inner/test/chaos/note"
 )
 
@@ -51,23 +52,23 @@ func (m *mayhem) run(ctx context.Context) error {
 // lasts. One comes after the other, so that each is seen to be survived.
 func (m *mayhem) breakOneByOne(ctx context.Context) error {
 	server := m.fleet.world.server
-	pause(ctx, m.span/8)
+	havoc.Pause(ctx, m.span/8)
 	if err := errors.Join(server.Stop(ctx), ctx.Err()); err != nil {
 		return fmt.Errorf("stop the database: %w", err)
 	}
-	pause(ctx, 300*time.Millisecond)
+	havoc.Pause(ctx, 300*time.Millisecond)
 	if err := server.Restart(ctx); err != nil {
 		return fmt.Errorf("restart the database: %w", err)
 	}
-	pause(ctx, m.span/8)
+	havoc.Pause(ctx, m.span/8)
 	if err := m.freeze(ctx); err != nil {
 		return fmt.Errorf("freeze a replica: %w", err)
 	}
-	pause(ctx, m.span/16)
+	havoc.Pause(ctx, m.span/16)
 	if err := server.Kill(); err != nil {
 		return fmt.Errorf("kill the database: %w", err)
 	}
-	pause(ctx, takeoverAfter*5/6)
+	havoc.Pause(ctx, takeoverAfter*5/6)
 	if err := server.Restart(ctx); err != nil {
 		return fmt.Errorf("restart the killed database: %w", err)
 	}
@@ -103,7 +104,7 @@ func (m *mayhem) freeze(ctx context.Context) error {
 	chance := m.chance(2)
 	_, r, ok := m.fleet.take(chance)
 	for ; !ok; _, r, ok = m.fleet.take(chance) {
-		if pause(ctx, glance); ctx.Err() != nil {
+		if havoc.Pause(ctx, glance); ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
@@ -114,12 +115,12 @@ func (m *mayhem) freeze(ctx context.Context) error {
 	if err := r.freeze(); err != nil {
 		return err
 	}
-	pause(ctx, standstill)
+	havoc.Pause(ctx, standstill)
 	if err := r.thaw(); err != nil {
 		return err
 	}
 	// It has to show what it does now.
-	pause(ctx, time.Second)
+	havoc.Pause(ctx, time.Second)
 	r.busy.Store(false)
 	return nil
 }
@@ -133,7 +134,7 @@ func (m *mayhem) occupy(ctx context.Context, r *replica) error {
 			return err
 		}
 		m.posted = append(m.posted, a)
-		for begin := time.Now(); time.Since(begin) < time.Second; pause(ctx, glance) {
+		for begin := time.Now(); time.Since(begin) < time.Second; havoc.Pause(ctx, glance) {
 			of, err := r.executions()
 			if err != nil {
 				return err

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/test/chaos/journal"
+	"app238.com/inner/test/program"
 	"app238.com/inner/test/stack/process"
 )
 
@@ -42,7 +43,7 @@ func (w *world) launch(ctx context.Context, name string, flags ...string) (*repl
 		Args: append([]string{
 			"--config", file, "--name", name, "--seed", fmt.Sprintf("%d%d", w.seed, len(name)), "--journal", r.journal,
 		}, flags...),
-		Dir: w.folder, Env: os.Environ(), LogFile: w.file(name, "log"), Name: name, Path: os.Getenv(programVariable),
+		Dir: w.folder, Env: os.Environ(), LogFile: w.file(name, "log"), Name: name, Path: program.Path(),
 	})
 	if err != nil {
 		return nil, err

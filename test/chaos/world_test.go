@@ -2,19 +2,17 @@ package chaos_test
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"fmt"
-	"math/big"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/app/database"
+	"app238.com/inner/test/chaos/havoc"
 	"app238.com/inner/test/stack/postgres"
 	"app238.com/inner/test/testdatabase"
 )
@@ -53,28 +51,13 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Close()) })
 	require.NoError(t, server.CreateDatabase(ctx, "platform"))
-	w := &world{server: server, dsn: server.DSN("platform"), folder: t.TempDir(), seed: newSeed(t), workers: 4}
+	w := &world{server: server, dsn: server.DSN("platform"), folder: t.TempDir(), seed: havoc.Seed(t), workers: 4}
 	db, err := database.Open(testdatabase.Config(t, w.dsn))
 	require.NoError(t, err)
 	w.db = db
 	t.Cleanup(func() { _ = db.Close() })
 	require.NoError(t, database.Migrate(ctx, db))
 	return w
-}
-
-// newSeed returns INNER_CHAOS_SEED, or one by chance.
-func newSeed(t *testing.T) uint64 {
-	t.Helper()
-	given := os.Getenv("INNER_CHAOS_SEED")
-	if given == "" {
-		n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
-		require.NoError(t, err)
-		given = n.String()
-	}
-	seed, err := strconv.ParseUint(given, 10, 64)
-	require.NoError(t, err, "INNER_CHAOS_SEED")
-	t.Logf("INNER_CHAOS_SEED=%d", seed)
-	return seed
 }
 
 // configuration is the replicas'. The waits are shorter than an operator's, their relations the same.

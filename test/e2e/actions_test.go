@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -22,6 +21,8 @@ import (
 
 	"app238.com/inner/modules/controller/workerapp"
 	"app238.com/inner/test/dnsserver"
+	"app238.com/inner/test/pods"
+	"app238.com/inner/test/program"
 )
 
 // What Inner does in a cluster, action by action, for rights_test.go.
@@ -217,16 +218,7 @@ func (w *world) pods(t *testing.T) (notices <-chan string) {
 // actCombinator has a Combinator pod, which has this machine's address, ask for a user's key and be told what is deleted.
 func (w *world) actCombinator(t *testing.T, i *inner, notices <-chan string) {
 	t.Helper()
-	pods := w.clients.Typed.CoreV1().Pods(w.namespaces.Combinator)
-	pod, err := pods.Create(t.Context(), &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: "combinator", Labels: map[string]string{"app": "combinator"}},
-		// Nobody starts it.
-		Spec: corev1.PodSpec{SchedulerName: "none", Containers: []corev1.Container{{Name: "c", Image: "registry.test/combinator:1"}}},
-	}, metav1.CreateOptions{})
-	require.NoError(t, err)
-	pod.Status.Phase, pod.Status.PodIP, pod.Status.PodIPs = corev1.PodRunning, "127.0.0.1", []corev1.PodIP{{IP: "127.0.0.1"}}
-	_, err = pods.UpdateStatus(t.Context(), pod, metav1.UpdateOptions{})
-	require.NoError(t, err)
+	pods.NewCombinator(t, w.clients.Typed, w.namespaces.Combinator, "combinator", "127.0.0.1")
 	require.Eventually(t, func() bool {
 		status, _ := i.get(t, "/api/combinator/retrieveSecretByID?user_id=u1")
 		return status == http.StatusOK
@@ -235,7 +227,7 @@ func (w *world) actCombinator(t *testing.T, i *inner, notices <-chan string) {
 	i.awaitTask(t, w, i.accept(t, `{"task_type":"auth.register_user","task_info":{"user_uid":"u1"}}`), "finished")
 	w.created(t, i, "rdb", "r1")
 	w.created(t, i, "kv", "k1")
-	_, err = w.db.ExecContext(t.Context(), `DELETE FROM combinator_resources`)
+	_, err := w.db.ExecContext(t.Context(), `DELETE FROM combinator_resources`)
 	require.NoError(t, err)
 	for kind, id := range map[string]string{"rdb": "r1", "kv": "k1"} {
 		i.accept(t, fmt.Sprintf(`{"task_type":"combinator.delete_%s","task_info":{"user_uid":"u1","resource_id":%q}}`, kind, id))
@@ -255,7 +247,7 @@ func (w *world) awaitEveryJobType(t *testing.T, i *inner) {
 	}
 	// The audit asks for this one where a role is left of a user who is gone.
 	i.awaitTask(t, w, i.accept(t, `{"task_type":"combinator.remove_tenant","task_info":{"user_uid":"gone"}}`), "finished")
-	types, err := exec.CommandContext(t.Context(), os.Getenv(programVariable), "__completeNoDesc", "run-job", "").Output()
+	types, err := exec.CommandContext(t.Context(), program.Path(), "__completeNoDesc", "run-job", "").Output()
 	require.NoError(t, err)
 	require.Contains(t, string(types), "worker.deploy_worker")
 	for one := range strings.Lines(string(types)) {

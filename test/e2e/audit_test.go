@@ -14,6 +14,7 @@ import (
 
 	"app238.com/inner/modules/audit/report"
 	"app238.com/inner/modules/controller/workerapp"
+	"app238.com/inner/test/program"
 )
 
 // auditing has audits delete what two of them, a second apart, have seen without a row.
@@ -51,7 +52,7 @@ func (w *world) audit(t *testing.T, i *inner) {
 // dryRun returns what `inner audit --dry-run` finds, and its actions by the id of what is found.
 func (w *world) dryRun(t *testing.T) (a report.Audit, actions map[string]report.Action) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Getenv(programVariable), "audit", "--dry-run", "-o", "json", "--config", w.configFile)
+	cmd := exec.CommandContext(t.Context(), program.Path(), "audit", "--dry-run", "-o", "json", "--config", w.configFile)
 	out, err := cmd.Output()
 	require.NoError(t, err)
 	var found struct {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/test/program"
 )
 
 // inner is a running Inner Gateway.
@@ -43,7 +45,7 @@ func (i *inner) awaitReady(t *testing.T) {
 // command is a run of the program with the world's configuration, until the test ends.
 func (w *world) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Getenv(programVariable), append(args, "--config", w.configFile)...)
+	cmd := exec.CommandContext(t.Context(), program.Path(), append(args, "--config", w.configFile)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 40 * time.Second
 	return cmd

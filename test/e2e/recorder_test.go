@@ -3,19 +3,12 @@ package e2e_test
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
+	"app238.com/inner/test/proxy"
 )
 
 // action is one verb of the API server's authorization on one kind of object.
@@ -28,52 +21,19 @@ func (a action) String() string {
 
 // recorder stands between Inner and the API server and notes what is done and what is refused.
 type recorder struct {
-	url     string
+	*proxy.Cluster
 	mu      sync.Mutex
 	used    []action
 	refused []string
 }
 
-// newRecorder passes requests on to the cluster of a kubeconfig, as the one that token stands for.
+// newRecorder passes requests on to the cluster of a kubeconfig, as the one that token stands for: Inner itself sends no
+// token on a way that is not encrypted.
 func newRecorder(t *testing.T, kubeconfig, token string) *recorder {
 	t.Helper()
-	cluster, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	require.NoError(t, err)
-	transport, err := rest.TransportFor(rest.AnonymousClientConfig(cluster))
-	require.NoError(t, err)
-	to, err := url.Parse(cluster.Host)
-	require.NoError(t, err)
 	r := &recorder{}
-	server := httptest.NewServer(&httputil.ReverseProxy{
-		Transport: transport, FlushInterval: -1,
-		Rewrite: func(p *httputil.ProxyRequest) {
-			p.SetURL(to)
-			// Inner itself sends no token on a way that is not encrypted.
-			p.Out.Header.Set("Authorization", "Bearer "+token)
-		},
-		ModifyResponse: r.note,
-	})
-	r.url = server.URL
-	t.Cleanup(func() {
-		server.CloseClientConnections()
-		server.Close()
-	})
+	r.Cluster = proxy.NewCluster(t, kubeconfig, proxy.ClusterOptions{Token: token, Note: r.note})
 	return r
-}
-
-// kubeconfig writes a kubeconfig by which Inner comes by the recorder, and returns its path.
-func (r *recorder) kubeconfig(t *testing.T) string {
-	t.Helper()
-	content := fmt.Sprintf(`apiVersion: v1
-kind: Config
-clusters: [{name: c, cluster: {server: %q}}]
-users: [{name: u, user: {}}]
-contexts: [{name: c, context: {cluster: c, user: u}}]
-current-context: c
-`, r.url)
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
-	return file
 }
 
 // note records what one answer tells.

@@ -166,7 +166,7 @@ func TestInnerDoesAllItsWorkUnderTheDeployedRightsAndNeedsEachOfThem(t *testing.
 	w.ownNamespaces(t)
 	granted, token := w.grant(t)
 	api := newRecorder(t, os.Getenv("INNER_TEST_KUBECONFIG"), token)
-	w.reconfigure(t, os.Getenv("INNER_TEST_KUBECONFIG"), api.kubeconfig(t))
+	w.reconfigure(t, os.Getenv("INNER_TEST_KUBECONFIG"), api.Kubeconfig(filepath.Join(t.TempDir(), "kubeconfig")))
 	w.user(t, "u1", "sk_e2e")
 	t.Cleanup(func() {
 		if refused, _ := api.seen(); t.Failed() && len(refused) > 0 {

@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"app238.com/inner/modules/controller/workerapp"
+	"app238.com/inner/test/program"
 )
 
 // watchReady looks at a worker's Deployment until the returned function is called, which tells the fewest Ready pods seen.
@@ -110,7 +110,7 @@ func TestADeployThatIsRetriedAfterItsVersionWasPutBackIsDeployedAgain(t *testing
 // run runs another command of the program on the world's database.
 func (w *world) run(t *testing.T, arguments ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Getenv(programVariable), append(arguments, "--config", w.configFile)...)
+	cmd := exec.CommandContext(t.Context(), program.Path(), append(arguments, "--config", w.configFile)...)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return string(out)

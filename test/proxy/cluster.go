@@ -26,21 +26,34 @@ type Cluster struct {
 	answer Answer
 }
 
-// NewCluster starts a proxy to the API server of a kubeconfig, whose rights it lends to whoever comes.
-func NewCluster(t testing.TB, kubeconfig string) *Cluster {
+// ClusterOptions are what a proxy to an API server does beyond passing on.
+type ClusterOptions struct {
+	// Token says with whose rights requests are passed on; empty for those of the kubeconfig.
+	Token string
+	// Note is told every answer of the API server, which it may change.
+	Note func(*http.Response) error
+}
+
+// NewCluster starts a proxy to the API server of a kubeconfig. Whoever comes by it needs no rights of their own.
+func NewCluster(t testing.TB, kubeconfig string, o ClusterOptions) *Cluster {
 	t.Helper()
 	target, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	require.NoError(t, err)
 	address, err := url.Parse(target.Host)
 	require.NoError(t, err)
+	if o.Token != "" {
+		target = rest.AnonymousClientConfig(target)
+		target.BearerToken = o.Token
+	}
 	transport, err := rest.TransportFor(target)
 	require.NoError(t, err)
 	forward := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(address) },
 		// Watches are streams: each event is passed on at once.
-		FlushInterval: -1,
-		Transport:     transport,
-		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+		FlushInterval:  -1,
+		Transport:      transport,
+		ModifyResponse: o.Note,
+		ErrorHandler:   func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 	c := &Cluster{t: t}
 	c.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

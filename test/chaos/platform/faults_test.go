@@ -14,6 +14,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"app238.com/inner/test/chaos/havoc"
 	"app238.com/inner/test/dnsserver"
 	"app238.com/inner/test/proxy"
 )
@@ -122,13 +123,13 @@ func (w *world) breakThings(ctx context.Context, t *testing.T, f *fleet, atLeast
 			chance.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		}
 		one := all[n%len(all)]
-		pause(ctx, time.Duration(chance.Int64N(int64(1500*time.Millisecond))))
+		havoc.Pause(ctx, time.Duration(chance.Int64N(int64(1500*time.Millisecond))))
 		lasts := 300*time.Millisecond + time.Duration(chance.Int64N(int64(one.longest)))
 		mend, err := one.inflict(ctx, chance)
 		if err != nil {
 			return broken, fmt.Errorf("%s: %w", one.name, err)
 		}
-		pause(ctx, lasts)
+		havoc.Pause(ctx, lasts)
 		if err := errors.Join(mend(ctx), ctx.Err()); err != nil {
 			return broken, fmt.Errorf("%s, to be mended: %w", one.name, err)
 		}
@@ -136,14 +137,4 @@ func (w *world) breakThings(ctx context.Context, t *testing.T, f *fleet, atLeast
 		t.Logf("%6.1f s: %s for %.1f s", time.Since(begin).Seconds(), one.name, lasts.Seconds())
 	}
 	return broken, nil
-}
-
-// pause is how long something stays broken, or whole.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/test/program"
 )
 
 // replicas is how many there are of Inner.
@@ -64,7 +66,7 @@ func newFleet(t *testing.T, w *world) *fleet {
 
 // start puts a new replica into a slot and returns when it listens.
 func (f *fleet) start(slot int) error {
-	cmd := exec.Command(os.Getenv(programVariable), "serve", "--config", f.world.configFile)
+	cmd := exec.Command(program.Path(), "serve", "--config", f.world.configFile)
 	cmd.Env = append(os.Environ(), "GOMEMLIMIT=1GiB")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {

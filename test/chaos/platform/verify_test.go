@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"app238.com/inner/modules/controller/workerapp"
+	"app238.com/inner/test/program"
 )
 
 const (
@@ -237,7 +237,7 @@ func (w *world) checkDomains(ctx context.Context, outers []*outer, f *faultsFoun
 
 // checkByAudit: Inner's own audit finds nothing either.
 func (w *world) checkByAudit(ctx context.Context, _ []*outer, f *faultsFound) error {
-	out, err := exec.CommandContext(ctx, os.Getenv(programVariable), "audit", "--dry-run", "-o", "json", "--config", w.configFile).Output()
+	out, err := exec.CommandContext(ctx, program.Path(), "audit", "--dry-run", "-o", "json", "--config", w.configFile).Output()
 	if err != nil {
 		return fmt.Errorf("inner audit --dry-run: %w", err)
 	}

@@ -2,30 +2,27 @@ package platform_test
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"fmt"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/tikv/client-go/v2/txnkv"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/kube"
+	"app238.com/inner/test/chaos/havoc"
 	"app238.com/inner/test/dnsserver"
+	"app238.com/inner/test/pods"
 	"app238.com/inner/test/proxy"
 	"app238.com/inner/test/stack"
 	"app238.com/inner/test/stack/controlplane"
@@ -67,7 +64,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	w := &world{folder: t.TempDir(), seed: newSeed(t), told: map[string]bool{}}
+	w := &world{folder: t.TempDir(), seed: havoc.Seed(t), told: map[string]bool{}}
 	var err error
 	w.servers, err = stack.Start(ctx, stack.Options{ControlPlane: controlplane.Options{CRDs: []string{"../../../configs/crd/workerapps.yaml"}}})
 	require.NoError(t, err)
@@ -82,7 +79,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { require.NoError(t, w.names.Close()) })
 	w.toDatabase = proxy.New(t, w.servers.Postgres.DSN("platform"))
 	w.toEngine = proxy.New(t, w.engine.DSN(tenantsName))
-	w.toCluster = proxy.NewCluster(t, w.servers.ControlPlane.Kubeconfig())
+	w.toCluster = proxy.NewCluster(t, w.servers.ControlPlane.Kubeconfig(), proxy.ClusterOptions{})
 	w.connect(t)
 	require.NoError(t, database.Migrate(ctx, w.db))
 	w.configFile = filepath.Join(w.folder, "inner.yaml")
@@ -112,21 +109,6 @@ func (w *world) connect(t *testing.T) {
 	t.Cleanup(func() { _ = w.kv.Close() })
 }
 
-// newSeed returns INNER_CHAOS_SEED, or one by chance.
-func newSeed(t *testing.T) uint64 {
-	t.Helper()
-	given := os.Getenv("INNER_CHAOS_SEED")
-	if given == "" {
-		n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
-		require.NoError(t, err)
-		given = n.String()
-	}
-	seed, err := strconv.ParseUint(given, 10, 64)
-	require.NoError(t, err, "INNER_CHAOS_SEED")
-	t.Logf("INNER_CHAOS_SEED=%d", seed)
-	return seed
-}
-
 // configuration is the replicas'. The waits are shorter than an operator's, their relations the same.
 func (w *world) configuration(t *testing.T, webhookPort string) string {
 	t.Helper()
@@ -152,17 +134,9 @@ func (w *world) combinatorPod(t *testing.T) (port string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(w.tell))
 	t.Cleanup(server.Close)
-	pods := w.clients.Typed.CoreV1().Pods(testdatabase.Config(t, w.toDatabase.DSN).Kubernetes.Namespaces.Combinator)
-	pod, err := pods.Create(t.Context(), &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: "combinator", Labels: map[string]string{"app": "combinator"}},
-		// Nobody starts it.
-		Spec: corev1.PodSpec{SchedulerName: "none", Containers: []corev1.Container{{Name: "c", Image: "registry.test/combinator:1"}}},
-	}, metav1.CreateOptions{})
-	require.NoError(t, err)
-	pod.Status.Phase, pod.Status.PodIP, pod.Status.PodIPs = corev1.PodRunning, "127.0.0.1", []corev1.PodIP{{IP: "127.0.0.1"}}
-	_, err = pods.UpdateStatus(t.Context(), pod, metav1.UpdateOptions{})
-	require.NoError(t, err)
-	_, port, err = net.SplitHostPort(server.Listener.Addr().String())
+	namespace := testdatabase.Config(t, w.toDatabase.DSN).Kubernetes.Namespaces.Combinator
+	pods.NewCombinator(t, w.clients.Typed, namespace, "combinator", "127.0.0.1")
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
 	require.NoError(t, err)
 	return port
 }

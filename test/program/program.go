@@ -1,0 +1,39 @@
+// Package program builds the program that the tests of a package run.
+package program
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// variable tells the tests where the program is.
+const variable = "INNER_TEST_PROGRAM"
+
+// Run builds the program of a package, with the race detector, once for all tests, runs these and returns the exit status.
+func Run(m *testing.M, of string) int {
+	folder, err := os.MkdirTemp("", "inner-program-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	path := filepath.Join(folder, filepath.Base(of))
+	build := exec.CommandContext(context.Background(), "go", "build", "-race", "-o", path, of)
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintf(os.Stderr, "build %s: %v\n", of, err)
+		return 1
+	}
+	if err := os.Setenv(variable, path); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// Path returns where the program is.
+func Path() string { return os.Getenv(variable) }
