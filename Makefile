@@ -8,7 +8,7 @@ FUZZTIME ?= 10s
 PKG      ?= ./...
 RUN      ?=
 SEED     ?=
-SPAN     ?= 30m
+SPAN     ?=
 # For each package; the slowest needs a few minutes on two cores.
 TEST_TIMEOUT ?= 20m
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
@@ -16,7 +16,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 CRD := configs/crd/workerapps.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos bench-queue bench-controller bench-domains bench-combinator build generate lint fuzz clean need-go
+.PHONY: help run test chaos soak bench-queue bench-controller bench-domains bench-combinator build generate lint fuzz clean need-go
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test: need-go ## run all tests on real servers: PKG=./modules/tasks/... RUN=Test
 chaos: need-go ## the queue, then for 30 minutes the whole platform, through all that can break: SPAN=5m, SEED=1
 	INNER_CHAOS=long INNER_CHAOS_SEED=$(SEED) $(GO) test -race -count=1 -timeout 30m -v ./test/chaos
 	INNER_CHAOS=long INNER_CHAOS_SEED=$(SEED) INNER_CHAOS_SPAN=$(SPAN) $(GO) test -race -count=1 -timeout 2h -v ./test/chaos/platform
+
+soak: need-go ## work for an hour with nothing broken, to see whether memory, goroutines or tables grow: SPAN=10m, SEED=1
+	INNER_CHAOS=soak INNER_CHAOS_SEED=$(SEED) INNER_CHAOS_SPAN=$(SPAN) $(GO) test -count=1 -timeout 3h -v ./test/chaos/platform
 
 bench-queue: need-go ## measure the queue beside River, graphile-worker and the bare limit: ARGS=--quick
 	$(GO) run -C test/bench/queue . $(ARGS)

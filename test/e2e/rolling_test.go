@@ -169,7 +169,7 @@ func (b *balancer) load(senders int) *outers {
 			client := &http.Client{Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
 			for n := 0; ctx.Err() == nil; n++ {
-				id, err := acceptOver(client, b.URL, fmt.Sprintf("w%dx%d", sender, n))
+				id, _, err := acceptOver(client, b.URL, fmt.Sprintf("w%dx%d", sender, n))
 				o.mu.Lock()
 				if err != nil {
 					o.failures = append(o.failures, err.Error())
@@ -189,25 +189,26 @@ func (o *outers) end() {
 	o.sending.Wait()
 }
 
-func acceptOver(client *http.Client, address, worker string) (id int64, err error) {
+// acceptOver has a task accepted, or tells with which status it was not.
+func acceptOver(client *http.Client, address, worker string) (id int64, status int, err error) {
 	body := fmt.Sprintf(`{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":%q,"user_uid":"u1"}}`, worker)
 	answer, err := client.Post(address+"/api/acceptTask", "application/json", strings.NewReader(body))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer func() { _ = answer.Body.Close() }()
-	var text bytes.Buffer
-	if _, err := io.Copy(&text, answer.Body); err != nil {
-		return 0, err
-	}
+	text, err := io.ReadAll(answer.Body)
 	if answer.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("%s: %s", answer.Status, text.String())
+		err = errors.Join(err, fmt.Errorf("%s: %s", answer.Status, text))
+	}
+	if err != nil {
+		return 0, answer.StatusCode, err
 	}
 	var receipt struct {
 		TaskID int64 `json:"task_id"`
 	}
-	err = json.Unmarshal(text.Bytes(), &receipt)
-	return receipt.TaskID, err
+	err = json.Unmarshal(text, &receipt)
+	return receipt.TaskID, answer.StatusCode, err
 }
 
 func TestDuringARollingUpdateNoAcceptFails(t *testing.T) {

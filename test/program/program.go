@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -14,7 +15,12 @@ import (
 const variable = "INNER_TEST_PROGRAM"
 
 // Run builds the program of a package, with the race detector, once for all tests, runs these and returns the exit status.
-func Run(m *testing.M, of string) int {
+func Run(m *testing.M, of string) int { return run(m, of, "-race") }
+
+// RunUninstrumented is Run without the race detector.
+func RunUninstrumented(m *testing.M, of string) int { return run(m, of) }
+
+func run(m *testing.M, of string, flags ...string) int {
 	folder, err := os.MkdirTemp("", "inner-program-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -22,7 +28,7 @@ func Run(m *testing.M, of string) int {
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
 	path := filepath.Join(folder, filepath.Base(of))
-	build := exec.CommandContext(context.Background(), "go", "build", "-race", "-o", path, of)
+	build := exec.CommandContext(context.Background(), "go", slices.Concat([]string{"build", "-o", path}, flags, []string{of})...)
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintf(os.Stderr, "build %s: %v\n", of, err)

@@ -112,13 +112,17 @@ func everyOther(status int, reason metav1.StatusReason) proxy.Answer {
 func hangUp(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) }
 
 // breakThings breaks one thing after the other, each before any a second time, until both the number and the time are
-// reached. It returns how often each was broken.
-func (w *world) breakThings(ctx context.Context, t *testing.T, f *fleet, atLeast int, span time.Duration) (broken map[string]int, err error) {
+// reached; or lets the time go by. It returns how often each was broken.
+func (w *world) breakThings(ctx context.Context, t *testing.T, f *fleet, e extent) (broken map[string]int, err error) {
 	t.Helper()
+	if !e.breaks {
+		havoc.Pause(ctx, e.span)
+		return broken, nil
+	}
 	chance := rand.New(rand.NewPCG(w.seed, 0))
 	broken = map[string]int{}
 	all, begin := w.faults(f), time.Now()
-	for n := 0; n < atLeast || time.Since(begin) < span; n++ {
+	for n := 0; n < max(len(all), e.faults) || time.Since(begin) < e.span; n++ {
 		if n%len(all) == 0 {
 			chance.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		}

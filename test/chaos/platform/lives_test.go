@@ -7,8 +7,10 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"time"
 )
+
+// belongings is how many workers a user has at most, and how many resources and domains.
+const belongings = 20
 
 // outer is one of the Outer Gateway's users, who lives one life after the other and remembers what was accepted.
 type outer struct {
@@ -50,10 +52,38 @@ func (o *outer) run(ctx context.Context, over <-chan struct{}) error {
 		default:
 		}
 		o.gone = func() bool { return false }
+		if err := o.tidy(ctx); err != nil {
+			return fmt.Errorf("%s: %w", o.name, err)
+		}
 		if err := lives[o.chance.IntN(len(lives))](ctx); err != nil {
 			return fmt.Errorf("%s: %w", o.name, err)
 		}
 	}
+}
+
+// tidy deletes the oldest of what the user has too many of.
+func (o *outer) tidy(ctx context.Context) error {
+	if k, ok := oldest(o.workers, func(k *workerWish) bool { return k.deleted }); ok {
+		o.gone = func() bool { return true }
+		return o.deleteWorker(ctx, k)
+	}
+	if r, ok := oldest(o.resources, func(r *resourceWish) bool { return r.deleted }); ok {
+		o.gone = func() bool { return true }
+		return o.deleteResource(ctx, r)
+	}
+	if d, ok := oldest(o.domains, func(d *domainWish) bool { return d.deleted }); ok {
+		return o.deleteDomain(ctx, d)
+	}
+	return nil
+}
+
+// oldest returns the first of all that is not deleted, where there are more than belongings of them.
+func oldest[T any](all []T, deleted func(T) bool) (first T, tooMany bool) {
+	there := slices.DeleteFunc(slices.Clone(all), deleted)
+	if len(there) <= belongings {
+		return first, false
+	}
+	return there[0], true
 }
 
 func (o *outer) oneIn(n int) bool { return o.chance.IntN(n) == 0 }
@@ -196,105 +226,4 @@ func (o *outer) deleteWorker(ctx context.Context, k *workerWish) error {
 		return err
 	}
 	return o.accept(ctx, "worker.delete_worker_cr", k.ref(nil))
-}
-
-// resourceWish is what a schema or a namespace has to be at the end.
-type resourceWish struct {
-	id, kind, owner string
-	deleted         bool
-	put             bool // something was put into it
-	reported        int64
-}
-
-// name is that of the schema, and with a slash what the namespace's keys begin with.
-func (r *resourceWish) name() string { return "user_" + r.owner + "_" + r.id }
-
-func (o *outer) liveResource(ctx context.Context) error {
-	r := &resourceWish{id: fmt.Sprintf("%016x", o.chance.Uint64()), kind: []string{"rdb", "kv"}[o.chance.IntN(2)], owner: o.name}
-	o.resources = append(o.resources, r)
-	o.gone = func() bool { return r.deleted }
-	if err := o.world.write(ctx, `INSERT INTO combinator_resources (user_uid, resource_type, resource_id)
-		SELECT $1::VARCHAR, $2::VARCHAR, $3::VARCHAR WHERE NOT EXISTS (SELECT 1 FROM combinator_resources WHERE resource_id = $3)`,
-		r.owner, r.kind, r.id); err != nil {
-		return err
-	}
-	info := map[string]string{"user_uid": r.owner, "resource_id": r.id, "name": "a resource"}
-	if err := o.accept(ctx, "combinator.create_"+r.kind, info); err != nil {
-		return err
-	}
-	if !o.oneIn(4) { // else it is deleted, or left, before it is there
-		if err := o.use(ctx, r); err != nil {
-			return fmt.Errorf("resource %s: %w", r.id, err)
-		}
-	}
-	if !o.oneIn(2) {
-		return nil
-	}
-	r.deleted = true
-	if err := o.world.write(ctx, `DELETE FROM combinator_resources WHERE resource_id = $1`, r.id); err != nil {
-		return err
-	}
-	delete(info, "name")
-	return o.accept(ctx, "combinator.delete_"+r.kind, info)
-}
-
-// use waits until a resource is there, puts something into it, and reports that.
-func (o *outer) use(ctx context.Context, r *resourceWish) error {
-	if err := until(ctx, "not active", func() (bool, error) {
-		var status string
-		err := o.world.db.QueryRowContext(ctx, `SELECT status FROM combinator_resources WHERE resource_id = $1`, r.id).Scan(&status)
-		return status == "active", err
-	}); err != nil {
-		return err
-	}
-	if err := until(ctx, "nothing can be put into it", func() (bool, error) {
-		err := o.world.put(ctx, r)
-		return err == nil, err
-	}); err != nil {
-		return err
-	}
-	r.put = true
-	r.reported = int64(o.chance.IntN(1000))
-	begin := time.Date(2026, 1, 1, 0, 0, o.requests, 0, time.UTC)
-	report, err := json.Marshal(map[string]any{"user_id": r.owner, "resource_id": r.id, "resource_type": r.kind, "datachange": r.reported,
-		"timespan_start": begin, "timespan_end": begin.Add(time.Second)})
-	if err != nil {
-		return err
-	}
-	_, err = o.post(ctx, "/api/combinator/reportUsage", report, "")
-	return err
-}
-
-// domainWish is what a custom domain has to be at the end.
-type domainWish struct {
-	cdid, name string
-	deleted    bool
-}
-
-func (o *outer) liveDomain(ctx context.Context) error {
-	d := &domainWish{cdid: fmt.Sprintf("%08x", o.chance.Uint32())}
-	d.name = "d" + d.cdid + ".example.org"
-	o.domains = append(o.domains, d)
-	value := fmt.Sprintf("combinator-verify=%016x%016x", o.chance.Uint64(), o.chance.Uint64())
-	if err := o.world.names.Root.Add(fmt.Sprintf("_combinator-verify.%s. 60 IN TXT %q", d.name, value)); err != nil {
-		return err
-	}
-	if err := o.world.write(ctx, `INSERT INTO custom_domains (cdid, user_uid, domain, target, txt_name, txt_value, status)
-		VALUES ($1, $2, $3, $4, $5, $6, 'pending')`, d.cdid, o.name, d.name, "x.worker."+domain, "_combinator-verify."+d.name, value); err != nil {
-		return err
-	}
-	if o.oneIn(2) {
-		if err := until(ctx, "domain "+d.name+" is not verified", func() (bool, error) {
-			var status string
-			err := o.world.db.QueryRowContext(ctx, `SELECT status FROM custom_domains WHERE cdid = $1`, d.cdid).Scan(&status)
-			return status == "success", err
-		}); err != nil {
-			return err
-		}
-	}
-	if !o.oneIn(2) {
-		return nil
-	}
-	d.deleted = true
-	return o.world.write(ctx, `DELETE FROM custom_domains WHERE cdid = $1`, d.cdid)
 }

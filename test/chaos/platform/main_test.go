@@ -10,4 +10,10 @@ import (
 	"app238.com/inner/test/program"
 )
 
-func TestMain(m *testing.M) { os.Exit(program.Run(m, "app238.com/inner/cmd/inner")) }
+func TestMain(m *testing.M) {
+	run := program.Run
+	if soaking() {
+		run = program.RunUninstrumented // the race detector takes memory of its own
+	}
+	os.Exit(run(m, "app238.com/inner/cmd/inner"))
+}

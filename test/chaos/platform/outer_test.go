@@ -53,6 +53,7 @@ func (w *world) read(ctx context.Context, into []any, query string, arguments ..
 type acceptance struct {
 	key string
 	id  int64
+	at  time.Time
 	// gone tells whether what it is about was deleted: a task that comes too late for that may be an error.
 	gone func() bool
 }
@@ -75,7 +76,7 @@ func (o *outer) accept(ctx context.Context, taskType string, info any) error {
 	if err := json.Unmarshal(answer, &receipt); err != nil || receipt.TaskID == 0 {
 		return fmt.Errorf("a 200 without a task: %s (%w)", answer, err)
 	}
-	a.id = receipt.TaskID
+	a.id, a.at = receipt.TaskID, time.Now()
 	o.accepted = append(o.accepted, a)
 	return nil
 }

@@ -2,7 +2,6 @@ package platform_test
 
 import (
 	"context"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -15,31 +14,16 @@ import (
 // users is how many users send requests at the same time.
 const users = 4
 
-// extent returns how much is broken: 30 minutes by hand (INNER_CHAOS_SPAN says otherwise), each thing once in make test.
-func extent(t *testing.T, kinds int) (faults int, span time.Duration) {
-	t.Helper()
-	if os.Getenv("INNER_CHAOS") != "long" {
-		return kinds, 0
-	}
-	span = 30 * time.Minute
-	if given := os.Getenv("INNER_CHAOS_SPAN"); given != "" {
-		var err error
-		span, err = time.ParseDuration(given)
-		require.NoError(t, err, "INNER_CHAOS_SPAN")
-	}
-	return max(50, 2*kinds), span
-}
-
 func TestEverythingIsAsTheAcceptedRequestsSayWhateverBreaks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	e := newExtent(t)
+	w := newWorld(t, e)
 	f := newFleet(t, w)
-	faults, span := extent(t, len(w.faults(f)))
 	var outers []*outer
 	for n := range users {
 		outers = append(outers, newOuter(w, f, n))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), span+time.Duration(faults)*20*time.Second+patience)
+	ctx, cancel := context.WithTimeout(t.Context(), e.span+20*time.Minute+patience)
 	defer cancel()
 	over := make(chan struct{})
 	var broken map[string]int
@@ -48,12 +32,20 @@ func TestEverythingIsAsTheAcceptedRequestsSayWhateverBreaks(t *testing.T) {
 		group.Go(func() error { return o.run(sending, over) })
 	}
 	begin := time.Now()
+	watching, enough := context.WithCancel(sending)
+	var sizes []size
+	group.Go(func() error {
+		sizes = w.watch(watching, f, e.look)
+		return nil
+	})
 	group.Go(func() (err error) {
+		defer enough()
 		defer close(over)
-		broken, err = w.breakThings(sending, t, f, faults, span)
+		broken, err = w.breakThings(sending, t, f, e)
 		return err
 	})
 	require.NoError(t, group.Wait(), "%s", f.tail(t))
+	compare(t, sizes)
 	lasted := time.Since(begin)
 
 	rest := time.Now()

@@ -1,6 +1,7 @@
 package platform_test
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -55,16 +56,17 @@ type world struct {
 	folder     string
 	configFile string
 	seed       uint64
+	retention  time.Duration // of ended tasks; 0: for longer than the test takes
 
 	mu   sync.Mutex
 	told map[string]bool // resources of which the Combinator pod was told
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, e extent) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	w := &world{folder: t.TempDir(), seed: havoc.Seed(t), told: map[string]bool{}}
+	w := &world{folder: t.TempDir(), seed: havoc.Seed(t), retention: e.retention, told: map[string]bool{}}
 	var err error
 	w.servers, err = stack.Start(ctx, stack.Options{ControlPlane: controlplane.Options{CRDs: []string{"../../../configs/crd/workerapps.yaml"}}})
 	require.NoError(t, err)
@@ -112,12 +114,14 @@ func (w *world) connect(t *testing.T) {
 // configuration is the replicas'. The waits are shorter than an operator's, their relations the same.
 func (w *world) configuration(t *testing.T, webhookPort string) string {
 	t.Helper()
+	retention := cmp.Or(w.retention, 24*time.Hour)
 	return fmt.Sprintf(`
 domain: %s
 http: {listen: "127.0.0.1:0", drainTime: 0s, shutdownTimeout: 3s}
 database: {dsn: %q, connectTimeout: 2s, statementTimeout: 5s}
 kubernetes: {kubeconfig: %q}
-tasks: {heartbeatInterval: 500ms, takeoverAfter: 3s, pollInterval: 200ms, retryDelay: 200ms, retryDelayMax: 2s, parkedRecheck: 5s}
+tasks: {heartbeatInterval: 500ms, takeoverAfter: 3s, pollInterval: 200ms, retryDelay: 200ms, retryDelayMax: 2s, parkedRecheck: 5s,
+  retention: {finished: %s, failed: %s, interval: 5s}}
 controller: {failureGrace: 1s}
 combinator:
   rdb: {dsn: %q, connectTimeout: 2s, requestTimeout: 10s, measureInterval: 15s}
@@ -125,7 +129,7 @@ combinator:
   pods: {webhookPort: %s, webhookTimeout: 1s}
 domains: {requireTarget: false, lookInterval: 500ms, passInterval: 2s, passEvery: 20s, dns: {resolvers: [%q], timeout: 1s}}
 audit: {minAge: 5s, interval: 30s}
-`, domain, w.toDatabase.DSN, w.toCluster.Kubeconfig(filepath.Join(w.folder, "kubeconfig")), w.toEngine.DSN, w.servers.TiKV.Endpoint(),
+`, domain, w.toDatabase.DSN, w.toCluster.Kubeconfig(filepath.Join(w.folder, "kubeconfig")), retention, retention, w.toEngine.DSN, w.servers.TiKV.Endpoint(),
 		webhookPort, netip.AddrPortFrom(w.names.Root.Addr, uint16(w.names.Port)))
 }
 
