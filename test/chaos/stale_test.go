@@ -93,15 +93,18 @@ func requireOnlyTheSecondCounts(t *testing.T, w *world, stale, other *replica) {
 	require.Len(t, rows, len(endings))
 	for id, of := range w.begun(t, len(endings), stale, other) {
 		r := rows[id]
-		require.Len(t, of, 2, "%s", of)
-		first, second := of[0], of[1]
+		require.GreaterOrEqual(t, len(of), 2, "%s", of)
+		first, second, last := of[0], of[1], of[len(of)-1]
 		require.Equal(t, []*replica{stale, other}, []*replica{first.replica, second.replica})
-		require.Equal(t, journal.Done, second.outcome)
+		for _, e := range of[1 : len(of)-1] {
+			require.Equal(t, journal.Aborted, e.outcome, "only what lost its lease, on a busy machine, runs again: %s", of)
+		}
+		require.Equal(t, journal.Done, last.outcome)
 		require.GreaterOrEqual(t, second.begin.Sub(first.begin), takeoverAfter-500*time.Millisecond, "taken over early")
 		require.NotEmpty(t, first.outcome, "the stale one has not ended: the test shows nothing")
-		require.True(t, first.end.Before(second.end), "the stale one came too late: the test shows nothing: %s", of)
-		require.False(t, r.finished.Before(second.end.Truncate(time.Microsecond)), "finished at %s, before the end of %s", r.finished, second)
-		require.Equal(t, 2, r.claims, r.info)
+		require.True(t, first.end.Before(last.end), "the stale one came too late: the test shows nothing: %s", of)
+		require.False(t, r.finished.Before(last.end.Truncate(time.Microsecond)), "finished at %s, before the end of %s", r.finished, last)
+		require.Equal(t, len(of), r.claims, r.info)
 		require.Equal(t, 1, r.attempts, r.info)
 		require.Empty(t, r.last, r.info)
 	}
