@@ -19,6 +19,7 @@ import (
 	"app238.com/inner/app"
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/server"
+	"app238.com/inner/test/stack/certificate"
 	"app238.com/inner/test/testdatabase"
 )
 
@@ -176,7 +177,8 @@ func (d *description) seeRefused(t *testing.T) {
 func (d *description) seeForbidden(t *testing.T) {
 	t.Helper()
 	c := testdatabase.NewEmpty(t).Config
-	certificate, key := selfSigned(t)
+	certificate, key, err := certificate.SelfSigned("inner")
+	require.NoError(t, err)
 	folder := t.TempDir()
 	c.HTTP.TLS.Certificate, c.HTTP.TLS.Key = filepath.Join(folder, "crt"), filepath.Join(folder, "key")
 	c.HTTP.TLS.ClientCA = c.HTTP.TLS.Certificate

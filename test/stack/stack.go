@@ -33,6 +33,8 @@ type Options struct {
 	Log io.Writer
 	// Postgres is passed on.
 	Postgres postgres.Options
+	// TiKV is passed on.
+	TiKV tikv.Options
 }
 
 // Stack is all servers, running.
@@ -47,7 +49,7 @@ type Stack struct {
 
 // Start brings the servers up and returns when all take work. The first start of a machine builds what is missing.
 func Start(ctx context.Context, opts Options) (*Stack, error) {
-	opts.ControlPlane.Log, opts.Postgres.Log = opts.Log, opts.Log
+	opts.ControlPlane.Log, opts.Postgres.Log, opts.TiKV.Log = opts.Log, opts.Log, opts.Log
 	s := &Stack{}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
@@ -59,7 +61,7 @@ func Start(ctx context.Context, opts Options) (*Stack, error) {
 		return err
 	})
 	group.Go(func() (err error) {
-		s.TiKV, err = tikv.Start(ctx, tikv.Options{Log: opts.Log})
+		s.TiKV, err = tikv.Start(ctx, opts.TiKV)
 		return err
 	})
 	if err := group.Wait(); err != nil {

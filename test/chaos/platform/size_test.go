@@ -85,7 +85,9 @@ func (w *world) watch(ctx context.Context, f *fleet, every time.Duration) (sizes
 		case <-ctx.Done():
 			return sizes
 		case <-ticker.C:
-			sizes = append(sizes, w.measure(ctx, f))
+			if s := w.measure(ctx, f); ctx.Err() == nil {
+				sizes = append(sizes, s)
+			}
 		}
 	}
 }
@@ -109,8 +111,14 @@ func compare(t *testing.T, sizes []size) {
 	if quarter == 0 {
 		return
 	}
-	require.NotEmpty(t, sizes[len(sizes)-1])
-	for _, name := range slices.Sorted(maps.Keys(sizes[len(sizes)-1])) {
+	names := map[string]bool{}
+	for _, s := range sizes {
+		for name := range s {
+			names[name] = true
+		}
+	}
+	require.NotEmpty(t, names)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		var quarters [4]float64
 		for q := range quarters {
 			quarters[q] = mean(sizes[q*quarter:(q+1)*quarter], name)

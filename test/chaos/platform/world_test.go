@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	tikvconfig "github.com/tikv/client-go/v2/config"
 	"github.com/tikv/client-go/v2/txnkv"
 
 	"app238.com/inner/app/config"
@@ -28,6 +29,7 @@ import (
 	"app238.com/inner/test/stack"
 	"app238.com/inner/test/stack/controlplane"
 	"app238.com/inner/test/stack/postgres"
+	"app238.com/inner/test/stack/tikv"
 	"app238.com/inner/test/testdatabase"
 )
 
@@ -68,7 +70,9 @@ func newWorld(t *testing.T, e extent) *world {
 	defer cancel()
 	w := &world{folder: t.TempDir(), seed: havoc.Seed(t), retention: e.retention, told: map[string]bool{}}
 	var err error
-	w.servers, err = stack.Start(ctx, stack.Options{ControlPlane: controlplane.Options{CRDs: []string{"../../../configs/crd/workerapps.yaml"}}})
+	w.servers, err = stack.Start(ctx, stack.Options{
+		ControlPlane: controlplane.Options{CRDs: []string{"../../../configs/crd/workerapps.yaml"}}, TiKV: tikv.Options{TLS: true},
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.servers.Close()) })
 	w.engine, err = postgres.Start(ctx, postgres.Options{})
@@ -106,6 +110,9 @@ func (w *world) connect(t *testing.T) {
 	var err error
 	w.clients, err = kube.NewClients(c)
 	require.NoError(t, err)
+	certificate, key := w.servers.TiKV.Certificate()
+	// TiKV's client knows no other way.
+	tikvconfig.UpdateGlobal(func(c *tikvconfig.Config) { c.Security = tikvconfig.NewSecurity(certificate, certificate, key, nil) })
 	w.kv, err = txnkv.NewClient([]string{w.servers.TiKV.Endpoint()})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = w.kv.Close() })
@@ -114,6 +121,7 @@ func (w *world) connect(t *testing.T) {
 // configuration is the replicas'. The waits are shorter than an operator's, their relations the same.
 func (w *world) configuration(t *testing.T, webhookPort string) string {
 	t.Helper()
+	certificate, key := w.servers.TiKV.Certificate()
 	retention := cmp.Or(w.retention, 24*time.Hour)
 	return fmt.Sprintf(`
 domain: %s
@@ -125,11 +133,12 @@ tasks: {heartbeatInterval: 500ms, takeoverAfter: 3s, pollInterval: 200ms, retryD
 controller: {failureGrace: 1s}
 combinator:
   rdb: {dsn: %q, connectTimeout: 2s, requestTimeout: 10s, measureInterval: 15s}
-  kv: {pd: [%q], requestTimeout: 5s, sweepAfter: 5s, sweepInterval: 5s}
+  kv: {pd: [%q], tls: {ca: %q, certificate: %q, key: %q}, requestTimeout: 5s, sweepAfter: 5s, sweepInterval: 5s}
   pods: {webhookPort: %s, webhookTimeout: 1s}
 domains: {requireTarget: false, lookInterval: 500ms, passInterval: 2s, passEvery: 20s, dns: {resolvers: [%q], timeout: 1s}}
 audit: {minAge: 5s, interval: 30s}
 `, domain, w.toDatabase.DSN, w.toCluster.Kubeconfig(filepath.Join(w.folder, "kubeconfig")), retention, retention, w.toEngine.DSN, w.servers.TiKV.Endpoint(),
+		certificate, certificate, key,
 		webhookPort, netip.AddrPortFrom(w.names.Root.Addr, uint16(w.names.Port)))
 }
 

@@ -3,6 +3,8 @@ package tikv
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,10 +16,12 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"app238.com/inner/test/stack/build"
+	"app238.com/inner/test/stack/certificate"
 	"app238.com/inner/test/stack/ports"
 	"app238.com/inner/test/stack/process"
 	"app238.com/inner/test/stack/workdir"
@@ -35,14 +39,18 @@ const (
 type Options struct {
 	// Log receives progress of a build; standard error unless set.
 	Log io.Writer
+	// TLS has both programs ask clients for a certificate, and show one; see Certificate.
+	TLS bool
 }
 
 // Cluster is a placement driver and a store. Its methods may be called from several goroutines.
 type Cluster struct {
-	clientPort, peerPort, storePort int
-	dir                             *workdir.Dir
-	http                            *http.Client
-	programs                        build.TiKVPrograms
+	// PD is asked without TLS too, by the store, which knows none.
+	clientPort, plainPort, peerPort, storePort int
+	secured                                    bool
+	dir                                        *workdir.Dir
+	http                                       *http.Client
+	programs                                   build.TiKVPrograms
 
 	mu         sync.Mutex
 	pd, server *process.Process // nil while stopped
@@ -54,7 +62,7 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	free, err := ports.Free(ctx, 3)
+	free, err := ports.Free(ctx, 4)
 	if err != nil {
 		return nil, err
 	}
@@ -63,8 +71,14 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{
-		clientPort: free[0], peerPort: free[1], storePort: free[2],
+		clientPort: free[0], plainPort: free[0], peerPort: free[1], storePort: free[2], secured: opts.TLS,
 		dir: dir, http: &http.Client{Timeout: requestLimit, Transport: &http.Transport{}}, programs: programs,
+	}
+	if c.secured {
+		c.plainPort = free[3]
+		if err := c.makeCertificate(); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
 	}
 	if err := c.Restart(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -74,6 +88,21 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 
 // Endpoint is PD's address, host:port, the same after each restart.
 func (c *Cluster) Endpoint() string { return address(c.clientPort) }
+
+// Certificate returns the files of the certificate and its key that servers and clients show each other where there is TLS. The
+// certificate is its own authority.
+func (c *Cluster) Certificate() (certificate, key string) {
+	return filepath.Join(c.dir.Path(), "tls.crt"), filepath.Join(c.dir.Path(), "tls.key")
+}
+
+func (c *Cluster) makeCertificate() error {
+	certificate, key, err := certificate.SelfSigned("tikv")
+	if err != nil {
+		return err
+	}
+	certificateFile, keyFile := c.Certificate()
+	return errors.Join(os.WriteFile(certificateFile, certificate, 0o600), os.WriteFile(keyFile, key, 0o600))
+}
 
 func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
@@ -144,20 +173,32 @@ func (c *Cluster) spec(name, program string, arguments []string) process.Spec {
 }
 
 func (c *Cluster) driverArguments() []string {
-	return []string{
+	urls := "http://" + address(c.plainPort)
+	var secured []string
+	if c.secured {
+		certificate, key := c.Certificate()
+		urls += ",https://" + c.Endpoint()
+		secured = []string{"--cacert=" + certificate, "--cert=" + certificate, "--key=" + key}
+	}
+	return append([]string{
 		"--name=pd",
 		"--data-dir=" + filepath.Join(c.dir.Path(), "pd"),
-		"--client-urls=http://" + c.Endpoint(),
-		"--advertise-client-urls=http://" + c.Endpoint(),
+		"--client-urls=" + urls,
+		"--advertise-client-urls=" + urls,
 		"--peer-urls=http://" + address(c.peerPort),
 		"--advertise-peer-urls=http://" + address(c.peerPort),
 		"--initial-cluster=pd=http://" + address(c.peerPort),
 		"-L=warn",
-	}
+	}, secured...)
 }
 
 func (c *Cluster) storeArguments() []string {
-	return []string{"-addr=" + address(c.storePort), "-data=" + filepath.Join(c.dir.Path(), "store"), "-pd=" + c.Endpoint()}
+	arguments := []string{"-addr=" + address(c.storePort), "-data=" + filepath.Join(c.dir.Path(), "store"), "-pd=" + address(c.plainPort)}
+	if c.secured {
+		certificate, key := c.Certificate()
+		arguments = append(arguments, "-cert="+certificate, "-key="+key)
+	}
+	return arguments
 }
 
 // driverReady tells whether PD has a leader, which is itself.
@@ -191,7 +232,17 @@ func (c *Cluster) storeReady(ctx context.Context) error {
 
 // storeServes asks as TiKV's clients do.
 func (c *Cluster) storeServes(ctx context.Context) error {
-	conn, err := grpc.NewClient(address(c.storePort), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	transport := insecure.NewCredentials()
+	if c.secured {
+		own, err := tls.LoadX509KeyPair(c.Certificate())
+		if err != nil {
+			return err
+		}
+		authority := x509.NewCertPool()
+		authority.AddCert(own.Leaf)
+		transport = credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{own}, RootCAs: authority, MinVersion: tls.VersionTLS12})
+	}
+	conn, err := grpc.NewClient(address(c.storePort), grpc.WithTransportCredentials(transport))
 	if err != nil {
 		return err
 	}
@@ -206,7 +257,7 @@ func (c *Cluster) storeServes(ctx context.Context) error {
 }
 
 func (c *Cluster) get(ctx context.Context, path string, target any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.Endpoint()+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address(c.plainPort)+path, nil)
 	if err != nil {
 		return err
 	}
