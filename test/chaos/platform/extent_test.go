@@ -17,6 +17,8 @@ type extent struct {
 	faults int
 	// look is how often its size is measured.
 	look time.Duration
+	// audits is how often the platform audits itself, and goes over all domains.
+	audits time.Duration
 	// retention is how long ended tasks are kept; 0: for longer than the test takes.
 	retention time.Duration
 }
@@ -30,11 +32,11 @@ func newExtent(t *testing.T) extent {
 	t.Helper()
 	mode := os.Getenv("INNER_CHAOS")
 	if mode == "" {
-		return extent{look: 10 * time.Second, breaks: true}
+		return extent{look: 10 * time.Second, audits: 30 * time.Second, breaks: true}
 	}
-	e := extent{span: 30 * time.Minute, faults: 50, look: time.Minute, breaks: true}
+	e := extent{span: 30 * time.Minute, faults: 50, look: time.Minute, audits: 30 * time.Second, breaks: true}
 	if soaking() {
-		e = extent{span: time.Hour}
+		e = extent{span: time.Hour, audits: 10 * time.Second}
 	} else {
 		require.Equal(t, "long", mode, "INNER_CHAOS")
 	}

@@ -89,7 +89,7 @@ func newWorld(t *testing.T, e extent) *world {
 	w.connect(t)
 	require.NoError(t, database.Migrate(ctx, w.db))
 	w.configFile = filepath.Join(w.folder, "inner.yaml")
-	require.NoError(t, os.WriteFile(w.configFile, []byte(w.configuration(t, w.combinatorPod(t))), 0o600))
+	require.NoError(t, os.WriteFile(w.configFile, []byte(w.configuration(t, e, w.combinatorPod(t))), 0o600))
 	return w
 }
 
@@ -119,10 +119,10 @@ func (w *world) connect(t *testing.T) {
 }
 
 // configuration is the replicas'. The waits are shorter than an operator's, their relations the same.
-func (w *world) configuration(t *testing.T, webhookPort string) string {
+func (w *world) configuration(t *testing.T, e extent, webhookPort string) string {
 	t.Helper()
 	certificate, key := w.servers.TiKV.Certificate()
-	retention := cmp.Or(w.retention, 24*time.Hour)
+	retention := cmp.Or(e.retention, 24*time.Hour)
 	return fmt.Sprintf(`
 domain: %s
 http: {listen: "127.0.0.1:0", drainTime: 0s, shutdownTimeout: 3s}
@@ -135,11 +135,11 @@ combinator:
   rdb: {dsn: %q, connectTimeout: 2s, requestTimeout: 10s, measureInterval: 15s}
   kv: {pd: [%q], tls: {ca: %q, certificate: %q, key: %q}, requestTimeout: 5s, sweepAfter: 5s, sweepInterval: 5s}
   pods: {webhookPort: %s, webhookTimeout: 1s}
-domains: {requireTarget: false, lookInterval: 500ms, passInterval: 2s, passEvery: 20s, dns: {resolvers: [%q], timeout: 1s}}
-audit: {minAge: 5s, interval: 30s}
+domains: {requireTarget: false, lookInterval: 500ms, passInterval: 2s, passEvery: %s, dns: {resolvers: [%q], timeout: 1s}}
+audit: {minAge: 5s, interval: %s, shrinkWindow: %s}
 `, domain, w.toDatabase.DSN, w.toCluster.Kubeconfig(filepath.Join(w.folder, "kubeconfig")), retention, retention, w.toEngine.DSN, w.servers.TiKV.Endpoint(),
 		certificate, certificate, key,
-		webhookPort, netip.AddrPortFrom(w.names.Root.Addr, uint16(w.names.Port)))
+		webhookPort, e.audits, netip.AddrPortFrom(w.names.Root.Addr, uint16(w.names.Port)), e.audits, retention)
 }
 
 // combinatorPod makes a Combinator pod with the address of this machine, which notes what it is told, and returns its port.
