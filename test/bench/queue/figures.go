@@ -23,13 +23,15 @@ const (
 	startMedian, startTail = "call-to-start-p50", "call-to-start-p99"
 	// first is the time from the start of a party until it runs the first task of a backlog.
 	first = "first-task-after"
+	// taken is the share of the processors that the machine's host gave to others meanwhile.
+	taken = "taken-by-host"
 	// afterFirst is completed, measured from the first task of a backlog on.
 	afterFirst = "completed-after-first"
 )
 
 var metrics = []struct{ name, unit string }{
 	{completed, "tasks/s"}, {afterFirst, "tasks/s"}, {offered, "tasks/s"},
-	{ackMedian, "ms"}, {ackTail, "ms"}, {startMedian, "ms"}, {startTail, "ms"}, {first, "ms"},
+	{ackMedian, "ms"}, {ackTail, "ms"}, {startMedian, "ms"}, {startTail, "ms"}, {first, "ms"}, {taken, "%"},
 }
 
 // figure is one line of output.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ type options struct {
 	quick      bool
 	only       []string
 	runs       int
+	tries      int
 	cpuProfile string
 	timeout    time.Duration
 
@@ -39,10 +41,11 @@ func parseOptions(args []string) (options, error) {
 	flags.BoolVar(&o.quick, "quick", false, "a smoke test: one short run of few scenarios; missed bars do not fail it")
 	flags.StringSliceVar(&o.only, "only", nil, "measure only what has one of these words in its name, like closed-16/inner-http")
 	flags.IntVar(&o.runs, "runs", 3, "repetitions of what is in a ratio; the rest is measured in a third of them")
+	flags.IntVar(&o.tries, "tries", 4, "how often something is measured at most where the host takes over 5 % of the processors meanwhile")
 	flags.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of this process to this file")
 	flags.DurationVar(&o.closed, "closed", o.closed, "how long each closed loop sends load")
 	flags.DurationVar(&o.open, "open", o.open, "how long each open loop sends load")
-	flags.DurationVar(&o.timeout, "timeout", time.Hour, "most time for everything")
+	flags.DurationVar(&o.timeout, "timeout", 2*time.Hour, "most time for everything")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -50,12 +53,12 @@ func parseOptions(args []string) (options, error) {
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	if o.quick {
-		o.runs, o.prefill, o.backlog = 1, 2_000, 10_000
+		o.runs, o.tries, o.prefill, o.backlog = 1, 1, 2_000, 10_000
 		o.warmUp, o.closed, o.open = 200*time.Millisecond, 500*time.Millisecond, time.Second
 		o.late, o.drain, o.burn = 500*time.Millisecond, time.Second, 3*time.Second
 	}
-	if o.runs < 1 {
-		return o, fmt.Errorf("--runs: must be at least 1")
+	if o.runs < 1 || o.tries < 1 {
+		return o, errors.New("--runs and --tries must be at least 1")
 	}
 	return o, nil
 }
