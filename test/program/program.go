@@ -14,13 +14,9 @@ import (
 // variable tells the tests where the program is.
 const variable = "INNER_TEST_PROGRAM"
 
-// Run builds the program of a package, with the race detector, once for all tests, runs these and returns the exit status.
-func Run(m *testing.M, of string) int { return run(m, of, "-race") }
-
-// RunUninstrumented is Run without the race detector.
-func RunUninstrumented(m *testing.M, of string) int { return run(m, of) }
-
-func run(m *testing.M, of string, flags ...string) int {
+// Run builds the program of a package once for all tests, with the flags of go build, runs the tests and returns the exit
+// status.
+func Run(m *testing.M, of string, flags ...string) int {
 	folder, err := os.MkdirTemp("", "inner-program-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

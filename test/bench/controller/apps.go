@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
 
+	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
@@ -38,14 +38,10 @@ func wish(id string, version int64) *unstructured.Unstructured {
 // deploy writes a WorkerApp, again for about a minute where the API server was too busy.
 func (w *world) deploy(ctx context.Context, id string, version int64) error {
 	patient := wait.Backoff{Steps: 8, Duration: 500 * time.Millisecond, Factor: 2, Jitter: 0.5}
-	return retry.OnError(patient, busy, func() error {
+	return retry.OnError(patient, kube.Unavailable, func() error {
 		_, err := w.clients.Apply(ctx, workerapp.Resource(), wish(id, version))
 		return err
 	})
-}
-
-func busy(err error) bool {
-	return apierrors.IsInternalError(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err)
 }
 
 // deployAll writes n WorkerApps at once.

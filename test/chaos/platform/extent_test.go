@@ -30,15 +30,15 @@ func soaking() bool { return os.Getenv("INNER_CHAOS") == "soak" }
 // says how long otherwise.
 func newExtent(t *testing.T) extent {
 	t.Helper()
-	mode := os.Getenv("INNER_CHAOS")
-	if mode == "" {
-		return extent{look: 10 * time.Second, audits: 30 * time.Second, breaks: true}
-	}
-	e := extent{span: 30 * time.Minute, faults: 50, look: time.Minute, audits: 30 * time.Second, breaks: true}
-	if soaking() {
-		e = extent{span: time.Hour, audits: 10 * time.Second}
-	} else {
+	e := extent{look: 10 * time.Second, audits: 30 * time.Second, breaks: true}
+	switch mode := os.Getenv("INNER_CHAOS"); {
+	case mode == "":
+		return e
+	case soaking():
+		e.span, e.audits, e.breaks = time.Hour, 10*time.Second, false
+	default:
 		require.Equal(t, "long", mode, "INNER_CHAOS")
+		e.span, e.faults, e.look = 30*time.Minute, 50, time.Minute
 	}
 	if given := os.Getenv("INNER_CHAOS_SPAN"); given != "" {
 		var err error

@@ -113,8 +113,9 @@ func hangUp(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandle
 
 // breakThings breaks one thing after the other, each before any a second time, until both the number and the time are
 // reached; or lets the time go by. It returns how often each was broken.
-func (w *world) breakThings(ctx context.Context, t *testing.T, f *fleet, e extent) (broken map[string]int, err error) {
+func (w *world) breakThings(ctx context.Context, t *testing.T, f *fleet) (broken map[string]int, err error) {
 	t.Helper()
+	e := w.extent
 	if !e.breaks {
 		havoc.Pause(ctx, e.span)
 		return broken, nil

@@ -11,9 +11,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	run := program.Run
+	flags := []string{"-race"}
 	if soaking() {
-		run = program.RunUninstrumented // the race detector takes memory of its own
+		flags = nil // the race detector takes memory of its own
 	}
-	os.Exit(run(m, "app238.com/inner/cmd/inner"))
+	os.Exit(program.Run(m, "app238.com/inner/cmd/inner", flags...))
 }

@@ -16,14 +16,13 @@ const users = 4
 
 func TestEverythingIsAsTheAcceptedRequestsSayWhateverBreaks(t *testing.T) {
 	t.Parallel()
-	e := newExtent(t)
-	w := newWorld(t, e)
+	w := newWorld(t)
 	f := newFleet(t, w)
 	var outers []*outer
 	for n := range users {
 		outers = append(outers, newOuter(w, f, n))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), e.span+20*time.Minute+patience)
+	ctx, cancel := context.WithTimeout(t.Context(), w.extent.span+20*time.Minute+patience)
 	defer cancel()
 	over := make(chan struct{})
 	var broken map[string]int
@@ -35,13 +34,13 @@ func TestEverythingIsAsTheAcceptedRequestsSayWhateverBreaks(t *testing.T) {
 	watching, enough := context.WithCancel(sending)
 	var sizes []size
 	group.Go(func() error {
-		sizes = w.watch(watching, f, e.look)
+		sizes = w.watch(watching, f, w.extent.look)
 		return nil
 	})
 	group.Go(func() (err error) {
 		defer enough()
 		defer close(over)
-		broken, err = w.breakThings(sending, t, f, e)
+		broken, err = w.breakThings(sending, t, f)
 		return err
 	})
 	require.NoError(t, group.Wait(), "%s", f.tail(t))

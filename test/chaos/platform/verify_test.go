@@ -77,7 +77,7 @@ func (w *world) checkTasks(ctx context.Context, outers []*outer, f *faultsFound)
 			one, ok := tasks[a.key]
 			delete(tasks, a.key)
 			switch {
-			case !ok && w.retention > 0 && time.Since(a.at) > w.retention: // removed
+			case !ok && w.extent.retention > 0 && time.Since(a.at) > w.extent.retention: // removed
 			case !ok || one.id != a.id:
 				f.add("task %d (%s) was accepted and is lost", a.id, a.key)
 			case one.status == "finished" || one.status == "superseded" || one.status == "cancelled":

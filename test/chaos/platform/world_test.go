@@ -58,17 +58,17 @@ type world struct {
 	folder     string
 	configFile string
 	seed       uint64
-	retention  time.Duration // of ended tasks; 0: for longer than the test takes
+	extent     extent
 
 	mu   sync.Mutex
 	told map[string]bool // resources of which the Combinator pod was told
 }
 
-func newWorld(t *testing.T, e extent) *world {
+func newWorld(t *testing.T) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	w := &world{folder: t.TempDir(), seed: havoc.Seed(t), retention: e.retention, told: map[string]bool{}}
+	w := &world{folder: t.TempDir(), seed: havoc.Seed(t), extent: newExtent(t), told: map[string]bool{}}
 	var err error
 	w.servers, err = stack.Start(ctx, stack.Options{
 		ControlPlane: controlplane.Options{CRDs: []string{"../../../configs/crd/workerapps.yaml"}}, TiKV: tikv.Options{TLS: true},
@@ -89,7 +89,7 @@ func newWorld(t *testing.T, e extent) *world {
 	w.connect(t)
 	require.NoError(t, database.Migrate(ctx, w.db))
 	w.configFile = filepath.Join(w.folder, "inner.yaml")
-	require.NoError(t, os.WriteFile(w.configFile, []byte(w.configuration(t, e, w.combinatorPod(t))), 0o600))
+	require.NoError(t, os.WriteFile(w.configFile, []byte(w.configuration(t, w.combinatorPod(t))), 0o600))
 	return w
 }
 
@@ -119,10 +119,10 @@ func (w *world) connect(t *testing.T) {
 }
 
 // configuration is the replicas'. The waits are shorter than an operator's, their relations the same.
-func (w *world) configuration(t *testing.T, e extent, webhookPort string) string {
+func (w *world) configuration(t *testing.T, webhookPort string) string {
 	t.Helper()
 	certificate, key := w.servers.TiKV.Certificate()
-	retention := cmp.Or(e.retention, 24*time.Hour)
+	retention := cmp.Or(w.extent.retention, 24*time.Hour)
 	return fmt.Sprintf(`
 domain: %s
 http: {listen: "127.0.0.1:0", drainTime: 0s, shutdownTimeout: 3s}
@@ -139,7 +139,7 @@ domains: {requireTarget: false, lookInterval: 500ms, passInterval: 2s, passEvery
 audit: {minAge: 5s, interval: %s, shrinkWindow: %s}
 `, domain, w.toDatabase.DSN, w.toCluster.Kubeconfig(filepath.Join(w.folder, "kubeconfig")), retention, retention, w.toEngine.DSN, w.servers.TiKV.Endpoint(),
 		certificate, certificate, key,
-		webhookPort, e.audits, netip.AddrPortFrom(w.names.Root.Addr, uint16(w.names.Port)), e.audits, retention)
+		webhookPort, w.extent.audits, netip.AddrPortFrom(w.names.Root.Addr, uint16(w.names.Port)), w.extent.audits, retention)
 }
 
 // combinatorPod makes a Combinator pod with the address of this machine, which notes what it is told, and returns its port.
