@@ -87,11 +87,12 @@ func (b *batches) flush(ctx context.Context) {
 	}
 }
 
-// gather takes what waits. Where the last commit was shared, those that it served are about to come again: more than one
-// of them is waited for, for a moment, or the first would go alone and keep all the others waiting.
+// gather takes what waits. Where the last commit was shared, those that it served are about to come again: most of them
+// are waited for, for a moment. Otherwise they and those who came meanwhile would fall into two groups that take turns, and
+// make twice as many commits.
 func (b *batches) gather(last int) []*accept {
 	b.mu.Lock()
-	if b.want = last * 3 / 4; len(b.waiting) < b.want {
+	if b.want = (last + len(b.waiting)) * 7 / 8; len(b.waiting) < b.want {
 		b.mu.Unlock()
 		timer := time.NewTimer(gatherTime)
 		select {
