@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
@@ -62,7 +63,11 @@ func NewClients(c *config.Config, wrappers ...func(http.RoundTripper) http.Round
 func derive(rc *rest.Config, client *http.Client, timeout time.Duration, limit flowcontrol.RateLimiter) (*Clients, error) {
 	rc = rest.CopyConfig(rc)
 	rc.RateLimiter = limit
-	typed, err := kubernetes.NewForConfigAndClient(rc, client)
+	// The API server encodes an event once for all who watch in the same encoding, and its own controllers watch in this one.
+	compact := rest.CopyConfig(rc)
+	compact.ContentType = runtime.ContentTypeProtobuf
+	compact.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	typed, err := kubernetes.NewForConfigAndClient(compact, client)
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes client: %w", err)
 	}
