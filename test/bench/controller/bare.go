@@ -162,6 +162,5 @@ func bareRollout(ctx context.Context, n int, party string, found *results) (runn
 	addProcessorTime(found, "rollout/"+party+"/cpu", used)
 	found.add("rollout/"+party+"/written", "s", written.Seconds())
 	found.add("rollout/"+party+"/running", "s", running.Seconds())
-	say("%s: written after %.1f s, running after %.1f s", party, written.Seconds(), running.Seconds())
 	return running, err
 }

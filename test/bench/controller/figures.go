@@ -49,6 +49,16 @@ func (r *results) add(name, unit string, value float64) *series {
 	return s
 }
 
+// join adds what others are.
+func (r *results) join(others *results) {
+	for _, s := range others.order {
+		for _, value := range s.values {
+			added := r.add(s.name, s.unit, value)
+			added.most, added.barred = s.most, s.barred
+		}
+	}
+}
+
 // atMost sets the bar.
 func (s *series) atMost(most float64) { s.most, s.barred = most, true }
 

@@ -12,9 +12,11 @@ import (
 type options struct {
 	quick   bool
 	only    []string
-	runs    int
 	timeout time.Duration
 	profile string
+
+	// runs is how often each party is measured, tries how often for each run at most.
+	runs, tries int
 
 	// apps is how many WorkerApps are rolled out at once, standing how many are there at a restart, changes how many
 	// images are changed one after the other.
@@ -27,6 +29,7 @@ func parseOptions(args []string) (options, error) {
 	flags.BoolVar(&o.quick, "quick", false, "a short run that judges no bar: 100 WorkerApps, 300 at the restart")
 	flags.StringSliceVar(&o.only, "only", nil, "scenarios to measure: rollout, restart; all unless set")
 	flags.IntVar(&o.runs, "runs", 3, "how often the rollout is measured for each party")
+	flags.IntVar(&o.tries, "tries", 3, "how often a rollout is measured at most where the host takes over 5 % of the processors meanwhile")
 	flags.IntVar(&o.apps, "apps", 1000, "WorkerApps that are rolled out at once")
 	flags.IntVar(&o.standing, "standing", 5000, "WorkerApps that are there at the restart")
 	flags.IntVar(&o.changes, "changes", 200, "images that are changed")
@@ -36,10 +39,10 @@ func parseOptions(args []string) (options, error) {
 		return o, err
 	}
 	if o.quick {
-		o.apps, o.standing, o.changes, o.runs = 100, 300, 30, 1
+		o.apps, o.standing, o.changes, o.runs, o.tries = 100, 300, 30, 1, 1
 	}
-	if o.runs < 1 || o.apps < 1 || o.standing < 1 || o.changes < 1 {
-		return o, errors.New("--runs, --apps, --standing and --changes must be at least 1")
+	if o.runs < 1 || o.tries < 1 || o.apps < 1 || o.standing < 1 || o.changes < 1 {
+		return o, errors.New("--runs, --tries, --apps, --standing and --changes must be at least 1")
 	}
 	return o, nil
 }

@@ -115,36 +115,15 @@ func (p plan) run(ctx context.Context) (*results, error) {
 	return res, nil
 }
 
-// mostTaken is the share of the processors' time, in percent, that the host may have given to others during a measurement.
-const mostTaken = 5
-
-// quietest measures a cell, again where the host took more than mostTaken of the processors, and returns the sample during
-// which it took least.
-func (p plan) quietest(ctx context.Context, run string, c cell) (best sample, err error) {
-	for try := range p.tries {
-		begin := time.Now()
-		meter, err := steal.Start()
-		if err != nil {
-			return nil, err
-		}
-		s, err := c.measure(ctx)
-		if err != nil {
-			return nil, err
-		}
-		share, err := meter.Taken()
-		if err != nil {
-			return nil, err
-		}
+// quietest measures a cell, again where the host took part of the processors, and returns the sample during which it took
+// least.
+func (p plan) quietest(ctx context.Context, run string, c cell) (sample, error) {
+	begin := time.Now()
+	return steal.Quietest(p.tries, func() (sample, error) { return c.measure(ctx) }, func(try int, s sample, share float64) {
 		s[taken] = 100 * share
-		say("%s, try %d: %-32s %s (%.1f s)", run, try+1, c.name, s, time.Since(begin).Seconds())
-		if best == nil || s[taken] < best[taken] {
-			best = s
-		}
-		if best[taken] <= mostTaken {
-			break
-		}
-	}
-	return best, nil
+		say("%s, try %d: %-32s %s (%.1f s)", run, try, c.name, s, time.Since(begin).Seconds())
+		begin = time.Now()
+	})
 }
 
 // String shows a sample on one line.

@@ -4,6 +4,7 @@ package steal
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 )
@@ -58,4 +59,38 @@ func parse(content []byte) (m Meter, err error) {
 		}
 	}
 	return m, nil
+}
+
+// Most is the share of the processors' time that the host may have given to others during a measurement that counts.
+const Most = 0.05
+
+// Quietest measures up to tries times, until the host took no more than Most meanwhile, and returns what was found while it
+// took least. Tell is told of every try before the next begins.
+func Quietest[T any](tries int, measure func() (T, error), tell func(try int, found T, taken float64)) (best T, err error) {
+	return quietest(tries, func() (found T, taken float64, err error) {
+		meter, err := Start()
+		if err != nil {
+			return found, 0, err
+		}
+		if found, err = measure(); err != nil {
+			return found, 0, err
+		}
+		taken, err = meter.Taken()
+		return found, taken, err
+	}, tell)
+}
+
+func quietest[T any](tries int, measure func() (T, float64, error), tell func(int, T, float64)) (best T, err error) {
+	least := math.Inf(1)
+	for try := 1; try <= tries && least > Most; try++ {
+		found, taken, err := measure()
+		if err != nil {
+			return best, err
+		}
+		tell(try, found, taken)
+		if taken < least {
+			best, least = found, taken
+		}
+	}
+	return best, nil
 }

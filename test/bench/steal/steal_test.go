@@ -1,6 +1,7 @@
 package steal
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,4 +26,38 @@ func TestThisMachineIsMeasured(t *testing.T) {
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, taken, 0.0)
 	require.LessOrEqual(t, taken, 1.0)
+}
+
+func TestWhatWasFoundWhileTheHostTookLeastCounts(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		taken []float64
+		tries int
+		best  int
+	}{
+		"the first was quiet":  {[]float64{0.05}, 3, 1},
+		"the second was quiet": {[]float64{0.2, 0.01}, 3, 2},
+		"none was":             {[]float64{0.3, 0.1, 0.2}, 3, 2},
+		"one try":              {[]float64{0.9}, 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			measured, told := 0, 0
+			best, err := quietest(test.tries, func() (int, float64, error) {
+				measured++
+				return measured, test.taken[measured-1], nil
+			}, func(try, found int, taken float64) {
+				told++
+				require.Equal(t, told, try)
+				require.Equal(t, try, found)
+				require.Equal(t, test.taken[try-1], taken)
+			})
+			require.NoError(t, err)
+			require.Equal(t, test.best, best)
+			require.Equal(t, len(test.taken), measured)
+		})
+	}
+	broken := errors.New("broken")
+	_, err := Quietest(3, func() (int, error) { return 0, broken }, func(int, int, float64) { t.Error("told of what failed") })
+	require.ErrorIs(t, err, broken)
 }
