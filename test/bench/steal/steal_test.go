@@ -50,7 +50,7 @@ func TestWhatWasFoundWhileTheHostTookLeastCounts(t *testing.T) {
 				told++
 				require.Equal(t, told, try)
 				require.Equal(t, try, found)
-				require.Equal(t, test.taken[try-1], taken)
+				require.InDelta(t, test.taken[try-1], taken, 0)
 			})
 			require.NoError(t, err)
 			require.Equal(t, test.best, best)
