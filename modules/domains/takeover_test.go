@@ -2,11 +2,17 @@ package domains_test
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/modules/domains/internal/objects"
+	"app238.com/inner/test/proxy"
 )
 
 func TestRowsAgainstTheRulesAreErrorsAndTheDNSIsNotAsked(t *testing.T) {
@@ -102,4 +108,47 @@ func TestADeletedDomainCannotBeClaimedWithThePreviousUsersValue(t *testing.T) {
 	back.value = old.value
 	b.insert(back)
 	b.awaitState(back, "verified", "success")
+}
+
+func TestWhatAReplicaMakesWhileAnotherRemovesTheDomainDoesNotStay(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	direct := b.config.Kubernetes.Kubeconfig
+	routes := func(r *http.Request) bool {
+		return r.Method == http.MethodPatch && strings.Contains(r.URL.Path, "/ingressroutes/")
+	}
+	held, release, applied := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	tellHeld, tellApplied := sync.OnceFunc(func() { close(held) }), sync.OnceFunc(func() { close(applied) })
+	slow := proxy.NewCluster(t, direct, proxy.ClusterOptions{Note: func(answer *http.Response) error {
+		if routes(answer.Request) {
+			tellApplied()
+		}
+		return nil
+	}})
+	slow.AnswerWith(func(_ http.ResponseWriter, r *http.Request) bool {
+		if routes(r) {
+			tellHeld()
+			<-release
+		}
+		return false
+	})
+	b.config.Kubernetes.Kubeconfig = slow.Kubeconfig(filepath.Join(t.TempDir(), "kubeconfig"))
+	b.start()
+	b.config.Kubernetes.Kubeconfig = direct
+	r := b.insert(b.row("www"))
+	b.insert(b.row("other"))
+	b.prove(r)
+	<-held
+	b.start()
+	b.exec(`DELETE FROM custom_domains WHERE cdid = $1`, r.cdid)
+	b.await("the domain is forgotten", func() error {
+		var n int
+		if err := b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM inner_domain_checks`).Scan(&n); err != nil || n != 1 {
+			return fmt.Errorf("%d, %w", n, err)
+		}
+		return nil
+	})
+	close(release)
+	<-applied
+	b.awaitUnserved(r)
 }

@@ -43,9 +43,10 @@ func (c *Cluster) reconcile(ctx context.Context, name string) error {
 	return err
 }
 
-// serve makes what is missing or different.
+// serve makes what is missing or different. What it made stays only if the wish still stands: another process may have
+// removed the domain's objects meanwhile, and nobody would look for them again.
 func (c *Cluster) serve(ctx context.Context, wish store.Wish) error {
-	certificate := notInstalled
+	certificate, applied := notInstalled, false
 	for _, w := range c.watches {
 		if !w.installed() {
 			continue
@@ -59,12 +60,30 @@ func (c *Cluster) serve(ctx context.Context, wish store.Wish) error {
 			return err
 		}
 		if objects.Differs(wished, live) {
+			applied = true
 			if err := c.apply(ctx, w.kind, wished, live); err != nil {
-				return err
+				return errors.Join(err, c.takeBack(ctx, wish))
 			}
 		}
 	}
+	if applied {
+		if err := c.takeBack(ctx, wish); err != nil {
+			return err
+		}
+	}
 	return c.note(ctx, wish, certificate)
+}
+
+// takeBack removes what was made for a wish that has gone meanwhile.
+func (c *Cluster) takeBack(ctx context.Context, wish store.Wish) error {
+	now, err := c.store.Wish(ctx, wish.Name)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if err == nil && !now.Gone {
+		return nil
+	}
+	return c.remove(ctx, wish)
 }
 
 // apply writes an object. One that somebody made with a value which can never be changed is made anew: none holds
