@@ -3,9 +3,6 @@ package domains_test
 import (
 	"errors"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -13,45 +10,24 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"app238.com/inner/modules/domains/internal/objects"
+	"app238.com/inner/test/proxy"
 )
 
 // without has the bundle's processes see the cluster as it is without an API group, until installed is set.
 func (b *bundle) without(group string) (installed *atomic.Bool) {
 	b.t.Helper()
 	installed = &atomic.Bool{}
-	cluster, err := clientcmd.BuildConfigFromFlags("", b.config.Kubernetes.Kubeconfig)
-	require.NoError(b.t, err)
-	address, err := url.Parse(cluster.Host)
-	require.NoError(b.t, err)
-	transport, err := rest.TransportFor(cluster)
-	require.NoError(b.t, err)
-	forward := &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(address) },
-		FlushInterval: -1, // watches are streams
-		Transport:     transport,
-	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/apis/"+group+"/") && !installed.Load() {
-			http.NotFound(w, r) // as the API server says it
-			return
+	cluster := proxy.NewCluster(b.t, b.config.Kubernetes.Kubeconfig, proxy.ClusterOptions{})
+	cluster.AnswerWith(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasPrefix(r.URL.Path, "/apis/"+group+"/") || installed.Load() {
+			return false
 		}
-		forward.ServeHTTP(w, r)
-	}))
-	b.t.Cleanup(func() {
-		server.CloseClientConnections()
-		server.Close()
+		http.NotFound(w, r) // as the API server says it
+		return true
 	})
-	c := clientcmdapi.NewConfig()
-	c.Clusters["proxy"] = &clientcmdapi.Cluster{Server: server.URL}
-	c.Contexts["proxy"] = &clientcmdapi.Context{Cluster: "proxy"}
-	c.CurrentContext = "proxy"
-	b.config.Kubernetes.Kubeconfig = filepath.Join(b.t.TempDir(), "kubeconfig")
-	require.NoError(b.t, clientcmd.WriteToFile(*c, b.config.Kubernetes.Kubeconfig))
+	b.config.Kubernetes.Kubeconfig = cluster.Kubeconfig(filepath.Join(b.t.TempDir(), "kubeconfig"))
 	return installed
 }
 

@@ -156,13 +156,7 @@ func TestADeletedRowTakesItsObjectsAndItsCertificateWithIt(t *testing.T) {
 		}
 		return nil
 	})
-	b.await("it is forgotten", func() error {
-		var n int
-		if err := b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM inner_domain_checks`).Scan(&n); err != nil || n != 1 {
-			return fmt.Errorf("%d known: %w", n, err)
-		}
-		return nil
-	})
+	b.awaitKnown(1)
 	b.awaitServed(other)
 	_, err := b.clients.Typed.CoreV1().Secrets(b.namespace()).Get(t.Context(), objects.SecretName(other.cdid), metav1.GetOptions{})
 	require.NoError(t, err)

@@ -244,6 +244,18 @@ func (b *bundle) awaitUnserved(r row) {
 	})
 }
 
+// awaitKnown waits until so many domains are known: those that are gone are forgotten.
+func (b *bundle) awaitKnown(want int) {
+	b.t.Helper()
+	b.await("what is gone is forgotten", func() error {
+		var n int
+		if err := b.db.QueryRowContext(b.t.Context(), `SELECT count(*) FROM inner_domain_checks`).Scan(&n); err != nil || n != want {
+			return fmt.Errorf("%d known: %w", n, err)
+		}
+		return nil
+	})
+}
+
 // serve has a row verified and served.
 func (b *bundle) serve(host string) row {
 	b.t.Helper()

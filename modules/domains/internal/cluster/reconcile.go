@@ -46,7 +46,19 @@ func (c *Cluster) reconcile(ctx context.Context, name string) error {
 // serve makes what is missing or different. What it made stays only if the wish still stands: another process may have
 // removed the domain's objects meanwhile, and nobody would look for them again.
 func (c *Cluster) serve(ctx context.Context, wish store.Wish) error {
-	certificate, applied := notInstalled, false
+	certificate, applied, err := c.make(ctx, wish)
+	if applied {
+		err = errors.Join(err, c.takeBack(ctx, wish))
+	}
+	if err != nil {
+		return err
+	}
+	return c.note(ctx, wish, certificate)
+}
+
+// make tells how the certificate is, and whether something was missing or different, also where it could not be applied.
+func (c *Cluster) make(ctx context.Context, wish store.Wish) (certificate string, applied bool, err error) {
+	certificate = notInstalled
 	for _, w := range c.watches {
 		if !w.installed() {
 			continue
@@ -57,21 +69,16 @@ func (c *Cluster) serve(ctx context.Context, wish store.Wish) error {
 		}
 		wished, err := c.builder.Build(w.kind, objects.Domain{CDID: wish.CDID, UserUID: wish.UserUID, Host: wish.Host, Target: wish.Target})
 		if err != nil {
-			return err
+			return "", applied, err
 		}
 		if objects.Differs(wished, live) {
 			applied = true
 			if err := c.apply(ctx, w.kind, wished, live); err != nil {
-				return errors.Join(err, c.takeBack(ctx, wish))
+				return "", applied, err
 			}
 		}
 	}
-	if applied {
-		if err := c.takeBack(ctx, wish); err != nil {
-			return err
-		}
-	}
-	return c.note(ctx, wish, certificate)
+	return certificate, applied, nil
 }
 
 // takeBack removes what was made for a wish that has gone meanwhile.
