@@ -53,8 +53,10 @@ func (r *results) add(name, unit string, value float64) *series {
 func (r *results) join(others *results) {
 	for _, s := range others.order {
 		for _, value := range s.values {
-			added := r.add(s.name, s.unit, value)
-			added.most, added.barred = s.most, s.barred
+			r.add(s.name, s.unit, value)
+		}
+		if s.barred {
+			r.named[s.name].atMost(s.most)
 		}
 	}
 }
