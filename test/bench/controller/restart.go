@@ -96,11 +96,6 @@ func (w *world) measureIdleRestart(ctx context.Context, o options, found *result
 
 // measureFreshChange starts Inner and changes one worker as soon as its caches are synced, in front of all the others.
 func (w *world) measureFreshChange(ctx context.Context, o options, found *results, run int) error {
-	i, err := w.startInner(ctx)
-	if err != nil {
-		return err
-	}
-	defer i.process.Kill()
 	id, version := workerID(o.standing-1-run), int64(2)
 	applied, err := w.watch(ctx, deployments(), func(u *unstructured.Unstructured) string {
 		if u.GetAnnotations()[workerapp.VersionAnnotation] != "2" {
@@ -112,6 +107,11 @@ func (w *world) measureFreshChange(ctx context.Context, o options, found *result
 		return err
 	}
 	defer applied.close()
+	i, err := w.startInner(ctx) // not before the watch knows everything: the change must not wait for that
+	if err != nil {
+		return err
+	}
+	defer i.process.Kill()
 	s, err := i.await(ctx, synced)
 	if err != nil {
 		return err
