@@ -73,6 +73,17 @@ func TestTheClusterFillsInTheContractsDefaults(t *testing.T) {
 	}, app.Spec)
 }
 
+func TestANewWorkerAppSaysThatItIsDeployedBeforeAnybodyLookedAtIt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	name := b.deploy(spec("abc12345"), 1, 1)
+	app, err := b.app(name)
+	require.NoError(t, err)
+	require.Equal(t, workerapp.Deploying, app.Status.Phase)
+	require.Less(t, app.Status.ObservedGeneration, app.Generation, "so kstatus tells InProgress, not Current")
+	require.Len(t, app.Status.Conditions, 3)
+}
+
 func TestKubectlGetShowsPhaseImageReplicasAndAge(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

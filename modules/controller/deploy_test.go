@@ -75,7 +75,7 @@ func TestNothingIsWrittenInVain(t *testing.T) {
 	b.settle()
 	first := b.writes()
 	require.Equal(t, map[string]int{
-		name + "/status": 2, "networkpolicies/" + name: 1,
+		name + "/status": 1, "networkpolicies/" + name: 1,
 		"configmaps/" + name + "-env": 1, "secrets/" + name + "-secret": 1, "deployments/" + name: 1,
 		"services/" + name: 1, "services/" + name + "-ext": 1, "ingressroutes/" + name: 1,
 	}, perObject(first))

@@ -45,7 +45,7 @@ func TestAStandbyIsReadySaysSoAndWritesNothing(t *testing.T) {
 	leader.settle()
 	standby.awaitRole("standing by; leader: ")
 	require.Empty(t, standby.proxy.writes())
-	require.Len(t, leader.writes(), 5*9)
+	require.Len(t, leader.writes(), 5*writesForNew)
 	require.Len(t, leader.recorder.recorded(), 5)
 }
 

@@ -162,12 +162,12 @@ func TestAControllerThatCannotKeepUpWithItsOwnWritesDoesNotWriteTwice(t *testing
 		b.awaitPhase(fmt.Sprintf("w-worker%d-u1", i), workerapp.Running)
 	}
 	b.settle()
-	require.Len(t, b.writes(), 20*9)
+	require.Len(t, b.writes(), 20*writesForNew)
 	for range 20 {
 		_, err := b.admin.Dynamic.Resource(workerapp.Resource()).Namespace(b.worker()).Patch(b.ctx(), "w-worker7-u1",
 			types.MergePatchType, []byte(`{"metadata": {"labels": {"touched": "x"}}}`), metav1.PatchOptions{})
 		require.NoError(t, err)
 	}
 	b.settle()
-	require.Len(t, b.writes(), 20*9, "a look that finds nothing to do writes nothing")
+	require.Len(t, b.writes(), 20*writesForNew, "a look that finds nothing to do writes nothing")
 }

@@ -219,6 +219,9 @@ func (b *bundle) gauge(name string) float64 {
 	return 0
 }
 
+// writesForNew is how many a new worker takes: its seven objects and the status that it runs.
+const writesForNew = 8
+
 // writes returns what the controller wrote, leaving out what settle brought about.
 func (b *bundle) writes() []string {
 	var writes []string

@@ -122,7 +122,12 @@ func TestAnOutcomeIsCaughtUpWithWhenInnerWasDownAsItHappened(t *testing.T) {
 	s := spec("abc12345")
 	s.Image = "registry.test/slow/app:1"
 	name := b.deploy(s, 7, 42)
-	b.awaitPhase(name, workerapp.Deploying)
+	b.await("the pod is started", func() error {
+		if len(b.pods(name)) == 0 {
+			return errors.New("no pod")
+		}
+		return nil
+	})
 	b.stop()
 	b.await("the rollout completes on its own", func() error {
 		if d := b.deployment(name); d.Status.AvailableReplicas != 1 {

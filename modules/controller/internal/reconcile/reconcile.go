@@ -118,6 +118,9 @@ func (r *Reconciler) ensure(ctx context.Context, u *unstructured.Unstructured) (
 	if err != nil {
 		return 0, err
 	}
+	if wait := status.Told(app, state, r.now()); wait > 0 {
+		return wait, nil // again is zero while nothing is suspected
+	}
 	return again, r.report(ctx, app, state)
 }
 

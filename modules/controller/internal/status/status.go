@@ -68,7 +68,11 @@ func keepSince(stalled *metav1.Condition, state State) {
 func transition(app *workerapp.WorkerApp, c metav1.Condition, now time.Time) metav1.Condition {
 	c.ObservedGeneration = app.Generation
 	c.LastTransitionTime = seconds(now)
-	if old := find(app.Status.Conditions, c.Type); old.Status == c.Status && !old.LastTransitionTime.IsZero() {
+	switch old := find(app.Status.Conditions, c.Type); {
+	case old.Status != c.Status || old.LastTransitionTime.IsZero():
+	case old.LastTransitionTime.Unix() == 0: // the status that the WorkerApp was made with
+		c.LastTransitionTime = seconds(app.CreationTimestamp.Time)
+	default:
 		c.LastTransitionTime = seconds(old.LastTransitionTime.Time)
 	}
 	return c
@@ -76,6 +80,19 @@ func transition(app *workerapp.WorkerApp, c metav1.Condition, now time.Time) met
 
 // seconds is the precision in which the API keeps times.
 func seconds(t time.Time) metav1.Time { return metav1.NewTime(t.UTC().Truncate(time.Second)) }
+
+// firstStatus is how long the status that a WorkerApp is made with may stand for that of its first rollout.
+const firstStatus = time.Minute
+
+// Told returns for how long yet nothing need be written of state, since the WorkerApp says as much from the beginning: the
+// CRD's default is a rollout that is under way, and most end within seconds.
+func Told(app *workerapp.WorkerApp, state State, now time.Time) time.Duration {
+	if app.Status.Phase != workerapp.Deploying || app.Status.ObservedGeneration != 0 ||
+		state.Phase != workerapp.Deploying || !state.Since.IsZero() {
+		return 0
+	}
+	return max(0, app.CreationTimestamp.Add(firstStatus).Sub(now))
+}
 
 // Same tells whether two statuses say the same, so that nothing is to be written.
 func Same(a, b workerapp.Status) bool { return equality.Semantic.DeepEqual(a, b) }

@@ -9,7 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
 
+	"app238.com/inner/configs"
 	"app238.com/inner/modules/controller/internal/status"
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/controller/workerapp"
@@ -98,6 +100,76 @@ func TestTransitionTimesChangeWithTheStatusOnly(t *testing.T) {
 	require.Equal(t, noon.Unix(), next.Conditions[0].LastTransitionTime.Unix(), "Ready is False as before")
 	require.Equal(t, later.Unix(), next.Conditions[1].LastTransitionTime.Unix(), "Reconciling ended")
 	require.Equal(t, later.Unix(), next.Conditions[2].LastTransitionTime.Unix(), "Stalled began")
+}
+
+func TestAWorkerAppIsMadeWithTheStatusOfAFirstRollout(t *testing.T) {
+	t.Parallel()
+	app := setup()
+	app.Status = madeWith(t)
+	app.CreationTimestamp = metav1.NewTime(noon.Truncate(time.Second))
+	later := noon.Add(30 * time.Second)
+	next := status.Next(app, deploying, later)
+	require.Equal(t, next.Phase, app.Status.Phase)
+	for _, c := range app.Status.Conditions {
+		require.Equal(t, conditions(next)[c.Type], c.Status, c.Type)
+	}
+	for _, c := range status.Next(app, crashed, later).Conditions {
+		want := later
+		if c.Type == workerapp.ReadyCondition {
+			want = noon // False from the beginning
+		}
+		require.Equal(t, want.Unix(), c.LastTransitionTime.Unix(), c.Type)
+	}
+}
+
+func TestThatARolloutIsUnderWayIsWrittenOnlyWhereTheWorkerAppDoesNotSayIt(t *testing.T) {
+	t.Parallel()
+	suspected := deploying
+	suspected.Since = noon
+	for name, test := range map[string]struct {
+		state  status.State
+		change func(*workerapp.WorkerApp)
+		want   time.Duration
+	}{
+		"a first rollout":                 {deploying, func(*workerapp.WorkerApp) {}, 15 * time.Second},
+		"one that takes long":             {deploying, func(a *workerapp.WorkerApp) { a.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute)) }, 0},
+		"one that ran":                    {running, func(*workerapp.WorkerApp) {}, 0},
+		"one that failed":                 {crashed, func(*workerapp.WorkerApp) {}, 0},
+		"one in trouble":                  {suspected, func(*workerapp.WorkerApp) {}, 0},
+		"one of a WorkerApp that ran":     {deploying, func(a *workerapp.WorkerApp) { a.Status = status.Next(a, running, noon) }, 0},
+		"one whose status says otherwise": {deploying, func(a *workerapp.WorkerApp) { a.Status.ObservedGeneration = 1 }, 0},
+		"one of a WorkerApp without one":  {deploying, func(a *workerapp.WorkerApp) { a.Status = workerapp.Status{} }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			app := setup()
+			app.Status = madeWith(t)
+			app.CreationTimestamp = metav1.NewTime(noon.Add(-45 * time.Second))
+			test.change(app)
+			require.Equal(t, test.want, status.Told(app, test.state, noon))
+		})
+	}
+}
+
+// madeWith returns the status that the CRD gives a new WorkerApp.
+func madeWith(t *testing.T) workerapp.Status {
+	t.Helper()
+	var crd struct {
+		Spec struct {
+			Versions []struct {
+				Schema struct {
+					OpenAPIV3Schema struct {
+						Properties struct {
+							Status struct{ Default workerapp.Status }
+						}
+					}
+				}
+			}
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(configs.WorkerAppCRD, &crd))
+	require.Len(t, crd.Spec.Versions, 1)
+	return crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties.Status.Default
 }
 
 func TestPreviousIsAboutTheSameVersionTaskAndGeneration(t *testing.T) {
