@@ -22,7 +22,8 @@ func FuzzColumns(f *testing.F) {
 	const mark = "S3CR3TMARK"
 	f.Fuzz(func(t *testing.T, column string) {
 		marked := strings.ReplaceAll(column, "x", mark)
-		for _, written := range []string{column, marked, `{"A":"` + mark + `",` + marked} {
+		value := `{"A":"` + mark + `",`
+		for _, written := range []string{column, marked, value + column, value + marked} {
 			_, err := wish.Environment(written)
 			_, other := wish.SecretKeys(written)
 			for _, fault := range []error{err, other, wish.CheckEnvironment(written)} {
