@@ -30,15 +30,20 @@ func setup(t *testing.T) (*kube.Clients, *atomic.Int32) {
 		_, _ = w.Write([]byte(`{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "n"}}`))
 	}))
 	t.Cleanup(server.Close)
+	return clientsOf(t, server.URL), &asked
+}
+
+func clientsOf(t *testing.T, address string, wrappers ...func(http.RoundTripper) http.RoundTripper) *kube.Clients {
+	t.Helper()
 	c := clientcmdapi.NewConfig()
-	c.Clusters["x"] = &clientcmdapi.Cluster{Server: server.URL}
+	c.Clusters["x"] = &clientcmdapi.Cluster{Server: address}
 	c.Contexts["x"] = &clientcmdapi.Context{Cluster: "x"}
 	c.CurrentContext = "x"
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	require.NoError(t, clientcmd.WriteToFile(*c, file))
-	clients, err := kube.NewClients(&config.Config{Kubernetes: config.Kubernetes{Kubeconfig: file, QPS: 100, Burst: 100, Timeout: 5 * time.Second}})
+	clients, err := kube.NewClients(&config.Config{Kubernetes: config.Kubernetes{Kubeconfig: file, QPS: 100, Burst: 100, Timeout: 5 * time.Second}}, wrappers...)
 	require.NoError(t, err)
-	return clients, &asked
+	return clients
 }
 
 func TestAGuardStopsEveryWriteAndNoRead(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
 
 	"app238.com/inner/app/config"
@@ -34,12 +33,12 @@ type Pod struct {
 // Pods watches the pods with some labels in a namespace. It begins when it is asked first, or by Start.
 type Pods struct {
 	clients  *Clients
-	factory  informers.SharedInformerFactory
 	informer cache.SharedIndexInformer
 
-	start   sync.Once
-	stopped chan struct{}
-	stop    sync.Once
+	start    sync.Once
+	watching sync.WaitGroup
+	stopped  chan struct{}
+	stop     sync.Once
 
 	mu        sync.Mutex
 	confirmed map[string]time.Time // by UID
@@ -50,14 +49,9 @@ func NewPods(clients *Clients, namespace, selector string) (*Pods, error) {
 	if _, err := labels.Parse(selector); err != nil {
 		return nil, fmt.Errorf("labels %q: not a label selector", selector)
 	}
-	factory := informers.NewSharedInformerFactoryWithOptions(clients.Typed, 0, informers.WithNamespace(namespace),
-		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = selector }))
-	informer := factory.Core().V1().Pods().Informer()
-	p := &Pods{clients: clients, factory: factory, informer: informer, stopped: make(chan struct{}), confirmed: map[string]time.Time{}}
-	return p, errors.Join(
-		informer.SetTransform(withoutSpec),
-		informer.AddIndexers(cache.Indexers{byAddress: addresses}),
-	)
+	p := &Pods{clients: clients, stopped: make(chan struct{}), confirmed: map[string]time.Time{}, informer: NewInformer(
+		clients.Typed.CoreV1().Pods(namespace), &corev1.Pod{}, selector, cache.Indexers{byAddress: addresses})}
+	return p, p.informer.SetTransform(withoutSpec)
 }
 
 // NewCombinatorPods returns the watch of the Combinator pods.
@@ -104,19 +98,16 @@ func canonical(address string) string {
 // Start begins to watch.
 func (p *Pods) Start(context.Context) error {
 	p.start.Do(func() {
-		select {
-		case <-p.stopped:
-		default:
-			p.factory.Start(p.stopped)
-		}
+		p.watching.Go(func() { p.informer.Run(p.stopped) })
 	})
 	return nil
 }
 
 // Stop ends the watch and waits for its end.
 func (p *Pods) Stop(context.Context) error {
+	p.start.Do(func() {}) // what has not begun does not from now on
 	p.stop.Do(func() { close(p.stopped) })
-	p.factory.Shutdown()
+	p.watching.Wait()
 	return nil
 }
 

@@ -10,14 +10,12 @@ import (
 	"sync"
 
 	"go.uber.org/zap"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic/dynamicinformer"
-	appsinformers "k8s.io/client-go/informers/apps/v1"
-	coreinformers "k8s.io/client-go/informers/core/v1"
-	networkinginformers "k8s.io/client-go/informers/networking/v1"
-	policyinformers "k8s.io/client-go/informers/policy/v1"
 	"k8s.io/client-go/tools/cache"
 
 	"app238.com/inner/app/config"
@@ -57,22 +55,7 @@ type Cache struct {
 
 // New makes the informers without starting them.
 func New(clients *kube.Clients, namespaces config.Namespaces, handlers Handlers, log *zap.Logger) (*Cache, error) {
-	worker, ingress, none := namespaces.Worker, namespaces.Ingress, cache.Indexers{}
-	c := &Cache{namespaces: namespaces, informers: map[place]cache.SharedIndexInformer{
-		{workerapp.Resource(), worker}: dynamicinformer.NewFilteredDynamicInformer(
-			clients.Dynamic, workerapp.Resource(), worker, 0, none, nil).Informer(),
-		{children.ConfigMaps(), worker}:  coreinformers.NewFilteredConfigMapInformer(clients.Typed, worker, 0, none, ours),
-		{children.Secrets(), worker}:     coreinformers.NewFilteredSecretInformer(clients.Typed, worker, 0, none, ours),
-		{children.Deployments(), worker}: appsinformers.NewFilteredDeploymentInformer(clients.Typed, worker, 0, none, ours),
-		{children.Services(), worker}:    coreinformers.NewFilteredServiceInformer(clients.Typed, worker, 0, none, ours),
-		{pods(), worker}: coreinformers.NewFilteredPodInformer(
-			clients.Typed, worker, 0, cache.Indexers{byApp: appIndex}, ours),
-		{children.Budgets(), worker}:   policyinformers.NewFilteredPodDisruptionBudgetInformer(clients.Typed, worker, 0, none, ours),
-		{children.Policies(), worker}:  networkinginformers.NewFilteredNetworkPolicyInformer(clients.Typed, worker, 0, none, ours),
-		{children.Services(), ingress}: coreinformers.NewFilteredServiceInformer(clients.Typed, ingress, 0, none, ours),
-		{children.Routes(), ingress}: dynamicinformer.NewFilteredDynamicInformer(
-			clients.Dynamic, children.Routes(), ingress, 0, none, ours).Informer(),
-	}}
+	c := &Cache{namespaces: namespaces, informers: informers(clients, namespaces.Worker, namespaces.Ingress)}
 	for p, informer := range c.informers {
 		if err := prepare(p, informer, handlers, log); err != nil {
 			return nil, fmt.Errorf("informer of %s: %w", p.resource.Resource, err)
@@ -81,8 +64,26 @@ func New(clients *kube.Clients, namespaces config.Namespaces, handlers Handlers,
 	return c, nil
 }
 
-// ours selects the objects that belong to workers.
-func ours(options *metav1.ListOptions) { options.LabelSelector = workerapp.WorkerLabel }
+// informers watch the WorkerApps, and what carries a worker's label.
+func informers(clients *kube.Clients, worker, ingress string) map[place]cache.SharedIndexInformer {
+	const all, ours = "", workerapp.WorkerLabel
+	none, dynamic := cache.Indexers{}, &unstructured.Unstructured{}
+	core, network := clients.Typed.CoreV1(), clients.Typed.NetworkingV1()
+	apps, routes := clients.Dynamic.Resource(workerapp.Resource()), clients.Dynamic.Resource(children.Routes())
+	return map[place]cache.SharedIndexInformer{
+		{workerapp.Resource(), worker}:   kube.NewInformer(apps.Namespace(worker), dynamic, all, none),
+		{children.ConfigMaps(), worker}:  kube.NewInformer(core.ConfigMaps(worker), &corev1.ConfigMap{}, ours, none),
+		{children.Secrets(), worker}:     kube.NewInformer(core.Secrets(worker), &corev1.Secret{}, ours, none),
+		{children.Deployments(), worker}: kube.NewInformer(clients.Typed.AppsV1().Deployments(worker), &appsv1.Deployment{}, ours, none),
+		{children.Services(), worker}:    kube.NewInformer(core.Services(worker), &corev1.Service{}, ours, none),
+		{pods(), worker}:                 kube.NewInformer(core.Pods(worker), &corev1.Pod{}, ours, cache.Indexers{byApp: appIndex}),
+		{children.Budgets(), worker}: kube.NewInformer(
+			clients.Typed.PolicyV1().PodDisruptionBudgets(worker), &policyv1.PodDisruptionBudget{}, ours, none),
+		{children.Policies(), worker}:  kube.NewInformer(network.NetworkPolicies(worker), &networkingv1.NetworkPolicy{}, ours, none),
+		{children.Services(), ingress}: kube.NewInformer(core.Services(ingress), &corev1.Service{}, ours, none),
+		{children.Routes(), ingress}:   kube.NewInformer(routes.Namespace(ingress), dynamic, ours, none),
+	}
+}
 
 func pods() schema.GroupVersionResource { return corev1.SchemeGroupVersion.WithResource("pods") }
 

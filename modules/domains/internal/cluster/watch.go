@@ -13,9 +13,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/tools/cache"
 
+	"app238.com/inner/app/kube"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/domains/internal/objects"
 )
@@ -32,10 +32,9 @@ type watched struct {
 }
 
 func (c *Cluster) watch(kind objects.Kind) (*watched, error) {
-	w := &watched{kind: kind, missing: make(chan struct{}), informer: dynamicinformer.NewFilteredDynamicInformer(
-		c.clients.Dynamic, kind.Resource, c.builder.Namespace, 0, cache.Indexers{}, func(options *metav1.ListOptions) {
-			options.LabelSelector = objects.AppLabel + "=" + objects.App
-		}).Informer()}
+	w := &watched{kind: kind, missing: make(chan struct{}), informer: kube.NewInformer(
+		c.clients.Dynamic.Resource(kind.Resource).Namespace(c.builder.Namespace), &unstructured.Unstructured{},
+		objects.AppLabel+"="+objects.App, cache.Indexers{})}
 	if err := w.informer.SetTransform(strip); err != nil {
 		return nil, fmt.Errorf("informer of %s: %w", kind.Name, err)
 	}

@@ -1,0 +1,65 @@
+package kube_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/cache"
+
+	"app238.com/inner/app/kube"
+)
+
+// watches counts the watches that were asked for.
+type watches struct {
+	next  http.RoundTripper
+	count *atomic.Int32
+}
+
+func (w watches) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := w.next.RoundTrip(r)
+	if r.URL.Query().Has("watch") {
+		w.count.Add(1)
+	}
+	return answer, err
+}
+
+func TestAnInformerEndsWhileTheAPIServerIsAwayOrBusy(t *testing.T) {
+	t.Parallel()
+	away := httptest.NewServer(http.NotFoundHandler())
+	away.Close()
+	busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	t.Cleanup(busy.Close)
+	for name, server := range map[string]*httptest.Server{"away": away, "busy": busy} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var tried atomic.Int32
+			clients := clientsOf(t, server.URL, func(next http.RoundTripper) http.RoundTripper {
+				return watches{next: next, count: &tried}
+			})
+			informer := kube.NewInformer(clients.Typed.CoreV1().ConfigMaps("n"), &corev1.ConfigMap{}, "app=x", cache.Indexers{})
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				informer.RunWithContext(ctx)
+			}()
+			// Delays double from 0.8 s on: the one after the third try is over 3 s.
+			require.Eventually(t, func() bool { return tried.Load() >= 3 }, 30*time.Second, 10*time.Millisecond)
+			cancel()
+			select {
+			case <-ended:
+			case <-time.After(2 * time.Second):
+				t.Fatal("it goes on")
+			}
+		})
+	}
+}
