@@ -63,6 +63,10 @@ type DomainCheck struct {
 	LeaseUntil *time.Time `json:"lease_until,omitempty"`
 	// ClaimNumber holds the value of the "claim_number" field.
 	ClaimNumber int64 `json:"claim_number,omitempty"`
+	// processes that make objects of it
+	Applying int64 `json:"applying,omitempty"`
+	// until then one of them may, also if it was killed
+	ApplyingUntil *time.Time `json:"applying_until,omitempty"`
 	// kind of the last answer
 	Answer string `json:"answer,omitempty"`
 	// the last answer in words
@@ -79,11 +83,11 @@ func (*DomainCheck) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case domaincheck.FieldVerified, domaincheck.FieldGone:
 			values[i] = new(sql.NullBool)
-		case domaincheck.FieldRowID, domaincheck.FieldRevision, domaincheck.FieldChecks, domaincheck.FieldFailures, domaincheck.FieldClaimNumber:
+		case domaincheck.FieldRowID, domaincheck.FieldRevision, domaincheck.FieldChecks, domaincheck.FieldFailures, domaincheck.FieldClaimNumber, domaincheck.FieldApplying:
 			values[i] = new(sql.NullInt64)
 		case domaincheck.FieldID, domaincheck.FieldName, domaincheck.FieldUserUID, domaincheck.FieldDomain, domaincheck.FieldTarget, domaincheck.FieldTxtName, domaincheck.FieldTxtValue, domaincheck.FieldHost, domaincheck.FieldTargetHost, domaincheck.FieldRefusal, domaincheck.FieldWishedStatus, domaincheck.FieldAnswer, domaincheck.FieldDetail, domaincheck.FieldCertificate:
 			values[i] = new(sql.NullString)
-		case domaincheck.FieldGoneAt, domaincheck.FieldFailingSince, domaincheck.FieldBegunAt, domaincheck.FieldCheckedAt, domaincheck.FieldNextCheckAt, domaincheck.FieldLeaseUntil:
+		case domaincheck.FieldGoneAt, domaincheck.FieldFailingSince, domaincheck.FieldBegunAt, domaincheck.FieldCheckedAt, domaincheck.FieldNextCheckAt, domaincheck.FieldLeaseUntil, domaincheck.FieldApplyingUntil:
 			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -248,6 +252,19 @@ func (_m *DomainCheck) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.ClaimNumber = value.Int64
 			}
+		case domaincheck.FieldApplying:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field applying", values[i])
+			} else if value.Valid {
+				_m.Applying = value.Int64
+			}
+		case domaincheck.FieldApplyingUntil:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field applying_until", values[i])
+			} else if value.Valid {
+				_m.ApplyingUntil = new(time.Time)
+				*_m.ApplyingUntil = value.Time
+			}
 		case domaincheck.FieldAnswer:
 			if value, ok := values[i].(*sql.NullString); !ok {
 				return fmt.Errorf("unexpected type %T for field answer", values[i])
@@ -378,6 +395,14 @@ func (_m *DomainCheck) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("claim_number=")
 	builder.WriteString(fmt.Sprintf("%v", _m.ClaimNumber))
+	builder.WriteString(", ")
+	builder.WriteString("applying=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Applying))
+	builder.WriteString(", ")
+	if v := _m.ApplyingUntil; v != nil {
+		builder.WriteString("applying_until=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
 	builder.WriteString(", ")
 	builder.WriteString("answer=")
 	builder.WriteString(_m.Answer)

@@ -270,6 +270,34 @@ func (_c *DomainCheckCreate) SetNillableClaimNumber(v *int64) *DomainCheckCreate
 	return _c
 }
 
+// SetApplying sets the "applying" field.
+func (_c *DomainCheckCreate) SetApplying(v int64) *DomainCheckCreate {
+	_c.mutation.SetApplying(v)
+	return _c
+}
+
+// SetNillableApplying sets the "applying" field if the given value is not nil.
+func (_c *DomainCheckCreate) SetNillableApplying(v *int64) *DomainCheckCreate {
+	if v != nil {
+		_c.SetApplying(*v)
+	}
+	return _c
+}
+
+// SetApplyingUntil sets the "applying_until" field.
+func (_c *DomainCheckCreate) SetApplyingUntil(v time.Time) *DomainCheckCreate {
+	_c.mutation.SetApplyingUntil(v)
+	return _c
+}
+
+// SetNillableApplyingUntil sets the "applying_until" field if the given value is not nil.
+func (_c *DomainCheckCreate) SetNillableApplyingUntil(v *time.Time) *DomainCheckCreate {
+	if v != nil {
+		_c.SetApplyingUntil(*v)
+	}
+	return _c
+}
+
 // SetAnswer sets the "answer" field.
 func (_c *DomainCheckCreate) SetAnswer(v string) *DomainCheckCreate {
 	_c.mutation.SetAnswer(v)
@@ -393,6 +421,10 @@ func (_c *DomainCheckCreate) defaults() {
 		v := domaincheck.DefaultClaimNumber
 		_c.mutation.SetClaimNumber(v)
 	}
+	if _, ok := _c.mutation.Applying(); !ok {
+		v := domaincheck.DefaultApplying
+		_c.mutation.SetApplying(v)
+	}
 	if _, ok := _c.mutation.Answer(); !ok {
 		v := domaincheck.DefaultAnswer
 		_c.mutation.SetAnswer(v)
@@ -459,6 +491,9 @@ func (_c *DomainCheckCreate) check() error {
 	}
 	if _, ok := _c.mutation.ClaimNumber(); !ok {
 		return &ValidationError{Name: "claim_number", err: errors.New(`ent: missing required field "DomainCheck.claim_number"`)}
+	}
+	if _, ok := _c.mutation.Applying(); !ok {
+		return &ValidationError{Name: "applying", err: errors.New(`ent: missing required field "DomainCheck.applying"`)}
 	}
 	if _, ok := _c.mutation.Answer(); !ok {
 		return &ValidationError{Name: "answer", err: errors.New(`ent: missing required field "DomainCheck.answer"`)}
@@ -595,6 +630,14 @@ func (_c *DomainCheckCreate) createSpec() (*DomainCheck, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.ClaimNumber(); ok {
 		_spec.SetField(domaincheck.FieldClaimNumber, field.TypeInt64, value)
 		_node.ClaimNumber = value
+	}
+	if value, ok := _c.mutation.Applying(); ok {
+		_spec.SetField(domaincheck.FieldApplying, field.TypeInt64, value)
+		_node.Applying = value
+	}
+	if value, ok := _c.mutation.ApplyingUntil(); ok {
+		_spec.SetField(domaincheck.FieldApplyingUntil, field.TypeTime, value)
+		_node.ApplyingUntil = &value
 	}
 	if value, ok := _c.mutation.Answer(); ok {
 		_spec.SetField(domaincheck.FieldAnswer, field.TypeString, value)

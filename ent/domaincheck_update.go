@@ -409,6 +409,47 @@ func (_u *DomainCheckUpdate) AddClaimNumber(v int64) *DomainCheckUpdate {
 	return _u
 }
 
+// SetApplying sets the "applying" field.
+func (_u *DomainCheckUpdate) SetApplying(v int64) *DomainCheckUpdate {
+	_u.mutation.ResetApplying()
+	_u.mutation.SetApplying(v)
+	return _u
+}
+
+// SetNillableApplying sets the "applying" field if the given value is not nil.
+func (_u *DomainCheckUpdate) SetNillableApplying(v *int64) *DomainCheckUpdate {
+	if v != nil {
+		_u.SetApplying(*v)
+	}
+	return _u
+}
+
+// AddApplying adds value to the "applying" field.
+func (_u *DomainCheckUpdate) AddApplying(v int64) *DomainCheckUpdate {
+	_u.mutation.AddApplying(v)
+	return _u
+}
+
+// SetApplyingUntil sets the "applying_until" field.
+func (_u *DomainCheckUpdate) SetApplyingUntil(v time.Time) *DomainCheckUpdate {
+	_u.mutation.SetApplyingUntil(v)
+	return _u
+}
+
+// SetNillableApplyingUntil sets the "applying_until" field if the given value is not nil.
+func (_u *DomainCheckUpdate) SetNillableApplyingUntil(v *time.Time) *DomainCheckUpdate {
+	if v != nil {
+		_u.SetApplyingUntil(*v)
+	}
+	return _u
+}
+
+// ClearApplyingUntil clears the value of the "applying_until" field.
+func (_u *DomainCheckUpdate) ClearApplyingUntil() *DomainCheckUpdate {
+	_u.mutation.ClearApplyingUntil()
+	return _u
+}
+
 // SetAnswer sets the "answer" field.
 func (_u *DomainCheckUpdate) SetAnswer(v string) *DomainCheckUpdate {
 	_u.mutation.SetAnswer(v)
@@ -587,6 +628,18 @@ func (_u *DomainCheckUpdate) sqlSave(ctx context.Context) (_node int, err error)
 	}
 	if value, ok := _u.mutation.AddedClaimNumber(); ok {
 		_spec.AddField(domaincheck.FieldClaimNumber, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Applying(); ok {
+		_spec.SetField(domaincheck.FieldApplying, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedApplying(); ok {
+		_spec.AddField(domaincheck.FieldApplying, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.ApplyingUntil(); ok {
+		_spec.SetField(domaincheck.FieldApplyingUntil, field.TypeTime, value)
+	}
+	if _u.mutation.ApplyingUntilCleared() {
+		_spec.ClearField(domaincheck.FieldApplyingUntil, field.TypeTime)
 	}
 	if value, ok := _u.mutation.Answer(); ok {
 		_spec.SetField(domaincheck.FieldAnswer, field.TypeString, value)
@@ -998,6 +1051,47 @@ func (_u *DomainCheckUpdateOne) AddClaimNumber(v int64) *DomainCheckUpdateOne {
 	return _u
 }
 
+// SetApplying sets the "applying" field.
+func (_u *DomainCheckUpdateOne) SetApplying(v int64) *DomainCheckUpdateOne {
+	_u.mutation.ResetApplying()
+	_u.mutation.SetApplying(v)
+	return _u
+}
+
+// SetNillableApplying sets the "applying" field if the given value is not nil.
+func (_u *DomainCheckUpdateOne) SetNillableApplying(v *int64) *DomainCheckUpdateOne {
+	if v != nil {
+		_u.SetApplying(*v)
+	}
+	return _u
+}
+
+// AddApplying adds value to the "applying" field.
+func (_u *DomainCheckUpdateOne) AddApplying(v int64) *DomainCheckUpdateOne {
+	_u.mutation.AddApplying(v)
+	return _u
+}
+
+// SetApplyingUntil sets the "applying_until" field.
+func (_u *DomainCheckUpdateOne) SetApplyingUntil(v time.Time) *DomainCheckUpdateOne {
+	_u.mutation.SetApplyingUntil(v)
+	return _u
+}
+
+// SetNillableApplyingUntil sets the "applying_until" field if the given value is not nil.
+func (_u *DomainCheckUpdateOne) SetNillableApplyingUntil(v *time.Time) *DomainCheckUpdateOne {
+	if v != nil {
+		_u.SetApplyingUntil(*v)
+	}
+	return _u
+}
+
+// ClearApplyingUntil clears the value of the "applying_until" field.
+func (_u *DomainCheckUpdateOne) ClearApplyingUntil() *DomainCheckUpdateOne {
+	_u.mutation.ClearApplyingUntil()
+	return _u
+}
+
 // SetAnswer sets the "answer" field.
 func (_u *DomainCheckUpdateOne) SetAnswer(v string) *DomainCheckUpdateOne {
 	_u.mutation.SetAnswer(v)
@@ -1206,6 +1300,18 @@ func (_u *DomainCheckUpdateOne) sqlSave(ctx context.Context) (_node *DomainCheck
 	}
 	if value, ok := _u.mutation.AddedClaimNumber(); ok {
 		_spec.AddField(domaincheck.FieldClaimNumber, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Applying(); ok {
+		_spec.SetField(domaincheck.FieldApplying, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedApplying(); ok {
+		_spec.AddField(domaincheck.FieldApplying, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.ApplyingUntil(); ok {
+		_spec.SetField(domaincheck.FieldApplyingUntil, field.TypeTime, value)
+	}
+	if _u.mutation.ApplyingUntilCleared() {
+		_spec.ClearField(domaincheck.FieldApplyingUntil, field.TypeTime)
 	}
 	if value, ok := _u.mutation.Answer(); ok {
 		_spec.SetField(domaincheck.FieldAnswer, field.TypeString, value)

@@ -7215,6 +7215,9 @@ type DomainCheckMutation struct {
 	lease_until     *time.Time
 	claim_number    *int64
 	addclaim_number *int64
+	applying        *int64
+	addapplying     *int64
+	applying_until  *time.Time
 	answer          *string
 	detail          *string
 	certificate     *string
@@ -8308,6 +8311,111 @@ func (m *DomainCheckMutation) ResetClaimNumber() {
 	m.addclaim_number = nil
 }
 
+// SetApplying sets the "applying" field.
+func (m *DomainCheckMutation) SetApplying(i int64) {
+	m.applying = &i
+	m.addapplying = nil
+}
+
+// Applying returns the value of the "applying" field in the mutation.
+func (m *DomainCheckMutation) Applying() (r int64, exists bool) {
+	v := m.applying
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldApplying returns the old "applying" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldApplying(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldApplying is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldApplying requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldApplying: %w", err)
+	}
+	return oldValue.Applying, nil
+}
+
+// AddApplying adds i to the "applying" field.
+func (m *DomainCheckMutation) AddApplying(i int64) {
+	if m.addapplying != nil {
+		*m.addapplying += i
+	} else {
+		m.addapplying = &i
+	}
+}
+
+// AddedApplying returns the value that was added to the "applying" field in this mutation.
+func (m *DomainCheckMutation) AddedApplying() (r int64, exists bool) {
+	v := m.addapplying
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetApplying resets all changes to the "applying" field.
+func (m *DomainCheckMutation) ResetApplying() {
+	m.applying = nil
+	m.addapplying = nil
+}
+
+// SetApplyingUntil sets the "applying_until" field.
+func (m *DomainCheckMutation) SetApplyingUntil(t time.Time) {
+	m.applying_until = &t
+}
+
+// ApplyingUntil returns the value of the "applying_until" field in the mutation.
+func (m *DomainCheckMutation) ApplyingUntil() (r time.Time, exists bool) {
+	v := m.applying_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldApplyingUntil returns the old "applying_until" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldApplyingUntil(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldApplyingUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldApplyingUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldApplyingUntil: %w", err)
+	}
+	return oldValue.ApplyingUntil, nil
+}
+
+// ClearApplyingUntil clears the value of the "applying_until" field.
+func (m *DomainCheckMutation) ClearApplyingUntil() {
+	m.applying_until = nil
+	m.clearedFields[domaincheck.FieldApplyingUntil] = struct{}{}
+}
+
+// ApplyingUntilCleared returns if the "applying_until" field was cleared in this mutation.
+func (m *DomainCheckMutation) ApplyingUntilCleared() bool {
+	_, ok := m.clearedFields[domaincheck.FieldApplyingUntil]
+	return ok
+}
+
+// ResetApplyingUntil resets all changes to the "applying_until" field.
+func (m *DomainCheckMutation) ResetApplyingUntil() {
+	m.applying_until = nil
+	delete(m.clearedFields, domaincheck.FieldApplyingUntil)
+}
+
 // SetAnswer sets the "answer" field.
 func (m *DomainCheckMutation) SetAnswer(s string) {
 	m.answer = &s
@@ -8450,7 +8558,7 @@ func (m *DomainCheckMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *DomainCheckMutation) Fields() []string {
-	fields := make([]string, 0, 26)
+	fields := make([]string, 0, 28)
 	if m.name != nil {
 		fields = append(fields, domaincheck.FieldName)
 	}
@@ -8520,6 +8628,12 @@ func (m *DomainCheckMutation) Fields() []string {
 	if m.claim_number != nil {
 		fields = append(fields, domaincheck.FieldClaimNumber)
 	}
+	if m.applying != nil {
+		fields = append(fields, domaincheck.FieldApplying)
+	}
+	if m.applying_until != nil {
+		fields = append(fields, domaincheck.FieldApplyingUntil)
+	}
 	if m.answer != nil {
 		fields = append(fields, domaincheck.FieldAnswer)
 	}
@@ -8583,6 +8697,10 @@ func (m *DomainCheckMutation) Field(name string) (ent.Value, bool) {
 		return m.LeaseUntil()
 	case domaincheck.FieldClaimNumber:
 		return m.ClaimNumber()
+	case domaincheck.FieldApplying:
+		return m.Applying()
+	case domaincheck.FieldApplyingUntil:
+		return m.ApplyingUntil()
 	case domaincheck.FieldAnswer:
 		return m.Answer()
 	case domaincheck.FieldDetail:
@@ -8644,6 +8762,10 @@ func (m *DomainCheckMutation) OldField(ctx context.Context, name string) (ent.Va
 		return m.OldLeaseUntil(ctx)
 	case domaincheck.FieldClaimNumber:
 		return m.OldClaimNumber(ctx)
+	case domaincheck.FieldApplying:
+		return m.OldApplying(ctx)
+	case domaincheck.FieldApplyingUntil:
+		return m.OldApplyingUntil(ctx)
 	case domaincheck.FieldAnswer:
 		return m.OldAnswer(ctx)
 	case domaincheck.FieldDetail:
@@ -8820,6 +8942,20 @@ func (m *DomainCheckMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetClaimNumber(v)
 		return nil
+	case domaincheck.FieldApplying:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetApplying(v)
+		return nil
+	case domaincheck.FieldApplyingUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetApplyingUntil(v)
+		return nil
 	case domaincheck.FieldAnswer:
 		v, ok := value.(string)
 		if !ok {
@@ -8864,6 +9000,9 @@ func (m *DomainCheckMutation) AddedFields() []string {
 	if m.addclaim_number != nil {
 		fields = append(fields, domaincheck.FieldClaimNumber)
 	}
+	if m.addapplying != nil {
+		fields = append(fields, domaincheck.FieldApplying)
+	}
 	return fields
 }
 
@@ -8882,6 +9021,8 @@ func (m *DomainCheckMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedFailures()
 	case domaincheck.FieldClaimNumber:
 		return m.AddedClaimNumber()
+	case domaincheck.FieldApplying:
+		return m.AddedApplying()
 	}
 	return nil, false
 }
@@ -8926,6 +9067,13 @@ func (m *DomainCheckMutation) AddField(name string, value ent.Value) error {
 		}
 		m.AddClaimNumber(v)
 		return nil
+	case domaincheck.FieldApplying:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddApplying(v)
+		return nil
 	}
 	return fmt.Errorf("unknown DomainCheck numeric field %s", name)
 }
@@ -8945,6 +9093,9 @@ func (m *DomainCheckMutation) ClearedFields() []string {
 	}
 	if m.FieldCleared(domaincheck.FieldLeaseUntil) {
 		fields = append(fields, domaincheck.FieldLeaseUntil)
+	}
+	if m.FieldCleared(domaincheck.FieldApplyingUntil) {
+		fields = append(fields, domaincheck.FieldApplyingUntil)
 	}
 	return fields
 }
@@ -8971,6 +9122,9 @@ func (m *DomainCheckMutation) ClearField(name string) error {
 		return nil
 	case domaincheck.FieldLeaseUntil:
 		m.ClearLeaseUntil()
+		return nil
+	case domaincheck.FieldApplyingUntil:
+		m.ClearApplyingUntil()
 		return nil
 	}
 	return fmt.Errorf("unknown DomainCheck nullable field %s", name)
@@ -9048,6 +9202,12 @@ func (m *DomainCheckMutation) ResetField(name string) error {
 		return nil
 	case domaincheck.FieldClaimNumber:
 		m.ResetClaimNumber()
+		return nil
+	case domaincheck.FieldApplying:
+		m.ResetApplying()
+		return nil
+	case domaincheck.FieldApplyingUntil:
+		m.ResetApplyingUntil()
 		return nil
 	case domaincheck.FieldAnswer:
 		m.ResetAnswer()

@@ -210,16 +210,20 @@ func init() {
 	domaincheckDescClaimNumber := domaincheckFields[23].Descriptor()
 	// domaincheck.DefaultClaimNumber holds the default value on creation for the claim_number field.
 	domaincheck.DefaultClaimNumber = domaincheckDescClaimNumber.Default.(int64)
+	// domaincheckDescApplying is the schema descriptor for applying field.
+	domaincheckDescApplying := domaincheckFields[24].Descriptor()
+	// domaincheck.DefaultApplying holds the default value on creation for the applying field.
+	domaincheck.DefaultApplying = domaincheckDescApplying.Default.(int64)
 	// domaincheckDescAnswer is the schema descriptor for answer field.
-	domaincheckDescAnswer := domaincheckFields[24].Descriptor()
+	domaincheckDescAnswer := domaincheckFields[26].Descriptor()
 	// domaincheck.DefaultAnswer holds the default value on creation for the answer field.
 	domaincheck.DefaultAnswer = domaincheckDescAnswer.Default.(string)
 	// domaincheckDescDetail is the schema descriptor for detail field.
-	domaincheckDescDetail := domaincheckFields[25].Descriptor()
+	domaincheckDescDetail := domaincheckFields[27].Descriptor()
 	// domaincheck.DefaultDetail holds the default value on creation for the detail field.
 	domaincheck.DefaultDetail = domaincheckDescDetail.Default.(string)
 	// domaincheckDescCertificate is the schema descriptor for certificate field.
-	domaincheckDescCertificate := domaincheckFields[26].Descriptor()
+	domaincheckDescCertificate := domaincheckFields[28].Descriptor()
 	// domaincheck.DefaultCertificate holds the default value on creation for the certificate field.
 	domaincheck.DefaultCertificate = domaincheckDescCertificate.Default.(string)
 	domainvalueFields := schema.DomainValue{}.Fields()

@@ -105,10 +105,14 @@ CREATE TABLE IF NOT EXISTS inner_domain_checks (
     next_check_at TIMESTAMP NOT NULL DEFAULT LOCALTIMESTAMP,
     lease_until TIMESTAMP,
     claim_number BIGINT NOT NULL DEFAULT 0,
+    applying BIGINT NOT NULL DEFAULT 0,
+    applying_until TIMESTAMP,
     answer TEXT NOT NULL DEFAULT '',
     detail TEXT NOT NULL DEFAULT '',
     certificate TEXT NOT NULL DEFAULT ''
 );
+ALTER TABLE inner_domain_checks ADD COLUMN IF NOT EXISTS applying BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE inner_domain_checks ADD COLUMN IF NOT EXISTS applying_until TIMESTAMP;
 CREATE UNIQUE INDEX IF NOT EXISTS inner_domain_checks_one_holder ON inner_domain_checks (host) WHERE verified;
 CREATE INDEX IF NOT EXISTS inner_domain_checks_name ON inner_domain_checks (name);
 CREATE INDEX IF NOT EXISTS inner_domain_checks_due ON inner_domain_checks (next_check_at);

@@ -57,6 +57,10 @@ const (
 	FieldLeaseUntil = "lease_until"
 	// FieldClaimNumber holds the string denoting the claim_number field in the database.
 	FieldClaimNumber = "claim_number"
+	// FieldApplying holds the string denoting the applying field in the database.
+	FieldApplying = "applying"
+	// FieldApplyingUntil holds the string denoting the applying_until field in the database.
+	FieldApplyingUntil = "applying_until"
 	// FieldAnswer holds the string denoting the answer field in the database.
 	FieldAnswer = "answer"
 	// FieldDetail holds the string denoting the detail field in the database.
@@ -93,6 +97,8 @@ var Columns = []string{
 	FieldNextCheckAt,
 	FieldLeaseUntil,
 	FieldClaimNumber,
+	FieldApplying,
+	FieldApplyingUntil,
 	FieldAnswer,
 	FieldDetail,
 	FieldCertificate,
@@ -129,6 +135,8 @@ var (
 	DefaultFailures int64
 	// DefaultClaimNumber holds the default value on creation for the "claim_number" field.
 	DefaultClaimNumber int64
+	// DefaultApplying holds the default value on creation for the "applying" field.
+	DefaultApplying int64
 	// DefaultAnswer holds the default value on creation for the "answer" field.
 	DefaultAnswer string
 	// DefaultDetail holds the default value on creation for the "detail" field.
@@ -258,6 +266,16 @@ func ByLeaseUntil(opts ...sql.OrderTermOption) OrderOption {
 // ByClaimNumber orders the results by the claim_number field.
 func ByClaimNumber(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldClaimNumber, opts...).ToFunc()
+}
+
+// ByApplying orders the results by the applying field.
+func ByApplying(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldApplying, opts...).ToFunc()
+}
+
+// ByApplyingUntil orders the results by the applying_until field.
+func ByApplyingUntil(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldApplyingUntil, opts...).ToFunc()
 }
 
 // ByAnswer orders the results by the answer field.

@@ -179,6 +179,16 @@ func ClaimNumber(v int64) predicate.DomainCheck {
 	return predicate.DomainCheck(sql.FieldEQ(FieldClaimNumber, v))
 }
 
+// Applying applies equality check predicate on the "applying" field. It's identical to ApplyingEQ.
+func Applying(v int64) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldEQ(FieldApplying, v))
+}
+
+// ApplyingUntil applies equality check predicate on the "applying_until" field. It's identical to ApplyingUntilEQ.
+func ApplyingUntil(v time.Time) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldEQ(FieldApplyingUntil, v))
+}
+
 // Answer applies equality check predicate on the "answer" field. It's identical to AnswerEQ.
 func Answer(v string) predicate.DomainCheck {
 	return predicate.DomainCheck(sql.FieldEQ(FieldAnswer, v))
@@ -1342,6 +1352,96 @@ func ClaimNumberLT(v int64) predicate.DomainCheck {
 // ClaimNumberLTE applies the LTE predicate on the "claim_number" field.
 func ClaimNumberLTE(v int64) predicate.DomainCheck {
 	return predicate.DomainCheck(sql.FieldLTE(FieldClaimNumber, v))
+}
+
+// ApplyingEQ applies the EQ predicate on the "applying" field.
+func ApplyingEQ(v int64) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldEQ(FieldApplying, v))
+}
+
+// ApplyingNEQ applies the NEQ predicate on the "applying" field.
+func ApplyingNEQ(v int64) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldNEQ(FieldApplying, v))
+}
+
+// ApplyingIn applies the In predicate on the "applying" field.
+func ApplyingIn(vs ...int64) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldIn(FieldApplying, vs...))
+}
+
+// ApplyingNotIn applies the NotIn predicate on the "applying" field.
+func ApplyingNotIn(vs ...int64) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldNotIn(FieldApplying, vs...))
+}
+
+// ApplyingGT applies the GT predicate on the "applying" field.
+func ApplyingGT(v int64) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldGT(FieldApplying, v))
+}
+
+// ApplyingGTE applies the GTE predicate on the "applying" field.
+func ApplyingGTE(v int64) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldGTE(FieldApplying, v))
+}
+
+// ApplyingLT applies the LT predicate on the "applying" field.
+func ApplyingLT(v int64) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldLT(FieldApplying, v))
+}
+
+// ApplyingLTE applies the LTE predicate on the "applying" field.
+func ApplyingLTE(v int64) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldLTE(FieldApplying, v))
+}
+
+// ApplyingUntilEQ applies the EQ predicate on the "applying_until" field.
+func ApplyingUntilEQ(v time.Time) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldEQ(FieldApplyingUntil, v))
+}
+
+// ApplyingUntilNEQ applies the NEQ predicate on the "applying_until" field.
+func ApplyingUntilNEQ(v time.Time) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldNEQ(FieldApplyingUntil, v))
+}
+
+// ApplyingUntilIn applies the In predicate on the "applying_until" field.
+func ApplyingUntilIn(vs ...time.Time) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldIn(FieldApplyingUntil, vs...))
+}
+
+// ApplyingUntilNotIn applies the NotIn predicate on the "applying_until" field.
+func ApplyingUntilNotIn(vs ...time.Time) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldNotIn(FieldApplyingUntil, vs...))
+}
+
+// ApplyingUntilGT applies the GT predicate on the "applying_until" field.
+func ApplyingUntilGT(v time.Time) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldGT(FieldApplyingUntil, v))
+}
+
+// ApplyingUntilGTE applies the GTE predicate on the "applying_until" field.
+func ApplyingUntilGTE(v time.Time) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldGTE(FieldApplyingUntil, v))
+}
+
+// ApplyingUntilLT applies the LT predicate on the "applying_until" field.
+func ApplyingUntilLT(v time.Time) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldLT(FieldApplyingUntil, v))
+}
+
+// ApplyingUntilLTE applies the LTE predicate on the "applying_until" field.
+func ApplyingUntilLTE(v time.Time) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldLTE(FieldApplyingUntil, v))
+}
+
+// ApplyingUntilIsNil applies the IsNil predicate on the "applying_until" field.
+func ApplyingUntilIsNil() predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldIsNull(FieldApplyingUntil))
+}
+
+// ApplyingUntilNotNil applies the NotNil predicate on the "applying_until" field.
+func ApplyingUntilNotNil() predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldNotNull(FieldApplyingUntil))
 }
 
 // AnswerEQ applies the EQ predicate on the "answer" field.

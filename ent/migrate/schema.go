@@ -299,6 +299,8 @@ var (
 		{Name: "next_check_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
 		{Name: "lease_until", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
 		{Name: "claim_number", Type: field.TypeInt64, Default: 0},
+		{Name: "applying", Type: field.TypeInt64, Default: 0},
+		{Name: "applying_until", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
 		{Name: "answer", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
 		{Name: "detail", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
 		{Name: "certificate", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},

@@ -33,6 +33,9 @@ func (DomainCheck) Fields() []ent.Field {
 		field.Time("next_check_at").SchemaType(timestampType).Annotations(entsql.DefaultExpr("LOCALTIMESTAMP")),
 		field.Time("lease_until").SchemaType(timestampType).Optional().Nillable().Comment("a process is checking it until then"),
 		field.Int64("claim_number").Default(0),
+		field.Int64("applying").Default(0).Comment("processes that make objects of it"),
+		field.Time("applying_until").SchemaType(timestampType).Optional().Nillable().
+			Comment("until then one of them may, also if it was killed"),
 		field.String("answer").SchemaType(textType).Default("").Comment("kind of the last answer"),
 		field.String("detail").SchemaType(textType).Default("").Comment("the last answer in words"),
 		field.String("certificate").SchemaType(textType).Default("").Comment("readiness of the certificate in words"),

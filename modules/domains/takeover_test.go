@@ -1,16 +1,24 @@
 package domains_test
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
+	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/domains/internal/objects"
+	"app238.com/inner/modules/domains/internal/store"
 	"app238.com/inner/test/proxy"
 )
 
@@ -109,41 +117,102 @@ func TestADeletedDomainCannotBeClaimedWithThePreviousUsersValue(t *testing.T) {
 	b.awaitState(back, "verified", "success")
 }
 
+// held is a replica whose request to make a route has been sent, and does not arrive until it is freed.
+type held struct {
+	// stop ends the replica, free lets the request arrive, also when its sender has ended, and waits for that.
+	stop, free func()
+}
+
+func (b *bundle) startHeld(r row) held {
+	b.t.Helper()
+	direct := b.config.Kubernetes.Kubeconfig
+	sent, release, arrived := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	tellSent := sync.OnceFunc(func() { close(sent) })
+	free := sync.OnceFunc(func() { close(release) })
+	slow := proxy.NewCluster(b.t, direct, proxy.ClusterOptions{})
+	b.t.Cleanup(free) // or the proxy would wait for what it holds
+	slow.AnswerWith(func(w http.ResponseWriter, request *http.Request) bool {
+		if request.Method != http.MethodPatch || !strings.Contains(request.URL.Path, "/ingressroutes/") {
+			return false
+		}
+		body, err := io.ReadAll(request.Body)
+		if err != nil {
+			return false
+		}
+		tellSent()
+		<-release
+		made, err := b.clients.Dynamic.Resource(objects.Routes().Resource).Namespace(b.namespace()).Patch(context.Background(),
+			objects.Name(r.cdid), types.ApplyPatchType, body, metav1.PatchOptions{FieldManager: kube.FieldManager, Force: new(true)})
+		w.Header().Set("Content-Type", "application/json")
+		select {
+		case arrived <- errors.Join(err, json.NewEncoder(w).Encode(made)):
+		default: // one is waited for
+		}
+		return true
+	})
+	b.config.Kubernetes.Kubeconfig = slow.Kubeconfig(filepath.Join(b.t.TempDir(), "kubeconfig"))
+	b.prove(r)
+	_, stop := b.start()
+	b.config.Kubernetes.Kubeconfig = direct
+	<-sent
+	return held{stop: stop, free: func() {
+		free()
+		require.NoError(b.t, <-arrived)
+	}}
+}
+
 func TestWhatAReplicaMakesWhileAnotherRemovesTheDomainDoesNotStay(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	direct := b.config.Kubernetes.Kubeconfig
-	routes := func(r *http.Request) bool {
-		return r.Method == http.MethodPatch && strings.Contains(r.URL.Path, "/ingressroutes/")
-	}
-	held, release, applied := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	tellHeld, tellApplied := sync.OnceFunc(func() { close(held) }), sync.OnceFunc(func() { close(applied) })
-	slow := proxy.NewCluster(t, direct, proxy.ClusterOptions{Note: func(answer *http.Response) error {
-		if routes(answer.Request) {
-			tellApplied()
-		}
-		return nil
-	}})
-	free := sync.OnceFunc(func() { close(release) })
-	t.Cleanup(free) // or the proxy would wait for what it holds
-	slow.AnswerWith(func(_ http.ResponseWriter, r *http.Request) bool {
-		if routes(r) {
-			tellHeld()
-			<-release
-		}
-		return false
-	})
-	b.config.Kubernetes.Kubeconfig = slow.Kubeconfig(filepath.Join(t.TempDir(), "kubeconfig"))
-	b.start()
-	b.config.Kubernetes.Kubeconfig = direct
 	r := b.insert(b.row("www"))
 	b.insert(b.row("other"))
-	b.prove(r)
-	<-held
-	b.start()
+	first := b.startHeld(r)
+	second, _ := b.start()
 	b.exec(`DELETE FROM custom_domains WHERE cdid = $1`, r.cdid)
+	b.awaitRemovals(second, 2)
+	b.awaitKnown(2)
+	first.free()
 	b.awaitKnown(1)
-	free()
-	<-applied
+	b.awaitUnserved(r)
+}
+
+func TestNothingIsMadeForAWishThatHasChanged(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r, stop := b.start()
+	name := objects.Name(b.serve("www").cdid)
+	var wish store.Wish
+	b.await("nothing is under way", func() (err error) {
+		if wish, err = r.store.Wish(t.Context(), name); err == nil && wish.Applying {
+			err = errors.New("it is")
+		}
+		return err
+	})
+	stop()
+	require.NoError(t, r.store.BeginApply(t.Context(), wish, time.Minute))
+	now, err := r.store.Wish(t.Context(), name)
+	require.NoError(t, err)
+	require.True(t, now.Applying)
+	b.exec(`UPDATE inner_domain_checks SET revision = revision + 1`)
+	require.ErrorIs(t, r.store.BeginApply(t.Context(), wish, time.Minute), store.ErrNotFound)
+	b.exec(`UPDATE inner_domain_checks SET revision = revision - 1, gone = true`)
+	require.ErrorIs(t, r.store.BeginApply(t.Context(), wish, time.Minute), store.ErrNotFound)
+}
+
+func TestWhatAKilledReplicaHadAskedForDoesNotStayAfterTheDomainWasRemoved(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r := b.insert(b.row("www"))
+	b.insert(b.row("other"))
+	killed := b.startHeld(r)
+	killed.stop()
+	second, _ := b.start()
+	b.exec(`DELETE FROM custom_domains WHERE cdid = $1`, r.cdid)
+	b.awaitRemovals(second, 2)
+	killed.free()
+	b.awaitUnserved(r)
+	b.awaitKnown(2)
+	b.exec(`UPDATE inner_domain_checks SET applying_until = LOCALTIMESTAMP`) // the time that the API server has for it
+	b.awaitKnown(1)
 	b.awaitUnserved(r)
 }

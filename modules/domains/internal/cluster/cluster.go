@@ -26,6 +26,16 @@ import (
 // settle is how long an event waits for its fellows: what this process has written is in its own cache by then.
 const settle = 100 * time.Millisecond
 
+// makeLimit bounds making a domain's objects, landLimit how long the API server may yet work on a request whose sender went
+// away: a minute is its own limit.
+const (
+	makeLimit = 30 * time.Second
+	landLimit = time.Minute
+)
+
+// again is after what time to look at a domain again that somebody else is changing.
+const again = time.Second
+
 // pageSize is how many wishes are read at once.
 const pageSize = 1000
 
@@ -178,7 +188,12 @@ func (c *Cluster) one(ctx context.Context, name string) {
 		return
 	}
 	err := c.reconcile(ctx, name)
-	if err == nil {
+	switch {
+	case errors.Is(err, errChanged) || errors.Is(err, errApplying):
+		c.queue.Forget(name)
+		c.queue.AddAfter(name, again)
+		return
+	case err == nil:
 		c.queue.Forget(name)
 		return
 	}

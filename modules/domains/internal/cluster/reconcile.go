@@ -18,6 +18,12 @@ import (
 // notInstalled is what is said of a certificate in a cluster without cert-manager.
 const notInstalled = "cert-manager is not installed"
 
+// What makes a reconcile look again soon, and is no failure.
+var (
+	errChanged  = errors.New("the wish has changed")
+	errApplying = errors.New("objects of it may be under way")
+)
+
 // reconcile brings the objects of a name to what the database wishes. Objects that the database knows nothing of are left:
 // it may be the wrong one, and deleting them is for the audit to decide.
 func (c *Cluster) reconcile(ctx context.Context, name string) error {
@@ -33,31 +39,38 @@ func (c *Cluster) reconcile(ctx context.Context, name string) error {
 	case wish.Served:
 		err = c.serve(ctx, wish)
 	case wish.Gone:
-		err = c.remove(ctx, wish)
+		return c.remove(ctx, wish)
 	default:
 		err = c.withdraw(ctx, wish)
 	}
-	if err == nil && !wish.Gone {
+	if err == nil {
 		c.see(wish)
 	}
 	return err
 }
 
-// serve makes what is missing or different. What it made stays only if the wish still stands: another process may have
-// removed the domain's objects meanwhile, and nobody would look for them again.
+// change is an object that is missing or different.
+type change struct {
+	kind         objects.Kind
+	wished, live *unstructured.Unstructured
+}
+
+// serve makes what is missing or different.
 func (c *Cluster) serve(ctx context.Context, wish store.Wish) error {
-	certificate, applied, err := c.make(ctx, wish)
-	if applied {
-		err = errors.Join(err, c.takeBack(ctx, wish))
-	}
+	certificate, changes, err := c.compare(wish)
 	if err != nil {
 		return err
+	}
+	if len(changes) > 0 {
+		if err := c.make(ctx, wish, changes); err != nil {
+			return err
+		}
 	}
 	return c.note(ctx, wish, certificate)
 }
 
-// make tells how the certificate is, and whether something was missing or different, also where it could not be applied.
-func (c *Cluster) make(ctx context.Context, wish store.Wish) (certificate string, applied bool, err error) {
+// compare tells how the certificate is, and what is missing or different.
+func (c *Cluster) compare(wish store.Wish) (certificate string, changes []change, err error) {
 	certificate = notInstalled
 	for _, w := range c.watches {
 		if !w.installed() {
@@ -69,28 +82,33 @@ func (c *Cluster) make(ctx context.Context, wish store.Wish) (certificate string
 		}
 		wished, err := c.builder.Build(w.kind, objects.Domain{CDID: wish.CDID, UserUID: wish.UserUID, Host: wish.Host, Target: wish.Target})
 		if err != nil {
-			return "", applied, err
+			return "", nil, err
 		}
 		if objects.Differs(wished, live) {
-			applied = true
-			if err := c.apply(ctx, w.kind, wished, live); err != nil {
-				return "", applied, err
-			}
+			changes = append(changes, change{w.kind, wished, live})
 		}
 	}
-	return certificate, applied, nil
+	return certificate, changes, nil
 }
 
-// takeBack removes what was made for a wish that has gone meanwhile.
-func (c *Cluster) takeBack(ctx context.Context, wish store.Wish) error {
-	now, err := c.store.Wish(ctx, wish.Name)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+// make applies what differs, and has the others know meanwhile: who removes the domain forgets it only when nothing can be
+// made of it any more, or nobody would look for that again.
+func (c *Cluster) make(ctx context.Context, wish store.Wish, changes []change) error {
+	ctx, cancel := context.WithTimeout(ctx, makeLimit)
+	defer cancel()
+	err := c.store.BeginApply(ctx, wish, makeLimit+landLimit)
+	if errors.Is(err, store.ErrNotFound) {
+		return errChanged
+	}
+	if err != nil {
 		return err
 	}
-	if err == nil && !now.Gone {
-		return nil
+	for _, ch := range changes {
+		if err := c.apply(ctx, ch.kind, ch.wished, ch.live); err != nil {
+			return err // it may have been carried out all the same
+		}
 	}
-	return c.remove(ctx, wish)
+	return c.store.EndApply(ctx, wish.CDID)
 }
 
 // apply writes an object. One that somebody made with a value which can never be changed is made anew: none holds
@@ -124,7 +142,8 @@ func (c *Cluster) withdraw(ctx context.Context, wish store.Wish) error {
 	return c.note(ctx, wish, "")
 }
 
-// remove deletes everything by its name, also what lost its labels, and then what is known of the domain.
+// remove deletes everything by its name, also what lost its labels, and then what is known of the domain, unless another
+// process may yet make something of it.
 func (c *Cluster) remove(ctx context.Context, wish store.Wish) error {
 	for _, kind := range slices.Backward(objects.Kinds()) {
 		if err := c.delete(ctx, kind.Name, kind.Resource, wish.Name); err != nil {
@@ -133,6 +152,9 @@ func (c *Cluster) remove(ctx context.Context, wish store.Wish) error {
 	}
 	if err := c.delete(ctx, "Secret", objects.Secrets(), objects.SecretName(wish.CDID)); err != nil {
 		return err
+	}
+	if wish.Applying {
+		return errApplying
 	}
 	if err := c.store.Forget(ctx, wish); err != nil {
 		return err

@@ -14,13 +14,16 @@ type Wish struct {
 	// Served: the objects are to be there. Gone: the objects and the certificate's Secret are to vanish, and then what is
 	// known of the domain.
 	Served, Gone bool
+	// Applying: a process may be making the objects, or what it asked for before it was killed may yet be made.
+	Applying bool
 	// Revision grows when the others may have changed.
 	Revision int64
 	// Certificate is what is known of the certificate's readiness.
 	Certificate string
 }
 
-const wishColumns = `SELECT cdid, name, user_uid, host, target_host, gone, verified AND NOT gone, revision, certificate
+const wishColumns = `SELECT cdid, name, user_uid, host, target_host, gone, verified AND NOT gone, revision, certificate,
+    applying > 0 AND applying_until > LOCALTIMESTAMP
 FROM inner_domain_checks `
 
 const (
@@ -49,11 +52,35 @@ func (s *Store) wishes(ctx context.Context, query string, args ...any) ([]Wish, 
 	var all []Wish
 	err := s.read(ctx, query, args, func(rows *sql.Rows) error {
 		var w Wish
-		err := rows.Scan(&w.CDID, &w.Name, &w.UserUID, &w.Host, &w.Target, &w.Gone, &w.Served, &w.Revision, &w.Certificate)
+		err := rows.Scan(&w.CDID, &w.Name, &w.UserUID, &w.Host, &w.Target, &w.Gone, &w.Served, &w.Revision, &w.Certificate, &w.Applying)
 		all = append(all, w)
 		return err
 	})
 	return all, err
+}
+
+const beginApply = `
+UPDATE inner_domain_checks AS s SET applying = CASE WHEN s.applying_until > LOCALTIMESTAMP THEN s.applying + 1 ELSE 1 END,
+    applying_until = LOCALTIMESTAMP + $3 * INTERVAL '1 second'
+WHERE s.cdid = $1 AND s.revision = $2 AND NOT s.gone`
+
+// BeginApply has Wish tell that this process makes the objects, until EndApply or, without it, for that time. It returns
+// ErrNotFound where the wish has changed.
+func (s *Store) BeginApply(ctx context.Context, w Wish, limit time.Duration) error {
+	n, err := s.exec(ctx, beginApply, w.CDID, w.Revision, limit.Seconds())
+	if err == nil && n == 0 {
+		return ErrNotFound
+	}
+	return err
+}
+
+const endApply = `
+UPDATE inner_domain_checks SET applying = applying - 1 WHERE cdid = $1 AND applying > 0 AND applying_until > LOCALTIMESTAMP`
+
+// EndApply says that the process has made them, and that nothing which it asked for is under way any more.
+func (s *Store) EndApply(ctx context.Context, cdid string) error {
+	_, err := s.exec(ctx, endApply, cdid)
+	return err
 }
 
 const forget = `DELETE FROM inner_domain_checks WHERE cdid = $1 AND gone AND revision = $2`
