@@ -51,15 +51,19 @@ type place struct {
 type Cache struct {
 	namespaces config.Namespaces
 	informers  map[place]cache.SharedIndexInformer
+	// told are the handlers' registrations: what an informer listed is known before its handlers were told of it.
+	told []cache.ResourceEventHandlerRegistration
 }
 
 // New makes the informers without starting them.
 func New(clients *kube.Clients, namespaces config.Namespaces, handlers Handlers, log *zap.Logger) (*Cache, error) {
 	c := &Cache{namespaces: namespaces, informers: informers(clients, namespaces.Worker, namespaces.Ingress)}
 	for p, informer := range c.informers {
-		if err := prepare(p, informer, handlers, log); err != nil {
+		told, err := prepare(p, informer, handlers, log)
+		if err != nil {
 			return nil, fmt.Errorf("informer of %s: %w", p.resource.Resource, err)
 		}
+		c.told = append(c.told, told)
 	}
 	return c, nil
 }
@@ -87,21 +91,20 @@ func informers(clients *kube.Clients, worker, ingress string) map[place]cache.Sh
 
 func pods() schema.GroupVersionResource { return corev1.SchemeGroupVersion.WithResource("pods") }
 
-func prepare(p place, informer cache.SharedIndexInformer, handlers Handlers, log *zap.Logger) error {
+func prepare(p place, informer cache.SharedIndexInformer, handlers Handlers, log *zap.Logger) (cache.ResourceEventHandlerRegistration, error) {
 	if err := informer.SetTransform(strip); err != nil {
-		return err
+		return nil, err
 	}
 	if err := informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
 		logWatchError(ctx, p, err, log)
 	}); err != nil {
-		return err
+		return nil, err
 	}
-	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+	return informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { added(p, object, handlers) },
 		UpdateFunc: func(before, after any) { updated(p, before, after, handlers) },
 		DeleteFunc: func(object any) { deleted(p, object, handlers) },
 	})
-	return err
 }
 
 // logWatchError tells of a watch that broke off; the informer goes on by itself, more slowly each time. Watches that end
@@ -124,11 +127,12 @@ func (c *Cache) Run(ctx context.Context) {
 	running.Wait()
 }
 
-// WaitForSync waits until everything was listed once. It returns false where ctx ended before.
+// WaitForSync waits until everything was listed once, and the handlers were told of it: what they are told from then on
+// has changed. It returns false where ctx ended before.
 func (c *Cache) WaitForSync(ctx context.Context) bool {
-	for _, informer := range c.informers {
+	for _, told := range c.told {
 		select {
-		case <-informer.HasSyncedChecker().Done():
+		case <-told.HasSyncedChecker().Done():
 		case <-ctx.Done():
 			return false
 		}
