@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
 	"app238.com/inner/app/config"
@@ -44,13 +45,27 @@ type Pods struct {
 	confirmed map[string]time.Time // by UID
 }
 
+// podsOf asks the clients only when it is asked: a command may be built without a cluster.
+type podsOf struct {
+	clients   *Clients
+	namespace string
+}
+
+func (p podsOf) List(ctx context.Context, o metav1.ListOptions) (*corev1.PodList, error) {
+	return p.clients.Typed.CoreV1().Pods(p.namespace).List(ctx, o)
+}
+
+func (p podsOf) Watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	return p.clients.Typed.CoreV1().Pods(p.namespace).Watch(ctx, o)
+}
+
 // NewPods returns the watch of the pods with these labels, written like "app=combinator,tier!=test".
 func NewPods(clients *Clients, namespace, selector string) (*Pods, error) {
 	if _, err := labels.Parse(selector); err != nil {
 		return nil, fmt.Errorf("labels %q: not a label selector", selector)
 	}
 	p := &Pods{clients: clients, stopped: make(chan struct{}), confirmed: map[string]time.Time{}, informer: NewInformer(
-		clients.Typed.CoreV1().Pods(namespace), &corev1.Pod{}, selector, cache.Indexers{byAddress: addresses})}
+		podsOf{clients, namespace}, &corev1.Pod{}, selector, cache.Indexers{byAddress: addresses})}
 	return p, p.informer.SetTransform(withoutSpec)
 }
 
