@@ -59,17 +59,18 @@ func follow(ctx context.Context, path string, show func(line string)) (wait func
 		defer ticker.Stop()
 		begun := ""
 		for {
+			last := ctx.Err() != nil // before the read, which is to see all that was written until then
 			data, err := io.ReadAll(file)
 			lines := strings.Split(begun+string(data), "\n")
 			begun = lines[len(lines)-1]
 			for _, line := range lines[:len(lines)-1] {
 				show(line)
 			}
-			if err != nil || ctx.Err() != nil {
+			if err != nil || last {
 				return
 			}
 			select {
-			case <-ctx.Done(): // once more, for what came since
+			case <-ctx.Done():
 			case <-ticker.C:
 			}
 		}
