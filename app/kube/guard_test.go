@@ -13,11 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
+	"app238.com/inner/test/proxy"
 )
 
 // setup returns clients of a server that answers everything with an empty ConfigMap, and counts what it is asked.
@@ -35,12 +34,7 @@ func setup(t *testing.T) (*kube.Clients, *atomic.Int32) {
 
 func clientsOf(t *testing.T, address string, wrappers ...func(http.RoundTripper) http.RoundTripper) *kube.Clients {
 	t.Helper()
-	c := clientcmdapi.NewConfig()
-	c.Clusters["x"] = &clientcmdapi.Cluster{Server: address}
-	c.Contexts["x"] = &clientcmdapi.Context{Cluster: "x"}
-	c.CurrentContext = "x"
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	require.NoError(t, clientcmd.WriteToFile(*c, file))
+	file := proxy.WriteKubeconfig(t, address, filepath.Join(t.TempDir(), "kubeconfig"))
 	clients, err := kube.NewClients(&config.Config{Kubernetes: config.Kubernetes{Kubeconfig: file, QPS: 100, Burst: 100, Timeout: 5 * time.Second}}, wrappers...)
 	require.NoError(t, err)
 	return clients

@@ -90,10 +90,16 @@ func (c *Cluster) Close() {
 // Kubeconfig writes a kubeconfig that leads to the proxy.
 func (c *Cluster) Kubeconfig(path string) string {
 	c.t.Helper()
+	return WriteKubeconfig(c.t, c.server.URL, path)
+}
+
+// WriteKubeconfig writes a kubeconfig that leads to an address, without anybody's rights, and returns its path.
+func WriteKubeconfig(t testing.TB, address, path string) string {
+	t.Helper()
 	k := clientcmdapi.NewConfig()
-	k.Clusters["proxy"] = &clientcmdapi.Cluster{Server: c.server.URL}
-	k.Contexts["proxy"] = &clientcmdapi.Context{Cluster: "proxy"}
-	k.CurrentContext = "proxy"
-	require.NoError(c.t, clientcmd.WriteToFile(*k, path))
+	k.Clusters["x"] = &clientcmdapi.Cluster{Server: address}
+	k.Contexts["x"] = &clientcmdapi.Context{Cluster: "x"}
+	k.CurrentContext = "x"
+	require.NoError(t, clientcmd.WriteToFile(*k, path))
 	return path
 }

@@ -20,9 +20,8 @@ const (
 	// poll is how often a replica is asked how far it is.
 	poll      = 5 * time.Millisecond
 	stopLimit = 15 * time.Second
-	// imageGOGC is what the Dockerfile sets, deployedLimit what configs/deploy does.
-	imageGOGC     = "GOGC=200"
-	deployedLimit = "GOMEMLIMIT=920MiB"
+	// imageGOGC is what the Dockerfile sets.
+	imageGOGC = "GOGC=200"
 	// besidesWorkers are the paths of what is no worker's object.
 	lease, events = "/leases", "/events"
 )
@@ -46,7 +45,7 @@ func (w *world) startInner(ctx context.Context, settings ...string) (*inner, err
 	address := fmt.Sprintf("127.0.0.1:%d", free[0])
 	p, err := process.Start(process.Spec{
 		Args:    []string{replicaCommand, "-k", w.plane.Kubeconfig(), "-l", address},
-		Env:     append([]string{"DOMAIN=bench.test", "HOME=" + w.plane.Dir(), imageGOGC, deployedLimit}, settings...),
+		Env:     append([]string{"DOMAIN=bench.test", "HOME=" + w.plane.Dir(), imageGOGC}, settings...),
 		LogFile: filepath.Join(w.plane.Dir(), "inner.log"),
 		Name:    "inner",
 		Path:    program,

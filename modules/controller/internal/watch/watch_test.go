@@ -13,12 +13,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/controller/internal/watch"
+	"app238.com/inner/test/proxy"
 )
 
 // lists answers lists with one WorkerApp and nothing else, and leaves watches open without an event.
@@ -44,13 +43,9 @@ func TestNothingIsSyncedBeforeTheHandlersWereToldOfWhatWasListed(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(lists))
 	t.Cleanup(server.Close)
-	file := clientcmdapi.NewConfig()
-	file.Clusters["x"] = &clientcmdapi.Cluster{Server: server.URL}
-	file.Contexts["x"] = &clientcmdapi.Context{Cluster: "x"}
-	file.CurrentContext = "x"
-	c := &config.Config{Kubernetes: config.Kubernetes{Kubeconfig: filepath.Join(t.TempDir(), "kubeconfig"), QPS: 100, Burst: 100,
-		Timeout: 5 * time.Second, Namespaces: config.Namespaces{Worker: "worker", Ingress: "ingress"}}}
-	require.NoError(t, clientcmd.WriteToFile(*file, c.Kubernetes.Kubeconfig))
+	file := proxy.WriteKubeconfig(t, server.URL, filepath.Join(t.TempDir(), "kubeconfig"))
+	c := &config.Config{Kubernetes: config.Kubernetes{Kubeconfig: file, QPS: 100, Burst: 100, Timeout: 5 * time.Second,
+		Namespaces: config.Namespaces{Worker: "worker", Ingress: "ingress"}}}
 	clients, err := kube.NewClients(c)
 	require.NoError(t, err)
 	wished, goOn := make(chan string), make(chan struct{})

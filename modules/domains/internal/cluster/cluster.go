@@ -189,7 +189,7 @@ func (c *Cluster) one(ctx context.Context, name string) {
 	}
 	err := c.reconcile(ctx, name)
 	switch {
-	case errors.Is(err, errChanged) || errors.Is(err, errApplying):
+	case errors.Is(err, errBusy):
 		c.queue.Forget(name)
 		c.queue.AddAfter(name, again)
 		return

@@ -18,11 +18,8 @@ import (
 // notInstalled is what is said of a certificate in a cluster without cert-manager.
 const notInstalled = "cert-manager is not installed"
 
-// What makes a reconcile look again soon, and is no failure.
-var (
-	errChanged  = errors.New("the wish has changed")
-	errApplying = errors.New("objects of it may be under way")
-)
+// errBusy makes a reconcile look again soon, and is no failure.
+var errBusy = errors.New("another process changes the wish or the objects")
 
 // reconcile brings the objects of a name to what the database wishes. Objects that the database knows nothing of are left:
 // it may be the wrong one, and deleting them is for the audit to decide.
@@ -98,7 +95,7 @@ func (c *Cluster) make(ctx context.Context, wish store.Wish, changes []change) e
 	defer cancel()
 	err := c.store.BeginApply(ctx, wish, makeLimit+landLimit)
 	if errors.Is(err, store.ErrNotFound) {
-		return errChanged
+		return errBusy
 	}
 	if err != nil {
 		return err
@@ -154,7 +151,7 @@ func (c *Cluster) remove(ctx context.Context, wish store.Wish) error {
 		return err
 	}
 	if wish.Applying {
-		return errApplying
+		return errBusy
 	}
 	if err := c.store.Forget(ctx, wish); err != nil {
 		return err
