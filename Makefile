@@ -4,7 +4,7 @@
 
 GO       ?= go
 ARGS     ?=
-FUZZTIME ?= 10s
+FUZZTIME ?= 20000x
 PKG      ?= ./...
 RUN      ?=
 SEED     ?=
@@ -58,7 +58,7 @@ generate: need-go ## generate ent/ from ent/schema, and docs/commands.md from th
 lint: need-go ## check the format, vet, and run golangci-lint (its first build takes some minutes)
 	.ci/run format vet lint
 
-fuzz: need-go ## run every fuzz test for FUZZTIME (10s)
+fuzz: need-go ## run every fuzz test FUZZTIME often (20000x)
 	FUZZTIME=$(FUZZTIME) .ci/run fuzz
 
 clean: ## remove what was built in the clone; the cache outside it stays
