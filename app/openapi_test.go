@@ -3,13 +3,14 @@ package app_test
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -221,31 +222,37 @@ func (d *description) seeUnavailableAndTooMany(t *testing.T) {
 		status, text := l.send(t, r.method, r.path, r.body)
 		require.Equal(t, http.StatusServiceUnavailable, status, "%s: %s", r.path, text)
 	}
+	t.Cleanup(l.occupy(t))
 	for _, r := range requests {
 		if r.path == "/healthz" || r.path == "/readyz" {
 			continue
 		}
+		// An answer of another status held the slot itself. The next try comes late enough to find it taken again.
 		require.Eventually(t, func() bool {
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				if answer, err := l.client.Get(l.url + "/api/tasks/" + strconv.Itoa(1)); err == nil {
-					_ = answer.Body.Close()
-				}
-			}()
-			defer func() { <-done }()
-			for {
-				status, _ := l.send(t, r.method, r.path, r.body)
-				if status == http.StatusTooManyRequests {
-					return true
-				}
-				select {
-				case <-done:
-					return false
-				default:
-				}
+			status, _ := l.send(t, r.method, r.path, r.body)
+			return status == http.StatusTooManyRequests
+		}, patience, 50*time.Millisecond, "%s is never refused", r.path)
+	}
+}
+
+// occupy takes a slot whenever one is free, until the returned function is called.
+func (l *listening) occupy(t *testing.T) (leave func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, l.url+"/api/tasks/1", nil)
+	require.NoError(t, err)
+	var occupier sync.WaitGroup
+	occupier.Go(func() {
+		for ctx.Err() == nil {
+			if answer, err := l.client.Do(r); err == nil {
+				_, _ = io.Copy(io.Discard, answer.Body)
+				_ = answer.Body.Close()
 			}
-		}, patience, time.Millisecond, "%s is never refused", r.path)
+		}
+	})
+	return func() {
+		cancel()
+		occupier.Wait()
 	}
 }
 
