@@ -39,6 +39,8 @@ type ConsoleTask struct {
 	ClaimedBy string `json:"claimed_by,omitempty"`
 	// counts the claims; fences writes of earlier claimers
 	ClaimNumber int64 `json:"claim_number,omitempty"`
+	// processes that ended while they had it
+	Takeovers int `json:"takeovers,omitempty"`
 	// what the task may park for came before it was parked
 	Woken bool `json:"woken,omitempty"`
 	// IdempotencyKey holds the value of the "idempotency_key" field.
@@ -65,7 +67,7 @@ func (*ConsoleTask) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case consoletask.FieldWoken:
 			values[i] = new(sql.NullBool)
-		case consoletask.FieldID, consoletask.FieldAttempts, consoletask.FieldClaimNumber, consoletask.FieldAcceptOrdinal:
+		case consoletask.FieldID, consoletask.FieldAttempts, consoletask.FieldClaimNumber, consoletask.FieldTakeovers, consoletask.FieldAcceptOrdinal:
 			values[i] = new(sql.NullInt64)
 		case consoletask.FieldTaskType, consoletask.FieldTaskStatus, consoletask.FieldTaskDetailedStatus, consoletask.FieldTaskInfo, consoletask.FieldLane, consoletask.FieldOrderingKey, consoletask.FieldClaimedBy, consoletask.FieldIdempotencyKey, consoletask.FieldLastError, consoletask.FieldAttemptErrors, consoletask.FieldTraceParent:
 			values[i] = new(sql.NullString)
@@ -157,6 +159,12 @@ func (_m *ConsoleTask) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field claim_number", values[i])
 			} else if value.Valid {
 				_m.ClaimNumber = value.Int64
+			}
+		case consoletask.FieldTakeovers:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field takeovers", values[i])
+			} else if value.Valid {
+				_m.Takeovers = int(value.Int64)
 			}
 		case consoletask.FieldWoken:
 			if value, ok := values[i].(*sql.NullBool); !ok {
@@ -277,6 +285,9 @@ func (_m *ConsoleTask) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("claim_number=")
 	builder.WriteString(fmt.Sprintf("%v", _m.ClaimNumber))
+	builder.WriteString(", ")
+	builder.WriteString("takeovers=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Takeovers))
 	builder.WriteString(", ")
 	builder.WriteString("woken=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Woken))

@@ -158,6 +158,20 @@ func (_c *ConsoleTaskCreate) SetNillableClaimNumber(v *int64) *ConsoleTaskCreate
 	return _c
 }
 
+// SetTakeovers sets the "takeovers" field.
+func (_c *ConsoleTaskCreate) SetTakeovers(v int) *ConsoleTaskCreate {
+	_c.mutation.SetTakeovers(v)
+	return _c
+}
+
+// SetNillableTakeovers sets the "takeovers" field if the given value is not nil.
+func (_c *ConsoleTaskCreate) SetNillableTakeovers(v *int) *ConsoleTaskCreate {
+	if v != nil {
+		_c.SetTakeovers(*v)
+	}
+	return _c
+}
+
 // SetWoken sets the "woken" field.
 func (_c *ConsoleTaskCreate) SetWoken(v bool) *ConsoleTaskCreate {
 	_c.mutation.SetWoken(v)
@@ -347,6 +361,10 @@ func (_c *ConsoleTaskCreate) defaults() {
 		v := consoletask.DefaultClaimNumber
 		_c.mutation.SetClaimNumber(v)
 	}
+	if _, ok := _c.mutation.Takeovers(); !ok {
+		v := consoletask.DefaultTakeovers
+		_c.mutation.SetTakeovers(v)
+	}
 	if _, ok := _c.mutation.Woken(); !ok {
 		v := consoletask.DefaultWoken
 		_c.mutation.SetWoken(v)
@@ -393,6 +411,9 @@ func (_c *ConsoleTaskCreate) check() error {
 	}
 	if _, ok := _c.mutation.ClaimNumber(); !ok {
 		return &ValidationError{Name: "claim_number", err: errors.New(`ent: missing required field "ConsoleTask.claim_number"`)}
+	}
+	if _, ok := _c.mutation.Takeovers(); !ok {
+		return &ValidationError{Name: "takeovers", err: errors.New(`ent: missing required field "ConsoleTask.takeovers"`)}
 	}
 	if _, ok := _c.mutation.Woken(); !ok {
 		return &ValidationError{Name: "woken", err: errors.New(`ent: missing required field "ConsoleTask.woken"`)}
@@ -481,6 +502,10 @@ func (_c *ConsoleTaskCreate) createSpec() (*ConsoleTask, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.ClaimNumber(); ok {
 		_spec.SetField(consoletask.FieldClaimNumber, field.TypeInt64, value)
 		_node.ClaimNumber = value
+	}
+	if value, ok := _c.mutation.Takeovers(); ok {
+		_spec.SetField(consoletask.FieldTakeovers, field.TypeInt, value)
+		_node.Takeovers = value
 	}
 	if value, ok := _c.mutation.Woken(); ok {
 		_spec.SetField(consoletask.FieldWoken, field.TypeBool, value)

@@ -182,6 +182,27 @@ func (_u *ConsoleTaskUpdate) AddClaimNumber(v int64) *ConsoleTaskUpdate {
 	return _u
 }
 
+// SetTakeovers sets the "takeovers" field.
+func (_u *ConsoleTaskUpdate) SetTakeovers(v int) *ConsoleTaskUpdate {
+	_u.mutation.ResetTakeovers()
+	_u.mutation.SetTakeovers(v)
+	return _u
+}
+
+// SetNillableTakeovers sets the "takeovers" field if the given value is not nil.
+func (_u *ConsoleTaskUpdate) SetNillableTakeovers(v *int) *ConsoleTaskUpdate {
+	if v != nil {
+		_u.SetTakeovers(*v)
+	}
+	return _u
+}
+
+// AddTakeovers adds value to the "takeovers" field.
+func (_u *ConsoleTaskUpdate) AddTakeovers(v int) *ConsoleTaskUpdate {
+	_u.mutation.AddTakeovers(v)
+	return _u
+}
+
 // SetWoken sets the "woken" field.
 func (_u *ConsoleTaskUpdate) SetWoken(v bool) *ConsoleTaskUpdate {
 	_u.mutation.SetWoken(v)
@@ -402,6 +423,12 @@ func (_u *ConsoleTaskUpdate) sqlSave(ctx context.Context) (_node int, err error)
 	if value, ok := _u.mutation.AddedClaimNumber(); ok {
 		_spec.AddField(consoletask.FieldClaimNumber, field.TypeInt64, value)
 	}
+	if value, ok := _u.mutation.Takeovers(); ok {
+		_spec.SetField(consoletask.FieldTakeovers, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedTakeovers(); ok {
+		_spec.AddField(consoletask.FieldTakeovers, field.TypeInt, value)
+	}
 	if value, ok := _u.mutation.Woken(); ok {
 		_spec.SetField(consoletask.FieldWoken, field.TypeBool, value)
 	}
@@ -612,6 +639,27 @@ func (_u *ConsoleTaskUpdateOne) SetNillableClaimNumber(v *int64) *ConsoleTaskUpd
 // AddClaimNumber adds value to the "claim_number" field.
 func (_u *ConsoleTaskUpdateOne) AddClaimNumber(v int64) *ConsoleTaskUpdateOne {
 	_u.mutation.AddClaimNumber(v)
+	return _u
+}
+
+// SetTakeovers sets the "takeovers" field.
+func (_u *ConsoleTaskUpdateOne) SetTakeovers(v int) *ConsoleTaskUpdateOne {
+	_u.mutation.ResetTakeovers()
+	_u.mutation.SetTakeovers(v)
+	return _u
+}
+
+// SetNillableTakeovers sets the "takeovers" field if the given value is not nil.
+func (_u *ConsoleTaskUpdateOne) SetNillableTakeovers(v *int) *ConsoleTaskUpdateOne {
+	if v != nil {
+		_u.SetTakeovers(*v)
+	}
+	return _u
+}
+
+// AddTakeovers adds value to the "takeovers" field.
+func (_u *ConsoleTaskUpdateOne) AddTakeovers(v int) *ConsoleTaskUpdateOne {
+	_u.mutation.AddTakeovers(v)
 	return _u
 }
 
@@ -864,6 +912,12 @@ func (_u *ConsoleTaskUpdateOne) sqlSave(ctx context.Context) (_node *ConsoleTask
 	}
 	if value, ok := _u.mutation.AddedClaimNumber(); ok {
 		_spec.AddField(consoletask.FieldClaimNumber, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Takeovers(); ok {
+		_spec.SetField(consoletask.FieldTakeovers, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedTakeovers(); ok {
+		_spec.AddField(consoletask.FieldTakeovers, field.TypeInt, value)
 	}
 	if value, ok := _u.mutation.Woken(); ok {
 		_spec.SetField(consoletask.FieldWoken, field.TypeBool, value)

@@ -5011,6 +5011,8 @@ type ConsoleTaskMutation struct {
 	claimed_by           *string
 	claim_number         *int64
 	addclaim_number      *int64
+	takeovers            *int
+	addtakeovers         *int
 	woken                *bool
 	idempotency_key      *string
 	last_error           *string
@@ -5566,6 +5568,62 @@ func (m *ConsoleTaskMutation) ResetClaimNumber() {
 	m.addclaim_number = nil
 }
 
+// SetTakeovers sets the "takeovers" field.
+func (m *ConsoleTaskMutation) SetTakeovers(i int) {
+	m.takeovers = &i
+	m.addtakeovers = nil
+}
+
+// Takeovers returns the value of the "takeovers" field in the mutation.
+func (m *ConsoleTaskMutation) Takeovers() (r int, exists bool) {
+	v := m.takeovers
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTakeovers returns the old "takeovers" field's value of the ConsoleTask entity.
+// If the ConsoleTask object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ConsoleTaskMutation) OldTakeovers(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTakeovers is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTakeovers requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTakeovers: %w", err)
+	}
+	return oldValue.Takeovers, nil
+}
+
+// AddTakeovers adds i to the "takeovers" field.
+func (m *ConsoleTaskMutation) AddTakeovers(i int) {
+	if m.addtakeovers != nil {
+		*m.addtakeovers += i
+	} else {
+		m.addtakeovers = &i
+	}
+}
+
+// AddedTakeovers returns the value that was added to the "takeovers" field in this mutation.
+func (m *ConsoleTaskMutation) AddedTakeovers() (r int, exists bool) {
+	v := m.addtakeovers
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTakeovers resets all changes to the "takeovers" field.
+func (m *ConsoleTaskMutation) ResetTakeovers() {
+	m.takeovers = nil
+	m.addtakeovers = nil
+}
+
 // SetWoken sets the "woken" field.
 func (m *ConsoleTaskMutation) SetWoken(b bool) {
 	m.woken = &b
@@ -5960,7 +6018,7 @@ func (m *ConsoleTaskMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ConsoleTaskMutation) Fields() []string {
-	fields := make([]string, 0, 19)
+	fields := make([]string, 0, 20)
 	if m.task_type != nil {
 		fields = append(fields, consoletask.FieldTaskType)
 	}
@@ -5993,6 +6051,9 @@ func (m *ConsoleTaskMutation) Fields() []string {
 	}
 	if m.claim_number != nil {
 		fields = append(fields, consoletask.FieldClaimNumber)
+	}
+	if m.takeovers != nil {
+		fields = append(fields, consoletask.FieldTakeovers)
 	}
 	if m.woken != nil {
 		fields = append(fields, consoletask.FieldWoken)
@@ -6048,6 +6109,8 @@ func (m *ConsoleTaskMutation) Field(name string) (ent.Value, bool) {
 		return m.ClaimedBy()
 	case consoletask.FieldClaimNumber:
 		return m.ClaimNumber()
+	case consoletask.FieldTakeovers:
+		return m.Takeovers()
 	case consoletask.FieldWoken:
 		return m.Woken()
 	case consoletask.FieldIdempotencyKey:
@@ -6095,6 +6158,8 @@ func (m *ConsoleTaskMutation) OldField(ctx context.Context, name string) (ent.Va
 		return m.OldClaimedBy(ctx)
 	case consoletask.FieldClaimNumber:
 		return m.OldClaimNumber(ctx)
+	case consoletask.FieldTakeovers:
+		return m.OldTakeovers(ctx)
 	case consoletask.FieldWoken:
 		return m.OldWoken(ctx)
 	case consoletask.FieldIdempotencyKey:
@@ -6197,6 +6262,13 @@ func (m *ConsoleTaskMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetClaimNumber(v)
 		return nil
+	case consoletask.FieldTakeovers:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTakeovers(v)
+		return nil
 	case consoletask.FieldWoken:
 		v, ok := value.(bool)
 		if !ok {
@@ -6267,6 +6339,9 @@ func (m *ConsoleTaskMutation) AddedFields() []string {
 	if m.addclaim_number != nil {
 		fields = append(fields, consoletask.FieldClaimNumber)
 	}
+	if m.addtakeovers != nil {
+		fields = append(fields, consoletask.FieldTakeovers)
+	}
 	if m.addaccept_ordinal != nil {
 		fields = append(fields, consoletask.FieldAcceptOrdinal)
 	}
@@ -6282,6 +6357,8 @@ func (m *ConsoleTaskMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedAttempts()
 	case consoletask.FieldClaimNumber:
 		return m.AddedClaimNumber()
+	case consoletask.FieldTakeovers:
+		return m.AddedTakeovers()
 	case consoletask.FieldAcceptOrdinal:
 		return m.AddedAcceptOrdinal()
 	}
@@ -6306,6 +6383,13 @@ func (m *ConsoleTaskMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddClaimNumber(v)
+		return nil
+	case consoletask.FieldTakeovers:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTakeovers(v)
 		return nil
 	case consoletask.FieldAcceptOrdinal:
 		v, ok := value.(int)
@@ -6400,6 +6484,9 @@ func (m *ConsoleTaskMutation) ResetField(name string) error {
 		return nil
 	case consoletask.FieldClaimNumber:
 		m.ResetClaimNumber()
+		return nil
+	case consoletask.FieldTakeovers:
+		m.ResetTakeovers()
 		return nil
 	case consoletask.FieldWoken:
 		m.ResetWoken()

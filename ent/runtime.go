@@ -142,20 +142,24 @@ func init() {
 	consoletaskDescClaimNumber := consoletaskFields[11].Descriptor()
 	// consoletask.DefaultClaimNumber holds the default value on creation for the claim_number field.
 	consoletask.DefaultClaimNumber = consoletaskDescClaimNumber.Default.(int64)
+	// consoletaskDescTakeovers is the schema descriptor for takeovers field.
+	consoletaskDescTakeovers := consoletaskFields[12].Descriptor()
+	// consoletask.DefaultTakeovers holds the default value on creation for the takeovers field.
+	consoletask.DefaultTakeovers = consoletaskDescTakeovers.Default.(int)
 	// consoletaskDescWoken is the schema descriptor for woken field.
-	consoletaskDescWoken := consoletaskFields[12].Descriptor()
+	consoletaskDescWoken := consoletaskFields[13].Descriptor()
 	// consoletask.DefaultWoken holds the default value on creation for the woken field.
 	consoletask.DefaultWoken = consoletaskDescWoken.Default.(bool)
 	// consoletaskDescLastError is the schema descriptor for last_error field.
-	consoletaskDescLastError := consoletaskFields[14].Descriptor()
+	consoletaskDescLastError := consoletaskFields[15].Descriptor()
 	// consoletask.DefaultLastError holds the default value on creation for the last_error field.
 	consoletask.DefaultLastError = consoletaskDescLastError.Default.(string)
 	// consoletaskDescAttemptErrors is the schema descriptor for attempt_errors field.
-	consoletaskDescAttemptErrors := consoletaskFields[15].Descriptor()
+	consoletaskDescAttemptErrors := consoletaskFields[16].Descriptor()
 	// consoletask.DefaultAttemptErrors holds the default value on creation for the attempt_errors field.
 	consoletask.DefaultAttemptErrors = consoletaskDescAttemptErrors.Default.(string)
 	// consoletaskDescAcceptOrdinal is the schema descriptor for accept_ordinal field.
-	consoletaskDescAcceptOrdinal := consoletaskFields[16].Descriptor()
+	consoletaskDescAcceptOrdinal := consoletaskFields[17].Descriptor()
 	// consoletask.DefaultAcceptOrdinal holds the default value on creation for the accept_ordinal field.
 	consoletask.DefaultAcceptOrdinal = consoletaskDescAcceptOrdinal.Default.(int)
 	customdomainFields := schema.CustomDomain{}.Fields()

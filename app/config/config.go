@@ -83,6 +83,7 @@ type Tasks struct {
 	PollInterval      time.Duration  `mapstructure:"pollInterval"`
 	HeartbeatInterval time.Duration  `mapstructure:"heartbeatInterval"`
 	TakeoverAfter     time.Duration  `mapstructure:"takeoverAfter"`
+	MaxTakeovers      int            `mapstructure:"maxTakeovers"`
 	ShutdownTimeout   time.Duration  `mapstructure:"shutdownTimeout"`
 	Attempts          int            `mapstructure:"attempts"`
 	JobTimeout        time.Duration  `mapstructure:"jobTimeout"`

@@ -72,6 +72,7 @@ func (c *Config) validateNumbers(fault func(key, format string, args ...any)) {
 		"tasks.workers":               int64(c.Tasks.Workers),
 		"tasks.buffer":                int64(c.Tasks.Buffer),
 		"tasks.attempts":              int64(c.Tasks.Attempts),
+		"tasks.maxTakeovers":          int64(c.Tasks.MaxTakeovers),
 		"controller.workers":          int64(c.Controller.Workers),
 		"controller.slowDown.burst":   int64(c.Controller.SlowDown.Burst),
 		"audit.pageSize":              int64(c.Audit.PageSize),

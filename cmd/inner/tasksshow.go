@@ -60,6 +60,7 @@ func showTable(t *table, task job.Details) {
 		{"Ended (UTC)", task.FinishedAt},
 		{"Run by", claimed},
 		{"Claims", task.ClaimNumber},
+		{"Takeovers", task.Takeovers},
 		{"Woken", task.Woken},
 		{"Idempotency key", task.IdempotencyKey},
 		{"Payload", info},

@@ -35,6 +35,8 @@ const (
 	FieldClaimedBy = "claimed_by"
 	// FieldClaimNumber holds the string denoting the claim_number field in the database.
 	FieldClaimNumber = "claim_number"
+	// FieldTakeovers holds the string denoting the takeovers field in the database.
+	FieldTakeovers = "takeovers"
 	// FieldWoken holds the string denoting the woken field in the database.
 	FieldWoken = "woken"
 	// FieldIdempotencyKey holds the string denoting the idempotency_key field in the database.
@@ -69,6 +71,7 @@ var Columns = []string{
 	FieldAttempts,
 	FieldClaimedBy,
 	FieldClaimNumber,
+	FieldTakeovers,
 	FieldWoken,
 	FieldIdempotencyKey,
 	FieldLastError,
@@ -108,6 +111,8 @@ var (
 	DefaultClaimedBy string
 	// DefaultClaimNumber holds the default value on creation for the "claim_number" field.
 	DefaultClaimNumber int64
+	// DefaultTakeovers holds the default value on creation for the "takeovers" field.
+	DefaultTakeovers int
 	// DefaultWoken holds the default value on creation for the "woken" field.
 	DefaultWoken bool
 	// DefaultLastError holds the default value on creation for the "last_error" field.
@@ -179,6 +184,11 @@ func ByClaimedBy(opts ...sql.OrderTermOption) OrderOption {
 // ByClaimNumber orders the results by the claim_number field.
 func ByClaimNumber(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldClaimNumber, opts...).ToFunc()
+}
+
+// ByTakeovers orders the results by the takeovers field.
+func ByTakeovers(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldTakeovers, opts...).ToFunc()
 }
 
 // ByWoken orders the results by the woken field.

@@ -109,6 +109,11 @@ func ClaimNumber(v int64) predicate.ConsoleTask {
 	return predicate.ConsoleTask(sql.FieldEQ(FieldClaimNumber, v))
 }
 
+// Takeovers applies equality check predicate on the "takeovers" field. It's identical to TakeoversEQ.
+func Takeovers(v int) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldEQ(FieldTakeovers, v))
+}
+
 // Woken applies equality check predicate on the "woken" field. It's identical to WokenEQ.
 func Woken(v bool) predicate.ConsoleTask {
 	return predicate.ConsoleTask(sql.FieldEQ(FieldWoken, v))
@@ -762,6 +767,46 @@ func ClaimNumberLT(v int64) predicate.ConsoleTask {
 // ClaimNumberLTE applies the LTE predicate on the "claim_number" field.
 func ClaimNumberLTE(v int64) predicate.ConsoleTask {
 	return predicate.ConsoleTask(sql.FieldLTE(FieldClaimNumber, v))
+}
+
+// TakeoversEQ applies the EQ predicate on the "takeovers" field.
+func TakeoversEQ(v int) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldEQ(FieldTakeovers, v))
+}
+
+// TakeoversNEQ applies the NEQ predicate on the "takeovers" field.
+func TakeoversNEQ(v int) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldNEQ(FieldTakeovers, v))
+}
+
+// TakeoversIn applies the In predicate on the "takeovers" field.
+func TakeoversIn(vs ...int) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldIn(FieldTakeovers, vs...))
+}
+
+// TakeoversNotIn applies the NotIn predicate on the "takeovers" field.
+func TakeoversNotIn(vs ...int) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldNotIn(FieldTakeovers, vs...))
+}
+
+// TakeoversGT applies the GT predicate on the "takeovers" field.
+func TakeoversGT(v int) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldGT(FieldTakeovers, v))
+}
+
+// TakeoversGTE applies the GTE predicate on the "takeovers" field.
+func TakeoversGTE(v int) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldGTE(FieldTakeovers, v))
+}
+
+// TakeoversLT applies the LT predicate on the "takeovers" field.
+func TakeoversLT(v int) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldLT(FieldTakeovers, v))
+}
+
+// TakeoversLTE applies the LTE predicate on the "takeovers" field.
+func TakeoversLTE(v int) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldLTE(FieldTakeovers, v))
 }
 
 // WokenEQ applies the EQ predicate on the "woken" field.

@@ -191,6 +191,7 @@ var (
 		{Name: "attempts", Type: field.TypeInt, Default: 0, SchemaType: map[string]string{"postgres": "integer"}},
 		{Name: "claimed_by", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
 		{Name: "claim_number", Type: field.TypeInt64, Default: 0},
+		{Name: "takeovers", Type: field.TypeInt, Default: 0, SchemaType: map[string]string{"postgres": "integer"}},
 		{Name: "woken", Type: field.TypeBool, Default: false},
 		{Name: "idempotency_key", Type: field.TypeString, Nullable: true, SchemaType: map[string]string{"postgres": "text"}},
 		{Name: "last_error", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
@@ -241,7 +242,7 @@ var (
 			{
 				Name:    "console_tasks_idempotency",
 				Unique:  true,
-				Columns: []*schema.Column{ConsoleTasksColumns[13]},
+				Columns: []*schema.Column{ConsoleTasksColumns[14]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "idempotency_key IS NOT NULL",
 				},

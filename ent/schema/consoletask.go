@@ -32,6 +32,7 @@ func (ConsoleTask) Fields() []ent.Field {
 		field.Int("attempts").SchemaType(integerType).Default(0).Comment("executions that failed or are under way"),
 		field.String("claimed_by").SchemaType(textType).Default("").Comment("inner_processes.id of the process that has it"),
 		field.Int64("claim_number").Default(0).Comment("counts the claims; fences writes of earlier claimers"),
+		field.Int("takeovers").SchemaType(integerType).Default(0).Comment("processes that ended while they had it"),
 		field.Bool("woken").Default(false).Comment("what the task may park for came before it was parked"),
 		field.String("idempotency_key").SchemaType(textType).Optional().Nillable(),
 		field.String("last_error").SchemaType(textType).Default(""),

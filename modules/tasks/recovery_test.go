@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"app238.com/inner/modules/tasks/internal/sealed"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
@@ -29,6 +30,70 @@ func TestTasksOfADeadProcessRunElsewhere(t *testing.T) {
 	require.ErrorIs(t, b.store.Again(t.Context(), store.Ending{Claim: claims[0]}, 0), store.ErrLostClaim)
 	require.ErrorIs(t, b.store.Park(t.Context(), claims[0], "late", 0), store.ErrLostClaim)
 	b.awaitStatus(t, id, store.Finished)
+}
+
+// takenOver has one process after the other claim whatever can be, and end.
+func (b *bundle) takenOver(t *testing.T, times int) {
+	t.Helper()
+	for range times {
+		require.Eventually(t, func() bool {
+			claims, err := b.store.Claim(t.Context(), "dead", job.DefaultLane, 10)
+			require.NoError(t, err)
+			return len(claims) == 1
+		}, 20*time.Second, 10*time.Millisecond, "it is not claimed")
+		n, err := b.store.Recover(t.Context(), time.Hour)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, n)
+	}
+}
+
+func TestATaskWhoseProcessesEndAgainAndAgainIsGivenUpUntilItIsRetried(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Tasks.MaxTakeovers = 4
+	id := b.accept(t, "k", "deadly")
+	b.takenOver(t, 4)
+	b.start(t)
+	const why = "given up: 4 processes ended while they had it"
+	require.Equal(t, why, b.awaitStatus(t, id, store.Failed).LastError)
+	require.Empty(t, b.job.starts())
+	require.Equal(t, []string{"deadly: " + why}, b.job.givenUp, "the row that it is about is told")
+	details, err := b.admin().Show(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, 4, details.Takeovers)
+	_, err = b.admin().Retry(t.Context(), []int64{id})
+	require.NoError(t, err)
+	b.awaitStatus(t, id, store.Finished)
+	require.Equal(t, []string{"deadly"}, b.job.starts())
+}
+
+func TestATaskThatWasTakenOverLessOftenRuns(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Tasks.MaxTakeovers = 4
+	id := b.accept(t, "k", "unlucky")
+	b.takenOver(t, 3)
+	b.start(t)
+	require.Equal(t, 1, b.awaitStatus(t, id, store.Finished).Attempts, "a lost process is no attempt")
+}
+
+func TestFromTheThirdTakeoverOnATaskWaitsTwiceAsLongEachTime(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	box, err := sealed.New(b.config)
+	require.NoError(t, err)
+	b.config.Tasks.RetryDelay, b.config.Tasks.RetryDelayMax = time.Hour, 24*time.Hour
+	b.store = store.New(b.db.DB, b.db.Steady, box, b.config)
+	id := b.accept(t, "k", "x")
+	for before, hours := range []float64{0, 0, 4, 8, 16, 24, 24} {
+		b.takenOver(t, 1)
+		var wait float64
+		require.NoError(t, b.db.QueryRowContext(t.Context(),
+			`SELECT EXTRACT(EPOCH FROM run_at - LOCALTIMESTAMP) / 3600 FROM console_tasks WHERE id = $1`, id).Scan(&wait))
+		require.InDelta(t, hours, wait, hours/2+0.01, "after %d takeovers", before+1)
+		_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET run_at = LOCALTIMESTAMP WHERE id = $1`, id)
+		require.NoError(t, err)
+	}
 }
 
 func TestALongJobIsNotTakenOverWhileItsProcessLives(t *testing.T) {

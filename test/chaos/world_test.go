@@ -39,8 +39,8 @@ type world struct {
 	dsn    string // what the replicas are given
 	folder string
 	seed   uint64
-	// workers is the number of each replica's.
-	workers int
+	// workers is the number of each replica's, and maxTakeovers how often a task may lose its process.
+	workers, maxTakeovers int
 }
 
 func newWorld(t *testing.T) *world {
@@ -51,7 +51,7 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Close()) })
 	require.NoError(t, server.CreateDatabase(ctx, "platform"))
-	w := &world{server: server, dsn: server.DSN("platform"), folder: t.TempDir(), seed: havoc.Seed(t), workers: 4}
+	w := &world{server: server, dsn: server.DSN("platform"), folder: t.TempDir(), seed: havoc.Seed(t), workers: 4, maxTakeovers: 10}
 	db, err := database.Open(testdatabase.Config(t, w.dsn))
 	require.NoError(t, err)
 	w.db = db
@@ -66,9 +66,9 @@ func (w *world) configuration() string {
 http: {listen: "127.0.0.1:0", shutdownTimeout: 2s}
 database: {dsn: %q, connectTimeout: 2s, statementTimeout: 5s}
 tasks: {workers: %d, buffer: 32, pollInterval: 200ms, heartbeatInterval: 500ms, takeoverAfter: %s, shutdownTimeout: %s,
-  attempts: 100, retryDelay: 20ms, retryDelayMax: 200ms, parkedRecheck: 2s}
+  maxTakeovers: %d, attempts: 100, retryDelay: 20ms, retryDelayMax: 200ms, parkedRecheck: 2s}
 cron: {checkInterval: 200ms}
-`, w.dsn, w.workers, takeoverAfter, shutdownTimeout)
+`, w.dsn, w.workers, takeoverAfter, shutdownTimeout, w.maxTakeovers)
 }
 
 // file returns the path of a replica's file.

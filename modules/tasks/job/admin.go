@@ -79,7 +79,9 @@ type Details struct {
 	ClaimedBy string `json:"claimed_by"`
 	ClaimedOn string `json:"claimed_on"`
 	// ClaimNumber counts the claims.
-	ClaimNumber    int64  `json:"claim_number"`
+	ClaimNumber int64 `json:"claim_number"`
+	// Takeovers counts the processes that ended while they had the task.
+	Takeovers      int    `json:"takeovers"`
 	Woken          bool   `json:"woken"`
 	IdempotencyKey string `json:"idempotency_key"`
 	// Errors are those of the attempts that failed, the oldest first.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.uber.org/fx"
@@ -64,6 +66,9 @@ func (j *Job) Execute(ctx context.Context, task job.Task, n Note) error {
 	line := journal.Line{Event: journal.Begin, Execution: j.executions.Add(1), Task: task.ID, Key: n.Key, Seq: n.Seq}
 	if err := j.journal.Write(line); err != nil {
 		return err
+	}
+	if n.Deadly && wait(ctx, time.Duration(n.Hold)*time.Millisecond) {
+		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	}
 	line.Event, line.Outcome = journal.End, j.work(ctx, n, uint64(line.Execution))
 	if err := j.journal.Write(line); err != nil {

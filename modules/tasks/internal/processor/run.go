@@ -84,6 +84,10 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 		return
 	}
 	e.definition, e.prepared = definition, prepared
+	if c.Takeovers >= p.config.MaxTakeovers {
+		p.conclude(running, e, job.NewPermanent("given up: %d processes ended while they had it", c.Takeovers))
+		return
+	}
 	begin := time.Now()
 	p.metrics.Started.WithLabelValues(c.Type).Inc()
 	ctx, traced := p.tracing.Continue(leased, c.TraceParent, c.Type, c.ID, e.task.Attempt)

@@ -24,8 +24,8 @@ type Claim struct {
 	// Process and Number fence the claimer's writes.
 	Process string
 	Number  int64
-	// Attempts are those before this one.
-	Attempts int
+	// Attempts are those before this one, and Takeovers the processes that ended while they had the task.
+	Attempts, Takeovers int
 	// Age is the time since the task was accepted when it was claimed, in seconds of the database's clock.
 	Age float64
 	// TraceParent names the trace of the request that the task came with; "" where it is not traced.
@@ -56,7 +56,7 @@ UPDATE console_tasks AS c
 SET task_status = 'processing', task_detailed_status = 'claimed', claimed_by = $1, claim_number = c.claim_number + 1,
     woken = false, started_at = LOCALTIMESTAMP
 FROM heads WHERE c.id = heads.id AND c.claimed_by = ''
-RETURNING c.id, c.task_type, c.task_info, c.claim_number, c.attempts,
+RETURNING c.id, c.task_type, c.task_info, c.claim_number, c.attempts, c.takeovers,
     CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP - c.created_at) AS FLOAT8), COALESCE(c.trace_parent, '')`
 
 	// A range instead of an equality, so that only the index on (lane, id) has the order: with an equality the primary key
@@ -103,7 +103,7 @@ func (s *Store) claimOnce(ctx context.Context, db job.Tx, query, process string,
 	for rows.Next() {
 		c := Claim{Process: process, Since: time.Now()}
 		var info string
-		if err := rows.Scan(&c.ID, &c.Type, &info, &c.Number, &c.Attempts, &c.Age, &c.TraceParent); err != nil {
+		if err := rows.Scan(&c.ID, &c.Type, &info, &c.Number, &c.Attempts, &c.Takeovers, &c.Age, &c.TraceParent); err != nil {
 			return nil, err
 		}
 		c.Info, c.Fault = s.box.Open(info)

@@ -38,7 +38,7 @@ func summaryFields(t *job.Summary) []any {
 
 const showTask = `
 SELECT ` + summary + `, run_at, claimed_by, COALESCE((SELECT p.host FROM inner_processes p WHERE p.id = claimed_by), ''),
-    claim_number, woken, COALESCE(idempotency_key, ''), task_info, attempt_errors
+    claim_number, takeovers, woken, COALESCE(idempotency_key, ''), task_info, attempt_errors
 FROM console_tasks WHERE id = $1`
 
 // Details returns all of a task, or ErrNotFound, and beside it the kept errors and the payload, nil where it
@@ -48,7 +48,7 @@ func (s *Store) Details(ctx context.Context, id int64) (d job.Details, info []by
 	defer cancel()
 	var stored string
 	err = s.db.QueryRowContext(ctx, showTask, id).Scan(append(summaryFields(&d.Summary),
-		&d.RunAt, &d.ClaimedBy, &d.ClaimedOn, &d.ClaimNumber, &d.Woken, &d.IdempotencyKey, &stored, &attemptErrors)...)
+		&d.RunAt, &d.ClaimedBy, &d.ClaimedOn, &d.ClaimNumber, &d.Takeovers, &d.Woken, &d.IdempotencyKey, &stored, &attemptErrors)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound
 	}
@@ -64,7 +64,7 @@ func (s *Store) Details(ctx context.Context, id int64) (d job.Details, info []by
 // Both changes are fenced by the state in which the task was seen: of two who want them one is refused.
 const (
 	retryTask = `
-UPDATE console_tasks SET task_status = 'pending', task_detailed_status = $3, attempts = 0, woken = false, claimed_by = '',
+UPDATE console_tasks SET task_status = 'pending', task_detailed_status = $3, attempts = 0, takeovers = 0, woken = false, claimed_by = '',
     run_at = LOCALTIMESTAMP, started_at = NULL, finished_at = NULL
 WHERE id = $1 AND task_status = $2 AND task_status IN ('error', 'cancelled', 'superseded')`
 

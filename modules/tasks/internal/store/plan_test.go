@@ -39,7 +39,7 @@ func TestPlansUseIndexesOnABigTable(t *testing.T) {
 		"wake":   {wakeParked, []any{"k1"}},
 		"mark":   {wakeRunning, []any{"k1"}},
 		"late":   {wakeLate, nil},
-		"revive": {recoverTasks, []any{15.0}},
+		"revive": {recoverTasks, []any{15.0, 1.0, 300.0}},
 		"return": {returnTasks, []any{"p", ids}},
 		"newest": {newestPending, []any{"k1", "x", 1}},
 		"ended":  {endParked, []any{"k1", 7, "superseded", "t"}},

@@ -48,11 +48,16 @@ type Store struct {
 	steady  *database.Steady
 	box     *sealed.Box
 	timeout time.Duration
+	// delay and delayMax are the waits between the takeovers of one task, in seconds.
+	delay, delayMax float64
 }
 
 // New returns a store on db. What every task costs goes through steady, and payloads with secrets through box.
 func New(db *sql.DB, steady *database.Steady, box *sealed.Box, c *config.Config) *Store {
-	return &Store{db: db, steady: steady, box: box, timeout: c.Database.StatementTimeout}
+	return &Store{
+		db: db, steady: steady, box: box, timeout: c.Database.StatementTimeout,
+		delay: c.Tasks.RetryDelay.Seconds(), delayMax: c.Tasks.RetryDelayMax.Seconds(),
+	}
 }
 
 // Seals tells whether payloads with secrets are encrypted.
