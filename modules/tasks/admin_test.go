@@ -139,7 +139,7 @@ func TestTheClaimerOfATaskIsShown(t *testing.T) {
 	b := setup(t)
 	id := b.accept(t, "k", "x")
 	require.NoError(t, b.store.Beat(t.Context(), "p", "host-1"))
-	_, err := b.store.ClaimTask(t.Context(), "p", id)
+	_, err := b.store.ClaimTasks(t.Context(), "p", id)
 	require.NoError(t, err)
 	d, err := b.admin().Show(t.Context(), id)
 	require.NoError(t, err)

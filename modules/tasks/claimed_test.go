@@ -3,6 +3,7 @@ package tasks_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,11 +75,57 @@ func TestClaimsThatNobodyHoldsAreGivenBackWhenInDoubt(t *testing.T) {
 	for n, lost := 0, []store.Claim(nil); len(lost) == 0; n++ { // again where the replica's first look took it
 		id = b.accept(t, fmt.Sprint("k", n), "lost") // by another process, of which this one is not told
 		var err error
-		lost, err = b.store.ClaimTask(t.Context(), process, id)
+		lost, err = b.store.ClaimTasks(t.Context(), process, id)
 		require.NoError(t, err)
 	}
 	book.Doubt()
 	b.awaitStatus(t, id, store.Finished)
+}
+
+func TestTheNextOfAKeyRunsAsSoonAsTheKeyIsFree(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Tasks.PollInterval = time.Hour
+	gate := make(chan struct{})
+	b.job.execute = func(ctx context.Context, _ job.Task, _ note) error {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+		}
+		return nil
+	}
+	q := b.acceptor(t)
+	for i := range 30 {
+		_, err := q.Accept(t.Context(), "test.note", note{Key: "k", Text: fmt.Sprint(i)})
+		require.NoError(t, err)
+	}
+	close(gate)
+	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 30 }, 20*time.Second, 10*time.Millisecond)
+}
+
+func TestKeysForWhichMuchWaitsDoNotKeepOutTheOthers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Tasks.Workers, b.config.Tasks.Buffer, b.config.Tasks.PollInterval = 1, 16, time.Hour
+	b.job.execute = func(ctx context.Context, _ job.Task, _ note) error { // longer than to claim the next one
+		select {
+		case <-ctx.Done():
+		case <-time.After(5 * time.Millisecond):
+		}
+		return nil
+	}
+	const keys, each = 32, 12
+	for n := range each {
+		for k := range keys {
+			b.accept(t, fmt.Sprint("k", k), "x")
+		}
+		if n == 0 {
+			b.accept(t, "alone", "alone")
+		}
+	}
+	b.start(t)
+	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == keys*each+1 }, 20*time.Second, 10*time.Millisecond)
+	require.Less(t, slices.Index(b.job.starts(), "alone"), keys*each/4)
 }
 
 func TestASlowLaneDoesNotHoldUpTheDefaultOne(t *testing.T) {

@@ -182,7 +182,7 @@ func TestAClaimWhoseAnswerWasLostIsFoundAgain(t *testing.T) {
 		// It is not the task's turn; now it becomes so, and a claim takes effect that this process does not know of.
 		_, err := b.admin().Cancel(t.Context(), []int64{before})
 		require.NoError(t, err)
-		made, err := b.store.ClaimTask(t.Context(), process, id)
+		made, err := b.store.ClaimTasks(t.Context(), process, id)
 		require.NoError(t, err)
 		lost = len(made)
 		book.Doubt()

@@ -17,7 +17,9 @@ import (
 type Book struct {
 	*Lease
 	lanes map[string]*Lane
-	hints chan struct{}
+	// hints is that the database should be looked through for tasks, heads that those which the lanes have noted should be
+	// claimed.
+	hints, heads chan struct{}
 
 	// statements is held for reading while a statement that claims is under way, until its claims are in the book.
 	statements sync.RWMutex
@@ -31,7 +33,7 @@ type Book struct {
 // NewBook returns an empty book with the configured lanes.
 func NewBook(c *config.Config) *Book {
 	b := &Book{
-		Lease: newLease(c.Tasks.TakeoverAfter * 2 / 3), lanes: map[string]*Lane{}, hints: make(chan struct{}, 1),
+		Lease: newLease(c.Tasks.TakeoverAfter * 2 / 3), lanes: map[string]*Lane{}, hints: make(chan struct{}, 1), heads: make(chan struct{}, 1),
 		inHand: map[int64]struct{}{}, longest: c.Database.StatementTimeout,
 	}
 	for name, workers := range c.Tasks.WorkersOfLanes() {
@@ -54,15 +56,44 @@ func (b *Book) Lanes() []*Lane {
 func (b *Book) Lane(name string) *Lane { return b.lanes[name] }
 
 // Nudge says that tasks may have become ready. It never blocks.
-func (b *Book) Nudge() {
+func (b *Book) Nudge() { signal(b.hints) }
+
+// NoteHeads says that it may be the turn of these tasks of a lane, each the first that waits for its key, so that they are
+// found without looking at all that wait. It never blocks. Whoever claims them looks whether it is so.
+func (b *Book) NoteHeads(lane *Lane, ids ...int64) {
+	if lane == nil || !lane.Open() || slices.Contains(ids, 0) || !lane.addHeads(ids) {
+		b.Nudge()
+		return
+	}
+	b.Release(lane, 0)
+}
+
+// Release gives back room in a lane that was reserved or has become free. Once the buffer is half empty it has that filled
+// with what waits.
+func (b *Book) Release(lane *Lane, n int) {
+	if lane.free.Add(int64(n)); !lane.HalfEmpty() {
+		return
+	}
+	if lane.HeadsNoted() > 0 {
+		signal(b.heads)
+	}
+	if lane.Backlog() {
+		b.Nudge()
+	}
+}
+
+func signal(c chan<- struct{}) {
 	select {
-	case b.hints <- struct{}{}:
+	case c <- struct{}{}:
 	default: // one is on its way already
 	}
 }
 
 // Hints delivers a value soon after a Nudge.
 func (b *Book) Hints() <-chan struct{} { return b.hints }
+
+// Heads delivers a value soon after a lane has noted heads and room for them.
+func (b *Book) Heads() <-chan struct{} { return b.heads }
 
 // Begin is called before a statement that claims, and the returned function after what it claimed is in the book.
 func (b *Book) Begin() (end func()) {

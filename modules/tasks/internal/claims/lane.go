@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"app238.com/inner/modules/tasks/internal/store"
@@ -17,7 +18,13 @@ type Lane struct {
 	free    atomic.Int64
 	backlog atomic.Bool
 	open    atomic.Bool
+
+	mu    sync.Mutex
+	heads []int64
 }
+
+// maxHeads bounds the heads that are noted: who claims them is that far behind.
+const maxHeads = 1000
 
 func newLane(name string, workers, buffer int) *Lane {
 	l := &Lane{Name: name, Workers: workers, buffer: make(chan store.Claim, buffer)}
@@ -39,18 +46,47 @@ func (l *Lane) Reserve(n int) int {
 	}
 }
 
-// Release gives back room that was reserved or has become free.
-func (l *Lane) Release(n int) { l.free.Add(int64(n)) }
-
-// Claims delivers what was claimed. Whoever receives one calls Release(1).
+// Claims delivers what was claimed. Whoever receives one has the book release room for one.
 func (l *Lane) Claims() <-chan store.Claim { return l.buffer }
 
-// SetBacklog notes whether pending tasks of this lane are believed to be in the database.
+// SetBacklog notes whether the last look left pending tasks of this lane in the database, for want of room.
 func (l *Lane) SetBacklog(there bool) { l.backlog.Store(there) }
 
+// Backlog tells whether the last look left pending tasks of this lane in the database.
+func (l *Lane) Backlog() bool { return l.backlog.Load() }
+
 // WantsMore tells whether there is a backlog and the buffer is at least half empty.
-func (l *Lane) WantsMore() bool {
-	return l.backlog.Load() && l.free.Load()*2 >= int64(cap(l.buffer))
+func (l *Lane) WantsMore() bool { return l.Backlog() && l.HalfEmpty() }
+
+// HalfEmpty tells whether the buffer is at least half empty.
+func (l *Lane) HalfEmpty() bool { return l.free.Load()*2 >= int64(cap(l.buffer)) }
+
+// addHeads notes tasks to be claimed by their ids, and tells whether there was room for them.
+func (l *Lane) addHeads(ids []int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.heads)+len(ids) > maxHeads {
+		return false
+	}
+	l.heads = append(l.heads, ids...)
+	return true
+}
+
+// HeadsNoted returns how many tasks are noted.
+func (l *Lane) HeadsNoted() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.heads)
+}
+
+// TakeHeads returns at most n of the noted tasks, which are noted no more.
+func (l *Lane) TakeHeads(n int) []int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n = min(n, len(l.heads))
+	taken := l.heads[:n]
+	l.heads = l.heads[n:]
+	return taken
 }
 
 // SetOpen says whether workers of this process take claims from the lane.

@@ -63,7 +63,7 @@ func (p *Processor) attendOnce(ctx, running context.Context, id int64, seen func
 		seen(view)
 		return view, nil
 	}
-	claimed, err := p.store.ClaimTask(ctx, process, id)
+	claimed, err := p.store.ClaimTasks(ctx, process, id)
 	if err != nil {
 		if !database.IsRefused(err) {
 			p.book.Doubt()

@@ -8,17 +8,25 @@ import (
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/metrics"
+	"app238.com/inner/modules/tasks/internal/store"
 )
 
 // maxClaims bounds what one statement claims, so that the first of them need not wait long for the last.
 const maxClaims = 256
+
+const (
+	// pollRest is how many times as long as a look for tasks the wait for the next one is, if nothing else gives a hint.
+	pollRest = 3
+	// maxPollInterval bounds that wait, unless the configured one is longer.
+	maxPollInterval = 10 * time.Second
+)
 
 // claim keeps the buffers filled until ctx ends.
 func (p *Processor) claim(ctx context.Context) {
 	timer := time.NewTimer(p.config.PollInterval)
 	defer timer.Stop()
 	for ctx.Err() == nil {
-		more := false
+		more, begin := false, time.Now()
 		if id, ok := p.book.Current(); ok {
 			for _, lane := range p.book.Lanes() {
 				more = p.fill(ctx, id, lane) || more
@@ -27,7 +35,8 @@ func (p *Processor) claim(ctx context.Context) {
 		if more {
 			continue
 		}
-		timer.Reset(p.config.PollInterval)
+		// Where much waits for its key, or the database is slow, a look takes long: it is not to take most of the time.
+		timer.Reset(max(p.config.PollInterval, min(pollRest*time.Since(begin), maxPollInterval)))
 		select {
 		case <-ctx.Done():
 		case <-p.book.Hints():
@@ -36,28 +45,71 @@ func (p *Processor) claim(ctx context.Context) {
 	}
 }
 
+// claimHeads claims the tasks whose turn was said to have come, until ctx ends. It does not wait for the looks of claim.
+func (p *Processor) claimHeads(ctx context.Context) {
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-p.book.Heads():
+		}
+		if id, ok := p.book.Current(); ok {
+			for _, lane := range p.book.Lanes() {
+				p.fillWithHeads(ctx, id, lane)
+			}
+		}
+	}
+}
+
 // fill claims as many tasks as a lane's buffer has room for, and tells whether it should be called again at once.
 func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane) bool {
 	room := lane.Reserve(maxClaims)
 	if room == 0 {
+		lane.SetBacklog(true)
+		p.book.Release(lane, 0)
 		return false
 	}
+	lane.TakeHeads(lane.HeadsNoted()) // this look finds them
+	claimed, err := p.take(lane, func() ([]store.Claim, error) { return p.store.Claim(ctx, id, lane.Name, room) })
+	lane.SetBacklog(claimed == room)
+	if err != nil && ctx.Err() == nil {
+		p.log.Warn("claiming tasks failed", observe.Error(err))
+	}
+	p.book.Release(lane, room-claimed)
+	return claimed == room && lane.WantsMore()
+}
+
+// fillWithHeads claims the tasks of a lane whose turn was said to have come. Where there is a backlog they wait for their
+// turn in it: else keys for which much waits could keep those out for which little does.
+func (p *Processor) fillWithHeads(ctx context.Context, id string, lane *claims.Lane) {
+	if lane.Backlog() {
+		p.book.Nudge()
+		return
+	}
+	room := lane.Reserve(lane.HeadsNoted())
+	claimed := 0
+	if heads := lane.TakeHeads(room); len(heads) > 0 {
+		var err error
+		claimed, err = p.take(lane, func() ([]store.Claim, error) { return p.store.ClaimTasks(ctx, id, heads...) })
+		if err != nil && ctx.Err() == nil {
+			p.log.Warn("claiming the next tasks of their keys failed", observe.Error(err))
+		}
+	}
+	p.book.Release(lane, room-claimed)
+}
+
+// take hands what is claimed to the workers of a lane, in which room was reserved for it, and returns how much that was.
+func (p *Processor) take(lane *claims.Lane, claim func() ([]store.Claim, error)) (int, error) {
 	defer p.book.Begin()()
-	claimed, err := p.store.Claim(ctx, id, lane.Name, room)
-	lane.Release(room - len(claimed))
+	claimed, err := claim()
 	if err != nil {
 		if !database.IsRefused(err) {
 			p.book.Doubt()
 		}
-		if ctx.Err() == nil {
-			p.log.Warn("claiming tasks failed", observe.Error(err))
-		}
-		return false
+		return 0, err
 	}
 	if len(claimed) > 0 {
 		p.metrics.Batch.WithLabelValues(metrics.ClaimBatch).Observe(float64(len(claimed)))
 	}
 	p.book.Add(lane, claimed...)
-	lane.SetBacklog(len(claimed) == room)
-	return len(claimed) == room && lane.WantsMore()
+	return len(claimed), nil
 }

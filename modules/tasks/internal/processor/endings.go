@@ -49,9 +49,9 @@ func (p *Processor) writePart(running context.Context, part store.Part) {
 	}
 	defer p.book.Done(ids...)
 	for {
-		written, ready, err := p.store.End(context.WithoutCancel(running), part)
+		written, heads, err := p.store.End(context.WithoutCancel(running), part)
 		if err == nil {
-			p.afterEndings(part.Endings, written, ready)
+			p.afterEndings(part.Endings, written, heads)
 			return
 		}
 		p.log.Warn("results could not be written yet", zap.Int("results", len(ids)), observe.Error(err))
@@ -61,7 +61,7 @@ func (p *Processor) writePart(running context.Context, part store.Part) {
 	}
 }
 
-func (p *Processor) afterEndings(batch []store.Ending, written map[int64]bool, ready map[string]bool) {
+func (p *Processor) afterEndings(batch []store.Ending, written map[int64]bool, heads map[string][]int64) {
 	for _, e := range batch {
 		if !written[e.Claim.ID] {
 			p.log.Warn("result dropped: the task was taken over or its result is written already", zap.Int64("task", e.Claim.ID))
@@ -69,12 +69,7 @@ func (p *Processor) afterEndings(batch []store.Ending, written map[int64]bool, r
 		}
 		p.metrics.Ended.WithLabelValues(e.Claim.Type, string(e.Status)).Inc()
 	}
-	for name := range ready {
-		if lane := p.book.Lane(name); lane != nil {
-			lane.SetBacklog(true)
-		}
-	}
-	if len(ready) > 0 {
-		p.book.Nudge()
+	for lane, ids := range heads {
+		p.book.NoteHeads(p.book.Lane(lane), ids...)
 	}
 }

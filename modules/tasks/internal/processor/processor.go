@@ -62,6 +62,7 @@ func (p *Processor) Start(context.Context) error {
 	p.stopClaiming = stopClaiming
 	running := p.startWriting()
 	p.claimers.Go(func() { p.claim(claiming) })
+	p.claimers.Go(func() { p.claimHeads(claiming) })
 	p.claimers.Go(func() { p.sweep(claiming) })
 	workers := 0
 	for _, lane := range p.book.Lanes() {

@@ -24,10 +24,7 @@ func (p *Processor) work(claiming, running context.Context, lane *claims.Lane) {
 		select {
 		case <-claiming.Done():
 		case c := <-lane.Claims():
-			lane.Release(1)
-			if lane.WantsMore() {
-				p.book.Nudge()
-			}
+			p.book.Release(lane, 1)
 			busy := p.metrics.Busy.WithLabelValues(lane.Name)
 			busy.Inc()
 			p.metrics.WaitTime.WithLabelValues(lane.Name).Observe(c.Age + time.Since(c.Since).Seconds())

@@ -129,31 +129,37 @@ func (b *batches) commit(ctx context.Context, batch []*accept) {
 	if err != nil && !database.IsRefused(err) {
 		b.book.Doubt()
 	}
-	pending := false
+	b.deliver(process, batch, wanted, inserted, err)
+}
+
+// deliver tells each accept what became of its task, and sees that the tasks come to workers of this process: what is
+// claimed at once, and what waits when it is the head of its key.
+func (b *batches) deliver(process string, batch []*accept, wanted []bool, inserted []store.Inserted, err error) {
+	heads, followed := map[*claims.Lane][]int64{}, map[string]bool{}
 	for i, a := range batch {
+		lane, key := b.book.Lane(a.task.Lane), a.task.OrderingKey
+		if wanted[i] && (err != nil || !inserted[i].Claimed) {
+			b.book.Release(lane, 1)
+		}
 		if err != nil {
 			a.fault = err
-		} else {
-			a.id, a.fault = inserted[i].ID, inserted[i].Fault
+			continue
 		}
-		lane := b.book.Lane(a.task.Lane)
+		a.id, a.fault = inserted[i].ID, inserted[i].Fault
 		switch {
-		case err == nil && inserted[i].Claimed:
+		case inserted[i].Claimed:
 			b.book.Add(lane, store.Claim{
 				ID: a.id, Type: a.task.Type, Info: a.task.Info, Prepared: a.task.Prepared, Process: process, Number: 1, TraceParent: a.task.TraceParent,
 				Since: time.Now(),
 			})
-			continue
-		case wanted[i]:
-			lane.Release(1)
+		case lane != nil && a.fault == nil && !followed[key]:
+			heads[lane] = append(heads[lane], a.id)
 		}
-		if err == nil && lane != nil {
-			lane.SetBacklog(true)
-			pending = true
-		}
+		// Its end brings up the next one of its key.
+		followed[key] = followed[key] || key != "" && !inserted[i].Found
 	}
-	if pending {
-		b.book.Nudge()
+	for lane, ids := range heads {
+		b.book.NoteHeads(lane, ids...)
 	}
 }
 

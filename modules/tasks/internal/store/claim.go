@@ -39,14 +39,15 @@ type Claim struct {
 //
 // The heads are materialized: as a plain subquery they may be looked up more than once, and LIMIT would not hold. What
 // disqualifies a task is asked so that PostgreSQL expects most tasks to pass (IS NOT NULL): then it walks the index in its
-// order and stops at the limit, where it would else look at the whole backlog for every claim.
+// order and stops at the limit, where it would else look at the whole backlog for every claim. Of the earlier ones the
+// nearest is looked for first: the index still holds those of the key that have ended, in front.
 const (
 	claimBegin = `
 WITH heads AS MATERIALIZED (
     SELECT t.id FROM console_tasks t
-    WHERE t.task_status = 'pending' AND t.run_at <= LOCALTIMESTAMP
+    WHERE t.run_at <= LOCALTIMESTAMP
       AND (SELECT CASE WHEN count(*) = 0 THEN 1 END FROM (SELECT 1 FROM console_tasks e
-           WHERE e.ordering_key = t.ordering_key AND e.task_status = 'pending' AND e.id < t.id LIMIT 1) AS earlier) IS NOT NULL
+           WHERE e.ordering_key = t.ordering_key AND e.task_status = 'pending' AND e.id < t.id ORDER BY e.id DESC LIMIT 1) AS earlier) IS NOT NULL
       AND (SELECT CASE WHEN count(*) = 0 THEN 1 END FROM (SELECT 1 FROM console_tasks e
            WHERE e.ordering_key = t.ordering_key AND e.task_status = 'processing' LIMIT 1) AS running) IS NOT NULL
       AND `
@@ -61,27 +62,29 @@ RETURNING c.id, c.task_type, c.task_info, c.claim_number, c.attempts, c.takeover
 
 	// A range instead of an equality, so that only the index on (lane, id) has the order: with an equality the primary key
 	// has it too. That index is only for lanes with a name, so that nothing else in the statement can use it.
-	claimOfLane = claimBegin + `t.lane >= $2 AND t.lane <= $2 AND t.lane <> '' ORDER BY t.lane, t.id LIMIT $3` + claimEnd
-	claimByID   = claimBegin + `t.id = $2 LIMIT $3` + claimEnd
+	claimOfLane = claimBegin + `t.task_status = 'pending' AND t.lane >= $2 AND t.lane <= $2 AND t.lane <> '' ORDER BY t.lane, t.id LIMIT $3` + claimEnd
+	// Here the state is asked for so that no index on it can serve, only the primary key.
+	claimByID = claimBegin + `CASE t.task_status WHEN 'pending' THEN 1 END IS NOT NULL AND t.id = ANY ($2::BIGINT[]) LIMIT $3` + claimEnd
 )
 
 // Claim takes at most limit tasks of a lane for process, the oldest first.
 func (s *Store) Claim(ctx context.Context, process, lane string, limit int) ([]Claim, error) {
-	return s.claim(ctx, s.steady, claimOfLane, process, lane, limit)
+	return s.claim(ctx, claimOfLane, process, lane, limit)
 }
 
-// ClaimTask takes one task for process, if it is its turn.
-func (s *Store) ClaimTask(ctx context.Context, process string, id int64) ([]Claim, error) {
-	return s.claim(ctx, s.db, claimByID, process, id, 1)
+// ClaimTasks takes those of the tasks for process whose turn it is. It does not look at any others: a key that thousands
+// of tasks wait for costs no more than one for which nothing waits.
+func (s *Store) ClaimTasks(ctx context.Context, process string, ids ...int64) ([]Claim, error) {
+	return s.claim(ctx, claimByID, process, database.Array(ids), len(ids))
 }
 
-func (s *Store) claim(ctx context.Context, db job.Tx, query, process string, which any, limit int) ([]Claim, error) {
+func (s *Store) claim(ctx context.Context, query, process string, which any, limit int) ([]Claim, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	for {
 		var claims []Claim
 		err := database.Retry(ctx, func(ctx context.Context) (err error) {
-			claims, err = s.claimOnce(ctx, db, query, process, which, limit)
+			claims, err = s.claimOnce(ctx, query, process, which, limit)
 			return err
 		})
 		if !database.IsUniqueViolation(err) {
@@ -93,8 +96,8 @@ func (s *Store) claim(ctx context.Context, db job.Tx, query, process string, whi
 	}
 }
 
-func (s *Store) claimOnce(ctx context.Context, db job.Tx, query, process string, which any, limit int) ([]Claim, error) {
-	rows, err := db.QueryContext(ctx, query, process, which, limit)
+func (s *Store) claimOnce(ctx context.Context, query, process string, which any, limit int) ([]Claim, error) {
+	rows, err := s.steady.QueryContext(ctx, query, process, which, limit)
 	if err != nil {
 		return nil, err
 	}

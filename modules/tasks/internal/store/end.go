@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 
 	"app238.com/inner/app/database"
@@ -50,8 +51,8 @@ func Parts(endings []Ending) []Part {
 
 const (
 	ended = `
-RETURNING c.id, c.lane,
-    (SELECT e.id FROM console_tasks e WHERE e.ordering_key = c.ordering_key AND e.task_status = 'pending' LIMIT 1) IS NOT NULL`
+RETURNING c.id, c.lane, (SELECT CASE WHEN e.lane = c.lane THEN e.id ELSE 0 END FROM console_tasks e
+        WHERE e.ordering_key = c.ordering_key AND e.task_status = 'pending' ORDER BY e.id LIMIT 1)`
 
 	finishTasks = `
 UPDATE console_tasks AS c
@@ -69,13 +70,14 @@ WHERE c.id = r.id AND c.claimed_by = r.process AND c.claim_number = r.number` + 
 )
 
 // End writes the last states of tasks in one statement. It returns the ids of those that were written, the others were
-// taken over by another claimer; and the lanes in which a further task of a key that has become free is pending.
-func (s *Store) End(ctx context.Context, part Part) (written map[int64]bool, ready map[string]bool, err error) {
+// taken over by another claimer; and by lane the ids of the tasks whose turn it is now, as the heads of keys that have
+// become free. A head that is of another lane than the task before it shows as 0.
+func (s *Store) End(ctx context.Context, part Part) (written map[int64]bool, heads map[string][]int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	query, args := part.statement()
 	err = database.Retry(ctx, func(ctx context.Context) error {
-		written, ready = map[int64]bool{}, map[string]bool{}
+		written, heads = map[int64]bool{}, map[string][]int64{}
 		rows, err := s.steady.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err
@@ -84,18 +86,18 @@ func (s *Store) End(ctx context.Context, part Part) (written map[int64]bool, rea
 		for rows.Next() {
 			var id int64
 			var lane string
-			var more bool
-			if err := rows.Scan(&id, &lane, &more); err != nil {
+			var head sql.NullInt64
+			if err := rows.Scan(&id, &lane, &head); err != nil {
 				return err
 			}
 			written[id] = true
-			if more {
-				ready[lane] = true
+			if head.Valid {
+				heads[lane] = append(heads[lane], head.Int64)
 			}
 		}
 		return rows.Err()
 	})
-	return written, ready, err
+	return written, heads, err
 }
 
 func (p Part) statement() (query string, args []any) {

@@ -42,8 +42,8 @@ var ErrKeyReused = errors.New("idempotency key was used for a different request"
 type Inserted struct {
 	// ID is the task's; where the idempotency key was used before, the first task's.
 	ID int64
-	// Claimed tells that the row was inserted as a claim of the inserting process.
-	Claimed bool
+	// Claimed tells that the row was inserted as a claim of the inserting process, Found that it was there before.
+	Claimed, Found bool
 	// Fault is ErrKeyReused or nil.
 	Fault error
 }
@@ -184,7 +184,7 @@ func (s *Store) findFirst(ctx context.Context, tx job.Tx, t NewTask) (Inserted, 
 	if !rows.Next() {
 		return Inserted{}, errors.Join(rows.Err(), sql.ErrNoRows)
 	}
-	var first Inserted
+	first := Inserted{Found: true}
 	var kind, info string
 	if err := rows.Scan(&first.ID, &kind, &info); err != nil {
 		return first, err
@@ -196,7 +196,7 @@ func (s *Store) findFirst(ctx context.Context, tx job.Tx, t NewTask) (Inserted, 
 	// The values of secrets that were erased meanwhile cannot be compared any more.
 	erased := t.Erased != nil && bytes.Equal(opened, t.Erased)
 	if kind != t.Type || (!bytes.Equal(opened, t.Info) && !erased) {
-		return Inserted{Fault: ErrKeyReused}, rows.Err()
+		return Inserted{Found: true, Fault: ErrKeyReused}, rows.Err()
 	}
 	return first, rows.Err()
 }

@@ -1,0 +1,51 @@
+package claims
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/config"
+)
+
+func TestHeadsAreNotedWhereTheyCanBeClaimedAndElseTheDatabaseIsLookedThrough(t *testing.T) {
+	t.Parallel()
+	full := make([]int64, maxHeads)
+	for i := range full {
+		full[i] = int64(i + 1)
+	}
+	for name, c := range map[string]struct {
+		open   bool
+		before []int64
+		heads  []int64
+		noted  bool
+	}{
+		"of a lane with workers":     {true, nil, []int64{7, 8}, true},
+		"more of them":               {true, []int64{6}, []int64{7, 8}, true},
+		"of a lane without":          {false, nil, []int64{7, 8}, false},
+		"one of another lane":        {true, nil, []int64{7, 0}, false},
+		"more than are kept in mind": {true, full, []int64{7}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := NewBook(&config.Config{Tasks: config.Tasks{Workers: 1, Buffer: 4}})
+			lane := b.Lanes()[0]
+			lane.SetOpen(c.open)
+			require.True(t, lane.addHeads(c.before))
+			b.NoteHeads(lane, c.heads...)
+			if c.noted {
+				require.Len(t, b.Heads(), 1)
+				require.Empty(t, b.Hints())
+				require.Equal(t, append(c.before, c.heads...), lane.TakeHeads(2*maxHeads))
+			} else {
+				require.Len(t, b.Hints(), 1)
+				require.Empty(t, b.Heads())
+				require.Len(t, lane.TakeHeads(2*maxHeads), len(c.before))
+			}
+			require.Zero(t, lane.HeadsNoted())
+		})
+	}
+	b := NewBook(&config.Config{})
+	b.NoteHeads(nil, 7)
+	require.Len(t, b.Hints(), 1, "of no lane of this process")
+}
