@@ -17,8 +17,7 @@ import (
 type Book struct {
 	*Lease
 	lanes map[string]*Lane
-	// hints is that the database should be looked through for tasks, heads that those which the lanes have noted should be
-	// claimed.
+	// hints says that the database should be looked through for tasks, heads that those noted in the lanes should be claimed.
 	hints, heads chan struct{}
 
 	// statements is held for reading while a statement that claims is under way, until its claims are in the book.

@@ -81,6 +81,9 @@ func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane) bool
 // fillWithHeads claims the tasks of a lane whose turn was said to have come. Where there is a backlog they wait for their
 // turn in it: else keys for which much waits could keep those out for which little does.
 func (p *Processor) fillWithHeads(ctx context.Context, id string, lane *claims.Lane) {
+	if lane.HeadsNoted() == 0 || !lane.HalfEmpty() {
+		return
+	}
 	if lane.Backlog() {
 		p.book.Nudge()
 		return
