@@ -43,6 +43,8 @@ var ratios = []ratio{
 		over: "closed-16/inner-http-crowded", under: "closed-16/inner-http", least: 1 / 1.5},
 	{what: "claims and ends: of 100,000 beside a million finished to 5,000 on an empty table", metric: afterFirst,
 		over: "burn-down/inner-crowded", under: "burn-down/inner-few", least: 1 / 1.5},
+	{what: "burn-down of a single ordering key: 10,000 tasks to 500", metric: afterFirst,
+		over: "burn-down/inner-one-key", under: "burn-down/inner-one-key-few"},
 	{what: "throughput, 16 producers: in process to HTTP", metric: completed,
 		over: "closed-16/inner-in-process", under: "closed-16/inner-http"},
 	{what: "throughput, 16 producers: HTTP to graphile-worker batched, 4", metric: completed,

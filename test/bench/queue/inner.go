@@ -79,6 +79,9 @@ const (
 			claim_number, started_at)
 		SELECT 'bench.noop', 'processing', 'claimed', '{"key":"left-' || i || '","at":0}', 'left-' || i, 'a-dead-process', 1,
 			LOCALTIMESTAMP FROM generate_series(1, $1::INT) AS i`
+	// leftOneKey is tasks of which only one may run at a time.
+	leftOneKey = `INSERT INTO console_tasks (task_type, task_detailed_status, task_info, ordering_key)
+		SELECT 'bench.noop', 'accepted', '{"key":"one","at":0}', 'one' FROM generate_series(1, $1::INT) AS i`
 	// elsewhere is a lane that this process does not work on.
 	leftElsewhere = `INSERT INTO console_tasks (task_type, task_detailed_status, task_info, ordering_key, lane)
 		SELECT 'bench.noop', 'accepted', '{"key":"else-' || i || '","at":0}', 'else-' || i, 'elsewhere'
@@ -91,6 +94,8 @@ const (
 	crowdPending  = 100_000
 	// fewPending is a backlog that is none to speak of.
 	fewPending = 5_000
+	// ofOneKey and fewOfOneKey are backlogs of a single ordering key.
+	ofOneKey, fewOfOneKey = 10_000, 500
 )
 
 // innerParties are Inner over HTTP and in process, and Inner on what a dead process left.
@@ -119,7 +124,14 @@ func (w *world) innerParties() []party {
 	crowded.crowd = func(ctx context.Context) error { return left(leftElsewhere)(ctx, waiting) }
 	burning.label, burning.finished, burning.waiting = "inner-crowded", finished, waiting
 	few.label, few.waiting = "inner-few", fewPending
-	return []party{&overHTTP, &inProcess, &crowded, &pending, &claimed, &burning, &few}
+	oneKey := pending
+	oneKey.label, oneKey.waiting, oneKey.backlog = "inner-one-key", ofOneKey, left(leftOneKey)
+	if w.options.quick {
+		oneKey.waiting /= 10
+	}
+	fewOfIt := oneKey
+	fewOfIt.label, fewOfIt.waiting = "inner-one-key-few", fewOfOneKey
+	return []party{&overHTTP, &inProcess, &crowded, &pending, &claimed, &burning, &few, &oneKey, &fewOfIt}
 }
 
 // Validate implements job.Payload.
