@@ -84,6 +84,18 @@ func (s *scripted) starts() []string {
 	return append([]string(nil), s.started...)
 }
 
+// waiting is what a job does that waits until gate is closed.
+func waiting(gate <-chan struct{}) func(context.Context, job.Task, note) error {
+	return func(ctx context.Context, _ job.Task, _ note) error {
+		select {
+		case <-gate:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // bundle is a queue on a database of its own, with one job type "test.note".
 type bundle struct {
 	db       *testdatabase.Database

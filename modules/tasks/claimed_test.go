@@ -87,13 +87,7 @@ func TestTheNextOfAKeyRunsAsSoonAsTheKeyIsFree(t *testing.T) {
 	b := setup(t)
 	b.config.Tasks.PollInterval = time.Hour
 	gate := make(chan struct{})
-	b.job.execute = func(ctx context.Context, _ job.Task, _ note) error {
-		select {
-		case <-gate:
-		case <-ctx.Done():
-		}
-		return nil
-	}
+	b.job.execute = waiting(gate)
 	q := b.acceptor(t)
 	for i := range 30 {
 		_, err := q.Accept(t.Context(), "test.note", note{Key: "k", Text: fmt.Sprint(i)})
@@ -133,13 +127,7 @@ func TestASlowLaneDoesNotHoldUpTheDefaultOne(t *testing.T) {
 	b := setup(t)
 	slow := &scripted{}
 	gate := make(chan struct{})
-	slow.execute = func(ctx context.Context, _ job.Task, _ note) error {
-		select {
-		case <-gate:
-		case <-ctx.Done():
-		}
-		return nil
-	}
+	slow.execute = waiting(gate)
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.slow", Lane: job.SlowLane}, slow)}))
 	q := b.acceptor(t)
 	for i := range 50 {
@@ -155,13 +143,7 @@ func TestAcceptsAnswerQuicklyWhileEveryWorkerIsBusy(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	gate := make(chan struct{})
-	b.job.execute = func(ctx context.Context, _ job.Task, _ note) error {
-		select {
-		case <-gate:
-		case <-ctx.Done():
-		}
-		return nil
-	}
+	b.job.execute = waiting(gate)
 	q := b.acceptor(t)
 	for i := range 300 {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

@@ -30,13 +30,7 @@ func TestWhatDoesNotFitTheBufferStaysPendingAndRuns(t *testing.T) {
 	b := setup(t)
 	b.config.Tasks.Buffer, b.config.Tasks.Workers = 2, 1
 	gate := make(chan struct{})
-	b.job.execute = func(ctx context.Context, _ job.Task, _ note) error {
-		select {
-		case <-gate:
-		case <-ctx.Done():
-		}
-		return ctx.Err()
-	}
+	b.job.execute = waiting(gate)
 	var ids []int64
 	for i := range 20 {
 		ids = append(ids, b.accept(t, fmt.Sprint("key", i), "x"))
@@ -169,14 +163,7 @@ func TestShutdownLetsRunningJobsFinishAndReturnsTheRest(t *testing.T) {
 	b := setup(t)
 	b.config.Tasks.Workers = 4
 	gate := make(chan struct{})
-	b.job.execute = func(ctx context.Context, _ job.Task, _ note) error {
-		select {
-		case <-gate:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	b.job.execute = waiting(gate)
 	for i := range 100 {
 		b.accept(t, fmt.Sprint(i), "x")
 	}
