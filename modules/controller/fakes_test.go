@@ -84,3 +84,12 @@ func (f *fakeRecorder) recorded() []rollout.Outcome {
 	defer f.mu.Unlock()
 	return slices.Clone(f.outcomes)
 }
+
+// different returns the outcomes, each once.
+func different(outcomes []rollout.Outcome) map[rollout.Outcome]bool {
+	set := map[rollout.Outcome]bool{}
+	for _, o := range outcomes {
+		set[o] = true
+	}
+	return set
+}

@@ -97,6 +97,7 @@ func TestHundredsOfDeletedChildrenComeBack(t *testing.T) {
 	}
 	// More than one each where a status was refused after its outcome had been recorded.
 	outcomes := b.recorder.recorded()
+	require.Len(t, different(outcomes), apps)
 	uids := map[kind]string{}
 	for i := range apps {
 		for _, k := range b.kinds(fmt.Sprintf("w-worker%d-u1", i)) {
