@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,11 +12,7 @@ import (
 	"strings"
 )
 
-const (
-	debianPostgreSQL = "/usr/lib/postgresql"
-	// servicePolicy is Debian's switch for which services a package may start when it is installed.
-	servicePolicy = "/usr/sbin/policy-rc.d"
-)
+const debianPostgreSQL = "/usr/lib/postgresql"
 
 // errNoPostgreSQL tells the user what to do where this program cannot do it.
 var errNoPostgreSQL = errors.New("PostgreSQL's server programs (initdb, postgres) were not found in " +
@@ -30,23 +25,11 @@ func PostgreSQL(ctx context.Context, opts Options) (string, error) {
 	if dir, ok := findPostgreSQL(ctx, debianPostgreSQL); ok {
 		return dir, nil
 	}
-	opts, err := opts.withDefaults()
-	if err != nil {
-		return "", err
+	installed := func() bool {
+		_, ok := findPostgreSQL(ctx, debianPostgreSQL)
+		return ok
 	}
-	apt, err := exec.LookPath("apt-get")
-	if err != nil || os.Geteuid() != 0 {
-		return "", errNoPostgreSQL
-	}
-	unlock, err := lock(ctx, opts, "postgresql")
-	if err != nil {
-		return "", err
-	}
-	defer unlock()
-	if dir, ok := findPostgreSQL(ctx, debianPostgreSQL); ok {
-		return dir, nil
-	}
-	if err := installPostgreSQL(ctx, opts, apt); err != nil {
+	if err := installDebian(ctx, opts, "postgresql", installed); err != nil {
 		return "", fmt.Errorf("%w (tried: %w)", errNoPostgreSQL, err)
 	}
 	if dir, ok := findPostgreSQL(ctx, debianPostgreSQL); ok {
@@ -89,43 +72,4 @@ func newestFirst(debian string) []string {
 		dirs = append(dirs, filepath.Join(debian, strconv.Itoa(version), "bin"))
 	}
 	return dirs
-}
-
-func installPostgreSQL(ctx context.Context, opts Options, apt string) error {
-	defer report(opts.Log, "installing PostgreSQL with apt-get")()
-	// The package would start a cluster of its own on the default port. Nobody here asked for one.
-	allow, err := forbidServices()
-	if err != nil {
-		return err
-	}
-	defer allow()
-	for _, args := range [][]string{
-		{"update"},
-		{"install", "-y", "--no-install-recommends", "postgresql"},
-	} {
-		cmd := exec.CommandContext(ctx, apt, args...)
-		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		if output, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("apt-get %s: %w\n%s", args[0], err, lastBytes(string(output)))
-		}
-	}
-	return nil
-}
-
-// forbidServices keeps packages from starting services until allow is called. A policy that stands already is kept.
-func forbidServices() (allow func(), err error) {
-	file, err := os.OpenFile(servicePolicy, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
-	if errors.Is(err, fs.ErrExist) {
-		return func() {}, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("forbid services: %w", err)
-	}
-	allow = func() { _ = os.Remove(servicePolicy) }
-	_, err = file.WriteString("#!/bin/sh\nexit 101\n")
-	if err := errors.Join(err, file.Close()); err != nil {
-		allow()
-		return nil, fmt.Errorf("forbid services: %w", err)
-	}
-	return allow, nil
 }
