@@ -24,8 +24,9 @@ import (
 // commandTime bounds the start and the end of a command's parts, none of which has work under way then.
 const commandTime = 10 * time.Second
 
-// Migrate makes what is missing in the database.
-func Migrate(ctx context.Context, c *config.Config) error {
+// Migrate makes what is missing in the database. Where restored is true it also gives the database a new id: what the cluster
+// carries of it counts no longer.
+func Migrate(ctx context.Context, c *config.Config, restored bool) error {
 	db, err := database.Open(c)
 	if err != nil {
 		return err
@@ -34,7 +35,14 @@ func Migrate(ctx context.Context, c *config.Config) error {
 	if err := database.Migrate(ctx, db); err != nil {
 		return fmt.Errorf("migrate: %s", observe.Redact(err.Error()))
 	}
-	return nil
+	if !restored {
+		return nil
+	}
+	id, err := database.Identity(ctx, db)
+	if err == nil {
+		_, err = database.Restored(ctx, db, id)
+	}
+	return redacted("new id of the database", err)
 }
 
 // CheckConfig tells what Validate leaves to those who use a setting, without connecting to anything.

@@ -22,6 +22,7 @@ import (
 	"app238.com/inner/ent/customdomain"
 	"app238.com/inner/ent/domaincheck"
 	"app238.com/inner/ent/domainvalue"
+	"app238.com/inner/ent/platform"
 	"app238.com/inner/ent/process"
 	"app238.com/inner/ent/tick"
 	"app238.com/inner/ent/user"
@@ -63,6 +64,8 @@ type Client struct {
 	DomainCheck *DomainCheckClient
 	// DomainValue is the client for interacting with the DomainValue builders.
 	DomainValue *DomainValueClient
+	// Platform is the client for interacting with the Platform builders.
+	Platform *PlatformClient
 	// Process is the client for interacting with the Process builders.
 	Process *ProcessClient
 	// Tick is the client for interacting with the Tick builders.
@@ -97,6 +100,7 @@ func (c *Client) init() {
 	c.CustomDomain = NewCustomDomainClient(c.config)
 	c.DomainCheck = NewDomainCheckClient(c.config)
 	c.DomainValue = NewDomainValueClient(c.config)
+	c.Platform = NewPlatformClient(c.config)
 	c.Process = NewProcessClient(c.config)
 	c.Tick = NewTickClient(c.config)
 	c.User = NewUserClient(c.config)
@@ -206,6 +210,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		CustomDomain:             NewCustomDomainClient(cfg),
 		DomainCheck:              NewDomainCheckClient(cfg),
 		DomainValue:              NewDomainValueClient(cfg),
+		Platform:                 NewPlatformClient(cfg),
 		Process:                  NewProcessClient(cfg),
 		Tick:                     NewTickClient(cfg),
 		User:                     NewUserClient(cfg),
@@ -242,6 +247,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		CustomDomain:             NewCustomDomainClient(cfg),
 		DomainCheck:              NewDomainCheckClient(cfg),
 		DomainValue:              NewDomainValueClient(cfg),
+		Platform:                 NewPlatformClient(cfg),
 		Process:                  NewProcessClient(cfg),
 		Tick:                     NewTickClient(cfg),
 		User:                     NewUserClient(cfg),
@@ -279,8 +285,8 @@ func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
 		c.Audit, c.AuditCount, c.AuditSighting, c.CombinatorResource,
 		c.CombinatorResourceReport, c.CombinatorSize, c.CombinatorTenant,
-		c.ConsoleTask, c.CustomDomain, c.DomainCheck, c.DomainValue, c.Process, c.Tick,
-		c.User, c.VerificationCode, c.Worker, c.WorkerDeployVersion,
+		c.ConsoleTask, c.CustomDomain, c.DomainCheck, c.DomainValue, c.Platform,
+		c.Process, c.Tick, c.User, c.VerificationCode, c.Worker, c.WorkerDeployVersion,
 	} {
 		n.Use(hooks...)
 	}
@@ -292,8 +298,8 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
 		c.Audit, c.AuditCount, c.AuditSighting, c.CombinatorResource,
 		c.CombinatorResourceReport, c.CombinatorSize, c.CombinatorTenant,
-		c.ConsoleTask, c.CustomDomain, c.DomainCheck, c.DomainValue, c.Process, c.Tick,
-		c.User, c.VerificationCode, c.Worker, c.WorkerDeployVersion,
+		c.ConsoleTask, c.CustomDomain, c.DomainCheck, c.DomainValue, c.Platform,
+		c.Process, c.Tick, c.User, c.VerificationCode, c.Worker, c.WorkerDeployVersion,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -324,6 +330,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.DomainCheck.mutate(ctx, m)
 	case *DomainValueMutation:
 		return c.DomainValue.mutate(ctx, m)
+	case *PlatformMutation:
+		return c.Platform.mutate(ctx, m)
 	case *ProcessMutation:
 		return c.Process.mutate(ctx, m)
 	case *TickMutation:
@@ -1836,6 +1844,139 @@ func (c *DomainValueClient) mutate(ctx context.Context, m *DomainValueMutation) 
 	}
 }
 
+// PlatformClient is a client for the Platform schema.
+type PlatformClient struct {
+	config
+}
+
+// NewPlatformClient returns a client for the Platform from the given config.
+func NewPlatformClient(c config) *PlatformClient {
+	return &PlatformClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `platform.Hooks(f(g(h())))`.
+func (c *PlatformClient) Use(hooks ...Hook) {
+	c.hooks.Platform = append(c.hooks.Platform, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `platform.Intercept(f(g(h())))`.
+func (c *PlatformClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Platform = append(c.inters.Platform, interceptors...)
+}
+
+// Create returns a builder for creating a Platform entity.
+func (c *PlatformClient) Create() *PlatformCreate {
+	mutation := newPlatformMutation(c.config, OpCreate)
+	return &PlatformCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Platform entities.
+func (c *PlatformClient) CreateBulk(builders ...*PlatformCreate) *PlatformCreateBulk {
+	return &PlatformCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *PlatformClient) MapCreateBulk(slice any, setFunc func(*PlatformCreate, int)) *PlatformCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &PlatformCreateBulk{err: fmt.Errorf("calling to PlatformClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*PlatformCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &PlatformCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Platform.
+func (c *PlatformClient) Update() *PlatformUpdate {
+	mutation := newPlatformMutation(c.config, OpUpdate)
+	return &PlatformUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *PlatformClient) UpdateOne(_m *Platform) *PlatformUpdateOne {
+	mutation := newPlatformMutation(c.config, OpUpdateOne, withPlatform(_m))
+	return &PlatformUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *PlatformClient) UpdateOneID(id string) *PlatformUpdateOne {
+	mutation := newPlatformMutation(c.config, OpUpdateOne, withPlatformID(id))
+	return &PlatformUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Platform.
+func (c *PlatformClient) Delete() *PlatformDelete {
+	mutation := newPlatformMutation(c.config, OpDelete)
+	return &PlatformDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *PlatformClient) DeleteOne(_m *Platform) *PlatformDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *PlatformClient) DeleteOneID(id string) *PlatformDeleteOne {
+	builder := c.Delete().Where(platform.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &PlatformDeleteOne{builder}
+}
+
+// Query returns a query builder for Platform.
+func (c *PlatformClient) Query() *PlatformQuery {
+	return &PlatformQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypePlatform},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Platform entity by its id.
+func (c *PlatformClient) Get(ctx context.Context, id string) (*Platform, error) {
+	return c.Query().Where(platform.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *PlatformClient) GetX(ctx context.Context, id string) *Platform {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *PlatformClient) Hooks() []Hook {
+	return c.hooks.Platform
+}
+
+// Interceptors returns the client interceptors.
+func (c *PlatformClient) Interceptors() []Interceptor {
+	return c.inters.Platform
+}
+
+func (c *PlatformClient) mutate(ctx context.Context, m *PlatformMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&PlatformCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&PlatformUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&PlatformUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&PlatformDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Platform mutation op: %q", m.Op())
+	}
+}
+
 // ProcessClient is a client for the Process schema.
 type ProcessClient struct {
 	config
@@ -2671,13 +2812,13 @@ type (
 	hooks struct {
 		Audit, AuditCount, AuditSighting, CombinatorResource, CombinatorResourceReport,
 		CombinatorSize, CombinatorTenant, ConsoleTask, CustomDomain, DomainCheck,
-		DomainValue, Process, Tick, User, VerificationCode, Worker,
+		DomainValue, Platform, Process, Tick, User, VerificationCode, Worker,
 		WorkerDeployVersion []ent.Hook
 	}
 	inters struct {
 		Audit, AuditCount, AuditSighting, CombinatorResource, CombinatorResourceReport,
 		CombinatorSize, CombinatorTenant, ConsoleTask, CustomDomain, DomainCheck,
-		DomainValue, Process, Tick, User, VerificationCode, Worker,
+		DomainValue, Platform, Process, Tick, User, VerificationCode, Worker,
 		WorkerDeployVersion []ent.Interceptor
 	}
 )

@@ -20,6 +20,7 @@ import (
 	"app238.com/inner/ent/customdomain"
 	"app238.com/inner/ent/domaincheck"
 	"app238.com/inner/ent/domainvalue"
+	"app238.com/inner/ent/platform"
 	"app238.com/inner/ent/process"
 	"app238.com/inner/ent/tick"
 	"app238.com/inner/ent/user"
@@ -100,6 +101,7 @@ func checkColumn(t, c string) error {
 			customdomain.Table:             customdomain.ValidColumn,
 			domaincheck.Table:              domaincheck.ValidColumn,
 			domainvalue.Table:              domainvalue.ValidColumn,
+			platform.Table:                 platform.ValidColumn,
 			process.Table:                  process.ValidColumn,
 			tick.Table:                     tick.ValidColumn,
 			user.Table:                     user.ValidColumn,

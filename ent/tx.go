@@ -36,6 +36,8 @@ type Tx struct {
 	DomainCheck *DomainCheckClient
 	// DomainValue is the client for interacting with the DomainValue builders.
 	DomainValue *DomainValueClient
+	// Platform is the client for interacting with the Platform builders.
+	Platform *PlatformClient
 	// Process is the client for interacting with the Process builders.
 	Process *ProcessClient
 	// Tick is the client for interacting with the Tick builders.
@@ -190,6 +192,7 @@ func (tx *Tx) init() {
 	tx.CustomDomain = NewCustomDomainClient(tx.config)
 	tx.DomainCheck = NewDomainCheckClient(tx.config)
 	tx.DomainValue = NewDomainValueClient(tx.config)
+	tx.Platform = NewPlatformClient(tx.config)
 	tx.Process = NewProcessClient(tx.config)
 	tx.Tick = NewTickClient(tx.config)
 	tx.User = NewUserClient(tx.config)

@@ -162,3 +162,9 @@ CREATE TABLE IF NOT EXISTS inner_audit_sightings (
     last_seen_at TIMESTAMP NOT NULL DEFAULT LOCALTIMESTAMP
 );
 CREATE UNIQUE INDEX IF NOT EXISTS inner_audit_sightings_once ON inner_audit_sightings (kind, name);
+
+CREATE TABLE IF NOT EXISTS inner_platform (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL,
+    created_at TIMESTAMP NOT NULL DEFAULT LOCALTIMESTAMP
+);

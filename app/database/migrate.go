@@ -45,6 +45,9 @@ func Migrate(ctx context.Context, db *sql.DB) error {
 			return fmt.Errorf("%s…: %w", strings.SplitN(statement, "\n", 2)[0], err)
 		}
 	}
+	if err := Identify(ctx, db); err != nil {
+		return fmt.Errorf("id of the database: %w", err)
+	}
 	return nil
 }
 

@@ -344,6 +344,18 @@ var (
 		Columns:    InnerDomainValuesColumns,
 		PrimaryKey: []*schema.Column{InnerDomainValuesColumns[0]},
 	}
+	// InnerPlatformColumns holds the columns for the "inner_platform" table.
+	InnerPlatformColumns = []*schema.Column{
+		{Name: "name", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "value", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "created_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+	}
+	// InnerPlatformTable holds the schema information for the "inner_platform" table.
+	InnerPlatformTable = &schema.Table{
+		Name:       "inner_platform",
+		Columns:    InnerPlatformColumns,
+		PrimaryKey: []*schema.Column{InnerPlatformColumns[0]},
+	}
 	// InnerProcessesColumns holds the columns for the "inner_processes" table.
 	InnerProcessesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
@@ -475,6 +487,7 @@ var (
 		CustomDomainsTable,
 		InnerDomainChecksTable,
 		InnerDomainValuesTable,
+		InnerPlatformTable,
 		InnerProcessesTable,
 		InnerTicksTable,
 		UsersTable,
@@ -518,6 +531,9 @@ func init() {
 	}
 	InnerDomainValuesTable.Annotation = &entsql.Annotation{
 		Table: "inner_domain_values",
+	}
+	InnerPlatformTable.Annotation = &entsql.Annotation{
+		Table: "inner_platform",
 	}
 	InnerProcessesTable.Annotation = &entsql.Annotation{
 		Table: "inner_processes",

@@ -39,6 +39,9 @@ type DomainCheck func(*sql.Selector)
 // DomainValue is the predicate function for domainvalue builders.
 type DomainValue func(*sql.Selector)
 
+// Platform is the predicate function for platform builders.
+type Platform func(*sql.Selector)
+
 // Process is the predicate function for process builders.
 type Process func(*sql.Selector)
 

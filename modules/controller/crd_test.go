@@ -27,7 +27,7 @@ func TestTheClusterRefusesABadWorkerAppNamingTheField(t *testing.T) {
 		"maxReplicas":    {int64(-1)},
 	} {
 		for _, value := range values {
-			u := workerapp.ToApply(b.worker(), spec("abc12345"), 1, 1)
+			u := workerapp.ToApply(b.worker(), spec("abc12345"), workerapp.Origin{Version: 1, Task: 1})
 			require.NoError(t, unstructured.SetNestedField(u.Object, value, "spec", field))
 			_, err := b.admin.Apply(b.ctx(), workerapp.Resource(), u)
 			require.True(t, apierrors.IsInvalid(err), "%s: %v: %v", field, value, err)

@@ -26,7 +26,7 @@ func TestANewWorkerAppGetsAllItsChildrenAndIsRecordedRunning(t *testing.T) {
 	require.Equal(t, "w-abc12345-u1", name)
 	app := b.awaitPhase(name, workerapp.Running)
 	require.Contains(t, app.Finalizers, "console.app238.com/ingress")
-	require.Equal(t, []rollout.Outcome{{WorkerID: "abc12345", OwnerID: "u1", Version: 7, Task: 42, Running: true}}, b.recorder.recorded())
+	require.Equal(t, []rollout.Outcome{{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 7, Task: 42}, Running: true}}, b.recorder.recorded())
 	for _, c := range app.Status.Conditions {
 		want := map[string]metav1.ConditionStatus{"Ready": "True", "Reconciling": "False", "Stalled": "False", "Recorded": "True"}
 		require.Equal(t, want[c.Type], c.Status, c.Type)
@@ -120,7 +120,7 @@ func TestABadSpecFailsAloneAndSaysWhatToMend(t *testing.T) {
 	require.Equal(t, `spec.mainRegion: "no region!" cannot be a region; it must be the value of a node's label topology.kubernetes.io/region`,
 		app.Status.Message)
 	require.Len(t, b.recorder.recorded(), 10)
-	require.Contains(t, b.recorder.recorded(), rollout.Outcome{WorkerID: "worker3", OwnerID: "u1", Version: 4, Task: 103, Reason: app.Status.Message})
+	require.Contains(t, b.recorder.recorded(), rollout.Outcome{WorkerID: "worker3", OwnerID: "u1", Origin: workerapp.Origin{Version: 4, Task: 103}, Reason: app.Status.Message})
 
 	s := spec("worker3")
 	b.deploy(s, 20, 200)
@@ -167,8 +167,8 @@ func TestARedeployOfTheSameImageIsRecordedWithoutANewPod(t *testing.T) {
 	b.deploy(spec("abc12345"), 8, 43)
 	b.awaitPhase(name, workerapp.Running)
 	require.Equal(t, []rollout.Outcome{
-		{WorkerID: "abc12345", OwnerID: "u1", Version: 7, Task: 42, Running: true},
-		{WorkerID: "abc12345", OwnerID: "u1", Version: 8, Task: 43, Running: true},
+		{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 7, Task: 42}, Running: true},
+		{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 8, Task: 43}, Running: true},
 	}, b.recorder.recorded())
 	after := b.pods(name)
 	require.Len(t, after, 1)
@@ -258,7 +258,7 @@ func TestAWorkerAppMadeByHandRunsAndIsNotRecorded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
-	u := workerapp.ToApply(b.worker(), spec("byhand"), 0, 0)
+	u := workerapp.ToApply(b.worker(), spec("byhand"), workerapp.Origin{})
 	u.SetAnnotations(nil)
 	u.SetLabels(nil)
 	_, err := b.admin.Apply(b.ctx(), workerapp.Resource(), u)

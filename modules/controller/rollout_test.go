@@ -30,7 +30,7 @@ func TestAFailingContainerFailsTheRolloutWithThePodsOwnReason(t *testing.T) {
 			for _, word := range words {
 				require.Contains(t, app.Status.Message, word)
 			}
-			require.Equal(t, []rollout.Outcome{{WorkerID: "abc12345", OwnerID: "u1", Version: 7, Task: 42, Reason: app.Status.Message}}, b.recorder.recorded())
+			require.Equal(t, []rollout.Outcome{{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 7, Task: 42}, Reason: app.Status.Message}}, b.recorder.recorded())
 
 			b.awaitRestarts(name, 2)
 			b.settle()
@@ -65,9 +65,9 @@ func TestAFailedSecondVersionLeavesTheFirstServing(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 	require.Equal(t, serving, b.pods(name)[0].UID, "the way back starts no pod")
 	require.Equal(t, []rollout.Outcome{
-		{WorkerID: "abc12345", OwnerID: "u1", Version: 1, Task: 1, Running: true},
-		{WorkerID: "abc12345", OwnerID: "u1", Version: 2, Task: 2, Reason: app.Status.Message},
-		{WorkerID: "abc12345", OwnerID: "u1", Version: 3, Task: 3, Running: true},
+		{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 1, Task: 1}, Running: true},
+		{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 2, Task: 2}, Reason: app.Status.Message},
+		{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 3, Task: 3}, Running: true},
 	}, b.recorder.recorded(), "the first version's pods are no success of the second")
 }
 

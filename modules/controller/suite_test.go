@@ -214,7 +214,7 @@ func spec(workerID string) workerapp.Spec {
 // deploy writes a WorkerApp the way its job does, and returns its name.
 func (b *bundle) deploy(s workerapp.Spec, version, task int64) string {
 	b.t.Helper()
-	applied, err := b.admin.Apply(b.ctx(), workerapp.Resource(), workerapp.ToApply(b.worker(), s, version, task))
+	applied, err := b.admin.Apply(b.ctx(), workerapp.Resource(), workerapp.ToApply(b.worker(), s, workerapp.Origin{Version: version, Task: task}))
 	require.NoError(b.t, err)
 	return applied.GetName()
 }

@@ -20,7 +20,9 @@ type fakeQueue struct {
 	healed     []int64
 	unfinished []string
 	newest     []byte
-	err        error
+	// acceptances are those of tasks that are not simply about w1 and of this database.
+	acceptances map[int64]job.Acceptance
+	err         error
 }
 
 func (f *fakeQueue) Accept(_ context.Context, jobType string, payload job.Payload) (int64, error) {
@@ -67,6 +69,15 @@ func (f *fakeQueue) Unfinished(context.Context, string, int64) ([]string, error)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.unfinished), f.err
+}
+
+func (f *fakeQueue) Acceptance(_ context.Context, id int64) (job.Acceptance, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a, ok := f.acceptances[id]; ok {
+		return a, f.err
+	}
+	return job.Acceptance{Found: id > 0, Newest: 1000, OrderingKey: "worker/u1/w1", At: "t0"}, f.err
 }
 
 func (f *fakeQueue) Erase(_ context.Context, id int64, _ job.Secret) error {

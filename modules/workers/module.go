@@ -12,6 +12,7 @@ import (
 	"app238.com/inner/modules/workers/internal/httpapi"
 	"app238.com/inner/modules/workers/internal/jobs"
 	"app238.com/inner/modules/workers/internal/metrics"
+	"app238.com/inner/modules/workers/internal/origin"
 	"app238.com/inner/modules/workers/internal/outcome"
 	"app238.com/inner/modules/workers/internal/rows"
 	"app238.com/inner/modules/workers/internal/stock"
@@ -21,6 +22,7 @@ import (
 var Module = fx.Module("workers",
 	fx.Provide(
 		rows.New,
+		origin.New,
 		metrics.New,
 		cluster.New,
 		cluster.NewLister,

@@ -45,7 +45,7 @@ func TestTheInventoryListsWhatInnerMadeAndNothingElse(t *testing.T) {
 		_, err := b.clients.Typed.CoreV1().Secrets(b.namespace).Create(t.Context(), strange, metav1.CreateOptions{})
 		require.NoError(t, err)
 	}
-	foreign := workerapp.ToApply(b.namespace, workerapp.Spec{WorkerID: "other", OwnerID: "u1", Image: "x", Port: 1}.WithDefaults(), 1, 1)
+	foreign := workerapp.ToApply(b.namespace, workerapp.Spec{WorkerID: "other", OwnerID: "u1", Image: "x", Port: 1}.WithDefaults(), workerapp.Origin{Version: 1, Task: 1})
 	foreign.SetName("made-by-hand")
 	_, err := b.clients.Apply(t.Context(), workerapp.Resource(), foreign)
 	require.NoError(t, err)

@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/fx"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -53,6 +55,7 @@ type bundle struct {
 	source    rollout.Source
 	recorder  rollout.Recorder
 	stock     inventory.Inventory
+	logged    *observer.ObservedLogs
 	// row is workers.id of the worker w1 of the user u1.
 	row int
 }
@@ -70,9 +73,12 @@ func setup(t *testing.T) *bundle {
 		Jobs        []job.Definition      `group:"jobs"`
 		Inventories []inventory.Inventory `group:"inventories"`
 	}
+	core, logged := observer.New(zap.WarnLevel)
+	b.logged = logged
 	program := fx.New(fx.NopLogger, workers.Module,
 		fx.Provide(func() *config.Config { return c }, func() *sql.DB { return b.db.DB }, database.NewEnt, kube.NewClients,
 			func() *prometheus.Registry { return b.registry },
+			func() *zap.Logger { return zap.New(core) },
 			fx.Annotate(func() *fakeQueue { return b.queue }, fx.As(new(job.Queue)))),
 		fx.Populate(&definitions, &b.source, &b.recorder, &b.clients))
 	require.NoError(t, program.Err())
@@ -106,6 +112,12 @@ func (b *bundle) removeApps(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, b.clients.Delete(ctx, workerapp.Resource(), b.namespace, app.GetName()))
 	}
+}
+
+func (b *bundle) count(t *testing.T, query string) (n int) {
+	t.Helper()
+	require.NoError(t, b.db.QueryRowContext(t.Context(), query).Scan(&n))
+	return n
 }
 
 func (b *bundle) exec(t *testing.T, query string) {
@@ -154,7 +166,7 @@ func (b *bundle) syncEnv(t *testing.T, task int64) error {
 func (b *bundle) record(t *testing.T, version int, task int64, fault string) {
 	t.Helper()
 	require.NoError(t, b.recorder.Record(t.Context(), rollout.Outcome{
-		WorkerID: "w1", OwnerID: "u1", Version: int64(version), Task: task, Running: fault == "", Reason: fault,
+		WorkerID: "w1", OwnerID: "u1", Origin: workerapp.Origin{Version: int64(version), Task: task}, Running: fault == "", Reason: fault,
 	}))
 }
 
@@ -170,8 +182,8 @@ func (b *bundle) rollOut(t *testing.T, image string, task int64, fault string) (
 // writeStatus writes the WorkerApp's status as the controller does after it recorded an outcome.
 func (b *bundle) writeStatus(t *testing.T, version int, task int64, phase workerapp.Phase, message string) {
 	t.Helper()
-	patch := fmt.Sprintf(`{"status":{"phase":%q,"message":%q,"version":%d,"task":%d,"conditions":[{"type":"Recorded","status":"True",
-		"reason":%q,"message":"","lastTransitionTime":%q}]}}`, phase, message, version, task, phase, time.Now().UTC().Format(time.RFC3339))
+	patch := fmt.Sprintf(`{"status":{"phase":%q,"message":%q,"version":%d,"task":%d,"database":%q,"conditions":[{"type":"Recorded","status":"True",
+		"reason":%q,"message":"","lastTransitionTime":%q}]}}`, phase, message, version, task, b.origin(t).Database, phase, time.Now().UTC().Format(time.RFC3339))
 	_, err := b.clients.Dynamic.Resource(workerapp.Resource()).Namespace(b.namespace).Patch(t.Context(), workerapp.Name("w1", "u1"),
 		types.MergePatchType, []byte(patch), metav1.PatchOptions{}, "status")
 	require.NoError(t, err)

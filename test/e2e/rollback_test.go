@@ -143,7 +143,7 @@ func TestACrashBetweenWorkerAppAndDatabaseIsMadeUpFor(t *testing.T) {
 		VALUES ('worker.deploy_worker', $1, 'worker/u1/w1') RETURNING id`,
 		fmt.Sprintf(`{"worker_id":"w1","user_uid":"u1","version_id":%d}`, first.version)).Scan(&id))
 	spec := workerapp.Spec{WorkerID: "w1", OwnerID: "u1", Image: "registry.test/app:1", Port: 8080}.WithDefaults()
-	applied, err := w.clients.Apply(t.Context(), workerapp.Resource(), workerapp.ToApply(w.namespaces.Worker, spec, int64(first.version), id))
+	applied, err := w.clients.Apply(t.Context(), workerapp.Resource(), workerapp.ToApply(w.namespaces.Worker, spec, workerapp.Origin{Version: int64(first.version), Task: id}))
 	require.NoError(t, err)
 	i := w.start(t)
 	i.awaitTask(t, w, id, "finished")
@@ -158,7 +158,7 @@ func TestACrashBetweenWorkerAppAndDatabaseIsMadeUpFor(t *testing.T) {
 	_, err = w.db.ExecContext(t.Context(), `UPDATE worker_deploy_versions SET status = 'error', msg = 'why' WHERE id = $1`, second.version)
 	require.NoError(t, err)
 	spec.Image = "registry.test/fail/crash:2"
-	_, err = w.clients.Apply(t.Context(), workerapp.Resource(), workerapp.ToApply(w.namespaces.Worker, spec, int64(second.version), id+1))
+	_, err = w.clients.Apply(t.Context(), workerapp.Resource(), workerapp.ToApply(w.namespaces.Worker, spec, workerapp.Origin{Version: int64(second.version), Task: id + 1}))
 	require.NoError(t, err)
 	w.start(t)
 	require.Eventually(t, func() bool {

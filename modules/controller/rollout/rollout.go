@@ -7,6 +7,8 @@ package rollout
 import (
 	"context"
 	"errors"
+
+	"app238.com/inner/modules/controller/workerapp"
 )
 
 // ErrNoOwner says that no row justifies the worker any more. A Source returns it.
@@ -28,8 +30,8 @@ type Source interface {
 // Outcome is how the rollout of a version ended.
 type Outcome struct {
 	WorkerID, OwnerID string
-	// Version is worker_deploy_versions.id; Task is console_tasks.id of the task that asked for it.
-	Version, Task int64
+	// Origin names the version and the task that asked for it.
+	workerapp.Origin
 	// Running is true when every pod of this version serves; false when the rollout failed for now.
 	Running bool
 	// Reason says in words why it failed.

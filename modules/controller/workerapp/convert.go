@@ -69,7 +69,7 @@ func readSpec(u *unstructured.Unstructured, spec *Spec) error {
 }
 
 // ToApply returns the apply configuration of a WorkerApp: what server-side apply is given, without status.
-func ToApply(namespace string, spec Spec, version, task int64) *unstructured.Unstructured {
+func ToApply(namespace string, spec Spec, origin Origin) *unstructured.Unstructured {
 	content := map[string]any{
 		"workerID": spec.WorkerID, "ownerID": spec.OwnerID, "image": spec.Image, "port": spec.Port,
 		"assignedCPU": spec.AssignedCPU, "assignedMemory": spec.AssignedMemory, "assignedDisk": spec.AssignedDisk,
@@ -84,10 +84,14 @@ func ToApply(namespace string, spec Spec, version, task int64) *unstructured.Uns
 	u.SetName(Name(spec.WorkerID, spec.OwnerID))
 	u.SetLabels(Labels(spec.WorkerID, spec.OwnerID))
 	u.SetFinalizers([]string{Finalizer})
-	u.SetAnnotations(map[string]string{
-		VersionAnnotation: strconv.FormatInt(version, 10),
-		TaskAnnotation:    strconv.FormatInt(task, 10),
-	})
+	annotations := map[string]string{
+		VersionAnnotation: strconv.FormatInt(origin.Version, 10),
+		TaskAnnotation:    strconv.FormatInt(origin.Task, 10),
+	}
+	if origin.Database != "" {
+		annotations[AcceptedAnnotation], annotations[DatabaseAnnotation] = origin.Accepted, origin.Database
+	}
+	u.SetAnnotations(annotations)
 	return u
 }
 
@@ -107,6 +111,14 @@ func labelValue(id string) string {
 		return id
 	}
 	return style.Name("", id)
+}
+
+// OriginOf returns what the annotations of a WorkerApp say.
+func OriginOf(annotations map[string]string) Origin {
+	return Origin{
+		Version: Version(annotations), Task: Task(annotations),
+		Accepted: annotations[AcceptedAnnotation], Database: annotations[DatabaseAnnotation],
+	}
 }
 
 // Version returns the deploy version that the WorkerApp is at; 0 where it does not say.

@@ -26,7 +26,7 @@ func FuzzRead(f *testing.F) {
 		app, err := workerapp.FromUnstructured(object)
 		require.NotNil(t, app)
 		if err == nil {
-			again, err := workerapp.FromUnstructured(workerapp.ToApply("ns", app.Spec, 1, 2))
+			again, err := workerapp.FromUnstructured(workerapp.ToApply("ns", app.Spec, workerapp.Origin{Version: 1, Task: 2}))
 			require.NoError(t, err)
 			require.Equal(t, app.Spec, again.Spec)
 		}

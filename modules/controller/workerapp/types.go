@@ -27,7 +27,19 @@ const (
 	VersionAnnotation = "console.app238.com/version"
 	// TaskAnnotation holds console_tasks.id of the task that wrote the WorkerApp last and awaits the outcome.
 	TaskAnnotation = "console.app238.com/task"
+	// AcceptedAnnotation holds when that task was accepted, as the database has it: it tells the task from another one to which
+	// a restored database gave the same id.
+	AcceptedAnnotation = "console.app238.com/accepted"
+	// DatabaseAnnotation holds the id of the database that gave both ids. They compare with those of no other.
+	DatabaseAnnotation = "console.app238.com/database"
 )
+
+// Origin is what ties a WorkerApp to the rows that wished it. Each field is zero where the object does not say: Accepted and
+// Database where an earlier release wrote it.
+type Origin struct {
+	Version, Task      int64
+	Accepted, Database string
+}
 
 // Finalizer keeps a WorkerApp until its objects in the ingress namespace are gone: no owner reference reaches there.
 const Finalizer = "console.app238.com/ingress"
@@ -121,8 +133,9 @@ type Status struct {
 	Phase              Phase  `json:"phase,omitempty"`
 	Message            string `json:"message,omitempty"`
 	ObservedGeneration int64  `json:"observedGeneration,omitempty"`
-	// Version and Task repeat the annotations that the status is about.
+	// Version, Task and Database repeat the annotations that the status is about.
 	Version    int64              `json:"version,omitempty"`
 	Task       int64              `json:"task,omitempty"`
+	Database   string             `json:"database,omitempty"`
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }

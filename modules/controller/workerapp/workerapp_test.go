@@ -1,6 +1,7 @@
 package workerapp_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -21,14 +22,14 @@ func TestWhatIsAppliedIsReadBack(t *testing.T) {
 	t.Parallel()
 	spec := workerapp.Spec{WorkerID: "a", OwnerID: "b", Image: "i", Port: 80, AssignedCPU: "1", AssignedMemory: "2", AssignedDisk: "3",
 		MaxReplicas: 4, MainRegion: "r"}
-	u := workerapp.ToApply("worker", spec, 7, 42)
+	origin := workerapp.Origin{Version: math.MaxInt64, Task: 1<<53 + 1, Accepted: "2026-11-28T10:00:00.123456Z", Database: "d1"}
+	u := workerapp.ToApply("worker", spec, origin)
 	require.Equal(t, "w-a-b", u.GetName())
 	require.Equal(t, "worker", u.GetNamespace())
 	app, err := workerapp.FromUnstructured(u)
 	require.NoError(t, err)
 	require.Equal(t, spec, app.Spec)
-	require.EqualValues(t, 7, workerapp.Version(app.Annotations))
-	require.EqualValues(t, 42, workerapp.Task(app.Annotations))
+	require.Equal(t, origin, workerapp.OriginOf(app.Annotations))
 	require.Equal(t, map[string]string{"app": "w-a-b", "worker-id": "a", "owner-id": "b"}, app.Labels)
 }
 

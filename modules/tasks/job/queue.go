@@ -33,6 +33,8 @@ type Queue interface {
 	// Unfinished returns the types of the tasks with this ordering key that were accepted after the task with id after and
 	// have not ended.
 	Unfinished(ctx context.Context, orderingKey string, after int64) ([]string, error)
+	// Acceptance tells what the table has of the task with this id.
+	Acceptance(ctx context.Context, id int64) (Acceptance, error)
 	// Erase removes the secrets from the stored payload of a task. To be called once they are where they belong: if the
 	// task runs again, it runs without them.
 	Erase(ctx context.Context, id int64, payload Secret) error
@@ -40,6 +42,18 @@ type Queue interface {
 	Heal(ctx context.Context, id int64) error
 	// Nudge tells the pool that new tasks were committed. It never blocks; tasks are found without it, only later.
 	Nudge()
+}
+
+// Acceptance is how a task was accepted.
+type Acceptance struct {
+	// Found is false where there is no such task: none of this id was accepted, or it was removed after its retention. Then
+	// Newest is the highest id of a task that is there.
+	Found       bool
+	Newest      int64
+	OrderingKey string
+	// At is the time, by the database's clock, as a text of which nothing but equality means anything: two tasks to which a
+	// database gave the same id, once before and once after it was put back to an older state, differ in it.
+	At string
 }
 
 // Runner runs single tasks in this process, for the command line.

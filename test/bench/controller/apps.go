@@ -32,7 +32,7 @@ func wish(id string, version int64) *unstructured.Unstructured {
 	return workerapp.ToApply(workerNamespace, workerapp.Spec{
 		WorkerID: id, OwnerID: ownerID, Image: image(version), Port: 8080,
 		AssignedCPU: "1m", AssignedMemory: "1Mi", AssignedDisk: "1Mi", MaxReplicas: 1,
-	}, version, version)
+	}, workerapp.Origin{Version: version, Task: version})
 }
 
 // deploy writes a WorkerApp, again for about a minute where the API server was too busy.

@@ -15,7 +15,7 @@ import (
 // revisionHistory is how many old ReplicaSets are kept for an operator to look at. Going back is the database's matter.
 const revisionHistory = 2
 
-// Deployment builds N. Its own annotations, not the template's, repeat version and task of the WorkerApp: so a
+// Deployment builds N. Its own annotations, not the template's, repeat version, task and database of the WorkerApp: so a
 // Deployment tells what it is at, and a new task alone restarts no pod.
 func (b Builder) Deployment(app *workerapp.WorkerApp, contentHash string) (Child, error) {
 	template, err := b.template(app, contentHash)
@@ -25,6 +25,7 @@ func (b Builder) Deployment(app *workerapp.WorkerApp, contentHash string) (Child
 	annotations := map[string]string{GenerationAnnotation: strconv.FormatInt(app.Generation, 10)}
 	copyAnnotation(annotations, app, workerapp.VersionAnnotation)
 	copyAnnotation(annotations, app, workerapp.TaskAnnotation)
+	copyAnnotation(annotations, app, workerapp.DatabaseAnnotation)
 	// The old pods serve until the new ones are Ready, with one replica too.
 	strategy := appsv1ac.DeploymentStrategy().WithType(appsv1.RollingUpdateDeploymentStrategyType).
 		WithRollingUpdate(appsv1ac.RollingUpdateDeployment().

@@ -12,6 +12,7 @@ import (
 func (b Builder) ConfigMap(app *workerapp.WorkerApp, env map[string]string, contentHash string) (Child, error) {
 	annotations := map[string]string{ContentAnnotation: contentHash}
 	copyAnnotation(annotations, app, workerapp.TaskAnnotation)
+	copyAnnotation(annotations, app, workerapp.DatabaseAnnotation)
 	c, err := child(ConfigMaps(), corev1ac.ConfigMap(workerapp.EnvName(app.Name), b.WorkerNamespace).
 		WithLabels(labels(app)).WithAnnotations(annotations).
 		WithOwnerReferences(owner(app)).WithData(env))

@@ -39,8 +39,10 @@ func Known(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, secret *corev1
 			return rollout.Content{}, false
 		}
 	}
-	if configMap.Annotations[workerapp.TaskAnnotation] != app.Annotations[workerapp.TaskAnnotation] {
-		return rollout.Content{}, false
+	for _, key := range []string{workerapp.TaskAnnotation, workerapp.DatabaseAnnotation} {
+		if configMap.Annotations[key] != app.Annotations[key] {
+			return rollout.Content{}, false
+		}
 	}
 	secretKey := string(secret.Data[SecretKeyKey])
 	if configMap.Annotations[children.ContentAnnotation] != ConfigHash(secretKey, configMap.Data) {

@@ -103,7 +103,7 @@ func current(in Input) bool {
 	if d == nil || d.Status.ObservedGeneration < d.Generation {
 		return false
 	}
-	for _, key := range []string{workerapp.VersionAnnotation, workerapp.TaskAnnotation} {
+	for _, key := range []string{workerapp.VersionAnnotation, workerapp.TaskAnnotation, workerapp.DatabaseAnnotation} {
 		if d.Annotations[key] != in.App.Annotations[key] {
 			return false
 		}

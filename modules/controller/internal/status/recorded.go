@@ -19,8 +19,7 @@ const (
 // recorded once for each task that asked for it; only a failure may be followed by success. What happens to a version
 // that has run, like a crash a week later, changes the status alone.
 func Outcome(app *workerapp.WorkerApp, state State) (rollout.Outcome, bool) {
-	version := workerapp.Version(app.Annotations)
-	if version == 0 || state.Phase == workerapp.Deploying {
+	if workerapp.Version(app.Annotations) == 0 || state.Phase == workerapp.Deploying {
 		return rollout.Outcome{}, false
 	}
 	if old, ok := record(app); ok && (old.Reason == string(workerapp.Running) || state.Phase == workerapp.Failed) {
@@ -28,7 +27,7 @@ func Outcome(app *workerapp.WorkerApp, state State) (rollout.Outcome, bool) {
 	}
 	outcome := rollout.Outcome{
 		WorkerID: app.Spec.WorkerID, OwnerID: app.Spec.OwnerID,
-		Version: version, Task: workerapp.Task(app.Annotations),
+		Origin:  workerapp.OriginOf(app.Annotations),
 		Running: state.Phase == workerapp.Running,
 	}
 	if !outcome.Running {

@@ -46,5 +46,6 @@ func Previous(app *workerapp.WorkerApp) (State, bool) {
 
 // about tells whether the status is about the version and the task that the WorkerApp is at.
 func about(app *workerapp.WorkerApp) bool {
-	return app.Status.Version == workerapp.Version(app.Annotations) && app.Status.Task == workerapp.Task(app.Annotations)
+	at := workerapp.OriginOf(app.Annotations)
+	return app.Status.Version == at.Version && app.Status.Task == at.Task && app.Status.Database == at.Database
 }

@@ -24,6 +24,7 @@ func Next(app *workerapp.WorkerApp, state State, now time.Time) workerapp.Status
 		ObservedGeneration: app.Generation,
 		Version:            workerapp.Version(app.Annotations),
 		Task:               workerapp.Task(app.Annotations),
+		Database:           app.Annotations[workerapp.DatabaseAnnotation],
 	}
 	ready, reconciling, stalled := no, no, no
 	switch state.Phase {
@@ -102,7 +103,7 @@ func Same(a, b workerapp.Status) bool { return equality.Semantic.DeepEqual(a, b)
 func Patch(resourceVersion string, s workerapp.Status) ([]byte, error) {
 	content := map[string]any{
 		"phase": s.Phase, "observedGeneration": s.ObservedGeneration, "conditions": s.Conditions,
-		"message": nil, "version": nil, "task": nil,
+		"message": nil, "version": nil, "task": nil, "database": nil,
 	}
 	if s.Message != "" {
 		content["message"] = s.Message
@@ -112,6 +113,9 @@ func Patch(resourceVersion string, s workerapp.Status) ([]byte, error) {
 	}
 	if s.Task != 0 {
 		content["task"] = s.Task
+	}
+	if s.Database != "" {
+		content["database"] = s.Database
 	}
 	return json.Marshal(map[string]any{
 		"metadata": map[string]any{"resourceVersion": resourceVersion},

@@ -216,7 +216,7 @@ func TestEachOutcomeIsRecordedOnce(t *testing.T) {
 	require.False(t, ok)
 	outcome, ok := step(t, app, running, nil)
 	require.True(t, ok)
-	require.Equal(t, rollout.Outcome{WorkerID: "a", OwnerID: "b", Version: 7, Task: 42, Running: true}, outcome)
+	require.Equal(t, rollout.Outcome{WorkerID: "a", OwnerID: "b", Origin: workerapp.Origin{Version: 7, Task: 42}, Running: true}, outcome)
 	require.EqualValues(t, "True", conditions(app.Status)["Recorded"])
 	for _, state := range []status.State{running, crashed, deploying, running} {
 		_, ok := step(t, app, state, nil)
@@ -240,7 +240,7 @@ func TestAFailureMayBeFollowedBySuccessButNotByAnotherFailure(t *testing.T) {
 	app := setup()
 	outcome, ok := step(t, app, crashed, nil)
 	require.True(t, ok)
-	require.Equal(t, rollout.Outcome{WorkerID: "a", OwnerID: "b", Version: 7, Task: 42, Reason: "exit code 1"}, outcome)
+	require.Equal(t, rollout.Outcome{WorkerID: "a", OwnerID: "b", Origin: workerapp.Origin{Version: 7, Task: 42}, Reason: "exit code 1"}, outcome)
 	_, ok = step(t, app, deploying, nil)
 	require.False(t, ok)
 	_, ok = step(t, app, crashed, nil)

@@ -130,6 +130,11 @@ func (q *Queue) Unfinished(ctx context.Context, orderingKey string, after int64)
 	return q.store.Unfinished(ctx, orderingKey, after)
 }
 
+// Acceptance implements job.Queue.
+func (q *Queue) Acceptance(ctx context.Context, id int64) (job.Acceptance, error) {
+	return q.store.Acceptance(ctx, id)
+}
+
 // Erase implements job.Queue.
 func (q *Queue) Erase(ctx context.Context, id int64, payload job.Secret) error {
 	info, err := json.Marshal(payload.WithoutSecrets())

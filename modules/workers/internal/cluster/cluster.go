@@ -28,8 +28,10 @@ func New(clients *kube.Clients, c *config.Config) *WorkerApps {
 
 // State is what matters of a WorkerApp that exists.
 type State struct {
-	// Version and Task are those that it was written for last.
-	Version, Task int64
+	// Origin is what it was written for last.
+	workerapp.Origin
+	// Foreign tells that these are no numbers of the database as it is now. Find does not know; see package origin.
+	Foreign bool
 	// Deleting is true while it is on its way out.
 	Deleting bool
 	// Ended tells that the rows carry how the rollout for this version and task ended: Running or not, and why not.
@@ -50,14 +52,12 @@ func (w *WorkerApps) Find(ctx context.Context, workerID, ownerID string) (*State
 }
 
 func stateOf(found *unstructured.Unstructured) *State {
-	annotations := found.GetAnnotations()
 	state := &State{
-		Version:  workerapp.Version(annotations),
-		Task:     workerapp.Task(annotations),
+		Origin:   workerapp.OriginOf(found.GetAnnotations()),
 		Deleting: found.GetDeletionTimestamp() != nil,
 	}
 	app, err := workerapp.FromUnstructured(found)
-	if err != nil || app.Status.Version != state.Version || app.Status.Task != state.Task {
+	if err != nil || app.Status.Version != state.Version || app.Status.Task != state.Task || app.Status.Database != state.Database {
 		return state
 	}
 	recorded := meta.FindStatusCondition(app.Status.Conditions, workerapp.RecordedCondition)
@@ -68,9 +68,9 @@ func stateOf(found *unstructured.Unstructured) *State {
 	return state
 }
 
-// Apply creates or updates the WorkerApp for a version, on behalf of a task.
-func (w *WorkerApps) Apply(ctx context.Context, spec workerapp.Spec, version, task int64) error {
-	_, err := w.clients.Apply(ctx, workerapp.Resource(), workerapp.ToApply(w.namespace, spec, version, task))
+// Apply creates or updates the WorkerApp for the version and on behalf of the task of its origin.
+func (w *WorkerApps) Apply(ctx context.Context, spec workerapp.Spec, origin workerapp.Origin) error {
+	_, err := w.clients.Apply(ctx, workerapp.Resource(), workerapp.ToApply(w.namespace, spec, origin))
 	return err
 }
 

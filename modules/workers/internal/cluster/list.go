@@ -20,7 +20,9 @@ const pageSize = 500
 // as its owner, or is held by its finalizer.
 const (
 	WorkerAppPart = "WorkerApp"
-	SecretPart    = "Secret"
+	// ForeignPart is a WorkerApp that was written for a version or a task that the database does not have.
+	ForeignPart = "WorkerApp of another database"
+	SecretPart  = "Secret"
 )
 
 // Part is one object of a worker.
@@ -28,6 +30,8 @@ type Part struct {
 	WorkerID, OwnerID string
 	// Name is N of the contract, not the object's own name; Kind is one of the constants.
 	Name, Kind string
+	// Origin is what a WorkerApp was written for.
+	Origin workerapp.Origin
 }
 
 // Lister lists what there is of workers, from the API server itself.
@@ -84,7 +88,8 @@ func (l *Lister) workerApps(ctx context.Context, options metav1.ListOptions) (pa
 		ownerID, _, ownerErr := unstructured.NestedString(item.Object, "spec", "ownerID")
 		name := workerapp.Name(workerID, ownerID)
 		if workerErr == nil && ownerErr == nil && item.GetName() == name && identifiers(workerID, ownerID) {
-			parts = append(parts, Part{WorkerID: workerID, OwnerID: ownerID, Name: name, Kind: WorkerAppPart})
+			parts = append(parts, Part{WorkerID: workerID, OwnerID: ownerID, Name: name, Kind: WorkerAppPart,
+				Origin: workerapp.OriginOf(item.GetAnnotations())})
 		}
 	}
 	return parts, list.GetContinue(), nil

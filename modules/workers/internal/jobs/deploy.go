@@ -9,6 +9,7 @@ import (
 
 	"app238.com/inner/ent"
 	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/modules/workers/internal/cluster"
 	"app238.com/inner/modules/workers/internal/rows"
 	"app238.com/inner/modules/workers/internal/wish"
 )
@@ -52,20 +53,25 @@ func (d deploy) Execute(ctx context.Context, task job.Task, p Deploy) error {
 	if err != nil {
 		return err
 	}
-	app, err := d.Apps.Find(ctx, p.WorkerID, p.UserUID)
+	app, err := d.app(ctx, p.Ref)
 	switch {
 	case err != nil:
-		return clusterError("reading the WorkerApp", err)
-	case app != nil && app.Deleting:
+		return err
+	case app == nil:
+		app = &cluster.State{}
+	case app.Deleting:
 		return job.NewLater(deletionWait, deletionText)
-	case app != nil && app.Version > p.VersionID:
-		return d.superseded(ctx, task, p, app.Version, nil)
-	case app != nil && app.Version == p.VersionID && app.Task >= task.ID && v.Status != rows.Loading:
-		return outcome(v)
-	case app != nil && app.Version == p.VersionID && app.Task > task.ID:
-		return parked(p) // a change of the environment restarts the pods of this version
-	case app == nil || app.Task != task.ID:
-		if newer, err := d.newer(ctx, task, p); err != nil || newer != 0 {
+	}
+	if newer, err := d.overtaken(ctx, task, p, w, app); err != nil || newer != 0 {
+		return d.superseded(ctx, task, p, newer, err)
+	}
+	if app.Version == p.VersionID && app.Task >= task.ID {
+		if done, err := d.ended(ctx, task, p, w, v, app); done || err != nil {
+			return err
+		}
+	}
+	if app.Task != task.ID {
+		if newer, err := d.newer(ctx, task, p, w); err != nil || newer != 0 {
 			return d.superseded(ctx, task, p, newer, err)
 		}
 		if err := d.begin(ctx, task, p, w, v); err != nil {
@@ -76,6 +82,54 @@ func (d deploy) Execute(ctx context.Context, task job.Task, p Deploy) error {
 		return err
 	}
 	return parked(p)
+}
+
+// overtaken returns the version that makes the deploy pointless, because it is newer and serves or is being rolled out; else 0.
+// One that the database does not have is no version.
+func (d deploy) overtaken(ctx context.Context, task job.Task, p Deploy, w *ent.Worker, app *cluster.State) (int64, error) {
+	if rows.Newer(app.Version, p.VersionID, app.Task > task.ID) {
+		if exists, err := d.exists(ctx, w, app.Version); err != nil || exists {
+			return app.Version, err
+		}
+	}
+	if w.ActiveVersionID != nil && rows.Newer(int64(*w.ActiveVersionID), p.VersionID, false) {
+		return int64(*w.ActiveVersionID), nil
+	}
+	return 0, nil
+}
+
+func (d deploy) exists(ctx context.Context, w *ent.Worker, version int64) (bool, error) {
+	_, err := d.Rows.Version(ctx, w, int(version))
+	if isNoRow(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// ended tells whether there is nothing to write, because the WorkerApp carries the version and this task or a later one, and
+// how the deploy ends. Where the rows were put back behind an outcome that was recorded, the rollout is asked for anew.
+func (d deploy) ended(ctx context.Context, task job.Task, p Deploy, w *ent.Worker, v *ent.WorkerDeployVersion, app *cluster.State) (bool, error) {
+	switch {
+	case v.Status != rows.Loading:
+		return true, outcome(v)
+	case app.Task > task.ID:
+		return true, parked(p) // a change of the environment restarts the pods of this version
+	case !app.Ended:
+		return false, nil
+	}
+	// The outcome was written to the rows before it was to the status: whoever has read that finds it in the rows.
+	v, err := d.Rows.Version(ctx, w, v.ID)
+	switch {
+	case err != nil:
+		return false, databaseError("reading the version", err)
+	case v.Status != rows.Loading:
+		return true, outcome(v)
+	}
+	if err := d.Origins.LostOutcome(ctx, p.OrderingKey(), app.Origin); err != nil {
+		return false, databaseError("giving the database a new id", err)
+	}
+	app.Task = 0
+	return false, nil
 }
 
 func parked(p Deploy) error {
@@ -133,7 +187,7 @@ func (d deploy) begin(ctx context.Context, task job.Task, p Deploy, w *ent.Worke
 }
 
 // newer returns the version of a later deploy of the same worker that has not begun yet, if it is newer; else 0.
-func (d deploy) newer(ctx context.Context, task job.Task, p Deploy) (int64, error) {
+func (d deploy) newer(ctx context.Context, task job.Task, p Deploy, w *ent.Worker) (int64, error) {
 	info, err := d.Queue.Superseding(ctx, p.OrderingKey(), DeployType, task.ID)
 	if err != nil || info == nil {
 		return 0, err
@@ -142,8 +196,11 @@ func (d deploy) newer(ctx context.Context, task job.Task, p Deploy) (int64, erro
 	if err := json.Unmarshal(info, &later); err != nil {
 		return 0, fmt.Errorf("task_info of a later deploy: %w", err)
 	}
-	if later.VersionID <= p.VersionID {
+	if !rows.Newer(later.VersionID, p.VersionID, true) {
 		return 0, nil
+	}
+	if exists, err := d.exists(ctx, w, later.VersionID); err != nil || !exists {
+		return 0, err
 	}
 	return later.VersionID, nil
 }

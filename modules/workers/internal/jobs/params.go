@@ -14,6 +14,7 @@ import (
 	"app238.com/inner/ent"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/modules/workers/internal/cluster"
+	"app238.com/inner/modules/workers/internal/origin"
 	"app238.com/inner/modules/workers/internal/rows"
 	"app238.com/inner/modules/workers/internal/wish"
 )
@@ -24,6 +25,7 @@ type Params struct {
 
 	Rows    *rows.Rows
 	Apps    *cluster.WorkerApps
+	Origins *origin.Origins
 	Secrets *cluster.Secrets
 	Queue   job.Queue
 }
@@ -83,6 +85,27 @@ func (p Params) underWay(ctx context.Context, r Ref, after int64, types ...strin
 	return slices.ContainsFunc(unfinished, func(t string) bool { return slices.Contains(types, t) }), nil
 }
 
+// app returns the state of a worker's WorkerApp, or nil where there is none. A task that the database does not have counts as
+// none: nothing is newer, and nothing has ended, for what it wrote.
+func (p Params) app(ctx context.Context, r Ref) (*cluster.State, error) {
+	app, err := p.Apps.Find(ctx, r.WorkerID, r.UserUID)
+	if err != nil {
+		return nil, clusterError("reading the WorkerApp", err)
+	}
+	if app == nil || app.Deleting {
+		return app, nil
+	}
+	standing, err := p.Origins.Judge(ctx, r.OrderingKey(), app.Origin)
+	if err != nil {
+		return nil, databaseError("comparing the WorkerApp with the rows", err)
+	}
+	if standing != origin.Known {
+		app.Task, app.Ended = 0, false
+	}
+	app.Foreign = standing == origin.Foreign
+	return app, nil
+}
+
 // wished returns the version that a WorkerApp shall be at when no new one is asked for: the one that it is at, unless that
 // failed and another serves; nil where none ever ran.
 func (p Params) wished(ctx context.Context, w *ent.Worker, app *cluster.State) (*ent.WorkerDeployVersion, error) {
@@ -111,7 +134,11 @@ func (p Params) wished(ctx context.Context, w *ent.Worker, app *cluster.State) (
 
 // apply writes the WorkerApp for a version, on behalf of a task.
 func (p Params) apply(ctx context.Context, task job.Task, w *ent.Worker, v *ent.WorkerDeployVersion) error {
-	if err := p.Apps.Apply(ctx, wish.Spec(w, v), int64(v.ID), task.ID); err != nil {
+	at, err := p.Origins.Of(ctx, OrderingKey(w.Wid, w.UserUID), int64(v.ID), task.ID)
+	if err != nil {
+		return databaseError("reading the task", err)
+	}
+	if err := p.Apps.Apply(ctx, wish.Spec(w, v), at); err != nil {
 		return clusterError("writing the WorkerApp", err)
 	}
 	return nil

@@ -51,14 +51,14 @@ func (s sync) Execute(ctx context.Context, task job.Task, p Sync) error {
 	if err != nil {
 		return err
 	}
-	app, err := s.Apps.Find(ctx, p.WorkerID, p.UserUID)
+	app, err := s.app(ctx, p.Ref)
 	switch {
 	case err != nil:
-		return clusterError("reading the WorkerApp", err)
+		return err
 	case app != nil && app.Deleting:
 		return job.NewLater(deletionWait, deletionText)
 	case app != nil && app.Task >= task.ID:
-		return s.ended(ctx, w, app)
+		return s.ended(ctx, task, w, app)
 	}
 	if err := s.Rows.Changing(ctx, p.WorkerID, p.UserUID); err != nil {
 		return databaseError("marking the worker", err)
@@ -100,10 +100,12 @@ func (s sync) notDeployed(ctx context.Context, w *ent.Worker) error {
 }
 
 // ended tells how the change ended once that was recorded: in the WorkerApp's status, or before that in the rows.
-func (s sync) ended(ctx context.Context, w *ent.Worker, app *cluster.State) error {
+func (s sync) ended(ctx context.Context, task job.Task, w *ent.Worker, app *cluster.State) error {
 	switch {
-	case app.Ended && app.Running, w.Status == rows.Active:
+	case w.Status == rows.Active:
 		return nil
+	case app.Ended && app.Running:
+		return s.running(ctx, task, w, app)
 	case app.Ended:
 		return rolloutFailed(app.Reason)
 	case w.Status == rows.Error:
@@ -117,6 +119,21 @@ func (s sync) ended(ctx context.Context, w *ent.Worker, app *cluster.State) erro
 		return rolloutFailed(v.Msg)
 	}
 	return job.NewParked("waiting for the pods to run with the changed environment")
+}
+
+// running ends a change whose pods serve. That was written to the rows too, unless they were put back since: then it is again.
+func (s sync) running(ctx context.Context, task job.Task, w *ent.Worker, app *cluster.State) error {
+	if w.Status != rows.Loading {
+		return nil
+	}
+	later, err := s.underWay(ctx, Ref{WorkerID: w.Wid, UserUID: w.UserUID}, task.ID, Settling()...)
+	if err != nil || later {
+		return err
+	}
+	if err := s.Rows.Succeeded(ctx, w.Wid, w.UserUID, int(app.Version), false); err != nil {
+		return databaseError("recording the version", err)
+	}
+	return nil
 }
 
 // GiveUp writes the reason to the rows, unless a later task is about to write how the worker is.

@@ -12,6 +12,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/modules/workers/internal/jobs"
 	"app238.com/inner/modules/workers/internal/metrics"
+	"app238.com/inner/modules/workers/internal/origin"
 	"app238.com/inner/modules/workers/internal/rows"
 	"app238.com/inner/modules/workers/internal/wish"
 )
@@ -19,13 +20,14 @@ import (
 // Outcome implements rollout.Source and rollout.Recorder.
 type Outcome struct {
 	rows    *rows.Rows
+	origins *origin.Origins
 	queue   job.Queue
 	metrics *metrics.Metrics
 }
 
 // New returns an Outcome.
-func New(r *rows.Rows, q job.Queue, m *metrics.Metrics) *Outcome {
-	return &Outcome{rows: r, queue: q, metrics: m}
+func New(r *rows.Rows, o *origin.Origins, q job.Queue, m *metrics.Metrics) *Outcome {
+	return &Outcome{rows: r, origins: o, queue: q, metrics: m}
 }
 
 // Content implements rollout.Source.
@@ -56,6 +58,13 @@ func noOwner(err error) error {
 // failure heals the task too; a failure has the version restored that served before.
 func (o *Outcome) Record(ctx context.Context, r rollout.Outcome) error {
 	key := jobs.OrderingKey(r.WorkerID, r.OwnerID)
+	standing, err := o.origins.Judge(ctx, key, r.Origin)
+	if err != nil {
+		return fmt.Errorf("compare with the rows: %w", err)
+	}
+	if standing == origin.Foreign {
+		return o.foreign(ctx, key, r)
+	}
 	later, err := o.queue.Unfinished(ctx, key, r.Task)
 	if err != nil {
 		return fmt.Errorf("look for later tasks: %w", err)
@@ -83,10 +92,37 @@ func (o *Outcome) Record(ctx context.Context, r rollout.Outcome) error {
 	if !back || slices.Contains(later, jobs.RestoreType) {
 		return nil
 	}
+	if err := o.restore(ctx, r); err != nil {
+		return err
+	}
+	o.metrics.Restores.Inc()
+	return nil
+}
+
+func (o *Outcome) restore(ctx context.Context, r rollout.Outcome) error {
 	restore := jobs.Restore{Ref: jobs.Ref{WorkerID: r.WorkerID, UserUID: r.OwnerID}}
 	if _, err := o.queue.Accept(ctx, jobs.RestoreType, restore); err != nil {
 		return fmt.Errorf("have the last good version restored: %w", err)
 	}
-	o.metrics.Restores.Inc()
 	return nil
+}
+
+// foreign is for an outcome of a version and a task of another database: the rows know nothing of it. Their own tasks write the
+// WorkerApp anew, or a restore does.
+func (o *Outcome) foreign(ctx context.Context, key string, r rollout.Outcome) error {
+	_, err := o.rows.Worker(ctx, r.WorkerID, r.OwnerID)
+	if errors.Is(err, rows.ErrNoWorker) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the worker: %w", err)
+	}
+	unfinished, err := o.queue.Unfinished(ctx, key, 0)
+	if err != nil {
+		return fmt.Errorf("look for tasks: %w", err)
+	}
+	if err := o.queue.Wake(ctx, key); err != nil || slices.Contains(unfinished, jobs.RestoreType) {
+		return err
+	}
+	return o.restore(ctx, r)
 }

@@ -18,7 +18,7 @@ func (r *Rows) Succeeded(ctx context.Context, workerID, userUID string, version 
 			return err
 		}
 		update := tx.Worker.Update().Where(worker.ID(w.ID))
-		if w.ActiveVersionID == nil || *w.ActiveVersionID < v.ID {
+		if w.ActiveVersionID == nil || Newer(int64(v.ID), int64(*w.ActiveVersionID), true) {
 			update.SetActiveVersionID(v.ID)
 		}
 		if !leave {

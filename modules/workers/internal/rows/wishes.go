@@ -66,6 +66,23 @@ func (r *Rows) versionSums(ctx context.Context, workers []int) (sums []versionSu
 	return sums, err
 }
 
+// Versions returns those of these versions that exist, with the worker that each is of.
+func (r *Rows) Versions(ctx context.Context, ids []int) (map[int64]Wish, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	found, err := r.client.WorkerDeployVersion.Query().Where(workerdeployversion.IDIn(ids...)).WithWorker().All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	workers := make(map[int64]Wish, len(found))
+	for _, v := range found {
+		if w := v.Edges.Worker; w != nil {
+			workers[int64(v.ID)] = Wish{Row: w.ID, WorkerID: w.Wid, UserID: w.UserUID}
+		}
+	}
+	return workers, nil
+}
+
 // Lack is what a worker's rows wait for.
 type Lack struct {
 	// Version is the newest version that is loading, 0 where none is.

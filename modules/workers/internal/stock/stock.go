@@ -11,19 +11,21 @@ import (
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/modules/workers/internal/cluster"
 	"app238.com/inner/modules/workers/internal/jobs"
+	"app238.com/inner/modules/workers/internal/origin"
 	"app238.com/inner/modules/workers/internal/rows"
 )
 
 // Stock implements inventory.Inventory.
 type Stock struct {
-	lister *cluster.Lister
-	queue  job.Queue
-	rows   *rows.Rows
+	lister  *cluster.Lister
+	origins *origin.Origins
+	queue   job.Queue
+	rows    *rows.Rows
 }
 
 // New returns the workers' inventory.
-func New(l *cluster.Lister, q job.Queue, r *rows.Rows) []inventory.Inventory {
-	return []inventory.Inventory{&Stock{lister: l, queue: q, rows: r}}
+func New(l *cluster.Lister, o *origin.Origins, q job.Queue, r *rows.Rows) []inventory.Inventory {
+	return []inventory.Inventory{&Stock{lister: l, origins: o, queue: q, rows: r}}
 }
 
 // Kind implements inventory.Inventory.
@@ -32,6 +34,9 @@ func (s *Stock) Kind() string { return "worker" }
 // World implements inventory.Inventory.
 func (s *Stock) World(ctx context.Context, page func([]inventory.Object) error) error {
 	return s.lister.Parts(ctx, func(parts []cluster.Part) error {
+		if err := s.markForeign(ctx, parts); err != nil {
+			return err
+		}
 		objects := make([]inventory.Object, len(parts))
 		for i, p := range parts {
 			objects[i] = inventory.Object{
@@ -40,6 +45,35 @@ func (s *Stock) World(ctx context.Context, page func([]inventory.Object) error) 
 		}
 		return page(objects)
 	})
+}
+
+// markForeign has WorkerApps count as what they are that were written for a version or a task that the database does not have,
+// as after a restore: to their rows the WorkerApp is missing.
+func (s *Stock) markForeign(ctx context.Context, parts []cluster.Part) error {
+	var ids []int
+	for _, p := range parts {
+		if p.Kind == cluster.WorkerAppPart && p.Origin.Version != 0 {
+			ids = append(ids, int(p.Origin.Version))
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	survey, err := s.origins.Survey(ctx)
+	if err != nil {
+		return err
+	}
+	versions, err := s.rows.Versions(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for i, p := range parts {
+		of := versions[p.Origin.Version]
+		if p.Origin.Version != 0 && (of.WorkerID != p.WorkerID || of.UserID != p.OwnerID || survey.Foreign(p.Origin)) {
+			parts[i].Kind = cluster.ForeignPart
+		}
+	}
+	return nil
 }
 
 // Rows implements inventory.Inventory. A worker that has run needs its WorkerApp; the controller makes the rest of it.
@@ -62,7 +96,7 @@ func (s *Stock) Rows(ctx context.Context, after int64, limit int) ([]inventory.W
 }
 
 // Repair implements inventory.Inventory. A version that is loading is deployed: its row is the wish, and the task is what was
-// lost. A worker that is loading without one waits for a change of its environment. A lost WorkerApp is restored.
+// lost. A worker that is loading without one waits for a change of its environment. A lost WorkerApp, or one of another database, is restored.
 func (s *Stock) Repair(ctx context.Context, wish inventory.Wish, fault inventory.Fault) error {
 	ref := jobs.Ref{WorkerID: wish.ID, UserUID: wish.Owner}
 	err := s.rows.Mend(ctx, wish.ID, wish.Owner, func(ctx context.Context, tx *ent.Tx, lack rows.Lack) (err error) {

@@ -1,0 +1,68 @@
+package database
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+)
+
+// identityName is the name in inner_platform of the database's id.
+const identityName = "database"
+
+const (
+	addIdentity = `INSERT INTO inner_platform (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`
+	getIdentity = `SELECT value FROM inner_platform WHERE name = $1`
+	setIdentity = `
+UPDATE inner_platform SET value = $2, created_at = LOCALTIMESTAMP WHERE name = $1 AND value = $3`
+	// What earlier audits saw was seen beside other rows: the grace before a deletion begins anew.
+	forgetSightings = `DELETE FROM inner_audit_sightings`
+)
+
+// ErrNoIdentity says that the database has no id yet: inner migrate gives it one.
+var ErrNoIdentity = errors.New("the database has no id: run inner migrate")
+
+// Identify gives the database an id where it has none.
+func Identify(ctx context.Context, db *sql.DB) error {
+	_, err := db.ExecContext(ctx, addIdentity, identityName, rand.Text())
+	return err
+}
+
+// Identity returns the id of the database, or ErrNoIdentity. Ids of rows compare with numbers that the cluster carries only
+// where these were taken under the same id. It is asked each time anew: a database can be restored under a running process.
+func Identity(ctx context.Context, db *sql.DB) (id string, err error) {
+	err = db.QueryRowContext(ctx, getIdentity, identityName).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNoIdentity
+	}
+	return id, err
+}
+
+// Restored gives the database a new id, because its rows are older than what the cluster carries of it, unless its id is
+// another one than old by now. It tells whether it did.
+func Restored(ctx context.Context, db *sql.DB, old string) (done bool, err error) {
+	err = Retry(ctx, func(ctx context.Context) error {
+		done, err = restored(ctx, db, old)
+		return err
+	})
+	return done, err
+}
+
+func restored(ctx context.Context, db *sql.DB, old string) (bool, error) {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = tx.Rollback() }()
+	result, err := tx.ExecContext(ctx, setIdentity, identityName, rand.Text(), old)
+	if err != nil {
+		return false, err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return false, err
+	}
+	if _, err := tx.ExecContext(ctx, forgetSightings); err != nil {
+		return false, err
+	}
+	return true, tx.Commit()
+}

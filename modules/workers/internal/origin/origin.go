@@ -1,0 +1,131 @@
+// Package origin tells whether the numbers that a WorkerApp carries are those of the database as it is now. A database may be
+// put back to an older state while the cluster lives on: then it gives the same numbers to other versions and tasks.
+package origin
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+	"app238.com/inner/modules/controller/workerapp"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// Standing is how a WorkerApp's numbers stand to the database.
+type Standing int
+
+// The standings.
+const (
+	// Known: the database has the task, and every number compares with its rows.
+	Known Standing = iota
+	// Removed: the database may have had the task and removed it after its retention.
+	Removed
+	// Foreign: the WorkerApp was written for another database, or for this one before it was put back.
+	Foreign
+)
+
+// ErrNoTask says that the database has no such task about this worker: it was put back while the task ran.
+var ErrNoTask = errors.New("the database does not have the task any more")
+
+// Origins compares WorkerApps with the database.
+type Origins struct {
+	db      *sql.DB
+	queue   job.Queue
+	log     *zap.Logger
+	timeout time.Duration
+}
+
+// New returns Origins.
+func New(db *sql.DB, q job.Queue, log *zap.Logger, c *config.Config) *Origins {
+	return &Origins{db: db, queue: q, log: log.Named("job"), timeout: c.Database.StatementTimeout}
+}
+
+// Of returns what a WorkerApp is to carry that a task about the worker with this ordering key writes. It returns ErrNoTask where
+// the database does not have the task.
+func (o *Origins) Of(ctx context.Context, key string, version, task int64) (workerapp.Origin, error) {
+	accepted, err := o.queue.Acceptance(ctx, task)
+	if err != nil {
+		return workerapp.Origin{}, err
+	}
+	if !accepted.Found || accepted.OrderingKey != key {
+		return workerapp.Origin{}, ErrNoTask
+	}
+	id, err := o.identity(ctx)
+	return workerapp.Origin{Version: version, Task: task, Accepted: accepted.At, Database: id}, err
+}
+
+// Judge tells how the numbers of the WorkerApp with this ordering key stand. Where they show that the database was put back, it
+// is given a new id, so that what else the cluster carries of it is Foreign too.
+func (o *Origins) Judge(ctx context.Context, key string, at workerapp.Origin) (Standing, error) {
+	id, err := o.identity(ctx)
+	switch {
+	case err != nil:
+		return Known, err
+	case at.Database != "" && at.Database != id:
+		return Foreign, nil
+	case at.Task == 0:
+		return Known, nil
+	}
+	accepted, err := o.queue.Acceptance(ctx, at.Task)
+	switch {
+	case err != nil:
+		return Known, err
+	case accepted.Found && (at.Accepted == accepted.At || at.Accepted == "" && accepted.OrderingKey == key):
+		return Known, nil
+	case !accepted.Found && at.Task <= accepted.Newest:
+		return Removed, nil
+	}
+	return Foreign, o.restored(ctx, id, key, at)
+}
+
+// LostOutcome is for a WorkerApp whose outcome is recorded and not in the rows: they were put back since.
+func (o *Origins) LostOutcome(ctx context.Context, key string, at workerapp.Origin) error {
+	id, err := o.identity(ctx)
+	if err != nil {
+		return err
+	}
+	return o.restored(ctx, id, key, at)
+}
+
+func (o *Origins) restored(ctx context.Context, old, key string, at workerapp.Origin) error {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	done, err := database.Restored(ctx, o.db, old)
+	if done {
+		o.log.Warn("the cluster carries what this database does not have: the database was restored and has a new id",
+			zap.String("key", key), zap.Int64("version", at.Version), zap.Int64("task", at.Task))
+	}
+	return err
+}
+
+// Survey is what many WorkerApps are compared with at once.
+type Survey struct {
+	database string
+	newest   int64
+}
+
+// Survey looks at the database.
+func (o *Origins) Survey(ctx context.Context) (Survey, error) {
+	newest, err := o.queue.Acceptance(ctx, 0)
+	if err != nil {
+		return Survey{}, err
+	}
+	id, err := o.identity(ctx)
+	return Survey{database: id, newest: newest.Newest}, err
+}
+
+// Foreign tells whether a WorkerApp that was read before the Survey is certainly Foreign. It changes nothing.
+func (s Survey) Foreign(at workerapp.Origin) bool {
+	return at.Database != "" && at.Database != s.database || at.Task > s.newest
+}
+
+func (o *Origins) identity(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	return database.Identity(ctx, o.db)
+}
