@@ -36,17 +36,17 @@ func Connector(c *config.Config) (driver.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return connect("database.dsn", dsn, c.Database.StatementTimeout)
+	return connect("database.dsn", dsn, c.Database.StatementTimeout+answerMargin)
 }
 
-// connect returns what opens connections by a DSN. statement is the longest time for one statement.
-func connect(key, dsn string, statement time.Duration) (driver.Connector, error) {
+// connect returns what opens connections by a DSN, which are given up where the server lets one wait for longer than answer.
+func connect(key, dsn string, answer time.Duration) (driver.Connector, error) {
 	connector, err := pq.NewConnector(dsn)
 	if err != nil {
 		// The driver's own message may repeat the password.
 		return nil, fmt.Errorf("%s: not a valid postgres:// URL", key)
 	}
-	connector.Dialer(dialer{limit: statement + answerMargin})
+	connector.Dialer(dialer{limit: answer})
 	return connector, nil
 }
 

@@ -29,20 +29,23 @@ type Database struct {
 	*sql.DB
 	// Steady is the pool for the queue's statements.
 	Steady *database.Steady
+	// Heartbeat is the connection for heartbeats.
+	Heartbeat *database.Heartbeat
 	// Config is the default configuration with this database's DSN.
 	Config *config.Config
 }
 
-// New returns a new database with all tables, dropped when the test ends.
-func New(t testing.TB) *Database {
+// New returns a new database with all tables, dropped when the test ends. Statements that hold one of the exceptions are
+// not parsed.
+func New(t testing.TB, except ...string) *Database {
 	t.Helper()
-	d := NewEmpty(t)
+	d := NewEmpty(t, except...)
 	require.NoError(t, database.Migrate(t.Context(), d.DB))
 	return d
 }
 
-// NewEmpty returns a new database without tables, dropped when the test ends.
-func NewEmpty(t testing.TB) *Database {
+// NewEmpty is New without tables.
+func NewEmpty(t testing.TB, except ...string) *Database {
 	t.Helper()
 	server := os.Getenv(variable)
 	require.NotEmpty(t, server, "%s is not set: run the tests with make test", variable)
@@ -64,16 +67,26 @@ func NewEmpty(t testing.TB) *Database {
 		_ = admin.Close()
 	})
 	u.Path = "/" + name
-	c := Config(t, u.String())
+	return At(t, u.String(), except...)
+}
+
+// At returns the database of a DSN as it is. Statements that hold one of the exceptions are not parsed.
+func At(t testing.TB, dsn string, except ...string) *Database {
+	t.Helper()
+	c := Config(t, dsn)
 	connector, err := database.Connector(c)
 	require.NoError(t, err)
-	db := database.Pool(Checked(t, connector), c)
-	steady := database.NewSteady(Checked(t, connector))
+	db := database.Pool(Checked(t, connector, except...), c)
+	steady := database.NewSteady(Checked(t, connector, except...))
+	forHeartbeats, err := database.HeartbeatConnector(c)
+	require.NoError(t, err)
+	heartbeat := database.NewHeartbeat(Checked(t, forHeartbeats, except...))
 	t.Cleanup(func() {
 		_ = db.Close()
 		_ = steady.Close()
+		_ = heartbeat.Close()
 	})
-	return &Database{DB: db, Steady: steady, Config: c}
+	return &Database{DB: db, Steady: steady, Heartbeat: heartbeat, Config: c}
 }
 
 // Config returns the default configuration for tests with this DSN.
