@@ -42,7 +42,10 @@ func onOwnServer(t *testing.T) *bundle {
 // backends returns the server processes of the product's connections.
 func (b *bundle) backends(t *testing.T) (pids []int) {
 	t.Helper()
-	rows, err := b.db.QueryContext(t.Context(), `SELECT pid FROM pg_stat_activity
+	other, err := database.Open(b.config) // one that the product cannot use
+	require.NoError(t, err)
+	defer func() { _ = other.Close() }()
+	rows, err := other.QueryContext(t.Context(), `SELECT pid FROM pg_stat_activity
 		WHERE application_name LIKE 'inner-gateway%' AND pid <> pg_backend_pid()`)
 	require.NoError(t, err)
 	defer func() { _ = rows.Close() }()
