@@ -94,13 +94,12 @@ func (c *connection) SetDeadline(t time.Time) error {
 	return c.Conn.SetDeadline(t)
 }
 
-// deadline is that of the next read or write.
+// deadline is that of the next read or write: while it connects, the one for all of that.
 func (c *connection) deadline() time.Time {
-	at := time.Now().Add(c.limit)
-	if latest := c.latest.Load(); latest != nil && !latest.IsZero() && latest.Before(at) {
+	if latest := c.latest.Load(); latest != nil && !latest.IsZero() {
 		return *latest
 	}
-	return at
+	return time.Now().Add(c.limit)
 }
 
 func (c *connection) closed(what string) error {

@@ -12,7 +12,7 @@ import (
 const heartbeatName = "inner-gateway-heartbeat"
 
 // Heartbeat is a connection of its own for the heartbeats of this process. No other work can keep them waiting, a server
-// that does not answer is given up after a fraction of the lease, and after every failure the next one has a new connection.
+// that does not answer is given up after a fraction of the lease, and after a failure the next one has a new connection.
 type Heartbeat struct{ db *sql.DB }
 
 // OpenHeartbeat returns the connection to the configured database. It does not connect.
@@ -58,8 +58,10 @@ func (h *Heartbeat) Exec(ctx context.Context, query string, args ...any) (int64,
 	}
 	defer func() { _ = conn.Close() }()
 	result, err := conn.ExecContext(ctx, query, args...)
+	if err != nil && code(err) != codeQueryCanceled { // a server that was slow is not to be burdened with a new session too
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // has it closed
+	}
 	if err != nil {
-		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // has it closed, whatever the error was
 		return 0, err
 	}
 	return result.RowsAffected()

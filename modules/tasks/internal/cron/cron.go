@@ -36,17 +36,15 @@ type entry struct {
 	since  time.Time
 }
 
-// observe notes the latest execution.
-func (e *entry) observe(latest int64, now time.Time) {
-	if e.since.IsZero() || latest != e.latest {
-		e.latest, e.since = latest, now
+// overdue takes the latest execution, where a tick after begun has its execution already, and tells whether it has been the
+// latest for longer than a tick lasts: then the database's clock was set back, and its ticks are those of a time that has been.
+// There would be no execution for as long as it was set back.
+func (e *entry) overdue(latest int64, begun time.Time, margin time.Duration) bool {
+	if latest == 0 || latest != e.latest {
+		e.latest, e.since = latest, time.Now()
+		return false
 	}
-}
-
-// overdue tells whether the latest execution has been the latest for longer than the database's clock lets it be that is not
-// set back. Then its ticks are those of a time that has been, and would be none for as long as it was set back.
-func (e *entry) overdue(now time.Time, margin time.Duration) bool {
-	return e.latest != 0 && now.Sub(e.since) > e.interval+max(e.interval/10, margin)
+	return begun.Sub(e.since) > e.interval+max(e.interval/10, margin)
 }
 
 // overdueChecks is how many looks for due ticks the least wait for one that is overdue is.
@@ -139,6 +137,7 @@ func (c *Cron) run(ctx context.Context) {
 
 // look makes a task of each entry that is due, and of those that are wanted at the start.
 func (c *Cron) look(ctx context.Context) error {
+	begun := time.Now()
 	now, err := c.store.Now(ctx)
 	if err != nil {
 		return err
@@ -150,9 +149,7 @@ func (c *Cron) look(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		at := time.Now()
-		e.observe(latest, at)
-		if !made && e.overdue(at, overdueChecks*c.every) {
+		if e.overdue(latest, begun, overdueChecks*c.every) {
 			if made, err = c.store.TickAfter(ctx, e.name, latest, e.task); err != nil {
 				return err
 			}

@@ -31,7 +31,7 @@ FROM inner_ticks WHERE name = $1 ORDER BY id DESC LIMIT 1`
 const ticksKept = 100
 
 // Tick inserts t as the execution of a periodic job's tick and tells whether it did. It does not when this tick has
-// its execution already, whoever made it, or the latest execution has not ended. latest names the latest execution before.
+// its execution already, whoever made it, or the latest execution has not ended. In the first case latest names that.
 func (s *Store) Tick(ctx context.Context, name string, tick int64, t NewTask) (made bool, latest int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -40,7 +40,7 @@ func (s *Store) Tick(ctx context.Context, name string, tick int64, t NewTask) (m
 		return false, latest, err
 	}
 	made, err = s.tick(ctx, name, tick, t)
-	return made, latest, err
+	return made, 0, err
 }
 
 // TickAfter inserts t as an execution between the ticks, the one after latest, and tells whether it did. It does not when
