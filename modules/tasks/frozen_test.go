@@ -73,6 +73,13 @@ func freeze(t *testing.T, pids []int) (thaw func()) {
 	return thaw
 }
 
+// freezeForAWhile stops a server process for longer than others wait before they take over.
+func (b *bundle) freezeForAWhile(t *testing.T, pid int) {
+	t.Helper()
+	timer := time.AfterFunc(b.config.Tasks.TakeoverAfter+3*time.Second, freeze(t, []int{pid}))
+	t.Cleanup(func() { timer.Stop() })
+}
+
 // heldJob is a job that runs until the gate is closed, and counts the executions that were cut short.
 func heldJob(gate <-chan struct{}, cut *atomic.Int32) func(context.Context, job.Task, note) error {
 	run := waiting(gate)
@@ -166,8 +173,7 @@ func TestBackendsThatGetStuckInAnyPhaseDoubleNothingAndLoseNothing(t *testing.T)
 	for i := range 300 {
 		if i%60 == 30 {
 			if pids := b.backends(t); len(pids) > 0 {
-				thaw := freeze(t, []int{pids[rand.IntN(len(pids))]})
-				defer time.AfterFunc(b.config.Tasks.TakeoverAfter+3*time.Second, thaw).Stop()
+				b.freezeForAWhile(t, pids[rand.IntN(len(pids))])
 			}
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
