@@ -21,16 +21,16 @@ import (
 type Proxy struct {
 	// DSN is the database's, by way of the proxy.
 	DSN      string
-	target   string
 	listener net.Listener
 	done     sync.WaitGroup
 
-	mu   sync.Mutex
-	open map[net.Conn]bool
-	shut bool
-	slow time.Duration  // how late everything is passed on
-	lose map[string]int // how many answers to statements with these words are to be lost
-	lost int
+	mu     sync.Mutex
+	target string
+	open   map[net.Conn]bool
+	shut   bool
+	slow   time.Duration  // how late everything is passed on
+	lose   map[string]int // how many answers to statements with these words are to be lost
+	lost   int
 }
 
 // New starts a proxy to the database of a DSN.
@@ -72,6 +72,23 @@ func (p *Proxy) Mend() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.shut = false
+}
+
+// LeadTo has new connections lead to the server of another DSN, as a name does after a failover. Those that are open stay
+// where they are.
+func (p *Proxy) LeadTo(t testing.TB, dsn string) {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = u.Host
+}
+
+func (p *Proxy) leadsTo() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.target
 }
 
 // Slow has everything passed on this late; 0 ends that.
@@ -133,7 +150,7 @@ func (p *Proxy) serve(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		to, err := dialer.DialContext(ctx, "tcp", p.target)
+		to, err := dialer.DialContext(ctx, "tcp", p.leadsTo())
 		if err != nil {
 			_ = from.Close()
 			continue

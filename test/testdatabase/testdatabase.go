@@ -64,11 +64,17 @@ func NewEmpty(t testing.TB) *Database {
 		_ = admin.Close()
 	})
 	u.Path = "/" + name
-	c := Config(t, u.String())
+	return At(t, u.String())
+}
+
+// At returns the database of a DSN as it is. Statements that hold one of the exceptions are not parsed.
+func At(t testing.TB, dsn string, except ...string) *Database {
+	t.Helper()
+	c := Config(t, dsn)
 	connector, err := database.Connector(c)
 	require.NoError(t, err)
-	db := database.Pool(Checked(t, connector), c)
-	steady := database.NewSteady(Checked(t, connector))
+	db := database.Pool(Checked(t, connector, except...), c)
+	steady := database.NewSteady(Checked(t, connector, except...))
 	t.Cleanup(func() {
 		_ = db.Close()
 		_ = steady.Close()
