@@ -44,6 +44,9 @@ var Module = fx.Module("tasks",
 		server.AsCheck(func(p *processor.Processor) server.Check {
 			return server.Check{Name: "processor", Ready: p.Ready}
 		}),
+		server.AsCheck(func(q *queue.Queue) server.Check {
+			return server.Check{Name: "accepts", Ready: q.Ready}
+		}),
 	),
 	fx.Invoke(fx.Annotate((*registry.Registry).Add, fx.ParamTags("", `group:"jobs"`))),
 )

@@ -74,7 +74,7 @@ func At(t testing.TB, dsn string, except ...string) *Database {
 	connector, err := database.Connector(c)
 	require.NoError(t, err)
 	db := database.Pool(Checked(t, connector, except...), c)
-	steady := database.NewSteady(Checked(t, connector, except...))
+	steady := database.NewSteady(Checked(t, connector, except...), c)
 	t.Cleanup(func() {
 		_ = db.Close()
 		_ = steady.Close()

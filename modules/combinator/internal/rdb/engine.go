@@ -56,6 +56,7 @@ func NewWith(c config.RDB, connect Connect) (*Engine, error) {
 	e.admin = sql.OpenDB(connector)
 	e.admin.SetMaxOpenConns(c.MaxOpenConnections)
 	e.admin.SetMaxIdleConns(c.MaxOpenConnections)
+	e.admin.SetConnMaxLifetime(c.MaxConnectionLifetime)
 	return e, nil
 }
 
@@ -134,10 +135,14 @@ func judged(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case database.IsUnavailable(err), database.IsLoginRefused(err):
-		return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
+	case errors.Is(err, engine.ErrBusy):
+		return err
 	case database.IsLocked(err):
 		return fmt.Errorf("%w: %w", engine.ErrBusy, err)
+	case database.IsMissing(err): // what the engine does not have is to be made, not to be waited for
+		return err
+	case database.IsUnavailable(err):
+		return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
 	}
 	return err
 }
