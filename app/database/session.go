@@ -150,7 +150,7 @@ func (s *serverSession) judged(err error, sent uint64) error {
 		}
 	case c == codeReadOnly && !s.within:
 		s.stale = true
-		return driver.ErrBadConn
+		return fmt.Errorf("%w: %w", driver.ErrBadConn, err)
 	case c == codeReadOnly, strings.HasPrefix(c, classConnection), strings.HasPrefix(c, classEnding):
 		s.stale = true
 	}
