@@ -131,4 +131,3 @@ func TestManyWhoAskForReadinessWriteLittle(t *testing.T) {
 	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks`).Scan(&n))
 	require.Equal(t, 1, n, "a probe leaves nothing")
 }
-

@@ -16,6 +16,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
+	"app238.com/inner/app/health"
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
@@ -78,10 +79,8 @@ func (e *Engine) Ready(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.config.ConnectTimeout)
 	defer cancel()
-	if err := e.admin.PingContext(ctx); err != nil {
-		return errors.New("does not answer")
-	}
-	return nil
+	err := e.admin.PingContext(ctx)
+	return health.Because(database.Explain(err), err)
 }
 
 // Name implements engine.RDB.

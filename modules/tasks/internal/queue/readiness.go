@@ -7,6 +7,7 @@ import (
 
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/health"
+	"app238.com/inner/app/server"
 )
 
 const (
@@ -55,17 +56,20 @@ func (r *readiness) succeeded() {
 }
 
 // known returns what is known without a probe.
-func (r *readiness) known() (fault error, known bool) {
+func (r *readiness) known() (known bool, fault error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case r.failures >= manyFailures && time.Since(r.failed) < failureHold:
-		return r.fault, true
+		return true, r.fault
 	case r.failures == 0 && time.Since(r.proven) < fresh:
-		return nil, true
+		return true, nil
 	}
-	return r.fault, time.Since(r.probed) < fresh && !r.probed.Before(r.failed)
+	return time.Since(r.probed) < fresh && !r.probed.Before(r.failed), r.fault
 }
+
+// Check is the part of /readyz that says whether this replica can accept tasks.
+func (q *Queue) Check() server.Check { return server.Check{Name: "accepts", Ready: q.Ready} }
 
 // Ready returns nil where tasks can be accepted, or an error whose text may be shown.
 func (q *Queue) Ready(ctx context.Context) error {
@@ -74,7 +78,7 @@ func (q *Queue) Ready(ctx context.Context) error {
 }
 
 func (r *readiness) ask(ctx context.Context) error {
-	if fault, known := r.known(); known {
+	if known, fault := r.known(); known {
 		return fault
 	}
 	select {
@@ -83,7 +87,7 @@ func (r *readiness) ask(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if fault, known := r.known(); known { // by the one who had the turn before
+	if known, fault := r.known(); known { // by the one who had the turn before
 		return fault
 	}
 	// What is found out is for others too, who may wait longer than this one.
