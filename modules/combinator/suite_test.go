@@ -83,7 +83,7 @@ func setup(t testing.TB, change ...func(*config.Config)) *bundle {
 		if _, measured := t.(*testing.B); measured {
 			return connector, nil
 		}
-		return b.faults.connector(testdatabase.Checked(t, connector, "CONNECTION LIMIT")), nil
+		return b.faults.connector(testdatabase.Checked(t, connector)), nil
 	})
 	require.NoError(t, err)
 	b.kv, err = kv.New(b.config, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)))

@@ -1,7 +1,7 @@
 // Package testdatabase gives each test a database of its own on the real server of the test run.
 //
 // The server is named by INNER_TEST_DSN: `make test` starts a PostgreSQL and sets it, and a CockroachDB that one has
-// may be named instead. Every statement that a test sends is also parsed by CockroachDB's own parser.
+// may be named instead. Every statement that a test sends is also read by CockroachDB's own parser and type checker.
 package testdatabase
 
 import (
@@ -67,8 +67,9 @@ func NewEmpty(t testing.TB) *Database {
 	c := Config(t, u.String())
 	connector, err := database.Connector(c)
 	require.NoError(t, err)
-	db := database.Pool(Checked(t, connector), c)
-	steady := database.NewSteady(Checked(t, connector))
+	connector = Checked(t, connector)
+	db := database.Pool(connector, c)
+	steady := database.NewSteady(connector)
 	t.Cleanup(func() {
 		_ = db.Close()
 		_ = steady.Close()
