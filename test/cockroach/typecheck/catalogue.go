@@ -2,6 +2,7 @@ package typecheck
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/cockroachdb/cockroachdb-parser/pkg/sql/sem/tree"
 )
@@ -45,10 +46,7 @@ type table struct {
 
 // frozen returns a catalogue with the same tables that cannot be changed.
 func (c catalogue) frozen() catalogue {
-	view := make(catalogue, len(c)+1)
-	for name, t := range c {
-		view[name] = t
-	}
+	view := maps.Clone(c)
 	view[frozenMark] = nil
 	return view
 }
@@ -58,18 +56,10 @@ const frozenMark = "\x00frozen"
 func (c catalogue) isFrozen() bool { _, is := c[frozenMark]; return is }
 
 func (c catalogue) find(schema, name string) (*table, bool) {
-	if schema != "" {
-		if schema == "public" {
-			schema = ""
-		} else {
-			t, ok := c[schema+"."+name]
-			return t, ok
-		}
+	t, ok := c[key(schema, name)]
+	if !ok && schema == "" {
+		t, ok = c["pg_catalog."+name]
 	}
-	if t, ok := c[name]; ok {
-		return t, true
-	}
-	t, ok := c["pg_catalog."+name]
 	return t, ok
 }
 

@@ -152,7 +152,7 @@ func (r *resolver) subquery(e *tree.Subquery, set bool) (recurse bool, out tree.
 
 // function finds the signatures of one.
 func (r *resolver) function(e *tree.FuncExpr) (recurse bool, out tree.Expr) {
-	name := e.Func.FunctionReference.String()
+	name := e.Func.String()
 	known, ok := r.builtin.find(name)
 	if !ok {
 		return r.fail(fmt.Errorf("function %s is not known to this check: put what CockroachDB documents of it into builtins.go", name), e)

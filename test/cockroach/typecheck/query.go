@@ -138,7 +138,7 @@ func outputName(e tree.SelectExpr) string {
 	case *tree.UnresolvedName:
 		return inner.Parts[0]
 	case *tree.FuncExpr:
-		return inner.Func.FunctionReference.String()
+		return inner.Func.String()
 	}
 	return "?column?"
 }

@@ -53,24 +53,20 @@ func withoutExpressions(n tree.Statement) error {
 }
 
 // target returns the table that a statement writes to.
-func (a *analysis) target(n tree.TableExpr) (columns []column, alias string, err error) {
+func (a *analysis) target(n tree.TableExpr) ([]column, error) {
 	var as tree.AliasClause
 	if aliased, ok := n.(*tree.AliasedTableExpr); ok {
 		n, as = aliased.Expr, aliased.As
 	}
 	name, ok := n.(*tree.TableName)
 	if !ok {
-		return nil, "", fmt.Errorf("this check does not know %T as a target", n)
+		return nil, fmt.Errorf("this check does not know %T as a target", n)
 	}
 	t, ok := a.tables.find(name.Schema(), name.Table())
 	if !ok || t == nil {
-		return nil, "", fmt.Errorf("unknown table %s", name)
+		return nil, fmt.Errorf("unknown table %s", name)
 	}
-	columns, err = renamed(t.columns, as, name.Table())
-	if as.Alias != "" {
-		return columns, string(as.Alias), err
-	}
-	return columns, name.Table(), err
+	return renamed(t.columns, as, name.Table())
 }
 
 func pick(columns []column, names tree.NameList) ([]column, error) {
@@ -93,7 +89,7 @@ func (a *analysis) insert(n *tree.Insert, s *scope) ([]column, error) {
 	if err != nil {
 		return nil, err
 	}
-	columns, _, err := a.target(n.Table)
+	columns, err := a.target(n.Table)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +187,7 @@ func (a *analysis) update(n *tree.Update, s *scope) ([]column, error) {
 	if err != nil {
 		return nil, err
 	}
-	columns, _, err := a.target(n.Table)
+	columns, err := a.target(n.Table)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +207,7 @@ func (a *analysis) delete(n *tree.Delete, s *scope) ([]column, error) {
 	if err != nil {
 		return nil, err
 	}
-	columns, _, err := a.target(n.Table)
+	columns, err := a.target(n.Table)
 	if err != nil {
 		return nil, err
 	}
