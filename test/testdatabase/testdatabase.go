@@ -80,10 +80,16 @@ func NewEmpty(t testing.TB) *Database {
 // Config returns the default configuration for tests with this DSN.
 func Config(t testing.TB, dsn string) *config.Config {
 	t.Helper()
-	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	config.AddFlags(flags)
-	require.NoError(t, flags.Parse([]string{"--database", dsn}))
-	c, err := config.LoadForDatabase(flags)
+	c, err := load(dsn)
 	require.NoError(t, err)
 	return c
+}
+
+func load(dsn string) (*config.Config, error) {
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	if err := flags.Parse([]string{"--database", dsn}); err != nil {
+		return nil, err
+	}
+	return config.LoadForDatabase(flags)
 }
