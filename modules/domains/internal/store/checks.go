@@ -16,7 +16,7 @@ const free = `(s.lease_until IS NULL OR s.lease_until <= LOCALTIMESTAMP)`
 // take claims rows; the condition is asked again of a row that another claimer has changed meanwhile.
 const take = `
 UPDATE inner_domain_checks AS s
-SET lease_until = LOCALTIMESTAMP + $1 * INTERVAL '1 second', claim_number = s.claim_number + 1
+SET lease_until = LOCALTIMESTAMP + $1::FLOAT8 * INTERVAL '1 second', claim_number = s.claim_number + 1
 WHERE NOT s.gone AND ` + free + ` AND `
 
 const taken = `

@@ -1,0 +1,32 @@
+package typecheck_test
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/test/cockroach/source"
+	"app238.com/inner/test/cockroach/typecheck"
+)
+
+// beginnings are completed by the caller's name of a schema: tests of the engine send the whole.
+var beginnings = []string{"CREATE SCHEMA ", "CREATE SCHEMA IF NOT EXISTS "}
+
+// TestCockroachDBTakesEveryStatementOfTheProduct does not depend on what other tests send.
+func TestCockroachDBTakesEveryStatementOfTheProduct(t *testing.T) {
+	t.Parallel()
+	c := newChecker(t)
+	all, err := source.Statements(filepath.Join("..", "..", ".."), "app", "modules", "cmd")
+	require.NoError(t, err)
+	require.Greater(t, len(all), 100)
+	for _, s := range all {
+		if _, alone := typecheck.PostgreSQLAlone(s.Text); alone || slices.Contains(beginnings, s.Text) {
+			continue
+		}
+		if err := c.Check(s.Text); err != nil {
+			t.Errorf("%s: CockroachDB does not take this statement: %v\n%s", s.Position, err, s.Text)
+		}
+	}
+}
