@@ -11,11 +11,11 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"app238.com/inner/app/database"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/tasks/internal/httpapi"
 	"app238.com/inner/modules/tasks/internal/overview"
 	"app238.com/inner/modules/tasks/internal/store"
-	"app238.com/inner/app/database"
 	"app238.com/inner/test/proxy"
 	"app238.com/inner/test/testdatabase"
 )
