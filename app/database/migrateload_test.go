@@ -188,7 +188,7 @@ func writeTasks(ctx context.Context, db *sql.DB) (written int, err error) {
 		return 0, err
 	}
 	defer func() { _ = conn.Close() }()
-	if _, err := conn.ExecContext(ctx, `SET statement_timeout = '6s'`); err != nil {
+	if _, err := conn.ExecContext(ctx, `SET statement_timeout = '10s'`); err != nil {
 		return 0, err
 	}
 	for ctx.Err() == nil {
@@ -210,11 +210,15 @@ func TestAcceptsGoOnWhileSeveralMigrateBesideAnOpenReader(t *testing.T) {
 	load, stop := context.WithCancel(t.Context())
 	var writers, migrations sync.WaitGroup
 	errs := make([]error, 7)
+	failed := make(chan error, len(errs))
 	for i := range 4 {
 		writers.Go(func() {
 			var written int
 			if written, errs[i] = writeTasks(load, db.DB); written == 0 && errs[i] == nil {
 				errs[i] = errors.New("nothing was written")
+			}
+			if errs[i] != nil {
+				failed <- errs[i]
 			}
 		})
 	}
@@ -230,6 +234,8 @@ func TestAcceptsGoOnWhileSeveralMigrateBesideAnOpenReader(t *testing.T) {
 		select {
 		case text := <-progress:
 			seen = attempt.MatchString(text)
+		case err := <-failed:
+			require.NoError(t, err, "an accept waits longer than for one lock")
 		case <-timeout:
 			require.Fail(t, "no migration waits")
 		}
@@ -254,9 +260,10 @@ const unfinished = `EXISTS (SELECT 1 FROM pg_index WHERE indrelid = 'console_tas
 func TestAStepOfAMigrationMayLastLongerThanAStatement(t *testing.T) {
 	t.Parallel()
 	db := testdatabase.New(t)
-	older(t, db)
-	// The builder of an index waits for who sees the table as it was.
-	endReader := transaction(t, db.DB, sql.LevelRepeatableRead, `SELECT count(*) FROM users`)
+	_, err := db.ExecContext(t.Context(), `DROP INDEX console_tasks_waiting`)
+	require.NoError(t, err)
+	// Whoever builds an index waits for it, concurrently or not.
+	endWriter := transaction(t, db.DB, sql.LevelDefault, `INSERT INTO console_tasks (task_type, ordering_key) VALUES ('open', 'k')`)
 	db.Config.Database.StatementTimeout = time.Second
 	pool, err := database.Open(db.Config)
 	require.NoError(t, err)
@@ -264,8 +271,9 @@ func TestAStepOfAMigrationMayLastLongerThanAStatement(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- database.Migrate(t.Context(), pool) }()
 	// A connection of the pool is given up five seconds after the time limit of a statement.
-	holds(t, db.DB, builder+` AND clock_timestamp() - query_start > INTERVAL '7 seconds')`)
-	endReader()
+	holds(t, db.DB, `EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'
+		AND pid <> pg_backend_pid() AND clock_timestamp() - query_start > INTERVAL '7 seconds')`)
+	endWriter()
 	require.NoError(t, <-done)
 }
 
