@@ -188,7 +188,7 @@ func writeTasks(ctx context.Context, db *sql.DB) (written int, err error) {
 		return 0, err
 	}
 	defer func() { _ = conn.Close() }()
-	if _, err := conn.ExecContext(ctx, `SET statement_timeout = '6s'`); err != nil {
+	if _, err := conn.ExecContext(ctx, `SET statement_timeout = '10s'`); err != nil {
 		return 0, err
 	}
 	for ctx.Err() == nil {
@@ -210,6 +210,7 @@ func TestAcceptsGoOnWhileSeveralMigrateBesideAnOpenReader(t *testing.T) {
 	load, stop := context.WithCancel(t.Context())
 	var writers, migrations sync.WaitGroup
 	errs := make([]error, 7)
+	failed := make(chan error, len(errs))
 	for i := range 4 {
 		writers.Go(func() {
 			var written int
@@ -222,7 +223,6 @@ func TestAcceptsGoOnWhileSeveralMigrateBesideAnOpenReader(t *testing.T) {
 		})
 	}
 	progress := make(chan string, 1000)
-	failed := make(chan error, len(errs))
 	for i := range 3 {
 		migrations.Go(func() {
 			_, errs[4+i] = database.Migration{DB: db.DB, Progress: func(text string) { progress <- text }}.Run(t.Context())
