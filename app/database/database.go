@@ -36,18 +36,21 @@ func Connector(c *config.Config) (driver.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return connect("database.dsn", dsn, c.Database.StatementTimeout)
+	return connect("database.dsn", dsn, limits{statement: c.Database.StatementTimeout})
 }
 
-// connect returns what opens connections by a DSN. statement is the longest time for one statement.
-func connect(key, dsn string, statement time.Duration) (driver.Connector, error) {
+// limits are those of a session at the server, which hold even where a context is lost; 0 for none.
+type limits struct{ statement, lock time.Duration }
+
+// connect returns what opens connections by a DSN.
+func connect(key, dsn string, l limits) (driver.Connector, error) {
 	connector, err := pq.NewConnector(dsn)
 	if err != nil {
 		// The driver's own message may repeat the password.
 		return nil, fmt.Errorf("%s: not a valid postgres:// URL", key)
 	}
-	connector.Dialer(counting{dialer{limit: statement + answerMargin}})
-	return sessions{connector}, nil
+	connector.Dialer(counting{dialer{limit: l.statement + answerMargin}})
+	return sessions{Connector: connector, setUp: l.setUp()}, nil
 }
 
 // Pool returns a pool of connections of connector, as large as configured.
@@ -62,21 +65,21 @@ func Pool(connector driver.Connector, c *config.Config) *sql.DB {
 // setting is one of a session's.
 type setting struct{ key, value string }
 
-// withSettings adds what every session needs to the DSN: UTC, because the tables' timestamps have no zone, and limits
-// that hold even where a context is lost.
+// withSettings adds what every session needs to the DSN: UTC, because the tables' timestamps have no zone.
 func withSettings(c config.Database) (string, error) {
 	dsn := c.DSN.Reveal()
 	if dsn == "" {
 		return "", errors.New("database.dsn: required (-d, INNER_DATABASE_DSN or the configuration file)")
 	}
-	return addSettings("database.dsn", dsn, "", append(session(c.ConnectTimeout, c.StatementTimeout), setting{"timezone", "UTC"}))
+	return addSettings("database.dsn", dsn, "", append(session(c.ConnectTimeout), setting{"timezone", "UTC"}))
 }
 
-func session(connect, statement time.Duration) []setting {
+// session returns what a DSN says of its sessions. PgBouncer takes no other settings from a client that connects than these
+// and the time zone.
+func session(connect time.Duration) []setting {
 	return []setting{
 		{"application_name", "inner-gateway"},
 		{"connect_timeout", strconv.Itoa(max(1, int(connect.Seconds())))},
-		{"statement_timeout", strconv.FormatInt(statement.Milliseconds(), 10)},
 	}
 }
 

@@ -2,7 +2,6 @@ package database
 
 import (
 	"database/sql/driver"
-	"strconv"
 
 	"github.com/lib/pq"
 
@@ -13,13 +12,11 @@ import (
 // server that has stopped answering costs a connection, and the time limit of one statement.
 func EngineConnector(c config.RDB, database string) (driver.Connector, error) {
 	const key = "combinator.rdb.dsn"
-	settings := append(session(c.ConnectTimeout, c.RequestTimeout),
-		setting{"lock_timeout", strconv.FormatInt(c.LockTimeout.Milliseconds(), 10)})
-	dsn, err := addSettings(key, c.DSN.Reveal(), database, settings)
+	dsn, err := addSettings(key, c.DSN.Reveal(), database, session(c.ConnectTimeout))
 	if err != nil {
 		return nil, err
 	}
-	return connect(key, dsn, c.RequestTimeout)
+	return connect(key, dsn, limits{statement: c.RequestTimeout, lock: c.LockTimeout})
 }
 
 // Quote makes a name safe to stand in a statement.

@@ -17,6 +17,8 @@ func Explain(err error) string {
 	}
 	c := code(err)
 	switch table := sequenceBehind(err); {
+	case errors.Is(err, ErrPooled):
+		return ErrPooled.Error()
 	case errors.Is(err, errReadOnly), c == codeReadOnly:
 		return "takes no writes: it is a standby, or set to read-only"
 	case table != "":

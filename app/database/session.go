@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 var (
@@ -22,7 +23,24 @@ const readOnly = `SHOW transaction_read_only`
 
 // sessions opens the sessions of all pools. One that takes no writes is refused when it is opened, so that a pool never fills
 // with those of a standby; and one that turned out to be such, or to be ending, is thrown away after its statement.
-type sessions struct{ driver.Connector }
+type sessions struct {
+	driver.Connector
+	setUp string // the first statement of each, which tells whether it is read-only in its last column
+}
+
+// setUp is the statement that gives a session its limits. They are not sent while it connects: poolers refuse that.
+func (l limits) setUp() string {
+	statement := "SELECT "
+	for _, s := range []struct {
+		name  string
+		value time.Duration
+	}{{"statement_timeout", l.statement}, {"lock_timeout", l.lock}} {
+		if s.value > 0 {
+			statement += fmt.Sprintf("set_config('%s', '%d', false), ", s.name, s.value.Milliseconds())
+		}
+	}
+	return statement + "current_setting('transaction_read_only')"
+}
 
 // Connect opens a session.
 func (c sessions) Connect(ctx context.Context) (driver.Conn, error) {
@@ -36,7 +54,7 @@ func (c sessions) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, errors.Join(errors.New("the driver's connection lacks a method"), conn.Close())
 	}
 	s := &serverSession{wholeConn: whole, wire: w}
-	if err := s.writable(ctx); err != nil {
+	if err := s.writable(ctx, c.setUp); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return s, nil
@@ -63,9 +81,9 @@ type serverSession struct {
 	within, stale bool
 }
 
-// writable returns nil where the session takes writes.
-func (s *serverSession) writable(ctx context.Context) error {
-	rows, err := s.wholeConn.QueryContext(ctx, readOnly, nil)
+// writable asks a question whose last column tells "on" or "off", and returns nil where the session takes writes.
+func (s *serverSession) writable(ctx context.Context, question string) error {
+	rows, err := s.wholeConn.QueryContext(ctx, question, nil)
 	if err != nil {
 		return fmt.Errorf("ask whether the session takes writes: %w", err)
 	}
@@ -73,7 +91,7 @@ func (s *serverSession) writable(ctx context.Context) error {
 	if err := errors.Join(rows.Next(value), rows.Close()); err != nil {
 		return fmt.Errorf("ask whether the session takes writes: %w", err)
 	}
-	if len(value) != 1 || fmt.Sprintf("%s", value[0]) != "off" {
+	if len(value) == 0 || fmt.Sprintf("%s", value[len(value)-1]) != "off" {
 		return errReadOnly
 	}
 	return nil
@@ -81,7 +99,7 @@ func (s *serverSession) writable(ctx context.Context) error {
 
 // Ping asks whether the session takes writes. Where it does not, another one is opened, and what is wrong shows there.
 func (s *serverSession) Ping(ctx context.Context) error {
-	if s.writable(ctx) != nil {
+	if s.writable(ctx, readOnly) != nil {
 		s.stale = true
 		return driver.ErrBadConn
 	}

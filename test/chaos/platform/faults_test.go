@@ -17,6 +17,7 @@ import (
 	"app238.com/inner/test/chaos/havoc"
 	"app238.com/inner/test/dnsserver"
 	"app238.com/inner/test/proxy"
+	"app238.com/inner/test/stack/postgres"
 )
 
 // fault is one thing that breaks, and is mended again.
@@ -38,8 +39,15 @@ func mended(inflict, mend func()) func(context.Context, *rand.Rand) (func(contex
 }
 
 // faults is all that can break.
-func (w *world) faults(f *fleet) []fault {
-	platform, engine := w.servers.Postgres, w.engine
+func (w *world) faults(t *testing.T, f *fleet) []fault {
+	t.Helper()
+	engine := w.engine
+	// A failover puts another server in its place.
+	platform := func(end func(*postgres.Server, context.Context) error) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+		return func(ctx context.Context, _ *rand.Rand) (func(context.Context) error, error) {
+			return w.servers.Postgres.Restart, end(w.servers.Postgres, ctx)
+		}
+	}
 	restart := func(server interface{ Restart(context.Context) error }, end func(context.Context) error) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 		return func(ctx context.Context, _ *rand.Rand) (func(context.Context) error, error) {
 			return server.Restart, end(ctx)
@@ -54,7 +62,7 @@ func (w *world) faults(f *fleet) []fault {
 	wrong := func(status int, reason metav1.StatusReason) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 		return mended(func() { w.toCluster.AnswerWith(everyOther(status, reason)) }, func() { w.toCluster.AnswerWith(nil) })
 	}
-	return []fault{
+	return append(w.databaseFaults(t, f), []fault{
 		{"Inner killed", time.Second, func(_ context.Context, chance *rand.Rand) (func(context.Context) error, error) {
 			slot := chance.IntN(replicas)
 			return func(context.Context) error { return f.start(slot) }, f.kill(slot)
@@ -66,8 +74,8 @@ func (w *world) faults(f *fleet) []fault {
 		{"every Inner killed", time.Second, func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 			return func(context.Context) error { return errors.Join(f.start(0), f.start(1)) }, errors.Join(f.kill(0), f.kill(1))
 		}},
-		{"database stopped", 4 * time.Second, restart(platform, platform.Stop)},
-		{"database killed", 4 * time.Second, restart(platform, kill(platform.Kill))},
+		{"database stopped", 4 * time.Second, platform((*postgres.Server).Stop)},
+		{"database killed", 4 * time.Second, platform(func(s *postgres.Server, _ context.Context) error { return s.Kill() })},
 		{"database slow", 8 * time.Second, slow(w.toDatabase)},
 		{"database cut off", 6 * time.Second, mended(w.toDatabase.Cut, w.toDatabase.Mend)},
 		{"engine killed", 4 * time.Second, restart(engine, kill(engine.Kill))},
@@ -87,7 +95,7 @@ func (w *world) faults(f *fleet) []fault {
 		{"watches cut", time.Second, mended(w.toCluster.Break, func() {})},
 		{"TiKV and its placement driver stopped", 3 * time.Second, restart(w.servers.TiKV, w.servers.TiKV.Stop)},
 		{"DNS silent", 8 * time.Second, mended(func() { w.names.Root.Play("", dnsserver.Play{Silent: true}) }, w.names.Root.Behave)},
-	}
+	}...)
 }
 
 // everyOther answers every other write with an error.
@@ -122,7 +130,7 @@ func (w *world) breakThings(ctx context.Context, t *testing.T, f *fleet) (broken
 	}
 	chance := rand.New(rand.NewPCG(w.seed, 0))
 	broken = map[string]int{}
-	all, begin := w.faults(f), time.Now()
+	all, begin := w.faults(t, f), time.Now()
 	for n := 0; n < max(len(all), e.faults) || time.Since(begin) < e.span; n++ {
 		if n%len(all) == 0 {
 			chance.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })

@@ -14,7 +14,10 @@ import (
 	"app238.com/inner/test/stack/postgres"
 )
 
-const limit = time.Minute
+const (
+	limit     = time.Minute
+	readyPoll = 20 * time.Millisecond
+)
 
 func setup(t *testing.T, opts postgres.Options) (context.Context, *postgres.Server) {
 	t.Helper()

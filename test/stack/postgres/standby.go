@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 
 	"app238.com/inner/test/stack/ports"
 	"app238.com/inner/test/stack/workdir"
@@ -48,9 +46,8 @@ func (s *Server) copyFrom(ctx context.Context, primary *Server) error {
 	if err := errors.Join(os.Mkdir(s.dataDir, 0o700), s.account.own(s.dataDir)); err != nil {
 		return fmt.Errorf("prepare a standby: %w", err)
 	}
-	cmd := s.command(ctx, "pg_basebackup", "--host", "127.0.0.1", "--port", strconv.Itoa(primary.port), "--username", superuser,
-		"--no-password", "--pgdata", s.dataDir, "--write-recovery-conf", "--wal-method", "stream", "--checkpoint", "fast", "--no-sync")
-	cmd.Env = append(slices.Clone(cmd.Env), "PGPASSWORD="+s.password)
+	cmd := primary.client(ctx, "pg_basebackup", "--pgdata", s.dataDir, "--write-recovery-conf", "--wal-method", "stream", "--checkpoint", "fast", "--no-sync")
+	cmd.Dir = s.dir.Path()
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("pg_basebackup: %w\n%s", err, bytes.TrimSpace(output))
 	}
