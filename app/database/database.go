@@ -46,8 +46,8 @@ func connect(key, dsn string, statement time.Duration) (driver.Connector, error)
 		// The driver's own message may repeat the password.
 		return nil, fmt.Errorf("%s: not a valid postgres:// URL", key)
 	}
-	connector.Dialer(dialer{limit: statement + answerMargin})
-	return connector, nil
+	connector.Dialer(counting{dialer{limit: statement + answerMargin}})
+	return sessions{connector}, nil
 }
 
 // Pool returns a pool of connections of connector, as large as configured.
@@ -55,6 +55,7 @@ func Pool(connector driver.Connector, c *config.Config) *sql.DB {
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(c.Database.MaxOpenConnections)
 	db.SetMaxIdleConns(c.Database.MaxIdleConnections)
+	db.SetConnMaxLifetime(c.Database.MaxConnectionLifetime)
 	return db
 }
 
@@ -110,7 +111,7 @@ func NewEnt(db *sql.DB) *ent.Client {
 	return ent.NewClient(ent.Driver(entsql.OpenDB(dialect.Postgres, db)))
 }
 
-// Ping asks the database for a sign of life.
+// Ping asks whether the database takes writes.
 func Ping(ctx context.Context, db *sql.DB, c *config.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Database.ConnectTimeout)
 	defer cancel()

@@ -111,7 +111,12 @@ type bundle struct {
 
 func setup(t testing.TB) *bundle {
 	t.Helper()
-	db := testdatabase.New(t)
+	return setupOn(t, testdatabase.New(t))
+}
+
+// setupOn is setup on a database that is there.
+func setupOn(t testing.TB, db *testdatabase.Database) *bundle {
+	t.Helper()
 	c := db.Config
 	c.Tasks.PollInterval = 50 * time.Millisecond
 	c.Tasks.HeartbeatInterval = 100 * time.Millisecond

@@ -103,7 +103,7 @@ func graph(o options, record *journal.Journal) fx.Option {
 			database.Open,
 			database.OpenSteady,
 			metrics.NewRegistry,
-			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`)),
+			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`, "")),
 			server.AsRoutes((*health.Health).Routes),
 			server.AsRoutes(metrics.Routes),
 			server.NewMetrics,

@@ -130,4 +130,4 @@ func (s *Store) Write(ctx context.Context, all []Checked) error {
 }
 
 // IsTaken tells whether err says that another domain with the same host is verified.
-func IsTaken(err error) bool { return database.IsUniqueViolation(err) }
+func IsTaken(err error) bool { return database.Violates(err, "inner_domain_checks_one_holder") }

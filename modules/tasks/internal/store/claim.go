@@ -87,7 +87,7 @@ func (s *Store) claim(ctx context.Context, query, process string, which any, lim
 			claims, err = s.claimOnce(ctx, query, process, which, limit)
 			return err
 		})
-		if !database.IsUniqueViolation(err) {
+		if !database.Violates(err, onePerKey) {
 			// RETURNING promises no order.
 			slices.SortFunc(claims, func(a, b Claim) int { return cmp.Compare(a.ID, b.ID) })
 			return claims, err
