@@ -42,7 +42,7 @@ const stopMargin = 15 * time.Second
 func Serve(c *config.Config) fx.Option {
 	return fx.Options(
 		Base(c),
-		fx.Invoke(showState, startServer),
+		fx.Invoke(showState, refuseStart, startServer),
 		Modules(),
 		tasks.Start,
 		controller.Start,

@@ -41,20 +41,28 @@ func Connector(c *config.Config) (driver.Connector, error) {
 
 // connect returns what opens connections by a DSN. statement is the longest time for one statement.
 func connect(key, dsn string, statement time.Duration) (driver.Connector, error) {
-	connector, err := pq.NewConnector(dsn)
+	parsed, err := pq.NewConfig(dsn)
 	if err != nil {
 		// The driver's own message may repeat the password.
 		return nil, fmt.Errorf("%s: not a valid postgres:// URL", key)
 	}
+	parameters := parsed.Runtime
+	parsed.Runtime = nil
+	connector, err := pq.NewConnectorConfig(parsed)
+	if err != nil {
+		return nil, fmt.Errorf("%s: not a valid postgres:// URL", key)
+	}
 	connector.Dialer(counting{dialer{limit: statement + answerMargin}})
-	return sessions{connector}, nil
+	return sessions{newOpener(connector, key, parsed.ConnectTimeout, parameters)}, nil
 }
+
+// idleTime is how long a connection is kept for nothing: replicas may share a pooler's few sessions.
+const idleTime = time.Minute
 
 // Pool returns a pool of connections of connector, as large as configured.
 func Pool(connector driver.Connector, c *config.Config) *sql.DB {
-	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(c.Database.MaxOpenConnections)
-	db.SetMaxIdleConns(c.Database.MaxIdleConnections)
+	db := openPool(connector, c.Database.MaxOpenConnections, c.Database.MaxIdleConnections)
+	db.SetConnMaxIdleTime(idleTime)
 	db.SetConnMaxLifetime(c.Database.MaxConnectionLifetime)
 	return db
 }

@@ -43,7 +43,11 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 	if err != nil {
 		return nil, err
 	}
-	return &connection{Conn: conn, limit: d.limit}, nil
+	c := &connection{Conn: conn, limit: d.limit}
+	if socket, ok := ctx.Value(socketKey{}).(*atomic.Pointer[connection]); ok {
+		socket.Store(c) // not one that is dialled to cancel a statement
+	}
+	return c, nil
 }
 
 // connection is one to the database.

@@ -15,6 +15,9 @@ func Explain(err error) string {
 	if err == nil {
 		return ""
 	}
+	if pooler, ok := errors.AsType[*PoolerError](err); ok {
+		return pooler.Error()
+	}
 	c := code(err)
 	switch table := sequenceBehind(err); {
 	case errors.Is(err, errReadOnly), c == codeReadOnly:
