@@ -6,8 +6,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,7 +42,7 @@ const stopMargin = 15 * time.Second
 func Serve(c *config.Config) fx.Option {
 	return fx.Options(
 		Base(c),
-		fx.Invoke(showState, startServer),
+		fx.Invoke(showState, refuseStart, startServer),
 		Modules(),
 		tasks.Start,
 		controller.Start,
@@ -77,7 +75,6 @@ func Base(c *config.Config) fx.Option {
 			tracing.New,
 			server.AsLayer((*tracing.Tracing).Layer),
 			newConnector,
-			newOwnSessions,
 			database.Pool,
 			database.NewSteady,
 			database.NewEnt,
@@ -97,7 +94,6 @@ func Base(c *config.Config) fx.Option {
 			status.As(clusterStatus),
 		),
 		fx.Invoke(
-			func(lc fx.Lifecycle, o *ownSessions) { lc.Append(fx.StartHook(o.start)) },
 			func(lc fx.Lifecycle, t *tracing.Tracing) { lc.Append(fx.StopHook(t.Stop)) },
 			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
 			func(lc fx.Lifecycle, s *database.Steady) { lc.Append(fx.StopHook(s.Close)) },
@@ -136,44 +132,9 @@ func startServer(lc fx.Lifecycle, p *profiling.Server, s *server.Server, guard *
 	lc.Append(fx.StartStopHook(s.Start, s.Stop))
 }
 
-// ownSessions knows whether the way to the database has a session for each connection.
-type ownSessions struct {
-	connector driver.Connector
-	limit     time.Duration
-	proven    atomic.Bool
-}
-
-func newOwnSessions(c *config.Config, connector driver.Connector) *ownSessions {
-	return &ownSessions{connector: connector, limit: c.Database.ConnectTimeout}
-}
-
-// start refuses a way through a pooler that has not. A database that is away is asked again by the check of /readyz.
-func (o *ownSessions) start(ctx context.Context) error {
-	if err := o.check(ctx); errors.Is(err, database.ErrPooled) {
-		return fmt.Errorf("the database %w", err)
-	}
-	return nil
-}
-
-func (o *ownSessions) check(ctx context.Context) error {
-	if o.proven.Load() {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, o.limit)
-	defer cancel()
-	if err := database.RequireSessions(ctx, o.connector); err != nil {
-		return err
-	}
-	o.proven.Store(true)
-	return nil
-}
-
-func databaseCheck(c *config.Config, db *sql.DB, o *ownSessions) server.Check {
+func databaseCheck(c *config.Config, db *sql.DB) server.Check {
 	return server.Check{Name: "database", Ready: func(ctx context.Context) error {
 		err := database.Ping(ctx, db, c)
-		if err == nil {
-			err = o.check(ctx)
-		}
 		return health.Because(database.Explain(err), err)
 	}}
 }

@@ -36,28 +36,33 @@ func Connector(c *config.Config) (driver.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return connect("database.dsn", dsn, limits{statement: c.Database.StatementTimeout})
+	return connect("database.dsn", dsn, c.Database.StatementTimeout)
 }
 
-// limits are those of a session at the server, which hold even where a context is lost; 0 for none.
-type limits struct{ statement, lock time.Duration }
-
-// connect returns what opens connections by a DSN.
-func connect(key, dsn string, l limits) (driver.Connector, error) {
-	connector, err := pq.NewConnector(dsn)
+// connect returns what opens connections by a DSN. statement is the longest time for one statement.
+func connect(key, dsn string, statement time.Duration) (driver.Connector, error) {
+	parsed, err := pq.NewConfig(dsn)
 	if err != nil {
 		// The driver's own message may repeat the password.
 		return nil, fmt.Errorf("%s: not a valid postgres:// URL", key)
 	}
-	connector.Dialer(counting{dialer{limit: l.statement + answerMargin}})
-	return sessions{Connector: connector, setUp: l.setUp()}, nil
+	parameters := parsed.Runtime
+	parsed.Runtime = nil
+	connector, err := pq.NewConnectorConfig(parsed)
+	if err != nil {
+		return nil, fmt.Errorf("%s: not a valid postgres:// URL", key)
+	}
+	connector.Dialer(counting{dialer{limit: statement + answerMargin}})
+	return sessions{newOpener(connector, key, parsed.ConnectTimeout, parameters)}, nil
 }
+
+// idleTime is how long a connection is kept for nothing: replicas may share a pooler's few sessions.
+const idleTime = time.Minute
 
 // Pool returns a pool of connections of connector, as large as configured.
 func Pool(connector driver.Connector, c *config.Config) *sql.DB {
-	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(c.Database.MaxOpenConnections)
-	db.SetMaxIdleConns(c.Database.MaxIdleConnections)
+	db := openPool(connector, c.Database.MaxOpenConnections, c.Database.MaxIdleConnections)
+	db.SetConnMaxIdleTime(idleTime)
 	db.SetConnMaxLifetime(c.Database.MaxConnectionLifetime)
 	return db
 }
@@ -65,21 +70,21 @@ func Pool(connector driver.Connector, c *config.Config) *sql.DB {
 // setting is one of a session's.
 type setting struct{ key, value string }
 
-// withSettings adds what every session needs to the DSN: UTC, because the tables' timestamps have no zone.
+// withSettings adds what every session needs to the DSN: UTC, because the tables' timestamps have no zone, and limits
+// that hold even where a context is lost.
 func withSettings(c config.Database) (string, error) {
 	dsn := c.DSN.Reveal()
 	if dsn == "" {
 		return "", errors.New("database.dsn: required (-d, INNER_DATABASE_DSN or the configuration file)")
 	}
-	return addSettings("database.dsn", dsn, "", append(session(c.ConnectTimeout), setting{"timezone", "UTC"}))
+	return addSettings("database.dsn", dsn, "", append(session(c.ConnectTimeout, c.StatementTimeout), setting{"timezone", "UTC"}))
 }
 
-// session returns what a DSN says of its sessions. PgBouncer takes no other settings from a client that connects than these
-// and the time zone.
-func session(connect time.Duration) []setting {
+func session(connect, statement time.Duration) []setting {
 	return []setting{
 		{"application_name", "inner-gateway"},
 		{"connect_timeout", strconv.Itoa(max(1, int(connect.Seconds())))},
+		{"statement_timeout", strconv.FormatInt(statement.Milliseconds(), 10)},
 	}
 }
 

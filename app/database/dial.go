@@ -43,12 +43,14 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 	if err != nil {
 		return nil, err
 	}
-	lasting, ok := ctx.Value(lastingKey{}).(context.Context)
-	if !ok {
-		return &connection{Conn: conn, limit: d.limit}, nil
+	c := &connection{Conn: conn, limit: d.limit}
+	if lasting, ok := ctx.Value(lastingKey{}).(context.Context); ok {
+		c.limit = 0
+		c.release = context.AfterFunc(lasting, func() { _ = c.SetDeadline(time.Now().Add(answerMargin)) })
 	}
-	c := &connection{Conn: conn}
-	c.release = context.AfterFunc(lasting, func() { _ = c.SetDeadline(time.Now().Add(answerMargin)) })
+	if socket, ok := ctx.Value(socketKey{}).(*atomic.Pointer[connection]); ok {
+		socket.Store(c) // not one that is dialled to cancel a statement
+	}
 	return c, nil
 }
 

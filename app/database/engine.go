@@ -2,6 +2,7 @@ package database
 
 import (
 	"database/sql/driver"
+	"strconv"
 
 	"github.com/lib/pq"
 
@@ -12,11 +13,13 @@ import (
 // server that has stopped answering costs a connection, and the time limit of one statement.
 func EngineConnector(c config.RDB, database string) (driver.Connector, error) {
 	const key = "combinator.rdb.dsn"
-	dsn, err := addSettings(key, c.DSN.Reveal(), database, session(c.ConnectTimeout))
+	settings := append(session(c.ConnectTimeout, c.RequestTimeout),
+		setting{"lock_timeout", strconv.FormatInt(c.LockTimeout.Milliseconds(), 10)})
+	dsn, err := addSettings(key, c.DSN.Reveal(), database, settings)
 	if err != nil {
 		return nil, err
 	}
-	return connect(key, dsn, limits{statement: c.RequestTimeout, lock: c.LockTimeout})
+	return connect(key, dsn, c.RequestTimeout)
 }
 
 // Quote makes a name safe to stand in a statement.

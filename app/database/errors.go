@@ -30,6 +30,7 @@ const (
 	codeLockNotAvailable     = "55P03"
 	codeUndefinedDatabase    = "3D000"
 	codeUndefinedObject      = "42704"
+	codeTooManyConnections   = "53300"
 	codeUndefinedTable       = "42P01"
 	codeUndefinedColumn      = "42703"
 	codeNoRight              = "42501"
@@ -89,6 +90,9 @@ func Violates(err error, constraint string) bool {
 func IsUnavailable(err error) bool {
 	if err == nil {
 		return false
+	}
+	if _, pooler := errors.AsType[*PoolerError](err); pooler {
+		return true
 	}
 	if c := code(err); c != "" {
 		// An exhausted number space is the server's matter, the other limits are the statement's.

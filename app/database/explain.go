@@ -15,10 +15,11 @@ func Explain(err error) string {
 	if err == nil {
 		return ""
 	}
+	if pooler, ok := errors.AsType[*PoolerError](err); ok {
+		return pooler.Error()
+	}
 	c := code(err)
 	switch table := sequenceBehind(err); {
-	case errors.Is(err, ErrPooled):
-		return ErrPooled.Error()
 	case errors.Is(err, errReadOnly), c == codeReadOnly:
 		return "takes no writes: it is a standby, or set to read-only"
 	case table != "":

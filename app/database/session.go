@@ -8,7 +8,6 @@ import (
 	"net"
 	"strings"
 	"sync/atomic"
-	"time"
 )
 
 var (
@@ -23,24 +22,7 @@ const readOnly = `SHOW transaction_read_only`
 
 // sessions opens the sessions of all pools. One that takes no writes is refused when it is opened, so that a pool never fills
 // with those of a standby; and one that turned out to be such, or to be ending, is thrown away after its statement.
-type sessions struct {
-	driver.Connector
-	setUp string // the first statement of each, which tells whether it is read-only in its last column
-}
-
-// setUp is the statement that gives a session its limits. They are not sent while it connects: poolers refuse that.
-func (l limits) setUp() string {
-	statement := "SELECT "
-	for _, s := range []struct {
-		name  string
-		value time.Duration
-	}{{"statement_timeout", l.statement}, {"lock_timeout", l.lock}} {
-		if s.value > 0 {
-			statement += fmt.Sprintf("set_config('%s', '%d', false), ", s.name, s.value.Milliseconds())
-		}
-	}
-	return statement + "current_setting('transaction_read_only')"
-}
+type sessions struct{ driver.Connector }
 
 // Connect opens a session.
 func (c sessions) Connect(ctx context.Context) (driver.Conn, error) {
@@ -54,7 +36,7 @@ func (c sessions) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, errors.Join(errors.New("the driver's connection lacks a method"), conn.Close())
 	}
 	s := &serverSession{wholeConn: whole, wire: w}
-	if err := s.writable(ctx, c.setUp); err != nil {
+	if err := s.writable(ctx); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return s, nil
@@ -81,9 +63,9 @@ type serverSession struct {
 	within, stale bool
 }
 
-// writable asks a question whose last column tells "on" or "off", and returns nil where the session takes writes.
-func (s *serverSession) writable(ctx context.Context, question string) error {
-	rows, err := s.wholeConn.QueryContext(ctx, question, nil)
+// writable returns nil where the session takes writes.
+func (s *serverSession) writable(ctx context.Context) error {
+	rows, err := s.wholeConn.QueryContext(ctx, readOnly, nil)
 	if err != nil {
 		return fmt.Errorf("ask whether the session takes writes: %w", err)
 	}
@@ -91,7 +73,7 @@ func (s *serverSession) writable(ctx context.Context, question string) error {
 	if err := errors.Join(rows.Next(value), rows.Close()); err != nil {
 		return fmt.Errorf("ask whether the session takes writes: %w", err)
 	}
-	if len(value) == 0 || fmt.Sprintf("%s", value[len(value)-1]) != "off" {
+	if len(value) != 1 || fmt.Sprintf("%s", value[0]) != "off" {
 		return errReadOnly
 	}
 	return nil
@@ -99,7 +81,7 @@ func (s *serverSession) writable(ctx context.Context, question string) error {
 
 // Ping asks whether the session takes writes. Where it does not, another one is opened, and what is wrong shows there.
 func (s *serverSession) Ping(ctx context.Context) error {
-	if s.writable(ctx, readOnly) != nil {
+	if s.writable(ctx) != nil {
 		s.stale = true
 		return driver.ErrBadConn
 	}

@@ -41,9 +41,7 @@ func OpenSteady(c *config.Config) (*Steady, error) {
 
 // NewSteady returns a pool of connections of connector.
 func NewSteady(connector driver.Connector, c *config.Config) *Steady {
-	db := sql.OpenDB(SteadyConnector{connector})
-	db.SetMaxOpenConns(steadyConnections)
-	db.SetMaxIdleConns(steadyConnections)
+	db := openPool(SteadyConnector{connector}, steadyConnections, steadyConnections)
 	db.SetConnMaxLifetime(c.Database.MaxConnectionLifetime)
 	return &Steady{db: db, prepared: map[string]*sql.Stmt{}}
 }

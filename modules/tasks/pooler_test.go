@@ -1,109 +1,67 @@
 package tasks_test
 
 import (
-	"context"
-	"database/sql"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"app238.com/inner/app/database"
 	"app238.com/inner/modules/tasks/internal/store"
-	"app238.com/inner/test/stack/postgres"
+	"app238.com/inner/test/stack/pgbouncer"
 	"app238.com/inner/test/testdatabase"
 )
 
-// bounced is a server with a migrated database behind a PgBouncer.
-type bounced struct {
-	bouncer     *postgres.Bouncer
-	dsn, direct string
+// pooled is a migrated database behind a PgBouncer of the test's own.
+type pooled struct {
+	pooler *pgbouncer.Pooler
+	*testdatabase.Database
+	direct *testdatabase.Database
 }
 
-func bounce(t *testing.T, opts postgres.BouncerOptions) bounced {
+func pool(t *testing.T, opts pgbouncer.Options) pooled {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	t.Cleanup(cancel)
-	server, err := postgres.Start(ctx, postgres.Options{})
+	direct := testdatabase.New(t)
+	address, err := url.Parse(direct.Config.Database.DSN.Reveal())
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Close()) })
-	require.NoError(t, server.CreateDatabase(ctx, "inner"))
-	bouncer, err := server.Bounce(ctx, opts)
+	opts.Upstream = address.String()
+	pooler, err := pgbouncer.Start(t.Context(), opts)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, bouncer.Close()) })
-	dsn, err := bouncer.DSN("inner")
-	require.NoError(t, err)
-	return bounced{bouncer: bouncer, dsn: dsn, direct: server.DSN("inner")}
+	t.Cleanup(func() { require.NoError(t, pooler.Close()) })
+	return pooled{pooler: pooler, Database: testdatabase.At(t, pooler.DSN(strings.TrimPrefix(address.Path, "/"))), direct: direct}
 }
 
 func TestAPgBouncerInSessionModeServesTheQueue(t *testing.T) {
 	t.Parallel()
-	b := setupOn(t, testdatabase.At(t, bounce(t, postgres.BouncerOptions{}).dsn))
-	require.NoError(t, database.Migrate(t.Context(), b.db.DB))
+	b := setupOn(t, pool(t, pgbouncer.Options{}).Database)
 	b.start(t)
 	id := b.accept(t, "k", "x")
 	b.awaitStatus(t, id, store.Finished)
-	var zone, limit string
-	require.NoError(t, b.db.QueryRowContext(t.Context(),
-		`SELECT current_setting('timezone'), current_setting('statement_timeout')`).Scan(&zone, &limit))
-	require.Equal(t, []string{"UTC", "15s"}, []string{zone, limit})
-	connector, err := database.Connector(b.config)
-	require.NoError(t, err)
-	require.NoError(t, database.RequireSessions(t.Context(), connector))
 	require.NoError(t, b.queue.Ready(t.Context()))
 }
 
-func TestAPoolerThatSharesSessionsIsFoundOut(t *testing.T) {
+func TestAReplicaBehindAPoolerInTransactionModeIsNotReadyAndAcceptsNothing(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []string{"transaction", "statement"} {
-		for _, size := range []int{1, 20} {
-			t.Run(fmt.Sprintf("%s mode, %d", mode, size), func(t *testing.T) {
-				t.Parallel()
-				c := testdatabase.Config(t, bounce(t, postgres.BouncerOptions{Mode: mode, PoolSize: size}).dsn)
-				connector, err := database.Connector(c)
-				require.NoError(t, err)
-				require.ErrorIs(t, database.RequireSessions(t.Context(), connector), database.ErrPooled)
-			})
-		}
-	}
-}
-
-// A PgBouncer whose pool is smaller than Inner's keeps some waiting; they are told so, and none hangs for longer than a
-// statement may last.
-func TestAPoolThatIsTooSmallEndsInAnAnswer(t *testing.T) {
-	t.Parallel()
-	at := bounce(t, postgres.BouncerOptions{PoolSize: 2})
-	b := setupOn(t, testdatabase.At(t, at.dsn))
-	require.NoError(t, database.Migrate(t.Context(), testdatabase.At(t, at.direct).DB))
-	b.config.Database.StatementTimeout = 2 * time.Second
-	b = setupOn(t, b.db)
-	var held []*sql.Conn
-	for range 2 {
-		conn, err := b.db.Conn(t.Context())
-		require.NoError(t, err)
-		held = append(held, conn)
-	}
+	at := pool(t, pgbouncer.Options{Mode: pgbouncer.Transaction})
+	b := setupOn(t, at.Database)
+	require.ErrorContains(t, b.queue.Ready(t.Context()), "pool_mode")
 	w := b.request(http.MethodPost, "/api/acceptTask", aNote)
 	require.Equal(t, http.StatusServiceUnavailable, w.Code, w.Body)
 	require.NotEmpty(t, w.Header().Get("Retry-After"))
-	require.Error(t, b.queue.Ready(t.Context()))
-	for _, conn := range held { // back into the pool of Inner, which keeps them
-		require.NoError(t, conn.Close())
-	}
-	require.NoError(t, b.db.DB.Close())
-	b.awaitAccept(t)
-	require.Eventually(t, func() bool { return b.queue.Ready(t.Context()) == nil }, patience, 50*time.Millisecond)
+	var tasks int
+	require.NoError(t, at.direct.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks`).Scan(&tasks))
+	require.Zero(t, tasks)
 }
 
 func TestAPgBouncerThatIsRestartedLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
 	const clients, each, restarts = 8, 40, 4
-	at := bounce(t, postgres.BouncerOptions{})
-	b := setupOn(t, testdatabase.At(t, at.dsn))
-	require.NoError(t, database.Migrate(t.Context(), b.db.DB))
+	at := pool(t, pgbouncer.Options{})
+	b := setupOn(t, at.Database)
 	b.start(t)
 	var sent sync.WaitGroup
 	for client := range clients {
@@ -118,14 +76,17 @@ func TestAPgBouncerThatIsRestartedLosesAndDoublesNothing(t *testing.T) {
 			}
 		})
 	}
-	for range restarts {
-		require.NoError(t, at.bouncer.Restart(t.Context()))
+	before := 0
+	for range restarts { // each amid the load
+		require.Eventually(t, func() bool { return len(b.job.starts()) >= before+clients }, patience, time.Millisecond)
+		require.NoError(t, at.pooler.Restart(t.Context()))
+		before = len(b.job.starts())
 	}
+	require.Less(t, before, clients*each, "all was done before the last restart: the test shows nothing")
 	sent.Wait()
-	direct := testdatabase.At(t, at.direct)
 	var all, finished int
 	require.Eventually(t, func() bool {
-		require.NoError(t, direct.QueryRowContext(t.Context(),
+		require.NoError(t, at.direct.QueryRowContext(t.Context(),
 			`SELECT count(*), count(*) FILTER (WHERE task_status = 'finished') FROM console_tasks`).Scan(&all, &finished))
 		return finished == all
 	}, patience, 50*time.Millisecond)
