@@ -252,6 +252,16 @@ func TestAcceptsGoOnWhileSeveralMigrateBesideAnOpenReader(t *testing.T) {
 	require.Zero(t, steps)
 }
 
+// plain is a way to the database for what the test alone asks, which no CockroachDB has to take.
+func plain(t *testing.T, db *testdatabase.Database) *sql.DB {
+	t.Helper()
+	testdatabase.PostgreSQLOnly(t, "pg_stat_activity tells what waits")
+	pool, err := database.Open(db.Config)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, pool.Close()) })
+	return pool
+}
+
 // builder finds the backend that builds an index in this database.
 const builder = `EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND query LIKE 'CREATE INDEX CONCURRENTLY%'`
 
@@ -271,7 +281,7 @@ func TestAStepOfAMigrationMayLastLongerThanAStatement(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- database.Migrate(t.Context(), pool) }()
 	// A connection of the pool is given up five seconds after the time limit of a statement.
-	holds(t, db.DB, `EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'
+	holds(t, plain(t, db), `EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'
 		AND pid <> pg_backend_pid() AND clock_timestamp() - query_start > INTERVAL '7 seconds')`)
 	endWriter()
 	require.NoError(t, <-done)
@@ -301,10 +311,10 @@ func TestAnInterruptedIndexIsBuiltAgain(t *testing.T) {
 			defer cancel()
 			done := make(chan error, 1)
 			go func() { done <- database.Migrate(ctx, pool) }()
-			holds(t, db.DB, builder+` AND wait_event_type = 'Lock')`)
+			holds(t, plain(t, db), builder+` AND wait_event_type = 'Lock')`)
 			interrupt(t, db, p, cancel)
 			require.Error(t, <-done)
-			holds(t, db.DB, `NOT `+builder+`)`) // though what it waits for is there still
+			holds(t, plain(t, db), `NOT `+builder+`)`) // though what it waits for is there still
 			holds(t, db.DB, unfinished)
 			endReader()
 			require.NoError(t, database.Migrate(t.Context(), db.DB))
