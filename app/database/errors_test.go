@@ -90,7 +90,7 @@ func TestAnExplanationRepeatsNothingOfTheMessage(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, database.Explain(nil))
 	for code, want := range map[string]string{
-		"25006": "takes no writes", "53100": "no disk space", "53200": "resources", "28P01": "let Inner in", "3D000": "no such database",
+		"25006": "takes no writes", "53100": "no disk space", "53200": "resources", "28P01": "let Inner in", "3D000": "does not exist",
 		"42P01": "inner migrate", "42501": "a right", "57P01": "stopping", "40003": "fails (SQLSTATE 40003)", "XX000": "fails (SQLSTATE XX000)",
 	} {
 		text := database.Explain(&pq.Error{Code: pqerror.Code(code), Message: "hunter2", Detail: "hunter2"})

@@ -31,7 +31,7 @@ func Explain(err error) string {
 	case strings.HasPrefix(c, classAuthorization):
 		return "does not let Inner in" + state(c)
 	case c == codeUndefinedDatabase:
-		return "there is no such database" + state(c)
+		return "does not exist" + state(c)
 	case c == codeUndefinedTable, c == codeUndefinedColumn:
 		return "lacks a table or column; run: inner migrate" + state(c)
 	case c == codeNoRight:
@@ -60,7 +60,7 @@ const primaryKey = "_pkey"
 // sequence is behind the rows, as it is after rows were copied without it.
 func sequenceBehind(err error) string {
 	pe, ok := errors.AsType[*pq.Error](err)
-	if !ok || pe.Code != codeUniqueViolation || !strings.HasPrefix(pe.Detail, "Key (id)=(") {
+	if !ok || pe.Code != codeUniqueViolation || !strings.Contains(pe.Detail, "(id)=(") {
 		return ""
 	}
 	table, found := strings.CutSuffix(pe.Constraint, primaryKey)

@@ -59,13 +59,12 @@ func TestAcceptsGoOnAsSoonAsTheAddressLeadsToAPrimaryAgain(t *testing.T) {
 	b := setupOn(t, testdatabase.At(t, address.DSN))
 	b.start(t)
 	b.awaitAccept(t)
-	require.NoError(t, b.queue.Ready(t.Context()))
+	b.awaitReady(t)
 
 	address.LeadTo(t, p.standby.DSN("inner"))
 	address.Cut()
 	address.Mend()
-	require.Eventually(t, func() bool { return b.queue.Ready(t.Context()) != nil }, patience, 50*time.Millisecond)
-	require.ErrorContains(t, b.queue.Ready(t.Context()), "takes no writes")
+	b.awaitUnready(t, "takes no writes")
 	for range 3 {
 		w := b.request(http.MethodPost, "/api/acceptTask", aNote)
 		require.Equal(t, http.StatusServiceUnavailable, w.Code, w.Body)
@@ -75,7 +74,7 @@ func TestAcceptsGoOnAsSoonAsTheAddressLeadsToAPrimaryAgain(t *testing.T) {
 	// Whatever connections there are stay where they are.
 	address.LeadTo(t, p.primary.DSN("inner"))
 	b.awaitAccept(t)
-	require.Eventually(t, func() bool { return b.queue.Ready(t.Context()) == nil }, patience, 50*time.Millisecond)
+	b.awaitReady(t)
 
 	id := b.accept(t, "after", "after")
 	b.awaitStatus(t, id, store.Finished)
@@ -90,8 +89,8 @@ func TestAPromotedStandbyIsWrittenTo(t *testing.T) {
 	b.awaitAccept(t)
 	require.NoError(t, p.primary.Kill())
 	address.LeadTo(t, p.standby.DSN("inner"))
-	require.Eventually(t, func() bool { return b.queue.Ready(t.Context()) != nil }, patience, 50*time.Millisecond)
+	b.awaitUnready(t, "takes no writes")
 	require.NoError(t, p.standby.Promote(t.Context()))
 	b.awaitAccept(t)
-	require.Eventually(t, func() bool { return b.queue.Ready(t.Context()) == nil }, patience, 50*time.Millisecond)
+	b.awaitReady(t)
 }

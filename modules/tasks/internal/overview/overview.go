@@ -51,7 +51,7 @@ func replicas(found []store.Replica, takeover time.Duration) status.Report {
 func NewQueue(s *store.Store) status.Part {
 	return status.Part{Name: "queue", Look: func(ctx context.Context) (status.Report, error) {
 		if err := s.Probe(ctx); err != nil {
-			return status.Report{}, fmt.Errorf("no task can be accepted: the database %s: %w", database.Explain(err), err)
+			return status.Report{}, fmt.Errorf("no task can be accepted: database: %s: %w", database.Explain(err), err)
 		}
 		lanes, err := s.Backlogs(ctx)
 		if err != nil {
