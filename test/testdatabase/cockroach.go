@@ -30,6 +30,7 @@ func (d *Database) AsCockroachDB(t testing.TB) (*Database, *server.Server) {
 // the DSN by way of it.
 func PlayCockroachDB(t testing.TB, dsn config.Secret) (*server.Server, config.Secret) {
 	t.Helper()
+	PostgreSQLOnly(t, "it would be played in front of itself")
 	s, err := server.Start(t.Context(), dsn.Reveal())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
@@ -21,13 +22,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func setup(t *testing.T) (*server.Server, *sql.DB, *testdatabase.Database) {
 	t.Helper()
 	behind := testdatabase.NewEmpty(t)
-	dsn := behind.Config.Database.DSN.Reveal()
-	s, err := server.Start(t.Context(), dsn)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = s.Close() })
-	dsn, err = s.DSN(dsn)
-	require.NoError(t, err)
-	db, err := database.Open(testdatabase.Config(t, dsn))
+	s, dsn := testdatabase.PlayCockroachDB(t, behind.Config.Database.DSN)
+	db, err := database.Open(testdatabase.Config(t, dsn.Reveal()))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
 	_, err = behind.Exec(`CREATE TABLE t (a INT)`)
@@ -130,10 +126,25 @@ func in(ctx context.Context, db *sql.DB, work func(*sql.Tx) error) error {
 
 func TestACancelledStatementEnds(t *testing.T) {
 	t.Parallel()
-	_, db, _ := setup(t)
+	_, db, behind := setup(t)
+	plain, err := database.Open(behind.Config)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = plain.Close() })
 	ctx, cancel := context.WithCancel(t.Context())
-	go cancel()
-	_, err := db.ExecContext(ctx, `SELECT pg_sleep(60)`)
-	require.ErrorIs(t, err, context.Canceled)
+	defer cancel()
+	running := func() (n int) {
+		require.NoError(t, plain.QueryRow(`SELECT count(*) FROM pg_stat_activity
+			WHERE query = 'SELECT pg_sleep(9.5)' AND state = 'active' AND datname = current_database()`).Scan(&n))
+		return n
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := db.ExecContext(ctx, `SELECT pg_sleep(9.5)`)
+		ended <- err
+	}()
+	require.Eventually(t, func() bool { return running() == 1 }, 9*time.Second, time.Millisecond)
+	cancel()
+	require.Error(t, <-ended)
+	require.Eventually(t, func() bool { return running() == 0 }, 9*time.Second, time.Millisecond)
 	require.NoError(t, db.Ping())
 }
