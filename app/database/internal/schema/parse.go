@@ -2,6 +2,7 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -102,7 +103,7 @@ func (s *Schema) add(statement string, outer bool) error {
 		s.Dropped = append(s.Dropped, m[1])
 		return nil
 	}
-	return fmt.Errorf("a statement of an unknown form")
+	return errors.New("a statement of an unknown form")
 }
 
 func (s *Schema) addTable(name, body string, outer bool) error {
@@ -188,7 +189,7 @@ func split(body string) ([]string, error) {
 		}
 	}
 	if depth != 0 || quote != 0 {
-		return nil, fmt.Errorf("a bracket or quote is not closed")
+		return nil, errors.New("a bracket or quote is not closed")
 	}
 	return append(items, strings.TrimSpace(body[start:])), nil
 }
