@@ -77,6 +77,7 @@ func Base(c *config.Config) fx.Option {
 			newConnector,
 			database.Pool,
 			database.NewSteady,
+			database.OpenHeartbeat,
 			database.NewEnt,
 			newClients,
 			kube.NewCombinatorPods,
@@ -97,6 +98,7 @@ func Base(c *config.Config) fx.Option {
 			func(lc fx.Lifecycle, t *tracing.Tracing) { lc.Append(fx.StopHook(t.Stop)) },
 			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
 			func(lc fx.Lifecycle, s *database.Steady) { lc.Append(fx.StopHook(s.Close)) },
+			func(lc fx.Lifecycle, h *database.Heartbeat) { lc.Append(fx.StopHook(h.Close)) },
 			// The pods are watched from when they are asked for first: most commands never do.
 			func(lc fx.Lifecycle, p *kube.Pods) { lc.Append(fx.StopHook(p.Stop)) },
 		),

@@ -50,14 +50,28 @@ func (c *Config) Validate() error {
 	if c.Database.MaxConnectionLifetime < minConnectionLifetime {
 		fault("database.maxConnectionLifetime", "must be at least %s", minConnectionLifetime)
 	}
-	if c.Tasks.TakeoverAfter < 3*c.Tasks.HeartbeatInterval {
-		fault("tasks.takeoverAfter", "must be at least three times tasks.heartbeatInterval")
-	}
+	c.validateLease(fault)
 	if _, err := c.Tasks.Keys(); err != nil {
 		fault("tasks.encryptionKeys", "%s", err)
 	}
 	c.Controller.validate(fault)
 	return errors.Join(faults...)
+}
+
+// minTakeoverAfter leaves a heartbeat the time that a busy database needs to answer it.
+const minTakeoverAfter = 300 * time.Millisecond
+
+// validateLease finds what would let the lease of a process that lives run out.
+func (c *Config) validateLease(fault func(key, format string, args ...any)) {
+	if c.Tasks.TakeoverAfter < minTakeoverAfter {
+		fault("tasks.takeoverAfter", "must be at least %s", minTakeoverAfter)
+	}
+	if c.Tasks.TakeoverAfter < 3*c.Tasks.HeartbeatInterval {
+		fault("tasks.takeoverAfter", "must be at least three times tasks.heartbeatInterval")
+	}
+	if c.Tasks.TakeoverAfter < c.Database.ConnectTimeout {
+		fault("tasks.takeoverAfter", "must be at least database.connectTimeout: where a connection takes so long, no heartbeat comes in time")
+	}
 }
 
 // validateMasks finds what was copied from a print that hides secrets.

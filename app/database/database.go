@@ -36,11 +36,11 @@ func Connector(c *config.Config) (driver.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return connect("database.dsn", dsn, c.Database.StatementTimeout)
+	return connect("database.dsn", dsn, c.Database.StatementTimeout+answerMargin)
 }
 
-// connect returns what opens connections by a DSN. statement is the longest time for one statement.
-func connect(key, dsn string, statement time.Duration) (driver.Connector, error) {
+// connect returns what opens connections by a DSN, which are given up where the server lets one wait for longer than answer.
+func connect(key, dsn string, answer time.Duration) (driver.Connector, error) {
 	parsed, err := pq.NewConfig(dsn)
 	if err != nil {
 		// The driver's own message may repeat the password.
@@ -52,7 +52,7 @@ func connect(key, dsn string, statement time.Duration) (driver.Connector, error)
 	if err != nil {
 		return nil, fmt.Errorf("%s: not a valid postgres:// URL", key)
 	}
-	connector.Dialer(counting{dialer{limit: statement + answerMargin}})
+	connector.Dialer(counting{dialer{limit: answer}})
 	return sessions{newOpener(connector, key, parsed.ConnectTimeout, parameters)}, nil
 }
 

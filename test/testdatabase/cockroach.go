@@ -6,7 +6,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/database"
 	"app238.com/inner/test/cockroach/server"
 )
 
@@ -14,16 +13,7 @@ import (
 func (d *Database) AsCockroachDB(t testing.TB) (*Database, *server.Server) {
 	t.Helper()
 	s, dsn := PlayCockroachDB(t, d.Config.Database.DSN)
-	c := Config(t, dsn.Reveal())
-	connector, err := database.Connector(c)
-	require.NoError(t, err)
-	connector = Checked(t, connector)
-	played := &Database{DB: database.Pool(connector, c), Steady: database.NewSteady(connector, c), Config: c}
-	t.Cleanup(func() {
-		_ = played.Close()
-		_ = played.Steady.Close()
-	})
-	return played, s
+	return At(t, dsn.Reveal()), s
 }
 
 // PlayCockroachDB starts a server that plays a CockroachDB in front of the PostgreSQL of a DSN, until the test ends, and returns

@@ -29,11 +29,14 @@ type Database struct {
 	*sql.DB
 	// Steady is the pool for the queue's statements.
 	Steady *database.Steady
+	// Heartbeat is the connection for heartbeats.
+	Heartbeat *database.Heartbeat
 	// Config is the default configuration with this database's DSN.
 	Config *config.Config
 }
 
-// New returns a new database with all tables, dropped when the test ends.
+// New returns a new database with all tables, dropped when the test ends. Statements that hold one of the exceptions are
+// not parsed.
 func New(t testing.TB) *Database {
 	t.Helper()
 	d := NewEmpty(t)
@@ -76,11 +79,15 @@ func At(t testing.TB, dsn string) *Database {
 	connector = Checked(t, connector)
 	db := database.Pool(connector, c)
 	steady := database.NewSteady(connector, c)
+	forHeartbeats, err := database.HeartbeatConnector(c)
+	require.NoError(t, err)
+	heartbeat := database.NewHeartbeat(Checked(t, forHeartbeats))
 	t.Cleanup(func() {
 		_ = db.Close()
 		_ = steady.Close()
+		_ = heartbeat.Close()
 	})
-	return &Database{DB: db, Steady: steady, Config: c}
+	return &Database{DB: db, Steady: steady, Heartbeat: heartbeat, Config: c}
 }
 
 // Config returns the default configuration for tests with this DSN.

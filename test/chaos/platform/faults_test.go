@@ -42,12 +42,6 @@ func mended(inflict, mend func()) func(context.Context, *rand.Rand) (func(contex
 func (w *world) faults(t *testing.T, f *fleet) []fault {
 	t.Helper()
 	engine := w.engine
-	// A failover puts another server in its place.
-	platform := func(end func(*postgres.Server, context.Context) error) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
-		return func(ctx context.Context, _ *rand.Rand) (func(context.Context) error, error) {
-			return w.servers.Postgres.Restart, end(w.servers.Postgres, ctx)
-		}
-	}
 	restart := func(server interface{ Restart(context.Context) error }, end func(context.Context) error) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 		return func(ctx context.Context, _ *rand.Rand) (func(context.Context) error, error) {
 			return server.Restart, end(ctx)
@@ -74,8 +68,8 @@ func (w *world) faults(t *testing.T, f *fleet) []fault {
 		{"every Inner killed", time.Second, func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 			return func(context.Context) error { return errors.Join(f.start(0), f.start(1)) }, errors.Join(f.kill(0), f.kill(1))
 		}},
-		{"database stopped", 4 * time.Second, platform((*postgres.Server).Stop)},
-		{"database killed", 4 * time.Second, platform(func(s *postgres.Server, _ context.Context) error { return s.Kill() })},
+		{"database stopped", 4 * time.Second, w.endDatabase((*postgres.Server).Stop)},
+		{"database killed", 4 * time.Second, w.endDatabase(func(s *postgres.Server, _ context.Context) error { return s.Kill() })},
 		{"database slow", 8 * time.Second, slow(w.toDatabase)},
 		{"database cut off", 6 * time.Second, mended(w.toDatabase.Cut, w.toDatabase.Mend)},
 		{"engine killed", 4 * time.Second, restart(engine, kill(engine.Kill))},
@@ -96,6 +90,13 @@ func (w *world) faults(t *testing.T, f *fleet) []fault {
 		{"TiKV and its placement driver stopped", 3 * time.Second, restart(w.servers.TiKV, w.servers.TiKV.Stop)},
 		{"DNS silent", 8 * time.Second, mended(func() { w.names.Root.Play("", dnsserver.Play{Silent: true}) }, w.names.Root.Behave)},
 	}...)
+}
+
+// endDatabase ends the platform's database, which is another server after each failover, and starts it again.
+func (w *world) endDatabase(end func(*postgres.Server, context.Context) error) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+	return func(ctx context.Context, _ *rand.Rand) (func(context.Context) error, error) {
+		return w.servers.Postgres.Restart, end(w.servers.Postgres, ctx)
+	}
 }
 
 // everyOther answers every other write with an error.

@@ -96,7 +96,7 @@ func (s *Server) spec() process.Spec {
 		// An immediate shutdown takes the server's children and its shared memory along; SIGKILL would not.
 		DeathSignal: syscall.SIGQUIT,
 		Dir:         s.dataDir,
-		Env:         environment(),
+		Env:         append(environment(), s.clock.environment()...),
 		LogFile:     s.LogFile(),
 		Name:        "postgres",
 		Path:        filepath.Join(s.binDir, "postgres"),

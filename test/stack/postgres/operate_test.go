@@ -4,10 +4,14 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"app238.com/inner/test/stack/build"
 	"app238.com/inner/test/stack/postgres"
 )
 
@@ -36,10 +40,13 @@ func TestAFailoverAndTheWayBackLoseNothing(t *testing.T) {
 func TestFrozenBackendsAnswerOnceTheyGoOn(t *testing.T) {
 	t.Parallel()
 	ctx, server := setup(t, postgres.Options{})
+	binDir, err := build.PostgreSQL(ctx, build.Options{})
+	require.NoError(t, err)
 	answers := make(chan string, 1)
 	go func() {
-		answer, _ := query(ctx, t, server.DSN("postgres")+"&application_name=frozen", "SELECT pg_sleep(1); SELECT 'goes on'")
-		answers <- answer
+		answer, _ := exec.CommandContext(ctx, filepath.Join(binDir, "psql"), server.DSN("postgres")+"&application_name=frozen",
+			"-XAtqw", "-c", "SELECT pg_sleep(1); SELECT 'goes on'").Output()
+		answers <- strings.TrimSpace(string(answer))
 	}()
 	var thaw func() error
 	require.Eventually(t, func() bool {

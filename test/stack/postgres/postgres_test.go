@@ -4,6 +4,7 @@ import (
 	"context"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,22 @@ func TestAStandbyFollowsAndTakesWritesOncePromoted(t *testing.T) {
 	require.NoError(t, standby.Promote(ctx))
 	answer, err = query(ctx, t, dsn, "INSERT INTO followed VALUES (1)")
 	require.NoError(t, err, answer)
+}
+
+func TestTheClockStepsWhileTheServerRuns(t *testing.T) {
+	t.Parallel()
+	ctx, server := setup(t, postgres.Options{Clock: true})
+	_, other := setup(t, postgres.Options{})
+	require.Error(t, other.StepClock(time.Hour), "it has the machine's")
+	dsn := server.DSN("postgres")
+	answer, err := query(ctx, t, dsn, "CREATE TABLE times AS SELECT clock_timestamp() AS at")
+	require.NoError(t, err, answer)
+	for _, offset := range []time.Duration{time.Hour, -time.Hour, 0} {
+		require.NoError(t, server.StepClock(offset))
+		answer, err := query(ctx, t, dsn, "SELECT round(extract(epoch FROM clock_timestamp() - at) / 3600) FROM times")
+		require.NoError(t, err, answer)
+		require.Equal(t, strconv.Itoa(int(offset.Hours())), answer)
+	}
 }
 
 func TestClose(t *testing.T) {

@@ -31,7 +31,26 @@ type entry struct {
 	task     store.NewTask
 	// starting tells that this process has not yet seen to the execution at its start.
 	starting bool
+	// latest names the latest execution that was seen, and since is when it was seen first, by this process's clock.
+	latest int64
+	since  time.Time
 }
+
+// observe notes the latest execution.
+func (e *entry) observe(latest int64, now time.Time) {
+	if e.since.IsZero() || latest != e.latest {
+		e.latest, e.since = latest, now
+	}
+}
+
+// overdue tells whether the latest execution has been the latest for longer than the database's clock lets it be that is not
+// set back. Then its ticks are those of a time that has been, and would be none for as long as it was set back.
+func (e *entry) overdue(now time.Time, margin time.Duration) bool {
+	return e.latest != 0 && now.Sub(e.since) > e.interval+max(e.interval/10, margin)
+}
+
+// overdueChecks is how many looks for due ticks the least wait for one that is overdue is.
+const overdueChecks = 3
 
 // Cron looks for due ticks.
 type Cron struct {
@@ -127,9 +146,16 @@ func (c *Cron) look(ctx context.Context) error {
 	for i := range c.entries {
 		e := &c.entries[i]
 		tick := now.Unix() / int64(e.interval.Seconds())
-		made, err := c.store.Tick(ctx, e.name, tick, e.task)
+		made, latest, err := c.store.Tick(ctx, e.name, tick, e.task)
 		if err != nil {
 			return err
+		}
+		at := time.Now()
+		e.observe(latest, at)
+		if !made && e.overdue(at, overdueChecks*c.every) {
+			if made, err = c.store.TickAfter(ctx, e.name, latest, e.task); err != nil {
+				return err
+			}
 		}
 		if !made && e.starting {
 			if made, err = c.store.TickAtStart(ctx, e.name, c.again, e.task); err != nil {

@@ -66,11 +66,11 @@ WITH n AS MATERIALIZED (
 	insertInto = `, ordinal)
 )
 INSERT INTO console_tasks (task_type, task_info, lane, ordering_key, idempotency_key, accept_ordinal,
-    task_status, task_detailed_status, claimed_by, claim_number, started_at`
+    task_status, task_detailed_status, claimed_by, claim_number, started_at, run_at`
 	insertValues = `)
 SELECT n.task_type, n.task_info, n.lane, n.ordering_key, NULLIF(n.idempotency_key, ''), n.ordinal,
     CASE WHEN n.claim THEN 'processing' ELSE 'pending' END, CASE WHEN n.claim THEN 'claimed' ELSE 'accepted' END,
-    CASE WHEN n.claim THEN $1 ELSE '' END, CASE WHEN n.claim THEN 1 ELSE 0 END, CASE WHEN n.claim THEN LOCALTIMESTAMP END`
+    CASE WHEN n.claim THEN $1 ELSE '' END, CASE WHEN n.claim THEN 1 ELSE 0 END, CASE WHEN n.claim THEN LOCALTIMESTAMP END, ` + atOnce
 	insertOrder = `
 FROM n ORDER BY n.ordinal`
 	insertRows      = insertWith + insertClaim + insertNames + insertInto + insertValues + insertOrder
