@@ -96,7 +96,7 @@ func TestAStatementIsNotSentAgainWhereTheServerEndedItsSession(t *testing.T) {
 	_, err = steady.ExecContext(t.Context(), statement)
 	doubt.is(t, err)
 	var last int
-	require.NoError(t, d.QueryRowContext(t.Context(), `SELECT last_value FROM sent`).Scan(&last))
+	require.NoError(t, plain(t, d).QueryRowContext(t.Context(), `SELECT last_value FROM sent`).Scan(&last))
 	require.Equal(t, 2, last, "a statement was sent again")
 }
 

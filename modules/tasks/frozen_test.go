@@ -167,7 +167,8 @@ func TestBackendsThatGetStuckInAnyPhaseDoubleNothingAndLoseNothing(t *testing.T)
 		if i%60 == 30 {
 			if pids := b.backends(t); len(pids) > 0 {
 				thaw := freeze(t, []int{pids[rand.IntN(len(pids))]})
-				defer time.AfterFunc(b.config.Tasks.TakeoverAfter+3*time.Second, thaw).Stop()
+				later := time.AfterFunc(b.config.Tasks.TakeoverAfter+3*time.Second, thaw)
+				t.Cleanup(func() { later.Stop() })
 			}
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -33,14 +33,17 @@ func newClock(ctx context.Context, opts Options, account account, folder string)
 		return nil, err
 	}
 	c := &clock{library: library, file: filepath.Join(folder, "clock"), account: account}
-	return c, c.set(0)
+	if err := c.set(0); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // libraryFolder is where Debian keeps this machine's libraries.
 func libraryFolder() (string, error) {
 	for architecture, name := range map[string]string{"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"} {
 		if architecture == runtime.GOARCH {
-			return filepath.Join("/usr/lib", name), nil
+			return "/usr/lib/" + name, nil
 		}
 	}
 	return "", fmt.Errorf("a server's own clock on %s: not known how", runtime.GOARCH)
