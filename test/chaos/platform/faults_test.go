@@ -56,7 +56,7 @@ func (w *world) faults(t *testing.T, f *fleet) []fault {
 	wrong := func(status int, reason metav1.StatusReason) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 		return mended(func() { w.toCluster.AnswerWith(everyOther(status, reason)) }, func() { w.toCluster.AnswerWith(nil) })
 	}
-	return append(w.databaseFaults(t, f), []fault{
+	all := []fault{
 		{"Inner killed", time.Second, func(_ context.Context, chance *rand.Rand) (func(context.Context) error, error) {
 			slot := chance.IntN(replicas)
 			return func(context.Context) error { return f.start(slot) }, f.kill(slot)
@@ -89,7 +89,11 @@ func (w *world) faults(t *testing.T, f *fleet) []fault {
 		{"watches cut", time.Second, mended(w.toCluster.Break, func() {})},
 		{"TiKV and its placement driver stopped", 3 * time.Second, restart(w.servers.TiKV, w.servers.TiKV.Stop)},
 		{"DNS silent", 8 * time.Second, mended(func() { w.names.Root.Play("", dnsserver.Play{Silent: true}) }, w.names.Root.Behave)},
-	}...)
+	}
+	if w.extent.faults > 0 { // they take the time that make chaos has
+		all = append(all, w.databaseFaults(t, f)...)
+	}
+	return all
 }
 
 // endDatabase ends the platform's database, which is another server after each failover, and starts it again.
