@@ -95,8 +95,11 @@ func (m *mayhem) breakOneByOne(ctx context.Context) error {
 // and connections that are made anew work.
 func (m *mayhem) freezeBackends(ctx context.Context) error {
 	frozen, thaw, err := m.fleet.world.server.FreezeBackends(ctx, "platform", "")
+	for ; err == nil && frozen == 0 && ctx.Err() == nil; havoc.Pause(ctx, glance) { // none has connected again yet
+		frozen, thaw, err = m.fleet.world.server.FreezeBackends(ctx, "platform", "")
+	}
 	if err != nil {
-		return errors.Join(err, thaw())
+		return err
 	}
 	m.backends = frozen
 	havoc.Pause(ctx, takeoverAfter*3/2)
