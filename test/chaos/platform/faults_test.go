@@ -47,9 +47,6 @@ func (w *world) faults(t *testing.T, f *fleet) []fault {
 			return server.Restart, end(ctx)
 		}
 	}
-	kill := func(end func() error) func(context.Context) error {
-		return func(context.Context) error { return end() }
-	}
 	slow := func(p *proxy.Proxy) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 		return mended(func() { p.Slow(50 * time.Millisecond) }, func() { p.Slow(0) })
 	}
@@ -72,7 +69,7 @@ func (w *world) faults(t *testing.T, f *fleet) []fault {
 		{"database killed", 4 * time.Second, w.endDatabase(func(s *postgres.Server, _ context.Context) error { return s.Kill() })},
 		{"database slow", 8 * time.Second, slow(w.toDatabase)},
 		{"database cut off", 6 * time.Second, mended(w.toDatabase.Cut, w.toDatabase.Mend)},
-		{"engine killed", 4 * time.Second, restart(engine, kill(engine.Kill))},
+		{"engine killed", 4 * time.Second, restart(engine, quick(engine.Kill))},
 		{"engine slow", 8 * time.Second, slow(w.toEngine)},
 		{"engine cut off", 6 * time.Second, mended(w.toEngine.Cut, w.toEngine.Mend)},
 		{"API server stopped", 6 * time.Second, func(context.Context, *rand.Rand) (func(context.Context) error, error) {
@@ -90,10 +87,7 @@ func (w *world) faults(t *testing.T, f *fleet) []fault {
 		{"TiKV and its placement driver stopped", 3 * time.Second, restart(w.servers.TiKV, w.servers.TiKV.Stop)},
 		{"DNS silent", 8 * time.Second, mended(func() { w.names.Root.Play("", dnsserver.Play{Silent: true}) }, w.names.Root.Behave)},
 	}
-	if w.extent.faults > 0 { // they take the time that make chaos has
-		all = append(all, w.databaseFaults(t, f)...)
-	}
-	return all
+	return append(all, w.databaseFaults(t, f)...)
 }
 
 // endDatabase ends the platform's database, which is another server after each failover, and starts it again.
@@ -101,6 +95,11 @@ func (w *world) endDatabase(end func(*postgres.Server, context.Context) error) f
 	return func(ctx context.Context, _ *rand.Rand) (func(context.Context) error, error) {
 		return w.servers.Postgres.Restart, end(w.servers.Postgres, ctx)
 	}
+}
+
+// quick makes an end that waits for nothing one of those that may.
+func quick(end func() error) func(context.Context) error {
+	return func(context.Context) error { return end() }
 }
 
 // everyOther answers every other write with an error.
