@@ -56,6 +56,8 @@ type Database struct {
 	MaxIdleConnections int           `mapstructure:"maxIdleConnections"`
 	ConnectTimeout     time.Duration `mapstructure:"connectTimeout"`
 	StatementTimeout   time.Duration `mapstructure:"statementTimeout"`
+	// MaxConnectionLifetime is the time after which a connection is replaced by a new one.
+	MaxConnectionLifetime time.Duration `mapstructure:"maxConnectionLifetime"`
 }
 
 // Kubernetes is the cluster in which workers run.

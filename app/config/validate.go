@@ -14,6 +14,9 @@ var (
 	dnsLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 )
 
+// minConnectionLifetime is long beside what it takes to open a connection.
+const minConnectionLifetime = 10 * time.Second
+
 // Validate checks every value and returns all faults at once, each naming its key. It does not ask for a database:
 // that is checked where one is opened.
 func (c *Config) Validate() error {
@@ -43,6 +46,9 @@ func (c *Config) Validate() error {
 	}
 	if c.HTTP.DrainTime < 0 {
 		fault("http.drainTime", "must not be negative")
+	}
+	if c.Database.MaxConnectionLifetime < minConnectionLifetime {
+		fault("database.maxConnectionLifetime", "must be at least %s", minConnectionLifetime)
 	}
 	c.validateLease(fault)
 	if _, err := c.Tasks.Keys(); err != nil {

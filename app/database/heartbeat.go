@@ -11,6 +11,9 @@ import (
 // heartbeatName is the application_name of the connection for heartbeats.
 const heartbeatName = "inner-gateway-heartbeat"
 
+// codeOutOfTime is the SQLSTATE of a statement that took longer than the server's limit.
+const codeOutOfTime = "57014"
+
 // Heartbeat is a connection of its own for the heartbeats of this process. No other work can keep them waiting, a server
 // that does not answer is given up after a fraction of the lease, and after a failure the next one has a new connection.
 type Heartbeat struct{ db *sql.DB }
@@ -58,7 +61,7 @@ func (h *Heartbeat) Exec(ctx context.Context, query string, args ...any) (int64,
 	}
 	defer func() { _ = conn.Close() }()
 	result, err := conn.ExecContext(ctx, query, args...)
-	if err != nil && code(err) != codeQueryCanceled { // a server that was slow is not to be burdened with a new session too
+	if err != nil && code(err) != codeOutOfTime { // a server that was slow is not to be burdened with a new session too
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // has it closed
 	}
 	if err != nil {

@@ -116,7 +116,7 @@ func setup(t testing.TB) *bundle {
 	return setupOn(t, testdatabase.New(t))
 }
 
-// setupOn is setup on a database that is there.
+// setupOn is setup on a database that has its tables.
 func setupOn(t testing.TB, db *testdatabase.Database) *bundle {
 	t.Helper()
 	c := db.Config

@@ -42,9 +42,8 @@ var Module = fx.Module("tasks",
 		server.AsRoutes((*httpapi.API).Routes),
 		status.As(overview.NewReplicas),
 		status.As(overview.NewQueue),
-		server.AsCheck(func(p *processor.Processor) server.Check {
-			return server.Check{Name: "processor", Ready: p.Ready}
-		}),
+		server.AsCheck((*processor.Processor).Check),
+		server.AsCheck((*queue.Queue).Check),
 	),
 	fx.Invoke(fx.Annotate((*registry.Registry).Add, fx.ParamTags("", `group:"jobs"`))),
 )

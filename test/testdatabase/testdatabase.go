@@ -1,7 +1,7 @@
 // Package testdatabase gives each test a database of its own on the real server of the test run.
 //
 // The server is named by INNER_TEST_DSN: `make test` starts a PostgreSQL and sets it, and a CockroachDB that one has
-// may be named instead. Every statement that a test sends is also parsed by CockroachDB's own parser.
+// may be named instead. Every statement that a test sends is also read by CockroachDB's own parser and type checker.
 package testdatabase
 
 import (
@@ -37,15 +37,15 @@ type Database struct {
 
 // New returns a new database with all tables, dropped when the test ends. Statements that hold one of the exceptions are
 // not parsed.
-func New(t testing.TB, except ...string) *Database {
+func New(t testing.TB) *Database {
 	t.Helper()
-	d := NewEmpty(t, except...)
+	d := NewEmpty(t)
 	require.NoError(t, database.Migrate(t.Context(), d.DB))
 	return d
 }
 
 // NewEmpty is New without tables.
-func NewEmpty(t testing.TB, except ...string) *Database {
+func NewEmpty(t testing.TB) *Database {
 	t.Helper()
 	server := os.Getenv(variable)
 	require.NotEmpty(t, server, "%s is not set: run the tests with make test", variable)
@@ -67,20 +67,21 @@ func NewEmpty(t testing.TB, except ...string) *Database {
 		_ = admin.Close()
 	})
 	u.Path = "/" + name
-	return At(t, u.String(), except...)
+	return At(t, u.String())
 }
 
-// At returns the database of a DSN as it is. Statements that hold one of the exceptions are not parsed.
-func At(t testing.TB, dsn string, except ...string) *Database {
+// At returns the database of a DSN as it is.
+func At(t testing.TB, dsn string) *Database {
 	t.Helper()
 	c := Config(t, dsn)
 	connector, err := database.Connector(c)
 	require.NoError(t, err)
-	db := database.Pool(Checked(t, connector, except...), c)
-	steady := database.NewSteady(Checked(t, connector, except...))
+	connector = Checked(t, connector)
+	db := database.Pool(connector, c)
+	steady := database.NewSteady(connector, c)
 	forHeartbeats, err := database.HeartbeatConnector(c)
 	require.NoError(t, err)
-	heartbeat := database.NewHeartbeat(Checked(t, forHeartbeats, except...))
+	heartbeat := database.NewHeartbeat(Checked(t, forHeartbeats))
 	t.Cleanup(func() {
 		_ = db.Close()
 		_ = steady.Close()
@@ -92,10 +93,16 @@ func At(t testing.TB, dsn string, except ...string) *Database {
 // Config returns the default configuration for tests with this DSN.
 func Config(t testing.TB, dsn string) *config.Config {
 	t.Helper()
-	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	config.AddFlags(flags)
-	require.NoError(t, flags.Parse([]string{"--database", dsn}))
-	c, err := config.LoadForDatabase(flags)
+	c, err := load(dsn)
 	require.NoError(t, err)
 	return c
+}
+
+func load(dsn string) (*config.Config, error) {
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	if err := flags.Parse([]string{"--database", dsn}); err != nil {
+		return nil, err
+	}
+	return config.LoadForDatabase(flags)
 }

@@ -104,7 +104,7 @@ func graph(o options, record *journal.Journal) fx.Option {
 			database.OpenSteady,
 			database.OpenHeartbeat,
 			metrics.NewRegistry,
-			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`)),
+			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`, "")),
 			server.AsRoutes((*health.Health).Routes),
 			server.AsRoutes(metrics.Routes),
 			server.NewMetrics,

@@ -15,6 +15,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/observe"
+	"app238.com/inner/app/server"
 	"app238.com/inner/app/tracing"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/metrics"
@@ -138,6 +139,9 @@ func (p *Processor) release() {
 	}
 	p.log.Info("processor stopped", zap.Int64("returned", returned))
 }
+
+// Check is the part of /readyz that says whether this process runs tasks.
+func (p *Processor) Check() server.Check { return server.Check{Name: "processor", Ready: p.Ready} }
 
 // Ready says whether this process is claiming tasks.
 func (p *Processor) Ready(context.Context) error {

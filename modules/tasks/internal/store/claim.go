@@ -92,7 +92,7 @@ func (s *Store) claim(ctx context.Context, query, process string, which ...any) 
 			claims, err = s.claimOnce(ctx, query, process, which)
 			return err
 		})
-		if !database.IsUniqueViolation(err) {
+		if !database.Violates(err, onePerKey) {
 			// RETURNING promises no order.
 			slices.SortFunc(claims, func(a, b Claim) int { return cmp.Compare(a.ID, b.ID) })
 			return claims, err
@@ -125,8 +125,8 @@ func (s *Store) claimOnce(ctx context.Context, query, process string, which []an
 const held = ` WHERE id = $1 AND claimed_by = $2 AND claim_number = $3`
 
 const againTask = `
-UPDATE console_tasks SET task_status = 'pending', task_detailed_status = $4, last_error = $5, attempts = attempts + $6,
-    attempt_errors = attempt_errors || $7, claimed_by = '', run_at = LOCALTIMESTAMP + $8::FLOAT8 * INTERVAL '1 second'` + held
+UPDATE console_tasks SET task_status = 'pending', task_detailed_status = $4, last_error = $5, attempts = attempts + $6::INTEGER,
+    attempt_errors = attempt_errors || $7::TEXT, claimed_by = '', run_at = LOCALTIMESTAMP + $8::FLOAT8 * INTERVAL '1 second'` + held
 
 // Again returns a task to the queue, not to be run before wait has passed; of e it writes all but the status.
 func (s *Store) Again(ctx context.Context, e Ending, wait time.Duration) error {

@@ -87,6 +87,9 @@ ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING` + in
 ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING` + insertReturning
 )
 
+// onePerKey is the unique index that lets one task of a key be processed at a time.
+const onePerKey = "console_tasks_one_per_key"
+
 const findByIdempotencyKey = `SELECT id, task_type, task_info FROM console_tasks WHERE idempotency_key = $1`
 
 // Insert writes tasks in one statement, in their order. Those for which wanted is true become claims of process where
@@ -100,7 +103,7 @@ func (s *Store) Insert(ctx context.Context, process string, tasks []NewTask, wan
 			inserted, err = s.InsertIn(ctx, s.steady, process, tasks, wanted)
 			return err
 		})
-		if !database.IsUniqueViolation(err) {
+		if !database.Violates(err, onePerKey) {
 			return inserted, err
 		}
 		wanted = nil // another process has just claimed a task of the same key

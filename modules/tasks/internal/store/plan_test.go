@@ -16,6 +16,7 @@ import (
 // plans made before the table was filled and analyzed, which a freshly installed platform has.
 func TestPlansUseIndexesOnABigTable(t *testing.T) {
 	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "plans, and the settings by which they are made, are PostgreSQL's")
 	db := testdatabase.New(t)
 	_, err := db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status, ordering_key, finished_at)
 		SELECT 'x', 'finished', 'k' || i, LOCALTIMESTAMP FROM generate_series(1, 100000) AS i`)
@@ -62,6 +63,7 @@ func TestPlansUseIndexesOnABigTable(t *testing.T) {
 // table, on a full one whose statistics are still those of an empty one, and on an analyzed one.
 func TestSteadyPlansAreRightForAnEmptyTableAndForAFullOne(t *testing.T) {
 	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "plans, and the settings by which they are made, are PostgreSQL's")
 	db := testdatabase.New(t)
 	connector, err := database.Connector(db.Config)
 	require.NoError(t, err)
