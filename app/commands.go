@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"go.uber.org/fx"
+	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
@@ -24,25 +25,31 @@ import (
 // commandTime bounds the start and the end of a command's parts, none of which has work under way then.
 const commandTime = 10 * time.Second
 
-// Migrate makes what is missing in the database. Where restored is true it also gives the database a new id: what the cluster
+// Migrate makes what is missing in the database and returns how many steps that took. Progress is told of each step and of
+// what it waits for; where it is nil, the log is. Where restored is true it also gives the database a new id: what the cluster
 // carries of it counts no longer.
-func Migrate(ctx context.Context, c *config.Config, restored bool) error {
+func Migrate(ctx context.Context, c *config.Config, restored bool, progress func(text string)) (steps int, err error) {
+	if progress == nil {
+		logger, err := observe.NewLogger(c)
+		if err != nil {
+			return 0, err
+		}
+		progress = func(text string) { logger.Info("migration", zap.String("step", text)) }
+	}
 	db, err := database.Open(c)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { _ = db.Close() }()
-	if err := database.Migrate(ctx, db); err != nil {
-		return fmt.Errorf("migrate: %s", observe.Redact(err.Error()))
-	}
-	if !restored {
-		return nil
+	steps, err = database.Migration{DB: db, Progress: func(text string) { progress(observe.Redact(text)) }}.Run(ctx)
+	if err != nil || !restored {
+		return steps, redacted("migrate", err)
 	}
 	id, err := database.Identity(ctx, db)
 	if err == nil {
 		_, err = database.Restored(ctx, db, id)
 	}
-	return redacted("new id of the database", err)
+	return steps, redacted("new id of the database", err)
 }
 
 // CheckConfig tells what Validate leaves to those who use a setting, without connecting to anything.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"errors"
+	"fmt"
 )
 
 // identityName is the name in inner_platform of the database's id.
@@ -22,10 +23,17 @@ UPDATE inner_platform SET value = $2, created_at = LOCALTIMESTAMP WHERE name = $
 // ErrNoIdentity says that the database has no id yet: inner migrate gives it one.
 var ErrNoIdentity = errors.New("the database has no id: run inner migrate")
 
-// Identify gives the database an id where it has none.
-func Identify(ctx context.Context, db *sql.DB) error {
-	_, err := db.ExecContext(ctx, addIdentity, identityName, rand.Text())
-	return err
+// identify gives the database an id where it has none.
+func identify(ctx context.Context, conn *sql.Conn) error {
+	var id string
+	err := conn.QueryRowContext(ctx, getIdentity, identityName).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		_, err = conn.ExecContext(ctx, addIdentity, identityName, rand.Text())
+	}
+	if err != nil {
+		return fmt.Errorf("id of the database: %w", err)
+	}
+	return nil
 }
 
 // Identity returns the id of the database, or ErrNoIdentity. Ids of rows compare with numbers that the cluster carries only
