@@ -19,9 +19,17 @@ func (b *bundle) versionWithID(t *testing.T, id int64, image string) int {
 	return int(id)
 }
 
+// setupWithRowIDs is setup on a database whose INTEGER has 64 bits.
+func setupWithRowIDs(t *testing.T) *bundle {
+	t.Helper()
+	b := setup(t)
+	b.exec(t, `ALTER TABLE workers ALTER COLUMN active_version_id TYPE BIGINT`)
+	return b
+}
+
 func TestIDsBeyondWhatFloatsHoldStayExact(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setupWithRowIDs(t)
 	for _, id := range []int64{1<<53 + 1, math.MaxInt64} {
 		v := b.versionWithID(t, id, "app:1")
 		p, err := b.jobs["worker.deploy_worker"].Prepare(fmt.Appendf(nil, `{"worker_id":"w1","user_uid":"u1","version_id":%d}`, id))
@@ -44,7 +52,7 @@ func TestIDsBeyondWhatFloatsHoldStayExact(t *testing.T) {
 func TestOfVersionsWhoseIDsCannotTellTheLaterTaskDecides(t *testing.T) {
 	t.Parallel()
 	const rowid = 1_180_000_000_000_000_000
-	b := setup(t)
+	b := setupWithRowIDs(t)
 	// Two nodes whose clocks differ made them: the one that was made second has the lower id.
 	second, first := b.versionWithID(t, rowid, "app:2"), b.versionWithID(t, rowid+40_000<<15, "app:1")
 	b.queue.newest = fmt.Appendf(nil, `{"worker_id":"w1","user_uid":"u1","version_id":%d}`, second)
