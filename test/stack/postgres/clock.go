@@ -36,7 +36,10 @@ func newClock(ctx context.Context, opts Options, account account, folder string)
 		return nil, err
 	}
 	c := &clock{library: library, file: filepath.Join(folder, clockFile), account: account}
-	return c, c.set(0)
+	if err := c.set(0); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // copy keeps an offset like this one's in another folder.
