@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	app238.com/inner v0.0.0
-	github.com/jackc/pgx/v5 v5.11.0
+	github.com/jackc/pgx/v5 v5.13.0
 	github.com/riverqueue/river v0.51.1
 	github.com/riverqueue/river/riverdriver/riverpgxv5 v0.51.1
 	github.com/spf13/pflag v1.0.10
