@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/database"
 )
 
 func TestMigratePrintsItsSteps(t *testing.T) {
@@ -17,4 +19,23 @@ func TestMigratePrintsItsSteps(t *testing.T) {
 	out, err = p.run(t, "migrate")
 	require.NoError(t, err)
 	require.Equal(t, "build index console_tasks_ready on console_tasks\nthe database is up to date\n", out)
+}
+
+func TestTheDatabaseKeepsItsIDUnlessARestoreIsDeclared(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	id := func() string {
+		found, err := database.Identity(t.Context(), p.db.DB)
+		require.NoError(t, err)
+		require.NotEmpty(t, found)
+		return found
+	}
+	before := id()
+	_, err := p.run(t, "migrate")
+	require.NoError(t, err)
+	require.Equal(t, before, id())
+	out, err := p.run(t, "migrate", "--restored")
+	require.NoError(t, err)
+	require.Equal(t, "nothing to do\nthe database is up to date and has a new id: the rows win over what the cluster carries\n", out)
+	require.NotEqual(t, before, id())
 }
