@@ -10134,16 +10134,22 @@ func (m *PlatformMutation) ResetEdge(name string) error {
 // ProcessMutation represents an operation that mutates the Process nodes in the graph.
 type ProcessMutation struct {
 	config
-	op            Op
-	typ           string
-	id            *string
-	host          *string
-	started_at    *time.Time
-	heartbeat_at  *time.Time
-	clearedFields map[string]struct{}
-	done          bool
-	oldValue      func(context.Context) (*Process, error)
-	predicates    []predicate.Process
+	op                        Op
+	typ                       string
+	id                        *string
+	host                      *string
+	started_at                *time.Time
+	heartbeat_at              *time.Time
+	waiting_claims            *int64
+	addwaiting_claims         *int64
+	oldest_waiting_seconds    *float64
+	addoldest_waiting_seconds *float64
+	overrun_jobs              *int64
+	addoverrun_jobs           *int64
+	clearedFields             map[string]struct{}
+	done                      bool
+	oldValue                  func(context.Context) (*Process, error)
+	predicates                []predicate.Process
 }
 
 var _ ent.Mutation = (*ProcessMutation)(nil)
@@ -10358,6 +10364,174 @@ func (m *ProcessMutation) ResetHeartbeatAt() {
 	m.heartbeat_at = nil
 }
 
+// SetWaitingClaims sets the "waiting_claims" field.
+func (m *ProcessMutation) SetWaitingClaims(i int64) {
+	m.waiting_claims = &i
+	m.addwaiting_claims = nil
+}
+
+// WaitingClaims returns the value of the "waiting_claims" field in the mutation.
+func (m *ProcessMutation) WaitingClaims() (r int64, exists bool) {
+	v := m.waiting_claims
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldWaitingClaims returns the old "waiting_claims" field's value of the Process entity.
+// If the Process object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProcessMutation) OldWaitingClaims(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldWaitingClaims is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldWaitingClaims requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldWaitingClaims: %w", err)
+	}
+	return oldValue.WaitingClaims, nil
+}
+
+// AddWaitingClaims adds i to the "waiting_claims" field.
+func (m *ProcessMutation) AddWaitingClaims(i int64) {
+	if m.addwaiting_claims != nil {
+		*m.addwaiting_claims += i
+	} else {
+		m.addwaiting_claims = &i
+	}
+}
+
+// AddedWaitingClaims returns the value that was added to the "waiting_claims" field in this mutation.
+func (m *ProcessMutation) AddedWaitingClaims() (r int64, exists bool) {
+	v := m.addwaiting_claims
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetWaitingClaims resets all changes to the "waiting_claims" field.
+func (m *ProcessMutation) ResetWaitingClaims() {
+	m.waiting_claims = nil
+	m.addwaiting_claims = nil
+}
+
+// SetOldestWaitingSeconds sets the "oldest_waiting_seconds" field.
+func (m *ProcessMutation) SetOldestWaitingSeconds(f float64) {
+	m.oldest_waiting_seconds = &f
+	m.addoldest_waiting_seconds = nil
+}
+
+// OldestWaitingSeconds returns the value of the "oldest_waiting_seconds" field in the mutation.
+func (m *ProcessMutation) OldestWaitingSeconds() (r float64, exists bool) {
+	v := m.oldest_waiting_seconds
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOldestWaitingSeconds returns the old "oldest_waiting_seconds" field's value of the Process entity.
+// If the Process object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProcessMutation) OldOldestWaitingSeconds(ctx context.Context) (v float64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOldestWaitingSeconds is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOldestWaitingSeconds requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOldestWaitingSeconds: %w", err)
+	}
+	return oldValue.OldestWaitingSeconds, nil
+}
+
+// AddOldestWaitingSeconds adds f to the "oldest_waiting_seconds" field.
+func (m *ProcessMutation) AddOldestWaitingSeconds(f float64) {
+	if m.addoldest_waiting_seconds != nil {
+		*m.addoldest_waiting_seconds += f
+	} else {
+		m.addoldest_waiting_seconds = &f
+	}
+}
+
+// AddedOldestWaitingSeconds returns the value that was added to the "oldest_waiting_seconds" field in this mutation.
+func (m *ProcessMutation) AddedOldestWaitingSeconds() (r float64, exists bool) {
+	v := m.addoldest_waiting_seconds
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetOldestWaitingSeconds resets all changes to the "oldest_waiting_seconds" field.
+func (m *ProcessMutation) ResetOldestWaitingSeconds() {
+	m.oldest_waiting_seconds = nil
+	m.addoldest_waiting_seconds = nil
+}
+
+// SetOverrunJobs sets the "overrun_jobs" field.
+func (m *ProcessMutation) SetOverrunJobs(i int64) {
+	m.overrun_jobs = &i
+	m.addoverrun_jobs = nil
+}
+
+// OverrunJobs returns the value of the "overrun_jobs" field in the mutation.
+func (m *ProcessMutation) OverrunJobs() (r int64, exists bool) {
+	v := m.overrun_jobs
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOverrunJobs returns the old "overrun_jobs" field's value of the Process entity.
+// If the Process object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProcessMutation) OldOverrunJobs(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOverrunJobs is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOverrunJobs requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOverrunJobs: %w", err)
+	}
+	return oldValue.OverrunJobs, nil
+}
+
+// AddOverrunJobs adds i to the "overrun_jobs" field.
+func (m *ProcessMutation) AddOverrunJobs(i int64) {
+	if m.addoverrun_jobs != nil {
+		*m.addoverrun_jobs += i
+	} else {
+		m.addoverrun_jobs = &i
+	}
+}
+
+// AddedOverrunJobs returns the value that was added to the "overrun_jobs" field in this mutation.
+func (m *ProcessMutation) AddedOverrunJobs() (r int64, exists bool) {
+	v := m.addoverrun_jobs
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetOverrunJobs resets all changes to the "overrun_jobs" field.
+func (m *ProcessMutation) ResetOverrunJobs() {
+	m.overrun_jobs = nil
+	m.addoverrun_jobs = nil
+}
+
 // Where appends a list predicates to the ProcessMutation builder.
 func (m *ProcessMutation) Where(ps ...predicate.Process) {
 	m.predicates = append(m.predicates, ps...)
@@ -10392,7 +10566,7 @@ func (m *ProcessMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ProcessMutation) Fields() []string {
-	fields := make([]string, 0, 3)
+	fields := make([]string, 0, 6)
 	if m.host != nil {
 		fields = append(fields, process.FieldHost)
 	}
@@ -10401,6 +10575,15 @@ func (m *ProcessMutation) Fields() []string {
 	}
 	if m.heartbeat_at != nil {
 		fields = append(fields, process.FieldHeartbeatAt)
+	}
+	if m.waiting_claims != nil {
+		fields = append(fields, process.FieldWaitingClaims)
+	}
+	if m.oldest_waiting_seconds != nil {
+		fields = append(fields, process.FieldOldestWaitingSeconds)
+	}
+	if m.overrun_jobs != nil {
+		fields = append(fields, process.FieldOverrunJobs)
 	}
 	return fields
 }
@@ -10416,6 +10599,12 @@ func (m *ProcessMutation) Field(name string) (ent.Value, bool) {
 		return m.StartedAt()
 	case process.FieldHeartbeatAt:
 		return m.HeartbeatAt()
+	case process.FieldWaitingClaims:
+		return m.WaitingClaims()
+	case process.FieldOldestWaitingSeconds:
+		return m.OldestWaitingSeconds()
+	case process.FieldOverrunJobs:
+		return m.OverrunJobs()
 	}
 	return nil, false
 }
@@ -10431,6 +10620,12 @@ func (m *ProcessMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldStartedAt(ctx)
 	case process.FieldHeartbeatAt:
 		return m.OldHeartbeatAt(ctx)
+	case process.FieldWaitingClaims:
+		return m.OldWaitingClaims(ctx)
+	case process.FieldOldestWaitingSeconds:
+		return m.OldOldestWaitingSeconds(ctx)
+	case process.FieldOverrunJobs:
+		return m.OldOverrunJobs(ctx)
 	}
 	return nil, fmt.Errorf("unknown Process field %s", name)
 }
@@ -10461,6 +10656,27 @@ func (m *ProcessMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetHeartbeatAt(v)
 		return nil
+	case process.FieldWaitingClaims:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetWaitingClaims(v)
+		return nil
+	case process.FieldOldestWaitingSeconds:
+		v, ok := value.(float64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOldestWaitingSeconds(v)
+		return nil
+	case process.FieldOverrunJobs:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOverrunJobs(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Process field %s", name)
 }
@@ -10468,13 +10684,31 @@ func (m *ProcessMutation) SetField(name string, value ent.Value) error {
 // AddedFields returns all numeric fields that were incremented/decremented during
 // this mutation.
 func (m *ProcessMutation) AddedFields() []string {
-	return nil
+	var fields []string
+	if m.addwaiting_claims != nil {
+		fields = append(fields, process.FieldWaitingClaims)
+	}
+	if m.addoldest_waiting_seconds != nil {
+		fields = append(fields, process.FieldOldestWaitingSeconds)
+	}
+	if m.addoverrun_jobs != nil {
+		fields = append(fields, process.FieldOverrunJobs)
+	}
+	return fields
 }
 
 // AddedField returns the numeric value that was incremented/decremented on a field
 // with the given name. The second boolean return value indicates that this field
 // was not set, or was not defined in the schema.
 func (m *ProcessMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case process.FieldWaitingClaims:
+		return m.AddedWaitingClaims()
+	case process.FieldOldestWaitingSeconds:
+		return m.AddedOldestWaitingSeconds()
+	case process.FieldOverrunJobs:
+		return m.AddedOverrunJobs()
+	}
 	return nil, false
 }
 
@@ -10483,6 +10717,27 @@ func (m *ProcessMutation) AddedField(name string) (ent.Value, bool) {
 // type.
 func (m *ProcessMutation) AddField(name string, value ent.Value) error {
 	switch name {
+	case process.FieldWaitingClaims:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddWaitingClaims(v)
+		return nil
+	case process.FieldOldestWaitingSeconds:
+		v, ok := value.(float64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddOldestWaitingSeconds(v)
+		return nil
+	case process.FieldOverrunJobs:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddOverrunJobs(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Process numeric field %s", name)
 }
@@ -10518,6 +10773,15 @@ func (m *ProcessMutation) ResetField(name string) error {
 		return nil
 	case process.FieldHeartbeatAt:
 		m.ResetHeartbeatAt()
+		return nil
+	case process.FieldWaitingClaims:
+		m.ResetWaitingClaims()
+		return nil
+	case process.FieldOldestWaitingSeconds:
+		m.ResetOldestWaitingSeconds()
+		return nil
+	case process.FieldOverrunJobs:
+		m.ResetOverrunJobs()
 		return nil
 	}
 	return fmt.Errorf("unknown Process field %s", name)

@@ -22,7 +22,13 @@ type Process struct {
 	// StartedAt holds the value of the "started_at" field.
 	StartedAt time.Time `json:"started_at,omitempty"`
 	// HeartbeatAt holds the value of the "heartbeat_at" field.
-	HeartbeatAt  time.Time `json:"heartbeat_at,omitempty"`
+	HeartbeatAt time.Time `json:"heartbeat_at,omitempty"`
+	// WaitingClaims holds the value of the "waiting_claims" field.
+	WaitingClaims int64 `json:"waiting_claims,omitempty"`
+	// OldestWaitingSeconds holds the value of the "oldest_waiting_seconds" field.
+	OldestWaitingSeconds float64 `json:"oldest_waiting_seconds,omitempty"`
+	// OverrunJobs holds the value of the "overrun_jobs" field.
+	OverrunJobs  int64 `json:"overrun_jobs,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -31,6 +37,10 @@ func (*Process) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case process.FieldOldestWaitingSeconds:
+			values[i] = new(sql.NullFloat64)
+		case process.FieldWaitingClaims, process.FieldOverrunJobs:
+			values[i] = new(sql.NullInt64)
 		case process.FieldID, process.FieldHost:
 			values[i] = new(sql.NullString)
 		case process.FieldStartedAt, process.FieldHeartbeatAt:
@@ -73,6 +83,24 @@ func (_m *Process) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field heartbeat_at", values[i])
 			} else if value.Valid {
 				_m.HeartbeatAt = value.Time
+			}
+		case process.FieldWaitingClaims:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field waiting_claims", values[i])
+			} else if value.Valid {
+				_m.WaitingClaims = value.Int64
+			}
+		case process.FieldOldestWaitingSeconds:
+			if value, ok := values[i].(*sql.NullFloat64); !ok {
+				return fmt.Errorf("unexpected type %T for field oldest_waiting_seconds", values[i])
+			} else if value.Valid {
+				_m.OldestWaitingSeconds = value.Float64
+			}
+		case process.FieldOverrunJobs:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field overrun_jobs", values[i])
+			} else if value.Valid {
+				_m.OverrunJobs = value.Int64
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -118,6 +146,15 @@ func (_m *Process) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("heartbeat_at=")
 	builder.WriteString(_m.HeartbeatAt.Format(time.ANSIC))
+	builder.WriteString(", ")
+	builder.WriteString("waiting_claims=")
+	builder.WriteString(fmt.Sprintf("%v", _m.WaitingClaims))
+	builder.WriteString(", ")
+	builder.WriteString("oldest_waiting_seconds=")
+	builder.WriteString(fmt.Sprintf("%v", _m.OldestWaitingSeconds))
+	builder.WriteString(", ")
+	builder.WriteString("overrun_jobs=")
+	builder.WriteString(fmt.Sprintf("%v", _m.OverrunJobs))
 	builder.WriteByte(')')
 	return builder.String()
 }

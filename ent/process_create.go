@@ -46,6 +46,48 @@ func (_c *ProcessCreate) SetHeartbeatAt(v time.Time) *ProcessCreate {
 	return _c
 }
 
+// SetWaitingClaims sets the "waiting_claims" field.
+func (_c *ProcessCreate) SetWaitingClaims(v int64) *ProcessCreate {
+	_c.mutation.SetWaitingClaims(v)
+	return _c
+}
+
+// SetNillableWaitingClaims sets the "waiting_claims" field if the given value is not nil.
+func (_c *ProcessCreate) SetNillableWaitingClaims(v *int64) *ProcessCreate {
+	if v != nil {
+		_c.SetWaitingClaims(*v)
+	}
+	return _c
+}
+
+// SetOldestWaitingSeconds sets the "oldest_waiting_seconds" field.
+func (_c *ProcessCreate) SetOldestWaitingSeconds(v float64) *ProcessCreate {
+	_c.mutation.SetOldestWaitingSeconds(v)
+	return _c
+}
+
+// SetNillableOldestWaitingSeconds sets the "oldest_waiting_seconds" field if the given value is not nil.
+func (_c *ProcessCreate) SetNillableOldestWaitingSeconds(v *float64) *ProcessCreate {
+	if v != nil {
+		_c.SetOldestWaitingSeconds(*v)
+	}
+	return _c
+}
+
+// SetOverrunJobs sets the "overrun_jobs" field.
+func (_c *ProcessCreate) SetOverrunJobs(v int64) *ProcessCreate {
+	_c.mutation.SetOverrunJobs(v)
+	return _c
+}
+
+// SetNillableOverrunJobs sets the "overrun_jobs" field if the given value is not nil.
+func (_c *ProcessCreate) SetNillableOverrunJobs(v *int64) *ProcessCreate {
+	if v != nil {
+		_c.SetOverrunJobs(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *ProcessCreate) SetID(v string) *ProcessCreate {
 	_c.mutation.SetID(v)
@@ -91,12 +133,33 @@ func (_c *ProcessCreate) defaults() {
 		v := process.DefaultHost
 		_c.mutation.SetHost(v)
 	}
+	if _, ok := _c.mutation.WaitingClaims(); !ok {
+		v := process.DefaultWaitingClaims
+		_c.mutation.SetWaitingClaims(v)
+	}
+	if _, ok := _c.mutation.OldestWaitingSeconds(); !ok {
+		v := process.DefaultOldestWaitingSeconds
+		_c.mutation.SetOldestWaitingSeconds(v)
+	}
+	if _, ok := _c.mutation.OverrunJobs(); !ok {
+		v := process.DefaultOverrunJobs
+		_c.mutation.SetOverrunJobs(v)
+	}
 }
 
 // check runs all checks and user-defined validators on the builder.
 func (_c *ProcessCreate) check() error {
 	if _, ok := _c.mutation.Host(); !ok {
 		return &ValidationError{Name: "host", err: errors.New(`ent: missing required field "Process.host"`)}
+	}
+	if _, ok := _c.mutation.WaitingClaims(); !ok {
+		return &ValidationError{Name: "waiting_claims", err: errors.New(`ent: missing required field "Process.waiting_claims"`)}
+	}
+	if _, ok := _c.mutation.OldestWaitingSeconds(); !ok {
+		return &ValidationError{Name: "oldest_waiting_seconds", err: errors.New(`ent: missing required field "Process.oldest_waiting_seconds"`)}
+	}
+	if _, ok := _c.mutation.OverrunJobs(); !ok {
+		return &ValidationError{Name: "overrun_jobs", err: errors.New(`ent: missing required field "Process.overrun_jobs"`)}
 	}
 	return nil
 }
@@ -144,6 +207,18 @@ func (_c *ProcessCreate) createSpec() (*Process, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.HeartbeatAt(); ok {
 		_spec.SetField(process.FieldHeartbeatAt, field.TypeTime, value)
 		_node.HeartbeatAt = value
+	}
+	if value, ok := _c.mutation.WaitingClaims(); ok {
+		_spec.SetField(process.FieldWaitingClaims, field.TypeInt64, value)
+		_node.WaitingClaims = value
+	}
+	if value, ok := _c.mutation.OldestWaitingSeconds(); ok {
+		_spec.SetField(process.FieldOldestWaitingSeconds, field.TypeFloat64, value)
+		_node.OldestWaitingSeconds = value
+	}
+	if value, ok := _c.mutation.OverrunJobs(); ok {
+		_spec.SetField(process.FieldOverrunJobs, field.TypeInt64, value)
+		_node.OverrunJobs = value
 	}
 	return _node, _spec
 }

@@ -70,6 +70,69 @@ func (_u *ProcessUpdate) SetNillableHeartbeatAt(v *time.Time) *ProcessUpdate {
 	return _u
 }
 
+// SetWaitingClaims sets the "waiting_claims" field.
+func (_u *ProcessUpdate) SetWaitingClaims(v int64) *ProcessUpdate {
+	_u.mutation.ResetWaitingClaims()
+	_u.mutation.SetWaitingClaims(v)
+	return _u
+}
+
+// SetNillableWaitingClaims sets the "waiting_claims" field if the given value is not nil.
+func (_u *ProcessUpdate) SetNillableWaitingClaims(v *int64) *ProcessUpdate {
+	if v != nil {
+		_u.SetWaitingClaims(*v)
+	}
+	return _u
+}
+
+// AddWaitingClaims adds value to the "waiting_claims" field.
+func (_u *ProcessUpdate) AddWaitingClaims(v int64) *ProcessUpdate {
+	_u.mutation.AddWaitingClaims(v)
+	return _u
+}
+
+// SetOldestWaitingSeconds sets the "oldest_waiting_seconds" field.
+func (_u *ProcessUpdate) SetOldestWaitingSeconds(v float64) *ProcessUpdate {
+	_u.mutation.ResetOldestWaitingSeconds()
+	_u.mutation.SetOldestWaitingSeconds(v)
+	return _u
+}
+
+// SetNillableOldestWaitingSeconds sets the "oldest_waiting_seconds" field if the given value is not nil.
+func (_u *ProcessUpdate) SetNillableOldestWaitingSeconds(v *float64) *ProcessUpdate {
+	if v != nil {
+		_u.SetOldestWaitingSeconds(*v)
+	}
+	return _u
+}
+
+// AddOldestWaitingSeconds adds value to the "oldest_waiting_seconds" field.
+func (_u *ProcessUpdate) AddOldestWaitingSeconds(v float64) *ProcessUpdate {
+	_u.mutation.AddOldestWaitingSeconds(v)
+	return _u
+}
+
+// SetOverrunJobs sets the "overrun_jobs" field.
+func (_u *ProcessUpdate) SetOverrunJobs(v int64) *ProcessUpdate {
+	_u.mutation.ResetOverrunJobs()
+	_u.mutation.SetOverrunJobs(v)
+	return _u
+}
+
+// SetNillableOverrunJobs sets the "overrun_jobs" field if the given value is not nil.
+func (_u *ProcessUpdate) SetNillableOverrunJobs(v *int64) *ProcessUpdate {
+	if v != nil {
+		_u.SetOverrunJobs(*v)
+	}
+	return _u
+}
+
+// AddOverrunJobs adds value to the "overrun_jobs" field.
+func (_u *ProcessUpdate) AddOverrunJobs(v int64) *ProcessUpdate {
+	_u.mutation.AddOverrunJobs(v)
+	return _u
+}
+
 // Mutation returns the ProcessMutation object of the builder.
 func (_u *ProcessUpdate) Mutation() *ProcessMutation {
 	return _u.mutation
@@ -119,6 +182,24 @@ func (_u *ProcessUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.HeartbeatAt(); ok {
 		_spec.SetField(process.FieldHeartbeatAt, field.TypeTime, value)
+	}
+	if value, ok := _u.mutation.WaitingClaims(); ok {
+		_spec.SetField(process.FieldWaitingClaims, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedWaitingClaims(); ok {
+		_spec.AddField(process.FieldWaitingClaims, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.OldestWaitingSeconds(); ok {
+		_spec.SetField(process.FieldOldestWaitingSeconds, field.TypeFloat64, value)
+	}
+	if value, ok := _u.mutation.AddedOldestWaitingSeconds(); ok {
+		_spec.AddField(process.FieldOldestWaitingSeconds, field.TypeFloat64, value)
+	}
+	if value, ok := _u.mutation.OverrunJobs(); ok {
+		_spec.SetField(process.FieldOverrunJobs, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedOverrunJobs(); ok {
+		_spec.AddField(process.FieldOverrunJobs, field.TypeInt64, value)
 	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -179,6 +260,69 @@ func (_u *ProcessUpdateOne) SetNillableHeartbeatAt(v *time.Time) *ProcessUpdateO
 	if v != nil {
 		_u.SetHeartbeatAt(*v)
 	}
+	return _u
+}
+
+// SetWaitingClaims sets the "waiting_claims" field.
+func (_u *ProcessUpdateOne) SetWaitingClaims(v int64) *ProcessUpdateOne {
+	_u.mutation.ResetWaitingClaims()
+	_u.mutation.SetWaitingClaims(v)
+	return _u
+}
+
+// SetNillableWaitingClaims sets the "waiting_claims" field if the given value is not nil.
+func (_u *ProcessUpdateOne) SetNillableWaitingClaims(v *int64) *ProcessUpdateOne {
+	if v != nil {
+		_u.SetWaitingClaims(*v)
+	}
+	return _u
+}
+
+// AddWaitingClaims adds value to the "waiting_claims" field.
+func (_u *ProcessUpdateOne) AddWaitingClaims(v int64) *ProcessUpdateOne {
+	_u.mutation.AddWaitingClaims(v)
+	return _u
+}
+
+// SetOldestWaitingSeconds sets the "oldest_waiting_seconds" field.
+func (_u *ProcessUpdateOne) SetOldestWaitingSeconds(v float64) *ProcessUpdateOne {
+	_u.mutation.ResetOldestWaitingSeconds()
+	_u.mutation.SetOldestWaitingSeconds(v)
+	return _u
+}
+
+// SetNillableOldestWaitingSeconds sets the "oldest_waiting_seconds" field if the given value is not nil.
+func (_u *ProcessUpdateOne) SetNillableOldestWaitingSeconds(v *float64) *ProcessUpdateOne {
+	if v != nil {
+		_u.SetOldestWaitingSeconds(*v)
+	}
+	return _u
+}
+
+// AddOldestWaitingSeconds adds value to the "oldest_waiting_seconds" field.
+func (_u *ProcessUpdateOne) AddOldestWaitingSeconds(v float64) *ProcessUpdateOne {
+	_u.mutation.AddOldestWaitingSeconds(v)
+	return _u
+}
+
+// SetOverrunJobs sets the "overrun_jobs" field.
+func (_u *ProcessUpdateOne) SetOverrunJobs(v int64) *ProcessUpdateOne {
+	_u.mutation.ResetOverrunJobs()
+	_u.mutation.SetOverrunJobs(v)
+	return _u
+}
+
+// SetNillableOverrunJobs sets the "overrun_jobs" field if the given value is not nil.
+func (_u *ProcessUpdateOne) SetNillableOverrunJobs(v *int64) *ProcessUpdateOne {
+	if v != nil {
+		_u.SetOverrunJobs(*v)
+	}
+	return _u
+}
+
+// AddOverrunJobs adds value to the "overrun_jobs" field.
+func (_u *ProcessUpdateOne) AddOverrunJobs(v int64) *ProcessUpdateOne {
+	_u.mutation.AddOverrunJobs(v)
 	return _u
 }
 
@@ -261,6 +405,24 @@ func (_u *ProcessUpdateOne) sqlSave(ctx context.Context) (_node *Process, err er
 	}
 	if value, ok := _u.mutation.HeartbeatAt(); ok {
 		_spec.SetField(process.FieldHeartbeatAt, field.TypeTime, value)
+	}
+	if value, ok := _u.mutation.WaitingClaims(); ok {
+		_spec.SetField(process.FieldWaitingClaims, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedWaitingClaims(); ok {
+		_spec.AddField(process.FieldWaitingClaims, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.OldestWaitingSeconds(); ok {
+		_spec.SetField(process.FieldOldestWaitingSeconds, field.TypeFloat64, value)
+	}
+	if value, ok := _u.mutation.AddedOldestWaitingSeconds(); ok {
+		_spec.AddField(process.FieldOldestWaitingSeconds, field.TypeFloat64, value)
+	}
+	if value, ok := _u.mutation.OverrunJobs(); ok {
+		_spec.SetField(process.FieldOverrunJobs, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedOverrunJobs(); ok {
+		_spec.AddField(process.FieldOverrunJobs, field.TypeInt64, value)
 	}
 	_node = &Process{config: _u.config}
 	_spec.Assign = _node.assignValues

@@ -242,6 +242,18 @@ func init() {
 	processDescHost := processFields[1].Descriptor()
 	// process.DefaultHost holds the default value on creation for the host field.
 	process.DefaultHost = processDescHost.Default.(string)
+	// processDescWaitingClaims is the schema descriptor for waiting_claims field.
+	processDescWaitingClaims := processFields[4].Descriptor()
+	// process.DefaultWaitingClaims holds the default value on creation for the waiting_claims field.
+	process.DefaultWaitingClaims = processDescWaitingClaims.Default.(int64)
+	// processDescOldestWaitingSeconds is the schema descriptor for oldest_waiting_seconds field.
+	processDescOldestWaitingSeconds := processFields[5].Descriptor()
+	// process.DefaultOldestWaitingSeconds holds the default value on creation for the oldest_waiting_seconds field.
+	process.DefaultOldestWaitingSeconds = processDescOldestWaitingSeconds.Default.(float64)
+	// processDescOverrunJobs is the schema descriptor for overrun_jobs field.
+	processDescOverrunJobs := processFields[6].Descriptor()
+	// process.DefaultOverrunJobs holds the default value on creation for the overrun_jobs field.
+	process.DefaultOverrunJobs = processDescOverrunJobs.Default.(int64)
 	userFields := schema.User{}.Fields()
 	_ = userFields
 	// userDescCreatedAt is the schema descriptor for created_at field.

@@ -37,6 +37,7 @@ const (
 	codeUndefinedColumn      = "42703"
 	codeNoRight              = "42501"
 	codeLimitExceeded        = "54000"
+	classData                = "22"
 	classAuthorization       = "28"
 	classConnection          = "08"
 	classResources           = "53"
@@ -115,6 +116,10 @@ func IsRefused(err error) bool { return oneOf(code(err), refused) || errors.Is(e
 func oneOf(code string, list []string) bool {
 	return len(code) == 5 && (slices.Contains(list, code) || slices.Contains(list, code[:2]))
 }
+
+// IsBadData tells whether err says that a value is none that its column, or the statement, takes: out of range, too long, not
+// of its type. The same value is refused each time.
+func IsBadData(err error) bool { return strings.HasPrefix(code(err), classData) }
 
 // IsForeignKeyViolation tells whether err says that the row which another one names is not there.
 func IsForeignKeyViolation(err error) bool { return code(err) == codeForeignKeyViolation }

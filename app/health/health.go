@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/guard"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/app/server"
 )
@@ -106,7 +107,7 @@ func (h *Health) ask(ctx context.Context) (parts map[string]string, failing []st
 	answers := make([]error, len(h.checks))
 	var wg sync.WaitGroup
 	for i, check := range h.checks {
-		wg.Go(func() { answers[i] = check.Ready(ctx) })
+		wg.Go(func() { answers[i] = asked(ctx, check) })
 	}
 	wg.Wait()
 	parts, failing = map[string]string{}, []string{}
@@ -142,4 +143,13 @@ func (h *Health) note(name string, err error) {
 		h.log.Warn("check fails", zap.String("check", name), zap.String("reason", text), observe.Error(errors.Unwrap(err)))
 	}
 	h.failed[name] = text
+}
+
+// asked asks one check. A panic of it says nothing to those who ask.
+func asked(ctx context.Context, check server.Check) error {
+	err := guard.Call(func() error { return check.Ready(ctx) })
+	if _, ok := errors.AsType[*guard.PanicError](err); ok {
+		return Because("internal error, see the log", err)
+	}
+	return err
 }

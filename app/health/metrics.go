@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"app238.com/inner/app/guard"
 )
 
 // collector shows what the checks say. A scrape asks them, within the time of a check.
@@ -14,8 +16,8 @@ type collector struct {
 
 // Register adds the checks to the metrics of r.
 func Register(r *prometheus.Registry, h *Health) error {
-	return r.Register(&collector{health: h, ok: prometheus.NewDesc("inner_check_ok",
-		"1 where this part of the process can do its work, else 0; those of /readyz.", []string{"check"}, nil)})
+	return r.Register(guard.Collector(&collector{health: h, ok: prometheus.NewDesc("inner_check_ok",
+		"1 where this part of the process can do its work, else 0; those of /readyz.", []string{"check"}, nil)}))
 }
 
 // Describe implements prometheus.Collector.

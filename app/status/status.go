@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/fx"
+
+	"app238.com/inner/app/guard"
 )
 
 // Condition is how a part fares.
@@ -74,7 +76,11 @@ func Ask(ctx context.Context, parts []Part, limit time.Duration, redact func(str
 	var asking sync.WaitGroup
 	for i, part := range parts {
 		asking.Go(func() {
-			report, err := part.Look(ctx)
+			var report Report
+			err := guard.Call(func() (err error) {
+				report, err = part.Look(ctx)
+				return err
+			})
 			if err != nil {
 				report = Report{Condition: Down, Text: redact(err.Error())}
 			}

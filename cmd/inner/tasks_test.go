@@ -89,6 +89,12 @@ func TestStatsAreCounted(t *testing.T) {
 	out, err = p.run(t, "tasks", "stats", "-o", "json")
 	require.NoError(t, err)
 	require.Contains(t, out, `"oldest_pending_seconds"`)
+	_, err = p.db.ExecContext(t.Context(), `INSERT INTO inner_processes (id, host, waiting_claims, oldest_waiting_seconds, overrun_jobs)
+		VALUES ('p', 'pod-1', 3, 1.5, 2)`)
+	require.NoError(t, err)
+	out, err = p.run(t, "tasks", "stats")
+	require.NoError(t, err)
+	require.Regexp(t, `pod-1 +0 +3 +1.5s +2\n`, out)
 }
 
 func TestACellCannotSteerTheTerminalAndColoursKeepColumnsAligned(t *testing.T) {

@@ -11,9 +11,10 @@ import (
 
 func newTasksStats(format *outputFormat) *cobra.Command {
 	return &cobra.Command{
-		Use:     "stats",
-		Short:   "Count the tasks by lane, type and status",
-		Long:    "Counts the tasks by lane, type and status, and tells how long the oldest pending one of each lane has waited.",
+		Use:   "stats",
+		Short: "Count the tasks by lane, type and status",
+		Long: "Counts the tasks by lane, type and status, and tells how long the oldest pending one of each lane has waited. Of each " +
+			"process it tells how many tasks it has claimed, how many of them no worker has begun, and how many jobs go on though they were told to end.",
 		Example: "  inner tasks stats -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -33,13 +34,19 @@ func statsTable(t *table, stats job.Stats) {
 	for _, c := range stats.Counts {
 		t.row(c.Lane, c.Type, status(c.Status), c.Count)
 	}
-	if len(stats.Lanes) == 0 {
-		return
+	if len(stats.Lanes) > 0 {
+		t.blank()
+		t.row("LANE", "PENDING", "OLDEST PENDING")
+		for _, l := range stats.Lanes {
+			t.row(l.Lane, l.Pending, age(l.Oldest))
+		}
 	}
-	t.blank()
-	t.row("LANE", "PENDING", "OLDEST PENDING")
-	for _, l := range stats.Lanes {
-		t.row(l.Lane, l.Pending, age(l.Oldest))
+	if len(stats.Processes) > 0 {
+		t.blank()
+		t.row("PROCESS", "CLAIMED", "WAIT FOR A WORKER", "THE OLDEST FOR", "DO NOT END")
+		for _, p := range stats.Processes {
+			t.row(p.Host, p.Claimed, p.Waiting, age(p.OldestWaiting), p.Overrun)
+		}
 	}
 }
 

@@ -362,6 +362,9 @@ var (
 		{Name: "host", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
 		{Name: "started_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
 		{Name: "heartbeat_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "waiting_claims", Type: field.TypeInt64, Default: 0},
+		{Name: "oldest_waiting_seconds", Type: field.TypeFloat64, Default: 0},
+		{Name: "overrun_jobs", Type: field.TypeInt64, Default: 0},
 	}
 	// InnerProcessesTable holds the schema information for the "inner_processes" table.
 	InnerProcessesTable = &schema.Table{

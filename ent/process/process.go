@@ -17,6 +17,12 @@ const (
 	FieldStartedAt = "started_at"
 	// FieldHeartbeatAt holds the string denoting the heartbeat_at field in the database.
 	FieldHeartbeatAt = "heartbeat_at"
+	// FieldWaitingClaims holds the string denoting the waiting_claims field in the database.
+	FieldWaitingClaims = "waiting_claims"
+	// FieldOldestWaitingSeconds holds the string denoting the oldest_waiting_seconds field in the database.
+	FieldOldestWaitingSeconds = "oldest_waiting_seconds"
+	// FieldOverrunJobs holds the string denoting the overrun_jobs field in the database.
+	FieldOverrunJobs = "overrun_jobs"
 	// Table holds the table name of the process in the database.
 	Table = "inner_processes"
 )
@@ -27,6 +33,9 @@ var Columns = []string{
 	FieldHost,
 	FieldStartedAt,
 	FieldHeartbeatAt,
+	FieldWaitingClaims,
+	FieldOldestWaitingSeconds,
+	FieldOverrunJobs,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -42,6 +51,12 @@ func ValidColumn(column string) bool {
 var (
 	// DefaultHost holds the default value on creation for the "host" field.
 	DefaultHost string
+	// DefaultWaitingClaims holds the default value on creation for the "waiting_claims" field.
+	DefaultWaitingClaims int64
+	// DefaultOldestWaitingSeconds holds the default value on creation for the "oldest_waiting_seconds" field.
+	DefaultOldestWaitingSeconds float64
+	// DefaultOverrunJobs holds the default value on creation for the "overrun_jobs" field.
+	DefaultOverrunJobs int64
 )
 
 // OrderOption defines the ordering options for the Process queries.
@@ -65,4 +80,19 @@ func ByStartedAt(opts ...sql.OrderTermOption) OrderOption {
 // ByHeartbeatAt orders the results by the heartbeat_at field.
 func ByHeartbeatAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldHeartbeatAt, opts...).ToFunc()
+}
+
+// ByWaitingClaims orders the results by the waiting_claims field.
+func ByWaitingClaims(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldWaitingClaims, opts...).ToFunc()
+}
+
+// ByOldestWaitingSeconds orders the results by the oldest_waiting_seconds field.
+func ByOldestWaitingSeconds(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldOldestWaitingSeconds, opts...).ToFunc()
+}
+
+// ByOverrunJobs orders the results by the overrun_jobs field.
+func ByOverrunJobs(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldOverrunJobs, opts...).ToFunc()
 }

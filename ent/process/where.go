@@ -79,6 +79,21 @@ func HeartbeatAt(v time.Time) predicate.Process {
 	return predicate.Process(sql.FieldEQ(FieldHeartbeatAt, v))
 }
 
+// WaitingClaims applies equality check predicate on the "waiting_claims" field. It's identical to WaitingClaimsEQ.
+func WaitingClaims(v int64) predicate.Process {
+	return predicate.Process(sql.FieldEQ(FieldWaitingClaims, v))
+}
+
+// OldestWaitingSeconds applies equality check predicate on the "oldest_waiting_seconds" field. It's identical to OldestWaitingSecondsEQ.
+func OldestWaitingSeconds(v float64) predicate.Process {
+	return predicate.Process(sql.FieldEQ(FieldOldestWaitingSeconds, v))
+}
+
+// OverrunJobs applies equality check predicate on the "overrun_jobs" field. It's identical to OverrunJobsEQ.
+func OverrunJobs(v int64) predicate.Process {
+	return predicate.Process(sql.FieldEQ(FieldOverrunJobs, v))
+}
+
 // HostEQ applies the EQ predicate on the "host" field.
 func HostEQ(v string) predicate.Process {
 	return predicate.Process(sql.FieldEQ(FieldHost, v))
@@ -222,6 +237,126 @@ func HeartbeatAtLT(v time.Time) predicate.Process {
 // HeartbeatAtLTE applies the LTE predicate on the "heartbeat_at" field.
 func HeartbeatAtLTE(v time.Time) predicate.Process {
 	return predicate.Process(sql.FieldLTE(FieldHeartbeatAt, v))
+}
+
+// WaitingClaimsEQ applies the EQ predicate on the "waiting_claims" field.
+func WaitingClaimsEQ(v int64) predicate.Process {
+	return predicate.Process(sql.FieldEQ(FieldWaitingClaims, v))
+}
+
+// WaitingClaimsNEQ applies the NEQ predicate on the "waiting_claims" field.
+func WaitingClaimsNEQ(v int64) predicate.Process {
+	return predicate.Process(sql.FieldNEQ(FieldWaitingClaims, v))
+}
+
+// WaitingClaimsIn applies the In predicate on the "waiting_claims" field.
+func WaitingClaimsIn(vs ...int64) predicate.Process {
+	return predicate.Process(sql.FieldIn(FieldWaitingClaims, vs...))
+}
+
+// WaitingClaimsNotIn applies the NotIn predicate on the "waiting_claims" field.
+func WaitingClaimsNotIn(vs ...int64) predicate.Process {
+	return predicate.Process(sql.FieldNotIn(FieldWaitingClaims, vs...))
+}
+
+// WaitingClaimsGT applies the GT predicate on the "waiting_claims" field.
+func WaitingClaimsGT(v int64) predicate.Process {
+	return predicate.Process(sql.FieldGT(FieldWaitingClaims, v))
+}
+
+// WaitingClaimsGTE applies the GTE predicate on the "waiting_claims" field.
+func WaitingClaimsGTE(v int64) predicate.Process {
+	return predicate.Process(sql.FieldGTE(FieldWaitingClaims, v))
+}
+
+// WaitingClaimsLT applies the LT predicate on the "waiting_claims" field.
+func WaitingClaimsLT(v int64) predicate.Process {
+	return predicate.Process(sql.FieldLT(FieldWaitingClaims, v))
+}
+
+// WaitingClaimsLTE applies the LTE predicate on the "waiting_claims" field.
+func WaitingClaimsLTE(v int64) predicate.Process {
+	return predicate.Process(sql.FieldLTE(FieldWaitingClaims, v))
+}
+
+// OldestWaitingSecondsEQ applies the EQ predicate on the "oldest_waiting_seconds" field.
+func OldestWaitingSecondsEQ(v float64) predicate.Process {
+	return predicate.Process(sql.FieldEQ(FieldOldestWaitingSeconds, v))
+}
+
+// OldestWaitingSecondsNEQ applies the NEQ predicate on the "oldest_waiting_seconds" field.
+func OldestWaitingSecondsNEQ(v float64) predicate.Process {
+	return predicate.Process(sql.FieldNEQ(FieldOldestWaitingSeconds, v))
+}
+
+// OldestWaitingSecondsIn applies the In predicate on the "oldest_waiting_seconds" field.
+func OldestWaitingSecondsIn(vs ...float64) predicate.Process {
+	return predicate.Process(sql.FieldIn(FieldOldestWaitingSeconds, vs...))
+}
+
+// OldestWaitingSecondsNotIn applies the NotIn predicate on the "oldest_waiting_seconds" field.
+func OldestWaitingSecondsNotIn(vs ...float64) predicate.Process {
+	return predicate.Process(sql.FieldNotIn(FieldOldestWaitingSeconds, vs...))
+}
+
+// OldestWaitingSecondsGT applies the GT predicate on the "oldest_waiting_seconds" field.
+func OldestWaitingSecondsGT(v float64) predicate.Process {
+	return predicate.Process(sql.FieldGT(FieldOldestWaitingSeconds, v))
+}
+
+// OldestWaitingSecondsGTE applies the GTE predicate on the "oldest_waiting_seconds" field.
+func OldestWaitingSecondsGTE(v float64) predicate.Process {
+	return predicate.Process(sql.FieldGTE(FieldOldestWaitingSeconds, v))
+}
+
+// OldestWaitingSecondsLT applies the LT predicate on the "oldest_waiting_seconds" field.
+func OldestWaitingSecondsLT(v float64) predicate.Process {
+	return predicate.Process(sql.FieldLT(FieldOldestWaitingSeconds, v))
+}
+
+// OldestWaitingSecondsLTE applies the LTE predicate on the "oldest_waiting_seconds" field.
+func OldestWaitingSecondsLTE(v float64) predicate.Process {
+	return predicate.Process(sql.FieldLTE(FieldOldestWaitingSeconds, v))
+}
+
+// OverrunJobsEQ applies the EQ predicate on the "overrun_jobs" field.
+func OverrunJobsEQ(v int64) predicate.Process {
+	return predicate.Process(sql.FieldEQ(FieldOverrunJobs, v))
+}
+
+// OverrunJobsNEQ applies the NEQ predicate on the "overrun_jobs" field.
+func OverrunJobsNEQ(v int64) predicate.Process {
+	return predicate.Process(sql.FieldNEQ(FieldOverrunJobs, v))
+}
+
+// OverrunJobsIn applies the In predicate on the "overrun_jobs" field.
+func OverrunJobsIn(vs ...int64) predicate.Process {
+	return predicate.Process(sql.FieldIn(FieldOverrunJobs, vs...))
+}
+
+// OverrunJobsNotIn applies the NotIn predicate on the "overrun_jobs" field.
+func OverrunJobsNotIn(vs ...int64) predicate.Process {
+	return predicate.Process(sql.FieldNotIn(FieldOverrunJobs, vs...))
+}
+
+// OverrunJobsGT applies the GT predicate on the "overrun_jobs" field.
+func OverrunJobsGT(v int64) predicate.Process {
+	return predicate.Process(sql.FieldGT(FieldOverrunJobs, v))
+}
+
+// OverrunJobsGTE applies the GTE predicate on the "overrun_jobs" field.
+func OverrunJobsGTE(v int64) predicate.Process {
+	return predicate.Process(sql.FieldGTE(FieldOverrunJobs, v))
+}
+
+// OverrunJobsLT applies the LT predicate on the "overrun_jobs" field.
+func OverrunJobsLT(v int64) predicate.Process {
+	return predicate.Process(sql.FieldLT(FieldOverrunJobs, v))
+}
+
+// OverrunJobsLTE applies the LTE predicate on the "overrun_jobs" field.
+func OverrunJobsLTE(v int64) predicate.Process {
+	return predicate.Process(sql.FieldLTE(FieldOverrunJobs, v))
 }
 
 // And groups predicates with the AND operator between them.

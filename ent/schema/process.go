@@ -20,5 +20,9 @@ func (Process) Fields() []ent.Field {
 		field.String("host").SchemaType(textType).Default(""),
 		field.Time("started_at").SchemaType(timestampType).Annotations(entsql.DefaultExpr("LOCALTIMESTAMP")),
 		field.Time("heartbeat_at").SchemaType(timestampType).Annotations(entsql.DefaultExpr("LOCALTIMESTAMP")),
+		// What it has claimed and not done yet, by its last heartbeat.
+		field.Int64("waiting_claims").Default(0),
+		field.Float("oldest_waiting_seconds").Default(0),
+		field.Int64("overrun_jobs").Default(0),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/guard"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/domains/internal/check"
 	"app238.com/inner/modules/domains/internal/cluster"
@@ -66,7 +67,7 @@ func (d *Domains) every(ctx context.Context, interval time.Duration, hint <-chan
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
-		if err := work(ctx); err != nil && ctx.Err() == nil {
+		if err := guard.Call(func() error { return work(ctx) }); err != nil && ctx.Err() == nil {
 			d.log.Warn("work on custom domains failed", zap.String("what", failure), observe.Error(err))
 		}
 		select {

@@ -242,7 +242,7 @@ func TestStatsCountByLaneTypeAndStatusAndTellTheOldestPending(t *testing.T) {
 	b := setup(t)
 	empty, err := b.admin().Stats(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, job.Stats{Counts: []job.Count{}, Lanes: []job.Backlog{}}, empty)
+	require.Equal(t, job.Stats{Counts: []job.Count{}, Lanes: []job.Backlog{}, Processes: []job.Load{}}, empty)
 	old, failed := b.accept(t, "a", "x"), b.accept(t, "b", "x")
 	b.accept(t, "c", "x")
 	b.in(t, failed, store.Failed)

@@ -50,6 +50,7 @@ func (n note) OrderingKey() string { return n.Key }
 // scripted is a job that does what the test says and notes what it was asked.
 type scripted struct {
 	execute func(ctx context.Context, task job.Task, n note) error
+	giveUp  func(n note) error
 
 	mu      sync.Mutex
 	started []string
@@ -75,6 +76,9 @@ func (s *scripted) GiveUp(_ context.Context, _ job.Task, n note, reason string) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.givenUp = append(s.givenUp, n.Text+": "+reason)
+	if s.giveUp != nil {
+		return s.giveUp(n)
+	}
 	return nil
 }
 

@@ -28,7 +28,7 @@ func TestTasksOfADeadProcessRunElsewhere(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, written, "the dead process comes back and changes nothing")
 	require.ErrorIs(t, b.store.Again(t.Context(), store.Ending{Claim: claims[0]}, 0), store.ErrLostClaim)
-	require.ErrorIs(t, b.store.Park(t.Context(), claims[0], "late", 0), store.ErrLostClaim)
+	require.ErrorIs(t, b.store.Park(t.Context(), store.Ending{Claim: claims[0], Detail: "late"}, 0), store.ErrLostClaim)
 	b.awaitStatus(t, id, store.Finished)
 }
 

@@ -111,6 +111,22 @@ type Change struct {
 type Stats struct {
 	Counts []Count   `json:"counts"`
 	Lanes  []Backlog `json:"lanes"`
+	// Processes are those that give heartbeats.
+	Processes []Load `json:"processes"`
+}
+
+// Load is what a process has claimed and not yet done, as of its last heartbeat.
+type Load struct {
+	// Process is its identity in console_tasks.claimed_by.
+	Process string `json:"process"`
+	Host    string `json:"host"`
+	// Claimed counts its tasks, and Waiting those of them that no worker has begun.
+	Claimed int64 `json:"claimed"`
+	Waiting int64 `json:"waiting"`
+	// OldestWaiting is for how long the oldest of these has waited, in seconds.
+	OldestWaiting float64 `json:"oldest_waiting_seconds"`
+	// Overrun counts jobs that go on though they were told to end.
+	Overrun int64 `json:"overrun_jobs"`
 }
 
 // Count is the number of tasks of a lane and type in a state.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"app238.com/inner/app/database"
 )
 
 // Kind says what becomes of a task whose execution returned an error.
@@ -80,10 +82,14 @@ func NewParked(text string) *Error { return &Error{Kind: Parked, Text: text} }
 func NewSuperseded(text string) *Error { return &Error{Kind: Superseded, Text: text} }
 
 // AsError returns err as an *Error. One that did not say what it is counts as a failed attempt, and its text is not
-// for users.
+// for users. A value that the database refuses is refused at the next attempt too, so the attempt is the last.
 func AsError(err error) *Error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		e = &Error{Kind: Failed, Text: "internal error, see the log", Cause: err}
 	}
-	return &Error{Kind: Failed, Text: "internal error, see the log", Cause: err}
+	if e.Kind == Failed && database.IsBadData(e.Cause) {
+		return &Error{Kind: Permanent, Text: "the database takes no such value: " + e.Text, Cause: e.Cause, Quoted: e.Quoted}
+	}
+	return e
 }

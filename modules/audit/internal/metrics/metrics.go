@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"app238.com/inner/app/guard"
 	"app238.com/inner/modules/audit/internal/ledger"
 	"app238.com/inner/modules/audit/report"
 )
@@ -33,7 +34,7 @@ func New(r *prometheus.Registry, l *ledger.Ledger) (*Totals, error) {
 		refused: prometheus.NewDesc("inner_audit_refused", "1 where the latest audit was not to delete, by kind.",
 			[]string{"kind"}, nil),
 	}
-	return t, r.Register(t)
+	return t, r.Register(guard.Collector(t))
 }
 
 // Describe implements prometheus.Collector.

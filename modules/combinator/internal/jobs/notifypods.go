@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"app238.com/inner/app/guard"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/combinator/internal/rows"
 	"app238.com/inner/modules/tasks/job"
@@ -88,7 +89,7 @@ func (j notifyPods) tell(ctx context.Context, pods []kube.Pod, p NotifyPods) []s
 	group.SetLimit(tellAtOnce)
 	for i, pod := range pods {
 		group.Go(func() error {
-			failures[i] = j.Pods.Tell(ctx, pod, p.ResourceType, p.resource())
+			failures[i] = guard.Call(func() error { return j.Pods.Tell(ctx, pod, p.ResourceType, p.resource()) })
 			return nil
 		})
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"app238.com/inner/app/guard"
 	"app238.com/inner/modules/combinator/internal/rows"
 )
 
@@ -24,7 +25,7 @@ type Sizes struct {
 func NewSizes(r *prometheus.Registry, rows *rows.Rows) (*Sizes, error) {
 	s := &Sizes{rows: rows, bytes: prometheus.NewDesc("inner_combinator_rdb_bytes",
 		"Size of a user's SQL schema when it was measured last.", []string{"user_uid", "resource_id"}, nil)}
-	return s, r.Register(s)
+	return s, r.Register(guard.Collector(s))
 }
 
 // Describe implements prometheus.Collector.

@@ -4,8 +4,6 @@ package loop
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -14,6 +12,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/guard"
 	"app238.com/inner/app/observe"
 )
 
@@ -143,24 +142,15 @@ func logFailure(log *zap.Logger, name string, err error, failures int) {
 	}
 }
 
-// panicError is a panic turned into an error: one WorkerApp must not end the process.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (p *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", p.value, p.stack) }
-
 func panicked(err error) bool {
-	_, ok := errors.AsType[*panicError](err)
+	_, ok := errors.AsType[*guard.PanicError](err)
 	return ok
 }
 
 func guarded(ctx context.Context, name string, process Process) (result Result, err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = &panicError{value: value, stack: debug.Stack()}
-		}
-	}()
-	return process(ctx, name)
+	err = guard.Call(func() error {
+		result, err = process(ctx, name)
+		return err
+	})
+	return result, err
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/internal/diff"
 	"app238.com/inner/modules/controller/internal/status"
@@ -129,6 +130,7 @@ func refusalText(c children.Child, err error) string {
 		}
 		text = strings.Join(faults, ", ")
 	}
+	text = observe.Printable(text)
 	if runes := []rune(text); len(runes) > refusalLength {
 		return string(runes[:refusalLength]) + "…"
 	}

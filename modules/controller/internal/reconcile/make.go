@@ -1,17 +1,18 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"app238.com/inner/app/guard"
 	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/internal/content"
 	"app238.com/inner/modules/controller/internal/rolloutstate"
@@ -33,7 +34,9 @@ func (r *Reconciler) makeChildren(ctx context.Context, app *workerapp.WorkerApp,
 	var networkErr error
 	port, settled := servingPort(app, found.Pods)
 	if settled {
-		around.Go(func() { networkErr = r.makeNetwork(ctx, app, found, port) })
+		around.Go(func() {
+			networkErr = guard.Call(func() error { return r.makeNetwork(ctx, app, found, port) })
+		})
 	}
 	var state status.State
 	var again time.Duration
@@ -94,18 +97,14 @@ func (r *Reconciler) lookUp(ctx context.Context, app *workerapp.WorkerApp) (roll
 
 // makeRollout makes what the pods see and what isolates them before the Deployment that starts them.
 func (r *Reconciler) makeRollout(ctx context.Context, app *workerapp.WorkerApp, found watch.Found, wanted wantedContent) (status.State, time.Duration, error) {
-	var before errgroup.Group
 	var held *corev1.Secret
-	before.Go(func() (err error) {
+	environment := guard.Start(func() (err error) {
 		held, err = r.makeEnvironment(ctx, app, found, wanted)
 		return err
 	})
-	before.Go(func() error {
-		policy, err := r.builder.Policy(app)
-		_, err = r.settle(ctx, app, policy, live(found.Policy), err)
-		return err
-	})
-	if err := before.Wait(); err != nil {
+	policy, err := r.builder.Policy(app)
+	_, err = r.settle(ctx, app, policy, live(found.Policy), err)
+	if err := cmp.Or(<-environment, err); err != nil {
 		return status.State{}, 0, err
 	}
 	wished, err := r.builder.Deployment(app, content.PodHash(wanted.secretKey, wanted.env, content.Merge(held, wanted.reserved)))

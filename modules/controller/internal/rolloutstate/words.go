@@ -3,10 +3,11 @@ package rolloutstate
 import (
 	"fmt"
 	"strings"
-	"unicode"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"app238.com/inner/app/observe"
 )
 
 // Lengths in characters: of a whole message, and of what a container said last, of which the end tells most.
@@ -62,12 +63,4 @@ func tail(s string) string {
 	return string(runes)
 }
 
-// clean removes what a database or a terminal would choke on.
-func clean(s string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?")))
-}
+func clean(s string) string { return strings.TrimSpace(observe.Printable(s)) }

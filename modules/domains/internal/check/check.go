@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/guard"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/domains/internal/life"
 	"app238.com/inner/modules/domains/internal/metrics"
@@ -167,8 +168,15 @@ func (c *Checker) checkAll(ctx context.Context, next source, results chan<- stor
 // check checks one domain, or gives its claim back where ctx ends before.
 func (c *Checker) check(ctx context.Context, claim store.Claimed, received time.Time, results chan<- store.Checked) {
 	begin := time.Now()
-	outcome, err := c.verifier.Check(ctx, claim.Claim)
+	var outcome life.Outcome
+	err := guard.Call(func() (err error) {
+		outcome, err = c.verifier.Check(ctx, claim.Claim)
+		return err
+	})
 	if err != nil {
+		if ctx.Err() == nil {
+			c.log.Error("custom domain could not be checked", zap.String("cdid", claim.CDID), observe.Error(err))
+		}
 		c.release(ctx, []store.Checked{{Claimed: claim}})
 		return
 	}

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/guard"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/domains/internal/metrics"
@@ -187,7 +188,7 @@ func (c *Cluster) one(ctx context.Context, name string) {
 	if ctx.Err() != nil {
 		return
 	}
-	err := c.reconcile(ctx, name)
+	err := guard.Call(func() error { return c.reconcile(ctx, name) })
 	switch {
 	case errors.Is(err, errBusy):
 		c.queue.Forget(name)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"app238.com/inner/app/guard"
 	"app238.com/inner/modules/domains/internal/objects"
 	"app238.com/inner/modules/domains/internal/store"
 )
@@ -70,7 +71,7 @@ func NewCount(r *prometheus.Registry, s *store.Store) (*Count, error) {
 		certificates: prometheus.NewDesc("inner_domain_certificates",
 			"Custom domains that are served, by whether their certificate is ready.", []string{"ready"}, nil),
 	}
-	return c, r.Register(c)
+	return c, r.Register(guard.Collector(c))
 }
 
 // Describe implements prometheus.Collector.

@@ -66,7 +66,17 @@ func (a *Admin) Stats(ctx context.Context) (job.Stats, error) {
 		return job.Stats{}, err
 	}
 	counts, err := a.store.Count(ctx)
-	return job.Stats{Counts: counts, Lanes: backlogs}, err
+	if err != nil {
+		return job.Stats{}, err
+	}
+	replicas, err := a.store.Replicas(ctx)
+	stats := job.Stats{Counts: counts, Lanes: backlogs, Processes: make([]job.Load, len(replicas))}
+	for i, r := range replicas {
+		stats.Processes[i] = job.Load{
+			Process: r.ID, Host: r.Host, Claimed: r.Running, Waiting: r.Load.Waiting, OldestWaiting: r.Load.Oldest, Overrun: r.Load.Overrun,
+		}
+	}
+	return stats, err
 }
 
 // Show implements job.Admin.

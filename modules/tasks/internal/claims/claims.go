@@ -25,7 +25,8 @@ type Book struct {
 	// statements is held for reading while a statement that claims is under way, until its claims are in the book.
 	statements sync.RWMutex
 	mu         sync.Mutex
-	inHand     map[int64]struct{}
+	inHand     map[store.Held]*holding
+	overrun    int
 	doubt      atomic.Pointer[time.Time] // of the last one; nil: none
 	// longest is how long a statement whose answer was lost may still take effect.
 	longest time.Duration
@@ -35,7 +36,7 @@ type Book struct {
 func NewBook(c *config.Config) *Book {
 	b := &Book{
 		Lease: newLease(c.Tasks.Lease()), lanes: map[string]*Lane{}, hints: make(chan struct{}, 1), heads: make(chan struct{}, 1),
-		inHand: map[int64]struct{}{}, longest: c.Database.StatementTimeout,
+		inHand: map[store.Held]*holding{}, longest: c.Database.StatementTimeout,
 	}
 	for name, workers := range c.Tasks.WorkersOfLanes() {
 		b.lanes[name] = newLane(name, workers, c.Tasks.Buffer)
@@ -93,6 +94,9 @@ func (b *Book) Release(lane *Lane, n int) {
 	}
 }
 
+// Free says that a worker of a lane has become free.
+func (b *Book) Free(lane *Lane) { b.Release(lane, 0) }
+
 func signal(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -116,7 +120,7 @@ func (b *Book) Begin() (end func()) {
 func (b *Book) Add(lane *Lane, claims ...store.Claim) {
 	b.mu.Lock()
 	for _, c := range claims {
-		b.inHand[c.ID] = struct{}{}
+		b.inHand[c.Held()] = &holding{lane: lane.Name, since: c.Since}
 	}
 	b.mu.Unlock()
 	for _, c := range claims {
@@ -124,12 +128,13 @@ func (b *Book) Add(lane *Lane, claims ...store.Claim) {
 	}
 }
 
-// Done takes a claim out of the book: its result is written, or it is left to the takeover.
-func (b *Book) Done(ids ...int64) {
+// Done takes claims out of the book: their results are written, or they are left to the takeover. A later claim of the same
+// task stays.
+func (b *Book) Done(claims ...store.Claim) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, id := range ids {
-		delete(b.inHand, id)
+	for _, c := range claims {
+		delete(b.inHand, c.Held())
 	}
 }
 
@@ -143,7 +148,7 @@ func (b *Book) Doubt() {
 // Settle has the doubt removed: giveBack is told all claims in hand while no statement that claims is under way, and
 // gives every other claim of this process back. It does nothing when there is no doubt, and is to be called again for as
 // long as there is: the statement may take effect after this.
-func (b *Book) Settle(giveBack func(inHand []int64) error) error {
+func (b *Book) Settle(giveBack func(inHand []store.Held) error) error {
 	since := b.doubt.Load()
 	if since == nil {
 		return nil
@@ -151,9 +156,9 @@ func (b *Book) Settle(giveBack func(inHand []int64) error) error {
 	b.statements.Lock()
 	defer b.statements.Unlock()
 	b.mu.Lock()
-	ids := slices.Collect(maps.Keys(b.inHand))
+	inHand := slices.Collect(maps.Keys(b.inHand))
 	b.mu.Unlock()
-	if err := giveBack(ids); err != nil {
+	if err := giveBack(inHand); err != nil {
 		return err
 	}
 	if time.Since(*since) > b.longest {

@@ -19,6 +19,10 @@ type Lane struct {
 	backlog atomic.Bool
 	open    atomic.Bool
 
+	// busy is how many workers run a task, begun how many tasks they have begun since the last adapt. window is how many claims
+	// may wait for them.
+	busy, begun, window atomic.Int64
+
 	mu    sync.Mutex
 	heads []int64
 	// lowest is the id below which no task was left that could be claimed when it was looked there last.
@@ -31,14 +35,57 @@ const maxHeads = 1000
 func newLane(name string, workers, buffer int) *Lane {
 	l := &Lane{Name: name, Workers: workers, buffer: make(chan store.Claim, buffer)}
 	l.free.Store(int64(buffer))
+	l.window.Store(int64(buffer))
 	return l
+}
+
+// Begin notes that a worker begins with a claim, and the returned function that it has done with it.
+func (l *Lane) Begin() (end func()) {
+	l.busy.Add(1)
+	l.begun.Add(1)
+	return func() { l.busy.Add(-1) }
+}
+
+// adapt sets how many claims may wait, once a while: as many as were begun in it where some waited for too long, and else
+// more and more.
+func (l *Lane) adapt(late bool) {
+	begun := l.begun.Swap(0)
+	if late {
+		l.window.Store(min(begun, int64(cap(l.buffer))))
+		return
+	}
+	l.window.Store(min(2*l.window.Load()+int64(l.Workers), int64(cap(l.buffer))))
+}
+
+// room returns how many claims wait, those included that are being made, and how many may.
+func (l *Lane) room() (waiting, limit int64) {
+	all := int64(cap(l.buffer))
+	return all - l.free.Load(), min(all, max(l.window.Load(), int64(l.Workers)-l.busy.Load()))
+}
+
+// take removes claims from the front of the buffer for as long as it is wanted, and returns them.
+func (l *Lane) take(wanted func(store.Claim) bool) (taken []store.Claim) {
+	for range len(l.buffer) {
+		select {
+		case c := <-l.buffer:
+			if !wanted(c) {
+				l.buffer <- c // has room: its own
+				return taken
+			}
+			taken = append(taken, c)
+		default:
+			return taken
+		}
+	}
+	return taken
 }
 
 // Reserve takes room for at most n claims and returns for how many.
 func (l *Lane) Reserve(n int) int {
 	for {
 		free := l.free.Load()
-		take := min(int64(n), free)
+		waiting, limit := l.room()
+		take := min(int64(n), limit-waiting)
 		if take <= 0 {
 			return 0
 		}
@@ -60,8 +107,11 @@ func (l *Lane) Backlog() bool { return l.backlog.Load() }
 // WantsMore tells whether there is a backlog and the buffer is at least half empty.
 func (l *Lane) WantsMore() bool { return l.Backlog() && l.HalfEmpty() }
 
-// HalfEmpty tells whether the buffer is at least half empty.
-func (l *Lane) HalfEmpty() bool { return l.free.Load()*2 >= int64(cap(l.buffer)) }
+// HalfEmpty tells whether at most half as many claims wait as may.
+func (l *Lane) HalfEmpty() bool {
+	waiting, limit := l.room()
+	return limit > waiting && waiting*2 <= limit
+}
 
 // addHeads notes tasks to be claimed by their ids, and tells whether there was room for them.
 func (l *Lane) addHeads(ids []int64) bool {

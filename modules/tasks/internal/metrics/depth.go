@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"app238.com/inner/app/guard"
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
@@ -25,7 +26,7 @@ func NewDepth(r *prometheus.Registry, s *store.Store) (*Depth, error) {
 		pending: prometheus.NewDesc("inner_tasks_pending", "Pending tasks in the database.", []string{"lane"}, nil),
 		oldest:  prometheus.NewDesc("inner_tasks_oldest_pending_seconds", "Age of the oldest pending task.", []string{"lane"}, nil),
 	}
-	return d, r.Register(d)
+	return d, r.Register(guard.Collector(d))
 }
 
 // Describe implements prometheus.Collector.

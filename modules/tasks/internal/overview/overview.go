@@ -30,17 +30,22 @@ func NewReplicas(s *store.Store, c *config.Config) status.Part {
 // replicas counts a process as alive while nobody may take over its tasks.
 func replicas(found []store.Replica, takeover time.Duration) status.Report {
 	var report status.Report
-	alive := 0
+	alive, overrun := 0, int64(0)
 	for _, r := range found {
 		if r.Silence > takeover.Seconds() {
 			continue
 		}
 		alive++
-		report.Facts = append(report.Facts, status.Fact{Name: r.Host, Value: fmt.Sprintf("%d tasks claimed, last sign of life %s ago, since %s UTC",
-			r.Running, seconds(r.Silence), r.Started.UTC().Format(time.DateTime))})
+		report.Facts = append(report.Facts, status.Fact{Name: r.Host, Value: fmt.Sprintf(
+			"%d tasks claimed, %d of them wait for a worker, %d jobs do not end, last sign of life %s ago, since %s UTC",
+			r.Running, r.Load.Waiting, r.Load.Overrun, seconds(r.Silence), r.Started.UTC().Format(time.DateTime))})
+		overrun += r.Load.Overrun
 	}
 	report.Text = fmt.Sprintf("%d alive", alive)
 	report.Condition = status.OK
+	if overrun > 0 {
+		report.Condition, report.Text = status.Degraded, fmt.Sprintf("%d alive, %d jobs go on though they were told to end", alive, overrun)
+	}
 	if alive == 0 {
 		report.Condition, report.Text = status.Down, "no process runs tasks"
 	}

@@ -17,7 +17,7 @@ const attendPause = 200 * time.Millisecond
 // for. When ctx ends before the task, its job is cancelled and it is returned to the queue.
 func (p *Processor) Attend(ctx context.Context, id int64, seen func(store.View)) (store.View, error) {
 	running := p.startWriting()
-	defer p.stopWriting()
+	defer func() { _ = p.stopWriting() }() // the one job has ended
 	defer context.AfterFunc(ctx, p.stopRunning)()
 	timer := time.NewTimer(attendPause)
 	defer timer.Stop()
@@ -47,7 +47,7 @@ func (p *Processor) attendOnce(ctx, running context.Context, id int64, seen func
 	process, ok := p.book.Current()
 	if ok {
 		// After a claim whose answer was lost, the task may be this process's without it knowing.
-		err := p.book.Settle(func(inHand []int64) error {
+		err := p.book.Settle(func(inHand []store.Held) error {
 			_, err := p.store.ReturnAll(ctx, process, inHand)
 			return err
 		})

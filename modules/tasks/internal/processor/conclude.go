@@ -11,6 +11,8 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+	"app238.com/inner/app/guard"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
@@ -38,7 +40,9 @@ func (p *Processor) conclude(running context.Context, x execution, e *job.Error)
 	switch {
 	case e.Kind == job.Parked:
 		x.log.Info("task parked", zap.String("for", e.Text))
-		p.write(running, x, func(ctx context.Context) error { return p.store.Park(ctx, x.claim, e.Text, p.config.ParkedRecheck) })
+		p.write(running, store.Ending{Claim: x.claim, Detail: e.Text}, x.log, func(ctx context.Context, e store.Ending) error {
+			return p.store.Park(ctx, e, p.config.ParkedRecheck)
+		})
 	case e.Kind == job.Later:
 		wait := later(e, x.claim.Age)
 		x.log.Info("task put off", zap.String("why", e.Text), zap.Duration("for", wait), observe.Error(e.Cause))
@@ -49,7 +53,7 @@ func (p *Processor) conclude(running context.Context, x execution, e *job.Error)
 	case e.Kind == job.Permanent || x.task.Attempt >= limit:
 		p.giveUp(running, x, e)
 	default:
-		wait := jitter(p.backoff(x.task.Attempt))
+		wait := jitter(doubled(p.config.RetryDelay, p.config.RetryDelayMax, x.task.Attempt))
 		x.log.Warn("attempt failed", observe.Error(e), zap.Duration("next_in", wait))
 		p.again(running, x, store.Ending{
 			Claim: x.claim, Detail: "attempt failed, will be tried again", LastError: e.Text, Attempts: 1, Note: note(x.task, e),
@@ -62,7 +66,10 @@ func (p *Processor) conclude(running context.Context, x execution, e *job.Error)
 func (p *Processor) giveUp(running context.Context, x execution, e *job.Error) {
 	ctx, cancel := context.WithTimeout(running, giveUpTimeout)
 	defer cancel()
-	if err := x.prepared.GiveUp(ctx, x.task, e.Text); err != nil {
+	err := guard.Call(func() error { return x.prepared.GiveUp(ctx, x.task, e.Text) })
+	if _, panicked := errors.AsType[*guard.PanicError](err); panicked {
+		x.log.Error("failure could not be written to the row it is about", observe.Error(err)) // nor will it be the next time
+	} else if err != nil {
 		x.log.Error("failure could not be written to the row it is about", observe.Error(err))
 		p.again(running, x, store.Ending{Claim: x.claim, Detail: "failed, to be recorded", LastError: e.Text}, jitter(p.config.RetryDelay))
 		return
@@ -72,24 +79,27 @@ func (p *Processor) giveUp(running context.Context, x execution, e *job.Error) {
 }
 
 func (p *Processor) again(running context.Context, x execution, e store.Ending, wait time.Duration) {
-	p.write(running, x, func(ctx context.Context) error { return p.store.Again(ctx, e, wait) })
+	p.write(running, e, x.log, func(ctx context.Context, e store.Ending) error { return p.store.Again(ctx, e, wait) })
 }
 
-// write repeats a write until it succeeds, or the claim is lost, or the process ends.
-func (p *Processor) write(running context.Context, x execution, write func(context.Context) error) {
-	defer p.book.Done(x.claim.ID)
+// write repeats a write until it succeeds, or the claim is lost, or the process ends. Of an ending whose text is refused it
+// writes a bare one.
+func (p *Processor) write(running context.Context, e store.Ending, log *zap.Logger, write func(context.Context, store.Ending) error) {
+	defer p.book.Done(e.Claim)
 	for {
-		err := write(context.WithoutCancel(running))
+		err := write(context.WithoutCancel(running), e)
 		switch {
 		case err == nil:
 			// A task woken while it ran is pending already, and one with the same key may wait for this one.
 			p.book.Nudge()
 			return
 		case errors.Is(err, store.ErrLostClaim):
-			x.log.Warn("result dropped: the task was taken over or its result is written already")
+			log.Warn("result dropped: the task was taken over or its result is written already")
 			return
+		case database.IsRefused(err) && !database.IsUnavailable(err):
+			e = e.Bare()
 		}
-		x.log.Warn("result could not be written yet", observe.Error(err))
+		log.Warn("result could not be written yet", observe.Error(err))
 		if !pause(running, recordPause) {
 			return
 		}
@@ -116,12 +126,11 @@ func note(task job.Task, e *job.Error) string {
 	return string(line) + "\n"
 }
 
-// backoff doubles with every attempt up to the configured most.
-func (p *Processor) backoff(attempt int) time.Duration {
-	wait := p.config.RetryDelay
+// doubled is a wait that doubles with every attempt after the first up to the longest.
+func doubled(wait, longest time.Duration, attempt int) time.Duration {
 	for range attempt - 1 {
-		if wait *= 2; wait >= p.config.RetryDelayMax {
-			return p.config.RetryDelayMax
+		if wait *= 2; wait >= longest {
+			return longest
 		}
 	}
 	return wait

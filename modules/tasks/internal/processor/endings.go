@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"app238.com/inner/app/database"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/store"
@@ -41,29 +42,37 @@ func (p *Processor) writeEndings(running context.Context) {
 }
 
 // writePart repeats the write until it succeeds or the process ends: a result is not dropped because the database is
-// away for a while.
+// away for a while. What it refuses by its nature is written one by one, so that one result does not hold up others.
 func (p *Processor) writePart(running context.Context, part store.Part) {
-	ids := make([]int64, len(part.Endings))
+	claims := make([]store.Claim, len(part.Endings))
 	for i, e := range part.Endings {
-		ids[i] = e.Claim.ID
+		claims[i] = e.Claim
 	}
-	defer p.book.Done(ids...)
+	defer p.book.Done(claims...)
 	for {
 		written, heads, err := p.store.End(context.WithoutCancel(running), part)
 		if err == nil {
 			p.afterEndings(part.Endings, written, heads)
 			return
 		}
-		p.log.Warn("results could not be written yet", zap.Int("results", len(ids)), observe.Error(err))
+		p.log.Warn("results could not be written yet", zap.Int("results", len(claims)), observe.Error(err))
+		if refused := database.IsRefused(err) && !database.IsUnavailable(err); refused && len(claims) > 1 {
+			for i := range part.Endings {
+				p.writePart(running, store.Part{Endings: part.Endings[i : i+1], Process: part.Process, Number: part.Number})
+			}
+			return
+		} else if refused {
+			part.Endings[0] = part.Endings[0].Bare()
+		}
 		if !pause(running, recordPause) {
 			return
 		}
 	}
 }
 
-func (p *Processor) afterEndings(batch []store.Ending, written map[int64]bool, heads map[string][]int64) {
+func (p *Processor) afterEndings(batch []store.Ending, written map[store.Held]bool, heads map[string][]int64) {
 	for _, e := range batch {
-		if !written[e.Claim.ID] {
+		if !written[e.Claim.Held()] {
 			p.log.Warn("result dropped: the task was taken over or its result is written already", zap.Int64("task", e.Claim.ID))
 			continue
 		}

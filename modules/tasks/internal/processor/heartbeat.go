@@ -41,7 +41,7 @@ func (p *Processor) heartbeat(ctx context.Context, host string) bool {
 	if fresh {
 		err = p.beats.Begin(ctx, id, host)
 	} else {
-		err = p.beats.Renew(ctx, id)
+		err = p.beats.Renew(ctx, id, p.book.Load())
 	}
 	switch {
 	case err == nil:

@@ -36,6 +36,9 @@ type Processor struct {
 	tracing  *tracing.Tracing
 	endings  chan store.Ending
 
+	// abandoned is closed when jobs that do not end are waited for no more.
+	abandoned chan struct{}
+
 	stopClaiming, stopRunning, stopBeating context.CancelFunc
 	claimers, workers, writer, beater      sync.WaitGroup
 }
@@ -46,7 +49,7 @@ func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store
 ) *Processor {
 	return &Processor{
 		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, beats: h, book: b, metrics: m, tracing: t,
-		endings: make(chan store.Ending, maxEndings),
+		endings: make(chan store.Ending, maxEndings), abandoned: make(chan struct{}),
 	}
 }
 
@@ -67,6 +70,7 @@ func (p *Processor) Start(context.Context) error {
 	p.claimers.Go(func() { p.claim(claiming) })
 	p.claimers.Go(func() { p.claimHeads(claiming) })
 	p.claimers.Go(func() { p.sweep(claiming) })
+	p.claimers.Go(func() { p.returnStale(claiming) })
 	workers := 0
 	for _, lane := range p.book.Lanes() {
 		lane.SetOpen(true)
@@ -90,54 +94,81 @@ func (p *Processor) startWriting() (running context.Context) {
 	return running
 }
 
-// Stop takes no more tasks, lets the running ones end within the configured time, then cancels them, and returns
-// whatever is not done to the queue.
+// Stop takes no more tasks, gives back those that were not begun, lets the running ones end within the configured time, then
+// cancels them, and returns whatever is not done to the queue. Jobs that do not end even then are an error.
 func (p *Processor) Stop(ctx context.Context) error {
 	p.stopClaiming()
 	for _, lane := range p.book.Lanes() {
 		lane.SetOpen(false)
 	}
 	p.claimers.Wait()
+	p.returnUnbegun(ctx)
 	defer time.AfterFunc(p.config.ShutdownTimeout, p.stopRunning).Stop()
+	defer time.AfterFunc(p.config.ShutdownTimeout+abandonAfter, sync.OnceFunc(func() { close(p.abandoned) })).Stop()
 	defer context.AfterFunc(ctx, p.stopRunning)()
 	p.workers.Wait()
-	p.stopWriting()
-	return nil
+	return p.stopWriting()
+}
+
+// abandonAfter is how long jobs may take to end once they were told to because the process ends.
+const abandonAfter = 4 * time.Second
+
+// returnTimeout bounds giving claims back.
+const returnTimeout = 5 * time.Second
+
+// returnUnbegun gives back what was claimed and no worker has begun: other processes need not wait for this one's end.
+func (p *Processor) returnUnbegun(ctx context.Context) {
+	unbegun := p.book.Drain()
+	if len(unbegun) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, returnTimeout)
+	defer cancel()
+	if err := p.giveUpClaims(ctx, unbegun); err != nil {
+		p.log.Warn("tasks that were not begun are returned at the end", zap.Int("tasks", len(unbegun)), observe.Error(err))
+	}
 }
 
 // stopWriting ends what startWriting began, after the last result is written or the time for it is up.
-func (p *Processor) stopWriting() {
+func (p *Processor) stopWriting() error {
 	close(p.endings)
 	p.writer.Wait()
 	p.stopRunning()
 	p.stopBeating()
 	p.beater.Wait()
-	p.release()
+	return p.release()
 }
 
-// release gives the claims back. Where the database is away the next process takes them over after the silence.
-func (p *Processor) release() {
+// release gives the claims back. Where the database is away the next process takes them over after the silence, as it does
+// with those of jobs that have not ended: they run until this process has.
+func (p *Processor) release() error {
 	// No accept may insert a claim from now on, or while this is under way.
 	id, ok := p.book.Current()
 	p.book.End()
 	if !ok {
-		return
+		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), returnTimeout)
 	defer cancel()
 	var returned int64
+	var left int
 	p.book.Doubt()
-	err := p.book.Settle(func([]int64) (err error) {
-		if returned, err = p.store.ReturnAll(ctx, id, nil); err != nil {
+	err := p.book.Settle(func(inHand []store.Held) (err error) {
+		left = len(inHand)
+		if returned, err = p.store.ReturnAll(ctx, id, inHand); err != nil || left > 0 {
 			return err
 		}
 		return p.beats.Forget(ctx, id)
 	})
 	if err != nil {
 		p.log.Warn("tasks could not be returned; they are taken over later", observe.Error(err))
-		return
+	} else {
+		p.log.Info("processor stopped", zap.Int64("returned", returned))
 	}
-	p.log.Info("processor stopped", zap.Int64("returned", returned))
+	if left > 0 {
+		return fmt.Errorf("%d jobs did not end when they were told to: their tasks are taken over once this process has ended", left)
+	}
+	return nil
 }
 
 // Check is the part of /readyz that says whether this process runs tasks.

@@ -4,19 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
+	"runtime/pprof"
+	"strconv"
 	"time"
 
 	"go.uber.org/zap"
 
+	"app238.com/inner/app/guard"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
 
-// sealedPause is the wait before a task that this process cannot decrypt is offered again.
-const sealedPause = 15 * time.Second
+const (
+	// sealedPause is the wait before a task that this process cannot decrypt is offered again, the first time; it doubles up
+	// to sealedPauseMax.
+	sealedPause, sealedPauseMax = 15 * time.Second, 30 * time.Minute
+	// sealedAttempts is how often it is offered, which takes some seven hours: another process may have the key, or this one
+	// after a rollout.
+	sealedAttempts = 20
+)
 
 // work runs a lane's claims until claiming ends; running ends the one under way.
 func (p *Processor) work(claiming, running context.Context, lane *claims.Lane) {
@@ -25,11 +33,15 @@ func (p *Processor) work(claiming, running context.Context, lane *claims.Lane) {
 		case <-claiming.Done():
 		case c := <-lane.Claims():
 			p.book.Release(lane, 1)
+			end := lane.Begin()
 			busy := p.metrics.Busy.WithLabelValues(lane.Name)
 			busy.Inc()
 			p.metrics.WaitTime.WithLabelValues(lane.Name).Observe(c.Age + time.Since(c.Since).Seconds())
-			p.runOne(running, c)
+			p.book.Begun(c)
+			p.run(running, c)
 			busy.Dec()
+			end()
+			p.book.Free(lane)
 		}
 	}
 }
@@ -58,16 +70,31 @@ func prepare(d job.Definition, c store.Claim) (job.Prepared, error) {
 	return d.Prepare(c.Info)
 }
 
+// run is runOne for a worker, which goes on whatever a module's code does.
+func (p *Processor) run(running context.Context, c store.Claim) {
+	err := guard.Call(func() error {
+		p.runOne(running, c)
+		return nil
+	})
+	if err != nil {
+		p.jobLog.Error("task failed", zap.Int64("task", c.ID), zap.String("type", c.Type), observe.Error(err))
+		p.end(c, store.Failed, internalError, 1, "")
+	}
+}
+
+// internalError is what a user reads of a panic.
+const internalError = "internal error, see the log"
+
 // runOne executes a task and has its result written.
 func (p *Processor) runOne(running context.Context, c store.Claim) {
 	leased, ok := p.book.Hold(c.Process)
 	if !ok {
-		p.book.Done(c.ID)
+		p.book.Done(c)
 		return // left to the takeover
 	}
 	e := execution{claim: c, task: job.Task{ID: c.ID, Type: c.Type, Attempt: c.Attempts + 1}}
-	if c.Fault != nil { // another process may have the key
-		p.conclude(running, e, job.NewLater(sealedPause, "the payload could not be read: "+c.Fault.Error()))
+	if c.Fault != nil {
+		p.unreadable(running, e)
 		return
 	}
 	definition, known := p.registry.Find(c.Type)
@@ -93,15 +120,32 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 	e.took = time.Since(begin)
 	p.metrics.RunTime.WithLabelValues(c.Type).Observe(e.took.Seconds())
 	switch {
+	case errors.Is(err, errAbandoned):
+		p.logger(e).Error("job abandoned: it did not end when it was told to; its task is taken over once this process has ended")
 	case err == nil:
 		p.jobLog.Info("task finished", zap.Int64("task", c.ID), zap.String("type", c.Type), zap.Int("attempt", e.task.Attempt), zap.Duration("took", e.took))
 		p.endings <- store.Success(c) // waits where the writer has more than it can write
 	case running.Err() != nil || leased.Err() != nil:
 		p.logger(e).Info("task interrupted", observe.Error(err))
-		p.book.Done(c.ID) // returned to the queue by Stop, or left to the takeover
+		p.book.Done(c) // returned to the queue by Stop, or left to the takeover
 	default:
 		p.conclude(running, e, job.AsError(err))
 	}
+}
+
+// unreadable puts off a task whose payload no key of this process opens, or ends it.
+func (p *Processor) unreadable(running context.Context, x execution) {
+	text := "the payload could not be read: " + x.claim.Fault.Error()
+	p.metrics.Failed.WithLabelValues(x.task.Type).Inc()
+	x.log = p.logger(x)
+	if x.task.Attempt >= sealedAttempts {
+		x.log.Error("task failed", zap.String("error", text))
+		p.end(x.claim, store.Failed, text, 1, "")
+		return
+	}
+	wait := jitter(doubled(sealedPause, sealedPauseMax, x.task.Attempt))
+	x.log.Warn("payload could not be read", zap.String("error", text), zap.Duration("next_in", wait))
+	p.again(running, x, store.Ending{Claim: x.claim, Detail: text, LastError: text, Attempts: 1}, wait)
 }
 
 // failure returns err if it says that an execution failed, and nil if it says what else becomes of the task.
@@ -116,7 +160,7 @@ func failure(err error) error {
 }
 
 // execute runs the job with its time limit, and makes an error of a panic.
-func (p *Processor) execute(leased, running context.Context, e execution) (err error) {
+func (p *Processor) execute(leased, running context.Context, e execution) error {
 	limit := e.definition.Timeout
 	if limit == 0 {
 		limit = p.config.JobTimeout
@@ -124,13 +168,14 @@ func (p *Processor) execute(leased, running context.Context, e execution) (err e
 	ctx, cancel := context.WithTimeout(leased, limit)
 	defer cancel()
 	defer context.AfterFunc(running, cancel)()
-	defer func() {
-		if r := recover(); r != nil {
-			p.logger(e).Error("job panicked", zap.String("panic", observe.Redact(fmt.Sprint(r))), zap.ByteString("stack", debug.Stack()))
-			err = job.NewFailed("the job panicked, see the log", nil)
-		}
-	}()
-	err = e.prepared.Execute(ctx, e.task)
+	err := p.await(ctx, e, guard.Start(func() (err error) {
+		pprof.Do(ctx, pprof.Labels(taskLabel, strconv.FormatInt(e.task.ID, 10)), func(ctx context.Context) { err = e.prepared.Execute(ctx, e.task) })
+		return err
+	}))
+	if _, ok := errors.AsType[*guard.PanicError](err); ok {
+		p.logger(e).Error("job panicked", observe.Error(err))
+		return job.NewFailed("the job panicked, see the log", nil)
+	}
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && !isJobError(err) {
 		err = job.NewFailed(fmt.Sprintf("the job took longer than %s", limit), err)
 	}

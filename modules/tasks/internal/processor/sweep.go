@@ -7,8 +7,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"app238.com/inner/app/guard"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/tasks/internal/claims"
+	"app238.com/inner/modules/tasks/internal/store"
 )
 
 // hastenEvery is how many takeover times apart a process looks for tasks that a step of the clock holds up: it reads all
@@ -34,8 +36,11 @@ func (p *Processor) sweep(ctx context.Context) {
 		}
 		var ready int64
 		for _, part := range parts {
-			n, err := part(ctx)
-			ready += n
+			err := guard.Call(func() error {
+				n, err := part(ctx)
+				ready += n
+				return err
+			})
 			if err != nil && ctx.Err() == nil {
 				p.log.Warn("sweep failed", observe.Error(err))
 				break
@@ -73,7 +78,7 @@ func (p *Processor) recover(ctx context.Context, observer *claims.Observer) (tot
 
 // giveBack returns claims to the queue that are this process's by the database and that nobody here holds.
 func (p *Processor) giveBack(ctx context.Context) (returned int64, err error) {
-	err = p.book.Settle(func(inHand []int64) error {
+	err = p.book.Settle(func(inHand []store.Held) error {
 		// The identity may have changed since this sweep began.
 		id, ok := p.book.Current()
 		if !ok {
@@ -93,4 +98,31 @@ func (p *Processor) hasten(ctx context.Context) (int64, error) {
 		p.log.Warn("made tasks due that were put off for longer than any is: the database's clock was set back", zap.Int64("tasks", n))
 	}
 	return n, err
+}
+
+// returnStale gives back, until ctx ends, what waits for a worker of this process for so long that others should have it.
+func (p *Processor) returnStale(ctx context.Context) {
+	for pause(ctx, claims.StaleAfter) {
+		stale := p.book.Stale()
+		if len(stale) == 0 {
+			continue
+		}
+		if err := p.giveUpClaims(ctx, stale); err != nil && ctx.Err() == nil {
+			p.log.Warn("tasks that wait for a worker could not be returned yet", zap.Int("tasks", len(stale)), observe.Error(err))
+		}
+		p.book.Nudge()
+	}
+}
+
+// giveUpClaims gives back claims that are in the book no more. Where that fails the sweep does it.
+func (p *Processor) giveUpClaims(ctx context.Context, given []store.Claim) error {
+	return guard.Call(func() error {
+		n, err := p.store.Return(ctx, given)
+		if err != nil {
+			p.book.Doubt()
+			return err
+		}
+		p.log.Info("tasks that waited for a worker were returned", zap.Int64("returned", n))
+		return nil
+	})
 }

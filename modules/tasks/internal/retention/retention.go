@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/guard"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/tasks/internal/store"
 )
@@ -51,7 +52,11 @@ func (r *Retention) Stop(context.Context) error {
 
 func (r *Retention) run(ctx context.Context) {
 	for wait(ctx, r.config.Interval) {
-		deleted, err := r.Walk(ctx)
+		var deleted int64
+		err := guard.Call(func() (err error) {
+			deleted, err = r.Walk(ctx)
+			return err
+		})
 		if err != nil && ctx.Err() == nil {
 			r.log.Warn("removing old tasks failed", observe.Error(err))
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"app238.com/inner/app/database"
+	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -33,6 +34,12 @@ type Claim struct {
 	// Since is when it was claimed, by this process's clock.
 	Since time.Time
 }
+
+// Held names a claim among those of its process: a task that a process claims again has another number.
+type Held struct{ ID, Number int64 }
+
+// Held returns what names the claim.
+func (c Claim) Held() Held { return Held{ID: c.ID, Number: c.Number} }
 
 // atOnce is run_at of what was not put off: it is due whatever a clock says.
 const atOnce = `TIMESTAMP '1970-01-01 00:00:00'`
@@ -130,6 +137,7 @@ UPDATE console_tasks SET task_status = 'pending', task_detailed_status = $4, las
 
 // Again returns a task to the queue, not to be run before wait has passed; of e it writes all but the status.
 func (s *Store) Again(ctx context.Context, e Ending, wait time.Duration) error {
+	e = e.printable()
 	return s.fenced(ctx, againTask, e.Claim, e.Detail, e.LastError, e.Attempts, e.Note, wait.Seconds())
 }
 
@@ -137,9 +145,10 @@ const parkTask = `
 UPDATE console_tasks SET task_status = CASE WHEN woken THEN 'pending' ELSE 'waiting' END, task_detailed_status = $4,
     claimed_by = '', run_at = CASE WHEN woken THEN ` + atOnce + ` ELSE LOCALTIMESTAMP + $5::FLOAT8 * INTERVAL '1 second' END` + held
 
-// Park lets a task wait until it is woken, or until recheck has passed. One that was woken while it ran is pending.
-func (s *Store) Park(ctx context.Context, c Claim, detail string, recheck time.Duration) error {
-	return s.fenced(ctx, parkTask, c, detail, recheck.Seconds())
+// Park lets a task wait until it is woken, or until recheck has passed; of e it writes the detail. One that was woken while
+// it ran is pending.
+func (s *Store) Park(ctx context.Context, e Ending, recheck time.Duration) error {
+	return s.fenced(ctx, parkTask, e.Claim, e.printable().Detail, recheck.Seconds())
 }
 
 func (s *Store) fenced(ctx context.Context, query string, c Claim, args ...any) error {
@@ -151,13 +160,38 @@ func (s *Store) fenced(ctx context.Context, query string, c Claim, args ...any) 
 }
 
 const returnTasks = `
-UPDATE console_tasks SET task_status = 'pending', task_detailed_status = 'returned to the queue', claimed_by = '', run_at = ` + atOnce + `
-WHERE claimed_by = $1 AND task_status = 'processing' AND id <> ALL ($2::BIGINT[])`
+UPDATE console_tasks AS c SET task_status = 'pending', task_detailed_status = 'returned to the queue', claimed_by = '', run_at = ` + atOnce + `
+WHERE c.claimed_by = $1 AND c.task_status = 'processing'
+  AND NOT EXISTS (SELECT 1 FROM unnest($2::BIGINT[], $3::BIGINT[]) AS h(id, number) WHERE h.id = c.id AND h.number = c.claim_number)`
 
-// ReturnAll gives back every task that process holds, except those with the given ids.
-func (s *Store) ReturnAll(ctx context.Context, process string, except []int64) (int64, error) {
-	// A nil slice would be NULL, which no id is different from.
-	return s.exec(ctx, returnTasks, process, database.Array(append([]int64{}, except...)))
+// ReturnAll gives back every task that process holds, except the given claims.
+func (s *Store) ReturnAll(ctx context.Context, process string, except []Held) (int64, error) {
+	ids, numbers := arrays(except)
+	return s.exec(ctx, returnTasks, process, ids, numbers)
+}
+
+const returnClaims = `
+UPDATE console_tasks AS c SET task_status = 'pending', task_detailed_status = 'returned to the queue', claimed_by = '', run_at = ` + atOnce + `
+FROM unnest($1::BIGINT[], $2::BIGINT[], $3::TEXT[]) AS r(id, number, process)
+WHERE c.id = r.id AND c.claimed_by = r.process AND c.claim_number = r.number`
+
+// Return gives claims back that nobody has begun.
+func (s *Store) Return(ctx context.Context, claims []Claim) (int64, error) {
+	held, processes := make([]Held, len(claims)), make([]string, len(claims))
+	for i, c := range claims {
+		held[i], processes[i] = c.Held(), c.Process
+	}
+	ids, numbers := arrays(held)
+	return s.exec(ctx, returnClaims, ids, numbers, database.Array(processes))
+}
+
+// arrays returns the ids and the numbers of claims as arguments of a statement.
+func arrays(claims []Held) (ids, numbers any) {
+	i, n := make([]int64, len(claims)), make([]int64, len(claims))
+	for at, c := range claims {
+		i[at], n[at] = c.ID, c.Number
+	}
+	return database.Array(i), database.Array(n)
 }
 
 const (
@@ -208,7 +242,7 @@ WHERE ordering_key = $1 AND task_status = 'waiting' AND id < $2`
 
 // EndParked writes the last state of the parked tasks of a key with an id below before.
 func (s *Store) EndParked(ctx context.Context, orderingKey string, before int64, status Status, text string) error {
-	_, err := s.exec(ctx, endParked, orderingKey, before, string(status), text)
+	_, err := s.exec(ctx, endParked, orderingKey, before, string(status), observe.Printable(text))
 	return err
 }
 

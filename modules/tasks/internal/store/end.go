@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"app238.com/inner/app/database"
+	"app238.com/inner/app/observe"
 )
 
 // Ending is the last state of a task.
@@ -17,6 +18,24 @@ type Ending struct {
 	// Attempts is what the execution adds to the count, and Note what it adds to the errors kept for operators.
 	Attempts int
 	Note     string
+}
+
+// printable returns the ending with texts that every database takes.
+func (e Ending) printable() Ending {
+	e.Detail, e.LastError, e.Note = observe.Printable(e.Detail), observe.Printable(e.LastError), observe.Printable(e.Note)
+	return e
+}
+
+// unstorable is the text of a result that the database refuses.
+const unstorable = "what it says cannot be stored, see the log"
+
+// Bare returns the ending with a text that can be written whatever was wrong with its own.
+func (e Ending) Bare() Ending {
+	e.Detail, e.Note = unstorable, ""
+	if e.LastError != "" {
+		e.LastError = unstorable
+	}
+	return e
 }
 
 // Success is how a task ends whose job succeeded.
@@ -51,7 +70,7 @@ func Parts(endings []Ending) []Part {
 
 const (
 	ended = `
-RETURNING c.id, c.lane, (SELECT CASE WHEN e.lane = c.lane THEN e.id ELSE 0 END FROM console_tasks e
+RETURNING c.id, c.claim_number, c.lane, (SELECT CASE WHEN e.lane = c.lane THEN e.id ELSE 0 END FROM console_tasks e
         WHERE e.ordering_key = c.ordering_key AND e.task_status = 'pending' ORDER BY e.id LIMIT 1)`
 
 	finishTasks = `
@@ -69,28 +88,28 @@ FROM unnest($1::BIGINT[], $2::TEXT[], $3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::
 WHERE c.id = r.id AND c.claimed_by = r.process AND c.claim_number = r.number` + ended
 )
 
-// End writes the last states of tasks in one statement. It returns the ids of those that were written, the others were
-// taken over by another claimer; and by lane the ids of the tasks whose turn it is now, as the heads of keys that have
+// End writes the last states of tasks in one statement. It returns the claims whose results were written, the others
+// were taken over by another claimer; and by lane the ids of the tasks whose turn it is now, as the heads of keys that have
 // become free. A head that is of another lane than the task before it shows as 0.
-func (s *Store) End(ctx context.Context, part Part) (written map[int64]bool, heads map[string][]int64, err error) {
+func (s *Store) End(ctx context.Context, part Part) (written map[Held]bool, heads map[string][]int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	query, args := part.statement()
 	err = database.Retry(ctx, func(ctx context.Context) error {
-		written, heads = map[int64]bool{}, map[string][]int64{}
+		written, heads = map[Held]bool{}, map[string][]int64{}
 		rows, err := s.steady.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = rows.Close() }()
 		for rows.Next() {
-			var id int64
+			var held Held
 			var lane string
 			var head sql.NullInt64
-			if err := rows.Scan(&id, &lane, &head); err != nil {
+			if err := rows.Scan(&held.ID, &held.Number, &lane, &head); err != nil {
 				return err
 			}
-			written[id] = true
+			written[held] = true
 			if head.Valid {
 				heads[lane] = append(heads[lane], head.Int64)
 			}
@@ -105,6 +124,7 @@ func (p Part) statement() (query string, args []any) {
 	ids, numbers, attempts := make([]int64, n), make([]int64, n), make([]int64, n)
 	processes, states, details, faults, notes := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	for i, e := range p.Endings {
+		e = e.printable()
 		ids[i], processes[i], numbers[i], states[i] = e.Claim.ID, e.Claim.Process, e.Claim.Number, string(e.Status)
 		details[i], faults[i], attempts[i], notes[i] = e.Detail, e.LastError, int64(e.Attempts), e.Note
 	}

@@ -44,7 +44,7 @@ type Inserted struct {
 	ID int64
 	// Claimed tells that the row was inserted as a claim of the inserting process, Found that it was there before.
 	Claimed, Found bool
-	// Fault is ErrKeyReused or nil.
+	// Fault is ErrKeyReused, or why the first task could not be compared with this one, or nil.
 	Fault error
 }
 
@@ -100,14 +100,34 @@ func (s *Store) Insert(ctx context.Context, process string, tasks []NewTask, wan
 	var inserted []Inserted
 	for {
 		err := database.Retry(ctx, func(ctx context.Context) (err error) {
-			inserted, err = s.InsertIn(ctx, s.steady, process, tasks, wanted)
+			inserted, err = s.insert(ctx, s.steady, process, tasks, wanted)
 			return err
 		})
+		if err == nil {
+			break
+		}
 		if !database.Violates(err, onePerKey) {
-			return inserted, err
+			return nil, err
 		}
 		wanted = nil // another process has just claimed a task of the same key
 	}
+	// The others are committed, whatever becomes of this.
+	for i, t := range tasks {
+		if inserted[i].ID == 0 {
+			inserted[i] = s.first(ctx, t)
+		}
+	}
+	return inserted, nil
+}
+
+// first is findFirst outside of a transaction. Its error is the one request's alone.
+func (s *Store) first(ctx context.Context, t NewTask) (first Inserted) {
+	first.Fault = database.Retry(ctx, func(ctx context.Context) (err error) {
+		first, err = s.findFirst(ctx, s.steady, t)
+		return errors.Join(err, first.Fault)
+	})
+	first.Found = true
+	return first
 }
 
 // InsertIn writes tasks in tx; see Insert. A unique violation is the caller's to handle.
@@ -120,11 +140,9 @@ func (s *Store) InsertIn(ctx context.Context, tx job.Tx, process string, tasks [
 		if inserted[i].ID != 0 {
 			continue
 		}
-		first, err := s.findFirst(ctx, tx, t)
-		if err != nil {
+		if inserted[i], err = s.findFirst(ctx, tx, t); err != nil {
 			return nil, err
 		}
-		inserted[i] = first
 	}
 	return inserted, nil
 }

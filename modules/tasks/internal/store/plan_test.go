@@ -44,7 +44,7 @@ func TestPlansUseIndexesOnABigTable(t *testing.T) {
 		"silent": {listProcesses, nil},
 		"hasten": {hastenPending, []any{1.5}},
 		"parked": {hastenParked, []any{1.5}},
-		"return": {returnTasks, []any{"p", ids}},
+		"return": {returnTasks, []any{"p", ids, ids}},
 		"newest": {newestPending, []any{"k1", "x", 1}},
 		"ended":  {endParked, []any{"k1", 7, "superseded", "t"}},
 		"keys":   {busyKeys, []any{text}},

@@ -27,11 +27,22 @@ func (h *Heartbeats) Begin(ctx context.Context, process, host string) error {
 }
 
 // The time is for people. For other processes it is a value that changes.
-const renewProcess = `UPDATE inner_processes SET heartbeat_at = LOCALTIMESTAMP WHERE id = $1`
+const renewProcess = `
+UPDATE inner_processes SET heartbeat_at = LOCALTIMESTAMP, waiting_claims = $2, oldest_waiting_seconds = $3, overrun_jobs = $4
+WHERE id = $1`
+
+// Load is what a process has claimed and not yet done.
+type Load struct {
+	// Waiting is how many claims no worker has begun, and Oldest for how long, in seconds, the oldest of them has waited.
+	Waiting int64
+	Oldest  float64
+	// Overrun is how many jobs go on though they were told to end.
+	Overrun int64
+}
 
 // Renew writes a heartbeat, or returns ErrLostLease.
-func (h *Heartbeats) Renew(ctx context.Context, process string) error {
-	n, err := h.exec(ctx, renewProcess, process)
+func (h *Heartbeats) Renew(ctx context.Context, process string, l Load) error {
+	n, err := h.exec(ctx, renewProcess, process, l.Waiting, l.Oldest, l.Overrun)
 	if err == nil && n == 0 {
 		return ErrLostLease
 	}

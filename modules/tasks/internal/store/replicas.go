@@ -16,17 +16,20 @@ type Replica struct {
 	Silence float64
 	// Running counts the tasks that it has claimed.
 	Running int64
+	// Load is what it said of itself with that heartbeat.
+	Load Load
 }
 
 const listReplicas = `
 SELECT p.id, p.host, p.started_at, CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP - p.heartbeat_at) AS FLOAT8),
-    (SELECT count(*) FROM console_tasks t WHERE t.task_status = 'processing' AND t.claimed_by = p.id)
+    (SELECT count(*) FROM console_tasks t WHERE t.task_status = 'processing' AND t.claimed_by = p.id),
+    p.waiting_claims, p.oldest_waiting_seconds, p.overrun_jobs
 FROM inner_processes p ORDER BY p.host, p.started_at, p.id`
 
 // Replicas returns the processes that have given a sign of life lately, those that ended without a word included.
 func (s *Store) Replicas(ctx context.Context) ([]Replica, error) {
 	return collect(ctx, s, listReplicas, func(rows *sql.Rows, r *Replica) error {
-		err := rows.Scan(&r.ID, &r.Host, &r.Started, &r.Silence, &r.Running)
+		err := rows.Scan(&r.ID, &r.Host, &r.Started, &r.Silence, &r.Running, &r.Load.Waiting, &r.Load.Oldest, &r.Load.Overrun)
 		r.Silence = max(r.Silence, 0) // the clock may have been set back
 		return err
 	})

@@ -1,0 +1,17 @@
+package observe
+
+import (
+	"strings"
+	"unicode"
+)
+
+// Printable returns a text without what a database, a log or a terminal chokes on: bytes that are no UTF-8 are question
+// marks, control characters but line ends and tabs are left out. Texts from outside pass it where they enter.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+}

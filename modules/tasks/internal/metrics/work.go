@@ -1,0 +1,43 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"app238.com/inner/app/guard"
+	"app238.com/inner/modules/tasks/internal/claims"
+)
+
+// Work is a collector of what this process has claimed and not yet done.
+type Work struct {
+	book                     *claims.Book
+	waiting, oldest, overrun *prometheus.Desc
+}
+
+// NewWork registers the collector with r.
+func NewWork(r *prometheus.Registry, b *claims.Book) (*Work, error) {
+	w := &Work{
+		book:    b,
+		waiting: prometheus.NewDesc("inner_tasks_claimed_waiting", "Tasks of this process that no worker has begun.", []string{"lane"}, nil),
+		oldest: prometheus.NewDesc("inner_tasks_claimed_waiting_oldest_seconds",
+			"For how long the oldest claimed task of this process has waited for a worker.", []string{"lane"}, nil),
+		overrun: prometheus.NewDesc("inner_task_jobs_overrun", "Jobs of this process that go on though they were told to end.", nil, nil),
+	}
+	return w, r.Register(guard.Collector(w))
+}
+
+// Describe implements prometheus.Collector.
+func (w *Work) Describe(to chan<- *prometheus.Desc) {
+	to <- w.waiting
+	to <- w.oldest
+	to <- w.overrun
+}
+
+// Collect implements prometheus.Collector.
+func (w *Work) Collect(to chan<- prometheus.Metric) {
+	work := w.book.Work()
+	for lane, n := range work.Waiting {
+		to <- prometheus.MustNewConstMetric(w.waiting, prometheus.GaugeValue, float64(n), lane)
+		to <- prometheus.MustNewConstMetric(w.oldest, prometheus.GaugeValue, work.Oldest[lane].Seconds(), lane)
+	}
+	to <- prometheus.MustNewConstMetric(w.overrun, prometheus.GaugeValue, float64(work.Overrun))
+}

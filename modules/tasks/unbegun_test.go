@@ -1,0 +1,210 @@
+package tasks_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/tasks/internal/claims"
+	"app238.com/inner/modules/tasks/internal/overview"
+	"app238.com/inner/modules/tasks/internal/processor"
+	"app238.com/inner/modules/tasks/internal/store"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// longAndShort has jobs "long" wait for gate, and all others end at once.
+func (b *bundle) longAndShort(gate <-chan struct{}) {
+	b.job.execute = func(ctx context.Context, task job.Task, n note) error {
+		if n.Text == "long" {
+			return waiting(gate)(ctx, task, n)
+		}
+		return nil
+	}
+}
+
+func TestShortTasksDoNotWaitBehindLongOnesOfOneReplicaWhileAnotherIdles(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Tasks.Workers = 4
+	gate := make(chan struct{})
+	defer close(gate)
+	b.longAndShort(gate)
+	q := b.acceptor(t)
+	for range 4 {
+		_, err := q.Accept(t.Context(), "test.note", note{Text: "long"})
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool { return b.job.timesStarted("long") == 4 }, patience, time.Millisecond)
+	for range 40 {
+		_, err := q.Accept(t.Context(), "test.note", note{Text: "short"})
+		require.NoError(t, err)
+	}
+	b.start(t)
+	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 40 }, patience, 10*time.Millisecond)
+}
+
+func TestALaneWhoseTasksBecomeShortAgainIsFilledAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Tasks.Workers = 2
+	gate := make(chan struct{})
+	b.longAndShort(gate)
+	for range 2 {
+		b.accept(t, "", "long")
+	}
+	for range 300 {
+		b.accept(t, "", "short")
+	}
+	book, _ := b.replica(t)
+	require.Eventually(t, func() bool { return b.job.timesStarted("long") == 2 && book.Work().Waiting[job.DefaultLane] == 0 }, patience, time.Millisecond)
+	require.Equal(t, 2, b.count(t, "task_status = 'processing'"))
+	close(gate)
+	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 302 }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool {
+		lane := book.Lane(job.DefaultLane)
+		room := lane.Reserve(1000)
+		book.Release(lane, room)
+		return room == b.config.Tasks.Buffer
+	}, patience, 10*time.Millisecond)
+}
+
+func TestWhatWasNotBegunIsReturnedAsSoonAsAProcessIsToldToEnd(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Tasks.Workers = 4
+	gate := make(chan struct{})
+	b.longAndShort(gate)
+	for range 4 {
+		b.accept(t, "", "long")
+	}
+	for range 6 {
+		b.accept(t, "", "short")
+	}
+	stop := b.start(t)
+	require.Eventually(t, func() bool { return b.job.timesStarted("long") == 4 }, patience, time.Millisecond)
+	var stopping sync.WaitGroup
+	stopping.Go(stop)
+	require.Eventually(t, func() bool { return b.count(t, "task_status = 'pending'") == 6 }, patience, 5*time.Millisecond)
+	require.Equal(t, 4, b.count(t, "task_status = 'processing'"))
+	close(gate)
+	stopping.Wait()
+}
+
+func TestAJobThatIgnoresItsContextShowsAndKeepsNothingElseFromEnding(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Tasks.Workers = 1
+	b.config.Tasks.JobTimeout = 50 * time.Millisecond
+	b.config.Tasks.ShutdownTimeout = 50 * time.Millisecond
+	core, logged := observer.New(zap.InfoLevel)
+	b.log = observe.Redacting(core)
+	gate := make(chan struct{})
+	b.job.execute = func(context.Context, job.Task, note) error {
+		<-gate
+		return nil
+	}
+	book := claims.NewBook(b.config)
+	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, book, newMetrics(t), nil)
+	deaf := b.accept(t, "k", "deaf")
+	require.NoError(t, p.Start(t.Context()))
+	require.Eventually(t, func() bool { return book.Work().Overrun == 1 }, patience, 10*time.Millisecond)
+	told := logged.FilterMessage("job goes on though it was told to end")
+	require.Equal(t, 1, told.Len())
+	require.Contains(t, told.All()[0].ContextMap()["stack"], "unbegun_test.go")
+	require.Eventually(t, func() bool {
+		report, err := overview.NewReplicas(b.store, b.config).Look(t.Context())
+		require.NoError(t, err)
+		return strings.Contains(report.Text, "1 jobs go on")
+	}, patience, 10*time.Millisecond)
+	for range 6 {
+		b.accept(t, "", "waits")
+	}
+	require.ErrorContains(t, p.Stop(context.Background()), "1 jobs did not end")
+	require.Equal(t, 6, b.count(t, "task_status = 'pending' AND claimed_by = ''"))
+	require.Equal(t, 1, b.count(t, "task_status = 'processing'"), "its job runs until the process has ended")
+	close(gate)
+	b.job.execute = nil
+	b.start(t)
+	b.awaitStatus(t, deaf, store.Finished)
+}
+
+func TestAWorkerGoesOnHoweverTheCodeOfAModuleEnds(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		execute func(context.Context, job.Task, note) error
+		giveUp  func(note) error
+		want    string
+	}{
+		"a panic":            {execute: func(context.Context, job.Task, note) error { panic("amiss") }, want: "the job panicked"},
+		"its goroutine ends": {execute: func(context.Context, job.Task, note) error { runtime.Goexit(); return nil }, want: "the job panicked"},
+		"a panic in GiveUp": {
+			execute: func(context.Context, job.Task, note) error { return job.NewPermanent("given up") },
+			giveUp:  func(note) error { panic("amiss") }, want: "given up",
+		},
+		"a panic in the error": {execute: func(context.Context, job.Task, note) error { return terrible{} }, want: "internal error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.config.Tasks.Workers = 1
+			b.log = zap.NewNop()
+			b.job.execute = func(ctx context.Context, task job.Task, n note) error {
+				if n.Text == "well" {
+					return nil
+				}
+				return c.execute(ctx, task, n)
+			}
+			b.job.giveUp = c.giveUp
+			b.start(t)
+			require.Contains(t, b.awaitStatus(t, b.accept(t, "k", "badly"), store.Failed).LastError, c.want)
+			b.awaitStatus(t, b.accept(t, "k", "well"), store.Finished)
+		})
+	}
+}
+
+// terrible is an error that cannot be read.
+type terrible struct{}
+
+func (terrible) Error() string { panic(errors.New("amiss")) }
+
+// moody is a payload whose check panics once it is stored.
+type moody struct {
+	Key string `json:"key"`
+}
+
+func (m moody) Validate() error { return nil }
+func (m moody) OrderingKey() string {
+	if m.Key == "stored" {
+		panic("amiss")
+	}
+	return m.Key
+}
+
+type moodyJob struct{}
+
+func (moodyJob) Execute(context.Context, job.Task, moody) error        { return nil }
+func (moodyJob) GiveUp(context.Context, job.Task, moody, string) error { return nil }
+
+func TestATaskWhosePayloadMakesItsModulePanicIsAnError(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.moody"}, moodyJob{})}))
+	b.log = zap.NewNop()
+	id, err := b.queue.AcceptInfo(t.Context(), "test.moody", []byte(`{"key":"x"}`), "")
+	require.NoError(t, err)
+	_, err = b.db.ExecContext(t.Context(), `UPDATE console_tasks SET task_info = '{"key":"stored"}' WHERE id = $1`, id)
+	require.NoError(t, err)
+	b.start(t)
+	require.Equal(t, "internal error, see the log", b.awaitStatus(t, id, store.Failed).LastError)
+	b.awaitStatus(t, b.accept(t, "", fmt.Sprint("after ", id)), store.Finished)
+}
