@@ -165,6 +165,32 @@ func TestAnotherSecretKeyBecomesTheRolesPassword(t *testing.T) {
 	require.Error(t, err)
 }
 
+// credentials are whether a role may log in, and whether it has a password.
+const credentials = `SELECT rolcanlogin || ' ' || (rolpassword IS NOT NULL) FROM pg_authid WHERE rolname = $1`
+
+func TestARoleThatLogsInWithoutAPasswordHasNone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.user("u1", "sk_one")
+	b.user("u2", "sk_two")
+	b.resource("u1", "r", "rdb")
+	b.resource("u2", "r", "rdb")
+	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
+	require.Equal(t, []string{"true true"}, column(t, b.admin(""), credentials, b.head+"u1"))
+	login := setup(t, func(c *config.Config) {
+		c.Combinator.RDB = b.config.Combinator.RDB
+		c.Combinator.RDB.Roles = config.RolesLogin
+	})
+	login.rows, login.db = b.rows, b.db
+	require.NoError(t, login.run(jobs.CreateRDBType, ref("u2", "r")))
+	require.NoError(t, login.run(jobs.SyncPasswordsType, map[string]string{}))
+	for _, uid := range []string{"u1", "u2"} {
+		require.Equal(t, []string{"true false"}, column(t, b.admin(""), credentials, b.head+uid), "the mode is changed for those that were there, too")
+		require.Equal(t, []string{"true"}, column(t, b.admin(""), `SELECT has_schema_privilege($1::TEXT, $2::TEXT, 'CREATE')`, b.head+uid, "user_"+uid+"_r"))
+	}
+	require.Equal(t, []string{"false"}, column(t, b.admin(""), `SELECT has_schema_privilege($1::TEXT, $2::TEXT, 'USAGE')`, b.head+"u1", "user_u2_r"))
+}
+
 func TestARolesLimitsAreTheConfiguredOnes(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *config.Config) {

@@ -25,7 +25,7 @@ func Periodics(c *config.Config, rdb engine.RDB, kv engine.KV) []job.Periodic {
 	var all []job.Periodic
 	if rdb.Configured() {
 		all = append(all, job.Periodic{Name: MeasureRDBType, Interval: c.Combinator.RDB.MeasureInterval, Type: MeasureRDBType, Payload: MeasureRDB{}})
-		if c.Combinator.RDB.Roles == config.RolesPassword {
+		if c.Combinator.RDB.Roles != config.RolesNone {
 			all = append(all, job.Periodic{
 				Name: SyncPasswordsType, Interval: c.Combinator.RDB.PasswordInterval, Type: SyncPasswordsType, Payload: SyncPasswords{},
 			})

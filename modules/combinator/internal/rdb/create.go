@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/modules/combinator/internal/engine"
 )
@@ -72,13 +73,13 @@ func (e *Engine) ensureRole(ctx context.Context, p place, tenant engine.Tenant) 
 	if err != nil {
 		return err
 	}
-	password, err := verifier(tenant.Key)
+	password, err := e.password(tenant.Key)
 	if err != nil {
 		return err
 	}
 	role := database.Quote(p.role)
 	limits := []string{
-		fmt.Sprintf(`ALTER ROLE %s WITH LOGIN NOCREATEDB NOCREATEROLE PASSWORD %s`, role, database.Literal(password)),
+		fmt.Sprintf(`ALTER ROLE %s WITH LOGIN NOCREATEDB NOCREATEROLE PASSWORD %s`, role, password),
 		fmt.Sprintf(`ALTER ROLE %s SET statement_timeout = %d`, role, e.config.StatementTimeout.Milliseconds()),
 		fmt.Sprintf(`ALTER ROLE %s SET idle_in_transaction_session_timeout = %d`, role, e.config.IdleTransactionTimeout.Milliseconds()),
 	}
@@ -106,6 +107,15 @@ func (e *Engine) ensureRole(ctx context.Context, p place, tenant engine.Tenant) 
 		}
 		return e.exec(ctx, db, d.connectionLimit(p.role, limit))
 	})
+}
+
+// password is what stands behind PASSWORD in a statement. An engine in insecure mode takes NULL, and no other.
+func (e *Engine) password(key string) (string, error) {
+	if e.config.Roles == config.RolesLogin {
+		return "NULL", nil
+	}
+	hidden, err := verifier(key)
+	return database.Literal(hidden), err
 }
 
 const hasRole = `SELECT 1 FROM pg_roles WHERE rolname = $1`

@@ -95,11 +95,14 @@ func (e *Engine) Name(r engine.Resource) string {
 // Fingerprint implements engine.RDB.
 func (e *Engine) Fingerprint(key string) string {
 	text := fmt.Sprintf("%s %s %s %d", e.config.Roles, e.config.StatementTimeout, e.config.IdleTransactionTimeout, e.config.ConnectionLimit)
+	if e.config.Roles != config.RolesPassword {
+		key = ""
+	}
 	sum := sha256.Sum256([]byte(text + "\n" + key))
 	return hex.EncodeToString(sum[:])
 }
 
-func (e *Engine) withRoles() bool { return e.config.Roles == config.RolesPassword }
+func (e *Engine) withRoles() bool { return e.config.Roles != config.RolesNone }
 
 // maxRuns is how often a step is run when another session changes the same object of the catalogue at the same time.
 const maxRuns = 5
