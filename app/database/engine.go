@@ -22,6 +22,11 @@ func EngineConnector(c config.RDB, database string) (driver.Connector, error) {
 	return connect(key, dsn, c.RequestTimeout)
 }
 
+// IsForbidden tells whether err says that the server does not let this user do that.
+func IsForbidden(err error) bool { return code(err) == codeForbidden }
+
+const codeForbidden = "42501"
+
 // Quote makes a name safe to stand in a statement.
 func Quote(name string) string { return pq.QuoteIdentifier(name) }
 

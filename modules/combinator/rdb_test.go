@@ -178,7 +178,7 @@ func TestARoleThatLogsInWithoutAPasswordHasNone(t *testing.T) {
 	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
 	require.Equal(t, []string{"true true"}, column(t, b.admin(""), credentials, b.head+"u1"))
 	login := setup(t, func(c *config.Config) {
-		c.Combinator.RDB = b.config.Combinator.RDB
+		c.Platform, c.Combinator.RDB = b.config.Platform, b.config.Combinator.RDB
 		c.Combinator.RDB.Roles = config.RolesLogin
 	})
 	login.rows, login.db = b.rows, b.db
@@ -272,8 +272,17 @@ func (b *bundle) throughEveryFault(after bool, prepare func(), work func() error
 			return n
 		}
 		if err != nil {
+			b.timePasses()
 			require.NoError(b.t, work(), "after a fault at statement %d", n)
 		}
+		b.timePasses()
 		check()
 	}
+}
+
+// timePasses has the leases of dead processes end.
+func (b *bundle) timePasses() {
+	b.t.Helper()
+	_, err := b.db.Exec(`UPDATE combinator_tenants SET leased_until = LOCALTIMESTAMP - INTERVAL '1 second' WHERE leased_until IS NOT NULL`)
+	require.NoError(b.t, err)
 }

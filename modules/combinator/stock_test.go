@@ -83,7 +83,7 @@ func TestANamespaceOfAnotherPlatformInTheSameStoreIsNotListed(t *testing.T) {
 	require.NoError(t, ours.run(jobs.CreateKVType, ref("u1", "shared1")))
 	require.NoError(t, others.run(jobs.CreateKVType, ref("u1", "shared2")))
 	var listed []string
-	require.NoError(t, ours.kv.List(t.Context(), func(page []engine.Resource) error {
+	require.NoError(t, ours.kv.List(t.Context(), func(page []engine.Found) error {
 		for _, r := range page {
 			listed = append(listed, r.ResourceID)
 		}

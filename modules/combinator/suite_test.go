@@ -61,6 +61,8 @@ func setup(t testing.TB, change ...func(*config.Config)) *bundle {
 	c := &b.config.Combinator
 	c.RDB.DSN = tenants.Config.Database.DSN
 	unique := strings.ToLower(rand.Text()[:8])
+	// Engines are shared with other tests, which are other platforms.
+	b.config.Platform = "test-" + unique
 	b.tenants, b.head = c.RDB.DSN.Reveal(), "r"+unique+"_"
 	// Roles and databases belong to the whole server, which other tests use too.
 	c.RDB.Names.Role = b.head + "{user_uid}"
@@ -75,7 +77,7 @@ func setup(t testing.TB, change ...func(*config.Config)) *bundle {
 	t.Cleanup(func() { _ = platform.Close() })
 	b.rows = rows.New(database.NewEnt(platform), platform, b.config)
 	var err error
-	b.rdb, err = rdb.NewWith(c.RDB, func(c config.RDB, name string) (driver.Connector, error) {
+	b.rdb, err = rdb.NewWith(b.config, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)), func(c config.RDB, name string) (driver.Connector, error) {
 		connector, err := database.EngineConnector(c, name)
 		if err != nil {
 			return nil, err
@@ -83,7 +85,7 @@ func setup(t testing.TB, change ...func(*config.Config)) *bundle {
 		if _, measured := t.(*testing.B); measured {
 			return connector, nil
 		}
-		return b.faults.connector(testdatabase.Checked(t, connector, "CONNECTION LIMIT")), nil
+		return b.faults.connector(testdatabase.Checked(t, connector, "CONNECTION LIMIT", "COMMENT ON ROLE", "ALLOW_CONNECTIONS")), nil
 	})
 	require.NoError(t, err)
 	b.kv, err = kv.New(b.config, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)))

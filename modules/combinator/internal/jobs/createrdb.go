@@ -64,8 +64,12 @@ func (j createRDB) Execute(ctx context.Context, _ job.Task, p CreateRDB) error {
 			return job.NewPermanent("a user may have %d SQL schemas", j.limit)
 		}
 	}
+	name, err := j.record(ctx, j.rdbNamer(), p.resource(), row.Status)
+	if err != nil {
+		return err
+	}
 	err = j.withTenant(ctx, p.UserUID, func(ctx context.Context, tenant engine.Tenant) error {
-		return j.RDB.Create(ctx, tenant, p.ResourceID)
+		return j.RDB.Create(ctx, tenant, p.resource(), name)
 	})
 	if err != nil {
 		return err
@@ -87,11 +91,20 @@ func (p Params) withTenant(ctx context.Context, userUID string, work func(ctx co
 	if err != nil {
 		return databaseError("reading the user", err)
 	}
-	wished := p.RDB.Fingerprint(key)
+	wished, place := p.RDB.Fingerprint(key), p.RDB.Place(userUID)
 	var failure error
-	err = p.Rows.WithTenant(ctx, userUID, func(ctx context.Context, prepared string) (string, error) {
-		failure = work(ctx, engine.Tenant{UserUID: userUID, Key: key, Stale: prepared != wished})
+	err = p.Rows.WithTenant(ctx, userUID, &place, func(ctx context.Context, t rows.Leased) (string, error) {
+		tenant := p.tenant(userUID, t)
+		tenant.Key, tenant.Stale = key, t.Prepared != wished
+		failure = work(ctx, tenant)
+		if errors.Is(failure, engine.ErrForeign) {
+			return refused + wished, nil
+		}
 		return wished, failure
 	})
 	return tenantError(failure, err)
 }
+
+// refused stands in front of what a user's role could not be given, because something there is another platform's: it need
+// not be tried again and again.
+const refused = "foreign "

@@ -111,6 +111,10 @@ func engineError(name string, err error) error {
 		e := job.NewLater(busyWait, "waiting until the "+name+" is done with what it holds of this resource")
 		e.Cause = err
 		return e
+	case errors.Is(err, engine.ErrForeign):
+		e := job.NewPermanent("what the %s has under this name was made by another platform, and stays", name)
+		e.Cause = err
+		return e
 	case errors.Is(err, engine.ErrUnusable):
 		e := job.NewPermanent("the %s cannot take this: see the log", name)
 		e.Cause = err
@@ -136,16 +140,28 @@ func databaseError(what string, err error) error {
 	return job.NewFailed(what+" failed", err)
 }
 
-// tenantError says what came of work on a user of the RDB engine under the lock of that user: failure is the engine's, err
+// tenantWait is how soon a job tries again whose user's lease another one holds.
+const tenantWait = time.Second
+
+// tenantError says what came of work on a user of the RDB engine under the lease of that user: failure is the engine's, err
 // the database's.
 func tenantError(failure, err error) error {
 	switch {
 	case failure != nil:
 		return engineError(rdbEngine, failure)
+	case errors.Is(err, rows.ErrBusy), errors.Is(err, rows.ErrVoid):
+		e := job.NewLater(tenantWait, "waiting until the "+rdbEngine+" is done with another task of the same user")
+		e.Cause, e.Growing = err, true
+		return e
 	case err != nil:
-		return databaseError("locking the user", err)
+		return databaseError("leasing the user", err)
 	}
 	return nil
+}
+
+// tenant is a user as the RDB engine has to know it.
+func (p Params) tenant(userUID string, t rows.Leased) engine.Tenant {
+	return engine.Tenant{UserUID: userUID, Place: p.RDB.Place(userUID).Recorded(t.Place), Own: t.Own}
 }
 
 // aliases are the names of a job type in the guideline, with and without Job.

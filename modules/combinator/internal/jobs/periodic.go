@@ -94,10 +94,15 @@ func NewMeasureRDB(p Params) job.Definition {
 // Execute measures and notes the sizes. Databases that do not answer keep their last ones.
 func (j measureRDB) Execute(ctx context.Context, _ job.Task, _ MeasureRDB) error {
 	sizes, _, err := j.RDB.Sizes(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, engine.ErrClosed): // they are unknown, and nobody can do anything about it here
+		err = j.Rows.ForgetSizes(ctx)
+	case err != nil:
 		return unlessAway(rdbEngine, err)
+	default:
+		err = j.Rows.SaveSizes(ctx, j.RDB.Name, sizes)
 	}
-	if err := j.Rows.SaveSizes(ctx, j.RDB.Name, sizes); err != nil {
+	if err != nil {
 		return databaseError("noting the sizes", err)
 	}
 	return nil
@@ -135,14 +140,15 @@ func (j syncPasswords) Execute(ctx context.Context, _ job.Task, _ SyncPasswords)
 		}
 		for _, t := range tenants {
 			after = t.UserUID
-			if t.Key == "" || t.Prepared == j.RDB.Fingerprint(t.Key) {
+			wished := j.RDB.Fingerprint(t.Key)
+			if t.Key == "" || t.Prepared == wished || t.Prepared == refused+wished {
 				continue
 			}
 			err := j.withTenant(ctx, t.UserUID, func(ctx context.Context, tenant engine.Tenant) error { return j.RDB.Prepare(ctx, tenant) })
 			if errors.Is(err, engine.ErrUnavailable) {
 				return unlessAway(rdbEngine, err)
 			}
-			if err != nil {
+			if err != nil && !errors.Is(err, engine.ErrForeign) {
 				failure = err
 			}
 		}
