@@ -19,13 +19,11 @@ func EngineConnector(c config.RDB, database string) (driver.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return connect(key, dsn, c.RequestTimeout)
+	return connect(key, dsn, c.RequestTimeout+answerMargin)
 }
 
 // IsForbidden tells whether err says that the server does not let this user do that.
-func IsForbidden(err error) bool { return code(err) == codeForbidden }
-
-const codeForbidden = "42501"
+func IsForbidden(err error) bool { return code(err) == codeNoRight }
 
 // Quote makes a name safe to stand in a statement.
 func Quote(name string) string { return pq.QuoteIdentifier(name) }

@@ -36,14 +36,13 @@ func OpenSteady(c *config.Config) (*Steady, error) {
 	if err != nil {
 		return nil, err
 	}
-	return NewSteady(connector), nil
+	return NewSteady(connector, c), nil
 }
 
 // NewSteady returns a pool of connections of connector.
-func NewSteady(connector driver.Connector) *Steady {
-	db := sql.OpenDB(SteadyConnector{connector})
-	db.SetMaxOpenConns(steadyConnections)
-	db.SetMaxIdleConns(steadyConnections)
+func NewSteady(connector driver.Connector, c *config.Config) *Steady {
+	db := openPool(SteadyConnector{connector}, steadyConnections, steadyConnections)
+	db.SetConnMaxLifetime(c.Database.MaxConnectionLifetime)
 	return &Steady{db: db, prepared: map[string]*sql.Stmt{}}
 }
 
@@ -66,6 +65,23 @@ func (s *Steady) ExecContext(ctx context.Context, query string, args ...any) (sq
 		return nil, err
 	}
 	return statement.ExecContext(ctx, args...)
+}
+
+// InTx runs work in a transaction and commits it. Its statements are not prepared.
+func (s *Steady) InTx(ctx context.Context, work func(tx *sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	// After a commit this does nothing; where it fails the pool drops the connection.
+	defer func() { _ = tx.Rollback() }()
+	if err := work(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
 }
 
 func (s *Steady) statement(ctx context.Context, query string) (*sql.Stmt, error) {

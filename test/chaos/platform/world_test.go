@@ -48,6 +48,8 @@ type world struct {
 	engine  *postgres.Server // of the users' schemas
 	names   *dnsserver.Net
 
+	// address leads to the platform's database, also after a failover.
+	address              *proxy.Proxy
 	toDatabase, toEngine *proxy.Proxy
 	toCluster            *proxy.Cluster
 
@@ -78,12 +80,13 @@ func newWorld(t *testing.T) *world {
 	w.engine, err = postgres.Start(ctx, postgres.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.engine.Close()) })
-	require.NoError(t, w.servers.Postgres.CreateDatabase(ctx, "platform"))
+	require.NoError(t, w.servers.Postgres.CreateDatabase(ctx, platformName))
 	require.NoError(t, w.engine.CreateDatabase(ctx, tenantsName))
 	w.names, err = dnsserver.New()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.names.Close()) })
-	w.toDatabase = proxy.New(t, w.servers.Postgres.DSN("platform"))
+	w.address = proxy.New(t, w.servers.Postgres.DSN(platformName))
+	w.toDatabase = proxy.New(t, w.address.DSN)
 	w.toEngine = proxy.New(t, w.engine.DSN(tenantsName))
 	w.toCluster = proxy.NewCluster(t, w.servers.ControlPlane.Kubeconfig(), proxy.ClusterOptions{})
 	w.connect(t)
@@ -105,7 +108,7 @@ func (w *world) connect(t *testing.T) {
 	}
 	var c *config.Config
 	w.tenants, _ = open(w.engine.DSN(tenantsName))
-	w.db, c = open(w.servers.Postgres.DSN("platform"))
+	w.db, c = open(w.address.DSN)
 	c.Kubernetes.Kubeconfig = w.servers.ControlPlane.Kubeconfig()
 	var err error
 	w.clients, err = kube.NewClients(c)

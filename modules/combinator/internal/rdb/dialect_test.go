@@ -11,11 +11,11 @@ import (
 // What is for CockroachDB alone is sent by no test here, so its own parser looks at it.
 func TestWhatIsForCockroachDBAloneParses(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, testdatabase.Parse(cockroach.sizes))
-	require.NoError(t, testdatabase.Parse(`SELECT `+cockroach.roleMark+` FROM pg_roles r WHERE r.rolname = ANY($1::TEXT[])`))
-	require.NoError(t, testdatabase.Parse(cockroach.markRole("r", "inner-gateway 0123456789abcdef u1")))
+	require.NoError(t, testdatabase.Check(t, cockroach.sizes))
+	require.NoError(t, testdatabase.Check(t, `SELECT `+cockroach.roleMark+` FROM pg_roles r WHERE r.rolname = ANY($1::TEXT[])`))
+	require.NoError(t, testdatabase.Check(t, cockroach.markRole("r", "inner-gateway 0123456789abcdef u1")))
 	require.Empty(t, cockroach.createClosed+cockroach.admit)
 	require.Nil(t, cockroach.connectionLimit)
 	require.Empty(t, cockroach.disconnect)
-	require.Error(t, testdatabase.Parse(postgres.connectionLimit("r", 1)), "why it is not for CockroachDB")
+	require.Error(t, testdatabase.Check(t, postgres.connectionLimit("r", 1)), "why it is not for CockroachDB")
 }

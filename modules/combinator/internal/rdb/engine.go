@@ -19,6 +19,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
+	"app238.com/inner/app/health"
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
@@ -65,6 +66,7 @@ func NewWith(all *config.Config, log *zap.Logger, connect Connect) (*Engine, err
 	e.admin = sql.OpenDB(connector)
 	e.admin.SetMaxOpenConns(c.MaxOpenConnections)
 	e.admin.SetMaxIdleConns(c.MaxOpenConnections)
+	e.admin.SetConnMaxLifetime(c.MaxConnectionLifetime)
 	return e, nil
 }
 
@@ -86,10 +88,8 @@ func (e *Engine) Ready(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.config.ConnectTimeout)
 	defer cancel()
-	if err := e.admin.PingContext(ctx); err != nil {
-		return errors.New("does not answer")
-	}
-	return nil
+	err := e.admin.PingContext(ctx)
+	return health.Because(database.Explain(err), err)
 }
 
 // Fingerprint implements engine.RDB.
@@ -137,10 +137,14 @@ func judged(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case database.IsUnavailable(err), database.IsLoginRefused(err):
-		return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
+	case errors.Is(err, engine.ErrBusy):
+		return err
 	case database.IsLocked(err):
 		return fmt.Errorf("%w: %w", engine.ErrBusy, err)
+	case database.IsMissing(err): // what the engine does not have is to be made, not to be waited for
+		return err
+	case database.IsUnavailable(err):
+		return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
 	}
 	return err
 }

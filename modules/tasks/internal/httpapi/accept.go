@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"time"
 
-	"app238.com/inner/app/database"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/tasks/internal/queue"
 )
@@ -99,8 +98,6 @@ func acceptError(err error) error {
 		return server.BadRequest("%s", invalid.Text)
 	case errors.Is(err, queue.ErrKeyReused):
 		return server.Conflict(IdempotencyHeader + ": was used for a different request")
-	case database.IsUnavailable(err):
-		return server.Unavailable("the database", err)
 	}
 	return err
 }

@@ -8,7 +8,6 @@ import (
 	"regexp"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/database"
 	"app238.com/inner/app/server"
 	"app238.com/inner/ent"
 	"app238.com/inner/modules/tasks/job"
@@ -90,8 +89,6 @@ func (a *API) deploy(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case errors.Is(err, rows.ErrNoWorker):
 		return server.NotFound(err.Error())
-	case database.IsUnavailable(err):
-		return server.Unavailable("the database", err)
 	case err != nil:
 		return err
 	}
