@@ -20,6 +20,8 @@ const (
 	codeReadOnly             = "25006"
 	codeSerializationFailure = "40001"
 	codeDeadlock             = "40P01"
+	codeNotPrepared          = "26000"
+	codePreparedTwice        = "42P05"
 	codeDiskFull             = "53100"
 	codeForeignKeyViolation  = "23503"
 	codeDuplicateDatabase    = "42P04"
@@ -96,7 +98,7 @@ func IsUnavailable(err error) bool {
 	}
 	if c := code(err); c != "" {
 		// An exhausted number space is the server's matter, the other limits are the statement's.
-		return !oneOf(c, atFault) || c == codeLimitExceeded || sequenceBehind(err) != ""
+		return !oneOf(c, atFault) || c == codeLimitExceeded || c == codePreparedTwice || sequenceBehind(err) != ""
 	}
 	var netErr net.Error
 	return errors.As(err, &netErr) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) ||

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -148,14 +149,18 @@ func (s *serverSession) judged(err error, sent uint64) error {
 		if s.wire.sent.Load() != sent {
 			return errEnded
 		}
-	case c == codeReadOnly && !s.within:
+	case slices.Contains(useless, c) && !s.within:
 		s.stale = true
 		return fmt.Errorf("%w: %w", driver.ErrBadConn, err)
-	case c == codeReadOnly, strings.HasPrefix(c, classConnection), strings.HasPrefix(c, classEnding):
+	case slices.Contains(useless, c), strings.HasPrefix(c, classConnection), strings.HasPrefix(c, classEnding):
 		s.stale = true
 	}
 	return err
 }
+
+// useless are the codes of sessions that another one is better than, for the same statement: that of a standby, and one which a
+// pooler has given away, so that what was prepared is not there or another client's is.
+var useless = []string{codeReadOnly, codeNotPrepared, codePreparedTwice}
 
 // classEnding are the codes of servers that stop, start, or end a session.
 const classEnding = "57P"

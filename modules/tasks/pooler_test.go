@@ -57,6 +57,35 @@ func TestAReplicaBehindAPoolerInTransactionModeIsNotReadyAndAcceptsNothing(t *te
 	require.Zero(t, tasks)
 }
 
+func TestAPgBouncerThatLosesItsSessionsWhileInnerRunsIsNoticedAndGoneOnWith(t *testing.T) {
+	t.Parallel()
+	at := pool(t, pgbouncer.Options{})
+	b := setupOn(t, at.Database)
+	b.start(t)
+	accept := func() int { return b.request(http.MethodPost, "/api/acceptTask", aNote).Code }
+	require.Equal(t, http.StatusOK, accept())
+	upstream := at.direct.Config.Database.DSN.Reveal()
+	require.NoError(t, at.pooler.Reconfigure(pgbouncer.Options{
+		Upstream: upstream, Mode: pgbouncer.Transaction, Settings: map[string]string{"server_round_robin": "1"},
+	}))
+	require.Eventually(t, func() bool { return accept() != http.StatusOK && b.queue.Ready(t.Context()) != nil }, patience, 50*time.Millisecond)
+	for failed := range 20 { // in a row, where none succeeds by chance
+		if accept() == http.StatusOK {
+			break
+		}
+		if failed >= 3 {
+			require.Error(t, b.queue.Ready(t.Context()))
+		}
+	}
+	require.NoError(t, at.pooler.Reconfigure(pgbouncer.Options{Upstream: upstream}))
+	require.Eventually(t, func() bool { return b.queue.Ready(t.Context()) == nil && accept() == http.StatusOK }, patience, 50*time.Millisecond)
+	var open int
+	require.Eventually(t, func() bool {
+		require.NoError(t, at.direct.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks WHERE task_status <> 'finished'`).Scan(&open))
+		return open == 0
+	}, patience, 50*time.Millisecond)
+}
+
 func TestAPgBouncerThatIsRestartedLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
 	const clients, each, restarts = 8, 40, 4

@@ -12,10 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
 	"app238.com/inner/test/chaos/havoc"
 	"app238.com/inner/test/program"
+	"app238.com/inner/test/stack/pgbouncer"
 	"app238.com/inner/test/stack/postgres"
 )
 
@@ -25,10 +27,20 @@ const platformName = "platform"
 // databaseFaults is what happens to the platform's database in operation, beside that it ends.
 func (w *world) databaseFaults(t *testing.T, f *fleet) []fault {
 	t.Helper()
-	if w.extent.faults == 0 { // they take the time that make chaos has
+	if !w.extent.operates() {
 		return nil
 	}
+	step := func(by time.Duration) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+		return func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+			return func(context.Context) error { return w.servers.Postgres.StepClock(0) }, w.servers.Postgres.StepClock(by)
+		}
+	}
 	return []fault{
+		{"database's clock an hour ahead", 8 * time.Second, step(time.Hour)},
+		{"database's clock an hour behind", 8 * time.Second, step(-time.Hour)},
+		{"pooler restarted", time.Second, func(ctx context.Context, _ *rand.Rand) (func(context.Context) error, error) {
+			return w.pooler.Restart, w.pooler.Stop(ctx)
+		}},
 		{"backends frozen", 6 * time.Second, func(ctx context.Context, _ *rand.Rand) (func(context.Context) error, error) {
 			_, thaw, err := w.servers.Postgres.FreezeBackends(ctx, platformName, "")
 			return func(context.Context) error { return thaw() }, err
@@ -45,6 +57,21 @@ func (w *world) databaseFaults(t *testing.T, f *fleet) []fault {
 			return finish, w.rollOut(ctx, f, chance.IntN(replicas))
 		}},
 	}
+}
+
+// pool puts a PgBouncer in front of the address where there is to be one, and returns what Inner connects to.
+func (w *world) pool(ctx context.Context, t *testing.T) (dsn string) {
+	t.Helper()
+	if !w.extent.operates() {
+		return w.address.DSN
+	}
+	var err error
+	w.pooler, err = pgbouncer.Start(ctx, pgbouncer.Options{Upstream: w.address.DSN, PoolSize: 80, Settings: map[string]string{
+		"server_login_retry": "1", // 15 s by default: every fault of the database would last as long
+	}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.pooler.Close()) })
+	return w.pooler.DSN(platformName)
 }
 
 // failOver has a standby take the place of the platform's database. For a while the address leads to the standby, which

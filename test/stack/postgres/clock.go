@@ -15,6 +15,9 @@ import (
 // fakeTime is the Debian package of the library that stands between the server and the machine's clock.
 const fakeTime = "libfaketime"
 
+// clockFile is the name of the file that holds an offset.
+const clockFile = "clock"
+
 // clock is a server's own: the machine's, moved by an offset.
 type clock struct {
 	library string
@@ -32,11 +35,24 @@ func newClock(ctx context.Context, opts Options, account account, folder string)
 	if err != nil {
 		return nil, err
 	}
-	c := &clock{library: library, file: filepath.Join(folder, "clock"), account: account}
+	c := &clock{library: library, file: filepath.Join(folder, clockFile), account: account}
 	if err := c.set(0); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// copy keeps an offset like this one's in another folder.
+func (c *clock) copy(folder string) (*clock, error) {
+	if c == nil {
+		return nil, nil
+	}
+	offset, err := os.ReadFile(c.file)
+	if err != nil {
+		return nil, err
+	}
+	other := &clock{library: c.library, file: filepath.Join(folder, clockFile), account: c.account}
+	return other, errors.Join(os.WriteFile(other.file, offset, 0o600), c.account.own(other.file))
 }
 
 // libraryFolder is where Debian keeps this machine's libraries.

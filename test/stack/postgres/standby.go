@@ -23,9 +23,14 @@ func (s *Server) Standby(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	clock, err := s.clock.copy(dir.Path())
+	if err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
 	standby := &Server{
 		account:  s.account,
 		binDir:   s.binDir,
+		clock:    clock,
 		dataDir:  filepath.Join(dir.Path(), "data"),
 		dir:      dir,
 		password: s.password,

@@ -101,10 +101,12 @@ func (r *readiness) ask(ctx context.Context) error {
 	switch {
 	case err != nil:
 		r.fault = err
-	case r.failed.Before(began):
-		r.succeeded()
-	default: // accepts failed meanwhile
+	case !r.failed.Before(began): // accepts failed meanwhile
 		return r.fault
+	case time.Since(r.failed) < failureHold: // what comes next to real ones decides
+		r.fault = nil
+	default:
+		r.succeeded()
 	}
 	return err
 }
