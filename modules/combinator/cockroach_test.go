@@ -25,12 +25,12 @@ func TestASchemaIsMadeAndDroppedOnACockroachDB(t *testing.T) {
 			})
 			b.user("u1", "sk_one")
 			b.resource("u1", "r1", "rdb")
-			platform.Script(server.Fault{Statement: "COMMIT", Code: "40001"})
+			platform.Script(server.Fault{Statement: "INSERT INTO combinator_tenants", Code: "40001"})
 			for range 2 {
 				require.NoError(t, b.run(jobs.RegisterUserType, map[string]string{"user_uid": "u1"}))
 				require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r1")))
 			}
-			require.Zero(t, platform.Outstanding(), "a commit that is to be tried again was met, and tried again")
+			require.Zero(t, platform.Outstanding(), "what is to be tried again was met, and tried again")
 			require.Equal(t, "active", b.status("r1"))
 			tenant := b.login("u1", "sk_one")
 			_, err := tenant.Exec(`CREATE TABLE ` + b.schema("u1", "r1") + `.notes (id INT PRIMARY KEY)`)

@@ -101,7 +101,7 @@ func TestAReadOnlyEngineBurnsNoAttempt(t *testing.T) {
 	b := setup(t)
 	b.user("u1", "sk_one")
 	b.resource("u1", "r1", "rdb")
-	admin := b.admin("")
+	admin := b.connect("", nil) // one session, which can write on
 	name := column(t, admin, `SELECT current_database()`)[0]
 	_, err := admin.ExecContext(t.Context(), `ALTER DATABASE `+name+` SET default_transaction_read_only = on`)
 	require.NoError(t, err)

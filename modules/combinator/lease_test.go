@@ -12,6 +12,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/combinator/internal/rows"
 	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/testdatabase"
 )
 
 // leased holds the lease of u1 while it runs work.
@@ -25,10 +26,13 @@ func leased(t *testing.T, b *bundle, work func()) error {
 
 func TestWhileAnEngineIsAskedNoTransactionIsOpen(t *testing.T) {
 	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "pg_stat_activity")
 	b := setup(t)
+	var name string
+	require.NoError(t, b.db.QueryRow(`SELECT current_database()`).Scan(&name))
 	require.NoError(t, leased(t, b, func() {
-		require.Equal(t, []string{"0"}, column(t, b.db.DB,
-			`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'`))
+		require.Equal(t, []string{"0"}, column(t, b.admin(""),
+			`SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND state LIKE 'idle in transaction%'`, name))
 	}))
 }
 

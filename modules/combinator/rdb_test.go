@@ -88,6 +88,12 @@ func (b *bundle) databaseThere(uid string) bool {
 	return len(column(b.t, b.admin(""), `SELECT datname FROM pg_database WHERE datname = $1`, b.database(uid))) == 1
 }
 
+// databaseOpen tells whether anybody is let into the user's database.
+func (b *bundle) databaseOpen(uid string) bool {
+	b.t.Helper()
+	return len(column(b.t, b.admin(""), `SELECT datname FROM pg_database WHERE datname = $1 AND datallowconn`, b.database(uid))) == 1
+}
+
 func (b *bundle) roleThere(uid string) bool {
 	b.t.Helper()
 	role := strings.ReplaceAll(b.config.Combinator.RDB.Names.Role, "{user_uid}", uid)
@@ -96,7 +102,7 @@ func (b *bundle) roleThere(uid string) bool {
 
 func (b *bundle) schemaThere(uid, rid string) bool {
 	b.t.Helper()
-	if b.config.Combinator.RDB.Names.Database != "" && !b.databaseThere(uid) {
+	if b.config.Combinator.RDB.Names.Database != "" && !b.databaseOpen(uid) {
 		return false
 	}
 	db := b.admin(b.database(uid))

@@ -140,7 +140,11 @@ func column(t testing.TB, db *sql.DB, query string, args ...any) []string {
 }
 
 // admin connects to a database of the RDB engine as its administrator, by the driver alone; "" is the shared one.
-func (b *bundle) admin(name string) *sql.DB { return b.connect(name, nil) }
+func (b *bundle) admin(name string) *sql.DB {
+	db := b.connect(name, nil)
+	db.SetMaxIdleConns(0) // there are as many of these as a test has questions
+	return db
+}
 
 // connect connects to a database of the RDB engine.
 func (b *bundle) connect(name string, user *url.Userinfo) *sql.DB {

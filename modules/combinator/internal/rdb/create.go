@@ -114,16 +114,12 @@ func (e *Engine) ensureRole(ctx context.Context, tenant engine.Tenant) error {
 // role tells whether the user's role is there, and whose it is.
 func (e *Engine) role(ctx context.Context, db *sql.DB, d *dialect, tenant engine.Tenant) (found bool, whose owner, err error) {
 	var mark string
-	found, err = e.read(ctx, db, `SELECT `+d.roleMark+` FROM pg_roles r WHERE r.rolname = $1`, []any{tenant.Place.Role}, &mark)
+	found, err = e.read(ctx, db, d.roles, []any{database.Array([]string{tenant.Place.Role})}, new(string), &mark)
 	return found, e.owner(mark, tenant.UserUID), err
 }
 
 // roleSteps are the statements after which a role is as it is to be.
 func (e *Engine) roleSteps(d *dialect, tenant engine.Tenant, found bool) (statements []string, err error) {
-	password, err := e.password(tenant.Key)
-	if err != nil {
-		return nil, err
-	}
 	role := database.Quote(tenant.Place.Role)
 	if !found {
 		statements = append(statements, `CREATE ROLE `+role+` WITH NOLOGIN NOCREATEDB NOCREATEROLE`)
@@ -138,16 +134,17 @@ func (e *Engine) roleSteps(d *dialect, tenant engine.Tenant, found bool) (statem
 		}
 		statements = append(statements, d.connectionLimit(tenant.Place.Role, limit))
 	}
-	return append(statements, fmt.Sprintf(`ALTER ROLE %s WITH LOGIN NOCREATEDB NOCREATEROLE PASSWORD %s`, role, password)), nil
+	login, err := e.login(role, tenant.Key)
+	return append(statements, login), err
 }
 
-// password is what stands behind PASSWORD in a statement. An engine in insecure mode takes NULL, and no other.
-func (e *Engine) password(key string) (string, error) {
+// login lets a role in. An engine in insecure mode takes no other password than NULL.
+func (e *Engine) login(role, key string) (string, error) {
 	if e.config.Roles == config.RolesLogin {
-		return "NULL", nil
+		return fmt.Sprintf(`ALTER ROLE %s WITH LOGIN NOCREATEDB NOCREATEROLE PASSWORD NULL`, role), nil
 	}
 	hidden, err := verifier(key)
-	return database.Literal(hidden), err
+	return fmt.Sprintf(`ALTER ROLE %s WITH LOGIN NOCREATEDB NOCREATEROLE PASSWORD %s`, role, database.Literal(hidden)), err
 }
 
 // rights are what the user's role may do in a database: connect, make temporary tables (only everybody's right could

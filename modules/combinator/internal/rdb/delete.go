@@ -50,7 +50,11 @@ func (e *Engine) hasNothing(ctx context.Context, tenant engine.Tenant) (bool, er
 }
 
 func (e *Engine) dropSchema(ctx context.Context, s schema) error {
-	err := e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
+	isOpen, err := e.isOpen(ctx, s.database)
+	if err != nil || !isOpen {
+		return err
+	}
+	err = e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
 		switch whose, err := e.schemaOwner(ctx, db, s); {
 		case err != nil:
 			return err

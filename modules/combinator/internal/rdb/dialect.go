@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"app238.com/inner/app/database"
@@ -14,8 +13,8 @@ import (
 type dialect struct {
 	// sizes measures the schemas of the current database.
 	sizes string
-	// roleMark reads the mark of a role r of pg_roles; markRole is the statement that sets it.
-	roleMark string
+	// roles reads the names and marks of some roles that exist; markRole is the statement that sets a mark.
+	roles    string
 	markRole func(role, mark string) string
 	// connectionLimit limits the connections of a role; nil where there is no such limit.
 	connectionLimit func(role string, limit int) string
@@ -42,10 +41,18 @@ WHERE substr(n.nspname, 1, 3) <> 'pg_' GROUP BY n.nspname`
 // change its own settings there.
 const roleSetting = "inner_gateway.mark"
 
+const (
+	postgresRoles = `SELECT r.rolname, COALESCE(shobj_description(r.oid, 'pg_authid'), '') FROM pg_roles r WHERE r.rolname = ANY($1::TEXT[])`
+	// cockroachRoles reads settings as name=value.
+	cockroachRoles = `SELECT r.rolname, COALESCE((SELECT substr(s.setting, length('` + roleSetting + `=') + 1) FROM unnest(r.rolconfig) AS s(setting)
+    WHERE substr(s.setting, 1, length('` + roleSetting + `=')) = '` + roleSetting + `='), '')
+FROM pg_roles r WHERE r.rolname = ANY($1::TEXT[])`
+)
+
 var (
 	postgres = &dialect{
-		sizes:    postgresSizes,
-		roleMark: `COALESCE(shobj_description(r.oid, 'pg_authid'), '')`,
+		sizes: postgresSizes,
+		roles: postgresRoles,
 		markRole: func(role, mark string) string {
 			return fmt.Sprintf(`COMMENT ON ROLE %s IS %s`, database.Quote(role), database.Literal(mark))
 		},
@@ -59,8 +66,7 @@ var (
 	}
 	cockroach = &dialect{
 		sizes: cockroachSizes,
-		roleMark: `COALESCE((SELECT substr(s.setting, ` + strconv.Itoa(len(roleSetting)+2) + `) FROM unnest(r.rolconfig) AS s(setting)
-    WHERE substr(s.setting, 1, ` + strconv.Itoa(len(roleSetting)+1) + `) = '` + roleSetting + `='), '')`,
+		roles: cockroachRoles,
 		markRole: func(role, mark string) string {
 			return fmt.Sprintf(`ALTER ROLE %s SET %s = %s`, database.Quote(role), roleSetting, database.Literal(mark))
 		},

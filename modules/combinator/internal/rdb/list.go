@@ -100,6 +100,10 @@ WHERE obj_description(n.oid, 'pg_namespace') = ANY($1::TEXT[]) ORDER BY n.nspnam
 
 // Find implements engine.RDB.
 func (e *Engine) Find(ctx context.Context, place engine.Place, r engine.Resource) (name string, err error) {
+	isOpen, err := e.isOpen(ctx, place.Database)
+	if err != nil || !isOpen {
+		return "", err
+	}
 	marks := []string{e.mark(whom(r)), marked + whom(r)}
 	err = e.each(ctx, place.Database, func() { name = "" }, func(found, mark string) {
 		if name == "" || mark == marks[0] {

@@ -64,6 +64,20 @@ func (e *Engine) ownDatabase(ctx context.Context, db *sql.DB, tenant engine.Tena
 	return found, admits, e.owner(mark, tenant.UserUID), err
 }
 
+// isOpen tells whether a database lets anybody in; "" is the one that all users share. Nothing was ever made in one that was
+// left half-made, and what an operator has closed is not looked into.
+func (e *Engine) isOpen(ctx context.Context, name string) (admits bool, err error) {
+	if name == "" {
+		return true, nil
+	}
+	err = e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
+		admits = false
+		_, err := e.read(ctx, db, hasDatabase, []any{name}, &admits, new(string))
+		return err
+	})
+	return admits, err
+}
+
 // otherSchemas are all but the engine's own.
 const otherSchemas = `SELECT 1 FROM pg_namespace
 WHERE nspname NOT IN ('public', 'information_schema', 'crdb_internal', 'pg_extension') AND substr(nspname, 1, 3) <> 'pg_' LIMIT 1`
@@ -90,11 +104,13 @@ func (e *Engine) dropDatabase(ctx context.Context, tenant engine.Tenant) error {
 	if err != nil || !drop {
 		return err
 	}
-	if admits { // else nothing was ever in it
-		used, err := e.isUsed(ctx, name)
-		if err != nil || used {
+	if !admits { // it was left half-made: it is finished, so that it can be looked into
+		if err := e.ensureDatabase(ctx, tenant); err != nil {
 			return err
 		}
+	}
+	if used, err := e.isUsed(ctx, name); err != nil || used {
+		return err
 	}
 	return e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
 		if d.disconnect != "" {

@@ -37,7 +37,7 @@ func (e *Engine) Tenants(ctx context.Context, tenants []engine.Tenant) (map[stri
 		for _, t := range tenants {
 			name := t.Place.Database
 			if part == engine.RolePart {
-				name, query = t.Place.Role, `SELECT r.rolname, `+d.roleMark+` FROM pg_roles r WHERE r.rolname = ANY($1::TEXT[])`
+				name, query = t.Place.Role, d.roles
 			}
 			owners[name] = t
 			names = append(names, name)
