@@ -29,6 +29,8 @@ type CombinatorTenant struct {
 	DatabaseName string `json:"database_name,omitempty"`
 	// a later one makes this one void
 	LeaseNumber int64 `json:"lease_number,omitempty"`
+	// id of the task that holds the lease, which takes it over from itself; 0: none does
+	LeasedBy int64 `json:"leased_by,omitempty"`
 	// nobody holds the lease after it
 	LeasedUntil  *time.Time `json:"leased_until,omitempty"`
 	selectValues sql.SelectValues
@@ -39,7 +41,7 @@ func (*CombinatorTenant) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case combinatortenant.FieldLeaseNumber:
+		case combinatortenant.FieldLeaseNumber, combinatortenant.FieldLeasedBy:
 			values[i] = new(sql.NullInt64)
 		case combinatortenant.FieldID, combinatortenant.FieldPrepared, combinatortenant.FieldPlatform, combinatortenant.FieldRoleName, combinatortenant.FieldDatabaseName:
 			values[i] = new(sql.NullString)
@@ -102,6 +104,12 @@ func (_m *CombinatorTenant) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.LeaseNumber = value.Int64
 			}
+		case combinatortenant.FieldLeasedBy:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field leased_by", values[i])
+			} else if value.Valid {
+				_m.LeasedBy = value.Int64
+			}
 		case combinatortenant.FieldLeasedUntil:
 			if value, ok := values[i].(*sql.NullTime); !ok {
 				return fmt.Errorf("unexpected type %T for field leased_until", values[i])
@@ -162,6 +170,9 @@ func (_m *CombinatorTenant) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("lease_number=")
 	builder.WriteString(fmt.Sprintf("%v", _m.LeaseNumber))
+	builder.WriteString(", ")
+	builder.WriteString("leased_by=")
+	builder.WriteString(fmt.Sprintf("%v", _m.LeasedBy))
 	builder.WriteString(", ")
 	if v := _m.LeasedUntil; v != nil {
 		builder.WriteString("leased_until=")

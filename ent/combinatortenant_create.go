@@ -96,6 +96,20 @@ func (_c *CombinatorTenantCreate) SetNillableLeaseNumber(v *int64) *CombinatorTe
 	return _c
 }
 
+// SetLeasedBy sets the "leased_by" field.
+func (_c *CombinatorTenantCreate) SetLeasedBy(v int64) *CombinatorTenantCreate {
+	_c.mutation.SetLeasedBy(v)
+	return _c
+}
+
+// SetNillableLeasedBy sets the "leased_by" field if the given value is not nil.
+func (_c *CombinatorTenantCreate) SetNillableLeasedBy(v *int64) *CombinatorTenantCreate {
+	if v != nil {
+		_c.SetLeasedBy(*v)
+	}
+	return _c
+}
+
 // SetLeasedUntil sets the "leased_until" field.
 func (_c *CombinatorTenantCreate) SetLeasedUntil(v time.Time) *CombinatorTenantCreate {
 	_c.mutation.SetLeasedUntil(v)
@@ -171,6 +185,10 @@ func (_c *CombinatorTenantCreate) defaults() {
 		v := combinatortenant.DefaultLeaseNumber
 		_c.mutation.SetLeaseNumber(v)
 	}
+	if _, ok := _c.mutation.LeasedBy(); !ok {
+		v := combinatortenant.DefaultLeasedBy
+		_c.mutation.SetLeasedBy(v)
+	}
 }
 
 // check runs all checks and user-defined validators on the builder.
@@ -189,6 +207,9 @@ func (_c *CombinatorTenantCreate) check() error {
 	}
 	if _, ok := _c.mutation.LeaseNumber(); !ok {
 		return &ValidationError{Name: "lease_number", err: errors.New(`ent: missing required field "CombinatorTenant.lease_number"`)}
+	}
+	if _, ok := _c.mutation.LeasedBy(); !ok {
+		return &ValidationError{Name: "leased_by", err: errors.New(`ent: missing required field "CombinatorTenant.leased_by"`)}
 	}
 	return nil
 }
@@ -248,6 +269,10 @@ func (_c *CombinatorTenantCreate) createSpec() (*CombinatorTenant, *sqlgraph.Cre
 	if value, ok := _c.mutation.LeaseNumber(); ok {
 		_spec.SetField(combinatortenant.FieldLeaseNumber, field.TypeInt64, value)
 		_node.LeaseNumber = value
+	}
+	if value, ok := _c.mutation.LeasedBy(); ok {
+		_spec.SetField(combinatortenant.FieldLeasedBy, field.TypeInt64, value)
+		_node.LeasedBy = value
 	}
 	if value, ok := _c.mutation.LeasedUntil(); ok {
 		_spec.SetField(combinatortenant.FieldLeasedUntil, field.TypeTime, value)

@@ -119,6 +119,27 @@ func (_u *CombinatorTenantUpdate) AddLeaseNumber(v int64) *CombinatorTenantUpdat
 	return _u
 }
 
+// SetLeasedBy sets the "leased_by" field.
+func (_u *CombinatorTenantUpdate) SetLeasedBy(v int64) *CombinatorTenantUpdate {
+	_u.mutation.ResetLeasedBy()
+	_u.mutation.SetLeasedBy(v)
+	return _u
+}
+
+// SetNillableLeasedBy sets the "leased_by" field if the given value is not nil.
+func (_u *CombinatorTenantUpdate) SetNillableLeasedBy(v *int64) *CombinatorTenantUpdate {
+	if v != nil {
+		_u.SetLeasedBy(*v)
+	}
+	return _u
+}
+
+// AddLeasedBy adds value to the "leased_by" field.
+func (_u *CombinatorTenantUpdate) AddLeasedBy(v int64) *CombinatorTenantUpdate {
+	_u.mutation.AddLeasedBy(v)
+	return _u
+}
+
 // SetLeasedUntil sets the "leased_until" field.
 func (_u *CombinatorTenantUpdate) SetLeasedUntil(v time.Time) *CombinatorTenantUpdate {
 	_u.mutation.SetLeasedUntil(v)
@@ -200,6 +221,12 @@ func (_u *CombinatorTenantUpdate) sqlSave(ctx context.Context) (_node int, err e
 	}
 	if value, ok := _u.mutation.AddedLeaseNumber(); ok {
 		_spec.AddField(combinatortenant.FieldLeaseNumber, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.LeasedBy(); ok {
+		_spec.SetField(combinatortenant.FieldLeasedBy, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedLeasedBy(); ok {
+		_spec.AddField(combinatortenant.FieldLeasedBy, field.TypeInt64, value)
 	}
 	if value, ok := _u.mutation.LeasedUntil(); ok {
 		_spec.SetField(combinatortenant.FieldLeasedUntil, field.TypeTime, value)
@@ -318,6 +345,27 @@ func (_u *CombinatorTenantUpdateOne) AddLeaseNumber(v int64) *CombinatorTenantUp
 	return _u
 }
 
+// SetLeasedBy sets the "leased_by" field.
+func (_u *CombinatorTenantUpdateOne) SetLeasedBy(v int64) *CombinatorTenantUpdateOne {
+	_u.mutation.ResetLeasedBy()
+	_u.mutation.SetLeasedBy(v)
+	return _u
+}
+
+// SetNillableLeasedBy sets the "leased_by" field if the given value is not nil.
+func (_u *CombinatorTenantUpdateOne) SetNillableLeasedBy(v *int64) *CombinatorTenantUpdateOne {
+	if v != nil {
+		_u.SetLeasedBy(*v)
+	}
+	return _u
+}
+
+// AddLeasedBy adds value to the "leased_by" field.
+func (_u *CombinatorTenantUpdateOne) AddLeasedBy(v int64) *CombinatorTenantUpdateOne {
+	_u.mutation.AddLeasedBy(v)
+	return _u
+}
+
 // SetLeasedUntil sets the "leased_until" field.
 func (_u *CombinatorTenantUpdateOne) SetLeasedUntil(v time.Time) *CombinatorTenantUpdateOne {
 	_u.mutation.SetLeasedUntil(v)
@@ -429,6 +477,12 @@ func (_u *CombinatorTenantUpdateOne) sqlSave(ctx context.Context) (_node *Combin
 	}
 	if value, ok := _u.mutation.AddedLeaseNumber(); ok {
 		_spec.AddField(combinatortenant.FieldLeaseNumber, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.LeasedBy(); ok {
+		_spec.SetField(combinatortenant.FieldLeasedBy, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedLeasedBy(); ok {
+		_spec.AddField(combinatortenant.FieldLeasedBy, field.TypeInt64, value)
 	}
 	if value, ok := _u.mutation.LeasedUntil(); ok {
 		_spec.SetField(combinatortenant.FieldLeasedUntil, field.TypeTime, value)

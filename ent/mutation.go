@@ -5223,6 +5223,8 @@ type CombinatorTenantMutation struct {
 	database_name   *string
 	lease_number    *int64
 	addlease_number *int64
+	leased_by       *int64
+	addleased_by    *int64
 	leased_until    *time.Time
 	clearedFields   map[string]struct{}
 	done            bool
@@ -5570,6 +5572,62 @@ func (m *CombinatorTenantMutation) ResetLeaseNumber() {
 	m.addlease_number = nil
 }
 
+// SetLeasedBy sets the "leased_by" field.
+func (m *CombinatorTenantMutation) SetLeasedBy(i int64) {
+	m.leased_by = &i
+	m.addleased_by = nil
+}
+
+// LeasedBy returns the value of the "leased_by" field in the mutation.
+func (m *CombinatorTenantMutation) LeasedBy() (r int64, exists bool) {
+	v := m.leased_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLeasedBy returns the old "leased_by" field's value of the CombinatorTenant entity.
+// If the CombinatorTenant object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorTenantMutation) OldLeasedBy(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLeasedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLeasedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLeasedBy: %w", err)
+	}
+	return oldValue.LeasedBy, nil
+}
+
+// AddLeasedBy adds i to the "leased_by" field.
+func (m *CombinatorTenantMutation) AddLeasedBy(i int64) {
+	if m.addleased_by != nil {
+		*m.addleased_by += i
+	} else {
+		m.addleased_by = &i
+	}
+}
+
+// AddedLeasedBy returns the value that was added to the "leased_by" field in this mutation.
+func (m *CombinatorTenantMutation) AddedLeasedBy() (r int64, exists bool) {
+	v := m.addleased_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLeasedBy resets all changes to the "leased_by" field.
+func (m *CombinatorTenantMutation) ResetLeasedBy() {
+	m.leased_by = nil
+	m.addleased_by = nil
+}
+
 // SetLeasedUntil sets the "leased_until" field.
 func (m *CombinatorTenantMutation) SetLeasedUntil(t time.Time) {
 	m.leased_until = &t
@@ -5653,7 +5711,7 @@ func (m *CombinatorTenantMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *CombinatorTenantMutation) Fields() []string {
-	fields := make([]string, 0, 7)
+	fields := make([]string, 0, 8)
 	if m.prepared != nil {
 		fields = append(fields, combinatortenant.FieldPrepared)
 	}
@@ -5671,6 +5729,9 @@ func (m *CombinatorTenantMutation) Fields() []string {
 	}
 	if m.lease_number != nil {
 		fields = append(fields, combinatortenant.FieldLeaseNumber)
+	}
+	if m.leased_by != nil {
+		fields = append(fields, combinatortenant.FieldLeasedBy)
 	}
 	if m.leased_until != nil {
 		fields = append(fields, combinatortenant.FieldLeasedUntil)
@@ -5695,6 +5756,8 @@ func (m *CombinatorTenantMutation) Field(name string) (ent.Value, bool) {
 		return m.DatabaseName()
 	case combinatortenant.FieldLeaseNumber:
 		return m.LeaseNumber()
+	case combinatortenant.FieldLeasedBy:
+		return m.LeasedBy()
 	case combinatortenant.FieldLeasedUntil:
 		return m.LeasedUntil()
 	}
@@ -5718,6 +5781,8 @@ func (m *CombinatorTenantMutation) OldField(ctx context.Context, name string) (e
 		return m.OldDatabaseName(ctx)
 	case combinatortenant.FieldLeaseNumber:
 		return m.OldLeaseNumber(ctx)
+	case combinatortenant.FieldLeasedBy:
+		return m.OldLeasedBy(ctx)
 	case combinatortenant.FieldLeasedUntil:
 		return m.OldLeasedUntil(ctx)
 	}
@@ -5771,6 +5836,13 @@ func (m *CombinatorTenantMutation) SetField(name string, value ent.Value) error 
 		}
 		m.SetLeaseNumber(v)
 		return nil
+	case combinatortenant.FieldLeasedBy:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLeasedBy(v)
+		return nil
 	case combinatortenant.FieldLeasedUntil:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -5789,6 +5861,9 @@ func (m *CombinatorTenantMutation) AddedFields() []string {
 	if m.addlease_number != nil {
 		fields = append(fields, combinatortenant.FieldLeaseNumber)
 	}
+	if m.addleased_by != nil {
+		fields = append(fields, combinatortenant.FieldLeasedBy)
+	}
 	return fields
 }
 
@@ -5799,6 +5874,8 @@ func (m *CombinatorTenantMutation) AddedField(name string) (ent.Value, bool) {
 	switch name {
 	case combinatortenant.FieldLeaseNumber:
 		return m.AddedLeaseNumber()
+	case combinatortenant.FieldLeasedBy:
+		return m.AddedLeasedBy()
 	}
 	return nil, false
 }
@@ -5814,6 +5891,13 @@ func (m *CombinatorTenantMutation) AddField(name string, value ent.Value) error 
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddLeaseNumber(v)
+		return nil
+	case combinatortenant.FieldLeasedBy:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLeasedBy(v)
 		return nil
 	}
 	return fmt.Errorf("unknown CombinatorTenant numeric field %s", name)
@@ -5868,6 +5952,9 @@ func (m *CombinatorTenantMutation) ResetField(name string) error {
 		return nil
 	case combinatortenant.FieldLeaseNumber:
 		m.ResetLeaseNumber()
+		return nil
+	case combinatortenant.FieldLeasedBy:
+		m.ResetLeasedBy()
 		return nil
 	case combinatortenant.FieldLeasedUntil:
 		m.ResetLeasedUntil()

@@ -120,6 +120,10 @@ func init() {
 	combinatortenantDescLeaseNumber := combinatortenantFields[6].Descriptor()
 	// combinatortenant.DefaultLeaseNumber holds the default value on creation for the lease_number field.
 	combinatortenant.DefaultLeaseNumber = combinatortenantDescLeaseNumber.Default.(int64)
+	// combinatortenantDescLeasedBy is the schema descriptor for leased_by field.
+	combinatortenantDescLeasedBy := combinatortenantFields[7].Descriptor()
+	// combinatortenant.DefaultLeasedBy holds the default value on creation for the leased_by field.
+	combinatortenant.DefaultLeasedBy = combinatortenantDescLeasedBy.Default.(int64)
 	consoletaskFields := schema.ConsoleTask{}.Fields()
 	_ = consoletaskFields
 	// consoletaskDescTaskStatus is the schema descriptor for task_status field.

@@ -23,6 +23,8 @@ const (
 	FieldDatabaseName = "database_name"
 	// FieldLeaseNumber holds the string denoting the lease_number field in the database.
 	FieldLeaseNumber = "lease_number"
+	// FieldLeasedBy holds the string denoting the leased_by field in the database.
+	FieldLeasedBy = "leased_by"
 	// FieldLeasedUntil holds the string denoting the leased_until field in the database.
 	FieldLeasedUntil = "leased_until"
 	// Table holds the table name of the combinatortenant in the database.
@@ -38,6 +40,7 @@ var Columns = []string{
 	FieldRoleName,
 	FieldDatabaseName,
 	FieldLeaseNumber,
+	FieldLeasedBy,
 	FieldLeasedUntil,
 }
 
@@ -62,6 +65,8 @@ var (
 	DefaultDatabaseName string
 	// DefaultLeaseNumber holds the default value on creation for the "lease_number" field.
 	DefaultLeaseNumber int64
+	// DefaultLeasedBy holds the default value on creation for the "leased_by" field.
+	DefaultLeasedBy int64
 )
 
 // OrderOption defines the ordering options for the CombinatorTenant queries.
@@ -100,6 +105,11 @@ func ByDatabaseName(opts ...sql.OrderTermOption) OrderOption {
 // ByLeaseNumber orders the results by the lease_number field.
 func ByLeaseNumber(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldLeaseNumber, opts...).ToFunc()
+}
+
+// ByLeasedBy orders the results by the leased_by field.
+func ByLeasedBy(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLeasedBy, opts...).ToFunc()
 }
 
 // ByLeasedUntil orders the results by the leased_until field.

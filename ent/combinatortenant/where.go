@@ -94,6 +94,11 @@ func LeaseNumber(v int64) predicate.CombinatorTenant {
 	return predicate.CombinatorTenant(sql.FieldEQ(FieldLeaseNumber, v))
 }
 
+// LeasedBy applies equality check predicate on the "leased_by" field. It's identical to LeasedByEQ.
+func LeasedBy(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldEQ(FieldLeasedBy, v))
+}
+
 // LeasedUntil applies equality check predicate on the "leased_until" field. It's identical to LeasedUntilEQ.
 func LeasedUntil(v time.Time) predicate.CombinatorTenant {
 	return predicate.CombinatorTenant(sql.FieldEQ(FieldLeasedUntil, v))
@@ -437,6 +442,46 @@ func LeaseNumberLT(v int64) predicate.CombinatorTenant {
 // LeaseNumberLTE applies the LTE predicate on the "lease_number" field.
 func LeaseNumberLTE(v int64) predicate.CombinatorTenant {
 	return predicate.CombinatorTenant(sql.FieldLTE(FieldLeaseNumber, v))
+}
+
+// LeasedByEQ applies the EQ predicate on the "leased_by" field.
+func LeasedByEQ(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldEQ(FieldLeasedBy, v))
+}
+
+// LeasedByNEQ applies the NEQ predicate on the "leased_by" field.
+func LeasedByNEQ(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldNEQ(FieldLeasedBy, v))
+}
+
+// LeasedByIn applies the In predicate on the "leased_by" field.
+func LeasedByIn(vs ...int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldIn(FieldLeasedBy, vs...))
+}
+
+// LeasedByNotIn applies the NotIn predicate on the "leased_by" field.
+func LeasedByNotIn(vs ...int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldNotIn(FieldLeasedBy, vs...))
+}
+
+// LeasedByGT applies the GT predicate on the "leased_by" field.
+func LeasedByGT(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldGT(FieldLeasedBy, v))
+}
+
+// LeasedByGTE applies the GTE predicate on the "leased_by" field.
+func LeasedByGTE(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldGTE(FieldLeasedBy, v))
+}
+
+// LeasedByLT applies the LT predicate on the "leased_by" field.
+func LeasedByLT(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldLT(FieldLeasedBy, v))
+}
+
+// LeasedByLTE applies the LTE predicate on the "leased_by" field.
+func LeasedByLTE(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldLTE(FieldLeasedBy, v))
 }
 
 // LeasedUntilEQ applies the EQ predicate on the "leased_until" field.

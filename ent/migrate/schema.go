@@ -197,6 +197,7 @@ var (
 		{Name: "role_name", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
 		{Name: "database_name", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
 		{Name: "lease_number", Type: field.TypeInt64, Default: 0},
+		{Name: "leased_by", Type: field.TypeInt64, Default: 0},
 		{Name: "leased_until", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
 	}
 	// CombinatorTenantsTable holds the schema information for the "combinator_tenants" table.

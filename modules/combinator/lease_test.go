@@ -18,7 +18,7 @@ import (
 // leased holds the lease of u1 while it runs work.
 func leased(t *testing.T, b *bundle, work func()) error {
 	t.Helper()
-	return b.rows.WithTenant(t.Context(), "u1", nil, func(context.Context, rows.Leased) (string, error) {
+	return b.rows.WithTenant(t.Context(), 0, "u1", nil, func(context.Context, rows.Leased) (string, error) {
 		work()
 		return "held", nil
 	})
@@ -56,13 +56,33 @@ func TestATaskWhoseUserIsBusyComesAgainAndOthersDoNotWait(t *testing.T) {
 	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
 }
 
+func TestATaskWhoseProcessDiedDoesNotWaitForItsOwnLease(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.user("u1", "sk_one")
+	b.resource("u1", "r", "rdb")
+	held := func(task int64, work func()) error {
+		return b.rows.WithTenant(t.Context(), task, "u1", nil, func(context.Context, rows.Leased) (string, error) {
+			work()
+			return "held", nil
+		})
+	}
+	require.ErrorIs(t, held(1, func() { // run gives every task the number 1
+		require.ErrorIs(t, held(2, func() {}), rows.ErrBusy, "another task waits")
+		require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
+	}), rows.ErrVoid, "whoever was taken for dead and is not writes nothing")
+	require.Equal(t, "active", b.status("r"))
+	require.Equal(t, []string{b.rdb.Fingerprint("sk_one")}, column(t, b.db.DB, `SELECT prepared FROM combinator_tenants`))
+	require.NoError(t, held(2, func() {}))
+}
+
 func TestALeaseThatWasTakenOverIsVoid(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	err := leased(t, b, func() {
 		b.timePasses()
-		require.NoError(t, b.rows.WithTenant(t.Context(), "u1", nil, func(context.Context, rows.Leased) (string, error) { return "", nil }))
-		require.NoError(t, b.rows.WithTenant(t.Context(), "u1", nil, func(context.Context, rows.Leased) (string, error) { return "later", nil }))
+		require.NoError(t, b.rows.WithTenant(t.Context(), 0, "u1", nil, func(context.Context, rows.Leased) (string, error) { return "", nil }))
+		require.NoError(t, b.rows.WithTenant(t.Context(), 0, "u1", nil, func(context.Context, rows.Leased) (string, error) { return "later", nil }))
 	})
 	require.ErrorIs(t, err, rows.ErrVoid)
 	require.Equal(t, []string{"later"}, column(t, b.db.DB, `SELECT prepared FROM combinator_tenants WHERE user_uid = 'u1'`),
@@ -74,11 +94,14 @@ func TestALeaseLastsAfterAnUnknownOutcomeOnly(t *testing.T) {
 	b := setup(t)
 	fail := func(err error) {
 		t.Helper()
-		require.ErrorIs(t, b.rows.WithTenant(t.Context(), "u1", nil, func(context.Context, rows.Leased) (string, error) { return "", err }), err)
+		require.ErrorIs(t, b.rows.WithTenant(t.Context(), 7, "u1", nil, func(context.Context, rows.Leased) (string, error) { return "", err }), err)
 	}
 	fail(errors.New("refused"))
 	fail(engine.ErrUncertain)
-	require.ErrorIs(t, leased(t, b, func() {}), rows.ErrBusy, "what was asked may still be carried out")
+	for _, task := range []int64{7, 8} {
+		err := b.rows.WithTenant(t.Context(), task, "u1", nil, func(context.Context, rows.Leased) (string, error) { return "", nil })
+		require.ErrorIs(t, err, rows.ErrBusy, "what was asked may still be carried out")
+	}
 	b.timePasses()
 	require.NoError(t, leased(t, b, func() {}))
 	_, err := b.db.Exec(`UPDATE combinator_tenants SET leased_until = LOCALTIMESTAMP + $1::FLOAT8 * INTERVAL '1 second'`, time.Hour.Seconds())

@@ -50,7 +50,7 @@ func NewCreateRDB(p Params, c *config.Config) job.Definition {
 }
 
 // Execute makes what is missing and marks the row once everything is there.
-func (j createRDB) Execute(ctx context.Context, _ job.Task, p CreateRDB) error {
+func (j createRDB) Execute(ctx context.Context, t job.Task, p CreateRDB) error {
 	row, err := j.Rows.Resource(ctx, p.UserUID, p.ResourceID, rows.RDB)
 	if err != nil {
 		return databaseError("reading the resource", err)
@@ -68,7 +68,7 @@ func (j createRDB) Execute(ctx context.Context, _ job.Task, p CreateRDB) error {
 	if err != nil {
 		return err
 	}
-	err = j.withTenant(ctx, p.UserUID, func(ctx context.Context, tenant engine.Tenant) error {
+	err = j.withTenant(ctx, t, p.UserUID, func(ctx context.Context, tenant engine.Tenant) error {
 		return j.RDB.Create(ctx, tenant, p.resource(), name)
 	})
 	if err != nil {
@@ -86,16 +86,16 @@ func (j createRDB) GiveUp(ctx context.Context, _ job.Task, p CreateRDB, reason s
 }
 
 // withTenant runs work on a user of the RDB engine while no other process does, and notes what the user's role was given.
-func (p Params) withTenant(ctx context.Context, userUID string, work func(ctx context.Context, tenant engine.Tenant) error) error {
+func (p Params) withTenant(ctx context.Context, t job.Task, userUID string, work func(ctx context.Context, tenant engine.Tenant) error) error {
 	key, err := p.Rows.SecretKey(ctx, userUID)
 	if err != nil {
 		return databaseError("reading the user", err)
 	}
 	wished, place := p.RDB.Fingerprint(key), p.RDB.Place(userUID)
 	var failure error
-	err = p.Rows.WithTenant(ctx, userUID, &place, func(ctx context.Context, t rows.Leased) (string, error) {
-		tenant := p.tenant(userUID, t)
-		tenant.Key, tenant.Stale = key, t.Prepared != wished
+	err = p.Rows.WithTenant(ctx, t.ID, userUID, &place, func(ctx context.Context, known rows.Leased) (string, error) {
+		tenant := p.tenant(userUID, known)
+		tenant.Key, tenant.Stale = key, known.Prepared != wished
 		failure = work(ctx, tenant)
 		if errors.Is(failure, engine.ErrForeign) {
 			return refused + wished, nil

@@ -23,7 +23,7 @@ func NewDeleteRDB(p Params) job.Definition {
 
 // Execute drops the schema and has the pods told. The row is gone by now; what is recorded, or else the name, says which
 // schema it is, and its mark whose.
-func (j deleteRDB) Execute(ctx context.Context, _ job.Task, p DeleteRDB) error {
+func (j deleteRDB) Execute(ctx context.Context, task job.Task, p DeleteRDB) error {
 	others, err := j.Rows.Others(ctx, p.UserUID, p.ResourceID, rows.RDB)
 	if err != nil {
 		return databaseError("looking for the user's resources", err)
@@ -33,7 +33,7 @@ func (j deleteRDB) Execute(ctx context.Context, _ job.Task, p DeleteRDB) error {
 		return err
 	}
 	var failure error
-	err = j.Rows.WithTenant(ctx, p.UserUID, nil, func(ctx context.Context, t rows.Leased) (string, error) {
+	err = j.Rows.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t rows.Leased) (string, error) {
 		var nothing bool
 		nothing, failure = j.RDB.Delete(ctx, j.tenant(p.UserUID, t), p.resource(), name, !others)
 		return rows.Remaining(t.Prepared, nothing), failure

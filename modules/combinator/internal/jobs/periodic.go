@@ -131,7 +131,7 @@ func NewSyncPasswords(p Params) job.Definition {
 const tenantPage = 500
 
 // Execute looks at every user of the engine. One role that cannot be changed does not keep the others from it.
-func (j syncPasswords) Execute(ctx context.Context, _ job.Task, _ SyncPasswords) error {
+func (j syncPasswords) Execute(ctx context.Context, task job.Task, _ SyncPasswords) error {
 	var failure error
 	for after := ""; ; {
 		tenants, err := j.Rows.Tenants(ctx, after, tenantPage)
@@ -144,7 +144,7 @@ func (j syncPasswords) Execute(ctx context.Context, _ job.Task, _ SyncPasswords)
 			if t.Key == "" || t.Prepared == wished || t.Prepared == refused+wished {
 				continue
 			}
-			err := j.withTenant(ctx, t.UserUID, func(ctx context.Context, tenant engine.Tenant) error { return j.RDB.Prepare(ctx, tenant) })
+			err := j.withTenant(ctx, task, t.UserUID, func(ctx context.Context, tenant engine.Tenant) error { return j.RDB.Prepare(ctx, tenant) })
 			if errors.Is(err, engine.ErrUnavailable) {
 				return unlessAway(rdbEngine, err)
 			}

@@ -22,9 +22,9 @@ func NewRemoveTenant(p Params) job.Definition {
 
 // Execute drops what holds nothing. It looks for the user once more, under the lease that every change of the user's things
 // takes: whoever has come back by now keeps them.
-func (j removeTenant) Execute(ctx context.Context, _ job.Task, p RemoveTenant) error {
+func (j removeTenant) Execute(ctx context.Context, task job.Task, p RemoveTenant) error {
 	var refused, failure error
-	err := j.Rows.WithTenant(ctx, p.UserUID, nil, func(ctx context.Context, t rows.Leased) (string, error) {
+	err := j.Rows.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t rows.Leased) (string, error) {
 		refused, failure = nil, nil
 		wished, err := j.Rows.Wished(ctx, p.UserUID)
 		if err != nil {

@@ -23,7 +23,7 @@ type Rows interface {
 	SecretKey(ctx context.Context, userUID string) (string, error)
 	Tenants(ctx context.Context, after string, limit int) ([]rows.Tenant, error)
 	Wished(ctx context.Context, userUID string) (bool, error)
-	WithTenant(ctx context.Context, userUID string, place *engine.Place, work func(ctx context.Context, t rows.Leased) (string, error)) error
+	WithTenant(ctx context.Context, task int64, userUID string, place *engine.Place, work func(ctx context.Context, t rows.Leased) (string, error)) error
 }
 
 // Pods is what the jobs ask of the Combinator pods.

@@ -13,9 +13,9 @@ import (
 )
 
 var (
-	// ErrBusy says that another process changes what the user has.
+	// ErrBusy says that another task changes what the user has.
 	ErrBusy = errors.New("the user's lease is held")
-	// ErrVoid says that another process has taken the lease over.
+	// ErrVoid says that the lease was taken over: by the same task in another process, or after its end.
 	ErrVoid = errors.New("the user's lease was taken over")
 )
 
@@ -43,13 +43,15 @@ func Remaining(prepared string, nothing bool) string {
 	return prepared
 }
 
-// A lease that lies further ahead than one can last is void: the clock was put back.
+// A task that is run again takes the lease over from itself: the process that ran it before is dead. A lease that lies further
+// ahead than one can last is void: the clock was put back. The same number is taken again where the answer was lost.
 const (
-	takeLease = `INSERT INTO combinator_tenants (user_uid, lease_number, leased_until)
-VALUES ($1, $2, LOCALTIMESTAMP + $3::FLOAT8 * INTERVAL '1 second')
-ON CONFLICT (user_uid) DO UPDATE SET lease_number = excluded.lease_number, leased_until = excluded.leased_until
+	takeLease = `INSERT INTO combinator_tenants (user_uid, lease_number, leased_by, leased_until)
+VALUES ($1, $2, $3, LOCALTIMESTAMP + $4::FLOAT8 * INTERVAL '1 second')
+ON CONFLICT (user_uid) DO UPDATE SET lease_number = excluded.lease_number, leased_by = excluded.leased_by, leased_until = excluded.leased_until
 WHERE combinator_tenants.leased_until IS NULL OR combinator_tenants.leased_until <= LOCALTIMESTAMP
     OR combinator_tenants.leased_until > excluded.leased_until OR combinator_tenants.lease_number = excluded.lease_number
+    OR combinator_tenants.leased_by = excluded.leased_by AND excluded.leased_by <> 0
 RETURNING prepared, platform, role_name, database_name`
 	claimTenant = `UPDATE combinator_tenants SET platform = $3, role_name = $4, database_name = $5
 WHERE user_uid = $1 AND lease_number = $2`
@@ -57,19 +59,19 @@ WHERE user_uid = $1 AND lease_number = $2`
 WHERE user_uid = $1 AND lease_number = $2`
 	forgetTenant = `DELETE FROM combinator_tenants WHERE user_uid = $1 AND lease_number = $2`
 	endLease     = `UPDATE combinator_tenants SET leased_until = NULL WHERE user_uid = $1 AND lease_number = $2`
-	keepLease    = `UPDATE combinator_tenants SET leased_until = LOCALTIMESTAMP + $3::FLOAT8 * INTERVAL '1 second'
+	keepLease    = `UPDATE combinator_tenants SET leased_by = 0, leased_until = LOCALTIMESTAMP + $3::FLOAT8 * INTERVAL '1 second'
 WHERE user_uid = $1 AND lease_number = $2`
 )
 
-// WithTenant runs work while no other process changes what this user has in the RDB engine. It holds a lease, and no
-// transaction: engines wait for those. Where another process holds it, ErrBusy is returned at once. Work is told what is
+// WithTenant runs work of a task, 0 for none, while no other task changes what this user has in the RDB engine. It holds a lease, and no
+// transaction: engines wait for those. Where another task holds it, ErrBusy is returned at once. Work is told what is
 // recorded of the user, and returns what the user's role was given now: the same, or "" when the user has nothing there any
-// more. It is void, and ErrVoid returned, where another process has taken the lease over meanwhile.
+// more. It is void, and ErrVoid returned, where the lease was taken over meanwhile.
 //
 // With a place, work is going to make something there: before it runs, that stands in the row.
-func (r *Rows) WithTenant(ctx context.Context, userUID string, place *engine.Place, work func(ctx context.Context, t Leased) (string, error)) error {
+func (r *Rows) WithTenant(ctx context.Context, task int64, userUID string, place *engine.Place, work func(ctx context.Context, t Leased) (string, error)) error {
 	number := newNumber()
-	t, err := r.take(ctx, userUID, number, place)
+	t, err := r.take(ctx, task, userUID, number, place)
 	if err != nil {
 		return err
 	}
@@ -100,12 +102,12 @@ func newNumber() int64 {
 // lease is how long one lasts: as long as work, and then what work gave up waiting for, can last.
 func (r *Rows) lease() time.Duration { return 2 * r.statement }
 
-func (r *Rows) take(ctx context.Context, userUID string, number int64, place *engine.Place) (t Leased, err error) {
+func (r *Rows) take(ctx context.Context, task int64, userUID string, number int64, place *engine.Place) (t Leased, err error) {
 	var platform string
 	err = database.Retry(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, r.timeout)
 		defer cancel()
-		return r.db.QueryRowContext(ctx, takeLease, userUID, number, r.lease().Seconds()).
+		return r.db.QueryRowContext(ctx, takeLease, userUID, number, task, r.lease().Seconds()).
 			Scan(&t.Prepared, &platform, &t.Place.Role, &t.Place.Database)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
@@ -140,7 +142,7 @@ func (r *Rows) take(ctx context.Context, userUID string, number int64, place *en
 }
 
 // release gives a lease back before its time. After a failure whose outcome is unknown it lasts until what was asked of the
-// engine cannot be carried out any more.
+// engine cannot be carried out any more, for the same task too.
 func (r *Rows) release(ctx context.Context, userUID string, number int64, uncertain bool) {
 	ctx = context.WithoutCancel(ctx)
 	if uncertain {
