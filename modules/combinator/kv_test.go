@@ -16,7 +16,7 @@ import (
 )
 
 // put writes keys as a Combinator pod does.
-func put(t *testing.T, client *txnkv.Client, keys ...string) {
+func put(t testing.TB, client *txnkv.Client, keys ...string) {
 	t.Helper()
 	tx, err := client.Begin()
 	require.NoError(t, err)
@@ -27,7 +27,7 @@ func put(t *testing.T, client *txnkv.Client, keys ...string) {
 }
 
 // keys returns what TiKV has under a prefix.
-func keys(t *testing.T, client *txnkv.Client, prefix string) []string {
+func keys(t testing.TB, client *txnkv.Client, prefix string) []string {
 	t.Helper()
 	tx, err := client.Begin()
 	require.NoError(t, err)

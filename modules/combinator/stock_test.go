@@ -18,6 +18,7 @@ func (q *fakeQueue) Enqueue(_ context.Context, _ job.Tx, jobType string, payload
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.enqueued = append(q.enqueued, jobType+" "+payload.OrderingKey())
+	q.asked = append(q.asked, queued{jobType, payload})
 	return 1, payload.Validate()
 }
 

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"encoding/json"
+	"errors"
 	"net/url"
 	"os"
 	"strings"
@@ -157,7 +158,13 @@ func (b *bundle) connect(name string, user *url.Userinfo) *sql.DB {
 	if user != nil {
 		u.User = user
 	}
-	db, err := sql.Open("postgres", u.String())
+	return b.open(u.String())
+}
+
+// open connects by the driver alone.
+func (b *bundle) open(dsn string) *sql.DB {
+	b.t.Helper()
+	db, err := sql.Open("postgres", dsn)
 	require.NoError(b.t, err)
 	b.t.Cleanup(func() { _ = db.Close() })
 	return db
@@ -208,7 +215,11 @@ func (b *bundle) run(kind string, payload any) error {
 		require.NoError(b.t, err)
 		prepared, err := d.Prepare(info)
 		require.NoError(b.t, err)
-		return prepared.Execute(context.Background(), job.Task{ID: 1, Type: kind, Attempt: 1})
+		err = prepared.Execute(context.Background(), job.Task{ID: 1, Type: kind, Attempt: 1})
+		if failed, ok := errors.AsType[*job.Error](err); ok && failed.Kind == job.Permanent {
+			require.NoError(b.t, prepared.GiveUp(context.Background(), job.Task{ID: 1, Type: kind, Attempt: 1}, failed.Text))
+		}
+		return err
 	}
 	b.t.Fatalf("no job %s", kind)
 	return nil
@@ -256,6 +267,7 @@ type fakeQueue struct {
 	mu       sync.Mutex
 	accepted []jobs.NotifyPods
 	enqueued []string
+	asked    []queued
 	fail     error
 }
 

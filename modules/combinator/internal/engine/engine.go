@@ -18,6 +18,9 @@ var (
 	ErrUnusable = errors.New("unusable")
 	// ErrForeign: what is there under the name was made by another platform, and stays as it is.
 	ErrForeign = errors.New("another platform's")
+	// ErrElsewhere: an earlier release has made it, under another name than the configuration gives. Nobody can tell whether that
+	// was this platform's.
+	ErrElsewhere = errors.New("under another name")
 	// ErrUncertain: what was asked may still be carried out.
 	ErrUncertain = errors.New("outcome unknown")
 	// ErrClosed: the engine does not tell this to anybody.
@@ -88,7 +91,8 @@ type RDB interface {
 	// Create prepares the user and makes a schema of this name, of which the user's role can make use, and nobody else. A
 	// schema of the name that is there already is taken over, unless it is another platform's: ErrForeign.
 	Create(ctx context.Context, tenant Tenant, r Resource, name string) error
-	// Find returns the name of the schema that carries the resource's mark, "" where there is none in the user's place.
+	// Find returns the name of the schema that carries the resource's mark, "" where there is none in the user's place, or
+	// ErrElsewhere.
 	Find(ctx context.Context, place Place, r Resource) (name string, err error)
 	// Delete drops the resource's schema of this name with its content, unless it is another platform's. With last it also
 	// drops what the user has no use for any more, if that is configured, where it holds nothing. It tells whether the user
@@ -125,7 +129,7 @@ type KV interface {
 	// Create records a namespace with this prefix. ErrBusy: an earlier one of the same name is not gone yet. ErrForeign: it is
 	// another platform's.
 	Create(ctx context.Context, r Resource, prefix string) error
-	// Find returns the prefix of a resource's namespace, "" where none is recorded. It reads all records.
+	// Find returns the prefix of a resource's namespace, "" where none is recorded, or ErrElsewhere. It reads all records.
 	Find(ctx context.Context, r Resource) (prefix string, err error)
 	// Delete marks a namespace as deleted and removes its keys, unless it is another platform's. Its prefix stays taken until
 	// a Sweep finds that late writers have left nothing.

@@ -22,7 +22,7 @@ func NewDeleteKV(p Params) job.Definition {
 
 // Execute removes the keys and has the pods told. What they write until then is swept away later.
 func (j deleteKV) Execute(ctx context.Context, _ job.Task, p DeleteKV) error {
-	prefix, _, err := j.locate(ctx, j.kvNamer(), p.resource(), true)
+	prefix, err := j.locate(ctx, j.kvNamer(), p.resource())
 	if err != nil {
 		return err
 	}

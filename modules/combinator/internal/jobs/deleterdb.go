@@ -28,7 +28,7 @@ func (j deleteRDB) Execute(ctx context.Context, task job.Task, p DeleteRDB) erro
 	if err != nil {
 		return databaseError("looking for the user's resources", err)
 	}
-	name, _, err := j.locate(ctx, j.rdbNamer(), p.resource(), true)
+	name, err := j.locate(ctx, j.rdbNamer(), p.resource())
 	if err != nil {
 		return err
 	}

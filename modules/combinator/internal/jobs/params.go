@@ -100,6 +100,9 @@ func TenantKey(userUID string) string { return "user/" + userUID }
 // busyWait is how soon a job looks again where others hold what it is to change.
 const busyWait = 15 * time.Second
 
+// elsewhereWait is how soon a job looks again whether the templates of names were put right.
+const elsewhereWait = time.Minute
+
 // engineError says what an error of an engine means for a task.
 func engineError(name string, err error) error {
 	switch {
@@ -113,6 +116,11 @@ func engineError(name string, err error) error {
 		return e
 	case errors.Is(err, engine.ErrForeign):
 		e := job.NewPermanent("what the %s has under this name was made by another platform, and stays", name)
+		e.Cause = err
+		return e
+	case errors.Is(err, engine.ErrElsewhere):
+		// The row stays as it is: the data is there, and the configuration is to be put right.
+		e := job.NewLater(elsewhereWait, "waiting until the configuration gives this the name that it has in the "+name)
 		e.Cause = err
 		return e
 	case errors.Is(err, engine.ErrUnusable):

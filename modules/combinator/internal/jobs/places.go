@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 
 	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/rows"
@@ -25,36 +26,50 @@ func (p Params) kvNamer() namer {
 	return namer{kind: rows.KV, engine: kvEngine, name: p.KV.Name, find: p.KV.Find}
 }
 
-// locate returns the name of a resource in its engine: what is recorded; else, for one that may be there, what carries its mark;
-// else what a new one is called.
-func (p Params) locate(ctx context.Context, n namer, r engine.Resource, mayBeThere bool) (name string, recorded bool, err error) {
-	name, err = p.Rows.Place(ctx, n.kind, r)
+// locate returns the name of a resource that is to be deleted: what is recorded, else what carries its mark, else what a new one
+// is called.
+func (p Params) locate(ctx context.Context, n namer, r engine.Resource) (string, error) {
+	name, err := p.Rows.Place(ctx, n.kind, r)
 	if err != nil {
-		return "", false, databaseError("reading where the resource is", err)
+		return "", databaseError("reading where the resource is", err)
 	}
 	if name != "" {
-		return name, true, nil
+		return name, nil
 	}
-	if mayBeThere {
-		if name, err = n.find(ctx, r); err != nil {
-			return "", false, engineError(n.engine, err)
-		}
-	}
-	if name == "" {
-		name = n.name(r)
-	}
-	return name, false, nil
+	return n.unrecorded(ctx, r, engine.ErrElsewhere)
 }
 
-// record is locate for a resource that is going to be made: its name is recorded before anything is done, so that nothing is
-// made that no row knows of.
+// record is locate for a resource that is to be made: its name is recorded before anything is done, so that nothing is made
+// that no row knows of. Beside one that was active under another name none is made.
 func (p Params) record(ctx context.Context, n namer, r engine.Resource, status string) (name string, err error) {
-	name, recorded, err := p.locate(ctx, n, r, status == rows.Active)
-	if err != nil || recorded {
-		return name, err
+	name, err = p.Rows.Place(ctx, n.kind, r)
+	if err != nil {
+		return "", databaseError("reading where the resource is", err)
+	}
+	if name != "" {
+		return name, nil
+	}
+	name = n.name(r)
+	if status == rows.Active {
+		if name, err = n.unrecorded(ctx, r, nil); err != nil {
+			return "", err
+		}
 	}
 	if err := p.Rows.RecordPlace(ctx, n.kind, r, name); err != nil {
 		return "", databaseError("recording where the resource is", err)
+	}
+	return name, nil
+}
+
+// unrecorded is what carries the resource's mark, else what a new one is called, also where looking for it ends with the
+// forgiven error.
+func (n namer) unrecorded(ctx context.Context, r engine.Resource, forgiven error) (string, error) {
+	name, err := n.find(ctx, r)
+	switch {
+	case err != nil && !errors.Is(err, forgiven):
+		return "", engineError(n.engine, err)
+	case name == "":
+		return n.name(r), nil
 	}
 	return name, nil
 }

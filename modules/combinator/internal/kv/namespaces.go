@@ -91,14 +91,22 @@ func (e *Engine) bury(ctx context.Context, r engine.Resource, prefix string, ane
 
 // Find implements engine.KV.
 func (e *Engine) Find(ctx context.Context, r engine.Resource) (prefix string, err error) {
+	elsewhere := false
 	err = e.all(ctx, func(found []record) error {
 		for _, one := range found {
-			if one.State == active && one.resource() == r && !e.isForeign(one) && (prefix == "" || one.Platform == e.platform) {
+			switch {
+			case one.State != active || one.resource() != r || e.isForeign(one):
+			case one.Platform == e.platform, prefix == "" && one.Prefix == e.Name(r):
 				prefix = one.Prefix
+			default:
+				elsewhere = true
 			}
 		}
 		return nil
 	})
+	if err == nil && prefix == "" && elsewhere {
+		return "", fmt.Errorf("%w: a namespace", engine.ErrElsewhere)
+	}
 	return prefix, err
 }
 

@@ -3,6 +3,7 @@ package rdb
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"strings"
 
 	"app238.com/inner/app/database"
@@ -104,14 +105,21 @@ func (e *Engine) Find(ctx context.Context, place engine.Place, r engine.Resource
 	if err != nil || !isOpen {
 		return "", err
 	}
-	marks := []string{e.mark(whom(r)), marked + whom(r)}
-	err = e.each(ctx, place.Database, func() { name = "" }, func(found, mark string) {
-		if name == "" || mark == marks[0] {
-			name = join(place.Database, found)
+	marks, elsewhere := []string{e.mark(whom(r)), marked + whom(r)}, false
+	err = e.each(ctx, place.Database, func() { name, elsewhere = "", false }, func(found, mark string) {
+		found = join(place.Database, found)
+		switch {
+		case mark == marks[0], name == "" && found == e.Name(r):
+			name = found
+		default:
+			elsewhere = true
 		}
 	}, findSchemas, database.Array(marks))
 	if database.IsMissing(err) { // the database
 		return "", nil
+	}
+	if err == nil && name == "" && elsewhere {
+		return "", fmt.Errorf("%w: a schema", engine.ErrElsewhere)
 	}
 	return name, err
 }
