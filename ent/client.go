@@ -14,6 +14,7 @@ import (
 	"app238.com/inner/ent/audit"
 	"app238.com/inner/ent/auditcount"
 	"app238.com/inner/ent/auditsighting"
+	"app238.com/inner/ent/combinatorplace"
 	"app238.com/inner/ent/combinatorresource"
 	"app238.com/inner/ent/combinatorresourcereport"
 	"app238.com/inner/ent/combinatorsize"
@@ -48,6 +49,8 @@ type Client struct {
 	AuditCount *AuditCountClient
 	// AuditSighting is the client for interacting with the AuditSighting builders.
 	AuditSighting *AuditSightingClient
+	// CombinatorPlace is the client for interacting with the CombinatorPlace builders.
+	CombinatorPlace *CombinatorPlaceClient
 	// CombinatorResource is the client for interacting with the CombinatorResource builders.
 	CombinatorResource *CombinatorResourceClient
 	// CombinatorResourceReport is the client for interacting with the CombinatorResourceReport builders.
@@ -92,6 +95,7 @@ func (c *Client) init() {
 	c.Audit = NewAuditClient(c.config)
 	c.AuditCount = NewAuditCountClient(c.config)
 	c.AuditSighting = NewAuditSightingClient(c.config)
+	c.CombinatorPlace = NewCombinatorPlaceClient(c.config)
 	c.CombinatorResource = NewCombinatorResourceClient(c.config)
 	c.CombinatorResourceReport = NewCombinatorResourceReportClient(c.config)
 	c.CombinatorSize = NewCombinatorSizeClient(c.config)
@@ -202,6 +206,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Audit:                    NewAuditClient(cfg),
 		AuditCount:               NewAuditCountClient(cfg),
 		AuditSighting:            NewAuditSightingClient(cfg),
+		CombinatorPlace:          NewCombinatorPlaceClient(cfg),
 		CombinatorResource:       NewCombinatorResourceClient(cfg),
 		CombinatorResourceReport: NewCombinatorResourceReportClient(cfg),
 		CombinatorSize:           NewCombinatorSizeClient(cfg),
@@ -239,6 +244,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Audit:                    NewAuditClient(cfg),
 		AuditCount:               NewAuditCountClient(cfg),
 		AuditSighting:            NewAuditSightingClient(cfg),
+		CombinatorPlace:          NewCombinatorPlaceClient(cfg),
 		CombinatorResource:       NewCombinatorResourceClient(cfg),
 		CombinatorResourceReport: NewCombinatorResourceReportClient(cfg),
 		CombinatorSize:           NewCombinatorSizeClient(cfg),
@@ -283,7 +289,7 @@ func (c *Client) Close() error {
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
-		c.Audit, c.AuditCount, c.AuditSighting, c.CombinatorResource,
+		c.Audit, c.AuditCount, c.AuditSighting, c.CombinatorPlace, c.CombinatorResource,
 		c.CombinatorResourceReport, c.CombinatorSize, c.CombinatorTenant,
 		c.ConsoleTask, c.CustomDomain, c.DomainCheck, c.DomainValue, c.Platform,
 		c.Process, c.Tick, c.User, c.VerificationCode, c.Worker, c.WorkerDeployVersion,
@@ -296,7 +302,7 @@ func (c *Client) Use(hooks ...Hook) {
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
-		c.Audit, c.AuditCount, c.AuditSighting, c.CombinatorResource,
+		c.Audit, c.AuditCount, c.AuditSighting, c.CombinatorPlace, c.CombinatorResource,
 		c.CombinatorResourceReport, c.CombinatorSize, c.CombinatorTenant,
 		c.ConsoleTask, c.CustomDomain, c.DomainCheck, c.DomainValue, c.Platform,
 		c.Process, c.Tick, c.User, c.VerificationCode, c.Worker, c.WorkerDeployVersion,
@@ -314,6 +320,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.AuditCount.mutate(ctx, m)
 	case *AuditSightingMutation:
 		return c.AuditSighting.mutate(ctx, m)
+	case *CombinatorPlaceMutation:
+		return c.CombinatorPlace.mutate(ctx, m)
 	case *CombinatorResourceMutation:
 		return c.CombinatorResource.mutate(ctx, m)
 	case *CombinatorResourceReportMutation:
@@ -745,6 +753,139 @@ func (c *AuditSightingClient) mutate(ctx context.Context, m *AuditSightingMutati
 		return (&AuditSightingDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown AuditSighting mutation op: %q", m.Op())
+	}
+}
+
+// CombinatorPlaceClient is a client for the CombinatorPlace schema.
+type CombinatorPlaceClient struct {
+	config
+}
+
+// NewCombinatorPlaceClient returns a client for the CombinatorPlace from the given config.
+func NewCombinatorPlaceClient(c config) *CombinatorPlaceClient {
+	return &CombinatorPlaceClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `combinatorplace.Hooks(f(g(h())))`.
+func (c *CombinatorPlaceClient) Use(hooks ...Hook) {
+	c.hooks.CombinatorPlace = append(c.hooks.CombinatorPlace, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `combinatorplace.Intercept(f(g(h())))`.
+func (c *CombinatorPlaceClient) Intercept(interceptors ...Interceptor) {
+	c.inters.CombinatorPlace = append(c.inters.CombinatorPlace, interceptors...)
+}
+
+// Create returns a builder for creating a CombinatorPlace entity.
+func (c *CombinatorPlaceClient) Create() *CombinatorPlaceCreate {
+	mutation := newCombinatorPlaceMutation(c.config, OpCreate)
+	return &CombinatorPlaceCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of CombinatorPlace entities.
+func (c *CombinatorPlaceClient) CreateBulk(builders ...*CombinatorPlaceCreate) *CombinatorPlaceCreateBulk {
+	return &CombinatorPlaceCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *CombinatorPlaceClient) MapCreateBulk(slice any, setFunc func(*CombinatorPlaceCreate, int)) *CombinatorPlaceCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &CombinatorPlaceCreateBulk{err: fmt.Errorf("calling to CombinatorPlaceClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*CombinatorPlaceCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &CombinatorPlaceCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for CombinatorPlace.
+func (c *CombinatorPlaceClient) Update() *CombinatorPlaceUpdate {
+	mutation := newCombinatorPlaceMutation(c.config, OpUpdate)
+	return &CombinatorPlaceUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *CombinatorPlaceClient) UpdateOne(_m *CombinatorPlace) *CombinatorPlaceUpdateOne {
+	mutation := newCombinatorPlaceMutation(c.config, OpUpdateOne, withCombinatorPlace(_m))
+	return &CombinatorPlaceUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *CombinatorPlaceClient) UpdateOneID(id int64) *CombinatorPlaceUpdateOne {
+	mutation := newCombinatorPlaceMutation(c.config, OpUpdateOne, withCombinatorPlaceID(id))
+	return &CombinatorPlaceUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for CombinatorPlace.
+func (c *CombinatorPlaceClient) Delete() *CombinatorPlaceDelete {
+	mutation := newCombinatorPlaceMutation(c.config, OpDelete)
+	return &CombinatorPlaceDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *CombinatorPlaceClient) DeleteOne(_m *CombinatorPlace) *CombinatorPlaceDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *CombinatorPlaceClient) DeleteOneID(id int64) *CombinatorPlaceDeleteOne {
+	builder := c.Delete().Where(combinatorplace.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &CombinatorPlaceDeleteOne{builder}
+}
+
+// Query returns a query builder for CombinatorPlace.
+func (c *CombinatorPlaceClient) Query() *CombinatorPlaceQuery {
+	return &CombinatorPlaceQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeCombinatorPlace},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a CombinatorPlace entity by its id.
+func (c *CombinatorPlaceClient) Get(ctx context.Context, id int64) (*CombinatorPlace, error) {
+	return c.Query().Where(combinatorplace.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *CombinatorPlaceClient) GetX(ctx context.Context, id int64) *CombinatorPlace {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *CombinatorPlaceClient) Hooks() []Hook {
+	return c.hooks.CombinatorPlace
+}
+
+// Interceptors returns the client interceptors.
+func (c *CombinatorPlaceClient) Interceptors() []Interceptor {
+	return c.inters.CombinatorPlace
+}
+
+func (c *CombinatorPlaceClient) mutate(ctx context.Context, m *CombinatorPlaceMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&CombinatorPlaceCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&CombinatorPlaceUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&CombinatorPlaceUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&CombinatorPlaceDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown CombinatorPlace mutation op: %q", m.Op())
 	}
 }
 
@@ -2810,16 +2951,16 @@ func (c *WorkerDeployVersionClient) mutate(ctx context.Context, m *WorkerDeployV
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		Audit, AuditCount, AuditSighting, CombinatorResource, CombinatorResourceReport,
-		CombinatorSize, CombinatorTenant, ConsoleTask, CustomDomain, DomainCheck,
-		DomainValue, Platform, Process, Tick, User, VerificationCode, Worker,
-		WorkerDeployVersion []ent.Hook
+		Audit, AuditCount, AuditSighting, CombinatorPlace, CombinatorResource,
+		CombinatorResourceReport, CombinatorSize, CombinatorTenant, ConsoleTask,
+		CustomDomain, DomainCheck, DomainValue, Platform, Process, Tick, User,
+		VerificationCode, Worker, WorkerDeployVersion []ent.Hook
 	}
 	inters struct {
-		Audit, AuditCount, AuditSighting, CombinatorResource, CombinatorResourceReport,
-		CombinatorSize, CombinatorTenant, ConsoleTask, CustomDomain, DomainCheck,
-		DomainValue, Platform, Process, Tick, User, VerificationCode, Worker,
-		WorkerDeployVersion []ent.Interceptor
+		Audit, AuditCount, AuditSighting, CombinatorPlace, CombinatorResource,
+		CombinatorResourceReport, CombinatorSize, CombinatorTenant, ConsoleTask,
+		CustomDomain, DomainCheck, DomainValue, Platform, Process, Tick, User,
+		VerificationCode, Worker, WorkerDeployVersion []ent.Interceptor
 	}
 )
 

@@ -20,7 +20,19 @@ type CombinatorTenant struct {
 	// hash of the secret key and the limits that the user's role was given last
 	Prepared string `json:"prepared,omitempty"`
 	// ChangedAt holds the value of the "changed_at" field.
-	ChangedAt    time.Time `json:"changed_at,omitempty"`
+	ChangedAt time.Time `json:"changed_at,omitempty"`
+	// mark of the platform that made what the user has there; empty: an earlier release did
+	Platform string `json:"platform,omitempty"`
+	// the user's role
+	RoleName string `json:"role_name,omitempty"`
+	// the user's own database, where there is one
+	DatabaseName string `json:"database_name,omitempty"`
+	// a later one makes this one void
+	LeaseNumber int64 `json:"lease_number,omitempty"`
+	// id of the task that holds the lease, which takes it over from itself; 0: none does
+	LeasedBy int64 `json:"leased_by,omitempty"`
+	// nobody holds the lease after it
+	LeasedUntil  *time.Time `json:"leased_until,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -29,9 +41,11 @@ func (*CombinatorTenant) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case combinatortenant.FieldID, combinatortenant.FieldPrepared:
+		case combinatortenant.FieldLeaseNumber, combinatortenant.FieldLeasedBy:
+			values[i] = new(sql.NullInt64)
+		case combinatortenant.FieldID, combinatortenant.FieldPrepared, combinatortenant.FieldPlatform, combinatortenant.FieldRoleName, combinatortenant.FieldDatabaseName:
 			values[i] = new(sql.NullString)
-		case combinatortenant.FieldChangedAt:
+		case combinatortenant.FieldChangedAt, combinatortenant.FieldLeasedUntil:
 			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -65,6 +79,43 @@ func (_m *CombinatorTenant) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field changed_at", values[i])
 			} else if value.Valid {
 				_m.ChangedAt = value.Time
+			}
+		case combinatortenant.FieldPlatform:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field platform", values[i])
+			} else if value.Valid {
+				_m.Platform = value.String
+			}
+		case combinatortenant.FieldRoleName:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field role_name", values[i])
+			} else if value.Valid {
+				_m.RoleName = value.String
+			}
+		case combinatortenant.FieldDatabaseName:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field database_name", values[i])
+			} else if value.Valid {
+				_m.DatabaseName = value.String
+			}
+		case combinatortenant.FieldLeaseNumber:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field lease_number", values[i])
+			} else if value.Valid {
+				_m.LeaseNumber = value.Int64
+			}
+		case combinatortenant.FieldLeasedBy:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field leased_by", values[i])
+			} else if value.Valid {
+				_m.LeasedBy = value.Int64
+			}
+		case combinatortenant.FieldLeasedUntil:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field leased_until", values[i])
+			} else if value.Valid {
+				_m.LeasedUntil = new(time.Time)
+				*_m.LeasedUntil = value.Time
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -107,6 +158,26 @@ func (_m *CombinatorTenant) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("changed_at=")
 	builder.WriteString(_m.ChangedAt.Format(time.ANSIC))
+	builder.WriteString(", ")
+	builder.WriteString("platform=")
+	builder.WriteString(_m.Platform)
+	builder.WriteString(", ")
+	builder.WriteString("role_name=")
+	builder.WriteString(_m.RoleName)
+	builder.WriteString(", ")
+	builder.WriteString("database_name=")
+	builder.WriteString(_m.DatabaseName)
+	builder.WriteString(", ")
+	builder.WriteString("lease_number=")
+	builder.WriteString(fmt.Sprintf("%v", _m.LeaseNumber))
+	builder.WriteString(", ")
+	builder.WriteString("leased_by=")
+	builder.WriteString(fmt.Sprintf("%v", _m.LeasedBy))
+	builder.WriteString(", ")
+	if v := _m.LeasedUntil; v != nil {
+		builder.WriteString("leased_until=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
 	builder.WriteByte(')')
 	return builder.String()
 }

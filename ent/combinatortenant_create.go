@@ -40,6 +40,90 @@ func (_c *CombinatorTenantCreate) SetChangedAt(v time.Time) *CombinatorTenantCre
 	return _c
 }
 
+// SetPlatform sets the "platform" field.
+func (_c *CombinatorTenantCreate) SetPlatform(v string) *CombinatorTenantCreate {
+	_c.mutation.SetPlatform(v)
+	return _c
+}
+
+// SetNillablePlatform sets the "platform" field if the given value is not nil.
+func (_c *CombinatorTenantCreate) SetNillablePlatform(v *string) *CombinatorTenantCreate {
+	if v != nil {
+		_c.SetPlatform(*v)
+	}
+	return _c
+}
+
+// SetRoleName sets the "role_name" field.
+func (_c *CombinatorTenantCreate) SetRoleName(v string) *CombinatorTenantCreate {
+	_c.mutation.SetRoleName(v)
+	return _c
+}
+
+// SetNillableRoleName sets the "role_name" field if the given value is not nil.
+func (_c *CombinatorTenantCreate) SetNillableRoleName(v *string) *CombinatorTenantCreate {
+	if v != nil {
+		_c.SetRoleName(*v)
+	}
+	return _c
+}
+
+// SetDatabaseName sets the "database_name" field.
+func (_c *CombinatorTenantCreate) SetDatabaseName(v string) *CombinatorTenantCreate {
+	_c.mutation.SetDatabaseName(v)
+	return _c
+}
+
+// SetNillableDatabaseName sets the "database_name" field if the given value is not nil.
+func (_c *CombinatorTenantCreate) SetNillableDatabaseName(v *string) *CombinatorTenantCreate {
+	if v != nil {
+		_c.SetDatabaseName(*v)
+	}
+	return _c
+}
+
+// SetLeaseNumber sets the "lease_number" field.
+func (_c *CombinatorTenantCreate) SetLeaseNumber(v int64) *CombinatorTenantCreate {
+	_c.mutation.SetLeaseNumber(v)
+	return _c
+}
+
+// SetNillableLeaseNumber sets the "lease_number" field if the given value is not nil.
+func (_c *CombinatorTenantCreate) SetNillableLeaseNumber(v *int64) *CombinatorTenantCreate {
+	if v != nil {
+		_c.SetLeaseNumber(*v)
+	}
+	return _c
+}
+
+// SetLeasedBy sets the "leased_by" field.
+func (_c *CombinatorTenantCreate) SetLeasedBy(v int64) *CombinatorTenantCreate {
+	_c.mutation.SetLeasedBy(v)
+	return _c
+}
+
+// SetNillableLeasedBy sets the "leased_by" field if the given value is not nil.
+func (_c *CombinatorTenantCreate) SetNillableLeasedBy(v *int64) *CombinatorTenantCreate {
+	if v != nil {
+		_c.SetLeasedBy(*v)
+	}
+	return _c
+}
+
+// SetLeasedUntil sets the "leased_until" field.
+func (_c *CombinatorTenantCreate) SetLeasedUntil(v time.Time) *CombinatorTenantCreate {
+	_c.mutation.SetLeasedUntil(v)
+	return _c
+}
+
+// SetNillableLeasedUntil sets the "leased_until" field if the given value is not nil.
+func (_c *CombinatorTenantCreate) SetNillableLeasedUntil(v *time.Time) *CombinatorTenantCreate {
+	if v != nil {
+		_c.SetLeasedUntil(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *CombinatorTenantCreate) SetID(v string) *CombinatorTenantCreate {
 	_c.mutation.SetID(v)
@@ -85,12 +169,47 @@ func (_c *CombinatorTenantCreate) defaults() {
 		v := combinatortenant.DefaultPrepared
 		_c.mutation.SetPrepared(v)
 	}
+	if _, ok := _c.mutation.Platform(); !ok {
+		v := combinatortenant.DefaultPlatform
+		_c.mutation.SetPlatform(v)
+	}
+	if _, ok := _c.mutation.RoleName(); !ok {
+		v := combinatortenant.DefaultRoleName
+		_c.mutation.SetRoleName(v)
+	}
+	if _, ok := _c.mutation.DatabaseName(); !ok {
+		v := combinatortenant.DefaultDatabaseName
+		_c.mutation.SetDatabaseName(v)
+	}
+	if _, ok := _c.mutation.LeaseNumber(); !ok {
+		v := combinatortenant.DefaultLeaseNumber
+		_c.mutation.SetLeaseNumber(v)
+	}
+	if _, ok := _c.mutation.LeasedBy(); !ok {
+		v := combinatortenant.DefaultLeasedBy
+		_c.mutation.SetLeasedBy(v)
+	}
 }
 
 // check runs all checks and user-defined validators on the builder.
 func (_c *CombinatorTenantCreate) check() error {
 	if _, ok := _c.mutation.Prepared(); !ok {
 		return &ValidationError{Name: "prepared", err: errors.New(`ent: missing required field "CombinatorTenant.prepared"`)}
+	}
+	if _, ok := _c.mutation.Platform(); !ok {
+		return &ValidationError{Name: "platform", err: errors.New(`ent: missing required field "CombinatorTenant.platform"`)}
+	}
+	if _, ok := _c.mutation.RoleName(); !ok {
+		return &ValidationError{Name: "role_name", err: errors.New(`ent: missing required field "CombinatorTenant.role_name"`)}
+	}
+	if _, ok := _c.mutation.DatabaseName(); !ok {
+		return &ValidationError{Name: "database_name", err: errors.New(`ent: missing required field "CombinatorTenant.database_name"`)}
+	}
+	if _, ok := _c.mutation.LeaseNumber(); !ok {
+		return &ValidationError{Name: "lease_number", err: errors.New(`ent: missing required field "CombinatorTenant.lease_number"`)}
+	}
+	if _, ok := _c.mutation.LeasedBy(); !ok {
+		return &ValidationError{Name: "leased_by", err: errors.New(`ent: missing required field "CombinatorTenant.leased_by"`)}
 	}
 	return nil
 }
@@ -134,6 +253,30 @@ func (_c *CombinatorTenantCreate) createSpec() (*CombinatorTenant, *sqlgraph.Cre
 	if value, ok := _c.mutation.ChangedAt(); ok {
 		_spec.SetField(combinatortenant.FieldChangedAt, field.TypeTime, value)
 		_node.ChangedAt = value
+	}
+	if value, ok := _c.mutation.Platform(); ok {
+		_spec.SetField(combinatortenant.FieldPlatform, field.TypeString, value)
+		_node.Platform = value
+	}
+	if value, ok := _c.mutation.RoleName(); ok {
+		_spec.SetField(combinatortenant.FieldRoleName, field.TypeString, value)
+		_node.RoleName = value
+	}
+	if value, ok := _c.mutation.DatabaseName(); ok {
+		_spec.SetField(combinatortenant.FieldDatabaseName, field.TypeString, value)
+		_node.DatabaseName = value
+	}
+	if value, ok := _c.mutation.LeaseNumber(); ok {
+		_spec.SetField(combinatortenant.FieldLeaseNumber, field.TypeInt64, value)
+		_node.LeaseNumber = value
+	}
+	if value, ok := _c.mutation.LeasedBy(); ok {
+		_spec.SetField(combinatortenant.FieldLeasedBy, field.TypeInt64, value)
+		_node.LeasedBy = value
+	}
+	if value, ok := _c.mutation.LeasedUntil(); ok {
+		_spec.SetField(combinatortenant.FieldLeasedUntil, field.TypeTime, value)
+		_node.LeasedUntil = &value
 	}
 	return _node, _spec
 }

@@ -56,6 +56,110 @@ func (_u *CombinatorTenantUpdate) SetNillableChangedAt(v *time.Time) *Combinator
 	return _u
 }
 
+// SetPlatform sets the "platform" field.
+func (_u *CombinatorTenantUpdate) SetPlatform(v string) *CombinatorTenantUpdate {
+	_u.mutation.SetPlatform(v)
+	return _u
+}
+
+// SetNillablePlatform sets the "platform" field if the given value is not nil.
+func (_u *CombinatorTenantUpdate) SetNillablePlatform(v *string) *CombinatorTenantUpdate {
+	if v != nil {
+		_u.SetPlatform(*v)
+	}
+	return _u
+}
+
+// SetRoleName sets the "role_name" field.
+func (_u *CombinatorTenantUpdate) SetRoleName(v string) *CombinatorTenantUpdate {
+	_u.mutation.SetRoleName(v)
+	return _u
+}
+
+// SetNillableRoleName sets the "role_name" field if the given value is not nil.
+func (_u *CombinatorTenantUpdate) SetNillableRoleName(v *string) *CombinatorTenantUpdate {
+	if v != nil {
+		_u.SetRoleName(*v)
+	}
+	return _u
+}
+
+// SetDatabaseName sets the "database_name" field.
+func (_u *CombinatorTenantUpdate) SetDatabaseName(v string) *CombinatorTenantUpdate {
+	_u.mutation.SetDatabaseName(v)
+	return _u
+}
+
+// SetNillableDatabaseName sets the "database_name" field if the given value is not nil.
+func (_u *CombinatorTenantUpdate) SetNillableDatabaseName(v *string) *CombinatorTenantUpdate {
+	if v != nil {
+		_u.SetDatabaseName(*v)
+	}
+	return _u
+}
+
+// SetLeaseNumber sets the "lease_number" field.
+func (_u *CombinatorTenantUpdate) SetLeaseNumber(v int64) *CombinatorTenantUpdate {
+	_u.mutation.ResetLeaseNumber()
+	_u.mutation.SetLeaseNumber(v)
+	return _u
+}
+
+// SetNillableLeaseNumber sets the "lease_number" field if the given value is not nil.
+func (_u *CombinatorTenantUpdate) SetNillableLeaseNumber(v *int64) *CombinatorTenantUpdate {
+	if v != nil {
+		_u.SetLeaseNumber(*v)
+	}
+	return _u
+}
+
+// AddLeaseNumber adds value to the "lease_number" field.
+func (_u *CombinatorTenantUpdate) AddLeaseNumber(v int64) *CombinatorTenantUpdate {
+	_u.mutation.AddLeaseNumber(v)
+	return _u
+}
+
+// SetLeasedBy sets the "leased_by" field.
+func (_u *CombinatorTenantUpdate) SetLeasedBy(v int64) *CombinatorTenantUpdate {
+	_u.mutation.ResetLeasedBy()
+	_u.mutation.SetLeasedBy(v)
+	return _u
+}
+
+// SetNillableLeasedBy sets the "leased_by" field if the given value is not nil.
+func (_u *CombinatorTenantUpdate) SetNillableLeasedBy(v *int64) *CombinatorTenantUpdate {
+	if v != nil {
+		_u.SetLeasedBy(*v)
+	}
+	return _u
+}
+
+// AddLeasedBy adds value to the "leased_by" field.
+func (_u *CombinatorTenantUpdate) AddLeasedBy(v int64) *CombinatorTenantUpdate {
+	_u.mutation.AddLeasedBy(v)
+	return _u
+}
+
+// SetLeasedUntil sets the "leased_until" field.
+func (_u *CombinatorTenantUpdate) SetLeasedUntil(v time.Time) *CombinatorTenantUpdate {
+	_u.mutation.SetLeasedUntil(v)
+	return _u
+}
+
+// SetNillableLeasedUntil sets the "leased_until" field if the given value is not nil.
+func (_u *CombinatorTenantUpdate) SetNillableLeasedUntil(v *time.Time) *CombinatorTenantUpdate {
+	if v != nil {
+		_u.SetLeasedUntil(*v)
+	}
+	return _u
+}
+
+// ClearLeasedUntil clears the value of the "leased_until" field.
+func (_u *CombinatorTenantUpdate) ClearLeasedUntil() *CombinatorTenantUpdate {
+	_u.mutation.ClearLeasedUntil()
+	return _u
+}
+
 // Mutation returns the CombinatorTenantMutation object of the builder.
 func (_u *CombinatorTenantUpdate) Mutation() *CombinatorTenantMutation {
 	return _u.mutation
@@ -103,6 +207,33 @@ func (_u *CombinatorTenantUpdate) sqlSave(ctx context.Context) (_node int, err e
 	if value, ok := _u.mutation.ChangedAt(); ok {
 		_spec.SetField(combinatortenant.FieldChangedAt, field.TypeTime, value)
 	}
+	if value, ok := _u.mutation.Platform(); ok {
+		_spec.SetField(combinatortenant.FieldPlatform, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.RoleName(); ok {
+		_spec.SetField(combinatortenant.FieldRoleName, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.DatabaseName(); ok {
+		_spec.SetField(combinatortenant.FieldDatabaseName, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.LeaseNumber(); ok {
+		_spec.SetField(combinatortenant.FieldLeaseNumber, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedLeaseNumber(); ok {
+		_spec.AddField(combinatortenant.FieldLeaseNumber, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.LeasedBy(); ok {
+		_spec.SetField(combinatortenant.FieldLeasedBy, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedLeasedBy(); ok {
+		_spec.AddField(combinatortenant.FieldLeasedBy, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.LeasedUntil(); ok {
+		_spec.SetField(combinatortenant.FieldLeasedUntil, field.TypeTime, value)
+	}
+	if _u.mutation.LeasedUntilCleared() {
+		_spec.ClearField(combinatortenant.FieldLeasedUntil, field.TypeTime)
+	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{combinatortenant.Label}
@@ -148,6 +279,110 @@ func (_u *CombinatorTenantUpdateOne) SetNillableChangedAt(v *time.Time) *Combina
 	if v != nil {
 		_u.SetChangedAt(*v)
 	}
+	return _u
+}
+
+// SetPlatform sets the "platform" field.
+func (_u *CombinatorTenantUpdateOne) SetPlatform(v string) *CombinatorTenantUpdateOne {
+	_u.mutation.SetPlatform(v)
+	return _u
+}
+
+// SetNillablePlatform sets the "platform" field if the given value is not nil.
+func (_u *CombinatorTenantUpdateOne) SetNillablePlatform(v *string) *CombinatorTenantUpdateOne {
+	if v != nil {
+		_u.SetPlatform(*v)
+	}
+	return _u
+}
+
+// SetRoleName sets the "role_name" field.
+func (_u *CombinatorTenantUpdateOne) SetRoleName(v string) *CombinatorTenantUpdateOne {
+	_u.mutation.SetRoleName(v)
+	return _u
+}
+
+// SetNillableRoleName sets the "role_name" field if the given value is not nil.
+func (_u *CombinatorTenantUpdateOne) SetNillableRoleName(v *string) *CombinatorTenantUpdateOne {
+	if v != nil {
+		_u.SetRoleName(*v)
+	}
+	return _u
+}
+
+// SetDatabaseName sets the "database_name" field.
+func (_u *CombinatorTenantUpdateOne) SetDatabaseName(v string) *CombinatorTenantUpdateOne {
+	_u.mutation.SetDatabaseName(v)
+	return _u
+}
+
+// SetNillableDatabaseName sets the "database_name" field if the given value is not nil.
+func (_u *CombinatorTenantUpdateOne) SetNillableDatabaseName(v *string) *CombinatorTenantUpdateOne {
+	if v != nil {
+		_u.SetDatabaseName(*v)
+	}
+	return _u
+}
+
+// SetLeaseNumber sets the "lease_number" field.
+func (_u *CombinatorTenantUpdateOne) SetLeaseNumber(v int64) *CombinatorTenantUpdateOne {
+	_u.mutation.ResetLeaseNumber()
+	_u.mutation.SetLeaseNumber(v)
+	return _u
+}
+
+// SetNillableLeaseNumber sets the "lease_number" field if the given value is not nil.
+func (_u *CombinatorTenantUpdateOne) SetNillableLeaseNumber(v *int64) *CombinatorTenantUpdateOne {
+	if v != nil {
+		_u.SetLeaseNumber(*v)
+	}
+	return _u
+}
+
+// AddLeaseNumber adds value to the "lease_number" field.
+func (_u *CombinatorTenantUpdateOne) AddLeaseNumber(v int64) *CombinatorTenantUpdateOne {
+	_u.mutation.AddLeaseNumber(v)
+	return _u
+}
+
+// SetLeasedBy sets the "leased_by" field.
+func (_u *CombinatorTenantUpdateOne) SetLeasedBy(v int64) *CombinatorTenantUpdateOne {
+	_u.mutation.ResetLeasedBy()
+	_u.mutation.SetLeasedBy(v)
+	return _u
+}
+
+// SetNillableLeasedBy sets the "leased_by" field if the given value is not nil.
+func (_u *CombinatorTenantUpdateOne) SetNillableLeasedBy(v *int64) *CombinatorTenantUpdateOne {
+	if v != nil {
+		_u.SetLeasedBy(*v)
+	}
+	return _u
+}
+
+// AddLeasedBy adds value to the "leased_by" field.
+func (_u *CombinatorTenantUpdateOne) AddLeasedBy(v int64) *CombinatorTenantUpdateOne {
+	_u.mutation.AddLeasedBy(v)
+	return _u
+}
+
+// SetLeasedUntil sets the "leased_until" field.
+func (_u *CombinatorTenantUpdateOne) SetLeasedUntil(v time.Time) *CombinatorTenantUpdateOne {
+	_u.mutation.SetLeasedUntil(v)
+	return _u
+}
+
+// SetNillableLeasedUntil sets the "leased_until" field if the given value is not nil.
+func (_u *CombinatorTenantUpdateOne) SetNillableLeasedUntil(v *time.Time) *CombinatorTenantUpdateOne {
+	if v != nil {
+		_u.SetLeasedUntil(*v)
+	}
+	return _u
+}
+
+// ClearLeasedUntil clears the value of the "leased_until" field.
+func (_u *CombinatorTenantUpdateOne) ClearLeasedUntil() *CombinatorTenantUpdateOne {
+	_u.mutation.ClearLeasedUntil()
 	return _u
 }
 
@@ -227,6 +462,33 @@ func (_u *CombinatorTenantUpdateOne) sqlSave(ctx context.Context) (_node *Combin
 	}
 	if value, ok := _u.mutation.ChangedAt(); ok {
 		_spec.SetField(combinatortenant.FieldChangedAt, field.TypeTime, value)
+	}
+	if value, ok := _u.mutation.Platform(); ok {
+		_spec.SetField(combinatortenant.FieldPlatform, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.RoleName(); ok {
+		_spec.SetField(combinatortenant.FieldRoleName, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.DatabaseName(); ok {
+		_spec.SetField(combinatortenant.FieldDatabaseName, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.LeaseNumber(); ok {
+		_spec.SetField(combinatortenant.FieldLeaseNumber, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedLeaseNumber(); ok {
+		_spec.AddField(combinatortenant.FieldLeaseNumber, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.LeasedBy(); ok {
+		_spec.SetField(combinatortenant.FieldLeasedBy, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedLeasedBy(); ok {
+		_spec.AddField(combinatortenant.FieldLeasedBy, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.LeasedUntil(); ok {
+		_spec.SetField(combinatortenant.FieldLeasedUntil, field.TypeTime, value)
+	}
+	if _u.mutation.LeasedUntilCleared() {
+		_spec.ClearField(combinatortenant.FieldLeasedUntil, field.TypeTime)
 	}
 	_node = &CombinatorTenant{config: _u.config}
 	_spec.Assign = _node.assignValues

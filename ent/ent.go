@@ -12,6 +12,7 @@ import (
 	"app238.com/inner/ent/audit"
 	"app238.com/inner/ent/auditcount"
 	"app238.com/inner/ent/auditsighting"
+	"app238.com/inner/ent/combinatorplace"
 	"app238.com/inner/ent/combinatorresource"
 	"app238.com/inner/ent/combinatorresourcereport"
 	"app238.com/inner/ent/combinatorsize"
@@ -93,6 +94,7 @@ func checkColumn(t, c string) error {
 			audit.Table:                    audit.ValidColumn,
 			auditcount.Table:               auditcount.ValidColumn,
 			auditsighting.Table:            auditsighting.ValidColumn,
+			combinatorplace.Table:          combinatorplace.ValidColumn,
 			combinatorresource.Table:       combinatorresource.ValidColumn,
 			combinatorresourcereport.Table: combinatorresourcereport.ValidColumn,
 			combinatorsize.Table:           combinatorsize.ValidColumn,

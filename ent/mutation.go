@@ -12,6 +12,7 @@ import (
 	"app238.com/inner/ent/audit"
 	"app238.com/inner/ent/auditcount"
 	"app238.com/inner/ent/auditsighting"
+	"app238.com/inner/ent/combinatorplace"
 	"app238.com/inner/ent/combinatorresource"
 	"app238.com/inner/ent/combinatorresourcereport"
 	"app238.com/inner/ent/combinatorsize"
@@ -44,6 +45,7 @@ const (
 	TypeAudit                    = "Audit"
 	TypeAuditCount               = "AuditCount"
 	TypeAuditSighting            = "AuditSighting"
+	TypeCombinatorPlace          = "CombinatorPlace"
 	TypeCombinatorResource       = "CombinatorResource"
 	TypeCombinatorResourceReport = "CombinatorResourceReport"
 	TypeCombinatorSize           = "CombinatorSize"
@@ -2633,6 +2635,608 @@ func (m *AuditSightingMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown AuditSighting edge %s", name)
 }
 
+// CombinatorPlaceMutation represents an operation that mutates the CombinatorPlace nodes in the graph.
+type CombinatorPlaceMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *int64
+	resource_type *string
+	user_uid      *string
+	resource_id   *string
+	platform      *string
+	name          *string
+	created_at    *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*CombinatorPlace, error)
+	predicates    []predicate.CombinatorPlace
+}
+
+var _ ent.Mutation = (*CombinatorPlaceMutation)(nil)
+
+// combinatorplaceOption allows management of the mutation configuration using functional options.
+type combinatorplaceOption func(*CombinatorPlaceMutation)
+
+// newCombinatorPlaceMutation creates new mutation for the CombinatorPlace entity.
+func newCombinatorPlaceMutation(c config, op Op, opts ...combinatorplaceOption) *CombinatorPlaceMutation {
+	m := &CombinatorPlaceMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeCombinatorPlace,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withCombinatorPlaceID sets the ID field of the mutation.
+func withCombinatorPlaceID(id int64) combinatorplaceOption {
+	return func(m *CombinatorPlaceMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *CombinatorPlace
+		)
+		m.oldValue = func(ctx context.Context) (*CombinatorPlace, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().CombinatorPlace.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withCombinatorPlace sets the old CombinatorPlace of the mutation.
+func withCombinatorPlace(node *CombinatorPlace) combinatorplaceOption {
+	return func(m *CombinatorPlaceMutation) {
+		m.oldValue = func(context.Context) (*CombinatorPlace, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m CombinatorPlaceMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m CombinatorPlaceMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of CombinatorPlace entities.
+func (m *CombinatorPlaceMutation) SetID(id int64) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *CombinatorPlaceMutation) ID() (id int64, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *CombinatorPlaceMutation) IDs(ctx context.Context) ([]int64, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int64{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().CombinatorPlace.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetResourceType sets the "resource_type" field.
+func (m *CombinatorPlaceMutation) SetResourceType(s string) {
+	m.resource_type = &s
+}
+
+// ResourceType returns the value of the "resource_type" field in the mutation.
+func (m *CombinatorPlaceMutation) ResourceType() (r string, exists bool) {
+	v := m.resource_type
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldResourceType returns the old "resource_type" field's value of the CombinatorPlace entity.
+// If the CombinatorPlace object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorPlaceMutation) OldResourceType(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldResourceType is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldResourceType requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldResourceType: %w", err)
+	}
+	return oldValue.ResourceType, nil
+}
+
+// ResetResourceType resets all changes to the "resource_type" field.
+func (m *CombinatorPlaceMutation) ResetResourceType() {
+	m.resource_type = nil
+}
+
+// SetUserUID sets the "user_uid" field.
+func (m *CombinatorPlaceMutation) SetUserUID(s string) {
+	m.user_uid = &s
+}
+
+// UserUID returns the value of the "user_uid" field in the mutation.
+func (m *CombinatorPlaceMutation) UserUID() (r string, exists bool) {
+	v := m.user_uid
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUserUID returns the old "user_uid" field's value of the CombinatorPlace entity.
+// If the CombinatorPlace object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorPlaceMutation) OldUserUID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUserUID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUserUID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUserUID: %w", err)
+	}
+	return oldValue.UserUID, nil
+}
+
+// ResetUserUID resets all changes to the "user_uid" field.
+func (m *CombinatorPlaceMutation) ResetUserUID() {
+	m.user_uid = nil
+}
+
+// SetResourceID sets the "resource_id" field.
+func (m *CombinatorPlaceMutation) SetResourceID(s string) {
+	m.resource_id = &s
+}
+
+// ResourceID returns the value of the "resource_id" field in the mutation.
+func (m *CombinatorPlaceMutation) ResourceID() (r string, exists bool) {
+	v := m.resource_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldResourceID returns the old "resource_id" field's value of the CombinatorPlace entity.
+// If the CombinatorPlace object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorPlaceMutation) OldResourceID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldResourceID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldResourceID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldResourceID: %w", err)
+	}
+	return oldValue.ResourceID, nil
+}
+
+// ResetResourceID resets all changes to the "resource_id" field.
+func (m *CombinatorPlaceMutation) ResetResourceID() {
+	m.resource_id = nil
+}
+
+// SetPlatform sets the "platform" field.
+func (m *CombinatorPlaceMutation) SetPlatform(s string) {
+	m.platform = &s
+}
+
+// Platform returns the value of the "platform" field in the mutation.
+func (m *CombinatorPlaceMutation) Platform() (r string, exists bool) {
+	v := m.platform
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPlatform returns the old "platform" field's value of the CombinatorPlace entity.
+// If the CombinatorPlace object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorPlaceMutation) OldPlatform(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPlatform is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPlatform requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPlatform: %w", err)
+	}
+	return oldValue.Platform, nil
+}
+
+// ResetPlatform resets all changes to the "platform" field.
+func (m *CombinatorPlaceMutation) ResetPlatform() {
+	m.platform = nil
+}
+
+// SetName sets the "name" field.
+func (m *CombinatorPlaceMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *CombinatorPlaceMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the CombinatorPlace entity.
+// If the CombinatorPlace object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorPlaceMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *CombinatorPlaceMutation) ResetName() {
+	m.name = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *CombinatorPlaceMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *CombinatorPlaceMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the CombinatorPlace entity.
+// If the CombinatorPlace object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorPlaceMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *CombinatorPlaceMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// Where appends a list predicates to the CombinatorPlaceMutation builder.
+func (m *CombinatorPlaceMutation) Where(ps ...predicate.CombinatorPlace) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the CombinatorPlaceMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *CombinatorPlaceMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.CombinatorPlace, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *CombinatorPlaceMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *CombinatorPlaceMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (CombinatorPlace).
+func (m *CombinatorPlaceMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *CombinatorPlaceMutation) Fields() []string {
+	fields := make([]string, 0, 6)
+	if m.resource_type != nil {
+		fields = append(fields, combinatorplace.FieldResourceType)
+	}
+	if m.user_uid != nil {
+		fields = append(fields, combinatorplace.FieldUserUID)
+	}
+	if m.resource_id != nil {
+		fields = append(fields, combinatorplace.FieldResourceID)
+	}
+	if m.platform != nil {
+		fields = append(fields, combinatorplace.FieldPlatform)
+	}
+	if m.name != nil {
+		fields = append(fields, combinatorplace.FieldName)
+	}
+	if m.created_at != nil {
+		fields = append(fields, combinatorplace.FieldCreatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *CombinatorPlaceMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case combinatorplace.FieldResourceType:
+		return m.ResourceType()
+	case combinatorplace.FieldUserUID:
+		return m.UserUID()
+	case combinatorplace.FieldResourceID:
+		return m.ResourceID()
+	case combinatorplace.FieldPlatform:
+		return m.Platform()
+	case combinatorplace.FieldName:
+		return m.Name()
+	case combinatorplace.FieldCreatedAt:
+		return m.CreatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *CombinatorPlaceMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case combinatorplace.FieldResourceType:
+		return m.OldResourceType(ctx)
+	case combinatorplace.FieldUserUID:
+		return m.OldUserUID(ctx)
+	case combinatorplace.FieldResourceID:
+		return m.OldResourceID(ctx)
+	case combinatorplace.FieldPlatform:
+		return m.OldPlatform(ctx)
+	case combinatorplace.FieldName:
+		return m.OldName(ctx)
+	case combinatorplace.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown CombinatorPlace field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *CombinatorPlaceMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case combinatorplace.FieldResourceType:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetResourceType(v)
+		return nil
+	case combinatorplace.FieldUserUID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUserUID(v)
+		return nil
+	case combinatorplace.FieldResourceID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetResourceID(v)
+		return nil
+	case combinatorplace.FieldPlatform:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPlatform(v)
+		return nil
+	case combinatorplace.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case combinatorplace.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown CombinatorPlace field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *CombinatorPlaceMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *CombinatorPlaceMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *CombinatorPlaceMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown CombinatorPlace numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *CombinatorPlaceMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *CombinatorPlaceMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *CombinatorPlaceMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown CombinatorPlace nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *CombinatorPlaceMutation) ResetField(name string) error {
+	switch name {
+	case combinatorplace.FieldResourceType:
+		m.ResetResourceType()
+		return nil
+	case combinatorplace.FieldUserUID:
+		m.ResetUserUID()
+		return nil
+	case combinatorplace.FieldResourceID:
+		m.ResetResourceID()
+		return nil
+	case combinatorplace.FieldPlatform:
+		m.ResetPlatform()
+		return nil
+	case combinatorplace.FieldName:
+		m.ResetName()
+		return nil
+	case combinatorplace.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown CombinatorPlace field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *CombinatorPlaceMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *CombinatorPlaceMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *CombinatorPlaceMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *CombinatorPlaceMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *CombinatorPlaceMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *CombinatorPlaceMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *CombinatorPlaceMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown CombinatorPlace unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *CombinatorPlaceMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown CombinatorPlace edge %s", name)
+}
+
 // CombinatorResourceMutation represents an operation that mutates the CombinatorResource nodes in the graph.
 type CombinatorResourceMutation struct {
 	config
@@ -4611,15 +5215,23 @@ func (m *CombinatorSizeMutation) ResetEdge(name string) error {
 // CombinatorTenantMutation represents an operation that mutates the CombinatorTenant nodes in the graph.
 type CombinatorTenantMutation struct {
 	config
-	op            Op
-	typ           string
-	id            *string
-	prepared      *string
-	changed_at    *time.Time
-	clearedFields map[string]struct{}
-	done          bool
-	oldValue      func(context.Context) (*CombinatorTenant, error)
-	predicates    []predicate.CombinatorTenant
+	op              Op
+	typ             string
+	id              *string
+	prepared        *string
+	changed_at      *time.Time
+	platform        *string
+	role_name       *string
+	database_name   *string
+	lease_number    *int64
+	addlease_number *int64
+	leased_by       *int64
+	addleased_by    *int64
+	leased_until    *time.Time
+	clearedFields   map[string]struct{}
+	done            bool
+	oldValue        func(context.Context) (*CombinatorTenant, error)
+	predicates      []predicate.CombinatorTenant
 }
 
 var _ ent.Mutation = (*CombinatorTenantMutation)(nil)
@@ -4798,6 +5410,275 @@ func (m *CombinatorTenantMutation) ResetChangedAt() {
 	m.changed_at = nil
 }
 
+// SetPlatform sets the "platform" field.
+func (m *CombinatorTenantMutation) SetPlatform(s string) {
+	m.platform = &s
+}
+
+// Platform returns the value of the "platform" field in the mutation.
+func (m *CombinatorTenantMutation) Platform() (r string, exists bool) {
+	v := m.platform
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPlatform returns the old "platform" field's value of the CombinatorTenant entity.
+// If the CombinatorTenant object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorTenantMutation) OldPlatform(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPlatform is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPlatform requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPlatform: %w", err)
+	}
+	return oldValue.Platform, nil
+}
+
+// ResetPlatform resets all changes to the "platform" field.
+func (m *CombinatorTenantMutation) ResetPlatform() {
+	m.platform = nil
+}
+
+// SetRoleName sets the "role_name" field.
+func (m *CombinatorTenantMutation) SetRoleName(s string) {
+	m.role_name = &s
+}
+
+// RoleName returns the value of the "role_name" field in the mutation.
+func (m *CombinatorTenantMutation) RoleName() (r string, exists bool) {
+	v := m.role_name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRoleName returns the old "role_name" field's value of the CombinatorTenant entity.
+// If the CombinatorTenant object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorTenantMutation) OldRoleName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRoleName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRoleName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRoleName: %w", err)
+	}
+	return oldValue.RoleName, nil
+}
+
+// ResetRoleName resets all changes to the "role_name" field.
+func (m *CombinatorTenantMutation) ResetRoleName() {
+	m.role_name = nil
+}
+
+// SetDatabaseName sets the "database_name" field.
+func (m *CombinatorTenantMutation) SetDatabaseName(s string) {
+	m.database_name = &s
+}
+
+// DatabaseName returns the value of the "database_name" field in the mutation.
+func (m *CombinatorTenantMutation) DatabaseName() (r string, exists bool) {
+	v := m.database_name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDatabaseName returns the old "database_name" field's value of the CombinatorTenant entity.
+// If the CombinatorTenant object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorTenantMutation) OldDatabaseName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDatabaseName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDatabaseName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDatabaseName: %w", err)
+	}
+	return oldValue.DatabaseName, nil
+}
+
+// ResetDatabaseName resets all changes to the "database_name" field.
+func (m *CombinatorTenantMutation) ResetDatabaseName() {
+	m.database_name = nil
+}
+
+// SetLeaseNumber sets the "lease_number" field.
+func (m *CombinatorTenantMutation) SetLeaseNumber(i int64) {
+	m.lease_number = &i
+	m.addlease_number = nil
+}
+
+// LeaseNumber returns the value of the "lease_number" field in the mutation.
+func (m *CombinatorTenantMutation) LeaseNumber() (r int64, exists bool) {
+	v := m.lease_number
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLeaseNumber returns the old "lease_number" field's value of the CombinatorTenant entity.
+// If the CombinatorTenant object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorTenantMutation) OldLeaseNumber(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLeaseNumber is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLeaseNumber requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLeaseNumber: %w", err)
+	}
+	return oldValue.LeaseNumber, nil
+}
+
+// AddLeaseNumber adds i to the "lease_number" field.
+func (m *CombinatorTenantMutation) AddLeaseNumber(i int64) {
+	if m.addlease_number != nil {
+		*m.addlease_number += i
+	} else {
+		m.addlease_number = &i
+	}
+}
+
+// AddedLeaseNumber returns the value that was added to the "lease_number" field in this mutation.
+func (m *CombinatorTenantMutation) AddedLeaseNumber() (r int64, exists bool) {
+	v := m.addlease_number
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLeaseNumber resets all changes to the "lease_number" field.
+func (m *CombinatorTenantMutation) ResetLeaseNumber() {
+	m.lease_number = nil
+	m.addlease_number = nil
+}
+
+// SetLeasedBy sets the "leased_by" field.
+func (m *CombinatorTenantMutation) SetLeasedBy(i int64) {
+	m.leased_by = &i
+	m.addleased_by = nil
+}
+
+// LeasedBy returns the value of the "leased_by" field in the mutation.
+func (m *CombinatorTenantMutation) LeasedBy() (r int64, exists bool) {
+	v := m.leased_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLeasedBy returns the old "leased_by" field's value of the CombinatorTenant entity.
+// If the CombinatorTenant object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorTenantMutation) OldLeasedBy(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLeasedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLeasedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLeasedBy: %w", err)
+	}
+	return oldValue.LeasedBy, nil
+}
+
+// AddLeasedBy adds i to the "leased_by" field.
+func (m *CombinatorTenantMutation) AddLeasedBy(i int64) {
+	if m.addleased_by != nil {
+		*m.addleased_by += i
+	} else {
+		m.addleased_by = &i
+	}
+}
+
+// AddedLeasedBy returns the value that was added to the "leased_by" field in this mutation.
+func (m *CombinatorTenantMutation) AddedLeasedBy() (r int64, exists bool) {
+	v := m.addleased_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLeasedBy resets all changes to the "leased_by" field.
+func (m *CombinatorTenantMutation) ResetLeasedBy() {
+	m.leased_by = nil
+	m.addleased_by = nil
+}
+
+// SetLeasedUntil sets the "leased_until" field.
+func (m *CombinatorTenantMutation) SetLeasedUntil(t time.Time) {
+	m.leased_until = &t
+}
+
+// LeasedUntil returns the value of the "leased_until" field in the mutation.
+func (m *CombinatorTenantMutation) LeasedUntil() (r time.Time, exists bool) {
+	v := m.leased_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLeasedUntil returns the old "leased_until" field's value of the CombinatorTenant entity.
+// If the CombinatorTenant object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CombinatorTenantMutation) OldLeasedUntil(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLeasedUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLeasedUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLeasedUntil: %w", err)
+	}
+	return oldValue.LeasedUntil, nil
+}
+
+// ClearLeasedUntil clears the value of the "leased_until" field.
+func (m *CombinatorTenantMutation) ClearLeasedUntil() {
+	m.leased_until = nil
+	m.clearedFields[combinatortenant.FieldLeasedUntil] = struct{}{}
+}
+
+// LeasedUntilCleared returns if the "leased_until" field was cleared in this mutation.
+func (m *CombinatorTenantMutation) LeasedUntilCleared() bool {
+	_, ok := m.clearedFields[combinatortenant.FieldLeasedUntil]
+	return ok
+}
+
+// ResetLeasedUntil resets all changes to the "leased_until" field.
+func (m *CombinatorTenantMutation) ResetLeasedUntil() {
+	m.leased_until = nil
+	delete(m.clearedFields, combinatortenant.FieldLeasedUntil)
+}
+
 // Where appends a list predicates to the CombinatorTenantMutation builder.
 func (m *CombinatorTenantMutation) Where(ps ...predicate.CombinatorTenant) {
 	m.predicates = append(m.predicates, ps...)
@@ -4832,12 +5713,30 @@ func (m *CombinatorTenantMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *CombinatorTenantMutation) Fields() []string {
-	fields := make([]string, 0, 2)
+	fields := make([]string, 0, 8)
 	if m.prepared != nil {
 		fields = append(fields, combinatortenant.FieldPrepared)
 	}
 	if m.changed_at != nil {
 		fields = append(fields, combinatortenant.FieldChangedAt)
+	}
+	if m.platform != nil {
+		fields = append(fields, combinatortenant.FieldPlatform)
+	}
+	if m.role_name != nil {
+		fields = append(fields, combinatortenant.FieldRoleName)
+	}
+	if m.database_name != nil {
+		fields = append(fields, combinatortenant.FieldDatabaseName)
+	}
+	if m.lease_number != nil {
+		fields = append(fields, combinatortenant.FieldLeaseNumber)
+	}
+	if m.leased_by != nil {
+		fields = append(fields, combinatortenant.FieldLeasedBy)
+	}
+	if m.leased_until != nil {
+		fields = append(fields, combinatortenant.FieldLeasedUntil)
 	}
 	return fields
 }
@@ -4851,6 +5750,18 @@ func (m *CombinatorTenantMutation) Field(name string) (ent.Value, bool) {
 		return m.Prepared()
 	case combinatortenant.FieldChangedAt:
 		return m.ChangedAt()
+	case combinatortenant.FieldPlatform:
+		return m.Platform()
+	case combinatortenant.FieldRoleName:
+		return m.RoleName()
+	case combinatortenant.FieldDatabaseName:
+		return m.DatabaseName()
+	case combinatortenant.FieldLeaseNumber:
+		return m.LeaseNumber()
+	case combinatortenant.FieldLeasedBy:
+		return m.LeasedBy()
+	case combinatortenant.FieldLeasedUntil:
+		return m.LeasedUntil()
 	}
 	return nil, false
 }
@@ -4864,6 +5775,18 @@ func (m *CombinatorTenantMutation) OldField(ctx context.Context, name string) (e
 		return m.OldPrepared(ctx)
 	case combinatortenant.FieldChangedAt:
 		return m.OldChangedAt(ctx)
+	case combinatortenant.FieldPlatform:
+		return m.OldPlatform(ctx)
+	case combinatortenant.FieldRoleName:
+		return m.OldRoleName(ctx)
+	case combinatortenant.FieldDatabaseName:
+		return m.OldDatabaseName(ctx)
+	case combinatortenant.FieldLeaseNumber:
+		return m.OldLeaseNumber(ctx)
+	case combinatortenant.FieldLeasedBy:
+		return m.OldLeasedBy(ctx)
+	case combinatortenant.FieldLeasedUntil:
+		return m.OldLeasedUntil(ctx)
 	}
 	return nil, fmt.Errorf("unknown CombinatorTenant field %s", name)
 }
@@ -4887,6 +5810,48 @@ func (m *CombinatorTenantMutation) SetField(name string, value ent.Value) error 
 		}
 		m.SetChangedAt(v)
 		return nil
+	case combinatortenant.FieldPlatform:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPlatform(v)
+		return nil
+	case combinatortenant.FieldRoleName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRoleName(v)
+		return nil
+	case combinatortenant.FieldDatabaseName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDatabaseName(v)
+		return nil
+	case combinatortenant.FieldLeaseNumber:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLeaseNumber(v)
+		return nil
+	case combinatortenant.FieldLeasedBy:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLeasedBy(v)
+		return nil
+	case combinatortenant.FieldLeasedUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLeasedUntil(v)
+		return nil
 	}
 	return fmt.Errorf("unknown CombinatorTenant field %s", name)
 }
@@ -4894,13 +5859,26 @@ func (m *CombinatorTenantMutation) SetField(name string, value ent.Value) error 
 // AddedFields returns all numeric fields that were incremented/decremented during
 // this mutation.
 func (m *CombinatorTenantMutation) AddedFields() []string {
-	return nil
+	var fields []string
+	if m.addlease_number != nil {
+		fields = append(fields, combinatortenant.FieldLeaseNumber)
+	}
+	if m.addleased_by != nil {
+		fields = append(fields, combinatortenant.FieldLeasedBy)
+	}
+	return fields
 }
 
 // AddedField returns the numeric value that was incremented/decremented on a field
 // with the given name. The second boolean return value indicates that this field
 // was not set, or was not defined in the schema.
 func (m *CombinatorTenantMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case combinatortenant.FieldLeaseNumber:
+		return m.AddedLeaseNumber()
+	case combinatortenant.FieldLeasedBy:
+		return m.AddedLeasedBy()
+	}
 	return nil, false
 }
 
@@ -4909,6 +5887,20 @@ func (m *CombinatorTenantMutation) AddedField(name string) (ent.Value, bool) {
 // type.
 func (m *CombinatorTenantMutation) AddField(name string, value ent.Value) error {
 	switch name {
+	case combinatortenant.FieldLeaseNumber:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLeaseNumber(v)
+		return nil
+	case combinatortenant.FieldLeasedBy:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLeasedBy(v)
+		return nil
 	}
 	return fmt.Errorf("unknown CombinatorTenant numeric field %s", name)
 }
@@ -4916,7 +5908,11 @@ func (m *CombinatorTenantMutation) AddField(name string, value ent.Value) error 
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *CombinatorTenantMutation) ClearedFields() []string {
-	return nil
+	var fields []string
+	if m.FieldCleared(combinatortenant.FieldLeasedUntil) {
+		fields = append(fields, combinatortenant.FieldLeasedUntil)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -4929,6 +5925,11 @@ func (m *CombinatorTenantMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *CombinatorTenantMutation) ClearField(name string) error {
+	switch name {
+	case combinatortenant.FieldLeasedUntil:
+		m.ClearLeasedUntil()
+		return nil
+	}
 	return fmt.Errorf("unknown CombinatorTenant nullable field %s", name)
 }
 
@@ -4941,6 +5942,24 @@ func (m *CombinatorTenantMutation) ResetField(name string) error {
 		return nil
 	case combinatortenant.FieldChangedAt:
 		m.ResetChangedAt()
+		return nil
+	case combinatortenant.FieldPlatform:
+		m.ResetPlatform()
+		return nil
+	case combinatortenant.FieldRoleName:
+		m.ResetRoleName()
+		return nil
+	case combinatortenant.FieldDatabaseName:
+		m.ResetDatabaseName()
+		return nil
+	case combinatortenant.FieldLeaseNumber:
+		m.ResetLeaseNumber()
+		return nil
+	case combinatortenant.FieldLeasedBy:
+		m.ResetLeasedBy()
+		return nil
+	case combinatortenant.FieldLeasedUntil:
+		m.ResetLeasedUntil()
 		return nil
 	}
 	return fmt.Errorf("unknown CombinatorTenant field %s", name)

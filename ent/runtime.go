@@ -104,6 +104,26 @@ func init() {
 	combinatortenantDescPrepared := combinatortenantFields[1].Descriptor()
 	// combinatortenant.DefaultPrepared holds the default value on creation for the prepared field.
 	combinatortenant.DefaultPrepared = combinatortenantDescPrepared.Default.(string)
+	// combinatortenantDescPlatform is the schema descriptor for platform field.
+	combinatortenantDescPlatform := combinatortenantFields[3].Descriptor()
+	// combinatortenant.DefaultPlatform holds the default value on creation for the platform field.
+	combinatortenant.DefaultPlatform = combinatortenantDescPlatform.Default.(string)
+	// combinatortenantDescRoleName is the schema descriptor for role_name field.
+	combinatortenantDescRoleName := combinatortenantFields[4].Descriptor()
+	// combinatortenant.DefaultRoleName holds the default value on creation for the role_name field.
+	combinatortenant.DefaultRoleName = combinatortenantDescRoleName.Default.(string)
+	// combinatortenantDescDatabaseName is the schema descriptor for database_name field.
+	combinatortenantDescDatabaseName := combinatortenantFields[5].Descriptor()
+	// combinatortenant.DefaultDatabaseName holds the default value on creation for the database_name field.
+	combinatortenant.DefaultDatabaseName = combinatortenantDescDatabaseName.Default.(string)
+	// combinatortenantDescLeaseNumber is the schema descriptor for lease_number field.
+	combinatortenantDescLeaseNumber := combinatortenantFields[6].Descriptor()
+	// combinatortenant.DefaultLeaseNumber holds the default value on creation for the lease_number field.
+	combinatortenant.DefaultLeaseNumber = combinatortenantDescLeaseNumber.Default.(int64)
+	// combinatortenantDescLeasedBy is the schema descriptor for leased_by field.
+	combinatortenantDescLeasedBy := combinatortenantFields[7].Descriptor()
+	// combinatortenant.DefaultLeasedBy holds the default value on creation for the leased_by field.
+	combinatortenant.DefaultLeasedBy = combinatortenantDescLeasedBy.Default.(int64)
 	consoletaskFields := schema.ConsoleTask{}.Fields()
 	_ = consoletaskFields
 	// consoletaskDescTaskStatus is the schema descriptor for task_status field.

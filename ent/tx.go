@@ -20,6 +20,8 @@ type Tx struct {
 	AuditCount *AuditCountClient
 	// AuditSighting is the client for interacting with the AuditSighting builders.
 	AuditSighting *AuditSightingClient
+	// CombinatorPlace is the client for interacting with the CombinatorPlace builders.
+	CombinatorPlace *CombinatorPlaceClient
 	// CombinatorResource is the client for interacting with the CombinatorResource builders.
 	CombinatorResource *CombinatorResourceClient
 	// CombinatorResourceReport is the client for interacting with the CombinatorResourceReport builders.
@@ -184,6 +186,7 @@ func (tx *Tx) init() {
 	tx.Audit = NewAuditClient(tx.config)
 	tx.AuditCount = NewAuditCountClient(tx.config)
 	tx.AuditSighting = NewAuditSightingClient(tx.config)
+	tx.CombinatorPlace = NewCombinatorPlaceClient(tx.config)
 	tx.CombinatorResource = NewCombinatorResourceClient(tx.config)
 	tx.CombinatorResourceReport = NewCombinatorResourceReportClient(tx.config)
 	tx.CombinatorSize = NewCombinatorSizeClient(tx.config)

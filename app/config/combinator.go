@@ -30,7 +30,11 @@ type RDB struct {
 
 // Values of RDB.Roles.
 const (
-	RolesNone     = "none"
+	// RolesNone: users have no roles.
+	RolesNone = "none"
+	// RolesLogin: each user has a role, which logs in without a password.
+	RolesLogin = "login"
+	// RolesPassword: each user has a role, whose password is the user's secret key.
 	RolesPassword = "password"
 )
 

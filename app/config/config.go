@@ -2,6 +2,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"time"
 )
@@ -9,6 +11,7 @@ import (
 // Config holds every setting. configs/inner.yaml explains each of them and gives its default.
 type Config struct {
 	Domain     string     `mapstructure:"domain"`
+	Platform   string     `mapstructure:"platform"`
 	Debug      bool       `mapstructure:"debug"`
 	Log        Log        `mapstructure:"log"`
 	HTTP       HTTP       `mapstructure:"http"`
@@ -22,6 +25,20 @@ type Config struct {
 	Domains    Domains    `mapstructure:"domains"`
 	Audit      Audit      `mapstructure:"audit"`
 	Combinator Combinator `mapstructure:"combinator"`
+}
+
+// platformMark is the length of PlatformMark, in hexadecimal digits of 4 bits.
+const platformMark = 16
+
+// PlatformMark is what stands on all that this platform makes where others may make such things too: 16 hexadecimal digits
+// that tell platforms apart and say nothing else.
+func (c *Config) PlatformMark() string {
+	name := c.Platform
+	if name == "" {
+		name = c.Domain
+	}
+	sum := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(sum[:])[:platformMark]
 }
 
 // Log says how log lines are written.

@@ -50,6 +50,7 @@ func TestFlagsOverrideTheFile(t *testing.T) {
 var badSettings = map[string]string{
 	"domain: ''":                                                             "domain: required",
 	"domain: 'Not A Name'":                                                   "domain",
+	"domain: a.b\nplatform: 'a b'":                                           "platform",
 	"domain: a.b\ntaskz: {workers: 1}":                                       "taskz",
 	"domain: a.b\ntasks: {wrkers: 1}":                                        "wrkers",
 	"domain: a.b\ntasks: {workers: 0}":                                       "tasks.workers",
@@ -105,6 +106,19 @@ var badSettings = map[string]string{
 	"domain: a.b\ntasks: {takeoverAfter: 3ms, heartbeatInterval: 1ms}":      "tasks.takeoverAfter",
 	"domain: a.b\ndatabase: {connectTimeout: 20s}":                          "database.connectTimeout",
 	"domain: a.b\ntracing: {ratio: 2}":                                      "tracing.ratio",
+}
+
+func TestThePlatformIsItsNameElseItsDomain(t *testing.T) {
+	t.Parallel()
+	mark := func(content string) string {
+		c, err := load(t, content)
+		require.NoError(t, err)
+		return c.PlatformMark()
+	}
+	require.Regexp(t, `^[0-9a-f]{16}$`, mark("domain: a.b"))
+	require.Equal(t, mark("domain: a.b"), mark("domain: c.d\nplatform: a.b"))
+	require.NotEqual(t, mark("domain: a.b"), mark("domain: c.d"))
+	require.NotEqual(t, mark("domain: a.b"), mark("domain: a.b\nplatform: staging"))
 }
 
 func TestBadSettingsAreNamed(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"net"
 	"regexp"
 	"time"
+
+	"app238.com/inner/app/identifier"
 )
 
 var (
@@ -114,6 +116,9 @@ func (c *Config) validateNames(fault func(key, format string, args ...any)) {
 		fault("domain", "required (DOMAIN, INNER_DOMAIN or the configuration file), unless ENV=test")
 	case !dnsName.MatchString(c.Domain) || len(c.Domain) > 180:
 		fault("domain", "must be a DNS name in lower case of at most 180 characters")
+	}
+	if !dnsName.MatchString(c.Platform) && identifier.Check("platform", c.Platform) != nil && c.Platform != "" {
+		fault("platform", "must be letters, digits, '-' and '_', or a DNS name, or be empty")
 	}
 	if c.Log.Format != "json" && c.Log.Format != "console" {
 		fault("log.format", "must be json or console")

@@ -52,8 +52,8 @@ func (c *Config) validateCombinator(fault faultFunc) {
 
 func (c *Config) validateRDB(fault faultFunc) {
 	rdb := c.Combinator.RDB
-	if rdb.Roles != RolesNone && rdb.Roles != RolesPassword {
-		fault("combinator.rdb.roles", "must be %s or %s", RolesNone, RolesPassword)
+	if !slices.Contains([]string{RolesNone, RolesLogin, RolesPassword}, rdb.Roles) {
+		fault("combinator.rdb.roles", "must be %s, %s or %s", RolesPassword, RolesLogin, RolesNone)
 	}
 	database, schema, role, err := rdb.Names.Templates()
 	switch {

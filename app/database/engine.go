@@ -22,6 +22,9 @@ func EngineConnector(c config.RDB, database string) (driver.Connector, error) {
 	return connect(key, dsn, c.RequestTimeout+answerMargin)
 }
 
+// IsForbidden tells whether err says that the server does not let this user do that.
+func IsForbidden(err error) bool { return code(err) == codeNoRight }
+
 // Quote makes a name safe to stand in a statement.
 func Quote(name string) string { return pq.QuoteIdentifier(name) }
 

@@ -48,6 +48,9 @@ func run(ctx context.Context, options fx.Option) error {
 	start, cancel := context.WithTimeout(ctx, program.StartTimeout())
 	defer cancel()
 	if err := program.Start(start); err != nil {
+		if setting, ok := errors.AsType[config.Error](err); ok {
+			return setting
+		}
 		return fmt.Errorf("start: %s", observe.Redact(err.Error()))
 	}
 	select {

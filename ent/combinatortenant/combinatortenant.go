@@ -15,6 +15,18 @@ const (
 	FieldPrepared = "prepared"
 	// FieldChangedAt holds the string denoting the changed_at field in the database.
 	FieldChangedAt = "changed_at"
+	// FieldPlatform holds the string denoting the platform field in the database.
+	FieldPlatform = "platform"
+	// FieldRoleName holds the string denoting the role_name field in the database.
+	FieldRoleName = "role_name"
+	// FieldDatabaseName holds the string denoting the database_name field in the database.
+	FieldDatabaseName = "database_name"
+	// FieldLeaseNumber holds the string denoting the lease_number field in the database.
+	FieldLeaseNumber = "lease_number"
+	// FieldLeasedBy holds the string denoting the leased_by field in the database.
+	FieldLeasedBy = "leased_by"
+	// FieldLeasedUntil holds the string denoting the leased_until field in the database.
+	FieldLeasedUntil = "leased_until"
 	// Table holds the table name of the combinatortenant in the database.
 	Table = "combinator_tenants"
 )
@@ -24,6 +36,12 @@ var Columns = []string{
 	FieldID,
 	FieldPrepared,
 	FieldChangedAt,
+	FieldPlatform,
+	FieldRoleName,
+	FieldDatabaseName,
+	FieldLeaseNumber,
+	FieldLeasedBy,
+	FieldLeasedUntil,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -39,6 +57,16 @@ func ValidColumn(column string) bool {
 var (
 	// DefaultPrepared holds the default value on creation for the "prepared" field.
 	DefaultPrepared string
+	// DefaultPlatform holds the default value on creation for the "platform" field.
+	DefaultPlatform string
+	// DefaultRoleName holds the default value on creation for the "role_name" field.
+	DefaultRoleName string
+	// DefaultDatabaseName holds the default value on creation for the "database_name" field.
+	DefaultDatabaseName string
+	// DefaultLeaseNumber holds the default value on creation for the "lease_number" field.
+	DefaultLeaseNumber int64
+	// DefaultLeasedBy holds the default value on creation for the "leased_by" field.
+	DefaultLeasedBy int64
 )
 
 // OrderOption defines the ordering options for the CombinatorTenant queries.
@@ -57,4 +85,34 @@ func ByPrepared(opts ...sql.OrderTermOption) OrderOption {
 // ByChangedAt orders the results by the changed_at field.
 func ByChangedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldChangedAt, opts...).ToFunc()
+}
+
+// ByPlatform orders the results by the platform field.
+func ByPlatform(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldPlatform, opts...).ToFunc()
+}
+
+// ByRoleName orders the results by the role_name field.
+func ByRoleName(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRoleName, opts...).ToFunc()
+}
+
+// ByDatabaseName orders the results by the database_name field.
+func ByDatabaseName(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldDatabaseName, opts...).ToFunc()
+}
+
+// ByLeaseNumber orders the results by the lease_number field.
+func ByLeaseNumber(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLeaseNumber, opts...).ToFunc()
+}
+
+// ByLeasedBy orders the results by the leased_by field.
+func ByLeasedBy(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLeasedBy, opts...).ToFunc()
+}
+
+// ByLeasedUntil orders the results by the leased_until field.
+func ByLeasedUntil(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLeasedUntil, opts...).ToFunc()
 }

@@ -74,6 +74,36 @@ func ChangedAt(v time.Time) predicate.CombinatorTenant {
 	return predicate.CombinatorTenant(sql.FieldEQ(FieldChangedAt, v))
 }
 
+// Platform applies equality check predicate on the "platform" field. It's identical to PlatformEQ.
+func Platform(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldEQ(FieldPlatform, v))
+}
+
+// RoleName applies equality check predicate on the "role_name" field. It's identical to RoleNameEQ.
+func RoleName(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldEQ(FieldRoleName, v))
+}
+
+// DatabaseName applies equality check predicate on the "database_name" field. It's identical to DatabaseNameEQ.
+func DatabaseName(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldEQ(FieldDatabaseName, v))
+}
+
+// LeaseNumber applies equality check predicate on the "lease_number" field. It's identical to LeaseNumberEQ.
+func LeaseNumber(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldEQ(FieldLeaseNumber, v))
+}
+
+// LeasedBy applies equality check predicate on the "leased_by" field. It's identical to LeasedByEQ.
+func LeasedBy(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldEQ(FieldLeasedBy, v))
+}
+
+// LeasedUntil applies equality check predicate on the "leased_until" field. It's identical to LeasedUntilEQ.
+func LeasedUntil(v time.Time) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldEQ(FieldLeasedUntil, v))
+}
+
 // PreparedEQ applies the EQ predicate on the "prepared" field.
 func PreparedEQ(v string) predicate.CombinatorTenant {
 	return predicate.CombinatorTenant(sql.FieldEQ(FieldPrepared, v))
@@ -177,6 +207,331 @@ func ChangedAtLT(v time.Time) predicate.CombinatorTenant {
 // ChangedAtLTE applies the LTE predicate on the "changed_at" field.
 func ChangedAtLTE(v time.Time) predicate.CombinatorTenant {
 	return predicate.CombinatorTenant(sql.FieldLTE(FieldChangedAt, v))
+}
+
+// PlatformEQ applies the EQ predicate on the "platform" field.
+func PlatformEQ(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldEQ(FieldPlatform, v))
+}
+
+// PlatformNEQ applies the NEQ predicate on the "platform" field.
+func PlatformNEQ(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldNEQ(FieldPlatform, v))
+}
+
+// PlatformIn applies the In predicate on the "platform" field.
+func PlatformIn(vs ...string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldIn(FieldPlatform, vs...))
+}
+
+// PlatformNotIn applies the NotIn predicate on the "platform" field.
+func PlatformNotIn(vs ...string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldNotIn(FieldPlatform, vs...))
+}
+
+// PlatformGT applies the GT predicate on the "platform" field.
+func PlatformGT(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldGT(FieldPlatform, v))
+}
+
+// PlatformGTE applies the GTE predicate on the "platform" field.
+func PlatformGTE(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldGTE(FieldPlatform, v))
+}
+
+// PlatformLT applies the LT predicate on the "platform" field.
+func PlatformLT(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldLT(FieldPlatform, v))
+}
+
+// PlatformLTE applies the LTE predicate on the "platform" field.
+func PlatformLTE(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldLTE(FieldPlatform, v))
+}
+
+// PlatformContains applies the Contains predicate on the "platform" field.
+func PlatformContains(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldContains(FieldPlatform, v))
+}
+
+// PlatformHasPrefix applies the HasPrefix predicate on the "platform" field.
+func PlatformHasPrefix(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldHasPrefix(FieldPlatform, v))
+}
+
+// PlatformHasSuffix applies the HasSuffix predicate on the "platform" field.
+func PlatformHasSuffix(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldHasSuffix(FieldPlatform, v))
+}
+
+// PlatformEqualFold applies the EqualFold predicate on the "platform" field.
+func PlatformEqualFold(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldEqualFold(FieldPlatform, v))
+}
+
+// PlatformContainsFold applies the ContainsFold predicate on the "platform" field.
+func PlatformContainsFold(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldContainsFold(FieldPlatform, v))
+}
+
+// RoleNameEQ applies the EQ predicate on the "role_name" field.
+func RoleNameEQ(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldEQ(FieldRoleName, v))
+}
+
+// RoleNameNEQ applies the NEQ predicate on the "role_name" field.
+func RoleNameNEQ(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldNEQ(FieldRoleName, v))
+}
+
+// RoleNameIn applies the In predicate on the "role_name" field.
+func RoleNameIn(vs ...string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldIn(FieldRoleName, vs...))
+}
+
+// RoleNameNotIn applies the NotIn predicate on the "role_name" field.
+func RoleNameNotIn(vs ...string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldNotIn(FieldRoleName, vs...))
+}
+
+// RoleNameGT applies the GT predicate on the "role_name" field.
+func RoleNameGT(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldGT(FieldRoleName, v))
+}
+
+// RoleNameGTE applies the GTE predicate on the "role_name" field.
+func RoleNameGTE(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldGTE(FieldRoleName, v))
+}
+
+// RoleNameLT applies the LT predicate on the "role_name" field.
+func RoleNameLT(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldLT(FieldRoleName, v))
+}
+
+// RoleNameLTE applies the LTE predicate on the "role_name" field.
+func RoleNameLTE(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldLTE(FieldRoleName, v))
+}
+
+// RoleNameContains applies the Contains predicate on the "role_name" field.
+func RoleNameContains(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldContains(FieldRoleName, v))
+}
+
+// RoleNameHasPrefix applies the HasPrefix predicate on the "role_name" field.
+func RoleNameHasPrefix(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldHasPrefix(FieldRoleName, v))
+}
+
+// RoleNameHasSuffix applies the HasSuffix predicate on the "role_name" field.
+func RoleNameHasSuffix(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldHasSuffix(FieldRoleName, v))
+}
+
+// RoleNameEqualFold applies the EqualFold predicate on the "role_name" field.
+func RoleNameEqualFold(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldEqualFold(FieldRoleName, v))
+}
+
+// RoleNameContainsFold applies the ContainsFold predicate on the "role_name" field.
+func RoleNameContainsFold(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldContainsFold(FieldRoleName, v))
+}
+
+// DatabaseNameEQ applies the EQ predicate on the "database_name" field.
+func DatabaseNameEQ(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldEQ(FieldDatabaseName, v))
+}
+
+// DatabaseNameNEQ applies the NEQ predicate on the "database_name" field.
+func DatabaseNameNEQ(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldNEQ(FieldDatabaseName, v))
+}
+
+// DatabaseNameIn applies the In predicate on the "database_name" field.
+func DatabaseNameIn(vs ...string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldIn(FieldDatabaseName, vs...))
+}
+
+// DatabaseNameNotIn applies the NotIn predicate on the "database_name" field.
+func DatabaseNameNotIn(vs ...string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldNotIn(FieldDatabaseName, vs...))
+}
+
+// DatabaseNameGT applies the GT predicate on the "database_name" field.
+func DatabaseNameGT(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldGT(FieldDatabaseName, v))
+}
+
+// DatabaseNameGTE applies the GTE predicate on the "database_name" field.
+func DatabaseNameGTE(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldGTE(FieldDatabaseName, v))
+}
+
+// DatabaseNameLT applies the LT predicate on the "database_name" field.
+func DatabaseNameLT(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldLT(FieldDatabaseName, v))
+}
+
+// DatabaseNameLTE applies the LTE predicate on the "database_name" field.
+func DatabaseNameLTE(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldLTE(FieldDatabaseName, v))
+}
+
+// DatabaseNameContains applies the Contains predicate on the "database_name" field.
+func DatabaseNameContains(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldContains(FieldDatabaseName, v))
+}
+
+// DatabaseNameHasPrefix applies the HasPrefix predicate on the "database_name" field.
+func DatabaseNameHasPrefix(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldHasPrefix(FieldDatabaseName, v))
+}
+
+// DatabaseNameHasSuffix applies the HasSuffix predicate on the "database_name" field.
+func DatabaseNameHasSuffix(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldHasSuffix(FieldDatabaseName, v))
+}
+
+// DatabaseNameEqualFold applies the EqualFold predicate on the "database_name" field.
+func DatabaseNameEqualFold(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldEqualFold(FieldDatabaseName, v))
+}
+
+// DatabaseNameContainsFold applies the ContainsFold predicate on the "database_name" field.
+func DatabaseNameContainsFold(v string) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldContainsFold(FieldDatabaseName, v))
+}
+
+// LeaseNumberEQ applies the EQ predicate on the "lease_number" field.
+func LeaseNumberEQ(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldEQ(FieldLeaseNumber, v))
+}
+
+// LeaseNumberNEQ applies the NEQ predicate on the "lease_number" field.
+func LeaseNumberNEQ(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldNEQ(FieldLeaseNumber, v))
+}
+
+// LeaseNumberIn applies the In predicate on the "lease_number" field.
+func LeaseNumberIn(vs ...int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldIn(FieldLeaseNumber, vs...))
+}
+
+// LeaseNumberNotIn applies the NotIn predicate on the "lease_number" field.
+func LeaseNumberNotIn(vs ...int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldNotIn(FieldLeaseNumber, vs...))
+}
+
+// LeaseNumberGT applies the GT predicate on the "lease_number" field.
+func LeaseNumberGT(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldGT(FieldLeaseNumber, v))
+}
+
+// LeaseNumberGTE applies the GTE predicate on the "lease_number" field.
+func LeaseNumberGTE(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldGTE(FieldLeaseNumber, v))
+}
+
+// LeaseNumberLT applies the LT predicate on the "lease_number" field.
+func LeaseNumberLT(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldLT(FieldLeaseNumber, v))
+}
+
+// LeaseNumberLTE applies the LTE predicate on the "lease_number" field.
+func LeaseNumberLTE(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldLTE(FieldLeaseNumber, v))
+}
+
+// LeasedByEQ applies the EQ predicate on the "leased_by" field.
+func LeasedByEQ(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldEQ(FieldLeasedBy, v))
+}
+
+// LeasedByNEQ applies the NEQ predicate on the "leased_by" field.
+func LeasedByNEQ(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldNEQ(FieldLeasedBy, v))
+}
+
+// LeasedByIn applies the In predicate on the "leased_by" field.
+func LeasedByIn(vs ...int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldIn(FieldLeasedBy, vs...))
+}
+
+// LeasedByNotIn applies the NotIn predicate on the "leased_by" field.
+func LeasedByNotIn(vs ...int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldNotIn(FieldLeasedBy, vs...))
+}
+
+// LeasedByGT applies the GT predicate on the "leased_by" field.
+func LeasedByGT(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldGT(FieldLeasedBy, v))
+}
+
+// LeasedByGTE applies the GTE predicate on the "leased_by" field.
+func LeasedByGTE(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldGTE(FieldLeasedBy, v))
+}
+
+// LeasedByLT applies the LT predicate on the "leased_by" field.
+func LeasedByLT(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldLT(FieldLeasedBy, v))
+}
+
+// LeasedByLTE applies the LTE predicate on the "leased_by" field.
+func LeasedByLTE(v int64) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldLTE(FieldLeasedBy, v))
+}
+
+// LeasedUntilEQ applies the EQ predicate on the "leased_until" field.
+func LeasedUntilEQ(v time.Time) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldEQ(FieldLeasedUntil, v))
+}
+
+// LeasedUntilNEQ applies the NEQ predicate on the "leased_until" field.
+func LeasedUntilNEQ(v time.Time) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldNEQ(FieldLeasedUntil, v))
+}
+
+// LeasedUntilIn applies the In predicate on the "leased_until" field.
+func LeasedUntilIn(vs ...time.Time) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldIn(FieldLeasedUntil, vs...))
+}
+
+// LeasedUntilNotIn applies the NotIn predicate on the "leased_until" field.
+func LeasedUntilNotIn(vs ...time.Time) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldNotIn(FieldLeasedUntil, vs...))
+}
+
+// LeasedUntilGT applies the GT predicate on the "leased_until" field.
+func LeasedUntilGT(v time.Time) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldGT(FieldLeasedUntil, v))
+}
+
+// LeasedUntilGTE applies the GTE predicate on the "leased_until" field.
+func LeasedUntilGTE(v time.Time) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldGTE(FieldLeasedUntil, v))
+}
+
+// LeasedUntilLT applies the LT predicate on the "leased_until" field.
+func LeasedUntilLT(v time.Time) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldLT(FieldLeasedUntil, v))
+}
+
+// LeasedUntilLTE applies the LTE predicate on the "leased_until" field.
+func LeasedUntilLTE(v time.Time) predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldLTE(FieldLeasedUntil, v))
+}
+
+// LeasedUntilIsNil applies the IsNil predicate on the "leased_until" field.
+func LeasedUntilIsNil() predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldIsNull(FieldLeasedUntil))
+}
+
+// LeasedUntilNotNil applies the NotNil predicate on the "leased_until" field.
+func LeasedUntilNotNil() predicate.CombinatorTenant {
+	return predicate.CombinatorTenant(sql.FieldNotNull(FieldLeasedUntil))
 }
 
 // And groups predicates with the AND operator between them.

@@ -45,6 +45,18 @@ func (f AuditSightingFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Valu
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.AuditSightingMutation", m)
 }
 
+// The CombinatorPlaceFunc type is an adapter to allow the use of ordinary
+// function as CombinatorPlace mutator.
+type CombinatorPlaceFunc func(context.Context, *ent.CombinatorPlaceMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f CombinatorPlaceFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.CombinatorPlaceMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.CombinatorPlaceMutation", m)
+}
+
 // The CombinatorResourceFunc type is an adapter to allow the use of ordinary
 // function as CombinatorResource mutator.
 type CombinatorResourceFunc func(context.Context, *ent.CombinatorResourceMutation) (ent.Value, error)

@@ -84,6 +84,29 @@ var (
 			},
 		},
 	}
+	// CombinatorPlacesColumns holds the columns for the "combinator_places" table.
+	CombinatorPlacesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "resource_type", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(32)"}},
+		{Name: "user_uid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
+		{Name: "resource_id", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
+		{Name: "platform", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "name", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "created_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+	}
+	// CombinatorPlacesTable holds the schema information for the "combinator_places" table.
+	CombinatorPlacesTable = &schema.Table{
+		Name:       "combinator_places",
+		Columns:    CombinatorPlacesColumns,
+		PrimaryKey: []*schema.Column{CombinatorPlacesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "combinator_places_once",
+				Unique:  true,
+				Columns: []*schema.Column{CombinatorPlacesColumns[1], CombinatorPlacesColumns[2], CombinatorPlacesColumns[3]},
+			},
+		},
+	}
 	// CombinatorResourcesColumns holds the columns for the "combinator_resources" table.
 	CombinatorResourcesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
@@ -170,6 +193,12 @@ var (
 		{Name: "user_uid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
 		{Name: "prepared", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
 		{Name: "changed_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
+		{Name: "platform", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "role_name", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "database_name", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
+		{Name: "lease_number", Type: field.TypeInt64, Default: 0},
+		{Name: "leased_by", Type: field.TypeInt64, Default: 0},
+		{Name: "leased_until", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
 	}
 	// CombinatorTenantsTable holds the schema information for the "combinator_tenants" table.
 	CombinatorTenantsTable = &schema.Table{
@@ -482,6 +511,7 @@ var (
 		InnerAuditsTable,
 		InnerAuditCountsTable,
 		InnerAuditSightingsTable,
+		CombinatorPlacesTable,
 		CombinatorResourcesTable,
 		CombinatorResourceReportsTable,
 		CombinatorSizesTable,
@@ -509,6 +539,9 @@ func init() {
 	}
 	InnerAuditSightingsTable.Annotation = &entsql.Annotation{
 		Table: "inner_audit_sightings",
+	}
+	CombinatorPlacesTable.Annotation = &entsql.Annotation{
+		Table: "combinator_places",
 	}
 	CombinatorResourcesTable.Annotation = &entsql.Annotation{
 		Table: "combinator_resources",

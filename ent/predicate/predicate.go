@@ -15,6 +15,9 @@ type AuditCount func(*sql.Selector)
 // AuditSighting is the predicate function for auditsighting builders.
 type AuditSighting func(*sql.Selector)
 
+// CombinatorPlace is the predicate function for combinatorplace builders.
+type CombinatorPlace func(*sql.Selector)
+
 // CombinatorResource is the predicate function for combinatorresource builders.
 type CombinatorResource func(*sql.Selector)
 

@@ -136,7 +136,8 @@ func (f *figures) growth(b *testing.B, s *bundle) {
 	each := make([]float64, total)
 	for i := range each {
 		each[i] = timed(b, func() error {
-			return s.rdb.Create(b.Context(), engine.Tenant{UserUID: "u1", Key: "sk_one"}, fmt.Sprintf("g%d", i))
+			r := engine.Resource{UserUID: "u1", ResourceID: fmt.Sprintf("g%d", i)}
+			return s.rdb.Create(b.Context(), s.tenant("u1", "sk_one"), r, s.rdb.Name(r))
 		}).Seconds()
 	}
 	median := func(times []float64) float64 {
@@ -152,22 +153,30 @@ func (f *figures) rdb(b *testing.B, s *bundle) {
 	ctx := b.Context()
 	admin := s.admin("")
 	role := s.head + "u1"
-	tenant := engine.Tenant{UserUID: "u1", Key: "sk_one"}
+	tenant := s.tenant("u1", "sk_one")
+	resource := func(run, i int) engine.Resource {
+		return engine.Resource{UserUID: "u1", ResourceID: fmt.Sprintf("i%dx%d", run, i)}
+	}
 	bare := func(statements ...string) error { return execAll(ctx, admin, statements) }
 	f.compare(b, "rdb create", func(run, i int) error {
-		return s.rdb.Create(ctx, tenant, fmt.Sprintf("i%dx%d", run, i))
+		return s.rdb.Create(ctx, tenant, resource(run, i), s.rdb.Name(resource(run, i)))
 	}, func(run, i int) error {
 		schema := fmt.Sprintf("user_bare_%dx%d", run, i)
 		return bare(`CREATE SCHEMA `+schema, `COMMENT ON SCHEMA `+schema+` IS 'of u1'`, `GRANT USAGE, CREATE ON SCHEMA `+schema+` TO `+role)
 	})
 	f.compare(b, "rdb delete", func(run, i int) error {
-		_, err := s.rdb.Delete(ctx, engine.Resource{UserUID: "u1", ResourceID: fmt.Sprintf("i%dx%d", run, i)}, false)
+		_, err := s.rdb.Delete(ctx, tenant, resource(run, i), s.rdb.Name(resource(run, i)), false)
 		return err
 	}, func(run, i int) error {
 		return bare(fmt.Sprintf(`DROP SCHEMA user_bare_%dx%d CASCADE`, run, i))
 	})
 	left := column(b, admin, `SELECT nspname FROM pg_namespace WHERE substr(nspname, 1, 5) = 'user_' AND substr(nspname, 1, 9) <> 'user_u1_g'`)
 	require.Empty(b, left, "what was measured was not done")
+}
+
+// tenant is a user as the jobs hand it to the engine.
+func (b *bundle) tenant(uid, key string) engine.Tenant {
+	return engine.Tenant{UserUID: uid, Key: key, Place: b.rdb.Place(uid), Own: true}
 }
 
 func execAll(ctx context.Context, db *sql.DB, statements []string) error {
@@ -183,14 +192,17 @@ func (f *figures) kv(b *testing.B, s *bundle) {
 	b.Helper()
 	ctx := b.Context()
 	client := s.client()
+	resource := func(run, i int) engine.Resource {
+		return engine.Resource{UserUID: "u1", ResourceID: fmt.Sprintf("i%dx%d", run, i)}
+	}
 	key := func(run, i int) string { return fmt.Sprintf("%sbare_%dx%d", s.head, run, i) }
 	f.compare(b, "kv create", func(run, i int) error {
-		return s.kv.Create(ctx, engine.Resource{UserUID: "u1", ResourceID: fmt.Sprintf("i%dx%d", run, i)})
+		return s.kv.Create(ctx, resource(run, i), s.kv.Name(resource(run, i)))
 	}, func(run, i int) error {
 		return putOnce(ctx, client, key(run, i))
 	})
 	f.compare(b, "kv delete", func(run, i int) error {
-		return s.kv.Delete(ctx, engine.Resource{UserUID: "u1", ResourceID: fmt.Sprintf("i%dx%d", run, i)})
+		return s.kv.Delete(ctx, resource(run, i), s.kv.Name(resource(run, i)))
 	}, func(run, i int) error {
 		if err := putOnce(ctx, client, key(run, i)); err != nil {
 			return err

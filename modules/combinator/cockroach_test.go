@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/test/cockroach/server"
 	"app238.com/inner/test/testdatabase"
@@ -25,12 +26,12 @@ func TestASchemaIsMadeAndDroppedOnACockroachDB(t *testing.T) {
 			})
 			b.user("u1", "sk_one")
 			b.resource("u1", "r1", "rdb")
-			platform.Script(server.Fault{Statement: "COMMIT", Code: "40001"})
+			platform.Script(server.Fault{Statement: "INSERT INTO combinator_tenants", Code: "40001"})
 			for range 2 {
 				require.NoError(t, b.run(jobs.RegisterUserType, map[string]string{"user_uid": "u1"}))
 				require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r1")))
 			}
-			require.Zero(t, platform.Outstanding(), "a commit that is to be tried again was met, and tried again")
+			require.Zero(t, platform.Outstanding(), "what is to be tried again was met, and tried again")
 			require.Equal(t, "active", b.status("r1"))
 			tenant := b.login("u1", "sk_one")
 			_, err := tenant.Exec(`CREATE TABLE ` + b.schema("u1", "r1") + `.notes (id INT PRIMARY KEY)`)
@@ -44,6 +45,27 @@ func TestASchemaIsMadeAndDroppedOnACockroachDB(t *testing.T) {
 			require.Empty(t, column(t, b.admin(""), `SELECT rolname FROM pg_roles WHERE substr(rolname, 1, length($1::TEXT)) = $1`, b.head),
 				"the role goes with the last schema")
 			require.False(t, b.databaseThere("u1"))
+		})
+	}
+}
+
+func TestSizesThatTheEngineKeepsToItselfAreUnknown(t *testing.T) {
+	t.Parallel()
+	for name, layout := range layouts() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, layout, func(c *config.Config) {
+				_, c.Combinator.RDB.DSN = testdatabase.PlayCockroachDB(t, c.Combinator.RDB.DSN)
+			})
+			b.user("u1", "sk_one")
+			b.resource("u1", "r1", "rdb")
+			require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r1")))
+			_, err := b.db.Exec(`INSERT INTO combinator_sizes (user_uid, resource_id, bytes, measured_at) VALUES ('u1', 'r1', 7, LOCALTIMESTAMP)`)
+			require.NoError(t, err)
+			_, _, err = b.rdb.Sizes(t.Context())
+			require.ErrorIs(t, err, engine.ErrClosed)
+			require.NoError(t, b.run(jobs.MeasureRDBType, map[string]string{}), "nobody can do anything about it")
+			require.Empty(t, column(t, b.db.DB, `SELECT resource_id FROM combinator_sizes`), "what was measured once is not so any more")
 		})
 	}
 }

@@ -32,9 +32,9 @@ func TestIdentifiersThatAreNotPlainGetNamesOfTheirOwn(t *testing.T) {
 	require.NoError(t, b.run(jobs.DeleteRDBType, ref("a-b", "c")))
 	require.Len(t, column(t, b.admin(""), `SELECT nspname FROM pg_namespace WHERE substr(nspname, 1, 5) = 'user_'`), len(pairs)-1)
 	listed := 0
-	require.NoError(t, b.rdb.List(t.Context(), func(found []engine.Resource) error {
+	require.NoError(t, b.rdb.List(t.Context(), func(found []engine.Found) error {
 		listed += len(found)
-		require.NotContains(t, found, engine.Resource{UserUID: "a-b", ResourceID: "c"})
+		require.NotContains(t, found, engine.Found{Resource: engine.Resource{UserUID: "a-b", ResourceID: "c"}})
 		return nil
 	}))
 	require.Equal(t, len(pairs)-1, listed)
@@ -101,7 +101,7 @@ func TestAReadOnlyEngineBurnsNoAttempt(t *testing.T) {
 	b := setup(t)
 	b.user("u1", "sk_one")
 	b.resource("u1", "r1", "rdb")
-	admin := b.admin("")
+	admin := b.connect("", nil) // one session, which can write on
 	name := column(t, admin, `SELECT current_database()`)[0]
 	_, err := admin.ExecContext(t.Context(), `ALTER DATABASE `+name+` SET default_transaction_read_only = on`)
 	require.NoError(t, err)

@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/app/kube"
-	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/test/testdatabase"
 )
@@ -113,11 +112,7 @@ func TestANamespacesJobKilledAtAnyStatementEndsRightWhenItRunsAgain(t *testing.T
 	put(t, client, b.prefix("n")+"neighbour")
 	n := 0 // a prefix is not given out again at once: each namespace is a new one
 	rid := func() string { return fmt.Sprintf("n%d", n) }
-	there := func() bool {
-		is, err := b.kv.Exists(t.Context(), engine.Resource{UserUID: "u1", ResourceID: rid()})
-		require.NoError(t, err)
-		return is
-	}
+	there := func() bool { return b.namespaceThere("u1", rid()) }
 	for _, after := range []bool{false, true} {
 		steps := b.throughEveryFault(after, func() {
 			n++

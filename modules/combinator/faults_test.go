@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/cockroachdb/cockroachdb-parser/pkg/sql/parser"
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/modules/combinator/internal/jobs"
@@ -18,6 +19,8 @@ type faults struct {
 	count int
 	at    int // 0: never
 	after bool
+	// each has every statement of a text be one of its own, and a transaction of its own, as on CockroachDB.
+	each bool
 }
 
 var errBroken = errors.New("connection broken by the test")
@@ -100,7 +103,29 @@ func (c *faultyConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver
 	return &faultyTx{tx, c.faults}, nil
 }
 
-func (c *faultyConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+func (c *faultyConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (result driver.Result, err error) {
+	for _, statement := range c.statements(query) {
+		if result, err = c.execute(ctx, statement, args); err != nil {
+			return nil, err
+		}
+	}
+	return result, nil
+}
+
+// statements are what a text is sent as.
+func (c *faultyConn) statements(text string) []string {
+	parsed, err := parser.Parse(text)
+	if !c.faults.each || err != nil || len(parsed) == 0 {
+		return []string{text}
+	}
+	all := make([]string, len(parsed))
+	for i, one := range parsed {
+		all[i] = one.SQL
+	}
+	return all
+}
+
+func (c *faultyConn) execute(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	before, after := c.faults.next()
 	if before {
 		return nil, errBroken

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"app238.com/inner/app/config"
@@ -37,10 +38,10 @@ func TestADatabaseThatHangsHoldsUpNobodyElse(t *testing.T) {
 		b.user(uid, "sk_"+uid)
 		require.NoError(t, b.run(jobs.RegisterUserType, map[string]string{"user_uid": uid}))
 	}
-	c := b.config.Combinator.RDB
-	c.MaxOpenConnections, c.RequestTimeout = 2, 2*patience
+	c := *b.config
+	c.Combinator.RDB.MaxOpenConnections, c.Combinator.RDB.RequestTimeout = 2, 2*patience
 	var waiting atomic.Int32
-	e, err := rdb.NewWith(c, func(c config.RDB, name string) (driver.Connector, error) {
+	e, err := rdb.NewWith(&c, zap.NewNop(), func(c config.RDB, name string) (driver.Connector, error) {
 		connector, err := database.EngineConnector(c, name)
 		if err == nil && name == b.database("u1") {
 			return hanging{connector, &waiting}, nil
@@ -50,14 +51,18 @@ func TestADatabaseThatHangsHoldsUpNobodyElse(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, e.Close()) })
 
+	create := func(ctx context.Context, uid, rid string) error {
+		r := engine.Resource{UserUID: uid, ResourceID: rid}
+		return e.Create(ctx, engine.Tenant{UserUID: uid, Key: "sk_" + uid, Place: e.Place(uid)}, r, e.Name(r))
+	}
 	const callers = 10
 	ctx, cancel := context.WithCancel(t.Context())
 	var group errgroup.Group
 	for i := range callers {
-		group.Go(func() error { return e.Create(ctx, engine.Tenant{UserUID: "u1", Key: "sk_u1"}, fmt.Sprintf("h%d", i)) })
+		group.Go(func() error { return create(ctx, "u1", fmt.Sprintf("h%d", i)) })
 	}
 	require.Eventually(t, func() bool { return waiting.Load() == callers }, patience, 10*time.Millisecond)
-	require.NoError(t, e.Create(t.Context(), engine.Tenant{UserUID: "u2", Key: "sk_u2"}, "r"))
+	require.NoError(t, create(t.Context(), "u2", "r"))
 	require.NoError(t, e.Ready(t.Context()))
 	require.True(t, b.schemaThere("u2", "r"))
 	cancel()

@@ -13,6 +13,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/combinator/internal/kv"
 	"app238.com/inner/modules/combinator/internal/metrics"
+	"app238.com/inner/modules/combinator/internal/naming"
 	"app238.com/inner/modules/combinator/internal/overview"
 	"app238.com/inner/modules/combinator/internal/rdb"
 	"app238.com/inner/modules/combinator/internal/reports"
@@ -33,6 +34,7 @@ var Module = fx.Module("combinator",
 		fx.Annotate(kv.New, fx.As(fx.Self()), fx.As(new(engine.KV)), fx.OnStop((*kv.Engine).Stop)),
 		httpapi.New,
 		metrics.NewSizes,
+		fx.Annotate(naming.New, fx.OnStart((*naming.Check).Start)),
 		server.AsRoutes((*httpapi.API).Routes),
 		job.As(jobs.NewCreateRDB),
 		job.As(jobs.NewDeleteRDB),
@@ -50,7 +52,8 @@ var Module = fx.Module("combinator",
 		server.AsCheck(func(e engine.KV) server.Check { return server.Check{Name: "kv engine", Ready: e.Ready} }),
 		status.As(overview.NewRDB),
 		status.As(overview.NewKV),
+		server.AsCheck(func(c *naming.Check) server.Check { return server.Check{Name: "names in the engines", Ready: c.Ready} }),
 		server.AsCheck(func(p *webhook.Pods) server.Check { return server.Check{Name: "combinator pods", Ready: p.Ready} }),
 	),
-	fx.Invoke(func(*metrics.Sizes) {}),
+	fx.Invoke(func(*metrics.Sizes, *naming.Check) {}),
 )

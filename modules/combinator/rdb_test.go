@@ -88,6 +88,12 @@ func (b *bundle) databaseThere(uid string) bool {
 	return len(column(b.t, b.admin(""), `SELECT datname FROM pg_database WHERE datname = $1`, b.database(uid))) == 1
 }
 
+// databaseOpen tells whether anybody is let into the user's database.
+func (b *bundle) databaseOpen(uid string) bool {
+	b.t.Helper()
+	return len(column(b.t, b.admin(""), `SELECT datname FROM pg_database WHERE datname = $1 AND datallowconn`, b.database(uid))) == 1
+}
+
 func (b *bundle) roleThere(uid string) bool {
 	b.t.Helper()
 	role := strings.ReplaceAll(b.config.Combinator.RDB.Names.Role, "{user_uid}", uid)
@@ -96,7 +102,7 @@ func (b *bundle) roleThere(uid string) bool {
 
 func (b *bundle) schemaThere(uid, rid string) bool {
 	b.t.Helper()
-	if b.config.Combinator.RDB.Names.Database != "" && !b.databaseThere(uid) {
+	if b.config.Combinator.RDB.Names.Database != "" && !b.databaseOpen(uid) {
 		return false
 	}
 	db := b.admin(b.database(uid))
@@ -164,6 +170,32 @@ func TestAnotherSecretKeyBecomesTheRolesPassword(t *testing.T) {
 	require.NoError(t, err)
 	_, err = b.login("u1", "sk_old").Exec(`SELECT 1`)
 	require.Error(t, err)
+}
+
+// credentials are whether a role may log in, and whether it has a password.
+const credentials = `SELECT rolcanlogin || ' ' || (rolpassword IS NOT NULL) FROM pg_authid WHERE rolname = $1`
+
+func TestARoleThatLogsInWithoutAPasswordHasNone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.user("u1", "sk_one")
+	b.user("u2", "sk_two")
+	b.resource("u1", "r", "rdb")
+	b.resource("u2", "r", "rdb")
+	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
+	require.Equal(t, []string{"true true"}, column(t, b.admin(""), credentials, b.head+"u1"))
+	login := setup(t, func(c *config.Config) {
+		c.Platform, c.Combinator.RDB = b.config.Platform, b.config.Combinator.RDB
+		c.Combinator.RDB.Roles = config.RolesLogin
+	})
+	login.rows, login.db = b.rows, b.db
+	require.NoError(t, login.run(jobs.CreateRDBType, ref("u2", "r")))
+	require.NoError(t, login.run(jobs.SyncPasswordsType, map[string]string{}))
+	for _, uid := range []string{"u1", "u2"} {
+		require.Equal(t, []string{"true false"}, column(t, b.admin(""), credentials, b.head+uid), "the mode is changed for those that were there, too")
+		require.Equal(t, []string{"true"}, column(t, b.admin(""), `SELECT has_schema_privilege($1::TEXT, $2::TEXT, 'CREATE')`, b.head+uid, "user_"+uid+"_r"))
+	}
+	require.Equal(t, []string{"false"}, column(t, b.admin(""), `SELECT has_schema_privilege($1::TEXT, $2::TEXT, 'USAGE')`, b.head+"u1", "user_u2_r"))
 }
 
 func TestARolesLimitsAreTheConfiguredOnes(t *testing.T) {
@@ -241,8 +273,15 @@ func (b *bundle) throughEveryFault(after bool, prepare func(), work func() error
 			return n
 		}
 		if err != nil {
-			require.NoError(b.t, work(), "after a fault at statement %d", n)
+			require.NoError(b.t, work(), "after a fault at statement %d the same task takes its lease over from itself", n)
 		}
 		check()
 	}
+}
+
+// timePasses has the leases of dead processes end, whose tasks are not run again.
+func (b *bundle) timePasses() {
+	b.t.Helper()
+	_, err := b.db.Exec(`UPDATE combinator_tenants SET leased_until = LOCALTIMESTAMP - INTERVAL '1 second' WHERE leased_until IS NOT NULL`)
+	require.NoError(b.t, err)
 }

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"encoding/json"
+	"errors"
 	"net/url"
 	"os"
 	"strings"
@@ -61,6 +62,8 @@ func setup(t testing.TB, change ...func(*config.Config)) *bundle {
 	c := &b.config.Combinator
 	c.RDB.DSN = tenants.Config.Database.DSN
 	unique := strings.ToLower(rand.Text()[:8])
+	// Engines are shared with other tests, which are other platforms.
+	b.config.Platform = "test-" + unique
 	b.tenants, b.head = c.RDB.DSN.Reveal(), "r"+unique+"_"
 	// Roles and databases belong to the whole server, which other tests use too.
 	c.RDB.Names.Role = b.head + "{user_uid}"
@@ -75,7 +78,7 @@ func setup(t testing.TB, change ...func(*config.Config)) *bundle {
 	t.Cleanup(func() { _ = platform.Close() })
 	b.rows = rows.New(database.NewEnt(platform), platform, b.config)
 	var err error
-	b.rdb, err = rdb.NewWith(c.RDB, func(c config.RDB, name string) (driver.Connector, error) {
+	b.rdb, err = rdb.NewWith(b.config, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)), func(c config.RDB, name string) (driver.Connector, error) {
 		connector, err := database.EngineConnector(c, name)
 		if err != nil {
 			return nil, err
@@ -138,7 +141,11 @@ func column(t testing.TB, db *sql.DB, query string, args ...any) []string {
 }
 
 // admin connects to a database of the RDB engine as its administrator, by the driver alone; "" is the shared one.
-func (b *bundle) admin(name string) *sql.DB { return b.connect(name, nil) }
+func (b *bundle) admin(name string) *sql.DB {
+	db := b.connect(name, nil)
+	db.SetMaxIdleConns(0) // there are as many of these as a test has questions
+	return db
+}
 
 // connect connects to a database of the RDB engine.
 func (b *bundle) connect(name string, user *url.Userinfo) *sql.DB {
@@ -151,7 +158,13 @@ func (b *bundle) connect(name string, user *url.Userinfo) *sql.DB {
 	if user != nil {
 		u.User = user
 	}
-	db, err := sql.Open("postgres", u.String())
+	return b.open(u.String())
+}
+
+// open connects by the driver alone.
+func (b *bundle) open(dsn string) *sql.DB {
+	b.t.Helper()
+	db, err := sql.Open("postgres", dsn)
 	require.NoError(b.t, err)
 	b.t.Cleanup(func() { _ = db.Close() })
 	return db
@@ -202,7 +215,11 @@ func (b *bundle) run(kind string, payload any) error {
 		require.NoError(b.t, err)
 		prepared, err := d.Prepare(info)
 		require.NoError(b.t, err)
-		return prepared.Execute(context.Background(), job.Task{ID: 1, Type: kind, Attempt: 1})
+		err = prepared.Execute(context.Background(), job.Task{ID: 1, Type: kind, Attempt: 1})
+		if failed, ok := errors.AsType[*job.Error](err); ok && failed.Kind == job.Permanent {
+			require.NoError(b.t, prepared.GiveUp(context.Background(), job.Task{ID: 1, Type: kind, Attempt: 1}, failed.Text))
+		}
+		return err
 	}
 	b.t.Fatalf("no job %s", kind)
 	return nil
@@ -250,6 +267,7 @@ type fakeQueue struct {
 	mu       sync.Mutex
 	accepted []jobs.NotifyPods
 	enqueued []string
+	asked    []queued
 	fail     error
 }
 

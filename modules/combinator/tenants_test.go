@@ -8,6 +8,7 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/modules/audit/inventory"
+	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/combinator/internal/stock"
 	"app238.com/inner/modules/tasks/job"
@@ -69,13 +70,13 @@ func TestWhatAUserWhoIsGoneLeavesInTheEngineIsFoundAndRemoved(t *testing.T) {
 			require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
 			b.leave("u2")
 			b.leave("A-b")
-			foreign := b.rdb.TenantName("foreign")
+			foreign := b.rdb.Place("foreign").Role
 			_, err := b.admin("").Exec(`CREATE ROLE ` + database.Quote(foreign))
 			require.NoError(t, err, "a role with a name that a user might get, and that Inner has not made")
-			found, parts := b.listed(), b.rdb.TenantParts()
+			found, parts := b.listed(), append(b.rdb.TenantParts(), engine.MarkPart)
 			require.Len(t, found, 3)
 			for _, uid := range []string{"u1", "u2", "A-b"} {
-				require.Equal(t, inventory.Object{Name: b.rdb.TenantName(uid), Owner: uid, ID: uid, Key: "user/" + uid, Parts: parts}, found[uid])
+				require.Equal(t, inventory.Object{Name: b.rdb.Place(uid).Role, Owner: uid, ID: uid, Key: "user/" + uid, Parts: parts}, found[uid])
 			}
 			i := b.tenantStock()
 			require.ErrorIs(t, i.Delete(t.Context(), found["u1"]), inventory.ErrWished)
@@ -119,7 +120,7 @@ func TestALostRoleIsMadeAgainWithItsRights(t *testing.T) {
 	b.user("u2", "sk_two")
 	b.resource("u1", "r", "rdb")
 	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
-	role := database.Quote(b.rdb.TenantName("u1"))
+	role := database.Quote(b.rdb.Place("u1").Role)
 	_, err := b.admin("").Exec(`DROP OWNED BY ` + role + `; DROP ROLE ` + role)
 	require.NoError(t, err)
 	require.NotContains(t, b.listed(), "u1")
@@ -127,8 +128,8 @@ func TestALostRoleIsMadeAgainWithItsRights(t *testing.T) {
 	wishes, err := i.Rows(t.Context(), 0, 10)
 	require.NoError(t, err)
 	require.Len(t, wishes, 2)
-	require.Equal(t, []string{"role"}, wishes[0].Needs)
-	require.Equal(t, b.rdb.TenantName("u1"), wishes[0].Name)
+	require.Equal(t, []string{"role", "mark"}, wishes[0].Needs)
+	require.Equal(t, b.rdb.Place("u1").Role, wishes[0].Name)
 	require.Empty(t, wishes[1].Needs, "who has no schema needs no role")
 	later, err := i.Rows(t.Context(), wishes[0].Row, 10)
 	require.NoError(t, err)

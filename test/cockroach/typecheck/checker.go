@@ -138,6 +138,8 @@ func postgreSQLAlone() map[string]string {
 		"pg_total_relation_size": "the size of schemas",
 		"pg_terminate_backend":   "ends the sessions of a database",
 		"CONNECTION LIMIT":       "the limit of a role",
+		"COMMENT ON ROLE":        "the mark of a role",
+		"ALLOW_CONNECTIONS":      "nobody gets into a database that is not ready",
 		"pg_catalog.pg_locks":    "who keeps a migration waiting",
 		"pg_try_advisory_lock":   "one migration at a time",
 	}

@@ -16,10 +16,41 @@ var (
 	ErrBusy = errors.New("in use")
 	// ErrUnusable: what was given can never be used.
 	ErrUnusable = errors.New("unusable")
+	// ErrForeign: what is there under the name was made by another platform, and stays as it is.
+	ErrForeign = errors.New("another platform's")
+	// ErrElsewhere: an earlier release has made it, under another name than the configuration gives. Nobody can tell whether that
+	// was this platform's.
+	ErrElsewhere = errors.New("under another name")
+	// ErrUncertain: what was asked may still be carried out.
+	ErrUncertain = errors.New("outcome unknown")
+	// ErrClosed: the engine does not tell this to anybody.
+	ErrClosed = errors.New("kept closed by the engine")
 )
 
 // Resource names what a user has in an engine.
 type Resource struct{ UserUID, ResourceID string }
+
+// Found is a resource that is in an engine.
+type Found struct {
+	Resource
+	// Unclaimed says that its mark names no platform, as those of an earlier release: whose it is only a row can tell.
+	Unclaimed bool
+}
+
+// Place is what a user has in the RDB engine beside schemas: the names of the role, and of the own database. Either is "" where
+// users have none.
+type Place struct{ Role, Database string }
+
+// Recorded returns p with the names that are recorded of a user instead, where p has any.
+func (p Place) Recorded(names Place) Place {
+	if p.Role != "" && names.Role != "" {
+		p.Role = names.Role
+	}
+	if p.Database != "" && names.Database != "" {
+		p.Database = names.Database
+	}
+	return p
+}
 
 // Size is how large a resource is.
 type Size struct {
@@ -35,12 +66,18 @@ type Tenant struct {
 	Key string
 	// Stale says that the user's role was not given this key and the present limits, as far as is known.
 	Stale bool
+	// Place is where the user's things are. With Own, this platform's rows say that it has made them, so that what is there
+	// without a mark was begun by it.
+	Place Place
+	Own   bool
 }
 
 // What a user has in the RDB engine beside schemas.
 const (
 	RolePart     = "role"
 	DatabasePart = "database"
+	// MarkPart is the mark of this platform, on all of a thing's other parts.
+	MarkPart = "mark"
 )
 
 // RDB is the engine of SQL schemas. Every method may be called again at any time.
@@ -51,25 +88,33 @@ type RDB interface {
 	Ready(ctx context.Context) error
 	// Prepare makes what a user needs before the first schema.
 	Prepare(ctx context.Context, tenant Tenant) error
-	// Create prepares the user and makes a schema, of which the user's role can make use, and nobody else.
-	Create(ctx context.Context, tenant Tenant, resourceID string) error
-	// Delete drops a schema with its content. With last it also drops what the user has no use for any more, if that is
-	// configured, where it holds nothing. It tells whether the user has nothing left.
-	Delete(ctx context.Context, r Resource, last bool) (nothing bool, err error)
-	// Remove drops the user's role and own database, where they hold nothing. It tells whether the user has nothing left.
-	Remove(ctx context.Context, userUID string) (nothing bool, err error)
-	// TenantParts are the parts that a user has beside schemas, by the configuration; TenantName is their name.
+	// Create prepares the user and makes a schema of this name, of which the user's role can make use, and nobody else. A
+	// schema of the name that is there already is taken over, unless it is another platform's: ErrForeign.
+	Create(ctx context.Context, tenant Tenant, r Resource, name string) error
+	// Find returns the name of the schema that carries the resource's mark, "" where there is none in the user's place, or
+	// ErrElsewhere.
+	Find(ctx context.Context, place Place, r Resource) (name string, err error)
+	// Delete drops the resource's schema of this name with its content, unless it is another platform's. With last it also
+	// drops what the user has no use for any more, if that is configured, where it holds nothing. It tells whether the user
+	// has nothing left.
+	Delete(ctx context.Context, tenant Tenant, r Resource, name string, last bool) (nothing bool, err error)
+	// Remove drops the user's role and own database, where they are this platform's and hold nothing. It tells whether the
+	// user has nothing left.
+	Remove(ctx context.Context, tenant Tenant) (nothing bool, err error)
+	// TenantParts are the parts that a user has beside schemas, by the configuration.
 	TenantParts() []string
-	TenantName(userUID string) string
-	// Tenants asks which of TenantParts exist, of each of these users.
-	Tenants(ctx context.Context, userUIDs []string) (parts map[string][]string, err error)
-	// Exists tells whether a schema is there.
-	Exists(ctx context.Context, r Resource) (bool, error)
-	// List hands all schemas that Inner has made to page, in pages, and returns nil only when those were all.
-	List(ctx context.Context, page func([]Resource) error) error
-	// Sizes measures all schemas. Databases that could not be measured are left out, and counted.
+	// Place names them by the configuration.
+	Place(userUID string) Place
+	// Tenants asks which parts exist, of each of these users, and are this platform's. With MarkPart among them all of them
+	// carry its mark.
+	Tenants(ctx context.Context, tenants []Tenant) (parts map[string][]string, err error)
+	// List hands all schemas that this platform has made to page, and those of which that is not known, in pages, and returns
+	// nil only when those were all.
+	List(ctx context.Context, page func([]Found) error) error
+	// Sizes measures all schemas, by their names. Databases that could not be measured are left out, and counted. ErrClosed: the
+	// engine does not tell.
 	Sizes(ctx context.Context) (sizes []Size, missed int, err error)
-	// Name is the name of a resource in the engine: what Sizes and List call it.
+	// Name is the name of a resource by the configuration, what a new one is called.
 	Name(r Resource) string
 	// Fingerprint changes with what a user's role is to be like.
 	Fingerprint(key string) string
@@ -81,16 +126,19 @@ type KV interface {
 	Configured() bool
 	// Ready returns nil when the engine answers; the error's text may be shown.
 	Ready(ctx context.Context) error
-	// Create records a namespace. ErrBusy: an earlier one of the same name is not gone yet.
-	Create(ctx context.Context, r Resource) error
-	// Delete marks a namespace as deleted and removes its keys. Its prefix stays taken until a Sweep finds that late
-	// writers have left nothing.
-	Delete(ctx context.Context, r Resource) error
-	// Exists tells whether a namespace is recorded and not deleted.
-	Exists(ctx context.Context, r Resource) (bool, error)
-	// List hands all namespaces that are recorded and not deleted to page, in pages, and returns nil only when those were
-	// all.
-	List(ctx context.Context, page func([]Resource) error) error
+	// Create records a namespace with this prefix. ErrBusy: an earlier one of the same name is not gone yet. ErrForeign: it is
+	// another platform's.
+	Create(ctx context.Context, r Resource, prefix string) error
+	// Find returns the prefix of a resource's namespace, "" where none is recorded, or ErrElsewhere. It reads all records.
+	Find(ctx context.Context, r Resource) (prefix string, err error)
+	// Delete marks a namespace as deleted and removes its keys, unless it is another platform's. Its prefix stays taken until
+	// a Sweep finds that late writers have left nothing.
+	Delete(ctx context.Context, r Resource, prefix string) error
+	// List hands all namespaces that are recorded and not deleted to page, those of which it is not known which platform made
+	// them too, in pages, and returns nil only when those were all.
+	List(ctx context.Context, page func([]Found) error) error
+	// Name is the prefix of a resource by the configuration, what a new one gets.
+	Name(r Resource) string
 	// Sweep removes what was written into deleted namespaces, and forgets those in which nothing was found for long
 	// enough. It returns how many are left.
 	Sweep(ctx context.Context) (left int, err error)

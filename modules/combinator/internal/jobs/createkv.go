@@ -22,10 +22,15 @@ func NewCreateKV(p Params) job.Definition {
 
 // Execute records the namespace and marks the row once it is there.
 func (j createKV) Execute(ctx context.Context, _ job.Task, p CreateKV) error {
-	if _, err := j.Rows.Resource(ctx, p.UserUID, p.ResourceID, rows.KV); err != nil {
+	row, err := j.Rows.Resource(ctx, p.UserUID, p.ResourceID, rows.KV)
+	if err != nil {
 		return databaseError("reading the resource", err)
 	}
-	if err := j.KV.Create(ctx, p.resource()); err != nil {
+	prefix, err := j.record(ctx, j.kvNamer(), p.resource(), row.Status)
+	if err != nil {
+		return err
+	}
+	if err := j.KV.Create(ctx, p.resource(), prefix); err != nil {
 		return engineError(kvEngine, err)
 	}
 	if err := j.Rows.Mark(ctx, p.UserUID, p.ResourceID, rows.KV, rows.Active, ""); err != nil {

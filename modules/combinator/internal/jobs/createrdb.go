@@ -50,7 +50,7 @@ func NewCreateRDB(p Params, c *config.Config) job.Definition {
 }
 
 // Execute makes what is missing and marks the row once everything is there.
-func (j createRDB) Execute(ctx context.Context, _ job.Task, p CreateRDB) error {
+func (j createRDB) Execute(ctx context.Context, t job.Task, p CreateRDB) error {
 	row, err := j.Rows.Resource(ctx, p.UserUID, p.ResourceID, rows.RDB)
 	if err != nil {
 		return databaseError("reading the resource", err)
@@ -64,8 +64,12 @@ func (j createRDB) Execute(ctx context.Context, _ job.Task, p CreateRDB) error {
 			return job.NewPermanent("a user may have %d SQL schemas", j.limit)
 		}
 	}
-	err = j.withTenant(ctx, p.UserUID, func(ctx context.Context, tenant engine.Tenant) error {
-		return j.RDB.Create(ctx, tenant, p.ResourceID)
+	name, err := j.record(ctx, j.rdbNamer(), p.resource(), row.Status)
+	if err != nil {
+		return err
+	}
+	err = j.withTenant(ctx, t, p.UserUID, func(ctx context.Context, tenant engine.Tenant) error {
+		return j.RDB.Create(ctx, tenant, p.resource(), name)
 	})
 	if err != nil {
 		return err
@@ -82,16 +86,25 @@ func (j createRDB) GiveUp(ctx context.Context, _ job.Task, p CreateRDB, reason s
 }
 
 // withTenant runs work on a user of the RDB engine while no other process does, and notes what the user's role was given.
-func (p Params) withTenant(ctx context.Context, userUID string, work func(ctx context.Context, tenant engine.Tenant) error) error {
+func (p Params) withTenant(ctx context.Context, t job.Task, userUID string, work func(ctx context.Context, tenant engine.Tenant) error) error {
 	key, err := p.Rows.SecretKey(ctx, userUID)
 	if err != nil {
 		return databaseError("reading the user", err)
 	}
-	wished := p.RDB.Fingerprint(key)
+	wished, place := p.RDB.Fingerprint(key), p.RDB.Place(userUID)
 	var failure error
-	err = p.Rows.WithTenant(ctx, userUID, func(ctx context.Context, prepared string) (string, error) {
-		failure = work(ctx, engine.Tenant{UserUID: userUID, Key: key, Stale: prepared != wished})
+	err = p.Rows.WithTenant(ctx, t.ID, userUID, &place, func(ctx context.Context, known rows.Leased) (string, error) {
+		tenant := p.tenant(userUID, known)
+		tenant.Key, tenant.Stale = key, known.Prepared != wished
+		failure = work(ctx, tenant)
+		if errors.Is(failure, engine.ErrForeign) {
+			return refused + wished, nil
+		}
 		return wished, failure
 	})
 	return tenantError(failure, err)
 }
+
+// refused stands in front of what a user's role could not be given, because something there is another platform's: it need
+// not be tried again and again.
+const refused = "foreign "

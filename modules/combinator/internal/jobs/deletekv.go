@@ -22,7 +22,11 @@ func NewDeleteKV(p Params) job.Definition {
 
 // Execute removes the keys and has the pods told. What they write until then is swept away later.
 func (j deleteKV) Execute(ctx context.Context, _ job.Task, p DeleteKV) error {
-	if err := j.KV.Delete(ctx, p.resource()); err != nil {
+	prefix, err := j.locate(ctx, j.kvNamer(), p.resource())
+	if err != nil {
+		return err
+	}
+	if err := j.KV.Delete(ctx, p.resource(), prefix); err != nil {
 		return engineError(kvEngine, err)
 	}
 	return j.gone(ctx, rows.KV, p.resource())

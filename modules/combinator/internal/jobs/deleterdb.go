@@ -21,17 +21,22 @@ func NewDeleteRDB(p Params) job.Definition {
 	return job.Define(job.Spec{Type: DeleteRDBType, Aliases: aliases("DeleteRDB"), Lane: job.SchemaLane}, deleteRDB{p})
 }
 
-// Execute drops the schema and has the pods told. The row is gone by now; the name alone says whose schema it is.
-func (j deleteRDB) Execute(ctx context.Context, _ job.Task, p DeleteRDB) error {
+// Execute drops the schema and has the pods told. The row is gone by now; what is recorded, or else the name, says which
+// schema it is, and its mark whose.
+func (j deleteRDB) Execute(ctx context.Context, task job.Task, p DeleteRDB) error {
 	others, err := j.Rows.Others(ctx, p.UserUID, p.ResourceID, rows.RDB)
 	if err != nil {
 		return databaseError("looking for the user's resources", err)
 	}
+	name, err := j.locate(ctx, j.rdbNamer(), p.resource())
+	if err != nil {
+		return err
+	}
 	var failure error
-	err = j.Rows.WithTenant(ctx, p.UserUID, func(ctx context.Context, prepared string) (string, error) {
+	err = j.Rows.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t rows.Leased) (string, error) {
 		var nothing bool
-		nothing, failure = j.RDB.Delete(ctx, p.resource(), !others)
-		return rows.Remaining(prepared, nothing), failure
+		nothing, failure = j.RDB.Delete(ctx, j.tenant(p.UserUID, t), p.resource(), name, !others)
+		return rows.Remaining(t.Prepared, nothing), failure
 	})
 	if err := tenantError(failure, err); err != nil {
 		return err
@@ -42,8 +47,11 @@ func (j deleteRDB) Execute(ctx context.Context, _ job.Task, p DeleteRDB) error {
 // GiveUp has no row to write to: deletions are asked for after the row is gone.
 func (j deleteRDB) GiveUp(context.Context, job.Task, DeleteRDB, string) error { return nil }
 
-// gone marks a row that should not be there any more, and has the pods told.
+// gone forgets where a resource was, marks a row that should not be there any more, and has the pods told.
 func (p Params) gone(ctx context.Context, kind string, r engine.Resource) error {
+	if err := p.Rows.ForgetPlace(ctx, kind, r); err != nil {
+		return databaseError("forgetting where the resource was", err)
+	}
 	if err := p.Rows.Mark(ctx, r.UserUID, r.ResourceID, kind, rows.Error, "the resource was deleted"); err != nil {
 		return databaseError("marking the resource", err)
 	}

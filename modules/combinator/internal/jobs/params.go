@@ -100,6 +100,9 @@ func TenantKey(userUID string) string { return "user/" + userUID }
 // busyWait is how soon a job looks again where others hold what it is to change.
 const busyWait = 15 * time.Second
 
+// elsewhereWait is how soon a job looks again whether the templates of names were put right.
+const elsewhereWait = time.Minute
+
 // engineError says what an error of an engine means for a task.
 func engineError(name string, err error) error {
 	switch {
@@ -109,6 +112,15 @@ func engineError(name string, err error) error {
 		return job.NewUnavailable(name, err)
 	case errors.Is(err, engine.ErrBusy):
 		e := job.NewLater(busyWait, "waiting until the "+name+" is done with what it holds of this resource")
+		e.Cause = err
+		return e
+	case errors.Is(err, engine.ErrForeign):
+		e := job.NewPermanent("what the %s has under this name was made by another platform, and stays", name)
+		e.Cause = err
+		return e
+	case errors.Is(err, engine.ErrElsewhere):
+		// The row stays as it is: the data is there, and the configuration is to be put right.
+		e := job.NewLater(elsewhereWait, "waiting until the configuration gives this the name that it has in the "+name)
 		e.Cause = err
 		return e
 	case errors.Is(err, engine.ErrUnusable):
@@ -136,16 +148,28 @@ func databaseError(what string, err error) error {
 	return job.NewFailed(what+" failed", err)
 }
 
-// tenantError says what came of work on a user of the RDB engine under the lock of that user: failure is the engine's, err
+// tenantWait is how soon a job tries again whose user's lease another one holds.
+const tenantWait = time.Second
+
+// tenantError says what came of work on a user of the RDB engine under the lease of that user: failure is the engine's, err
 // the database's.
 func tenantError(failure, err error) error {
 	switch {
 	case failure != nil:
 		return engineError(rdbEngine, failure)
+	case errors.Is(err, rows.ErrBusy), errors.Is(err, rows.ErrVoid):
+		e := job.NewLater(tenantWait, "waiting until the "+rdbEngine+" is done with another task of the same user")
+		e.Cause, e.Growing = err, true
+		return e
 	case err != nil:
-		return databaseError("locking the user", err)
+		return databaseError("leasing the user", err)
 	}
 	return nil
+}
+
+// tenant is a user as the RDB engine has to know it.
+func (p Params) tenant(userUID string, t rows.Leased) engine.Tenant {
+	return engine.Tenant{UserUID: userUID, Place: p.RDB.Place(userUID).Recorded(t.Place), Own: t.Own}
 }
 
 // aliases are the names of a job type in the guideline, with and without Job.

@@ -25,7 +25,7 @@ func Periodics(c *config.Config, rdb engine.RDB, kv engine.KV) []job.Periodic {
 	var all []job.Periodic
 	if rdb.Configured() {
 		all = append(all, job.Periodic{Name: MeasureRDBType, Interval: c.Combinator.RDB.MeasureInterval, Type: MeasureRDBType, Payload: MeasureRDB{}})
-		if c.Combinator.RDB.Roles == config.RolesPassword {
+		if c.Combinator.RDB.Roles != config.RolesNone {
 			all = append(all, job.Periodic{
 				Name: SyncPasswordsType, Interval: c.Combinator.RDB.PasswordInterval, Type: SyncPasswordsType, Payload: SyncPasswords{},
 			})
@@ -94,10 +94,15 @@ func NewMeasureRDB(p Params) job.Definition {
 // Execute measures and notes the sizes. Databases that do not answer keep their last ones.
 func (j measureRDB) Execute(ctx context.Context, _ job.Task, _ MeasureRDB) error {
 	sizes, _, err := j.RDB.Sizes(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, engine.ErrClosed): // they are unknown, and nobody can do anything about it here
+		err = j.Rows.ForgetSizes(ctx)
+	case err != nil:
 		return unlessAway(rdbEngine, err)
+	default:
+		err = j.Rows.SaveSizes(ctx, j.RDB.Name, sizes)
 	}
-	if err := j.Rows.SaveSizes(ctx, j.RDB.Name, sizes); err != nil {
+	if err != nil {
 		return databaseError("noting the sizes", err)
 	}
 	return nil
@@ -126,7 +131,7 @@ func NewSyncPasswords(p Params) job.Definition {
 const tenantPage = 500
 
 // Execute looks at every user of the engine. One role that cannot be changed does not keep the others from it.
-func (j syncPasswords) Execute(ctx context.Context, _ job.Task, _ SyncPasswords) error {
+func (j syncPasswords) Execute(ctx context.Context, task job.Task, _ SyncPasswords) error {
 	var failure error
 	for after := ""; ; {
 		tenants, err := j.Rows.Tenants(ctx, after, tenantPage)
@@ -135,14 +140,15 @@ func (j syncPasswords) Execute(ctx context.Context, _ job.Task, _ SyncPasswords)
 		}
 		for _, t := range tenants {
 			after = t.UserUID
-			if t.Key == "" || t.Prepared == j.RDB.Fingerprint(t.Key) {
+			wished := j.RDB.Fingerprint(t.Key)
+			if t.Key == "" || t.Prepared == wished || t.Prepared == refused+wished {
 				continue
 			}
-			err := j.withTenant(ctx, t.UserUID, func(ctx context.Context, tenant engine.Tenant) error { return j.RDB.Prepare(ctx, tenant) })
+			err := j.withTenant(ctx, task, t.UserUID, func(ctx context.Context, tenant engine.Tenant) error { return j.RDB.Prepare(ctx, tenant) })
 			if errors.Is(err, engine.ErrUnavailable) {
 				return unlessAway(rdbEngine, err)
 			}
-			if err != nil {
+			if err != nil && !errors.Is(err, engine.ErrForeign) {
 				failure = err
 			}
 		}

@@ -21,11 +21,11 @@ func NewRegisterUser(p Params) job.Definition {
 }
 
 // Execute prepares the user in the RDB engine. Without one there is nothing to prepare.
-func (j registerUser) Execute(ctx context.Context, _ job.Task, p RegisterUser) error {
+func (j registerUser) Execute(ctx context.Context, t job.Task, p RegisterUser) error {
 	if !j.RDB.Configured() {
 		return nil
 	}
-	return j.withTenant(ctx, p.UserUID, func(ctx context.Context, tenant engine.Tenant) error { return j.RDB.Prepare(ctx, tenant) })
+	return j.withTenant(ctx, t, p.UserUID, func(ctx context.Context, tenant engine.Tenant) error { return j.RDB.Prepare(ctx, tenant) })
 }
 
 // GiveUp has no row to write to: the first resource of the user tries again.

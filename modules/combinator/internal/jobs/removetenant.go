@@ -20,11 +20,11 @@ func NewRemoveTenant(p Params) job.Definition {
 	return job.Define(job.Spec{Type: RemoveTenantType, Lane: job.SchemaLane}, removeTenant{p})
 }
 
-// Execute drops what holds nothing. It looks for the user once more, under the lock that every change of the user's things
+// Execute drops what holds nothing. It looks for the user once more, under the lease that every change of the user's things
 // takes: whoever has come back by now keeps them.
-func (j removeTenant) Execute(ctx context.Context, _ job.Task, p RemoveTenant) error {
+func (j removeTenant) Execute(ctx context.Context, task job.Task, p RemoveTenant) error {
 	var refused, failure error
-	err := j.Rows.WithTenant(ctx, p.UserUID, func(ctx context.Context, prepared string) (string, error) {
+	err := j.Rows.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t rows.Leased) (string, error) {
 		refused, failure = nil, nil
 		wished, err := j.Rows.Wished(ctx, p.UserUID)
 		if err != nil {
@@ -32,11 +32,11 @@ func (j removeTenant) Execute(ctx context.Context, _ job.Task, p RemoveTenant) e
 		}
 		if wished {
 			refused = job.NewPermanent("the user, or a SQL schema of the user, is there")
-			return rows.Remaining(prepared, false), nil
+			return rows.Remaining(t.Prepared, false), nil
 		}
 		var nothing bool
-		nothing, failure = j.RDB.Remove(ctx, p.UserUID)
-		return rows.Remaining(prepared, nothing), failure
+		nothing, failure = j.RDB.Remove(ctx, j.tenant(p.UserUID, t))
+		return rows.Remaining(t.Prepared, nothing), failure
 	})
 	if err := tenantError(failure, err); err != nil {
 		return err

@@ -12,14 +12,18 @@ import (
 // Rows is what the jobs ask of the database.
 type Rows interface {
 	Earlier(ctx context.Context, resource *ent.CombinatorResource) (int, error)
+	ForgetPlace(ctx context.Context, kind string, of engine.Resource) error
+	ForgetSizes(ctx context.Context) error
 	Mark(ctx context.Context, userUID, resourceID, kind, status, message string) error
 	Others(ctx context.Context, userUID, resourceID, kind string) (bool, error)
+	Place(ctx context.Context, kind string, of engine.Resource) (string, error)
+	RecordPlace(ctx context.Context, kind string, of engine.Resource, name string) error
 	Resource(ctx context.Context, userUID, resourceID, kind string) (*ent.CombinatorResource, error)
 	SaveSizes(ctx context.Context, name func(engine.Resource) string, sizes []engine.Size) error
 	SecretKey(ctx context.Context, userUID string) (string, error)
 	Tenants(ctx context.Context, after string, limit int) ([]rows.Tenant, error)
 	Wished(ctx context.Context, userUID string) (bool, error)
-	WithTenant(ctx context.Context, userUID string, work func(ctx context.Context, prepared string) (string, error)) error
+	WithTenant(ctx context.Context, task int64, userUID string, place *engine.Place, work func(ctx context.Context, t rows.Leased) (string, error)) error
 }
 
 // Pods is what the jobs ask of the Combinator pods.

@@ -30,8 +30,10 @@ const (
 type Engine struct {
 	config config.KV
 	prefix config.Prefix
-	open   func(ctx context.Context, c config.KV) (store, error)
-	log    *zap.Logger
+	// platform stands in the records.
+	platform string
+	open     func(ctx context.Context, c config.KV) (store, error)
+	log      *zap.Logger
 
 	begin  sync.Once
 	life   context.Context
@@ -50,7 +52,7 @@ func newWith(c *config.Config, log *zap.Logger, open func(ctx context.Context, c
 	if err != nil {
 		return nil, fmt.Errorf("combinator.kv.prefix: %w", err)
 	}
-	e := &Engine{config: c.Combinator.KV, prefix: prefix, open: open, log: log.Named("job"),
+	e := &Engine{config: c.Combinator.KV, prefix: prefix, platform: c.PlatformMark(), open: open, log: log.Named("job"),
 		opened: make(chan struct{}), done: make(chan struct{})}
 	e.life, e.end = context.WithCancel(context.Background())
 	return e, nil

@@ -82,6 +82,11 @@ func setup(t *testing.T, endpoint string) (*Engine, *faulty) {
 	return e, f
 }
 
+func create(t *testing.T, e *Engine, r engine.Resource) error {
+	t.Helper()
+	return e.Create(t.Context(), r, e.Name(r))
+}
+
 // keep writes a key as a Combinator pod does.
 func (f *faulty) keep(t *testing.T, key string) {
 	t.Helper()
@@ -101,7 +106,7 @@ func TestWhatIsKilledAtAnyStepEndsRightWhenItRunsAgain(t *testing.T) {
 	t.Parallel()
 	e, f := setup(t, "")
 	r, neighbour := engine.Resource{UserUID: "u1", ResourceID: "a"}, engine.Resource{UserUID: "u1", ResourceID: "ab"}
-	require.NoError(t, e.Create(t.Context(), neighbour))
+	require.NoError(t, create(t, e, neighbour))
 	f.keep(t, e.prefix.Name("u1", "ab")+"key")
 	for _, after := range []bool{false, true} {
 		for n, hit := 1, true; hit; n++ {
@@ -117,12 +122,12 @@ func TestWhatIsKilledAtAnyStepEndsRightWhenItRunsAgain(t *testing.T) {
 				}
 				require.NoError(t, call())
 			}
-			live(func() error { return e.Create(t.Context(), r) })
-			there, err := e.Exists(t.Context(), r)
+			live(func() error { return create(t, e, r) })
+			there, err := e.Find(t.Context(), r)
 			require.NoError(t, err)
-			require.True(t, there)
+			require.Equal(t, e.Name(r), there)
 			f.keep(t, e.prefix.Name("u1", "a")+"key")
-			live(func() error { return e.Delete(t.Context(), r) })
+			live(func() error { return e.Delete(t.Context(), r, e.Name(r)) })
 			require.Zero(t, f.under(t, e.prefix.Name("u1", "a")))
 			f.keep(t, e.prefix.Name("u1", "a")+"late")
 			live(func() error {
@@ -148,13 +153,13 @@ func TestAClusterThatGoesAndComesBack(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, cluster.Close()) })
 	e, _ := setup(t, cluster.Endpoint())
 	r := engine.Resource{UserUID: "u1", ResourceID: "a"}
-	require.NoError(t, e.Create(t.Context(), r))
+	require.NoError(t, create(t, e, r))
 	require.NoError(t, cluster.Stop(t.Context()))
-	require.ErrorIs(t, e.Create(t.Context(), engine.Resource{UserUID: "u1", ResourceID: "b"}), engine.ErrUnavailable)
+	require.ErrorIs(t, create(t, e, engine.Resource{UserUID: "u1", ResourceID: "b"}), engine.ErrUnavailable)
 	require.Error(t, e.Ready(t.Context()))
 	require.NoError(t, cluster.Restart(t.Context()))
 	require.Eventually(t, func() bool {
-		there, err := e.Exists(t.Context(), r)
-		return err == nil && there
+		there, err := e.Find(t.Context(), r)
+		return err == nil && there != ""
 	}, 4*time.Minute, 100*time.Millisecond)
 }

@@ -5,23 +5,36 @@ import (
 	"errors"
 	"fmt"
 
+	"go.uber.org/zap"
+
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
+// Name implements engine.KV.
+func (e *Engine) Name(r engine.Resource) string { return e.prefix.Name(r.UserUID, r.ResourceID) }
+
+// isForeign tells whether another platform has made a namespace.
+func (e *Engine) isForeign(r record) bool { return r.Platform != "" && r.Platform != e.platform }
+
 // Create implements engine.KV.
-func (e *Engine) Create(ctx context.Context, r engine.Resource) error {
-	prefix := e.prefix.Name(r.UserUID, r.ResourceID)
+func (e *Engine) Create(ctx context.Context, r engine.Resource, prefix string) error {
 	return e.update(ctx, func(ctx context.Context, tx transaction) error {
 		found, err := read(ctx, tx, prefix)
 		switch {
 		case err != nil:
 			return err
 		case found == nil:
-			return write(tx, record{UserUID: r.UserUID, ResourceID: r.ResourceID, Prefix: prefix, State: active, CreatedAt: tx.now().UTC()})
+			return write(tx, record{UserUID: r.UserUID, ResourceID: r.ResourceID, Prefix: prefix, Platform: e.platform, State: active,
+				CreatedAt: tx.now().UTC()})
+		case e.isForeign(*found):
+			return fmt.Errorf("%w: prefix %s", engine.ErrForeign, prefix)
 		case found.resource() != r:
 			return fmt.Errorf("%w: the prefix is another resource's", engine.ErrUnusable)
 		case found.State == deleted:
 			return fmt.Errorf("%w: an earlier namespace of this name is being removed", engine.ErrBusy)
+		case found.Platform == "":
+			found.Platform = e.platform
+			return write(tx, *found)
 		}
 		return nil
 	})
@@ -29,8 +42,7 @@ func (e *Engine) Create(ctx context.Context, r engine.Resource) error {
 
 // Delete implements engine.KV. The record comes first: whatever happens after it, the prefix is swept until nothing is
 // left.
-func (e *Engine) Delete(ctx context.Context, r engine.Resource) error {
-	prefix := e.prefix.Name(r.UserUID, r.ResourceID)
+func (e *Engine) Delete(ctx context.Context, r engine.Resource, prefix string) error {
 	from, to := span(prefix)
 	err := e.bury(ctx, r, prefix, false)
 	if errors.Is(err, errNoRecord) {
@@ -39,10 +51,13 @@ func (e *Engine) Delete(ctx context.Context, r engine.Resource) error {
 		if err != nil || len(left) == 0 {
 			return err
 		}
-		if err := e.bury(ctx, r, prefix, true); err != nil {
-			return err
-		}
-	} else if err != nil {
+		err = e.bury(ctx, r, prefix, true)
+	}
+	if errors.Is(err, engine.ErrForeign) {
+		e.log.Warn("a namespace of this name is another platform's and stays", zap.String("prefix", prefix))
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	return e.clear(ctx, from, to)
@@ -62,39 +77,47 @@ func (e *Engine) bury(ctx context.Context, r engine.Resource, prefix string, ane
 			return errNoRecord
 		case found == nil:
 			found = &record{UserUID: r.UserUID, ResourceID: r.ResourceID, Prefix: prefix, CreatedAt: now}
+		case e.isForeign(*found):
+			return engine.ErrForeign
 		case found.resource() != r:
 			return fmt.Errorf("%w: the prefix is another resource's", engine.ErrUnusable)
 		case found.State == deleted:
 			return nil
 		}
-		found.State, found.CleanSince = deleted, &now
+		found.Platform, found.State, found.CleanSince = e.platform, deleted, &now
 		return write(tx, *found)
 	})
 }
 
-// Exists implements engine.KV.
-func (e *Engine) Exists(ctx context.Context, r engine.Resource) (bool, error) {
-	prefix := e.prefix.Name(r.UserUID, r.ResourceID)
-	key := recordKey(prefix)
-	pairs, err := e.scan(ctx, key, append(key, 0), 1)
-	if err != nil || len(pairs) == 0 {
-		return false, err
+// Find implements engine.KV.
+func (e *Engine) Find(ctx context.Context, r engine.Resource) (prefix string, err error) {
+	elsewhere := false
+	err = e.all(ctx, func(found []record) error {
+		for _, one := range found {
+			switch {
+			case one.State != active || one.resource() != r || e.isForeign(one):
+			case one.Platform == e.platform, prefix == "" && one.Prefix == e.Name(r):
+				prefix = one.Prefix
+			default:
+				elsewhere = true
+			}
+		}
+		return nil
+	})
+	if err == nil && prefix == "" && elsewhere {
+		return "", fmt.Errorf("%w: a namespace", engine.ErrElsewhere)
 	}
-	found, err := decode(pairs[0].value)
-	if err != nil {
-		return false, err
-	}
-	return found.State == active && found.resource() == r, nil
+	return prefix, err
 }
 
-// List implements engine.KV. The registry is the store's, which other platforms may use as well: what has another prefix
-// than this configuration gives is another's.
-func (e *Engine) List(ctx context.Context, page func([]engine.Resource) error) error {
+// List implements engine.KV. What an earlier release recorded under another prefix than this configuration gives is another
+// platform's: the registry is the store's.
+func (e *Engine) List(ctx context.Context, page func([]engine.Found) error) error {
 	return e.all(ctx, func(found []record) error {
-		var alive []engine.Resource
+		var alive []engine.Found
 		for _, r := range found {
-			if r.State == active && r.Prefix == e.prefix.Name(r.UserUID, r.ResourceID) {
-				alive = append(alive, r.resource())
+			if r.State == active && (r.Platform == e.platform || r.Platform == "" && r.Prefix == e.Name(r.resource())) {
+				alive = append(alive, engine.Found{Resource: r.resource(), Unclaimed: r.Platform == ""})
 			}
 		}
 		return page(alive)
@@ -106,7 +129,7 @@ func (e *Engine) Sweep(ctx context.Context) (left int, err error) {
 	var failure error
 	err = e.all(ctx, func(found []record) error {
 		for _, r := range found {
-			if r.State != deleted {
+			if r.State != deleted || e.isForeign(r) {
 				continue
 			}
 			gone, err := e.sweep(ctx, r)

@@ -26,11 +26,13 @@ const (
 
 // record is what is kept of a namespace, as JSON, until nothing of it can be left.
 type record struct {
-	UserUID    string    `json:"user_uid"`
-	ResourceID string    `json:"resource_id"`
-	Prefix     string    `json:"prefix"`
-	State      string    `json:"state"`
-	CreatedAt  time.Time `json:"created_at"`
+	UserUID    string `json:"user_uid"`
+	ResourceID string `json:"resource_id"`
+	Prefix     string `json:"prefix"`
+	// Platform is the mark of the platform that made it; empty: an earlier release did.
+	Platform  string    `json:"platform,omitempty"`
+	State     string    `json:"state"`
+	CreatedAt time.Time `json:"created_at"`
 	// CleanSince is when something was found under the prefix of a deleted namespace last, or when it was deleted.
 	CleanSince *time.Time `json:"clean_since,omitempty"`
 }

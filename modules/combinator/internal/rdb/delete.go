@@ -5,58 +5,64 @@ import (
 	"database/sql"
 	"fmt"
 
+	"go.uber.org/zap"
+
 	"app238.com/inner/app/database"
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// Exists implements engine.RDB.
-func (e *Engine) Exists(ctx context.Context, r engine.Resource) (there bool, err error) {
-	p := e.names.place(r.UserUID)
-	err = e.on(ctx, p.database, func(ctx context.Context, db *sql.DB) error {
-		there, err = e.read(ctx, db, hasSchema, []any{e.names.schema.Name(r.UserUID, r.ResourceID)}, new(int))
-		return err
-	})
-	if database.IsMissing(err) { // the database
-		return false, nil
-	}
-	return there, err
-}
-
 // Delete implements engine.RDB.
-func (e *Engine) Delete(ctx context.Context, r engine.Resource, last bool) (nothing bool, err error) {
-	p := e.names.place(r.UserUID)
-	if err := e.dropSchema(ctx, p, e.names.schema.Name(r.UserUID, r.ResourceID)); err != nil {
+func (e *Engine) Delete(ctx context.Context, tenant engine.Tenant, r engine.Resource, name string, last bool) (nothing bool, err error) {
+	s := schemaOf(r, name)
+	if s.database != "" {
+		tenant.Place.Database = s.database
+	}
+	if err := e.dropSchema(ctx, s); err != nil {
 		return false, err
 	}
 	switch {
 	case !last:
 		return false, nil
 	case !e.config.DropUnused:
-		return e.hasNothing(ctx, r.UserUID)
+		return e.hasNothing(ctx, tenant)
 	}
-	return e.Remove(ctx, r.UserUID)
+	// Whoever deletes a resource says that it was this platform's.
+	tenant.Own = true
+	return e.Remove(ctx, tenant)
 }
 
 // Remove implements engine.RDB.
-func (e *Engine) Remove(ctx context.Context, userUID string) (nothing bool, err error) {
-	p := e.names.place(userUID)
-	if err := e.dropDatabase(ctx, p); err != nil {
+func (e *Engine) Remove(ctx context.Context, tenant engine.Tenant) (nothing bool, err error) {
+	if err := e.dropDatabase(ctx, tenant); err != nil {
 		return false, err
 	}
-	if err := e.dropRole(ctx, p); err != nil {
+	if err := e.dropRole(ctx, tenant); err != nil {
 		return false, err
 	}
-	return e.hasNothing(ctx, userUID)
+	return e.hasNothing(ctx, tenant)
 }
 
-func (e *Engine) hasNothing(ctx context.Context, userUID string) (bool, error) {
-	found, err := e.Tenants(ctx, []string{userUID})
+// hasNothing tells whether there is nothing that this platform might have made for the user.
+func (e *Engine) hasNothing(ctx context.Context, tenant engine.Tenant) (bool, error) {
+	tenant.Own = true
+	found, err := e.Tenants(ctx, []engine.Tenant{tenant})
 	return err == nil && len(found) == 0, err
 }
 
-func (e *Engine) dropSchema(ctx context.Context, p place, schema string) error {
-	err := e.on(ctx, p.database, func(ctx context.Context, db *sql.DB) error {
-		return e.exec(ctx, db, `DROP SCHEMA IF EXISTS `+database.Quote(schema)+` CASCADE`)
+func (e *Engine) dropSchema(ctx context.Context, s schema) error {
+	isOpen, err := e.isOpen(ctx, s.database)
+	if err != nil || !isOpen {
+		return err
+	}
+	err = e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
+		switch whose, err := e.schemaOwner(ctx, db, s); {
+		case err != nil:
+			return err
+		case whose == foreign:
+			e.log.Warn("a schema of this name is another platform's and stays", zap.String("schema", join(s.database, s.name)))
+			return nil
+		}
+		return e.exec(ctx, db, `DROP SCHEMA IF EXISTS `+database.Quote(s.name)+` CASCADE`)
 	})
 	if database.IsMissing(err) { // the database, and with it the schema
 		return nil
@@ -64,74 +70,36 @@ func (e *Engine) dropSchema(ctx context.Context, p place, schema string) error {
 	return err
 }
 
-// otherSchemas are all but the engine's own.
-const otherSchemas = `SELECT 1 FROM pg_namespace
-WHERE nspname NOT IN ('public', 'information_schema', 'crdb_internal', 'pg_extension') AND substr(nspname, 1, 3) <> 'pg_' LIMIT 1`
+// usedSchemas are those of the shared database on which a role has rights.
+const usedSchemas = `SELECT current_database(), (SELECT count(*) FROM pg_namespace n
+    WHERE n.nspname <> 'public' AND substr(n.nspname, 1, 3) <> 'pg_' AND has_schema_privilege(r.rolname, n.nspname, 'CREATE'))
+FROM pg_roles r WHERE r.rolname = $1`
 
-// publicTables are what someone keeps outside of every schema of Inner's.
-const publicTables = `SELECT 1 FROM information_schema.tables WHERE table_schema = 'public' LIMIT 1`
-
-// dropDatabase drops the user's own database, unless there is something in it.
-func (e *Engine) dropDatabase(ctx context.Context, p place) error {
-	if p.database == "" {
+// dropRole drops the user's role, unless it is another platform's or something in the engine depends on it.
+func (e *Engine) dropRole(ctx context.Context, tenant engine.Tenant) error {
+	if tenant.Place.Role == "" {
 		return nil
-	}
-	used := false
-	err := e.on(ctx, p.database, func(ctx context.Context, db *sql.DB) error {
-		schemas, err := e.read(ctx, db, otherSchemas, nil, new(int))
-		if err != nil {
-			return err
-		}
-		tables, err := e.read(ctx, db, publicTables, nil, new(int))
-		used = schemas || tables
-		return err
-	})
-	switch {
-	case database.IsMissing(err):
-		return nil
-	case err != nil || used:
-		return err
 	}
 	d, err := e.speaks(ctx)
 	if err != nil {
 		return err
 	}
 	return e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
-		if d.disconnect != "" {
-			if err := e.exec(ctx, db, d.disconnect, p.database); err != nil {
-				return err
-			}
-		}
-		err := e.exec(ctx, db, `DROP DATABASE IF EXISTS `+database.Quote(p.database))
-		if database.IsInUse(err) {
-			return fmt.Errorf("%w: %w", engine.ErrBusy, err)
-		}
-		return err
-	})
-}
-
-// usedSchemas are those on which a role has rights.
-const usedSchemas = `SELECT current_database(), (SELECT count(*) FROM pg_namespace n
-    WHERE substr(n.nspname, 1, length($2::TEXT)) = $2 AND has_schema_privilege(r.rolname, n.nspname, 'CREATE'))
-FROM pg_roles r WHERE r.rolname = $1`
-
-// dropRole drops the user's role, unless something in the engine depends on it.
-func (e *Engine) dropRole(ctx context.Context, p place) error {
-	if !e.withRoles() {
-		return nil
-	}
-	return e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
-		var name string
-		var used int
-		found, err := e.read(ctx, db, usedSchemas, []any{p.role, e.names.schema.Head()}, &name, &used)
-		if err != nil || !found || p.database == "" && used > 0 {
+		found, whose, err := e.role(ctx, db, d, tenant)
+		if err != nil || !found || !mayDrop(whose, tenant) {
 			return err
 		}
-		// One text is one transaction: a role that stays keeps its right.
-		role := database.Quote(p.role)
-		err = e.exec(ctx, db, fmt.Sprintf(`REVOKE CONNECT ON DATABASE %s FROM %s; DROP ROLE IF EXISTS %s`, database.Quote(name), role, role))
+		var name string
+		var used int
+		found, err = e.read(ctx, db, usedSchemas, []any{tenant.Place.Role}, &name, &used)
+		if err != nil || !found || tenant.Place.Database == "" && used > 0 {
+			return err
+		}
+		connect, role := database.Quote(name), database.Quote(tenant.Place.Role)
+		err = e.exec(ctx, db, fmt.Sprintf(`REVOKE CONNECT ON DATABASE %s FROM %s; DROP ROLE IF EXISTS %s`, connect, role, role))
 		if database.IsInUse(err) {
-			return nil
+			// A role that stays keeps its right, also where the text was no transaction.
+			return e.exec(ctx, db, fmt.Sprintf(`GRANT CONNECT ON DATABASE %s TO %s`, connect, role))
 		}
 		return err
 	})

@@ -12,6 +12,9 @@ import (
 func TestWhatIsForCockroachDBAloneParses(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, testdatabase.Check(t, cockroach.sizes))
+	require.NoError(t, testdatabase.Check(t, cockroach.roles))
+	require.NoError(t, testdatabase.Check(t, cockroach.markRole("r", "inner-gateway 0123456789abcdef u1")))
+	require.Empty(t, cockroach.createClosed+cockroach.admit)
 	require.Nil(t, cockroach.connectionLimit)
 	require.Empty(t, cockroach.disconnect)
 	require.Error(t, testdatabase.Check(t, postgres.connectionLimit("r", 1)), "why it is not for CockroachDB")

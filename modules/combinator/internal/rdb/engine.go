@@ -12,7 +12,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
+
+	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
@@ -28,25 +31,31 @@ type Engine struct {
 	config  config.RDB
 	connect Connect
 	names   names
+	// platform stands in the marks.
+	platform string
+	log      *zap.Logger
 	// admin is connected to the database that the DSN names; nil where there is no engine.
 	admin *sql.DB
 
 	mu      sync.Mutex
 	dialect *dialect // unknown until the server was asked
+
+	closed sync.Once // it was said that sizes are not told
 }
 
 // New returns the engine. It does not connect: a server that is away is found out by whoever asks it something.
-func New(c *config.Config) (*Engine, error) {
-	return NewWith(c.Combinator.RDB, database.EngineConnector)
+func New(c *config.Config, log *zap.Logger) (*Engine, error) {
+	return NewWith(c, log, database.EngineConnector)
 }
 
 // NewWith is New with another way to connect.
-func NewWith(c config.RDB, connect Connect) (*Engine, error) {
+func NewWith(all *config.Config, log *zap.Logger, connect Connect) (*Engine, error) {
+	c := all.Combinator.RDB
 	n, err := newNames(c)
 	if err != nil {
 		return nil, fmt.Errorf("combinator.rdb.names: %w", err)
 	}
-	e := &Engine{config: c, connect: connect, names: n}
+	e := &Engine{config: c, connect: connect, names: n, platform: all.PlatformMark(), log: log.Named("job")}
 	if c.DSN == "" {
 		return e, nil
 	}
@@ -83,23 +92,17 @@ func (e *Engine) Ready(ctx context.Context) error {
 	return health.Because(database.Explain(err), err)
 }
 
-// Name implements engine.RDB.
-func (e *Engine) Name(r engine.Resource) string {
-	schema := e.names.schema.Name(r.UserUID, r.ResourceID)
-	if db := e.names.place(r.UserUID).database; db != "" {
-		return db + "." + schema
-	}
-	return schema
-}
-
 // Fingerprint implements engine.RDB.
 func (e *Engine) Fingerprint(key string) string {
-	text := fmt.Sprintf("%s %s %s %d", e.config.Roles, e.config.StatementTimeout, e.config.IdleTransactionTimeout, e.config.ConnectionLimit)
+	text := fmt.Sprintf("%s %s %s %s %d", e.platform, e.config.Roles, e.config.StatementTimeout, e.config.IdleTransactionTimeout, e.config.ConnectionLimit)
+	if e.config.Roles != config.RolesPassword {
+		key = ""
+	}
 	sum := sha256.Sum256([]byte(text + "\n" + key))
 	return hex.EncodeToString(sum[:])
 }
 
-func (e *Engine) withRoles() bool { return e.config.Roles == config.RolesPassword }
+func (e *Engine) withRoles() bool { return e.config.Roles != config.RolesNone }
 
 // maxRuns is how often a step is run when another session changes the same object of the catalogue at the same time.
 const maxRuns = 5
@@ -146,12 +149,32 @@ func judged(err error) error {
 	return err
 }
 
-// exec runs one statement, or several in one transaction where they stand in one text, within the time limit.
+// exec runs one statement, or several that stand in one text, within the time limit. On PostgreSQL a text is one transaction,
+// on CockroachDB it is not: each of the statements may be the last one that is carried out.
 func (e *Engine) exec(ctx context.Context, db *sql.DB, statement string, args ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
 	defer cancel()
 	_, err := db.ExecContext(ctx, statement, args...)
-	return err
+	if err == nil || database.IsRefused(err) || neverSent(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", engine.ErrUncertain, err)
+}
+
+// neverSent tells whether there was no connection to send anything on.
+func neverSent(err error) bool {
+	failed, ok := errors.AsType[*net.OpError](err)
+	return ok && failed.Op == "dial"
+}
+
+// execEach runs statements one after the other, up to the first that fails.
+func (e *Engine) execEach(ctx context.Context, db *sql.DB, statements []string) error {
+	for _, statement := range statements {
+		if err := e.exec(ctx, db, statement); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // read runs a query for one row, and tells whether there was one.

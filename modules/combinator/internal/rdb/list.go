@@ -3,7 +3,10 @@ package rdb
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"strings"
 
+	"app238.com/inner/app/database"
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
@@ -11,10 +14,10 @@ import (
 const listPage = 500
 
 const listSchemas = `SELECT n.nspname, COALESCE(obj_description(n.oid, 'pg_namespace'), '') FROM pg_namespace n
-WHERE substr(n.nspname, 1, length($1::TEXT)) = $1 AND n.nspname > $2 ORDER BY n.nspname LIMIT $3`
+WHERE substr(n.nspname, 1, 3) <> 'pg_' AND n.nspname > $1 ORDER BY n.nspname LIMIT $2`
 
 // List implements engine.RDB.
-func (e *Engine) List(ctx context.Context, page func([]engine.Resource) error) error {
+func (e *Engine) List(ctx context.Context, page func([]engine.Found) error) error {
 	databases, err := e.databases(ctx)
 	if err != nil {
 		return err
@@ -37,33 +40,86 @@ func (e *Engine) List(ctx context.Context, page func([]engine.Resource) error) e
 	return nil
 }
 
-// listFrom returns Inner's schemas of the page that follows a name, and the last name of that page; "" after the last.
-func (e *Engine) listFrom(ctx context.Context, databaseName, after string) (found []engine.Resource, last string, err error) {
-	err = e.on(ctx, databaseName, func(ctx context.Context, db *sql.DB) error {
+// listFrom returns the schemas of the page that follows a name, and the last name of that page; "" after the last.
+func (e *Engine) listFrom(ctx context.Context, databaseName, after string) (found []engine.Found, last string, err error) {
+	n := 0
+	err = e.each(ctx, databaseName, func() { found, last, n = nil, "", 0 }, func(name, mark string) {
+		if one, ok := e.found(join(databaseName, name), mark); ok {
+			found = append(found, one)
+		}
+		last = name
+		n++
+	}, listSchemas, after, listPage)
+	if n < listPage {
+		last = ""
+	}
+	return found, last, err
+}
+
+// each hands the rows of a query for two texts to one. It calls again before each run of the query.
+func (e *Engine) each(ctx context.Context, databaseName string, again func(), one func(a, b string), query string, args ...any) error {
+	return e.on(ctx, databaseName, func(ctx context.Context, db *sql.DB) error {
+		again()
 		ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
 		defer cancel()
-		rows, err := db.QueryContext(ctx, listSchemas, e.names.schema.Head(), after, listPage)
+		rows, err := db.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = rows.Close() }()
-		found, last = nil, ""
-		n := 0
 		for rows.Next() {
-			var name, mark string
-			if err := rows.Scan(&name, &mark); err != nil {
+			var a, b string
+			if err := rows.Scan(&a, &b); err != nil {
 				return err
 			}
-			if r, ok := e.made(databaseName, name, mark); ok {
-				found = append(found, r)
-			}
-			last = name
-			n++
-		}
-		if n < listPage {
-			last = ""
+			one(a, b)
 		}
 		return rows.Err()
 	})
-	return found, last, err
+}
+
+const allDatabases = `SELECT d.datname, COALESCE(shobj_description(d.oid, 'pg_database'), '') FROM pg_database d
+WHERE d.datallowconn ORDER BY d.datname`
+
+// databases lists those in which users of this platform may have schemas: those with its mark, and those that an earlier release
+// made, which are known by their names.
+func (e *Engine) databases(ctx context.Context) (all []string, err error) {
+	if !e.names.ownDatabase {
+		return []string{""}, nil
+	}
+	err = e.each(ctx, "", func() { all = nil }, func(name, mark string) {
+		switch text, isMarked := strings.CutPrefix(mark, marked); {
+		case isMarked && strings.HasPrefix(text, e.platform+" "), !isMarked && strings.HasPrefix(name, e.names.database.Head()):
+			all = append(all, name)
+		}
+	}, allDatabases)
+	return all, err
+}
+
+const findSchemas = `SELECT n.nspname, obj_description(n.oid, 'pg_namespace') FROM pg_namespace n
+WHERE obj_description(n.oid, 'pg_namespace') = ANY($1::TEXT[]) ORDER BY n.nspname`
+
+// Find implements engine.RDB.
+func (e *Engine) Find(ctx context.Context, place engine.Place, r engine.Resource) (name string, err error) {
+	isOpen, err := e.isOpen(ctx, place.Database)
+	if err != nil || !isOpen {
+		return "", err
+	}
+	marks, elsewhere := []string{e.mark(whom(r)), marked + whom(r)}, false
+	err = e.each(ctx, place.Database, func() { name, elsewhere = "", false }, func(found, mark string) {
+		found = join(place.Database, found)
+		switch {
+		case mark == marks[0], name == "" && found == e.Name(r):
+			name = found
+		default:
+			elsewhere = true
+		}
+	}, findSchemas, database.Array(marks))
+	if database.IsMissing(err) { // the database
+		return "", nil
+	}
+	if err == nil && name == "" && elsewhere {
+		return "", fmt.Errorf("%w: a schema", engine.ErrElsewhere)
+	}
+	return name, err
 }

@@ -19,34 +19,43 @@ func newNames(c config.RDB) (names, error) {
 	return names{ownDatabase: c.Names.Database != "", database: database, schema: schema, role: role}, err
 }
 
-// place is where a user's things are. An empty database is the one that all users share.
-type place struct{ database, role string }
-
-func (n names) place(userUID string) place {
-	p := place{role: n.role.Name(userUID, "")}
-	if n.ownDatabase {
-		p.database = n.database.Name(userUID, "")
+// Place implements engine.RDB.
+func (e *Engine) Place(userUID string) (p engine.Place) {
+	if e.withRoles() {
+		p.Role = e.names.role.Name(userUID, "")
+	}
+	if e.names.ownDatabase {
+		p.Database = e.names.database.Name(userUID, "")
 	}
 	return p
 }
 
-// schema is a schema's name, and the comment by which Inner knows that it has made it, and for whom.
-type schema struct{ name, mark string }
-
-const marked = "inner-gateway "
-
-func (e *Engine) schema(r engine.Resource) schema {
-	return schema{name: e.names.schema.Name(r.UserUID, r.ResourceID), mark: marked + r.UserUID + "/" + r.ResourceID}
+// Name implements engine.RDB.
+func (e *Engine) Name(r engine.Resource) string {
+	return join(e.Place(r.UserUID).Database, e.names.schema.Name(r.UserUID, r.ResourceID))
 }
 
-// made reads a schema's mark. It returns false for schemas that Inner has not made: those that have no mark, or another
-// name than it would have given them in this database.
-func (e *Engine) made(database, name, mark string) (engine.Resource, bool) {
-	text, ok := strings.CutPrefix(mark, marked)
-	userUID, resourceID, whole := strings.Cut(text, "/")
-	r := engine.Resource{UserUID: userUID, ResourceID: resourceID}
-	if !ok || !whole || identifier.Check("user_uid", userUID) != nil || identifier.Check("resource_id", resourceID) != nil {
-		return engine.Resource{}, false
+// dot stands between a user's own database and the schema in it; no name that Inner gives holds one.
+const dot = "."
+
+// join makes the name of a schema in a database, "" being the one that all users share.
+func join(database, schema string) string {
+	if database == "" {
+		return schema
 	}
-	return r, e.schema(r).name == name && e.names.place(userUID).database == database
+	return database + dot + schema
+}
+
+// schema is a resource's schema. An empty database is the one that all users share.
+type schema struct {
+	database, name string
+	resource       engine.Resource
+}
+
+// schema takes a name apart.
+func schemaOf(r engine.Resource, name string) schema {
+	if database, inner, ok := strings.Cut(name, dot); ok {
+		return schema{database: database, name: inner, resource: r}
+	}
+	return schema{name: name, resource: r}
 }

@@ -3,12 +3,11 @@ package rdb
 import (
 	"context"
 	"database/sql"
+	"fmt"
 
+	"app238.com/inner/app/database"
 	"app238.com/inner/modules/combinator/internal/engine"
 )
-
-// userDatabases are the databases whose names begin as users' own ones do.
-const userDatabases = `SELECT datname FROM pg_database WHERE substr(datname, 1, length($1::TEXT)) = $1 ORDER BY datname`
 
 // Sizes implements engine.RDB.
 func (e *Engine) Sizes(ctx context.Context) (sizes []engine.Size, missed int, err error) {
@@ -22,52 +21,23 @@ func (e *Engine) Sizes(ctx context.Context) (sizes []engine.Size, missed int, er
 	}
 	for _, name := range databases {
 		found, err := e.pairs(ctx, name, d.sizes)
-		if err != nil {
-			if ctx.Err() != nil || name == "" {
-				return sizes, missed, err
-			}
+		switch {
+		case database.IsForbidden(err):
+			e.closed.Do(func() {
+				e.log.Warn("the rdb engine keeps the sizes of schemas to itself: they are unknown; see allow_unsafe_internals in docs/operating.md")
+			})
+			return nil, 0, fmt.Errorf("%w: %w", engine.ErrClosed, err)
+		case err != nil && (ctx.Err() != nil || name == ""):
+			return sizes, missed, err
+		case err != nil:
 			missed++ // that one hangs or was dropped: the others have their sizes
 			continue
 		}
 		for schema, bytes := range found {
-			if name != "" {
-				schema = name + "." + schema
-			}
-			sizes = append(sizes, engine.Size{Name: schema, Bytes: bytes})
+			sizes = append(sizes, engine.Size{Name: join(name, schema), Bytes: bytes})
 		}
 	}
 	return sizes, missed, nil
-}
-
-// databases lists those in which users have schemas.
-func (e *Engine) databases(ctx context.Context) ([]string, error) {
-	if !e.names.ownDatabase {
-		return []string{""}, nil
-	}
-	return e.column(ctx, "", userDatabases, e.names.database.Head())
-}
-
-// column returns the first column of what a query gives.
-func (e *Engine) column(ctx context.Context, databaseName, query string, args ...any) (all []string, err error) {
-	err = e.on(ctx, databaseName, func(ctx context.Context, db *sql.DB) error {
-		all = nil
-		ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
-		defer cancel()
-		rows, err := db.QueryContext(ctx, query, args...)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = rows.Close() }()
-		for rows.Next() {
-			var name string
-			if err := rows.Scan(&name); err != nil {
-				return err
-			}
-			all = append(all, name)
-		}
-		return rows.Err()
-	})
-	return all, err
 }
 
 // pairs runs a query for names and numbers about the schemas of a database.
@@ -76,7 +46,7 @@ func (e *Engine) pairs(ctx context.Context, databaseName, query string) (all map
 		all = map[string]int64{}
 		ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
 		defer cancel()
-		rows, err := db.QueryContext(ctx, query, e.names.schema.Head())
+		rows, err := db.QueryContext(ctx, query)
 		if err != nil {
 			return err
 		}

@@ -7,11 +7,9 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// Which of some roles and databases exist.
-const (
-	theseRoles     = `SELECT rolname FROM pg_roles WHERE rolname = ANY($1::TEXT[])`
-	theseDatabases = `SELECT datname FROM pg_database WHERE datname = ANY($1::TEXT[])`
-)
+// theseDatabases are those of some that exist, with their marks.
+const theseDatabases = `SELECT d.datname, COALESCE(shobj_description(d.oid, 'pg_database'), '') FROM pg_database d
+WHERE d.datname = ANY($1::TEXT[])`
 
 // TenantParts implements engine.RDB.
 func (e *Engine) TenantParts() (parts []string) {
@@ -24,38 +22,43 @@ func (e *Engine) TenantParts() (parts []string) {
 	return parts
 }
 
-// TenantName implements engine.RDB.
-func (e *Engine) TenantName(userUID string) string {
-	p := e.names.place(userUID)
-	if e.withRoles() {
-		return p.role
-	}
-	return p.database
-}
-
 // Tenants implements engine.RDB. It asks for the names of these users and nothing else, so that no role or database of
 // anyone else's is ever taken for a user's.
-func (e *Engine) Tenants(ctx context.Context, userUIDs []string) (map[string][]string, error) {
-	parts := map[string][]string{}
+func (e *Engine) Tenants(ctx context.Context, tenants []engine.Tenant) (map[string][]string, error) {
+	d, err := e.speaks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	parts, unmarked := map[string][]string{}, map[string]bool{}
 	for _, part := range e.TenantParts() {
-		owners := make(map[string]string, len(userUIDs))
-		names := make([]string, 0, len(userUIDs))
+		owners := make(map[string]engine.Tenant, len(tenants))
+		names := make([]string, 0, len(tenants))
 		query := theseDatabases
-		for _, uid := range userUIDs {
-			p := e.names.place(uid)
-			name := p.database
+		for _, t := range tenants {
+			name := t.Place.Database
 			if part == engine.RolePart {
-				name, query = p.role, theseRoles
+				name, query = t.Place.Role, d.roles
 			}
-			owners[name] = uid
+			owners[name] = t
 			names = append(names, name)
 		}
-		found, err := e.column(ctx, "", query, database.Array(names))
+		found := map[string]string{}
+		err := e.each(ctx, "", func() { clear(found) }, func(name, mark string) { found[name] = mark }, query, database.Array(names))
 		if err != nil {
 			return nil, err
 		}
-		for _, name := range found {
-			parts[owners[name]] = append(parts[owners[name]], part)
+		for name, mark := range found {
+			t := owners[name]
+			whose := e.owner(mark, t.UserUID)
+			if mayDrop(whose, t) {
+				parts[t.UserUID] = append(parts[t.UserUID], part)
+				unmarked[t.UserUID] = unmarked[t.UserUID] || whose != ours
+			}
+		}
+	}
+	for uid := range parts {
+		if !unmarked[uid] {
+			parts[uid] = append(parts[uid], engine.MarkPart)
 		}
 	}
 	return parts, nil

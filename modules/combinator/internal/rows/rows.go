@@ -1,5 +1,5 @@
 // Package rows reads and updates what the database wishes of resources: users and combinator_resources, and Inner's own
-// combinator_tenants and combinator_sizes.
+// combinator_tenants, combinator_places and combinator_sizes.
 package rows
 
 import (
@@ -12,7 +12,6 @@ import (
 	"app238.com/inner/app/database"
 	"app238.com/inner/ent"
 	"app238.com/inner/ent/combinatorresource"
-	"app238.com/inner/ent/combinatortenant"
 	"app238.com/inner/ent/user"
 )
 
@@ -40,11 +39,16 @@ type Rows struct {
 	client  *ent.Client
 	db      *sql.DB
 	timeout time.Duration
+	// platform is what this platform's rows carry.
+	platform string
+	// statement is the longest that one in the RDB engine can last.
+	statement time.Duration
 }
 
 // New returns the repository.
 func New(client *ent.Client, db *sql.DB, c *config.Config) *Rows {
-	return &Rows{client: client, db: db, timeout: c.Database.StatementTimeout}
+	return &Rows{client: client, db: db, timeout: c.Database.StatementTimeout, platform: c.PlatformMark(),
+		statement: c.Combinator.RDB.RequestTimeout}
 }
 
 // Resource returns the row of a user's resource of a type, the first where there are several, or ErrNoResource.
@@ -113,131 +117,9 @@ func (r *Rows) ActiveResources(ctx context.Context, userUID string) ([]*ent.Comb
 		Order(combinatorresource.ByID()).All(ctx)
 }
 
-// Prepared returns what the user's role was given last; see engine.RDB's Fingerprint. It is "" for a new user.
-func (r *Rows) Prepared(ctx context.Context, userUID string) (string, error) {
+func (r *Rows) execute(ctx context.Context, statement string, args ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	found, err := r.client.CombinatorTenant.Get(ctx, userUID)
-	if ent.IsNotFound(err) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	return found.Prepared, nil
-}
-
-// unknown is what the row of a user says who has something in the RDB engine of which nobody knows what it was given.
-const unknown = "unknown"
-
-// Remaining is what WithTenant's work returns after it took something away: the row stays as long as the user has
-// anything, since it is by the row that the audit knows whose that is.
-func Remaining(prepared string, nothing bool) string {
-	switch {
-	case nothing:
-		return ""
-	case prepared == "":
-		return unknown
-	}
-	return prepared
-}
-
-const (
-	insertTenant = `INSERT INTO combinator_tenants (user_uid) VALUES ($1) ON CONFLICT (user_uid) DO NOTHING`
-	lockTenant   = `SELECT prepared FROM combinator_tenants WHERE user_uid = $1 FOR UPDATE`
-	markTenant   = `UPDATE combinator_tenants SET prepared = $2, changed_at = LOCALTIMESTAMP WHERE user_uid = $1`
-	forgetTenant = `DELETE FROM combinator_tenants WHERE user_uid = $1`
-)
-
-// WithTenant runs work while no other process changes what this user has in the RDB engine. Work is told what the user's
-// role was given last, and returns what it was given now: the same, or "" when it has nothing there any more. It may run
-// twice.
-func (r *Rows) WithTenant(ctx context.Context, userUID string, work func(ctx context.Context, prepared string) (string, error)) error {
-	return database.Retry(ctx, func(ctx context.Context) error {
-		err := r.execute(ctx, r.db, insertTenant, userUID)
-		if err != nil {
-			return err
-		}
-		// The transaction holds the row's lock and lasts as long as work does, whose own statements have their own limits.
-		tx, err := r.db.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = tx.Rollback() }()
-		var prepared string
-		if err := r.lock(ctx, tx, userUID, &prepared); err != nil {
-			return err
-		}
-		now, err := work(ctx, prepared)
-		switch {
-		case err != nil:
-			return err
-		case now == prepared && now != "":
-			return nil
-		case now == "":
-			err = r.execute(ctx, tx, forgetTenant, userUID)
-		default:
-			err = r.execute(ctx, tx, markTenant, userUID, now)
-		}
-		if err != nil {
-			return err
-		}
-		return tx.Commit()
-	})
-}
-
-// lock takes the row's lock. The row may have been forgotten since it was inserted: then nothing is prepared.
-func (r *Rows) lock(ctx context.Context, tx *sql.Tx, userUID string, prepared *string) error {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
-	err := tx.QueryRowContext(ctx, lockTenant, userUID).Scan(prepared)
-	if errors.Is(err, sql.ErrNoRows) {
-		return errForgotten
-	}
+	_, err := r.db.ExecContext(ctx, statement, args...)
 	return err
-}
-
-var errForgotten = errors.New("the tenant's row was removed meanwhile")
-
-// executor is a database or a transaction.
-type executor interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-}
-
-func (r *Rows) execute(ctx context.Context, on executor, statement string, args ...any) error {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
-	_, err := on.ExecContext(ctx, statement, args...)
-	return err
-}
-
-// Tenant is a user of the RDB engine.
-type Tenant struct{ UserUID, Key, Prepared string }
-
-// Tenants returns the users of the RDB engine with uids after the given one, in their order.
-func (r *Rows) Tenants(ctx context.Context, after string, limit int) ([]Tenant, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
-	found, err := r.client.CombinatorTenant.Query().Where(combinatortenant.IDGT(after)).
-		Order(combinatortenant.ByID()).Limit(limit).All(ctx)
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	tenants := make([]Tenant, len(found))
-	uids := make([]string, len(found))
-	for i, t := range found {
-		tenants[i], uids[i] = Tenant{UserUID: t.ID, Prepared: t.Prepared}, t.ID
-	}
-	users, err := r.client.User.Query().Where(user.UIDIn(uids...)).All(ctx)
-	if err != nil {
-		return nil, err
-	}
-	keys := map[string]string{}
-	for _, u := range users {
-		keys[u.UID] = u.SecretKey
-	}
-	for i := range tenants {
-		tenants[i].Key = keys[tenants[i].UserUID]
-	}
-	return tenants, nil
 }

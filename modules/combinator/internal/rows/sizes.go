@@ -8,8 +8,11 @@ import (
 )
 
 const (
-	// rdbPage reads the SQL resources in the order of their ids.
-	rdbPage = `SELECT id, user_uid, resource_id FROM combinator_resources WHERE resource_type = 'rdb' AND id > $1 ORDER BY id LIMIT $2`
+	// rdbPage reads the SQL resources, with the names that are recorded of them, in the order of their ids.
+	rdbPage = `SELECT r.id, r.user_uid, r.resource_id, COALESCE(p.name, '') FROM combinator_resources r
+LEFT JOIN combinator_places p ON p.resource_type = r.resource_type AND p.user_uid = r.user_uid AND p.resource_id = r.resource_id
+    AND p.platform = $3
+WHERE r.resource_type = 'rdb' AND r.id > $1 ORDER BY r.id LIMIT $2`
 	// saveSizes notes sizes. The rows are distinct: a statement may touch no row twice.
 	saveSizes = `INSERT INTO combinator_sizes (user_uid, resource_id, bytes, measured_at)
 SELECT r.user_uid, r.resource_id, r.bytes, LOCALTIMESTAMP
@@ -23,8 +26,8 @@ WHERE c.user_uid = combinator_sizes.user_uid AND c.resource_id = combinator_size
 
 const sizesPage = 1000
 
-// SaveSizes notes how large the users' SQL schemas are, and forgets what is gone. The sizes come under the names that name
-// gives the resources.
+// SaveSizes notes how large the users' SQL schemas are, and forgets what is gone. The sizes come under the names of the
+// resources, which are those that name gives where none is recorded.
 func (r *Rows) SaveSizes(ctx context.Context, name func(engine.Resource) string, sizes []engine.Size) error {
 	bytes := make(map[string]int64, len(sizes))
 	for _, s := range sizes {
@@ -35,7 +38,12 @@ func (r *Rows) SaveSizes(ctx context.Context, name func(engine.Resource) string,
 		if err != nil {
 			return err
 		}
-		if err := r.saveSizes(ctx, resources, name, bytes); err != nil {
+		for i, one := range resources {
+			if one.Name == "" {
+				resources[i].Name = name(one.Resource)
+			}
+		}
+		if err := r.saveSizes(ctx, resources, bytes); err != nil {
 			return err
 		}
 		if len(resources) < sizesPage {
@@ -43,20 +51,25 @@ func (r *Rows) SaveSizes(ctx context.Context, name func(engine.Resource) string,
 		}
 		after = last
 	}
-	return database.Retry(ctx, func(ctx context.Context) error { return r.execute(ctx, r.db, forgetSizes) })
+	return database.Retry(ctx, func(ctx context.Context) error { return r.execute(ctx, forgetSizes) })
 }
 
-func (r *Rows) rdbResources(ctx context.Context, after int64) (all []engine.Resource, last int64, err error) {
+// ForgetSizes removes all that was noted: nobody knows what is so by now.
+func (r *Rows) ForgetSizes(ctx context.Context) error {
+	return database.Retry(ctx, func(ctx context.Context) error { return r.execute(ctx, `DELETE FROM combinator_sizes`) })
+}
+
+func (r *Rows) rdbResources(ctx context.Context, after int64) (all []Place, last int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	found, err := r.db.QueryContext(ctx, rdbPage, after, sizesPage)
+	found, err := r.db.QueryContext(ctx, rdbPage, after, sizesPage, r.platform)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer func() { _ = found.Close() }()
 	for found.Next() {
-		var one engine.Resource
-		if err := found.Scan(&last, &one.UserUID, &one.ResourceID); err != nil {
+		var one Place
+		if err := found.Scan(&last, &one.Resource.UserUID, &one.Resource.ResourceID, &one.Name); err != nil {
 			return nil, 0, err
 		}
 		all = append(all, one)
@@ -64,23 +77,23 @@ func (r *Rows) rdbResources(ctx context.Context, after int64) (all []engine.Reso
 	return all, last, found.Err()
 }
 
-func (r *Rows) saveSizes(ctx context.Context, resources []engine.Resource, name func(engine.Resource) string, bytes map[string]int64) error {
+func (r *Rows) saveSizes(ctx context.Context, resources []Place, bytes map[string]int64) error {
 	var users, ids []string
 	var measured []int64
 	seen := map[engine.Resource]bool{}
 	for _, one := range resources {
-		n, ok := bytes[name(one)]
-		if !ok || seen[one] {
+		n, ok := bytes[one.Name]
+		if !ok || seen[one.Resource] {
 			continue
 		}
-		seen[one] = true
-		users, ids, measured = append(users, one.UserUID), append(ids, one.ResourceID), append(measured, n)
+		seen[one.Resource] = true
+		users, ids, measured = append(users, one.Resource.UserUID), append(ids, one.Resource.ResourceID), append(measured, n)
 	}
 	if len(users) == 0 {
 		return nil
 	}
 	return database.Retry(ctx, func(ctx context.Context) error {
-		return r.execute(ctx, r.db, saveSizes, database.Array(users), database.Array(ids), database.Array(measured))
+		return r.execute(ctx, saveSizes, database.Array(users), database.Array(ids), database.Array(measured))
 	})
 }
 

@@ -7,8 +7,52 @@ import (
 	"app238.com/inner/app/database"
 	"app238.com/inner/ent"
 	"app238.com/inner/ent/combinatorresource"
+	"app238.com/inner/ent/combinatortenant"
 	"app238.com/inner/ent/user"
+	"app238.com/inner/modules/combinator/internal/engine"
 )
+
+// Tenant is a user of the RDB engine.
+type Tenant struct {
+	UserUID, Prepared string
+	// Known tells whether there is the user, and Key is the user's secret key.
+	Known bool
+	Key   string
+	// Place and Own are as in Leased.
+	Place engine.Place
+	Own   bool
+}
+
+// Tenants returns the users of the RDB engine with uids after the given one, in their order.
+func (r *Rows) Tenants(ctx context.Context, after string, limit int) ([]Tenant, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	found, err := r.client.CombinatorTenant.Query().Where(combinatortenant.IDGT(after)).
+		Order(combinatortenant.ByID()).Limit(limit).All(ctx)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	tenants := make([]Tenant, len(found))
+	uids := make([]string, len(found))
+	for i, t := range found {
+		tenants[i], uids[i] = Tenant{UserUID: t.ID, Prepared: t.Prepared, Own: t.Platform == r.platform}, t.ID
+		if tenants[i].Own {
+			tenants[i].Place = engine.Place{Role: t.RoleName, Database: t.DatabaseName}
+		}
+	}
+	users, err := r.client.User.Query().Where(user.UIDIn(uids...)).All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys := map[string]string{}
+	for _, u := range users {
+		keys[u.UID] = u.SecretKey
+	}
+	for i := range tenants {
+		tenants[i].Key, tenants[i].Known = keys[tenants[i].UserUID]
+	}
+	return tenants, nil
+}
 
 // Owner is a user who may have things in the RDB engine.
 type Owner struct {

@@ -23,7 +23,7 @@ const (
 type Stock struct {
 	kind, part     string
 	name           func(engine.Resource) string
-	list           func(ctx context.Context, page func([]engine.Resource) error) error
+	list           func(ctx context.Context, page func([]engine.Found) error) error
 	create, remove func(jobs.Ref) (jobType string, payload job.Payload)
 	queue          job.Queue
 	rows           *rows.Rows
@@ -46,7 +46,7 @@ func New(r *rows.Rows, q job.Queue, rdb engine.RDB, kv engine.KV) []inventory.In
 	}
 	if kv.Configured() {
 		all = append(all, &Stock{
-			kind: rows.KV, part: namespacePart, name: jobs.OrderingKey, list: kv.List, queue: q, rows: r,
+			kind: rows.KV, part: namespacePart, name: kv.Name, list: kv.List, queue: q, rows: r,
 			create: func(ref jobs.Ref) (string, job.Payload) { return jobs.CreateKVType, jobs.CreateKV{Ref: ref} },
 			remove: func(ref jobs.Ref) (string, job.Payload) { return jobs.DeleteKVType, jobs.DeleteKV{Ref: ref} },
 		})
@@ -57,16 +57,63 @@ func New(r *rows.Rows, q job.Queue, rdb engine.RDB, kv engine.KV) []inventory.In
 // Kind implements inventory.Inventory.
 func (s *Stock) Kind() string { return s.kind }
 
-// World implements inventory.Inventory. A schema is known by the mark that Inner left on it, a namespace by its record;
-// one that is deleted and only waits to be swept is none any more.
+// World implements inventory.Inventory. A schema is known by the mark that this platform left on it, a namespace by its record;
+// one that is deleted and only waits to be swept is none any more. What an earlier release made names no platform, and is this
+// one's where a row refers to it. What was begun and has no mark yet is known by its place.
 func (s *Stock) World(ctx context.Context, page func([]inventory.Object) error) error {
-	return s.list(ctx, func(found []engine.Resource) error {
-		objects := make([]inventory.Object, len(found))
-		for i, r := range found {
-			objects[i] = inventory.Object{Name: s.name(r), Owner: r.UserUID, ID: r.ResourceID, Key: jobs.OrderingKey(r), Parts: []string{s.part}}
+	err := s.list(ctx, func(found []engine.Found) error {
+		claimed, err := s.claimed(ctx, found)
+		if err != nil {
+			return err
+		}
+		objects := make([]inventory.Object, 0, len(found))
+		for _, f := range found {
+			switch {
+			case !f.Unclaimed:
+				objects = append(objects, s.object(f.Resource, s.part, engine.MarkPart))
+			case claimed[f.Resource]:
+				objects = append(objects, s.object(f.Resource, s.part))
+			}
 		}
 		return page(objects)
 	})
+	if err != nil {
+		return err
+	}
+	for after := int64(0); ; {
+		places, err := s.rows.Places(ctx, s.kind, after, placesPage)
+		if err != nil || len(places) == 0 {
+			return err
+		}
+		objects := make([]inventory.Object, len(places))
+		for i, place := range places {
+			objects[i], after = s.object(place.Resource), place.ID
+		}
+		if err := page(objects); err != nil {
+			return err
+		}
+	}
+}
+
+// placesPage is how many places are read at once.
+const placesPage = 1000
+
+func (s *Stock) object(r engine.Resource, parts ...string) inventory.Object {
+	return inventory.Object{Name: s.name(r), Owner: r.UserUID, ID: r.ResourceID, Key: jobs.OrderingKey(r), Parts: parts}
+}
+
+// claimed returns which of the resources that name no platform a row refers to.
+func (s *Stock) claimed(ctx context.Context, found []engine.Found) (map[engine.Resource]bool, error) {
+	var unclaimed []engine.Resource
+	for _, f := range found {
+		if f.Unclaimed {
+			unclaimed = append(unclaimed, f.Resource)
+		}
+	}
+	if len(unclaimed) == 0 {
+		return nil, nil
+	}
+	return s.rows.Referenced(ctx, s.kind, unclaimed)
 }
 
 // Rows implements inventory.Inventory.
@@ -83,7 +130,7 @@ func (s *Stock) Rows(ctx context.Context, after int64, limit int) ([]inventory.W
 			Loading: row.Status == rows.Loading, Since: row.CreatedAt.UTC(),
 		}
 		if row.Status == rows.Active {
-			wishes[i].Needs = []string{s.part}
+			wishes[i].Needs = []string{s.part, engine.MarkPart}
 		}
 	}
 	return wishes, nil

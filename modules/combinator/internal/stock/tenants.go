@@ -24,35 +24,44 @@ type Tenants struct {
 // Kind implements inventory.Inventory.
 func (t *Tenants) Kind() string { return "tenant" }
 
-// World implements inventory.Inventory. A role has nothing on it that could say who made it, in any engine; what Inner has
-// made is known by combinator_tenants, in which a user's row is written before the first object is made and removed after
-// the last one is gone. The engine says which of those objects exist.
+// World implements inventory.Inventory. What Inner has made is known by combinator_tenants, in which a user's row is written
+// before the first object is made and removed after the last one is gone. The engine says which of those objects exist, and
+// which of them are another platform's. What an earlier release made has no mark, and is this platform's where there is the user.
 func (t *Tenants) World(ctx context.Context, page func([]inventory.Object) error) error {
 	for after := ""; ; {
 		known, err := t.rows.Tenants(ctx, after, tenantsPage)
 		if err != nil || len(known) == 0 {
 			return err
 		}
-		uids := make([]string, len(known))
+		tenants := make([]engine.Tenant, len(known))
 		for i, one := range known {
-			uids[i], after = one.UserUID, one.UserUID
+			tenants[i] = engine.Tenant{UserUID: one.UserUID, Place: t.rdb.Place(one.UserUID).Recorded(one.Place), Own: one.Own || one.Known}
+			after = one.UserUID
 		}
-		parts, err := t.rdb.Tenants(ctx, uids)
+		parts, err := t.rdb.Tenants(ctx, tenants)
 		if err != nil {
 			return err
 		}
 		objects := make([]inventory.Object, 0, len(parts))
-		for _, uid := range uids {
+		for _, one := range tenants {
+			uid := one.UserUID
 			if len(parts[uid]) > 0 {
-				objects = append(objects, inventory.Object{
-					Name: t.rdb.TenantName(uid), Owner: uid, ID: uid, Key: jobs.TenantKey(uid), Parts: parts[uid],
-				})
+				objects = append(objects, inventory.Object{Name: t.name(uid), Owner: uid, ID: uid, Key: jobs.TenantKey(uid), Parts: parts[uid]})
 			}
 		}
 		if err := page(objects); err != nil {
 			return err
 		}
 	}
+}
+
+// name is that of a user's role, or else of the own database.
+func (t *Tenants) name(userUID string) string {
+	place := t.rdb.Place(userUID)
+	if place.Role != "" {
+		return place.Role
+	}
+	return place.Database
 }
 
 // Rows implements inventory.Inventory. Every user may have them, and one with an active SQL resource must.
@@ -64,11 +73,11 @@ func (t *Tenants) Rows(ctx context.Context, after int64, limit int) ([]inventory
 	wishes := make([]inventory.Wish, len(found))
 	for i, o := range found {
 		wishes[i] = inventory.Wish{
-			Row: o.ID, Name: t.rdb.TenantName(o.UserUID), Owner: o.UserUID, ID: o.UserUID, Key: jobs.TenantKey(o.UserUID),
+			Row: o.ID, Name: t.name(o.UserUID), Owner: o.UserUID, ID: o.UserUID, Key: jobs.TenantKey(o.UserUID),
 			Since: o.CreatedAt.UTC(),
 		}
 		if o.Active {
-			wishes[i].Needs = t.rdb.TenantParts()
+			wishes[i].Needs = append(t.rdb.TenantParts(), engine.MarkPart)
 		}
 	}
 	return wishes, nil

@@ -1,0 +1,75 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+
+	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/combinator/internal/rows"
+)
+
+// namer is what both engines know of names.
+type namer struct {
+	kind, engine string
+	// name is what a new resource is called, find looks for what carries the resource's mark.
+	name func(r engine.Resource) string
+	find func(ctx context.Context, r engine.Resource) (string, error)
+}
+
+func (p Params) rdbNamer() namer {
+	return namer{kind: rows.RDB, engine: rdbEngine, name: p.RDB.Name, find: func(ctx context.Context, r engine.Resource) (string, error) {
+		return p.RDB.Find(ctx, p.RDB.Place(r.UserUID), r)
+	}}
+}
+
+func (p Params) kvNamer() namer {
+	return namer{kind: rows.KV, engine: kvEngine, name: p.KV.Name, find: p.KV.Find}
+}
+
+// locate returns the name of a resource that is to be deleted: what is recorded, else what carries its mark, else what a new one
+// is called.
+func (p Params) locate(ctx context.Context, n namer, r engine.Resource) (string, error) {
+	name, err := p.Rows.Place(ctx, n.kind, r)
+	if err != nil {
+		return "", databaseError("reading where the resource is", err)
+	}
+	if name != "" {
+		return name, nil
+	}
+	return n.unrecorded(ctx, r, engine.ErrElsewhere)
+}
+
+// record is locate for a resource that is to be made: its name is recorded before anything is done, so that nothing is made
+// that no row knows of. Beside one that was active under another name none is made.
+func (p Params) record(ctx context.Context, n namer, r engine.Resource, status string) (name string, err error) {
+	name, err = p.Rows.Place(ctx, n.kind, r)
+	if err != nil {
+		return "", databaseError("reading where the resource is", err)
+	}
+	if name != "" {
+		return name, nil
+	}
+	name = n.name(r)
+	if status == rows.Active {
+		if name, err = n.unrecorded(ctx, r, nil); err != nil {
+			return "", err
+		}
+	}
+	if err := p.Rows.RecordPlace(ctx, n.kind, r, name); err != nil {
+		return "", databaseError("recording where the resource is", err)
+	}
+	return name, nil
+}
+
+// unrecorded is what carries the resource's mark, else what a new one is called, also where looking for it ends with the
+// forgiven error.
+func (n namer) unrecorded(ctx context.Context, r engine.Resource, forgiven error) (string, error) {
+	name, err := n.find(ctx, r)
+	switch {
+	case err != nil && !errors.Is(err, forgiven):
+		return "", engineError(n.engine, err)
+	case name == "":
+		return n.name(r), nil
+	}
+	return name, nil
+}

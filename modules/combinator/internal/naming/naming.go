@@ -1,0 +1,166 @@
+// Package naming compares the templates of names in the engines with the names that are recorded of what is there: with other
+// templates Inner, and the Combinator beside it, would look for users' data where there is none.
+package naming
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/combinator/internal/rows"
+)
+
+// patience is how long the start waits for the database.
+const patience = 5 * time.Second
+
+// pageSize is how many records are read at once.
+const pageSize = 1000
+
+// Check finds out once whether the templates contradict what is recorded.
+type Check struct {
+	rows *rows.Rows
+	rdb  engine.RDB
+	kv   engine.KV
+	log  *zap.Logger
+
+	mu   sync.Mutex
+	done bool
+	// refusal is what was found.
+	refusal error
+}
+
+// New returns the check.
+func New(r *rows.Rows, rdb engine.RDB, kv engine.KV, log *zap.Logger) *Check {
+	return &Check{rows: r, rdb: rdb, kv: kv, log: log.Named("job")}
+}
+
+// Start refuses the start where the templates contradict what is recorded. A database that does not answer keeps nothing
+// from starting: then Ready asks again.
+func (c *Check) Start(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := c.run(ctx)
+	if errors.As(err, new(config.Error)) {
+		return err
+	}
+	if err != nil {
+		c.log.Info("names in the engines not compared yet", observe.Error(err))
+	}
+	return nil
+}
+
+// Ready returns what Start would have refused, or that this is not known yet.
+func (c *Check) Ready(ctx context.Context) error {
+	err := c.run(ctx)
+	if err == nil || errors.As(err, new(config.Error)) {
+		return err
+	}
+	return errors.New("not compared with the database yet")
+}
+
+func (c *Check) run(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done {
+		return c.refusal
+	}
+	var faults []error
+	for _, compare := range []func(context.Context) (error, error){c.schemas, c.prefixes, c.tenants} {
+		fault, err := compare(ctx)
+		if err != nil {
+			return err
+		}
+		if fault != nil {
+			faults = append(faults, fault)
+		}
+	}
+	if c.done = true; len(faults) > 0 {
+		c.refusal = config.NewError(errors.Join(faults...))
+	}
+	return c.refusal
+}
+
+func (c *Check) schemas(ctx context.Context) (fault, err error) {
+	if !c.rdb.Configured() {
+		return nil, nil
+	}
+	return c.places(ctx, "combinator.rdb.names", rows.RDB, "schemas", c.rdb.Name)
+}
+
+func (c *Check) prefixes(ctx context.Context) (fault, err error) {
+	if !c.kv.Configured() {
+		return nil, nil
+	}
+	return c.places(ctx, "combinator.kv.prefix", rows.KV, "namespaces", c.kv.Name)
+}
+
+func (c *Check) places(ctx context.Context, key, kind, what string, name func(engine.Resource) string) (fault, err error) {
+	all := differences{key: key, what: what}
+	for after := int64(0); ; {
+		places, err := c.rows.Places(ctx, kind, after, pageSize)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range places {
+			all.compare(p.Name, name(p.Resource))
+			after = p.ID
+		}
+		if len(places) < pageSize {
+			return all.fault(), nil
+		}
+	}
+}
+
+func (c *Check) tenants(ctx context.Context) (fault, err error) {
+	if !c.rdb.Configured() {
+		return nil, nil
+	}
+	all := differences{key: "combinator.rdb.names", what: "roles and databases of users"}
+	for after := ""; ; {
+		tenants, err := c.rows.Tenants(ctx, after, pageSize)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range tenants {
+			place := c.rdb.Place(t.UserUID)
+			recorded := place.Recorded(t.Place)
+			all.compare(strings.TrimSpace(recorded.Role+" "+recorded.Database), strings.TrimSpace(place.Role+" "+place.Database))
+			after = t.UserUID
+		}
+		if len(tenants) < pageSize {
+			return all.fault(), nil
+		}
+	}
+}
+
+// differences counts what is named otherwise.
+type differences struct {
+	key, what   string
+	count       int
+	is, wouldBe string
+}
+
+func (d *differences) compare(is, wouldBe string) {
+	if is == wouldBe {
+		return
+	}
+	if d.count++; d.count == 1 {
+		d.is, d.wouldBe = is, wouldBe
+	}
+}
+
+func (d *differences) fault() error {
+	if d.count == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: %d %s that exist are named otherwise (%s would be %s): put the templates back, or move the data first",
+		d.key, d.count, d.what, d.is, d.wouldBe)
+}

@@ -1,0 +1,18 @@
+package naming
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestDifferencesAreCountedAndTheFirstIsNamed(t *testing.T) {
+	t.Parallel()
+	d := differences{key: "combinator.rdb.names", what: "schemas"}
+	d.compare("user_a_b", "user_a_b")
+	require.NoError(t, d.fault())
+	d.compare("user_a_b", "s_b")
+	d.compare("user_a_c", "s_c")
+	require.EqualError(t, d.fault(), "combinator.rdb.names: 2 schemas that exist are named otherwise (user_a_b would be s_b): "+
+		"put the templates back, or move the data first")
+}

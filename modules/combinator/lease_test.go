@@ -1,0 +1,110 @@
+package combinator_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/testdatabase"
+)
+
+// leased holds the lease of u1 while it runs work.
+func leased(t *testing.T, b *bundle, work func()) error {
+	t.Helper()
+	return b.rows.WithTenant(t.Context(), 0, "u1", nil, func(context.Context, rows.Leased) (string, error) {
+		work()
+		return "held", nil
+	})
+}
+
+func TestWhileAnEngineIsAskedNoTransactionIsOpen(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "pg_stat_activity")
+	b := setup(t)
+	var name string
+	require.NoError(t, b.db.QueryRow(`SELECT current_database()`).Scan(&name))
+	require.NoError(t, leased(t, b, func() {
+		require.Equal(t, []string{"0"}, column(t, b.admin(""),
+			`SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND state LIKE 'idle in transaction%'`, name))
+	}))
+}
+
+func TestATaskWhoseUserIsBusyComesAgainAndOthersDoNotWait(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, uid := range []string{"u1", "u2"} {
+		b.user(uid, "sk_"+uid)
+		b.resource(uid, "r", "rdb")
+	}
+	require.NoError(t, leased(t, b, func() {
+		for kind, payload := range map[string]map[string]string{
+			jobs.CreateRDBType: ref("u1", "r"), jobs.DeleteRDBType: ref("u1", "r"), jobs.RegisterUserType: {"user_uid": "u1"},
+		} {
+			var later *job.Error
+			require.ErrorAs(t, b.run(kind, payload), &later, kind)
+			require.Equal(t, job.Later, later.Kind, kind)
+		}
+		require.NoError(t, b.run(jobs.CreateRDBType, ref("u2", "r")))
+	}))
+	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
+}
+
+func TestATaskWhoseProcessDiedDoesNotWaitForItsOwnLease(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.user("u1", "sk_one")
+	b.resource("u1", "r", "rdb")
+	held := func(task int64, work func()) error {
+		return b.rows.WithTenant(t.Context(), task, "u1", nil, func(context.Context, rows.Leased) (string, error) {
+			work()
+			return "held", nil
+		})
+	}
+	require.ErrorIs(t, held(1, func() { // run gives every task the number 1
+		require.ErrorIs(t, held(2, func() {}), rows.ErrBusy, "another task waits")
+		require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
+	}), rows.ErrVoid, "whoever was taken for dead and is not writes nothing")
+	require.Equal(t, "active", b.status("r"))
+	require.Equal(t, []string{b.rdb.Fingerprint("sk_one")}, column(t, b.db.DB, `SELECT prepared FROM combinator_tenants`))
+	require.NoError(t, held(2, func() {}))
+}
+
+func TestALeaseThatWasTakenOverIsVoid(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	err := leased(t, b, func() {
+		b.timePasses()
+		require.NoError(t, b.rows.WithTenant(t.Context(), 0, "u1", nil, func(context.Context, rows.Leased) (string, error) { return "", nil }))
+		require.NoError(t, b.rows.WithTenant(t.Context(), 0, "u1", nil, func(context.Context, rows.Leased) (string, error) { return "later", nil }))
+	})
+	require.ErrorIs(t, err, rows.ErrVoid)
+	require.Equal(t, []string{"later"}, column(t, b.db.DB, `SELECT prepared FROM combinator_tenants WHERE user_uid = 'u1'`),
+		"who holds a void number writes nothing, also where the row was forgotten meanwhile")
+}
+
+func TestALeaseLastsAfterAnUnknownOutcomeOnly(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	fail := func(err error) {
+		t.Helper()
+		require.ErrorIs(t, b.rows.WithTenant(t.Context(), 7, "u1", nil, func(context.Context, rows.Leased) (string, error) { return "", err }), err)
+	}
+	fail(errors.New("refused"))
+	fail(engine.ErrUncertain)
+	for _, task := range []int64{7, 8} {
+		err := b.rows.WithTenant(t.Context(), task, "u1", nil, func(context.Context, rows.Leased) (string, error) { return "", nil })
+		require.ErrorIs(t, err, rows.ErrBusy, "what was asked may still be carried out")
+	}
+	b.timePasses()
+	require.NoError(t, leased(t, b, func() {}))
+	_, err := b.db.Exec(`UPDATE combinator_tenants SET leased_until = LOCALTIMESTAMP + $1::FLOAT8 * INTERVAL '1 second'`, time.Hour.Seconds())
+	require.NoError(t, err)
+	require.NoError(t, leased(t, b, func() {}), "no lease lasts as long: the clock was put back")
+}

@@ -1,0 +1,89 @@
+package combinator_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/modules/combinator/internal/naming"
+)
+
+// renames are other templates, and the keys that are named.
+var renames = map[string]func(*config.Combinator){
+	"combinator.rdb.names": func(c *config.Combinator) { c.RDB.Names.Schema = "s_{user_uid}_{resource_id}" },
+	"roles and databases":  func(c *config.Combinator) { c.RDB.Names.Role = "x" + c.RDB.Names.Role },
+	"combinator.kv.prefix": func(c *config.Combinator) { c.KV.Prefix = "x" + c.KV.Prefix },
+}
+
+func TestATemplateThatContradictsTheRecordedNamesStopsTheStart(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.user("u1", "sk_one")
+	b.inhabited("r1", b.id("k1"))
+	require.NoError(t, b.start())
+	for key, rename := range renames {
+		renamed := b.copies(func(c *config.Config) { rename(&c.Combinator) })
+		require.NoError(t, renamed.start(), "nothing is recorded yet")
+		renamed.rows = b.rows
+		err := renamed.start()
+		require.ErrorContains(t, err, key)
+		require.ErrorAs(t, err, new(config.Error))
+	}
+	other := b.copies(func(c *config.Config) { c.Platform += "-staging" })
+	other.copyRows(b)
+	require.NoError(t, other.start(), "another platform has names of its own")
+}
+
+func (b *bundle) start() error {
+	check := naming.New(b.rows, b.rdb, b.kv, zap.NewNop())
+	if err := check.Start(b.t.Context()); err != nil {
+		return err
+	}
+	return check.Ready(b.t.Context())
+}
+
+func TestAStartWithoutTheDatabaseIsNotReadyUntilTheNamesWereCompared(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.user("u1", "sk_one")
+	b.inhabited("r1", b.id("k1"))
+	renamed := b.copies(func(c *config.Config) { c.Combinator.KV.Prefix = "x" + c.Combinator.KV.Prefix })
+	renamed.rows = b.rows
+	check := naming.New(renamed.rows, renamed.rdb, renamed.kv, zap.NewNop())
+	b.faults.breakAt(1, false)
+	require.NoError(t, check.Start(t.Context()))
+	err := check.Ready(t.Context())
+	require.ErrorContains(t, err, "not compared")
+	require.False(t, errors.As(err, new(config.Error)))
+	b.faults.off()
+	require.ErrorContains(t, check.Ready(t.Context()), "combinator.kv.prefix")
+}
+
+func TestWhatIsRecordedKeepsItsNameUnderAnotherTemplate(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.user("u1", "sk_one")
+	k1 := b.id("k1")
+	b.inhabited("r1", k1)
+	renamed := b.copies(func(c *config.Config) {
+		c.Combinator.RDB.Names.Schema = "s_{user_uid}_{resource_id}"
+		c.Combinator.KV.Prefix = "x" + c.Combinator.KV.Prefix
+	})
+	renamed.copyRows(b)
+	deleted, repaired := renamed.audit()
+	require.Empty(t, append(deleted, repaired...))
+	for kind, rid := range map[string]string{jobs.CreateRDBType: "r1", jobs.CreateKVType: k1} {
+		require.NoError(t, renamed.run(kind, ref("u1", rid)))
+		require.Equal(t, "active", renamed.status(rid))
+	}
+	require.False(t, renamed.schemaThere("u1", "r1"), "no empty one is made")
+	b.lives("r1", k1)
+	require.NoError(t, renamed.run(jobs.DeleteRDBType, ref("u1", "r1")))
+	require.NoError(t, renamed.run(jobs.DeleteKVType, ref("u1", k1)))
+	require.False(t, b.schemaThere("u1", "r1"))
+	require.Empty(t, keys(t, b.client(), b.prefix(k1)))
+}

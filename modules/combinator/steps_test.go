@@ -1,0 +1,139 @@
+package combinator_test
+
+import (
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/modules/audit/inventory"
+	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/modules/combinator/internal/stock"
+)
+
+// dies has each statement of a job on u1's resource r be its last one in turn, each in a transaction of its own as on CockroachDB,
+// before it is sent or after it was carried out, and hands what is left to check, until the job gets through.
+func (b *bundle) dies(kind string, after bool, prepare, check func()) {
+	b.t.Helper()
+	for n, hit := 1, true; hit; n++ {
+		prepare()
+		b.faults.breakAt(n, after)
+		err := b.run(kind, ref("u1", "r"))
+		hit = b.faults.hit()
+		b.faults.off()
+		require.True(b.t, hit || err == nil, err)
+		b.timePasses()
+		check()
+	}
+}
+
+func TestEachStepOfMakingOrDroppingASchemaMayBeTheLast(t *testing.T) {
+	t.Parallel()
+	for name, layout := range layouts() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, layout)
+			b.faults.each = true
+			b.user("u1", "sk_one")
+			unharmed := b.neighbour()
+			strangerStaysOut := func() {
+				t.Helper()
+				if name != otherNames || !b.databaseThere("u1") {
+					return
+				}
+				db := b.connect(b.database("u1"), url.UserPassword(b.rdb.Place("u2").Role, "sk_two"))
+				_, err := db.Exec(`SELECT 1`)
+				require.Error(t, err)
+				require.NoError(t, db.Close())
+			}
+			gone := func() {
+				t.Helper()
+				require.False(t, b.schemaThere("u1", "r"))
+				require.False(t, b.roleThere("u1"))
+				require.False(t, b.databaseThere("u1"))
+				require.Empty(t, column(t, b.db.DB, `SELECT name FROM combinator_places WHERE user_uid = 'u1'`))
+				require.Empty(t, column(t, b.db.DB, `SELECT user_uid FROM combinator_tenants WHERE user_uid = 'u1'`))
+			}
+			begin := func() { b.resource("u1", "r", "rdb") }
+			b.dies(jobs.CreateRDBType, true, begin, func() {
+				t.Helper()
+				strangerStaysOut()
+				b.findable("r")
+				require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
+				tenant := b.login("u1", "sk_one")
+				_, err := tenant.Exec(`CREATE TABLE ` + b.schema("u1", "r") + `.t (v TEXT)`)
+				require.NoError(t, err)
+				require.NoError(t, tenant.Close())
+				b.remove("r")
+				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
+				gone()
+			})
+			b.dies(jobs.CreateRDBType, false, begin, func() {
+				t.Helper()
+				b.remove("r")
+				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
+				gone()
+			})
+			b.dies(jobs.DeleteRDBType, true, func() {
+				begin()
+				require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
+				b.remove("r")
+			}, func() {
+				t.Helper()
+				strangerStaysOut()
+				b.findable("r")
+				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
+				gone()
+			})
+			unharmed()
+		})
+	}
+}
+
+// findable checks that the audit sees whatever is in the engine of u1's resource.
+func (b *bundle) findable(rid string) {
+	b.t.Helper()
+	if b.schemaThere("u1", rid) {
+		require.Contains(b.t, b.things("rdb"), "u1/"+rid)
+	}
+	if b.roleThere("u1") || b.databaseThere("u1") {
+		require.Contains(b.t, b.things("tenant"), "u1/u1")
+	}
+}
+
+// things are what an inventory lists, with their parts, by owner and id.
+func (b *bundle) things(kind string) map[string][]string {
+	b.t.Helper()
+	all := map[string][]string{}
+	for _, i := range stock.New(b.rows, b.queue, b.rdb, b.kv) {
+		if i.Kind() != kind {
+			continue
+		}
+		require.NoError(b.t, i.World(b.t.Context(), func(page []inventory.Object) error {
+			for _, o := range page {
+				all[o.Owner+"/"+o.ID] = append(all[o.Owner+"/"+o.ID], o.Parts...)
+			}
+			return nil
+		}))
+	}
+	return all
+}
+
+func TestARoleThatOthersStillNeedKeepsItsRight(t *testing.T) {
+	t.Parallel()
+	b := setup(t, layouts()["shared database"])
+	b.faults.each = true
+	b.user("u1", "sk_one")
+	b.resource("u1", "r", "rdb")
+	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
+	_, err := b.admin("").Exec(`CREATE SCHEMA extra; CREATE TABLE extra.t (v TEXT); GRANT SELECT ON extra.t TO ` + b.rdb.Place("u1").Role)
+	require.NoError(t, err)
+	b.remove("r")
+	require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
+	require.True(t, b.roleThere("u1"))
+	var one int
+	require.NoError(t, b.login("u1", "sk_one").QueryRow(`SELECT 1`).Scan(&one))
+	require.Contains(t, b.things("tenant"), "u1/u1")
+	_, err = b.admin("").Exec(`DROP SCHEMA extra CASCADE`)
+	require.NoError(t, err)
+}
