@@ -189,6 +189,8 @@ func (c *connection) asked(messages []byte) bool {
 		case 'B': // bind: portal, name
 			name, _, _ := bytes.Cut(rest, []byte{0})
 			c.executed = c.executed || c.proxy.takes(c.prepared[string(name)])
+		case 'Q': // a text without arguments, such as COMMIT
+			c.executed = c.executed || c.proxy.takes(string(first))
 		}
 	}
 	return true
