@@ -42,7 +42,7 @@ const stopMargin = 15 * time.Second
 func Serve(c *config.Config) fx.Option {
 	return fx.Options(
 		Base(c),
-		fx.Invoke(showState, startServer),
+		fx.Invoke(showState, refuseStart, startServer),
 		Modules(),
 		tasks.Start,
 		controller.Start,
@@ -77,11 +77,12 @@ func Base(c *config.Config) fx.Option {
 			newConnector,
 			database.Pool,
 			database.NewSteady,
+			database.OpenHeartbeat,
 			database.NewEnt,
 			newClients,
 			kube.NewCombinatorPods,
 			access.New,
-			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`)),
+			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`, "")),
 			server.AsRoutes((*health.Health).Routes),
 			profiling.New,
 			server.NewMetrics,
@@ -97,6 +98,7 @@ func Base(c *config.Config) fx.Option {
 			func(lc fx.Lifecycle, t *tracing.Tracing) { lc.Append(fx.StopHook(t.Stop)) },
 			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
 			func(lc fx.Lifecycle, s *database.Steady) { lc.Append(fx.StopHook(s.Close)) },
+			func(lc fx.Lifecycle, h *database.Heartbeat) { lc.Append(fx.StopHook(h.Close)) },
 			// The pods are watched from when they are asked for first: most commands never do.
 			func(lc fx.Lifecycle, p *kube.Pods) { lc.Append(fx.StopHook(p.Stop)) },
 		),
@@ -134,20 +136,13 @@ func startServer(lc fx.Lifecycle, p *profiling.Server, s *server.Server, guard *
 
 func databaseCheck(c *config.Config, db *sql.DB) server.Check {
 	return server.Check{Name: "database", Ready: func(ctx context.Context) error {
-		return hide("does not answer", database.Ping(ctx, db, c))
+		err := database.Ping(ctx, db, c)
+		return health.Because(database.Explain(err), err)
 	}}
 }
 
 func clusterCheck(clients *kube.Clients) server.Check {
 	return server.Check{Name: "kubernetes", Ready: func(ctx context.Context) error {
-		return hide("does not answer", clients.Ping(ctx))
+		return health.Because("does not answer", clients.Ping(ctx))
 	}}
-}
-
-// hide puts a word in place of a driver's or the cluster's own message, which must not be shown.
-func hide(word string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return errors.New(word)
 }

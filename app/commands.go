@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"go.uber.org/fx"
+	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
@@ -24,17 +25,23 @@ import (
 // commandTime bounds the start and the end of a command's parts, none of which has work under way then.
 const commandTime = 10 * time.Second
 
-// Migrate makes what is missing in the database.
-func Migrate(ctx context.Context, c *config.Config) error {
+// Migrate makes what is missing in the database and returns how many steps that took. Progress is told of each step and of
+// what it waits for; where it is nil, the log is.
+func Migrate(ctx context.Context, c *config.Config, progress func(text string)) (steps int, err error) {
+	if progress == nil {
+		logger, err := observe.NewLogger(c)
+		if err != nil {
+			return 0, err
+		}
+		progress = func(text string) { logger.Info("migration", zap.String("step", text)) }
+	}
 	db, err := database.Open(c)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { _ = db.Close() }()
-	if err := database.Migrate(ctx, db); err != nil {
-		return fmt.Errorf("migrate: %s", observe.Redact(err.Error()))
-	}
-	return nil
+	steps, err = database.Migration{DB: db, Progress: func(text string) { progress(observe.Redact(text)) }}.Run(ctx)
+	return steps, redacted("migrate", err)
 }
 
 // CheckConfig tells what Validate leaves to those who use a setting, without connecting to anything.

@@ -20,6 +20,7 @@ type RDB struct {
 	IdleTransactionTimeout time.Duration `mapstructure:"idleTransactionTimeout"`
 	ConnectionLimit        int           `mapstructure:"connectionLimit"`
 	MaxOpenConnections     int           `mapstructure:"maxOpenConnections"`
+	MaxConnectionLifetime  time.Duration `mapstructure:"maxConnectionLifetime"`
 	ConnectTimeout         time.Duration `mapstructure:"connectTimeout"`
 	RequestTimeout         time.Duration `mapstructure:"requestTimeout"`
 	LockTimeout            time.Duration `mapstructure:"lockTimeout"`

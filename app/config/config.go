@@ -56,6 +56,8 @@ type Database struct {
 	MaxIdleConnections int           `mapstructure:"maxIdleConnections"`
 	ConnectTimeout     time.Duration `mapstructure:"connectTimeout"`
 	StatementTimeout   time.Duration `mapstructure:"statementTimeout"`
+	// MaxConnectionLifetime is the time after which a connection is replaced by a new one.
+	MaxConnectionLifetime time.Duration `mapstructure:"maxConnectionLifetime"`
 }
 
 // Kubernetes is the cluster in which workers run.
@@ -100,6 +102,22 @@ type Retention struct {
 	Failed   time.Duration `mapstructure:"failed"`
 	Interval time.Duration `mapstructure:"interval"`
 }
+
+// Lease returns how long a process may run what it claimed after a heartbeat: less than others wait before they take over.
+func (t Tasks) Lease() time.Duration { return t.TakeoverAfter * 2 / 3 }
+
+// HeartbeatTimeout returns how long a heartbeat may take before its connection is given up: a fraction of the lease, so that
+// there is time for others on new connections.
+func (t Tasks) HeartbeatTimeout() time.Duration { return t.Lease() / 4 }
+
+// LongestWait returns the longest time for which a task is ever put off: between attempts, by chance up to half as much
+// again; for a dependency; and until a parked one is looked at again.
+func (t Tasks) LongestWait() time.Duration {
+	return max(t.RetryDelayMax*3/2, t.ParkedRecheck*6/5, LongestSnooze*6/5)
+}
+
+// LongestSnooze is the longest time for which a job may put its task off, jitter left out.
+const LongestSnooze = 5 * time.Minute
 
 // DefaultLane is the lane of tasks whose job type names none; Tasks.Workers is its number of workers.
 const DefaultLane = "default"

@@ -100,6 +100,10 @@ var badSettings = map[string]string{
 	"domain: a.b\nhttp: {tls: {clientCA: /x}}":                              "http.tls.clientCA",
 	"domain: a.b\nprofiling: {listen: \"0.0.0.0:9902\"}":                    "profiling.listen",
 	"domain: a.b\ntracing: {endpoint: \"collector:4318\"}":                  "tracing.endpoint",
+	"domain: a.b\ntasks: {heartbeatInterval: 6s}":                           "tasks.heartbeatInterval",
+	"domain: a.b\ntasks: {takeoverAfter: 8s}":                               "tasks.takeoverAfter",
+	"domain: a.b\ntasks: {takeoverAfter: 3ms, heartbeatInterval: 1ms}":      "tasks.takeoverAfter",
+	"domain: a.b\ndatabase: {connectTimeout: 20s}":                          "database.connectTimeout",
 	"domain: a.b\ntracing: {ratio: 2}":                                      "tracing.ratio",
 }
 

@@ -14,6 +14,9 @@ var (
 	dnsLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 )
 
+// minConnectionLifetime is long beside what it takes to open a connection.
+const minConnectionLifetime = 10 * time.Second
+
 // Validate checks every value and returns all faults at once, each naming its key. It does not ask for a database:
 // that is checked where one is opened.
 func (c *Config) Validate() error {
@@ -44,14 +47,31 @@ func (c *Config) Validate() error {
 	if c.HTTP.DrainTime < 0 {
 		fault("http.drainTime", "must not be negative")
 	}
-	if c.Tasks.TakeoverAfter < 3*c.Tasks.HeartbeatInterval {
-		fault("tasks.takeoverAfter", "must be at least three times tasks.heartbeatInterval")
+	if c.Database.MaxConnectionLifetime < minConnectionLifetime {
+		fault("database.maxConnectionLifetime", "must be at least %s", minConnectionLifetime)
 	}
+	c.validateLease(fault)
 	if _, err := c.Tasks.Keys(); err != nil {
 		fault("tasks.encryptionKeys", "%s", err)
 	}
 	c.Controller.validate(fault)
 	return errors.Join(faults...)
+}
+
+// minTakeoverAfter leaves a heartbeat the time that a busy database needs to answer it.
+const minTakeoverAfter = 300 * time.Millisecond
+
+// validateLease finds what would let the lease of a process that lives run out.
+func (c *Config) validateLease(fault func(key, format string, args ...any)) {
+	if c.Tasks.TakeoverAfter < minTakeoverAfter {
+		fault("tasks.takeoverAfter", "must be at least %s", minTakeoverAfter)
+	}
+	if c.Tasks.TakeoverAfter < 3*c.Tasks.HeartbeatInterval {
+		fault("tasks.takeoverAfter", "must be at least three times tasks.heartbeatInterval")
+	}
+	if c.Tasks.TakeoverAfter < c.Database.ConnectTimeout {
+		fault("tasks.takeoverAfter", "must be at least database.connectTimeout: where a connection takes so long, no heartbeat comes in time")
+	}
 }
 
 // validateMasks finds what was copied from a print that hides secrets.

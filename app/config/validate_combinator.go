@@ -68,6 +68,9 @@ func (c *Config) validateRDB(fault faultFunc) {
 	case !role.Uses(identifier.UserUID) || role.Uses(identifier.ResourceID):
 		fault("combinator.rdb.names.role", "must hold %s alone", identifier.UserUID)
 	}
+	if rdb.MaxConnectionLifetime < minConnectionLifetime {
+		fault("combinator.rdb.maxConnectionLifetime", "must be at least %s", minConnectionLifetime)
+	}
 	if rdb.MaxOpenConnections < 1 {
 		fault("combinator.rdb.maxOpenConnections", "must be at least 1")
 	}

@@ -36,25 +36,34 @@ func Connector(c *config.Config) (driver.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return connect("database.dsn", dsn, c.Database.StatementTimeout)
+	return connect("database.dsn", dsn, c.Database.StatementTimeout+answerMargin)
 }
 
-// connect returns what opens connections by a DSN. statement is the longest time for one statement.
-func connect(key, dsn string, statement time.Duration) (driver.Connector, error) {
-	connector, err := pq.NewConnector(dsn)
+// connect returns what opens connections by a DSN, which are given up where the server lets one wait for longer than answer.
+func connect(key, dsn string, answer time.Duration) (driver.Connector, error) {
+	parsed, err := pq.NewConfig(dsn)
 	if err != nil {
 		// The driver's own message may repeat the password.
 		return nil, fmt.Errorf("%s: not a valid postgres:// URL", key)
 	}
-	connector.Dialer(dialer{limit: statement + answerMargin})
-	return connector, nil
+	parameters := parsed.Runtime
+	parsed.Runtime = nil
+	connector, err := pq.NewConnectorConfig(parsed)
+	if err != nil {
+		return nil, fmt.Errorf("%s: not a valid postgres:// URL", key)
+	}
+	connector.Dialer(counting{dialer{limit: answer}})
+	return sessions{newOpener(connector, key, parsed.ConnectTimeout, parameters)}, nil
 }
+
+// idleTime is how long a connection is kept for nothing: replicas may share a pooler's few sessions.
+const idleTime = time.Minute
 
 // Pool returns a pool of connections of connector, as large as configured.
 func Pool(connector driver.Connector, c *config.Config) *sql.DB {
-	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(c.Database.MaxOpenConnections)
-	db.SetMaxIdleConns(c.Database.MaxIdleConnections)
+	db := openPool(connector, c.Database.MaxOpenConnections, c.Database.MaxIdleConnections)
+	db.SetConnMaxIdleTime(idleTime)
+	db.SetConnMaxLifetime(c.Database.MaxConnectionLifetime)
 	return db
 }
 
@@ -110,7 +119,7 @@ func NewEnt(db *sql.DB) *ent.Client {
 	return ent.NewClient(ent.Driver(entsql.OpenDB(dialect.Postgres, db)))
 }
 
-// Ping asks the database for a sign of life.
+// Ping asks whether the database takes writes.
 func Ping(ctx context.Context, db *sql.DB, c *config.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Database.ConnectTimeout)
 	defer cancel()

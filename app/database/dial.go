@@ -43,15 +43,39 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 	if err != nil {
 		return nil, err
 	}
-	return &connection{Conn: conn, limit: d.limit}, nil
+	c := &connection{Conn: conn, limit: d.limit}
+	if lasting, ok := ctx.Value(lastingKey{}).(context.Context); ok {
+		c.limit = 0
+		c.release = context.AfterFunc(lasting, func() { _ = c.SetDeadline(time.Now().Add(answerMargin)) })
+	}
+	if socket, ok := ctx.Value(socketKey{}).(*atomic.Pointer[connection]); ok {
+		socket.Store(c) // not one that is dialled to cancel a statement
+	}
+	return c, nil
 }
+
+// lastingKey marks the context of a connection without a limit.
+type lastingKey struct{}
+
+// lasting returns a context for opening a connection on which a statement may take as long as ctx lives. A host that is
+// gone is noticed all the same, by the kernel's probes.
+func lasting(ctx context.Context) context.Context { return context.WithValue(ctx, lastingKey{}, ctx) }
 
 // connection is one to the database.
 type connection struct {
 	net.Conn
-	limit  time.Duration // of each read and write; an idle connection is not read from
-	latest atomic.Pointer[time.Time]
-	heard  atomic.Bool // since the last write
+	limit   time.Duration // of each read and write, 0 for none; an idle connection is not read from
+	latest  atomic.Pointer[time.Time]
+	heard   atomic.Bool // since the last write
+	release func() bool // ends what its context has with it; nil for none
+}
+
+// Close closes the connection.
+func (c *connection) Close() error {
+	if c.release != nil {
+		c.release()
+	}
+	return c.Conn.Close()
 }
 
 // Read fails where the server has closed the connection.
@@ -94,13 +118,15 @@ func (c *connection) SetDeadline(t time.Time) error {
 	return c.Conn.SetDeadline(t)
 }
 
-// deadline is that of the next read or write.
+// deadline is that of the next read or write: while it connects, the one for all of that.
 func (c *connection) deadline() time.Time {
-	at := time.Now().Add(c.limit)
-	if latest := c.latest.Load(); latest != nil && !latest.IsZero() && latest.Before(at) {
+	if latest := c.latest.Load(); latest != nil && !latest.IsZero() {
 		return *latest
 	}
-	return at
+	if c.limit > 0 {
+		return time.Now().Add(c.limit)
+	}
+	return time.Time{}
 }
 
 func (c *connection) closed(what string) error {

@@ -19,7 +19,7 @@ func EngineConnector(c config.RDB, database string) (driver.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return connect(key, dsn, c.RequestTimeout)
+	return connect(key, dsn, c.RequestTimeout+answerMargin)
 }
 
 // Quote makes a name safe to stand in a statement.

@@ -2,10 +2,12 @@ package database
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -15,13 +17,12 @@ import (
 // SQLSTATE codes by which an error is judged.
 const (
 	codeUniqueViolation      = "23505"
+	codeReadOnly             = "25006"
 	codeSerializationFailure = "40001"
 	codeDeadlock             = "40P01"
-	codeTooManyConnections   = "53300"
-	codeCannotConnectNow     = "57P03"
-	codeAdminShutdown        = "57P01"
-	codeCrashShutdown        = "57P02"
-	codeQueryCanceled        = "57014"
+	codeNotPrepared          = "26000"
+	codePreparedTwice        = "42P05"
+	codeDiskFull             = "53100"
 	codeForeignKeyViolation  = "23503"
 	codeDuplicateDatabase    = "42P04"
 	codeDuplicateObject      = "42710"
@@ -31,9 +32,39 @@ const (
 	codeLockNotAvailable     = "55P03"
 	codeUndefinedDatabase    = "3D000"
 	codeUndefinedObject      = "42704"
-	classConnection          = "08"
+	codeTooManyConnections   = "53300"
+	codeUndefinedTable       = "42P01"
+	codeUndefinedColumn      = "42703"
+	codeNoRight              = "42501"
+	codeLimitExceeded        = "54000"
 	classAuthorization       = "28"
+	classConnection          = "08"
+	classResources           = "53"
+	classOperator            = "57"
 )
+
+// refused are the classes and codes after which a statement certainly had no effect: PostgreSQL and CockroachDB give them
+// before they carry it out, or with its transaction rolled back. The list is short and must stay so: whatever is not on it
+// may have happened. Not on it, for instance: 40003 and 08007, which say so themselves; 57014, with which CockroachDB
+// answers a commit that ran out of time; and 53, 57P01, 58 and XX, which may come while or after the server commits.
+var refused = []string{
+	"0A",             // not supported
+	"21", "22", "23", // the data
+	"25", "26", // the state of the session: read-only, a failed transaction, no such prepared statement
+	"28",             // no log-in
+	"2B", "3D", "3F", // dependents, no such database or schema
+	"42", "44", "54", // syntax, names and rights; a check; the statement is too large
+	"P0",                      // raised by a function or trigger
+	"40001", "40002", "40P01", // rolled back
+	"53300", "57P03", // not let in
+	"55000", "55006", "55P03", // in use, locked
+}
+
+// atFault are the classes and codes for which the statement or its data are to blame by their nature: the same again would
+// end in the same way. Everything else says that the database is not as it has to be, and to wait is right.
+var atFault = []string{
+	"0A", "21", "22", "23", "25001", "25P01", "25P02", "2B", "3F", "40002", "42", "44", "54", "55000", "P0",
+}
 
 func code(err error) string {
 	if pe, ok := errors.AsType[*pq.Error](err); ok {
@@ -49,29 +80,41 @@ func IsRetryable(err error) bool {
 	return c == codeSerializationFailure || c == codeDeadlock
 }
 
-// IsUniqueViolation tells whether err says that a unique index forbids the row.
-func IsUniqueViolation(err error) bool { return code(err) == codeUniqueViolation }
+// Violates tells whether err says that a unique index, or a primary key, of this name forbids the row. The name decides: a
+// table has several, and one that another statement's error names says nothing about this one's.
+func Violates(err error, constraint string) bool {
+	pe, ok := errors.AsType[*pq.Error](err)
+	return ok && pe.Code == codeUniqueViolation && pe.Constraint == constraint
+}
 
-// IsUnavailable tells whether err says that the database is away or overloaded rather than that it refused the
-// statement.
+// IsUnavailable tells whether err says that the database is away, overloaded or not as it has to be, rather than that the
+// statement or its data are to blame: whoever waits may succeed. An error that is not of a database or a connection is not.
 func IsUnavailable(err error) bool {
 	if err == nil {
 		return false
 	}
-	switch c := code(err); {
-	case c == codeTooManyConnections, c == codeCannotConnectNow, c == codeAdminShutdown, c == codeCrashShutdown,
-		c == codeQueryCanceled, strings.HasPrefix(c, classConnection):
+	if _, pooler := errors.AsType[*PoolerError](err); pooler {
 		return true
+	}
+	if c := code(err); c != "" {
+		// An exhausted number space is the server's matter, the other limits are the statement's.
+		return !oneOf(c, atFault) || c == codeLimitExceeded || c == codePreparedTwice || sequenceBehind(err) != ""
 	}
 	var netErr net.Error
 	return errors.As(err, &netErr) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		errors.Is(err, net.ErrClosed) || errors.Is(err, context.DeadlineExceeded)
+		errors.Is(err, net.ErrClosed) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errReadOnly) ||
+		errors.Is(err, errEnded) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone)
 }
 
-// IsRefused tells whether err says that the database received the statement and did not carry it out. After any other
-// error it may have been carried out, its answer lost.
-func IsRefused(err error) bool { return code(err) != "" && !IsUnavailable(err) }
+// IsRefused tells whether err says that the statement certainly had no effect. After any other error it may have been
+// carried out, its answer lost.
+func IsRefused(err error) bool { return oneOf(code(err), refused) || errors.Is(err, errReadOnly) }
+
+// oneOf tells whether a code, or its class, is on a list.
+func oneOf(code string, list []string) bool {
+	return len(code) == 5 && (slices.Contains(list, code) || slices.Contains(list, code[:2]))
+}
 
 // IsForeignKeyViolation tells whether err says that the row which another one names is not there.
 func IsForeignKeyViolation(err error) bool { return code(err) == codeForeignKeyViolation }
@@ -99,9 +142,6 @@ func IsMissing(err error) bool {
 	c := code(err)
 	return c == codeUndefinedDatabase || c == codeUndefinedObject
 }
-
-// IsLoginRefused tells whether err says that the server does not let this user in.
-func IsLoginRefused(err error) bool { return strings.HasPrefix(code(err), classAuthorization) }
 
 // IsConcurrentChange tells whether err says that another session changed the same object of the catalogue.
 func IsConcurrentChange(err error) bool {

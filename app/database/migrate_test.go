@@ -16,6 +16,7 @@ import (
 
 func TestMigrateMakesExactlyTheTablesOfTheSchemas(t *testing.T) {
 	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "Ent's own inspection reads PostgreSQL's catalogue")
 	db := testdatabase.New(t)
 	var changes bytes.Buffer
 	// Ent inspects the database with statements of its own, which Inner never sends: a pool without the parser.

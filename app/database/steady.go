@@ -36,14 +36,13 @@ func OpenSteady(c *config.Config) (*Steady, error) {
 	if err != nil {
 		return nil, err
 	}
-	return NewSteady(connector), nil
+	return NewSteady(connector, c), nil
 }
 
 // NewSteady returns a pool of connections of connector.
-func NewSteady(connector driver.Connector) *Steady {
-	db := sql.OpenDB(SteadyConnector{connector})
-	db.SetMaxOpenConns(steadyConnections)
-	db.SetMaxIdleConns(steadyConnections)
+func NewSteady(connector driver.Connector, c *config.Config) *Steady {
+	db := openPool(SteadyConnector{connector}, steadyConnections, steadyConnections)
+	db.SetConnMaxLifetime(c.Database.MaxConnectionLifetime)
 	return &Steady{db: db, prepared: map[string]*sql.Stmt{}}
 }
 
@@ -66,6 +65,47 @@ func (s *Steady) ExecContext(ctx context.Context, query string, args ...any) (sq
 		return nil, err
 	}
 	return statement.ExecContext(ctx, args...)
+}
+
+// InTx runs work in a transaction and commits it. Its statements are prepared, as those outside of it are.
+func (s *Steady) InTx(ctx context.Context, work func(tx SteadyTx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	// After a commit this does nothing; where it fails the pool drops the connection.
+	defer func() { _ = tx.Rollback() }()
+	if err := work(SteadyTx{steady: s, tx: tx}); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// SteadyTx is a transaction of a Steady's pool.
+type SteadyTx struct {
+	steady *Steady
+	tx     *sql.Tx
+}
+
+// QueryContext runs a statement, prepared; see [Steady.QueryContext].
+func (t SteadyTx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	statement, err := t.steady.statement(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return t.tx.StmtContext(ctx, statement).QueryContext(ctx, args...)
+}
+
+// ExecContext runs a statement that returns no rows, prepared; see [Steady.ExecContext].
+func (t SteadyTx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	statement, err := t.steady.statement(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return t.tx.StmtContext(ctx, statement).ExecContext(ctx, args...)
 }
 
 func (s *Steady) statement(ctx context.Context, query string) (*sql.Stmt, error) {

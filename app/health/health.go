@@ -3,12 +3,16 @@ package health
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/observe"
 	"app238.com/inner/app/server"
 )
 
@@ -18,11 +22,41 @@ const checkTimeout = 3 * time.Second
 // databaseCheck is the check without which /health is a 503.
 const databaseCheck = "database"
 
+// Failure is why a check fails.
+type Failure struct {
+	// Text may be shown to everybody.
+	Text string
+	// Cause is for the log.
+	Cause error
+}
+
+// Error returns the text alone.
+func (f *Failure) Error() string { return f.Text }
+
+// Unwrap returns the cause.
+func (f *Failure) Unwrap() error { return f.Cause }
+
+// Because returns a Failure, or nil where nothing is the cause.
+func Because(text string, cause error) error {
+	if cause == nil {
+		return nil
+	}
+	return &Failure{Text: text, Cause: cause}
+}
+
 // Health asks the checks of all modules.
-type Health struct{ checks []server.Check }
+type Health struct {
+	checks []server.Check
+	log    *zap.Logger
+
+	mu     sync.Mutex
+	failed map[string]string // what was last logged, by the name of the check
+}
 
 // New returns a Health over checks.
-func New(checks []server.Check) *Health { return &Health{checks: checks} }
+func New(checks []server.Check, log *zap.Logger) *Health {
+	return &Health{checks: checks, log: log.Named("health"), failed: map[string]string{}}
+}
 
 // Routes returns /health, /healthz and /readyz.
 func (h *Health) Routes() []server.Route {
@@ -77,6 +111,7 @@ func (h *Health) ask(ctx context.Context) (parts map[string]string, failing []st
 	wg.Wait()
 	parts, failing = map[string]string{}, []string{}
 	for i, check := range h.checks {
+		h.note(check.Name, answers[i])
 		switch {
 		case answers[i] != nil:
 			parts[check.Name] = answers[i].Error()
@@ -89,4 +124,22 @@ func (h *Health) ask(ctx context.Context) (parts map[string]string, failing []st
 	}
 	slices.Sort(failing)
 	return parts, failing
+}
+
+// note logs what has changed of a check, with the cause, which is not shown.
+func (h *Health) note(name string, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch before := h.failed[name]; {
+	case text == before:
+	case err == nil:
+		h.log.Info("check passes again", zap.String("check", name))
+	default:
+		h.log.Warn("check fails", zap.String("check", name), zap.String("reason", text), observe.Error(errors.Unwrap(err)))
+	}
+	h.failed[name] = text
 }

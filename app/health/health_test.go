@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"app238.com/inner/app/health"
 	"app238.com/inner/app/server"
@@ -17,7 +18,7 @@ import (
 // get asks one of the routes of a process with checks.
 func get(t *testing.T, path string, checks ...server.Check) (status int, body map[string]any) {
 	t.Helper()
-	for _, route := range health.New(checks).Routes() {
+	for _, route := range health.New(checks, zap.NewNop()).Routes() {
 		if route.Path == path {
 			w := httptest.NewRecorder()
 			require.NoError(t, route.Handler(w, httptest.NewRequest(http.MethodGet, path, nil)))

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"app238.com/inner/app/database"
 	"app238.com/inner/app/observe"
 )
 
@@ -52,18 +53,20 @@ func Unavailable(what string, cause error) *Error {
 	return &Error{Status: http.StatusServiceUnavailable, Text: what + " is unavailable, try again", RetryAfter: 2 * time.Second, Cause: cause}
 }
 
-// fail sends err.
+// fail sends err. Whatever says that the database is not as it has to be is a 503, whichever route met it.
 func fail(w http.ResponseWriter, r *http.Request, err error, log *zap.Logger) {
 	var e *Error
 	switch {
 	case errors.As(err, &e):
 	case errors.Is(r.Context().Err(), context.DeadlineExceeded):
 		e = &Error{Status: http.StatusServiceUnavailable, Text: "the request took too long", RetryAfter: 2 * time.Second, Cause: err}
+	case database.IsUnavailable(err):
+		e = Unavailable("the database", fmt.Errorf("%s: %w", database.Explain(err), err))
 	default:
 		e = &Error{Status: http.StatusInternalServerError, Text: "internal error", Cause: err}
 	}
 	if e.Status >= http.StatusInternalServerError {
-		log.Error("request failed", zap.String("request_id", RequestID(r.Context())), zap.Int("status", e.Status), observe.Error(err))
+		log.Error("request failed", zap.String("request_id", RequestID(r.Context())), zap.Int("status", e.Status), observe.Error(e))
 		e = &Error{Status: e.Status, Text: fmt.Sprintf("%s (request %s)", e.Text, RequestID(r.Context())), RetryAfter: e.RetryAfter}
 	}
 	if e.RetryAfter > 0 {

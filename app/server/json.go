@@ -20,8 +20,10 @@ func WriteJSON(w http.ResponseWriter, status int, body any) error {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, err = w.Write(append(encoded, '\n'))
-	return err
+	if _, err = w.Write(append(encoded, '\n')); err != nil {
+		return &Error{Status: http.StatusInternalServerError, Text: "the answer could not be sent", Cause: err}
+	}
+	return nil
 }
 
 // ReadJSON decodes the request's body, one JSON value of type application/json, into target. Every fault of the

@@ -71,7 +71,7 @@ func TestWhereItIsOffNothingIsWrappedAndNothingIsTraced(t *testing.T) {
 	require.NoError(t, err)
 	same, err := off.Connector(connector)
 	require.NoError(t, err)
-	require.Same(t, connector, same)
+	require.Equal(t, connector, same)
 	ctx, end := off.Continue(t.Context(), "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01", "x", 1, 1)
 	end(nil)
 	require.Equal(t, t.Context(), ctx)

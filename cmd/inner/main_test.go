@@ -23,7 +23,7 @@ func setup(t *testing.T) *program {
 	t.Helper()
 	db := testdatabase.New(t)
 	file := filepath.Join(t.TempDir(), "inner.yaml")
-	require.NoError(t, os.WriteFile(file, []byte("domain: example.com\ntasks: {heartbeatInterval: 100ms, takeoverAfter: 2s}\n"), 0o600))
+	require.NoError(t, os.WriteFile(file, []byte("domain: example.com\ndatabase: {connectTimeout: 2s}\ntasks: {heartbeatInterval: 100ms, takeoverAfter: 2s}\n"), 0o600))
 	return &program{db: db, config: file}
 }
 
@@ -51,6 +51,6 @@ func (p *program) insert(t *testing.T, jobType, status, info string) (id int64) 
 	t.Helper()
 	require.NoError(t, p.db.QueryRowContext(t.Context(), `INSERT INTO console_tasks
 		(task_type, task_status, task_info, ordering_key, task_detailed_status)
-		VALUES ($1, $2, $3, 'key-' || $1 || $2, 'how it is') RETURNING id`, jobType, status, info).Scan(&id))
+		VALUES ($1, $2, $3, 'key-' || $1::TEXT || $2::TEXT, 'how it is') RETURNING id`, jobType, status, info).Scan(&id))
 	return id
 }

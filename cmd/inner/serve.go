@@ -27,7 +27,7 @@ func newServe() *cobra.Command {
 				return err
 			}
 			if migrate {
-				if err := app.Migrate(cmd.Context(), c); err != nil {
+				if _, err := app.Migrate(cmd.Context(), c, nil); err != nil {
 					return err
 				}
 			}

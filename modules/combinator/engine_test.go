@@ -10,6 +10,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/testdatabase"
 )
 
 func TestIdentifiersThatAreNotPlainGetNamesOfTheirOwn(t *testing.T) {
@@ -41,6 +42,7 @@ func TestIdentifiersThatAreNotPlainGetNamesOfTheirOwn(t *testing.T) {
 
 func TestSizesAreMeasuredAndNoted(t *testing.T) {
 	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "CockroachDB estimates sizes, late, and not at all where crdb_internal is closed")
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -92,4 +94,28 @@ func TestAnEngineThatIsAwayBurnsNoAttempt(t *testing.T) {
 	}
 	require.ErrorContains(t, b.rdb.Ready(t.Context()), "does not answer")
 	require.ErrorContains(t, b.kv.Ready(t.Context()), "does not answer")
+}
+
+func TestAReadOnlyEngineBurnsNoAttempt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.user("u1", "sk_one")
+	b.resource("u1", "r1", "rdb")
+	admin := b.admin("")
+	name := column(t, admin, `SELECT current_database()`)[0]
+	_, err := admin.ExecContext(t.Context(), `ALTER DATABASE `+name+` SET default_transaction_read_only = on`)
+	require.NoError(t, err)
+	for kind, payload := range map[string]any{
+		jobs.CreateRDBType: ref("u1", "r1"), jobs.DeleteRDBType: ref("u1", "r2"), jobs.RegisterUserType: map[string]string{"user_uid": "u1"},
+	} {
+		var waiting *job.Error
+		require.ErrorAs(t, b.run(kind, payload), &waiting, kind)
+		require.Equal(t, job.Later, waiting.Kind, "%s: %v", kind, waiting)
+	}
+	require.Equal(t, "loading", b.status("r1"))
+	require.ErrorContains(t, b.rdb.Ready(t.Context()), "takes no writes")
+	_, err = admin.ExecContext(t.Context(), `ALTER DATABASE `+name+` SET default_transaction_read_only = off`)
+	require.NoError(t, err)
+	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r1")))
+	require.Equal(t, "active", b.status("r1"))
 }

@@ -11,6 +11,7 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/testdatabase"
 )
 
 const otherNames = "own database"
@@ -181,16 +182,10 @@ func TestARolesLimitsAreTheConfiguredOnes(t *testing.T) {
 	first := b.login("u1", "sk_one")
 	_, err := first.Exec(`SELECT pg_sleep(5)`)
 	require.ErrorContains(t, err, "timeout")
-	if b.limitsConnections() {
+	if !testdatabase.IsCockroachDB(t) { // which knows no limit of a role's connections
 		_, err = b.login("u1", "sk_one").Exec(`SELECT 1`)
 		require.ErrorContains(t, err, "too many connections")
 	}
-}
-
-// limitsConnections tells whether the server knows a limit for a role: CockroachDB does not.
-func (b *bundle) limitsConnections() bool {
-	b.t.Helper()
-	return !strings.Contains(column(b.t, b.admin(""), `SELECT version()`)[0], "CockroachDB")
 }
 
 func TestAJobKilledAtAnyStatementEndsRightWhenItRunsAgain(t *testing.T) {

@@ -83,7 +83,7 @@ func setup(t testing.TB, change ...func(*config.Config)) *bundle {
 		if _, measured := t.(*testing.B); measured {
 			return connector, nil
 		}
-		return b.faults.connector(testdatabase.Checked(t, connector, "CONNECTION LIMIT")), nil
+		return b.faults.connector(testdatabase.Checked(t, connector)), nil
 	})
 	require.NoError(t, err)
 	b.kv, err = kv.New(b.config, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)))
@@ -106,7 +106,7 @@ func (b *bundle) clear() {
 	require.NoError(b.t, b.rdb.Close())
 	admin := b.admin("")
 	defer func() { _ = admin.Close() }()
-	for _, name := range column(b.t, admin, `SELECT datname FROM pg_database WHERE substr(datname, 1, length($1)) = $1`, b.head) {
+	for _, name := range column(b.t, admin, `SELECT datname FROM pg_database WHERE substr(datname, 1, length($1::TEXT)) = $1`, b.head) {
 		_, err := admin.Exec(`DROP DATABASE ` + database.Quote(name))
 		require.NoError(b.t, err)
 	}
@@ -116,7 +116,7 @@ func (b *bundle) clear() {
 	}
 	var current string
 	require.NoError(b.t, admin.QueryRow(`SELECT current_database()`).Scan(&current))
-	for _, name := range column(b.t, admin, `SELECT rolname FROM pg_roles WHERE substr(rolname, 1, length($1)) = $1`, b.head) {
+	for _, name := range column(b.t, admin, `SELECT rolname FROM pg_roles WHERE substr(rolname, 1, length($1::TEXT)) = $1`, b.head) {
 		_, err := admin.Exec(`REVOKE ALL ON DATABASE ` + database.Quote(current) + ` FROM ` + database.Quote(name) + `; DROP ROLE ` + database.Quote(name))
 		require.NoError(b.t, err)
 	}

@@ -230,3 +230,23 @@ func TestManyRowsThatVanishAtOnceTakeNothingWithThem(t *testing.T) {
 	b.exec(`UPDATE inner_domain_checks SET gone_at = LOCALTIMESTAMP - INTERVAL '2 hours'`)
 	b.awaitUnserved(all[1])
 }
+
+func TestADomainDoesNotStandStillForAsLongAsTheDatabasesClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r := b.insert(b.row("www"))
+	_, stop := b.start()
+	b.await("it is checked once", func() error {
+		if b.domain(r).Checks == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	stop()
+	// What a step back by an hour leaves, and a process that ended then.
+	b.exec(`UPDATE inner_domain_checks SET begun_at = begun_at + INTERVAL '1 hour', checked_at = checked_at + INTERVAL '1 hour',
+		next_check_at = next_check_at + INTERVAL '1 hour', lease_until = LOCALTIMESTAMP + INTERVAL '1 hour'`)
+	b.prove(r)
+	b.start()
+	b.awaitState(r, "verified", "success")
+}

@@ -138,7 +138,7 @@ func TestTheClaimerOfATaskIsShown(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "x")
-	require.NoError(t, b.store.Beat(t.Context(), "p", "host-1"))
+	require.NoError(t, b.heartbeats.Begin(t.Context(), "p", "host-1"))
 	_, err := b.store.ClaimTasks(t.Context(), "p", id)
 	require.NoError(t, err)
 	d, err := b.admin().Show(t.Context(), id)

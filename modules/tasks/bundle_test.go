@@ -103,6 +103,8 @@ type bundle struct {
 	job      *scripted
 	registry *registry.Registry
 	store    *store.Store
+	// heartbeats are all replicas'.
+	heartbeats *store.Heartbeats
 	// queue and handler are of a process that runs nothing.
 	queue   *queue.Queue
 	handler http.Handler
@@ -111,7 +113,12 @@ type bundle struct {
 
 func setup(t testing.TB) *bundle {
 	t.Helper()
-	db := testdatabase.New(t)
+	return setupOn(t, testdatabase.New(t))
+}
+
+// setupOn is setup on a database that has its tables.
+func setupOn(t testing.TB, db *testdatabase.Database) *bundle {
+	t.Helper()
 	c := db.Config
 	c.Tasks.PollInterval = 50 * time.Millisecond
 	c.Tasks.HeartbeatInterval = 100 * time.Millisecond
@@ -123,6 +130,7 @@ func setup(t testing.TB) *bundle {
 	box, err := sealed.New(c)
 	require.NoError(t, err)
 	b.store = store.New(db.DB, db.Steady, box, c)
+	b.heartbeats = store.NewHeartbeats(db.Heartbeat)
 	b.queue = queue.New(b.registry, b.store, claims.NewBook(c), newMetrics(t), nil)
 	b.handler = server.NewHandler(c.HTTP, zap.NewNop(), httpapi.New(b.queue, b.store).Routes())
 	return b
@@ -139,7 +147,7 @@ func (b *bundle) start(t *testing.T) (stop func()) {
 func (b *bundle) replica(t *testing.T) (book *claims.Book, stop func()) {
 	t.Helper()
 	book = claims.NewBook(b.config)
-	p := processor.New(b.config, b.log, b.registry, b.store, book, newMetrics(t), nil)
+	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, book, newMetrics(t), nil)
 	require.NoError(t, p.Start(t.Context()))
 	stop = sync.OnceFunc(func() { require.NoError(t, p.Stop(context.Background())) })
 	t.Cleanup(stop)

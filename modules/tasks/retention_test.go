@@ -24,9 +24,15 @@ func TestOldEndedTasksAreRemovedAndNothingElse(t *testing.T) {
 		FROM (VALUES ('finished'), ('superseded'), ('cancelled'), ('error'), ('pending'), ('waiting')) AS s(status),
 			(VALUES (1), (8), (31)) AS d(days), generate_series(1, 300) AS i`)
 	require.NoError(t, err)
+	// An earlier release did not write when a task had ended.
+	_, err = b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status, created_at)
+		VALUES ('y', 'finished', LOCALTIMESTAMP - INTERVAL '8 days'), ('y', 'error', LOCALTIMESTAMP - INTERVAL '31 days'),
+			('y', 'finished', LOCALTIMESTAMP - INTERVAL '6 days')`)
+	require.NoError(t, err)
 	deleted, err := retention.New(b.config, zap.NewNop(), b.store).Walk(t.Context())
 	require.NoError(t, err)
-	require.EqualValues(t, 3*2*300+300, deleted)
+	require.EqualValues(t, 3*2*300+300+2, deleted)
+	require.Equal(t, 1, b.count(t, `task_type = 'y'`))
 	require.Zero(t, b.count(t, `task_status IN ('finished', 'superseded', 'cancelled') AND finished_at < LOCALTIMESTAMP - INTERVAL '7 days'`))
 	require.Equal(t, 600, b.count(t, `task_status = 'error'`))
 	require.Equal(t, 1800, b.count(t, `task_status IN ('pending', 'waiting')`))

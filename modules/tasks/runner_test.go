@@ -23,7 +23,7 @@ import (
 func (b *bundle) runner(t *testing.T) *runner.Runner {
 	t.Helper()
 	book, m := claims.NewBook(b.config), newMetrics(t)
-	return runner.New(b.registry, queue.New(b.registry, b.store, book, m, nil), processor.New(b.config, b.log, b.registry, b.store, book, m, nil), b.store)
+	return runner.New(b.registry, queue.New(b.registry, b.store, book, m, nil), processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, book, m, nil), b.store)
 }
 
 // told collects what a run tells.
@@ -172,7 +172,7 @@ func TestAClaimWhoseAnswerWasLostIsFoundAgain(t *testing.T) {
 	b := setup(t)
 	before, id := b.accept(t, "k", "before"), b.accept(t, "k", "x")
 	book := claims.NewBook(b.config)
-	p := processor.New(b.config, b.log, b.registry, b.store, book, newMetrics(t), nil)
+	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, book, newMetrics(t), nil)
 	lost := 0
 	view, err := p.Attend(within(t, 20*time.Second), id, func(store.View) {
 		process, ok := book.Current()

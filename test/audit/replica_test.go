@@ -74,7 +74,7 @@ func (p *platform) start() replica {
 	program := fx.New(
 		fx.NopLogger,
 		fx.Supply(p.Config, p.things),
-		fx.Provide(zap.NewNop, database.Open, database.OpenSteady, database.NewEnt, metrics.NewRegistry, tracing.New,
+		fx.Provide(zap.NewNop, database.Open, database.OpenSteady, database.OpenHeartbeat, database.NewEnt, metrics.NewRegistry, tracing.New,
 			inventory.AsInventories(func(t *things, db *sql.DB, client *ent.Client, q job.Queue) []inventory.Inventory {
 				return []inventory.Inventory{&stock{things: t, db: db, ent: client, queue: q}}
 			}),
@@ -83,6 +83,7 @@ func (p *platform) start() replica {
 		fx.Invoke(
 			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
 			func(lc fx.Lifecycle, s *database.Steady) { lc.Append(fx.StopHook(s.Close)) },
+			func(lc fx.Lifecycle, h *database.Heartbeat) { lc.Append(fx.StopHook(h.Close)) },
 		),
 		tasks.Module, audit.Module, tasks.Start, audit.Start,
 		fx.Populate(&r.queue),

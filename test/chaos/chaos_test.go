@@ -37,7 +37,7 @@ func TestNothingIsLostDoubledOrOvertakenWhateverBreaks(t *testing.T) {
 	w, l := newWorld(t), newLoad()
 	w.workers = 2
 	f := newFleet(t, w)
-	m := &mayhem{fleet: f, span: l.span}
+	m := &mayhem{t: t, fleet: f, span: l.span}
 	ctx, cancel := context.WithTimeout(t.Context(), l.span+2*patience)
 	defer cancel()
 	begin := time.Now()
@@ -60,6 +60,8 @@ func TestNothingIsLostDoubledOrOvertakenWhateverBreaks(t *testing.T) {
 	found := h.check()
 	t.Logf("seed %d: faults for %s, the rest done %s later", w.seed, faults.Round(time.Millisecond), settled.Round(time.Millisecond))
 	report(t, f, h)
+	t.Logf("%d backends frozen, %d failovers", m.backends, m.failovers)
+	require.Positive(t, m.backends)
 	require.Empty(t, found, "%d faults:\n%s", len(found), strings.Join(found[:min(len(found), 30)], "\n"))
 	require.Positive(t, cutShort(m.frozen, h), "the standstill met no execution: the test shows nothing")
 	w.requireSound(t)

@@ -7,12 +7,14 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"app238.com/inner/test/chaos/havoc"
 	"app238.com/inner/test/chaos/note"
+	"app238.com/inner/test/stack/postgres"
 )
 
 // killEvery is the time between two kills.
@@ -23,12 +25,15 @@ const standstill = takeoverAfter + 1500*time.Millisecond
 
 // mayhem does to a fleet what operations do, for a span of time.
 type mayhem struct {
+	t     *testing.T
 	fleet *fleet
 	span  time.Duration
 
 	// frozen is the replica that stood still, and posted are the tasks that it was given for that.
 	frozen *replica
 	posted []acceptance
+	// backends is how many were frozen.
+	backends, failovers int
 }
 
 // chance returns a source of numbers that follow from the seed and the purpose.
@@ -48,8 +53,9 @@ func (m *mayhem) run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// breakOneByOne stops the database, freezes a replica, and kills the database, the second time for longer than a lease
-// lasts. One comes after the other, so that each is seen to be survived.
+// breakOneByOne stops the database, freezes a replica, kills the database for longer than a lease lasts, freezes what
+// serves its sessions for as long, and has it fail over to a standby and back. One comes after the other, so that each is
+// seen to be survived.
 func (m *mayhem) breakOneByOne(ctx context.Context) error {
 	server := m.fleet.world.server
 	havoc.Pause(ctx, m.span/8)
@@ -72,7 +78,48 @@ func (m *mayhem) breakOneByOne(ctx context.Context) error {
 	if err := server.Restart(ctx); err != nil {
 		return fmt.Errorf("restart the killed database: %w", err)
 	}
+	havoc.Pause(ctx, m.span/16)
+	if err := m.freezeBackends(ctx); err != nil {
+		return fmt.Errorf("freeze the backends: %w", err)
+	}
+	for range 2 {
+		havoc.Pause(ctx, m.span/16)
+		if err := m.failOver(ctx); err != nil {
+			return fmt.Errorf("failover: %w", err)
+		}
+	}
 	return nil
+}
+
+// freezeBackends stops whatever serves a session, for longer than a lease lasts: the answers to what was sent do not come,
+// and connections that are made anew work.
+func (m *mayhem) freezeBackends(ctx context.Context) error {
+	frozen, thaw, err := m.fleet.world.server.FreezeBackends(ctx, "platform", "")
+	for ; err == nil && frozen == 0 && ctx.Err() == nil; havoc.Pause(ctx, glance) { // none has connected again yet
+		frozen, thaw, err = m.fleet.world.server.FreezeBackends(ctx, "platform", "")
+	}
+	if err != nil {
+		return err
+	}
+	m.backends = frozen
+	havoc.Pause(ctx, takeoverAfter*3/2)
+	return thaw()
+}
+
+// failOver has a standby take the server's place. For a while the address leads to the standby, which takes no writes.
+func (m *mayhem) failOver(ctx context.Context) error {
+	w := m.fleet.world
+	next, err := w.server.FailOver(ctx, func(standby *postgres.Server) {
+		w.address.LeadTo(m.t, standby.DSN("platform"))
+		havoc.Pause(ctx, takeoverAfter/2)
+	})
+	if err != nil {
+		return err
+	}
+	before := w.server
+	w.server = next
+	m.failovers++
+	return before.Close()
 }
 
 // kill kills a replica by chance every second until the span is over and everything was broken. That new ones start

@@ -13,6 +13,7 @@ import (
 
 	"app238.com/inner/app/database"
 	"app238.com/inner/test/chaos/havoc"
+	"app238.com/inner/test/proxy"
 	"app238.com/inner/test/stack/postgres"
 	"app238.com/inner/test/testdatabase"
 )
@@ -35,10 +36,12 @@ func long() bool { return os.Getenv("INNER_CHAOS") == "long" }
 // world is a database server of a test's own, and the replicas on it.
 type world struct {
 	server *postgres.Server
-	db     *sql.DB
-	dsn    string // what the replicas are given
-	folder string
-	seed   uint64
+	// address leads to the server, also after a failover.
+	address *proxy.Proxy
+	db      *sql.DB
+	dsn     string // what the replicas are given
+	folder  string
+	seed    uint64
 	// workers is the number of each replica's, and maxTakeovers how often a task may lose its process.
 	workers, maxTakeovers int
 }
@@ -49,9 +52,11 @@ func newWorld(t *testing.T) *world {
 	defer cancel()
 	server, err := postgres.Start(ctx, postgres.Options{})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	w := &world{server: server, folder: t.TempDir(), seed: havoc.Seed(t), workers: 4, maxTakeovers: 10}
+	t.Cleanup(func() { require.NoError(t, w.server.Close()) })
 	require.NoError(t, server.CreateDatabase(ctx, "platform"))
-	w := &world{server: server, dsn: server.DSN("platform"), folder: t.TempDir(), seed: havoc.Seed(t), workers: 4, maxTakeovers: 10}
+	w.address = proxy.New(t, server.DSN("platform"))
+	w.dsn = w.address.DSN
 	db, err := database.Open(testdatabase.Config(t, w.dsn))
 	require.NoError(t, err)
 	w.db = db

@@ -21,16 +21,17 @@ import (
 type Proxy struct {
 	// DSN is the database's, by way of the proxy.
 	DSN      string
-	target   string
 	listener net.Listener
 	done     sync.WaitGroup
 
-	mu   sync.Mutex
-	open map[net.Conn]bool
-	shut bool
-	slow time.Duration  // how late everything is passed on
-	lose map[string]int // how many answers to statements with these words are to be lost
-	lost int
+	mu      sync.Mutex
+	target  string
+	open    map[net.Conn]bool
+	shut    bool
+	slow    time.Duration  // how late everything is passed on
+	lose    map[string]int // how many answers to statements with these words are to be lost
+	lost    int
+	replace []replacement // the answers that are to be errors
 }
 
 // New starts a proxy to the database of a DSN.
@@ -72,6 +73,23 @@ func (p *Proxy) Mend() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.shut = false
+}
+
+// LeadTo has new connections lead to the server of another DSN, as a name does after a failover. Those that are open stay
+// where they are.
+func (p *Proxy) LeadTo(t testing.TB, dsn string) {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = u.Host
+}
+
+func (p *Proxy) leadsTo() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.target
 }
 
 // Slow has everything passed on this late; 0 ends that.
@@ -133,7 +151,7 @@ func (p *Proxy) serve(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		to, err := dialer.DialContext(ctx, "tcp", p.target)
+		to, err := dialer.DialContext(ctx, "tcp", p.leadsTo())
 		if err != nil {
 			_ = from.Close()
 			continue
@@ -148,17 +166,18 @@ func (p *Proxy) serve(ctx context.Context) {
 }
 
 // copy moves what pass lets through until either side ends, then ends both.
-func (p *Proxy) copy(to io.WriteCloser, from io.ReadCloser, pass func([]byte) bool) {
+func (p *Proxy) copy(to io.WriteCloser, from io.ReadCloser, pass func([]byte) ([]byte, bool)) {
 	buffer := make([]byte, 1<<16)
 	for {
 		n, err := from.Read(buffer)
-		if n > 0 && !pass(buffer[:n]) {
+		passed, ok := pass(buffer[:n])
+		if !ok {
 			break
 		}
 		if by := p.delay(); by > 0 {
 			<-time.After(by)
 		}
-		if _, failed := to.Write(buffer[:n]); err != nil || failed != nil {
+		if _, failed := to.Write(passed); err != nil || failed != nil {
 			break
 		}
 	}
@@ -173,11 +192,14 @@ type connection struct {
 	mu       sync.Mutex
 	prepared map[string]string // text by name
 	executed bool              // a statement whose answer is to be lost was carried out
+	code     string            // with which the statement under way is to be answered; "" for its own answer
+	kept     []byte            // of its own answer
 }
 
-func (c *connection) asked(messages []byte) bool {
+func (c *connection) asked(all []byte) ([]byte, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	messages := all
 	for len(messages) >= 5 && messages[0] != 0 { // no type: the first message of a connection
 		length := min(1+int(binary.BigEndian.Uint32(messages[1:])), len(messages))
 		kind, content := messages[0], messages[5:length]
@@ -189,17 +211,23 @@ func (c *connection) asked(messages []byte) bool {
 		case 'B': // bind: portal, name
 			name, _, _ := bytes.Cut(rest, []byte{0})
 			c.executed = c.executed || c.proxy.takes(c.prepared[string(name)])
+			if c.code == "" {
+				c.code = c.proxy.replaces(c.prepared[string(name)])
+			}
 		case 'Q': // a text without arguments, such as COMMIT
 			c.executed = c.executed || c.proxy.takes(string(first))
 		}
 	}
-	return true
+	return all, true
 }
 
-func (c *connection) answered([]byte) bool {
+func (c *connection) answered(part []byte) ([]byte, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.executed
+	if c.code != "" {
+		return c.replaced(part), !c.executed
+	}
+	return part, !c.executed
 }
 
 // takes tells whether the answer to this statement is to be lost, and counts it.

@@ -4,28 +4,77 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"fmt"
-	"slices"
-	"strings"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
-	"github.com/cockroachdb/cockroachdb-parser/pkg/sql/parser"
+	"app238.com/inner/test/cockroach/typecheck"
 )
 
-// checked is a connector whose connections have every statement parsed by CockroachDB's parser; one that it does not
+// checker knows the platform's tables. It is the process's one: a statement that many tests send is checked once.
+var checker = sync.OnceValues(func() (*typecheck.Checker, error) {
+	folder, err := scripts()
+	if err != nil {
+		return nil, err
+	}
+	var texts []string
+	for _, name := range []string{"outer.sql", "inner.sql"} {
+		text, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil {
+			return nil, err
+		}
+		texts = append(texts, string(text))
+	}
+	return typecheck.New(texts...)
+})
+
+// scripts returns the folder of the tables' definitions: a test runs somewhere below the project's.
+func scripts() (string, error) {
+	at, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		folder := filepath.Join(at, "app", "database")
+		if _, err := os.Stat(filepath.Join(folder, "inner.sql")); err == nil {
+			return folder, nil
+		}
+		if at == filepath.Dir(at) {
+			return "", errors.New("the test does not run inside the project")
+		}
+		at = filepath.Dir(at)
+	}
+}
+
+// checked is a connector whose connections have every statement checked as a CockroachDB would; one that it does not
 // take fails the test.
 type checked struct {
 	driver.Connector
-	t      testing.TB
-	except []string
+	t       testing.TB
+	checker *typecheck.Checker
 }
 
-// Checked has every statement of a connector's connections parsed by CockroachDB's parser. Statements that hold one of the
-// exceptions, which the product does not send to a CockroachDB, are not.
-func Checked(t testing.TB, c driver.Connector, except ...string) driver.Connector {
+// Checked has every statement of a connector's connections read by CockroachDB's parser and its expressions checked by its
+// type checker, but for those that only a PostgreSQL gets. What the statements make is known for this connector alone.
+func Checked(t testing.TB, c driver.Connector) driver.Connector {
 	t.Helper()
-	return checked{Connector: c, t: t, except: except}
+	return checked{Connector: c, t: t, checker: child(t)}
+}
+
+// Check tells whether a CockroachDB takes a statement.
+func Check(t testing.TB, query string) error {
+	t.Helper()
+	return child(t).Check(query)
+}
+
+func child(t testing.TB) *typecheck.Checker {
+	t.Helper()
+	known, err := checker()
+	if err != nil {
+		t.Fatalf("CockroachDB's checker: %v", err)
+	}
+	return known.Child()
 }
 
 // Connect opens a connection.
@@ -38,7 +87,7 @@ func (c checked) Connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("the driver's connection lacks a method"), conn.Close())
 	}
-	return &checkedConn{fullConn: full, t: c.t, except: c.except}, nil
+	return &checkedConn{fullConn: full, checked: c}, nil
 }
 
 // fullConn is what database/sql asks of a connection beside the least.
@@ -56,52 +105,32 @@ type fullConn interface {
 
 type checkedConn struct {
 	fullConn
-	t      testing.TB
-	except []string
-	mu     sync.Mutex
-	seen   map[string]bool
+	checked checked
 }
 
-// ExecContext parses, then executes.
+// ExecContext checks, then executes.
 func (c *checkedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	c.check(query)
+	c.checked.check(query)
 	return c.fullConn.ExecContext(ctx, query, args)
 }
 
-// QueryContext parses, then queries.
+// QueryContext checks, then queries.
 func (c *checkedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	c.check(query)
+	c.checked.check(query)
 	return c.fullConn.QueryContext(ctx, query, args)
 }
 
-// PrepareContext parses, then prepares.
+// PrepareContext checks, then prepares.
 func (c *checkedConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	c.check(query)
+	c.checked.check(query)
 	return c.fullConn.PrepareContext(ctx, query)
 }
 
-func (c *checkedConn) check(query string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.seen[query] || slices.ContainsFunc(c.except, func(text string) bool { return strings.Contains(query, text) }) {
+func (c checked) check(query string) {
+	if _, alone := typecheck.PostgreSQLAlone(query); alone {
 		return
 	}
-	if c.seen == nil {
-		c.seen = map[string]bool{}
-	}
-	c.seen[query] = true
-	if err := Parse(query); err != nil {
+	if err := c.checker.Check(query); err != nil {
 		c.t.Errorf("CockroachDB does not take this statement: %v\n%s", err, query)
 	}
-}
-
-// Parse tells what CockroachDB's parser says of a statement. A panic of the parser is an error.
-func Parse(query string) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("parser panicked: %v", p)
-		}
-	}()
-	_, err = parser.Parse(query)
-	return err
 }

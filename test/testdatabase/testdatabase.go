@@ -1,7 +1,7 @@
 // Package testdatabase gives each test a database of its own on the real server of the test run.
 //
 // The server is named by INNER_TEST_DSN: `make test` starts a PostgreSQL and sets it, and a CockroachDB that one has
-// may be named instead. Every statement that a test sends is also parsed by CockroachDB's own parser.
+// may be named instead. Every statement that a test sends is also read by CockroachDB's own parser and type checker.
 package testdatabase
 
 import (
@@ -29,11 +29,14 @@ type Database struct {
 	*sql.DB
 	// Steady is the pool for the queue's statements.
 	Steady *database.Steady
+	// Heartbeat is the connection for heartbeats.
+	Heartbeat *database.Heartbeat
 	// Config is the default configuration with this database's DSN.
 	Config *config.Config
 }
 
-// New returns a new database with all tables, dropped when the test ends.
+// New returns a new database with all tables, dropped when the test ends. Statements that hold one of the exceptions are
+// not parsed.
 func New(t testing.TB) *Database {
 	t.Helper()
 	d := NewEmpty(t)
@@ -41,7 +44,7 @@ func New(t testing.TB) *Database {
 	return d
 }
 
-// NewEmpty returns a new database without tables, dropped when the test ends.
+// NewEmpty is New without tables.
 func NewEmpty(t testing.TB) *Database {
 	t.Helper()
 	server := os.Getenv(variable)
@@ -64,25 +67,42 @@ func NewEmpty(t testing.TB) *Database {
 		_ = admin.Close()
 	})
 	u.Path = "/" + name
-	c := Config(t, u.String())
+	return At(t, u.String())
+}
+
+// At returns the database of a DSN as it is.
+func At(t testing.TB, dsn string) *Database {
+	t.Helper()
+	c := Config(t, dsn)
 	connector, err := database.Connector(c)
 	require.NoError(t, err)
-	db := database.Pool(Checked(t, connector), c)
-	steady := database.NewSteady(Checked(t, connector))
+	connector = Checked(t, connector)
+	db := database.Pool(connector, c)
+	steady := database.NewSteady(connector, c)
+	forHeartbeats, err := database.HeartbeatConnector(c)
+	require.NoError(t, err)
+	heartbeat := database.NewHeartbeat(Checked(t, forHeartbeats))
 	t.Cleanup(func() {
 		_ = db.Close()
 		_ = steady.Close()
+		_ = heartbeat.Close()
 	})
-	return &Database{DB: db, Steady: steady, Config: c}
+	return &Database{DB: db, Steady: steady, Heartbeat: heartbeat, Config: c}
 }
 
 // Config returns the default configuration for tests with this DSN.
 func Config(t testing.TB, dsn string) *config.Config {
 	t.Helper()
-	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	config.AddFlags(flags)
-	require.NoError(t, flags.Parse([]string{"--database", dsn}))
-	c, err := config.LoadForDatabase(flags)
+	c, err := load(dsn)
 	require.NoError(t, err)
 	return c
+}
+
+func load(dsn string) (*config.Config, error) {
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	if err := flags.Parse([]string{"--database", dsn}); err != nil {
+		return nil, err
+	}
+	return config.LoadForDatabase(flags)
 }

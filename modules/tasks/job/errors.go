@@ -28,7 +28,7 @@ type Error struct {
 	Kind Kind
 	// Text is for users: it holds no message of a driver or of the cluster, no secret and no SQL.
 	Text string
-	// After is the least wait before the next execution, for Later; with Growing it is longer the older the task is, so
+	// After is the least wait before the next execution, for Later, at most five minutes; with Growing it is longer the older the task is, so
 	// that many waiting tasks do not storm a dependency that comes back.
 	After   time.Duration
 	Growing bool

@@ -26,6 +26,10 @@ type extent struct {
 // soaking tells whether the platform works for long with nothing broken, to see whether anything grows.
 func soaking() bool { return os.Getenv("INNER_CHAOS") == "soak" }
 
+// operates tells whether the platform's database is operated as real ones are, behind a pooler: that takes the time that make
+// chaos has.
+func (e extent) operates() bool { return e.faults > 0 }
+
 // newExtent is short in make test, half an hour of faults in make chaos, and an hour without any in make soak. INNER_CHAOS_SPAN
 // says how long otherwise.
 func newExtent(t *testing.T) extent {

@@ -17,6 +17,7 @@ import (
 	"app238.com/inner/test/chaos/havoc"
 	"app238.com/inner/test/dnsserver"
 	"app238.com/inner/test/proxy"
+	"app238.com/inner/test/stack/postgres"
 )
 
 // fault is one thing that breaks, and is mended again.
@@ -38,15 +39,13 @@ func mended(inflict, mend func()) func(context.Context, *rand.Rand) (func(contex
 }
 
 // faults is all that can break.
-func (w *world) faults(f *fleet) []fault {
-	platform, engine := w.servers.Postgres, w.engine
+func (w *world) faults(t *testing.T, f *fleet) []fault {
+	t.Helper()
+	engine := w.engine
 	restart := func(server interface{ Restart(context.Context) error }, end func(context.Context) error) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 		return func(ctx context.Context, _ *rand.Rand) (func(context.Context) error, error) {
 			return server.Restart, end(ctx)
 		}
-	}
-	kill := func(end func() error) func(context.Context) error {
-		return func(context.Context) error { return end() }
 	}
 	slow := func(p *proxy.Proxy) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 		return mended(func() { p.Slow(50 * time.Millisecond) }, func() { p.Slow(0) })
@@ -54,7 +53,7 @@ func (w *world) faults(f *fleet) []fault {
 	wrong := func(status int, reason metav1.StatusReason) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 		return mended(func() { w.toCluster.AnswerWith(everyOther(status, reason)) }, func() { w.toCluster.AnswerWith(nil) })
 	}
-	return []fault{
+	all := []fault{
 		{"Inner killed", time.Second, func(_ context.Context, chance *rand.Rand) (func(context.Context) error, error) {
 			slot := chance.IntN(replicas)
 			return func(context.Context) error { return f.start(slot) }, f.kill(slot)
@@ -66,11 +65,11 @@ func (w *world) faults(f *fleet) []fault {
 		{"every Inner killed", time.Second, func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 			return func(context.Context) error { return errors.Join(f.start(0), f.start(1)) }, errors.Join(f.kill(0), f.kill(1))
 		}},
-		{"database stopped", 4 * time.Second, restart(platform, platform.Stop)},
-		{"database killed", 4 * time.Second, restart(platform, kill(platform.Kill))},
+		{"database stopped", 4 * time.Second, w.endDatabase((*postgres.Server).Stop)},
+		{"database killed", 4 * time.Second, w.endDatabase(func(s *postgres.Server, _ context.Context) error { return s.Kill() })},
 		{"database slow", 8 * time.Second, slow(w.toDatabase)},
 		{"database cut off", 6 * time.Second, mended(w.toDatabase.Cut, w.toDatabase.Mend)},
-		{"engine killed", 4 * time.Second, restart(engine, kill(engine.Kill))},
+		{"engine killed", 4 * time.Second, restart(engine, quick(engine.Kill))},
 		{"engine slow", 8 * time.Second, slow(w.toEngine)},
 		{"engine cut off", 6 * time.Second, mended(w.toEngine.Cut, w.toEngine.Mend)},
 		{"API server stopped", 6 * time.Second, func(context.Context, *rand.Rand) (func(context.Context) error, error) {
@@ -88,6 +87,19 @@ func (w *world) faults(f *fleet) []fault {
 		{"TiKV and its placement driver stopped", 3 * time.Second, restart(w.servers.TiKV, w.servers.TiKV.Stop)},
 		{"DNS silent", 8 * time.Second, mended(func() { w.names.Root.Play("", dnsserver.Play{Silent: true}) }, w.names.Root.Behave)},
 	}
+	return append(all, w.databaseFaults(t, f)...)
+}
+
+// endDatabase ends the platform's database, which is another server after each failover, and starts it again.
+func (w *world) endDatabase(end func(*postgres.Server, context.Context) error) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+	return func(ctx context.Context, _ *rand.Rand) (func(context.Context) error, error) {
+		return w.servers.Postgres.Restart, end(w.servers.Postgres, ctx)
+	}
+}
+
+// quick makes an end that waits for nothing one of those that may.
+func quick(end func() error) func(context.Context) error {
+	return func(context.Context) error { return end() }
 }
 
 // everyOther answers every other write with an error.
@@ -122,7 +134,7 @@ func (w *world) breakThings(ctx context.Context, t *testing.T, f *fleet) (broken
 	}
 	chance := rand.New(rand.NewPCG(w.seed, 0))
 	broken = map[string]int{}
-	all, begin := w.faults(f), time.Now()
+	all, begin := w.faults(t, f), time.Now()
 	for n := 0; n < max(len(all), e.faults) || time.Since(begin) < e.span; n++ {
 		if n%len(all) == 0 {
 			chance.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })

@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"time"
 
-	"app238.com/inner/app/database"
+	"github.com/lib/pq"
 )
 
 // answerTimeout is how long the Outer waits for an answer before it asks another replica.
@@ -37,7 +37,8 @@ func until(ctx context.Context, what string, done func() (bool, error)) error {
 func (w *world) write(ctx context.Context, query string, arguments ...any) error {
 	return until(ctx, query, func() (bool, error) {
 		_, err := w.db.ExecContext(ctx, query, arguments...)
-		return err == nil || database.IsUniqueViolation(err), err
+		refused, ok := errors.AsType[*pq.Error](err)
+		return err == nil || ok && refused.Code == "23505", err // it was carried out before, and its answer lost
 	})
 }
 

@@ -28,6 +28,7 @@ import (
 	"app238.com/inner/test/proxy"
 	"app238.com/inner/test/stack"
 	"app238.com/inner/test/stack/controlplane"
+	"app238.com/inner/test/stack/pgbouncer"
 	"app238.com/inner/test/stack/postgres"
 	"app238.com/inner/test/stack/tikv"
 	"app238.com/inner/test/testdatabase"
@@ -48,6 +49,9 @@ type world struct {
 	engine  *postgres.Server // of the users' schemas
 	names   *dnsserver.Net
 
+	// address leads to the platform's database, also after a failover; pooler, nil for none, leads Inner to the address.
+	address              *proxy.Proxy
+	pooler               *pgbouncer.Pooler
 	toDatabase, toEngine *proxy.Proxy
 	toCluster            *proxy.Cluster
 
@@ -72,18 +76,20 @@ func newWorld(t *testing.T) *world {
 	var err error
 	w.servers, err = stack.Start(ctx, stack.Options{
 		ControlPlane: controlplane.Options{CRDs: []string{"../../../configs/crd/workerapps.yaml"}}, TiKV: tikv.Options{TLS: true},
+		Postgres: postgres.Options{Clock: w.extent.operates()},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.servers.Close()) })
 	w.engine, err = postgres.Start(ctx, postgres.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.engine.Close()) })
-	require.NoError(t, w.servers.Postgres.CreateDatabase(ctx, "platform"))
+	require.NoError(t, w.servers.Postgres.CreateDatabase(ctx, platformName))
 	require.NoError(t, w.engine.CreateDatabase(ctx, tenantsName))
 	w.names, err = dnsserver.New()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.names.Close()) })
-	w.toDatabase = proxy.New(t, w.servers.Postgres.DSN("platform"))
+	w.address = proxy.New(t, w.servers.Postgres.DSN(platformName))
+	w.toDatabase = proxy.New(t, w.pool(ctx, t))
 	w.toEngine = proxy.New(t, w.engine.DSN(tenantsName))
 	w.toCluster = proxy.NewCluster(t, w.servers.ControlPlane.Kubeconfig(), proxy.ClusterOptions{})
 	w.connect(t)
@@ -105,7 +111,7 @@ func (w *world) connect(t *testing.T) {
 	}
 	var c *config.Config
 	w.tenants, _ = open(w.engine.DSN(tenantsName))
-	w.db, c = open(w.servers.Postgres.DSN("platform"))
+	w.db, c = open(w.address.DSN)
 	c.Kubernetes.Kubeconfig = w.servers.ControlPlane.Kubeconfig()
 	var err error
 	w.clients, err = kube.NewClients(c)

@@ -102,8 +102,9 @@ func graph(o options, record *journal.Journal) fx.Option {
 			tracing.New,
 			database.Open,
 			database.OpenSteady,
+			database.OpenHeartbeat,
 			metrics.NewRegistry,
-			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`)),
+			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`, "")),
 			server.AsRoutes((*health.Health).Routes),
 			server.AsRoutes(metrics.Routes),
 			server.NewMetrics,
@@ -115,6 +116,7 @@ func graph(o options, record *journal.Journal) fx.Option {
 		fx.Invoke(
 			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
 			func(lc fx.Lifecycle, s *database.Steady) { lc.Append(fx.StopHook(s.Close)) },
+			func(lc fx.Lifecycle, h *database.Heartbeat) { lc.Append(fx.StopHook(h.Close)) },
 			func(lc fx.Lifecycle, s *server.Server) { lc.Append(fx.StartStopHook(s.Start, s.Stop)) },
 		),
 		tasks.Module,

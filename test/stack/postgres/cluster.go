@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -97,7 +96,7 @@ func (s *Server) spec() process.Spec {
 		// An immediate shutdown takes the server's children and its shared memory along; SIGKILL would not.
 		DeathSignal: syscall.SIGQUIT,
 		Dir:         s.dataDir,
-		Env:         environment(),
+		Env:         append(environment(), s.clock.environment()...),
 		LogFile:     s.LogFile(),
 		Name:        "postgres",
 		Path:        filepath.Join(s.binDir, "postgres"),
@@ -123,9 +122,7 @@ func (s *Server) ready(pid int) error {
 
 // CreateDatabase makes an empty database.
 func (s *Server) CreateDatabase(ctx context.Context, name string) error {
-	cmd := s.command(ctx, "createdb", "--host", "127.0.0.1", "--port", strconv.Itoa(s.port),
-		"--username", superuser, "--no-password", "--", name)
-	cmd.Env = append(slices.Clone(cmd.Env), "PGPASSWORD="+s.password)
+	cmd := s.client(ctx, "createdb", "--", name)
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("create database %q: %w\n%s", name, err, bytes.TrimSpace(output))
 	}

@@ -31,6 +31,8 @@ const (
 type Options struct {
 	// BinDir holds PostgreSQL's server programs; found, or installed, unless set.
 	BinDir string
+	// Clock has the server run under a clock of its own that StepClock steps.
+	Clock bool
 	// Log receives progress of an installation; standard error unless set.
 	Log io.Writer
 	// Settings are put over the default ones: {"fsync": "on"} makes the server as slow and as safe as a real one.
@@ -41,6 +43,7 @@ type Options struct {
 type Server struct {
 	account  account
 	binDir   string
+	clock    *clock // nil: the machine's
 	dataDir  string
 	dir      *workdir.Dir
 	password string
@@ -80,6 +83,11 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 		password: rand.Text(),
 		port:     port[0],
 		settings: opts.Settings,
+	}
+	if opts.Clock {
+		if s.clock, err = newClock(ctx, opts, account, dir.Path()); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 	}
 	if err := s.initialize(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())

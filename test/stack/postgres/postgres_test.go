@@ -4,6 +4,7 @@ import (
 	"context"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,10 @@ import (
 	"app238.com/inner/test/stack/postgres"
 )
 
-const limit = time.Minute
+const (
+	limit     = time.Minute
+	readyPoll = 20 * time.Millisecond
+)
 
 func setup(t *testing.T, opts postgres.Options) (context.Context, *postgres.Server) {
 	t.Helper()
@@ -92,6 +96,44 @@ func TestRestart(t *testing.T) {
 		answer, err = query(ctx, t, dsn, "SELECT n FROM "+name)
 		require.NoError(t, err, answer)
 		require.Equal(t, "42", answer, "committed before the server was %s", name)
+	}
+}
+
+func TestAStandbyFollowsAndTakesWritesOncePromoted(t *testing.T) {
+	t.Parallel()
+	ctx, primary := setup(t, postgres.Options{})
+	standby, err := primary.Standby(ctx)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, standby.Close()) })
+	require.NotEqual(t, primary.Port(), standby.Port())
+	dsn := standby.DSN("postgres")
+	answer, err := query(ctx, t, primary.DSN("postgres"), "CREATE TABLE followed AS SELECT 42 AS n")
+	require.NoError(t, err, answer)
+	require.Eventually(t, func() bool {
+		answer, err := query(ctx, t, dsn, "SELECT n FROM followed")
+		return err == nil && answer == "42"
+	}, limit, 50*time.Millisecond)
+	answer, err = query(ctx, t, dsn, "INSERT INTO followed VALUES (1)")
+	require.Error(t, err)
+	require.Contains(t, answer, "read-only")
+	require.NoError(t, standby.Promote(ctx))
+	answer, err = query(ctx, t, dsn, "INSERT INTO followed VALUES (1)")
+	require.NoError(t, err, answer)
+}
+
+func TestTheClockStepsWhileTheServerRuns(t *testing.T) {
+	t.Parallel()
+	ctx, server := setup(t, postgres.Options{Clock: true})
+	_, other := setup(t, postgres.Options{})
+	require.Error(t, other.StepClock(time.Hour), "it has the machine's")
+	dsn := server.DSN("postgres")
+	answer, err := query(ctx, t, dsn, "CREATE TABLE times AS SELECT clock_timestamp() AS at")
+	require.NoError(t, err, answer)
+	for _, offset := range []time.Duration{time.Hour, -time.Hour, 0} {
+		require.NoError(t, server.StepClock(offset))
+		answer, err := query(ctx, t, dsn, "SELECT round(extract(epoch FROM clock_timestamp() - at) / 3600) FROM times")
+		require.NoError(t, err, answer)
+		require.Equal(t, strconv.Itoa(int(offset.Hours())), answer)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"time"
 
-	"app238.com/inner/app/database"
 	"app238.com/inner/app/identifier"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/combinator/internal/reports"
@@ -124,10 +123,7 @@ func (a *API) report(w http.ResponseWriter, r *http.Request) error {
 	if wrong, ok := errors.AsType[*reports.Unknown](err); ok {
 		return server.BadRequest("%s", body.where(wrong.Index, "resource_id: no such resource of this user and type"))
 	}
-	switch {
-	case database.IsUnavailable(err):
-		return server.Unavailable("the database", err)
-	case err != nil:
+	if err != nil {
 		return err
 	}
 	return server.WriteJSON(w, http.StatusOK, map[string]any{"message": "report received", "count": len(checked)})

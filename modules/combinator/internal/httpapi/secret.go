@@ -6,7 +6,6 @@ import (
 	"net/http"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/database"
 	"app238.com/inner/app/identifier"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/combinator/internal/reports"
@@ -80,8 +79,6 @@ func fault(err error) error {
 	switch {
 	case errors.Is(err, rows.ErrNoUser), errors.Is(err, rows.ErrNoResource):
 		return server.NotFound(err.Error())
-	case database.IsUnavailable(err):
-		return server.Unavailable("the database", err)
 	}
 	return err
 }

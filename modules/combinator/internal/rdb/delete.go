@@ -112,7 +112,7 @@ func (e *Engine) dropDatabase(ctx context.Context, p place) error {
 
 // usedSchemas are those on which a role has rights.
 const usedSchemas = `SELECT current_database(), (SELECT count(*) FROM pg_namespace n
-    WHERE substr(n.nspname, 1, length($2)) = $2 AND has_schema_privilege(r.rolname, n.nspname, 'CREATE'))
+    WHERE substr(n.nspname, 1, length($2::TEXT)) = $2 AND has_schema_privilege(r.rolname, n.nspname, 'CREATE'))
 FROM pg_roles r WHERE r.rolname = $1`
 
 // dropRole drops the user's role, unless something in the engine depends on it.

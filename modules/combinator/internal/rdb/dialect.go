@@ -21,7 +21,7 @@ type dialect struct {
 
 const postgresSizes = `SELECT n.nspname, COALESCE(sum(pg_total_relation_size(c.oid)), 0)::BIGINT
 FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'm', 'S')
-WHERE substr(n.nspname, 1, length($1)) = $1 GROUP BY n.nspname`
+WHERE substr(n.nspname, 1, length($1::TEXT)) = $1 GROUP BY n.nspname`
 
 const cockroachSizes = `SELECT n.nspname, COALESCE(sum(s.approximate_disk_bytes), 0)::BIGINT
 FROM pg_namespace n
@@ -30,7 +30,7 @@ LEFT JOIN (
     FROM crdb_internal.tables t CROSS JOIN LATERAL crdb_internal.tenant_span_stats(t.parent_id, t.table_id) AS z
     WHERE t.database_name = current_database()
 ) s ON s.schema_name = n.nspname
-WHERE substr(n.nspname, 1, length($1)) = $1 GROUP BY n.nspname`
+WHERE substr(n.nspname, 1, length($1::TEXT)) = $1 GROUP BY n.nspname`
 
 var (
 	postgres = &dialect{

@@ -16,6 +16,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
+	"app238.com/inner/app/health"
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
@@ -56,6 +57,7 @@ func NewWith(c config.RDB, connect Connect) (*Engine, error) {
 	e.admin = sql.OpenDB(connector)
 	e.admin.SetMaxOpenConns(c.MaxOpenConnections)
 	e.admin.SetMaxIdleConns(c.MaxOpenConnections)
+	e.admin.SetConnMaxLifetime(c.MaxConnectionLifetime)
 	return e, nil
 }
 
@@ -77,10 +79,8 @@ func (e *Engine) Ready(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.config.ConnectTimeout)
 	defer cancel()
-	if err := e.admin.PingContext(ctx); err != nil {
-		return errors.New("does not answer")
-	}
-	return nil
+	err := e.admin.PingContext(ctx)
+	return health.Because(database.Explain(err), err)
 }
 
 // Name implements engine.RDB.
@@ -134,10 +134,14 @@ func judged(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case database.IsUnavailable(err), database.IsLoginRefused(err):
-		return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
+	case errors.Is(err, engine.ErrBusy):
+		return err
 	case database.IsLocked(err):
 		return fmt.Errorf("%w: %w", engine.ErrBusy, err)
+	case database.IsMissing(err): // what the engine does not have is to be made, not to be waited for
+		return err
+	case database.IsUnavailable(err):
+		return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
 	}
 	return err
 }

@@ -11,7 +11,7 @@ import (
 const listPage = 500
 
 const listSchemas = `SELECT n.nspname, COALESCE(obj_description(n.oid, 'pg_namespace'), '') FROM pg_namespace n
-WHERE substr(n.nspname, 1, length($1)) = $1 AND n.nspname > $2 ORDER BY n.nspname LIMIT $3`
+WHERE substr(n.nspname, 1, length($1::TEXT)) = $1 AND n.nspname > $2 ORDER BY n.nspname LIMIT $3`
 
 // List implements engine.RDB.
 func (e *Engine) List(ctx context.Context, page func([]engine.Resource) error) error {

@@ -8,7 +8,7 @@ import (
 )
 
 // userDatabases are the databases whose names begin as users' own ones do.
-const userDatabases = `SELECT datname FROM pg_database WHERE substr(datname, 1, length($1)) = $1 ORDER BY datname`
+const userDatabases = `SELECT datname FROM pg_database WHERE substr(datname, 1, length($1::TEXT)) = $1 ORDER BY datname`
 
 // Sizes implements engine.RDB.
 func (e *Engine) Sizes(ctx context.Context) (sizes []engine.Size, missed int, err error) {

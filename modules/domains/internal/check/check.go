@@ -41,8 +41,7 @@ type Checker struct {
 func New(c *config.Config, log *zap.Logger, m *metrics.Metrics, s *store.Store, v *verify.Verifier) *Checker {
 	return &Checker{
 		atOnce: c.Domains.Checks, log: log.Named("processor"), metrics: m, policy: life.NewPolicy(c), store: s, verifier: v,
-		// A claimed domain waits for one check before its own at most, and for the writing of both.
-		lease: 3*c.Domains.CheckTimeout + 2*c.Database.StatementTimeout,
+		lease: store.Lease(c),
 	}
 }
 

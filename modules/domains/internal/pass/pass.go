@@ -58,7 +58,19 @@ func (p *Pass) Run(ctx context.Context) error {
 	p.mu.Lock()
 	p.last = max(p.last, last)
 	p.mu.Unlock()
+	if err := p.hasten(ctx); err != nil {
+		return err
+	}
 	return p.vanished(ctx)
+}
+
+// hasten sees that no domain stands still because the database's clock was set back.
+func (p *Pass) hasten(ctx context.Context) error {
+	n, err := p.store.Hasten(ctx)
+	if n > 0 {
+		p.log.Warn("made custom domains due for a check: the database's clock was set back", zap.Int64("count", n))
+	}
+	return err
 }
 
 // walk goes over the rows with ids above after, in keyset pages. It returns the last id, and whether a row was new.

@@ -16,7 +16,7 @@ const free = `(s.lease_until IS NULL OR s.lease_until <= LOCALTIMESTAMP)`
 // take claims rows; the condition is asked again of a row that another claimer has changed meanwhile.
 const take = `
 UPDATE inner_domain_checks AS s
-SET lease_until = LOCALTIMESTAMP + $1 * INTERVAL '1 second', claim_number = s.claim_number + 1
+SET lease_until = LOCALTIMESTAMP + $1::FLOAT8 * INTERVAL '1 second', claim_number = s.claim_number + 1
 WHERE NOT s.gone AND ` + free + ` AND `
 
 const taken = `
@@ -130,4 +130,4 @@ func (s *Store) Write(ctx context.Context, all []Checked) error {
 }
 
 // IsTaken tells whether err says that another domain with the same host is verified.
-func IsTaken(err error) bool { return database.IsUniqueViolation(err) }
+func IsTaken(err error) bool { return database.Violates(err, "inner_domain_checks_one_holder") }

@@ -25,11 +25,12 @@ var ErrNotFound = errors.New("no such domain")
 type Store struct {
 	db      *sql.DB
 	timeout time.Duration
+	lease   time.Duration
 }
 
 // New returns a store on db.
 func New(db *sql.DB, c *config.Config) *Store {
-	return &Store{db: db, timeout: c.Database.StatementTimeout}
+	return &Store{db: db, timeout: c.Database.StatementTimeout, lease: Lease(c)}
 }
 
 // Entry is a domain that is yet unknown to Inner, judged by the rules.

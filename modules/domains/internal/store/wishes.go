@@ -61,7 +61,7 @@ func (s *Store) wishes(ctx context.Context, query string, args ...any) ([]Wish, 
 
 const beginApply = `
 UPDATE inner_domain_checks AS s SET applying = CASE WHEN s.applying_until > LOCALTIMESTAMP THEN s.applying + 1 ELSE 1 END,
-    applying_until = LOCALTIMESTAMP + $3 * INTERVAL '1 second'
+    applying_until = LOCALTIMESTAMP + $3::FLOAT8 * INTERVAL '1 second'
 WHERE s.cdid = $1 AND s.revision = $2 AND NOT s.gone`
 
 // BeginApply has Wish tell that this process makes the objects, until EndApply or, without it, for that time. It returns

@@ -19,6 +19,8 @@ type Book struct {
 	lanes map[string]*Lane
 	// hints says that the database should be looked through for tasks, heads that those noted in the lanes should be claimed.
 	hints, heads chan struct{}
+	// everywhere says that tasks may have become ready with ids below those that were claimed.
+	everywhere atomic.Bool
 
 	// statements is held for reading while a statement that claims is under way, until its claims are in the book.
 	statements sync.RWMutex
@@ -32,7 +34,7 @@ type Book struct {
 // NewBook returns an empty book with the configured lanes.
 func NewBook(c *config.Config) *Book {
 	b := &Book{
-		Lease: newLease(c.Tasks.TakeoverAfter * 2 / 3), lanes: map[string]*Lane{}, hints: make(chan struct{}, 1), heads: make(chan struct{}, 1),
+		Lease: newLease(c.Tasks.Lease()), lanes: map[string]*Lane{}, hints: make(chan struct{}, 1), heads: make(chan struct{}, 1),
 		inHand: map[int64]struct{}{}, longest: c.Database.StatementTimeout,
 	}
 	for name, workers := range c.Tasks.WorkersOfLanes() {
@@ -55,7 +57,17 @@ func (b *Book) Lanes() []*Lane {
 func (b *Book) Lane(name string) *Lane { return b.lanes[name] }
 
 // Nudge says that tasks may have become ready. It never blocks.
-func (b *Book) Nudge() { signal(b.hints) }
+func (b *Book) Nudge() {
+	b.everywhere.Store(true)
+	signal(b.hints)
+}
+
+// Everywhere tells whether there was a Nudge since it was called last: then a look for tasks must not begin where the last
+// one has ended.
+func (b *Book) Everywhere() bool { return b.everywhere.Swap(false) }
+
+// Refill has it looked for what was left behind for want of room. It never blocks.
+func (b *Book) Refill() { signal(b.hints) }
 
 // NoteHeads says that it may be the turn of these tasks of a lane, each the first that waits for its key, so that they are
 // found without looking at all that wait. It never blocks. Whoever claims them looks whether it is so.
@@ -77,7 +89,7 @@ func (b *Book) Release(lane *Lane, n int) {
 		signal(b.heads)
 	}
 	if lane.Backlog() {
-		b.Nudge()
+		b.Refill()
 	}
 }
 

@@ -21,6 +21,8 @@ type Lane struct {
 
 	mu    sync.Mutex
 	heads []int64
+	// lowest is the id below which no task was left that could be claimed when it was looked there last.
+	lowest int64
 }
 
 // maxHeads bounds the heads that are noted: who claims them is that far behind.
@@ -87,6 +89,24 @@ func (l *Lane) TakeHeads(n int) []int64 {
 	taken := l.heads[:n]
 	l.heads = l.heads[n:]
 	return taken
+}
+
+// Lowest returns the id to look for tasks from, so that all noted heads are found.
+func (l *Lane) Lowest() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, id := range l.heads {
+		l.lowest = min(l.lowest, id)
+	}
+	l.heads = nil
+	return l.lowest
+}
+
+// SetLowest notes that all tasks below an id that could be claimed were claimed; 0: nothing is known.
+func (l *Lane) SetLowest(id int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lowest = id
 }
 
 // SetOpen says whether workers of this process take claims from the lane.

@@ -8,11 +8,11 @@ import (
 )
 
 // Lease is this process's right to run what it claimed, under an identity that is used once. It lasts for a span after
-// the last sign of life that reached the database, shorter than the silence after which others take over, so that a
-// job is cancelled here before it can run elsewhere. Once it has run out, the claims made under it are left to the
-// takeover, and a new lease has a new identity.
+// the last heartbeat that reached the database, shorter than the silence after which others take over, so that a
+// job is cancelled here before it can run elsewhere. Once it has run out, or others have removed its row, the claims made
+// under it are left to the takeover, and a new lease has a new identity.
 //
-// Time is measured on the monotonic clock, from before the sign of life was sent.
+// Time is measured on the monotonic clock, from before the heartbeat was sent.
 type Lease struct {
 	span time.Duration
 
@@ -30,14 +30,23 @@ func newLease(span time.Duration) *Lease {
 	return &Lease{span: span, ctx: ctx, cancel: cancel}
 }
 
-// Identity returns the id to give the next sign of life under: the current one, or a new one where it has run out.
-func (l *Lease) Identity() string {
+// Identity returns the id of the next heartbeat: the current one, or a fresh one to begin a lease under where it has ended.
+func (l *Lease) Identity() (id string, fresh bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended() {
-		return rand.Text()
+		return rand.Text(), true
 	}
-	return l.id
+	return l.id, false
+}
+
+// Lose ends the lease of id: others have taken over what was claimed under it.
+func (l *Lease) Lose(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if id == l.id {
+		l.cancel()
+	}
 }
 
 // ended tells whether the lease has run out, and sees that it has: after a standstill the timer may come later than this.

@@ -14,7 +14,8 @@ func begun(t *testing.T) (l *Lease, id string, held context.Context) {
 	t.Helper()
 	l = newLease(2 * time.Second)
 	t.Cleanup(l.End)
-	id = l.Identity()
+	id, fresh := l.Identity()
+	require.True(t, fresh)
 	require.True(t, l.Renew(id, time.Now()))
 	held, ok := l.Hold(id)
 	require.True(t, ok)
@@ -32,11 +33,26 @@ func TestALeaseThatRanOutIsNotRenewedEvenBeforeItsTimerRuns(t *testing.T) {
 		require.Error(t, held.Err(), "what runs under it ends")
 		_, ok := l.Current()
 		require.False(t, ok)
-		next := l.Identity()
+		next, fresh := l.Identity()
+		require.True(t, fresh)
 		require.NotEqual(t, id, next)
 		require.True(t, l.Renew(next, time.Now()))
 		_, ok = l.Hold(id)
 		require.False(t, ok)
+	})
+}
+
+func TestALostLeaseEndsAtOnceAndIsNotRenewed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, id, held := begun(t)
+		l.Lose("another")
+		require.NoError(t, held.Err())
+		l.Lose(id)
+		require.Error(t, held.Err())
+		require.False(t, l.Renew(id, time.Now()))
+		_, fresh := l.Identity()
+		require.True(t, fresh)
 	})
 }
 
@@ -46,7 +62,9 @@ func TestALeaseThatIsRenewedInTimeLasts(t *testing.T) {
 		l, id, held := begun(t)
 		for range 10 {
 			<-time.After(time.Second)
-			require.Equal(t, id, l.Identity())
+			now, fresh := l.Identity()
+			require.False(t, fresh)
+			require.Equal(t, id, now)
 			require.False(t, l.Renew(id, time.Now()), "it goes on")
 			require.NoError(t, held.Err())
 		}

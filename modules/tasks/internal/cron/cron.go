@@ -31,7 +31,24 @@ type entry struct {
 	task     store.NewTask
 	// starting tells that this process has not yet seen to the execution at its start.
 	starting bool
+	// latest names the latest execution that was seen, and since is when it was seen first, by this process's clock.
+	latest int64
+	since  time.Time
 }
+
+// overdue takes the latest execution, where a tick after begun has its execution already, and tells whether it has been the
+// latest for longer than a tick lasts: then the database's clock was set back, and its ticks are those of a time that has been.
+// There would be no execution for as long as it was set back.
+func (e *entry) overdue(latest int64, begun time.Time, margin time.Duration) bool {
+	if latest == 0 || latest != e.latest {
+		e.latest, e.since = latest, time.Now()
+		return false
+	}
+	return begun.Sub(e.since) > e.interval+max(e.interval/10, margin)
+}
+
+// overdueChecks is how many looks for due ticks the least wait for one that is overdue is.
+const overdueChecks = 3
 
 // Cron looks for due ticks.
 type Cron struct {
@@ -120,6 +137,7 @@ func (c *Cron) run(ctx context.Context) {
 
 // look makes a task of each entry that is due, and of those that are wanted at the start.
 func (c *Cron) look(ctx context.Context) error {
+	begun := time.Now()
 	now, err := c.store.Now(ctx)
 	if err != nil {
 		return err
@@ -127,9 +145,14 @@ func (c *Cron) look(ctx context.Context) error {
 	for i := range c.entries {
 		e := &c.entries[i]
 		tick := now.Unix() / int64(e.interval.Seconds())
-		made, err := c.store.Tick(ctx, e.name, tick, e.task)
+		made, latest, err := c.store.Tick(ctx, e.name, tick, e.task)
 		if err != nil {
 			return err
+		}
+		if e.overdue(latest, begun, overdueChecks*c.every) {
+			if made, err = c.store.TickAfter(ctx, e.name, latest, e.task); err != nil {
+				return err
+			}
 		}
 		if !made && e.starting {
 			if made, err = c.store.TickAtStart(ctx, e.name, c.again, e.task); err != nil {

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"app238.com/inner/app/database"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/job"
@@ -94,8 +93,6 @@ func acceptError(err error) error {
 		return server.BadRequest("%s", invalid.Text)
 	case errors.Is(err, job.ErrKeyReused):
 		return server.KeyReused()
-	case database.IsUnavailable(err):
-		return server.Unavailable("the database", err)
 	}
 	return err
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/gorilla/mux"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/database"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/store"
@@ -56,8 +55,6 @@ func (a *API) view(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return server.NotFound("no such task")
-	case database.IsUnavailable(err):
-		return server.Unavailable("the database", err)
 	case err != nil:
 		return err
 	}

@@ -31,6 +31,8 @@ type Metrics struct {
 	Busy, Workers *prometheus.GaugeVec
 	// Recovered counts tasks taken over from processes that ended.
 	Recovered prometheus.Counter
+	// Hastened counts tasks that were made due because the database's clock was set back.
+	Hastened prometheus.Counter
 	// Batch is the number of tasks of one statement, by kind.
 	Batch *prometheus.HistogramVec
 }
@@ -60,11 +62,14 @@ func New(r *prometheus.Registry) (*Metrics, error) {
 		Recovered: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "inner_tasks_recovered_total", Help: "Tasks taken over from processes that ended.",
 		}),
+		Hastened: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "inner_tasks_hastened_total", Help: "Tasks made due because the database's clock was set back.",
+		}),
 		Batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "inner_task_batch_size", Help: "Tasks of one statement.", Buckets: prometheus.ExponentialBuckets(1, 2, 11),
 		}, []string{"kind"}),
 	}
 	return m, errors.Join(r.Register(m.Accepted), r.Register(m.Started), r.Register(m.Ended), r.Register(m.Failed),
 		r.Register(m.AcceptTime), r.Register(m.WaitTime), r.Register(m.RunTime), r.Register(m.Busy), r.Register(m.Workers),
-		r.Register(m.Recovered), r.Register(m.Batch))
+		r.Register(m.Recovered), r.Register(m.Hastened), r.Register(m.Batch))
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
 	"app238.com/inner/app/status"
 	"app238.com/inner/modules/tasks/internal/store"
 )
@@ -49,6 +50,9 @@ func replicas(found []store.Replica, takeover time.Duration) status.Report {
 // NewQueue returns the part that is the task queue.
 func NewQueue(s *store.Store) status.Part {
 	return status.Part{Name: "queue", Look: func(ctx context.Context) (status.Report, error) {
+		if err := s.Probe(ctx); err != nil {
+			return status.Report{}, fmt.Errorf("no task can be accepted: database: %s: %w", database.Explain(err), err)
+		}
 		lanes, err := s.Backlogs(ctx)
 		if err != nil {
 			return status.Report{}, err

@@ -17,6 +17,9 @@ const maxClaims = 256
 const (
 	// pollRest is how many times as long as a look for tasks the wait for the next one is, if nothing else gives a hint.
 	pollRest = 3
+	// everywhereRest is how many times as long as a look that begins at the lowest id, or a poll interval, the wait for the
+	// next such look is. Others' tasks that are retried, returned or recovered are found by it.
+	everywhereRest = 3
 	// maxPollInterval bounds that wait, unless the configured one is longer.
 	maxPollInterval = 10 * time.Second
 )
@@ -25,12 +28,17 @@ const (
 func (p *Processor) claim(ctx context.Context) {
 	timer := time.NewTimer(p.config.PollInterval)
 	defer timer.Stop()
+	var next time.Time // when it is looked everywhere whatever is known
 	for ctx.Err() == nil {
 		more, begin := false, time.Now()
+		everywhere := p.book.Everywhere() || !begin.Before(next)
 		if id, ok := p.book.Current(); ok {
 			for _, lane := range p.book.Lanes() {
-				more = p.fill(ctx, id, lane) || more
+				more = p.fill(ctx, id, lane, everywhere) || more
 			}
+		}
+		if everywhere {
+			next = time.Now().Add(everywhereRest * max(p.config.PollInterval, time.Since(begin)))
 		}
 		if more {
 			continue
@@ -61,15 +69,24 @@ func (p *Processor) claimHeads(ctx context.Context) {
 }
 
 // fill claims as many tasks as a lane's buffer has room for, and tells whether it should be called again at once.
-func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane) bool {
+func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane, everywhere bool) bool {
+	if everywhere {
+		lane.SetLowest(0)
+	}
 	room := lane.Reserve(maxClaims)
 	if room == 0 {
 		lane.SetBacklog(true)
 		p.book.Release(lane, 0)
 		return false
 	}
-	lane.TakeHeads(lane.HeadsNoted()) // this look finds them
-	claimed, err := p.take(lane, func() ([]store.Claim, error) { return p.store.Claim(ctx, id, lane.Name, room) })
+	lowest := lane.Lowest()
+	claimed, err := p.take(lane, func() ([]store.Claim, error) {
+		found, err := p.store.Claim(ctx, id, lane.Name, room, lowest)
+		if err == nil && len(found) > 0 {
+			lane.SetLowest(found[len(found)-1].ID + 1)
+		}
+		return found, err
+	})
 	lane.SetBacklog(claimed == room)
 	if err != nil && ctx.Err() == nil {
 		p.log.Warn("claiming tasks failed", observe.Error(err))
@@ -85,7 +102,7 @@ func (p *Processor) fillWithHeads(ctx context.Context, id string, lane *claims.L
 		return
 	}
 	if lane.Backlog() {
-		p.book.Nudge()
+		p.book.Refill()
 		return
 	}
 	room := lane.Reserve(lane.HeadsNoted())

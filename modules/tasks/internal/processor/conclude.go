@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
@@ -128,7 +129,7 @@ func (p *Processor) backoff(attempt int) time.Duration {
 
 // later is the wait before a task that was put off is run again.
 func later(e *job.Error, age float64) time.Duration {
-	wait := e.After
+	wait := min(e.After, config.LongestSnooze)
 	if e.Growing {
 		wait = max(wait, min(time.Duration(age/8*float64(time.Second)), maxLater))
 	}

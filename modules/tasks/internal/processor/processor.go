@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/observe"
+	"app238.com/inner/app/server"
 	"app238.com/inner/app/tracing"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/metrics"
@@ -30,6 +30,7 @@ type Processor struct {
 	jobLog   *zap.Logger
 	registry *registry.Registry
 	store    *store.Store
+	beats    *store.Heartbeats
 	book     *claims.Book
 	metrics  *metrics.Metrics
 	tracing  *tracing.Tracing
@@ -40,9 +41,11 @@ type Processor struct {
 }
 
 // New returns a processor that claims when the book is nudged, and at every poll interval.
-func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, b *claims.Book, m *metrics.Metrics, t *tracing.Tracing) *Processor {
+func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, h *store.Heartbeats, b *claims.Book, m *metrics.Metrics,
+	t *tracing.Tracing,
+) *Processor {
 	return &Processor{
-		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, book: b, metrics: m, tracing: t,
+		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, beats: h, book: b, metrics: m, tracing: t,
 		endings: make(chan store.Ending, maxEndings),
 	}
 }
@@ -77,7 +80,7 @@ func (p *Processor) Start(context.Context) error {
 	return nil
 }
 
-// startWriting begins the signs of life and the writing of results, and returns the context of jobs.
+// startWriting begins the heartbeats and the writing of results, and returns the context of jobs.
 func (p *Processor) startWriting() (running context.Context) {
 	running, stopRunning := context.WithCancel(context.Background())
 	beating, stopBeating := context.WithCancel(context.Background())
@@ -128,7 +131,7 @@ func (p *Processor) release() {
 		if returned, err = p.store.ReturnAll(ctx, id, nil); err != nil {
 			return err
 		}
-		return p.store.Forget(ctx, id)
+		return p.beats.Forget(ctx, id)
 	})
 	if err != nil {
 		p.log.Warn("tasks could not be returned; they are taken over later", observe.Error(err))
@@ -137,70 +140,15 @@ func (p *Processor) release() {
 	p.log.Info("processor stopped", zap.Int64("returned", returned))
 }
 
+// Check is the part of /readyz that says whether this process runs tasks.
+func (p *Processor) Check() server.Check { return server.Check{Name: "processor", Ready: p.Ready} }
+
 // Ready says whether this process is claiming tasks.
 func (p *Processor) Ready(context.Context) error {
 	if _, ok := p.book.Current(); !ok {
-		return errors.New("signs of life do not reach the database")
+		return errors.New("heartbeats do not reach the database")
 	}
 	return nil
-}
-
-// beat writes the signs of life until ctx ends, that is for longer than tasks are run.
-func (p *Processor) beat(ctx context.Context) {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	for {
-		id, sent := p.book.Identity(), time.Now()
-		if err := p.store.Beat(ctx, id, host); err == nil {
-			if p.book.Renew(id, sent) {
-				p.book.Nudge()
-			}
-		} else if ctx.Err() == nil {
-			p.log.Warn("sign of life failed", observe.Error(err))
-		}
-		if !pause(ctx, p.config.HeartbeatInterval) {
-			return
-		}
-	}
-}
-
-// sweep takes over the tasks of silent processes, looks again at tasks parked for long, and gives back claims of this
-// process that nobody holds.
-func (p *Processor) sweep(ctx context.Context) {
-	for pause(ctx, p.config.HeartbeatInterval) {
-		if _, ok := p.book.Current(); !ok {
-			continue
-		}
-		recovered, err := p.store.Recover(ctx, p.config.TakeoverAfter)
-		if err == nil && recovered > 0 {
-			p.metrics.Recovered.Add(float64(recovered))
-			p.log.Warn("took over tasks of processes that ended", zap.Int64("tasks", recovered))
-		}
-		late := int64(0)
-		if err == nil {
-			late, err = p.store.WakeLate(ctx)
-		}
-		if err == nil {
-			err = p.book.Settle(func(inHand []int64) error {
-				// The identity may have changed since this sweep began.
-				id, ok := p.book.Current()
-				if !ok {
-					return errors.New("the lease ran out")
-				}
-				n, err := p.store.ReturnAll(ctx, id, inHand)
-				late += n
-				return err
-			})
-		}
-		if err != nil && ctx.Err() == nil {
-			p.log.Warn("sweep failed", observe.Error(err))
-		}
-		if recovered+late > 0 {
-			p.book.Nudge()
-		}
-	}
 }
 
 // pause waits for d and tells whether ctx still lasts.

@@ -25,6 +25,7 @@ type batches struct {
 	book    *claims.Book
 	metrics *metrics.Metrics
 	tracing *tracing.Tracing
+	ready   *readiness
 
 	mu       sync.Mutex
 	waiting  []*accept
@@ -126,6 +127,7 @@ func (b *batches) commit(ctx context.Context, batch []*accept) {
 	ctx, committed := b.shared(ctx, batch)
 	inserted, err := b.store.Insert(ctx, process, tasks, wanted)
 	committed(err)
+	b.ready.note(err)
 	if err != nil && !database.IsRefused(err) {
 		b.book.Doubt()
 	}

@@ -28,13 +28,15 @@ type Queue struct {
 	book     *claims.Book
 	tracing  *tracing.Tracing
 	batches  *batches
+	ready    *readiness
 }
 
 // New returns a queue.
 func New(r *registry.Registry, s *store.Store, b *claims.Book, m *metrics.Metrics, t *tracing.Tracing) *Queue {
+	ready := newReadiness(s.Probe)
 	return &Queue{
-		registry: r, store: s, book: b, tracing: t,
-		batches: &batches{store: s, book: b, metrics: m, tracing: t, enough: make(chan struct{}, 1)},
+		registry: r, store: s, book: b, tracing: t, ready: ready,
+		batches: &batches{store: s, book: b, metrics: m, tracing: t, ready: ready, enough: make(chan struct{}, 1)},
 	}
 }
 

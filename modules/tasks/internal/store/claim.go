@@ -34,6 +34,9 @@ type Claim struct {
 	Since time.Time
 }
 
+// atOnce is run_at of what was not put off: it is due whatever a clock says.
+const atOnce = `TIMESTAMP '1970-01-01 00:00:00'`
+
 // A task is the head of its ordering key when no other of the key is being processed and no earlier one is pending.
 // Where two processes take two tasks of one key at the same moment, the unique index refuses one of them.
 //
@@ -61,15 +64,17 @@ RETURNING c.id, c.task_type, c.task_info, c.claim_number, c.attempts, c.takeover
     CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP - c.created_at) AS FLOAT8), COALESCE(c.trace_parent, '')`
 
 	// A range instead of an equality, so that only the index on (lane, id) has the order: with an equality the primary key
-	// has it too. That index is only for lanes with a name, so that nothing else in the statement can use it.
-	claimOfLane = claimBegin + `t.task_status = 'pending' AND t.lane >= $2 AND t.lane <= $2 AND t.lane <> '' ORDER BY t.lane, t.id LIMIT $3` + claimEnd
+	// has it too. That index is only for lanes with a name, so that nothing else in the statement can use it. It begins at an
+	// id: CockroachDB keeps what has left the index for hours, and would walk over all of it in front of what is there.
+	claimOfLane = claimBegin + `t.task_status = 'pending' AND (t.lane, t.id) >= ($2::TEXT, $4::BIGINT) AND t.lane <= $2::TEXT AND t.lane <> ''
+    ORDER BY t.lane, t.id LIMIT $3` + claimEnd
 	// Here the state is asked for so that no index on it can serve, only the primary key.
 	claimByID = claimBegin + `CASE t.task_status WHEN 'pending' THEN 1 END IS NOT NULL AND t.id = ANY ($2::BIGINT[]) LIMIT $3` + claimEnd
 )
 
-// Claim takes at most limit tasks of a lane for process, the oldest first.
-func (s *Store) Claim(ctx context.Context, process, lane string, limit int) ([]Claim, error) {
-	return s.claim(ctx, claimOfLane, process, lane, limit)
+// Claim takes at most limit tasks of a lane with ids from lowest on for process, the oldest first.
+func (s *Store) Claim(ctx context.Context, process, lane string, limit int, lowest int64) ([]Claim, error) {
+	return s.claim(ctx, claimOfLane, process, lane, limit, lowest)
 }
 
 // ClaimTasks takes those of the tasks for process whose turn it is. It does not look at any others: a key that thousands
@@ -78,16 +83,16 @@ func (s *Store) ClaimTasks(ctx context.Context, process string, ids ...int64) ([
 	return s.claim(ctx, claimByID, process, database.Array(ids), len(ids))
 }
 
-func (s *Store) claim(ctx context.Context, query, process string, which any, limit int) ([]Claim, error) {
+func (s *Store) claim(ctx context.Context, query, process string, which ...any) ([]Claim, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	for {
 		var claims []Claim
 		err := database.Retry(ctx, func(ctx context.Context) (err error) {
-			claims, err = s.claimOnce(ctx, query, process, which, limit)
+			claims, err = s.claimOnce(ctx, query, process, which)
 			return err
 		})
-		if !database.IsUniqueViolation(err) {
+		if !database.Violates(err, onePerKey) {
 			// RETURNING promises no order.
 			slices.SortFunc(claims, func(a, b Claim) int { return cmp.Compare(a.ID, b.ID) })
 			return claims, err
@@ -96,8 +101,8 @@ func (s *Store) claim(ctx context.Context, query, process string, which any, lim
 	}
 }
 
-func (s *Store) claimOnce(ctx context.Context, query, process string, which any, limit int) ([]Claim, error) {
-	rows, err := s.steady.QueryContext(ctx, query, process, which, limit)
+func (s *Store) claimOnce(ctx context.Context, query, process string, which []any) ([]Claim, error) {
+	rows, err := s.steady.QueryContext(ctx, query, append([]any{process}, which...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -120,8 +125,8 @@ func (s *Store) claimOnce(ctx context.Context, query, process string, which any,
 const held = ` WHERE id = $1 AND claimed_by = $2 AND claim_number = $3`
 
 const againTask = `
-UPDATE console_tasks SET task_status = 'pending', task_detailed_status = $4, last_error = $5, attempts = attempts + $6,
-    attempt_errors = attempt_errors || $7, claimed_by = '', run_at = LOCALTIMESTAMP + $8::FLOAT8 * INTERVAL '1 second'` + held
+UPDATE console_tasks SET task_status = 'pending', task_detailed_status = $4, last_error = $5, attempts = attempts + $6::INTEGER,
+    attempt_errors = attempt_errors || $7::TEXT, claimed_by = '', run_at = LOCALTIMESTAMP + $8::FLOAT8 * INTERVAL '1 second'` + held
 
 // Again returns a task to the queue, not to be run before wait has passed; of e it writes all but the status.
 func (s *Store) Again(ctx context.Context, e Ending, wait time.Duration) error {
@@ -130,7 +135,7 @@ func (s *Store) Again(ctx context.Context, e Ending, wait time.Duration) error {
 
 const parkTask = `
 UPDATE console_tasks SET task_status = CASE WHEN woken THEN 'pending' ELSE 'waiting' END, task_detailed_status = $4,
-    claimed_by = '', run_at = LOCALTIMESTAMP + CASE WHEN woken THEN 0.0 ELSE $5::FLOAT8 END * INTERVAL '1 second'` + held
+    claimed_by = '', run_at = CASE WHEN woken THEN ` + atOnce + ` ELSE LOCALTIMESTAMP + $5::FLOAT8 * INTERVAL '1 second' END` + held
 
 // Park lets a task wait until it is woken, or until recheck has passed. One that was woken while it ran is pending.
 func (s *Store) Park(ctx context.Context, c Claim, detail string, recheck time.Duration) error {
@@ -146,7 +151,7 @@ func (s *Store) fenced(ctx context.Context, query string, c Claim, args ...any) 
 }
 
 const returnTasks = `
-UPDATE console_tasks SET task_status = 'pending', task_detailed_status = 'returned to the queue', claimed_by = ''
+UPDATE console_tasks SET task_status = 'pending', task_detailed_status = 'returned to the queue', claimed_by = '', run_at = ` + atOnce + `
 WHERE claimed_by = $1 AND task_status = 'processing' AND id <> ALL ($2::BIGINT[])`
 
 // ReturnAll gives back every task that process holds, except those with the given ids.
@@ -157,11 +162,11 @@ func (s *Store) ReturnAll(ctx context.Context, process string, except []int64) (
 
 const (
 	wakeParked = `
-UPDATE console_tasks SET task_status = 'pending', run_at = LOCALTIMESTAMP WHERE ordering_key = $1 AND task_status = 'waiting'`
+UPDATE console_tasks SET task_status = 'pending', run_at = ` + atOnce + ` WHERE ordering_key = $1 AND task_status = 'waiting'`
 	wakeRunning = `
 UPDATE console_tasks SET woken = true WHERE ordering_key = $1 AND task_status = 'processing' AND NOT woken`
 	wakeLate = `
-UPDATE console_tasks SET task_status = 'pending' WHERE task_status = 'waiting' AND run_at <= LOCALTIMESTAMP`
+UPDATE console_tasks SET task_status = 'pending', run_at = ` + atOnce + ` WHERE task_status = 'waiting' AND run_at <= LOCALTIMESTAMP`
 )
 
 // Wake makes the parked tasks of a key pending, and marks the running one so that it is not parked. The running one is
@@ -177,6 +182,25 @@ func (s *Store) Wake(ctx context.Context, orderingKey string) error {
 
 // WakeLate makes those parked tasks pending whose recheck is due.
 func (s *Store) WakeLate(ctx context.Context) (int64, error) { return s.exec(ctx, wakeLate) }
+
+const (
+	hastenPending = `
+UPDATE console_tasks SET run_at = ` + atOnce + ` WHERE task_status = 'pending' AND run_at > LOCALTIMESTAMP + $1::FLOAT8 * INTERVAL '1 second'`
+	hastenParked = `
+UPDATE console_tasks SET task_status = 'pending', run_at = ` + atOnce + `
+WHERE task_status = 'waiting' AND run_at > LOCALTIMESTAMP + $1::FLOAT8 * INTERVAL '1 second'`
+)
+
+// Hasten makes tasks due that are put off for longer than longest, which none ever is unless the database's clock was set
+// back, and returns how many there were.
+func (s *Store) Hasten(ctx context.Context, longest time.Duration) (int64, error) {
+	pending, err := s.exec(ctx, hastenPending, longest.Seconds())
+	if err != nil {
+		return 0, err
+	}
+	parked, err := s.exec(ctx, hastenParked, longest.Seconds())
+	return pending + parked, err
+}
 
 const endParked = `
 UPDATE console_tasks SET task_status = $3, task_detailed_status = $4, finished_at = LOCALTIMESTAMP

@@ -63,11 +63,11 @@ WITH n AS MATERIALIZED (
 	insertInto = `, ordinal)
 )
 INSERT INTO console_tasks (task_type, task_info, lane, ordering_key, idempotency_key, accept_ordinal,
-    task_status, task_detailed_status, claimed_by, claim_number, started_at`
+    task_status, task_detailed_status, claimed_by, claim_number, started_at, run_at`
 	insertValues = `)
 SELECT n.task_type, n.task_info, n.lane, n.ordering_key, NULLIF(n.idempotency_key, ''), n.ordinal,
     CASE WHEN n.claim THEN 'processing' ELSE 'pending' END, CASE WHEN n.claim THEN 'claimed' ELSE 'accepted' END,
-    CASE WHEN n.claim THEN $1 ELSE '' END, CASE WHEN n.claim THEN 1 ELSE 0 END, CASE WHEN n.claim THEN LOCALTIMESTAMP END`
+    CASE WHEN n.claim THEN $1 ELSE '' END, CASE WHEN n.claim THEN 1 ELSE 0 END, CASE WHEN n.claim THEN LOCALTIMESTAMP END, ` + atOnce
 	insertOrder = `
 FROM n ORDER BY n.ordinal`
 	insertReturning = `
@@ -82,6 +82,9 @@ RETURNING id, accept_ordinal, task_status`
 ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING` + insertReturning
 )
 
+// onePerKey is the unique index that lets one task of a key be processed at a time.
+const onePerKey = "console_tasks_one_per_key"
+
 // Insert writes tasks in one statement, in their order. Those for which wanted is true become claims of process where
 // nothing else of their key is pending or processing; wanted may be nil.
 func (s *Store) Insert(ctx context.Context, process string, tasks []NewTask, wanted []bool) ([]Inserted, error) {
@@ -93,7 +96,7 @@ func (s *Store) Insert(ctx context.Context, process string, tasks []NewTask, wan
 			inserted, err = s.InsertIn(ctx, s.steady, process, tasks, wanted)
 			return err
 		})
-		if !database.IsUniqueViolation(err) {
+		if !database.Violates(err, onePerKey) {
 			return inserted, err
 		}
 		wanted = nil // another process has just claimed a task of the same key

@@ -37,7 +37,7 @@ func summaryFields(t *job.Summary) []any {
 }
 
 const showTask = `
-SELECT ` + summary + `, run_at, claimed_by, COALESCE((SELECT p.host FROM inner_processes p WHERE p.id = claimed_by), ''),
+SELECT ` + summary + `, GREATEST(run_at, created_at), claimed_by, COALESCE((SELECT p.host FROM inner_processes p WHERE p.id = claimed_by), ''),
     claim_number, takeovers, woken, COALESCE(idempotency_key, ''), task_info, attempt_errors
 FROM console_tasks WHERE id = $1`
 
@@ -65,7 +65,7 @@ func (s *Store) Details(ctx context.Context, id int64) (d job.Details, info []by
 const (
 	retryTask = `
 UPDATE console_tasks SET task_status = 'pending', task_detailed_status = $3, attempts = 0, takeovers = 0, woken = false, claimed_by = '',
-    run_at = LOCALTIMESTAMP, started_at = NULL, finished_at = NULL
+    run_at = ` + atOnce + `, started_at = NULL, finished_at = NULL
 WHERE id = $1 AND task_status = $2 AND task_status IN ('error', 'cancelled', 'superseded')`
 
 	cancelTask = `
@@ -86,7 +86,7 @@ func (s *Store) Cancel(ctx context.Context, id int64, seen Status, detail string
 }
 
 const makeDue = `
-UPDATE console_tasks SET task_status = 'pending', run_at = LOCALTIMESTAMP
+UPDATE console_tasks SET task_status = 'pending', run_at = ` + atOnce + `
 WHERE id = $1 AND (task_status = 'waiting' OR (task_status = 'pending' AND run_at > LOCALTIMESTAMP))`
 
 // MakeDue lets a task run that is parked or waits for a later time, and tells whether it was one.

@@ -16,6 +16,7 @@ import (
 // plans made before the table was filled and analyzed, which a freshly installed platform has.
 func TestPlansUseIndexesOnABigTable(t *testing.T) {
 	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "plans, and the settings by which they are made, are PostgreSQL's")
 	db := testdatabase.New(t)
 	_, err := db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status, ordering_key, finished_at)
 		SELECT 'x', 'finished', 'k' || i, LOCALTIMESTAMP FROM generate_series(1, 100000) AS i`)
@@ -39,7 +40,10 @@ func TestPlansUseIndexesOnABigTable(t *testing.T) {
 		"wake":   {wakeParked, []any{"k1"}},
 		"mark":   {wakeRunning, []any{"k1"}},
 		"late":   {wakeLate, nil},
-		"revive": {recoverTasks, []any{15.0, 1.0, 300.0}},
+		"revive": {recoverTasks, []any{"p", 1.0, 300.0}},
+		"silent": {listProcesses, nil},
+		"hasten": {hastenPending, []any{1.5}},
+		"parked": {hastenParked, []any{1.5}},
 		"return": {returnTasks, []any{"p", ids}},
 		"newest": {newestPending, []any{"k1", "x", 1}},
 		"ended":  {endParked, []any{"k1", 7, "superseded", "t"}},
@@ -59,6 +63,7 @@ func TestPlansUseIndexesOnABigTable(t *testing.T) {
 // table, on a full one whose statistics are still those of an empty one, and on an analyzed one.
 func TestSteadyPlansAreRightForAnEmptyTableAndForAFullOne(t *testing.T) {
 	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "plans, and the settings by which they are made, are PostgreSQL's")
 	db := testdatabase.New(t)
 	connector, err := database.Connector(db.Config)
 	require.NoError(t, err)
@@ -87,6 +92,9 @@ func TestSteadyPlansAreRightForAnEmptyTableAndForAFullOne(t *testing.T) {
 			}
 			require.Equal(t, len(indexes), strings.Count(plan, "Scan using ")+strings.Count(plan, "Seq Scan"), plan)
 			require.NotContains(t, strings.ReplaceAll(plan, "Sort Key: n.ordinal", ""), "Sort Key", plan)
+			if query == claimOfLane {
+				require.Contains(t, plan, "Index Cond: ((ROW(lane, id) >= ROW($2, $4))", "it begins where it is told to")
+			}
 		}
 	}
 }

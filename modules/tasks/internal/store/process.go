@@ -2,46 +2,127 @@ package store
 
 import (
 	"context"
-	"time"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"app238.com/inner/app/database"
 )
 
-const beat = `
-INSERT INTO inner_processes (id, host) VALUES ($1, $2)
-ON CONFLICT (id) DO UPDATE SET heartbeat_at = LOCALTIMESTAMP`
+// ErrLostLease says that the row of a process is not there any more: others have taken over its tasks.
+var ErrLostLease = errors.New("the process was taken for dead")
 
-// Beat writes the process's sign of life.
-func (s *Store) Beat(ctx context.Context, process, host string) error {
-	_, err := s.exec(ctx, beat, process, host)
+// Heartbeats writes the heartbeats of this process, on a connection of their own and to no table that other work locks.
+type Heartbeats struct{ conn *database.Heartbeat }
+
+// NewHeartbeats returns Heartbeats on conn.
+func NewHeartbeats(conn *database.Heartbeat) *Heartbeats { return &Heartbeats{conn: conn} }
+
+const beginProcess = `INSERT INTO inner_processes (id, host) VALUES ($1, $2)`
+
+// Begin makes an identity known that was never used before.
+func (h *Heartbeats) Begin(ctx context.Context, process, host string) error {
+	_, err := h.exec(ctx, beginProcess, process, host)
+	return err
+}
+
+// The time is for people. For other processes it is a value that changes.
+const renewProcess = `UPDATE inner_processes SET heartbeat_at = LOCALTIMESTAMP WHERE id = $1`
+
+// Renew writes a heartbeat, or returns ErrLostLease.
+func (h *Heartbeats) Renew(ctx context.Context, process string) error {
+	n, err := h.exec(ctx, renewProcess, process)
+	if err == nil && n == 0 {
+		return ErrLostLease
+	}
 	return err
 }
 
 const forgetProcess = `DELETE FROM inner_processes WHERE id = $1`
 
 // Forget removes a process that has ended, so that nobody waits for its silence.
-func (s *Store) Forget(ctx context.Context, process string) error {
-	_, err := s.exec(ctx, forgetProcess, process)
+func (h *Heartbeats) Forget(ctx context.Context, process string) error {
+	_, err := h.exec(ctx, forgetProcess, process)
 	return err
 }
 
-// The processing rows are few, and found by their partial index. What was taken over twice may be what ends the processes:
+func (h *Heartbeats) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	n, err := h.conn.Exec(ctx, query, args...)
+	if err != nil {
+		return 0, fmt.Errorf("inner_processes: %w", err)
+	}
+	return n, nil
+}
+
+// Process is one that may hold tasks, as it was at one moment.
+type Process struct {
+	ID string
+	// Heartbeat is another text after each heartbeat; "" where the process has no row: it has ended, and a statement of it
+	// that was under way has claimed tasks afterwards.
+	Heartbeat string
+}
+
+const listProcesses = `
+SELECT id, CAST(heartbeat_at AS TEXT) FROM inner_processes
+UNION ALL
+SELECT DISTINCT claimed_by, '' FROM console_tasks
+WHERE task_status = 'processing' AND claimed_by NOT IN (SELECT id FROM inner_processes)`
+
+// Processes returns all processes that may hold tasks.
+func (s *Store) Processes(ctx context.Context) ([]Process, error) {
+	return collect(ctx, s, listProcesses, func(rows *sql.Rows, p *Process) error { return rows.Scan(&p.ID, &p.Heartbeat) })
+}
+
+// Once its row is gone a process can renew its lease no more. One that is being written is not silent: it is not waited for.
+const removeProcess = `
+DELETE FROM inner_processes WHERE id IN (
+    SELECT id FROM inner_processes WHERE id = $1 AND CAST(heartbeat_at AS TEXT) = $2 FOR UPDATE SKIP LOCKED)`
+
+// An identity is used once, so whatever names it belongs to the process that ended, however late it was written. The
+// processing rows are few, and found by their partial index. What was taken over twice may be what ends the processes:
 // it waits longer each time, and by chance, so that it parts from the tasks that had the bad luck to be taken with it.
 const recoverTasks = `
 UPDATE console_tasks SET task_status = 'pending', task_detailed_status = 'recovered from a process that ended', claimed_by = '',
-    takeovers = takeovers + 1, run_at = LOCALTIMESTAMP + CASE WHEN takeovers < 2 THEN 0.0
-        ELSE LEAST($3::FLOAT8, $2::FLOAT8 * power(2::FLOAT8, LEAST(takeovers, 30)::FLOAT8)) * (0.5 + random()) END * INTERVAL '1 second'
-WHERE task_status = 'processing' AND claimed_by NOT IN (
-    SELECT id FROM inner_processes WHERE heartbeat_at > LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second')`
+    takeovers = takeovers + 1, run_at = CASE WHEN takeovers < 2 THEN ` + atOnce + ` ELSE LOCALTIMESTAMP +
+        LEAST($3::FLOAT8, $2::FLOAT8 * power(2::FLOAT8, LEAST(takeovers, 30)::FLOAT8)) * (0.5 + random()) * INTERVAL '1 second' END
+WHERE task_status = 'processing' AND claimed_by = $1`
 
-const forgetSilent = `
-DELETE FROM inner_processes WHERE heartbeat_at < LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second'`
-
-// Recover returns to the queue what is held by processes that have been silent for longer than after, and forgets
-// those processes once they have been silent for much longer.
-func (s *Store) Recover(ctx context.Context, after time.Duration) (int64, error) {
-	n, err := s.exec(ctx, recoverTasks, after.Seconds(), s.delay, s.delayMax)
+// Recover returns to the queue what a silent process holds, and removes it. It does nothing where the process has given
+// a heartbeat since it was observed.
+func (s *Store) Recover(ctx context.Context, p Process) (recovered int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	err = database.Retry(ctx, func(ctx context.Context) (err error) {
+		recovered, err = s.recoverOnce(ctx, p)
+		return err
+	})
 	if err != nil {
-		return n, err
+		return 0, fmt.Errorf("recover tasks: %w", err)
 	}
-	_, err = s.exec(ctx, forgetSilent, 20*after.Seconds())
-	return n, err
+	return recovered, nil
+}
+
+func (s *Store) recoverOnce(ctx context.Context, p Process) (int64, error) {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = tx.Rollback() }()
+	if p.Heartbeat != "" {
+		if n, err := changed(tx.ExecContext(ctx, removeProcess, p.ID, p.Heartbeat)); err != nil || n == 0 {
+			return 0, err
+		}
+	}
+	n, err := changed(tx.ExecContext(ctx, recoverTasks, p.ID, s.delay, s.delayMax))
+	if err != nil {
+		return 0, err
+	}
+	return n, tx.Commit()
+}
+
+func changed(result sql.Result, err error) (int64, error) {
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }

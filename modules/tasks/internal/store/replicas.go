@@ -12,7 +12,7 @@ type Replica struct {
 	ID, Host string
 	// Started is when it took that identity, in UTC.
 	Started time.Time
-	// Silence is the time in seconds since its last sign of life, by the database's clock.
+	// Silence is the time in seconds since its last heartbeat, by the database's clock: for people, it decides nothing.
 	Silence float64
 	// Running counts the tasks that it has claimed.
 	Running int64
@@ -26,7 +26,9 @@ FROM inner_processes p ORDER BY p.host, p.started_at, p.id`
 // Replicas returns the processes that have given a sign of life lately, those that ended without a word included.
 func (s *Store) Replicas(ctx context.Context) ([]Replica, error) {
 	return collect(ctx, s, listReplicas, func(rows *sql.Rows, r *Replica) error {
-		return rows.Scan(&r.ID, &r.Host, &r.Started, &r.Silence, &r.Running)
+		err := rows.Scan(&r.ID, &r.Host, &r.Started, &r.Silence, &r.Running)
+		r.Silence = max(r.Silence, 0) // the clock may have been set back
+		return err
 	})
 }
 

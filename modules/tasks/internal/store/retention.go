@@ -38,7 +38,8 @@ func (s *Store) Depths(ctx context.Context) ([]Depth, error) {
 }
 
 // A page is walked by primary key, so that no index is needed that every task would have to pay for. It looks only at
-// rows accepted before the shorter retention, since none can have ended before it was accepted.
+// rows accepted before the shorter retention, since none can have ended before it was accepted. Of one that an earlier release
+// left without its end, that is all that is known.
 const (
 	pageOfOld = `
 SELECT COALESCE(max(p.id), 0), count(*) FROM (
@@ -46,8 +47,8 @@ SELECT COALESCE(max(p.id), 0), count(*) FROM (
     WHERE id > $1 AND created_at < LOCALTIMESTAMP - $2::FLOAT8 * INTERVAL '1 second' ORDER BY id LIMIT $3) AS p`
 	deleteOld = `
 DELETE FROM console_tasks WHERE id > $1 AND id <= $2
-  AND ((task_status IN ('finished', 'superseded', 'cancelled') AND finished_at < LOCALTIMESTAMP - $3::FLOAT8 * INTERVAL '1 second')
-    OR (task_status = 'error' AND finished_at < LOCALTIMESTAMP - $4::FLOAT8 * INTERVAL '1 second'))`
+  AND ((task_status IN ('finished', 'superseded', 'cancelled') AND COALESCE(finished_at, created_at) < LOCALTIMESTAMP - $3::FLOAT8 * INTERVAL '1 second')
+    OR (task_status = 'error' AND COALESCE(finished_at, created_at) < LOCALTIMESTAMP - $4::FLOAT8 * INTERVAL '1 second'))`
 )
 
 // Expire deletes ended tasks among the next page rows after the id after: finished ones older than finished, failed ones

@@ -2,7 +2,8 @@
 //
 // Exclusivity is a fact of the table, not of locks: a partial unique index allows one processing task for each
 // ordering key, and every write of a claimer names its process and its claim number, so that one who was presumed dead
-// changes nothing. Only the database's clock counts.
+// changes nothing. Clocks are compared with themselves only: what was not put off is due whatever the database's says, and
+// silence is measured by who observes it.
 package store
 
 import (
@@ -42,7 +43,7 @@ var ErrNotFound = errors.New("no such task")
 // ErrLostClaim says that the task belongs to another claimer by now: what this one wanted to write was not written.
 var ErrLostClaim = errors.New("the task was taken over")
 
-// Store reads and writes console_tasks and inner_processes.
+// Store reads and writes console_tasks and inner_processes, heartbeats left out.
 type Store struct {
 	db      *sql.DB
 	steady  *database.Steady

@@ -17,7 +17,9 @@ WHERE task_status IN ('pending', 'processing', 'waiting')
 const takeTick = `
 INSERT INTO inner_ticks (name, tick, task_id) VALUES ($1, $2, $3) ON CONFLICT (name, tick) DO NOTHING`
 
-const knownTick = `SELECT count(*) FROM inner_ticks WHERE name = $1 AND tick = $2`
+const knownTick = `
+SELECT count(*), COALESCE((SELECT id FROM inner_ticks WHERE name = $1 ORDER BY id DESC LIMIT 1), 0)
+FROM inner_ticks WHERE name = $1 AND tick = $2`
 
 const oldTicks = `DELETE FROM inner_ticks WHERE name = $1 AND tick < $2`
 
@@ -29,23 +31,30 @@ FROM inner_ticks WHERE name = $1 ORDER BY id DESC LIMIT 1`
 const ticksKept = 100
 
 // Tick inserts t as the execution of a periodic job's tick and tells whether it did. It does not when this tick has
-// its execution already, whoever made it, or the latest execution has not ended.
-func (s *Store) Tick(ctx context.Context, name string, tick int64, t NewTask) (bool, error) {
+// its execution already, whoever made it, or the latest execution has not ended. In the first case latest names that.
+func (s *Store) Tick(ctx context.Context, name string, tick int64, t NewTask) (made bool, latest int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	var known int
-	if err := s.db.QueryRowContext(ctx, knownTick, name, tick).Scan(&known); err != nil || known > 0 {
-		return false, err
+	if err := s.db.QueryRowContext(ctx, knownTick, name, tick).Scan(&known, &latest); err != nil || known > 0 {
+		return false, latest, err
 	}
-	return s.tick(ctx, name, tick, t)
+	made, err = s.tick(ctx, name, tick, t)
+	return made, 0, err
+}
+
+// TickAfter inserts t as an execution between the ticks, the one after latest, and tells whether it did. It does not when
+// that has a successor already, whoever made it, or has not ended.
+func (s *Store) TickAfter(ctx context.Context, name string, latest int64, t NewTask) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	// Of several processes that saw the same latest execution, the unique index lets one make the next.
+	return s.tick(ctx, name, -latest, t)
 }
 
 // TickAtStart inserts t as an execution between the ticks, because a process has started, and tells whether it did. It
 // does not when an execution was begun less than recently ago, whoever made it, or the latest one has not ended. A job
 // without any execution has none at a start: its first tick is due.
-//
-// The row's tick is the negative id of the row before it. Of several processes that saw the same latest execution, the
-// unique index lets one make the next.
 func (s *Store) TickAtStart(ctx context.Context, name string, recently time.Duration, t NewTask) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -58,7 +67,7 @@ func (s *Store) TickAtStart(ctx context.Context, name string, recently time.Dura
 	if err != nil || recent {
 		return false, err
 	}
-	return s.tick(ctx, name, -last, t)
+	return s.TickAfter(ctx, name, last, t)
 }
 
 func (s *Store) tick(ctx context.Context, name string, tick int64, t NewTask) (made bool, err error) {

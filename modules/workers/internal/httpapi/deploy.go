@@ -10,7 +10,6 @@ import (
 	"regexp"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/database"
 	"app238.com/inner/app/server"
 	"app238.com/inner/ent"
 	"app238.com/inner/modules/tasks/job"
@@ -92,8 +91,6 @@ func (a *API) deploy(w http.ResponseWriter, r *http.Request) error {
 		return server.NotFound(err.Error())
 	case errors.Is(err, job.ErrKeyReused), errors.Is(err, rows.ErrOtherVersion):
 		return server.KeyReused()
-	case database.IsUnavailable(err):
-		return server.Unavailable("the database", err)
 	case err != nil:
 		return err
 	}

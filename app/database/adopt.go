@@ -1,0 +1,81 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// oneTaskPerKey is the index that rows of an earlier release, which share the key ”, would break.
+const oneTaskPerKey = "console_tasks_one_per_key"
+
+// adoptPage is how many rows are changed at once.
+const adoptPage = 1000
+
+const (
+	// From here on each row that an earlier release still writes has a key of its own too.
+	ownKeys = `
+ALTER TABLE console_tasks ALTER COLUMN ordering_key SET DEFAULT 'task/' || CAST(gen_random_uuid() AS TEXT)`
+
+	// Nobody knows what such a task is worth that has not ended: it may be years old, and its writer may have run it without
+	// saying so. It is cancelled, and stays to be seen for as long as retention keeps it.
+	adoptTasks = `
+WITH old AS (
+    SELECT id, COALESCE(task_status, '') AS status, COALESCE(task_status, '') IN ('finished', 'error', 'superseded', 'cancelled') AS over
+    FROM console_tasks WHERE id > $1 AND ordering_key = '' ORDER BY id LIMIT $2)
+UPDATE console_tasks AS c
+SET ordering_key = 'task/' || CAST(c.id AS TEXT),
+    task_status = CASE WHEN old.over THEN c.task_status ELSE 'cancelled' END,
+    task_detailed_status = CASE WHEN old.over THEN c.task_detailed_status
+        ELSE 'not run: left by an earlier release in the state "' || old.status || '"' END,
+    finished_at = COALESCE(c.finished_at, CASE WHEN old.over THEN CAST(c.created_at AS TIMESTAMP) ELSE LOCALTIMESTAMP END)
+FROM old WHERE c.id = old.id AND c.ordering_key = ''
+RETURNING c.id, old.over`
+)
+
+// adoptTasks makes the rows of an earlier release, whose keys are ”, tasks of this one, in batches. What it has done is
+// not done again after it was interrupted.
+func (r *migrationRun) adoptTasks(ctx context.Context) error {
+	if err := r.limitLocks(ctx, true); err != nil {
+		return err
+	}
+	if _, err := r.conn.ExecContext(ctx, ownKeys); err != nil {
+		return err
+	}
+	var rows, cancelled int
+	for after := int64(0); ; {
+		last, n, not, err := r.adoptBatch(ctx, after)
+		if err != nil {
+			return err
+		}
+		if n == 0 && after == 0 {
+			break
+		}
+		// After the last page from the beginning again: ids are not committed in their order.
+		after, rows, cancelled, r.advanced = last, rows+n, cancelled+not, time.Now()
+	}
+	if rows > 0 {
+		r.done++
+		r.tell(fmt.Sprintf("adopted %d tasks of an earlier release; %d of them had not ended and were cancelled", rows, cancelled))
+	}
+	return nil
+}
+
+// adoptBatch changes the next rows after an id. It returns the highest id, 0 where there are none, how many rows it changed, and
+// how many of them it cancelled.
+func (r *migrationRun) adoptBatch(ctx context.Context, after int64) (last int64, rows, cancelled int, err error) {
+	err = each(ctx, r.conn, adoptTasks, func(found *sql.Rows) error {
+		var id int64
+		var over bool
+		if err := found.Scan(&id, &over); err != nil {
+			return err
+		}
+		last, rows = max(last, id), rows+1
+		if !over {
+			cancelled++
+		}
+		return nil
+	}, after, adoptPage)
+	return last, rows, cancelled, err
+}

@@ -1,0 +1,76 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+
+	"github.com/lib/pq"
+)
+
+// Explain says in words that may be shown to everybody what an error of the database says of its state, and what mends it
+// where that is known; "" for none. It repeats nothing of the driver's or the server's message but the SQLSTATE.
+func Explain(err error) string {
+	if err == nil {
+		return ""
+	}
+	if pooler, ok := errors.AsType[*PoolerError](err); ok {
+		return pooler.Error()
+	}
+	c := code(err)
+	switch table := sequenceBehind(err); {
+	case errors.Is(err, errReadOnly), c == codeReadOnly:
+		return "takes no writes: it is a standby, or set to read-only"
+	case table != "":
+		return "the id sequence of " + table + " is behind its rows; run: " + sequenceRemedy(table)
+	case c == codeDiskFull:
+		return "has no disk space left" + state(c)
+	case strings.HasPrefix(c, classResources):
+		return "has run out of resources" + state(c)
+	case strings.HasPrefix(c, classAuthorization):
+		return "does not let Inner in" + state(c)
+	case c == codeUndefinedDatabase:
+		return "does not exist" + state(c)
+	case c == codeUndefinedTable, c == codeUndefinedColumn:
+		return "lacks a table or column; run: inner migrate" + state(c)
+	case c == codeNoRight:
+		return "refuses Inner a right that it needs" + state(c)
+	case strings.HasPrefix(c, classOperator):
+		return "is stopping, starting, or ends what takes too long" + state(c)
+	case c != "":
+		return "fails" + state(c)
+	case late(err):
+		return "does not answer in time"
+	}
+	return "does not answer"
+}
+
+func state(code string) string { return " (SQLSTATE " + code + ")" }
+
+func late(err error) bool {
+	var netErr net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &netErr) && netErr.Timeout()
+}
+
+// primaryKey is how a primary key's name ends, both engines' default.
+const primaryKey = "_pkey"
+
+// sequenceBehind returns the table whose generated id was there already, or "". Inner names no ids itself, so that its
+// sequence is behind the rows, as it is after rows were copied without it.
+func sequenceBehind(err error) string {
+	pe, ok := errors.AsType[*pq.Error](err)
+	if !ok || pe.Code != codeUniqueViolation || !strings.Contains(pe.Detail, "(id)=(") {
+		return ""
+	}
+	table, found := strings.CutSuffix(pe.Constraint, primaryKey)
+	if !found {
+		return ""
+	}
+	return table
+}
+
+// sequenceRemedy is the statement that sets the sequence of a table's ids to its rows.
+func sequenceRemedy(table string) string {
+	return "SELECT setval(pg_get_serial_sequence(" + Literal(table) + ", 'id'), max(id)) FROM " + table
+}

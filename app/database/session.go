@@ -1,0 +1,243 @@
+package database
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync/atomic"
+)
+
+var (
+	// errReadOnly is why a connection is not used. Nothing was sent over it.
+	errReadOnly = errors.New("the server takes no writes: it is a standby, or its sessions are read-only")
+	// errEnded is the end of a session while the answer to a statement was awaited.
+	errEnded = errors.New("the server ended the session before it had answered")
+)
+
+// readOnly asks for "on" or "off". A standby says on, and both engines and poolers understand it as one simple message.
+const readOnly = `SHOW transaction_read_only`
+
+// sessions opens the sessions of all pools. One that takes no writes is refused when it is opened, so that a pool never fills
+// with those of a standby; and one that turned out to be such, or to be ending, is thrown away after its statement.
+type sessions struct{ driver.Connector }
+
+// Connect opens a session.
+func (c sessions) Connect(ctx context.Context) (driver.Conn, error) {
+	w := &wire{}
+	conn, err := c.Connector.Connect(context.WithValue(ctx, wireKey{}, w))
+	if err != nil {
+		return nil, err
+	}
+	whole, ok := conn.(wholeConn)
+	if !ok {
+		return nil, errors.Join(errors.New("the driver's connection lacks a method"), conn.Close())
+	}
+	s := &serverSession{wholeConn: whole, wire: w}
+	if err := s.writable(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return s, nil
+}
+
+// wholeConn is what database/sql asks of a connection beside the least.
+type wholeConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.NamedValueChecker
+	driver.Pinger
+	driver.QueryerContext
+	driver.SessionResetter
+	driver.Validator
+}
+
+// serverSession is a connection that knows when it is of no use any more.
+type serverSession struct {
+	wholeConn
+	wire *wire
+	// within says that a transaction is open, stale that the session is to be thrown away. A session has one user at a time.
+	within, stale bool
+}
+
+// writable returns nil where the session takes writes.
+func (s *serverSession) writable(ctx context.Context) error {
+	rows, err := s.wholeConn.QueryContext(ctx, readOnly, nil)
+	if err != nil {
+		return fmt.Errorf("ask whether the session takes writes: %w", err)
+	}
+	value := make([]driver.Value, len(rows.Columns()))
+	if err := errors.Join(rows.Next(value), rows.Close()); err != nil {
+		return fmt.Errorf("ask whether the session takes writes: %w", err)
+	}
+	if len(value) != 1 || fmt.Sprintf("%s", value[0]) != "off" {
+		return errReadOnly
+	}
+	return nil
+}
+
+// Ping asks whether the session takes writes. Where it does not, another one is opened, and what is wrong shows there.
+func (s *serverSession) Ping(ctx context.Context) error {
+	if s.writable(ctx) != nil {
+		s.stale = true
+		return driver.ErrBadConn
+	}
+	return nil
+}
+
+// ExecContext implements driver.ExecerContext.
+func (s *serverSession) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	sent := s.wire.sent.Load()
+	result, err := s.wholeConn.ExecContext(ctx, query, args)
+	return result, s.judged(err, sent)
+}
+
+// QueryContext implements driver.QueryerContext.
+func (s *serverSession) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	sent := s.wire.sent.Load()
+	rows, err := s.wholeConn.QueryContext(ctx, query, args)
+	return rows, s.judged(err, sent)
+}
+
+// PrepareContext implements driver.ConnPrepareContext.
+func (s *serverSession) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	prepared, err := s.wholeConn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	whole, ok := prepared.(wholeStmt)
+	if !ok {
+		return nil, errors.Join(errors.New("the driver's statement lacks a method"), prepared.Close())
+	}
+	return statement{wholeStmt: whole, session: s}, nil
+}
+
+// BeginTx implements driver.ConnBeginTx.
+func (s *serverSession) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	tx, err := s.wholeConn.BeginTx(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	s.within = true
+	return transaction{Tx: tx, session: s}, nil
+}
+
+// ResetSession implements driver.SessionResetter.
+func (s *serverSession) ResetSession(ctx context.Context) error {
+	if s.stale {
+		return driver.ErrBadConn
+	}
+	return s.wholeConn.ResetSession(ctx)
+}
+
+// IsValid implements driver.Validator.
+func (s *serverSession) IsValid() bool { return !s.stale && s.wholeConn.IsValid() }
+
+// judged returns the error of a statement as database/sql is to have it. It sends a statement again after ErrBadConn, which
+// the driver also returns where the server ended a session in the midst of it: only what was not sent, or certainly refused,
+// may be sent again.
+func (s *serverSession) judged(err error, sent uint64) error {
+	c := code(err)
+	switch {
+	case err == nil:
+	case errors.Is(err, driver.ErrBadConn):
+		s.stale = true
+		if s.wire.sent.Load() != sent {
+			return errEnded
+		}
+	case slices.Contains(useless, c) && !s.within:
+		s.stale = true
+		return fmt.Errorf("%w: %w", driver.ErrBadConn, err)
+	case slices.Contains(useless, c), strings.HasPrefix(c, classConnection), strings.HasPrefix(c, classEnding):
+		s.stale = true
+	}
+	return err
+}
+
+// useless are the codes of sessions that another one is better than, for the same statement: that of a standby, and one which a
+// pooler has given away, so that what was prepared is not there or another client's is.
+var useless = []string{codeReadOnly, codeNotPrepared, codePreparedTwice}
+
+// classEnding are the codes of servers that stop, start, or end a session.
+const classEnding = "57P"
+
+// wholeStmt is what database/sql asks of a prepared statement beside the least.
+type wholeStmt interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+// statement is one of a session.
+type statement struct {
+	wholeStmt
+	session *serverSession
+}
+
+// ExecContext implements driver.StmtExecContext.
+func (s statement) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	sent := s.session.wire.sent.Load()
+	result, err := s.wholeStmt.ExecContext(ctx, args)
+	return result, s.session.judged(err, sent)
+}
+
+// QueryContext implements driver.StmtQueryContext.
+func (s statement) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	sent := s.session.wire.sent.Load()
+	rows, err := s.wholeStmt.QueryContext(ctx, args)
+	return rows, s.session.judged(err, sent)
+}
+
+// transaction is one of a session.
+type transaction struct {
+	driver.Tx
+	session *serverSession
+}
+
+// Commit ends the transaction. Its error is never a reason to send anything again.
+func (t transaction) Commit() error {
+	t.session.within = false
+	return t.Tx.Commit()
+}
+
+// Rollback ends the transaction.
+func (t transaction) Rollback() error {
+	t.session.within = false
+	return t.Tx.Rollback()
+}
+
+// wire counts what is written to a session's server.
+type wire struct{ sent atomic.Uint64 }
+
+type wireKey struct{}
+
+// counting dials for sessions. What is dialled besides, to cancel a statement, is not counted.
+type counting struct{ dialer }
+
+// DialContext implements pq.DialerContext.
+func (d counting) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := d.dialer.DialContext(ctx, network, address)
+	w, ok := ctx.Value(wireKey{}).(*wire)
+	if err != nil || !ok {
+		return conn, err
+	}
+	return &counted{Conn: conn, wire: w}, nil
+}
+
+type counted struct {
+	net.Conn
+	wire *wire
+}
+
+// Write counts what was sent at least in part.
+func (c *counted) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if n > 0 || err == nil {
+		c.wire.sent.Add(1)
+	}
+	return n, err
+}

@@ -1,0 +1,232 @@
+package tasks_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/database"
+	"app238.com/inner/modules/tasks/internal/store"
+	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/stack/postgres"
+	"app238.com/inner/test/testdatabase"
+)
+
+// onOwnServer is a bundle on a database server of the test's own, with a lease that a busy machine keeps, and the
+// connections that such settings make.
+func onOwnServer(t *testing.T) *bundle {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	server, err := postgres.Start(ctx, postgres.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	require.NoError(t, server.CreateDatabase(ctx, "inner"))
+	b := setupOn(t, testdatabase.At(t, server.DSN("inner")))
+	require.NoError(t, database.Migrate(ctx, b.db.DB))
+	b.config.Tasks.HeartbeatInterval, b.config.Tasks.TakeoverAfter = time.Second, 12*time.Second
+	heartbeat, err := database.OpenHeartbeat(b.config)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = heartbeat.Close() })
+	b.heartbeats = store.NewHeartbeats(heartbeat)
+	return b
+}
+
+// backends returns the server processes of the product's connections.
+func (b *bundle) backends(t *testing.T) (pids []int) {
+	t.Helper()
+	other, err := database.Open(b.config) // one that the product cannot use
+	require.NoError(t, err)
+	defer func() { _ = other.Close() }()
+	rows, err := other.QueryContext(t.Context(), `SELECT pid FROM pg_stat_activity
+		WHERE application_name LIKE 'inner-gateway%' AND pid <> pg_backend_pid()`)
+	require.NoError(t, err)
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var pid int
+		require.NoError(t, rows.Scan(&pid))
+		pids = append(pids, pid)
+	}
+	require.NoError(t, rows.Err())
+	return pids
+}
+
+// freeze stops server processes, as when their host is lost, until the returned function is called.
+func freeze(t *testing.T, pids []int) (thaw func()) {
+	t.Helper()
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, syscall.SIGSTOP) // it may have ended by itself
+	}
+	thaw = sync.OnceFunc(func() {
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, syscall.SIGCONT)
+		}
+	})
+	t.Cleanup(thaw)
+	return thaw
+}
+
+// freezeForAWhile stops a server process for longer than others wait before they take over.
+func (b *bundle) freezeForAWhile(t *testing.T, pid int) {
+	t.Helper()
+	timer := time.AfterFunc(b.config.Tasks.TakeoverAfter+3*time.Second, freeze(t, []int{pid}))
+	t.Cleanup(func() { timer.Stop() })
+}
+
+// heldJob is a job that runs until the gate is closed, and counts the executions that were cut short.
+func heldJob(gate <-chan struct{}, cut *atomic.Int32) func(context.Context, job.Task, note) error {
+	run := waiting(gate)
+	return func(ctx context.Context, task job.Task, n note) error {
+		err := run(ctx, task, n)
+		if err != nil {
+			cut.Add(1)
+		}
+		return err
+	}
+}
+
+// keeps requires that a process goes on with its lease, and with what it runs, for twice as long as that lasts.
+func (b *bundle) keeps(t *testing.T, current func() (string, bool)) {
+	t.Helper()
+	id, ok := current()
+	require.True(t, ok)
+	require.Never(t, func() bool {
+		now, ok := current()
+		return !ok || now != id
+	}, 2*b.config.Tasks.Lease(), 50*time.Millisecond, "the lease ran out")
+}
+
+func TestARunningJobGoesOnWhenAllConnectionsOfItsProcessGetNoAnswer(t *testing.T) {
+	t.Parallel()
+	b := onOwnServer(t)
+	gate, cut := make(chan struct{}), &atomic.Int32{}
+	b.job.execute = heldJob(gate, cut)
+	book, _ := b.replica(t)
+	id := b.accept(t, "k", "long")
+	b.awaitStatus(t, id, store.Processing)
+	thaw := freeze(t, b.backends(t))
+	b.keeps(t, book.Current)
+	thaw()
+	close(gate)
+	b.awaitStatus(t, id, store.Finished)
+	require.Zero(t, cut.Load())
+	require.Len(t, b.job.starts(), 1)
+}
+
+func TestARunningJobGoesOnWhileTheTasksAreLockedAndManyWaitForThem(t *testing.T) {
+	t.Parallel()
+	b := onOwnServer(t)
+	gate, cut := make(chan struct{}), &atomic.Int32{}
+	b.job.execute = heldJob(gate, cut)
+	book, _ := b.replica(t)
+	id := b.accept(t, "k", "long")
+	b.awaitStatus(t, id, store.Processing)
+	lock, err := b.plain(t).BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	defer func() { _ = lock.Rollback() }()
+	_, err = lock.ExecContext(t.Context(), `LOCK TABLE console_tasks`)
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var clients sync.WaitGroup
+	for range 60 {
+		clients.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = b.store.View(ctx, id)
+			}
+		})
+	}
+	b.keeps(t, book.Current)
+	stop()
+	require.NoError(t, lock.Rollback())
+	clients.Wait()
+	close(gate)
+	b.awaitStatus(t, id, store.Finished)
+	require.Zero(t, cut.Load())
+}
+
+// Single backends are frozen by chance, while tasks are accepted, claimed, run and completed: each of these statements, and
+// the heartbeats, meets it.
+func TestBackendsThatGetStuckInAnyPhaseDoubleNothingAndLoseNothing(t *testing.T) {
+	t.Parallel()
+	b := onOwnServer(t)
+	b.config.Tasks.Attempts = 1000
+	doubled := &twice{}
+	b.job.execute = func(ctx context.Context, task job.Task, _ note) error {
+		defer doubled.begin(task.ID)()
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Millisecond):
+		}
+		return ctx.Err()
+	}
+	b.start(t)
+	b.start(t)
+	var accepted []int64
+	for i := range 300 {
+		if i%60 == 30 {
+			if pids := b.backends(t); len(pids) > 0 {
+				b.freezeForAWhile(t, pids[rand.IntN(len(pids))])
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		id, err := b.queue.AcceptInfo(ctx, "test.note", fmt.Appendf(nil, `{"key":"k%d","text":"%d"}`, i%7, i), "")
+		cancel()
+		if err == nil {
+			accepted = append(accepted, id)
+		}
+	}
+	require.NotEmpty(t, accepted)
+	require.Eventually(t, func() bool {
+		return b.count(t, "task_status <> 'finished'") == 0
+	}, 3*time.Minute, 100*time.Millisecond)
+	require.GreaterOrEqual(t, b.count(t, "true"), len(accepted))
+	require.Empty(t, doubled.tasks())
+}
+
+// A process that was paused longer than others wait finds its row gone: it must not go on as if nothing had been.
+func TestAProcessThatWasTakenForDeadGoesOnUnderANewIdentity(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	gate, cut := make(chan struct{}), &atomic.Int32{}
+	b.job.execute = heldJob(gate, cut)
+	book, _ := b.replica(t)
+	id := b.accept(t, "k", "x")
+	b.awaitStatus(t, id, store.Processing)
+	before, ok := book.Current()
+	require.True(t, ok)
+	require.EqualValues(t, 1, b.recoverAll(t), "as by another process while this one stood still")
+	require.Eventually(t, func() bool {
+		now, ok := book.Current()
+		return ok && now != before
+	}, 20*time.Second, 10*time.Millisecond, "its heartbeat makes the dead identity alive again")
+	require.Eventually(t, func() bool { return cut.Load() == 1 }, 20*time.Second, 10*time.Millisecond, "what it ran is another's")
+	close(gate)
+	b.awaitStatus(t, id, store.Finished)
+}
+
+func TestAHeartbeatThatCameInTimeIsNotOverruled(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := b.accept(t, "k", "x")
+	require.NoError(t, b.heartbeats.Begin(t.Context(), "p", "host"))
+	_, err := b.store.ClaimTasks(t.Context(), "p", id)
+	require.NoError(t, err)
+	observed, err := b.store.Processes(t.Context())
+	require.NoError(t, err)
+	require.Len(t, observed, 1)
+	require.NoError(t, b.heartbeats.Renew(t.Context(), "p"))
+	n, err := b.store.Recover(t.Context(), observed[0])
+	require.NoError(t, err)
+	require.Zero(t, n)
+	require.NoError(t, b.heartbeats.Renew(t.Context(), "p"), "its row stays")
+	require.EqualValues(t, 1, b.recoverAll(t))
+	require.ErrorIs(t, b.heartbeats.Renew(t.Context(), "p"), store.ErrLostLease)
+}

@@ -1,0 +1,59 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/tasks/internal/store"
+)
+
+// beat writes the heartbeats until ctx ends, that is for longer than tasks are run.
+func (p *Processor) beat(ctx context.Context) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	for failures := 0; ; {
+		wait := p.config.HeartbeatInterval
+		if p.heartbeat(ctx, host) {
+			failures = 0
+		} else {
+			// There is time for several tries before the lease ends; the first of them, on a new connection, is made at once.
+			wait = min(wait, time.Duration(min(failures, 1))*p.config.HeartbeatTimeout()/2)
+			failures++
+		}
+		if !pause(ctx, wait) {
+			return
+		}
+	}
+}
+
+// heartbeat writes one, which begins a lease where there is none, and tells whether it did.
+func (p *Processor) heartbeat(ctx context.Context, host string) bool {
+	id, fresh := p.book.Identity()
+	sent := time.Now()
+	var err error
+	if fresh {
+		err = p.beats.Begin(ctx, id, host)
+	} else {
+		err = p.beats.Renew(ctx, id)
+	}
+	switch {
+	case err == nil:
+		if p.book.Renew(id, sent) {
+			p.book.Nudge()
+		}
+		return true
+	case errors.Is(err, store.ErrLostLease):
+		p.book.Lose(id)
+		p.log.Warn("this process was taken for dead; what it claimed is left to others", zap.String("process", id))
+	case ctx.Err() == nil:
+		p.log.Warn("heartbeat failed", observe.Error(err))
+	}
+	return false
+}

@@ -1,0 +1,96 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/tasks/internal/claims"
+)
+
+// hastenEvery is how many takeover times apart a process looks for tasks that a step of the clock holds up: it reads all
+// that are pending.
+const hastenEvery = 4
+
+// sweep puts right, until ctx ends, what nobody else does: see the functions that it calls.
+func (p *Processor) sweep(ctx context.Context) {
+	observer := claims.NewObserver(p.config.TakeoverAfter)
+	var hastened time.Time
+	for pause(ctx, p.config.HeartbeatInterval) {
+		if _, ok := p.book.Current(); !ok {
+			continue
+		}
+		parts := []func(context.Context) (int64, error){
+			func(ctx context.Context) (int64, error) { return p.recover(ctx, observer) },
+			p.store.WakeLate,
+			p.giveBack,
+		}
+		if time.Since(hastened) > hastenEvery*p.config.TakeoverAfter {
+			hastened = time.Now()
+			parts = append(parts, p.hasten)
+		}
+		var ready int64
+		for _, part := range parts {
+			n, err := part(ctx)
+			ready += n
+			if err != nil && ctx.Err() == nil {
+				p.log.Warn("sweep failed", observe.Error(err))
+				break
+			}
+		}
+		if ready > 0 {
+			p.book.Nudge()
+		}
+	}
+}
+
+// recover takes over the tasks of processes that have been silent for as long as this one has looked at them.
+func (p *Processor) recover(ctx context.Context, observer *claims.Observer) (total int64, err error) {
+	begun := time.Now()
+	processes, err := p.store.Processes(ctx)
+	if err != nil {
+		return 0, err
+	}
+	self, ok := p.book.Current()
+	silent := observer.Observe(processes, self, begun, time.Now())
+	if !ok {
+		return 0, nil
+	}
+	var faults []error
+	for _, process := range silent {
+		n, err := p.store.Recover(ctx, process)
+		faults = append(faults, err)
+		if total += n; n > 0 {
+			p.metrics.Recovered.Add(float64(n))
+			p.log.Warn("took over tasks of processes that ended", zap.Int64("tasks", n), zap.String("process", process.ID))
+		}
+	}
+	return total, errors.Join(faults...)
+}
+
+// giveBack returns claims to the queue that are this process's by the database and that nobody here holds.
+func (p *Processor) giveBack(ctx context.Context) (returned int64, err error) {
+	err = p.book.Settle(func(inHand []int64) error {
+		// The identity may have changed since this sweep began.
+		id, ok := p.book.Current()
+		if !ok {
+			return errors.New("the lease ran out")
+		}
+		returned, err = p.store.ReturnAll(ctx, id, inHand)
+		return err
+	})
+	return returned, err
+}
+
+// hasten makes due what would wait longer than anything is put off for.
+func (p *Processor) hasten(ctx context.Context) (int64, error) {
+	n, err := p.store.Hasten(ctx, p.config.LongestWait())
+	if n > 0 {
+		p.metrics.Hastened.Add(float64(n))
+		p.log.Warn("made tasks due that were put off for longer than any is: the database's clock was set back", zap.Int64("tasks", n))
+	}
+	return n, err
+}
