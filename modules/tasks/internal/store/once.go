@@ -53,13 +53,12 @@ func (s *Store) findFirst(ctx context.Context, tx job.Tx, t NewTask) (Inserted, 
 	return Inserted{ID: first.ID, Found: true}, nil
 }
 
-// equal tells whether a task was accepted with the payload that t has. Where its secrets were erased meanwhile their hash
-// tells; one whose key is gone tells nothing, and a payload that is not known to be the same is another one: else its
-// secrets would never be applied.
+// equal tells whether a task was accepted with the payload that t has. Where its secrets are not in its row, be it that they
+// were erased or that it came without, their hash tells; one whose key is gone tells nothing, and a payload that is not
+// known to be the same is another one: else its secrets would never be applied.
 func (s *Store) equal(first *First, t NewTask) bool {
-	if bytes.Equal(first.Info, t.Info) {
-		return true
+	if t.Erased == nil || !bytes.Equal(first.Info, t.Erased) {
+		return bytes.Equal(first.Info, t.Info)
 	}
-	erased := t.Erased != nil && bytes.Equal(first.Info, t.Erased)
-	return erased && (first.hash == "" || s.box.IsHash(first.hash, t.Info))
+	return first.hash == "" || s.box.IsHash(first.hash, t.Info)
 }
