@@ -175,13 +175,29 @@ func inGraph(ctx context.Context, c *config.Config, clients *kube.Clients, popul
 	return redacted("", result)
 }
 
-// redacted returns err without secrets, after a word that says where it came from.
+// redacted returns err without secrets and in words that are not the database's own, after a word that says where it came
+// from. It is still the error that it was.
 func redacted(where string, err error) error {
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case where == "":
-		return errors.New(observe.Redact(err.Error()))
 	}
-	return fmt.Errorf("%s: %s", where, observe.Redact(err.Error()))
+	if where != "" {
+		where += ": "
+	}
+	return told{where + Words(err), err}
 }
+
+// Words returns an error's text for whoever runs the program: it holds no secrets, and not the database's own words.
+func Words(err error) string { return observe.Redact(database.Words(err)) }
+
+// told is an error in other words.
+type told struct {
+	text string
+	is   error
+}
+
+// Error implements error.
+func (t told) Error() string { return t.text }
+
+// Unwrap returns the error that it is; its text is not to be shown.
+func (t told) Unwrap() error { return t.is }

@@ -11,7 +11,6 @@ import (
 
 	"app238.com/inner/app"
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/observe"
 )
 
 func newServe() *cobra.Command {
@@ -43,12 +42,12 @@ func run(ctx context.Context, options fx.Option) error {
 	program := fx.New(options)
 	if err := program.Err(); err != nil {
 		// What one constructor said, without the page about who asked for it.
-		return errors.New(observe.Redact(dig.RootCause(err).Error()))
+		return errors.New(app.Words(dig.RootCause(err)))
 	}
 	start, cancel := context.WithTimeout(ctx, program.StartTimeout())
 	defer cancel()
 	if err := program.Start(start); err != nil {
-		return fmt.Errorf("start: %s", observe.Redact(err.Error()))
+		return fmt.Errorf("start: %s", app.Words(err))
 	}
 	select {
 	case <-ctx.Done():
@@ -57,7 +56,7 @@ func run(ctx context.Context, options fx.Option) error {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), program.StopTimeout())
 	defer cancel()
 	if err := program.Stop(stop); err != nil {
-		return fmt.Errorf("stop: %s", observe.Redact(err.Error()))
+		return fmt.Errorf("stop: %s", app.Words(err))
 	}
 	return nil
 }
