@@ -41,7 +41,7 @@ func Migrate(ctx context.Context, c *config.Config, progress func(text string)) 
 	}
 	defer func() { _ = db.Close() }()
 	steps, err = database.Migration{DB: db, Progress: func(text string) { progress(observe.Redact(text)) }}.Run(ctx)
-	return steps, redacted("migrate", err)
+	return steps, Told("migrate", err)
 }
 
 // CheckConfig tells what Validate leaves to those who use a setting, without connecting to anything.
@@ -52,7 +52,7 @@ func CheckConfig(c *config.Config) error {
 		_, kubeErr := kube.NewClients(c)
 		err = errors.Join(err, kubeErr)
 	}
-	return redacted("", err)
+	return Told("", err)
 }
 
 // Run is what RunJob is to run.
@@ -164,20 +164,20 @@ func inGraph(ctx context.Context, c *config.Config, clients *kube.Clients, popul
 	start, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandTime)
 	defer cancel()
 	if err := program.Start(start); err != nil {
-		return redacted("start", errors.Join(err, db.Close()))
+		return Told("start", errors.Join(err, db.Close()))
 	}
 	result := use(ctx)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandTime)
 	defer cancel()
 	if err := program.Stop(stop); err != nil {
-		return redacted("stop", errors.Join(result, err))
+		return Told("stop", errors.Join(result, err))
 	}
-	return redacted("", result)
+	return Told("", result)
 }
 
-// redacted returns err without secrets and in words that are not the database's own, after a word that says where it came
-// from. It is still the error that it was.
-func redacted(where string, err error) error {
+// Told returns err without secrets and in words that are not the database's own, after a word that says where it came
+// from. It is still the error that it was. Nil is nil.
+func Told(where string, err error) error {
 	if err == nil {
 		return nil
 	}

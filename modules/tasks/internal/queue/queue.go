@@ -21,6 +21,9 @@ type Invalid struct{ Text string }
 // Error returns the text.
 func (e *Invalid) Error() string { return e.Text }
 
+// Unwrap returns job.ErrInvalid.
+func (e *Invalid) Unwrap() error { return job.ErrInvalid }
+
 // Queue accepts tasks and tells the processor of them.
 type Queue struct {
 	registry *registry.Registry
