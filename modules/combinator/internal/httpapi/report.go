@@ -88,7 +88,17 @@ type oneOrMany struct {
 func (o *oneOrMany) UnmarshalJSON(data []byte) error {
 	if data = bytes.TrimSpace(data); len(data) > 0 && data[0] == '[' {
 		o.many = true
-		return json.Unmarshal(data, &o.all)
+		var elements []json.RawMessage
+		if err := json.Unmarshal(data, &elements); err != nil {
+			return err
+		}
+		o.all = make([]reportRequest, len(elements))
+		for i, element := range elements {
+			if err := json.Unmarshal(element, &o.all[i]); err != nil {
+				return server.At(i, err)
+			}
+		}
+		return nil
 	}
 	o.all = make([]reportRequest, 1)
 	return json.Unmarshal(data, &o.all[0])
