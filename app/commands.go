@@ -43,13 +43,13 @@ func Migrate(ctx context.Context, c *config.Config, restored bool, progress func
 	defer func() { _ = db.Close() }()
 	steps, err = database.Migration{DB: db, Progress: func(text string) { progress(observe.Redact(text)) }}.Run(ctx)
 	if err != nil || !restored {
-		return steps, redacted("migrate", err)
+		return steps, Told("migrate", err)
 	}
 	id, err := database.Identity(ctx, db)
 	if err == nil {
 		_, err = database.Restored(ctx, db, id)
 	}
-	return steps, redacted("new id of the database", err)
+	return steps, Told("new id of the database", err)
 }
 
 // CheckConfig tells what Validate leaves to those who use a setting, without connecting to anything.
@@ -60,7 +60,7 @@ func CheckConfig(c *config.Config) error {
 		_, kubeErr := kube.NewClients(c)
 		err = errors.Join(err, kubeErr)
 	}
-	return redacted("", err)
+	return Told("", err)
 }
 
 // Run is what RunJob is to run.
@@ -172,24 +172,40 @@ func inGraph(ctx context.Context, c *config.Config, clients *kube.Clients, popul
 	start, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandTime)
 	defer cancel()
 	if err := program.Start(start); err != nil {
-		return redacted("start", errors.Join(err, db.Close()))
+		return Told("start", errors.Join(err, db.Close()))
 	}
 	result := use(ctx)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandTime)
 	defer cancel()
 	if err := program.Stop(stop); err != nil {
-		return redacted("stop", errors.Join(result, err))
+		return Told("stop", errors.Join(result, err))
 	}
-	return redacted("", result)
+	return Told("", result)
 }
 
-// redacted returns err without secrets, after a word that says where it came from.
-func redacted(where string, err error) error {
-	switch {
-	case err == nil:
+// Told returns err without secrets and in words that are not the database's own, after a word that says where it came
+// from. It is still the error that it was. Nil is nil.
+func Told(where string, err error) error {
+	if err == nil {
 		return nil
-	case where == "":
-		return errors.New(observe.Redact(err.Error()))
 	}
-	return fmt.Errorf("%s: %s", where, observe.Redact(err.Error()))
+	if where != "" {
+		where += ": "
+	}
+	return told{where + Words(err), err}
 }
+
+// Words returns an error's text for whoever runs the program: it holds no secrets, and not the database's own words.
+func Words(err error) string { return observe.Redact(database.Words(err)) }
+
+// told is an error in other words.
+type told struct {
+	text string
+	is   error
+}
+
+// Error implements error.
+func (t told) Error() string { return t.text }
+
+// Unwrap returns the error that it is; its text is not to be shown.
+func (t told) Unwrap() error { return t.is }

@@ -142,6 +142,10 @@ func (d *description) seeGranted(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, answer)
 	status, answer = l.send(t, http.MethodPost, "/api/combinator/reportUsage", reports)
 	require.Equal(t, http.StatusOK, status, answer)
+	status, answer = l.send(t, http.MethodPost, "/api/worker/deploy", deploys, "Idempotency-Key", "once")
+	require.Equal(t, http.StatusOK, status, answer)
+	status, answer = l.send(t, http.MethodPost, "/api/worker/deploy", strings.Replace(deploys, "app:1", "app:2", 1), "Idempotency-Key", "once")
+	require.Equal(t, http.StatusConflict, status, answer)
 }
 
 func (d *description) seeRefused(t *testing.T) {

@@ -14,7 +14,6 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/kube"
-	"app238.com/inner/app/observe"
 	"app238.com/inner/app/status"
 )
 
@@ -40,7 +39,7 @@ func Status(ctx context.Context, c *config.Config, urls []string) (status.Overvi
 	err = inGraph(ctx, c, clients, fx.Invoke(func(found contributed) { parts = found.Parts }), func(ctx context.Context) error {
 		all := slices.Clone(parts)
 		slices.SortStableFunc(all, inOrder)
-		overview = status.Ask(ctx, append(all, servers...), statusTime, observe.Redact)
+		overview = status.Ask(ctx, append(all, servers...), statusTime, Words)
 		return nil
 	})
 	return overview, err

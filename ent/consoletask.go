@@ -56,7 +56,9 @@ type ConsoleTask struct {
 	// FinishedAt holds the value of the "finished_at" field.
 	FinishedAt *time.Time `json:"finished_at,omitempty"`
 	// trace of the request that the task came with, a W3C traceparent
-	TraceParent  *string `json:"trace_parent,omitempty"`
+	TraceParent *string `json:"trace_parent,omitempty"`
+	// keyed hash of a payload with secrets that came with an idempotency key, to compare once they are erased
+	InfoHash     *string `json:"-"`
 	selectValues sql.SelectValues
 }
 
@@ -69,7 +71,7 @@ func (*ConsoleTask) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullBool)
 		case consoletask.FieldID, consoletask.FieldAttempts, consoletask.FieldClaimNumber, consoletask.FieldTakeovers, consoletask.FieldAcceptOrdinal:
 			values[i] = new(sql.NullInt64)
-		case consoletask.FieldTaskType, consoletask.FieldTaskStatus, consoletask.FieldTaskDetailedStatus, consoletask.FieldTaskInfo, consoletask.FieldLane, consoletask.FieldOrderingKey, consoletask.FieldClaimedBy, consoletask.FieldIdempotencyKey, consoletask.FieldLastError, consoletask.FieldAttemptErrors, consoletask.FieldTraceParent:
+		case consoletask.FieldTaskType, consoletask.FieldTaskStatus, consoletask.FieldTaskDetailedStatus, consoletask.FieldTaskInfo, consoletask.FieldLane, consoletask.FieldOrderingKey, consoletask.FieldClaimedBy, consoletask.FieldIdempotencyKey, consoletask.FieldLastError, consoletask.FieldAttemptErrors, consoletask.FieldTraceParent, consoletask.FieldInfoHash:
 			values[i] = new(sql.NullString)
 		case consoletask.FieldCreatedAt, consoletask.FieldRunAt, consoletask.FieldStartedAt, consoletask.FieldFinishedAt:
 			values[i] = new(sql.NullTime)
@@ -218,6 +220,13 @@ func (_m *ConsoleTask) assignValues(columns []string, values []any) error {
 				_m.TraceParent = new(string)
 				*_m.TraceParent = value.String
 			}
+		case consoletask.FieldInfoHash:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field info_hash", values[i])
+			} else if value.Valid {
+				_m.InfoHash = new(string)
+				*_m.InfoHash = value.String
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -320,6 +329,8 @@ func (_m *ConsoleTask) String() string {
 		builder.WriteString("trace_parent=")
 		builder.WriteString(*v)
 	}
+	builder.WriteString(", ")
+	builder.WriteString("info_hash=<sensitive>")
 	builder.WriteByte(')')
 	return builder.String()
 }

@@ -284,6 +284,20 @@ func (_c *ConsoleTaskCreate) SetNillableTraceParent(v *string) *ConsoleTaskCreat
 	return _c
 }
 
+// SetInfoHash sets the "info_hash" field.
+func (_c *ConsoleTaskCreate) SetInfoHash(v string) *ConsoleTaskCreate {
+	_c.mutation.SetInfoHash(v)
+	return _c
+}
+
+// SetNillableInfoHash sets the "info_hash" field if the given value is not nil.
+func (_c *ConsoleTaskCreate) SetNillableInfoHash(v *string) *ConsoleTaskCreate {
+	if v != nil {
+		_c.SetInfoHash(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *ConsoleTaskCreate) SetID(v int64) *ConsoleTaskCreate {
 	_c.mutation.SetID(v)
@@ -538,6 +552,10 @@ func (_c *ConsoleTaskCreate) createSpec() (*ConsoleTask, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.TraceParent(); ok {
 		_spec.SetField(consoletask.FieldTraceParent, field.TypeString, value)
 		_node.TraceParent = &value
+	}
+	if value, ok := _c.mutation.InfoHash(); ok {
+		_spec.SetField(consoletask.FieldInfoHash, field.TypeString, value)
+		_node.InfoHash = &value
 	}
 	return _node, _spec
 }

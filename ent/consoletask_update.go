@@ -346,6 +346,26 @@ func (_u *ConsoleTaskUpdate) ClearTraceParent() *ConsoleTaskUpdate {
 	return _u
 }
 
+// SetInfoHash sets the "info_hash" field.
+func (_u *ConsoleTaskUpdate) SetInfoHash(v string) *ConsoleTaskUpdate {
+	_u.mutation.SetInfoHash(v)
+	return _u
+}
+
+// SetNillableInfoHash sets the "info_hash" field if the given value is not nil.
+func (_u *ConsoleTaskUpdate) SetNillableInfoHash(v *string) *ConsoleTaskUpdate {
+	if v != nil {
+		_u.SetInfoHash(*v)
+	}
+	return _u
+}
+
+// ClearInfoHash clears the value of the "info_hash" field.
+func (_u *ConsoleTaskUpdate) ClearInfoHash() *ConsoleTaskUpdate {
+	_u.mutation.ClearInfoHash()
+	return _u
+}
+
 // Mutation returns the ConsoleTaskMutation object of the builder.
 func (_u *ConsoleTaskUpdate) Mutation() *ConsoleTaskMutation {
 	return _u.mutation
@@ -467,6 +487,12 @@ func (_u *ConsoleTaskUpdate) sqlSave(ctx context.Context) (_node int, err error)
 	}
 	if _u.mutation.TraceParentCleared() {
 		_spec.ClearField(consoletask.FieldTraceParent, field.TypeString)
+	}
+	if value, ok := _u.mutation.InfoHash(); ok {
+		_spec.SetField(consoletask.FieldInfoHash, field.TypeString, value)
+	}
+	if _u.mutation.InfoHashCleared() {
+		_spec.ClearField(consoletask.FieldInfoHash, field.TypeString)
 	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -806,6 +832,26 @@ func (_u *ConsoleTaskUpdateOne) ClearTraceParent() *ConsoleTaskUpdateOne {
 	return _u
 }
 
+// SetInfoHash sets the "info_hash" field.
+func (_u *ConsoleTaskUpdateOne) SetInfoHash(v string) *ConsoleTaskUpdateOne {
+	_u.mutation.SetInfoHash(v)
+	return _u
+}
+
+// SetNillableInfoHash sets the "info_hash" field if the given value is not nil.
+func (_u *ConsoleTaskUpdateOne) SetNillableInfoHash(v *string) *ConsoleTaskUpdateOne {
+	if v != nil {
+		_u.SetInfoHash(*v)
+	}
+	return _u
+}
+
+// ClearInfoHash clears the value of the "info_hash" field.
+func (_u *ConsoleTaskUpdateOne) ClearInfoHash() *ConsoleTaskUpdateOne {
+	_u.mutation.ClearInfoHash()
+	return _u
+}
+
 // Mutation returns the ConsoleTaskMutation object of the builder.
 func (_u *ConsoleTaskUpdateOne) Mutation() *ConsoleTaskMutation {
 	return _u.mutation
@@ -957,6 +1003,12 @@ func (_u *ConsoleTaskUpdateOne) sqlSave(ctx context.Context) (_node *ConsoleTask
 	}
 	if _u.mutation.TraceParentCleared() {
 		_spec.ClearField(consoletask.FieldTraceParent, field.TypeString)
+	}
+	if value, ok := _u.mutation.InfoHash(); ok {
+		_spec.SetField(consoletask.FieldInfoHash, field.TypeString, value)
+	}
+	if _u.mutation.InfoHashCleared() {
+		_spec.ClearField(consoletask.FieldInfoHash, field.TypeString)
 	}
 	_node = &ConsoleTask{config: _u.config}
 	_spec.Assign = _node.assignValues

@@ -6043,6 +6043,7 @@ type ConsoleTaskMutation struct {
 	started_at           *time.Time
 	finished_at          *time.Time
 	trace_parent         *string
+	info_hash            *string
 	clearedFields        map[string]struct{}
 	done                 bool
 	oldValue             func(context.Context) (*ConsoleTask, error)
@@ -7005,6 +7006,55 @@ func (m *ConsoleTaskMutation) ResetTraceParent() {
 	delete(m.clearedFields, consoletask.FieldTraceParent)
 }
 
+// SetInfoHash sets the "info_hash" field.
+func (m *ConsoleTaskMutation) SetInfoHash(s string) {
+	m.info_hash = &s
+}
+
+// InfoHash returns the value of the "info_hash" field in the mutation.
+func (m *ConsoleTaskMutation) InfoHash() (r string, exists bool) {
+	v := m.info_hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldInfoHash returns the old "info_hash" field's value of the ConsoleTask entity.
+// If the ConsoleTask object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ConsoleTaskMutation) OldInfoHash(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldInfoHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldInfoHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldInfoHash: %w", err)
+	}
+	return oldValue.InfoHash, nil
+}
+
+// ClearInfoHash clears the value of the "info_hash" field.
+func (m *ConsoleTaskMutation) ClearInfoHash() {
+	m.info_hash = nil
+	m.clearedFields[consoletask.FieldInfoHash] = struct{}{}
+}
+
+// InfoHashCleared returns if the "info_hash" field was cleared in this mutation.
+func (m *ConsoleTaskMutation) InfoHashCleared() bool {
+	_, ok := m.clearedFields[consoletask.FieldInfoHash]
+	return ok
+}
+
+// ResetInfoHash resets all changes to the "info_hash" field.
+func (m *ConsoleTaskMutation) ResetInfoHash() {
+	m.info_hash = nil
+	delete(m.clearedFields, consoletask.FieldInfoHash)
+}
+
 // Where appends a list predicates to the ConsoleTaskMutation builder.
 func (m *ConsoleTaskMutation) Where(ps ...predicate.ConsoleTask) {
 	m.predicates = append(m.predicates, ps...)
@@ -7039,7 +7089,7 @@ func (m *ConsoleTaskMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ConsoleTaskMutation) Fields() []string {
-	fields := make([]string, 0, 20)
+	fields := make([]string, 0, 21)
 	if m.task_type != nil {
 		fields = append(fields, consoletask.FieldTaskType)
 	}
@@ -7100,6 +7150,9 @@ func (m *ConsoleTaskMutation) Fields() []string {
 	if m.trace_parent != nil {
 		fields = append(fields, consoletask.FieldTraceParent)
 	}
+	if m.info_hash != nil {
+		fields = append(fields, consoletask.FieldInfoHash)
+	}
 	return fields
 }
 
@@ -7148,6 +7201,8 @@ func (m *ConsoleTaskMutation) Field(name string) (ent.Value, bool) {
 		return m.FinishedAt()
 	case consoletask.FieldTraceParent:
 		return m.TraceParent()
+	case consoletask.FieldInfoHash:
+		return m.InfoHash()
 	}
 	return nil, false
 }
@@ -7197,6 +7252,8 @@ func (m *ConsoleTaskMutation) OldField(ctx context.Context, name string) (ent.Va
 		return m.OldFinishedAt(ctx)
 	case consoletask.FieldTraceParent:
 		return m.OldTraceParent(ctx)
+	case consoletask.FieldInfoHash:
+		return m.OldInfoHash(ctx)
 	}
 	return nil, fmt.Errorf("unknown ConsoleTask field %s", name)
 }
@@ -7346,6 +7403,13 @@ func (m *ConsoleTaskMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetTraceParent(v)
 		return nil
+	case consoletask.FieldInfoHash:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetInfoHash(v)
+		return nil
 	}
 	return fmt.Errorf("unknown ConsoleTask field %s", name)
 }
@@ -7439,6 +7503,9 @@ func (m *ConsoleTaskMutation) ClearedFields() []string {
 	if m.FieldCleared(consoletask.FieldTraceParent) {
 		fields = append(fields, consoletask.FieldTraceParent)
 	}
+	if m.FieldCleared(consoletask.FieldInfoHash) {
+		fields = append(fields, consoletask.FieldInfoHash)
+	}
 	return fields
 }
 
@@ -7464,6 +7531,9 @@ func (m *ConsoleTaskMutation) ClearField(name string) error {
 		return nil
 	case consoletask.FieldTraceParent:
 		m.ClearTraceParent()
+		return nil
+	case consoletask.FieldInfoHash:
+		m.ClearInfoHash()
 		return nil
 	}
 	return fmt.Errorf("unknown ConsoleTask nullable field %s", name)
@@ -7532,6 +7602,9 @@ func (m *ConsoleTaskMutation) ResetField(name string) error {
 		return nil
 	case consoletask.FieldTraceParent:
 		m.ResetTraceParent()
+		return nil
+	case consoletask.FieldInfoHash:
+		m.ResetInfoHash()
 		return nil
 	}
 	return fmt.Errorf("unknown ConsoleTask field %s", name)

@@ -39,6 +39,9 @@ func (e Error) Error() string { return e.cause.Error() }
 // Unwrap returns the faults.
 func (e Error) Unwrap() error { return e.cause }
 
+// Wrong returns the Error of a setting that whoever uses it found wrong.
+func Wrong(err error) error { return Error{err} }
+
 // Load reads the defaults, then the file named by --config, then INNER_… variables and the flags that were set; what
 // comes later wins. Unknown keys and bad values are errors that name the key.
 func Load(flags *pflag.FlagSet) (*Config, error) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -44,13 +45,13 @@ func connect(key, dsn string, answer time.Duration) (driver.Connector, error) {
 	parsed, err := pq.NewConfig(dsn)
 	if err != nil {
 		// The driver's own message may repeat the password.
-		return nil, fmt.Errorf("%s: not a valid postgres:// URL", key)
+		return nil, notDSN(key)
 	}
 	parameters := parsed.Runtime
 	parsed.Runtime = nil
 	connector, err := pq.NewConnectorConfig(parsed)
 	if err != nil {
-		return nil, fmt.Errorf("%s: not a valid postgres:// URL", key)
+		return nil, notDSN(key)
 	}
 	connector.Dialer(counting{dialer{limit: answer}})
 	return sessions{newOpener(connector, key, parsed.ConnectTimeout, parameters)}, nil
@@ -75,7 +76,7 @@ type setting struct{ key, value string }
 func withSettings(c config.Database) (string, error) {
 	dsn := c.DSN.Reveal()
 	if dsn == "" {
-		return "", errors.New("database.dsn: required (-d, INNER_DATABASE_DSN or the configuration file)")
+		return "", config.Wrong(errors.New("database.dsn: required (-d, INNER_DATABASE_DSN or the configuration file)"))
 	}
 	return addSettings("database.dsn", dsn, "", append(session(c.ConnectTimeout, c.StatementTimeout), setting{"timezone", "UTC"}))
 }
@@ -88,9 +89,17 @@ func session(connect, statement time.Duration) []setting {
 	}
 }
 
+// scheme begins a DSN that is a URL. Every other one is of the form key=value, also where a value holds ://.
+var scheme = regexp.MustCompile(`^\s*[A-Za-z][A-Za-z0-9+.-]*://`)
+
+// notDSN says that a setting holds no DSN, and nothing of what it holds: there may be a password in it.
+func notDSN(key string) error {
+	return config.Wrong(fmt.Errorf("%s: not a valid postgres:// URL", key))
+}
+
 // addSettings puts settings into a DSN, and another database where one is given. The key names the DSN in errors.
 func addSettings(key, dsn, database string, settings []setting) (string, error) {
-	if !strings.Contains(dsn, "://") {
+	if !scheme.MatchString(dsn) {
 		if database != "" {
 			settings = append(settings, setting{"dbname", database})
 		}
@@ -99,9 +108,9 @@ func addSettings(key, dsn, database string, settings []setting) (string, error) 
 		}
 		return dsn, nil
 	}
-	u, err := url.Parse(dsn)
+	u, err := url.Parse(strings.TrimSpace(dsn))
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-		return "", fmt.Errorf("%s: not a valid postgres:// URL", key)
+		return "", notDSN(key)
 	}
 	if database != "" {
 		u.Path = "/" + database

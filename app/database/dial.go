@@ -70,12 +70,16 @@ type connection struct {
 	release func() bool // ends what its context has with it; nil for none
 }
 
-// Close closes the connection.
+// Close closes the connection. That it is closed already, as after a statement that was given up, is no fault: the pool
+// would make a failed stop of it.
 func (c *connection) Close() error {
 	if c.release != nil {
 		c.release()
 	}
-	return c.Conn.Close()
+	if err := c.Conn.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // Read fails where the server has closed the connection.

@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"errors"
+	"iter"
 	"net"
 	"strings"
 
@@ -73,4 +74,35 @@ func sequenceBehind(err error) string {
 // sequenceRemedy is the statement that sets the sequence of a table's ids to its rows.
 func sequenceRemedy(table string) string {
 	return "SELECT setval(pg_get_serial_sequence(" + Literal(table) + ", 'id'), max(id)) FROM " + table
+}
+
+// Words returns the text of an error, for operators, with Explain's words in the place of what the server said.
+func Words(err error) string {
+	text := err.Error()
+	for said := range servers(err) {
+		text = strings.ReplaceAll(text, said.Error(), "the database "+Explain(said))
+	}
+	return text
+}
+
+// servers yields all that a server said among an error and its causes.
+func servers(err error) iter.Seq[*pq.Error] {
+	return func(yield func(*pq.Error) bool) { visit(err, yield) }
+}
+
+func visit(err error, yield func(*pq.Error) bool) bool {
+	if said, ok := err.(*pq.Error); ok { //nolint:errorlint // its causes are visited below
+		return yield(said)
+	}
+	switch e := err.(type) { //nolint:errorlint // as above
+	case interface{ Unwrap() error }:
+		return e.Unwrap() == nil || visit(e.Unwrap(), yield)
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			if !visit(one, yield) {
+				return false
+			}
+		}
+	}
+	return true
 }

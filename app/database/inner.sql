@@ -72,6 +72,7 @@ ALTER TABLE console_tasks ADD COLUMN IF NOT EXISTS accept_ordinal INTEGER NOT NU
 ALTER TABLE console_tasks ADD COLUMN IF NOT EXISTS started_at TIMESTAMP;
 ALTER TABLE console_tasks ADD COLUMN IF NOT EXISTS finished_at TIMESTAMP;
 ALTER TABLE console_tasks ADD COLUMN IF NOT EXISTS trace_parent TEXT;
+ALTER TABLE console_tasks ADD COLUMN IF NOT EXISTS info_hash TEXT;
 CREATE UNIQUE INDEX IF NOT EXISTS console_tasks_one_per_key ON console_tasks (ordering_key)
     WHERE task_status = 'processing';
 -- Only for lanes with a name, which all have: a statement that does not ask so cannot use it instead of the next one.

@@ -43,7 +43,7 @@ type Clients struct {
 func NewClients(c *config.Config, wrappers ...func(http.RoundTripper) http.RoundTripper) (*Clients, error) {
 	rc, err := restConfig(c.Kubernetes.Kubeconfig)
 	if err != nil {
-		return nil, fmt.Errorf("kubernetes.kubeconfig: %w", err)
+		return nil, config.Wrong(fmt.Errorf("kubernetes.kubeconfig: %w", err))
 	}
 	rc.UserAgent = FieldManager
 	for _, wrap := range wrappers {

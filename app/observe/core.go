@@ -4,16 +4,11 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
-
-// shortestHidden is the length in bytes of the shortest value that is looked for in every text; shorter ones are part of
-// ordinary words.
-const shortestHidden = 6
 
 // core is the one way into the log: it hides what must not be written down in every message and field, whoever logs.
 //
@@ -23,14 +18,13 @@ const shortestHidden = 6
 //     are written, and what implements zap's own interfaces.
 type core struct {
 	zapcore.Core
-	hidden *strings.Replacer
-	values []string
+	hidden Hidden
 }
 
 // withRedaction returns the option that puts core in front of a logger's own. The values are hidden wherever they occur.
 func withRedaction(values []string) zap.Option {
 	return zap.WrapCore(func(inner zapcore.Core) zapcore.Core {
-		return (&core{Core: inner}).hiding(values)
+		return &core{Core: inner, hidden: Hide(values...)}
 	})
 }
 
@@ -42,37 +36,16 @@ func Hiding(values ...string) zap.Field {
 	return zap.Field{Type: zapcore.SkipType, Interface: hiddenValues(values)}
 }
 
-// hiding returns a core that hides further values.
-func (c *core) hiding(values []string) *core {
-	all := slices.Clone(c.values)
-	for _, v := range values {
-		if len(v) >= shortestHidden {
-			all = append(all, v)
-		}
-	}
-	// Of two values of which one begins with the other, the longer one is hidden.
-	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
-	all = slices.Compact(all)
-	made := &core{Core: c.Core, values: all}
-	if len(all) > 0 {
-		pairs := make([]string, 0, 2*len(all))
-		for _, v := range all {
-			pairs = append(pairs, v, mask)
-		}
-		made.hidden = strings.NewReplacer(pairs...)
-	}
-	return made
-}
-
 // With implements zapcore.Core.
 func (c *core) With(fields []zapcore.Field) zapcore.Core {
-	made := c
+	made := &core{hidden: c.hidden}
 	for _, f := range fields {
 		if values, ok := f.Interface.(hiddenValues); ok && len(values) > 0 {
-			made = made.hiding(values)
+			made.hidden = made.hidden.and(values)
 		}
 	}
-	return &core{Core: c.Core.With(made.clean(fields)), hidden: made.hidden, values: made.values}
+	made.Core = c.Core.With(made.clean(fields))
+	return made
 }
 
 // Check implements zapcore.Core.
@@ -89,13 +62,7 @@ func (c *core) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	return c.Core.Write(entry, c.clean(fields))
 }
 
-func (c *core) text(text string) string {
-	text = Redact(text)
-	if c.hidden != nil {
-		text = c.hidden.Replace(text)
-	}
-	return text
-}
+func (c *core) text(text string) string { return c.hidden.Text(text) }
 
 // clean returns fields that may be written. It copies them only if one has to be changed.
 func (c *core) clean(fields []zapcore.Field) []zapcore.Field {

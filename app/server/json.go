@@ -47,6 +47,9 @@ func ReadJSON(r *http.Request, target any) error {
 // JSONFault says in words for a client what is wrong with a JSON text, naming the field below prefix. It never repeats
 // a value.
 func JSONFault(prefix string, err error) string {
+	if element, ok := errors.AsType[within](err); ok {
+		return JSONFault(fmt.Sprintf("%s[%d]", prefix, element.index), element.err)
+	}
 	where := "body"
 	if prefix != "" {
 		where = prefix
@@ -87,3 +90,18 @@ func jsonKind(e *json.UnmarshalTypeError) string {
 		return "an object"
 	}
 }
+
+// At says that a fault of decoding is within the element at an index.
+func At(index int, err error) error { return within{index, err} }
+
+// within is such a fault.
+type within struct {
+	index int
+	err   error
+}
+
+// Error implements error.
+func (w within) Error() string { return fmt.Sprintf("[%d]: %s", w.index, w.err) }
+
+// Unwrap returns the fault within the element.
+func (w within) Unwrap() error { return w.err }

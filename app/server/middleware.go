@@ -47,7 +47,7 @@ func recovery(log *zap.Logger) middleware {
 				if p == nil {
 					return
 				}
-				log.Error("handler panicked", zap.String("path", pathForLog(r)),
+				log.Error("handler panicked", zap.String("request_id", RequestID(r.Context())), zap.String("path", pathForLog(r)),
 					zap.String("panic", observe.Redact(fmt.Sprint(p))), zap.ByteString("stack", debug.Stack()))
 				fail(w, r, &Error{Status: http.StatusInternalServerError, Text: "internal error"}, log)
 			}()

@@ -34,6 +34,10 @@ func (b *bodies) receive(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		if r.ContentLength > b.limit { // so that a client which waits to be asked for it does not send it
+			fail(w, r, tooLarge(b.limit), b.log)
+			return
+		}
 		body := &heldBody{bodies: b}
 		defer body.release()
 		received := receiving(r.Context())
@@ -48,9 +52,13 @@ func (b *bodies) receive(next http.Handler) http.Handler {
 	})
 }
 
+func tooLarge(limit int64) *Error {
+	return &Error{Status: http.StatusRequestEntityTooLarge, Text: fmt.Sprintf("body: longer than %d bytes", limit)}
+}
+
 func bodyError(err error) error {
-	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return &Error{Status: http.StatusRequestEntityTooLarge, Text: fmt.Sprintf("body: longer than %d bytes", tooLarge.Limit)}
+	if beyond, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return tooLarge(beyond.Limit)
 	}
 	if _, ok := errors.AsType[*Error](err); ok {
 		return err

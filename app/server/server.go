@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/gorilla/mux"
@@ -54,12 +55,12 @@ func New(c *config.Config, log *zap.Logger, m *Metrics, routes []Route, layers .
 	return s
 }
 
-// NewHandler returns the routes behind the middleware: recovery, request id and access log around all, and for each route
-// its layers, the client's certificate, the limits on bodies and requests, and the time-out.
+// NewHandler returns the routes behind the middleware: request id, access log and recovery around all, and for each route
+// its layers, the client's certificate, the limits on bodies and requests, and the time-out. HEAD works where GET does.
 func NewHandler(c config.HTTP, log *zap.Logger, routes []Route, layers ...Layer) http.Handler {
 	router := mux.NewRouter()
 	received := &bodies{limit: c.BodyLimit, memory: c.BodyMemory, log: log}
-	all := newSlots(c.MaxRequests)
+	all, allowed := newSlots(c.MaxRequests), map[string][]string{}
 	for _, route := range routes {
 		slots := all
 		if route.Probe {
@@ -74,15 +75,30 @@ func NewHandler(c config.HTTP, log *zap.Logger, routes []Route, layers ...Layer)
 				handler = layer(route, handler)
 			}
 		}
-		router.Path(route.Path).Methods(route.Method).Handler(handler)
+		methods := []string{route.Method}
+		if route.Method == http.MethodGet {
+			methods = append(methods, http.MethodHead) // whose body net/http leaves out
+		}
+		router.Path(route.Path).Methods(methods...).Handler(handler)
+		allowed[route.Path] = append(allowed[route.Path], methods...)
+	}
+	for path, methods := range allowed {
+		router.Path(path).Handler(refuseMethod(methods, log)) // behind all that the path has
 	}
 	router.NotFoundHandler = adapt(func(http.ResponseWriter, *http.Request) error {
 		return NotFound("no such route")
 	}, log)
-	router.MethodNotAllowedHandler = adapt(func(http.ResponseWriter, *http.Request) error {
+	return chain(router, identify, accessLog(log), recovery(log))
+}
+
+// refuseMethod answers requests with another method than those of a path.
+func refuseMethod(methods []string, log *zap.Logger) http.Handler {
+	slices.Sort(methods)
+	allow := strings.Join(slices.Compact(methods), ", ")
+	return adapt(func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("Allow", allow)
 		return &Error{Status: http.StatusMethodNotAllowed, Text: "method not allowed"}
 	}, log)
-	return chain(router, recovery(log), identify, accessLog(log))
 }
 
 func adapt(handler Handler, log *zap.Logger) http.Handler {

@@ -67,9 +67,9 @@ type Overview struct {
 	Parts     []Answer  `json:"parts"`
 }
 
-// Ask asks all parts at once, each for at most limit, and returns their answers in the order of the parts. The text of an
-// error goes through redact.
-func Ask(ctx context.Context, parts []Part, limit time.Duration, redact func(string) string) Overview {
+// Ask asks all parts at once, each for at most limit, and returns their answers in the order of the parts. Words tells an
+// error for operators.
+func Ask(ctx context.Context, parts []Part, limit time.Duration, words func(error) string) Overview {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	overview := Overview{Condition: OK, Parts: make([]Answer, len(parts))}
@@ -82,7 +82,7 @@ func Ask(ctx context.Context, parts []Part, limit time.Duration, redact func(str
 				return err
 			})
 			if err != nil {
-				report = Report{Condition: Down, Text: redact(err.Error())}
+				report = Report{Condition: Down, Text: words(err)}
 			}
 			overview.Parts[i] = Answer{Name: part.Name, Condition: report.Condition, Text: report.Text, Facts: report.Facts}
 		})

@@ -20,7 +20,7 @@ func part(name string, c status.Condition, err error) status.Part {
 
 func TestTheWorstPartDecides(t *testing.T) {
 	t.Parallel()
-	asIs := func(text string) string { return text }
+	asIs := error.Error
 	for want, parts := range map[status.Condition][]status.Part{
 		status.OK:       {part("a", status.OK, nil)},
 		status.Degraded: {part("a", status.Degraded, nil), part("b", status.OK, nil)},
@@ -38,7 +38,7 @@ func TestTheWorstPartDecides(t *testing.T) {
 func TestAnErrorIsShownWithoutItsSecrets(t *testing.T) {
 	t.Parallel()
 	overview := status.Ask(t.Context(), []status.Part{part("a", status.OK, errors.New("hunter2 is wrong"))}, time.Minute,
-		func(text string) string { return strings.ReplaceAll(text, "hunter2", "***") })
+		func(err error) string { return strings.ReplaceAll(err.Error(), "hunter2", "***") })
 	require.Equal(t, "*** is wrong", overview.Parts[0].Text)
 }
 
@@ -48,7 +48,7 @@ func TestAPartThatDoesNotAnswerHoldsNobodyUp(t *testing.T) {
 		<-ctx.Done()
 		return status.Report{}, ctx.Err()
 	}}
-	overview := status.Ask(t.Context(), []status.Part{silent, part("b", status.OK, nil)}, 10*time.Millisecond, strings.TrimSpace)
+	overview := status.Ask(t.Context(), []status.Part{silent, part("b", status.OK, nil)}, 10*time.Millisecond, error.Error)
 	require.Equal(t, status.Down, overview.Parts[0].Condition)
 	require.Equal(t, status.OK, overview.Parts[1].Condition)
 }

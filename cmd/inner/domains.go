@@ -34,6 +34,9 @@ func newDomainsList(format *outputFormat) *cobra.Command {
   inner domains list --user u1 -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := filter.Validate(); err != nil {
+				return usageError{fmt.Errorf("--%w", err)}
+			}
 			c, err := config.LoadForDatabase(cmd.Flags())
 			if err != nil {
 				return err

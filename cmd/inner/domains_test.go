@@ -79,5 +79,5 @@ func TestTheListOfDomainsIsFilteredAndPaged(t *testing.T) {
 	_, err = p.run(t, "domains", "list", "--state", "x")
 	require.ErrorContains(t, err, "state: must be one of new, pending, verified")
 	_, err = p.run(t, "domains", "list", "--limit", "0")
-	require.ErrorContains(t, err, "limit: must be from 1")
+	require.ErrorContains(t, err, "limit: must be 1")
 }

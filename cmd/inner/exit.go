@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/modules/tasks/job"
 )
 
 // Exit statuses, documented in the long help of inner.
@@ -13,6 +14,8 @@ const (
 	exitFailure  = 1
 	exitUsage    = 2
 	exitDegraded = 3
+	// exitSignal and the signal's number, as shells have it, where a second signal ended the program.
+	exitSignal = 128
 )
 
 // usageError says that the program was called in a way in which it cannot begin.
@@ -31,7 +34,7 @@ func exitStatus(err error) int {
 	switch {
 	case err == nil:
 		return 0
-	case usage, setting:
+	case usage, setting, errors.Is(err, job.ErrInvalid):
 		return exitUsage
 	case errors.Is(err, errDegraded):
 		return exitDegraded
@@ -48,7 +51,11 @@ func markUsageErrors(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
+			err := check(cmd, args)
+			if err == nil {
+				err = cmd.ValidateFlagGroups() // flags that exclude each other
+			}
+			if err != nil {
 				return usageError{err}
 			}
 			return nil

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"app238.com/inner/app/config"
@@ -16,7 +18,8 @@ func newRoot() *cobra.Command {
 			"inner config print shows all of them with their meaning. A secret may be read from the file that a variable\n" +
 			"INNER_…_FILE names.\n\n" +
 			"Exit statuses: 0 done; 1 failed; 2 called wrongly (an unknown command, flag, argument or setting), nothing was begun;\n" +
-			"3 from inner status: something is not as it should be.",
+			"3 from inner status: something is not as it should be. An interrupt or SIGTERM ends what is under way in order; the second\n" +
+			"one ends the program at once, with 128 and the signal's number.",
 		Example: `  inner config check --config /etc/inner/inner.yaml
   inner migrate && inner serve
   inner status -o json`,
@@ -27,6 +30,21 @@ func newRoot() *cobra.Command {
 	config.AddFlags(root.PersistentFlags())
 	root.AddCommand(newServe(), newRunJob(), newTasks(), newDomains(), newUsage(), newAudit(), newStatus(), newConfig(), newMigrate(),
 		newCRD(), newReference(), newVersion())
+	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "help" {
+			cmd.Args = isCommand
+		}
+	}
 	markUsageErrors(root)
 	return root
+}
+
+// isCommand refuses what is no command's name, which cobra's help answers as a success.
+func isCommand(cmd *cobra.Command, args []string) error {
+	if found, rest, err := cmd.Root().Find(args); err != nil || len(rest) > 0 {
+		return fmt.Errorf("unknown command %q for %q", args[len(args)-1], found.CommandPath())
+	}
+	return nil
 }

@@ -30,12 +30,12 @@ func newRunJob() *cobra.Command {
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeJobTypes,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			existing := cmd.Flags().Changed("task")
-			switch {
-			case len(args) == 1:
+			if len(args) == 1 {
 				run.Type = args[0]
-			case !existing:
-				return errors.New("a job type is required, or --task")
+			}
+			existing := cmd.Flags().Changed("task")
+			if err := checkRun(run, existing, timeout); err != nil {
+				return usageError{err}
 			}
 			if !existing {
 				run.Info = []byte(info)
@@ -50,10 +50,20 @@ func newRunJob() *cobra.Command {
 	return cmd
 }
 
-func runJob(cmd *cobra.Command, run app.Run, timeout time.Duration) error {
-	if err := app.CheckJobType(run.Type); err != nil {
-		return err
+// checkRun tells what is wrong with a call.
+func checkRun(run app.Run, existing bool, timeout time.Duration) error {
+	switch {
+	case run.Type == "" && !existing:
+		return errors.New("a job type is required, or --task")
+	case existing && run.Task < 1:
+		return errors.New("--task: must be the id of a task")
+	case timeout <= 0:
+		return errors.New("--timeout: must be more than 0")
 	}
+	return app.CheckJobType(run.Type)
+}
+
+func runJob(cmd *cobra.Command, run app.Run, timeout time.Duration) error {
 	c, err := config.Load(cmd.Flags())
 	if err != nil {
 		return err

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel"
 	"go.uber.org/dig"
 	"go.uber.org/fx"
+	"go.uber.org/zap"
 
 	"app238.com/inner/app"
 	"app238.com/inner/app/config"
@@ -40,18 +40,17 @@ func newServe() *cobra.Command {
 
 // run starts the program and stops it again once ctx ends or the program asks for it.
 func run(ctx context.Context, options fx.Option) error {
-	program := fx.New(options)
+	var log *zap.Logger
+	program := fx.New(options, fx.Populate(&log))
 	if err := program.Err(); err != nil {
 		// What one constructor said, without the page about who asked for it.
-		return errors.New(observe.Redact(dig.RootCause(err).Error()))
+		return app.Told("", dig.RootCause(err))
 	}
+	defer logAll(log)()
 	start, cancel := context.WithTimeout(ctx, program.StartTimeout())
 	defer cancel()
 	if err := program.Start(start); err != nil {
-		if setting, ok := errors.AsType[config.Error](err); ok {
-			return setting
-		}
-		return fmt.Errorf("start: %s", observe.Redact(err.Error()))
+		return app.Told("start", err)
 	}
 	select {
 	case <-ctx.Done():
@@ -60,7 +59,14 @@ func run(ctx context.Context, options fx.Option) error {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), program.StopTimeout())
 	defer cancel()
 	if err := program.Stop(stop); err != nil {
-		return fmt.Errorf("stop: %s", observe.Redact(err.Error()))
+		return app.Told("stop", err)
 	}
 	return nil
+}
+
+// logAll has what libraries would write to standard error by themselves written as lines of the log, until the returned
+// function is called.
+func logAll(log *zap.Logger) (restore func()) {
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces could not be sent", observe.Error(err)) }))
+	return zap.RedirectStdLog(log)
 }

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"net/url"
+
 	"github.com/spf13/cobra"
 
 	"app238.com/inner/app"
@@ -21,6 +24,11 @@ func newStatus() *cobra.Command {
   kubectl -n console exec deploy/inner-gateway -- /inner status`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, address := range urls {
+				if u, err := url.Parse(address); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+					return usageError{errors.New("--url: must be an http:// or https:// URL")}
+				}
+			}
 			c, err := config.LoadForDatabase(cmd.Flags())
 			if err != nil {
 				return err

@@ -34,13 +34,13 @@ func administer(cmd *cobra.Command, use func(context.Context, job.Admin) error) 
 	return app.Admin(cmd.Context(), c, use)
 }
 
-// taskIDs reads the ids of tasks.
+// taskIDs reads the ids of tasks; what is none is a wrong call.
 func taskIDs(args []string) ([]int64, error) {
 	ids := make([]int64, len(args))
 	for i, arg := range args {
 		id, err := strconv.ParseInt(arg, 10, 64)
 		if err != nil || id < 1 {
-			return nil, fmt.Errorf("%q is not the id of a task", arg)
+			return nil, usageError{fmt.Errorf("%q is not the id of a task", arg)}
 		}
 		ids[i] = id
 	}

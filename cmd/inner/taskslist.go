@@ -21,6 +21,9 @@ func newTasksList(format *outputFormat) *cobra.Command {
   inner tasks list --type worker.deploy_worker --limit 20 --before 4711`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := filter.Validate(); err != nil {
+				return usageError{fmt.Errorf("--%w", err)}
+			}
 			return administer(cmd, func(ctx context.Context, admin job.Admin) error {
 				page, err := admin.List(ctx, filter)
 				if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,13 +24,9 @@ func newUsage() *cobra.Command {
 		Example: "  inner usage --user u1 --from 2026-11-01 --to 2026-12-01\n  inner usage -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			query := usage.Query{UserUID: user}
-			var err error
-			if query.From, err = day("from", from); err != nil {
-				return err
-			}
-			if query.To, err = day("to", to); err != nil {
-				return err
+			query, err := usageQuery(user, from, to)
+			if err != nil {
+				return usageError{err}
 			}
 			c, err := config.LoadForDatabase(cmd.Flags())
 			if err != nil {
@@ -49,6 +46,20 @@ func newUsage() *cobra.Command {
 	cmd.Flags().StringVar(&to, "to", "", "last day, like 2026-01-31")
 	addOutputFlag(cmd, &format)
 	return cmd
+}
+
+func usageQuery(user, from, to string) (query usage.Query, err error) {
+	query.UserUID = user
+	if query.From, err = day("from", from); err != nil {
+		return query, err
+	}
+	if query.To, err = day("to", to); err != nil {
+		return query, err
+	}
+	if !query.To.IsZero() && query.To.Before(query.From) {
+		return query, errors.New("--to: before --from")
+	}
+	return query, nil
 }
 
 // day reads a day; "" is none.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"math/big"
+	"os"
 	"strings"
 	"testing"
 
@@ -31,9 +33,9 @@ func TestUsageIsSummedByResourceAndDay(t *testing.T) {
 		return days
 	}
 	bytes, other := int64(4096), int64(8192)
-	first := usage.Day{Day: "2026-05-01", UserUID: "u1", ResourceID: "r1", ResourceType: "rdb", Reports: 2, DataChange: 3, Bytes: &bytes}
-	second := usage.Day{Day: "2026-05-02", UserUID: "u1", ResourceID: "r1", ResourceType: "rdb", Reports: 1, DataChange: 9, Bytes: &bytes}
-	quiet := usage.Day{UserUID: "u1", ResourceID: "r3", ResourceType: "rdb", Bytes: &other}
+	first := usage.Day{Day: "2026-05-01", UserUID: "u1", ResourceID: "r1", ResourceType: "rdb", Reports: 2, DataChange: big.NewInt(3), Bytes: &bytes}
+	second := usage.Day{Day: "2026-05-02", UserUID: "u1", ResourceID: "r1", ResourceType: "rdb", Reports: 1, DataChange: big.NewInt(9), Bytes: &bytes}
+	quiet := usage.Day{UserUID: "u1", ResourceID: "r3", ResourceType: "rdb", DataChange: big.NewInt(0), Bytes: &other}
 	require.Equal(t, []usage.Day{first, second, quiet}, read("--user", "u1"))
 	require.Equal(t, []usage.Day{first, quiet}, read("--user", "u1", "--from", "2026-05-01", "--to", "2026-05-01"))
 	require.Len(t, read(), 4)
@@ -42,4 +44,40 @@ func TestUsageIsSummedByResourceAndDay(t *testing.T) {
 	require.Equal(t, []string{"u2", "r2", "kv", "2026-05-01", "1", "1", "-"}, strings.Fields(strings.Split(strings.TrimSpace(out), "\n")[1]))
 	_, err = p.run(t, "usage", "--from", "yesterday")
 	require.ErrorContains(t, err, "--from")
+}
+
+func TestUsageBeyondWhatANumberHoldsIsShown(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	_, err := p.db.Exec(`INSERT INTO combinator_resources (id, user_uid, resource_type, resource_id) VALUES (1, 'u1', 'rdb', 'r1')`)
+	require.NoError(t, err)
+	_, err = p.db.Exec(`INSERT INTO combinator_resource_reports (user_uid, resource_id, datachange, record_start, record_end)
+		SELECT 'u1', 1, -9223372036854775808, '2026-05-01 00:00:00', '2026-05-01 00:00:00' FROM generate_series(1, 3)`)
+	require.NoError(t, err)
+	for _, format := range formats {
+		out, err := p.run(t, "usage", "-o", format)
+		require.NoError(t, err)
+		require.Regexp(t, `[ \n]-27670116110564327424[ ,\n]`, out)
+	}
+}
+
+func TestErrorsOfTheDatabaseAreToldInWordsAndNotTheDrivers(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	for _, table := range []string{"combinator_resource_reports", "console_tasks", "inner_domain_checks", "inner_audits"} {
+		_, err := p.db.Exec("DROP TABLE " + table)
+		require.NoError(t, err)
+	}
+	for _, args := range [][]string{
+		{"usage"}, {"audit"}, {"tasks", "list"}, {"tasks", "show", "1"}, {"tasks", "stats"}, {"tasks", "retry", "1"}, {"domains", "list"},
+	} {
+		_, err := p.run(t, args...)
+		require.ErrorContains(t, err, "lacks a table or column; run: inner migrate (SQLSTATE 42P01)", args)
+		for _, words := range []string{"pq:", "relation", "does not exist"} {
+			require.NotContains(t, err.Error(), words, args)
+		}
+	}
+	out, err := p.run(t, "status", "-k", os.Getenv("INNER_TEST_KUBECONFIG"))
+	require.ErrorIs(t, err, errDegraded)
+	require.NotContains(t, out, "pq:")
 }

@@ -53,6 +53,8 @@ const (
 	FieldFinishedAt = "finished_at"
 	// FieldTraceParent holds the string denoting the trace_parent field in the database.
 	FieldTraceParent = "trace_parent"
+	// FieldInfoHash holds the string denoting the info_hash field in the database.
+	FieldInfoHash = "info_hash"
 	// Table holds the table name of the consoletask in the database.
 	Table = "console_tasks"
 )
@@ -80,6 +82,7 @@ var Columns = []string{
 	FieldStartedAt,
 	FieldFinishedAt,
 	FieldTraceParent,
+	FieldInfoHash,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -229,4 +232,9 @@ func ByFinishedAt(opts ...sql.OrderTermOption) OrderOption {
 // ByTraceParent orders the results by the trace_parent field.
 func ByTraceParent(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldTraceParent, opts...).ToFunc()
+}
+
+// ByInfoHash orders the results by the info_hash field.
+func ByInfoHash(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldInfoHash, opts...).ToFunc()
 }

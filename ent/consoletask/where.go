@@ -154,6 +154,11 @@ func TraceParent(v string) predicate.ConsoleTask {
 	return predicate.ConsoleTask(sql.FieldEQ(FieldTraceParent, v))
 }
 
+// InfoHash applies equality check predicate on the "info_hash" field. It's identical to InfoHashEQ.
+func InfoHash(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldEQ(FieldInfoHash, v))
+}
+
 // TaskTypeEQ applies the EQ predicate on the "task_type" field.
 func TaskTypeEQ(v string) predicate.ConsoleTask {
 	return predicate.ConsoleTask(sql.FieldEQ(FieldTaskType, v))
@@ -1237,6 +1242,81 @@ func TraceParentEqualFold(v string) predicate.ConsoleTask {
 // TraceParentContainsFold applies the ContainsFold predicate on the "trace_parent" field.
 func TraceParentContainsFold(v string) predicate.ConsoleTask {
 	return predicate.ConsoleTask(sql.FieldContainsFold(FieldTraceParent, v))
+}
+
+// InfoHashEQ applies the EQ predicate on the "info_hash" field.
+func InfoHashEQ(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldEQ(FieldInfoHash, v))
+}
+
+// InfoHashNEQ applies the NEQ predicate on the "info_hash" field.
+func InfoHashNEQ(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldNEQ(FieldInfoHash, v))
+}
+
+// InfoHashIn applies the In predicate on the "info_hash" field.
+func InfoHashIn(vs ...string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldIn(FieldInfoHash, vs...))
+}
+
+// InfoHashNotIn applies the NotIn predicate on the "info_hash" field.
+func InfoHashNotIn(vs ...string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldNotIn(FieldInfoHash, vs...))
+}
+
+// InfoHashGT applies the GT predicate on the "info_hash" field.
+func InfoHashGT(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldGT(FieldInfoHash, v))
+}
+
+// InfoHashGTE applies the GTE predicate on the "info_hash" field.
+func InfoHashGTE(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldGTE(FieldInfoHash, v))
+}
+
+// InfoHashLT applies the LT predicate on the "info_hash" field.
+func InfoHashLT(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldLT(FieldInfoHash, v))
+}
+
+// InfoHashLTE applies the LTE predicate on the "info_hash" field.
+func InfoHashLTE(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldLTE(FieldInfoHash, v))
+}
+
+// InfoHashContains applies the Contains predicate on the "info_hash" field.
+func InfoHashContains(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldContains(FieldInfoHash, v))
+}
+
+// InfoHashHasPrefix applies the HasPrefix predicate on the "info_hash" field.
+func InfoHashHasPrefix(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldHasPrefix(FieldInfoHash, v))
+}
+
+// InfoHashHasSuffix applies the HasSuffix predicate on the "info_hash" field.
+func InfoHashHasSuffix(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldHasSuffix(FieldInfoHash, v))
+}
+
+// InfoHashIsNil applies the IsNil predicate on the "info_hash" field.
+func InfoHashIsNil() predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldIsNull(FieldInfoHash))
+}
+
+// InfoHashNotNil applies the NotNil predicate on the "info_hash" field.
+func InfoHashNotNil() predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldNotNull(FieldInfoHash))
+}
+
+// InfoHashEqualFold applies the EqualFold predicate on the "info_hash" field.
+func InfoHashEqualFold(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldEqualFold(FieldInfoHash, v))
+}
+
+// InfoHashContainsFold applies the ContainsFold predicate on the "info_hash" field.
+func InfoHashContainsFold(v string) predicate.ConsoleTask {
+	return predicate.ConsoleTask(sql.FieldContainsFold(FieldInfoHash, v))
 }
 
 // And groups predicates with the AND operator between them.

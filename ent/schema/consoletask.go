@@ -42,6 +42,8 @@ func (ConsoleTask) Fields() []ent.Field {
 		field.Time("finished_at").SchemaType(timestampType).Optional().Nillable(),
 		field.String("trace_parent").SchemaType(textType).Optional().Nillable().
 			Comment("trace of the request that the task came with, a W3C traceparent"),
+		field.String("info_hash").SchemaType(textType).Optional().Nillable().Sensitive().
+			Comment("keyed hash of a payload with secrets that came with an idempotency key, to compare once they are erased"),
 	}
 }
 

@@ -3,6 +3,8 @@ package combinator_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -72,7 +74,11 @@ func TestReportsAreWrittenAllOrNoneAndOnce(t *testing.T) {
 		"[" + reportOf("u1", "r'2", "kv", 1, noon, 0) + "]":                        "[0].resource_id",
 		"[" + good + `,{"user_id":"u1","resource_id":"r2","resource_type":"kv"}]`:  "[1].datachange",
 		`{"user_id":5}`:                          "user_id",
-		`[` + good + `,7]`:                       "must be an object",
+		`[` + good + `,7]`:                       "[1]: must be an object, not number",
+		`[` + good + `,{"user_id":5}]`:           "[1].user_id: must be a string, not number",
+		`[` + good + `,{"datachange":"5"}]`:      "[1].datachange: must be an integer, not string",
+		`[` + good + `,[` + good + `]]`:          "[1]: must be an object, not array",
+		`7`:                                      "body: must be an object, not number",
 		reportOf("u1", "r2", "disk", 1, noon, 0): "resource_type",
 		strings.Replace(good, "2026", "soon", 1): "timespan_start",
 		strings.Replace(good, "2026", "9999", 1)[:len(good)-1] + `,"datachange":1.5}`: "datachange",
@@ -102,8 +108,32 @@ func TestThousandsOfReportsFitIntoOneRequest(t *testing.T) {
 	require.Len(t, days, 2)
 	require.Equal(t, "2026-05-01", days[0].Day)
 	require.EqualValues(t, 720, days[0].Reports, "the minutes from noon to midnight")
-	require.EqualValues(t, 719*720/2, days[0].DataChange)
+	require.Equal(t, big.NewInt(719*720/2), days[0].DataChange)
 	require.EqualValues(t, 1440, days[1].Reports)
+}
+
+func TestChangesBeyondWhatANumberHoldsAreRefusedAndThoseThatAreThereAreSummed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.resource("u1", "r1", "kv")
+	good := reportOf("u1", "r1", "kv", httpapi.MaxDataChange, noon, time.Minute)
+	for _, change := range []int64{math.MaxInt64, math.MinInt64, httpapi.MaxDataChange + 1, -httpapi.MaxDataChange - 1} {
+		w := b.report("[" + good + "," + reportOf("u1", "r1", "kv", change, noon, time.Minute) + "]")
+		require.Equal(t, http.StatusBadRequest, w.Code, w.Body)
+		require.Contains(t, w.Body.String(), "[1].datachange: must be")
+	}
+	require.Zero(t, b.count())
+	for _, change := range []int64{httpapi.MaxDataChange, -httpapi.MaxDataChange} {
+		require.Equal(t, http.StatusOK, b.report(reportOf("u1", "r1", "kv", change, noon, time.Minute)).Code)
+	}
+	// Of an earlier release.
+	_, err := b.db.Exec(`INSERT INTO combinator_resource_reports (user_uid, resource_id, datachange, record_start, record_end)
+		SELECT 'u1', id, 9223372036854775807, '2026-05-01 12:00:00', '2026-05-01 12:00:00' FROM combinator_resources, generate_series(1, 2)`)
+	require.NoError(t, err)
+	days, err := b.reports().Days(t.Context(), usage.Query{})
+	require.NoError(t, err)
+	require.Len(t, days, 1)
+	require.Equal(t, "18446744073709551614", days[0].DataChange.String())
 }
 
 func TestASecretIsGivenWithTheActiveResources(t *testing.T) {

@@ -12,10 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/observe"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/httpapi"
@@ -180,28 +178,4 @@ func TestATaskSealedWithAKeyThatIsNotHereWaitsForAProcessThatHasIt(t *testing.T)
 	require.NoError(t, err)
 	b.start(t)
 	require.True(t, <-j.ran)
-}
-
-// leakyJob fails with its secret in the error.
-type leakyJob struct{}
-
-func (leakyJob) Execute(_ context.Context, _ job.Task, v vault) error {
-	return &job.Error{Kind: job.Permanent, Text: "refused", Cause: fmt.Errorf("the cluster said %s", *v.Value)}
-}
-
-func (leakyJob) GiveUp(context.Context, job.Task, vault, string) error { return nil }
-
-func TestTheLogHidesTheSecretsOfTheTaskThatRuns(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.leaky"}, leakyJob{})}))
-	core, logged := observer.New(zap.DebugLevel)
-	b.log = observe.Redacting(core)
-	id, err := b.queue.AcceptInfo(t.Context(), "test.leaky", []byte(`{"key":"shown-key","value":"hidden-value"}`), "")
-	require.NoError(t, err)
-	b.start(t)
-	b.awaitStatus(t, id, store.Failed)
-	failed := logged.FilterMessage("task failed").All()
-	require.Len(t, failed, 1)
-	require.Equal(t, "refused: the cluster said ***", failed[0].ContextMap()["error"])
 }

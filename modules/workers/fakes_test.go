@@ -33,6 +33,14 @@ func (f *fakeQueue) Enqueue(_ context.Context, _ job.Tx, jobType string, payload
 	return f.note(jobType, payload)
 }
 
+func (f *fakeQueue) EnqueueOnce(_ context.Context, _ job.Tx, _, jobType string, payload job.Payload) (int64, error) {
+	return f.note(jobType, payload)
+}
+
+func (f *fakeQueue) Earlier(context.Context, job.Tx, string) (*job.Accepted, error) {
+	return nil, f.err
+}
+
 func (f *fakeQueue) note(jobType string, payload job.Payload) (int64, error) {
 	if err := payload.Validate(); err != nil {
 		return 0, err

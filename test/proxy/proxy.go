@@ -214,6 +214,8 @@ func (c *connection) asked(all []byte) ([]byte, bool) {
 			if c.code == "" {
 				c.code = c.proxy.replaces(c.prepared[string(name)])
 			}
+		case 'Q': // a text without arguments, such as COMMIT
+			c.executed = c.executed || c.proxy.takes(string(first))
 		}
 	}
 	return all, true

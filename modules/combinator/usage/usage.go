@@ -3,6 +3,7 @@ package usage
 
 import (
 	"context"
+	"math/big"
 	"time"
 )
 
@@ -21,8 +22,8 @@ type Day struct {
 	ResourceID   string `json:"resource_id"`
 	ResourceType string `json:"resource_type"`
 	Reports      int64  `json:"reports"`
-	// DataChange is bytes gained, or lost where negative.
-	DataChange int64 `json:"datachange"`
+	// DataChange is bytes gained, or lost where negative; a sum may be beyond 64 bits. Never nil.
+	DataChange *big.Int `json:"datachange"`
 	// Bytes is the size of a SQL schema when it was measured last, nil where it was not.
 	Bytes *int64 `json:"bytes,omitempty"`
 }

@@ -4,6 +4,10 @@ package overview
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -34,6 +38,19 @@ type Filter struct {
 	Limit int
 	// Before is the custom_domains.id that all returned ones are below; 0 for the first page.
 	Before int64
+}
+
+// Validate tells whether a list can be made by the filter; if not, its error names the field.
+func (f Filter) Validate() error {
+	switch {
+	case f.Limit < 1 || f.Limit > MaxPage:
+		return fmt.Errorf("limit: must be 1 to %d", MaxPage)
+	case f.Before < 0:
+		return errors.New("before: must be the id of a row")
+	case f.State != "" && !slices.Contains(States(), f.State):
+		return fmt.Errorf("state: must be one of %s", strings.Join(States(), ", "))
+	}
+	return nil
 }
 
 // Domain is a row of custom_domains and what Inner knows of it.

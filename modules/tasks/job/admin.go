@@ -3,6 +3,10 @@ package job
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -46,6 +50,19 @@ type Filter struct {
 	Limit int
 	// Before is the id that all returned ones are below; 0 for the first page.
 	Before int64
+}
+
+// Validate tells whether a list can be made by the filter; if not, its error names the field.
+func (f Filter) Validate() error {
+	switch {
+	case f.Limit < 1 || f.Limit > MaxPage:
+		return fmt.Errorf("limit: must be 1 to %d", MaxPage)
+	case f.Before < 0:
+		return errors.New("before: must be the id of a task")
+	case f.Status != "" && !slices.Contains(Statuses(), f.Status):
+		return fmt.Errorf("status: must be one of %s", strings.Join(Statuses(), ", "))
+	}
+	return nil
 }
 
 // Summary is a task in a list.

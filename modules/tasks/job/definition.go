@@ -79,7 +79,7 @@ type Prepared struct {
 	Info []byte
 	// Erased is Info without the values of a Secret; nil for other payloads.
 	Erased []byte
-	// Execute does the work.
+	// Execute does the work. The texts of its error and of GiveUp's hold no value of a Secret.
 	Execute func(ctx context.Context, task Task) error
 	// GiveUp tells the job that its task ended as an error, so that the row it was about can say so.
 	GiveUp func(ctx context.Context, task Task, reason string) error
@@ -118,9 +118,11 @@ func Define[P Payload](spec Spec, j Job[P]) Definition {
 			OrderingKey: payload.OrderingKey(),
 			Info:        stored,
 			Erased:      erased,
-			Execute:     func(ctx context.Context, task Task) error { return j.Execute(ctx, task, payload) },
+			Execute: func(ctx context.Context, task Task) error {
+				return outward(j.Execute(ctx, task, payload), stored, erased)
+			},
 			GiveUp: func(ctx context.Context, task Task, reason string) error {
-				return j.GiveUp(ctx, task, payload, reason)
+				return outward(j.GiveUp(ctx, task, payload, reason), stored, erased)
 			},
 		}, nil
 	}}

@@ -8,6 +8,9 @@ import (
 	"app238.com/inner/app/database"
 )
 
+// ErrInvalid is what an error is that says of a call that it is wrong by itself: nothing was begun.
+var ErrInvalid = errors.New("invalid")
+
 // Kind says what becomes of a task whose execution returned an error.
 type Kind int
 

@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 
 	"go.uber.org/fx"
@@ -14,6 +15,18 @@ type Tx interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
+// ErrKeyReused says that an idempotency key was used before, for a different request.
+var ErrKeyReused = errors.New("idempotency key was used for a different request")
+
+// Accepted is a task as it was accepted.
+type Accepted struct {
+	// ID is console_tasks.id, Type the job type.
+	ID   int64
+	Type string
+	// Info is the payload as JSON, without the values of a Secret where they were erased meanwhile.
+	Info []byte
+}
+
 // Queue is what other modules may ask of the task queue.
 type Queue interface {
 	// Accept checks and commits a task and returns its id.
@@ -21,6 +34,11 @@ type Queue interface {
 	// Enqueue writes a task of the given type in the caller's transaction and returns its id. The task exists once
 	// the transaction is committed. An invalid payload is an error.
 	Enqueue(ctx context.Context, tx Tx, jobType string, payload Payload) (int64, error)
+	// EnqueueOnce is Enqueue with an idempotency key, which is for all job types together. It returns ErrKeyReused where a
+	// task with this key and another payload exists; see Earlier.
+	EnqueueOnce(ctx context.Context, tx Tx, key, jobType string, payload Payload) (int64, error)
+	// Earlier returns the task that was accepted with an idempotency key, nil where there is none.
+	Earlier(ctx context.Context, tx Tx, key string) (*Accepted, error)
 	// Wake makes the parked tasks with this ordering key run again, and keeps the one that is being run from being
 	// parked. To be called after what they waited for is committed.
 	Wake(ctx context.Context, orderingKey string) error

@@ -27,6 +27,9 @@ type reportRequest struct {
 // Years that every database can keep, and no clock of a pod should be beyond.
 const firstYear, lastYear = 1970, 9999
 
+// MaxDataChange bounds a report's change either way: what a number in JSON holds exactly for every client, 8 PiB.
+const MaxDataChange = 1<<53 - 1
+
 // check returns the report, or an error that names the field.
 func (q reportRequest) check() (reports.Report, error) {
 	r := reports.Report{UserUID: q.UserID, ResourceID: q.ResourceID, ResourceType: q.ResourceType}
@@ -41,6 +44,9 @@ func (q reportRequest) check() (reports.Report, error) {
 	}
 	if q.DataChange == nil {
 		return r, errors.New("datachange: required")
+	}
+	if *q.DataChange < -MaxDataChange || *q.DataChange > MaxDataChange {
+		return r, fmt.Errorf("datachange: must be %d to %d", -MaxDataChange, MaxDataChange)
 	}
 	r.DataChange = *q.DataChange
 	var err error
@@ -82,7 +88,17 @@ type oneOrMany struct {
 func (o *oneOrMany) UnmarshalJSON(data []byte) error {
 	if data = bytes.TrimSpace(data); len(data) > 0 && data[0] == '[' {
 		o.many = true
-		return json.Unmarshal(data, &o.all)
+		var elements []json.RawMessage
+		if err := json.Unmarshal(data, &elements); err != nil {
+			return err
+		}
+		o.all = make([]reportRequest, len(elements))
+		for i, element := range elements {
+			if err := json.Unmarshal(element, &o.all[i]); err != nil {
+				return server.At(i, err)
+			}
+		}
+		return nil
 	}
 	o.all = make([]reportRequest, 1)
 	return json.Unmarshal(data, &o.all[0])

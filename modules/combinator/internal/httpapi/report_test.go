@@ -36,6 +36,7 @@ func FuzzReports(f *testing.F) {
 			require.NoError(t, identifier.Check("resource_id", r.ResourceID))
 			require.Contains(t, []string{"rdb", "kv"}, r.ResourceType)
 			require.False(t, r.End.Before(r.Start))
+			require.True(t, -MaxDataChange <= r.DataChange && r.DataChange <= MaxDataChange)
 			for _, at := range []time.Time{r.Start, r.End} {
 				require.Equal(t, time.UTC, at.Location())
 				require.True(t, at.Year() >= firstYear && at.Year() <= lastYear)

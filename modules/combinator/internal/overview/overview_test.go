@@ -27,7 +27,7 @@ func TestAnEngineIsDownOnlyWhenThereIsOneAndItDoesNotAnswer(t *testing.T) {
 		status.Down: {{configured: true, fault: errors.New("does not answer")}},
 	} {
 		for _, e := range engines {
-			overview := status.Ask(t.Context(), []status.Part{part("engine", e)}, time.Minute, func(text string) string { return text })
+			overview := status.Ask(t.Context(), []status.Part{part("engine", e)}, time.Minute, error.Error)
 			require.Equal(t, want, overview.Condition, "%+v", e)
 		}
 	}

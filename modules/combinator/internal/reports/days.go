@@ -2,17 +2,20 @@ package reports
 
 import (
 	"context"
+	"errors"
+	"math/big"
 	"time"
 
 	"app238.com/inner/modules/combinator/usage"
 )
 
-// sumDays joins reports to their resources, and both to the sizes.
+// sumDays joins reports to their resources, and both to the sizes. A sum of BIGINTs is a number of any length, which is read
+// as a text.
 const sumDays = `SELECT c.user_uid, c.resource_id, c.resource_type, COALESCE(CAST(d.day AS VARCHAR), ''), COALESCE(d.reports, 0),
-    COALESCE(d.datachange, 0), s.bytes
+    COALESCE(d.datachange, '0'), s.bytes
 FROM combinator_resources c
 LEFT JOIN (
-    SELECT resource_id, CAST(record_start AS DATE) AS day, count(*) AS reports, CAST(sum(datachange) AS BIGINT) AS datachange
+    SELECT resource_id, CAST(record_start AS DATE) AS day, count(*) AS reports, CAST(sum(datachange) AS VARCHAR) AS datachange
     FROM combinator_resource_reports
     WHERE record_start >= $2::TIMESTAMP AND record_start < $3::TIMESTAMP
     GROUP BY resource_id, CAST(record_start AS DATE)
@@ -40,8 +43,13 @@ func (s *Store) Days(ctx context.Context, query usage.Query) ([]usage.Day, error
 	days := []usage.Day{}
 	for found.Next() {
 		var d usage.Day
-		if err := found.Scan(&d.UserUID, &d.ResourceID, &d.ResourceType, &d.Day, &d.Reports, &d.DataChange, &d.Bytes); err != nil {
+		var change string
+		if err := found.Scan(&d.UserUID, &d.ResourceID, &d.ResourceType, &d.Day, &d.Reports, &change, &d.Bytes); err != nil {
 			return nil, err
+		}
+		var ok bool
+		if d.DataChange, ok = new(big.Int).SetString(change, 10); !ok {
+			return nil, errors.New("the sum of changes is no whole number")
 		}
 		days = append(days, d)
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"app238.com/inner/modules/domains/internal/hostname"
 	"app238.com/inner/modules/domains/internal/pass"
@@ -27,11 +25,8 @@ func NewAdmin(c *Checker, p *pass.Pass, s *store.Store) *Admin {
 
 // List implements overview.Domains.
 func (a *Admin) List(ctx context.Context, f overview.Filter) (overview.Page, error) {
-	if f.State != "" && !slices.Contains(overview.States(), f.State) {
-		return overview.Page{}, fmt.Errorf("state: must be one of %s", strings.Join(overview.States(), ", "))
-	}
-	if f.Limit < 1 || f.Limit > overview.MaxPage {
-		return overview.Page{}, fmt.Errorf("limit: must be from 1 to %d", overview.MaxPage)
+	if err := f.Validate(); err != nil {
+		return overview.Page{}, err
 	}
 	limit := f.Limit
 	f.Limit++ // one more tells whether there is a further page

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
-	"strings"
 
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/store"
@@ -37,13 +35,8 @@ func (a *Admin) Types() []job.Spec {
 
 // List implements job.Admin.
 func (a *Admin) List(ctx context.Context, f job.Filter) (job.Page, error) {
-	switch {
-	case f.Limit < 1 || f.Limit > job.MaxPage:
-		return job.Page{}, job.NewPermanent("limit: must be 1 to %d", job.MaxPage)
-	case f.Before < 0:
-		return job.Page{}, job.NewPermanent("before: must be the id of a task")
-	case f.Status != "" && !slices.Contains(job.Statuses(), f.Status):
-		return job.Page{}, job.NewPermanent("status: must be one of %s", strings.Join(job.Statuses(), ", "))
+	if err := f.Validate(); err != nil {
+		return job.Page{}, err
 	}
 	// Tasks of types that this version does not know are found by the name in their row.
 	if d, ok := a.registry.Find(f.Type); ok {

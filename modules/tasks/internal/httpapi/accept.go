@@ -7,17 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"regexp"
 	"time"
 
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/tasks/internal/queue"
+	"app238.com/inner/modules/tasks/job"
 )
-
-// IdempotencyHeader makes a repeated request return the first one's task.
-const IdempotencyHeader = "Idempotency-Key"
-
-var idempotencyKey = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`)
 
 // acceptRequest is the body of POST /api/acceptTask in either of its forms: task_info, or timestamp and data.
 type acceptRequest struct {
@@ -39,9 +34,9 @@ type receipt struct {
 // accept serves POST /api/acceptTask.
 func (a *API) accept(w http.ResponseWriter, r *http.Request) error {
 	received := time.Now().Unix()
-	key := r.Header.Get(IdempotencyHeader)
-	if len(r.Header.Values(IdempotencyHeader)) > 0 && !idempotencyKey.MatchString(key) {
-		return server.BadRequest("%s: must be 1 to 255 visible ASCII characters", IdempotencyHeader)
+	key, err := server.IdempotencyKey(r)
+	if err != nil {
+		return err
 	}
 	var body acceptRequest
 	if err := server.ReadJSON(r, &body); err != nil {
@@ -96,8 +91,8 @@ func acceptError(err error) error {
 	switch {
 	case errors.As(err, &invalid):
 		return server.BadRequest("%s", invalid.Text)
-	case errors.Is(err, queue.ErrKeyReused):
-		return server.Conflict(IdempotencyHeader + ": was used for a different request")
+	case errors.Is(err, job.ErrKeyReused):
+		return server.KeyReused()
 	}
 	return err
 }

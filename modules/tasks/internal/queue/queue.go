@@ -21,8 +21,8 @@ type Invalid struct{ Text string }
 // Error returns the text.
 func (e *Invalid) Error() string { return e.Text }
 
-// ErrKeyReused says that an idempotency key came with a different request before.
-var ErrKeyReused = store.ErrKeyReused
+// Unwrap returns job.ErrInvalid.
+func (e *Invalid) Unwrap() error { return job.ErrInvalid }
 
 // Queue accepts tasks and tells the processor of them.
 type Queue struct {
@@ -66,16 +66,30 @@ func (q *Queue) Accept(ctx context.Context, jobType string, payload job.Payload)
 
 // Enqueue implements job.Queue.
 func (q *Queue) Enqueue(ctx context.Context, tx job.Tx, jobType string, payload job.Payload) (int64, error) {
+	return q.EnqueueOnce(ctx, tx, "", jobType, payload)
+}
+
+// EnqueueOnce implements job.Queue.
+func (q *Queue) EnqueueOnce(ctx context.Context, tx job.Tx, key, jobType string, payload job.Payload) (int64, error) {
 	task, err := q.encode(jobType, payload)
 	if err != nil {
 		return 0, err
 	}
-	task.TraceParent = q.tracing.Parent(ctx)
+	task.IdempotencyKey, task.TraceParent = key, q.tracing.Parent(ctx)
 	inserted, err := q.store.InsertIn(ctx, tx, "", []store.NewTask{task}, nil)
 	if err != nil {
 		return 0, err
 	}
-	return inserted[0].ID, nil
+	return inserted[0].ID, inserted[0].Fault
+}
+
+// Earlier implements job.Queue.
+func (q *Queue) Earlier(ctx context.Context, tx job.Tx, key string) (*job.Accepted, error) {
+	first, err := q.store.FindByKey(ctx, tx, key)
+	if err != nil || first == nil {
+		return nil, err
+	}
+	return &first.Accepted, nil
 }
 
 func (q *Queue) encode(jobType string, payload job.Payload) (store.NewTask, error) {

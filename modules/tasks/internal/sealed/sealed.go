@@ -32,6 +32,8 @@ var ErrBroken = errors.New("the sealed payload is damaged")
 type Box struct {
 	current string
 	keys    map[string]cipher.AEAD
+	// hashKeys are what Hash uses of the same keys.
+	hashKeys map[string][]byte
 }
 
 // New returns a box with the configured keys.
@@ -40,7 +42,7 @@ func New(c *config.Config) (*Box, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Box{keys: map[string]cipher.AEAD{}}
+	b := &Box{keys: map[string]cipher.AEAD{}, hashKeys: map[string][]byte{"": nil}}
 	for i, key := range keys {
 		block, err := aes.NewCipher(key)
 		if err != nil {
@@ -52,7 +54,7 @@ func New(c *config.Config) (*Box, error) {
 		}
 		hash := sha256.Sum256(key)
 		id := hex.EncodeToString(hash[:idLength])
-		b.keys[id] = aead
+		b.keys[id], b.hashKeys[id] = aead, mac(key, []byte(hashPurpose))
 		if i == 0 {
 			b.current = id
 		}

@@ -76,6 +76,35 @@ func TestAKeyOfAnotherLengthIsRefusedWithoutRepeatingIt(t *testing.T) {
 	require.NotContains(t, err.Error(), "c2hvcnQ")
 }
 
+func TestAHashTellsItsPayloadByItsKeyAlone(t *testing.T) {
+	t.Parallel()
+	payload, other := []byte(`{"a":"hidden"}`), []byte(`{"a":"hidden!"}`)
+	for _, key := range []string{"", "a"} {
+		made := hashing(t, key)
+		hash := made.Hash(payload)
+		require.NotEqual(t, hash, made.Hash(payload), "two equal payloads look alike")
+		require.True(t, made.IsHash(hash, payload))
+		require.False(t, made.IsHash(hash, other))
+		require.True(t, hashing(t, "b"+key).IsHash(hash, payload), "after a change of keys")
+		require.Equal(t, key == "", hashing(t, "b").IsHash(hash, payload), "without the key")
+	}
+	for _, broken := range []string{"", ":", "::", "a", ":zz:zz", "00000000:00:00"} {
+		require.False(t, hashing(t, "a").IsHash(broken, payload), broken)
+		require.False(t, (&sealed.Box{}).IsHash(broken, payload), broken)
+	}
+}
+
+// hashing is box, of no letters too.
+func hashing(t *testing.T, letters string) *sealed.Box {
+	t.Helper()
+	if letters != "" {
+		return box(t, letters)
+	}
+	b, err := sealed.New(&config.Config{})
+	require.NoError(t, err)
+	return b
+}
+
 func FuzzOpenNeverPanics(f *testing.F) {
 	b := box(f, "a")
 	f.Add(b.Seal([]byte("{}")))

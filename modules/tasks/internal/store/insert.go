@@ -1,10 +1,8 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,8 +33,8 @@ func (t NewTask) key() string {
 	return "task/" + rand.Text()
 }
 
-// ErrKeyReused says that an idempotency key was used before, for a different request.
-var ErrKeyReused = errors.New("idempotency key was used for a different request")
+// marked tells whether the task needs the columns that few have.
+func (t NewTask) marked() bool { return t.IdempotencyKey != "" || t.TraceParent != "" }
 
 // Inserted is what became of a NewTask.
 type Inserted struct {
@@ -44,7 +42,7 @@ type Inserted struct {
 	ID int64
 	// Claimed tells that the row was inserted as a claim of the inserting process, Found that it was there before.
 	Claimed, Found bool
-	// Fault is ErrKeyReused, or why the first task could not be compared with this one, or nil.
+	// Fault is job.ErrKeyReused, or why the first task could not be compared with this one, or nil.
 	Fault error
 }
 
@@ -73,24 +71,20 @@ SELECT n.task_type, n.task_info, n.lane, n.ordering_key, NULLIF(n.idempotency_ke
     CASE WHEN n.claim THEN $1 ELSE '' END, CASE WHEN n.claim THEN 1 ELSE 0 END, CASE WHEN n.claim THEN LOCALTIMESTAMP END, ` + atOnce
 	insertOrder = `
 FROM n ORDER BY n.ordinal`
-	insertRows      = insertWith + insertClaim + insertNames + insertInto + insertValues + insertOrder
 	insertReturning = `
 RETURNING id, accept_ordinal, task_status`
 
-	insertTasks = insertRows + insertReturning
-	// What may conflict costs PostgreSQL a further record of its log for every row, so only tasks with a key come here.
-	insertKeyed = insertRows + `
-ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING` + insertReturning
-	// Tasks whose requests are traced; the others do not pay for it.
-	insertTraced = insertWith + ` t.trace_parent,` + insertClaim + `, $8::TEXT[]` + insertNames + `, trace_parent` + insertInto +
-		`, trace_parent` + insertValues + `, NULLIF(n.trace_parent, '')` + insertOrder + `
+	insertTasks = insertWith + insertClaim + insertNames + insertInto + insertValues + insertOrder + insertReturning
+	// Tasks with an idempotency key or of a traced request. What may conflict costs PostgreSQL a further record of its log
+	// for every row, so the others do not come here.
+	insertMarked = insertWith + ` t.trace_parent, t.info_hash,` + insertClaim + `, $8::TEXT[], $9::TEXT[]` + insertNames +
+		`, trace_parent, info_hash` + insertInto + `, trace_parent, info_hash` + insertValues +
+		`, NULLIF(n.trace_parent, ''), NULLIF(n.info_hash, '')` + insertOrder + `
 ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING` + insertReturning
 )
 
 // onePerKey is the unique index that lets one task of a key be processed at a time.
 const onePerKey = "console_tasks_one_per_key"
-
-const findByIdempotencyKey = `SELECT id, task_type, task_info FROM console_tasks WHERE idempotency_key = $1`
 
 // Insert writes tasks in one statement, in their order. Those for which wanted is true become claims of process where
 // nothing else of their key is pending or processing; wanted may be nil.
@@ -159,20 +153,19 @@ func (s *Store) insert(ctx context.Context, tx job.Tx, process string, tasks []N
 			infos[i] = s.box.Seal(t.Info)
 		}
 	}
-	query := insertTasks
-	if slices.ContainsFunc(tasks, func(t NewTask) bool { return t.IdempotencyKey != "" }) {
-		query = insertKeyed
-	}
-	args := []any{
+	query, args := insertTasks, []any{
 		process, database.Array(types), database.Array(infos), database.Array(lanes), database.Array(keys), database.Array(idempotency),
 		database.Array(wanted),
 	}
-	if slices.ContainsFunc(tasks, func(t NewTask) bool { return t.TraceParent != "" }) {
-		traces := make([]string, n)
+	if slices.ContainsFunc(tasks, NewTask.marked) {
+		traces, hashes := make([]string, n), make([]string, n)
 		for i, t := range tasks {
 			traces[i] = t.TraceParent
+			if t.IdempotencyKey != "" && t.Erased != nil {
+				hashes[i] = s.box.Hash(t.Info)
+			}
 		}
-		query, args = insertTraced, append(args, database.Array(traces))
+		query, args = insertMarked, append(args, database.Array(traces), database.Array(hashes))
 	}
 	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -193,31 +186,4 @@ func (s *Store) insert(ctx context.Context, tx job.Tx, process string, tasks []N
 		inserted[ordinal-1] = Inserted{ID: id, Claimed: status == Processing}
 	}
 	return inserted, rows.Err()
-}
-
-// findFirst returns the task that was accepted first with this one's idempotency key.
-func (s *Store) findFirst(ctx context.Context, tx job.Tx, t NewTask) (Inserted, error) {
-	rows, err := tx.QueryContext(ctx, findByIdempotencyKey, t.IdempotencyKey)
-	if err != nil {
-		return Inserted{}, err
-	}
-	defer func() { _ = rows.Close() }()
-	if !rows.Next() {
-		return Inserted{}, errors.Join(rows.Err(), sql.ErrNoRows)
-	}
-	first := Inserted{Found: true}
-	var kind, info string
-	if err := rows.Scan(&first.ID, &kind, &info); err != nil {
-		return first, err
-	}
-	opened, err := s.box.Open(info)
-	if err != nil {
-		return first, fmt.Errorf("task %d: %w", first.ID, err)
-	}
-	// The values of secrets that were erased meanwhile cannot be compared any more.
-	erased := t.Erased != nil && bytes.Equal(opened, t.Erased)
-	if kind != t.Type || (!bytes.Equal(opened, t.Info) && !erased) {
-		return Inserted{Found: true, Fault: ErrKeyReused}, rows.Err()
-	}
-	return first, rows.Err()
 }

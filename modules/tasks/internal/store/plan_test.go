@@ -79,12 +79,12 @@ func TestSteadyPlansAreRightForAnEmptyTableAndForAFullOne(t *testing.T) {
 		require.NoError(t, step())
 		byKey := []string{"console_tasks_pending_key on console_tasks e"}
 		for query, indexes := range map[string][]string{
-			insertTasks: append(byKey, "console_tasks_one_per_key on console_tasks e"),
-			insertKeyed: append(byKey, "console_tasks_one_per_key on console_tasks e"),
-			claimOfLane: append(byKey, "console_tasks_ready on console_tasks t", "console_tasks_one_per_key on console_tasks e", "console_tasks_pkey on console_tasks c"),
-			claimByID:   append(byKey, "console_tasks_pkey on console_tasks t", "console_tasks_one_per_key on console_tasks e", "console_tasks_pkey on console_tasks c"),
-			endTasks:    append(byKey, "console_tasks_pkey on console_tasks c"),
-			finishTasks: append(byKey, "console_tasks_pkey on console_tasks c"),
+			insertTasks:  append(byKey, "console_tasks_one_per_key on console_tasks e"),
+			insertMarked: append(byKey, "console_tasks_one_per_key on console_tasks e"),
+			claimOfLane:  append(byKey, "console_tasks_ready on console_tasks t", "console_tasks_one_per_key on console_tasks e", "console_tasks_pkey on console_tasks c"),
+			claimByID:    append(byKey, "console_tasks_pkey on console_tasks t", "console_tasks_one_per_key on console_tasks e", "console_tasks_pkey on console_tasks c"),
+			endTasks:     append(byKey, "console_tasks_pkey on console_tasks c"),
+			finishTasks:  append(byKey, "console_tasks_pkey on console_tasks c"),
 		} {
 			plan := strings.ReplaceAll(explainKept(t, steady, query), "Scan Backward using", "Scan using")
 			for _, index := range indexes {

@@ -3,7 +3,9 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
 
@@ -72,6 +74,10 @@ type deployReceipt struct {
 
 // deploy serves POST /api/worker/deploy: the version and its task are written in one transaction.
 func (a *API) deploy(w http.ResponseWriter, r *http.Request) error {
+	key, err := server.IdempotencyKey(r)
+	if err != nil {
+		return err
+	}
 	var body deployRequest
 	if err := server.ReadJSON(r, &body); err != nil {
 		return err
@@ -79,21 +85,63 @@ func (a *API) deploy(w http.ResponseWriter, r *http.Request) error {
 	if err := body.validate(); err != nil {
 		return err
 	}
-	var task int64
-	version, err := a.rows.NewVersion(r.Context(), body.WorkerID, body.UserUID, body.Image, body.Port,
-		func(ctx context.Context, tx *ent.Tx, version int) (err error) {
-			payload := jobs.Deploy{Ref: jobs.Ref{WorkerID: body.WorkerID, UserUID: body.UserUID}, VersionID: int64(version)}
-			task, err = a.queue.Enqueue(ctx, tx, jobs.DeployType, payload)
-			return err
-		})
+	receipt, err := a.record(r.Context(), body, body.taskKey(key))
 	switch {
 	case errors.Is(err, rows.ErrNoWorker):
 		return server.NotFound(err.Error())
+	case errors.Is(err, job.ErrKeyReused), errors.Is(err, rows.ErrOtherVersion):
+		return server.KeyReused()
 	case err != nil:
 		return err
 	}
 	a.queue.Nudge()
-	return server.WriteJSON(w, http.StatusOK, deployReceipt{
-		WorkerID: body.WorkerID, VersionID: version, TaskID: task, Status: rows.Loading,
+	return server.WriteJSON(w, http.StatusOK, receipt)
+}
+
+// taskKey returns the idempotency key of the task. Keys of requests for tasks hold no space and are shared by all clients;
+// these are a user's own, and never meet those.
+func (d deployRequest) taskKey(key string) string {
+	if key == "" {
+		return ""
+	}
+	return "deploy " + d.UserUID + " " + key
+}
+
+// record writes a version and its task, or finds those of an earlier request with the same key.
+func (a *API) record(ctx context.Context, body deployRequest, key string) (deployReceipt, error) {
+	ref := jobs.Ref{WorkerID: body.WorkerID, UserUID: body.UserUID}
+	receipt := deployReceipt{WorkerID: body.WorkerID, Status: rows.Loading}
+	version, err := a.rows.AddVersion(ctx, rows.NewVersion{
+		WorkerID: body.WorkerID, UserUID: body.UserUID, Image: body.Image, Port: body.Port,
+		Earlier: func(ctx context.Context, tx *ent.Tx) (version int, err error) {
+			receipt.TaskID, version, err = a.earlier(ctx, tx, key, ref)
+			return version, err
+		},
+		Also: func(ctx context.Context, tx *ent.Tx, version int) (err error) {
+			receipt.TaskID, err = a.queue.EnqueueOnce(ctx, tx, key, jobs.DeployType, jobs.Deploy{Ref: ref, VersionID: int64(version)})
+			return err
+		},
 	})
+	receipt.VersionID = version
+	return receipt, err
+}
+
+// earlier returns task and version of the request that came first with a key, zeros where there was none, or
+// job.ErrKeyReused where it was about another worker.
+func (a *API) earlier(ctx context.Context, tx *ent.Tx, key string, ref jobs.Ref) (task int64, version int, err error) {
+	if key == "" {
+		return 0, 0, nil
+	}
+	first, err := a.queue.Earlier(ctx, tx, key)
+	if err != nil || first == nil {
+		return 0, 0, err
+	}
+	var payload jobs.Deploy
+	if err := json.Unmarshal(first.Info, &payload); err != nil {
+		return 0, 0, fmt.Errorf("task %d: %w", first.ID, err)
+	}
+	if first.Type != jobs.DeployType || payload.Ref != ref {
+		return 0, 0, job.ErrKeyReused
+	}
+	return first.ID, int(payload.VersionID), nil
 }

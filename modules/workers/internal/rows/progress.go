@@ -35,30 +35,6 @@ func supersede(ctx context.Context, tx *ent.Tx, workerID, versionID int) error {
 // SupersededText says in words that a newer version came.
 func SupersededText(newer int64) string { return fmt.Sprintf("superseded by version %d", newer) }
 
-// NewVersion inserts a version of a worker that is about to be deployed, marks the worker as loading and lets also write
-// its own rows in the same transaction. It returns ErrNoWorker where the worker is not this user's.
-func (r *Rows) NewVersion(ctx context.Context, workerID, userUID, image string, port int,
-	also func(ctx context.Context, tx *ent.Tx, version int) error,
-) (version int, err error) {
-	err = r.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
-		w, err := findWorker(ctx, tx.Worker, workerID, userUID)
-		if err != nil {
-			return err
-		}
-		v, err := tx.WorkerDeployVersion.Create().
-			SetWorkerID(w.ID).SetImage(image).SetPort(port).SetStatus(Loading).SetMsg("").Save(ctx)
-		if err != nil {
-			return err
-		}
-		version = v.ID
-		if err := tx.Worker.Update().Where(worker.ID(w.ID)).SetStatus(Loading).Exec(ctx); err != nil {
-			return err
-		}
-		return also(ctx, tx, v.ID)
-	})
-	return version, err
-}
-
 // Deleted records that a worker is not in the cluster any more, where its row still exists.
 func (r *Rows) Deleted(ctx context.Context, workerID, userUID string) error {
 	return r.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {

@@ -30,6 +30,8 @@ var (
 	ErrNoWorker  = errors.New("no such worker of this user")
 	ErrNoVersion = errors.New("no such version of this worker")
 	ErrNoUser    = errors.New("no such user")
+	// ErrOtherVersion says that a version has another image or port than a request that it is taken for.
+	ErrOtherVersion = errors.New("the version is of another request")
 )
 
 // Rows is the repository.

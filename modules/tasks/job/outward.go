@@ -1,0 +1,38 @@
+package job
+
+import (
+	"errors"
+
+	"app238.com/inner/app/observe"
+)
+
+// outward returns a job's error as it may leave the job, for rows, logs and traces alike: its texts hold no value of the
+// task's Secret, and those of its causes nothing of what observe.Redact finds either. What it is stays as it was.
+func outward(err error, info, erased []byte) error {
+	if err == nil {
+		return nil
+	}
+	hidden := observe.Hide(Prepared{Info: info, Erased: erased}.Hidden()...)
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return cleaned{hidden.Text(err.Error()), err}
+	}
+	clean := *e
+	clean.Text = hidden.Values(e.Text)
+	if e.Cause != nil {
+		clean.Cause = cleaned{hidden.Text(e.Cause.Error()), e.Cause}
+	}
+	return &clean
+}
+
+// cleaned is an error that says something else than the one that it is.
+type cleaned struct {
+	text string
+	is   error
+}
+
+// Error implements error.
+func (c cleaned) Error() string { return c.text }
+
+// Unwrap returns the error that it is; its text is not to be shown.
+func (c cleaned) Unwrap() error { return c.is }
