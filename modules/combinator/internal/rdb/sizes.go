@@ -24,7 +24,7 @@ func (e *Engine) Sizes(ctx context.Context) (sizes []engine.Size, missed int, er
 		switch {
 		case database.IsForbidden(err):
 			e.closed.Do(func() {
-				e.log.Warn("the rdb engine keeps the sizes of schemas to itself: they are unknown; see allow_unsafe_internals in docs/operating.md")
+				e.log.Warn("the rdb engine keeps the sizes of schemas to itself: they are unknown; see allow_unsafe_internals in docs/databases.md")
 			})
 			return nil, 0, fmt.Errorf("%w: %w", engine.ErrClosed, err)
 		case err != nil && (ctx.Err() != nil || name == ""):
