@@ -30,9 +30,6 @@ func AddFlags(flags *pflag.FlagSet) {
 // Error says which settings are wrong.
 type Error struct{ cause error }
 
-// NewError makes the error of settings that contradict what they meet.
-func NewError(cause error) Error { return Error{cause} }
-
 // Error implements error.
 func (e Error) Error() string { return e.cause.Error() }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,30 @@ func TestTasksAreListedInAlignedColumns(t *testing.T) {
 	require.Contains(t, out, fmt.Sprintf("--before %d", old+1))
 	_, err = p.run(t, "tasks", "list", "--status", "done")
 	require.ErrorContains(t, err, "status: must be one of pending, processing")
+}
+
+func TestIDsBeyondWhatFloatsHoldArePrintedExactly(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	for _, id := range []int64{1<<53 + 1, math.MaxInt64} {
+		_, err := p.db.ExecContext(t.Context(), `INSERT INTO console_tasks (id, task_type, task_status, task_detailed_status, task_info)
+			VALUES ($1, 'x', 'pending', '', $2)`, id, fmt.Sprintf(`{"version_id":%d}`, id))
+		require.NoError(t, err)
+		digits := fmt.Sprint(id)
+		for _, format := range formats {
+			out, err := p.run(t, "tasks", "list", "-o", format, "--limit", "1")
+			require.NoError(t, err)
+			require.Regexp(t, `(?m)(^|[ :])`+digits+`\b`, out)
+			out, err = p.run(t, "tasks", "show", digits, "-o", format)
+			require.NoError(t, err)
+			require.Equal(t, 2, strings.Count(out, digits), "the task and its payload: %s", out)
+		}
+	}
+	out, err := p.run(t, "tasks", "list", "-o", "json", "--limit", "1", "--before", fmt.Sprint(math.MaxInt64))
+	require.NoError(t, err)
+	var page job.Page
+	require.NoError(t, json.Unmarshal([]byte(out), &page))
+	require.EqualValues(t, 1<<53+1, page.Tasks[0].ID)
 }
 
 func TestATaskIsShownWithoutSecrets(t *testing.T) {

@@ -46,7 +46,7 @@ func keys(t testing.TB, client *txnkv.Client, prefix string) []string {
 }
 
 // namespaceThere tells whether a namespace of this platform is recorded and not deleted.
-func (b *bundle) namespaceThere(uid, rid string) bool {
+func (b *bundle) namespaceThere(uid, rid string) bool { //nolint:unparam // whose
 	b.t.Helper()
 	prefix, err := b.kv.Find(context.Background(), engine.Resource{UserUID: uid, ResourceID: rid})
 	require.NoError(b.t, err)

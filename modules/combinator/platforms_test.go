@@ -96,7 +96,7 @@ func (b *bundle) copyRows(from *bundle) {
 	source, target := from.open(from.config.Database.DSN.Reveal()), b.open(b.config.Database.DSN.Reveal())
 	for _, table := range copied {
 		for _, row := range column(b.t, source, `SELECT row_to_json(t)::TEXT FROM `+table+` t`) {
-			_, err := target.Exec(`INSERT INTO `+table+` SELECT * FROM json_populate_record(NULL::`+table+`, $1::JSON)`, row)
+			_, err := target.Exec(`INSERT INTO `+table+` SELECT * FROM json_populate_record(NULL::`+table+`, $1::JSON)`, row) //nolint:unqueryvet // whatever it has
 			require.NoError(b.t, err)
 		}
 	}

@@ -83,7 +83,7 @@ func (b *bundle) database(uid string) string {
 	return strings.ReplaceAll(b.config.Combinator.RDB.Names.Database, "{user_uid}", uid)
 }
 
-func (b *bundle) databaseThere(uid string) bool {
+func (b *bundle) databaseThere(uid string) bool { //nolint:unparam // whose
 	b.t.Helper()
 	return len(column(b.t, b.admin(""), `SELECT datname FROM pg_database WHERE datname = $1`, b.database(uid))) == 1
 }
@@ -94,7 +94,7 @@ func (b *bundle) databaseOpen(uid string) bool {
 	return len(column(b.t, b.admin(""), `SELECT datname FROM pg_database WHERE datname = $1 AND datallowconn`, b.database(uid))) == 1
 }
 
-func (b *bundle) roleThere(uid string) bool {
+func (b *bundle) roleThere(uid string) bool { //nolint:unparam // whose
 	b.t.Helper()
 	role := strings.ReplaceAll(b.config.Combinator.RDB.Names.Role, "{user_uid}", uid)
 	return len(column(b.t, b.admin(""), `SELECT rolname FROM pg_roles WHERE rolname = $1`, role)) == 1
@@ -183,7 +183,7 @@ func TestARoleThatLogsInWithoutAPasswordHasNone(t *testing.T) {
 	b.resource("u1", "r", "rdb")
 	b.resource("u2", "r", "rdb")
 	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
-	require.Equal(t, []string{"true true"}, column(t, b.admin(""), credentials, b.head+"u1"))
+	require.Equal(t, []string{"true true"}, column(t, b.admin(""), credentials, b.head+"u1")) //nolint:dupword // two columns
 	login := setup(t, func(c *config.Config) {
 		c.Platform, c.Combinator.RDB = b.config.Platform, b.config.Combinator.RDB
 		c.Combinator.RDB.Roles = config.RolesLogin

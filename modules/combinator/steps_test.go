@@ -37,22 +37,9 @@ func TestEachStepOfMakingOrDroppingASchemaMayBeTheLast(t *testing.T) {
 			b.user("u1", "sk_one")
 			unharmed := b.neighbour()
 			strangerStaysOut := func() {
-				t.Helper()
-				if name != otherNames || !b.databaseThere("u1") {
-					return
+				if name == otherNames && b.databaseThere("u1") {
+					b.strangerStaysOut()
 				}
-				db := b.connect(b.database("u1"), url.UserPassword(b.rdb.Place("u2").Role, "sk_two"))
-				_, err := db.Exec(`SELECT 1`)
-				require.Error(t, err)
-				require.NoError(t, db.Close())
-			}
-			gone := func() {
-				t.Helper()
-				require.False(t, b.schemaThere("u1", "r"))
-				require.False(t, b.roleThere("u1"))
-				require.False(t, b.databaseThere("u1"))
-				require.Empty(t, column(t, b.db.DB, `SELECT name FROM combinator_places WHERE user_uid = 'u1'`))
-				require.Empty(t, column(t, b.db.DB, `SELECT user_uid FROM combinator_tenants WHERE user_uid = 'u1'`))
 			}
 			begin := func() { b.resource("u1", "r", "rdb") }
 			b.dies(jobs.CreateRDBType, true, begin, func() {
@@ -66,13 +53,13 @@ func TestEachStepOfMakingOrDroppingASchemaMayBeTheLast(t *testing.T) {
 				require.NoError(t, tenant.Close())
 				b.remove("r")
 				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
-				gone()
+				b.nothingLeft()
 			})
 			b.dies(jobs.CreateRDBType, false, begin, func() {
 				t.Helper()
 				b.remove("r")
 				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
-				gone()
+				b.nothingLeft()
 			})
 			b.dies(jobs.DeleteRDBType, true, func() {
 				begin()
@@ -83,11 +70,30 @@ func TestEachStepOfMakingOrDroppingASchemaMayBeTheLast(t *testing.T) {
 				strangerStaysOut()
 				b.findable("r")
 				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
-				gone()
+				b.nothingLeft()
 			})
 			unharmed()
 		})
 	}
+}
+
+// strangerStaysOut checks that another user does not get into u1's database.
+func (b *bundle) strangerStaysOut() {
+	b.t.Helper()
+	db := b.connect(b.database("u1"), url.UserPassword(b.rdb.Place("u2").Role, "sk_two"))
+	_, err := db.Exec(`SELECT 1`)
+	require.Error(b.t, err)
+	require.NoError(b.t, db.Close())
+}
+
+// nothingLeft checks that there is nothing of u1, neither in the engine nor in the rows.
+func (b *bundle) nothingLeft() {
+	b.t.Helper()
+	require.False(b.t, b.schemaThere("u1", "r"))
+	require.False(b.t, b.roleThere("u1"))
+	require.False(b.t, b.databaseThere("u1"))
+	require.Empty(b.t, column(b.t, b.db.DB, `SELECT name FROM combinator_places WHERE user_uid = 'u1'`))
+	require.Empty(b.t, column(b.t, b.db.DB, `SELECT user_uid FROM combinator_tenants WHERE user_uid = 'u1'`))
 }
 
 // findable checks that the audit sees whatever is in the engine of u1's resource.

@@ -177,6 +177,24 @@ func TestARedeployOfTheSameImageIsRecordedWithoutANewPod(t *testing.T) {
 	require.Equal(t, 2, b.source.questions(), "a new task may bring a new environment")
 }
 
+func TestTheSameNumbersOfAnotherDatabaseAreAnotherRollout(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	first := workerapp.Origin{Version: 7, Task: 42, Accepted: "t1", Database: "d1"}
+	second := workerapp.Origin{Version: 7, Task: 42, Accepted: "t2", Database: "d2"}
+	name := b.deployFrom(spec("abc12345"), first)
+	b.awaitPhase(name, workerapp.Running)
+	b.source.set(map[string]string{"GREETING": "of the restored rows"}, nil)
+	b.deployFrom(spec("abc12345"), second)
+	b.awaitPhase(name, workerapp.Running)
+	require.Equal(t, "of the restored rows", b.configMap(name).Data["GREETING"])
+	require.Equal(t, []rollout.Outcome{
+		{WorkerID: "abc12345", OwnerID: "u1", Origin: first, Running: true},
+		{WorkerID: "abc12345", OwnerID: "u1", Origin: second, Running: true},
+	}, b.recorder.recorded())
+}
+
 func TestPodsRollWhenWhatTheySeeChanged(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

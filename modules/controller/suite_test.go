@@ -214,7 +214,12 @@ func spec(workerID string) workerapp.Spec {
 // deploy writes a WorkerApp the way its job does, and returns its name.
 func (b *bundle) deploy(s workerapp.Spec, version, task int64) string {
 	b.t.Helper()
-	applied, err := b.admin.Apply(b.ctx(), workerapp.Resource(), workerapp.ToApply(b.worker(), s, workerapp.Origin{Version: version, Task: task}))
+	return b.deployFrom(s, workerapp.Origin{Version: version, Task: task})
+}
+
+func (b *bundle) deployFrom(s workerapp.Spec, origin workerapp.Origin) string {
+	b.t.Helper()
+	applied, err := b.admin.Apply(b.ctx(), workerapp.Resource(), workerapp.ToApply(b.worker(), s, origin))
 	require.NoError(b.t, err)
 	return applied.GetName()
 }
@@ -236,7 +241,8 @@ func (b *bundle) awaitPhase(name string, phase workerapp.Phase) *workerapp.Worke
 			return err
 		}
 		s := app.Status
-		if s.Phase != phase || s.ObservedGeneration != app.Generation || s.Task != workerapp.Task(app.Annotations) {
+		at := workerapp.OriginOf(app.Annotations)
+		if s.Phase != phase || s.ObservedGeneration != app.Generation || s.Task != at.Task || s.Database != at.Database {
 			return fmt.Errorf("status: %+v", s)
 		}
 		return nil

@@ -31,6 +31,7 @@ func TestIDsBeyondWhatFloatsHoldStayExact(t *testing.T) {
 	t.Parallel()
 	b := setupWithRowIDs(t)
 	for _, id := range []int64{1<<53 + 1, math.MaxInt64} {
+		b.versionWithID(t, id-1, "app:0")
 		v := b.versionWithID(t, id, "app:1")
 		p, err := b.jobs["worker.deploy_worker"].Prepare(fmt.Appendf(nil, `{"worker_id":"w1","user_uid":"u1","version_id":%d}`, id))
 		require.NoError(t, err)
@@ -41,6 +42,7 @@ func TestIDsBeyondWhatFloatsHoldStayExact(t *testing.T) {
 		b.writeStatus(t, v, id, "Running", "")
 		require.Equal(t, fmt.Sprintf("active %d", id), b.rows(t)[0])
 		b.exec(t, `UPDATE workers SET status = 'loading'`)
+		require.Zero(t, b.count(t, `SELECT count(*) FROM worker_deploy_versions WHERE status = 'loading'`), "the version before is superseded")
 		require.NoError(t, b.syncEnv(t, id), "the status repeats both exactly")
 	}
 	for _, value := range []string{"1e18", "9223372036854775808", "1.5", `"9007199254740993"`} {

@@ -176,3 +176,39 @@ func TestAUUIDAsIdGetsAHashedNameAndRuns(t *testing.T) {
 	i.accept(t, k.deployTask())
 	w.awaitState(t, k, "active", "success")
 }
+
+func TestIDsBeyondWhatFloatsHoldStayExactFromTheRequestToTheRow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	// Such ids are CockroachDB's; its INTEGER has 64 bits.
+	const beyond = 1<<53 + 1
+	for _, statement := range []string{
+		`ALTER TABLE workers ALTER COLUMN active_version_id TYPE BIGINT`,
+		`ALTER SEQUENCE console_tasks_id_seq RESTART WITH ` + fmt.Sprint(beyond),
+		`ALTER SEQUENCE worker_deploy_versions_id_seq RESTART WITH ` + fmt.Sprint(beyond),
+	} {
+		_, err := w.db.ExecContext(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	i := w.start(t)
+	w.user(t, "u1", "sk_e2e")
+	k := w.worker(t, "u1", "w1", "registry.test/app:1")
+	require.EqualValues(t, beyond, k.version)
+	i.awaitTask(t, w, i.accept(t, k.deployTask()), "finished")
+	require.EqualValues(t, beyond, w.state(t, k).active.Int64)
+
+	status, answer := i.post(t, "/api/worker/deploy", `{"user_uid":"u1","worker_id":"w1","image":"registry.test/app:2","port":9000}`)
+	require.Equal(t, http.StatusOK, status, answer)
+	k.version++
+	require.Contains(t, answer, fmt.Sprintf(`"version_id":%d,`, k.version))
+	var id int64
+	require.NoError(t, w.db.QueryRowContext(t.Context(), `SELECT max(id) FROM console_tasks WHERE task_type = 'worker.deploy_worker'`).Scan(&id))
+	require.Greater(t, id, int64(beyond))
+	require.Contains(t, answer, fmt.Sprintf(`"task_id":%d,`, id))
+	i.awaitTask(t, w, id, "finished")
+	require.EqualValues(t, k.version, w.state(t, k).active.Int64)
+	w.awaitServed(t, k, "registry.test/app:2")
+	require.Equal(t, id, w.app(t, k).Status.Task)
+	_, answer = i.get(t, fmt.Sprintf("/api/tasks/%d", id))
+	require.Contains(t, answer, fmt.Sprintf(`"task_id":%d,`, id))
+}

@@ -34,6 +34,7 @@ func TestHostileRequestsAreRefusedWithAClearText(t *testing.T) {
 		{"acceptTask", deploy(`"w1"`, `"u1"`, `"1"`), "task_info.version_id"},
 		{"acceptTask", deploy(`"w1"`, `"u1"`, `0`), "task_info.version_id"},
 		{"acceptTask", deploy(`"w1"`, `"u1"`, `1e99`), "task_info.version_id"},
+		{"acceptTask", deploy(`"w1"`, `"u1"`, `9223372036854775808`), "task_info.version_id"},
 		{"acceptTask", `{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":"w1"}}`, "task_info.user_uid"},
 		{"acceptTask", `{"task_type":"worker.delete_worker_cr","timestamp":0,"data":"e30="}`, "timestamp"},
 		{"acceptTask", `{"task_type":"worker.delete_worker_cr","timestamp":1,"data":"***"}`, "data"},

@@ -83,7 +83,7 @@ func (c *Check) run(ctx context.Context) error {
 		}
 	}
 	if c.done = true; len(faults) > 0 {
-		c.refusal = config.NewError(errors.Join(faults...))
+		c.refusal = config.Wrong(errors.Join(faults...))
 	}
 	return c.refusal
 }

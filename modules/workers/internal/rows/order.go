@@ -1,5 +1,7 @@
 package rows
 
+import "math"
+
 // Ids of a sequence grow in the order in which they are given. Those of CockroachDB's unique_rowid() hold the clock of the node
 // that made them, in units of 10 µs, above 15 bits of the node's number: clocks may differ by half a second, so that such ids
 // say which of two is newer only where they are further apart. Counted ids do not grow that large.
@@ -17,10 +19,10 @@ func Newer(a, b int64, later bool) bool {
 	return a > b
 }
 
-// newerFrom returns the lowest id of the versions that are certainly newer than id.
-func newerFrom(id int64) int64 {
+// lastNotNewer returns the highest id of a version that is not certainly newer than the one with this id.
+func lastNotNewer(id int64) int64 {
 	if id > largestCounted {
-		return id + rowidSecond
+		return id + min(rowidSecond-1, math.MaxInt64-id)
 	}
-	return id + 1
+	return id
 }

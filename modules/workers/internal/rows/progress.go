@@ -27,7 +27,7 @@ func (r *Rows) Begin(ctx context.Context, w *ent.Worker, v *ent.WorkerDeployVers
 
 func supersede(ctx context.Context, tx *ent.Tx, workerID, versionID int) error {
 	return tx.WorkerDeployVersion.Update().
-		Where(workerdeployversion.WorkerID(workerID), workerdeployversion.IDLT(int(newerFrom(int64(versionID)))),
+		Where(workerdeployversion.WorkerID(workerID), workerdeployversion.IDLTE(int(lastNotNewer(int64(versionID)))),
 			workerdeployversion.IDNEQ(versionID), workerdeployversion.Status(Loading)).
 		SetStatus(Error).SetMsg(SupersededText(int64(versionID))).Exec(ctx)
 }
