@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"app238.com/inner/app/kube"
-	"app238.com/inner/modules/combinator/engine"
+	"app238.com/inner/modules/combinator/internal/engine"
 )
 
 // fakePods are pods that answer as the test says.

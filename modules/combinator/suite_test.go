@@ -21,8 +21,6 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
-	"app238.com/inner/app/kube"
-	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/combinator/internal/kv"
 	"app238.com/inner/modules/combinator/internal/rdb"
