@@ -8,6 +8,7 @@ import (
 	"iter"
 	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/propagation"
@@ -15,8 +16,10 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.32.0"
 	"go.opentelemetry.io/otel/trace"
+	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/observe"
 )
 
 // service is the name under which a collector shows what is traced here, and the name of its tracer.
@@ -125,4 +128,9 @@ func (t *Tracing) Shared(ctx context.Context, name string, requests iter.Seq[Req
 		ctx = trace.ContextWithSpan(ctx, nil)
 	}
 	return ctx, func(error) {}
+}
+
+// LogErrors has what OpenTelemetry would write to standard error by itself, spans that could not be sent, logged.
+func LogErrors(log *zap.Logger) {
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces could not be sent", observe.Error(err)) }))
 }

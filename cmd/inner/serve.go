@@ -4,14 +4,13 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
-	"go.opentelemetry.io/otel"
 	"go.uber.org/dig"
 	"go.uber.org/fx"
 	"go.uber.org/zap"
 
 	"app238.com/inner/app"
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/tracing"
 )
 
 func newServe() *cobra.Command {
@@ -50,6 +49,9 @@ func run(ctx context.Context, options fx.Option) error {
 	start, cancel := context.WithTimeout(ctx, program.StartTimeout())
 	defer cancel()
 	if err := program.Start(start); err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop before it had begun; what was started is stopped again
+		}
 		return app.Told("start", err)
 	}
 	select {
@@ -67,6 +69,6 @@ func run(ctx context.Context, options fx.Option) error {
 // logAll has what libraries would write to standard error by themselves written as lines of the log, until the returned
 // function is called.
 func logAll(log *zap.Logger) (restore func()) {
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces could not be sent", observe.Error(err)) }))
+	tracing.LogErrors(log)
 	return zap.RedirectStdLog(log)
 }

@@ -35,7 +35,7 @@ type running struct {
 	read    []string
 }
 
-// serve starts one with these variables beside the usual ones and waits until it listens.
+// serve starts one with these variables beside the usual ones and waits until it has started.
 func (p *program) serve(t *testing.T, variables ...string) *running {
 	t.Helper()
 	self, err := os.Executable()
@@ -51,6 +51,7 @@ func (p *program) serve(t *testing.T, variables ...string) *running {
 	line := r.await("listening")
 	r.address, _ = line["address"].(string)
 	require.NotEmpty(t, r.address)
+	r.await("caches synced") // the informers are started last
 	return r
 }
 

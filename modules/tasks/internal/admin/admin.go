@@ -2,11 +2,9 @@
 package admin
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math"
 
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/store"
@@ -44,7 +42,6 @@ func (a *Admin) List(ctx context.Context, f job.Filter) (job.Page, error) {
 	}
 	limit := f.Limit
 	f.Limit++ // one more tells whether there is another page
-	f.Before = cmp.Or(f.Before, math.MaxInt64)
 	tasks, err := a.store.List(ctx, f)
 	if err != nil || len(tasks) <= limit {
 		return job.Page{Tasks: tasks}, err

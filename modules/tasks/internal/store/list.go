@@ -18,11 +18,11 @@ const summary = `id, task_type, task_status, task_detailed_status, lane, orderin
 const listTasks = `
 SELECT ` + summary + `
 FROM console_tasks
-WHERE id < $1 AND ($2::TEXT = '' OR task_status = $2::TEXT) AND ($3::TEXT = '' OR task_type = $3::TEXT)
+WHERE ($1::BIGINT = 0 OR id < $1::BIGINT) AND ($2::TEXT = '' OR task_status = $2::TEXT) AND ($3::TEXT = '' OR task_type = $3::TEXT)
   AND ($4::TEXT = '' OR ordering_key = $4::TEXT)
 ORDER BY id DESC LIMIT $5`
 
-// List returns at most f.Limit tasks with an id below f.Before, the newest first.
+// List returns at most f.Limit tasks with an id below f.Before, unless that is 0, the newest first.
 func (s *Store) List(ctx context.Context, f job.Filter) ([]job.Summary, error) {
 	return collect(ctx, s, listTasks, func(rows *sql.Rows, t *job.Summary) error {
 		return rows.Scan(summaryFields(t)...)
