@@ -193,7 +193,7 @@ func TestIDsBeyondWhatFloatsHoldStayExactFromTheRequestToTheRow(t *testing.T) {
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	k := w.worker(t, "u1", "w1", "registry.test/app:1")
-	require.EqualValues(t, beyond, k.version)
+	require.Equal(t, beyond, k.version)
 	i.awaitTask(t, w, i.accept(t, k.deployTask()), "finished")
 	require.EqualValues(t, beyond, w.state(t, k).active.Int64)
 
