@@ -1,7 +1,6 @@
 package combinator_test
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -58,7 +57,7 @@ func TestAStartWithoutTheDatabaseIsNotReadyUntilTheNamesWereCompared(t *testing.
 	require.NoError(t, check.Start(t.Context()))
 	err := check.Ready(t.Context())
 	require.ErrorContains(t, err, "not compared")
-	require.False(t, errors.As(err, new(config.Error)))
+	require.NotErrorAs(t, err, new(config.Error))
 	b.faults.off()
 	require.ErrorContains(t, check.Ready(t.Context()), "combinator.kv.prefix")
 }

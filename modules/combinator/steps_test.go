@@ -36,58 +36,59 @@ func TestEachStepOfMakingOrDroppingASchemaMayBeTheLast(t *testing.T) {
 			b.faults.each = true
 			b.user("u1", "sk_one")
 			unharmed := b.neighbour()
-			strangerStaysOut := func() {
-				t.Helper()
-				if name != otherNames || !b.databaseThere("u1") {
-					return
-				}
-				db := b.connect(b.database("u1"), url.UserPassword(b.rdb.Place("u2").Role, "sk_two"))
-				_, err := db.Exec(`SELECT 1`)
-				require.Error(t, err)
-				require.NoError(t, db.Close())
-			}
-			gone := func() {
-				t.Helper()
-				require.False(t, b.schemaThere("u1", "r"))
-				require.False(t, b.roleThere("u1"))
-				require.False(t, b.databaseThere("u1"))
-				require.Empty(t, column(t, b.db.DB, `SELECT name FROM combinator_places WHERE user_uid = 'u1'`))
-				require.Empty(t, column(t, b.db.DB, `SELECT user_uid FROM combinator_tenants WHERE user_uid = 'u1'`))
-			}
 			begin := func() { b.resource("u1", "r", "rdb") }
+			drop := func() {
+				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
+				b.gone()
+			}
 			b.dies(jobs.CreateRDBType, true, begin, func() {
-				t.Helper()
-				strangerStaysOut()
-				b.findable("r")
+				b.safe()
 				require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
 				tenant := b.login("u1", "sk_one")
 				_, err := tenant.Exec(`CREATE TABLE ` + b.schema("u1", "r") + `.t (v TEXT)`)
 				require.NoError(t, err)
 				require.NoError(t, tenant.Close())
 				b.remove("r")
-				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
-				gone()
+				drop()
 			})
 			b.dies(jobs.CreateRDBType, false, begin, func() {
-				t.Helper()
 				b.remove("r")
-				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
-				gone()
+				drop()
 			})
 			b.dies(jobs.DeleteRDBType, true, func() {
 				begin()
 				require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
 				b.remove("r")
 			}, func() {
-				t.Helper()
-				strangerStaysOut()
-				b.findable("r")
-				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
-				gone()
+				b.safe()
+				drop()
 			})
 			unharmed()
 		})
 	}
+}
+
+// safe checks that u2 is not let into a database of u1 that is half made, and that the audit sees whatever there is of u1.
+func (b *bundle) safe() {
+	b.t.Helper()
+	b.findable("r")
+	if !b.databaseThere() {
+		return
+	}
+	db := b.connect(b.database("u1"), url.UserPassword(b.rdb.Place("u2").Role, "sk_two"))
+	_, err := db.Exec(`SELECT 1`)
+	require.Error(b.t, err)
+	require.NoError(b.t, db.Close())
+}
+
+// gone checks that nothing is left of u1 and r, and nothing recorded.
+func (b *bundle) gone() {
+	b.t.Helper()
+	require.False(b.t, b.schemaThere("u1", "r"))
+	require.False(b.t, b.roleThere())
+	require.False(b.t, b.databaseThere())
+	require.Empty(b.t, column(b.t, b.db.DB, `SELECT name FROM combinator_places WHERE user_uid = 'u1'`))
+	require.Empty(b.t, column(b.t, b.db.DB, `SELECT user_uid FROM combinator_tenants WHERE user_uid = 'u1'`))
 }
 
 // findable checks that the audit sees whatever is in the engine of u1's resource.
@@ -96,7 +97,7 @@ func (b *bundle) findable(rid string) {
 	if b.schemaThere("u1", rid) {
 		require.Contains(b.t, b.things("rdb"), "u1/"+rid)
 	}
-	if b.roleThere("u1") || b.databaseThere("u1") {
+	if b.roleThere() || b.databaseThere() {
 		require.Contains(b.t, b.things("tenant"), "u1/u1")
 	}
 }
@@ -130,7 +131,7 @@ func TestARoleThatOthersStillNeedKeepsItsRight(t *testing.T) {
 	require.NoError(t, err)
 	b.remove("r")
 	require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
-	require.True(t, b.roleThere("u1"))
+	require.True(t, b.roleThere())
 	var one int
 	require.NoError(t, b.login("u1", "sk_one").QueryRow(`SELECT 1`).Scan(&one))
 	require.Contains(t, b.things("tenant"), "u1/u1")

@@ -21,8 +21,6 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
-	"app238.com/inner/app/kube"
-	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/combinator/internal/kv"
 	"app238.com/inner/modules/combinator/internal/rdb"
@@ -281,28 +279,4 @@ func (q *fakeQueue) Accept(_ context.Context, _ string, payload job.Payload) (in
 		q.accepted = append(q.accepted, notice)
 	}
 	return int64(len(q.accepted)), nil
-}
-
-// fakePods are pods that answer as the test says.
-type fakePods struct {
-	mu      sync.Mutex
-	running []kube.Pod
-	answer  func(kube.Pod) error
-	told    []string
-}
-
-func (p *fakePods) Running(context.Context) ([]kube.Pod, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.running, nil
-}
-
-func (p *fakePods) Tell(_ context.Context, pod kube.Pod, kind string, r engine.Resource) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.told = append(p.told, pod.Name+" "+kind+" "+r.UserUID+"/"+r.ResourceID)
-	if p.answer == nil {
-		return nil
-	}
-	return p.answer(pod)
 }

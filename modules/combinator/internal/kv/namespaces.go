@@ -47,9 +47,9 @@ func (e *Engine) Delete(ctx context.Context, r engine.Resource, prefix string) e
 	err := e.bury(ctx, r, prefix, false)
 	if errors.Is(err, errNoRecord) {
 		// It was swept already, or made by another program. Where there is nothing, nothing is written either.
-		left, err := e.scan(ctx, from, to, 1)
-		if err != nil || len(left) == 0 {
-			return err
+		left, failure := e.scan(ctx, from, to, 1)
+		if failure != nil || len(left) == 0 {
+			return failure
 		}
 		err = e.bury(ctx, r, prefix, true)
 	}
