@@ -56,8 +56,8 @@ var killedUserJobs = []killed{
 		require.NoError(t, err)
 	}, func(t *testing.T, b *bundle) {
 		t.Helper()
-		require.False(t, b.roleThere("u1"))
-		require.False(t, b.databaseThere("u1"))
+		require.False(t, b.roleThere())
+		require.False(t, b.databaseThere())
 		require.Empty(t, column(t, b.db.DB, `SELECT user_uid FROM combinator_tenants WHERE user_uid = 'u1'`))
 	}},
 	{jobs.SyncPasswordsType, nothing, func(t *testing.T, b *bundle) {
@@ -112,7 +112,7 @@ func TestANamespacesJobKilledAtAnyStatementEndsRightWhenItRunsAgain(t *testing.T
 	put(t, client, b.prefix("n")+"neighbour")
 	n := 0 // a prefix is not given out again at once: each namespace is a new one
 	rid := func() string { return fmt.Sprintf("n%d", n) }
-	there := func() bool { return b.namespaceThere("u1", rid()) }
+	there := func() bool { return b.namespaceThere(rid()) }
 	for _, after := range []bool{false, true} {
 		steps := b.throughEveryFault(after, func() {
 			n++

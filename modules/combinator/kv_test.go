@@ -45,10 +45,10 @@ func keys(t testing.TB, client *txnkv.Client, prefix string) []string {
 	return all
 }
 
-// namespaceThere tells whether a namespace of this platform is recorded and not deleted.
-func (b *bundle) namespaceThere(uid, rid string) bool { //nolint:unparam // whose
+// namespaceThere tells whether a namespace of u1 and this platform is recorded and not deleted.
+func (b *bundle) namespaceThere(rid string) bool {
 	b.t.Helper()
-	prefix, err := b.kv.Find(context.Background(), engine.Resource{UserUID: uid, ResourceID: rid})
+	prefix, err := b.kv.Find(context.Background(), engine.Resource{UserUID: "u1", ResourceID: rid})
 	require.NoError(b.t, err)
 	return prefix != ""
 }
@@ -100,7 +100,7 @@ func TestADeletedPrefixIsSweptAndNotGivenOutWhileAnythingCanBeLeft(t *testing.T)
 		require.NoError(t, b.run(jobs.SweepKVType, map[string]string{}))
 		return b.run(jobs.CreateKVType, ref("u1", "a")) == nil
 	}, patience, 100*time.Millisecond)
-	require.True(t, b.namespaceThere("u1", "a"))
+	require.True(t, b.namespaceThere("a"))
 }
 
 func TestTheEmbeddedStoreKeepsItsDataInItsFolder(t *testing.T) {
@@ -114,7 +114,17 @@ func TestTheEmbeddedStoreKeepsItsDataInItsFolder(t *testing.T) {
 	again := setup(t, embedded, func(c *config.Config) {
 		c.Platform, c.Combinator.KV.Prefix = b.config.Platform, b.config.Combinator.KV.Prefix
 	})
-	require.True(t, again.namespaceThere("u1", "a"))
+	require.True(t, again.namespaceThere("a"))
 	require.NoError(t, again.run(jobs.DeleteKVType, ref("u1", "a")))
-	require.False(t, again.namespaceThere("u1", "a"))
+	require.False(t, again.namespaceThere("a"))
+}
+
+func TestKeysOfWhichNothingIsRecordedAreRemovedToo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	client := b.client()
+	put(t, client, b.prefix("a")+"key", b.prefix("ab")+"key")
+	require.NoError(t, b.run(jobs.DeleteKVType, ref("u1", "a")))
+	require.Empty(t, keys(t, client, b.prefix("a")))
+	require.Len(t, keys(t, client, b.prefix("ab")), 1)
 }

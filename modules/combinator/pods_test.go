@@ -250,3 +250,27 @@ func TestEveryRunningPodIsToldUntilItHasAnsweredOrIsGone(t *testing.T) {
 	require.Equal(t, job.Permanent, waiting.Kind, "no pod is told that a resource is gone which is there")
 	require.Error(t, pods.Tell(t.Context(), kube.Pod{Address: subnet + "3"}, "kv", engine.Resource{}))
 }
+
+// fakePods are pods that answer as the test says.
+type fakePods struct {
+	mu      sync.Mutex
+	running []kube.Pod
+	answer  func(kube.Pod) error
+	told    []string
+}
+
+func (p *fakePods) Running(context.Context) ([]kube.Pod, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.running, nil
+}
+
+func (p *fakePods) Tell(_ context.Context, pod kube.Pod, kind string, r engine.Resource) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told = append(p.told, pod.Name+" "+kind+" "+r.UserUID+"/"+r.ResourceID)
+	if p.answer == nil {
+		return nil
+	}
+	return p.answer(pod)
+}

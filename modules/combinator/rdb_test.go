@@ -66,8 +66,8 @@ func TestASchemaIsMadeOnceAndGoneWithItsContent(t *testing.T) {
 			for range 2 {
 				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r2")))
 			}
-			require.False(t, b.roleThere("u1"), "the role goes with the last schema")
-			require.False(t, b.databaseThere("u1"))
+			require.False(t, b.roleThere(), "the role goes with the last schema")
+			require.False(t, b.databaseThere())
 			require.Len(t, b.queue.accepted, 4, "the pods are told after each deletion")
 		})
 	}
@@ -83,9 +83,9 @@ func (b *bundle) database(uid string) string {
 	return strings.ReplaceAll(b.config.Combinator.RDB.Names.Database, "{user_uid}", uid)
 }
 
-func (b *bundle) databaseThere(uid string) bool { //nolint:unparam // whose
+func (b *bundle) databaseThere() bool {
 	b.t.Helper()
-	return len(column(b.t, b.admin(""), `SELECT datname FROM pg_database WHERE datname = $1`, b.database(uid))) == 1
+	return len(column(b.t, b.admin(""), `SELECT datname FROM pg_database WHERE datname = $1`, b.database("u1"))) == 1
 }
 
 // databaseOpen tells whether anybody is let into the user's database.
@@ -94,9 +94,9 @@ func (b *bundle) databaseOpen(uid string) bool {
 	return len(column(b.t, b.admin(""), `SELECT datname FROM pg_database WHERE datname = $1 AND datallowconn`, b.database(uid))) == 1
 }
 
-func (b *bundle) roleThere(uid string) bool { //nolint:unparam // whose
+func (b *bundle) roleThere() bool {
 	b.t.Helper()
-	role := strings.ReplaceAll(b.config.Combinator.RDB.Names.Role, "{user_uid}", uid)
+	role := strings.ReplaceAll(b.config.Combinator.RDB.Names.Role, "{user_uid}", "u1")
 	return len(column(b.t, b.admin(""), `SELECT rolname FROM pg_roles WHERE rolname = $1`, role)) == 1
 }
 
@@ -173,7 +173,7 @@ func TestAnotherSecretKeyBecomesTheRolesPassword(t *testing.T) {
 }
 
 // credentials are whether a role may log in, and whether it has a password.
-const credentials = `SELECT rolcanlogin || ' ' || (rolpassword IS NOT NULL) FROM pg_authid WHERE rolname = $1`
+const credentials = `SELECT rolcanlogin || '/' || (rolpassword IS NOT NULL) FROM pg_authid WHERE rolname = $1`
 
 func TestARoleThatLogsInWithoutAPasswordHasNone(t *testing.T) {
 	t.Parallel()
@@ -183,7 +183,7 @@ func TestARoleThatLogsInWithoutAPasswordHasNone(t *testing.T) {
 	b.resource("u1", "r", "rdb")
 	b.resource("u2", "r", "rdb")
 	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
-	require.Equal(t, []string{"true true"}, column(t, b.admin(""), credentials, b.head+"u1")) //nolint:dupword // two columns
+	require.Equal(t, []string{"true/true"}, column(t, b.admin(""), credentials, b.head+"u1"))
 	login := setup(t, func(c *config.Config) {
 		c.Platform, c.Combinator.RDB = b.config.Platform, b.config.Combinator.RDB
 		c.Combinator.RDB.Roles = config.RolesLogin
@@ -192,7 +192,7 @@ func TestARoleThatLogsInWithoutAPasswordHasNone(t *testing.T) {
 	require.NoError(t, login.run(jobs.CreateRDBType, ref("u2", "r")))
 	require.NoError(t, login.run(jobs.SyncPasswordsType, map[string]string{}))
 	for _, uid := range []string{"u1", "u2"} {
-		require.Equal(t, []string{"true false"}, column(t, b.admin(""), credentials, b.head+uid), "the mode is changed for those that were there, too")
+		require.Equal(t, []string{"true/false"}, column(t, b.admin(""), credentials, b.head+uid), "the mode is changed for those that were there, too")
 		require.Equal(t, []string{"true"}, column(t, b.admin(""), `SELECT has_schema_privilege($1::TEXT, $2::TEXT, 'CREATE')`, b.head+uid, "user_"+uid+"_r"))
 	}
 	require.Equal(t, []string{"false"}, column(t, b.admin(""), `SELECT has_schema_privilege($1::TEXT, $2::TEXT, 'USAGE')`, b.head+"u1", "user_u2_r"))
@@ -248,7 +248,7 @@ func TestAJobKilledAtAnyStatementEndsRightWhenItRunsAgain(t *testing.T) {
 					b.remove("r")
 				}, func() error { return b.run(jobs.DeleteRDBType, ref("u1", "r")) }, func() {
 					require.False(t, b.schemaThere("u1", "r"))
-					require.False(t, b.roleThere("u1"))
+					require.False(t, b.roleThere())
 				})
 				require.Greater(t, steps, 8)
 			}
