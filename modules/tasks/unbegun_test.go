@@ -151,7 +151,7 @@ func TestAWorkerGoesOnHoweverTheCodeOfAModuleEnds(t *testing.T) {
 			execute: func(context.Context, job.Task, note) error { return job.NewPermanent("given up") },
 			giveUp:  func(note) error { panic("amiss") }, want: "given up",
 		},
-		"a panic in the error": {execute: func(context.Context, job.Task, note) error { return terrible{} }, want: "internal error"},
+		"a panic in the error": {execute: func(context.Context, job.Task, note) error { return terrible{} }, want: "the job panicked"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
