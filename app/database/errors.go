@@ -99,7 +99,7 @@ func IsUnavailable(err error) bool {
 	}
 	if c := code(err); c != "" {
 		// An exhausted number space is the server's matter, the other limits are the statement's.
-		return !oneOf(c, atFault) || c == codeLimitExceeded || c == codePreparedTwice || sequenceBehind(err) != ""
+		return !oneOf(c, atFault) || c == codeLimitExceeded || slices.Contains(useless, c) || sequenceBehind(err) != ""
 	}
 	var netErr net.Error
 	return errors.As(err, &netErr) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) ||

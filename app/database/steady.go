@@ -24,6 +24,7 @@ WHERE version() LIKE 'PostgreSQL%'`
 // Steady is a small pool of its own for the few constant statements that are sent over and over. They are prepared once
 // a connection, which spares their planning each time, and no other work of this process can keep them waiting.
 type Steady struct {
+	Prepared
 	db *sql.DB
 
 	mu       sync.Mutex
@@ -43,24 +44,31 @@ func OpenSteady(c *config.Config) (*Steady, error) {
 func NewSteady(connector driver.Connector, c *config.Config) *Steady {
 	db := openPool(SteadyConnector{connector}, steadyConnections, steadyConnections)
 	db.SetConnMaxLifetime(c.Database.MaxConnectionLifetime)
-	return &Steady{db: db, prepared: map[string]*sql.Stmt{}}
+	s := &Steady{db: db, prepared: map[string]*sql.Stmt{}}
+	s.Prepared = Prepared{s.prepare}
+	return s
 }
 
 // Close closes all connections.
 func (s *Steady) Close() error { return s.db.Close() }
 
-// QueryContext runs a statement, prepared. Every different text is kept: it must be a constant.
-func (s *Steady) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	statement, err := s.statement(ctx, query)
+// Prepared runs statements that are prepared once a connection. Every different text is kept: it must be a constant.
+type Prepared struct {
+	statement func(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
+// QueryContext runs a statement.
+func (p Prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	statement, err := p.statement(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	return statement.QueryContext(ctx, args...)
 }
 
-// ExecContext runs a statement that returns no rows, prepared. Every different text is kept: it must be a constant.
-func (s *Steady) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	statement, err := s.statement(ctx, query)
+// ExecContext runs a statement that returns no rows.
+func (p Prepared) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	statement, err := p.statement(ctx, query)
 	if err != nil {
 		return nil, err
 	}
@@ -68,14 +76,21 @@ func (s *Steady) ExecContext(ctx context.Context, query string, args ...any) (sq
 }
 
 // InTx runs work in a transaction and commits it. Its statements are prepared, as those outside of it are.
-func (s *Steady) InTx(ctx context.Context, work func(tx SteadyTx) error) error {
+func (s *Steady) InTx(ctx context.Context, work func(tx Prepared) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	// After a commit this does nothing; where it fails the pool drops the connection.
 	defer func() { _ = tx.Rollback() }()
-	if err := work(SteadyTx{steady: s, tx: tx}); err != nil {
+	within := Prepared{func(ctx context.Context, query string) (*sql.Stmt, error) {
+		statement, err := s.prepare(ctx, query)
+		if err != nil {
+			return nil, err
+		}
+		return tx.StmtContext(ctx, statement), nil
+	}}
+	if err := work(within); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
@@ -84,31 +99,7 @@ func (s *Steady) InTx(ctx context.Context, work func(tx SteadyTx) error) error {
 	return nil
 }
 
-// SteadyTx is a transaction of a Steady's pool.
-type SteadyTx struct {
-	steady *Steady
-	tx     *sql.Tx
-}
-
-// QueryContext runs a statement, prepared; see [Steady.QueryContext].
-func (t SteadyTx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	statement, err := t.steady.statement(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	return t.tx.StmtContext(ctx, statement).QueryContext(ctx, args...)
-}
-
-// ExecContext runs a statement that returns no rows, prepared; see [Steady.ExecContext].
-func (t SteadyTx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	statement, err := t.steady.statement(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	return t.tx.StmtContext(ctx, statement).ExecContext(ctx, args...)
-}
-
-func (s *Steady) statement(ctx context.Context, query string) (*sql.Stmt, error) {
+func (s *Steady) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	s.mu.Lock()
 	known, ok := s.prepared[query]
 	s.mu.Unlock()

@@ -40,7 +40,11 @@ type vaultJob struct {
 }
 
 func (j vaultJob) Execute(ctx context.Context, task job.Task, v vault) error {
-	j.ran <- v.Value != nil
+	select {
+	case j.ran <- v.Value != nil:
+	case <-ctx.Done(): // nobody reads a third one, and the process could not end
+		return ctx.Err()
+	}
 	if v.Value == nil {
 		return nil
 	}

@@ -38,9 +38,7 @@ func (w *world) databaseFaults(t *testing.T, f *fleet) []fault {
 	return []fault{
 		{"database's clock an hour ahead", 8 * time.Second, step(time.Hour)},
 		{"database's clock an hour behind", 8 * time.Second, step(-time.Hour)},
-		{"pooler restarted", time.Second, func(ctx context.Context, _ *rand.Rand) (func(context.Context) error, error) {
-			return w.pooler.Restart, w.pooler.Stop(ctx)
-		}},
+		{"pooler restarted", time.Second, restart(w.pooler, w.pooler.Stop)},
 		{"backends frozen", 6 * time.Second, func(ctx context.Context, _ *rand.Rand) (func(context.Context) error, error) {
 			_, thaw, err := w.servers.Postgres.FreezeBackends(ctx, platformName, "")
 			return func(context.Context) error { return thaw() }, err

@@ -42,11 +42,6 @@ func mended(inflict, mend func()) func(context.Context, *rand.Rand) (func(contex
 func (w *world) faults(t *testing.T, f *fleet) []fault {
 	t.Helper()
 	engine := w.engine
-	restart := func(server interface{ Restart(context.Context) error }, end func(context.Context) error) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
-		return func(ctx context.Context, _ *rand.Rand) (func(context.Context) error, error) {
-			return server.Restart, end(ctx)
-		}
-	}
 	slow := func(p *proxy.Proxy) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 		return mended(func() { p.Slow(50 * time.Millisecond) }, func() { p.Slow(0) })
 	}
@@ -88,6 +83,13 @@ func (w *world) faults(t *testing.T, f *fleet) []fault {
 		{"DNS silent", 8 * time.Second, mended(func() { w.names.Root.Play("", dnsserver.Play{Silent: true}) }, w.names.Root.Behave)},
 	}
 	return append(all, w.databaseFaults(t, f)...)
+}
+
+// restart ends a server and starts it again.
+func restart(server interface{ Restart(context.Context) error }, end func(context.Context) error) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+	return func(ctx context.Context, _ *rand.Rand) (func(context.Context) error, error) {
+		return server.Restart, end(ctx)
+	}
 }
 
 // endDatabase ends the platform's database, which is another server after each failover, and starts it again.

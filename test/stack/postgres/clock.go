@@ -52,7 +52,10 @@ func (c *clock) copy(folder string) (*clock, error) {
 		return nil, err
 	}
 	other := &clock{library: c.library, file: filepath.Join(folder, clockFile), account: c.account}
-	return other, errors.Join(os.WriteFile(other.file, offset, 0o600), c.account.own(other.file))
+	if err := other.write(offset); err != nil {
+		return nil, err
+	}
+	return other, nil
 }
 
 // libraryFolder is where Debian keeps this machine's libraries.
@@ -77,14 +80,15 @@ func (c *clock) environment() []string {
 	}
 }
 
-// set moves the clock to an offset from the machine's. The file is replaced: it is read at every question for the time.
+// set moves the clock to an offset from the machine's.
 func (c *clock) set(offset time.Duration) error {
+	return c.write(fmt.Appendf(nil, "%+d\n", int64(offset.Seconds())))
+}
+
+// write replaces the file with the offset: it is read at every question for the time.
+func (c *clock) write(offset []byte) error {
 	next := c.file + ".next"
-	err := errors.Join(
-		os.WriteFile(next, fmt.Appendf(nil, "%+d\n", int64(offset.Seconds())), 0o600),
-		c.account.own(next),
-	)
-	if err != nil {
+	if err := errors.Join(os.WriteFile(next, offset, 0o600), c.account.own(next)); err != nil {
 		return fmt.Errorf("set the server's clock: %w", err)
 	}
 	return os.Rename(next, c.file)

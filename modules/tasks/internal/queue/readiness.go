@@ -103,7 +103,7 @@ func (r *readiness) ask(ctx context.Context) error {
 		r.fault = err
 	case !r.failed.Before(began): // accepts failed meanwhile
 		return r.fault
-	case time.Since(r.failed) < failureHold: // what comes next to real ones decides
+	case time.Since(r.failed) < failureHold: // the accepts that come decide
 		r.fault = nil
 	default:
 		r.succeeded()
