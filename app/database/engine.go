@@ -25,6 +25,9 @@ func EngineConnector(c config.RDB, database string) (driver.Connector, error) {
 // IsForbidden tells whether err says that the server does not let this user do that.
 func IsForbidden(err error) bool { return code(err) == codeNoRight }
 
+// IsDivisionByZero tells whether err says that a statement divided by zero, as one does that is to stop what stands behind it.
+func IsDivisionByZero(err error) bool { return code(err) == codeDivisionByZero }
+
 // Quote makes a name safe to stand in a statement.
 func Quote(name string) string { return pq.QuoteIdentifier(name) }
 

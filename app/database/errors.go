@@ -36,6 +36,7 @@ const (
 	codeUndefinedTable       = "42P01"
 	codeUndefinedColumn      = "42703"
 	codeNoRight              = "42501"
+	codeDivisionByZero       = "22012"
 	codeLimitExceeded        = "54000"
 	classData                = "22"
 	classAuthorization       = "28"

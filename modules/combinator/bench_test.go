@@ -151,7 +151,7 @@ func (f *figures) growth(b *testing.B, s *bundle) {
 func (f *figures) rdb(b *testing.B, s *bundle) {
 	b.Helper()
 	ctx := b.Context()
-	admin := s.admin("")
+	admin := s.connect("", nil) // which keeps its connection, as Inner does
 	role := s.head + "u1"
 	tenant := s.tenant("u1", "sk_one")
 	resource := func(run, i int) engine.Resource {
