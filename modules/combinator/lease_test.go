@@ -108,3 +108,29 @@ func TestALeaseLastsAfterAnUnknownOutcomeOnly(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, leased(t, b, func() {}), "no lease lasts as long: the clock was put back")
 }
+
+func TestALeaseThatBeganLaterAndCameFirstHolds(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "pg_stat_activity")
+	b := setup(t)
+	require.NoError(t, leased(t, b, func() {}))
+	raw := b.open(b.config.Database.DSN.Reveal())
+	tx, err := raw.Begin()
+	require.NoError(t, err)
+	defer func() { _ = tx.Rollback() }()
+	_, err = tx.Exec(`SELECT user_uid FROM combinator_tenants FOR UPDATE`)
+	require.NoError(t, err)
+	late := make(chan error, 1)
+	go func() {
+		late <- b.rows.WithTenant(t.Context(), 8, "u1", nil, func(context.Context, rows.Leased) (string, error) { return "held", nil })
+	}()
+	require.Eventually(t, func() bool {
+		return len(column(t, raw, `SELECT pid::TEXT FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%combinator_tenants%'`)) > 0
+	}, patience, 10*time.Millisecond, "its statement waits, and its time was taken before")
+	_, err = tx.Exec(`UPDATE combinator_tenants SET lease_number = 7, leased_by = 7,
+leased_until = CAST(clock_timestamp() AT TIME ZONE 'UTC' AS TIMESTAMP) + $1::FLOAT8 * INTERVAL '1 second'`, 2*b.config.Combinator.RDB.RequestTimeout.Seconds())
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit())
+	require.ErrorIs(t, <-late, rows.ErrBusy, "two must not hold it")
+}

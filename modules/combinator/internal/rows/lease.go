@@ -28,8 +28,8 @@ type Leased struct {
 	Own   bool
 }
 
-// unknown is what the row of a user says who has something in the RDB engine of which nobody knows what it was given.
-const unknown = "unknown"
+// Unknown is what the row of a user says who has something in the RDB engine of which nobody knows what it was given.
+const Unknown = "unknown"
 
 // Remaining is what WithTenant's work returns after it took something away: the row stays as long as the user has
 // anything, since it is by the row that the audit knows whose that is.
@@ -38,19 +38,21 @@ func Remaining(prepared string, nothing bool) string {
 	case nothing:
 		return ""
 	case prepared == "":
-		return unknown
+		return Unknown
 	}
 	return prepared
 }
 
-// A task that is run again takes the lease over from itself: the process that ran it before is dead. A lease that lies further
-// ahead than one can last is void: the clock was put back. The same number is taken again where the answer was lost.
+// A task that is run again takes the lease over from itself: the process that ran it before is dead. A lease that lies much
+// further ahead than one can last is void: the clock was put back. Just further ahead are those of others whose statement began
+// after this one and came first, or whose server's clock is ahead. The same number is taken again where the answer was lost.
 const (
 	takeLease = `INSERT INTO combinator_tenants (user_uid, lease_number, leased_by, leased_until)
 VALUES ($1, $2, $3, LOCALTIMESTAMP + $4::FLOAT8 * INTERVAL '1 second')
 ON CONFLICT (user_uid) DO UPDATE SET lease_number = excluded.lease_number, leased_by = excluded.leased_by, leased_until = excluded.leased_until
 WHERE combinator_tenants.leased_until IS NULL OR combinator_tenants.leased_until <= LOCALTIMESTAMP
-    OR combinator_tenants.leased_until > excluded.leased_until OR combinator_tenants.lease_number = excluded.lease_number
+    OR combinator_tenants.leased_until > excluded.leased_until + $5::FLOAT8 * INTERVAL '1 second'
+    OR combinator_tenants.lease_number = excluded.lease_number
     OR combinator_tenants.leased_by = excluded.leased_by AND excluded.leased_by <> 0
 RETURNING prepared, platform, role_name, database_name`
 	claimTenant = `UPDATE combinator_tenants SET platform = $3, role_name = $4, database_name = $5
@@ -102,12 +104,16 @@ func newNumber() int64 {
 // lease is how long one lasts: as long as work, and then what work gave up waiting for, can last.
 func (r *Rows) lease() time.Duration { return 2 * r.statement }
 
+// ahead is how much further than a new one a lease that holds may last: for as long as a statement that takes one may have
+// waited, and for clocks and settings of other processes that differ.
+func (r *Rows) ahead() time.Duration { return r.lease() + r.timeout }
+
 func (r *Rows) take(ctx context.Context, task int64, userUID string, number int64, place *engine.Place) (t Leased, err error) {
 	var platform string
 	err = database.Retry(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, r.timeout)
 		defer cancel()
-		return r.db.QueryRowContext(ctx, takeLease, userUID, number, task, r.lease().Seconds()).
+		return r.db.QueryRowContext(ctx, takeLease, userUID, number, task, r.lease().Seconds(), r.ahead().Seconds()).
 			Scan(&t.Prepared, &platform, &t.Place.Role, &t.Place.Database)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
