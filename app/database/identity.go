@@ -18,6 +18,8 @@ const (
 UPDATE inner_platform SET value = $2, created_at = LOCALTIMESTAMP WHERE name = $1 AND value = $3`
 	// What earlier audits saw was seen beside other rows: the grace before a deletion begins anew.
 	forgetSightings = `DELETE FROM inner_audit_sightings`
+	// Nor is it known which of their keys the users' roles were given last.
+	forgetPasswords = `UPDATE combinator_tenants SET prepared = 'unknown'`
 )
 
 // ErrNoIdentity says that the database has no id yet: inner migrate gives it one.
@@ -69,8 +71,10 @@ func restored(ctx context.Context, db *sql.DB, old string) (bool, error) {
 	if n, err := result.RowsAffected(); err != nil || n == 0 {
 		return false, err
 	}
-	if _, err := tx.ExecContext(ctx, forgetSightings); err != nil {
-		return false, err
+	for _, forget := range []string{forgetSightings, forgetPasswords} {
+		if _, err := tx.ExecContext(ctx, forget); err != nil {
+			return false, err
+		}
 	}
 	return true, tx.Commit()
 }
