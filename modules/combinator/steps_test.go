@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"app238.com/inner/app/database"
 	"app238.com/inner/modules/audit/inventory"
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/combinator/internal/stock"
@@ -66,6 +67,49 @@ func TestEachStepOfMakingOrDroppingASchemaMayBeTheLast(t *testing.T) {
 			unharmed()
 		})
 	}
+}
+
+func TestEachStepOfMakingWhatTheEngineLostMayBeTheLast(t *testing.T) {
+	t.Parallel()
+	for name, layout := range layouts() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, layout)
+			b.faults.each = true
+			b.user("u1", "sk_one")
+			b.dies(jobs.CreateRDBType, true, func() {
+				b.resource("u1", "r", "rdb")
+				require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
+				b.lose()
+			}, func() {
+				require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
+				tenant := b.login("u1", "sk_one")
+				_, err := tenant.Exec(`CREATE TABLE ` + b.schema("u1", "r") + `.t (v TEXT)`)
+				require.NoError(t, err)
+				require.NoError(t, tenant.Close())
+				b.remove("r")
+				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
+				b.gone()
+			})
+		})
+	}
+}
+
+// lose takes away what u1 has in the engine without Inner, as where the engine is put back to an older state.
+func (b *bundle) lose() {
+	b.t.Helper()
+	place := b.rdb.Place("u1")
+	admin := b.admin("")
+	if place.Database != "" {
+		_, err := admin.Exec(`DROP DATABASE ` + database.Quote(place.Database))
+		require.NoError(b.t, err)
+	} else {
+		_, err := admin.Exec(`DROP SCHEMA ` + b.schema("u1", "r") + ` CASCADE`)
+		require.NoError(b.t, err)
+	}
+	role := database.Quote(place.Role)
+	_, err := admin.Exec(`DROP OWNED BY ` + role + `; DROP ROLE ` + role)
+	require.NoError(b.t, err)
 }
 
 // safe checks that u2 is not let into a database of u1 that is half made, and that the audit sees whatever there is of u1.

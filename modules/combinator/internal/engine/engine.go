@@ -21,6 +21,8 @@ var (
 	// ErrElsewhere: an earlier release has made it, under another name than the configuration gives. Nobody can tell whether that
 	// was this platform's.
 	ErrElsewhere = errors.New("under another name")
+	// ErrLost: the user was prepared, and something of that is missing. Nothing was made; it is for a Tenant that is Stale.
+	ErrLost = errors.New("missing in the engine")
 	// ErrUncertain: what was asked may still be carried out.
 	ErrUncertain = errors.New("outcome unknown")
 	// ErrClosed: the engine does not tell this to anybody.

@@ -92,17 +92,24 @@ func (p Params) withTenant(ctx context.Context, t job.Task, userUID string, work
 		return databaseError("reading the user", err)
 	}
 	wished, place := p.RDB.Fingerprint(key), p.RDB.Place(userUID)
-	var failure error
-	err = p.Rows.WithTenant(ctx, t.ID, userUID, &place, func(ctx context.Context, known rows.Leased) (string, error) {
-		tenant := p.tenant(userUID, known)
-		tenant.Key, tenant.Stale = key, known.Prepared != wished
-		failure = work(ctx, tenant)
-		if errors.Is(failure, engine.ErrForeign) {
-			return refused + wished, nil
+	for {
+		var failure error
+		err = p.Rows.WithTenant(ctx, t.ID, userUID, &place, func(ctx context.Context, known rows.Leased) (string, error) {
+			tenant := p.tenant(userUID, known)
+			tenant.Key, tenant.Stale = key, known.Prepared != wished
+			failure = work(ctx, tenant)
+			switch {
+			case errors.Is(failure, engine.ErrForeign):
+				return refused + wished, nil
+			case errors.Is(failure, engine.ErrLost):
+				return rows.Unknown, nil // the user is stale from now on, until all is made again
+			}
+			return wished, failure
+		})
+		if err != nil || !errors.Is(failure, engine.ErrLost) {
+			return tenantError(failure, err)
 		}
-		return wished, failure
-	})
-	return tenantError(failure, err)
+	}
 }
 
 // refused stands in front of what a user's role could not be given, because something there is another platform's: it need

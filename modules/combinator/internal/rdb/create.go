@@ -29,7 +29,10 @@ func (e *Engine) Create(ctx context.Context, tenant engine.Tenant, r engine.Reso
 	tenant.Place.Database = s.database
 	if !tenant.Stale {
 		err := e.make(ctx, tenant.Place.Role, s, `CREATE SCHEMA `)
-		if !database.IsDuplicateSchema(err) && !database.IsMissing(err) {
+		switch {
+		case database.IsMissing(err):
+			return lost(err)
+		case !database.IsDuplicateSchema(err):
 			return err
 		}
 	}
@@ -53,6 +56,10 @@ func (e *Engine) Create(ctx context.Context, tenant engine.Tenant, r engine.Reso
 		return e.exec(ctx, db, e.steps(tenant.Place.Role, s, `CREATE SCHEMA IF NOT EXISTS `))
 	})
 }
+
+// lost says that something is missing of a user who is prepared. It may be made only once the rows do not say so any more: else
+// nobody would complete what is interrupted.
+func lost(err error) error { return fmt.Errorf("%w: %w", engine.ErrLost, err) }
 
 // make makes a schema.
 func (e *Engine) make(ctx context.Context, role string, s schema, create string) error {
@@ -96,6 +103,8 @@ func (e *Engine) ensureRole(ctx context.Context, tenant engine.Tenant) error {
 				return err
 			case whose == foreign:
 				return fmt.Errorf("%w: role %s", engine.ErrForeign, tenant.Place.Role)
+			case !found && !tenant.Stale:
+				return lost(errors.New("no role"))
 			case found && whose == ours && !tenant.Stale:
 				return nil
 			}

@@ -3,6 +3,7 @@ package rdb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"app238.com/inner/app/database"
@@ -28,6 +29,8 @@ func (e *Engine) ensureDatabase(ctx context.Context, tenant engine.Tenant) error
 				return fmt.Errorf("%w: database %s", engine.ErrForeign, tenant.Place.Database)
 			case found && admits && whose == ours:
 				return nil
+			case !tenant.Stale && (!found || !admits):
+				return lost(errors.New("no database"))
 			}
 			// Another platform may have made the database just now.
 			err = e.execEach(ctx, db, e.databaseSteps(d, tenant, found, admits))
@@ -82,8 +85,9 @@ func (e *Engine) isOpen(ctx context.Context, name string) (admits bool, err erro
 const otherSchemas = `SELECT 1 FROM pg_namespace
 WHERE nspname NOT IN ('public', 'information_schema', 'crdb_internal', 'pg_extension') AND substr(nspname, 1, 3) <> 'pg_' LIMIT 1`
 
-// publicTables are what someone keeps outside of every schema of Inner's.
-const publicTables = `SELECT 1 FROM information_schema.tables WHERE table_schema = 'public' LIMIT 1`
+// publicData is what someone keeps outside of every schema of Inner's, also what Inner has no right on.
+const publicData = `SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p', 'm', 'v', 'f', 'S') LIMIT 1`
 
 // dropDatabase drops the user's own database, unless it is another platform's or there is something in it.
 func (e *Engine) dropDatabase(ctx context.Context, tenant engine.Tenant) error {
@@ -105,6 +109,7 @@ func (e *Engine) dropDatabase(ctx context.Context, tenant engine.Tenant) error {
 		return err
 	}
 	if !admits { // it was left half-made: it is finished, so that it can be looked into
+		tenant.Stale = true
 		if err := e.ensureDatabase(ctx, tenant); err != nil {
 			return err
 		}
@@ -133,8 +138,8 @@ func (e *Engine) isUsed(ctx context.Context, name string) (used bool, err error)
 		if err != nil {
 			return err
 		}
-		tables, err := e.read(ctx, db, publicTables, nil, new(int))
-		used = schemas || tables
+		data, err := e.read(ctx, db, publicData, nil, new(int))
+		used = schemas || data
 		return err
 	})
 	if database.IsMissing(err) {
