@@ -37,8 +37,26 @@ func TestATemplateThatContradictsTheRecordedNamesStopsTheStart(t *testing.T) {
 	require.NoError(t, other.start(), "another platform has names of its own")
 }
 
+func TestAChangedDomainDoesNotDisownWhatIsThere(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.user("u1", "sk_one")
+	require.NoError(t, b.run(jobs.RegisterUserType, map[string]string{"user_uid": "u1"}))
+	b.inhabited("r1", b.id("k1"))
+	moved := b.copies(func(c *config.Config) { c.Domain, c.Platform = "new."+c.Domain, "" })
+	require.NoError(t, moved.start(), "nothing is recorded yet")
+	moved = b.copies(func(c *config.Config) { c.Domain, c.Platform = "new."+c.Domain, "" })
+	moved.copyRows(b)
+	err := moved.start()
+	require.ErrorContains(t, err, "platform:")
+	require.ErrorAs(t, err, new(config.Error))
+	kept := b.copies(func(c *config.Config) { c.Domain = "new." + c.Domain })
+	kept.copyRows(b)
+	require.NoError(t, kept.start())
+}
+
 func (b *bundle) start() error {
-	check := naming.New(b.rows, b.rdb, b.kv, zap.NewNop())
+	check := naming.New(b.config, b.rows, b.rdb, b.kv, zap.NewNop())
 	if err := check.Start(b.t.Context()); err != nil {
 		return err
 	}
@@ -52,7 +70,7 @@ func TestAStartWithoutTheDatabaseIsNotReadyUntilTheNamesWereCompared(t *testing.
 	b.inhabited("r1", b.id("k1"))
 	renamed := b.copies(func(c *config.Config) { c.Combinator.KV.Prefix = "x" + c.Combinator.KV.Prefix })
 	renamed.rows = b.rows
-	check := naming.New(renamed.rows, renamed.rdb, renamed.kv, zap.NewNop())
+	check := naming.New(renamed.config, renamed.rows, renamed.rdb, renamed.kv, zap.NewNop())
 	b.faults.breakAt(1, false)
 	require.NoError(t, check.Start(t.Context()))
 	err := check.Ready(t.Context())

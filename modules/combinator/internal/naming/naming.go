@@ -26,6 +26,9 @@ const pageSize = 1000
 
 // Check finds out once whether the templates contradict what is recorded.
 type Check struct {
+	// named says that the platform has a name of its own, rather than that of the domain.
+	named bool
+
 	rows *rows.Rows
 	rdb  engine.RDB
 	kv   engine.KV
@@ -38,8 +41,8 @@ type Check struct {
 }
 
 // New returns the check.
-func New(r *rows.Rows, rdb engine.RDB, kv engine.KV, log *zap.Logger) *Check {
-	return &Check{rows: r, rdb: rdb, kv: kv, log: log.Named("job")}
+func New(c *config.Config, r *rows.Rows, rdb engine.RDB, kv engine.KV, log *zap.Logger) *Check {
+	return &Check{named: c.Platform != "", rows: r, rdb: rdb, kv: kv, log: log.Named("job")}
 }
 
 // Start refuses the start where the templates contradict what is recorded. A database that does not answer keeps nothing
@@ -73,7 +76,7 @@ func (c *Check) run(ctx context.Context) error {
 		return c.refusal
 	}
 	var faults []error
-	for _, compare := range []func(context.Context) (error, error){c.schemas, c.prefixes, c.tenants} {
+	for _, compare := range []func(context.Context) (error, error){c.platform, c.schemas, c.prefixes, c.tenants} {
 		fault, err := compare(ctx)
 		if err != nil {
 			return err
@@ -86,6 +89,20 @@ func (c *Check) run(ctx context.Context) error {
 		c.refusal = config.Wrong(errors.Join(faults...))
 	}
 	return c.refusal
+}
+
+// platform refuses a name that only the domain gives where all that is recorded is another platform's: the domain was changed, and
+// nothing that is there would be this platform's any more, or the database is a copy, and somebody has to say so.
+func (c *Check) platform(ctx context.Context) (fault, err error) {
+	if c.named || !c.rdb.Configured() && !c.kv.Configured() {
+		return nil, nil
+	}
+	ours, all, err := c.rows.Platforms(ctx)
+	if err != nil || ours > 0 || all == 0 {
+		return nil, err
+	}
+	return fmt.Errorf("platform: all that is recorded of users' schemas and namespaces was made under another domain: where it was changed, "+
+		"set platform to the old one; where this database is a copy, set platform to a name of the copy's own (%d records)", all), nil
 }
 
 func (c *Check) schemas(ctx context.Context) (fault, err error) {

@@ -15,6 +15,9 @@ const recordPlace = `INSERT INTO combinator_places (resource_type, user_uid, res
 ON CONFLICT (resource_type, user_uid, resource_id) DO UPDATE SET platform = excluded.platform, name = excluded.name
 WHERE combinator_places.platform <> excluded.platform`
 
+const countPlatforms = `SELECT count(*) FILTER (WHERE p.platform = $1), count(*) FROM (
+    SELECT platform FROM combinator_places UNION ALL SELECT platform FROM combinator_tenants WHERE platform <> '') AS p`
+
 const forgetPlace = `DELETE FROM combinator_places WHERE resource_type = $1 AND user_uid = $2 AND resource_id = $3`
 
 // Place returns the name under which this platform has made a resource in its engine, "" where none is recorded.
@@ -67,6 +70,14 @@ func (r *Rows) Places(ctx context.Context, kind string, after int64, limit int) 
 		places[i] = Place{ID: one.ID, Resource: engine.Resource{UserUID: one.UserUID, ResourceID: one.ResourceID}, Name: one.Name}
 	}
 	return places, nil
+}
+
+// Platforms counts what is recorded of resources and users: what this platform has made, and all.
+func (r *Rows) Platforms(ctx context.Context) (ours, all int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	err = r.db.QueryRowContext(ctx, countPlatforms, r.platform).Scan(&ours, &all)
+	return ours, all, err
 }
 
 // Referenced returns those of some resources that have a row.
