@@ -68,6 +68,10 @@ var atFault = []string{
 	"0A", "21", "22", "23", "25001", "25P01", "25P02", "2B", "3F", "40002", "42", "44", "54", "55000", "P0",
 }
 
+// ofData are those of atFault for which the values are to blame, rather than the tables or the rights of Inner's role, which
+// somebody may put right.
+var ofData = []string{"21", "22", "23", "44", "P0"}
+
 func code(err error) string {
 	if pe, ok := errors.AsType[*pq.Error](err); ok {
 		return string(pe.Code)
@@ -121,6 +125,9 @@ func oneOf(code string, list []string) bool {
 // IsBadData tells whether err says that a value is none that its column, or the statement, takes: out of range, too long, not
 // of its type. The same value is refused each time.
 func IsBadData(err error) bool { return strings.HasPrefix(code(err), classData) }
+
+// IsDataRefused tells whether err says that the statement certainly had no effect, and will have none with the same values.
+func IsDataRefused(err error) bool { return oneOf(code(err), ofData) && !IsUnavailable(err) }
 
 // IsForeignKeyViolation tells whether err says that the row which another one names is not there.
 func IsForeignKeyViolation(err error) bool { return code(err) == codeForeignKeyViolation }

@@ -179,6 +179,36 @@ func TestAResultThatTheDatabaseRefusesHoldsUpNoOther(t *testing.T) {
 	}
 }
 
+func TestAResultKeepsItsTextWhereTheDatabaseRefusesEveryResult(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	plain := b.plain(t)
+	_, err := plain.ExecContext(t.Context(), `CREATE SEQUENCE refusals; CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+		'BEGIN PERFORM nextval(''refusals''); RAISE EXCEPTION ''of the test'' USING ERRCODE = ''42501''; END'`)
+	require.NoError(t, err)
+	_, err = plain.ExecContext(t.Context(), `CREATE TRIGGER fail BEFORE UPDATE ON console_tasks FOR EACH ROW WHEN (NEW.task_status <> 'processing') EXECUTE FUNCTION fail()`)
+	require.NoError(t, err)
+	b.job.execute = func(_ context.Context, _ job.Task, n note) error {
+		if n.Text == "again" {
+			return job.NewLater(time.Millisecond, "put off")
+		}
+		return job.NewPermanent("the reason")
+	}
+	failed, again := b.accept(t, "", "fails"), b.accept(t, "", "again")
+	b.start(t)
+	require.Eventually(t, func() bool {
+		var n int
+		return plain.QueryRowContext(t.Context(), `SELECT last_value FROM refusals`).Scan(&n) == nil && n > 6
+	}, patience, 10*time.Millisecond)
+	_, err = plain.ExecContext(t.Context(), `DROP TRIGGER fail ON console_tasks`)
+	require.NoError(t, err)
+	require.Equal(t, "the reason", b.awaitStatus(t, failed, store.Failed).Detail)
+	require.Eventually(t, func() bool {
+		view, err := b.store.View(t.Context(), again)
+		return err == nil && view.Detail == "put off"
+	}, patience, time.Millisecond)
+}
+
 func TestATaskWhosePayloadNoKeyOpensIsAnErrorInTheEnd(t *testing.T) {
 	t.Parallel()
 	b, _ := withVault(t)

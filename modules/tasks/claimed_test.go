@@ -82,6 +82,20 @@ func TestClaimsThatNobodyHoldsAreGivenBackWhenInDoubt(t *testing.T) {
 	b.awaitStatus(t, id, store.Finished)
 }
 
+func TestARestoredRowThatNamesAClaimWhichHasEndedIsRunAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	book, _ := b.replica(t)
+	require.Eventually(t, func() bool { _, ok := book.Current(); return ok }, patience, time.Millisecond)
+	id := b.accept(t, "k", "x")
+	b.awaitStatus(t, id, store.Finished)
+	process, _ := book.Current()
+	_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET task_status = 'processing', claimed_by = $2, finished_at = NULL WHERE id = $1`, id, process)
+	require.NoError(t, err)
+	b.awaitStatus(t, id, store.Finished)
+	require.Len(t, b.job.starts(), 2)
+}
+
 func TestTheNextOfAKeyRunsAsSoonAsTheKeyIsFree(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -145,6 +145,13 @@ func (b *Book) Doubt() {
 	b.doubt.Store(&now)
 }
 
+// Review has Settle give back once what is this process's by the database and not by the book, without a reason for doubt: a
+// restored row may name a claim that has ended long ago, and nobody else would take it from a process that lives.
+func (b *Book) Review() {
+	past := time.Now().Add(-b.longest - time.Millisecond)
+	b.doubt.CompareAndSwap(nil, &past)
+}
+
 // Settle has the doubt removed: giveBack is told all claims in hand while no statement that claims is under way, and
 // gives every other claim of this process back. It does nothing when there is no doubt, and is to be called again for as
 // long as there is: the statement may take effect after this.

@@ -96,7 +96,7 @@ func (p *Processor) write(running context.Context, e store.Ending, log *zap.Logg
 		case errors.Is(err, store.ErrLostClaim):
 			log.Warn("result dropped: the task was taken over or its result is written already")
 			return
-		case database.IsRefused(err) && !database.IsUnavailable(err):
+		case database.IsDataRefused(err):
 			e = e.Bare()
 		}
 		log.Warn("result could not be written yet", observe.Error(err))

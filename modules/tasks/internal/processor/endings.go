@@ -42,7 +42,7 @@ func (p *Processor) writeEndings(running context.Context) {
 }
 
 // writePart repeats the write until it succeeds or the process ends: a result is not dropped because the database is
-// away for a while. What it refuses by its nature is written one by one, so that one result does not hold up others.
+// away for a while. What it refuses for its values is written one by one, so that one result does not hold up others.
 func (p *Processor) writePart(running context.Context, part store.Part) {
 	claims := make([]store.Claim, len(part.Endings))
 	for i, e := range part.Endings {
@@ -56,7 +56,7 @@ func (p *Processor) writePart(running context.Context, part store.Part) {
 			return
 		}
 		p.log.Warn("results could not be written yet", zap.Int("results", len(claims)), observe.Error(err))
-		if refused := database.IsRefused(err) && !database.IsUnavailable(err); refused && len(claims) > 1 {
+		if refused := database.IsDataRefused(err); refused && len(claims) > 1 {
 			for i := range part.Endings {
 				p.writePart(running, store.Part{Endings: part.Endings[i : i+1], Process: part.Process, Number: part.Number})
 			}

@@ -13,8 +13,8 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-// hastenEvery is how many takeover times apart a process looks for tasks that a step of the clock holds up: it reads all
-// that are pending.
+// hastenEvery is how many takeover times apart a process looks for tasks that a step of the clock holds up, for which it reads
+// all that are pending, and for those that the database says it runs and it does not.
 const hastenEvery = 4
 
 // sweep puts right, until ctx ends, what nobody else does: see the functions that it calls.
@@ -33,6 +33,7 @@ func (p *Processor) sweep(ctx context.Context) {
 		if time.Since(hastened) > hastenEvery*p.config.TakeoverAfter {
 			hastened = time.Now()
 			parts = append(parts, p.hasten)
+			p.book.Review()
 		}
 		var ready int64
 		for _, part := range parts {
