@@ -110,6 +110,28 @@ func TestADeclaredRestoreHasEveryTaskBeginAnew(t *testing.T) {
 	require.Zero(t, b.logged.Len(), "nothing had to be noticed")
 }
 
+func TestAVersionOfBeforeARestoreIsNotTheOneWithItsNumber(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first, second := b.version(t, "app:1"), b.version(t, "app:2")
+	requireKind(t, job.Parked, b.deploy(t, 1, second))
+	b.record(t, second, 1, "")
+	b.exec(t, fmt.Sprintf(`UPDATE workers SET status = 'active', active_version_id = %d`, first))
+	b.exec(t, fmt.Sprintf(`UPDATE worker_deploy_versions SET status = CASE id WHEN %d THEN 'success' ELSE 'loading' END`, first))
+	_, err := database.Restored(t.Context(), b.db.DB, b.identity(t))
+	require.NoError(t, err)
+	requireKind(t, job.Parked, b.syncEnv(t, 2))
+	require.Equal(t, fmt.Sprintf("app:1 version %d task 2", first), b.app(t), "the version that serves by the rows")
+
+	b.exec(t, `UPDATE workers SET active_version_id = NULL`)
+	requireKind(t, job.Parked, b.deploy(t, 3, second))
+	b.exec(t, fmt.Sprintf(`UPDATE worker_deploy_versions SET status = 'error' WHERE id = %d`, second))
+	_, err = database.Restored(t.Context(), b.db.DB, b.identity(t))
+	require.NoError(t, err)
+	requireKind(t, job.Parked, b.deploy(t, 4, first))
+	require.Equal(t, fmt.Sprintf("app:1 version %d task 4", first), b.app(t), "what failed since supersedes nothing")
+}
+
 func TestAnOutcomeThatTheRowsLostIsRecordedAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

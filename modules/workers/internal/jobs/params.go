@@ -102,7 +102,9 @@ func (p Params) app(ctx context.Context, r Ref) (*cluster.State, error) {
 	if standing != origin.Known {
 		app.Task, app.Ended = 0, false
 	}
-	app.Foreign = standing == origin.Foreign
+	if app.Foreign = standing == origin.Foreign; app.Foreign {
+		app.Version = 0 // that number is another version's, if any's
+	}
 	return app, nil
 }
 
