@@ -67,10 +67,21 @@ func (s *Schema) Missing(have *Catalogue) ([]Step, error) {
 }
 
 // outerStep makes a whole table of Outer's: PostgreSQL carries out what one message holds as a whole, so that no later run
-// finds a table without its indexes, which it would not touch.
+// finds a table without its indexes, which it would not touch. CockroachDB does not: there what rows rely on stands in the table.
 func (t *Table) outerStep(postgres bool) Step {
-	step := Step{Text: "make table " + t.Name, Table: t.Name, New: true, Statements: []string{t.create()}}
-	for _, i := range t.Indexes {
+	whole, later := *t, t.Indexes
+	if !postgres {
+		whole.Constraints, later = slices.Clone(t.Constraints), nil
+		for _, i := range t.Indexes {
+			if i.Unique {
+				whole.Constraints = append(whole.Constraints, "CONSTRAINT "+i.Name+" UNIQUE "+i.Definition)
+			} else {
+				later = append(later, i)
+			}
+		}
+	}
+	step := Step{Text: "make table " + t.Name, Table: t.Name, New: true, Statements: []string{whole.create()}}
+	for _, i := range later {
 		step.Statements = append(step.Statements, i.create(t.Name, false))
 	}
 	if postgres {
