@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"time"
 )
@@ -59,6 +60,13 @@ const maxWorkers = 1000
 // durationLimits are the least and the most of every duration. The least is what lets the thing be done at all, and periodic
 // jobs have ticks of whole seconds.
 func durationLimits() map[string][2]time.Duration {
+	all := serverLimits()
+	maps.Copy(all, moduleLimits())
+	return all
+}
+
+// serverLimits are those of what every module stands on, and of the queue.
+func serverLimits() map[string][2]time.Duration {
 	return map[string][2]time.Duration{
 		"http.requestTimeout":       {100 * time.Millisecond, 10 * time.Minute},
 		"http.readHeaderTimeout":    {100 * time.Millisecond, 10 * time.Minute},
@@ -87,7 +95,11 @@ func durationLimits() map[string][2]time.Duration {
 		"tasks.retention.interval":       {100 * time.Millisecond, day},
 		"cron.checkInterval":             {10 * time.Millisecond, time.Hour},
 		"cron.startInterval":             {time.Second, week},
+	}
+}
 
+func moduleLimits() map[string][2]time.Duration {
+	return map[string][2]time.Duration{
 		"audit.interval":     {time.Second, year},
 		"audit.timeout":      {time.Second, day},
 		"audit.callTimeout":  {100 * time.Millisecond, time.Hour},
