@@ -11930,19 +11930,23 @@ func (m *ProcessMutation) ResetEdge(name string) error {
 // TickMutation represents an operation that mutates the Tick nodes in the graph.
 type TickMutation struct {
 	config
-	op            Op
-	typ           string
-	id            *int
-	name          *string
-	tick          *int64
-	addtick       *int64
-	task_id       *int64
-	addtask_id    *int64
-	created_at    *time.Time
-	clearedFields map[string]struct{}
-	done          bool
-	oldValue      func(context.Context) (*Tick, error)
-	predicates    []predicate.Tick
+	op                  Op
+	typ                 string
+	id                  *int
+	name                *string
+	tick                *int64
+	addtick             *int64
+	task_id             *int64
+	addtask_id          *int64
+	due                 *int64
+	adddue              *int64
+	interval_seconds    *int64
+	addinterval_seconds *int64
+	created_at          *time.Time
+	clearedFields       map[string]struct{}
+	done                bool
+	oldValue            func(context.Context) (*Tick, error)
+	predicates          []predicate.Tick
 }
 
 var _ ent.Mutation = (*TickMutation)(nil)
@@ -12191,6 +12195,118 @@ func (m *TickMutation) ResetTaskID() {
 	m.addtask_id = nil
 }
 
+// SetDue sets the "due" field.
+func (m *TickMutation) SetDue(i int64) {
+	m.due = &i
+	m.adddue = nil
+}
+
+// Due returns the value of the "due" field in the mutation.
+func (m *TickMutation) Due() (r int64, exists bool) {
+	v := m.due
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDue returns the old "due" field's value of the Tick entity.
+// If the Tick object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TickMutation) OldDue(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDue is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDue requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDue: %w", err)
+	}
+	return oldValue.Due, nil
+}
+
+// AddDue adds i to the "due" field.
+func (m *TickMutation) AddDue(i int64) {
+	if m.adddue != nil {
+		*m.adddue += i
+	} else {
+		m.adddue = &i
+	}
+}
+
+// AddedDue returns the value that was added to the "due" field in this mutation.
+func (m *TickMutation) AddedDue() (r int64, exists bool) {
+	v := m.adddue
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetDue resets all changes to the "due" field.
+func (m *TickMutation) ResetDue() {
+	m.due = nil
+	m.adddue = nil
+}
+
+// SetIntervalSeconds sets the "interval_seconds" field.
+func (m *TickMutation) SetIntervalSeconds(i int64) {
+	m.interval_seconds = &i
+	m.addinterval_seconds = nil
+}
+
+// IntervalSeconds returns the value of the "interval_seconds" field in the mutation.
+func (m *TickMutation) IntervalSeconds() (r int64, exists bool) {
+	v := m.interval_seconds
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldIntervalSeconds returns the old "interval_seconds" field's value of the Tick entity.
+// If the Tick object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TickMutation) OldIntervalSeconds(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldIntervalSeconds is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldIntervalSeconds requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldIntervalSeconds: %w", err)
+	}
+	return oldValue.IntervalSeconds, nil
+}
+
+// AddIntervalSeconds adds i to the "interval_seconds" field.
+func (m *TickMutation) AddIntervalSeconds(i int64) {
+	if m.addinterval_seconds != nil {
+		*m.addinterval_seconds += i
+	} else {
+		m.addinterval_seconds = &i
+	}
+}
+
+// AddedIntervalSeconds returns the value that was added to the "interval_seconds" field in this mutation.
+func (m *TickMutation) AddedIntervalSeconds() (r int64, exists bool) {
+	v := m.addinterval_seconds
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetIntervalSeconds resets all changes to the "interval_seconds" field.
+func (m *TickMutation) ResetIntervalSeconds() {
+	m.interval_seconds = nil
+	m.addinterval_seconds = nil
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (m *TickMutation) SetCreatedAt(t time.Time) {
 	m.created_at = &t
@@ -12261,7 +12377,7 @@ func (m *TickMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *TickMutation) Fields() []string {
-	fields := make([]string, 0, 4)
+	fields := make([]string, 0, 6)
 	if m.name != nil {
 		fields = append(fields, tick.FieldName)
 	}
@@ -12270,6 +12386,12 @@ func (m *TickMutation) Fields() []string {
 	}
 	if m.task_id != nil {
 		fields = append(fields, tick.FieldTaskID)
+	}
+	if m.due != nil {
+		fields = append(fields, tick.FieldDue)
+	}
+	if m.interval_seconds != nil {
+		fields = append(fields, tick.FieldIntervalSeconds)
 	}
 	if m.created_at != nil {
 		fields = append(fields, tick.FieldCreatedAt)
@@ -12288,6 +12410,10 @@ func (m *TickMutation) Field(name string) (ent.Value, bool) {
 		return m.Tick()
 	case tick.FieldTaskID:
 		return m.TaskID()
+	case tick.FieldDue:
+		return m.Due()
+	case tick.FieldIntervalSeconds:
+		return m.IntervalSeconds()
 	case tick.FieldCreatedAt:
 		return m.CreatedAt()
 	}
@@ -12305,6 +12431,10 @@ func (m *TickMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldTick(ctx)
 	case tick.FieldTaskID:
 		return m.OldTaskID(ctx)
+	case tick.FieldDue:
+		return m.OldDue(ctx)
+	case tick.FieldIntervalSeconds:
+		return m.OldIntervalSeconds(ctx)
 	case tick.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	}
@@ -12337,6 +12467,20 @@ func (m *TickMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetTaskID(v)
 		return nil
+	case tick.FieldDue:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDue(v)
+		return nil
+	case tick.FieldIntervalSeconds:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetIntervalSeconds(v)
+		return nil
 	case tick.FieldCreatedAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -12358,6 +12502,12 @@ func (m *TickMutation) AddedFields() []string {
 	if m.addtask_id != nil {
 		fields = append(fields, tick.FieldTaskID)
 	}
+	if m.adddue != nil {
+		fields = append(fields, tick.FieldDue)
+	}
+	if m.addinterval_seconds != nil {
+		fields = append(fields, tick.FieldIntervalSeconds)
+	}
 	return fields
 }
 
@@ -12370,6 +12520,10 @@ func (m *TickMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedTick()
 	case tick.FieldTaskID:
 		return m.AddedTaskID()
+	case tick.FieldDue:
+		return m.AddedDue()
+	case tick.FieldIntervalSeconds:
+		return m.AddedIntervalSeconds()
 	}
 	return nil, false
 }
@@ -12392,6 +12546,20 @@ func (m *TickMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddTaskID(v)
+		return nil
+	case tick.FieldDue:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddDue(v)
+		return nil
+	case tick.FieldIntervalSeconds:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddIntervalSeconds(v)
 		return nil
 	}
 	return fmt.Errorf("unknown Tick numeric field %s", name)
@@ -12428,6 +12596,12 @@ func (m *TickMutation) ResetField(name string) error {
 		return nil
 	case tick.FieldTaskID:
 		m.ResetTaskID()
+		return nil
+	case tick.FieldDue:
+		m.ResetDue()
+		return nil
+	case tick.FieldIntervalSeconds:
+		m.ResetIntervalSeconds()
 		return nil
 	case tick.FieldCreatedAt:
 		m.ResetCreatedAt()

@@ -16,6 +16,7 @@ import (
 	"app238.com/inner/ent/domainvalue"
 	"app238.com/inner/ent/process"
 	"app238.com/inner/ent/schema"
+	"app238.com/inner/ent/tick"
 	"app238.com/inner/ent/user"
 	"app238.com/inner/ent/verificationcode"
 	"app238.com/inner/ent/worker"
@@ -274,6 +275,16 @@ func init() {
 	processDescOverrunJobs := processFields[6].Descriptor()
 	// process.DefaultOverrunJobs holds the default value on creation for the overrun_jobs field.
 	process.DefaultOverrunJobs = processDescOverrunJobs.Default.(int64)
+	tickFields := schema.Tick{}.Fields()
+	_ = tickFields
+	// tickDescDue is the schema descriptor for due field.
+	tickDescDue := tickFields[3].Descriptor()
+	// tick.DefaultDue holds the default value on creation for the due field.
+	tick.DefaultDue = tickDescDue.Default.(int64)
+	// tickDescIntervalSeconds is the schema descriptor for interval_seconds field.
+	tickDescIntervalSeconds := tickFields[4].Descriptor()
+	// tick.DefaultIntervalSeconds holds the default value on creation for the interval_seconds field.
+	tick.DefaultIntervalSeconds = tickDescIntervalSeconds.Default.(int64)
 	userFields := schema.User{}.Fields()
 	_ = userFields
 	// userDescCreatedAt is the schema descriptor for created_at field.

@@ -19,10 +19,14 @@ type Tick struct {
 	ID int `json:"id,omitempty"`
 	// Name holds the value of the "name" field.
 	Name string `json:"name,omitempty"`
-	// number of whole intervals since the Unix epoch; of an execution at a start, the negative id of the row before
+	// number of the execution; earlier releases: of whole intervals since the Unix epoch
 	Tick int64 `json:"tick,omitempty"`
 	// console_tasks.id of the execution
 	TaskID int64 `json:"task_id,omitempty"`
+	// Unix time in seconds at which its tick began; 0: between ticks
+	Due int64 `json:"due,omitempty"`
+	// time between two ticks of the process that made it
+	IntervalSeconds int64 `json:"interval_seconds,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt    time.Time `json:"created_at,omitempty"`
 	selectValues sql.SelectValues
@@ -33,7 +37,7 @@ func (*Tick) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case tick.FieldID, tick.FieldTick, tick.FieldTaskID:
+		case tick.FieldID, tick.FieldTick, tick.FieldTaskID, tick.FieldDue, tick.FieldIntervalSeconds:
 			values[i] = new(sql.NullInt64)
 		case tick.FieldName:
 			values[i] = new(sql.NullString)
@@ -77,6 +81,18 @@ func (_m *Tick) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field task_id", values[i])
 			} else if value.Valid {
 				_m.TaskID = value.Int64
+			}
+		case tick.FieldDue:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field due", values[i])
+			} else if value.Valid {
+				_m.Due = value.Int64
+			}
+		case tick.FieldIntervalSeconds:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field interval_seconds", values[i])
+			} else if value.Valid {
+				_m.IntervalSeconds = value.Int64
 			}
 		case tick.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -128,6 +144,12 @@ func (_m *Tick) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("task_id=")
 	builder.WriteString(fmt.Sprintf("%v", _m.TaskID))
+	builder.WriteString(", ")
+	builder.WriteString("due=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Due))
+	builder.WriteString(", ")
+	builder.WriteString("interval_seconds=")
+	builder.WriteString(fmt.Sprintf("%v", _m.IntervalSeconds))
 	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(_m.CreatedAt.Format(time.ANSIC))

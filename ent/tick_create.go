@@ -38,6 +38,34 @@ func (_c *TickCreate) SetTaskID(v int64) *TickCreate {
 	return _c
 }
 
+// SetDue sets the "due" field.
+func (_c *TickCreate) SetDue(v int64) *TickCreate {
+	_c.mutation.SetDue(v)
+	return _c
+}
+
+// SetNillableDue sets the "due" field if the given value is not nil.
+func (_c *TickCreate) SetNillableDue(v *int64) *TickCreate {
+	if v != nil {
+		_c.SetDue(*v)
+	}
+	return _c
+}
+
+// SetIntervalSeconds sets the "interval_seconds" field.
+func (_c *TickCreate) SetIntervalSeconds(v int64) *TickCreate {
+	_c.mutation.SetIntervalSeconds(v)
+	return _c
+}
+
+// SetNillableIntervalSeconds sets the "interval_seconds" field if the given value is not nil.
+func (_c *TickCreate) SetNillableIntervalSeconds(v *int64) *TickCreate {
+	if v != nil {
+		_c.SetIntervalSeconds(*v)
+	}
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *TickCreate) SetCreatedAt(v time.Time) *TickCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -51,6 +79,7 @@ func (_c *TickCreate) Mutation() *TickMutation {
 
 // Save creates the Tick in the database.
 func (_c *TickCreate) Save(ctx context.Context) (*Tick, error) {
+	_c.defaults()
 	return withHooks(ctx, _c.sqlSave, _c.mutation, _c.hooks)
 }
 
@@ -76,6 +105,18 @@ func (_c *TickCreate) ExecX(ctx context.Context) {
 	}
 }
 
+// defaults sets the default values of the builder before save.
+func (_c *TickCreate) defaults() {
+	if _, ok := _c.mutation.Due(); !ok {
+		v := tick.DefaultDue
+		_c.mutation.SetDue(v)
+	}
+	if _, ok := _c.mutation.IntervalSeconds(); !ok {
+		v := tick.DefaultIntervalSeconds
+		_c.mutation.SetIntervalSeconds(v)
+	}
+}
+
 // check runs all checks and user-defined validators on the builder.
 func (_c *TickCreate) check() error {
 	if _, ok := _c.mutation.Name(); !ok {
@@ -86,6 +127,12 @@ func (_c *TickCreate) check() error {
 	}
 	if _, ok := _c.mutation.TaskID(); !ok {
 		return &ValidationError{Name: "task_id", err: errors.New(`ent: missing required field "Tick.task_id"`)}
+	}
+	if _, ok := _c.mutation.Due(); !ok {
+		return &ValidationError{Name: "due", err: errors.New(`ent: missing required field "Tick.due"`)}
+	}
+	if _, ok := _c.mutation.IntervalSeconds(); !ok {
+		return &ValidationError{Name: "interval_seconds", err: errors.New(`ent: missing required field "Tick.interval_seconds"`)}
 	}
 	return nil
 }
@@ -125,6 +172,14 @@ func (_c *TickCreate) createSpec() (*Tick, *sqlgraph.CreateSpec) {
 		_spec.SetField(tick.FieldTaskID, field.TypeInt64, value)
 		_node.TaskID = value
 	}
+	if value, ok := _c.mutation.Due(); ok {
+		_spec.SetField(tick.FieldDue, field.TypeInt64, value)
+		_node.Due = value
+	}
+	if value, ok := _c.mutation.IntervalSeconds(); ok {
+		_spec.SetField(tick.FieldIntervalSeconds, field.TypeInt64, value)
+		_node.IntervalSeconds = value
+	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(tick.FieldCreatedAt, field.TypeTime, value)
 		_node.CreatedAt = value
@@ -150,6 +205,7 @@ func (_c *TickCreateBulk) Save(ctx context.Context) ([]*Tick, error) {
 	for i := range _c.builders {
 		func(i int, root context.Context) {
 			builder := _c.builders[i]
+			builder.defaults()
 			var mut Mutator = MutateFunc(func(ctx context.Context, m Mutation) (Value, error) {
 				mutation, ok := m.(*TickMutation)
 				if !ok {

@@ -84,6 +84,48 @@ func (_u *TickUpdate) AddTaskID(v int64) *TickUpdate {
 	return _u
 }
 
+// SetDue sets the "due" field.
+func (_u *TickUpdate) SetDue(v int64) *TickUpdate {
+	_u.mutation.ResetDue()
+	_u.mutation.SetDue(v)
+	return _u
+}
+
+// SetNillableDue sets the "due" field if the given value is not nil.
+func (_u *TickUpdate) SetNillableDue(v *int64) *TickUpdate {
+	if v != nil {
+		_u.SetDue(*v)
+	}
+	return _u
+}
+
+// AddDue adds value to the "due" field.
+func (_u *TickUpdate) AddDue(v int64) *TickUpdate {
+	_u.mutation.AddDue(v)
+	return _u
+}
+
+// SetIntervalSeconds sets the "interval_seconds" field.
+func (_u *TickUpdate) SetIntervalSeconds(v int64) *TickUpdate {
+	_u.mutation.ResetIntervalSeconds()
+	_u.mutation.SetIntervalSeconds(v)
+	return _u
+}
+
+// SetNillableIntervalSeconds sets the "interval_seconds" field if the given value is not nil.
+func (_u *TickUpdate) SetNillableIntervalSeconds(v *int64) *TickUpdate {
+	if v != nil {
+		_u.SetIntervalSeconds(*v)
+	}
+	return _u
+}
+
+// AddIntervalSeconds adds value to the "interval_seconds" field.
+func (_u *TickUpdate) AddIntervalSeconds(v int64) *TickUpdate {
+	_u.mutation.AddIntervalSeconds(v)
+	return _u
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_u *TickUpdate) SetCreatedAt(v time.Time) *TickUpdate {
 	_u.mutation.SetCreatedAt(v)
@@ -153,6 +195,18 @@ func (_u *TickUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.AddedTaskID(); ok {
 		_spec.AddField(tick.FieldTaskID, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Due(); ok {
+		_spec.SetField(tick.FieldDue, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedDue(); ok {
+		_spec.AddField(tick.FieldDue, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.IntervalSeconds(); ok {
+		_spec.SetField(tick.FieldIntervalSeconds, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedIntervalSeconds(); ok {
+		_spec.AddField(tick.FieldIntervalSeconds, field.TypeInt64, value)
 	}
 	if value, ok := _u.mutation.CreatedAt(); ok {
 		_spec.SetField(tick.FieldCreatedAt, field.TypeTime, value)
@@ -230,6 +284,48 @@ func (_u *TickUpdateOne) SetNillableTaskID(v *int64) *TickUpdateOne {
 // AddTaskID adds value to the "task_id" field.
 func (_u *TickUpdateOne) AddTaskID(v int64) *TickUpdateOne {
 	_u.mutation.AddTaskID(v)
+	return _u
+}
+
+// SetDue sets the "due" field.
+func (_u *TickUpdateOne) SetDue(v int64) *TickUpdateOne {
+	_u.mutation.ResetDue()
+	_u.mutation.SetDue(v)
+	return _u
+}
+
+// SetNillableDue sets the "due" field if the given value is not nil.
+func (_u *TickUpdateOne) SetNillableDue(v *int64) *TickUpdateOne {
+	if v != nil {
+		_u.SetDue(*v)
+	}
+	return _u
+}
+
+// AddDue adds value to the "due" field.
+func (_u *TickUpdateOne) AddDue(v int64) *TickUpdateOne {
+	_u.mutation.AddDue(v)
+	return _u
+}
+
+// SetIntervalSeconds sets the "interval_seconds" field.
+func (_u *TickUpdateOne) SetIntervalSeconds(v int64) *TickUpdateOne {
+	_u.mutation.ResetIntervalSeconds()
+	_u.mutation.SetIntervalSeconds(v)
+	return _u
+}
+
+// SetNillableIntervalSeconds sets the "interval_seconds" field if the given value is not nil.
+func (_u *TickUpdateOne) SetNillableIntervalSeconds(v *int64) *TickUpdateOne {
+	if v != nil {
+		_u.SetIntervalSeconds(*v)
+	}
+	return _u
+}
+
+// AddIntervalSeconds adds value to the "interval_seconds" field.
+func (_u *TickUpdateOne) AddIntervalSeconds(v int64) *TickUpdateOne {
+	_u.mutation.AddIntervalSeconds(v)
 	return _u
 }
 
@@ -332,6 +428,18 @@ func (_u *TickUpdateOne) sqlSave(ctx context.Context) (_node *Tick, err error) {
 	}
 	if value, ok := _u.mutation.AddedTaskID(); ok {
 		_spec.AddField(tick.FieldTaskID, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Due(); ok {
+		_spec.SetField(tick.FieldDue, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedDue(); ok {
+		_spec.AddField(tick.FieldDue, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.IntervalSeconds(); ok {
+		_spec.SetField(tick.FieldIntervalSeconds, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedIntervalSeconds(); ok {
+		_spec.AddField(tick.FieldIntervalSeconds, field.TypeInt64, value)
 	}
 	if value, ok := _u.mutation.CreatedAt(); ok {
 		_spec.SetField(tick.FieldCreatedAt, field.TypeTime, value)

@@ -29,12 +29,9 @@ func (a Audit) validate(fault func(key, format string, args ...any)) {
 	if a.Mode != AuditReports && a.Mode != AuditDeletes {
 		fault("audit.mode", "must be %s or %s", AuditReports, AuditDeletes)
 	}
-	if a.Interval < time.Second {
-		fault("audit.interval", "must be at least 1s")
-	}
 	for key, share := range map[string]float64{"audit.maxDeletionShare": a.MaxDeletionShare, "audit.maxShrink": a.MaxShrink} {
-		if !(share > 0 && share <= 1) {
-			fault(key, "must be above 0 and at most 1")
+		if share == 0 {
+			fault(key, "must be above 0")
 		}
 	}
 }

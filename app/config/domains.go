@@ -41,33 +41,6 @@ type DNS struct {
 	Delegations    time.Duration `mapstructure:"delegations"`
 }
 
-func (d Domains) numbers() map[string]int64 {
-	return map[string]int64{
-		"domains.checks":           int64(d.Checks),
-		"domains.withdrawFailures": int64(d.WithdrawFailures),
-		"domains.removalNumber":    int64(d.RemovalNumber),
-		"domains.workers":          int64(d.Workers),
-		"domains.dns.port":         int64(d.DNS.Port),
-		"domains.dns.questions":    int64(d.DNS.Questions),
-	}
-}
-
-func (d Domains) durations() map[string]time.Duration {
-	return map[string]time.Duration{
-		"domains.lookInterval":    d.LookInterval,
-		"domains.passInterval":    d.PassInterval,
-		"domains.checkTimeout":    d.CheckTimeout,
-		"domains.scheduleFor":     d.ScheduleFor,
-		"domains.passEvery":       d.PassEvery,
-		"domains.passTimeout":     d.PassTimeout,
-		"domains.withdrawAfter":   d.WithdrawAfter,
-		"domains.retryInterval":   d.RetryInterval,
-		"domains.removalGrace":    d.RemovalGrace,
-		"domains.dns.timeout":     d.DNS.Timeout,
-		"domains.dns.delegations": d.DNS.Delegations,
-	}
-}
-
 // clusterZone ends the names by which the cluster's own services are found.
 const clusterZone = "cluster.local"
 
@@ -83,11 +56,8 @@ func (d Domains) validate(fault func(key, format string, args ...any)) {
 	if !dnsName.MatchString(d.Issuer) {
 		fault("domains.issuer", "must be the name of a ClusterIssuer")
 	}
-	if d.PassEvery < time.Second {
-		fault("domains.passEvery", "must be at least 1s")
-	}
-	if d.RemovalShare <= 0 || d.RemovalShare > 1 {
-		fault("domains.removalShare", "must be above 0 and at most 1")
+	if d.RemovalShare == 0 {
+		fault("domains.removalShare", "must be above 0")
 	}
 	d.DNS.validate(fault)
 }
@@ -104,9 +74,6 @@ func (d DNS) validate(fault func(key, format string, args ...any)) {
 		if _, err := netip.ParseAddr(root); err != nil {
 			fault("domains.dns.roots", "must be addresses")
 		}
-	}
-	if d.Port > maxPort {
-		fault("domains.dns.port", "must be at most %d", maxPort)
 	}
 }
 

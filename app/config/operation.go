@@ -34,22 +34,6 @@ func (t Tracing) Enabled() bool { return t.Endpoint != "" }
 
 // validateOperation checks what concerns the way in, the profiler and traces.
 func (c *Config) validateOperation(fault func(key, format string, args ...any)) {
-	for key, n := range map[string]int{
-		"http.maxRequests": c.HTTP.MaxRequests, "http.maxConnections": c.HTTP.MaxConnections,
-	} {
-		if n < 1 {
-			fault(key, "must be at least 1")
-		}
-	}
-	if c.HTTP.HeaderLimit < minHeaderLimit {
-		fault("http.headerLimit", "must be at least %d", minHeaderLimit)
-	}
-	if c.HTTP.BodyMemory < c.HTTP.BodyLimit {
-		fault("http.bodyMemory", "must be at least http.bodyLimit")
-	}
-	if c.HTTP.WriteTimeout <= c.HTTP.RequestTimeout {
-		fault("http.writeTimeout", "must be longer than http.requestTimeout")
-	}
 	tls := c.HTTP.TLS
 	if (tls.Certificate == "") != (tls.Key == "") {
 		fault("http.tls.key", "certificate and key come together")
@@ -62,9 +46,6 @@ func (c *Config) validateOperation(fault func(key, format string, args ...any)) 
 	}
 	if u, err := url.Parse(c.Tracing.Endpoint); c.Tracing.Enabled() && (err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "") {
 		fault("tracing.endpoint", "must be an http:// or https:// URL")
-	}
-	if c.Tracing.Ratio < 0 || c.Tracing.Ratio > 1 {
-		fault("tracing.ratio", "must be 0 to 1")
 	}
 }
 

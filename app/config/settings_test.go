@@ -121,13 +121,13 @@ func TestVariablesThatAreNoSettingsAreFound(t *testing.T) {
 func TestDurationsAreShownAsOneWritesThem(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[time.Duration]string{
-		168 * time.Hour: "168h", 90 * time.Second: "1m30s", 10 * time.Minute: "10m", 90 * time.Minute: "1h30m",
+		24 * time.Hour: "24h", 90 * time.Second: "1m30s", 10 * time.Minute: "10m", 90 * time.Minute: "1h30m",
 		time.Hour + time.Second: "1h0m1s", 250 * time.Millisecond: "250ms", 30 * time.Second: "30s",
 	} {
-		c, err := load(t, "domain: a.b\ncron: {checkInterval: "+value.String()+"}")
+		c, err := load(t, "domain: a.b\ncontroller: {failureGrace: "+value.String()+"}")
 		require.NoError(t, err)
 		shown, err := c.Document()
 		require.NoError(t, err)
-		require.Contains(t, string(shown), "checkInterval: "+want+" # default")
+		require.Contains(t, string(shown), "failureGrace: "+want+" # default")
 	}
 }

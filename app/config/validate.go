@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"regexp"
 	"time"
@@ -32,26 +31,9 @@ func (c *Config) Validate() error {
 	c.validateCombinator(fault)
 	c.validateAccess(fault)
 	c.validateMasks(fault)
-	c.validateNumbers(fault)
+	c.validateLimits(fault)
+	c.validateTogether(fault)
 	c.Audit.validate(fault)
-	for lane, n := range c.Tasks.Lanes {
-		if lane == DefaultLane || n < 1 {
-			fault("tasks.lanes."+lane, "must be at least 1, and not the default lane")
-		}
-	}
-	durations := c.durations()
-	maps.Copy(durations, c.Domains.durations())
-	for key, d := range durations {
-		if d < time.Millisecond {
-			fault(key, "must be at least 1ms")
-		}
-	}
-	if c.HTTP.DrainTime < 0 {
-		fault("http.drainTime", "must not be negative")
-	}
-	if c.Database.MaxConnectionLifetime < minConnectionLifetime {
-		fault("database.maxConnectionLifetime", "must be at least %s", minConnectionLifetime)
-	}
 	c.validateLease(fault)
 	if _, err := c.Tasks.Keys(); err != nil {
 		fault("tasks.encryptionKeys", "%s", err)
@@ -65,9 +47,6 @@ const minTakeoverAfter = 300 * time.Millisecond
 
 // validateLease finds what would let the lease of a process that lives run out.
 func (c *Config) validateLease(fault func(key, format string, args ...any)) {
-	if c.Tasks.TakeoverAfter < minTakeoverAfter {
-		fault("tasks.takeoverAfter", "must be at least %s", minTakeoverAfter)
-	}
 	if c.Tasks.TakeoverAfter < 3*c.Tasks.HeartbeatInterval {
 		fault("tasks.takeoverAfter", "must be at least three times tasks.heartbeatInterval")
 	}
@@ -85,28 +64,32 @@ func (c *Config) validateMasks(fault func(key, format string, args ...any)) {
 	}
 }
 
-func (c *Config) validateNumbers(fault func(key, format string, args ...any)) {
-	numbers := map[string]int64{
-		"http.bodyLimit":              c.HTTP.BodyLimit,
-		"database.maxOpenConnections": int64(c.Database.MaxOpenConnections),
-		"kubernetes.burst":            int64(c.Kubernetes.Burst),
-		"kubernetes.qps":              int64(c.Kubernetes.QPS),
-		"tasks.workers":               int64(c.Tasks.Workers),
-		"tasks.buffer":                int64(c.Tasks.Buffer),
-		"tasks.attempts":              int64(c.Tasks.Attempts),
-		"tasks.maxTakeovers":          int64(c.Tasks.MaxTakeovers),
-		"controller.workers":          int64(c.Controller.Workers),
-		"controller.slowDown.burst":   int64(c.Controller.SlowDown.Burst),
-		"audit.pageSize":              int64(c.Audit.PageSize),
-		"audit.maxObjects":            int64(c.Audit.MaxObjects),
-		"audit.maxRepairs":            int64(c.Audit.MaxRepairs),
-		"audit.maxDeletions":          int64(c.Audit.MaxDeletions),
-	}
-	maps.Copy(numbers, c.Domains.numbers())
-	for key, n := range numbers {
-		if n < 1 {
-			fault(key, "must be at least 1")
+// validateTogether finds settings that contradict one another: the one would make the other impossible or idle.
+func (c *Config) validateTogether(fault func(key, format string, args ...any)) {
+	for _, pair := range []struct {
+		key  string
+		d    time.Duration
+		most string
+		of   time.Duration
+	}{
+		{"http.readHeaderTimeout", c.HTTP.ReadHeaderTimeout, "http.readTimeout", c.HTTP.ReadTimeout},
+		{"tasks.retryDelay", c.Tasks.RetryDelay, "tasks.retryDelayMax", c.Tasks.RetryDelayMax},
+		{"controller.retryDelay", c.Controller.RetryDelay, "controller.retryDelayMax", c.Controller.RetryDelayMax},
+		{"audit.callTimeout", c.Audit.CallTimeout, "audit.timeout", c.Audit.Timeout},
+		{"domains.dns.timeout", c.Domains.DNS.Timeout, "domains.checkTimeout", c.Domains.CheckTimeout},
+		{"domains.checkTimeout", c.Domains.CheckTimeout, "domains.passTimeout", c.Domains.PassTimeout},
+		{"combinator.rdb.lockTimeout", c.Combinator.RDB.LockTimeout, "combinator.rdb.requestTimeout", c.Combinator.RDB.RequestTimeout},
+	} {
+		if pair.d > pair.of {
+			fault(pair.key, "must be at most %s", pair.most)
 		}
+	}
+	// From the end of the header on, the body is received and the request worked on before the answer is written.
+	if c.HTTP.WriteTimeout <= c.HTTP.ReadTimeout+c.HTTP.RequestTimeout {
+		fault("http.writeTimeout", "must be longer than http.readTimeout and http.requestTimeout together")
+	}
+	if c.HTTP.BodyMemory < c.HTTP.BodyLimit {
+		fault("http.bodyMemory", "must be at least http.bodyLimit")
 	}
 }
 
@@ -134,50 +117,5 @@ func (c *Config) validateNames(fault func(key, format string, args ...any)) {
 	}
 	if ns.Worker == ns.Ingress {
 		fault("kubernetes.namespaces.ingress", "must differ from kubernetes.namespaces.worker")
-	}
-}
-
-func (c *Config) durations() map[string]time.Duration {
-	return map[string]time.Duration{
-		"http.requestTimeout":         c.HTTP.RequestTimeout,
-		"http.readHeaderTimeout":      c.HTTP.ReadHeaderTimeout,
-		"http.readTimeout":            c.HTTP.ReadTimeout,
-		"http.writeTimeout":           c.HTTP.WriteTimeout,
-		"http.idleTimeout":            c.HTTP.IdleTimeout,
-		"http.tls.reloadInterval":     c.HTTP.TLS.ReloadInterval,
-		"tracing.timeout":             c.Tracing.Timeout,
-		"http.shutdownTimeout":        c.HTTP.ShutdownTimeout,
-		"database.connectTimeout":     c.Database.ConnectTimeout,
-		"database.statementTimeout":   c.Database.StatementTimeout,
-		"kubernetes.timeout":          c.Kubernetes.Timeout,
-		"tasks.pollInterval":          c.Tasks.PollInterval,
-		"tasks.heartbeatInterval":     c.Tasks.HeartbeatInterval,
-		"tasks.takeoverAfter":         c.Tasks.TakeoverAfter,
-		"tasks.shutdownTimeout":       c.Tasks.ShutdownTimeout,
-		"tasks.jobTimeout":            c.Tasks.JobTimeout,
-		"tasks.retryDelay":            c.Tasks.RetryDelay,
-		"tasks.retryDelayMax":         c.Tasks.RetryDelayMax,
-		"tasks.parkedRecheck":         c.Tasks.ParkedRecheck,
-		"tasks.retention.finished":    c.Tasks.Retention.Finished,
-		"tasks.retention.failed":      c.Tasks.Retention.Failed,
-		"tasks.retention.interval":    c.Tasks.Retention.Interval,
-		"cron.checkInterval":          c.Cron.CheckInterval,
-		"cron.startInterval":          c.Cron.StartInterval,
-		"audit.interval":              c.Audit.Interval,
-		"audit.timeout":               c.Audit.Timeout,
-		"audit.callTimeout":           c.Audit.CallTimeout,
-		"audit.grace":                 c.Audit.Grace,
-		"audit.minAge":                c.Audit.MinAge,
-		"audit.shrinkWindow":          c.Audit.ShrinkWindow,
-		"controller.progressDeadline": c.Controller.ProgressDeadline,
-		"controller.failureGrace":     c.Controller.FailureGrace,
-		"controller.retryDelay":       c.Controller.RetryDelay,
-		"controller.retryDelayMax":    c.Controller.RetryDelayMax,
-		"controller.resyncInterval":   c.Controller.ResyncInterval,
-
-		"controller.slowDown.interval":            c.Controller.SlowDown.Interval,
-		"controller.leaderElection.leaseDuration": c.Controller.LeaderElection.LeaseDuration,
-		"controller.leaderElection.renewDeadline": c.Controller.LeaderElection.RenewDeadline,
-		"controller.leaderElection.retryPeriod":   c.Controller.LeaderElection.RetryPeriod,
 	}
 }

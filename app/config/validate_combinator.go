@@ -4,7 +4,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"app238.com/inner/app/identifier"
 )
@@ -33,20 +32,8 @@ func (c *Config) validateCombinator(fault faultFunc) {
 	if t := kv.TLS; (t.Certificate == "") != (t.Key == "") || t.Certificate != "" && t.CA == "" {
 		fault("combinator.kv.tls", "ca, certificate and key belong together")
 	}
-	if p := c.Combinator.Pods; p.WebhookPort < 1 || p.WebhookPort > 65535 {
-		fault("combinator.pods.webhookPort", "must be 1 to 65535")
-	}
 	if c.Combinator.Pods.Labels == "" {
 		fault("combinator.pods.labels", "required")
-	}
-	for key, d := range c.combinatorDurations() {
-		least := time.Millisecond
-		if strings.HasSuffix(key, "Interval") { // of a periodic job
-			least = time.Second
-		}
-		if d < least {
-			fault(key, "must be at least %s", least)
-		}
 	}
 }
 
@@ -67,17 +54,6 @@ func (c *Config) validateRDB(fault faultFunc) {
 		fault("combinator.rdb.names.schema", "must hold %s where all users share a database", identifier.UserUID)
 	case !role.Uses(identifier.UserUID) || role.Uses(identifier.ResourceID):
 		fault("combinator.rdb.names.role", "must hold %s alone", identifier.UserUID)
-	}
-	if rdb.MaxConnectionLifetime < minConnectionLifetime {
-		fault("combinator.rdb.maxConnectionLifetime", "must be at least %s", minConnectionLifetime)
-	}
-	if rdb.MaxOpenConnections < 1 {
-		fault("combinator.rdb.maxOpenConnections", "must be at least 1")
-	}
-	for key, n := range map[string]int{"schemasPerUser": rdb.SchemasPerUser, "connectionLimit": rdb.ConnectionLimit} {
-		if n < 0 {
-			fault("combinator.rdb."+key, "must not be negative")
-		}
 	}
 }
 
@@ -121,23 +97,6 @@ func (k KV) PrefixTemplate() (Prefix, error) {
 // Name is the prefix of a resource's keys.
 func (p Prefix) Name(userUID, resourceID string) string {
 	return p.template.Name(userUID, resourceID) + p.end
-}
-
-func (c *Config) combinatorDurations() map[string]time.Duration {
-	rdb, kv := c.Combinator.RDB, c.Combinator.KV
-	return map[string]time.Duration{
-		"combinator.rdb.statementTimeout":       rdb.StatementTimeout,
-		"combinator.rdb.idleTransactionTimeout": rdb.IdleTransactionTimeout,
-		"combinator.rdb.connectTimeout":         rdb.ConnectTimeout,
-		"combinator.rdb.requestTimeout":         rdb.RequestTimeout,
-		"combinator.rdb.lockTimeout":            rdb.LockTimeout,
-		"combinator.rdb.measureInterval":        rdb.MeasureInterval,
-		"combinator.rdb.passwordInterval":       rdb.PasswordInterval,
-		"combinator.kv.requestTimeout":          kv.RequestTimeout,
-		"combinator.kv.sweepAfter":              kv.SweepAfter,
-		"combinator.kv.sweepInterval":           kv.SweepInterval,
-		"combinator.pods.webhookTimeout":        c.Combinator.Pods.WebhookTimeout,
-	}
 }
 
 func (c *Config) validateAccess(fault faultFunc) {

@@ -10,14 +10,11 @@ import (
 const retryShare = 2
 
 func (c Controller) validate(fault func(key, format string, args ...any)) {
-	if c.ProgressDeadline < time.Second {
-		fault("controller.progressDeadline", "must be at least 1s")
-	}
 	e := c.LeaderElection
 	if !dnsName.MatchString(e.Lease) {
 		fault("controller.leaderElection.lease", "must be a DNS name in lower case")
 	}
-	if e.LeaseDuration < time.Second || e.LeaseDuration%time.Second != 0 {
+	if e.LeaseDuration%time.Second != 0 {
 		fault("controller.leaderElection.leaseDuration", "must be whole seconds")
 	}
 	if e.RenewDeadline >= e.LeaseDuration {
@@ -37,7 +34,7 @@ func (p Pods) validate(fault func(key, format string, args ...any)) {
 		}
 	}
 	for key, d := range map[string]time.Duration{"stopDelay": p.StopDelay, "stopGrace": p.StopGrace} {
-		if d < 0 || d%time.Second != 0 {
+		if d%time.Second != 0 {
 			fault("controller.pods."+key, "must be whole seconds, 0 for none")
 		}
 	}

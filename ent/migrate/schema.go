@@ -408,6 +408,8 @@ var (
 		{Name: "name", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
 		{Name: "tick", Type: field.TypeInt64},
 		{Name: "task_id", Type: field.TypeInt64},
+		{Name: "due", Type: field.TypeInt64, Default: 0},
+		{Name: "interval_seconds", Type: field.TypeInt64, Default: 0},
 		{Name: "created_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
 	}
 	// InnerTicksTable holds the schema information for the "inner_ticks" table.

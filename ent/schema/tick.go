@@ -8,7 +8,7 @@ import (
 	"entgo.io/ent/schema/index"
 )
 
-// Tick is one due moment of a periodic job: whoever inserts it runs the job. Owned by Inner.
+// Tick is one execution of a periodic job: whoever inserts it runs the job. Owned by Inner.
 type Tick struct{ ent.Schema }
 
 // Annotations names the table.
@@ -18,8 +18,10 @@ func (Tick) Annotations() []schema.Annotation { return table("inner_ticks") }
 func (Tick) Fields() []ent.Field {
 	return []ent.Field{
 		field.String("name").SchemaType(textType),
-		field.Int64("tick").Comment("number of whole intervals since the Unix epoch; of an execution at a start, the negative id of the row before"),
+		field.Int64("tick").Comment("number of the execution; earlier releases: of whole intervals since the Unix epoch"),
 		field.Int64("task_id").Comment("console_tasks.id of the execution"),
+		field.Int64("due").Default(0).Comment("Unix time in seconds at which its tick began; 0: between ticks"),
+		field.Int64("interval_seconds").Default(0).Comment("time between two ticks of the process that made it"),
 		field.Time("created_at").SchemaType(timestampType).Annotations(entsql.DefaultExpr("LOCALTIMESTAMP")),
 	}
 }

@@ -17,6 +17,10 @@ const (
 	FieldTick = "tick"
 	// FieldTaskID holds the string denoting the task_id field in the database.
 	FieldTaskID = "task_id"
+	// FieldDue holds the string denoting the due field in the database.
+	FieldDue = "due"
+	// FieldIntervalSeconds holds the string denoting the interval_seconds field in the database.
+	FieldIntervalSeconds = "interval_seconds"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// Table holds the table name of the tick in the database.
@@ -29,6 +33,8 @@ var Columns = []string{
 	FieldName,
 	FieldTick,
 	FieldTaskID,
+	FieldDue,
+	FieldIntervalSeconds,
 	FieldCreatedAt,
 }
 
@@ -41,6 +47,13 @@ func ValidColumn(column string) bool {
 	}
 	return false
 }
+
+var (
+	// DefaultDue holds the default value on creation for the "due" field.
+	DefaultDue int64
+	// DefaultIntervalSeconds holds the default value on creation for the "interval_seconds" field.
+	DefaultIntervalSeconds int64
+)
 
 // OrderOption defines the ordering options for the Tick queries.
 type OrderOption func(*sql.Selector)
@@ -63,6 +76,16 @@ func ByTick(opts ...sql.OrderTermOption) OrderOption {
 // ByTaskID orders the results by the task_id field.
 func ByTaskID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldTaskID, opts...).ToFunc()
+}
+
+// ByDue orders the results by the due field.
+func ByDue(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldDue, opts...).ToFunc()
+}
+
+// ByIntervalSeconds orders the results by the interval_seconds field.
+func ByIntervalSeconds(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldIntervalSeconds, opts...).ToFunc()
 }
 
 // ByCreatedAt orders the results by the created_at field.

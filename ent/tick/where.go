@@ -69,6 +69,16 @@ func TaskID(v int64) predicate.Tick {
 	return predicate.Tick(sql.FieldEQ(FieldTaskID, v))
 }
 
+// Due applies equality check predicate on the "due" field. It's identical to DueEQ.
+func Due(v int64) predicate.Tick {
+	return predicate.Tick(sql.FieldEQ(FieldDue, v))
+}
+
+// IntervalSeconds applies equality check predicate on the "interval_seconds" field. It's identical to IntervalSecondsEQ.
+func IntervalSeconds(v int64) predicate.Tick {
+	return predicate.Tick(sql.FieldEQ(FieldIntervalSeconds, v))
+}
+
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v time.Time) predicate.Tick {
 	return predicate.Tick(sql.FieldEQ(FieldCreatedAt, v))
@@ -217,6 +227,86 @@ func TaskIDLT(v int64) predicate.Tick {
 // TaskIDLTE applies the LTE predicate on the "task_id" field.
 func TaskIDLTE(v int64) predicate.Tick {
 	return predicate.Tick(sql.FieldLTE(FieldTaskID, v))
+}
+
+// DueEQ applies the EQ predicate on the "due" field.
+func DueEQ(v int64) predicate.Tick {
+	return predicate.Tick(sql.FieldEQ(FieldDue, v))
+}
+
+// DueNEQ applies the NEQ predicate on the "due" field.
+func DueNEQ(v int64) predicate.Tick {
+	return predicate.Tick(sql.FieldNEQ(FieldDue, v))
+}
+
+// DueIn applies the In predicate on the "due" field.
+func DueIn(vs ...int64) predicate.Tick {
+	return predicate.Tick(sql.FieldIn(FieldDue, vs...))
+}
+
+// DueNotIn applies the NotIn predicate on the "due" field.
+func DueNotIn(vs ...int64) predicate.Tick {
+	return predicate.Tick(sql.FieldNotIn(FieldDue, vs...))
+}
+
+// DueGT applies the GT predicate on the "due" field.
+func DueGT(v int64) predicate.Tick {
+	return predicate.Tick(sql.FieldGT(FieldDue, v))
+}
+
+// DueGTE applies the GTE predicate on the "due" field.
+func DueGTE(v int64) predicate.Tick {
+	return predicate.Tick(sql.FieldGTE(FieldDue, v))
+}
+
+// DueLT applies the LT predicate on the "due" field.
+func DueLT(v int64) predicate.Tick {
+	return predicate.Tick(sql.FieldLT(FieldDue, v))
+}
+
+// DueLTE applies the LTE predicate on the "due" field.
+func DueLTE(v int64) predicate.Tick {
+	return predicate.Tick(sql.FieldLTE(FieldDue, v))
+}
+
+// IntervalSecondsEQ applies the EQ predicate on the "interval_seconds" field.
+func IntervalSecondsEQ(v int64) predicate.Tick {
+	return predicate.Tick(sql.FieldEQ(FieldIntervalSeconds, v))
+}
+
+// IntervalSecondsNEQ applies the NEQ predicate on the "interval_seconds" field.
+func IntervalSecondsNEQ(v int64) predicate.Tick {
+	return predicate.Tick(sql.FieldNEQ(FieldIntervalSeconds, v))
+}
+
+// IntervalSecondsIn applies the In predicate on the "interval_seconds" field.
+func IntervalSecondsIn(vs ...int64) predicate.Tick {
+	return predicate.Tick(sql.FieldIn(FieldIntervalSeconds, vs...))
+}
+
+// IntervalSecondsNotIn applies the NotIn predicate on the "interval_seconds" field.
+func IntervalSecondsNotIn(vs ...int64) predicate.Tick {
+	return predicate.Tick(sql.FieldNotIn(FieldIntervalSeconds, vs...))
+}
+
+// IntervalSecondsGT applies the GT predicate on the "interval_seconds" field.
+func IntervalSecondsGT(v int64) predicate.Tick {
+	return predicate.Tick(sql.FieldGT(FieldIntervalSeconds, v))
+}
+
+// IntervalSecondsGTE applies the GTE predicate on the "interval_seconds" field.
+func IntervalSecondsGTE(v int64) predicate.Tick {
+	return predicate.Tick(sql.FieldGTE(FieldIntervalSeconds, v))
+}
+
+// IntervalSecondsLT applies the LT predicate on the "interval_seconds" field.
+func IntervalSecondsLT(v int64) predicate.Tick {
+	return predicate.Tick(sql.FieldLT(FieldIntervalSeconds, v))
+}
+
+// IntervalSecondsLTE applies the LTE predicate on the "interval_seconds" field.
+func IntervalSecondsLTE(v int64) predicate.Tick {
+	return predicate.Tick(sql.FieldLTE(FieldIntervalSeconds, v))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.

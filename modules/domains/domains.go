@@ -43,7 +43,7 @@ func (d *Domains) Start(context.Context) error {
 	d.checker.OnChange(d.cluster.Look)
 	d.cluster.Start()
 	d.done.Go(func() { d.every(ctx, d.config.LookInterval, nil, "new custom domains could not be looked for", d.look) })
-	d.done.Go(func() { d.every(ctx, d.config.LookInterval, d.news, "custom domains could not be checked", d.check) })
+	d.done.Go(func() { d.every(ctx, d.config.PassEvery, d.news, "custom domains could not be checked", d.check) })
 	d.done.Go(func() {
 		d.every(ctx, d.config.PassInterval, nil, "custom domains could not be compared with their rows", d.compare)
 	})
@@ -80,8 +80,8 @@ func (d *Domains) every(ctx context.Context, interval time.Duration, hint <-chan
 }
 
 func (d *Domains) look(ctx context.Context) error {
-	found, err := d.pass.Look(ctx)
-	if found {
+	due, err := d.pass.Look(ctx)
+	if due {
 		select {
 		case d.news <- struct{}{}:
 		default:

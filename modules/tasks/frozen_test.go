@@ -219,8 +219,9 @@ func TestAHeartbeatThatCameInTimeIsNotOverruled(t *testing.T) {
 	require.NoError(t, b.heartbeats.Begin(t.Context(), "p", "host"))
 	_, err := b.store.ClaimTasks(t.Context(), "p", id)
 	require.NoError(t, err)
-	observed, err := b.store.Processes(t.Context())
+	seen, err := b.store.Glance(t.Context(), nil)
 	require.NoError(t, err)
+	observed := seen.Processes
 	require.Len(t, observed, 1)
 	require.NoError(t, b.heartbeats.Renew(t.Context(), "p", store.Load{}))
 	n, err := b.store.Recover(t.Context(), observed[0])

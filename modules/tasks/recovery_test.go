@@ -35,9 +35,9 @@ func TestTasksOfADeadProcessRunElsewhere(t *testing.T) {
 // recoverAll takes over from whatever process holds tasks, as after a long silence.
 func (b *bundle) recoverAll(t *testing.T) (tasks int64) {
 	t.Helper()
-	processes, err := b.store.Processes(t.Context())
+	seen, err := b.store.Glance(t.Context(), nil)
 	require.NoError(t, err)
-	for _, p := range processes {
+	for _, p := range seen.Processes {
 		n, err := b.store.Recover(t.Context(), p)
 		require.NoError(t, err)
 		tasks += n
@@ -235,7 +235,7 @@ func TestOneTickIsOneTaskOverAllReplicas(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 10 {
 		wg.Go(func() {
-			ok, _, err := b.store.Tick(context.WithoutCancel(t.Context()), "audit", 42, task)
+			ok, err := b.store.TakeTick(context.WithoutCancel(t.Context()), "audit", store.Tick{Number: 42}, task)
 			if err != nil {
 				t.Errorf("tick: %v", err)
 			}
@@ -247,7 +247,9 @@ func TestOneTickIsOneTaskOverAllReplicas(t *testing.T) {
 	wg.Wait()
 	require.EqualValues(t, 1, made.Load())
 	require.Equal(t, 1, b.count(t, "true"))
-	ok, _, err := b.store.Tick(t.Context(), "audit", 43, task)
+	latest, _, err := b.store.Ticks(t.Context(), []string{"audit", "none"})
 	require.NoError(t, err)
-	require.False(t, ok, "the execution of tick 42 has not ended")
+	require.EqualValues(t, 42, latest["audit"].Number)
+	require.True(t, latest["audit"].Unfinished)
+	require.False(t, latest["none"].Found)
 }

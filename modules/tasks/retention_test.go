@@ -19,15 +19,16 @@ func TestOldEndedTasksAreRemovedAndNothingElse(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Retention = config.Retention{Finished: 7 * 24 * time.Hour, Failed: 30 * 24 * time.Hour, Interval: time.Hour}
-	_, err := b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status, created_at, finished_at)
+	// An earlier release did not write when a task had ended.
+	_, err := b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status, created_at)
+		VALUES ('y', 'error', LOCALTIMESTAMP - INTERVAL '31 days'), ('y', 'finished', LOCALTIMESTAMP - INTERVAL '8 days')`)
+	require.NoError(t, err)
+	_, err = b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status, created_at, finished_at)
 		SELECT 'x', s.status, LOCALTIMESTAMP - d.days * INTERVAL '1 day', LOCALTIMESTAMP - d.days * INTERVAL '1 day'
 		FROM (VALUES ('finished'), ('superseded'), ('cancelled'), ('error'), ('pending'), ('waiting')) AS s(status),
-			(VALUES (1), (8), (31)) AS d(days), generate_series(1, 300) AS i`)
+			(VALUES (1), (8), (31)) AS d(days), generate_series(1, 300) AS i ORDER BY d.days DESC`)
 	require.NoError(t, err)
-	// An earlier release did not write when a task had ended.
-	_, err = b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status, created_at)
-		VALUES ('y', 'finished', LOCALTIMESTAMP - INTERVAL '8 days'), ('y', 'error', LOCALTIMESTAMP - INTERVAL '31 days'),
-			('y', 'finished', LOCALTIMESTAMP - INTERVAL '6 days')`)
+	_, err = b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status) VALUES ('y', 'finished')`)
 	require.NoError(t, err)
 	deleted, err := retention.New(b.config, zap.NewNop(), b.store).Walk(t.Context())
 	require.NoError(t, err)
@@ -36,6 +37,23 @@ func TestOldEndedTasksAreRemovedAndNothingElse(t *testing.T) {
 	require.Zero(t, b.count(t, `task_status IN ('finished', 'superseded', 'cancelled') AND finished_at < LOCALTIMESTAMP - INTERVAL '7 days'`))
 	require.Equal(t, 600, b.count(t, `task_status = 'error'`))
 	require.Equal(t, 1800, b.count(t, `task_status IN ('pending', 'waiting')`))
+}
+
+func TestOldTasksAreRemovedBehindThoseOfAClockThatWasSetBackAndNotBehindYoungOnes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Tasks.Retention = config.Retention{Finished: time.Hour, Failed: time.Hour, Interval: time.Hour}
+	for _, part := range []struct {
+		minutes, tasks int
+	}{{+90, 700}, {-90, 700}, {-30, 600}, {-90, 1}} {
+		_, err := b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status, created_at, finished_at)
+			SELECT 'x', 'finished', LOCALTIMESTAMP + d.minutes * INTERVAL '1 minute', LOCALTIMESTAMP + d.minutes * INTERVAL '1 minute'
+			FROM (SELECT $1::INT AS minutes) AS d, generate_series(1, $2::INT) AS i`, part.minutes, part.tasks)
+		require.NoError(t, err)
+	}
+	deleted, err := retention.New(b.config, zap.NewNop(), b.store).Walk(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 700, deleted)
 }
 
 func TestMetricsTellWhatThePoolDoes(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"app238.com/inner/test/chaos/note"
 )
 
-// tick is one of the periodic job's, and its task.
+// tick is one of the periodic job's by the second in which it began, and its task.
 type tick struct {
 	number, task int64
 }
@@ -17,7 +17,7 @@ type tick struct {
 // ticks returns those that were taken, in their order.
 func (w *world) ticks(t *testing.T) (all []tick) {
 	t.Helper()
-	found, err := w.db.QueryContext(t.Context(), `SELECT tick, task_id FROM inner_ticks WHERE name = $1 ORDER BY tick`, note.PeriodicKey)
+	found, err := w.db.QueryContext(t.Context(), `SELECT due, task_id FROM inner_ticks WHERE name = $1 ORDER BY tick`, note.PeriodicKey)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, found.Close()) }()
 	for found.Next() {

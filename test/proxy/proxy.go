@@ -31,6 +31,7 @@ type Proxy struct {
 	slow    time.Duration  // how late everything is passed on
 	lose    map[string]int // how many answers to statements with these words are to be lost
 	lost    int
+	sent    []string
 	replace []replacement // the answers that are to be errors
 }
 
@@ -134,6 +135,18 @@ func (p *Proxy) Outstanding() (left, lost int) {
 	return left, p.lost
 }
 
+// Sent returns how many statements with these words were sent.
+func (p *Proxy) Sent(words string) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, text := range p.sent {
+		if strings.Contains(text, words) {
+			n++
+		}
+	}
+	return n
+}
+
 // Password returns the password in the database's DSN, which nobody may show.
 func (p *Proxy) Password(t testing.TB) string {
 	t.Helper()
@@ -210,12 +223,12 @@ func (c *connection) asked(all []byte) ([]byte, bool) {
 			c.prepared[string(first)] = string(text)
 		case 'B': // bind: portal, name
 			name, _, _ := bytes.Cut(rest, []byte{0})
-			c.executed = c.executed || c.proxy.takes(c.prepared[string(name)])
+			c.executed = c.proxy.takes(c.prepared[string(name)]) || c.executed
 			if c.code == "" {
 				c.code = c.proxy.replaces(c.prepared[string(name)])
 			}
 		case 'Q': // a text without arguments, such as COMMIT
-			c.executed = c.executed || c.proxy.takes(string(first))
+			c.executed = c.proxy.takes(string(first)) || c.executed
 		}
 	}
 	return all, true
@@ -234,6 +247,7 @@ func (c *connection) answered(part []byte) ([]byte, bool) {
 func (p *Proxy) takes(statement string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.sent = append(p.sent, statement)
 	for words, n := range p.lose {
 		if n > 0 && strings.Contains(statement, words) {
 			p.lose[words]--

@@ -6,7 +6,7 @@ import (
 	"text/tabwriter"
 )
 
-// ratio compares one metric of two cells.
+// ratio compares one metric of two cells, or is the metric of one where there is no other.
 type ratio struct {
 	what, over, under, metric string
 	// least and most are the bar; 0: none.
@@ -43,6 +43,7 @@ var ratios = []ratio{
 		over: "closed-16/inner-http-crowded", under: "closed-16/inner-http", least: 1 / 1.5},
 	{what: "claims and ends: of 100,000 beside a million finished to 5,000 on an empty table", metric: afterFirst,
 		over: "burn-down/inner-crowded", under: "burn-down/inner-few", least: 1 / 1.5},
+	{what: "statements a second of a program that has nothing to do", metric: statements, over: "idle/inner", most: 2},
 	{what: "burn-down of a single ordering key: 10,000 tasks to 500", metric: afterFirst,
 		over: "burn-down/inner-one-key", under: "burn-down/inner-one-key-few"},
 	{what: "throughput, 16 producers: in process to HTTP", metric: completed,
@@ -59,6 +60,14 @@ var ratios = []ratio{
 		over: "burn-down/inner-claimed", under: "burn-down/river-tuned-2000"},
 }
 
+// figure returns the name in the output.
+func (r ratio) figure() string {
+	if r.under == "" {
+		return "ratio/" + r.over + "/" + r.metric
+	}
+	return "ratio/" + r.over + ":" + r.under + "/" + r.metric
+}
+
 // bar returns the bar in words, or "".
 func (r ratio) bar() string {
 	switch {
@@ -73,6 +82,9 @@ func (r ratio) bar() string {
 // of returns the ratio of the medians and those of the single runs; ok is false where one of the two was not measured.
 func (r ratio) of(res *results) (value float64, runs []float64, ok bool) {
 	over, under := res.values(r.over, r.metric), res.values(r.under, r.metric)
+	if r.under == "" {
+		return median(over), over, len(over) > 0
+	}
 	if median(under) == 0 || len(over) == 0 {
 		return 0, nil, false
 	}
@@ -110,7 +122,7 @@ func writeRatios(out io.Writer, res *results, o options) (anyMissed bool, err er
 			anyMissed = anyMissed || (r.bar() != "" && len(o.only) == 0)
 			continue
 		}
-		f := newFigure("ratio/"+r.over+":"+r.under+"/"+r.metric, "ratio", value, runs, r.bar())
+		f := newFigure(r.figure(), "ratio", value, runs, r.bar())
 		if err := writeFigure(out, f); err != nil {
 			return false, err
 		}

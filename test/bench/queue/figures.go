@@ -27,11 +27,15 @@ const (
 	taken = "taken-by-host"
 	// afterFirst is completed, measured from the first task of a backlog on.
 	afterFirst = "completed-after-first"
+	// statements counts what a program that has nothing to do sends to the database each second, and processor is the share of
+	// one processor that it uses.
+	statements, processor = "statements", "processor"
 )
 
 var metrics = []struct{ name, unit string }{
 	{completed, "tasks/s"}, {afterFirst, "tasks/s"}, {offered, "tasks/s"},
-	{ackMedian, "ms"}, {ackTail, "ms"}, {startMedian, "ms"}, {startTail, "ms"}, {first, "ms"}, {taken, "%"},
+	{ackMedian, "ms"}, {ackTail, "ms"}, {startMedian, "ms"}, {startTail, "ms"}, {first, "ms"}, {statements, "1/s"},
+	{processor, "%"}, {taken, "%"},
 }
 
 // figure is one line of output.

@@ -60,7 +60,7 @@ func newInnerStore(ctx context.Context, dsn string) (*store, error) {
 	}
 	return &store{
 		db: conn, dsn: dsn, table: "console_tasks",
-		reset: `TRUNCATE console_tasks, inner_processes`,
+		reset: `TRUNCATE console_tasks, inner_processes, inner_ticks`,
 		prefill: `INSERT INTO console_tasks (task_type, task_status, task_detailed_status, task_info, ordering_key, attempts,
 				claim_number, started_at, finished_at)
 			SELECT 'bench.noop', 'finished', 'finished', '{"key":"old-' || i || '","at":0}', 'old-' || i, 1, 1, LOCALTIMESTAMP,

@@ -46,6 +46,8 @@ func (q *queue) name() string { return q.label }
 
 func (q *queue) in(s scenario) func(ctx context.Context) (sample, error) {
 	switch {
+	case s.idle:
+		return nil
 	case s.name == burnDown && q.burns:
 		return q.burnDown
 	case s.name != burnDown && q.loads:

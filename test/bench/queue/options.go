@@ -30,12 +30,15 @@ type options struct {
 	// backlog is how many tasks a burn-down has, and burn how long it may take.
 	backlog int
 	burn    time.Duration
+	// idle is how long a program that has nothing to do is watched.
+	idle time.Duration
 }
 
 func parseOptions(args []string) (options, error) {
 	o := options{
 		prefill: 20_000, warmUp: 700 * time.Millisecond, closed: 2500 * time.Millisecond, open: 2500 * time.Millisecond,
 		late: time.Second, drain: 3 * time.Second, backlog: 100_000, burn: 8 * time.Second,
+		idle: time.Minute,
 	}
 	flags := pflag.NewFlagSet("queue", pflag.ContinueOnError)
 	flags.BoolVar(&o.quick, "quick", false, "a smoke test: one short run of few scenarios; missed bars do not fail it")
@@ -55,7 +58,7 @@ func parseOptions(args []string) (options, error) {
 	if o.quick {
 		o.runs, o.tries, o.prefill, o.backlog = 1, 1, 2_000, 10_000
 		o.warmUp, o.closed, o.open = 200*time.Millisecond, 500*time.Millisecond, time.Second
-		o.late, o.drain, o.burn = 500*time.Millisecond, time.Second, 3*time.Second
+		o.late, o.drain, o.burn, o.idle = 500*time.Millisecond, time.Second, 3*time.Second, 15*time.Second
 	}
 	if o.runs < 1 || o.tries < 1 {
 		return o, errors.New("--runs and --tries must be at least 1")

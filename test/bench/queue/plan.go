@@ -71,6 +71,8 @@ type scenario struct {
 	producers int
 	// rate of an open loop in tasks a second, regardless of acknowledgements; or else a backlog is burnt down.
 	rate int
+	// idle says that there is nothing to do.
+	idle bool
 }
 
 var scenarios = []scenario{
@@ -80,6 +82,7 @@ var scenarios = []scenario{
 	{name: "open-500", rate: 500},
 	{name: "open-5000", rate: 5000},
 	{name: burnDown},
+	{name: "idle", idle: true},
 }
 
 const burnDown = "burn-down"

@@ -88,7 +88,7 @@ func newWorld(ctx context.Context, o options) (w *world, err error) {
 
 // parties returns all parties, in the order of output.
 func (w *world) parties() []party {
-	return slices.Concat(w.innerParties(), w.riverParties(), w.graphileParties(), w.bareParties())
+	return slices.Concat(w.innerParties(), w.riverParties(), w.graphileParties(), w.bareParties(), []party{&idle{w}})
 }
 
 // close ends the server and removes what the run left.

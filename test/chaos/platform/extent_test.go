@@ -50,7 +50,7 @@ func newExtent(t *testing.T) extent {
 		require.NoError(t, err, "INNER_CHAOS_SPAN")
 	}
 	if soaking() {
-		e.look, e.retention = e.span/120, e.span/12
+		e.look, e.retention = e.span/120, max(e.span/12, time.Minute)
 	}
 	return e
 }

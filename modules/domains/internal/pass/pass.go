@@ -23,8 +23,10 @@ type Pass struct {
 	rules  *rules.Rules
 	store  *store.Store
 
-	mu   sync.Mutex
-	last int64
+	mu sync.Mutex
+	// last is the highest id of a row that is known, once that was read.
+	last  int64
+	begun bool
 }
 
 // New returns a Pass.
@@ -32,21 +34,24 @@ func New(c *config.Config, log *zap.Logger, r *rules.Rules, s *store.Store) *Pas
 	return &Pass{config: c.Domains, log: log.Named("processor"), rules: r, store: s}
 }
 
-// Look makes rows known that came since the last look, and tells whether there were some. What it misses because ids became
-// visible out of order, Run finds.
-func (p *Pass) Look(ctx context.Context) (bool, error) {
+// Look makes rows known that came since the last look, and tells whether any domain is due for a check. What it misses because
+// ids became visible out of order, Run finds.
+func (p *Pass) Look(ctx context.Context) (due bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.last == 0 {
-		last, err := p.store.LastRow(ctx)
-		if err != nil {
+	if !p.begun {
+		if p.last, err = p.store.LastRow(ctx); err != nil {
 			return false, err
 		}
-		p.last = last
+		p.begun = true
+	}
+	news, due, err := p.store.News(ctx, p.last)
+	if err != nil || !news {
+		return due, err
 	}
 	last, found, err := p.walk(ctx, p.last)
 	p.last = max(p.last, last)
-	return found, err
+	return due || found, err
 }
 
 // Run compares every row with what is known of it.
@@ -121,6 +126,10 @@ func (p *Pass) compare(ctx context.Context, page []store.Seen) (added bool, err 
 
 // vanished has what belongs to deleted rows removed; late, where so many are gone at once that a mistake is more likely.
 func (p *Pass) vanished(ctx context.Context) error {
+	_, vanished, returned, err := p.store.Vanished(ctx)
+	if err != nil || vanished+returned == 0 {
+		return err
+	}
 	removed, err := p.store.RemoveVanished(ctx, store.Removal{
 		Number: p.config.RemovalNumber, Share: p.config.RemovalShare, Grace: p.config.RemovalGrace,
 	})
@@ -130,7 +139,7 @@ func (p *Pass) vanished(ctx context.Context) error {
 	if removed > 0 {
 		p.log.Info("custom domains were deleted", zap.Int64("count", removed))
 	}
-	known, vanished, err := p.store.Vanished(ctx)
+	known, vanished, _, err := p.store.Vanished(ctx)
 	if err == nil && vanished >= p.config.RemovalNumber && float64(vanished) > p.config.RemovalShare*float64(known) {
 		p.log.Error("so many rows of custom domains vanished at once that their routes are kept for now",
 			zap.Int("vanished", vanished), zap.Int("known", known), zap.Duration("kept", p.config.RemovalGrace))

@@ -49,6 +49,16 @@ func (s *Store) LastRow(ctx context.Context) (id int64, err error) {
 	return id, err
 }
 
+const news = `
+SELECT (SELECT c.id FROM custom_domains AS c WHERE c.id > $1 ORDER BY c.id LIMIT 1) IS NOT NULL,
+    (SELECT s.cdid FROM inner_domain_checks AS s WHERE s.next_check_at <= LOCALTIMESTAMP AND NOT s.gone AND ` + free + ` LIMIT 1) IS NOT NULL`
+
+// News tells whether there are rows of custom_domains with ids above after, and whether a known domain is due for a check.
+func (s *Store) News(ctx context.Context, after int64) (rows, due bool, err error) {
+	err = s.read(ctx, news, []any{after}, func(r *sql.Rows) error { return r.Scan(&rows, &due) })
+	return rows, due, err
+}
+
 const addValues = `
 INSERT INTO inner_domain_values (txt_value, user_uid)
 SELECT lower(u.value), u.user_uid FROM unnest($1::TEXT[], $2::TEXT[]) AS u(value, user_uid)
@@ -115,13 +125,13 @@ func (s *Store) Changed(ctx context.Context, cdids []string) error {
 }
 
 const countVanished = `
-SELECT count(*), count(*) FILTER (WHERE c.cdid IS NULL)
+SELECT count(*), count(*) FILTER (WHERE c.cdid IS NULL), count(*) FILTER (WHERE c.cdid IS NOT NULL AND s.gone_at IS NOT NULL)
 FROM inner_domain_checks AS s LEFT JOIN custom_domains AS c ON c.cdid = s.cdid WHERE NOT s.gone`
 
-// Vanished counts the known domains, and those among them without a row.
-func (s *Store) Vanished(ctx context.Context) (known, vanished int, err error) {
-	err = s.read(ctx, countVanished, nil, func(rows *sql.Rows) error { return rows.Scan(&known, &vanished) })
-	return known, vanished, err
+// Vanished counts the known domains, those among them without a row, and those whose row is there again.
+func (s *Store) Vanished(ctx context.Context) (known, vanished, returned int, err error) {
+	err = s.read(ctx, countVanished, nil, func(rows *sql.Rows) error { return rows.Scan(&known, &vanished, &returned) })
+	return known, vanished, returned, err
 }
 
 const noteVanished = `

@@ -152,6 +152,13 @@ func (l *Lane) Lowest() int64 {
 	return l.lowest
 }
 
+// Unclaimed is Lowest, but for the noted heads, which stay noted.
+func (l *Lane) Unclaimed() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lowest
+}
+
 // SetLowest notes that all tasks below an id that could be claimed were claimed; 0: nothing is known.
 func (l *Lane) SetLowest(id int64) {
 	l.mu.Lock()

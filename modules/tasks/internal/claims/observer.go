@@ -29,10 +29,13 @@ func NewObserver(after time.Duration) *Observer {
 	return &Observer{after: after, known: map[string]observation{}}
 }
 
+// Last returns when the last observation ended.
+func (o *Observer) Last() time.Time { return o.last }
+
 // Observe takes what was read of all processes between begun and ended, and returns those that are silent. This process's
 // own identity is never one of them.
 func (o *Observer) Observe(processes []store.Process, self string, begun, ended time.Time) (silent []store.Process) {
-	span := min(begun.Sub(o.last), o.after/observations)
+	span := max(0, min(begun.Sub(o.last), o.after/observations))
 	known := make(map[string]observation, len(processes))
 	for _, p := range processes {
 		now := observation{heartbeat: p.Heartbeat}

@@ -1,7 +1,8 @@
 // Package cron makes a task of every due tick of the periodic jobs: one over all replicas, without a leader.
 //
-// A tick is the number of whole intervals since the Unix epoch by the database's clock. Whoever inserts the row of the
-// current tick runs it; so a tick missed while everything was down is made up once, by the next one that looks.
+// A tick is a whole multiple of the interval since the Unix epoch by the database's clock. The executions of a job are numbered,
+// and whoever inserts the row of the next one runs it; so a tick missed while everything was down is made up once, by the next
+// one that looks. Between two ticks a process sleeps, but for a look every now and then.
 //
 // A job that also runs at a start does so once for all processes that start within a while, however often they do: a
 // rollout of several replicas and a crash loop count as one start.
@@ -10,45 +11,22 @@ package cron
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/guard"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
-
-// entry is a periodic job and its task.
-type entry struct {
-	name     string
-	interval time.Duration
-	task     store.NewTask
-	// starting tells that this process has not yet seen to the execution at its start.
-	starting bool
-	// latest names the latest execution that was seen, and since is when it was seen first, by this process's clock.
-	latest int64
-	since  time.Time
-}
-
-// overdue takes the latest execution, where a tick after begun has its execution already, and tells whether it has been the
-// latest for longer than a tick lasts: then the database's clock was set back, and its ticks are those of a time that has been.
-// There would be no execution for as long as it was set back.
-func (e *entry) overdue(latest int64, begun time.Time, margin time.Duration) bool {
-	if latest == 0 || latest != e.latest {
-		e.latest, e.since = latest, time.Now()
-		return false
-	}
-	return begun.Sub(e.since) > e.interval+max(e.interval/10, margin)
-}
-
-// overdueChecks is how many looks for due ticks the least wait for one that is overdue is.
-const overdueChecks = 3
 
 // Cron looks for due ticks.
 type Cron struct {
@@ -98,7 +76,7 @@ func newEntry(r *registry.Registry, j job.Periodic) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	return entry{name: j.Name, interval: j.Interval, starting: j.AtStart, task: store.NewTask{
+	return entry{name: j.Name, interval: int64(j.Interval / time.Second), starting: j.AtStart, task: store.NewTask{
 		Type: definition.Type, Lane: definition.Lane, OrderingKey: prepared.OrderingKey, Info: prepared.Info,
 	}}, nil
 }
@@ -120,50 +98,72 @@ func (c *Cron) Stop(context.Context) error {
 	return nil
 }
 
+const (
+	// retry is the wait after a look that failed, and while a job is due whose latest execution has not ended.
+	retry = time.Second
+	// spread bounds the time by which replicas that sleep until the same tick wake apart: one of them makes it, and the
+	// others need not try.
+	spread = 200 * time.Millisecond
+)
+
 func (c *Cron) run(ctx context.Context) {
-	ticker := time.NewTicker(c.every)
-	defer ticker.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
-		if err := c.look(ctx); err != nil && ctx.Err() == nil {
-			c.log.Warn("periodic jobs could not be looked at", observe.Error(err))
-		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
+		var wait time.Duration
+		err := guard.Call(func() (err error) {
+			wait, err = c.look(ctx)
+			return err
+		})
+		if err != nil && ctx.Err() == nil {
+			c.log.Warn("periodic jobs could not be looked at", observe.Error(err))
+			wait = retry
+		}
+		timer.Reset(min(wait, c.every))
 	}
 }
 
-// look makes a task of each entry that is due, and of those that are wanted at the start.
-func (c *Cron) look(ctx context.Context) error {
+// look makes a task of each entry that is due, and of those that are wanted at the start, and returns for how long there is
+// nothing to do, as far as is known now.
+func (c *Cron) look(ctx context.Context) (time.Duration, error) {
 	begun := time.Now()
-	now, err := c.store.Now(ctx)
+	names := make([]string, len(c.entries))
+	for i, e := range c.entries {
+		names[i] = e.name
+	}
+	latest, now, err := c.store.Ticks(ctx, names)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	wait := c.every
+	var faults []error
 	for i := range c.entries {
-		e := &c.entries[i]
-		tick := now.Unix() / int64(e.interval.Seconds())
-		made, latest, err := c.store.Tick(ctx, e.name, tick, e.task)
-		if err != nil {
-			return err
-		}
-		if e.overdue(latest, begun, overdueChecks*c.every) {
-			if made, err = c.store.TickAfter(ctx, e.name, latest, e.task); err != nil {
-				return err
-			}
-		}
-		if !made && e.starting {
-			if made, err = c.store.TickAtStart(ctx, e.name, c.again, e.task); err != nil {
-				return err
-			}
-		}
-		e.starting = false
-		if made {
-			c.log.Info("periodic job started", zap.String("name", e.name), zap.Int64("tick", tick))
-			c.queue.Nudge()
-		}
+		next, err := c.execute(ctx, &c.entries[i], latest[c.entries[i].name], now, begun)
+		faults = append(faults, err)
+		wait = min(wait, next)
 	}
-	return nil
+	return wait - time.Since(begun) + rand.N(spread), errors.Join(faults...)
+}
+
+// execute makes a task of an entry if it is to be executed now, and returns for how long it then is not.
+func (c *Cron) execute(ctx context.Context, e *entry, latest store.Tick, now float64, begun time.Time) (time.Duration, error) {
+	if one, due := e.execution(latest, now, begun, c.again); due {
+		made, err := c.store.TakeTick(ctx, e.name, one, e.task)
+		if err != nil || !made {
+			return retry, err
+		}
+		c.log.Info("periodic job started", zap.String("name", e.name), zap.Int64("number", one.Number))
+		c.queue.Nudge()
+		e.latest, e.since, latest = one.Number, begun, one
+	}
+	e.starting = false
+	if wait := e.wait(latest, now, begun); wait > 0 {
+		return wait, nil
+	}
+	return retry, nil
 }

@@ -2,6 +2,7 @@ package processor
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"app238.com/inner/app/database"
@@ -29,18 +30,18 @@ func (p *Processor) claim(ctx context.Context) {
 	timer := time.NewTimer(p.config.PollInterval)
 	defer timer.Stop()
 	var next time.Time // when it is looked everywhere whatever is known
-	for ctx.Err() == nil {
+	for hinted := true; ctx.Err() == nil; {
 		more, begin := false, time.Now()
 		everywhere := p.book.Everywhere() || !begin.Before(next)
 		if id, ok := p.book.Current(); ok {
-			for _, lane := range p.book.Lanes() {
-				more = p.fill(ctx, id, lane, everywhere) || more
+			for _, lane := range p.lanes(ctx, everywhere, hinted) {
+				more = p.fill(ctx, id, lane) || more
 			}
 		}
 		if everywhere {
 			next = time.Now().Add(everywhereRest * max(p.config.PollInterval, time.Since(begin)))
 		}
-		if more {
+		if hinted = more; more {
 			continue
 		}
 		// Where much waits for its key, or the database is slow, a look takes long: it is not to take most of the time.
@@ -48,9 +49,35 @@ func (p *Processor) claim(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-p.book.Hints():
+			hinted = true
 		case <-timer.C:
 		}
 	}
+}
+
+// lanes returns the lanes to fill. Without a hint those are asked for in one statement in which something is pending: nearly
+// always there are none.
+func (p *Processor) lanes(ctx context.Context, everywhere, hinted bool) []*claims.Lane {
+	all := p.book.Lanes()
+	lowest := make(map[string]int64, len(all))
+	for _, lane := range all {
+		if everywhere {
+			lane.SetLowest(0)
+		}
+		lowest[lane.Name] = lane.Unclaimed()
+	}
+	if hinted {
+		return all
+	}
+	seen, err := p.store.Glance(ctx, lowest)
+	if err != nil {
+		if ctx.Err() == nil {
+			p.log.Warn("looking for tasks failed", observe.Error(err))
+		}
+		return nil
+	}
+	p.seen.Store(&seen)
+	return slices.DeleteFunc(all, func(lane *claims.Lane) bool { return !slices.Contains(seen.Lanes, lane.Name) })
 }
 
 // claimHeads claims the tasks whose turn was said to have come, until ctx ends. It does not wait for the looks of claim.
@@ -69,10 +96,7 @@ func (p *Processor) claimHeads(ctx context.Context) {
 }
 
 // fill claims as many tasks as a lane's buffer has room for, and tells whether it should be called again at once.
-func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane, everywhere bool) bool {
-	if everywhere {
-		lane.SetLowest(0)
-	}
+func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane) bool {
 	room := lane.Reserve(maxClaims)
 	if room == 0 {
 		lane.SetBacklog(true)

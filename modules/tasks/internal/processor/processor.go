@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -35,6 +36,9 @@ type Processor struct {
 	metrics  *metrics.Metrics
 	tracing  *tracing.Tracing
 	endings  chan store.Ending
+
+	// seen is what was seen at the last look for tasks, for the sweep; nil where it has had that.
+	seen atomic.Pointer[store.Glance]
 
 	// abandoned is closed when jobs that do not end are waited for no more.
 	abandoned chan struct{}

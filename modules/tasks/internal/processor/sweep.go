@@ -21,13 +21,12 @@ const hastenEvery = 4
 func (p *Processor) sweep(ctx context.Context) {
 	observer := claims.NewObserver(p.config.TakeoverAfter)
 	var hastened time.Time
-	for pause(ctx, p.config.HeartbeatInterval) {
+	for pause(ctx, min(p.config.HeartbeatInterval, p.config.PollInterval)) {
 		if _, ok := p.book.Current(); !ok {
 			continue
 		}
 		parts := []func(context.Context) (int64, error){
 			func(ctx context.Context) (int64, error) { return p.recover(ctx, observer) },
-			p.store.WakeLate,
 			p.giveBack,
 		}
 		if time.Since(hastened) > hastenEvery*p.config.TakeoverAfter {
@@ -53,19 +52,30 @@ func (p *Processor) sweep(ctx context.Context) {
 	}
 }
 
-// recover takes over the tasks of processes that have been silent for as long as this one has looked at them.
+// recover takes over the tasks of processes that have been silent for as long as this one has looked at them, and wakes parked
+// ones whose recheck is due. A process that is idle sees all that when it looks for tasks, and one that is busy asks now and then.
 func (p *Processor) recover(ctx context.Context, observer *claims.Observer) (total int64, err error) {
-	begun := time.Now()
-	processes, err := p.store.Processes(ctx)
-	if err != nil {
-		return 0, err
+	seen := p.seen.Swap(nil)
+	if seen == nil && time.Since(observer.Last()) < p.config.HeartbeatInterval {
+		return 0, nil
+	}
+	if seen == nil {
+		now, err := p.store.Glance(ctx, nil)
+		if err != nil {
+			return 0, err
+		}
+		seen = &now
 	}
 	self, ok := p.book.Current()
-	silent := observer.Observe(processes, self, begun, time.Now())
+	silent := observer.Observe(seen.Processes, self, seen.Begun, seen.Ended)
 	if !ok {
 		return 0, nil
 	}
 	var faults []error
+	if seen.Late {
+		total, err = p.store.WakeLate(ctx)
+		faults = append(faults, err)
+	}
 	for _, process := range silent {
 		n, err := p.store.Recover(ctx, process)
 		faults = append(faults, err)

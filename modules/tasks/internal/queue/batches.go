@@ -105,8 +105,9 @@ func (b *batches) gather(last int) []*accept {
 	}
 	defer b.mu.Unlock()
 	b.want = 0
+	// What waits further goes into a slice of its own: the bodies of a commit go with it.
 	batch := b.waiting[:min(len(b.waiting), maxBatch)]
-	b.waiting = b.waiting[len(batch):]
+	b.waiting = append([]*accept(nil), b.waiting[len(batch):]...)
 	b.flushing = len(batch) > 0
 	return batch
 }

@@ -274,18 +274,3 @@ func (s *Store) NewestPending(ctx context.Context, orderingKey, jobType string, 
 	}
 	return s.box.Open(info)
 }
-
-// databaseNow reads the database's clock in seconds since the Unix epoch.
-const databaseNow = `SELECT CAST(floor(EXTRACT(EPOCH FROM now())) AS BIGINT)`
-
-// Now returns the database's time.
-func (s *Store) Now(ctx context.Context) (time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	var seconds int64
-	err := s.db.QueryRowContext(ctx, databaseNow).Scan(&seconds)
-	if errors.Is(err, sql.ErrNoRows) {
-		return time.Time{}, ErrNotFound
-	}
-	return time.Unix(seconds, 0).UTC(), err
-}

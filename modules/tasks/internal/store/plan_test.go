@@ -3,6 +3,8 @@ package store
 import (
 	"database/sql"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -41,13 +43,14 @@ func TestPlansUseIndexesOnABigTable(t *testing.T) {
 		"mark":   {wakeRunning, []any{"k1"}},
 		"late":   {wakeLate, nil},
 		"revive": {recoverTasks, []any{"p", 1.0, 300.0}},
-		"silent": {listProcesses, nil},
+		"glance": {glance, []any{text, ids}},
 		"hasten": {hastenPending, []any{1.5}},
 		"parked": {hastenParked, []any{1.5}},
 		"return": {returnTasks, []any{"p", ids, ids}},
 		"newest": {newestPending, []any{"k1", "x", 1}},
 		"ended":  {endParked, []any{"k1", 7, "superseded", "t"}},
 		"keys":   {busyKeys, []any{text}},
+		"walk":   {pageOfOld, []any{1, 1.0, 500}},
 		"expire": {deleteOld, []any{1, 500, 1.0, 1.0}},
 	} {
 		for _, statistics := range []string{`SELECT 1`, `ANALYZE console_tasks`} {
@@ -85,6 +88,8 @@ func TestSteadyPlansAreRightForAnEmptyTableAndForAFullOne(t *testing.T) {
 			claimByID:    append(byKey, "console_tasks_pkey on console_tasks t", "console_tasks_one_per_key on console_tasks e", "console_tasks_pkey on console_tasks c"),
 			endTasks:     append(byKey, "console_tasks_pkey on console_tasks c"),
 			finishTasks:  append(byKey, "console_tasks_pkey on console_tasks c"),
+			glance: {"console_tasks_ready on console_tasks t", "console_tasks_waiting on console_tasks",
+				"console_tasks_one_per_key on console_tasks", "inner_processes_pkey on inner_processes", "inner_processes_pkey on inner_processes"},
 		} {
 			plan := strings.ReplaceAll(explainKept(t, steady, query), "Scan Backward using", "Scan using")
 			for _, index := range indexes {
@@ -92,10 +97,33 @@ func TestSteadyPlansAreRightForAnEmptyTableAndForAFullOne(t *testing.T) {
 			}
 			require.Equal(t, len(indexes), strings.Count(plan, "Scan using ")+strings.Count(plan, "Seq Scan"), plan)
 			require.NotContains(t, strings.ReplaceAll(plan, "Sort Key: n.ordinal", ""), "Sort Key", plan)
-			if query == claimOfLane {
+			switch query {
+			case claimOfLane:
 				require.Contains(t, plan, "Index Cond: ((ROW(lane, id) >= ROW($2, $4))", "it begins where it is told to")
+			case glance:
+				require.Contains(t, plan, "Index Cond: ((ROW(lane, id) >= ROW(l.lane, l.lowest))", "it begins where it is told to")
 			}
 		}
+	}
+}
+
+// TestTheWalkOverOldTasksReadsAPageWhereNoneIsOld counts the rows that are read.
+func TestTheWalkOverOldTasksReadsAPageWhereNoneIsOld(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "what EXPLAIN tells is PostgreSQL's")
+	db := testdatabase.New(t)
+	_, err := db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status, ordering_key, finished_at)
+		SELECT 'x', 'finished', 'k' || i, LOCALTIMESTAMP FROM generate_series(1, 20000) AS i`)
+	require.NoError(t, err)
+	plain, err := database.Open(db.Config)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = plain.Close() })
+	rows, err := plain.QueryContext(t.Context(), `EXPLAIN (ANALYZE, TIMING OFF) `+pageOfOld, 0, 3600.0, 500)
+	plan := readPlan(t, rows, err)
+	for _, found := range regexp.MustCompile(`(?:\(actual rows=|Rows Removed by Filter: )(\d+)`).FindAllStringSubmatch(plan, -1) {
+		n, err := strconv.Atoi(found[1])
+		require.NoError(t, err)
+		require.LessOrEqual(t, n, 500, plan)
 	}
 }
 

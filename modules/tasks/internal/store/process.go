@@ -65,25 +65,6 @@ func (h *Heartbeats) exec(ctx context.Context, query string, args ...any) (int64
 	return n, nil
 }
 
-// Process is one that may hold tasks, as it was at one moment.
-type Process struct {
-	ID string
-	// Heartbeat is another text after each heartbeat; "" where the process has no row: it has ended, and a statement of it
-	// that was under way has claimed tasks afterwards.
-	Heartbeat string
-}
-
-const listProcesses = `
-SELECT id, CAST(heartbeat_at AS TEXT) FROM inner_processes
-UNION ALL
-SELECT DISTINCT claimed_by, '' FROM console_tasks
-WHERE task_status = 'processing' AND claimed_by NOT IN (SELECT id FROM inner_processes)`
-
-// Processes returns all processes that may hold tasks.
-func (s *Store) Processes(ctx context.Context) ([]Process, error) {
-	return collect(ctx, s, listProcesses, func(rows *sql.Rows, p *Process) error { return rows.Scan(&p.ID, &p.Heartbeat) })
-}
-
 // Once its row is gone a process can renew its lease no more. One that is being written is not silent: it is not waited for.
 const removeProcess = `
 DELETE FROM inner_processes WHERE id IN (

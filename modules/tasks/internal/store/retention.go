@@ -37,14 +37,15 @@ func (s *Store) Depths(ctx context.Context) ([]Depth, error) {
 	return all, rows.Err()
 }
 
-// A page is walked by primary key, so that no index is needed that every task would have to pay for. It looks only at
-// rows accepted before the shorter retention, since none can have ended before it was accepted. Of one that an earlier release
-// left without its end, that is all that is known.
+// A page is walked by primary key, so that no index is needed that every task would have to pay for. The walk ends with a row
+// that was accepted after the shorter retention began: none can have ended before it was accepted, and those after it are
+// younger still. One that was accepted in the future was so before the database's clock was set back, and says nothing of those
+// after it. Of one that an earlier release left without its end, when it was accepted is all that is known.
 const (
 	pageOfOld = `
-SELECT COALESCE(max(p.id), 0), count(*) FROM (
-    SELECT id FROM console_tasks
-    WHERE id > $1 AND created_at < LOCALTIMESTAMP - $2::FLOAT8 * INTERVAL '1 second' ORDER BY id LIMIT $3) AS p`
+SELECT COALESCE(max(p.id), 0), COALESCE(bool_or(p.young), true) FROM (
+    SELECT id, created_at BETWEEN LOCALTIMESTAMP - $2::FLOAT8 * INTERVAL '1 second' AND LOCALTIMESTAMP AS young FROM console_tasks
+    WHERE id > $1 ORDER BY id LIMIT $3) AS p`
 	deleteOld = `
 DELETE FROM console_tasks WHERE id > $1 AND id <= $2
   AND ((task_status IN ('finished', 'superseded', 'cancelled') AND COALESCE(finished_at, created_at) < LOCALTIMESTAMP - $3::FLOAT8 * INTERVAL '1 second')
@@ -56,11 +57,14 @@ DELETE FROM console_tasks WHERE id > $1 AND id <= $2
 func (s *Store) Expire(ctx context.Context, after int64, page int, finished, failed time.Duration) (last, deleted int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	var looked int
-	err = s.db.QueryRowContext(ctx, pageOfOld, after, min(finished, failed).Seconds(), page).Scan(&last, &looked)
-	if err != nil || looked == 0 {
+	var end bool
+	err = s.db.QueryRowContext(ctx, pageOfOld, after, min(finished, failed).Seconds(), page).Scan(&last, &end)
+	if err != nil || last == 0 {
 		return 0, 0, err
 	}
 	deleted, err = s.exec(ctx, deleteOld, after, last, finished.Seconds(), failed.Seconds())
+	if end {
+		last = 0
+	}
 	return last, deleted, err
 }

@@ -1,0 +1,79 @@
+package config
+
+import (
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// good returns the defaults with what has none.
+func good(t *testing.T) *Config {
+	t.Helper()
+	c, err := readDefaults()
+	require.NoError(t, err)
+	c.Domain = "example.com"
+	require.NoError(t, c.Validate())
+	return c
+}
+
+// refused fails the test unless a setting with this value is refused by its key.
+func refused(t *testing.T, key string, set func(reflect.Value)) {
+	t.Helper()
+	c := good(t)
+	for _, s := range c.settings() {
+		if s.key == key {
+			set(s.value)
+			require.ErrorContains(t, c.Validate(), key+": must be ", "%v", s.value)
+			return
+		}
+	}
+	require.Fail(t, "there is no such setting: "+key)
+}
+
+func TestEveryNumberAndDurationHasLimits(t *testing.T) {
+	t.Parallel()
+	numbers, durations := numberLimits(), durationLimits()
+	for _, s := range good(t).settings() {
+		var found bool
+		switch {
+		case s.value.Type() == reflect.TypeFor[time.Duration]():
+			_, found = durations[s.key]
+		case s.value.CanInt(), s.value.CanUint(), s.value.CanFloat():
+			_, found = numbers[s.key]
+		default:
+			continue
+		}
+		require.True(t, found, "%s has no limits", s.key)
+	}
+	for _, key := range slices.Sorted(maps.Keys(durations)) {
+		limits := durations[key]
+		for _, d := range []time.Duration{limits[0] - 1, limits[1] + 1, -time.Second, math.MaxInt64, math.MinInt64} {
+			refused(t, key, func(v reflect.Value) { v.SetInt(int64(d)) })
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(numbers)) {
+		limits := numbers[key]
+		for _, n := range []float64{limits[0] - 1, limits[1] + 1, -1, math.MaxInt32, math.NaN()} {
+			if key == "http.bodyMemory" && n == math.MaxInt32 || key == "domains.removalNumber" && n < 1e9 && n > 0 {
+				continue
+			}
+			refused(t, key, func(v reflect.Value) {
+				if v.CanFloat() {
+					v.SetFloat(n)
+				} else {
+					v.SetInt(int64(n))
+				}
+			})
+		}
+	}
+	for _, n := range []int{0, -1, maxWorkers + 1} {
+		c := good(t)
+		c.Tasks.Lanes = map[string]int{"slow": n}
+		require.ErrorContains(t, c.Validate(), "tasks.lanes.slow")
+	}
+}
