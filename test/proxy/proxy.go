@@ -7,6 +7,8 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"maps"
+	"math/bits"
 	"net"
 	"net/url"
 	"strings"
@@ -31,7 +33,8 @@ type Proxy struct {
 	slow    time.Duration  // how late everything is passed on
 	lose    map[string]int // how many answers to statements with these words are to be lost
 	lost    int
-	replace []replacement // the answers that are to be errors
+	kinds   map[string]int // how often each text was sent since LoseOfEveryKind; nil before
+	replace []replacement  // the answers that are to be errors
 }
 
 // New starts a proxy to the database of a DSN.
@@ -122,6 +125,20 @@ func (p *Proxy) LoseAnswers(words string, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lose[words] = n
+}
+
+// LoseOfEveryKind has answers to every text lost that is sent from now on: to its first, fourth, sixteenth statement and so on.
+func (p *Proxy) LoseOfEveryKind() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.kinds = map[string]int{}
+}
+
+// Kinds returns how often each text was sent since LoseOfEveryKind.
+func (p *Proxy) Kinds() map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.kinds)
 }
 
 // Outstanding returns how many answers are still to be lost, and how many were.
@@ -241,5 +258,13 @@ func (p *Proxy) takes(statement string) bool {
 			return true
 		}
 	}
-	return false
+	if p.kinds == nil || statement == "" {
+		return false
+	}
+	p.kinds[statement]++
+	if n := p.kinds[statement]; bits.OnesCount(uint(n)) != 1 || bits.TrailingZeros(uint(n))%2 != 0 {
+		return false
+	}
+	p.lost++
+	return true
 }
