@@ -11,6 +11,7 @@ import (
 	"math/bits"
 	"net"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -127,14 +128,18 @@ func (p *Proxy) LoseAnswers(words string, n int) {
 	p.lose[words] = n
 }
 
-// LoseOfEveryKind has answers to every text lost that is sent from now on: to its first, fourth, sixteenth statement and so on.
+// literal is what tells texts of one kind apart.
+var literal = regexp.MustCompile(`'[^']*'`)
+
+// LoseOfEveryKind has answers lost to every text that is sent from now on, whatever its literals: to its first, fourth, sixteenth
+// statement and so on.
 func (p *Proxy) LoseOfEveryKind() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.kinds = map[string]int{}
 }
 
-// Kinds returns how often each text was sent since LoseOfEveryKind.
+// Kinds returns how often each text, without its literals, was sent since LoseOfEveryKind.
 func (p *Proxy) Kinds() map[string]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -261,8 +266,9 @@ func (p *Proxy) takes(statement string) bool {
 	if p.kinds == nil || statement == "" {
 		return false
 	}
-	p.kinds[statement]++
-	if n := p.kinds[statement]; bits.OnesCount(uint(n)) != 1 || bits.TrailingZeros(uint(n))%2 != 0 {
+	kind := literal.ReplaceAllString(statement, "''")
+	p.kinds[kind]++
+	if n := p.kinds[kind]; bits.OnesCount(uint(n)) != 1 || bits.TrailingZeros(uint(n))%2 != 0 {
 		return false
 	}
 	p.lost++
