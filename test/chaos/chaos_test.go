@@ -14,10 +14,14 @@ import (
 
 	"app238.com/inner/test/chaos/journal"
 	"app238.com/inner/test/chaos/note"
+	"app238.com/inner/test/proxy"
 )
 
 // producers post tasks at the same time, each to keys of its own.
 const producers = 16
+
+// deafEvery is how many tasks there are for one that does not look at its context.
+const deafEvery = 40
 
 // load is what is posted: in waves that come faster than they can be run, so that a kill finds much in hand.
 type load struct {
@@ -36,6 +40,9 @@ func TestNothingIsLostDoubledOrOvertakenWhateverBreaks(t *testing.T) {
 	t.Parallel()
 	w, l := newWorld(t), newLoad()
 	w.workers = 2
+	lossy := proxy.New(t, w.dsn)
+	w.dsn = lossy.DSN
+	lossy.LoseOfEveryKind()
 	f := newFleet(t, w)
 	m := &mayhem{t: t, fleet: f, span: l.span}
 	ctx, cancel := context.WithTimeout(t.Context(), l.span+2*patience)
@@ -61,6 +68,9 @@ func TestNothingIsLostDoubledOrOvertakenWhateverBreaks(t *testing.T) {
 	t.Logf("seed %d: faults for %s, the rest done %s later", w.seed, faults.Round(time.Millisecond), settled.Round(time.Millisecond))
 	report(t, f, h)
 	t.Logf("%d backends frozen, %d failovers", m.backends, m.failovers)
+	_, lost := lossy.Outstanding()
+	t.Logf("%d answers lost, to %d kinds of statements; %d replicas were told to stop before they were killed", lost, len(lossy.Kinds()), f.warned)
+	requireKinds(t, lossy)
 	require.Positive(t, m.backends)
 	require.Empty(t, found, "%d faults:\n%s", len(found), strings.Join(found[:min(len(found), 30)], "\n"))
 	require.Positive(t, cutShort(m.frozen, h), "the standstill met no execution: the test shows nothing")
@@ -92,6 +102,16 @@ func (l load) produce(ctx context.Context, f *fleet, producer int) (accepted []a
 	for i := range tasks {
 		if i%(tasks/l.waves+1) == 0 && i > 0 {
 			<-wave.C
+		}
+		if i%deafEvery == 0 {
+			key := fmt.Sprintf("%s%d-%d", deafKeys, producer, i)
+			n := note.Note{Key: key, Seq: 1, Token: fmt.Sprintf("%d-%s", f.world.seed, key), Hold: 1000, Deaf: true}
+			a, err := acceptAnyhow(ctx, n, func() *replica { return f.pick(chance) })
+			if err != nil {
+				return nil, err
+			}
+			accepted = append(accepted, a)
+			continue
 		}
 		k := chance.IntN(keys)
 		seqs[k]++

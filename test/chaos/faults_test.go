@@ -136,7 +136,8 @@ func (m *mayhem) kill(ctx context.Context, broken <-chan struct{}) error {
 		default:
 		}
 		if slot, r, ok := m.fleet.take(chance); ok && !over {
-			replacements.Go(func() error { return m.fleet.killAndReplace(ctx, slot, r) })
+			warning := time.Duration(chance.Int64N(int64(killEvery))) * time.Duration(chance.IntN(2))
+			replacements.Go(func() error { return m.fleet.killAndReplace(ctx, slot, r, warning) })
 		}
 		select {
 		case <-ctx.Done():

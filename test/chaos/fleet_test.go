@@ -8,10 +8,14 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
+
+	"app238.com/inner/test/chaos/havoc"
 )
 
 // fleetSize is the number of replicas.
@@ -26,6 +30,7 @@ type fleet struct {
 	all      []*replica // those that have ended, too
 	launched int
 	kills    int
+	warned   int // of the kills, those in the middle of an orderly stop
 }
 
 // newFleet starts the replicas.
@@ -88,11 +93,20 @@ func (f *fleet) take(chance *rand.Rand) (slot int, r *replica, ok bool) {
 	return 0, nil, false
 }
 
-// killAndReplace kills a replica that was taken, and starts another in its slot.
-func (f *fleet) killAndReplace(ctx context.Context, slot int, r *replica) error {
+// killAndReplace kills a replica that was taken, so long after it was told to stop, and starts another in its slot.
+func (f *fleet) killAndReplace(ctx context.Context, slot int, r *replica, warning time.Duration) error {
+	if warning > 0 {
+		if err := r.process.SignalGroup(syscall.SIGTERM); err != nil {
+			return err
+		}
+		havoc.Pause(ctx, warning)
+	}
 	r.kill()
 	f.mu.Lock()
 	f.kills++
+	if warning > 0 {
+		f.warned++
+	}
 	f.mu.Unlock()
 	return f.fill(ctx, slot)
 }

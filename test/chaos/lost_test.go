@@ -3,7 +3,9 @@ package chaos_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,14 +19,12 @@ import (
 // lives. What is asked again must not be there twice.
 func TestClaimsWhoseAnswerWasLostAreRun(t *testing.T) {
 	t.Parallel()
-	const tasks, losses = 200, 5
+	const tasks = 400
 	w := newWorld(t)
 	p := proxy.New(t, w.dsn)
 	w.dsn = p.DSN
-	r := w.start(t, "unlucky")
-	for _, words := range []string{"INSERT INTO console_tasks", "WITH heads AS", "UPDATE console_tasks AS c\nSET task_status = 'finished'"} {
-		p.LoseAnswers(words, losses)
-	}
+	r, victim := w.start(t, "unlucky"), w.start(t, "victim")
+	p.LoseOfEveryKind()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var accepted [producers][]acceptance
@@ -32,7 +32,7 @@ func TestClaimsWhoseAnswerWasLostAreRun(t *testing.T) {
 	for producer := range producers {
 		group.Go(func() error {
 			for i := producer; i < tasks; i += producers {
-				n := note.Note{Key: fmt.Sprintf("key-%d", producer), Seq: i/producers + 1, Token: fmt.Sprintf("lost-%d-", i), Hold: 10}
+				n := note.Note{Key: fmt.Sprintf("key-%d", producer), Seq: i/producers + 1, Token: fmt.Sprintf("lost-%d-", i)}
 				a, err := acceptAnyhow(ctx, n, func() *replica { return r })
 				if err != nil {
 					return err
@@ -42,17 +42,38 @@ func TestClaimsWhoseAnswerWasLostAreRun(t *testing.T) {
 			return nil
 		})
 	}
+	w.begun(t, 1, victim)
+	victim.kill()
 	require.NoError(t, group.Wait())
 	w.awaitFinished(t, patience/2)
-	left, lost := p.Outstanding()
-	require.Zero(t, left, "not every answer was lost: the test shows nothing")
-	h := &history{executions: executions(t, r), rows: w.rows(t)}
+	_, err := r.terminate(ctx, shutdownTimeout)
+	require.NoError(t, err)
+	requireKinds(t, p)
+	_, lost := p.Outstanding()
+	h := &history{executions: executions(t, r, victim), rows: w.rows(t)}
 	for _, a := range accepted {
 		h.accepted = append(h.accepted, a...)
 	}
 	require.Empty(t, h.check())
-	t.Logf("%d answers lost: %d tasks, %d executions (%s)", lost, len(h.rows), len(h.executions), h.outcomes())
+	t.Logf("%d answers lost, to %d kinds of statements: %d tasks, %d executions (%s)",
+		lost, len(p.Kinds()), len(h.rows), len(h.executions), h.outcomes())
 	w.requireSound(t)
+}
+
+// requireKinds sees that every kind of statement was sent that changes something in the life of a task or process, and so that
+// answers to it were lost.
+func requireKinds(t *testing.T, p *proxy.Proxy) {
+	t.Helper()
+	sent := strings.Join(slices.Collect(maps.Keys(p.Kinds())), "\n")
+	for _, words := range []string{
+		"INSERT INTO console_tasks", "WITH heads AS", "UPDATE console_tasks AS c\nSET task_status", // accept, claim, finish
+		"task_detailed_status = $4, last_error = $5", "CASE WHEN woken", // once more, park
+		"WHERE ordering_key = $1 AND task_status", "SET woken = true", // wake
+		"SET heartbeat_at", "DELETE FROM inner_processes WHERE id IN", "takeovers = takeovers + 1", // live, take over
+		"DELETE FROM inner_processes WHERE id = $1", // stop
+	} {
+		require.Contains(t, sent, words, "was never sent: the test shows nothing")
+	}
 }
 
 // An outage shorter than a lease costs no execution: the results of what ended meanwhile are written afterwards.

@@ -7,8 +7,11 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"maps"
+	"math/bits"
 	"net"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -32,7 +35,8 @@ type Proxy struct {
 	lose    map[string]int // how many answers to statements with these words are to be lost
 	lost    int
 	sent    []string
-	replace []replacement // the answers that are to be errors
+	kinds   map[string]int // how often each text was sent since LoseOfEveryKind; nil before
+	replace []replacement  // the answers that are to be errors
 }
 
 // New starts a proxy to the database of a DSN.
@@ -123,6 +127,24 @@ func (p *Proxy) LoseAnswers(words string, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lose[words] = n
+}
+
+// literal is what tells texts of one kind apart.
+var literal = regexp.MustCompile(`'[^']*'`)
+
+// LoseOfEveryKind has answers lost to every text that is sent from now on, whatever its literals: to its first, fourth, sixteenth
+// statement and so on.
+func (p *Proxy) LoseOfEveryKind() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.kinds = map[string]int{}
+}
+
+// Kinds returns how often each text, without its literals, was sent since LoseOfEveryKind.
+func (p *Proxy) Kinds() map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.kinds)
 }
 
 // Outstanding returns how many answers are still to be lost, and how many were.
@@ -255,5 +277,14 @@ func (p *Proxy) takes(statement string) bool {
 			return true
 		}
 	}
-	return false
+	if p.kinds == nil || statement == "" {
+		return false
+	}
+	kind := literal.ReplaceAllString(statement, "''")
+	p.kinds[kind]++
+	if n := p.kinds[kind]; bits.OnesCount(uint(n)) != 1 || bits.TrailingZeros(uint(n))%2 != 0 {
+		return false
+	}
+	p.lost++
+	return true
 }

@@ -29,6 +29,8 @@ const (
 	frozen = 250 * time.Millisecond
 	// thaw is how long the work waits after that for what has become of its context meanwhile.
 	thaw = 2 * time.Second
+	// odd are bytes that no text column takes.
+	odd = " \x00\xff\xed\xa0\x80"
 	// retry is the wait between two tries to wake a task.
 	retry = 100 * time.Millisecond
 )
@@ -85,14 +87,14 @@ func result(ctx context.Context, outcome journal.Outcome) error {
 	case journal.Done:
 		return nil
 	case journal.Later:
-		return job.NewLater(50*time.Millisecond, "asked for later")
+		return job.NewLater(50*time.Millisecond, "asked for later"+odd)
 	case journal.Parked:
-		return job.NewParked("parked by chance")
+		return job.NewParked("parked by chance" + odd)
 	case journal.Aborted:
 		return context.Cause(ctx)
 	case journal.Failed:
 	}
-	return job.NewFailed("failed by chance", errors.New("a cause"))
+	return job.NewFailed("failed by chance"+odd, errors.New("a cause"+odd))
 }
 
 // work takes its time and says how it ended.
@@ -100,6 +102,10 @@ func (j *Job) work(ctx context.Context, n Note, execution uint64) journal.Outcom
 	if n.On != "" && n.On == j.replica.Name {
 		wait(context.WithoutCancel(ctx), time.Duration(n.OnHold)*time.Millisecond)
 		return n.Ending
+	}
+	if n.Deaf {
+		wait(context.WithoutCancel(ctx), time.Duration(n.Hold)*time.Millisecond)
+		return journal.Done
 	}
 	chance := rand.New(rand.NewPCG(j.replica.Seed, execution))
 	length := time.Duration(n.Hold) * time.Millisecond
