@@ -153,6 +153,29 @@ func TestASlowLaneDoesNotHoldUpTheDefaultOne(t *testing.T) {
 	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 51 }, 20*time.Second, 10*time.Millisecond)
 }
 
+func TestATaskThatNobodyHereWasToldOfDoesNotWaitForTheBacklogOfAnotherLane(t *testing.T) {
+	t.Parallel()
+	b, p := setupBehindProxy(t)
+	b.config.Tasks.Buffer = 4
+	b.job.execute = func(context.Context, job.Task, note) error {
+		<-time.After(2 * time.Millisecond)
+		return nil
+	}
+	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.slow", Lane: job.SlowLane}, &scripted{})}))
+	const backlog = 3000
+	_, err := b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_info, task_status, task_detailed_status, lane, ordering_key)
+		SELECT 'test.note', '{"text":"x"}', 'pending', 'accepted', 'default', CAST(n AS TEXT) FROM generate_series(1, $1::INT) AS n`, backlog)
+	require.NoError(t, err)
+	b.start(t)
+	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") > 50 }, patience, time.Millisecond)
+	id, err := b.queue.AcceptInfo(t.Context(), "test.slow", []byte(`{"key":"slow","text":"x"}`), "") // as another process would
+	require.NoError(t, err)
+	b.awaitStatus(t, id, store.Finished)
+	require.Positive(t, b.count(t, "task_status = 'pending'"), "the backlog was done before: the test shows nothing")
+	require.Eventually(t, func() bool { return b.count(t, "task_status <> 'finished'") == 0 }, patience, 10*time.Millisecond)
+	require.Less(t, p.Sent("SET task_status = 'processing'"), backlog, "lanes in which nothing waits are not asked each time")
+}
+
 func TestAcceptsAnswerQuicklyWhileEveryWorkerIsBusy(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -57,9 +57,12 @@ func (b *Book) Lanes() []*Lane {
 // Lane returns a lane by its name, or nil.
 func (b *Book) Lane(name string) *Lane { return b.lanes[name] }
 
-// Nudge says that tasks may have become ready. It never blocks.
+// Nudge says that tasks of any lane may have become ready. It never blocks.
 func (b *Book) Nudge() {
 	b.everywhere.Store(true)
+	for _, lane := range b.lanes {
+		lane.Want()
+	}
 	signal(b.hints)
 }
 
@@ -67,8 +70,11 @@ func (b *Book) Nudge() {
 // one has ended.
 func (b *Book) Everywhere() bool { return b.everywhere.Swap(false) }
 
-// Refill has it looked for what was left behind for want of room. It never blocks.
-func (b *Book) Refill() { signal(b.hints) }
+// Refill has it looked for what was left behind in a lane for want of room. It never blocks.
+func (b *Book) Refill(lane *Lane) {
+	lane.Want()
+	signal(b.hints)
+}
 
 // NoteHeads says that it may be the turn of these tasks of a lane, each the first that waits for its key, so that they are
 // found without looking at all that wait. It never blocks. Whoever claims them looks whether it is so.
@@ -90,7 +96,7 @@ func (b *Book) Release(lane *Lane, n int) {
 		signal(b.heads)
 	}
 	if lane.Backlog() {
-		b.Refill()
+		b.Refill(lane)
 	}
 }
 
@@ -104,7 +110,7 @@ func signal(c chan<- struct{}) {
 	}
 }
 
-// Hints delivers a value soon after a Nudge.
+// Hints delivers a value soon after a lane became a wanted one.
 func (b *Book) Hints() <-chan struct{} { return b.hints }
 
 // Heads delivers a value soon after a lane has noted heads and room for them.

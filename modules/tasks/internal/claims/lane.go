@@ -18,6 +18,7 @@ type Lane struct {
 	free    atomic.Int64
 	backlog atomic.Bool
 	open    atomic.Bool
+	wanted  atomic.Bool
 
 	// busy is how many workers run a task, begun how many tasks they have begun since the last adapt. window is how many claims
 	// may wait for them.
@@ -103,6 +104,12 @@ func (l *Lane) SetBacklog(there bool) { l.backlog.Store(there) }
 
 // Backlog tells whether the last look left pending tasks of this lane in the database.
 func (l *Lane) Backlog() bool { return l.backlog.Load() }
+
+// Want says that there may be tasks of this lane to claim.
+func (l *Lane) Want() { l.wanted.Store(true) }
+
+// Wanted tells whether there was a Want since it was called last.
+func (l *Lane) Wanted() bool { return l.wanted.Swap(false) }
 
 // WantsMore tells whether there is a backlog and the buffer is at least half empty.
 func (l *Lane) WantsMore() bool { return l.Backlog() && l.HalfEmpty() }

@@ -29,55 +29,61 @@ const (
 func (p *Processor) claim(ctx context.Context) {
 	timer := time.NewTimer(p.config.PollInterval)
 	defer timer.Stop()
-	var next time.Time // when it is looked everywhere whatever is known
-	for hinted := true; ctx.Err() == nil; {
+	var next, glance time.Time // when it is looked from the lowest id, and in all lanes, whatever is known
+	for ctx.Err() == nil {
 		more, begin := false, time.Now()
-		everywhere := p.book.Everywhere() || !begin.Before(next)
+		everywhere, all := p.book.Everywhere() || !begin.Before(next), !begin.Before(glance)
 		if id, ok := p.book.Current(); ok {
-			for _, lane := range p.lanes(ctx, everywhere, hinted) {
+			for _, lane := range p.lanes(ctx, everywhere, all) {
 				more = p.fill(ctx, id, lane) || more
 			}
 		}
 		if everywhere {
 			next = time.Now().Add(everywhereRest * max(p.config.PollInterval, time.Since(begin)))
 		}
-		if hinted = more; more {
+		if all {
+			// Where much waits for its key, or the database is slow, a look takes long: it is not to take most of the time.
+			glance = time.Now().Add(max(p.config.PollInterval, min(pollRest*time.Since(begin), maxPollInterval)))
+		}
+		if more {
 			continue
 		}
-		// Where much waits for its key, or the database is slow, a look takes long: it is not to take most of the time.
-		timer.Reset(max(p.config.PollInterval, min(pollRest*time.Since(begin), maxPollInterval)))
+		timer.Reset(time.Until(glance))
 		select {
 		case <-ctx.Done():
 		case <-p.book.Hints():
-			hinted = true
 		case <-timer.C:
 		}
 	}
 }
 
-// lanes returns the lanes to fill. Without a hint those are asked for in one statement in which something is pending: nearly
-// always there are none.
-func (p *Processor) lanes(ctx context.Context, everywhere, hinted bool) []*claims.Lane {
-	all := p.book.Lanes()
-	lowest := make(map[string]int64, len(all))
-	for _, lane := range all {
+// lanes returns the lanes to fill: those that are wanted, and when all are to be looked at those too in which something is
+// pending. These are asked for in one statement: nearly always there are none.
+func (p *Processor) lanes(ctx context.Context, everywhere, all bool) []*claims.Lane {
+	lanes := p.book.Lanes()
+	lowest := make(map[string]int64, len(lanes))
+	wanted := make(map[string]bool, len(lanes))
+	for _, lane := range lanes {
 		if everywhere {
 			lane.SetLowest(0)
 		}
-		lowest[lane.Name] = lane.Unclaimed()
+		if wanted[lane.Name] = lane.Wanted(); !wanted[lane.Name] {
+			lowest[lane.Name] = lane.Unclaimed()
+		}
 	}
-	if hinted {
-		return all
-	}
-	seen, err := p.store.Glance(ctx, lowest)
-	if err != nil {
-		if ctx.Err() == nil {
+	if all {
+		seen, err := p.store.Glance(ctx, lowest)
+		if err != nil && ctx.Err() == nil {
 			p.log.Warn("looking for tasks failed", observe.Error(err))
 		}
-		return nil
+		if err == nil {
+			p.seen.Store(&seen)
+		}
+		for _, name := range seen.Lanes {
+			wanted[name] = true
+		}
 	}
-	p.seen.Store(&seen)
-	return slices.DeleteFunc(all, func(lane *claims.Lane) bool { return !slices.Contains(seen.Lanes, lane.Name) })
+	return slices.DeleteFunc(lanes, func(lane *claims.Lane) bool { return !wanted[lane.Name] })
 }
 
 // claimHeads claims the tasks whose turn was said to have come, until ctx ends. It does not wait for the looks of claim.
@@ -116,7 +122,11 @@ func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane) bool
 		p.log.Warn("claiming tasks failed", observe.Error(err))
 	}
 	p.book.Release(lane, room-claimed)
-	return claimed == room && lane.WantsMore()
+	more := claimed == room && lane.WantsMore()
+	if more {
+		lane.Want()
+	}
+	return more
 }
 
 // fillWithHeads claims the tasks of a lane whose turn was said to have come. Where there is a backlog they wait for their
@@ -126,7 +136,7 @@ func (p *Processor) fillWithHeads(ctx context.Context, id string, lane *claims.L
 		return
 	}
 	if lane.Backlog() {
-		p.book.Refill()
+		p.book.Refill(lane)
 		return
 	}
 	room := lane.Reserve(lane.HeadsNoted())
