@@ -170,6 +170,7 @@ func (b *bundle) processes(t *testing.T) int {
 func TestAClaimWhoseAnswerWasLostIsFoundAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	b.config.Tasks.TakeoverAfter = time.Minute // no other process would take over the claim of an identity that was lost
 	before, id := b.accept(t, "k", "before"), b.accept(t, "k", "x")
 	book := claims.NewBook(b.config)
 	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, book, newMetrics(t), nil)

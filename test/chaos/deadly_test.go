@@ -17,7 +17,7 @@ func TestATaskThatEndsItsProcessIsGivenUpAndAllOthersAreDone(t *testing.T) {
 	w := newWorld(t)
 	w.maxTakeovers = 5
 	r := w.start(t, "replica-1")
-	deadly, err := r.accept(t.Context(), note.Note{Key: "deadly", Seq: 1, Token: "deadly", Deadly: true, Hold: 1000})
+	deadly, err := r.accept(t.Context(), note.Note{Key: "deadly", Seq: 1, Token: "deadly", Deadly: true, Hold: 3000})
 	require.NoError(t, err)
 	behind, err := r.accept(t.Context(), note.Note{Key: "deadly", Seq: 2, Token: "behind", Hold: 1})
 	require.NoError(t, err)
