@@ -126,7 +126,7 @@ func setupOn(t testing.TB, db *testdatabase.Database) *bundle {
 	c := db.Config
 	c.Tasks.PollInterval = 50 * time.Millisecond
 	c.Tasks.HeartbeatInterval = 100 * time.Millisecond
-	c.Tasks.TakeoverAfter = 900 * time.Millisecond
+	c.Tasks.TakeoverAfter = 2500 * time.Millisecond
 	c.Tasks.RetryDelay = 10 * time.Millisecond
 	b := &bundle{db: db, config: c, job: &scripted{}, registry: registry.New(), log: zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel))}
 	definition := job.Define(job.Spec{Type: "test.note", Aliases: []string{"NoteJob"}, Attempts: 3}, b.job)
