@@ -74,7 +74,7 @@ func TestTasksThatALivingProcessClaimedMeanwhileAreNotRecovered(t *testing.T) {
 	require.NoError(t, b.heartbeats.Begin(t.Context(), "alive", "host"))
 	_, err := b.store.ClaimTasks(t.Context(), "dead", id)
 	require.NoError(t, err)
-	seen, err := b.store.Glance(t.Context(), nil)
+	seen, err := b.store.Poll(t.Context(), nil)
 	require.NoError(t, err)
 	processes := seen.Processes
 	dead := processes[slices.IndexFunc(processes, func(p store.Process) bool { return p.ID == "dead" })]

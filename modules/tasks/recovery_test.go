@@ -35,7 +35,7 @@ func TestTasksOfADeadProcessRunElsewhere(t *testing.T) {
 // recoverAll takes over from whatever process holds tasks, as after a long silence.
 func (b *bundle) recoverAll(t *testing.T) (tasks int64) {
 	t.Helper()
-	seen, err := b.store.Glance(t.Context(), nil)
+	seen, err := b.store.Poll(t.Context(), nil)
 	require.NoError(t, err)
 	for _, p := range seen.Processes {
 		n, err := b.store.Recover(t.Context(), p)

@@ -111,9 +111,6 @@ func (l *Lane) Want() { l.wanted.Store(true) }
 // Wanted tells whether there was a Want since it was called last.
 func (l *Lane) Wanted() bool { return l.wanted.Swap(false) }
 
-// WantsMore tells whether there is a backlog and the buffer is at least half empty.
-func (l *Lane) WantsMore() bool { return l.Backlog() && l.HalfEmpty() }
-
 // HalfEmpty tells whether at most half as many claims wait as may.
 func (l *Lane) HalfEmpty() bool {
 	waiting, limit := l.room()

@@ -2,7 +2,6 @@ package processor
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"app238.com/inner/app/database"
@@ -29,13 +28,13 @@ const (
 func (p *Processor) claim(ctx context.Context) {
 	timer := time.NewTimer(p.config.PollInterval)
 	defer timer.Stop()
-	var next, glance time.Time // when it is looked from the lowest id, and in all lanes, whatever is known
+	var next, poll time.Time // when it is looked from the lowest id, and in all lanes, whatever is known
 	for ctx.Err() == nil {
-		more, begin := false, time.Now()
-		everywhere, all := p.book.Everywhere() || !begin.Before(next), !begin.Before(glance)
+		begin := time.Now()
+		everywhere, all := p.book.Everywhere() || !begin.Before(next), !begin.Before(poll)
 		if id, ok := p.book.Current(); ok {
 			for _, lane := range p.lanes(ctx, everywhere, all) {
-				more = p.fill(ctx, id, lane) || more
+				p.fill(ctx, id, lane)
 			}
 		}
 		if everywhere {
@@ -43,12 +42,9 @@ func (p *Processor) claim(ctx context.Context) {
 		}
 		if all {
 			// Where much waits for its key, or the database is slow, a look takes long: it is not to take most of the time.
-			glance = time.Now().Add(max(p.config.PollInterval, min(pollRest*time.Since(begin), maxPollInterval)))
+			poll = time.Now().Add(max(p.config.PollInterval, min(pollRest*time.Since(begin), maxPollInterval)))
 		}
-		if more {
-			continue
-		}
-		timer.Reset(time.Until(glance))
+		timer.Reset(time.Until(poll))
 		select {
 		case <-ctx.Done():
 		case <-p.book.Hints():
@@ -60,30 +56,33 @@ func (p *Processor) claim(ctx context.Context) {
 // lanes returns the lanes to fill: those that are wanted, and when all are to be looked at those too in which something is
 // pending. These are asked for in one statement: nearly always there are none.
 func (p *Processor) lanes(ctx context.Context, everywhere, all bool) []*claims.Lane {
-	lanes := p.book.Lanes()
-	lowest := make(map[string]int64, len(lanes))
-	wanted := make(map[string]bool, len(lanes))
-	for _, lane := range lanes {
+	var wanted []*claims.Lane
+	others := map[string]int64{}
+	for _, lane := range p.book.Lanes() {
 		if everywhere {
 			lane.SetLowest(0)
 		}
-		if wanted[lane.Name] = lane.Wanted(); !wanted[lane.Name] {
-			lowest[lane.Name] = lane.Unclaimed()
+		if lane.Wanted() {
+			wanted = append(wanted, lane)
+		} else {
+			others[lane.Name] = lane.Unclaimed()
 		}
 	}
-	if all {
-		seen, err := p.store.Glance(ctx, lowest)
-		if err != nil && ctx.Err() == nil {
+	if !all {
+		return wanted
+	}
+	seen, err := p.store.Poll(ctx, others)
+	if err != nil {
+		if ctx.Err() == nil {
 			p.log.Warn("looking for tasks failed", observe.Error(err))
 		}
-		if err == nil {
-			p.seen.Store(&seen)
-		}
-		for _, name := range seen.Lanes {
-			wanted[name] = true
-		}
+		return wanted
 	}
-	return slices.DeleteFunc(lanes, func(lane *claims.Lane) bool { return !wanted[lane.Name] })
+	p.seen.Store(&seen)
+	for _, name := range seen.Lanes {
+		wanted = append(wanted, p.book.Lane(name))
+	}
+	return wanted
 }
 
 // claimHeads claims the tasks whose turn was said to have come, until ctx ends. It does not wait for the looks of claim.
@@ -101,13 +100,14 @@ func (p *Processor) claimHeads(ctx context.Context) {
 	}
 }
 
-// fill claims as many tasks as a lane's buffer has room for, and tells whether it should be called again at once.
-func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane) bool {
+// fill claims as many tasks as a lane's buffer has room for. Where that leaves some behind the lane is a wanted one again as soon
+// as its buffer is half empty.
+func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane) {
 	room := lane.Reserve(maxClaims)
 	if room == 0 {
 		lane.SetBacklog(true)
 		p.book.Release(lane, 0)
-		return false
+		return
 	}
 	lowest := lane.Lowest()
 	claimed, err := p.take(lane, func() ([]store.Claim, error) {
@@ -122,11 +122,6 @@ func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane) bool
 		p.log.Warn("claiming tasks failed", observe.Error(err))
 	}
 	p.book.Release(lane, room-claimed)
-	more := claimed == room && lane.WantsMore()
-	if more {
-		lane.Want()
-	}
-	return more
 }
 
 // fillWithHeads claims the tasks of a lane whose turn was said to have come. Where there is a backlog they wait for their

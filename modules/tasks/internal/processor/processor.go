@@ -38,7 +38,7 @@ type Processor struct {
 	endings  chan store.Ending
 
 	// seen is what was seen at the last look for tasks, for the sweep; nil where it has had that.
-	seen atomic.Pointer[store.Glance]
+	seen atomic.Pointer[store.Polled]
 
 	// abandoned is closed when jobs that do not end are waited for no more.
 	abandoned chan struct{}

@@ -60,7 +60,7 @@ func (p *Processor) recover(ctx context.Context, observer *claims.Observer) (tot
 		return 0, nil
 	}
 	if seen == nil {
-		now, err := p.store.Glance(ctx, nil)
+		now, err := p.store.Poll(ctx, nil)
 		if err != nil {
 			return 0, err
 		}

@@ -24,7 +24,7 @@ ORDER BY id DESC LIMIT $5`
 
 // List returns at most f.Limit tasks with an id below f.Before, unless that is 0, the newest first.
 func (s *Store) List(ctx context.Context, f job.Filter) ([]job.Summary, error) {
-	return collect(ctx, s, listTasks, func(rows *sql.Rows, t *job.Summary) error {
+	return collect(ctx, s, s.db, listTasks, func(rows *sql.Rows, t *job.Summary) error {
 		return rows.Scan(summaryFields(t)...)
 	}, f.Before, f.Status, f.Type, f.Key, f.Limit)
 }
@@ -102,7 +102,7 @@ GROUP BY lane, task_type, task_status ORDER BY lane, task_type, task_status`
 
 // Count returns the number of tasks by lane, type and state.
 func (s *Store) Count(ctx context.Context) ([]job.Count, error) {
-	return collect(ctx, s, countTasks, func(rows *sql.Rows, c *job.Count) error {
+	return collect(ctx, s, s.db, countTasks, func(rows *sql.Rows, c *job.Count) error {
 		return rows.Scan(&c.Lane, &c.Type, &c.Status, &c.Count)
 	})
 }
@@ -113,16 +113,21 @@ FROM console_tasks WHERE task_status = 'pending' AND lane <> '' GROUP BY lane OR
 
 // Backlogs returns the lanes that have pending tasks.
 func (s *Store) Backlogs(ctx context.Context) ([]job.Backlog, error) {
-	return collect(ctx, s, pendingByLane, func(rows *sql.Rows, b *job.Backlog) error {
+	return collect(ctx, s, s.db, pendingByLane, func(rows *sql.Rows, b *job.Backlog) error {
 		return rows.Scan(&b.Lane, &b.Pending, &b.Oldest)
 	})
 }
 
+// querier is a pool or transaction that a query is sent to.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
 // collect returns all rows of a query; never nil without an error.
-func collect[T any](ctx context.Context, s *Store, query string, scan func(*sql.Rows, *T) error, args ...any) ([]T, error) {
+func collect[T any](ctx context.Context, s *Store, from querier, query string, scan func(*sql.Rows, *T) error, args ...any) ([]T, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	rows, err := s.db.QueryContext(ctx, query, args...)
+	rows, err := from.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}

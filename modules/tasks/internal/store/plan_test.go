@@ -43,7 +43,7 @@ func TestPlansUseIndexesOnABigTable(t *testing.T) {
 		"mark":   {wakeRunning, []any{"k1"}},
 		"late":   {wakeLate, nil},
 		"revive": {recoverTasks, []any{"p", 1.0, 300.0}},
-		"glance": {glance, []any{text, ids}},
+		"poll":   {poll, []any{text, ids}},
 		"hasten": {hastenPending, []any{1.5}},
 		"parked": {hastenParked, []any{1.5}},
 		"return": {returnTasks, []any{"p", ids, ids}},
@@ -88,7 +88,7 @@ func TestSteadyPlansAreRightForAnEmptyTableAndForAFullOne(t *testing.T) {
 			claimByID:    append(byKey, "console_tasks_pkey on console_tasks t", "console_tasks_one_per_key on console_tasks e", "console_tasks_pkey on console_tasks c"),
 			endTasks:     append(byKey, "console_tasks_pkey on console_tasks c"),
 			finishTasks:  append(byKey, "console_tasks_pkey on console_tasks c"),
-			glance: {"console_tasks_ready on console_tasks t", "console_tasks_waiting on console_tasks",
+			poll: {"console_tasks_ready on console_tasks t", "console_tasks_waiting on console_tasks",
 				"console_tasks_one_per_key on console_tasks", "inner_processes_pkey on inner_processes", "inner_processes_pkey on inner_processes"},
 		} {
 			plan := strings.ReplaceAll(explainKept(t, steady, query), "Scan Backward using", "Scan using")
@@ -100,7 +100,7 @@ func TestSteadyPlansAreRightForAnEmptyTableAndForAFullOne(t *testing.T) {
 			switch query {
 			case claimOfLane:
 				require.Contains(t, plan, "Index Cond: ((ROW(lane, id) >= ROW($2, $4))", "it begins where it is told to")
-			case glance:
+			case poll:
 				require.Contains(t, plan, "Index Cond: ((ROW(lane, id) >= ROW(l.lane, l.lowest))", "it begins where it is told to")
 			}
 		}

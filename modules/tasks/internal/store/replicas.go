@@ -28,7 +28,7 @@ FROM inner_processes p ORDER BY p.host, p.started_at, p.id`
 
 // Replicas returns the processes that have given a sign of life lately, those that ended without a word included.
 func (s *Store) Replicas(ctx context.Context) ([]Replica, error) {
-	return collect(ctx, s, listReplicas, func(rows *sql.Rows, r *Replica) error {
+	return collect(ctx, s, s.db, listReplicas, func(rows *sql.Rows, r *Replica) error {
 		err := rows.Scan(&r.ID, &r.Host, &r.Started, &r.Silence, &r.Running, &r.Load.Waiting, &r.Load.Oldest, &r.Load.Overrun)
 		r.Silence = max(r.Silence, 0) // the clock may have been set back
 		return err
@@ -47,7 +47,7 @@ func (s *Store) CountByStatus(ctx context.Context) (map[Status]int64, error) {
 		status Status
 		n      int64
 	}
-	counts, err := collect(ctx, s, countUnended, func(rows *sql.Rows, c *count) error { return rows.Scan(&c.status, &c.n) })
+	counts, err := collect(ctx, s, s.db, countUnended, func(rows *sql.Rows, c *count) error { return rows.Scan(&c.status, &c.n) })
 	byStatus := map[Status]int64{}
 	for _, c := range counts {
 		byStatus[c.status] = c.n

@@ -33,24 +33,20 @@ LEFT JOIN console_tasks AS c ON c.id = t.task_id`
 // Ticks returns the latest execution of each of the named periodic jobs, of which there must be one, and the time in seconds
 // since the Unix epoch by the database's clock.
 func (s *Store) Ticks(ctx context.Context, names []string) (latest map[string]Tick, now float64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	rows, err := s.db.QueryContext(ctx, latestTicks, database.Array(names))
+	type named struct {
+		name string
+		tick Tick
+	}
+	rows, err := collect(ctx, s, s.db, latestTicks, func(rows *sql.Rows, n *named) error {
+		t := &n.tick
+		return rows.Scan(&n.name, &now, &t.Found, &t.Number, &t.Due, &t.Interval, &t.Age, &t.Unfinished)
+	}, database.Array(names))
 	if err != nil {
 		return nil, 0, err
 	}
-	defer func() { _ = rows.Close() }()
 	latest = make(map[string]Tick, len(names))
-	for rows.Next() {
-		var name string
-		var t Tick
-		if err := rows.Scan(&name, &now, &t.Found, &t.Number, &t.Due, &t.Interval, &t.Age, &t.Unfinished); err != nil {
-			return nil, 0, err
-		}
-		latest[name] = t
-	}
-	if err := rows.Err(); err != nil {
-		return nil, 0, err
+	for _, n := range rows {
+		latest[n.name] = n.tick
 	}
 	if len(latest) < len(names) {
 		return nil, 0, sql.ErrNoRows

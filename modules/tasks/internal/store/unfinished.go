@@ -13,7 +13,7 @@ UNION ALL SELECT task_type FROM console_tasks WHERE ordering_key = $1 AND id > $
 
 // Unfinished returns the types of the tasks of a key with an id above after that have not ended.
 func (s *Store) Unfinished(ctx context.Context, orderingKey string, after int64) ([]string, error) {
-	return collect(ctx, s, unfinishedTasks, func(rows *sql.Rows, jobType *string) error {
+	return collect(ctx, s, s.db, unfinishedTasks, func(rows *sql.Rows, jobType *string) error {
 		return rows.Scan(jobType)
 	}, orderingKey, after)
 }

@@ -2,13 +2,14 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"app238.com/inner/app/database"
 )
 
-// Glance is what a process looks for that nobody tells it, at one moment.
-type Glance struct {
+// Polled is what a process polls for because nobody tells it, at one moment.
+type Polled struct {
 	// Lanes are those in which a task is pending and due, be it its turn or not.
 	Lanes []string
 	// Processes are all that may hold tasks.
@@ -28,7 +29,7 @@ type Process struct {
 }
 
 // Of each lane the index that claimOfLane walks is walked, as far as its first task that is due.
-const glance = `
+const poll = `
 SELECT 'lane', l.lane, '' FROM unnest($1::TEXT[], $2::BIGINT[]) AS l(lane, lowest)
 WHERE (SELECT t.id FROM console_tasks t WHERE t.run_at <= LOCALTIMESTAMP AND t.task_status = 'pending'
        AND (t.lane, t.id) >= (l.lane, l.lowest) AND t.lane <= l.lane AND t.lane <> '' ORDER BY t.lane, t.id LIMIT 1) IS NOT NULL
@@ -40,35 +41,33 @@ UNION ALL
 SELECT DISTINCT 'process', claimed_by, '' FROM console_tasks
 WHERE task_status = 'processing' AND claimed_by NOT IN (SELECT id FROM inner_processes)`
 
-// Glance looks at the given lanes, at the tasks with ids from the given ones on, at what is parked, and at all processes.
-func (s *Store) Glance(ctx context.Context, lowest map[string]int64) (Glance, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	g := Glance{Begun: time.Now()}
+// polled is one row of a poll.
+type polled struct{ kind, name, heartbeat string }
+
+// Poll reads of the given lanes whether tasks with ids from the given ones on are due, whether a parked one is, and all processes.
+func (s *Store) Poll(ctx context.Context, lowest map[string]int64) (Polled, error) {
+	seen := Polled{Begun: time.Now()}
 	var lanes []string
 	var ids []int64
 	for lane, id := range lowest {
 		lanes, ids = append(lanes, lane), append(ids, id)
 	}
-	rows, err := s.steady.QueryContext(ctx, glance, database.Array(lanes), database.Array(ids))
+	rows, err := collect(ctx, s, s.steady, poll, func(rows *sql.Rows, p *polled) error {
+		return rows.Scan(&p.kind, &p.name, &p.heartbeat)
+	}, database.Array(lanes), database.Array(ids))
 	if err != nil {
-		return Glance{}, err
+		return Polled{}, err
 	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var kind, name, heartbeat string
-		if err := rows.Scan(&kind, &name, &heartbeat); err != nil {
-			return Glance{}, err
-		}
-		switch kind {
+	seen.Ended = time.Now()
+	for _, p := range rows {
+		switch p.kind {
 		case "lane":
-			g.Lanes = append(g.Lanes, name)
+			seen.Lanes = append(seen.Lanes, p.name)
 		case "late":
-			g.Late = true
+			seen.Late = true
 		case "process":
-			g.Processes = append(g.Processes, Process{ID: name, Heartbeat: heartbeat})
+			seen.Processes = append(seen.Processes, Process{ID: p.name, Heartbeat: p.heartbeat})
 		}
 	}
-	g.Ended = time.Now()
-	return g, rows.Err()
+	return seen, nil
 }
