@@ -91,20 +91,20 @@ func (p Params) withTenant(ctx context.Context, t job.Task, userUID string, work
 	if err != nil {
 		return databaseError("reading the user", err)
 	}
-	wished, place := p.RDB.Fingerprint(key), p.RDB.Place(userUID)
+	desired, place := p.RDB.Fingerprint(key), p.RDB.Place(userUID)
 	for {
 		var failure error
 		err = p.Rows.WithTenant(ctx, t.ID, userUID, &place, func(ctx context.Context, known rows.Leased) (string, error) {
 			tenant := p.tenant(userUID, known)
-			tenant.Key, tenant.Stale = key, known.Prepared != wished
+			tenant.Key, tenant.Stale = key, known.Prepared != desired
 			failure = work(ctx, tenant)
 			switch {
 			case errors.Is(failure, engine.ErrForeign):
-				return refused + wished, nil
+				return refused + desired, nil
 			case errors.Is(failure, engine.ErrLost):
 				return rows.Unknown, nil // the user is stale from now on, until all is made again
 			}
-			return wished, failure
+			return desired, failure
 		})
 		if err != nil || !errors.Is(failure, engine.ErrLost) {
 			return tenantError(failure, err)

@@ -65,7 +65,7 @@ func (e *Engine) dropSchema(ctx context.Context, s schema) error {
 	return err
 }
 
-// dropUnlessForeign is one text that looks at the mark and drops: the division fails where the mark is another platform's, and with it
+// dropUnlessForeign is one text that reads the mark and drops: the division fails where the mark is another platform's, and with it
 // the rest of the text. To ask first would take as long again as the drop.
 func (e *Engine) dropUnlessForeign(s schema) string {
 	whose := whom(s.resource)
