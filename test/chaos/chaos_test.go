@@ -20,7 +20,7 @@ import (
 // producers post tasks at the same time, each to keys of its own.
 const producers = 16
 
-// deafEvery is how many tasks there are for one that does not look at its context.
+// deafEvery is how many tasks there are for one that ignores its context.
 const deafEvery = 40
 
 // load is what is posted: in waves that come faster than they can be run, so that a kill finds much in hand.

@@ -7,12 +7,8 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
-	"maps"
-	"math/bits"
 	"net"
 	"net/url"
-	"regexp"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,11 +16,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Proxy is one such way to the database, until its test ends.
+// Proxy is one such way to the database, until Close.
 type Proxy struct {
 	// DSN is the database's, by way of the proxy.
 	DSN      string
 	listener net.Listener
+	stop     context.CancelFunc
 	done     sync.WaitGroup
 
 	mu      sync.Mutex
@@ -34,32 +31,49 @@ type Proxy struct {
 	slow    time.Duration  // how late everything is passed on
 	lose    map[string]int // how many answers to statements with these words are to be lost
 	lost    int
-	sent    []string
+	sent    map[string]int // how often each text was sent
 	kinds   map[string]int // how often each text was sent since LoseOfEveryKind; nil before
 	replace []replacement  // the answers that are to be errors
 }
 
-// New starts a proxy to the database of a DSN.
+// New starts a proxy to the database of a DSN, until its test ends.
 func New(t testing.TB, dsn string) *Proxy {
 	t.Helper()
-	u, err := url.Parse(dsn)
-	require.NoError(t, err)
 	// The program that uses it is stopped after the test, and may want a new connection for that.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	p, err := Start(context.WithoutCancel(t.Context()), dsn)
+	require.NoError(t, err)
+	t.Cleanup(p.Close)
+	return p
+}
+
+// Start starts a proxy to the database of a DSN, until Close.
+func Start(ctx context.Context, dsn string) (*Proxy, error) {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(ctx)
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	p := &Proxy{target: u.Host, listener: listener, open: map[net.Conn]bool{}, lose: map[string]int{}}
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	p := &Proxy{
+		target: u.Host, listener: listener, stop: stop, open: map[net.Conn]bool{}, lose: map[string]int{}, sent: map[string]int{},
+	}
 	u.Host = listener.Addr().String()
 	p.DSN = u.String()
 	p.done.Go(func() { p.serve(ctx) })
-	t.Cleanup(func() {
-		cancel()
-		_ = listener.Close()
-		p.Cut()
-		p.done.Wait()
-	})
-	return p
+	return p, nil
+}
+
+// Close breaks all connections and takes no more.
+func (p *Proxy) Close() {
+	p.stop()
+	_ = p.listener.Close()
+	p.Cut()
+	p.done.Wait()
 }
 
 // Cut breaks all connections and lets none through until Mend.
@@ -120,53 +134,6 @@ func (p *Proxy) admit(from, to net.Conn) bool {
 	}
 	p.open[from], p.open[to] = true, true
 	return true
-}
-
-// LoseAnswers has the answers to the next n statements with these words lost, and their connections broken.
-func (p *Proxy) LoseAnswers(words string, n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.lose[words] = n
-}
-
-// literal is what tells texts of one kind apart.
-var literal = regexp.MustCompile(`'[^']*'`)
-
-// LoseOfEveryKind has answers lost to every text that is sent from now on, whatever its literals: to its first, fourth, sixteenth
-// statement and so on.
-func (p *Proxy) LoseOfEveryKind() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.kinds = map[string]int{}
-}
-
-// Kinds returns how often each text, without its literals, was sent since LoseOfEveryKind.
-func (p *Proxy) Kinds() map[string]int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return maps.Clone(p.kinds)
-}
-
-// Outstanding returns how many answers are still to be lost, and how many were.
-func (p *Proxy) Outstanding() (left, lost int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, n := range p.lose {
-		left += n
-	}
-	return left, p.lost
-}
-
-// Sent returns how many statements with these words were sent.
-func (p *Proxy) Sent(words string) (n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, text := range p.sent {
-		if strings.Contains(text, words) {
-			n++
-		}
-	}
-	return n
 }
 
 // Password returns the password in the database's DSN, which nobody may show.
@@ -263,28 +230,4 @@ func (c *connection) answered(part []byte) ([]byte, bool) {
 		return c.replaced(part), !c.executed
 	}
 	return part, !c.executed
-}
-
-// takes tells whether the answer to this statement is to be lost, and counts it.
-func (p *Proxy) takes(statement string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.sent = append(p.sent, statement)
-	for words, n := range p.lose {
-		if n > 0 && strings.Contains(statement, words) {
-			p.lose[words]--
-			p.lost++
-			return true
-		}
-	}
-	if p.kinds == nil || statement == "" {
-		return false
-	}
-	kind := literal.ReplaceAllString(statement, "''")
-	p.kinds[kind]++
-	if n := p.kinds[kind]; bits.OnesCount(uint(n)) != 1 || bits.TrailingZeros(uint(n))%2 != 0 {
-		return false
-	}
-	p.lost++
-	return true
 }

@@ -123,6 +123,10 @@ func TestEveryRatioComparesCellsThatAreMeasured(t *testing.T) {
 	}
 	for _, r := range ratios {
 		require.Contains(t, names, r.over)
+		if r.under == "" {
+			require.NotEmpty(t, r.bar(), "of one cell alone there is no ratio, but a bar: %s", r.what)
+			continue
+		}
 		require.Contains(t, names, r.under)
 	}
 	for name := range quickly {

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -11,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app"
+	"app238.com/inner/test/proxy"
 )
 
 // idle is the whole program with nothing to do: every module, without a cluster and without the engines of users' databases. No
@@ -45,16 +50,16 @@ func (i *idle) measure(ctx context.Context) (_ sample, err error) {
 	if _, err := w.inner.db.Exec(ctx, idleTicks); err != nil {
 		return nil, err
 	}
-	counting, err := newCounter(ctx, w.inner.dsn)
+	counting, err := proxy.Start(ctx, w.inner.dsn)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, counting.close()) }()
+	defer counting.Close()
 	kubeconfig, err := w.idleKubeconfig()
 	if err != nil {
 		return nil, err
 	}
-	c, err := innerConfig(counting.dsn, kubeconfig)
+	c, err := innerConfig(counting.DSN, kubeconfig)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +72,7 @@ func (i *idle) measure(ctx context.Context) (_ sample, err error) {
 	if err := sleep(ctx, idleStart); err != nil {
 		return nil, err
 	}
-	counting.reset()
+	before := counting.Texts()
 	used, err := processorTime()
 	if err != nil {
 		return nil, err
@@ -77,15 +82,28 @@ func (i *idle) measure(ctx context.Context) (_ sample, err error) {
 		return nil, err
 	}
 	length := (clock() - begin).Seconds()
-	texts, sent := counting.count()
+	texts := counting.Texts()
 	after, err := processorTime()
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range texts {
-		say("  %6.3f/s %s", float64(t.times)/length, t.text)
-	}
+	sent := tell(texts, before, length)
 	return sample{statements: float64(sent) / length, processor: 100 * (after - used).Seconds() / length}, nil
+}
+
+// tell says which texts were sent since before, the most frequent first, and returns how many statements these were.
+func tell(texts, before map[string]int, seconds float64) (sent int) {
+	for text, n := range before {
+		texts[text] -= n
+	}
+	for _, text := range slices.SortedFunc(maps.Keys(texts), func(a, b string) int { return cmp.Or(texts[b]-texts[a], cmp.Compare(a, b)) }) {
+		if n := texts[text]; n > 0 {
+			line := strings.Join(strings.Fields(text), " ")
+			say("  %6.3f/s %s", float64(n)/seconds, line[:min(len(line), 100)])
+			sent += n
+		}
+	}
+	return sent
 }
 
 // processorTime returns what this process has used of the processors so far.

@@ -28,7 +28,7 @@ type Note struct {
 	On     string          `json:"on,omitempty"`
 	OnHold int             `json:"on_hold_ms,omitempty"`
 	Ending journal.Outcome `json:"ending,omitempty"`
-	// Deaf is of a task that does not look at its context: it takes Hold whatever happens, and is done then.
+	// Deaf is of a task that ignores its context: it takes Hold whatever happens, and is done then.
 	Deaf bool `json:"deaf,omitempty"`
 	// Deadly is of a task that ends its process as SIGKILL does, each time after Hold.
 	Deadly bool `json:"deadly,omitempty"`
