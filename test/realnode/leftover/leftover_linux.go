@@ -36,9 +36,8 @@ func Observe() (Machine, error) {
 	return m, nil
 }
 
-// Of lists what is left of a sandbox whose folder and process namespace are the given ones, beside what has changed on
-// the machine.
-func (m Machine) Of(dir, namespace string) ([]string, error) {
+// Of lists what is left of the sandbox with that folder, and what has changed on the machine.
+func (m Machine) Of(dir string) ([]string, error) {
 	now, err := Observe()
 	if err != nil {
 		return nil, err
@@ -76,19 +75,25 @@ func (m Machine) Of(dir, namespace string) ([]string, error) {
 		}
 		left = append(left, groups...)
 	}
-	processes, err := processesIn(namespace)
+	processes, err := processesOf(dir)
 	return append(left, processes...), err
 }
 
-func processesIn(namespace string) ([]string, error) {
-	links, err := filepath.Glob("/proc/[0-9]*/ns/pid")
+// processesOf lists processes that know the folder, or that are in the control group, whose name is the folder's.
+func processesOf(dir string) ([]string, error) {
+	folders, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return nil, err
 	}
 	var found []string
-	for _, link := range links {
-		if of, err := os.Readlink(link); err == nil && of == namespace {
-			found = append(found, filepath.Dir(filepath.Dir(link)))
+	for _, folder := range folders {
+		for _, file := range []string{"cgroup", "cmdline", "environ"} {
+			// It may have ended by now.
+			content, err := os.ReadFile(filepath.Join(folder, file))
+			if err == nil && strings.Contains(string(content), filepath.Base(dir)) {
+				found = append(found, folder)
+				break
+			}
 		}
 	}
 	return found, nil

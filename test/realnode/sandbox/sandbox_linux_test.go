@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -39,7 +41,6 @@ done
 echo $! >/sys/fs/cgroup/pids/"$INNER_TEST_SANDBOX_GROUP"/pods/cgroup.procs || echo $! >/sys/fs/cgroup/"$INNER_TEST_SANDBOX_GROUP"/pods/cgroup.procs
 test "$(cat /proc/sys/vm/overcommit_memory)" = 1
 echo 7 >/proc/sys/kernel/panic
-readlink /proc/self/ns/pid
 echo "$INNER_TEST_SANDBOX_DIR"
 `
 )
@@ -73,10 +74,9 @@ func runScript(script string) int {
 
 // run is a sandbox whose script has left its traces.
 type run struct {
-	cmd       *exec.Cmd
-	dir       string
-	machine   leftover.Machine
-	namespace string
+	cmd     *exec.Cmd
+	dir     string
+	machine leftover.Machine
 }
 
 func begin(t *testing.T, then string) *run {
@@ -97,11 +97,9 @@ func begin(t *testing.T, then string) *run {
 	require.NoError(t, err)
 	require.NoError(t, r.cmd.Start())
 	lines := bufio.NewScanner(output)
-	for _, into := range []*string{&r.namespace, &r.dir} {
-		require.True(t, lines.Scan(), "the sandbox ended: %s", stderr)
-		*into = lines.Text()
-	}
-	require.True(t, strings.HasPrefix(r.namespace, "pid:"), r.namespace)
+	require.True(t, lines.Scan(), "the sandbox ended: %s", stderr)
+	r.dir = lines.Text()
+	require.DirExists(t, r.dir)
 	return r
 }
 
@@ -110,7 +108,7 @@ func (r *run) nothingIsLeft(t *testing.T) {
 	var left []string
 	require.Eventually(t, func() bool {
 		var err error
-		left, err = r.machine.Of(r.dir, r.namespace)
+		left, err = r.machine.Of(r.dir)
 		return err == nil && len(left) == 0
 	}, limit, tick)
 }
@@ -120,7 +118,7 @@ func TestNothingIsLeft(t *testing.T) {
 	r := begin(t, "exit 7")
 	require.Error(t, r.cmd.Wait())
 	require.Equal(t, 7, r.cmd.ProcessState.ExitCode())
-	left, err := r.machine.Of(r.dir, r.namespace)
+	left, err := r.machine.Of(r.dir)
 	require.NoError(t, err)
 	require.Empty(t, left)
 }
@@ -139,4 +137,36 @@ func TestSignalsReachTheProgram(t *testing.T) {
 	require.NoError(t, r.cmd.Process.Signal(syscall.SIGTERM))
 	require.Error(t, r.cmd.Wait())
 	r.nothingIsLeft(t)
+}
+
+// TestTheNextSandboxRemovesWhatAKilledKeeperLeft kills the keeper, which nobody watches over.
+func TestTheNextSandboxRemovesWhatAKilledKeeperLeft(t *testing.T) {
+	t.Parallel()
+	r := begin(t, "sleep 1000")
+	require.NoError(t, syscall.Kill(child(t, r.cmd.Process.Pid), syscall.SIGKILL))
+	require.Error(t, r.cmd.Wait())
+	require.DirExists(t, r.dir)
+
+	next := begin(t, "exit 0")
+	require.NoError(t, next.cmd.Wait())
+	r.nothingIsLeft(t)
+}
+
+// child returns the only child of a process.
+func child(t *testing.T, parent int) int {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	require.NoError(t, err)
+	for _, path := range stats {
+		data, err := os.ReadFile(path)
+		_, rest, ok := strings.Cut(string(data), ") ")
+		if fields := strings.Fields(rest); err != nil || !ok || len(fields) < 2 || fields[1] != strconv.Itoa(parent) {
+			continue
+		}
+		found, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		require.NoError(t, err)
+		return found
+	}
+	t.Fatalf("process %d has no child", parent)
+	return 0
 }

@@ -40,6 +40,10 @@ type moduleProgram struct {
 
 // build returns the path of the program, built first where it is missing.
 func (p moduleProgram) build(ctx context.Context, opts Options) (string, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return "", err
+	}
 	dir, err := cached(ctx, opts, p.name+"-"+p.version, func(dir string) error {
 		defer report(opts.Log, "building "+p.name+" "+p.version+" (some minutes on two cores, later starts reuse it)")()
 		module, err := fetchModule(ctx, dir, p.path, p.version, p.checksum)

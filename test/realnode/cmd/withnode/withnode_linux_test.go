@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -43,17 +42,15 @@ func TestMain(m *testing.M) {
 
 // withnode is a run of the program under test, up to the first lines of its command, which runs a pod first.
 type withnode struct {
-	cmd       *exec.Cmd
-	dir       string
-	machine   leftover.Machine
-	namespace string
+	cmd     *exec.Cmd
+	dir     string
+	machine leftover.Machine
 }
 
 // script runs a container on the node, and says where it is.
 const script = `set -e
 export PATH="$PATH:/usr/sbin"
 ctr --address "$INNER_TEST_REALNODE/run/containerd.sock" --namespace k8s.io run --detach localhost/pause:1 left
-readlink /proc/self/ns/pid
 echo "$INNER_TEST_REALNODE"
 `
 
@@ -80,11 +77,9 @@ func begin(t *testing.T, then string) *withnode {
 	watchdog := time.AfterFunc(startLimit, func() { _ = w.cmd.Process.Kill() })
 	defer watchdog.Stop()
 	lines := bufio.NewScanner(output)
-	for _, into := range []*string{&w.namespace, &w.dir} {
-		require.True(t, lines.Scan(), "withnode ended: %s", stderr)
-		*into = lines.Text()
-	}
-	require.True(t, strings.HasPrefix(w.namespace, "pid:"), w.namespace)
+	require.True(t, lines.Scan(), "withnode ended: %s", stderr)
+	w.dir = lines.Text()
+	require.DirExists(t, w.dir)
 	return w
 }
 
@@ -93,7 +88,7 @@ func TestNothingIsLeft(t *testing.T) {
 	w := begin(t, "exit 7")
 	require.Error(t, w.cmd.Wait())
 	require.Equal(t, 7, w.cmd.ProcessState.ExitCode())
-	left, err := w.machine.Of(w.dir, w.namespace)
+	left, err := w.machine.Of(w.dir)
 	require.NoError(t, err)
 	require.Empty(t, left)
 }
@@ -106,7 +101,7 @@ func TestNothingIsLeftWhenKilled(t *testing.T) {
 	var left []string
 	require.Eventually(t, func() bool {
 		var err error
-		left, err = w.machine.Of(w.dir, w.namespace)
+		left, err = w.machine.Of(w.dir)
 		return err == nil && len(left) == 0
 	}, limit, tick)
 	require.Empty(t, left)
