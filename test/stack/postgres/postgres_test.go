@@ -162,10 +162,10 @@ func TestStartShowsTheLog(t *testing.T) {
 
 func TestNetwork(t *testing.T) {
 	t.Parallel()
-	// Every address of 127/8 is the machine's; only 127.0.0.1 is let in by itself.
 	ctx, server := setup(t, postgres.Options{Network: netip.MustParsePrefix("127.7.0.1/16")})
 	require.Contains(t, server.DSN("postgres"), "@127.7.0.1:")
-	address, err := query(ctx, t, server.DSN("postgres"), "SELECT host(inet_client_addr())")
-	require.NoError(t, err, address)
-	require.Equal(t, "127.7.0.1", address)
+	answer, err := query(ctx, t, server.DSN("postgres"), `SELECT host(inet_server_addr()),
+		(SELECT auth_method FROM pg_hba_file_rules WHERE address = '127.7.0.0' AND netmask = '255.255.0.0')`)
+	require.NoError(t, err, answer)
+	require.Equal(t, "127.7.0.1|scram-sha-256", answer)
 }
