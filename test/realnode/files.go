@@ -12,8 +12,9 @@ import (
 	"app238.com/inner/test/realnode/network"
 )
 
-// pauseImage is the image of the containers that stand for pods. Its tag is not latest, which would be pulled.
-const pauseImage = "localhost/pause:1"
+// PauseImage is the image of the containers that stand for pods; its program does nothing. Its tag is not latest, which
+// would be pulled.
+const PauseImage = "localhost/pause:1"
 
 // files are the programs' configuration; words between @ stand for what differs between nodes.
 //
@@ -28,7 +29,7 @@ func (n *Node) writeFiles() error {
 		"@GROUP@", n.place.Group,
 		"@KUBECONFIG@", n.controlPlane.Kubeconfig(),
 		"@NODE@", network.Node,
-		"@PAUSE@", pauseImage,
+		"@PAUSE@", PauseImage,
 		"@PODS@", network.Pods,
 	)
 	entries, err := fs.ReadDir(files, "files")

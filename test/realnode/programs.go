@@ -101,7 +101,7 @@ func (n *Node) startAnswering(ctx context.Context, p program) error {
 // startContainerd returns when containerd has the image of the pods' own containers.
 func (n *Node) startContainerd(ctx context.Context) error {
 	archive := filepath.Join(n.place.Dir, "pause.tar")
-	if err := images.Build(ctx, pausePackage, pauseImage, archive); err != nil {
+	if err := images.Build(ctx, pausePackage, PauseImage, archive); err != nil {
 		return err
 	}
 	running, err := n.start(program{

@@ -6,14 +6,16 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"app238.com/inner/test/realnode/network"
 )
 
-// Machine is what a sandbox must not change: folders of the system and settings of the kernel.
+// Machine is what a sandbox must not change: folders of the system, control groups and settings of the kernel.
 type Machine struct {
 	folders  map[string]bool
+	groups   []string
 	settings map[string]string
 }
 
@@ -33,7 +35,9 @@ func Observe() (Machine, error) {
 		}
 		m.settings[setting] = string(value)
 	}
-	return m, nil
+	var err error
+	m.groups, err = filepath.Glob("/sys/fs/cgroup/*/*/cgroup.procs")
+	return m, err
 }
 
 // Of lists what is left of the sandbox with that folder, and what has changed on the machine.
@@ -46,6 +50,12 @@ func (m Machine) Of(dir string) ([]string, error) {
 	for folder, was := range m.folders {
 		if now.folders[folder] && !was {
 			left = append(left, folder)
+		}
+	}
+	for _, group := range now.groups {
+		// Other sandboxes may begin and end meanwhile.
+		if !slices.Contains(m.groups, group) && !strings.Contains(group, "/inner-") {
+			left = append(left, group)
 		}
 	}
 	for setting, was := range m.settings {

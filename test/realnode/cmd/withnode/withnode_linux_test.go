@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,11 +14,17 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"app238.com/inner/test/realnode"
 	"app238.com/inner/test/realnode/leftover"
 	"app238.com/inner/test/realnode/sandbox"
 	"app238.com/inner/test/realnode/testnode"
+	"app238.com/inner/test/stack"
 	"app238.com/inner/test/stack/command"
 )
 
@@ -27,32 +35,72 @@ const (
 	tick       = 50 * time.Millisecond
 	nobody     = 65534
 
-	// envSelf makes this test binary be withnode.
-	envSelf = "INNER_TEST_BE_WITHNODE"
+	// envSelf makes this test binary be withnode, envCommand withnode's command.
+	envSelf    = "INNER_TEST_BE_WITHNODE"
+	envCommand = "INNER_TEST_BE_COMMAND"
+	stays      = "stay"
+	ends       = "end"
+	// statusAtEnd is the command's, for withnode to pass on.
+	statusAtEnd = 7
 	// envWanted is set by make test-real. Without it these tests, for which a node is started each time, are left out.
 	envWanted = "INNER_TEST_START_REALNODE"
 )
 
 func TestMain(m *testing.M) {
+	if then := os.Getenv(envCommand); then != "" && os.Getenv(realnode.EnvDir) != "" {
+		os.Exit(runPod(then))
+	}
 	if os.Getenv(envSelf) != "" {
 		os.Exit(run(os.Args[1:]))
 	}
 	os.Exit(m.Run())
 }
 
-// withnode is a run of the program under test, up to the first lines of its command, which runs a pod first.
+// runPod is withnode's command: it runs a pod, says where the node is, and stays or ends with the pod running.
+func runPod(then string) int {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if err := deploy(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return command.Failure
+	}
+	fmt.Println(os.Getenv(realnode.EnvDir))
+	if then == stays {
+		<-make(chan struct{})
+	}
+	return statusAtEnd
+}
+
+// deploy returns when the pod runs.
+func deploy(ctx context.Context) error {
+	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv(stack.EnvKubeconfig))
+	if err != nil {
+		return err
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	pods := client.CoreV1().Pods("worker")
+	_, err = pods.Create(ctx, &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "left"},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "left", Image: realnode.PauseImage}}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	return wait.PollUntilContextCancel(ctx, tick, true, func(ctx context.Context) (bool, error) {
+		pod, err := pods.Get(ctx, "left", metav1.GetOptions{})
+		return err == nil && pod.Status.Phase == corev1.PodRunning, err
+	})
+}
+
+// withnode is a run of the program under test, up to the line of its command that says where the node is.
 type withnode struct {
 	cmd     *exec.Cmd
 	dir     string
 	machine leftover.Machine
 }
-
-// script runs a container on the node, and says where it is.
-const script = `set -e
-export PATH="$PATH:/usr/sbin"
-ctr --address "$INNER_TEST_REALNODE/run/containerd.sock" --namespace k8s.io run --detach localhost/pause:1 left
-echo "$INNER_TEST_REALNODE"
-`
 
 func begin(t *testing.T, then string) *withnode {
 	t.Helper()
@@ -66,8 +114,8 @@ func begin(t *testing.T, then string) *withnode {
 	require.NoError(t, err)
 	self, err := os.Executable()
 	require.NoError(t, err)
-	w := &withnode{cmd: exec.CommandContext(t.Context(), self, "--", "sh", "-c", script+then), machine: machine}
-	w.cmd.Env = append(os.Environ(), envSelf+"=yes")
+	w := &withnode{cmd: exec.CommandContext(t.Context(), self, "--", self), machine: machine}
+	w.cmd.Env = append(os.Environ(), envSelf+"=yes", envCommand+"="+then)
 	stderr := &bytes.Buffer{}
 	w.cmd.Stderr = stderr
 	w.cmd.WaitDelay = limit // for what should be gone and holds the output
@@ -85,9 +133,9 @@ func begin(t *testing.T, then string) *withnode {
 
 func TestNothingIsLeft(t *testing.T) {
 	t.Parallel()
-	w := begin(t, "exit 7")
+	w := begin(t, ends)
 	require.Error(t, w.cmd.Wait())
-	require.Equal(t, 7, w.cmd.ProcessState.ExitCode())
+	require.Equal(t, statusAtEnd, w.cmd.ProcessState.ExitCode())
 	left, err := w.machine.Of(w.dir)
 	require.NoError(t, err)
 	require.Empty(t, left)
@@ -95,7 +143,7 @@ func TestNothingIsLeft(t *testing.T) {
 
 func TestNothingIsLeftWhenKilled(t *testing.T) {
 	t.Parallel()
-	w := begin(t, "sleep 1000")
+	w := begin(t, stays)
 	require.FileExists(t, filepath.Join(w.dir, "kubelet.log"))
 	require.NoError(t, w.cmd.Process.Kill())
 	var left []string
