@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/kubernetes"
 
 	"app238.com/inner/test/realnode/network"
 	"app238.com/inner/test/realnode/sandbox"
@@ -86,24 +87,29 @@ func (n *Node) bringUp(ctx context.Context, opts Options) error {
 	if err := n.writeFiles(); err != nil {
 		return err
 	}
-	kubernetes, err := newClient(n.controlPlane.Kubeconfig())
+	client, err := newClient(n.controlPlane.Kubeconfig())
 	if err != nil {
 		return err
 	}
+	if err := n.startPrograms(ctx, client); err != nil {
+		return err
+	}
+	return n.startKubeRouter(ctx)
+}
+
+// startPrograms starts the node's programs that need no other of them.
+func (n *Node) startPrograms(ctx context.Context, client kubernetes.Interface) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := n.startContainerd(ctx); err != nil {
 			return err
 		}
-		return n.startKubelet(ctx, kubernetes)
+		return n.startKubelet(ctx, client)
 	})
 	group.Go(func() error { return n.startAnswering(ctx, n.coreDNS()) })
 	group.Go(func() error { return n.startAnswering(ctx, n.kubeProxy()) })
 	group.Go(func() error { return n.startAnswering(ctx, n.traefik()) })
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return n.startKubeRouter(ctx)
+	return group.Wait()
 }
 
 // startServers starts what the node's programs need.

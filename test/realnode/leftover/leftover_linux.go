@@ -29,7 +29,7 @@ func Observe() (Machine, error) {
 	}
 	for _, setting := range []string{"kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
 		"vm/overcommit_memory", "vm/panic_on_oom", "net/ipv4/ip_forward"} {
-		value, err := os.ReadFile(filepath.Join("/proc/sys", setting))
+		value, err := os.ReadFile("/proc/sys/" + setting)
 		if err != nil {
 			return m, err
 		}

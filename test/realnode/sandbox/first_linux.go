@@ -94,7 +94,7 @@ func pretendKernelSettings(dir string) error {
 	} {
 		path := filepath.Join(dir, name)
 		err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(value+"\n"), 0o644),
-			mount(path, filepath.Join("/proc/sys", name), "", syscall.MS_BIND, ""))
+			mount(path, "/proc/sys/"+name, "", syscall.MS_BIND, ""))
 		if err != nil {
 			return err
 		}

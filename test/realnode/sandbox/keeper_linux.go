@@ -99,10 +99,6 @@ func keep(usr string, arguments []string) (status int, err error) {
 	syscall.CloseOnExec(lifeline)
 	signals, release := command.Signals()
 	defer release()
-	self, err := os.Executable()
-	if err != nil {
-		return command.Failure, err
-	}
 	dir, err := workdir.New()
 	if err != nil {
 		return command.Failure, err
@@ -118,18 +114,7 @@ func keep(usr string, arguments []string) (status int, err error) {
 	if err := makeGroup(group); err != nil {
 		return command.Failure, err
 	}
-	temporary := filepath.Join(dir.Path(), "tmp")
-	if err := errors.Join(os.Mkdir(temporary, 0o755), os.Chmod(temporary, os.ModeSticky|0o777)); err != nil {
-		return command.Failure, err
-	}
-	first, err := process.Start(process.Spec{
-		Args:       append([]string{firstArgument, dir.Path(), usr}, arguments...),
-		Attached:   true,
-		Env:        append(os.Environ(), envDir+"="+dir.Path(), envGroup+"="+group, "TMPDIR="+temporary),
-		Name:       "the sandbox",
-		Namespaces: namespaces,
-		Path:       self,
-	})
+	first, err := startFirst(dir.Path(), group, usr, arguments)
 	if err != nil {
 		return command.Failure, err
 	}
@@ -151,6 +136,26 @@ func keep(usr string, arguments []string) (status int, err error) {
 			return command.Failure, nil
 		}
 	}
+}
+
+// startFirst starts the first process of the sandbox.
+func startFirst(dir, group, usr string, arguments []string) (*process.Process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	temporary := filepath.Join(dir, "tmp")
+	if err := errors.Join(os.Mkdir(temporary, 0o755), os.Chmod(temporary, os.ModeSticky|0o777)); err != nil {
+		return nil, err
+	}
+	return process.Start(process.Spec{
+		Args:       append([]string{firstArgument, dir, usr}, arguments...),
+		Attached:   true,
+		Env:        append(os.Environ(), envDir+"="+dir, envGroup+"="+group, "TMPDIR="+temporary),
+		Name:       "the sandbox",
+		Namespaces: namespaces,
+		Path:       self,
+	})
 }
 
 // removeAbandoned removes the groups of sandboxes whose folders are gone: those of keepers that were killed.

@@ -2,6 +2,11 @@
 
 package sandbox
 
+import "errors"
+
+// errNotHere says why there is no sandbox.
+var errNotHere = errors.New("it is not Linux")
+
 // Possible says why this machine has no sandboxes.
 func Possible() error { return errNotHere }
 

@@ -3,19 +3,13 @@
 // system is gone when it ends, by itself or killed, together with every process that it has left behind.
 package sandbox
 
-import (
-	"errors"
-	"os"
-)
+import "os"
 
 // Environment variables of a program inside.
 const (
 	envDir   = "INNER_TEST_SANDBOX_DIR"
 	envGroup = "INNER_TEST_SANDBOX_GROUP"
 )
-
-// errNotHere says why there is no sandbox on other systems.
-var errNotHere = errors.New("it is not Linux")
 
 // Place is what a program inside has for itself.
 type Place struct {

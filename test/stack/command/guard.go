@@ -18,7 +18,8 @@ func Guard(arguments []string) (status int, mine bool) {
 	if len(arguments) != 1 || arguments[0] != guardArgument {
 		return 0, false
 	}
-	return guard(os.Stdin, os.Stdout), true
+	guard(os.Stdin, os.Stdout)
+	return Failure, true
 }
 
 // startGuard starts a process that leads the process group which the command is to run in, and that kills the group
@@ -54,13 +55,12 @@ func startGuard() (group int, release func(), err error) {
 }
 
 // guard says that it is ready, waits until its input ends, and kills its process group, itself included.
-func guard(input io.Reader, output io.Writer) int {
+func guard(input io.Reader, output io.Writer) {
 	// They are meant for the command.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	if _, err := fmt.Fprintln(output, "ready"); err != nil {
-		return Failure
+		return
 	}
 	_, _ = io.Copy(io.Discard, input) // whatever ends it, the other side is gone
 	_ = syscall.Kill(0, syscall.SIGKILL)
-	return Failure
 }

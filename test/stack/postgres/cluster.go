@@ -75,7 +75,8 @@ func (s *Server) admitNetwork() error {
 	if err != nil {
 		return fmt.Errorf("let the network in: %w", err)
 	}
-	_, err = fmt.Fprintf(file, "host all all %s scram-sha-256\n", s.network.Masked())
+	rule := []string{"host", "all", "all", s.network.Masked().String(), "scram-sha-256"}
+	_, err = fmt.Fprintln(file, strings.Join(rule, " "))
 	return errors.Join(err, file.Close())
 }
 

@@ -190,8 +190,7 @@ func unprivileged(t *testing.T, variable string, arguments ...string) *exec.Cmd 
 	require.NoError(t, err)
 	program, err := os.ReadFile(self)
 	require.NoError(t, err)
-	// Others cannot reach the folder of this program, nor t.TempDir.
-	file, err := os.CreateTemp("", "withnode-")
+	file, err := os.CreateTemp("", "withnode-") //nolint:usetesting // others reach neither t.TempDir nor the folder of this program
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.Remove(file.Name())) })
 	_, err = file.Write(program)
