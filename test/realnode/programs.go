@@ -71,6 +71,7 @@ func (n *Node) kubeProxy() program {
 func (n *Node) traefik() program {
 	return program{
 		arguments: []string{
+			"--api.dashboard=false", // its pages are not in the published module
 			"--api.insecure=true",
 			"--entryPoints.traefik.address=127.0.0.1:8080",
 			"--entryPoints.web.address=:80",
