@@ -203,7 +203,7 @@ func step(t *testing.T, app *workerapp.WorkerApp, state status.State, err error)
 	next := status.Next(app, state, noon)
 	outcome, ok := status.Outcome(app, state)
 	if ok {
-		next = status.Recorded(app, next, err, noon)
+		next = status.Recorded(app, next, state, err, noon)
 	}
 	app.Status = stored(t, next)
 	return outcome, ok
@@ -218,9 +218,9 @@ func TestEachOutcomeIsRecordedOnce(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, rollout.Outcome{WorkerID: "a", OwnerID: "b", Origin: workerapp.Origin{Version: 7, Task: 42}, Running: true}, outcome)
 	require.EqualValues(t, "True", conditions(app.Status)["Recorded"])
-	for _, state := range []status.State{running, crashed, deploying, running} {
+	for _, state := range []status.State{running, deploying, running} {
 		_, ok := step(t, app, state, nil)
-		require.False(t, ok, "what happens to a version that has run is no outcome")
+		require.False(t, ok, "nothing has ended")
 		require.EqualValues(t, "True", conditions(app.Status)["Recorded"])
 	}
 	app.Generation++
@@ -248,8 +248,28 @@ func TestAFailureMayBeFollowedBySuccessButNotByAnotherFailure(t *testing.T) {
 	outcome, ok = step(t, app, running, nil)
 	require.True(t, ok)
 	require.True(t, outcome.Running)
-	_, ok = step(t, app, crashed, nil)
-	require.False(t, ok, "a recorded success stands")
+}
+
+func TestAVersionThatHasRunIsRecordedAnewWhenItFailsAndWhenItIsBack(t *testing.T) {
+	t.Parallel()
+	app := setup()
+	degraded, down := crashed, crashed
+	degraded.Since, degraded.Serving, down.Since = noon, true, noon
+	for _, look := range []struct {
+		state  status.State
+		fault  error
+		wanted bool
+	}{
+		{running, nil, true}, {deploying, nil, false}, {degraded, nil, true}, {degraded, nil, false}, {down, errors.New("away"), true},
+		{deploying, nil, false}, {down, nil, true}, {down, nil, false}, {running, nil, true}, {running, nil, false}, {down, nil, true},
+	} {
+		outcome, ok := step(t, app, look.state, look.fault)
+		require.Equal(t, look.wanted, ok, "%+v", look)
+		if ok && look.state.Phase == workerapp.Failed {
+			require.Equal(t, rollout.Outcome{WorkerID: "a", OwnerID: "b", Origin: workerapp.Origin{Version: 7, Task: 42},
+				Reason: "exit code 1", Later: true, Since: noon, Serving: look.state.Serving}, outcome)
+		}
+	}
 }
 
 func TestWhatCouldNotBeRecordedIsTriedAgain(t *testing.T) {
