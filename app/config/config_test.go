@@ -31,7 +31,7 @@ func TestDefaultsComeFromTheDocumentedFile(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "0.0.0.0:9901", c.HTTP.Listen)
 	require.Equal(t, 4, c.Tasks.Workers)
-	require.Equal(t, 256, c.Tasks.Buffer)
+	require.Equal(t, 512, c.Tasks.Buffer)
 	require.Equal(t, 15*time.Second, c.Tasks.TakeoverAfter)
 	require.Equal(t, config.Namespaces{Control: "console", Worker: "worker", Ingress: "ingress", Combinator: "combinator"},
 		c.Kubernetes.Namespaces)

@@ -15,8 +15,12 @@ import (
 // maxBatch bounds the tasks of one commit.
 const maxBatch = 500
 
-// gatherTime bounds the wait for those whom the last commit served.
-const gatherTime = 500 * time.Microsecond
+const (
+	// gatherTime bounds the wait for those whom the last commit served.
+	gatherTime = time.Millisecond
+	// maxVain bounds how many commits are made without that wait after it was in vain again and again.
+	maxVain = 32
+)
 
 // batches has concurrent accepts share commits: what comes while a statement is under way goes into the next one, which
 // is sent as soon as that one has returned. An accept that comes alone waits for nothing.
@@ -32,6 +36,10 @@ type batches struct {
 	flushing bool
 	want     int           // how many are waited for
 	enough   chan struct{} // as many have come
+
+	// vain is for how many commits it is not waited after the last wait was in vain, and rest how many of those are left. Both
+	// are flush's alone.
+	vain, rest int
 }
 
 // accept is a task whose commit somebody waits for.
@@ -88,19 +96,19 @@ func (b *batches) flush(ctx context.Context) {
 	}
 }
 
-// gather takes what waits. Where the last commit was shared, those that it served are about to come again: most of them
+// gather takes what waits. Where the last commit was shared, those that it served may be about to come again: most of them
 // are waited for, for a moment. Otherwise they and those who came meanwhile would fall into two groups that take turns, and
-// make twice as many commits.
+// make twice as many commits. Where nobody comes the next waits are left out, more and more of them.
 func (b *batches) gather(last int) []*accept {
 	b.mu.Lock()
-	if b.want = (last + len(b.waiting)) * 7 / 8; len(b.waiting) < b.want {
-		b.mu.Unlock()
-		timer := time.NewTimer(gatherTime)
+	if want := (last + len(b.waiting)) * 7 / 8; len(b.waiting) < want && !b.resting() {
+		b.want = want
 		select {
-		case <-b.enough:
-		case <-timer.C:
+		case <-b.enough: // of an earlier wait
+		default:
 		}
-		timer.Stop()
+		b.mu.Unlock()
+		b.await()
 		b.mu.Lock()
 	}
 	defer b.mu.Unlock()
@@ -110,6 +118,28 @@ func (b *batches) gather(last int) []*accept {
 	b.waiting = append([]*accept(nil), b.waiting[len(batch):]...)
 	b.flushing = len(batch) > 0
 	return batch
+}
+
+// resting tells whether the wait is left out this time.
+func (b *batches) resting() bool {
+	if b.rest == 0 {
+		return false
+	}
+	b.rest--
+	return true
+}
+
+// await waits until enough have come, or for gatherTime.
+func (b *batches) await() {
+	timer := time.NewTimer(gatherTime)
+	defer timer.Stop()
+	select {
+	case <-b.enough:
+		b.vain = 0
+	case <-timer.C:
+		b.vain = min(2*b.vain+1, maxVain)
+	}
+	b.rest = b.vain
 }
 
 // commit inserts a batch, as claims of this process where it has room for them.

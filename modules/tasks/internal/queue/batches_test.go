@@ -29,3 +29,44 @@ func TestSharedCommitsKeepNoBodiesAlive(t *testing.T) {
 	require.Empty(t, b.gather(0))
 	runtime.KeepAlive(b)
 }
+
+func TestWhoDoesNotComeAgainIsWaitedForMoreAndMoreRarely(t *testing.T) {
+	t.Parallel()
+	b := &batches{enough: make(chan struct{}, 1)}
+	commit := func() (waited bool) {
+		b.waiting = append(b.waiting, &accept{})
+		before := b.rest
+		require.Len(t, b.gather(16), 1)
+		return before == 0
+	}
+	waits := 0
+	for range 100 {
+		if commit() {
+			waits++
+		}
+	}
+	require.Less(t, waits, 10, "of 100 commits")
+	for !commit() {
+	}
+	b.rest = 0
+	go func() {
+		for !b.add(15) {
+			runtime.Gosched()
+		}
+	}()
+	b.waiting = append(b.waiting, &accept{})
+	require.Greater(t, len(b.gather(16)), 1)
+	require.Zero(t, b.vain, "they come again")
+}
+
+// add has n accepts come while they are waited for.
+func (b *batches) add(n int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.want == 0 {
+		return false
+	}
+	b.waiting = append(b.waiting, make([]*accept, n)...)
+	b.enough <- struct{}{}
+	return true
+}
