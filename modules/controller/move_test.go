@@ -181,7 +181,9 @@ func TestAWorkerOfAnEarlierReleaseIsMovedOverWhileItServes(t *testing.T) {
 		require.Positive(t, p.pods, "%v", paths)
 	}
 	require.Equal(t, name, paths[0].target)
-	require.Equal(t, path{80, " 80 ", " 80 ", name + "-http", 2}, paths[len(paths)-1])
+	last, err := b.observe(name)
+	require.NoError(t, err)
+	require.Equal(t, path{80, " 80 ", " 80 ", name + "-http", 2}, last)
 	require.Equal(t, 2, serving.fewestReady())
 	require.Len(t, b.recorder.recorded(), 1, "a move is no outcome")
 }

@@ -116,7 +116,7 @@ func (w *world) actDrift(t *testing.T, k worker) {
 		{schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, worker, n},
 		// Once more: what happens again changes the event that tells of it.
 		{schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, worker, n},
-		{schema.GroupVersionResource{Version: "v1", Resource: "services"}, worker, n},
+		{schema.GroupVersionResource{Version: "v1", Resource: "services"}, worker, workerapp.ServiceName(n)},
 		{schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}, worker, workerapp.EnvName(n)},
 		{schema.GroupVersionResource{Version: "v1", Resource: "services"}, ingress, workerapp.ExternalName(n)},
 		{schema.GroupVersionResource{Group: "traefik.io", Version: "v1alpha1", Resource: "ingressroutes"}, ingress, n},
