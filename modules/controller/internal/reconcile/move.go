@@ -29,7 +29,7 @@ func (r *Reconciler) way(app string, wished int64, found watch.Found) (children.
 	}
 	switch {
 	case children.LeadsToFormer(found.External, r.builder.WorkerNamespace):
-		return children.Way{Former: routed, Begun: found.Former == nil || reachable(found, int32(wished) != routed)}, 0
+		return children.Way{Former: routed, Begun: found.Former == nil || reachable(found, wished != int64(routed))}, 0
 	case routed != 0 && !children.IsServicePort(routed) && ports[routed]:
 		wait := r.moves.wait(app, "route", r.now())
 		return children.Way{Former: routed, Begun: true, Routed: wait == 0}, wait

@@ -42,13 +42,6 @@ func (t *turns) wait(app string, now time.Time) time.Duration {
 	return 0
 }
 
-// waiting returns how many wait for their turn.
-func (t *turns) waiting() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.at)
-}
-
 // forget is for a worker that needs no turn.
 func (t *turns) forget(app string) {
 	t.mu.Lock()
