@@ -92,18 +92,14 @@ func (r *Reconciler) write(ctx context.Context, app *workerapp.WorkerApp, c chil
 	case err == nil && isForeign(present):
 		return r.dropForeignFields(ctx, app, c, written)
 	case apierrors.IsInvalid(err) && c.Replaceable && present != nil:
-		return r.overwrite(ctx, app, c)
+		return r.overwrite(ctx, app, c, &unstructured.Unstructured{Object: present})
 	}
 	return written, err
 }
 
 // overwrite is for an object whose fields of others do not go together with those that are wished: it takes them away. Only
 // what can never be changed again, like a Service's lack of an address, has the object deleted and made anew.
-func (r *Reconciler) overwrite(ctx context.Context, app *workerapp.WorkerApp, c children.Child) (*unstructured.Unstructured, error) {
-	live, err := r.clients.Get(ctx, c.Resource, c.Object.GetNamespace(), c.Object.GetName())
-	if err != nil {
-		return nil, err
-	}
+func (r *Reconciler) overwrite(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	written, err := r.dropForeignFields(ctx, app, c, live)
 	if !apierrors.IsInvalid(err) {
 		return written, err
