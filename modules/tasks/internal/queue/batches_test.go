@@ -46,8 +46,6 @@ func TestWhoDoesNotComeAgainIsWaitedForMoreAndMoreRarely(t *testing.T) {
 		}
 	}
 	require.Less(t, waits, 10, "of 100 commits")
-	for !commit() {
-	}
 	b.rest = 0
 	go func() {
 		for !b.add(15) {
