@@ -53,7 +53,7 @@ func (p *Processor) conclude(running context.Context, x execution, e *job.Error)
 	case e.Kind == job.Permanent || x.task.Attempt >= limit:
 		p.giveUp(running, x, e)
 	default:
-		wait := jitter(doubled(p.config.RetryDelay, p.config.RetryDelayMax, x.task.Attempt))
+		wait := jitter(doubled(p.config.RetryDelay, p.config.RetryDelayMax, int64(x.task.Attempt)))
 		x.log.Warn("attempt failed", observe.Error(e), zap.Duration("next_in", wait))
 		p.again(running, x, store.Ending{
 			Claim: x.claim, Detail: "attempt failed, will be tried again", LastError: e.Text, Attempts: 1, Note: note(x.task, e),
@@ -142,9 +142,9 @@ func note(task job.Task, e *job.Error) string {
 	return string(line) + "\n"
 }
 
-// doubled is a wait that doubles with every attempt after the first up to the longest.
-func doubled(wait, longest time.Duration, attempt int) time.Duration {
-	for range attempt - 1 {
+// doubled is a wait that doubles with every time after the first up to the longest.
+func doubled(wait, longest time.Duration, times int64) time.Duration {
+	for range times - 1 {
 		if wait *= 2; wait >= longest {
 			return longest
 		}

@@ -20,9 +20,10 @@ const (
 	// elsewherePause is the wait before a task that this process cannot run, for want of its key or its job type, is offered again,
 	// the first time. It doubles up to config.LongestSnooze: what waits for longer than anything is put off is made due.
 	elsewherePause = 15 * time.Second
-	// elsewhereAttempts is how often it is offered, which takes some seven hours: another process may be able to run it, or this one
-	// after a rollout.
-	elsewhereAttempts = 90
+	// elsewhereAge and elsewhereClaims are the age and the claims until which it is offered: another process may be able to run it, or
+	// this one after a rollout. Offers are none of the job's attempts, which are for whoever can run it.
+	elsewhereAge    = 7 * time.Hour
+	elsewhereClaims = 90
 )
 
 // work runs a lane's claims until claiming ends; running ends the one under way.
@@ -137,14 +138,14 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 func (p *Processor) offer(running context.Context, x execution, text string) {
 	p.metrics.Failed.WithLabelValues(x.task.Type).Inc()
 	x.log = p.logger(x)
-	if x.task.Attempt >= elsewhereAttempts {
+	if x.claim.Number >= elsewhereClaims && x.claim.Age >= elsewhereAge.Seconds() {
 		x.log.Error("task failed", zap.String("error", text))
 		p.end(x.claim, store.Failed, text, 1, "")
 		return
 	}
-	wait := jitter(doubled(elsewherePause, config.LongestSnooze, x.task.Attempt))
+	wait := jitter(doubled(elsewherePause, config.LongestSnooze, x.claim.Number))
 	x.log.Warn("task cannot be run here", zap.String("error", text), zap.Duration("next_in", wait))
-	p.again(running, x, store.Ending{Claim: x.claim, Detail: text, LastError: text, Attempts: 1}, wait)
+	p.again(running, x, store.Ending{Claim: x.claim, Detail: text, LastError: text}, wait)
 }
 
 // failure returns err if it says that an execution failed, and nil if it says what else becomes of the task.
