@@ -92,17 +92,19 @@ func (r *Reconciler) write(ctx context.Context, app *workerapp.WorkerApp, c chil
 	case err == nil && isForeign(present):
 		return r.dropForeignFields(ctx, app, c, written)
 	case apierrors.IsInvalid(err) && c.Replaceable && present != nil:
-		return r.overwrite(ctx, app, c, &unstructured.Unstructured{Object: present})
+		return r.replace(ctx, app, c, &unstructured.Unstructured{Object: present})
 	}
 	return written, err
 }
 
-// overwrite is for an object whose fields of others do not go together with those that are wished: it takes them away. Only
-// what can never be changed again, like a Service's lack of an address, has the object deleted and made anew.
-func (r *Reconciler) overwrite(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	written, err := r.dropForeignFields(ctx, app, c, live)
-	if !apierrors.IsInvalid(err) {
-		return written, err
+// replace is for an object that cannot become what is wished with what others wrote into it. A Service that can do without loses
+// that and keeps its address; all else is deleted and made anew.
+func (r *Reconciler) replace(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	if c.Resource == children.Services() {
+		written, err := r.dropForeignFields(ctx, app, c, live)
+		if !apierrors.IsInvalid(err) {
+			return written, err
+		}
 	}
 	r.log.Info("replacing an object that cannot be changed", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
 	if err := r.clients.Delete(ctx, c.Resource, c.Object.GetNamespace(), c.Object.GetName()); err != nil {
