@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,11 +13,16 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-// maxBatch bounds the tasks of one commit.
-const maxBatch = 500
+// maxBatch bounds the tasks of one commit, and maxBatchBytes their payloads, unless it has but one. CockroachDB takes no message of more
+// than 16 MiB, in which a payload may have twice its length: each of them alone would be taken.
+const maxBatch, maxBatchBytes = 500, 4 << 20
 
-// gatherTime bounds the wait for those whom the last commit served.
-const gatherTime = 500 * time.Microsecond
+const (
+	// gatherTime bounds the wait for those whom the last commit served.
+	gatherTime = time.Millisecond
+	// maxVain bounds how many commits are made without that wait after it was in vain again and again.
+	maxVain = 32
+)
 
 // batches has concurrent accepts share commits: what comes while a statement is under way goes into the next one, which
 // is sent as soon as that one has returned. An accept that comes alone waits for nothing.
@@ -32,22 +38,38 @@ type batches struct {
 	flushing bool
 	want     int           // how many are waited for
 	enough   chan struct{} // as many have come
+
+	// vain is for how many commits it is not waited after the last wait was in vain, and rest how many of those are left. Both
+	// are flush's alone.
+	vain, rest int
 }
 
 // accept is a task whose commit somebody waits for.
 type accept struct {
 	task  store.NewTask
 	trace tracing.Request
+	// left is closed when nobody waits any more, done when the task is committed or refused.
+	left  <-chan struct{}
 	done  chan struct{}
 	id    int64
 	fault error
 }
 
-// insert returns once the task is committed. A caller whose context ends does not wait any more, but the task may be
-// committed all the same.
+// gone tells whether nobody waits any more.
+func (a *accept) gone() bool {
+	select {
+	case <-a.left:
+		return true
+	default:
+		return false
+	}
+}
+
+// insert returns once the task is committed. A caller whose context ends does not wait any more; if its commit was under way by then
+// the task may be there all the same.
 func (b *batches) insert(ctx context.Context, task store.NewTask) (int64, error) {
 	begin := time.Now()
-	a := &accept{task: task, trace: b.tracing.RequestOf(ctx), done: make(chan struct{})}
+	a := &accept{task: task, trace: b.tracing.RequestOf(ctx), left: ctx.Done(), done: make(chan struct{})}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, a)
 	if b.want > 0 && len(b.waiting) >= b.want {
@@ -81,39 +103,84 @@ func (b *batches) flush(ctx context.Context) {
 		if len(batch) == 0 {
 			return
 		}
-		b.commit(ctx, batch)
+		b.commitAll(ctx, batch)
 		for _, a := range batch {
 			close(a.done)
 		}
 	}
 }
 
-// gather takes what waits. Where the last commit was shared, those that it served are about to come again: most of them
+// gather takes what waits. Where the last commit was shared, those that it served may be about to come again: most of them
 // are waited for, for a moment. Otherwise they and those who came meanwhile would fall into two groups that take turns, and
-// make twice as many commits.
+// make twice as many commits. Where nobody comes the next waits are left out, more and more of them.
 func (b *batches) gather(last int) []*accept {
 	b.mu.Lock()
-	if b.want = (last + len(b.waiting)) * 7 / 8; len(b.waiting) < b.want {
-		b.mu.Unlock()
-		timer := time.NewTimer(gatherTime)
+	if want := (last + len(b.waiting)) * 7 / 8; len(b.waiting) < want && !b.resting() {
+		b.want = want
 		select {
-		case <-b.enough:
-		case <-timer.C:
+		case <-b.enough: // of an earlier wait
+		default:
 		}
-		timer.Stop()
+		b.mu.Unlock()
+		b.await()
 		b.mu.Lock()
 	}
 	defer b.mu.Unlock()
 	b.want = 0
+	b.waiting = slices.DeleteFunc(b.waiting, (*accept).gone)
 	// What waits further goes into a slice of its own: the bodies of a commit go with it.
-	batch := b.waiting[:min(len(b.waiting), maxBatch)]
+	batch := b.waiting[:fitting(b.waiting)]
 	b.waiting = append([]*accept(nil), b.waiting[len(batch):]...)
 	b.flushing = len(batch) > 0
 	return batch
 }
 
-// commit inserts a batch, as claims of this process where it has room for them.
-func (b *batches) commit(ctx context.Context, batch []*accept) {
+// resting tells whether the wait is left out this time.
+func (b *batches) resting() bool {
+	if b.rest == 0 {
+		return false
+	}
+	b.rest--
+	return true
+}
+
+// await waits until enough have come, or for gatherTime.
+func (b *batches) await() {
+	timer := time.NewTimer(gatherTime)
+	defer timer.Stop()
+	select {
+	case <-b.enough:
+		b.vain = 0
+	case <-timer.C:
+		b.vain = min(2*b.vain+1, maxVain)
+	}
+	b.rest = b.vain
+}
+
+// fitting returns how many of those that wait share the next commit.
+func fitting(waiting []*accept) int {
+	size := 0
+	for i, a := range waiting {
+		if size += len(a.task.Info); i > 0 && (i == maxBatch || size > maxBatchBytes) {
+			return i
+		}
+	}
+	return len(waiting)
+}
+
+// commitAll commits a batch, in halves where the database refuses what one of them holds: it fails that one alone.
+func (b *batches) commitAll(ctx context.Context, batch []*accept) {
+	if b.commit(ctx, batch) {
+		return
+	}
+	half := len(batch) / 2
+	b.commitAll(ctx, batch[:half])
+	b.commitAll(ctx, batch[half:])
+}
+
+// commit inserts a batch, as claims of this process where it has room for them. It returns false, and has delivered nothing, where
+// the database refused what one of several holds.
+func (b *batches) commit(ctx context.Context, batch []*accept) bool {
 	defer b.book.Begin()()
 	process, leased := b.book.Current()
 	tasks, wanted := make([]store.NewTask, len(batch)), make([]bool, len(batch))
@@ -132,7 +199,16 @@ func (b *batches) commit(ctx context.Context, batch []*accept) {
 	if err != nil && !database.IsRefused(err) {
 		b.book.Doubt()
 	}
+	if len(batch) > 1 && database.IsDataRefused(err) {
+		for i, a := range batch {
+			if wanted[i] {
+				b.book.Release(b.book.Lane(a.task.Lane), 1)
+			}
+		}
+		return false
+	}
 	b.deliver(process, batch, wanted, inserted, err)
+	return true
 }
 
 // deliver tells each accept what became of its task, and sees that the tasks come to workers of this process: what is
