@@ -16,7 +16,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 CRD := configs/crd/workerapps.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-real chaos soak bench-queue bench-controller bench-domains bench-combinator build generate lint fuzz clean need-go
+.PHONY: help run test test-real chaos soak bench-queue bench-controller bench-domains bench-combinator build image generate lint fuzz clean need-go
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench-combinator: need-go ## measure schemas, namespaces and reports beside the 
 
 build: need-go ## build bin/inner, static
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/inner ./cmd/inner
+
+image: need-go ## make the image, for amd64 and arm64, as the archive dist/inner-gateway.tar: ARGS='-reference NAME'
+	$(GO) run ./cmd/image -version '$(VERSION)' $(ARGS)
 
 generate: need-go ## generate ent/ from ent/schema, and docs/commands.md from the help texts
 	$(GO) generate ./ent ./cmd/inner
