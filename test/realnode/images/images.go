@@ -16,11 +16,12 @@ import (
 )
 
 // Build builds the package static and writes an image that holds nothing else, under that reference, as an archive to
-// the file. A reference with another tag than latest is never asked for from a registry.
-func Build(ctx context.Context, pkg, reference, file string) error {
+// the file; environment are its variables. A reference with another tag than latest is never asked for from a registry.
+func Build(ctx context.Context, pkg, reference, file string, environment ...string) error {
 	program := "/" + path.Base(pkg)
 	index, err := oci.Spec{
-		Package: pkg, Linker: "-s -w", Program: program, Config: v1.Config{Entrypoint: []string{program}, User: "65532:65532"},
+		Package: pkg, Linker: "-s -w", Program: program,
+		Config: v1.Config{Entrypoint: []string{program}, Env: environment, User: "65532:65532"},
 	}.Index(ctx, []v1.Platform{{OS: "linux", Architecture: runtime.GOARCH}})
 	if err != nil {
 		return err

@@ -57,12 +57,20 @@ func LeaveOut(t *testing.T, why string) {
 	t.Skip(why)
 }
 
-// Image builds an image of a package and gives it to the node.
-func (n *Node) Image(t *testing.T, pkg, reference string) {
+// Image builds an image of a package, with these variables, and gives it to the node.
+func (n *Node) Image(t *testing.T, pkg, reference string, environment ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	archive := filepath.Join(t.TempDir(), "image.tar")
-	require.NoError(t, images.Build(ctx, pkg, reference, archive))
+	require.NoError(t, images.Build(ctx, pkg, reference, archive, environment...))
+	n.Import(t, archive)
+}
+
+// Import gives the node the images of an archive.
+func (n *Node) Import(t *testing.T, archive string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
 	require.NoError(t, images.Import(ctx, realnode.Socket(n.Dir), archive))
 }
