@@ -12,7 +12,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
-	"app238.com/inner/modules/controller/internal/clientlog"
+	"app238.com/inner/app/kube/clientlog"
 	"app238.com/inner/modules/controller/internal/metrics"
 	"app238.com/inner/modules/controller/internal/watch"
 	"app238.com/inner/modules/controller/rollout"
