@@ -33,7 +33,7 @@ test: need-go ## run all tests on real servers: PKG=./modules/tasks/... RUN=Test
 test-real: need-go ## run the tests that want a real node (root on Debian, elsewhere they are left out): PKG, RUN as above
 	$(GO) build -o bin/withnode ./test/realnode/cmd/withnode
 	$(GO) test -exec '$(CURDIR)/bin/withnode --crd $(CURDIR)/$(CRD) --' -vet=off -count=1 -p 1 -timeout $(TEST_TIMEOUT) \
-		$(if $(RUN),-run '$(RUN)') $(if $(filter ./...,$(PKG)),./test/realnode,$(PKG))
+		$(if $(RUN),-run '$(RUN)') $(if $(filter ./...,$(PKG)),./test/realnode ./test/realnode/platform,$(PKG))
 	$(if $(filter ./...,$(PKG)),INNER_TEST_START_REALNODE=yes $(GO) test -vet=off -count=1 -timeout $(TEST_TIMEOUT) $(if $(RUN),-run '$(RUN)') ./test/realnode/sandbox ./test/realnode/cmd/...)
 
 chaos: need-go ## the queue, then for 30 minutes the whole platform, through all that can break: SPAN=5m, SEED=1

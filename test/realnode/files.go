@@ -27,6 +27,7 @@ func (n *Node) writeFiles() error {
 		"@BRIDGE@", network.Bridge,
 		"@DIR@", n.place.Dir,
 		"@GROUP@", n.place.Group,
+		"@INTERNET@", network.Internet,
 		"@KUBECONFIG@", n.controlPlane.Kubeconfig(),
 		"@NODE@", network.Node,
 		"@PAUSE@", PauseImage,

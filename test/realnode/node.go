@@ -109,6 +109,7 @@ func (n *Node) startPrograms(ctx context.Context, client kubernetes.Interface) e
 	group.Go(func() error { return n.startAnswering(ctx, n.coreDNS()) })
 	group.Go(func() error { return n.startAnswering(ctx, n.kubeProxy()) })
 	group.Go(func() error { return n.startAnswering(ctx, n.traefik()) })
+	group.Go(func() error { return n.startAnswering(ctx, n.cachingTraefik()) })
 	return group.Wait()
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -68,26 +69,46 @@ func (n *Node) kubeProxy() program {
 	}
 }
 
+// traefik is the ingress, which asks for names each time.
 func (n *Node) traefik() program {
 	return program{
-		arguments: []string{
-			"--api.dashboard=false", // its pages are not in the published module
-			"--api.insecure=true",
-			"--entryPoints.traefik.address=127.0.0.1:8080",
-			"--entryPoints.web.address=:80",
-			"--entryPoints.websecure.address=:443",
-			"--global.checkNewVersion=false",
-			"--global.sendAnonymousUsage=false",
-			"--log.level=INFO",
-			"--ping=true",
-			"--providers.kubernetescrd=true",
-			"--providers.kubernetescrd.allowExternalNameServices=true",
-			"--providers.kubernetescrd.namespaces=ingress",
-		},
+		arguments:   traefikArguments(80, 443, 8080),
 		environment: []string{"KUBECONFIG=" + n.controlPlane.Kubeconfig()},
 		name:        "traefik",
 		path:        n.programs.Traefik,
 		url:         "http://127.0.0.1:8080/ping",
+	}
+}
+
+// cachingTraefik is another ingress, on port 444, that is given names from a cache.
+func (n *Node) cachingTraefik() program {
+	p := n.traefik()
+	p.arguments = append([]string{
+		"--mount", "sh", "-c", `mount --bind "$1" /etc/resolv.conf && shift && exec "$@"`, "sh",
+		filepath.Join(n.place.Dir, "resolv-cached.conf"), p.path,
+	}, traefikArguments(81, 444, 8082)...)
+	p.name, p.path, p.url = "traefik-cached", "/usr/bin/unshare", "http://127.0.0.1:8082/ping"
+	return p
+}
+
+// traefikArguments has an ingress listen on these ports. Forwarded headers are believed of the ingress itself, which a request for
+// a custom domain comes through twice.
+func traefikArguments(web, secure, api int) []string {
+	return []string{
+		"--api.dashboard=false", // its pages are not in the published module
+		"--api.insecure=true",
+		"--entryPoints.traefik.address=127.0.0.1:" + strconv.Itoa(api),
+		"--entryPoints.web.address=:" + strconv.Itoa(web),
+		"--entryPoints.websecure.address=:" + strconv.Itoa(secure),
+		"--entryPoints.websecure.forwardedHeaders.trustedIPs=" + network.Internet + "/32",
+		"--global.checkNewVersion=false",
+		"--global.sendAnonymousUsage=false",
+		"--log.level=INFO",
+		"--ping=true",
+		"--providers.kubernetescrd=true",
+		"--providers.kubernetescrd.allowExternalNameServices=true",
+		"--providers.kubernetescrd.namespaces=ingress",
+		"--serversTransport.insecureSkipVerify=true", // the workers' certificate is the tests' own
 	}
 }
 

@@ -18,7 +18,7 @@ func testInside(t *testing.T, p *platform) {
 	p.ask(t, "/api/acceptTask", map[string]any{"task_type": "worker.sync_secret",
 		"task_info": map[string]any{"worker_id": k.id, "user_uid": "u1", "data": map[string]string{"TOKEN": "hidden"}}}, &struct{}{})
 	var self struct{ Environment, Status, Files map[string]string }
-	c := client(false)
+	c := client(asking, false)
 	require.Eventually(t, func() bool {
 		answer, err := get(t.Context(), c, k.host(), "/self")
 		return err == nil && json.Unmarshal([]byte(answer), &self) == nil && self.Environment["TOKEN"] == "hidden"
@@ -74,7 +74,7 @@ func testEviction(t *testing.T, p *platform, k worker) {
 		if len(now) != 1 || now[0].UID == before[0].UID {
 			return false
 		}
-		words, err := get(t.Context(), client(false), k.host(), "/")
+		words, err := get(t.Context(), client(asking, false), k.host(), "/")
 		return err == nil && words == "one"
 	}, limit, tick, "the worker does not come back")
 }

@@ -29,7 +29,7 @@ func testRemoval(t *testing.T, p *platform) {
 		return len(left) == 0
 	}), "%v", left)
 	require.True(t, waitFor(t.Context(), func(context.Context) bool { return !strings.Contains(routers(t), k.name()) }), "the ingress has a router")
-	_, err = get(t.Context(), client(false), k.host(), "/")
+	_, err = get(t.Context(), client(asking, false), k.host(), "/")
 	require.ErrorContains(t, err, "404")
 }
 

@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"app238.com/inner/modules/controller/workerapp"
+	"app238.com/inner/test/realnode/network"
 	"app238.com/inner/test/realnode/testnode"
 )
 
@@ -41,7 +42,8 @@ type platform struct {
 // TestPlatform holds the tests that one installation serves. Those that only look come first; then those that roll Inner itself.
 func TestPlatform(t *testing.T) {
 	t.Parallel()
-	p := &platform{Node: testnode.Of(t), folder: t.TempDir(), settings: "domain: " + domain + "\n"}
+	p := &platform{Node: testnode.Of(t), folder: t.TempDir(), settings: "domain: " + domain + "\n" +
+		"domains: {lookInterval: 1s, passInterval: 2s, dns: {resolvers: [\"" + network.Node + ":53\"]}}\n"}
 	p.install(t)
 	for _, image := range []struct {
 		tag         string
@@ -64,6 +66,7 @@ func TestPlatform(t *testing.T) {
 		{"Way", testWay},
 		{"Inside", testInside},
 		{"Reach", testReach},
+		{"Domain", testDomain},
 		{"Upgrade", testUpgrade},
 		{"Removal", testRemoval},
 	} {

@@ -22,15 +22,21 @@ import (
 // requestLimit is far more than a request takes on a busy machine.
 const requestLimit = 15 * time.Second
 
-// client is a user's on the Internet, who reaches every host at the ingress.
-func client(keepAlive bool) *http.Client {
+// Ports of the ingress that asks for names each time, and of the one that keeps them for 30 seconds.
+const (
+	asking  = "443"
+	caching = "444"
+)
+
+// client is a user's on the Internet, who reaches every host at an ingress.
+func client(port string, keepAlive bool) *http.Client {
 	dialer := net.Dialer{Timeout: 5 * time.Second}
 	return &http.Client{Timeout: requestLimit, Transport: &http.Transport{
 		DisableKeepAlives:   !keepAlive,
 		MaxIdleConnsPerHost: 8,
 		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // the certificate is the test's own
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "tcp", net.JoinHostPort(network.Internet, "443"))
+			return dialer.DialContext(ctx, "tcp", net.JoinHostPort(network.Internet, port))
 		},
 	}}
 }
@@ -69,9 +75,11 @@ func start(t *testing.T, host string) *traffic {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	f := &traffic{host: host, stop: stop, answers: map[string]int{}}
-	f.send(ctx, client(false), "/", 40*time.Millisecond)
-	f.send(ctx, client(true), "/", 40*time.Millisecond)
-	f.send(ctx, client(true), "/?wait=3s", 500*time.Millisecond)
+	for _, port := range []string{asking, caching} {
+		f.send(ctx, client(port, false), "/", 60*time.Millisecond)
+		f.send(ctx, client(port, true), "/", 60*time.Millisecond)
+		f.send(ctx, client(port, true), "/?wait=3s", 500*time.Millisecond)
+	}
 	t.Cleanup(func() {
 		stop()
 		f.all.Wait()

@@ -102,7 +102,7 @@ func testKilledLeader(t *testing.T, p *platform) {
 		version := p.deploy(t, k, tag, 8080)
 		p.killLeader(t)
 		p.awaitVersion(t, version, "success")
-		answer, err := get(t.Context(), client(false), k.host(), "/")
+		answer, err := get(t.Context(), client(asking, false), k.host(), "/")
 		require.NoError(t, err)
 		require.Equal(t, words, answer)
 	}
