@@ -186,10 +186,11 @@ func (p *platform) trouble(t *testing.T) (text string) {
 	t.Helper()
 	pods, err := p.Kubernetes.CoreV1().Pods("console").List(context.WithoutCancel(t.Context()), metav1.ListOptions{})
 	require.NoError(t, err)
+	lines := int64(40)
 	for _, pod := range pods.Items {
 		text += fmt.Sprintf("%s %s\n", pod.Name, pod.Status.Phase)
 		for _, c := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
-			log, err := p.Kubernetes.CoreV1().Pods("console").GetLogs(pod.Name, &corev1.PodLogOptions{Container: c.Name}).DoRaw(context.WithoutCancel(t.Context()))
+			log, err := p.Kubernetes.CoreV1().Pods("console").GetLogs(pod.Name, &corev1.PodLogOptions{Container: c.Name, TailLines: &lines}).DoRaw(context.WithoutCancel(t.Context()))
 			text += fmt.Sprintf("%s: %+v\n%s %v\n", c.Name, c.State, log, err)
 		}
 	}

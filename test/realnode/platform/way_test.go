@@ -15,7 +15,8 @@ const enough = 2000
 // testWay rolls workers through versions while requests come, of which none may fail.
 func testWay(t *testing.T, p *platform) {
 	for _, replicas := range []int{1, 2} {
-		t.Run(fmt.Sprintf("%d", replicas), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d pods", replicas), func(t *testing.T) {
+			t.Parallel()
 			k := p.worker(t, fmt.Sprintf("way%d", replicas), replicas)
 			p.awaitVersion(t, p.deploy(t, k, "1", 8080), "success")
 			answered := time.Now()
