@@ -19,6 +19,7 @@ import (
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/health"
 	"app238.com/inner/app/kube"
+	"app238.com/inner/app/kube/clientlog"
 	"app238.com/inner/app/metrics"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/app/openapi"
@@ -114,7 +115,9 @@ func newConnector(c *config.Config, t *tracing.Tracing) (driver.Connector, error
 	return t.Connector(connector)
 }
 
-func newClients(c *config.Config, t *tracing.Tracing) (*kube.Clients, error) {
+// newClients has what the clients' libraries log on their own go to the log, before anything of theirs is made.
+func newClients(c *config.Config, t *tracing.Tracing, log *zap.Logger) (*kube.Clients, error) {
+	clientlog.Install(log.Named("controller"))
 	return kube.NewClients(c, t.Transport())
 }
 

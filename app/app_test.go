@@ -1,7 +1,11 @@
 package app_test
 
 import (
+	"context"
+	"net"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
@@ -27,4 +31,23 @@ func TestTheGraphOfTheWholeProgramIsComplete(t *testing.T) {
 	require.NoError(t, fx.ValidateApp(app.Serve(load(t))))
 	var runner job.Runner
 	require.NoError(t, fx.ValidateApp(app.Base(load(t)), app.Modules(), fx.Populate(&runner)))
+}
+
+func TestADatabaseThatNeverAnswersKeepsNothingFromStarting(t *testing.T) {
+	t.Parallel()
+	var listening net.ListenConfig
+	silent, err := listening.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = silent.Close() }()
+	c := load(t)
+	c.Database.DSN = config.Secret("postgres://nobody@" + silent.Addr().String() + "/none?sslmode=disable")
+	c.Database.ConnectTimeout = time.Minute
+	c.HTTP.Listen, c.HTTP.DrainTime, c.Kubernetes.Kubeconfig = "127.0.0.1:0", 0, os.Getenv("INNER_TEST_KUBECONFIG")
+	c.Kubernetes.Namespaces.Worker, c.Kubernetes.Namespaces.Ingress = "silent-worker", "silent-ingress"
+	program := fx.New(app.Serve(c), fx.NopLogger)
+	require.NoError(t, program.Err())
+	start, cancel := context.WithTimeout(t.Context(), program.StartTimeout())
+	defer cancel()
+	require.NoError(t, program.Start(start))
+	require.NoError(t, program.Stop(context.Background()))
 }

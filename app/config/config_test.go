@@ -88,6 +88,8 @@ var badSettings = map[string]string{
 	"domain: a.b\ncontroller: {leaderElection: {leaseDuration: 1500ms}}":    "controller.leaderElection.leaseDuration",
 	"domain: a.b\ncontroller: {leaderElection: {renewDeadline: 9s}}":        "controller.leaderElection.renewDeadline",
 	"domain: a.b\ncontroller: {leaderElection: {retryPeriod: 4s}}":          "controller.leaderElection.retryPeriod",
+	"domain: a.b\ncontroller: {minReady: 1500ms}":                           "controller.minReady",
+	"domain: a.b\ncontroller: {minReady: 5m}":                               "controller.minReady",
 	"domain: a.b\ncontroller: {pods: {stopDelay: 1ms}}":                     "controller.pods.stopDelay",
 	"domain: a.b\ncontroller: {pods: {imagePullSecrets: [A_B]}}":            "controller.pods.imagePullSecrets",
 	"domain: a.b\ncontroller: {networkPolicy: {dnsNamespace: A_B}}":         "controller.networkPolicy.dnsNamespace",

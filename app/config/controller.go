@@ -4,16 +4,19 @@ import "time"
 
 // Controller reconciles WorkerApps.
 type Controller struct {
-	Workers          int            `mapstructure:"workers"`
-	ProgressDeadline time.Duration  `mapstructure:"progressDeadline"`
-	FailureGrace     time.Duration  `mapstructure:"failureGrace"`
-	RetryDelay       time.Duration  `mapstructure:"retryDelay"`
-	RetryDelayMax    time.Duration  `mapstructure:"retryDelayMax"`
-	ResyncInterval   time.Duration  `mapstructure:"resyncInterval"`
-	SlowDown         SlowDown       `mapstructure:"slowDown"`
-	LeaderElection   LeaderElection `mapstructure:"leaderElection"`
-	Pods             Pods           `mapstructure:"pods"`
-	NetworkPolicy    NetworkPolicy  `mapstructure:"networkPolicy"`
+	Workers          int           `mapstructure:"workers"`
+	ProgressDeadline time.Duration `mapstructure:"progressDeadline"`
+	FailureGrace     time.Duration `mapstructure:"failureGrace"`
+	MinReady         time.Duration `mapstructure:"minReady"`
+	// RestartsPerSecond is how many workers may have their pods made anew without a deploy.
+	RestartsPerSecond float64        `mapstructure:"restartsPerSecond"`
+	RetryDelay        time.Duration  `mapstructure:"retryDelay"`
+	RetryDelayMax     time.Duration  `mapstructure:"retryDelayMax"`
+	ResyncInterval    time.Duration  `mapstructure:"resyncInterval"`
+	SlowDown          SlowDown       `mapstructure:"slowDown"`
+	LeaderElection    LeaderElection `mapstructure:"leaderElection"`
+	Pods              Pods           `mapstructure:"pods"`
+	NetworkPolicy     NetworkPolicy  `mapstructure:"networkPolicy"`
 }
 
 // SlowDown bounds how often one WorkerApp may have its objects or its status written.

@@ -33,6 +33,7 @@ func numberLimits() map[string][2]float64 {
 		"tasks.maxTakeovers":                {1, 1000},
 		"controller.workers":                {1, maxWorkers},
 		"controller.slowDown.burst":         {1, 100_000},
+		"controller.restartsPerSecond":      {0.01, 10_000},
 		"tracing.ratio":                     {0, 1},
 		"domains.checks":                    {1, 100_000},
 		"domains.withdrawFailures":          {1, 1000},
@@ -109,6 +110,7 @@ func moduleLimits() map[string][2]time.Duration {
 
 		"controller.progressDeadline":             {time.Second, day},
 		"controller.failureGrace":                 {time.Millisecond, day},
+		"controller.minReady":                     {0, time.Hour},
 		"controller.retryDelay":                   {time.Millisecond, day},
 		"controller.retryDelayMax":                {time.Millisecond, day},
 		"controller.resyncInterval":               {time.Second, day},

@@ -23,6 +23,9 @@ func (c Controller) validate(fault func(key, format string, args ...any)) {
 	if e.RetryPeriod*retryShare > e.RenewDeadline {
 		fault("controller.leaderElection.retryPeriod", "must be at most half of controller.leaderElection.renewDeadline")
 	}
+	if c.MinReady%time.Second != 0 || c.MinReady >= c.ProgressDeadline {
+		fault("controller.minReady", "must be whole seconds and less than controller.progressDeadline")
+	}
 	c.Pods.validate(fault)
 	c.NetworkPolicy.validate(fault)
 }

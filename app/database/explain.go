@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/lib/pq"
+
+	"app238.com/inner/app/observe"
 )
 
 // Explain says in words that may be shown to everybody what an error of the database says of its state, and what mends it
@@ -76,11 +78,14 @@ func sequenceRemedy(table string) string {
 	return "SELECT setval(pg_get_serial_sequence(" + Literal(table) + ", 'id'), max(id)) FROM " + table
 }
 
-// Words returns the text of an error, for operators, with Explain's words in the place of what the server said.
+// Words returns the text of an error, for operators, with Explain's words in the place of what the server said, be it that values
+// in it were hidden on the way.
 func Words(err error) string {
 	text := err.Error()
 	for said := range servers(err) {
-		text = strings.ReplaceAll(text, said.Error(), "the database "+Explain(said))
+		words := "the database " + Explain(said)
+		text = strings.ReplaceAll(text, said.Error(), words)
+		text = strings.ReplaceAll(text, observe.Redact(said.Error()), words)
 	}
 	return text
 }

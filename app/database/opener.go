@@ -73,7 +73,19 @@ type socketKey struct{}
 // dial opens a connection without settings.
 func (o *opener) dial(ctx context.Context) (*opened, error) {
 	socket := &atomic.Pointer[connection]{}
+	// The driver itself heeds no context while the server lets it wait, only connect_timeout.
+	release := context.AfterFunc(ctx, func() {
+		if s := socket.Load(); s != nil {
+			_ = s.SetDeadline(time.Now())
+		}
+	})
 	conn, err := o.plain.Connect(context.WithValue(ctx, socketKey{}, socket))
+	if !release() {
+		if err == nil {
+			err = conn.Close()
+		}
+		return nil, errors.Join(ctx.Err(), o.explain(err))
+	}
 	if err != nil {
 		return nil, o.explain(err)
 	}

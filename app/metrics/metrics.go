@@ -8,8 +8,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/guard"
+	"app238.com/inner/app/observe"
 	"app238.com/inner/app/server"
 )
 
@@ -21,11 +24,31 @@ func NewRegistry() (*prometheus.Registry, error) {
 }
 
 // Routes returns GET /metrics. What one collector cannot tell, because the database is away, is left out: that is when
-// the other metrics are needed most.
-func Routes(registry *prometheus.Registry) []server.Route {
-	handler := promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, Registry: registry})
+// the other metrics are needed most. That one panics is logged.
+func Routes(registry *prometheus.Registry, log *zap.Logger) []server.Route {
+	handler := promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		ErrorHandling: promhttp.ContinueOnError, Registry: registry, ErrorLog: panics{log.Named("http")},
+	})
 	return []server.Route{{Method: http.MethodGet, Path: "/metrics", Access: config.OperationRoutes, Handler: func(w http.ResponseWriter, r *http.Request) error {
 		handler.ServeHTTP(w, r)
 		return nil
 	}}}
+}
+
+// panics logs those of collectors, and nothing else: that the database is away is told elsewhere.
+type panics struct{ log *zap.Logger }
+
+// Println implements promhttp.Logger.
+func (p panics) Println(said ...any) {
+	for _, one := range said {
+		failures, several := one.(prometheus.MultiError)
+		if err, ok := one.(error); ok && !several {
+			failures = prometheus.MultiError{err}
+		}
+		for _, err := range failures {
+			if _, ok := errors.AsType[*guard.PanicError](err); ok {
+				p.log.Error("collector of metrics panicked", observe.Error(err))
+			}
+		}
+	}
 }

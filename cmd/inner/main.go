@@ -3,18 +3,31 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"app238.com/inner/app"
+	"app238.com/inner/app/guard"
 )
 
-func main() {
-	err := newRoot().ExecuteContext(interrupted())
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "inner:", err)
-		os.Exit(exitStatus(err))
+func main() { os.Exit(runRoot(interrupted(), newRoot())) }
+
+// runRoot runs a command and returns the exit status. That of a panic is Go's own, 2, which says that nothing was begun; so it is
+// made a failure like others.
+func runRoot(ctx context.Context, root *cobra.Command) int {
+	err := guard.Call(func() error { return root.ExecuteContext(ctx) })
+	if _, panicked := errors.AsType[*guard.PanicError](err); panicked {
+		err = app.Told("", err)
 	}
+	if err != nil {
+		_, _ = fmt.Fprintln(root.ErrOrStderr(), "inner:", err)
+	}
+	return exitStatus(err)
 }
 
 // interrupted returns a context that the first signal to stop ends. The second one ends the program at once, whatever it is

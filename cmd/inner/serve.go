@@ -46,12 +46,10 @@ func run(ctx context.Context, options fx.Option) error {
 		return app.Told("", dig.RootCause(err))
 	}
 	defer logAll(log)()
-	start, cancel := context.WithTimeout(ctx, program.StartTimeout())
+	// A signal in the midst of the start is heeded after it: of a start that is cut short nothing would be stopped.
+	start, cancel := context.WithTimeout(context.WithoutCancel(ctx), program.StartTimeout())
 	defer cancel()
 	if err := program.Start(start); err != nil {
-		if ctx.Err() != nil {
-			return nil // told to stop before it had begun; what was started is stopped again
-		}
 		return app.Told("start", err)
 	}
 	select {

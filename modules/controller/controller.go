@@ -12,7 +12,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
-	"app238.com/inner/modules/controller/internal/clientlog"
+	"app238.com/inner/app/kube/clientlog"
 	"app238.com/inner/modules/controller/internal/metrics"
 	"app238.com/inner/modules/controller/internal/watch"
 	"app238.com/inner/modules/controller/rollout"
@@ -61,6 +61,9 @@ func New(c *config.Config, log *zap.Logger, clients *kube.Clients, registry *pro
 	controller.cache, err = watch.New(guarded, c.Kubernetes.Namespaces, controller.handlers(), log)
 	if err != nil {
 		return nil, fmt.Errorf("controller: %w", err)
+	}
+	if err := metrics.Moving(registry, controller.cache.Unmoved); err != nil {
+		return nil, fmt.Errorf("controller: metrics: %w", err)
 	}
 	return controller, nil
 }

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"app238.com/inner/modules/controller/rollout"
@@ -43,9 +42,9 @@ func TestANewWorkerAppGetsAllItsChildrenAndIsRecordedRunning(t *testing.T) {
 	require.EqualValues(t, 2, *deployment.Spec.Replicas)
 	require.Equal(t, healthyImage, deployment.Spec.Template.Spec.Containers[0].Image)
 	require.Equal(t, name, deployment.Spec.Template.Spec.Containers[0].Name)
-	require.Equal(t, "None", b.service(name).Spec.ClusterIP)
+	require.NotEqual(t, "None", b.service(name).Spec.ClusterIP)
 	external := b.external(name)
-	require.Equal(t, name+"."+b.worker()+".svc.cluster.local", external.Spec.ExternalName)
+	require.Equal(t, name+"-http."+b.worker()+".svc.cluster.local", external.Spec.ExternalName)
 	route := b.route(name)
 	match, err := json.Marshal(route.Object["spec"])
 	require.NoError(t, err)
@@ -77,7 +76,7 @@ func TestNothingIsWrittenInVain(t *testing.T) {
 	require.Equal(t, map[string]int{
 		name + "/status": 1, "networkpolicies/" + name: 1,
 		"configmaps/" + name + "-env": 1, "secrets/" + name + "-secret": 1, "deployments/" + name: 1,
-		"services/" + name: 1, "services/" + name + "-ext": 1, "ingressroutes/" + name: 1,
+		"services/" + name + "-http": 1, "services/" + name + "-ext": 1, "ingressroutes/" + name: 1,
 	}, perObject(first))
 	require.Equal(t, 1, b.source.questions())
 
@@ -225,28 +224,6 @@ func TestPodsRollWhenWhatTheySeeChanged(t *testing.T) {
 	})
 	b.awaitPhase(name, workerapp.Running)
 	require.Equal(t, "another", b.configMap(name).Data["GREETING"])
-}
-
-func TestAPortChangeReachesEveryObject(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.startAndSync()
-	name := b.deploy(spec("abc12345"), 1, 1)
-	b.awaitPhase(name, workerapp.Running)
-	s := spec("abc12345")
-	s.Port = 9090
-	b.deploy(s, 2, 2)
-	b.awaitPhase(name, workerapp.Running)
-	for _, service := range []*corev1.Service{b.service(name), b.external(name)} {
-		require.Len(t, service.Spec.Ports, 1)
-		require.EqualValues(t, 9090, service.Spec.Ports[0].Port)
-	}
-	container := b.deployment(name).Spec.Template.Spec.Containers[0]
-	require.Len(t, container.Ports, 1)
-	require.EqualValues(t, 9090, container.Ports[0].ContainerPort)
-	route, err := json.Marshal(b.route(name).Object["spec"])
-	require.NoError(t, err)
-	require.Contains(t, string(route), `"port":9090`)
 }
 
 func TestWhatIsNoLongerWishedIsRemoved(t *testing.T) {

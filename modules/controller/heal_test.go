@@ -89,14 +89,14 @@ func TestAServiceThatCannotBeChangedIsReplaced(t *testing.T) {
 	b := setup(t)
 	name := workerapp.Name("abc12345", "u1")
 	_, err := b.admin.Typed.CoreV1().Services(b.worker()).Create(b.ctx(), &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: workerapp.Labels("abc12345", "u1")},
-		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 8080}}},
+		ObjectMeta: metav1.ObjectMeta{Name: name + "-http", Labels: workerapp.Labels("abc12345", "u1")},
+		Spec:       corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, Ports: []corev1.ServicePort{{Port: 8080}}},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	b.startAndSync()
 	b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)
-	require.Equal(t, "None", b.service(name).Spec.ClusterIP)
+	require.NotEqual(t, "None", b.service(name).Spec.ClusterIP)
 }
 
 func TestWhatTheClusterRefusesFailsTheWorkerAppWithItsWords(t *testing.T) {

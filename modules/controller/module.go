@@ -4,11 +4,9 @@ package controller
 
 import (
 	"go.uber.org/fx"
-	"go.uber.org/zap"
 
 	"app238.com/inner/app/server"
 	"app238.com/inner/app/status"
-	"app238.com/inner/modules/controller/internal/clientlog"
 	"app238.com/inner/modules/controller/internal/overview"
 )
 
@@ -23,8 +21,5 @@ var Module = fx.Module("controller",
 	),
 )
 
-// Start has the controller started. What the Kubernetes client libraries log on their own goes to the log from then on.
-var Start = fx.Invoke(
-	func(log *zap.Logger) { clientlog.Install(log.Named("controller")) },
-	func(lc fx.Lifecycle, c *Controller) { lc.Append(fx.StartStopHook(c.Start, c.Stop)) },
-)
+// Start has the controller started.
+var Start = fx.Invoke(func(lc fx.Lifecycle, c *Controller) { lc.Append(fx.StartStopHook(c.Start, c.Stop)) })

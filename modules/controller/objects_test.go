@@ -41,7 +41,7 @@ func (b *bundle) deployment(name string) *appsv1.Deployment {
 
 func (b *bundle) service(name string) *corev1.Service {
 	b.t.Helper()
-	found, err := b.admin.Typed.CoreV1().Services(b.worker()).Get(b.ctx(), name, metav1.GetOptions{})
+	found, err := b.admin.Typed.CoreV1().Services(b.worker()).Get(b.ctx(), name+"-http", metav1.GetOptions{})
 	require.NoError(b.t, err)
 	return found
 }
@@ -109,7 +109,7 @@ func (b *bundle) kinds(name string) []kind {
 	return []kind{
 		{core("configmaps"), b.worker(), name + "-env"},
 		{core("secrets"), b.worker(), name + "-secret"},
-		{core("services"), b.worker(), name},
+		{core("services"), b.worker(), name + "-http"},
 		{appsv1.SchemeGroupVersion.WithResource("deployments"), b.worker(), name},
 		{core("services"), b.ingress(), name + "-ext"},
 		{routes(), b.ingress(), name},

@@ -2,14 +2,16 @@ package controller_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/tools/cache"
 
@@ -21,7 +23,7 @@ type servingWatch struct {
 	mu     sync.Mutex
 	ready  map[string]bool
 	fewest int
-	events int
+	begun  bool // all of them were seen
 }
 
 // watchServing begins with pods that serve, and notes how few of them did at any time.
@@ -61,13 +63,11 @@ func (w *servingWatch) note(object any, gone bool) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	first := w.events == 0
-	w.events++
 	delete(w.ready, pod.Name)
 	if !gone && pod.DeletionTimestamp == nil && isReady(pod) {
 		w.ready[pod.Name] = true
 	}
-	if !first {
+	if w.begun = w.begun || len(w.ready) == w.fewest; w.begun {
 		w.fewest = min(w.fewest, len(w.ready))
 	}
 }
@@ -117,66 +117,105 @@ func TestThereIsNoMomentWithoutAReadyPod(t *testing.T) {
 	}
 }
 
-// portsOf returns the ports of Service, ExternalName Service and route.
-func (b *bundle) portsOf(name string) [3]int64 {
-	b.t.Helper()
-	inside, outside := b.service(name).Spec.Ports, b.external(name).Spec.Ports
-	require.Len(b.t, inside, 1)
-	require.Len(b.t, outside, 1)
-	spec, ok := b.route(name).Object["spec"].(map[string]any)
-	require.True(b.t, ok)
-	var port int64
-	_, err := fmt.Sscanf(fmt.Sprint(spec["routes"]), "[map[kind:Rule match:"+hostRule(name)+" services:[map[name:"+name+"-ext port:%d]]]]", &port)
-	require.NoError(b.t, err, "%v", spec["routes"])
-	return [3]int64{int64(inside[0].Port), int64(outside[0].Port), port}
-}
-
-func hostRule(name string) string {
-	return "Host(`abc12345.worker.example.test`) || Host(`abc12345-u1.worker.example.test`) || Host(`" + name + ".worker.example.test`)"
-}
-
-func TestRequestsGoToTheOldPortUntilThePodsOfTheNewOneServe(t *testing.T) {
+func TestANewPortChangesNothingOnTheWayOfRequests(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)
-	s := spec("abc12345")
-	s.Port, s.Image = 9090, "registry.test/slow/app:2"
-	b.deploy(s, 2, 2)
-	b.await("the new pod is started", func() error {
-		if n := len(b.pods(name)); n != 2 {
-			return fmt.Errorf("%d pods", n)
-		}
-		return nil
-	})
-	b.awaitPhase(name, workerapp.Deploying)
-	require.Equal(t, [3]int64{8080, 8080, 8080}, b.portsOf(name))
-	b.awaitPhase(name, workerapp.Running)
-	require.Equal(t, [3]int64{9090, 9090, 9090}, b.portsOf(name), "once it runs, all have followed")
-}
-
-func TestAFailedVersionWithAnotherPortLeavesTheWayToTheServingOne(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.startAndSync()
-	name := b.deploy(spec("abc12345"), 1, 1)
-	b.awaitPhase(name, workerapp.Running)
-	s := spec("abc12345")
-	s.Port, s.Image = 9090, "registry.test/fail/crash:2"
-	b.deploy(s, 2, 2)
-	b.awaitPhase(name, workerapp.Failed)
-	require.Equal(t, [3]int64{8080, 8080, 8080}, b.portsOf(name))
-	for _, k := range []kind{b.kinds(name)[2], b.kinds(name)[4], b.kinds(name)[5]} {
-		require.NoError(t, b.admin.Delete(b.ctx(), k.resource, k.namespace, k.name))
+	before := b.way(name)
+	require.Equal(t, "http", b.service(name).Spec.Ports[0].TargetPort.String(), "each pod resolves it by itself")
+	for version, next := range map[int64]struct {
+		image string
+		phase workerapp.Phase
+	}{2: {"registry.test/fail/crash:2", workerapp.Failed}, 3: {"registry.test/slow/app:3", workerapp.Running}} {
+		s := spec("abc12345")
+		s.Port, s.Image = 9090+version, next.image
+		b.deploy(s, version, version)
+		b.awaitPhase(name, next.phase)
+		require.Equal(t, before, b.way(name))
+		ports := b.deployment(name).Spec.Template.Spec.Containers[0].Ports
+		require.Len(t, ports, 1)
+		require.Equal(t, "http", ports[0].Name)
+		require.EqualValues(t, s.Port, ports[0].ContainerPort)
 	}
-	b.awaitWithin(healing, "the way is back", func() error {
-		for _, k := range []kind{b.kinds(name)[2], b.kinds(name)[4], b.kinds(name)[5]} {
-			if b.content(k) == "not found" {
-				return errors.New("not yet")
-			}
+}
+
+// way returns the versions of the objects by which requests come: they are what they were, also in between.
+func (b *bundle) way(name string) [3]string {
+	b.t.Helper()
+	return [3]string{b.service(name).ResourceVersion, b.external(name).ResourceVersion, b.route(name).GetResourceVersion()}
+}
+
+// setPods writes the status of a worker's pods by hand, as a kubelet would.
+func (b *bundle) setPods(name, status string) {
+	b.t.Helper()
+	pods := b.pods(name)
+	require.NotEmpty(b.t, pods)
+	for _, pod := range pods {
+		_, err := b.admin.Typed.CoreV1().Pods(b.worker()).Patch(b.ctx(), pod.Name, types.MergePatchType, []byte(status), metav1.PatchOptions{}, "status")
+		require.NoError(b.t, err)
+	}
+}
+
+// podStatus is that of a pod whose one container is in that state, ready or not.
+func podStatus(name string, ready bool, state string) string {
+	condition := map[bool]string{true: "True", false: "False"}[ready]
+	return fmt.Sprintf(`{"status": {"conditions": [{"type": "Ready", "status": %q, "lastTransitionTime": %q}],
+		"containerStatuses": [{"name": %q, "image": "i", "imageID": "i", "ready": %v, "restartCount": 1, "state": %s,
+		"lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}]}}`,
+		condition, time.Now().UTC().Format(time.RFC3339), name, ready, state)
+}
+
+func TestAVersionThatDiesAfterItWasReadyIsNoSuccessAndTheOldOneServesOn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Controller.MinReady = 5 * time.Minute
+	b.startAndSync()
+	name := b.deploy(spec("abc12345"), 1, 1)
+	b.awaitPhase(name, workerapp.Running) // there was nothing to lose
+	old := b.pods(name)[0].Name
+	s := spec("abc12345")
+	s.Image = "registry.test/healthy:2"
+	b.deploy(s, 2, 2)
+	b.await("the new pod is ready beside the old one", func() error {
+		if d := b.deployment(name); d.Status.ReadyReplicas != 2 || d.Status.UpdatedReplicas != 1 {
+			return fmt.Errorf("%+v", d.Status)
 		}
 		return nil
 	})
-	require.Equal(t, [3]int64{8080, 8080, 8080}, b.portsOf(name), "also when it was lost")
+	require.Len(t, b.recorder.recorded(), 1)
+	for _, pod := range b.pods(name) {
+		if pod.Name != old {
+			_, err := b.admin.Typed.CoreV1().Pods(b.worker()).Patch(b.ctx(), pod.Name, types.MergePatchType,
+				[]byte(podStatus(name, false, `{"waiting": {"reason": "CrashLoopBackOff"}}`)), metav1.PatchOptions{}, "status")
+			require.NoError(t, err)
+		}
+	}
+	require.Contains(t, b.awaitPhase(name, workerapp.Failed).Status.Message, "OOMKilled")
+	outcomes := b.recorder.recorded()
+	require.Len(t, outcomes, 2)
+	require.False(t, outcomes[1].Running)
+	require.False(t, outcomes[1].Later)
+	require.True(t, isReady(&b.pods(name)[slices.IndexFunc(b.pods(name), func(p corev1.Pod) bool { return p.Name == old })]))
+}
+
+func TestAVersionThatFailsAfterItRanIsToldAndSoIsItsReturn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	name := b.deploy(spec("abc12345"), 1, 1)
+	b.awaitPhase(name, workerapp.Running)
+	b.setPods(name, podStatus(name, false, `{"waiting": {"reason": "CrashLoopBackOff"}}`))
+	app := b.awaitPhase(name, workerapp.Failed)
+	require.Equal(t, "CrashLoopBackOff: exit code 137 (OOMKilled)", app.Status.Message)
+	b.awaitEvent(name, corev1.EventTypeWarning, "ContainerCrashing")
+	b.setPods(name, podStatus(name, true, `{"running": {}}`))
+	b.awaitPhase(name, workerapp.Running)
+	outcomes := b.recorder.recorded()
+	require.Len(t, outcomes, 3)
+	require.True(t, outcomes[1].Later)
+	require.False(t, outcomes[1].Serving)
+	require.WithinDuration(t, time.Now(), outcomes[1].Since, patience)
+	require.True(t, outcomes[2].Running)
 }

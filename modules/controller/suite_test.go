@@ -73,7 +73,7 @@ func setup(t *testing.T) *bundle {
 			Control: "worker-" + hex.EncodeToString(suffix),
 			Worker:  "worker-" + hex.EncodeToString(suffix), Ingress: "ingress-" + hex.EncodeToString(suffix), Combinator: "combinator",
 		}},
-		Controller: config.Controller{Workers: 4, ProgressDeadline: 10 * time.Minute, FailureGrace: time.Second,
+		Controller: config.Controller{Workers: 4, ProgressDeadline: 10 * time.Minute, FailureGrace: time.Second, RestartsPerSecond: 1000,
 			RetryDelay: 20 * time.Millisecond, RetryDelayMax: time.Second, ResyncInterval: time.Hour,
 			SlowDown:       config.SlowDown{Burst: 100, Interval: time.Second},
 			LeaderElection: config.LeaderElection{Lease: "controller", LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 300 * time.Millisecond},

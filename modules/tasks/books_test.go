@@ -218,25 +218,9 @@ func TestATaskWhosePayloadNoKeyOpensIsAnErrorInTheEnd(t *testing.T) {
 	require.NoError(t, err)
 	next, err := b.queue.AcceptInfo(t.Context(), "test.note", []byte(`{"key":"k","text":"next"}`), "")
 	require.NoError(t, err)
+	b.noneCouldRunIt(t, id)
 	b.withKeys(t, "b")
 	b.start(t)
-	for tries := 0; ; tries++ {
-		require.Less(t, tries, 100, "it is tried for ever")
-		view, err := b.store.View(t.Context(), id)
-		require.NoError(t, err)
-		if view.Status.Ended() {
-			require.Equal(t, store.Failed, view.Status)
-			require.Contains(t, view.Detail, "tasks.encryptionKeys")
-			break
-		}
-		require.Eventually(t, func() bool {
-			before := view.Attempts
-			_, err := b.store.MakeDue(t.Context(), id)
-			require.NoError(t, err)
-			view, err = b.store.View(t.Context(), id)
-			require.NoError(t, err)
-			return view.Attempts > before
-		}, patience, 10*time.Millisecond)
-	}
+	require.Contains(t, b.awaitStatus(t, id, store.Failed).Detail, "tasks.encryptionKeys")
 	b.awaitStatus(t, next, store.Finished)
 }

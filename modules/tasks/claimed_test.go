@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/testdatabase"
 )
 
 // acceptor is a process that accepts and runs: what it accepts is inserted claimed where there is room.
@@ -80,6 +82,60 @@ func TestClaimsThatNobodyHoldsAreGivenBackWhenInDoubt(t *testing.T) {
 	}
 	book.Doubt()
 	b.awaitStatus(t, id, store.Finished)
+}
+
+func TestClaimsThatNobodyHoldsAreGivenBackWhereAnotherProcessCannotBeRecovered(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Tasks.PollInterval = time.Hour
+	b.log = zap.NewNop()
+	plain := b.plain(t)
+	_, err := plain.ExecContext(t.Context(), `CREATE SEQUENCE refusals; CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+		'BEGIN PERFORM nextval(''refusals''); RAISE EXCEPTION ''of the test'' USING ERRCODE = ''53100''; END'`)
+	require.NoError(t, err)
+	_, err = plain.ExecContext(t.Context(), `CREATE TRIGGER fail BEFORE UPDATE ON console_tasks FOR EACH ROW WHEN (NEW.takeovers > 0) EXECUTE FUNCTION fail()`)
+	require.NoError(t, err)
+	require.NoError(t, b.heartbeats.Begin(t.Context(), "dead", "host"))
+	_, err = b.store.ClaimTasks(t.Context(), "dead", b.accept(t, "dead", "stays"))
+	require.NoError(t, err)
+	book, _ := b.replica(t)
+	require.Eventually(t, func() bool {
+		var refused bool
+		return plain.QueryRowContext(t.Context(), `SELECT is_called FROM refusals`).Scan(&refused) == nil && refused
+	}, patience, 10*time.Millisecond)
+	process, ok := book.Current()
+	require.True(t, ok)
+	id := b.accept(t, "k", "lost")
+	lost, err := b.store.ClaimTasks(t.Context(), process, id)
+	require.NoError(t, err)
+	require.Len(t, lost, 1)
+	book.Doubt()
+	b.awaitStatus(t, id, store.Finished)
+}
+
+func TestADoubtHoldsUpNoAcceptWhileOtherWorkHasAllConnections(t *testing.T) {
+	t.Parallel()
+	db := testdatabase.New(t)
+	db.Config.Database.StatementTimeout = 2 * patience
+	b := setupOn(t, db)
+	book, _ := b.replica(t)
+	require.Eventually(t, func() bool { _, ok := book.Current(); return ok }, patience, time.Millisecond)
+	q := queue.New(b.registry, b.store, book, newMetrics(t), nil)
+	ran := make(chan struct{})
+	b.job.execute = func(context.Context, job.Task, note) error {
+		close(ran)
+		return nil
+	}
+	for range b.config.Database.MaxOpenConnections {
+		conn, err := b.db.Conn(t.Context())
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() }) // before the process ends
+	}
+	book.Doubt()
+	<-time.After(time.Second) // by now it is being given back
+	_, err := q.Accept(within(t, patience), "test.note", note{Text: "x"})
+	require.NoError(t, err)
+	<-ran
 }
 
 func TestARestoredRowThatNamesAClaimWhichHasEndedIsRunAgain(t *testing.T) {

@@ -66,7 +66,7 @@ func TestMetricsTellWhatThePoolDoes(t *testing.T) {
 	_, err = queuemetrics.NewDepth(registry, b.store)
 	require.NoError(t, err)
 	b.accept(t, "k", "x")
-	b.handler = server.NewHandler(b.config.HTTP, zap.NewNop(), metrics.Routes(registry))
+	b.handler = server.NewHandler(b.config.HTTP, zap.NewNop(), metrics.Routes(registry, zap.NewNop()))
 	w := b.request(http.MethodGet, "/metrics", "")
 	require.Equal(t, http.StatusOK, w.Code)
 	require.Contains(t, w.Body.String(), `inner_tasks_pending{lane="default"} 1`)

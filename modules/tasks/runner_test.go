@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/processor"
@@ -165,6 +166,62 @@ func (b *bundle) processes(t *testing.T) int {
 	var n int
 	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM inner_processes`).Scan(&n))
 	return n
+}
+
+func TestATaskThatARunHasInHandIsNotGivenBackInDoubt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	plain := b.plain(t)
+	_, err := plain.ExecContext(t.Context(), `CREATE SEQUENCE refusals; CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+		'BEGIN IF nextval(''refusals'') < 4 THEN RAISE EXCEPTION ''of the test'' USING ERRCODE = ''53100''; END IF; RETURN NEW; END'`)
+	require.NoError(t, err)
+	_, err = plain.ExecContext(t.Context(), `CREATE TRIGGER fail BEFORE UPDATE ON console_tasks FOR EACH ROW WHEN (NEW.task_status = 'finished') EXECUTE FUNCTION fail()`)
+	require.NoError(t, err)
+	b.log = zap.NewNop()
+	id := b.accept(t, "k", "x")
+	book := claims.NewBook(b.config)
+	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, book, newMetrics(t), nil)
+	view, err := p.Attend(within(t, patience), id, func(v store.View) {
+		if v.Status == store.Processing {
+			book.Doubt() // an earlier statement may have claimed something
+		}
+	})
+	require.NoError(t, err)
+	require.Equal(t, store.Finished, view.Status)
+	require.Equal(t, []string{"x"}, b.job.starts(), "it ran again because its result could not be written at once")
+}
+
+func TestARunDoesNotWaitForAJobThatIgnoresItsContext(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.log = zap.NewNop()
+	gate := make(chan struct{})
+	defer close(gate)
+	ctx, interrupt := context.WithCancel(t.Context())
+	b.job.execute = func(context.Context, job.Task, note) error {
+		interrupt()
+		<-gate
+		return nil
+	}
+	id, r, ended := b.accept(t, "k", "deaf"), b.runner(t), make(chan error, 1)
+	go func() { ended <- r.RunTask(ctx, id, "", new(told).line) }()
+	select {
+	case err := <-ended:
+		require.ErrorContains(t, err, "interrupted")
+	case <-time.After(patience):
+		require.Fail(t, "it waits for the job")
+	}
+	require.Equal(t, 1, b.count(t, "task_status = 'processing'"), "its job runs until the process has ended")
+}
+
+func TestARunWhosePayloadMakesItsModulePanicSaysSo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.log = zap.NewNop()
+	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.moody"}, moodyJob{})}))
+	inserted, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.moody", Lane: job.DefaultLane, Info: []byte(`{"key":"stored"}`)}}, nil)
+	require.NoError(t, err)
+	require.ErrorContains(t, b.runner(t).RunTask(within(t, patience), inserted[0].ID, "", new(told).line), "ended as error: internal error")
 }
 
 func TestAClaimWhoseAnswerWasLostIsFoundAgain(t *testing.T) {

@@ -134,13 +134,14 @@ func TestAJobThatIgnoresItsContextShowsAndKeepsNothingElseFromEnding(t *testing.
 	require.Equal(t, 6, b.count(t, "task_status = 'pending' AND claimed_by = ''"))
 	require.Equal(t, 1, b.count(t, "task_status = 'processing'"), "its job runs until the process has ended")
 	close(gate)
-	b.job.execute = nil
 	b.start(t)
 	b.awaitStatus(t, deaf, store.Finished)
 }
 
 func TestAWorkerGoesOnHoweverTheCodeOfAModuleEnds(t *testing.T) {
 	t.Parallel()
+	refusal := setup(t).db.QueryRowContext(t.Context(), `SELECT CAST($1::TEXT AS BIGINT)`, "no number").Scan(new(int64))
+	require.Error(t, refusal)
 	for name, c := range map[string]struct {
 		execute func(context.Context, job.Task, note) error
 		giveUp  func(note) error
@@ -151,6 +152,14 @@ func TestAWorkerGoesOnHoweverTheCodeOfAModuleEnds(t *testing.T) {
 		"a panic in GiveUp": {
 			execute: func(context.Context, job.Task, note) error { return job.NewPermanent("given up") },
 			giveUp:  func(note) error { panic("amiss") }, want: "given up",
+		},
+		"the goroutine of GiveUp ends": {
+			execute: func(context.Context, job.Task, note) error { return job.NewPermanent("given up") },
+			giveUp:  func(note) error { runtime.Goexit(); return nil }, want: "given up",
+		},
+		"a value in GiveUp that the database refuses": {
+			execute: func(context.Context, job.Task, note) error { return job.NewPermanent("given up") },
+			giveUp:  func(note) error { return job.NewFailed("marking the row failed", refusal) }, want: "given up",
 		},
 		"a panic in the error": {execute: func(context.Context, job.Task, note) error { return terrible{} }, want: "the job panicked"},
 	} {
@@ -186,7 +195,7 @@ type moody struct {
 func (m moody) Validate() error { return nil }
 func (m moody) OrderingKey() string {
 	if m.Key == "stored" {
-		panic("amiss")
+		panic("amiss: " + m.Key)
 	}
 	return m.Key
 }
@@ -200,7 +209,8 @@ func TestATaskWhosePayloadMakesItsModulePanicIsAnError(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.moody"}, moodyJob{})}))
-	b.log = zap.NewNop()
+	core, logged := observer.New(zap.ErrorLevel)
+	b.log = observe.Redacting(core)
 	id, err := b.queue.AcceptInfo(t.Context(), "test.moody", []byte(`{"key":"x"}`), "")
 	require.NoError(t, err)
 	_, err = b.db.ExecContext(t.Context(), `UPDATE console_tasks SET task_info = '{"key":"stored"}' WHERE id = $1`, id)
@@ -208,4 +218,7 @@ func TestATaskWhosePayloadMakesItsModulePanicIsAnError(t *testing.T) {
 	b.start(t)
 	require.Equal(t, "internal error, see the log", b.awaitStatus(t, id, store.Failed).LastError)
 	b.awaitStatus(t, b.accept(t, "", fmt.Sprint("after ", id)), store.Finished)
+	said := fmt.Sprint(logged.All()[0].ContextMap()["error"])
+	require.Contains(t, said, "amiss: ***")
+	require.NotContains(t, said, "stored", "no value of a payload that may hold secrets")
 }

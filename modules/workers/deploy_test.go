@@ -3,9 +3,11 @@ package workers_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/controller/workerapp"
 	"app238.com/inner/modules/tasks/job"
 )
@@ -134,4 +136,28 @@ func TestAnEnvironmentThatNoPodCanHaveIsRefusedBeforeAnythingIsMade(t *testing.T
 	b.exec(t, `UPDATE workers SET env_json = '{"a b":"marker"}'`)
 	require.Contains(t, requireKind(t, job.Permanent, b.deploy(t, 1, v)), `"a b" cannot be the name of a variable`)
 	require.Empty(t, b.app(t))
+}
+
+func TestAVersionThatFailsAfterItRanKeepsItsSuccessAndSaysSinceWhen(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first := b.rollOut(t, "app:1", 1, "")
+	second := b.rollOut(t, "app:2", 2, "")
+	since := time.Date(2026, 11, 28, 3, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		serving bool
+		status  string
+	}{{true, "active"}, {false, "error"}, {true, "active"}, {false, "error"}} {
+		require.NoError(t, b.recorder.Record(t.Context(), rollout.Outcome{
+			WorkerID: "w1", OwnerID: "u1", Origin: workerapp.Origin{Version: int64(second), Task: 2},
+			Reason: "OOMKilled: exit code 137", Later: true, Since: since, Serving: test.serving,
+		}))
+		require.Equal(t, []string{
+			fmt.Sprintf("%s %d", test.status, second), fmt.Sprintf("%d success", first),
+			fmt.Sprintf("%d success since 2026-11-28T03:00:00Z: OOMKilled: exit code 137", second),
+		}, b.rows(t))
+	}
+	require.Empty(t, b.queue.accepted, "its owner deployed it: it is not put back")
+	b.record(t, second, 2, "")
+	require.Equal(t, []string{fmt.Sprintf("active %d", second), fmt.Sprintf("%d success", first), fmt.Sprintf("%d success", second)}, b.rows(t))
 }

@@ -236,6 +236,6 @@ func TestOnlyTheOuterGatewayAndCombinatorAreLetIn(t *testing.T) {
 		}
 	}
 	require.Len(t, froms, 2)
-	require.Contains(t, strings.Join(froms, "\n"), "app:outer-gateway")
+	require.Contains(t, strings.Join(froms, "\n"), "key:app operator:In values:[outer-gateway control-plane-outer]")
 	require.Contains(t, strings.Join(froms, "\n"), "app:combinator")
 }

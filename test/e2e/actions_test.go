@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"app238.com/inner/modules/controller/workerapp"
 	"app238.com/inner/test/dnsserver"
@@ -89,25 +90,45 @@ func (w *world) actWorkers(t *testing.T, i *inner, token string) worker {
 	return k
 }
 
-// putInTheWay makes objects of a worker's names that cannot be changed into what they should be, only replaced: a Service
-// with an address and a ConfigMap that is immutable.
+// putInTheWay makes objects of a worker's names that cannot become what they should be by what is added to them: Services
+// whose port has the name of another one, of which one has no address, and a ConfigMap that is immutable.
 func (w *world) putInTheWay(t *testing.T, k worker) {
 	t.Helper()
 	labels := workerapp.Labels(k.id, k.owner)
-	_, err := w.clients.Typed.CoreV1().Services(w.namespaces.Worker).Create(t.Context(), &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Name: k.name(), Labels: labels}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}},
-	}, metav1.CreateOptions{})
-	require.NoError(t, err)
+	for _, service := range []struct{ namespace, name, address string }{
+		{w.namespaces.Worker, workerapp.ServiceName(k.name()), corev1.ClusterIPNone}, {w.namespaces.Ingress, workerapp.ExternalName(k.name()), ""},
+	} {
+		_, err := w.clients.Typed.CoreV1().Services(service.namespace).Create(t.Context(), &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Name: service.name, Labels: labels},
+			Spec:       corev1.ServiceSpec{ClusterIP: service.address, Ports: []corev1.ServicePort{{Name: "http", Port: 81}}},
+		}, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
 	immutable := true
-	_, err = w.clients.Typed.CoreV1().ConfigMaps(w.namespaces.Worker).Create(t.Context(), &corev1.ConfigMap{
+	_, err := w.clients.Typed.CoreV1().ConfigMaps(w.namespaces.Worker).Create(t.Context(), &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Name: workerapp.EnvName(k.name()), Labels: labels}, Immutable: &immutable,
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 }
 
-// actDrift deletes every object of a worker by hand and waits until it is there again.
+// addByHand gives the Deployment of a worker a container that is not its own, and waits until it is gone.
+func (w *world) addByHand(t *testing.T, k worker) {
+	t.Helper()
+	deployments := w.clients.Typed.AppsV1().Deployments(w.namespaces.Worker)
+	added, err := deployments.Patch(t.Context(), k.name(), types.StrategicMergePatchType,
+		[]byte(`{"spec":{"template":{"spec":{"containers":[{"name":"sidecar","image":"registry.test/other:1"}]}}}}`), metav1.PatchOptions{FieldManager: "somebody"})
+	require.NoError(t, err)
+	require.Len(t, added.Spec.Template.Spec.Containers, 2)
+	require.Eventually(t, func() bool {
+		d, err := deployments.Get(t.Context(), k.name(), metav1.GetOptions{})
+		return err == nil && len(d.Spec.Template.Spec.Containers) == 1
+	}, patience, 50*time.Millisecond, "the container stays")
+}
+
+// actDrift changes a worker's Deployment by hand, deletes every object of the worker and waits until all is as it was.
 func (w *world) actDrift(t *testing.T, k worker) {
 	t.Helper()
+	w.addByHand(t, k)
 	n, worker, ingress := k.name(), w.namespaces.Worker, w.namespaces.Ingress
 	for _, o := range []struct {
 		resource        schema.GroupVersionResource
@@ -116,7 +137,7 @@ func (w *world) actDrift(t *testing.T, k worker) {
 		{schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, worker, n},
 		// Once more: what happens again changes the event that tells of it.
 		{schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, worker, n},
-		{schema.GroupVersionResource{Version: "v1", Resource: "services"}, worker, n},
+		{schema.GroupVersionResource{Version: "v1", Resource: "services"}, worker, workerapp.ServiceName(n)},
 		{schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}, worker, workerapp.EnvName(n)},
 		{schema.GroupVersionResource{Version: "v1", Resource: "services"}, ingress, workerapp.ExternalName(n)},
 		{schema.GroupVersionResource{Group: "traefik.io", Version: "v1alpha1", Resource: "ingressroutes"}, ingress, n},

@@ -40,7 +40,7 @@ func TestDriftHeals(t *testing.T) {
 	}{
 		{core("configmaps"), w.namespaces.Worker, k.name() + "-env"},
 		{core("secrets"), w.namespaces.Worker, k.name() + "-secret"},
-		{core("services"), w.namespaces.Worker, k.name()},
+		{core("services"), w.namespaces.Worker, k.name() + "-http"},
 		{core("services"), w.namespaces.Ingress, k.name() + "-ext"},
 		{routes, w.namespaces.Ingress, k.name()},
 	} {

@@ -7,6 +7,7 @@ package rollout
 import (
 	"context"
 	"errors"
+	"time"
 
 	"app238.com/inner/modules/controller/workerapp"
 )
@@ -36,10 +37,15 @@ type Outcome struct {
 	Running bool
 	// Reason says in words why it failed.
 	Reason string
+	// Later says that the version had run before it failed; Since is since when its pods fail, and Serving tells whether any
+	// pod serves all the same.
+	Later   bool
+	Since   time.Time
+	Serving bool
 }
 
-// Recorder writes an outcome to the database. The same outcome may come more than once, and a failure may be followed
-// by success of the same version. An error means that it was not recorded: the controller tries again.
+// Recorder writes an outcome to the database. The same outcome may come more than once, a failure may be followed by success
+// of the same version, and a success by a later failure. An error means that it was not recorded: the controller tries again.
 type Recorder interface {
 	Record(ctx context.Context, outcome Outcome) error
 }

@@ -9,7 +9,7 @@ func objectStyle() identifier.Style {
 
 func hostStyle() identifier.Style { return identifier.Style{Separator: "-", Limit: 63} }
 
-// Name returns N of the contract: the name of the WorkerApp, its Deployment, its Service and its IngressRoute.
+// Name returns N of the contract: the name of the WorkerApp, its Deployment and its IngressRoute.
 func Name(workerID, ownerID string) string { return objectStyle().Name("w", workerID, ownerID) }
 
 // EnvName returns the name of the ConfigMap with the environment of the worker named n.
@@ -17,6 +17,9 @@ func EnvName(n string) string { return n + "-env" }
 
 // SecretName returns the name of the Secret with the secret environment of the worker named n.
 func SecretName(n string) string { return n + "-secret" }
+
+// ServiceName returns the name of the Service, in the worker namespace, of the worker named n.
+func ServiceName(n string) string { return n + "-http" }
 
 // ExternalName returns the name of the ExternalName Service, in the ingress namespace, of the worker named n.
 func ExternalName(n string) string { return n + "-ext" }

@@ -94,7 +94,8 @@ type Job[P Payload] interface {
 	// nil, or an error whose kind (see Kind) says what becomes of the task.
 	Execute(ctx context.Context, task Task, payload P) error
 	// GiveUp is called after the last attempt, after a permanent error, and when an operator cancelled the task, with the
-	// reason in words for users. It needs nothing but the database.
+	// reason in words for users. It needs nothing but the database. After an error of it the task is run again, unless the same
+	// error is sure to come again: a panic, a value that the database refuses, a permanent error.
 	GiveUp(ctx context.Context, task Task, payload P, reason string) error
 }
 

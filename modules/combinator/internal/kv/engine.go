@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/guard"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/combinator/internal/engine"
 )
@@ -76,7 +77,11 @@ func (e *Engine) connect() {
 	quiet := e.log.Named("tikv").WithOptions(zap.IncreaseLevel(zap.ErrorLevel))
 	pingcaplog.ReplaceGlobals(quiet, &pingcaplog.ZapProperties{Core: quiet.Core(), Level: zap.NewAtomicLevelAt(zap.ErrorLevel)})
 	for {
-		opened, err := e.open(e.life, e.config)
+		var opened store
+		err := guard.Call(func() (err error) {
+			opened, err = e.open(e.life, e.config)
+			return err
+		})
 		if err == nil {
 			e.store = opened
 			close(e.opened)

@@ -12,6 +12,7 @@ import (
 	"github.com/tikv/client-go/v2/oracle"
 	"github.com/tikv/client-go/v2/tikv"
 
+	"app238.com/inner/app/guard"
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
@@ -76,8 +77,12 @@ func bounded[T any](ctx context.Context, s *tikvStore, operation func(ctx contex
 	done := make(chan result, 1)
 	s.wg.Go(func() {
 		defer func() { <-s.underWay }()
-		value, err := operation(ctx, tikvkv.NewVariables(killed))
-		done <- result{value, err}
+		var r result
+		r.err = guard.Call(func() (err error) {
+			r.value, err = operation(ctx, tikvkv.NewVariables(killed))
+			return err
+		})
+		done <- r
 	})
 	select {
 	case r := <-done:

@@ -29,8 +29,6 @@ const (
 	TemplateAnnotation = "console.app238.com/template-hash"
 	// GenerationAnnotation on the Deployment is the generation of the WorkerApp that it was made of.
 	GenerationAnnotation = "console.app238.com/generation"
-	// PortAnnotation on pods tells on which port they listen.
-	PortAnnotation = "console.app238.com/port"
 )
 
 // Builder builds children. Its fields are the platform's settings that they depend on.
@@ -40,6 +38,7 @@ type Builder struct {
 	IngressNamespace    string
 	CombinatorNamespace string
 	ProgressDeadline    time.Duration
+	MinReady            time.Duration
 	Pods                config.Pods
 	NetworkPolicy       config.NetworkPolicy
 }
@@ -50,6 +49,8 @@ type Child struct {
 	Object   *unstructured.Unstructured
 	// Unwanted says that the object is not to be there.
 	Unwanted bool
+	// Withheld says that it is not yet to be written, whatever is there.
+	Withheld bool
 	// Replaceable says that the object may be deleted and made anew where the API refuses to change it: it holds
 	// nothing that could be lost, and nothing stops running meanwhile.
 	Replaceable bool

@@ -114,7 +114,7 @@ func TestDeployment(t *testing.T) {
 
 	template := d.Spec.Template
 	require.Equal(t, d.Labels, template.Labels)
-	require.Equal(t, map[string]string{children.ContentAnnotation: "content", children.PortAnnotation: "8080", children.TemplateAnnotation: children.Template(c)}, template.Annotations)
+	require.Equal(t, map[string]string{children.ContentAnnotation: "content", children.TemplateAnnotation: children.Template(c)}, template.Annotations)
 	require.NotEmpty(t, children.Template(c))
 	require.False(t, *template.Spec.AutomountServiceAccountToken)
 	require.False(t, *template.Spec.EnableServiceLinks)
@@ -171,24 +171,25 @@ func TestEmptyFieldsGetTheContractsDefaults(t *testing.T) {
 func TestNetwork(t *testing.T) {
 	t.Parallel()
 	b := setup(nil)
-	c, err := b.builder.Service(b.app, 8080)
+	c, err := b.builder.Service(b.app, children.Moved())
 	service := as[corev1.Service](t, c, err)
-	requireMeta(t, &service, "workers", name, true)
-	require.Equal(t, "None", service.Spec.ClusterIP)
+	requireMeta(t, &service, "workers", name+"-http", true)
+	require.Empty(t, service.Spec.ClusterIP, "the cluster gives it one")
 	require.Equal(t, map[string]string{"app": name}, service.Spec.Selector)
-	require.EqualValues(t, 8080, service.Spec.Ports[0].Port)
+	require.Equal(t, []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromString("http")}}, service.Spec.Ports)
 
-	c, err = b.builder.External(b.app, 8080)
+	c, err = b.builder.External(b.app, children.Moved())
 	external := as[corev1.Service](t, c, err)
 	requireMeta(t, &external, "edge", name+"-ext", false)
 	require.Equal(t, corev1.ServiceTypeExternalName, external.Spec.Type)
-	require.Equal(t, "w-abc12345-u1.workers.svc.cluster.local", external.Spec.ExternalName)
-	require.EqualValues(t, 8080, external.Spec.Ports[0].Port)
+	require.Equal(t, "w-abc12345-u1-http.workers.svc.cluster.local", external.Spec.ExternalName)
+	require.Equal(t, []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP}}, external.Spec.Ports)
+	require.False(t, children.LeadsToFormer(&external, "workers"))
 	require.True(t, b.builder.Points(&external))
 	external.Spec.ExternalName = "w-abc12345-u1.elsewhere.svc.cluster.local"
 	require.False(t, b.builder.Points(&external))
 
-	c, err = b.builder.Route(b.app, 8080)
+	c, err = b.builder.Route(b.app, children.Moved())
 	require.NoError(t, err)
 	requireMeta(t, c.Object, "edge", name, false)
 	require.Equal(t, "traefik.io/v1alpha1", c.Object.GetAPIVersion())
@@ -197,7 +198,8 @@ func TestNetwork(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"entryPoints": ["websecure"], "tls": {"secretName": "worker-tls"}, "routes": [{"kind": "Rule",
 		"match": "Host(`+"`abc12345.worker.example.org`) || Host(`abc12345-u1.worker.example.org`) || Host(`w-abc12345-u1.worker.example.org`"+`)",
-		"services": [{"name": "w-abc12345-u1-ext", "port": 8080}]}]}`, string(spec))
+		"services": [{"name": "w-abc12345-u1-ext", "port": 80}]}]}`, string(spec))
+	require.EqualValues(t, 80, children.RoutePort(c.Object))
 }
 
 func TestTemplateHashFollowsWhatPodsAreMadeOfAndNothingElse(t *testing.T) {

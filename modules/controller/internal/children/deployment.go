@@ -38,12 +38,27 @@ func (b Builder) Deployment(app *workerapp.WorkerApp, contentHash string) (Child
 		WithRevisionHistoryLimit(revisionHistory).
 		WithPaused(false).
 		WithTemplate(template)
+	if b.MinReady > 0 { // 0 is what the API leaves out
+		spec.WithMinReadySeconds(int32(b.MinReady.Seconds()))
+	}
 	return child(Deployments(), appsv1ac.Deployment(app.Name, b.WorkerNamespace).
 		WithLabels(labels(app)).WithAnnotations(annotations).WithOwnerReferences(owner(app)).WithSpec(spec))
 }
 
 // Replicas returns the number of pods that a checked WorkerApp wishes.
 func Replicas(app *workerapp.WorkerApp) int32 { return int32(app.Spec.WithDefaults().MaxReplicas) }
+
+// NamesItsPort tells whether the pods of a live Deployment's template can be reached by way of the Service N-http.
+func NamesItsPort(deployment *appsv1.Deployment) bool {
+	for _, container := range deployment.Spec.Template.Spec.Containers {
+		for _, port := range container.Ports {
+			if port.Name == portName {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // Template returns the hash by which the pods of a built Deployment's template are known.
 func Template(deployment Child) string {

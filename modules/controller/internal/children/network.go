@@ -18,25 +18,54 @@ const (
 	routeKind  = "IngressRoute"
 )
 
-// Service builds the headless Service N in the worker namespace. The port is that on which the serving pods listen.
-func (b Builder) Service(app *workerapp.WorkerApp, port int32) (Child, error) {
-	spec := corev1ac.ServiceSpec().WithClusterIP(corev1.ClusterIPNone).WithSelector(selector(app)).
-		WithPorts(servicePort(port).WithTargetPort(intstr.FromInt32(port)))
-	c, err := child(Services(), corev1ac.Service(app.Name, b.WorkerNamespace).
+// Requests take the same port everywhere but in the pod, which resolves its name by itself: versions on different ports are
+// served at once.
+const (
+	servicePort = 80
+	portName    = "http"
+)
+
+// Way is how far a worker is on the way from what an earlier release made, a headless Service that is reached by the pods'
+// own port, to a Service with an address.
+type Way struct {
+	// Former is the port under which requests still come beside port 80; 0: none do.
+	Former int32
+	// Begun says that they go to the Service with an address.
+	Begun bool
+	// Routed says that the route leads to port 80.
+	Routed bool
+}
+
+// Moved is the way of a worker that has nothing of an earlier release.
+func Moved() Way { return Way{Begun: true, Routed: true} }
+
+// Service builds the Service N-http in the worker namespace.
+func (b Builder) Service(app *workerapp.WorkerApp, way Way) (Child, error) {
+	spec := corev1ac.ServiceSpec().WithSelector(selector(app))
+	for _, port := range way.ports() {
+		spec.WithPorts(port.WithTargetPort(intstr.FromString(portName)))
+	}
+	c, err := child(Services(), corev1ac.Service(workerapp.ServiceName(app.Name), b.WorkerNamespace).
 		WithLabels(labels(app)).WithOwnerReferences(owner(app)).WithSpec(spec))
 	c.Replaceable = true
 	return c, err
 }
 
 // External builds the ExternalName Service N-ext in the ingress namespace, by which the route reaches the other namespace.
-func (b Builder) External(app *workerapp.WorkerApp, port int32) (Child, error) {
+func (b Builder) External(app *workerapp.WorkerApp, way Way) (Child, error) {
 	spec := corev1ac.ServiceSpec().WithType(corev1.ServiceTypeExternalName).
-		WithExternalName(app.Name + b.externalSuffix()).
-		WithPorts(servicePort(port))
+		WithExternalName(workerapp.ServiceName(app.Name) + b.externalSuffix()).
+		WithPorts(way.ports()...)
 	c, err := child(Services(), corev1ac.Service(workerapp.ExternalName(app.Name), b.IngressNamespace).
 		WithLabels(labels(app)).WithSpec(spec))
-	c.Replaceable = true
+	c.Replaceable, c.Withheld = true, !way.Begun
 	return c, err
+}
+
+// LeadsToFormer tells whether an ExternalName Service leads to the headless Service that an earlier release made in the worker
+// namespace.
+func LeadsToFormer(external *corev1.Service, workers string) bool {
+	return external.Spec.ExternalName == external.Labels[workerapp.AppLabel]+suffixOf(workers)
 }
 
 // Points tells whether an ExternalName Service leads to workers of this Inner's worker namespace.
@@ -44,14 +73,22 @@ func (b Builder) Points(external *corev1.Service) bool {
 	return strings.HasSuffix(external.Spec.ExternalName, b.externalSuffix())
 }
 
-func (b Builder) externalSuffix() string { return "." + b.WorkerNamespace + ".svc.cluster.local" }
+func (b Builder) externalSuffix() string { return suffixOf(b.WorkerNamespace) }
 
-func servicePort(port int32) *corev1ac.ServicePortApplyConfiguration {
-	return corev1ac.ServicePort().WithName("http").WithPort(port).WithProtocol(corev1.ProtocolTCP)
+func suffixOf(namespace string) string { return "." + namespace + ".svc.cluster.local" }
+
+func (w Way) ports() []*corev1ac.ServicePortApplyConfiguration {
+	ports := []*corev1ac.ServicePortApplyConfiguration{
+		corev1ac.ServicePort().WithName(portName).WithPort(servicePort).WithProtocol(corev1.ProtocolTCP),
+	}
+	if w.Former != 0 && w.Former != servicePort {
+		ports = append(ports, corev1ac.ServicePort().WithName("former").WithPort(w.Former).WithProtocol(corev1.ProtocolTCP))
+	}
+	return ports
 }
 
 // Route builds the IngressRoute N in the ingress namespace.
-func (b Builder) Route(app *workerapp.WorkerApp, port int32) (Child, error) {
+func (b Builder) Route(app *workerapp.WorkerApp, way Way) (Child, error) {
 	var matches []string
 	for _, host := range workerapp.Hosts(app.Spec.WorkerID, app.Spec.OwnerID, b.Domain) {
 		matches = append(matches, "Host(`"+host+"`)")
@@ -61,7 +98,7 @@ func (b Builder) Route(app *workerapp.WorkerApp, port int32) (Child, error) {
 		"routes": []any{map[string]any{
 			"match":    strings.Join(matches, " || "),
 			"kind":     "Rule",
-			"services": []any{map[string]any{"name": workerapp.ExternalName(app.Name), "port": int64(port)}},
+			"services": []any{map[string]any{"name": workerapp.ExternalName(app.Name), "port": int64(servicePort)}},
 		}},
 		"tls": map[string]any{"secretName": tlsSecret},
 	}}}
@@ -70,8 +107,41 @@ func (b Builder) Route(app *workerapp.WorkerApp, port int32) (Child, error) {
 	u.SetName(app.Name)
 	u.SetLabels(labels(app))
 	c, err := seal(Child{Resource: Routes(), Object: u})
-	c.Replaceable = true
+	c.Replaceable, c.Withheld = true, !way.Routed
 	return c, err
+}
+
+// RoutePort returns the port of N-ext to which a route of Inner leads; 0 where it leads elsewhere.
+func RoutePort(route *unstructured.Unstructured) int32 {
+	routes, _, err := unstructured.NestedSlice(route.Object, "spec", "routes")
+	if err != nil || len(routes) != 1 {
+		return 0
+	}
+	rule, ok := routes[0].(map[string]any)
+	if !ok {
+		return 0
+	}
+	services, _, err := unstructured.NestedSlice(rule, "services")
+	if err != nil || len(services) != 1 {
+		return 0
+	}
+	service, ok := services[0].(map[string]any)
+	if !ok {
+		return 0
+	}
+	port, _, err := unstructured.NestedInt64(service, "port")
+	if err != nil || port < 0 || port > 65535 || service["name"] != workerapp.ExternalName(route.GetName()) {
+		return 0
+	}
+	return int32(port)
+}
+
+// IsServicePort tells whether it is the port of N-http.
+func IsServicePort(port int32) bool { return port == servicePort }
+
+// IsFormer tells whether a Service is the one by which an earlier release led to a worker's pods.
+func IsFormer(service *corev1.Service, app string) bool {
+	return service.Name == app && service.Spec.ClusterIP == corev1.ClusterIPNone && service.Spec.Selector[workerapp.AppLabel] == app
 }
 
 func nestedString(object map[string]any, path ...string) string {

@@ -1,8 +1,6 @@
 package children
 
 import (
-	"strconv"
-
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -32,9 +30,7 @@ func (b Builder) template(app *workerapp.WorkerApp, contentHash string) (*corev1
 		pod.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(name))
 	}
 	template := corev1ac.PodTemplateSpec().WithLabels(labels(app)).
-		WithAnnotations(map[string]string{
-			ContentAnnotation: contentHash, PortAnnotation: strconv.FormatInt(app.Spec.Port, 10),
-		}).WithSpec(pod)
+		WithAnnotations(map[string]string{ContentAnnotation: contentHash}).WithSpec(pod)
 	sum, err := digest(template)
 	if err != nil {
 		return nil, err
@@ -49,7 +45,7 @@ func (b Builder) container(app *workerapp.WorkerApp) (*corev1ac.ContainerApplyCo
 	}
 	port := int32(app.Spec.Port)
 	container := corev1ac.Container().WithName(app.Name).WithImage(app.Spec.Image).
-		WithPorts(corev1ac.ContainerPort().WithContainerPort(port).WithProtocol(corev1.ProtocolTCP)).
+		WithPorts(corev1ac.ContainerPort().WithName(portName).WithContainerPort(port).WithProtocol(corev1.ProtocolTCP)).
 		WithEnvFrom(
 			corev1ac.EnvFromSource().WithConfigMapRef(corev1ac.ConfigMapEnvSource().WithName(workerapp.EnvName(app.Name))),
 			corev1ac.EnvFromSource().WithSecretRef(corev1ac.SecretEnvSource().WithName(workerapp.SecretName(app.Name))),

@@ -47,6 +47,13 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 	return m, errors.Join(r.Register(m.reconciles), r.Register(m.seconds), r.Register(m.busy), r.Register(m.leading), r.Register(m.waiting))
 }
 
+// Moving registers the number of workers that unmoved counts.
+func Moving(r prometheus.Registerer, unmoved func() int) error {
+	return r.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "inner_controller_unmoved_workers", Help: "Workers still reached by the headless Service of an earlier release.",
+	}, func() float64 { return float64(unmoved()) }))
+}
+
 // Looking notes that a look begins; Looked ends it.
 func (m *Metrics) Looking() { m.busy.Inc() }
 

@@ -13,6 +13,7 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/app/status"
+	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
@@ -37,18 +38,41 @@ func New(clients *kube.Clients, c *config.Config) status.Part {
 				t.add(&list.Items[i], time.Now(), c.Controller.ProgressDeadline)
 			}
 			if options.Continue = list.GetContinue(); options.Continue == "" {
-				leader, err := clients.Leader(ctx, c)
-				return t.report(leader), err
+				break
 			}
 		}
+		leader, err := clients.Leader(ctx, c)
+		if err == nil {
+			err = t.countUnmoved(ctx, clients, c.Kubernetes.Namespaces)
+		}
+		return t.report(leader), err
 	}}
+}
+
+// countUnmoved counts the workers that are still reached by what an earlier release made.
+func (t *tally) countUnmoved(ctx context.Context, clients *kube.Clients, namespaces config.Namespaces) error {
+	options := metav1.ListOptions{Limit: page, LabelSelector: workerapp.WorkerLabel}
+	for {
+		list, err := clients.Typed.CoreV1().Services(namespaces.Ingress).List(ctx, options)
+		if err != nil {
+			return err
+		}
+		for i := range list.Items {
+			if children.LeadsToFormer(&list.Items[i], namespaces.Worker) {
+				t.unmoved++
+			}
+		}
+		if options.Continue = list.Continue; options.Continue == "" {
+			return nil
+		}
+	}
 }
 
 // tally counts WorkerApps.
 type tally struct {
-	total, stalled int
-	phases         map[workerapp.Phase]int
-	failing        []status.Fact
+	total, stalled, unmoved int
+	phases                  map[workerapp.Phase]int
+	failing                 []status.Fact
 }
 
 // add counts one. A WorkerApp that nobody has looked at for longer than a rollout may take without progress tells of a
@@ -87,6 +111,9 @@ func (t *tally) report(leader string) status.Report {
 		report.Condition = status.Down
 		report.Text += "; no process leads the controller"
 		return report
+	}
+	if t.unmoved > 0 {
+		report.Text += fmt.Sprintf("; %d still to be moved from the headless Service of an earlier release", t.unmoved)
 	}
 	if t.stalled > 0 {
 		report.Condition = status.Degraded

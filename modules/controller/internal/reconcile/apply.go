@@ -8,8 +8,10 @@ import (
 
 	"go.uber.org/zap"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/controller/internal/children"
@@ -26,7 +28,7 @@ const refusalLength = 500
 // it.
 func (r *Reconciler) settle(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any, err error) (changed bool, _ error) {
 	switch {
-	case err != nil:
+	case err != nil || c.Withheld:
 		return false, err
 	case c.Unwanted:
 		return appliedHash(present) != "", r.remove(ctx, app, c, present)
@@ -52,10 +54,14 @@ func (r *Reconciler) remove(ctx context.Context, app *workerapp.WorkerApp, c chi
 	if appliedHash(present) == "" {
 		return nil
 	}
-	if err := r.clients.Delete(ctx, c.Resource, c.Object.GetNamespace(), c.Object.GetName()); err != nil {
-		return fmt.Errorf("delete %s %s: %w", c.Object.GetKind(), c.Object.GetName(), err)
+	return r.drop(ctx, app.Name, c.Resource, c.Object)
+}
+
+func (r *Reconciler) drop(ctx context.Context, app string, resource schema.GroupVersionResource, object metav1.Object) error {
+	if err := r.clients.Delete(ctx, resource, object.GetNamespace(), object.GetName()); err != nil {
+		return fmt.Errorf("delete %s %s: %w", resource.Resource, object.GetName(), err)
 	}
-	r.writes.ExpectGone(app.Name, ref(c), r.now())
+	r.writes.ExpectGone(app, watch.Ref{Resource: resource, Namespace: object.GetNamespace(), Name: object.GetName()}, r.now())
 	return nil
 }
 
@@ -86,14 +92,25 @@ func (r *Reconciler) write(ctx context.Context, app *workerapp.WorkerApp, c chil
 	case err == nil && isForeign(present):
 		return r.dropForeignFields(ctx, app, c, written)
 	case apierrors.IsInvalid(err) && c.Replaceable && present != nil:
-		// Somebody made it with a value that can never be changed again, like a Service with an address.
-		r.log.Info("replacing an object that cannot be changed", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
-		if err := r.clients.Delete(ctx, c.Resource, c.Object.GetNamespace(), c.Object.GetName()); err != nil {
-			return nil, err
-		}
-		return r.clients.Apply(ctx, c.Resource, c.Object)
+		return r.replace(ctx, app, c, &unstructured.Unstructured{Object: present})
 	}
 	return written, err
+}
+
+// replace is for an object that cannot become what is wished with what others wrote into it. A Service that can do without loses
+// that and keeps its address; all else is deleted and made anew.
+func (r *Reconciler) replace(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	if c.Resource == children.Services() {
+		written, err := r.dropForeignFields(ctx, app, c, live)
+		if !apierrors.IsInvalid(err) {
+			return written, err
+		}
+	}
+	r.log.Info("replacing an object that cannot be changed", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
+	if err := r.clients.Delete(ctx, c.Resource, c.Object.GetNamespace(), c.Object.GetName()); err != nil {
+		return nil, err
+	}
+	return r.clients.Apply(ctx, c.Resource, c.Object)
 }
 
 func (r *Reconciler) wrote(app string, ref watch.Ref, written *unstructured.Unstructured) {

@@ -52,6 +52,8 @@ func (r *Reconciler) release(ctx context.Context, u *unstructured.Unstructured) 
 // cache alone is no proof that it is gone, nor is an API server that does not know the kind at the moment.
 func (r *Reconciler) sweep(ctx context.Context, name string) error {
 	r.checked.forget(name)
+	r.moves.forget(name)
+	r.turns.forget(name)
 	found := r.cache.Children(name)
 	if found.External == nil && found.Route == nil {
 		return nil

@@ -30,28 +30,30 @@ func (r *Reconciler) makeChildren(ctx context.Context, app *workerapp.WorkerApp,
 		return status.State{}, 0, contentErr
 	}
 	var around sync.WaitGroup
-	defer around.Wait()
+	var moving time.Duration
 	var networkErr error
-	port, settled := servingPort(app, found.Pods)
-	if settled {
-		around.Go(func() {
-			networkErr = guard.Call(func() error { return r.makeNetwork(ctx, app, found, port) })
+	around.Go(func() {
+		networkErr = guard.Call(func() (err error) {
+			moving, err = r.makeNetwork(ctx, app, found)
+			return err
 		})
-	}
+	})
 	var state status.State
 	var again time.Duration
 	err := contentErr
 	if err == nil {
 		state, again, err = r.makeRollout(ctx, app, found, wanted)
 	}
-	if !settled {
-		if err == nil && state.Phase == workerapp.Running {
-			port = int32(app.Spec.Port)
-		}
-		networkErr = r.makeNetwork(ctx, app, found, port)
-	}
 	around.Wait()
-	return state, again, errors.Join(err, networkErr)
+	return state, sooner(again, moving), errors.Join(err, networkErr)
+}
+
+// sooner returns the shorter of two waits, of which 0 is none.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // wantedContent is what the pods shall see.
@@ -111,20 +113,30 @@ func (r *Reconciler) makeRollout(ctx context.Context, app *workerapp.WorkerApp, 
 	if err != nil {
 		return status.State{}, 0, err
 	}
-	present, err := r.apply(ctx, app, wished, live(found.Deployment))
-	if err != nil {
-		return status.State{}, 0, err
-	}
-	deployment := &appsv1.Deployment{}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(present, deployment); err != nil {
-		return status.State{}, 0, fmt.Errorf("read the Deployment: %w", err)
+	deployment, turn := found.Deployment, r.turn(app, wished, found.Deployment)
+	if turn == 0 {
+		if deployment, err = r.applyDeployment(ctx, app, wished, found.Deployment); err != nil {
+			return status.State{}, 0, err
+		}
 	}
 	state, again := rolloutstate.Evaluate(rolloutstate.Input{
-		App: app, Template: children.Template(wished), Replicas: children.Replicas(app),
+		App: app, Template: deployment.Spec.Template.Annotations[children.TemplateAnnotation], Replicas: children.Replicas(app),
 		Deployment: deployment, Pods: found.Pods,
 		Grace: r.config.FailureGrace, Now: r.now(),
 	})
-	return state, again, nil
+	return state, sooner(again, turn), nil
+}
+
+func (r *Reconciler) applyDeployment(ctx context.Context, app *workerapp.WorkerApp, wished children.Child, present *appsv1.Deployment) (*appsv1.Deployment, error) {
+	applied, err := r.apply(ctx, app, wished, live(present))
+	if err != nil {
+		return nil, err
+	}
+	deployment := &appsv1.Deployment{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(applied, deployment); err != nil {
+		return nil, fmt.Errorf("read the Deployment: %w", err)
+	}
+	return deployment, nil
 }
 
 // makeEnvironment writes the ConfigMap after the Secret: it notes the task whose content is there. It returns the Secret with

@@ -35,6 +35,8 @@ type Reconciler struct {
 	// timeout limits one question to the source or the recorder.
 	timeout time.Duration
 	writes  *Writes
+	moves   *moves
+	turns   *turns
 }
 
 // Announcer tells the cluster's users what happened to a WorkerApp.
@@ -62,10 +64,11 @@ func New(p Params) *Reconciler {
 		builder: children.Builder{
 			Domain: p.Config.Domain, WorkerNamespace: namespaces.Worker, IngressNamespace: namespaces.Ingress,
 			CombinatorNamespace: namespaces.Combinator, ProgressDeadline: p.Config.Controller.ProgressDeadline,
-			Pods: p.Config.Controller.Pods, NetworkPolicy: p.Config.Controller.NetworkPolicy,
+			MinReady: p.Config.Controller.MinReady,
+			Pods:     p.Config.Controller.Pods, NetworkPolicy: p.Config.Controller.NetworkPolicy,
 		},
-		checked: newChecked(),
-		cache:   p.Cache, clients: p.Clients, events: p.Events, config: p.Config.Controller, log: p.Log, now: time.Now,
+		checked: newChecked(), moves: newMoves(), turns: newTurns(p.Config.Controller.RestartsPerSecond),
+		cache: p.Cache, clients: p.Clients, events: p.Events, config: p.Config.Controller, log: p.Log, now: time.Now,
 		recorder: p.Recorder, source: p.Source, writes: p.Writes,
 		timeout: p.Config.Database.ConnectTimeout + p.Config.Database.StatementTimeout,
 	}

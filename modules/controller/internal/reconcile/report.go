@@ -21,7 +21,7 @@ func (r *Reconciler) report(ctx context.Context, app *workerapp.WorkerApp, state
 	var recordErr error
 	if outcome, ok := status.Outcome(app, state); ok {
 		recordErr = r.record(ctx, outcome)
-		next = status.Recorded(app, next, recordErr, now)
+		next = status.Recorded(app, next, state, recordErr, now)
 	}
 	if status.Same(app.Status, next) {
 		return recordErr

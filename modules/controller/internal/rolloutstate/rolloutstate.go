@@ -20,6 +20,7 @@ const (
 	Crashing       = "ContainerCrashing"
 	ReplicaFailure = "ReplicaFailure"
 	Deadline       = "ProgressDeadlineExceeded"
+	NotServing     = "NotServing"
 )
 
 // resolution is that of the times in a status; a grace that is counted from one is not cut short by it.
@@ -41,6 +42,12 @@ type Input struct {
 
 // Evaluate returns the state and, where it changes by the mere passing of time, after how long to look again.
 func Evaluate(in Input) (status.State, time.Duration) {
+	state, again := evaluate(in)
+	state.Serving = in.Deployment != nil && in.Deployment.Status.ReadyReplicas > 0
+	return state, again
+}
+
+func evaluate(in Input) (status.State, time.Duration) {
 	if !current(in) {
 		return status.State{Phase: workerapp.Deploying, Reason: InProgress}, 0
 	}
@@ -54,7 +61,7 @@ func Evaluate(in Input) (status.State, time.Duration) {
 	case failing:
 		return judge(in, worst, previous, late)
 	case late:
-		return failed(trouble{reason: Deadline, message: describeLate(in)}, previous), 0
+		return failed(in, trouble{reason: Deadline, message: describeLate(in)}, previous), 0
 	default:
 		return status.State{Phase: workerapp.Deploying, Reason: InProgress}, 0
 	}
@@ -69,7 +76,7 @@ func judge(in Input, worst trouble, previous status.State, late bool) (status.St
 	wait := since.Add(in.Grace + resolution).Sub(in.Now)
 	stays := previous.Phase == workerapp.Failed && ofPods(previous.Reason)
 	if worst.final || late || stays || (!worst.recovering && wait <= 0) {
-		return failed(worst, previous), 0
+		return failed(in, worst, previous), 0
 	}
 	state := status.State{Phase: workerapp.Deploying, Reason: worst.reason, Message: worst.message, Since: since}
 	if previous.Reason == worst.reason {
@@ -80,8 +87,11 @@ func judge(in Input, worst trouble, previous status.State, late bool) (status.St
 
 // failed keeps the message of an earlier look that found the same: pods change their words all the time, and each change
 // would be a write.
-func failed(t trouble, previous status.State) status.State {
-	state := status.State{Phase: workerapp.Failed, Reason: t.reason, Message: t.message}
+func failed(in Input, t trouble, previous status.State) status.State {
+	state := status.State{Phase: workerapp.Failed, Reason: t.reason, Message: t.message, Since: previous.Since}
+	if state.Since.IsZero() {
+		state.Since = in.Now
+	}
 	if previous.Reason == t.reason && (previous.Phase == workerapp.Failed || t.vague) {
 		state.Message = previous.Message
 	}
@@ -91,7 +101,7 @@ func failed(t trouble, previous status.State) status.State {
 // ofPods tells whether the reason is one that only the pods' recovery ends.
 func ofPods(reason string) bool {
 	switch reason {
-	case ImageNotPulled, NotCreated, Crashing, ReplicaFailure, Deadline:
+	case ImageNotPulled, NotCreated, Crashing, ReplicaFailure, Deadline, NotServing:
 		return true
 	}
 	return false
@@ -111,9 +121,16 @@ func current(in Input) bool {
 	return true
 }
 
+// complete tells whether every pod that is wished serves and no other is left. Pods that replace serving ones have then been
+// ready for the Deployment's minReadySeconds, since the old ones go no earlier; where there were none, nothing is gained by
+// waiting. Pods that have failed must last that long, or each start of a crashing one would count.
 func complete(in Input) bool {
 	s := in.Deployment.Status
-	return s.UpdatedReplicas == in.Replicas && s.Replicas == in.Replicas && s.AvailableReplicas == in.Replicas
+	serving := s.ReadyReplicas
+	if previous, _ := status.Previous(in.App); previous.Phase == workerapp.Failed && ofPods(previous.Reason) {
+		serving = s.AvailableReplicas
+	}
+	return s.UpdatedReplicas == in.Replicas && s.Replicas == in.Replicas && serving == in.Replicas
 }
 
 func deadlineExceeded(d *appsv1.Deployment) bool {

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/internal/status"
 )
 
 // trouble is why a rollout does not get on.
@@ -47,6 +48,9 @@ func troubles(in Input) []trouble {
 	}
 	if c, ok := deploymentCondition(in.Deployment, appsv1.DeploymentReplicaFailure); ok && c.Status == corev1.ConditionTrue {
 		all = append(all, trouble{reason: ReplicaFailure, message: text(c.Reason, c.Message)})
+	}
+	if len(all) == 0 && in.Deployment.Status.ReadyReplicas == 0 && status.HasRun(in.App) {
+		all = append(all, trouble{reason: NotServing, message: describeNone(in)})
 	}
 	return all
 }

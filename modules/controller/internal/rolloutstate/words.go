@@ -18,17 +18,28 @@ const (
 
 // describeLate says why a rollout made no progress where no container is in trouble.
 func describeLate(in Input) string {
-	for _, pod := range wishedPods(in) {
-		if c, ok := podCondition(pod, corev1.PodScheduled); ok && c.Status == corev1.ConditionFalse {
-			return text("no progress within the deadline", text(c.Reason, c.Message))
-		}
-		if c, ok := podCondition(pod, corev1.PodReady); ok && c.Status != corev1.ConditionTrue && pod.Status.Phase == corev1.PodRunning {
-			return text("no progress within the deadline", fmt.Sprintf(
-				"the container runs but is not ready; does the program listen on TCP port %d?", in.App.Spec.Port))
-		}
+	const late = "no progress within the deadline"
+	if why := unready(in); why != "" {
+		return text(late, why)
 	}
 	c, _ := deploymentCondition(in.Deployment, appsv1.DeploymentProgressing)
-	return text("no progress within the deadline", c.Message)
+	return text(late, c.Message)
+}
+
+// describeNone says why no pod of a version that has run serves, where no container is in trouble.
+func describeNone(in Input) string { return text("no pod serves", unready(in)) }
+
+// unready says why the pods of the wished template are not ready, "" where nothing is known.
+func unready(in Input) string {
+	for _, pod := range wishedPods(in) {
+		if c, ok := podCondition(pod, corev1.PodScheduled); ok && c.Status == corev1.ConditionFalse {
+			return text(c.Reason, c.Message)
+		}
+		if c, ok := podCondition(pod, corev1.PodReady); ok && c.Status != corev1.ConditionTrue && pod.Status.Phase == corev1.PodRunning {
+			return fmt.Sprintf("the container runs but is not ready; does the program listen on TCP port %d?", in.App.Spec.Port)
+		}
+	}
+	return ""
 }
 
 func podCondition(pod *corev1.Pod, kind corev1.PodConditionType) (corev1.PodCondition, bool) {

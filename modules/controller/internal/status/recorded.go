@@ -13,16 +13,20 @@ import (
 const (
 	recordPending = "Pending"
 	recordFailed  = "NotRecorded"
+	// The same of a version that is known to have run.
+	recordFailedLater = "LaterNotRecorded"
+	// A version that has run has failed since: some of its pods serve, or none.
+	recordDegraded = "Degraded"
+	recordDown     = "Down"
 )
 
-// Outcome returns what is to be recorded before state becomes the status, and whether anything is. Each version is
-// recorded once for each task that asked for it; only a failure may be followed by success. What happens to a version
-// that has run, like a crash a week later, changes the status alone.
+// Outcome returns what is to be recorded before state becomes the status, and whether anything is: each change between
+// running and failed of the version and task that the WorkerApp is at, and of whether anything serves meanwhile.
 func Outcome(app *workerapp.WorkerApp, state State) (rollout.Outcome, bool) {
 	if workerapp.Version(app.Annotations) == 0 || state.Phase == workerapp.Deploying {
 		return rollout.Outcome{}, false
 	}
-	if old, ok := record(app); ok && (old.Reason == string(workerapp.Running) || state.Phase == workerapp.Failed) {
+	if old, ok := record(app); ok && old.Reason == recordOf(app, state) {
 		return rollout.Outcome{}, false
 	}
 	outcome := rollout.Outcome{
@@ -32,15 +36,38 @@ func Outcome(app *workerapp.WorkerApp, state State) (rollout.Outcome, bool) {
 	}
 	if !outcome.Running {
 		outcome.Reason = state.Message
+		if HasRun(app) {
+			outcome.Later, outcome.Since, outcome.Serving = true, state.Since, state.Serving
+		}
 	}
 	return outcome, true
 }
 
-// Recorded returns next with the result of recording its phase. The error's own text stays out of the status.
-func Recorded(app *workerapp.WorkerApp, next workerapp.Status, err error, now time.Time) workerapp.Status {
-	c := metav1.Condition{Type: workerapp.RecordedCondition, Status: yes, Reason: string(next.Phase)}
+// HasRun tells whether it is on record that the version which the WorkerApp is at has run.
+func HasRun(app *workerapp.WorkerApp) bool {
+	old, ok := record(app)
+	return ok && old.Reason != string(workerapp.Failed) || about(app) && old.Reason == recordFailedLater
+}
+
+// recordOf returns the reason of the Recorded condition for a state of either phase.
+func recordOf(app *workerapp.WorkerApp, state State) string {
+	switch {
+	case state.Phase == workerapp.Running || !HasRun(app):
+		return string(state.Phase)
+	case state.Serving:
+		return recordDegraded
+	}
+	return recordDown
+}
+
+// Recorded returns next with the result of recording state. The error's own text stays out of the status.
+func Recorded(app *workerapp.WorkerApp, next workerapp.Status, state State, err error, now time.Time) workerapp.Status {
+	c := metav1.Condition{Type: workerapp.RecordedCondition, Status: yes, Reason: recordOf(app, state)}
 	if err != nil {
 		c.Status, c.Reason, c.Message = no, recordFailed, "the outcome could not be written to the database; it is tried again"
+		if HasRun(app) {
+			c.Reason = recordFailedLater
+		}
 	}
 	c = transition(app, c, now)
 	for i := range next.Conditions {
@@ -64,8 +91,8 @@ func carriedRecord(app *workerapp.WorkerApp, now time.Time) (metav1.Condition, b
 	if workerapp.Version(app.Annotations) == 0 {
 		return metav1.Condition{}, false
 	}
-	if old, ok := record(app); ok {
-		return transition(app, metav1.Condition{Type: old.Type, Status: yes, Reason: old.Reason, Message: old.Message}, now), true
+	if old, ok := record(app); ok || HasRun(app) {
+		return transition(app, metav1.Condition{Type: old.Type, Status: old.Status, Reason: old.Reason, Message: old.Message}, now), true
 	}
 	return transition(app, metav1.Condition{
 		Type: workerapp.RecordedCondition, Status: no, Reason: recordPending,

@@ -25,9 +25,11 @@ type State struct {
 	Phase workerapp.Phase
 	// Reason is one word in CamelCase for conditions, Message the words for people.
 	Reason, Message string
-	// Since, where it is set, is the time since when pods fail to start: the rollout may have failed, and counts as
+	// Since, where it is set, is the time since when pods fail to start or to serve: the rollout may have failed, and counts as
 	// failed if they still do after a grace.
 	Since time.Time
+	// Serving tells whether any pod serves, of whichever version.
+	Serving bool
 }
 
 // Previous returns the state that the status of app shows, and false where that is about another version, task or

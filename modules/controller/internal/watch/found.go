@@ -33,11 +33,13 @@ type Found struct {
 	Secret     *corev1.Secret
 	Deployment *appsv1.Deployment
 	Service    *corev1.Service
-	Budget     *policyv1.PodDisruptionBudget
-	Policy     *networkingv1.NetworkPolicy
-	External   *corev1.Service
-	Route      *unstructured.Unstructured
-	Pods       []*corev1.Pod
+	// Former is the headless Service of an earlier release.
+	Former   *corev1.Service
+	Budget   *policyv1.PodDisruptionBudget
+	Policy   *networkingv1.NetworkPolicy
+	External *corev1.Service
+	Route    *unstructured.Unstructured
+	Pods     []*corev1.Pod
 }
 
 // App returns the WorkerApp of that name, nil where there is none.
@@ -51,13 +53,37 @@ func (c *Cache) Children(name string) Found {
 		ConfigMap:  get[*corev1.ConfigMap](c, c.worker(children.ConfigMaps(), workerapp.EnvName(name))),
 		Secret:     get[*corev1.Secret](c, c.worker(children.Secrets(), workerapp.SecretName(name))),
 		Deployment: get[*appsv1.Deployment](c, c.worker(children.Deployments(), name)),
-		Service:    get[*corev1.Service](c, c.worker(children.Services(), name)),
+		Service:    get[*corev1.Service](c, c.worker(children.Services(), workerapp.ServiceName(name))),
+		Former:     c.former(name),
 		Budget:     get[*policyv1.PodDisruptionBudget](c, c.worker(children.Budgets(), name)),
 		Policy:     get[*networkingv1.NetworkPolicy](c, c.worker(children.Policies(), name)),
 		External:   get[*corev1.Service](c, Ref{children.Services(), c.namespaces.Ingress, workerapp.ExternalName(name)}),
 		Route:      get[*unstructured.Unstructured](c, Ref{children.Routes(), c.namespaces.Ingress, name}),
 		Pods:       c.pods(name),
 	}
+}
+
+func (c *Cache) former(name string) *corev1.Service {
+	service := get[*corev1.Service](c, c.worker(children.Services(), name))
+	if service == nil || !children.IsFormer(service, name) {
+		return nil
+	}
+	return service
+}
+
+// Unmoved returns how many workers are still reached by the headless Service of an earlier release.
+func (c *Cache) Unmoved() int {
+	informer, ok := c.informers[place{children.Services(), c.namespaces.Ingress}]
+	if !ok {
+		return 0
+	}
+	n := 0
+	for _, object := range informer.GetStore().List() {
+		if service, ok := object.(*corev1.Service); ok && children.LeadsToFormer(service, c.namespaces.Worker) {
+			n++
+		}
+	}
+	return n
 }
 
 // Names returns the names of all WorkerApps, and of those of which only objects are left.

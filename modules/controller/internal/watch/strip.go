@@ -40,7 +40,6 @@ func slim(pod *corev1.Pod) *corev1.Pod {
 			Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
 			Labels: pod.Labels, Annotations: map[string]string{
 				children.TemplateAnnotation: pod.Annotations[children.TemplateAnnotation],
-				children.PortAnnotation:     pod.Annotations[children.PortAnnotation],
 			},
 			CreationTimestamp: pod.CreationTimestamp, DeletionTimestamp: pod.DeletionTimestamp,
 		},

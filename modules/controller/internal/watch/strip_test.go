@@ -34,7 +34,7 @@ func TestStripKeepsOfAPodWhatTellsHowItFares(t *testing.T) {
 	t.Parallel()
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "n", UID: "u", ResourceVersion: "1", Labels: map[string]string{"app": "a"},
-			Annotations: map[string]string{children.TemplateAnnotation: "t", children.PortAnnotation: "80", "cni": "much"}},
+			Annotations: map[string]string{children.TemplateAnnotation: "t", "cni": "much"}},
 		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Env: []corev1.EnvVar{{Name: "A", Value: "marker"}}}}},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning, PodIP: "10.0.0.1",
 			ContainerStatuses: []corev1.ContainerStatus{{Name: "c"}}, Conditions: []corev1.PodCondition{{Type: corev1.PodReady}}},
@@ -46,7 +46,7 @@ func TestStripKeepsOfAPodWhatTellsHowItFares(t *testing.T) {
 	require.Equal(t, first, again, "stripping twice changes nothing")
 	require.Equal(t, &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "n", UID: "u", ResourceVersion: "1", Labels: map[string]string{"app": "a"},
-			Annotations: map[string]string{children.TemplateAnnotation: "t", children.PortAnnotation: "80"}},
+			Annotations: map[string]string{children.TemplateAnnotation: "t"}},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning,
 			ContainerStatuses: []corev1.ContainerStatus{{Name: "c"}}, Conditions: []corev1.PodCondition{{Type: corev1.PodReady}}},
 	}, first)

@@ -103,13 +103,14 @@ func (c *Checker) run(ctx context.Context, next source) (Summary, error) {
 	stages, ctx := errgroup.WithContext(ctx)
 	stages.Go(func() error {
 		defer close(results)
-		return c.checkAll(ctx, next, results)
+		return guard.Call(func() error { return c.checkAll(ctx, next, results) })
 	})
 	stages.Go(func() error {
 		for first := range results {
 			batch := append([]store.Checked{first}, waiting(results, batchSize-1)...)
 			// What was found out is written also at the end of ctx.
-			if err := c.write(context.WithoutCancel(ctx), batch, summary); err != nil {
+			err := guard.Call(func() error { return c.write(context.WithoutCancel(ctx), batch, summary) })
+			if err != nil {
 				c.release(ctx, batch)
 				// The checks end because this error ends ctx; what they still send cannot be written.
 				for rest := range results {
@@ -169,8 +170,10 @@ func (c *Checker) checkAll(ctx context.Context, next source, results chan<- stor
 func (c *Checker) check(ctx context.Context, claim store.Claimed, received time.Time, results chan<- store.Checked) {
 	begin := time.Now()
 	var outcome life.Outcome
+	var after life.State
 	err := guard.Call(func() (err error) {
 		outcome, err = c.verifier.Check(ctx, claim.Claim)
+		after = c.policy.Advance(claim.State, outcome, claim.Now.Add(time.Since(received)))
 		return err
 	})
 	if err != nil {
@@ -182,8 +185,7 @@ func (c *Checker) check(ctx context.Context, claim store.Claimed, received time.
 	}
 	c.metrics.Checks.WithLabelValues(string(outcome.Kind)).Inc()
 	c.metrics.CheckTime.Observe(time.Since(begin).Seconds())
-	now := claim.Now.Add(time.Since(received))
-	results <- store.Checked{Claimed: claim, After: c.policy.Advance(claim.State, outcome, now)}
+	results <- store.Checked{Claimed: claim, After: after}
 }
 
 // write writes results. Where one of them would be a second holder of its host, they are written one by one.

@@ -71,7 +71,7 @@ func (a *Admin) Stats(ctx context.Context) (job.Stats, error) {
 
 // Show implements job.Admin.
 func (a *Admin) Show(ctx context.Context, id int64) (job.Details, error) {
-	d, info, attemptErrors, err := a.store.Details(ctx, id)
+	d, payload, attemptErrors, err := a.store.Details(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return d, job.NewPermanent("task %d: %s", id, noSuchTask)
 	}
@@ -79,6 +79,6 @@ func (a *Admin) Show(ctx context.Context, id int64) (job.Details, error) {
 		return d, fmt.Errorf("task %d: %w", id, err)
 	}
 	d.Errors = parseErrors(attemptErrors)
-	d.Info = a.shown(d.Type, info)
+	d.Info = a.shown(d.Type, payload)
 	return d, nil
 }

@@ -52,11 +52,11 @@ func (a *Admin) giveUp(ctx context.Context, seen store.View) error {
 	if !ok {
 		return nil // nobody in this version knows what it was about
 	}
-	_, info, _, err := a.store.Details(ctx, seen.ID)
+	_, payload, _, err := a.store.Details(ctx, seen.ID)
 	if err != nil {
 		return err
 	}
-	prepared, err := definition.Prepare(info)
+	prepared, err := definition.Prepare(payload.Info)
 	if err != nil {
 		return nil //nolint:nilerr // what cannot be read is about no row
 	}

@@ -4,22 +4,27 @@ import (
 	"encoding/json"
 	"strings"
 
+	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
 
-// shown returns the payload as JSON without the values of secrets, or nil where it may not be shown.
-func (a *Admin) shown(jobType string, info []byte) json.RawMessage {
+// shown returns the payload as JSON without the values of secrets, or nil where it may not be shown: of one that is encrypted
+// it is not known what is secret where this version does not know its type.
+func (a *Admin) shown(jobType string, p store.Payload) json.RawMessage {
 	if d, ok := a.registry.Find(jobType); ok && d.Secret {
-		prepared, err := d.Prepare(info)
+		prepared, err := d.Prepare(p.Info)
 		if err != nil {
 			return nil
 		}
 		return prepared.Erased
 	}
-	if json.Valid(info) {
-		return info
+	if p.Sealed {
+		return nil
 	}
-	text, err := json.Marshal(string(info))
+	if json.Valid(p.Info) {
+		return p.Info
+	}
+	text, err := json.Marshal(string(p.Info))
 	if err != nil {
 		return nil
 	}

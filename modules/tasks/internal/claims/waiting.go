@@ -16,6 +16,15 @@ type holding struct {
 	begun bool
 }
 
+// Acquire puts claims into the book that are begun at once, by whoever claimed them.
+func (b *Book) Acquire(claims ...store.Claim) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range claims {
+		b.inHand[c.Held()] = &holding{since: c.Since, begun: true}
+	}
+}
+
 // Begun notes that a worker has begun with a claim.
 func (b *Book) Begun(c store.Claim) {
 	b.mu.Lock()

@@ -14,11 +14,15 @@ const attendPause = 200 * time.Millisecond
 
 // Attend runs one task in this process when its turn comes, and returns it once it has ended, whoever ran it. It is for
 // a processor that is not started. seen is told what the task's row says. A database that is away for a while is waited
-// for. When ctx ends before the task, its job is cancelled and it is returned to the queue.
+// for. When ctx ends before the task, its job is cancelled and it is returned to the queue; where the job does not end, it is left
+// to the takeover.
 func (p *Processor) Attend(ctx context.Context, id int64, seen func(store.View)) (store.View, error) {
 	running := p.startWriting()
-	defer func() { _ = p.stopWriting() }() // the one job has ended
-	defer context.AfterFunc(ctx, p.stopRunning)()
+	defer context.AfterFunc(ctx, func() {
+		p.stopRunning()
+		time.AfterFunc(abandonAfter, p.abandon)
+	})()
+	defer func() { _ = p.stopWriting() }() // a job that has not ended is told of by the log
 	timer := time.NewTimer(attendPause)
 	defer timer.Stop()
 	for {
@@ -63,11 +67,8 @@ func (p *Processor) attendOnce(ctx, running context.Context, id int64, seen func
 		seen(view)
 		return view, nil
 	}
-	claimed, err := p.store.ClaimTasks(ctx, process, id)
+	claimed, err := p.acquire(ctx, process, id)
 	if err != nil {
-		if !database.IsRefused(err) {
-			p.book.Doubt()
-		}
 		return view, err
 	}
 	if len(claimed) == 0 {
@@ -78,7 +79,18 @@ func (p *Processor) attendOnce(ctx, running context.Context, id int64, seen func
 	for _, c := range claimed {
 		view.Status, view.Detail, view.LastError = store.Processing, "runs in this process", ""
 		seen(view)
-		p.runOne(running, c)
+		p.run(running, c)
 	}
 	return view, nil
+}
+
+// acquire claims a task if it is its turn, to be run at once.
+func (p *Processor) acquire(ctx context.Context, process string, id int64) ([]store.Claim, error) {
+	defer p.book.Begin()()
+	claimed, err := p.store.ClaimTasks(ctx, process, id)
+	if err != nil && !database.IsRefused(err) {
+		p.book.Doubt()
+	}
+	p.book.Acquire(claimed...)
+	return claimed, err
 }

@@ -53,7 +53,7 @@ func (p *Processor) conclude(running context.Context, x execution, e *job.Error)
 	case e.Kind == job.Permanent || x.task.Attempt >= limit:
 		p.giveUp(running, x, e)
 	default:
-		wait := jitter(doubled(p.config.RetryDelay, p.config.RetryDelayMax, x.task.Attempt))
+		wait := jitter(doubled(p.config.RetryDelay, p.config.RetryDelayMax, int64(x.task.Attempt)))
 		x.log.Warn("attempt failed", observe.Error(e), zap.Duration("next_in", wait))
 		p.again(running, x, store.Ending{
 			Claim: x.claim, Detail: "attempt failed, will be tried again", LastError: e.Text, Attempts: 1, Note: note(x.task, e),
@@ -64,18 +64,34 @@ func (p *Processor) conclude(running context.Context, x execution, e *job.Error)
 // giveUp ends a task as an error, after the row that it was about was told. Where that cannot be written now the task
 // is run again, so that the two do not part.
 func (p *Processor) giveUp(running context.Context, x execution, e *job.Error) {
-	ctx, cancel := context.WithTimeout(running, giveUpTimeout)
+	leased, ok := p.book.Hold(x.claim.Process)
+	if !ok {
+		p.book.Done(x.claim)
+		return // left to the takeover
+	}
+	ctx, cancel := context.WithTimeout(leased, giveUpTimeout)
 	defer cancel()
-	err := guard.Call(func() error { return x.prepared.GiveUp(ctx, x.task, e.Text) })
-	if _, panicked := errors.AsType[*guard.PanicError](err); panicked {
-		x.log.Error("failure could not be written to the row it is about", observe.Error(err)) // nor will it be the next time
-	} else if err != nil {
+	defer context.AfterFunc(running, cancel)()
+	err := p.supervise(ctx, x, func(ctx context.Context) error { return x.prepared.GiveUp(ctx, x.task, e.Text) })
+	if errors.Is(err, errAbandoned) {
+		x.log.Error(abandonedText)
+		return
+	}
+	if err != nil {
 		x.log.Error("failure could not be written to the row it is about", observe.Error(err))
+	}
+	if err != nil && !hopeless(err) {
 		p.again(running, x, store.Ending{Claim: x.claim, Detail: "failed, to be recorded", LastError: e.Text}, jitter(p.config.RetryDelay))
 		return
 	}
 	x.log.Error("task failed", observe.Error(e))
 	p.end(x.claim, store.Failed, e.Text, 1, note(x.task, e))
+}
+
+// hopeless tells whether what ended with err will end so each time: by a panic, or since the database takes no such value.
+func hopeless(err error) bool {
+	_, panicked := errors.AsType[*guard.PanicError](err)
+	return panicked || database.IsDataRefused(err) || job.AsError(err).Kind == job.Permanent
 }
 
 func (p *Processor) again(running context.Context, x execution, e store.Ending, wait time.Duration) {
@@ -126,9 +142,9 @@ func note(task job.Task, e *job.Error) string {
 	return string(line) + "\n"
 }
 
-// doubled is a wait that doubles with every attempt after the first up to the longest.
-func doubled(wait, longest time.Duration, attempt int) time.Duration {
-	for range attempt - 1 {
+// doubled is a wait that doubles with every time after the first up to the longest.
+func doubled(wait, longest time.Duration, times int64) time.Duration {
+	for range times - 1 {
 		if wait *= 2; wait >= longest {
 			return longest
 		}

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"runtime/pprof"
+	"strconv"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
+
+	"app238.com/inner/app/guard"
 )
 
 const (
@@ -23,6 +26,17 @@ const (
 
 // errAbandoned says that a job did not end and is waited for no more.
 var errAbandoned = errors.New("the job did not end when it was told to")
+
+// abandonedText is what the log says of it.
+const abandonedText = "job abandoned: it did not end when it was told to; its task is taken over once this process has ended"
+
+// supervise has code of a job's module do its work in a goroutine of its own, by whose label it is found, and waits for its end.
+func (p *Processor) supervise(ctx context.Context, e execution, work func(context.Context) error) error {
+	return p.await(ctx, e, guard.Start(func() (err error) {
+		pprof.Do(ctx, pprof.Labels(taskLabel, strconv.FormatInt(e.task.ID, 10)), func(ctx context.Context) { err = work(ctx) })
+		return err
+	}))
+}
 
 // await waits for the end of a job. One that goes on though its context has ended is told of: nothing can end it. It is waited
 // for all the same, since its task must not run twice, until this process has no more time for that.

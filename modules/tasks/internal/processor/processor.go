@@ -40,8 +40,9 @@ type Processor struct {
 	// seen is what was seen at the last look for tasks, for the sweep; nil where it has had that.
 	seen atomic.Pointer[store.Polled]
 
-	// abandoned is closed when jobs that do not end are waited for no more.
+	// abandoned is closed, by abandon, when jobs that do not end are waited for no more.
 	abandoned chan struct{}
+	abandon   func()
 
 	stopClaiming, stopRunning, stopBeating context.CancelFunc
 	claimers, workers, writer, beater      sync.WaitGroup
@@ -51,9 +52,10 @@ type Processor struct {
 func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, h *store.Heartbeats, b *claims.Book, m *metrics.Metrics,
 	t *tracing.Tracing,
 ) *Processor {
+	abandoned := make(chan struct{})
 	return &Processor{
 		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, beats: h, book: b, metrics: m, tracing: t,
-		endings: make(chan store.Ending, maxEndings), abandoned: make(chan struct{}),
+		endings: make(chan store.Ending, maxEndings), abandoned: abandoned, abandon: sync.OnceFunc(func() { close(abandoned) }),
 	}
 }
 
@@ -108,7 +110,7 @@ func (p *Processor) Stop(ctx context.Context) error {
 	p.claimers.Wait()
 	p.returnUnbegun(ctx)
 	defer time.AfterFunc(p.config.ShutdownTimeout, p.stopRunning).Stop()
-	defer time.AfterFunc(p.config.ShutdownTimeout+abandonAfter, sync.OnceFunc(func() { close(p.abandoned) })).Stop()
+	defer time.AfterFunc(p.config.ShutdownTimeout+abandonAfter, p.abandon).Stop()
 	defer context.AfterFunc(ctx, p.stopRunning)()
 	p.workers.Wait()
 	return p.stopWriting()

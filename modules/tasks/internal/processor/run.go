@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/pprof"
-	"strconv"
 	"time"
 
 	"go.uber.org/zap"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/app/guard"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/tasks/internal/claims"
@@ -18,12 +17,13 @@ import (
 )
 
 const (
-	// sealedPause is the wait before a task that this process cannot decrypt is offered again, the first time; it doubles up
-	// to sealedPauseMax.
-	sealedPause, sealedPauseMax = 15 * time.Second, 30 * time.Minute
-	// sealedAttempts is how often it is offered, which takes some seven hours: another process may have the key, or this one
-	// after a rollout.
-	sealedAttempts = 20
+	// elsewherePause is the wait before a task that this process cannot run, for want of its key or its job type, is offered again,
+	// the first time. It doubles up to config.LongestSnooze: what waits for longer than anything is put off is made due.
+	elsewherePause = 15 * time.Second
+	// elsewhereAge and elsewhereClaims are the age and the claims until which it is offered: another process may be able to run it, or
+	// this one after a rollout. Offers are none of the job's attempts, which are for whoever can run it.
+	elsewhereAge    = 7 * time.Hour
+	elsewhereClaims = 90
 )
 
 // work runs a lane's claims until claiming ends; running ends the one under way.
@@ -77,7 +77,8 @@ func (p *Processor) run(running context.Context, c store.Claim) {
 		return nil
 	})
 	if err != nil {
-		p.jobLog.Error("task failed", zap.Int64("task", c.ID), zap.String("type", c.Type), observe.Error(err))
+		hiding := observe.Hiding(job.Prepared{Info: c.Info, Erased: []byte("{}")}.Hidden()...) // it may not be known what of it is secret
+		p.jobLog.With(hiding).Error("task failed", zap.Int64("task", c.ID), zap.String("type", c.Type), observe.Error(err))
 		p.end(c, store.Failed, internalError, 1, "")
 	}
 }
@@ -94,12 +95,12 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 	}
 	e := execution{claim: c, task: job.Task{ID: c.ID, Type: c.Type, Attempt: c.Attempts + 1}}
 	if c.Fault != nil {
-		p.unreadable(running, e)
+		p.offer(running, e, "the payload could not be read: "+c.Fault.Error())
 		return
 	}
 	definition, known := p.registry.Find(c.Type)
 	if !known {
-		p.end(c, store.Failed, "no job of this type in this version of Inner", 0, "")
+		p.offer(running, e, "no job of this type in this version of Inner")
 		return
 	}
 	prepared, err := prepare(definition, c)
@@ -121,7 +122,7 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 	p.metrics.RunTime.WithLabelValues(c.Type).Observe(e.took.Seconds())
 	switch {
 	case errors.Is(err, errAbandoned):
-		p.logger(e).Error("job abandoned: it did not end when it was told to; its task is taken over once this process has ended")
+		p.logger(e).Error(abandonedText)
 	case err == nil:
 		p.jobLog.Info("task finished", zap.Int64("task", c.ID), zap.String("type", c.Type), zap.Int("attempt", e.task.Attempt), zap.Duration("took", e.took))
 		p.endings <- store.Success(c) // waits where the writer has more than it can write
@@ -133,19 +134,18 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 	}
 }
 
-// unreadable puts off a task whose payload no key of this process opens, or ends it.
-func (p *Processor) unreadable(running context.Context, x execution) {
-	text := "the payload could not be read: " + x.claim.Fault.Error()
+// offer puts off a task that this process cannot run and another one may, or ends it. The text says why it cannot.
+func (p *Processor) offer(running context.Context, x execution, text string) {
 	p.metrics.Failed.WithLabelValues(x.task.Type).Inc()
 	x.log = p.logger(x)
-	if x.task.Attempt >= sealedAttempts {
+	if x.claim.Number >= elsewhereClaims && x.claim.Age >= elsewhereAge.Seconds() {
 		x.log.Error("task failed", zap.String("error", text))
 		p.end(x.claim, store.Failed, text, 1, "")
 		return
 	}
-	wait := jitter(doubled(sealedPause, sealedPauseMax, x.task.Attempt))
-	x.log.Warn("payload could not be read", zap.String("error", text), zap.Duration("next_in", wait))
-	p.again(running, x, store.Ending{Claim: x.claim, Detail: text, LastError: text, Attempts: 1}, wait)
+	wait := jitter(doubled(elsewherePause, config.LongestSnooze, x.claim.Number))
+	x.log.Warn("task cannot be run here", zap.String("error", text), zap.Duration("next_in", wait))
+	p.again(running, x, store.Ending{Claim: x.claim, Detail: text, LastError: text}, wait)
 }
 
 // failure returns err if it says that an execution failed, and nil if it says what else becomes of the task.
@@ -168,10 +168,7 @@ func (p *Processor) execute(leased, running context.Context, e execution) error 
 	ctx, cancel := context.WithTimeout(leased, limit)
 	defer cancel()
 	defer context.AfterFunc(running, cancel)()
-	err := p.await(ctx, e, guard.Start(func() (err error) {
-		pprof.Do(ctx, pprof.Labels(taskLabel, strconv.FormatInt(e.task.ID, 10)), func(ctx context.Context) { err = e.prepared.Execute(ctx, e.task) })
-		return err
-	}))
+	err := p.supervise(ctx, e, func(ctx context.Context) error { return e.prepared.Execute(ctx, e.task) })
 	if _, ok := errors.AsType[*guard.PanicError](err); ok {
 		p.logger(e).Error("job panicked", observe.Error(err))
 		return job.NewFailed("the job panicked, see the log", nil)

@@ -35,16 +35,16 @@ func (p *Processor) sweep(ctx context.Context) {
 			p.book.Review()
 		}
 		var ready int64
+		var failures []error
 		for _, part := range parts {
-			err := guard.Call(func() error {
+			failures = append(failures, guard.Call(func() error {
 				n, err := part(ctx)
 				ready += n
 				return err
-			})
-			if err != nil && ctx.Err() == nil {
-				p.log.Warn("sweep failed", observe.Error(err))
-				break
-			}
+			}))
+		}
+		if err := errors.Join(failures...); err != nil && ctx.Err() == nil {
+			p.log.Warn("sweep failed", observe.Error(err))
 		}
 		if ready > 0 {
 			p.book.Nudge()

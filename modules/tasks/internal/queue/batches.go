@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,8 +13,9 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-// maxBatch bounds the tasks of one commit.
-const maxBatch = 500
+// maxBatch bounds the tasks of one commit, and maxBatchBytes their payloads, unless it has but one. CockroachDB takes no message of more
+// than 16 MiB, in which a payload may have twice its length: each of them alone would be taken.
+const maxBatch, maxBatchBytes = 500, 4 << 20
 
 const (
 	// gatherTime bounds the wait for those whom the last commit served.
@@ -46,16 +48,28 @@ type batches struct {
 type accept struct {
 	task  store.NewTask
 	trace tracing.Request
+	// left is closed when nobody waits any more, done when the task is committed or refused.
+	left  <-chan struct{}
 	done  chan struct{}
 	id    int64
 	fault error
 }
 
-// insert returns once the task is committed. A caller whose context ends does not wait any more, but the task may be
-// committed all the same.
+// gone tells whether nobody waits any more.
+func (a *accept) gone() bool {
+	select {
+	case <-a.left:
+		return true
+	default:
+		return false
+	}
+}
+
+// insert returns once the task is committed. A caller whose context ends does not wait any more; if its commit was under way by then
+// the task may be there all the same.
 func (b *batches) insert(ctx context.Context, task store.NewTask) (int64, error) {
 	begin := time.Now()
-	a := &accept{task: task, trace: b.tracing.RequestOf(ctx), done: make(chan struct{})}
+	a := &accept{task: task, trace: b.tracing.RequestOf(ctx), left: ctx.Done(), done: make(chan struct{})}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, a)
 	if b.want > 0 && len(b.waiting) >= b.want {
@@ -89,7 +103,7 @@ func (b *batches) flush(ctx context.Context) {
 		if len(batch) == 0 {
 			return
 		}
-		b.commit(ctx, batch)
+		b.commitAll(ctx, batch)
 		for _, a := range batch {
 			close(a.done)
 		}
@@ -113,8 +127,9 @@ func (b *batches) gather(last int) []*accept {
 	}
 	defer b.mu.Unlock()
 	b.want = 0
+	b.waiting = slices.DeleteFunc(b.waiting, (*accept).gone)
 	// What waits further goes into a slice of its own: the bodies of a commit go with it.
-	batch := b.waiting[:min(len(b.waiting), maxBatch)]
+	batch := b.waiting[:fitting(b.waiting)]
 	b.waiting = append([]*accept(nil), b.waiting[len(batch):]...)
 	b.flushing = len(batch) > 0
 	return batch
@@ -142,8 +157,30 @@ func (b *batches) await() {
 	b.rest = b.vain
 }
 
-// commit inserts a batch, as claims of this process where it has room for them.
-func (b *batches) commit(ctx context.Context, batch []*accept) {
+// fitting returns how many of those that wait share the next commit.
+func fitting(waiting []*accept) int {
+	size := 0
+	for i, a := range waiting {
+		if size += len(a.task.Info); i > 0 && (i == maxBatch || size > maxBatchBytes) {
+			return i
+		}
+	}
+	return len(waiting)
+}
+
+// commitAll commits a batch, in halves where the database refuses what one of them holds: it fails that one alone.
+func (b *batches) commitAll(ctx context.Context, batch []*accept) {
+	if b.commit(ctx, batch) {
+		return
+	}
+	half := len(batch) / 2
+	b.commitAll(ctx, batch[:half])
+	b.commitAll(ctx, batch[half:])
+}
+
+// commit inserts a batch, as claims of this process where it has room for them. It returns false, and has delivered nothing, where
+// the database refused what one of several holds.
+func (b *batches) commit(ctx context.Context, batch []*accept) bool {
 	defer b.book.Begin()()
 	process, leased := b.book.Current()
 	tasks, wanted := make([]store.NewTask, len(batch)), make([]bool, len(batch))
@@ -162,7 +199,16 @@ func (b *batches) commit(ctx context.Context, batch []*accept) {
 	if err != nil && !database.IsRefused(err) {
 		b.book.Doubt()
 	}
+	if len(batch) > 1 && database.IsDataRefused(err) {
+		for i, a := range batch {
+			if wanted[i] {
+				b.book.Release(b.book.Lane(a.task.Lane), 1)
+			}
+		}
+		return false
+	}
 	b.deliver(process, batch, wanted, inserted, err)
+	return true
 }
 
 // deliver tells each accept what became of its task, and sees that the tasks come to workers of this process: what is

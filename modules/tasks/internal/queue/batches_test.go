@@ -8,9 +8,16 @@ import (
 	"time"
 	"weak"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"app238.com/inner/app/database"
+	"app238.com/inner/modules/tasks/internal/claims"
+	"app238.com/inner/modules/tasks/internal/metrics"
+	"app238.com/inner/modules/tasks/internal/registry"
+	"app238.com/inner/modules/tasks/internal/sealed"
 	"app238.com/inner/modules/tasks/internal/store"
+	"app238.com/inner/test/testdatabase"
 )
 
 func TestSharedCommitsKeepNoBodiesAlive(t *testing.T) {
@@ -74,7 +81,65 @@ func (b *batches) add(n int) bool {
 	if b.want == 0 {
 		return false
 	}
-	b.waiting = append(b.waiting, make([]*accept, n)...)
+	for range n {
+		b.waiting = append(b.waiting, &accept{})
+	}
 	b.enough <- struct{}{}
 	return true
+}
+
+func TestAnAcceptThatNobodyWaitsForIsNotCommitted(t *testing.T) {
+	t.Parallel()
+	b := &batches{enough: make(chan struct{}, 1)}
+	left := make(chan struct{})
+	close(left)
+	stays := &accept{}
+	b.waiting = []*accept{{left: left}, stays, {left: left}}
+	require.Equal(t, []*accept{stays}, b.gather(0))
+	b.waiting = []*accept{{left: left}}
+	require.Empty(t, b.gather(0))
+}
+
+func TestASharedCommitIsNoLargerThanWhatEveryDatabaseTakes(t *testing.T) {
+	t.Parallel()
+	b := &batches{enough: make(chan struct{}, 1)}
+	for _, size := range []int{1 << 20, 1 << 20, 1 << 20, 1 << 20, 1, 9 << 20, 1} {
+		b.waiting = append(b.waiting, &accept{task: store.NewTask{Info: make([]byte, size)}})
+	}
+	var sizes []int
+	for batch := b.gather(0); len(batch) > 0; batch = b.gather(0) {
+		sizes = append(sizes, len(batch))
+	}
+	require.Equal(t, []int{4, 1, 1, 1}, sizes)
+}
+
+func TestARequestThatTheDatabaseRefusesFailsNoOtherOfItsCommit(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "what refuses is not a statement of Inner's")
+	db := testdatabase.New(t)
+	plain, err := database.Open(db.Config)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = plain.Close() })
+	_, err = plain.ExecContext(t.Context(), `ALTER TABLE console_tasks ADD CHECK (task_info NOT LIKE '%unheard of%')`)
+	require.NoError(t, err)
+	box, err := sealed.New(db.Config)
+	require.NoError(t, err)
+	m, err := metrics.New(prometheus.NewRegistry())
+	require.NoError(t, err)
+	q := New(registry.New(), store.New(db.DB, db.Steady, box, db.Config), claims.NewBook(db.Config), m, nil)
+	var batch []*accept
+	for _, text := range []string{"a", "unheard of", "b", "c", "d"} {
+		batch = append(batch, &accept{task: store.NewTask{Type: "test", Lane: "default", OrderingKey: "k", Info: []byte(`{"text":"` + text + `"}`)}})
+	}
+	q.batches.commitAll(t.Context(), batch)
+	last := int64(0)
+	for i, a := range batch {
+		if i == 1 {
+			require.Error(t, a.fault)
+			continue
+		}
+		require.NoError(t, a.fault)
+		require.Greater(t, a.id, last, "in their order")
+		last = a.id
+	}
 }

@@ -74,6 +74,9 @@ func (b *Box) Seal(payload []byte) string {
 	return prefix + b.current + ":" + base64.StdEncoding.EncodeToString(closed)
 }
 
+// IsSealed tells whether what is stored is encrypted.
+func IsSealed(stored string) bool { return strings.HasPrefix(stored, prefix) }
+
 // Open returns the payload of what is stored: as it is where it is not sealed, else decrypted, or ErrUnknownKey or
 // ErrBroken.
 func (b *Box) Open(stored string) ([]byte, error) {

@@ -164,10 +164,11 @@ UPDATE console_tasks AS c SET task_status = 'pending', task_detailed_status = 'r
 WHERE c.claimed_by = $1 AND c.task_status = 'processing'
   AND NOT EXISTS (SELECT 1 FROM unnest($2::BIGINT[], $3::BIGINT[]) AS h(id, number) WHERE h.id = c.id AND h.number = c.claim_number)`
 
-// ReturnAll gives back every task that process holds, except the given claims.
+// ReturnAll gives back every task that process holds, except the given claims. Nothing is accepted or claimed meanwhile, so that it must
+// not wait for connections that other work holds.
 func (s *Store) ReturnAll(ctx context.Context, process string, except []Held) (int64, error) {
 	ids, numbers := arrays(except)
-	return s.exec(ctx, returnTasks, process, ids, numbers)
+	return s.execBy(ctx, s.steady, returnTasks, process, ids, numbers)
 }
 
 const returnClaims = `

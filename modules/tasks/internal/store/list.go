@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 
+	"app238.com/inner/modules/tasks/internal/sealed"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -41,9 +42,16 @@ SELECT ` + summary + `, GREATEST(run_at, created_at), claimed_by, COALESCE((SELE
     claim_number, takeovers, woken, COALESCE(idempotency_key, ''), task_info, attempt_errors
 FROM console_tasks WHERE id = $1`
 
-// Details returns all of a task, or ErrNotFound, and beside it the kept errors and the payload, nil where it
-// was sealed with a key that is not here.
-func (s *Store) Details(ctx context.Context, id int64) (d job.Details, info []byte, attemptErrors string, err error) {
+// Payload is that of a task.
+type Payload struct {
+	// Info is nil where it was sealed with a key that is not here.
+	Info []byte
+	// Sealed tells that it is stored encrypted, since it holds secrets.
+	Sealed bool
+}
+
+// Details returns all of a task, or ErrNotFound, and beside it the kept errors and the payload.
+func (s *Store) Details(ctx context.Context, id int64) (d job.Details, p Payload, attemptErrors string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	var stored string
@@ -53,12 +61,13 @@ func (s *Store) Details(ctx context.Context, id int64) (d job.Details, info []by
 		err = ErrNotFound
 	}
 	if err != nil {
-		return d, nil, "", err
+		return d, Payload{}, "", err
 	}
-	if info, err = s.box.Open(stored); err != nil {
-		return d, nil, attemptErrors, nil // all the rest can be told
+	p.Sealed = sealed.IsSealed(stored)
+	if p.Info, err = s.box.Open(stored); err != nil {
+		p.Info = nil // all the rest can be told
 	}
-	return d, info, attemptErrors, nil
+	return d, p, attemptErrors, nil
 }
 
 // Both changes are fenced by the state in which the task was seen: of two who want them one is refused.

@@ -88,6 +88,7 @@ func TestSteadyPlansAreRightForAnEmptyTableAndForAFullOne(t *testing.T) {
 			claimByID:    append(byKey, "console_tasks_pkey on console_tasks t", "console_tasks_one_per_key on console_tasks e", "console_tasks_pkey on console_tasks c"),
 			endTasks:     append(byKey, "console_tasks_pkey on console_tasks c"),
 			finishTasks:  append(byKey, "console_tasks_pkey on console_tasks c"),
+			returnTasks:  {"console_tasks_one_per_key on console_tasks c"},
 			poll: {"console_tasks_ready on console_tasks t", "console_tasks_waiting on console_tasks",
 				"console_tasks_one_per_key on console_tasks", "inner_processes_pkey on inner_processes", "inner_processes_pkey on inner_processes"},
 		} {

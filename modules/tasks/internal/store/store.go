@@ -94,11 +94,20 @@ func (s *Store) View(ctx context.Context, id int64) (View, error) {
 
 // exec runs one statement within the time limit, again after serialization failures, and returns the rows it changed.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	return s.execBy(ctx, s.db, query, args...)
+}
+
+// executor is a pool that statements are sent to.
+type executor interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+func (s *Store) execBy(ctx context.Context, by executor, query string, args ...any) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	var n int64
 	err := database.Retry(ctx, func(ctx context.Context) error {
-		result, err := s.db.ExecContext(ctx, query, args...)
+		result, err := by.ExecContext(ctx, query, args...)
 		if err != nil {
 			return err
 		}

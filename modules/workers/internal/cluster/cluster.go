@@ -62,7 +62,7 @@ func stateOf(found *unstructured.Unstructured) *State {
 	}
 	recorded := meta.FindStatusCondition(app.Status.Conditions, workerapp.RecordedCondition)
 	if recorded != nil && recorded.Status == metav1.ConditionTrue {
-		state.Ended, state.Running = true, recorded.Reason == string(workerapp.Running)
+		state.Ended, state.Running = true, recorded.Reason != string(workerapp.Failed)
 		state.Reason = app.Status.Message
 	}
 	return state

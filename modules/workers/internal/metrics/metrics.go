@@ -11,6 +11,8 @@ import (
 const (
 	Running = "running"
 	Failed  = "failed"
+	// Broke: a version that had run failed later.
+	Broke = "broke"
 )
 
 // Metrics are the counters of one process.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/tasks/job"
@@ -80,6 +81,9 @@ func (o *Outcome) Record(ctx context.Context, r rollout.Outcome) error {
 		}
 		return o.queue.Wake(ctx, key)
 	}
+	if r.Later {
+		return o.broke(ctx, key, r, leave)
+	}
 	back, err := o.rows.Failed(ctx, r.WorkerID, r.OwnerID, int(r.Version), r.Reason, leave)
 	if err != nil {
 		return fmt.Errorf("record version %d: %w", r.Version, err)
@@ -97,6 +101,16 @@ func (o *Outcome) Record(ctx context.Context, r rollout.Outcome) error {
 	}
 	o.metrics.Restores.Inc()
 	return nil
+}
+
+// broke is for a version that had run before it failed. There is nothing to go back to that its owner would expect.
+func (o *Outcome) broke(ctx context.Context, key string, r rollout.Outcome, leave bool) error {
+	reason := fmt.Sprintf("since %s: %s", r.Since.UTC().Format(time.RFC3339), r.Reason)
+	if err := o.rows.Broke(ctx, r.WorkerID, r.OwnerID, int(r.Version), reason, r.Serving, leave); err != nil {
+		return fmt.Errorf("record version %d: %w", r.Version, err)
+	}
+	o.metrics.Rollouts.WithLabelValues(metrics.Broke).Inc()
+	return o.queue.Wake(ctx, key)
 }
 
 func (o *Outcome) restore(ctx context.Context, r rollout.Outcome) error {

@@ -51,6 +51,18 @@ func (r *Rows) Failed(ctx context.Context, workerID, userUID string, version int
 	return back, err
 }
 
+// Broke records why a version that has run does not run any more. It keeps its success; its worker is in error where nothing
+// serves, else active.
+func (r *Rows) Broke(ctx context.Context, workerID, userUID string, version int, reason string, serving, leave bool) error {
+	return r.onVersion(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+		status := Error
+		if serving {
+			status = Active
+		}
+		return settle(ctx, tx, w, v, Success, status, reason, leave)
+	})
+}
+
 // Abandoned records that Inner gave up on a version before its rollout began to count. What served before serves on. A
 // version that has an outcome keeps it.
 func (r *Rows) Abandoned(ctx context.Context, workerID, userUID string, version int, reason string, leave bool) error {

@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 	corev1 "k8s.io/api/core/v1"
 
-	"app238.com/inner/modules/controller/internal/clientlog"
+	"app238.com/inner/app/kube/clientlog"
 )
 
 func TestLinesHaveAConstantMessageAndNoObjects(t *testing.T) {

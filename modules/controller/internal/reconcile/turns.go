@@ -1,0 +1,78 @@
+package reconcile
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// turns has workers whose pods nobody asked to be made anew take turns: an upgrade of Inner, or a changed setting, changes the
+// pods of all of them at once.
+type turns struct {
+	limiter *rate.Limiter
+
+	mu sync.Mutex
+	at map[string]time.Time
+}
+
+func newTurns(perSecond float64) *turns {
+	return &turns{limiter: rate.NewLimiter(rate.Limit(perSecond), 1), at: map[string]time.Time{}}
+}
+
+// wait returns how long it takes until it is app's turn; after 0 its next one is another.
+func (t *turns) wait(app string, now time.Time) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at, waits := t.at[app]
+	if !waits {
+		at = now.Add(t.limiter.ReserveN(now, 1).DelayFrom(now))
+		t.at[app] = at
+	}
+	if wait := at.Sub(now); wait > 0 {
+		return wait
+	}
+	delete(t.at, app)
+	return 0
+}
+
+// forget is for a worker that needs no turn.
+func (t *turns) forget(app string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.at, app)
+}
+
+// turn returns how long the Deployment that is wished has to wait, which makes pods anew: 0 where that was asked for by a
+// changed wish, or where the Deployment is as wished but for what somebody did to it.
+func (r *Reconciler) turn(app *workerapp.WorkerApp, wished children.Child, present *appsv1.Deployment) time.Duration {
+	if present == nil || !metav1.IsControlledBy(present, app) || !unasked(wished.Object, present) {
+		r.turns.forget(app.Name)
+		return 0
+	}
+	return r.turns.wait(app.Name, r.now())
+}
+
+// unasked tells whether what is wished differs from what Inner wrote last in the pods' template, though the WorkerApp and what
+// the pods see are the same.
+func unasked(wished *unstructured.Unstructured, present *appsv1.Deployment) bool {
+	was, is := present.Annotations, wished.GetAnnotations()
+	for _, key := range []string{
+		children.GenerationAnnotation, workerapp.VersionAnnotation, workerapp.TaskAnnotation, workerapp.DatabaseAnnotation,
+	} {
+		if was[key] != is[key] {
+			return false
+		}
+	}
+	template, _, err := unstructured.NestedStringMap(wished.Object, "spec", "template", "metadata", "annotations")
+	pods := present.Spec.Template.Annotations
+	return err == nil && was[children.AppliedAnnotation] != is[children.AppliedAnnotation] &&
+		pods[children.ContentAnnotation] == template[children.ContentAnnotation] &&
+		pods[children.TemplateAnnotation] != template[children.TemplateAnnotation]
+}

@@ -1,0 +1,54 @@
+package rolloutstate_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"app238.com/inner/modules/controller/internal/rolloutstate"
+	"app238.com/inner/modules/controller/internal/status"
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+func TestAVersionThatHasRunFailsWhenNothingServes(t *testing.T) {
+	t.Parallel()
+	in := setup()
+	in.Deployment.Status = appsv1.DeploymentStatus{ObservedGeneration: 5, Replicas: 2, UpdatedReplicas: 2}
+	gone := pod("new")
+	gone.Status.Phase = corev1.PodPending
+	gone.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "no node"}}
+	in.Pods = []*corev1.Pod{gone}
+	state, again := rolloutstate.Evaluate(in)
+	require.Equal(t, status.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress}, state, "before it has run, the deadline decides")
+	require.Zero(t, again)
+
+	running := status.State{Phase: workerapp.Running, Reason: rolloutstate.Complete}
+	in.App.Status = status.Recorded(in.App, status.Next(in.App, running, noon), running, nil, noon)
+	state, again = rolloutstate.Evaluate(in)
+	require.Equal(t, workerapp.Deploying, state.Phase)
+	require.Positive(t, again)
+	recorded := in.App.Status
+	in = shown(in, state, noon)
+	in.Now = noon.Add(again)
+	state, _ = rolloutstate.Evaluate(in)
+	require.Equal(t, status.State{Phase: workerapp.Failed, Reason: rolloutstate.NotServing, Message: "no pod serves: Unschedulable: no node", Since: noon}, state)
+
+	in.App.Status, in.Now = recorded, noon
+	in.Deployment.Status.ReadyReplicas = 1
+	state, _ = rolloutstate.Evaluate(in)
+	require.Equal(t, status.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress, Serving: true}, state, "while one serves, it is not said")
+}
+
+func TestWhatHasFailedRunsOnlyOncePodsLast(t *testing.T) {
+	t.Parallel()
+	in := setup()
+	in.Deployment.Status = appsv1.DeploymentStatus{ObservedGeneration: 5, Replicas: 2, UpdatedReplicas: 2, ReadyReplicas: 2}
+	in = shown(in, status.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing}, noon)
+	state, _ := rolloutstate.Evaluate(in)
+	require.NotEqual(t, workerapp.Running, state.Phase)
+	in.Deployment.Status.AvailableReplicas = 2
+	state, _ = rolloutstate.Evaluate(in)
+	require.Equal(t, workerapp.Running, state.Phase)
+}

@@ -1,0 +1,86 @@
+package tasks_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/modules/tasks/internal/store"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// awaitOffer waits until a task was put off because this process cannot run it.
+func (b *bundle) awaitOffer(t *testing.T, id int64, why string) {
+	t.Helper()
+	var view store.View
+	require.Eventually(t, func() bool {
+		var err error
+		view, err = b.store.View(t.Context(), id)
+		require.NoError(t, err)
+		return view.Status != store.Processing && view.LastError != ""
+	}, patience, 10*time.Millisecond)
+	require.Contains(t, view.LastError, why)
+	require.Equal(t, store.Pending, view.Status)
+}
+
+func TestATaskThatThisProcessCannotRunIsNotPutOffForLongerThanAnythingIs(t *testing.T) {
+	t.Parallel()
+	b, _ := withVault(t)
+	b.withKeys(t, "a")
+	id, err := b.queue.AcceptInfo(t.Context(), "test.vault", []byte(`{"key":"k","value":"hidden"}`), "")
+	require.NoError(t, err)
+	_, err = b.db.ExecContext(t.Context(), `UPDATE console_tasks SET claim_number = 12 WHERE id = $1`, id)
+	require.NoError(t, err)
+	b.withKeys(t, "b")
+	stop := b.start(t)
+	b.awaitOffer(t, id, "tasks.encryptionKeys")
+	stop()
+	hastened, err := b.store.Hasten(t.Context(), b.config.Tasks.LongestWait())
+	require.NoError(t, err)
+	require.Zero(t, hastened, "it counts as held up by a clock that was set back, and is tried each minute")
+}
+
+// ofLaterVersion inserts a task of a type that this process does not know.
+func (b *bundle) ofLaterVersion(t *testing.T) int64 {
+	t.Helper()
+	inserted, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.new", Lane: job.DefaultLane, Info: []byte(`{"text":"new"}`)}}, nil)
+	require.NoError(t, err)
+	return inserted[0].ID
+}
+
+func TestATaskOfATypeThatThisVersionDoesNotKnowKeepsItsAttemptsForOneThatDoes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := b.ofLaterVersion(t)
+	stop := b.start(t)
+	b.awaitOffer(t, id, "no job of this type")
+	stop()
+	view, err := b.store.View(t.Context(), id)
+	require.NoError(t, err)
+	require.Zero(t, view.Attempts)
+	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.new", Attempts: 1}, b.job)}))
+	_, err = b.store.MakeDue(t.Context(), id)
+	require.NoError(t, err)
+	b.start(t)
+	b.awaitStatus(t, id, store.Finished)
+}
+
+// noneCouldRunIt makes a task as one that was offered for hours.
+func (b *bundle) noneCouldRunIt(t *testing.T, id int64) {
+	t.Helper()
+	_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET claim_number = 100, created_at = created_at - INTERVAL '8 hours' WHERE id = $1`, id)
+	require.NoError(t, err)
+}
+
+func TestATaskThatNoProcessCouldRunForHoursEnds(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	young, old := b.ofLaterVersion(t), b.ofLaterVersion(t)
+	_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET claim_number = 100`)
+	require.NoError(t, err)
+	b.noneCouldRunIt(t, old)
+	b.start(t)
+	b.awaitStatus(t, old, store.Failed)
+	b.awaitOffer(t, young, "no job of this type")
+}
