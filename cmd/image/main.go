@@ -108,7 +108,7 @@ func write(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Printf("%s %s %s\n", o.file, o.reference, digest)
+	_, err = fmt.Fprintf(os.Stdout, "%s %s %s\n", o.file, o.reference, digest)
 	return err
 }
 

@@ -65,7 +65,7 @@ func routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if wait, err := time.ParseDuration(r.URL.Query().Get("wait")); err == nil {
-			time.Sleep(wait)
+			<-time.After(wait)
 		}
 		_, _ = fmt.Fprintln(w, os.Getenv("WORDS"))
 	})
