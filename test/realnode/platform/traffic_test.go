@@ -123,8 +123,8 @@ func (f *traffic) sent() (n int, words []string) {
 	return n, slices.Sorted(maps.Keys(f.answers))
 }
 
-// end waits until so many requests were answered, stops, and demands that none failed.
-func (f *traffic) end(t *testing.T, atLeast int) {
+// end waits until so many requests were answered, stops, and demands that no more than those few failed.
+func (f *traffic) end(t *testing.T, atLeast, lost int) {
 	t.Helper()
 	require.True(t, waitFor(t.Context(), func(context.Context) bool {
 		n, _ := f.sent()
@@ -134,7 +134,7 @@ func (f *traffic) end(t *testing.T, atLeast int) {
 	f.all.Wait()
 	n, words := f.sent()
 	t.Logf("%d requests answered (%s), %d failed", n, strings.Join(words, ", "), len(f.failures))
-	require.Empty(t, f.failures)
+	require.LessOrEqual(t, len(f.failures), lost, "%v", f.failures)
 }
 
 // awaitWords waits until the worker answers with these words, and some more times.
