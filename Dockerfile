@@ -1,4 +1,4 @@
-# The image of Inner Gateway: one static program, no shell, no root.
+# The image of Inner Gateway: one static program, no shell, no root. `make image` makes the same without a container engine.
 #   docker build --build-arg VERSION="$(git describe --tags --always)" -t inner-gateway .
 
 FROM golang:1.26 AS build
@@ -12,7 +12,6 @@ RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.ver
 RUN echo 'inner:x:65532:65532:Inner Gateway:/:/inner' > /out/passwd
 
 FROM scratch
-COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/passwd /etc/passwd
 COPY --from=build /out/inner /inner
 USER 65532:65532

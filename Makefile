@@ -16,7 +16,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 CRD := configs/crd/workerapps.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos soak bench-queue bench-controller bench-domains bench-combinator build generate lint fuzz clean need-go
+.PHONY: help run test test-real chaos soak bench-queue bench-controller bench-domains bench-combinator build image generate lint fuzz clean need-go
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,12 @@ run: need-go ## show Inner at work, then serve: ARGS=--once, ARGS='-d DSN -k KUB
 test: need-go ## run all tests on real servers: PKG=./modules/tasks/... RUN=TestName narrow it down
 	$(GO) run ./test/stack/cmd/withstack --crd $(CRD) -- \
 		$(if $(INNER_TEST_DSN),env INNER_TEST_DSN="$$INNER_TEST_DSN") $(if $(INNER_TEST_PD),env INNER_TEST_PD="$$INNER_TEST_PD") $(GO) test -race -vet=off -timeout $(TEST_TIMEOUT) $(if $(RUN),-run '$(RUN)') $(PKG)
+
+test-real: need-go ## run the tests that want a real node (root on Debian, elsewhere they are left out): PKG, RUN as above
+	$(GO) build -o bin/withnode ./test/realnode/cmd/withnode
+	$(GO) test -exec '$(CURDIR)/bin/withnode --crd $(CURDIR)/$(CRD) --' -vet=off -count=1 -p 1 -timeout $(TEST_TIMEOUT) \
+		$(if $(RUN),-run '$(RUN)') $(if $(filter ./...,$(PKG)),./test/realnode ./test/realnode/platform,$(PKG))
+	$(if $(filter ./...,$(PKG)),INNER_TEST_START_REALNODE=yes $(GO) test -vet=off -count=1 -timeout $(TEST_TIMEOUT) $(if $(RUN),-run '$(RUN)') ./test/realnode/sandbox ./test/realnode/cmd/...)
 
 chaos: need-go ## the queue, then for 30 minutes the whole platform, through all that can break: SPAN=5m, SEED=1
 	INNER_CHAOS=long INNER_CHAOS_SEED=$(SEED) $(GO) test -race -count=1 -timeout 30m -v ./test/chaos
@@ -51,6 +57,9 @@ bench-combinator: need-go ## measure schemas, namespaces and reports beside the 
 
 build: need-go ## build bin/inner, static
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/inner ./cmd/inner
+
+image: need-go ## make the image, for amd64 and arm64, as the archive dist/inner-gateway.tar: ARGS='-reference NAME'
+	$(GO) run ./cmd/image -version '$(VERSION)' $(ARGS)
 
 generate: need-go ## generate ent/ from ent/schema, and docs/commands.md from the help texts
 	$(GO) generate ./ent ./cmd/inner

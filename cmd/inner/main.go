@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	_ "golang.org/x/crypto/x509roots/fallback" // public authorities where there is no file of them, as in the image
 
 	"app238.com/inner/app"
 	"app238.com/inner/app/guard"

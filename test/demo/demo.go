@@ -102,6 +102,11 @@ func (d *demo) bringUp(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if d.opts.real {
+		if err := d.certify(ctx); err != nil {
+			return err
+		}
+	}
 	if err := d.migrate(ctx); err != nil {
 		return err
 	}
@@ -130,6 +135,9 @@ func (d *demo) play(ctx context.Context) (err error) {
 	d.screen.line("")
 	d.screen.line("%s", d.screen.paint(good, fmt.Sprintf("worker %s is Running (%.1f s after the task was accepted)",
 		d.outer.worker, time.Since(times.begin).Seconds())))
+	if d.opts.real {
+		return d.request(ctx)
+	}
 	return nil
 }
 

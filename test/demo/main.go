@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"app238.com/inner/app/observe"
+	"app238.com/inner/test/realnode"
 )
 
 const (
@@ -38,6 +39,12 @@ func run(arguments []string) int {
 	case err != nil:
 		fail(screen, err)
 		return exitUsage
+	}
+	if opts.real && os.Getenv(realnode.EnvDir) == "" {
+		if err := enterNode(life.hurry, root, arguments); err != nil {
+			return fail(screen, err)
+		}
+		return 0
 	}
 	if err := newDemo(opts, screen).run(life.work, life.hurry); err != nil {
 		return fail(screen, err)

@@ -39,6 +39,7 @@ type options struct {
 	limit      time.Duration
 	once       bool
 	port       int
+	real       bool   // on a real node
 	root       string // of the clone
 	verbose    bool
 }
@@ -55,6 +56,7 @@ func parse(ctx context.Context, root string, arguments []string) (*options, erro
 	flags.DurationVar(&o.limit, "limit", 2*time.Minute, "how long the worker may take to be Running")
 	flags.BoolVar(&o.once, "once", false, "end after the demonstration")
 	flags.IntVar(&o.port, "port", 0, "port of the worker (default: one that fits the image)")
+	flags.BoolVar(&o.real, "real", false, "on a real node, in a sandbox that ends with the demonstration (root on Debian)")
 	flags.BoolVar(&o.verbose, "verbose", false, "show the log of Inner")
 	flags.Lookup("config").DefValue = "configs/dev.yaml"
 	flags.Lookup("database").Usage = "database to use instead of a private one, a postgres:// URL"
@@ -74,6 +76,10 @@ func parse(ctx context.Context, root string, arguments []string) (*options, erro
 	o.configFile = flags.Lookup("config").Value.String()
 	o.givenDB = flags.Lookup("database").Value.String() != ""
 	o.givenKube = flags.Lookup("kubeconfig").Value.String() != ""
+	if o.real && (o.givenDB || o.givenKube) {
+		return nil, errors.New("--real has a database and a cluster of its own: leave -d and -k out")
+	}
+	o.once = o.once || o.real // nobody outside of the sandbox reaches what would go on serving
 	o.chooseImage()
 	var err error
 	if o.cache, err = cacheFolder(); err != nil {
@@ -92,6 +98,9 @@ func (o *options) chooseImage() {
 	image, port := simulatedImage, simulatedPort
 	if o.givenKube {
 		image, port = publicImage, publicPort
+	}
+	if o.real {
+		image = realImage
 	}
 	if o.image == "" {
 		o.image = image

@@ -28,11 +28,14 @@ type servers struct {
 // startServers starts the private ones, writes into the configuration where they are, and builds Inner meanwhile.
 func (d *demo) startServers(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	if !d.opts.givenDB {
+	if d.opts.real {
+		group.Go(func() error { return d.useNode(ctx) })
+	}
+	if !d.opts.givenDB && !d.opts.real {
 		d.screen.step("database", "starting a private PostgreSQL")
 		group.Go(func() error { return d.startDatabase(ctx) })
 	}
-	if !d.opts.givenKube {
+	if !d.opts.givenKube && !d.opts.real {
 		d.screen.step("cluster", "starting a private Kubernetes control plane with a simulated node")
 		group.Go(func() error { return d.startCluster(ctx) })
 	}

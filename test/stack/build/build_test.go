@@ -97,3 +97,13 @@ func TestNewestPostgreSQLFirst(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, filepath.Join(debian, "16", "bin"), dir)
 }
+
+func TestModuleProgramsAreWhatTheyWere(t *testing.T) {
+	t.Parallel()
+	opts, _ := setup(t)
+	opts.Log = &lockedWriter{}
+	program := kubeRouter()
+	program.checksum = "h1:anotherone="
+	_, err := program.build(t.Context(), opts)
+	require.ErrorContains(t, err, "checksum")
+}

@@ -13,8 +13,9 @@ import (
 const (
 	// kubernetesVersion is what the programs call themselves; it goes with the module's version in test/cluster/go.mod.
 	kubernetesVersion = "v1.36.3"
-	// programName is the file's name; see test/cluster/cmd/controlplane.
-	programName = "controlplane"
+	// controlPlane and node are the commands of test/cluster/cmd.
+	controlPlane = "controlplane"
+	node         = "node"
 	// outputLimit bounds how much of the go command's complaints an error carries.
 	outputLimit = 4 << 10
 )
@@ -25,33 +26,34 @@ func linkerFlags() string {
 
 // ControlPlane returns the path of the program that holds the whole control plane, built first where it is missing.
 func ControlPlane(ctx context.Context, opts Options) (string, error) {
+	return clusterProgram(ctx, opts, controlPlane, "etcd and kwok")
+}
+
+// clusterProgram builds a command of the cluster's module where it is missing, and returns its path.
+func clusterProgram(ctx context.Context, opts Options, name, holds string) (string, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
 		return "", err
 	}
-	key, err := sourceKey(ctx, filepath.Join(opts.Root, clusterModule))
+	module := filepath.Join(opts.Root, clusterModule)
+	key, err := sourceKey(ctx, module)
 	if err != nil {
 		return "", err
 	}
-	dir, err := cached(ctx, opts, programName+"-"+key, func(dir string) error {
-		return compile(ctx, opts, filepath.Join(dir, programName))
+	dir, err := cached(ctx, opts, name+"-"+key, func(dir string) error {
+		defer report(opts.Log, "building Kubernetes "+kubernetesVersion+", "+holds+
+			" (the first build takes 5 to 10 minutes on two cores, later starts reuse it)")()
+		_, err := runGo(ctx, module, "build", "-trimpath", "-buildvcs=false",
+			"-ldflags", linkerFlags(), "-o", filepath.Join(dir, name), "./cmd/"+name)
+		if err != nil {
+			return fmt.Errorf("build %s: %w", name, err)
+		}
+		return nil
 	})
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(dir, programName), nil
-}
-
-func compile(ctx context.Context, opts Options, output string) error {
-	stop := report(opts.Log, "building Kubernetes "+kubernetesVersion+", etcd and kwok "+
-		"(the first build takes 5 to 10 minutes on two cores, later starts reuse it)")
-	defer stop()
-	_, err := runGo(ctx, filepath.Join(opts.Root, clusterModule), "build", "-trimpath", "-buildvcs=false",
-		"-ldflags", linkerFlags(), "-o", output, "./cmd/controlplane")
-	if err != nil {
-		return fmt.Errorf("build the control plane: %w", err)
-	}
-	return nil
+	return filepath.Join(dir, name), nil
 }
 
 // runGo runs the go command in dir and returns its standard output.

@@ -52,18 +52,26 @@ func installDebian(ctx context.Context, opts Options, pkg string, installed func
 		return err
 	}
 	defer allow()
+	if err := aptInstall(ctx, apt, pkg); err != nil {
+		return err
+	}
+	if !installed() {
+		return fmt.Errorf("the package %s did not bring what was expected", pkg)
+	}
+	return nil
+}
+
+// aptInstall has apt-get install packages by the newest lists, with further arguments.
+func aptInstall(ctx context.Context, apt string, arguments ...string) error {
 	for _, args := range [][]string{
 		{"update"},
-		{"install", "-y", "--no-install-recommends", pkg},
+		append([]string{"install", "-y", "--no-install-recommends"}, arguments...),
 	} {
 		cmd := exec.CommandContext(ctx, apt, args...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		if output, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("apt-get %s: %w\n%s", args[0], err, lastBytes(string(output)))
 		}
-	}
-	if !installed() {
-		return fmt.Errorf("the package %s did not bring what was expected", pkg)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package build
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -69,33 +68,25 @@ func Manifests(ctx context.Context, opts Options) ([]string, error) {
 }
 
 func (s manifestSource) fetch(ctx context.Context, opts Options, dir string) error {
-	module := s.path + "@" + s.version
-	defer report(opts.Log, "fetching manifests of "+module)()
-	output, err := runGo(ctx, dir, "mod", "download", "-json", module)
+	defer report(opts.Log, "fetching manifests of "+s.path+"@"+s.version)()
+	downloaded, err := fetchModule(ctx, dir, s.path, s.version, s.checksum)
 	if err != nil {
-		return fmt.Errorf("fetch %s: %w", module, err)
+		return err
 	}
-	var downloaded struct{ Dir, Sum string }
-	if err := json.Unmarshal(output, &downloaded); err != nil {
-		return fmt.Errorf("fetch %s: read the go command's answer: %w", module, err)
-	}
-	if downloaded.Sum != s.checksum {
-		return fmt.Errorf("fetch %s: its checksum is %s, not %s", module, downloaded.Sum, s.checksum)
-	}
-	files, err := filepath.Glob(filepath.Join(downloaded.Dir, filepath.FromSlash(s.files)))
+	files, err := filepath.Glob(filepath.Join(downloaded, filepath.FromSlash(s.files)))
 	if err != nil {
-		return fmt.Errorf("fetch %s: %w", module, err)
+		return fmt.Errorf("fetch %s: %w", s.path, err)
 	}
 	if len(files) == 0 {
-		return fmt.Errorf("fetch %s: no file is named %s", module, s.files)
+		return fmt.Errorf("fetch %s: no file is named %s", s.path, s.files)
 	}
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
-			return fmt.Errorf("fetch %s: %w", module, err)
+			return fmt.Errorf("fetch %s: %w", s.path, err)
 		}
 		if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), data, 0o644); err != nil {
-			return fmt.Errorf("fetch %s: %w", module, err)
+			return fmt.Errorf("fetch %s: %w", s.path, err)
 		}
 	}
 	return nil

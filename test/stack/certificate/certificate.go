@@ -17,8 +17,8 @@ import (
 const validity = 30 * 24 * time.Hour
 
 // SelfSigned makes the certificate and key, both in PEM form, of a server on loopback or of its clients. It is its own
-// authority.
-func SelfSigned(name string) (certificate, key []byte, err error) {
+// authority. The server may have further names and addresses.
+func SelfSigned(name string, hosts ...string) (certificate, key []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
@@ -35,6 +35,13 @@ func SelfSigned(name string) (certificate, key []byte, err error) {
 		NotBefore:             now.Add(-time.Hour),
 		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: name},
+	}
+	for _, host := range hosts {
+		if address := net.ParseIP(host); address != nil {
+			template.IPAddresses = append(template.IPAddresses, address)
+			continue
+		}
+		template.DNSNames = append(template.DNSNames, host)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {

@@ -26,6 +26,9 @@ type Options struct {
 	Log io.Writer
 	// Namespaces to make; console, worker, ingress and combinator unless set.
 	Namespaces []string
+	// NodeAddress is where a real node and its pods reach the API server. Where it is set, no node is simulated, and
+	// Kubernetes' own defaults hold for admission and controllers.
+	NodeAddress string
 	// Region is the node's region label; global-1 unless set.
 	Region string
 }
@@ -37,7 +40,8 @@ type ControlPlane struct {
 	credentials *credentials
 	dir         *workdir.Dir
 	etcdAddress string
-	port        int // of the API server
+	nodeAddress string // empty: the node is simulated
+	port        int    // of the API server
 	program     string
 	stagesFile  string
 
@@ -62,7 +66,7 @@ func Start(ctx context.Context, opts Options) (*ControlPlane, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := prepare(ctx, program)
+	c, err := prepare(ctx, program, opts.NodeAddress)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +77,7 @@ func Start(ctx context.Context, opts Options) (*ControlPlane, error) {
 }
 
 // prepare makes everything that the programs need before the first one starts.
-func prepare(ctx context.Context, program string) (c *ControlPlane, err error) {
+func prepare(ctx context.Context, program, nodeAddress string) (c *ControlPlane, err error) {
 	free, err := ports.Free(ctx, 2)
 	if err != nil {
 		return nil, err
@@ -86,6 +90,7 @@ func prepare(ctx context.Context, program string) (c *ControlPlane, err error) {
 		address:     fmt.Sprintf("https://127.0.0.1:%d", free[0]),
 		dir:         dir,
 		etcdAddress: fmt.Sprintf("http://127.0.0.1:%d", free[1]),
+		nodeAddress: nodeAddress,
 		port:        free[0],
 		program:     program,
 		stagesFile:  filepath.Join(dir.Path(), "stages.yaml"),
@@ -95,7 +100,7 @@ func prepare(ctx context.Context, program string) (c *ControlPlane, err error) {
 			err = errors.Join(err, dir.Close())
 		}
 	}()
-	if c.credentials, err = newCredentials(dir.Path(), c.address); err != nil {
+	if c.credentials, err = newCredentials(dir.Path(), c.address, c.hosts()); err != nil {
 		return nil, err
 	}
 	if c.client, err = newClient(c.address, c.credentials); err != nil {

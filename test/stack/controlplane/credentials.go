@@ -22,9 +22,9 @@ type credentials struct {
 	tokenFile       string
 }
 
-func newCredentials(dir, address string) (*credentials, error) {
+func newCredentials(dir, address string, hosts []string) (*credentials, error) {
 	// The API server signs service accounts' tokens with the same key.
-	certificate, key, err := certificate.SelfSigned("kube-apiserver")
+	certificate, key, err := certificate.SelfSigned("kube-apiserver", hosts...)
 	if err != nil {
 		return nil, fmt.Errorf("make a certificate: %w", err)
 	}

@@ -18,6 +18,13 @@ const (
 	kwok              = "kwok"
 )
 
+const (
+	// ServiceRange holds the addresses of Services.
+	ServiceRange = "10.96.0.0/16"
+	// firstService is the API server's.
+	firstService = "10.96.0.1"
+)
+
 // clientLimits lift what the controllers allow themselves, which would be 20 requests a second.
 func clientLimits() []string {
 	return []string{"--kube-api-qps=1000", "--kube-api-burst=2000"}
@@ -54,36 +61,63 @@ func (c *ControlPlane) etcdArguments() []string {
 }
 
 func (c *ControlPlane) apiServerArguments() []string {
-	return []string{
-		"--etcd-servers=" + c.etcdAddress,
-		"--bind-address=127.0.0.1",
-		"--advertise-address=127.0.0.1",
-		"--endpoint-reconciler-type=none",
+	return append(c.nodeArguments(),
+		"--etcd-servers="+c.etcdAddress,
 		fmt.Sprintf("--secure-port=%d", c.port),
-		"--tls-cert-file=" + c.credentials.certificateFile,
-		"--tls-private-key-file=" + c.credentials.keyFile,
-		"--token-auth-file=" + c.credentials.tokenFile,
+		"--tls-cert-file="+c.credentials.certificateFile,
+		"--tls-private-key-file="+c.credentials.keyFile,
+		"--token-auth-file="+c.credentials.tokenFile,
 		"--authorization-mode=RBAC",
-		// Pods need no service account here, and nodes no taints that a controller would have to lift.
-		"--disable-admission-plugins=ServiceAccount,TaintNodesByCondition",
-		"--service-account-issuer=" + c.address,
-		"--service-account-key-file=" + c.credentials.certificateFile,
-		"--service-account-signing-key-file=" + c.credentials.keyFile,
-		"--service-cluster-ip-range=10.96.0.0/16",
+		"--service-account-issuer="+c.address,
+		"--service-account-key-file="+c.credentials.certificateFile,
+		"--service-account-signing-key-file="+c.credentials.keyFile,
+		"--service-cluster-ip-range="+ServiceRange,
 		"--enable-priority-and-fairness=false",
 		"--max-requests-inflight=3000",
 		"--max-mutating-requests-inflight=1000",
 		"--profiling=false",
+	)
+}
+
+// nodeArguments are those of the API server in which a simulated node and a real one differ.
+func (c *ControlPlane) nodeArguments() []string {
+	if c.nodeAddress == "" {
+		return []string{
+			"--bind-address=127.0.0.1",
+			"--advertise-address=127.0.0.1",
+			"--endpoint-reconciler-type=none",
+			// Pods need no service account here, and nodes no taints that a controller would have to lift.
+			"--disable-admission-plugins=ServiceAccount,TaintNodesByCondition",
+		}
+	}
+	return []string{
+		"--bind-address=0.0.0.0",
+		"--advertise-address=" + c.nodeAddress,
+		"--kubelet-preferred-address-types=InternalIP",
 	}
 }
 
+// hosts are what the API server is called beside loopback: pods know its Service.
+func (c *ControlPlane) hosts() []string {
+	if c.nodeAddress == "" {
+		return nil
+	}
+	return []string{c.nodeAddress, firstService, "kubernetes", "kubernetes.default", "kubernetes.default.svc"}
+}
+
 func (c *ControlPlane) controllerManagerArguments() []string {
+	which := strings.Join(controllers(), ",")
+	if c.nodeAddress != "" {
+		which = "*"
+	}
 	return append(clientLimits(),
+		"--service-account-private-key-file="+c.credentials.keyFile,
+		"--root-ca-file="+c.credentials.certificateFile,
 		"--kubeconfig="+c.credentials.kubeconfig,
 		"--leader-elect=false",
 		"--secure-port=0",
 		"--profiling=false",
-		"--controllers="+strings.Join(controllers(), ","),
+		"--controllers="+which,
 		"--concurrent-deployment-syncs=20",
 		"--concurrent-replicaset-syncs=20",
 		"--concurrent-gc-syncs=20",

@@ -30,7 +30,9 @@ func (c *ControlPlane) bringUp(ctx context.Context, opts Options, definitions []
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return c.startKubelet(ctx, opts.Region) })
+	if c.nodeAddress == "" {
+		group.Go(func() error { return c.startKubelet(ctx, opts.Region) })
+	}
 	group.Go(func() error { return c.startOther(scheduler, c.schedulerArguments()) })
 	group.Go(func() error {
 		if err := c.client.applyDefinitions(ctx, definitions); err != nil {

@@ -63,7 +63,21 @@ func (s *Server) initialize(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, bytes.TrimSpace(output))
 	}
-	return os.Remove(passwordFile)
+	return errors.Join(os.Remove(passwordFile), s.admitNetwork())
+}
+
+// admitNetwork lets clients in that come from the server's network, as it lets those of loopback in.
+func (s *Server) admitNetwork() error {
+	if !s.network.IsValid() {
+		return nil
+	}
+	file, err := os.OpenFile(filepath.Join(s.dataDir, "pg_hba.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("let the network in: %w", err)
+	}
+	rule := []string{"host", "all", "all", s.network.Masked().String(), "scram-sha-256"}
+	_, err = fmt.Fprintln(file, strings.Join(rule, " "))
+	return errors.Join(err, file.Close())
 }
 
 // command prepares one of PostgreSQL's own programs, run as the server's account.
@@ -85,6 +99,9 @@ func (s *Server) spec() process.Spec {
 	maps.Copy(settings, s.settings)
 	// Put last, so that no setting of a caller opens the server to others.
 	settings["listen_addresses"] = "127.0.0.1"
+	if s.network.IsValid() {
+		settings["listen_addresses"] += "," + s.network.Addr().String()
+	}
 	settings["port"] = strconv.Itoa(s.port)
 	settings["unix_socket_directories"] = ""
 	for name, value := range settings {

@@ -5,10 +5,12 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -35,6 +37,8 @@ type Options struct {
 	Clock bool
 	// Log receives progress of an installation; standard error unless set.
 	Log io.Writer
+	// Network is the server's address in a network that clients come from, beside loopback; none unless set.
+	Network netip.Prefix
 	// Settings are put over the default ones: {"fsync": "on"} makes the server as slow and as safe as a real one.
 	Settings map[string]string
 }
@@ -46,6 +50,7 @@ type Server struct {
 	clock    *clock // nil: the machine's
 	dataDir  string
 	dir      *workdir.Dir
+	network  netip.Prefix
 	password string
 	port     int
 	settings map[string]string
@@ -80,6 +85,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 		binDir:   binDir,
 		dataDir:  filepath.Join(dir.Path(), "data"),
 		dir:      dir,
+		network:  opts.Network,
 		password: rand.Text(),
 		port:     port[0],
 		settings: opts.Settings,
@@ -98,12 +104,17 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	return s, nil
 }
 
-// DSN is the address of a database, with the superuser's name and password.
+// DSN is the address of a database, with the superuser's name and password: the one in the server's network, where it
+// has one.
 func (s *Server) DSN(database string) string {
+	host := "127.0.0.1"
+	if s.network.IsValid() {
+		host = s.network.Addr().String()
+	}
 	address := url.URL{
 		Scheme:   "postgres",
 		User:     url.UserPassword(superuser, s.password),
-		Host:     fmt.Sprintf("127.0.0.1:%d", s.port),
+		Host:     net.JoinHostPort(host, strconv.Itoa(s.port)),
 		Path:     "/" + database,
 		RawQuery: "sslmode=disable",
 	}

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"net/netip"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -157,4 +158,14 @@ func TestStartShowsTheLog(t *testing.T) {
 	_, err := postgres.Start(ctx, postgres.Options{Settings: map[string]string{"no_such_setting": "1"}})
 	require.ErrorContains(t, err, "postgres ended")
 	require.ErrorContains(t, err, "no_such_setting")
+}
+
+func TestNetwork(t *testing.T) {
+	t.Parallel()
+	ctx, server := setup(t, postgres.Options{Network: netip.MustParsePrefix("127.7.0.1/16")})
+	require.Contains(t, server.DSN("postgres"), "@127.7.0.1:")
+	answer, err := query(ctx, t, server.DSN("postgres"), `SELECT host(inet_server_addr()),
+		(SELECT auth_method FROM pg_hba_file_rules WHERE address = '127.7.0.0' AND netmask = '255.255.0.0')`)
+	require.NoError(t, err, answer)
+	require.Equal(t, "127.7.0.1|scram-sha-256", answer)
 }

@@ -35,6 +35,8 @@ type Spec struct {
 	LogFile string
 	// Name names the program in errors.
 	Name string
+	// Namespaces are those that the program gets anew, as Linux's CLONE flags; elsewhere there are none.
+	Namespaces uintptr
 	// Path is the program's file.
 	Path string
 }

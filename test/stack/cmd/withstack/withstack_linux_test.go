@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/test/stack"
+	"app238.com/inner/test/stack/command"
 	"app238.com/inner/test/stack/process"
 	"app238.com/inner/test/stack/workdir"
 )
@@ -51,7 +52,7 @@ type idle struct {
 	server *process.Process
 }
 
-func startIdle(ctx context.Context, _ []string) (servers, error) {
+func startIdle(ctx context.Context, _ []string) (command.Servers, error) {
 	dir, err := workdir.New()
 	if err != nil {
 		return nil, err
@@ -228,7 +229,7 @@ func TestSignalDuringTheStart(t *testing.T) {
 	require.NoError(t, w.cmd.Process.Signal(syscall.SIGINT))
 	require.False(t, w.output.Scan(), "the command was run")
 	require.Error(t, w.cmd.Wait())
-	require.Equal(t, exitFailure, w.cmd.ProcessState.ExitCode())
+	require.Equal(t, command.Failure, w.cmd.ProcessState.ExitCode())
 	require.Contains(t, w.stderr.String(), "interrupt")
 }
 
@@ -237,7 +238,7 @@ func TestUsage(t *testing.T) {
 	for _, arguments := range [][]string{{}, {"--"}, {"--crd", "file"}, {"--unknown", "--", "true"}} {
 		w := begin(t, idleOne, arguments...)
 		require.Error(t, w.cmd.Wait())
-		require.Equal(t, exitUsage, w.cmd.ProcessState.ExitCode(), arguments)
+		require.Equal(t, command.Usage, w.cmd.ProcessState.ExitCode(), arguments)
 		require.Contains(t, w.stderr.String(), "usage: withstack")
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"errors"
@@ -11,8 +11,12 @@ import (
 	"app238.com/inner/test/stack/process"
 )
 
-// commandGrace is what the command gets to end after a signal.
-const commandGrace = 10 * time.Second
+const (
+	// commandGrace is what the command gets to end after a signal.
+	commandGrace = 10 * time.Second
+	// parentPoll is how often this process looks whether its parent, a `go run` say, still lives.
+	parentPoll = 500 * time.Millisecond
+)
 
 var errOrphaned = errors.New("the process that started this one is gone")
 
@@ -20,11 +24,11 @@ var errOrphaned = errors.New("the process that started this one is gone")
 func runCommand(signals <-chan os.Signal, orphaned <-chan struct{}, command, environment []string) (int, error) {
 	path, err := exec.LookPath(command[0])
 	if err != nil {
-		return exitFailure, err
+		return Failure, err
 	}
 	group, release, err := startGuard()
 	if err != nil {
-		return exitFailure, fmt.Errorf("start the guard: %w", err)
+		return Failure, fmt.Errorf("start the guard: %w", err)
 	}
 	defer release() // and with it whatever the command has left behind
 	running, err := process.Start(process.Spec{
@@ -36,7 +40,7 @@ func runCommand(signals <-chan os.Signal, orphaned <-chan struct{}, command, env
 		Path:     path,
 	})
 	if err != nil {
-		return exitFailure, err
+		return Failure, err
 	}
 
 	var overdue <-chan time.Time
@@ -63,9 +67,9 @@ func runCommand(signals <-chan os.Signal, orphaned <-chan struct{}, command, env
 	}
 }
 
-// watchParent closes orphaned when the parent process dies. A killed `go run` or make would otherwise leave this
-// process, and with it the stack, behind.
-func watchParent() (orphaned <-chan struct{}, stop func()) {
+// WatchParent closes orphaned when the parent process dies, until stop is called. A killed `go run` or make would
+// otherwise leave this process, and with it the stack, behind.
+func WatchParent() (orphaned <-chan struct{}, stop func()) {
 	parent := os.Getppid()
 	gone, quit, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {

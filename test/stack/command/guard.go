@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"fmt"
@@ -9,8 +9,18 @@ import (
 	"syscall"
 )
 
-// guardArgument makes this program the guard of another withstack, for internal use.
+// guardArgument makes a program the guard of another run of itself, for internal use.
 const guardArgument = "guard-process-group"
+
+// Guard is called first by a program that calls Run, with its arguments. Where they make it the guard of another run
+// of itself, mine is true: it is then to end with that status.
+func Guard(arguments []string) (status int, mine bool) {
+	if len(arguments) != 1 || arguments[0] != guardArgument {
+		return 0, false
+	}
+	guard(os.Stdin, os.Stdout)
+	return Failure, true
+}
 
 // startGuard starts a process that leads the process group which the command is to run in, and that kills the group
 // when release is called or this process dies. The servers need no guard: the kernel tells them. It tells only direct
@@ -45,13 +55,12 @@ func startGuard() (group int, release func(), err error) {
 }
 
 // guard says that it is ready, waits until its input ends, and kills its process group, itself included.
-func guard(input io.Reader, output io.Writer) int {
+func guard(input io.Reader, output io.Writer) {
 	// They are meant for the command.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	if _, err := fmt.Fprintln(output, "ready"); err != nil {
-		return exitFailure
+		return
 	}
 	_, _ = io.Copy(io.Discard, input) // whatever ends it, the other side is gone
 	_ = syscall.Kill(0, syscall.SIGKILL)
-	return exitFailure
 }

@@ -1,0 +1,66 @@
+package oci
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+)
+
+// Annotations by which those who read an archive name what it holds.
+const (
+	referenceAnnotation  = "org.opencontainers.image.ref.name"
+	containerdAnnotation = "io.containerd.image.name"
+)
+
+// Write writes an index, under a reference like registry.example.com/inner-gateway:1.0, to a file: an archive of an OCI image
+// layout. A file that is there is replaced once the new one is whole.
+func Write(file, reference string, index v1.ImageIndex) (err error) {
+	dir, err := os.MkdirTemp(filepath.Dir(file), ".image-")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	whole := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: index, Descriptor: v1.Descriptor{
+		Annotations: map[string]string{referenceAnnotation: reference, containerdAnnotation: reference},
+	}})
+	folder, archive := filepath.Join(dir, "layout"), filepath.Join(dir, "archive")
+	if _, err := layout.Write(folder, whole); err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	if err := pack(folder, archive); err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	if err := os.Rename(archive, file); err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	return nil
+}
+
+// pack makes one archive of a folder, with the same time on all of it.
+func pack(folder, to string) (err error) {
+	err = filepath.WalkDir(folder, func(name string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Chtimes(name, time.Unix(0, 0), time.Unix(0, 0)))
+	})
+	if err != nil {
+		return err
+	}
+	file, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	archive := tar.NewWriter(file)
+	if err := archive.AddFS(os.DirFS(folder)); err != nil {
+		return err
+	}
+	return archive.Close()
+}

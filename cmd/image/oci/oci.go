@@ -1,0 +1,136 @@
+// Package oci makes container images of static Go programs, without a container engine.
+//
+// The same source, Spec and Go version give the same digest on every machine: nothing of the machine goes into an image, and all
+// times in it are Spec.Created.
+package oci
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// Modes of what an image holds.
+const (
+	executable = 0o755
+	readable   = 0o644
+)
+
+// Spec is an image of one program.
+type Spec struct {
+	// Dir is the folder of the program's module; empty: the working folder.
+	Dir string
+	// Package is the program's import path, or its folder with ./ before it.
+	Package string
+	// Linker are the linker's flags.
+	Linker string
+	// Program is the program's path in the image.
+	Program string
+	// Files are what the image holds besides, by their paths.
+	Files map[string]string
+	// Config is what the image says of how it is run.
+	Config v1.Config
+	// Created is the time that stands on all of it.
+	Created time.Time
+}
+
+// Image builds the program for a platform and makes an image of it.
+func (s Spec) Image(ctx context.Context, platform v1.Platform) (v1.Image, error) {
+	program, err := s.build(ctx, platform)
+	if err != nil {
+		return nil, err
+	}
+	layer, err := s.layer(program)
+	if err != nil {
+		return nil, fmt.Errorf("image of %s: %w", s.Package, err)
+	}
+	image := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
+	if image, err = mutate.Append(image, mutate.Addendum{
+		Layer: layer, History: v1.History{CreatedBy: "go build " + s.Package, Created: v1.Time{Time: s.Created}},
+	}); err != nil {
+		return nil, fmt.Errorf("image of %s: %w", s.Package, err)
+	}
+	file, err := image.ConfigFile()
+	if err != nil {
+		return nil, fmt.Errorf("image of %s: %w", s.Package, err)
+	}
+	file = file.DeepCopy()
+	file.Config, file.Created = s.Config, v1.Time{Time: s.Created}
+	file.OS, file.Architecture, file.Variant = platform.OS, platform.Architecture, platform.Variant
+	return mutate.ConfigFile(image, file)
+}
+
+// Index makes an image for each of the platforms.
+func (s Spec) Index(ctx context.Context, platforms []v1.Platform) (v1.ImageIndex, error) {
+	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	for _, platform := range platforms {
+		image, err := s.Image(ctx, platform)
+		if err != nil {
+			return nil, err
+		}
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &platform}})
+	}
+	return index, nil
+}
+
+// build builds the program for a platform, static, and returns its content.
+func (s Spec) build(ctx context.Context, platform v1.Platform) (content []byte, err error) {
+	dir, err := os.MkdirTemp("", "inner-image-")
+	if err != nil {
+		return nil, fmt.Errorf("build %s: %w", s.Package, err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	file := filepath.Join(dir, "program")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", s.Linker, "-o", file, s.Package)
+	cmd.Dir, cmd.Env = s.Dir, append(os.Environ(), "CGO_ENABLED=0", "GOOS="+platform.OS, "GOARCH="+platform.Architecture, "GOAMD64=", "GOARM64=")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build %s for %s: %w\n%s", s.Package, platform, err, bytes.TrimSpace(output))
+	}
+	if content, err = os.ReadFile(file); err != nil {
+		return nil, fmt.Errorf("build %s: %w", s.Package, err)
+	}
+	return content, nil
+}
+
+// layer holds the program and the files.
+func (s Spec) layer(program []byte) (v1.Layer, error) {
+	var files bytes.Buffer
+	archive := tar.NewWriter(&files)
+	add := func(name string, mode int64, content []byte) error {
+		header := &tar.Header{Name: strings.TrimPrefix(path.Clean(name), "/"), Mode: mode, Size: int64(len(content)), ModTime: s.Created}
+		if err := archive.WriteHeader(header); err != nil {
+			return err
+		}
+		_, err := archive.Write(content)
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Files)) {
+		if err := add(name, readable, []byte(s.Files[name])); err != nil {
+			return nil, err
+		}
+	}
+	if err := add(s.Program, executable, program); err != nil {
+		return nil, err
+	}
+	if err := archive.Close(); err != nil {
+		return nil, err
+	}
+	return tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(files.Bytes())), nil },
+		tarball.WithMediaType(types.OCILayer))
+}
