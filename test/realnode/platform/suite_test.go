@@ -163,11 +163,8 @@ func (p *platform) pods(t *testing.T, k worker) (running []corev1.Pod) {
 }
 
 // workerApps is where WorkerApps are read.
-func (p *platform) workerApps(t *testing.T) dynamic.ResourceInterface {
-	t.Helper()
-	c, err := dynamic.NewForConfig(p.Config)
-	require.NoError(t, err)
-	return c.Resource(workerapp.Resource()).Namespace("worker")
+func (p *platform) workerApps() dynamic.ResourceInterface {
+	return p.Dynamic.Resource(workerapp.Resource()).Namespace("worker")
 }
 
 // waitFor waits until done says so, and tells whether it did in time.

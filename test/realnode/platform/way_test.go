@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/test/realnode/network"
 )
 
 // enough is how many requests each kind of rollout is tried with.
@@ -21,7 +23,7 @@ func testWay(t *testing.T, p *platform) {
 			p.awaitVersion(t, p.deploy(t, k, "1", 8080), "success")
 			answered := time.Now()
 			require.True(t, waitFor(t.Context(), func(ctx context.Context) bool {
-				words, err := get(ctx, client(asking, false), k.host(), "/")
+				words, err := network.Visit(ctx, network.Visitor(asking, false), k.host(), "/")
 				return err == nil && words == "one"
 			}))
 			require.Less(t, time.Since(answered), 2*time.Second, "a first deploy serves 2 s after its success")
