@@ -52,6 +52,7 @@ func TestPlatform(t *testing.T) {
 		{"1", []string{"WORDS=one"}},
 		{"2", []string{"WORDS=two"}},
 		{"3", []string{"WORDS=three", "PORT=9090"}},
+		{"hungry", []string{"WORDS=hungry", "EAT=128"}},
 		{"dying", []string{"WORDS=dying", "DIE_AFTER=4s"}},
 		{"crashing", []string{"WORDS=crashing", "PORT=9091", "DIE_AFTER=0s"}},
 	} {
@@ -66,7 +67,7 @@ func TestPlatform(t *testing.T) {
 	})
 	t.Run("Workers", func(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, *platform){
-			"Domain": testDomain, "Inside": testInside, "Reach": testReach, "Removal": testRemoval, "Way": testWay,
+			"Death": testDeath, "Domain": testDomain, "Inside": testInside, "Reach": testReach, "Removal": testRemoval, "Way": testWay,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
