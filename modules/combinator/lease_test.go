@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/combinator/internal/rows"
@@ -133,4 +135,63 @@ leased_until = CAST(clock_timestamp() AT TIME ZONE 'UTC' AS TIMESTAMP) + $1::FLO
 	require.NoError(t, err)
 	require.NoError(t, tx.Commit())
 	require.ErrorIs(t, <-late, rows.ErrBusy, "two must not hold it")
+}
+
+// delayed holds the row of u1's lease until a statement waits for it and more is so.
+func delayed(t *testing.T, b *bundle, more func() bool) (released <-chan struct{}) {
+	t.Helper()
+	raw := b.open(b.config.Database.DSN.Reveal())
+	tx, err := raw.Begin()
+	require.NoError(t, err)
+	_, err = tx.Exec(`SELECT user_uid FROM combinator_tenants FOR UPDATE`)
+	require.NoError(t, err)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { _ = tx.Rollback() }()
+		assert.Eventually(t, func() bool {
+			var waiting bool
+			err := raw.QueryRow(`SELECT count(*) > 0 FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%combinator_tenants%'`).Scan(&waiting)
+			return err == nil && waiting && more()
+		}, patience, 10*time.Millisecond)
+	}()
+	return done
+}
+
+func TestWorkEndsBeforeItsLeaseMay(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "pg_stat_activity")
+	b := setup(t)
+	require.NoError(t, leased(t, b, func() {}))
+	begun := time.Now()
+	released := delayed(t, b, func() bool { return time.Since(begun) > time.Second })
+	require.NoError(t, b.rows.WithTenant(t.Context(), 8, "u1", nil, func(ctx context.Context, _ rows.Leased) (string, error) {
+		<-released
+		var left float64
+		require.NoError(t, b.db.QueryRow(`SELECT EXTRACT(EPOCH FROM leased_until - LOCALTIMESTAMP) FROM combinator_tenants`).Scan(&left))
+		deadline, ok := ctx.Deadline()
+		require.True(t, ok)
+		last := time.Until(deadline) + b.config.Combinator.RDB.RequestTimeout
+		require.LessOrEqual(t, last.Seconds(), left, "the last statement of the work may last as long as the lease")
+		return "held", nil
+	}))
+}
+
+func TestALeaseThatCameTooLateIsGivenBack(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "pg_stat_activity")
+	b := setup(t, func(c *config.Config) {
+		c.Combinator.RDB.RequestTimeout, c.Combinator.RDB.LockTimeout = time.Second, time.Second/2
+	})
+	require.NoError(t, leased(t, b, func() {}))
+	begun := time.Now()
+	released := delayed(t, b, func() bool { return time.Since(begun) > 2*time.Second })
+	err := b.rows.WithTenant(t.Context(), 8, "u1", nil, func(context.Context, rows.Leased) (string, error) {
+		t.Error("another task may work beside it")
+		return "held", nil
+	})
+	require.ErrorIs(t, err, rows.ErrBusy)
+	<-released
+	require.NoError(t, leased(t, b, func() {}))
 }
