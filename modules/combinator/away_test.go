@@ -67,7 +67,7 @@ func TestASharedDatabaseThatIsNotThereIsWaitedFor(t *testing.T) {
 			admin(`ALTER DATABASE ` + moved + ` RENAME TO ` + shared)
 			require.True(t, b.schemaThere("u1", "r1"))
 			require.Equal(t, []string{"r1", "r2"}, column(t, b.db.DB, `SELECT resource_id FROM combinator_places ORDER BY resource_id`),
-				"where r1 is is still known, and of r3 it was not guessed")
+				"the place of r1 is still known, and that of r3 was not guessed")
 			require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
 			require.NoError(t, b.run(jobs.CreateRDBType, ref("u2", "r2")))
 			require.False(t, b.schemaThere("u1", "r1"))
