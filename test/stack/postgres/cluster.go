@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"app238.com/inner/test/stack/certificate"
 	"app238.com/inner/test/stack/process"
 )
 
@@ -64,6 +65,24 @@ func (s *Server) initialize(ctx context.Context) error {
 		return fmt.Errorf("initdb: %w\n%s", err, bytes.TrimSpace(output))
 	}
 	return os.Remove(passwordFile)
+}
+
+// encrypt gives the server a certificate, where it looks for one.
+func (s *Server) encrypt() error {
+	public, private, err := certificate.SelfSigned("postgres")
+	if err != nil {
+		return fmt.Errorf("make a certificate: %w", err)
+	}
+	for name, content := range map[string][]byte{"server.crt": public, "server.key": private} {
+		path := filepath.Join(s.dataDir, name)
+		if err := errors.Join(os.WriteFile(path, content, 0o600), s.account.own(path)); err != nil {
+			return fmt.Errorf("write a certificate: %w", err)
+		}
+	}
+	settings := map[string]string{"ssl": "on"}
+	maps.Copy(settings, s.settings)
+	s.settings = settings
+	return nil
 }
 
 // command prepares one of PostgreSQL's own programs, run as the server's account.
