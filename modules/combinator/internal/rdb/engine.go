@@ -12,7 +12,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 
 	"go.uber.org/zap"
@@ -161,16 +160,10 @@ func (e *Engine) exec(ctx context.Context, db *sql.DB, statement string, args ..
 	ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
 	defer cancel()
 	_, err := db.ExecContext(ctx, statement, args...)
-	if err == nil || database.IsRefused(err) || neverSent(err) {
+	if err == nil || database.IsRefused(err) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", engine.ErrUncertain, err)
-}
-
-// neverSent tells whether there was no connection to send anything on.
-func neverSent(err error) bool {
-	failed, ok := errors.AsType[*net.OpError](err)
-	return ok && failed.Op == "dial"
 }
 
 // execEach runs statements one after the other, each behind the same head, up to the first that fails.
