@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
 	"app238.com/inner/modules/controller/workerapp"
@@ -77,6 +78,7 @@ func TestPlatform(t *testing.T) {
 	})
 	// What is done to Inner itself is done when nobody else needs it.
 	t.Run("Upgrade", func(t *testing.T) { testUpgrade(t, p) })
+	t.Run("Move", func(t *testing.T) { testMove(t, p) })
 	t.Run("KilledLeader", func(t *testing.T) { testKilledLeader(t, p) })
 }
 
@@ -169,6 +171,14 @@ func (p *platform) workerApps(t *testing.T) dynamic.ResourceInterface {
 	c, err := dynamic.NewForConfig(p.Config)
 	require.NoError(t, err)
 	return c.Resource(workerapp.Resource()).Namespace("worker")
+}
+
+// routes is where routes of the ingress are read and written.
+func (p *platform) routes(t *testing.T) dynamic.ResourceInterface {
+	t.Helper()
+	c, err := dynamic.NewForConfig(p.Config)
+	require.NoError(t, err)
+	return c.Resource(schema.GroupVersionResource{Group: "traefik.io", Version: "v1alpha1", Resource: "ingressroutes"}).Namespace("ingress")
 }
 
 // waitFor waits until done says so, and tells whether it did in time.
