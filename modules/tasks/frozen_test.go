@@ -92,6 +92,12 @@ func heldJob(gate <-chan struct{}, cut *atomic.Int32) func(context.Context, job.
 	}
 }
 
+// awaitRun waits until the job runs: a claim that is only held is given up without being run.
+func (b *bundle) awaitRun(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool { return len(b.job.starts()) == 1 }, patience, time.Millisecond)
+}
+
 // keeps requires that a process goes on with its lease, and with what it runs, for twice as long as that lasts.
 func (b *bundle) keeps(t *testing.T, current func() (string, bool)) {
 	t.Helper()
@@ -110,7 +116,7 @@ func TestARunningJobGoesOnWhenAllConnectionsOfItsProcessGetNoAnswer(t *testing.T
 	b.job.execute = heldJob(gate, cut)
 	book, _ := b.replica(t)
 	id := b.accept(t, "k", "long")
-	b.awaitStatus(t, id, store.Processing)
+	b.awaitRun(t)
 	thaw := freeze(t, b.backends(t))
 	b.keeps(t, book.Current)
 	thaw()
@@ -127,7 +133,7 @@ func TestARunningJobGoesOnWhileTheTasksAreLockedAndManyWaitForThem(t *testing.T)
 	b.job.execute = heldJob(gate, cut)
 	book, _ := b.replica(t)
 	id := b.accept(t, "k", "long")
-	b.awaitStatus(t, id, store.Processing)
+	b.awaitRun(t)
 	lock, err := b.plain(t).BeginTx(t.Context(), nil)
 	require.NoError(t, err)
 	defer func() { _ = lock.Rollback() }()
@@ -199,7 +205,7 @@ func TestAProcessThatWasTakenForDeadGoesOnUnderANewIdentity(t *testing.T) {
 	b.job.execute = heldJob(gate, cut)
 	book, _ := b.replica(t)
 	id := b.accept(t, "k", "x")
-	b.awaitStatus(t, id, store.Processing)
+	b.awaitRun(t)
 	before, ok := book.Current()
 	require.True(t, ok)
 	require.Eventually(t, func() bool { return b.recoverAll(t) == 1 }, patience, time.Millisecond, "as by another process, between two heartbeats")
@@ -207,7 +213,8 @@ func TestAProcessThatWasTakenForDeadGoesOnUnderANewIdentity(t *testing.T) {
 		now, ok := book.Current()
 		return ok && now != before
 	}, 20*time.Second, 10*time.Millisecond, "its heartbeat makes the dead identity alive again")
-	require.Eventually(t, func() bool { return cut.Load() == 1 }, 20*time.Second, 10*time.Millisecond, "what it ran is another's")
+	// A busy machine may lose a lease more.
+	require.Eventually(t, func() bool { return cut.Load() > 0 }, 20*time.Second, 10*time.Millisecond, "what it ran is another's")
 	close(gate)
 	b.awaitStatus(t, id, store.Finished)
 }

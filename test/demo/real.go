@@ -2,18 +2,13 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	_ "github.com/lib/pq" // for the server of the node
@@ -111,16 +106,9 @@ func (d *demo) request(ctx context.Context) error {
 	host := workerapp.Hosts(d.outer.worker, d.outer.user, d.opts.config.Domain)[0]
 	ctx, cancel := context.WithTimeoutCause(ctx, realLimit, fmt.Errorf("no answer within %s", realLimit))
 	defer cancel()
-	client := &http.Client{Timeout: realLimit, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(network.Internet, "443"))
-		},
-	}}
 	answer := ""
 	err := until(ctx, realPoll, func(ctx context.Context) (err error) {
-		answer, err = ask(ctx, client, "https://"+host+"/")
+		answer, err = network.Visit(ctx, network.Visitor("443", false), host, "/")
 		return err
 	})
 	if err != nil {
@@ -130,21 +118,4 @@ func (d *demo) request(ctx context.Context) error {
 	d.screen.line("  curl -k --resolve %s:443:%s https://%s/", host, network.Internet, host)
 	d.screen.line("  %s", d.screen.paint(good, answer))
 	return nil
-}
-
-func ask(ctx context.Context, client *http.Client, address string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return "", err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = errors.New(response.Status)
-	}
-	return strings.TrimSpace(string(body)), err
 }

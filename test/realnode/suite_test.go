@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/client-go/dynamic"
 
 	"app238.com/inner/test/realnode/testnode"
 )
@@ -114,9 +113,7 @@ func (f fixture) route(t *testing.T, name string) {
 		},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	client, err := dynamic.NewForConfig(f.Config)
-	require.NoError(t, err)
-	routes := client.Resource(schema.GroupVersionResource{Group: "traefik.io", Version: "v1alpha1", Resource: "ingressroutes"})
+	routes := f.Dynamic.Resource(schema.GroupVersionResource{Group: "traefik.io", Version: "v1alpha1", Resource: "ingressroutes"})
 	_, err = routes.Namespace(ingress).Create(t.Context(), &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "traefik.io/v1alpha1",
 		"kind":       "IngressRoute",

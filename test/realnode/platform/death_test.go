@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/test/realnode/network"
 )
 
 // testDeath has containers end in the ways in which they do, and looks at what the rows say.
@@ -26,7 +28,7 @@ func testOutOfMemory(t *testing.T, p *platform) {
 	p.awaitVersion(t, good, "success")
 	message := p.awaitVersion(t, p.deploy(t, k, "hungry", 8080), "error")
 	require.Contains(t, message, "OOMKilled")
-	words, err := get(t.Context(), client(asking, false), k.host(), "/")
+	words, err := network.Visit(t.Context(), network.Visitor(asking, false), k.host(), "/")
 	require.NoError(t, err)
 	require.Equal(t, "one", words, "the version before serves on")
 	status, active := p.status(t, k)
@@ -38,11 +40,11 @@ func testOutOfMemory(t *testing.T, p *platform) {
 func testDiesOnce(t *testing.T, p *platform) {
 	k := p.worker(t, "mortal", 1)
 	p.awaitVersion(t, p.deploy(t, k, "1", 8080), "success")
-	c := client(asking, false)
-	_, err := get(t.Context(), c, k.host(), "/die")
+	c := network.Visitor(asking, false)
+	_, err := network.Visit(t.Context(), c, k.host(), "/die")
 	require.Error(t, err)
 	require.True(t, waitFor(t.Context(), func(ctx context.Context) bool {
-		words, err := get(ctx, c, k.host(), "/")
+		words, err := network.Visit(ctx, c, k.host(), "/")
 		pods := p.pods(t, k)
 		return err == nil && words == "one" && len(pods) == 1 && pods[0].Status.ContainerStatuses[0].RestartCount == 1
 	}), "it does not come back")
@@ -69,7 +71,7 @@ func testDiesLater(t *testing.T, p *platform) {
 		return status == "active"
 	}))
 	require.Eventually(t, func() bool {
-		words, err := get(t.Context(), client(asking, false), k.host(), "/")
+		words, err := network.Visit(t.Context(), network.Visitor(asking, false), k.host(), "/")
 		return err == nil && words == "one"
 	}, limit, tick)
 }

@@ -32,9 +32,9 @@ func testDomain(t *testing.T, p *platform) {
 		Host    string
 		Headers map[string][]string
 	}
-	c := client(asking, false)
+	c := network.Visitor(asking, false)
 	require.Eventually(t, func() bool {
-		answer, err := get(t.Context(), c, "shop.test", "/request")
+		answer, err := network.Visit(t.Context(), c, "shop.test", "/request")
 		return err == nil && json.Unmarshal([]byte(answer), &request) == nil
 	}, limit, tick, "the domain is not served")
 	require.Equal(t, []string{"shop.test"}, request.Headers["X-Forwarded-Host"])
@@ -48,6 +48,6 @@ func testDomain(t *testing.T, p *platform) {
 		_, secret := p.Kubernetes.CoreV1().Secrets("ingress").Get(t.Context(), "custom-domain-tls-0a1b2c3d", metav1.GetOptions{})
 		return !strings.Contains(routers(t), "custom-domain-0a1b2c3d") && secret != nil
 	}, limit, tick, "the ingress has a router, or the certificate is left")
-	_, err = get(t.Context(), c, "shop.test", "/")
+	_, err = network.Visit(t.Context(), c, "shop.test", "/")
 	require.ErrorContains(t, err, "404")
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"app238.com/inner/test/realnode/network"
 )
 
 // testInside looks from inside a worker's container.
@@ -19,9 +21,9 @@ func testInside(t *testing.T, p *platform) {
 	p.ask(t, "/api/acceptTask", map[string]any{"task_type": "worker.sync_secret",
 		"task_info": map[string]any{"worker_id": k.id, "user_uid": "u1", "data": map[string]string{"TOKEN": "hidden"}}}, &struct{}{})
 	var self struct{ Environment, Status, Files map[string]string }
-	c := client(asking, false)
+	c := network.Visitor(asking, false)
 	require.Eventually(t, func() bool {
-		answer, err := get(t.Context(), c, k.host(), "/self")
+		answer, err := network.Visit(t.Context(), c, k.host(), "/self")
 		return err == nil && json.Unmarshal([]byte(answer), &self) == nil && self.Environment["TOKEN"] == "hidden"
 	}, limit, tick, "the secret does not arrive")
 	require.Equal(t, "blue", self.Environment["COLOUR"])
@@ -47,14 +49,14 @@ func testInside(t *testing.T, p *platform) {
 		Host    string
 		Headers map[string][]string
 	}
-	answer, err := get(t.Context(), c, k.host(), "/request")
+	answer, err := network.Visit(t.Context(), c, k.host(), "/request")
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal([]byte(answer), &request))
 	require.Equal(t, k.host(), request.Host)
 	require.Equal(t, []string{"https"}, request.Headers["X-Forwarded-Proto"])
 
 	// The object that others may read holds no secret.
-	object, err := p.workerApps(t).Get(t.Context(), k.name(), metav1.GetOptions{})
+	object, err := p.workerApps().Get(t.Context(), k.name(), metav1.GetOptions{})
 	require.NoError(t, err)
 	content, err := object.MarshalJSON()
 	require.NoError(t, err)
@@ -77,7 +79,7 @@ func testEviction(t *testing.T, p *platform, k worker) {
 		if len(now) != 1 || now[0].UID == before[0].UID {
 			return false
 		}
-		words, err := get(t.Context(), client(asking, false), k.host(), "/")
+		words, err := network.Visit(t.Context(), network.Visitor(asking, false), k.host(), "/")
 		return err == nil && words == "one"
 	}, limit, tick, "the worker does not come back")
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	_ "github.com/lib/pq"
@@ -19,7 +20,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/restmapper"
 	"sigs.k8s.io/kustomize/api/krusty"
@@ -38,15 +38,10 @@ func (p *platform) install(t *testing.T) {
 	t.Helper()
 	p.image(t, "1")
 	p.overlay(t, "1")
-	for _, u := range p.manifests(t) {
-		if u.GetKind() == "Namespace" {
-			p.apply(t, u)
-		}
-	}
+	all := p.manifests(t)
+	p.apply(t, slices.DeleteFunc(slices.Clone(all), func(u *unstructured.Unstructured) bool { return u.GetKind() != "Namespace" }))
 	p.secrets(t, p.role(t))
-	for _, u := range p.manifests(t) {
-		p.apply(t, u)
-	}
+	p.apply(t, all)
 	p.awaitInner(t)
 }
 
@@ -100,22 +95,22 @@ func (p *platform) manifests(t *testing.T) []*unstructured.Unstructured {
 }
 
 // apply does what kubectl apply --server-side does.
-func (p *platform) apply(t *testing.T, u *unstructured.Unstructured) {
+func (p *platform) apply(t *testing.T, all []*unstructured.Unstructured) {
 	t.Helper()
-	found, err := discovery.NewDiscoveryClientForConfig(p.Config)
+	groups, err := restmapper.GetAPIGroupResources(p.Kubernetes.Discovery())
 	require.NoError(t, err)
-	groups, err := restmapper.GetAPIGroupResources(found)
-	require.NoError(t, err)
-	mapping, err := restmapper.NewDiscoveryRESTMapper(groups).RESTMapping(u.GroupVersionKind().GroupKind(), u.GroupVersionKind().Version)
-	require.NoError(t, err)
-	client, err := dynamic.NewForConfig(p.Config)
-	require.NoError(t, err)
-	var resource dynamic.ResourceInterface = client.Resource(mapping.Resource)
-	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-		resource = client.Resource(mapping.Resource).Namespace(u.GetNamespace())
+	mapper := restmapper.NewDiscoveryRESTMapper(groups)
+	for _, u := range all {
+		kind := u.GroupVersionKind()
+		mapping, err := mapper.RESTMapping(kind.GroupKind(), kind.Version)
+		require.NoError(t, err)
+		var resource dynamic.ResourceInterface = p.Dynamic.Resource(mapping.Resource)
+		if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+			resource = p.Dynamic.Resource(mapping.Resource).Namespace(u.GetNamespace())
+		}
+		_, err = resource.Apply(t.Context(), u.GetName(), u, metav1.ApplyOptions{FieldManager: "kubectl", Force: true})
+		require.NoError(t, err, "%s %s", u.GetKind(), u.GetName())
 	}
-	_, err = resource.Apply(t.Context(), u.GetName(), u, metav1.ApplyOptions{FieldManager: "kubectl", Force: true})
-	require.NoError(t, err, "%s %s", u.GetKind(), u.GetName())
 }
 
 // role makes the platform's database and Inner's role in it, and returns the role's address.

@@ -45,7 +45,7 @@ func testMove(t *testing.T, p *platform) {
 		}), "%s is not moved", k.id)
 	}
 	for _, f := range traffics {
-		f.end(t, enough)
+		f.end(t, enough, 0)
 	}
 }
 
@@ -67,7 +67,7 @@ func (p *platform) makeFormer(t *testing.T, k worker) {
 	t.Helper()
 	n, ctx, by := k.name(), t.Context(), metav1.PatchOptions{FieldManager: manager}
 	const earlier = `"metadata":{"annotations":{"console.app238.com/applied-hash":"earlier"}}`
-	app, err := p.workerApps(t).Get(ctx, n, metav1.GetOptions{})
+	app, err := p.workerApps().Get(ctx, n, metav1.GetOptions{})
 	require.NoError(t, err)
 	core, apps := p.Kubernetes.CoreV1(), p.Kubernetes.AppsV1().Deployments("worker")
 	deployment, err := apps.Get(ctx, n, metav1.GetOptions{})
@@ -81,7 +81,7 @@ func (p *platform) makeFormer(t *testing.T, k worker) {
 	_, err = core.Services("ingress").Patch(ctx, workerapp.ExternalName(n), types.MergePatchType, fmt.Appendf(nil,
 		`{%s,"spec":{"externalName":"%s.worker.svc.cluster.local","ports":[{"name":"http","port":8080,"protocol":"TCP"}]}}`, earlier, n), by)
 	require.NoError(t, err)
-	route, err := p.routes(t).Get(ctx, n, metav1.GetOptions{})
+	route, err := p.routes().Get(ctx, n, metav1.GetOptions{})
 	require.NoError(t, err)
 	spec, err := json.Marshal(route.Object["spec"])
 	require.NoError(t, err)
@@ -92,7 +92,7 @@ func (p *platform) makeFormer(t *testing.T, k worker) {
 	rules.Routes[0]["services"] = []any{map[string]any{"name": workerapp.ExternalName(n), "port": 8080}}
 	changed, err := json.Marshal(rules)
 	require.NoError(t, err)
-	_, err = p.routes(t).Patch(ctx, n, types.MergePatchType, fmt.Appendf(nil, `{%s,"spec":%s}`, earlier, changed), by)
+	_, err = p.routes().Patch(ctx, n, types.MergePatchType, fmt.Appendf(nil, `{%s,"spec":%s}`, earlier, changed), by)
 	require.NoError(t, err)
 
 	deployment.Annotations["console.app238.com/applied-hash"] = "earlier"

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"app238.com/inner/test/realnode/network"
 )
 
 // testRemoval deletes a worker and looks for what is left: in the cluster, on the node, and at the ingress.
@@ -29,7 +31,7 @@ func testRemoval(t *testing.T, p *platform) {
 		return len(left) == 0
 	}), "%v", left)
 	require.True(t, waitFor(t.Context(), func(context.Context) bool { return !strings.Contains(routers(t), k.name()) }), "the ingress has a router")
-	_, err = get(t.Context(), client(asking, false), k.host(), "/")
+	_, err = network.Visit(t.Context(), network.Visitor(asking, false), k.host(), "/")
 	require.ErrorContains(t, err, "404")
 }
 

@@ -166,19 +166,13 @@ func (p *platform) pods(t *testing.T, k worker) (running []corev1.Pod) {
 }
 
 // workerApps is where WorkerApps are read.
-func (p *platform) workerApps(t *testing.T) dynamic.ResourceInterface {
-	t.Helper()
-	c, err := dynamic.NewForConfig(p.Config)
-	require.NoError(t, err)
-	return c.Resource(workerapp.Resource()).Namespace("worker")
+func (p *platform) workerApps() dynamic.ResourceInterface {
+	return p.Dynamic.Resource(workerapp.Resource()).Namespace("worker")
 }
 
 // routes is where routes of the ingress are read and written.
-func (p *platform) routes(t *testing.T) dynamic.ResourceInterface {
-	t.Helper()
-	c, err := dynamic.NewForConfig(p.Config)
-	require.NoError(t, err)
-	return c.Resource(schema.GroupVersionResource{Group: "traefik.io", Version: "v1alpha1", Resource: "ingressroutes"}).Namespace("ingress")
+func (p *platform) routes() dynamic.ResourceInterface {
+	return p.Dynamic.Resource(schema.GroupVersionResource{Group: "traefik.io", Version: "v1alpha1", Resource: "ingressroutes"}).Namespace("ingress")
 }
 
 // waitFor waits until done says so, and tells whether it did in time.

@@ -2,11 +2,8 @@ package platform_test
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"io"
 	"maps"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,45 +16,11 @@ import (
 	"app238.com/inner/test/realnode/network"
 )
 
-// requestLimit is far more than a request takes on a busy machine.
-const requestLimit = 15 * time.Second
-
 // Ports of the ingress that asks for names each time, and of the one that keeps them for 30 seconds.
 const (
 	asking  = "443"
 	caching = "444"
 )
-
-// client is a user's on the Internet, who reaches every host at an ingress.
-func client(port string, keepAlive bool) *http.Client {
-	dialer := net.Dialer{Timeout: 5 * time.Second}
-	return &http.Client{Timeout: requestLimit, Transport: &http.Transport{
-		DisableKeepAlives:   !keepAlive,
-		MaxIdleConnsPerHost: 8,
-		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true},
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "tcp", net.JoinHostPort(network.Internet, port))
-		},
-	}}
-}
-
-// get asks a worker through the ingress.
-func get(ctx context.Context, c *http.Client, host, path string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+path, nil)
-	if err != nil {
-		return "", err
-	}
-	response, err := c.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %.100s", response.Status, body)
-	}
-	return strings.TrimSpace(string(body)), err
-}
 
 // traffic is requests that are sent to a worker all the time.
 type traffic struct {
@@ -76,9 +39,9 @@ func start(t *testing.T, host string) *traffic {
 	ctx, stop := context.WithCancel(t.Context())
 	f := &traffic{host: host, stop: stop, answers: map[string]int{}}
 	for _, port := range []string{asking, caching} {
-		f.send(ctx, client(port, false), "/", 60*time.Millisecond)
-		f.send(ctx, client(port, true), "/", 60*time.Millisecond)
-		f.send(ctx, client(port, true), "/?wait=3s", 500*time.Millisecond)
+		f.send(ctx, network.Visitor(port, false), "/", 60*time.Millisecond)
+		f.send(ctx, network.Visitor(port, true), "/", 60*time.Millisecond)
+		f.send(ctx, network.Visitor(port, true), "/?wait=3s", 500*time.Millisecond)
 	}
 	t.Cleanup(func() {
 		stop()
@@ -103,7 +66,7 @@ func (f *traffic) send(ctx context.Context, c *http.Client, path string, every t
 
 func (f *traffic) one(ctx context.Context, c *http.Client, path string) {
 	begun := time.Now()
-	answer, err := get(ctx, c, f.host, path)
+	answer, err := network.Visit(ctx, c, f.host, path)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err != nil {
@@ -123,8 +86,8 @@ func (f *traffic) sent() (n int, words []string) {
 	return n, slices.Sorted(maps.Keys(f.answers))
 }
 
-// end waits until so many requests were answered, stops, and demands that none failed.
-func (f *traffic) end(t *testing.T, atLeast int) {
+// end waits until so many requests were answered, stops, and demands that no more than those few failed.
+func (f *traffic) end(t *testing.T, atLeast, lost int) {
 	t.Helper()
 	require.True(t, waitFor(t.Context(), func(context.Context) bool {
 		n, _ := f.sent()
@@ -134,7 +97,7 @@ func (f *traffic) end(t *testing.T, atLeast int) {
 	f.all.Wait()
 	n, words := f.sent()
 	t.Logf("%d requests answered (%s), %d failed", n, strings.Join(words, ", "), len(f.failures))
-	require.Empty(t, f.failures)
+	require.LessOrEqual(t, len(f.failures), lost, "%v", f.failures)
 }
 
 // awaitWords waits until the worker answers with these words, and some more times.

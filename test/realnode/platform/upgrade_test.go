@@ -13,7 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"app238.com/inner/test/realnode/network"
 )
+
+// requestLimit is far more than a request takes on a busy machine.
+const requestLimit = 15 * time.Second
 
 // testUpgrade rolls Inner to another image while tasks are accepted.
 func testUpgrade(t *testing.T, p *platform) {
@@ -38,9 +43,7 @@ func testUpgrade(t *testing.T, p *platform) {
 		}
 	}()
 	p.overlay(t, "2")
-	for _, u := range p.manifests(t) {
-		p.apply(t, u)
-	}
+	p.apply(t, p.manifests(t))
 	p.awaitInner(t)
 	stop()
 	<-ended
@@ -101,7 +104,7 @@ func testKilledLeader(t *testing.T, p *platform) {
 		p.killLeader(t)
 		p.awaitVersion(t, version, "success")
 		require.True(t, waitFor(t.Context(), func(ctx context.Context) bool {
-			answer, err := get(ctx, client(asking, false), k.host(), "/")
+			answer, err := network.Visit(ctx, network.Visitor(asking, false), k.host(), "/")
 			require.NoError(t, err)
 			return answer == words
 		}), "the version before still serves")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -25,6 +26,8 @@ const limit = 2 * time.Minute
 type Node struct {
 	// Config is the administrator's, for further clients.
 	Config *rest.Config
+	// Dynamic is the administrator's client for every kind.
+	Dynamic dynamic.Interface
 	// DSN is the superuser's address of the database postgres; pods reach it too.
 	DSN string
 	// Dir holds a <program>.log for each of the node's programs.
@@ -44,7 +47,9 @@ func Of(t *testing.T) *Node {
 	require.NoError(t, err)
 	client, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
-	return &Node{Config: config, DSN: os.Getenv(stack.EnvDSN), Dir: dir, Kubernetes: client}
+	every, err := dynamic.NewForConfig(config)
+	require.NoError(t, err)
+	return &Node{Config: config, Dynamic: every, DSN: os.Getenv(stack.EnvDSN), Dir: dir, Kubernetes: client}
 }
 
 // LeaveOut leaves the test out, with the reason, or has it fail where a real node is required.

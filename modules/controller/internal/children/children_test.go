@@ -114,8 +114,8 @@ func TestDeployment(t *testing.T) {
 
 	template := d.Spec.Template
 	require.Equal(t, d.Labels, template.Labels)
-	require.Equal(t, map[string]string{children.ContentAnnotation: "content", children.TemplateAnnotation: children.Template(c)}, template.Annotations)
-	require.NotEmpty(t, children.Template(c))
+	require.Equal(t, map[string]string{children.ContentAnnotation: "content", children.TemplateAnnotation: templateHash(t, c)}, template.Annotations)
+	require.NotEmpty(t, templateHash(t, c))
 	require.False(t, *template.Spec.AutomountServiceAccountToken)
 	require.False(t, *template.Spec.EnableServiceLinks)
 	require.Len(t, template.Spec.Containers, 1)
@@ -202,13 +202,21 @@ func TestNetwork(t *testing.T) {
 	require.EqualValues(t, 80, children.RoutePort(c.Object))
 }
 
+// templateHash returns the hash by which the pods of a built Deployment's template are known.
+func templateHash(t *testing.T, deployment children.Child) string {
+	t.Helper()
+	hash, _, err := unstructured.NestedString(deployment.Object.Object, "spec", "template", "metadata", "annotations", children.TemplateAnnotation)
+	require.NoError(t, err)
+	return hash
+}
+
 func TestTemplateHashFollowsWhatPodsAreMadeOfAndNothingElse(t *testing.T) {
 	t.Parallel()
 	hash := func(content string, change func(app *workerapp.WorkerApp)) string {
 		b := setup(change)
 		c, err := b.builder.Deployment(b.app, content)
 		require.NoError(t, err)
-		return children.Template(c)
+		return templateHash(t, c)
 	}
 	base := hash("content", nil)
 	require.Equal(t, base, hash("content", func(app *workerapp.WorkerApp) {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
@@ -60,7 +61,7 @@ func NamesItsPort(deployment *appsv1.Deployment) bool {
 	return false
 }
 
-// Template returns the hash by which the pods of a built Deployment's template are known.
-func Template(deployment Child) string {
-	return nestedString(deployment.Object.Object, "spec", "template", "metadata", "annotations", TemplateAnnotation)
+// OfTemplate tells whether a pod is made of a live Deployment's current template, and not of an earlier one.
+func OfTemplate(pod *corev1.Pod, deployment *appsv1.Deployment) bool {
+	return pod.Annotations[TemplateAnnotation] == deployment.Spec.Template.Annotations[TemplateAnnotation]
 }

@@ -143,11 +143,3 @@ func IsServicePort(port int32) bool { return port == servicePort }
 func IsFormer(service *corev1.Service, app string) bool {
 	return service.Name == app && service.Spec.ClusterIP == corev1.ClusterIPNone && service.Spec.Selector[workerapp.AppLabel] == app
 }
-
-func nestedString(object map[string]any, path ...string) string {
-	value, _, err := unstructured.NestedString(object, path...)
-	if err != nil {
-		return ""
-	}
-	return value
-}

@@ -97,7 +97,7 @@ func (r *Reconciler) write(ctx context.Context, app *workerapp.WorkerApp, c chil
 	return written, err
 }
 
-// replace is for an object that cannot become what is wished with what others wrote into it. A Service that can do without loses
+// replace is for an object that cannot become what is desired with what others wrote into it. A Service that can do without loses
 // that and keeps its address; all else is deleted and made anew.
 func (r *Reconciler) replace(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	if c.Resource == children.Services() {

@@ -109,26 +109,25 @@ func (r *Reconciler) makeRollout(ctx context.Context, app *workerapp.WorkerApp, 
 	if err := cmp.Or(<-environment, err); err != nil {
 		return status.State{}, 0, err
 	}
-	wished, err := r.builder.Deployment(app, content.PodHash(wanted.secretKey, wanted.env, content.Merge(held, wanted.reserved)))
+	desired, err := r.builder.Deployment(app, content.PodHash(wanted.secretKey, wanted.env, content.Merge(held, wanted.reserved)))
 	if err != nil {
 		return status.State{}, 0, err
 	}
-	deployment, turn := found.Deployment, r.turn(app, wished, found.Deployment)
+	deployment, turn := found.Deployment, r.turn(app, desired, found.Deployment)
 	if turn == 0 {
-		if deployment, err = r.applyDeployment(ctx, app, wished, found.Deployment); err != nil {
+		if deployment, err = r.applyDeployment(ctx, app, desired, found.Deployment); err != nil {
 			return status.State{}, 0, err
 		}
 	}
 	state, again := rolloutstate.Evaluate(rolloutstate.Input{
-		App: app, Template: deployment.Spec.Template.Annotations[children.TemplateAnnotation], Replicas: children.Replicas(app),
-		Deployment: deployment, Pods: found.Pods,
+		App: app, Replicas: children.Replicas(app), Deployment: deployment, Pods: found.Pods,
 		Grace: r.config.FailureGrace, Now: r.now(),
 	})
 	return state, sooner(again, turn), nil
 }
 
-func (r *Reconciler) applyDeployment(ctx context.Context, app *workerapp.WorkerApp, wished children.Child, present *appsv1.Deployment) (*appsv1.Deployment, error) {
-	applied, err := r.apply(ctx, app, wished, live(present))
+func (r *Reconciler) applyDeployment(ctx context.Context, app *workerapp.WorkerApp, desired children.Child, present *appsv1.Deployment) (*appsv1.Deployment, error) {
+	applied, err := r.apply(ctx, app, desired, live(present))
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"app238.com/inner/modules/controller/internal/children"
@@ -50,7 +49,7 @@ func reachable(found watch.Found, otherPort bool) bool {
 	}
 	serving := int32(0)
 	for _, pod := range found.Pods {
-		if pod.DeletionTimestamp == nil && ready(pod) && ofTemplate(pod, found.Deployment) {
+		if pod.DeletionTimestamp == nil && ready(pod) && children.OfTemplate(pod, found.Deployment) {
 			serving++
 		}
 	}
@@ -59,10 +58,6 @@ func reachable(found watch.Found, otherPort bool) bool {
 		wanted = *replicas
 	}
 	return serving >= wanted
-}
-
-func ofTemplate(pod *corev1.Pod, deployment *appsv1.Deployment) bool {
-	return pod.Annotations[children.TemplateAnnotation] == deployment.Spec.Template.Annotations[children.TemplateAnnotation]
 }
 
 func ready(pod *corev1.Pod) bool {

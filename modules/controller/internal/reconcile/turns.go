@@ -49,20 +49,20 @@ func (t *turns) forget(app string) {
 	delete(t.at, app)
 }
 
-// turn returns how long the Deployment that is wished has to wait, which makes pods anew: 0 where that was asked for by a
-// changed wish, or where the Deployment is as wished but for what somebody did to it.
-func (r *Reconciler) turn(app *workerapp.WorkerApp, wished children.Child, present *appsv1.Deployment) time.Duration {
-	if present == nil || !metav1.IsControlledBy(present, app) || !unasked(wished.Object, present) {
+// turn returns how long the desired Deployment has to wait, which makes pods anew: 0 where that was asked for by a changed
+// spec, or where the Deployment is as desired but for what somebody did to it.
+func (r *Reconciler) turn(app *workerapp.WorkerApp, desired children.Child, present *appsv1.Deployment) time.Duration {
+	if present == nil || !metav1.IsControlledBy(present, app) || !unasked(desired.Object, present) {
 		r.turns.forget(app.Name)
 		return 0
 	}
 	return r.turns.wait(app.Name, r.now())
 }
 
-// unasked tells whether what is wished differs from what Inner wrote last in the pods' template, though the WorkerApp and what
+// unasked tells whether what is desired differs from what Inner wrote last in the pods' template, though the WorkerApp and what
 // the pods see are the same.
-func unasked(wished *unstructured.Unstructured, present *appsv1.Deployment) bool {
-	was, is := present.Annotations, wished.GetAnnotations()
+func unasked(desired *unstructured.Unstructured, present *appsv1.Deployment) bool {
+	was, is := present.Annotations, desired.GetAnnotations()
 	for _, key := range []string{
 		children.GenerationAnnotation, workerapp.VersionAnnotation, workerapp.TaskAnnotation, workerapp.DatabaseAnnotation,
 	} {
@@ -70,7 +70,7 @@ func unasked(wished *unstructured.Unstructured, present *appsv1.Deployment) bool
 			return false
 		}
 	}
-	template, _, err := unstructured.NestedStringMap(wished.Object, "spec", "template", "metadata", "annotations")
+	template, _, err := unstructured.NestedStringMap(desired.Object, "spec", "template", "metadata", "annotations")
 	pods := present.Spec.Template.Annotations
 	return err == nil && was[children.AppliedAnnotation] != is[children.AppliedAnnotation] &&
 		pods[children.ContentAnnotation] == template[children.ContentAnnotation] &&

@@ -28,9 +28,8 @@ const resolution = time.Second
 
 // Input is all that the state of a rollout depends on.
 type Input struct {
-	// App is the wished one; Template is the hash of the pod template made of it, Replicas the number of pods.
+	// App is the desired one, Replicas the number of pods.
 	App      *workerapp.WorkerApp
-	Template string
 	Replicas int32
 	// Deployment is the live one; Pods are all pods of the worker, also those of earlier templates.
 	Deployment *appsv1.Deployment

@@ -25,10 +25,13 @@ func setup() rolloutstate.Input {
 	at := map[string]string{workerapp.VersionAnnotation: "7", workerapp.TaskAnnotation: "42"}
 	return rolloutstate.Input{
 		App:      &workerapp.WorkerApp{ObjectMeta: metav1.ObjectMeta{Generation: 3, Annotations: at}, Spec: workerapp.Spec{Port: 8080}},
-		Template: "new", Replicas: 2, Grace: grace, Now: noon,
+		Replicas: 2, Grace: grace, Now: noon,
 		Deployment: &appsv1.Deployment{
 			ObjectMeta: metav1.ObjectMeta{Generation: 5, Annotations: at},
-			Status:     appsv1.DeploymentStatus{ObservedGeneration: 5, Replicas: 3, UpdatedReplicas: 1, ReadyReplicas: 2},
+			Spec: appsv1.DeploymentSpec{Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{children.TemplateAnnotation: "new"}},
+			}},
+			Status: appsv1.DeploymentStatus{ObservedGeneration: 5, Replicas: 3, UpdatedReplicas: 1, ReadyReplicas: 2},
 		},
 	}
 }

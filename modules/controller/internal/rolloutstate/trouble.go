@@ -59,7 +59,7 @@ func troubles(in Input) []trouble {
 func wishedPods(in Input) []*corev1.Pod {
 	var pods []*corev1.Pod
 	for _, pod := range in.Pods {
-		if pod.Annotations[children.TemplateAnnotation] == in.Template && pod.DeletionTimestamp == nil && pod.Status.Phase != corev1.PodFailed {
+		if children.OfTemplate(pod, in.Deployment) && pod.DeletionTimestamp == nil && pod.Status.Phase != corev1.PodFailed {
 			pods = append(pods, pod)
 		}
 	}
