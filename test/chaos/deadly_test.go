@@ -16,13 +16,15 @@ func TestATaskThatEndsItsProcessIsGivenUpAndAllOthersAreDone(t *testing.T) {
 	const others = 80
 	w := newWorld(t)
 	w.maxTakeovers = 5
+	gate := w.file("deadly", "gate")
 	r := w.start(t, "replica-1")
-	deadly, err := r.accept(t.Context(), note.Note{Key: "deadly", Seq: 1, Token: "deadly", Deadly: true, Hold: 3000})
+	deadly, err := r.accept(t.Context(), note.Note{Key: "deadly", Seq: 1, Token: "deadly", Deadly: true, Hold: 2000, Gate: gate})
 	require.NoError(t, err)
 	behind, err := r.accept(t.Context(), note.Note{Key: "deadly", Seq: 2, Token: "behind", Hold: 1})
 	require.NoError(t, err)
-	_, err = acceptAll(t.Context(), r, others, single("other", 200))
+	_, err = acceptAll(t.Context(), r, others, single("other", 200, ""))
 	require.NoError(t, err)
+	open(t, gate)
 	all := []*replica{r}
 	w.await(t, 3*patience, "the deadly task is given up and the others are done", func() bool {
 		select {

@@ -83,11 +83,13 @@ func TestResultsAreWrittenAfterAShortOutage(t *testing.T) {
 	w := newWorld(t)
 	p := proxy.New(t, w.dsn)
 	w.dsn = p.DSN
+	gate := w.file("patient", "gate")
 	r := w.start(t, "patient")
-	_, err := acceptAll(t.Context(), r, tasks, single("short", 500))
+	_, err := acceptAll(t.Context(), r, tasks, single("short", 5, gate))
 	require.NoError(t, err)
 	w.begun(t, tasks, r)
 	p.Cut()
+	open(t, gate)
 	w.await(t, patience, "the jobs have ended", func() bool {
 		return !slices.ContainsFunc(executions(t, r), func(e *execution) bool { return e.outcome == "" })
 	})

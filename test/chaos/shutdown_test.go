@@ -3,6 +3,7 @@ package chaos_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -38,27 +39,35 @@ func acceptAll(ctx context.Context, r *replica, tasks int, each func(i int) note
 	return slowest, err
 }
 
-// single makes tasks of one key each that take as long as is given in milliseconds.
-func single(name string, hold int) func(i int) note.Note {
+// single makes tasks of one key each that take as long as is given in milliseconds, once the gate is open, if there is one.
+func single(name string, hold int, gate string) func(i int) note.Note {
 	return func(i int) note.Note {
 		key := fmt.Sprintf("%s-%d", name, i)
-		return note.Note{Key: key, Seq: 1, Token: key, Hold: hold}
+		return note.Note{Key: key, Seq: 1, Token: key, Hold: hold, Gate: gate}
 	}
+}
+
+// open lets those go on that wait at the gate.
+func open(t *testing.T, gate string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(gate, nil, 0o600))
 }
 
 func TestWhatRunsEndsAtSIGTERMAndTheRestRunsAfterTheRestart(t *testing.T) {
 	t.Parallel()
 	const running, queued = 4, 500
 	w := newWorld(t)
+	gate := w.file("first", "gate")
 	first := w.start(t, "first")
-	_, err := acceptAll(t.Context(), first, running, single("running", 5000))
+	_, err := acceptAll(t.Context(), first, running, single("running", 2000, gate))
 	require.NoError(t, err)
 	w.begun(t, running, first)
-	_, err = acceptAll(t.Context(), first, queued, single("queued", 5))
+	_, err = acceptAll(t.Context(), first, queued, single("queued", 5, ""))
 	require.NoError(t, err)
 	require.Len(t, executions(t, first), running)
 	require.Equal(t, queued+running, w.count(t, unfinished), "the queue did not fill: the test shows nothing")
 
+	open(t, gate)
 	took, err := first.terminate(t.Context(), 2*shutdownTimeout)
 	require.NoError(t, err)
 	require.Less(t, took, shutdownTimeout)
@@ -88,17 +97,18 @@ func TestWhatRunsEndsAtSIGTERMAndTheRestRunsAfterTheRestart(t *testing.T) {
 func TestAcceptsAreAnsweredWhileAllWorkersAreBlocked(t *testing.T) {
 	t.Parallel()
 	const blocking, slow = 4, 300
-	const hold = 15 * time.Second // longer than the accepts take on a busy machine
 	w := newWorld(t)
+	gate := w.file("blocked", "gate")
 	r := w.start(t, "blocked")
-	_, err := acceptAll(t.Context(), r, blocking, single("blocking", int(hold.Milliseconds())))
+	_, err := acceptAll(t.Context(), r, blocking, single("blocking", 5, gate))
 	require.NoError(t, err)
 	w.begun(t, blocking, r)
-	slowest, err := acceptAll(t.Context(), r, slow, single("slow", 50))
+	slowest, err := acceptAll(t.Context(), r, slow, single("slow", 50, ""))
 	require.NoError(t, err)
 	// On a machine of its own it is a tenth of a second; this one may be shared.
-	require.Less(t, slowest, hold/3)
+	require.Less(t, slowest, 5*time.Second)
 	require.Empty(t, done(executions(t, r)), "a worker became free: the test shows nothing")
+	open(t, gate)
 	w.awaitFinished(t, patience)
 	// Where the machine kept the replica from giving signs of life for a while, tasks were begun more often than done.
 	require.Len(t, done(executions(t, r)), blocking+slow)

@@ -35,18 +35,20 @@ func (w *world) begun(t *testing.T, n int, replicas ...*replica) map[int64][]*ex
 // endings are those that a stale claimer may want to write.
 var endings = []journal.Outcome{journal.Done, journal.Failed, journal.Later, journal.Parked}
 
-// occupyWithEndings gives a replica a task for each ending, which it takes hold milliseconds for, and waits until it is
-// in the middle of them all.
-func (w *world) occupyWithEndings(t *testing.T, r *replica, hold int) {
+// occupyWithEndings gives a replica a task for each ending, waits until it is in the middle of them all, and returns the gate
+// at which they wait before their last 700 milliseconds.
+func (w *world) occupyWithEndings(t *testing.T, r *replica) (gate string) {
 	t.Helper()
+	gate = w.file(r.name, "gate")
 	for i, ending := range endings {
 		n := note.Note{
-			Key: fmt.Sprintf("key-%d", i), Seq: 1, Token: "stale-" + string(ending), Hold: 2000, On: r.name, OnHold: hold, Ending: ending,
+			Key: fmt.Sprintf("key-%d", i), Seq: 1, Token: "stale-" + string(ending), Hold: 2000, On: r.name, OnHold: 700, Ending: ending, Gate: gate,
 		}
 		_, err := r.accept(t.Context(), n)
 		require.NoError(t, err)
 	}
 	w.begun(t, len(endings), r)
+	return gate
 }
 
 // A job that does not look at its context goes on in a process that was presumed dead. Whatever it then returns must not
@@ -55,8 +57,9 @@ func TestAReplicaThatStoodStillChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	stale := w.start(t, "stale")
-	w.occupyWithEndings(t, stale, 2000)
+	gate := w.occupyWithEndings(t, stale)
 	require.NoError(t, stale.freeze())
+	open(t, gate)
 	other := w.start(t, "other")
 	w.begun(t, len(endings), other)
 	require.NoError(t, stale.thaw())
@@ -73,8 +76,9 @@ func TestAReplicaThatWasCutOffChangesNothing(t *testing.T) {
 	p, direct := proxy.New(t, w.dsn), w.dsn
 	w.dsn = p.DSN
 	stale := w.start(t, "stale")
-	w.occupyWithEndings(t, stale, 700)
+	gate := w.occupyWithEndings(t, stale)
 	p.Cut()
+	open(t, gate)
 	w.dsn = direct
 	other := w.start(t, "other")
 	w.begun(t, len(endings), other)

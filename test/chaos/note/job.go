@@ -69,10 +69,13 @@ func (j *Job) Execute(ctx context.Context, task job.Task, n Note) error {
 	if err := j.journal.Write(line); err != nil {
 		return err
 	}
-	if n.Deadly && wait(ctx, time.Duration(n.Hold)*time.Millisecond) {
-		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	line.Event, line.Outcome = journal.End, journal.Aborted
+	if n.Gate == "" || opened(ctx, n.Gate) {
+		if n.Deadly && wait(ctx, time.Duration(n.Hold)*time.Millisecond) {
+			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		}
+		line.Outcome = j.work(ctx, n, uint64(line.Execution))
 	}
-	line.Event, line.Outcome = journal.End, j.work(ctx, n, uint64(line.Execution))
 	if err := j.journal.Write(line); err != nil {
 		return err
 	}
@@ -133,6 +136,18 @@ func (j *Job) work(ctx context.Context, n Note, execution uint64) journal.Outcom
 	// Some are woken before they are parked, some after.
 	j.wakers.Go(func() { j.wake(n.Key, time.Duration(chance.Int64N(int64(20*time.Millisecond)))) })
 	return journal.Parked
+}
+
+// opened waits until the file is there and tells whether ctx lasted so long.
+func opened(ctx context.Context, gate string) bool {
+	for {
+		if _, err := os.Stat(gate); err == nil {
+			return true
+		}
+		if !wait(ctx, step) {
+			return false
+		}
+	}
 }
 
 // wake wakes the parked tasks of a key after a while.

@@ -24,6 +24,8 @@ type Note struct {
 	Token string `json:"token"`
 	// Hold is how many milliseconds the work takes. 0 is a moment by chance, and so is the outcome then.
 	Hold int `json:"hold_ms,omitempty"`
+	// Gate is a file that the work waits for before it takes its time.
+	Gate string `json:"gate,omitempty"`
 	// On names the replica in which the execution does not look at its context, takes OnHold, and ends in Ending.
 	On     string          `json:"on,omitempty"`
 	OnHold int             `json:"on_hold_ms,omitempty"`
