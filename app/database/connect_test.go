@@ -66,7 +66,7 @@ func TestAConnectionThatCannotBeOpenedIsNoStatementsFault(t *testing.T) {
 		"no TLS":                     {with(t, dsn, map[string]string{"sslmode": "require"}), "offers no TLS"},
 		"another authority":          {with(t, secure, map[string]string{"sslmode": "verify-ca", "sslrootcert": authority(t)}), "authority"},
 		"another authority, by name": {with(t, secure, map[string]string{"sslmode": "verify-full", "sslrootcert": authority(t)}), "authority"},
-		"no file of an authority":    {with(t, secure, map[string]string{"sslmode": "verify-ca", "sslrootcert": "/none"}), "lets no connection be opened"},
+		"no file of an authority":    {with(t, secure, map[string]string{"sslmode": "verify-ca", "sslrootcert": "/none"}), "a file that its DSN names"},
 		"a value it does not take":   {with(t, dsn, map[string]string{"work_mem": "nonsense"}), "SQLSTATE 22023"},
 		"a setting it does not know": {with(t, dsn, map[string]string{"no_such_setting": "1"}), "SQLSTATE 42704"},
 		"closed":                     {closed.Config.Database.DSN.Reveal(), "SQLSTATE 55000"},

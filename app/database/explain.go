@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io/fs"
 	"iter"
 	"net"
 	"strings"
@@ -51,6 +52,8 @@ func Explain(err error) string {
 		return "offers no TLS, which sslmode asks for"
 	case untrusted(err):
 		return "cannot be reached by TLS: see its certificate, the authority (sslrootcert), and Inner's own certificate"
+	case unreadable(err):
+		return "cannot be reached by TLS: a file that its DSN names cannot be read"
 	case unopened(err) && !broken(err):
 		return "lets no connection be opened"
 	}
@@ -71,6 +74,12 @@ func untrusted(err error) bool {
 	}
 	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &invalid) || errors.As(err, &host) ||
 		errors.As(err, &record)
+}
+
+// unreadable tells whether a file cannot be read.
+func unreadable(err error) bool {
+	_, ok := errors.AsType[*fs.PathError](err)
+	return ok
 }
 
 func state(code string) string { return " (SQLSTATE " + code + ")" }

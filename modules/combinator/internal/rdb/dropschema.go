@@ -42,9 +42,14 @@ func (e *Engine) dropSchema(ctx context.Context, role string, s schema) error {
 		case missing(err): // the database, and with it the schema
 			return nil
 		case database.IsBadData(err) && parts == nil: // there is too much in it
-			if parts, err = e.parts(ctx, s); err != nil {
+			found, failure := e.parts(ctx, s)
+			if failure != nil {
+				return failure
+			}
+			if len(found) == 0 { // it was emptied meanwhile, or nothing of it can be dropped by itself
 				return err
 			}
+			parts = found
 		case database.IsLocked(err) && !freed:
 			isFree, failure := e.free(ctx, d, role, s)
 			if failure != nil {
