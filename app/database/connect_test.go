@@ -14,6 +14,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
+	"app238.com/inner/app/tracing"
 	"app238.com/inner/test/proxy"
 	"app238.com/inner/test/stack/certificate"
 	"app238.com/inner/test/stack/pgbouncer"
@@ -151,25 +152,45 @@ func TestATransactionOfSteadyStatementsNeedsOneConnection(t *testing.T) {
 
 func TestWhatCannotBePreparedInASessionIsPreparedInAnother(t *testing.T) {
 	t.Parallel()
-	d := testdatabase.NewEmpty(t)
-	pool := plain(t, d)
-	// The name that the driver gives to a session's first statement is taken, as in one that a pooler gave to others meanwhile.
-	const taken = `PREPARE "1" AS SELECT 1`
-	pool.SetMaxOpenConns(1)
-	_, err := pool.ExecContext(t.Context(), taken)
-	require.NoError(t, err)
-	tx, err := pool.BeginTx(t.Context(), nil)
-	require.NoError(t, err)
-	_, err = tx.PrepareContext(t.Context(), `SELECT 2`)
-	require.ErrorContains(t, err, "already exists")
-	require.NoError(t, tx.Rollback())
-	require.Zero(t, pool.Stats().OpenConnections, "the session is of no use")
+	testdatabase.PostgreSQLOnly(t, "whether a name is taken once more within a failed transaction is PostgreSQL's way")
+	for name, tracer := range map[string]*tracing.Tracing{"untraced": nil, "traced": traced(t)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := testdatabase.NewEmpty(t)
+			connector, err := database.Connector(d.Config)
+			require.NoError(t, err)
+			connector, err = tracer.Connector(connector)
+			require.NoError(t, err)
+			pool := database.Pool(connector, d.Config)
+			t.Cleanup(func() { require.NoError(t, pool.Close()) })
+			// The name that the driver gives to a session's first statement is taken, as in one that a pooler gave to others meanwhile.
+			const taken = `PREPARE "1" AS SELECT 1`
+			pool.SetMaxOpenConns(1)
+			_, err = pool.ExecContext(t.Context(), taken)
+			require.NoError(t, err)
+			tx, err := pool.BeginTx(t.Context(), nil)
+			require.NoError(t, err)
+			_, err = tx.PrepareContext(t.Context(), `SELECT 2`)
+			require.ErrorContains(t, err, "already exists")
+			require.NoError(t, tx.Rollback())
+			require.Zero(t, pool.Stats().OpenConnections, "the session is of no use")
 
-	_, err = pool.ExecContext(t.Context(), taken)
+			_, err = pool.ExecContext(t.Context(), taken)
+			require.NoError(t, err)
+			statement, err := pool.PrepareContext(t.Context(), `SELECT 2`)
+			require.NoError(t, err)
+			require.NoError(t, statement.Close())
+		})
+	}
+}
+
+// traced returns a tracing whose spans nobody takes.
+func traced(t *testing.T) *tracing.Tracing {
+	t.Helper()
+	made, err := tracing.New(&config.Config{Tracing: config.Tracing{Endpoint: "http://127.0.0.1:1", Ratio: 1, Timeout: time.Second}})
 	require.NoError(t, err)
-	statement, err := pool.PrepareContext(t.Context(), `SELECT 2`)
-	require.NoError(t, err)
-	require.NoError(t, statement.Close())
+	t.Cleanup(func() { require.NoError(t, made.Stop(context.WithoutCancel(t.Context()))) })
+	return made
 }
 
 func TestAnOpeningEndsWithItsContextWheneverThatEnds(t *testing.T) {
