@@ -170,7 +170,7 @@ func TestWhatCannotBePreparedInASessionIsPreparedInAnother(t *testing.T) {
 			require.NoError(t, err)
 			tx, err := pool.BeginTx(t.Context(), nil)
 			require.NoError(t, err)
-			_, err = tx.PrepareContext(t.Context(), `SELECT 2`)
+			_, err = tx.PrepareContext(t.Context(), `SELECT 2`) //nolint:sqlclosecheck // there is none
 			require.ErrorContains(t, err, "already exists")
 			require.NoError(t, tx.Rollback())
 			require.Zero(t, pool.Stats().OpenConnections, "the session is of no use")
@@ -179,7 +179,7 @@ func TestWhatCannotBePreparedInASessionIsPreparedInAnother(t *testing.T) {
 			require.NoError(t, err)
 			statement, err := pool.PrepareContext(t.Context(), `SELECT 2`)
 			require.NoError(t, err)
-			require.NoError(t, statement.Close())
+			defer func() { require.NoError(t, statement.Close()) }()
 		})
 	}
 }
