@@ -41,6 +41,10 @@ func testDiesOnce(t *testing.T, p *platform) {
 	k := p.worker(t, "mortal", 1)
 	p.awaitVersion(t, p.deploy(t, k, "1", 8080), "success")
 	c := network.Visitor(asking, false)
+	require.True(t, waitFor(t.Context(), func(ctx context.Context) bool {
+		words, err := network.Visit(ctx, c, k.host(), "/")
+		return err == nil && words == "one"
+	}))
 	_, err := network.Visit(t.Context(), c, k.host(), "/die")
 	require.Error(t, err)
 	require.True(t, waitFor(t.Context(), func(ctx context.Context) bool {
