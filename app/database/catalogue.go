@@ -92,19 +92,12 @@ var (
 // index of one table concurrently would wait for each other. CockroachDB has no such locks; there several runs meet, and each
 // reads again what is missing.
 func (r *migrationRun) begin(ctx context.Context) error {
-	for _, setting := range sessionSettings {
-		if _, err := r.conn.ExecContext(ctx, setting); err != nil {
-			return err
-		}
+	if err := r.prepareSession(ctx); err != nil {
+		return err
 	}
 	if !r.postgres {
 		r.alone = true
 		return nil
-	}
-	for _, setting := range postgresSettings {
-		if _, err := r.conn.ExecContext(ctx, setting); err != nil && code(err) == "" {
-			return err
-		}
 	}
 	for attempt := 1; ; attempt++ {
 		if err := r.tryLock(ctx); err != nil || r.alone {
@@ -119,6 +112,25 @@ func (r *migrationRun) begin(ctx context.Context) error {
 	}
 }
 
+// prepareSession has the session's settings be those of a migration.
+func (r *migrationRun) prepareSession(ctx context.Context) error {
+	defer r.guarded()()
+	for _, setting := range sessionSettings {
+		if _, err := r.conn.ExecContext(ctx, setting); err != nil {
+			return err
+		}
+	}
+	if !r.postgres {
+		return nil
+	}
+	for _, setting := range postgresSettings {
+		if _, err := r.conn.ExecContext(ctx, setting); err != nil && code(err) == "" {
+			return err
+		}
+	}
+	return nil
+}
+
 // tryLock is polled: a statement that waited for the lock would itself keep the builder of an index waiting.
 func (r *migrationRun) tryLock(ctx context.Context) error {
 	defer r.guarded()()
@@ -131,6 +143,7 @@ func (r *migrationRun) holders(ctx context.Context, table string) []string {
 	if !r.postgres {
 		return nil
 	}
+	defer r.guarded()()
 	var held []string
 	err := each(ctx, r.conn, findHolders, func(rows *sql.Rows) error {
 		var pid int

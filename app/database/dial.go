@@ -10,9 +10,6 @@ import (
 	"time"
 )
 
-// terminate is the type of the message with which a client takes its leave.
-const terminate = 'X'
-
 var errClosed = errors.New("the database closed the connection")
 
 // answerMargin is what a server gets beyond its own limit of a statement before its connection is given up.
@@ -46,10 +43,11 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 	c := &connection{Conn: conn, limit: d.limit}
 	if lasting, ok := ctx.Value(lastingKey{}).(context.Context); ok {
 		c.limit = 0
-		c.release = context.AfterFunc(lasting, func() { _ = c.SetDeadline(time.Now().Add(answerMargin)) })
+		// Not a time limit, which the driver's own would replace.
+		c.release = context.AfterFunc(lasting, func() { time.AfterFunc(answerMargin, func() { _ = c.Conn.Close() }) })
 	}
-	if socket, ok := ctx.Value(socketKey{}).(*atomic.Pointer[connection]); ok {
-		socket.Store(c) // not one that is dialled to cancel a statement
+	if s, ok := ctx.Value(socketKey{}).(*socket); ok {
+		s.set(c) // not one that is dialled to cancel a statement
 	}
 	return c, nil
 }
@@ -70,16 +68,12 @@ type connection struct {
 	release func() bool // ends what its context has with it; nil for none
 }
 
-// Close closes the connection. That it is closed already, as after a statement that was given up, is no fault: the pool
-// would make a failed stop of it.
+// Close closes the connection.
 func (c *connection) Close() error {
 	if c.release != nil {
 		c.release()
 	}
-	if err := c.Conn.Close(); !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
+	return c.Conn.Close()
 }
 
 // Read fails where the server has closed the connection.
@@ -97,19 +91,9 @@ func (c *connection) Read(p []byte) (int, error) {
 
 // Write sends nothing where the server has closed the connection since its last answer, so that the driver may use another.
 func (c *connection) Write(p []byte) (int, error) {
-	switch gone := c.heard.Swap(false) && c.gone(); {
-	case len(p) > 0 && p[0] == terminate: // whether a farewell arrives is all the same
-		if !gone {
-			_, _ = c.send(p)
-		}
-		return len(p), nil
-	case gone:
+	if c.heard.Swap(false) && c.gone() {
 		return 0, c.closed("write")
 	}
-	return c.send(p)
-}
-
-func (c *connection) send(p []byte) (int, error) {
 	if err := c.SetWriteDeadline(c.deadline()); err != nil {
 		return 0, err
 	}

@@ -72,7 +72,32 @@ var atFault = []string{
 // somebody may put right.
 var ofData = []string{"21", "22", "23", "44", "P0"}
 
+// connectError is why a connection could not be opened. Nothing of a statement was sent over it, and whatever the cause is, a
+// certificate, a setting, a right or a server of another kind, the statement is not to blame.
+type connectError struct{ cause error }
+
+// Error implements error.
+func (e *connectError) Error() string { return e.cause.Error() }
+
+// Unwrap returns the cause.
+func (e *connectError) Unwrap() error { return e.cause }
+
+// unopened tells whether err says that there was no connection to send the statement over.
+func unopened(err error) bool {
+	_, ok := errors.AsType[*connectError](err)
+	return ok
+}
+
+// code returns the SQLSTATE with which a statement was answered, "" for none.
 func code(err error) string {
+	if unopened(err) {
+		return ""
+	}
+	return said(err)
+}
+
+// said returns the SQLSTATE of what a server said, of a statement or of a connection; "" for none.
+func said(err error) string {
 	if pe, ok := errors.AsType[*pq.Error](err); ok {
 		return string(pe.Code)
 	}
@@ -99,23 +124,28 @@ func IsUnavailable(err error) bool {
 	if err == nil {
 		return false
 	}
-	if _, pooler := errors.AsType[*PoolerError](err); pooler {
+	if unopened(err) {
 		return true
 	}
 	if c := code(err); c != "" {
 		// An exhausted number space is the server's matter, the other limits are the statement's.
 		return !oneOf(c, atFault) || c == codeLimitExceeded || slices.Contains(useless, c) || sequenceBehind(err) != ""
 	}
+	return broken(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errEnded) ||
+		errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone)
+}
+
+// broken tells whether err is that of a connection that is not there, or not any more.
+func broken(err error) bool {
 	var netErr net.Error
 	return errors.As(err, &netErr) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		errors.Is(err, net.ErrClosed) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errReadOnly) ||
-		errors.Is(err, errEnded) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone)
+		errors.Is(err, net.ErrClosed)
 }
 
-// IsRefused tells whether err says that the statement certainly had no effect. After any other error it may have been
-// carried out, its answer lost.
-func IsRefused(err error) bool { return oneOf(code(err), refused) || errors.Is(err, errReadOnly) }
+// IsRefused tells whether err says that the statement certainly had no effect: it was refused, or not sent for want of a
+// connection. After any other error it may have been carried out, its answer lost.
+func IsRefused(err error) bool { return unopened(err) || oneOf(code(err), refused) }
 
 // oneOf tells whether a code, or its class, is on a list.
 func oneOf(code string, list []string) bool {
@@ -152,8 +182,8 @@ func IsLocked(err error) bool { return code(err) == codeLockNotAvailable }
 
 // IsMissing tells whether err says that a database or role is not there.
 func IsMissing(err error) bool {
-	c := code(err)
-	return c == codeUndefinedDatabase || c == codeUndefinedObject
+	// That a database is not there is said where a connection to it is opened.
+	return said(err) == codeUndefinedDatabase || code(err) == codeUndefinedObject
 }
 
 // IsConcurrentChange tells whether err says that another session changed the same object of the catalogue.

@@ -2,7 +2,10 @@ package database
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"io/fs"
 	"iter"
 	"net"
 	"strings"
@@ -21,7 +24,7 @@ func Explain(err error) string {
 	if pooler, ok := errors.AsType[*PoolerError](err); ok {
 		return pooler.Error()
 	}
-	c := code(err)
+	c := said(err)
 	switch table := sequenceBehind(err); {
 	case errors.Is(err, errReadOnly), c == codeReadOnly:
 		return "takes no writes: it is a standby, or set to read-only"
@@ -45,8 +48,38 @@ func Explain(err error) string {
 		return "fails" + state(c)
 	case late(err):
 		return "does not answer in time"
+	case errors.Is(err, pq.ErrSSLNotSupported):
+		return "offers no TLS, which sslmode asks for"
+	case untrusted(err):
+		return "cannot be reached by TLS: see its certificate, the authority (sslrootcert), and Inner's own certificate"
+	case unreadable(err):
+		return "cannot be reached by TLS: a file that its DSN names cannot be read"
+	case unopened(err) && !broken(err):
+		return "lets no connection be opened"
 	}
 	return "does not answer"
+}
+
+// untrusted tells whether one of two sides does not take the other's certificate, or does not speak TLS.
+func untrusted(err error) bool {
+	var (
+		verification *tls.CertificateVerificationError
+		authority    x509.UnknownAuthorityError
+		invalid      x509.CertificateInvalidError
+		host         x509.HostnameError
+		record       tls.RecordHeaderError
+	)
+	if remote, ok := errors.AsType[*net.OpError](err); ok && remote.Op == "remote error" { // an alert, of a type that TLS keeps to itself
+		return true
+	}
+	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &invalid) || errors.As(err, &host) ||
+		errors.As(err, &record)
+}
+
+// unreadable tells whether a file cannot be read.
+func unreadable(err error) bool {
+	_, ok := errors.AsType[*fs.PathError](err)
+	return ok
 }
 
 func state(code string) string { return " (SQLSTATE " + code + ")" }

@@ -30,7 +30,7 @@ const (
 	fruitlessRounds = 5
 	// duplicateAttempts bounds how often a unique index is tried again that rows forbid.
 	duplicateAttempts = 5
-	// answerTime is what the server gets to answer a question about its catalogue.
+	// answerTime is what the server gets to answer whatever is not a step's own statement.
 	answerTime = 30 * time.Second
 	// longestPause is the longest time between two attempts at a step, the shortest is a fifth of it.
 	longestPause = 5 * time.Second
@@ -78,7 +78,7 @@ func (m Migration) Run(ctx context.Context) (steps int, err error) {
 		r.tell = func(string) {}
 	}
 	if err = r.run(ctx); err == nil {
-		err = identify(ctx, conn)
+		err = r.identify(ctx)
 	}
 	if errors.Is(context.Cause(ctx), errSilent) {
 		err = errSilent
@@ -179,14 +179,22 @@ func (r *migrationRun) carryOut(ctx context.Context, steps []schema.Step) (schem
 	return schema.Step{}, nil
 }
 
-// guarded ends the connection unless the returned function is called in time.
+// guarded ends the connection unless the returned function is called in time. All but the statement of a step is sent under it:
+// the connection itself has no limit, and a server that is frozen minds none of its own.
 func (r *migrationRun) guarded() (stop func() bool) {
 	return time.AfterFunc(answerTime, func() { r.cancel(errSilent) }).Stop
+}
+
+// identify gives the database an id where it has none.
+func (r *migrationRun) identify(ctx context.Context) error {
+	defer r.guarded()()
+	return identify(ctx, r.conn)
 }
 
 // limitLocks bounds the waiting for a lock, or lets it last: a statement that keeps nobody waiting may wait itself, and
 // would have to begin again.
 func (r *migrationRun) limitLocks(ctx context.Context, limited bool) error {
+	defer r.guarded()()
 	wait := time.Duration(0)
 	if limited {
 		wait = lockWait

@@ -9,7 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/lib/pq"
@@ -42,21 +42,33 @@ func newOpener(plain driver.Connector, key string, limit time.Duration, paramete
 	return o
 }
 
-// Connect opens a connection whose session is its own and has its settings.
+// Connect opens a connection whose session is its own, has its settings and takes writes. The limit holds for all that is asked
+// of it before it is handed on: a connection for migrations has no other.
 func (o *opener) Connect(ctx context.Context) (driver.Conn, error) {
 	c, err := o.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if err := o.prepare(ctx, c); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c.Conn, nil
+}
+
+func (o *opener) prepare(ctx context.Context, c *opened) error {
 	if err := o.check.run(ctx, o, c); err != nil {
-		return nil, errors.Join(err, c.Close())
+		return err
 	}
 	if o.settings != "" {
 		if _, err := o.first(ctx, c, o.settings); err != nil {
-			return nil, errors.Join(fmt.Errorf("session settings: %w", err), c.Close())
+			return fmt.Errorf("session settings: %w", err)
 		}
 	}
-	return c.Conn, c.limited(0)
+	if err := writable(o.first(ctx, c, readOnly)); err != nil {
+		return err
+	}
+	return c.limited(0)
 }
 
 // Driver implements driver.Connector.
@@ -65,40 +77,69 @@ func (o *opener) Driver() driver.Driver { return o.plain.Driver() }
 // opened is a connection that answers no statement late until it is handed on.
 type opened struct {
 	driver.Conn
-	socket *atomic.Pointer[connection]
+	socket *socket
+}
+
+// socket holds what a connection is opened on.
+type socket struct {
+	mu    sync.Mutex
+	conn  *connection // the last one that was dialled; nil for none
+	ended bool
 }
 
 type socketKey struct{}
 
+// set has the opening go on with a connection, and closes it where the opening has ended.
+func (s *socket) set(c *connection) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn = c; s.ended {
+		_ = c.Close()
+	}
+}
+
+func (s *socket) get() *connection {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn
+}
+
+// end ends the opening, whatever is waited for. The connection is closed: a time limit would be lost where the driver sets
+// another at that moment.
+func (s *socket) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended = true; s.conn != nil {
+		_ = s.conn.Close()
+	}
+}
+
 // dial opens a connection without settings.
 func (o *opener) dial(ctx context.Context) (*opened, error) {
-	socket := &atomic.Pointer[connection]{}
+	s := &socket{}
 	// The driver itself heeds no context while the server lets it wait, only connect_timeout.
-	release := context.AfterFunc(ctx, func() {
-		if s := socket.Load(); s != nil {
-			_ = s.SetDeadline(time.Now())
-		}
-	})
-	conn, err := o.plain.Connect(context.WithValue(ctx, socketKey{}, socket))
+	release := context.AfterFunc(ctx, s.end)
+	conn, err := o.plain.Connect(context.WithValue(ctx, socketKey{}, s))
 	if !release() {
 		if err == nil {
-			err = conn.Close()
+			_ = conn.Close()
 		}
-		return nil, errors.Join(ctx.Err(), o.explain(err))
+		return nil, ctx.Err()
 	}
 	if err != nil {
 		return nil, o.explain(err)
 	}
-	c := &opened{Conn: conn, socket: socket}
+	c := &opened{Conn: conn, socket: s}
 	if err := c.limited(o.limit); err != nil {
-		return nil, errors.Join(err, conn.Close())
+		_ = conn.Close()
+		return nil, err
 	}
 	return c, nil
 }
 
 // limited has the connection answer within limit from now; 0 is no limit but that of each statement.
 func (c *opened) limited(limit time.Duration) error {
-	s, at := c.socket.Load(), time.Time{}
+	s, at := c.socket.get(), time.Time{}
 	if s == nil {
 		return nil
 	}

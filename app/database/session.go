@@ -14,6 +14,8 @@ import (
 var (
 	// errReadOnly is why a connection is not used. Nothing was sent over it.
 	errReadOnly = errors.New("the server takes no writes: it is a standby, or its sessions are read-only")
+	// errNoMethod says that the driver is not the one that this program is made for.
+	errNoMethod = errors.New("the driver lacks a method")
 	// errEnded is the end of a session while the answer to a statement was awaited.
 	errEnded = errors.New("the server ended the session before it had answered")
 )
@@ -25,22 +27,19 @@ const readOnly = `SHOW transaction_read_only`
 // with those of a standby; and one that turned out to be such, or to be ending, is thrown away after its statement.
 type sessions struct{ driver.Connector }
 
-// Connect opens a session.
+// Connect opens a session. Its error says that nothing was sent of the statement that needs one.
 func (c sessions) Connect(ctx context.Context) (driver.Conn, error) {
 	w := &wire{}
 	conn, err := c.Connector.Connect(context.WithValue(ctx, wireKey{}, w))
 	if err != nil {
-		return nil, err
+		return nil, &connectError{err}
 	}
 	whole, ok := conn.(wholeConn)
 	if !ok {
-		return nil, errors.Join(errors.New("the driver's connection lacks a method"), conn.Close())
+		_ = conn.Close()
+		return nil, &connectError{errNoMethod}
 	}
-	s := &serverSession{wholeConn: whole, wire: w}
-	if err := s.writable(ctx); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return s, nil
+	return &serverSession{wholeConn: whole, wire: w}, nil
 }
 
 // wholeConn is what database/sql asks of a connection beside the least.
@@ -64,28 +63,30 @@ type serverSession struct {
 	within, stale bool
 }
 
-// writable returns nil where the session takes writes.
-func (s *serverSession) writable(ctx context.Context) error {
-	rows, err := s.wholeConn.QueryContext(ctx, readOnly, nil)
-	if err != nil {
-		return fmt.Errorf("ask whether the session takes writes: %w", err)
+// Ping asks whether the session takes writes. Where it does not, another one is opened, and what is wrong shows there.
+func (s *serverSession) Ping(ctx context.Context) error {
+	if writable(text(s.wholeConn.QueryContext(ctx, readOnly, nil))) != nil {
+		s.stale = true
+		return driver.ErrBadConn
 	}
-	value := make([]driver.Value, len(rows.Columns()))
-	if err := errors.Join(rows.Next(value), rows.Close()); err != nil {
+	return nil
+}
+
+// writable returns nil where the answer to readOnly says that the session takes writes.
+func writable(answer string, err error) error {
+	switch {
+	case err != nil:
 		return fmt.Errorf("ask whether the session takes writes: %w", err)
-	}
-	if len(value) != 1 || fmt.Sprintf("%s", value[0]) != "off" {
+	case answer != "off":
 		return errReadOnly
 	}
 	return nil
 }
 
-// Ping asks whether the session takes writes. Where it does not, another one is opened, and what is wrong shows there.
-func (s *serverSession) Ping(ctx context.Context) error {
-	if s.writable(ctx) != nil {
-		s.stale = true
-		return driver.ErrBadConn
-	}
+// Close closes the connection. That its farewell did not arrive, as where the server has gone, is no fault: the pool would
+// make a failed stop of it.
+func (s *serverSession) Close() error {
+	_ = s.wholeConn.Close()
 	return nil
 }
 
@@ -107,11 +108,12 @@ func (s *serverSession) QueryContext(ctx context.Context, query string, args []d
 func (s *serverSession) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	prepared, err := s.wholeConn.PrepareContext(ctx, query)
 	if err != nil {
-		return nil, err
+		return nil, s.judged(err, s.wire.sent.Load()) // it carries nothing out, so that it may be sent again
 	}
 	whole, ok := prepared.(wholeStmt)
 	if !ok {
-		return nil, errors.Join(errors.New("the driver's statement lacks a method"), prepared.Close())
+		_ = prepared.Close()
+		return nil, errNoMethod
 	}
 	return statement{wholeStmt: whole, session: s}, nil
 }

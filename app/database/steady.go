@@ -4,9 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"fmt"
-	"sync"
 
 	"app238.com/inner/app/config"
 )
@@ -22,14 +20,9 @@ const steadySession = `SELECT set_config(s.name, s.value, false) FROM (VALUES
 WHERE version() LIKE 'PostgreSQL%'`
 
 // Steady is a small pool of its own for the few constant statements that are sent over and over. They are prepared once
-// a connection, which spares their planning each time, and no other work of this process can keep them waiting.
-type Steady struct {
-	Prepared
-	db *sql.DB
-
-	mu       sync.Mutex
-	prepared map[string]*sql.Stmt
-}
+// a connection, which spares their planning each time, and no other work of this process can keep them waiting. Every different
+// text is kept: it must be a constant.
+type Steady struct{ db *sql.DB }
 
 // OpenSteady returns a pool on the configured database. It does not connect.
 func OpenSteady(c *config.Config) (*Steady, error) {
@@ -42,82 +35,39 @@ func OpenSteady(c *config.Config) (*Steady, error) {
 
 // NewSteady returns a pool of connections of connector.
 func NewSteady(connector driver.Connector, c *config.Config) *Steady {
-	db := openPool(SteadyConnector{connector}, steadyConnections, steadyConnections)
+	db := openPool(preparing{SteadyConnector{connector}}, steadyConnections, steadyConnections)
 	db.SetConnMaxLifetime(c.Database.MaxConnectionLifetime)
-	s := &Steady{db: db, prepared: map[string]*sql.Stmt{}}
-	s.Prepared = Prepared{s.prepare}
-	return s
+	return &Steady{db}
 }
 
 // Close closes all connections.
 func (s *Steady) Close() error { return s.db.Close() }
 
-// Prepared runs statements that are prepared once a connection. Every different text is kept: it must be a constant.
-type Prepared struct {
-	statement func(ctx context.Context, query string) (*sql.Stmt, error)
-}
-
 // QueryContext runs a statement.
-func (p Prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	statement, err := p.statement(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	return statement.QueryContext(ctx, args...)
+func (s *Steady) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return s.db.QueryContext(ctx, query, args...)
 }
 
 // ExecContext runs a statement that returns no rows.
-func (p Prepared) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	statement, err := p.statement(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	return statement.ExecContext(ctx, args...)
+func (s *Steady) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return s.db.ExecContext(ctx, query, args...)
 }
 
 // InTx runs work in a transaction and commits it. Its statements are prepared, as those outside of it are.
-func (s *Steady) InTx(ctx context.Context, work func(tx Prepared) error) error {
+func (s *Steady) InTx(ctx context.Context, work func(tx *sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	// After a commit this does nothing; where it fails the pool drops the connection.
 	defer func() { _ = tx.Rollback() }()
-	within := Prepared{func(ctx context.Context, query string) (*sql.Stmt, error) {
-		statement, err := s.prepare(ctx, query)
-		if err != nil {
-			return nil, err
-		}
-		return tx.StmtContext(ctx, statement), nil
-	}}
-	if err := work(within); err != nil {
+	if err := work(tx); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
-}
-
-func (s *Steady) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
-	s.mu.Lock()
-	known, ok := s.prepared[query]
-	s.mu.Unlock()
-	if ok {
-		return known, nil
-	}
-	// Not under the lock: a database that is away keeps this waiting.
-	made, err := s.db.PrepareContext(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if known, ok := s.prepared[query]; ok {
-		return known, made.Close()
-	}
-	s.prepared[query] = made
-	return made, nil
 }
 
 // SteadyConnector opens connections whose sessions have the settings of a Steady.
@@ -131,10 +81,71 @@ func (c SteadyConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	session, ok := conn.(driver.ExecerContext)
 	if !ok {
-		return nil, errors.Join(errors.New("the driver's connection cannot execute"), conn.Close())
+		_ = conn.Close()
+		return nil, &connectError{errNoMethod}
 	}
 	if _, err := session.ExecContext(ctx, steadySession, nil); err != nil {
-		return nil, errors.Join(fmt.Errorf("session settings: %w", err), conn.Close())
+		_ = conn.Close()
+		return nil, &connectError{fmt.Errorf("session settings: %w", err)}
 	}
 	return conn, nil
+}
+
+// preparing opens connections that prepare each statement once. The pool's own prepared statements would not do: one that is new
+// within a transaction would need a second connection, which may not be had.
+type preparing struct{ driver.Connector }
+
+// Connect opens a connection.
+func (c preparing) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	whole, ok := conn.(wholeConn)
+	if !ok {
+		_ = conn.Close()
+		return nil, &connectError{errNoMethod}
+	}
+	return &preparedConn{wholeConn: whole, statements: map[string]wholeStmt{}}, nil
+}
+
+// preparedConn is one of those, with its statements by their texts. It has one user at a time.
+type preparedConn struct {
+	wholeConn
+	statements map[string]wholeStmt
+}
+
+// QueryContext implements driver.QueryerContext.
+func (c *preparedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	statement, err := c.statement(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return statement.QueryContext(ctx, args)
+}
+
+// ExecContext implements driver.ExecerContext.
+func (c *preparedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	statement, err := c.statement(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return statement.ExecContext(ctx, args)
+}
+
+func (c *preparedConn) statement(ctx context.Context, query string) (wholeStmt, error) {
+	if known, ok := c.statements[query]; ok {
+		return known, nil
+	}
+	made, err := c.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	whole, ok := made.(wholeStmt)
+	if !ok {
+		_ = made.Close()
+		return nil, errNoMethod
+	}
+	c.statements[query] = whole
+	return whole, nil
 }

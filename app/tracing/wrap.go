@@ -99,7 +99,50 @@ func (t *Tracing) Connector(connector driver.Connector) (driver.Connector, error
 	if !ok {
 		return nil, errors.New("the traced driver opens no connector")
 	}
-	return wrapped.OpenConnector("")
+	traced, err := wrapped.OpenConnector("")
+	if err != nil {
+		return nil, err
+	}
+	return validated{traced}, nil
+}
+
+// validated opens traced connections that say, as those beneath do, when they are of no use any more: otelsql hides it from the
+// pool.
+type validated struct{ driver.Connector }
+
+// Connect opens a connection.
+func (v validated) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := v.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	traced, ok := conn.(tracedConn)
+	if !ok {
+		_ = conn.Close()
+		return nil, errors.New("the traced connection lacks a method")
+	}
+	return validConn{traced}, nil
+}
+
+// tracedConn is what otelsql makes of a connection.
+type tracedConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.NamedValueChecker
+	driver.Pinger
+	driver.QueryerContext
+	driver.SessionResetter
+	Raw() driver.Conn
+}
+
+type validConn struct{ tracedConn }
+
+// IsValid implements driver.Validator.
+func (c validConn) IsValid() bool {
+	beneath, ok := c.Raw().(driver.Validator)
+	return !ok || beneath.IsValid()
 }
 
 // connectorDriver is a driver that knows one connector.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/combinator/internal/rows"
@@ -133,4 +134,59 @@ leased_until = CAST(clock_timestamp() AT TIME ZONE 'UTC' AS TIMESTAMP) + $1::FLO
 	require.NoError(t, err)
 	require.NoError(t, tx.Commit())
 	require.ErrorIs(t, <-late, rows.ErrBusy, "two must not hold it")
+}
+
+// delayed runs work, and holds the row of u1's lease until a statement of it waits and this time has passed.
+func delayed(t *testing.T, b *bundle, longest time.Duration, work func() error) error {
+	t.Helper()
+	raw := b.open(b.config.Database.DSN.Reveal())
+	tx, err := raw.Begin()
+	require.NoError(t, err)
+	defer func() { _ = tx.Rollback() }()
+	_, err = tx.Exec(`SELECT user_uid FROM combinator_tenants FOR UPDATE`)
+	require.NoError(t, err)
+	begun, ended := time.Now(), make(chan error, 1)
+	go func() { ended <- work() }()
+	require.Eventually(t, func() bool {
+		return time.Since(begun) > longest && len(column(t, raw, `SELECT pid::TEXT FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%combinator_tenants%'`)) > 0
+	}, patience, 10*time.Millisecond)
+	require.NoError(t, tx.Rollback())
+	return <-ended
+}
+
+func TestWorkEndsBeforeItsLeaseMay(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "pg_stat_activity")
+	b := setup(t)
+	require.NoError(t, leased(t, b, func() {}))
+	var left float64
+	var last time.Duration
+	require.NoError(t, delayed(t, b, time.Second, func() error {
+		return b.rows.WithTenant(t.Context(), 8, "u1", nil, func(ctx context.Context, _ rows.Leased) (string, error) {
+			err := b.db.QueryRow(`SELECT EXTRACT(EPOCH FROM leased_until - LOCALTIMESTAMP) FROM combinator_tenants`).Scan(&left)
+			deadline, _ := ctx.Deadline()
+			last = time.Until(deadline) + b.config.Combinator.RDB.RequestTimeout
+			return "held", err
+		})
+	}))
+	require.Positive(t, last)
+	require.LessOrEqual(t, last.Seconds(), left, "the last statement of the work may last as long as the lease")
+}
+
+func TestALeaseThatCameTooLateIsGivenBack(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "pg_stat_activity")
+	b := setup(t, func(c *config.Config) {
+		c.Combinator.RDB.RequestTimeout, c.Combinator.RDB.LockTimeout = time.Second, time.Second/2
+	})
+	require.NoError(t, leased(t, b, func() {}))
+	err := delayed(t, b, 2*time.Second, func() error {
+		return b.rows.WithTenant(t.Context(), 8, "u1", nil, func(context.Context, rows.Leased) (string, error) {
+			t.Error("another task may work beside it")
+			return "held", nil
+		})
+	})
+	require.ErrorIs(t, err, rows.ErrBusy)
+	require.Equal(t, []string{"true"}, column(t, b.db.DB, `SELECT leased_until IS NULL FROM combinator_tenants`))
 }

@@ -146,7 +146,10 @@ func (b *bundle) admin(name string) *sql.DB {
 }
 
 // connect connects to a database of the RDB engine.
-func (b *bundle) connect(name string, user *url.Userinfo) *sql.DB {
+func (b *bundle) connect(name string, user *url.Userinfo) *sql.DB { return b.open(b.dsn(name, user)) }
+
+// dsn is that of a database of the RDB engine.
+func (b *bundle) dsn(name string, user *url.Userinfo) string {
 	b.t.Helper()
 	u, err := url.Parse(b.tenants)
 	require.NoError(b.t, err)
@@ -156,7 +159,7 @@ func (b *bundle) connect(name string, user *url.Userinfo) *sql.DB {
 	if user != nil {
 		u.User = user
 	}
-	return b.open(u.String())
+	return u.String()
 }
 
 // open connects by the driver alone.
@@ -169,13 +172,17 @@ func (b *bundle) open(dsn string) *sql.DB {
 }
 
 // login connects as a user's role with a password.
-func (b *bundle) login(userUID, password string) *sql.DB {
+func (b *bundle) login(userUID, password string) *sql.DB { return b.open(b.address(userUID, password)) }
+
+// address is the DSN of a user's role.
+func (b *bundle) address(userUID, password string) string {
+	b.t.Helper()
 	role := strings.ReplaceAll(b.config.Combinator.RDB.Names.Role, "{user_uid}", userUID)
 	name := ""
 	if pattern := b.config.Combinator.RDB.Names.Database; pattern != "" {
 		name = strings.ReplaceAll(pattern, "{user_uid}", userUID)
 	}
-	return b.connect(name, url.UserPassword(role, password))
+	return b.dsn(name, url.UserPassword(role, password))
 }
 
 // client is TiKV's own client.

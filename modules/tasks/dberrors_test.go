@@ -129,6 +129,19 @@ func TestAClaimWhoseCommitIsUncertainIsRunAllTheSame(t *testing.T) {
 	}
 }
 
+func TestAnAcceptForWhichNoConnectionCanBeOpenedIsA503(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "the server of the tests has no TLS")
+	dsn := testdatabase.New(t).Config.Database.DSN.Reveal()
+	require.Contains(t, dsn, "sslmode=disable")
+	b := setupOn(t, testdatabase.At(t, strings.Replace(dsn, "sslmode=disable", "sslmode=require", 1)))
+	logs := b.logged()
+	for range 3 {
+		require.Contains(t, b.refused(t, logs), "offers no TLS")
+	}
+	require.ErrorContains(t, b.queue.Ready(t.Context()), "offers no TLS")
+}
+
 func TestAReplicaWhoseAcceptsFailIsNotReadyUntilAProbeSucceeds(t *testing.T) {
 	t.Parallel()
 	p := proxy.New(t, testdatabase.New(t).Config.Database.DSN.Reveal())

@@ -1,5 +1,5 @@
-// Package proxy stands between a program and a server, for tests. Between it and its database: it can be cut and slowed
-// down, and can lose the answers to statements that were carried out. Between it and its cluster: see Cluster.
+// Package proxy stands between a program and a server, for tests. Between it and its database: it can be cut, slowed
+// down and silenced, and can lose the answers to statements that were carried out. Between it and its cluster: see Cluster.
 package proxy
 
 import (
@@ -34,6 +34,7 @@ type Proxy struct {
 	sent    map[string]int // how often each text was sent
 	kinds   map[string]int // how often each text was sent since LoseOfEveryKind; nil before
 	replace []replacement  // the answers that are to be errors
+	silence string         // the words of the statement from which on nothing is answered; "" for none
 }
 
 // New starts a proxy to the database of a DSN, until its test ends.
@@ -194,6 +195,7 @@ type connection struct {
 	mu       sync.Mutex
 	prepared map[string]string // text by name
 	executed bool              // a statement whose answer is to be lost was carried out
+	silent   bool              // nothing is passed on any more
 	code     string            // with which the statement under way is to be answered; "" for its own answer
 	kept     []byte            // of its own answer
 }
@@ -212,13 +214,18 @@ func (c *connection) asked(all []byte) ([]byte, bool) {
 			c.prepared[string(first)] = string(text)
 		case 'B': // bind: portal, name
 			name, _, _ := bytes.Cut(rest, []byte{0})
+			c.silent = c.proxy.silences(c.prepared[string(name)]) || c.silent
 			c.executed = c.proxy.takes(c.prepared[string(name)]) || c.executed
 			if c.code == "" {
 				c.code = c.proxy.replaces(c.prepared[string(name)])
 			}
 		case 'Q': // a text without arguments, such as COMMIT
+			c.silent = c.proxy.silences(string(first)) || c.silent
 			c.executed = c.proxy.takes(string(first)) || c.executed
 		}
+	}
+	if c.silent {
+		return nil, true
 	}
 	return all, true
 }

@@ -14,6 +14,25 @@ func (p *Proxy) LoseAnswers(words string, n int) {
 	p.lose[words] = n
 }
 
+// Silence has nothing answered from the next statement with these words on, on its connection, as by a server that is frozen. The
+// statement does not arrive.
+func (p *Proxy) Silence(words string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.silence = words
+}
+
+// silences tells whether this statement is the one that Silence waits for.
+func (p *Proxy) silences(statement string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.silence == "" || !strings.Contains(statement, p.silence) {
+		return false
+	}
+	p.silence = ""
+	return true
+}
+
 // literal is what tells texts of one kind apart.
 var literal = regexp.MustCompile(`'[^']*'`)
 

@@ -37,6 +37,8 @@ type Error struct {
 	// that many waiting tasks do not storm a dependency that comes back.
 	After   time.Duration
 	Growing bool
+	// Longest is how long a wait that grows becomes, at most five minutes; 0: half a minute, for what comes back by itself.
+	Longest time.Duration
 	// Cause is for the log.
 	Cause error
 	// Quoted marks a text with words from outside, such as a container's last lines: shown to its owner, never logged.

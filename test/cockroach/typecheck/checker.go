@@ -136,7 +136,11 @@ var errFrozen = errors.New("the statement changes a table")
 func postgreSQLAlone() map[string]string {
 	return map[string]string{
 		"pg_total_relation_size": "the size of schemas",
-		"pg_terminate_backend":   "ends the sessions of a database",
+		"pg_terminate_backend":   "ends sessions that stand in the way",
+		"pg_stat_activity":       "the sessions that stand in the way",
+		"WITH (FORCE)":           "a database is dropped with the sessions in it",
+		"SET LOCAL lock_timeout": "a lock that somebody may hold for ever is not waited for",
+		"pg_depend":              "what a schema holds",
 		"CONNECTION LIMIT":       "the limit of a role",
 		"COMMENT ON ROLE":        "the mark of a role",
 		"ALLOW_CONNECTIONS":      "nobody gets into a database that is not ready",

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
 	"app238.com/inner/modules/controller/workerapp"
@@ -52,6 +53,7 @@ func TestPlatform(t *testing.T) {
 		{"1", []string{"WORDS=one"}},
 		{"2", []string{"WORDS=two"}},
 		{"3", []string{"WORDS=three", "PORT=9090"}},
+		{"hungry", []string{"WORDS=hungry", "EAT=128"}},
 		{"dying", []string{"WORDS=dying", "DIE_AFTER=4s"}},
 		{"crashing", []string{"WORDS=crashing", "PORT=9091", "DIE_AFTER=0s"}},
 	} {
@@ -66,7 +68,7 @@ func TestPlatform(t *testing.T) {
 	})
 	t.Run("Workers", func(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, *platform){
-			"Domain": testDomain, "Inside": testInside, "Reach": testReach, "Removal": testRemoval, "Way": testWay,
+			"Death": testDeath, "Domain": testDomain, "Inside": testInside, "Reach": testReach, "Removal": testRemoval, "Way": testWay,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -76,6 +78,7 @@ func TestPlatform(t *testing.T) {
 	})
 	// What is done to Inner itself is done when nobody else needs it.
 	t.Run("Upgrade", func(t *testing.T) { testUpgrade(t, p) })
+	t.Run("Move", func(t *testing.T) { testMove(t, p) })
 	t.Run("KilledLeader", func(t *testing.T) { testKilledLeader(t, p) })
 }
 
@@ -165,6 +168,11 @@ func (p *platform) pods(t *testing.T, k worker) (running []corev1.Pod) {
 // workerApps is where WorkerApps are read.
 func (p *platform) workerApps() dynamic.ResourceInterface {
 	return p.Dynamic.Resource(workerapp.Resource()).Namespace("worker")
+}
+
+// routes is where routes of the ingress are read and written.
+func (p *platform) routes() dynamic.ResourceInterface {
+	return p.Dynamic.Resource(schema.GroupVersionResource{Group: "traefik.io", Version: "v1alpha1", Resource: "ingressroutes"}).Namespace("ingress")
 }
 
 // waitFor waits until done says so, and tells whether it did in time.

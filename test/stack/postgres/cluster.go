@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"app238.com/inner/test/stack/certificate"
 	"app238.com/inner/test/stack/process"
 )
 
@@ -78,6 +79,24 @@ func (s *Server) admitNetwork() error {
 	rule := []string{"host", "all", "all", s.network.Masked().String(), "scram-sha-256"}
 	_, err = fmt.Fprintln(file, strings.Join(rule, " "))
 	return errors.Join(err, file.Close())
+}
+
+// encrypt gives the server a certificate, where it looks for one.
+func (s *Server) encrypt() error {
+	public, private, err := certificate.SelfSigned("postgres")
+	if err != nil {
+		return fmt.Errorf("make a certificate: %w", err)
+	}
+	for name, content := range map[string][]byte{"server.crt": public, "server.key": private} {
+		path := filepath.Join(s.dataDir, name)
+		if err := errors.Join(os.WriteFile(path, content, 0o600), s.account.own(path)); err != nil {
+			return fmt.Errorf("write a certificate: %w", err)
+		}
+	}
+	settings := map[string]string{"ssl": "on"}
+	maps.Copy(settings, s.settings)
+	s.settings = settings
+	return nil
 }
 
 // command prepares one of PostgreSQL's own programs, run as the server's account.

@@ -41,6 +41,8 @@ type Options struct {
 	Network netip.Prefix
 	// Settings are put over the default ones: {"fsync": "on"} makes the server as slow and as safe as a real one.
 	Settings map[string]string
+	// TLS has the server also take connections by TLS, with a certificate that is its own authority.
+	TLS bool
 }
 
 // Server is a PostgreSQL server. Its methods may be called from several goroutines.
@@ -97,6 +99,11 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	}
 	if err := s.initialize(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
+	}
+	if opts.TLS {
+		if err := s.encrypt(); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 	}
 	if err := s.Restart(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -113,8 +113,8 @@ type RDB interface {
 	// List hands all schemas that this platform has made to page, and those of which that is not known, in pages, and returns
 	// nil only when those were all.
 	List(ctx context.Context, page func([]Found) error) error
-	// Sizes measures all schemas, by their names. Databases that could not be measured are left out, and counted. ErrClosed: the
-	// engine does not tell.
+	// Sizes measures all schemas, by their names. Databases that could not be measured, and schemas in which somebody holds a
+	// table, are left out, and counted. ErrClosed: the engine does not tell.
 	Sizes(ctx context.Context) (sizes []Size, missed int, err error)
 	// Name is the name of a resource by the configuration, what a new one is called.
 	Name(r Resource) string

@@ -106,8 +106,12 @@ func (p Params) withTenant(ctx context.Context, t job.Task, userUID string, work
 			}
 			return desired, failure
 		})
-		if err != nil || !errors.Is(failure, engine.ErrLost) {
+		isLost := errors.Is(failure, engine.ErrLost)
+		switch {
+		case !isLost:
 			return tenantError(failure, err)
+		case err != nil: // it could not be noted
+			return tenantError(nil, err)
 		}
 	}
 }

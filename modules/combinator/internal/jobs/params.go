@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/fx"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/identifier"
 	"app238.com/inner/modules/combinator/internal/engine"
@@ -97,8 +98,9 @@ func (u UserRef) OrderingKey() string { return TenantKey(u.UserUID) }
 // TenantKey names a user in the order of tasks.
 func TenantKey(userUID string) string { return "user/" + userUID }
 
-// busyWait is how soon a job looks again where others hold what it is to change.
-const busyWait = 15 * time.Second
+// busyWait is how soon a job looks again where others hold what it is to change. They may do so for as long as they like, so the
+// wait grows: what one user holds must not take the time in which others are served.
+const busyWait = 5 * time.Second
 
 // elsewhereWait is how soon a job looks again whether the templates of names were put right.
 const elsewhereWait = time.Minute
@@ -112,7 +114,7 @@ func engineError(name string, err error) error {
 		return job.NewUnavailable(name, err)
 	case errors.Is(err, engine.ErrBusy):
 		e := job.NewLater(busyWait, "waiting until the "+name+" is done with what it holds of this resource")
-		e.Cause = err
+		e.Cause, e.Growing, e.Longest = err, true, config.LongestSnooze
 		return e
 	case errors.Is(err, engine.ErrForeign):
 		e := job.NewPermanent("what the %s has under this name was made by another platform, and stays", name)

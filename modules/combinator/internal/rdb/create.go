@@ -1,6 +1,7 @@
 package rdb
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -30,7 +31,7 @@ func (e *Engine) Create(ctx context.Context, tenant engine.Tenant, r engine.Reso
 	if !tenant.Stale {
 		err := e.make(ctx, tenant.Place.Role, s, `CREATE SCHEMA `)
 		switch {
-		case database.IsMissing(err):
+		case missing(err):
 			return lost(err)
 		case !database.IsDuplicateSchema(err):
 			return err
@@ -96,6 +97,7 @@ func (e *Engine) ensureRole(ctx context.Context, tenant engine.Tenant) error {
 		return err
 	}
 	return e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
+		wait := quickWait
 		for run := 1; ; run++ {
 			found, whose, err := e.role(ctx, db, d, tenant)
 			switch {
@@ -112,10 +114,17 @@ func (e *Engine) ensureRole(ctx context.Context, tenant engine.Tenant) error {
 			if err != nil {
 				return err
 			}
-			// Another platform may have made the role just now.
-			if err := e.execEach(ctx, db, statements); !database.IsDuplicate(err) || run == maxRuns {
+			err = e.execEach(ctx, db, d.waits(wait), statements)
+			switch {
+			case database.IsLocked(err) && wait == quickWait && run < maxRuns: // by the user, who may change some of it too
+				if isFree, failure := e.freeRole(ctx, d, tenant.Place.Role); failure != nil || !isFree {
+					return cmp.Or(failure, err)
+				}
+				wait = e.config.LockTimeout
+			case !database.IsDuplicate(err), run == maxRuns:
 				return err
 			}
+			// Or another platform may have made the role just now.
 		}
 	})
 }
@@ -160,9 +169,9 @@ func (e *Engine) login(role, key string) (string, error) {
 // give that), use the schema public, and use a schema of its own.
 const rights = `SELECT current_database(), has_database_privilege(r.rolname, current_database(), 'CONNECT'),
     has_database_privilege(r.rolname, current_database(), 'TEMP'),
-    COALESCE((SELECT has_schema_privilege(r.rolname, n.nspname, 'USAGE') OR has_schema_privilege(r.rolname, n.nspname, 'CREATE')
+    COALESCE((SELECT has_schema_privilege(r.oid, n.oid, 'USAGE') OR has_schema_privilege(r.oid, n.oid, 'CREATE')
         FROM pg_namespace n WHERE n.nspname = 'public'), false),
-    COALESCE((SELECT has_schema_privilege(r.rolname, n.nspname, 'USAGE') AND has_schema_privilege(r.rolname, n.nspname, 'CREATE')
+    COALESCE((SELECT has_schema_privilege(r.oid, n.oid, 'USAGE') AND has_schema_privilege(r.oid, n.oid, 'CREATE')
             AND obj_description(n.oid, 'pg_namespace') = $3
         FROM pg_namespace n WHERE n.nspname = $2), false)
 FROM pg_roles r WHERE r.rolname = $1`

@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 
-	"go.uber.org/zap"
-
 	"app238.com/inner/app/database"
 	"app238.com/inner/modules/combinator/internal/engine"
 )
@@ -17,7 +15,7 @@ func (e *Engine) Delete(ctx context.Context, tenant engine.Tenant, r engine.Reso
 	if s.database != "" {
 		tenant.Place.Database = s.database
 	}
-	if err := e.dropSchema(ctx, s); err != nil {
+	if err := e.dropSchema(ctx, tenant.Place.Role, s); err != nil {
 		return false, err
 	}
 	switch {
@@ -49,36 +47,9 @@ func (e *Engine) hasNothing(ctx context.Context, tenant engine.Tenant) (bool, er
 	return err == nil && len(found) == 0, err
 }
 
-func (e *Engine) dropSchema(ctx context.Context, s schema) error {
-	isOpen, err := e.isOpen(ctx, s.database)
-	if err != nil || !isOpen {
-		return err
-	}
-	err = e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error { return e.exec(ctx, db, e.dropUnlessForeign(s)) })
-	if database.IsDivisionByZero(err) {
-		e.log.Warn("a schema of this name is another platform's and stays", zap.String("schema", join(s.database, s.name)))
-		return nil
-	}
-	if database.IsMissing(err) { // the database, and with it the schema
-		return nil
-	}
-	return err
-}
-
-// dropUnlessForeign is one text that reads the mark and drops: the division fails where the mark is another platform's, and with it
-// the rest of the text. To ask first would take as long again as the drop.
-func (e *Engine) dropUnlessForeign(s schema) string {
-	whose := whom(s.resource)
-	return fmt.Sprintf(`SELECT 1 / CASE WHEN EXISTS (SELECT 1 FROM pg_namespace n JOIN pg_description d ON d.objoid = n.oid
-WHERE n.nspname = %s AND d.classoid = 'pg_catalog.pg_namespace'::REGCLASS AND substr(d.description, 1, %d) = %s
-    AND d.description NOT IN (%s, %s)) THEN 0 ELSE 1 END; DROP SCHEMA IF EXISTS %s CASCADE`,
-		database.Literal(s.name), len(marked), database.Literal(marked), database.Literal(e.mark(whose)), database.Literal(marked+whose),
-		database.Quote(s.name))
-}
-
-// usedSchemas are those of the shared database on which a role has rights.
+// usedSchemas are those of the shared database on which a role has rights. By its id, one that was dropped meanwhile is no error.
 const usedSchemas = `SELECT current_database(), (SELECT count(*) FROM pg_namespace n
-    WHERE n.nspname <> 'public' AND substr(n.nspname, 1, 3) <> 'pg_' AND has_schema_privilege(r.rolname, n.nspname, 'CREATE'))
+    WHERE n.nspname <> 'public' AND substr(n.nspname, 1, 3) <> 'pg_' AND has_schema_privilege(r.oid, n.oid, 'CREATE'))
 FROM pg_roles r WHERE r.rolname = $1`
 
 // dropRole drops the user's role, unless it is another platform's or something in the engine depends on it.
@@ -102,8 +73,9 @@ func (e *Engine) dropRole(ctx context.Context, tenant engine.Tenant) error {
 			return err
 		}
 		connect, role := database.Quote(name), database.Quote(tenant.Place.Role)
-		err = e.exec(ctx, db, fmt.Sprintf(`REVOKE CONNECT ON DATABASE %s FROM %s; DROP ROLE IF EXISTS %s`, connect, role, role))
-		if database.IsInUse(err) {
+		drop := fmt.Sprintf(`REVOKE CONNECT ON DATABASE %s FROM %s; DROP ROLE IF EXISTS %s`, connect, role, role)
+		err = e.exec(ctx, db, d.waits(quickWait)+drop)
+		if database.IsInUse(err) || database.IsLocked(err) { // another user may have granted it something, or be about to
 			// A role that stays keeps its right, also where the text was no transaction.
 			return e.exec(ctx, db, fmt.Sprintf(`GRANT CONNECT ON DATABASE %s TO %s`, connect, role))
 		}

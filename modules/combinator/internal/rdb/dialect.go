@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+	"time"
 
 	"app238.com/inner/app/database"
 )
@@ -18,15 +19,27 @@ type dialect struct {
 	markRole func(role, mark string) string
 	// connectionLimit limits the connections of a role; nil where there is no such limit.
 	connectionLimit func(role string, limit int) string
-	// disconnect ends the sessions of a database, which would keep it from being dropped.
-	disconnect string
+	// holding are the sessions that hold something of a schema, writing those of a role that may have changed the role, inTemplate those
+	// of users in the way of a new database; empty where nobody holds up a change of the catalogue.
+	holding, writing, inTemplate string
+	// unlessCrowded fails where a schema holds too much for one text to drop; empty where there is no such limit.
+	unlessCrowded string
+	// disconnecting stands behind DROP DATABASE: the sessions in it, which would keep it, are ended.
+	disconnecting string
+	// sizesOf is sizes for some schemas; nil where no lock is waited for.
+	sizesOf func(schemas []string) string
+	// lockTimeout stands in front of a text that is not to wait for a lock for longer than these milliseconds.
+	lockTimeout string
 	// createClosed stands behind CREATE DATABASE: nobody is let in until admit was carried out on it.
 	createClosed, admit string
 }
 
-const postgresSizes = `SELECT n.nspname, COALESCE(sum(pg_total_relation_size(c.oid)), 0)::BIGINT
+const (
+	postgresSizes = `SELECT n.nspname, COALESCE(sum(pg_total_relation_size(c.oid)), 0)::BIGINT
 FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'm', 'S')
-WHERE substr(n.nspname, 1, 3) <> 'pg_' GROUP BY n.nspname`
+WHERE substr(n.nspname, 1, 3) <> 'pg_'` + bySchema
+	bySchema = ` GROUP BY n.nspname`
+)
 
 // cockroachSizes asks for the statistics of all of a database at once: for each table they are as much work.
 const cockroachSizes = `SELECT n.nspname, COALESCE(sum(s.approximate_disk_bytes), 0)::BIGINT
@@ -60,7 +73,19 @@ var (
 		connectionLimit: func(role string, limit int) string {
 			return fmt.Sprintf(`ALTER ROLE %s CONNECTION LIMIT %d`, database.Quote(role), limit)
 		},
-		disconnect:   `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()`,
+		holding:       sessionsHolding,
+		writing:       sessionsWriting,
+		inTemplate:    sessionsInTemplate,
+		unlessCrowded: postgresUnlessCrowded,
+		disconnecting: ` WITH (FORCE)`,
+		sizesOf: func(schemas []string) string {
+			literals := make([]string, len(schemas))
+			for i, name := range schemas {
+				literals[i] = database.Literal(name)
+			}
+			return strings.TrimSuffix(postgresSizes, bySchema) + ` AND n.nspname IN (` + strings.Join(literals, ", ") + `)` + bySchema
+		},
+		lockTimeout:  `SET LOCAL lock_timeout = %d; `,
 		createClosed: ` ALLOW_CONNECTIONS false`,
 		admit:        `ALTER DATABASE %s ALLOW_CONNECTIONS true`,
 	}
@@ -72,6 +97,14 @@ var (
 		},
 	}
 )
+
+// waits is what stands in front of a text that is not to wait for a lock for longer than that.
+func (d *dialect) waits(longest time.Duration) string {
+	if d.lockTimeout == "" {
+		return ""
+	}
+	return fmt.Sprintf(d.lockTimeout, longest.Milliseconds())
+}
 
 // speaks asks the server once what it is.
 func (e *Engine) speaks(ctx context.Context) (*dialect, error) {

@@ -12,7 +12,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 
 	"go.uber.org/zap"
@@ -128,12 +127,18 @@ func (e *Engine) on(ctx context.Context, databaseName string, work func(ctx cont
 		if run < maxRuns && database.IsConcurrentChange(err) {
 			continue
 		}
-		return judged(err)
+		return judged(err, databaseName)
 	}
 }
 
-// judged says in terms of the engine what an error means.
-func judged(err error) error {
+// missing tells whether err says that a role is not there, or a user's own database. That the shared one is not there says
+// nothing about what is in it.
+func missing(err error) bool {
+	return database.IsMissing(err) && !errors.Is(err, engine.ErrUnavailable)
+}
+
+// judged says in terms of the engine what an error means that work in a database ended with.
+func judged(err error, databaseName string) error {
 	switch {
 	case err == nil:
 		return nil
@@ -141,7 +146,7 @@ func judged(err error) error {
 		return err
 	case database.IsLocked(err):
 		return fmt.Errorf("%w: %w", engine.ErrBusy, err)
-	case database.IsMissing(err): // what the engine does not have is to be made, not to be waited for
+	case databaseName != "" && database.IsMissing(err): // what the engine does not have is to be made, not to be waited for
 		return err
 	case database.IsUnavailable(err):
 		return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
@@ -155,22 +160,16 @@ func (e *Engine) exec(ctx context.Context, db *sql.DB, statement string, args ..
 	ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
 	defer cancel()
 	_, err := db.ExecContext(ctx, statement, args...)
-	if err == nil || database.IsRefused(err) || neverSent(err) {
+	if err == nil || database.IsRefused(err) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", engine.ErrUncertain, err)
 }
 
-// neverSent tells whether there was no connection to send anything on.
-func neverSent(err error) bool {
-	failed, ok := errors.AsType[*net.OpError](err)
-	return ok && failed.Op == "dial"
-}
-
-// execEach runs statements one after the other, up to the first that fails.
-func (e *Engine) execEach(ctx context.Context, db *sql.DB, statements []string) error {
+// execEach runs statements one after the other, each behind the same head, up to the first that fails.
+func (e *Engine) execEach(ctx context.Context, db *sql.DB, head string, statements []string) error {
 	for _, statement := range statements {
-		if err := e.exec(ctx, db, statement); err != nil {
+		if err := e.exec(ctx, db, head+statement); err != nil {
 			return err
 		}
 	}

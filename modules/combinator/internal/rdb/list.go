@@ -115,7 +115,7 @@ func (e *Engine) Find(ctx context.Context, place engine.Place, r engine.Resource
 			elsewhere = true
 		}
 	}, findSchemas, database.Array(marks))
-	if database.IsMissing(err) { // the database
+	if missing(err) { // the database
 		return "", nil
 	}
 	if err == nil && name == "" && elsewhere {

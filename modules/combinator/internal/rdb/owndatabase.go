@@ -32,11 +32,18 @@ func (e *Engine) ensureDatabase(ctx context.Context, tenant engine.Tenant) error
 			case !tenant.Stale && (!found || !admits):
 				return lost(errors.New("no database"))
 			}
-			// Another platform may have made the database just now.
-			err = e.execEach(ctx, db, e.databaseSteps(d, tenant, found, admits))
-			if !database.IsDuplicate(err) || run == maxRuns {
+			err = e.execEach(ctx, db, "", e.databaseSteps(d, tenant, found, admits))
+			switch {
+			case database.IsInUse(err) && run == 1: // the one that new ones are copies of
+				if err := e.freeTemplate(ctx, d); err != nil {
+					return err
+				}
+			case database.IsInUse(err):
+				return fmt.Errorf("%w: %w", engine.ErrBusy, err)
+			case !database.IsDuplicate(err), run == maxRuns:
 				return err
 			}
+			// Or another platform may have made the database just now.
 		}
 	})
 }
@@ -117,18 +124,28 @@ func (e *Engine) dropDatabase(ctx context.Context, tenant engine.Tenant) error {
 	if used, err := e.isUsed(ctx, name); err != nil || used {
 		return err
 	}
-	return e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
-		if d.disconnect != "" {
-			if err := e.exec(ctx, db, d.disconnect, name); err != nil {
-				return err
-			}
-		}
-		err := e.exec(ctx, db, `DROP DATABASE IF EXISTS `+database.Quote(name))
-		if database.IsInUse(err) {
+	return e.on(ctx, "", func(ctx context.Context, db *sql.DB) error { return e.dropUnused(ctx, db, d, name) })
+}
+
+// dropUnused drops a database with the sessions in it. Where one of them may not be ended, it is waited for: it is a
+// superuser's, as of somebody who looks what is there, or Inner lacks the rights of pg_signal_backend.
+func (e *Engine) dropUnused(ctx context.Context, db *sql.DB, d *dialect, name string) error {
+	drop := `DROP DATABASE IF EXISTS ` + database.Quote(name)
+	err := e.exec(ctx, db, drop+d.disconnecting)
+	if database.IsForbidden(err) && d.disconnecting != "" {
+		there, failure := e.read(ctx, db, sessionsIn, []any{name}, new(string), new(string))
+		switch {
+		case failure != nil:
+			return failure
+		case there:
 			return fmt.Errorf("%w: %w", engine.ErrBusy, err)
 		}
-		return err
-	})
+		err = e.exec(ctx, db, drop) // which ends autovacuum
+	}
+	if database.IsInUse(err) {
+		return fmt.Errorf("%w: %w", engine.ErrBusy, err)
+	}
+	return err
 }
 
 // isUsed tells whether there is something in a database. One that was dropped by now is as good as used.
@@ -142,7 +159,7 @@ func (e *Engine) isUsed(ctx context.Context, name string) (used bool, err error)
 		used = schemas || data
 		return err
 	})
-	if database.IsMissing(err) {
+	if missing(err) {
 		return true, nil
 	}
 	return used, err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 
 	"app238.com/inner/app/database"
 	"app238.com/inner/modules/combinator/internal/engine"
@@ -20,7 +22,8 @@ func (e *Engine) Sizes(ctx context.Context) (sizes []engine.Size, missed int, er
 		return nil, 0, err
 	}
 	for _, name := range databases {
-		found, err := e.pairs(ctx, name, d.sizes)
+		found, locked, err := e.measure(ctx, d, name)
+		missed += locked
 		switch {
 		case database.IsForbidden(err):
 			e.closed.Do(func() {
@@ -38,6 +41,51 @@ func (e *Engine) Sizes(ctx context.Context) (sizes []engine.Size, missed int, er
 		}
 	}
 	return sizes, missed, nil
+}
+
+// measure measures the schemas of a database, and counts those in which somebody holds a table: for as long as he likes, and so
+// without a wait for it.
+func (e *Engine) measure(ctx context.Context, d *dialect, databaseName string) (sizes map[string]int64, locked int, err error) {
+	sizes, err = e.pairs(ctx, databaseName, d.waits(quickWait)+d.sizes)
+	if !database.IsLocked(err) || d.sizesOf == nil {
+		return sizes, 0, err
+	}
+	var names []string
+	err = e.each(ctx, databaseName, func() { names = nil }, func(name, _ string) { names = append(names, name) }, measuredSchemas)
+	if err != nil {
+		return nil, 0, err
+	}
+	sizes = map[string]int64{}
+	for chunk := range slices.Chunk(names, listPage) {
+		n, err := e.measureApart(ctx, d, databaseName, chunk, sizes)
+		if err != nil {
+			return nil, 0, err
+		}
+		locked += n
+	}
+	return sizes, locked, nil
+}
+
+const measuredSchemas = `SELECT n.nspname, '' FROM pg_namespace n WHERE substr(n.nspname, 1, 3) <> 'pg_' ORDER BY n.nspname`
+
+// measureApart adds some schemas to sizes, in halves where one of them is locked, and returns how many are.
+func (e *Engine) measureApart(ctx context.Context, d *dialect, databaseName string, schemas []string, sizes map[string]int64) (locked int, err error) {
+	found, err := e.pairs(ctx, databaseName, d.waits(quickWait)+d.sizesOf(schemas))
+	switch {
+	case !database.IsLocked(err):
+		maps.Copy(sizes, found)
+		return 0, err
+	case len(schemas) == 1:
+		return 1, nil
+	}
+	for half := range slices.Chunk(schemas, (len(schemas)+1)/2) {
+		n, err := e.measureApart(ctx, d, databaseName, half, sizes)
+		if err != nil {
+			return 0, err
+		}
+		locked += n
+	}
+	return locked, nil
 }
 
 // pairs runs a query for names and numbers about the schemas of a database.

@@ -73,12 +73,16 @@ WHERE user_uid = $1 AND lease_number = $2`
 // With a place, work is going to make something there: before it runs, that stands in the row.
 func (r *Rows) WithTenant(ctx context.Context, task int64, userUID string, place *engine.Place, work func(ctx context.Context, t Leased) (string, error)) error {
 	number := newNumber()
-	t, err := r.take(ctx, task, userUID, number, place)
+	t, begun, err := r.take(ctx, task, userUID, number, place)
 	if err != nil {
 		return err
 	}
-	working, cancel := context.WithTimeout(ctx, r.statement)
+	working, cancel := context.WithDeadline(ctx, begun.Add(r.statement))
 	defer cancel()
+	if working.Err() != nil && ctx.Err() == nil { // it was waited for too long: nothing can be done within it
+		r.release(ctx, userUID, number, false)
+		return ErrBusy
+	}
 	now, err := work(working, t)
 	if err != nil {
 		r.release(ctx, userUID, number, errors.Is(err, engine.ErrUncertain))
@@ -108,27 +112,35 @@ func (r *Rows) lease() time.Duration { return 2 * r.statement }
 // waited, and for clocks and settings of other processes that differ.
 func (r *Rows) ahead() time.Duration { return r.lease() + r.timeout }
 
-func (r *Rows) take(ctx context.Context, task int64, userUID string, number int64, place *engine.Place) (t Leased, err error) {
+// take takes the lease, which lasts from begun at least: that is before the statement which took it was sent.
+func (r *Rows) take(ctx context.Context, task int64, userUID string, number int64, place *engine.Place) (t Leased, begun time.Time, err error) {
 	var platform string
 	err = database.Retry(ctx, func(ctx context.Context) error {
+		begun = time.Now()
 		ctx, cancel := context.WithTimeout(ctx, r.timeout)
 		defer cancel()
 		return r.db.QueryRowContext(ctx, takeLease, userUID, number, task, r.lease().Seconds(), r.ahead().Seconds()).
 			Scan(&t.Prepared, &platform, &t.Place.Role, &t.Place.Database)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
-		return t, ErrBusy
+		return t, begun, ErrBusy
 	}
 	if err != nil {
-		return t, err
+		return t, begun, err
 	}
 	t.Own = platform == r.platform
 	if !t.Own { // an earlier release's, or that of the platform of which this database is a copy
 		t.Place = engine.Place{}
 	}
 	if place == nil {
-		return t, nil
+		return t, begun, nil
 	}
+	t, err = r.claim(ctx, userUID, number, t, *place)
+	return t, begun, err
+}
+
+// claim writes down where work is going to make something, unless that stands in the row.
+func (r *Rows) claim(ctx context.Context, userUID string, number int64, t Leased, place engine.Place) (Leased, error) {
 	recorded := t.Place
 	if recorded.Role == "" {
 		recorded.Role = place.Role

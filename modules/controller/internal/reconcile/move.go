@@ -10,7 +10,8 @@ import (
 	"app238.com/inner/modules/controller/internal/watch"
 )
 
-// noticed is how long the ingress may take to follow a change of what it reads. It looks at most every two seconds.
+// noticed is how long the ingress, which looks at most every two seconds, and the nodes, which may gather changes of a Service's
+// pods for a second, take to follow what they read.
 const noticed = 5 * time.Second
 
 // way tells how far the requests to a worker have come from the headless Service of an earlier release to the Service with
@@ -28,7 +29,8 @@ func (r *Reconciler) way(app string, wished int64, found watch.Found) (children.
 	}
 	switch {
 	case children.LeadsToFormer(found.External, r.builder.WorkerNamespace):
-		return children.Way{Former: routed, Begun: found.Former == nil || reachable(found, wished != int64(routed))}, 0
+		wait := r.lead(app, wished != int64(routed), found)
+		return children.Way{Former: routed, Begun: wait == 0}, max(wait, 0)
 	case routed != 0 && !children.IsServicePort(routed) && ports[routed]:
 		wait := r.moves.wait(app, "route", r.now())
 		return children.Way{Former: routed, Begun: true, Routed: wait == 0}, wait
@@ -39,6 +41,20 @@ func (r *Reconciler) way(app string, wished int64, found watch.Found) (children.
 	}
 	r.moves.forget(app)
 	return children.Moved(), 0
+}
+
+// lead returns for how long requests have to come the old way yet; less than 0: until the pods can do with them.
+func (r *Reconciler) lead(app string, otherPort bool, found watch.Found) time.Duration {
+	switch {
+	case found.Former == nil:
+		return 0
+	case !reachable(found, otherPort):
+		r.moves.forget(app)
+		return -1
+	case otherPort: // the pods fail what comes the old way: to wait would lose more
+		return 0
+	}
+	return r.moves.wait(app, "lead", r.now())
 }
 
 // reachable tells whether the pods that the new Service leads to can do with all requests: those that name their port. Where

@@ -166,7 +166,8 @@ func (c *Checker) checkAll(ctx context.Context, next source, results chan<- stor
 	}
 }
 
-// check checks one domain, or gives its claim back where ctx ends before.
+// check checks one domain, or gives its claim back where ctx ends before. The claim of a check that fails is left to run out:
+// given back, the domain would be due at once, again and again.
 func (c *Checker) check(ctx context.Context, claim store.Claimed, received time.Time, results chan<- store.Checked) {
 	begin := time.Now()
 	var outcome life.Outcome
@@ -176,11 +177,12 @@ func (c *Checker) check(ctx context.Context, claim store.Claimed, received time.
 		after = c.policy.Advance(claim.State, outcome, claim.Now.Add(time.Since(received)))
 		return err
 	})
-	if err != nil {
-		if ctx.Err() == nil {
-			c.log.Error("custom domain could not be checked", zap.String("cdid", claim.CDID), observe.Error(err))
-		}
+	switch {
+	case err != nil && ctx.Err() != nil:
 		c.release(ctx, []store.Checked{{Claimed: claim}})
+		return
+	case err != nil:
+		c.log.Error("custom domain could not be checked", zap.String("cdid", claim.CDID), observe.Error(err))
 		return
 	}
 	c.metrics.Checks.WithLabelValues(string(outcome.Kind)).Inc()

@@ -44,31 +44,22 @@ func (s *Store) Claim(ctx context.Context, lease time.Duration, cdids []string) 
 }
 
 func (s *Store) claim(ctx context.Context, query string, lease time.Duration, which any) ([]Claimed, error) {
-	var all []Claimed
 	// Cut short, the statement could have claimed what nobody is told of.
 	ctx = context.WithoutCancel(ctx)
-	err := s.read(ctx, query, []any{lease.Seconds(), which}, func(rows *sql.Rows) error {
-		var c Claimed
+	return read(ctx, s, query, []any{lease.Seconds(), which}, func(rows *sql.Rows, c *Claimed) error {
 		var failing sql.NullTime
 		err := rows.Scan(&c.CDID, &c.Name, &c.Number, &c.Claim.Host, &c.Claim.Target, &c.Claim.TXTValue, &c.Claim.Refusal,
 			&c.State.Verified, &c.State.Checks, &c.State.Failures, &c.State.Begun, &failing, &c.State.Next, &c.State.Status, &c.Now)
 		c.State.FailingSince = failing.Time
-		all = append(all, c)
 		return err
 	})
-	return all, err
 }
 
 const pageOfChecks = `SELECT cdid FROM inner_domain_checks WHERE cdid > $1 AND NOT gone ORDER BY cdid LIMIT $2`
 
 // Page returns the cdids of at most limit known domains above after, in their order.
 func (s *Store) Page(ctx context.Context, after string, limit int) ([]string, error) {
-	var page []string
-	err := s.read(ctx, pageOfChecks, []any{after, limit}, func(rows *sql.Rows) error {
-		page = append(page, "")
-		return rows.Scan(&page[len(page)-1])
-	})
-	return page, err
+	return read(ctx, s, pageOfChecks, []any{after, limit}, func(rows *sql.Rows, cdid *string) error { return rows.Scan(cdid) })
 }
 
 const releaseClaims = `

@@ -51,15 +51,11 @@ func (s *Store) Find(ctx context.Context, name, host string) (overview.Domain, e
 }
 
 func (s *Store) domains(ctx context.Context, query string, args ...any) ([]overview.Domain, error) {
-	all := []overview.Domain{}
-	err := s.read(ctx, query, args, func(rows *sql.Rows) error {
-		var d overview.Domain
-		err := rows.Scan(&d.ID, &d.CDID, &d.UserUID, &d.Domain, &d.Target, &d.Status, &d.CreatedAt, &d.Certificate, &d.Checks,
+	all, err := read(ctx, s, query, args, func(rows *sql.Rows, d *overview.Domain) error {
+		return rows.Scan(&d.ID, &d.CDID, &d.UserUID, &d.Domain, &d.Target, &d.Status, &d.CreatedAt, &d.Certificate, &d.Checks,
 			&d.Failures, &d.Answer, &d.Detail, &d.CheckedAt, &d.NextCheckAt, &d.State)
-		all = append(all, d)
-		return err
 	})
-	return all, err
+	return append([]overview.Domain{}, all...), err // an empty list, not null, where there are none
 }
 
 const countStates = `
@@ -67,17 +63,18 @@ SELECT ` + state + `, count(*) FROM custom_domains AS c FULL OUTER JOIN inner_do
 
 // Count returns how many domains there are in each state.
 func (s *Store) Count(ctx context.Context) (map[string]int64, error) {
+	type counted struct {
+		state string
+		n     int64
+	}
+	all, err := read(ctx, s, countStates, nil, func(rows *sql.Rows, c *counted) error { return rows.Scan(&c.state, &c.n) })
 	counts := map[string]int64{}
 	for _, name := range overview.States() {
 		counts[name] = 0
 	}
-	err := s.read(ctx, countStates, nil, func(rows *sql.Rows) error {
-		var name string
-		var n int64
-		err := rows.Scan(&name, &n)
-		counts[name] = n
-		return err
-	})
+	for _, c := range all {
+		counts[c.state] = c.n
+	}
 	return counts, err
 }
 
@@ -88,11 +85,7 @@ WHERE verified AND NOT gone AND certificate <> ''`
 // Certificates returns how many domains that are served have a certificate of which ready is known, and how many another one
 // or none yet.
 func (s *Store) Certificates(ctx context.Context, ready string) (with, without int64, err error) {
-	err = s.read(ctx, countCertificates, []any{ready}, func(rows *sql.Rows) error {
-		var all int64
-		err := rows.Scan(&with, &all)
-		without = all - with
-		return err
-	})
-	return with, without, err
+	var all int64
+	err = s.readRow(ctx, countCertificates, []any{ready}, &with, &all)
+	return with, all - with, err
 }

@@ -30,22 +30,17 @@ ORDER BY c.id`
 
 // Rows returns at most limit rows of custom_domains with ids above after, in their order.
 func (s *Store) Rows(ctx context.Context, after int64, limit int) ([]Seen, error) {
-	var page []Seen
-	err := s.read(ctx, pageOfRows, []any{after, limit}, func(rows *sql.Rows) error {
-		var r Seen
-		page = append(page, r)
-		last := &page[len(page)-1]
-		return rows.Scan(&last.ID, &last.Row.CDID, &last.Row.UserUID, &last.Row.Domain, &last.Row.Target, &last.Row.TXTName,
-			&last.Row.TXTValue, &last.Known, &last.Same, &last.Gone, &last.StatusDiffers)
+	return read(ctx, s, pageOfRows, []any{after, limit}, func(rows *sql.Rows, r *Seen) error {
+		return rows.Scan(&r.ID, &r.Row.CDID, &r.Row.UserUID, &r.Row.Domain, &r.Row.Target, &r.Row.TXTName, &r.Row.TXTValue,
+			&r.Known, &r.Same, &r.Gone, &r.StatusDiffers)
 	})
-	return page, err
 }
 
 const lastRow = `SELECT COALESCE(max(row_id), 0) FROM inner_domain_checks`
 
 // LastRow returns the highest custom_domains.id that is known.
 func (s *Store) LastRow(ctx context.Context) (id int64, err error) {
-	err = s.read(ctx, lastRow, nil, func(rows *sql.Rows) error { return rows.Scan(&id) })
+	err = s.readRow(ctx, lastRow, nil, &id)
 	return id, err
 }
 
@@ -55,7 +50,7 @@ SELECT (SELECT c.id FROM custom_domains AS c WHERE c.id > $1 ORDER BY c.id LIMIT
 
 // News tells whether there are rows of custom_domains with ids above after, and whether a known domain is due for a check.
 func (s *Store) News(ctx context.Context, after int64) (rows, due bool, err error) {
-	err = s.read(ctx, news, []any{after}, func(r *sql.Rows) error { return r.Scan(&rows, &due) })
+	err = s.readRow(ctx, news, []any{after}, &rows, &due)
 	return rows, due, err
 }
 
@@ -130,7 +125,7 @@ FROM inner_domain_checks AS s LEFT JOIN custom_domains AS c ON c.cdid = s.cdid W
 
 // Vanished counts the known domains, those among them without a row, and those whose row is there again.
 func (s *Store) Vanished(ctx context.Context) (known, vanished, returned int, err error) {
-	err = s.read(ctx, countVanished, nil, func(rows *sql.Rows) error { return rows.Scan(&known, &vanished, &returned) })
+	err = s.readRow(ctx, countVanished, nil, &known, &vanished, &returned)
 	return known, vanished, returned, err
 }
 

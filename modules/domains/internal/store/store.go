@@ -58,30 +58,44 @@ type Claimed struct {
 const same = `(c.id = s.row_id AND c.user_uid = s.user_uid AND c.domain = s.domain AND c.target = s.target
     AND c.txt_name = s.txt_name AND c.txt_value = s.txt_value)`
 
-// read calls scan for every row of a query.
-func (s *Store) read(ctx context.Context, query string, args []any, scan func(*sql.Rows) error) error {
+// read returns what scan reads of every row of a query, none twice: a serialization failure, which may come after the first of
+// them, has it begin anew.
+func read[T any](ctx context.Context, s *Store, query string, args []any, scan func(*sql.Rows, *T) error) (all []T, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	return database.Retry(ctx, func(ctx context.Context) error { return readFrom(ctx, s.db, query, args, scan) })
-}
-
-// querier is a pool or a transaction.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-func readFrom(ctx context.Context, q querier, query string, args []any, scan func(*sql.Rows) error) error {
-	rows, err := q.QueryContext(ctx, query, args...)
+	err = database.Retry(ctx, func(ctx context.Context) error {
+		all, err = readOnce(ctx, s.db, query, args, scan)
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("custom domains: %w", err)
+		return nil, fmt.Errorf("custom domains: %w", err)
+	}
+	return all, nil
+}
+
+func readOnce[T any](ctx context.Context, db *sql.DB, query string, args []any, scan func(*sql.Rows, *T) error) ([]T, error) {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
+	var all []T
 	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return fmt.Errorf("custom domains: %w", err)
+		var one T
+		if err := scan(rows, &one); err != nil {
+			return nil, err
 		}
+		all = append(all, one)
 	}
-	if err := rows.Err(); err != nil {
+	return all, rows.Err()
+}
+
+// readRow reads the one row of a query.
+func (s *Store) readRow(ctx context.Context, query string, args []any, into ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	err := database.Retry(ctx, func(ctx context.Context) error { return s.db.QueryRowContext(ctx, query, args...).Scan(into...) })
+	if err != nil {
 		return fmt.Errorf("custom domains: %w", err)
 	}
 	return nil

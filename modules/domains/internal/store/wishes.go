@@ -49,14 +49,9 @@ func (s *Store) Wishes(ctx context.Context, after string, limit int) ([]Wish, er
 }
 
 func (s *Store) wishes(ctx context.Context, query string, args ...any) ([]Wish, error) {
-	var all []Wish
-	err := s.read(ctx, query, args, func(rows *sql.Rows) error {
-		var w Wish
-		err := rows.Scan(&w.CDID, &w.Name, &w.UserUID, &w.Host, &w.Target, &w.Gone, &w.Served, &w.Revision, &w.Certificate, &w.Applying)
-		all = append(all, w)
-		return err
+	return read(ctx, s, query, args, func(rows *sql.Rows, w *Wish) error {
+		return rows.Scan(&w.CDID, &w.Name, &w.UserUID, &w.Host, &w.Target, &w.Gone, &w.Served, &w.Revision, &w.Certificate, &w.Applying)
 	})
-	return all, err
 }
 
 const beginApply = `
@@ -137,12 +132,7 @@ WHERE c.id > $1 ORDER BY c.id LIMIT $2`
 
 // Justified returns at most limit rows with ids above after, in their order.
 func (s *Store) Justified(ctx context.Context, after int64, limit int) ([]Justified, error) {
-	var all []Justified
-	err := s.read(ctx, justified, []any{after, limit}, func(rows *sql.Rows) error {
-		var j Justified
-		err := rows.Scan(&j.ID, &j.CDID, &j.UserUID, &j.Served, &j.Since)
-		all = append(all, j)
-		return err
+	return read(ctx, s, justified, []any{after, limit}, func(rows *sql.Rows, j *Justified) error {
+		return rows.Scan(&j.ID, &j.CDID, &j.UserUID, &j.Served, &j.Since)
 	})
-	return all, err
 }

@@ -171,10 +171,12 @@ func (b *Book) Settle(giveBack func(inHand []store.Held) error) error {
 	b.mu.Lock()
 	inHand := slices.Collect(maps.Keys(b.inHand))
 	b.mu.Unlock()
+	// Before it is given back: what takes effect afterwards is for the next time.
+	over := time.Since(*since) > b.longest
 	if err := giveBack(inHand); err != nil {
 		return err
 	}
-	if time.Since(*since) > b.longest {
+	if over {
 		b.doubt.CompareAndSwap(since, nil)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,7 +25,7 @@ const giveUpTimeout = 15 * time.Second
 // maxNote is the length in bytes to which the kept error of an attempt is cut.
 const maxNote = 1000
 
-// maxLater is the longest wait for a dependency that is away, between two looks.
+// maxLater is the longest wait for a dependency that is away, between two looks, unless the job says another.
 const maxLater = 30 * time.Second
 
 // conclude writes what becomes of a task whose execution returned an error.
@@ -156,7 +157,8 @@ func doubled(wait, longest time.Duration, times int64) time.Duration {
 func later(e *job.Error, age float64) time.Duration {
 	wait := min(e.After, config.LongestSnooze)
 	if e.Growing {
-		wait = max(wait, min(time.Duration(age/8*float64(time.Second)), maxLater))
+		longest := min(cmp.Or(e.Longest, maxLater), config.LongestSnooze)
+		wait = max(wait, min(time.Duration(age/8*float64(time.Second)), longest))
 	}
 	return jitter(wait)
 }

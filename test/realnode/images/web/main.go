@@ -1,8 +1,9 @@
 // Command web is a tiny worker. Its variables say how it behaves: PORT (8080) is where it listens, WORDS what it answers,
-// DIE_AFTER after how long it exits with a failure. Its routes tell a test what only a process inside the container sees:
+// DIE_AFTER after how long it exits with a failure, EAT how many MiB of memory it takes before it serves. Its routes tell a test what only a process inside the container sees:
 //
 //	/                  WORDS, after ?wait=
 //	/request           the request as it arrived: host, headers, and the address that it came from
+//	/die               no answer: it exits with a failure
 //	/self              its environment and what the kernel lets it do
 //	/fetch?url=        what an HTTP server answers it
 //	/dial?address=     whether a TCP server takes its connection
@@ -21,6 +22,8 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -42,6 +45,7 @@ func main() {
 func serve() error {
 	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
+	defer runtime.KeepAlive(eat())
 	server := &http.Server{Addr: ":" + cmp.Or(os.Getenv("PORT"), "8080"), Handler: routes(), ReadHeaderTimeout: fetchLimit}
 	failed := make(chan error, 1)
 	go func() { failed <- server.ListenAndServe() }()
@@ -61,8 +65,22 @@ func serve() error {
 	return server.Shutdown(ctx)
 }
 
+// eat takes the memory that EAT asks for, and has the kernel give it.
+func eat() []byte {
+	size, err := strconv.Atoi(os.Getenv("EAT"))
+	if err != nil {
+		return nil
+	}
+	taken := make([]byte, size<<20)
+	for i := 0; i < len(taken); i += os.Getpagesize() {
+		taken[i] = 1
+	}
+	return taken
+}
+
 func routes() *http.ServeMux {
 	mux := http.NewServeMux()
+	mux.HandleFunc("/die", func(http.ResponseWriter, *http.Request) { os.Exit(1) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if wait, err := time.ParseDuration(r.URL.Query().Get("wait")); err == nil {
 			<-time.After(wait)

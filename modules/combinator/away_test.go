@@ -1,0 +1,161 @@
+package combinator_test
+
+import (
+	"context"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/modules/combinator/internal/rdb"
+	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/testdatabase"
+)
+
+// maintenance connects to a database of the engine's server in which nobody has anything.
+func (b *bundle) maintenance() func(statement string) {
+	db := b.connect("postgres", nil)
+	return func(statement string) {
+		b.t.Helper()
+		_, err := db.ExecContext(context.Background(), statement)
+		require.NoError(b.t, err)
+	}
+}
+
+// restarted gives the bundle an engine without connections.
+func (b *bundle) restarted() {
+	b.t.Helper()
+	require.NoError(b.t, b.rdb.Close())
+	var err error
+	b.rdb, err = rdb.New(b.config, zap.NewNop())
+	require.NoError(b.t, err)
+}
+
+func TestASharedDatabaseThatIsNotThereIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "its databases are renamed at any time")
+	for name, layout := range layouts() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, layout)
+			b.user("u1", "sk_u1")
+			b.filled("u1", "r1")
+			b.resource("u1", "r3", "rdb")
+			b.user("u2", "sk_u2")
+			b.resource("u2", "r2", "rdb")
+			_, err := b.db.Exec(`UPDATE combinator_resources SET status = 'active' WHERE resource_id = 'r3'`)
+			require.NoError(t, err, "one of an earlier release: active, and its name not recorded")
+			b.remove("r1")
+			admin := b.maintenance()
+			u, err := url.Parse(b.tenants)
+			require.NoError(t, err)
+			shared := database.Quote(u.Path[1:])
+			moved := database.Quote(u.Path[1:] + "_moved")
+			b.restarted()
+			admin(`ALTER DATABASE ` + shared + ` RENAME TO ` + moved)
+			for _, one := range [][3]string{{jobs.DeleteRDBType, "u1", "r1"}, {jobs.CreateRDBType, "u2", "r2"}, {jobs.CreateRDBType, "u1", "r3"}} {
+				var waiting *job.Error
+				require.ErrorAs(t, b.run(one[0], ref(one[1], one[2])), &waiting, one)
+				require.Equal(t, job.Later, waiting.Kind, "%v: %v", one, waiting)
+			}
+			require.Empty(t, b.queue.accepted, "no pod is told that it is gone")
+			b.restarted()
+			admin(`ALTER DATABASE ` + moved + ` RENAME TO ` + shared)
+			require.True(t, b.schemaThere("u1", "r1"))
+			require.Equal(t, []string{"r1", "r2"}, column(t, b.db.DB, `SELECT resource_id FROM combinator_places ORDER BY resource_id`),
+				"the place of r1 is still known, and that of r3 was not guessed")
+			require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
+			require.NoError(t, b.run(jobs.CreateRDBType, ref("u2", "r2")))
+			require.False(t, b.schemaThere("u1", "r1"))
+		})
+	}
+}
+
+// unprivileged has Inner log in with no more rights than it needs.
+func unprivileged(t *testing.T, password string) func(*config.Config) {
+	t.Helper()
+	return func(c *config.Config) {
+		ownDatabases(c)
+		u, err := url.Parse(c.Combinator.RDB.DSN.Reveal())
+		require.NoError(t, err)
+		name := c.Combinator.RDB.Names.Database[:10] + "inner"
+		admin := testdatabase.At(t, c.Combinator.RDB.DSN.Reveal())
+		_, err = admin.Exec(`CREATE ROLE ` + name + ` WITH LOGIN CREATEDB CREATEROLE PASSWORD ` + database.Literal(password))
+		require.NoError(t, err)
+		_, err = admin.Exec(`GRANT CREATE ON DATABASE ` + database.Quote(u.Path[1:]) + ` TO ` + name)
+		require.NoError(t, err)
+		u.User = url.UserPassword(name, password)
+		c.Combinator.RDB.DSN = config.Secret(u.String())
+	}
+}
+
+func TestADatabaseWhoseSessionsInnerMayNotEndIsDroppedOnceTheyAreGone(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "pg_terminate_backend")
+	for who, address := range map[string]func(b *bundle) string{
+		"its user":         func(b *bundle) string { return b.address("u1", "sk_u1") },
+		"an administrator": func(b *bundle) string { return b.dsn(b.database("u1"), nil) },
+	} {
+		t.Run(who, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, unprivileged(t, "secret"))
+			b.user("u1", "sk_u1")
+			b.filled("u1", "r1")
+			b.remove("r1")
+			db := b.open(address(b))
+			session, err := db.Conn(t.Context())
+			require.NoError(t, err)
+			require.NoError(t, session.PingContext(t.Context()))
+			var waiting *job.Error
+			require.ErrorAs(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")), &waiting)
+			require.Equal(t, job.Later, waiting.Kind, waiting)
+			require.NoError(t, session.PingContext(t.Context()))
+			require.NoError(t, session.Close())
+			require.NoError(t, db.Close())
+			require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
+			require.False(t, b.databaseThere())
+			require.False(t, b.roleThere())
+		})
+	}
+}
+
+func TestWithTheRightToEndSessionsNoSuperuserIsNeeded(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "pg_signal_backend")
+	b := setup(t, unprivileged(t, "secret"))
+	_, err := b.admin("").Exec(`GRANT pg_signal_backend TO ` + b.head + `inner`)
+	require.NoError(t, err)
+	b.user("u1", "sk_u1")
+	b.filled("u1", "r1")
+	b.lock(b.login("u1", "sk_u1"), "u1", "r1")
+	_, err = b.login("u1", "sk_u1").Exec(`SELECT 1`)
+	require.NoError(t, err)
+	b.remove("r1")
+	require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
+	require.False(t, b.databaseThere())
+	require.False(t, b.roleThere())
+}
+
+func TestWhatTheEngineLostWhileTheDatabaseIsFullIsNoAttempt(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "triggers")
+	b := setup(t)
+	b.user("u1", "sk_one")
+	b.resource("u1", "r", "rdb")
+	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
+	b.lose()
+	admin := b.open(b.config.Database.DSN.Reveal())
+	_, err := admin.Exec(`CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100'; END $$;
+CREATE TRIGGER full_disk BEFORE UPDATE ON combinator_tenants FOR EACH ROW WHEN (NEW.prepared = 'unknown') EXECUTE FUNCTION full_disk()`)
+	require.NoError(t, err)
+	var waiting *job.Error
+	require.ErrorAs(t, b.run(jobs.CreateRDBType, ref("u1", "r")), &waiting)
+	require.Equal(t, job.Later, waiting.Kind, waiting)
+	_, err = admin.Exec(`DROP TRIGGER full_disk ON combinator_tenants`)
+	require.NoError(t, err)
+	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
+}

@@ -1,0 +1,82 @@
+package combinator_test
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/test/stack/postgres"
+	"app238.com/inner/test/testdatabase"
+)
+
+// ownServer is an engine of the test's own with these settings.
+func ownServer(t *testing.T, settings map[string]string) (dsn string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	server, err := postgres.Start(ctx, postgres.Options{Settings: settings})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	require.NoError(t, server.CreateDatabase(ctx, "tenants"))
+	return server.DSN("tenants")
+}
+
+// fill makes things of every kind in a schema, 2,000 and more.
+func fill(t *testing.T, db *sql.DB, schema string) {
+	t.Helper()
+	for _, statement := range []string{
+		`CREATE TABLE SCHEMA.parent (v INT, w TEXT) PARTITION BY LIST (v)`,
+		`DO $$ BEGIN FOR i IN 1..1800 LOOP EXECUTE format('CREATE TABLE SCHEMA.t%s (id SERIAL PRIMARY KEY, v TEXT)', i);
+IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
+		`DO $$ BEGIN FOR i IN 1..200 LOOP EXECUTE format('CREATE TABLE SCHEMA."P %s" PARTITION OF SCHEMA.parent FOR VALUES IN (%s)', i, i);
+IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
+		`DO $$ BEGIN FOR i IN 1..200 LOOP EXECUTE format('CREATE FUNCTION SCHEMA.f%s(a INT, b TEXT) RETURNS INT LANGUAGE sql AS ''SELECT 1''', i);
+IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
+		`CREATE VIEW SCHEMA.view AS SELECT v FROM SCHEMA.t1; CREATE MATERIALIZED VIEW SCHEMA.kept AS SELECT v FROM SCHEMA.view`,
+		`CREATE TYPE SCHEMA.kind AS ENUM ('a'); CREATE TABLE SCHEMA.kinds (k SCHEMA.kind); CREATE SEQUENCE SCHEMA.numbers; ALTER TABLE SCHEMA.t1 ADD COLUMN n INT GENERATED ALWAYS AS IDENTITY`,
+		`CREATE AGGREGATE SCHEMA.total(INT) (SFUNC = int4pl, STYPE = INT); CREATE DOMAIN SCHEMA.small AS INT; CREATE STATISTICS SCHEMA.s ON id, v FROM SCHEMA.t1`,
+	} {
+		_, err := db.Exec(strings.ReplaceAll(statement, "SCHEMA", schema))
+		require.NoError(t, err, statement)
+	}
+}
+
+func TestASchemaOfAnySizeIsDropped(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "max_locks_per_transaction")
+	dsn := ownServer(t, map[string]string{"max_locks_per_transaction": "10", "max_connections": "40"})
+	b := setup(t, func(c *config.Config) { c.Combinator.RDB.DSN = config.Secret(dsn) })
+	b.tenants = dsn
+	b.user("u1", "sk_u1")
+	b.filled("u1", "r1")
+	db := b.login("u1", "sk_u1")
+	fill(t, db, b.schema("u1", "r1"))
+	require.NoError(t, db.Close())
+	b.remove("r1")
+
+	r := engine.Resource{UserUID: "u1", ResourceID: "r1"}
+	mark := "inner-gateway " + b.config.PlatformMark() + " u1/r1"
+	comment := func(mark string) {
+		_, err := b.admin("").Exec(`COMMENT ON SCHEMA ` + b.schema("u1", "r1") + ` IS ` + database.Literal(mark))
+		require.NoError(t, err)
+	}
+	relations := func() []string {
+		return column(t, b.admin(""), `SELECT count(*)::TEXT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1`, b.rdb.Name(r))
+	}
+	all := relations()
+	comment("inner-gateway 0123456789abcdef u1/r1")
+	_, err := b.rdb.Delete(t.Context(), engine.Tenant{UserUID: "u1", Place: b.rdb.Place("u1")}, r, b.rdb.Name(r), false)
+	require.NoError(t, err)
+	require.Equal(t, all, relations(), "another platform's keeps all of it")
+	comment(mark)
+	require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
+	require.False(t, b.schemaThere("u1", "r1"))
+}

@@ -1,0 +1,82 @@
+package domains_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/database"
+	"app238.com/inner/modules/domains/internal/check"
+	"app238.com/inner/modules/domains/internal/resolve"
+	"app238.com/inner/modules/domains/internal/store"
+	"app238.com/inner/modules/domains/internal/verify"
+	"app238.com/inner/test/testdatabase"
+)
+
+// panicking is an Asker that is amiss, and ends the test's patience with those who ask again and again.
+type panicking struct {
+	asked   atomic.Int64
+	enough  int64
+	despair context.CancelFunc
+}
+
+// Ask implements verify.Asker.
+func (p *panicking) Ask(context.Context, resolve.Question) (resolve.Reply, error) {
+	if p.asked.Add(1) == p.enough {
+		p.despair()
+	}
+	panic("amiss")
+}
+
+func TestADomainWhoseCheckPanicsIsNotClaimedAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	// One at a time: the second is claimed when the first has been asked for.
+	b.config.Domains.Checks = 1
+	b.insert(b.row("www"))
+	b.insert(b.row("blog"))
+	p := b.replica()
+	require.NoError(t, p.pass.Run(t.Context()))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	asker := &panicking{enough: 20, despair: cancel}
+	checker := check.New(b.config, b.log, p.metrics, p.store, verify.New(b.config, asker))
+	_, err := checker.Due(ctx)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, asker.asked.Load())
+	require.Len(t, b.logs.FilterMessage("custom domain could not be checked").All(), 2)
+}
+
+func TestNoRowIsReadTwiceThoughAReadBeginsAnew(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "a function in PL/pgSQL")
+	b := setup(t)
+	for _, host := range []string{"a", "b", "c"} {
+		b.insert(b.row(host))
+	}
+	require.NoError(t, b.replica().pass.Run(t.Context()))
+	plain, err := database.Open(b.config)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, plain.Close()) })
+	plain.SetMaxOpenConns(1)
+	for _, statement := range []string{
+		// Rows are sent as they are found, in their order.
+		`SET enable_seqscan = off`, `SET enable_bitmapscan = off`, `SET enable_sort = off`,
+		`CREATE SEQUENCE asked`,
+		`CREATE FUNCTION third(TEXT) RETURNS BOOLEAN LANGUAGE plpgsql AS 'BEGIN IF nextval(''asked'') = 3 THEN
+			RAISE EXCEPTION ''of the test'' USING ERRCODE = ''40001''; END IF; RETURN true; END'`,
+		`ALTER TABLE inner_domain_checks RENAME TO real_checks`,
+		`CREATE VIEW inner_domain_checks AS SELECT * FROM real_checks WHERE third(cdid)`,
+	} {
+		_, err := plain.ExecContext(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	page, err := store.New(plain, b.config).Page(t.Context(), "", 10)
+	require.NoError(t, err)
+	require.Len(t, page, 3)
+	var asked int
+	require.NoError(t, plain.QueryRowContext(t.Context(), `SELECT last_value FROM asked`).Scan(&asked))
+	require.Equal(t, 6, asked, "the read began anew after two rows")
+}

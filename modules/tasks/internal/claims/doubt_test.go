@@ -1,0 +1,30 @@
+package claims
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/modules/tasks/internal/store"
+)
+
+func TestADoubtStaysUntilAGivingBackThatBeganAfterIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := &Book{inHand: map[store.Held]*holding{}, longest: 2 * time.Second}
+		given := 0
+		slow := func([]store.Held) error {
+			given++
+			<-time.After(3 * time.Second)
+			return nil
+		}
+		b.Doubt()
+		require.NoError(t, b.Settle(slow))
+		require.NoError(t, b.Settle(slow))
+		require.Equal(t, 2, given, "a claim may have taken effect while the others were given back")
+		require.NoError(t, b.Settle(slow))
+		require.Equal(t, 2, given)
+	})
+}
