@@ -14,12 +14,15 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"app238.com/inner/app/database"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/overview"
 	"app238.com/inner/modules/tasks/internal/processor"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/proxy"
+	"app238.com/inner/test/testdatabase"
 )
 
 // longAndShort has jobs "long" wait for gate, and all others end at once.
@@ -221,4 +224,20 @@ func TestATaskWhosePayloadMakesItsModulePanicIsAnError(t *testing.T) {
 	said := fmt.Sprint(logged.All()[0].ContextMap()["error"])
 	require.Contains(t, said, "amiss: ***")
 	require.NotContains(t, said, "stored", "no value of a payload that may hold secrets")
+}
+
+func TestAProcessThatEndsIsForgottenThoughItsHeartbeatsFailForAMoment(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := proxy.New(t, b.config.Database.DSN.Reveal())
+	heartbeat, err := database.OpenHeartbeat(testdatabase.Config(t, p.DSN))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, heartbeat.Close()) })
+	b.heartbeats = store.NewHeartbeats(heartbeat)
+	stop := b.start(t)
+	require.Eventually(t, func() bool { return b.processes(t) == 1 }, patience, 10*time.Millisecond)
+	p.Cut()
+	defer time.AfterFunc(time.Second, p.Mend).Stop()
+	stop()
+	require.Zero(t, b.processes(t))
 }

@@ -76,7 +76,7 @@ func TestWhatRunsEndsAtSIGTERMAndTheRestRunsAfterTheRestart(t *testing.T) {
 	}
 	require.Equal(t, running, w.count(t, `SELECT count(*) FROM console_tasks WHERE task_status = 'finished'`))
 	require.Equal(t, queued, w.count(t, `SELECT count(*) FROM console_tasks WHERE task_status = 'pending' AND claimed_by = ''`))
-	require.Zero(t, w.count(t, `SELECT count(*) FROM inner_processes`), "its sign of life is left behind")
+	require.Zero(t, w.count(t, `SELECT count(*) FROM inner_processes`), "its sign of life is left behind: %s", w.logs(t))
 
 	begin := time.Now()
 	second := w.start(t, "second")

@@ -161,11 +161,12 @@ func (p *Processor) release() error {
 	p.book.Doubt()
 	err := p.book.Settle(func(inHand []store.Held) (err error) {
 		left = len(inHand)
-		if returned, err = p.store.ReturnAll(ctx, id, inHand); err != nil || left > 0 {
-			return err
-		}
-		return p.beats.Forget(ctx, id)
+		returned, err = p.store.ReturnAll(ctx, id, inHand)
+		return err
 	})
+	if err == nil && left == 0 {
+		err = p.forget(ctx, id)
+	}
 	if err != nil {
 		p.log.Warn("tasks could not be returned; they are taken over later", observe.Error(err))
 	} else {
@@ -175,6 +176,16 @@ func (p *Processor) release() error {
 		return fmt.Errorf("%d jobs did not end when they were told to: their tasks are taken over once this process has ended", left)
 	}
 	return nil
+}
+
+// forget removes the sign of life of this process. A heartbeat's statement has a limit so short that a busy server may not keep it.
+func (p *Processor) forget(ctx context.Context, id string) error {
+	for {
+		err := p.beats.Forget(ctx, id)
+		if err == nil || !pause(ctx, p.config.HeartbeatTimeout()/2) {
+			return err
+		}
+	}
 }
 
 // Check is the part of /readyz that says whether this process runs tasks.
