@@ -3,6 +3,7 @@ package database_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"net"
 	"net/url"
 	"os"
@@ -191,6 +192,34 @@ func traced(t *testing.T) *tracing.Tracing {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, made.Stop(context.WithoutCancel(t.Context()))) })
 	return made
+}
+
+func TestAStatementIsPreparedAnewWhereAColumnGotAnotherType(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "CockroachDB changes no column's type within a transaction")
+	db := testdatabase.NewEmpty(t)
+	_, err := db.ExecContext(t.Context(), `CREATE TABLE counted (id INT4)`)
+	require.NoError(t, err)
+	read := func() error {
+		rows, err := db.Steady.QueryContext(t.Context(), `SELECT id FROM counted`)
+		if err != nil {
+			return err
+		}
+		return errors.Join(rows.Err(), rows.Close())
+	}
+	require.NoError(t, read())
+	_, err = db.ExecContext(t.Context(), `ALTER TABLE counted ALTER COLUMN id TYPE INT8`)
+	require.NoError(t, err)
+	require.NoError(t, read())
+	require.ErrorContains(t, db.Steady.InTx(t.Context(), func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(t.Context(), `ALTER TABLE counted ALTER COLUMN id TYPE TEXT`)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(t.Context(), `SELECT id FROM counted`)
+		return err
+	}), "cached plan")
+	require.NoError(t, read())
 }
 
 func TestAnOpeningEndsWithItsContextWheneverThatEnds(t *testing.T) {

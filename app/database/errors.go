@@ -21,6 +21,7 @@ const (
 	codeSerializationFailure = "40001"
 	codeDeadlock             = "40P01"
 	codeNotPrepared          = "26000"
+	codeNotSupported         = "0A000"
 	codePreparedTwice        = "42P05"
 	codeDiskFull             = "53100"
 	codeForeignKeyViolation  = "23503"

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+
+	"github.com/lib/pq"
 )
 
 var (
@@ -151,10 +153,10 @@ func (s *serverSession) judged(err error, sent uint64) error {
 		if s.wire.sent.Load() != sent {
 			return errEnded
 		}
-	case slices.Contains(useless, c) && !s.within:
+	case isUseless(err, c) && !s.within:
 		s.stale = true
 		return fmt.Errorf("%w: %w", driver.ErrBadConn, err)
-	case slices.Contains(useless, c), strings.HasPrefix(c, classConnection), strings.HasPrefix(c, classEnding):
+	case isUseless(err, c), strings.HasPrefix(c, classConnection), strings.HasPrefix(c, classEnding):
 		s.stale = true
 	}
 	return err
@@ -163,6 +165,15 @@ func (s *serverSession) judged(err error, sent uint64) error {
 // useless are the codes of sessions that another one is better than, for the same statement: that of a standby, and one which a
 // pooler has given away, so that what was prepared is not there or another client's is.
 var useless = []string{codeReadOnly, codeNotPrepared, codePreparedTwice}
+
+// isUseless tells whether another session is better, also for what was prepared before a column of its answer got another type.
+func isUseless(err error, c string) bool {
+	if c != codeNotSupported {
+		return slices.Contains(useless, c)
+	}
+	pe, ok := errors.AsType[*pq.Error](err)
+	return ok && (pe.Routine == "RevalidateCachedQuery" || strings.Contains(pe.Message, "cached plan must not change"))
+}
 
 // classEnding are the codes of servers that stop, start, or end a session.
 const classEnding = "57P"
