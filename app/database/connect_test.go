@@ -3,7 +3,6 @@ package database_test
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"net"
 	"net/url"
 	"os"
@@ -205,7 +204,8 @@ func TestAStatementIsPreparedAnewWhereAColumnGotAnotherType(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return errors.Join(rows.Err(), rows.Close())
+		defer func() { _ = rows.Close() }()
+		return rows.Err()
 	}
 	require.NoError(t, read())
 	_, err = db.ExecContext(t.Context(), `ALTER TABLE counted ALTER COLUMN id TYPE INT8`)
