@@ -41,10 +41,7 @@ func testDiesOnce(t *testing.T, p *platform) {
 	k := p.worker(t, "mortal", 1)
 	p.awaitVersion(t, p.deploy(t, k, "1", 8080), "success")
 	c := network.Visitor(asking, false)
-	require.True(t, waitFor(t.Context(), func(ctx context.Context) bool {
-		words, err := network.Visit(ctx, c, k.host(), "/")
-		return err == nil && words == "one"
-	}))
+	requireServed(t, k, "one")
 	_, err := network.Visit(t.Context(), c, k.host(), "/die")
 	require.Error(t, err)
 	require.True(t, waitFor(t.Context(), func(ctx context.Context) bool {
@@ -74,10 +71,7 @@ func testDiesLater(t *testing.T, p *platform) {
 		status, _ := p.status(t, k)
 		return status == "active"
 	}))
-	require.Eventually(t, func() bool {
-		words, err := network.Visit(t.Context(), network.Visitor(asking, false), k.host(), "/")
-		return err == nil && words == "one"
-	}, limit, tick)
+	requireServed(t, k, "one")
 }
 
 // status returns what the row of a worker says.

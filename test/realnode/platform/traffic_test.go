@@ -110,3 +110,13 @@ func (f *traffic) awaitWords(t *testing.T, words string) {
 	}
 	require.True(t, waitFor(t.Context(), func(context.Context) bool { return count() > 20 }), "%s does not answer", words)
 }
+
+// requireServed waits until a worker answers a single request with these words.
+func requireServed(t *testing.T, k worker, words string) {
+	t.Helper()
+	visitor := network.Visitor(asking, false)
+	require.True(t, waitFor(t.Context(), func(ctx context.Context) bool {
+		answer, err := network.Visit(ctx, visitor, k.host(), "/")
+		return err == nil && answer == words
+	}), "%s does not answer %s", k.id, words)
+}

@@ -1,14 +1,11 @@
 package platform_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"app238.com/inner/test/realnode/network"
 )
 
 // enough is how many requests each kind of rollout is tried with.
@@ -22,10 +19,7 @@ func testWay(t *testing.T, p *platform) {
 			k := p.worker(t, fmt.Sprintf("way%d", replicas), replicas)
 			p.awaitVersion(t, p.deploy(t, k, "1", 8080), "success")
 			answered := time.Now()
-			require.True(t, waitFor(t.Context(), func(ctx context.Context) bool {
-				words, err := network.Visit(ctx, network.Visitor(asking, false), k.host(), "/")
-				return err == nil && words == "one"
-			}))
+			requireServed(t, k, "one")
 			require.Less(t, time.Since(answered), 2*time.Second, "a first deploy serves 2 s after its success")
 			for _, rollout := range []struct {
 				name, tag, words, status string

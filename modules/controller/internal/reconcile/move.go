@@ -18,7 +18,7 @@ const noticed = 5 * time.Second
 // an address, by what is there alone. Each step leaves what the one before it needs, so that no request is lost, wherever the
 // ingress has got to: the new name is led to under the old port, then the route leads to port 80, then what is old goes.
 // Where a step has to wait for the one before it to be noticed, it also returns for how long.
-func (r *Reconciler) way(app string, wished int64, found watch.Found) (children.Way, time.Duration) {
+func (r *Reconciler) way(app string, desired int64, found watch.Found) (children.Way, time.Duration) {
 	if found.External == nil || found.Route == nil {
 		return children.Moved(), 0
 	}
@@ -29,8 +29,8 @@ func (r *Reconciler) way(app string, wished int64, found watch.Found) (children.
 	}
 	switch {
 	case children.LeadsToFormer(found.External, r.builder.WorkerNamespace):
-		wait := r.lead(app, wished != int64(routed), found)
-		return children.Way{Former: routed, Begun: wait == 0}, max(wait, 0)
+		begun, wait := r.begins(app, desired != int64(routed), found)
+		return children.Way{Former: routed, Begun: begun}, wait
 	case routed != 0 && !children.IsServicePort(routed) && ports[routed]:
 		wait := r.moves.wait(app, "route", r.now())
 		return children.Way{Former: routed, Begun: true, Routed: wait == 0}, wait
@@ -43,18 +43,19 @@ func (r *Reconciler) way(app string, wished int64, found watch.Found) (children.
 	return children.Moved(), 0
 }
 
-// lead returns for how long requests have to come the old way yet; less than 0: until the pods can do with them.
-func (r *Reconciler) lead(app string, otherPort bool, found watch.Found) time.Duration {
+// begins tells whether requests go to the new Service from now on, or, where only time is missing, for how long not yet.
+func (r *Reconciler) begins(app string, otherPort bool, found watch.Found) (bool, time.Duration) {
 	switch {
 	case found.Former == nil:
-		return 0
+		return true, 0
 	case !reachable(found, otherPort):
 		r.moves.forget(app)
-		return -1
-	case otherPort: // the pods fail what comes the old way: to wait would lose more
-		return 0
+		return false, 0
+	case otherPort: // the pods fail what comes by the old port: to wait would lose more
+		return true, 0
 	}
-	return r.moves.wait(app, "lead", r.now())
+	wait := r.moves.wait(app, "begin", r.now())
+	return wait == 0, wait
 }
 
 // reachable tells whether the pods that the new Service leads to can do with all requests: those that name their port. Where

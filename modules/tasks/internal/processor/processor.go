@@ -178,7 +178,7 @@ func (p *Processor) release() error {
 	return nil
 }
 
-// forget removes the sign of life of this process. A heartbeat's statement has a limit so short that a busy server may not keep it.
+// forget removes this process's heartbeat row. A heartbeat's statement has a limit so short that a busy server may not keep it.
 func (p *Processor) forget(ctx context.Context, id string) error {
 	for {
 		err := p.beats.Forget(ctx, id)
