@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/controller/internal/announce"
 	"app238.com/inner/modules/controller/internal/loop"
 	"app238.com/inner/modules/controller/internal/reconcile"
@@ -16,7 +17,7 @@ import (
 // on, since somebody else has led in between.
 type term struct {
 	queue  *loop.Queue
-	writes *reconcile.Writes
+	writes *kube.Writes
 }
 
 // handlers pass on to the present term what changes in the cluster. Without one, nothing has to be remembered: a term begins
@@ -33,7 +34,7 @@ func (c *Controller) handlers() watch.Handlers {
 				t.queue.Add(app)
 			}
 		},
-		Gone: func(app string, ref watch.Ref, version string) {
+		Gone: func(app string, ref kube.Ref, version string) {
 			if t := c.term.Load(); t != nil {
 				t.writes.Gone(app, ref, version)
 			}
@@ -49,7 +50,7 @@ func (c *Controller) lead(ctx, stopping context.Context) {
 		return
 	}
 	defer events.Stop()
-	t := &term{queue: loop.NewQueue(c.config.Controller), writes: reconcile.NewWrites()}
+	t := &term{queue: loop.NewQueue(c.config.Controller), writes: kube.NewWrites()}
 	reconciler := reconcile.New(reconcile.Params{
 		Cache: c.cache, Clients: c.clients, Config: c.config, Events: events, Log: c.log,
 		Recorder: c.recorder, Source: c.source, Writes: t.writes,

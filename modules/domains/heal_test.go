@@ -1,8 +1,14 @@
 package domains_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"app238.com/inner/modules/domains/internal/objects"
+	"app238.com/inner/test/proxy"
 )
 
 func TestDeletedObjectsComeBack(t *testing.T) {
@@ -128,6 +135,58 @@ func (b *bundle) versions() (all []string) {
 		}
 	}
 	return all
+}
+
+// startBehind starts a replica that is told nothing new of a kind's objects until catchUp is called.
+func (b *bundle) startBehind(kind objects.Kind) (r *replica, catchUp func()) {
+	b.t.Helper()
+	told := make(chan struct{})
+	catchUp = sync.OnceFunc(func() { close(told) })
+	late := proxy.NewCluster(b.t, b.config.Kubernetes.Kubeconfig, proxy.ClusterOptions{Note: func(answer *http.Response) error {
+		asked := answer.Request.URL
+		if asked.Query().Has("watch") && strings.HasSuffix(asked.Path, "/"+kind.Resource.Resource) {
+			answer.Body = &lateBody{ReadCloser: answer.Body, told: told}
+		}
+		return nil
+	}})
+	b.t.Cleanup(catchUp) // or the proxy would wait for what it holds
+	b.config.Kubernetes.Kubeconfig = late.Kubeconfig(filepath.Join(b.t.TempDir(), "kubeconfig"))
+	r, _ = b.start()
+	return r, catchUp
+}
+
+// lateBody is a watch's stream, whose changes are held back: all that follows the initial state and its bookmark.
+type lateBody struct {
+	io.ReadCloser
+	told    chan struct{}
+	initial []byte
+	synced  bool
+}
+
+func (l *lateBody) Read(into []byte) (int, error) {
+	n, err := l.ReadCloser.Read(into)
+	if l.synced {
+		<-l.told
+	}
+	if !l.synced {
+		l.initial = append(l.initial, into[:n]...)
+		l.synced = bytes.Contains(l.initial, []byte("k8s.io/initial-events-end"))
+	}
+	return n, err
+}
+
+func TestWhatWasWrittenIsNotWrittenAgainWhileTheCacheDoesNotShowIt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Domains.Workers = 1
+	replica, catchUp := b.startBehind(objects.Services())
+	first := b.serve("www")
+	replica.cluster.Look(objects.Name(first.cdid))
+	b.serve("other") // with one worker it is served after that look
+	require.Equal(t, 6, replica.writes())
+	catchUp()
+	require.NoError(t, b.clients.Delete(t.Context(), objects.Services().Resource, b.namespace(), objects.Name(first.cdid)))
+	b.awaitServed(first)
 }
 
 func TestReplicasCheckEachDomainOnceAndHealTogether(t *testing.T) {

@@ -103,6 +103,7 @@ type replica struct {
 	*domains.Domains
 	admin   *check.Admin
 	checker *check.Checker
+	cluster *cluster.Cluster
 	metrics *metrics.Metrics
 	pass    *pass.Pass
 	store   *store.Store
@@ -122,7 +123,8 @@ func (b *bundle) replica() *replica {
 	r.pass = pass.New(b.config, b.log, rules.New(b.config), r.store)
 	r.checker = check.New(b.config, b.log, r.metrics, r.store, verify.New(b.config, asker))
 	r.admin = check.NewAdmin(r.checker, r.pass, r.store)
-	r.Domains = domains.New(b.config, b.log, r.checker, cluster.New(b.config, b.log, clients, r.metrics, r.store), r.pass)
+	r.cluster = cluster.New(b.config, b.log, clients, r.metrics, r.store)
+	r.Domains = domains.New(b.config, b.log, r.checker, r.cluster, r.pass)
 	return r
 }
 

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"app238.com/inner/app/kube"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/internal/diff"
@@ -61,7 +62,8 @@ func (r *Reconciler) drop(ctx context.Context, app string, resource schema.Group
 	if err := r.clients.Delete(ctx, resource, object.GetNamespace(), object.GetName()); err != nil {
 		return fmt.Errorf("delete %s %s: %w", resource.Resource, object.GetName(), err)
 	}
-	r.writes.ExpectGone(app, watch.Ref{Resource: resource, Namespace: object.GetNamespace(), Name: object.GetName()}, r.now())
+	r.writes.ExpectGone(app, kube.Ref{Resource: resource, Namespace: object.GetNamespace(), Name: object.GetName()}, r.now())
+	r.written.Store(app, true)
 	return nil
 }
 
@@ -113,12 +115,13 @@ func (r *Reconciler) replace(ctx context.Context, app *workerapp.WorkerApp, c ch
 	return r.clients.Apply(ctx, c.Resource, c.Object)
 }
 
-func (r *Reconciler) wrote(app string, ref watch.Ref, written *unstructured.Unstructured) {
+func (r *Reconciler) wrote(app string, ref kube.Ref, written *unstructured.Unstructured) {
 	r.writes.Expect(app, ref, written.GetResourceVersion(), r.now())
+	r.written.Store(app, true)
 }
 
-func ref(c children.Child) watch.Ref {
-	return watch.Ref{Resource: c.Resource, Namespace: c.Object.GetNamespace(), Name: c.Object.GetName()}
+func ref(c children.Child) kube.Ref {
+	return kube.Ref{Resource: c.Resource, Namespace: c.Object.GetNamespace(), Name: c.Object.GetName()}
 }
 
 // refusal makes a fault of the API server's refusal, which is tried again all the same: its rules may change.

@@ -12,8 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/controller/internal/children"
-	"app238.com/inner/modules/controller/internal/watch"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
@@ -103,6 +103,6 @@ func (r *Reconciler) setFinalizers(ctx context.Context, namespace, name, resourc
 	if err != nil {
 		return nil, fmt.Errorf("finalizers: %w", err)
 	}
-	r.wrote(name, watch.Ref{Resource: workerapp.Resource(), Namespace: namespace, Name: name}, written)
+	r.wrote(name, kube.Ref{Resource: workerapp.Resource(), Namespace: namespace, Name: name}, written)
 	return written, nil
 }

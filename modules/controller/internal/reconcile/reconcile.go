@@ -3,6 +3,7 @@ package reconcile
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -34,7 +35,9 @@ type Reconciler struct {
 	source   rollout.Source
 	// timeout limits one question to the source or the recorder.
 	timeout time.Duration
-	writes  *Writes
+	writes  *kube.Writes
+	// written holds the WorkerApps for which the reconcile under way wrote something.
+	written sync.Map
 	moves   *moves
 	turns   *turns
 }
@@ -54,7 +57,7 @@ type Params struct {
 	Log      *zap.Logger
 	Recorder rollout.Recorder
 	Source   rollout.Source
-	Writes   *Writes
+	Writes   *kube.Writes
 }
 
 // New makes a Reconciler.
@@ -77,7 +80,8 @@ func New(p Params) *Reconciler {
 // Reconcile works on the WorkerApp of that name.
 func (r *Reconciler) Reconcile(ctx context.Context, name string) (loop.Result, error) {
 	again, err := r.reconcile(ctx, name)
-	return loop.Result{Again: again, Wrote: r.writes.Wrote(name)}, err
+	_, wrote := r.written.LoadAndDelete(name)
+	return loop.Result{Again: again, Wrote: wrote}, err
 }
 
 func (r *Reconciler) reconcile(ctx context.Context, name string) (time.Duration, error) {

@@ -7,8 +7,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/controller/internal/status"
-	"app238.com/inner/modules/controller/internal/watch"
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/controller/workerapp"
 )
@@ -48,7 +48,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, app *workerapp.WorkerApp, 
 	if err != nil {
 		return fmt.Errorf("status: %w", err)
 	}
-	r.wrote(app.Name, watch.Ref{Resource: workerapp.Resource(), Namespace: app.Namespace, Name: app.Name}, written)
+	r.wrote(app.Name, kube.Ref{Resource: workerapp.Resource(), Namespace: app.Namespace, Name: app.Name}, written)
 	if app.Status.Phase != next.Phase {
 		r.log.Info("phase changed", zap.String("app", app.Name), zap.String("phase", string(next.Phase)),
 			zap.String("reason", reason), zap.Int64("version", next.Version), zap.Int64("task", next.Task))

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 
+	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
@@ -46,7 +47,7 @@ func deleted(p place, object any, handlers Handlers) {
 		object = last.Obj
 	}
 	if o, ok := object.(metav1.Object); ok {
-		handlers.Gone(appOf(p, o), Ref{p.resource, o.GetNamespace(), o.GetName()}, o.GetResourceVersion())
+		handlers.Gone(appOf(p, o), kube.Ref{Resource: p.resource, Namespace: o.GetNamespace(), Name: o.GetName()}, o.GetResourceVersion())
 		tell(p, o, handlers)
 	}
 }

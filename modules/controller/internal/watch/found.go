@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/cache"
 
+	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/workerapp"
 )
@@ -57,8 +58,8 @@ func (c *Cache) Children(name string) Found {
 		Former:     c.former(name),
 		Budget:     get[*policyv1.PodDisruptionBudget](c, c.worker(children.Budgets(), name)),
 		Policy:     get[*networkingv1.NetworkPolicy](c, c.worker(children.Policies(), name)),
-		External:   get[*corev1.Service](c, Ref{children.Services(), c.namespaces.Ingress, workerapp.ExternalName(name)}),
-		Route:      get[*unstructured.Unstructured](c, Ref{children.Routes(), c.namespaces.Ingress, name}),
+		External:   get[*corev1.Service](c, c.ingress(children.Services(), workerapp.ExternalName(name))),
+		Route:      get[*unstructured.Unstructured](c, c.ingress(children.Routes(), name)),
 		Pods:       c.pods(name),
 	}
 }
@@ -100,7 +101,7 @@ func (c *Cache) Names() []string {
 }
 
 // ResourceVersion returns that of an object, "" where it is not there.
-func (c *Cache) ResourceVersion(ref Ref) string {
+func (c *Cache) ResourceVersion(ref kube.Ref) string {
 	o := get[metav1.Object](c, ref)
 	if o == nil {
 		return ""
@@ -108,8 +109,12 @@ func (c *Cache) ResourceVersion(ref Ref) string {
 	return o.GetResourceVersion()
 }
 
-func (c *Cache) worker(resource schema.GroupVersionResource, name string) Ref {
-	return Ref{resource, c.namespaces.Worker, name}
+func (c *Cache) worker(resource schema.GroupVersionResource, name string) kube.Ref {
+	return kube.Ref{Resource: resource, Namespace: c.namespaces.Worker, Name: name}
+}
+
+func (c *Cache) ingress(resource schema.GroupVersionResource, name string) kube.Ref {
+	return kube.Ref{Resource: resource, Namespace: c.namespaces.Ingress, Name: name}
 }
 
 func (c *Cache) pods(app string) []*corev1.Pod {
@@ -131,7 +136,7 @@ func (c *Cache) pods(app string) []*corev1.Pod {
 }
 
 // get returns the zero T where the object is not there.
-func get[T any](c *Cache, ref Ref) T {
+func get[T any](c *Cache, ref kube.Ref) T {
 	var none T
 	informer, ok := c.informers[place{ref.Resource, ref.Namespace}]
 	if !ok {

@@ -25,12 +25,6 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// Ref names one object of the cluster.
-type Ref struct {
-	Resource        schema.GroupVersionResource
-	Namespace, Name string
-}
-
 // Handlers are told what changes. All must return quickly.
 type Handlers struct {
 	// Wished is told the name of a WorkerApp that is new, or whose wish changed: its spec, its version, its deletion.
@@ -38,7 +32,7 @@ type Handlers struct {
 	// Changed is told the name of a WorkerApp whose status changed, or one of whose objects did.
 	Changed func(app string)
 	// Gone is told of each object that vanished, and in which version, before Changed is told of its WorkerApp.
-	Gone func(app string, ref Ref, version string)
+	Gone func(app string, ref kube.Ref, version string)
 }
 
 // place is what one informer watches.

@@ -24,7 +24,7 @@ import (
 	"app238.com/inner/modules/domains/internal/store"
 )
 
-// settle is how long an event waits for its fellows: what this process has written is in its own cache by then.
+// settle is how long an event waits for its fellows: the objects of a name are made one right after the other.
 const settle = 100 * time.Millisecond
 
 // makeLimit bounds making a domain's objects, landLimit how long the API server may yet work on a request whose sender went
@@ -50,6 +50,7 @@ type Cluster struct {
 	queue   workqueue.TypedRateLimitingInterface[string]
 	workers int
 	watches []*watched
+	writes  *kube.Writes
 	synced  atomic.Bool
 
 	mu sync.Mutex
@@ -66,7 +67,7 @@ func New(c *config.Config, log *zap.Logger, clients *kube.Clients, m *metrics.Me
 	return &Cluster{
 		builder: objects.Builder{Namespace: c.Kubernetes.Namespaces.Ingress, Issuer: c.Domains.Issuer},
 		clients: clients, log: log.Named("controller"), metrics: m, store: s, workers: c.Domains.Workers,
-		queue: workqueue.NewTypedRateLimitingQueue(limiter), seen: map[string]int64{},
+		queue: workqueue.NewTypedRateLimitingQueue(limiter), seen: map[string]int64{}, writes: kube.NewWrites(),
 	}
 }
 

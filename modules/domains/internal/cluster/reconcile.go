@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,11 +20,14 @@ import (
 const notInstalled = "cert-manager is not installed"
 
 // errBusy makes a reconcile look again soon, and is no failure.
-var errBusy = errors.New("another process changes the wish or the objects")
+var errBusy = errors.New("another process changes the wish or the objects, or the cache is behind what was written")
 
 // reconcile brings the objects of a name to what the database wishes. Objects that the database knows nothing of are left:
 // it may be the wrong one, and deleting them is for the audit to decide.
 func (c *Cluster) reconcile(ctx context.Context, name string) error {
+	if c.writes.Pending(name, c.cached, time.Now()) > 0 {
+		return errBusy
+	}
 	wish, err := c.store.Wish(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
 		c.unsee(name)
@@ -112,16 +116,17 @@ func (c *Cluster) make(ctx context.Context, wish store.Wish, changes []change) e
 // anything that could be lost.
 func (c *Cluster) apply(ctx context.Context, kind objects.Kind, wished, live *unstructured.Unstructured) error {
 	c.metrics.Writes.WithLabelValues(kind.Name, "apply").Inc()
-	_, err := c.clients.Apply(ctx, kind.Resource, wished)
+	written, err := c.clients.Apply(ctx, kind.Resource, wished)
 	if apierrors.IsInvalid(err) && live != nil {
 		c.log.Info("replacing an object that cannot be changed", zap.String("kind", kind.Name), zap.String("name", wished.GetName()))
 		if err = c.delete(ctx, kind.Name, kind.Resource, wished.GetName()); err == nil {
-			_, err = c.clients.Apply(ctx, kind.Resource, wished)
+			written, err = c.clients.Apply(ctx, kind.Resource, wished)
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("apply %s %s: %w", kind.Name, wished.GetName(), err)
 	}
+	c.writes.Expect(wished.GetName(), c.ref(kind, wished.GetName()), written.GetResourceVersion(), time.Now())
 	return nil
 }
 
@@ -135,6 +140,7 @@ func (c *Cluster) withdraw(ctx context.Context, wish store.Wish) error {
 		if err := c.delete(ctx, w.kind.Name, w.kind.Resource, wish.Name); err != nil {
 			return err
 		}
+		c.writes.ExpectGone(wish.Name, c.ref(w.kind, wish.Name), time.Now())
 	}
 	return c.note(ctx, wish, "")
 }

@@ -44,15 +44,21 @@ func (c *Cluster) watch(kind objects.Kind) (*watched, error) {
 		return nil, fmt.Errorf("informer of %s: %w", kind.Name, err)
 	}
 	changed := func(object any) {
-		if last, ok := object.(cache.DeletedFinalStateUnknown); ok {
-			object = last.Obj
-		}
 		if o, ok := object.(metav1.Object); ok {
 			c.queue.AddAfter(o.GetName(), settle)
 		}
 	}
+	deleted := func(object any) {
+		if last, ok := object.(cache.DeletedFinalStateUnknown); ok {
+			object = last.Obj
+		}
+		if o, ok := object.(metav1.Object); ok {
+			c.writes.Gone(o.GetName(), c.ref(kind, o.GetName()), o.GetResourceVersion())
+		}
+		changed(object)
+	}
 	_, err := w.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: changed, UpdateFunc: func(_, after any) { changed(after) }, DeleteFunc: changed,
+		AddFunc: changed, UpdateFunc: func(_, after any) { changed(after) }, DeleteFunc: deleted,
 	})
 	return w, err
 }
@@ -121,6 +127,22 @@ func (w *watched) known(ctx context.Context) bool {
 
 // installed tells whether the cluster knows the kind.
 func (w *watched) installed() bool { return w.informer.HasSynced() }
+
+func (c *Cluster) ref(kind objects.Kind, name string) kube.Ref {
+	return kube.Ref{Resource: kind.Resource, Namespace: c.builder.Namespace, Name: name}
+}
+
+// cached returns the resource version of an object in the cache, "" where it is not there.
+func (c *Cluster) cached(ref kube.Ref) string {
+	for _, w := range c.watches {
+		if w.kind.Resource == ref.Resource {
+			if live := w.live(ref.Namespace, ref.Name); live != nil {
+				return live.GetResourceVersion()
+			}
+		}
+	}
+	return ""
+}
 
 // live returns the object of a name, nil where there is none.
 func (w *watched) live(namespace, name string) *unstructured.Unstructured {

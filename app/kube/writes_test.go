@@ -1,20 +1,19 @@
-package reconcile_test
+package kube_test
 
 import (
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 
-	"app238.com/inner/modules/controller/internal/children"
-	"app238.com/inner/modules/controller/internal/reconcile"
-	"app238.com/inner/modules/controller/internal/watch"
+	"app238.com/inner/app/kube"
 )
 
 func TestWritesAreAwaitedUntilTheCacheShowsThem(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	ref := watch.Ref{Resource: children.ConfigMaps(), Namespace: "worker", Name: "n-env"}
+	ref := kube.Ref{Resource: corev1.SchemeGroupVersion.WithResource("configmaps"), Namespace: "worker", Name: "n-env"}
 	for name, test := range map[string]struct {
 		cached string
 		after  time.Duration
@@ -29,14 +28,14 @@ func TestWritesAreAwaitedUntilTheCacheShowsThem(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := reconcile.NewWrites()
-			cached := func(watch.Ref) string { return test.cached }
+			w := kube.NewWrites()
+			cached := func(kube.Ref) string { return test.cached }
 			require.Zero(t, w.Pending("n", cached, noon))
 			w.Expect("n", ref, "100", noon)
 			require.Zero(t, w.Pending("other", cached, noon))
 			require.Equal(t, test.waits, w.Pending("n", cached, noon.Add(test.after)) > 0)
 			if !test.waits {
-				require.Zero(t, w.Pending("n", func(watch.Ref) string { return "" }, noon), "once shown it is forgotten")
+				require.Zero(t, w.Pending("n", func(kube.Ref) string { return "" }, noon), "once shown it is forgotten")
 			}
 		})
 	}
@@ -45,9 +44,9 @@ func TestWritesAreAwaitedUntilTheCacheShowsThem(t *testing.T) {
 func TestAVanishedObjectIsNotAwaitedUnlessItWasWrittenAnew(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	ref := watch.Ref{Resource: children.ConfigMaps(), Namespace: "worker", Name: "n-env"}
-	none := func(watch.Ref) string { return "" }
-	w := reconcile.NewWrites()
+	ref := kube.Ref{Resource: corev1.SchemeGroupVersion.WithResource("configmaps"), Namespace: "worker", Name: "n-env"}
+	none := func(kube.Ref) string { return "" }
+	w := kube.NewWrites()
 	w.Expect("n", ref, "100", now)
 	w.Gone("n", ref, "99")
 	require.NotZero(t, w.Pending("n", none, now), "the write came after the deletion")
