@@ -258,17 +258,6 @@ func (b *bundle) awaitKnown(want int) {
 	})
 }
 
-// awaitRemovals waits until a replica has removed routes so many times.
-func (b *bundle) awaitRemovals(r *replica, times float64) {
-	b.t.Helper()
-	b.await("routes are removed", func() error {
-		if n := testutil.ToFloat64(r.metrics.Writes.WithLabelValues(objects.Routes().Name, "delete")); n < times {
-			return fmt.Errorf("%v times", n)
-		}
-		return nil
-	})
-}
-
 // serve has a row verified and served.
 func (b *bundle) serve(host string) row {
 	b.t.Helper()

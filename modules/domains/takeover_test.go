@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -159,6 +161,17 @@ func (b *bundle) startHeld(r row) held {
 		free()
 		require.NoError(b.t, <-arrived)
 	}}
+}
+
+// awaitRemovals waits until a replica has removed routes so many times.
+func (b *bundle) awaitRemovals(r *replica, times float64) {
+	b.t.Helper()
+	b.await("routes are removed", func() error {
+		if n := testutil.ToFloat64(r.metrics.Writes.WithLabelValues(objects.Routes().Name, "delete")); n < times {
+			return fmt.Errorf("%v times", n)
+		}
+		return nil
+	})
 }
 
 func TestWhatAReplicaMakesWhileAnotherRemovesTheDomainDoesNotStay(t *testing.T) {

@@ -63,7 +63,7 @@ func (d *demo) useNode(ctx context.Context) error {
 	if err := images.Build(ctx, realPackage, realImage, archive, "WORDS="+realWords); err != nil {
 		return err
 	}
-	if err := images.Import(ctx, realnode.Socket(os.Getenv(realnode.EnvDir)), archive); err != nil {
+	if err := images.Import(ctx, realnode.Sockets(os.Getenv(realnode.EnvDir))[0], archive); err != nil {
 		return err
 	}
 	d.screen.step("node", "has the image %s", realImage)

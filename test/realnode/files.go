@@ -23,35 +23,42 @@ var files embed.FS
 
 // writeFiles writes the programs' configuration and has names be resolved by the cluster.
 func (n *Node) writeFiles() error {
-	words := strings.NewReplacer(
+	words := []string{
 		"@BRIDGE@", network.Bridge,
 		"@DIR@", n.place.Dir,
-		"@GROUP@", n.place.Group,
 		"@INTERNET@", network.Internet,
 		"@KUBECONFIG@", n.controlPlane.Kubeconfig(),
 		"@NODE@", network.Node,
 		"@PAUSE@", PauseImage,
 		"@PODS@", network.Pods,
-	)
-	entries, err := fs.ReadDir(files, "files")
+	}
+	networks := filepath.Join(n.place.Dir, "cni", "net.d")
+	err := errors.Join(write("files", n.place.Dir, words), write("files/networks", networks, words))
+	for _, m := range n.machines {
+		err = errors.Join(err, write("files/machine", m.folder, append(m.words(), words...)), os.MkdirAll(filepath.Join(m.folder, "run"), 0o755))
+	}
+	return err
+}
+
+// write writes one folder of files into another, in place: resolv.conf is the sandbox's.
+func write(from, into string, words []string) error {
+	entries, err := fs.ReadDir(files, from)
 	if err != nil {
 		return fmt.Errorf("list files: %w", err)
 	}
-	networks := filepath.Join(n.place.Dir, "cni", "net.d")
-	if err := errors.Join(os.MkdirAll(networks, 0o755), os.MkdirAll(filepath.Join(n.place.Dir, "run"), 0o755)); err != nil {
-		return fmt.Errorf("make folders: %w", err)
+	if err := os.MkdirAll(into, 0o755); err != nil {
+		return fmt.Errorf("make a folder: %w", err)
 	}
+	replacer := strings.NewReplacer(words...)
 	for _, entry := range entries {
-		data, err := fs.ReadFile(files, "files/"+entry.Name())
+		if entry.IsDir() {
+			continue
+		}
+		data, err := fs.ReadFile(files, from+"/"+entry.Name())
 		if err != nil {
 			return fmt.Errorf("read %s: %w", entry.Name(), err)
 		}
-		folder := n.place.Dir
-		if filepath.Ext(entry.Name()) == ".conflist" {
-			folder = networks
-		}
-		// In place: resolv.conf is the sandbox's.
-		if err := os.WriteFile(filepath.Join(folder, entry.Name()), []byte(words.Replace(string(data))), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(into, entry.Name()), []byte(replacer.Replace(string(data))), 0o644); err != nil {
 			return fmt.Errorf("write %s: %w", entry.Name(), err)
 		}
 	}

@@ -1,5 +1,5 @@
-// Package realnode runs a Kubernetes cluster whose node is real: containerd, runc, CNI, kubelet, kube-proxy, CoreDNS,
-// a policy controller and Traefik, with a PostgreSQL that pods reach. It runs inside a sandbox, which removes all that
+// Package realnode runs a Kubernetes cluster whose nodes are real, one that takes pods and a spare one: containerd, runc, CNI, kubelet, kube-proxy, CoreDNS,
+// a policy controller, cert-manager and Traefik, with a PostgreSQL that pods reach. It runs inside a sandbox, which removes all that
 // it leaves on the machine; see the command withnode.
 package realnode
 
@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -49,10 +48,11 @@ type Options struct {
 	Log io.Writer
 }
 
-// Node is a running cluster of one node.
+// Node is a running cluster: the node Name, and Spare beside it.
 type Node struct {
 	controlPlane *controlplane.ControlPlane
 	database     *postgres.Server
+	machines     []machine
 	place        sandbox.Place
 	programs     build.NodePrograms
 
@@ -69,7 +69,11 @@ func Start(ctx context.Context, place sandbox.Place, opts Options) (*Node, error
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{place: place, programs: programs}
+	machines, err := machinesIn(place)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{machines: machines, place: place, programs: programs}
 	if err := n.bringUp(ctx, opts); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -100,12 +104,8 @@ func (n *Node) bringUp(ctx context.Context, opts Options) error {
 // startPrograms starts the node's programs that need no other of them.
 func (n *Node) startPrograms(ctx context.Context, client kubernetes.Interface) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		if err := n.startContainerd(ctx); err != nil {
-			return err
-		}
-		return n.startKubelet(ctx, client)
-	})
+	group.Go(func() error { return n.startMachines(ctx, client) })
+	group.Go(func() error { return n.startAnswering(ctx, n.certManager()) })
 	group.Go(func() error { return n.startAnswering(ctx, n.coreDNS()) })
 	group.Go(func() error { return n.startAnswering(ctx, n.kubeProxy()) })
 	group.Go(func() error { return n.startAnswering(ctx, n.traefik()) })
@@ -140,11 +140,6 @@ func (n *Node) Environment() []string {
 		stack.EnvDSN + "=" + n.database.DSN("postgres"),
 		stack.EnvKubeconfig + "=" + n.controlPlane.Kubeconfig(),
 	}
-}
-
-// Socket is where the containerd of a node listens, whose EnvDir is the folder.
-func Socket(dir string) string {
-	return filepath.Join(dir, "run", "containerd.sock")
 }
 
 // Close ends all programs, and tells which of them had ended before. Containers and what else they leave end with the

@@ -10,22 +10,12 @@ import (
 	"path/filepath"
 	"strconv"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"app238.com/inner/test/realnode/images"
 	"app238.com/inner/test/realnode/network"
 	"app238.com/inner/test/stack/controlplane"
 	"app238.com/inner/test/stack/process"
-)
-
-const (
-	nodeName   = "node-1"
-	nodeLabels = "topology.kubernetes.io/region=global-1"
-
-	pausePackage = "app238.com/inner/test/realnode/images/pause"
 )
 
 // program is one of the node's. It answers at url with 200 once it takes work.
@@ -46,12 +36,22 @@ func (n *Node) coreDNS() program {
 	}
 }
 
+// certManager signs what the cluster's issuers are asked for.
+func (n *Node) certManager() program {
+	return program{
+		arguments: []string{"-kubeconfig", n.controlPlane.Kubeconfig()},
+		name:      "certmanager",
+		path:      n.programs.CertManager,
+		url:       "http://127.0.0.1:9402/healthz",
+	}
+}
+
 func (n *Node) kubeProxy() program {
 	return program{
 		arguments: []string{
 			"kube-proxy",
 			"--kubeconfig=" + n.controlPlane.Kubeconfig(),
-			"--hostname-override=" + nodeName,
+			"--hostname-override=" + Name,
 			"--proxy-mode=nftables",
 			"--cluster-cidr=" + network.Pods,
 			"--detect-local-mode=ClusterCIDR",
@@ -120,66 +120,13 @@ func (n *Node) startAnswering(ctx context.Context, p program) error {
 	return running.Await(ctx, readyPoll, func(ctx context.Context) error { return answers(ctx, p.url) })
 }
 
-// startContainerd returns when containerd has the image of the pods' own containers.
-func (n *Node) startContainerd(ctx context.Context) error {
-	archive := filepath.Join(n.place.Dir, "pause.tar")
-	if err := images.Build(ctx, pausePackage, PauseImage, archive); err != nil {
-		return err
-	}
-	running, err := n.start(program{
-		arguments: []string{"--config", filepath.Join(n.place.Dir, "containerd.toml")}, name: "containerd", path: "/usr/bin/containerd",
-	})
-	if err != nil {
-		return err
-	}
-	return running.Await(ctx, readyPoll, func(ctx context.Context) error {
-		return images.Import(ctx, Socket(n.place.Dir), archive)
-	})
-}
-
-// startKubelet returns when the node is Ready.
-func (n *Node) startKubelet(ctx context.Context, client kubernetes.Interface) error {
-	running, err := n.start(program{
-		arguments: []string{
-			"kubelet",
-			"--config=" + filepath.Join(n.place.Dir, "kubelet.yaml"),
-			"--kubeconfig=" + n.controlPlane.Kubeconfig(),
-			"--hostname-override=" + nodeName,
-			"--node-ip=" + network.Node,
-			"--node-labels=" + nodeLabels,
-			"--root-dir=" + filepath.Join(n.place.Dir, "data", "kubelet"),
-			"--cert-dir=" + filepath.Join(n.place.Dir, "data", "certificates"),
-		},
-		name: "kubelet",
-		path: n.programs.Node,
-	})
-	if err != nil {
-		return err
-	}
-	return running.Await(ctx, readyPoll, func(ctx context.Context) error {
-		node, err := client.CoreV1().Nodes().Get(ctx, nodeName, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		for _, condition := range node.Status.Conditions {
-			if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
-				return fmt.Errorf("the node is not ready: %s", condition.Message)
-			}
-		}
-		if len(node.Spec.Taints) > 0 || len(node.Status.Conditions) == 0 {
-			return fmt.Errorf("the node is not ready for pods: %+v", node.Spec.Taints)
-		}
-		return nil
-	})
-}
-
 // startKubeRouter starts the controller of policies and returns when its rules stand. The node has to be there: it looks
 // for it once.
 func (n *Node) startKubeRouter(ctx context.Context) error {
 	running, err := n.start(program{
 		arguments: []string{
 			"--kubeconfig=" + n.controlPlane.Kubeconfig(),
-			"--hostname-override=" + nodeName,
+			"--hostname-override=" + Name,
 			"--run-firewall=true",
 			"--run-router=false",
 			"--run-service-proxy=false",

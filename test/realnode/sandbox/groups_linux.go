@@ -42,28 +42,35 @@ func hierarchies() ([]string, error) {
 	return found, nil
 }
 
-// makeGroup makes the control group of that name in each hierarchy.
+// Subgroup makes a control group below the place's, which ends with it, and returns its path below the root of each hierarchy.
+func (p Place) Subgroup(name string) (string, error) {
+	path := filepath.Join(p.Group, name)
+	return path, makeGroup(path)
+}
+
+// makeGroup makes the control group of that name, or path, in each hierarchy.
 func makeGroup(name string) error {
 	mounted, err := hierarchies()
 	if err != nil {
 		return err
 	}
 	for _, hierarchy := range mounted {
+		group := filepath.Join(hierarchy, name)
 		if len(mounted) == 1 {
-			if err := enableControllers(hierarchy); err != nil {
+			if err := enableControllers(filepath.Dir(group)); err != nil {
 				return err
 			}
 		}
-		if err := os.Mkdir(filepath.Join(hierarchy, name), 0o755); err != nil {
+		if err := os.Mkdir(group, 0o755); err != nil {
 			return fmt.Errorf("make a control group: %w", err)
 		}
 	}
 	return nil
 }
 
-// enableControllers has the groups below a hierarchy of version 2 be limited by every controller.
-func enableControllers(hierarchy string) error {
-	data, err := os.ReadFile(filepath.Join(hierarchy, "cgroup.controllers"))
+// enableControllers has the groups below one of version 2 be limited by every controller.
+func enableControllers(group string) error {
+	data, err := os.ReadFile(filepath.Join(group, "cgroup.controllers"))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil // version 1
 	}
@@ -71,7 +78,7 @@ func enableControllers(hierarchy string) error {
 		return err
 	}
 	enabled := strings.Join(strings.Fields("+"+strings.ReplaceAll(strings.TrimSpace(string(data)), " ", " +")), " ")
-	if err := os.WriteFile(filepath.Join(hierarchy, "cgroup.subtree_control"), []byte(enabled), 0); err != nil {
+	if err := os.WriteFile(filepath.Join(group, "cgroup.subtree_control"), []byte(enabled), 0); err != nil {
 		return fmt.Errorf("enable the controllers %s: %w", enabled, err)
 	}
 	return nil

@@ -62,7 +62,7 @@ func LeaveOut(t *testing.T, why string) {
 	t.Skip(why)
 }
 
-// Image builds an image of a package, with these variables, and gives it to the node.
+// Image builds an image of a package, with these variables, and gives it to the nodes.
 func (n *Node) Image(t *testing.T, pkg, reference string, environment ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -72,10 +72,12 @@ func (n *Node) Image(t *testing.T, pkg, reference string, environment ...string)
 	n.Import(t, archive)
 }
 
-// Import gives the node the images of an archive.
+// Import gives the nodes the images of an archive.
 func (n *Node) Import(t *testing.T, archive string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	require.NoError(t, images.Import(ctx, realnode.Socket(n.Dir), archive))
+	for _, socket := range realnode.Sockets(n.Dir) {
+		require.NoError(t, images.Import(ctx, socket, archive))
+	}
 }

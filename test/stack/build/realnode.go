@@ -10,15 +10,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-const (
-	// coreDNSModule is where CoreDNS' module lies in the clone.
-	coreDNSModule = "test/coredns"
-	coreDNS       = "coredns"
-	lego          = "github.com/go-acme/lego/v4"
-)
+const lego = "github.com/go-acme/lego/v4"
 
 // NodePrograms are the files that a real node is made of.
 type NodePrograms struct {
+	// CertManager signs certificates.
+	CertManager string
 	// CoreDNS is the cluster's name server.
 	CoreDNS string
 	// Debian is a folder whose usr holds containerd, runc, CNI's plugins and what the rules of packets are written with.
@@ -38,11 +35,12 @@ func Node(ctx context.Context, opts Options) (NodePrograms, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(1) // each build uses all of the machine
 	for target, made := range map[*string]func() (string, error){
-		&p.CoreDNS:    func() (string, error) { return buildCoreDNS(ctx, opts) },
-		&p.Debian:     func() (string, error) { return unpackDebian(ctx, opts, "debian-node", nodePackages(), nodeLinks()) },
-		&p.KubeRouter: func() (string, error) { return kubeRouter().build(ctx, opts) },
-		&p.Node:       func() (string, error) { return clusterProgram(ctx, opts, node, "kubelet and kube-proxy") },
-		&p.Traefik:    func() (string, error) { return traefik().build(ctx, opts) },
+		&p.CertManager: func() (string, error) { return ownModule(ctx, opts, "certmanager") },
+		&p.CoreDNS:     func() (string, error) { return ownModule(ctx, opts, "coredns") },
+		&p.Debian:      func() (string, error) { return unpackDebian(ctx, opts, "debian-node", nodePackages(), nodeLinks()) },
+		&p.KubeRouter:  func() (string, error) { return kubeRouter().build(ctx, opts) },
+		&p.Node:        func() (string, error) { return clusterProgram(ctx, opts, node, "kubelet and kube-proxy") },
+		&p.Traefik:     func() (string, error) { return traefik().build(ctx, opts) },
 	} {
 		group.Go(func() (err error) {
 			*target, err = made()
@@ -67,28 +65,29 @@ func nodeLinks() map[string]string {
 	return links
 }
 
-func buildCoreDNS(ctx context.Context, opts Options) (string, error) {
+// ownModule builds the program of that name, whose module of its own lies in the clone's folder of tests.
+func ownModule(ctx context.Context, opts Options, name string) (string, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
 		return "", err
 	}
-	module := filepath.Join(opts.Root, coreDNSModule)
+	module := filepath.Join(opts.Root, "test", name)
 	key, err := sourceKey(ctx, module)
 	if err != nil {
 		return "", err
 	}
-	dir, err := cached(ctx, opts, coreDNS+"-"+key, func(dir string) error {
-		defer report(opts.Log, "building CoreDNS (a minute on two cores, later starts reuse it)")()
-		_, err := runGo(ctx, module, "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", filepath.Join(dir, coreDNS), ".")
+	dir, err := cached(ctx, opts, name+"-"+key, func(dir string) error {
+		defer report(opts.Log, "building "+name+" (one to four minutes on two cores, later starts reuse it)")()
+		_, err := runGo(ctx, module, "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", filepath.Join(dir, name), ".")
 		if err != nil {
-			return fmt.Errorf("build CoreDNS: %w", err)
+			return fmt.Errorf("build %s: %w", name, err)
 		}
 		return nil
 	})
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(dir, coreDNS), nil
+	return filepath.Join(dir, name), nil
 }
 
 func kubeRouter() moduleProgram {
