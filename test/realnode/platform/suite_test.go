@@ -78,6 +78,7 @@ func TestPlatform(t *testing.T) {
 	})
 	// What is done to Inner itself is done when nobody else needs it.
 	t.Run("Upgrade", func(t *testing.T) { testUpgrade(t, p) })
+	t.Run("Drain", func(t *testing.T) { testDrain(t, p) })
 	t.Run("Move", func(t *testing.T) { testMove(t, p) })
 	t.Run("KilledLeader", func(t *testing.T) { testKilledLeader(t, p) })
 }

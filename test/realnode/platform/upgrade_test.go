@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,36 +24,57 @@ const requestLimit = 15 * time.Second
 // testUpgrade rolls Inner to another image while tasks are accepted.
 func testUpgrade(t *testing.T, p *platform) {
 	p.image(t, "2")
+	sent := p.sendTasks(t)
+	p.overlay(t, "2")
+	p.apply(t, p.manifests(t))
+	p.awaitInner(t)
+	sent.end(t)
+}
+
+// tasks are sent one after the other, each by a new connection.
+type tasks struct {
+	p        *platform
+	accepted []int64
+	failed   []error
+	stop     context.CancelFunc
+	ended    sync.WaitGroup
+}
+
+func (p *platform) sendTasks(t *testing.T) *tasks {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	accepted, failed := make(chan int64, 10_000), make(chan error, 10_000)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
+	s := &tasks{p: p, stop: stop}
+	s.ended.Go(func() {
 		for i := 0; ctx.Err() == nil; i++ {
 			id, err := p.accept(context.WithoutCancel(ctx), fmt.Sprintf(`{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":"gone%d","user_uid":"u1"}}`, i))
 			if err != nil {
-				failed <- err
+				s.failed = append(s.failed, fmt.Errorf("%s: %w", time.Now().Format(time.StampMilli), err))
 			} else {
-				accepted <- id
+				s.accepted = append(s.accepted, id)
 			}
 			select {
 			case <-ctx.Done():
 			case <-time.After(20 * time.Millisecond):
 			}
 		}
-	}()
-	p.overlay(t, "2")
-	p.apply(t, p.manifests(t))
-	p.awaitInner(t)
-	stop()
-	<-ended
-	close(accepted)
-	t.Logf("%d tasks accepted during the upgrade, %d refused", len(accepted), len(failed))
-	require.Empty(t, failed)
-	require.Greater(t, len(accepted), 50)
-	for id := range accepted {
-		p.awaitTask(t, id)
+	})
+	t.Cleanup(func() {
+		stop()
+		s.ended.Wait()
+	})
+	return s
+}
+
+// end demands that every task was accepted and ends well.
+func (s *tasks) end(t *testing.T) {
+	t.Helper()
+	s.stop()
+	s.ended.Wait()
+	t.Logf("%d tasks accepted, %d refused", len(s.accepted), len(s.failed))
+	require.Empty(t, s.failed)
+	require.Greater(t, len(s.accepted), 50)
+	for _, id := range s.accepted {
+		s.p.awaitTask(t, id)
 	}
 }
 
