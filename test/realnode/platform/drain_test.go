@@ -45,7 +45,7 @@ func testDrain(t *testing.T, p *platform) {
 		p.patchNode(t, node, `{"spec":{"unschedulable":null}}`)
 		t.Logf("%s is drained", node)
 	}
-	f.end(t, enough, 0)
+	f.end(t, 0)
 	sent.end(t)
 	for _, k := range []worker{one, two} {
 		status, _ := p.status(t, k)

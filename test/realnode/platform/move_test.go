@@ -34,19 +34,24 @@ func testMove(t *testing.T, p *platform) {
 		f.awaitWords(t, "one")
 	}
 	p.scaleInner(t, 2)
-	services := p.Kubernetes.CoreV1().Services("worker")
 	for _, k := range []worker{one, two} {
-		require.True(t, waitFor(t.Context(), func(ctx context.Context) bool {
-			external, err := p.Kubernetes.CoreV1().Services("ingress").Get(ctx, workerapp.ExternalName(k.name()), metav1.GetOptions{})
-			require.NoError(t, err)
-			_, former := services.Get(ctx, k.name(), metav1.GetOptions{})
-			return apierrors.IsNotFound(former) && len(external.Spec.Ports) == 1 && external.Spec.Ports[0].Port == 80 &&
-				external.Spec.ExternalName == workerapp.ServiceName(k.name())+".worker.svc.cluster.local"
-		}), "%s is not moved", k.id)
+		p.awaitMoved(t, k)
 	}
 	for _, f := range traffics {
-		f.end(t, enough, 0)
+		f.end(t, 0)
 	}
+}
+
+// awaitMoved waits until a worker is reached by its Service with an address, and has no other.
+func (p *platform) awaitMoved(t *testing.T, k worker) {
+	t.Helper()
+	require.True(t, waitFor(t.Context(), func(ctx context.Context) bool {
+		external, err := p.Kubernetes.CoreV1().Services("ingress").Get(ctx, workerapp.ExternalName(k.name()), metav1.GetOptions{})
+		require.NoError(t, err)
+		_, former := p.Kubernetes.CoreV1().Services("worker").Get(ctx, k.name(), metav1.GetOptions{})
+		return apierrors.IsNotFound(former) && len(external.Spec.Ports) == 1 && external.Spec.Ports[0].Port == 80 &&
+			external.Spec.ExternalName == workerapp.ServiceName(k.name())+".worker.svc.cluster.local"
+	}), "%s is not moved", k.id)
 }
 
 // scaleInner has so many pods of Inner run.

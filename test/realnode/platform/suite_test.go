@@ -81,6 +81,7 @@ func TestPlatform(t *testing.T) {
 	t.Run("Drain", func(t *testing.T) { testDrain(t, p) })
 	t.Run("Move", func(t *testing.T) { testMove(t, p) })
 	t.Run("KilledLeader", func(t *testing.T) { testKilledLeader(t, p) })
+	t.Run("EarlierRelease", func(t *testing.T) { testEarlierRelease(t, p) })
 }
 
 // worker is a worker as the Outer Gateway's rows have it.

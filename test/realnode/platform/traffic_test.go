@@ -86,18 +86,24 @@ func (f *traffic) sent() (n int, words []string) {
 	return n, slices.Sorted(maps.Keys(f.answers))
 }
 
-// end waits until so many requests were answered, stops, and demands that no more than those few failed.
-func (f *traffic) end(t *testing.T, atLeast, lost int) {
+// end waits until enough requests were answered, stops, and demands that no more than those few failed.
+func (f *traffic) end(t *testing.T, lost int) {
 	t.Helper()
 	require.True(t, waitFor(t.Context(), func(context.Context) bool {
 		n, _ := f.sent()
-		return n >= atLeast
+		return n >= enough
 	}))
+	f.halt(t)
+	require.LessOrEqual(t, len(f.failures), lost, "%v", f.failures)
+}
+
+// halt stops and logs how it went.
+func (f *traffic) halt(t *testing.T) {
+	t.Helper()
 	f.stop()
 	f.all.Wait()
 	n, words := f.sent()
 	t.Logf("%d requests answered (%s), %d failed", n, strings.Join(words, ", "), len(f.failures))
-	require.LessOrEqual(t, len(f.failures), lost, "%v", f.failures)
 }
 
 // awaitWords waits until the worker answers with these words, and some more times.

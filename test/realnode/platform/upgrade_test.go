@@ -25,10 +25,16 @@ const requestLimit = 15 * time.Second
 func testUpgrade(t *testing.T, p *platform) {
 	p.image(t, "2")
 	sent := p.sendTasks(t)
-	p.overlay(t, "2")
+	p.roll(t, "2")
+	sent.end(t)
+}
+
+// roll has Inner be another image.
+func (p *platform) roll(t *testing.T, tag string) {
+	t.Helper()
+	p.overlay(t, tag)
 	p.apply(t, p.manifests(t))
 	p.awaitInner(t)
-	sent.end(t)
 }
 
 // tasks are sent one after the other, each by a new connection.

@@ -37,7 +37,7 @@ func testWay(t *testing.T, p *platform) {
 					message := p.awaitVersion(t, p.deploy(t, k, rollout.tag, rollout.port), rollout.status)
 					t.Logf("%s %s", rollout.status, message)
 					f.awaitWords(t, rollout.words)
-					f.end(t, enough, rollout.lost)
+					f.end(t, rollout.lost)
 				})
 			}
 		})

@@ -1,0 +1,103 @@
+package platform_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// earlierRelease is the last commit whose workers were reached by headless Services.
+const earlierRelease = "0269132"
+
+// cached is for how long caches keep the addresses of pods: those of that release's rollouts are lost meanwhile.
+const cached = 30 * time.Second
+
+// testEarlierRelease takes the way back to that release, and the way forward again, while requests and tasks come. Going forward
+// none is lost. Going back, that release leads requests to pods by their names, which caches keep for longer than the pods are there.
+func testEarlierRelease(t *testing.T, p *platform) {
+	p.earlierImage(t)
+	p.image(t, "3")
+	workers := []worker{p.worker(t, "back1", 1), p.worker(t, "back2", 2)}
+	for _, k := range workers {
+		p.awaitVersion(t, p.deploy(t, k, "1", 8080), "success")
+		requireServed(t, k, "one")
+	}
+	back, sent := start(t, workers[1].host()), p.sendTasks(t)
+	p.roll(t, "earlier")
+	for _, k := range workers {
+		p.awaitMovedBack(t, k)
+		requireServed(t, k, "one")
+	}
+	back.halt(t)
+	sent.end(t)
+	fresh := p.worker(t, "back3", 1)
+	p.awaitVersion(t, p.deploy(t, fresh, "2", 8080), "success")
+	requireServed(t, fresh, "two")
+	workers = append(workers, fresh)
+	// Nothing tells what a cache holds.
+	<-time.After(cached)
+
+	var traffics []*traffic
+	for _, k := range workers {
+		traffics = append(traffics, start(t, k.host()))
+	}
+	sent = p.sendTasks(t)
+	p.roll(t, "3")
+	for i, k := range workers {
+		p.awaitMoved(t, k)
+		traffics[i].end(t, 0)
+	}
+	sent.end(t)
+}
+
+// awaitMovedBack waits until a worker is reached by its headless Service alone, and its Deployment is as that release has it.
+func (p *platform) awaitMovedBack(t *testing.T, k worker) {
+	t.Helper()
+	require.True(t, waitFor(t.Context(), func(ctx context.Context) bool {
+		external, err := p.Kubernetes.CoreV1().Services("ingress").Get(ctx, workerapp.ExternalName(k.name()), metav1.GetOptions{})
+		require.NoError(t, err)
+		d, err := p.Kubernetes.AppsV1().Deployments("worker").Get(ctx, k.name(), metav1.GetOptions{})
+		require.NoError(t, err)
+		return external.Spec.ExternalName == k.name()+".worker.svc.cluster.local" && d.Spec.Template.Spec.Containers[0].Ports[0].Name == "" &&
+			d.Status.ObservedGeneration == d.Generation && d.Status.UpdatedReplicas == d.Status.Replicas && d.Status.AvailableReplicas == *d.Spec.Replicas
+	}), "%s is not moved back", k.id)
+}
+
+// earlierImage makes that release's image of the clone's history, with the libraries of today, for the sandbox has no network.
+func (p *platform) earlierImage(t *testing.T) {
+	t.Helper()
+	clone, err := filepath.Abs(root)
+	require.NoError(t, err)
+	require.NoError(t, command(t, clone, nil, "git", "cat-file", "-e", earlierRelease+"^{commit}"), "the clone's history is cut: git fetch --unshallow")
+	source, made := t.TempDir(), t.TempDir()
+	archive, program := filepath.Join(made, "source.tar"), filepath.Join(made, "image")
+	require.NoError(t, command(t, clone, nil, "git", "archive", "-o", archive, earlierRelease))
+	require.NoError(t, command(t, source, nil, "tar", "-xf", archive))
+	require.NoError(t, command(t, clone, nil, "go", "build", "-o", program, "./cmd/image"))
+	image := filepath.Join(made, "inner.tar")
+	require.NoError(t, command(t, source, []string{"GOFLAGS=-modfile=" + filepath.Join(clone, "go.mod")}, program,
+		"-platforms", "linux/"+runtime.GOARCH, "-version", "earlier", "-reference", innerImage+":earlier", "-o", image))
+	p.Import(t, image)
+}
+
+// command runs a command in a folder; its error holds what it said.
+func command(t *testing.T, folder string, environment []string, name string, arguments ...string) error {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, arguments...)
+	cmd.Dir, cmd.Env = folder, append(os.Environ(), environment...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", name, err, out)
+	}
+	return nil
+}
