@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -20,19 +21,41 @@ func testRemoval(t *testing.T, p *platform) {
 	p.awaitVersion(t, p.deploy(t, k, "1", 8080), "success")
 	require.NotEmpty(t, p.left(t, k))
 	require.Contains(t, routers(t), k.name())
-	_, err := p.db.ExecContext(t.Context(), `DELETE FROM workers WHERE wid = $1`, k.id)
-	require.NoError(t, err)
-	id, err := p.accept(t.Context(), fmt.Sprintf(`{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":%q,"user_uid":"u1"}}`, k.id))
-	require.NoError(t, err)
-	p.awaitTask(t, id)
-	var left []string
-	require.True(t, waitFor(t.Context(), func(context.Context) bool {
-		left = p.left(t, k)
-		return len(left) == 0
-	}), "%v", left)
+	p.remove(t, k)
 	require.True(t, waitFor(t.Context(), func(context.Context) bool { return !strings.Contains(routers(t), k.name()) }), "the ingress has a router")
-	_, err = network.Visit(t.Context(), network.Visitor(asking, false), k.host(), "/")
+	_, err := network.Visit(t.Context(), network.Visitor(asking, false), k.host(), "/")
 	require.ErrorContains(t, err, "404")
+}
+
+// remove deletes workers as the Outer Gateway does, and waits until nothing of them is left.
+func (p *platform) remove(t *testing.T, workers ...worker) {
+	t.Helper()
+	for _, k := range workers {
+		_, err := p.db.ExecContext(t.Context(), `DELETE FROM workers WHERE wid = $1`, k.id)
+		require.NoError(t, err)
+		id, err := p.accept(t.Context(), fmt.Sprintf(`{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":%q,"user_uid":"u1"}}`, k.id))
+		require.NoError(t, err)
+		p.awaitTask(t, id)
+	}
+	for _, k := range workers {
+		var left []string
+		require.True(t, waitFor(t.Context(), func(context.Context) bool {
+			left = p.left(t, k)
+			return len(left) == 0
+		}), "%v", left)
+	}
+}
+
+// clear removes all workers, so that the next test has the node for itself.
+func (p *platform) clear(t *testing.T) {
+	t.Helper()
+	var ids []string
+	require.NoError(t, p.db.QueryRowContext(t.Context(), `SELECT coalesce(array_agg(wid), '{}') FROM workers`).Scan(pq.Array(&ids)))
+	var all []worker
+	for _, id := range ids {
+		all = append(all, worker{id: id})
+	}
+	p.remove(t, all...)
 }
 
 // left returns what there is of a worker.

@@ -76,12 +76,16 @@ func TestPlatform(t *testing.T) {
 			})
 		}
 	})
-	// What is done to Inner itself is done when nobody else needs it.
-	t.Run("Upgrade", func(t *testing.T) { testUpgrade(t, p) })
-	t.Run("Drain", func(t *testing.T) { testDrain(t, p) })
-	t.Run("Move", func(t *testing.T) { testMove(t, p) })
-	t.Run("KilledLeader", func(t *testing.T) { testKilledLeader(t, p) })
-	t.Run("EarlierRelease", func(t *testing.T) { testEarlierRelease(t, p) })
+	// What is done to Inner itself, or to the nodes, is done when nobody else needs them.
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, *platform)
+	}{
+		{"Upgrade", testUpgrade}, {"Drain", testDrain}, {"Move", testMove}, {"KilledLeader", testKilledLeader}, {"EarlierRelease", testEarlierRelease},
+	} {
+		p.clear(t)
+		t.Run(test.name, func(t *testing.T) { test.run(t, p) })
+	}
 }
 
 // worker is a worker as the Outer Gateway's rows have it.
