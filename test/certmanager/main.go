@@ -35,9 +35,13 @@ import (
 const (
 	// workers is how many each controller has.
 	workers = 2
-	// retryAfter and retryAfterMost are between tries of a request that failed: the shortest that cert-manager takes.
+	// retryAfter and retryAfterMost are between tries of a request that failed: cert-manager's own defaults.
 	retryAfter     = time.Hour
 	retryAfterMost = 32 * time.Hour
+	// secretsNamespace is where the Secrets of cluster-wide issuers are.
+	secretsNamespace = "cert-manager"
+	// address answers /healthz once the controllers work.
+	address = "127.0.0.1:9402"
 )
 
 func main() {
@@ -50,15 +54,13 @@ func main() {
 // run has every controller that registered itself work until it is told to end.
 func run() error {
 	kubeconfig := flag.String("kubeconfig", "", "the cluster's kubeconfig")
-	namespace := flag.String("cluster-resource-namespace", "cert-manager", "where the Secrets of cluster-wide issuers are")
-	healthz := flag.String("healthz", "127.0.0.1:9402", "address that answers /healthz once the controllers work")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
 	contexts, err := controller.NewContextFactory(ctx, controller.ContextOptions{
 		Kubeconfig:    *kubeconfig,
-		IssuerOptions: controller.IssuerOptions{ClusterResourceNamespace: *namespace},
+		IssuerOptions: controller.IssuerOptions{ClusterResourceNamespace: secretsNamespace},
 		CertificateOptions: controller.CertificateOptions{
 			CertificateRequestMinimumBackoffDuration: retryAfter, CertificateRequestMaximumBackoffDuration: retryAfterMost,
 		},
@@ -85,13 +87,13 @@ func run() error {
 				return fmt.Errorf("%s were not listed", kind)
 			}
 		}
-		return serve(ctx, *healthz)
+		return serve(ctx)
 	})
 	return group.Wait()
 }
 
 // serve answers /healthz until ctx ends.
-func serve(ctx context.Context, address string) error {
+func serve(ctx context.Context) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return err

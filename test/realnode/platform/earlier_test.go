@@ -2,9 +2,6 @@ package platform_test
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -12,8 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"app238.com/inner/modules/controller/workerapp"
 )
 
 // earlierRelease is the last commit whose workers were reached by headless Services.
@@ -64,11 +59,9 @@ func testEarlierRelease(t *testing.T, p *platform) {
 func (p *platform) awaitMovedBack(t *testing.T, k worker) {
 	t.Helper()
 	require.True(t, waitFor(t.Context(), func(ctx context.Context) bool {
-		external, err := p.Kubernetes.CoreV1().Services("ingress").Get(ctx, workerapp.ExternalName(k.name()), metav1.GetOptions{})
-		require.NoError(t, err)
 		d, err := p.Kubernetes.AppsV1().Deployments("worker").Get(ctx, k.name(), metav1.GetOptions{})
 		require.NoError(t, err)
-		return external.Spec.ExternalName == k.name()+".worker.svc.cluster.local" && d.Spec.Template.Spec.Containers[0].Ports[0].Name == "" &&
+		return p.external(ctx, t, k).ExternalName == k.name()+".worker.svc.cluster.local" && d.Spec.Template.Spec.Containers[0].Ports[0].Name == "" &&
 			d.Status.ObservedGeneration == d.Generation && d.Status.UpdatedReplicas == d.Status.Replicas && d.Status.AvailableReplicas == *d.Spec.Replicas
 	}), "%s is not moved back", k.id)
 }
@@ -88,16 +81,4 @@ func (p *platform) earlierImage(t *testing.T) {
 	require.NoError(t, command(t, source, []string{"GOFLAGS=-modfile=" + filepath.Join(clone, "go.mod")}, program,
 		"-platforms", "linux/"+runtime.GOARCH, "-version", "earlier", "-reference", innerImage+":earlier", "-o", image))
 	p.Import(t, image)
-}
-
-// command runs a command in a folder; its error holds what it said.
-func command(t *testing.T, folder string, environment []string, name string, arguments ...string) error {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, arguments...)
-	cmd.Dir, cmd.Env = folder, append(os.Environ(), environment...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s: %w: %s", name, err, out)
-	}
-	return nil
 }

@@ -49,12 +49,21 @@ func (p *platform) install(t *testing.T) {
 func (p *platform) image(t *testing.T, tag string) {
 	t.Helper()
 	archive := filepath.Join(t.TempDir(), "inner.tar")
-	cmd := exec.CommandContext(t.Context(), "go", "run", "./cmd/image", "-platforms", "linux/"+runtime.GOARCH,
-		"-version", "real-"+tag, "-reference", innerImage+":"+tag, "-o", archive)
-	cmd.Dir = root
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, string(out))
+	require.NoError(t, command(t, root, nil, "go", "run", "./cmd/image", "-platforms", "linux/"+runtime.GOARCH,
+		"-version", "real-"+tag, "-reference", innerImage+":"+tag, "-o", archive))
 	p.Import(t, archive)
+}
+
+// command runs a command in a folder; its error holds what it said.
+func command(t *testing.T, folder string, environment []string, name string, arguments ...string) error {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, arguments...)
+	cmd.Dir, cmd.Env = folder, append(os.Environ(), environment...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", name, err, out)
+	}
+	return nil
 }
 
 // overlay writes an overlay as an operator does, with the image of this tag.

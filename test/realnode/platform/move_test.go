@@ -46,12 +46,19 @@ func testMove(t *testing.T, p *platform) {
 func (p *platform) awaitMoved(t *testing.T, k worker) {
 	t.Helper()
 	require.True(t, waitFor(t.Context(), func(ctx context.Context) bool {
-		external, err := p.Kubernetes.CoreV1().Services("ingress").Get(ctx, workerapp.ExternalName(k.name()), metav1.GetOptions{})
-		require.NoError(t, err)
+		external := p.external(ctx, t, k)
 		_, former := p.Kubernetes.CoreV1().Services("worker").Get(ctx, k.name(), metav1.GetOptions{})
-		return apierrors.IsNotFound(former) && len(external.Spec.Ports) == 1 && external.Spec.Ports[0].Port == 80 &&
-			external.Spec.ExternalName == workerapp.ServiceName(k.name())+".worker.svc.cluster.local"
+		return apierrors.IsNotFound(former) && len(external.Ports) == 1 && external.Ports[0].Port == 80 &&
+			external.ExternalName == workerapp.ServiceName(k.name())+".worker.svc.cluster.local"
 	}), "%s is not moved", k.id)
+}
+
+// external returns what the ingress reaches a worker by.
+func (p *platform) external(ctx context.Context, t *testing.T, k worker) corev1.ServiceSpec {
+	t.Helper()
+	service, err := p.Kubernetes.CoreV1().Services("ingress").Get(ctx, workerapp.ExternalName(k.name()), metav1.GetOptions{})
+	require.NoError(t, err)
+	return service.Spec
 }
 
 // scaleInner has so many pods of Inner run.

@@ -20,7 +20,7 @@ import (
 const notInstalled = "cert-manager is not installed"
 
 // errBusy makes a reconcile look again soon, and is no failure.
-var errBusy = errors.New("another process changes the wish or the objects, or the cache is behind what was written")
+var errBusy = errors.New("another process changes the desired state or the objects, or the cache is behind what was written")
 
 // reconcile brings the objects of a name to what the database wishes. Objects that the database knows nothing of are left:
 // it may be the wrong one, and deleting them is for the audit to decide.
@@ -114,19 +114,19 @@ func (c *Cluster) make(ctx context.Context, wish store.Wish, changes []change) e
 
 // apply writes an object. One that somebody made with a value which can never be changed is made anew: none holds
 // anything that could be lost.
-func (c *Cluster) apply(ctx context.Context, kind objects.Kind, wished, live *unstructured.Unstructured) error {
+func (c *Cluster) apply(ctx context.Context, kind objects.Kind, desired, live *unstructured.Unstructured) error {
 	c.metrics.Writes.WithLabelValues(kind.Name, "apply").Inc()
-	written, err := c.clients.Apply(ctx, kind.Resource, wished)
+	written, err := c.clients.Apply(ctx, kind.Resource, desired)
 	if apierrors.IsInvalid(err) && live != nil {
-		c.log.Info("replacing an object that cannot be changed", zap.String("kind", kind.Name), zap.String("name", wished.GetName()))
-		if err = c.delete(ctx, kind.Name, kind.Resource, wished.GetName()); err == nil {
-			written, err = c.clients.Apply(ctx, kind.Resource, wished)
+		c.log.Info("replacing an object that cannot be changed", zap.String("kind", kind.Name), zap.String("name", desired.GetName()))
+		if err = c.delete(ctx, kind.Name, kind.Resource, desired.GetName()); err == nil {
+			written, err = c.clients.Apply(ctx, kind.Resource, desired)
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("apply %s %s: %w", kind.Name, wished.GetName(), err)
+		return fmt.Errorf("apply %s %s: %w", kind.Name, desired.GetName(), err)
 	}
-	c.writes.Expect(wished.GetName(), c.ref(kind, wished.GetName()), written.GetResourceVersion(), time.Now())
+	c.writes.Expect(desired.GetName(), c.ref(kind, desired.GetName()), written.GetResourceVersion(), time.Now())
 	return nil
 }
 
