@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 )
 
@@ -21,8 +20,8 @@ func Possible() error {
 	if err != nil {
 		return fmt.Errorf("control groups: %w", err)
 	}
-	probe := filepath.Join(mounted[0], fmt.Sprintf("inner-probe-%d", os.Getpid()))
-	if err := os.Mkdir(probe, 0o755); err != nil {
+	probe, err := os.MkdirTemp(mounted[0], "inner-probe-*") // others may ask at the same time
+	if err != nil {
 		return fmt.Errorf("control groups cannot be made: %w", err)
 	}
 	if err := syscall.Rmdir(probe); err != nil {

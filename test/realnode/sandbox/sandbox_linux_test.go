@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"app238.com/inner/test/realnode/leftover"
 	"app238.com/inner/test/realnode/sandbox"
@@ -70,6 +71,19 @@ func runScript(script string) int {
 		return max(cmd.ProcessState.ExitCode(), command.Failure)
 	}
 	return 0
+}
+
+func TestSeveralMayAskAtOnceWhetherSandboxesCanBeHad(t *testing.T) {
+	t.Parallel()
+	// That there are none at all is not this test's matter.
+	if err := sandbox.Possible(); err != nil {
+		testnode.LeaveOut(t, "no sandbox on this machine: "+err.Error())
+	}
+	var asked errgroup.Group
+	for range 32 {
+		asked.Go(sandbox.Possible)
+	}
+	require.NoError(t, asked.Wait())
 }
 
 // run is a sandbox whose script has left its traces.
