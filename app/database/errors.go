@@ -130,7 +130,7 @@ func IsUnavailable(err error) bool {
 	}
 	if c := code(err); c != "" {
 		// An exhausted number space is the server's matter, the other limits are the statement's.
-		return !oneOf(c, atFault) || c == codeLimitExceeded || slices.Contains(useless, c) || sequenceBehind(err) != ""
+		return !oneOf(c, atFault) || c == codeLimitExceeded || useless(c) || sequenceBehind(err) != ""
 	}
 	return broken(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errEnded) ||
 		errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone)

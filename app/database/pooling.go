@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/lib/pq"
@@ -25,8 +26,12 @@ const (
 // poolingCheck finds out that connections have no sessions of their own: PgBouncer's pool_mode transaction and statement. Then
 // settings would be other clients' too, and prepared statements are not where they are looked for.
 type poolingCheck struct {
+	// losses counts the sessions of the pool that turned out not to be their connections' own. What was found before one is void.
+	losses atomic.Uint64
+
 	turn   chan struct{} // held by the one who checks
 	passed time.Time     // when sessions were last found to be their connections' own
+	before uint64        // the losses until then
 }
 
 func newPoolingCheck() *poolingCheck { return &poolingCheck{turn: make(chan struct{}, 1)} }
@@ -41,6 +46,10 @@ func (p *poolingCheck) run(ctx context.Context, o *opener, c *opened) error {
 	}
 	if err := c.limited(o.limit); err != nil { // its time did not run while it waited
 		return err
+	}
+	losses := p.losses.Load()
+	if losses != p.before {
+		p.passed = time.Time{}
 	}
 	if time.Since(p.passed) < poolingAge {
 		return nil
@@ -57,7 +66,7 @@ func (p *poolingCheck) run(ctx context.Context, o *opener, c *opened) error {
 		err = nil // a server that does not know settings of this kind is no pooler
 	}
 	if err == nil {
-		p.passed = time.Now()
+		p.passed, p.before = time.Now(), losses
 	}
 	return err
 }

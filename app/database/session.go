@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -27,12 +26,12 @@ const readOnly = `SHOW transaction_read_only`
 
 // sessions opens the sessions of all pools. One that takes no writes is refused when it is opened, so that a pool never fills
 // with those of a standby; and one that turned out to be such, or to be ending, is thrown away after its statement.
-type sessions struct{ driver.Connector }
+type sessions struct{ *opener }
 
 // Connect opens a session. Its error says that nothing was sent of the statement that needs one.
 func (c sessions) Connect(ctx context.Context) (driver.Conn, error) {
-	w := &wire{}
-	conn, err := c.Connector.Connect(context.WithValue(ctx, wireKey{}, w))
+	w, losses := &wire{}, c.check.losses.Load()
+	conn, err := c.opener.Connect(context.WithValue(ctx, wireKey{}, w))
 	if err != nil {
 		return nil, &connectError{err}
 	}
@@ -41,7 +40,7 @@ func (c sessions) Connect(ctx context.Context) (driver.Conn, error) {
 		_ = conn.Close()
 		return nil, &connectError{errNoMethod}
 	}
-	return &serverSession{wholeConn: whole, wire: w}, nil
+	return &serverSession{wholeConn: whole, wire: w, check: c.check, losses: losses}, nil
 }
 
 // wholeConn is what database/sql asks of a connection beside the least.
@@ -60,7 +59,11 @@ type wholeConn interface {
 // serverSession is a connection that knows when it is of no use any more.
 type serverSession struct {
 	wholeConn
-	wire *wire
+	wire  *wire
+	check *poolingCheck
+	// losses are those of the pool when the session was opened: after another one it may be no more its connection's own than
+	// the one that was lost.
+	losses uint64
 	// within says that a transaction is open, stale that the session is to be thrown away. A session has one user at a time.
 	within, stale bool
 }
@@ -132,20 +135,25 @@ func (s *serverSession) BeginTx(ctx context.Context, opts driver.TxOptions) (dri
 
 // ResetSession implements driver.SessionResetter.
 func (s *serverSession) ResetSession(ctx context.Context) error {
-	if s.stale {
+	if s.useless() {
 		return driver.ErrBadConn
 	}
 	return s.wholeConn.ResetSession(ctx)
 }
 
 // IsValid implements driver.Validator.
-func (s *serverSession) IsValid() bool { return !s.stale && s.wholeConn.IsValid() }
+func (s *serverSession) IsValid() bool { return !s.useless() && s.wholeConn.IsValid() }
+
+func (s *serverSession) useless() bool { return s.stale || s.losses != s.check.losses.Load() }
 
 // judged returns the error of a statement as database/sql is to have it. It sends a statement again after ErrBadConn, which
 // the driver also returns where the server ended a session in the midst of it: only what was not sent, or certainly refused,
 // may be sent again.
 func (s *serverSession) judged(err error, sent uint64) error {
 	c := code(err)
+	if isLost(c) {
+		s.check.losses.CompareAndSwap(s.losses, s.losses+1)
+	}
 	switch {
 	case err == nil:
 	case errors.Is(err, driver.ErrBadConn):
@@ -162,14 +170,17 @@ func (s *serverSession) judged(err error, sent uint64) error {
 	return err
 }
 
-// useless are the codes of sessions that another one is better than, for the same statement: that of a standby, and one which a
-// pooler has given away, so that what was prepared is not there or another client's is.
-var useless = []string{codeReadOnly, codeNotPrepared, codePreparedTwice}
+// isLost tells whether c is the code of a session which a pooler has given away: what was prepared is not there, or another
+// client's is.
+func isLost(c string) bool { return c == codeNotPrepared || c == codePreparedTwice }
+
+// useless tells whether c is the code of a session that another one is better than, for the same statement: a standby's or a lost one.
+func useless(c string) bool { return c == codeReadOnly || isLost(c) }
 
 // isUseless tells whether another session is better, also for what was prepared before a column of its answer got another type.
 func isUseless(err error, c string) bool {
 	if c != codeNotSupported {
-		return slices.Contains(useless, c)
+		return useless(c)
 	}
 	pe, ok := errors.AsType[*pq.Error](err)
 	return ok && (pe.Routine == "RevalidateCachedQuery" || strings.Contains(pe.Message, "cached plan must not change"))
