@@ -13,10 +13,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"app238.com/inner/modules/domains/internal/objects"
+	"app238.com/inner/test/admission"
 	"app238.com/inner/test/proxy"
 )
 
@@ -92,6 +95,36 @@ func TestAServiceThatCannotBeChangedIsReplaced(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+func TestWhatTheClusterRefusesToChangeIsNotTakenAway(t *testing.T) {
+	t.Parallel()
+	for _, kind := range objects.Kinds() {
+		for rule, operations := range map[string][]admissionv1.OperationType{
+			"a change": {admissionv1.Update}, "all": {admissionv1.Create, admissionv1.Update},
+		} {
+			t.Run(kind.Name+" "+rule, func(t *testing.T) {
+				t.Parallel()
+				b := setup(t)
+				b.start()
+				r := b.serve("www")
+				before := b.live(kind, r)
+				admission.Refuse(t, b.clients, kind.Resource, b.namespace(), before.GetName(), operations...)
+				_, err := b.clients.Dynamic.Resource(kind.Resource).Namespace(b.namespace()).Patch(t.Context(), before.GetName(), types.MergePatchType,
+					[]byte(`{"metadata": {"labels": {"user-uid": "other"}}}`), metav1.PatchOptions{FieldManager: "somebody"})
+				require.NoError(t, err)
+				b.await("the refusal is told", func() error {
+					if !strings.Contains(b.logText(), "apply "+kind.Name+" "+before.GetName()+": ") {
+						return errors.New("not yet")
+					}
+					return nil
+				})
+				after := b.live(kind, r)
+				require.NotNil(t, after)
+				require.Equal(t, before.GetUID(), after.GetUID())
+			})
+		}
+	}
 }
 
 func TestObjectsThatTheDatabaseDoesNotKnowAreLeftToTheAudit(t *testing.T) {

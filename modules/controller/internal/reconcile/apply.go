@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,25 +95,25 @@ func (r *Reconciler) write(ctx context.Context, app *workerapp.WorkerApp, c chil
 	case err == nil && isForeign(present):
 		return r.dropForeignFields(ctx, app, c, written)
 	case apierrors.IsInvalid(err) && c.Replaceable && present != nil:
-		return r.replace(ctx, app, c, &unstructured.Unstructured{Object: present})
+		return r.replace(ctx, app, c, &unstructured.Unstructured{Object: present}, err)
 	}
 	return written, err
 }
 
-// replace is for an object that cannot become what is desired with what others wrote into it. A Service that can do without loses
-// that and keeps its address; all else is deleted and made anew.
-func (r *Reconciler) replace(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+// replace is for an object that cannot become what is desired with what others wrote into it, as refused says. A Service that can
+// do without loses that and keeps its address; all else is made anew where that helps.
+func (r *Reconciler) replace(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live *unstructured.Unstructured, refused error) (*unstructured.Unstructured, error) {
 	if c.Resource == children.Services() {
 		written, err := r.dropForeignFields(ctx, app, c, live)
 		if !apierrors.IsInvalid(err) {
 			return written, err
 		}
 	}
-	r.log.Info("replacing an object that cannot be changed", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
-	if err := r.clients.Delete(ctx, c.Resource, c.Object.GetNamespace(), c.Object.GetName()); err != nil {
-		return nil, err
+	written, err := r.clients.Recreate(ctx, c.Resource, c.Object, refused)
+	if err == nil {
+		r.log.Info("replaced an object that cannot be changed", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
 	}
-	return r.clients.Apply(ctx, c.Resource, c.Object)
+	return written, err
 }
 
 func (r *Reconciler) wrote(app string, ref kube.Ref, written *unstructured.Unstructured) {
@@ -145,10 +146,12 @@ func refusalText(c children.Child, err error) string {
 		var faults []string
 		if details := refused.Status().Details; details != nil {
 			for _, cause := range details.Causes {
-				faults = append(faults, cause.Field+": "+string(cause.Type))
+				if cause.Field != "" {
+					faults = append(faults, cause.Field+": "+string(cause.Type))
+				}
 			}
 		}
-		text = strings.Join(faults, ", ")
+		text = cmp.Or(strings.Join(faults, ", "), "one of its rules ("+string(refused.Status().Reason)+"); its words are in Inner's log")
 	}
 	text = observe.Printable(text)
 	if runes := []rune(text); len(runes) > refusalLength {

@@ -112,15 +112,15 @@ func (c *Cluster) make(ctx context.Context, wish store.Wish, changes []change) e
 	return c.store.EndApply(ctx, wish.CDID)
 }
 
-// apply writes an object. One that somebody made with a value which can never be changed is made anew: none holds
-// anything that could be lost.
+// apply writes an object. One that somebody made with a value which can never be changed is made anew where that helps: none
+// holds anything that could be lost.
 func (c *Cluster) apply(ctx context.Context, kind objects.Kind, desired, live *unstructured.Unstructured) error {
 	c.metrics.Writes.WithLabelValues(kind.Name, "apply").Inc()
 	written, err := c.clients.Apply(ctx, kind.Resource, desired)
 	if apierrors.IsInvalid(err) && live != nil {
-		c.log.Info("replacing an object that cannot be changed", zap.String("kind", kind.Name), zap.String("name", desired.GetName()))
-		if err = c.delete(ctx, kind.Name, kind.Resource, desired.GetName()); err == nil {
-			written, err = c.clients.Apply(ctx, kind.Resource, desired)
+		if written, err = c.clients.Recreate(ctx, kind.Resource, desired, err); err == nil {
+			c.metrics.Writes.WithLabelValues(kind.Name, "delete").Inc()
+			c.log.Info("replaced an object that cannot be changed", zap.String("kind", kind.Name), zap.String("name", desired.GetName()))
 		}
 	}
 	if err != nil {

@@ -1,6 +1,8 @@
 package wish_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -37,6 +39,16 @@ func TestMalformedColumnsAreToldWithoutTheirValues(t *testing.T) {
 		require.NotContains(t, err.Error(), "marker")
 	}
 	require.ErrorContains(t, wish.CheckEnvironment(`{"A":"x\u0000y"}`), `the value of "A" holds a zero byte`)
+	large := strings.Repeat("x", 128<<10-4)
+	require.NoError(t, wish.CheckEnvironment(`{"AB":"`+large+`"}`))
+	require.ErrorContains(t, wish.CheckEnvironment(`{"AB":"`+large+`y"}`), `"AB" has 131073 bytes with its value; no program can be given a variable of more than 131072`)
+	many := map[string]string{}
+	for i := range 9 {
+		many[fmt.Sprint("N", i)] = strings.Repeat("x", 120_000)
+	}
+	text, err := json.Marshal(many)
+	require.NoError(t, err)
+	require.ErrorContains(t, wish.CheckEnvironment(string(text)), "1080036 bytes together, names counted twice; at most 1048576 can be kept")
 	require.NoError(t, wish.CheckEnvironment(`{"A":"\n\"✓","_b.c-D":""}`))
 }
 
