@@ -71,5 +71,5 @@ func TestOfVersionsWhoseIDsCannotTellTheLaterTaskDecides(t *testing.T) {
 	// Seconds later the ids are in order again.
 	third := b.versionWithID(t, rowid+200_000<<15, "app:3")
 	requireKind(t, job.Parked, b.deploy(t, 3, third))
-	requireKind(t, job.Superseded, b.deploy(t, 4, second))
+	requireKind(t, job.Superseded, b.deploy(t, 4, first))
 }

@@ -62,7 +62,7 @@ func (d deploy) Execute(ctx context.Context, task job.Task, p Deploy) error {
 	case app.Deleting:
 		return job.NewLater(deletionWait, deletionText)
 	}
-	if newer, err := d.overtaken(ctx, task, p, w, app); err != nil || newer != 0 {
+	if newer, err := d.overtaken(ctx, task, p, w, v, app); err != nil || newer != 0 {
 		return d.superseded(ctx, task, p, newer, err)
 	}
 	if app.Version == p.VersionID && app.Task >= task.ID {
@@ -74,7 +74,7 @@ func (d deploy) Execute(ctx context.Context, task job.Task, p Deploy) error {
 		if newer, err := d.newer(ctx, task, p, w); err != nil || newer != 0 {
 			return d.superseded(ctx, task, p, newer, err)
 		}
-		if err := d.begin(ctx, task, p, w, v); err != nil {
+		if err := d.begin(ctx, task, p, w, v, app); err != nil {
 			return err
 		}
 	}
@@ -85,14 +85,18 @@ func (d deploy) Execute(ctx context.Context, task job.Task, p Deploy) error {
 }
 
 // overtaken returns the version that makes the deploy pointless, because it is newer and serves or is being rolled out; else 0.
-// One that the database does not have is no version.
-func (d deploy) overtaken(ctx context.Context, task job.Task, p Deploy, w *ent.Worker, app *cluster.State) (int64, error) {
-	if rows.Newer(app.Version, p.VersionID, app.Task > task.ID) {
+// One that the database does not have is no version. Of a version that has served before, it is not the age that counts but that
+// of the task: whoever asks for it wants to go back.
+func (d deploy) overtaken(
+	ctx context.Context, task job.Task, p Deploy, w *ent.Worker, v *ent.WorkerDeployVersion, app *cluster.State,
+) (int64, error) {
+	later, back := app.Task > task.ID, rows.Served(v)
+	if back && later && app.Version != p.VersionID || !back && rows.Newer(app.Version, p.VersionID, later) {
 		if exists, err := d.exists(ctx, w, app.Version); err != nil || exists {
 			return app.Version, err
 		}
 	}
-	if w.ActiveVersionID != nil && rows.Newer(int64(*w.ActiveVersionID), p.VersionID, false) {
+	if w.ActiveVersionID != nil && !back && rows.Newer(int64(*w.ActiveVersionID), p.VersionID, false) {
 		return int64(*w.ActiveVersionID), nil
 	}
 	return 0, nil
@@ -172,12 +176,14 @@ func (d deploy) find(ctx context.Context, p Deploy) (*ent.Worker, *ent.WorkerDep
 	return nil, nil, databaseError("reading the version", err)
 }
 
-// begin refuses what no pod can have, marks the rows as loading and ends what the new version makes pointless.
-func (d deploy) begin(ctx context.Context, task job.Task, p Deploy, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+// begin refuses what no pod can have, marks the rows as loading and ends what the deploy makes pointless.
+func (d deploy) begin(
+	ctx context.Context, task job.Task, p Deploy, w *ent.Worker, v *ent.WorkerDeployVersion, app *cluster.State,
+) error {
 	if err := wish.CheckEnvironment(w.EnvJSON); err != nil {
 		return job.NewPermanent("%s", err.Error())
 	}
-	if err := d.Rows.Begin(ctx, w, v); err != nil {
+	if err := d.Rows.Begin(ctx, w, v, int(app.Version)); err != nil {
 		return databaseError("marking the version", err)
 	}
 	if err := d.Queue.EndParked(ctx, p.OrderingKey(), task.ID, true, "superseded by a later deploy"); err != nil {
@@ -222,7 +228,7 @@ func outcome(v *ent.WorkerDeployVersion) error {
 	if v.Status == rows.Success {
 		return nil
 	}
-	return rolloutFailed(v.Msg)
+	return rolloutFailed(rows.Reason(v))
 }
 
 func isNoRow(err error) bool {

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"time"
 
 	"app238.com/inner/ent"
 	"app238.com/inner/modules/tasks/job"
@@ -43,6 +44,9 @@ type sync struct {
 	Params
 	prepare func(ctx context.Context, w *ent.Worker, p Sync) error
 }
+
+// statusWait is how soon a change looks again for the reason of its failure.
+const statusWait = time.Second
 
 // Execute compares the WorkerApp with the task, so that it can run again at any point. A WorkerApp that carries this task or
 // a later one has been told: the controller looks the environment up anew for each task, and finds that of today.
@@ -99,7 +103,8 @@ func (s sync) notDeployed(ctx context.Context, w *ent.Worker) error {
 	return nil
 }
 
-// ended tells how the change ended once that was recorded: in the WorkerApp's status, or before that in the rows.
+// ended tells how the change ended once that was recorded: in the rows, and a moment later in the WorkerApp's status, which has
+// the reason.
 func (s sync) ended(ctx context.Context, task job.Task, w *ent.Worker, app *cluster.State) error {
 	switch {
 	case w.Status == rows.Active:
@@ -109,14 +114,7 @@ func (s sync) ended(ctx context.Context, task job.Task, w *ent.Worker, app *clus
 	case app.Ended:
 		return rolloutFailed(app.Reason)
 	case w.Status == rows.Error:
-		v, err := s.Rows.Version(ctx, w, int(app.Version))
-		if err != nil && !isNoRow(err) {
-			return databaseError("reading the version", err)
-		}
-		if v == nil {
-			return rolloutFailed("the version is gone")
-		}
-		return rolloutFailed(v.Msg)
+		return job.NewLater(statusWait, "waiting for the reason in the WorkerApp's status")
 	}
 	return job.NewParked("waiting for the pods to run with the changed environment")
 }
@@ -136,8 +134,8 @@ func (s sync) running(ctx context.Context, task job.Task, w *ent.Worker, app *cl
 	return nil
 }
 
-// GiveUp writes the reason to the rows, unless a later task is about to write how the worker is.
-func (s sync) GiveUp(ctx context.Context, task job.Task, p Sync, reason string) error {
+// GiveUp marks the worker, unless a later task is about to write how the worker is.
+func (s sync) GiveUp(ctx context.Context, task job.Task, p Sync, _ string) error {
 	if err := s.Queue.Erase(ctx, task.ID, p); err != nil {
 		return err
 	}
@@ -145,5 +143,5 @@ func (s sync) GiveUp(ctx context.Context, task job.Task, p Sync, reason string) 
 	if err != nil || later {
 		return err
 	}
-	return s.Rows.ChangeFailed(ctx, p.WorkerID, p.UserUID, reason)
+	return s.Rows.ChangeFailed(ctx, p.WorkerID, p.UserUID)
 }

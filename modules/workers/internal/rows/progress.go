@@ -6,30 +6,42 @@ import (
 	"fmt"
 
 	"app238.com/inner/ent"
+	"app238.com/inner/ent/predicate"
 	"app238.com/inner/ent/worker"
 	"app238.com/inner/ent/workerdeployversion"
 )
 
-// Begin marks a version and its worker as loading, and ends older versions of the worker that are still loading: they
-// will not be waited for any more.
-func (r *Rows) Begin(ctx context.Context, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+// Begin marks a version and its worker as loading, and ends older versions of the worker that are still loading, and the one
+// that is being rolled out: they will not be waited for any more.
+func (r *Rows) Begin(ctx context.Context, w *ent.Worker, v *ent.WorkerDeployVersion, current int) error {
 	return r.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
 		// The worker first, as everywhere, so that two transactions cannot wait for each other.
-		if err := tx.Worker.Update().Where(worker.ID(w.ID)).SetStatus(Loading).Exec(ctx); err != nil {
+		if err := setWorker(ctx, tx, w, Loading); err != nil {
 			return err
 		}
-		if err := supersede(ctx, tx, w.ID, v.ID); err != nil {
+		older := workerdeployversion.IDLTE(int(lastNotNewer(int64(v.ID))))
+		err := endLoading(ctx, tx, w, SupersededText(int64(v.ID)),
+			workerdeployversion.IDNEQ(v.ID), workerdeployversion.Or(older, workerdeployversion.ID(current)))
+		if err != nil {
 			return err
 		}
-		return tx.WorkerDeployVersion.Update().Where(workerdeployversion.ID(v.ID)).SetStatus(Loading).SetMsg("").Exec(ctx)
+		return setVersion(ctx, tx, v, Loading, "")
 	})
 }
 
-func supersede(ctx context.Context, tx *ent.Tx, workerID, versionID int) error {
-	return tx.WorkerDeployVersion.Update().
-		Where(workerdeployversion.WorkerID(workerID), workerdeployversion.IDLTE(int(lastNotNewer(int64(versionID)))),
-			workerdeployversion.IDNEQ(versionID), workerdeployversion.Status(Loading)).
-		SetStatus(Error).SetMsg(SupersededText(int64(versionID))).Exec(ctx)
+// endLoading ends the versions of a worker that are loading and are among which.
+func endLoading(ctx context.Context, tx *ent.Tx, w *ent.Worker, reason string, which ...predicate.WorkerDeployVersion) error {
+	loading, err := tx.WorkerDeployVersion.Query().
+		Where(workerdeployversion.WorkerID(w.ID), workerdeployversion.Status(Loading)).Where(which...).All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v := range loading {
+		if err := setVersion(ctx, tx, v, Error, reason); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // SupersededText says in words that a newer version came.
@@ -45,10 +57,7 @@ func (r *Rows) Deleted(ctx context.Context, workerID, userUID string) error {
 		if err != nil {
 			return err
 		}
-		err = tx.WorkerDeployVersion.Update().
-			Where(workerdeployversion.WorkerID(w.ID), workerdeployversion.Status(Loading)).
-			SetStatus(Error).SetMsg("the worker was deleted").Exec(ctx)
-		if err != nil {
+		if err := endLoading(ctx, tx, w, "the worker was deleted"); err != nil {
 			return err
 		}
 		return tx.Worker.Update().Where(worker.ID(w.ID)).SetStatus(Unloaded).ClearActiveVersionID().Exec(ctx)
