@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"app238.com/inner/modules/controller/workerapp"
 	"app238.com/inner/test/admission"
@@ -36,7 +39,7 @@ func TestWhatTheClusterRefusesToChangeIsNotTakenAway(t *testing.T) {
 				k := b.kinds(name)[edit.of]
 				before, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 				require.NoError(t, err)
-				admission.Refuse(t, b.admin, k.resource, k.namespace, k.name, operations...)
+				admission.Refuse(t, b.admin, k.resource, k.namespace, k.name, metav1.StatusReasonInvalid, operations...)
 				b.patchAt(k, edit.patch)
 				b.await("the refusal is told", func() error {
 					app, err := b.app(name)
@@ -50,5 +53,41 @@ func TestWhatTheClusterRefusesToChangeIsNotTakenAway(t *testing.T) {
 				require.Equal(t, before.GetUID(), after.GetUID())
 			})
 		}
+	}
+}
+
+func TestADeployThatTheClusterRefusesEndsWithItsWords(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		refuse func(b *bundle, kinds []kind)
+		words  string
+	}{
+		"a policy": {func(b *bundle, kinds []kind) {
+			admission.Refuse(b.t, b.admin, kinds[0].resource, b.worker(), kinds[0].name, metav1.StatusReasonForbidden, admissionv1.Create, admissionv1.Update)
+		}, "the cluster refuses the ConfigMap: .*the operator's policy forbids it"},
+		"a quota": {func(b *bundle, kinds []kind) {
+			admission.Exhaust(b.t, b.admin, kinds[3].resource, b.worker(), kinds[3].name)
+		}, "the cluster refuses the Deployment: .*exceeded quota"},
+		"a webhook that is away": {func(b *bundle, kinds []kind) {
+			admission.Break(b.t, b.admin, kinds[2].resource, b.worker(), kinds[2].name)
+		}, "the cluster refuses the Service: .*failed calling webhook"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.config.Controller.ProgressDeadline = 3 * time.Second
+			b.startAndSync()
+			before := b.deploy(spec("abc12345"), 1, 1)
+			b.awaitPhase(before, workerapp.Running)
+			test.refuse(b, b.kinds(before))
+			name := b.deploy(spec("def12345"), 2, 2)
+			require.Regexp(t, test.words, b.awaitEvent(name, corev1.EventTypeWarning, "Refused").Message)
+			app := b.awaitPhase(name, workerapp.Failed)
+			require.Regexp(t, test.words, app.Status.Message)
+			require.NotContains(t, app.Status.Message, envValue)
+			b.awaitRecorded(name)
+			last := b.recorder.recorded()
+			require.Equal(t, app.Status.Message, last[len(last)-1].Reason)
+		})
 	}
 }

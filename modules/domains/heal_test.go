@@ -109,7 +109,7 @@ func TestWhatTheClusterRefusesToChangeIsNotTakenAway(t *testing.T) {
 				b.start()
 				r := b.serve("www")
 				before := b.live(kind, r)
-				admission.Refuse(t, b.clients, kind.Resource, b.namespace(), before.GetName(), operations...)
+				admission.Refuse(t, b.clients, kind.Resource, b.namespace(), before.GetName(), metav1.StatusReasonInvalid, operations...)
 				_, err := b.clients.Dynamic.Resource(kind.Resource).Namespace(b.namespace()).Patch(t.Context(), before.GetName(), types.MergePatchType,
 					[]byte(`{"metadata": {"labels": {"user-uid": "other"}}}`), metav1.PatchOptions{FieldManager: "somebody"})
 				require.NoError(t, err)

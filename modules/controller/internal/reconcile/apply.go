@@ -1,11 +1,8 @@
 package reconcile
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 
 	"go.uber.org/zap"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,16 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"app238.com/inner/app/kube"
-	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/internal/diff"
-	"app238.com/inner/modules/controller/internal/status"
 	"app238.com/inner/modules/controller/internal/watch"
 	"app238.com/inner/modules/controller/workerapp"
 )
-
-// refusalLength is how much of the API server's words goes into a status.
-const refusalLength = 500
 
 // settle applies c, or removes it where it is unwanted, and tells whether there was anything to do. err is that of building
 // it.
@@ -78,11 +70,8 @@ func (r *Reconciler) apply(ctx context.Context, app *workerapp.WorkerApp, c chil
 
 func (r *Reconciler) put(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any) (map[string]any, error) {
 	written, err := r.write(ctx, app, c, present)
-	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
-		return nil, refusal(c, err)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("apply %s %s: %w", c.Object.GetKind(), c.Object.GetName(), err)
+		return nil, refusal(c, err)
 	}
 	r.wrote(app.Name, ref(c), written)
 	r.announceHealing(app, c, present)
@@ -123,41 +112,6 @@ func (r *Reconciler) wrote(app string, ref kube.Ref, written *unstructured.Unstr
 
 func ref(c children.Child) kube.Ref {
 	return kube.Ref{Resource: c.Resource, Namespace: c.Object.GetNamespace(), Name: c.Object.GetName()}
-}
-
-// refusal makes a fault of the API server's refusal, which is tried again all the same: its rules may change.
-func refusal(c children.Child, err error) error {
-	return &fault{
-		reason:  status.Refused,
-		message: fmt.Sprintf("the cluster refuses the %s: %s", c.Object.GetKind(), refusalText(c, err)),
-		cause:   fmt.Errorf("apply %s %s: %w", c.Object.GetKind(), c.Object.GetName(), err),
-	}
-}
-
-// refusalText tells fields and kinds of faults alone where the object holds an environment: the API server's own words
-// may repeat a value.
-func refusalText(c children.Child, err error) string {
-	var refused apierrors.APIStatus
-	if !errors.As(err, &refused) {
-		return "no reason given"
-	}
-	text := refused.Status().Message
-	if c.Resource == children.ConfigMaps() || c.Resource == children.Secrets() {
-		var faults []string
-		if details := refused.Status().Details; details != nil {
-			for _, cause := range details.Causes {
-				if cause.Field != "" {
-					faults = append(faults, cause.Field+": "+string(cause.Type))
-				}
-			}
-		}
-		text = cmp.Or(strings.Join(faults, ", "), "one of its rules ("+string(refused.Status().Reason)+"); its words are in Inner's log")
-	}
-	text = observe.Printable(text)
-	if runes := []rune(text); len(runes) > refusalLength {
-		return string(runes[:refusalLength]) + "…"
-	}
-	return text
 }
 
 // live returns the object as the API writes it, nil where there is none.

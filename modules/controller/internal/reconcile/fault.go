@@ -1,11 +1,26 @@
 package reconcile
 
 import (
+	"cmp"
+	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"app238.com/inner/app/kube"
+	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/internal/status"
+	"app238.com/inner/modules/controller/workerapp"
 )
+
+// refusalLength is how much of the API server's words goes into a status.
+const refusalLength = 500
 
 // fault is what keeps a WorkerApp from being made that no mere repetition mends: the owner must change something, or the
 // database or the cluster's rules must. It fails the WorkerApp and says why.
@@ -13,16 +28,23 @@ type fault struct {
 	reason, message string
 	// cause, where there is one, is tried again like any error; its own words are for the log.
 	cause error
+	// passing: a further try may succeed. It fails the WorkerApp once it has lasted as long as a rollout may make no progress.
+	passing bool
 }
 
 func (f *fault) Error() string { return f.message }
 
 func (f *fault) Unwrap() error { return f.cause }
 
+// faultOf returns the fault that err is or holds. What the API server refuses of which no fault was made, like a deletion, is one too.
 func faultOf(err error) (*fault, bool) {
-	var f *fault
-	ok := errors.As(err, &f)
-	return f, ok
+	if f, ok := errors.AsType[*fault](err); ok {
+		return f, true
+	}
+	if apierrors.IsNotFound(err) || !answered(err) {
+		return nil, false
+	}
+	return &fault{reason: status.Refused, message: printable("the cluster refuses a change: " + err.Error()), cause: err, passing: true}, true
 }
 
 // again returns when to look again. A name in the environment is mended by a new task, which brings a look by itself;
@@ -32,4 +54,92 @@ func (f *fault) again(slow time.Duration) (time.Duration, error) {
 		return slow, nil
 	}
 	return 0, f.cause
+}
+
+// fail reports a fault, and returns when to look again.
+func (r *Reconciler) fail(ctx context.Context, app *workerapp.WorkerApp, present *appsv1.Deployment, f *fault) (time.Duration, error) {
+	state := status.State{Phase: workerapp.Failed, Reason: f.reason, Message: f.message, Serving: present != nil && present.Status.ReadyReplicas > 0}
+	previous, _ := status.Previous(app)
+	known := previous.Reason == f.reason
+	if f.passing && (!known || previous.Phase != workerapp.Failed) {
+		since := r.now()
+		if known {
+			since = previous.Since
+		}
+		if r.now().Before(since.Add(r.config.ProgressDeadline)) {
+			state.Phase, state.Since = workerapp.Deploying, since
+		}
+	}
+	if err := r.report(ctx, app, state); err != nil {
+		return 0, err
+	}
+	if state.Phase == workerapp.Deploying && !known {
+		r.events.Announce(app, true, state.Reason, state.Message)
+	}
+	return f.again(r.config.RetryDelayMax)
+}
+
+// answered tells whether err is what the API server answered to a change, rather than that it is away or busy, or that somebody
+// else was faster. What a webhook has it fail at is an answer too.
+func answered(err error) bool {
+	var answer apierrors.APIStatus
+	return errors.As(err, &answer) && !apierrors.IsConflict(err) && (apierrors.IsInternalError(err) || !kube.Unavailable(err))
+}
+
+// refusal makes a fault of the API server's refusal of c, which is tried again all the same: its rules may change. Only what is
+// wrong with the object itself counts at once.
+func refusal(c children.Child, err error) error {
+	cause := fmt.Errorf("apply %s %s: %w", c.Object.GetKind(), c.Object.GetName(), err)
+	if !answered(err) {
+		return cause
+	}
+	return &fault{
+		reason:  status.Refused,
+		message: fmt.Sprintf("the cluster refuses the %s: %s", c.Object.GetKind(), refusalText(c, err)),
+		cause:   cause,
+		passing: !kube.Refused(err),
+	}
+}
+
+// refusalText returns the API server's words. Where they may repeat a value of an environment, it tells only fields and kinds of
+// faults.
+func refusalText(c children.Child, err error) string {
+	var refused apierrors.APIStatus
+	if !errors.As(err, &refused) {
+		return "no reason given"
+	}
+	text := refused.Status().Message
+	if c.Resource == children.ConfigMaps() || c.Resource == children.Secrets() {
+		var faults []string
+		if details := refused.Status().Details; details != nil {
+			for _, cause := range details.Causes {
+				if cause.Field != "" {
+					faults = append(faults, cause.Field+": "+string(cause.Type))
+				}
+			}
+		}
+		if len(faults) > 0 || c.Resource == children.Secrets() || repeats(c, text) {
+			text = cmp.Or(strings.Join(faults, ", "), "one of its rules ("+string(refused.Status().Reason)+"), whose words may hold a value")
+		}
+	}
+	return cmp.Or(printable(text), "no reason given")
+}
+
+// repeats tells whether text holds a value of the ConfigMap c.
+func repeats(c children.Child, text string) bool {
+	values, _, err := unstructured.NestedStringMap(c.Object.Object, "data")
+	for _, value := range values {
+		if value != "" && strings.Contains(text, value) {
+			return true
+		}
+	}
+	return err != nil
+}
+
+func printable(text string) string {
+	text = observe.Printable(text)
+	if runes := []rune(text); len(runes) > refusalLength {
+		return string(runes[:refusalLength]) + "…"
+	}
+	return text
 }

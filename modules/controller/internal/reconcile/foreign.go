@@ -46,7 +46,7 @@ func (r *Reconciler) dropForeignKeys(ctx context.Context, app *workerapp.WorkerA
 	}
 	written, err := r.clients.MergePatch(ctx, c.Resource, c.Object.GetNamespace(), c.Object.GetName(), encoded)
 	if err != nil {
-		return fmt.Errorf("patch %s %s: %w", c.Object.GetKind(), c.Object.GetName(), err)
+		return refusal(c, err)
 	}
 	r.wrote(app.Name, ref(c), written)
 	return nil

@@ -105,22 +105,22 @@ func (r *Reconciler) ensure(ctx context.Context, u *unstructured.Unstructured) (
 	if err == nil {
 		err = spec.Check(app)
 	}
-	if err != nil {
-		return 0, r.report(ctx, app, failed(status.InvalidSpec, err.Error()))
-	}
 	found := r.cache.Children(app.Name)
+	if err != nil {
+		return r.fail(ctx, app, found.Deployment, &fault{reason: status.InvalidSpec, message: err.Error()})
+	}
 	if behind, err := r.behind(ctx, app, found.Deployment); err != nil || behind {
 		return behindWait, raced(err)
 	}
-	if err := r.hold(ctx, app); err != nil {
-		return 0, raced(err)
+	var state status.State
+	var again time.Duration
+	if err = r.hold(ctx, app); err == nil {
+		state, again, err = r.makeChildren(ctx, app, found)
+	} else if apierrors.IsNotFound(err) {
+		return 0, nil
 	}
-	state, again, err := r.makeChildren(ctx, app, found)
-	if fault, ok := faultOf(err); ok {
-		if reported := r.report(ctx, app, failed(fault.reason, fault.Error())); reported != nil {
-			return 0, reported
-		}
-		return fault.again(r.config.RetryDelayMax)
+	if f, ok := faultOf(err); ok {
+		return r.fail(ctx, app, found.Deployment, f)
 	}
 	if err != nil {
 		return 0, err
@@ -129,10 +129,6 @@ func (r *Reconciler) ensure(ctx context.Context, u *unstructured.Unstructured) (
 		return wait, nil // again is zero while nothing is suspected
 	}
 	return again, r.report(ctx, app, state)
-}
-
-func failed(reason, message string) status.State {
-	return status.State{Phase: workerapp.Failed, Reason: reason, Message: message}
 }
 
 // raced turns the errors of an expected race into none: the WorkerApp is gone, and its event brings the next look.
