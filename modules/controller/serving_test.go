@@ -153,9 +153,14 @@ func (b *bundle) setPods(name, status string) {
 	pods := b.pods(name)
 	require.NotEmpty(b.t, pods)
 	for _, pod := range pods {
-		_, err := b.admin.Typed.CoreV1().Pods(b.worker()).Patch(b.ctx(), pod.Name, types.MergePatchType, []byte(status), metav1.PatchOptions{}, "status")
-		require.NoError(b.t, err)
+		b.setPod(pod.Name, status)
 	}
+}
+
+func (b *bundle) setPod(name, status string) {
+	b.t.Helper()
+	_, err := b.admin.Typed.CoreV1().Pods(b.worker()).Patch(b.ctx(), name, types.MergePatchType, []byte(status), metav1.PatchOptions{}, "status")
+	require.NoError(b.t, err)
 }
 
 // podStatus is that of a pod whose one container is in that state, ready or not.

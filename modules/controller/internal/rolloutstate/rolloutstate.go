@@ -17,6 +17,7 @@ const (
 	InProgress     = "RolloutInProgress"
 	ImageNotPulled = "ImageNotPulled"
 	NotCreated     = "ContainerNotCreated"
+	PodFailed      = "PodFailed"
 	Crashing       = "ContainerCrashing"
 	ReplicaFailure = "ReplicaFailure"
 	Deadline       = "ProgressDeadlineExceeded"
@@ -100,7 +101,7 @@ func failed(in Input, t trouble, previous status.State) status.State {
 // ofPods tells whether the reason is one that only the pods' recovery ends.
 func ofPods(reason string) bool {
 	switch reason {
-	case ImageNotPulled, NotCreated, Crashing, ReplicaFailure, Deadline, NotServing:
+	case ImageNotPulled, NotCreated, PodFailed, Crashing, ReplicaFailure, Deadline, NotServing:
 		return true
 	}
 	return false

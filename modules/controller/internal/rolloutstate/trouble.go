@@ -39,12 +39,15 @@ func worstTrouble(in Input) (trouble, bool) {
 
 func troubles(in Input) []trouble {
 	var all []trouble
-	for _, pod := range wishedPods(in) {
+	for _, pod := range podsOf(in, false) {
 		for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-			if t, ok := containerTrouble(c); ok {
+			if t, ok := containerTrouble(c, c.Name == in.App.Name); ok {
 				all = append(all, t)
 			}
 		}
+	}
+	if t, ok := podTrouble(in); ok {
+		all = append(all, t)
 	}
 	if c, ok := deploymentCondition(in.Deployment, appsv1.DeploymentReplicaFailure); ok && c.Status == corev1.ConditionTrue {
 		all = append(all, trouble{reason: ReplicaFailure, message: text(c.Reason, c.Message)})
@@ -55,11 +58,24 @@ func troubles(in Input) []trouble {
 	return all
 }
 
-// wishedPods returns the pods of the wished template that are neither leaving nor given up, oldest first.
-func wishedPods(in Input) []*corev1.Pod {
+// podTrouble tells of pods of a version that has not run yet which were given up, as by an eviction. Each is replaced by a new
+// one, which counts as progress. One that was made after the first was seen says that the next ones will fare no better.
+func podTrouble(in Input) (trouble, bool) {
+	failed := podsOf(in, true)
+	if len(failed) == 0 || status.HasRun(in.App) {
+		return trouble{}, false
+	}
+	last := failed[len(failed)-1]
+	previous, _ := status.Previous(in.App)
+	again := previous.Reason == PodFailed && last.CreationTimestamp.After(previous.Since)
+	return trouble{reason: PodFailed, message: givenUp(last), recovering: !again}, true
+}
+
+// podsOf returns the pods of the desired template that are not leaving, oldest first: those that were given up, or the others.
+func podsOf(in Input, givenUp bool) []*corev1.Pod {
 	var pods []*corev1.Pod
 	for _, pod := range in.Pods {
-		if children.OfTemplate(pod, in.Deployment) && pod.DeletionTimestamp == nil && pod.Status.Phase != corev1.PodFailed {
+		if children.OfTemplate(pod, in.Deployment) && pod.DeletionTimestamp == nil && (pod.Status.Phase == corev1.PodFailed) == givenUp {
 			pods = append(pods, pod)
 		}
 	}
@@ -69,14 +85,19 @@ func wishedPods(in Input) []*corev1.Pod {
 	return pods
 }
 
-func containerTrouble(c corev1.ContainerStatus) (trouble, bool) {
+// containerTrouble tells what is wrong with a container. Others than the worker's own one, which a webhook may have added, can have
+// done all they are for.
+func containerTrouble(c corev1.ContainerStatus, own bool) (trouble, bool) {
 	switch {
 	case c.State.Waiting != nil:
 		return waitingTrouble(c)
-	case c.State.Terminated != nil && (c.State.Terminated.ExitCode != 0 || c.RestartCount > 0):
+	case c.State.Terminated != nil && (c.State.Terminated.ExitCode != 0 || c.RestartCount > 0 && own):
 		return trouble{reason: Crashing, message: exitText(c.State.Terminated.Reason, c.State.Terminated)}, true
 	case c.State.Running != nil && !c.Ready && c.RestartCount > 0 && c.LastTerminationState.Terminated != nil:
 		last := c.LastTerminationState.Terminated
+		if last.ExitCode == 0 && !own {
+			return trouble{}, false
+		}
 		return trouble{reason: Crashing, message: exitText(last.Reason, last), recovering: true}, true
 	}
 	return trouble{}, false

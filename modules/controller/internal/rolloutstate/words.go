@@ -1,6 +1,7 @@
 package rolloutstate
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -27,11 +28,22 @@ func describeLate(in Input) string {
 }
 
 // describeNone says why no pod of a version that has run serves, where no container is in trouble.
-func describeNone(in Input) string { return text("no pod serves", unready(in)) }
+func describeNone(in Input) string {
+	why := unready(in)
+	if failed := podsOf(in, true); why == "" && len(failed) > 0 {
+		why = givenUp(failed[len(failed)-1])
+	}
+	return text("no pod serves", why)
+}
 
-// unready says why the pods of the wished template are not ready, "" where nothing is known.
+// givenUp says why a pod was, in the words of whoever did it.
+func givenUp(pod *corev1.Pod) string {
+	return text(cmp.Or(pod.Status.Reason, "the pod failed"), pod.Status.Message)
+}
+
+// unready says why the pods of the desired template are not ready, "" where nothing is known.
 func unready(in Input) string {
-	for _, pod := range wishedPods(in) {
+	for _, pod := range podsOf(in, false) {
 		if c, ok := podCondition(pod, corev1.PodScheduled); ok && c.Status == corev1.ConditionFalse {
 			return text(c.Reason, c.Message)
 		}

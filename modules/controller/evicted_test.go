@@ -1,0 +1,58 @@
+package controller_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+func TestAVersionWhosePodsAreEvictedAgainAndAgainFails(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	s := spec("abc12345")
+	s.Image = "registry.test/fail/unready:1"
+	name := b.deploy(s, 1, 1)
+	b.await("the version has failed", func() error {
+		for _, pod := range b.pods(name) {
+			if pod.Status.Phase == corev1.PodRunning {
+				b.setPod(pod.Name, `{"status": {"phase": "Failed", "reason": "Evicted", "message": "Pod ephemeral local storage usage exceeds 2Gi"}}`)
+			}
+		}
+		app, err := b.app(name)
+		if err == nil && app.Status.Phase != workerapp.Failed {
+			err = errors.New(app.Status.Message)
+		}
+		return err
+	})
+	app, err := b.app(name)
+	require.NoError(t, err)
+	require.Equal(t, "Evicted: Pod ephemeral local storage usage exceeds 2Gi", app.Status.Message)
+	b.awaitRecorded(name)
+}
+
+func TestAContainerThatHasDoneItsWorkFailsNoVersion(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	s := spec("abc12345")
+	s.Image = "registry.test/fail/unready:1"
+	name := b.deploy(s, 1, 1)
+	b.await("a pod runs", func() error {
+		if pods := b.pods(name); len(pods) != 1 || pods[0].Status.Phase != corev1.PodRunning {
+			return fmt.Errorf("%d pods", len(pods))
+		}
+		return nil
+	})
+	b.setPods(name, fmt.Sprintf(`{"status": {
+		"initContainerStatuses": [{"name": "prepare", "image": "i", "imageID": "i", "ready": true, "restartCount": 1,
+			"state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}],
+		"containerStatuses": [{"name": %q, "image": "i", "imageID": "i", "ready": false, "restartCount": 3,
+			"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 3, "reason": "Error"}}}]}}`, name))
+	require.Equal(t, "CrashLoopBackOff: exit code 3 (Error)", b.awaitPhase(name, workerapp.Failed).Status.Message)
+}
