@@ -8,6 +8,8 @@ type Controller struct {
 	ProgressDeadline time.Duration `mapstructure:"progressDeadline"`
 	FailureGrace     time.Duration `mapstructure:"failureGrace"`
 	MinReady         time.Duration `mapstructure:"minReady"`
+	// ScaleToZeroAfter is how long a worker that has never served keeps pods that fail; 0 for ever.
+	ScaleToZeroAfter time.Duration `mapstructure:"scaleToZeroAfter"`
 	// RestartsPerSecond is how many workers may have their pods made anew without a deploy.
 	RestartsPerSecond float64        `mapstructure:"restartsPerSecond"`
 	RetryDelay        time.Duration  `mapstructure:"retryDelay"`

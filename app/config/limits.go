@@ -111,6 +111,7 @@ func moduleLimits() map[string][2]time.Duration {
 		"controller.progressDeadline":             {time.Second, day},
 		"controller.failureGrace":                 {time.Millisecond, day},
 		"controller.minReady":                     {0, time.Hour},
+		"controller.scaleToZeroAfter":             {0, year},
 		"controller.retryDelay":                   {time.Millisecond, day},
 		"controller.retryDelayMax":                {time.Millisecond, day},
 		"controller.resyncInterval":               {time.Second, day},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
@@ -55,4 +56,55 @@ func TestAContainerThatHasDoneItsWorkFailsNoVersion(t *testing.T) {
 		"containerStatuses": [{"name": %q, "image": "i", "imageID": "i", "ready": false, "restartCount": 3,
 			"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 3, "reason": "Error"}}}]}}`, name))
 	require.Equal(t, "CrashLoopBackOff: exit code 3 (Error)", b.awaitPhase(name, workerapp.Failed).Status.Message)
+}
+
+func TestAWorkerThatNeverServedKeepsItsFailingPodsForATimeOnly(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Controller.ScaleToZeroAfter = 2 * time.Second
+	b.startAndSync()
+	s := spec("abc12345")
+	s.Image = "registry.test/fail/pull:1"
+	name := b.deploy(s, 1, 1)
+	failed := b.awaitPhase(name, workerapp.Failed)
+	b.awaitEvent(name, corev1.EventTypeNormal, "ScaledToZero")
+	b.await("no pod is left", func() error {
+		if n := len(b.pods(name)); n > 0 {
+			return fmt.Errorf("%d pods", n)
+		}
+		return nil
+	})
+	b.stop()
+	b.startAndSync() // it finds what it left
+	b.settle()
+	app, err := b.app(name)
+	require.NoError(t, err)
+	require.Equal(t, failed.Status.Message, app.Status.Message)
+	require.Equal(t, workerapp.Failed, app.Status.Phase)
+	require.Zero(t, *b.deployment(name).Spec.Replicas)
+	require.Len(t, b.recorder.recorded(), 1)
+	s.Image = "registry.test/healthy:2"
+	b.deploy(s, 2, 2)
+	b.awaitPhase(name, workerapp.Running)
+}
+
+func TestAWorkerThatHasServedKeepsItsPodsThoughAChangeFails(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Controller.ScaleToZeroAfter = time.Second
+	b.source.served = true
+	b.startAndSync()
+	s := spec("abc12345")
+	s.Image = "registry.test/fail/pull:1"
+	name := b.deploy(s, 1, 1)
+	b.awaitPhase(name, workerapp.Failed)
+	asked := b.source.questions()
+	b.await("the rows were asked whether it has served", func() error {
+		if b.source.questions() == asked {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	b.settle()
+	require.EqualValues(t, 1, *b.deployment(name).Spec.Replicas)
 }

@@ -17,6 +17,8 @@ type fakeSource struct {
 	env   map[string]string
 	err   error
 	asked int
+	// served says that the worker has served before.
+	served bool
 }
 
 func (f *fakeSource) Content(ctx context.Context, _, _ string) (rollout.Content, error) {
@@ -33,7 +35,7 @@ func (f *fakeSource) Content(ctx context.Context, _, _ string) (rollout.Content,
 	if f.env != nil {
 		env = f.env
 	}
-	return rollout.Content{Env: env, SecretKey: secretKey}, f.err
+	return rollout.Content{Env: env, SecretKey: secretKey, Served: f.served}, f.err
 }
 
 func (f *fakeSource) set(env map[string]string, err error) {

@@ -21,6 +21,8 @@ type Content struct {
 	Env map[string]string
 	// SecretKey is the owner's key for the Combinator, from users.secret_key. It goes into the worker's Secret only.
 	SecretKey string
+	// Served tells that a version of the worker has been a success, from workers.active_version_id.
+	Served bool
 }
 
 // Source looks up the content of a worker. It is asked only when the content may have changed or was lost.

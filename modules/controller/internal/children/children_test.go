@@ -100,7 +100,7 @@ func TestSecretsHashSaysNothingOfItsValues(t *testing.T) {
 func TestDeployment(t *testing.T) {
 	t.Parallel()
 	b := setup(func(app *workerapp.WorkerApp) { app.Spec.MainRegion = "eu-1" })
-	c, err := b.builder.Deployment(b.app, "content")
+	c, err := b.builder.Deployment(b.app, "content", children.Replicas(b.app))
 	d := as[appsv1.Deployment](t, c, err)
 	requireMeta(t, &d, "workers", name, true)
 	require.Equal(t, "7", d.Annotations[workerapp.VersionAnnotation])
@@ -136,7 +136,7 @@ func TestDeployment(t *testing.T) {
 func TestPlacement(t *testing.T) {
 	t.Parallel()
 	b := setup(func(app *workerapp.WorkerApp) { app.Spec.MainRegion = "eu-1" })
-	c, err := b.builder.Deployment(b.app, "content")
+	c, err := b.builder.Deployment(b.app, "content", children.Replicas(b.app))
 	affinity := as[appsv1.Deployment](t, c, err).Spec.Template.Spec.Affinity
 	require.Equal(t, &corev1.PodAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.WeightedPodAffinityTerm{{
 		Weight: 100, PodAffinityTerm: corev1.PodAffinityTerm{
@@ -149,7 +149,7 @@ func TestPlacement(t *testing.T) {
 
 	for _, region := range []string{"", "global"} {
 		b = setup(func(app *workerapp.WorkerApp) { app.Spec.MainRegion = region })
-		c, err = b.builder.Deployment(b.app, "content")
+		c, err = b.builder.Deployment(b.app, "content", children.Replicas(b.app))
 		require.Nil(t, as[appsv1.Deployment](t, c, err).Spec.Template.Spec.Affinity.NodeAffinity)
 	}
 }
@@ -159,7 +159,7 @@ func TestEmptyFieldsGetTheContractsDefaults(t *testing.T) {
 	b := setup(func(app *workerapp.WorkerApp) {
 		app.Spec.AssignedCPU, app.Spec.AssignedMemory, app.Spec.AssignedDisk, app.Spec.MaxReplicas = "", "", "", 0
 	})
-	c, err := b.builder.Deployment(b.app, "content")
+	c, err := b.builder.Deployment(b.app, "content", children.Replicas(b.app))
 	d := as[appsv1.Deployment](t, c, err)
 	require.EqualValues(t, 1, *d.Spec.Replicas)
 	for key, want := range map[corev1.ResourceName]string{"cpu": "1", "memory": "500Mi", "ephemeral-storage": "2Gi"} {
@@ -214,7 +214,7 @@ func TestTemplateHashFollowsWhatPodsAreMadeOfAndNothingElse(t *testing.T) {
 	t.Parallel()
 	hash := func(content string, change func(app *workerapp.WorkerApp)) string {
 		b := setup(change)
-		c, err := b.builder.Deployment(b.app, content)
+		c, err := b.builder.Deployment(b.app, content, children.Replicas(b.app))
 		require.NoError(t, err)
 		return templateHash(t, c)
 	}
@@ -233,7 +233,7 @@ func TestAppliedHashChangesWithEachWishedField(t *testing.T) {
 	t.Parallel()
 	hash := func(change func(app *workerapp.WorkerApp)) string {
 		b := setup(change)
-		c, err := b.builder.Deployment(b.app, "content")
+		c, err := b.builder.Deployment(b.app, "content", children.Replicas(b.app))
 		require.NoError(t, err)
 		applied, _, err := unstructured.NestedString(c.Object.Object, "metadata", "annotations", children.AppliedAnnotation)
 		require.NoError(t, err)

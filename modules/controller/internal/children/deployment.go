@@ -16,9 +16,9 @@ import (
 // revisionHistory is how many old ReplicaSets are kept for an operator to look at. Going back is the database's matter.
 const revisionHistory = 2
 
-// Deployment builds N. Its own annotations, not the template's, repeat version, task and database of the WorkerApp: so a
+// Deployment builds N with so many pods. Its own annotations, not the template's, repeat version, task and database of the WorkerApp: so a
 // Deployment tells what it is at, and a new task alone restarts no pod.
-func (b Builder) Deployment(app *workerapp.WorkerApp, contentHash string) (Child, error) {
+func (b Builder) Deployment(app *workerapp.WorkerApp, contentHash string, replicas int32) (Child, error) {
 	template, err := b.template(app, contentHash)
 	if err != nil {
 		return Child{}, fmt.Errorf("build deployments: %w", err)
@@ -32,7 +32,7 @@ func (b Builder) Deployment(app *workerapp.WorkerApp, contentHash string) (Child
 		WithRollingUpdate(appsv1ac.RollingUpdateDeployment().
 			WithMaxUnavailable(intstr.FromInt32(0)).WithMaxSurge(intstr.FromInt32(1)))
 	spec := appsv1ac.DeploymentSpec().
-		WithReplicas(Replicas(app)).
+		WithReplicas(replicas).
 		WithSelector(metav1ac.LabelSelector().WithMatchLabels(selector(app))).
 		WithStrategy(strategy).
 		WithProgressDeadlineSeconds(int32(b.ProgressDeadline.Seconds())).

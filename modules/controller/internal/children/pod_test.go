@@ -11,13 +11,14 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
 // pod builds the pod of a worker.
 func (b bundle) pod(t *testing.T) corev1.PodSpec {
 	t.Helper()
-	c, err := b.builder.Deployment(b.app, "content")
+	c, err := b.builder.Deployment(b.app, "content", children.Replicas(b.app))
 	return as[appsv1.Deployment](t, c, err).Spec.Template.Spec
 }
 

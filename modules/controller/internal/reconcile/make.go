@@ -109,7 +109,15 @@ func (r *Reconciler) makeRollout(ctx context.Context, app *workerapp.WorkerApp, 
 	if err := cmp.Or(<-environment, err); err != nil {
 		return status.State{}, 0, err
 	}
-	desired, err := r.builder.Deployment(app, content.PodHash(wanted.secretKey, wanted.env, content.Merge(held, wanted.reserved)))
+	hash := content.PodHash(wanted.secretKey, wanted.env, content.Merge(held, wanted.reserved))
+	idle, idleLook, err := r.idle(ctx, app, found.Deployment)
+	if err != nil {
+		return status.State{}, 0, err
+	}
+	if idle {
+		return r.scaleToZero(ctx, app, found.Deployment, hash)
+	}
+	desired, err := r.builder.Deployment(app, hash, children.Replicas(app))
 	if err != nil {
 		return status.State{}, 0, err
 	}
@@ -123,7 +131,7 @@ func (r *Reconciler) makeRollout(ctx context.Context, app *workerapp.WorkerApp, 
 		App: app, Replicas: children.Replicas(app), Deployment: deployment, Pods: found.Pods,
 		Grace: r.config.FailureGrace, Now: r.now(),
 	})
-	return state, sooner(again, turn), nil
+	return state, sooner(sooner(again, turn), idleLook), nil
 }
 
 func (r *Reconciler) applyDeployment(ctx context.Context, app *workerapp.WorkerApp, desired children.Child, present *appsv1.Deployment) (*appsv1.Deployment, error) {

@@ -74,7 +74,7 @@ func judge(in Input, worst trouble, previous status.State, late bool) (status.St
 		since = previous.Since
 	}
 	wait := since.Add(in.Grace + resolution).Sub(in.Now)
-	stays := previous.Phase == workerapp.Failed && ofPods(previous.Reason)
+	stays := previous.Phase == workerapp.Failed && OfPods(previous.Reason)
 	if worst.final || late || stays || (!worst.recovering && wait <= 0) {
 		return failed(in, worst, previous), 0
 	}
@@ -98,8 +98,8 @@ func failed(in Input, t trouble, previous status.State) status.State {
 	return state
 }
 
-// ofPods tells whether the reason is one that only the pods' recovery ends.
-func ofPods(reason string) bool {
+// OfPods tells whether the reason is one that only the pods' recovery ends.
+func OfPods(reason string) bool {
 	switch reason {
 	case ImageNotPulled, NotCreated, PodFailed, Crashing, ReplicaFailure, Deadline, NotServing:
 		return true
@@ -127,7 +127,7 @@ func current(in Input) bool {
 func complete(in Input) bool {
 	s := in.Deployment.Status
 	serving := s.ReadyReplicas
-	if previous, _ := status.Previous(in.App); previous.Phase == workerapp.Failed && ofPods(previous.Reason) {
+	if previous, _ := status.Previous(in.App); previous.Phase == workerapp.Failed && OfPods(previous.Reason) {
 		serving = s.AvailableReplicas
 	}
 	return s.UpdatedReplicas == in.Replicas && s.Replicas == in.Replicas && serving == in.Replicas

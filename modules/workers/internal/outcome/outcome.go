@@ -45,7 +45,7 @@ func (o *Outcome) Content(ctx context.Context, workerID, ownerID string) (rollou
 	if err != nil {
 		return rollout.Content{}, err
 	}
-	return rollout.Content{Env: env, SecretKey: key}, nil
+	return rollout.Content{Env: env, SecretKey: key, Served: w.ActiveVersionID != nil}, nil
 }
 
 func noOwner(err error) error {

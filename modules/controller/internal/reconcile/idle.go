@@ -1,0 +1,53 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+
+	"app238.com/inner/modules/controller/internal/rolloutstate"
+	"app238.com/inner/modules/controller/internal/status"
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// scaledToZero is the reason of the event that tells of it.
+const scaledToZero = "ScaledToZero"
+
+// idle tells whether a worker is to have no pods: it has never served, and its version has failed for longer than the settings
+// have it keep what its pods reserve. The next task gives it pods again. It returns after how long to look again, 0 for no need.
+func (r *Reconciler) idle(ctx context.Context, app *workerapp.WorkerApp, present *appsv1.Deployment) (bool, time.Duration, error) {
+	failed, _ := status.Previous(app)
+	if r.config.ScaleToZeroAfter == 0 || present == nil || present.Status.ReadyReplicas > 0 ||
+		failed.Phase != workerapp.Failed || !rolloutstate.OfPods(failed.Reason) || status.HasRun(app) {
+		return false, 0, nil
+	}
+	if wait := failed.Since.Add(r.config.ScaleToZeroAfter).Sub(r.now()); wait > 0 {
+		return false, wait, nil
+	}
+	if isZero(present) {
+		return true, 0, nil
+	}
+	known, err := r.lookUp(ctx, app)
+	return err == nil && !known.Served, 0, err
+}
+
+func isZero(d *appsv1.Deployment) bool { return d.Spec.Replicas != nil && *d.Spec.Replicas == 0 }
+
+// scaleToZero leaves the state as it is told already.
+func (r *Reconciler) scaleToZero(ctx context.Context, app *workerapp.WorkerApp, present *appsv1.Deployment, hash string) (status.State, time.Duration, error) {
+	state, _ := status.Previous(app)
+	desired, err := r.builder.Deployment(app, hash, 0)
+	if err != nil {
+		return state, 0, err
+	}
+	if _, err := r.applyDeployment(ctx, app, desired, present); err != nil {
+		return state, 0, err
+	}
+	if !isZero(present) {
+		r.events.Announce(app, false, scaledToZero,
+			fmt.Sprintf("the worker has never served and failed for %s: it has no pods until it is deployed again", r.config.ScaleToZeroAfter))
+	}
+	return state, 0, nil
+}
