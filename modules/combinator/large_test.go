@@ -32,7 +32,11 @@ func ownServer(t *testing.T, settings map[string]string) (dsn string) {
 // fill makes things of every kind in a schema, 2,000 and more.
 func fill(t *testing.T, db *sql.DB, schema string) {
 	t.Helper()
+	tenant, err := db.Conn(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, tenant.Close()) }()
 	for _, statement := range []string{
+		`SET statement_timeout = 0`, // which any tenant can
 		`CREATE TABLE SCHEMA.parent (v INT, w TEXT) PARTITION BY LIST (v)`,
 		`DO $$ BEGIN FOR i IN 1..1800 LOOP EXECUTE format('CREATE TABLE SCHEMA.t%s (id SERIAL PRIMARY KEY, v TEXT)', i);
 IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
@@ -44,7 +48,7 @@ IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
 		`CREATE TYPE SCHEMA.kind AS ENUM ('a'); CREATE TABLE SCHEMA.kinds (k SCHEMA.kind); CREATE SEQUENCE SCHEMA.numbers; ALTER TABLE SCHEMA.t1 ADD COLUMN n INT GENERATED ALWAYS AS IDENTITY`,
 		`CREATE AGGREGATE SCHEMA.total(INT) (SFUNC = int4pl, STYPE = INT); CREATE DOMAIN SCHEMA.small AS INT; CREATE STATISTICS SCHEMA.s ON id, v FROM SCHEMA.t1`,
 	} {
-		_, err := db.Exec(strings.ReplaceAll(statement, "SCHEMA", schema))
+		_, err := tenant.ExecContext(t.Context(), strings.ReplaceAll(statement, "SCHEMA", schema))
 		require.NoError(t, err, statement)
 	}
 }
