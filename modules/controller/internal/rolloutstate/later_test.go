@@ -2,10 +2,12 @@ package rolloutstate_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"app238.com/inner/modules/controller/internal/rolloutstate"
 	"app238.com/inner/modules/controller/internal/status"
@@ -51,4 +53,26 @@ func TestWhatHasFailedRunsOnlyOncePodsLast(t *testing.T) {
 	in.Deployment.Status.AvailableReplicas = 2
 	state, _ = rolloutstate.Evaluate(in)
 	require.Equal(t, workerapp.Running, state.Phase)
+}
+
+func TestPodsThatAreGivenUpFailTheRolloutOnlyWhereTheirSuccessorsAreToo(t *testing.T) {
+	t.Parallel()
+	evicted := func(at time.Time) *corev1.Pod {
+		p := pod("new")
+		p.CreationTimestamp = metav1.NewTime(at)
+		p.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "the disk is full"}
+		return p
+	}
+	in := setup()
+	in.Pods = []*corev1.Pod{evicted(noon.Add(-time.Second)), pod("new")}
+	state, again := rolloutstate.Evaluate(in)
+	require.Equal(t, status.State{Phase: workerapp.Deploying, Reason: rolloutstate.PodFailed, Message: "Evicted: the disk is full", Since: noon}, said(state))
+	require.Positive(t, again)
+	in = shown(in, state, noon)
+	in.Now = noon.Add(10 * grace)
+	state, _ = rolloutstate.Evaluate(in)
+	require.Equal(t, workerapp.Deploying, state.Phase, "its successor has not failed")
+	in.Pods = append(in.Pods, evicted(noon.Add(grace)))
+	state, _ = rolloutstate.Evaluate(in)
+	require.Equal(t, status.State{Phase: workerapp.Failed, Reason: rolloutstate.PodFailed, Message: "Evicted: the disk is full"}, said(state))
 }

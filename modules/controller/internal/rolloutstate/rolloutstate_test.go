@@ -160,28 +160,6 @@ func TestOtherPodsSayNothing(t *testing.T) {
 	require.Zero(t, again)
 }
 
-func TestPodsThatAreGivenUpFailTheRolloutOnlyWhereTheirSuccessorsAreToo(t *testing.T) {
-	t.Parallel()
-	evicted := func(at time.Time) *corev1.Pod {
-		p := pod("new")
-		p.CreationTimestamp = metav1.NewTime(at)
-		p.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "the disk is full"}
-		return p
-	}
-	in := setup()
-	in.Pods = []*corev1.Pod{evicted(noon.Add(-time.Second)), pod("new")}
-	state, again := rolloutstate.Evaluate(in)
-	require.Equal(t, status.State{Phase: workerapp.Deploying, Reason: rolloutstate.PodFailed, Message: "Evicted: the disk is full", Since: noon}, said(state))
-	require.Positive(t, again)
-	in = shown(in, state, noon)
-	in.Now = noon.Add(10 * grace)
-	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, workerapp.Deploying, state.Phase, "its successor has not failed")
-	in.Pods = append(in.Pods, evicted(noon.Add(grace)))
-	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, status.State{Phase: workerapp.Failed, Reason: rolloutstate.PodFailed, Message: "Evicted: the disk is full"}, said(state))
-}
-
 func TestACrashingContainerThatRunsAtTheMomentNeitherFailsNorRecovers(t *testing.T) {
 	t.Parallel()
 	running := corev1.ContainerStatus{RestartCount: 2, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}
