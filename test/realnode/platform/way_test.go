@@ -21,6 +21,7 @@ func testWay(t *testing.T, p *platform) {
 			answered := time.Now()
 			requireServed(t, k, "one")
 			require.Less(t, time.Since(answered), 2*time.Second, "a first deploy serves 2 s after its success")
+			versions := map[string]int{}
 			for _, rollout := range []struct {
 				name, tag, words, status string
 				port, lost               int
@@ -34,12 +35,21 @@ func testWay(t *testing.T, p *platform) {
 			} {
 				t.Run(rollout.name, func(t *testing.T) {
 					f := start(t, k.host())
-					message := p.awaitVersion(t, p.deploy(t, k, rollout.tag, rollout.port), rollout.status)
+					versions[rollout.name] = p.deploy(t, k, rollout.tag, rollout.port)
+					message := p.awaitVersion(t, versions[rollout.name], rollout.status)
 					t.Logf("%s %s", rollout.status, message)
 					f.awaitWords(t, rollout.words)
 					f.end(t, rollout.lost)
 				})
 			}
+			t.Run("an earlier version again", func(t *testing.T) {
+				f := start(t, k.host())
+				p.ask(t, "/api/acceptTask", map[string]any{"task_type": "worker.deploy_worker", "task_info": map[string]any{
+					"worker_id": k.id, "user_uid": "u1", "version_id": versions["another port"]}}, &struct{}{})
+				f.awaitWords(t, "three")
+				p.awaitVersion(t, versions["another port"], "success")
+				f.end(t, 0)
+			})
 		})
 	}
 }
