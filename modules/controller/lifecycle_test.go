@@ -173,6 +173,21 @@ func TestAWorkerAppDeletedWhileInnerWasDownLeavesNothing(t *testing.T) {
 	}
 }
 
+// leave puts an IngressRoute into the ingress namespace to which no Service and no WorkerApp belongs; workers is the namespace that it names.
+func (b *bundle) leave(name, workers string) {
+	b.t.Helper()
+	u := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"routes": []any{
+		map[string]any{"match": "Host(`a.worker.example.test`)", "kind": "Rule"}}}}}
+	u.SetGroupVersionKind(routes().GroupVersion().WithKind("IngressRoute"))
+	u.SetName(name)
+	u.SetLabels(map[string]string{"app": name, "worker-id": "a", "owner-id": "b"})
+	if workers != "" {
+		u.SetAnnotations(map[string]string{"console.app238.com/worker-namespace": workers})
+	}
+	_, err := b.admin.Dynamic.Resource(routes()).Namespace(b.ingress()).Create(b.ctx(), u, metav1.CreateOptions{})
+	require.NoError(b.t, err)
+}
+
 func TestObjectsOfAnotherWorkerNamespaceAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -181,10 +196,29 @@ func TestObjectsOfAnotherWorkerNamespaceAreLeftAlone(t *testing.T) {
 		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "w-a-b.elsewhere.svc.cluster.local"},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
+	b.leave("w-alone", "elsewhere")
+	b.leave("w-old", "")
 	b.startAndSync()
 	b.settle()
 	require.Empty(t, b.writes())
 	require.Equal(t, "w-a-b.elsewhere.svc.cluster.local", b.external("w-a-b").Spec.ExternalName)
+	for _, name := range []string{"w-alone", "w-old"} {
+		require.Equal(t, name, b.route(name).GetName())
+	}
+}
+
+func TestARouteThatLostItsServiceGoesWithItsWorkerApp(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	name := b.deploy(spec("abc12345"), 1, 1)
+	b.awaitPhase(name, workerapp.Running)
+	b.stop()
+	b.patchAt(kind{workerapp.Resource(), b.worker(), name}, `{"metadata": {"finalizers": null}}`)
+	require.NoError(t, b.admin.Delete(b.ctx(), workerapp.Resource(), b.worker(), name))
+	require.NoError(t, b.admin.Typed.CoreV1().Services(b.ingress()).Delete(b.ctx(), name+"-ext", metav1.DeleteOptions{}))
+	b.startAndSync()
+	b.await("no child is left", func() error { return b.absent(name) })
 }
 
 func TestNoSecretAndNoEnvironmentInTheLog(t *testing.T) {

@@ -29,6 +29,8 @@ const (
 	TemplateAnnotation = "console.app238.com/template-hash"
 	// GenerationAnnotation on the Deployment is the generation of the WorkerApp that it was made of.
 	GenerationAnnotation = "console.app238.com/generation"
+	// WorkersAnnotation on the IngressRoute is the worker namespace of the Inner that made it: its own fields do not tell.
+	WorkersAnnotation = "console.app238.com/worker-namespace"
 )
 
 // Builder builds children. Its fields are the platform's settings that they depend on.

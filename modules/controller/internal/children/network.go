@@ -73,6 +73,19 @@ func (b Builder) Points(external *corev1.Service) bool {
 	return strings.HasSuffix(external.Spec.ExternalName, b.externalSuffix())
 }
 
+// Made tells whether it was this Inner that made what is found of a worker in the ingress namespace, which other platforms may
+// share. A route of an earlier release does not say so, and is what its Service is.
+func (b Builder) Made(external *corev1.Service, route *unstructured.Unstructured) bool {
+	if external != nil && !b.Points(external) {
+		return false
+	}
+	if route == nil {
+		return external != nil
+	}
+	workers := route.GetAnnotations()[WorkersAnnotation]
+	return workers == b.WorkerNamespace || workers == "" && external != nil
+}
+
 func (b Builder) externalSuffix() string { return suffixOf(b.WorkerNamespace) }
 
 func suffixOf(namespace string) string { return "." + namespace + ".svc.cluster.local" }
@@ -106,6 +119,7 @@ func (b Builder) Route(app *workerapp.WorkerApp, way Way) (Child, error) {
 	u.SetNamespace(b.IngressNamespace)
 	u.SetName(app.Name)
 	u.SetLabels(labels(app))
+	u.SetAnnotations(map[string]string{WorkersAnnotation: b.WorkerNamespace})
 	c, err := seal(Child{Resource: Routes(), Object: u})
 	c.Replaceable, c.Withheld = true, !way.Routed
 	return c, err

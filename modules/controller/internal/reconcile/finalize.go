@@ -58,8 +58,8 @@ func (r *Reconciler) sweep(ctx context.Context, name string) error {
 	if found.External == nil && found.Route == nil {
 		return nil
 	}
-	if found.External != nil && !r.builder.Points(found.External) {
-		r.log.Warn("object in the ingress namespace belongs to another worker namespace; left alone", zap.String("app", name))
+	if !r.builder.Made(found.External, found.Route) {
+		r.log.Warn("object in the ingress namespace is not known to be this platform's; left alone", zap.String("app", name))
 		return nil
 	}
 	_, err := r.clients.Get(ctx, workerapp.Resource(), r.builder.WorkerNamespace, name)
