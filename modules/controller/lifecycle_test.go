@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -253,17 +254,35 @@ func TestAWorkerWithoutRowsFailsAndIsLookedAtAgain(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 }
 
-func TestOldWorkerAppsAreTakenOver(t *testing.T) {
+func TestOldWorkerAppsAreTakenOverWithoutTheSecretInThem(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	u := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
-		"workerID": "abc12345", "ownerID": "u1", "image": healthyImage, "port": int64(8080), "ownerSK": secretKey,
-	}}}
-	u.SetGroupVersionKind(workerapp.GroupVersion().WithKind(workerapp.Kind))
-	u.SetName("w-abc12345-u1")
-	_, err := b.admin.Dynamic.Resource(workerapp.Resource()).Namespace(b.worker()).Create(b.ctx(), u, metav1.CreateOptions{})
-	require.NoError(t, err)
+	for name, region := range map[string]string{"w-abc12345-u1": "", "w-bad-u1": "no region!"} {
+		content := map[string]any{"workerID": strings.Split(name, "-")[1], "ownerID": "u1", "image": healthyImage, "port": int64(8080),
+			"mainRegion": region, "ownerSK": secretKey}
+		u := &unstructured.Unstructured{Object: map[string]any{"spec": content}}
+		u.SetGroupVersionKind(workerapp.GroupVersion().WithKind(workerapp.Kind))
+		u.SetName(name)
+		u.SetAnnotations(map[string]string{corev1.LastAppliedConfigAnnotation: `{"spec": {"ownerSK": "` + secretKey + `"}}`})
+		_, err := b.admin.Dynamic.Resource(workerapp.Resource()).Namespace(b.worker()).Create(b.ctx(), u, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
 	b.startAndSync()
 	b.awaitPhase("w-abc12345-u1", workerapp.Running)
+	b.awaitPhase("w-bad-u1", workerapp.Failed)
 	require.Equal(t, "500Mi", b.deployment("w-abc12345-u1").Spec.Template.Spec.Containers[0].Resources.Limits.Memory().String())
+	b.settle()
+	writes := len(b.writes())
+	b.stop()
+	b.startAndSync()
+	b.settle()
+	require.Len(t, b.writes(), writes, "once is enough")
+	for _, name := range []string{"w-abc12345-u1", "w-bad-u1"} {
+		u, err := b.admin.Get(b.ctx(), workerapp.Resource(), b.worker(), name)
+		require.NoError(t, err)
+		encoded, err := u.MarshalJSON()
+		require.NoError(t, err)
+		require.NotContains(t, string(encoded), secretKey)
+		require.Equal(t, []string{workerapp.Finalizer}, u.GetFinalizers())
+	}
 }

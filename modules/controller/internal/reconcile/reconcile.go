@@ -102,6 +102,9 @@ func (r *Reconciler) reconcile(ctx context.Context, name string) (time.Duration,
 // ensure makes what is wished and reports how it stands.
 func (r *Reconciler) ensure(ctx context.Context, u *unstructured.Unstructured) (time.Duration, error) {
 	app, err := workerapp.FromUnstructured(u)
+	if held := r.hold(ctx, app); held != nil {
+		return 0, raced(held)
+	}
 	if err == nil {
 		err = spec.Check(app)
 	}
@@ -111,9 +114,6 @@ func (r *Reconciler) ensure(ctx context.Context, u *unstructured.Unstructured) (
 	found := r.cache.Children(app.Name)
 	if behind, err := r.behind(ctx, app, found.Deployment); err != nil || behind {
 		return behindWait, raced(err)
-	}
-	if err := r.hold(ctx, app); err != nil {
-		return 0, raced(err)
 	}
 	state, again, err := r.makeChildren(ctx, app, found)
 	if fault, ok := faultOf(err); ok {

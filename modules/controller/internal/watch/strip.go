@@ -1,6 +1,8 @@
 package watch
 
 import (
+	"strings"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -8,6 +10,13 @@ import (
 
 	"app238.com/inner/modules/controller/internal/children"
 )
+
+// secretField is the field of an earlier controller's WorkerApps with their owner's secret key.
+const secretField = "ownerSK"
+
+// SecretAnnotation is put on WorkerApps in the cache, and nowhere else, that hold their owner's secret key, as an earlier controller
+// wrote it, or kubectl's copy of it.
+const SecretAnnotation = "console.app238.com/cache-holds-secret"
 
 // strip removes from an object what the controller never looks at, before it is kept. Some of it must not be kept in any
 // case: the secret key in old WorkerApps, and kubectl's copy of a whole object.
@@ -22,15 +31,30 @@ func strip(object any) (any, error) {
 	if d, ok := object.(*appsv1.Deployment); ok {
 		markForeign(d)
 	}
+	if u, ok := object.(*unstructured.Unstructured); ok {
+		hideSecret(u)
+	}
 	o.SetManagedFields(nil)
 	if annotations := o.GetAnnotations(); annotations[corev1.LastAppliedConfigAnnotation] != "" {
 		delete(annotations, corev1.LastAppliedConfigAnnotation)
 		o.SetAnnotations(annotations)
 	}
-	if u, ok := object.(*unstructured.Unstructured); ok {
-		unstructured.RemoveNestedField(u.Object, "spec", "ownerSK")
-	}
 	return object, nil
+}
+
+// hideSecret keeps the owner's secret key out of the cache, and notes that the cluster has it: what is listed comes by here twice.
+func hideSecret(u *unstructured.Unstructured) {
+	annotations := u.GetAnnotations()
+	_, held, err := unstructured.NestedFieldNoCopy(u.Object, "spec", secretField)
+	if err != nil || !held && !strings.Contains(annotations[corev1.LastAppliedConfigAnnotation], secretField) {
+		return
+	}
+	unstructured.RemoveNestedField(u.Object, "spec", secretField)
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[SecretAnnotation] = "true"
+	u.SetAnnotations(annotations)
 }
 
 // slim returns the pod with only what tells how it fares.
