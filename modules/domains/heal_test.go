@@ -49,18 +49,23 @@ func TestEditedObjectsAreRestored(t *testing.T) {
 		kind  objects.Kind
 		patch string
 	}{
-		"target":     {objects.Services(), `{"spec": {"externalName": "elsewhere.test"}}`},
-		"port":       {objects.Services(), `{"spec": {"ports": [{"name": "https", "port": 80}]}}`},
-		"label":      {objects.Services(), `{"metadata": {"labels": {"app": "other"}}}`},
-		"user":       {objects.Routes(), `{"metadata": {"labels": {"user-uid": "u2"}}}`},
-		"host":       {objects.Routes(), `{"spec": {"routes": [{"match": "Host(` + "`x`" + `)", "kind": "Rule"}]}}`},
-		"middleware": {objects.Routes(), `{"spec": {"routes": [{"match": "Host(` + "`www.example.test`" + `)", "kind": "Rule", "middlewares": [{"name": "x"}]}]}}`},
-		"secret":     {objects.Routes(), `{"spec": {"tls": {"secretName": "other"}}}`},
-		"names":      {objects.Certificates(), `{"spec": {"dnsNames": ["victim.test"]}}`},
-		"issuer":     {objects.Certificates(), `{"spec": {"issuerRef": {"name": "other"}}}`},
+		"target":         {objects.Services(), `{"spec": {"externalName": "elsewhere.test"}}`},
+		"port":           {objects.Services(), `{"spec": {"ports": [{"name": "https", "port": 80}]}}`},
+		"label":          {objects.Services(), `{"metadata": {"labels": {"app": "other"}}}`},
+		"user":           {objects.Routes(), `{"metadata": {"labels": {"user-uid": "u2"}}}`},
+		"host":           {objects.Routes(), `{"spec": {"routes": [{"match": "Host(` + "`x`" + `)", "kind": "Rule"}]}}`},
+		"middleware":     {objects.Routes(), `{"spec": {"routes": [{"match": "Host(` + "`www.example.test`" + `)", "kind": "Rule", "middlewares": [{"name": "x"}]}]}}`},
+		"secret":         {objects.Routes(), `{"spec": {"tls": {"secretName": "other"}}}`},
+		"names":          {objects.Certificates(), `{"spec": {"dnsNames": ["victim.test"]}}`},
+		"issuer":         {objects.Certificates(), `{"spec": {"issuerRef": {"name": "other"}}}`},
+		"one more port":  {objects.Services(), `{"spec": {"ports": [{"name": "https", "port": 443}, {"name": "x", "port": 80}]}}`},
+		"selector":       {objects.Services(), `{"spec": {"selector": {"app": "other"}}}`},
+		"TLS options":    {objects.Routes(), `{"spec": {"tls": {"options": {"name": "weak"}}}}`},
+		"one more field": {objects.Certificates(), `{"spec": {"ipAddresses": ["192.0.2.1"]}}`},
 	} {
 		wished := b.live(edit.kind, r)
-		_, err := b.clients.MergePatch(t.Context(), edit.kind.Resource, b.namespace(), wished.GetName(), []byte(edit.patch))
+		_, err := b.clients.Dynamic.Resource(edit.kind.Resource).Namespace(b.namespace()).Patch(t.Context(), wished.GetName(), types.MergePatchType,
+			[]byte(edit.patch), metav1.PatchOptions{FieldManager: "somebody"})
 		require.NoError(t, err, what)
 		b.await(what+" is restored", func() error {
 			now := b.live(edit.kind, r)

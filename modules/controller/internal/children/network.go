@@ -23,6 +23,7 @@ const (
 const (
 	servicePort = 80
 	portName    = "http"
+	formerName  = "former"
 )
 
 // Way is how far a worker is on the way from what an earlier release made, a headless Service that is reached by the pods'
@@ -95,7 +96,7 @@ func (w Way) ports() []*corev1ac.ServicePortApplyConfiguration {
 		corev1ac.ServicePort().WithName(portName).WithPort(servicePort).WithProtocol(corev1.ProtocolTCP),
 	}
 	if w.Former != 0 && w.Former != servicePort {
-		ports = append(ports, corev1ac.ServicePort().WithName("former").WithPort(w.Former).WithProtocol(corev1.ProtocolTCP))
+		ports = append(ports, corev1ac.ServicePort().WithName(formerName).WithPort(w.Former).WithProtocol(corev1.ProtocolTCP))
 	}
 	return ports
 }
@@ -148,6 +149,16 @@ func RoutePort(route *unstructured.Unstructured) int32 {
 		return 0
 	}
 	return int32(port)
+}
+
+// FormerPort returns the port that Inner has beside port 80 in N-ext while a worker is moved over; 0 where there is none.
+func FormerPort(external *corev1.Service) int32 {
+	for _, port := range external.Spec.Ports {
+		if port.Name == formerName {
+			return port.Port
+		}
+	}
+	return 0
 }
 
 // IsServicePort tells whether it is the port of N-http.

@@ -3,12 +3,13 @@ package watch
 import (
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"app238.com/inner/app/kube/drift"
 	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/workerapp"
 )
 
 // secretField is the field of an earlier controller's WorkerApps with their owner's secret key.
@@ -28,13 +29,14 @@ func strip(object any) (any, error) {
 	if !ok {
 		return object, nil
 	}
-	if d, ok := object.(*appsv1.Deployment); ok {
-		markForeign(d)
-	}
-	if u, ok := object.(*unstructured.Unstructured); ok {
+	if u, ok := object.(*unstructured.Unstructured); ok && u.GetKind() == workerapp.Kind {
 		hideSecret(u)
+		o.SetManagedFields(nil)
+	} else if _, ok := object.(*corev1.Secret); ok {
+		o.SetManagedFields(nil) // whoever else wrote a user's key: the value is nowhere but here
+	} else {
+		drift.Note(o)
 	}
-	o.SetManagedFields(nil)
 	if annotations := o.GetAnnotations(); annotations[corev1.LastAppliedConfigAnnotation] != "" {
 		delete(annotations, corev1.LastAppliedConfigAnnotation)
 		o.SetAnnotations(annotations)
