@@ -57,22 +57,21 @@ func TestWhatSomebodyAddsToADeploymentIsRemoved(t *testing.T) {
 	require.Equal(t, writes, perObject(b.writes())["deployments/"+name], "notes on the Deployment itself are nobody's harm")
 }
 
-func TestWhatSomebodyAddsToAnyOtherObjectIsRemoved(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.startAndSync()
-	s := spec("abc12345")
-	s.MaxReplicas = 2
-	name := b.deploy(s, 1, 1)
-	b.awaitPhase(name, workerapp.Running)
+// addition is what somebody adds to an object of a worker.
+type addition struct {
+	what  string
+	to    kind
+	patch string
+}
+
+func (b *bundle) budget(name string) kind {
+	return kind{policyv1.SchemeGroupVersion.WithResource("poddisruptionbudgets"), b.worker(), name}
+}
+
+func (b *bundle) additions(name string) []addition {
 	kinds := b.kinds(name)
-	configMap, secret, service, external, route, policy := kinds[0], kinds[1], kinds[2], kinds[4], kinds[5], kinds[6]
-	budget := kind{policyv1.SchemeGroupVersion.WithResource("poddisruptionbudgets"), b.worker(), name}
-	additions := []struct {
-		what  string
-		to    kind
-		patch string
-	}{
+	configMap, service, external, route, policy := kinds[0], kinds[2], kinds[4], kinds[5], kinds[6]
+	return []addition{
 		{"key", configMap, `{"data": {"FOREIGN": "x"}}`},
 		{"bytes", configMap, `{"binaryData": {"FOREIGN": "eA=="}}`},
 		{"immutability", configMap, `{"immutable": true}`},
@@ -86,10 +85,20 @@ func TestWhatSomebodyAddsToAnyOtherObjectIsRemoved(t *testing.T) {
 		{"field of the route", route, `{"spec": {"ingressClassName": "other"}}`},
 		{"rule", policy, `{"spec": {"ingress": [{}]}}`},
 		{"policy's selector", policy, `{"spec": {"podSelector": {"matchLabels": {"no": "pod"}}}}`},
-		{"unhealthy", budget, `{"spec": {"selector": {"matchLabels": {"no": "pod"}}}}`},
+		{"pods of the budget", b.budget(name), `{"spec": {"selector": {"matchLabels": {"no": "pod"}}}}`},
 	}
+}
+
+func TestWhatSomebodyAddsToAnyOtherObjectIsRemoved(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	s := spec("abc12345")
+	s.MaxReplicas = 2
+	name := b.deploy(s, 1, 1)
+	b.awaitPhase(name, workerapp.Running)
 	for _, whileDown := range []bool{false, true} {
-		for _, add := range additions {
+		for _, add := range b.additions(name) {
 			wished := b.content(add.to)
 			if whileDown {
 				b.stop()
@@ -109,7 +118,9 @@ func TestWhatSomebodyAddsToAnyOtherObjectIsRemoved(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 	b.settle()
 	writes := len(b.writes())
-	for _, k := range append(kinds, budget) {
+	kinds := b.kinds(name)
+	secret := kinds[1]
+	for _, k := range append(kinds, b.budget(name)) {
 		if k != kinds[3] && k != secret {
 			b.patchAt(k, `{"metadata": {"labels": {"note": "x"}, "annotations": {"note": "x"}}}`)
 		}

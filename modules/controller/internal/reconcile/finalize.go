@@ -22,7 +22,7 @@ import (
 // hold puts the finalizer on, before anything is made in the ingress namespace, and takes away the owner's secret key, which an
 // earlier controller wrote into WorkerApps.
 func (r *Reconciler) hold(ctx context.Context, app *workerapp.WorkerApp) error {
-	held, secret := slices.Contains(app.Finalizers, workerapp.Finalizer), app.Annotations[watch.SecretAnnotation] != ""
+	held, secret := slices.Contains(app.Finalizers, workerapp.Finalizer), app.Annotations[watch.KeyAnnotation] != ""
 	if held && !secret {
 		return nil
 	}
@@ -32,7 +32,7 @@ func (r *Reconciler) hold(ctx context.Context, app *workerapp.WorkerApp) error {
 		metadata["finalizers"] = append(slices.Clone(app.Finalizers), workerapp.Finalizer)
 	}
 	if secret {
-		metadata["annotations"] = map[string]any{corev1.LastAppliedConfigAnnotation: nil, watch.SecretAnnotation: nil}
+		metadata["annotations"] = map[string]any{corev1.LastAppliedConfigAnnotation: nil, watch.KeyAnnotation: nil}
 		patch["spec"] = map[string]any{"ownerSK": nil}
 	}
 	written, err := r.patchApp(ctx, app.Namespace, app.Name, patch)

@@ -15,9 +15,9 @@ import (
 // secretField is the field of an earlier controller's WorkerApps with their owner's secret key.
 const secretField = "ownerSK"
 
-// SecretAnnotation is put on WorkerApps in the cache, and nowhere else, that hold their owner's secret key, as an earlier controller
+// KeyAnnotation is put on WorkerApps in the cache, and nowhere else, that hold their owner's secret key, as an earlier controller
 // wrote it, or kubectl's copy of it.
-const SecretAnnotation = "console.app238.com/cache-holds-secret"
+const KeyAnnotation = "console.app238.com/cache-holds-owner-key"
 
 // strip removes from an object what the controller never looks at, before it is kept. Some of it must not be kept in any
 // case: the secret key in old WorkerApps, and kubectl's copy of a whole object.
@@ -55,7 +55,7 @@ func hideSecret(u *unstructured.Unstructured) {
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	annotations[SecretAnnotation] = "true"
+	annotations[KeyAnnotation] = "true"
 	u.SetAnnotations(annotations)
 }
 

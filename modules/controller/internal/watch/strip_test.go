@@ -27,7 +27,7 @@ func TestStripDropsWhatMustNotBeKept(t *testing.T) {
 	}
 	require.Equal(t, &unstructured.Unstructured{Object: map[string]any{
 		"kind":     workerapp.Kind,
-		"metadata": map[string]any{"annotations": map[string]any{"keep": "1", SecretAnnotation: "true"}},
+		"metadata": map[string]any{"annotations": map[string]any{"keep": "1", KeyAnnotation: "true"}},
 		"spec":     map[string]any{"image": "i"},
 	}}, kept)
 
