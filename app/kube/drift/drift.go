@@ -7,10 +7,12 @@ package drift
 import (
 	"context"
 	"maps"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
@@ -30,7 +32,8 @@ func restarted() []string {
 }
 
 // Note drops the managed fields of an object that arrives in a cache, and notes whether others own any field that Inner does not: one
-// that they added, or changed. Labels, annotations and a status do not count.
+// that they added, or changed. Labels, annotations and a status do not count. Else it notes what Inner owns and the object does not
+// have: a webhook took that out of what Inner wrote, or the API server leaves it out.
 func Note(o metav1.Object) {
 	annotations := maps.Clone(o.GetAnnotations())
 	if _, noted := annotations[Annotation]; noted && len(o.GetManagedFields()) == 0 {
@@ -39,28 +42,69 @@ func Note(o metav1.Object) {
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	annotations[Annotation] = ""
-	if othersOwn(o.GetManagedFields()) {
-		annotations[Annotation] = foreign
+	ours, others := owned(o.GetManagedFields())
+	if annotations[Annotation] = foreign; !others {
+		annotations[Annotation] = taken(o, ours)
 	}
 	o.SetAnnotations(annotations)
 	o.SetManagedFields(nil)
 }
 
-// othersOwn tells whether anybody owns fields that Inner does not by having applied them, or Inner owns none. What it wrote
-// otherwise would stay when it is no longer desired.
-func othersOwn(entries []metav1.ManagedFieldsEntry) bool {
-	ours, others := fieldpath.NewSet(), fieldpath.NewSet()
+// owned returns what Inner owns by having applied it, and whether anybody owns what is not among that, or Inner owns nothing. What it
+// wrote otherwise would stay when it is no longer desired.
+func owned(entries []metav1.ManagedFieldsEntry) (ours *fieldpath.Set, others bool) {
+	ours = fieldpath.NewSet()
+	theirs := fieldpath.NewSet()
 	for _, entry := range entries {
 		switch {
 		case applied(entry):
 			ours = ours.Union(fields(entry))
 		case entry.Subresource != "status":
-			others = others.Union(fields(entry))
+			theirs = theirs.Union(fields(entry))
 		}
 	}
 	operators := fieldpath.NewSet(fieldpath.MakePathOrDie(anys(restarted())...))
-	return ours.Empty() || !others.Leaves().Difference(ours).Difference(operators).Empty()
+	return ours, ours.Empty() || !theirs.Leaves().Difference(ours).Difference(operators).Empty()
+}
+
+// taken returns the paths of what Inner owns and the object does not have.
+func taken(o metav1.Object, ours *fieldpath.Set) string {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
+	if err != nil {
+		return foreign
+	}
+	var paths []string
+	for path := range ours.Leaves().All() {
+		if !has(content, path) {
+			paths = append(paths, path.String())
+		}
+	}
+	return strings.Join(paths, "\n")
+}
+
+func has(value any, path fieldpath.Path) bool {
+	for _, element := range path {
+		switch {
+		case element.FieldName != nil:
+			fields, _ := value.(map[string]any)
+			value = fields[*element.FieldName]
+		case element.Key != nil:
+			same := map[string]any{}
+			for _, key := range *element.Key {
+				same[key.Name] = key.Value.Unstructured()
+			}
+			list, _ := value.([]any)
+			value = nil
+			for _, one := range list {
+				if holds(same, one) {
+					value = one
+				}
+			}
+		default:
+			return true // Inner applies no sets
+		}
+	}
+	return value != nil
 }
 
 func applied(entry metav1.ManagedFieldsEntry) bool {

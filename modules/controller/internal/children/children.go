@@ -16,13 +16,14 @@ import (
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/kube/drift"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
 // Annotations of children, beside those copied from the WorkerApp.
 const (
-	// AppliedAnnotation holds a hash of the wished object: a field that is no longer wished shows in nothing else.
-	AppliedAnnotation = "console.app238.com/applied-hash"
+	// AppliedAnnotation holds a hash of the desired object.
+	AppliedAnnotation = drift.HashAnnotation
 	// ContentAnnotation holds a keyed hash: on the ConfigMap of its data, on the pod template of all that the pods see.
 	ContentAnnotation = "console.app238.com/content-hash"
 	// TemplateAnnotation on pods tells those of the wished template from earlier ones, so that ReplicaSets need no watch.

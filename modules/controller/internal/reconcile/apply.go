@@ -18,7 +18,6 @@ import (
 	"app238.com/inner/app/kube/drift"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/controller/internal/children"
-	"app238.com/inner/modules/controller/internal/diff"
 	"app238.com/inner/modules/controller/internal/status"
 	"app238.com/inner/modules/controller/workerapp"
 )
@@ -35,16 +34,11 @@ func (r *Reconciler) settle(ctx context.Context, app *workerapp.WorkerApp, c chi
 	case c.Unwanted:
 		return appliedHash(present) != "", r.remove(ctx, app, c, present)
 	}
-	if !needed(c, present) {
+	if !drift.Differs(c.Object.Object, present) {
 		return false, nil
 	}
 	_, err = r.put(ctx, app, c, present)
 	return true, err
-}
-
-// needed tells whether present, the live object, lacks anything of c, or holds what somebody else added.
-func needed(c children.Child, present map[string]any) bool {
-	return drift.Foreign(present) || diff.Needed(c.Object.Object, present)
 }
 
 // remove deletes an object of the wished one's name, if it was Inner that made it.
@@ -66,7 +60,7 @@ func (r *Reconciler) drop(ctx context.Context, app string, resource schema.Group
 
 // apply writes c unless present, the live object, already holds all of it. It returns the object as it then is.
 func (r *Reconciler) apply(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any) (map[string]any, error) {
-	if !needed(c, present) {
+	if !drift.Differs(c.Object.Object, present) {
 		return present, nil
 	}
 	return r.put(ctx, app, c, present)

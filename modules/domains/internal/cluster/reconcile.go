@@ -86,7 +86,7 @@ func (c *Cluster) compare(wish store.Wish) (certificate string, changes []change
 		if err != nil {
 			return "", nil, err
 		}
-		if objects.Differs(wished, live) || drift.Foreign(live.Object) {
+		if drift.Differs(wished.Object, content(live)) {
 			changes = append(changes, change{w.kind, wished, live})
 		}
 	}
@@ -117,11 +117,7 @@ func (c *Cluster) make(ctx context.Context, wish store.Wish, changes []change) e
 // holds anything that could be lost.
 func (c *Cluster) apply(ctx context.Context, kind objects.Kind, desired, live *unstructured.Unstructured) error {
 	c.metrics.Writes.WithLabelValues(kind.Name, "apply").Inc()
-	var cached map[string]any
-	if live != nil {
-		cached = live.Object
-	}
-	written, err := drift.Apply(ctx, c.clients, kind.Resource, desired, cached)
+	written, err := drift.Apply(ctx, c.clients, kind.Resource, desired, content(live))
 	if apierrors.IsInvalid(err) && live != nil {
 		if written, err = c.clients.Recreate(ctx, kind.Resource, desired, err); err == nil {
 			c.metrics.Writes.WithLabelValues(kind.Name, "delete").Inc()
@@ -133,6 +129,13 @@ func (c *Cluster) apply(ctx context.Context, kind objects.Kind, desired, live *u
 	}
 	c.writes.Expect(desired.GetName(), c.ref(kind, desired.GetName()), written.GetResourceVersion(), time.Now())
 	return nil
+}
+
+func content(live *unstructured.Unstructured) map[string]any {
+	if live == nil {
+		return nil
+	}
+	return live.Object
 }
 
 // withdraw deletes the objects that are there. The certificate's Secret stays: the domain may come back.
