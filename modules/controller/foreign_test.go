@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -54,6 +55,86 @@ func TestWhatSomebodyAddsToADeploymentIsRemoved(t *testing.T) {
 	b.patchAt(deployment, `{"metadata": {"labels": {"note": "x"}, "annotations": {"note": "x"}}}`)
 	b.settle()
 	require.Equal(t, writes, perObject(b.writes())["deployments/"+name], "notes on the Deployment itself are nobody's harm")
+}
+
+// addition is what somebody adds to an object of a worker.
+type addition struct {
+	what  string
+	to    kind
+	patch string
+}
+
+func (b *bundle) budget(name string) kind {
+	return kind{policyv1.SchemeGroupVersion.WithResource("poddisruptionbudgets"), b.worker(), name}
+}
+
+func (b *bundle) additions(name string) []addition {
+	kinds := b.kinds(name)
+	configMap, service, external, route, policy := kinds[0], kinds[2], kinds[4], kinds[5], kinds[6]
+	return []addition{
+		{"key", configMap, `{"data": {"FOREIGN": "x"}}`},
+		{"bytes", configMap, `{"binaryData": {"FOREIGN": "eA=="}}`},
+		{"immutability", configMap, `{"immutable": true}`},
+		{"unready pods", service, `{"spec": {"publishNotReadyAddresses": true}}`},
+		{"port", service, `{"spec": {"ports": [{"name": "http", "port": 80, "targetPort": "http"}, {"name": "x", "port": 81}]}}`},
+		{"affinity", service, `{"spec": {"sessionAffinity": "ClientIP"}}`},
+		{"external address", service, `{"spec": {"externalIPs": ["192.0.2.1"]}}`},
+		{"external port", external, `{"spec": {"ports": [{"name": "http", "port": 80}, {"name": "x", "port": 81}]}}`},
+		{"external selector", external, `{"spec": {"selector": {"app": "other"}}}`},
+		{"TLS options", route, `{"spec": {"tls": {"options": {"name": "weak"}}}}`},
+		{"field of the route", route, `{"spec": {"ingressClassName": "other"}}`},
+		{"rule", policy, `{"spec": {"ingress": [{}]}}`},
+		{"policy's selector", policy, `{"spec": {"podSelector": {"matchLabels": {"no": "pod"}}}}`},
+		{"pods of the budget", b.budget(name), `{"spec": {"selector": {"matchLabels": {"no": "pod"}}}}`},
+	}
+}
+
+func TestWhatSomebodyAddsToAnyOtherObjectIsRemoved(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	s := spec("abc12345")
+	s.MaxReplicas = 2
+	name := b.deploy(s, 1, 1)
+	b.awaitPhase(name, workerapp.Running)
+	for _, whileDown := range []bool{false, true} {
+		for _, add := range b.additions(name) {
+			wished := b.content(add.to)
+			if whileDown {
+				b.stop()
+			}
+			b.patchAt(add.to, add.patch)
+			if whileDown {
+				b.startAndSync()
+			}
+			b.awaitWithin(healing, add.what+" removed", func() error {
+				if now := b.content(add.to); now != wished {
+					return fmt.Errorf("%s\nis not\n%s", now, wished)
+				}
+				return nil
+			})
+		}
+	}
+	b.awaitPhase(name, workerapp.Running)
+	b.settle()
+	writes := len(b.writes())
+	kinds := b.kinds(name)
+	secret := kinds[1]
+	for _, k := range append(kinds, b.budget(name)) {
+		if k != kinds[3] && k != secret {
+			b.patchAt(k, `{"metadata": {"labels": {"note": "x"}, "annotations": {"note": "x"}}}`)
+		}
+	}
+	b.patchAt(secret, `{"data": {"TOKEN": "eA=="}}`)
+	b.settle()
+	b.stop()
+	b.startAndSync()
+	b.settle()
+	count := perObject(b.writes()[writes:])
+	delete(count, "deployments/"+name) // its pods see the new key
+	delete(count, name+"/status")
+	require.Empty(t, count, "notes are nobody's harm")
+	require.Equal(t, "x", string(b.secret(name).Data["TOKEN"]), "it may be the user's")
 }
 
 func TestARestartByAnOperatorIsNoDrift(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -173,6 +174,21 @@ func TestAWorkerAppDeletedWhileInnerWasDownLeavesNothing(t *testing.T) {
 	}
 }
 
+// leave puts an IngressRoute into the ingress namespace to which no Service and no WorkerApp belongs; workers is the namespace that it names.
+func (b *bundle) leave(name, workers string) {
+	b.t.Helper()
+	u := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"routes": []any{
+		map[string]any{"match": "Host(`a.worker.example.test`)", "kind": "Rule"}}}}}
+	u.SetGroupVersionKind(routes().GroupVersion().WithKind("IngressRoute"))
+	u.SetName(name)
+	u.SetLabels(map[string]string{"app": name, "worker-id": "a", "owner-id": "b"})
+	if workers != "" {
+		u.SetAnnotations(map[string]string{"console.app238.com/worker-namespace": workers})
+	}
+	_, err := b.admin.Dynamic.Resource(routes()).Namespace(b.ingress()).Create(b.ctx(), u, metav1.CreateOptions{})
+	require.NoError(b.t, err)
+}
+
 func TestObjectsOfAnotherWorkerNamespaceAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -181,10 +197,29 @@ func TestObjectsOfAnotherWorkerNamespaceAreLeftAlone(t *testing.T) {
 		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "w-a-b.elsewhere.svc.cluster.local"},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
+	b.leave("w-alone", "elsewhere")
+	b.leave("w-old", "")
 	b.startAndSync()
 	b.settle()
 	require.Empty(t, b.writes())
 	require.Equal(t, "w-a-b.elsewhere.svc.cluster.local", b.external("w-a-b").Spec.ExternalName)
+	for _, name := range []string{"w-alone", "w-old"} {
+		require.Equal(t, name, b.route(name).GetName())
+	}
+}
+
+func TestARouteThatLostItsServiceGoesWithItsWorkerApp(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	name := b.deploy(spec("abc12345"), 1, 1)
+	b.awaitPhase(name, workerapp.Running)
+	b.stop()
+	b.patchAt(kind{workerapp.Resource(), b.worker(), name}, `{"metadata": {"finalizers": null}}`)
+	require.NoError(t, b.admin.Delete(b.ctx(), workerapp.Resource(), b.worker(), name))
+	require.NoError(t, b.admin.Typed.CoreV1().Services(b.ingress()).Delete(b.ctx(), name+"-ext", metav1.DeleteOptions{}))
+	b.startAndSync()
+	b.await("no child is left", func() error { return b.absent(name) })
 }
 
 func TestNoSecretAndNoEnvironmentInTheLog(t *testing.T) {
@@ -219,17 +254,35 @@ func TestAWorkerWithoutRowsFailsAndIsLookedAtAgain(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 }
 
-func TestOldWorkerAppsAreTakenOver(t *testing.T) {
+func TestOldWorkerAppsAreTakenOverWithoutTheSecretInThem(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	u := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
-		"workerID": "abc12345", "ownerID": "u1", "image": healthyImage, "port": int64(8080), "ownerSK": secretKey,
-	}}}
-	u.SetGroupVersionKind(workerapp.GroupVersion().WithKind(workerapp.Kind))
-	u.SetName("w-abc12345-u1")
-	_, err := b.admin.Dynamic.Resource(workerapp.Resource()).Namespace(b.worker()).Create(b.ctx(), u, metav1.CreateOptions{})
-	require.NoError(t, err)
+	for name, region := range map[string]string{"w-abc12345-u1": "", "w-bad-u1": "no region!"} {
+		content := map[string]any{"workerID": strings.Split(name, "-")[1], "ownerID": "u1", "image": healthyImage, "port": int64(8080),
+			"mainRegion": region, "ownerSK": secretKey}
+		u := &unstructured.Unstructured{Object: map[string]any{"spec": content}}
+		u.SetGroupVersionKind(workerapp.GroupVersion().WithKind(workerapp.Kind))
+		u.SetName(name)
+		u.SetAnnotations(map[string]string{corev1.LastAppliedConfigAnnotation: `{"spec": {"ownerSK": "` + secretKey + `"}}`})
+		_, err := b.admin.Dynamic.Resource(workerapp.Resource()).Namespace(b.worker()).Create(b.ctx(), u, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
 	b.startAndSync()
 	b.awaitPhase("w-abc12345-u1", workerapp.Running)
+	b.awaitPhase("w-bad-u1", workerapp.Failed)
 	require.Equal(t, "500Mi", b.deployment("w-abc12345-u1").Spec.Template.Spec.Containers[0].Resources.Limits.Memory().String())
+	b.settle()
+	writes := len(b.writes())
+	b.stop()
+	b.startAndSync()
+	b.settle()
+	require.Len(t, b.writes(), writes, "once is enough")
+	for _, name := range []string{"w-abc12345-u1", "w-bad-u1"} {
+		u, err := b.admin.Get(b.ctx(), workerapp.Resource(), b.worker(), name)
+		require.NoError(t, err)
+		encoded, err := u.MarshalJSON()
+		require.NoError(t, err)
+		require.NotContains(t, string(encoded), secretKey)
+		require.Equal(t, []string{workerapp.Finalizer}, u.GetFinalizers())
+	}
 }

@@ -73,7 +73,7 @@ type WorkerApp struct {
 	Status Status `json:"status,omitempty"`
 }
 
-// Spec is what is wished. It never holds a secret; the field ownerSK of old objects is not read.
+// Spec is what is wished. It never holds a secret: the field ownerSK of old objects is not read, and the controller removes it.
 type Spec struct {
 	WorkerID       string `json:"workerID"`
 	OwnerID        string `json:"ownerID"`

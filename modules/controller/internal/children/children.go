@@ -16,19 +16,22 @@ import (
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/kube/drift"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
 // Annotations of children, beside those copied from the WorkerApp.
 const (
-	// AppliedAnnotation holds a hash of the wished object: a field that is no longer wished shows in nothing else.
-	AppliedAnnotation = "console.app238.com/applied-hash"
+	// AppliedAnnotation holds a hash of the desired object.
+	AppliedAnnotation = drift.HashAnnotation
 	// ContentAnnotation holds a keyed hash: on the ConfigMap of its data, on the pod template of all that the pods see.
 	ContentAnnotation = "console.app238.com/content-hash"
 	// TemplateAnnotation on pods tells those of the wished template from earlier ones, so that ReplicaSets need no watch.
 	TemplateAnnotation = "console.app238.com/template-hash"
 	// GenerationAnnotation on the Deployment is the generation of the WorkerApp that it was made of.
 	GenerationAnnotation = "console.app238.com/generation"
+	// WorkersAnnotation on the IngressRoute is the worker namespace of the Inner that made it: its own fields do not tell.
+	WorkersAnnotation = "console.app238.com/worker-namespace"
 )
 
 // Builder builds children. Its fields are the platform's settings that they depend on.

@@ -202,6 +202,28 @@ func TestNetwork(t *testing.T) {
 	require.EqualValues(t, 80, children.RoutePort(c.Object))
 }
 
+func TestARouteAloneTellsWhoMadeIt(t *testing.T) {
+	t.Parallel()
+	b := setup(nil)
+	c, err := b.builder.External(b.app, children.Moved())
+	ours := as[corev1.Service](t, c, err)
+	theirs := ours
+	theirs.Spec.ExternalName = "w-abc12345-u1-http.elsewhere.svc.cluster.local"
+	c, err = b.builder.Route(b.app, children.Moved())
+	require.NoError(t, err)
+	route, old, other := c.Object, c.Object.DeepCopy(), c.Object.DeepCopy()
+	old.SetAnnotations(nil)
+	other.SetAnnotations(map[string]string{children.WorkersAnnotation: "elsewhere"})
+	require.True(t, b.builder.Made(&ours, nil))
+	require.True(t, b.builder.Made(&ours, route))
+	require.True(t, b.builder.Made(&ours, old), "of an earlier release")
+	require.True(t, b.builder.Made(nil, route))
+	require.False(t, b.builder.Made(nil, old))
+	require.False(t, b.builder.Made(nil, other))
+	require.False(t, b.builder.Made(&ours, other))
+	require.False(t, b.builder.Made(&theirs, route))
+}
+
 // templateHash returns the hash by which the pods of a built Deployment's template are known.
 func templateHash(t *testing.T, deployment children.Child) string {
 	t.Helper()

@@ -23,6 +23,7 @@ const (
 const (
 	servicePort = 80
 	portName    = "http"
+	formerName  = "former"
 )
 
 // Way is how far a worker is on the way from what an earlier release made, a headless Service that is reached by the pods'
@@ -73,6 +74,19 @@ func (b Builder) Points(external *corev1.Service) bool {
 	return strings.HasSuffix(external.Spec.ExternalName, b.externalSuffix())
 }
 
+// Made tells whether it was this Inner that made what is found of a worker in the ingress namespace, which other platforms may
+// share. A route of an earlier release does not say so, and is what its Service is.
+func (b Builder) Made(external *corev1.Service, route *unstructured.Unstructured) bool {
+	if external != nil && !b.Points(external) {
+		return false
+	}
+	if route == nil {
+		return external != nil
+	}
+	workers := route.GetAnnotations()[WorkersAnnotation]
+	return workers == b.WorkerNamespace || workers == "" && external != nil
+}
+
 func (b Builder) externalSuffix() string { return suffixOf(b.WorkerNamespace) }
 
 func suffixOf(namespace string) string { return "." + namespace + ".svc.cluster.local" }
@@ -82,7 +96,7 @@ func (w Way) ports() []*corev1ac.ServicePortApplyConfiguration {
 		corev1ac.ServicePort().WithName(portName).WithPort(servicePort).WithProtocol(corev1.ProtocolTCP),
 	}
 	if w.Former != 0 && w.Former != servicePort {
-		ports = append(ports, corev1ac.ServicePort().WithName("former").WithPort(w.Former).WithProtocol(corev1.ProtocolTCP))
+		ports = append(ports, corev1ac.ServicePort().WithName(formerName).WithPort(w.Former).WithProtocol(corev1.ProtocolTCP))
 	}
 	return ports
 }
@@ -106,6 +120,7 @@ func (b Builder) Route(app *workerapp.WorkerApp, way Way) (Child, error) {
 	u.SetNamespace(b.IngressNamespace)
 	u.SetName(app.Name)
 	u.SetLabels(labels(app))
+	u.SetAnnotations(map[string]string{WorkersAnnotation: b.WorkerNamespace})
 	c, err := seal(Child{Resource: Routes(), Object: u})
 	c.Replaceable, c.Withheld = true, !way.Routed
 	return c, err
@@ -134,6 +149,16 @@ func RoutePort(route *unstructured.Unstructured) int32 {
 		return 0
 	}
 	return int32(port)
+}
+
+// FormerPort returns the port that Inner has beside port 80 in N-ext while a worker is moved over; 0 where there is none.
+func FormerPort(external *corev1.Service) int32 {
+	for _, port := range external.Spec.Ports {
+		if port.Name == formerName {
+			return port.Port
+		}
+	}
+	return 0
 }
 
 // IsServicePort tells whether it is the port of N-http.

@@ -1,34 +1,22 @@
 package children
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
+
+	"app238.com/inner/app/kube/drift"
 )
 
-// hashLength is enough hexadecimal digits to tell versions of one object apart.
-const hashLength = 32
-
-// seal annotates c with the hash of all that is wished. A Secret's data is left out: a hash that anyone can compute
-// would let readers of the annotation try guesses, and data is compared directly.
+// seal annotates c with the hash of all that is desired. A Secret's data is left out: a hash that anyone can compute would let
+// readers of the annotation try guesses, and data is compared directly.
 func seal(c Child) (Child, error) {
-	content := c.Object.Object
+	var but []string
 	if c.Resource == Secrets() {
-		content = maps.Clone(content)
-		delete(content, "data")
+		but = []string{"data"}
 	}
-	sum, err := digestContent(content)
-	if err != nil {
+	if err := drift.Seal(c.Object, but...); err != nil {
 		return Child{}, fmt.Errorf("build %s: %w", c.Resource.Resource, err)
 	}
-	annotations := c.Object.GetAnnotations()
-	if annotations == nil {
-		annotations = map[string]string{}
-	}
-	annotations[AppliedAnnotation] = sum
-	c.Object.SetAnnotations(annotations)
 	return c, nil
 }
 
@@ -43,15 +31,5 @@ func digest(value any) (string, error) {
 	if err := json.Unmarshal(encoded, &content); err != nil {
 		return "", err
 	}
-	return digestContent(content)
-}
-
-// digestContent hashes a map, whose keys JSON sorts.
-func digestContent(content map[string]any) (string, error) {
-	encoded, err := json.Marshal(content)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(encoded)
-	return hex.EncodeToString(sum[:])[:hashLength], nil
+	return drift.Hash(content)
 }

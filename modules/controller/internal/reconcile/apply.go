@@ -12,9 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"app238.com/inner/app/kube"
+	"app238.com/inner/app/kube/drift"
 	"app238.com/inner/modules/controller/internal/children"
-	"app238.com/inner/modules/controller/internal/diff"
-	"app238.com/inner/modules/controller/internal/watch"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
@@ -27,20 +26,11 @@ func (r *Reconciler) settle(ctx context.Context, app *workerapp.WorkerApp, c chi
 	case c.Unwanted:
 		return appliedHash(present) != "", r.remove(ctx, app, c, present)
 	}
-	if !needed(c, present) {
+	if !drift.Differs(c.Object.Object, present) {
 		return false, nil
 	}
 	_, err = r.put(ctx, app, c, present)
 	return true, err
-}
-
-// needed tells whether present, the live object, lacks anything of c, or holds what somebody else added.
-func needed(c children.Child, present map[string]any) bool {
-	return isForeign(present) || diff.Needed(c.Object.Object, present)
-}
-
-func isForeign(present map[string]any) bool {
-	return annotation(present, watch.ForeignAnnotation) != ""
 }
 
 // remove deletes an object of the wished one's name, if it was Inner that made it.
@@ -62,7 +52,7 @@ func (r *Reconciler) drop(ctx context.Context, app string, resource schema.Group
 
 // apply writes c unless present, the live object, already holds all of it. It returns the object as it then is.
 func (r *Reconciler) apply(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any) (map[string]any, error) {
-	if !needed(c, present) {
+	if !drift.Differs(c.Object.Object, present) {
 		return present, nil
 	}
 	return r.put(ctx, app, c, present)
@@ -79,27 +69,15 @@ func (r *Reconciler) put(ctx context.Context, app *workerapp.WorkerApp, c childr
 }
 
 func (r *Reconciler) write(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any) (*unstructured.Unstructured, error) {
-	written, err := r.clients.Apply(ctx, c.Resource, c.Object)
-	switch {
-	case err == nil && isForeign(present):
-		return r.dropForeignFields(ctx, app, c, written)
-	case apierrors.IsInvalid(err) && c.Replaceable && present != nil:
-		return r.replace(ctx, app, c, &unstructured.Unstructured{Object: present}, err)
+	if drift.Foreign(present) {
+		r.log.Info("removing what somebody added or changed", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
 	}
-	return written, err
-}
-
-// replace is for an object that cannot become what is desired with what others wrote into it, as refused says. A Service that can
-// do without loses that and keeps its address; all else is made anew where that helps.
-func (r *Reconciler) replace(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live *unstructured.Unstructured, refused error) (*unstructured.Unstructured, error) {
-	if c.Resource == children.Services() {
-		written, err := r.dropForeignFields(ctx, app, c, live)
-		if !apierrors.IsInvalid(err) {
-			return written, err
-		}
+	written, err := drift.Apply(ctx, r.clients, c.Resource, c.Object, present)
+	if !apierrors.IsInvalid(err) || !c.Replaceable || present == nil {
+		return written, err
 	}
-	written, err := r.clients.Recreate(ctx, c.Resource, c.Object, refused)
-	if err == nil {
+	// It cannot be changed into what is desired.
+	if written, err = r.clients.Recreate(ctx, c.Resource, c.Object, err); err == nil {
 		r.log.Info("replaced an object that cannot be changed", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
 	}
 	return written, err

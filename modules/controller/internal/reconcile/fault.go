@@ -56,8 +56,12 @@ func (f *fault) again(slow time.Duration) (time.Duration, error) {
 	return 0, f.cause
 }
 
-// fail reports a fault, and returns when to look again.
-func (r *Reconciler) fail(ctx context.Context, app *workerapp.WorkerApp, present *appsv1.Deployment, f *fault) (time.Duration, error) {
+// fail reports err where it is a fault, and returns when to look again.
+func (r *Reconciler) fail(ctx context.Context, app *workerapp.WorkerApp, present *appsv1.Deployment, err error) (time.Duration, error) {
+	f, ok := faultOf(err)
+	if !ok {
+		return 0, err
+	}
 	state := status.State{Phase: workerapp.Failed, Reason: f.reason, Message: f.message, Serving: present != nil && present.Status.ReadyReplicas > 0}
 	previous, _ := status.Previous(app)
 	known := previous.Reason == f.reason

@@ -8,25 +8,38 @@ import (
 	"slices"
 
 	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/internal/watch"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// hold puts the finalizer on, before anything is made in the ingress namespace.
+// hold puts the finalizer on, before anything is made in the ingress namespace, and takes away the owner's secret key, which an
+// earlier controller wrote into WorkerApps.
 func (r *Reconciler) hold(ctx context.Context, app *workerapp.WorkerApp) error {
-	if slices.Contains(app.Finalizers, workerapp.Finalizer) {
+	held, secret := slices.Contains(app.Finalizers, workerapp.Finalizer), app.Annotations[watch.KeyAnnotation] != ""
+	if held && !secret {
 		return nil
 	}
-	written, err := r.setFinalizers(ctx, app.Namespace, app.Name, app.ResourceVersion, append(slices.Clone(app.Finalizers), workerapp.Finalizer))
-	if err != nil {
-		return err
+	metadata := map[string]any{"resourceVersion": app.ResourceVersion}
+	patch := map[string]any{"metadata": metadata}
+	if !held {
+		metadata["finalizers"] = append(slices.Clone(app.Finalizers), workerapp.Finalizer)
 	}
-	app.Finalizers, app.ResourceVersion = written.GetFinalizers(), written.GetResourceVersion()
+	if secret {
+		metadata["annotations"] = map[string]any{corev1.LastAppliedConfigAnnotation: nil, watch.KeyAnnotation: nil}
+		patch["spec"] = map[string]any{"ownerSK": nil}
+	}
+	written, err := r.patchApp(ctx, app.Namespace, app.Name, patch)
+	if err != nil {
+		return fmt.Errorf("finalizer of the WorkerApp, or secret in it: %w", err)
+	}
+	app.Finalizers, app.ResourceVersion, app.Generation = written.GetFinalizers(), written.GetResourceVersion(), written.GetGeneration()
 	return nil
 }
 
@@ -41,9 +54,13 @@ func (r *Reconciler) release(ctx context.Context, u *unstructured.Unstructured) 
 		return err
 	}
 	rest := slices.DeleteFunc(slices.Clone(finalizers), func(f string) bool { return f == workerapp.Finalizer })
-	_, err := r.setFinalizers(ctx, u.GetNamespace(), u.GetName(), u.GetResourceVersion(), rest)
+	_, err := r.patchApp(ctx, u.GetNamespace(), u.GetName(), map[string]any{
+		"metadata": map[string]any{"resourceVersion": u.GetResourceVersion(), "finalizers": rest}})
 	if err == nil {
 		r.log.Info("worker removed", zap.String("app", u.GetName()))
+	}
+	if err != nil {
+		err = fmt.Errorf("finalizer of the WorkerApp: %w", err)
 	}
 	return raced(err)
 }
@@ -58,8 +75,8 @@ func (r *Reconciler) sweep(ctx context.Context, name string) error {
 	if found.External == nil && found.Route == nil {
 		return nil
 	}
-	if found.External != nil && !r.builder.Points(found.External) {
-		r.log.Warn("object in the ingress namespace belongs to another worker namespace; left alone", zap.String("app", name))
+	if !r.builder.Made(found.External, found.Route) {
+		r.log.Warn("object in the ingress namespace is not known to be this platform's; left alone", zap.String("app", name))
 		return nil
 	}
 	_, err := r.clients.Get(ctx, workerapp.Resource(), r.builder.WorkerNamespace, name)
@@ -90,18 +107,16 @@ func (r *Reconciler) deleteIngress(ctx context.Context, name string) error {
 	return nil
 }
 
-// setFinalizers changes the finalizers only if the WorkerApp is still the one that was looked at. A merge patch, because
-// server-side apply under the name by which workers write the spec would let their next write drop the finalizer.
-func (r *Reconciler) setFinalizers(ctx context.Context, namespace, name, resourceVersion string, finalizers []string) (*unstructured.Unstructured, error) {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"resourceVersion": resourceVersion, "finalizers": finalizers,
-	}})
+// patchApp changes a WorkerApp only if it is still the one that was looked at, by the resourceVersion in patch. A merge patch,
+// because server-side apply under the name by which workers write the spec would let their next write drop the finalizer.
+func (r *Reconciler) patchApp(ctx context.Context, namespace, name string, patch map[string]any) (*unstructured.Unstructured, error) {
+	encoded, err := json.Marshal(patch)
 	if err != nil {
-		return nil, fmt.Errorf("finalizers: %w", err)
+		return nil, err
 	}
-	written, err := r.clients.MergePatch(ctx, workerapp.Resource(), namespace, name, patch)
+	written, err := r.clients.MergePatch(ctx, workerapp.Resource(), namespace, name, encoded)
 	if err != nil {
-		return nil, fmt.Errorf("finalizers: %w", err)
+		return nil, err
 	}
 	r.wrote(name, kube.Ref{Resource: workerapp.Resource(), Namespace: namespace, Name: name}, written)
 	return written, nil

@@ -161,9 +161,6 @@ func (r *Reconciler) makeEnvironment(ctx context.Context, app *workerapp.WorkerA
 	if err != nil {
 		return nil, err
 	}
-	present, err := r.apply(ctx, app, configMap, live(found.ConfigMap))
-	if err != nil {
-		return nil, err
-	}
-	return held, r.dropForeignKeys(ctx, app, configMap, present, wanted.env)
+	_, err = r.apply(ctx, app, configMap, live(found.ConfigMap))
+	return held, err
 }

@@ -22,7 +22,7 @@ func (r *Reconciler) way(app string, desired int64, found watch.Found) (children
 	if found.External == nil || found.Route == nil {
 		return children.Moved(), 0
 	}
-	routed := children.RoutePort(found.Route)
+	routed, former := children.RoutePort(found.Route), children.FormerPort(found.External)
 	ports := map[int32]bool{}
 	for _, port := range found.External.Spec.Ports {
 		ports[port.Port] = true
@@ -34,9 +34,9 @@ func (r *Reconciler) way(app string, desired int64, found watch.Found) (children
 	case routed != 0 && !children.IsServicePort(routed) && ports[routed]:
 		wait := r.moves.wait(app, "route", r.now())
 		return children.Way{Former: routed, Begun: true, Routed: wait == 0}, wait
-	case len(ports) > 1 && children.IsServicePort(routed) && ports[routed]:
+	case former != 0 && children.IsServicePort(routed) && ports[routed]:
 		if wait := r.moves.wait(app, "rest", r.now()); wait > 0 {
-			return children.Way{Former: otherPort(ports), Begun: true, Routed: true}, wait
+			return children.Way{Former: former, Begun: true, Routed: true}, wait
 		}
 	}
 	r.moves.forget(app)
@@ -84,15 +84,6 @@ func ready(pod *corev1.Pod) bool {
 		}
 	}
 	return false
-}
-
-func otherPort(ports map[int32]bool) int32 {
-	for port := range ports {
-		if !children.IsServicePort(port) {
-			return port
-		}
-	}
-	return 0
 }
 
 // moves remembers since when each worker is at a step that has to be noticed. A new process begins to wait anew.

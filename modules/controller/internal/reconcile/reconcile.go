@@ -99,31 +99,25 @@ func (r *Reconciler) reconcile(ctx context.Context, name string) (time.Duration,
 	}
 }
 
-// ensure makes what is wished and reports how it stands.
+// ensure makes what is desired and reports how it stands.
 func (r *Reconciler) ensure(ctx context.Context, u *unstructured.Unstructured) (time.Duration, error) {
 	app, err := workerapp.FromUnstructured(u)
+	found := r.cache.Children(app.Name)
+	if held := r.hold(ctx, app); held != nil {
+		return r.fail(ctx, app, found.Deployment, raced(held))
+	}
 	if err == nil {
 		err = spec.Check(app)
 	}
-	found := r.cache.Children(app.Name)
 	if err != nil {
 		return r.fail(ctx, app, found.Deployment, &fault{reason: status.InvalidSpec, message: err.Error()})
 	}
 	if behind, err := r.behind(ctx, app, found.Deployment); err != nil || behind {
 		return behindWait, raced(err)
 	}
-	var state status.State
-	var again time.Duration
-	if err = r.hold(ctx, app); err == nil {
-		state, again, err = r.makeChildren(ctx, app, found)
-	} else if apierrors.IsNotFound(err) {
-		return 0, nil
-	}
-	if f, ok := faultOf(err); ok {
-		return r.fail(ctx, app, found.Deployment, f)
-	}
+	state, again, err := r.makeChildren(ctx, app, found)
 	if err != nil {
-		return 0, err
+		return r.fail(ctx, app, found.Deployment, err)
 	}
 	if wait := status.Told(app, state, r.now()); wait > 0 {
 		return wait, nil // again is zero while nothing is suspected

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"app238.com/inner/app/kube/drift"
 	"app238.com/inner/modules/domains/internal/objects"
 	"app238.com/inner/modules/domains/internal/store"
 )
@@ -85,7 +86,7 @@ func (c *Cluster) compare(wish store.Wish) (certificate string, changes []change
 		if err != nil {
 			return "", nil, err
 		}
-		if objects.Differs(wished, live) {
+		if drift.Differs(wished.Object, content(live)) {
 			changes = append(changes, change{w.kind, wished, live})
 		}
 	}
@@ -116,7 +117,7 @@ func (c *Cluster) make(ctx context.Context, wish store.Wish, changes []change) e
 // holds anything that could be lost.
 func (c *Cluster) apply(ctx context.Context, kind objects.Kind, desired, live *unstructured.Unstructured) error {
 	c.metrics.Writes.WithLabelValues(kind.Name, "apply").Inc()
-	written, err := c.clients.Apply(ctx, kind.Resource, desired)
+	written, err := drift.Apply(ctx, c.clients, kind.Resource, desired, content(live))
 	if apierrors.IsInvalid(err) && live != nil {
 		if written, err = c.clients.Recreate(ctx, kind.Resource, desired, err); err == nil {
 			c.metrics.Writes.WithLabelValues(kind.Name, "delete").Inc()
@@ -128,6 +129,13 @@ func (c *Cluster) apply(ctx context.Context, kind objects.Kind, desired, live *u
 	}
 	c.writes.Expect(desired.GetName(), c.ref(kind, desired.GetName()), written.GetResourceVersion(), time.Now())
 	return nil
+}
+
+func content(live *unstructured.Unstructured) map[string]any {
+	if live == nil {
+		return nil
+	}
+	return live.Object
 }
 
 // withdraw deletes the objects that are there. The certificate's Secret stays: the domain may come back.

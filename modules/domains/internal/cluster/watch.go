@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"app238.com/inner/app/kube"
+	"app238.com/inner/app/kube/drift"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/domains/internal/objects"
 )
@@ -66,7 +67,7 @@ func (c *Cluster) watch(kind objects.Kind) (*watched, error) {
 // strip removes what is never looked at, before it is kept.
 func strip(object any) (any, error) {
 	if o, ok := object.(metav1.Object); ok {
-		o.SetManagedFields(nil)
+		drift.Note(o)
 		if annotations := o.GetAnnotations(); annotations[corev1.LastAppliedConfigAnnotation] != "" {
 			delete(annotations, corev1.LastAppliedConfigAnnotation)
 			o.SetAnnotations(annotations)

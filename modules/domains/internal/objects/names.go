@@ -1,5 +1,5 @@
-// Package objects builds the objects that serve a custom domain, as section 3 of the platform's contract asks for them,
-// and tells whether those in the cluster are as they should be. Everything here is pure.
+// Package objects builds the objects that serve a custom domain, as section 3 of the platform's contract asks for them.
+// Everything here is pure.
 package objects
 
 import (

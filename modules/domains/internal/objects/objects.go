@@ -6,6 +6,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"app238.com/inner/app/kube/drift"
 )
 
 // Kind is one of the kinds of objects that serve a domain.
@@ -75,7 +77,7 @@ func (b Builder) Build(k Kind, d Domain) (*unstructured.Unstructured, error) {
 	u.SetName(Name(d.CDID))
 	u.SetLabels(labels(d))
 	u.SetAnnotations(map[string]string{IDAnnotation: d.CDID, UserAnnotation: d.UserUID})
-	return u, nil
+	return u, drift.Seal(u)
 }
 
 func labels(d Domain) map[string]string {

@@ -63,41 +63,6 @@ func TestNamesAreValidAndNeverMeet(t *testing.T) {
 	require.Equal(t, long.UserUID, u.GetAnnotations()[objects.UserAnnotation])
 }
 
-func TestOnlyWhatApplyWouldChangeDiffers(t *testing.T) {
-	t.Parallel()
-	for _, k := range objects.Kinds() {
-		require.True(t, objects.Differs(build(t, k, domain), nil))
-		live := build(t, k, domain)
-		live.SetResourceVersion("7")
-		live.SetAnnotations(map[string]string{"foreign": "x", objects.IDAnnotation: domain.CDID, objects.UserAnnotation: "u1"})
-		require.NoError(t, unstructured.SetNestedField(live.Object, "x", "status", "foreign"))
-		require.NoError(t, unstructured.SetNestedField(live.Object, "x", "spec", "defaulted"))
-		require.False(t, objects.Differs(build(t, k, domain), live), k.Name)
-		live.SetLabels(map[string]string{"app": "custom-domain"})
-		require.True(t, objects.Differs(build(t, k, domain), live), k.Name)
-	}
-	service := build(t, objects.Services(), domain)
-	setInFirst(t, service, "targetPort", int64(443), "spec", "ports")
-	require.False(t, objects.Differs(build(t, objects.Services(), domain), service), "the API server's default")
-	route := build(t, objects.Routes(), domain)
-	setInFirst(t, route, "middlewares", []any{}, "spec", "routes")
-	require.True(t, objects.Differs(build(t, objects.Routes(), domain), route), "a list that the API replaces as a whole")
-	other := domain
-	other.Target = "w2.worker.platform.test"
-	require.True(t, objects.Differs(build(t, objects.Services(), other), build(t, objects.Services(), domain)))
-}
-
-// setInFirst sets a field of the first element of a list.
-func setInFirst(t *testing.T, u *unstructured.Unstructured, field string, value any, list ...string) {
-	t.Helper()
-	elements, _, err := unstructured.NestedSlice(u.Object, list...)
-	require.NoError(t, err)
-	first, ok := elements[0].(map[string]any)
-	require.True(t, ok)
-	first[field] = value
-	require.NoError(t, unstructured.SetNestedSlice(u.Object, elements, list...))
-}
-
 func TestReadinessIsCertManagersCondition(t *testing.T) {
 	t.Parallel()
 	certificate := func(conditions ...any) *unstructured.Unstructured {

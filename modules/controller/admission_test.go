@@ -1,0 +1,96 @@
+package controller_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"app238.com/inner/modules/controller/workerapp"
+	"app238.com/inner/test/admission"
+)
+
+// restartsInSilence has the controller start anew, and look at what it finds: it writes nothing, and says of nothing that it was edited.
+func (b *bundle) restartsInSilence(name string) {
+	b.t.Helper()
+	b.settle()
+	writes := len(b.writes())
+	b.stop()
+	b.startAndSync()
+	b.settle()
+	require.Empty(b.t, b.writes()[writes:])
+	list, err := b.admin.Typed.CoreV1().Events(b.worker()).List(b.ctx(), metav1.ListOptions{
+		FieldSelector: "involvedObject.kind=WorkerApp,involvedObject.name=" + name})
+	require.NoError(b.t, err)
+	for _, event := range list.Items {
+		require.NotEqual(b.t, "Restored", event.Reason, event.Message)
+	}
+}
+
+func TestWhatAWebhookMakesOfInnersWritesIsNoDrift(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	name := workerapp.Name("abc12345", "u1")
+	kinds := b.kinds(name)
+	const container = "/spec/template/spec/containers/0"
+	for _, hook := range []struct {
+		of    kind
+		patch string
+	}{
+		{kinds[0], `[{"op": "add", "path": "/data/INJECTED", "value": "x"}]`},
+		{kinds[2], `[{"op": "add", "path": "/spec/sessionAffinity", "value": "ClientIP"}, {"op": "remove", "path": "/spec/selector"}]`},
+		{kinds[3], `[{"op": "replace", "path": "` + container + `/image", "value": "mirror.test/healthy:1"},
+			{"op": "remove", "path": "` + container + `/resources/limits/cpu"},
+			{"op": "add", "path": "/spec/template/spec/nodeSelector", "value": {"kubernetes.io/os": "linux"}}]`},
+		{kinds[5], `[{"op": "add", "path": "/spec/tls/options", "value": {"name": "strict"}}, {"op": "replace", "path": "/spec/entryPoints", "value": ["other"]}]`},
+		{kinds[6], `[{"op": "remove", "path": "/spec/egress/0"}]`},
+	} {
+		admission.Mutate(t, b.admin, hook.of.resource, hook.of.namespace, hook.patch)
+	}
+	b.startAndSync()
+	b.deploy(spec("abc12345"), 1, 1)
+	b.await("a Deployment", func() error {
+		_, err := b.admin.Get(b.ctx(), kinds[3].resource, kinds[3].namespace, name)
+		return err
+	})
+	require.Equal(t, "mirror.test/healthy:1", b.deployment(name).Spec.Template.Spec.Containers[0].Image)
+	require.Empty(t, b.service(name).Spec.Selector)
+	b.restartsInSilence(name)
+	b.addByHand(name, `{"spec": {"template": {"spec": {"containers": [{"name": "`+name+`", "command": ["sh"]}]}}}}`)
+	b.awaitWithin(healing, "what somebody did is taken back all the same", func() error {
+		if command := b.deployment(name).Spec.Template.Spec.Containers[0].Command; command != nil {
+			return fmt.Errorf("%v", command)
+		}
+		return nil
+	})
+}
+
+func TestQuantitiesThatTheAPIServerRoundsAreNoDrift(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	s := spec("abc12345")
+	s.AssignedCPU, s.AssignedMemory, s.AssignedDisk = "0.0005", "67108864.5", "0.1Gi"
+	name := b.deploy(s, 1, 1)
+	b.awaitPhase(name, workerapp.Running)
+	limits := b.deployment(name).Spec.Template.Spec.Containers[0].Resources.Limits
+	require.Equal(t, "1m", limits.Cpu().String())
+	b.restartsInSilence(name)
+}
+
+func TestADeploymentThatSomebodyScalesIsRestored(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	name := b.deploy(spec("abc12345"), 1, 1)
+	b.awaitPhase(name, workerapp.Running)
+	scale, err := b.admin.Typed.AppsV1().Deployments(b.worker()).GetScale(b.ctx(), name, metav1.GetOptions{})
+	require.NoError(t, err)
+	scale.Spec.Replicas = 3
+	_, err = b.admin.Typed.AppsV1().Deployments(b.worker()).UpdateScale(b.ctx(), name, scale, metav1.UpdateOptions{})
+	require.NoError(t, err)
+	require.Equal(t, "Deployment "+name+" was edited and is restored", b.awaitEvent(name, corev1.EventTypeNormal, "Restored").Message)
+	require.EqualValues(t, 1, *b.deployment(name).Spec.Replicas)
+}
