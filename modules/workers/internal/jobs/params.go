@@ -26,6 +26,7 @@ type Params struct {
 	Rows    *rows.Rows
 	Apps    *cluster.WorkerApps
 	Origins *origin.Origins
+	Remover *cluster.Remover
 	Secrets *cluster.Secrets
 	Queue   job.Queue
 }
