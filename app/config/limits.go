@@ -19,6 +19,7 @@ const (
 func numberLimits() map[string][2]float64 {
 	return map[string][2]float64{
 		"http.bodyLimit":                    {1 << 10, 1 << 28},
+		"http.taskBodyLimit":                {1 << 10, 1 << 28},
 		"http.bodyMemory":                   {1 << 10, 1 << 40},
 		"http.headerLimit":                  {minHeaderLimit, 1 << 20},
 		"http.maxRequests":                  {1, 100_000},
