@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"app238.com/inner/app/kube"
-	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/internal/diff"
 	"app238.com/inner/modules/controller/internal/status"
@@ -153,7 +152,7 @@ func refusalText(c children.Child, err error) string {
 		}
 		text = cmp.Or(strings.Join(faults, ", "), "one of its rules ("+string(refused.Status().Reason)+"); its words are in Inner's log")
 	}
-	text = observe.Printable(text)
+	text = status.Public(text)
 	if runes := []rune(text); len(runes) > refusalLength {
 		return string(runes[:refusalLength]) + "…"
 	}
