@@ -177,6 +177,9 @@ func (d deploy) begin(ctx context.Context, task job.Task, p Deploy, w *ent.Worke
 	if err := wish.CheckEnvironment(w.EnvJSON); err != nil {
 		return job.NewPermanent("%s", err.Error())
 	}
+	if _, err := d.spec(w, v); err != nil {
+		return err
+	}
 	if err := d.Rows.Begin(ctx, w, v); err != nil {
 		return databaseError("marking the version", err)
 	}
