@@ -152,7 +152,7 @@ func (d *description) seeRefused(t *testing.T) {
 	t.Helper()
 	l := d.listen(t, testdatabase.New(t).Config, false)
 	for _, path := range []string{"/api/acceptTask", "/api/worker/deploy", "/api/combinator/reportUsage"} {
-		for body, want := range map[string]int{"{": 400, "{}": 400, `{"task_type": 7, "port": "x"}`: 400, strings.Repeat(" ", 1<<20+1): 413} {
+		for body, want := range map[string]int{"{": 400, "{}": 400, `{"task_type": 7, "port": "x"}`: 400, strings.Repeat(" ", 4<<20+1): 413} {
 			status, text := l.send(t, http.MethodPost, path, body)
 			require.Equal(t, want, status, text)
 		}

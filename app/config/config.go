@@ -50,6 +50,7 @@ type Log struct {
 type HTTP struct {
 	Listen            string        `mapstructure:"listen"`
 	BodyLimit         int64         `mapstructure:"bodyLimit"`
+	TaskBodyLimit     int64         `mapstructure:"taskBodyLimit"`
 	BodyMemory        int64         `mapstructure:"bodyMemory"`
 	HeaderLimit       int           `mapstructure:"headerLimit"`
 	MaxRequests       int           `mapstructure:"maxRequests"`

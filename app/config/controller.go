@@ -16,6 +16,7 @@ type Controller struct {
 	RetryDelayMax     time.Duration  `mapstructure:"retryDelayMax"`
 	ResyncInterval    time.Duration  `mapstructure:"resyncInterval"`
 	SlowDown          SlowDown       `mapstructure:"slowDown"`
+	Limits            Limits         `mapstructure:"limits"`
 	LeaderElection    LeaderElection `mapstructure:"leaderElection"`
 	Pods              Pods           `mapstructure:"pods"`
 	NetworkPolicy     NetworkPolicy  `mapstructure:"networkPolicy"`
@@ -25,6 +26,14 @@ type Controller struct {
 type SlowDown struct {
 	Burst    int           `mapstructure:"burst"`
 	Interval time.Duration `mapstructure:"interval"`
+}
+
+// Limits is the most that one worker may be given; all but Replicas are quantities as in Kubernetes.
+type Limits struct {
+	CPU      string `mapstructure:"cpu"`
+	Memory   string `mapstructure:"memory"`
+	Disk     string `mapstructure:"disk"`
+	Replicas int64  `mapstructure:"replicas"`
 }
 
 // LeaderElection says how replicas agree on the one whose controller writes.

@@ -19,6 +19,7 @@ const (
 func numberLimits() map[string][2]float64 {
 	return map[string][2]float64{
 		"http.bodyLimit":                    {1 << 10, 1 << 28},
+		"http.taskBodyLimit":                {1 << 10, 1 << 28},
 		"http.bodyMemory":                   {1 << 10, 1 << 40},
 		"http.headerLimit":                  {minHeaderLimit, 1 << 20},
 		"http.maxRequests":                  {1, 100_000},
@@ -33,6 +34,7 @@ func numberLimits() map[string][2]float64 {
 		"tasks.maxTakeovers":                {1, 1000},
 		"controller.workers":                {1, maxWorkers},
 		"controller.slowDown.burst":         {1, 100_000},
+		"controller.limits.replicas":        {1, 1_000_000},
 		"controller.restartsPerSecond":      {0.01, 10_000},
 		"tracing.ratio":                     {0, 1},
 		"domains.checks":                    {1, 100_000},

@@ -88,8 +88,8 @@ func (c *Config) validateTogether(fault func(key, format string, args ...any)) {
 	if c.HTTP.WriteTimeout <= c.HTTP.ReadTimeout+c.HTTP.RequestTimeout {
 		fault("http.writeTimeout", "must be longer than http.readTimeout and http.requestTimeout together")
 	}
-	if c.HTTP.BodyMemory < c.HTTP.BodyLimit {
-		fault("http.bodyMemory", "must be at least http.bodyLimit")
+	if c.HTTP.BodyMemory < max(c.HTTP.BodyLimit, c.HTTP.TaskBodyLimit) {
+		fault("http.bodyMemory", "must be at least http.bodyLimit and http.taskBodyLimit")
 	}
 }
 

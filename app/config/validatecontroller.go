@@ -2,12 +2,16 @@ package config
 
 import (
 	"net/netip"
+	"regexp"
 	"time"
 )
 
 // retryShare is how many tries have to fit into the time in which the lease must be renewed, so that one lost request
 // costs no leadership.
 const retryShare = 2
+
+// quantity is what of Kubernetes' quantities a limit may be: a whole number above zero, with or without a unit.
+var quantity = regexp.MustCompile(`^[1-9][0-9]{0,11}(m|k|M|G|T|Ki|Mi|Gi|Ti)?$`)
 
 func (c Controller) validate(fault func(key, format string, args ...any)) {
 	e := c.LeaderElection
@@ -25,6 +29,11 @@ func (c Controller) validate(fault func(key, format string, args ...any)) {
 	}
 	if c.MinReady%time.Second != 0 || c.MinReady >= c.ProgressDeadline {
 		fault("controller.minReady", "must be whole seconds and less than controller.progressDeadline")
+	}
+	for key, limit := range map[string]string{"cpu": c.Limits.CPU, "memory": c.Limits.Memory, "disk": c.Limits.Disk} {
+		if !quantity.MatchString(limit) {
+			fault("controller.limits."+key, "must be a quantity like 500m, 64 or 256Gi")
+		}
 	}
 	c.Pods.validate(fault)
 	c.NetworkPolicy.validate(fault)

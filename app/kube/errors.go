@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
 
@@ -25,6 +26,14 @@ func Unavailable(err error) bool {
 // Refused tells whether err says that the API server found the object itself wrong: no repetition helps.
 func Refused(err error) bool {
 	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
+}
+
+// Absent tells a "no such object" of the API server, which proves that it is gone, from a "no such path": both are a 404, and for a
+// moment after its start the API server does not know every kind.
+func Absent(err error) bool {
+	var answer apierrors.APIStatus
+	return apierrors.IsNotFound(err) && errors.As(err, &answer) &&
+		!apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }
 
 // Faults names the fields that the API server found wrong, with its words for them; "" where err does not tell. The words

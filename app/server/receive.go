@@ -21,27 +21,27 @@ func overloaded() *Error {
 // bodies reads the bodies of requests. Bodies are read before a request takes one of the places of slots: whoever is slow
 // to send one keeps nobody from being served.
 type bodies struct {
-	// limit bounds one body, memory all those that are held at once, both in bytes.
-	limit, memory int64
-	held          atomic.Int64
-	log           *zap.Logger
+	// memory bounds all bodies that are held at once, in bytes.
+	memory int64
+	held   atomic.Int64
+	log    *zap.Logger
 }
 
-// receive is the middleware: it hands on requests whose bodies are in memory.
-func (b *bodies) receive(next http.Handler) http.Handler {
+// receive is the middleware: it hands on requests whose bodies, of at most limit bytes, are in memory.
+func (b *bodies) receive(limit int64, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Body == nil || r.Body == http.NoBody {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if r.ContentLength > b.limit { // so that a client which waits to be asked for it does not send it
-			fail(w, r, tooLarge(b.limit), b.log)
+		if r.ContentLength > limit { // so that a client which waits to be asked for it does not send it
+			fail(w, r, TooLarge("body", limit), b.log)
 			return
 		}
 		body := &heldBody{bodies: b}
 		defer body.release()
 		received := receiving(r.Context())
-		err := body.fill(http.MaxBytesReader(w, r.Body, b.limit), r.ContentLength)
+		err := body.fill(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
 		received()
 		if err != nil {
 			fail(w, r, bodyError(err), b.log)
@@ -52,13 +52,14 @@ func (b *bodies) receive(next http.Handler) http.Handler {
 	})
 }
 
-func tooLarge(limit int64) *Error {
-	return &Error{Status: http.StatusRequestEntityTooLarge, Text: fmt.Sprintf("body: longer than %d bytes", limit)}
+// TooLarge is the answer to a body, or to what is kept of it, of more than limit bytes.
+func TooLarge(what string, limit int64) *Error {
+	return &Error{Status: http.StatusRequestEntityTooLarge, Text: fmt.Sprintf("%s: longer than %d bytes", what, limit)}
 }
 
 func bodyError(err error) error {
 	if beyond, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return tooLarge(beyond.Limit)
+		return TooLarge("body", beyond.Limit)
 	}
 	if _, ok := errors.AsType[*Error](err); ok {
 		return err

@@ -21,6 +21,8 @@ type Route struct {
 	// Probe marks a route that tells whether the process lives: it is answered under overload too, and without a client
 	// certificate.
 	Probe bool
+	// BodyLimit bounds the body in bytes; 0 stands for http.bodyLimit.
+	BodyLimit int64
 	// Access is the kind of route, a key of http.access, which says who may call it; "" for everybody.
 	Access string
 }

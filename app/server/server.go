@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,14 +60,14 @@ func New(c *config.Config, log *zap.Logger, m *Metrics, routes []Route, layers .
 // its layers, the client's certificate, the limits on bodies and requests, and the time-out. HEAD works where GET does.
 func NewHandler(c config.HTTP, log *zap.Logger, routes []Route, layers ...Layer) http.Handler {
 	router := mux.NewRouter()
-	received := &bodies{limit: c.BodyLimit, memory: c.BodyMemory, log: log}
+	received := &bodies{memory: c.BodyMemory, log: log}
 	all, allowed := newSlots(c.MaxRequests), map[string][]string{}
 	for _, route := range routes {
 		slots := all
 		if route.Probe {
 			slots = nil
 		}
-		handler := received.receive(slots.limit(timeOut(c.RequestTimeout)(adapt(route.Handler, log)), log))
+		handler := received.receive(cmp.Or(route.BodyLimit, c.BodyLimit), slots.limit(timeOut(c.RequestTimeout)(adapt(route.Handler, log)), log))
 		if c.TLS.ClientCA != "" && !route.Probe {
 			handler = requireCertificate(handler, log)
 		}

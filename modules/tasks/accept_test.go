@@ -79,8 +79,12 @@ func TestBadRequestsAreRefusedNamingTheFieldAndLeaveNoRow(t *testing.T) {
 func TestOtherRefusalsHaveTheirStatus(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	long := `{"task_type":"` + strings.Repeat("x", int(b.config.HTTP.BodyLimit)) + `"}`
+	long := `{"task_type":"` + strings.Repeat("x", int(b.config.HTTP.TaskBodyLimit)) + `"}`
 	require.Equal(t, http.StatusRequestEntityTooLarge, b.request(http.MethodPost, "/api/acceptTask", long).Code)
+	kept := `{"task_type":"test.note","task_info":{"text":"` + strings.Repeat("x", int(b.config.HTTP.BodyLimit)) + `"}}`
+	require.Equal(t, http.StatusRequestEntityTooLarge, b.request(http.MethodPost, "/api/acceptTask", kept).Code)
+	dropped := strings.Replace(kept, `"text":`, `"text":"short","unknown":`, 1)
+	require.Equal(t, http.StatusOK, b.request(http.MethodPost, "/api/acceptTask", dropped).Code, "more may come than is kept")
 	require.Equal(t, http.StatusUnsupportedMediaType,
 		b.request(http.MethodPost, "/api/acceptTask", `{}`, "Content-Type", "text/plain").Code)
 	require.Equal(t, http.StatusMethodNotAllowed, b.request(http.MethodGet, "/api/acceptTask", ``).Code)

@@ -32,7 +32,7 @@ func BenchmarkAnAccept(b *testing.B) {
 	require.NoError(b, err)
 	t.store = store.New(db, steady, box, t.config)
 	t.queue = queue.New(t.registry, t.store, claims.NewBook(t.config), newMetrics(b), nil)
-	t.handler = server.NewHandler(t.config.HTTP, zap.NewNop(), httpapi.New(t.queue, t.store).Routes())
+	t.handler = server.NewHandler(t.config.HTTP, zap.NewNop(), httpapi.New(t.config, t.queue, t.store).Routes())
 	var key atomic.Int64
 	accept := func() {
 		w := t.request(http.MethodPost, "/api/acceptTask", fmt.Sprintf(`{"task_type":"test.note","task_info":{"key":"k%d","text":"x"}}`, key.Add(1)))

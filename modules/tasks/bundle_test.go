@@ -136,7 +136,7 @@ func setupOn(t testing.TB, db *testdatabase.Database) *bundle {
 	b.store = store.New(db.DB, db.Steady, box, c)
 	b.heartbeats = store.NewHeartbeats(db.Heartbeat)
 	b.queue = queue.New(b.registry, b.store, claims.NewBook(c), newMetrics(t), nil)
-	b.handler = server.NewHandler(c.HTTP, zap.NewNop(), httpapi.New(b.queue, b.store).Routes())
+	b.handler = server.NewHandler(c.HTTP, zap.NewNop(), httpapi.New(b.config, b.queue, b.store).Routes())
 	return b
 }
 

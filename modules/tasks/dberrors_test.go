@@ -24,7 +24,7 @@ import (
 // logged has the bundle's requests logged into what is returned.
 func (b *bundle) logged() *observer.ObservedLogs {
 	core, logs := observer.New(zap.ErrorLevel)
-	b.handler = server.NewHandler(b.config.HTTP, zap.New(core), httpapi.New(b.queue, b.store).Routes())
+	b.handler = server.NewHandler(b.config.HTTP, zap.New(core), httpapi.New(b.config, b.queue, b.store).Routes())
 	return logs
 }
 

@@ -20,7 +20,7 @@ func TestOfMoreRequestsThanAreTakenEachIsATaskOrRefused(t *testing.T) {
 	b := setup(t)
 	c := b.config.HTTP
 	c.MaxRequests = 2
-	b.handler = server.NewHandler(c, zap.NewNop(), httpapi.New(b.queue, b.store).Routes())
+	b.handler = server.NewHandler(c, zap.NewNop(), httpapi.New(b.config, b.queue, b.store).Routes())
 	var sent, granted, refused atomic.Int64
 	var clients sync.WaitGroup
 	for begin := time.Now(); refused.Load() == 0 || granted.Load() == 0; {

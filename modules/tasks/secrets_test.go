@@ -141,7 +141,7 @@ func (b *bundle) withKeys(t *testing.T, letters string) {
 	require.NoError(t, err)
 	b.store = store.New(b.db.DB, b.db.Steady, box, b.config)
 	b.queue = queue.New(b.registry, b.store, claims.NewBook(b.config), newMetrics(t), nil)
-	b.handler = server.NewHandler(b.config.HTTP, zap.NewNop(), httpapi.New(b.queue, b.store).Routes())
+	b.handler = server.NewHandler(b.config.HTTP, zap.NewNop(), httpapi.New(b.config, b.queue, b.store).Routes())
 }
 
 func TestPayloadsWithSecretsAreEncryptedInTheDatabaseAndRunAfterAChangeOfKeys(t *testing.T) {

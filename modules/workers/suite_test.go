@@ -49,6 +49,7 @@ type bundle struct {
 	db        *testdatabase.Database
 	clients   *kube.Clients
 	namespace string
+	ingress   string
 	queue     *fakeQueue
 	registry  *prometheus.Registry
 	jobs      map[string]job.Definition
@@ -67,7 +68,8 @@ func setup(t *testing.T) *bundle {
 	c.Kubernetes.Kubeconfig = os.Getenv("INNER_TEST_KUBECONFIG")
 	require.NotEmpty(t, c.Kubernetes.Kubeconfig, "INNER_TEST_KUBECONFIG is not set: run the tests with make test")
 	b.namespace = "worker-" + strings.ToLower(rand.Text()[:8])
-	c.Kubernetes.Namespaces.Worker = b.namespace
+	b.ingress = strings.Replace(b.namespace, "worker", "ingress", 1)
+	c.Kubernetes.Namespaces.Worker, c.Kubernetes.Namespaces.Ingress, c.Domain = b.namespace, b.ingress, "example.test"
 	var definitions struct {
 		fx.In
 		Jobs        []job.Definition      `group:"jobs"`
@@ -88,12 +90,12 @@ func setup(t *testing.T) *bundle {
 	require.Len(t, definitions.Inventories, 1)
 	b.stock = definitions.Inventories[0]
 	namespaces := b.clients.Typed.CoreV1().Namespaces()
-	_, err := namespaces.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: b.namespace}}, metav1.CreateOptions{})
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		b.removeApps(t)
-		_ = namespaces.Delete(context.WithoutCancel(t.Context()), b.namespace, metav1.DeleteOptions{})
-	})
+	for _, name := range []string{b.namespace, b.ingress} {
+		_, err := namespaces.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = namespaces.Delete(context.WithoutCancel(t.Context()), name, metav1.DeleteOptions{}) })
+	}
+	t.Cleanup(func() { b.removeApps(t) })
 	b.exec(t, `INSERT INTO users (uid, email, password_hash, secret_key) VALUES ('u1', 'u1@example.com', 'x', 'sk_1')`)
 	require.NoError(t, b.db.QueryRowContext(t.Context(), `INSERT INTO workers (wid, user_uid, worker_name, status)
 		VALUES ('w1', 'u1', 'a worker', 'unloaded') RETURNING id`).Scan(&b.row))

@@ -177,9 +177,27 @@ func TestABadPayloadIsRefusedNamingTheField(t *testing.T) {
 			require.ErrorContains(t, err, want)
 			require.NotContains(t, err.Error(), "marker")
 		}
-		require.True(t, b.jobs[jobType].Secret)
-		p, err := b.jobs[jobType].Prepare([]byte(`{"worker_id":"w1","user_uid":"u1","data":{"A":"marker"}}`))
-		require.NoError(t, err)
-		require.JSONEq(t, `{"worker_id":"w1","user_uid":"u1","data":{"A":null}}`, string(p.Erased))
 	}
+}
+
+func TestOfASecretTheNamesAreKeptAndOfAnEnvironmentNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	prepare := func(jobType, data string) job.Prepared {
+		require.True(t, b.jobs[jobType].Secret)
+		p, err := b.jobs[jobType].Prepare([]byte(`{"worker_id":"w1","user_uid":"u1","data":` + data + `}`))
+		require.NoError(t, err)
+		return p
+	}
+	secret, env := prepare("worker.sync_secret", `{"A":"marker"}`), prepare("worker.sync_env", `{"A":"marker"}`)
+	require.JSONEq(t, `{"worker_id":"w1","user_uid":"u1","data":{"A":null}}`, string(secret.Erased))
+	require.Contains(t, string(secret.Info), "marker")
+	require.JSONEq(t, `{"worker_id":"w1","user_uid":"u1","data":{}}`, string(env.Erased))
+	require.NotContains(t, string(env.Info), "marker")
+	require.Less(t, len(env.Info), 200)
+	other := prepare("worker.sync_env", `{"A":"other"}`)
+	require.NotEqual(t, string(env.Info), string(other.Info), "two requests of one idempotency key are told apart")
+	again, err := b.jobs["worker.sync_env"].Prepare(env.Info)
+	require.NoError(t, err)
+	require.Equal(t, string(env.Info), string(again.Info))
 }

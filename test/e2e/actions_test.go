@@ -175,11 +175,25 @@ func (w *world) actAudit(t *testing.T, i *inner) {
 	}, patience, time.Second, "the orphan is not deleted")
 }
 
-// actDelete deletes the worker.
+// orphan deletes the WorkerApp of a worker and leaves its objects, as kubectl delete --cascade=orphan does.
+func (w *world) orphan(t *testing.T, k worker) {
+	t.Helper()
+	policy := metav1.DeletePropagationOrphan
+	apps := w.clients.Dynamic.Resource(workerapp.Resource()).Namespace(w.namespaces.Worker)
+	require.NoError(t, apps.Delete(t.Context(), k.name(), metav1.DeleteOptions{PropagationPolicy: &policy}))
+	require.Eventually(t, func() bool {
+		_, err := apps.Get(t.Context(), k.name(), metav1.GetOptions{})
+		return apierrors.IsNotFound(err)
+	}, patience, 50*time.Millisecond, "the WorkerApp stays")
+	require.True(t, w.running(t, k))
+}
+
+// actDelete deletes the worker, whose objects have lost their owner.
 func (w *world) actDelete(t *testing.T, i *inner, k worker) {
 	t.Helper()
 	_, err := w.db.ExecContext(t.Context(), `DELETE FROM workers WHERE id = $1`, k.row)
 	require.NoError(t, err)
+	w.orphan(t, k)
 	i.awaitTask(t, w, i.accept(t, `{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":"w1","user_uid":"u1"}}`), "finished")
 	w.awaitNoObjects(t)
 }

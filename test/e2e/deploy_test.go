@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"app238.com/inner/modules/controller/workerapp"
 )
@@ -162,6 +164,32 @@ func TestDeletingRemovesEveryObjectAndWhatIsNotThereIsSuccess(t *testing.T) {
 	for range 2 {
 		i.awaitTask(t, w, i.accept(t, `{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":"w1","user_uid":"u1"}}`), "finished")
 	}
+	w.awaitNoObjects(t)
+}
+
+func TestDeletingRemovesWhatLostItsOwnerAndWaitsForWhatIsHeld(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.start(t)
+	w.user(t, "u1", "sk_e2e")
+	k := w.deployed(t, i, "w1")[0]
+	_, err := w.db.ExecContext(t.Context(), `DELETE FROM workers WHERE id = $1`, k.row)
+	require.NoError(t, err)
+	hold := func(finalizers string) {
+		_, err := w.clients.Typed.AppsV1().Deployments(w.namespaces.Worker).Patch(t.Context(), k.name(), types.MergePatchType,
+			[]byte(`{"metadata":{"finalizers":`+finalizers+`}}`), metav1.PatchOptions{})
+		require.NoError(t, err)
+	}
+	hold(`["example.com/hold"]`)
+	w.orphan(t, k)
+	id := i.accept(t, `{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":"w1","user_uid":"u1"}}`)
+	require.Eventually(t, func() bool {
+		return w.count(t, fmt.Sprintf(`SELECT count(*) FROM console_tasks WHERE id = %d AND task_status = 'pending'
+			AND task_detailed_status LIKE '%%held by the finalizer example.com/hold'`, id)) == 1
+	}, patience, 20*time.Millisecond, "the task does not say what holds it")
+	hold("null")
+	i.awaitTask(t, w, id, "finished")
+	require.False(t, w.running(t, k))
 	w.awaitNoObjects(t)
 }
 

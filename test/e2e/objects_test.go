@@ -27,6 +27,8 @@ func (w *world) objects(t *testing.T) []string {
 		{schema.GroupVersionResource{Version: "v1", Resource: "services"}, w.namespaces.Worker},
 		{schema.GroupVersionResource{Version: "v1", Resource: "secrets"}, w.namespaces.Worker},
 		{schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}, w.namespaces.Worker},
+		{schema.GroupVersionResource{Group: "networking.k8s.io", Version: "v1", Resource: "networkpolicies"}, w.namespaces.Worker},
+		{schema.GroupVersionResource{Group: "policy", Version: "v1", Resource: "poddisruptionbudgets"}, w.namespaces.Worker},
 		{schema.GroupVersionResource{Version: "v1", Resource: "services"}, w.namespaces.Ingress},
 		{schema.GroupVersionResource{Group: "traefik.io", Version: "v1alpha1", Resource: "ingressroutes"}, w.namespaces.Ingress},
 	} {

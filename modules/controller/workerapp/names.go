@@ -24,12 +24,18 @@ func ServiceName(n string) string { return n + "-http" }
 // ExternalName returns the name of the ExternalName Service, in the ingress namespace, of the worker named n.
 func ExternalName(n string) string { return n + "-ext" }
 
+// ServiceSuffix returns what the names by which Services of a namespace are resolved in the cluster end with.
+func ServiceSuffix(namespace string) string { return "." + namespace + ".svc.cluster.local" }
+
 // Hosts returns the host names under which a worker is served, of which the first is the shortest.
 func Hosts(workerID, ownerID, domain string) []string {
-	style, suffix := hostStyle(), ".worker."+domain
+	style := hostStyle()
 	return []string{
-		style.Name("", workerID) + suffix,
-		style.Name("", workerID, ownerID) + suffix,
-		Name(workerID, ownerID) + suffix,
+		Host(style.Name("", workerID), domain),
+		Host(style.Name("", workerID, ownerID), domain),
+		Host(Name(workerID, ownerID), domain),
 	}
 }
+
+// Host returns the host of the platform's domain whose first label is name, as that of a worker is N.
+func Host(name, domain string) string { return name + ".worker." + domain }

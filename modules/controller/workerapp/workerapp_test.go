@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
@@ -16,6 +17,18 @@ func object(spec map[string]any) *unstructured.Unstructured {
 	u := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
 	u.SetName("w-a-b")
 	return u
+}
+
+func TestWhatIsBeyondALimitIsNamedWithIt(t *testing.T) {
+	t.Parallel()
+	limits := config.Limits{CPU: "2", Memory: "1Gi", Disk: "1Ti", Replicas: 3}
+	require.NoError(t, workerapp.Spec{AssignedCPU: "2000m", AssignedMemory: "1024Mi", AssignedDisk: "1Ti", MaxReplicas: 3}.CheckLimits(limits))
+	require.NoError(t, workerapp.Spec{AssignedCPU: "much"}.CheckLimits(limits), "the controller tells it")
+	require.EqualError(t, workerapp.Spec{AssignedCPU: "2001m", AssignedMemory: "2e9", AssignedDisk: "1025Gi", MaxReplicas: 4}.CheckLimits(limits),
+		"assigned_cpu: 2001m is more than 2, the most that a worker can have (controller.limits.cpu); "+
+			"assigned_memory: 2e9 is more than 1Gi, the most that a worker can have (controller.limits.memory); "+
+			"assigned_disk: 1025Gi is more than 1Ti, the most that a worker can have (controller.limits.disk); "+
+			"max_replicas: 4 is more than 3, the most that a worker can have (controller.limits.replicas)")
 }
 
 func TestWhatIsAppliedIsReadBack(t *testing.T) {

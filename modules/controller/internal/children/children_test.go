@@ -266,3 +266,30 @@ func TestAppliedHashChangesWithEachWishedField(t *testing.T) {
 	require.NotEqual(t, base, hash(func(app *workerapp.WorkerApp) { app.Spec.MainRegion = "eu-1" }))
 	require.NotEqual(t, base, hash(func(app *workerapp.WorkerApp) { app.Annotations[workerapp.TaskAnnotation] = "43" }))
 }
+
+func TestWhatIsMadeForAWorkerIsListedAsSuch(t *testing.T) {
+	t.Parallel()
+	b := setup(nil)
+	var made []children.Child
+	add := func(c children.Child, err error) {
+		require.NoError(t, err)
+		made = append(made, c)
+	}
+	add(b.builder.Policy(b.app))
+	add(b.builder.Secret(b.app, nil))
+	add(b.builder.ConfigMap(b.app, nil, ""))
+	add(b.builder.Deployment(b.app, "", children.Replicas(b.app)))
+	add(b.builder.Budget(b.app))
+	add(b.builder.Service(b.app, children.Moved()))
+	add(b.builder.External(b.app, children.Moved()))
+	add(b.builder.Route(b.app, children.Moved()))
+	listed := workerapp.Objects()
+	require.Len(t, listed, len(made))
+	for i, m := range made {
+		require.Equal(t, listed[i].Resource, m.Resource)
+		require.Equal(t, listed[i].Kind, m.Object.GetKind())
+		require.Equal(t, listed[i].Ingress, m.Object.GetNamespace() == "edge")
+		require.True(t, listed[i].Named(m.Object.GetName(), name))
+		require.False(t, listed[i].Named(m.Object.GetName()+"x", name))
+	}
+}

@@ -66,7 +66,7 @@ func (b Builder) External(app *workerapp.WorkerApp, way Way) (Child, error) {
 // LeadsToFormer tells whether an ExternalName Service leads to the headless Service that an earlier release made in the worker
 // namespace.
 func LeadsToFormer(external *corev1.Service, workers string) bool {
-	return external.Spec.ExternalName == external.Labels[workerapp.AppLabel]+suffixOf(workers)
+	return external.Spec.ExternalName == external.Labels[workerapp.AppLabel]+workerapp.ServiceSuffix(workers)
 }
 
 // Points tells whether an ExternalName Service leads to workers of this Inner's worker namespace.
@@ -87,9 +87,7 @@ func (b Builder) Made(external *corev1.Service, route *unstructured.Unstructured
 	return workers == b.WorkerNamespace || workers == "" && external != nil
 }
 
-func (b Builder) externalSuffix() string { return suffixOf(b.WorkerNamespace) }
-
-func suffixOf(namespace string) string { return "." + namespace + ".svc.cluster.local" }
+func (b Builder) externalSuffix() string { return workerapp.ServiceSuffix(b.WorkerNamespace) }
 
 func (w Way) ports() []*corev1ac.ServicePortApplyConfiguration {
 	ports := []*corev1ac.ServicePortApplyConfiguration{

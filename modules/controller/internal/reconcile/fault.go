@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"app238.com/inner/app/kube"
-	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/internal/status"
 	"app238.com/inner/modules/controller/workerapp"
@@ -141,7 +140,7 @@ func repeats(c children.Child, text string) bool {
 }
 
 func printable(text string) string {
-	text = observe.Printable(text)
+	text = status.Public(text)
 	if runes := []rune(text); len(runes) > refusalLength {
 		return string(runes[:refusalLength]) + "…"
 	}

@@ -3,14 +3,11 @@ package reconcile
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"app238.com/inner/app/kube"
@@ -83,18 +80,11 @@ func (r *Reconciler) sweep(ctx context.Context, name string) error {
 	if err == nil {
 		return nil
 	}
-	if !provesAbsence(err) {
+	if !kube.Absent(err) {
 		return fmt.Errorf("look for the WorkerApp: %w", err)
 	}
 	r.log.Info("removing what a WorkerApp left behind", zap.String("app", name))
 	return r.deleteIngress(ctx, name)
-}
-
-// provesAbsence tells a "no such object" of the API server from a "no such path": both are a 404.
-func provesAbsence(err error) bool {
-	var answer apierrors.APIStatus
-	return apierrors.IsNotFound(err) && errors.As(err, &answer) &&
-		!apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }
 
 func (r *Reconciler) deleteIngress(ctx context.Context, name string) error {

@@ -133,7 +133,7 @@ func exitText(reason string, last *corev1.ContainerStateTerminated) string {
 		exit += " (" + last.Reason + ")"
 	}
 	if last.Message != "" {
-		exit += ": " + tail(last.Message)
+		exit += ": " + lastWords(last)
 	}
-	return text(reason, exit)
+	return joined(status.Public(reason), exit)
 }

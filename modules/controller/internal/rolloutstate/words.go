@@ -3,12 +3,14 @@ package rolloutstate
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"app238.com/inner/app/observe"
+	"app238.com/inner/modules/controller/internal/status"
 )
 
 // Lengths in characters: of a whole message, and of what a container said last, of which the end tells most.
@@ -63,14 +65,15 @@ func podCondition(pod *corev1.Pod, kind corev1.PodConditionType) (corev1.PodCond
 	return corev1.PodCondition{}, false
 }
 
-// text joins a reason and its message, either of which may be missing, and makes them fit to be stored and shown.
+// text joins a reason and its message in the cluster's words, either of which may be missing, and makes them fit to be stored and
+// shown.
 func text(reason, message string) string {
-	parts := []string{}
-	for _, part := range []string{clean(reason), clean(message)} {
-		if part != "" {
-			parts = append(parts, part)
-		}
-	}
+	return joined(status.Public(reason), status.Public(message))
+}
+
+// joined is text for words that are fit already.
+func joined(parts ...string) string {
+	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
 	runes := []rune(strings.Join(parts, ": "))
 	if len(runes) > messageLength {
 		return string(runes[:messageLength]) + "…"
@@ -78,12 +81,16 @@ func text(reason, message string) string {
 	return string(runes)
 }
 
-func tail(s string) string {
-	runes := []rune(clean(s))
-	if len(runes) > tailLength {
+// lastWords returns the end of what a container said last: its program, whose words are its owner's, or the runtime that could not
+// start it.
+func lastWords(last *corev1.ContainerStateTerminated) string {
+	words := strings.TrimSpace(observe.Printable(last.Message))
+	switch last.Reason {
+	case "StartError", "ContainerCannotRun", "ContainerStatusUnknown":
+		words = status.Public(words)
+	}
+	if runes := []rune(words); len(runes) > tailLength {
 		return "…" + string(runes[len(runes)-tailLength:])
 	}
-	return string(runes)
+	return words
 }
-
-func clean(s string) string { return strings.TrimSpace(observe.Printable(s)) }

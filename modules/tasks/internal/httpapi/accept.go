@@ -46,7 +46,10 @@ func (a *API) accept(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	id, err := a.queue.AcceptInfo(r.Context(), body.TaskType, info, key)
+	id, err := a.queue.AcceptWithin(r.Context(), body.TaskType, info, key, a.config.BodyLimit)
+	if errors.Is(err, queue.ErrTooLarge) {
+		return server.TooLarge("task_info", a.config.BodyLimit)
+	}
 	if err != nil {
 		return acceptError(err)
 	}

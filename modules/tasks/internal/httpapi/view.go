@@ -17,17 +17,20 @@ import (
 
 // API serves the queue's routes.
 type API struct {
-	queue *queue.Queue
-	store *store.Store
+	config config.HTTP
+	queue  *queue.Queue
+	store  *store.Store
 }
 
 // New returns the API.
-func New(q *queue.Queue, s *store.Store) *API { return &API{queue: q, store: s} }
+func New(c *config.Config, q *queue.Queue, s *store.Store) *API {
+	return &API{config: c.HTTP, queue: q, store: s}
+}
 
 // Routes returns the queue's routes.
 func (a *API) Routes() []server.Route {
 	return []server.Route{
-		{Method: http.MethodPost, Path: "/api/acceptTask", Handler: a.accept, Access: config.TaskRoutes},
+		{Method: http.MethodPost, Path: "/api/acceptTask", Handler: a.accept, BodyLimit: a.config.TaskBodyLimit, Access: config.TaskRoutes},
 		{Method: http.MethodGet, Path: "/api/tasks/{id}", Handler: a.view, Access: config.TaskRoutes},
 	}
 }

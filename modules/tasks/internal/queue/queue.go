@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 
 	"app238.com/inner/app/tracing"
 	"app238.com/inner/modules/tasks/internal/claims"
@@ -14,6 +15,9 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
+
+// ErrTooLarge says that a payload is too large to be kept.
+var ErrTooLarge = errors.New("the payload is too large")
 
 // Invalid is a request that no task is made of; its text names the field and is for the client.
 type Invalid struct{ Text string }
@@ -46,9 +50,17 @@ func New(r *registry.Registry, s *store.Store, b *claims.Book, m *metrics.Metric
 // AcceptInfo checks and commits a task given by its type or alias and its payload. With an idempotency key that was
 // accepted before it returns the first task's id.
 func (q *Queue) AcceptInfo(ctx context.Context, jobType string, info []byte, idempotencyKey string) (int64, error) {
+	return q.AcceptWithin(ctx, jobType, info, idempotencyKey, math.MaxInt64)
+}
+
+// AcceptWithin is AcceptInfo for a payload of which no more bytes than most may be kept, else the error is ErrTooLarge.
+func (q *Queue) AcceptWithin(ctx context.Context, jobType string, info []byte, idempotencyKey string, most int64) (int64, error) {
 	task, err := q.prepare(jobType, info)
 	if err != nil {
 		return 0, err
+	}
+	if int64(len(task.Info)) > most {
+		return 0, ErrTooLarge
 	}
 	task.IdempotencyKey, task.TraceParent = idempotencyKey, q.tracing.Parent(ctx)
 	return q.batches.insert(ctx, task)

@@ -1,5 +1,5 @@
-// Package cluster writes WorkerApps, the wish that the controller reads, and the users' keys in their Secrets. It touches no
-// other object.
+// Package cluster writes WorkerApps, the wish that the controller reads, and the users' keys in their Secrets. Of other objects it
+// knows which there are, and takes away those of a deleted worker.
 package cluster
 
 import (
@@ -72,9 +72,4 @@ func stateOf(found *unstructured.Unstructured) *State {
 func (w *WorkerApps) Apply(ctx context.Context, spec workerapp.Spec, origin workerapp.Origin) error {
 	_, err := w.clients.Apply(ctx, workerapp.Resource(), workerapp.ToApply(w.namespace, spec, origin))
 	return err
-}
-
-// Delete removes a worker's WorkerApp; that it is not there is success.
-func (w *WorkerApps) Delete(ctx context.Context, workerID, ownerID string) error {
-	return w.clients.Delete(ctx, workerapp.Resource(), w.namespace, workerapp.Name(workerID, ownerID))
 }

@@ -3,9 +3,12 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/identifier"
@@ -16,51 +19,127 @@ import (
 // pageSize is the number of objects that are asked for at once.
 const pageSize = 500
 
-// The parts of a worker in the cluster whose life is in the hands of Inner's jobs. Every other object of it has the WorkerApp
-// as its owner, or is held by its finalizer.
+// The two kinds of part beside workerapp.Objects, whose parts are named by their kind.
 const (
 	WorkerAppPart = "WorkerApp"
 	// ForeignPart is a WorkerApp that was written for a version or a task that the database does not have.
 	ForeignPart = "WorkerApp of another database"
-	SecretPart  = "Secret"
 )
 
 // Part is one object of a worker.
 type Part struct {
 	WorkerID, OwnerID string
-	// Name is N of the contract, not the object's own name; Kind is one of the constants.
+	// Name is N of the contract, not the object's own name.
 	Name, Kind string
 	// Origin is what a WorkerApp was written for.
 	Origin workerapp.Origin
+	// Ref is where the object is.
+	Ref kube.Ref
+	// Deleting is true while it is on its way out, which those Finalizers hold up.
+	Deleting   bool
+	Finalizers []string
 }
 
 // Lister lists what there is of workers, from the API server itself.
 type Lister struct {
-	clients   *kube.Clients
-	namespace string
+	clients    *kube.Clients
+	domain     string
+	namespaces config.Namespaces
 }
 
 // NewLister returns a Lister.
 func NewLister(clients *kube.Clients, c *config.Config) *Lister {
-	return &Lister{clients: clients, namespace: c.Kubernetes.Namespaces.Worker}
+	return &Lister{clients: clients, domain: c.Domain, namespaces: c.Kubernetes.Namespaces}
 }
 
 // Parts hands every part of every worker to page. It returns nil only when all were handed over: a page that fails, or a
 // continuation that expired, is an error.
 func (l *Lister) Parts(ctx context.Context, page func([]Part) error) error {
-	err := pages(func(options metav1.ListOptions) ([]Part, string, error) { return l.workerApps(ctx, options) }, page)
+	err := pages("", l.workerApps(ctx), page)
 	if err != nil {
 		return fmt.Errorf("list WorkerApps: %w", err)
 	}
-	err = pages(func(options metav1.ListOptions) ([]Part, string, error) { return l.secrets(ctx, options) }, page)
-	if err != nil {
-		return fmt.Errorf("list Secrets: %w", err)
+	return l.objects(ctx, workerapp.WorkerLabel, func(parts []Part) error {
+		// A label cannot hold the longest ids: what is to be deleted for those is found by their WorkerApp, or their task, alone.
+		return page(slices.DeleteFunc(parts, func(p Part) bool {
+			return workerapp.Name(p.WorkerID, p.OwnerID) != p.Name || !identifiers(p.WorkerID, p.OwnerID)
+		}))
+	})
+}
+
+// of returns every part of one worker beside its WorkerApp.
+func (l *Lister) of(ctx context.Context, workerID, ownerID string) (all []Part, err error) {
+	selector := metav1.FormatLabelSelector(metav1.SetAsLabelSelector(workerapp.Labels(workerID, ownerID)))
+	err = l.objects(ctx, selector, func(parts []Part) error {
+		all = append(all, parts...)
+		return nil
+	})
+	return all, err
+}
+
+// objects hands over what of the selected objects Inner made, kind after kind.
+func (l *Lister) objects(ctx context.Context, selector string, page func([]Part) error) error {
+	others := map[string]bool{}
+	for _, kind := range workerapp.Objects() {
+		err := pages(selector, func(options metav1.ListOptions) (parts []Part, next string, err error) {
+			items, next, err := l.items(ctx, kind, options)
+			for _, item := range items {
+				if l.ours(kind, item, others) {
+					parts = append(parts, partOf(kind.Kind, kind.Resource, item))
+				}
+			}
+			return parts, next, err
+		}, page)
+		if err != nil {
+			return fmt.Errorf("list every %s: %w", kind.Kind, err)
+		}
 	}
 	return nil
 }
 
-func pages(list func(metav1.ListOptions) (parts []Part, next string, err error), page func([]Part) error) error {
-	options := metav1.ListOptions{Limit: pageSize}
+// items returns a page of objects of one kind: what tells whose they are, and of those that may hold a secret no more than that.
+func (l *Lister) items(ctx context.Context, kind workerapp.Object, options metav1.ListOptions) (items []metav1.Object, next string, err error) {
+	if kind.Ingress || kind.Kind == serviceKind {
+		list, err := l.clients.List(ctx, kind.Resource, l.namespace(kind), options)
+		if apierrors.IsNotFound(err) {
+			return nil, "", nil // the cluster does not know the kind
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		for i := range list.Items {
+			items = append(items, &list.Items[i])
+		}
+		return items, list.GetContinue(), nil
+	}
+	list, err := l.clients.ListMetadata(ctx, kind.Resource, l.namespace(kind), options)
+	if err != nil {
+		return nil, "", err
+	}
+	for i := range list.Items {
+		items = append(items, &list.Items[i])
+	}
+	return items, list.Continue, nil
+}
+
+func (l *Lister) namespace(kind workerapp.Object) string {
+	if kind.Ingress {
+		return l.namespaces.Ingress
+	}
+	return l.namespaces.Worker
+}
+
+func partOf(kind string, resource schema.GroupVersionResource, item metav1.Object) Part {
+	labels := item.GetLabels()
+	return Part{
+		WorkerID: labels[workerapp.WorkerLabel], OwnerID: labels[workerapp.OwnerLabel], Name: labels[workerapp.AppLabel], Kind: kind,
+		Ref:      kube.Ref{Resource: resource, Namespace: item.GetNamespace(), Name: item.GetName()},
+		Deleting: item.GetDeletionTimestamp() != nil, Finalizers: item.GetFinalizers(),
+	}
+}
+
+func pages(selector string, list func(metav1.ListOptions) (parts []Part, next string, err error), page func([]Part) error) error {
+	options := metav1.ListOptions{Limit: pageSize, LabelSelector: selector}
 	for {
 		parts, next, err := list(options)
 		if err != nil {
@@ -78,38 +157,23 @@ func pages(list func(metav1.ListOptions) (parts []Part, next string, err error),
 
 // workerApps takes a WorkerApp for ours when its name is the one that its ids give. One that is on its way out counts as
 // there: its deletion is under way.
-func (l *Lister) workerApps(ctx context.Context, options metav1.ListOptions) (parts []Part, next string, err error) {
-	list, err := l.clients.List(ctx, workerapp.Resource(), l.namespace, options)
-	if err != nil {
-		return nil, "", err
-	}
-	for _, item := range list.Items {
-		workerID, _, workerErr := unstructured.NestedString(item.Object, "spec", "workerID")
-		ownerID, _, ownerErr := unstructured.NestedString(item.Object, "spec", "ownerID")
-		name := workerapp.Name(workerID, ownerID)
-		if workerErr == nil && ownerErr == nil && item.GetName() == name && identifiers(workerID, ownerID) {
-			parts = append(parts, Part{WorkerID: workerID, OwnerID: ownerID, Name: name, Kind: WorkerAppPart,
-				Origin: workerapp.OriginOf(item.GetAnnotations())})
+func (l *Lister) workerApps(ctx context.Context) func(metav1.ListOptions) (parts []Part, next string, err error) {
+	return func(options metav1.ListOptions) (parts []Part, next string, err error) {
+		list, err := l.clients.List(ctx, workerapp.Resource(), l.namespaces.Worker, options)
+		if err != nil {
+			return nil, "", err
 		}
-	}
-	return parts, list.GetContinue(), nil
-}
-
-// secrets takes a Secret for ours when its name is the one that its labels give.
-func (l *Lister) secrets(ctx context.Context, options metav1.ListOptions) (parts []Part, next string, err error) {
-	options.LabelSelector = workerapp.WorkerLabel
-	list, err := l.clients.ListMetadata(ctx, secrets(), l.namespace, options)
-	if err != nil {
-		return nil, "", err
-	}
-	for _, item := range list.Items {
-		workerID, ownerID := item.Labels[workerapp.WorkerLabel], item.Labels[workerapp.OwnerLabel]
-		name := workerapp.Name(workerID, ownerID)
-		if item.Name == workerapp.SecretName(name) && identifiers(workerID, ownerID) {
-			parts = append(parts, Part{WorkerID: workerID, OwnerID: ownerID, Name: name, Kind: SecretPart})
+		for _, item := range list.Items {
+			workerID, _, workerErr := unstructured.NestedString(item.Object, "spec", "workerID")
+			ownerID, _, ownerErr := unstructured.NestedString(item.Object, "spec", "ownerID")
+			name := workerapp.Name(workerID, ownerID)
+			if workerErr == nil && ownerErr == nil && item.GetName() == name && identifiers(workerID, ownerID) {
+				parts = append(parts, Part{WorkerID: workerID, OwnerID: ownerID, Name: name, Kind: WorkerAppPart,
+					Origin: workerapp.OriginOf(item.GetAnnotations())})
+			}
 		}
+		return parts, list.GetContinue(), nil
 	}
-	return parts, list.Continue, nil
 }
 
 func identifiers(workerID, ownerID string) bool {

@@ -70,7 +70,7 @@ func (s *Secrets) Change(ctx context.Context, workerID, ownerID string, change w
 }
 
 // Create makes the Secret of a worker that was not deployed yet. Nobody owns it: the first deploy makes its WorkerApp the
-// owner, and until then Delete is what removes it.
+// owner, and until then a Remover is what removes it.
 func (s *Secrets) Create(ctx context.Context, workerID, ownerID string, values map[string]string) error {
 	data := map[string]any{}
 	for key, value := range values {
@@ -83,12 +83,6 @@ func (s *Secrets) Create(ctx context.Context, workerID, ownerID string, values m
 	secret.SetLabels(workerapp.Labels(workerID, ownerID))
 	_, err := s.clients.Create(ctx, secrets(), secret)
 	return err
-}
-
-// Delete removes the Secret; that it is not there is success. The garbage collector would take it with its WorkerApp, but
-// later: what a new worker of the same name is given by then would go with it.
-func (s *Secrets) Delete(ctx context.Context, workerID, ownerID string) error {
-	return s.clients.Delete(ctx, secrets(), s.namespace, s.name(workerID, ownerID))
 }
 
 func (s *Secrets) name(workerID, ownerID string) string {

@@ -183,6 +183,9 @@ func (d deploy) begin(
 	if err := wish.CheckEnvironment(w.EnvJSON); err != nil {
 		return job.NewPermanent("%s", err.Error())
 	}
+	if _, err := d.spec(w, v); err != nil {
+		return err
+	}
 	if err := d.Rows.Begin(ctx, w, v, int(app.Version)); err != nil {
 		return databaseError("marking the version", err)
 	}

@@ -8,10 +8,12 @@ import (
 
 	"go.uber.org/fx"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/identifier"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/ent"
+	"app238.com/inner/modules/controller/workerapp"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/modules/workers/internal/cluster"
 	"app238.com/inner/modules/workers/internal/origin"
@@ -23,9 +25,11 @@ import (
 type Params struct {
 	fx.In
 
+	Config  *config.Config
 	Rows    *rows.Rows
 	Apps    *cluster.WorkerApps
 	Origins *origin.Origins
+	Remover *cluster.Remover
 	Secrets *cluster.Secrets
 	Queue   job.Queue
 }
@@ -134,13 +138,26 @@ func (p Params) wished(ctx context.Context, w *ent.Worker, app *cluster.State) (
 	return last, nil
 }
 
+// spec returns what a version asks for, unless that is more than the operator lets a worker have.
+func (p Params) spec(w *ent.Worker, v *ent.WorkerDeployVersion) (workerapp.Spec, error) {
+	spec := wish.Spec(w, v)
+	if err := spec.CheckLimits(p.Config.Controller.Limits); err != nil {
+		return spec, job.NewPermanent("%s", err.Error())
+	}
+	return spec, nil
+}
+
 // apply writes the WorkerApp for a version, on behalf of a task.
 func (p Params) apply(ctx context.Context, task job.Task, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+	spec, err := p.spec(w, v)
+	if err != nil {
+		return err
+	}
 	at, err := p.Origins.Of(ctx, OrderingKey(w.Wid, w.UserUID), int64(v.ID), task.ID)
 	if err != nil {
 		return databaseError("reading the task", err)
 	}
-	if err := p.Apps.Apply(ctx, wish.Spec(w, v), at); err != nil {
+	if err := p.Apps.Apply(ctx, spec, at); err != nil {
 		return clusterError("writing the WorkerApp", err)
 	}
 	return nil

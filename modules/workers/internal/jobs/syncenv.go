@@ -2,6 +2,9 @@ package jobs
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 
 	"app238.com/inner/ent"
 	"app238.com/inner/modules/tasks/job"
@@ -11,10 +14,46 @@ import (
 // SyncEnvType is the job type of a changed environment.
 const SyncEnvType = "worker.sync_env"
 
-// NewSyncEnv defines the job. What comes with the task is not looked at: the wish is workers.env_json, which the controller
-// reads and puts into the ConfigMap.
+// SyncEnv is the payload of a changed environment. The environment that comes with it may be large, and is not needed: it stands in
+// workers.env_json. A digest in its place tells requests apart.
+type SyncEnv struct {
+	Sync
+	Digest string `json:"digest,omitempty"`
+}
+
+// UnmarshalJSON reads the payload and forgets the environment.
+func (s *SyncEnv) UnmarshalJSON(encoded []byte) error {
+	type plain SyncEnv
+	if err := json.Unmarshal(encoded, (*plain)(s)); err != nil {
+		return err
+	}
+	if len(s.Data) == 0 {
+		return nil
+	}
+	data, err := json.Marshal(s.Data)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(data)
+	s.Digest, s.Data = hex.EncodeToString(sum[:]), map[string]*string{}
+	return nil
+}
+
+type syncEnv struct{ sync }
+
+// NewSyncEnv defines the job: the wish is workers.env_json, which the controller reads and puts into the ConfigMap.
 func NewSyncEnv(p Params) job.Definition {
-	return job.Define(job.Spec{Type: SyncEnvType, Aliases: []string{"SyncEnvJob", "SyncEnv"}}, sync{p, checkEnvironment})
+	return job.Define(job.Spec{Type: SyncEnvType, Aliases: []string{"SyncEnvJob", "SyncEnv"}}, syncEnv{sync{p, checkEnvironment}})
+}
+
+// Execute is that of sync.
+func (s syncEnv) Execute(ctx context.Context, task job.Task, p SyncEnv) error {
+	return s.sync.Execute(ctx, task, p.Sync)
+}
+
+// GiveUp is that of sync.
+func (s syncEnv) GiveUp(ctx context.Context, task job.Task, p SyncEnv, reason string) error {
+	return s.sync.GiveUp(ctx, task, p.Sync, reason)
 }
 
 // checkEnvironment refuses what no pod can have before anything is changed.

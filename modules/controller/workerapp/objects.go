@@ -1,0 +1,44 @@
+package workerapp
+
+import "k8s.io/apimachinery/pkg/runtime/schema"
+
+// Object is a kind of object that Inner makes for a worker beside its WorkerApp.
+type Object struct {
+	Kind     string
+	Resource schema.GroupVersionResource
+	// Ingress tells that it is in the ingress namespace, which other platforms may share; else it is in the worker namespace.
+	Ingress bool
+	names   []func(n string) string
+}
+
+// Named tells whether name is one that Inner gives to an object of this kind for the worker named n, or that an earlier release gave.
+func (o Object) Named(name, n string) bool {
+	for _, of := range o.names {
+		if name == of(n) {
+			return true
+		}
+	}
+	return false
+}
+
+// Objects returns every kind of object that Inner makes for a worker, in an order in which each comes after those that it refers to.
+func Objects() []Object {
+	core := schema.GroupVersion{Version: "v1"}
+	own := func(n string) string { return n }
+	object := func(kind string, of schema.GroupVersion, resource string, names ...func(string) string) Object {
+		return Object{Kind: kind, Resource: of.WithResource(resource), names: names}
+	}
+	external := object("Service", core, "services", ExternalName)
+	route := object("IngressRoute", schema.GroupVersion{Group: "traefik.io", Version: "v1alpha1"}, "ingressroutes", own)
+	external.Ingress, route.Ingress = true, true
+	return []Object{
+		object("NetworkPolicy", schema.GroupVersion{Group: "networking.k8s.io", Version: "v1"}, "networkpolicies", own),
+		object("Secret", core, "secrets", SecretName),
+		object("ConfigMap", core, "configmaps", EnvName),
+		object("Deployment", schema.GroupVersion{Group: "apps", Version: "v1"}, "deployments", own),
+		object("PodDisruptionBudget", schema.GroupVersion{Group: "policy", Version: "v1"}, "poddisruptionbudgets", own),
+		object("Service", core, "services", ServiceName, own),
+		external,
+		route,
+	}
+}

@@ -1,0 +1,181 @@
+package workers_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"app238.com/inner/modules/controller/workerapp"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// made is an object of a worker in one of the two namespaces.
+type made struct {
+	workerapp.Object
+	name string
+	spec map[string]any
+}
+
+// objects are all that the controller and an earlier release make for the worker named n; its Service in the ingress namespace leads to
+// a worker namespace, its route is for a domain.
+func objects(n, workers, domain string) []made {
+	pods := map[string]any{"app": n}
+	ports := []any{map[string]any{"port": int64(80)}}
+	specs := map[string][]made{
+		"NetworkPolicy":       {{name: n, spec: map[string]any{"podSelector": map[string]any{"matchLabels": pods}}}},
+		"Secret":              {{name: n + "-secret"}},
+		"ConfigMap":           {{name: n + "-env"}},
+		"PodDisruptionBudget": {{name: n, spec: map[string]any{"minAvailable": int64(1)}}},
+		"Deployment": {{name: n, spec: map[string]any{"selector": map[string]any{"matchLabels": pods}, "template": map[string]any{
+			"metadata": map[string]any{"labels": pods},
+			"spec":     map[string]any{"containers": []any{map[string]any{"name": n, "image": "registry.test/app:1"}}},
+		}}}},
+		"Service": {
+			{name: n + "-http", spec: map[string]any{"selector": pods, "ports": ports}},
+			{name: n, spec: map[string]any{"selector": pods, "ports": ports, "clusterIP": "None"}},
+		},
+		"IngressRoute": {{name: n, spec: map[string]any{"routes": []any{map[string]any{
+			"kind": "Rule", "match": "Host(`w1.worker." + domain + "`) || Host(`" + n + ".worker." + domain + "`)",
+		}}}}},
+	}
+	var all []made
+	for _, kind := range workerapp.Objects() {
+		of := specs[kind.Kind]
+		if kind.Ingress && kind.Kind == "Service" {
+			of = []made{{name: n + "-ext", spec: map[string]any{"type": "ExternalName", "externalName": n + "-http." + workers + ".svc.cluster.local"}}}
+		}
+		for _, o := range of {
+			o.Object = kind
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+// only returns the one of these objects that has this kind and name.
+func only(objects []made, kind, name string) []made {
+	return slices.DeleteFunc(slices.Clone(objects), func(o made) bool { return o.Kind != kind || o.name != name })
+}
+
+// make makes objects with the labels of the worker of user u1 with this id, as after their WorkerApp was deleted without them.
+func (b *bundle) make(t *testing.T, id string, objects []made, finalizers ...string) {
+	t.Helper()
+	for _, o := range objects {
+		u := &unstructured.Unstructured{Object: map[string]any{}}
+		if o.spec != nil {
+			u.Object["spec"] = o.spec
+		}
+		u.SetGroupVersionKind(o.Resource.GroupVersion().WithKind(o.Kind))
+		u.SetName(o.name)
+		u.SetNamespace(b.of(o))
+		u.SetLabels(workerapp.Labels(id, "u1"))
+		u.SetFinalizers(finalizers)
+		_, err := b.clients.Create(t.Context(), o.Resource, u)
+		require.NoError(t, err, "%s %s", o.Kind, o.name)
+	}
+}
+
+func (b *bundle) of(o made) string {
+	if o.Ingress {
+		return b.ingress
+	}
+	return b.namespace
+}
+
+// there returns kind and name of those of the objects that exist.
+func (b *bundle) there(t *testing.T, objects []made) (all []string) {
+	t.Helper()
+	for _, o := range objects {
+		list, err := b.clients.Dynamic.Resource(o.Resource).Namespace(b.of(o)).List(t.Context(), metav1.ListOptions{FieldSelector: "metadata.name=" + o.name})
+		require.NoError(t, err)
+		for range list.Items {
+			all = append(all, o.Kind+" "+o.name)
+		}
+	}
+	return all
+}
+
+func TestADeletionTakesEverythingOfAWorkerThatHasNoWorkerApp(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	own, others := objects("w-w1-u1", b.namespace, "example.test"), objects("w-w2-u1", b.namespace, "example.test")
+	b.make(t, "w1", own)
+	b.make(t, "w2", others)
+	byHand := only(own, "NetworkPolicy", "w-w1-u1")
+	byHand[0].name = "w-w1-u1-mine"
+	b.make(t, "w1", byHand)
+	require.NoError(t, b.run(t, "worker.delete_worker_cr", 1, ""))
+	require.Empty(t, b.there(t, own))
+	require.Len(t, b.there(t, others), len(others), "another worker's")
+	require.Len(t, b.there(t, byHand), 1, "of no name that Inner gives")
+}
+
+func TestADeletionSaysWhatHoldsAnObjectAndWaits(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	own := objects("w-w1-u1", b.namespace, "example.test")
+	held := only(own, "Deployment", "w-w1-u1")
+	b.make(t, "w1", held, "example.com/hold")
+	b.make(t, "w1", slices.DeleteFunc(slices.Clone(own), func(o made) bool { return o.Kind == "Deployment" }))
+	requireKind(t, job.Parked, b.deploy(t, 1, b.version(t, "app:1")))
+	const waits = "waiting until all of the worker is gone: "
+	app := waits + "WorkerApp " + b.namespace + "/w-w1-u1, held by the finalizer " + workerapp.Finalizer
+	deployment := "Deployment " + b.namespace + "/w-w1-u1, held by the finalizer example.com/hold"
+	require.Equal(t, app, requireKind(t, job.Later, b.run(t, "worker.delete_worker_cr", 2, "")))
+	require.Len(t, b.there(t, own), len(own), "the controller has to know first")
+	require.Equal(t, app+"; "+deployment, requireKind(t, job.Later, b.run(t, "worker.delete_worker_cr", 2, "")))
+	require.Equal(t, []string{"Deployment w-w1-u1"}, b.there(t, own))
+	b.removeApps(t)
+	for range 2 {
+		require.Equal(t, waits+deployment, requireKind(t, job.Later, b.run(t, "worker.delete_worker_cr", 2, "")))
+	}
+	_, err := b.clients.MergePatch(t.Context(), held[0].Resource, b.namespace, held[0].name, []byte(`{"metadata":{"finalizers":null}}`))
+	require.NoError(t, err)
+	require.NoError(t, b.run(t, "worker.delete_worker_cr", 2, ""))
+	require.Empty(t, b.there(t, own))
+	require.Equal(t, "unloaded", b.rows(t)[0])
+}
+
+func TestADeletionLeavesAloneWhatIsAnotherPlatforms(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	// Of a copy of this platform, which has the same ids and hosts.
+	copied := objects("w-w1-u1", "other-workers", "example.test")
+	copied = append(only(copied, "Service", "w-w1-u1-ext"), only(copied, "IngressRoute", "w-w1-u1")...)
+	b.make(t, "w1", copied)
+	// Of another domain, and its Service is lost.
+	route := only(objects("w-w2-u1", b.namespace, "other.test"), "IngressRoute", "w-w2-u1")
+	b.make(t, "w2", route)
+	// What an operator made of a worker's Deployment for himself.
+	exposed := only(objects("w-w1-u1", b.namespace, "example.test"), "Service", "w-w1-u1")
+	delete(exposed[0].spec, "clusterIP")
+	b.make(t, "w1", exposed)
+	require.Empty(t, b.world(t))
+	for _, id := range []string{"w1", "w2"} {
+		p, err := b.jobs["worker.delete_worker_cr"].Prepare([]byte(`{"worker_id":"` + id + `","user_uid":"u1"}`))
+		require.NoError(t, err)
+		require.NoError(t, p.Execute(t.Context(), job.Task{ID: 1, Type: "worker.delete_worker_cr", Attempt: 1}))
+	}
+	require.Len(t, b.there(t, copied), 2)
+	require.Len(t, b.there(t, route), 1)
+	require.Len(t, b.there(t, exposed), 1)
+}
+
+func TestTheInventoryListsEveryKindThatIsMadeForAWorker(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	own := objects("w-w9-u1", b.namespace, "example.test")
+	b.make(t, "w9", own)
+	var want []string
+	for _, o := range own {
+		want = append(want, "w-w9-u1 u1 w9 worker/u1/w9 ["+o.Kind+"]")
+	}
+	slices.Sort(want)
+	require.Equal(t, want, b.world(t))
+	_, err := b.clients.MergePatch(t.Context(), own[0].Resource, b.namespace, own[0].name, []byte(`{"metadata":{"labels":{"owner-id":"another"}}}`))
+	require.NoError(t, err)
+	require.Len(t, b.world(t), len(own)-1, "labels of one, a name of another")
+}

@@ -1,0 +1,75 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"app238.com/inner/app/kube"
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// Remover takes workers out of the cluster.
+type Remover struct {
+	clients *kube.Clients
+	lister  *Lister
+}
+
+// NewRemover returns a Remover.
+func NewRemover(clients *kube.Clients, l *Lister) *Remover {
+	return &Remover{clients: clients, lister: l}
+}
+
+// Remove deletes all that there is of a worker, with or without a WorkerApp, and returns what is still there: that is on its way
+// out, or held by a finalizer. The objects go once the WorkerApp was seen on its way out: the controller would make anew what is
+// taken away before it knows. The garbage collector alone does not do, as what has lost its owner is not its matter.
+func (r *Remover) Remove(ctx context.Context, workerID, ownerID string) (left []Part, err error) {
+	app, err := r.workerApp(ctx, workerapp.Name(workerID, ownerID))
+	if err != nil {
+		return nil, err
+	}
+	if app != nil {
+		if left = []Part{*app}; !app.Deleting {
+			return left, r.delete(ctx, *app)
+		}
+	}
+	there, err := r.lister.of(ctx, workerID, ownerID)
+	if err != nil {
+		return nil, err
+	}
+	deleted := false
+	for _, part := range slices.Backward(there) {
+		if part.Deleting {
+			continue
+		}
+		if err := r.delete(ctx, part); err != nil {
+			return nil, err
+		}
+		deleted = true
+	}
+	if deleted {
+		if there, err = r.lister.of(ctx, workerID, ownerID); err != nil {
+			return nil, err
+		}
+	}
+	return append(left, there...), nil
+}
+
+func (r *Remover) workerApp(ctx context.Context, name string) (*Part, error) {
+	found, err := r.clients.Get(ctx, workerapp.Resource(), r.lister.namespaces.Worker, name)
+	if kube.Absent(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the WorkerApp: %w", err)
+	}
+	part := partOf(WorkerAppPart, workerapp.Resource(), found)
+	return &part, nil
+}
+
+func (r *Remover) delete(ctx context.Context, part Part) error {
+	if err := r.clients.Delete(ctx, part.Ref.Resource, part.Ref.Namespace, part.Ref.Name); err != nil {
+		return fmt.Errorf("delete the %s %s: %w", part.Kind, part.Ref.Name, err)
+	}
+	return nil
+}
