@@ -69,7 +69,7 @@ func TestALateOutcomeOfADeletedWorkerChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.rollOut(t, "app:1", 1, "")
-	require.NoError(t, b.run(t, "worker.delete_worker_cr", 2, ""))
+	requireKind(t, job.Later, b.run(t, "worker.delete_worker_cr", 2, ""))
 	b.removeApps(t)
 	require.NoError(t, b.run(t, "worker.delete_worker_cr", 2, ""))
 	gone := []string{"unloaded", fmt.Sprintf("%d success", v)}
