@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"app238.com/inner/modules/controller/rollout"
@@ -85,8 +86,40 @@ func TestNothingIsWrittenInVain(t *testing.T) {
 	b.deploy(s, 8, 43)
 	b.awaitPhase(name, workerapp.Running)
 	b.settle()
-	require.Equal(t, map[string]int{"configmaps/" + name + "-env": 1, "deployments/" + name: 1, name + "/status": 2},
-		perObject(b.writes()[len(first):]))
+	second := b.writes()
+	require.Equal(t, map[string]int{"configmaps/" + name + "-env": 1, "deployments/" + name: 1, name + "/status": 2}, perObject(second[len(first):]))
+
+	questions := b.source.questions()
+	b.deploy(s, 9, 44)
+	b.awaitPhase(name, workerapp.Running)
+	b.settle()
+	require.Equal(t, map[string]int{name + "/status": 1}, perObject(b.writes()[len(second):]), "a new version of the same image")
+	require.Equal(t, questions+1, b.source.questions())
+	writes := len(b.writes())
+	b.stop()
+	b.startAndSync()
+	b.settle()
+	require.Len(t, b.writes(), writes)
+	require.Equal(t, questions+1, b.source.questions())
+}
+
+func TestANewVersionOfAnImageThatMayBeAnotherOneRollsThePods(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	s := spec("abc12345")
+	s.Image = "registry.test/healthy"
+	name := b.deploy(s, 7, 42)
+	b.awaitPhase(name, workerapp.Running)
+	first := b.pods(name)
+	require.Equal(t, corev1.PullAlways, first[0].Spec.Containers[0].ImagePullPolicy)
+	b.deploy(s, 7, 43)
+	b.awaitPhase(name, workerapp.Running)
+	require.Equal(t, first[0].UID, b.pods(name)[0].UID, "a task of the same version")
+	b.deploy(s, 8, 44)
+	b.awaitPhase(name, workerapp.Running)
+	require.NotEqual(t, first[0].UID, b.pods(name)[0].UID)
+	require.Equal(t, 2, b.templates(name))
 }
 
 // perObject counts writes by the last two parts of their paths.

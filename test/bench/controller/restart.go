@@ -98,7 +98,11 @@ func (w *world) measureIdleRestart(ctx context.Context, o options, found *result
 func (w *world) measureFreshChange(ctx context.Context, o options, found *results, run int) error {
 	id, version := workerID(o.standing-1-run), int64(2)
 	applied, err := w.watch(ctx, deployments(), func(u *unstructured.Unstructured) string {
-		if u.GetAnnotations()[workerapp.VersionAnnotation] != "2" {
+		containers, _, err := unstructured.NestedSlice(u.Object, "spec", "template", "spec", "containers")
+		if err != nil || len(containers) == 0 {
+			return ""
+		}
+		if container, ok := containers[0].(map[string]any); !ok || container["image"] != image(version) {
 			return ""
 		}
 		return u.GetName()

@@ -16,17 +16,14 @@ import (
 // revisionHistory is how many old ReplicaSets are kept for an operator to look at. Going back is the database's matter.
 const revisionHistory = 2
 
-// Deployment builds N with so many pods. Its own annotations, not the template's, repeat version, task and database of the WorkerApp: so a
-// Deployment tells what it is at, and a new task alone restarts no pod.
+// Deployment builds N with so many pods. It does not repeat version and task of the WorkerApp: a new version of the same image
+// writes nothing here.
 func (b Builder) Deployment(app *workerapp.WorkerApp, contentHash string, replicas int32) (Child, error) {
 	template, err := b.template(app, contentHash)
 	if err != nil {
 		return Child{}, fmt.Errorf("build deployments: %w", err)
 	}
 	annotations := map[string]string{GenerationAnnotation: strconv.FormatInt(app.Generation, 10)}
-	copyAnnotation(annotations, app, workerapp.VersionAnnotation)
-	copyAnnotation(annotations, app, workerapp.TaskAnnotation)
-	copyAnnotation(annotations, app, workerapp.DatabaseAnnotation)
 	// The old pods serve until the new ones are Ready, with one replica too.
 	strategy := appsv1ac.DeploymentStrategy().WithType(appsv1.RollingUpdateDeploymentStrategyType).
 		WithRollingUpdate(appsv1ac.RollingUpdateDeployment().

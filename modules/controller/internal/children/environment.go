@@ -7,12 +7,12 @@ import (
 )
 
 // ConfigMap builds N-env, whose data becomes the pods' environment. contentHash is that of env: it tells later whether
-// somebody edited the data. The task is noted here, in the object that is written last of the two that hold content:
-// once it is there, the content of that task is.
-func (b Builder) ConfigMap(app *workerapp.WorkerApp, env map[string]string, contentHash string) (Child, error) {
+// somebody edited the data. origin are the annotations of the task that is noted here, in the object that is written last of the
+// two that hold content: once it is there, the content of that task is.
+func (b Builder) ConfigMap(app *workerapp.WorkerApp, env map[string]string, contentHash string, origin map[string]string) (Child, error) {
 	annotations := map[string]string{ContentAnnotation: contentHash}
-	copyAnnotation(annotations, app, workerapp.TaskAnnotation)
-	copyAnnotation(annotations, app, workerapp.DatabaseAnnotation)
+	copyAnnotation(annotations, origin, workerapp.TaskAnnotation)
+	copyAnnotation(annotations, origin, workerapp.DatabaseAnnotation)
 	c, err := child(ConfigMaps(), corev1ac.ConfigMap(workerapp.EnvName(app.Name), b.WorkerNamespace).
 		WithLabels(labels(app)).WithAnnotations(annotations).
 		WithOwnerReferences(owner(app)).WithData(env))
@@ -27,8 +27,8 @@ func (b Builder) Secret(app *workerapp.WorkerApp, reserved map[string][]byte) (C
 		WithLabels(labels(app)).WithOwnerReferences(owner(app)).WithData(reserved))
 }
 
-func copyAnnotation(annotations map[string]string, app *workerapp.WorkerApp, key string) {
-	if value, ok := app.Annotations[key]; ok {
-		annotations[key] = value
+func copyAnnotation(to, from map[string]string, key string) {
+	if value, ok := from[key]; ok {
+		to[key] = value
 	}
 }

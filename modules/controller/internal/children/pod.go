@@ -1,6 +1,8 @@
 package children
 
 import (
+	"strings"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -29,13 +31,23 @@ func (b Builder) template(app *workerapp.WorkerApp, contentHash string) (*corev1
 	for _, name := range b.Pods.ImagePullSecrets {
 		pod.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(name))
 	}
-	template := corev1ac.PodTemplateSpec().WithLabels(labels(app)).
-		WithAnnotations(map[string]string{ContentAnnotation: contentHash}).WithSpec(pod)
+	annotations := map[string]string{ContentAnnotation: contentHash}
+	if movable(app.Spec.Image) {
+		copyAnnotation(annotations, app.Annotations, workerapp.VersionAnnotation)
+	}
+	template := corev1ac.PodTemplateSpec().WithLabels(labels(app)).WithAnnotations(annotations).WithSpec(pod)
 	sum, err := digest(template)
 	if err != nil {
 		return nil, err
 	}
 	return template.WithAnnotations(map[string]string{TemplateAnnotation: sum}), nil
+}
+
+// movable tells whether an image's name is one that is expected to mean another image later: it has the tag latest, or none, and no
+// digest. A new version of such a one rolls the pods, which pull it.
+func movable(image string) bool {
+	_, tag, tagged := strings.Cut(image[strings.LastIndexByte(image, '/')+1:], ":")
+	return !strings.Contains(image, "@") && (!tagged || tag == "latest")
 }
 
 func (b Builder) container(app *workerapp.WorkerApp) (*corev1ac.ContainerApplyConfiguration, error) {
@@ -54,6 +66,9 @@ func (b Builder) container(app *workerapp.WorkerApp) (*corev1ac.ContainerApplyCo
 		WithSecurityContext(containerSecurity()).
 		// Few programs write a termination message; without one the end of the log tells the owner why it crashed.
 		WithTerminationMessagePolicy(corev1.TerminationMessageFallbackToLogsOnError)
+	if movable(app.Spec.Image) { // said, since the API server keeps what it filled in for an earlier image
+		container.WithImagePullPolicy(corev1.PullAlways)
+	}
 	if delay := int64(b.Pods.StopDelay.Seconds()); delay > 0 {
 		container.WithLifecycle(corev1ac.Lifecycle().WithPreStop(corev1ac.LifecycleHandler().
 			WithSleep(corev1ac.SleepAction().WithSeconds(delay))))

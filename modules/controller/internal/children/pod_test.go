@@ -131,3 +131,24 @@ func TestPolicyLetsInTheIngressAndOutToDNSCombinatorAndTheInternet(t *testing.T)
 	require.NoError(t, err)
 	require.True(t, c.Unwanted)
 }
+
+func TestOnlyAVersionWhoseImageMayBeAnotherOneNowRollsThePods(t *testing.T) {
+	t.Parallel()
+	const digest = "@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+	for image, rolls := range map[string]bool{
+		"app": true, "registry.test:5000/team/app": true, "registry.test/app:latest": true,
+		"app:1": false, "registry.test:5000/app:latest-1": false, "app" + digest: false, "app:latest" + digest: false,
+	} {
+		var hashes []string
+		for _, version := range []string{"7", "8"} {
+			b := setup(func(app *workerapp.WorkerApp) {
+				app.Spec.Image, app.Annotations[workerapp.VersionAnnotation] = image, version
+			})
+			c, err := b.builder.Deployment(b.app, "content")
+			policy := as[appsv1.Deployment](t, c, err).Spec.Template.Spec.Containers[0].ImagePullPolicy
+			require.Equal(t, rolls, policy == corev1.PullAlways, image)
+			hashes = append(hashes, templateHash(t, c))
+		}
+		require.Equal(t, rolls, hashes[0] != hashes[1], image)
+	}
+}

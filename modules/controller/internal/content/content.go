@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/internal/status"
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/controller/workerapp"
 )
@@ -29,7 +30,7 @@ func Reserved(ownerID, secretKey, combinatorNamespace string) map[string][]byte 
 }
 
 // Known returns the content as the cluster holds it, and whether that may be relied on: both objects are there and
-// complete, they hold the content of the WorkerApp's task, and nobody edited the ConfigMap or the owner's key since.
+// complete, they hold the content of the WorkerApp's task, as the ConfigMap notes or as that it runs proves, and nobody edited the ConfigMap or the owner's key since.
 func Known(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, secret *corev1.Secret) (rollout.Content, bool) {
 	if configMap == nil || secret == nil || len(configMap.BinaryData) > 0 {
 		return rollout.Content{}, false
@@ -39,16 +40,35 @@ func Known(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, secret *corev1
 			return rollout.Content{}, false
 		}
 	}
-	for _, key := range []string{workerapp.TaskAnnotation, workerapp.DatabaseAnnotation} {
-		if configMap.Annotations[key] != app.Annotations[key] {
-			return rollout.Content{}, false
-		}
+	if previous, same := status.Previous(app); !notes(configMap, app) && (!same || previous.Phase != workerapp.Running) {
+		return rollout.Content{}, false
 	}
 	secretKey := string(secret.Data[SecretKeyKey])
 	if configMap.Annotations[children.ContentAnnotation] != ConfigHash(secretKey, configMap.Data) {
 		return rollout.Content{}, false
 	}
 	return rollout.Content{Env: configMap.Data, SecretKey: secretKey}, true
+}
+
+// notes tells whether the ConfigMap notes the task that the WorkerApp is at.
+func notes(configMap *corev1.ConfigMap, app *workerapp.WorkerApp) bool {
+	for _, key := range []string{workerapp.TaskAnnotation, workerapp.DatabaseAnnotation} {
+		if configMap.Annotations[key] != app.Annotations[key] {
+			return false
+		}
+	}
+	return true
+}
+
+// Noted returns the annotations with the task that the ConfigMap with the content of that hash is to note. Where the spec that runs
+// and the content stay as they are, an earlier task stays noted: the status will tell that the new one runs, and that is one
+// write less.
+func Noted(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, hash string) map[string]string {
+	runs := app.Status.Phase == workerapp.Running && app.Status.ObservedGeneration == app.Generation
+	if runs && configMap != nil && configMap.Annotations[children.ContentAnnotation] == hash {
+		return configMap.Annotations
+	}
+	return app.Annotations
 }
 
 // Environment returns the user's environment without the reserved keys. An error names the first variable that no pod can

@@ -40,6 +40,27 @@ func TestKnownContentIsReliedOn(t *testing.T) {
 	require.Equal(t, "sk_1", known.SecretKey)
 }
 
+func TestATaskThatRunsIsProofOfItsContent(t *testing.T) {
+	t.Parallel()
+	b := setup()
+	hash := b.configMap.Annotations[children.ContentAnnotation]
+	b.app.Annotations[workerapp.TaskAnnotation] = "6"
+	require.Equal(t, b.app.Annotations, content.Noted(b.app, b.configMap, hash), "nothing runs")
+	b.app.Status = workerapp.Status{Phase: workerapp.Running, Task: 5}
+	_, ok := content.Known(b.app, b.configMap, b.secret)
+	require.False(t, ok, "an earlier one runs")
+	require.Equal(t, b.configMap.Annotations, content.Noted(b.app, b.configMap, hash))
+	require.Equal(t, b.app.Annotations, content.Noted(b.app, b.configMap, "other"))
+	require.Equal(t, b.app.Annotations, content.Noted(b.app, nil, hash))
+	b.app.Status.Task = 6
+	_, ok = content.Known(b.app, b.configMap, b.secret)
+	require.True(t, ok)
+	b.app.Generation = 2
+	_, ok = content.Known(b.app, b.configMap, b.secret)
+	require.False(t, ok, "what ran was another spec")
+	require.Equal(t, b.app.Annotations, content.Noted(b.app, b.configMap, hash))
+}
+
 func TestContentIsLookedUpWhereTheClusterCannotBeReliedOn(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(b *bundle){

@@ -157,7 +157,8 @@ func (r *Reconciler) makeEnvironment(ctx context.Context, app *workerapp.WorkerA
 	if err != nil {
 		return nil, err
 	}
-	configMap, err := r.builder.ConfigMap(app, wanted.env, content.ConfigHash(wanted.secretKey, wanted.env))
+	hash := content.ConfigHash(wanted.secretKey, wanted.env)
+	configMap, err := r.builder.ConfigMap(app, wanted.env, hash, content.Noted(app, found.ConfigMap, hash))
 	if err != nil {
 		return nil, err
 	}

@@ -63,16 +63,12 @@ func (r *Reconciler) turn(app *workerapp.WorkerApp, desired children.Child, pres
 // the pods see are the same.
 func unasked(desired *unstructured.Unstructured, present *appsv1.Deployment) bool {
 	was, is := present.Annotations, desired.GetAnnotations()
-	for _, key := range []string{
-		children.GenerationAnnotation, workerapp.VersionAnnotation, workerapp.TaskAnnotation, workerapp.DatabaseAnnotation,
-	} {
-		if was[key] != is[key] {
-			return false
-		}
-	}
 	template, _, err := unstructured.NestedStringMap(desired.Object, "spec", "template", "metadata", "annotations")
 	pods := present.Spec.Template.Annotations
-	return err == nil && was[children.AppliedAnnotation] != is[children.AppliedAnnotation] &&
+	version := pods[workerapp.VersionAnnotation] // none in what an earlier release wrote
+	return err == nil && was[children.GenerationAnnotation] == is[children.GenerationAnnotation] &&
+		was[children.AppliedAnnotation] != is[children.AppliedAnnotation] &&
 		pods[children.ContentAnnotation] == template[children.ContentAnnotation] &&
+		(version == "" || version == template[workerapp.VersionAnnotation]) &&
 		pods[children.TemplateAnnotation] != template[children.TemplateAnnotation]
 }

@@ -107,18 +107,9 @@ func OfPods(reason string) bool {
 	return false
 }
 
-// current tells whether the Deployment's status is about what is wished.
+// current tells whether the Deployment's status is about the Deployment as it is.
 func current(in Input) bool {
-	d := in.Deployment
-	if d == nil || d.Status.ObservedGeneration < d.Generation {
-		return false
-	}
-	for _, key := range []string{workerapp.VersionAnnotation, workerapp.TaskAnnotation, workerapp.DatabaseAnnotation} {
-		if d.Annotations[key] != in.App.Annotations[key] {
-			return false
-		}
-	}
-	return true
+	return in.Deployment != nil && in.Deployment.Status.ObservedGeneration >= in.Deployment.Generation
 }
 
 // complete tells whether every pod that is wished serves and no other is left. Pods that replace serving ones have then been
