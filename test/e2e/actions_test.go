@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,8 @@ func (w *world) actWorkers(t *testing.T, i *inner, token string) worker {
 	w.putInTheWay(t, k)
 	i.accept(t, k.deployTask())
 	w.awaitState(t, k, "active", "success")
+	w.addByHand(t, "policy", "v1", "poddisruptionbudgets", w.namespaces.Worker, k.name(), `{"spec":{"selector":{"matchLabels":{"no":"pod"}}}}`)
+	w.addByHand(t, "networking.k8s.io", "v1", "networkpolicies", w.namespaces.Worker, k.name(), `{"spec":{"podSelector":{"matchLabels":{"no":"pod"}}}}`)
 	w.setColumn(t, k, "env_json", `{"A":"1"}`)
 	i.awaitTask(t, w, i.change(t, w, k, "worker.sync_env", map[string]string{"A": "1"}), "finished")
 	w.setColumn(t, k, "secrets_json", `["TOKEN"]`)
@@ -111,25 +114,26 @@ func (w *world) putInTheWay(t *testing.T, k worker) {
 	require.NoError(t, err)
 }
 
-// addByHand gives the Deployment of a worker a container that is not its own, and waits until it is gone.
-func (w *world) addByHand(t *testing.T, k worker) {
+// addByHand changes an object as somebody with kubectl would, and waits until that is taken back.
+func (w *world) addByHand(t *testing.T, group, version, resource, namespace, name, patch string) {
 	t.Helper()
-	deployments := w.clients.Typed.AppsV1().Deployments(w.namespaces.Worker)
-	added, err := deployments.Patch(t.Context(), k.name(), types.StrategicMergePatchType,
-		[]byte(`{"spec":{"template":{"spec":{"containers":[{"name":"sidecar","image":"registry.test/other:1"}]}}}}`), metav1.PatchOptions{FieldManager: "somebody"})
+	const somebody = "somebody"
+	objects := w.clients.Dynamic.Resource(schema.GroupVersionResource{Group: group, Version: version, Resource: resource}).Namespace(namespace)
+	_, err := objects.Patch(t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: somebody})
 	require.NoError(t, err)
-	require.Len(t, added.Spec.Template.Spec.Containers, 2)
 	require.Eventually(t, func() bool {
-		d, err := deployments.Get(t.Context(), k.name(), metav1.GetOptions{})
-		return err == nil && len(d.Spec.Template.Spec.Containers) == 1
-	}, patience, 50*time.Millisecond, "the container stays")
+		now, err := objects.Get(t.Context(), name, metav1.GetOptions{})
+		return err == nil && !slices.ContainsFunc(now.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool { return e.Manager == somebody })
+	}, patience, 50*time.Millisecond, "what was added to %s %s stays", resource, name)
 }
 
-// actDrift changes a worker's Deployment by hand, deletes every object of the worker and waits until all is as it was.
+// actDrift changes a worker's objects by hand, deletes every object of the worker and waits until all is as it was.
 func (w *world) actDrift(t *testing.T, k worker) {
 	t.Helper()
-	w.addByHand(t, k)
 	n, worker, ingress := k.name(), w.namespaces.Worker, w.namespaces.Ingress
+	w.addByHand(t, "apps", "v1", "deployments", worker, n, `{"spec":{"template":{"spec":{"hostNetwork":true}}}}`)
+	w.addByHand(t, "", "v1", "configmaps", worker, workerapp.EnvName(n), `{"data":{"FOREIGN":"x"}}`)
+	w.addByHand(t, "traefik.io", "v1alpha1", "ingressroutes", ingress, n, `{"spec":{"tls":{"options":{"name":"weak"}}}}`)
 	for _, o := range []struct {
 		resource        schema.GroupVersionResource
 		namespace, name string
@@ -228,6 +232,7 @@ func (w *world) actDomain(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return exists("", "v1", "services") && exists("cert-manager.io", "v1", "certificates") && exists("traefik.io", "v1alpha1", "ingressroutes")
 	}, patience, 100*time.Millisecond, "the domain is not served")
+	w.addByHand(t, "cert-manager.io", "v1", "certificates", w.namespaces.Ingress, "custom-domain-0a1b2c3d", `{"spec":{"ipAddresses":["192.0.2.1"]}}`)
 	_, err = w.db.ExecContext(t.Context(), `DELETE FROM custom_domains`)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {

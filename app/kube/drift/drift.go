@@ -153,18 +153,16 @@ func Apply(ctx context.Context, clients *kube.Clients, resource schema.GroupVers
 	case err == nil && said == foreign:
 		return remove(ctx, clients, resource, desired, written)
 	case apierrors.IsInvalid(err) && noted:
-		live, getErr := clients.Get(ctx, resource, desired.GetNamespace(), desired.GetName())
-		if getErr != nil {
-			return nil, getErr
-		}
-		if live, getErr = remove(ctx, clients, resource, desired, live); !apierrors.IsInvalid(getErr) {
-			return live, getErr
+		live := (&unstructured.Unstructured{Object: cached}).DeepCopy()
+		unstructured.RemoveNestedField(live.Object, "metadata", "annotations", Annotation)
+		if live, otherErr := remove(ctx, clients, resource, desired, live); !apierrors.IsInvalid(otherErr) {
+			return live, otherErr
 		}
 	}
 	return written, err
 }
 
-// remove replaces live, an object as the API server has it, by the desired one with the live one's metadata, and has nobody else
+// remove replaces live, an object as the API server has it, with its managed fields if they are known, by the desired one with the live one's metadata, and has nobody else
 // own a part of it. An entry that was kept would still own fields that are there by default, and be found again each time.
 func remove(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	next := desired.DeepCopy()

@@ -62,7 +62,7 @@ func (w *world) model(ctx context.Context) ([]object, error) {
 		{core.WithResource("configmaps"), workerNamespace, workerapp.EnvName(name)},
 		{networkingv1.SchemeGroupVersion.WithResource("networkpolicies"), workerNamespace, name},
 		{deployments(), workerNamespace, name},
-		{core.WithResource("services"), workerNamespace, name},
+		{core.WithResource("services"), workerNamespace, workerapp.ServiceName(name)},
 		{core.WithResource("services"), "ingress", workerapp.ExternalName(name)},
 		{schema.GroupVersionResource{Group: "traefik.io", Version: "v1alpha1", Resource: "ingressroutes"}, "ingress", name},
 	} {
