@@ -278,7 +278,7 @@ func TestWhatIsMadeForAWorkerIsListedAsSuch(t *testing.T) {
 	}
 	add(b.builder.Policy(b.app))
 	add(b.builder.Secret(b.app, nil))
-	add(b.builder.ConfigMap(b.app, nil, ""))
+	add(b.builder.ConfigMap(b.app, nil, "", nil))
 	add(b.builder.Deployment(b.app, "", children.Replicas(b.app)))
 	add(b.builder.Budget(b.app))
 	add(b.builder.Service(b.app, children.Moved()))
