@@ -144,7 +144,7 @@ func TestOnlyAVersionWhoseImageMayBeAnotherOneNowRollsThePods(t *testing.T) {
 			b := setup(func(app *workerapp.WorkerApp) {
 				app.Spec.Image, app.Annotations[workerapp.VersionAnnotation] = image, version
 			})
-			c, err := b.builder.Deployment(b.app, "content")
+			c, err := b.builder.Deployment(b.app, "content", children.Replicas(b.app))
 			policy := as[appsv1.Deployment](t, c, err).Spec.Template.Spec.Containers[0].ImagePullPolicy
 			require.Equal(t, rolls, policy == corev1.PullAlways, image)
 			hashes = append(hashes, templateHash(t, c))
