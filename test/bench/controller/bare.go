@@ -85,6 +85,9 @@ func modelText(u *unstructured.Unstructured) (string, error) {
 		unstructured.RemoveNestedField(u.Object, "metadata", field)
 	}
 	unstructured.RemoveNestedField(u.Object, "metadata", "annotations", "deployment.kubernetes.io/revision")
+	for _, field := range []string{"clusterIP", "clusterIPs"} {
+		unstructured.RemoveNestedField(u.Object, "spec", field)
+	}
 	delete(u.Object, "status")
 	owners := u.GetOwnerReferences()
 	for i := range owners {
