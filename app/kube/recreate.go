@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -41,6 +42,12 @@ func (c *Clients) tryCreate(ctx context.Context, resource schema.GroupVersionRes
 	return err
 }
 
+// ofValues returns the causes of a refusal which another object may not have: a value that cannot be changed, and one that another
+// part of the object, which somebody added, has too.
+func ofValues() []metav1.CauseType {
+	return []metav1.CauseType{metav1.CauseTypeFieldValueInvalid, metav1.CauseTypeForbidden, metav1.CauseTypeFieldValueDuplicate}
+}
+
 // aboutFields tells whether the API server refused values of fields, as it does where one cannot be changed. A policy that
 // refuses names no field, and what is too large or missing is so in a new object too.
 func aboutFields(refused error) bool {
@@ -53,7 +60,7 @@ func aboutFields(refused error) bool {
 		return false
 	}
 	for _, cause := range details.Causes {
-		if cause.Field == "" || cause.Field == "<nil>" || (cause.Type != metav1.CauseTypeFieldValueInvalid && cause.Type != metav1.CauseTypeForbidden) {
+		if cause.Field == "" || cause.Field == "<nil>" || !slices.Contains(ofValues(), cause.Type) {
 			return false
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +18,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 
 	"app238.com/inner/modules/controller/workerapp"
 	"app238.com/inner/test/dnsserver"
@@ -112,19 +110,6 @@ func (w *world) putInTheWay(t *testing.T, k worker) {
 		ObjectMeta: metav1.ObjectMeta{Name: workerapp.EnvName(k.name()), Labels: labels}, Immutable: &immutable,
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
-}
-
-// addByHand changes an object as somebody with kubectl would, and waits until that is taken back.
-func (w *world) addByHand(t *testing.T, group, version, resource, namespace, name, patch string) {
-	t.Helper()
-	const somebody = "somebody"
-	objects := w.clients.Dynamic.Resource(schema.GroupVersionResource{Group: group, Version: version, Resource: resource}).Namespace(namespace)
-	_, err := objects.Patch(t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: somebody})
-	require.NoError(t, err)
-	require.Eventually(t, func() bool {
-		now, err := objects.Get(t.Context(), name, metav1.GetOptions{})
-		return err == nil && !slices.ContainsFunc(now.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool { return e.Manager == somebody })
-	}, patience, 50*time.Millisecond, "what was added to %s %s stays", resource, name)
 }
 
 // actDrift changes a worker's objects by hand, deletes every object of the worker and waits until all is as it was.

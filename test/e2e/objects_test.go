@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"app238.com/inner/modules/controller/workerapp"
 )
@@ -74,4 +76,17 @@ func (w *world) listDeployments(t *testing.T) []appsv1.Deployment {
 	list, err := w.clients.Typed.AppsV1().Deployments(w.namespaces.Worker).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	return list.Items
+}
+
+// addByHand changes an object as somebody with kubectl would, and waits until that is taken back.
+func (w *world) addByHand(t *testing.T, group, version, resource, namespace, name, patch string) {
+	t.Helper()
+	const somebody = "somebody"
+	objects := w.clients.Dynamic.Resource(schema.GroupVersionResource{Group: group, Version: version, Resource: resource}).Namespace(namespace)
+	_, err := objects.Patch(t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: somebody})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		now, err := objects.Get(t.Context(), name, metav1.GetOptions{})
+		return err == nil && !slices.ContainsFunc(now.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool { return e.Manager == somebody })
+	}, patience, 50*time.Millisecond, "what was added to %s %s stays", resource, name)
 }
