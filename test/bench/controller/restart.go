@@ -111,6 +111,11 @@ func (w *world) measureFreshChange(ctx context.Context, o options, found *result
 		return err
 	}
 	defer applied.close()
+	running, err := w.watch(ctx, workerapp.Resource(), runningAt(version))
+	if err != nil {
+		return err
+	}
+	defer running.close()
 	i, err := w.startInner(ctx) // not before the watch knows everything: the change must not wait for that
 	if err != nil {
 		return err
@@ -128,6 +133,10 @@ func (w *world) measureFreshChange(ctx context.Context, o options, found *result
 		return err
 	}
 	found.add("restart/fresh-change-applied", "s", at.Sub(time.Unix(0, s.Synced)).Seconds()).atMost(freshLimit)
+	// What ends after minReady is not to be written by the Inner that is measured next.
+	if _, err := running.when(ctx, appName(id)); err != nil {
+		return err
+	}
 	if _, err := i.quiet(ctx); err != nil {
 		return err
 	}
