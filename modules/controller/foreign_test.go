@@ -106,6 +106,7 @@ func TestWhatSomebodyAddsToAnyOtherObjectIsRemoved(t *testing.T) {
 			b.patchAt(add.to, add.patch)
 			if whileDown {
 				b.startAndSync()
+				b.awaitRole("leading")
 			}
 			b.awaitWithin(healing, add.what+" removed", func() error {
 				if now := b.content(add.to); now != wished {
@@ -194,6 +195,7 @@ func TestADeploymentOfAnEarlierPlatformIsTakenOverAsAWhole(t *testing.T) {
 	b.stop()
 	b.addByHand(name, `{"spec": {"template": {"spec": {"containers": [{"name": "sidecar", "image": "registry.test/other:1"}]}}}}`)
 	b.startAndSync()
+	b.awaitRole("leading")
 	b.awaitWithin(healing, "what was added while Inner was down is removed", func() error {
 		if n := len(b.deployment(name).Spec.Template.Spec.Containers); n != 1 {
 			return fmt.Errorf("%d containers", n)
