@@ -23,6 +23,12 @@ func Unavailable(err error) bool {
 		errors.As(err, &netErr) || errors.Is(err, context.DeadlineExceeded)
 }
 
+// WebhookAway tells whether err says that the API server could not ask a webhook that has to be asked. It says so with the code of an
+// internal error.
+func WebhookAway(err error) bool {
+	return apierrors.IsInternalError(err) && strings.Contains(err.Error(), "webhook")
+}
+
 // Refused tells whether err says that the API server found the object itself wrong: no repetition helps.
 func Refused(err error) bool {
 	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)

@@ -108,3 +108,28 @@ func TestAWorkerThatHasServedKeepsItsPodsThoughAChangeFails(t *testing.T) {
 	b.settle()
 	require.EqualValues(t, 1, *b.deployment(name).Spec.Replicas)
 }
+
+func TestTheSameImageDeployedAgainWithoutSuccessFailsAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Controller.ScaleToZeroAfter, b.config.Controller.ProgressDeadline = time.Second, 3*time.Second
+	b.startAndSync()
+	s := spec("abc12345")
+	s.Image = "registry.test/fail/unready:1"
+	name := b.deploy(s, 1, 1)
+	b.awaitEvent(name, corev1.EventTypeNormal, "ScaledToZero")
+	b.await("no pod is left", func() error {
+		if n := len(b.pods(name)); n > 0 {
+			return fmt.Errorf("%d pods", n)
+		}
+		return nil
+	})
+	b.deploy(s, 2, 2)
+	b.await("the second version has failed", func() error {
+		if n := len(b.recorder.recorded()); n < 2 {
+			return fmt.Errorf("%d outcomes", n)
+		}
+		return nil
+	})
+	require.Contains(t, b.recorder.recorded()[1].Reason, "no progress within the deadline")
+}

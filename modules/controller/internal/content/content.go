@@ -30,7 +30,8 @@ func Reserved(ownerID, secretKey, combinatorNamespace string) map[string][]byte 
 }
 
 // Known returns the content as the cluster holds it, and whether that may be relied on: both objects are there and
-// complete, they hold the content of the WorkerApp's task, as the ConfigMap notes or as that it runs proves, and nobody edited the ConfigMap or the owner's key since.
+// complete, they hold the content of the WorkerApp's task, as the ConfigMap notes or as that it runs or has run proves, and nobody
+// edited the ConfigMap or the owner's key since.
 func Known(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, secret *corev1.Secret) (rollout.Content, bool) {
 	if configMap == nil || secret == nil || len(configMap.BinaryData) > 0 {
 		return rollout.Content{}, false
@@ -40,7 +41,9 @@ func Known(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, secret *corev1
 			return rollout.Content{}, false
 		}
 	}
-	if previous, same := status.Previous(app); !notes(configMap, app) && (!same || previous.Phase != workerapp.Running) {
+	previous, same := status.Previous(app)
+	ran := same && (previous.Phase == workerapp.Running || status.HasRun(app))
+	if !ran && !notes(configMap, app) {
 		return rollout.Content{}, false
 	}
 	secretKey := string(secret.Data[SecretKeyKey])

@@ -3,6 +3,7 @@ package content_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
@@ -10,6 +11,7 @@ import (
 
 	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/internal/content"
+	"app238.com/inner/modules/controller/internal/status"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
@@ -55,6 +57,11 @@ func TestATaskThatRunsIsProofOfItsContent(t *testing.T) {
 	b.app.Status.Task = 6
 	_, ok = content.Known(b.app, b.configMap, b.secret)
 	require.True(t, ok)
+	running := status.State{Phase: workerapp.Running}
+	b.app.Status = status.Recorded(b.app, b.app.Status, running, nil, time.Now())
+	b.app.Status.Phase = workerapp.Failed
+	_, ok = content.Known(b.app, b.configMap, b.secret)
+	require.True(t, ok, "it has run")
 	b.app.Generation = 2
 	_, ok = content.Known(b.app, b.configMap, b.secret)
 	require.False(t, ok, "what ran was another spec")

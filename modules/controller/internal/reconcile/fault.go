@@ -3,8 +3,10 @@ package reconcile
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,10 +42,11 @@ func faultOf(err error) (*fault, bool) {
 	if f, ok := errors.AsType[*fault](err); ok {
 		return f, true
 	}
-	if apierrors.IsNotFound(err) || !answered(err) {
+	var answer apierrors.APIStatus
+	if apierrors.IsNotFound(err) || !answered(err) || !errors.As(err, &answer) {
 		return nil, false
 	}
-	return &fault{reason: status.Refused, message: printable("the cluster refuses a change: " + err.Error()), cause: err, passing: true}, true
+	return &fault{reason: status.Refused, message: printable("the cluster refuses a change: " + answer.Status().Message), cause: err, passing: true}, true
 }
 
 // again returns when to look again. A name in the environment is mended by a new task, which brings a look by itself;
@@ -64,14 +67,11 @@ func (r *Reconciler) fail(ctx context.Context, app *workerapp.WorkerApp, present
 	state := status.State{Phase: workerapp.Failed, Reason: f.reason, Message: f.message, Serving: present != nil && present.Status.ReadyReplicas > 0}
 	previous, _ := status.Previous(app)
 	known := previous.Reason == f.reason
-	if f.passing && (!known || previous.Phase != workerapp.Failed) {
-		since := r.now()
-		if known {
-			since = previous.Since
-		}
-		if r.now().Before(since.Add(r.config.ProgressDeadline)) {
-			state.Phase, state.Since = workerapp.Deploying, since
-		}
+	if state.Since = r.now(); known {
+		state.Since = previous.Since
+	}
+	if f.passing && (!known || previous.Phase != workerapp.Failed) && r.now().Before(state.Since.Add(r.config.ProgressDeadline)) {
+		state.Phase = workerapp.Deploying
 	}
 	if err := r.report(ctx, app, state); err != nil {
 		return 0, err
@@ -128,12 +128,18 @@ func refusalText(c children.Child, err error) string {
 	return cmp.Or(printable(text), "no reason given")
 }
 
-// repeats tells whether text holds a value of the ConfigMap c.
+// shownLength is how much of a value's beginning is too much.
+const shownLength = 8
+
+// repeats tells whether text holds the beginning of a value of the ConfigMap c, as it is, quoted or in base64.
 func repeats(c children.Child, text string) bool {
 	values, _, err := unstructured.NestedStringMap(c.Object.Object, "data")
 	for _, value := range values {
-		if value != "" && strings.Contains(text, value) {
-			return true
+		quoted := strings.Trim(strconv.Quote(value), `"`)
+		for _, form := range []string{value, quoted, base64.StdEncoding.EncodeToString([]byte(value))} {
+			if form != "" && strings.Contains(text, form[:min(len(form), shownLength)]) {
+				return true
+			}
 		}
 	}
 	return err != nil

@@ -17,20 +17,20 @@ const scaledToZero = "ScaledToZero"
 
 // idle tells whether a worker is to have no pods: it has never served, and its version has failed for longer than the settings
 // have it keep what its pods reserve. The next task gives it pods again. It returns after how long to look again, 0 for no need.
-func (r *Reconciler) idle(ctx context.Context, app *workerapp.WorkerApp, present *appsv1.Deployment) (bool, time.Duration, error) {
+func (r *Reconciler) idle(ctx context.Context, app *workerapp.WorkerApp, present *appsv1.Deployment) (bool, time.Duration) {
 	failed, _ := status.Previous(app)
 	if r.config.ScaleToZeroAfter == 0 || present == nil || present.Status.ReadyReplicas > 0 ||
 		failed.Phase != workerapp.Failed || !rolloutstate.OfPods(failed.Reason) || status.HasRun(app) {
-		return false, 0, nil
+		return false, 0
 	}
 	if wait := failed.Since.Add(r.config.ScaleToZeroAfter).Sub(r.now()); wait > 0 {
-		return false, wait, nil
-	}
-	if isZero(present) {
-		return true, 0, nil
+		return false, wait
 	}
 	known, err := r.lookUp(ctx, app)
-	return err == nil && !known.Served, 0, err
+	if err != nil { // what is there stays until the rows can be asked
+		return isZero(present), r.config.RetryDelayMax
+	}
+	return !known.Served, 0
 }
 
 func isZero(d *appsv1.Deployment) bool { return d.Spec.Replicas != nil && *d.Spec.Replicas == 0 }

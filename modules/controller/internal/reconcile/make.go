@@ -110,10 +110,7 @@ func (r *Reconciler) makeRollout(ctx context.Context, app *workerapp.WorkerApp, 
 		return status.State{}, 0, err
 	}
 	hash := content.PodHash(wanted.secretKey, wanted.env, content.Merge(held, wanted.reserved))
-	idle, idleLook, err := r.idle(ctx, app, found.Deployment)
-	if err != nil {
-		return status.State{}, 0, err
-	}
+	idle, idleLook := r.idle(ctx, app, found.Deployment)
 	if idle {
 		return r.scaleToZero(ctx, app, found.Deployment, hash)
 	}
@@ -129,7 +126,7 @@ func (r *Reconciler) makeRollout(ctx context.Context, app *workerapp.WorkerApp, 
 	}
 	state, again := rolloutstate.Evaluate(rolloutstate.Input{
 		App: app, Replicas: children.Replicas(app), Deployment: deployment, Pods: found.Pods,
-		Grace: r.config.FailureGrace, Now: r.now(),
+		Grace: r.config.FailureGrace, Deadline: r.config.ProgressDeadline, Now: r.now(),
 	})
 	return state, sooner(sooner(again, turn), idleLook), nil
 }

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
@@ -65,10 +66,11 @@ func unasked(desired *unstructured.Unstructured, present *appsv1.Deployment) boo
 	was, is := present.Annotations, desired.GetAnnotations()
 	template, _, err := unstructured.NestedStringMap(desired.Object, "spec", "template", "metadata", "annotations")
 	pods := present.Spec.Template.Annotations
-	version := pods[workerapp.VersionAnnotation] // none in what an earlier release wrote
+	// An earlier release wrote the version on the Deployment alone.
+	wanted, version := template[workerapp.VersionAnnotation], cmp.Or(pods[workerapp.VersionAnnotation], was[workerapp.VersionAnnotation])
 	return err == nil && was[children.GenerationAnnotation] == is[children.GenerationAnnotation] &&
 		was[children.AppliedAnnotation] != is[children.AppliedAnnotation] &&
 		pods[children.ContentAnnotation] == template[children.ContentAnnotation] &&
-		(version == "" || version == template[workerapp.VersionAnnotation]) &&
+		(wanted == "" || version == "" || version == wanted) &&
 		pods[children.TemplateAnnotation] != template[children.TemplateAnnotation]
 }

@@ -72,6 +72,11 @@ func TestPodsThatAreGivenUpFailTheRolloutOnlyWhereTheirSuccessorsAreToo(t *testi
 	in.Now = noon.Add(10 * grace)
 	state, _ = rolloutstate.Evaluate(in)
 	require.Equal(t, workerapp.Deploying, state.Phase, "its successor has not failed")
+	in.Pods[1].Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+	in.Pods = append(in.Pods, evicted(noon.Add(time.Second)))
+	state, _ = rolloutstate.Evaluate(in)
+	require.Equal(t, workerapp.Deploying, state.Phase, "another one is ready")
+	in.Pods[1].Status.Conditions = nil
 	in.Pods = append(in.Pods, evicted(noon.Add(grace)))
 	state, _ = rolloutstate.Evaluate(in)
 	require.Equal(t, status.State{Phase: workerapp.Failed, Reason: rolloutstate.PodFailed, Message: "Evicted: the disk is full"}, said(state))

@@ -37,7 +37,9 @@ type Input struct {
 	Pods       []*corev1.Pod
 	// Grace is how long pods may fail to start before that fails the rollout.
 	Grace time.Duration
-	Now   time.Time
+	// Deadline is how long a rollout may make no progress, where the Deployment does not count that.
+	Deadline time.Duration
+	Now      time.Time
 }
 
 // Evaluate returns the state and, where it changes by the mere passing of time, after how long to look again.
@@ -62,9 +64,30 @@ func evaluate(in Input) (status.State, time.Duration) {
 		return judge(in, worst, previous, late)
 	case late:
 		return failed(in, trouble{reason: Deadline, message: describeLate(in)}, previous), 0
-	default:
+	case counts(in.Deployment) || status.HasRun(in.App):
 		return status.State{Phase: workerapp.Deploying, Reason: InProgress}, 0
 	}
+	return uncounted(in, previous)
+}
+
+// counts tells whether the Deployment's own deadline is under way. It is not for a template that was complete before, like that of a
+// worker that had no pods for a while.
+func counts(d *appsv1.Deployment) bool {
+	c, ok := deploymentCondition(d, appsv1.DeploymentProgressing)
+	return !ok || c.Reason != "NewReplicaSetAvailable"
+}
+
+// uncounted counts the deadline in the status.
+func uncounted(in Input, previous status.State) (status.State, time.Duration) {
+	since := in.Now
+	if previous.Reason == InProgress || previous.Reason == Deadline {
+		since = previous.Since
+	}
+	wait := since.Add(in.Deadline + resolution).Sub(in.Now)
+	if wait <= 0 || previous.Phase == workerapp.Failed && previous.Reason == Deadline {
+		return failed(in, trouble{reason: Deadline, message: describeLate(in)}, previous), 0
+	}
+	return status.State{Phase: workerapp.Deploying, Reason: InProgress, Since: since}, wait
 }
 
 // judge decides whether pods that fail to start have failed the rollout yet.

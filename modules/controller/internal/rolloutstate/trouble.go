@@ -59,7 +59,8 @@ func troubles(in Input) []trouble {
 }
 
 // podTrouble tells of pods of a version that has not run yet which were given up, as by an eviction. Each is replaced by a new
-// one, which counts as progress. One that was made after the first was seen says that the next ones will fare no better.
+// one, which counts as progress. One that was made after the first was seen says that the next ones will fare no better, unless any
+// is ready.
 func podTrouble(in Input) (trouble, bool) {
 	failed := podsOf(in, true)
 	if len(failed) == 0 || status.HasRun(in.App) {
@@ -67,8 +68,15 @@ func podTrouble(in Input) (trouble, bool) {
 	}
 	last := failed[len(failed)-1]
 	previous, _ := status.Previous(in.App)
-	again := previous.Reason == PodFailed && last.CreationTimestamp.After(previous.Since)
+	again := previous.Reason == PodFailed && last.CreationTimestamp.After(previous.Since) && !anyReady(in)
 	return trouble{reason: PodFailed, message: givenUp(last), recovering: !again}, true
+}
+
+func anyReady(in Input) bool {
+	return slices.ContainsFunc(podsOf(in, false), func(pod *corev1.Pod) bool {
+		c, ok := podCondition(pod, corev1.PodReady)
+		return ok && c.Status == corev1.ConditionTrue
+	})
 }
 
 // podsOf returns the pods of the desired template that are not leaving, oldest first: those that were given up, or the others.

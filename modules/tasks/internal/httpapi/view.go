@@ -30,7 +30,7 @@ func New(c *config.Config, q *queue.Queue, s *store.Store) *API {
 // Routes returns the queue's routes.
 func (a *API) Routes() []server.Route {
 	return []server.Route{
-		{Method: http.MethodPost, Path: "/api/acceptTask", Handler: a.accept, BodyLimit: a.config.TaskBodyLimit, Access: config.TaskRoutes},
+		{Method: http.MethodPost, Path: "/api/acceptTask", Handler: a.accept, BodyLimit: max(a.config.BodyLimit, a.config.TaskBodyLimit), Access: config.TaskRoutes},
 		{Method: http.MethodGet, Path: "/api/tasks/{id}", Handler: a.view, Access: config.TaskRoutes},
 	}
 }

@@ -70,6 +70,8 @@ func databaseError(what string, err error) error {
 // clusterError says what an error of the cluster means for a task.
 func clusterError(what string, err error) error {
 	switch {
+	case kube.WebhookAway(err): // perhaps for good
+		return job.NewFailed(what+" failed: a webhook of the cluster does not answer", err)
 	case kube.Unavailable(err):
 		return job.NewUnavailable("cluster", err)
 	case kube.Refused(err):
@@ -153,6 +155,10 @@ func (p Params) apply(ctx context.Context, task job.Task, w *ent.Worker, v *ent.
 	if err != nil {
 		return err
 	}
+	return p.write(ctx, task, w, v, spec)
+}
+
+func (p Params) write(ctx context.Context, task job.Task, w *ent.Worker, v *ent.WorkerDeployVersion, spec workerapp.Spec) error {
 	at, err := p.Origins.Of(ctx, OrderingKey(w.Wid, w.UserUID), int64(v.ID), task.ID)
 	if err != nil {
 		return databaseError("reading the task", err)

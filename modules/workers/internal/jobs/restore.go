@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/modules/workers/internal/wish"
 )
 
 // RestoreType is the job type that brings a worker's WorkerApp back to the version that served last. Inner itself asks for it:
@@ -43,7 +44,7 @@ func (r restore) Execute(ctx context.Context, task job.Task, p Restore) error {
 			return err // it writes the WorkerApp
 		}
 	}
-	return r.apply(ctx, task, w, v)
+	return r.write(ctx, task, w, v, wish.Spec(w, v)) // whatever the limits are today: it has served
 }
 
 // GiveUp has nothing to write: the rows say what serves.
