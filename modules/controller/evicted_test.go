@@ -58,6 +58,16 @@ func TestAContainerThatHasDoneItsWorkFailsNoVersion(t *testing.T) {
 	require.Equal(t, "CrashLoopBackOff: exit code 3 (Error)", b.awaitPhase(name, workerapp.Failed).Status.Message)
 }
 
+func (b *bundle) awaitNoPods(name string) {
+	b.t.Helper()
+	b.await("no pod is left", func() error {
+		if n := len(b.pods(name)); n > 0 {
+			return fmt.Errorf("%d pods", n)
+		}
+		return nil
+	})
+}
+
 func TestAWorkerThatNeverServedKeepsItsFailingPodsForATimeOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -68,12 +78,7 @@ func TestAWorkerThatNeverServedKeepsItsFailingPodsForATimeOnly(t *testing.T) {
 	name := b.deploy(s, 1, 1)
 	failed := b.awaitPhase(name, workerapp.Failed)
 	b.awaitEvent(name, corev1.EventTypeNormal, "ScaledToZero")
-	b.await("no pod is left", func() error {
-		if n := len(b.pods(name)); n > 0 {
-			return fmt.Errorf("%d pods", n)
-		}
-		return nil
-	})
+	b.awaitNoPods(name)
 	b.stop()
 	b.startAndSync() // it finds what it left
 	b.settle()
@@ -118,12 +123,7 @@ func TestTheSameImageDeployedAgainWithoutSuccessFailsAgain(t *testing.T) {
 	s.Image = "registry.test/fail/unready:1"
 	name := b.deploy(s, 1, 1)
 	b.awaitEvent(name, corev1.EventTypeNormal, "ScaledToZero")
-	b.await("no pod is left", func() error {
-		if n := len(b.pods(name)); n > 0 {
-			return fmt.Errorf("%d pods", n)
-		}
-		return nil
-	})
+	b.awaitNoPods(name)
 	b.deploy(s, 2, 2)
 	b.await("the second version has failed", func() error {
 		if n := len(b.recorder.recorded()); n < 2 {

@@ -67,9 +67,7 @@ func (r *Reconciler) fail(ctx context.Context, app *workerapp.WorkerApp, present
 	state := status.State{Phase: workerapp.Failed, Reason: f.reason, Message: f.message, Serving: present != nil && present.Status.ReadyReplicas > 0}
 	previous, _ := status.Previous(app)
 	known := previous.Reason == f.reason
-	if state.Since = r.now(); known {
-		state.Since = previous.Since
-	}
+	state.Since = previous.LastingSince(r.now(), f.reason)
 	if f.passing && (!known || previous.Phase != workerapp.Failed) && r.now().Before(state.Since.Add(r.config.ProgressDeadline)) {
 		state.Phase = workerapp.Deploying
 	}

@@ -79,10 +79,7 @@ func counts(d *appsv1.Deployment) bool {
 
 // uncounted counts the deadline in the status.
 func uncounted(in Input, previous status.State) (status.State, time.Duration) {
-	since := in.Now
-	if previous.Reason == InProgress || previous.Reason == Deadline {
-		since = previous.Since
-	}
+	since := previous.LastingSince(in.Now, InProgress, Deadline)
 	wait := since.Add(in.Deadline + resolution).Sub(in.Now)
 	if wait <= 0 || previous.Phase == workerapp.Failed && previous.Reason == Deadline {
 		return failed(in, trouble{reason: Deadline, message: describeLate(in)}, previous), 0
@@ -92,10 +89,7 @@ func uncounted(in Input, previous status.State) (status.State, time.Duration) {
 
 // judge decides whether pods that fail to start have failed the rollout yet.
 func judge(in Input, worst trouble, previous status.State, late bool) (status.State, time.Duration) {
-	since := in.Now
-	if previous.Reason == worst.reason {
-		since = previous.Since
-	}
+	since := previous.LastingSince(in.Now, worst.reason)
 	wait := since.Add(in.Grace + resolution).Sub(in.Now)
 	stays := previous.Phase == workerapp.Failed && OfPods(previous.Reason)
 	if worst.final || late || stays || (!worst.recovering && wait <= 0) {

@@ -3,6 +3,7 @@
 package status
 
 import (
+	"slices"
 	"time"
 
 	"app238.com/inner/modules/controller/workerapp"
@@ -30,6 +31,14 @@ type State struct {
 	Since time.Time
 	// Serving tells whether any pod serves, of whichever version.
 	Serving bool
+}
+
+// LastingSince returns since when the state has had one of these reasons; now, where it has another one.
+func (s State) LastingSince(now time.Time, reasons ...string) time.Time {
+	if slices.Contains(reasons, s.Reason) {
+		return s.Since
+	}
+	return now
 }
 
 // Previous returns the state that the status of app shows, and false where that is about another version, task or
