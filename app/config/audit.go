@@ -16,6 +16,7 @@ type Audit struct {
 	CallTimeout      time.Duration `mapstructure:"callTimeout"`
 	Grace            time.Duration `mapstructure:"grace"`
 	MinAge           time.Duration `mapstructure:"minAge"`
+	StuckInterval    time.Duration `mapstructure:"stuckInterval"`
 	PageSize         int           `mapstructure:"pageSize"`
 	MaxObjects       int           `mapstructure:"maxObjects"`
 	MaxRepairs       int           `mapstructure:"maxRepairs"`

@@ -103,12 +103,13 @@ func serverLimits() map[string][2]time.Duration {
 
 func moduleLimits() map[string][2]time.Duration {
 	return map[string][2]time.Duration{
-		"audit.interval":     {time.Second, year},
-		"audit.timeout":      {time.Second, day},
-		"audit.callTimeout":  {100 * time.Millisecond, time.Hour},
-		"audit.grace":        {time.Second, year},
-		"audit.minAge":       {time.Second, year},
-		"audit.shrinkWindow": {time.Second, year},
+		"audit.interval":      {time.Second, year},
+		"audit.timeout":       {time.Second, day},
+		"audit.callTimeout":   {100 * time.Millisecond, time.Hour},
+		"audit.grace":         {time.Second, year},
+		"audit.minAge":        {time.Second, year},
+		"audit.stuckInterval": {time.Second, day},
+		"audit.shrinkWindow":  {time.Second, year},
 
 		"controller.progressDeadline":             {time.Second, day},
 		"controller.failureGrace":                 {time.Millisecond, day},

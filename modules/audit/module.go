@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Module contributes the job auth.user_audit, which runs periodically, and provides report.Auditor.
+// Module contributes the jobs auth.user_audit, and audit.stuck_rows, which run periodically, and provides report.Auditor.
 var Module = fx.Module("audit",
 	fx.Provide(
 		ledger.New,
@@ -23,7 +23,9 @@ var Module = fx.Module("audit",
 		fx.Annotate(examine.New, fx.As(fx.Self()), fx.As(new(report.Auditor)),
 			fx.ParamTags("", "", "", "", "", `group:"inventories"`)),
 		job.As(jobs.New),
+		job.As(jobs.NewStuckRows),
 		job.AsPeriodic(jobs.NewPeriodic),
+		job.AsPeriodic(jobs.NewPeriodicStuckRows),
 	),
 )
 

@@ -83,8 +83,17 @@ func (w *world) World(_ context.Context, page func([]inventory.Object) error) er
 
 // Rows implements inventory.Inventory.
 func (w *world) Rows(ctx context.Context, after int64, limit int) ([]inventory.Wish, error) {
+	return w.read(ctx, `id > $1`, after, limit)
+}
+
+// Loading implements inventory.Loader.
+func (w *world) Loading(ctx context.Context, after int64, limit int) ([]inventory.Wish, error) {
+	return w.read(ctx, `id > $1 AND status = 'loading'`, after, limit)
+}
+
+func (w *world) read(ctx context.Context, which string, after int64, limit int) ([]inventory.Wish, error) {
 	rows, err := w.db.QueryContext(ctx,
-		`SELECT id, wid, user_uid, status, created_at FROM workers WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
+		`SELECT id, wid, user_uid, status, created_at FROM workers WHERE `+which+` ORDER BY id LIMIT $2`, after, limit)
 	if err != nil {
 		return nil, err
 	}

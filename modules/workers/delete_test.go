@@ -71,7 +71,7 @@ func (b *bundle) make(t *testing.T, id string, objects []made, finalizers ...str
 		u.SetGroupVersionKind(o.Resource.GroupVersion().WithKind(o.Kind))
 		u.SetName(o.name)
 		u.SetNamespace(b.of(o))
-		u.SetLabels(workerapp.Labels(id, "u1"))
+		workerapp.SetIDs(u, id, "u1")
 		u.SetFinalizers(finalizers)
 		_, err := b.clients.Create(t.Context(), o.Resource, u)
 		require.NoError(t, err, "%s %s", o.Kind, o.name)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,6 +56,41 @@ func TestTheInventoryListsWhatInnerMadeAndNothingElse(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.Error(t, b.stock.World(ctx, func([]inventory.Object) error { return nil }), "a list that breaks off is an error")
+}
+
+func TestTheInventoryListsWorkersWithTheLongestIDs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	long := strings.Repeat("w", 64)
+	n := workerapp.Name(long, "u1")
+	b.make(t, long, objects(n, b.namespace, "example.test"))
+	all := b.world(t)
+	require.NotEmpty(t, all)
+	for _, one := range all {
+		require.Contains(t, one, fmt.Sprintf("%s u1 %s worker/u1/%s [", n, long, long))
+	}
+}
+
+func TestTheRowsThatAreLoadingAreListedAlone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `INSERT INTO workers (wid, user_uid, worker_name, status) VALUES ('w2', 'u1', '', 'error'), ('w3', 'u1', '', 'loading'), ('w4', 'u1', '', 'active')`)
+	loading := func(after int64, limit int) (ids []string) {
+		loader, ok := b.stock.(inventory.Loader)
+		require.True(t, ok)
+		page, err := loader.Loading(t.Context(), after, limit)
+		require.NoError(t, err)
+		for _, w := range page {
+			require.True(t, w.Loading)
+			ids = append(ids, w.ID)
+		}
+		return ids
+	}
+	require.Equal(t, []string{"w3"}, loading(0, 10))
+	b.version(t, "app:1")
+	require.Equal(t, []string{"w1", "w3"}, loading(0, 10), "a version of the first one is")
+	require.Equal(t, []string{"w1"}, loading(0, 1))
+	require.Equal(t, []string{"w3"}, loading(int64(b.row), 10))
 }
 
 func TestRowsAreWishesInKeysetPages(t *testing.T) {

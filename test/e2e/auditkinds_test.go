@@ -79,6 +79,21 @@ func (w *world) strayDomain(t *testing.T, cdid string) {
 	require.NoError(t, err)
 }
 
+func TestWhatAnInterruptedRequestLeftLoadingIsPutRightWithoutAnAudit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.configure(t, "\naudit: {minAge: 1s, stuckInterval: 1s}\n")
+	w.tenants(t)
+	w.user(t, "u1", "sk_e2e")
+	w.startAudited(t)
+	stuck := w.worker(t, "u1", "stuck", "registry.test/app:1")
+	w.resource(t, "rdb", "rstuck")
+	w.resource(t, "kv", "kstuck")
+	w.awaitState(t, stuck, "active", "success")
+	w.awaitActive(t, "rstuck", "kstuck")
+	require.Equal(t, 1, w.count(t, `SELECT count(*) FROM console_tasks WHERE task_type = 'auth.user_audit'`))
+}
+
 func TestAnAuditLooksAfterSchemasNamespacesAndDomains(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -46,6 +46,14 @@ type Inventory interface {
 	Delete(ctx context.Context, object Object) error
 }
 
+// Loader is an Inventory whose rows may be loading, which a task ends. Where the request for that task got lost, nobody should
+// wait for the next audit.
+type Loader interface {
+	Inventory
+	// Loading is Rows for those alone that are loading. It lists nothing in the world, so that it can be asked every few minutes.
+	Loading(ctx context.Context, after int64, limit int) ([]Wish, error)
+}
+
 // ErrWished says that a thing is not deleted, because a row wishes it by now.
 var ErrWished = errors.New("a row wishes it by now")
 

@@ -1,6 +1,7 @@
 package workerapp
 
 import (
+	"cmp"
 	"errors"
 	"strconv"
 	"strings"
@@ -102,6 +103,27 @@ func Labels(workerID, ownerID string) map[string]string {
 		WorkerLabel: labelValue(workerID),
 		OwnerLabel:  labelValue(ownerID),
 	}
+}
+
+// SetIDs gives an object of a worker its labels, and of an id that no label can hold whole an annotation with it.
+func SetIDs(o metav1.Object, workerID, ownerID string) {
+	o.SetLabels(Labels(workerID, ownerID))
+	annotations := o.GetAnnotations()
+	for key, id := range map[string]string{WorkerAnnotation: workerID, OwnerAnnotation: ownerID} {
+		if labelValue(id) != id {
+			if annotations == nil {
+				annotations = map[string]string{}
+			}
+			annotations[key] = id
+		}
+	}
+	o.SetAnnotations(annotations)
+}
+
+// IDs returns the ids that SetIDs gave an object. They are somebody else's word where Name does not give the object's name.
+func IDs(o metav1.Object) (workerID, ownerID string) {
+	labels, annotations := o.GetLabels(), o.GetAnnotations()
+	return cmp.Or(annotations[WorkerAnnotation], labels[WorkerLabel]), cmp.Or(annotations[OwnerAnnotation], labels[OwnerLabel])
 }
 
 // labelValue returns id itself unless it is too long for a label: an identifier may have one character more.

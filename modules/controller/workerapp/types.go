@@ -54,6 +54,14 @@ const (
 	OwnerLabel = "owner-id"
 )
 
+// Annotations of the objects of a worker with an id of 64 characters, which is one more than a label holds.
+const (
+	// WorkerAnnotation holds workers.wid where WorkerLabel cannot.
+	WorkerAnnotation = "console.app238.com/worker-id"
+	// OwnerAnnotation holds users.uid where OwnerLabel cannot.
+	OwnerAnnotation = "console.app238.com/owner-id"
+)
+
 // Defaults of fields that the database or an old object leaves empty.
 const (
 	DefaultCPU      = "1"

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -77,6 +78,18 @@ func TestLabelsAreValidForEveryIdentifier(t *testing.T) {
 	}
 	require.Equal(t, long[:63], workerapp.Labels(long[:63], "b")[workerapp.WorkerLabel])
 	require.NotEqual(t, workerapp.Labels(long, "b")[workerapp.WorkerLabel], workerapp.Labels("b"+long[1:], "b")[workerapp.WorkerLabel])
+}
+
+func TestIDsAreReadBackWholeFromAnObject(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a", 64)
+	for _, id := range []string{"a", "A_b-c", long[:63], long} {
+		o := &metav1.ObjectMeta{}
+		workerapp.SetIDs(o, id, "u1")
+		workerID, ownerID := workerapp.IDs(o)
+		require.Equal(t, []string{id, "u1"}, []string{workerID, ownerID})
+		require.Equal(t, id == long, len(o.Annotations) == 1, "only what no label holds is annotated")
+	}
 }
 
 func TestAnnotationsThatAreNoNumbersCountAsNone(t *testing.T) {

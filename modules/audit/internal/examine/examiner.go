@@ -88,6 +88,27 @@ func (e *Examiner) Act(ctx context.Context, task int64, sink report.Sink) (repor
 	return r.audit, e.ledger.Finish(ctx, task, r.audit.Refusal)
 }
 
+// Unstick has rows put right that are loading though no task is going to end that, on behalf of a task. It looks at no others
+// and at nothing in the world, and leaves rows without a user to the audit.
+func (e *Examiner) Unstick(ctx context.Context, task int64, sink report.Sink) error {
+	r := e.newRun(task, sink)
+	r.unsticking = true
+	now, err := e.ledger.Now(ctx)
+	if err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	r.before = now.Add(-e.config.MinAge)
+	for _, i := range e.inventories {
+		if loader, ok := i.(inventory.Loader); ok {
+			k := report.Kind{Kind: i.Kind()}
+			if err := r.rows(ctx, i, loader.Loading, func(inventory.Wish) []string { return nil }, &k); err != nil {
+				r.faults = append(r.faults, fmt.Errorf("%s: %w", k.Kind, err))
+			}
+		}
+	}
+	return errors.Join(r.faults...)
+}
+
 // run is one audit under way.
 type run struct {
 	*Examiner
@@ -100,6 +121,8 @@ type run struct {
 	// repairs and deletions are how many more there may be; the deletions of an audit that acts are counted in the ledger.
 	repairs, deletions int
 	faults             []error
+	// unsticking tells that this is no audit, but the pass for rows that are loading.
+	unsticking bool
 }
 
 func (e *Examiner) newRun(task int64, sink report.Sink) *run {

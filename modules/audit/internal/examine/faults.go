@@ -47,8 +47,8 @@ func (r *run) repair(ctx context.Context, i inventory.Inventory, page []fault, k
 		switch {
 		case !known[f.wish.Owner]:
 			k.Ownerless++
-			if r.audit.Refusal != "" {
-				continue // it is the users that are wrong
+			if r.unsticking || r.audit.Refusal != "" {
+				continue // the audit tells of it, unless it is the users that are wrong
 			}
 			finding.Problem, finding.Action, finding.Why = report.Ownerless, report.Tell, "the row's user does not exist"
 		case !f.is():

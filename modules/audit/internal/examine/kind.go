@@ -26,7 +26,7 @@ func (r *run) kind(ctx context.Context, i inventory.Inventory, k *report.Kind) e
 		return fmt.Errorf("list the world: %w", err)
 	}
 	k.Things = int64(world.Len())
-	if err := r.rows(ctx, i, world, k); err != nil {
+	if err := r.rows(ctx, i, i.Rows, world.Claim, k); err != nil {
 		return err
 	}
 	var err error
@@ -48,11 +48,14 @@ func (r *run) record(ctx context.Context, k *report.Kind) error {
 	return r.ledger.Record(ctx, r.task, *k)
 }
 
-// rows reads all rows in keyset pages, notes which things they wish, and has those at fault put right.
-func (r *run) rows(ctx context.Context, i inventory.Inventory, world *things.Things, k *report.Kind) error {
+// pages reads rows in keyset pages.
+type pages func(ctx context.Context, after int64, limit int) ([]inventory.Wish, error)
+
+// rows reads all rows, claims the things that they wish, and has those at fault put right. Claim returns what is missing.
+func (r *run) rows(ctx context.Context, i inventory.Inventory, read pages, claim func(inventory.Wish) []string, k *report.Kind) error {
 	failed := 0
 	for after := int64(0); ; {
-		page, err := r.pageOfRows(ctx, i, after)
+		page, err := r.pageOfRows(ctx, read, after)
 		if err != nil {
 			return fmt.Errorf("list the rows: %w", err)
 		}
@@ -66,7 +69,7 @@ func (r *run) rows(ctx context.Context, i inventory.Inventory, world *things.Thi
 			}
 			after = wish.Row
 			k.Rows++
-			faults = append(faults, fault{wish, inventory.Fault{Missing: world.Claim(wish), Stuck: wish.Loading}})
+			faults = append(faults, fault{wish, inventory.Fault{Missing: claim(wish), Stuck: wish.Loading}})
 		}
 		n, err := r.repair(ctx, i, faults, k)
 		if failed += n; err != nil {
@@ -79,10 +82,10 @@ func (r *run) rows(ctx context.Context, i inventory.Inventory, world *things.Thi
 	return nil
 }
 
-func (r *run) pageOfRows(ctx context.Context, i inventory.Inventory, after int64) ([]inventory.Wish, error) {
+func (r *run) pageOfRows(ctx context.Context, read pages, after int64) ([]inventory.Wish, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.config.CallTimeout)
 	defer cancel()
-	return i.Rows(ctx, after, r.config.PageSize)
+	return read(ctx, after, r.config.PageSize)
 }
 
 // attempt calls one repair or deletion. It logs what failed, and returns an error where further ones would fail as well.

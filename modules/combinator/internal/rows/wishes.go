@@ -6,13 +6,23 @@ import (
 	"app238.com/inner/app/database"
 	"app238.com/inner/ent"
 	"app238.com/inner/ent/combinatorresource"
+	"app238.com/inner/ent/predicate"
 )
 
 // Wishes returns the rows of a type with ids above after, in their order.
 func (r *Rows) Wishes(ctx context.Context, kind string, after, limit int) ([]*ent.CombinatorResource, error) {
+	return r.wishes(ctx, limit, combinatorresource.ResourceType(kind), combinatorresource.IDGT(after))
+}
+
+// Loading is Wishes for the rows that are loading.
+func (r *Rows) Loading(ctx context.Context, kind string, after, limit int) ([]*ent.CombinatorResource, error) {
+	return r.wishes(ctx, limit, combinatorresource.ResourceType(kind), combinatorresource.IDGT(after), combinatorresource.Status(Loading))
+}
+
+func (r *Rows) wishes(ctx context.Context, limit int, which ...predicate.CombinatorResource) ([]*ent.CombinatorResource, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	return r.client.CombinatorResource.Query().Where(combinatorresource.ResourceType(kind), combinatorresource.IDGT(after)).
+	return r.client.CombinatorResource.Query().Where(which...).
 		Order(combinatorresource.ByID()).Limit(limit).All(ctx)
 }
 

@@ -19,7 +19,7 @@ const (
 	namespacePart = "namespace"
 )
 
-// Stock implements inventory.Inventory for the resources of one type.
+// Stock implements inventory.Loader for the resources of one type.
 type Stock struct {
 	kind, part     string
 	name           func(engine.Resource) string
@@ -119,9 +119,16 @@ func (s *Stock) claimed(ctx context.Context, found []engine.Found) (map[engine.R
 // Rows implements inventory.Inventory.
 func (s *Stock) Rows(ctx context.Context, after int64, limit int) ([]inventory.Wish, error) {
 	found, err := s.rows.Wishes(ctx, s.kind, int(after), limit)
-	if err != nil {
-		return nil, err
-	}
+	return s.wishes(found), err
+}
+
+// Loading implements inventory.Loader.
+func (s *Stock) Loading(ctx context.Context, after int64, limit int) ([]inventory.Wish, error) {
+	found, err := s.rows.Loading(ctx, s.kind, int(after), limit)
+	return s.wishes(found), err
+}
+
+func (s *Stock) wishes(found []*ent.CombinatorResource) []inventory.Wish {
 	wishes := make([]inventory.Wish, len(found))
 	for i, row := range found {
 		r := engine.Resource{UserUID: row.UserUID, ResourceID: row.ResourceID}
@@ -133,7 +140,7 @@ func (s *Stock) Rows(ctx context.Context, after int64, limit int) ([]inventory.W
 			wishes[i].Needs = []string{s.part, engine.MarkPart}
 		}
 	}
-	return wishes, nil
+	return wishes
 }
 
 // Repair implements inventory.Inventory: what is loading or lost is made, which does nothing where it is there.

@@ -15,8 +15,8 @@ func (b Builder) Budget(app *workerapp.WorkerApp) (Child, error) {
 	spec := policyv1ac.PodDisruptionBudgetSpec().WithMaxUnavailable(intstr.FromInt32(1)).
 		WithUnhealthyPodEvictionPolicy(policyv1.AlwaysAllow).
 		WithSelector(metav1ac.LabelSelector().WithMatchLabels(selector(app)))
-	c, err := child(Budgets(), policyv1ac.PodDisruptionBudget(app.Name, b.WorkerNamespace).
-		WithLabels(labels(app)).WithOwnerReferences(owner(app)).WithSpec(spec))
+	c, err := child(app, Budgets(), policyv1ac.PodDisruptionBudget(app.Name, b.WorkerNamespace).
+		WithOwnerReferences(owner(app)).WithSpec(spec))
 	c.Replaceable, c.Unwanted = true, Replicas(app) < 2
 	return c, err
 }

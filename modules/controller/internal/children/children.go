@@ -111,11 +111,11 @@ func owner(app *workerapp.WorkerApp) *metav1ac.OwnerReferenceApplyConfiguration 
 		WithController(true).WithBlockOwnerDeletion(true)
 }
 
-// child turns an apply configuration into a sealed Child.
-func child(resource schema.GroupVersionResource, configuration any) (Child, error) {
+// child turns an apply configuration into a sealed Child with the labels of its worker.
+func child(app *workerapp.WorkerApp, resource schema.GroupVersionResource, configuration any) (Child, error) {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(configuration)
 	if err != nil {
 		return Child{}, fmt.Errorf("build %s: %w", resource.Resource, err)
 	}
-	return seal(Child{Resource: resource, Object: &unstructured.Unstructured{Object: content}})
+	return seal(app, Child{Resource: resource, Object: &unstructured.Unstructured{Object: content}})
 }

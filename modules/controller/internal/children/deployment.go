@@ -39,8 +39,8 @@ func (b Builder) Deployment(app *workerapp.WorkerApp, contentHash string, replic
 	if b.MinReady > 0 { // 0 is what the API leaves out
 		spec.WithMinReadySeconds(int32(b.MinReady.Seconds()))
 	}
-	return child(Deployments(), appsv1ac.Deployment(app.Name, b.WorkerNamespace).
-		WithLabels(labels(app)).WithAnnotations(annotations).WithOwnerReferences(owner(app)).WithSpec(spec))
+	return child(app, Deployments(), appsv1ac.Deployment(app.Name, b.WorkerNamespace).
+		WithAnnotations(annotations).WithOwnerReferences(owner(app)).WithSpec(spec))
 }
 
 // Replicas returns the number of pods that a checked WorkerApp wishes.

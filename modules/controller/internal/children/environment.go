@@ -13,8 +13,8 @@ func (b Builder) ConfigMap(app *workerapp.WorkerApp, env map[string]string, cont
 	annotations := map[string]string{ContentAnnotation: contentHash}
 	copyAnnotation(annotations, origin, workerapp.TaskAnnotation)
 	copyAnnotation(annotations, origin, workerapp.DatabaseAnnotation)
-	c, err := child(ConfigMaps(), corev1ac.ConfigMap(workerapp.EnvName(app.Name), b.WorkerNamespace).
-		WithLabels(labels(app)).WithAnnotations(annotations).
+	c, err := child(app, ConfigMaps(), corev1ac.ConfigMap(workerapp.EnvName(app.Name), b.WorkerNamespace).
+		WithAnnotations(annotations).
 		WithOwnerReferences(owner(app)).WithData(env))
 	c.Replaceable = true
 	return c, err
@@ -23,8 +23,8 @@ func (b Builder) ConfigMap(app *workerapp.WorkerApp, env map[string]string, cont
 // Secret builds N-secret with the reserved keys. Keys of the user in the same object are not ours: server-side apply
 // leaves them alone.
 func (b Builder) Secret(app *workerapp.WorkerApp, reserved map[string][]byte) (Child, error) {
-	return child(Secrets(), corev1ac.Secret(workerapp.SecretName(app.Name), b.WorkerNamespace).
-		WithLabels(labels(app)).WithOwnerReferences(owner(app)).WithData(reserved))
+	return child(app, Secrets(), corev1ac.Secret(workerapp.SecretName(app.Name), b.WorkerNamespace).
+		WithOwnerReferences(owner(app)).WithData(reserved))
 }
 
 func copyAnnotation(to, from map[string]string, key string) {

@@ -27,8 +27,8 @@ func (b Builder) Policy(app *workerapp.WorkerApp) (Child, error) {
 				WithPodSelector(metav1ac.LabelSelector().WithMatchLabels(map[string]string{workerapp.AppLabel: combinatorApp}))),
 			networkingv1ac.NetworkPolicyEgressRule().WithTo(b.internet()...),
 		)
-	c, err := child(Policies(), networkingv1ac.NetworkPolicy(app.Name, b.WorkerNamespace).
-		WithLabels(labels(app)).WithOwnerReferences(owner(app)).WithSpec(spec))
+	c, err := child(app, Policies(), networkingv1ac.NetworkPolicy(app.Name, b.WorkerNamespace).
+		WithOwnerReferences(owner(app)).WithSpec(spec))
 	c.Replaceable, c.Unwanted = true, !b.NetworkPolicy.Enabled
 	return c, err
 }

@@ -46,8 +46,8 @@ func (b Builder) Service(app *workerapp.WorkerApp, way Way) (Child, error) {
 	for _, port := range way.ports() {
 		spec.WithPorts(port.WithTargetPort(intstr.FromString(portName)))
 	}
-	c, err := child(Services(), corev1ac.Service(workerapp.ServiceName(app.Name), b.WorkerNamespace).
-		WithLabels(labels(app)).WithOwnerReferences(owner(app)).WithSpec(spec))
+	c, err := child(app, Services(), corev1ac.Service(workerapp.ServiceName(app.Name), b.WorkerNamespace).
+		WithOwnerReferences(owner(app)).WithSpec(spec))
 	c.Replaceable = true
 	return c, err
 }
@@ -57,8 +57,8 @@ func (b Builder) External(app *workerapp.WorkerApp, way Way) (Child, error) {
 	spec := corev1ac.ServiceSpec().WithType(corev1.ServiceTypeExternalName).
 		WithExternalName(workerapp.ServiceName(app.Name) + b.externalSuffix()).
 		WithPorts(way.ports()...)
-	c, err := child(Services(), corev1ac.Service(workerapp.ExternalName(app.Name), b.IngressNamespace).
-		WithLabels(labels(app)).WithSpec(spec))
+	c, err := child(app, Services(), corev1ac.Service(workerapp.ExternalName(app.Name), b.IngressNamespace).
+		WithSpec(spec))
 	c.Replaceable, c.Withheld = true, !way.Begun
 	return c, err
 }
@@ -117,9 +117,8 @@ func (b Builder) Route(app *workerapp.WorkerApp, way Way) (Child, error) {
 	u.SetGroupVersionKind(Routes().GroupVersion().WithKind(routeKind))
 	u.SetNamespace(b.IngressNamespace)
 	u.SetName(app.Name)
-	u.SetLabels(labels(app))
 	u.SetAnnotations(map[string]string{WorkersAnnotation: b.WorkerNamespace})
-	c, err := seal(Child{Resource: Routes(), Object: u})
+	c, err := seal(app, Child{Resource: Routes(), Object: u})
 	c.Replaceable, c.Withheld = true, !way.Routed
 	return c, err
 }

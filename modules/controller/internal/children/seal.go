@@ -5,11 +5,13 @@ import (
 	"fmt"
 
 	"app238.com/inner/app/kube/drift"
+	"app238.com/inner/modules/controller/workerapp"
 )
 
-// seal annotates c with the hash of all that is desired. A Secret's data is left out: a hash that anyone can compute would let
-// readers of the annotation try guesses, and data is compared directly.
-func seal(c Child) (Child, error) {
+// seal gives c the labels of its worker, and annotates it with the hash of all that is desired. A Secret's data is left out: a
+// hash that anyone can compute would let readers of the annotation try guesses, and data is compared directly.
+func seal(app *workerapp.WorkerApp, c Child) (Child, error) {
+	workerapp.SetIDs(c.Object, app.Spec.WorkerID, app.Spec.OwnerID)
 	var but []string
 	if c.Resource == Secrets() {
 		but = []string{"data"}

@@ -60,7 +60,6 @@ func (l *Lister) Parts(ctx context.Context, page func([]Part) error) error {
 		return fmt.Errorf("list WorkerApps: %w", err)
 	}
 	return l.objects(ctx, workerapp.WorkerLabel, func(parts []Part) error {
-		// A label cannot hold the longest ids: what is to be deleted for those is found by their WorkerApp, or their task, alone.
 		return page(slices.DeleteFunc(parts, func(p Part) bool {
 			return workerapp.Name(p.WorkerID, p.OwnerID) != p.Name || !identifiers(p.WorkerID, p.OwnerID)
 		}))
@@ -130,9 +129,9 @@ func (l *Lister) namespace(kind workerapp.Object) string {
 }
 
 func partOf(kind string, resource schema.GroupVersionResource, item metav1.Object) Part {
-	labels := item.GetLabels()
+	workerID, ownerID := workerapp.IDs(item)
 	return Part{
-		WorkerID: labels[workerapp.WorkerLabel], OwnerID: labels[workerapp.OwnerLabel], Name: labels[workerapp.AppLabel], Kind: kind,
+		WorkerID: workerID, OwnerID: ownerID, Name: item.GetLabels()[workerapp.AppLabel], Kind: kind,
 		Ref:      kube.Ref{Resource: resource, Namespace: item.GetNamespace(), Name: item.GetName()},
 		Deleting: item.GetDeletionTimestamp() != nil, Finalizers: item.GetFinalizers(),
 	}

@@ -80,7 +80,7 @@ func (s *Secrets) Create(ctx context.Context, workerID, ownerID string, values m
 	secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	secret.SetNamespace(s.namespace)
 	secret.SetName(s.name(workerID, ownerID))
-	secret.SetLabels(workerapp.Labels(workerID, ownerID))
+	workerapp.SetIDs(secret, workerID, ownerID)
 	_, err := s.clients.Create(ctx, secrets(), secret)
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 
 	"app238.com/inner/ent"
+	"app238.com/inner/ent/predicate"
 	"app238.com/inner/ent/worker"
 	"app238.com/inner/ent/workerdeployversion"
 )
@@ -24,9 +25,19 @@ type Wish struct {
 
 // Wishes returns the workers with ids above after, at most limit, in ascending order.
 func (r *Rows) Wishes(ctx context.Context, after, limit int) ([]Wish, error) {
+	return r.wishes(ctx, limit, worker.IDGT(after))
+}
+
+// Loading is Wishes for the workers that are loading, or of which a version is.
+func (r *Rows) Loading(ctx context.Context, after, limit int) ([]Wish, error) {
+	return r.wishes(ctx, limit, worker.IDGT(after),
+		worker.Or(worker.Status(Loading), worker.HasVersionsWith(workerdeployversion.Status(Loading))))
+}
+
+func (r *Rows) wishes(ctx context.Context, limit int, which ...predicate.Worker) ([]Wish, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	workers, err := r.client.Worker.Query().Where(worker.IDGT(after)).Order(worker.ByID(sql.OrderAsc())).Limit(limit).All(ctx)
+	workers, err := r.client.Worker.Query().Where(which...).Order(worker.ByID(sql.OrderAsc())).Limit(limit).All(ctx)
 	if err != nil || len(workers) == 0 {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 	"app238.com/inner/modules/workers/internal/rows"
 )
 
-// Stock implements inventory.Inventory.
+// Stock implements inventory.Loader.
 type Stock struct {
 	lister  *cluster.Lister
 	origins *origin.Origins
@@ -79,9 +79,16 @@ func (s *Stock) markForeign(ctx context.Context, parts []cluster.Part) error {
 // Rows implements inventory.Inventory. A worker that has run needs its WorkerApp; the controller makes the rest of it.
 func (s *Stock) Rows(ctx context.Context, after int64, limit int) ([]inventory.Wish, error) {
 	found, err := s.rows.Wishes(ctx, int(after), limit)
-	if err != nil {
-		return nil, err
-	}
+	return wishes(found), err
+}
+
+// Loading implements inventory.Loader.
+func (s *Stock) Loading(ctx context.Context, after int64, limit int) ([]inventory.Wish, error) {
+	found, err := s.rows.Loading(ctx, int(after), limit)
+	return wishes(found), err
+}
+
+func wishes(found []rows.Wish) []inventory.Wish {
 	wishes := make([]inventory.Wish, len(found))
 	for i, w := range found {
 		wishes[i] = inventory.Wish{
@@ -92,7 +99,7 @@ func (s *Stock) Rows(ctx context.Context, after int64, limit int) ([]inventory.W
 			wishes[i].Needs = []string{cluster.WorkerAppPart}
 		}
 	}
-	return wishes, nil
+	return wishes
 }
 
 // Repair implements inventory.Inventory. A version that is loading is deployed: its row is the wish, and the task is what was
