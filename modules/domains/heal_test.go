@@ -138,7 +138,7 @@ func TestObjectsThatTheDatabaseDoesNotKnowAreLeftToTheAudit(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	stray := row{cdid: "5747ffff"}
-	u, err := objects.Builder{Namespace: b.namespace(), Issuer: "x"}.Build(objects.Services(), objects.Domain{CDID: stray.cdid, UserUID: "u", Host: "a.test", Target: "b.test"})
+	u, err := objects.Builder{Namespace: b.namespace(), Issuer: "x", Platform: b.config.PlatformMark()}.Build(objects.Services(), objects.Domain{CDID: stray.cdid, UserUID: "u", Host: "a.test", Target: "b.test"})
 	require.NoError(t, err)
 	_, err = b.clients.Apply(t.Context(), objects.Services().Resource, u)
 	require.NoError(t, err)

@@ -43,7 +43,7 @@ func TestTheInventoryListsObjectsThatInnerNamedAndEveryRow(t *testing.T) {
 	served, waiting := b.serve("www"), b.insert(b.row("waiting"))
 	b.awaitState(waiting, "pending", "pending")
 	stop()
-	u, err := objects.Builder{Namespace: b.namespace(), Issuer: "x"}.Build(objects.Services(), objects.Domain{CDID: "other", UserUID: "u", Host: "a.test", Target: "b.test"})
+	u, err := objects.Builder{Namespace: b.namespace(), Issuer: "x", Platform: b.config.PlatformMark()}.Build(objects.Services(), objects.Domain{CDID: "other", UserUID: "u", Host: "a.test", Target: "b.test"})
 	require.NoError(t, err)
 	u.SetName("foreign")
 	_, err = b.clients.Apply(t.Context(), objects.Services().Resource, u)
@@ -85,7 +85,7 @@ func TestOrphansGoAndWhatARowWishesStays(t *testing.T) {
 	r := b.serve("www")
 	stray := row{cdid: "5747ffff", user: "u9"}
 	for _, kind := range objects.Kinds() {
-		u, err := objects.Builder{Namespace: b.namespace(), Issuer: "x"}.Build(kind, objects.Domain{CDID: stray.cdid, UserUID: stray.user, Host: "a.test", Target: "b.test"})
+		u, err := objects.Builder{Namespace: b.namespace(), Issuer: "x", Platform: b.config.PlatformMark()}.Build(kind, objects.Domain{CDID: stray.cdid, UserUID: stray.user, Host: "a.test", Target: "b.test"})
 		require.NoError(t, err)
 		_, err = b.clients.Apply(t.Context(), kind.Resource, u)
 		require.NoError(t, err)

@@ -20,15 +20,21 @@ import (
 // tenants gives the world engines of its own: a database for schemas, and a prefix in the TiKV cluster.
 func (w *world) tenants(t *testing.T) *sql.DB {
 	t.Helper()
+	db := testdatabase.NewEmpty(t)
+	w.engines(t, db.Config.Database.DSN.Reveal(), strings.ToLower(rand.Text()[:8]))
+	return db.DB
+}
+
+// engines has the world's schemas and namespaces made in a database, and under a prefix.
+func (w *world) engines(t *testing.T, dsn, prefix string) {
+	t.Helper()
 	pd := os.Getenv("INNER_TEST_PD")
 	require.NotEmpty(t, pd, "INNER_TEST_PD is not set: run the tests with make test")
-	db := testdatabase.NewEmpty(t)
 	w.configure(t, fmt.Sprintf(`
 combinator:
   rdb: {dsn: %q, roles: none}
   kv: {pd: [%q], prefix: "e%s_{user_uid}_{resource_id}/"}
-`, db.Config.Database.DSN.Reveal(), pd, strings.ToLower(rand.Text()[:8])))
-	return db.DB
+`, dsn, pd, prefix))
 }
 
 // resource inserts the row of a resource of u1 that is an hour old.
@@ -67,12 +73,14 @@ func schemas(t *testing.T, tenants *sql.DB, name string) (n int) {
 }
 
 // strayDomain makes a Service as a custom domain has it, for which there never was a row.
-func (w *world) strayDomain(t *testing.T, cdid string) {
+func (w *world) strayDomain(t *testing.T, cdid, platform string) {
 	t.Helper()
 	_, err := w.clients.Typed.CoreV1().Services(w.namespaces.Ingress).Create(t.Context(), &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: "custom-domain-" + cdid, Labels: map[string]string{"app": "custom-domain", "user-uid": "u1"},
-			Annotations: map[string]string{"console.app238.com/cdid": cdid, "console.app238.com/user-uid": "u1"},
+			Annotations: map[string]string{
+				"console.app238.com/cdid": cdid, "console.app238.com/user-uid": "u1", "console.app238.com/platform": platform,
+			},
 		},
 		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "example.com"},
 	}, metav1.CreateOptions{})
@@ -113,7 +121,7 @@ func TestAnAuditLooksAfterSchemasNamespacesAndDomains(t *testing.T) {
 	require.NoError(t, err)
 	w.resource(t, "kv", "kstuck")
 	w.resource(t, "rdb", "rstuck")
-	w.strayDomain(t, "dorphan")
+	w.strayDomain(t, "dorphan", w.platformMark())
 
 	_, actions := w.dryRun(t)
 	require.Equal(t, map[string]report.Action{

@@ -55,8 +55,13 @@ func newWorld(t *testing.T) *world {
 	w.proxy = proxy.New(t, c.Database.DSN.Reveal())
 	folder := t.TempDir()
 	w.configFile, w.logFile = filepath.Join(folder, "inner.yaml"), filepath.Join(folder, "inner.log")
-	require.NoError(t, os.WriteFile(w.configFile, []byte(w.configuration(kubeconfig)), 0o600))
+	w.writeConfiguration(t)
 	return w
+}
+
+func (w *world) writeConfiguration(t *testing.T) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(w.configFile, []byte(w.configuration(os.Getenv("INNER_TEST_KUBECONFIG"))), 0o600))
 }
 
 func (w *world) configuration(kubeconfig string) string {
@@ -71,6 +76,11 @@ kubernetes: {kubeconfig: %q, namespaces: {worker: %s, ingress: %s}}
 tasks: {heartbeatInterval: 500ms, takeoverAfter: 3s, pollInterval: 200ms}
 controller: {failureGrace: 1s}
 `, w.namespaces.Worker, w.proxy.DSN, kubeconfig, w.namespaces.Worker, w.namespaces.Ingress)
+}
+
+// platformMark is what stands on what this platform makes where others may make such things.
+func (w *world) platformMark() string {
+	return (&config.Config{Platform: w.namespaces.Worker}).PlatformMark()
 }
 
 // acceptedTasks counts tasks, those of periodic jobs left out.

@@ -65,7 +65,7 @@ type Cluster struct {
 func New(c *config.Config, log *zap.Logger, clients *kube.Clients, m *metrics.Metrics, s *store.Store) *Cluster {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[string](c.Controller.RetryDelay, c.Controller.RetryDelayMax)
 	return &Cluster{
-		builder: objects.Builder{Namespace: c.Kubernetes.Namespaces.Ingress, Issuer: c.Domains.Issuer},
+		builder: objects.Builder{Namespace: c.Kubernetes.Namespaces.Ingress, Issuer: c.Domains.Issuer, Platform: c.PlatformMark()},
 		clients: clients, log: log.Named("controller"), metrics: m, store: s, workers: c.Domains.Workers,
 		queue: workqueue.NewTypedRateLimitingQueue(limiter), seen: map[string]int64{}, writes: kube.NewWrites(),
 	}

@@ -57,7 +57,7 @@ func (i *Inventory) list(ctx context.Context, kind objects.Kind, page func([]inv
 		}
 		var found []inventory.Object
 		for at := range list.Items {
-			if o, ours := thing(kind, &list.Items[at]); ours {
+			if o, ours := i.thing(kind, &list.Items[at]); ours {
 				found = append(found, o)
 			}
 		}
@@ -78,10 +78,11 @@ func (i *Inventory) page(ctx context.Context, kind objects.Kind, options metav1.
 	return i.clients.Dynamic.Resource(kind.Resource).Namespace(i.namespace).List(ctx, options)
 }
 
-// thing returns what an object is a part of, where its name is the one that Inner gives to the domain that it names.
-func thing(kind objects.Kind, u *unstructured.Unstructured) (o inventory.Object, ours bool) {
+// thing returns what an object is a part of, where it carries this platform's mark and the name that Inner gives to the domain
+// that it names. What an earlier release made gets its mark with the first reconcile, if a row is about it.
+func (i *Inventory) thing(kind objects.Kind, u *unstructured.Unstructured) (o inventory.Object, ours bool) {
 	cdid, user := u.GetAnnotations()[objects.IDAnnotation], u.GetAnnotations()[objects.UserAnnotation]
-	if cdid == "" || objects.Name(cdid) != u.GetName() {
+	if cdid == "" || objects.Name(cdid) != u.GetName() || u.GetAnnotations()[objects.PlatformAnnotation] != i.config.PlatformMark() {
 		return o, false
 	}
 	return inventory.Object{Name: u.GetName(), Owner: user, ID: cdid, Key: key(cdid), Parts: []string{kind.Name}}, true

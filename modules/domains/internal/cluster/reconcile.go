@@ -20,6 +20,9 @@ import (
 // notInstalled is what is said of a certificate in a cluster without cert-manager.
 const notInstalled = "cert-manager is not installed"
 
+// notOurs is what is said of a domain whose objects' name another platform uses in a namespace that both share.
+const notOurs = "objects of this name are another platform's"
+
 // errBusy makes a reconcile look again soon, and is no failure.
 var errBusy = errors.New("another process changes the desired state or the objects, or the cache is behind what was written")
 
@@ -59,6 +62,9 @@ type change struct {
 
 // serve makes what is missing or different.
 func (c *Cluster) serve(ctx context.Context, wish store.Wish) error {
+	if c.foreign(wish.Name) {
+		return c.note(ctx, wish, notOurs)
+	}
 	certificate, changes, err := c.compare(wish)
 	if err != nil {
 		return err
@@ -69,6 +75,13 @@ func (c *Cluster) serve(ctx context.Context, wish store.Wish) error {
 		}
 	}
 	return c.note(ctx, wish, certificate)
+}
+
+// foreign tells whether another platform has made an object of this name.
+func (c *Cluster) foreign(name string) bool {
+	return slices.ContainsFunc(c.watches, func(w *watched) bool {
+		return w.installed() && c.builder.Foreign(w.live(c.builder.Namespace, name))
+	})
 }
 
 // compare tells how the certificate is, and what is missing or different.
@@ -140,6 +153,9 @@ func content(live *unstructured.Unstructured) map[string]any {
 
 // withdraw deletes the objects that are there. The certificate's Secret stays: the domain may come back.
 func (c *Cluster) withdraw(ctx context.Context, wish store.Wish) error {
+	if c.foreign(wish.Name) {
+		return c.note(ctx, wish, "")
+	}
 	// The route goes first, so that none leads to what is not there.
 	for _, w := range slices.Backward(c.watches) {
 		if !w.installed() || w.live(c.builder.Namespace, wish.Name) == nil {
@@ -156,13 +172,14 @@ func (c *Cluster) withdraw(ctx context.Context, wish store.Wish) error {
 // remove deletes everything by its name, also what lost its labels, and then what is known of the domain, unless another
 // process may yet make something of it.
 func (c *Cluster) remove(ctx context.Context, wish store.Wish) error {
-	for _, kind := range slices.Backward(objects.Kinds()) {
-		if err := c.delete(ctx, kind.Name, kind.Resource, wish.Name); err != nil {
+	ours, err := c.removable(ctx, wish.Name)
+	if err != nil {
+		return err
+	}
+	if ours {
+		if err := c.removeAll(ctx, wish); err != nil {
 			return err
 		}
-	}
-	if err := c.delete(ctx, "Secret", objects.Secrets(), objects.SecretName(wish.CDID)); err != nil {
-		return err
 	}
 	if wish.Applying {
 		return errBusy
@@ -172,6 +189,32 @@ func (c *Cluster) remove(ctx context.Context, wish store.Wish) error {
 	}
 	c.log.Info("objects of a custom domain removed", zap.String("cdid", wish.CDID), zap.String("domain", wish.Host))
 	return nil
+}
+
+// removable tells whether no other platform has made an object of this name. It asks the API server: the caches show only what
+// has its labels.
+func (c *Cluster) removable(ctx context.Context, name string) (bool, error) {
+	for _, kind := range objects.Kinds() {
+		live, err := c.clients.Get(ctx, kind.Resource, c.builder.Namespace, name)
+		switch {
+		case apierrors.IsNotFound(err): // or the cluster does not know the kind
+		case err != nil:
+			return false, fmt.Errorf("read %s %s: %w", kind.Name, name, err)
+		case c.builder.Foreign(live):
+			c.log.Warn("objects of a custom domain are another platform's and stay", zap.String("kind", kind.Name), zap.String("name", name))
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func (c *Cluster) removeAll(ctx context.Context, wish store.Wish) error {
+	for _, kind := range slices.Backward(objects.Kinds()) {
+		if err := c.delete(ctx, kind.Name, kind.Resource, wish.Name); err != nil {
+			return err
+		}
+	}
+	return c.delete(ctx, "Secret", objects.Secrets(), objects.SecretName(wish.CDID))
 }
 
 func (c *Cluster) delete(ctx context.Context, kind string, resource schema.GroupVersionResource, name string) error {

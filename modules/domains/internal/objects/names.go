@@ -16,6 +16,8 @@ const (
 	IDAnnotation = "console.app238.com/cdid"
 	// UserAnnotation holds users.uid in full: a label takes one character less than an identifier may have.
 	UserAnnotation = "console.app238.com/user-uid"
+	// PlatformAnnotation holds the mark of the platform (config.PlatformMark) that made the object: several may share a namespace.
+	PlatformAnnotation = "console.app238.com/platform"
 )
 
 // labelLimit is the longest label value and the longest name of a Service (Kubernetes).

@@ -48,6 +48,8 @@ type Domain struct {
 type Builder struct {
 	// Namespace is that of the ingress, Issuer the name of the ClusterIssuer.
 	Namespace, Issuer string
+	// Platform is config.PlatformMark.
+	Platform string
 }
 
 const (
@@ -76,8 +78,17 @@ func (b Builder) Build(k Kind, d Domain) (*unstructured.Unstructured, error) {
 	u.SetNamespace(b.Namespace)
 	u.SetName(Name(d.CDID))
 	u.SetLabels(labels(d))
-	u.SetAnnotations(map[string]string{IDAnnotation: d.CDID, UserAnnotation: d.UserUID})
+	u.SetAnnotations(map[string]string{IDAnnotation: d.CDID, UserAnnotation: d.UserUID, PlatformAnnotation: b.Platform})
 	return u, drift.Seal(u)
+}
+
+// Foreign tells whether another platform made an object. What an earlier release made does not say whose it is.
+func (b Builder) Foreign(live *unstructured.Unstructured) bool {
+	if live == nil {
+		return false
+	}
+	mark := live.GetAnnotations()[PlatformAnnotation]
+	return mark != "" && mark != b.Platform
 }
 
 func labels(d Domain) map[string]string {
