@@ -3,6 +3,7 @@ package controller_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,9 @@ func TestADeployThatTheClusterRefusesEndsWithItsWords(t *testing.T) {
 		"a webhook that is away": {func(b *bundle, kinds []kind) {
 			admission.Break(b.t, b.admin, kinds[2].resource, b.worker(), kinds[2].name)
 		}, "the cluster refuses the Service: .*failed calling webhook"},
+		"a webhook that denies as if it were busy": {func(b *bundle, kinds []kind) {
+			admission.Deny(b.t, b.admin, kinds[2].resource, b.worker(), http.StatusTooManyRequests, "no more Services this month")
+		}, "the cluster refuses the Service: .*no more Services this month"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

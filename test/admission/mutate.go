@@ -28,6 +28,23 @@ const probe = "probe-of-the-webhook"
 // API server asks the webhook.
 func Mutate(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource, namespace, patch string) {
 	t.Helper()
+	hook(t, c, resource, namespace, func(response *admissionv1.AdmissionResponse) {
+		response.PatchType, response.Patch = new(admissionv1.PatchTypeJSONPatch), []byte(patch)
+	})
+}
+
+// Deny has a webhook deny what Inner writes of a kind in a namespace, with an HTTP status and words, until the test ends. It returns
+// when the API server asks the webhook.
+func Deny(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource, namespace string, code int32, words string) {
+	t.Helper()
+	hook(t, c, resource, namespace, func(response *admissionv1.AdmissionResponse) {
+		response.Allowed, response.Result = false, &metav1.Status{Code: code, Message: words}
+	})
+}
+
+// hook has a webhook answer about what Inner writes of a kind in a namespace; answer begins as a permission.
+func hook(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource, namespace string, answer func(*admissionv1.AdmissionResponse)) {
+	t.Helper()
 	var asked atomic.Bool
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var review admissionv1.AdmissionReview
@@ -39,14 +56,14 @@ func Mutate(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource,
 		if review.Request.Name == probe {
 			asked.Store(true)
 		} else if review.Request.Resource.Resource == resource.Resource {
-			review.Response.PatchType, review.Response.Patch = new(admissionv1.PatchTypeJSONPatch), []byte(patch)
+			answer(review.Response)
 		}
 		review.Request = nil
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(review)
 	}))
 	t.Cleanup(server.Close)
-	name := "mutate-" + strings.ToLower(rand.Text()) + ".example.test"
+	name := "hook-" + strings.ToLower(rand.Text()) + ".example.test"
 	none, all := registrationv1.SideEffectClassNone, registrationv1.Fail
 	hooks := c.Typed.AdmissionregistrationV1().MutatingWebhookConfigurations()
 	_, err := hooks.Create(t.Context(), &registrationv1.MutatingWebhookConfiguration{

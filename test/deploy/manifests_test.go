@@ -14,9 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/restmapper"
 	"sigs.k8s.io/kustomize/api/krusty"
@@ -25,6 +28,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
+	"app238.com/inner/modules/controller/workerapp"
 )
 
 const (
@@ -219,11 +223,31 @@ func defaults(t *testing.T) *config.Config {
 	return c
 }
 
+func TestAWorkersPodWithoutAPolicyOfItsOwnReachesNobody(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, u := range build(t, folder+"/overlays/production") {
+		if u.GetKind() != "NetworkPolicy" || u.GetNamespace() != "worker" {
+			continue
+		}
+		found++
+		var policy networkingv1.NetworkPolicy
+		require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &policy))
+		selector, err := metav1.LabelSelectorAsSelector(&policy.Spec.PodSelector)
+		require.NoError(t, err)
+		require.True(t, selector.Matches(labels.Set(workerapp.Labels("w1", "u1"))))
+		require.Len(t, policy.Spec.PolicyTypes, 2)
+		require.Empty(t, policy.Spec.Ingress)
+		require.Empty(t, policy.Spec.Egress)
+	}
+	require.Equal(t, 1, found)
+}
+
 func TestOnlyTheOuterGatewayAndCombinatorAreLetIn(t *testing.T) {
 	t.Parallel()
 	var froms []string
 	for _, u := range build(t, folder+"/overlays/production") {
-		if u.GetKind() != "NetworkPolicy" {
+		if u.GetKind() != "NetworkPolicy" || u.GetNamespace() == "worker" {
 			continue
 		}
 		selector, _, err := unstructured.NestedStringMap(u.Object, "spec", "podSelector", "matchLabels")

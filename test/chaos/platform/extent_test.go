@@ -21,6 +21,8 @@ type extent struct {
 	audits time.Duration
 	// retention is how long ended tasks are kept; 0: for longer than the test takes.
 	retention time.Duration
+	// ownDatabase is the template of the names of the databases that users have; without it all share one.
+	ownDatabase string
 }
 
 // soaking tells whether the platform works for long with nothing broken, to see whether anything grows.

@@ -35,13 +35,18 @@ func newOuter(w *world, f *fleet, number int) *outer {
 	}
 }
 
-// run lives until it is over; what was begun is ended.
-func (o *outer) run(ctx context.Context, over <-chan struct{}) error {
+// register makes the user.
+func (o *outer) register(ctx context.Context) error {
 	if err := o.world.write(ctx, `INSERT INTO users (uid, email, password_hash, secret_key) VALUES ($1, $2, 'x', $3)`,
 		o.name, o.name+"@example.com", "sk_"+o.name); err != nil {
 		return err
 	}
-	if err := o.accept(ctx, "auth.register_user", map[string]string{"user_uid": o.name}); err != nil {
+	return o.accept(ctx, "auth.register_user", map[string]string{"user_uid": o.name})
+}
+
+// run lives until it is over; what was begun is ended.
+func (o *outer) run(ctx context.Context, over <-chan struct{}) error {
+	if err := o.register(ctx); err != nil {
 		return err
 	}
 	lives := []func(context.Context) error{o.liveWorker, o.liveWorker, o.liveWorker, o.liveResource, o.liveResource, o.liveDomain, o.sendRest}

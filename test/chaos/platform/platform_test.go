@@ -16,7 +16,7 @@ const users = 4
 
 func TestEverythingIsAsTheAcceptedRequestsSayWhateverBreaks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t, newExtent(t))
 	f := newFleet(t, w)
 	var outers []*outer
 	for n := range users {

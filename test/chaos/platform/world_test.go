@@ -68,11 +68,11 @@ type world struct {
 	told map[string]bool // resources of which the Combinator pod was told
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, e extent) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	w := &world{folder: t.TempDir(), seed: havoc.Seed(t), extent: newExtent(t), told: map[string]bool{}}
+	w := &world{folder: t.TempDir(), seed: havoc.Seed(t), extent: e, told: map[string]bool{}}
 	var err error
 	w.servers, err = stack.Start(ctx, stack.Options{
 		ControlPlane: controlplane.Options{CRDs: []string{"../../../configs/crd/workerapps.yaml"}}, TiKV: tikv.Options{TLS: true},
@@ -138,12 +138,12 @@ tasks: {heartbeatInterval: 500ms, takeoverAfter: 3s, pollInterval: 200ms, retryD
   retention: {finished: %s, failed: %s, interval: 5s}}
 controller: {failureGrace: 1s}
 combinator:
-  rdb: {dsn: %q, connectTimeout: 2s, requestTimeout: 10s, measureInterval: 15s}
+  rdb: {dsn: %q, connectTimeout: 2s, requestTimeout: 10s, measureInterval: 15s, names: {database: %q}}
   kv: {pd: [%q], tls: {ca: %q, certificate: %q, key: %q}, requestTimeout: 5s, sweepAfter: 5s, sweepInterval: 5s}
   pods: {webhookPort: %s, webhookTimeout: 1s}
 domains: {requireTarget: false, lookInterval: 500ms, passInterval: 2s, passEvery: %s, dns: {resolvers: [%q], timeout: 1s}}
 audit: {minAge: 5s, interval: %s, shrinkWindow: %s}
-`, domain, w.toDatabase.DSN, w.toCluster.Kubeconfig(filepath.Join(w.folder, "kubeconfig")), retention, retention, w.toEngine.DSN, w.servers.TiKV.Endpoint(),
+`, domain, w.toDatabase.DSN, w.toCluster.Kubeconfig(filepath.Join(w.folder, "kubeconfig")), retention, retention, w.toEngine.DSN, w.extent.ownDatabase, w.servers.TiKV.Endpoint(),
 		certificate, certificate, key,
 		webhookPort, w.extent.audits, netip.AddrPortFrom(w.names.Root.Addr, uint16(w.names.Port)), w.extent.audits, retention)
 }

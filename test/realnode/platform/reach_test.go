@@ -115,6 +115,9 @@ func testReach(t *testing.T, p *platform) {
 	require.NoError(t, response.Body.Close())
 	require.Equal(t, http.StatusForbidden, response.StatusCode, "the host is told no secret")
 
+	leaving := p.outsider(t, "worker", "leaving", map[string]string{"worker-id": "leaving"})
+	require.Eventually(t, func() bool { return !leaving.dials(t, net.JoinHostPort(network.Internet, "8443")) }, limit, tick,
+		"a worker's pod that stops after its policy was deleted reaches nobody")
 	require.True(t, inside.dials(t, net.JoinHostPort(network.Internet, "8443")), "a worker reaches the Internet")
 	require.True(t, inside.dials(t, combinator.address+":8080"), "a worker reaches Combinator")
 	for name, address := range map[string]string{

@@ -81,11 +81,15 @@ func (r *Reconciler) fail(ctx context.Context, app *workerapp.WorkerApp, present
 }
 
 // answered tells whether err is what the API server answered to a change, rather than that it is away or busy, or that somebody
-// else was faster. What a webhook has it fail at is an answer too.
+// else was faster. What a webhook has it fail at is an answer too, with whatever code the webhook denies.
 func answered(err error) bool {
 	var answer apierrors.APIStatus
-	return errors.As(err, &answer) && !apierrors.IsConflict(err) && (apierrors.IsInternalError(err) || !kube.Unavailable(err))
+	return errors.As(err, &answer) && !apierrors.IsConflict(err) &&
+		(apierrors.IsInternalError(err) || strings.HasPrefix(answer.Status().Message, webhookDenial) || !kube.Unavailable(err))
 }
+
+// webhookDenial is how the API server begins what it says of a webhook that denies (admission/plugin/webhook/errors).
+const webhookDenial = "admission webhook "
 
 // refusal makes a fault of the API server's refusal of c, which is tried again all the same: its rules may change. Only what is
 // wrong with the object itself counts at once.

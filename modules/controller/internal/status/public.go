@@ -10,6 +10,7 @@ import (
 // What stands for a part of a message that is the node's own.
 const (
 	somePath    = "(a path of the node)"
+	somePart    = "(a part of the platform)"
 	someAddress = "(an address of the node)"
 )
 
@@ -22,6 +23,9 @@ var hidden = []struct {
 }{
 	{regexp.MustCompile("(^|[\\s\"'`=(:])" + `/(?:var/lib/(?:kubelet|containerd|containers|docker|cni|rancher|k0s)|(?:var/)?run/(?:containerd|containers|crio|docker|k3s|k0s|netns|runc|systemd)|` +
 		`proc|sys/fs|etc/(?:cni|containerd|kubernetes)|opt/cni)/[^\s"'` + "`" + `,:;)\]]*`), "${1}" + somePath},
+	// Who Inner is to the API server, and where webhooks listen.
+	{regexp.MustCompile(`User "[^"]*"`), somePart},
+	{regexp.MustCompile(`"https?://[\w.-]+\.svc(?:\.cluster\.local)?[:/"][^"]*"(: dial tcp \S+:\d+)?`), somePart},
 	// The resolver that the node asks, the node's end of a connection, and addresses that mean something else on each machine.
 	{regexp.MustCompile(`(lookup \S+ on )\S+:\d+`), "${1}" + someAddress},
 	{regexp.MustCompile(`(?:\d{1,3}(?:\.\d{1,3}){3}|\[[\w:.%]+\]):\d+->`), someAddress + "->"},
