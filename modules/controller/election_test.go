@@ -151,10 +151,25 @@ func holdWatches() (answer func(w http.ResponseWriter, r *http.Request) bool, re
 
 func TestAnOlderVersionDoesNotOvertakeWhenALeaderTakesOverThatIsBehind(t *testing.T) {
 	t.Parallel()
+	for name, images := range map[string][3]string{
+		"other images": {"registry.test/healthy:1", "registry.test/healthy:2", "registry.test/healthy:3"},
+		// Their names are the same: pods are rolled for the version.
+		"images that may be others": {"registry.test/healthy", "registry.test/healthy", "registry.test/healthy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testTakeoverBehind(t, images)
+		})
+	}
+}
+
+func testTakeoverBehind(t *testing.T, images [3]string) {
 	first := setup(t)
 	first.startAndSync()
 	first.awaitRole("leading")
-	name := first.deploy(spec("abc12345"), 1, 1)
+	s := spec("abc12345")
+	s.Image = images[0]
+	name := first.deploy(s, 1, 1)
 	first.awaitPhase(name, workerapp.Running)
 	second := first.replica()
 	second.startAndSync()
@@ -162,8 +177,7 @@ func TestAnOlderVersionDoesNotOvertakeWhenALeaderTakesOverThatIsBehind(t *testin
 	t.Cleanup(release)
 	second.proxy.answerWith(answer)
 	second.proxy.Break()
-	s := spec("abc12345")
-	s.Image = "registry.test/healthy:2"
+	s.Image = images[1]
 	first.deploy(s, 2, 2)
 	first.awaitPhase(name, workerapp.Running)
 	first.settle()
@@ -177,7 +191,7 @@ func TestAnOlderVersionDoesNotOvertakeWhenALeaderTakesOverThatIsBehind(t *testin
 	require.Zero(t, perObject(second.proxy.writes())["deployments/"+name])
 	require.Equal(t, 2, second.templates(name))
 	release()
-	s.Image = "registry.test/healthy:3"
+	s.Image = images[2]
 	second.deploy(s, 3, 3)
 	second.awaitPhase(name, workerapp.Running)
 	require.Equal(t, 3, second.templates(name))

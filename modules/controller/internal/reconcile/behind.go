@@ -17,20 +17,21 @@ import (
 const behindWait = 200 * time.Millisecond
 
 // behind tells whether the cache shows an older WorkerApp than the one that the Deployment was made of, as it may right
-// after another process led: an older version would overtake the newer one. That the note on the Deployment says so is
-// not enough, for somebody may have edited it.
+// after another process led: an older version would overtake the newer one. A version of the same image is no new generation.
+// That the notes on the Deployment say so is not enough, for somebody may have edited them.
 func (r *Reconciler) behind(ctx context.Context, app *workerapp.WorkerApp, deployment *appsv1.Deployment) (bool, error) {
 	if deployment == nil || !metav1.IsControlledBy(deployment, app) {
 		return false, nil
 	}
-	if noted(deployment) <= app.Generation {
+	rolledFor := deployment.Spec.Template.Annotations[workerapp.VersionAnnotation]
+	if noted(deployment) <= app.Generation && (rolledFor == "" || rolledFor == app.Annotations[workerapp.VersionAnnotation]) {
 		return false, nil
 	}
 	now, err := r.clients.Get(ctx, workerapp.Resource(), app.Namespace, app.Name)
 	if err != nil {
 		return false, fmt.Errorf("look at the WorkerApp: %w", err)
 	}
-	return now.GetGeneration() > app.Generation, nil
+	return now.GetGeneration() > app.Generation || workerapp.OriginOf(now.GetAnnotations()) != workerapp.OriginOf(app.Annotations), nil
 }
 
 // noted returns the generation that the Deployment notes; 0 where it notes none.
