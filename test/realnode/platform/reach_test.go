@@ -115,9 +115,7 @@ func testReach(t *testing.T, p *platform) {
 	require.NoError(t, response.Body.Close())
 	require.Equal(t, http.StatusForbidden, response.StatusCode, "the host is told no secret")
 
-	leaving := p.outsider(t, "worker", "leaving", map[string]string{"worker-id": "leaving"})
-	require.Eventually(t, func() bool { return !leaving.dials(t, net.JoinHostPort(network.Internet, "8443")) }, limit, tick,
-		"a worker's pod that stops after its policy was deleted reaches nobody")
+	p.requireCutOff(t, net.JoinHostPort(network.Internet, "8443"))
 	require.True(t, inside.dials(t, net.JoinHostPort(network.Internet, "8443")), "a worker reaches the Internet")
 	require.True(t, inside.dials(t, combinator.address+":8080"), "a worker reaches Combinator")
 	for name, address := range map[string]string{
@@ -132,6 +130,13 @@ func testReach(t *testing.T, p *platform) {
 	} {
 		require.False(t, inside.dials(t, address), "a worker reaches %s", name)
 	}
+}
+
+// requireCutOff checks that a worker's pod without a policy, as one that stops after its worker was deleted, reaches nobody.
+func (p *platform) requireCutOff(t *testing.T, address string) {
+	t.Helper()
+	leaving := p.outsider(t, "worker", "leaving", map[string]string{"worker-id": "leaving"})
+	require.Eventually(t, func() bool { return !leaving.dials(t, address) }, limit, tick)
 }
 
 func (p *platform) databasePort(t *testing.T) string {
