@@ -2,6 +2,9 @@ package controller_test
 
 import (
 	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -82,7 +85,26 @@ func TestQuantitiesThatTheAPIServerRoundsAreNoDrift(t *testing.T) {
 
 func TestADeploymentThatSomebodyScalesIsRestored(t *testing.T) {
 	t.Parallel()
+	for name, conflicts := range map[string]int{"at once": 0, "while its controller writes to it": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testScaled(t, conflicts)
+		})
+	}
+}
+
+// testScaled has so many replacements of the Deployment end in a conflict.
+func testScaled(t *testing.T, conflicts int) {
 	b := setup(t)
+	var left atomic.Int64
+	left.Store(int64(conflicts))
+	b.proxy.answerWith(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/deployments/") || left.Add(-1) < 0 {
+			return false
+		}
+		writeStatus(w, http.StatusConflict)
+		return true
+	})
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"app238.com/inner/app/kube"
@@ -151,7 +152,7 @@ func Apply(ctx context.Context, clients *kube.Clients, resource schema.GroupVers
 	said, noted := note(cached)
 	switch {
 	case err == nil && said == foreign:
-		return remove(ctx, clients, resource, desired, written)
+		return removeForeign(ctx, clients, resource, desired, written)
 	case apierrors.IsInvalid(err) && noted:
 		live := (&unstructured.Unstructured{Object: cached}).DeepCopy()
 		unstructured.RemoveNestedField(live.Object, "metadata", "annotations", Annotation)
@@ -159,6 +160,21 @@ func Apply(ctx context.Context, clients *kube.Clients, resource schema.GroupVers
 			return live, otherErr
 		}
 	}
+	return written, err
+}
+
+// removeForeign is remove for an object that was just applied, whose own controller may write to it meanwhile. Who gave up then
+// would not find again what the apply has put right.
+func removeForeign(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired, applied *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	var written *unstructured.Unstructured
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() (err error) {
+		if written, err = remove(ctx, clients, resource, desired, applied); apierrors.IsConflict(err) {
+			if again, failure := clients.Apply(ctx, resource, desired); failure == nil {
+				applied = again
+			}
+		}
+		return err
+	})
 	return written, err
 }
 
