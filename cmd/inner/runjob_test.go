@@ -35,9 +35,9 @@ func TestAJobIsRunFromTheCommandLine(t *testing.T) {
 func TestWhatCannotBeRunIsRefusedWithoutClusterAndDatabase(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
-		"the known ones are auth.register_user, auth.user_audit, ": {"run-job", "nope"},
-		"a job type is required":                                   {"run-job"},
-		"none of the others can be":                                {"run-job", "DeployWorker", "--task", "1", "--info", "{}"},
+		"the known ones are audit.stuck_rows, auth.register_user, auth.user_audit, ": {"run-job", "nope"},
+		"a job type is required":    {"run-job"},
+		"none of the others can be": {"run-job", "DeployWorker", "--task", "1", "--info", "{}"},
 	} {
 		_, err := execute(t, args...)
 		require.ErrorContains(t, err, want)
