@@ -2,6 +2,8 @@ package domains
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -50,13 +52,25 @@ func (d *Domains) Start(context.Context) error {
 	return nil
 }
 
-// Stop ends it. Checks under way are given up, their domains stay due.
+// Stop ends it. Checks under way are given up, their domains stay due. What a database that does not answer keeps from ending is
+// left when ctx ends: claims run out by themselves.
 func (d *Domains) Stop(ctx context.Context) error {
-	if d.stop != nil {
-		d.stop()
-		d.done.Wait()
+	if d.stop == nil {
+		return d.cluster.Stop(ctx)
 	}
-	return d.cluster.Stop(ctx)
+	d.stop()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		d.done.Wait()
+	}()
+	var err error
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		err = fmt.Errorf("custom domains: checks were cut short: %w", ctx.Err())
+	}
+	return errors.Join(err, d.cluster.Stop(ctx))
 }
 
 // Ready tells whether the objects of domains are being worked on.

@@ -141,13 +141,14 @@ func waiting(results <-chan store.Checked, limit int) []store.Checked {
 	return batch
 }
 
-// checkAll checks the claimed domains, so many at a time, until there are none left or ctx ends.
+// checkAll checks the claimed domains, so many at a time, until there are none left or ctx ends. What is given back then is due
+// still: to claim once more would be to claim without end.
 func (c *Checker) checkAll(ctx context.Context, next source, results chan<- store.Checked) error {
 	// A check that fails says so in its result; only the end of ctx ends the others.
 	checks := &errgroup.Group{}
 	checks.SetLimit(c.atOnce)
 	defer func() { _ = checks.Wait() }()
-	for {
+	for ctx.Err() == nil {
 		claimed, more, err := next(ctx)
 		if err != nil {
 			return err
@@ -160,10 +161,11 @@ func (c *Checker) checkAll(ctx context.Context, next source, results chan<- stor
 			})
 		}
 		if !more {
-			_ = checks.Wait()
-			return ctx.Err()
+			break
 		}
 	}
+	_ = checks.Wait()
+	return ctx.Err()
 }
 
 // check checks one domain, or gives its claim back where ctx ends before. The claim of a check that fails is left to run out:
