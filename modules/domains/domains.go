@@ -27,14 +27,12 @@ type Domains struct {
 
 	stop context.CancelFunc
 	done sync.WaitGroup
-	// news says that there may be something to check.
-	news chan struct{}
 }
 
 // New makes a Domains that is not started.
 func New(c *config.Config, log *zap.Logger, checker *check.Checker, objects *cluster.Cluster, p *pass.Pass) *Domains {
 	return &Domains{
-		checker: checker, cluster: objects, config: c.Domains, log: log.Named("processor"), pass: p, news: make(chan struct{}, 1),
+		checker: checker, cluster: objects, config: c.Domains, log: log.Named("processor"), pass: p,
 	}
 }
 
@@ -45,7 +43,9 @@ func (d *Domains) Start(context.Context) error {
 	d.checker.OnChange(d.cluster.Look)
 	d.cluster.Start()
 	d.done.Go(func() { d.every(ctx, d.config.LookInterval, nil, "new custom domains could not be looked for", d.look) })
-	d.done.Go(func() { d.every(ctx, d.config.PassEvery, d.news, "custom domains could not be checked", d.check) })
+	d.done.Go(func() {
+		d.every(ctx, d.config.PassEvery, d.checker.News(), "custom domains could not be checked", d.check)
+	})
 	d.done.Go(func() {
 		d.every(ctx, d.config.PassInterval, nil, "custom domains could not be compared with their rows", d.compare)
 	})
@@ -96,10 +96,7 @@ func (d *Domains) every(ctx context.Context, interval time.Duration, hint <-chan
 func (d *Domains) look(ctx context.Context) error {
 	due, err := d.pass.Look(ctx)
 	if due {
-		select {
-		case d.news <- struct{}{}:
-		default:
-		}
+		d.checker.Notify()
 	}
 	return err
 }

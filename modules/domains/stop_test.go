@@ -12,15 +12,6 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// insertMany inserts n rows of one user under a zone.
-func (b *bundle) insertMany(n int, user, zone string) {
-	b.t.Helper()
-	b.exec(`INSERT INTO custom_domains (cdid, user_uid, domain, target, txt_name, txt_value)
-		SELECT $2::TEXT || lpad(i::TEXT, 6, '0'), $2::TEXT, 'www' || i || '.' || $3::TEXT, $4, '_combinator-verify.www' || i || '.' || $3::TEXT,
-			'combinator-verify=' || lpad(i::TEXT, 32, '0')
-		FROM generate_series(1, $1::INTEGER) AS i`, n, user, zone, target)
-}
-
 // claims returns how many claims there ever were, and how many of them hold.
 func (b *bundle) claims() (all, held int) {
 	b.t.Helper()
@@ -33,7 +24,7 @@ func TestStoppingClaimsNothingAgainThoughMoreIsDueThanThereArePlaces(t *testing.
 	t.Parallel()
 	b := setup(t)
 	b.config.Domains.Checks = 8
-	b.insertMany(500, "u1", "example.test")
+	b.insertMany(500, constant("u1"), constant("example.test"))
 	b.user.Play("", dnsserver.Play{Silent: true})
 	r := b.replica()
 	require.NoError(t, r.Start(t.Context()))
@@ -64,7 +55,7 @@ func TestStoppingEndsWithItsContextThoughTheDatabaseDoesNotAnswer(t *testing.T) 
 	t.Parallel()
 	b := setup(t)
 	testdatabase.PostgreSQLOnly(t, "pg_stat_activity")
-	b.insertMany(1, "u1", "example.test")
+	b.insertMany(1, constant("u1"), constant("example.test"))
 	r := b.replica()
 	require.NoError(t, r.pass.Run(t.Context()))
 	tx, err := b.db.BeginTx(t.Context(), nil)
