@@ -17,6 +17,9 @@ import (
 	"app238.com/inner/modules/domains/internal/pass"
 )
 
+// statusInterval is how often the status of domains that were verified lately is looked after.
+const statusInterval = time.Second
+
 // Domains looks after the custom domains while it is started. Several processes may do so at once. It is started once.
 type Domains struct {
 	checker *check.Checker
@@ -43,6 +46,9 @@ func (d *Domains) Start(context.Context) error {
 	d.checker.OnChange(d.cluster.Look)
 	d.cluster.Start()
 	d.done.Go(func() { d.every(ctx, d.config.LookInterval, nil, "new custom domains could not be looked for", d.look) })
+	d.done.Go(func() {
+		d.every(ctx, statusInterval, nil, "the status of custom domains could not be kept", d.checker.KeepStatus)
+	})
 	d.done.Go(func() {
 		d.every(ctx, d.config.PassEvery, d.checker.News(), "custom domains could not be checked", d.check)
 	})

@@ -36,6 +36,7 @@ type Checker struct {
 	metrics  *metrics.Metrics
 	places   *places
 	policy   life.Policy
+	recent   *recent
 	store    *store.Store
 	verifier *verify.Verifier
 
@@ -49,7 +50,7 @@ type Checker struct {
 func New(c *config.Config, log *zap.Logger, m *metrics.Metrics, s *store.Store, v *verify.Verifier) *Checker {
 	return &Checker{
 		atOnce: c.Domains.Checks, log: log.Named("processor"), metrics: m, policy: life.NewPolicy(c), store: s, verifier: v,
-		lease: store.Lease(c), news: make(chan struct{}, 1), places: newPlaces(c.Domains.Checks),
+		lease: store.Lease(c), news: make(chan struct{}, 1), places: newPlaces(c.Domains.Checks), recent: newRecent(),
 	}
 }
 
@@ -220,7 +221,9 @@ func (c *Checker) tell(batch []store.Checked, summary Summary) {
 			continue
 		}
 		message := "custom domain verified"
-		if !r.After.Verified {
+		if r.After.Verified {
+			c.recent.add(r.CDID)
+		} else {
 			message = "custom domain withdrawn"
 		}
 		c.log.Info(message, zap.String("cdid", r.CDID), zap.String("domain", r.Claim.Host), zap.String("answer", r.After.Last.Text))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -68,4 +69,23 @@ func TestAPlaceThatIsGivenBackIsTakenAgain(t *testing.T) {
 	<-changed
 	_, ok = p.take(w, 0)
 	require.True(t, ok)
+}
+
+func TestADomainIsRecentForAWhileAndThenCostsNothing(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	r := newRecent()
+	r.now = func() time.Time { return now }
+	r.add("a")
+	now = now.Add(recentFor / 2)
+	r.add("b")
+	require.ElementsMatch(t, []string{"a", "b"}, r.list())
+	now = now.Add(recentFor/2 + time.Second)
+	require.Equal(t, []string{"b"}, r.list())
+	now = now.Add(recentFor)
+	require.Empty(t, r.list())
+	for i := range 2 * recentLimit {
+		r.add(fmt.Sprint(i))
+	}
+	require.Len(t, r.list(), recentLimit)
 }
