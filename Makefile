@@ -49,7 +49,7 @@ bench-queue: need-go ## measure the queue beside River, graphile-worker and the 
 bench-controller: need-go ## measure the controller on a real control plane: ARGS=--quick, ARGS='--only restart --standing 10000'
 	$(GO) run ./test/bench/controller $(ARGS)
 
-bench-domains: need-go ## measure domain.check over 10,000 domains with slow name servers beside the bare limit: ARGS=--quick
+bench-domains: need-go ## measure domain.check over 10,000 domains with slow name servers, and right ones beside silent ones: ARGS=--quick
 	$(GO) run ./test/bench/domains $(ARGS)
 
 bench-combinator: need-go ## measure schemas, namespaces and reports beside the bare engine calls

@@ -51,6 +51,8 @@ type DomainCheck struct {
 	Checks int64 `json:"checks,omitempty"`
 	// failed checks in a row
 	Failures int64 `json:"failures,omitempty"`
+	// checks in a row that got no answer
+	Unanswered int64 `json:"unanswered,omitempty"`
 	// FailingSince holds the value of the "failing_since" field.
 	FailingSince *time.Time `json:"failing_since,omitempty"`
 	// begin of the schedule
@@ -83,7 +85,7 @@ func (*DomainCheck) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case domaincheck.FieldVerified, domaincheck.FieldGone:
 			values[i] = new(sql.NullBool)
-		case domaincheck.FieldRowID, domaincheck.FieldRevision, domaincheck.FieldChecks, domaincheck.FieldFailures, domaincheck.FieldClaimNumber, domaincheck.FieldApplying:
+		case domaincheck.FieldRowID, domaincheck.FieldRevision, domaincheck.FieldChecks, domaincheck.FieldFailures, domaincheck.FieldUnanswered, domaincheck.FieldClaimNumber, domaincheck.FieldApplying:
 			values[i] = new(sql.NullInt64)
 		case domaincheck.FieldID, domaincheck.FieldName, domaincheck.FieldUserUID, domaincheck.FieldDomain, domaincheck.FieldTarget, domaincheck.FieldTxtName, domaincheck.FieldTxtValue, domaincheck.FieldHost, domaincheck.FieldTargetHost, domaincheck.FieldRefusal, domaincheck.FieldWishedStatus, domaincheck.FieldAnswer, domaincheck.FieldDetail, domaincheck.FieldCertificate:
 			values[i] = new(sql.NullString)
@@ -212,6 +214,12 @@ func (_m *DomainCheck) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field failures", values[i])
 			} else if value.Valid {
 				_m.Failures = value.Int64
+			}
+		case domaincheck.FieldUnanswered:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field unanswered", values[i])
+			} else if value.Valid {
+				_m.Unanswered = value.Int64
 			}
 		case domaincheck.FieldFailingSince:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -371,6 +379,9 @@ func (_m *DomainCheck) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("failures=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Failures))
+	builder.WriteString(", ")
+	builder.WriteString("unanswered=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Unanswered))
 	builder.WriteString(", ")
 	if v := _m.FailingSince; v != nil {
 		builder.WriteString("failing_since=")

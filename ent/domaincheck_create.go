@@ -202,6 +202,20 @@ func (_c *DomainCheckCreate) SetNillableFailures(v *int64) *DomainCheckCreate {
 	return _c
 }
 
+// SetUnanswered sets the "unanswered" field.
+func (_c *DomainCheckCreate) SetUnanswered(v int64) *DomainCheckCreate {
+	_c.mutation.SetUnanswered(v)
+	return _c
+}
+
+// SetNillableUnanswered sets the "unanswered" field if the given value is not nil.
+func (_c *DomainCheckCreate) SetNillableUnanswered(v *int64) *DomainCheckCreate {
+	if v != nil {
+		_c.SetUnanswered(*v)
+	}
+	return _c
+}
+
 // SetFailingSince sets the "failing_since" field.
 func (_c *DomainCheckCreate) SetFailingSince(v time.Time) *DomainCheckCreate {
 	_c.mutation.SetFailingSince(v)
@@ -417,6 +431,10 @@ func (_c *DomainCheckCreate) defaults() {
 		v := domaincheck.DefaultFailures
 		_c.mutation.SetFailures(v)
 	}
+	if _, ok := _c.mutation.Unanswered(); !ok {
+		v := domaincheck.DefaultUnanswered
+		_c.mutation.SetUnanswered(v)
+	}
 	if _, ok := _c.mutation.ClaimNumber(); !ok {
 		v := domaincheck.DefaultClaimNumber
 		_c.mutation.SetClaimNumber(v)
@@ -488,6 +506,9 @@ func (_c *DomainCheckCreate) check() error {
 	}
 	if _, ok := _c.mutation.Failures(); !ok {
 		return &ValidationError{Name: "failures", err: errors.New(`ent: missing required field "DomainCheck.failures"`)}
+	}
+	if _, ok := _c.mutation.Unanswered(); !ok {
+		return &ValidationError{Name: "unanswered", err: errors.New(`ent: missing required field "DomainCheck.unanswered"`)}
 	}
 	if _, ok := _c.mutation.ClaimNumber(); !ok {
 		return &ValidationError{Name: "claim_number", err: errors.New(`ent: missing required field "DomainCheck.claim_number"`)}
@@ -606,6 +627,10 @@ func (_c *DomainCheckCreate) createSpec() (*DomainCheck, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Failures(); ok {
 		_spec.SetField(domaincheck.FieldFailures, field.TypeInt64, value)
 		_node.Failures = value
+	}
+	if value, ok := _c.mutation.Unanswered(); ok {
+		_spec.SetField(domaincheck.FieldUnanswered, field.TypeInt64, value)
+		_node.Unanswered = value
 	}
 	if value, ok := _c.mutation.FailingSince(); ok {
 		_spec.SetField(domaincheck.FieldFailingSince, field.TypeTime, value)

@@ -300,6 +300,27 @@ func (_u *DomainCheckUpdate) AddFailures(v int64) *DomainCheckUpdate {
 	return _u
 }
 
+// SetUnanswered sets the "unanswered" field.
+func (_u *DomainCheckUpdate) SetUnanswered(v int64) *DomainCheckUpdate {
+	_u.mutation.ResetUnanswered()
+	_u.mutation.SetUnanswered(v)
+	return _u
+}
+
+// SetNillableUnanswered sets the "unanswered" field if the given value is not nil.
+func (_u *DomainCheckUpdate) SetNillableUnanswered(v *int64) *DomainCheckUpdate {
+	if v != nil {
+		_u.SetUnanswered(*v)
+	}
+	return _u
+}
+
+// AddUnanswered adds value to the "unanswered" field.
+func (_u *DomainCheckUpdate) AddUnanswered(v int64) *DomainCheckUpdate {
+	_u.mutation.AddUnanswered(v)
+	return _u
+}
+
 // SetFailingSince sets the "failing_since" field.
 func (_u *DomainCheckUpdate) SetFailingSince(v time.Time) *DomainCheckUpdate {
 	_u.mutation.SetFailingSince(v)
@@ -598,6 +619,12 @@ func (_u *DomainCheckUpdate) sqlSave(ctx context.Context) (_node int, err error)
 	}
 	if value, ok := _u.mutation.AddedFailures(); ok {
 		_spec.AddField(domaincheck.FieldFailures, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Unanswered(); ok {
+		_spec.SetField(domaincheck.FieldUnanswered, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedUnanswered(); ok {
+		_spec.AddField(domaincheck.FieldUnanswered, field.TypeInt64, value)
 	}
 	if value, ok := _u.mutation.FailingSince(); ok {
 		_spec.SetField(domaincheck.FieldFailingSince, field.TypeTime, value)
@@ -942,6 +969,27 @@ func (_u *DomainCheckUpdateOne) AddFailures(v int64) *DomainCheckUpdateOne {
 	return _u
 }
 
+// SetUnanswered sets the "unanswered" field.
+func (_u *DomainCheckUpdateOne) SetUnanswered(v int64) *DomainCheckUpdateOne {
+	_u.mutation.ResetUnanswered()
+	_u.mutation.SetUnanswered(v)
+	return _u
+}
+
+// SetNillableUnanswered sets the "unanswered" field if the given value is not nil.
+func (_u *DomainCheckUpdateOne) SetNillableUnanswered(v *int64) *DomainCheckUpdateOne {
+	if v != nil {
+		_u.SetUnanswered(*v)
+	}
+	return _u
+}
+
+// AddUnanswered adds value to the "unanswered" field.
+func (_u *DomainCheckUpdateOne) AddUnanswered(v int64) *DomainCheckUpdateOne {
+	_u.mutation.AddUnanswered(v)
+	return _u
+}
+
 // SetFailingSince sets the "failing_since" field.
 func (_u *DomainCheckUpdateOne) SetFailingSince(v time.Time) *DomainCheckUpdateOne {
 	_u.mutation.SetFailingSince(v)
@@ -1270,6 +1318,12 @@ func (_u *DomainCheckUpdateOne) sqlSave(ctx context.Context) (_node *DomainCheck
 	}
 	if value, ok := _u.mutation.AddedFailures(); ok {
 		_spec.AddField(domaincheck.FieldFailures, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Unanswered(); ok {
+		_spec.SetField(domaincheck.FieldUnanswered, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedUnanswered(); ok {
+		_spec.AddField(domaincheck.FieldUnanswered, field.TypeInt64, value)
 	}
 	if value, ok := _u.mutation.FailingSince(); ok {
 		_spec.SetField(domaincheck.FieldFailingSince, field.TypeTime, value)

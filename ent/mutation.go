@@ -8389,6 +8389,8 @@ type DomainCheckMutation struct {
 	addchecks       *int64
 	failures        *int64
 	addfailures     *int64
+	unanswered      *int64
+	addunanswered   *int64
 	failing_since   *time.Time
 	begun_at        *time.Time
 	checked_at      *time.Time
@@ -9217,6 +9219,62 @@ func (m *DomainCheckMutation) ResetFailures() {
 	m.addfailures = nil
 }
 
+// SetUnanswered sets the "unanswered" field.
+func (m *DomainCheckMutation) SetUnanswered(i int64) {
+	m.unanswered = &i
+	m.addunanswered = nil
+}
+
+// Unanswered returns the value of the "unanswered" field in the mutation.
+func (m *DomainCheckMutation) Unanswered() (r int64, exists bool) {
+	v := m.unanswered
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUnanswered returns the old "unanswered" field's value of the DomainCheck entity.
+// If the DomainCheck object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DomainCheckMutation) OldUnanswered(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUnanswered is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUnanswered requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUnanswered: %w", err)
+	}
+	return oldValue.Unanswered, nil
+}
+
+// AddUnanswered adds i to the "unanswered" field.
+func (m *DomainCheckMutation) AddUnanswered(i int64) {
+	if m.addunanswered != nil {
+		*m.addunanswered += i
+	} else {
+		m.addunanswered = &i
+	}
+}
+
+// AddedUnanswered returns the value that was added to the "unanswered" field in this mutation.
+func (m *DomainCheckMutation) AddedUnanswered() (r int64, exists bool) {
+	v := m.addunanswered
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetUnanswered resets all changes to the "unanswered" field.
+func (m *DomainCheckMutation) ResetUnanswered() {
+	m.unanswered = nil
+	m.addunanswered = nil
+}
+
 // SetFailingSince sets the "failing_since" field.
 func (m *DomainCheckMutation) SetFailingSince(t time.Time) {
 	m.failing_since = &t
@@ -9739,7 +9797,7 @@ func (m *DomainCheckMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *DomainCheckMutation) Fields() []string {
-	fields := make([]string, 0, 28)
+	fields := make([]string, 0, 29)
 	if m.name != nil {
 		fields = append(fields, domaincheck.FieldName)
 	}
@@ -9790,6 +9848,9 @@ func (m *DomainCheckMutation) Fields() []string {
 	}
 	if m.failures != nil {
 		fields = append(fields, domaincheck.FieldFailures)
+	}
+	if m.unanswered != nil {
+		fields = append(fields, domaincheck.FieldUnanswered)
 	}
 	if m.failing_since != nil {
 		fields = append(fields, domaincheck.FieldFailingSince)
@@ -9866,6 +9927,8 @@ func (m *DomainCheckMutation) Field(name string) (ent.Value, bool) {
 		return m.Checks()
 	case domaincheck.FieldFailures:
 		return m.Failures()
+	case domaincheck.FieldUnanswered:
+		return m.Unanswered()
 	case domaincheck.FieldFailingSince:
 		return m.FailingSince()
 	case domaincheck.FieldBegunAt:
@@ -9931,6 +9994,8 @@ func (m *DomainCheckMutation) OldField(ctx context.Context, name string) (ent.Va
 		return m.OldChecks(ctx)
 	case domaincheck.FieldFailures:
 		return m.OldFailures(ctx)
+	case domaincheck.FieldUnanswered:
+		return m.OldUnanswered(ctx)
 	case domaincheck.FieldFailingSince:
 		return m.OldFailingSince(ctx)
 	case domaincheck.FieldBegunAt:
@@ -10081,6 +10146,13 @@ func (m *DomainCheckMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetFailures(v)
 		return nil
+	case domaincheck.FieldUnanswered:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUnanswered(v)
+		return nil
 	case domaincheck.FieldFailingSince:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -10178,6 +10250,9 @@ func (m *DomainCheckMutation) AddedFields() []string {
 	if m.addfailures != nil {
 		fields = append(fields, domaincheck.FieldFailures)
 	}
+	if m.addunanswered != nil {
+		fields = append(fields, domaincheck.FieldUnanswered)
+	}
 	if m.addclaim_number != nil {
 		fields = append(fields, domaincheck.FieldClaimNumber)
 	}
@@ -10200,6 +10275,8 @@ func (m *DomainCheckMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedChecks()
 	case domaincheck.FieldFailures:
 		return m.AddedFailures()
+	case domaincheck.FieldUnanswered:
+		return m.AddedUnanswered()
 	case domaincheck.FieldClaimNumber:
 		return m.AddedClaimNumber()
 	case domaincheck.FieldApplying:
@@ -10240,6 +10317,13 @@ func (m *DomainCheckMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddFailures(v)
+		return nil
+	case domaincheck.FieldUnanswered:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddUnanswered(v)
 		return nil
 	case domaincheck.FieldClaimNumber:
 		v, ok := value.(int64)
@@ -10365,6 +10449,9 @@ func (m *DomainCheckMutation) ResetField(name string) error {
 		return nil
 	case domaincheck.FieldFailures:
 		m.ResetFailures()
+		return nil
+	case domaincheck.FieldUnanswered:
+		m.ResetUnanswered()
 		return nil
 	case domaincheck.FieldFailingSince:
 		m.ResetFailingSince()

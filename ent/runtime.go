@@ -231,24 +231,28 @@ func init() {
 	domaincheckDescFailures := domaincheckFields[17].Descriptor()
 	// domaincheck.DefaultFailures holds the default value on creation for the failures field.
 	domaincheck.DefaultFailures = domaincheckDescFailures.Default.(int64)
+	// domaincheckDescUnanswered is the schema descriptor for unanswered field.
+	domaincheckDescUnanswered := domaincheckFields[18].Descriptor()
+	// domaincheck.DefaultUnanswered holds the default value on creation for the unanswered field.
+	domaincheck.DefaultUnanswered = domaincheckDescUnanswered.Default.(int64)
 	// domaincheckDescClaimNumber is the schema descriptor for claim_number field.
-	domaincheckDescClaimNumber := domaincheckFields[23].Descriptor()
+	domaincheckDescClaimNumber := domaincheckFields[24].Descriptor()
 	// domaincheck.DefaultClaimNumber holds the default value on creation for the claim_number field.
 	domaincheck.DefaultClaimNumber = domaincheckDescClaimNumber.Default.(int64)
 	// domaincheckDescApplying is the schema descriptor for applying field.
-	domaincheckDescApplying := domaincheckFields[24].Descriptor()
+	domaincheckDescApplying := domaincheckFields[25].Descriptor()
 	// domaincheck.DefaultApplying holds the default value on creation for the applying field.
 	domaincheck.DefaultApplying = domaincheckDescApplying.Default.(int64)
 	// domaincheckDescAnswer is the schema descriptor for answer field.
-	domaincheckDescAnswer := domaincheckFields[26].Descriptor()
+	domaincheckDescAnswer := domaincheckFields[27].Descriptor()
 	// domaincheck.DefaultAnswer holds the default value on creation for the answer field.
 	domaincheck.DefaultAnswer = domaincheckDescAnswer.Default.(string)
 	// domaincheckDescDetail is the schema descriptor for detail field.
-	domaincheckDescDetail := domaincheckFields[27].Descriptor()
+	domaincheckDescDetail := domaincheckFields[28].Descriptor()
 	// domaincheck.DefaultDetail holds the default value on creation for the detail field.
 	domaincheck.DefaultDetail = domaincheckDescDetail.Default.(string)
 	// domaincheckDescCertificate is the schema descriptor for certificate field.
-	domaincheckDescCertificate := domaincheckFields[28].Descriptor()
+	domaincheckDescCertificate := domaincheckFields[29].Descriptor()
 	// domaincheck.DefaultCertificate holds the default value on creation for the certificate field.
 	domaincheck.DefaultCertificate = domaincheckDescCertificate.Default.(string)
 	domainvalueFields := schema.DomainValue{}.Fields()

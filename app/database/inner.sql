@@ -137,6 +137,7 @@ CREATE TABLE IF NOT EXISTS inner_domain_checks (
 );
 ALTER TABLE inner_domain_checks ADD COLUMN IF NOT EXISTS applying BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE inner_domain_checks ADD COLUMN IF NOT EXISTS applying_until TIMESTAMP;
+ALTER TABLE inner_domain_checks ADD COLUMN IF NOT EXISTS unanswered BIGINT NOT NULL DEFAULT 0;
 CREATE UNIQUE INDEX IF NOT EXISTS inner_domain_checks_one_holder ON inner_domain_checks (host) WHERE verified;
 CREATE INDEX IF NOT EXISTS inner_domain_checks_name ON inner_domain_checks (name);
 CREATE INDEX IF NOT EXISTS inner_domain_checks_due ON inner_domain_checks (next_check_at);

@@ -58,6 +58,27 @@ func TestDomainsAreListedAndCheckedAtOnce(t *testing.T) {
 	require.EqualError(t, err, "no such domain: nobody.test")
 }
 
+func TestWhyATargetIsRefusedIsTold(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	p.withDNS(t)
+	p.insertDomain(t, "0a1b2c3d", "u1", "www.user.test")
+	_, err := p.db.ExecContext(t.Context(), `UPDATE custom_domains SET target = 'www.elsewhere.test'`)
+	require.NoError(t, err)
+	const why = "the target does not belong to the platform, whose names end in example.com"
+	_, err = p.run(t, "domains", "check", "www.user.test")
+	require.EqualError(t, err, "www.user.test: refused: "+why)
+	out, err := p.run(t, "domains", "list", "-o", "json")
+	require.NoError(t, err)
+	require.Contains(t, out, why)
+	// What was refused is told before the first check too.
+	_, err = p.db.ExecContext(t.Context(), `UPDATE inner_domain_checks SET detail = '', answer = ''`)
+	require.NoError(t, err)
+	out, err = p.run(t, "domains", "list")
+	require.NoError(t, err)
+	require.Regexp(t, `error +refused .* the target does not belong to the platform`, out)
+}
+
 func TestTheListOfDomainsIsFilteredAndPaged(t *testing.T) {
 	t.Parallel()
 	p := setup(t)

@@ -45,6 +45,8 @@ const (
 	FieldChecks = "checks"
 	// FieldFailures holds the string denoting the failures field in the database.
 	FieldFailures = "failures"
+	// FieldUnanswered holds the string denoting the unanswered field in the database.
+	FieldUnanswered = "unanswered"
 	// FieldFailingSince holds the string denoting the failing_since field in the database.
 	FieldFailingSince = "failing_since"
 	// FieldBegunAt holds the string denoting the begun_at field in the database.
@@ -91,6 +93,7 @@ var Columns = []string{
 	FieldRevision,
 	FieldChecks,
 	FieldFailures,
+	FieldUnanswered,
 	FieldFailingSince,
 	FieldBegunAt,
 	FieldCheckedAt,
@@ -133,6 +136,8 @@ var (
 	DefaultChecks int64
 	// DefaultFailures holds the default value on creation for the "failures" field.
 	DefaultFailures int64
+	// DefaultUnanswered holds the default value on creation for the "unanswered" field.
+	DefaultUnanswered int64
 	// DefaultClaimNumber holds the default value on creation for the "claim_number" field.
 	DefaultClaimNumber int64
 	// DefaultApplying holds the default value on creation for the "applying" field.
@@ -236,6 +241,11 @@ func ByChecks(opts ...sql.OrderTermOption) OrderOption {
 // ByFailures orders the results by the failures field.
 func ByFailures(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldFailures, opts...).ToFunc()
+}
+
+// ByUnanswered orders the results by the unanswered field.
+func ByUnanswered(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldUnanswered, opts...).ToFunc()
 }
 
 // ByFailingSince orders the results by the failing_since field.

@@ -149,6 +149,11 @@ func Failures(v int64) predicate.DomainCheck {
 	return predicate.DomainCheck(sql.FieldEQ(FieldFailures, v))
 }
 
+// Unanswered applies equality check predicate on the "unanswered" field. It's identical to UnansweredEQ.
+func Unanswered(v int64) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldEQ(FieldUnanswered, v))
+}
+
 // FailingSince applies equality check predicate on the "failing_since" field. It's identical to FailingSinceEQ.
 func FailingSince(v time.Time) predicate.DomainCheck {
 	return predicate.DomainCheck(sql.FieldEQ(FieldFailingSince, v))
@@ -1082,6 +1087,46 @@ func FailuresLT(v int64) predicate.DomainCheck {
 // FailuresLTE applies the LTE predicate on the "failures" field.
 func FailuresLTE(v int64) predicate.DomainCheck {
 	return predicate.DomainCheck(sql.FieldLTE(FieldFailures, v))
+}
+
+// UnansweredEQ applies the EQ predicate on the "unanswered" field.
+func UnansweredEQ(v int64) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldEQ(FieldUnanswered, v))
+}
+
+// UnansweredNEQ applies the NEQ predicate on the "unanswered" field.
+func UnansweredNEQ(v int64) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldNEQ(FieldUnanswered, v))
+}
+
+// UnansweredIn applies the In predicate on the "unanswered" field.
+func UnansweredIn(vs ...int64) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldIn(FieldUnanswered, vs...))
+}
+
+// UnansweredNotIn applies the NotIn predicate on the "unanswered" field.
+func UnansweredNotIn(vs ...int64) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldNotIn(FieldUnanswered, vs...))
+}
+
+// UnansweredGT applies the GT predicate on the "unanswered" field.
+func UnansweredGT(v int64) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldGT(FieldUnanswered, v))
+}
+
+// UnansweredGTE applies the GTE predicate on the "unanswered" field.
+func UnansweredGTE(v int64) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldGTE(FieldUnanswered, v))
+}
+
+// UnansweredLT applies the LT predicate on the "unanswered" field.
+func UnansweredLT(v int64) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldLT(FieldUnanswered, v))
+}
+
+// UnansweredLTE applies the LTE predicate on the "unanswered" field.
+func UnansweredLTE(v int64) predicate.DomainCheck {
+	return predicate.DomainCheck(sql.FieldLTE(FieldUnanswered, v))
 }
 
 // FailingSinceEQ applies the EQ predicate on the "failing_since" field.

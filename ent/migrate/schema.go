@@ -324,6 +324,7 @@ var (
 		{Name: "revision", Type: field.TypeInt64, Default: 1},
 		{Name: "checks", Type: field.TypeInt64, Default: 0},
 		{Name: "failures", Type: field.TypeInt64, Default: 0},
+		{Name: "unanswered", Type: field.TypeInt64, Default: 0},
 		{Name: "failing_since", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
 		{Name: "begun_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
 		{Name: "checked_at", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
@@ -358,7 +359,7 @@ var (
 			{
 				Name:    "inner_domain_checks_due",
 				Unique:  false,
-				Columns: []*schema.Column{InnerDomainChecksColumns[21]},
+				Columns: []*schema.Column{InnerDomainChecksColumns[22]},
 			},
 		},
 	}

@@ -26,6 +26,7 @@ func (DomainCheck) Fields() []ent.Field {
 		field.Int64("revision").Default(1).Comment("grows when its objects may have to change"),
 		field.Int64("checks").Default(0).Comment("checks of the schedule"),
 		field.Int64("failures").Default(0).Comment("failed checks in a row"),
+		field.Int64("unanswered").Default(0).Comment("checks in a row that got no answer"),
 		field.Time("failing_since").SchemaType(timestampType).Optional().Nillable(),
 		field.Time("begun_at").SchemaType(timestampType).Annotations(entsql.DefaultExpr("LOCALTIMESTAMP")).
 			Comment("begin of the schedule"),

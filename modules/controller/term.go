@@ -7,8 +7,8 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/kube"
+	"app238.com/inner/app/kube/workqueue"
 	"app238.com/inner/modules/controller/internal/announce"
-	"app238.com/inner/modules/controller/internal/loop"
 	"app238.com/inner/modules/controller/internal/reconcile"
 	"app238.com/inner/modules/controller/internal/watch"
 )
@@ -16,7 +16,7 @@ import (
 // term is what exists from when this process becomes the leader until it is no more: nothing of an earlier term is relied
 // on, since somebody else has led in between.
 type term struct {
-	queue  *loop.Queue
+	queue  *workqueue.Queue
 	writes *kube.Writes
 }
 
@@ -26,7 +26,7 @@ func (c *Controller) handlers() watch.Handlers {
 	return watch.Handlers{
 		Wished: func(app string) {
 			if t := c.term.Load(); t != nil {
-				t.queue.AddWish(app)
+				t.queue.AddSpecChange(app)
 			}
 		},
 		Changed: func(app string) {
@@ -50,7 +50,7 @@ func (c *Controller) lead(ctx, stopping context.Context) {
 		return
 	}
 	defer events.Stop()
-	t := &term{queue: loop.NewQueue(c.config.Controller), writes: kube.NewWrites()}
+	t := &term{queue: workqueue.NewQueue(c.config.Controller), writes: kube.NewWrites()}
 	reconciler := reconcile.New(reconcile.Params{
 		Cache: c.cache, Clients: c.clients, Config: c.config, Events: events, Log: c.log,
 		Recorder: c.recorder, Source: c.source, Writes: t.writes,
@@ -77,7 +77,7 @@ func (c *Controller) lead(ctx, stopping context.Context) {
 }
 
 // lookAtAll has every WorkerApp looked at behind what changes, at once and then at intervals, until ctx ends.
-func (c *Controller) lookAtAll(ctx context.Context, queue *loop.Queue) {
+func (c *Controller) lookAtAll(ctx context.Context, queue *workqueue.Queue) {
 	ticker := time.NewTicker(c.config.Controller.ResyncInterval)
 	defer ticker.Stop()
 	for {
@@ -95,8 +95,8 @@ func (c *Controller) lookAtAll(ctx context.Context, queue *loop.Queue) {
 	}
 }
 
-func (c *Controller) measured(queue *loop.Queue, process loop.Process) loop.Process {
-	return func(ctx context.Context, name string) (loop.Result, error) {
+func (c *Controller) measured(queue *workqueue.Queue, process workqueue.Process) workqueue.Process {
+	return func(ctx context.Context, name string) (workqueue.Result, error) {
 		begun := time.Now()
 		c.metrics.Looking()
 		result, err := process(ctx, name)

@@ -2,6 +2,8 @@ package domains
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -15,6 +17,9 @@ import (
 	"app238.com/inner/modules/domains/internal/pass"
 )
 
+// statusInterval is how often the status of domains that were verified lately is looked after.
+const statusInterval = time.Second
+
 // Domains looks after the custom domains while it is started. Several processes may do so at once. It is started once.
 type Domains struct {
 	checker *check.Checker
@@ -25,14 +30,12 @@ type Domains struct {
 
 	stop context.CancelFunc
 	done sync.WaitGroup
-	// news says that there may be something to check.
-	news chan struct{}
 }
 
 // New makes a Domains that is not started.
 func New(c *config.Config, log *zap.Logger, checker *check.Checker, objects *cluster.Cluster, p *pass.Pass) *Domains {
 	return &Domains{
-		checker: checker, cluster: objects, config: c.Domains, log: log.Named("processor"), pass: p, news: make(chan struct{}, 1),
+		checker: checker, cluster: objects, config: c.Domains, log: log.Named("processor"), pass: p,
 	}
 }
 
@@ -43,20 +46,37 @@ func (d *Domains) Start(context.Context) error {
 	d.checker.OnChange(d.cluster.Look)
 	d.cluster.Start()
 	d.done.Go(func() { d.every(ctx, d.config.LookInterval, nil, "new custom domains could not be looked for", d.look) })
-	d.done.Go(func() { d.every(ctx, d.config.PassEvery, d.news, "custom domains could not be checked", d.check) })
+	d.done.Go(func() {
+		d.every(ctx, statusInterval, nil, "the status of custom domains could not be kept", d.checker.KeepStatus)
+	})
+	d.done.Go(func() {
+		d.every(ctx, d.config.PassEvery, d.checker.News(), "custom domains could not be checked", d.check)
+	})
 	d.done.Go(func() {
 		d.every(ctx, d.config.PassInterval, nil, "custom domains could not be compared with their rows", d.compare)
 	})
 	return nil
 }
 
-// Stop ends it. Checks under way are given up, their domains stay due.
+// Stop ends it. Checks under way are given up, their domains stay due. What a database that does not answer keeps from ending is
+// left when ctx ends: claims run out by themselves.
 func (d *Domains) Stop(ctx context.Context) error {
-	if d.stop != nil {
-		d.stop()
-		d.done.Wait()
+	if d.stop == nil {
+		return d.cluster.Stop(ctx)
 	}
-	return d.cluster.Stop(ctx)
+	d.stop()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		d.done.Wait()
+	}()
+	var err error
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		err = fmt.Errorf("custom domains: checks were cut short: %w", ctx.Err())
+	}
+	return errors.Join(err, d.cluster.Stop(ctx))
 }
 
 // Ready tells whether the objects of domains are being worked on.
@@ -82,10 +102,7 @@ func (d *Domains) every(ctx context.Context, interval time.Duration, hint <-chan
 func (d *Domains) look(ctx context.Context) error {
 	due, err := d.pass.Look(ctx)
 	if due {
-		select {
-		case d.news <- struct{}{}:
-		default:
-		}
+		d.checker.Notify()
 	}
 	return err
 }

@@ -53,6 +53,7 @@ type bundle struct {
 	config   *config.Config
 	user     *dnsserver.Server
 	platform *dnsserver.Server
+	net      *dnsserver.Net
 	clients  *kube.Clients
 	logs     *observer.ObservedLogs
 	log      *zap.Logger
@@ -66,6 +67,7 @@ func setup(t *testing.T) *bundle {
 	b.logs, b.log = logs, zap.New(core)
 	n, err := dnsserver.New()
 	require.NoError(t, err)
+	b.net = n
 	t.Cleanup(func() { require.NoError(t, n.Close()) })
 	for zone, server := range map[string]**dnsserver.Server{"example.test.": &b.user, platform + ".": &b.platform} {
 		*server, err = n.Server()

@@ -94,7 +94,7 @@ func (s *Server) refer(reply *dns.Msg, cut string) {
 		}
 		reply.Ns = append(reply.Ns, ns)
 		for _, glue := range s.records[dns.CanonicalName(ns.Ns)] {
-			if glue.Header().Rrtype == dns.TypeA {
+			if kind := glue.Header().Rrtype; kind == dns.TypeA || kind == dns.TypeAAAA {
 				reply.Extra = append(reply.Extra, glue)
 			}
 		}

@@ -49,8 +49,19 @@ func New() (*Net, error) {
 func (n *Net) Server(zones ...string) (*Server, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	return n.server(netip.AddrFrom4([4]byte{n.first[0], n.first[1], n.first[2], byte(len(n.servers) + 1)}), zones)
+}
+
+// Server6 is Server at the one loopback address of IPv6. A machine without IPv6 has none: an error.
+func (n *Net) Server6(zones ...string) (*Server, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.server(netip.IPv6Loopback(), zones)
+}
+
+func (n *Net) server(address netip.Addr, zones []string) (*Server, error) {
 	s := &Server{
-		Addr:      netip.AddrFrom4([4]byte{n.first[0], n.first[1], n.first[2], byte(len(n.servers) + 1)}),
+		Addr:      address,
 		net:       n,
 		ended:     make(chan struct{}),
 		zones:     map[string]bool{},

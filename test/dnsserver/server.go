@@ -23,6 +23,8 @@ type Play struct {
 	Lame bool
 	// Foreign answers another question than was asked.
 	Foreign bool
+	// Rotate answers with one of the addresses, with another one each time.
+	Rotate bool
 	// NoEDNS refuses questions with EDNS, as very old servers do.
 	NoEDNS bool
 }
@@ -76,7 +78,11 @@ func (s *Server) Delegate(zone string, to ...*Server) error {
 	zone = dns.CanonicalName(zone)
 	for i, child := range to {
 		name := fmt.Sprintf("ns%d.%s", i+1, zone)
-		if err := s.Add(zone+" 3600 IN NS "+name, name+" 3600 IN A "+child.Addr.String()); err != nil {
+		kind := " 3600 IN A "
+		if child.Addr.Is6() {
+			kind = " 3600 IN AAAA "
+		}
+		if err := s.Add(zone+" 3600 IN NS "+name, name+kind+child.Addr.String()); err != nil {
 			return err
 		}
 		child.mu.Lock()
@@ -138,12 +144,12 @@ func (s *Server) ServeDNS(w dns.ResponseWriter, question *dns.Msg) {
 		return
 	}
 	overUDP := w.RemoteAddr().Network() == "udp"
-	p, delay := s.note(question.Question[0].Name)
+	p, turn, delay := s.note(question.Question[0].Name)
 	if p.Silent || !s.wait(delay) {
 		return
 	}
 	// Nobody may be there any more to take the answer.
-	_ = w.WriteMsg(s.answer(question, p, overUDP))
+	_ = w.WriteMsg(s.answer(question, p, turn, overUDP))
 }
 
 // wait waits and tells whether the server still lives.
@@ -161,8 +167,8 @@ func (s *Server) wait(delay time.Duration) bool {
 	}
 }
 
-// note counts a question and returns how it is to be answered.
-func (s *Server) note(name string) (Play, time.Duration) {
+// note counts a question and returns how it is to be answered, and how many of the name there were.
+func (s *Server) note(name string) (p Play, turn int, delay time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	name = dns.CanonicalName(name)
@@ -171,10 +177,10 @@ func (s *Server) note(name string) (Play, time.Duration) {
 	if !ok {
 		p = s.plays[""]
 	}
-	return p, s.delay + p.Delay
+	return p, s.asked[name], s.delay + p.Delay
 }
 
-func (s *Server) answer(question *dns.Msg, p Play, overUDP bool) *dns.Msg {
+func (s *Server) answer(question *dns.Msg, p Play, turn int, overUDP bool) *dns.Msg {
 	reply := new(dns.Msg)
 	if p.NoEDNS && question.IsEdns0() != nil {
 		return reply.SetRcode(question, dns.RcodeFormatError)
@@ -186,6 +192,9 @@ func (s *Server) answer(question *dns.Msg, p Play, overUDP bool) *dns.Msg {
 		reply = s.recall(question)
 	} else {
 		reply = s.Lookup(question)
+	}
+	if p.Rotate && len(reply.Answer) > 0 {
+		reply.Answer = []dns.RR{reply.Answer[turn%len(reply.Answer)]}
 	}
 	if p.Lame {
 		reply.Authoritative = false

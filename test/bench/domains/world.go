@@ -64,7 +64,7 @@ func newWorld(ctx context.Context, o options) (w *world, err error) {
 	if _, err := w.inner(ctx, "migrate"); err != nil {
 		return w, err
 	}
-	err = w.insert(ctx)
+	err = w.insert(ctx, 0, o.domains, "user", "")
 	return w, err
 }
 
@@ -134,6 +134,9 @@ func (w *world) startDNS() (err error) {
 func zone(i int) string  { return fmt.Sprintf("user%d.test", i) }
 func value(i int) string { return fmt.Sprintf("combinator-verify=%032x", i) }
 
+// isRight tells whether the records of a user are.
+func isRight(i int) bool { return i%10 < 8 }
+
 // records are those of one user: of ten, eight are right, one has a wrong value and one has none.
 func records(i int) []string {
 	host := "www." + zone(i) + "."
@@ -166,10 +169,14 @@ domains:
 		os.WriteFile(filepath.Join(w.dir, "kubeconfig"), []byte(kubeconfig), 0o600))
 }
 
+func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, w.program, append(args, "--config", filepath.Join(w.dir, "inner.yaml"),
+		"-d", w.server.DSN("postgres"), "-k", filepath.Join(w.dir, "kubeconfig"))...)
+}
+
 // inner runs the program to its end.
 func (w *world) inner(ctx context.Context, args ...string) (*os.ProcessState, error) {
-	cmd := exec.CommandContext(ctx, w.program, append(args, "--config", filepath.Join(w.dir, "inner.yaml"),
-		"-d", w.server.DSN("postgres"), "-k", filepath.Join(w.dir, "kubeconfig"))...)
+	cmd := w.command(ctx, args...)
 	var output strings.Builder
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Run(); err != nil {
@@ -178,11 +185,13 @@ func (w *world) inner(ctx context.Context, args ...string) (*os.ProcessState, er
 	return cmd.ProcessState, nil
 }
 
-func (w *world) insert(ctx context.Context) error {
+// insert inserts rows with the numbers from one below another: of www.<zone><number>.test, and of this user or, where that is
+// empty, each of one of its own.
+func (w *world) insert(ctx context.Context, from, below int, zone, user string) error {
 	_, err := w.db.ExecContext(ctx, `INSERT INTO custom_domains (cdid, user_uid, domain, target, txt_name, txt_value)
-		SELECT lpad(to_hex(i), 8, '0'), 'u' || i, 'www.user' || i || '.test', $2, '_combinator-verify.www.user' || i || '.test',
-			'combinator-verify=' || lpad(to_hex(i), 32, '0')
-		FROM generate_series(0, $1::INTEGER - 1) AS i`, w.options.domains, target)
+		SELECT $4::TEXT || lpad(to_hex(i), 8, '0'), COALESCE(NULLIF($4, ''), 'u' || i), 'www.' || $3 || i || '.test', $5,
+			'_combinator-verify.www.' || $3 || i || '.test', 'combinator-verify=' || lpad(to_hex(CASE WHEN $4 = '' THEN i ELSE i + 1000000 END), 32, '0')
+		FROM generate_series($1::INTEGER, $2::INTEGER - 1) AS i`, from, below, zone, user, target)
 	return err
 }
 
@@ -231,7 +240,7 @@ func (w *world) verifyResult(ctx context.Context) error {
 	}
 	wantWrong := 0
 	for i := range w.options.domains {
-		if i%10 >= 8 {
+		if !isRight(i) {
 			wantWrong++
 		}
 	}

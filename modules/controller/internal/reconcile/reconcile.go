@@ -12,8 +12,8 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
+	"app238.com/inner/app/kube/workqueue"
 	"app238.com/inner/modules/controller/internal/children"
-	"app238.com/inner/modules/controller/internal/loop"
 	"app238.com/inner/modules/controller/internal/spec"
 	"app238.com/inner/modules/controller/internal/status"
 	"app238.com/inner/modules/controller/internal/watch"
@@ -78,10 +78,10 @@ func New(p Params) *Reconciler {
 }
 
 // Reconcile works on the WorkerApp of that name.
-func (r *Reconciler) Reconcile(ctx context.Context, name string) (loop.Result, error) {
+func (r *Reconciler) Reconcile(ctx context.Context, name string) (workqueue.Result, error) {
 	again, err := r.reconcile(ctx, name)
 	_, wrote := r.written.LoadAndDelete(name)
-	return loop.Result{Again: again, Wrote: wrote}, err
+	return workqueue.Result{Again: again, Wrote: wrote}, err
 }
 
 func (r *Reconciler) reconcile(ctx context.Context, name string) (time.Duration, error) {

@@ -4,6 +4,7 @@ package check
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,6 +22,9 @@ import (
 // batchSize is the most results that are written at once.
 const batchSize = 256
 
+// claimPause is how long places that are given back wait for their fellows: one statement claims for all of them.
+const claimPause = 20 * time.Millisecond
+
 // releaseTimeout bounds giving claims back after the work was cut short.
 const releaseTimeout = 3 * time.Second
 
@@ -30,19 +34,23 @@ type Checker struct {
 	lease    time.Duration
 	log      *zap.Logger
 	metrics  *metrics.Metrics
+	places   *places
 	policy   life.Policy
+	recent   *recent
 	store    *store.Store
 	verifier *verify.Verifier
 
 	mu      sync.Mutex
 	changed func(name string)
+	// news says that there may be something to check.
+	news chan struct{}
 }
 
 // New returns a checker.
 func New(c *config.Config, log *zap.Logger, m *metrics.Metrics, s *store.Store, v *verify.Verifier) *Checker {
 	return &Checker{
 		atOnce: c.Domains.Checks, log: log.Named("processor"), metrics: m, policy: life.NewPolicy(c), store: s, verifier: v,
-		lease: store.Lease(c),
+		lease: store.Lease(c), news: make(chan struct{}, 1), places: newPlaces(c.Domains.Checks), recent: newRecent(),
 	}
 }
 
@@ -57,53 +65,15 @@ func (c *Checker) OnChange(changed func(name string)) {
 // Summary counts checks by what came of them.
 type Summary map[life.Kind]int
 
-// Due checks what is due, until nothing is.
-func (c *Checker) Due(ctx context.Context) (Summary, error) {
-	return c.run(ctx, func(ctx context.Context) ([]store.Claimed, bool, error) {
-		claimed, err := c.store.ClaimDue(ctx, c.lease, c.atOnce)
-		return claimed, len(claimed) > 0, err
-	})
-}
-
-// All checks every known domain, due or not, but for those that are being checked already.
-func (c *Checker) All(ctx context.Context) (Summary, error) {
-	after := ""
-	return c.run(ctx, func(ctx context.Context) ([]store.Claimed, bool, error) {
-		page, err := c.store.Page(ctx, after, c.atOnce)
-		if err != nil || len(page) == 0 {
-			return nil, false, err
-		}
-		after = page[len(page)-1]
-		claimed, err := c.store.Claim(ctx, c.lease, page)
-		return claimed, true, err
-	})
-}
-
-// One checks one domain and tells whether it did; it does not where the domain is being checked already.
-func (c *Checker) One(ctx context.Context, cdid string) (bool, error) {
-	done := false
-	summary, err := c.run(ctx, func(ctx context.Context) ([]store.Claimed, bool, error) {
-		if done {
-			return nil, false, nil
-		}
-		done = true
-		claimed, err := c.store.Claim(ctx, c.lease, []string{cdid})
-		return claimed, true, err
-	})
-	return len(summary) > 0, err
-}
-
-// source claims the next domains; more is false at the end.
-type source func(ctx context.Context) (claimed []store.Claimed, more bool, err error)
-
-// run checks what next claims, and writes results in as large batches as come while the last one is written.
-func (c *Checker) run(ctx context.Context, next source) (Summary, error) {
+// run checks what next claims, and writes results in as large batches as come while the last one is written. A hint has next asked
+// once more.
+func (c *Checker) run(ctx context.Context, hint <-chan struct{}, next source) (Summary, error) {
 	summary := Summary{}
 	results := make(chan store.Checked, c.atOnce)
 	stages, ctx := errgroup.WithContext(ctx)
 	stages.Go(func() error {
 		defer close(results)
-		return guard.Call(func() error { return c.checkAll(ctx, next, results) })
+		return guard.Call(func() error { return c.checkAll(ctx, hint, next, results) })
 	})
 	stages.Go(func() error {
 		for first := range results {
@@ -141,28 +111,54 @@ func waiting(results <-chan store.Checked, limit int) []store.Checked {
 	return batch
 }
 
-// checkAll checks the claimed domains, so many at a time, until there are none left or ctx ends.
-func (c *Checker) checkAll(ctx context.Context, next source, results chan<- store.Checked) error {
+// checkAll checks what next claims until there is nothing left or ctx ends. What is given back then is due still: to claim once more
+// would be to claim without end.
+func (c *Checker) checkAll(ctx context.Context, hint <-chan struct{}, next source, results chan<- store.Checked) error {
 	// A check that fails says so in its result; only the end of ctx ends the others.
-	checks := &errgroup.Group{}
-	checks.SetLimit(c.atOnce)
-	defer func() { _ = checks.Wait() }()
-	for {
+	var checks sync.WaitGroup
+	defer checks.Wait()
+	var running atomic.Int64
+	for ctx.Err() == nil {
+		changed, idle := c.places.changed(), running.Load() == 0
 		claimed, more, err := next(ctx)
+		received := time.Now()
+		for _, one := range claimed {
+			running.Add(1)
+			checks.Go(func() {
+				defer c.places.announce()
+				defer running.Add(-1)
+				defer one.release()
+				c.check(ctx, one.Claimed, received, results)
+			})
+		}
 		if err != nil {
 			return err
 		}
-		received := time.Now()
-		for _, claim := range claimed {
-			checks.Go(func() error {
-				c.check(ctx, claim, received, results)
-				return nil
-			})
+		if len(claimed) > 0 {
+			continue
 		}
-		if !more {
-			_ = checks.Wait()
-			return ctx.Err()
+		if !more && idle {
+			break
 		}
+		wait(ctx, changed, hint)
+	}
+	checks.Wait()
+	return ctx.Err()
+}
+
+// wait waits until there may be something to claim, and a moment longer for what comes with it.
+func wait(ctx context.Context, changed, hint <-chan struct{}) {
+	select {
+	case <-changed:
+	case <-hint:
+	case <-ctx.Done():
+		return
+	}
+	timer := time.NewTimer(claimPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -225,7 +221,9 @@ func (c *Checker) tell(batch []store.Checked, summary Summary) {
 			continue
 		}
 		message := "custom domain verified"
-		if !r.After.Verified {
+		if r.After.Verified {
+			c.recent.add(r.CDID)
+		} else {
 			message = "custom domain withdrawn"
 		}
 		c.log.Info(message, zap.String("cdid", r.CDID), zap.String("domain", r.Claim.Host), zap.String("answer", r.After.Last.Text))

@@ -3,19 +3,89 @@ package check
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/guard"
+	"app238.com/inner/modules/domains/internal/life"
 	"app238.com/inner/modules/domains/internal/store"
 )
 
 func TestAPanicInAStageOfChecksIsTheErrorOfTheirRun(t *testing.T) {
 	t.Parallel()
-	c := &Checker{atOnce: 1, log: zap.NewNop()}
-	_, err := c.run(t.Context(), func(context.Context) ([]store.Claimed, bool, error) { panic("amiss") })
+	c := &Checker{atOnce: 1, log: zap.NewNop(), places: newPlaces(1)}
+	_, err := c.run(t.Context(), nil, func(context.Context) ([]held, bool, error) { panic("amiss") })
 	_, panicked := errors.AsType[*guard.PanicError](err)
 	require.True(t, panicked, "%v", err)
+}
+
+// taken takes places until there are none left, and returns how many there were.
+func taken(p *places, spare int, next func(i int) store.Waiting) int {
+	for i := 0; ; i++ {
+		if _, ok := p.take(next(i), spare); !ok {
+			return i
+		}
+	}
+}
+
+func TestNobodyHasMoreThanAShareOfThePlaces(t *testing.T) {
+	t.Parallel()
+	p := newPlaces(160)
+	require.Equal(t, 10, taken(p, 0, func(i int) store.Waiting {
+		return store.Waiting{UserUID: "greedy", Host: fmt.Sprintf("www.user%d.com", i)}
+	}))
+	require.Equal(t, 10, taken(p, 0, func(i int) store.Waiting {
+		return store.Waiting{UserUID: fmt.Sprint("puppet", i), Host: fmt.Sprintf("www.zone%d.greedy.co.uk", i)}
+	}))
+	left, full := p.left(false)
+	require.Equal(t, 140, left)
+	require.Equal(t, store.Full{Users: []string{"greedy"}, Zones: []string{"greedy.co.uk"}}, full)
+
+	others := func(unanswered int64) func(i int) store.Waiting {
+		return func(i int) store.Waiting {
+			return store.Waiting{UserUID: fmt.Sprint("u", i), Host: fmt.Sprintf("u%d.co.uk", i), Unanswered: unanswered}
+		}
+	}
+	require.Equal(t, 120, taken(p, 20, others(0)))
+	require.Equal(t, 20, taken(p, 0, func(i int) store.Waiting { return others(0)(1000 + i) }))
+	require.Equal(t, 20, taken(p, 0, others(life.SlowAfter)), "the slow ones have places of their own")
+}
+
+func TestAPlaceThatIsGivenBackIsTakenAgain(t *testing.T) {
+	t.Parallel()
+	p := newPlaces(1)
+	w := store.Waiting{UserUID: "u1", Host: "www.user.com"}
+	release, ok := p.take(w, 0)
+	require.True(t, ok)
+	_, ok = p.take(w, 0)
+	require.False(t, ok)
+	changed := p.changed()
+	release()
+	p.announce()
+	<-changed
+	_, ok = p.take(w, 0)
+	require.True(t, ok)
+}
+
+func TestADomainIsRecentForAWhileAndThenCostsNothing(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	r := newRecent()
+	r.now = func() time.Time { return now }
+	r.add("a")
+	now = now.Add(recentFor / 2)
+	r.add("b")
+	require.ElementsMatch(t, []string{"a", "b"}, r.list())
+	now = now.Add(recentFor/2 + time.Second)
+	require.Equal(t, []string{"b"}, r.list())
+	now = now.Add(recentFor)
+	require.Empty(t, r.list())
+	for i := range 2 * recentLimit {
+		r.add(fmt.Sprint(i))
+	}
+	require.Len(t, r.list(), recentLimit)
 }

@@ -13,11 +13,10 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"k8s.io/client-go/util/workqueue"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/guard"
 	"app238.com/inner/app/kube"
+	"app238.com/inner/app/kube/workqueue"
 	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/domains/internal/metrics"
 	"app238.com/inner/modules/domains/internal/objects"
@@ -47,7 +46,7 @@ type Cluster struct {
 	log     *zap.Logger
 	metrics *metrics.Metrics
 	store   *store.Store
-	queue   workqueue.TypedRateLimitingInterface[string]
+	queue   *workqueue.Queue
 	workers int
 	watches []*watched
 	writes  *kube.Writes
@@ -63,11 +62,10 @@ type Cluster struct {
 
 // New makes a Cluster that is not started.
 func New(c *config.Config, log *zap.Logger, clients *kube.Clients, m *metrics.Metrics, s *store.Store) *Cluster {
-	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[string](c.Controller.RetryDelay, c.Controller.RetryDelayMax)
 	return &Cluster{
 		builder: objects.Builder{Namespace: c.Kubernetes.Namespaces.Ingress, Issuer: c.Domains.Issuer, Platform: c.PlatformMark()},
 		clients: clients, log: log.Named("controller"), metrics: m, store: s, workers: c.Domains.Workers,
-		queue: workqueue.NewTypedRateLimitingQueue(limiter), seen: map[string]int64{}, writes: kube.NewWrites(),
+		queue: workqueue.NewQueue(c.Controller), seen: map[string]int64{}, writes: kube.NewWrites(),
 	}
 }
 
@@ -96,7 +94,7 @@ func (c *Cluster) Start() {
 		}
 		c.synced.Store(true)
 		c.log.Info("caches of custom domains synced")
-		c.work(ctx)
+		c.queue.Work(ctx, ctx, c.workers, c.reconcile, c.log)
 	})
 }
 
@@ -130,7 +128,7 @@ func (c *Cluster) Ready() error {
 }
 
 // Look has the objects of a name looked at now.
-func (c *Cluster) Look(name string) { c.queue.Add(name) }
+func (c *Cluster) Look(name string) { c.queue.AddSpecChange(name) }
 
 // LookAtChanged has the objects of all domains looked at whose wish has changed since this process last fulfilled it.
 func (c *Cluster) LookAtChanged(ctx context.Context) error {
@@ -142,7 +140,7 @@ func (c *Cluster) LookAtChanged(ctx context.Context) error {
 		after = page[len(page)-1].CDID
 		for _, w := range page {
 			if !c.isSeen(w) {
-				c.queue.Add(w.Name)
+				c.queue.AddBacklog(w.Name)
 			}
 		}
 	}
@@ -165,43 +163,4 @@ func (c *Cluster) unsee(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.seen, name)
-}
-
-// work has names worked on until the queue is shut down.
-func (c *Cluster) work(ctx context.Context) {
-	var workers sync.WaitGroup
-	for range c.workers {
-		workers.Go(func() {
-			for {
-				name, shutDown := c.queue.Get()
-				if shutDown {
-					return
-				}
-				c.one(ctx, name)
-				c.queue.Done(name)
-			}
-		})
-	}
-	workers.Wait()
-}
-
-func (c *Cluster) one(ctx context.Context, name string) {
-	if ctx.Err() != nil {
-		return
-	}
-	err := guard.Call(func() error { return c.reconcile(ctx, name) })
-	switch {
-	case errors.Is(err, errBusy):
-		c.queue.Forget(name)
-		c.queue.AddAfter(name, again)
-		return
-	case err == nil:
-		c.queue.Forget(name)
-		return
-	}
-	if ctx.Err() == nil {
-		c.log.Warn("reconcile of a custom domain failed; trying again", zap.String("name", name),
-			zap.Int("failures", c.queue.NumRequeues(name)+1), observe.Error(err))
-	}
-	c.queue.AddRateLimited(name)
 }

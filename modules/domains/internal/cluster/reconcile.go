@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"app238.com/inner/app/kube/drift"
+	"app238.com/inner/app/kube/workqueue"
 	"app238.com/inner/modules/domains/internal/objects"
 	"app238.com/inner/modules/domains/internal/store"
 )
@@ -28,30 +29,36 @@ var errBusy = errors.New("another process changes the desired state or the objec
 
 // reconcile brings the objects of a name to what the database wishes. Objects that the database knows nothing of are left:
 // it may be the wrong one, and deleting them is for the audit to decide.
-func (c *Cluster) reconcile(ctx context.Context, name string) error {
+func (c *Cluster) reconcile(ctx context.Context, name string) (workqueue.Result, error) {
 	if c.writes.Pending(name, c.cached, time.Now()) > 0 {
-		return errBusy
+		return workqueue.Result{Again: again}, nil
 	}
 	wish, err := c.store.Wish(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
 		c.unsee(name)
-		return nil
+		return workqueue.Result{}, nil
 	}
 	if err != nil {
-		return err
+		return workqueue.Result{}, err
 	}
-	switch {
-	case wish.Served:
-		err = c.serve(ctx, wish)
-	case wish.Gone:
-		return c.remove(ctx, wish)
-	default:
-		err = c.withdraw(ctx, wish)
+	wrote, err := c.applyOrDelete(ctx, wish)
+	if errors.Is(err, errBusy) {
+		return workqueue.Result{Again: again, Wrote: wrote}, nil
 	}
-	if err == nil {
+	if err == nil && !wish.Gone {
 		c.see(wish)
 	}
-	return err
+	return workqueue.Result{Wrote: wrote}, err
+}
+
+func (c *Cluster) applyOrDelete(ctx context.Context, wish store.Wish) (wrote bool, err error) {
+	switch {
+	case wish.Served:
+		return c.serve(ctx, wish)
+	case wish.Gone:
+		return false, c.remove(ctx, wish)
+	}
+	return c.withdraw(ctx, wish)
 }
 
 // change is an object that is missing or different.
@@ -61,20 +68,20 @@ type change struct {
 }
 
 // serve makes what is missing or different.
-func (c *Cluster) serve(ctx context.Context, wish store.Wish) error {
+func (c *Cluster) serve(ctx context.Context, wish store.Wish) (wrote bool, err error) {
 	if c.foreign(wish.Name) {
-		return c.note(ctx, wish, notOurs)
+		return false, c.note(ctx, wish, notOurs)
 	}
 	certificate, changes, err := c.compare(wish)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if len(changes) > 0 {
 		if err := c.make(ctx, wish, changes); err != nil {
-			return err
+			return true, err
 		}
 	}
-	return c.note(ctx, wish, certificate)
+	return len(changes) > 0, c.note(ctx, wish, certificate)
 }
 
 // foreign tells whether another platform has made an object of this name.
@@ -152,9 +159,9 @@ func content(live *unstructured.Unstructured) map[string]any {
 }
 
 // withdraw deletes the objects that are there. The certificate's Secret stays: the domain may come back.
-func (c *Cluster) withdraw(ctx context.Context, wish store.Wish) error {
+func (c *Cluster) withdraw(ctx context.Context, wish store.Wish) (wrote bool, err error) {
 	if c.foreign(wish.Name) {
-		return c.note(ctx, wish, "")
+		return false, c.note(ctx, wish, "")
 	}
 	// The route goes first, so that none leads to what is not there.
 	for _, w := range slices.Backward(c.watches) {
@@ -162,11 +169,12 @@ func (c *Cluster) withdraw(ctx context.Context, wish store.Wish) error {
 			continue
 		}
 		if err := c.delete(ctx, w.kind.Name, w.kind.Resource, wish.Name); err != nil {
-			return err
+			return wrote, err
 		}
+		wrote = true
 		c.writes.ExpectGone(wish.Name, c.ref(w.kind, wish.Name), time.Now())
 	}
-	return c.note(ctx, wish, "")
+	return wrote, c.note(ctx, wish, "")
 }
 
 // remove deletes everything by its name, also what lost its labels, and then what is known of the domain, unless another

@@ -42,9 +42,11 @@ type State struct {
 	Verified bool
 	// Checks counts the checks of the schedule since Begun, Failures the failed ones in a row since FailingSince.
 	Checks, Failures int64
-	Begun            time.Time
-	FailingSince     time.Time
-	Next             time.Time
+	// Unanswered counts the checks in a row that were Unknown.
+	Unanswered   int64
+	Begun        time.Time
+	FailingSince time.Time
+	Next         time.Time
 	// Status is what custom_domains.status is to be; empty: what Outer wrote.
 	Status string
 	// Last is the last outcome.
@@ -77,6 +79,9 @@ func NewPolicy(c *config.Config) Policy {
 func (p Policy) Advance(s State, o Outcome, now time.Time) State {
 	due := !now.Before(s.Next)
 	s.Last = o
+	if s.Unanswered++; o.Kind != Unknown {
+		s.Unanswered = 0
+	}
 	switch {
 	case o.Kind == Refused:
 		s.Verified, s.Status, s.Failures, s.FailingSince = false, Error, 0, time.Time{}
@@ -125,7 +130,7 @@ func (p Policy) wait(s State, o Outcome, now time.Time, due bool) State {
 	}
 	s.Checks++
 	if now.Sub(s.Begun) < p.ScheduleFor {
-		s.Next = now.Add(jittered(Gap(s.Checks)))
+		s.Next = now.Add(jittered(max(Gap(s.Checks), patience(s.Unanswered))))
 		return s
 	}
 	if o.Kind == Unknown && s.Status != Error {

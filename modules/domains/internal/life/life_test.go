@@ -98,6 +98,23 @@ func TestWhatCouldNotBeAskedNeverCounts(t *testing.T) {
 	require.Equal(t, life.Success, w.state.Status)
 }
 
+func TestDeadNameServersAreAskedEverMoreSeldomUntilTheyAnswer(t *testing.T) {
+	t.Parallel()
+	w := setup()
+	w.says = life.Unknown
+	begin := w.now
+	for range 12 {
+		w.check()
+	}
+	require.Greater(t, w.state.Next.Sub(w.now), 3*time.Hour)
+	require.LessOrEqual(t, w.state.Next.Sub(w.now), 4*time.Hour)
+	require.Less(t, w.now.Sub(begin), 24*time.Hour)
+	w.says = life.Wrong
+	w.check()
+	require.Less(t, w.state.Next.Sub(w.now), 10*time.Minute)
+	require.Zero(t, w.state.Unanswered)
+}
+
 func TestAVerifiedDomainIsWithdrawnOnlyAfterSeveralFailuresOverTheGraceTime(t *testing.T) {
 	t.Parallel()
 	w := setup()

@@ -32,6 +32,19 @@ func Gap(n int64) time.Duration {
 	return time.Duration(float64(firstThin) * factor)
 }
 
+// SlowAfter is after how many checks in a row without an answer a domain is one of the slow ones, which have places of their own: the
+// question may be a lost packet or dead name servers, and only these come again and again.
+const SlowAfter = 2
+
+// patience is the least time before the next check of a domain whose name servers gave no answer so many times in a row.
+func patience(unanswered int64) time.Duration {
+	if unanswered < SlowAfter {
+		return 0
+	}
+	doublings := min(unanswered-SlowAfter, 10)
+	return min(time.Minute<<doublings, longest)
+}
+
 // spread is the share by which a gap is shortened at random, so that domains which came together part.
 const spread = 0.05
 

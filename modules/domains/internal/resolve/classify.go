@@ -102,8 +102,8 @@ func refers(m *dns.Msg, askedZone, name string) *zone {
 func glue(m *dns.Msg, askedZone, server string) addresses {
 	var found addresses
 	for _, rr := range m.Extra {
-		if a, ok := rr.(*dns.A); ok && strings.EqualFold(a.Hdr.Name, server) && dns.IsSubDomain(askedZone, server) {
-			found.list = appendAddress(found.list, a)
+		if strings.EqualFold(rr.Header().Name, server) && dns.IsSubDomain(askedZone, server) {
+			found.list = appendAddress(found.list, rr)
 		}
 	}
 	return found

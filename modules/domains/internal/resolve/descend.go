@@ -37,10 +37,12 @@ type addresses struct {
 	until time.Time
 }
 
-// candidate is a server that may be asked: by its address, or by a name whose address is yet to be found.
+// candidate is a server that may be asked: by its address, or by a name whose address is yet to be found. A spare one is asked where
+// the others gave no answer.
 type candidate struct {
 	address netip.AddrPort
 	name    string
+	spare   bool
 }
 
 func known(all []netip.AddrPort) []candidate {
@@ -109,7 +111,7 @@ func parent(name string) string {
 	return name[i:]
 }
 
-// candidates lists a zone's servers in random order, those whose addresses are known first.
+// candidates lists a zone's servers in random order: those with a known IPv4 address first, those with an IPv6 address last.
 func (w *walk) candidates(at zone) []candidate {
 	if at.name == "." {
 		list := make([]netip.AddrPort, len(w.resolver.roots))
@@ -118,16 +120,30 @@ func (w *walk) candidates(at zone) []candidate {
 		}
 		return shuffled(known(list))
 	}
-	var ready, named []candidate
+	var named []candidate
+	list := make([]netip.Addr, 0, serverLimit)
 	for _, server := range at.servers {
 		if len(server.addresses.list) == 0 {
 			named = append(named, candidate{name: server.name})
 		}
-		for _, address := range server.addresses.list {
-			ready = append(ready, candidate{address: netip.AddrPortFrom(address, w.resolver.port)})
-		}
+		list = append(list, server.addresses.list...)
 	}
-	return append(shuffled(ready), shuffled(named)...)
+	four, six := w.at(list)
+	return slices.Concat(four, shuffled(named), six)
+}
+
+// at returns the servers at these addresses in random order, by IPv4 and by IPv6. The second are spare: this machine may have no IPv6.
+func (w *walk) at(list []netip.Addr) (four, six []candidate) {
+	for _, address := range list {
+		one := candidate{address: netip.AddrPortFrom(address, w.resolver.port)}
+		if address.Is4() {
+			four = append(four, one)
+			continue
+		}
+		one.spare = true
+		six = append(six, one)
+	}
+	return shuffled(four), shuffled(six)
 }
 
 func shuffled(list []candidate) []candidate {
@@ -140,12 +156,15 @@ func shuffled(list []candidate) []candidate {
 func (w *walk) askServers(ctx context.Context, at zone, candidates []candidate, name string, q Question) (answer, error) {
 	failed := &NoAnswerError{Zone: zoneInWords(at.name)}
 	var said []answer
-	tries := 0
+	tries, overIPv4 := 0, false
 	for len(candidates) > 0 && tries < triesLimit {
 		next := candidates[0]
 		candidates = candidates[1:]
+		if next.spare && len(said) > 0 {
+			break
+		}
 		if next.name != "" {
-			found, err := w.addresses(ctx, next.name)
+			four, six, err := w.addresses(ctx, next.name)
 			if err != nil {
 				if ctx.Err() != nil {
 					return answer{}, ctx.Err()
@@ -153,10 +172,11 @@ func (w *walk) askServers(ctx context.Context, at zone, candidates []candidate, 
 				failed.Reasons = append(failed.Reasons, "the address of a name server is not known")
 				continue
 			}
-			candidates = append(found, candidates...)
+			candidates = slices.Concat(four, candidates, six)
 			continue
 		}
 		tries++
+		overIPv4 = overIPv4 || next.address.Addr().Is4()
 		got, err := w.askOne(ctx, at, next.address, name, q)
 		if err != nil {
 			return answer{}, err
@@ -165,8 +185,8 @@ func (w *walk) askServers(ctx context.Context, at zone, candidates []candidate, 
 		case got.reason != "":
 			failed.Reasons = append(failed.Reasons, got.reason)
 			// A packet may have been lost.
-			if got.reason == noReply && len(candidates) == 0 && tries < opinions {
-				candidates = append(candidates, next)
+			if got.reason == noReply && (len(candidates) == 0 || candidates[0].spare) && tries < opinions {
+				candidates = slices.Insert(candidates, 0, next)
 			}
 			continue
 		case got.referral != nil || q.Enough == nil || len(got.reply.Chain) > 0 || q.Enough(got.reply):
@@ -178,6 +198,9 @@ func (w *walk) askServers(ctx context.Context, at zone, candidates []candidate, 
 	}
 	if len(said) > 0 {
 		return said[0], nil
+	}
+	if tries > 0 && !overIPv4 {
+		failed.Reasons = append(failed.Reasons, "not reachable by IPv4")
 	}
 	return answer{}, failed
 }
@@ -198,56 +221,68 @@ func (w *walk) askOne(ctx context.Context, at zone, server netip.AddrPort, name 
 	return classify(m, at, name, q.Type, recursive), nil
 }
 
-// addresses asks for the addresses of a name server.
-func (w *walk) addresses(ctx context.Context, server string) ([]candidate, error) {
+// addresses asks for the addresses of a name server: for those of IPv6 only where there are none of IPv4.
+func (w *walk) addresses(ctx context.Context, server string) (four, six []candidate, err error) {
 	found, ok := w.resolver.addressesOf.Get(server)
 	if !ok || !w.resolver.now().Before(found.until) {
 		if w.nesting == nestingLimit {
-			return nil, &NoAnswerError{Zone: zoneInWords(server), Reasons: []string{"too many referrals"}}
-		}
-		w.nesting++
-		reply, err := w.ask(ctx, Question{Name: server, Type: dns.TypeA})
-		w.nesting--
-		if err != nil {
-			return nil, err
+			return nil, nil, &NoAnswerError{Zone: zoneInWords(server), Reasons: []string{"too many referrals"}}
 		}
 		found = addresses{until: w.resolver.now().Add(w.resolver.keep)}
-		for _, rr := range reply.Records {
-			found.list = appendAddress(found.list, rr)
+		for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
+			w.nesting++
+			reply, err := w.ask(ctx, Question{Name: server, Type: qtype})
+			w.nesting--
+			if err != nil {
+				return nil, nil, err
+			}
+			for _, rr := range reply.Records {
+				found.list = appendAddress(found.list, rr)
+			}
+			if len(found.list) > 0 || reply.Absence == NoName {
+				break
+			}
 		}
 		w.resolver.addressesOf.Add(server, found)
 	}
 	if len(found.list) == 0 {
-		return nil, &NoAnswerError{Zone: zoneInWords(server)}
+		return nil, nil, &NoAnswerError{Zone: zoneInWords(server)}
 	}
-	list := make([]candidate, len(found.list))
-	for i, address := range found.list {
-		list[i].address = netip.AddrPortFrom(address, w.resolver.port)
-	}
-	return shuffled(list), nil
+	four, six = w.at(found.list)
+	return four, six, nil
 }
 
 func appendAddress(list []netip.Addr, rr dns.RR) []netip.Addr {
-	a, ok := rr.(*dns.A)
-	if !ok || len(list) == serverLimit {
-		return list
+	var ip []byte
+	switch record := rr.(type) {
+	case *dns.A:
+		ip = record.A.To4()
+	case *dns.AAAA:
+		ip = record.AAAA
 	}
-	address, ok := netip.AddrFromSlice(a.A.To4())
-	if !ok || slices.Contains(list, address) {
+	address, ok := netip.AddrFromSlice(ip)
+	// An IPv4 address may be written as an IPv6 one.
+	address = address.Unmap()
+	if !ok || len(list) == serverLimit || slices.Contains(list, address) {
 		return list
 	}
 	return append(list, address)
 }
 
 // special are the ranges beyond those of net/netip that are not of the public Internet (RFC 6890): this network, shared
-// address space, IETF protocols, benchmarks, reserved.
+// address space, IETF protocols, benchmarks, reserved; IETF protocols, documentation, and IPv4 addresses in other clothes.
 var special = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("3fff::/20"),
+	netip.MustParsePrefix("2002::/16"),
 }
+
+// global is all of IPv6 that is given out for the public Internet.
+var global = netip.MustParsePrefix("2000::/3")
 
 // public tells whether an address belongs to the public Internet.
 func public(address netip.Addr) bool {
-	return address.IsGlobalUnicast() && !address.IsPrivate() &&
+	return address.IsGlobalUnicast() && !address.IsPrivate() && (address.Is4() || global.Contains(address)) &&
 		!slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(address) })
 }

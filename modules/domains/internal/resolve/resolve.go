@@ -1,7 +1,7 @@
 // Package resolve asks the DNS, and keeps apart what the DNS said from what could not be asked.
 //
 // It asks a zone's own servers, found from the root on, so that no resolver's cache holds an old answer against a user who
-// has just changed the zone; or recursive resolvers, where these are configured. Servers are asked over IPv4.
+// has just changed the zone; or recursive resolvers, where these are configured. Servers are asked over IPv4 first, then over IPv6.
 package resolve
 
 import (

@@ -103,7 +103,7 @@ func (r *Rules) target(name string) (target, refusal string) {
 	case hasClusterName(target):
 		return target, "the target is a name inside the cluster"
 	case !underAny(target, r.targets):
-		return target, "the target does not belong to the platform"
+		return target, "the target does not belong to the platform, whose names end in " + strings.Join(r.targets, " or ")
 	}
 	return target, ""
 }

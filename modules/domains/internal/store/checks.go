@@ -21,45 +21,36 @@ WHERE NOT s.gone AND ` + free + ` AND `
 
 const taken = `
 RETURNING s.cdid, s.name, s.claim_number, s.host, s.target_host, s.txt_value, s.refusal, s.verified, s.checks, s.failures,
-    s.begun_at, s.failing_since, s.next_check_at, s.wished_status, LOCALTIMESTAMP`
+    s.unanswered, s.begun_at, s.failing_since, s.next_check_at, s.wished_status, LOCALTIMESTAMP`
 
-const takeDue = take + `s.next_check_at <= LOCALTIMESTAMP AND s.cdid IN (
-    SELECT d.cdid FROM inner_domain_checks AS d
-    WHERE d.next_check_at <= LOCALTIMESTAMP AND NOT d.gone AND (d.lease_until IS NULL OR d.lease_until <= LOCALTIMESTAMP)
-    ORDER BY d.next_check_at LIMIT $2)` + taken
-
-const takeNamed = take + `s.cdid = ANY($2)` + taken
-
-// ClaimDue claims at most limit domains that are due for a check, those first that have been for longest.
-func (s *Store) ClaimDue(ctx context.Context, lease time.Duration, limit int) ([]Claimed, error) {
-	return s.claim(ctx, takeDue, lease, limit)
-}
+const (
+	takeNamed = take + `s.cdid = ANY($2)` + taken
+	takeDue   = take + `s.next_check_at <= LOCALTIMESTAMP AND s.cdid = ANY($2)` + taken
+)
 
 // Claim claims these domains, due or not, but for those that are being checked already.
 func (s *Store) Claim(ctx context.Context, lease time.Duration, cdids []string) ([]Claimed, error) {
+	return s.claim(ctx, takeNamed, lease, cdids)
+}
+
+// ClaimDue claims those of these domains that are due still, but for those that are being checked already.
+func (s *Store) ClaimDue(ctx context.Context, lease time.Duration, cdids []string) ([]Claimed, error) {
+	return s.claim(ctx, takeDue, lease, cdids)
+}
+
+func (s *Store) claim(ctx context.Context, query string, lease time.Duration, cdids []string) ([]Claimed, error) {
 	if len(cdids) == 0 {
 		return nil, nil
 	}
-	return s.claim(ctx, takeNamed, lease, database.Array(cdids))
-}
-
-func (s *Store) claim(ctx context.Context, query string, lease time.Duration, which any) ([]Claimed, error) {
 	// Cut short, the statement could have claimed what nobody is told of.
 	ctx = context.WithoutCancel(ctx)
-	return read(ctx, s, query, []any{lease.Seconds(), which}, func(rows *sql.Rows, c *Claimed) error {
+	return read(ctx, s, query, []any{lease.Seconds(), database.Array(cdids)}, func(rows *sql.Rows, c *Claimed) error {
 		var failing sql.NullTime
 		err := rows.Scan(&c.CDID, &c.Name, &c.Number, &c.Claim.Host, &c.Claim.Target, &c.Claim.TXTValue, &c.Claim.Refusal,
-			&c.State.Verified, &c.State.Checks, &c.State.Failures, &c.State.Begun, &failing, &c.State.Next, &c.State.Status, &c.Now)
+			&c.State.Verified, &c.State.Checks, &c.State.Failures, &c.State.Unanswered, &c.State.Begun, &failing, &c.State.Next, &c.State.Status, &c.Now)
 		c.State.FailingSince = failing.Time
 		return err
 	})
-}
-
-const pageOfChecks = `SELECT cdid FROM inner_domain_checks WHERE cdid > $1 AND NOT gone ORDER BY cdid LIMIT $2`
-
-// Page returns the cdids of at most limit known domains above after, in their order.
-func (s *Store) Page(ctx context.Context, after string, limit int) ([]string, error) {
-	return read(ctx, s, pageOfChecks, []any{after, limit}, func(rows *sql.Rows, cdid *string) error { return rows.Scan(cdid) })
 }
 
 const releaseClaims = `
@@ -78,13 +69,13 @@ func (s *Store) Release(ctx context.Context, claims []Claimed) error {
 
 const writeChecks = `
 UPDATE inner_domain_checks AS s
-SET verified = u.verified, wished_status = u.status, checks = u.checks, failures = u.failures,
+SET verified = u.verified, wished_status = u.status, checks = u.checks, failures = u.failures, unanswered = u.unanswered,
     failing_since = CAST(NULLIF(u.failing, '') AS TIMESTAMP), begun_at = CAST(u.begun AS TIMESTAMP),
     next_check_at = CAST(u.next AS TIMESTAMP), answer = u.answer, detail = u.detail, checked_at = LOCALTIMESTAMP,
     lease_until = NULL, revision = s.revision + CASE WHEN s.verified = u.verified THEN 0 ELSE 1 END
 FROM unnest($1::TEXT[], $2::BIGINT[], $3::BOOLEAN[], $4::TEXT[], $5::BIGINT[], $6::BIGINT[], $7::TEXT[], $8::TEXT[], $9::TEXT[],
-    $10::TEXT[], $11::TEXT[])
-    AS u(cdid, number, verified, status, checks, failures, failing, begun, next, answer, detail)
+    $10::TEXT[], $11::TEXT[], $12::BIGINT[])
+    AS u(cdid, number, verified, status, checks, failures, failing, begun, next, answer, detail, unanswered)
 WHERE s.cdid = u.cdid AND s.claim_number = u.number AND NOT s.gone`
 
 // Checked is a claimed domain and its state after the check.
@@ -100,17 +91,18 @@ func (s *Store) Write(ctx context.Context, all []Checked) error {
 	cdids, numbers, verified := make([]string, n), make([]int64, n), make([]bool, n)
 	status, checks, failures := make([]string, n), make([]int64, n), make([]int64, n)
 	failing, begun, next := make([]string, n), make([]string, n), make([]string, n)
-	answer, detail := make([]string, n), make([]string, n)
+	answer, detail, unanswered := make([]string, n), make([]string, n), make([]int64, n)
 	for i, c := range all {
 		cdids[i], numbers[i], verified[i], status[i] = c.CDID, c.Number, c.After.Verified, c.After.Status
 		checks[i], failures[i], failing[i] = c.After.Checks, c.After.Failures, timeText(c.After.FailingSince)
 		begun[i], next[i] = timeText(c.After.Begun), timeText(c.After.Next)
 		answer[i], detail[i] = string(c.After.Last.Kind), c.After.Last.Text
+		unanswered[i] = c.After.Unanswered
 	}
 	return s.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, writeChecks, database.Array(cdids), database.Array(numbers), database.Array(verified),
 			database.Array(status), database.Array(checks), database.Array(failures), database.Array(failing), database.Array(begun),
-			database.Array(next), database.Array(answer), database.Array(detail)); err != nil {
+			database.Array(next), database.Array(answer), database.Array(detail), database.Array(unanswered)); err != nil {
 			return fmt.Errorf("write checks: %w", err)
 		}
 		if _, err := tx.ExecContext(ctx, setStatus, database.Array(cdids)); err != nil {

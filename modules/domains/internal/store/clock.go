@@ -21,7 +21,7 @@ func (s *Store) Hasten(ctx context.Context) (int64, error) {
 	return s.exec(ctx, hasten, 2*s.lease.Seconds())
 }
 
-// Lease returns for how long a domain is claimed: it waits for one check before its own at most, and for the writing of both.
+// Lease returns for how long a domain is claimed: for its check and the writing of that, with time to spare.
 func Lease(c *config.Config) time.Duration {
 	return 3*c.Domains.CheckTimeout + 2*c.Database.StatementTimeout
 }

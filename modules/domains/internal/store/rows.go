@@ -164,6 +164,15 @@ func (s *Store) RemoveVanished(ctx context.Context, r Removal) (int64, error) {
 	return s.exec(ctx, removeVanished, r.Grace.Seconds(), r.Number, r.Share)
 }
 
+const recent = `
+SELECT cdid FROM inner_domain_checks
+WHERE verified AND NOT gone AND begun_at > LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second' LIMIT $2`
+
+// Recent returns at most limit verified domains that became known no longer ago.
+func (s *Store) Recent(ctx context.Context, ago time.Duration, limit int) ([]string, error) {
+	return read(ctx, s, recent, []any{ago.Seconds(), limit}, func(rows *sql.Rows, cdid *string) error { return rows.Scan(cdid) })
+}
+
 const setStatus = `
 UPDATE custom_domains AS c SET status = s.wished_status FROM inner_domain_checks AS s
 WHERE s.cdid = c.cdid AND s.cdid = ANY($1) AND NOT s.gone AND s.wished_status <> '' AND s.wished_status <> c.status AND ` + same

@@ -101,40 +101,54 @@ func holds(reply resolve.Reply, value string) bool {
 func (v *Verifier) pointing(ctx context.Context, c rules.Claim) (life.Outcome, error) {
 	var seen []string
 	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
+		found, places, err := v.leads(ctx, c, qtype)
+		if err != nil || found.Kind != "" {
+			return found, err
+		}
+		seen = append(seen, places...)
+	}
+	if len(seen) == 0 {
+		return wrong("the domain does not point at %s: it has no address", c.Target), nil
+	}
+	return wrong("the domain points at %s and not at %s", shortened(seen), c.Target), nil
+}
+
+// leads is pointing by addresses of one type; without an outcome it returns where the domain leads instead. Both sides may tell some
+// of their addresses at a time, others each time, so where these are different it asks once more.
+func (v *Verifier) leads(ctx context.Context, c rules.Claim, qtype uint16) (found life.Outcome, places []string, err error) {
+	for _, again := range []bool{false, true} {
 		reply, err := v.dns.Ask(ctx, resolve.Question{
 			Name: c.Host, Type: qtype,
 			Until:  func(name string) bool { return name == c.Target },
 			Enough: func(r resolve.Reply) bool { return r.Absence == resolve.Present },
 		})
 		if err != nil {
-			return life.Outcome{}, err
+			return found, nil, err
 		}
 		last := reply.Chain[len(reply.Chain)-1]
 		if last == c.Target {
-			return right(), nil
+			return right(), nil, nil
 		}
 		if reply.Absence == resolve.NoName || reply.Absence == resolve.Loop {
-			return wrong("the domain does not point at %s: %s", c.Target, reply.Absence), nil
-		}
-		addresses := addressesOf(reply)
-		if len(addresses) > 0 {
-			wanted, err := v.targets.addresses(ctx, c.Target, qtype)
-			if err != nil {
-				return life.Outcome{}, err
-			}
-			if common(addresses, wanted) {
-				return right(), nil
-			}
+			return wrong("the domain does not point at %s: %s", c.Target, reply.Absence), nil, nil
 		}
 		if len(reply.Chain) > 1 {
-			seen = append(seen, last)
+			places = merged(places, []string{last})
 		}
-		seen = append(seen, addresses...)
+		addresses := addressesOf(reply)
+		places = merged(places, addresses)
+		if len(addresses) == 0 {
+			break
+		}
+		wanted, err := v.targets.addresses(ctx, c.Target, qtype, again)
+		if err != nil {
+			return found, nil, err
+		}
+		if common(places, wanted) {
+			return right(), nil, nil
+		}
 	}
-	if len(seen) == 0 {
-		return wrong("the domain does not point at %s: it has no address", c.Target), nil
-	}
-	return wrong("the domain points at %s and not at %s", shortened(seen), c.Target), nil
+	return found, places, nil
 }
 
 func right() life.Outcome {

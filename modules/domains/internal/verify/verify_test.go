@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -180,4 +181,44 @@ func TestACheckThatWasCutShortHasNoOutcome(t *testing.T) {
 	cancel()
 	_, err := verify.New(b.config, b.dns).Check(ctx, rules.Claim{Host: "www.example.test", Target: target, TXTValue: value})
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestAFlattenedApexWhoseAddressesRotateIsVerified(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.add(`_combinator-verify.example.test. 60 IN TXT "` + value + `"`)
+	b.platform.Remove(target)
+	for i := range 6 {
+		b.add(fmt.Sprintf("example.test. 60 IN A 192.0.2.%d", i))
+		require.NoError(t, b.platform.Add(fmt.Sprintf("%s. 60 IN A 192.0.2.%d", target, i)))
+	}
+	b.user.Play("example.test", dnsserver.Play{Rotate: true})
+	b.platform.Play(target, dnsserver.Play{Rotate: true})
+	// They are not at the same address.
+	_, err := b.dns.Ask(t.Context(), resolve.Question{Name: target, Type: dns.TypeA})
+	require.NoError(t, err)
+	require.Equal(t, life.Right, b.check("example.test").Kind)
+}
+
+func TestOfATargetThatRotatesAllAddressesAreLearnt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.add(`_combinator-verify.example.test. 60 IN TXT "`+value+`"`, "example.test. 60 IN A 192.0.2.5")
+	b.platform.Remove(target)
+	for i := range 6 {
+		require.NoError(t, b.platform.Add(fmt.Sprintf("%s. 60 IN A 192.0.2.%d", target, i)))
+	}
+	b.platform.Play(target, dnsserver.Play{Rotate: true})
+	v := verify.New(b.config, b.dns)
+	require.Eventually(t, func() bool {
+		outcome, err := v.Check(t.Context(), rules.Claim{Host: "example.test", Target: target, TXTValue: value})
+		require.NoError(t, err)
+		return outcome.Kind == life.Right
+	}, 30*time.Second, 200*time.Millisecond)
+
+	b.user.Remove("example.test")
+	b.add("example.test. 60 IN A 203.0.113.1")
+	outcome, err := v.Check(t.Context(), rules.Claim{Host: "example.test", Target: target, TXTValue: value})
+	require.NoError(t, err)
+	require.Equal(t, life.Wrong, outcome.Kind, "an address that never was the target's")
 }

@@ -1,4 +1,4 @@
-package loop_test
+package workqueue_test
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/modules/controller/internal/loop"
+	"app238.com/inner/app/kube/workqueue"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,22 +26,22 @@ type bundle struct {
 	abort, stop context.CancelFunc
 	ended       chan struct{}
 	logs        *observer.ObservedLogs
-	queue       *loop.Queue
+	queue       *workqueue.Queue
 }
 
 // setup has two goroutines work until the test ends.
-func setup(t *testing.T, process loop.Process) bundle {
+func setup(t *testing.T, process workqueue.Process) bundle {
 	t.Helper()
 	return setupWith(t, 2, config.SlowDown{Burst: 100, Interval: time.Second}, process)
 }
 
-func setupWith(t *testing.T, workers int, slowDown config.SlowDown, process loop.Process) bundle {
+func setupWith(t *testing.T, workers int, slowDown config.SlowDown, process workqueue.Process) bundle {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	working, abort := context.WithCancel(context.Background())
 	stopping, stop := context.WithCancel(context.Background())
 	b := bundle{abort: abort, stop: stop, ended: make(chan struct{}), logs: logs,
-		queue: loop.NewQueue(config.Controller{RetryDelay: time.Millisecond, RetryDelayMax: 10 * time.Millisecond, SlowDown: slowDown})}
+		queue: workqueue.NewQueue(config.Controller{RetryDelay: time.Millisecond, RetryDelayMax: 10 * time.Millisecond, SlowDown: slowDown})}
 	go func() {
 		defer close(b.ended)
 		b.queue.Work(working, stopping, workers, process, zap.New(core))
@@ -63,12 +63,12 @@ func await(t *testing.T, what string, condition func() bool) {
 func TestAPanicHoldsUpNobodyAndIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	var bad, good atomic.Int32
-	b := setup(t, func(_ context.Context, name string) (loop.Result, error) {
+	b := setup(t, func(_ context.Context, name string) (workqueue.Result, error) {
 		if name == "bad" && bad.Add(1) < 4 {
 			panic("boom")
 		}
 		good.Add(1)
-		return loop.Result{}, nil
+		return workqueue.Result{}, nil
 	})
 	b.queue.Add("bad")
 	b.queue.Add("good")
@@ -82,11 +82,11 @@ func TestAPanicHoldsUpNobodyAndIsTriedAgain(t *testing.T) {
 func TestAnExpectedRaceIsTriedAgainQuietly(t *testing.T) {
 	t.Parallel()
 	var tries atomic.Int32
-	b := setup(t, func(context.Context, string) (loop.Result, error) {
+	b := setup(t, func(context.Context, string) (workqueue.Result, error) {
 		if tries.Add(1) == 1 {
-			return loop.Result{}, apierrors.NewConflict(schema.GroupResource{Resource: "workerapps"}, "x", errors.New("changed"))
+			return workqueue.Result{}, apierrors.NewConflict(schema.GroupResource{Resource: "workerapps"}, "x", errors.New("changed"))
 		}
-		return loop.Result{}, nil
+		return workqueue.Result{}, nil
 	})
 	b.queue.Add("x")
 	await(t, "tried again", func() bool { return tries.Load() == 2 })
@@ -96,11 +96,11 @@ func TestAnExpectedRaceIsTriedAgainQuietly(t *testing.T) {
 func TestAResultMayAskForALaterLook(t *testing.T) {
 	t.Parallel()
 	var looks atomic.Int32
-	b := setup(t, func(context.Context, string) (loop.Result, error) {
+	b := setup(t, func(context.Context, string) (workqueue.Result, error) {
 		if looks.Add(1) == 1 {
-			return loop.Result{Again: 5 * time.Millisecond}, nil
+			return workqueue.Result{Again: 5 * time.Millisecond}, nil
 		}
-		return loop.Result{}, nil
+		return workqueue.Result{}, nil
 	})
 	b.queue.Add("x")
 	await(t, "looked again", func() bool { return looks.Load() == 2 })
@@ -111,13 +111,13 @@ func TestStoppingLeavesTheBacklogAndLetsWorkUnderWayEnd(t *testing.T) {
 	var mu sync.Mutex
 	var worked []string
 	begun, release := make(chan struct{}, 10), make(chan struct{})
-	b := setup(t, func(ctx context.Context, name string) (loop.Result, error) {
+	b := setup(t, func(ctx context.Context, name string) (workqueue.Result, error) {
 		begun <- struct{}{}
 		<-release
 		mu.Lock()
 		defer mu.Unlock()
 		worked = append(worked, name)
-		return loop.Result{}, ctx.Err()
+		return workqueue.Result{}, ctx.Err()
 	})
 	for _, name := range []string{"1", "2", "3", "4", "5"} {
 		b.queue.Add(name)

@@ -1,5 +1,6 @@
-// Package loop is the controller's work queue: names of WorkerApps, and the goroutines that work on them.
-package loop
+// Package workqueue is the one work queue of those who reconcile: names of what is to be brought to its desired state, and the
+// goroutines that do so. What panics is an error like another.
+package workqueue
 
 import (
 	"context"
@@ -19,51 +20,60 @@ import (
 // Queue holds names that wait for their turn, each once: what just changed before what is only to be looked at. Names that
 // fail wait longer each time, and names that are written too often wait too, each for itself.
 type Queue struct {
-	items workqueue.TypedRateLimitingInterface[string]
-	lanes *lanes
-	// writes and wishes slow down names that are written, or wished otherwise, too often.
-	writes, wishes *pace
-	now            func() time.Time
+	items      workqueue.TypedRateLimitingInterface[string]
+	priorities *priorities
+	// writes and specChanges slow down names that are written, or of which something else is desired, too often.
+	writes, specChanges *rateLimit
+	now                 func() time.Time
 }
 
 // NewQueue makes a queue, whose goroutines run until it is shut down.
 func NewQueue(c config.Controller) *Queue {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[string](c.RetryDelay, c.RetryDelayMax)
-	lanes := newLanes()
+	priorities := newPriorities()
 	delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[string]{
-		Queue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[string]{Queue: lanes}),
+		Queue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[string]{Queue: priorities}),
 	})
 	return &Queue{
-		items: workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[string]{DelayingQueue: delaying}),
-		lanes: lanes, now: time.Now,
-		writes: newPace(c.SlowDown), wishes: newPace(c.SlowDown),
+		items:      workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[string]{DelayingQueue: delaying}),
+		priorities: priorities, now: time.Now,
+		writes: newRateLimit(c.SlowDown), specChanges: newRateLimit(c.SlowDown),
 	}
 }
 
-// AddWish has name worked on before everything that waits without an occasion. However often it was written before, it
-// begins anew; but a wish that itself changes again and again has to wait.
-func (q *Queue) AddWish(name string) {
+// AddSpecChange has name worked on before everything that waits without an occasion. However often it was written before, it
+// begins anew; but a spec that itself changes again and again has to wait.
+func (q *Queue) AddSpecChange(name string) {
 	now := q.now()
-	if wait := q.wishes.wait(name, now); wait > 0 {
+	if wait := q.specChanges.wait(name, now); wait > 0 {
 		q.items.AddAfter(name, wait)
 		return
 	}
-	q.wishes.charge(name, now)
-	q.writes.forgive(name)
-	q.urge(name)
+	q.specChanges.take(name, now)
+	q.writes.reset(name)
+	q.enqueue(name)
 }
 
-// Add has name worked on like AddWish, unless it has been written so often that it has to wait.
+// Add has name worked on like AddSpecChange, unless it has been written so often that it has to wait.
 func (q *Queue) Add(name string) {
 	if wait := q.writes.wait(name, q.now()); wait > 0 {
 		q.items.AddAfter(name, wait)
 		return
 	}
-	q.urge(name)
+	q.enqueue(name)
 }
 
-func (q *Queue) urge(name string) {
-	q.lanes.hurry(name)
+// AddAfter has name worked on like Add, but not before this time has passed: for events that come one right after the other.
+func (q *Queue) AddAfter(name string, after time.Duration) {
+	wait := q.writes.wait(name, q.now())
+	if wait == 0 {
+		q.priorities.promote(name)
+	}
+	q.items.AddAfter(name, max(after, wait))
+}
+
+func (q *Queue) enqueue(name string) {
+	q.priorities.promote(name)
 	q.items.Add(name)
 }
 
@@ -109,10 +119,10 @@ func (q *Queue) Work(ctx, stopping context.Context, n int, process Process, log 
 }
 
 func (q *Queue) one(ctx context.Context, name string, process Process, log *zap.Logger) {
-	urgent := q.lanes.calm(name)
+	urgent := q.priorities.demote(name)
 	result, err := guarded(ctx, name, process)
 	if result.Wrote {
-		q.writes.charge(name, q.now())
+		q.writes.take(name, q.now())
 	}
 	if err == nil {
 		q.items.Forget(name)
@@ -125,13 +135,13 @@ func (q *Queue) one(ctx context.Context, name string, process Process, log *zap.
 		logFailure(log, name, err, q.items.NumRequeues(name)+1)
 	}
 	if urgent {
-		q.lanes.hurry(name)
+		q.priorities.promote(name)
 	}
 	q.items.AddRateLimited(name)
 }
 
 func logFailure(log *zap.Logger, name string, err error, failures int) {
-	fields := []zap.Field{zap.String("app", name), zap.Int("failures", failures), observe.Error(err)}
+	fields := []zap.Field{zap.String("name", name), zap.Int("failures", failures), observe.Error(err)}
 	switch {
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err):
 		log.Debug("object changed meanwhile; looking again", fields...)

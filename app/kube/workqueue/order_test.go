@@ -1,4 +1,4 @@
-package loop_test
+package workqueue_test
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/modules/controller/internal/loop"
+	"app238.com/inner/app/kube/workqueue"
 )
 
 // journal notes names in the order in which one worker takes them; the first waits until it is released.
@@ -23,14 +23,14 @@ type journal struct {
 	names []string
 }
 
-func (j *journal) process(_ context.Context, name string) (loop.Result, error) {
+func (j *journal) process(_ context.Context, name string) (workqueue.Result, error) {
 	if name == "first" {
 		<-j.release
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.names = append(j.names, name)
-	return loop.Result{}, nil
+	return workqueue.Result{}, nil
 }
 
 func (j *journal) order() []string {
@@ -55,12 +55,12 @@ func TestWhatChangedGoesBeforeTheBacklog(t *testing.T) {
 		b.queue.AddBacklog(name)
 	}
 	b.queue.Add("fresh")
-	b.queue.AddWish("wish")
+	b.queue.AddSpecChange("spec")
 	b.queue.Add("c") // it waits already, and has now changed
 	require.Equal(t, 5, b.queue.Len())
 	close(j.release)
 	await(t, "all worked on", func() bool { return len(j.order()) == 6 })
-	require.Equal(t, []string{"first", "fresh", "wish", "c", "a", "b"}, j.order())
+	require.Equal(t, []string{"first", "fresh", "spec", "c", "a", "b"}, j.order())
 }
 
 func TestTheBacklogIsNotStarved(t *testing.T) {
@@ -79,13 +79,13 @@ func TestANameThatIsWrittenAgainAndAgainIsSlowedDownAlone(t *testing.T) {
 	t.Parallel()
 	var flaps, calm atomic.Int32
 	const burst = 5
-	b := setupWith(t, 2, config.SlowDown{Burst: burst, Interval: time.Hour}, func(_ context.Context, name string) (loop.Result, error) {
+	b := setupWith(t, 2, config.SlowDown{Burst: burst, Interval: time.Hour}, func(_ context.Context, name string) (workqueue.Result, error) {
 		if name == "flaps" {
 			flaps.Add(1)
-			return loop.Result{Wrote: true}, nil
+			return workqueue.Result{Wrote: true}, nil
 		}
 		calm.Add(1)
-		return loop.Result{}, nil
+		return workqueue.Result{}, nil
 	})
 	for i := range burst {
 		b.queue.Add("flaps")
@@ -97,24 +97,24 @@ func TestANameThatIsWrittenAgainAndAgainIsSlowedDownAlone(t *testing.T) {
 		await(t, "looked at", func() bool { return calm.Load() == int32(i+1) })
 	}
 	require.EqualValues(t, burst, flaps.Load(), "it has to wait")
-	b.queue.AddWish("flaps")
-	await(t, "a new wish does not", func() bool { return flaps.Load() == burst+1 })
+	b.queue.AddSpecChange("flaps")
+	await(t, "a new spec does not", func() bool { return flaps.Load() == burst+1 })
 }
 
-func TestAWishThatChangesAgainAndAgainIsSlowedDown(t *testing.T) {
+func TestASpecThatChangesAgainAndAgainIsSlowedDown(t *testing.T) {
 	t.Parallel()
 	var looks atomic.Int32
 	const burst = 5
-	b := setupWith(t, 1, config.SlowDown{Burst: burst, Interval: time.Hour}, func(context.Context, string) (loop.Result, error) {
+	b := setupWith(t, 1, config.SlowDown{Burst: burst, Interval: time.Hour}, func(context.Context, string) (workqueue.Result, error) {
 		looks.Add(1)
-		return loop.Result{Wrote: true}, nil
+		return workqueue.Result{Wrote: true}, nil
 	})
 	for i := range burst {
-		b.queue.AddWish("restless")
+		b.queue.AddSpecChange("restless")
 		await(t, "looked at", func() bool { return looks.Load() == int32(i+1) })
 	}
-	b.queue.AddWish("restless")
-	b.queue.AddWish("other")
+	b.queue.AddSpecChange("restless")
+	b.queue.AddSpecChange("other")
 	await(t, "the other one is not held up", func() bool { return looks.Load() == burst+1 })
 	require.Zero(t, b.queue.Len())
 }
@@ -122,9 +122,9 @@ func TestAWishThatChangesAgainAndAgainIsSlowedDown(t *testing.T) {
 func TestASlowedNameGoesOnInTime(t *testing.T) {
 	t.Parallel()
 	var flaps atomic.Int32
-	b := setupWith(t, 1, config.SlowDown{Burst: 1, Interval: 20 * time.Millisecond}, func(context.Context, string) (loop.Result, error) {
+	b := setupWith(t, 1, config.SlowDown{Burst: 1, Interval: 20 * time.Millisecond}, func(context.Context, string) (workqueue.Result, error) {
 		flaps.Add(1)
-		return loop.Result{Wrote: true}, nil
+		return workqueue.Result{Wrote: true}, nil
 	})
 	b.queue.Add("flaps")
 	await(t, "written", func() bool { return flaps.Load() == 1 })

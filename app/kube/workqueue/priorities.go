@@ -1,35 +1,35 @@
-package loop
+package workqueue
 
 import "sync"
 
 // fairness is after how many urgent names in a row one of the others has its turn: they come late, but they come.
 const fairness = 16
 
-// lanes is the order of a work queue: urgent names before the others, within either the oldest first. Its methods Touch,
+// priorities is the order of a work queue: urgent names before the others, within either the oldest first. Its methods Touch,
 // Push, Len and Pop are for the work queue alone, which calls one at a time.
-type lanes struct {
+type priorities struct {
 	mu     sync.Mutex
 	urgent map[string]bool
-	// waiting holds every name in the queue, and whether it stands in the fast lane. A name that was moved to it is left
-	// in the slow lane too, and passed over there.
+	// waiting holds every name in the queue, and whether it is among the urgent ones. A name that was moved to it is left
+	// among the others too, and passed over there.
 	waiting    map[string]bool
 	fast, slow []string
 	streak     int
 }
 
-func newLanes() *lanes {
-	return &lanes{urgent: map[string]bool{}, waiting: map[string]bool{}}
+func newPriorities() *priorities {
+	return &priorities{urgent: map[string]bool{}, waiting: map[string]bool{}}
 }
 
-// hurry makes name urgent, from when it is added next.
-func (l *lanes) hurry(name string) {
+// promote makes name urgent, from when it is added next.
+func (l *priorities) promote(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.urgent[name] = true
 }
 
-// calm ends that, and tells whether it was.
-func (l *lanes) calm(name string) bool {
+// demote ends that, and tells whether it was.
+func (l *priorities) demote(name string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	urgent := l.urgent[name]
@@ -38,7 +38,7 @@ func (l *lanes) calm(name string) bool {
 }
 
 // Touch implements workqueue.Queue: a name that waits was added again.
-func (l *lanes) Touch(name string) {
+func (l *priorities) Touch(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if fast, ok := l.waiting[name]; ok && !fast && l.urgent[name] {
@@ -48,7 +48,7 @@ func (l *lanes) Touch(name string) {
 }
 
 // Push implements workqueue.Queue.
-func (l *lanes) Push(name string) {
+func (l *priorities) Push(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.waiting[name] = l.urgent[name]; l.waiting[name] {
@@ -59,14 +59,14 @@ func (l *lanes) Push(name string) {
 }
 
 // Len implements workqueue.Queue.
-func (l *lanes) Len() int {
+func (l *priorities) Len() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.waiting)
 }
 
 // Pop implements workqueue.Queue.
-func (l *lanes) Pop() string {
+func (l *priorities) Pop() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.slow) > 0 && !l.standsInSlow(l.slow[0]) {
@@ -84,7 +84,7 @@ func (l *lanes) Pop() string {
 	return name
 }
 
-func (l *lanes) standsInSlow(name string) bool {
+func (l *priorities) standsInSlow(name string) bool {
 	fast, ok := l.waiting[name]
 	return ok && !fast
 }
