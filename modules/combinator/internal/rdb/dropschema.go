@@ -90,11 +90,12 @@ WHERE n.nspname = %s AND d.classoid = 'pg_catalog.pg_namespace'::REGCLASS AND su
 }
 
 // partsOf are the relations, routines and types of a schema that can be dropped by themselves: not those which an extension or
-// a column has made.
+// a column has made. A partitioned table depends on itself.
 const partsOf = `FROM pg_depend d JOIN pg_namespace n ON n.oid = d.refobjid
 WHERE d.refclassid = 'pg_catalog.pg_namespace'::REGCLASS
     AND d.classid IN ('pg_catalog.pg_class'::REGCLASS, 'pg_catalog.pg_proc'::REGCLASS, 'pg_catalog.pg_type'::REGCLASS)
-    AND NOT EXISTS (SELECT 1 FROM pg_depend i WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype IN ('i', 'e'))
+    AND NOT EXISTS (SELECT 1 FROM pg_depend i WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype IN ('i', 'e')
+        AND (i.refclassid <> i.classid OR i.refobjid <> i.objid))
     AND n.nspname = `
 
 const (
