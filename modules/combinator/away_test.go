@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
-	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/combinator/internal/rdb"
@@ -73,71 +72,6 @@ func TestASharedDatabaseThatIsNotThereIsWaitedFor(t *testing.T) {
 			require.False(t, b.schemaThere("u1", "r1"))
 		})
 	}
-}
-
-// unprivileged has Inner log in with no more rights than it needs.
-func unprivileged(t *testing.T, password string) func(*config.Config) {
-	t.Helper()
-	return func(c *config.Config) {
-		ownDatabases(c)
-		u, err := url.Parse(c.Combinator.RDB.DSN.Reveal())
-		require.NoError(t, err)
-		name := c.Combinator.RDB.Names.Database[:10] + "inner"
-		admin := testdatabase.At(t, c.Combinator.RDB.DSN.Reveal())
-		_, err = admin.Exec(`CREATE ROLE ` + name + ` WITH LOGIN CREATEDB CREATEROLE PASSWORD ` + database.Literal(password))
-		require.NoError(t, err)
-		_, err = admin.Exec(`GRANT CREATE ON DATABASE ` + database.Quote(u.Path[1:]) + ` TO ` + name)
-		require.NoError(t, err)
-		u.User = url.UserPassword(name, password)
-		c.Combinator.RDB.DSN = config.Secret(u.String())
-	}
-}
-
-func TestADatabaseWhoseSessionsInnerMayNotEndIsDroppedOnceTheyAreGone(t *testing.T) {
-	t.Parallel()
-	testdatabase.PostgreSQLOnly(t, "pg_terminate_backend")
-	for who, address := range map[string]func(b *bundle) string{
-		"its user":         func(b *bundle) string { return b.address("u1", "sk_u1") },
-		"an administrator": func(b *bundle) string { return b.dsn(b.database("u1"), nil) },
-	} {
-		t.Run(who, func(t *testing.T) {
-			t.Parallel()
-			b := setup(t, unprivileged(t, "secret"))
-			b.user("u1", "sk_u1")
-			b.filled("u1", "r1")
-			b.remove("r1")
-			db := b.open(address(b))
-			session, err := db.Conn(t.Context())
-			require.NoError(t, err)
-			require.NoError(t, session.PingContext(t.Context()))
-			var waiting *job.Error
-			require.ErrorAs(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")), &waiting)
-			require.Equal(t, job.Later, waiting.Kind, waiting)
-			require.NoError(t, session.PingContext(t.Context()))
-			require.NoError(t, session.Close())
-			require.NoError(t, db.Close())
-			require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
-			require.False(t, b.databaseThere())
-			require.False(t, b.roleThere())
-		})
-	}
-}
-
-func TestWithTheRightToEndSessionsNoSuperuserIsNeeded(t *testing.T) {
-	t.Parallel()
-	testdatabase.PostgreSQLOnly(t, "pg_signal_backend")
-	b := setup(t, unprivileged(t, "secret"))
-	_, err := b.admin("").Exec(`GRANT pg_signal_backend TO ` + b.head + `inner`)
-	require.NoError(t, err)
-	b.user("u1", "sk_u1")
-	b.filled("u1", "r1")
-	b.lock(b.login("u1", "sk_u1"), "u1", "r1")
-	_, err = b.login("u1", "sk_u1").Exec(`SELECT 1`)
-	require.NoError(t, err)
-	b.remove("r1")
-	require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
-	require.False(t, b.databaseThere())
-	require.False(t, b.roleThere())
 }
 
 func TestWhatTheEngineLostWhileTheDatabaseIsFullIsNoAttempt(t *testing.T) {

@@ -44,6 +44,14 @@ IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
 IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
 		`DO $$ BEGIN FOR i IN 1..200 LOOP EXECUTE format('CREATE FUNCTION SCHEMA.f%s(a INT, b TEXT) RETURNS INT LANGUAGE sql AS ''SELECT 1''', i);
 IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
+		// What thousands depend on and is younger than these.
+		`DO $$ BEGIN FOR i IN 1..300 LOOP EXECUTE format('CREATE TABLE SCHEMA.o%s (v INT, w TEXT)', i);
+IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
+		`CREATE TABLE SCHEMA.younger (v INT, w TEXT) PARTITION BY LIST (v); CREATE TYPE SCHEMA.mood AS ENUM ('a')`,
+		`DO $$ BEGIN FOR i IN 1..300 LOOP EXECUTE format('ALTER TABLE SCHEMA.younger ATTACH PARTITION SCHEMA.o%s FOR VALUES IN (%s)', i, i);
+EXECUTE format('ALTER TABLE SCHEMA.t%s ADD COLUMN m SCHEMA.mood', i); IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
+		`DO $$ BEGIN FOR i IN 1..2000 LOOP EXECUTE format('CREATE TABLE SCHEMA.p%s (v INT) PARTITION BY LIST (v)', i);
+IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
 		`CREATE VIEW SCHEMA.view AS SELECT v FROM SCHEMA.t1; CREATE MATERIALIZED VIEW SCHEMA.kept AS SELECT v FROM SCHEMA.view`,
 		`CREATE TYPE SCHEMA.kind AS ENUM ('a'); CREATE TABLE SCHEMA.kinds (k SCHEMA.kind); CREATE SEQUENCE SCHEMA.numbers; ALTER TABLE SCHEMA.t1 ADD COLUMN n INT GENERATED ALWAYS AS IDENTITY`,
 		`CREATE AGGREGATE SCHEMA.total(INT) (SFUNC = int4pl, STYPE = INT); CREATE DOMAIN SCHEMA.small AS INT; CREATE STATISTICS SCHEMA.s ON id, v FROM SCHEMA.t1`,
@@ -81,6 +89,15 @@ func TestASchemaOfAnySizeIsDropped(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, all, relations(), "another platform's keeps all of it")
 	comment(mark)
-	require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
+	b.faults.breakAt(16, true)
+	require.Error(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
+	b.faults.off()
+	b.timePasses()
+	require.NotEqual(t, all, relations(), "a part of it is gone")
+	require.True(t, b.schemaThere("u1", "r1"))
+	require.Eventually(t, func() bool {
+		b.timePasses()
+		return b.run(jobs.DeleteRDBType, ref("u1", "r1")) == nil
+	}, 5*patience, 10*time.Millisecond, "each execution goes on where the last one ended")
 	require.False(t, b.schemaThere("u1", "r1"))
 }

@@ -13,6 +13,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/modules/combinator/internal/overview"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/testdatabase"
 )
@@ -134,7 +135,7 @@ func TestALockedTableKeepsNobodyElsesSizeUnknown(t *testing.T) {
 	}
 }
 
-func TestARoleThatAnotherUsersTransactionNamesIsLeftToTheAudit(t *testing.T) {
+func TestARoleThatAnotherUsersTransactionNamesIsDroppedAfterIt(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "a grant holds the role")
 	b := setup(t, layouts()["shared database"], patientLocks)
@@ -146,30 +147,57 @@ func TestARoleThatAnotherUsersTransactionNamesIsLeftToTheAudit(t *testing.T) {
 	_, err := tx.Exec(`GRANT SELECT ON ` + b.schema("u2", "r") + `.t TO ` + b.rdb.Place("u1").Role)
 	require.NoError(t, err)
 	b.remove("r")
-	require.NoError(t, b.atOnce(func() error { return b.run(jobs.DeleteRDBType, ref("u1", "r")) }))
+	var later *job.Error
+	require.ErrorAs(t, b.atOnce(func() error { return b.run(jobs.DeleteRDBType, ref("u1", "r")) }), &later)
+	require.Equal(t, job.Later, later.Kind)
+	require.Len(t, b.queue.accepted, 1, "the pods are told all the same")
 	require.True(t, b.roleThere())
 	require.Contains(t, b.things("tenant"), "u1/u1")
 	require.NoError(t, tx.Rollback())
+	require.NoError(t, b.run(jobs.RemoveTenantType, map[string]any{"user_uid": "u1", "unused": true}))
+	require.False(t, b.roleThere())
 }
 
-func TestAUserInTheTemplateKeepsNobodyFromADatabase(t *testing.T) {
+func TestWhoIsInTheTemplateKeepsNobodyFromADatabase(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "CREATE DATABASE copies a template in which nobody may be")
 	dsn := ownServer(t, nil)
 	b := setup(t, ownDatabases, func(c *config.Config) { c.Combinator.RDB.DSN = config.Secret(dsn) })
 	b.tenants = dsn
-	for _, uid := range []string{"u1", "u2"} {
-		b.user(uid, "sk_"+uid)
-		b.resource(uid, "r", "rdb")
-	}
-	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
-	intruder, err := b.connect("template1", url.UserPassword(b.rdb.Place("u1").Role, "sk_u1")).Conn(t.Context())
+	b.user("u1", "sk_u1")
+	b.resource("u1", "r", "rdb")
+	operator, err := b.connect("template1", nil).Conn(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, intruder.PingContext(t.Context()))
-	require.NoError(t, b.run(jobs.CreateRDBType, ref("u2", "r")))
-	require.Error(t, intruder.PingContext(t.Context()))
-	_, err = b.connect("template1", url.UserPassword(b.rdb.Place("u1").Role, "sk_u1")).Exec(`SELECT 1`)
-	require.ErrorContains(t, err, "permission denied")
+	require.NoError(t, operator.PingContext(t.Context()))
+	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
+	require.NoError(t, operator.PingContext(t.Context()))
+}
+
+func TestUsersAreKeptOutOfTheServersOwnDatabasesAndOthersAreNamed(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "template1")
+	for name, layout := range layouts() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dsn := ownServer(t, nil)
+			b := setup(t, layout, func(c *config.Config) { c.Combinator.RDB.DSN = config.Secret(dsn) })
+			b.tenants = dsn
+			_, err := b.admin("").Exec(`CREATE DATABASE somebodys`)
+			require.NoError(t, err)
+			b.user("u1", "sk_u1")
+			b.resource("u1", "r", "rdb")
+			require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
+			as := url.UserPassword(b.rdb.Place("u1").Role, "sk_u1")
+			for _, name := range []string{"postgres", "template1"} {
+				require.ErrorContains(t, b.connect(name, as).Ping(), "permission denied", name)
+			}
+			report, err := overview.NewRDB(b.rdb).Look(t.Context())
+			require.NoError(t, err)
+			require.Len(t, report.Facts, 1)
+			require.Contains(t, report.Facts[0].Value, "somebodys")
+			require.NotContains(t, report.Facts[0].Value, "template1")
+		})
+	}
 }
 
 func TestAUserWhoHoldsItsRoleDoesNotKeepItsKey(t *testing.T) {

@@ -22,9 +22,15 @@ import (
 
 // send sends a request through the whole middleware.
 func (b *bundle) send(method, target, body string) *httptest.ResponseRecorder {
+	return b.sendFrom("192.0.2.1:1234", method, target, body)
+}
+
+// sendFrom is send over a connection from an address.
+func (b *bundle) sendFrom(address, method, target, body string) *httptest.ResponseRecorder {
 	handler := server.NewHandler(b.config.HTTP, zap.NewNop(), httpapi.New(b.rows, b.reports()).Routes())
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
+	r.RemoteAddr = address
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
 	return w
@@ -62,7 +68,14 @@ func TestReportsAreWrittenAllOrNoneAndOnce(t *testing.T) {
 		require.JSONEq(t, `{"message": "report received", "count": 1}`, w.Body.String())
 	}
 	require.Equal(t, 1, b.count(), "the same report counts once")
-	require.Equal(t, http.StatusOK, b.report(reportOf("u1", "r1", "rdb", 0, noon, time.Minute)).Code, "another pod's report of the same span")
+	for _, port := range []string{":80", ":81"} {
+		w := b.sendFrom("192.0.2.2"+port, http.MethodPost, "/api/combinator/reportUsage", one)
+		require.Equal(t, http.StatusOK, w.Code, w.Body)
+	}
+	require.Equal(t, 2, b.count(), "another pod has measured the same")
+	_, err := b.db.Exec(`DELETE FROM combinator_resource_reports WHERE id = (SELECT max(id) FROM combinator_resource_reports)`)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, b.report(reportOf("u1", "r1", "rdb", 0, noon, time.Minute)).Code, "another report of the same span")
 	require.Equal(t, 2, b.count())
 
 	good := reportOf("u1", "r2", "kv", 1, noon, time.Minute)

@@ -2,6 +2,7 @@ package combinator_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,6 +13,41 @@ import (
 	"app238.com/inner/modules/combinator/internal/stock"
 	"app238.com/inner/modules/tasks/job"
 )
+
+// fakeQueue notes what was accepted.
+type fakeQueue struct {
+	job.Queue
+	mu       sync.Mutex
+	accepted []jobs.NotifyPods
+	enqueued []string
+	asked    []queued
+	removals []queued
+	fail     error
+}
+
+func (q *fakeQueue) Accept(_ context.Context, jobType string, payload job.Payload) (int64, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.fail != nil {
+		return 0, q.fail
+	}
+	if notice, ok := payload.(jobs.NotifyPods); ok {
+		q.accepted = append(q.accepted, notice)
+	}
+	if jobType == jobs.RemoveTenantType {
+		q.removals = append(q.removals, queued{jobType, payload})
+	}
+	return int64(len(q.accepted)), nil
+}
+
+// next takes what was queued about users.
+func (q *fakeQueue) next() []queued {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := q.removals
+	q.removals = nil
+	return all
+}
 
 // Enqueue implements job.Queue.
 func (q *fakeQueue) Enqueue(_ context.Context, _ job.Tx, jobType string, payload job.Payload) (int64, error) {

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -204,8 +203,20 @@ func (b *bundle) params() jobs.Params {
 	return jobs.Params{Rows: b.rows, RDB: b.rdb, KV: b.kv, Queue: b.queue, Pods: b.pods}
 }
 
-// run executes a job once, as a task with this payload.
+// run executes a job once, as a task with this payload, and then what it queued about the user.
 func (b *bundle) run(kind string, payload any) error {
+	b.t.Helper()
+	err := b.execute(job.Task{ID: 1, Type: kind, Attempt: 1}, payload)
+	for _, next := range b.queue.next() {
+		if err == nil {
+			err = b.execute(job.Task{ID: 1, Type: next.kind, Attempt: 1}, next.payload)
+		}
+	}
+	return err
+}
+
+// execute executes a task once.
+func (b *bundle) execute(task job.Task, payload any) error {
 	b.t.Helper()
 	p := b.params()
 	for _, d := range []job.Definition{
@@ -213,20 +224,20 @@ func (b *bundle) run(kind string, payload any) error {
 		jobs.NewNotifyPods(p), jobs.NewMeasureRDB(p), jobs.NewSweepKV(p), jobs.NewSyncPasswords(p),
 		jobs.NewRemoveTenant(p),
 	} {
-		if d.Type != kind {
+		if d.Type != task.Type {
 			continue
 		}
 		info, err := json.Marshal(payload)
 		require.NoError(b.t, err)
 		prepared, err := d.Prepare(info)
 		require.NoError(b.t, err)
-		err = prepared.Execute(context.Background(), job.Task{ID: 1, Type: kind, Attempt: 1})
+		err = prepared.Execute(context.Background(), task)
 		if failed, ok := errors.AsType[*job.Error](err); ok && failed.Kind == job.Permanent {
-			require.NoError(b.t, prepared.GiveUp(context.Background(), job.Task{ID: 1, Type: kind, Attempt: 1}, failed.Text))
+			require.NoError(b.t, prepared.GiveUp(context.Background(), task, failed.Text))
 		}
 		return err
 	}
-	b.t.Fatalf("no job %s", kind)
+	b.t.Fatalf("no job %s", task.Type)
 	return nil
 }
 
@@ -265,25 +276,3 @@ func (b *bundle) status(rid string) string {
 }
 
 func (b *bundle) reports() *reports.Store { return reports.New(b.db.DB, b.config) }
-
-// fakeQueue notes what was accepted.
-type fakeQueue struct {
-	job.Queue
-	mu       sync.Mutex
-	accepted []jobs.NotifyPods
-	enqueued []string
-	asked    []queued
-	fail     error
-}
-
-func (q *fakeQueue) Accept(_ context.Context, _ string, payload job.Payload) (int64, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.fail != nil {
-		return 0, q.fail
-	}
-	if notice, ok := payload.(jobs.NotifyPods); ok {
-		q.accepted = append(q.accepted, notice)
-	}
-	return int64(len(q.accepted)), nil
-}

@@ -108,8 +108,11 @@ func TestWhatHoldsSomethingIsNotRemovedWithItsUser(t *testing.T) {
 	b.leave("u1")
 	_, err := b.admin(b.database("u1")).Exec(`CREATE TABLE public.kept (v TEXT)`)
 	require.NoError(t, err)
-	require.NoError(t, b.run(jobs.RemoveTenantType, map[string]string{"user_uid": "u1"}))
+	var failed *job.Error
+	require.ErrorAs(t, b.run(jobs.RemoveTenantType, map[string]string{"user_uid": "u1"}), &failed)
+	require.Contains(t, failed.Text, "public.kept")
 	require.True(t, b.databaseThere())
+	require.Error(t, b.login("u1", "sk_u1").Ping(), "but nobody gets at it")
 	require.Contains(t, b.listed(), "u1", "the next audit sees it again")
 }
 

@@ -4,6 +4,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"strings"
 )
 
 // Errors that say what an engine's failure means. Their causes are for the log.
@@ -28,6 +29,15 @@ var (
 	// ErrClosed: the engine does not tell this to anybody.
 	ErrClosed = errors.New("kept closed by the engine")
 )
+
+// Kept is what could not be dropped because of something else that stays, with the names of some of that.
+type Kept struct {
+	What string
+	By   []string
+}
+
+// Error names it, for operators.
+func (k *Kept) Error() string { return k.What + " is kept by " + strings.Join(k.By, ", ") }
 
 // Resource names what a user has in an engine.
 type Resource struct{ UserUID, ResourceID string }
@@ -96,13 +106,20 @@ type RDB interface {
 	// Find returns the name of the schema that carries the resource's mark, "" where there is none in the user's place, or
 	// ErrElsewhere.
 	Find(ctx context.Context, place Place, r Resource) (name string, err error)
-	// Delete drops the resource's schema of this name with its content, unless it is another platform's. With last it also
-	// drops what the user has no use for any more, if that is configured, where it holds nothing. It tells whether the user
-	// has nothing left.
+	// Delete drops the resource's schema of this name with its content, unless it is another platform's. With last it tells whether
+	// the user has nothing left.
 	Delete(ctx context.Context, tenant Tenant, r Resource, name string, last bool) (nothing bool, err error)
-	// Remove drops the user's role and own database, where they are this platform's and hold nothing. It tells whether the
-	// user has nothing left.
+	// Clear removes what is in no schema of a user who has none any more, and drops, if that is configured, what the user has no
+	// use for, where it holds nothing. It tells whether the user has nothing left.
+	Clear(ctx context.Context, tenant Tenant) (nothing bool, err error)
+	// Remove keeps the role of a user who is gone from logging in, and drops it and the own database, where they are this
+	// platform's. It tells whether the user has nothing left, or, as *Kept, what keeps something of it.
 	Remove(ctx context.Context, tenant Tenant) (nothing bool, err error)
+	// OpenDatabases are those of the server that everybody may connect to.
+	OpenDatabases(ctx context.Context) ([]string, error)
+	// Strayed are those of these users whose role does not let them in with their key, by something else than Inner. Where the engine tells
+	// Inner nothing of passwords it is not sure.
+	Strayed(ctx context.Context, tenants []Tenant) (strayed map[string]bool, isSure bool, err error)
 	// TenantParts are the parts that a user has beside schemas, by the configuration.
 	TenantParts() []string
 	// Place names them by the configuration.

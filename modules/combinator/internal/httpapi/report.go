@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
@@ -135,7 +136,9 @@ func (a *API) report(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	err = a.reports.Save(r.Context(), checked)
+	// The pod is known by the address of its connection, as http.access knows it.
+	reporter, _, _ := net.SplitHostPort(r.RemoteAddr)
+	err = a.reports.Save(r.Context(), reporter, checked)
 	if wrong, ok := errors.AsType[*reports.Unknown](err); ok {
 		return server.BadRequest("%s", body.where(wrong.Index, "resource_id: no such resource of this user and type"))
 	}

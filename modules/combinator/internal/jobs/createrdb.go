@@ -68,7 +68,7 @@ func (j createRDB) Execute(ctx context.Context, t job.Task, p CreateRDB) error {
 	if err != nil {
 		return err
 	}
-	err = j.withTenant(ctx, t, p.UserUID, func(ctx context.Context, tenant engine.Tenant) error {
+	err = j.withTenant(ctx, t, p.UserUID, false, func(ctx context.Context, tenant engine.Tenant) error {
 		return j.RDB.Create(ctx, tenant, p.resource(), name)
 	})
 	if err != nil {
@@ -85,8 +85,9 @@ func (j createRDB) GiveUp(ctx context.Context, _ job.Task, p CreateRDB, reason s
 	return j.Rows.Mark(ctx, p.UserUID, p.ResourceID, rows.RDB, rows.Error, reason)
 }
 
-// withTenant runs work on a user of the RDB engine while no other process does, and notes what the user's role was given.
-func (p Params) withTenant(ctx context.Context, t job.Task, userUID string, work func(ctx context.Context, tenant engine.Tenant) error) error {
+// withTenant runs work on a user of the RDB engine while no other process does, and notes what the user's role was given. With renew
+// the role is to be given it again.
+func (p Params) withTenant(ctx context.Context, t job.Task, userUID string, renew bool, work func(ctx context.Context, tenant engine.Tenant) error) error {
 	key, err := p.Rows.SecretKey(ctx, userUID)
 	if err != nil {
 		return databaseError("reading the user", err)
@@ -96,7 +97,7 @@ func (p Params) withTenant(ctx context.Context, t job.Task, userUID string, work
 		var failure error
 		err = p.Rows.WithTenant(ctx, t.ID, userUID, &place, func(ctx context.Context, known rows.Leased) (string, error) {
 			tenant := p.tenant(userUID, known)
-			tenant.Key, tenant.Stale = key, known.Prepared != desired
+			tenant.Key, tenant.Stale = key, renew || known.Prepared != desired
 			failure = work(ctx, tenant)
 			switch {
 			case errors.Is(failure, engine.ErrForeign):

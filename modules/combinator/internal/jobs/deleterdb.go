@@ -32,16 +32,23 @@ func (j deleteRDB) Execute(ctx context.Context, task job.Task, p DeleteRDB) erro
 	if err != nil {
 		return err
 	}
+	var nothing bool
 	var failure error
 	err = j.Rows.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t rows.Leased) (string, error) {
-		var nothing bool
 		nothing, failure = j.RDB.Delete(ctx, j.tenant(p.UserUID, t), p.resource(), name, !others)
 		return rows.Remaining(t.Prepared, nothing), failure
 	})
 	if err := tenantError(failure, err); err != nil {
 		return err
 	}
-	return j.gone(ctx, rows.RDB, p.resource())
+	if err := j.gone(ctx, rows.RDB, p.resource()); err != nil || others || nothing {
+		return err
+	}
+	// By a task of its own: whatever holds that up, the pods are told now, and once.
+	if _, err := j.Queue.Accept(ctx, RemoveTenantType, RemoveTenant{UserRef: UserRef{UserUID: p.UserUID}, Unused: true}); err != nil {
+		return databaseError("removing what the user has no use for", err)
+	}
+	return nil
 }
 
 // GiveUp has no row to write to: deletions are asked for after the row is gone.

@@ -107,6 +107,9 @@ const elsewhereWait = time.Minute
 
 // engineError says what an error of an engine means for a task.
 func engineError(name string, err error) error {
+	if kept, ok := errors.AsType[*engine.Kept](err); ok {
+		return job.NewFailed(kept.Error(), nil)
+	}
 	switch {
 	case errors.Is(err, engine.ErrNotConfigured):
 		return job.NewPermanent("this platform has no %s", name)

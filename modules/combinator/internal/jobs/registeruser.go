@@ -25,7 +25,7 @@ func (j registerUser) Execute(ctx context.Context, t job.Task, p RegisterUser) e
 	if !j.RDB.Configured() {
 		return nil
 	}
-	return j.withTenant(ctx, t, p.UserUID, func(ctx context.Context, tenant engine.Tenant) error { return j.RDB.Prepare(ctx, tenant) })
+	return j.withTenant(ctx, t, p.UserUID, false, func(ctx context.Context, tenant engine.Tenant) error { return j.RDB.Prepare(ctx, tenant) })
 }
 
 // GiveUp has no row to write to: the first resource of the user tries again.

@@ -2,16 +2,23 @@ package jobs
 
 import (
 	"context"
+	"errors"
 
+	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/rows"
 	"app238.com/inner/modules/tasks/job"
 )
 
-// RemoveTenantType is the job type that drops the role and the own database of a user who is gone. The audit queues it.
+// RemoveTenantType is the job type that drops the role and the own database of a user who is gone, which the audit queues, or what one
+// who is there has no use for without an SQL schema, which the deletion of the last one queues.
 const RemoveTenantType = "combinator.remove_tenant"
 
 // RemoveTenant is the payload: drop what this user still has in the RDB engine.
-type RemoveTenant struct{ UserRef }
+type RemoveTenant struct {
+	UserRef
+	// Unused says that the user is there.
+	Unused bool `json:"unused,omitempty"`
+}
 
 type removeTenant struct{ Params }
 
@@ -26,16 +33,24 @@ func (j removeTenant) Execute(ctx context.Context, task job.Task, p RemoveTenant
 	var refused, failure error
 	err := j.Rows.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t rows.Leased) (string, error) {
 		refused, failure = nil, nil
-		wished, err := j.Rows.Wished(ctx, p.UserUID)
-		if err != nil {
-			return "", err
+		desired, remove := j.Rows.Wished, j.RDB.Remove
+		if p.Unused {
+			desired, remove = j.hasSchemas, j.RDB.Clear
 		}
-		if wished {
+		switch isDesired, err := desired(ctx, p.UserUID); {
+		case err != nil:
+			return "", err
+		case isDesired && p.Unused: // it is of use again
+			return rows.Remaining(t.Prepared, false), nil
+		case isDesired:
 			refused = job.NewPermanent("the user, or a SQL schema of the user, is there")
 			return rows.Remaining(t.Prepared, false), nil
 		}
 		var nothing bool
-		nothing, failure = j.RDB.Remove(ctx, j.tenant(p.UserUID, t))
+		nothing, failure = remove(ctx, j.tenant(p.UserUID, t))
+		if failure != nil && !p.Unused && errors.As(failure, new(*engine.Kept)) {
+			return rows.Unknown, nil // the role cannot log in any more: whoever comes back is given that again
+		}
 		return rows.Remaining(t.Prepared, nothing), failure
 	})
 	if err := tenantError(failure, err); err != nil {
@@ -44,5 +59,9 @@ func (j removeTenant) Execute(ctx context.Context, task job.Task, p RemoveTenant
 	return refused
 }
 
-// GiveUp has no row to write to: the user is gone, and the next audit sees what is left.
+func (j removeTenant) hasSchemas(ctx context.Context, userUID string) (bool, error) {
+	return j.Rows.Others(ctx, userUID, "", rows.RDB)
+}
+
+// GiveUp has no row to write to: the user is gone, and the next audit sees what is left, or the role stays for the user's next schema.
 func (j removeTenant) GiveUp(context.Context, job.Task, RemoveTenant, string) error { return nil }

@@ -3,6 +3,7 @@ package overview
 
 import (
 	"context"
+	"strings"
 
 	"app238.com/inner/app/status"
 	"app238.com/inner/modules/combinator/internal/engine"
@@ -15,7 +16,22 @@ type asked interface {
 }
 
 // NewRDB returns the part that is the engine of SQL schemas.
-func NewRDB(e engine.RDB) status.Part { return part("rdb engine", e) }
+func NewRDB(e engine.RDB) status.Part {
+	p := part("rdb engine", e)
+	look := p.Look
+	p.Look = func(ctx context.Context) (status.Report, error) {
+		report, err := look(ctx)
+		if err != nil || !e.Configured() {
+			return report, err
+		}
+		open, err := e.OpenDatabases(ctx)
+		if err == nil && len(open) > 0 {
+			report.Facts = append(report.Facts, status.Fact{Name: "open to every user", Value: strings.Join(open, ", ")})
+		}
+		return report, err
+	}
+	return p
+}
 
 // NewKV returns the part that is the engine of key-value namespaces.
 func NewKV(e engine.KV) status.Part { return part("kv engine", e) }

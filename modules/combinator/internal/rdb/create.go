@@ -96,6 +96,11 @@ func (e *Engine) ensureRole(ctx context.Context, tenant engine.Tenant) error {
 	if err != nil {
 		return err
 	}
+	if tenant.Stale {
+		if err := e.closeServer(ctx, d); err != nil {
+			return err
+		}
+	}
 	return e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
 		wait := quickWait
 		for run := 1; ; run++ {

@@ -19,17 +19,28 @@ type dialect struct {
 	markRole func(role, mark string) string
 	// connectionLimit limits the connections of a role; nil where there is no such limit.
 	connectionLimit func(role string, limit int) string
-	// holding are the sessions that hold something of a schema, writing those of a role that may have changed the role, inTemplate those
-	// of users in the way of a new database; empty where nobody holds up a change of the catalogue.
-	holding, writing, inTemplate string
+	// holding are the sessions that hold something of a schema, writing those of a role that may have changed the role, of all of a
+	// role; empty where nobody holds up a change of the catalogue.
+	holding, writing, of string
+	// databasesOf are those in which a role has something, with "" for the one that users share; dependsOnRole names what keeps a role
+	// from being dropped. Empty where a role has something in its schemas only.
+	databasesOf, dependsOnRole string
+	// unlink removes some large objects of a role from the current database; nil where there are none.
+	unlink func(role string) string
 	// unlessCrowded fails where a schema holds too much for one text to drop; empty where there is no such limit.
 	unlessCrowded string
+	// neededBy finds what a role has in other schemas that needs a schema; nil where a drop is refused for it.
+	neededBy func(role, schema string) string
 	// disconnecting stands behind DROP DATABASE: the sessions in it, which would keep it, are ended.
 	disconnecting string
 	// sizesOf is sizes for some schemas; nil where no lock is waited for.
 	sizesOf func(schemas []string) string
 	// lockTimeout stands in front of a text that is not to wait for a lock for longer than these milliseconds.
 	lockTimeout string
+	// maintenance are the databases that a server comes with.
+	maintenance map[string]bool
+	// keptVerifiers reads what the server keeps of passwords; empty where a role cannot change its own.
+	keptVerifiers string
 	// createClosed stands behind CREATE DATABASE: nobody is let in until admit was carried out on it.
 	createClosed, admit string
 }
@@ -62,6 +73,19 @@ const (
 FROM pg_roles r WHERE r.rolname = ANY($1::TEXT[])`
 )
 
+const (
+	postgresDatabasesOf = `SELECT DISTINCT COALESCE(NULLIF(d.datname, current_database()), ''), '' FROM pg_shdepend s
+JOIN pg_roles r ON r.oid = s.refobjid LEFT JOIN pg_database d ON d.oid = s.dbid
+WHERE s.refclassid = 'pg_catalog.pg_authid'::REGCLASS AND r.rolname = $1 AND COALESCE(d.datallowconn, true)`
+	// postgresDependsOnRole does not see into other databases.
+	postgresDependsOnRole = `SELECT DISTINCT COALESCE(CASE WHEN s.dbid = 0 OR d.datname = current_database()
+    THEN pg_describe_object(s.classid, s.objid, s.objsubid) END, 'something in the database ' || d.datname), ''
+FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid LEFT JOIN pg_database d ON d.oid = s.dbid
+WHERE s.refclassid = 'pg_catalog.pg_authid'::REGCLASS AND r.rolname = $1 LIMIT 10`
+	postgresUnlink = `SELECT 'unlinked', n FROM (SELECT count(lo_unlink(m.oid)) AS n
+FROM (SELECT l.oid FROM pg_largeobject_metadata l JOIN pg_roles r ON r.oid = l.lomowner WHERE r.rolname = %s LIMIT %d) m) u WHERE n > 0`
+)
+
 var (
 	postgres = &dialect{
 		sizes: postgresSizes,
@@ -75,8 +99,16 @@ var (
 		},
 		holding:       sessionsHolding,
 		writing:       sessionsWriting,
-		inTemplate:    sessionsInTemplate,
+		of:            sessionsOf,
+		databasesOf:   postgresDatabasesOf,
+		dependsOnRole: postgresDependsOnRole,
+		unlink: func(role string) string {
+			return fmt.Sprintf(postgresUnlink, database.Literal(role), mostParts)
+		},
 		unlessCrowded: postgresUnlessCrowded,
+		neededBy: func(role, schema string) string {
+			return fmt.Sprintf(postgresNeededBy, database.Literal(schema), database.Literal(role))
+		},
 		disconnecting: ` WITH (FORCE)`,
 		sizesOf: func(schemas []string) string {
 			literals := make([]string, len(schemas))
@@ -85,9 +117,11 @@ var (
 			}
 			return strings.TrimSuffix(postgresSizes, bySchema) + ` AND n.nspname IN (` + strings.Join(literals, ", ") + `)` + bySchema
 		},
-		lockTimeout:  `SET LOCAL lock_timeout = %d; `,
-		createClosed: ` ALLOW_CONNECTIONS false`,
-		admit:        `ALTER DATABASE %s ALLOW_CONNECTIONS true`,
+		lockTimeout:   `SET LOCAL lock_timeout = %d; `,
+		keptVerifiers: keptVerifiers,
+		maintenance:   map[string]bool{"postgres": true, "template1": true},
+		createClosed:  ` TEMPLATE template0 ALLOW_CONNECTIONS false`, // which nobody can be in
+		admit:         `ALTER DATABASE %s ALLOW_CONNECTIONS true`,
 	}
 	cockroach = &dialect{
 		sizes: cockroachSizes,

@@ -34,11 +34,7 @@ func (e *Engine) ensureDatabase(ctx context.Context, tenant engine.Tenant) error
 			}
 			err = e.execEach(ctx, db, "", e.databaseSteps(d, tenant, found, admits))
 			switch {
-			case database.IsInUse(err) && run == 1: // the one that new ones are copies of
-				if err := e.freeTemplate(ctx, d); err != nil {
-					return err
-				}
-			case database.IsInUse(err):
+			case database.IsInUse(err): // the one that new ones are copies of
 				return fmt.Errorf("%w: %w", engine.ErrBusy, err)
 			case !database.IsDuplicate(err), run == maxRuns:
 				return err
@@ -89,22 +85,22 @@ func (e *Engine) isOpen(ctx context.Context, name string) (admits bool, err erro
 }
 
 // otherSchemas are all but the engine's own.
-const otherSchemas = `SELECT 1 FROM pg_namespace
+const otherSchemas = `SELECT 'schema ' || nspname FROM pg_namespace
 WHERE nspname NOT IN ('public', 'information_schema', 'crdb_internal', 'pg_extension') AND substr(nspname, 1, 3) <> 'pg_' LIMIT 1`
 
 // publicData is what someone keeps outside of every schema of Inner's, also what Inner has no right on.
-const publicData = `SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+const publicData = `SELECT 'public.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p', 'm', 'v', 'f', 'S') LIMIT 1`
 
-// dropDatabase drops the user's own database, unless it is another platform's or there is something in it.
-func (e *Engine) dropDatabase(ctx context.Context, tenant engine.Tenant) error {
+// dropDatabase drops the user's own database, unless it is another platform's or there is something in it, some of which it names.
+func (e *Engine) dropDatabase(ctx context.Context, tenant engine.Tenant) (holds []string, err error) {
 	name := tenant.Place.Database
 	if name == "" {
-		return nil
+		return nil, nil
 	}
 	d, err := e.speaks(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	drop, admits := false, false
 	err = e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
@@ -113,31 +109,38 @@ func (e *Engine) dropDatabase(ctx context.Context, tenant engine.Tenant) error {
 		return err
 	})
 	if err != nil || !drop {
-		return err
+		return nil, err
 	}
 	if !admits { // it was left half-made: it is finished, so that it can be looked into
 		tenant.Stale = true
 		if err := e.ensureDatabase(ctx, tenant); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if used, err := e.isUsed(ctx, name); err != nil || used {
-		return err
+	holds, err = e.holds(ctx, name)
+	switch {
+	case missing(err): // it was dropped by now
+		return nil, nil
+	case err != nil || len(holds) > 0:
+		return holds, err
 	}
-	return e.on(ctx, "", func(ctx context.Context, db *sql.DB) error { return e.dropUnused(ctx, db, d, name) })
+	return nil, e.on(ctx, "", func(ctx context.Context, db *sql.DB) error { return e.dropUnused(ctx, db, d, tenant.Place) })
 }
 
 // dropUnused drops a database with the sessions in it. Where one of them may not be ended, it is waited for: it is a
-// superuser's, as of somebody who looks what is there, or Inner lacks the rights of pg_signal_backend.
-func (e *Engine) dropUnused(ctx context.Context, db *sql.DB, d *dialect, name string) error {
-	drop := `DROP DATABASE IF EXISTS ` + database.Quote(name)
+// superuser's, as of somebody who looks what is there.
+func (e *Engine) dropUnused(ctx context.Context, db *sql.DB, d *dialect, place engine.Place) error {
+	drop := `DROP DATABASE IF EXISTS ` + database.Quote(place.Database)
 	err := e.exec(ctx, db, drop+d.disconnecting)
 	if database.IsForbidden(err) && d.disconnecting != "" {
-		there, failure := e.read(ctx, db, sessionsIn, []any{name}, new(string), new(string))
-		switch {
+		all, failure := e.sessions(ctx, "", sessionsIn, place.Database)
+		if failure != nil {
+			return failure
+		}
+		switch areEnded, failure := e.endThose(ctx, all, place.Role); {
 		case failure != nil:
 			return failure
-		case there:
+		case !areEnded:
 			return fmt.Errorf("%w: %w", engine.ErrBusy, err)
 		}
 		err = e.exec(ctx, db, drop) // which ends autovacuum
@@ -148,21 +151,23 @@ func (e *Engine) dropUnused(ctx context.Context, db *sql.DB, d *dialect, name st
 	return err
 }
 
-// isUsed tells whether there is something in a database. One that was dropped by now is as good as used.
-func (e *Engine) isUsed(ctx context.Context, name string) (used bool, err error) {
+// holds names some of what is in a database.
+func (e *Engine) holds(ctx context.Context, name string) (some []string, err error) {
 	err = e.on(ctx, name, func(ctx context.Context, db *sql.DB) error {
-		schemas, err := e.read(ctx, db, otherSchemas, nil, new(int))
-		if err != nil {
-			return err
+		some = nil
+		for _, query := range []string{otherSchemas, publicData} {
+			var one string
+			found, err := e.read(ctx, db, query, nil, &one)
+			if err != nil {
+				return err
+			}
+			if found {
+				some = append(some, one)
+			}
 		}
-		data, err := e.read(ctx, db, publicData, nil, new(int))
-		used = schemas || data
-		return err
+		return nil
 	})
-	if missing(err) {
-		return true, nil
-	}
-	return used, err
+	return some, err
 }
 
 // mayDrop tells whether a user's thing may be dropped: it carries this platform's mark, or none and this platform began to

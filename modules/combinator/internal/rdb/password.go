@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"strings"
 
 	"app238.com/inner/modules/combinator/internal/engine"
 )
@@ -16,6 +17,9 @@ const (
 	scramIterations = 4096
 	saltLength      = 16
 )
+
+// scramHead is what a verifier begins with.
+var scramHead = fmt.Sprintf("SCRAM-SHA-256$%d:", scramIterations)
 
 // verifier returns what a server keeps of a password (RFC 5803), so that the password itself never gets into a
 // statement, and with it into a server's log. Both engines take it in the password's place.
@@ -31,13 +35,30 @@ func verifier(password string) (string, error) {
 	}
 	salt := make([]byte, saltLength)
 	_, _ = rand.Read(salt) // it never fails
-	salted, err := pbkdf2.Key(sha256.New, password, salt, scramIterations, sha256.Size)
+	return salted(password, salt)
+}
+
+func salted(password string, salt []byte) (string, error) {
+	key, err := pbkdf2.Key(sha256.New, password, salt, scramIterations, sha256.Size)
 	if err != nil {
 		return "", err
 	}
-	stored := sha256.Sum256(sign(salted, "Client Key"))
+	stored := sha256.Sum256(sign(key, "Client Key"))
 	encode := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", scramIterations, encode(salt), encode(stored[:]), encode(sign(salted, "Server Key"))), nil
+	return fmt.Sprintf("%s%s$%s:%s", scramHead, encode(salt), encode(stored[:]), encode(sign(key, "Server Key"))), nil
+}
+
+// verifies tells whether that is what a server keeps of this password where Inner has set it. Another number of iterations is a
+// user's, who may have chosen one that takes for ever.
+func verifies(kept, password string) bool {
+	text, ok := strings.CutPrefix(kept, scramHead)
+	encoded, _, _ := strings.Cut(text, "$")
+	salt, err := base64.StdEncoding.DecodeString(encoded)
+	if !ok || err != nil {
+		return false
+	}
+	made, err := salted(password, salt)
+	return err == nil && hmac.Equal([]byte(made), []byte(kept))
 }
 
 func sign(key []byte, text string) []byte {

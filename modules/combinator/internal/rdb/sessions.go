@@ -1,11 +1,15 @@
 package rdb
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
+	"time"
 
 	"app238.com/inner/app/database"
+	"app238.com/inner/modules/combinator/internal/engine"
 )
 
 // What PostgreSQL says of sessions: the process, and the name of the role, which is empty for the server's own processes.
@@ -23,10 +27,12 @@ WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND a.usename = 
 	// sessionsIn are those in a database. Autovacuum gives way by itself.
 	sessionsIn = `SELECT a.pid::TEXT, a.usename FROM pg_stat_activity a
 WHERE a.datname = $1 AND a.usename IS NOT NULL AND a.pid <> pg_backend_pid()`
-	// sessionsInTemplate are those of users' roles, of whatever platform, where every new database is copied from.
-	sessionsInTemplate = `SELECT a.pid::TEXT, a.usename FROM pg_stat_activity a JOIN pg_roles r ON r.rolname = a.usename
-WHERE a.datname = 'template1' AND substr(shobj_description(r.oid, 'pg_authid'), 1, length('` + marked + `')) = '` + marked + `'`
+	// sessionsOf are those of a role, in all databases.
+	sessionsOf = `SELECT a.pid::TEXT, a.usename FROM pg_stat_activity a WHERE a.usename = $1`
 )
+
+// endWait is how long the end of a session is waited for: what it holds is free only then.
+const endWait = time.Second
 
 // session is one of the server's. The role is empty where it is the server's own.
 type session struct{ pid, role string }
@@ -37,16 +43,37 @@ func (e *Engine) sessions(ctx context.Context, databaseName, query string, args 
 	return all, err
 }
 
-// end ends a session. It returns false where Inner may not: that takes a superuser for those of superusers, and the rights of
-// pg_signal_backend for all others.
+// end ends a session. It returns false where Inner may not: that takes a superuser for those of superusers, and for all others the
+// rights of pg_signal_backend or of their role.
 func (e *Engine) end(ctx context.Context, s session) (bool, error) {
-	err := e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
-		return e.exec(ctx, db, `SELECT pg_terminate_backend($1::INT)`, s.pid)
+	err := e.asMember(ctx, s.role, func() error {
+		return e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
+			return e.exec(ctx, db, `SELECT pg_terminate_backend($1::INT, $2)`, s.pid, endWait.Milliseconds())
+		})
 	})
 	if database.IsForbidden(err) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// asMember runs work, and again as a member of the user's role where it is forbidden otherwise: who may make roles and is no
+// superuser may become one.
+func (e *Engine) asMember(ctx context.Context, role string, work func() error) error {
+	err := work()
+	if !database.IsForbidden(err) {
+		return err
+	}
+	failure := e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
+		return e.exec(ctx, db, fmt.Sprintf(`GRANT %s TO CURRENT_USER`, database.Quote(role)))
+	})
+	switch {
+	case database.IsForbidden(failure):
+		return err
+	case failure != nil:
+		return failure
+	}
+	return work()
 }
 
 // endThose ends those sessions that are a role's. It returns false where there are others than these and the server's own, or
@@ -70,24 +97,63 @@ func (e *Engine) endThose(ctx context.Context, all []session, role string) (bool
 }
 
 // free takes the user's rights on a schema that is to be dropped away and ends the user's sessions that hold something of it, which
-// may be for ever. It tells whether a wait for the others is short: those are the server's own, which give way to whoever waits.
-func (e *Engine) free(ctx context.Context, d *dialect, role string, s schema) (bool, error) {
+// may be for ever. Where they come again, the role is kept out until its next reconciliation (see Strayed). It returns for how long
+// the lock is waited for next, 0 where others hold it: the server's own sessions give way to whoever waits.
+func (e *Engine) free(ctx context.Context, d *dialect, role string, s schema, again bool) (wait time.Duration, err error) {
 	if d.holding == "" {
-		return false, nil
+		return 0, nil
 	}
 	if role != "" {
 		err := e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
 			return e.exec(ctx, db, fmt.Sprintf(`%s; REVOKE ALL ON SCHEMA %s FROM %s`, e.unlessForeign(s), database.Quote(s.name), database.Quote(role)))
 		})
 		if err != nil && !missing(err) { // who has no role any more has no session either
-			return false, err
+			return 0, err
 		}
 	}
 	holders, err := e.sessions(ctx, s.database, d.holding, s.name)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
-	return e.endThose(ctx, holders, role)
+	isFree, err := e.endThose(ctx, holders, role)
+	isUsers := slices.ContainsFunc(holders, func(one session) bool { return role != "" && one.role == role })
+	switch {
+	case err != nil || !isFree:
+		return 0, err
+	case isUsers && again:
+		return quickWait, e.expel(ctx, d, role)
+	case isUsers:
+		return quickWait, nil
+	}
+	return e.config.LockTimeout, nil
+}
+
+// expel keeps the user's role from logging in and ends its sessions.
+func (e *Engine) expel(ctx context.Context, d *dialect, role string) error {
+	for isFree := false; ; {
+		err := e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
+			return e.exec(ctx, db, fmt.Sprintf(`%sALTER ROLE %s WITH NOLOGIN`, d.waits(quickWait), database.Quote(role)))
+		})
+		if !database.IsLocked(err) || isFree {
+			if err != nil || d.of == "" {
+				return err
+			}
+			break
+		}
+		var failure error
+		if isFree, failure = e.freeRole(ctx, d, role); failure != nil || !isFree {
+			return cmp.Or(failure, err)
+		}
+	}
+	all, err := e.sessions(ctx, "", d.of, role)
+	if err != nil {
+		return err
+	}
+	areEnded, err := e.endThose(ctx, all, role)
+	if err == nil && !areEnded {
+		return fmt.Errorf("%w: sessions of %s", engine.ErrBusy, role)
+	}
+	return err
 }
 
 // freeRole ends the user's sessions that may hold up a change of the user's role. It tells whether a wait for the lock is short.
@@ -100,27 +166,4 @@ func (e *Engine) freeRole(ctx context.Context, d *dialect, role string) (bool, e
 		return false, err
 	}
 	return e.endThose(ctx, writing, role)
-}
-
-// freeTemplate keeps users out of the database that every new one is a copy of: while anybody is in it, nobody gets one.
-func (e *Engine) freeTemplate(ctx context.Context, d *dialect) error {
-	if d.inTemplate == "" {
-		return nil
-	}
-	err := e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
-		return e.exec(ctx, db, `REVOKE CONNECT ON DATABASE template1 FROM PUBLIC`)
-	})
-	if err != nil && !database.IsForbidden(err) { // where the server is not Inner's, it is the operator's to do
-		return err
-	}
-	users, err := e.sessions(ctx, "", d.inTemplate)
-	if err != nil {
-		return err
-	}
-	for _, one := range users {
-		if _, err := e.end(ctx, one); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -58,22 +58,23 @@ type resource struct{ userUID, id, kind string }
 // saveRuns is how often resources are looked for again because one was deleted just before the reports were written.
 const saveRuns = 3
 
-// Save writes all reports, or none and an *Unknown. One that was written before is not written again.
-func (s *Store) Save(ctx context.Context, all []Report) error {
+// Save writes all reports of a reporter, or none and an *Unknown. One that the same reporter sent before is not written again: two
+// pods that measured the same are two.
+func (s *Store) Save(ctx context.Context, reporter string, all []Report) error {
 	if len(all) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	for run := 1; ; run++ {
-		err := database.Retry(ctx, func(ctx context.Context) error { return s.save(ctx, all) })
+		err := database.Retry(ctx, func(ctx context.Context) error { return s.save(ctx, reporter, all) })
 		if run == saveRuns || !database.IsForeignKeyViolation(err) {
 			return err
 		}
 	}
 }
 
-func (s *Store) save(ctx context.Context, all []Report) error {
+func (s *Store) save(ctx context.Context, reporter string, all []Report) error {
 	known, err := s.resources(ctx, all)
 	if err != nil {
 		return err
@@ -87,7 +88,7 @@ func (s *Store) save(ctx context.Context, all []Report) error {
 			return &Unknown{Index: i}
 		}
 		users[i], ids[i], changes[i] = r.UserUID, id, r.DataChange
-		starts[i], ends[i], fingerprints[i] = timestamp(r.Start), timestamp(r.End), r.fingerprint(id)
+		starts[i], ends[i], fingerprints[i] = timestamp(r.Start), timestamp(r.End), r.fingerprint(id, reporter)
 	}
 	_, err = s.db.ExecContext(ctx, insertReports, database.Array(users), database.Array(ids), database.Array(changes),
 		database.Array(starts), database.Array(ends), database.Array(fingerprints))
@@ -97,9 +98,9 @@ func (s *Store) save(ctx context.Context, all []Report) error {
 // timestamp writes a time as SQL does.
 func timestamp(t time.Time) string { return t.Format("2006-01-02 15:04:05.999999") }
 
-// fingerprint is the same for the same report.
-func (r Report) fingerprint(id int64) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %d %d", id, r.Start.UnixMicro(), r.End.UnixMicro(), r.DataChange))
+// fingerprint is the same for the same report of the same reporter.
+func (r Report) fingerprint(id int64, reporter string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %d %d %s", id, r.Start.UnixMicro(), r.End.UnixMicro(), r.DataChange, reporter))
 	return hex.EncodeToString(sum[:16])
 }
 

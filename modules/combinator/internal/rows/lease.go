@@ -60,8 +60,10 @@ WHERE user_uid = $1 AND lease_number = $2`
 	markTenant = `UPDATE combinator_tenants SET prepared = $3, changed_at = LOCALTIMESTAMP, leased_until = NULL
 WHERE user_uid = $1 AND lease_number = $2`
 	forgetTenant = `DELETE FROM combinator_tenants WHERE user_uid = $1 AND lease_number = $2`
-	endLease     = `UPDATE combinator_tenants SET leased_until = NULL WHERE user_uid = $1 AND lease_number = $2`
-	keepLease    = `UPDATE combinator_tenants SET leased_by = 0, leased_until = LOCALTIMESTAMP + $3::FLOAT8 * INTERVAL '1 second'
+	// A task keeps the user's other ones out for a while, not itself.
+	restLease = `UPDATE combinator_tenants SET leased_until = LOCALTIMESTAMP + $3::FLOAT8 * INTERVAL '1 second' WHERE user_uid = $1 AND lease_number = $2`
+	endLease  = `UPDATE combinator_tenants SET leased_until = NULL WHERE user_uid = $1 AND lease_number = $2`
+	keepLease = `UPDATE combinator_tenants SET leased_by = 0, leased_until = LOCALTIMESTAMP + $3::FLOAT8 * INTERVAL '1 second'
 WHERE user_uid = $1 AND lease_number = $2`
 )
 
@@ -80,12 +82,21 @@ func (r *Rows) WithTenant(ctx context.Context, task int64, userUID string, place
 	working, cancel := context.WithDeadline(ctx, begun.Add(r.statement))
 	defer cancel()
 	if working.Err() != nil && ctx.Err() == nil { // it was waited for too long: nothing can be done within it
-		r.release(ctx, userUID, number, false)
+		r.release(ctx, userUID, number)
 		return ErrBusy
 	}
+	start := time.Now()
 	now, err := work(working, t)
-	if err != nil {
-		r.release(ctx, userUID, number, errors.Is(err, engine.ErrUncertain))
+	switch {
+	case errors.Is(err, engine.ErrUncertain): // until what was asked of the engine cannot be carried out any more
+		_ = r.fenced(context.WithoutCancel(ctx), keepLease, userUID, number, r.statement.Seconds()) // it ends by itself
+		return err
+	case errors.Is(err, engine.ErrBusy):
+		rest := min(restFactor*time.Since(start), r.lease())
+		_ = r.fenced(context.WithoutCancel(ctx), restLease, userUID, number, rest.Seconds()) // it ends by itself
+		return err
+	case err != nil:
+		r.release(ctx, userUID, number)
 		return err
 	}
 	switch now {
@@ -96,6 +107,10 @@ func (r *Rows) WithTenant(ctx context.Context, task int64, userUID string, place
 	}
 	return r.fenced(ctx, markTenant, userUID, number, now)
 }
+
+// restFactor is how many times longer than a task waited for what others hold the user's other tasks yield. One worker serves all
+// users: what one of them holds up takes a tenth of its time at most, however many tasks that are.
+const restFactor = 10
 
 // newNumber makes the number of a lease. It is random, since a row that was forgotten and is there again must not give a
 // number out twice.
@@ -152,22 +167,16 @@ func (r *Rows) claim(ctx context.Context, userUID string, number int64, t Leased
 		return t, nil
 	}
 	if err := r.fenced(ctx, claimTenant, userUID, number, r.platform, recorded.Role, recorded.Database); err != nil {
-		r.release(ctx, userUID, number, false)
+		r.release(ctx, userUID, number)
 		return t, err
 	}
 	t.Place, t.Own = recorded, true
 	return t, nil
 }
 
-// release gives a lease back before its time. After a failure whose outcome is unknown it lasts until what was asked of the
-// engine cannot be carried out any more, for the same task too.
-func (r *Rows) release(ctx context.Context, userUID string, number int64, uncertain bool) {
-	ctx = context.WithoutCancel(ctx)
-	if uncertain {
-		_ = r.fenced(ctx, keepLease, userUID, number, r.statement.Seconds()) // it ends by itself
-		return
-	}
-	_ = r.fenced(ctx, endLease, userUID, number)
+// release gives a lease back before its time.
+func (r *Rows) release(ctx context.Context, userUID string, number int64) {
+	_ = r.fenced(context.WithoutCancel(ctx), endLease, userUID, number) // it ends by itself
 }
 
 // fenced writes to the row of a user whose lease has this number, or returns ErrVoid.

@@ -1,0 +1,55 @@
+package combinator_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/database"
+	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/test/testdatabase"
+)
+
+func TestAUserWhoseRoleDoesNotTakeTheKeyIsLetInAgain(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "a role may change its own password")
+	for who, begin := range map[string]func(t *testing.T) *bundle{
+		"a superuser":       func(t *testing.T) *bundle { t.Helper(); return setup(t) },
+		"one who sees none": func(t *testing.T) *bundle { t.Helper(); return modest(t, layouts()["shared database"]) },
+	} {
+		t.Run(who, func(t *testing.T) {
+			t.Parallel()
+			b := begin(t)
+			for _, uid := range []string{"u1", "u2"} {
+				b.user(uid, "sk_"+uid)
+				b.filled(uid, "r")
+			}
+			sync := func() { require.NoError(t, b.run(jobs.SyncPasswordsType, map[string]string{})) }
+			role := database.Quote(b.rdb.Place("u1").Role)
+			for _, change := range []string{
+				` PASSWORD 'mine'`, ` PASSWORD NULL`,
+				` PASSWORD 'SCRAM-SHA-256$8192:c2FsdHNhbHRzYWx0c2FsdA==$6RpF/SsAvoAKJ1dd8xCe0q8wL4pYCnVoJ6zNJzQG3s8=:6RpF/SsAvoAKJ1dd8xCe0q8wL4pYCnVoJ6zNJzQG3s8='`,
+			} {
+				db := b.login("u1", "sk_u1")
+				_, err := db.Exec(`ALTER ROLE ` + role + change)
+				require.NoError(t, err)
+				require.NoError(t, db.Close())
+				sync()
+				require.NoError(t, b.login("u1", "sk_u1").Ping(), change)
+			}
+			_, err := b.admin("").Exec(`ALTER ROLE ` + role + ` NOLOGIN`)
+			require.NoError(t, err)
+			sync()
+			require.NoError(t, b.login("u1", "sk_u1").Ping(), "a role that was shut")
+			if who != "a superuser" {
+				return
+			}
+			versions := func() []string {
+				return column(t, b.admin(""), `SELECT xmin::TEXT FROM pg_authid WHERE substr(rolname, 1, length($1::TEXT)) = $1 ORDER BY rolname`, b.head)
+			}
+			before := versions()
+			sync()
+			require.Equal(t, before, versions(), "what is right is not written")
+		})
+	}
+}
