@@ -1,9 +1,7 @@
 // Command withnode runs another command beside a cluster with a real node, in a sandbox whose network is the node's:
 //
 //	withnode [--crd file]... -- command [argument]...
-//	withnode --build-only
 //
-// The second form only builds what the first one would have to.
 // The command finds everything by the variables INNER_TEST_REALNODE, INNER_TEST_DSN, INNER_TEST_KUBECONFIG and
 // INNER_TEST_CONTROLPLANE_DIR. Its exit status becomes withnode's, and nothing of node or command is left at the end.
 // Where the machine does not allow it, withnode says why and runs the command without a node, which then leaves out what
@@ -42,32 +40,23 @@ func run(arguments []string) int {
 		crds = append(crds, file)
 		return nil
 	})
-	buildOnly := flags.Bool("build-only", false, "build what a node needs into the cache, and end")
 	flags.Usage = func() {
-		_, _ = fmt.Fprintln(flags.Output(), "usage: withnode [--crd file]... -- command [argument]...\n       withnode --build-only")
+		_, _ = fmt.Fprintln(flags.Output(), "usage: withnode [--crd file]... -- command [argument]...")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(arguments); err != nil {
 		return command.Usage
 	}
-	if *buildOnly != (flags.NArg() == 0) {
+	if flags.NArg() == 0 {
 		flags.Usage()
 		return command.Usage
-	}
-	if *buildOnly {
-		_, err := prepare(context.Background())
-		return report(0, err)
 	}
 	if place, inside := sandbox.Inside(); inside {
 		return command.Run("withnode", func(ctx context.Context) (command.Servers, error) {
 			return realnode.Start(ctx, place, realnode.Options{CRDs: crds})
 		}, flags.Args())
 	}
-	return report(enter(arguments, flags.Args()))
-}
-
-// report prints an error, which makes every status a failure.
-func report(status int, err error) int {
+	status, err := enter(arguments, flags.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "withnode:", err)
 		status = max(status, command.Failure)
@@ -85,29 +74,21 @@ func enter(arguments, then []string) (int, error) {
 		fmt.Fprintln(os.Stderr, "withnode:", err)
 		return command.Failure, without(err, then)
 	}
-	debian, err := prepare(context.Background())
+	ctx := context.Background()
+	programs, err := build.Node(ctx, build.Options{})
 	if err != nil {
 		return command.Failure, err
 	}
-	return sandbox.Run(filepath.Join(debian, "usr"), arguments)
-}
-
-// prepare builds what a node needs and returns the folder with Debian's packages.
-func prepare(ctx context.Context) (debian string, err error) {
-	programs, err := build.Node(ctx, build.Options{})
-	if err != nil {
-		return "", err
-	}
 	if _, err := build.ControlPlane(ctx, build.Options{}); err != nil {
-		return "", err
+		return command.Failure, err
 	}
 	if _, err := build.Manifests(ctx, build.Options{}); err != nil {
-		return "", err
+		return command.Failure, err
 	}
 	if _, err := build.PostgreSQL(ctx, build.Options{}); err != nil {
-		return "", err
+		return command.Failure, err
 	}
-	return programs.Debian, nil
+	return sandbox.Run(filepath.Join(programs.Debian, "usr"), arguments)
 }
 
 // without replaces this process by the command, which learns why it has no node.
