@@ -1,11 +1,13 @@
 package combinator_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/app/database"
+	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/test/testdatabase"
 )
@@ -52,4 +54,22 @@ func TestAUserWhoseRoleDoesNotTakeTheKeyIsLetInAgain(t *testing.T) {
 			require.Equal(t, before, versions(), "what is right is not written")
 		})
 	}
+}
+
+func TestManyPasswordsAreNotVerifiedAtOnce(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "pg_authid")
+	b := setup(t)
+	var tenants []engine.Tenant
+	for i := range 60 {
+		uid := fmt.Sprintf("m%d", i)
+		place := b.rdb.Place(uid)
+		tenants = append(tenants, engine.Tenant{UserUID: uid, Key: "sk_" + uid, Place: place})
+		_, err := b.admin("").Exec(`CREATE ROLE ` + database.Quote(place.Role) + ` LOGIN PASSWORD 'another'`)
+		require.NoError(t, err)
+	}
+	strayed, isSure, err := b.rdb.Strayed(t.Context(), tenants)
+	require.NoError(t, err)
+	require.True(t, isSure)
+	require.Len(t, strayed, 50, "others wait for their schemas meanwhile")
 }

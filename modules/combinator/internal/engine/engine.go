@@ -118,7 +118,7 @@ type RDB interface {
 	// OpenDatabases are those of the server that everybody may connect to.
 	OpenDatabases(ctx context.Context) ([]string, error)
 	// Strayed are those of these users whose role does not let them in with their key, by something else than Inner. Where the engine tells
-	// Inner nothing of passwords it is not sure.
+	// Inner nothing of passwords it is not sure. Of many that it has not looked at before it may leave some to later calls.
 	Strayed(ctx context.Context, tenants []Tenant) (strayed map[string]bool, isSure bool, err error)
 	// TenantParts are the parts that a user has beside schemas, by the configuration.
 	TenantParts() []string

@@ -38,8 +38,7 @@ type Engine struct {
 
 	mu      sync.Mutex
 	dialect *dialect // unknown until the server was asked
-	// opened are the hashes of what roles' passwords and keys were when they were found to belong together.
-	opened map[string][sha256.Size]byte
+	opened  verified
 
 	closed sync.Once // it was said that sizes are not told
 }
@@ -56,8 +55,7 @@ func NewWith(all *config.Config, log *zap.Logger, connect Connect) (*Engine, err
 	if err != nil {
 		return nil, fmt.Errorf("combinator.rdb.names: %w", err)
 	}
-	e := &Engine{config: c, connect: connect, names: n, platform: all.PlatformMark(), log: log.Named("job"),
-		opened: map[string][sha256.Size]byte{}}
+	e := &Engine{config: c, connect: connect, names: n, platform: all.PlatformMark(), log: log.Named("job")}
 	if c.DSN == "" {
 		return e, nil
 	}

@@ -3,6 +3,7 @@ package rdb
 import (
 	"context"
 	"crypto/sha256"
+	"sync"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
@@ -42,28 +43,46 @@ func (e *Engine) Strayed(ctx context.Context, tenants []engine.Tenant) (strayed 
 		return nil, false, err
 	}
 	strayed = map[string]bool{}
+	left := verifiedAtOnce
 	for role, password := range kept {
-		if password == "-" || password != "" && !e.opens(role, password, owners[role].Key) {
+		switch key := owners[role].Key; {
+		case password == "-":
 			strayed[owners[role].UserUID] = true
+		case password == "" || e.opened.has(role, password, key):
+		case left == 0: // the next time
+		default:
+			left--
+			if verifies(password, key) {
+				e.opened.add(role, password, key)
+			} else {
+				strayed[owners[role].UserUID] = true
+			}
 		}
 	}
 	return strayed, isSure, nil
 }
 
-// opens tells whether a key is the one of which a server keeps this. What was found is remembered: to find it out is as much work as a login.
-func (e *Engine) opens(role, kept, key string) bool {
-	sum := sha256.Sum256([]byte(kept + "\n" + key))
-	e.mu.Lock()
-	known := e.opened[role] == sum
-	e.mu.Unlock()
-	if known {
-		return true
+// verifiedAtOnce bounds how many passwords one call verifies: each takes as much work as a login, and others wait for their
+// schemas meanwhile.
+const verifiedAtOnce = 50
+
+// verified remembers, by a hash, which key opens which role with what the server keeps of its password.
+type verified struct {
+	mu  sync.Mutex
+	sum map[string][sha256.Size]byte
+}
+
+func (v *verified) has(role, kept, key string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.sum[role] == sha256.Sum256([]byte(kept+"\n"+key))
+}
+
+func (v *verified) add(role, kept, key string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.sum == nil {
+		v.sum = map[string][sha256.Size]byte{}
 	}
-	if !verifies(kept, key) {
-		return false
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.opened[role] = sum
-	return true
+	v.sum[role] = sha256.Sum256([]byte(kept + "\n" + key))
 }
