@@ -180,14 +180,10 @@ func (c *Cluster) withdraw(ctx context.Context, wish store.Wish) (wrote bool, er
 // remove deletes everything by its name, also what lost its labels, and then what is known of the domain, unless another
 // process may yet make something of it.
 func (c *Cluster) remove(ctx context.Context, wish store.Wish) error {
-	ours, err := c.removable(ctx, wish.Name)
-	if err != nil {
+	if c.foreign(wish.Name) {
+		c.log.Warn("objects of a custom domain are another platform's and stay", zap.String("name", wish.Name))
+	} else if err := c.removeAll(ctx, wish); err != nil {
 		return err
-	}
-	if ours {
-		if err := c.removeAll(ctx, wish); err != nil {
-			return err
-		}
 	}
 	if wish.Applying {
 		return errBusy
@@ -197,23 +193,6 @@ func (c *Cluster) remove(ctx context.Context, wish store.Wish) error {
 	}
 	c.log.Info("objects of a custom domain removed", zap.String("cdid", wish.CDID), zap.String("domain", wish.Host))
 	return nil
-}
-
-// removable tells whether no other platform has made an object of this name. It asks the API server: the caches show only what
-// has its labels.
-func (c *Cluster) removable(ctx context.Context, name string) (bool, error) {
-	for _, kind := range objects.Kinds() {
-		live, err := c.clients.Get(ctx, kind.Resource, c.builder.Namespace, name)
-		switch {
-		case apierrors.IsNotFound(err): // or the cluster does not know the kind
-		case err != nil:
-			return false, fmt.Errorf("read %s %s: %w", kind.Name, name, err)
-		case c.builder.Foreign(live):
-			c.log.Warn("objects of a custom domain are another platform's and stay", zap.String("kind", kind.Name), zap.String("name", name))
-			return false, nil
-		}
-	}
-	return true, nil
 }
 
 func (c *Cluster) removeAll(ctx context.Context, wish store.Wish) error {
