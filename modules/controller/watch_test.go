@@ -71,8 +71,9 @@ func TestWhatHappenedWhileTheWatchesWereCutIsMadeUpFor(t *testing.T) {
 	})
 	b.settle()
 	healed := healingWrites(b.writes()[before:])
-	// A watch that begins anew may show the edited Deployment once more after it was healed.
-	require.LessOrEqual(t, healed["deployments/w-worker2-u1"], 2)
+	// A watch that begins anew may show the edited Deployment once more after it was healed, and each conflict with its own
+	// controller, which scales it meanwhile, costs two writes.
+	require.LessOrEqual(t, healed["deployments/w-worker2-u1"], 6)
 	delete(healed, "deployments/w-worker2-u1")
 	require.Equal(t, map[string]int{"configmaps/w-worker1-u1-env": 1}, healed, "a list of what is known brings no write")
 }

@@ -166,13 +166,14 @@ func Apply(ctx context.Context, clients *kube.Clients, resource schema.GroupVers
 // removeForeign is remove for an object that was just applied, whose own controller may write to it meanwhile. Who gave up then
 // would not find again what the apply has put right.
 func removeForeign(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired, applied *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	var written *unstructured.Unstructured
-	err := retry.RetryOnConflict(retry.DefaultRetry, func() (err error) {
-		if written, err = remove(ctx, clients, resource, desired, applied); apierrors.IsConflict(err) {
-			if again, failure := clients.Apply(ctx, resource, desired); failure == nil {
-				applied = again
+	written := applied
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() (err error) {
+		if written == nil { // it was written to since
+			if applied, err = clients.Apply(ctx, resource, desired); err != nil {
+				return err
 			}
 		}
+		written, err = remove(ctx, clients, resource, desired, applied)
 		return err
 	})
 	return written, err
