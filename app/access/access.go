@@ -4,7 +4,6 @@ package access
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -121,12 +120,12 @@ func (g *Guard) admit(r *http.Request, kind string, check rule) error {
 	return &server.Error{Status: http.StatusForbidden, Text: "forbidden"}
 }
 
-// fromPods admits the pods of a watch by the connection's own address. No header is believed: any client can send any.
+// fromPods admits the pods of a watch by the connection's own address.
 func fromPods(pods *kube.Pods) rule {
 	return func(ctx context.Context, r *http.Request) (string, error) {
-		host, _, err := net.SplitHostPort(r.RemoteAddr)
-		if err != nil {
-			return notAPod, nil //nolint:nilerr // whoever has no address is nobody
+		host := server.Peer(r)
+		if host == "" { // whoever has no address is nobody
+			return notAPod, nil
 		}
 		name, err := pods.At(ctx, host)
 		if err != nil {

@@ -3,8 +3,10 @@
 package guard
 
 import (
+	"context"
 	"fmt"
 	"runtime/debug"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -43,6 +45,20 @@ func Start(work func() error) <-chan error {
 		err = Call(work)
 	}()
 	return done
+}
+
+// Wait returns nil once the goroutines of a group have ended, or the error of ctx where that ends before.
+func Wait(ctx context.Context, group *sync.WaitGroup) error {
+	ended := Start(func() error {
+		group.Wait()
+		return nil
+	})
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Collector returns a collector that has no values where c panics. Prometheus calls collectors in goroutines of its own.

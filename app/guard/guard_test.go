@@ -1,9 +1,11 @@
 package guard_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -57,4 +59,16 @@ func TestACollectorThatPanicsCostsOnlyItsOwnValues(t *testing.T) {
 	found, err := r.Gather()
 	require.ErrorContains(t, err, "amiss")
 	require.Len(t, found, 1)
+}
+
+func TestAWaitEndsWithTheGroupOrTheContext(t *testing.T) {
+	t.Parallel()
+	var group sync.WaitGroup
+	release := make(chan struct{})
+	group.Go(func() { <-release })
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, guard.Wait(ctx, &group), context.Canceled)
+	close(release)
+	require.NoError(t, guard.Wait(t.Context(), &group))
 }

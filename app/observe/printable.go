@@ -15,3 +15,11 @@ func Printable(s string) string {
 		return r
 	}, strings.ToValidUTF8(s, "?"))
 }
+
+// Clip returns a text of at most limit characters as it is, and of a longer one its beginning and an ellipsis.
+func Clip(s string, limit int) string {
+	if runes := []rune(s); len(runes) > limit {
+		return string(runes[:limit]) + "…"
+	}
+	return s
+}

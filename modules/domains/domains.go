@@ -65,16 +65,9 @@ func (d *Domains) Stop(ctx context.Context) error {
 		return d.cluster.Stop(ctx)
 	}
 	d.stop()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		d.done.Wait()
-	}()
-	var err error
-	select {
-	case <-ended:
-	case <-ctx.Done():
-		err = fmt.Errorf("custom domains: checks were cut short: %w", ctx.Err())
+	err := guard.Wait(ctx, &d.done)
+	if err != nil {
+		err = fmt.Errorf("custom domains: checks were cut short: %w", err)
 	}
 	return errors.Join(err, d.cluster.Stop(ctx))
 }

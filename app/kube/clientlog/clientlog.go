@@ -75,10 +75,4 @@ func fields(pairs []any) []zap.Field {
 	return kept
 }
 
-func cut(s string) string {
-	s = observe.Redact(s)
-	if runes := []rune(s); len(runes) > shownLength {
-		return string(runes[:shownLength]) + "…"
-	}
-	return s
-}
+func cut(s string) string { return observe.Clip(observe.Redact(s), shownLength) }

@@ -50,7 +50,7 @@ type Inventory interface {
 // wait for the next audit.
 type Loader interface {
 	Inventory
-	// Loading is Rows for those alone that are loading. It lists nothing in the world, so that it can be asked every few minutes.
+	// Loading is Rows for those alone that are loading. It lists no objects, so that it can be asked every few minutes.
 	Loading(ctx context.Context, after int64, limit int) ([]Wish, error)
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"app238.com/inner/app/observe"
 )
 
 // The reserved keys of a worker's environment. They stand in its Secret only; users can neither set, change nor remove
@@ -55,8 +57,5 @@ func CheckVariables(values map[string]string) error {
 }
 
 func showName(name string) string {
-	if runes := []rune(name); len(runes) > shownLength {
-		name = string(runes[:shownLength]) + "…"
-	}
-	return fmt.Sprintf("%q", strings.ToValidUTF8(name, "?"))
+	return fmt.Sprintf("%q", strings.ToValidUTF8(observe.Clip(name, shownLength), "?"))
 }

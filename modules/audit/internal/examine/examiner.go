@@ -88,8 +88,8 @@ func (e *Examiner) Act(ctx context.Context, task int64, sink report.Sink) (repor
 	return r.audit, e.ledger.Finish(ctx, task, r.audit.Refusal)
 }
 
-// Unstick has rows put right that are loading though no task is going to end that, on behalf of a task. It looks at no others
-// and at nothing in the world, and leaves rows without a user to the audit.
+// Unstick repairs rows that are loading though no task is going to end that, on behalf of a task. It reads no other rows, lists no
+// objects, and leaves rows without a user to the audit.
 func (e *Examiner) Unstick(ctx context.Context, task int64, sink report.Sink) error {
 	r := e.newRun(task, sink)
 	r.unsticking = true

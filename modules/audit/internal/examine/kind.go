@@ -51,7 +51,7 @@ func (r *run) record(ctx context.Context, k *report.Kind) error {
 // pages reads rows in keyset pages.
 type pages func(ctx context.Context, after int64, limit int) ([]inventory.Wish, error)
 
-// rows reads all rows, claims the things that they wish, and has those at fault put right. Claim returns what is missing.
+// rows reads all rows and repairs those at fault. Claim notes the object of a row as desired, and returns what is missing of it.
 func (r *run) rows(ctx context.Context, i inventory.Inventory, read pages, claim func(inventory.Wish) []string, k *report.Kind) error {
 	failed := 0
 	for after := int64(0); ; {

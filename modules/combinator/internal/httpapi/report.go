@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -136,9 +135,7 @@ func (a *API) report(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	// The pod is known by the address of its connection, as http.access knows it.
-	reporter, _, _ := net.SplitHostPort(r.RemoteAddr)
-	err = a.reports.Save(r.Context(), reporter, checked)
+	err = a.reports.Save(r.Context(), server.Peer(r), checked)
 	if wrong, ok := errors.AsType[*reports.Unknown](err); ok {
 		return server.BadRequest("%s", body.where(wrong.Index, "resource_id: no such resource of this user and type"))
 	}

@@ -1,7 +1,6 @@
 package rdb
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -173,22 +172,20 @@ func (e *Engine) unlink(ctx context.Context, d *dialect, role, databaseName stri
 	if err != nil || !isOpen || d.unlink == nil {
 		return err
 	}
-	for isFree := false; ; {
-		var unlinked map[string]int64
-		err := e.asMember(ctx, role, func() (err error) {
-			unlinked, err = e.pairs(ctx, databaseName, d.waits(quickWait)+d.unlink(role))
-			return err
-		})
-		switch {
-		case missing(err):
-			return nil
-		case database.IsLocked(err) && !isFree:
-			var failure error
-			if isFree, failure = e.freeRole(ctx, d, role); failure != nil || !isFree {
-				return cmp.Or(failure, err)
+	err = e.pastHolders(ctx, d, role, func() error {
+		for {
+			var unlinked map[string]int64
+			err := e.asMember(ctx, role, func() (err error) {
+				unlinked, err = e.pairs(ctx, databaseName, d.waits(quickWait)+d.unlink(role))
+				return err
+			})
+			if err != nil || len(unlinked) == 0 {
+				return err
 			}
-		case err != nil || len(unlinked) == 0:
-			return err
 		}
+	})
+	if missing(err) {
+		return nil
 	}
+	return err
 }

@@ -130,20 +130,13 @@ func (e *Engine) free(ctx context.Context, d *dialect, role string, s schema, ag
 
 // expel keeps the user's role from logging in and ends its sessions.
 func (e *Engine) expel(ctx context.Context, d *dialect, role string) error {
-	for isFree := false; ; {
-		err := e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
+	err := e.pastHolders(ctx, d, role, func() error {
+		return e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
 			return e.exec(ctx, db, fmt.Sprintf(`%sALTER ROLE %s WITH NOLOGIN`, d.waits(quickWait), database.Quote(role)))
 		})
-		if !database.IsLocked(err) || isFree {
-			if err != nil || d.of == "" {
-				return err
-			}
-			break
-		}
-		var failure error
-		if isFree, failure = e.freeRole(ctx, d, role); failure != nil || !isFree {
-			return cmp.Or(failure, err)
-		}
+	})
+	if err != nil || d.of == "" {
+		return err
 	}
 	all, err := e.sessions(ctx, "", d.of, role)
 	if err != nil {
@@ -166,4 +159,17 @@ func (e *Engine) freeRole(ctx context.Context, d *dialect, role string) (bool, e
 		return false, err
 	}
 	return e.endThose(ctx, writing, role)
+}
+
+// pastHolders runs work that waits for locks for a moment only, and where it met one again, once the sessions of the user's role that
+// may hold it are ended.
+func (e *Engine) pastHolders(ctx context.Context, d *dialect, role string, work func() error) error {
+	err := work()
+	if !database.IsLocked(err) {
+		return err
+	}
+	if isFree, failure := e.freeRole(ctx, d, role); failure != nil || !isFree {
+		return cmp.Or(failure, err)
+	}
+	return work()
 }

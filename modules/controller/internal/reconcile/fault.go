@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"app238.com/inner/app/kube"
+	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/internal/status"
 	"app238.com/inner/modules/controller/workerapp"
@@ -147,10 +148,4 @@ func repeats(c children.Child, text string) bool {
 	return err != nil
 }
 
-func printable(text string) string {
-	text = status.Public(text)
-	if runes := []rune(text); len(runes) > refusalLength {
-		return string(runes[:refusalLength]) + "…"
-	}
-	return text
-}
+func printable(text string) string { return observe.Clip(status.Public(text), refusalLength) }

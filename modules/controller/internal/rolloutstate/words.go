@@ -74,11 +74,7 @@ func text(reason, message string) string {
 // joined is text for words that are fit already.
 func joined(parts ...string) string {
 	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
-	runes := []rune(strings.Join(parts, ": "))
-	if len(runes) > messageLength {
-		return string(runes[:messageLength]) + "…"
-	}
-	return string(runes)
+	return observe.Clip(strings.Join(parts, ": "), messageLength)
 }
 
 // lastWords returns the end of what a container said last: its program, whose words are its owner's, or the runtime that could not

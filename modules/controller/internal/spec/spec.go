@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"app238.com/inner/app/identifier"
+	"app238.com/inner/app/observe"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
@@ -85,9 +86,4 @@ func checkQuantity(value, example string) error {
 	return nil
 }
 
-func show(value string) string {
-	if runes := []rune(value); len(runes) > shownLength {
-		value = string(runes[:shownLength]) + "…"
-	}
-	return fmt.Sprintf("%q", value)
-}
+func show(value string) string { return fmt.Sprintf("%q", observe.Clip(value, shownLength)) }

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/guard"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/app/kube/workqueue"
 	"app238.com/inner/app/observe"
@@ -106,17 +107,10 @@ func (c *Cluster) Stop(ctx context.Context) error {
 		return nil
 	}
 	c.stop()
-	ended := make(chan struct{})
-	go func() {
-		c.done.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("custom domains: work was cut short: %w", ctx.Err())
+	if err := guard.Wait(ctx, &c.done); err != nil {
+		return fmt.Errorf("custom domains: work was cut short: %w", err)
 	}
+	return nil
 }
 
 // Ready tells whether objects are being worked on. Kinds that the cluster does not know do not keep it from that.

@@ -52,11 +52,15 @@ func (c *Cluster) reconcile(ctx context.Context, name string) (workqueue.Result,
 }
 
 func (c *Cluster) applyOrDelete(ctx context.Context, wish store.Wish) (wrote bool, err error) {
-	switch {
+	switch foreign := c.foreign(wish.Name); {
+	case wish.Served && foreign:
+		return false, c.note(ctx, wish, notOurs)
 	case wish.Served:
 		return c.serve(ctx, wish)
 	case wish.Gone:
-		return false, c.remove(ctx, wish)
+		return false, c.remove(ctx, wish, foreign)
+	case foreign:
+		return false, c.note(ctx, wish, "")
 	}
 	return c.withdraw(ctx, wish)
 }
@@ -69,9 +73,6 @@ type change struct {
 
 // serve makes what is missing or different.
 func (c *Cluster) serve(ctx context.Context, wish store.Wish) (wrote bool, err error) {
-	if c.foreign(wish.Name) {
-		return false, c.note(ctx, wish, notOurs)
-	}
 	certificate, changes, err := c.compare(wish)
 	if err != nil {
 		return false, err
@@ -160,9 +161,6 @@ func content(live *unstructured.Unstructured) map[string]any {
 
 // withdraw deletes the objects that are there. The certificate's Secret stays: the domain may come back.
 func (c *Cluster) withdraw(ctx context.Context, wish store.Wish) (wrote bool, err error) {
-	if c.foreign(wish.Name) {
-		return false, c.note(ctx, wish, "")
-	}
 	// The route goes first, so that none leads to what is not there.
 	for _, w := range slices.Backward(c.watches) {
 		if !w.installed() || w.live(c.builder.Namespace, wish.Name) == nil {
@@ -179,8 +177,8 @@ func (c *Cluster) withdraw(ctx context.Context, wish store.Wish) (wrote bool, er
 
 // remove deletes everything by its name, also what lost its labels, and then what is known of the domain, unless another
 // process may yet make something of it.
-func (c *Cluster) remove(ctx context.Context, wish store.Wish) error {
-	if c.foreign(wish.Name) {
+func (c *Cluster) remove(ctx context.Context, wish store.Wish, foreign bool) error {
+	if foreign {
 		c.log.Warn("objects of a custom domain are another platform's and stay", zap.String("name", wish.Name))
 	} else if err := c.removeAll(ctx, wish); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"app238.com/inner/app/kube/drift"
+	"app238.com/inner/app/observe"
 )
 
 // Kind is one of the kinds of objects that serve a domain.
@@ -149,15 +150,8 @@ func Readiness(live *unstructured.Unstructured) string {
 			return Ready
 		}
 		if message, ok := condition["message"].(string); ok && message != "" {
-			return cut("not ready: " + message)
+			return observe.Clip("not ready: "+message, shownLength)
 		}
 	}
 	return waiting
-}
-
-func cut(text string) string {
-	if runes := []rune(text); len(runes) > shownLength {
-		return string(runes[:shownLength]) + "…"
-	}
-	return text
 }
