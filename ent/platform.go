@@ -16,7 +16,7 @@ import (
 type Platform struct {
 	config `json:"-"`
 	// ID of the ent.
-	// what is recorded: database is the id of this database
+	// what is recorded: database is the id of this database, mark key the key of the marks in the engines
 	ID string `json:"id,omitempty"`
 	// Value holds the value of the "value" field.
 	Value string `json:"value,omitempty"`

@@ -4,12 +4,19 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 )
 
-// identityName is the name in inner_platform of the database's id.
-const identityName = "database"
+// Names in inner_platform: of the database's id, and of the key of the marks in the engines.
+const (
+	identityName = "database"
+	markKeyName  = "mark key"
+)
+
+// markKeySize is the size of the key of the marks, in bytes.
+const markKeySize = 32
 
 const (
 	addIdentity = `INSERT INTO inner_platform (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`
@@ -25,18 +32,42 @@ UPDATE inner_platform SET value = $2, created_at = LOCALTIMESTAMP WHERE name = $
 // ErrNoIdentity says that the database has no id yet: inner migrate gives it one.
 var ErrNoIdentity = errors.New("the database has no id: run inner migrate")
 
-// identify gives the database an id where it has none.
+// identify gives the database an id and a key of the marks where it has none.
 func identify(ctx context.Context, conn *sql.Conn) error {
-	var id string
-	err := conn.QueryRowContext(ctx, getIdentity, identityName).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		_, err = conn.ExecContext(ctx, addIdentity, identityName, rand.Text())
-	}
-	if err != nil {
-		return fmt.Errorf("id of the database: %w", err)
+	key := make([]byte, markKeySize)
+	_, _ = rand.Read(key) // never fails
+	for _, one := range []struct{ name, fresh string }{{identityName, rand.Text()}, {markKeyName, hex.EncodeToString(key)}} {
+		var there string
+		err := conn.QueryRowContext(ctx, getIdentity, one.name).Scan(&there)
+		if errors.Is(err, sql.ErrNoRows) {
+			_, err = conn.ExecContext(ctx, addIdentity, one.name, one.fresh)
+		}
+		if err != nil {
+			return fmt.Errorf("%s of the platform: %w", one.name, err)
+		}
 	}
 	return nil
 }
+
+// MarkKey returns the secret with which the marks on what users have in the engines are encrypted, or ErrNoMarkKey. It is copied
+// and restored with the database.
+func MarkKey(ctx context.Context, db *sql.DB) (key []byte, err error) {
+	err = Retry(ctx, func(ctx context.Context) error {
+		var text string
+		if err := db.QueryRowContext(ctx, getIdentity, markKeyName).Scan(&text); err != nil {
+			return err
+		}
+		key, err = hex.DecodeString(text)
+		return err
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNoMarkKey
+	}
+	return key, err
+}
+
+// ErrNoMarkKey says that the database has no key of the marks yet: inner migrate makes one.
+var ErrNoMarkKey = errors.New("the database has no key of the marks: run inner migrate")
 
 // Identity returns the id of the database, or ErrNoIdentity. Ids of rows compare with numbers that the cluster carries only
 // where these were taken under the same id. It is asked each time anew: a database can be restored under a running process.

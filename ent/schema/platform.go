@@ -16,7 +16,7 @@ func (Platform) Annotations() []schema.Annotation { return table("inner_platform
 // Fields lists the columns.
 func (Platform) Fields() []ent.Field {
 	return []ent.Field{
-		field.String("id").StorageKey("name").SchemaType(textType).Comment("what is recorded: database is the id of this database"),
+		field.String("id").StorageKey("name").SchemaType(textType).Comment("what is recorded: database is the id of this database, mark key the key of the marks in the engines"),
 		field.String("value").SchemaType(textType),
 		field.Time("created_at").SchemaType(timestampType).Annotations(entsql.DefaultExpr("LOCALTIMESTAMP")),
 	}

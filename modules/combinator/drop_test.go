@@ -19,18 +19,21 @@ func TestASchemaIsDroppedUnlessItsMarkIsForeign(t *testing.T) {
 			t.Run(name+" on "+server, func(t *testing.T) {
 				t.Parallel()
 				b := setup(t, layout, play)
-				b.user("u1", "sk_one")
-				b.resource("u1", "r1", "rdb")
+				for _, uid := range []string{"u1", "u2"} {
+					b.user(uid, "sk_"+uid)
+					b.resource(uid, "r1", "rdb")
+					require.NoError(t, b.run(jobs.CreateRDBType, ref(uid, "r1")))
+				}
 				r := engine.Resource{UserUID: "u1", ResourceID: "r1"}
 				tenant := engine.Tenant{UserUID: "u1", Place: b.rdb.Place("u1")}
 				for comment, stays := range map[string]bool{
-					"inner-gateway " + b.config.PlatformMark() + " u1/r1": false,
+					b.mark("u1", "r1"):                     false,
 					"inner-gateway u1/r1":                  false, // an earlier release's
 					"":                                     false,
 					"somebody's note":                      false,
 					"inner-gateway 0123456789abcdef u1/r1": true,
 					"inner-gateway u2/r1":                  true,
-					"inner-gateway " + b.config.PlatformMark() + " u2/r1": true,
+					b.mark("u2", "r1"):                     true,
 				} {
 					require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r1")))
 					db := b.admin(b.database("u1"))

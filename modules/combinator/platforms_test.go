@@ -69,7 +69,7 @@ func (b *bundle) audit() (deleted, repaired []string) {
 }
 
 // copied are the tables of which a copy of a platform's database consists, as far as combinator is concerned.
-var copied = []string{"users", "combinator_resources", "combinator_tenants", "combinator_places"}
+var copied = []string{"users", "combinator_resources", "combinator_tenants", "combinator_places", "inner_platform"}
 
 // clone returns another platform with the same settings but for its name, the same engines and a copy of the database, as a
 // staging platform is made.
@@ -95,6 +95,8 @@ func (b *bundle) copyRows(from *bundle) {
 	b.t.Helper()
 	source, target := from.open(from.config.Database.DSN.Reveal()), b.open(b.config.Database.DSN.Reveal())
 	for _, table := range copied {
+		_, err := target.Exec(`DELETE FROM ` + table)
+		require.NoError(b.t, err)
 		for _, row := range column(b.t, source, `SELECT row_to_json(t)::TEXT FROM `+table+` t`) {
 			_, err := target.Exec(`INSERT INTO `+table+` SELECT (json_populate_record(NULL::`+table+`, $1::JSON)).*`, row)
 			require.NoError(b.t, err)

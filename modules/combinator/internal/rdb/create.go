@@ -26,10 +26,14 @@ func (e *Engine) Prepare(ctx context.Context, tenant engine.Tenant) error {
 
 // Create implements engine.RDB. For a user who is prepared it tries at once: that says by itself what is missing.
 func (e *Engine) Create(ctx context.Context, tenant engine.Tenant, r engine.Resource, name string) error {
+	m, err := e.marks(ctx)
+	if err != nil {
+		return err
+	}
 	s := schemaOf(r, name)
 	tenant.Place.Database = s.database
 	if !tenant.Stale {
-		err := e.make(ctx, tenant.Place.Role, s, `CREATE SCHEMA `)
+		err := e.make(ctx, m, tenant.Place.Role, s, `CREATE SCHEMA `)
 		switch {
 		case missing(err):
 			return lost(err)
@@ -48,13 +52,13 @@ func (e *Engine) Create(ctx context.Context, tenant engine.Tenant, r engine.Reso
 		return err
 	}
 	return e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
-		switch whose, err := e.schemaOwner(ctx, db, s); {
+		switch whose, err := e.schemaOwner(ctx, db, m, s); {
 		case err != nil:
 			return err
 		case whose == foreign:
 			return fmt.Errorf("%w: schema %s", engine.ErrForeign, name)
 		}
-		return e.exec(ctx, db, e.steps(tenant.Place.Role, s, `CREATE SCHEMA IF NOT EXISTS `))
+		return e.exec(ctx, db, steps(m, tenant.Place.Role, s, `CREATE SCHEMA IF NOT EXISTS `))
 	})
 }
 
@@ -63,14 +67,14 @@ func (e *Engine) Create(ctx context.Context, tenant engine.Tenant, r engine.Reso
 func lost(err error) error { return fmt.Errorf("%w: %w", engine.ErrLost, err) }
 
 // make makes a schema.
-func (e *Engine) make(ctx context.Context, role string, s schema, create string) error {
-	return e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error { return e.exec(ctx, db, e.steps(role, s, create)) })
+func (e *Engine) make(ctx context.Context, m *marks, role string, s schema, create string) error {
+	return e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error { return e.exec(ctx, db, steps(m, role, s, create)) })
 }
 
 // steps make a schema. The role is let in last; until then nobody is, and combinator_places says whose the schema is.
-func (e *Engine) steps(role string, s schema, create string) string {
+func steps(m *marks, role string, s schema, create string) string {
 	quoted := database.Quote(s.name)
-	text := fmt.Sprintf(`%s%s; COMMENT ON SCHEMA %s IS %s`, create, quoted, quoted, database.Literal(e.mark(whom(s.resource))))
+	text := fmt.Sprintf(`%s%s; COMMENT ON SCHEMA %s IS %s`, create, quoted, quoted, database.Literal(m.mark(whom(s.resource))))
 	if role != "" {
 		text += fmt.Sprintf(`; GRANT USAGE, CREATE ON SCHEMA %s TO %s`, quoted, database.Quote(role))
 	}
@@ -80,10 +84,10 @@ func (e *Engine) steps(role string, s schema, create string) string {
 const markOfSchema = `SELECT COALESCE(obj_description(n.oid, 'pg_namespace'), '') FROM pg_namespace n WHERE n.nspname = $1`
 
 // schemaOwner tells whose a schema is; nobody's is also one that is not there.
-func (e *Engine) schemaOwner(ctx context.Context, db *sql.DB, s schema) (owner, error) {
+func (e *Engine) schemaOwner(ctx context.Context, db *sql.DB, m *marks, s schema) (owner, error) {
 	var mark string
 	_, err := e.read(ctx, db, markOfSchema, []any{s.name}, &mark)
-	return e.owner(mark, whom(s.resource)), err
+	return m.owner(mark, whom(s.resource)), err
 }
 
 // ensureRole makes the user's role, and gives it its password and limits where those may be others. It may log in only when
@@ -96,6 +100,10 @@ func (e *Engine) ensureRole(ctx context.Context, tenant engine.Tenant) error {
 	if err != nil {
 		return err
 	}
+	m, err := e.marks(ctx)
+	if err != nil {
+		return err
+	}
 	if tenant.Stale {
 		if err := e.closeServer(ctx, d); err != nil {
 			return err
@@ -104,7 +112,7 @@ func (e *Engine) ensureRole(ctx context.Context, tenant engine.Tenant) error {
 	return e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
 		wait := quickWait
 		for run := 1; ; run++ {
-			found, whose, err := e.role(ctx, db, d, tenant)
+			found, whose, err := e.role(ctx, db, d, m, tenant)
 			switch {
 			case err != nil:
 				return err
@@ -115,7 +123,7 @@ func (e *Engine) ensureRole(ctx context.Context, tenant engine.Tenant) error {
 			case found && whose == ours && !tenant.Stale:
 				return nil
 			}
-			statements, err := e.roleSteps(d, tenant, found)
+			statements, err := e.roleSteps(d, m, tenant, found)
 			if err != nil {
 				return err
 			}
@@ -135,19 +143,19 @@ func (e *Engine) ensureRole(ctx context.Context, tenant engine.Tenant) error {
 }
 
 // role tells whether the user's role is there, and whose it is.
-func (e *Engine) role(ctx context.Context, db *sql.DB, d *dialect, tenant engine.Tenant) (found bool, whose owner, err error) {
+func (e *Engine) role(ctx context.Context, db *sql.DB, d *dialect, m *marks, tenant engine.Tenant) (found bool, whose owner, err error) {
 	var mark string
 	found, err = e.read(ctx, db, d.roles, []any{database.Array([]string{tenant.Place.Role})}, new(string), &mark)
-	return found, e.owner(mark, tenant.UserUID), err
+	return found, m.owner(mark, tenant.UserUID), err
 }
 
 // roleSteps are the statements after which a role is as it is to be.
-func (e *Engine) roleSteps(d *dialect, tenant engine.Tenant, found bool) (statements []string, err error) {
+func (e *Engine) roleSteps(d *dialect, m *marks, tenant engine.Tenant, found bool) (statements []string, err error) {
 	role := database.Quote(tenant.Place.Role)
 	if !found {
 		statements = append(statements, `CREATE ROLE `+role+` WITH NOLOGIN NOCREATEDB NOCREATEROLE`)
 	}
-	statements = append(statements, d.markRole(tenant.Place.Role, e.mark(tenant.UserUID)),
+	statements = append(statements, d.markRole(tenant.Place.Role, m.mark(tenant.UserUID)),
 		fmt.Sprintf(`ALTER ROLE %s SET statement_timeout = %d`, role, e.config.StatementTimeout.Milliseconds()),
 		fmt.Sprintf(`ALTER ROLE %s SET idle_in_transaction_session_timeout = %d`, role, e.config.IdleTransactionTimeout.Milliseconds()))
 	if d.connectionLimit != nil {
@@ -187,15 +195,19 @@ const platformTable = `SELECT 1 FROM information_schema.tables WHERE table_schem
 // open takes everybody's rights on the schema's database away and lets the user's role in, where that is not so already. It
 // tells whether the schema is there, with its mark and the role's rights on it.
 func (e *Engine) open(ctx context.Context, role string, s schema) (there bool, err error) {
+	m, err := e.marks(ctx)
+	if err != nil {
+		return false, err
+	}
 	err = e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
 		if role == "" {
-			whose, err := e.schemaOwner(ctx, db, s)
+			whose, err := e.schemaOwner(ctx, db, m, s)
 			there = whose == ours
 			return err
 		}
 		var name string
 		var connect, temporary, public bool
-		found, err := e.read(ctx, db, rights, []any{role, s.name, e.mark(whom(s.resource))}, &name, &connect, &temporary, &public, &there)
+		found, err := e.read(ctx, db, rights, []any{role, s.name, m.mark(whom(s.resource))}, &name, &connect, &temporary, &public, &there)
 		switch {
 		case err != nil:
 			return err

@@ -32,10 +32,14 @@ func (e *Engine) dropSchema(ctx context.Context, role string, s schema) error {
 	if err != nil {
 		return err
 	}
+	m, err := e.marks(ctx)
+	if err != nil {
+		return err
+	}
 	var parts []string // what is dropped next, before the rest
 	for wait, round := quickWait, 0; ; {
 		err := e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
-			return e.exec(ctx, db, e.dropText(d, role, s, wait, parts))
+			return e.exec(ctx, db, dropText(d, m, role, s, wait, parts))
 		})
 		switch {
 		case err == nil && parts != nil:
@@ -65,8 +69,8 @@ func (e *Engine) dropSchema(ctx context.Context, role string, s schema) error {
 
 // dropText is one text that reads the mark and drops: parts of the schema, or without any the schema, if there is not too much in
 // it and nothing of the user's outside needs it.
-func (e *Engine) dropText(d *dialect, role string, s schema, wait time.Duration, parts []string) string {
-	text := d.waits(wait) + e.unlessForeign(s)
+func dropText(d *dialect, m *marks, role string, s schema, wait time.Duration, parts []string) string {
+	text := d.waits(wait) + unlessForeign(m, s)
 	if len(parts) > 0 {
 		return text + "; " + strings.Join(parts, "; ")
 	}
@@ -81,12 +85,12 @@ func (e *Engine) dropText(d *dialect, role string, s schema, wait time.Duration,
 
 // unlessForeign is a statement that fails where the schema's mark is another platform's, by a division, and with it the rest of a
 // text. To ask first would take as long again as the drop.
-func (e *Engine) unlessForeign(s schema) string {
+func unlessForeign(m *marks, s schema) string {
 	whose := whom(s.resource)
 	return fmt.Sprintf(`SELECT 1 / CASE WHEN EXISTS (SELECT 1 FROM pg_namespace n JOIN pg_description d ON d.objoid = n.oid
 WHERE n.nspname = %s AND d.classoid = 'pg_catalog.pg_namespace'::REGCLASS AND substr(d.description, 1, %d) = %s
     AND d.description NOT IN (%s, %s)) THEN 0 ELSE 1 END`,
-		database.Literal(s.name), len(marked), database.Literal(marked), database.Literal(e.mark(whose)), database.Literal(marked+whose))
+		database.Literal(s.name), len(marked), database.Literal(marked), database.Literal(m.mark(whose)), database.Literal(marked+whose))
 }
 
 // partsOf are the relations, routines and types of a schema that can be dropped by themselves: not those which an extension or

@@ -25,37 +25,42 @@ import (
 // Connect returns what opens connections to a database of the engine; "" is the one that the configuration names.
 type Connect func(c config.RDB, database string) (driver.Connector, error)
 
+// MarkKey returns the secret with which the marks of this platform are encrypted. It never changes.
+type MarkKey func(ctx context.Context) ([]byte, error)
+
 // Engine implements engine.RDB.
 type Engine struct {
 	config  config.RDB
 	connect Connect
 	names   names
-	// platform stands in the marks.
+	// platform stands in the marks, and markKey is their key.
 	platform string
+	markKey  MarkKey
 	log      *zap.Logger
 	// admin is connected to the database that the DSN names; nil where there is no engine.
 	admin *sql.DB
 
 	mu      sync.Mutex
 	dialect *dialect // unknown until the server was asked
+	marked  *marks   // unknown until the key was read
 	opened  verified
 
 	closed sync.Once // it was said that sizes are not told
 }
 
 // New returns the engine. It does not connect: a server that is away is found out by whoever asks it something.
-func New(c *config.Config, log *zap.Logger) (*Engine, error) {
-	return NewWith(c, log, database.EngineConnector)
+func New(c *config.Config, key MarkKey, log *zap.Logger) (*Engine, error) {
+	return NewWith(c, key, log, database.EngineConnector)
 }
 
 // NewWith is New with another way to connect.
-func NewWith(all *config.Config, log *zap.Logger, connect Connect) (*Engine, error) {
+func NewWith(all *config.Config, key MarkKey, log *zap.Logger, connect Connect) (*Engine, error) {
 	c := all.Combinator.RDB
 	n, err := newNames(c)
 	if err != nil {
 		return nil, fmt.Errorf("combinator.rdb.names: %w", err)
 	}
-	e := &Engine{config: c, connect: connect, names: n, platform: all.PlatformMark(), log: log.Named("job")}
+	e := &Engine{config: c, connect: connect, names: n, platform: all.PlatformMark(), markKey: key, log: log.Named("job")}
 	if c.DSN == "" {
 		return e, nil
 	}

@@ -18,13 +18,17 @@ WHERE substr(n.nspname, 1, 3) <> 'pg_' AND n.nspname > $1 ORDER BY n.nspname LIM
 
 // List implements engine.RDB.
 func (e *Engine) List(ctx context.Context, page func([]engine.Found) error) error {
+	m, err := e.marks(ctx)
+	if err != nil {
+		return err
+	}
 	databases, err := e.databases(ctx)
 	if err != nil {
 		return err
 	}
 	for _, name := range databases {
 		for after := ""; ; {
-			found, last, err := e.listFrom(ctx, name, after)
+			found, last, err := e.listFrom(ctx, m, name, after)
 			if err != nil {
 				return err
 			}
@@ -41,10 +45,10 @@ func (e *Engine) List(ctx context.Context, page func([]engine.Found) error) erro
 }
 
 // listFrom returns the schemas of the page that follows a name, and the last name of that page; "" after the last.
-func (e *Engine) listFrom(ctx context.Context, databaseName, after string) (found []engine.Found, last string, err error) {
+func (e *Engine) listFrom(ctx context.Context, m *marks, databaseName, after string) (found []engine.Found, last string, err error) {
 	n := 0
 	err = e.each(ctx, databaseName, func() { found, last, n = nil, "", 0 }, func(name, mark string) {
-		if one, ok := e.found(join(databaseName, name), mark); ok {
+		if one, ok := m.found(join(databaseName, name), mark); ok {
 			found = append(found, one)
 		}
 		last = name
@@ -105,16 +109,20 @@ func (e *Engine) Find(ctx context.Context, place engine.Place, r engine.Resource
 	if err != nil || !isOpen {
 		return "", err
 	}
-	marks, elsewhere := []string{e.mark(whom(r)), marked + whom(r)}, false
+	m, err := e.marks(ctx)
+	if err != nil {
+		return "", err
+	}
+	wanted, elsewhere := []string{m.mark(whom(r)), marked + whom(r)}, false
 	err = e.each(ctx, place.Database, func() { name, elsewhere = "", false }, func(found, mark string) {
 		found = join(place.Database, found)
 		switch {
-		case mark == marks[0], name == "" && found == e.Name(r):
+		case mark == wanted[0], name == "" && found == e.Name(r):
 			name = found
 		default:
 			elsewhere = true
 		}
-	}, findSchemas, database.Array(marks))
+	}, findSchemas, database.Array(wanted))
 	if missing(err) { // the database
 		return "", nil
 	}

@@ -1,15 +1,23 @@
 package rdb
 
 import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
 	"strings"
 
 	"app238.com/inner/app/identifier"
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// A mark is the comment by which Inner knows what it has made, and for whom: "inner-gateway <platform> <user>" on roles and
-// databases, "inner-gateway <platform> <user>/<resource>" on schemas. Those of an earlier release name no platform, and stood
-// on schemas alone.
+// A mark is the comment by which Inner knows what it has made, and for whom: "inner-gateway <platform> <owner>", where the owner is
+// encrypted, because every user of the engine can read comments. Those of an earlier release are "inner-gateway
+// <user>/<resource>", and stood on schemas alone.
 const marked = "inner-gateway "
 
 // owner is whose a thing is.
@@ -26,14 +34,83 @@ const (
 // whom is what a schema's mark says of its resource.
 func whom(r engine.Resource) string { return r.UserUID + "/" + r.ResourceID }
 
-// mark is what stands on what this platform makes for someone.
-func (e *Engine) mark(whom string) string { return marked + e.platform + " " + whom }
+// marks makes and reads the marks of one platform.
+type marks struct {
+	platform string
+	aead     cipher.AEAD
+	nonceKey []byte
+	// nameOf is the name of a new resource.
+	nameOf func(engine.Resource) string
+}
+
+// marks returns the marks of this platform. It reads their key once.
+func (e *Engine) marks(ctx context.Context) (*marks, error) {
+	e.mu.Lock()
+	m := e.marked
+	e.mu.Unlock()
+	if m != nil {
+		return m, nil
+	}
+	key, err := e.markKey(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: reading the key of the marks: %w", engine.ErrUnavailable, err)
+	}
+	if m, err = newMarks(e.platform, key, e.Name); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	e.marked = m
+	e.mu.Unlock()
+	return m, nil
+}
+
+func newMarks(platform string, key []byte, nameOf func(engine.Resource) string) (*marks, error) {
+	secret, err := hkdf.Key(sha256.New, key, nil, "marks: encryption", sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	nonceKey, err := hkdf.Key(sha256.New, key, nil, "marks: nonces", sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(secret)
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipher.NewGCM(block)
+	return &marks{platform: platform, aead: aead, nonceKey: nonceKey, nameOf: nameOf}, err
+}
+
+// mark is what stands on what this platform makes for someone, each time the same: the nonce follows from the text.
+func (m *marks) mark(whom string) string {
+	hash := hmac.New(sha256.New, m.nonceKey)
+	hash.Write([]byte(whom))
+	nonce := hash.Sum(nil)[:m.aead.NonceSize()]
+	return m.head() + base64.RawURLEncoding.EncodeToString(m.aead.Seal(nonce, nonce, []byte(whom), nil)) //nolint:gosec // each text has its own nonce
+}
+
+// head is what all marks of this platform begin with.
+func (m *marks) head() string { return marked + m.platform + " " }
+
+// whose reads a mark of this platform; "" where it is none.
+func (m *marks) whose(mark string) string {
+	encoded, isOurs := strings.CutPrefix(mark, m.head())
+	sealed, err := base64.RawURLEncoding.DecodeString(encoded)
+	if !isOurs || err != nil || len(sealed) < m.aead.NonceSize() {
+		return ""
+	}
+	whom, err := m.aead.Open(nil, sealed[:m.aead.NonceSize()], sealed[m.aead.NonceSize():], nil)
+	if err != nil {
+		return ""
+	}
+	return string(whom)
+}
 
 // owner tells whose a thing with this mark is, which is to be someone's.
-func (e *Engine) owner(mark, whom string) owner {
+func (m *marks) owner(mark, whom string) owner {
 	text, ok := strings.CutPrefix(mark, marked)
 	switch {
-	case mark == e.mark(whom):
+	case mark == m.mark(whom):
 		return ours
 	case !ok, text == whom:
 		return nobodys
@@ -43,16 +120,20 @@ func (e *Engine) owner(mark, whom string) owner {
 
 // found reads the mark of a schema. It returns false for schemas that neither this platform has made nor an earlier release
 // that gave them this name.
-func (e *Engine) found(name, mark string) (engine.Found, bool) {
+func (m *marks) found(name, mark string) (engine.Found, bool) {
 	text, ok := strings.CutPrefix(mark, marked)
 	if !ok {
 		return engine.Found{}, false
 	}
-	owned, isOurs := strings.CutPrefix(text, e.platform+" ")
+	owned := m.whose(mark)
+	isOurs := owned != ""
+	if !isOurs {
+		owned = text
+	}
 	userUID, resourceID, whole := strings.Cut(owned, "/")
 	if !whole || identifier.Check("user_uid", userUID) != nil || identifier.Check("resource_id", resourceID) != nil {
 		return engine.Found{}, false
 	}
 	r := engine.Resource{UserUID: userUID, ResourceID: resourceID}
-	return engine.Found{Resource: r, Unclaimed: !isOurs}, isOurs || e.Name(r) == name
+	return engine.Found{Resource: r, Unclaimed: !isOurs}, isOurs || m.nameOf(r) == name
 }

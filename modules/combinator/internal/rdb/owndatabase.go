@@ -19,9 +19,13 @@ func (e *Engine) ensureDatabase(ctx context.Context, tenant engine.Tenant) error
 	if err != nil {
 		return err
 	}
+	m, err := e.marks(ctx)
+	if err != nil {
+		return err
+	}
 	return e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
 		for run := 1; ; run++ {
-			found, admits, whose, err := e.ownDatabase(ctx, db, tenant)
+			found, admits, whose, err := e.ownDatabase(ctx, db, m, tenant)
 			switch {
 			case err != nil:
 				return err
@@ -32,7 +36,7 @@ func (e *Engine) ensureDatabase(ctx context.Context, tenant engine.Tenant) error
 			case !tenant.Stale && (!found || !admits):
 				return lost(errors.New("no database"))
 			}
-			err = e.execEach(ctx, db, "", e.databaseSteps(d, tenant, found, admits))
+			err = e.execEach(ctx, db, "", databaseSteps(d, m, tenant, found, admits))
 			switch {
 			case database.IsInUse(err): // the one that new ones are copies of
 				return fmt.Errorf("%w: %w", engine.ErrBusy, err)
@@ -45,12 +49,12 @@ func (e *Engine) ensureDatabase(ctx context.Context, tenant engine.Tenant) error
 }
 
 // databaseSteps are the statements after which a database is there. Those of CREATE and ALLOW_CONNECTIONS stand alone.
-func (e *Engine) databaseSteps(d *dialect, tenant engine.Tenant, found, admits bool) (statements []string) {
+func databaseSteps(d *dialect, m *marks, tenant engine.Tenant, found, admits bool) (statements []string) {
 	quoted := database.Quote(tenant.Place.Database)
 	if !found {
 		statements = append(statements, `CREATE DATABASE `+quoted+d.createClosed)
 	}
-	statements = append(statements, fmt.Sprintf(`COMMENT ON DATABASE %s IS %s`, quoted, database.Literal(e.mark(tenant.UserUID))))
+	statements = append(statements, fmt.Sprintf(`COMMENT ON DATABASE %s IS %s`, quoted, database.Literal(m.mark(tenant.UserUID))))
 	if found && admits {
 		return statements
 	}
@@ -64,10 +68,10 @@ func (e *Engine) databaseSteps(d *dialect, tenant engine.Tenant, found, admits b
 const hasDatabase = `SELECT d.datallowconn, COALESCE(shobj_description(d.oid, 'pg_database'), '') FROM pg_database d WHERE d.datname = $1`
 
 // ownDatabase tells whether the user's own database is there, whether it lets anybody in, and whose it is.
-func (e *Engine) ownDatabase(ctx context.Context, db *sql.DB, tenant engine.Tenant) (found, admits bool, whose owner, err error) {
+func (e *Engine) ownDatabase(ctx context.Context, db *sql.DB, m *marks, tenant engine.Tenant) (found, admits bool, whose owner, err error) {
 	var mark string
 	found, err = e.read(ctx, db, hasDatabase, []any{tenant.Place.Database}, &admits, &mark)
-	return found, admits, e.owner(mark, tenant.UserUID), err
+	return found, admits, m.owner(mark, tenant.UserUID), err
 }
 
 // isOpen tells whether a database lets anybody in; "" is the one that all users share. Nothing was ever made in one that was
@@ -102,9 +106,13 @@ func (e *Engine) dropDatabase(ctx context.Context, tenant engine.Tenant) (holds 
 	if err != nil {
 		return nil, err
 	}
+	m, err := e.marks(ctx)
+	if err != nil {
+		return nil, err
+	}
 	drop, admits := false, false
 	err = e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
-		found, admitted, whose, err := e.ownDatabase(ctx, db, tenant)
+		found, admitted, whose, err := e.ownDatabase(ctx, db, m, tenant)
 		drop, admits = found && mayDrop(whose, tenant), admitted
 		return err
 	})

@@ -83,8 +83,12 @@ func (e *Engine) mayDropRole(ctx context.Context, d *dialect, tenant engine.Tena
 	if tenant.Place.Role == "" {
 		return false, false, nil
 	}
+	m, err := e.marks(ctx)
+	if err != nil {
+		return false, false, err
+	}
 	err = e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
-		found, whose, err := e.role(ctx, db, d, tenant)
+		found, whose, err := e.role(ctx, db, d, m, tenant)
 		if err != nil || !found || !mayDrop(whose, tenant) {
 			return err
 		}

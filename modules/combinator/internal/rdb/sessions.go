@@ -104,8 +104,12 @@ func (e *Engine) free(ctx context.Context, d *dialect, role string, s schema, ag
 		return 0, nil
 	}
 	if role != "" {
-		err := e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
-			return e.exec(ctx, db, fmt.Sprintf(`%s; REVOKE ALL ON SCHEMA %s FROM %s`, e.unlessForeign(s), database.Quote(s.name), database.Quote(role)))
+		m, err := e.marks(ctx)
+		if err != nil {
+			return 0, err
+		}
+		err = e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
+			return e.exec(ctx, db, fmt.Sprintf(`%s; REVOKE ALL ON SCHEMA %s FROM %s`, unlessForeign(m, s), database.Quote(s.name), database.Quote(role)))
 		})
 		if err != nil && !missing(err) { // who has no role any more has no session either
 			return 0, err

@@ -29,6 +29,10 @@ func (e *Engine) Tenants(ctx context.Context, tenants []engine.Tenant) (map[stri
 	if err != nil {
 		return nil, err
 	}
+	m, err := e.marks(ctx)
+	if err != nil {
+		return nil, err
+	}
 	parts, unmarked := map[string][]string{}, map[string]bool{}
 	for _, part := range e.TenantParts() {
 		owners := make(map[string]engine.Tenant, len(tenants))
@@ -49,7 +53,7 @@ func (e *Engine) Tenants(ctx context.Context, tenants []engine.Tenant) (map[stri
 		}
 		for name, mark := range found {
 			t := owners[name]
-			whose := e.owner(mark, t.UserUID)
+			whose := m.owner(mark, t.UserUID)
 			if mayDrop(whose, t) {
 				parts[t.UserUID] = append(parts[t.UserUID], part)
 				unmarked[t.UserUID] = unmarked[t.UserUID] || whose != ours

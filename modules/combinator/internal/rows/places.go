@@ -72,6 +72,13 @@ func (r *Rows) Places(ctx context.Context, kind string, after int64, limit int) 
 	return places, nil
 }
 
+// MarkKey returns the key of the marks in the engines.
+func (r *Rows) MarkKey(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	return database.MarkKey(ctx, r.db)
+}
+
 // Platforms counts what is recorded of resources and users: what this platform has made, and all.
 func (r *Rows) Platforms(ctx context.Context) (ours, all int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
