@@ -171,6 +171,22 @@ func TestWhoIsInTheTemplateKeepsNobodyFromADatabase(t *testing.T) {
 	require.NoError(t, operator.PingContext(t.Context()))
 	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
 	require.NoError(t, operator.PingContext(t.Context()))
+
+	// Nobody may be in template0, but whom a superuser lets in.
+	_, err = b.admin("").Exec(`ALTER DATABASE template0 ALLOW_CONNECTIONS true`)
+	require.NoError(t, err)
+	inside := b.connect("template0", nil)
+	inside.SetMaxIdleConns(1)
+	require.NoError(t, inside.Ping())
+	b.user("u2", "sk_u2")
+	b.resource("u2", "r2", "rdb")
+	var waiting *job.Error
+	require.ErrorAs(t, b.run(jobs.CreateRDBType, ref("u2", "r2")), &waiting)
+	require.Equal(t, job.Later, waiting.Kind, "%v", waiting)
+	require.ErrorContains(t, waiting, "is done with what it holds")
+	require.Equal(t, []string{"loading"}, column(t, b.db.DB, `SELECT status FROM combinator_resources WHERE resource_id = 'r2'`))
+	require.NoError(t, inside.Close())
+	require.Eventually(t, func() bool { return b.run(jobs.CreateRDBType, ref("u2", "r2")) == nil }, patience, 10*time.Millisecond)
 }
 
 func TestUsersAreKeptOutOfTheServersOwnDatabasesAndOthersAreNamed(t *testing.T) {
