@@ -20,8 +20,8 @@ import (
 	"app238.com/inner/app/health"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/app/kube/clientlog"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/app/metrics"
-	"app238.com/inner/app/observe"
 	"app238.com/inner/app/openapi"
 	"app238.com/inner/app/profiling"
 	"app238.com/inner/app/server"
@@ -69,15 +69,15 @@ func Base(c *config.Config) fx.Option {
 			return l
 		}),
 		fx.Provide(
-			observe.NewLogger,
+			logging.NewLogger,
 			metrics.NewRegistry,
 			server.AsRoutes(metrics.Routes),
 			server.AsRoutes(openapi.Routes),
 			tracing.New,
-			server.AsLayer((*tracing.Tracing).Layer),
+			server.AsMiddleware((*tracing.Tracing).Middleware),
 			newConnector,
 			database.Pool,
-			database.NewSteady,
+			database.NewPreparedPool,
 			database.OpenHeartbeat,
 			database.NewEnt,
 			newClients,
@@ -98,7 +98,7 @@ func Base(c *config.Config) fx.Option {
 		fx.Invoke(
 			func(lc fx.Lifecycle, t *tracing.Tracing) { lc.Append(fx.StopHook(t.Stop)) },
 			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
-			func(lc fx.Lifecycle, s *database.Steady) { lc.Append(fx.StopHook(s.Close)) },
+			func(lc fx.Lifecycle, s *database.PreparedPool) { lc.Append(fx.StopHook(s.Close)) },
 			func(lc fx.Lifecycle, h *database.Heartbeat) { lc.Append(fx.StopHook(h.Close)) },
 			// The pods are watched from when they are asked for first: most commands never do.
 			func(lc fx.Lifecycle, p *kube.Pods) { lc.Append(fx.StopHook(p.Stop)) },
@@ -126,7 +126,7 @@ func showState(r *prometheus.Registry, h *health.Health, db *sql.DB) error {
 	return errors.Join(health.Register(r, h), r.Register(collectors.NewDBStatsCollector(db, "platform")))
 }
 
-func newServer(c *config.Config, log *zap.Logger, m *server.Metrics, guard *access.Guard, routes []server.Route, layers []server.Layer) *server.Server {
+func newServer(c *config.Config, log *zap.Logger, m *server.Metrics, guard *access.Guard, routes []server.Route, layers []server.Middleware) *server.Server {
 	return server.New(c, log, m, guard.Protect(routes), layers...)
 }
 

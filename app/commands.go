@@ -15,10 +15,10 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/kube"
-	"app238.com/inner/app/observe"
-	"app238.com/inner/modules/audit/report"
-	"app238.com/inner/modules/combinator/usage"
-	"app238.com/inner/modules/domains/overview"
+	"app238.com/inner/app/logging"
+	auditadmin "app238.com/inner/modules/audit/admin"
+	combinatoradmin "app238.com/inner/modules/combinator/admin"
+	domainsadmin "app238.com/inner/modules/domains/admin"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -30,7 +30,7 @@ const commandTime = 10 * time.Second
 // carries of it counts no longer.
 func Migrate(ctx context.Context, c *config.Config, restored bool, progress func(text string)) (steps int, err error) {
 	if progress == nil {
-		logger, err := observe.NewLogger(c)
+		logger, err := logging.NewLogger(c)
 		if err != nil {
 			return 0, err
 		}
@@ -41,7 +41,7 @@ func Migrate(ctx context.Context, c *config.Config, restored bool, progress func
 		return 0, err
 	}
 	defer func() { _ = db.Close() }()
-	steps, err = database.Migration{DB: db, Progress: func(text string) { progress(observe.Redact(text)) }}.Run(ctx)
+	steps, err = database.Migration{DB: db, Progress: func(text string) { progress(logging.Redact(text)) }}.Run(ctx)
 	if err != nil || !restored {
 		return steps, Told("migrate", err)
 	}
@@ -113,8 +113,8 @@ func Admin(ctx context.Context, c *config.Config, use func(context.Context, job.
 }
 
 // Domains lets use see custom domains and have them checked. It needs the database and the DNS, and nothing of the cluster.
-func Domains(ctx context.Context, c *config.Config, use func(context.Context, overview.Domains) error) error {
-	var all overview.Domains
+func Domains(ctx context.Context, c *config.Config, use func(context.Context, domainsadmin.Domains) error) error {
+	var all domainsadmin.Domains
 	return inGraph(ctx, c, &kube.Clients{}, fx.Populate(&all), func(ctx context.Context) error {
 		return use(ctx, all)
 	})
@@ -122,7 +122,7 @@ func Domains(ctx context.Context, c *config.Config, use func(context.Context, ov
 
 // Audit lets use ask the audit. A dry run needs the cluster and the engines; what earlier audits recorded is in the
 // database.
-func Audit(ctx context.Context, c *config.Config, dry bool, use func(context.Context, report.Auditor) error) error {
+func Audit(ctx context.Context, c *config.Config, dry bool, use func(context.Context, auditadmin.Admin) error) error {
 	clients := &kube.Clients{}
 	if dry {
 		var err error
@@ -130,15 +130,15 @@ func Audit(ctx context.Context, c *config.Config, dry bool, use func(context.Con
 			return err
 		}
 	}
-	var auditor report.Auditor
+	var auditor auditadmin.Admin
 	return inGraph(ctx, c, clients, fx.Populate(&auditor), func(ctx context.Context) error {
 		return use(ctx, auditor)
 	})
 }
 
 // Usage lets use ask about users' data. It needs the database, and nothing of the cluster.
-func Usage(ctx context.Context, c *config.Config, use func(context.Context, usage.Reader) error) error {
-	var reader usage.Reader
+func Usage(ctx context.Context, c *config.Config, use func(context.Context, combinatoradmin.Admin) error) error {
+	var reader combinatoradmin.Admin
 	return inGraph(ctx, c, &kube.Clients{}, fx.Populate(&reader), func(ctx context.Context) error {
 		return use(ctx, reader)
 	})
@@ -196,7 +196,7 @@ func Told(where string, err error) error {
 }
 
 // Words returns an error's text for whoever runs the program: it holds no secrets, and not the database's own words.
-func Words(err error) string { return observe.Redact(database.Words(err)) }
+func Words(err error) string { return logging.Redact(database.Words(err)) }
 
 // told is an error in other words.
 type told struct {

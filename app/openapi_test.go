@@ -25,7 +25,7 @@ import (
 )
 
 // patience is how long a test waits for what has to come; machines are shared.
-const patience = 60 * time.Second
+const timeout = 60 * time.Second
 
 // listening is a program in this process that serves, and a client of it.
 type listening struct {
@@ -60,7 +60,7 @@ func (d *description) listen(t *testing.T, c *config.Config, all bool) *listenin
 		transport.CloseIdleConnections()
 		require.NoError(t, program.Stop(context.Background()))
 	})
-	l := &listening{description: d, client: &http.Client{Transport: transport, Timeout: patience}, url: "http://" + s.Address()}
+	l := &listening{description: d, client: &http.Client{Transport: transport, Timeout: timeout}, url: "http://" + s.Address()}
 	if c.HTTP.TLS.Enabled() {
 		l.url = "https://" + s.Address()
 	}
@@ -135,7 +135,7 @@ func (d *description) seeGranted(t *testing.T) {
 		require.Eventually(t, func() bool {
 			status, _ := l.send(t, r.method, r.path, r.body)
 			return status == http.StatusOK
-		}, patience, 100*time.Millisecond, "%s %s is not granted", r.method, r.path)
+		}, timeout, 100*time.Millisecond, "%s %s is not granted", r.method, r.path)
 	}
 	text := `{"task_type": "worker.delete_worker_cr", "timestamp": 1767225600, "data": "eyJ3b3JrZXJfaWQiOiJ3IiwidXNlcl91aWQiOiJ1In0="}`
 	status, answer := l.send(t, http.MethodPost, "/api/acceptTask", text)
@@ -235,7 +235,7 @@ func (d *description) seeUnavailableAndTooMany(t *testing.T) {
 		require.Eventually(t, func() bool {
 			status, _ := l.send(t, r.method, r.path, r.body)
 			return status == http.StatusTooManyRequests
-		}, patience, 50*time.Millisecond, "%s is never refused", r.path)
+		}, timeout, 50*time.Millisecond, "%s is never refused", r.path)
 	}
 }
 

@@ -18,7 +18,7 @@ const project = "app238.com/inner/"
 
 // seams are the packages by which a module may be used from another.
 var seams = []string{
-	"modules/audit/inventory", "modules/combinator/usage", "modules/controller/rollout", "modules/controller/workerapp", "modules/tasks/job",
+	"modules/audit/inventory", "modules/combinator/admin", "modules/controller/rollout", "modules/controller/workerapp", "modules/tasks/job",
 }
 
 // kubernetesRooms are the folders that may use Kubernetes' libraries. Tests look at the cluster from everywhere.

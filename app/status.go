@@ -26,7 +26,7 @@ func Status(ctx context.Context, c *config.Config, urls []string) (status.Overvi
 	if err != nil {
 		return status.Overview{}, err
 	}
-	var servers []status.Part
+	var servers []status.Component
 	for _, url := range urls {
 		client, err := newStatusClient(c, url)
 		if err != nil {
@@ -35,7 +35,7 @@ func Status(ctx context.Context, c *config.Config, urls []string) (status.Overvi
 		servers = append(servers, status.Server(client, url))
 	}
 	var overview status.Overview
-	var parts []status.Part
+	var parts []status.Component
 	err = inGraph(ctx, c, clients, fx.Invoke(func(found contributed) { parts = found.Parts }), func(ctx context.Context) error {
 		all := slices.Clone(parts)
 		slices.SortStableFunc(all, inOrder)
@@ -48,11 +48,11 @@ func Status(ctx context.Context, c *config.Config, urls []string) (status.Overvi
 // contributed are the parts that the modules contribute.
 type contributed struct {
 	fx.In
-	Parts []status.Part `group:"status"`
+	Parts []status.Component `group:"status"`
 }
 
 // inOrder sorts what everything stands on before the rest, and that by name: the graph gives no order.
-func inOrder(a, b status.Part) int {
+func inOrder(a, b status.Component) int {
 	first := []string{"kubernetes", "database"}
 	if order := slices.Index(first, b.Name) - slices.Index(first, a.Name); order != 0 {
 		return order
@@ -76,8 +76,8 @@ func LocalURL(c *config.Config) string {
 	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
-func databaseStatus(db *sql.DB, c *config.Config) status.Part {
-	return status.Part{Name: "database", Look: func(ctx context.Context) (status.Report, error) {
+func databaseStatus(db *sql.DB, c *config.Config) status.Component {
+	return status.Component{Name: "database", Probe: func(ctx context.Context) (status.Report, error) {
 		begin := time.Now()
 		if err := database.Ping(ctx, db, c); err != nil {
 			return status.Report{}, err
@@ -91,8 +91,8 @@ func databaseStatus(db *sql.DB, c *config.Config) status.Part {
 	}}
 }
 
-func clusterStatus(clients *kube.Clients) status.Part {
-	return status.Part{Name: "kubernetes", Look: func(ctx context.Context) (status.Report, error) {
+func clusterStatus(clients *kube.Clients) status.Component {
+	return status.Component{Name: "kubernetes", Probe: func(ctx context.Context) (status.Report, error) {
 		begin := time.Now()
 		if err := clients.Ping(ctx); err != nil {
 			return status.Report{}, err

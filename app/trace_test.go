@@ -33,7 +33,7 @@ func TestOneTraceLeadsFromTheRequestThroughTheQueueToDatabaseAndCluster(t *testi
 			}
 		}
 		return len(found) >= 5
-	}, patience, 50*time.Millisecond, "spans of the trace: %v", found)
+	}, timeout, 50*time.Millisecond, "spans of the trace: %v", found)
 	require.Equal(t, "0123456789abcdef", found["POST /api/acceptTask"].Parent)
 	require.Equal(t, found["POST /api/acceptTask"].ID, found["commit tasks"].Parent)
 	require.Equal(t, found["POST /api/acceptTask"].ID, found["task worker.delete_worker_cr"].Parent)

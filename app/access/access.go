@@ -13,7 +13,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/app/server"
 )
 
@@ -148,7 +148,7 @@ func withToken(clients *kube.Clients, a config.Access) rule {
 		subject, err := clients.Subject(ctx, strings.TrimSpace(token), a.Audience)
 		switch {
 		case err != nil:
-			return "", fmt.Errorf("review a token: %s", observe.Redact(err.Error()))
+			return "", fmt.Errorf("review a token: %s", logging.Redact(err.Error()))
 		case subject == "":
 			return badToken, nil
 		case !slices.Contains(a.Subjects, subject):

@@ -92,7 +92,7 @@ func openings(t *testing.T, c *config.Config) map[string]error {
 	require.NoError(t, err)
 	engine := sql.OpenDB(connector)
 	t.Cleanup(func() { require.NoError(t, engine.Close()) })
-	steady, err := database.OpenSteady(c)
+	steady, err := database.OpenPreparedPool(c)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, steady.Close()) })
 	heartbeat, err := database.OpenHeartbeat(c)
@@ -127,7 +127,7 @@ func TestAPoolClosesWellThoughItsServerHasGone(t *testing.T) {
 func TestATransactionOfSteadyStatementsNeedsOneConnection(t *testing.T) {
 	t.Parallel()
 	c := pooled(t, pgbouncer.Options{PoolSize: 2})
-	steady, err := database.OpenSteady(c)
+	steady, err := database.OpenPreparedPool(c)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, steady.Close()) })
 	_, err = steady.ExecContext(t.Context(), `SELECT 1`)
@@ -135,7 +135,7 @@ func TestATransactionOfSteadyStatementsNeedsOneConnection(t *testing.T) {
 	other, err := stranger(t, c).Conn(t.Context()) // the other connection that there is
 	require.NoError(t, err)
 	require.NoError(t, other.PingContext(t.Context()))
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	for range 2 {
 		require.NoError(t, steady.InTx(ctx, func(tx *sql.Tx) error {
@@ -200,7 +200,7 @@ func TestAStatementIsPreparedAnewWhereAColumnGotAnotherType(t *testing.T) {
 	_, err := db.ExecContext(t.Context(), `CREATE TABLE counted (id INT4)`)
 	require.NoError(t, err)
 	read := func() error {
-		rows, err := db.Steady.QueryContext(t.Context(), `SELECT id FROM counted`)
+		rows, err := db.Prepared.QueryContext(t.Context(), `SELECT id FROM counted`)
 		if err != nil {
 			return err
 		}
@@ -211,7 +211,7 @@ func TestAStatementIsPreparedAnewWhereAColumnGotAnotherType(t *testing.T) {
 	_, err = db.ExecContext(t.Context(), `ALTER TABLE counted ALTER COLUMN id TYPE INT8`)
 	require.NoError(t, err)
 	require.NoError(t, read())
-	require.ErrorContains(t, db.Steady.InTx(t.Context(), func(tx *sql.Tx) error {
+	require.ErrorContains(t, db.Prepared.InTx(t.Context(), func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(t.Context(), `ALTER TABLE counted ALTER COLUMN id TYPE TEXT`)
 		if err != nil {
 			return err
@@ -249,7 +249,7 @@ func TestAnOpeningEndsWithItsContextWheneverThatEnds(t *testing.T) {
 		<-accepted
 	})
 	c := testdatabase.Config(t, "postgres://nobody@"+silent.Addr().String()+"/none?sslmode=disable")
-	c.Database.ConnectTimeout = patience
+	c.Database.ConnectTimeout = timeout
 	db := pool(t, c)
 	begun := time.Now()
 	for range 300 {
@@ -258,5 +258,5 @@ func TestAnOpeningEndsWithItsContextWheneverThatEnds(t *testing.T) {
 		_, err := db.ExecContext(ctx, `SELECT 1`)
 		require.ErrorIs(t, err, context.Canceled)
 	}
-	require.Less(t, time.Since(begun), patience, "an opening waited for its server")
+	require.Less(t, time.Since(begun), timeout, "an opening waited for its server")
 }

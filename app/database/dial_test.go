@@ -20,7 +20,7 @@ func TestAStatementWhoseAnswerWasLostIsNotSentAgain(t *testing.T) {
 	pool, err := database.Open(c)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, pool.Close()) })
-	steady, err := database.OpenSteady(c)
+	steady, err := database.OpenPreparedPool(c)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, steady.Close()) })
 	const insert = `INSERT INTO events (name) VALUES ($1)`

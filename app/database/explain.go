@@ -12,7 +12,7 @@ import (
 
 	"github.com/lib/pq"
 
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 )
 
 // Explain says in words that may be shown to everybody what an error of the database says of its state, and what mends it
@@ -118,7 +118,7 @@ func Words(err error) string {
 	for said := range servers(err) {
 		words := "the database " + Explain(said)
 		text = strings.ReplaceAll(text, said.Error(), words)
-		text = strings.ReplaceAll(text, observe.Redact(said.Error()), words)
+		text = strings.ReplaceAll(text, logging.Redact(said.Error()), words)
 	}
 	return text
 }

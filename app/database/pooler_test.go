@@ -131,7 +131,7 @@ func TestAPoolerWithoutSessionsIsRefused(t *testing.T) {
 			require.True(t, database.IsUnavailable(err), "what asks for it waits")
 			require.Equal(t, err.Error(), database.Explain(err), "readiness says so")
 			require.ErrorContains(t, database.Migrate(t.Context(), db), "pool_mode")
-			steady, err := database.OpenSteady(c)
+			steady, err := database.OpenPreparedPool(c)
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, steady.Close()) })
 			_, err = steady.ExecContext(t.Context(), `SELECT 1`)
@@ -162,7 +162,7 @@ func TestAPoolTakesTurnsWhereAPoolerHasFewServers(t *testing.T) {
 	t.Parallel()
 	c := pooled(t, pgbouncer.Options{PoolSize: 8})
 	c.Database.ConnectTimeout = 2 * time.Second
-	steady, err := database.OpenSteady(c)
+	steady, err := database.OpenPreparedPool(c)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, steady.Close()) })
 	_, err = steady.ExecContext(t.Context(), `SELECT 1`)
@@ -200,7 +200,7 @@ func TestAPoolerThatIsFullIsNamed(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := db.ExecContext(t.Context(), `SELECT 1`)
 		return err == nil
-	}, patience, 50*time.Millisecond)
+	}, timeout, 50*time.Millisecond)
 }
 
 func TestAStatementWhoseAnswerWasLostBehindAPoolerIsNotSentAgain(t *testing.T) {
@@ -215,7 +215,7 @@ func TestAStatementWhoseAnswerWasLostBehindAPoolerIsNotSentAgain(t *testing.T) {
 	upstream.Path = "/" + databaseName(t, direct)
 	c.Database.DSN = config.Secret(upstream.String())
 	db := pool(t, c)
-	steady, err := database.OpenSteady(c)
+	steady, err := database.OpenPreparedPool(c)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, steady.Close()) })
 	const insert = `INSERT INTO events (name) VALUES ($1)`

@@ -12,14 +12,14 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-const patience = time.Minute
+const timeout = time.Minute
 
 // open returns a pool and a Steady on the database of d, opened after it was changed.
-func open(t *testing.T, d *testdatabase.Database) (*sql.DB, *database.Steady) {
+func open(t *testing.T, d *testdatabase.Database) (*sql.DB, *database.PreparedPool) {
 	t.Helper()
 	pool, err := database.Open(d.Config)
 	require.NoError(t, err)
-	steady, err := database.OpenSteady(d.Config)
+	steady, err := database.OpenPreparedPool(d.Config)
 	require.NoError(t, err)
 	t.Cleanup(func() { _, _ = pool.Close(), steady.Close() })
 	return pool, steady
@@ -110,5 +110,5 @@ func TestAConnectionIsReplacedWhenItIsOld(t *testing.T) {
 		return pid
 	}
 	first := session()
-	require.Eventually(t, func() bool { return session() != first }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return session() != first }, timeout, 10*time.Millisecond)
 }

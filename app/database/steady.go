@@ -10,11 +10,11 @@ import (
 )
 
 // steadyConnections bounds a Steady's pool: its users are few, and each waits for one statement at a time.
-const steadyConnections = 4
+const preparedConnections = 4
 
 // steadySession has PostgreSQL plan a prepared statement once, and by index whatever the statistics say: they are those
 // of an empty table when the plan is made, and of a full one an hour later. CockroachDB has its own ways and is let be.
-const steadySession = `SELECT set_config(s.name, s.value, false) FROM (VALUES
+const preparedSession = `SELECT set_config(s.name, s.value, false) FROM (VALUES
     ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'), ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'),
     ('enable_sort', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off')) AS s(name, value)
 WHERE version() LIKE 'PostgreSQL%'`
@@ -22,39 +22,39 @@ WHERE version() LIKE 'PostgreSQL%'`
 // Steady is a small pool of its own for the few constant statements that are sent over and over. They are prepared once
 // a connection, which spares their planning each time, and no other work of this process can keep them waiting. Every different
 // text is kept: it must be a constant.
-type Steady struct{ db *sql.DB }
+type PreparedPool struct{ db *sql.DB }
 
 // OpenSteady returns a pool on the configured database. It does not connect.
-func OpenSteady(c *config.Config) (*Steady, error) {
+func OpenPreparedPool(c *config.Config) (*PreparedPool, error) {
 	connector, err := Connector(c)
 	if err != nil {
 		return nil, err
 	}
-	return NewSteady(connector, c), nil
+	return NewPreparedPool(connector, c), nil
 }
 
 // NewSteady returns a pool of connections of connector.
-func NewSteady(connector driver.Connector, c *config.Config) *Steady {
-	db := openPool(preparing{SteadyConnector{connector}}, steadyConnections, steadyConnections)
+func NewPreparedPool(connector driver.Connector, c *config.Config) *PreparedPool {
+	db := openPool(preparing{PreparedConnector{connector}}, preparedConnections, preparedConnections)
 	db.SetConnMaxLifetime(c.Database.MaxConnectionLifetime)
-	return &Steady{db}
+	return &PreparedPool{db}
 }
 
 // Close closes all connections.
-func (s *Steady) Close() error { return s.db.Close() }
+func (s *PreparedPool) Close() error { return s.db.Close() }
 
 // QueryContext runs a statement.
-func (s *Steady) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (s *PreparedPool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return s.db.QueryContext(ctx, query, args...)
 }
 
 // ExecContext runs a statement that returns no rows.
-func (s *Steady) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+func (s *PreparedPool) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	return s.db.ExecContext(ctx, query, args...)
 }
 
 // InTx runs work in a transaction and commits it. Its statements are prepared, as those outside of it are.
-func (s *Steady) InTx(ctx context.Context, work func(tx *sql.Tx) error) error {
+func (s *PreparedPool) InTx(ctx context.Context, work func(tx *sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -71,10 +71,10 @@ func (s *Steady) InTx(ctx context.Context, work func(tx *sql.Tx) error) error {
 }
 
 // SteadyConnector opens connections whose sessions have the settings of a Steady.
-type SteadyConnector struct{ driver.Connector }
+type PreparedConnector struct{ driver.Connector }
 
 // Connect opens a connection.
-func (c SteadyConnector) Connect(ctx context.Context) (driver.Conn, error) {
+func (c PreparedConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func (c SteadyConnector) Connect(ctx context.Context) (driver.Conn, error) {
 		_ = conn.Close()
 		return nil, &connectError{errNoMethod}
 	}
-	if _, err := session.ExecContext(ctx, steadySession, nil); err != nil {
+	if _, err := session.ExecContext(ctx, preparedSession, nil); err != nil {
 		_ = conn.Close()
 		return nil, &connectError{fmt.Errorf("session settings: %w", err)}
 	}

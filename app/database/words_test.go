@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/app/database"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 )
 
 // cleaned is an error whose text lost the values in it, as one that has left a job.
@@ -33,7 +33,7 @@ func TestWordsLeaveOutWhatTheServerSaid(t *testing.T) {
 		errors.Join(context.Canceled, full): "context canceled\nthe database has no disk space left (SQLSTATE 53100)",
 		fmt.Errorf("%w, then %w", fmt.Errorf("a: %w", missing), full): "a: the database lacks a table or column; run: inner migrate (SQLSTATE 42P01), " +
 			"then the database has no disk space left (SQLSTATE 53100)",
-		cleaned{observe.Redact("marking: " + beyond.Error()), beyond}: "marking: the database fails (SQLSTATE 22003)",
+		cleaned{logging.Redact("marking: " + beyond.Error()), beyond}: "marking: the database fails (SQLSTATE 22003)",
 		errors.New("as it is"): "as it is",
 	} {
 		require.Equal(t, want, database.Words(err))

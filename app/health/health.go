@@ -13,7 +13,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/guard"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/app/server"
 )
 
@@ -140,7 +140,7 @@ func (h *Health) note(name string, err error) {
 	case err == nil:
 		h.log.Info("check passes again", zap.String("check", name))
 	default:
-		h.log.Warn("check fails", zap.String("check", name), zap.String("reason", text), observe.Error(errors.Unwrap(err)))
+		h.log.Warn("check fails", zap.String("check", name), zap.String("reason", text), logging.Error(errors.Unwrap(err)))
 	}
 	h.failed[name] = text
 }

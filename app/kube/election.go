@@ -34,7 +34,7 @@ type Election struct {
 
 // NewElection prepares this process's part in an election, under an identity of its own.
 func NewElection(c *config.Config, clients *Clients, log *zap.Logger) (*Election, error) {
-	aside, err := clients.Aside(electionQPS, electionBurst)
+	aside, err := clients.WithRateLimit(electionQPS, electionBurst)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (e *Election) term(ctx, stopping context.Context, lead func(term context.Co
 
 // Lead returns nil while this process leads, and ErrNotLeading as soon as it could not renew its lease for the time that
 // leaves the others no doubt.
-func (e *Election) Lead() error {
+func (e *Election) CheckLeader() error {
 	if e.lock.unrenewedFor() < e.config.RenewDeadline {
 		return nil
 	}

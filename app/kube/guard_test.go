@@ -45,7 +45,7 @@ func TestAGuardStopsEveryWriteAndNoRead(t *testing.T) {
 	clients, asked := setup(t)
 	errNo := errors.New("not now")
 	var may atomic.Bool
-	guarded, err := clients.Guarded(func() error {
+	guarded, err := clients.WithWriteGuard(func() error {
 		if may.Load() {
 			return nil
 		}
@@ -58,7 +58,7 @@ func TestAGuardStopsEveryWriteAndNoRead(t *testing.T) {
 	object.SetKind("ConfigMap")
 	object.SetNamespace("n")
 	object.SetName("x")
-	aside, err := guarded.Aside(10, 10)
+	aside, err := guarded.WithRateLimit(10, 10)
 	require.NoError(t, err)
 	ctx := context.Background()
 	writes := map[string]func() error{

@@ -80,14 +80,14 @@ func derive(rc *rest.Config, client *http.Client, timeout time.Duration, limit f
 
 // Guarded returns clients that ask may before each request that could change something, and send none that it forbids.
 // They share the limit and the connections of c.
-func (c *Clients) Guarded(may func() error) (*Clients, error) {
+func (c *Clients) WithWriteGuard(may func() error) (*Clients, error) {
 	guarded := *c.http
 	guarded.Transport = guard{next: c.http.Transport, may: may}
 	return derive(c.config, &guarded, c.timeout, c.config.RateLimiter)
 }
 
 // Aside returns clients with a limit of their own, for little that must not wait behind much.
-func (c *Clients) Aside(qps float32, burst int) (*Clients, error) {
+func (c *Clients) WithRateLimit(qps float32, burst int) (*Clients, error) {
 	return derive(c.config, c.http, c.timeout, flowcontrol.NewTokenBucketRateLimiter(qps, burst))
 }
 

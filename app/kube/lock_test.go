@@ -101,12 +101,12 @@ func TestALeaderThatCouldNotRenewWritesNoMoreBeforeAnotherMayLead(t *testing.T) 
 	stored := &record{clock: &now}
 	e := &Election{config: config.LeaderElection{LeaseDuration: 9 * time.Second, RenewDeadline: 6 * time.Second},
 		lock: &lock{Interface: stored, now: func() time.Time { return now }}}
-	require.ErrorIs(t, e.Lead(), ErrNotLeading, "not elected yet")
+	require.ErrorIs(t, e.CheckLeader(), ErrNotLeading, "not elected yet")
 	require.NoError(t, e.lock.Update(t.Context(), held("me", now)))
-	require.NoError(t, e.Lead())
+	require.NoError(t, e.CheckLeader())
 	require.Equal(t, "me", e.Leader())
 	now = now.Add(5 * time.Second)
-	require.ErrorIs(t, e.Lead(), ErrNotLeading, "6 s after the beginning of the last renewal")
+	require.ErrorIs(t, e.CheckLeader(), ErrNotLeading, "6 s after the beginning of the last renewal")
 	require.Equal(t, "me", e.Leader(), "nobody else can lead yet")
 	now = now.Add(5 * time.Second)
 	require.Empty(t, e.Leader())

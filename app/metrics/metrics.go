@@ -12,7 +12,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/guard"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/app/server"
 )
 
@@ -47,7 +47,7 @@ func (p panics) Println(said ...any) {
 		}
 		for _, err := range failures {
 			if _, ok := errors.AsType[*guard.PanicError](err); ok {
-				p.log.Error("collector of metrics panicked", observe.Error(err))
+				p.log.Error("collector of metrics panicked", logging.Error(err))
 			}
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 )
 
 // Limits of the profiler's interface. A profile may be recorded for minutes, so that writing has none.
@@ -62,7 +62,7 @@ func (s *Server) Start(ctx context.Context) error {
 	go func() {
 		defer close(s.done)
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			s.log.Error("profiler ended", observe.Error(err))
+			s.log.Error("profiler ended", logging.Error(err))
 		}
 	}()
 	return nil

@@ -15,7 +15,7 @@ import (
 
 // BenchmarkARequest is what everything around a handler costs a request of the size of an accept.
 func BenchmarkARequest(b *testing.B) {
-	c := config.HTTP{BodyLimit: 1 << 20, BodyMemory: 64 << 20, MaxRequests: 1000, RequestTimeout: patience}
+	c := config.HTTP{BodyLimit: 1 << 20, BodyMemory: 64 << 20, MaxRequests: 1000, RequestTimeout: timeout}
 	handler := server.NewHandler(c, zap.NewNop(), []server.Route{{Method: http.MethodPost, Path: "/api/acceptTask",
 		Handler: func(w http.ResponseWriter, r *http.Request) error {
 			var body struct {

@@ -17,7 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 )
 
 // certificates holds the certificate that is shown and the authority of the clients' ones, as the files had them when they
@@ -78,7 +78,7 @@ func (c *certificates) reload(ctx context.Context) {
 			c.metrics.reloadFailed()
 			// Once for each reason: what is wrong with a file stays so for many intervals.
 			if err.Error() != told {
-				c.log.Error("certificates could not be read again; the old ones stay in use", observe.Error(err))
+				c.log.Error("certificates could not be read again; the old ones stay in use", logging.Error(err))
 			}
 			told = err.Error()
 			continue

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/database"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 )
 
 // Error is an answer other than success. Its text goes to the client as it is.
@@ -66,7 +66,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error, log *zap.Logger) {
 		e = &Error{Status: http.StatusInternalServerError, Text: "internal error", Cause: err}
 	}
 	if e.Status >= http.StatusInternalServerError {
-		log.Error("request failed", zap.String("request_id", RequestID(r.Context())), zap.Int("status", e.Status), observe.Error(e))
+		log.Error("request failed", zap.String("request_id", RequestID(r.Context())), zap.Int("status", e.Status), logging.Error(e))
 		e = &Error{Status: e.Status, Text: fmt.Sprintf("%s (request %s)", e.Text, RequestID(r.Context())), RetryAfter: e.RetryAfter}
 	}
 	if e.RetryAfter > 0 {

@@ -123,7 +123,7 @@ func TestAnIdleConnectionGivesWayBeforeOneThatIsWorkedFor(t *testing.T) {
 	require.Eventually(t, func() bool {
 		conn := i.dial(t, "GET /here HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 		return strings.Contains(closed(t, conn), "200 OK")
-	}, patience, 10*time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	closed(t, idle)
 	close(i.release)
 	require.Contains(t, closed(t, busy), "200 OK")
@@ -197,7 +197,7 @@ func TestBodiesThatTogetherAreTooLargeAreRefusedAndGivenBack(t *testing.T) {
 			holding = hold()
 		}
 		return status == http.StatusTooManyRequests && header.Get("Retry-After") == "1"
-	}, patience, 5*time.Millisecond, "the memory of the body that is held back does not count")
+	}, timeout, 5*time.Millisecond, "the memory of the body that is held back does not count")
 	status, _, _ := i.post(t, "{}")
 	require.Equal(t, http.StatusOK, status)
 	_, err := holding.Write([]byte("x"))
@@ -206,7 +206,7 @@ func TestBodiesThatTogetherAreTooLargeAreRefusedAndGivenBack(t *testing.T) {
 	require.Eventually(t, func() bool {
 		status, _, _ := i.post(t, strings.Repeat("y", size))
 		return status == http.StatusOK
-	}, patience, 5*time.Millisecond, "the memory is not given back")
+	}, timeout, 5*time.Millisecond, "the memory is not given back")
 }
 
 // answered tells, soon, whether something has come. Then the connection is of no more use.
@@ -214,7 +214,7 @@ func answered(t *testing.T, c net.Conn) bool {
 	t.Helper()
 	require.NoError(t, c.SetReadDeadline(time.Now().Add(time.Millisecond)))
 	n, _ := c.Read(make([]byte, 1))
-	require.NoError(t, c.SetReadDeadline(time.Now().Add(patience)))
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(timeout)))
 	return n > 0
 }
 

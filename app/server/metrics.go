@@ -50,7 +50,7 @@ func NewMetrics(r *prometheus.Registry) (*Metrics, error) {
 }
 
 // layer counts the requests of a route.
-func (m *Metrics) layer(route Route, next http.Handler) http.Handler {
+func (m *Metrics) middleware(route Route, next http.Handler) http.Handler {
 	duration := m.duration.WithLabelValues(route.Path)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()

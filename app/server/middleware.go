@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 )
 
 // RequestIDHeader carries the request's id, both ways.
@@ -43,8 +43,8 @@ type middleware func(http.Handler) http.Handler
 
 // chain puts the first middleware outermost.
 func chain(handler http.Handler, layers ...middleware) http.Handler {
-	for _, layer := range slices.Backward(layers) {
-		handler = layer(handler)
+	for _, middleware := range slices.Backward(layers) {
+		handler = middleware(handler)
 	}
 	return handler
 }
@@ -59,7 +59,7 @@ func recovery(log *zap.Logger) middleware {
 					return
 				}
 				log.Error("handler panicked", zap.String("request_id", RequestID(r.Context())), zap.String("path", pathForLog(r)),
-					zap.String("panic", observe.Redact(fmt.Sprint(p))), zap.ByteString("stack", debug.Stack()))
+					zap.String("panic", logging.Redact(fmt.Sprint(p))), zap.ByteString("stack", debug.Stack()))
 				fail(w, r, &Error{Status: http.StatusInternalServerError, Text: "internal error"}, log)
 			}()
 			next.ServeHTTP(w, r)

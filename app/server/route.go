@@ -28,7 +28,7 @@ type Route struct {
 }
 
 // Layer goes around the handler of a route, outside of limits and time-outs, and sees what is answered.
-type Layer func(route Route, next http.Handler) http.Handler
+type Middleware func(route Route, next http.Handler) http.Handler
 
 // Check tells whether one part of the process can do its work. Modules contribute checks through the fx group
 // "readiness"; /readyz asks all of them.
@@ -47,7 +47,7 @@ func AsRoutes(constructor any) any {
 }
 
 // AsLayer makes the fx constructor of a Layer one that contributes to the group of layers. The constructor may return nil.
-func AsLayer(constructor any) any {
+func AsMiddleware(constructor any) any {
 	return fx.Annotate(constructor, fx.ResultTags(`group:"layers"`))
 }
 

@@ -21,7 +21,7 @@ import (
 )
 
 // patience is how long a test waits for what has to come; machines are shared.
-const patience = 30 * time.Second
+const timeout = 30 * time.Second
 
 // instance is a listening server and a client of it.
 type instance struct {
@@ -39,7 +39,7 @@ func running(t *testing.T, c config.HTTP, client ...*tls.Config) *instance {
 	c.Listen = "127.0.0.1:0"
 	c.BodyLimit = cmp.Or(c.BodyLimit, 1<<20)
 	for _, d := range []*time.Duration{&c.RequestTimeout, &c.ReadHeaderTimeout, &c.ReadTimeout, &c.WriteTimeout, &c.ShutdownTimeout, &c.IdleTimeout} {
-		*d = cmp.Or(*d, patience)
+		*d = cmp.Or(*d, timeout)
 	}
 	i := &instance{registry: prometheus.NewRegistry(), entered: make(chan struct{}, 1000), release: make(chan struct{})}
 	m, err := server.NewMetrics(i.registry)
@@ -49,7 +49,7 @@ func running(t *testing.T, c config.HTTP, client ...*tls.Config) *instance {
 	t.Cleanup(func() { _ = i.server.Stop(context.Background()) })
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	i.url, i.client = "http://"+i.server.Address(), &http.Client{Transport: transport, Timeout: patience}
+	i.url, i.client = "http://"+i.server.Address(), &http.Client{Transport: transport, Timeout: timeout}
 	if len(client) > 0 {
 		i.url, transport.TLSClientConfig = "https://"+i.server.Address(), client[0]
 	}
@@ -122,7 +122,7 @@ func (i *instance) dial(t *testing.T, text string) net.Conn {
 // closed waits until the server has closed a connection, and returns what it had sent before.
 func closed(t *testing.T, conn net.Conn) string {
 	t.Helper()
-	require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(timeout)))
 	text, err := io.ReadAll(conn)
 	if ne, ok := err.(net.Error); ok && ne.Timeout() { //nolint:errorlint // it is never wrapped
 		t.Fatal("the server keeps the connection")
@@ -145,7 +145,7 @@ func (i *instance) dropped(t *testing.T, state string) float64 {
 func (i *instance) openConnections(t *testing.T, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool { return i.gauge(t, "inner_http_connections") == float64(n) },
-		patience, 5*time.Millisecond, "there are not %d connections", n)
+		timeout, 5*time.Millisecond, "there are not %d connections", n)
 }
 
 func (i *instance) gauge(t *testing.T, name string) float64 {

@@ -30,7 +30,7 @@ type Server struct {
 }
 
 // New returns a server for routes; it listens once started. A nil layer is left out.
-func New(c *config.Config, log *zap.Logger, m *Metrics, routes []Route, layers ...Layer) *Server {
+func New(c *config.Config, log *zap.Logger, m *Metrics, routes []Route, layers ...Middleware) *Server {
 	log = log.Named("http")
 	s := &Server{
 		config:       c.HTTP,
@@ -40,7 +40,7 @@ func New(c *config.Config, log *zap.Logger, m *Metrics, routes []Route, layers .
 		done:         make(chan struct{}),
 	}
 	s.http = &http.Server{
-		Handler:           NewHandler(c.HTTP, log, routes, append(slices.Clone(layers), m.layer)...),
+		Handler:           NewHandler(c.HTTP, log, routes, append(slices.Clone(layers), m.middleware)...),
 		ReadHeaderTimeout: c.HTTP.ReadHeaderTimeout,
 		ReadTimeout:       c.HTTP.ReadTimeout,
 		WriteTimeout:      c.HTTP.WriteTimeout,
@@ -58,7 +58,7 @@ func New(c *config.Config, log *zap.Logger, m *Metrics, routes []Route, layers .
 
 // NewHandler returns the routes behind the middleware: request id, access log and recovery around all, and for each route
 // its layers, the client's certificate, the limits on bodies and requests, and the time-out. HEAD works where GET does.
-func NewHandler(c config.HTTP, log *zap.Logger, routes []Route, layers ...Layer) http.Handler {
+func NewHandler(c config.HTTP, log *zap.Logger, routes []Route, layers ...Middleware) http.Handler {
 	router := mux.NewRouter()
 	received := &bodies{memory: c.BodyMemory, log: log}
 	all, allowed := newSlots(c.MaxRequests), map[string][]string{}
@@ -71,9 +71,9 @@ func NewHandler(c config.HTTP, log *zap.Logger, routes []Route, layers ...Layer)
 		if c.TLS.ClientCA != "" && !route.Probe {
 			handler = requireCertificate(handler, log)
 		}
-		for _, layer := range layers {
-			if layer != nil {
-				handler = layer(route, handler)
+		for _, middleware := range layers {
+			if middleware != nil {
+				handler = middleware(route, handler)
 			}
 		}
 		methods := []string{route.Method}

@@ -128,10 +128,10 @@ func TestChangedCertificatesAreServedWithoutARestart(t *testing.T) {
 	i := running(t, config.HTTP{TLS: c}, &tls.Config{RootCAs: a.pool(), Certificates: []tls.Certificate{a.pair(t, "client")}})
 	require.Equal(t, "first", i.shown(t))
 	require.NoError(t, os.WriteFile(c.Key, []byte("half written"), 0o600))
-	require.Eventually(t, func() bool { return i.counter(t, "inner_http_certificate_reload_failures_total") > 0 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return i.counter(t, "inner_http_certificate_reload_failures_total") > 0 }, timeout, 5*time.Millisecond)
 	require.Equal(t, "first", i.shown(t), "what cannot be read leaves the old certificate in use")
 	a.files(t, folder, "second")
-	require.Eventually(t, func() bool { return i.shown(t) == "second" }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return i.shown(t) == "second" }, timeout, 10*time.Millisecond)
 }
 
 func TestOnlyClientsOfTheAuthorityAreServedAndProbesNeedNoCertificate(t *testing.T) {
@@ -146,7 +146,7 @@ func TestOnlyClientsOfTheAuthorityAreServedAndProbesNeedNoCertificate(t *testing
 	use := func(c *tls.Config) {
 		transport := &http.Transport{TLSClientConfig: c}
 		t.Cleanup(transport.CloseIdleConnections)
-		i.client = &http.Client{Transport: transport, Timeout: patience}
+		i.client = &http.Client{Transport: transport, Timeout: timeout}
 	}
 	use(with())
 	require.Equal(t, http.StatusForbidden, i.get(t, "/here"))
@@ -165,7 +165,7 @@ func TestOnlyClientsOfTheAuthorityAreServedAndProbesNeedNoCertificate(t *testing
 		}
 		require.NoError(t, answer.Body.Close())
 		return answer.StatusCode == http.StatusOK
-	}, patience, 10*time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 }
 
 func TestAServerWhoseCertificateCannotBeReadDoesNotStart(t *testing.T) {

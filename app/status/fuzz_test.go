@@ -28,9 +28,9 @@ func FuzzServersAnswer(f *testing.F) {
 	f.Add(http.StatusOK, `<html>`)
 	f.Add(http.StatusOK, `{"checks":{"a":1}}`)
 	f.Fuzz(func(t *testing.T, code int, body string) {
-		report, err := status.Server(&http.Client{Transport: answering{code, body}}, "http://inner").Look(t.Context())
+		report, err := status.Server(&http.Client{Transport: answering{code, body}}, "http://inner").Probe(t.Context())
 		if err != nil {
-			require.Empty(t, report.Facts)
+			require.Empty(t, report.Details)
 			return
 		}
 		require.Equal(t, code == http.StatusOK, report.Condition == status.OK)

@@ -16,8 +16,8 @@ import (
 const answerLimit = 1 << 20
 
 // Server returns the part that is a running Inner Gateway, asked at its /readyz.
-func Server(client *http.Client, url string) Part {
-	return Part{Name: "server", Look: func(ctx context.Context) (Report, error) {
+func Server(client *http.Client, url string) Component {
+	return Component{Name: "server", Probe: func(ctx context.Context) (Report, error) {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(url, "/")+"/readyz", nil)
 		if err != nil {
 			return Report{}, fmt.Errorf("--url %s: not a URL", url)
@@ -39,7 +39,7 @@ func Server(client *http.Client, url string) Part {
 			report.Condition, report.Text = Degraded, url+" is not ready: "+strings.Join(ready.Failing, ", ")
 		}
 		for _, name := range slices.Sorted(maps.Keys(ready.Checks)) {
-			report.Facts = append(report.Facts, Fact{Name: name, Value: ready.Checks[name]})
+			report.Details = append(report.Details, Detail{Name: name, Value: ready.Checks[name]})
 		}
 		return report, nil
 	}}

@@ -25,11 +25,11 @@ const (
 )
 
 // Part is a part of the platform that can be asked how it fares. Modules contribute parts through the fx group "status".
-type Part struct {
+type Component struct {
 	Name string
 	// Look asks the part. It is given a deadline, and may be called in a process that runs nothing of the part itself: it
 	// looks at the database, the cluster or an engine. An error means that the part is down.
-	Look func(ctx context.Context) (Report, error)
+	Probe func(ctx context.Context) (Report, error)
 }
 
 // Report is what a part answers.
@@ -38,11 +38,11 @@ type Report struct {
 	// Text says in a few words how the part fares.
 	Text string
 	// Facts are what an operator may want to know beyond that, in the order in which they are to be read.
-	Facts []Fact
+	Details []Detail
 }
 
 // Fact is one detail of a Report.
-type Fact struct {
+type Detail struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 }
@@ -57,38 +57,38 @@ type Answer struct {
 	Name      string    `json:"name"`
 	Condition Condition `json:"condition"`
 	Text      string    `json:"text"`
-	Facts     []Fact    `json:"facts,omitempty"`
+	Details   []Detail  `json:"facts,omitempty"`
 }
 
 // Overview is how the platform fares.
 type Overview struct {
 	// Condition is the worst of the parts' conditions.
-	Condition Condition `json:"condition"`
-	Parts     []Answer  `json:"parts"`
+	Condition  Condition `json:"condition"`
+	Components []Answer  `json:"parts"`
 }
 
 // Ask asks all parts at once, each for at most limit, and returns their answers in the order of the parts. Words tells an
 // error for operators.
-func Ask(ctx context.Context, parts []Part, limit time.Duration, words func(error) string) Overview {
+func Ask(ctx context.Context, parts []Component, limit time.Duration, words func(error) string) Overview {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	overview := Overview{Condition: OK, Parts: make([]Answer, len(parts))}
+	overview := Overview{Condition: OK, Components: make([]Answer, len(parts))}
 	var asking sync.WaitGroup
 	for i, part := range parts {
 		asking.Go(func() {
 			var report Report
 			err := guard.Call(func() (err error) {
-				report, err = part.Look(ctx)
+				report, err = part.Probe(ctx)
 				return err
 			})
 			if err != nil {
 				report = Report{Condition: Down, Text: words(err)}
 			}
-			overview.Parts[i] = Answer{Name: part.Name, Condition: report.Condition, Text: report.Text, Facts: report.Facts}
+			overview.Components[i] = Answer{Name: part.Name, Condition: report.Condition, Text: report.Text, Details: report.Details}
 		})
 	}
 	asking.Wait()
-	for _, answer := range overview.Parts {
+	for _, answer := range overview.Components {
 		if severity(answer.Condition) > severity(overview.Condition) {
 			overview.Condition = answer.Condition
 		}

@@ -19,7 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 )
 
 // service is the name under which a collector shows what is traced here, and the name of its tracer.
@@ -132,5 +132,5 @@ func (t *Tracing) Shared(ctx context.Context, name string, requests iter.Seq[Req
 
 // LogErrors has what OpenTelemetry would write to standard error by itself, spans that could not be sent, logged.
 func LogErrors(log *zap.Logger) {
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces could not be sent", observe.Error(err)) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces could not be sent", logging.Error(err)) }))
 }

@@ -50,7 +50,7 @@ func (b begun) sent(t *testing.T) map[string]collector.Span {
 // request sends a request through the layer to a handler.
 func (b begun) request(t *testing.T, route server.Route, traceparent string, handle func(ctx context.Context)) {
 	t.Helper()
-	handler := b.Layer()(route, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { handle(r.Context()) }))
+	handler := b.Middleware()(route, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { handle(r.Context()) }))
 	r := httptest.NewRequest(route.Method, route.Path, http.NoBody)
 	if traceparent != "" {
 		r.Header.Set("Traceparent", traceparent)
@@ -65,7 +65,7 @@ func TestWhereItIsOffNothingIsWrappedAndNothingIsTraced(t *testing.T) {
 	off, err := tracing.New(&config.Config{})
 	require.NoError(t, err)
 	require.Nil(t, off)
-	require.Nil(t, off.Layer())
+	require.Nil(t, off.Middleware())
 	require.Nil(t, off.Transport())
 	connector, err := database.Connector(&config.Config{Database: config.Database{DSN: "postgres://x@127.0.0.1:1/x"}})
 	require.NoError(t, err)

@@ -17,7 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/app/server"
 )
 
@@ -42,14 +42,14 @@ func (t *Tracing) begin(ctx context.Context, name string, options ...trace.SpanS
 	ctx, span := t.provider.Tracer(scope).Start(ctx, name, options...)
 	return ctx, func(err error) {
 		if err != nil {
-			span.SetStatus(codes.Error, observe.Redact(err.Error()))
+			span.SetStatus(codes.Error, logging.Redact(err.Error()))
 		}
 		span.End()
 	}
 }
 
 // Layer returns what traces requests; nil where tracing is off. A client's own trace is continued.
-func (t *Tracing) Layer() server.Layer {
+func (t *Tracing) Middleware() server.Middleware {
 	if t == nil {
 		return nil
 	}

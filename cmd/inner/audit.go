@@ -9,7 +9,7 @@ import (
 
 	"app238.com/inner/app"
 	"app238.com/inner/app/config"
-	"app238.com/inner/modules/audit/report"
+	"app238.com/inner/modules/audit/admin"
 )
 
 func newAudit() *cobra.Command {
@@ -40,7 +40,7 @@ func lastAudit(cmd *cobra.Command, format *outputFormat) error {
 	if err != nil {
 		return err
 	}
-	return app.Audit(cmd.Context(), c, false, func(ctx context.Context, auditor report.Auditor) error {
+	return app.Audit(cmd.Context(), c, false, func(ctx context.Context, auditor admin.Admin) error {
 		last, err := auditor.Last(ctx)
 		if err != nil {
 			return err
@@ -51,24 +51,24 @@ func lastAudit(cmd *cobra.Command, format *outputFormat) error {
 
 // collected is the JSON form of a dry run, and a report.Sink that fills it.
 type collected struct {
-	Audit    report.Audit     `json:"audit"`
-	Findings []report.Finding `json:"findings"`
-	Users    []report.User    `json:"users"`
+	Audit    admin.Audit     `json:"audit"`
+	Findings []admin.Finding `json:"findings"`
+	Users    []admin.User    `json:"users"`
 }
 
 // User implements report.Sink.
-func (c *collected) User(u report.User) { c.Users = append(c.Users, u) }
+func (c *collected) User(u admin.User) { c.Users = append(c.Users, u) }
 
 // Finding implements report.Sink.
-func (c *collected) Finding(f report.Finding) { c.Findings = append(c.Findings, f) }
+func (c *collected) Finding(f admin.Finding) { c.Findings = append(c.Findings, f) }
 
 func dryRun(cmd *cobra.Command, format *outputFormat) error {
 	c, err := config.Load(cmd.Flags())
 	if err != nil {
 		return err
 	}
-	return app.Audit(cmd.Context(), c, true, func(ctx context.Context, auditor report.Auditor) error {
-		found := &collected{Findings: []report.Finding{}, Users: []report.User{}}
+	return app.Audit(cmd.Context(), c, true, func(ctx context.Context, auditor admin.Admin) error {
+		found := &collected{Findings: []admin.Finding{}, Users: []admin.User{}}
 		var err error
 		if found.Audit, err = auditor.DryRun(ctx, found); err != nil {
 			return err
@@ -85,7 +85,7 @@ func dryRun(cmd *cobra.Command, format *outputFormat) error {
 }
 
 // incomplete is an error when a kind could not be audited to the end.
-func incomplete(a report.Audit) error {
+func incomplete(a admin.Audit) error {
 	faults := 0
 	for _, k := range a.Kinds {
 		if k.Fault != "" {
@@ -98,21 +98,21 @@ func incomplete(a report.Audit) error {
 	return nil
 }
 
-func usersTable(t *table, users []report.User) {
+func usersTable(t *table, users []admin.User) {
 	t.row("USER", "WORKERS", "RESOURCES", "DOMAINS")
 	for _, u := range users {
 		t.row(u.UID, u.Workers, u.Resources, u.Domains)
 	}
 }
 
-func findingsTable(t *table, findings []report.Finding) {
+func findingsTable(t *table, findings []admin.Finding) {
 	t.row("KIND", "NAME", "USER", "PROBLEM", "ACTION", "WHY")
 	for _, f := range findings {
 		t.row(f.Kind, f.Name, f.Owner, f.Problem, f.Action, f.Why)
 	}
 }
 
-func totalsTable(t *table, a report.Audit) {
+func totalsTable(t *table, a admin.Audit) {
 	t.row("KIND", "THINGS", "ROWS", "MISSING", "STUCK", "OWNERLESS", "ORPHANS", "REPAIRED", "DELETED", "REMARK")
 	for _, k := range a.Kinds {
 		remark := k.Fault

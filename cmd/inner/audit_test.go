@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"app238.com/inner/modules/audit/report"
+	"app238.com/inner/modules/audit/admin"
 )
 
 func TestTheLastAuditIsShown(t *testing.T) {
@@ -25,7 +25,7 @@ func TestTheLastAuditIsShown(t *testing.T) {
 	require.Regexp(t, `7 +delete +0 +\S+ \S+ +- +there are no users`, out)
 	out, err = p.run(t, "audit", "-o", "json")
 	require.NoError(t, err)
-	var last report.Audit
+	var last admin.Audit
 	require.NoError(t, json.Unmarshal([]byte(out), &last), out)
 	require.EqualValues(t, 34, last.Kinds[0].Rows)
 	require.Nil(t, last.FinishedAt)

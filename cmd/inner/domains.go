@@ -9,7 +9,7 @@ import (
 
 	"app238.com/inner/app"
 	"app238.com/inner/app/config"
-	"app238.com/inner/modules/domains/overview"
+	"app238.com/inner/modules/domains/admin"
 )
 
 func newDomains() *cobra.Command {
@@ -26,7 +26,7 @@ func newDomains() *cobra.Command {
 }
 
 func newDomainsList(format *outputFormat) *cobra.Command {
-	var filter overview.Filter
+	var filter admin.Filter
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List custom domains, the newest first",
@@ -41,7 +41,7 @@ func newDomainsList(format *outputFormat) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return app.Domains(cmd.Context(), c, func(ctx context.Context, domains overview.Domains) error {
+			return app.Domains(cmd.Context(), c, func(ctx context.Context, domains admin.Domains) error {
 				page, err := domains.List(ctx, filter)
 				if err != nil {
 					return err
@@ -59,9 +59,9 @@ func newDomainsList(format *outputFormat) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&filter.State, "state", "", "only domains in this state")
 	flags.StringVar(&filter.User, "user", "", "only domains of this user (uid)")
-	flags.IntVar(&filter.Limit, "limit", 50, fmt.Sprintf("most domains to list, up to %d", overview.MaxPage))
+	flags.IntVar(&filter.Limit, "limit", 50, fmt.Sprintf("most domains to list, up to %d", admin.MaxPage))
 	flags.Int64Var(&filter.Before, "before", 0, "only domains with a row id below this one: the next page")
-	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(overview.States(), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(admin.States(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -79,15 +79,15 @@ func newDomainsCheck(format *outputFormat) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return app.Domains(cmd.Context(), c, func(ctx context.Context, domains overview.Domains) error {
+			return app.Domains(cmd.Context(), c, func(ctx context.Context, domains admin.Domains) error {
 				return checkDomains(ctx, cmd, format, domains, args)
 			})
 		},
 	}
 }
 
-func checkDomains(ctx context.Context, cmd *cobra.Command, format *outputFormat, domains overview.Domains, names []string) error {
-	page := overview.Page{Domains: []overview.Domain{}}
+func checkDomains(ctx context.Context, cmd *cobra.Command, format *outputFormat, domains admin.Domains, names []string) error {
+	page := admin.Page{Domains: []admin.Domain{}}
 	var failures []error
 	for _, name := range names {
 		d, err := domains.Check(ctx, name)
@@ -103,7 +103,7 @@ func checkDomains(ctx context.Context, cmd *cobra.Command, format *outputFormat,
 	return errors.Join(format.write(cmd, page, func(t *table) { domainsTable(t, page.Domains) }), errors.Join(failures...))
 }
 
-func domainsTable(t *table, domains []overview.Domain) {
+func domainsTable(t *table, domains []admin.Domain) {
 	t.row("CDID", "DOMAIN", "USER", plain("STATUS"), "STATE", "CERTIFICATE", "FAILURES", "CHECKED (UTC)", "NEXT (UTC)", "LAST ANSWER")
 	for _, d := range domains {
 		t.row(d.CDID, d.Domain, d.UserUID, status(d.Status), d.State, shorten(d.Certificate, detailWidth/2), d.Failures, d.CheckedAt,

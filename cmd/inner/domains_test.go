@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"app238.com/inner/modules/domains/overview"
+	"app238.com/inner/modules/domains/admin"
 	"app238.com/inner/test/dnsserver"
 )
 
@@ -48,7 +48,7 @@ func TestDomainsAreListedAndCheckedAtOnce(t *testing.T) {
 		"www.user.test. 60 IN CNAME w1.worker.example.com."))
 	out, err = p.run(t, "domains", "check", "WWW.User.Test.", "0a1b2c3d", "-o", "json")
 	require.NoError(t, err, out)
-	var page overview.Page
+	var page admin.Page
 	require.NoError(t, json.Unmarshal([]byte(out), &page))
 	require.Len(t, page.Domains, 2)
 	require.Equal(t, "success", page.Domains[0].Status)

@@ -56,9 +56,9 @@ func newStatus() *cobra.Command {
 
 func statusTable(t *table, overview platform.Overview) {
 	t.row("PART", plain("CONDITION"), "DETAILS")
-	for _, part := range overview.Parts {
+	for _, part := range overview.Components {
 		t.row(part.Name, status(part.Condition), part.Text)
-		for _, fact := range part.Facts {
+		for _, fact := range part.Details {
 			t.row("  "+fact.Name, plain(" "), fact.Value)
 		}
 	}

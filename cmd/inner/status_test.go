@@ -85,7 +85,7 @@ func (p *program) lead(t *testing.T) {
 
 func part(t *testing.T, overview platform.Overview, name string) platform.Answer {
 	t.Helper()
-	for _, p := range overview.Parts {
+	for _, p := range overview.Components {
 		if p.Name == name {
 			return p
 		}
@@ -106,7 +106,7 @@ func TestStatusIsGoodWhenEverythingRuns(t *testing.T) {
 	overview, err := p.status(t, "--url", url)
 	require.NoError(t, err)
 	require.Equal(t, platform.OK, overview.Condition)
-	require.Equal(t, "database", overview.Parts[0].Name, "what everything stands on comes first")
+	require.Equal(t, "database", overview.Components[0].Name, "what everything stands on comes first")
 	require.Contains(t, part(t, overview, "replicas").Text, "1 alive")
 	require.Equal(t, "1 pending, 0 processing, 0 waiting", part(t, overview, "queue").Text)
 	require.Contains(t, part(t, overview, "workers").Text, "WorkerApps")
@@ -114,8 +114,8 @@ func TestStatusIsGoodWhenEverythingRuns(t *testing.T) {
 	require.Contains(t, part(t, overview, "kv engine").Text, "not configured")
 	host, err := os.Hostname()
 	require.NoError(t, err)
-	require.Equal(t, platform.Fact{Name: "leader", Value: host}, part(t, overview, "workers").Facts[0])
-	require.Equal(t, []platform.Fact{{Name: "controller", Value: "leader"}, {Name: "database", Value: "ok"}}, part(t, overview, "server").Facts)
+	require.Equal(t, platform.Detail{Name: "leader", Value: host}, part(t, overview, "workers").Details[0])
+	require.Equal(t, []platform.Detail{{Name: "controller", Value: "leader"}, {Name: "database", Value: "ok"}}, part(t, overview, "server").Details)
 
 	out, err := p.run(t, "status", "--url", url, "-k", os.Getenv("INNER_TEST_KUBECONFIG"))
 	require.NoError(t, err)
@@ -166,7 +166,7 @@ func TestStatusNamesWhatIsNotAsItShouldBe(t *testing.T) {
 	require.Equal(t, platform.Down, overview.Condition)
 	require.Equal(t, platform.Down, part(t, overview, "replicas").Condition, "the only process is silent")
 	require.Equal(t, platform.Degraded, part(t, overview, "queue").Condition)
-	servers := overview.Parts[len(overview.Parts)-3:]
+	servers := overview.Components[len(overview.Components)-3:]
 	require.Equal(t, platform.Degraded, servers[0].Condition)
 	require.Contains(t, servers[0].Text, "is not ready: rdb")
 	require.Contains(t, servers[1].Text, "no Inner Gateway")

@@ -61,7 +61,7 @@ func showTable(t *table, task job.Details) {
 		{"Run by", claimed},
 		{"Claims", task.ClaimNumber},
 		{"Takeovers", task.Takeovers},
-		{"Woken", task.Woken},
+		{"Woken", task.Resumed},
 		{"Idempotency key", task.IdempotencyKey},
 		{"Payload", info},
 	} {

@@ -10,7 +10,7 @@ import (
 
 	"app238.com/inner/app"
 	"app238.com/inner/app/config"
-	"app238.com/inner/modules/combinator/usage"
+	"app238.com/inner/modules/combinator/admin"
 )
 
 func newUsage() *cobra.Command {
@@ -32,7 +32,7 @@ func newUsage() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return app.Usage(cmd.Context(), c, func(ctx context.Context, reader usage.Reader) error {
+			return app.Usage(cmd.Context(), c, func(ctx context.Context, reader admin.Admin) error {
 				days, err := reader.Days(ctx, query)
 				if err != nil {
 					return err
@@ -48,7 +48,7 @@ func newUsage() *cobra.Command {
 	return cmd
 }
 
-func usageQuery(user, from, to string) (query usage.Query, err error) {
+func usageQuery(user, from, to string) (query admin.Query, err error) {
 	query.UserUID = user
 	if query.From, err = day("from", from); err != nil {
 		return query, err
@@ -74,7 +74,7 @@ func day(flag, text string) (time.Time, error) {
 	return t, nil
 }
 
-func usageTable(t *table, days []usage.Day) {
+func usageTable(t *table, days []admin.Day) {
 	t.row("USER", "RESOURCE", "TYPE", "DAY", "REPORTS", "CHANGE (BYTES)", "SIZE (BYTES)")
 	for _, d := range days {
 		size := ""

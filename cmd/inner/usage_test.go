@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"app238.com/inner/modules/combinator/usage"
+	"app238.com/inner/modules/combinator/admin"
 )
 
 func TestUsageIsSummedByResourceAndDay(t *testing.T) {
@@ -25,7 +25,7 @@ func TestUsageIsSummedByResourceAndDay(t *testing.T) {
 		_, err := p.db.Exec(statement)
 		require.NoError(t, err)
 	}
-	read := func(args ...string) (days []usage.Day) {
+	read := func(args ...string) (days []admin.Day) {
 		t.Helper()
 		out, err := p.run(t, append([]string{"usage", "-o", "json"}, args...)...)
 		require.NoError(t, err)
@@ -33,11 +33,11 @@ func TestUsageIsSummedByResourceAndDay(t *testing.T) {
 		return days
 	}
 	bytes, other := int64(4096), int64(8192)
-	first := usage.Day{Day: "2026-05-01", UserUID: "u1", ResourceID: "r1", ResourceType: "rdb", Reports: 2, DataChange: big.NewInt(3), Bytes: &bytes}
-	second := usage.Day{Day: "2026-05-02", UserUID: "u1", ResourceID: "r1", ResourceType: "rdb", Reports: 1, DataChange: big.NewInt(9), Bytes: &bytes}
-	quiet := usage.Day{UserUID: "u1", ResourceID: "r3", ResourceType: "rdb", DataChange: big.NewInt(0), Bytes: &other}
-	require.Equal(t, []usage.Day{first, second, quiet}, read("--user", "u1"))
-	require.Equal(t, []usage.Day{first, quiet}, read("--user", "u1", "--from", "2026-05-01", "--to", "2026-05-01"))
+	first := admin.Day{Day: "2026-05-01", UserUID: "u1", ResourceID: "r1", ResourceType: "rdb", Reports: 2, DataChange: big.NewInt(3), Bytes: &bytes}
+	second := admin.Day{Day: "2026-05-02", UserUID: "u1", ResourceID: "r1", ResourceType: "rdb", Reports: 1, DataChange: big.NewInt(9), Bytes: &bytes}
+	quiet := admin.Day{UserUID: "u1", ResourceID: "r3", ResourceType: "rdb", DataChange: big.NewInt(0), Bytes: &other}
+	require.Equal(t, []admin.Day{first, second, quiet}, read("--user", "u1"))
+	require.Equal(t, []admin.Day{first, quiet}, read("--user", "u1", "--from", "2026-05-01", "--to", "2026-05-01"))
 	require.Len(t, read(), 4)
 	out, err := p.run(t, "usage", "--user", "u2")
 	require.NoError(t, err)

@@ -12,11 +12,11 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/modules/audit/admin"
 	"app238.com/inner/modules/audit/internal/examine"
-	"app238.com/inner/modules/audit/internal/ledger"
+	"app238.com/inner/modules/audit/internal/store"
 	"app238.com/inner/modules/audit/internal/users"
 	"app238.com/inner/modules/audit/inventory"
-	"app238.com/inner/modules/audit/report"
 	"app238.com/inner/test/testdatabase"
 )
 
@@ -45,7 +45,7 @@ func setup(t *testing.T) *bundle {
 }
 
 // Busy implements job.Busy.
-func (b *bundle) Busy(context.Context, []string) ([]string, error) { return b.underWay, nil }
+func (b *bundle) ActiveKeys(context.Context, []string) ([]string, error) { return b.underWay, nil }
 
 func (b *bundle) exec(query string, args ...any) {
 	b.t.Helper()
@@ -75,31 +75,31 @@ func (b *bundle) thing(wids ...string) {
 }
 
 // examiner returns one of the bundle's world and more, with the configuration as it is now.
-func (b *bundle) examiner(more ...inventory.Inventory) *examine.Examiner {
+func (b *bundle) examiner(more ...inventory.Inventory) *examine.Auditor {
 	b.t.Helper()
 	return b.only(append(more, b.world)...)
 }
 
 // only returns one of these inventories.
-func (b *bundle) only(inventories ...inventory.Inventory) *examine.Examiner {
+func (b *bundle) only(inventories ...inventory.Inventory) *examine.Auditor {
 	b.t.Helper()
-	e, err := examine.New(b.Config, ledger.New(b.DB, b.Config), users.New(b.DB, b.Config), b, zap.NewNop(), inventories)
+	e, err := examine.New(b.Config, store.New(b.DB, b.Config), users.New(b.DB, b.Config), b, zap.NewNop(), inventories)
 	require.NoError(b.t, err)
 	return e
 }
 
 // audit carries out the audit of a new task to its end.
-func (b *bundle) audit() (report.Audit, *found) {
+func (b *bundle) audit() (admin.Audit, *found) {
 	b.t.Helper()
 	b.task++
 	return b.again()
 }
 
 // again carries out the audit of the latest task once more.
-func (b *bundle) again() (report.Audit, *found) {
+func (b *bundle) again() (admin.Audit, *found) {
 	b.t.Helper()
 	f := &found{}
-	a, err := b.examiner().Act(b.t.Context(), b.task, f)
+	a, err := b.examiner().Run(b.t.Context(), b.task, f)
 	require.NoError(b.t, err)
 	return a, f
 }
@@ -119,27 +119,27 @@ const day = 25 * time.Hour
 // found is a sink that keeps what it is told.
 type found struct {
 	mu       sync.Mutex
-	users    []report.User
-	findings []report.Finding
+	users    []admin.User
+	findings []admin.Finding
 }
 
 // User implements report.Sink.
-func (f *found) User(u report.User) {
+func (f *found) User(u admin.User) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.users = append(f.users, u)
 }
 
 // Finding implements report.Sink.
-func (f *found) Finding(one report.Finding) {
+func (f *found) Finding(one admin.Finding) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.findings = append(f.findings, one)
 }
 
 // actions returns what is done, by the id of what is found.
-func (f *found) actions() map[string]report.Action {
-	actions := map[string]report.Action{}
+func (f *found) actions() map[string]admin.Action {
+	actions := map[string]admin.Action{}
 	for _, one := range f.findings {
 		actions[one.ID] = one.Action
 	}

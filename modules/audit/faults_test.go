@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"app238.com/inner/modules/audit/admin"
 	"app238.com/inner/modules/audit/inventory"
-	"app238.com/inner/modules/audit/report"
 )
 
 func TestWhatIsMissingIsPutRight(t *testing.T) {
@@ -24,9 +24,9 @@ func TestWhatIsMissingIsPutRight(t *testing.T) {
 	b.worker("failed", "error")
 	a, f := b.audit()
 	require.ElementsMatch(t, []string{"missing", "half there"}, b.world.repaired)
-	require.Equal(t, map[string]report.Action{"missing": report.Repair, "half there": report.Repair}, f.actions())
+	require.Equal(t, map[string]admin.Action{"missing": admin.Repair, "half there": admin.Repair}, f.actions())
 	require.Contains(t, f.why("missing"), "app")
-	require.Equal(t, []report.Kind{{Kind: "worker", Things: 2, Rows: 5, Missing: 2, Repaired: 2}}, a.Kinds)
+	require.Equal(t, []admin.Kind{{Kind: "worker", Things: 2, Rows: 5, Missing: 2, Repaired: 2}}, a.Kinds)
 	a, f = b.audit()
 	require.Empty(t, f.findings)
 	require.Zero(t, a.Kinds[0].Missing)
@@ -40,7 +40,7 @@ func TestPartsThatAreListedApartAddUp(t *testing.T) {
 		{{Name: name("w", "u1"), Parts: []string{"service"}}}, {{Name: name("w", "u1"), Parts: []string{"app"}}},
 	}}
 	f := &found{}
-	_, err := b.only(two).Act(t.Context(), 1, f)
+	_, err := b.only(two).Run(t.Context(), 1, f)
 	require.NoError(t, err)
 	require.Empty(t, f.findings)
 }
@@ -59,8 +59,8 @@ func TestRowsThatAreStuckInLoadingArePutRight(t *testing.T) {
 	b.underWay = []string{key("under way", "u1")}
 	b.exec(`INSERT INTO workers (wid, user_uid, worker_name, status) VALUES ('young', 'u1', '', 'loading')`)
 	a, f := b.audit()
-	require.Equal(t, map[string]report.Action{"stuck": report.Repair}, f.actions())
-	require.Equal(t, report.Stuck, f.findings[0].Problem)
+	require.Equal(t, map[string]admin.Action{"stuck": admin.Repair}, f.actions())
+	require.Equal(t, admin.Stuck, f.findings[0].Problem)
 	require.Equal(t, []string{"stuck"}, b.world.repaired)
 	require.EqualValues(t, 1, a.Kinds[0].Stuck)
 }
@@ -73,7 +73,7 @@ func TestRowsOfUsersThatDoNotExistAreToldAndLeft(t *testing.T) {
 		('there', 'nobody', '', 'active', LOCALTIMESTAMP - INTERVAL '1 day')`)
 	b.world.put(object("there", "nobody"))
 	a, f := b.audit()
-	require.Equal(t, map[string]report.Action{"missing": report.Tell, "there": report.Tell}, f.actions())
+	require.Equal(t, map[string]admin.Action{"missing": admin.Tell, "there": admin.Tell}, f.actions())
 	require.EqualValues(t, 2, a.Kinds[0].Ownerless)
 	require.Empty(t, b.world.repaired)
 	b.pass(day)
@@ -103,7 +103,7 @@ func TestRowsOutOfOrderAreAnError(t *testing.T) {
 	b.thing("w", "orphan")
 	b.audit()
 	b.pass(day)
-	a, err := b.only(&backwards{b.world}).Act(t.Context(), 7, &found{})
+	a, err := b.only(&backwards{b.world}).Run(t.Context(), 7, &found{})
 	require.ErrorContains(t, err, "came after")
 	require.NotEmpty(t, a.Kinds[0].Fault)
 	require.Empty(t, b.world.deleted)
@@ -124,7 +124,7 @@ func TestEachUserIsCountedWithWhatIsItsOwn(t *testing.T) {
 	b.exec(`INSERT INTO custom_domains (cdid, user_uid, domain, target, txt_name, txt_value) VALUES ('c', 'u5', 'd', 't', 'n', 'v')`)
 	a, f := b.audit()
 	require.EqualValues(t, 5, a.Users)
-	require.Equal(t, []report.User{
+	require.Equal(t, []admin.User{
 		{UID: "u1", Workers: 2, Resources: 1}, {UID: "u2"}, {UID: "u3", Resources: 1}, {UID: "u4"}, {UID: "u5", Domains: 1},
 	}, f.users)
 	last, err := b.examiner().Last(t.Context())
@@ -138,5 +138,5 @@ func TestEachUserIsCountedWithWhatIsItsOwn(t *testing.T) {
 func TestBeforeTheFirstAuditThereIsNone(t *testing.T) {
 	t.Parallel()
 	_, err := setup(t).examiner().Last(t.Context())
-	require.ErrorIs(t, err, report.ErrNone)
+	require.ErrorIs(t, err, admin.ErrNone)
 }

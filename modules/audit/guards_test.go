@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"app238.com/inner/modules/audit/admin"
 	"app238.com/inner/modules/audit/inventory"
-	"app238.com/inner/modules/audit/report"
 )
 
 func TestWithoutUsersNothingIsDeleted(t *testing.T) {
@@ -22,7 +22,7 @@ func TestWithoutUsersNothingIsDeleted(t *testing.T) {
 	b.exec(`DELETE FROM users`)
 	a, f := b.audit()
 	require.Equal(t, "there are no users", a.Refusal)
-	require.Equal(t, map[string]report.Action{"orphan": report.Tell}, f.actions())
+	require.Equal(t, map[string]admin.Action{"orphan": admin.Tell}, f.actions())
 	require.Contains(t, f.why("orphan"), "there are no users")
 	require.Empty(t, b.world.deleted)
 }
@@ -39,7 +39,7 @@ func TestUsersThatShrankAreRefusedUntilTheWindowIsOver(t *testing.T) {
 	for range 3 { // the smaller number does not become the measure by being seen again
 		a, f := b.audit()
 		require.Contains(t, a.Refusal, "from 100 to 79")
-		require.Equal(t, report.Tell, f.actions()["orphan"])
+		require.Equal(t, admin.Tell, f.actions()["orphan"])
 		b.pass(day)
 	}
 	require.Empty(t, b.world.deleted)
@@ -79,7 +79,7 @@ func TestRowsOfAKindThatVanishedKeepTheirThings(t *testing.T) {
 		require.Empty(t, a.Refusal)
 		require.Contains(t, a.Kinds[0].Refusal, "there were 10")
 		require.Len(t, f.findings, 10)
-		require.Equal(t, report.Tell, f.actions()["w0"])
+		require.Equal(t, admin.Tell, f.actions()["w0"])
 	}
 	require.Empty(t, b.world.deleted)
 }
@@ -101,7 +101,7 @@ func TestAUserThatIsCreatedDuringTheAuditIsUntouched(t *testing.T) {
 		b.exec(`INSERT INTO workers (wid, user_uid, worker_name, status) VALUES ('without its task', 'u-a', '', 'loading')`)
 	}
 	pages := 0
-	b.world.paged = func([]inventory.Wish) { // also after the last, empty one: its row is not read any more
+	b.world.paged = func([]inventory.Desired) { // also after the last, empty one: its row is not read any more
 		pages++
 		appear(fmt.Sprint("after page ", pages), fmt.Sprint("u-b", pages))
 		if pages == 2 {
@@ -109,7 +109,7 @@ func TestAUserThatIsCreatedDuringTheAuditIsUntouched(t *testing.T) {
 		}
 	}
 	_, f := b.audit()
-	require.Equal(t, map[string]report.Action{"orphan": report.Delete}, f.actions(), "the audit does not see the new ones at all")
+	require.Equal(t, map[string]admin.Action{"orphan": admin.Delete}, f.actions(), "the audit does not see the new ones at all")
 	require.Equal(t, []string{"orphan"}, b.world.deleted)
 	require.Empty(t, b.world.repaired)
 	require.GreaterOrEqual(t, pages, 2)
@@ -134,7 +134,7 @@ func TestRowsThatComeAndGoBetweenPagesShiftNothing(t *testing.T) {
 	b.pass(day)
 	const end = 1_000_000
 	n := 0
-	b.world.paged = func(page []inventory.Wish) {
+	b.world.paged = func(page []inventory.Desired) {
 		if len(page) == 0 || page[0].Row >= end {
 			return
 		}
@@ -149,7 +149,7 @@ func TestRowsThatComeAndGoBetweenPagesShiftNothing(t *testing.T) {
 		}
 	}
 	_, f := b.audit()
-	require.Equal(t, map[string]report.Action{"orphan": report.Delete}, f.actions())
+	require.Equal(t, map[string]admin.Action{"orphan": admin.Delete}, f.actions())
 	require.Len(t, b.world.things, 50)
 }
 
@@ -185,7 +185,7 @@ func TestDeletionsKeepToNumberAndShare(t *testing.T) {
 			require.LessOrEqual(t, len(b.world.deleted), limit.want, "the same audit run again has no more")
 			waiting := 0
 			for _, action := range f.actions() {
-				if action == report.Wait {
+				if action == admin.Wait {
 					waiting++
 				}
 			}
@@ -212,7 +212,7 @@ func TestAnAuditThatIsKilledHalfwayGoesOnWithItsLimits(t *testing.T) {
 		}
 		return nil
 	}
-	_, err := b.examiner().Act(ctx, b.task, &found{})
+	_, err := b.examiner().Run(ctx, b.task, &found{})
 	require.ErrorIs(t, err, context.Canceled)
 	require.Len(t, b.world.deleted, 3)
 	b.world.deleting = nil

@@ -6,25 +6,25 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
-	"app238.com/inner/modules/audit/internal/ledger"
 	"app238.com/inner/modules/audit/internal/metrics"
-	"app238.com/inner/test/gather"
+	"app238.com/inner/modules/audit/internal/store"
+	"app238.com/inner/test/metricstest"
 )
 
 func TestEveryReplicaShowsTheTotalsOfTheLatestAudit(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	registry := prometheus.NewPedanticRegistry()
-	_, err := metrics.New(registry, ledger.New(b.DB, b.Config))
+	_, err := metrics.New(registry, store.New(b.DB, b.Config))
 	require.NoError(t, err)
-	require.Empty(t, gather.Values(t, registry), "before the first audit")
+	require.Empty(t, metricstest.Values(t, registry), "before the first audit")
 	b.worker("w", "active")
 	b.thing("w", "orphan")
 	b.audit()
-	require.Zero(t, gather.Values(t, registry)["inner_audit_refused/worker"])
+	require.Zero(t, metricstest.Values(t, registry)["inner_audit_refused/worker"])
 	b.exec(`DELETE FROM users`)
 	b.audit()
-	shown := gather.Values(t, registry)
+	shown := metricstest.Values(t, registry)
 	require.NotZero(t, shown["inner_audit_finished_timestamp_seconds"])
 	delete(shown, "inner_audit_finished_timestamp_seconds")
 	require.Equal(t, map[string]float64{

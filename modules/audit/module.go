@@ -5,22 +5,22 @@ package audit
 import (
 	"go.uber.org/fx"
 
+	"app238.com/inner/modules/audit/admin"
 	"app238.com/inner/modules/audit/internal/examine"
 	"app238.com/inner/modules/audit/internal/jobs"
-	"app238.com/inner/modules/audit/internal/ledger"
 	"app238.com/inner/modules/audit/internal/metrics"
+	"app238.com/inner/modules/audit/internal/store"
 	"app238.com/inner/modules/audit/internal/users"
-	"app238.com/inner/modules/audit/report"
 	"app238.com/inner/modules/tasks/job"
 )
 
 // Module contributes the jobs auth.user_audit, and audit.stuck_rows, which run periodically, and provides report.Auditor.
 var Module = fx.Module("audit",
 	fx.Provide(
-		ledger.New,
+		store.New,
 		users.New,
 		metrics.New,
-		fx.Annotate(examine.New, fx.As(fx.Self()), fx.As(new(report.Auditor)),
+		fx.Annotate(examine.New, fx.As(fx.Self()), fx.As(new(admin.Admin)),
 			fx.ParamTags("", "", "", "", "", `group:"inventories"`)),
 		job.As(jobs.New),
 		job.As(jobs.NewStuckRows),

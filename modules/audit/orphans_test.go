@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/modules/audit/admin"
 	"app238.com/inner/modules/audit/internal/examine"
 	"app238.com/inner/modules/audit/inventory"
-	"app238.com/inner/modules/audit/report"
 )
 
 func TestAnOrphanIsDeletedOnceTwoAuditsAGraceApartHaveSeenIt(t *testing.T) {
@@ -19,14 +19,14 @@ func TestAnOrphanIsDeletedOnceTwoAuditsAGraceApartHaveSeenIt(t *testing.T) {
 	b.worker("kept", "active")
 	b.thing("kept", "orphan")
 	_, f := b.audit()
-	require.Equal(t, map[string]report.Action{"orphan": report.Wait}, f.actions())
+	require.Equal(t, map[string]admin.Action{"orphan": admin.Wait}, f.actions())
 	_, f = b.audit()
-	require.Equal(t, report.Wait, f.actions()["orphan"], "two audits, no grace")
+	require.Equal(t, admin.Wait, f.actions()["orphan"], "two audits, no grace")
 	require.Contains(t, f.why("orphan"), "audit.grace is 24h")
 	require.Empty(t, b.world.deleted)
 	b.pass(day)
 	a, f := b.audit()
-	require.Equal(t, report.Delete, f.actions()["orphan"])
+	require.Equal(t, admin.Delete, f.actions()["orphan"])
 	require.EqualValues(t, 1, a.Kinds[0].Deleted)
 	require.Equal(t, []string{"orphan"}, b.world.deleted)
 	require.True(t, b.world.has("kept"))
@@ -57,7 +57,7 @@ func TestAnAuditThatFindsTheRowAgainBreaksTheSeries(t *testing.T) {
 	b.worker("other", "unloaded") // a kind without any rows is refused
 	b.pass(day)
 	_, f := b.audit()
-	require.Equal(t, report.Wait, f.actions()["w"], "the first sighting of a new series")
+	require.Equal(t, admin.Wait, f.actions()["w"], "the first sighting of a new series")
 	require.True(t, b.world.has("w"))
 }
 
@@ -90,12 +90,12 @@ func TestNothingIsDeletedWhenTheListWasCutOff(t *testing.T) {
 		b.world.cutAfter, b.world.deaf, b.world.repaired, b.Config.Audit.MaxObjects = 0, false, nil, 1000
 		breakOff()
 		f := &found{}
-		a, err := b.examiner(other).Act(t.Context(), b.task, f)
+		a, err := b.examiner(other).Run(t.Context(), b.task, f)
 		require.ErrorContains(t, err, cause)
 		require.NotEmpty(t, a.Kinds[1].Fault, cause)
 		require.Empty(t, b.world.deleted, cause)
 		require.Empty(t, b.world.repaired, cause)
-		require.Equal(t, map[string]report.Action{"orphan": report.Wait}, f.actions(), "the other kind is audited")
+		require.Equal(t, map[string]admin.Action{"orphan": admin.Wait}, f.actions(), "the other kind is audited")
 		require.Equal(t, 3, b.count(`SELECT count(*) FROM inner_audit_sightings WHERE kind = 'worker'`), "the series goes on")
 		require.Zero(t, b.count(`SELECT count(*) FROM inner_audits WHERE finished_at IS NOT NULL AND task_id = $1`, b.task))
 	}
@@ -115,7 +115,7 @@ func TestAThingWithAnUnfinishedTaskIsLeftAlone(t *testing.T) {
 	b.pass(day)
 	b.underWay = []string{key("a", "u1")}
 	a, f := b.audit()
-	require.Equal(t, map[string]report.Action{"b": report.Delete}, f.actions())
+	require.Equal(t, map[string]admin.Action{"b": admin.Delete}, f.actions())
 	require.EqualValues(t, 1, a.Kinds[0].Orphans)
 	require.True(t, b.world.has("a"))
 }
@@ -128,7 +128,7 @@ func TestAThingThatARowWishesByNowIsKept(t *testing.T) {
 	b.pass(day)
 	b.world.deleting = func(string) error { b.worker("w", "loading"); return nil }
 	a, f := b.audit()
-	require.Equal(t, report.Tell, f.actions()["w"])
+	require.Equal(t, admin.Tell, f.actions()["w"])
 	require.Zero(t, a.Kinds[0].Deleted)
 	require.True(t, b.world.has("w"))
 }
@@ -149,9 +149,9 @@ func TestADeletionThatFailsIsToldAndTriedByTheNextAttempt(t *testing.T) {
 		return nil
 	}
 	f := &found{}
-	_, err := b.examiner().Act(t.Context(), b.task, f)
+	_, err := b.examiner().Run(t.Context(), b.task, f)
 	require.ErrorContains(t, err, "1 deletions failed")
-	require.Equal(t, map[string]report.Action{"a": report.Fail, "b": report.Delete}, f.actions())
+	require.Equal(t, map[string]admin.Action{"a": admin.Fail, "b": admin.Delete}, f.actions())
 	b.world.deleting = nil
 	b.again()
 	require.ElementsMatch(t, []string{"a", "b"}, b.world.deleted)
@@ -166,7 +166,7 @@ func TestInModeReportOrphansAreToldOnlyAndRowsPutRight(t *testing.T) {
 	b.audit()
 	b.pass(day)
 	_, f := b.audit()
-	require.Equal(t, map[string]report.Action{"orphan": report.Tell}, f.actions())
+	require.Equal(t, map[string]admin.Action{"orphan": admin.Tell}, f.actions())
 	require.Contains(t, f.why("orphan"), "audit.mode is report")
 	require.Empty(t, b.world.deleted)
 	require.Equal(t, []string{"missing"}, b.world.repaired)
@@ -190,8 +190,8 @@ func TestADryRunTellsTheSameAndChangesNothing(t *testing.T) {
 	f := &found{}
 	a, err := b.examiner().DryRun(t.Context(), f)
 	require.NoError(t, err)
-	require.Equal(t, map[string]report.Action{
-		"missing too": report.Repair, "also due": report.Delete, "due": report.Wait, "new": report.Wait,
+	require.Equal(t, map[string]admin.Action{
+		"missing too": admin.Repair, "also due": admin.Delete, "due": admin.Wait, "new": admin.Wait,
 	}, f.actions())
 	require.Contains(t, f.why("due"), "audit.maxDeletions")
 	require.Equal(t, []int64{1, 1, 3}, []int64{a.Kinds[0].Repaired, a.Kinds[0].Deleted, a.Kinds[0].Orphans})

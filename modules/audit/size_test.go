@@ -10,18 +10,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"app238.com/inner/modules/audit/admin"
 	"app238.com/inner/modules/audit/inventory"
-	"app238.com/inner/modules/audit/report"
 )
 
 // counting is a sink that holds nothing.
 type counting struct{ users, findings atomic.Int64 }
 
 // User implements report.Sink.
-func (c *counting) User(report.User) { c.users.Add(1) }
+func (c *counting) User(admin.User) { c.users.Add(1) }
 
 // Finding implements report.Sink.
-func (c *counting) Finding(report.Finding) { c.findings.Add(1) }
+func (c *counting) Finding(admin.Finding) { c.findings.Add(1) }
 
 // TestFiftyThousandUsersAndTwentyThousandThingsAreAuditedInBoundedMemory measures live memory at every page of the rows,
 // when the whole world is in memory, against what there was before. The time is printed and not judged.
@@ -37,18 +37,18 @@ func TestFiftyThousandUsersAndTwentyThousandThingsAreAuditedInBoundedMemory(t *t
 	big := &lean{world: b.world, things: things}
 	big.kind = "lean"
 	before, peak := live(), uint64(0)
-	big.paged = func(page []inventory.Wish) {
+	big.paged = func(page []inventory.Desired) {
 		if len(page) > 0 {
 			peak = max(peak, live())
 		}
 	}
 	sink := &counting{}
 	begin := time.Now()
-	a, err := b.only(big).Act(t.Context(), 1, sink)
+	a, err := b.only(big).Run(t.Context(), 1, sink)
 	require.NoError(t, err)
 	took := time.Since(begin)
 	require.EqualValues(t, users, sink.users.Load())
-	require.Equal(t, report.Kind{Kind: "lean", Things: things, Rows: things}, a.Kinds[0])
+	require.Equal(t, admin.Kind{Kind: "lean", Things: things, Rows: things}, a.Kinds[0])
 	require.Zero(t, sink.findings.Load())
 	used := max(peak, before) - before
 	require.Less(t, used, uint64(most))
@@ -70,7 +70,7 @@ type lean struct {
 }
 
 // World implements inventory.Inventory.
-func (l *lean) World(_ context.Context, page func([]inventory.Object) error) error {
+func (l *lean) ListActual(_ context.Context, page func([]inventory.Object) error) error {
 	for i := 1; i <= l.things; i++ {
 		if err := page([]inventory.Object{object(fmt.Sprint("w", i), fmt.Sprint("u", i))}); err != nil {
 			return err

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"app238.com/inner/modules/audit/report"
+	"app238.com/inner/modules/audit/admin"
 )
 
 // unstick looks for rows that are stuck, as a task of its own does.
@@ -35,9 +35,9 @@ func TestStuckRowsDoNotWaitForTheAudit(t *testing.T) {
 	f := b.unstick()
 	require.ElementsMatch(t, []string{"stuck0", "stuck1", "stuck2", "stuck3", "stuck4"}, b.world.repaired)
 	require.Len(t, f.findings, 5)
-	require.Equal(t, report.Stuck, f.findings[0].Problem)
+	require.Equal(t, admin.Stuck, f.findings[0].Problem)
 	_, err := b.examiner().Last(t.Context())
-	require.ErrorIs(t, err, report.ErrNone, "it is no audit, and nothing of it counts as one")
+	require.ErrorIs(t, err, admin.ErrNone, "it is no audit, and nothing of it counts as one")
 }
 
 func TestOfManyStuckRowsSomeWait(t *testing.T) {

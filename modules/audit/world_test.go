@@ -30,7 +30,7 @@ type world struct {
 	deaf bool
 	// listed, paged and deleting are called after the list, after each page of rows, and before a deletion.
 	listed   func()
-	paged    func(page []inventory.Wish)
+	paged    func(page []inventory.Desired)
 	deleting func(name string) error
 }
 
@@ -59,7 +59,7 @@ func (w *world) has(wid string) bool {
 func (w *world) Kind() string { return w.kind }
 
 // World implements inventory.Inventory.
-func (w *world) World(_ context.Context, page func([]inventory.Object) error) error {
+func (w *world) ListActual(_ context.Context, page func([]inventory.Object) error) error {
 	w.mu.Lock()
 	all := slices.Collect(maps.Values(w.things))
 	w.mu.Unlock()
@@ -82,25 +82,25 @@ func (w *world) World(_ context.Context, page func([]inventory.Object) error) er
 }
 
 // Rows implements inventory.Inventory.
-func (w *world) Rows(ctx context.Context, after int64, limit int) ([]inventory.Wish, error) {
+func (w *world) ListDesired(ctx context.Context, after int64, limit int) ([]inventory.Desired, error) {
 	return w.read(ctx, `id > $1`, after, limit)
 }
 
 // Loading implements inventory.Loader.
-func (w *world) Loading(ctx context.Context, after int64, limit int) ([]inventory.Wish, error) {
+func (w *world) Loading(ctx context.Context, after int64, limit int) ([]inventory.Desired, error) {
 	return w.read(ctx, `id > $1 AND status = 'loading'`, after, limit)
 }
 
-func (w *world) read(ctx context.Context, which string, after int64, limit int) ([]inventory.Wish, error) {
+func (w *world) read(ctx context.Context, which string, after int64, limit int) ([]inventory.Desired, error) {
 	rows, err := w.db.QueryContext(ctx,
 		`SELECT id, wid, user_uid, status, created_at FROM workers WHERE `+which+` ORDER BY id LIMIT $2`, after, limit)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var page []inventory.Wish
+	var page []inventory.Desired
 	for rows.Next() {
-		var wish inventory.Wish
+		var wish inventory.Desired
 		var status string
 		if err := rows.Scan(&wish.Row, &wish.ID, &wish.Owner, &status, &wish.Since); err != nil {
 			return nil, err
@@ -121,7 +121,7 @@ func (w *world) read(ctx context.Context, which string, after int64, limit int) 
 }
 
 // Repair implements inventory.Inventory.
-func (w *world) Repair(_ context.Context, wish inventory.Wish, _ inventory.Fault) error {
+func (w *world) Repair(_ context.Context, wish inventory.Desired, _ inventory.Drift) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.repaired = append(w.repaired, wish.ID)
@@ -141,7 +141,7 @@ func (w *world) Delete(ctx context.Context, o inventory.Object) error {
 		return err
 	}
 	if rows > 0 {
-		return inventory.ErrWished
+		return inventory.ErrReferenced
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -151,7 +151,7 @@ func (w *world) Delete(ctx context.Context, o inventory.Object) error {
 }
 
 // World implements inventory.Inventory.
-func (p *parts) World(_ context.Context, page func([]inventory.Object) error) error {
+func (p *parts) ListActual(_ context.Context, page func([]inventory.Object) error) error {
 	for _, part := range p.pages {
 		if err := page(part); err != nil {
 			return err
@@ -161,6 +161,6 @@ func (p *parts) World(_ context.Context, page func([]inventory.Object) error) er
 }
 
 // Rows implements inventory.Inventory.
-func (b *backwards) Rows(ctx context.Context, _ int64, limit int) ([]inventory.Wish, error) {
-	return b.world.Rows(ctx, 0, limit)
+func (b *backwards) ListDesired(ctx context.Context, _ int64, limit int) ([]inventory.Desired, error) {
+	return b.world.ListDesired(ctx, 0, limit)
 }

@@ -59,7 +59,7 @@ func TestASharedDatabaseThatIsNotThereIsWaitedFor(t *testing.T) {
 			for _, one := range [][3]string{{jobs.DeleteRDBType, "u1", "r1"}, {jobs.CreateRDBType, "u2", "r2"}, {jobs.CreateRDBType, "u1", "r3"}} {
 				var waiting *job.Error
 				require.ErrorAs(t, b.run(one[0], ref(one[1], one[2])), &waiting, one)
-				require.Equal(t, job.Later, waiting.Kind, "%v: %v", one, waiting)
+				require.Equal(t, job.Snooze, waiting.Kind, "%v: %v", one, waiting)
 			}
 			require.Empty(t, b.queue.accepted, "no pod is told that it is gone")
 			b.restarted()
@@ -88,7 +88,7 @@ CREATE TRIGGER full_disk BEFORE UPDATE ON combinator_tenants FOR EACH ROW WHEN (
 	require.NoError(t, err)
 	var waiting *job.Error
 	require.ErrorAs(t, b.run(jobs.CreateRDBType, ref("u1", "r")), &waiting)
-	require.Equal(t, job.Later, waiting.Kind, waiting)
+	require.Equal(t, job.Snooze, waiting.Kind, waiting)
 	_, err = admin.Exec(`DROP TRIGGER full_disk ON combinator_tenants`)
 	require.NoError(t, err)
 	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))

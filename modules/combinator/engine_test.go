@@ -72,7 +72,7 @@ func TestThePlatformsOwnDatabaseIsRefused(t *testing.T) {
 	b.user("u1", "sk_one")
 	var refused *job.Error
 	require.ErrorAs(t, b.run(jobs.RegisterUserType, map[string]string{"user_uid": "u1"}), &refused)
-	require.Equal(t, job.Permanent, refused.Kind)
+	require.Equal(t, job.Terminal, refused.Kind)
 	require.ErrorIs(t, refused, engine.ErrUnusable)
 }
 
@@ -88,7 +88,7 @@ func TestAnEngineThatIsAwayBurnsNoAttempt(t *testing.T) {
 	for kind, rid := range map[string]string{jobs.CreateRDBType: "r1", jobs.DeleteRDBType: "r1", jobs.CreateKVType: "r2", jobs.DeleteKVType: "r2"} {
 		var waiting *job.Error
 		require.ErrorAs(t, b.run(kind, ref("u1", rid)), &waiting)
-		require.Equal(t, job.Later, waiting.Kind, kind)
+		require.Equal(t, job.Snooze, waiting.Kind, kind)
 		require.Contains(t, waiting.Text, "engine")
 		require.Equal(t, "loading", b.status(rid))
 	}
@@ -110,7 +110,7 @@ func TestAReadOnlyEngineBurnsNoAttempt(t *testing.T) {
 	} {
 		var waiting *job.Error
 		require.ErrorAs(t, b.run(kind, payload), &waiting, kind)
-		require.Equal(t, job.Later, waiting.Kind, "%s: %v", kind, waiting)
+		require.Equal(t, job.Snooze, waiting.Kind, "%s: %v", kind, waiting)
 	}
 	require.Equal(t, "loading", b.status("r1"))
 	require.ErrorContains(t, b.rdb.Ready(t.Context()), "takes no writes")

@@ -39,7 +39,7 @@ func TestADatabaseThatHangsHoldsUpNobodyElse(t *testing.T) {
 		require.NoError(t, b.run(jobs.RegisterUserType, map[string]string{"user_uid": uid}))
 	}
 	c := *b.config
-	c.Combinator.RDB.MaxOpenConnections, c.Combinator.RDB.RequestTimeout = 2, 2*patience
+	c.Combinator.RDB.MaxOpenConnections, c.Combinator.RDB.RequestTimeout = 2, 2*timeout
 	var waiting atomic.Int32
 	e, err := rdb.NewWith(&c, b.rows.MarkKey, zap.NewNop(), func(c config.RDB, name string) (driver.Connector, error) {
 		connector, err := database.EngineConnector(c, name)
@@ -61,7 +61,7 @@ func TestADatabaseThatHangsHoldsUpNobodyElse(t *testing.T) {
 	for i := range callers {
 		group.Go(func() error { return create(ctx, "u1", fmt.Sprintf("h%d", i)) })
 	}
-	require.Eventually(t, func() bool { return waiting.Load() == callers }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return waiting.Load() == callers }, timeout, 10*time.Millisecond)
 	require.NoError(t, create(t.Context(), "u2", "r"))
 	require.NoError(t, e.Ready(t.Context()))
 	require.True(t, b.schemaThere("u2", "r"))

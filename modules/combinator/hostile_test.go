@@ -82,7 +82,7 @@ func TestAUserWhoHoldsItsSchemasAgainAndAgainKeepsNobodyWaiting(t *testing.T) {
 	round := func() {
 		for id, rid := range tasks {
 			err := b.execute(job.Task{ID: id, Type: jobs.DeleteRDBType, Attempt: 1}, ref("u1", rid))
-			if later, ok := errors.AsType[*job.Error](err); err != nil && (!ok || later.Kind != job.Later) {
+			if later, ok := errors.AsType[*job.Error](err); err != nil && (!ok || later.Kind != job.Snooze) {
 				require.NoError(t, err)
 			}
 			if err == nil {
@@ -99,7 +99,7 @@ func TestAUserWhoHoldsItsSchemasAgainAndAgainKeepsNobodyWaiting(t *testing.T) {
 	require.Eventually(t, func() bool {
 		round()
 		return len(tasks) == 0
-	}, patience, 10*time.Millisecond, "and they are dropped")
+	}, timeout, 10*time.Millisecond, "and they are dropped")
 }
 
 func TestWhileAUsersThingsAreHeldItsOtherTasksYield(t *testing.T) {
@@ -116,7 +116,7 @@ func TestWhileAUsersThingsAreHeldItsOtherTasksYield(t *testing.T) {
 	require.Error(t, drop())
 	var later *job.Error
 	require.ErrorAs(t, create(), &later)
-	require.Equal(t, job.Later, later.Kind)
+	require.Equal(t, job.Snooze, later.Kind)
 	require.NoError(t, held.Rollback())
 	require.NoError(t, drop(), "the task itself has waited")
 	require.NoError(t, create())

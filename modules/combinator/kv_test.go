@@ -92,14 +92,14 @@ func TestADeletedPrefixIsSweptAndNotGivenOutWhileAnythingCanBeLeft(t *testing.T)
 
 	var waiting *job.Error
 	require.ErrorAs(t, b.run(jobs.CreateKVType, ref("u1", "a")), &waiting)
-	require.Equal(t, job.Later, waiting.Kind, "the prefix is not given out while something is left")
+	require.Equal(t, job.Snooze, waiting.Kind, "the prefix is not given out while something is left")
 	require.NoError(t, b.run(jobs.SweepKVType, map[string]string{}))
 	require.Empty(t, keys(t, client, b.prefix("a")), "late keys are swept away")
 	require.ErrorAs(t, b.run(jobs.CreateKVType, ref("u1", "a")), &waiting, "something was found: the time begins again")
 	require.Eventually(t, func() bool {
 		require.NoError(t, b.run(jobs.SweepKVType, map[string]string{}))
 		return b.run(jobs.CreateKVType, ref("u1", "a")) == nil
-	}, patience, 100*time.Millisecond)
+	}, timeout, 100*time.Millisecond)
 	require.True(t, b.namespaceThere("a"))
 }
 

@@ -98,6 +98,6 @@ func TestASchemaOfAnySizeIsDropped(t *testing.T) {
 	require.Eventually(t, func() bool {
 		b.timePasses()
 		return b.run(jobs.DeleteRDBType, ref("u1", "r1")) == nil
-	}, 5*patience, 10*time.Millisecond, "each execution goes on where the last one ended")
+	}, 5*timeout, 10*time.Millisecond, "each execution goes on where the last one ended")
 	require.False(t, b.schemaThere("u1", "r1"))
 }

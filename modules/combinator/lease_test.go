@@ -11,7 +11,7 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/jobs"
-	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/combinator/internal/store"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/testdatabase"
 )
@@ -19,7 +19,7 @@ import (
 // leased holds the lease of u1 while it runs work.
 func leased(t *testing.T, b *bundle, work func()) error {
 	t.Helper()
-	return b.rows.WithTenant(t.Context(), 0, "u1", nil, func(context.Context, rows.Leased) (string, error) {
+	return b.rows.WithTenant(t.Context(), 0, "u1", nil, func(context.Context, store.Leased) (string, error) {
 		work()
 		return "held", nil
 	})
@@ -50,7 +50,7 @@ func TestATaskWhoseUserIsBusyComesAgainAndOthersDoNotWait(t *testing.T) {
 		} {
 			var later *job.Error
 			require.ErrorAs(t, b.run(kind, payload), &later, kind)
-			require.Equal(t, job.Later, later.Kind, kind)
+			require.Equal(t, job.Snooze, later.Kind, kind)
 		}
 		require.NoError(t, b.run(jobs.CreateRDBType, ref("u2", "r")))
 	}))
@@ -63,15 +63,15 @@ func TestATaskWhoseProcessDiedDoesNotWaitForItsOwnLease(t *testing.T) {
 	b.user("u1", "sk_one")
 	b.resource("u1", "r", "rdb")
 	held := func(task int64, work func()) error {
-		return b.rows.WithTenant(t.Context(), task, "u1", nil, func(context.Context, rows.Leased) (string, error) {
+		return b.rows.WithTenant(t.Context(), task, "u1", nil, func(context.Context, store.Leased) (string, error) {
 			work()
 			return "held", nil
 		})
 	}
 	require.ErrorIs(t, held(1, func() { // run gives every task the number 1
-		require.ErrorIs(t, held(2, func() {}), rows.ErrBusy, "another task waits")
+		require.ErrorIs(t, held(2, func() {}), store.ErrBusy, "another task waits")
 		require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
-	}), rows.ErrVoid, "whoever was taken for dead and is not writes nothing")
+	}), store.ErrVoid, "whoever was taken for dead and is not writes nothing")
 	require.Equal(t, "active", b.status("r"))
 	require.Equal(t, []string{b.rdb.Fingerprint("sk_one")}, column(t, b.db.DB, `SELECT prepared FROM combinator_tenants`))
 	require.NoError(t, held(2, func() {}))
@@ -82,10 +82,10 @@ func TestALeaseThatWasTakenOverIsVoid(t *testing.T) {
 	b := setup(t)
 	err := leased(t, b, func() {
 		b.timePasses()
-		require.NoError(t, b.rows.WithTenant(t.Context(), 0, "u1", nil, func(context.Context, rows.Leased) (string, error) { return "", nil }))
-		require.NoError(t, b.rows.WithTenant(t.Context(), 0, "u1", nil, func(context.Context, rows.Leased) (string, error) { return "later", nil }))
+		require.NoError(t, b.rows.WithTenant(t.Context(), 0, "u1", nil, func(context.Context, store.Leased) (string, error) { return "", nil }))
+		require.NoError(t, b.rows.WithTenant(t.Context(), 0, "u1", nil, func(context.Context, store.Leased) (string, error) { return "later", nil }))
 	})
-	require.ErrorIs(t, err, rows.ErrVoid)
+	require.ErrorIs(t, err, store.ErrVoid)
 	require.Equal(t, []string{"later"}, column(t, b.db.DB, `SELECT prepared FROM combinator_tenants WHERE user_uid = 'u1'`),
 		"who holds a void number writes nothing, also where the row was forgotten meanwhile")
 }
@@ -95,13 +95,13 @@ func TestALeaseLastsAfterAnUnknownOutcomeOnly(t *testing.T) {
 	b := setup(t)
 	fail := func(err error) {
 		t.Helper()
-		require.ErrorIs(t, b.rows.WithTenant(t.Context(), 7, "u1", nil, func(context.Context, rows.Leased) (string, error) { return "", err }), err)
+		require.ErrorIs(t, b.rows.WithTenant(t.Context(), 7, "u1", nil, func(context.Context, store.Leased) (string, error) { return "", err }), err)
 	}
 	fail(errors.New("refused"))
 	fail(engine.ErrUncertain)
 	for _, task := range []int64{7, 8} {
-		err := b.rows.WithTenant(t.Context(), task, "u1", nil, func(context.Context, rows.Leased) (string, error) { return "", nil })
-		require.ErrorIs(t, err, rows.ErrBusy, "what was asked may still be carried out")
+		err := b.rows.WithTenant(t.Context(), task, "u1", nil, func(context.Context, store.Leased) (string, error) { return "", nil })
+		require.ErrorIs(t, err, store.ErrBusy, "what was asked may still be carried out")
 	}
 	b.timePasses()
 	require.NoError(t, leased(t, b, func() {}))
@@ -123,17 +123,17 @@ func TestALeaseThatBeganLaterAndCameFirstHolds(t *testing.T) {
 	require.NoError(t, err)
 	late := make(chan error, 1)
 	go func() {
-		late <- b.rows.WithTenant(t.Context(), 8, "u1", nil, func(context.Context, rows.Leased) (string, error) { return "held", nil })
+		late <- b.rows.WithTenant(t.Context(), 8, "u1", nil, func(context.Context, store.Leased) (string, error) { return "held", nil })
 	}()
 	require.Eventually(t, func() bool {
 		return len(column(t, raw, `SELECT pid::TEXT FROM pg_stat_activity
 WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%combinator_tenants%'`)) > 0
-	}, patience, 10*time.Millisecond, "its statement waits, and its time was taken before")
+	}, timeout, 10*time.Millisecond, "its statement waits, and its time was taken before")
 	_, err = tx.Exec(`UPDATE combinator_tenants SET lease_number = 7, leased_by = 7,
 leased_until = CAST(clock_timestamp() AT TIME ZONE 'UTC' AS TIMESTAMP) + $1::FLOAT8 * INTERVAL '1 second'`, 2*b.config.Combinator.RDB.RequestTimeout.Seconds())
 	require.NoError(t, err)
 	require.NoError(t, tx.Commit())
-	require.ErrorIs(t, <-late, rows.ErrBusy, "two must not hold it")
+	require.ErrorIs(t, <-late, store.ErrBusy, "two must not hold it")
 }
 
 // delayed runs work, and holds the row of u1's lease until a statement of it waits and this time has passed.
@@ -150,7 +150,7 @@ func delayed(t *testing.T, b *bundle, longest time.Duration, work func() error) 
 	require.Eventually(t, func() bool {
 		return time.Since(begun) > longest && len(column(t, raw, `SELECT pid::TEXT FROM pg_stat_activity
 WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%combinator_tenants%'`)) > 0
-	}, patience, 10*time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	require.NoError(t, tx.Rollback())
 	return <-ended
 }
@@ -163,7 +163,7 @@ func TestWorkEndsBeforeItsLeaseMay(t *testing.T) {
 	var left float64
 	var last time.Duration
 	require.NoError(t, delayed(t, b, time.Second, func() error {
-		return b.rows.WithTenant(t.Context(), 8, "u1", nil, func(ctx context.Context, _ rows.Leased) (string, error) {
+		return b.rows.WithTenant(t.Context(), 8, "u1", nil, func(ctx context.Context, _ store.Leased) (string, error) {
 			err := b.db.QueryRow(`SELECT EXTRACT(EPOCH FROM leased_until - LOCALTIMESTAMP) FROM combinator_tenants`).Scan(&left)
 			deadline, _ := ctx.Deadline()
 			last = time.Until(deadline) + b.config.Combinator.RDB.RequestTimeout
@@ -182,11 +182,11 @@ func TestALeaseThatCameTooLateIsGivenBack(t *testing.T) {
 	})
 	require.NoError(t, leased(t, b, func() {}))
 	err := delayed(t, b, 2*time.Second, func() error {
-		return b.rows.WithTenant(t.Context(), 8, "u1", nil, func(context.Context, rows.Leased) (string, error) {
+		return b.rows.WithTenant(t.Context(), 8, "u1", nil, func(context.Context, store.Leased) (string, error) {
 			t.Error("another task may work beside it")
 			return "held", nil
 		})
 	})
-	require.ErrorIs(t, err, rows.ErrBusy)
+	require.ErrorIs(t, err, store.ErrBusy)
 	require.Equal(t, []string{"true"}, column(t, b.db.DB, `SELECT leased_until IS NULL FROM combinator_tenants`))
 }

@@ -13,15 +13,15 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/modules/combinator/internal/jobs"
-	"app238.com/inner/modules/combinator/internal/overview"
+	"app238.com/inner/modules/combinator/internal/status"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/testdatabase"
 )
 
 // patientLocks has Inner wait for a lock for longer than a test does: what waits for one does not end.
 func patientLocks(c *config.Config) {
-	c.Combinator.RDB.LockTimeout = 2 * patience
-	c.Combinator.RDB.RequestTimeout = 3 * patience
+	c.Combinator.RDB.LockTimeout = 2 * timeout
+	c.Combinator.RDB.RequestTimeout = 3 * timeout
 }
 
 // lock holds a table of a schema until the returned transaction ends.
@@ -43,7 +43,7 @@ func (b *bundle) atOnce(work func() error) error {
 	select {
 	case err := <-ended:
 		return err
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		b.t.Fatal("it waits for a lock")
 		return nil
 	}
@@ -75,7 +75,7 @@ func TestSchemasThatOthersHoldKeepNobodyFromBeingServed(t *testing.T) {
 	require.NoError(t, b.atOnce(func() error { // the lane's one worker
 		for i := range 4 {
 			err := b.run(jobs.DeleteRDBType, ref("u1", fmt.Sprintf("r%d", i)))
-			if later, ok := errors.AsType[*job.Error](err); !ok || later.Kind != job.Later || !later.Growing || later.Longest != config.LongestSnooze {
+			if later, ok := errors.AsType[*job.Error](err); !ok || later.Kind != job.Snooze || !later.Growing || later.Longest != config.LongestSnooze {
 				return fmt.Errorf("not put off for longer and longer: %w", err)
 			}
 		}
@@ -149,7 +149,7 @@ func TestARoleThatAnotherUsersTransactionNamesIsDroppedAfterIt(t *testing.T) {
 	b.remove("r")
 	var later *job.Error
 	require.ErrorAs(t, b.atOnce(func() error { return b.run(jobs.DeleteRDBType, ref("u1", "r")) }), &later)
-	require.Equal(t, job.Later, later.Kind)
+	require.Equal(t, job.Snooze, later.Kind)
 	require.Len(t, b.queue.accepted, 1, "the pods are told all the same")
 	require.True(t, b.roleThere())
 	require.Contains(t, b.things("tenant"), "u1/u1")
@@ -182,11 +182,11 @@ func TestWhoIsInTheTemplateKeepsNobodyFromADatabase(t *testing.T) {
 	b.resource("u2", "r2", "rdb")
 	var waiting *job.Error
 	require.ErrorAs(t, b.run(jobs.CreateRDBType, ref("u2", "r2")), &waiting)
-	require.Equal(t, job.Later, waiting.Kind, "%v", waiting)
+	require.Equal(t, job.Snooze, waiting.Kind, "%v", waiting)
 	require.ErrorContains(t, waiting, "is done with what it holds")
 	require.Equal(t, []string{"loading"}, column(t, b.db.DB, `SELECT status FROM combinator_resources WHERE resource_id = 'r2'`))
 	require.NoError(t, inside.Close())
-	require.Eventually(t, func() bool { return b.run(jobs.CreateRDBType, ref("u2", "r2")) == nil }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return b.run(jobs.CreateRDBType, ref("u2", "r2")) == nil }, timeout, 10*time.Millisecond)
 }
 
 func TestUsersAreKeptOutOfTheServersOwnDatabasesAndOthersAreNamed(t *testing.T) {
@@ -207,11 +207,11 @@ func TestUsersAreKeptOutOfTheServersOwnDatabasesAndOthersAreNamed(t *testing.T) 
 			for _, name := range []string{"postgres", "template1"} {
 				require.ErrorContains(t, b.connect(name, as).Ping(), "permission denied", name)
 			}
-			report, err := overview.NewRDB(b.rdb).Look(t.Context())
+			report, err := status.NewRDB(b.rdb).Probe(t.Context())
 			require.NoError(t, err)
-			require.Len(t, report.Facts, 1)
-			require.Contains(t, report.Facts[0].Value, "somebodys")
-			require.NotContains(t, report.Facts[0].Value, "template1")
+			require.Len(t, report.Details, 1)
+			require.Contains(t, report.Details[0].Value, "somebodys")
+			require.NotContains(t, report.Details[0].Value, "template1")
 		})
 	}
 }

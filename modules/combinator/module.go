@@ -6,31 +6,31 @@ import (
 	"go.uber.org/fx"
 
 	"app238.com/inner/app/server"
-	"app238.com/inner/app/status"
-	"app238.com/inner/modules/audit/inventory"
+	appstatus "app238.com/inner/app/status"
+	auditinventory "app238.com/inner/modules/audit/inventory"
+	"app238.com/inner/modules/combinator/admin"
 	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/httpapi"
+	"app238.com/inner/modules/combinator/internal/inventory"
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/combinator/internal/kv"
 	"app238.com/inner/modules/combinator/internal/metrics"
 	"app238.com/inner/modules/combinator/internal/naming"
-	"app238.com/inner/modules/combinator/internal/overview"
 	"app238.com/inner/modules/combinator/internal/rdb"
 	"app238.com/inner/modules/combinator/internal/reports"
-	"app238.com/inner/modules/combinator/internal/rows"
-	"app238.com/inner/modules/combinator/internal/stock"
+	"app238.com/inner/modules/combinator/internal/status"
+	"app238.com/inner/modules/combinator/internal/store"
 	"app238.com/inner/modules/combinator/internal/webhook"
-	"app238.com/inner/modules/combinator/usage"
 	"app238.com/inner/modules/tasks/job"
 )
 
 // Module contributes the jobs, routes and readiness checks of combinator, and implements usage.Reader.
 var Module = fx.Module("combinator",
 	fx.Provide(
-		fx.Annotate(rows.New, fx.As(fx.Self()), fx.As(new(jobs.Rows))),
-		fx.Annotate(reports.New, fx.As(fx.Self()), fx.As(new(usage.Reader))),
+		fx.Annotate(store.New, fx.As(fx.Self()), fx.As(new(jobs.Store))),
+		fx.Annotate(reports.New, fx.As(fx.Self()), fx.As(new(admin.Admin))),
 		fx.Annotate(webhook.New, fx.As(fx.Self()), fx.As(new(jobs.Pods))),
-		func(r *rows.Rows) rdb.MarkKey { return r.MarkKey },
+		func(r *store.Store) rdb.MarkKey { return r.MarkKey },
 		fx.Annotate(rdb.New, fx.As(fx.Self()), fx.As(new(engine.RDB)), fx.OnStop((*rdb.Engine).Close)),
 		fx.Annotate(kv.New, fx.As(fx.Self()), fx.As(new(engine.KV)), fx.OnStop((*kv.Engine).Stop)),
 		httpapi.New,
@@ -47,12 +47,12 @@ var Module = fx.Module("combinator",
 		job.As(jobs.NewMeasureRDB),
 		job.As(jobs.NewSweepKV),
 		job.As(jobs.NewSyncPasswords),
-		inventory.AsInventories(stock.New),
+		auditinventory.AsInventories(inventory.New),
 		fx.Annotate(jobs.Periodics, fx.ResultTags(`group:"periodic,flatten"`)),
 		server.AsCheck(func(e engine.RDB) server.Check { return server.Check{Name: "rdb engine", Ready: e.Ready} }),
 		server.AsCheck(func(e engine.KV) server.Check { return server.Check{Name: "kv engine", Ready: e.Ready} }),
-		status.As(overview.NewRDB),
-		status.As(overview.NewKV),
+		appstatus.As(status.NewRDB),
+		appstatus.As(status.NewKV),
 		server.AsCheck(func(c *naming.Check) server.Check { return server.Check{Name: "names in the engines", Ready: c.Ready} }),
 		server.AsCheck(func(p *webhook.Pods) server.Check { return server.Check{Name: "combinator pods", Ready: p.Ready} }),
 	),

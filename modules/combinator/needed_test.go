@@ -34,7 +34,7 @@ func TestASchemaThatAnotherOfItsUserNeedsStaysAndTheTaskNamesWhatNeedsIt(t *test
 				b.remove("r1")
 				var failed *job.Error
 				require.ErrorAs(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")), &failed, needs)
-				require.Equal(t, job.Failed, failed.Kind, failed)
+				require.Equal(t, job.Retry, failed.Kind, failed)
 				require.Contains(t, failed.Text, "seen", needs)
 				require.True(t, b.schemaThere("u1", "r1"))
 				require.Empty(t, b.queue.accepted, "no pod is told that it is gone")

@@ -33,7 +33,7 @@ func TestAnEngineThatLetsNoConnectionBeOpenedBurnsNoAttempt(t *testing.T) {
 			} {
 				var waiting *job.Error
 				require.ErrorAs(t, b.run(kind, payload), &waiting, kind)
-				require.Equal(t, job.Later, waiting.Kind, "%s: %v", kind, waiting)
+				require.Equal(t, job.Snooze, waiting.Kind, "%s: %v", kind, waiting)
 			}
 			require.Equal(t, "loading", b.status("r1"))
 			require.ErrorContains(t, b.rdb.Ready(t.Context()), c.words)

@@ -11,10 +11,10 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
-	"app238.com/inner/modules/audit/inventory"
+	auditinventory "app238.com/inner/modules/audit/inventory"
 	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/combinator/internal/inventory"
 	"app238.com/inner/modules/combinator/internal/jobs"
-	"app238.com/inner/modules/combinator/internal/stock"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -29,19 +29,19 @@ type queued struct {
 func (b *bundle) audit() (deleted, repaired []string) {
 	b.t.Helper()
 	b.queue.asked = nil
-	for _, i := range stock.New(b.rows, b.queue, b.rdb, b.kv) {
-		things := map[string]inventory.Object{}
-		require.NoError(b.t, i.World(b.t.Context(), func(page []inventory.Object) error {
+	for _, i := range inventory.New(b.rows, b.queue, b.rdb, b.kv) {
+		things := map[string]auditinventory.Object{}
+		require.NoError(b.t, i.ListActual(b.t.Context(), func(page []auditinventory.Object) error {
 			for _, o := range page {
 				o.Parts = append(things[o.Name].Parts, o.Parts...)
 				things[o.Name] = o
 			}
 			return nil
 		}))
-		wishes, err := i.Rows(b.t.Context(), 0, 1000)
+		wishes, err := i.ListDesired(b.t.Context(), 0, 1000)
 		require.NoError(b.t, err)
 		for _, wish := range wishes {
-			fault := inventory.Fault{}
+			fault := auditinventory.Drift{}
 			for _, part := range wish.Needs {
 				if !slices.Contains(things[wish.Name].Parts, part) {
 					fault.Missing = append(fault.Missing, part)
@@ -62,7 +62,7 @@ func (b *bundle) audit() (deleted, repaired []string) {
 		var failed *job.Error
 		if err := b.run(one.kind, one.payload); err != nil {
 			require.ErrorAs(b.t, err, &failed)
-			require.Equal(b.t, job.Permanent, failed.Kind, err)
+			require.Equal(b.t, job.Terminal, failed.Kind, err)
 		}
 	}
 	return deleted, repaired
@@ -288,7 +288,7 @@ func TestNoneIsMadeBesideWhatAnEarlierReleaseMadeUnderAnotherName(t *testing.T) 
 	for kind, rid := range map[string]string{jobs.CreateRDBType: "r1", jobs.CreateKVType: k1} {
 		var waiting *job.Error
 		require.ErrorAs(t, renamed.run(kind, ref("u1", rid)), &waiting)
-		require.Equal(t, job.Later, waiting.Kind, kind)
+		require.Equal(t, job.Snooze, waiting.Kind, kind)
 		require.Equal(t, "active", renamed.status(rid), "the data is there")
 	}
 	require.False(t, renamed.schemaThere("u1", "r1"))

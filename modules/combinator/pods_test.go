@@ -31,7 +31,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/combinator/internal/webhook"
 	"app238.com/inner/modules/tasks/job"
-	"app238.com/inner/test/gather"
+	"app238.com/inner/test/metricstest"
 	"app238.com/inner/test/pods"
 )
 
@@ -100,7 +100,7 @@ func (c *cluster) ask(address string, header ...string) *httptest.ResponseRecord
 
 func (c *cluster) eventually(want int, address, why string) {
 	c.t.Helper()
-	require.Eventually(c.t, func() bool { return c.ask(address).Code == want }, patience, 20*time.Millisecond, why)
+	require.Eventually(c.t, func() bool { return c.ask(address).Code == want }, timeout, 20*time.Millisecond, why)
 }
 
 func TestSecretsAreGivenToCombinatorPodsAlone(t *testing.T) {
@@ -231,7 +231,7 @@ func TestEveryRunningPodIsToldUntilItHasAnsweredOrIsGone(t *testing.T) {
 	}
 	var waiting *job.Error
 	require.ErrorAs(t, tell(), &waiting)
-	require.Equal(t, job.Later, waiting.Kind)
+	require.Equal(t, job.Snooze, waiting.Kind)
 	require.Contains(t, waiting.Text, "2 of 3")
 	require.Equal(t, map[string]string{"user_uid": "u1", "resource_id": "r1", "resource_type": "kv"}, first.heard[0])
 	second.answer(http.StatusOK)
@@ -239,15 +239,15 @@ func TestEveryRunningPodIsToldUntilItHasAnsweredOrIsGone(t *testing.T) {
 	require.Contains(t, waiting.Text, "1 of 3")
 	require.Equal(t, map[string]float64{
 		"inner_combinator_notices_total/ok": 3, "inner_combinator_notices_total/error": 3,
-	}, gather.Values(t, registry))
+	}, metricstest.Values(t, registry))
 	c.phase(three, corev1.PodFailed, subnet+"3")
-	require.Eventually(t, func() bool { return tell() == nil }, patience, 20*time.Millisecond, "a pod that is gone is not waited for")
+	require.Eventually(t, func() bool { return tell() == nil }, timeout, 20*time.Millisecond, "a pod that is gone is not waited for")
 	require.NotEmpty(t, two.Name)
 
 	b.resource("u1", "r1", "kv")
 	require.NoError(t, b.run(jobs.CreateKVType, ref("u1", "r1")))
 	require.ErrorAs(t, tell(), &waiting)
-	require.Equal(t, job.Permanent, waiting.Kind, "no pod is told that a resource is gone which is there")
+	require.Equal(t, job.Terminal, waiting.Kind, "no pod is told that a resource is gone which is there")
 	require.Error(t, pods.Tell(t.Context(), kube.Pod{Address: subnet + "3"}, "kv", engine.Resource{}))
 }
 

@@ -210,7 +210,7 @@ func TestARolesLimitsAreTheConfiguredOnes(t *testing.T) {
 	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r1")))
 	var refused *job.Error
 	require.ErrorAs(t, b.run(jobs.CreateRDBType, ref("u1", "r2")), &refused)
-	require.Equal(t, job.Permanent, refused.Kind)
+	require.Equal(t, job.Terminal, refused.Kind)
 	first := b.login("u1", "sk_one")
 	_, err := first.Exec(`SELECT pg_sleep(5)`)
 	require.ErrorContains(t, err, "timeout")

@@ -71,7 +71,7 @@ func TestWhatKeepsARoleOfAUserWhoIsGoneIsNamedAndTheRoleIsShut(t *testing.T) {
 	require.NoError(t, err)
 	var failed *job.Error
 	require.ErrorAs(t, b.run(jobs.RemoveTenantType, map[string]string{"user_uid": "u1"}), &failed)
-	require.Equal(t, job.Failed, failed.Kind)
+	require.Equal(t, job.Retry, failed.Kind)
 	require.Contains(t, failed.Text, "table extra.t")
 	require.Error(t, b.login("u1", "sk_u1").Ping())
 	require.Contains(t, b.listed(), "u1", "the next audit sees it")

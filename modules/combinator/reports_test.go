@@ -16,8 +16,8 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/server"
+	"app238.com/inner/modules/combinator/admin"
 	"app238.com/inner/modules/combinator/internal/httpapi"
-	"app238.com/inner/modules/combinator/usage"
 )
 
 // send sends a request through the whole middleware.
@@ -116,7 +116,7 @@ func TestThousandsOfReportsFitIntoOneRequest(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.Code, w.Body)
 	require.Equal(t, n, b.count())
 
-	days, err := b.reports().Days(t.Context(), usage.Query{UserUID: "u1", From: noon.Truncate(24 * time.Hour), To: noon.AddDate(0, 0, 1).Truncate(24 * time.Hour)})
+	days, err := b.reports().Days(t.Context(), admin.Query{UserUID: "u1", From: noon.Truncate(24 * time.Hour), To: noon.AddDate(0, 0, 1).Truncate(24 * time.Hour)})
 	require.NoError(t, err)
 	require.Len(t, days, 2)
 	require.Equal(t, "2026-05-01", days[0].Day)
@@ -143,7 +143,7 @@ func TestChangesBeyondWhatANumberHoldsAreRefusedAndThoseThatAreThereAreSummed(t 
 	_, err := b.db.Exec(`INSERT INTO combinator_resource_reports (user_uid, resource_id, datachange, record_start, record_end)
 		SELECT 'u1', id, 9223372036854775807, '2026-05-01 12:00:00', '2026-05-01 12:00:00' FROM combinator_resources, generate_series(1, 2)`)
 	require.NoError(t, err)
-	days, err := b.reports().Days(t.Context(), usage.Query{})
+	days, err := b.reports().Days(t.Context(), admin.Query{})
 	require.NoError(t, err)
 	require.Len(t, days, 1)
 	require.Equal(t, "18446744073709551614", days[0].DataChange.String())

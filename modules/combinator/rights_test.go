@@ -92,10 +92,10 @@ func TestThePodsAreToldThatASchemaIsGoneWhateverKeepsTheDatabase(t *testing.T) {
 	require.Len(t, next, 1)
 	var waiting *job.Error
 	require.ErrorAs(t, b.run(next[0].kind, next[0].payload), &waiting)
-	require.Equal(t, job.Later, waiting.Kind, waiting)
+	require.Equal(t, job.Snooze, waiting.Kind, waiting)
 	require.NoError(t, operator.Ping(), "who is a superuser is let alone")
 	require.NoError(t, operator.Close())
-	require.Eventually(t, func() bool { return b.run(next[0].kind, next[0].payload) == nil }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return b.run(next[0].kind, next[0].payload) == nil }, timeout, 10*time.Millisecond)
 	require.False(t, b.databaseThere())
 	require.False(t, b.roleThere())
 	require.Len(t, b.queue.accepted, 1, "and once")

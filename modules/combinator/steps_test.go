@@ -7,9 +7,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/app/database"
-	"app238.com/inner/modules/audit/inventory"
+	auditinventory "app238.com/inner/modules/audit/inventory"
+	"app238.com/inner/modules/combinator/internal/inventory"
 	"app238.com/inner/modules/combinator/internal/jobs"
-	"app238.com/inner/modules/combinator/internal/stock"
 )
 
 // dies has each statement of a job on u1's resource r be its last one in turn, each in a transaction of its own as on CockroachDB,
@@ -152,11 +152,11 @@ func (b *bundle) findable(rid string) {
 func (b *bundle) things(kind string) map[string][]string {
 	b.t.Helper()
 	all := map[string][]string{}
-	for _, i := range stock.New(b.rows, b.queue, b.rdb, b.kv) {
+	for _, i := range inventory.New(b.rows, b.queue, b.rdb, b.kv) {
 		if i.Kind() != kind {
 			continue
 		}
-		require.NoError(b.t, i.World(b.t.Context(), func(page []inventory.Object) error {
+		require.NoError(b.t, i.ListActual(b.t.Context(), func(page []auditinventory.Object) error {
 			for _, o := range page {
 				all[o.Owner+"/"+o.ID] = append(all[o.Owner+"/"+o.ID], o.Parts...)
 			}

@@ -7,10 +7,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"app238.com/inner/modules/audit/inventory"
+	auditinventory "app238.com/inner/modules/audit/inventory"
 	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/combinator/internal/inventory"
 	"app238.com/inner/modules/combinator/internal/jobs"
-	"app238.com/inner/modules/combinator/internal/stock"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -59,7 +59,7 @@ func (q *fakeQueue) Enqueue(_ context.Context, _ job.Tx, jobType string, payload
 }
 
 // Nudge implements job.Queue.
-func (q *fakeQueue) Nudge() {}
+func (q *fakeQueue) Notify() {}
 
 func TestTheInventoriesListWhatIsThereAndKeepWhatIsWished(t *testing.T) {
 	t.Parallel()
@@ -75,12 +75,12 @@ func TestTheInventoriesListWhatIsThereAndKeepWhatIsWished(t *testing.T) {
 	}
 	_, err := b.admin("").Exec(`CREATE SCHEMA user_foreign_one`)
 	require.NoError(t, err)
-	for _, i := range stock.New(b.rows, b.queue, b.rdb, b.kv) {
+	for _, i := range inventory.New(b.rows, b.queue, b.rdb, b.kv) {
 		if i.Kind() == "tenant" {
 			continue // see tenants_test.go
 		}
-		things := map[string]inventory.Object{}
-		require.NoError(t, i.World(t.Context(), func(page []inventory.Object) error {
+		things := map[string]auditinventory.Object{}
+		require.NoError(t, i.ListActual(t.Context(), func(page []auditinventory.Object) error {
 			for _, o := range page {
 				o.Parts = append(things[o.ID].Parts, o.Parts...)
 				things[o.ID] = o
@@ -88,19 +88,19 @@ func TestTheInventoriesListWhatIsThereAndKeepWhatIsWished(t *testing.T) {
 			return nil
 		}))
 		require.Len(t, things, 2, "a schema that Inner has not made is none of its things")
-		wishes, err := i.Rows(t.Context(), 0, 10)
+		wishes, err := i.ListDesired(t.Context(), 0, 10)
 		require.NoError(t, err)
 		require.Len(t, wishes, 2)
 		require.Equal(t, things[i.Kind()+"a"].Name, wishes[0].Name)
 		require.Equal(t, things[i.Kind()+"a"].Parts, wishes[0].Needs)
 		require.True(t, wishes[1].Loading)
-		loader, ok := i.(inventory.Loader)
+		loader, ok := i.(auditinventory.Loader)
 		require.True(t, ok)
 		loading, err := loader.Loading(t.Context(), 0, 10)
 		require.NoError(t, err)
 		require.Equal(t, wishes[1:], loading)
-		require.NoError(t, i.Repair(t.Context(), wishes[1], inventory.Fault{Stuck: true}))
-		require.ErrorIs(t, i.Delete(t.Context(), things[i.Kind()+"a"]), inventory.ErrWished)
+		require.NoError(t, i.Repair(t.Context(), wishes[1], auditinventory.Drift{Stuck: true}))
+		require.ErrorIs(t, i.Delete(t.Context(), things[i.Kind()+"a"]), auditinventory.ErrReferenced)
 		require.NoError(t, i.Delete(t.Context(), things[i.Kind()+"-orphan"]))
 		require.Equal(t, []string{
 			"combinator.create_" + i.Kind() + " resource/u1/" + i.Kind() + "lost",

@@ -24,7 +24,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/kv"
 	"app238.com/inner/modules/combinator/internal/rdb"
 	"app238.com/inner/modules/combinator/internal/reports"
-	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/combinator/internal/store"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/stack/tikv"
 	"app238.com/inner/test/testdatabase"
@@ -33,14 +33,14 @@ import (
 func TestMain(m *testing.M) { os.Exit(tikv.Run(m)) }
 
 // patience is how long anything may take that is not held to a time of its own.
-const patience = 60 * time.Second
+const timeout = 60 * time.Second
 
 // bundle is the jobs of combinator on a platform database and engines of a test's own.
 type bundle struct {
 	t      testing.TB
 	config *config.Config
 	db     *testdatabase.Database
-	rows   *rows.Rows
+	rows   *store.Store
 	rdb    *rdb.Engine
 	kv     *kv.Engine
 	pods   *fakePods
@@ -73,7 +73,7 @@ func setup(t testing.TB, change ...func(*config.Config)) *bundle {
 	require.NoError(t, b.config.Validate())
 	platform := sql.OpenDB(b.faults.connector(mustConnect(t, b.config)))
 	t.Cleanup(func() { _ = platform.Close() })
-	b.rows = rows.New(database.NewEnt(platform), platform, b.config)
+	b.rows = store.New(database.NewEnt(platform), platform, b.config)
 	var err error
 	b.rdb, err = rdb.NewWith(b.config, b.rows.MarkKey, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)), func(c config.RDB, name string) (driver.Connector, error) {
 		connector, err := database.EngineConnector(c, name)
@@ -200,7 +200,7 @@ func (b *bundle) prefix(resourceID string) string {
 
 // params are what the jobs work with.
 func (b *bundle) params() jobs.Params {
-	return jobs.Params{Rows: b.rows, RDB: b.rdb, KV: b.kv, Queue: b.queue, Pods: b.pods}
+	return jobs.Params{Store: b.rows, RDB: b.rdb, KV: b.kv, Queue: b.queue, Pods: b.pods}
 }
 
 // run executes a job once, as a task with this payload, and then what it queued about the user.
@@ -232,8 +232,8 @@ func (b *bundle) execute(task job.Task, payload any) error {
 		prepared, err := d.Prepare(info)
 		require.NoError(b.t, err)
 		err = prepared.Execute(context.Background(), task)
-		if failed, ok := errors.AsType[*job.Error](err); ok && failed.Kind == job.Permanent {
-			require.NoError(b.t, prepared.GiveUp(context.Background(), task, failed.Text))
+		if failed, ok := errors.AsType[*job.Error](err); ok && failed.Kind == job.Terminal {
+			require.NoError(b.t, prepared.OnDiscarded(context.Background(), task, failed.Text))
 		}
 		return err
 	}

@@ -7,17 +7,17 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
-	"app238.com/inner/modules/audit/inventory"
+	auditinventory "app238.com/inner/modules/audit/inventory"
 	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/combinator/internal/inventory"
 	"app238.com/inner/modules/combinator/internal/jobs"
-	"app238.com/inner/modules/combinator/internal/stock"
 	"app238.com/inner/modules/tasks/job"
 )
 
 // tenants is the inventory of roles and databases.
-func (b *bundle) tenantStock() inventory.Inventory {
+func (b *bundle) tenantStock() auditinventory.Inventory {
 	b.t.Helper()
-	for _, i := range stock.New(b.rows, b.queue, b.rdb, b.kv) {
+	for _, i := range inventory.New(b.rows, b.queue, b.rdb, b.kv) {
 		if i.Kind() == "tenant" {
 			return i
 		}
@@ -27,10 +27,10 @@ func (b *bundle) tenantStock() inventory.Inventory {
 }
 
 // listed returns what the inventory of tenants lists, by owner.
-func (b *bundle) listed() map[string]inventory.Object {
+func (b *bundle) listed() map[string]auditinventory.Object {
 	b.t.Helper()
-	all := map[string]inventory.Object{}
-	require.NoError(b.t, b.tenantStock().World(b.t.Context(), func(page []inventory.Object) error {
+	all := map[string]auditinventory.Object{}
+	require.NoError(b.t, b.tenantStock().ListActual(b.t.Context(), func(page []auditinventory.Object) error {
 		for _, o := range page {
 			all[o.Owner] = o
 		}
@@ -76,10 +76,10 @@ func TestWhatAUserWhoIsGoneLeavesInTheEngineIsFoundAndRemoved(t *testing.T) {
 			found, parts := b.listed(), append(b.rdb.TenantParts(), engine.MarkPart)
 			require.Len(t, found, 3)
 			for _, uid := range []string{"u1", "u2", "A-b"} {
-				require.Equal(t, inventory.Object{Name: b.rdb.Place(uid).Role, Owner: uid, ID: uid, Key: "user/" + uid, Parts: parts}, found[uid])
+				require.Equal(t, auditinventory.Object{Name: b.rdb.Place(uid).Role, Owner: uid, ID: uid, Key: "user/" + uid, Parts: parts}, found[uid])
 			}
 			i := b.tenantStock()
-			require.ErrorIs(t, i.Delete(t.Context(), found["u1"]), inventory.ErrWished)
+			require.ErrorIs(t, i.Delete(t.Context(), found["u1"]), auditinventory.ErrReferenced)
 			for _, uid := range []string{"u2", "A-b"} {
 				require.NoError(t, i.Delete(t.Context(), found[uid]))
 				require.Equal(t, []string{jobs.RemoveTenantType + " user/" + uid}, b.queue.enqueued)
@@ -92,7 +92,7 @@ func TestWhatAUserWhoIsGoneLeavesInTheEngineIsFoundAndRemoved(t *testing.T) {
 			}
 			var refused *job.Error
 			require.ErrorAs(t, b.run(jobs.RemoveTenantType, map[string]string{"user_uid": "u1"}), &refused)
-			require.Equal(t, job.Permanent, refused.Kind)
+			require.Equal(t, job.Terminal, refused.Kind)
 			require.Equal(t, found["u1"], b.listed()["u1"], "the neighbour is untouched")
 			_, err = b.login("u1", "sk_one").Exec(`CREATE TABLE ` + b.schema("u1", "r") + `.t (v TEXT)`)
 			require.NoError(t, err)
@@ -128,16 +128,16 @@ func TestALostRoleIsMadeAgainWithItsRights(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, b.listed(), "u1")
 	i := b.tenantStock()
-	wishes, err := i.Rows(t.Context(), 0, 10)
+	wishes, err := i.ListDesired(t.Context(), 0, 10)
 	require.NoError(t, err)
 	require.Len(t, wishes, 2)
 	require.Equal(t, []string{"role", "mark"}, wishes[0].Needs)
 	require.Equal(t, b.rdb.Place("u1").Role, wishes[0].Name)
 	require.Empty(t, wishes[1].Needs, "who has no schema needs no role")
-	later, err := i.Rows(t.Context(), wishes[0].Row, 10)
+	later, err := i.ListDesired(t.Context(), wishes[0].Row, 10)
 	require.NoError(t, err)
 	require.Equal(t, wishes[1:], later)
-	require.NoError(t, i.Repair(t.Context(), wishes[0], inventory.Fault{Missing: []string{"role"}}))
+	require.NoError(t, i.Repair(t.Context(), wishes[0], auditinventory.Drift{Missing: []string{"role"}}))
 	require.Equal(t, []string{jobs.CreateRDBType + " resource/u1/r"}, b.queue.enqueued)
 	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
 	_, err = b.login("u1", "sk_one").Exec(`CREATE TABLE ` + b.schema("u1", "r") + `.t (v TEXT)`)
@@ -147,7 +147,7 @@ func TestALostRoleIsMadeAgainWithItsRights(t *testing.T) {
 func TestWithoutRolesAndOwnDatabasesThereAreNoTenantsToLookAfter(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *config.Config) { c.Combinator.RDB.Roles = config.RolesNone })
-	for _, i := range stock.New(b.rows, b.queue, b.rdb, b.kv) {
+	for _, i := range inventory.New(b.rows, b.queue, b.rdb, b.kv) {
 		require.NotEqual(t, "tenant", i.Kind())
 	}
 }

@@ -13,15 +13,15 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/app/kube/clientlog"
+	"app238.com/inner/modules/controller/internal/cache"
 	"app238.com/inner/modules/controller/internal/metrics"
-	"app238.com/inner/modules/controller/internal/watch"
 	"app238.com/inner/modules/controller/rollout"
 )
 
 // Controller keeps the cluster in line with its WorkerApps while it is started. It is started once. Of several replicas
 // one leads and writes; the others know the cluster all the same, so that they can take over without delay.
 type Controller struct {
-	cache    *watch.Cache
+	cache    *cache.Cache
 	clients  *kube.Clients
 	config   *config.Config
 	election *kube.Election
@@ -51,14 +51,14 @@ func New(c *config.Config, log *zap.Logger, clients *kube.Clients, registry *pro
 	if err != nil {
 		return nil, fmt.Errorf("controller: %w", err)
 	}
-	guarded, err := clients.Guarded(election.Lead)
+	guarded, err := clients.WithWriteGuard(election.CheckLeader)
 	if err != nil {
 		return nil, fmt.Errorf("controller: %w", err)
 	}
 	controller := &Controller{
 		clients: guarded, config: c, election: election, log: log, metrics: measured, source: source, recorder: recorder,
 	}
-	controller.cache, err = watch.New(guarded, c.Kubernetes.Namespaces, controller.handlers(), log)
+	controller.cache, err = cache.New(guarded, c.Kubernetes.Namespaces, controller.handlers(), log)
 	if err != nil {
 		return nil, fmt.Errorf("controller: %w", err)
 	}

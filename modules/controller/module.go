@@ -6,8 +6,8 @@ import (
 	"go.uber.org/fx"
 
 	"app238.com/inner/app/server"
-	"app238.com/inner/app/status"
-	"app238.com/inner/modules/controller/internal/overview"
+	appstatus "app238.com/inner/app/status"
+	"app238.com/inner/modules/controller/internal/status"
 )
 
 // Module provides the controller and its readiness check. It asks for a rollout.Source and a rollout.Recorder.
@@ -17,7 +17,7 @@ var Module = fx.Module("controller",
 		server.AsCheck(func(c *Controller) server.Check {
 			return server.Check{Name: "controller", Ready: c.Ready, Role: c.Role}
 		}),
-		status.As(overview.New),
+		appstatus.As(status.New),
 	),
 )
 

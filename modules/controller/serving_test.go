@@ -221,6 +221,6 @@ func TestAVersionThatFailsAfterItRanIsToldAndSoIsItsReturn(t *testing.T) {
 	require.Len(t, outcomes, 3)
 	require.True(t, outcomes[1].Later)
 	require.False(t, outcomes[1].Serving)
-	require.WithinDuration(t, time.Now(), outcomes[1].Since, patience)
+	require.WithinDuration(t, time.Now(), outcomes[1].Since, timeout)
 	require.True(t, outcomes[2].Running)
 }

@@ -29,7 +29,7 @@ import (
 
 const (
 	// patience is how long anything may take that is not held to a time of its own.
-	patience = 60 * time.Second
+	timeout = 60 * time.Second
 	// healing is how long an edited or deleted child may stay so.
 	healing = 5 * time.Second
 
@@ -159,7 +159,7 @@ func (b *bundle) startAndSync() {
 // await waits until check returns nil.
 func (b *bundle) await(what string, check func() error) {
 	b.t.Helper()
-	b.awaitWithin(patience, what, check)
+	b.awaitWithin(timeout, what, check)
 }
 
 func (b *bundle) awaitWithin(limit time.Duration, what string, check func() error) {

@@ -8,9 +8,9 @@ import (
 
 	"app238.com/inner/app/kube"
 	"app238.com/inner/app/kube/workqueue"
-	"app238.com/inner/modules/controller/internal/announce"
+	"app238.com/inner/modules/controller/internal/cache"
+	"app238.com/inner/modules/controller/internal/events"
 	"app238.com/inner/modules/controller/internal/reconcile"
-	"app238.com/inner/modules/controller/internal/watch"
 )
 
 // term is what exists from when this process becomes the leader until it is no more: nothing of an earlier term is relied
@@ -22,9 +22,9 @@ type term struct {
 
 // handlers pass on to the present term what changes in the cluster. Without one, nothing has to be remembered: a term begins
 // with a look at everything.
-func (c *Controller) handlers() watch.Handlers {
-	return watch.Handlers{
-		Wished: func(app string) {
+func (c *Controller) handlers() cache.Handlers {
+	return cache.Handlers{
+		OnSpecChange: func(app string) {
 			if t := c.term.Load(); t != nil {
 				t.queue.AddSpecChange(app)
 			}
@@ -44,7 +44,7 @@ func (c *Controller) handlers() watch.Handlers {
 
 // lead works until ctx ends with the term, at once, or until stopping does, once what is being done is done.
 func (c *Controller) lead(ctx, stopping context.Context) {
-	events, err := announce.New(c.clients)
+	events, err := events.New(c.clients)
 	if err != nil {
 		c.log.Error("no events can be written", zap.Error(err))
 		return

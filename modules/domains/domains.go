@@ -11,10 +11,10 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/guard"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/domains/internal/check"
 	"app238.com/inner/modules/domains/internal/cluster"
-	"app238.com/inner/modules/domains/internal/pass"
+	"app238.com/inner/modules/domains/internal/scan"
 )
 
 // statusInterval is how often the status of domains that were verified lately is looked after.
@@ -26,14 +26,14 @@ type Domains struct {
 	cluster *cluster.Cluster
 	config  config.Domains
 	log     *zap.Logger
-	pass    *pass.Pass
+	pass    *scan.Scan
 
 	stop context.CancelFunc
 	done sync.WaitGroup
 }
 
 // New makes a Domains that is not started.
-func New(c *config.Config, log *zap.Logger, checker *check.Checker, objects *cluster.Cluster, p *pass.Pass) *Domains {
+func New(c *config.Config, log *zap.Logger, checker *check.Checker, objects *cluster.Cluster, p *scan.Scan) *Domains {
 	return &Domains{
 		checker: checker, cluster: objects, config: c.Domains, log: log.Named("processor"), pass: p,
 	}
@@ -81,7 +81,7 @@ func (d *Domains) every(ctx context.Context, interval time.Duration, hint <-chan
 	defer ticker.Stop()
 	for {
 		if err := guard.Call(func() error { return work(ctx) }); err != nil && ctx.Err() == nil {
-			d.log.Warn("work on custom domains failed", zap.String("what", failure), observe.Error(err))
+			d.log.Warn("work on custom domains failed", zap.String("what", failure), logging.Error(err))
 		}
 		select {
 		case <-ctx.Done():

@@ -17,7 +17,7 @@ import (
 func world(t *testing.T, i inventory.Inventory) map[string][]string {
 	t.Helper()
 	parts := map[string][]string{}
-	require.NoError(t, i.World(t.Context(), func(page []inventory.Object) error {
+	require.NoError(t, i.ListActual(t.Context(), func(page []inventory.Object) error {
 		for _, o := range page {
 			parts[o.Name] = append(parts[o.Name], o.Parts...)
 		}
@@ -51,16 +51,16 @@ func TestTheInventoryListsObjectsThatInnerNamedAndEveryRow(t *testing.T) {
 
 	i := b.inventory()
 	require.Equal(t, map[string][]string{objects.Name(served.cdid): {"Certificate", "IngressRoute", "Service"}}, world(t, i))
-	page, err := i.Rows(t.Context(), 0, 1)
+	page, err := i.ListDesired(t.Context(), 0, 1)
 	require.NoError(t, err)
 	require.Len(t, page, 1)
 	require.Equal(t, []string{"Service", "IngressRoute"}, page[0].Needs)
 	require.Equal(t, served.cdid, page[0].ID)
-	page, err = i.Rows(t.Context(), page[0].Row, 1)
+	page, err = i.ListDesired(t.Context(), page[0].Row, 1)
 	require.NoError(t, err)
 	require.Equal(t, waiting.cdid, page[0].ID)
 	require.Empty(t, page[0].Needs, "it justifies objects and needs none")
-	page, err = i.Rows(t.Context(), page[0].Row, 1)
+	page, err = i.ListDesired(t.Context(), page[0].Row, 1)
 	require.NoError(t, err)
 	require.Empty(t, page)
 }
@@ -95,7 +95,7 @@ func TestOrphansGoAndWhatARowWishesStays(t *testing.T) {
 	of := func(r row) inventory.Object {
 		return inventory.Object{Name: objects.Name(r.cdid), Owner: r.user, ID: r.cdid}
 	}
-	require.ErrorIs(t, i.Delete(t.Context(), of(r)), inventory.ErrWished)
+	require.ErrorIs(t, i.Delete(t.Context(), of(r)), inventory.ErrReferenced)
 	require.NoError(t, i.Delete(t.Context(), of(stray)))
 	b.awaitUnserved(stray)
 	b.awaitServed(r)
@@ -110,10 +110,10 @@ func TestWhatIsMissingIsMadeAgain(t *testing.T) {
 	require.NoError(t, b.clients.Delete(t.Context(), objects.Routes().Resource, b.namespace(), objects.Name(r.cdid)))
 	b.start()
 	i := b.inventory()
-	page, err := i.Rows(t.Context(), 0, 10)
+	page, err := i.ListDesired(t.Context(), 0, 10)
 	require.NoError(t, err)
 	before := b.revision(r)
-	require.NoError(t, i.Repair(t.Context(), page[0], inventory.Fault{Missing: []string{"IngressRoute"}}))
+	require.NoError(t, i.Repair(t.Context(), page[0], inventory.Drift{Missing: []string{"IngressRoute"}}))
 	require.Greater(t, b.revision(r), before, "every process looks again")
 	b.awaitServed(r)
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
+	"app238.com/inner/modules/domains/admin"
 	"app238.com/inner/modules/domains/internal/jobs"
-	"app238.com/inner/modules/domains/internal/life"
+	"app238.com/inner/modules/domains/internal/lifecycle"
 	"app238.com/inner/modules/domains/internal/store"
-	"app238.com/inner/modules/domains/overview"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/dnsserver"
 )
@@ -81,7 +81,7 @@ func TestDomainCheckThatIsCutShortLeavesNoClaimAndCanRunAgain(t *testing.T) {
 	go func() { ended <- b.execute(ctx, r) }()
 	verified := func(want int) func() error {
 		return func() error {
-			page, err := r.admin.List(t.Context(), overview.Filter{State: "verified", Limit: 100})
+			page, err := r.admin.List(t.Context(), admin.Filter{State: "verified", Limit: 100})
 			if err != nil || len(page.Domains) < want {
 				return fmt.Errorf("%d verified: %w", len(page.Domains), err)
 			}
@@ -118,7 +118,7 @@ func TestAVoidClaimWritesNothingAndASilentProcessIsSucceeded(t *testing.T) {
 	require.Len(t, second, 1)
 
 	right := func(c store.Claimed) store.Checked {
-		return store.Checked{Claimed: c, After: life.NewPolicy(b.config).Advance(c.State, life.Outcome{Kind: life.Right}, c.Now)}
+		return store.Checked{Claimed: c, After: lifecycle.NewPolicy(b.config).Next(c.State, lifecycle.Outcome{Kind: lifecycle.Valid}, c.Now)}
 	}
 	require.NoError(t, p.store.Write(t.Context(), []store.Checked{right(first[0])}))
 	require.Equal(t, "pending", b.domain(r).State, "the one who was presumed dead changes nothing")
@@ -135,7 +135,7 @@ func TestARowThatChangesDuringItsCheckIsNotMarked(t *testing.T) {
 	claimed, err := p.store.ClaimDue(t.Context(), time.Hour, []string{r.cdid})
 	require.NoError(t, err)
 	b.exec(`UPDATE custom_domains SET user_uid = 'u2'`)
-	after := life.NewPolicy(b.config).Advance(claimed[0].State, life.Outcome{Kind: life.Right}, claimed[0].Now)
+	after := lifecycle.NewPolicy(b.config).Next(claimed[0].State, lifecycle.Outcome{Kind: lifecycle.Valid}, claimed[0].Now)
 	require.NoError(t, p.store.Write(t.Context(), []store.Checked{{Claimed: claimed[0], After: after}}))
 	require.Equal(t, "pending", b.domain(r).Status)
 	require.NoError(t, p.pass.Run(t.Context()))

@@ -7,15 +7,15 @@ import (
 
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/audit/inventory"
+	"app238.com/inner/modules/domains/admin"
 	"app238.com/inner/modules/domains/internal/check"
 	"app238.com/inner/modules/domains/internal/cluster"
 	"app238.com/inner/modules/domains/internal/jobs"
 	"app238.com/inner/modules/domains/internal/metrics"
-	"app238.com/inner/modules/domains/internal/pass"
 	"app238.com/inner/modules/domains/internal/rules"
+	"app238.com/inner/modules/domains/internal/scan"
 	"app238.com/inner/modules/domains/internal/store"
 	"app238.com/inner/modules/domains/internal/verify"
-	"app238.com/inner/modules/domains/overview"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -26,13 +26,13 @@ var Module = fx.Module("domains",
 		rules.New,
 		metrics.New,
 		metrics.NewCount,
-		fx.Annotate(verify.NewAsker, fx.As(new(verify.Asker))),
+		fx.Annotate(verify.NewResolver, fx.As(new(verify.Resolver))),
 		verify.New,
-		pass.New,
+		scan.New,
 		check.New,
 		cluster.New,
 		New,
-		fx.Annotate(check.NewAdmin, fx.As(new(overview.Domains))),
+		fx.Annotate(check.NewAdmin, fx.As(new(admin.Domains))),
 		inventory.AsInventories(cluster.NewInventories),
 		job.As(jobs.NewCheck),
 		job.AsPeriodic(jobs.NewPeriodic),

@@ -34,7 +34,7 @@ func TestStoppingClaimsNothingAgainThoughMoreIsDueThanThereArePlaces(t *testing.
 		}
 		return nil
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	before, _ := b.claims()
 	ended := make(chan error, 1)

@@ -25,22 +25,22 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/domains"
+	"app238.com/inner/modules/domains/admin"
 	"app238.com/inner/modules/domains/internal/check"
 	"app238.com/inner/modules/domains/internal/cluster"
 	"app238.com/inner/modules/domains/internal/metrics"
 	"app238.com/inner/modules/domains/internal/objects"
-	"app238.com/inner/modules/domains/internal/pass"
 	"app238.com/inner/modules/domains/internal/rules"
+	"app238.com/inner/modules/domains/internal/scan"
 	"app238.com/inner/modules/domains/internal/store"
 	"app238.com/inner/modules/domains/internal/verify"
-	"app238.com/inner/modules/domains/overview"
 	"app238.com/inner/test/dnsserver"
 	"app238.com/inner/test/testdatabase"
 )
 
 const (
 	// patience is how long anything may take that is not held to a time of its own.
-	patience = 60 * time.Second
+	timeout = 60 * time.Second
 	// platform is the platform's own domain, target a worker's host under it.
 	platform = "platform.test"
 	target   = "w1.worker." + platform
@@ -107,7 +107,7 @@ type replica struct {
 	checker *check.Checker
 	cluster *cluster.Cluster
 	metrics *metrics.Metrics
-	pass    *pass.Pass
+	pass    *scan.Scan
 	store   *store.Store
 }
 
@@ -118,11 +118,11 @@ func (b *bundle) replica() *replica {
 	var err error
 	r.metrics, err = metrics.New(prometheus.NewRegistry())
 	require.NoError(b.t, err)
-	asker, err := verify.NewAsker(b.config, r.metrics)
+	asker, err := verify.NewResolver(b.config, r.metrics)
 	require.NoError(b.t, err)
 	clients, err := kube.NewClients(b.config)
 	require.NoError(b.t, err)
-	r.pass = pass.New(b.config, b.log, rules.New(b.config), r.store)
+	r.pass = scan.New(b.config, b.log, rules.New(b.config), r.store)
 	r.checker = check.New(b.config, b.log, r.metrics, r.store, verify.New(b.config, asker))
 	r.admin = check.NewAdmin(r.checker, r.pass, r.store)
 	r.cluster = cluster.New(b.config, b.log, clients, r.metrics, r.store)
@@ -136,7 +136,7 @@ func (b *bundle) start() (r *replica, stop func()) {
 	r = b.replica()
 	require.NoError(b.t, r.Start(b.t.Context()))
 	stop = sync.OnceFunc(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
 		require.NoError(b.t, r.Stop(ctx))
 		require.Error(b.t, r.Ready(ctx))
@@ -194,7 +194,7 @@ func (b *bundle) exec(query string, args ...any) {
 }
 
 // domain returns what operators see of a row.
-func (b *bundle) domain(r row) overview.Domain {
+func (b *bundle) domain(r row) admin.Domain {
 	b.t.Helper()
 	found, err := store.New(b.db.DB, b.config).Find(b.t.Context(), r.cdid, "")
 	require.NoError(b.t, err)
@@ -273,7 +273,7 @@ func (b *bundle) serve(host string) row {
 // await waits until met returns nil.
 func (b *bundle) await(what string, met func() error) {
 	b.t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(timeout)
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for last := met(); last != nil; last = met() {

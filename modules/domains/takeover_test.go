@@ -194,16 +194,16 @@ func TestNothingIsMadeForAWishThatHasChanged(t *testing.T) {
 	b := setup(t)
 	r, stop := b.start()
 	name := objects.Name(b.serve("www").cdid)
-	var wish store.Wish
+	var wish store.Desired
 	b.await("nothing is under way", func() (err error) {
-		if wish, err = r.store.Wish(t.Context(), name); err == nil && wish.Applying {
+		if wish, err = r.store.Desired(t.Context(), name); err == nil && wish.Applying {
 			err = errors.New("it is")
 		}
 		return err
 	})
 	stop()
 	require.NoError(t, r.store.BeginApply(t.Context(), wish, time.Minute))
-	now, err := r.store.Wish(t.Context(), name)
+	now, err := r.store.Desired(t.Context(), name)
 	require.NoError(t, err)
 	require.True(t, now.Applying)
 	b.exec(`UPDATE inner_domain_checks SET revision = revision + 1`)

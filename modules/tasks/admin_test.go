@@ -98,7 +98,7 @@ func TestAListIsFilteredByStatusTypeAliasAndKey(t *testing.T) {
 func TestATaskIsShownWithTheErrorsOfItsAttempts(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.job.execute = func(context.Context, job.Task, note) error { return job.NewFailed("no luck", errors.New("sk_secret")) }
+	b.job.execute = func(context.Context, job.Task, note) error { return job.NewRetry("no luck", errors.New("sk_secret")) }
 	b.start(t)
 	id := b.accept(t, "k", "shown")
 	b.awaitStatus(t, id, store.Failed)

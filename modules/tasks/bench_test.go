@@ -11,9 +11,9 @@ import (
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/tasks/internal/claims"
+	"app238.com/inner/modules/tasks/internal/encryption"
 	"app238.com/inner/modules/tasks/internal/httpapi"
 	"app238.com/inner/modules/tasks/internal/queue"
-	"app238.com/inner/modules/tasks/internal/sealed"
 	"app238.com/inner/modules/tasks/internal/store"
 
 	"go.uber.org/zap"
@@ -25,13 +25,13 @@ func BenchmarkAnAccept(b *testing.B) {
 	t := setup(b)
 	db, err := database.Open(t.config)
 	require.NoError(b, err)
-	steady, err := database.OpenSteady(t.config)
+	steady, err := database.OpenPreparedPool(t.config)
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, db.Close()); require.NoError(b, steady.Close()) })
-	box, err := sealed.New(t.config)
+	box, err := encryption.New(t.config)
 	require.NoError(b, err)
 	t.store = store.New(db, steady, box, t.config)
-	t.queue = queue.New(t.registry, t.store, claims.NewBook(t.config), newMetrics(b), nil)
+	t.queue = queue.New(t.registry, t.store, claims.NewTracker(t.config), newMetrics(b), nil)
 	t.handler = server.NewHandler(t.config.HTTP, zap.NewNop(), httpapi.New(t.config, t.queue, t.store).Routes())
 	var key atomic.Int64
 	accept := func() {

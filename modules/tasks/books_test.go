@@ -52,12 +52,12 @@ func TestATaskThatIsClaimedAgainStaysInHandWhenItsEarlierResultTurnsOutToBeWritt
 			q := b.acceptor(t)
 			long, err := q.Accept(t.Context(), "test.note", note{Key: "k", Text: "long"})
 			require.NoError(t, err)
-			require.Eventually(t, func() bool { return b.job.timesStarted("long") == 2 }, patience, time.Millisecond)
+			require.Eventually(t, func() bool { return b.job.timesStarted("long") == 2 }, timeout, time.Millisecond)
 			<-time.After(time.Second) // the first result is written a second time, half a second after the first
 			p.LoseAnswers("INSERT INTO console_tasks", 1)
 			_, err = q.Accept(t.Context(), "test.note", note{Text: "doubt"})
 			require.Error(t, err)
-			require.Eventually(t, func() bool { return b.job.timesStarted("doubt") == 1 }, patience, time.Millisecond, "all that is not in hand was given back")
+			require.Eventually(t, func() bool { return b.job.timesStarted("doubt") == 1 }, timeout, time.Millisecond, "all that is not in hand was given back")
 			<-time.After(500 * time.Millisecond) // what was given back is claimed within 50 ms
 			require.Equal(t, 2, b.job.timesStarted("long"), "it was given back while it ran")
 			close(gate)
@@ -93,7 +93,7 @@ func TestTasksThatALivingProcessClaimedMeanwhileAreNotRecovered(t *testing.T) {
 		require.NoError(t, plain.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 			AND wait_event_type = 'Lock' AND query LIKE '%recovered from a process%'`).Scan(&waits))
 		return waits == 1
-	}, patience, 5*time.Millisecond)
+	}, timeout, 5*time.Millisecond)
 	require.NoError(t, tx.Commit())
 	require.Zero(t, <-recovered)
 	require.Equal(t, 1, b.count(t, `claimed_by = 'alive' AND task_status = 'processing'`))
@@ -135,7 +135,7 @@ func TestOneDuplicateThatCannotBeReadFailsNoOtherRequestOfItsCommit(t *testing.T
 
 func TestAResultWithBytesThatNoColumnTakesIsWrittenAllTheSame(t *testing.T) {
 	t.Parallel()
-	for name, kind := range map[string]job.Kind{"error": job.Permanent, "superseded": job.Superseded, "failed": job.Failed, "parked": job.Parked, "later": job.Later} {
+	for name, kind := range map[string]job.Kind{"error": job.Terminal, "superseded": job.Superseded, "failed": job.Retry, "parked": job.Parked, "later": job.Snooze} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
@@ -151,7 +151,7 @@ func TestAResultWithBytesThatNoColumnTakesIsWrittenAllTheSame(t *testing.T) {
 				view, err := b.store.View(t.Context(), odd)
 				require.NoError(t, err)
 				return strings.Contains(view.Detail+view.LastError, "ab?c")
-			}, patience, 10*time.Millisecond)
+			}, timeout, 10*time.Millisecond)
 			b.awaitStatus(t, b.accept(t, "", "well"), store.Finished)
 		})
 	}
@@ -164,9 +164,9 @@ func TestAResultThatTheDatabaseRefusesHoldsUpNoOther(t *testing.T) {
 	require.NoError(t, err)
 	b.job.execute = func(_ context.Context, _ job.Task, n note) error {
 		if strings.HasPrefix(n.Text, "odd") {
-			return job.NewPermanent("unheard of")
+			return job.NewTerminal("unheard of")
 		}
-		return job.NewPermanent("usual")
+		return job.NewTerminal("usual")
 	}
 	var odd, usual []int64
 	for i := range 20 {
@@ -191,23 +191,23 @@ func TestAResultKeepsItsTextWhereTheDatabaseRefusesEveryResult(t *testing.T) {
 	require.NoError(t, err)
 	b.job.execute = func(_ context.Context, _ job.Task, n note) error {
 		if n.Text == "again" {
-			return job.NewLater(time.Millisecond, "put off")
+			return job.NewSnooze(time.Millisecond, "put off")
 		}
-		return job.NewPermanent("the reason")
+		return job.NewTerminal("the reason")
 	}
 	failed, again := b.accept(t, "", "fails"), b.accept(t, "", "again")
 	b.start(t)
 	require.Eventually(t, func() bool {
 		var n int
 		return plain.QueryRowContext(t.Context(), `SELECT last_value FROM refusals`).Scan(&n) == nil && n > 6
-	}, patience, 10*time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	_, err = plain.ExecContext(t.Context(), `DROP TRIGGER fail ON console_tasks`)
 	require.NoError(t, err)
 	require.Equal(t, "the reason", b.awaitStatus(t, failed, store.Failed).Detail)
 	require.Eventually(t, func() bool {
 		view, err := b.store.View(t.Context(), again)
 		return err == nil && view.Detail == "put off"
-	}, patience, time.Millisecond)
+	}, timeout, time.Millisecond)
 }
 
 func TestATaskWhosePayloadNoKeyOpensIsAnErrorInTheEnd(t *testing.T) {

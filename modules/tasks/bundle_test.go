@@ -19,12 +19,12 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/tasks/internal/claims"
+	"app238.com/inner/modules/tasks/internal/encryption"
 	"app238.com/inner/modules/tasks/internal/httpapi"
 	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/processor"
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/registry"
-	"app238.com/inner/modules/tasks/internal/sealed"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/testdatabase"
@@ -72,7 +72,7 @@ func (s *scripted) Execute(ctx context.Context, task job.Task, n note) error {
 	return err
 }
 
-func (s *scripted) GiveUp(_ context.Context, _ job.Task, n note, reason string) error {
+func (s *scripted) OnDiscarded(_ context.Context, _ job.Task, n note, reason string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.givenUp = append(s.givenUp, n.Text+": "+reason)
@@ -131,11 +131,11 @@ func setupOn(t testing.TB, db *testdatabase.Database) *bundle {
 	b := &bundle{db: db, config: c, job: &scripted{}, registry: registry.New(), log: zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel))}
 	definition := job.Define(job.Spec{Type: "test.note", Aliases: []string{"NoteJob"}, Attempts: 3}, b.job)
 	require.NoError(t, b.registry.Add([]job.Definition{definition}))
-	box, err := sealed.New(c)
+	box, err := encryption.New(c)
 	require.NoError(t, err)
-	b.store = store.New(db.DB, db.Steady, box, c)
+	b.store = store.New(db.DB, db.Prepared, box, c)
 	b.heartbeats = store.NewHeartbeats(db.Heartbeat)
-	b.queue = queue.New(b.registry, b.store, claims.NewBook(c), newMetrics(t), nil)
+	b.queue = queue.New(b.registry, b.store, claims.NewTracker(c), newMetrics(t), nil)
 	b.handler = server.NewHandler(c.HTTP, zap.NewNop(), httpapi.New(b.config, b.queue, b.store).Routes())
 	return b
 }
@@ -148,14 +148,14 @@ func (b *bundle) start(t *testing.T) (stop func()) {
 }
 
 // replica is start, and returns the claims of the process that is run.
-func (b *bundle) replica(t *testing.T) (book *claims.Book, stop func()) {
+func (b *bundle) replica(t *testing.T) (tracker *claims.Tracker, stop func()) {
 	t.Helper()
-	book = claims.NewBook(b.config)
-	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, book, newMetrics(t), nil)
+	tracker = claims.NewTracker(b.config)
+	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, newMetrics(t), nil)
 	require.NoError(t, p.Start(t.Context()))
 	stop = sync.OnceFunc(func() { require.NoError(t, p.Stop(context.Background())) })
 	t.Cleanup(stop)
-	return book, stop
+	return tracker, stop
 }
 
 // accept accepts a note.

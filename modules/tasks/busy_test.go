@@ -19,12 +19,12 @@ func TestKeysAreBusyUntilTheirLastTaskHasEnded(t *testing.T) {
 		_, err := b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status, ordering_key)
 			VALUES ('x', 'finished', $1), ('x', $2, $1)`, string(status), string(status))
 		require.NoError(t, err)
-		found, err := b.store.Busy(t.Context(), []string{"other", string(status)})
+		found, err := b.store.ActiveKeys(t.Context(), []string{"other", string(status)})
 		require.NoError(t, err)
 		require.Equal(t, busy, len(found) == 1, status)
 		keys = append(keys, string(status))
 	}
-	found, err := b.store.Busy(t.Context(), keys)
+	found, err := b.store.ActiveKeys(t.Context(), keys)
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"pending", "processing", "waiting"}, found)
 }

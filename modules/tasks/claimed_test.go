@@ -21,9 +21,9 @@ import (
 // acceptor is a process that accepts and runs: what it accepts is inserted claimed where there is room.
 func (b *bundle) acceptor(t *testing.T) *queue.Queue {
 	t.Helper()
-	book, _ := b.replica(t)
-	require.Eventually(t, func() bool { _, ok := book.Current(); return ok }, 10*time.Second, time.Millisecond)
-	return queue.New(b.registry, b.store, book, newMetrics(t), nil)
+	tracker, _ := b.replica(t)
+	require.Eventually(t, func() bool { _, ok := tracker.Current(); return ok }, 10*time.Second, time.Millisecond)
+	return queue.New(b.registry, b.store, tracker, newMetrics(t), nil)
 }
 
 func TestConcurrentAcceptsAreEachCommittedAndRunOnceInTheOrderOfTheirKey(t *testing.T) {
@@ -69,9 +69,9 @@ func TestClaimsThatNobodyHoldsAreGivenBackWhenInDoubt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.PollInterval = time.Hour // of new tasks this process learns by hints only
-	book, _ := b.replica(t)
-	require.Eventually(t, func() bool { _, ok := book.Current(); return ok }, 10*time.Second, time.Millisecond)
-	process, _ := book.Current()
+	tracker, _ := b.replica(t)
+	require.Eventually(t, func() bool { _, ok := tracker.Current(); return ok }, 10*time.Second, time.Millisecond)
+	process, _ := tracker.Current()
 	// The answer to this claim is lost, as when a connection breaks: the process gives signs of life for it for ever.
 	var id int64
 	for n, lost := 0, []store.Claim(nil); len(lost) == 0; n++ { // again where the replica's first look took it
@@ -80,7 +80,7 @@ func TestClaimsThatNobodyHoldsAreGivenBackWhenInDoubt(t *testing.T) {
 		lost, err = b.store.ClaimTasks(t.Context(), process, id)
 		require.NoError(t, err)
 	}
-	book.Doubt()
+	tracker.Doubt()
 	b.awaitStatus(t, id, store.Finished)
 }
 
@@ -98,29 +98,29 @@ func TestClaimsThatNobodyHoldsAreGivenBackWhereAnotherProcessCannotBeRecovered(t
 	require.NoError(t, b.heartbeats.Begin(t.Context(), "dead", "host"))
 	_, err = b.store.ClaimTasks(t.Context(), "dead", b.accept(t, "dead", "stays"))
 	require.NoError(t, err)
-	book, _ := b.replica(t)
+	tracker, _ := b.replica(t)
 	require.Eventually(t, func() bool {
 		var refused bool
 		return plain.QueryRowContext(t.Context(), `SELECT is_called FROM refusals`).Scan(&refused) == nil && refused
-	}, patience, 10*time.Millisecond)
-	process, ok := book.Current()
+	}, timeout, 10*time.Millisecond)
+	process, ok := tracker.Current()
 	require.True(t, ok)
 	id := b.accept(t, "k", "lost")
 	lost, err := b.store.ClaimTasks(t.Context(), process, id)
 	require.NoError(t, err)
 	require.Len(t, lost, 1)
-	book.Doubt()
+	tracker.Doubt()
 	b.awaitStatus(t, id, store.Finished)
 }
 
 func TestADoubtHoldsUpNoAcceptWhileOtherWorkHasAllConnections(t *testing.T) {
 	t.Parallel()
 	db := testdatabase.New(t)
-	db.Config.Database.StatementTimeout = 2 * patience
+	db.Config.Database.StatementTimeout = 2 * timeout
 	b := setupOn(t, db)
-	book, _ := b.replica(t)
-	require.Eventually(t, func() bool { _, ok := book.Current(); return ok }, patience, time.Millisecond)
-	q := queue.New(b.registry, b.store, book, newMetrics(t), nil)
+	tracker, _ := b.replica(t)
+	require.Eventually(t, func() bool { _, ok := tracker.Current(); return ok }, timeout, time.Millisecond)
+	q := queue.New(b.registry, b.store, tracker, newMetrics(t), nil)
 	ran := make(chan struct{})
 	b.job.execute = func(context.Context, job.Task, note) error {
 		close(ran)
@@ -131,9 +131,9 @@ func TestADoubtHoldsUpNoAcceptWhileOtherWorkHasAllConnections(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = conn.Close() }) // before the process ends
 	}
-	book.Doubt()
+	tracker.Doubt()
 	<-time.After(time.Second) // by now it is being given back
-	_, err := q.Accept(within(t, patience), "test.note", note{Text: "x"})
+	_, err := q.Accept(within(t, timeout), "test.note", note{Text: "x"})
 	require.NoError(t, err)
 	<-ran
 }
@@ -141,11 +141,11 @@ func TestADoubtHoldsUpNoAcceptWhileOtherWorkHasAllConnections(t *testing.T) {
 func TestARestoredRowThatNamesAClaimWhichHasEndedIsRunAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	book, _ := b.replica(t)
-	require.Eventually(t, func() bool { _, ok := book.Current(); return ok }, patience, time.Millisecond)
+	tracker, _ := b.replica(t)
+	require.Eventually(t, func() bool { _, ok := tracker.Current(); return ok }, timeout, time.Millisecond)
 	id := b.accept(t, "k", "x")
 	b.awaitStatus(t, id, store.Finished)
-	process, _ := book.Current()
+	process, _ := tracker.Current()
 	_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET task_status = 'processing', claimed_by = $2, finished_at = NULL WHERE id = $1`, id, process)
 	require.NoError(t, err)
 	b.awaitStatus(t, id, store.Finished)
@@ -223,12 +223,12 @@ func TestATaskThatNobodyHereWasToldOfDoesNotWaitForTheBacklogOfAnotherLane(t *te
 		SELECT 'test.note', '{"text":"x"}', 'pending', 'accepted', 'default', CAST(n AS TEXT) FROM generate_series(1, $1::INT) AS n`, backlog)
 	require.NoError(t, err)
 	b.start(t)
-	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") > 50 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") > 50 }, timeout, time.Millisecond)
 	id, err := b.queue.AcceptInfo(t.Context(), "test.slow", []byte(`{"key":"slow","text":"x"}`), "") // as another process would
 	require.NoError(t, err)
 	b.awaitStatus(t, id, store.Finished)
 	require.Positive(t, b.count(t, "task_status = 'pending'"), "the backlog was done before: the test shows nothing")
-	require.Eventually(t, func() bool { return b.count(t, "task_status <> 'finished'") == 0 }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return b.count(t, "task_status <> 'finished'") == 0 }, timeout, 10*time.Millisecond)
 	require.Less(t, p.Sent("SET task_status = 'processing'"), backlog, "lanes in which nothing waits are not asked each time")
 }
 
@@ -252,7 +252,7 @@ func TestAcceptsAnswerQuicklyWhileEveryWorkerIsBusy(t *testing.T) {
 func TestAFailureIsHealedByALaterSuccess(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.job.execute = func(context.Context, job.Task, note) error { return job.NewPermanent("the rollout failed") }
+	b.job.execute = func(context.Context, job.Task, note) error { return job.NewTerminal("the rollout failed") }
 	b.start(t)
 	id := b.accept(t, "k", "x")
 	b.awaitStatus(t, id, store.Failed)

@@ -80,7 +80,7 @@ func TestAStepOfTheDatabasesClockDoublesNothingAndHoldsUpNothing(t *testing.T) {
 				case n.Text == "long":
 					return run(ctx, task, n)
 				case n.Text == "put off" && task.Attempt == 1:
-					return job.NewFailed("not yet", nil)
+					return job.NewRetry("not yet", nil)
 				case n.Text == "parked":
 					select {
 					case <-gate:

@@ -15,7 +15,7 @@ import (
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/tasks/internal/httpapi"
-	"app238.com/inner/modules/tasks/internal/overview"
+	"app238.com/inner/modules/tasks/internal/status"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/test/proxy"
 	"app238.com/inner/test/testdatabase"
@@ -31,7 +31,7 @@ func (b *bundle) logged() *observer.ObservedLogs {
 // awaitReady waits until accepts are said to succeed.
 func (b *bundle) awaitReady(t *testing.T) {
 	t.Helper()
-	require.Eventually(t, func() bool { return b.queue.Ready(t.Context()) == nil }, patience, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return b.queue.Ready(t.Context()) == nil }, timeout, 100*time.Millisecond)
 }
 
 // awaitUnready waits until accepts are said to fail, for this reason.
@@ -40,7 +40,7 @@ func (b *bundle) awaitUnready(t *testing.T, reason string) {
 	require.Eventually(t, func() bool {
 		err := b.queue.Ready(t.Context())
 		return err != nil && strings.Contains(err.Error(), reason)
-	}, patience, 100*time.Millisecond, "%s", reason)
+	}, timeout, 100*time.Millisecond, "%s", reason)
 }
 
 // plain is a way to the database for what the test alone sends, which no CockroachDB has to take.
@@ -103,7 +103,7 @@ func TestASequenceBehindTheRowsIsNamedAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, b.refused(t, logs), toRows)
 	b.awaitUnready(t, "the id sequence of console_tasks is behind its rows; run: "+toRows)
-	_, err = overview.NewQueue(b.store).Look(t.Context())
+	_, err = status.NewQueue(b.store).Probe(t.Context())
 	require.ErrorContains(t, err, toRows)
 	_, err = b.plain(t).ExecContext(t.Context(), toRows)
 	require.NoError(t, err)

@@ -19,7 +19,7 @@ func (b *bundle) awaitOffer(t *testing.T, id int64, why string) {
 		view, err = b.store.View(t.Context(), id)
 		require.NoError(t, err)
 		return view.Status != store.Processing && view.LastError != ""
-	}, patience, 10*time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	require.Contains(t, view.LastError, why)
 	require.Equal(t, store.Pending, view.Status)
 }

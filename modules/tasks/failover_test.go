@@ -18,7 +18,7 @@ import (
 const (
 	aNote = `{"task_type":"test.note","task_info":{"text":"x"}}`
 	// patience is far longer than anything takes on a busy machine.
-	patience = time.Minute
+	timeout = time.Minute
 )
 
 // pair is a primary with a database, and a standby that follows it.
@@ -49,7 +49,7 @@ func (b *bundle) awaitAccept(t *testing.T) {
 			require.NotEmpty(t, w.Header().Get("Retry-After"))
 		}
 		return w.Code == http.StatusOK
-	}, patience, 50*time.Millisecond)
+	}, timeout, 50*time.Millisecond)
 }
 
 func TestAcceptsGoOnAsSoonAsTheAddressLeadsToAPrimaryAgain(t *testing.T) {

@@ -95,7 +95,7 @@ func heldJob(gate <-chan struct{}, cut *atomic.Int32) func(context.Context, job.
 // awaitRun waits until the job runs: a claim that is only held is given up without being run.
 func (b *bundle) awaitRun(t *testing.T) {
 	t.Helper()
-	require.Eventually(t, func() bool { return len(b.job.starts()) == 1 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return len(b.job.starts()) == 1 }, timeout, time.Millisecond)
 }
 
 // keeps requires that a process goes on with its lease, and with what it runs, for twice as long as that lasts.
@@ -114,11 +114,11 @@ func TestARunningJobGoesOnWhenAllConnectionsOfItsProcessGetNoAnswer(t *testing.T
 	b := onOwnServer(t)
 	gate, cut := make(chan struct{}), &atomic.Int32{}
 	b.job.execute = heldJob(gate, cut)
-	book, _ := b.replica(t)
+	tracker, _ := b.replica(t)
 	id := b.accept(t, "k", "long")
 	b.awaitRun(t)
 	thaw := freeze(t, b.backends(t))
-	b.keeps(t, book.Current)
+	b.keeps(t, tracker.Current)
 	thaw()
 	close(gate)
 	b.awaitStatus(t, id, store.Finished)
@@ -131,7 +131,7 @@ func TestARunningJobGoesOnWhileTheTasksAreLockedAndManyWaitForThem(t *testing.T)
 	b := onOwnServer(t)
 	gate, cut := make(chan struct{}), &atomic.Int32{}
 	b.job.execute = heldJob(gate, cut)
-	book, _ := b.replica(t)
+	tracker, _ := b.replica(t)
 	id := b.accept(t, "k", "long")
 	b.awaitRun(t)
 	lock, err := b.plain(t).BeginTx(t.Context(), nil)
@@ -149,7 +149,7 @@ func TestARunningJobGoesOnWhileTheTasksAreLockedAndManyWaitForThem(t *testing.T)
 			}
 		})
 	}
-	b.keeps(t, book.Current)
+	b.keeps(t, tracker.Current)
 	stop()
 	require.NoError(t, lock.Rollback())
 	clients.Wait()
@@ -203,14 +203,14 @@ func TestAProcessThatWasTakenForDeadGoesOnUnderANewIdentity(t *testing.T) {
 	b := setup(t)
 	gate, cut := make(chan struct{}), &atomic.Int32{}
 	b.job.execute = heldJob(gate, cut)
-	book, _ := b.replica(t)
+	tracker, _ := b.replica(t)
 	id := b.accept(t, "k", "x")
 	b.awaitRun(t)
-	before, ok := book.Current()
+	before, ok := tracker.Current()
 	require.True(t, ok)
-	require.Eventually(t, func() bool { return b.recoverAll(t) == 1 }, patience, time.Millisecond, "as by another process, between two heartbeats")
+	require.Eventually(t, func() bool { return b.recoverAll(t) == 1 }, timeout, time.Millisecond, "as by another process, between two heartbeats")
 	require.Eventually(t, func() bool {
-		now, ok := book.Current()
+		now, ok := tracker.Current()
 		return ok && now != before
 	}, 20*time.Second, 10*time.Millisecond, "its heartbeat makes the dead identity alive again")
 	// A busy machine may lose a lease more.

@@ -21,13 +21,13 @@ func TestAGiveUpThatIgnoresItsContextKeepsNoProcessFromEnding(t *testing.T) {
 	b.log = zap.NewNop()
 	begun, gate := make(chan struct{}), make(chan struct{})
 	defer close(gate)
-	b.job.execute = func(context.Context, job.Task, note) error { return job.NewPermanent("given up") }
+	b.job.execute = func(context.Context, job.Task, note) error { return job.NewTerminal("given up") }
 	b.job.giveUp = func(note) error {
 		close(begun)
 		<-gate
 		return nil
 	}
-	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, claims.NewBook(b.config), newMetrics(t), nil)
+	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, claims.NewTracker(b.config), newMetrics(t), nil)
 	b.accept(t, "k", "deaf")
 	require.NoError(t, p.Start(t.Context()))
 	<-begun
@@ -36,7 +36,7 @@ func TestAGiveUpThatIgnoresItsContextKeepsNoProcessFromEnding(t *testing.T) {
 	select {
 	case err := <-stopped:
 		require.ErrorContains(t, err, "1 jobs did not end")
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		require.Fail(t, "it does not end")
 	}
 }
@@ -47,9 +47,9 @@ type patient struct {
 	ended chan error
 }
 
-func (patient) Execute(context.Context, job.Task, note) error { return job.NewPermanent("given up") }
+func (patient) Execute(context.Context, job.Task, note) error { return job.NewTerminal("given up") }
 
-func (p patient) GiveUp(ctx context.Context, _ job.Task, _ note, _ string) error {
+func (p patient) OnDiscarded(ctx context.Context, _ job.Task, _ note, _ string) error {
 	p.begun <- struct{}{}
 	<-ctx.Done()
 	p.ended <- ctx.Err()
@@ -64,10 +64,10 @@ func TestAGiveUpEndsWithTheLease(t *testing.T) {
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.patient"}, j)}))
 	_, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.patient", Lane: job.DefaultLane, Info: []byte(`{"text":"x"}`)}}, nil)
 	require.NoError(t, err)
-	book, _ := b.replica(t)
+	tracker, _ := b.replica(t)
 	<-j.begun
-	process, ok := book.Current()
+	process, ok := tracker.Current()
 	require.True(t, ok)
-	book.Lose(process)
+	tracker.Lose(process)
 	require.ErrorIs(t, <-j.ended, context.Canceled, "others may take over its task from then on")
 }

@@ -13,7 +13,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/app/tracing"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/processor"
@@ -36,12 +36,12 @@ func (*leakyJob) Execute(_ context.Context, task job.Task, v vault) error {
 	case 2:
 		panic(fault)
 	case 3:
-		return fmt.Errorf("write: %w", job.NewFailed("refused "+*v.Value, fault))
+		return fmt.Errorf("write: %w", job.NewRetry("refused "+*v.Value, fault))
 	}
-	return &job.Error{Kind: job.Permanent, Text: "refused " + *v.Value, Cause: fault}
+	return &job.Error{Kind: job.Terminal, Text: "refused " + *v.Value, Cause: fault}
 }
 
-func (j *leakyJob) GiveUp(_ context.Context, _ job.Task, v vault, reason string) error {
+func (j *leakyJob) OnDiscarded(_ context.Context, _ job.Task, v vault, reason string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.reason == "" {
@@ -58,7 +58,7 @@ func TestNoTextThatLeavesAJobHoldsTheSecretsOfItsTask(t *testing.T) {
 	j := &leakyJob{}
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.leaky"}, j)}))
 	core, logged := observer.New(zap.DebugLevel)
-	b.log = observe.Redacting(core)
+	b.log = logging.Redacting(core)
 	to := collector.New(t)
 	traces, err := tracing.New(&config.Config{Tracing: config.Tracing{Endpoint: to.URL, Ratio: 1, Timeout: time.Second}})
 	require.NoError(t, err)
@@ -66,7 +66,7 @@ func TestNoTextThatLeavesAJobHoldsTheSecretsOfItsTask(t *testing.T) {
 	require.NoError(t, err)
 	_, err = b.db.ExecContext(t.Context(), `UPDATE console_tasks SET trace_parent = '00-0123456789abcdef0123456789abcdef-0123456789abcdef-01'`)
 	require.NoError(t, err)
-	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, claims.NewBook(b.config), newMetrics(t), traces)
+	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, claims.NewTracker(b.config), newMetrics(t), traces)
 	require.NoError(t, p.Start(t.Context()))
 	stop := sync.OnceFunc(func() { require.NoError(t, p.Stop(context.Background())) })
 	t.Cleanup(stop)

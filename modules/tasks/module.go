@@ -5,19 +5,19 @@ import (
 	"go.uber.org/fx"
 
 	"app238.com/inner/app/server"
-	"app238.com/inner/app/status"
+	appstatus "app238.com/inner/app/status"
 	"app238.com/inner/modules/tasks/internal/admin"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/cron"
+	"app238.com/inner/modules/tasks/internal/encryption"
 	"app238.com/inner/modules/tasks/internal/httpapi"
 	"app238.com/inner/modules/tasks/internal/metrics"
-	"app238.com/inner/modules/tasks/internal/overview"
 	"app238.com/inner/modules/tasks/internal/processor"
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/retention"
 	"app238.com/inner/modules/tasks/internal/runner"
-	"app238.com/inner/modules/tasks/internal/sealed"
+	"app238.com/inner/modules/tasks/internal/status"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
@@ -26,10 +26,10 @@ import (
 var Module = fx.Module("tasks",
 	fx.Provide(
 		registry.New,
-		sealed.New,
-		fx.Annotate(store.New, fx.As(fx.Self()), fx.As(new(job.Busy))),
+		encryption.New,
+		fx.Annotate(store.New, fx.As(fx.Self()), fx.As(new(job.ActiveKeys))),
 		store.NewHeartbeats,
-		claims.NewBook,
+		claims.NewTracker,
 		metrics.New,
 		metrics.NewDepth, metrics.NewWork,
 		retention.New,
@@ -40,8 +40,8 @@ var Module = fx.Module("tasks",
 		fx.Annotate(cron.New, fx.ParamTags("", "", "", "", "", `group:"periodic"`)),
 		httpapi.New,
 		server.AsRoutes((*httpapi.API).Routes),
-		status.As(overview.NewReplicas),
-		status.As(overview.NewQueue),
+		appstatus.As(status.NewReplicas),
+		appstatus.As(status.NewQueue),
 		server.AsCheck((*processor.Processor).Check),
 		server.AsCheck((*queue.Queue).Check),
 	),

@@ -68,18 +68,18 @@ func TestAPgBouncerThatLosesItsSessionsWhileInnerRunsIsNoticedAndGoneOnWith(t *t
 	require.NoError(t, at.pooler.Reconfigure(pgbouncer.Options{
 		Upstream: upstream, Mode: pgbouncer.Transaction, Settings: map[string]string{"server_round_robin": "1"},
 	}))
-	require.Eventually(t, func() bool { return accept() != http.StatusOK }, patience, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return accept() != http.StatusOK }, timeout, 50*time.Millisecond)
 	for range 20 { // none succeeds by chance
 		require.Equal(t, http.StatusServiceUnavailable, accept())
 	}
 	require.ErrorContains(t, b.queue.Ready(t.Context()), "pool_mode")
 	require.NoError(t, at.pooler.Reconfigure(pgbouncer.Options{Upstream: upstream}))
-	require.Eventually(t, func() bool { return b.queue.Ready(t.Context()) == nil && accept() == http.StatusOK }, patience, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return b.queue.Ready(t.Context()) == nil && accept() == http.StatusOK }, timeout, 50*time.Millisecond)
 	var open int
 	require.Eventually(t, func() bool {
 		require.NoError(t, at.direct.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks WHERE task_status <> 'finished'`).Scan(&open))
 		return open == 0
-	}, patience, 50*time.Millisecond)
+	}, timeout, 50*time.Millisecond)
 }
 
 func TestAPgBouncerThatIsRestartedLosesAndDoublesNothing(t *testing.T) {
@@ -103,7 +103,7 @@ func TestAPgBouncerThatIsRestartedLosesAndDoublesNothing(t *testing.T) {
 	}
 	before := 0
 	for range restarts { // each amid the load
-		require.Eventually(t, func() bool { return len(b.job.starts()) >= before+clients }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return len(b.job.starts()) >= before+clients }, timeout, time.Millisecond)
 		require.NoError(t, at.pooler.Restart(t.Context()))
 		before = len(b.job.starts())
 	}
@@ -114,6 +114,6 @@ func TestAPgBouncerThatIsRestartedLosesAndDoublesNothing(t *testing.T) {
 		require.NoError(t, at.direct.QueryRowContext(t.Context(),
 			`SELECT count(*), count(*) FILTER (WHERE task_status = 'finished') FROM console_tasks`).Scan(&all, &finished))
 		return finished == all
-	}, patience, 50*time.Millisecond)
+	}, timeout, 50*time.Millisecond)
 	require.Equal(t, clients*each, all)
 }

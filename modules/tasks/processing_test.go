@@ -107,7 +107,7 @@ func TestAFailingJobIsTriedAgainThenGivenUp(t *testing.T) {
 func TestAPermanentErrorIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.job.execute = func(context.Context, job.Task, note) error { return job.NewPermanent("no such worker") }
+	b.job.execute = func(context.Context, job.Task, note) error { return job.NewTerminal("no such worker") }
 	b.start(t)
 	view := b.awaitStatus(t, b.accept(t, "k", "bad"), store.Failed)
 	require.Equal(t, 1, view.Attempts)
@@ -120,7 +120,7 @@ func TestWaitingForADependencyUsesUpNoAttempt(t *testing.T) {
 	var runs atomic.Int32
 	b.job.execute = func(context.Context, job.Task, note) error {
 		if runs.Add(1) < 6 {
-			return job.NewLater(time.Millisecond, "waiting for the cluster")
+			return job.NewSnooze(time.Millisecond, "waiting for the cluster")
 		}
 		return nil
 	}
@@ -167,11 +167,11 @@ func TestShutdownLetsRunningJobsFinishAndReturnsTheRest(t *testing.T) {
 	for i := range 100 {
 		b.accept(t, fmt.Sprint(i), "x")
 	}
-	book, stop := b.replica(t)
+	tracker, stop := b.replica(t)
 	require.Eventually(t, func() bool { return len(b.job.starts()) == 4 }, 10*time.Second, 5*time.Millisecond)
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); stop() }()
-	require.Eventually(t, func() bool { return !book.Lane(job.DefaultLane).Open() }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return !tracker.Lane(job.DefaultLane).Open() }, 10*time.Second, time.Millisecond)
 	close(gate)
 	<-stopped
 	require.Len(t, b.job.starts(), 4, "nothing is begun once stopping")

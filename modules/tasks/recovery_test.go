@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"app238.com/inner/modules/tasks/internal/sealed"
+	"app238.com/inner/modules/tasks/internal/encryption"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
@@ -91,10 +91,10 @@ func TestATaskThatWasTakenOverLessOftenRuns(t *testing.T) {
 func TestFromTheThirdTakeoverOnATaskWaitsTwiceAsLongEachTime(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	box, err := sealed.New(b.config)
+	box, err := encryption.New(b.config)
 	require.NoError(t, err)
 	b.config.Tasks.RetryDelay, b.config.Tasks.RetryDelayMax = time.Hour, 24*time.Hour
-	b.store = store.New(b.db.DB, b.db.Steady, box, b.config)
+	b.store = store.New(b.db.DB, b.db.Prepared, box, b.config)
 	id := b.accept(t, "k", "x")
 	for before, hours := range []float64{0, 0, 4, 8, 16, 24, 24} {
 		b.takenOver(t, 1)
@@ -143,7 +143,7 @@ func TestAParkedTaskHoldsNeitherWorkerNorKeyAndEndsWhenWoken(t *testing.T) {
 	require.Equal(t, "waiting for pods", b.awaitStatus(t, parked, "waiting").Detail)
 	b.awaitStatus(t, b.accept(t, "k", "passes"), store.Finished)
 	told.Store(true)
-	require.NoError(t, b.queue.Wake(t.Context(), "k"))
+	require.NoError(t, b.queue.Resume(t.Context(), "k"))
 	b.awaitStatus(t, parked, store.Finished)
 }
 
@@ -156,7 +156,7 @@ func TestAWakeBeforeTheParkingIsNotLost(t *testing.T) {
 		if runs.Add(1) > 1 {
 			return nil
 		}
-		if err := b.queue.Wake(ctx, n.Key); err != nil {
+		if err := b.queue.Resume(ctx, n.Key); err != nil {
 			return err
 		}
 		return job.NewParked("what it waits for has come already")

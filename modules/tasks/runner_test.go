@@ -23,8 +23,8 @@ import (
 // runner returns one that can run a single task, as a process of its own would.
 func (b *bundle) runner(t *testing.T) *runner.Runner {
 	t.Helper()
-	book, m := claims.NewBook(b.config), newMetrics(t)
-	return runner.New(b.registry, queue.New(b.registry, b.store, book, m, nil), processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, book, m, nil), b.store)
+	tracker, m := claims.NewTracker(b.config), newMetrics(t)
+	return runner.New(b.registry, queue.New(b.registry, b.store, tracker, m, nil), processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, m, nil), b.store)
 }
 
 // told collects what a run tells.
@@ -65,7 +65,7 @@ func TestAJobIsRunAtOnceAndRecordedAsATask(t *testing.T) {
 func TestAJobThatFailsIsTriedAgainAndTheRunSaysHowItEnded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.job.execute = func(context.Context, job.Task, note) error { return job.NewFailed("no luck", nil) }
+	b.job.execute = func(context.Context, job.Task, note) error { return job.NewRetry("no luck", nil) }
 	err := b.runner(t).Run(within(t, 20*time.Second), "test.note", []byte(`{"text":"x"}`), new(told).line)
 	require.ErrorContains(t, err, "ended as error: no luck")
 	require.Equal(t, 1, b.count(t, "task_status = 'error' AND attempts = 3"))
@@ -179,11 +179,11 @@ func TestATaskThatARunHasInHandIsNotGivenBackInDoubt(t *testing.T) {
 	require.NoError(t, err)
 	b.log = zap.NewNop()
 	id := b.accept(t, "k", "x")
-	book := claims.NewBook(b.config)
-	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, book, newMetrics(t), nil)
-	view, err := p.Attend(within(t, patience), id, func(v store.View) {
+	tracker := claims.NewTracker(b.config)
+	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, newMetrics(t), nil)
+	view, err := p.Attend(within(t, timeout), id, func(v store.View) {
 		if v.Status == store.Processing {
-			book.Doubt() // an earlier statement may have claimed something
+			tracker.Doubt() // an earlier statement may have claimed something
 		}
 	})
 	require.NoError(t, err)
@@ -208,7 +208,7 @@ func TestARunDoesNotWaitForAJobThatIgnoresItsContext(t *testing.T) {
 	select {
 	case err := <-ended:
 		require.ErrorContains(t, err, "interrupted")
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		require.Fail(t, "it waits for the job")
 	}
 	require.Equal(t, 1, b.count(t, "task_status = 'processing'"), "its job runs until the process has ended")
@@ -221,7 +221,7 @@ func TestARunWhosePayloadMakesItsModulePanicSaysSo(t *testing.T) {
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.moody"}, moodyJob{})}))
 	inserted, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.moody", Lane: job.DefaultLane, Info: []byte(`{"key":"stored"}`)}}, nil)
 	require.NoError(t, err)
-	require.ErrorContains(t, b.runner(t).RunTask(within(t, patience), inserted[0].ID, "", new(told).line), "ended as error: internal error")
+	require.ErrorContains(t, b.runner(t).RunTask(within(t, timeout), inserted[0].ID, "", new(told).line), "ended as error: internal error")
 }
 
 func TestAClaimWhoseAnswerWasLostIsFoundAgain(t *testing.T) {
@@ -229,11 +229,11 @@ func TestAClaimWhoseAnswerWasLostIsFoundAgain(t *testing.T) {
 	b := setup(t)
 	b.config.Tasks.TakeoverAfter = time.Minute // no other process would take over the claim of an identity that was lost
 	before, id := b.accept(t, "k", "before"), b.accept(t, "k", "x")
-	book := claims.NewBook(b.config)
-	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, book, newMetrics(t), nil)
+	tracker := claims.NewTracker(b.config)
+	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, newMetrics(t), nil)
 	lost := 0
 	view, err := p.Attend(within(t, 20*time.Second), id, func(store.View) {
-		process, ok := book.Current()
+		process, ok := tracker.Current()
 		if !ok || lost > 0 {
 			return
 		}
@@ -243,7 +243,7 @@ func TestAClaimWhoseAnswerWasLostIsFoundAgain(t *testing.T) {
 		made, err := b.store.ClaimTasks(t.Context(), process, id)
 		require.NoError(t, err)
 		lost = len(made)
-		book.Doubt()
+		tracker.Doubt()
 	})
 	require.NoError(t, err)
 	require.Equal(t, 1, lost, "nothing was lost: the test shows nothing")

@@ -17,10 +17,10 @@ import (
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/tasks/internal/admin"
 	"app238.com/inner/modules/tasks/internal/claims"
+	"app238.com/inner/modules/tasks/internal/encryption"
 	"app238.com/inner/modules/tasks/internal/httpapi"
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/registry"
-	"app238.com/inner/modules/tasks/internal/sealed"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
@@ -56,7 +56,7 @@ func (j vaultJob) Execute(ctx context.Context, task job.Task, v vault) error {
 	return job.NewParked("waiting for a wake")
 }
 
-func (vaultJob) GiveUp(context.Context, job.Task, vault, string) error { return nil }
+func (vaultJob) OnDiscarded(context.Context, job.Task, vault, string) error { return nil }
 
 // withVault adds the job type "test.vault" to a bundle.
 func withVault(t *testing.T) (*bundle, vaultJob) {
@@ -101,7 +101,7 @@ func TestErasedSecretsAreGoneFromTheRowAndTheTaskRunsOnWithoutThem(t *testing.T)
 	again := b.request(http.MethodPost, "/api/acceptTask", body, "Idempotency-Key", "once")
 	require.Equal(t, http.StatusOK, again.Code, "the same request after its secret was erased")
 	require.Contains(t, again.Body.String(), fmt.Sprintf(`"task_id":%d,`, first.TaskID))
-	require.NoError(t, b.queue.Wake(t.Context(), "k"))
+	require.NoError(t, b.queue.Resume(t.Context(), "k"))
 	b.awaitStatus(t, first.TaskID, store.Finished)
 	require.True(t, <-j.ran)
 	require.False(t, <-j.ran)
@@ -122,7 +122,7 @@ func TestUnfinishedTasksOfAKeyAreThoseThatHaveNotEnded(t *testing.T) {
 	require.Equal(t, []string{"test.vault"}, unfinished("k", 0), "a parked one")
 	require.Empty(t, unfinished("k", id), "not the one itself")
 	require.Empty(t, unfinished("other", 0))
-	require.NoError(t, b.queue.Wake(t.Context(), "k"))
+	require.NoError(t, b.queue.Resume(t.Context(), "k"))
 	b.awaitStatus(t, id, store.Finished)
 	require.Empty(t, unfinished("k", 0))
 	require.True(t, <-j.ran)
@@ -137,10 +137,10 @@ func (b *bundle) withKeys(t *testing.T, letters string) {
 		keys = append(keys, base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32))))
 	}
 	b.config.Tasks.EncryptionKeys = config.Secret(strings.Join(keys, ","))
-	box, err := sealed.New(b.config)
+	box, err := encryption.New(b.config)
 	require.NoError(t, err)
-	b.store = store.New(b.db.DB, b.db.Steady, box, b.config)
-	b.queue = queue.New(b.registry, b.store, claims.NewBook(b.config), newMetrics(t), nil)
+	b.store = store.New(b.db.DB, b.db.Prepared, box, b.config)
+	b.queue = queue.New(b.registry, b.store, claims.NewTracker(b.config), newMetrics(t), nil)
 	b.handler = server.NewHandler(b.config.HTTP, zap.NewNop(), httpapi.New(b.config, b.queue, b.store).Routes())
 }
 

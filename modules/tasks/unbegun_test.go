@@ -15,10 +15,10 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"app238.com/inner/app/database"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/tasks/internal/claims"
-	"app238.com/inner/modules/tasks/internal/overview"
 	"app238.com/inner/modules/tasks/internal/processor"
+	"app238.com/inner/modules/tasks/internal/status"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/proxy"
@@ -47,13 +47,13 @@ func TestShortTasksDoNotWaitBehindLongOnesOfOneReplicaWhileAnotherIdles(t *testi
 		_, err := q.Accept(t.Context(), "test.note", note{Text: "long"})
 		require.NoError(t, err)
 	}
-	require.Eventually(t, func() bool { return b.job.timesStarted("long") == 4 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return b.job.timesStarted("long") == 4 }, timeout, time.Millisecond)
 	for range 40 {
 		_, err := q.Accept(t.Context(), "test.note", note{Text: "short"})
 		require.NoError(t, err)
 	}
 	b.start(t)
-	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 40 }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 40 }, timeout, 10*time.Millisecond)
 }
 
 func TestALaneWhoseTasksBecomeShortAgainIsFilledAgain(t *testing.T) {
@@ -68,18 +68,18 @@ func TestALaneWhoseTasksBecomeShortAgainIsFilledAgain(t *testing.T) {
 	for range 300 {
 		b.accept(t, "", "short")
 	}
-	book, _ := b.replica(t)
-	require.Eventually(t, func() bool { return b.job.timesStarted("long") == 2 && book.Work().Waiting[job.DefaultLane] == 0 }, patience, time.Millisecond)
+	tracker, _ := b.replica(t)
+	require.Eventually(t, func() bool { return b.job.timesStarted("long") == 2 && tracker.Work().Waiting[job.DefaultLane] == 0 }, timeout, time.Millisecond)
 	// They leave the book before the statement that returns them is through.
-	require.Eventually(t, func() bool { return b.count(t, "task_status = 'processing'") == 2 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return b.count(t, "task_status = 'processing'") == 2 }, timeout, time.Millisecond)
 	close(gate)
-	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 302 }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 302 }, timeout, 10*time.Millisecond)
 	require.Eventually(t, func() bool {
-		lane := book.Lane(job.DefaultLane)
+		lane := tracker.Lane(job.DefaultLane)
 		room := lane.Reserve(1000)
-		book.Release(lane, room)
+		tracker.Release(lane, room)
 		return room == b.config.Tasks.Buffer
-	}, patience, 10*time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 }
 
 func TestWhatWasNotBegunIsReturnedAsSoonAsAProcessIsToldToEnd(t *testing.T) {
@@ -95,10 +95,10 @@ func TestWhatWasNotBegunIsReturnedAsSoonAsAProcessIsToldToEnd(t *testing.T) {
 		b.accept(t, "", "short")
 	}
 	stop := b.start(t)
-	require.Eventually(t, func() bool { return b.job.timesStarted("long") == 4 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return b.job.timesStarted("long") == 4 }, timeout, time.Millisecond)
 	var stopping sync.WaitGroup
 	stopping.Go(stop)
-	require.Eventually(t, func() bool { return b.count(t, "task_status = 'pending'") == 6 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.count(t, "task_status = 'pending'") == 6 }, timeout, 5*time.Millisecond)
 	require.Equal(t, 4, b.count(t, "task_status = 'processing'"))
 	close(gate)
 	stopping.Wait()
@@ -111,25 +111,25 @@ func TestAJobThatIgnoresItsContextShowsAndKeepsNothingElseFromEnding(t *testing.
 	b.config.Tasks.JobTimeout = 50 * time.Millisecond
 	b.config.Tasks.ShutdownTimeout = 50 * time.Millisecond
 	core, logged := observer.New(zap.InfoLevel)
-	b.log = observe.Redacting(core)
+	b.log = logging.Redacting(core)
 	gate := make(chan struct{})
 	b.job.execute = func(context.Context, job.Task, note) error {
 		<-gate
 		return nil
 	}
-	book := claims.NewBook(b.config)
-	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, book, newMetrics(t), nil)
+	tracker := claims.NewTracker(b.config)
+	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, newMetrics(t), nil)
 	deaf := b.accept(t, "k", "deaf")
 	require.NoError(t, p.Start(t.Context()))
-	require.Eventually(t, func() bool { return book.Work().Overrun == 1 }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return tracker.Work().Overrun == 1 }, timeout, 10*time.Millisecond)
 	told := logged.FilterMessage("job goes on though it was told to end")
 	require.Equal(t, 1, told.Len())
 	require.Contains(t, told.All()[0].ContextMap()["stack"], "unbegun_test.go")
 	require.Eventually(t, func() bool {
-		report, err := overview.NewReplicas(b.store, b.config).Look(t.Context())
+		report, err := status.NewReplicas(b.store, b.config).Probe(t.Context())
 		require.NoError(t, err)
 		return strings.Contains(report.Text, "1 jobs go on")
-	}, patience, 10*time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	for range 6 {
 		b.accept(t, "", "waits")
 	}
@@ -153,16 +153,16 @@ func TestAWorkerGoesOnHoweverTheCodeOfAModuleEnds(t *testing.T) {
 		"a panic":            {execute: func(context.Context, job.Task, note) error { panic("amiss") }, want: "the job panicked"},
 		"its goroutine ends": {execute: func(context.Context, job.Task, note) error { runtime.Goexit(); return nil }, want: "the job panicked"},
 		"a panic in GiveUp": {
-			execute: func(context.Context, job.Task, note) error { return job.NewPermanent("given up") },
+			execute: func(context.Context, job.Task, note) error { return job.NewTerminal("given up") },
 			giveUp:  func(note) error { panic("amiss") }, want: "given up",
 		},
 		"the goroutine of GiveUp ends": {
-			execute: func(context.Context, job.Task, note) error { return job.NewPermanent("given up") },
+			execute: func(context.Context, job.Task, note) error { return job.NewTerminal("given up") },
 			giveUp:  func(note) error { runtime.Goexit(); return nil }, want: "given up",
 		},
 		"a value in GiveUp that the database refuses": {
-			execute: func(context.Context, job.Task, note) error { return job.NewPermanent("given up") },
-			giveUp:  func(note) error { return job.NewFailed("marking the row failed", refusal) }, want: "given up",
+			execute: func(context.Context, job.Task, note) error { return job.NewTerminal("given up") },
+			giveUp:  func(note) error { return job.NewRetry("marking the row failed", refusal) }, want: "given up",
 		},
 		"a panic in the error": {execute: func(context.Context, job.Task, note) error { return terrible{} }, want: "the job panicked"},
 	} {
@@ -205,15 +205,15 @@ func (m moody) OrderingKey() string {
 
 type moodyJob struct{}
 
-func (moodyJob) Execute(context.Context, job.Task, moody) error        { return nil }
-func (moodyJob) GiveUp(context.Context, job.Task, moody, string) error { return nil }
+func (moodyJob) Execute(context.Context, job.Task, moody) error             { return nil }
+func (moodyJob) OnDiscarded(context.Context, job.Task, moody, string) error { return nil }
 
 func TestATaskWhosePayloadMakesItsModulePanicIsAnError(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.moody"}, moodyJob{})}))
 	core, logged := observer.New(zap.ErrorLevel)
-	b.log = observe.Redacting(core)
+	b.log = logging.Redacting(core)
 	id, err := b.queue.AcceptInfo(t.Context(), "test.moody", []byte(`{"key":"x"}`), "")
 	require.NoError(t, err)
 	_, err = b.db.ExecContext(t.Context(), `UPDATE console_tasks SET task_info = '{"key":"stored"}' WHERE id = $1`, id)
@@ -235,7 +235,7 @@ func TestAProcessThatEndsIsForgottenThoughItsHeartbeatsFailForAMoment(t *testing
 	t.Cleanup(func() { require.NoError(t, heartbeat.Close()) })
 	b.heartbeats = store.NewHeartbeats(heartbeat)
 	stop := b.start(t)
-	require.Eventually(t, func() bool { return b.processes(t) == 1 }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return b.processes(t) == 1 }, timeout, 10*time.Millisecond)
 	p.Cut()
 	defer time.AfterFunc(time.Second, p.Mend).Stop()
 	stop()

@@ -42,7 +42,7 @@ func TestAVersionThatFailsWhenItIsDeployedAgainMayBeAskedForOnceMore(t *testing.
 	b.record(t, first, 3, "exit code 3")
 	require.Equal(t, []string{fmt.Sprintf("active %d", second),
 		fmt.Sprintf("%d error deployed again after it had served: exit code 3", first), fmt.Sprintf("%d success", second)}, b.rows(t))
-	require.Equal(t, "the rollout failed: exit code 3", requireKind(t, job.Permanent, b.deploy(t, 3, first)))
+	require.Equal(t, "the rollout failed: exit code 3", requireKind(t, job.Terminal, b.deploy(t, 3, first)))
 	require.NoError(t, b.run(t, "worker.restore_worker", 4, ""))
 	require.Equal(t, fmt.Sprintf("app:2 version %d task 4", second), b.app(t))
 	requireKind(t, job.Parked, b.deploy(t, 5, first))
@@ -69,7 +69,7 @@ func TestALateOutcomeOfADeletedWorkerChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.rollOut(t, "app:1", 1, "")
-	requireKind(t, job.Later, b.run(t, "worker.delete_worker_cr", 2, ""))
+	requireKind(t, job.Snooze, b.run(t, "worker.delete_worker_cr", 2, ""))
 	b.removeApps(t)
 	require.NoError(t, b.run(t, "worker.delete_worker_cr", 2, ""))
 	gone := []string{"unloaded", fmt.Sprintf("%d success", v)}

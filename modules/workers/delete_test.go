@@ -124,13 +124,13 @@ func TestADeletionSaysWhatHoldsAnObjectAndWaits(t *testing.T) {
 	const waits = "waiting until all of the worker is gone: "
 	app := waits + "WorkerApp " + b.namespace + "/w-w1-u1, held by the finalizer " + workerapp.Finalizer
 	deployment := "Deployment " + b.namespace + "/w-w1-u1, held by the finalizer example.com/hold"
-	require.Equal(t, app, requireKind(t, job.Later, b.run(t, "worker.delete_worker_cr", 2, "")))
+	require.Equal(t, app, requireKind(t, job.Snooze, b.run(t, "worker.delete_worker_cr", 2, "")))
 	require.Len(t, b.there(t, own), len(own), "the controller has to know first")
-	require.Equal(t, app+"; "+deployment, requireKind(t, job.Later, b.run(t, "worker.delete_worker_cr", 2, "")))
+	require.Equal(t, app+"; "+deployment, requireKind(t, job.Snooze, b.run(t, "worker.delete_worker_cr", 2, "")))
 	require.Equal(t, []string{"Deployment w-w1-u1"}, b.there(t, own))
 	b.removeApps(t)
 	for range 2 {
-		require.Equal(t, waits+deployment, requireKind(t, job.Later, b.run(t, "worker.delete_worker_cr", 2, "")))
+		require.Equal(t, waits+deployment, requireKind(t, job.Snooze, b.run(t, "worker.delete_worker_cr", 2, "")))
 	}
 	_, err := b.clients.MergePatch(t.Context(), held[0].Resource, b.namespace, held[0].name, []byte(`{"metadata":{"finalizers":null}}`))
 	require.NoError(t, err)

@@ -42,7 +42,7 @@ func TestAFailedRolloutOfALaterVersionIsPutBack(t *testing.T) {
 	require.Equal(t, served, b.rows(t))
 	require.Equal(t, []string{`worker.restore_worker {"worker_id":"w1","user_uid":"u1"}`}, b.queue.accepted)
 	require.Equal(t, "worker/u1/w1 after 0 accepted", b.queue.woken[1], "the deploy must run before the WorkerApp is put back, or it would begin anew")
-	require.Contains(t, requireKind(t, job.Permanent, b.deploy(t, 2, second)), "exit code 3")
+	require.Contains(t, requireKind(t, job.Terminal, b.deploy(t, 2, second)), "exit code 3")
 
 	require.NoError(t, b.run(t, "worker.restore_worker", 3, ""))
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 3", first), b.app(t))
@@ -80,7 +80,7 @@ func TestALostWorkerAppIsRestoredUnlessADeployIsAboutToWriteIt(t *testing.T) {
 	require.NoError(t, b.clients.Delete(t.Context(), workerapp.Resource(), b.namespace, workerapp.Name("w1", "u1")))
 	for _, jobType := range []string{"worker.restore_worker", "worker.sync_env", "worker.sync_secret"} {
 		require.Equal(t, "waiting until the deleted worker of the same name is gone",
-			requireKind(t, job.Later, b.run(t, jobType, 2, `,"data":{"A":"lost with the old one"}`)))
+			requireKind(t, job.Snooze, b.run(t, jobType, 2, `,"data":{"A":"lost with the old one"}`)))
 	}
 	require.Nil(t, b.secret(t))
 	b.removeApps(t)
@@ -134,7 +134,7 @@ func TestAnEnvironmentThatNoPodCanHaveIsRefusedBeforeAnythingIsMade(t *testing.T
 	b := setup(t)
 	v := b.version(t, "app:1")
 	b.exec(t, `UPDATE workers SET env_json = '{"a b":"marker"}'`)
-	require.Contains(t, requireKind(t, job.Permanent, b.deploy(t, 1, v)), `"a b" cannot be the name of a variable`)
+	require.Contains(t, requireKind(t, job.Terminal, b.deploy(t, 1, v)), `"a b" cannot be the name of a variable`)
 	require.Empty(t, b.app(t))
 }
 

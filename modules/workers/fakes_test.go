@@ -102,4 +102,4 @@ func (f *fakeQueue) Heal(_ context.Context, id int64) error {
 	return f.err
 }
 
-func (f *fakeQueue) Nudge() {}
+func (f *fakeQueue) Notify() {}

@@ -20,14 +20,14 @@ func TestAVersionBeyondALimitIsAnErrorAndLeavesWhatServes(t *testing.T) {
 		b.exec(t, `UPDATE workers SET `+column+` = `+value)
 		b.queue.ended = nil
 		v := b.version(t, "app:2")
-		reason := requireKind(t, job.Permanent, b.deploy(t, 2, v))
+		reason := requireKind(t, job.Terminal, b.deploy(t, 2, v))
 		require.Contains(t, reason, column+": ")
 		require.Contains(t, reason, "the most that a worker can have (controller.limits.")
 		require.Empty(t, b.queue.ended, "an earlier deploy goes on")
 		b.giveUp(t, "worker.deploy_worker", 2, fmt.Sprintf(`,"version_id":%d`, v), reason)
 		require.Equal(t, fmt.Sprintf("active %d", first), b.rows(t)[0])
 		require.Contains(t, b.rows(t), fmt.Sprintf("%d error %s", v, reason))
-		require.Equal(t, reason, requireKind(t, job.Permanent, b.syncEnv(t, 3)), "nor is it reached by a change of the environment")
+		require.Equal(t, reason, requireKind(t, job.Terminal, b.syncEnv(t, 3)), "nor is it reached by a change of the environment")
 		require.Equal(t, fmt.Sprintf("app:1 version %d task 1", first), b.app(t))
 		b.exec(t, `UPDATE workers SET status = 'active'`)
 	}

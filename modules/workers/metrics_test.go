@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"app238.com/inner/test/gather"
+	"app238.com/inner/test/metricstest"
 )
 
 func TestRolloutsAndRestoresAreCounted(t *testing.T) {
@@ -15,5 +15,5 @@ func TestRolloutsAndRestoresAreCounted(t *testing.T) {
 	b.rollOut(t, "app:2", 2, "exit code 3")
 	require.Equal(t, map[string]float64{
 		"inner_worker_rollouts_total/running": 1, "inner_worker_rollouts_total/failed": 1, "inner_worker_restores_total": 1,
-	}, gather.Values(t, b.registry))
+	}, metricstest.Values(t, b.registry))
 }

@@ -5,23 +5,23 @@ import (
 	"go.uber.org/fx"
 
 	"app238.com/inner/app/server"
-	"app238.com/inner/modules/audit/inventory"
+	auditinventory "app238.com/inner/modules/audit/inventory"
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/modules/workers/internal/cluster"
 	"app238.com/inner/modules/workers/internal/httpapi"
+	"app238.com/inner/modules/workers/internal/inventory"
 	"app238.com/inner/modules/workers/internal/jobs"
 	"app238.com/inner/modules/workers/internal/metrics"
 	"app238.com/inner/modules/workers/internal/origin"
 	"app238.com/inner/modules/workers/internal/outcome"
-	"app238.com/inner/modules/workers/internal/rows"
-	"app238.com/inner/modules/workers/internal/stock"
+	"app238.com/inner/modules/workers/internal/store"
 )
 
 // Module contributes the jobs and routes of workers, and implements the controller's seam.
 var Module = fx.Module("workers",
 	fx.Provide(
-		rows.New,
+		store.New,
 		origin.New,
 		metrics.New,
 		cluster.New,
@@ -35,7 +35,7 @@ var Module = fx.Module("workers",
 		job.As(jobs.NewSyncEnv),
 		job.As(jobs.NewSyncSecret),
 		job.As(jobs.NewRestore),
-		inventory.AsInventories(stock.New),
+		auditinventory.AsInventories(inventory.New),
 		fx.Annotate(outcome.New, fx.As(new(rollout.Source)), fx.As(new(rollout.Recorder))),
 	),
 )

@@ -195,7 +195,7 @@ func TestAWorkerAppOfAnotherDatabaseIsMissingToTheAudit(t *testing.T) {
 	b.ahead(t)
 	require.Equal(t, foreign, b.world(t), "at a version that is not there")
 	b.exec(t, `UPDATE workers SET active_version_id = `+fmt.Sprint(v))
-	require.NoError(t, b.stock.Repair(t.Context(), inventory.Wish{ID: "w1", Owner: "u1"}, inventory.Fault{Missing: []string{"WorkerApp"}}))
+	require.NoError(t, b.stock.Repair(t.Context(), inventory.Desired{ID: "w1", Owner: "u1"}, inventory.Drift{Missing: []string{"WorkerApp"}}))
 	require.NoError(t, b.run(t, "worker.restore_worker", 23, ""))
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 23", v), b.app(t))
 	require.Equal(t, ours, b.world(t))
@@ -212,6 +212,6 @@ func TestATaskThatTheDatabaseLostWritesNothing(t *testing.T) {
 	b := setup(t)
 	v := b.version(t, "app:1")
 	b.forget(900, 20)
-	requireKind(t, job.Failed, b.deploy(t, 900, v))
+	requireKind(t, job.Retry, b.deploy(t, 900, v))
 	require.Empty(t, b.app(t))
 }

@@ -20,7 +20,7 @@ import (
 // world returns what the inventory lists, sorted: name and parts.
 func (b *bundle) world(t *testing.T) (all []string) {
 	t.Helper()
-	require.NoError(t, b.stock.World(t.Context(), func(page []inventory.Object) error {
+	require.NoError(t, b.stock.ListActual(t.Context(), func(page []inventory.Object) error {
 		for _, o := range page {
 			all = append(all, fmt.Sprintf("%s %s %s %s %v", o.Name, o.Owner, o.ID, o.Key, o.Parts))
 		}
@@ -52,10 +52,10 @@ func TestTheInventoryListsWhatInnerMadeAndNothingElse(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"w-w1-u1 u1 w1 worker/u1/w1 [Secret]", "w-w1-u1 u1 w1 worker/u1/w1 [WorkerApp]"}, b.world(t))
 	broken := context.Canceled
-	require.ErrorIs(t, b.stock.World(t.Context(), func([]inventory.Object) error { return broken }), broken)
+	require.ErrorIs(t, b.stock.ListActual(t.Context(), func([]inventory.Object) error { return broken }), broken)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.Error(t, b.stock.World(ctx, func([]inventory.Object) error { return nil }), "a list that breaks off is an error")
+	require.Error(t, b.stock.ListActual(ctx, func([]inventory.Object) error { return nil }), "a list that breaks off is an error")
 }
 
 func TestTheInventoryListsWorkersWithTheLongestIDs(t *testing.T) {
@@ -99,23 +99,23 @@ func TestRowsAreWishesInKeysetPages(t *testing.T) {
 	v := b.version(t, "app:1")
 	b.exec(t, `UPDATE worker_deploy_versions SET created_at = '2030-01-02 03:04:05'`)
 	b.exec(t, `INSERT INTO workers (wid, user_uid, worker_name, status) VALUES ('w2', 'u1', '', 'loading'), ('w3', 'u2', '', 'error')`)
-	page, err := b.stock.Rows(t.Context(), 0, 2)
+	page, err := b.stock.ListDesired(t.Context(), 0, 2)
 	require.NoError(t, err)
 	require.Len(t, page, 2)
-	require.Equal(t, inventory.Wish{Row: int64(b.row), Name: "w-w1-u1", Owner: "u1", ID: "w1", Key: "worker/u1/w1",
+	require.Equal(t, inventory.Desired{Row: int64(b.row), Name: "w-w1-u1", Owner: "u1", ID: "w1", Key: "worker/u1/w1",
 		Loading: true, Since: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}, page[0], "a version of it is loading")
 	require.True(t, page[1].Loading)
-	page, err = b.stock.Rows(t.Context(), page[1].Row, 2)
+	page, err = b.stock.ListDesired(t.Context(), page[1].Row, 2)
 	require.NoError(t, err)
 	require.Len(t, page, 1)
 	require.Equal(t, "w-w3-u2", page[0].Name)
 	require.False(t, page[0].Loading)
-	page, err = b.stock.Rows(t.Context(), page[0].Row, 2)
+	page, err = b.stock.ListDesired(t.Context(), page[0].Row, 2)
 	require.NoError(t, err)
 	require.Empty(t, page)
 	requireKind(t, job.Parked, b.deploy(t, 1, v))
 	b.record(t, v, 1, "")
-	page, err = b.stock.Rows(t.Context(), 0, 1)
+	page, err = b.stock.ListDesired(t.Context(), 0, 1)
 	require.NoError(t, err)
 	require.Equal(t, []string{"WorkerApp"}, page[0].Needs)
 	require.False(t, page[0].Loading)
@@ -124,9 +124,9 @@ func TestRowsAreWishesInKeysetPages(t *testing.T) {
 func TestEachFaultIsRepairedByTheJobThatMendsIt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	wish := inventory.Wish{ID: "w1", Owner: "u1"}
-	stuck, missing := inventory.Fault{Stuck: true}, inventory.Fault{Missing: []string{"WorkerApp"}}
-	repair := func(fault inventory.Fault) []string {
+	wish := inventory.Desired{ID: "w1", Owner: "u1"}
+	stuck, missing := inventory.Drift{Stuck: true}, inventory.Drift{Missing: []string{"WorkerApp"}}
+	repair := func(fault inventory.Drift) []string {
 		b.queue.accepted = nil
 		require.NoError(t, b.stock.Repair(t.Context(), wish, fault))
 		return b.queue.accepted
@@ -148,7 +148,7 @@ func TestEachFaultIsRepairedByTheJobThatMendsIt(t *testing.T) {
 func TestAnOrphanIsDeletedByItsJobUnlessARowWishesIt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	require.ErrorIs(t, b.stock.Delete(t.Context(), inventory.Object{ID: "w1", Owner: "u1"}), inventory.ErrWished)
+	require.ErrorIs(t, b.stock.Delete(t.Context(), inventory.Object{ID: "w1", Owner: "u1"}), inventory.ErrReferenced)
 	require.Empty(t, b.queue.accepted)
 	require.NoError(t, b.stock.Delete(t.Context(), inventory.Object{ID: "w2", Owner: "u1"}))
 	require.Equal(t, []string{`worker.delete_worker_cr {"worker_id":"w2","user_uid":"u1"}`}, b.queue.accepted)

@@ -144,7 +144,7 @@ func (b *bundle) run(t *testing.T, jobType string, task int64, more string) erro
 
 func (b *bundle) giveUp(t *testing.T, jobType string, task int64, more, reason string) {
 	t.Helper()
-	require.NoError(t, b.prepared(t, jobType, more).GiveUp(t.Context(), job.Task{ID: task, Type: jobType, Attempt: 1}, reason))
+	require.NoError(t, b.prepared(t, jobType, more).OnDiscarded(t.Context(), job.Task{ID: task, Type: jobType, Attempt: 1}, reason))
 }
 
 func (b *bundle) prepared(t *testing.T, jobType, more string) job.Prepared {

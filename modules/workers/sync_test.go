@@ -65,14 +65,14 @@ func TestASyncWaitsForItsPodsAndEndsAsTheyDo(t *testing.T) {
 	b.record(t, v, 3, "exit code 1")
 	require.Equal(t, []string{fmt.Sprintf("error %d", v), fmt.Sprintf("%d success", v)}, b.rows(t), "the version serves on")
 	require.Empty(t, b.queue.accepted, "there is nothing to go back to")
-	requireKind(t, job.Later, b.syncEnv(t, 3)) // recorded in the rows, and the reason not yet in the status
+	requireKind(t, job.Snooze, b.syncEnv(t, 3)) // recorded in the rows, and the reason not yet in the status
 	b.writeStatus(t, v, 3, workerapp.Failed, "exit code 1")
-	reason := requireKind(t, job.Permanent, b.syncEnv(t, 3))
+	reason := requireKind(t, job.Terminal, b.syncEnv(t, 3))
 	require.Equal(t, "the rollout failed: exit code 1", reason)
 	b.giveUp(t, "worker.sync_env", 3, `,"data":{}`, reason)
 	require.Equal(t, []string{fmt.Sprintf("error %d", v), fmt.Sprintf("%d success", v)}, b.rows(t))
 	b.exec(t, `UPDATE workers SET status = 'loading'`) // the next change was accepted
-	require.Equal(t, "the rollout failed: exit code 1", requireKind(t, job.Permanent, b.syncEnv(t, 3)))
+	require.Equal(t, "the rollout failed: exit code 1", requireKind(t, job.Terminal, b.syncEnv(t, 3)))
 	requireKind(t, job.Parked, b.syncEnv(t, 4))
 	require.NotEmpty(t, requireKind(t, job.Parked, b.syncEnv(t, 3)), "a later one carries its change, and neither disturbs the other")
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 4", v), b.app(t))
@@ -94,7 +94,7 @@ func TestAChangeDuringADeployLeavesTheDeployToItsOutcome(t *testing.T) {
 	require.Equal(t, changed, b.app(t), "the deploy does not take the WorkerApp back")
 	b.record(t, second, 3, "no")
 	require.Equal(t, fmt.Sprintf("active %d", first), b.rows(t)[0])
-	require.Contains(t, requireKind(t, job.Permanent, b.deploy(t, 2, second)), "no")
+	require.Contains(t, requireKind(t, job.Terminal, b.deploy(t, 2, second)), "no")
 	require.NoError(t, b.syncEnv(t, 3), "the version that is put back has the change")
 	// A change that comes before the WorkerApp is put back puts it back itself.
 	requireKind(t, job.Parked, b.syncEnv(t, 4))
@@ -147,7 +147,7 @@ func TestWhatCannotBeAppliedIsToldByItsTaskAndChangesNothing(t *testing.T) {
 	v := b.deployed(t)
 	b.exec(t, `UPDATE workers SET secrets_json = '["A","1 2"]', status = 'loading'`)
 	const data = `,"data":{"A":"marker","1 2":"marker"}`
-	reason := requireKind(t, job.Permanent, b.run(t, "worker.sync_secret", 2, data))
+	reason := requireKind(t, job.Terminal, b.run(t, "worker.sync_secret", 2, data))
 	require.Nil(t, b.secret(t))
 	b.queue.unfinished = []string{"worker.sync_env"}
 	b.giveUp(t, "worker.sync_secret", 2, data, reason)
@@ -158,8 +158,8 @@ func TestWhatCannotBeAppliedIsToldByItsTaskAndChangesNothing(t *testing.T) {
 	require.Equal(t, []int64{2, 2}, b.queue.erased, "values of a task that failed are not kept either")
 	require.NotContains(t, reason, "marker")
 	b.exec(t, `UPDATE workers SET env_json = '[]', secrets_json = '{}'`)
-	require.Contains(t, requireKind(t, job.Permanent, b.syncEnv(t, 3)), "env_json: is not a JSON object")
-	require.Contains(t, requireKind(t, job.Permanent, b.syncSecret(t, 3, `{}`)), "secrets_json: is not a JSON array")
+	require.Contains(t, requireKind(t, job.Terminal, b.syncEnv(t, 3)), "env_json: is not a JSON object")
+	require.Contains(t, requireKind(t, job.Terminal, b.syncSecret(t, 3, `{}`)), "secrets_json: is not a JSON array")
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 1", v), b.app(t))
 }
 

@@ -22,7 +22,7 @@ func TestReplicasThatStartTogetherAuditOnceAndNeverTwoAtATime(t *testing.T) {
 	require.Eventually(t, func() bool {
 		exist, _, _ := p.things.snapshot()
 		return len(exist) == 0
-	}, patience, 10*time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	_, deleted, begun := p.things.snapshot()
 	require.ElementsMatch(t, names(30), deleted, "each orphan is deleted by one job")
 	require.Equal(t, 13, begun)
@@ -39,7 +39,7 @@ func TestAnAuditWhoseReplicaEndsHalfwayIsRunAgainByAnother(t *testing.T) {
 	p.things.hold = func(list int) bool { return list == 2 }
 	p.things.mu.Unlock()
 	task := one.audit(t)
-	require.Eventually(t, func() bool { _, _, begun := p.things.snapshot(); return begun == 2 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { _, _, begun := p.things.snapshot(); return begun == 2 }, timeout, 5*time.Millisecond)
 	one.stop()
 	require.Zero(t, p.count(`SELECT count(*) FROM inner_audits WHERE task_id = $1 AND finished_at IS NOT NULL`, task))
 	_, deleted, _ := p.things.snapshot()
@@ -49,7 +49,7 @@ func TestAnAuditWhoseReplicaEndsHalfwayIsRunAgainByAnother(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, deleted, _ := p.things.snapshot()
 		return len(deleted) == 5
-	}, patience, 10*time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	require.Equal(t, 1, p.count(`SELECT count(*) FROM inner_audits WHERE task_id = $1 AND finished_at IS NOT NULL`, task))
 }
 

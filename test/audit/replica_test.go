@@ -28,7 +28,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what has to come; machines are shared.
-const patience = time.Minute
+const timeout = time.Minute
 
 // platform is a database and things, for replicas that run tasks and audits.
 type platform struct {
@@ -74,7 +74,7 @@ func (p *platform) start() replica {
 	program := fx.New(
 		fx.NopLogger,
 		fx.Supply(p.Config, p.things),
-		fx.Provide(zap.NewNop, database.Open, database.OpenSteady, database.OpenHeartbeat, database.NewEnt, metrics.NewRegistry, tracing.New,
+		fx.Provide(zap.NewNop, database.Open, database.OpenPreparedPool, database.OpenHeartbeat, database.NewEnt, metrics.NewRegistry, tracing.New,
 			inventory.AsInventories(func(t *things, db *sql.DB, client *ent.Client, q job.Queue) []inventory.Inventory {
 				return []inventory.Inventory{&stock{things: t, db: db, ent: client, queue: q}}
 			}),
@@ -82,7 +82,7 @@ func (p *platform) start() replica {
 		),
 		fx.Invoke(
 			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
-			func(lc fx.Lifecycle, s *database.Steady) { lc.Append(fx.StopHook(s.Close)) },
+			func(lc fx.Lifecycle, s *database.PreparedPool) { lc.Append(fx.StopHook(s.Close)) },
 			func(lc fx.Lifecycle, h *database.Heartbeat) { lc.Append(fx.StopHook(h.Close)) },
 		),
 		tasks.Module, audit.Module, tasks.Start, audit.Start,
@@ -116,7 +116,7 @@ func (p *platform) await(n int, status string) {
 	p.t.Helper()
 	require.Eventually(p.t, func() bool {
 		return p.count(`SELECT count(*) FROM console_tasks WHERE task_type = 'auth.user_audit' AND task_status = $1`, status) >= n
-	}, patience, 10*time.Millisecond, "%d audits do not become %s", n, status)
+	}, timeout, 10*time.Millisecond, "%d audits do not become %s", n, status)
 }
 
 func names(n int) []string {

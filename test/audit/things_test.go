@@ -72,7 +72,7 @@ type stock struct {
 func (s *stock) Kind() string { return "thing" }
 
 // World implements inventory.Inventory.
-func (s *stock) World(ctx context.Context, page func([]inventory.Object) error) error {
+func (s *stock) ListActual(ctx context.Context, page func([]inventory.Object) error) error {
 	names, err := s.things.list(ctx)
 	if err != nil {
 		return err
@@ -87,15 +87,15 @@ func (s *stock) World(ctx context.Context, page func([]inventory.Object) error) 
 }
 
 // Rows implements inventory.Inventory.
-func (s *stock) Rows(ctx context.Context, after int64, limit int) ([]inventory.Wish, error) {
+func (s *stock) ListDesired(ctx context.Context, after int64, limit int) ([]inventory.Desired, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT id, wid, user_uid FROM workers WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var page []inventory.Wish
+	var page []inventory.Desired
 	for rows.Next() {
-		var w inventory.Wish
+		var w inventory.Desired
 		if err := rows.Scan(&w.Row, &w.Name, &w.Owner); err != nil {
 			return nil, err
 		}
@@ -105,7 +105,7 @@ func (s *stock) Rows(ctx context.Context, after int64, limit int) ([]inventory.W
 }
 
 // Repair implements inventory.Inventory. No row needs anything.
-func (s *stock) Repair(context.Context, inventory.Wish, inventory.Fault) error {
+func (s *stock) Repair(context.Context, inventory.Desired, inventory.Drift) error {
 	return errors.New("nothing is to be repaired")
 }
 
@@ -115,7 +115,7 @@ func (s *stock) Delete(ctx context.Context, o inventory.Object) error {
 		_, err := s.queue.Enqueue(ctx, tx, removalType, removal{o.Name})
 		return err
 	})
-	s.queue.Nudge()
+	s.queue.Notify()
 	return err
 }
 
@@ -144,4 +144,4 @@ func (r remove) Execute(_ context.Context, _ job.Task, p removal) error {
 }
 
 // GiveUp implements job.Job.
-func (remove) GiveUp(context.Context, job.Task, removal, string) error { return nil }
+func (remove) OnDiscarded(context.Context, job.Task, removal, string) error { return nil }

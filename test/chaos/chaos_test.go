@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"app238.com/inner/test/chaos/echo"
 	"app238.com/inner/test/chaos/journal"
-	"app238.com/inner/test/chaos/note"
 	"app238.com/inner/test/proxy"
 )
 
@@ -45,7 +45,7 @@ func TestNothingIsLostDoubledOrOvertakenWhateverBreaks(t *testing.T) {
 	lossy.LoseOfEveryKind()
 	f := newFleet(t, w)
 	m := &mayhem{t: t, fleet: f, span: l.span}
-	ctx, cancel := context.WithTimeout(t.Context(), l.span+2*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), l.span+2*timeout)
 	defer cancel()
 	begin := time.Now()
 	var accepted []acceptance
@@ -58,7 +58,7 @@ func TestNothingIsLostDoubledOrOvertakenWhateverBreaks(t *testing.T) {
 	require.NoError(t, group.Wait())
 	faults := time.Since(begin)
 	accepted = append(accepted, m.posted...)
-	w.awaitFinished(t, 2*patience)
+	w.awaitFinished(t, 2*timeout)
 	settled := time.Since(begin) - faults
 	f.terminate(t)
 
@@ -105,7 +105,7 @@ func (l load) produce(ctx context.Context, f *fleet, producer int) (accepted []a
 		}
 		if i%deafEvery == 0 {
 			key := fmt.Sprintf("%s%d-%d", deafKeys, producer, i)
-			n := note.Note{Key: key, Seq: 1, Token: fmt.Sprintf("%d-%s", f.world.seed, key), Hold: 1000, Deaf: true}
+			n := echo.Note{Key: key, Seq: 1, Token: fmt.Sprintf("%d-%s", f.world.seed, key), Hold: 1000, Deaf: true}
 			a, err := acceptAnyhow(ctx, n, func() *replica { return f.pick(chance) })
 			if err != nil {
 				return nil, err
@@ -116,7 +116,7 @@ func (l load) produce(ctx context.Context, f *fleet, producer int) (accepted []a
 		k := chance.IntN(keys)
 		seqs[k]++
 		key := fmt.Sprintf("key-%d", producer+producers*k)
-		n := note.Note{Key: key, Seq: seqs[k], Token: fmt.Sprintf("%d-%s-%d", f.world.seed, key, seqs[k])}
+		n := echo.Note{Key: key, Seq: seqs[k], Token: fmt.Sprintf("%d-%s-%d", f.world.seed, key, seqs[k])}
 		a, err := acceptAnyhow(ctx, n, func() *replica { return f.pick(chance) })
 		if err != nil {
 			return nil, err

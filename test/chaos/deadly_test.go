@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"app238.com/inner/test/chaos/note"
+	"app238.com/inner/test/chaos/echo"
 )
 
 // A job may end its process each time, by its use of memory or a fault of the runtime. That must not go on for ever, nor
@@ -18,15 +18,15 @@ func TestATaskThatEndsItsProcessIsGivenUpAndAllOthersAreDone(t *testing.T) {
 	w.maxTakeovers = 5
 	gate := w.file("deadly", "gate")
 	r := w.start(t, "replica-1")
-	deadly, err := r.accept(t.Context(), note.Note{Key: "deadly", Seq: 1, Token: "deadly", Deadly: true, Hold: 2000, Gate: gate})
+	deadly, err := r.accept(t.Context(), echo.Note{Key: "deadly", Seq: 1, Token: "deadly", Deadly: true, Hold: 2000, Gate: gate})
 	require.NoError(t, err)
-	behind, err := r.accept(t.Context(), note.Note{Key: "deadly", Seq: 2, Token: "behind", Hold: 1})
+	behind, err := r.accept(t.Context(), echo.Note{Key: "deadly", Seq: 2, Token: "behind", Hold: 1})
 	require.NoError(t, err)
 	_, err = acceptAll(t.Context(), r, others, single("other", 200, ""))
 	require.NoError(t, err)
 	open(t, gate)
 	all := []*replica{r}
-	w.await(t, 3*patience, "the deadly task is given up and the others are done", func() bool {
+	w.await(t, 3*timeout, "the deadly task is given up and the others are done", func() bool {
 		select {
 		case <-r.process.Done():
 			r, err = w.launch(t.Context(), fmt.Sprintf("replica-%d", len(all)+1))

@@ -12,8 +12,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"app238.com/inner/test/chaos/havoc"
-	"app238.com/inner/test/chaos/note"
+	"app238.com/inner/test/chaos/echo"
+	"app238.com/inner/test/chaos/faults"
 	"app238.com/inner/test/stack/postgres"
 )
 
@@ -58,32 +58,32 @@ func (m *mayhem) run(ctx context.Context) error {
 // seen to be survived.
 func (m *mayhem) breakOneByOne(ctx context.Context) error {
 	server := m.fleet.world.server
-	havoc.Pause(ctx, m.span/8)
+	faults.Pause(ctx, m.span/8)
 	if err := errors.Join(server.Stop(ctx), ctx.Err()); err != nil {
 		return fmt.Errorf("stop the database: %w", err)
 	}
-	havoc.Pause(ctx, 300*time.Millisecond)
+	faults.Pause(ctx, 300*time.Millisecond)
 	if err := server.Restart(ctx); err != nil {
 		return fmt.Errorf("restart the database: %w", err)
 	}
-	havoc.Pause(ctx, m.span/8)
+	faults.Pause(ctx, m.span/8)
 	if err := m.freeze(ctx); err != nil {
 		return fmt.Errorf("freeze a replica: %w", err)
 	}
-	havoc.Pause(ctx, m.span/16)
+	faults.Pause(ctx, m.span/16)
 	if err := server.Kill(); err != nil {
 		return fmt.Errorf("kill the database: %w", err)
 	}
-	havoc.Pause(ctx, takeoverAfter*5/6)
+	faults.Pause(ctx, takeoverAfter*5/6)
 	if err := server.Restart(ctx); err != nil {
 		return fmt.Errorf("restart the killed database: %w", err)
 	}
-	havoc.Pause(ctx, m.span/16)
+	faults.Pause(ctx, m.span/16)
 	if err := m.freezeBackends(ctx); err != nil {
 		return fmt.Errorf("freeze the backends: %w", err)
 	}
 	for range 2 {
-		havoc.Pause(ctx, m.span/16)
+		faults.Pause(ctx, m.span/16)
 		if err := m.failOver(ctx); err != nil {
 			return fmt.Errorf("failover: %w", err)
 		}
@@ -95,14 +95,14 @@ func (m *mayhem) breakOneByOne(ctx context.Context) error {
 // and connections that are made anew work.
 func (m *mayhem) freezeBackends(ctx context.Context) error {
 	frozen, thaw, err := m.fleet.world.server.FreezeBackends(ctx, "platform", "")
-	for ; err == nil && frozen == 0 && ctx.Err() == nil; havoc.Pause(ctx, glance) { // none has connected again yet
+	for ; err == nil && frozen == 0 && ctx.Err() == nil; faults.Pause(ctx, pollInterval) { // none has connected again yet
 		frozen, thaw, err = m.fleet.world.server.FreezeBackends(ctx, "platform", "")
 	}
 	if err != nil {
 		return err
 	}
 	m.backends = frozen
-	havoc.Pause(ctx, takeoverAfter*3/2)
+	faults.Pause(ctx, takeoverAfter*3/2)
 	return thaw()
 }
 
@@ -111,7 +111,7 @@ func (m *mayhem) failOver(ctx context.Context) error {
 	w := m.fleet.world
 	next, err := w.server.FailOver(ctx, func(standby *postgres.Server) {
 		w.address.LeadTo(m.t, standby.DSN("platform"))
-		havoc.Pause(ctx, takeoverAfter/2)
+		faults.Pause(ctx, takeoverAfter/2)
 	})
 	if err != nil {
 		return err
@@ -152,7 +152,7 @@ func (m *mayhem) freeze(ctx context.Context) error {
 	chance := m.chance(2)
 	_, r, ok := m.fleet.take(chance)
 	for ; !ok; _, r, ok = m.fleet.take(chance) {
-		if havoc.Pause(ctx, glance); ctx.Err() != nil {
+		if faults.Pause(ctx, pollInterval); ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
@@ -163,12 +163,12 @@ func (m *mayhem) freeze(ctx context.Context) error {
 	if err := r.freeze(); err != nil {
 		return err
 	}
-	havoc.Pause(ctx, standstill)
+	faults.Pause(ctx, standstill)
 	if err := r.thaw(); err != nil {
 		return err
 	}
 	// It has to show what it does now.
-	havoc.Pause(ctx, time.Second)
+	faults.Pause(ctx, time.Second)
 	r.busy.Store(false)
 	return nil
 }
@@ -177,12 +177,12 @@ func (m *mayhem) freeze(ctx context.Context) error {
 func (m *mayhem) occupy(ctx context.Context, r *replica) error {
 	for i := 0; ctx.Err() == nil; i++ {
 		key := fmt.Sprintf("standstill-%d", i)
-		a, err := acceptAnyhow(ctx, note.Note{Key: key, Seq: 1, Token: key, Hold: 1500}, func() *replica { return r })
+		a, err := acceptAnyhow(ctx, echo.Note{Key: key, Seq: 1, Token: key, Hold: 1500}, func() *replica { return r })
 		if err != nil {
 			return err
 		}
 		m.posted = append(m.posted, a)
-		for begin := time.Now(); time.Since(begin) < time.Second; havoc.Pause(ctx, glance) {
+		for begin := time.Now(); time.Since(begin) < time.Second; faults.Pause(ctx, pollInterval) {
 			of, err := r.executions()
 			if err != nil {
 				return err

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"app238.com/inner/test/chaos/havoc"
+	"app238.com/inner/test/chaos/faults"
 )
 
 // fleetSize is the number of replicas.
@@ -99,7 +99,7 @@ func (f *fleet) killAndReplace(ctx context.Context, slot int, r *replica, warnin
 		if err := r.process.SignalGroup(syscall.SIGTERM); err != nil {
 			return err
 		}
-		havoc.Pause(ctx, warning)
+		faults.Pause(ctx, warning)
 	}
 	r.kill()
 	f.mu.Lock()

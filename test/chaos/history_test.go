@@ -138,7 +138,7 @@ func (h *history) checkEnds() {
 		last := of[len(of)-1]
 		ended := 0
 		for _, e := range of {
-			if e.outcome == journal.Done || e.outcome == journal.Failed {
+			if e.outcome == journal.Done || e.outcome == journal.Retry {
 				ended++
 			}
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"app238.com/inner/test/chaos/note"
+	"app238.com/inner/test/chaos/echo"
 	"app238.com/inner/test/proxy"
 )
 
@@ -25,14 +25,14 @@ func TestClaimsWhoseAnswerWasLostAreRun(t *testing.T) {
 	w.dsn = p.DSN
 	r, victim := w.start(t, "unlucky"), w.start(t, "victim")
 	p.LoseOfEveryKind()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	var accepted [producers][]acceptance
 	var group errgroup.Group
 	for producer := range producers {
 		group.Go(func() error {
 			for i := producer; i < tasks; i += producers {
-				n := note.Note{Key: fmt.Sprintf("key-%d", producer), Seq: i/producers + 1, Token: fmt.Sprintf("lost-%d-", i)}
+				n := echo.Note{Key: fmt.Sprintf("key-%d", producer), Seq: i/producers + 1, Token: fmt.Sprintf("lost-%d-", i)}
 				a, err := acceptAnyhow(ctx, n, func() *replica { return r })
 				if err != nil {
 					return err
@@ -45,7 +45,7 @@ func TestClaimsWhoseAnswerWasLostAreRun(t *testing.T) {
 	w.begun(t, 1, victim)
 	victim.kill()
 	require.NoError(t, group.Wait())
-	w.awaitFinished(t, patience/2)
+	w.awaitFinished(t, timeout/2)
 	_, err := r.terminate(ctx, shutdownTimeout)
 	require.NoError(t, err)
 	requireKinds(t, p)
@@ -90,12 +90,12 @@ func TestResultsAreWrittenAfterAShortOutage(t *testing.T) {
 	w.begun(t, tasks, r)
 	p.Cut()
 	open(t, gate)
-	w.await(t, patience, "the jobs have ended", func() bool {
+	w.await(t, timeout, "the jobs have ended", func() bool {
 		return !slices.ContainsFunc(executions(t, r), func(e *execution) bool { return e.outcome == "" })
 	})
 	require.Equal(t, tasks, w.count(t, unfinished), "the results were written before the outage: the test shows nothing")
 	p.Mend()
-	w.awaitFinished(t, patience)
+	w.awaitFinished(t, timeout)
 	require.Len(t, executions(t, r), tasks)
 	for _, of := range w.rows(t) {
 		require.Equal(t, 1, of.claims, of.info)

@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"time"
 
-	"app238.com/inner/test/chaos/note"
+	"app238.com/inner/test/chaos/echo"
 )
 
 // answerTimeout is how long the Outer waits for an answer before it asks again, elsewhere.
@@ -47,8 +47,8 @@ func send(ctx context.Context, url string, body []byte, idempotencyKey string) (
 }
 
 // accept posts a task once. Its token is its idempotency key.
-func (r *replica) accept(ctx context.Context, n note.Note) (int64, error) {
-	body, err := json.Marshal(map[string]any{"task_type": note.Type, "task_info": n})
+func (r *replica) accept(ctx context.Context, n echo.Note) (int64, error) {
+	body, err := json.Marshal(map[string]any{"task_type": echo.Type, "task_info": n})
 	if err != nil {
 		return 0, err
 	}
@@ -68,7 +68,7 @@ func (r *replica) accept(ctx context.Context, n note.Note) (int64, error) {
 // acceptance is a task that was accepted.
 type acceptance struct {
 	id   int64
-	note note.Note
+	note echo.Note
 	// at is when the 200 came, and waited how long that took from the first try.
 	at      time.Time
 	waited  time.Duration
@@ -76,7 +76,7 @@ type acceptance struct {
 }
 
 // acceptAnyhow posts a task to whatever replica pick names, until one accepts it.
-func acceptAnyhow(ctx context.Context, n note.Note, pick func() *replica) (acceptance, error) {
+func acceptAnyhow(ctx context.Context, n echo.Note, pick func() *replica) (acceptance, error) {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	begin := time.Now()

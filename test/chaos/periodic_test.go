@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"app238.com/inner/test/chaos/note"
+	"app238.com/inner/test/chaos/echo"
 )
 
 // tick is one of the periodic job's by the second in which it began, and its task.
@@ -17,7 +17,7 @@ type tick struct {
 // ticks returns those that were taken, in their order.
 func (w *world) ticks(t *testing.T) (all []tick) {
 	t.Helper()
-	found, err := w.db.QueryContext(t.Context(), `SELECT due, task_id FROM inner_ticks WHERE name = $1 ORDER BY tick`, note.PeriodicKey)
+	found, err := w.db.QueryContext(t.Context(), `SELECT due, task_id FROM inner_ticks WHERE name = $1 ORDER BY tick`, echo.PeriodicKey)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, found.Close()) }()
 	for found.Next() {
@@ -54,7 +54,7 @@ func TestAPeriodicJobRunsOnceATickOnTwoReplicas(t *testing.T) {
 	w := newWorld(t)
 	one, two := w.start(t, "one", "--periodic"), w.start(t, "two", "--periodic")
 	var looks []time.Time
-	w.await(t, time.Duration(wanted)*time.Second+patience, "enough ticks", func() bool {
+	w.await(t, time.Duration(wanted)*time.Second+timeout, "enough ticks", func() bool {
 		looks = append(looks, time.Now())
 		return len(w.ticks(t)) > wanted
 	})

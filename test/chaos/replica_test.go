@@ -49,9 +49,9 @@ func (w *world) launch(ctx context.Context, name string, flags ...string) (*repl
 		return nil, err
 	}
 	r.process = started
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if err := started.Await(ctx, glance, func(context.Context) error { return r.findAddress() }); err != nil {
+	if err := started.Await(ctx, pollInterval, func(context.Context) error { return r.findAddress() }); err != nil {
 		started.Kill()
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (w *world) start(t *testing.T, name string, flags ...string) *replica {
 	r, err := w.launch(t.Context(), name, flags...)
 	require.NoError(t, err)
 	t.Cleanup(r.process.Kill)
-	w.await(t, patience, name+" is ready", func() bool {
+	w.await(t, timeout, name+" is ready", func() bool {
 		answer, err := send(t.Context(), r.url+"/readyz", nil, "")
 		return err == nil && len(answer) > 0
 	})

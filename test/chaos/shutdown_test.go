@@ -11,12 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"app238.com/inner/test/chaos/echo"
 	"app238.com/inner/test/chaos/journal"
-	"app238.com/inner/test/chaos/note"
 )
 
 // acceptAll posts tasks from some goroutines at the same time, each once, and returns the longest time to an answer.
-func acceptAll(ctx context.Context, r *replica, tasks int, each func(i int) note.Note) (time.Duration, error) {
+func acceptAll(ctx context.Context, r *replica, tasks int, each func(i int) echo.Note) (time.Duration, error) {
 	var longest [producers]time.Duration
 	group, ctx := errgroup.WithContext(ctx)
 	for p := range producers {
@@ -40,10 +40,10 @@ func acceptAll(ctx context.Context, r *replica, tasks int, each func(i int) note
 }
 
 // single makes tasks of one key each that take as long as is given in milliseconds, once the gate is open, if there is one.
-func single(name string, hold int, gate string) func(i int) note.Note {
-	return func(i int) note.Note {
+func single(name string, hold int, gate string) func(i int) echo.Note {
+	return func(i int) echo.Note {
 		key := fmt.Sprintf("%s-%d", name, i)
-		return note.Note{Key: key, Seq: 1, Token: key, Hold: hold, Gate: gate}
+		return echo.Note{Key: key, Seq: 1, Token: key, Hold: hold, Gate: gate}
 	}
 }
 
@@ -80,7 +80,7 @@ func TestWhatRunsEndsAtSIGTERMAndTheRestRunsAfterTheRestart(t *testing.T) {
 
 	begin := time.Now()
 	second := w.start(t, "second")
-	w.awaitFinished(t, patience)
+	w.awaitFinished(t, timeout)
 	t.Logf("SIGTERM took %s with %d running and %d queued, which were done %s after the restart",
 		took.Round(time.Millisecond), running, queued, time.Since(begin).Round(time.Millisecond))
 	seen := map[int64]int{}
@@ -109,7 +109,7 @@ func TestAcceptsAreAnsweredWhileAllWorkersAreBlocked(t *testing.T) {
 	require.Less(t, slowest, 5*time.Second)
 	require.Empty(t, done(executions(t, r)), "a worker became free: the test shows nothing")
 	open(t, gate)
-	w.awaitFinished(t, patience)
+	w.awaitFinished(t, timeout)
 	// Where the machine kept the replica from giving signs of life for a while, tasks were begun more often than done.
 	require.Len(t, done(executions(t, r)), blocking+slow)
 	t.Logf("%d accepts with all workers blocked, the slowest answered after %s", slow, slowest.Round(time.Millisecond))

@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"app238.com/inner/test/chaos/echo"
 	"app238.com/inner/test/chaos/journal"
-	"app238.com/inner/test/chaos/note"
 	"app238.com/inner/test/proxy"
 )
 
@@ -17,7 +17,7 @@ import (
 func (w *world) begun(t *testing.T, n int, replicas ...*replica) map[int64][]*execution {
 	t.Helper()
 	byTask := map[int64][]*execution{}
-	w.await(t, patience, "the tasks have begun", func() bool {
+	w.await(t, timeout, "the tasks have begun", func() bool {
 		clear(byTask)
 		enough := true
 		for _, r := range replicas {
@@ -33,7 +33,7 @@ func (w *world) begun(t *testing.T, n int, replicas ...*replica) map[int64][]*ex
 }
 
 // endings are those that a stale claimer may want to write.
-var endings = []journal.Outcome{journal.Done, journal.Failed, journal.Later, journal.Parked}
+var endings = []journal.Outcome{journal.Done, journal.Retry, journal.Snooze, journal.Parked}
 
 // occupyWithEndings gives a replica a task for each ending, waits until it is in the middle of them all, and returns the gate
 // at which they wait before their last 700 milliseconds.
@@ -41,7 +41,7 @@ func (w *world) occupyWithEndings(t *testing.T, r *replica) (gate string) {
 	t.Helper()
 	gate = w.file(r.name, "gate")
 	for i, ending := range endings {
-		n := note.Note{
+		n := echo.Note{
 			Key: fmt.Sprintf("key-%d", i), Seq: 1, Token: "stale-" + string(ending), Hold: 2000, On: r.name, OnHold: 700, Ending: ending, Gate: gate,
 		}
 		_, err := r.accept(t.Context(), n)
@@ -63,7 +63,7 @@ func TestAReplicaThatStoodStillChangesNothing(t *testing.T) {
 	other := w.start(t, "other")
 	w.begun(t, len(endings), other)
 	require.NoError(t, stale.thaw())
-	w.awaitFinished(t, patience)
+	w.awaitFinished(t, timeout)
 	requireOnlyTheSecondCounts(t, w, stale, other)
 	w.requireSound(t)
 }
@@ -83,10 +83,10 @@ func TestAReplicaThatWasCutOffChangesNothing(t *testing.T) {
 	other := w.start(t, "other")
 	w.begun(t, len(endings), other)
 	p.Mend()
-	w.await(t, patience, "the stale results are dropped", func() bool {
+	w.await(t, timeout, "the stale results are dropped", func() bool {
 		return bytes.Count(w.logs(t), []byte("result dropped")) == len(endings)
 	})
-	w.awaitFinished(t, patience)
+	w.awaitFinished(t, timeout)
 	requireOnlyTheSecondCounts(t, w, stale, other)
 	w.requireSound(t)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/app/database"
-	"app238.com/inner/test/chaos/havoc"
+	"app238.com/inner/test/chaos/faults"
 	"app238.com/inner/test/proxy"
 	"app238.com/inner/test/stack/postgres"
 	"app238.com/inner/test/testdatabase"
@@ -20,9 +20,9 @@ import (
 
 const (
 	// patience is how long a test waits for what has to come; machines are shared.
-	patience = time.Minute
+	timeout = time.Minute
 	// glance is the time between two looks at what is waited for.
-	glance = 20 * time.Millisecond
+	pollInterval = 20 * time.Millisecond
 
 	// takeoverAfter is the silence after which the replicas' tasks are taken over.
 	takeoverAfter = 3 * time.Second
@@ -48,11 +48,11 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	server, err := postgres.Start(ctx, postgres.Options{})
 	require.NoError(t, err)
-	w := &world{server: server, folder: t.TempDir(), seed: havoc.Seed(t), workers: 4, maxTakeovers: 10}
+	w := &world{server: server, folder: t.TempDir(), seed: faults.Seed(t), workers: 4, maxTakeovers: 10}
 	t.Cleanup(func() { require.NoError(t, w.server.Close()) })
 	require.NoError(t, server.CreateDatabase(ctx, "platform"))
 	w.address = proxy.New(t, server.DSN("platform"))
@@ -125,7 +125,7 @@ func (w *world) await(t *testing.T, limit time.Duration, what string, so func() 
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	ticker := time.NewTicker(glance)
+	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for !so() {
 		select {

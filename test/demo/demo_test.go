@@ -24,7 +24,7 @@ const (
 	// envSelf makes the test program the demonstration.
 	envSelf = "INNER_DEMO_SELF"
 	// patience is more than a demonstration takes on a busy machine that has to build Inner first.
-	patience = 10 * time.Minute
+	timeout = 10 * time.Minute
 )
 
 func TestMain(m *testing.M) {
@@ -76,7 +76,7 @@ func (s *stage) begin(t *testing.T, arguments ...string) show {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, self, append(s.arguments, arguments...)...)
 	cmd.Env = append(os.Environ(), envSelf+"=yes",
@@ -143,7 +143,7 @@ func TestTheDemonstrationServesUntilInterrupted(t *testing.T) {
 	s := setup(t)
 	d := s.begin(t)
 	require.Eventually(t, func() bool { return strings.Contains(d.output.String(), "until interrupted") },
-		patience, 50*time.Millisecond, "%s", d.output)
+		timeout, 50*time.Millisecond, "%s", d.output)
 	address := regexp.MustCompile(`Serving (\S+) until`).FindStringSubmatch(d.output.String())
 	require.Len(t, address, 2)
 	waiting, err := newAPI(address[1]).notReady(t.Context())

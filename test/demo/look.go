@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
@@ -111,7 +111,7 @@ func (d *demo) verdict(v view) (over bool, failure error) {
 			reason = v.task.LastError
 		}
 		return true, fmt.Errorf("worker %s is not Running: its task ended as %s: %s",
-			d.outer.worker, v.task.Status, observe.Redact(reason))
+			d.outer.worker, v.task.Status, logging.Redact(reason))
 	case "finished":
 		running := v.phase == string(workerapp.Running) && v.rows.version == "success" && v.rows.worker == "active"
 		if !running || v.rows.active.Int64 != d.outer.version {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/test/realnode"
 )
 
@@ -54,7 +54,7 @@ func run(arguments []string) int {
 
 func fail(s *screen, err error) int {
 	s.line("")
-	s.line("%s %s", s.paint(bad, "failed:"), observe.Redact(err.Error()))
+	s.line("%s %s", s.paint(bad, "failed:"), logging.Redact(err.Error()))
 	return exitFailure
 }
 

@@ -32,8 +32,8 @@ import (
 )
 
 const (
-	folder   = "../../configs/deploy"
-	patience = 90 * time.Second
+	folder  = "../../configs/deploy"
+	timeout = 90 * time.Second
 )
 
 // build returns the objects of a folder of configs/deploy in the order in which they can be applied.
@@ -160,7 +160,7 @@ func TestTheProductionOverlayRollsOut(t *testing.T) {
 	require.Eventually(t, func() bool {
 		d, err := deployments.Get(t.Context(), deployment.GetName(), metav1.GetOptions{})
 		return err == nil && d.Status.AvailableReplicas == 2
-	}, patience, 100*time.Millisecond, "its pods do not become available")
+	}, timeout, 100*time.Millisecond, "its pods do not become available")
 }
 
 func TestThePodsGetWhatTheyNeedAndNoMore(t *testing.T) {

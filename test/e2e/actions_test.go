@@ -137,7 +137,7 @@ func (w *world) actDrift(t *testing.T, k worker) {
 		require.Eventually(t, func() bool {
 			after, err := w.clients.Get(t.Context(), o.resource, o.namespace, o.name)
 			return err == nil && after.GetUID() != before.GetUID()
-		}, patience, 50*time.Millisecond, "%s %s does not come back", o.resource.Resource, o.name)
+		}, timeout, 50*time.Millisecond, "%s %s does not come back", o.resource.Resource, o.name)
 	}
 }
 
@@ -161,7 +161,7 @@ func (w *world) actAudit(t *testing.T, i *inner) {
 		w.audit(t, i)
 		_, err := w.clients.Get(t.Context(), workerapp.Resource(), w.namespaces.Worker, orphan.name())
 		return apierrors.IsNotFound(err)
-	}, patience, time.Second, "the orphan is not deleted")
+	}, timeout, time.Second, "the orphan is not deleted")
 }
 
 // orphan deletes the WorkerApp of a worker and leaves its objects, as kubectl delete --cascade=orphan does.
@@ -173,7 +173,7 @@ func (w *world) orphan(t *testing.T, k worker) {
 	require.Eventually(t, func() bool {
 		_, err := apps.Get(t.Context(), k.name(), metav1.GetOptions{})
 		return apierrors.IsNotFound(err)
-	}, patience, 50*time.Millisecond, "the WorkerApp stays")
+	}, timeout, 50*time.Millisecond, "the WorkerApp stays")
 	require.True(t, w.running(t, k))
 }
 
@@ -216,13 +216,13 @@ func (w *world) actDomain(t *testing.T) {
 	}
 	require.Eventually(t, func() bool {
 		return exists("", "v1", "services") && exists("cert-manager.io", "v1", "certificates") && exists("traefik.io", "v1alpha1", "ingressroutes")
-	}, patience, 100*time.Millisecond, "the domain is not served")
+	}, timeout, 100*time.Millisecond, "the domain is not served")
 	w.addByHand(t, "cert-manager.io", "v1", "certificates", w.namespaces.Ingress, "custom-domain-0a1b2c3d", `{"spec":{"ipAddresses":["192.0.2.1"]}}`)
 	_, err = w.db.ExecContext(t.Context(), `DELETE FROM custom_domains`)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		return w.count(t, `SELECT count(*) FROM inner_domain_checks`) == 0 && !exists("", "v1", "services")
-	}, patience, 100*time.Millisecond, "the domain is not removed")
+	}, timeout, 100*time.Millisecond, "the domain is not removed")
 }
 
 // pods starts what Combinator pods listen with when they are told that a resource is gone, and returns who was told what.
@@ -247,7 +247,7 @@ func (w *world) actCombinator(t *testing.T, i *inner, notices <-chan string) {
 	require.Eventually(t, func() bool {
 		status, _ := i.get(t, "/api/combinator/retrieveSecretByID?user_id=u1")
 		return status == http.StatusOK
-	}, patience, 100*time.Millisecond, "the pod is not let in")
+	}, timeout, 100*time.Millisecond, "the pod is not let in")
 
 	i.awaitTask(t, w, i.accept(t, `{"task_type":"auth.register_user","task_info":{"user_uid":"u1"}}`), "finished")
 	w.created(t, i, "rdb", "r1")
@@ -258,7 +258,7 @@ func (w *world) actCombinator(t *testing.T, i *inner, notices <-chan string) {
 		i.accept(t, fmt.Sprintf(`{"task_type":"combinator.delete_%s","task_info":{"user_uid":"u1","resource_id":%q}}`, kind, id))
 		select {
 		case <-notices:
-		case <-time.After(patience):
+		case <-time.After(timeout):
 			t.Fatal("the pod is not told")
 		}
 	}
@@ -282,6 +282,6 @@ func (w *world) awaitEveryJobType(t *testing.T, i *inner) {
 		}
 		require.Eventually(t, func() bool {
 			return w.count(t, `SELECT count(*) FROM console_tasks WHERE task_status = 'finished' AND task_type = '`+one+`'`) > 0
-		}, patience, 100*time.Millisecond, "no task of type %s has ended well: add an action for it", one)
+		}, timeout, 100*time.Millisecond, "no task of type %s has ended well: add an action for it", one)
 	}
 }

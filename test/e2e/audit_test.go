@@ -12,7 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"app238.com/inner/modules/audit/report"
+	"app238.com/inner/modules/audit/admin"
 	"app238.com/inner/modules/controller/workerapp"
 	"app238.com/inner/test/program"
 )
@@ -38,7 +38,7 @@ func (w *world) startAudited(t *testing.T) *inner {
 	i := w.start(t)
 	require.Eventually(t, func() bool {
 		return w.count(t, `SELECT count(*) FROM console_tasks WHERE task_type = 'auth.user_audit' AND task_status = 'finished'`) == 1
-	}, patience, 50*time.Millisecond, "the audit at the start does not end")
+	}, timeout, 50*time.Millisecond, "the audit at the start does not end")
 	return i
 }
 
@@ -50,19 +50,19 @@ func (w *world) audit(t *testing.T, i *inner) {
 }
 
 // dryRun returns what `inner audit --dry-run` finds, and its actions by the id of what is found.
-func (w *world) dryRun(t *testing.T) (a report.Audit, actions map[string]report.Action) {
+func (w *world) dryRun(t *testing.T) (a admin.Audit, actions map[string]admin.Action) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program.Path(), "audit", "--dry-run", "-o", "json", "--config", w.configFile)
 	out, err := cmd.Output()
 	require.NoError(t, err)
 	var found struct {
-		Audit    report.Audit
-		Findings []report.Finding
-		Users    []report.User
+		Audit    admin.Audit
+		Findings []admin.Finding
+		Users    []admin.User
 	}
 	require.NoError(t, json.Unmarshal(out, &found), string(out))
 	require.Len(t, found.Users, 1)
-	actions = map[string]report.Action{}
+	actions = map[string]admin.Action{}
 	for _, f := range found.Findings {
 		actions[f.ID] = f.Action
 	}
@@ -103,7 +103,7 @@ func TestAnAuditPutsRightWhatWasLostAndStuckAndDeletesOrphans(t *testing.T) {
 	kept, lost, orphan := workers[0], workers[1], workers[2]
 
 	require.NoError(t, w.clients.Delete(t.Context(), workerapp.Resource(), w.namespaces.Worker, lost.name()))
-	require.Eventually(t, func() bool { return !w.running(t, lost) }, patience, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return !w.running(t, lost) }, timeout, 50*time.Millisecond)
 	_, err := w.db.ExecContext(t.Context(), `DELETE FROM workers WHERE wid = 'orphan'`)
 	require.NoError(t, err)
 	stuck := w.worker(t, "u1", "stuck", "registry.test/app:1")
@@ -115,22 +115,22 @@ func TestAnAuditPutsRightWhatWasLostAndStuckAndDeletesOrphans(t *testing.T) {
 	require.NoError(t, err)
 
 	a, actions := w.dryRun(t)
-	require.Equal(t, map[string]report.Action{"lost": report.Repair, "stuck": report.Repair, "orphan": report.Wait}, actions)
+	require.Equal(t, map[string]admin.Action{"lost": admin.Repair, "stuck": admin.Repair, "orphan": admin.Wait}, actions)
 	require.EqualValues(t, 1, a.Users)
 	require.False(t, w.running(t, lost), "a dry run changes nothing")
 
 	w.audit(t, i)
 	w.awaitState(t, lost, "active", "success")
 	w.awaitState(t, stuck, "active", "success")
-	require.Eventually(t, func() bool { return w.running(t, lost) && w.running(t, stuck) }, patience, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return w.running(t, lost) && w.running(t, stuck) }, timeout, 50*time.Millisecond)
 	require.True(t, w.running(t, orphan), "one audit is not enough")
 	require.Eventually(t, func() bool {
 		_, actions := w.dryRun(t)
-		return actions["orphan"] == report.Delete && len(actions) == 1
-	}, patience, 500*time.Millisecond)
+		return actions["orphan"] == admin.Delete && len(actions) == 1
+	}, timeout, 500*time.Millisecond)
 
 	w.audit(t, i)
-	require.Eventually(t, func() bool { return !w.running(t, orphan) }, patience, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return !w.running(t, orphan) }, timeout, 50*time.Millisecond)
 	require.True(t, w.running(t, kept))
 	_, actions = w.dryRun(t)
 	require.Empty(t, actions)

@@ -13,7 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"app238.com/inner/modules/audit/report"
+	"app238.com/inner/modules/audit/admin"
 	"app238.com/inner/test/testdatabase"
 )
 
@@ -60,7 +60,7 @@ func (w *world) awaitActive(t *testing.T, ids ...string) {
 	for _, id := range ids {
 		require.Eventually(t, func() bool {
 			return w.count(t, `SELECT count(*) FROM combinator_resources WHERE status = 'active' AND resource_id = '`+id+`'`) == 1
-		}, patience, 50*time.Millisecond, "resource %s does not become active", id)
+		}, timeout, 50*time.Millisecond, "resource %s does not become active", id)
 	}
 }
 
@@ -124,24 +124,24 @@ func TestAnAuditLooksAfterSchemasNamespacesAndDomains(t *testing.T) {
 	w.strayDomain(t, "dorphan", w.platformMark())
 
 	_, actions := w.dryRun(t)
-	require.Equal(t, map[string]report.Action{
-		"rlost": report.Repair, "rstuck": report.Repair, "kstuck": report.Repair,
-		"rorphan": report.Wait, "korphan": report.Wait, "dorphan": report.Wait,
+	require.Equal(t, map[string]admin.Action{
+		"rlost": admin.Repair, "rstuck": admin.Repair, "kstuck": admin.Repair,
+		"rorphan": admin.Wait, "korphan": admin.Wait, "dorphan": admin.Wait,
 	}, actions)
 	w.audit(t, i)
 	w.awaitActive(t, "rkept", "rlost", "rstuck", "kkept", "kstuck")
-	require.Eventually(t, func() bool { return schemas(t, tenants, "user_u1_rlost") == 1 }, patience, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return schemas(t, tenants, "user_u1_rlost") == 1 }, timeout, 50*time.Millisecond)
 	require.Equal(t, 1, schemas(t, tenants, "user_u1_rorphan"), "one audit is not enough")
 	require.Eventually(t, func() bool {
 		_, actions := w.dryRun(t)
-		return len(actions) == 3 && actions["rorphan"] == report.Delete && actions["korphan"] == report.Delete && actions["dorphan"] == report.Delete
-	}, patience, 500*time.Millisecond)
+		return len(actions) == 3 && actions["rorphan"] == admin.Delete && actions["korphan"] == admin.Delete && actions["dorphan"] == admin.Delete
+	}, timeout, 500*time.Millisecond)
 
 	w.audit(t, i)
 	require.Eventually(t, func() bool {
 		_, actions := w.dryRun(t)
 		return len(actions) == 0
-	}, patience, 500*time.Millisecond, "what was an orphan is gone")
+	}, timeout, 500*time.Millisecond, "what was an orphan is gone")
 	require.Zero(t, schemas(t, tenants, "user_u1_rorphan"))
 	for _, kept := range []string{"user_u1_rkept", "user_u1_rlost", "user_u1_rstuck", "user_u1_foreign", "users"} {
 		require.Equal(t, 1, schemas(t, tenants, kept), kept)

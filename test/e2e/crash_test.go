@@ -25,7 +25,7 @@ func TestTwoHundredDeploysSurviveAKill(t *testing.T) {
 	}
 	require.Eventually(t, func() bool {
 		return w.count(t, `SELECT count(*) FROM workers WHERE status = 'active'`) >= deploys/10
-	}, patience, 10*time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	i.kill()
 	ended := w.count(t, acceptedTasks+` AND task_status = 'finished'`)
 	require.Less(t, ended, deploys, "the kill came after the end: the test shows nothing")
@@ -33,7 +33,7 @@ func TestTwoHundredDeploysSurviveAKill(t *testing.T) {
 	w.start(t)
 	require.Eventually(t, func() bool {
 		return w.count(t, acceptedTasks+` AND task_status = 'finished'`) == deploys
-	}, 2*patience, 100*time.Millisecond)
+	}, 2*timeout, 100*time.Millisecond)
 	for _, k := range workers {
 		s := w.awaitState(t, k, "active", "success")
 		require.EqualValues(t, k.version, s.active.Int64)
@@ -61,14 +61,14 @@ func TestWhatHappenedWhileInnerWasDownIsCaughtUpWith(t *testing.T) {
 	require.Eventually(t, func() bool {
 		d, err := w.clients.Typed.AppsV1().Deployments(w.namespaces.Worker).Get(t.Context(), slow.name(), metav1.GetOptions{})
 		return err == nil && d.Status.ObservedGeneration > 0 && d.Status.ReadyReplicas == 0
-	}, patience, 10*time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	i.kill()
 	require.Equal(t, "loading", w.state(t, slow).version, "the rollout ended before the kill: the test shows nothing")
 	require.NoError(t, w.clients.Delete(t.Context(), workerapp.Resource(), w.namespaces.Worker, gone.name()))
 	require.Eventually(t, func() bool {
 		d, err := w.clients.Typed.AppsV1().Deployments(w.namespaces.Worker).Get(t.Context(), slow.name(), metav1.GetOptions{})
 		return err == nil && d.Status.ReadyReplicas == 1
-	}, patience, 50*time.Millisecond)
+	}, timeout, 50*time.Millisecond)
 	i = w.start(t)
 	w.awaitState(t, slow, "active", "success")
 	i.awaitTask(t, w, id, "finished")
@@ -81,5 +81,5 @@ func TestWhatHappenedWhileInnerWasDownIsCaughtUpWith(t *testing.T) {
 			}
 		}
 		return true
-	}, patience, 100*time.Millisecond, "children of the deleted WorkerApp are left")
+	}, timeout, 100*time.Millisecond, "children of the deleted WorkerApp are left")
 }

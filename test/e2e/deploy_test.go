@@ -186,7 +186,7 @@ func TestDeletingRemovesWhatLostItsOwnerAndWaitsForWhatIsHeld(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return w.count(t, fmt.Sprintf(`SELECT count(*) FROM console_tasks WHERE id = %d AND task_status = 'pending'
 			AND task_detailed_status LIKE '%%held by the finalizer example.com/hold'`, id)) == 1
-	}, patience, 20*time.Millisecond, "the task does not say what holds it")
+	}, timeout, 20*time.Millisecond, "the task does not say what holds it")
 	hold("null")
 	i.awaitTask(t, w, id, "finished")
 	require.False(t, w.running(t, k))

@@ -34,7 +34,7 @@ func (w *world) setColumn(t *testing.T, k worker, column, value string) {
 // awaitWorker waits until workers.status is as wanted.
 func (w *world) awaitWorker(t *testing.T, k worker, want string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return w.state(t, k).worker == want }, patience, 20*time.Millisecond,
+	require.Eventually(t, func() bool { return w.state(t, k).worker == want }, timeout, 20*time.Millisecond,
 		"%s does not become %s", k.id, want)
 }
 
@@ -135,7 +135,7 @@ func TestAChangedEnvironmentRestartsThePodsAndADeletedKeyIsGone(t *testing.T) {
 	require.Eventually(t, func() bool {
 		found, err := configMaps.Get(t.Context(), k.name()+"-env", metav1.GetOptions{})
 		return err == nil && found.Data["A"] == "3"
-	}, patience, 50*time.Millisecond, "a lost ConfigMap comes back with its data")
+	}, timeout, 50*time.Millisecond, "a lost ConfigMap comes back with its data")
 	require.Equal(t, 5, w.rollouts(t, k))
 }
 
@@ -165,7 +165,7 @@ func TestSyncsInAnyOrderEndInTheDatabasesState(t *testing.T) {
 	require.Equal(t, map[string]string{"A": "now"}, w.env(t, k))
 	require.Eventually(t, func() bool {
 		return w.count(t, `SELECT count(*) FROM console_tasks WHERE task_status = 'finished' AND task_type LIKE 'worker.%'`) == 12
-	}, patience, 50*time.Millisecond, "every task ends")
+	}, timeout, 50*time.Millisecond, "every task ends")
 }
 
 func TestAnInvalidNameIsToldAndNothingIsHalfApplied(t *testing.T) {

@@ -39,7 +39,7 @@ func (i *inner) awaitReady(t *testing.T) {
 	require.Eventually(t, func() bool {
 		status, _ := i.get(t, "/readyz")
 		return status == http.StatusOK
-	}, patience, 50*time.Millisecond, "Inner does not become ready")
+	}, timeout, 50*time.Millisecond, "Inner does not become ready")
 }
 
 // command is a run of the program with the world's configuration, until the test ends.
@@ -75,7 +75,7 @@ func (w *world) startAnyhow(t *testing.T, variables ...string) *inner {
 		i.url = "http://" + a
 	case <-i.done:
 		t.Fatalf("Inner ended at its start:\n%s", w.log(t))
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Fatal("Inner does not listen")
 	}
 	return i
@@ -168,6 +168,6 @@ func (i *inner) awaitTask(t *testing.T, w *world, id int64, want string) (detail
 		var status string
 		status, detail = i.task(t, w, id)
 		return status == want
-	}, patience, 50*time.Millisecond, "task %d does not become %s", id, want)
+	}, timeout, 50*time.Millisecond, "task %d does not become %s", id, want)
 	return detail
 }

@@ -53,7 +53,7 @@ func TestAWholeLife(t *testing.T) {
 		app := w.app(t, k)
 		return app.Spec.Image == "registry.test/app:1" && app.Status.Phase == workerapp.Running &&
 			app.Status.Task == workerapp.Task(app.Annotations)
-	}, patience, 50*time.Millisecond)
+	}, timeout, 50*time.Millisecond)
 	s = w.awaitState(t, second, "active", "error")
 	require.EqualValues(t, k.version, s.active.Int64)
 	require.Equal(t, map[string]string{"A": "3"}, w.env(t, k))

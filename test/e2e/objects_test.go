@@ -52,7 +52,7 @@ func (w *world) awaitNoObjects(t *testing.T) {
 	require.Eventually(t, func() bool {
 		left = w.objects(t)
 		return len(left) == 0
-	}, patience, 100*time.Millisecond, "something is left: %v", left)
+	}, timeout, 100*time.Millisecond, "something is left: %v", left)
 }
 
 // ready counts the pods that are Ready.
@@ -88,5 +88,5 @@ func (w *world) addByHand(t *testing.T, group, version, resource, namespace, nam
 	require.Eventually(t, func() bool {
 		now, err := objects.Get(t.Context(), name, metav1.GetOptions{})
 		return err == nil && !slices.ContainsFunc(now.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool { return e.Manager == somebody })
-	}, patience, 50*time.Millisecond, "what was added to %s %s stays", resource, name)
+	}, timeout, 50*time.Millisecond, "what was added to %s %s stays", resource, name)
 }

@@ -48,12 +48,12 @@ func TestStatusesConvergeAfterTheDatabaseWasAway(t *testing.T) {
 	}
 	require.Eventually(t, func() bool {
 		return w.deployments(t) > 5
-	}, patience, 10*time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	w.proxy.Cut()
 	active := w.count(t, `SELECT count(*) FROM workers WHERE status = 'active'`)
 	require.Less(t, active, len(workers), "the outage came too late")
 	// Longer than the lease and the takeover, and until the rollouts have ended.
-	require.Eventually(t, func() bool { return w.ready(t) > active }, patience, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return w.ready(t) > active }, timeout, 100*time.Millisecond)
 	require.Never(t, func() bool {
 		return w.count(t, `SELECT count(*) FROM workers WHERE status = 'active'`) > active
 	}, 4*time.Second, 200*time.Millisecond)
@@ -63,7 +63,7 @@ func TestStatusesConvergeAfterTheDatabaseWasAway(t *testing.T) {
 	}
 	require.Eventually(t, func() bool {
 		return w.count(t, acceptedTasks+` AND task_status = 'finished'`) == len(workers)
-	}, patience, 50*time.Millisecond)
+	}, timeout, 50*time.Millisecond)
 }
 
 func TestInnerStartsWithoutItsDatabaseAndFindsItLater(t *testing.T) {

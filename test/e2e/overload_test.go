@@ -100,7 +100,7 @@ func TestOfTenTimesWhatTheDatabaseTakesEvery200IsHonouredAndTheRestRefused(t *te
 		require.NoError(t, w.db.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks WHERE id = ANY($1) AND task_status = 'finished'`,
 			pq.Array(ids)).Scan(&finished))
 		return finished == len(ids)
-	}, patience, 100*time.Millisecond, "every 200 is honoured")
+	}, timeout, 100*time.Millisecond, "every 200 is honoured")
 	require.Equal(t, len(ids), w.count(t, `SELECT count(*) FROM console_tasks WHERE task_type = 'worker.delete_worker_cr'`),
 		"what was refused is not done")
 }

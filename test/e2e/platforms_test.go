@@ -74,7 +74,7 @@ func TestOfTwoPlatformsNoneAuditsAwayWhatTheOtherOwns(t *testing.T) {
 	require.Eventually(t, func() bool {
 		a.audit(t, innerA)
 		return !a.running(t, workerA)
-	}, patience, time.Second, "its own orphan goes")
+	}, timeout, time.Second, "its own orphan goes")
 	b.requireWhole(t, tenants, workerB, "rb")
 	_, err = a.clients.Typed.CoreV1().Services(a.namespaces.Ingress).Get(t.Context(), "custom-domain-dthird", metav1.GetOptions{})
 	require.NoError(t, err)

@@ -55,7 +55,7 @@ func (b *backup) alone(t *testing.T, statements ...string) {
 			require.NoError(t, err)
 			_, err = b.admin.ExecContext(t.Context(), statement)
 			return err == nil
-		}, patience, 50*time.Millisecond, "%s", statement)
+		}, timeout, 50*time.Millisecond, "%s", statement)
 	}
 }
 
@@ -95,7 +95,7 @@ func (w *world) awaitServed(t *testing.T, k worker, image string) {
 		app := w.app(t, k)
 		return app.Spec.Image == image && app.Status.Phase == workerapp.Running && app.Status.Version == int64(k.version) &&
 			app.Status.Task == workerapp.Task(app.Annotations) && app.Status.ObservedGeneration == app.Generation
-	}, patience, 50*time.Millisecond, "%s does not serve %s: %v", k.id, image, w.app(t, k).Annotations)
+	}, timeout, 50*time.Millisecond, "%s does not serve %s: %v", k.id, image, w.app(t, k).Annotations)
 }
 
 func TestUnderARestoredDatabaseTheRowsWin(t *testing.T) {

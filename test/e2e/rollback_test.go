@@ -71,7 +71,7 @@ func TestAFailingSecondVersionIsPutBackToTheFirstWhichServesOn(t *testing.T) {
 		app := w.app(t, first)
 		return app.Spec.Image == "registry.test/app:1" && workerapp.Version(app.Annotations) == int64(first.version) &&
 			app.Status.Phase == workerapp.Running && app.Status.Task == workerapp.Task(app.Annotations)
-	}, patience, 50*time.Millisecond, "the WorkerApp is put back")
+	}, timeout, 50*time.Millisecond, "the WorkerApp is put back")
 	require.EqualValues(t, 1, fewest(), "there was a moment without a Ready pod")
 	s = w.state(t, first)
 	require.Equal(t, "active/success", s.worker+"/"+s.version)
@@ -98,7 +98,7 @@ func TestADeployThatIsRetriedAfterItsVersionWasPutBackIsDeployedAgain(t *testing
 	second := w.newVersion(t, first, "registry.test/fail/crash:2")
 	id := i.accept(t, second.deployTask())
 	i.awaitTask(t, w, id, "error")
-	require.Eventually(t, func() bool { return w.app(t, first).Spec.Image == "registry.test/app:1" }, patience, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return w.app(t, first).Spec.Image == "registry.test/app:1" }, timeout, 50*time.Millisecond)
 	_, err := w.db.ExecContext(t.Context(), `UPDATE worker_deploy_versions SET image = 'registry.test/app:2' WHERE id = $1`, second.version)
 	require.NoError(t, err)
 	w.run(t, "tasks", "retry", fmt.Sprint(id))
@@ -164,6 +164,6 @@ func TestACrashBetweenWorkerAppAndDatabaseIsMadeUpFor(t *testing.T) {
 	require.Eventually(t, func() bool {
 		app := w.app(t, first)
 		return app.Spec.Image == "registry.test/app:1" && app.Status.Phase == workerapp.Running
-	}, patience, 50*time.Millisecond, "the WorkerApp is put back")
+	}, timeout, 50*time.Millisecond, "the WorkerApp is put back")
 	require.Equal(t, "active", w.state(t, first).worker)
 }

@@ -221,12 +221,12 @@ func TestDuringARollingUpdateNoAcceptFails(t *testing.T) {
 	for _, i := range old {
 		b.add(i)
 	}
-	require.Eventually(t, func() bool { return b.ready() == 2 }, patience, lookEvery)
+	require.Eventually(t, func() bool { return b.ready() == 2 }, timeout, lookEvery)
 	load := b.load(2)
 	for _, i := range old {
 		i.stop()
 		b.add(w.start(t))
-		require.Eventually(t, func() bool { return b.ready() == 2 }, patience, lookEvery)
+		require.Eventually(t, func() bool { return b.ready() == 2 }, timeout, lookEvery)
 	}
 	load.end()
 	require.Empty(t, load.failures, "of %d requests", len(load.accepted)+len(load.failures))
@@ -237,7 +237,7 @@ func TestDuringARollingUpdateNoAcceptFails(t *testing.T) {
 	require.Equal(t, len(load.accepted), kept)
 	require.Eventually(t, func() bool {
 		return w.count(t, `SELECT count(*) FROM console_tasks WHERE task_status <> 'finished'`) == 0
-	}, patience, 100*time.Millisecond, "every accepted task is run")
+	}, timeout, 100*time.Millisecond, "every accepted task is run")
 }
 
 // reconfigure changes the configuration of processes that are started from now on.

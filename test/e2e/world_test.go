@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long a test waits for what has to come; machines are shared.
-const patience = 3 * time.Minute
+const timeout = 3 * time.Minute
 
 // world is a platform of a test's own: a database, namespaces, and rows as the Outer Gateway writes them.
 type world struct {
@@ -151,7 +151,7 @@ func (w *world) awaitState(t *testing.T, k worker, worker, version string) state
 	require.Eventually(t, func() bool {
 		s = w.state(t, k)
 		return s.worker == worker && s.version == version
-	}, patience, 50*time.Millisecond, "%s does not become %s/%s", k.id, worker, version)
+	}, timeout, 50*time.Millisecond, "%s does not become %s/%s", k.id, worker, version)
 	return s
 }
 

@@ -28,7 +28,7 @@ const variable = "INNER_TEST_DSN"
 type Database struct {
 	*sql.DB
 	// Steady is the pool for the queue's statements.
-	Steady *database.Steady
+	Prepared *database.PreparedPool
 	// Heartbeat is the connection for heartbeats.
 	Heartbeat *database.Heartbeat
 	// Config is the default configuration with this database's DSN.
@@ -78,7 +78,7 @@ func At(t testing.TB, dsn string) *Database {
 	require.NoError(t, err)
 	connector = Checked(t, connector)
 	db := database.Pool(connector, c)
-	steady := database.NewSteady(connector, c)
+	steady := database.NewPreparedPool(connector, c)
 	forHeartbeats, err := database.HeartbeatConnector(c)
 	require.NoError(t, err)
 	heartbeat := database.NewHeartbeat(Checked(t, forHeartbeats))
@@ -87,7 +87,7 @@ func At(t testing.TB, dsn string) *Database {
 		_ = steady.Close()
 		_ = heartbeat.Close()
 	})
-	return &Database{DB: db, Steady: steady, Heartbeat: heartbeat, Config: c}
+	return &Database{DB: db, Prepared: steady, Heartbeat: heartbeat, Config: c}
 }
 
 // Config returns the default configuration for tests with this DSN.

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 	"k8s.io/klog/v2"
 
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 )
 
 // shownLength is how much of one value a line repeats.
@@ -44,7 +44,7 @@ func (s sink) Info(_ int, message string, pairs ...any) {
 }
 
 func (s sink) Error(err error, message string, pairs ...any) {
-	s.log.Warn("kubernetes client failed", append(s.line(message, pairs), observe.Error(err))...)
+	s.log.Warn("kubernetes client failed", append(s.line(message, pairs), logging.Error(err))...)
 }
 
 func (s sink) WithValues(pairs ...any) logr.LogSink {
@@ -75,4 +75,4 @@ func fields(pairs []any) []zap.Field {
 	return kept
 }
 
-func cut(s string) string { return observe.Clip(observe.Redact(s), shownLength) }
+func cut(s string) string { return logging.Clip(logging.Redact(s), shownLength) }

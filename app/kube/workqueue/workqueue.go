@@ -14,7 +14,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/guard"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 )
 
 // Queue holds names that wait for their turn, each once: what just changed before what is only to be looked at. Names that
@@ -141,7 +141,7 @@ func (q *Queue) one(ctx context.Context, name string, process Process, log *zap.
 }
 
 func logFailure(log *zap.Logger, name string, err error, failures int) {
-	fields := []zap.Field{zap.String("name", name), zap.Int("failures", failures), observe.Error(err)}
+	fields := []zap.Field{zap.String("name", name), zap.Int("failures", failures), logging.Error(err)}
 	switch {
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err):
 		log.Debug("object changed meanwhile; looking again", fields...)

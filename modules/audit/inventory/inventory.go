@@ -32,15 +32,15 @@ type Inventory interface {
 	// It asks the cluster or the engine itself, never a cache, which may lag behind. It lists nothing but names that this
 	// Inner could have given (dbadmin is not db_…), best shown by taking the name or its labels apart and building the
 	// name again from them; what it lists, the audit may have deleted. It holds no more than a page in memory.
-	World(ctx context.Context, page func([]Object) error) error
+	ListActual(ctx context.Context, page func([]Object) error) error
 	// Rows returns the rows with ids above after, at most limit of them, in ascending order of Row, the same order in
 	// which the database numbers them: keyset pages. An empty page is the end, a short one is not. Every row that
 	// justifies a thing of the kind is among them, whatever its status.
-	Rows(ctx context.Context, after int64, limit int) ([]Wish, error)
+	ListDesired(ctx context.Context, after int64, limit int) ([]Desired, error)
 	// Repair has a row that is at fault put right by a job of its own module: it queues the job, or writes to the row what
 	// happened where no job can help. It reads the row again first, because time has passed, and does nothing when the row
 	// is gone or in order by now. The Outer's own task may come at the same moment, so its job must bear to run twice.
-	Repair(ctx context.Context, wish Wish, fault Fault) error
+	Repair(ctx context.Context, desired Desired, drift Drift) error
 	// Delete has a thing that no row wishes taken away by a job of its own module. It looks for a row once more, in the
 	// transaction in which it queues the job; where there is one it queues nothing and returns ErrWished.
 	Delete(ctx context.Context, object Object) error
@@ -51,11 +51,11 @@ type Inventory interface {
 type Loader interface {
 	Inventory
 	// Loading is Rows for those alone that are loading. It lists no objects, so that it can be asked every few minutes.
-	Loading(ctx context.Context, after int64, limit int) ([]Wish, error)
+	Loading(ctx context.Context, after int64, limit int) ([]Desired, error)
 }
 
 // ErrWished says that a thing is not deleted, because a row wishes it by now.
-var ErrWished = errors.New("a row wishes it by now")
+var ErrReferenced = errors.New("a row wishes it by now")
 
 // Object is a thing that exists.
 type Object struct {
@@ -71,7 +71,7 @@ type Object struct {
 }
 
 // Wish is a row, and the thing that it wishes or at least allows.
-type Wish struct {
+type Desired struct {
 	// Row is the row's primary key.
 	Row int64
 	// Name, Owner, ID and Key are as in Object. Several rows may have one name.
@@ -87,7 +87,7 @@ type Wish struct {
 }
 
 // Fault is what is wrong with a row. At least one of its fields is set.
-type Fault struct {
+type Drift struct {
 	// Missing are the parts of Needs that do not exist.
 	Missing []string
 	// Stuck tells that the row is loading and no task is going to end that.

@@ -8,7 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 )
 
 // The reserved keys of a worker's environment. They stand in its Secret only; users can neither set, change nor remove
@@ -57,5 +57,5 @@ func CheckVariables(values map[string]string) error {
 }
 
 func showName(name string) string {
-	return fmt.Sprintf("%q", strings.ToValidUTF8(observe.Clip(name, shownLength), "?"))
+	return fmt.Sprintf("%q", strings.ToValidUTF8(logging.Clip(name, shownLength), "?"))
 }

@@ -99,7 +99,7 @@ type Details struct {
 	ClaimNumber int64 `json:"claim_number"`
 	// Takeovers counts the processes that ended while they had the task.
 	Takeovers      int    `json:"takeovers"`
-	Woken          bool   `json:"woken"`
+	Resumed        bool   `json:"woken"`
 	IdempotencyKey string `json:"idempotency_key"`
 	// Errors are those of the attempts that failed, the oldest first.
 	Errors []AttemptError `json:"attempt_errors"`

@@ -3,7 +3,7 @@ package job
 import "context"
 
 // Busy tells what is being worked at.
-type Busy interface {
+type ActiveKeys interface {
 	// Busy returns those of the ordering keys that have a task which has not ended: pending, processing or waiting.
-	Busy(ctx context.Context, orderingKeys []string) ([]string, error)
+	ActiveKeys(ctx context.Context, orderingKeys []string) ([]string, error)
 }

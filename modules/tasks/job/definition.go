@@ -82,7 +82,7 @@ type Prepared struct {
 	// Execute does the work. The texts of its error and of GiveUp's hold no value of a Secret.
 	Execute func(ctx context.Context, task Task) error
 	// GiveUp tells the job that its task ended as an error, so that the row it was about can say so.
-	GiveUp func(ctx context.Context, task Task, reason string) error
+	OnDiscarded func(ctx context.Context, task Task, reason string) error
 }
 
 // Prepare decodes and checks a payload. Its error names the field and is meant for the client.
@@ -96,7 +96,7 @@ type Job[P Payload] interface {
 	// GiveUp is called after the last attempt, after a permanent error, and when an operator cancelled the task, with the
 	// reason in words for users. It needs nothing but the database. After an error of it the task is run again, unless the same
 	// error is sure to come again: a panic, a value that the database refuses, a permanent error.
-	GiveUp(ctx context.Context, task Task, payload P, reason string) error
+	OnDiscarded(ctx context.Context, task Task, payload P, reason string) error
 }
 
 // Define makes the definition of a job type.
@@ -122,8 +122,8 @@ func Define[P Payload](spec Spec, j Job[P]) Definition {
 			Execute: func(ctx context.Context, task Task) error {
 				return outward(j.Execute(ctx, task, payload), stored, erased)
 			},
-			GiveUp: func(ctx context.Context, task Task, reason string) error {
-				return outward(j.GiveUp(ctx, task, payload, reason), stored, erased)
+			OnDiscarded: func(ctx context.Context, task Task, reason string) error {
+				return outward(j.OnDiscarded(ctx, task, payload, reason), stored, erased)
 			},
 		}, nil
 	}}

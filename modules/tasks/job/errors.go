@@ -17,11 +17,11 @@ type Kind int
 // The kinds.
 const (
 	// Failed: the attempt failed; it is tried again until the attempts are used up.
-	Failed Kind = iota
+	Retry Kind = iota
 	// Permanent: no further attempt can help; the task is an error now.
-	Permanent
+	Terminal
 	// Later: nothing is wrong, but it is too early; the attempt does not count.
-	Later
+	Snooze
 	// Parked: the work goes on elsewhere; the task waits until Queue.Wake and holds neither worker nor ordering key.
 	Parked
 	// Superseded: a newer task made this one pointless.
@@ -61,23 +61,23 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Cause }
 
 // NewPermanent says that no further attempt can help.
-func NewPermanent(format string, args ...any) *Error {
-	return &Error{Kind: Permanent, Text: fmt.Sprintf(format, args...)}
+func NewTerminal(format string, args ...any) *Error {
+	return &Error{Kind: Terminal, Text: fmt.Sprintf(format, args...)}
 }
 
 // NewFailed says in words for users why an attempt failed.
-func NewFailed(text string, cause error) *Error {
-	return &Error{Kind: Failed, Text: text, Cause: cause}
+func NewRetry(text string, cause error) *Error {
+	return &Error{Kind: Retry, Text: text, Cause: cause}
 }
 
 // NewUnavailable says that something the job needs is away: the task waits for it without using up its attempts.
 func NewUnavailable(dependency string, cause error) *Error {
-	return &Error{Kind: Later, Text: "waiting for the " + dependency + ", which is unavailable", After: 2 * time.Second, Growing: true, Cause: cause}
+	return &Error{Kind: Snooze, Text: "waiting for the " + dependency + ", which is unavailable", After: 2 * time.Second, Growing: true, Cause: cause}
 }
 
 // NewLater asks to be run again after a while.
-func NewLater(after time.Duration, text string) *Error {
-	return &Error{Kind: Later, Text: text, After: after}
+func NewSnooze(after time.Duration, text string) *Error {
+	return &Error{Kind: Snooze, Text: text, After: after}
 }
 
 // NewParked says what the task waits for.
@@ -91,10 +91,10 @@ func NewSuperseded(text string) *Error { return &Error{Kind: Superseded, Text: t
 func AsError(err error) *Error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
-		e = &Error{Kind: Failed, Text: "internal error, see the log", Cause: err}
+		e = &Error{Kind: Retry, Text: "internal error, see the log", Cause: err}
 	}
-	if e.Kind == Failed && database.IsBadData(e.Cause) {
-		return &Error{Kind: Permanent, Text: "the database takes no such value: " + e.Text, Cause: e.Cause, Quoted: e.Quoted}
+	if e.Kind == Retry && database.IsBadData(e.Cause) {
+		return &Error{Kind: Terminal, Text: "the database takes no such value: " + e.Text, Cause: e.Cause, Quoted: e.Quoted}
 	}
 	return e
 }

@@ -3,7 +3,7 @@ package job
 import (
 	"errors"
 
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 )
 
 // outward returns a job's error as it may leave the job, for rows, logs and traces alike: its texts hold no value of the
@@ -12,7 +12,7 @@ func outward(err error, info, erased []byte) error {
 	if err == nil {
 		return nil
 	}
-	hidden := observe.Hide(Prepared{Info: info, Erased: erased}.Hidden()...)
+	hidden := logging.Hide(Prepared{Info: info, Erased: erased}.Hidden()...)
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		return cleaned{hidden.Text(err.Error()), err}

@@ -41,7 +41,7 @@ type Queue interface {
 	Earlier(ctx context.Context, tx Tx, key string) (*Accepted, error)
 	// Wake makes the parked tasks with this ordering key run again, and keeps the one that is being run from being
 	// parked. To be called after what they waited for is committed.
-	Wake(ctx context.Context, orderingKey string) error
+	Resume(ctx context.Context, orderingKey string) error
 	// EndParked ends the parked tasks of this key that were accepted before the task with id before: a newer one made
 	// them pointless. superseded chooses between the states superseded and cancelled; text says in words what did.
 	EndParked(ctx context.Context, orderingKey string, before int64, superseded bool, text string) error
@@ -59,7 +59,7 @@ type Queue interface {
 	// Heal makes a task that ended as an error a finished one, because what it was about succeeded later.
 	Heal(ctx context.Context, id int64) error
 	// Nudge tells the pool that new tasks were committed. It never blocks; tasks are found without it, only later.
-	Nudge()
+	Notify()
 }
 
 // Acceptance is how a task was accepted.

@@ -16,7 +16,7 @@ import (
 	"app238.com/inner/app"
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/tasks"
 	"app238.com/inner/modules/tasks/job"

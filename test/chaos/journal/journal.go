@@ -30,8 +30,8 @@ type Outcome string
 // The outcomes. Aborted is one whose context ended first.
 const (
 	Done    Outcome = "done"
-	Failed  Outcome = "failed"
-	Later   Outcome = "later"
+	Retry   Outcome = "failed"
+	Snooze  Outcome = "later"
 	Parked  Outcome = "parked"
 	Aborted Outcome = "aborted"
 )

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"app238.com/inner/test/chaos/havoc"
+	"app238.com/inner/test/chaos/faults"
 	"app238.com/inner/test/program"
 	"app238.com/inner/test/stack/pgbouncer"
 	"app238.com/inner/test/stack/postgres"
@@ -78,7 +78,7 @@ func (w *world) failOver(ctx context.Context, t *testing.T) error {
 	t.Helper()
 	next, err := w.servers.Postgres.FailOver(ctx, func(standby *postgres.Server) {
 		w.address.LeadTo(t, standby.DSN(platformName))
-		havoc.Pause(ctx, 2*time.Second)
+		faults.Pause(ctx, 2*time.Second)
 	})
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"app238.com/inner/test/chaos/havoc"
+	"app238.com/inner/test/chaos/faults"
 	"app238.com/inner/test/dnsserver"
 	"app238.com/inner/test/proxy"
 	"app238.com/inner/test/stack/postgres"
@@ -131,7 +131,7 @@ func (w *world) breakThings(ctx context.Context, t *testing.T, f *fleet) (broken
 	t.Helper()
 	e := w.extent
 	if !e.breaks {
-		havoc.Pause(ctx, e.span)
+		faults.Pause(ctx, e.span)
 		return broken, nil
 	}
 	chance := rand.New(rand.NewPCG(w.seed, 0))
@@ -142,13 +142,13 @@ func (w *world) breakThings(ctx context.Context, t *testing.T, f *fleet) (broken
 			chance.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		}
 		one := all[n%len(all)]
-		havoc.Pause(ctx, time.Duration(chance.Int64N(int64(1500*time.Millisecond))))
+		faults.Pause(ctx, time.Duration(chance.Int64N(int64(1500*time.Millisecond))))
 		lasts := 300*time.Millisecond + time.Duration(chance.Int64N(int64(one.longest)))
 		mend, err := one.inflict(ctx, chance)
 		if err != nil {
 			return broken, fmt.Errorf("%s: %w", one.name, err)
 		}
-		havoc.Pause(ctx, lasts)
+		faults.Pause(ctx, lasts)
 		if err := errors.Join(mend(ctx), ctx.Err()); err != nil {
 			return broken, fmt.Errorf("%s, to be mended: %w", one.name, err)
 		}

@@ -43,7 +43,7 @@ func (t times) String() string {
 // honestly has the users work for a while, each of them doing one thing after the other, and returns their times.
 func honestly(t *testing.T, all []*honest, span time.Duration) times {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), span+patience)
+	ctx, cancel := context.WithTimeout(t.Context(), span+timeout)
 	defer cancel()
 	end := time.Now().Add(span)
 	group, ctx := errgroup.WithContext(ctx)

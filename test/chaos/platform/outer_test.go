@@ -18,7 +18,7 @@ const answerTimeout = 5 * time.Second
 
 // until looks until done says so, or the context ends.
 func until(ctx context.Context, what string, done func() (bool, error)) error {
-	ticker := time.NewTicker(glance)
+	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for {
 		ok, err := done()

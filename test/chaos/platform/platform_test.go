@@ -22,7 +22,7 @@ func TestEverythingIsAsTheAcceptedRequestsSayWhateverBreaks(t *testing.T) {
 	for n := range users {
 		outers = append(outers, newOuter(w, f, n))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), w.extent.span+20*time.Minute+patience)
+	ctx, cancel := context.WithTimeout(t.Context(), w.extent.span+20*time.Minute+timeout)
 	defer cancel()
 	over := make(chan struct{})
 	var broken map[string]int
@@ -49,7 +49,7 @@ func TestEverythingIsAsTheAcceptedRequestsSayWhateverBreaks(t *testing.T) {
 
 	rest := time.Now()
 	var found []string
-	resting, cancel := context.WithTimeout(ctx, patience)
+	resting, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	err := until(resting, "not as accepted", func() (bool, error) {
 		now := w.check(resting, outers)

@@ -86,7 +86,7 @@ func (f *fleet) start(slot int) error {
 	case r.address = <-listening:
 	case <-r.ended:
 		return fmt.Errorf("a replica ended at its start: %w", r.failure)
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		return errors.Join(errors.New("a replica does not listen"), cmd.Process.Kill())
 	}
 	f.mu.Lock()
@@ -147,7 +147,7 @@ func (f *fleet) terminate(t *testing.T) {
 		select {
 		case <-r.ended:
 			require.NoError(t, r.failure, "a replica did not end well")
-		case <-time.After(patience):
+		case <-time.After(timeout):
 			require.Fail(t, "a replica does not end")
 		}
 	}

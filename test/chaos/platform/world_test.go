@@ -22,7 +22,7 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/kube"
-	"app238.com/inner/test/chaos/havoc"
+	"app238.com/inner/test/chaos/faults"
 	"app238.com/inner/test/dnsserver"
 	"app238.com/inner/test/pods"
 	"app238.com/inner/test/proxy"
@@ -36,9 +36,9 @@ import (
 
 const (
 	// patience is how long the platform may take to come to rest when nothing is broken any more.
-	patience = 5 * time.Minute
-	glance   = 100 * time.Millisecond
-	domain   = "chaos.test"
+	timeout      = 5 * time.Minute
+	pollInterval = 100 * time.Millisecond
+	domain       = "chaos.test"
 	// tenantsName is the database of the users' schemas.
 	tenantsName = "tenants"
 )
@@ -70,9 +70,9 @@ type world struct {
 
 func newWorld(t *testing.T, e extent) *world {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
-	w := &world{folder: t.TempDir(), seed: havoc.Seed(t), extent: e, told: map[string]bool{}}
+	w := &world{folder: t.TempDir(), seed: faults.Seed(t), extent: e, told: map[string]bool{}}
 	var err error
 	w.servers, err = stack.Start(ctx, stack.Options{
 		ControlPlane: controlplane.Options{CRDs: []string{"../../../configs/crd/workerapps.yaml"}}, TiKV: tikv.Options{TLS: true},

@@ -18,14 +18,14 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/health"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/app/metrics"
-	"app238.com/inner/app/observe"
 	"app238.com/inner/app/server"
 	"app238.com/inner/app/tracing"
 	"app238.com/inner/modules/tasks"
 	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/chaos/echo"
 	"app238.com/inner/test/chaos/journal"
-	"app238.com/inner/test/chaos/note"
 )
 
 func main() {
@@ -41,7 +41,7 @@ func main() {
 // options are the command line.
 type options struct {
 	config   *config.Config
-	replica  note.Replica
+	replica  echo.Replica
 	journal  string
 	periodic bool
 }
@@ -92,16 +92,16 @@ func run(ctx context.Context, args []string) error {
 func graph(o options, record *journal.Journal) fx.Option {
 	periodic := fx.Options()
 	if o.periodic {
-		periodic = fx.Provide(job.AsPeriodic(note.Periodic))
+		periodic = fx.Provide(job.AsPeriodic(echo.Periodic))
 	}
 	return fx.Options(
 		fx.NopLogger,
 		fx.Supply(o.config, o.replica, record),
 		fx.Provide(
-			observe.NewLogger,
+			logging.NewLogger,
 			tracing.New,
 			database.Open,
-			database.OpenSteady,
+			database.OpenPreparedPool,
 			database.OpenHeartbeat,
 			metrics.NewRegistry,
 			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`, "")),
@@ -109,13 +109,13 @@ func graph(o options, record *journal.Journal) fx.Option {
 			server.AsRoutes(metrics.Routes),
 			server.NewMetrics,
 			fx.Annotate(server.New, fx.ParamTags("", "", "", `group:"routes"`, `group:"layers"`)),
-			note.New,
-			job.As(note.Definition),
+			echo.New,
+			job.As(echo.Definition),
 		),
 		periodic,
 		fx.Invoke(
 			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
-			func(lc fx.Lifecycle, s *database.Steady) { lc.Append(fx.StopHook(s.Close)) },
+			func(lc fx.Lifecycle, s *database.PreparedPool) { lc.Append(fx.StopHook(s.Close)) },
 			func(lc fx.Lifecycle, h *database.Heartbeat) { lc.Append(fx.StopHook(h.Close)) },
 			func(lc fx.Lifecycle, s *server.Server) { lc.Append(fx.StartStopHook(s.Start, s.Stop)) },
 		),

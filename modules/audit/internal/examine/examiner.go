@@ -13,34 +13,34 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/observe"
-	"app238.com/inner/modules/audit/internal/ledger"
+	"app238.com/inner/app/logging"
+	"app238.com/inner/modules/audit/admin"
 	"app238.com/inner/modules/audit/internal/limits"
+	"app238.com/inner/modules/audit/internal/store"
 	"app238.com/inner/modules/audit/internal/users"
 	"app238.com/inner/modules/audit/inventory"
-	"app238.com/inner/modules/audit/report"
 	"app238.com/inner/modules/tasks/job"
 )
 
 // Examiner audits. It implements report.Auditor.
-type Examiner struct {
+type Auditor struct {
 	config      config.Audit
 	inventories []inventory.Inventory
-	ledger      *ledger.Ledger
+	store       *store.Store
 	users       *users.Users
-	tasks       job.Busy
+	tasks       job.ActiveKeys
 	log         *zap.Logger
 }
 
 // New returns an Examiner of the inventories. Two of one kind, or one without, are an error.
-func New(c *config.Config, l *ledger.Ledger, u *users.Users, tasks job.Busy, log *zap.Logger, inventories []inventory.Inventory) (*Examiner, error) {
+func New(c *config.Config, l *store.Store, u *users.Users, tasks job.ActiveKeys, log *zap.Logger, inventories []inventory.Inventory) (*Auditor, error) {
 	sorted := slices.SortedFunc(slices.Values(inventories), func(a, b inventory.Inventory) int {
 		return strings.Compare(a.Kind(), b.Kind())
 	})
 	last := ""
 	for _, i := range sorted {
 		switch kind := i.Kind(); kind {
-		case "", ledger.Users:
+		case "", store.Users:
 			return nil, fmt.Errorf("an inventory may not be of kind %q", kind)
 		case last:
 			return nil, fmt.Errorf("two inventories are of kind %q", kind)
@@ -48,11 +48,11 @@ func New(c *config.Config, l *ledger.Ledger, u *users.Users, tasks job.Busy, log
 			last = kind
 		}
 	}
-	return &Examiner{config: c.Audit, inventories: sorted, ledger: l, users: u, tasks: tasks, log: log.Named("job")}, nil
+	return &Auditor{config: c.Audit, inventories: sorted, store: l, users: u, tasks: tasks, log: log.Named("job")}, nil
 }
 
 // DryRun implements report.Auditor.
-func (e *Examiner) DryRun(ctx context.Context, sink report.Sink) (report.Audit, error) {
+func (e *Auditor) DryRun(ctx context.Context, sink admin.Sink) (admin.Audit, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.config.Timeout)
 	defer cancel()
 	r := e.newRun(0, sink)
@@ -60,48 +60,48 @@ func (e *Examiner) DryRun(ctx context.Context, sink report.Sink) (report.Audit, 
 		return r.audit, err
 	}
 	r.everyKind(ctx)
-	finished, err := e.ledger.Now(ctx)
+	finished, err := e.store.Now(ctx)
 	r.audit.FinishedAt = &finished
 	return r.audit, err
 }
 
 // Last implements report.Auditor.
-func (e *Examiner) Last(ctx context.Context) (report.Audit, error) { return e.ledger.Last(ctx) }
+func (e *Auditor) Last(ctx context.Context) (admin.Audit, error) { return e.store.Last(ctx) }
 
 // Act audits on behalf of a task, has repaired and deleted what is to be, and records it. Its error joins those of the
 // kinds that could not be audited to the end; the others were.
-func (e *Examiner) Act(ctx context.Context, task int64, sink report.Sink) (report.Audit, error) {
+func (e *Auditor) Run(ctx context.Context, task int64, sink admin.Sink) (admin.Audit, error) {
 	r := e.newRun(task, sink)
-	if err := e.ledger.Begin(ctx, task, e.config.Mode); err != nil {
+	if err := e.store.Begin(ctx, task, e.config.Mode); err != nil {
 		return r.audit, err
 	}
 	if err := r.begin(ctx); err != nil {
 		return r.audit, err
 	}
-	if err := e.ledger.Record(ctx, task, report.Kind{Kind: ledger.Users, Rows: r.audit.Users, Refusal: r.audit.Refusal}); err != nil {
+	if err := e.store.Record(ctx, task, admin.Kind{Kind: store.Users, Rows: r.audit.Users, Refusal: r.audit.Refusal}); err != nil {
 		return r.audit, err
 	}
 	r.everyKind(ctx)
 	if len(r.faults) > 0 {
 		return r.audit, errors.Join(r.faults...)
 	}
-	return r.audit, e.ledger.Finish(ctx, task, r.audit.Refusal)
+	return r.audit, e.store.Finish(ctx, task, r.audit.Refusal)
 }
 
 // Unstick repairs rows that are loading though no task is going to end that, on behalf of a task. It reads no other rows, lists no
 // objects, and leaves rows without a user to the audit.
-func (e *Examiner) Unstick(ctx context.Context, task int64, sink report.Sink) error {
+func (e *Auditor) Unstick(ctx context.Context, task int64, sink admin.Sink) error {
 	r := e.newRun(task, sink)
 	r.unsticking = true
-	now, err := e.ledger.Now(ctx)
+	now, err := e.store.Now(ctx)
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
 	r.before = now.Add(-e.config.MinAge)
 	for _, i := range e.inventories {
 		if loader, ok := i.(inventory.Loader); ok {
-			k := report.Kind{Kind: i.Kind()}
-			if err := r.rows(ctx, i, loader.Loading, func(inventory.Wish) []string { return nil }, &k); err != nil {
+			k := admin.Kind{Kind: i.Kind()}
+			if err := r.rows(ctx, i, loader.Loading, func(inventory.Desired) []string { return nil }, &k); err != nil {
 				r.faults = append(r.faults, fmt.Errorf("%s: %w", k.Kind, err))
 			}
 		}
@@ -111,13 +111,13 @@ func (e *Examiner) Unstick(ctx context.Context, task int64, sink report.Sink) er
 
 // run is one audit under way.
 type run struct {
-	*Examiner
+	*Auditor
 	// task is 0 for a dry run, which changes and records nothing.
 	task int64
-	sink report.Sink
+	sink admin.Sink
 	// before is the latest moment at which a row that is at fault may have changed.
 	before time.Time
-	audit  report.Audit
+	audit  admin.Audit
 	// repairs and deletions are how many more there may be; the deletions of an audit that acts are counted in the ledger.
 	repairs, deletions int
 	faults             []error
@@ -125,10 +125,10 @@ type run struct {
 	unsticking bool
 }
 
-func (e *Examiner) newRun(task int64, sink report.Sink) *run {
+func (e *Auditor) newRun(task int64, sink admin.Sink) *run {
 	return &run{
-		Examiner: e, task: task, sink: sink, repairs: e.config.MaxRepairs, deletions: e.config.MaxDeletions,
-		audit: report.Audit{Task: task, Mode: e.config.Mode, Kinds: []report.Kind{}},
+		Auditor: e, task: task, sink: sink, repairs: e.config.MaxRepairs, deletions: e.config.MaxDeletions,
+		audit: admin.Audit{Task: task, Mode: e.config.Mode, Kinds: []admin.Kind{}},
 	}
 }
 
@@ -137,7 +137,7 @@ func (r *run) acting() bool { return r.task != 0 }
 
 // begin counts the users, and decides whether they allow deletions.
 func (r *run) begin(ctx context.Context) (err error) {
-	if r.audit.StartedAt, err = r.ledger.Now(ctx); err != nil {
+	if r.audit.StartedAt, err = r.store.Now(ctx); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
 	r.before = r.audit.StartedAt.Add(-r.config.MinAge)
@@ -148,13 +148,13 @@ func (r *run) begin(ctx context.Context) (err error) {
 		r.audit.Refusal = "there are no users"
 		return nil
 	}
-	r.audit.Refusal, err = r.refusal(ctx, ledger.Users, r.audit.Users)
+	r.audit.Refusal, err = r.refusal(ctx, store.Users, r.audit.Users)
 	return err
 }
 
 // refusal compares the number of rows of a kind with those of earlier audits.
 func (r *run) refusal(ctx context.Context, kind string, rows int64) (string, error) {
-	most, err := r.ledger.MostRows(ctx, r.task, kind)
+	most, err := r.store.MostRows(ctx, r.task, kind)
 	if err != nil {
 		return "", fmt.Errorf("earlier audits: %w", err)
 	}
@@ -164,10 +164,10 @@ func (r *run) refusal(ctx context.Context, kind string, rows int64) (string, err
 // everyKind audits one kind after the other. A kind that fails does not keep the others from being audited.
 func (r *run) everyKind(ctx context.Context) {
 	for _, i := range r.inventories {
-		k := report.Kind{Kind: i.Kind()}
+		k := admin.Kind{Kind: i.Kind()}
 		if err := r.kind(ctx, i, &k); err != nil {
 			k.Fault = "it could not be audited to the end, see the log"
-			r.log.Warn("a kind could not be audited to the end", zap.String("kind", k.Kind), observe.Error(err))
+			r.log.Warn("a kind could not be audited to the end", zap.String("kind", k.Kind), logging.Error(err))
 			r.faults = append(r.faults, fmt.Errorf("%s: %w", k.Kind, err))
 		}
 		r.audit.Kinds = append(r.audit.Kinds, k)

@@ -5,32 +5,32 @@ import (
 	"fmt"
 	"strings"
 
+	"app238.com/inner/modules/audit/admin"
 	"app238.com/inner/modules/audit/inventory"
-	"app238.com/inner/modules/audit/report"
 )
 
 // fault is a row and what is wrong with it, which may be nothing.
 type fault struct {
-	wish inventory.Wish
-	inventory.Fault
+	wish inventory.Desired
+	inventory.Drift
 }
 
 func (f fault) is() bool { return len(f.Missing) > 0 || f.Stuck }
 
-func (f fault) finding(kind string) report.Finding {
-	finding := report.Finding{
-		Kind: kind, Name: f.wish.Name, Owner: f.wish.Owner, ID: f.wish.ID, Action: report.Repair,
-		Problem: report.Stuck, Why: "the row is loading, and no task is going to end that",
+func (f fault) finding(kind string) admin.Finding {
+	finding := admin.Finding{
+		Kind: kind, Name: f.wish.Name, Owner: f.wish.Owner, ID: f.wish.ID, Action: admin.Repair,
+		Problem: admin.Stuck, Why: "the row is loading, and no task is going to end that",
 	}
 	if len(f.Missing) > 0 {
-		finding.Problem, finding.Parts = report.Missing, f.Missing
+		finding.Problem, finding.Parts = admin.Missing, f.Missing
 		finding.Why = "the row needs what does not exist: " + strings.Join(f.Missing, ", ")
 	}
 	return finding
 }
 
 // repair has the rows of a page that are at fault put right and returns how many repairs failed.
-func (r *run) repair(ctx context.Context, i inventory.Inventory, page []fault, k *report.Kind) (failed int, err error) {
+func (r *run) repair(ctx context.Context, i inventory.Inventory, page []fault, k *admin.Kind) (failed int, err error) {
 	known, err := r.owners(ctx, page)
 	if err != nil {
 		return 0, fmt.Errorf("users: %w", err)
@@ -50,7 +50,7 @@ func (r *run) repair(ctx context.Context, i inventory.Inventory, page []fault, k
 			if r.unsticking || r.audit.Refusal != "" {
 				continue // the audit tells of it, unless it is the users that are wrong
 			}
-			finding.Problem, finding.Action, finding.Why = report.Ownerless, report.Tell, "the row's user does not exist"
+			finding.Problem, finding.Action, finding.Why = admin.Ownerless, admin.Tell, "the row's user does not exist"
 		case !f.is():
 			continue
 		default:
@@ -68,7 +68,7 @@ func (r *run) repair(ctx context.Context, i inventory.Inventory, page []fault, k
 	return failed, nil
 }
 
-func count(k *report.Kind, f fault) {
+func count(k *admin.Kind, f fault) {
 	if len(f.Missing) > 0 {
 		k.Missing++
 	}
@@ -77,19 +77,19 @@ func count(k *report.Kind, f fault) {
 	}
 }
 
-func (r *run) repairOne(ctx context.Context, i inventory.Inventory, f fault, finding *report.Finding, k *report.Kind) (failed bool, err error) {
+func (r *run) repairOne(ctx context.Context, i inventory.Inventory, f fault, finding *admin.Finding, k *admin.Kind) (failed bool, err error) {
 	if r.repairs == 0 {
-		finding.Action, finding.Why = report.Wait, finding.Why+"; the limit of audit.maxRepairs is reached"
+		finding.Action, finding.Why = admin.Wait, finding.Why+"; the limit of audit.maxRepairs is reached"
 		return false, nil
 	}
 	r.repairs--
 	if r.acting() {
 		failed, err = r.attempt(ctx, "repair", *finding, func(ctx context.Context) error {
-			return i.Repair(ctx, f.wish, f.Fault)
+			return i.Repair(ctx, f.wish, f.Drift)
 		})
 	}
 	if failed {
-		finding.Action = report.Fail
+		finding.Action = admin.Fail
 		return failed, err
 	}
 	k.Repaired++

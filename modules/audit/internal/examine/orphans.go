@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/modules/audit/internal/ledger"
+	"app238.com/inner/modules/audit/admin"
 	"app238.com/inner/modules/audit/internal/limits"
+	"app238.com/inner/modules/audit/internal/store"
 	"app238.com/inner/modules/audit/internal/things"
 	"app238.com/inner/modules/audit/inventory"
-	"app238.com/inner/modules/audit/report"
 )
 
 // tracked is the most orphans of a kind that are told of and followed over audits; more are only counted. It is far above
@@ -24,11 +24,11 @@ const tracked = 10_000
 type orphan struct {
 	inventory.Object
 	// seen is nil where no earlier audit is known to have seen it.
-	seen *ledger.Sighting
+	seen *store.Observation
 }
 
 // orphans decides about the things that no row wishes, and has deleted what may be.
-func (r *run) orphans(ctx context.Context, i inventory.Inventory, world *things.Things, k *report.Kind) error {
+func (r *run) orphans(ctx context.Context, i inventory.Inventory, world *things.Things, k *admin.Kind) error {
 	objects, total := world.Orphans(tracked)
 	orphans, err := r.idle(ctx, objects)
 	if err != nil {
@@ -45,7 +45,7 @@ func (r *run) orphans(ctx context.Context, i inventory.Inventory, world *things.
 	for _, o := range orphans {
 		f := r.decide(o, k.Kind, refusal)
 		broken, err := false, error(nil)
-		if f.Action == report.Delete {
+		if f.Action == admin.Delete {
 			broken, err = r.deleteOne(ctx, i, o, &f, k, most)
 		}
 		r.sink.Finding(f)
@@ -90,12 +90,12 @@ func (r *run) recall(ctx context.Context, kind string, orphans []orphan, refusal
 	for n, o := range orphans {
 		names[n] = o.Name
 	}
-	var known map[string]ledger.Sighting
+	var known map[string]store.Observation
 	var err error
 	if r.acting() && refusal == "" {
-		known, err = r.ledger.Sight(ctx, r.task, kind, names, r.config.Grace)
+		known, err = r.store.Observe(ctx, r.task, kind, names, r.config.Grace)
 	} else {
-		known, err = r.ledger.Seen(ctx, kind, names, r.config.Grace)
+		known, err = r.store.Seen(ctx, kind, names, r.config.Grace)
 	}
 	for n, o := range orphans {
 		if s, there := known[o.Name]; there {
@@ -119,8 +119,8 @@ func earlier(a, b orphan) int {
 }
 
 // decide says what becomes of an orphan, limits left aside.
-func (r *run) decide(o orphan, kind, refusal string) report.Finding {
-	f := report.Finding{Kind: kind, Name: o.Name, Owner: o.Owner, ID: o.ID, Problem: report.Orphan, Parts: o.Parts, Action: report.Wait}
+func (r *run) decide(o orphan, kind, refusal string) admin.Finding {
+	f := admin.Finding{Kind: kind, Name: o.Name, Owner: o.Owner, ID: o.ID, Problem: admin.Orphan, Parts: o.Parts, Action: admin.Wait}
 	if o.seen != nil {
 		f.Since = &o.seen.First
 	}
@@ -130,32 +130,32 @@ func (r *run) decide(o orphan, kind, refusal string) report.Finding {
 	case !o.seen.Due:
 		f.Why = fmt.Sprintf("no row wishes it; first seen %s, audit.grace is %s", o.seen.First.Format(time.DateTime), r.config.Grace)
 	default:
-		f.Action, f.Why = report.Delete, "no row has wished it since "+o.seen.First.Format(time.DateTime)
+		f.Action, f.Why = admin.Delete, "no row has wished it since "+o.seen.First.Format(time.DateTime)
 	}
 	switch {
 	case refusal != "":
-		f.Action, f.Why = report.Tell, f.Why+"; nothing is deleted: "+refusal
+		f.Action, f.Why = admin.Tell, f.Why+"; nothing is deleted: "+refusal
 	case r.config.Mode == config.AuditReports:
-		f.Action, f.Why = report.Tell, f.Why+"; audit.mode is report"
+		f.Action, f.Why = admin.Tell, f.Why+"; audit.mode is report"
 	}
 	return f
 }
 
 // deleteOne has an orphan deleted, as far as the limits allow.
-func (r *run) deleteOne(ctx context.Context, i inventory.Inventory, o orphan, f *report.Finding, k *report.Kind, most int64) (failed bool, err error) {
+func (r *run) deleteOne(ctx context.Context, i inventory.Inventory, o orphan, f *admin.Finding, k *admin.Kind, most int64) (failed bool, err error) {
 	allowed, err := r.reserve(ctx, k, most)
 	if err != nil {
 		return true, fmt.Errorf("deletions: %w", err)
 	}
 	if !allowed {
-		f.Action, f.Why = report.Wait, f.Why+"; the limit of audit.maxDeletions or audit.maxDeletionShare is reached"
+		f.Action, f.Why = admin.Wait, f.Why+"; the limit of audit.maxDeletions or audit.maxDeletionShare is reached"
 		return false, nil
 	}
 	wished := false
 	if r.acting() {
 		failed, err = r.attempt(ctx, "delete", *f, func(ctx context.Context) error {
 			err := i.Delete(ctx, o.Object)
-			if wished = errors.Is(err, inventory.ErrWished); wished {
+			if wished = errors.Is(err, inventory.ErrReferenced); wished {
 				return nil
 			}
 			return err
@@ -163,9 +163,9 @@ func (r *run) deleteOne(ctx context.Context, i inventory.Inventory, o orphan, f 
 	}
 	switch {
 	case failed:
-		f.Action = report.Fail
+		f.Action = admin.Fail
 	case wished:
-		f.Action, f.Why = report.Tell, "a row wishes it by now"
+		f.Action, f.Why = admin.Tell, "a row wishes it by now"
 	default:
 		k.Deleted++
 	}
@@ -173,9 +173,9 @@ func (r *run) deleteOne(ctx context.Context, i inventory.Inventory, o orphan, f 
 }
 
 // reserve counts one more deletion and tells whether there may be one.
-func (r *run) reserve(ctx context.Context, k *report.Kind, most int64) (bool, error) {
+func (r *run) reserve(ctx context.Context, k *admin.Kind, most int64) (bool, error) {
 	if r.acting() {
-		return r.ledger.Reserve(ctx, r.task, k.Kind, ledger.Limits{Kind: most, All: int64(r.config.MaxDeletions)})
+		return r.store.Reserve(ctx, r.task, k.Kind, store.Limits{Kind: most, All: int64(r.config.MaxDeletions)})
 	}
 	if r.deletions == 0 || k.Deleted >= most {
 		return false, nil

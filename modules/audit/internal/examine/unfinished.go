@@ -12,7 +12,7 @@ func keys(set map[string]bool) []string { return slices.Collect(maps.Keys(set)) 
 func (r *run) unfinished(ctx context.Context, orderingKeys []string) (map[string]bool, error) {
 	found := map[string]bool{}
 	for part := range slices.Chunk(orderingKeys, r.config.PageSize) {
-		busy, err := r.tasks.Busy(ctx, part)
+		busy, err := r.tasks.ActiveKeys(ctx, part)
 		if err != nil {
 			return nil, err
 		}

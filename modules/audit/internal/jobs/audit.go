@@ -9,8 +9,8 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
+	"app238.com/inner/modules/audit/admin"
 	"app238.com/inner/modules/audit/internal/examine"
-	"app238.com/inner/modules/audit/report"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -27,12 +27,12 @@ func (Payload) Validate() error { return nil }
 func (Payload) OrderingKey() string { return Type }
 
 type audit struct {
-	examiner *examine.Examiner
+	examiner *examine.Auditor
 	log      *zap.Logger
 }
 
 // New defines the job.
-func New(c *config.Config, e *examine.Examiner, log *zap.Logger) job.Definition {
+func New(c *config.Config, e *examine.Auditor, log *zap.Logger) job.Definition {
 	return job.Define(job.Spec{
 		Type: Type, Aliases: []string{"UserAuditJob", "UserAudit"}, Lane: job.SlowLane, Timeout: c.Audit.Timeout,
 	}, audit{examiner: e, log: log.Named("job")})
@@ -45,24 +45,24 @@ func NewPeriodic(c *config.Config) job.Periodic {
 
 // Execute implements job.Job. An audit that is run again after a crash goes on with its count of deletions.
 func (a audit) Execute(ctx context.Context, task job.Task, _ Payload) error {
-	found, err := a.examiner.Act(ctx, task.ID, sink{a.log})
+	found, err := a.examiner.Run(ctx, task.ID, sink{a.log})
 	switch {
 	case err != nil && len(found.Kinds) == 0 && database.IsUnavailable(err):
 		return job.NewUnavailable("database", err)
 	case err != nil:
-		return job.NewFailed(incomplete(found), err)
+		return job.NewRetry(incomplete(found), err)
 	}
 	a.summarize(found)
 	if reason := refusal(found); reason != "" {
-		return job.NewPermanent("orphans were found and none deleted: %s", reason)
+		return job.NewTerminal("orphans were found and none deleted: %s", reason)
 	}
 	return nil
 }
 
 // GiveUp implements job.Job. There is no row that an audit is about.
-func (audit) GiveUp(context.Context, job.Task, Payload, string) error { return nil }
+func (audit) OnDiscarded(context.Context, job.Task, Payload, string) error { return nil }
 
-func (a audit) summarize(found report.Audit) {
+func (a audit) summarize(found admin.Audit) {
 	for _, k := range found.Kinds {
 		a.log.Info("audited", zap.String("kind", k.Kind), zap.Int64("things", k.Things), zap.Int64("rows", k.Rows),
 			zap.Int64("missing", k.Missing), zap.Int64("stuck", k.Stuck), zap.Int64("ownerless", k.Ownerless),
@@ -72,7 +72,7 @@ func (a audit) summarize(found report.Audit) {
 }
 
 // incomplete says in words which kinds were not audited to the end.
-func incomplete(found report.Audit) string {
+func incomplete(found admin.Audit) string {
 	var kinds []string
 	for _, k := range found.Kinds {
 		if k.Fault != "" {
@@ -87,7 +87,7 @@ func incomplete(found report.Audit) string {
 
 // refusal returns why an audit that was to delete orphans has deleted none of them, which somebody must look at; "" where
 // none were found or nothing spoke against it.
-func refusal(found report.Audit) string {
+func refusal(found admin.Audit) string {
 	if found.Mode != config.AuditDeletes {
 		return ""
 	}
@@ -107,13 +107,13 @@ func refusal(found report.Audit) string {
 type sink struct{ log *zap.Logger }
 
 // User implements report.Sink. Users are many: their lines are for those who look for something.
-func (s sink) User(u report.User) {
+func (s sink) User(u admin.User) {
 	s.log.Debug("audited user", zap.String("user_uid", u.UID), zap.Int64("workers", u.Workers),
 		zap.Int64("resources", u.Resources), zap.Int64("domains", u.Domains))
 }
 
 // Finding implements report.Sink.
-func (s sink) Finding(f report.Finding) {
+func (s sink) Finding(f admin.Finding) {
 	s.log.Info("audit found", zap.String("problem", string(f.Problem)), zap.String("kind", f.Kind), zap.String("name", f.Name),
 		zap.String("user_uid", f.Owner), zap.String("id", f.ID), zap.Strings("parts", f.Parts),
 		zap.String("action", string(f.Action)), zap.String("why", f.Why))

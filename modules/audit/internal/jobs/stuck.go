@@ -24,12 +24,12 @@ func (StuckRows) Validate() error { return nil }
 func (StuckRows) OrderingKey() string { return StuckRowsType }
 
 type stuckRows struct {
-	examiner *examine.Examiner
+	examiner *examine.Auditor
 	log      *zap.Logger
 }
 
 // NewStuckRows defines the job.
-func NewStuckRows(c *config.Config, e *examine.Examiner, log *zap.Logger) job.Definition {
+func NewStuckRows(c *config.Config, e *examine.Auditor, log *zap.Logger) job.Definition {
 	return job.Define(job.Spec{Type: StuckRowsType, Lane: job.SlowLane, Timeout: c.Audit.Timeout},
 		stuckRows{examiner: e, log: log.Named("job")})
 }
@@ -45,13 +45,13 @@ func (s stuckRows) Execute(ctx context.Context, task job.Task, _ StuckRows) erro
 	if err == nil {
 		return nil
 	}
-	e := job.NewPermanent("not every row that is loading could be looked at; the next execution comes by itself")
+	e := job.NewTerminal("not every row that is loading could be looked at; the next execution comes by itself")
 	if database.IsUnavailable(err) {
-		e = job.NewPermanent("the database is unavailable; the next execution comes by itself")
+		e = job.NewTerminal("the database is unavailable; the next execution comes by itself")
 	}
 	e.Cause = err
 	return e
 }
 
 // GiveUp implements job.Job. There is no row that it is about.
-func (stuckRows) GiveUp(context.Context, job.Task, StuckRows, string) error { return nil }
+func (stuckRows) OnDiscarded(context.Context, job.Task, StuckRows, string) error { return nil }

@@ -9,8 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"app238.com/inner/app/guard"
-	"app238.com/inner/modules/audit/internal/ledger"
-	"app238.com/inner/modules/audit/report"
+	"app238.com/inner/modules/audit/admin"
+	"app238.com/inner/modules/audit/internal/store"
 )
 
 // timeout bounds the look into the database that a scrape makes.
@@ -18,15 +18,15 @@ const timeout = 2 * time.Second
 
 // Totals is a collector of the recorded totals.
 type Totals struct {
-	ledger            *ledger.Ledger
+	store             *store.Store
 	finished, numbers *prometheus.Desc
 	refused           *prometheus.Desc
 }
 
 // New registers the collector with r.
-func New(r *prometheus.Registry, l *ledger.Ledger) (*Totals, error) {
+func New(r *prometheus.Registry, l *store.Store) (*Totals, error) {
 	t := &Totals{
-		ledger: l,
+		store: l,
 		finished: prometheus.NewDesc("inner_audit_finished_timestamp_seconds",
 			"When the latest audit that went over everything ended, in Unix time.", nil, nil),
 		numbers: prometheus.NewDesc("inner_audit_number", "What the latest audit counted, by kind of thing.",
@@ -48,8 +48,8 @@ func (t *Totals) Describe(to chan<- *prometheus.Desc) {
 func (t *Totals) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	last, err := t.ledger.Last(ctx)
-	if errors.Is(err, report.ErrNone) {
+	last, err := t.store.Last(ctx)
+	if errors.Is(err, admin.ErrNone) {
 		return
 	}
 	if err != nil {

@@ -68,7 +68,7 @@ func (t *thing) add(parts []string) {
 func (t *Things) Len() int { return len(t.byName) }
 
 // Claim notes that a row wishes its thing, and returns the parts that it needs and that were not found.
-func (t *Things) Claim(wish inventory.Wish) (missing []string) {
+func (t *Things) Claim(wish inventory.Desired) (missing []string) {
 	found, there := t.byName[wish.Name]
 	if !there {
 		return wish.Needs

@@ -8,7 +8,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
-	"app238.com/inner/modules/audit/report"
+	"app238.com/inner/modules/audit/admin"
 )
 
 // Users reads the table of users.
@@ -36,7 +36,7 @@ LEFT JOIN (SELECT user_uid, count(*) AS n FROM custom_domains WHERE user_uid IN 
 ORDER BY p.id`
 
 // Each calls tell for each user, in keyset pages, and returns how many there are.
-func (u *Users) Each(ctx context.Context, tell func(report.User)) (total int64, err error) {
+func (u *Users) Each(ctx context.Context, tell func(admin.User)) (total int64, err error) {
 	for after := int64(0); ; {
 		page, last, err := u.pageAfter(ctx, after)
 		if err != nil || len(page) == 0 {
@@ -50,7 +50,7 @@ func (u *Users) Each(ctx context.Context, tell func(report.User)) (total int64, 
 	}
 }
 
-func (u *Users) pageAfter(ctx context.Context, after int64) (page []report.User, last int64, err error) {
+func (u *Users) pageAfter(ctx context.Context, after int64) (page []admin.User, last int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, u.timeout)
 	defer cancel()
 	rows, err := u.db.QueryContext(ctx, pageOfUsers, after, u.page)
@@ -59,7 +59,7 @@ func (u *Users) pageAfter(ctx context.Context, after int64) (page []report.User,
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		var each report.User
+		var each admin.User
 		if err := rows.Scan(&last, &each.UID, &each.Workers, &each.Resources, &each.Domains); err != nil {
 			return nil, 0, err
 		}

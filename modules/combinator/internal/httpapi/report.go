@@ -11,7 +11,7 @@ import (
 	"app238.com/inner/app/identifier"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/combinator/internal/reports"
-	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/combinator/internal/store"
 )
 
 // reportRequest is one report of the body of reportUsage.
@@ -39,7 +39,7 @@ func (q reportRequest) check() (reports.Report, error) {
 	if err := identifier.Check("resource_id", q.ResourceID); err != nil {
 		return r, err
 	}
-	if q.ResourceType != rows.RDB && q.ResourceType != rows.KV {
+	if q.ResourceType != store.RDB && q.ResourceType != store.KV {
 		return r, errors.New("resource_type: must be rdb or kv")
 	}
 	if q.DataChange == nil {

@@ -9,17 +9,17 @@ import (
 	"app238.com/inner/app/identifier"
 	"app238.com/inner/app/server"
 	"app238.com/inner/modules/combinator/internal/reports"
-	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/combinator/internal/store"
 )
 
 // API serves the routes of combinator.
 type API struct {
-	rows    *rows.Rows
+	rows    *store.Store
 	reports *reports.Store
 }
 
 // New returns the API.
-func New(r *rows.Rows, s *reports.Store) *API { return &API{rows: r, reports: s} }
+func New(r *store.Store, s *reports.Store) *API { return &API{rows: r, reports: s} }
 
 // Routes returns the routes of combinator.
 func (a *API) Routes() []server.Route {
@@ -77,7 +77,7 @@ func (a *API) secret(w http.ResponseWriter, r *http.Request) error {
 // fault says what an error of the rows means for a client.
 func fault(err error) error {
 	switch {
-	case errors.Is(err, rows.ErrNoUser), errors.Is(err, rows.ErrNoResource):
+	case errors.Is(err, store.ErrNoUser), errors.Is(err, store.ErrNoResource):
 		return server.NotFound(err.Error())
 	}
 	return err

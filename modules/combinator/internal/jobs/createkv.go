@@ -3,7 +3,7 @@ package jobs
 import (
 	"context"
 
-	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/combinator/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -22,7 +22,7 @@ func NewCreateKV(p Params) job.Definition {
 
 // Execute records the namespace and marks the row once it is there.
 func (j createKV) Execute(ctx context.Context, _ job.Task, p CreateKV) error {
-	row, err := j.Rows.Resource(ctx, p.UserUID, p.ResourceID, rows.KV)
+	row, err := j.Store.Resource(ctx, p.UserUID, p.ResourceID, store.KV)
 	if err != nil {
 		return databaseError("reading the resource", err)
 	}
@@ -33,13 +33,13 @@ func (j createKV) Execute(ctx context.Context, _ job.Task, p CreateKV) error {
 	if err := j.KV.Create(ctx, p.resource(), prefix); err != nil {
 		return engineError(kvEngine, err)
 	}
-	if err := j.Rows.Mark(ctx, p.UserUID, p.ResourceID, rows.KV, rows.Active, ""); err != nil {
+	if err := j.Store.Mark(ctx, p.UserUID, p.ResourceID, store.KV, store.Active, ""); err != nil {
 		return databaseError("marking the resource", err)
 	}
 	return nil
 }
 
 // GiveUp writes the reason to the row.
-func (j createKV) GiveUp(ctx context.Context, _ job.Task, p CreateKV, reason string) error {
-	return j.Rows.Mark(ctx, p.UserUID, p.ResourceID, rows.KV, rows.Error, reason)
+func (j createKV) OnDiscarded(ctx context.Context, _ job.Task, p CreateKV, reason string) error {
+	return j.Store.Mark(ctx, p.UserUID, p.ResourceID, store.KV, store.Error, reason)
 }

@@ -6,7 +6,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/modules/combinator/internal/engine"
-	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/combinator/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -51,17 +51,17 @@ func NewCreateRDB(p Params, c *config.Config) job.Definition {
 
 // Execute makes what is missing and marks the row once everything is there.
 func (j createRDB) Execute(ctx context.Context, t job.Task, p CreateRDB) error {
-	row, err := j.Rows.Resource(ctx, p.UserUID, p.ResourceID, rows.RDB)
+	row, err := j.Store.Resource(ctx, p.UserUID, p.ResourceID, store.RDB)
 	if err != nil {
 		return databaseError("reading the resource", err)
 	}
 	if j.limit > 0 {
-		earlier, err := j.Rows.Earlier(ctx, row)
+		earlier, err := j.Store.CountEarlier(ctx, row)
 		if err != nil {
 			return databaseError("counting the user's resources", err)
 		}
 		if earlier >= j.limit {
-			return job.NewPermanent("a user may have %d SQL schemas", j.limit)
+			return job.NewTerminal("a user may have %d SQL schemas", j.limit)
 		}
 	}
 	name, err := j.record(ctx, j.rdbNamer(), p.resource(), row.Status)
@@ -74,28 +74,28 @@ func (j createRDB) Execute(ctx context.Context, t job.Task, p CreateRDB) error {
 	if err != nil {
 		return err
 	}
-	if err := j.Rows.Mark(ctx, p.UserUID, p.ResourceID, rows.RDB, rows.Active, ""); err != nil {
+	if err := j.Store.Mark(ctx, p.UserUID, p.ResourceID, store.RDB, store.Active, ""); err != nil {
 		return databaseError("marking the resource", err)
 	}
 	return nil
 }
 
 // GiveUp writes the reason to the row.
-func (j createRDB) GiveUp(ctx context.Context, _ job.Task, p CreateRDB, reason string) error {
-	return j.Rows.Mark(ctx, p.UserUID, p.ResourceID, rows.RDB, rows.Error, reason)
+func (j createRDB) OnDiscarded(ctx context.Context, _ job.Task, p CreateRDB, reason string) error {
+	return j.Store.Mark(ctx, p.UserUID, p.ResourceID, store.RDB, store.Error, reason)
 }
 
 // withTenant runs work on a user of the RDB engine while no other process does, and notes what the user's role was given. With renew
 // the role is to be given it again.
 func (p Params) withTenant(ctx context.Context, t job.Task, userUID string, renew bool, work func(ctx context.Context, tenant engine.Tenant) error) error {
-	key, err := p.Rows.SecretKey(ctx, userUID)
+	key, err := p.Store.SecretKey(ctx, userUID)
 	if err != nil {
 		return databaseError("reading the user", err)
 	}
 	desired, place := p.RDB.Fingerprint(key), p.RDB.Place(userUID)
 	for {
 		var failure error
-		err = p.Rows.WithTenant(ctx, t.ID, userUID, &place, func(ctx context.Context, known rows.Leased) (string, error) {
+		err = p.Store.WithTenant(ctx, t.ID, userUID, &place, func(ctx context.Context, known store.Leased) (string, error) {
 			tenant := p.tenant(userUID, known)
 			tenant.Key, tenant.Stale = key, renew || known.Prepared != desired
 			failure = work(ctx, tenant)
@@ -103,7 +103,7 @@ func (p Params) withTenant(ctx context.Context, t job.Task, userUID string, rene
 			case errors.Is(failure, engine.ErrForeign):
 				return refused + desired, nil
 			case errors.Is(failure, engine.ErrLost):
-				return rows.Unknown, nil // the user is stale from now on, until all is made again
+				return store.Unknown, nil // the user is stale from now on, until all is made again
 			}
 			return desired, failure
 		})

@@ -3,7 +3,7 @@ package jobs
 import (
 	"context"
 
-	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/combinator/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -29,8 +29,8 @@ func (j deleteKV) Execute(ctx context.Context, _ job.Task, p DeleteKV) error {
 	if err := j.KV.Delete(ctx, p.resource(), prefix); err != nil {
 		return engineError(kvEngine, err)
 	}
-	return j.gone(ctx, rows.KV, p.resource())
+	return j.gone(ctx, store.KV, p.resource())
 }
 
 // GiveUp has no row to write to: deletions are asked for after the row is gone.
-func (j deleteKV) GiveUp(context.Context, job.Task, DeleteKV, string) error { return nil }
+func (j deleteKV) OnDiscarded(context.Context, job.Task, DeleteKV, string) error { return nil }

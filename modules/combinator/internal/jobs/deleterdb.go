@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"app238.com/inner/modules/combinator/internal/engine"
-	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/combinator/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -24,7 +24,7 @@ func NewDeleteRDB(p Params) job.Definition {
 // Execute drops the schema and has the pods told. The row is gone by now; what is recorded, or else the name, says which
 // schema it is, and its mark whose.
 func (j deleteRDB) Execute(ctx context.Context, task job.Task, p DeleteRDB) error {
-	others, err := j.Rows.Others(ctx, p.UserUID, p.ResourceID, rows.RDB)
+	others, err := j.Store.HasOthers(ctx, p.UserUID, p.ResourceID, store.RDB)
 	if err != nil {
 		return databaseError("looking for the user's resources", err)
 	}
@@ -34,14 +34,14 @@ func (j deleteRDB) Execute(ctx context.Context, task job.Task, p DeleteRDB) erro
 	}
 	var nothing bool
 	var failure error
-	err = j.Rows.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t rows.Leased) (string, error) {
+	err = j.Store.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t store.Leased) (string, error) {
 		nothing, failure = j.RDB.Delete(ctx, j.tenant(p.UserUID, t), p.resource(), name, !others)
-		return rows.Remaining(t.Prepared, nothing), failure
+		return store.Remaining(t.Prepared, nothing), failure
 	})
 	if err := tenantError(failure, err); err != nil {
 		return err
 	}
-	if err := j.gone(ctx, rows.RDB, p.resource()); err != nil || others || nothing {
+	if err := j.gone(ctx, store.RDB, p.resource()); err != nil || others || nothing {
 		return err
 	}
 	// By a task of its own: whatever holds that up, the pods are told now, and once.
@@ -52,14 +52,14 @@ func (j deleteRDB) Execute(ctx context.Context, task job.Task, p DeleteRDB) erro
 }
 
 // GiveUp has no row to write to: deletions are asked for after the row is gone.
-func (j deleteRDB) GiveUp(context.Context, job.Task, DeleteRDB, string) error { return nil }
+func (j deleteRDB) OnDiscarded(context.Context, job.Task, DeleteRDB, string) error { return nil }
 
 // gone forgets where a resource was, marks a row that should not be there any more, and has the pods told.
 func (p Params) gone(ctx context.Context, kind string, r engine.Resource) error {
-	if err := p.Rows.ForgetPlace(ctx, kind, r); err != nil {
+	if err := p.Store.ForgetPlace(ctx, kind, r); err != nil {
 		return databaseError("forgetting where the resource was", err)
 	}
-	if err := p.Rows.Mark(ctx, r.UserUID, r.ResourceID, kind, rows.Error, "the resource was deleted"); err != nil {
+	if err := p.Store.Mark(ctx, r.UserUID, r.ResourceID, kind, store.Error, "the resource was deleted"); err != nil {
 		return databaseError("marking the resource", err)
 	}
 	notice := NotifyPods{Ref: Ref{UserUID: r.UserUID, ResourceID: r.ResourceID}, ResourceType: kind}

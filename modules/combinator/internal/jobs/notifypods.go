@@ -11,7 +11,7 @@ import (
 
 	"app238.com/inner/app/guard"
 	"app238.com/inner/app/kube"
-	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/combinator/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -43,7 +43,7 @@ func (n *NotifyPods) UnmarshalJSON(data []byte) error {
 
 // Validate checks the ids and the type.
 func (n NotifyPods) Validate() error {
-	if n.ResourceType != rows.RDB && n.ResourceType != rows.KV {
+	if n.ResourceType != store.RDB && n.ResourceType != store.KV {
 		return errors.New("resource_type: must be rdb or kv")
 	}
 	return n.Ref.Validate()
@@ -62,11 +62,11 @@ func NewNotifyPods(p Params) job.Definition {
 // Execute tells every pod that runs, and ends when each has answered or is gone. A pod that was told already understands it
 // once more.
 func (j notifyPods) Execute(ctx context.Context, _ job.Task, p NotifyPods) error {
-	row, err := j.Rows.Resource(ctx, p.UserUID, p.ResourceID, p.ResourceType)
+	row, err := j.Store.Resource(ctx, p.UserUID, p.ResourceID, p.ResourceType)
 	switch {
-	case err == nil && row.Status == rows.Active:
-		return job.NewPermanent("the resource is there")
-	case err != nil && !errors.Is(err, rows.ErrNoResource):
+	case err == nil && row.Status == store.Active:
+		return job.NewTerminal("the resource is there")
+	case err != nil && !errors.Is(err, store.ErrNoResource):
 		return databaseError("reading the resource", err)
 	}
 	pods, err := j.Pods.Running(ctx)
@@ -77,7 +77,7 @@ func (j notifyPods) Execute(ctx context.Context, _ job.Task, p NotifyPods) error
 	if len(silent) == 0 {
 		return nil
 	}
-	again := job.NewLater(tellAgain, fmt.Sprintf("waiting for %d of %d Combinator pods to answer", len(silent), len(pods)))
+	again := job.NewSnooze(tellAgain, fmt.Sprintf("waiting for %d of %d Combinator pods to answer", len(silent), len(pods)))
 	again.Growing, again.Cause = true, errors.New(strings.Join(silent, "; "))
 	return again
 }
@@ -104,4 +104,4 @@ func (j notifyPods) tell(ctx context.Context, pods []kube.Pod, p NotifyPods) []s
 }
 
 // GiveUp has no row to write to.
-func (j notifyPods) GiveUp(context.Context, job.Task, NotifyPods, string) error { return nil }
+func (j notifyPods) OnDiscarded(context.Context, job.Task, NotifyPods, string) error { return nil }

@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/identifier"
 	"app238.com/inner/modules/combinator/internal/engine"
-	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/combinator/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -22,7 +22,7 @@ import (
 type Params struct {
 	fx.In
 
-	Rows  Rows
+	Store Store
 	RDB   engine.RDB
 	KV    engine.KV
 	Queue job.Queue
@@ -108,32 +108,32 @@ const elsewhereWait = time.Minute
 // engineError says what an error of an engine means for a task.
 func engineError(name string, err error) error {
 	if kept, ok := errors.AsType[*engine.Kept](err); ok {
-		return job.NewFailed(kept.Error(), nil)
+		return job.NewRetry(kept.Error(), nil)
 	}
 	switch {
 	case errors.Is(err, engine.ErrNotConfigured):
-		return job.NewPermanent("this platform has no %s", name)
+		return job.NewTerminal("this platform has no %s", name)
 	case errors.Is(err, engine.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return job.NewUnavailable(name, err)
 	case errors.Is(err, engine.ErrBusy):
-		e := job.NewLater(busyWait, "waiting until the "+name+" is done with what it holds of this resource")
+		e := job.NewSnooze(busyWait, "waiting until the "+name+" is done with what it holds of this resource")
 		e.Cause, e.Growing, e.Longest = err, true, config.LongestSnooze
 		return e
 	case errors.Is(err, engine.ErrForeign):
-		e := job.NewPermanent("what the %s has under this name was made by another platform, and stays", name)
+		e := job.NewTerminal("what the %s has under this name was made by another platform, and stays", name)
 		e.Cause = err
 		return e
 	case errors.Is(err, engine.ErrElsewhere):
 		// The row stays as it is: the data is there, and the configuration is to be put right.
-		e := job.NewLater(elsewhereWait, "waiting until the configuration gives this the name that it has in the "+name)
+		e := job.NewSnooze(elsewhereWait, "waiting until the configuration gives this the name that it has in the "+name)
 		e.Cause = err
 		return e
 	case errors.Is(err, engine.ErrUnusable):
-		e := job.NewPermanent("the %s cannot take this: see the log", name)
+		e := job.NewTerminal("the %s cannot take this: see the log", name)
 		e.Cause = err
 		return e
 	}
-	return job.NewFailed("the "+name+" refused", err)
+	return job.NewRetry("the "+name+" refused", err)
 }
 
 // Names of the engines in texts for users.
@@ -145,12 +145,12 @@ const (
 // databaseError says what an error of the database means for a task.
 func databaseError(what string, err error) error {
 	switch {
-	case errors.Is(err, rows.ErrNoResource), errors.Is(err, rows.ErrNoUser):
-		return job.NewPermanent("%s", err.Error())
+	case errors.Is(err, store.ErrNoResource), errors.Is(err, store.ErrNoUser):
+		return job.NewTerminal("%s", err.Error())
 	case database.IsUnavailable(err):
 		return job.NewUnavailable("database", err)
 	}
-	return job.NewFailed(what+" failed", err)
+	return job.NewRetry(what+" failed", err)
 }
 
 // tenantWait is how soon a job tries again whose user's lease another one holds.
@@ -162,8 +162,8 @@ func tenantError(failure, err error) error {
 	switch {
 	case failure != nil:
 		return engineError(rdbEngine, failure)
-	case errors.Is(err, rows.ErrBusy), errors.Is(err, rows.ErrVoid):
-		e := job.NewLater(tenantWait, "waiting until the "+rdbEngine+" is done with another task of the same user")
+	case errors.Is(err, store.ErrBusy), errors.Is(err, store.ErrVoid):
+		e := job.NewSnooze(tenantWait, "waiting until the "+rdbEngine+" is done with another task of the same user")
 		e.Cause, e.Growing = err, true
 		return e
 	case err != nil:
@@ -173,7 +173,7 @@ func tenantError(failure, err error) error {
 }
 
 // tenant is a user as the RDB engine has to know it.
-func (p Params) tenant(userUID string, t rows.Leased) engine.Tenant {
+func (p Params) tenant(userUID string, t store.Leased) engine.Tenant {
 	return engine.Tenant{UserUID: userUID, Place: p.RDB.Place(userUID).Recorded(t.Place), Own: t.Own}
 }
 

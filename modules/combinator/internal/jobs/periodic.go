@@ -43,7 +43,7 @@ func unlessAway(name string, err error) error {
 		return nil
 	}
 	if errors.Is(err, engine.ErrUnavailable) {
-		e := job.NewPermanent("the %s is unavailable; the next execution comes by itself", name)
+		e := job.NewTerminal("the %s is unavailable; the next execution comes by itself", name)
 		e.Cause = err
 		return e
 	}
@@ -73,7 +73,7 @@ func (j sweepKV) Execute(ctx context.Context, _ job.Task, _ SweepKV) error {
 }
 
 // GiveUp has no row to write to: the next execution comes by itself.
-func (j sweepKV) GiveUp(context.Context, job.Task, SweepKV, string) error { return nil }
+func (j sweepKV) OnDiscarded(context.Context, job.Task, SweepKV, string) error { return nil }
 
 // MeasureRDB is the payload: measure every SQL schema.
 type MeasureRDB struct{}
@@ -96,11 +96,11 @@ func (j measureRDB) Execute(ctx context.Context, _ job.Task, _ MeasureRDB) error
 	sizes, _, err := j.RDB.Sizes(ctx)
 	switch {
 	case errors.Is(err, engine.ErrClosed): // they are unknown, and nobody can do anything about it here
-		err = j.Rows.ForgetSizes(ctx)
+		err = j.Store.ForgetSizes(ctx)
 	case err != nil:
 		return unlessAway(rdbEngine, err)
 	default:
-		err = j.Rows.SaveSizes(ctx, j.RDB.Name, sizes)
+		err = j.Store.SaveSizes(ctx, j.RDB.Name, sizes)
 	}
 	if err != nil {
 		return databaseError("noting the sizes", err)
@@ -109,4 +109,4 @@ func (j measureRDB) Execute(ctx context.Context, _ job.Task, _ MeasureRDB) error
 }
 
 // GiveUp has no row to write to: the next execution comes by itself.
-func (j measureRDB) GiveUp(context.Context, job.Task, MeasureRDB, string) error { return nil }
+func (j measureRDB) OnDiscarded(context.Context, job.Task, MeasureRDB, string) error { return nil }

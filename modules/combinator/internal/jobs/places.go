@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"app238.com/inner/modules/combinator/internal/engine"
-	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/combinator/internal/store"
 )
 
 // namer is what both engines know of names.
@@ -17,19 +17,19 @@ type namer struct {
 }
 
 func (p Params) rdbNamer() namer {
-	return namer{kind: rows.RDB, engine: rdbEngine, name: p.RDB.Name, find: func(ctx context.Context, r engine.Resource) (string, error) {
+	return namer{kind: store.RDB, engine: rdbEngine, name: p.RDB.Name, find: func(ctx context.Context, r engine.Resource) (string, error) {
 		return p.RDB.Find(ctx, p.RDB.Place(r.UserUID), r)
 	}}
 }
 
 func (p Params) kvNamer() namer {
-	return namer{kind: rows.KV, engine: kvEngine, name: p.KV.Name, find: p.KV.Find}
+	return namer{kind: store.KV, engine: kvEngine, name: p.KV.Name, find: p.KV.Find}
 }
 
 // locate returns the name of a resource that is to be deleted: what is recorded, else what carries its mark, else what a new one
 // is called.
 func (p Params) locate(ctx context.Context, n namer, r engine.Resource) (string, error) {
-	name, err := p.Rows.Place(ctx, n.kind, r)
+	name, err := p.Store.Place(ctx, n.kind, r)
 	if err != nil {
 		return "", databaseError("reading where the resource is", err)
 	}
@@ -42,7 +42,7 @@ func (p Params) locate(ctx context.Context, n namer, r engine.Resource) (string,
 // record is locate for a resource that is to be made: its name is recorded before anything is done, so that nothing is made
 // that no row knows of. Beside one that was active under another name none is made.
 func (p Params) record(ctx context.Context, n namer, r engine.Resource, status string) (name string, err error) {
-	name, err = p.Rows.Place(ctx, n.kind, r)
+	name, err = p.Store.Place(ctx, n.kind, r)
 	if err != nil {
 		return "", databaseError("reading where the resource is", err)
 	}
@@ -50,12 +50,12 @@ func (p Params) record(ctx context.Context, n namer, r engine.Resource, status s
 		return name, nil
 	}
 	name = n.name(r)
-	if status == rows.Active {
+	if status == store.Active {
 		if name, err = n.unrecorded(ctx, r, nil); err != nil {
 			return "", err
 		}
 	}
-	if err := p.Rows.RecordPlace(ctx, n.kind, r, name); err != nil {
+	if err := p.Store.RecordPlace(ctx, n.kind, r, name); err != nil {
 		return "", databaseError("recording where the resource is", err)
 	}
 	return name, nil

@@ -29,4 +29,4 @@ func (j registerUser) Execute(ctx context.Context, t job.Task, p RegisterUser) e
 }
 
 // GiveUp has no row to write to: the first resource of the user tries again.
-func (j registerUser) GiveUp(context.Context, job.Task, RegisterUser, string) error { return nil }
+func (j registerUser) OnDiscarded(context.Context, job.Task, RegisterUser, string) error { return nil }

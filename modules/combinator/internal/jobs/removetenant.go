@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"app238.com/inner/modules/combinator/internal/engine"
-	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/combinator/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -31,9 +31,9 @@ func NewRemoveTenant(p Params) job.Definition {
 // takes: whoever has come back by now keeps them.
 func (j removeTenant) Execute(ctx context.Context, task job.Task, p RemoveTenant) error {
 	var refused, failure error
-	err := j.Rows.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t rows.Leased) (string, error) {
+	err := j.Store.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t store.Leased) (string, error) {
 		refused, failure = nil, nil
-		desired, remove := j.Rows.Wished, j.RDB.Remove
+		desired, remove := j.Store.IsReferenced, j.RDB.Remove
 		if p.Unused {
 			desired, remove = j.hasSchemas, j.RDB.Clear
 		}
@@ -41,17 +41,17 @@ func (j removeTenant) Execute(ctx context.Context, task job.Task, p RemoveTenant
 		case err != nil:
 			return "", err
 		case isDesired && p.Unused: // it is of use again
-			return rows.Remaining(t.Prepared, false), nil
+			return store.Remaining(t.Prepared, false), nil
 		case isDesired:
-			refused = job.NewPermanent("the user, or a SQL schema of the user, is there")
-			return rows.Remaining(t.Prepared, false), nil
+			refused = job.NewTerminal("the user, or a SQL schema of the user, is there")
+			return store.Remaining(t.Prepared, false), nil
 		}
 		var nothing bool
 		nothing, failure = remove(ctx, j.tenant(p.UserUID, t))
 		if failure != nil && !p.Unused && errors.As(failure, new(*engine.Kept)) {
-			return rows.Unknown, nil // the role cannot log in any more: whoever comes back is given that again
+			return store.Unknown, nil // the role cannot log in any more: whoever comes back is given that again
 		}
-		return rows.Remaining(t.Prepared, nothing), failure
+		return store.Remaining(t.Prepared, nothing), failure
 	})
 	if err := tenantError(failure, err); err != nil {
 		return err
@@ -60,8 +60,8 @@ func (j removeTenant) Execute(ctx context.Context, task job.Task, p RemoveTenant
 }
 
 func (j removeTenant) hasSchemas(ctx context.Context, userUID string) (bool, error) {
-	return j.Rows.Others(ctx, userUID, "", rows.RDB)
+	return j.Store.HasOthers(ctx, userUID, "", store.RDB)
 }
 
 // GiveUp has no row to write to: the user is gone, and the next audit sees what is left, or the role stays for the user's next schema.
-func (j removeTenant) GiveUp(context.Context, job.Task, RemoveTenant, string) error { return nil }
+func (j removeTenant) OnDiscarded(context.Context, job.Task, RemoveTenant, string) error { return nil }

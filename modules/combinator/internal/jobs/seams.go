@@ -6,24 +6,24 @@ import (
 	"app238.com/inner/app/kube"
 	"app238.com/inner/ent"
 	"app238.com/inner/modules/combinator/internal/engine"
-	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/combinator/internal/store"
 )
 
 // Rows is what the jobs ask of the database.
-type Rows interface {
-	Earlier(ctx context.Context, resource *ent.CombinatorResource) (int, error)
+type Store interface {
+	CountEarlier(ctx context.Context, resource *ent.CombinatorResource) (int, error)
 	ForgetPlace(ctx context.Context, kind string, of engine.Resource) error
 	ForgetSizes(ctx context.Context) error
 	Mark(ctx context.Context, userUID, resourceID, kind, status, message string) error
-	Others(ctx context.Context, userUID, resourceID, kind string) (bool, error)
+	HasOthers(ctx context.Context, userUID, resourceID, kind string) (bool, error)
 	Place(ctx context.Context, kind string, of engine.Resource) (string, error)
 	RecordPlace(ctx context.Context, kind string, of engine.Resource, name string) error
 	Resource(ctx context.Context, userUID, resourceID, kind string) (*ent.CombinatorResource, error)
 	SaveSizes(ctx context.Context, name func(engine.Resource) string, sizes []engine.Size) error
 	SecretKey(ctx context.Context, userUID string) (string, error)
-	Tenants(ctx context.Context, after string, limit int) ([]rows.Tenant, error)
-	Wished(ctx context.Context, userUID string) (bool, error)
-	WithTenant(ctx context.Context, task int64, userUID string, place *engine.Place, work func(ctx context.Context, t rows.Leased) (string, error)) error
+	Tenants(ctx context.Context, after string, limit int) ([]store.Tenant, error)
+	IsReferenced(ctx context.Context, userUID string) (bool, error)
+	WithTenant(ctx context.Context, task int64, userUID string, place *engine.Place, work func(ctx context.Context, t store.Leased) (string, error)) error
 }
 
 // Pods is what the jobs ask of the Combinator pods.

@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"app238.com/inner/modules/combinator/internal/engine"
-	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/combinator/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -45,7 +45,7 @@ func (j *syncPasswords) Execute(ctx context.Context, task job.Task, _ SyncPasswo
 	var failure error
 	left := renewedAtOnce
 	for after := ""; ; {
-		tenants, err := j.Rows.Tenants(ctx, after, tenantPage)
+		tenants, err := j.Store.Tenants(ctx, after, tenantPage)
 		if err != nil {
 			return databaseError("reading the users", err)
 		}
@@ -80,7 +80,7 @@ func (j *syncPasswords) Execute(ctx context.Context, task job.Task, _ SyncPasswo
 }
 
 // withKeys are those of the users that are to be let in.
-func (j *syncPasswords) withKeys(tenants []rows.Tenant) (all []engine.Tenant) {
+func (j *syncPasswords) withKeys(tenants []store.Tenant) (all []engine.Tenant) {
 	for _, t := range tenants {
 		if t.Key != "" {
 			all = append(all, engine.Tenant{UserUID: t.UserUID, Key: t.Key, Place: j.RDB.Place(t.UserUID).Recorded(t.Place)})
@@ -90,4 +90,6 @@ func (j *syncPasswords) withKeys(tenants []rows.Tenant) (all []engine.Tenant) {
 }
 
 // GiveUp has no row to write to: the next execution comes by itself.
-func (j *syncPasswords) GiveUp(context.Context, job.Task, SyncPasswords, string) error { return nil }
+func (j *syncPasswords) OnDiscarded(context.Context, job.Task, SyncPasswords, string) error {
+	return nil
+}

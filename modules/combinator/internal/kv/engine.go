@@ -16,7 +16,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/guard"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
@@ -88,7 +88,7 @@ func (e *Engine) connect() {
 			e.log.Info("kv engine connected")
 			return
 		}
-		e.log.Warn("kv engine not reachable", observe.Error(err))
+		e.log.Warn("kv engine not reachable", logging.Error(err))
 		select {
 		case <-e.life.Done():
 			return

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"app238.com/inner/app/guard"
-	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/combinator/internal/store"
 )
 
 // timeout bounds the look into the database that a scrape makes.
@@ -17,13 +17,13 @@ const timeout = 2 * time.Second
 // Sizes is a collector of the sizes of SQL schemas as they were measured last, by whichever process: every one shows the
 // same.
 type Sizes struct {
-	rows  *rows.Rows
+	store *store.Store
 	bytes *prometheus.Desc
 }
 
 // NewSizes registers the collector with r.
-func NewSizes(r *prometheus.Registry, rows *rows.Rows) (*Sizes, error) {
-	s := &Sizes{rows: rows, bytes: prometheus.NewDesc("inner_combinator_rdb_bytes",
+func NewSizes(r *prometheus.Registry, store *store.Store) (*Sizes, error) {
+	s := &Sizes{store: store, bytes: prometheus.NewDesc("inner_combinator_rdb_bytes",
 		"Size of a user's SQL schema when it was measured last.", []string{"user_uid", "resource_id"}, nil)}
 	return s, r.Register(guard.Collector(s))
 }
@@ -35,7 +35,7 @@ func (s *Sizes) Describe(to chan<- *prometheus.Desc) { to <- s.bytes }
 func (s *Sizes) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	err := s.rows.Sizes(ctx, func(userUID, resourceID string, bytes int64) {
+	err := s.store.Sizes(ctx, func(userUID, resourceID string, bytes int64) {
 		to <- prometheus.MustNewConstMetric(s.bytes, prometheus.GaugeValue, float64(bytes), userUID, resourceID)
 	})
 	if err != nil {

@@ -13,13 +13,13 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/combinator/internal/engine"
-	"app238.com/inner/modules/combinator/internal/rows"
+	"app238.com/inner/modules/combinator/internal/store"
 )
 
 // patience is how long the start waits for the database.
-const patience = 5 * time.Second
+const timeout = 5 * time.Second
 
 // pageSize is how many records are read at once.
 const pageSize = 1000
@@ -29,10 +29,10 @@ type Check struct {
 	// named says that the platform has a name of its own, rather than that of the domain.
 	named bool
 
-	rows *rows.Rows
-	rdb  engine.RDB
-	kv   engine.KV
-	log  *zap.Logger
+	store *store.Store
+	rdb   engine.RDB
+	kv    engine.KV
+	log   *zap.Logger
 
 	mu   sync.Mutex
 	done bool
@@ -41,21 +41,21 @@ type Check struct {
 }
 
 // New returns the check.
-func New(c *config.Config, r *rows.Rows, rdb engine.RDB, kv engine.KV, log *zap.Logger) *Check {
-	return &Check{named: c.Platform != "", rows: r, rdb: rdb, kv: kv, log: log.Named("job")}
+func New(c *config.Config, r *store.Store, rdb engine.RDB, kv engine.KV, log *zap.Logger) *Check {
+	return &Check{named: c.Platform != "", store: r, rdb: rdb, kv: kv, log: log.Named("job")}
 }
 
 // Start refuses the start where the templates contradict what is recorded. A database that does not answer keeps nothing
 // from starting: then Ready asks again.
 func (c *Check) Start(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	err := c.run(ctx)
 	if errors.As(err, new(config.Error)) {
 		return err
 	}
 	if err != nil {
-		c.log.Info("names in the engines not compared yet", observe.Error(err))
+		c.log.Info("names in the engines not compared yet", logging.Error(err))
 	}
 	return nil
 }
@@ -97,7 +97,7 @@ func (c *Check) platform(ctx context.Context) (fault, err error) {
 	if c.named || !c.rdb.Configured() && !c.kv.Configured() {
 		return nil, nil
 	}
-	ours, all, err := c.rows.Platforms(ctx)
+	ours, all, err := c.store.Platforms(ctx)
 	if err != nil || ours > 0 || all == 0 {
 		return nil, err
 	}
@@ -109,20 +109,20 @@ func (c *Check) schemas(ctx context.Context) (fault, err error) {
 	if !c.rdb.Configured() {
 		return nil, nil
 	}
-	return c.places(ctx, "combinator.rdb.names", rows.RDB, "schemas", c.rdb.Name)
+	return c.places(ctx, "combinator.rdb.names", store.RDB, "schemas", c.rdb.Name)
 }
 
 func (c *Check) prefixes(ctx context.Context) (fault, err error) {
 	if !c.kv.Configured() {
 		return nil, nil
 	}
-	return c.places(ctx, "combinator.kv.prefix", rows.KV, "namespaces", c.kv.Name)
+	return c.places(ctx, "combinator.kv.prefix", store.KV, "namespaces", c.kv.Name)
 }
 
 func (c *Check) places(ctx context.Context, key, kind, what string, name func(engine.Resource) string) (fault, err error) {
 	all := differences{key: key, what: what}
 	for after := int64(0); ; {
-		places, err := c.rows.Places(ctx, kind, after, pageSize)
+		places, err := c.store.Places(ctx, kind, after, pageSize)
 		if err != nil {
 			return nil, err
 		}
@@ -142,7 +142,7 @@ func (c *Check) tenants(ctx context.Context) (fault, err error) {
 	}
 	all := differences{key: "combinator.rdb.names", what: "roles and databases of users"}
 	for after := ""; ; {
-		tenants, err := c.rows.Tenants(ctx, after, pageSize)
+		tenants, err := c.store.Tenants(ctx, after, pageSize)
 		if err != nil {
 			return nil, err
 		}

@@ -6,7 +6,7 @@ import (
 	"math/big"
 	"time"
 
-	"app238.com/inner/modules/combinator/usage"
+	"app238.com/inner/modules/combinator/admin"
 )
 
 // sumDays joins reports to their resources, and both to the sizes. A sum of BIGINTs is a number of any length, which is read
@@ -25,7 +25,7 @@ WHERE ($1 = '' OR c.user_uid = $1) AND (d.day IS NOT NULL OR s.bytes IS NOT NULL
 ORDER BY c.user_uid, c.resource_id, d.day`
 
 // Days implements usage.Reader.
-func (s *Store) Days(ctx context.Context, query usage.Query) ([]usage.Day, error) {
+func (s *Store) Days(ctx context.Context, query admin.Query) ([]admin.Day, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	from, to := query.From.UTC(), query.To.UTC().AddDate(0, 0, 1)
@@ -40,9 +40,9 @@ func (s *Store) Days(ctx context.Context, query usage.Query) ([]usage.Day, error
 		return nil, err
 	}
 	defer func() { _ = found.Close() }()
-	days := []usage.Day{}
+	days := []admin.Day{}
 	for found.Next() {
-		var d usage.Day
+		var d admin.Day
 		var change string
 		if err := found.Scan(&d.UserUID, &d.ResourceID, &d.ResourceType, &d.Day, &d.Reports, &change, &d.Bytes); err != nil {
 			return nil, err

@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"app238.com/inner/modules/controller/internal/children"
-	"app238.com/inner/modules/controller/internal/status"
+	"app238.com/inner/modules/controller/internal/conditions"
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/controller/workerapp"
 )
@@ -41,8 +41,8 @@ func Known(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, secret *corev1
 			return rollout.Content{}, false
 		}
 	}
-	previous, same := status.Previous(app)
-	ran := same && (previous.Phase == workerapp.Running || status.HasRun(app))
+	previous, same := conditions.Previous(app)
+	ran := same && (previous.Phase == workerapp.Running || conditions.HasRun(app))
 	if !ran && !notes(configMap, app) {
 		return rollout.Content{}, false
 	}

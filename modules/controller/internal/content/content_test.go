@@ -10,8 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/internal/conditions"
 	"app238.com/inner/modules/controller/internal/content"
-	"app238.com/inner/modules/controller/internal/status"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
@@ -57,8 +57,8 @@ func TestATaskThatRunsIsProofOfItsContent(t *testing.T) {
 	b.app.Status.Task = 6
 	_, ok = content.Known(b.app, b.configMap, b.secret)
 	require.True(t, ok)
-	running := status.State{Phase: workerapp.Running}
-	b.app.Status = status.Recorded(b.app, b.app.Status, running, nil, time.Now())
+	running := conditions.State{Phase: workerapp.Running}
+	b.app.Status = conditions.Recorded(b.app, b.app.Status, running, nil, time.Now())
 	b.app.Status.Phase = workerapp.Failed
 	_, ok = content.Known(b.app, b.configMap, b.secret)
 	require.True(t, ok, "it has run")

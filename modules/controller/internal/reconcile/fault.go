@@ -15,9 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"app238.com/inner/app/kube"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/controller/internal/children"
-	"app238.com/inner/modules/controller/internal/status"
+	"app238.com/inner/modules/controller/internal/conditions"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
@@ -47,13 +47,13 @@ func faultOf(err error) (*fault, bool) {
 	if apierrors.IsNotFound(err) || !answered(err) || !errors.As(err, &answer) {
 		return nil, false
 	}
-	return &fault{reason: status.Refused, message: printable("the cluster refuses a change: " + answer.Status().Message), cause: err, passing: true}, true
+	return &fault{reason: conditions.Refused, message: printable("the cluster refuses a change: " + answer.Status().Message), cause: err, passing: true}, true
 }
 
 // again returns when to look again. A name in the environment is mended by a new task, which brings a look by itself;
 // rows may come back without one.
 func (f *fault) again(slow time.Duration) (time.Duration, error) {
-	if f.reason == status.NoOwner {
+	if f.reason == conditions.NoOwner {
 		return slow, nil
 	}
 	return 0, f.cause
@@ -65,8 +65,8 @@ func (r *Reconciler) fail(ctx context.Context, app *workerapp.WorkerApp, present
 	if !ok {
 		return 0, err
 	}
-	state := status.State{Phase: workerapp.Failed, Reason: f.reason, Message: f.message, Serving: present != nil && present.Status.ReadyReplicas > 0}
-	previous, _ := status.Previous(app)
+	state := conditions.State{Phase: workerapp.Failed, Reason: f.reason, Message: f.message, Serving: present != nil && present.Status.ReadyReplicas > 0}
+	previous, _ := conditions.Previous(app)
 	known := previous.Reason == f.reason
 	state.Since = previous.LastingSince(r.now(), f.reason)
 	if f.passing && (!known || previous.Phase != workerapp.Failed) && r.now().Before(state.Since.Add(r.config.ProgressDeadline)) {
@@ -100,7 +100,7 @@ func refusal(c children.Child, err error) error {
 		return cause
 	}
 	return &fault{
-		reason:  status.Refused,
+		reason:  conditions.Refused,
 		message: fmt.Sprintf("the cluster refuses the %s: %s", c.Object.GetKind(), refusalText(c, err)),
 		cause:   cause,
 		passing: !kube.Refused(err),
@@ -148,4 +148,4 @@ func repeats(c children.Child, text string) bool {
 	return err != nil
 }
 
-func printable(text string) string { return observe.Clip(status.Public(text), refusalLength) }
+func printable(text string) string { return logging.Clip(conditions.Public(text), refusalLength) }

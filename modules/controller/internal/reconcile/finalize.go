@@ -11,15 +11,15 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"app238.com/inner/app/kube"
+	"app238.com/inner/modules/controller/internal/cache"
 	"app238.com/inner/modules/controller/internal/children"
-	"app238.com/inner/modules/controller/internal/watch"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
 // hold puts the finalizer on, before anything is made in the ingress namespace, and takes away the owner's secret key, which an
 // earlier controller wrote into WorkerApps.
 func (r *Reconciler) hold(ctx context.Context, app *workerapp.WorkerApp) error {
-	held, secret := slices.Contains(app.Finalizers, workerapp.Finalizer), app.Annotations[watch.KeyAnnotation] != ""
+	held, secret := slices.Contains(app.Finalizers, workerapp.Finalizer), app.Annotations[cache.KeyAnnotation] != ""
 	if held && !secret {
 		return nil
 	}
@@ -29,7 +29,7 @@ func (r *Reconciler) hold(ctx context.Context, app *workerapp.WorkerApp) error {
 		metadata["finalizers"] = append(slices.Clone(app.Finalizers), workerapp.Finalizer)
 	}
 	if secret {
-		metadata["annotations"] = map[string]any{corev1.LastAppliedConfigAnnotation: nil, watch.KeyAnnotation: nil}
+		metadata["annotations"] = map[string]any{corev1.LastAppliedConfigAnnotation: nil, cache.KeyAnnotation: nil}
 		patch["spec"] = map[string]any{"ownerSK": nil}
 	}
 	written, err := r.patchApp(ctx, app.Namespace, app.Name, patch)

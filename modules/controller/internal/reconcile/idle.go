@@ -7,8 +7,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 
+	"app238.com/inner/modules/controller/internal/conditions"
 	"app238.com/inner/modules/controller/internal/rolloutstate"
-	"app238.com/inner/modules/controller/internal/status"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
@@ -18,9 +18,9 @@ const scaledToZero = "ScaledToZero"
 // idle tells whether a worker is to have no pods: it has never served, and its version has failed for longer than the settings
 // have it keep what its pods reserve. The next task gives it pods again. It returns after how long to look again, 0 for no need.
 func (r *Reconciler) idle(ctx context.Context, app *workerapp.WorkerApp, present *appsv1.Deployment) (bool, time.Duration) {
-	failed, _ := status.Previous(app)
+	failed, _ := conditions.Previous(app)
 	if r.config.ScaleToZeroAfter == 0 || present == nil || present.Status.ReadyReplicas > 0 ||
-		failed.Phase != workerapp.Failed || !rolloutstate.OfPods(failed.Reason) || status.HasRun(app) {
+		failed.Phase != workerapp.Failed || !rolloutstate.OfPods(failed.Reason) || conditions.HasRun(app) {
 		return false, 0
 	}
 	if wait := failed.Since.Add(r.config.ScaleToZeroAfter).Sub(r.now()); wait > 0 {
@@ -36,8 +36,8 @@ func (r *Reconciler) idle(ctx context.Context, app *workerapp.WorkerApp, present
 func isZero(d *appsv1.Deployment) bool { return d.Spec.Replicas != nil && *d.Spec.Replicas == 0 }
 
 // scaleToZero leaves the state as it is told already.
-func (r *Reconciler) scaleToZero(ctx context.Context, app *workerapp.WorkerApp, present *appsv1.Deployment, hash string) (status.State, time.Duration, error) {
-	state, _ := status.Previous(app)
+func (r *Reconciler) scaleToZero(ctx context.Context, app *workerapp.WorkerApp, present *appsv1.Deployment, hash string) (conditions.State, time.Duration, error) {
+	state, _ := conditions.Previous(app)
 	desired, err := r.builder.Deployment(app, hash, 0)
 	if err != nil {
 		return state, 0, err

@@ -13,21 +13,21 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"app238.com/inner/app/guard"
+	"app238.com/inner/modules/controller/internal/cache"
 	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/internal/conditions"
 	"app238.com/inner/modules/controller/internal/content"
 	"app238.com/inner/modules/controller/internal/rolloutstate"
-	"app238.com/inner/modules/controller/internal/status"
-	"app238.com/inner/modules/controller/internal/watch"
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
 // makeChildren brings every child to what is wished, and tells how the rollout stands. What does not depend on the
 // environment is made even while the database that tells the environment is away.
-func (r *Reconciler) makeChildren(ctx context.Context, app *workerapp.WorkerApp, found watch.Found) (status.State, time.Duration, error) {
+func (r *Reconciler) makeChildren(ctx context.Context, app *workerapp.WorkerApp, found cache.Found) (conditions.State, time.Duration, error) {
 	wanted, contentErr := r.content(ctx, app, found)
 	if _, ok := faultOf(contentErr); ok {
-		return status.State{}, 0, contentErr
+		return conditions.State{}, 0, contentErr
 	}
 	var around sync.WaitGroup
 	var moving time.Duration
@@ -38,7 +38,7 @@ func (r *Reconciler) makeChildren(ctx context.Context, app *workerapp.WorkerApp,
 			return err
 		})
 	})
-	var state status.State
+	var state conditions.State
 	var again time.Duration
 	err := contentErr
 	if err == nil {
@@ -66,7 +66,7 @@ type wantedContent struct {
 }
 
 // content returns what the pods shall see, from the cluster where that can be relied on, else from the database.
-func (r *Reconciler) content(ctx context.Context, app *workerapp.WorkerApp, found watch.Found) (wantedContent, error) {
+func (r *Reconciler) content(ctx context.Context, app *workerapp.WorkerApp, found cache.Found) (wantedContent, error) {
 	known, ok := content.Known(app, found.ConfigMap, found.Secret)
 	if !ok {
 		var err error
@@ -76,7 +76,7 @@ func (r *Reconciler) content(ctx context.Context, app *workerapp.WorkerApp, foun
 	}
 	env, err := content.Environment(known.Env)
 	if err != nil {
-		return wantedContent{}, &fault{reason: status.InvalidEnvironment, message: err.Error()}
+		return wantedContent{}, &fault{reason: conditions.InvalidEnvironment, message: err.Error()}
 	}
 	return wantedContent{
 		env: env, secretKey: known.SecretKey, lookedUp: !ok,
@@ -89,7 +89,7 @@ func (r *Reconciler) lookUp(ctx context.Context, app *workerapp.WorkerApp) (roll
 	defer cancel()
 	known, err := r.source.Content(ctx, app.Spec.WorkerID, app.Spec.OwnerID)
 	if errors.Is(err, rollout.ErrNoOwner) {
-		return known, &fault{reason: status.NoOwner, message: rollout.ErrNoOwner.Error()}
+		return known, &fault{reason: conditions.NoOwner, message: rollout.ErrNoOwner.Error()}
 	}
 	if err != nil {
 		return known, fmt.Errorf("look up the environment: %w", err)
@@ -98,7 +98,7 @@ func (r *Reconciler) lookUp(ctx context.Context, app *workerapp.WorkerApp) (roll
 }
 
 // makeRollout makes what the pods see and what isolates them before the Deployment that starts them.
-func (r *Reconciler) makeRollout(ctx context.Context, app *workerapp.WorkerApp, found watch.Found, wanted wantedContent) (status.State, time.Duration, error) {
+func (r *Reconciler) makeRollout(ctx context.Context, app *workerapp.WorkerApp, found cache.Found, wanted wantedContent) (conditions.State, time.Duration, error) {
 	var held *corev1.Secret
 	environment := guard.Start(func() (err error) {
 		held, err = r.makeEnvironment(ctx, app, found, wanted)
@@ -107,7 +107,7 @@ func (r *Reconciler) makeRollout(ctx context.Context, app *workerapp.WorkerApp, 
 	policy, err := r.builder.Policy(app)
 	_, err = r.settle(ctx, app, policy, live(found.Policy), err)
 	if err := cmp.Or(<-environment, err); err != nil {
-		return status.State{}, 0, err
+		return conditions.State{}, 0, err
 	}
 	hash := content.PodHash(wanted.secretKey, wanted.env, content.Merge(held, wanted.reserved))
 	idle, idleLook := r.idle(ctx, app, found.Deployment)
@@ -116,12 +116,12 @@ func (r *Reconciler) makeRollout(ctx context.Context, app *workerapp.WorkerApp, 
 	}
 	desired, err := r.builder.Deployment(app, hash, children.Replicas(app))
 	if err != nil {
-		return status.State{}, 0, err
+		return conditions.State{}, 0, err
 	}
 	deployment, turn := found.Deployment, r.turn(app, desired, found.Deployment)
 	if turn == 0 {
 		if deployment, err = r.applyDeployment(ctx, app, desired, found.Deployment); err != nil {
-			return status.State{}, 0, err
+			return conditions.State{}, 0, err
 		}
 	}
 	state, again := rolloutstate.Evaluate(rolloutstate.Input{
@@ -145,7 +145,7 @@ func (r *Reconciler) applyDeployment(ctx context.Context, app *workerapp.WorkerA
 
 // makeEnvironment writes the ConfigMap after the Secret: it notes the task whose content is there. It returns the Secret with
 // the user's keys.
-func (r *Reconciler) makeEnvironment(ctx context.Context, app *workerapp.WorkerApp, found watch.Found, wanted wantedContent) (*corev1.Secret, error) {
+func (r *Reconciler) makeEnvironment(ctx context.Context, app *workerapp.WorkerApp, found cache.Found, wanted wantedContent) (*corev1.Secret, error) {
 	secret, err := r.builder.Secret(app, wanted.reserved)
 	if err != nil {
 		return nil, err

@@ -6,8 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"app238.com/inner/modules/controller/internal/cache"
 	"app238.com/inner/modules/controller/internal/children"
-	"app238.com/inner/modules/controller/internal/watch"
 )
 
 // noticed is how long the ingress, which looks at most every two seconds, and the nodes, which may gather changes of a Service's
@@ -18,7 +18,7 @@ const noticed = 5 * time.Second
 // an address, by what is there alone. Each step leaves what the one before it needs, so that no request is lost, wherever the
 // ingress has got to: the new name is led to under the old port, then the route leads to port 80, then what is old goes.
 // Where a step has to wait for the one before it to be noticed, it also returns for how long.
-func (r *Reconciler) way(app string, desired int64, found watch.Found) (children.Way, time.Duration) {
+func (r *Reconciler) way(app string, desired int64, found cache.Found) (children.Way, time.Duration) {
 	if found.External == nil || found.Route == nil {
 		return children.Moved(), 0
 	}
@@ -44,7 +44,7 @@ func (r *Reconciler) way(app string, desired int64, found watch.Found) (children
 }
 
 // begins tells whether requests go to the new Service from now on, or, where only time is missing, for how long not yet.
-func (r *Reconciler) begins(app string, otherPort bool, found watch.Found) (bool, time.Duration) {
+func (r *Reconciler) begins(app string, otherPort bool, found cache.Found) (bool, time.Duration) {
 	switch {
 	case found.Former == nil:
 		return true, 0
@@ -60,7 +60,7 @@ func (r *Reconciler) begins(app string, otherPort bool, found watch.Found) (bool
 
 // reachable tells whether the pods that the new Service leads to can do with all requests: those that name their port. Where
 // the new version listens on another port than the old one, one such pod is enough, since it fails what comes to it the old way.
-func reachable(found watch.Found, otherPort bool) bool {
+func reachable(found cache.Found, otherPort bool) bool {
 	if found.Deployment == nil || !children.NamesItsPort(found.Deployment) {
 		return false
 	}

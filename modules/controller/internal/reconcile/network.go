@@ -8,14 +8,14 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"app238.com/inner/modules/controller/internal/cache"
 	"app238.com/inner/modules/controller/internal/children"
-	"app238.com/inner/modules/controller/internal/watch"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
 // makeNetwork makes the way that requests take, and the budget of disruptions. It returns after how long to look again, 0
 // where only a change is an occasion.
-func (r *Reconciler) makeNetwork(ctx context.Context, app *workerapp.WorkerApp, found watch.Found) (time.Duration, error) {
+func (r *Reconciler) makeNetwork(ctx context.Context, app *workerapp.WorkerApp, found cache.Found) (time.Duration, error) {
 	way, again := r.way(app.Name, app.Spec.Port, found)
 	state := fmt.Sprint(app.UID, app.Generation, way,
 		version(found.Service), version(found.Former), version(found.External), version(found.Route), version(found.Budget))

@@ -13,10 +13,10 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/app/kube/workqueue"
+	"app238.com/inner/modules/controller/internal/cache"
 	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/internal/conditions"
 	"app238.com/inner/modules/controller/internal/spec"
-	"app238.com/inner/modules/controller/internal/status"
-	"app238.com/inner/modules/controller/internal/watch"
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/controller/workerapp"
 )
@@ -25,7 +25,7 @@ import (
 type Reconciler struct {
 	builder  children.Builder
 	checked  *checked
-	cache    *watch.Cache
+	cache    *cache.Cache
 	clients  *kube.Clients
 	events   Announcer
 	config   config.Controller
@@ -50,7 +50,7 @@ type Announcer interface {
 
 // Params are what a Reconciler stands on.
 type Params struct {
-	Cache    *watch.Cache
+	Cache    *cache.Cache
 	Clients  *kube.Clients
 	Config   *config.Config
 	Events   Announcer
@@ -110,7 +110,7 @@ func (r *Reconciler) ensure(ctx context.Context, u *unstructured.Unstructured) (
 		err = spec.Check(app)
 	}
 	if err != nil {
-		return r.fail(ctx, app, found.Deployment, &fault{reason: status.InvalidSpec, message: err.Error()})
+		return r.fail(ctx, app, found.Deployment, &fault{reason: conditions.InvalidSpec, message: err.Error()})
 	}
 	if behind, err := r.behind(ctx, app, found.Deployment); err != nil || behind {
 		return behindWait, raced(err)
@@ -119,7 +119,7 @@ func (r *Reconciler) ensure(ctx context.Context, u *unstructured.Unstructured) (
 	if err != nil {
 		return r.fail(ctx, app, found.Deployment, err)
 	}
-	if wait := status.Told(app, state, r.now()); wait > 0 {
+	if wait := conditions.Told(app, state, r.now()); wait > 0 {
 		return wait, nil // again is zero while nothing is suspected
 	}
 	return again, r.report(ctx, app, state)

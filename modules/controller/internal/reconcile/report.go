@@ -8,22 +8,22 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/kube"
-	"app238.com/inner/modules/controller/internal/status"
+	"app238.com/inner/modules/controller/internal/conditions"
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
 // report records the outcome, where state is one that is not recorded yet, and then writes the status once. After a
 // crash between the two the outcome is recorded again, which a Recorder bears; the other way round it could be lost.
-func (r *Reconciler) report(ctx context.Context, app *workerapp.WorkerApp, state status.State) error {
+func (r *Reconciler) report(ctx context.Context, app *workerapp.WorkerApp, state conditions.State) error {
 	now := r.now()
-	next := status.Next(app, state, now)
+	next := conditions.Next(app, state, now)
 	var recordErr error
-	if outcome, ok := status.Outcome(app, state); ok {
+	if outcome, ok := conditions.Outcome(app, state); ok {
 		recordErr = r.record(ctx, outcome)
-		next = status.Recorded(app, next, state, recordErr, now)
+		next = conditions.Recorded(app, next, state, recordErr, now)
 	}
-	if status.Same(app.Status, next) {
+	if conditions.Same(app.Status, next) {
 		return recordErr
 	}
 	return errors.Join(recordErr, raced(r.writeStatus(ctx, app, next, state.Reason)))
@@ -40,7 +40,7 @@ func (r *Reconciler) record(ctx context.Context, outcome rollout.Outcome) error 
 
 // writeStatus writes next. The reason is for the log: the message may hold what a container said last.
 func (r *Reconciler) writeStatus(ctx context.Context, app *workerapp.WorkerApp, next workerapp.Status, reason string) error {
-	patch, err := status.Patch(app.ResourceVersion, next)
+	patch, err := conditions.Patch(app.ResourceVersion, next)
 	if err != nil {
 		return fmt.Errorf("status: %w", err)
 	}

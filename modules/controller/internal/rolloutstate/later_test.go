@@ -9,8 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"app238.com/inner/modules/controller/internal/conditions"
 	"app238.com/inner/modules/controller/internal/rolloutstate"
-	"app238.com/inner/modules/controller/internal/status"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
@@ -23,11 +23,11 @@ func TestAVersionThatHasRunFailsWhenNothingServes(t *testing.T) {
 	gone.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "no node"}}
 	in.Pods = []*corev1.Pod{gone}
 	state, again := rolloutstate.Evaluate(in)
-	require.Equal(t, status.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress}, state, "before it has run, the deadline decides")
+	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress}, state, "before it has run, the deadline decides")
 	require.Zero(t, again)
 
-	running := status.State{Phase: workerapp.Running, Reason: rolloutstate.Complete}
-	in.App.Status = status.Recorded(in.App, status.Next(in.App, running, noon), running, nil, noon)
+	running := conditions.State{Phase: workerapp.Running, Reason: rolloutstate.Complete}
+	in.App.Status = conditions.Recorded(in.App, conditions.Next(in.App, running, noon), running, nil, noon)
 	state, again = rolloutstate.Evaluate(in)
 	require.Equal(t, workerapp.Deploying, state.Phase)
 	require.Positive(t, again)
@@ -35,19 +35,19 @@ func TestAVersionThatHasRunFailsWhenNothingServes(t *testing.T) {
 	in = shown(in, state, noon)
 	in.Now = noon.Add(again)
 	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, status.State{Phase: workerapp.Failed, Reason: rolloutstate.NotServing, Message: "no pod serves: Unschedulable: no node", Since: noon}, state)
+	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.NotServing, Message: "no pod serves: Unschedulable: no node", Since: noon}, state)
 
 	in.App.Status, in.Now = recorded, noon
 	in.Deployment.Status.ReadyReplicas = 1
 	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, status.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress, Serving: true}, state, "while one serves, it is not said")
+	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress, Serving: true}, state, "while one serves, it is not said")
 }
 
 func TestWhatHasFailedRunsOnlyOncePodsLast(t *testing.T) {
 	t.Parallel()
 	in := setup()
 	in.Deployment.Status = appsv1.DeploymentStatus{ObservedGeneration: 5, Replicas: 2, UpdatedReplicas: 2, ReadyReplicas: 2}
-	in = shown(in, status.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing}, noon)
+	in = shown(in, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing}, noon)
 	state, _ := rolloutstate.Evaluate(in)
 	require.NotEqual(t, workerapp.Running, state.Phase)
 	in.Deployment.Status.AvailableReplicas = 2
@@ -66,7 +66,7 @@ func TestPodsThatAreGivenUpFailTheRolloutOnlyWhereTheirSuccessorsAreToo(t *testi
 	in := setup()
 	in.Pods = []*corev1.Pod{evicted(noon.Add(-time.Second)), pod("new")}
 	state, again := rolloutstate.Evaluate(in)
-	require.Equal(t, status.State{Phase: workerapp.Deploying, Reason: rolloutstate.PodFailed, Message: "Evicted: the disk is full", Since: noon}, said(state))
+	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.PodFailed, Message: "Evicted: the disk is full", Since: noon}, said(state))
 	require.Positive(t, again)
 	in = shown(in, state, noon)
 	in.Now = noon.Add(10 * grace)
@@ -79,5 +79,5 @@ func TestPodsThatAreGivenUpFailTheRolloutOnlyWhereTheirSuccessorsAreToo(t *testi
 	in.Pods[1].Status.Conditions = nil
 	in.Pods = append(in.Pods, evicted(noon.Add(grace)))
 	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, status.State{Phase: workerapp.Failed, Reason: rolloutstate.PodFailed, Message: "Evicted: the disk is full"}, said(state))
+	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.PodFailed, Message: "Evicted: the disk is full"}, said(state))
 }

@@ -7,7 +7,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
-	"app238.com/inner/modules/controller/internal/status"
+	"app238.com/inner/modules/controller/internal/conditions"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
@@ -43,20 +43,20 @@ type Input struct {
 }
 
 // Evaluate returns the state and, where it changes by the mere passing of time, after how long to look again.
-func Evaluate(in Input) (status.State, time.Duration) {
+func Evaluate(in Input) (conditions.State, time.Duration) {
 	state, again := evaluate(in)
 	state.Serving = in.Deployment != nil && in.Deployment.Status.ReadyReplicas > 0
 	return state, again
 }
 
-func evaluate(in Input) (status.State, time.Duration) {
+func evaluate(in Input) (conditions.State, time.Duration) {
 	if !current(in) {
-		return status.State{Phase: workerapp.Deploying, Reason: InProgress}, 0
+		return conditions.State{Phase: workerapp.Deploying, Reason: InProgress}, 0
 	}
 	if complete(in) {
-		return status.State{Phase: workerapp.Running, Reason: Complete}, 0
+		return conditions.State{Phase: workerapp.Running, Reason: Complete}, 0
 	}
-	previous, _ := status.Previous(in.App)
+	previous, _ := conditions.Previous(in.App)
 	late := deadlineExceeded(in.Deployment)
 	worst, failing := worstTrouble(in)
 	switch {
@@ -64,8 +64,8 @@ func evaluate(in Input) (status.State, time.Duration) {
 		return judge(in, worst, previous, late)
 	case late:
 		return failed(in, trouble{reason: Deadline, message: describeLate(in)}, previous), 0
-	case counts(in.Deployment) || status.HasRun(in.App):
-		return status.State{Phase: workerapp.Deploying, Reason: InProgress}, 0
+	case counts(in.Deployment) || conditions.HasRun(in.App):
+		return conditions.State{Phase: workerapp.Deploying, Reason: InProgress}, 0
 	}
 	return uncounted(in, previous)
 }
@@ -78,24 +78,24 @@ func counts(d *appsv1.Deployment) bool {
 }
 
 // uncounted counts the deadline in the status.
-func uncounted(in Input, previous status.State) (status.State, time.Duration) {
+func uncounted(in Input, previous conditions.State) (conditions.State, time.Duration) {
 	since := previous.LastingSince(in.Now, InProgress, Deadline)
 	wait := since.Add(in.Deadline + resolution).Sub(in.Now)
 	if wait <= 0 || previous.Phase == workerapp.Failed && previous.Reason == Deadline {
 		return failed(in, trouble{reason: Deadline, message: describeLate(in)}, previous), 0
 	}
-	return status.State{Phase: workerapp.Deploying, Reason: InProgress, Since: since}, wait
+	return conditions.State{Phase: workerapp.Deploying, Reason: InProgress, Since: since}, wait
 }
 
 // judge decides whether pods that fail to start have failed the rollout yet.
-func judge(in Input, worst trouble, previous status.State, late bool) (status.State, time.Duration) {
+func judge(in Input, worst trouble, previous conditions.State, late bool) (conditions.State, time.Duration) {
 	since := previous.LastingSince(in.Now, worst.reason)
 	wait := since.Add(in.Grace + resolution).Sub(in.Now)
 	stays := previous.Phase == workerapp.Failed && OfPods(previous.Reason)
 	if worst.final || late || stays || (!worst.recovering && wait <= 0) {
 		return failed(in, worst, previous), 0
 	}
-	state := status.State{Phase: workerapp.Deploying, Reason: worst.reason, Message: worst.message, Since: since}
+	state := conditions.State{Phase: workerapp.Deploying, Reason: worst.reason, Message: worst.message, Since: since}
 	if previous.Reason == worst.reason {
 		state.Message = previous.Message
 	}
@@ -104,8 +104,8 @@ func judge(in Input, worst trouble, previous status.State, late bool) (status.St
 
 // failed keeps the message of an earlier look that found the same: pods change their words all the time, and each change
 // would be a write.
-func failed(in Input, t trouble, previous status.State) status.State {
-	state := status.State{Phase: workerapp.Failed, Reason: t.reason, Message: t.message, Since: previous.Since}
+func failed(in Input, t trouble, previous conditions.State) conditions.State {
+	state := conditions.State{Phase: workerapp.Failed, Reason: t.reason, Message: t.message, Since: previous.Since}
 	if state.Since.IsZero() {
 		state.Since = in.Now
 	}
@@ -135,7 +135,7 @@ func current(in Input) bool {
 func complete(in Input) bool {
 	s := in.Deployment.Status
 	serving := s.ReadyReplicas
-	if previous, _ := status.Previous(in.App); previous.Phase == workerapp.Failed && OfPods(previous.Reason) {
+	if previous, _ := conditions.Previous(in.App); previous.Phase == workerapp.Failed && OfPods(previous.Reason) {
 		serving = s.AvailableReplicas
 	}
 	return s.UpdatedReplicas == in.Replicas && s.Replicas == in.Replicas && serving == in.Replicas

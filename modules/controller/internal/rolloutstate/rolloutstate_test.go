@@ -11,8 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/internal/conditions"
 	"app238.com/inner/modules/controller/internal/rolloutstate"
-	"app238.com/inner/modules/controller/internal/status"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
@@ -52,13 +52,13 @@ func exited(code int32, reason, message string) *corev1.ContainerStateTerminated
 }
 
 // shown gives the app the status of state, as written at that time.
-func shown(in rolloutstate.Input, state status.State, at time.Time) rolloutstate.Input {
-	in.App.Status = status.Next(in.App, state, at)
+func shown(in rolloutstate.Input, state conditions.State, at time.Time) rolloutstate.Input {
+	in.App.Status = conditions.Next(in.App, state, at)
 	return in
 }
 
 // said leaves out what Evaluate tells of every state: whether anything serves, and since when it is a failure.
-func said(s status.State) status.State {
+func said(s conditions.State) conditions.State {
 	s.Serving = false
 	if s.Phase == workerapp.Failed {
 		s.Since = time.Time{}
@@ -116,7 +116,7 @@ func TestFailingPodsFailTheRolloutAfterTheGrace(t *testing.T) {
 			in := setup()
 			in.Pods = []*corev1.Pod{pod("new", test.state)}
 			state, again := rolloutstate.Evaluate(in)
-			require.Equal(t, status.State{Phase: workerapp.Deploying, Reason: test.reason, Message: test.words, Since: noon}, said(state))
+			require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: test.reason, Message: test.words, Since: noon}, said(state))
 			require.GreaterOrEqual(t, again, grace)
 
 			in = shown(in, state, noon)
@@ -126,7 +126,7 @@ func TestFailingPodsFailTheRolloutAfterTheGrace(t *testing.T) {
 
 			in.Now = noon.Add(again)
 			state, again = rolloutstate.Evaluate(in)
-			require.Equal(t, status.State{Phase: workerapp.Failed, Reason: test.reason, Message: test.words}, said(state))
+			require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: test.reason, Message: test.words}, said(state))
 			require.Zero(t, again)
 		})
 	}
@@ -137,7 +137,7 @@ func TestWhatCannotMendItselfFailsAtOnce(t *testing.T) {
 	in := setup()
 	in.Pods = []*corev1.Pod{pod("new", waiting("ErrImagePull", "x")), pod("new", waiting("InvalidImageName", "bad reference"))}
 	state, _ := rolloutstate.Evaluate(in)
-	require.Equal(t, status.State{Phase: workerapp.Failed, Reason: rolloutstate.ImageNotPulled, Message: "InvalidImageName: bad reference"}, said(state))
+	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.ImageNotPulled, Message: "InvalidImageName: bad reference"}, said(state))
 }
 
 func TestOtherPodsSayNothing(t *testing.T) {
@@ -152,7 +152,7 @@ func TestOtherPodsSayNothing(t *testing.T) {
 	in := setup()
 	in.Pods = []*corev1.Pod{pod("old", waiting("ErrImagePull", "x")), leaving, evicted, pod("new", sidecar), pod("new", restarted), pod("new", waiting("ContainerCreating", "")), pod("new")}
 	state, again := rolloutstate.Evaluate(in)
-	require.Equal(t, status.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress}, said(state))
+	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress}, said(state))
 	require.Zero(t, again)
 }
 
@@ -169,9 +169,9 @@ func TestACrashingContainerThatRunsAtTheMomentNeitherFailsNorRecovers(t *testing
 	require.Equal(t, workerapp.Deploying, state.Phase, "it may become ready yet")
 	require.Equal(t, noon, state.Since)
 
-	in = shown(in, status.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing, Message: "before"}, noon)
+	in = shown(in, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing, Message: "before"}, noon)
 	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, status.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing, Message: "before"}, said(state))
+	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing, Message: "before"}, said(state))
 }
 
 func TestProgressDeadline(t *testing.T) {
@@ -220,17 +220,17 @@ func TestReplicaFailureFailsAfterTheGrace(t *testing.T) {
 	in = shown(in, state, noon)
 	in.Now = noon.Add(again)
 	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, status.State{Phase: workerapp.Failed, Reason: rolloutstate.ReplicaFailure, Message: "FailedCreate: exceeded quota"}, said(state))
+	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.ReplicaFailure, Message: "FailedCreate: exceeded quota"}, said(state))
 }
 
 func TestAFailureStaysThroughItsChangingWordsAndARestart(t *testing.T) {
 	t.Parallel()
-	in := shown(setup(), status.State{Phase: workerapp.Failed, Reason: rolloutstate.ImageNotPulled, Message: "ErrImagePull: manifest unknown"}, noon)
+	in := shown(setup(), conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.ImageNotPulled, Message: "ErrImagePull: manifest unknown"}, noon)
 	before := in.App.Status
 	in.Now = noon.Add(time.Hour)
 	in.Pods = []*corev1.Pod{pod("new", waiting("ImagePullBackOff", "Back-off pulling"))}
 	state, _ := rolloutstate.Evaluate(in)
-	require.True(t, status.Same(before, status.Next(in.App, state, in.Now)), "nothing to write")
+	require.True(t, conditions.Same(before, conditions.Next(in.App, state, in.Now)), "nothing to write")
 
 	in.Pods[0].Status.ContainerStatuses = []corev1.ContainerStatus{waiting("CrashLoopBackOff", "x")}
 	state, _ = rolloutstate.Evaluate(in)
@@ -259,7 +259,7 @@ func TestANewTaskOrGenerationBeginsItsOwnGrace(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			in := shown(setup(), status.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing, Message: "old"}, noon)
+			in := shown(setup(), conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing, Message: "old"}, noon)
 			change(in.App)
 			in.Now = noon.Add(time.Hour)
 			in.Pods = []*corev1.Pod{pod("new", waiting("CrashLoopBackOff", "x"))}

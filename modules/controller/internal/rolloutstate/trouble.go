@@ -9,7 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"app238.com/inner/modules/controller/internal/children"
-	"app238.com/inner/modules/controller/internal/status"
+	"app238.com/inner/modules/controller/internal/conditions"
 )
 
 // trouble is why a rollout does not get on.
@@ -52,7 +52,7 @@ func troubles(in Input) []trouble {
 	if c, ok := deploymentCondition(in.Deployment, appsv1.DeploymentReplicaFailure); ok && c.Status == corev1.ConditionTrue {
 		all = append(all, trouble{reason: ReplicaFailure, message: text(c.Reason, c.Message)})
 	}
-	if len(all) == 0 && in.Deployment.Status.ReadyReplicas == 0 && status.HasRun(in.App) {
+	if len(all) == 0 && in.Deployment.Status.ReadyReplicas == 0 && conditions.HasRun(in.App) {
 		all = append(all, trouble{reason: NotServing, message: describeNone(in)})
 	}
 	return all
@@ -63,11 +63,11 @@ func troubles(in Input) []trouble {
 // is ready.
 func podTrouble(in Input) (trouble, bool) {
 	failed := podsOf(in, true)
-	if len(failed) == 0 || status.HasRun(in.App) {
+	if len(failed) == 0 || conditions.HasRun(in.App) {
 		return trouble{}, false
 	}
 	last := failed[len(failed)-1]
-	previous, _ := status.Previous(in.App)
+	previous, _ := conditions.Previous(in.App)
 	again := previous.Reason == PodFailed && last.CreationTimestamp.After(previous.Since) && !anyReady(in)
 	return trouble{reason: PodFailed, message: givenUp(last), recovering: !again}, true
 }
@@ -143,5 +143,5 @@ func exitText(reason string, last *corev1.ContainerStateTerminated) string {
 	if last.Message != "" {
 		exit += ": " + lastWords(last)
 	}
-	return joined(status.Public(reason), exit)
+	return joined(conditions.Public(reason), exit)
 }

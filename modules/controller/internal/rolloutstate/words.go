@@ -9,8 +9,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
-	"app238.com/inner/app/observe"
-	"app238.com/inner/modules/controller/internal/status"
+	"app238.com/inner/app/logging"
+	"app238.com/inner/modules/controller/internal/conditions"
 )
 
 // Lengths in characters: of a whole message, and of what a container said last, of which the end tells most.
@@ -68,22 +68,22 @@ func podCondition(pod *corev1.Pod, kind corev1.PodConditionType) (corev1.PodCond
 // text joins a reason and its message in the cluster's words, either of which may be missing, and makes them fit to be stored and
 // shown.
 func text(reason, message string) string {
-	return joined(status.Public(reason), status.Public(message))
+	return joined(conditions.Public(reason), conditions.Public(message))
 }
 
 // joined is text for words that are fit already.
 func joined(parts ...string) string {
 	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
-	return observe.Clip(strings.Join(parts, ": "), messageLength)
+	return logging.Clip(strings.Join(parts, ": "), messageLength)
 }
 
 // lastWords returns the end of what a container said last: its program, whose words are its owner's, or the runtime that could not
 // start it.
 func lastWords(last *corev1.ContainerStateTerminated) string {
-	words := strings.TrimSpace(observe.Printable(last.Message))
+	words := strings.TrimSpace(logging.Printable(last.Message))
 	switch last.Reason {
 	case "StartError", "ContainerCannotRun", "ContainerStatusUnknown":
-		words = status.Public(words)
+		words = conditions.Public(words)
 	}
 	if runes := []rune(words); len(runes) > tailLength {
 		return "…" + string(runes[len(runes)-tailLength:])

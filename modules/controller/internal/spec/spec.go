@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"app238.com/inner/app/identifier"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
@@ -86,4 +86,4 @@ func checkQuantity(value, example string) error {
 	return nil
 }
 
-func show(value string) string { return fmt.Sprintf("%q", observe.Clip(value, shownLength)) }
+func show(value string) string { return fmt.Sprintf("%q", logging.Clip(value, shownLength)) }

@@ -5,36 +5,36 @@ import (
 	"errors"
 	"fmt"
 
+	"app238.com/inner/modules/domains/admin"
 	"app238.com/inner/modules/domains/internal/hostname"
-	"app238.com/inner/modules/domains/internal/pass"
+	"app238.com/inner/modules/domains/internal/scan"
 	"app238.com/inner/modules/domains/internal/store"
-	"app238.com/inner/modules/domains/overview"
 )
 
 // Admin implements overview.Domains.
 type Admin struct {
 	checker *Checker
-	pass    *pass.Pass
+	pass    *scan.Scan
 	store   *store.Store
 }
 
 // NewAdmin returns an Admin.
-func NewAdmin(c *Checker, p *pass.Pass, s *store.Store) *Admin {
+func NewAdmin(c *Checker, p *scan.Scan, s *store.Store) *Admin {
 	return &Admin{checker: c, pass: p, store: s}
 }
 
 // List implements overview.Domains.
-func (a *Admin) List(ctx context.Context, f overview.Filter) (overview.Page, error) {
+func (a *Admin) List(ctx context.Context, f admin.Filter) (admin.Page, error) {
 	if err := f.Validate(); err != nil {
-		return overview.Page{}, err
+		return admin.Page{}, err
 	}
 	limit := f.Limit
 	f.Limit++ // one more tells whether there is a further page
 	found, err := a.store.List(ctx, f)
 	if err != nil {
-		return overview.Page{}, err
+		return admin.Page{}, err
 	}
-	page := overview.Page{Domains: found}
+	page := admin.Page{Domains: found}
 	if len(found) > limit {
 		page.Domains = found[:limit]
 		page.Next = found[limit-1].ID
@@ -43,11 +43,11 @@ func (a *Admin) List(ctx context.Context, f overview.Filter) (overview.Page, err
 }
 
 // Check implements overview.Domains.
-func (a *Admin) Check(ctx context.Context, name string) (overview.Domain, error) {
+func (a *Admin) Check(ctx context.Context, name string) (admin.Domain, error) {
 	// A text that is no host name may still be a cdid.
 	host, _ := hostname.Canonical(name)
 	if err := a.pass.Run(ctx); err != nil {
-		return overview.Domain{}, err
+		return admin.Domain{}, err
 	}
 	found, err := a.store.Find(ctx, name, host)
 	if errors.Is(err, store.ErrNotFound) {

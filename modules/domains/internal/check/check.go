@@ -12,8 +12,8 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/guard"
-	"app238.com/inner/app/observe"
-	"app238.com/inner/modules/domains/internal/life"
+	"app238.com/inner/app/logging"
+	"app238.com/inner/modules/domains/internal/lifecycle"
 	"app238.com/inner/modules/domains/internal/metrics"
 	"app238.com/inner/modules/domains/internal/store"
 	"app238.com/inner/modules/domains/internal/verify"
@@ -35,7 +35,7 @@ type Checker struct {
 	log      *zap.Logger
 	metrics  *metrics.Metrics
 	places   *places
-	policy   life.Policy
+	policy   lifecycle.Policy
 	recent   *recent
 	store    *store.Store
 	verifier *verify.Verifier
@@ -49,7 +49,7 @@ type Checker struct {
 // New returns a checker.
 func New(c *config.Config, log *zap.Logger, m *metrics.Metrics, s *store.Store, v *verify.Verifier) *Checker {
 	return &Checker{
-		atOnce: c.Domains.Checks, log: log.Named("processor"), metrics: m, policy: life.NewPolicy(c), store: s, verifier: v,
+		atOnce: c.Domains.Checks, log: log.Named("processor"), metrics: m, policy: lifecycle.NewPolicy(c), store: s, verifier: v,
 		lease: store.Lease(c), news: make(chan struct{}, 1), places: newPlaces(c.Domains.Checks), recent: newRecent(),
 	}
 }
@@ -63,7 +63,7 @@ func (c *Checker) OnChange(changed func(name string)) {
 }
 
 // Summary counts checks by what came of them.
-type Summary map[life.Kind]int
+type Summary map[lifecycle.Kind]int
 
 // run checks what next claims, and writes results in as large batches as come while the last one is written. A hint has next asked
 // once more.
@@ -166,11 +166,11 @@ func wait(ctx context.Context, changed, hint <-chan struct{}) {
 // given back, the domain would be due at once, again and again.
 func (c *Checker) check(ctx context.Context, claim store.Claimed, received time.Time, results chan<- store.Checked) {
 	begin := time.Now()
-	var outcome life.Outcome
-	var after life.State
+	var outcome lifecycle.Outcome
+	var after lifecycle.State
 	err := guard.Call(func() (err error) {
 		outcome, err = c.verifier.Check(ctx, claim.Claim)
-		after = c.policy.Advance(claim.State, outcome, claim.Now.Add(time.Since(received)))
+		after = c.policy.Next(claim.State, outcome, claim.Now.Add(time.Since(received)))
 		return err
 	})
 	switch {
@@ -178,7 +178,7 @@ func (c *Checker) check(ctx context.Context, claim store.Claimed, received time.
 		c.release(ctx, []store.Checked{{Claimed: claim}})
 		return
 	case err != nil:
-		c.log.Error("custom domain could not be checked", zap.String("cdid", claim.CDID), observe.Error(err))
+		c.log.Error("custom domain could not be checked", zap.String("cdid", claim.CDID), logging.Error(err))
 		return
 	}
 	c.metrics.Checks.WithLabelValues(string(outcome.Kind)).Inc()
@@ -199,8 +199,8 @@ func (c *Checker) write(ctx context.Context, batch []store.Checked, summary Summ
 			return nil
 		}
 		// First come, first served: whoever holds the host keeps it until it is withdrawn.
-		held := life.Outcome{Kind: life.Wrong, Text: "the same domain is served for another entry"}
-		batch[0].After = c.policy.Advance(batch[0].State, held, batch[0].Now)
+		held := lifecycle.Outcome{Kind: lifecycle.Invalid, Text: "the same domain is served for another entry"}
+		batch[0].After = c.policy.Next(batch[0].State, held, batch[0].Now)
 		err = c.store.Write(ctx, batch)
 	}
 	if err != nil {
@@ -242,6 +242,6 @@ func (c *Checker) release(ctx context.Context, batch []store.Checked) {
 		claims[i] = r.Claimed
 	}
 	if err := c.store.Release(ctx, claims); err != nil {
-		c.log.Debug("claims of custom domains run out by themselves", observe.Error(err))
+		c.log.Debug("claims of custom domains run out by themselves", logging.Error(err))
 	}
 }

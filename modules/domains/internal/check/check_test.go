@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/guard"
-	"app238.com/inner/modules/domains/internal/life"
+	"app238.com/inner/modules/domains/internal/lifecycle"
 	"app238.com/inner/modules/domains/internal/store"
 )
 
@@ -52,7 +52,7 @@ func TestNobodyHasMoreThanAShareOfThePlaces(t *testing.T) {
 	}
 	require.Equal(t, 120, taken(p, 20, others(0)))
 	require.Equal(t, 20, taken(p, 0, func(i int) store.Waiting { return others(0)(1000 + i) }))
-	require.Equal(t, 20, taken(p, 0, others(life.SlowAfter)), "the slow ones have places of their own")
+	require.Equal(t, 20, taken(p, 0, others(lifecycle.SlowAfter)), "the slow ones have places of their own")
 }
 
 func TestAPlaceThatIsGivenBackIsTakenAgain(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/net/publicsuffix"
 
-	"app238.com/inner/modules/domains/internal/life"
+	"app238.com/inner/modules/domains/internal/lifecycle"
 	"app238.com/inner/modules/domains/internal/store"
 )
 
@@ -46,7 +46,7 @@ func (p *places) class(slow bool) *class {
 	return &p.usual
 }
 
-func isSlow(w store.Waiting) bool { return w.Unanswered >= life.SlowAfter }
+func isSlow(w store.Waiting) bool { return w.Unanswered >= lifecycle.SlowAfter }
 
 // zoneOf returns the registered domain that a host is under: whoever has that can make as many names and zones as there are places.
 func zoneOf(host string) string {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"app238.com/inner/modules/domains/internal/life"
+	"app238.com/inner/modules/domains/internal/lifecycle"
 	"app238.com/inner/modules/domains/internal/store"
 )
 
@@ -36,7 +36,7 @@ func (c *Checker) Due(ctx context.Context) (Summary, error) {
 			if left == 0 {
 				continue
 			}
-			due, err := c.store.Due(ctx, store.Slow{From: life.SlowAfter, Is: slow}, full, left)
+			due, err := c.store.Due(ctx, store.Slow{From: lifecycle.SlowAfter, Is: slow}, full, left)
 			if err != nil {
 				return claimed, false, err
 			}
@@ -62,7 +62,7 @@ const (
 // All checks every known domain, due or not, but for those that are being checked already. Those that gave no answer several times
 // in a row are made due instead: with the places that they have, they may take longer than everything else together.
 func (c *Checker) All(ctx context.Context) (Summary, error) {
-	if err := c.store.MakeDue(ctx, life.SlowAfter); err != nil {
+	if err := c.store.MakeDue(ctx, lifecycle.SlowAfter); err != nil {
 		return Summary{}, err
 	}
 	after, ended := "", false

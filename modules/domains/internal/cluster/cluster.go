@@ -18,7 +18,7 @@ import (
 	"app238.com/inner/app/guard"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/app/kube/workqueue"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/domains/internal/metrics"
 	"app238.com/inner/modules/domains/internal/objects"
 	"app238.com/inner/modules/domains/internal/store"
@@ -78,7 +78,7 @@ func (c *Cluster) Start() {
 		w, err := c.watch(kind)
 		if err != nil {
 			// Only a started informer refuses handlers.
-			c.log.Error("custom domains cannot be watched", zap.String("kind", kind.Name), observe.Error(err))
+			c.log.Error("custom domains cannot be watched", zap.String("kind", kind.Name), logging.Error(err))
 			continue
 		}
 		c.watches = append(c.watches, w)
@@ -127,7 +127,7 @@ func (c *Cluster) Look(name string) { c.queue.AddSpecChange(name) }
 // LookAtChanged has the objects of all domains looked at whose wish has changed since this process last fulfilled it.
 func (c *Cluster) LookAtChanged(ctx context.Context) error {
 	for after := ""; ; {
-		page, err := c.store.Wishes(ctx, after, pageSize)
+		page, err := c.store.ListDesired(ctx, after, pageSize)
 		if err != nil || len(page) == 0 {
 			return err
 		}
@@ -140,14 +140,14 @@ func (c *Cluster) LookAtChanged(ctx context.Context) error {
 	}
 }
 
-func (c *Cluster) isSeen(w store.Wish) bool {
+func (c *Cluster) isSeen(w store.Desired) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	revision, ok := c.seen[w.Name]
 	return ok && revision == w.Revision
 }
 
-func (c *Cluster) see(w store.Wish) {
+func (c *Cluster) see(w store.Desired) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.seen[w.Name] = w.Revision

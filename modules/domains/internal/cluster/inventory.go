@@ -35,7 +35,7 @@ func NewInventories(c *config.Config, clients *kube.Clients, s *store.Store) []i
 func (*Inventory) Kind() string { return inventoryKind }
 
 // World implements inventory.Inventory. A kind that the cluster does not know has no objects.
-func (i *Inventory) World(ctx context.Context, page func([]inventory.Object) error) error {
+func (i *Inventory) ListActual(ctx context.Context, page func([]inventory.Object) error) error {
 	for _, kind := range objects.Kinds() {
 		if err := i.list(ctx, kind, page); err != nil {
 			return fmt.Errorf("list every %s: %w", kind.Name, err)
@@ -92,35 +92,35 @@ func (i *Inventory) thing(kind objects.Kind, u *unstructured.Unstructured) (o in
 func key(cdid string) string { return "domain/" + cdid }
 
 // Rows implements inventory.Inventory.
-func (i *Inventory) Rows(ctx context.Context, after int64, limit int) ([]inventory.Wish, error) {
+func (i *Inventory) ListDesired(ctx context.Context, after int64, limit int) ([]inventory.Desired, error) {
 	rows, err := i.store.Justified(ctx, after, limit)
 	if err != nil {
 		return nil, err
 	}
-	wishes := make([]inventory.Wish, len(rows))
+	desired := make([]inventory.Desired, len(rows))
 	for at, r := range rows {
-		wishes[at] = inventory.Wish{Row: r.ID, Name: objects.Name(r.CDID), Owner: r.UserUID, ID: r.CDID, Key: key(r.CDID), Since: r.Since}
+		desired[at] = inventory.Desired{Row: r.ID, Name: objects.Name(r.CDID), Owner: r.UserUID, ID: r.CDID, Key: key(r.CDID), Since: r.Since}
 		if r.Served {
 			// A Certificate may be impossible here, and is told of elsewhere.
-			wishes[at].Needs = []string{objects.Services().Name, objects.Routes().Name}
+			desired[at].Needs = []string{objects.Services().Name, objects.Routes().Name}
 		}
 	}
-	return wishes, nil
+	return desired, nil
 }
 
 // Repair implements inventory.Inventory: every process looks at the domain's objects again.
-func (i *Inventory) Repair(ctx context.Context, wish inventory.Wish, fault inventory.Fault) error {
+func (i *Inventory) Repair(ctx context.Context, desired inventory.Desired, fault inventory.Drift) error {
 	if len(fault.Missing) == 0 {
 		return nil
 	}
-	return i.store.Touch(ctx, wish.ID)
+	return i.store.Touch(ctx, desired.ID)
 }
 
 // Delete implements inventory.Inventory: the domain is noted as one whose row is gone, and goes as all those do.
 func (i *Inventory) Delete(ctx context.Context, object inventory.Object) error {
 	taken, err := i.store.AddOrphan(ctx, object.ID, object.Name, object.Owner)
 	if err == nil && !taken {
-		return inventory.ErrWished
+		return inventory.ErrReferenced
 	}
 	return err
 }

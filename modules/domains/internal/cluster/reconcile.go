@@ -33,7 +33,7 @@ func (c *Cluster) reconcile(ctx context.Context, name string) (workqueue.Result,
 	if c.writes.Pending(name, c.cached, time.Now()) > 0 {
 		return workqueue.Result{Again: again}, nil
 	}
-	wish, err := c.store.Wish(ctx, name)
+	desired, err := c.store.Desired(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
 		c.unsee(name)
 		return workqueue.Result{}, nil
@@ -41,28 +41,28 @@ func (c *Cluster) reconcile(ctx context.Context, name string) (workqueue.Result,
 	if err != nil {
 		return workqueue.Result{}, err
 	}
-	wrote, err := c.applyOrDelete(ctx, wish)
+	wrote, err := c.applyOrDelete(ctx, desired)
 	if errors.Is(err, errBusy) {
 		return workqueue.Result{Again: again, Wrote: wrote}, nil
 	}
-	if err == nil && !wish.Gone {
-		c.see(wish)
+	if err == nil && !desired.Gone {
+		c.see(desired)
 	}
 	return workqueue.Result{Wrote: wrote}, err
 }
 
-func (c *Cluster) applyOrDelete(ctx context.Context, wish store.Wish) (wrote bool, err error) {
-	switch foreign := c.foreign(wish.Name); {
-	case wish.Served && foreign:
-		return false, c.note(ctx, wish, notOurs)
-	case wish.Served:
-		return c.serve(ctx, wish)
-	case wish.Gone:
-		return false, c.remove(ctx, wish, foreign)
+func (c *Cluster) applyOrDelete(ctx context.Context, desired store.Desired) (wrote bool, err error) {
+	switch foreign := c.foreign(desired.Name); {
+	case desired.Served && foreign:
+		return false, c.note(ctx, desired, notOurs)
+	case desired.Served:
+		return c.serve(ctx, desired)
+	case desired.Gone:
+		return false, c.remove(ctx, desired, foreign)
 	case foreign:
-		return false, c.note(ctx, wish, "")
+		return false, c.note(ctx, desired, "")
 	}
-	return c.withdraw(ctx, wish)
+	return c.withdraw(ctx, desired)
 }
 
 // change is an object that is missing or different.
@@ -72,17 +72,17 @@ type change struct {
 }
 
 // serve makes what is missing or different.
-func (c *Cluster) serve(ctx context.Context, wish store.Wish) (wrote bool, err error) {
-	certificate, changes, err := c.compare(wish)
+func (c *Cluster) serve(ctx context.Context, desired store.Desired) (wrote bool, err error) {
+	certificate, changes, err := c.compare(desired)
 	if err != nil {
 		return false, err
 	}
 	if len(changes) > 0 {
-		if err := c.make(ctx, wish, changes); err != nil {
+		if err := c.make(ctx, desired, changes); err != nil {
 			return true, err
 		}
 	}
-	return len(changes) > 0, c.note(ctx, wish, certificate)
+	return len(changes) > 0, c.note(ctx, desired, certificate)
 }
 
 // foreign tells whether another platform has made an object of this name.
@@ -93,17 +93,17 @@ func (c *Cluster) foreign(name string) bool {
 }
 
 // compare tells how the certificate is, and what is missing or different.
-func (c *Cluster) compare(wish store.Wish) (certificate string, changes []change, err error) {
+func (c *Cluster) compare(desired store.Desired) (certificate string, changes []change, err error) {
 	certificate = notInstalled
 	for _, w := range c.watches {
 		if !w.installed() {
 			continue
 		}
-		live := w.live(c.builder.Namespace, wish.Name)
+		live := w.live(c.builder.Namespace, desired.Name)
 		if w.kind == objects.Certificates() {
 			certificate = objects.Readiness(live)
 		}
-		wished, err := c.builder.Build(w.kind, objects.Domain{CDID: wish.CDID, UserUID: wish.UserUID, Host: wish.Host, Target: wish.Target})
+		wished, err := c.builder.Build(w.kind, objects.Domain{CDID: desired.CDID, UserUID: desired.UserUID, Host: desired.Host, Target: desired.Target})
 		if err != nil {
 			return "", nil, err
 		}
@@ -116,10 +116,10 @@ func (c *Cluster) compare(wish store.Wish) (certificate string, changes []change
 
 // make applies what differs, and has the others know meanwhile: who removes the domain forgets it only when nothing can be
 // made of it any more, or nobody would look for that again.
-func (c *Cluster) make(ctx context.Context, wish store.Wish, changes []change) error {
+func (c *Cluster) make(ctx context.Context, desired store.Desired, changes []change) error {
 	ctx, cancel := context.WithTimeout(ctx, makeLimit)
 	defer cancel()
-	err := c.store.BeginApply(ctx, wish, makeLimit+landLimit)
+	err := c.store.BeginApply(ctx, desired, makeLimit+landLimit)
 	if errors.Is(err, store.ErrNotFound) {
 		return errBusy
 	}
@@ -131,7 +131,7 @@ func (c *Cluster) make(ctx context.Context, wish store.Wish, changes []change) e
 			return err // it may have been carried out all the same
 		}
 	}
-	return c.store.EndApply(ctx, wish.CDID)
+	return c.store.EndApply(ctx, desired.CDID)
 }
 
 // apply writes an object. One that somebody made with a value which can never be changed is made anew where that helps: none
@@ -160,46 +160,46 @@ func content(live *unstructured.Unstructured) map[string]any {
 }
 
 // withdraw deletes the objects that are there. The certificate's Secret stays: the domain may come back.
-func (c *Cluster) withdraw(ctx context.Context, wish store.Wish) (wrote bool, err error) {
+func (c *Cluster) withdraw(ctx context.Context, desired store.Desired) (wrote bool, err error) {
 	// The route goes first, so that none leads to what is not there.
 	for _, w := range slices.Backward(c.watches) {
-		if !w.installed() || w.live(c.builder.Namespace, wish.Name) == nil {
+		if !w.installed() || w.live(c.builder.Namespace, desired.Name) == nil {
 			continue
 		}
-		if err := c.delete(ctx, w.kind.Name, w.kind.Resource, wish.Name); err != nil {
+		if err := c.delete(ctx, w.kind.Name, w.kind.Resource, desired.Name); err != nil {
 			return wrote, err
 		}
 		wrote = true
-		c.writes.ExpectGone(wish.Name, c.ref(w.kind, wish.Name), time.Now())
+		c.writes.ExpectGone(desired.Name, c.ref(w.kind, desired.Name), time.Now())
 	}
-	return wrote, c.note(ctx, wish, "")
+	return wrote, c.note(ctx, desired, "")
 }
 
 // remove deletes everything by its name, also what lost its labels, and then what is known of the domain, unless another
 // process may yet make something of it.
-func (c *Cluster) remove(ctx context.Context, wish store.Wish, foreign bool) error {
+func (c *Cluster) remove(ctx context.Context, desired store.Desired, foreign bool) error {
 	if foreign {
-		c.log.Warn("objects of a custom domain are another platform's and stay", zap.String("name", wish.Name))
-	} else if err := c.removeAll(ctx, wish); err != nil {
+		c.log.Warn("objects of a custom domain are another platform's and stay", zap.String("name", desired.Name))
+	} else if err := c.removeAll(ctx, desired); err != nil {
 		return err
 	}
-	if wish.Applying {
+	if desired.Applying {
 		return errBusy
 	}
-	if err := c.store.Forget(ctx, wish); err != nil {
+	if err := c.store.Forget(ctx, desired); err != nil {
 		return err
 	}
-	c.log.Info("objects of a custom domain removed", zap.String("cdid", wish.CDID), zap.String("domain", wish.Host))
+	c.log.Info("objects of a custom domain removed", zap.String("cdid", desired.CDID), zap.String("domain", desired.Host))
 	return nil
 }
 
-func (c *Cluster) removeAll(ctx context.Context, wish store.Wish) error {
+func (c *Cluster) removeAll(ctx context.Context, desired store.Desired) error {
 	for _, kind := range slices.Backward(objects.Kinds()) {
-		if err := c.delete(ctx, kind.Name, kind.Resource, wish.Name); err != nil {
+		if err := c.delete(ctx, kind.Name, kind.Resource, desired.Name); err != nil {
 			return err
 		}
 	}
-	return c.delete(ctx, "Secret", objects.Secrets(), objects.SecretName(wish.CDID))
+	return c.delete(ctx, "Secret", objects.Secrets(), objects.SecretName(desired.CDID))
 }
 
 func (c *Cluster) delete(ctx context.Context, kind string, resource schema.GroupVersionResource, name string) error {
@@ -211,9 +211,9 @@ func (c *Cluster) delete(ctx context.Context, kind string, resource schema.Group
 }
 
 // note has operators see how the certificate is.
-func (c *Cluster) note(ctx context.Context, wish store.Wish, certificate string) error {
-	if wish.Certificate == certificate {
+func (c *Cluster) note(ctx context.Context, desired store.Desired, certificate string) error {
+	if desired.Certificate == certificate {
 		return nil
 	}
-	return c.store.SetCertificate(ctx, wish.CDID, certificate)
+	return c.store.SetCertificate(ctx, desired.CDID, certificate)
 }

@@ -17,7 +17,7 @@ import (
 
 	"app238.com/inner/app/kube"
 	"app238.com/inner/app/kube/drift"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/domains/internal/objects"
 )
 
@@ -87,7 +87,7 @@ func (c *Cluster) failed(ctx context.Context, w *watched, err error) {
 		})
 		return
 	}
-	fields := []zap.Field{zap.String("kind", w.kind.Name), observe.Error(err)}
+	fields := []zap.Field{zap.String("kind", w.kind.Name), logging.Error(err)}
 	if errors.Is(err, io.EOF) || ctx.Err() != nil {
 		c.log.Debug("watch of custom domains ended", fields...)
 		return

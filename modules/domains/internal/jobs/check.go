@@ -9,8 +9,8 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/modules/domains/internal/check"
-	"app238.com/inner/modules/domains/internal/life"
-	"app238.com/inner/modules/domains/internal/pass"
+	"app238.com/inner/modules/domains/internal/lifecycle"
+	"app238.com/inner/modules/domains/internal/scan"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -29,11 +29,11 @@ func (Check) OrderingKey() string { return CheckType }
 type checkAll struct {
 	checker *check.Checker
 	log     *zap.Logger
-	pass    *pass.Pass
+	pass    *scan.Scan
 }
 
 // NewCheck defines the job.
-func NewCheck(c *config.Config, log *zap.Logger, checker *check.Checker, p *pass.Pass) job.Definition {
+func NewCheck(c *config.Config, log *zap.Logger, checker *check.Checker, p *scan.Scan) job.Definition {
 	return job.Define(job.Spec{
 		Type: CheckType, Aliases: []string{"DomainCheckJob", "DomainCheck", "CheckDomainJob", "CheckDomain"},
 		Lane: job.SlowLane, Timeout: c.Domains.PassTimeout,
@@ -54,18 +54,18 @@ func (j checkAll) Execute(ctx context.Context, task job.Task, _ Check) error {
 	if err != nil {
 		return databaseError("writing the checks", err)
 	}
-	j.log.Info("custom domains checked", zap.Int64("task_id", task.ID), zap.Int("right", summary[life.Right]),
-		zap.Int("wrong", summary[life.Wrong]), zap.Int("unknown", summary[life.Unknown]), zap.Int("refused", summary[life.Refused]))
+	j.log.Info("custom domains checked", zap.Int64("task_id", task.ID), zap.Int("right", summary[lifecycle.Valid]),
+		zap.Int("wrong", summary[lifecycle.Invalid]), zap.Int("unknown", summary[lifecycle.Unreachable]), zap.Int("refused", summary[lifecycle.Refused]))
 	return nil
 }
 
 // GiveUp has no row to write to: each domain's own row says how it fares.
-func (checkAll) GiveUp(context.Context, job.Task, Check, string) error { return nil }
+func (checkAll) OnDiscarded(context.Context, job.Task, Check, string) error { return nil }
 
 // databaseError says what an error of the database means for a task.
 func databaseError(what string, err error) error {
 	if database.IsUnavailable(err) {
 		return job.NewUnavailable("database", err)
 	}
-	return job.NewFailed(what+" failed", err)
+	return job.NewRetry(what+" failed", err)
 }

@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"app238.com/inner/app/kube/drift"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 )
 
 // Kind is one of the kinds of objects that serve a domain.
@@ -150,7 +150,7 @@ func Readiness(live *unstructured.Unstructured) string {
 			return Ready
 		}
 		if message, ok := condition["message"].(string); ok && message != "" {
-			return observe.Clip("not ready: "+message, shownLength)
+			return logging.Clip("not ready: "+message, shownLength)
 		}
 	}
 	return waiting

@@ -31,7 +31,7 @@ type Row struct {
 }
 
 // Verdict is what the rules say of a row.
-type Verdict struct {
+type Result struct {
 	// Host and Target are the domain and its target in their one spelling; empty where they are no host names.
 	Host, Target string
 	// Refusal says in words for users why the row is never served; empty: it may be.
@@ -64,8 +64,8 @@ func New(c *config.Config) *Rules {
 func TXTName(host string) string { return txtLabel + host }
 
 // Judge applies the rules to a row.
-func (r *Rules) Judge(row Row) Verdict {
-	v := Verdict{}
+func (r *Rules) Validate(row Row) Result {
+	v := Result{}
 	v.Host, v.Refusal = r.host(row.Domain)
 	target, refusal := r.target(row.Target)
 	v.Target = target

@@ -18,13 +18,13 @@ func row() rules.Row {
 		TXTName: "_combinator-verify.www.example.com", TXTValue: value}
 }
 
-func judge(r rules.Row, targets ...string) rules.Verdict {
-	return rules.New(&config.Config{Domain: "platform.test", Domains: config.Domains{Targets: targets}}).Judge(r)
+func judge(r rules.Row, targets ...string) rules.Result {
+	return rules.New(&config.Config{Domain: "platform.test", Domains: config.Domains{Targets: targets}}).Validate(r)
 }
 
 func TestARowOfAForeignDomainToAWorkersHostIsAccepted(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, rules.Verdict{Host: "www.example.com", Target: "w1.worker.platform.test"}, judge(row()))
+	require.Equal(t, rules.Result{Host: "www.example.com", Target: "w1.worker.platform.test"}, judge(row()))
 	spelled := row()
 	spelled.Domain, spelled.Target = "WWW.Example.com.", "W1.Worker.Platform.Test."
 	spelled.TXTName = "_Combinator-Verify.www.EXAMPLE.com."

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"app238.com/inner/app/database"
-	"app238.com/inner/modules/domains/internal/life"
+	"app238.com/inner/modules/domains/internal/lifecycle"
 )
 
 // free selects what nobody is checking.
@@ -81,7 +81,7 @@ WHERE s.cdid = u.cdid AND s.claim_number = u.number AND NOT s.gone`
 // Checked is a claimed domain and its state after the check.
 type Checked struct {
 	Claimed
-	After life.State
+	After lifecycle.State
 }
 
 // Write writes states and the rows' status in one transaction. A claim that is void by now writes nothing. When another

@@ -4,7 +4,7 @@ import (
 	"context"
 	"database/sql"
 
-	"app238.com/inner/modules/domains/overview"
+	"app238.com/inner/modules/domains/admin"
 )
 
 // state is what Inner makes of a domain, a row s of inner_domain_checks, in the words of overview.States.
@@ -35,28 +35,28 @@ const oneDomain = domainColumns + `
 WHERE c.cdid = $1 OR c.domain = $1 OR ($2 <> '' AND s.host = $2) ORDER BY c.id LIMIT 1`
 
 // List returns the domains that match, the newest first.
-func (s *Store) List(ctx context.Context, f overview.Filter) ([]overview.Domain, error) {
+func (s *Store) List(ctx context.Context, f admin.Filter) ([]admin.Domain, error) {
 	return s.domains(ctx, listDomains, f.State, f.User, f.Before, f.Limit)
 }
 
 // Find returns the domain of a cdid, of a domain as it was written, or of a host; or ErrNotFound.
-func (s *Store) Find(ctx context.Context, name, host string) (overview.Domain, error) {
+func (s *Store) Find(ctx context.Context, name, host string) (admin.Domain, error) {
 	found, err := s.domains(ctx, oneDomain, name, host)
 	if err != nil {
-		return overview.Domain{}, err
+		return admin.Domain{}, err
 	}
 	if len(found) == 0 {
-		return overview.Domain{}, ErrNotFound
+		return admin.Domain{}, ErrNotFound
 	}
 	return found[0], nil
 }
 
-func (s *Store) domains(ctx context.Context, query string, args ...any) ([]overview.Domain, error) {
-	all, err := read(ctx, s, query, args, func(rows *sql.Rows, d *overview.Domain) error {
+func (s *Store) domains(ctx context.Context, query string, args ...any) ([]admin.Domain, error) {
+	all, err := read(ctx, s, query, args, func(rows *sql.Rows, d *admin.Domain) error {
 		return rows.Scan(&d.ID, &d.CDID, &d.UserUID, &d.Domain, &d.Target, &d.Status, &d.CreatedAt, &d.Certificate, &d.Checks,
 			&d.Failures, &d.Answer, &d.Detail, &d.CheckedAt, &d.NextCheckAt, &d.State)
 	})
-	return append([]overview.Domain{}, all...), err // an empty list, not null, where there are none
+	return append([]admin.Domain{}, all...), err // an empty list, not null, where there are none
 }
 
 const countStates = `
@@ -70,7 +70,7 @@ func (s *Store) Count(ctx context.Context) (map[string]int64, error) {
 	}
 	all, err := read(ctx, s, countStates, nil, func(rows *sql.Rows, c *counted) error { return rows.Scan(&c.state, &c.n) })
 	counts := map[string]int64{}
-	for _, name := range overview.States() {
+	for _, name := range admin.States() {
 		counts[name] = 0
 	}
 	for _, c := range all {

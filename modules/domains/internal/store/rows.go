@@ -119,30 +119,30 @@ func (s *Store) Changed(ctx context.Context, cdids []string) error {
 	return err
 }
 
-const countVanished = `
+const countDeleted = `
 SELECT count(*), count(*) FILTER (WHERE c.cdid IS NULL), count(*) FILTER (WHERE c.cdid IS NOT NULL AND s.gone_at IS NOT NULL)
 FROM inner_domain_checks AS s LEFT JOIN custom_domains AS c ON c.cdid = s.cdid WHERE NOT s.gone`
 
 // Vanished counts the known domains, those among them without a row, and those whose row is there again.
-func (s *Store) Vanished(ctx context.Context) (known, vanished, returned int, err error) {
-	err = s.readRow(ctx, countVanished, nil, &known, &vanished, &returned)
+func (s *Store) Deleted(ctx context.Context) (known, vanished, returned int, err error) {
+	err = s.readRow(ctx, countDeleted, nil, &known, &vanished, &returned)
 	return known, vanished, returned, err
 }
 
-const noteVanished = `
+const recordDeleted = `
 UPDATE inner_domain_checks AS s SET gone_at = LOCALTIMESTAMP
 WHERE NOT s.gone AND s.gone_at IS NULL AND NOT EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid)`
 
 // removeVanished counts and removes in one statement, which sees one state of the table: rows that vanish between a count and
 // a removal would be removed uncounted.
-const removeVanished = `
+const removeDeleted = `
 UPDATE inner_domain_checks AS s SET gone = true, revision = s.revision + 1
 WHERE NOT s.gone AND s.gone_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid)
     AND (s.gone_at <= LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second' OR (
         SELECT count(*) FILTER (WHERE c.cdid IS NULL) < $2 OR count(*) FILTER (WHERE c.cdid IS NULL) <= $3::FLOAT8 * CAST(count(*) AS FLOAT8)
         FROM inner_domain_checks AS k LEFT JOIN custom_domains AS c ON c.cdid = k.cdid WHERE NOT k.gone))`
 
-const noteReturned = `
+const recordReturned = `
 UPDATE inner_domain_checks AS s SET gone_at = NULL
 WHERE NOT s.gone AND s.gone_at IS NOT NULL AND EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid)`
 
@@ -155,13 +155,13 @@ type Removal struct {
 }
 
 // RemoveVanished has what belongs to vanished rows removed, and returns how many these are.
-func (s *Store) RemoveVanished(ctx context.Context, r Removal) (int64, error) {
-	for _, statement := range []string{noteReturned, noteVanished} {
+func (s *Store) RemoveDeleted(ctx context.Context, r Removal) (int64, error) {
+	for _, statement := range []string{recordReturned, recordDeleted} {
 		if _, err := s.exec(ctx, statement); err != nil {
 			return 0, err
 		}
 	}
-	return s.exec(ctx, removeVanished, r.Grace.Seconds(), r.Number, r.Share)
+	return s.exec(ctx, removeDeleted, r.Grace.Seconds(), r.Number, r.Share)
 }
 
 const recent = `

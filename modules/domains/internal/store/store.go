@@ -14,7 +14,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
-	"app238.com/inner/modules/domains/internal/life"
+	"app238.com/inner/modules/domains/internal/lifecycle"
 	"app238.com/inner/modules/domains/internal/rules"
 )
 
@@ -40,7 +40,7 @@ type Entry struct {
 	Name string
 	Row  rules.Row
 	// Verdict is the rules'.
-	Verdict rules.Verdict
+	Verdict rules.Result
 }
 
 // Claimed is a domain that this process alone may check for now.
@@ -49,7 +49,7 @@ type Claimed struct {
 	// Number of the claim; a later one makes it void.
 	Number int64
 	Claim  rules.Claim
-	State  life.State
+	State  lifecycle.State
 	// Now is the time of the claim, by the database's clock.
 	Now time.Time
 }

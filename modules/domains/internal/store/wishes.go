@@ -7,7 +7,7 @@ import (
 )
 
 // Wish is what is to be there of one domain.
-type Wish struct {
+type Desired struct {
 	CDID, Name, UserUID string
 	// Host and Target are in the spelling of package hostname.
 	Host, Target string
@@ -22,34 +22,34 @@ type Wish struct {
 	Certificate string
 }
 
-const wishColumns = `SELECT cdid, name, user_uid, host, target_host, gone, verified AND NOT gone, revision, certificate,
+const desiredColumns = `SELECT cdid, name, user_uid, host, target_host, gone, verified AND NOT gone, revision, certificate,
     applying > 0 AND applying_until > LOCALTIMESTAMP
 FROM inner_domain_checks `
 
 const (
-	wishOf       = wishColumns + `WHERE name = $1`
-	pageOfWishes = wishColumns + `WHERE cdid > $1 ORDER BY cdid LIMIT $2`
+	desiredOf     = desiredColumns + `WHERE name = $1`
+	pageOfDesired = desiredColumns + `WHERE cdid > $1 ORDER BY cdid LIMIT $2`
 )
 
 // Wish returns the wish for the objects of a name, or ErrNotFound.
-func (s *Store) Wish(ctx context.Context, name string) (Wish, error) {
-	found, err := s.wishes(ctx, wishOf, name)
+func (s *Store) Desired(ctx context.Context, name string) (Desired, error) {
+	found, err := s.wishes(ctx, desiredOf, name)
 	if err != nil {
-		return Wish{}, err
+		return Desired{}, err
 	}
 	if len(found) == 0 {
-		return Wish{}, ErrNotFound
+		return Desired{}, ErrNotFound
 	}
 	return found[0], nil
 }
 
 // Wishes returns at most limit wishes with cdids above after, in their order.
-func (s *Store) Wishes(ctx context.Context, after string, limit int) ([]Wish, error) {
-	return s.wishes(ctx, pageOfWishes, after, limit)
+func (s *Store) ListDesired(ctx context.Context, after string, limit int) ([]Desired, error) {
+	return s.wishes(ctx, pageOfDesired, after, limit)
 }
 
-func (s *Store) wishes(ctx context.Context, query string, args ...any) ([]Wish, error) {
-	return read(ctx, s, query, args, func(rows *sql.Rows, w *Wish) error {
+func (s *Store) wishes(ctx context.Context, query string, args ...any) ([]Desired, error) {
+	return read(ctx, s, query, args, func(rows *sql.Rows, w *Desired) error {
 		return rows.Scan(&w.CDID, &w.Name, &w.UserUID, &w.Host, &w.Target, &w.Gone, &w.Served, &w.Revision, &w.Certificate, &w.Applying)
 	})
 }
@@ -61,7 +61,7 @@ WHERE s.cdid = $1 AND s.revision = $2 AND NOT s.gone`
 
 // BeginApply has Wish tell that this process makes the objects, until EndApply or, without it, for that time. It returns
 // ErrNotFound where the wish has changed.
-func (s *Store) BeginApply(ctx context.Context, w Wish, limit time.Duration) error {
+func (s *Store) BeginApply(ctx context.Context, w Desired, limit time.Duration) error {
 	n, err := s.exec(ctx, beginApply, w.CDID, w.Revision, limit.Seconds())
 	if err == nil && n == 0 {
 		return ErrNotFound
@@ -81,7 +81,7 @@ func (s *Store) EndApply(ctx context.Context, cdid string) error {
 const forget = `DELETE FROM inner_domain_checks WHERE cdid = $1 AND gone AND revision = $2`
 
 // Forget removes what is known of a domain whose objects have vanished.
-func (s *Store) Forget(ctx context.Context, w Wish) error {
+func (s *Store) Forget(ctx context.Context, w Desired) error {
 	_, err := s.exec(ctx, forget, w.CDID, w.Revision)
 	return err
 }

@@ -23,7 +23,7 @@ const targetsLimit = 10_000
 
 // targets remembers the addresses of targets.
 type targets struct {
-	dns Asker
+	dns Resolver
 	now func() time.Time
 
 	mu    sync.Mutex
@@ -41,7 +41,7 @@ type target struct {
 	told map[string]time.Time
 }
 
-func newTargets(asker Asker) *targets {
+func newTargets(asker Resolver) *targets {
 	return &targets{dns: asker, now: time.Now, known: map[targetKey]*target{}}
 }
 

@@ -11,53 +11,53 @@ import (
 	"github.com/miekg/dns"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/modules/domains/internal/life"
+	"app238.com/inner/modules/domains/internal/lifecycle"
 	"app238.com/inner/modules/domains/internal/metrics"
 	"app238.com/inner/modules/domains/internal/resolve"
 	"app238.com/inner/modules/domains/internal/rules"
 )
 
 // Asker asks the DNS; it is a *resolve.Resolver.
-type Asker interface {
+type Resolver interface {
 	Ask(ctx context.Context, q resolve.Question) (resolve.Reply, error)
 }
 
 // NewAsker returns the Asker of a configuration.
-func NewAsker(c *config.Config, m *metrics.Metrics) (*resolve.Resolver, error) {
+func NewResolver(c *config.Config, m *metrics.Metrics) (*resolve.Resolver, error) {
 	return resolve.New(c.Domains.DNS, m.Question)
 }
 
 // Verifier checks claims. It may be used by many goroutines at once.
 type Verifier struct {
-	dns           Asker
+	dns           Resolver
 	requireTarget bool
 	timeout       time.Duration
 	targets       *targets
 }
 
 // New returns a verifier.
-func New(c *config.Config, asker Asker) *Verifier {
+func New(c *config.Config, asker Resolver) *Verifier {
 	return &Verifier{dns: asker, requireTarget: c.Domains.RequireTarget, timeout: c.Domains.CheckTimeout, targets: newTargets(asker)}
 }
 
 // Check asks the DNS about a claim. Its error is that of ctx alone: nothing was found out then.
-func (v *Verifier) Check(ctx context.Context, c rules.Claim) (life.Outcome, error) {
+func (v *Verifier) Check(ctx context.Context, c rules.Claim) (lifecycle.Outcome, error) {
 	if c.Refusal != "" {
-		return life.Outcome{Kind: life.Refused, Text: c.Refusal}, nil
+		return lifecycle.Outcome{Kind: lifecycle.Refused, Text: c.Refusal}, nil
 	}
 	limited, cancel := context.WithTimeout(ctx, v.timeout)
 	defer cancel()
 	outcome, err := v.record(limited, c)
-	if err == nil && outcome.Kind == life.Right && v.requireTarget {
+	if err == nil && outcome.Kind == lifecycle.Valid && v.requireTarget {
 		outcome, err = v.pointing(limited, c)
 	}
 	switch {
 	case err == nil:
 		return outcome, nil
 	case ctx.Err() != nil:
-		return life.Outcome{}, ctx.Err()
+		return lifecycle.Outcome{}, ctx.Err()
 	}
-	return life.Outcome{Kind: life.Unknown, Text: unknownText(err)}, nil
+	return lifecycle.Outcome{Kind: lifecycle.Unreachable, Text: unknownText(err)}, nil
 }
 
 // unknownText says in words for users why nothing was found out.
@@ -69,14 +69,14 @@ func unknownText(err error) string {
 }
 
 // record looks for the TXT record.
-func (v *Verifier) record(ctx context.Context, c rules.Claim) (life.Outcome, error) {
+func (v *Verifier) record(ctx context.Context, c rules.Claim) (lifecycle.Outcome, error) {
 	name := rules.TXTName(c.Host)
 	reply, err := v.dns.Ask(ctx, resolve.Question{Name: name, Type: dns.TypeTXT, Enough: func(r resolve.Reply) bool {
 		return holds(r, c.TXTValue)
 	}})
 	switch {
 	case err != nil:
-		return life.Outcome{}, err
+		return lifecycle.Outcome{}, err
 	case holds(reply, c.TXTValue):
 		return right(), nil
 	case reply.Absence != resolve.Present:
@@ -98,7 +98,7 @@ func holds(reply resolve.Reply, value string) bool {
 
 // pointing tells whether the domain leads to its target: by CNAME records or, where its zone flattens these or it is a zone's
 // apex, by one of the target's addresses.
-func (v *Verifier) pointing(ctx context.Context, c rules.Claim) (life.Outcome, error) {
+func (v *Verifier) pointing(ctx context.Context, c rules.Claim) (lifecycle.Outcome, error) {
 	var seen []string
 	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
 		found, places, err := v.leads(ctx, c, qtype)
@@ -115,7 +115,7 @@ func (v *Verifier) pointing(ctx context.Context, c rules.Claim) (life.Outcome, e
 
 // leads is pointing by addresses of one type; without an outcome it returns where the domain leads instead. Both sides may tell some
 // of their addresses at a time, others each time, so where these are different it asks once more.
-func (v *Verifier) leads(ctx context.Context, c rules.Claim, qtype uint16) (found life.Outcome, places []string, err error) {
+func (v *Verifier) leads(ctx context.Context, c rules.Claim, qtype uint16) (found lifecycle.Outcome, places []string, err error) {
 	for _, again := range []bool{false, true} {
 		reply, err := v.dns.Ask(ctx, resolve.Question{
 			Name: c.Host, Type: qtype,
@@ -151,12 +151,12 @@ func (v *Verifier) leads(ctx context.Context, c rules.Claim, qtype uint16) (foun
 	return found, places, nil
 }
 
-func right() life.Outcome {
-	return life.Outcome{Kind: life.Right, Text: "the TXT record holds the value and the domain is right"}
+func right() lifecycle.Outcome {
+	return lifecycle.Outcome{Kind: lifecycle.Valid, Text: "the TXT record holds the value and the domain is right"}
 }
 
-func wrong(format string, args ...any) life.Outcome {
-	return life.Outcome{Kind: life.Wrong, Text: fmt.Sprintf(format, args...)}
+func wrong(format string, args ...any) lifecycle.Outcome {
+	return lifecycle.Outcome{Kind: lifecycle.Invalid, Text: fmt.Sprintf(format, args...)}
 }
 
 // shownPlaces is how many places a text for users lists.

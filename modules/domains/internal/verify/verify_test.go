@@ -12,7 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/modules/domains/internal/life"
+	"app238.com/inner/modules/domains/internal/lifecycle"
 	"app238.com/inner/modules/domains/internal/resolve"
 	"app238.com/inner/modules/domains/internal/rules"
 	"app238.com/inner/modules/domains/internal/verify"
@@ -59,7 +59,7 @@ func (b *bundle) add(records ...string) {
 	require.NoError(b.t, b.user.Add(records...))
 }
 
-func (b *bundle) check(host string) life.Outcome {
+func (b *bundle) check(host string) lifecycle.Outcome {
 	b.t.Helper()
 	outcome, err := verify.New(b.config, b.dns).Check(b.t.Context(), rules.Claim{Host: host, Target: target, TXTValue: value})
 	require.NoError(b.t, err)
@@ -83,10 +83,10 @@ func TestTheRecordsFormsAreUnderstood(t *testing.T) {
 		for _, r := range records {
 			b.add("_combinator-verify." + name + ".example.test. 60 IN TXT " + r)
 		}
-		require.Equal(t, life.Right, b.check(name+".example.test").Kind, name)
+		require.Equal(t, lifecycle.Valid, b.check(name+".example.test").Kind, name)
 	}
 	b.add("_combinator-verify.alias.example.test. 60 IN CNAME _combinator-verify.plain.example.test.")
-	require.Equal(t, life.Right, b.check("alias.example.test").Kind)
+	require.Equal(t, lifecycle.Valid, b.check("alias.example.test").Kind)
 }
 
 func TestWhatIsNotTheValueIsWrong(t *testing.T) {
@@ -101,12 +101,12 @@ func TestWhatIsNotTheValueIsWrong(t *testing.T) {
 	} {
 		b.add("_combinator-verify." + name + ".example.test. 60 IN TXT " + record)
 		outcome := b.check(name + ".example.test")
-		require.Equal(t, life.Wrong, outcome.Kind, name)
+		require.Equal(t, lifecycle.Invalid, outcome.Kind, name)
 		require.Equal(t, "the TXT record _combinator-verify."+name+".example.test does not hold the value", outcome.Text)
 	}
-	require.Equal(t, life.Outcome{Kind: life.Wrong, Text: "the TXT record _combinator-verify.none.example.test: no such name"}, b.check("none.example.test"))
+	require.Equal(t, lifecycle.Outcome{Kind: lifecycle.Invalid, Text: "the TXT record _combinator-verify.none.example.test: no such name"}, b.check("none.example.test"))
 	b.add("_combinator-verify.host.example.test. 60 IN A 192.0.2.1")
-	require.Equal(t, life.Outcome{Kind: life.Wrong, Text: "the TXT record _combinator-verify.host.example.test: no such record"}, b.check("host.example.test"))
+	require.Equal(t, lifecycle.Outcome{Kind: lifecycle.Invalid, Text: "the TXT record _combinator-verify.host.example.test: no such record"}, b.check("host.example.test"))
 }
 
 func TestADomainPointsByAliasOrAddress(t *testing.T) {
@@ -128,20 +128,20 @@ func TestADomainPointsByAliasOrAddress(t *testing.T) {
 			b.add(host + ".example.test. 60 IN " + r)
 		}
 	}
-	for host, want := range map[string]life.Outcome{
-		"alias": {Kind: life.Right}, "chain": {Kind: life.Right}, "address": {Kind: life.Right}, "six": {Kind: life.Right},
-		"several": {Kind: life.Right},
-		"foreign": {Kind: life.Wrong, Text: "points at 203.0.113.1 and not at " + target},
-		"other":   {Kind: life.Wrong, Text: "points at foreign.example.test, 203.0.113.1"},
-		"loop":    {Kind: life.Wrong, Text: "leads nowhere"},
-		"empty":   {Kind: life.Wrong, Text: "it has no address"},
+	for host, want := range map[string]lifecycle.Outcome{
+		"alias": {Kind: lifecycle.Valid}, "chain": {Kind: lifecycle.Valid}, "address": {Kind: lifecycle.Valid}, "six": {Kind: lifecycle.Valid},
+		"several": {Kind: lifecycle.Valid},
+		"foreign": {Kind: lifecycle.Invalid, Text: "points at 203.0.113.1 and not at " + target},
+		"other":   {Kind: lifecycle.Invalid, Text: "points at foreign.example.test, 203.0.113.1"},
+		"loop":    {Kind: lifecycle.Invalid, Text: "leads nowhere"},
+		"empty":   {Kind: lifecycle.Invalid, Text: "it has no address"},
 	} {
 		got := b.check(host + ".example.test")
 		require.Equal(t, want.Kind, got.Kind, "%s: %s", host, got.Text)
 		require.Contains(t, got.Text, want.Text, host)
 	}
 	b.config.Domains.RequireTarget = false
-	require.Equal(t, life.Right, b.check("foreign.example.test").Kind, "the record is enough where so configured")
+	require.Equal(t, lifecycle.Valid, b.check("foreign.example.test").Kind, "the record is enough where so configured")
 }
 
 func TestWhatCouldNotBeAskedIsUnknown(t *testing.T) {
@@ -150,19 +150,19 @@ func TestWhatCouldNotBeAskedIsUnknown(t *testing.T) {
 	b.add(`_combinator-verify.www.example.test. 60 IN TXT "`+value+`"`, "www.example.test. 60 IN A 203.0.113.1")
 	for _, p := range []dnsserver.Play{{Rcode: dns.RcodeServerFailure}, {Rcode: dns.RcodeRefused}, {Silent: true}} {
 		b.user.Play("", p)
-		require.Equal(t, life.Unknown, b.check("www.example.test").Kind, "the record")
+		require.Equal(t, lifecycle.Unreachable, b.check("www.example.test").Kind, "the record")
 		b.user.Behave()
 		b.user.Play("www.example.test", p)
-		require.Equal(t, life.Unknown, b.check("www.example.test").Kind, "the domain")
+		require.Equal(t, lifecycle.Unreachable, b.check("www.example.test").Kind, "the domain")
 		b.user.Behave()
 		b.platform.Play("", p)
-		require.Equal(t, life.Unknown, b.check("www.example.test").Kind, "the platform's own target")
+		require.Equal(t, lifecycle.Unreachable, b.check("www.example.test").Kind, "the platform's own target")
 		b.platform.Behave()
 	}
-	require.Equal(t, life.Wrong, b.check("www.example.test").Kind)
+	require.Equal(t, lifecycle.Invalid, b.check("www.example.test").Kind)
 	b.config.Domains.CheckTimeout = 20 * time.Millisecond
 	b.user.Play("", dnsserver.Play{Delay: 100 * time.Millisecond})
-	require.Equal(t, life.Unknown, b.check("www.example.test").Kind, "a check that takes too long")
+	require.Equal(t, lifecycle.Unreachable, b.check("www.example.test").Kind, "a check that takes too long")
 }
 
 func TestARefusedClaimIsNotAsked(t *testing.T) {
@@ -170,7 +170,7 @@ func TestARefusedClaimIsNotAsked(t *testing.T) {
 	b := setup(t)
 	outcome, err := verify.New(b.config, b.dns).Check(t.Context(), rules.Claim{Host: "www.example.test", Refusal: "why"})
 	require.NoError(t, err)
-	require.Equal(t, life.Outcome{Kind: life.Refused, Text: "why"}, outcome)
+	require.Equal(t, lifecycle.Outcome{Kind: lifecycle.Refused, Text: "why"}, outcome)
 	require.Zero(t, b.user.Asked(""))
 }
 
@@ -197,7 +197,7 @@ func TestAFlattenedApexWhoseAddressesRotateIsVerified(t *testing.T) {
 	// They are not at the same address.
 	_, err := b.dns.Ask(t.Context(), resolve.Question{Name: target, Type: dns.TypeA})
 	require.NoError(t, err)
-	require.Equal(t, life.Right, b.check("example.test").Kind)
+	require.Equal(t, lifecycle.Valid, b.check("example.test").Kind)
 }
 
 func TestOfATargetThatRotatesAllAddressesAreLearnt(t *testing.T) {
@@ -213,12 +213,12 @@ func TestOfATargetThatRotatesAllAddressesAreLearnt(t *testing.T) {
 	require.Eventually(t, func() bool {
 		outcome, err := v.Check(t.Context(), rules.Claim{Host: "example.test", Target: target, TXTValue: value})
 		require.NoError(t, err)
-		return outcome.Kind == life.Right
+		return outcome.Kind == lifecycle.Valid
 	}, 30*time.Second, 200*time.Millisecond)
 
 	b.user.Remove("example.test")
 	b.add("example.test. 60 IN A 203.0.113.1")
 	outcome, err := v.Check(t.Context(), rules.Claim{Host: "example.test", Target: target, TXTValue: value})
 	require.NoError(t, err)
-	require.Equal(t, life.Wrong, outcome.Kind, "an address that never was the target's")
+	require.Equal(t, lifecycle.Invalid, outcome.Kind, "an address that never was the target's")
 }

@@ -73,7 +73,7 @@ func (a *Admin) Stats(ctx context.Context) (job.Stats, error) {
 func (a *Admin) Show(ctx context.Context, id int64) (job.Details, error) {
 	d, payload, attemptErrors, err := a.store.Details(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
-		return d, job.NewPermanent("task %d: %s", id, noSuchTask)
+		return d, job.NewTerminal("task %d: %s", id, noSuchTask)
 	}
 	if err != nil {
 		return d, fmt.Errorf("task %d: %w", id, err)

@@ -60,7 +60,7 @@ func (a *Admin) giveUp(ctx context.Context, seen store.View) error {
 	if err != nil {
 		return nil //nolint:nilerr // what cannot be read is about no row
 	}
-	if err := prepared.GiveUp(ctx, job.Task{ID: seen.ID, Type: seen.Type, Attempt: seen.Attempts}, cancelled); err != nil {
+	if err := prepared.OnDiscarded(ctx, job.Task{ID: seen.ID, Type: seen.Type, Attempt: seen.Attempts}, cancelled); err != nil {
 		return fmt.Errorf("it is cancelled, but the row that it was about could not be told: %w", err)
 	}
 	return nil

@@ -13,7 +13,7 @@ import (
 func TestADoubtStaysUntilAGivingBackThatBeganAfterIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := &Book{inHand: map[store.Held]*holding{}, longest: 2 * time.Second}
+		b := &Tracker{inHand: map[store.Held]*holding{}, longest: 2 * time.Second}
 		given := 0
 		slow := func([]store.Held) error {
 			given++

@@ -28,7 +28,7 @@ func TestHeadsAreNotedWhereTheyCanBeClaimedAndElseTheDatabaseIsLookedThrough(t *
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := NewBook(&config.Config{Tasks: config.Tasks{Workers: 1, Buffer: 4}})
+			b := NewTracker(&config.Config{Tasks: config.Tasks{Workers: 1, Buffer: 4}})
 			lane := b.Lanes()[0]
 			lane.SetOpen(c.open)
 			require.True(t, lane.addHeads(c.before))
@@ -45,7 +45,7 @@ func TestHeadsAreNotedWhereTheyCanBeClaimedAndElseTheDatabaseIsLookedThrough(t *
 			require.Zero(t, lane.HeadsNoted())
 		})
 	}
-	b := NewBook(&config.Config{})
+	b := NewTracker(&config.Config{})
 	b.NoteHeads(nil, 7)
 	require.Len(t, b.Hints(), 1, "of no lane of this process")
 }

@@ -17,7 +17,7 @@ type holding struct {
 }
 
 // Acquire puts claims into the book that are begun at once, by whoever claimed them.
-func (b *Book) Acquire(claims ...store.Claim) {
+func (b *Tracker) Acquire(claims ...store.Claim) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, c := range claims {
@@ -26,7 +26,7 @@ func (b *Book) Acquire(claims ...store.Claim) {
 }
 
 // Begun notes that a worker has begun with a claim.
-func (b *Book) Begun(c store.Claim) {
+func (b *Tracker) Begun(c store.Claim) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if h := b.inHand[c.Held()]; h != nil {
@@ -35,7 +35,7 @@ func (b *Book) Begun(c store.Claim) {
 }
 
 // Overrun counts jobs that go on though they were told to end.
-func (b *Book) Overrun(n int) {
+func (b *Tracker) Overrun(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.overrun += n
@@ -51,7 +51,7 @@ type Work struct {
 }
 
 // Work returns what this process has claimed and not yet done.
-func (b *Book) Work() Work {
+func (b *Tracker) Work() Work {
 	w := Work{Waiting: map[string]int{}, Oldest: map[string]time.Duration{}}
 	for name := range b.lanes {
 		w.Waiting[name], w.Oldest[name] = 0, 0
@@ -69,7 +69,7 @@ func (b *Book) Work() Work {
 }
 
 // Load is Work of all lanes, as the heartbeat tells it.
-func (b *Book) Load() store.Load {
+func (b *Tracker) Load() store.Load {
 	var l store.Load
 	w := b.Work()
 	for lane, n := range w.Waiting {
@@ -81,7 +81,7 @@ func (b *Book) Load() store.Load {
 }
 
 // Drain takes out of the book, and returns, what no worker of a closed lane has begun.
-func (b *Book) Drain() []store.Claim {
+func (b *Tracker) Drain() []store.Claim {
 	b.statements.Lock() // an accept that found the lane open has its claim in the buffer by now
 	defer b.statements.Unlock()
 	var drained []store.Claim
@@ -94,7 +94,7 @@ func (b *Book) Drain() []store.Claim {
 
 // Stale is called every StaleAfter. It takes out of the book, and returns, what waits for a worker of this process for longer than others should wait for
 // it. Its lane claims no more than its workers begin, until they begin soon what it claims.
-func (b *Book) Stale() []store.Claim {
+func (b *Tracker) Stale() []store.Claim {
 	var stale []store.Claim
 	for _, lane := range b.Lanes() {
 		taken := lane.take(func(c store.Claim) bool { return time.Since(c.Since) > StaleAfter })

@@ -21,7 +21,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/guard"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/store"
@@ -121,7 +121,7 @@ func (c *Cron) run(ctx context.Context) {
 			return err
 		})
 		if err != nil && ctx.Err() == nil {
-			c.log.Warn("periodic jobs could not be looked at", observe.Error(err))
+			c.log.Warn("periodic jobs could not be looked at", logging.Error(err))
 			wait = retry
 		}
 		timer.Reset(min(wait, c.every))
@@ -158,7 +158,7 @@ func (c *Cron) execute(ctx context.Context, e *entry, latest store.Tick, now flo
 			return retry, err
 		}
 		c.log.Info("periodic job started", zap.String("name", e.name), zap.Int64("number", one.Number))
-		c.queue.Nudge()
+		c.queue.Notify()
 		e.latest, e.since, latest = one.Number, begun, one
 	}
 	e.starting = false

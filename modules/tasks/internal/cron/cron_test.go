@@ -13,10 +13,10 @@ import (
 
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/cron"
+	"app238.com/inner/modules/tasks/internal/encryption"
 	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/registry"
-	"app238.com/inner/modules/tasks/internal/sealed"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/testdatabase"
@@ -40,8 +40,8 @@ func (audit) OrderingKey() string { return "audit" }
 
 type nothing struct{}
 
-func (nothing) Execute(context.Context, job.Task, audit) error        { return nil }
-func (nothing) GiveUp(context.Context, job.Task, audit, string) error { return nil }
+func (nothing) Execute(context.Context, job.Task, audit) error             { return nil }
+func (nothing) OnDiscarded(context.Context, job.Task, audit, string) error { return nil }
 
 // bundle makes crons of one database.
 type bundle struct {
@@ -58,10 +58,10 @@ func setup(t *testing.T) *bundle {
 	require.NoError(t, b.reg.Add([]job.Definition{
 		job.Define(job.Spec{Type: "audit"}, nothing{}), job.Define(job.Spec{Type: "marker"}, nothing{}),
 	}))
-	b.store = store.New(b.db.DB, b.db.Steady, &sealed.Box{}, b.db.Config)
+	b.store = store.New(b.db.DB, b.db.Prepared, &encryption.Box{}, b.db.Config)
 	m, err := metrics.New(prometheus.NewRegistry())
 	require.NoError(t, err)
-	b.queue = queue.New(b.reg, b.store, claims.NewBook(b.db.Config), m, nil)
+	b.queue = queue.New(b.reg, b.store, claims.NewTracker(b.db.Config), m, nil)
 	return b
 }
 

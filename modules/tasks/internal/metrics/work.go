@@ -9,14 +9,14 @@ import (
 
 // Work is a collector of what this process has claimed and not yet done.
 type Work struct {
-	book                     *claims.Book
+	tracker                  *claims.Tracker
 	waiting, oldest, overrun *prometheus.Desc
 }
 
 // NewWork registers the collector with r.
-func NewWork(r *prometheus.Registry, b *claims.Book) (*Work, error) {
+func NewWork(r *prometheus.Registry, b *claims.Tracker) (*Work, error) {
 	w := &Work{
-		book:    b,
+		tracker: b,
 		waiting: prometheus.NewDesc("inner_tasks_claimed_waiting", "Tasks of this process that no worker has begun.", []string{"lane"}, nil),
 		oldest: prometheus.NewDesc("inner_tasks_claimed_waiting_oldest_seconds",
 			"For how long the oldest claimed task of this process has waited for a worker.", []string{"lane"}, nil),
@@ -34,7 +34,7 @@ func (w *Work) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (w *Work) Collect(to chan<- prometheus.Metric) {
-	work := w.book.Work()
+	work := w.tracker.Work()
 	for lane, n := range work.Waiting {
 		to <- prometheus.MustNewConstMetric(w.waiting, prometheus.GaugeValue, float64(n), lane)
 		to <- prometheus.MustNewConstMetric(w.oldest, prometheus.GaugeValue, work.Oldest[lane].Seconds(), lane)

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"app238.com/inner/app/database"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
@@ -35,12 +35,12 @@ func (p *Processor) Attend(ctx context.Context, id int64, seen func(store.View))
 		case err != nil && !database.IsUnavailable(err):
 			return view, err
 		case err != nil:
-			p.log.Warn("the task cannot be looked at", observe.Error(err))
+			p.log.Warn("the task cannot be looked at", logging.Error(err))
 		}
 		timer.Reset(attendPause)
 		select {
 		case <-ctx.Done():
-		case <-p.book.Hints(): // there is a lease to claim under, or the task was put off
+		case <-p.tracker.Hints(): // there is a lease to claim under, or the task was put off
 		case <-timer.C:
 		}
 	}
@@ -48,10 +48,10 @@ func (p *Processor) Attend(ctx context.Context, id int64, seen func(store.View))
 
 // attendOnce looks at the task and runs it if it is its turn.
 func (p *Processor) attendOnce(ctx, running context.Context, id int64, seen func(store.View)) (store.View, error) {
-	process, ok := p.book.Current()
+	process, ok := p.tracker.Current()
 	if ok {
 		// After a claim whose answer was lost, the task may be this process's without it knowing.
-		err := p.book.Settle(func(inHand []store.Held) error {
+		err := p.tracker.Settle(func(inHand []store.Held) error {
 			_, err := p.store.ReturnAll(ctx, process, inHand)
 			return err
 		})
@@ -86,11 +86,11 @@ func (p *Processor) attendOnce(ctx, running context.Context, id int64, seen func
 
 // acquire claims a task if it is its turn, to be run at once.
 func (p *Processor) acquire(ctx context.Context, process string, id int64) ([]store.Claim, error) {
-	defer p.book.Begin()()
+	defer p.tracker.Begin()()
 	claimed, err := p.store.ClaimTasks(ctx, process, id)
 	if err != nil && !database.IsRefused(err) {
-		p.book.Doubt()
+		p.tracker.Doubt()
 	}
-	p.book.Acquire(claimed...)
+	p.tracker.Acquire(claimed...)
 	return claimed, err
 }

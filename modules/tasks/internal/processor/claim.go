@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"app238.com/inner/app/database"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/store"
@@ -31,8 +31,8 @@ func (p *Processor) claim(ctx context.Context) {
 	var next, poll time.Time // when it is looked from the lowest id, and in all lanes, whatever is known
 	for ctx.Err() == nil {
 		begin := time.Now()
-		everywhere, all := p.book.Everywhere() || !begin.Before(next), !begin.Before(poll)
-		if id, ok := p.book.Current(); ok {
+		everywhere, all := p.tracker.Everywhere() || !begin.Before(next), !begin.Before(poll)
+		if id, ok := p.tracker.Current(); ok {
 			for _, lane := range p.lanes(ctx, everywhere, all) {
 				p.fill(ctx, id, lane)
 			}
@@ -47,7 +47,7 @@ func (p *Processor) claim(ctx context.Context) {
 		timer.Reset(time.Until(poll))
 		select {
 		case <-ctx.Done():
-		case <-p.book.Hints():
+		case <-p.tracker.Hints():
 		case <-timer.C:
 		}
 	}
@@ -58,7 +58,7 @@ func (p *Processor) claim(ctx context.Context) {
 func (p *Processor) lanes(ctx context.Context, everywhere, all bool) []*claims.Lane {
 	var wanted []*claims.Lane
 	others := map[string]int64{}
-	for _, lane := range p.book.Lanes() {
+	for _, lane := range p.tracker.Lanes() {
 		if everywhere {
 			lane.SetLowest(0)
 		}
@@ -74,13 +74,13 @@ func (p *Processor) lanes(ctx context.Context, everywhere, all bool) []*claims.L
 	seen, err := p.store.Poll(ctx, others)
 	if err != nil {
 		if ctx.Err() == nil {
-			p.log.Warn("looking for tasks failed", observe.Error(err))
+			p.log.Warn("looking for tasks failed", logging.Error(err))
 		}
 		return wanted
 	}
 	p.seen.Store(&seen)
 	for _, name := range seen.Lanes {
-		wanted = append(wanted, p.book.Lane(name))
+		wanted = append(wanted, p.tracker.Lane(name))
 	}
 	return wanted
 }
@@ -90,10 +90,10 @@ func (p *Processor) claimHeads(ctx context.Context) {
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-		case <-p.book.Heads():
+		case <-p.tracker.Heads():
 		}
-		if id, ok := p.book.Current(); ok {
-			for _, lane := range p.book.Lanes() {
+		if id, ok := p.tracker.Current(); ok {
+			for _, lane := range p.tracker.Lanes() {
 				p.fillWithHeads(ctx, id, lane)
 			}
 		}
@@ -106,7 +106,7 @@ func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane) {
 	room := lane.Reserve(maxClaims)
 	if room == 0 {
 		lane.SetBacklog(true)
-		p.book.Release(lane, 0)
+		p.tracker.Release(lane, 0)
 		return
 	}
 	lowest := lane.Lowest()
@@ -119,9 +119,9 @@ func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane) {
 	})
 	lane.SetBacklog(claimed == room)
 	if err != nil && ctx.Err() == nil {
-		p.log.Warn("claiming tasks failed", observe.Error(err))
+		p.log.Warn("claiming tasks failed", logging.Error(err))
 	}
-	p.book.Release(lane, room-claimed)
+	p.tracker.Release(lane, room-claimed)
 }
 
 // fillWithHeads claims the tasks of a lane whose turn was said to have come. Where there is a backlog they wait for their
@@ -131,7 +131,7 @@ func (p *Processor) fillWithHeads(ctx context.Context, id string, lane *claims.L
 		return
 	}
 	if lane.Backlog() {
-		p.book.Refill(lane)
+		p.tracker.Refill(lane)
 		return
 	}
 	room := lane.Reserve(lane.HeadsNoted())
@@ -140,25 +140,25 @@ func (p *Processor) fillWithHeads(ctx context.Context, id string, lane *claims.L
 		var err error
 		claimed, err = p.take(lane, func() ([]store.Claim, error) { return p.store.ClaimTasks(ctx, id, heads...) })
 		if err != nil && ctx.Err() == nil {
-			p.log.Warn("claiming the next tasks of their keys failed", observe.Error(err))
+			p.log.Warn("claiming the next tasks of their keys failed", logging.Error(err))
 		}
 	}
-	p.book.Release(lane, room-claimed)
+	p.tracker.Release(lane, room-claimed)
 }
 
 // take hands what is claimed to the workers of a lane, in which room was reserved for it, and returns how much that was.
 func (p *Processor) take(lane *claims.Lane, claim func() ([]store.Claim, error)) (int, error) {
-	defer p.book.Begin()()
+	defer p.tracker.Begin()()
 	claimed, err := claim()
 	if err != nil {
 		if !database.IsRefused(err) {
-			p.book.Doubt()
+			p.tracker.Doubt()
 		}
 		return 0, err
 	}
 	if len(claimed) > 0 {
 		p.metrics.Batch.WithLabelValues(metrics.ClaimBatch).Observe(float64(len(claimed)))
 	}
-	p.book.Add(lane, claimed...)
+	p.tracker.Add(lane, claimed...)
 	return len(claimed), nil
 }

@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/guard"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
@@ -35,7 +35,7 @@ func (p *Processor) conclude(running context.Context, x execution, e *job.Error)
 	if limit == 0 {
 		limit = p.config.Attempts
 	}
-	if e.Kind == job.Failed || e.Kind == job.Permanent {
+	if e.Kind == job.Retry || e.Kind == job.Terminal {
 		p.metrics.Failed.WithLabelValues(x.task.Type).Inc()
 	}
 	switch {
@@ -44,18 +44,18 @@ func (p *Processor) conclude(running context.Context, x execution, e *job.Error)
 		p.write(running, store.Ending{Claim: x.claim, Detail: e.Text}, x.log, func(ctx context.Context, e store.Ending) error {
 			return p.store.Park(ctx, e, p.config.ParkedRecheck)
 		})
-	case e.Kind == job.Later:
+	case e.Kind == job.Snooze:
 		wait := later(e, x.claim.Age)
-		x.log.Info("task put off", zap.String("why", e.Text), zap.Duration("for", wait), observe.Error(e.Cause))
+		x.log.Info("task put off", zap.String("why", e.Text), zap.Duration("for", wait), logging.Error(e.Cause))
 		p.again(running, x, store.Ending{Claim: x.claim, Detail: e.Text}, wait)
 	case e.Kind == job.Superseded:
 		x.log.Info("task superseded", zap.String("why", e.Text))
 		p.end(x.claim, store.Superseded, e.Text, 1, "")
-	case e.Kind == job.Permanent || x.task.Attempt >= limit:
+	case e.Kind == job.Terminal || x.task.Attempt >= limit:
 		p.giveUp(running, x, e)
 	default:
 		wait := jitter(doubled(p.config.RetryDelay, p.config.RetryDelayMax, int64(x.task.Attempt)))
-		x.log.Warn("attempt failed", observe.Error(e), zap.Duration("next_in", wait))
+		x.log.Warn("attempt failed", logging.Error(e), zap.Duration("next_in", wait))
 		p.again(running, x, store.Ending{
 			Claim: x.claim, Detail: "attempt failed, will be tried again", LastError: e.Text, Attempts: 1, Note: note(x.task, e),
 		}, wait)
@@ -65,34 +65,34 @@ func (p *Processor) conclude(running context.Context, x execution, e *job.Error)
 // giveUp ends a task as an error, after the row that it was about was told. Where that cannot be written now the task
 // is run again, so that the two do not part.
 func (p *Processor) giveUp(running context.Context, x execution, e *job.Error) {
-	leased, ok := p.book.Hold(x.claim.Process)
+	leased, ok := p.tracker.Hold(x.claim.Process)
 	if !ok {
-		p.book.Done(x.claim)
+		p.tracker.Done(x.claim)
 		return // left to the takeover
 	}
 	ctx, cancel := context.WithTimeout(leased, giveUpTimeout)
 	defer cancel()
 	defer context.AfterFunc(running, cancel)()
-	err := p.supervise(ctx, x, func(ctx context.Context) error { return x.prepared.GiveUp(ctx, x.task, e.Text) })
+	err := p.supervise(ctx, x, func(ctx context.Context) error { return x.prepared.OnDiscarded(ctx, x.task, e.Text) })
 	if errors.Is(err, errAbandoned) {
 		x.log.Error(abandonedText)
 		return
 	}
 	if err != nil {
-		x.log.Error("failure could not be written to the row it is about", observe.Error(err))
+		x.log.Error("failure could not be written to the row it is about", logging.Error(err))
 	}
 	if err != nil && !hopeless(err) {
 		p.again(running, x, store.Ending{Claim: x.claim, Detail: "failed, to be recorded", LastError: e.Text}, jitter(p.config.RetryDelay))
 		return
 	}
-	x.log.Error("task failed", observe.Error(e))
+	x.log.Error("task failed", logging.Error(e))
 	p.end(x.claim, store.Failed, e.Text, 1, note(x.task, e))
 }
 
 // hopeless tells whether what ended with err will end so each time: by a panic, or since the database takes no such value.
 func hopeless(err error) bool {
 	_, panicked := errors.AsType[*guard.PanicError](err)
-	return panicked || database.IsDataRefused(err) || job.AsError(err).Kind == job.Permanent
+	return panicked || database.IsDataRefused(err) || job.AsError(err).Kind == job.Terminal
 }
 
 func (p *Processor) again(running context.Context, x execution, e store.Ending, wait time.Duration) {
@@ -102,13 +102,13 @@ func (p *Processor) again(running context.Context, x execution, e store.Ending, 
 // write repeats a write until it succeeds, or the claim is lost, or the process ends. Of an ending whose text is refused it
 // writes a bare one.
 func (p *Processor) write(running context.Context, e store.Ending, log *zap.Logger, write func(context.Context, store.Ending) error) {
-	defer p.book.Done(e.Claim)
+	defer p.tracker.Done(e.Claim)
 	for {
 		err := write(context.WithoutCancel(running), e)
 		switch {
 		case err == nil:
 			// A task woken while it ran is pending already, and one with the same key may wait for this one.
-			p.book.Nudge()
+			p.tracker.Notify()
 			return
 		case errors.Is(err, store.ErrLostClaim):
 			log.Warn("result dropped: the task was taken over or its result is written already")
@@ -116,7 +116,7 @@ func (p *Processor) write(running context.Context, e store.Ending, log *zap.Logg
 		case database.IsDataRefused(err):
 			e = e.Bare()
 		}
-		log.Warn("result could not be written yet", observe.Error(err))
+		log.Warn("result could not be written yet", logging.Error(err))
 		if !pause(running, recordPause) {
 			return
 		}
@@ -125,7 +125,7 @@ func (p *Processor) write(running context.Context, e store.Ending, log *zap.Logg
 
 // note is the line that is kept of a failed attempt, for operators.
 func note(task job.Task, e *job.Error) string {
-	text := observe.Redact(e.Error())
+	text := logging.Redact(e.Error())
 	if len(text) > maxNote {
 		text = text[:maxNote]
 		for !utf8.ValidString(text) {

@@ -7,7 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/database"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/store"
 )
@@ -48,14 +48,14 @@ func (p *Processor) writePart(running context.Context, part store.Part) {
 	for i, e := range part.Endings {
 		claims[i] = e.Claim
 	}
-	defer p.book.Done(claims...)
+	defer p.tracker.Done(claims...)
 	for {
 		written, heads, err := p.store.End(context.WithoutCancel(running), part)
 		if err == nil {
 			p.afterEndings(part.Endings, written, heads)
 			return
 		}
-		p.log.Warn("results could not be written yet", zap.Int("results", len(claims)), observe.Error(err))
+		p.log.Warn("results could not be written yet", zap.Int("results", len(claims)), logging.Error(err))
 		if refused := database.IsDataRefused(err); refused && len(claims) > 1 {
 			for i := range part.Endings {
 				p.writePart(running, store.Part{Endings: part.Endings[i : i+1], Process: part.Process, Number: part.Number})
@@ -79,6 +79,6 @@ func (p *Processor) afterEndings(batch []store.Ending, written map[store.Held]bo
 		p.metrics.Ended.WithLabelValues(e.Claim.Type, string(e.Status)).Inc()
 	}
 	for lane, ids := range heads {
-		p.book.NoteHeads(p.book.Lane(lane), ids...)
+		p.tracker.NoteHeads(p.tracker.Lane(lane), ids...)
 	}
 }

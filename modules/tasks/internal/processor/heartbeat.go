@@ -8,7 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
@@ -35,25 +35,25 @@ func (p *Processor) beat(ctx context.Context) {
 
 // heartbeat writes one, which begins a lease where there is none, and tells whether it did.
 func (p *Processor) heartbeat(ctx context.Context, host string) bool {
-	id, fresh := p.book.Identity()
+	id, fresh := p.tracker.Identity()
 	sent := time.Now()
 	var err error
 	if fresh {
 		err = p.beats.Begin(ctx, id, host)
 	} else {
-		err = p.beats.Renew(ctx, id, p.book.Load())
+		err = p.beats.Renew(ctx, id, p.tracker.Load())
 	}
 	switch {
 	case err == nil:
-		if p.book.Renew(id, sent) {
-			p.book.Nudge()
+		if p.tracker.Renew(id, sent) {
+			p.tracker.Notify()
 		}
 		return true
 	case errors.Is(err, store.ErrLostLease):
-		p.book.Lose(id)
+		p.tracker.Lose(id)
 		p.log.Warn("this process was taken for dead; what it claimed is left to others", zap.String("process", id))
 	case ctx.Err() == nil:
-		p.log.Warn("heartbeat failed", observe.Error(err))
+		p.log.Warn("heartbeat failed", logging.Error(err))
 	}
 	return false
 }

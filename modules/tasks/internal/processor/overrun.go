@@ -54,8 +54,8 @@ func (p *Processor) await(ctx context.Context, e execution, done <-chan error) e
 	case <-grace.C:
 	}
 	p.logger(e).Error("job goes on though it was told to end", zap.NamedError("because", context.Cause(ctx)), zap.String("stack", stackOf(e.task.ID)))
-	p.book.Overrun(1)
-	defer p.book.Overrun(-1)
+	p.tracker.Overrun(1)
+	defer p.tracker.Overrun(-1)
 	select {
 	case err := <-done:
 		p.logger(e).Warn("job that went on has ended")

@@ -15,7 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/app/server"
 	"app238.com/inner/app/tracing"
 	"app238.com/inner/modules/tasks/internal/claims"
@@ -32,7 +32,7 @@ type Processor struct {
 	registry *registry.Registry
 	store    *store.Store
 	beats    *store.Heartbeats
-	book     *claims.Book
+	tracker  *claims.Tracker
 	metrics  *metrics.Metrics
 	tracing  *tracing.Tracing
 	endings  chan store.Ending
@@ -49,12 +49,12 @@ type Processor struct {
 }
 
 // New returns a processor that claims when the book is nudged, and at every poll interval.
-func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, h *store.Heartbeats, b *claims.Book, m *metrics.Metrics,
+func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, h *store.Heartbeats, b *claims.Tracker, m *metrics.Metrics,
 	t *tracing.Tracing,
 ) *Processor {
 	abandoned := make(chan struct{})
 	return &Processor{
-		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, beats: h, book: b, metrics: m, tracing: t,
+		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, beats: h, tracker: b, metrics: m, tracing: t,
 		endings: make(chan store.Ending, maxEndings), abandoned: abandoned, abandon: sync.OnceFunc(func() { close(abandoned) }),
 	}
 }
@@ -63,7 +63,7 @@ func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store
 // which is not configured is an error.
 func (p *Processor) Start(context.Context) error {
 	for _, name := range p.registry.Lanes() {
-		if p.book.Lane(name) == nil {
+		if p.tracker.Lane(name) == nil {
 			return fmt.Errorf("tasks.lanes.%s: required by a job type", name)
 		}
 	}
@@ -78,7 +78,7 @@ func (p *Processor) Start(context.Context) error {
 	p.claimers.Go(func() { p.sweep(claiming) })
 	p.claimers.Go(func() { p.returnStale(claiming) })
 	workers := 0
-	for _, lane := range p.book.Lanes() {
+	for _, lane := range p.tracker.Lanes() {
 		lane.SetOpen(true)
 		workers += lane.Workers
 		p.metrics.Workers.WithLabelValues(lane.Name).Set(float64(lane.Workers))
@@ -104,7 +104,7 @@ func (p *Processor) startWriting() (running context.Context) {
 // cancels them, and returns whatever is not done to the queue. Jobs that do not end even then are an error.
 func (p *Processor) Stop(ctx context.Context) error {
 	p.stopClaiming()
-	for _, lane := range p.book.Lanes() {
+	for _, lane := range p.tracker.Lanes() {
 		lane.SetOpen(false)
 	}
 	p.claimers.Wait()
@@ -124,14 +124,14 @@ const returnTimeout = 5 * time.Second
 
 // returnUnbegun gives back what was claimed and no worker has begun: other processes need not wait for this one's end.
 func (p *Processor) returnUnbegun(ctx context.Context) {
-	unbegun := p.book.Drain()
+	unbegun := p.tracker.Drain()
 	if len(unbegun) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, returnTimeout)
 	defer cancel()
 	if err := p.giveUpClaims(ctx, unbegun); err != nil {
-		p.log.Warn("tasks that were not begun are returned at the end", zap.Int("tasks", len(unbegun)), observe.Error(err))
+		p.log.Warn("tasks that were not begun are returned at the end", zap.Int("tasks", len(unbegun)), logging.Error(err))
 	}
 }
 
@@ -149,8 +149,8 @@ func (p *Processor) stopWriting() error {
 // with those of jobs that have not ended: they run until this process has.
 func (p *Processor) release() error {
 	// No accept may insert a claim from now on, or while this is under way.
-	id, ok := p.book.Current()
-	p.book.End()
+	id, ok := p.tracker.Current()
+	p.tracker.End()
 	if !ok {
 		return nil
 	}
@@ -158,8 +158,8 @@ func (p *Processor) release() error {
 	defer cancel()
 	var returned int64
 	var left int
-	p.book.Doubt()
-	err := p.book.Settle(func(inHand []store.Held) (err error) {
+	p.tracker.Doubt()
+	err := p.tracker.Settle(func(inHand []store.Held) (err error) {
 		left = len(inHand)
 		returned, err = p.store.ReturnAll(ctx, id, inHand)
 		return err
@@ -168,7 +168,7 @@ func (p *Processor) release() error {
 		err = p.forget(ctx, id)
 	}
 	if err != nil {
-		p.log.Warn("tasks could not be returned; they are taken over later", observe.Error(err))
+		p.log.Warn("tasks could not be returned; they are taken over later", logging.Error(err))
 	} else {
 		p.log.Info("processor stopped", zap.Int64("returned", returned))
 	}
@@ -193,7 +193,7 @@ func (p *Processor) Check() server.Check { return server.Check{Name: "processor"
 
 // Ready says whether this process is claiming tasks.
 func (p *Processor) Ready(context.Context) error {
-	if _, ok := p.book.Current(); !ok {
+	if _, ok := p.tracker.Current(); !ok {
 		return errors.New("heartbeats do not reach the database")
 	}
 	return nil

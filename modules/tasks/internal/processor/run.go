@@ -10,7 +10,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/guard"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
@@ -32,16 +32,16 @@ func (p *Processor) work(claiming, running context.Context, lane *claims.Lane) {
 		select {
 		case <-claiming.Done():
 		case c := <-lane.Claims():
-			p.book.Release(lane, 1)
+			p.tracker.Release(lane, 1)
 			end := lane.Begin()
 			busy := p.metrics.Busy.WithLabelValues(lane.Name)
 			busy.Inc()
 			p.metrics.WaitTime.WithLabelValues(lane.Name).Observe(c.Age + time.Since(c.Since).Seconds())
-			p.book.Begun(c)
+			p.tracker.Begun(c)
 			p.run(running, c)
 			busy.Dec()
 			end()
-			p.book.Free(lane)
+			p.tracker.Free(lane)
 		}
 	}
 }
@@ -59,7 +59,7 @@ type execution struct {
 // logger returns a logger that names the task and hides its secrets.
 func (p *Processor) logger(e execution) *zap.Logger {
 	return p.jobLog.With(zap.Int64("task", e.task.ID), zap.String("type", e.task.Type), zap.Int("attempt", e.task.Attempt),
-		zap.Duration("took", e.took), observe.Hiding(e.prepared.Hidden()...))
+		zap.Duration("took", e.took), logging.Hiding(e.prepared.Hidden()...))
 }
 
 // prepare returns what a claimed task is to do.
@@ -77,8 +77,8 @@ func (p *Processor) run(running context.Context, c store.Claim) {
 		return nil
 	})
 	if err != nil {
-		hiding := observe.Hiding(job.Prepared{Info: c.Info, Erased: []byte("{}")}.Hidden()...) // it may not be known what of it is secret
-		p.jobLog.With(hiding).Error("task failed", zap.Int64("task", c.ID), zap.String("type", c.Type), observe.Error(err))
+		hiding := logging.Hiding(job.Prepared{Info: c.Info, Erased: []byte("{}")}.Hidden()...) // it may not be known what of it is secret
+		p.jobLog.With(hiding).Error("task failed", zap.Int64("task", c.ID), zap.String("type", c.Type), logging.Error(err))
 		p.end(c, store.Failed, internalError, 1, "")
 	}
 }
@@ -88,9 +88,9 @@ const internalError = "internal error, see the log"
 
 // runOne executes a task and has its result written.
 func (p *Processor) runOne(running context.Context, c store.Claim) {
-	leased, ok := p.book.Hold(c.Process)
+	leased, ok := p.tracker.Hold(c.Process)
 	if !ok {
-		p.book.Done(c)
+		p.tracker.Done(c)
 		return // left to the takeover
 	}
 	e := execution{claim: c, task: job.Task{ID: c.ID, Type: c.Type, Attempt: c.Attempts + 1}}
@@ -110,7 +110,7 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 	}
 	e.definition, e.prepared = definition, prepared
 	if c.Takeovers >= p.config.MaxTakeovers {
-		p.conclude(running, e, job.NewPermanent("given up: %d processes ended while they had it", c.Takeovers))
+		p.conclude(running, e, job.NewTerminal("given up: %d processes ended while they had it", c.Takeovers))
 		return
 	}
 	begin := time.Now()
@@ -127,8 +127,8 @@ func (p *Processor) runOne(running context.Context, c store.Claim) {
 		p.jobLog.Info("task finished", zap.Int64("task", c.ID), zap.String("type", c.Type), zap.Int("attempt", e.task.Attempt), zap.Duration("took", e.took))
 		p.endings <- store.Success(c) // waits where the writer has more than it can write
 	case running.Err() != nil || leased.Err() != nil:
-		p.logger(e).Info("task interrupted", observe.Error(err))
-		p.book.Done(c) // returned to the queue by Stop, or left to the takeover
+		p.logger(e).Info("task interrupted", logging.Error(err))
+		p.tracker.Done(c) // returned to the queue by Stop, or left to the takeover
 	default:
 		p.conclude(running, e, job.AsError(err))
 	}
@@ -153,7 +153,7 @@ func failure(err error) error {
 	if err == nil {
 		return nil
 	}
-	if e := job.AsError(err); e.Kind != job.Failed && e.Kind != job.Permanent {
+	if e := job.AsError(err); e.Kind != job.Retry && e.Kind != job.Terminal {
 		return nil
 	}
 	return err
@@ -170,11 +170,11 @@ func (p *Processor) execute(leased, running context.Context, e execution) error 
 	defer context.AfterFunc(running, cancel)()
 	err := p.supervise(ctx, e, func(ctx context.Context) error { return e.prepared.Execute(ctx, e.task) })
 	if _, ok := errors.AsType[*guard.PanicError](err); ok {
-		p.logger(e).Error("job panicked", observe.Error(err))
-		return job.NewFailed("the job panicked, see the log", nil)
+		p.logger(e).Error("job panicked", logging.Error(err))
+		return job.NewRetry("the job panicked, see the log", nil)
 	}
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && !isJobError(err) {
-		err = job.NewFailed(fmt.Sprintf("the job took longer than %s", limit), err)
+		err = job.NewRetry(fmt.Sprintf("the job took longer than %s", limit), err)
 	}
 	return err
 }

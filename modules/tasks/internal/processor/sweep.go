@@ -8,7 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/guard"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/store"
 )
@@ -22,7 +22,7 @@ func (p *Processor) sweep(ctx context.Context) {
 	observer := claims.NewObserver(p.config.TakeoverAfter)
 	var hastened time.Time
 	for pause(ctx, min(p.config.HeartbeatInterval, p.config.PollInterval)) {
-		if _, ok := p.book.Current(); !ok {
+		if _, ok := p.tracker.Current(); !ok {
 			continue
 		}
 		parts := []func(context.Context) (int64, error){
@@ -32,7 +32,7 @@ func (p *Processor) sweep(ctx context.Context) {
 		if time.Since(hastened) > hastenEvery*p.config.TakeoverAfter {
 			hastened = time.Now()
 			parts = append(parts, p.hasten)
-			p.book.Review()
+			p.tracker.Review()
 		}
 		var ready int64
 		var failures []error
@@ -44,10 +44,10 @@ func (p *Processor) sweep(ctx context.Context) {
 			}))
 		}
 		if err := errors.Join(failures...); err != nil && ctx.Err() == nil {
-			p.log.Warn("sweep failed", observe.Error(err))
+			p.log.Warn("sweep failed", logging.Error(err))
 		}
 		if ready > 0 {
-			p.book.Nudge()
+			p.tracker.Notify()
 		}
 	}
 }
@@ -66,14 +66,14 @@ func (p *Processor) recover(ctx context.Context, observer *claims.Observer) (tot
 		}
 		seen = &now
 	}
-	self, ok := p.book.Current()
+	self, ok := p.tracker.Current()
 	silent := observer.Observe(seen.Processes, self, seen.Begun, seen.Ended)
 	if !ok {
 		return 0, nil
 	}
 	var faults []error
 	if seen.Late {
-		total, err = p.store.WakeLate(ctx)
+		total, err = p.store.ResumeLate(ctx)
 		faults = append(faults, err)
 	}
 	for _, process := range silent {
@@ -89,9 +89,9 @@ func (p *Processor) recover(ctx context.Context, observer *claims.Observer) (tot
 
 // giveBack returns claims to the queue that are this process's by the database and that nobody here holds.
 func (p *Processor) giveBack(ctx context.Context) (returned int64, err error) {
-	err = p.book.Settle(func(inHand []store.Held) error {
+	err = p.tracker.Settle(func(inHand []store.Held) error {
 		// The identity may have changed since this sweep began.
-		id, ok := p.book.Current()
+		id, ok := p.tracker.Current()
 		if !ok {
 			return errors.New("the lease ran out")
 		}
@@ -114,14 +114,14 @@ func (p *Processor) hasten(ctx context.Context) (int64, error) {
 // returnStale gives back, until ctx ends, what waits for a worker of this process for so long that others should have it.
 func (p *Processor) returnStale(ctx context.Context) {
 	for pause(ctx, claims.StaleAfter) {
-		stale := p.book.Stale()
+		stale := p.tracker.Stale()
 		if len(stale) == 0 {
 			continue
 		}
 		if err := p.giveUpClaims(ctx, stale); err != nil && ctx.Err() == nil {
-			p.log.Warn("tasks that wait for a worker could not be returned yet", zap.Int("tasks", len(stale)), observe.Error(err))
+			p.log.Warn("tasks that wait for a worker could not be returned yet", zap.Int("tasks", len(stale)), logging.Error(err))
 		}
-		p.book.Nudge()
+		p.tracker.Notify()
 	}
 }
 
@@ -130,7 +130,7 @@ func (p *Processor) giveUpClaims(ctx context.Context, given []store.Claim) error
 	return guard.Call(func() error {
 		n, err := p.store.Return(ctx, given)
 		if err != nil {
-			p.book.Doubt()
+			p.tracker.Doubt()
 			return err
 		}
 		p.log.Info("tasks that waited for a worker were returned", zap.Int64("returned", n))

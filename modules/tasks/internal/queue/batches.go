@@ -28,7 +28,7 @@ const (
 // is sent as soon as that one has returned. An accept that comes alone waits for nothing.
 type batches struct {
 	store   *store.Store
-	book    *claims.Book
+	tracker *claims.Tracker
 	metrics *metrics.Metrics
 	tracing *tracing.Tracing
 	ready   *readiness
@@ -181,8 +181,8 @@ func (b *batches) commitAll(ctx context.Context, batch []*accept) {
 // commit inserts a batch, as claims of this process where it has room for them. It returns false, and has delivered nothing, where
 // the database refused what one of several holds.
 func (b *batches) commit(ctx context.Context, batch []*accept) bool {
-	defer b.book.Begin()()
-	process, leased := b.book.Current()
+	defer b.tracker.Begin()()
+	process, leased := b.tracker.Current()
 	tasks, wanted := make([]store.NewTask, len(batch)), make([]bool, len(batch))
 	keys := make(map[string]bool, len(batch))
 	for i, a := range batch {
@@ -197,12 +197,12 @@ func (b *batches) commit(ctx context.Context, batch []*accept) bool {
 	committed(err)
 	b.ready.note(err)
 	if err != nil && !database.IsRefused(err) {
-		b.book.Doubt()
+		b.tracker.Doubt()
 	}
 	if len(batch) > 1 && database.IsDataRefused(err) {
 		for i, a := range batch {
 			if wanted[i] {
-				b.book.Release(b.book.Lane(a.task.Lane), 1)
+				b.tracker.Release(b.tracker.Lane(a.task.Lane), 1)
 			}
 		}
 		return false
@@ -216,9 +216,9 @@ func (b *batches) commit(ctx context.Context, batch []*accept) bool {
 func (b *batches) deliver(process string, batch []*accept, wanted []bool, inserted []store.Inserted, err error) {
 	heads, followed := map[*claims.Lane][]int64{}, map[string]bool{}
 	for i, a := range batch {
-		lane, key := b.book.Lane(a.task.Lane), a.task.OrderingKey
+		lane, key := b.tracker.Lane(a.task.Lane), a.task.OrderingKey
 		if wanted[i] && (err != nil || !inserted[i].Claimed) {
-			b.book.Release(lane, 1)
+			b.tracker.Release(lane, 1)
 		}
 		if err != nil {
 			a.fault = err
@@ -227,7 +227,7 @@ func (b *batches) deliver(process string, batch []*accept, wanted []bool, insert
 		a.id, a.fault = inserted[i].ID, inserted[i].Fault
 		switch {
 		case inserted[i].Claimed:
-			b.book.Add(lane, store.Claim{
+			b.tracker.Add(lane, store.Claim{
 				ID: a.id, Type: a.task.Type, Info: a.task.Info, Prepared: a.task.Prepared, Process: process, Number: 1, TraceParent: a.task.TraceParent,
 				Since: time.Now(),
 			})
@@ -238,7 +238,7 @@ func (b *batches) deliver(process string, batch []*accept, wanted []bool, insert
 		followed[key] = followed[key] || key != "" && !inserted[i].Found
 	}
 	for lane, ids := range heads {
-		b.book.NoteHeads(lane, ids...)
+		b.tracker.NoteHeads(lane, ids...)
 	}
 }
 
@@ -255,6 +255,6 @@ func (b *batches) shared(ctx context.Context, batch []*accept) (context.Context,
 
 // reserve takes room for one claim in a lane of this process.
 func (b *batches) reserve(name string) bool {
-	lane := b.book.Lane(name)
+	lane := b.tracker.Lane(name)
 	return lane != nil && lane.Open() && lane.Reserve(1) == 1
 }

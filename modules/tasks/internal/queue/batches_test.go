@@ -13,9 +13,9 @@ import (
 
 	"app238.com/inner/app/database"
 	"app238.com/inner/modules/tasks/internal/claims"
+	"app238.com/inner/modules/tasks/internal/encryption"
 	"app238.com/inner/modules/tasks/internal/metrics"
 	"app238.com/inner/modules/tasks/internal/registry"
-	"app238.com/inner/modules/tasks/internal/sealed"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/test/testdatabase"
 )
@@ -122,11 +122,11 @@ func TestARequestThatTheDatabaseRefusesFailsNoOtherOfItsCommit(t *testing.T) {
 	t.Cleanup(func() { _ = plain.Close() })
 	_, err = plain.ExecContext(t.Context(), `ALTER TABLE console_tasks ADD CHECK (task_info NOT LIKE '%unheard of%')`)
 	require.NoError(t, err)
-	box, err := sealed.New(db.Config)
+	box, err := encryption.New(db.Config)
 	require.NoError(t, err)
 	m, err := metrics.New(prometheus.NewRegistry())
 	require.NoError(t, err)
-	q := New(registry.New(), store.New(db.DB, db.Steady, box, db.Config), claims.NewBook(db.Config), m, nil)
+	q := New(registry.New(), store.New(db.DB, db.Prepared, box, db.Config), claims.NewTracker(db.Config), m, nil)
 	var batch []*accept
 	for _, text := range []string{"a", "unheard of", "b", "c", "d"} {
 		batch = append(batch, &accept{task: store.NewTask{Type: "test", Lane: "default", OrderingKey: "k", Info: []byte(`{"text":"` + text + `"}`)}})

@@ -32,18 +32,18 @@ func (e *Invalid) Unwrap() error { return job.ErrInvalid }
 type Queue struct {
 	registry *registry.Registry
 	store    *store.Store
-	book     *claims.Book
+	tracker  *claims.Tracker
 	tracing  *tracing.Tracing
 	batches  *batches
 	ready    *readiness
 }
 
 // New returns a queue.
-func New(r *registry.Registry, s *store.Store, b *claims.Book, m *metrics.Metrics, t *tracing.Tracing) *Queue {
+func New(r *registry.Registry, s *store.Store, b *claims.Tracker, m *metrics.Metrics, t *tracing.Tracing) *Queue {
 	ready := newReadiness(s.Probe)
 	return &Queue{
-		registry: r, store: s, book: b, tracing: t, ready: ready,
-		batches: &batches{store: s, book: b, metrics: m, tracing: t, ready: ready, enough: make(chan struct{}, 1)},
+		registry: r, store: s, tracker: b, tracing: t, ready: ready,
+		batches: &batches{store: s, tracker: b, metrics: m, tracing: t, ready: ready, enough: make(chan struct{}, 1)},
 	}
 }
 
@@ -128,14 +128,14 @@ func (q *Queue) prepare(jobType string, info []byte) (store.NewTask, error) {
 }
 
 // Wake implements job.Queue.
-func (q *Queue) Wake(ctx context.Context, orderingKey string) error {
+func (q *Queue) Resume(ctx context.Context, orderingKey string) error {
 	if orderingKey == "" {
 		return errors.New("wake: no ordering key")
 	}
-	if err := q.store.Wake(ctx, orderingKey); err != nil {
+	if err := q.store.Resume(ctx, orderingKey); err != nil {
 		return err
 	}
-	q.Nudge()
+	q.Notify()
 	return nil
 }
 
@@ -176,4 +176,4 @@ func (q *Queue) Erase(ctx context.Context, id int64, payload job.Secret) error {
 func (q *Queue) Heal(ctx context.Context, id int64) error { return q.store.Heal(ctx, id) }
 
 // Nudge implements job.Queue.
-func (q *Queue) Nudge() { q.book.Nudge() }
+func (q *Queue) Notify() { q.tracker.Notify() }

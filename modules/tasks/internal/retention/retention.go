@@ -10,7 +10,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/guard"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
@@ -58,7 +58,7 @@ func (r *Retention) run(ctx context.Context) {
 			return err
 		})
 		if err != nil && ctx.Err() == nil {
-			r.log.Warn("removing old tasks failed", observe.Error(err))
+			r.log.Warn("removing old tasks failed", logging.Error(err))
 		}
 		if deleted > 0 {
 			r.log.Info("old tasks removed", zap.Int64("tasks", deleted))

@@ -42,7 +42,7 @@ func (r *Runner) Run(ctx context.Context, jobType string, info []byte, progress 
 	id, err := r.queue.AcceptInfo(ctx, jobType, info, "")
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return job.NewPermanent("%s: it is not known whether the task was accepted", over(ctx))
+		return job.NewTerminal("%s: it is not known whether the task was accepted", over(ctx))
 	case err != nil:
 		return err
 	}
@@ -62,7 +62,7 @@ func (r *Runner) RunTask(ctx context.Context, id int64, jobType string, progress
 			return err
 		}
 		if view.Type != definition.Type {
-			return job.NewPermanent("task %d is a %s, not a %s", id, view.Type, definition.Type)
+			return job.NewTerminal("task %d is a %s, not a %s", id, view.Type, definition.Type)
 		}
 	}
 	if err := startable(view); err != nil {
@@ -81,7 +81,7 @@ func (r *Runner) RunTask(ctx context.Context, id int64, jobType string, progress
 func (r *Runner) known(jobType string) (job.Definition, error) {
 	definition, ok := r.registry.Find(jobType)
 	if !ok {
-		return definition, job.NewPermanent("unknown job type %q; the known ones are %s", jobType, strings.Join(r.Types(), ", "))
+		return definition, job.NewTerminal("unknown job type %q; the known ones are %s", jobType, strings.Join(r.Types(), ", "))
 	}
 	return definition, nil
 }
@@ -90,9 +90,9 @@ func (r *Runner) known(jobType string) (job.Definition, error) {
 func startable(v store.View) error {
 	switch {
 	case v.Status == store.Processing:
-		return job.NewPermanent("task %d is being processed already", v.ID)
+		return job.NewTerminal("task %d is being processed already", v.ID)
 	case v.Status.Ended():
-		return job.NewPermanent("task %d has ended as %s", v.ID, v.Status)
+		return job.NewTerminal("task %d has ended as %s", v.ID, v.Status)
 	}
 	return nil
 }
@@ -119,7 +119,7 @@ func (r *Runner) follow(ctx context.Context, id int64, progress func(int64, stri
 		return fmt.Errorf("task %d: %w", id, err)
 	}
 	if view.Status != store.Finished {
-		return job.NewPermanent("task %d ended as %s", id, describe(view))
+		return job.NewTerminal("task %d ended as %s", id, describe(view))
 	}
 	return nil
 }
@@ -130,13 +130,13 @@ func stays(ctx context.Context, id int64, v store.View, err error) error {
 	if err == nil {
 		state = describe(v)
 	}
-	return job.NewPermanent("%s: task %d stays in the queue (%s)", over(ctx), id, state)
+	return job.NewTerminal("%s: task %d stays in the queue (%s)", over(ctx), id, state)
 }
 
 // fault says of a task that was not begun why.
 func fault(ctx context.Context, id int64, err error) error {
 	if ctx.Err() != nil {
-		return job.NewPermanent("%s: task %d was not begun", over(ctx), id)
+		return job.NewTerminal("%s: task %d was not begun", over(ctx), id)
 	}
 	return fmt.Errorf("task %d: %w", id, err)
 }

@@ -14,7 +14,7 @@ WHERE (SELECT e.id FROM console_tasks e WHERE e.ordering_key = t.k AND e.task_st
    OR (SELECT e.id FROM console_tasks e WHERE e.ordering_key = t.k AND e.task_status = 'waiting' LIMIT 1) IS NOT NULL`
 
 // Busy implements job.Busy.
-func (s *Store) Busy(ctx context.Context, orderingKeys []string) ([]string, error) {
+func (s *Store) ActiveKeys(ctx context.Context, orderingKeys []string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	var busy []string

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"app238.com/inner/app/database"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -206,7 +206,7 @@ UPDATE console_tasks SET task_status = 'pending', run_at = ` + atOnce + ` WHERE 
 
 // Wake makes the parked tasks of a key pending, and marks the running one so that it is not parked. The running one is
 // marked first: a task is at each moment either marked, or found parked afterwards.
-func (s *Store) Wake(ctx context.Context, orderingKey string) error {
+func (s *Store) Resume(ctx context.Context, orderingKey string) error {
 	_, err := s.exec(ctx, wakeRunning, orderingKey)
 	if err != nil {
 		return err
@@ -216,7 +216,7 @@ func (s *Store) Wake(ctx context.Context, orderingKey string) error {
 }
 
 // WakeLate makes those parked tasks pending whose recheck is due.
-func (s *Store) WakeLate(ctx context.Context) (int64, error) { return s.exec(ctx, wakeLate) }
+func (s *Store) ResumeLate(ctx context.Context) (int64, error) { return s.exec(ctx, wakeLate) }
 
 const (
 	hastenPending = `
@@ -243,7 +243,7 @@ WHERE ordering_key = $1 AND task_status = 'waiting' AND id < $2`
 
 // EndParked writes the last state of the parked tasks of a key with an id below before.
 func (s *Store) EndParked(ctx context.Context, orderingKey string, before int64, status Status, text string) error {
-	_, err := s.exec(ctx, endParked, orderingKey, before, string(status), observe.Printable(text))
+	_, err := s.exec(ctx, endParked, orderingKey, before, string(status), logging.Printable(text))
 	return err
 }
 

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"app238.com/inner/app/database"
-	"app238.com/inner/app/observe"
+	"app238.com/inner/app/logging"
 )
 
 // Ending is the last state of a task.
@@ -22,7 +22,7 @@ type Ending struct {
 
 // printable returns the ending with texts that every database takes.
 func (e Ending) printable() Ending {
-	e.Detail, e.LastError, e.Note = observe.Printable(e.Detail), observe.Printable(e.LastError), observe.Printable(e.Note)
+	e.Detail, e.LastError, e.Note = logging.Printable(e.Detail), logging.Printable(e.LastError), logging.Printable(e.Note)
 	return e
 }
 

@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"errors"
 
-	"app238.com/inner/modules/tasks/internal/sealed"
+	"app238.com/inner/modules/tasks/internal/encryption"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -56,14 +56,14 @@ func (s *Store) Details(ctx context.Context, id int64) (d job.Details, p Payload
 	defer cancel()
 	var stored string
 	err = s.db.QueryRowContext(ctx, showTask, id).Scan(append(summaryFields(&d.Summary),
-		&d.RunAt, &d.ClaimedBy, &d.ClaimedOn, &d.ClaimNumber, &d.Takeovers, &d.Woken, &d.IdempotencyKey, &stored, &attemptErrors)...)
+		&d.RunAt, &d.ClaimedBy, &d.ClaimedOn, &d.ClaimNumber, &d.Takeovers, &d.Resumed, &d.IdempotencyKey, &stored, &attemptErrors)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound
 	}
 	if err != nil {
 		return d, Payload{}, "", err
 	}
-	p.Sealed = sealed.IsSealed(stored)
+	p.Sealed = encryption.IsSealed(stored)
 	if p.Info, err = s.box.Open(stored); err != nil {
 		p.Info = nil // all the rest can be told
 	}

@@ -70,7 +70,7 @@ func TestSteadyPlansAreRightForAnEmptyTableAndForAFullOne(t *testing.T) {
 	db := testdatabase.New(t)
 	connector, err := database.Connector(db.Config)
 	require.NoError(t, err)
-	steady := sql.OpenDB(database.SteadyConnector{Connector: connector})
+	steady := sql.OpenDB(database.PreparedConnector{Connector: connector})
 	t.Cleanup(func() { _ = steady.Close() })
 	const fill = `INSERT INTO console_tasks (task_type, task_status, ordering_key) SELECT 'x', $2, 'k' || i FROM generate_series(1, $1::INT) AS i`
 	for _, step := range []func() error{

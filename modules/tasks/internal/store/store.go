@@ -15,7 +15,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
-	"app238.com/inner/modules/tasks/internal/sealed"
+	"app238.com/inner/modules/tasks/internal/encryption"
 )
 
 // Status is console_tasks.task_status.
@@ -46,15 +46,15 @@ var ErrLostClaim = errors.New("the task was taken over")
 // Store reads and writes console_tasks and inner_processes, heartbeats left out.
 type Store struct {
 	db      *sql.DB
-	steady  *database.Steady
-	box     *sealed.Box
+	steady  *database.PreparedPool
+	box     *encryption.Box
 	timeout time.Duration
 	// delay and delayMax are the waits between the takeovers of one task, in seconds.
 	delay, delayMax float64
 }
 
 // New returns a store on db. What every task costs goes through steady, and payloads with secrets through box.
-func New(db *sql.DB, steady *database.Steady, box *sealed.Box, c *config.Config) *Store {
+func New(db *sql.DB, steady *database.PreparedPool, box *encryption.Box, c *config.Config) *Store {
 	return &Store{
 		db: db, steady: steady, box: box, timeout: c.Database.StatementTimeout,
 		delay: c.Tasks.RetryDelay.Seconds(), delayMax: c.Tasks.RetryDelayMax.Seconds(),

@@ -15,7 +15,7 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/controller/workerapp"
-	"app238.com/inner/modules/workers/internal/wish"
+	"app238.com/inner/modules/workers/internal/desired"
 )
 
 // Secrets is the client of the users' keys in the workers' Secrets, the only place where their values are. The reserved
@@ -53,7 +53,7 @@ func (s *Secrets) Held(ctx context.Context, workerID, ownerID string) (map[strin
 }
 
 // Change changes keys of a Secret that is there, all at once.
-func (s *Secrets) Change(ctx context.Context, workerID, ownerID string, change wish.SecretChange) error {
+func (s *Secrets) Change(ctx context.Context, workerID, ownerID string, change desired.SecretChange) error {
 	data := map[string]any{}
 	for key, value := range change.Set {
 		data[key] = base64.StdEncoding.EncodeToString([]byte(value))

@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/ent"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/modules/workers/internal/jobs"
-	"app238.com/inner/modules/workers/internal/rows"
+	"app238.com/inner/modules/workers/internal/store"
 )
 
 // maxImage is the length of worker_deploy_versions.image.
@@ -27,12 +27,12 @@ var imageReference = regexp.MustCompile(`^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z
 
 // API serves the workers' routes.
 type API struct {
-	rows  *rows.Rows
+	rows  *store.Store
 	queue job.Queue
 }
 
 // New returns the API.
-func New(r *rows.Rows, q job.Queue) *API { return &API{rows: r, queue: q} }
+func New(r *store.Store, q job.Queue) *API { return &API{rows: r, queue: q} }
 
 // Routes returns the workers' routes.
 func (a *API) Routes() []server.Route {
@@ -87,14 +87,14 @@ func (a *API) deploy(w http.ResponseWriter, r *http.Request) error {
 	}
 	receipt, err := a.record(r.Context(), body, body.taskKey(key))
 	switch {
-	case errors.Is(err, rows.ErrNoWorker):
+	case errors.Is(err, store.ErrNoWorker):
 		return server.NotFound(err.Error())
-	case errors.Is(err, job.ErrKeyReused), errors.Is(err, rows.ErrOtherVersion):
+	case errors.Is(err, job.ErrKeyReused), errors.Is(err, store.ErrOtherVersion):
 		return server.KeyReused()
 	case err != nil:
 		return err
 	}
-	a.queue.Nudge()
+	a.queue.Notify()
 	return server.WriteJSON(w, http.StatusOK, receipt)
 }
 
@@ -110,8 +110,8 @@ func (d deployRequest) taskKey(key string) string {
 // record writes a version and its task, or finds those of an earlier request with the same key.
 func (a *API) record(ctx context.Context, body deployRequest, key string) (deployReceipt, error) {
 	ref := jobs.Ref{WorkerID: body.WorkerID, UserUID: body.UserUID}
-	receipt := deployReceipt{WorkerID: body.WorkerID, Status: rows.Loading}
-	version, err := a.rows.AddVersion(ctx, rows.NewVersion{
+	receipt := deployReceipt{WorkerID: body.WorkerID, Status: store.Loading}
+	version, err := a.rows.AddVersion(ctx, store.NewVersion{
 		WorkerID: body.WorkerID, UserUID: body.UserUID, Image: body.Image, Port: body.Port,
 		Earlier: func(ctx context.Context, tx *ent.Tx) (version int, err error) {
 			receipt.TaskID, version, err = a.earlier(ctx, tx, key, ref)

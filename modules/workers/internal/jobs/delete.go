@@ -24,12 +24,12 @@ func NewDelete(p Params) job.Definition {
 // Execute removes what there is of the worker, and ends when nothing is left. The row is usually gone by now, and the worker may
 // never have existed.
 func (d deletion) Execute(ctx context.Context, task job.Task, p Delete) error {
-	taken, err := d.Rows.Taken(ctx, p.WorkerID, p.UserUID)
+	taken, err := d.Store.OwnedByOther(ctx, p.WorkerID, p.UserUID)
 	if err != nil {
 		return databaseError("reading the worker", err)
 	}
 	if taken {
-		return job.NewPermanent("the worker belongs to another user")
+		return job.NewTerminal("the worker belongs to another user")
 	}
 	if err := d.Queue.EndParked(ctx, p.OrderingKey(), task.ID, false, "the worker was deleted"); err != nil {
 		return databaseError("ending deploys", err)
@@ -38,11 +38,11 @@ func (d deletion) Execute(ctx context.Context, task job.Task, p Delete) error {
 	if err != nil {
 		return clusterError("deleting the worker's objects", err)
 	}
-	if err := d.Rows.Deleted(ctx, p.WorkerID, p.UserUID); err != nil {
+	if err := d.Store.Deleted(ctx, p.WorkerID, p.UserUID); err != nil {
 		return databaseError("marking the worker", err)
 	}
 	if len(left) > 0 {
-		return &job.Error{Kind: job.Later, After: deletionWait, Growing: true, Text: leftText(left)}
+		return &job.Error{Kind: job.Snooze, After: deletionWait, Growing: true, Text: leftText(left)}
 	}
 	return nil
 }
@@ -60,4 +60,4 @@ func leftText(left []cluster.Part) string {
 }
 
 // GiveUp has no row to write to: deletions are asked for after the row is gone.
-func (d deletion) GiveUp(context.Context, job.Task, Delete, string) error { return nil }
+func (d deletion) OnDiscarded(context.Context, job.Task, Delete, string) error { return nil }

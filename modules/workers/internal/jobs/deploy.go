@@ -10,8 +10,8 @@ import (
 	"app238.com/inner/ent"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/modules/workers/internal/cluster"
-	"app238.com/inner/modules/workers/internal/rows"
-	"app238.com/inner/modules/workers/internal/wish"
+	"app238.com/inner/modules/workers/internal/desired"
+	"app238.com/inner/modules/workers/internal/store"
 )
 
 // DeployType is the job type of a deploy.
@@ -60,7 +60,7 @@ func (d deploy) Execute(ctx context.Context, task job.Task, p Deploy) error {
 	case app == nil:
 		app = &cluster.State{}
 	case app.Deleting:
-		return job.NewLater(deletionWait, deletionText)
+		return job.NewSnooze(deletionWait, deletionText)
 	}
 	if newer, err := d.overtaken(ctx, task, p, w, v, app); err != nil || newer != 0 {
 		return d.superseded(ctx, task, p, newer, err)
@@ -90,20 +90,20 @@ func (d deploy) Execute(ctx context.Context, task job.Task, p Deploy) error {
 func (d deploy) overtaken(
 	ctx context.Context, task job.Task, p Deploy, w *ent.Worker, v *ent.WorkerDeployVersion, app *cluster.State,
 ) (int64, error) {
-	later, back := app.Task > task.ID, rows.Served(v)
-	if back && later && app.Version != p.VersionID || !back && rows.Newer(app.Version, p.VersionID, later) {
+	later, back := app.Task > task.ID, store.Served(v)
+	if back && later && app.Version != p.VersionID || !back && store.Newer(app.Version, p.VersionID, later) {
 		if exists, err := d.exists(ctx, w, app.Version); err != nil || exists {
 			return app.Version, err
 		}
 	}
-	if w.ActiveVersionID != nil && !back && rows.Newer(int64(*w.ActiveVersionID), p.VersionID, false) {
+	if w.ActiveVersionID != nil && !back && store.Newer(int64(*w.ActiveVersionID), p.VersionID, false) {
 		return int64(*w.ActiveVersionID), nil
 	}
 	return 0, nil
 }
 
 func (d deploy) exists(ctx context.Context, w *ent.Worker, version int64) (bool, error) {
-	_, err := d.Rows.Version(ctx, w, int(version))
+	_, err := d.Store.Version(ctx, w, int(version))
 	if isNoRow(err) {
 		return false, nil
 	}
@@ -114,7 +114,7 @@ func (d deploy) exists(ctx context.Context, w *ent.Worker, version int64) (bool,
 // how the deploy ends. Where the rows were put back behind an outcome that was recorded, the rollout is asked for anew.
 func (d deploy) ended(ctx context.Context, task job.Task, p Deploy, w *ent.Worker, v *ent.WorkerDeployVersion, app *cluster.State) (bool, error) {
 	switch {
-	case v.Status != rows.Loading:
+	case v.Status != store.Loading:
 		return true, outcome(v)
 	case app.Task > task.ID:
 		return true, parked(p) // a change of the environment restarts the pods of this version
@@ -122,11 +122,11 @@ func (d deploy) ended(ctx context.Context, task job.Task, p Deploy, w *ent.Worke
 		return false, nil
 	}
 	// The outcome was written to the rows before it was to the status: whoever has read that finds it in the rows.
-	v, err := d.Rows.Version(ctx, w, v.ID)
+	v, err := d.Store.Version(ctx, w, v.ID)
 	switch {
 	case err != nil:
 		return false, databaseError("reading the version", err)
-	case v.Status != rows.Loading:
+	case v.Status != store.Loading:
 		return true, outcome(v)
 	}
 	if err := d.Origins.LostOutcome(ctx, p.OrderingKey(), app.Origin); err != nil {
@@ -141,7 +141,7 @@ func parked(p Deploy) error {
 }
 
 // GiveUp writes the reason to the version, where the ids belong together and it has no outcome.
-func (d deploy) GiveUp(ctx context.Context, task job.Task, p Deploy, reason string) error {
+func (d deploy) OnDiscarded(ctx context.Context, task job.Task, p Deploy, reason string) error {
 	return d.abandon(ctx, task, p, reason)
 }
 
@@ -151,7 +151,7 @@ func (d deploy) abandon(ctx context.Context, task job.Task, p Deploy, reason str
 	if err != nil {
 		return err
 	}
-	if err := d.Rows.Abandoned(ctx, p.WorkerID, p.UserUID, int(p.VersionID), reason, later); err != nil {
+	if err := d.Store.Discarded(ctx, p.WorkerID, p.UserUID, int(p.VersionID), reason, later); err != nil {
 		return databaseError("marking the version", err)
 	}
 	return nil
@@ -163,15 +163,15 @@ func (d deploy) find(ctx context.Context, p Deploy) (*ent.Worker, *ent.WorkerDep
 	if err != nil {
 		return nil, nil, err
 	}
-	v, err := d.Rows.Version(ctx, w, int(p.VersionID))
+	v, err := d.Store.Version(ctx, w, int(p.VersionID))
 	if err == nil {
-		_, err = d.Rows.SecretKey(ctx, p.UserUID)
+		_, err = d.Store.SecretKey(ctx, p.UserUID)
 	}
 	switch {
 	case err == nil:
 		return w, v, nil
 	case isNoRow(err):
-		return nil, nil, job.NewPermanent("%s", err.Error())
+		return nil, nil, job.NewTerminal("%s", err.Error())
 	}
 	return nil, nil, databaseError("reading the version", err)
 }
@@ -180,13 +180,13 @@ func (d deploy) find(ctx context.Context, p Deploy) (*ent.Worker, *ent.WorkerDep
 func (d deploy) begin(
 	ctx context.Context, task job.Task, p Deploy, w *ent.Worker, v *ent.WorkerDeployVersion, app *cluster.State,
 ) error {
-	if err := wish.CheckEnvironment(w.EnvJSON); err != nil {
-		return job.NewPermanent("%s", err.Error())
+	if err := desired.CheckEnvironment(w.EnvJSON); err != nil {
+		return job.NewTerminal("%s", err.Error())
 	}
 	if _, err := d.spec(w, v); err != nil {
 		return err
 	}
-	if err := d.Rows.Begin(ctx, w, v, int(app.Version)); err != nil {
+	if err := d.Store.Begin(ctx, w, v, int(app.Version)); err != nil {
 		return databaseError("marking the version", err)
 	}
 	if err := d.Queue.EndParked(ctx, p.OrderingKey(), task.ID, true, "superseded by a later deploy"); err != nil {
@@ -205,7 +205,7 @@ func (d deploy) newer(ctx context.Context, task job.Task, p Deploy, w *ent.Worke
 	if err := json.Unmarshal(info, &later); err != nil {
 		return 0, fmt.Errorf("task_info of a later deploy: %w", err)
 	}
-	if !rows.Newer(later.VersionID, p.VersionID, true) {
+	if !store.Newer(later.VersionID, p.VersionID, true) {
 		return 0, nil
 	}
 	if exists, err := d.exists(ctx, w, later.VersionID); err != nil || !exists {
@@ -219,7 +219,7 @@ func (d deploy) superseded(ctx context.Context, task job.Task, p Deploy, newer i
 	if err != nil {
 		return databaseError("looking for newer deploys", err)
 	}
-	text := rows.SupersededText(newer)
+	text := store.SupersededText(newer)
 	if err := d.abandon(ctx, task, p, text); err != nil {
 		return err
 	}
@@ -228,12 +228,12 @@ func (d deploy) superseded(ctx context.Context, task job.Task, p Deploy, newer i
 
 // outcome is how the task ends when the version has been recorded.
 func outcome(v *ent.WorkerDeployVersion) error {
-	if v.Status == rows.Success {
+	if v.Status == store.Success {
 		return nil
 	}
-	return rolloutFailed(rows.Reason(v))
+	return rolloutFailed(store.Reason(v))
 }
 
 func isNoRow(err error) bool {
-	return errors.Is(err, rows.ErrNoWorker) || errors.Is(err, rows.ErrNoVersion) || errors.Is(err, rows.ErrNoUser)
+	return errors.Is(err, store.ErrNoWorker) || errors.Is(err, store.ErrNoVersion) || errors.Is(err, store.ErrNoUser)
 }

@@ -16,9 +16,9 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/modules/workers/internal/cluster"
+	"app238.com/inner/modules/workers/internal/desired"
 	"app238.com/inner/modules/workers/internal/origin"
-	"app238.com/inner/modules/workers/internal/rows"
-	"app238.com/inner/modules/workers/internal/wish"
+	"app238.com/inner/modules/workers/internal/store"
 )
 
 // Params are what the jobs of workers work with.
@@ -26,7 +26,7 @@ type Params struct {
 	fx.In
 
 	Config  *config.Config
-	Rows    *rows.Rows
+	Store   *store.Store
 	Apps    *cluster.WorkerApps
 	Origins *origin.Origins
 	Remover *cluster.Remover
@@ -64,22 +64,22 @@ func databaseError(what string, err error) error {
 	if database.IsUnavailable(err) {
 		return job.NewUnavailable("database", err)
 	}
-	return job.NewFailed(what+" failed", err)
+	return job.NewRetry(what+" failed", err)
 }
 
 // clusterError says what an error of the cluster means for a task.
 func clusterError(what string, err error) error {
 	switch {
 	case kube.WebhookAway(err): // perhaps for good
-		return job.NewFailed(what+" failed: a webhook of the cluster does not answer", err)
+		return job.NewRetry(what+" failed: a webhook of the cluster does not answer", err)
 	case kube.Unavailable(err):
 		return job.NewUnavailable("cluster", err)
 	case kube.Refused(err):
-		e := job.NewPermanent("%s failed: the cluster refused the worker's settings: %s", what, kube.Faults(err))
+		e := job.NewTerminal("%s failed: the cluster refused the worker's settings: %s", what, kube.Faults(err))
 		e.Cause = err
 		return e
 	}
-	return job.NewFailed(what+" failed", err)
+	return job.NewRetry(what+" failed", err)
 }
 
 // underWay tells whether a task of one of these types about the worker, accepted after the one with id after, has not ended.
@@ -126,13 +126,13 @@ func (p Params) wished(ctx context.Context, w *ent.Worker, app *cluster.State) (
 	}
 	var last *ent.WorkerDeployVersion
 	for _, id := range ids {
-		v, err := p.Rows.Version(ctx, w, id)
+		v, err := p.Store.Version(ctx, w, id)
 		switch {
 		case isNoRow(err):
 			continue
 		case err != nil:
 			return nil, databaseError("reading the version", err)
-		case v.Status != rows.Error:
+		case v.Status != store.Error:
 			return v, nil
 		}
 		last = v
@@ -142,9 +142,9 @@ func (p Params) wished(ctx context.Context, w *ent.Worker, app *cluster.State) (
 
 // spec returns what a version asks for, unless that is more than the operator lets a worker have.
 func (p Params) spec(w *ent.Worker, v *ent.WorkerDeployVersion) (workerapp.Spec, error) {
-	spec := wish.Spec(w, v)
+	spec := desired.Spec(w, v)
 	if err := spec.CheckLimits(p.Config.Controller.Limits); err != nil {
-		return spec, job.NewPermanent("%s", err.Error())
+		return spec, job.NewTerminal("%s", err.Error())
 	}
 	return spec, nil
 }
@@ -171,19 +171,19 @@ func (p Params) write(ctx context.Context, task job.Task, w *ent.Worker, v *ent.
 
 // rolloutFailed ends a task whose rollout failed. The container's own last words may be among the reason.
 func rolloutFailed(reason string) error {
-	failed := job.NewPermanent("the rollout failed: %s", reason)
+	failed := job.NewTerminal("the rollout failed: %s", reason)
 	failed.Quoted = true
 	return failed
 }
 
 // worker returns the row of a worker, or a permanent error when the ids do not belong together.
 func (p Params) worker(ctx context.Context, r Ref) (*ent.Worker, error) {
-	w, err := p.Rows.Worker(ctx, r.WorkerID, r.UserUID)
+	w, err := p.Store.Worker(ctx, r.WorkerID, r.UserUID)
 	switch {
 	case err == nil:
 		return w, nil
 	case isNoRow(err):
-		return nil, job.NewPermanent("%s", err.Error())
+		return nil, job.NewTerminal("%s", err.Error())
 	}
 	return nil, databaseError("reading the worker", err)
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"app238.com/inner/modules/tasks/job"
-	"app238.com/inner/modules/workers/internal/wish"
+	"app238.com/inner/modules/workers/internal/desired"
 )
 
 // RestoreType is the job type that brings a worker's WorkerApp back to the version that served last. Inner itself asks for it:
@@ -33,7 +33,7 @@ func (r restore) Execute(ctx context.Context, task job.Task, p Restore) error {
 	case err != nil:
 		return err
 	case app != nil && app.Deleting:
-		return job.NewLater(deletionWait, deletionText)
+		return job.NewSnooze(deletionWait, deletionText)
 	}
 	v, err := r.wished(ctx, w, app)
 	if err != nil || v == nil || (app != nil && app.Version == int64(v.ID) && !app.Foreign) {
@@ -44,8 +44,8 @@ func (r restore) Execute(ctx context.Context, task job.Task, p Restore) error {
 			return err // it writes the WorkerApp
 		}
 	}
-	return r.write(ctx, task, w, v, wish.Spec(w, v)) // whatever the limits are today: it has served
+	return r.write(ctx, task, w, v, desired.Spec(w, v)) // whatever the limits are today: it has served
 }
 
 // GiveUp has nothing to write: the rows say what serves.
-func (r restore) GiveUp(context.Context, job.Task, Restore, string) error { return nil }
+func (r restore) OnDiscarded(context.Context, job.Task, Restore, string) error { return nil }

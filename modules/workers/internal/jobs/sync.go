@@ -8,7 +8,7 @@ import (
 	"app238.com/inner/ent"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/modules/workers/internal/cluster"
-	"app238.com/inner/modules/workers/internal/rows"
+	"app238.com/inner/modules/workers/internal/store"
 )
 
 // Sync is the payload of both changes of a worker's environment.
@@ -60,11 +60,11 @@ func (s sync) Execute(ctx context.Context, task job.Task, p Sync) error {
 	case err != nil:
 		return err
 	case app != nil && app.Deleting:
-		return job.NewLater(deletionWait, deletionText)
+		return job.NewSnooze(deletionWait, deletionText)
 	case app != nil && app.Task >= task.ID:
 		return s.ended(ctx, task, w, app)
 	}
-	if err := s.Rows.Changing(ctx, p.WorkerID, p.UserUID); err != nil {
+	if err := s.Store.Changing(ctx, p.WorkerID, p.UserUID); err != nil {
 		return databaseError("marking the worker", err)
 	}
 	if err := s.prepare(ctx, w, p); err != nil {
@@ -97,7 +97,7 @@ func (s sync) notDeployed(ctx context.Context, w *ent.Worker) error {
 	if err != nil || deploying {
 		return err
 	}
-	if err := s.Rows.NotDeployed(ctx, w.Wid, w.UserUID); err != nil {
+	if err := s.Store.NotDeployed(ctx, w.Wid, w.UserUID); err != nil {
 		return databaseError("marking the worker", err)
 	}
 	return nil
@@ -107,35 +107,35 @@ func (s sync) notDeployed(ctx context.Context, w *ent.Worker) error {
 // the reason.
 func (s sync) ended(ctx context.Context, task job.Task, w *ent.Worker, app *cluster.State) error {
 	switch {
-	case w.Status == rows.Active:
+	case w.Status == store.Active:
 		return nil
 	case app.Ended && app.Running:
 		return s.running(ctx, task, w, app)
 	case app.Ended:
 		return rolloutFailed(app.Reason)
-	case w.Status == rows.Error:
-		return job.NewLater(statusWait, "waiting for the reason in the WorkerApp's status")
+	case w.Status == store.Error:
+		return job.NewSnooze(statusWait, "waiting for the reason in the WorkerApp's status")
 	}
 	return job.NewParked("waiting for the pods to run with the changed environment")
 }
 
 // running ends a change whose pods serve. That was written to the rows too, unless they were put back since: then it is again.
 func (s sync) running(ctx context.Context, task job.Task, w *ent.Worker, app *cluster.State) error {
-	if w.Status != rows.Loading {
+	if w.Status != store.Loading {
 		return nil
 	}
 	later, err := s.underWay(ctx, Ref{WorkerID: w.Wid, UserUID: w.UserUID}, task.ID, Settling()...)
 	if err != nil || later {
 		return err
 	}
-	if err := s.Rows.Succeeded(ctx, w.Wid, w.UserUID, int(app.Version), false); err != nil {
+	if err := s.Store.Succeeded(ctx, w.Wid, w.UserUID, int(app.Version), false); err != nil {
 		return databaseError("recording the version", err)
 	}
 	return nil
 }
 
 // GiveUp marks the worker, unless a later task is about to write how the worker is.
-func (s sync) GiveUp(ctx context.Context, task job.Task, p Sync, _ string) error {
+func (s sync) OnDiscarded(ctx context.Context, task job.Task, p Sync, _ string) error {
 	if err := s.Queue.Erase(ctx, task.ID, p); err != nil {
 		return err
 	}
@@ -143,5 +143,5 @@ func (s sync) GiveUp(ctx context.Context, task job.Task, p Sync, _ string) error
 	if err != nil || later {
 		return err
 	}
-	return s.Rows.ChangeFailed(ctx, p.WorkerID, p.UserUID)
+	return s.Store.ChangeFailed(ctx, p.WorkerID, p.UserUID)
 }

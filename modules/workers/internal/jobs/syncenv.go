@@ -8,7 +8,7 @@ import (
 
 	"app238.com/inner/ent"
 	"app238.com/inner/modules/tasks/job"
-	"app238.com/inner/modules/workers/internal/wish"
+	"app238.com/inner/modules/workers/internal/desired"
 )
 
 // SyncEnvType is the job type of a changed environment.
@@ -52,14 +52,14 @@ func (s syncEnv) Execute(ctx context.Context, task job.Task, p SyncEnv) error {
 }
 
 // GiveUp is that of sync.
-func (s syncEnv) GiveUp(ctx context.Context, task job.Task, p SyncEnv, reason string) error {
-	return s.sync.GiveUp(ctx, task, p.Sync, reason)
+func (s syncEnv) OnDiscarded(ctx context.Context, task job.Task, p SyncEnv, reason string) error {
+	return s.sync.OnDiscarded(ctx, task, p.Sync, reason)
 }
 
 // checkEnvironment refuses what no pod can have before anything is changed.
 func checkEnvironment(_ context.Context, w *ent.Worker, _ Sync) error {
-	if err := wish.CheckEnvironment(w.EnvJSON); err != nil {
-		return job.NewPermanent("%s", err.Error())
+	if err := desired.CheckEnvironment(w.EnvJSON); err != nil {
+		return job.NewTerminal("%s", err.Error())
 	}
 	return nil
 }

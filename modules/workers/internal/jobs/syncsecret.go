@@ -5,7 +5,7 @@ import (
 
 	"app238.com/inner/ent"
 	"app238.com/inner/modules/tasks/job"
-	"app238.com/inner/modules/workers/internal/wish"
+	"app238.com/inner/modules/workers/internal/desired"
 )
 
 // SyncSecretType is the job type of a changed secret.
@@ -18,18 +18,18 @@ func NewSyncSecret(p Params) job.Definition {
 }
 
 func (p Params) writeSecrets(ctx context.Context, w *ent.Worker, s Sync) error {
-	keys, err := wish.SecretKeys(w.SecretsJSON)
+	keys, err := desired.SecretKeys(w.SecretsJSON)
 	if err != nil {
-		return job.NewPermanent("%s", err.Error())
+		return job.NewTerminal("%s", err.Error())
 	}
 	held, there, err := p.Secrets.Held(ctx, s.WorkerID, s.UserUID)
 	if err != nil {
 		return clusterError("reading the Secret", err)
 	}
-	change, err := wish.Secrets(held, keys, s.Data)
+	change, err := desired.Secrets(held, keys, s.Data)
 	switch {
 	case err != nil:
-		return job.NewPermanent("%s", err.Error())
+		return job.NewTerminal("%s", err.Error())
 	case change.Empty():
 		return nil
 	case there:

@@ -11,23 +11,23 @@ import (
 
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/modules/workers/internal/desired"
 	"app238.com/inner/modules/workers/internal/jobs"
 	"app238.com/inner/modules/workers/internal/metrics"
 	"app238.com/inner/modules/workers/internal/origin"
-	"app238.com/inner/modules/workers/internal/rows"
-	"app238.com/inner/modules/workers/internal/wish"
+	"app238.com/inner/modules/workers/internal/store"
 )
 
 // Outcome implements rollout.Source and rollout.Recorder.
 type Outcome struct {
-	rows    *rows.Rows
+	rows    *store.Store
 	origins *origin.Origins
 	queue   job.Queue
 	metrics *metrics.Metrics
 }
 
 // New returns an Outcome.
-func New(r *rows.Rows, o *origin.Origins, q job.Queue, m *metrics.Metrics) *Outcome {
+func New(r *store.Store, o *origin.Origins, q job.Queue, m *metrics.Metrics) *Outcome {
 	return &Outcome{rows: r, origins: o, queue: q, metrics: m}
 }
 
@@ -41,7 +41,7 @@ func (o *Outcome) Content(ctx context.Context, workerID, ownerID string) (rollou
 	if err != nil {
 		return rollout.Content{}, noOwner(err)
 	}
-	env, err := wish.Environment(w.EnvJSON)
+	env, err := desired.Environment(w.EnvJSON)
 	if err != nil {
 		return rollout.Content{}, err
 	}
@@ -49,7 +49,7 @@ func (o *Outcome) Content(ctx context.Context, workerID, ownerID string) (rollou
 }
 
 func noOwner(err error) error {
-	if errors.Is(err, rows.ErrNoWorker) || errors.Is(err, rows.ErrNoUser) {
+	if errors.Is(err, store.ErrNoWorker) || errors.Is(err, store.ErrNoUser) {
 		return rollout.ErrNoOwner
 	}
 	return err
@@ -79,7 +79,7 @@ func (o *Outcome) Record(ctx context.Context, r rollout.Outcome) error {
 		if err := o.queue.Heal(ctx, r.Task); err != nil {
 			return fmt.Errorf("heal task %d: %w", r.Task, err)
 		}
-		return o.queue.Wake(ctx, key)
+		return o.queue.Resume(ctx, key)
 	}
 	if r.Later {
 		return o.broke(ctx, key, r, leave)
@@ -90,7 +90,7 @@ func (o *Outcome) Record(ctx context.Context, r rollout.Outcome) error {
 	}
 	o.metrics.Rollouts.WithLabelValues(metrics.Failed).Inc()
 	// The task is woken before the restore is accepted: so it is the first to run, and sees its own WorkerApp.
-	if err := o.queue.Wake(ctx, key); err != nil {
+	if err := o.queue.Resume(ctx, key); err != nil {
 		return err
 	}
 	if !back || slices.Contains(later, jobs.RestoreType) {
@@ -110,7 +110,7 @@ func (o *Outcome) broke(ctx context.Context, key string, r rollout.Outcome, leav
 		return fmt.Errorf("record version %d: %w", r.Version, err)
 	}
 	o.metrics.Rollouts.WithLabelValues(metrics.Broke).Inc()
-	return o.queue.Wake(ctx, key)
+	return o.queue.Resume(ctx, key)
 }
 
 func (o *Outcome) restore(ctx context.Context, r rollout.Outcome) error {
@@ -125,7 +125,7 @@ func (o *Outcome) restore(ctx context.Context, r rollout.Outcome) error {
 // WorkerApp anew, or a restore does.
 func (o *Outcome) foreign(ctx context.Context, key string, r rollout.Outcome) error {
 	_, err := o.rows.Worker(ctx, r.WorkerID, r.OwnerID)
-	if errors.Is(err, rows.ErrNoWorker) {
+	if errors.Is(err, store.ErrNoWorker) {
 		return nil
 	}
 	if err != nil {
@@ -135,7 +135,7 @@ func (o *Outcome) foreign(ctx context.Context, key string, r rollout.Outcome) er
 	if err != nil {
 		return fmt.Errorf("look for tasks: %w", err)
 	}
-	if err := o.queue.Wake(ctx, key); err != nil || slices.Contains(unfinished, jobs.RestoreType) {
+	if err := o.queue.Resume(ctx, key); err != nil || slices.Contains(unfinished, jobs.RestoreType) {
 		return err
 	}
 	return o.restore(ctx, r)

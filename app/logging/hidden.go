@@ -1,0 +1,73 @@
+package logging
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// shortestHidden is the length in bytes of the shortest value that is looked for in every text; shorter ones are part of
+// ordinary words, and are looked for in quotes only.
+const shortestHidden = 6
+
+// Hidden hides values that are known to be secret, also as JSON, Go and Kubernetes' Secrets write them. The zero Hidden
+// hides none.
+type Hidden struct {
+	values   []string
+	replacer *strings.Replacer
+}
+
+// Hide returns what hides these values.
+func Hide(values ...string) Hidden { return Hidden{}.and(values) }
+
+// Text returns a text that came from elsewhere as it may be shown: without what Redact hides, and without the values.
+func (h Hidden) Text(text string) string { return h.Values(Redact(text)) }
+
+// Values returns a text without the values; the rest of it stays as it is.
+func (h Hidden) Values(text string) string {
+	if h.replacer == nil {
+		return text
+	}
+	return h.replacer.Replace(text)
+}
+
+// and returns what hides further values.
+func (h Hidden) and(values []string) Hidden {
+	all := slices.Concat(h.values, values)
+	slices.Sort(all)
+	all = slices.DeleteFunc(slices.Compact(all), func(v string) bool { return v == "" })
+	if len(all) == 0 {
+		return Hidden{}
+	}
+	var forms [][2]string
+	for _, v := range all {
+		if len(v) < shortestHidden {
+			forms = append(forms, [2]string{`"` + v + `"`, `"` + mask + `"`}, [2]string{"'" + v + "'", "'" + mask + "'"})
+			continue
+		}
+		for _, form := range written(v) {
+			forms = append(forms, [2]string{form, mask})
+		}
+	}
+	// Of two of which one begins with the other, the longer one is hidden.
+	slices.SortStableFunc(forms, func(a, b [2]string) int { return len(b[0]) - len(a[0]) })
+	pairs := make([]string, 0, 2*len(forms))
+	for _, form := range forms {
+		pairs = append(pairs, form[0], form[1])
+	}
+	return Hidden{values: all, replacer: strings.NewReplacer(pairs...)}
+}
+
+// written returns a value in the forms in which it occurs in texts.
+func written(value string) []string {
+	forms := []string{value, base64.StdEncoding.EncodeToString([]byte(value))}
+	if encoded, err := json.Marshal(value); err == nil { // it always can
+		forms = append(forms, string(encoded[1:len(encoded)-1]))
+	}
+	quoted := strconv.Quote(value)
+	forms = append(forms, quoted[1:len(quoted)-1])
+	slices.Sort(forms)
+	return slices.Compact(forms)
+}

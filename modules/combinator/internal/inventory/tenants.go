@@ -1,0 +1,117 @@
+package inventory
+
+import (
+	"context"
+
+	"app238.com/inner/ent"
+	"app238.com/inner/modules/audit/inventory"
+	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/modules/combinator/internal/store"
+	"app238.com/inner/modules/tasks/job"
+)
+
+// tenantsPage is how many users the engine is asked about at once.
+const tenantsPage = 500
+
+// Tenants implements inventory.Inventory for what users have in the RDB engine beside schemas: roles and databases.
+type Tenants struct {
+	rdb   engine.RDB
+	store *store.Store
+	queue job.Queue
+}
+
+// Kind implements inventory.Inventory.
+func (t *Tenants) Kind() string { return "tenant" }
+
+// World implements inventory.Inventory. What Inner has made is known by combinator_tenants, in which a user's row is written
+// before the first object is made and removed after the last one is gone. The engine says which of those objects exist, and
+// which of them are another platform's. What an earlier release made has no mark, and is this platform's where there is the user.
+func (t *Tenants) ListActual(ctx context.Context, page func([]inventory.Object) error) error {
+	for after := ""; ; {
+		known, err := t.store.Tenants(ctx, after, tenantsPage)
+		if err != nil || len(known) == 0 {
+			return err
+		}
+		tenants := make([]engine.Tenant, len(known))
+		for i, one := range known {
+			tenants[i] = engine.Tenant{UserUID: one.UserUID, Place: t.rdb.Place(one.UserUID).Recorded(one.Place), Own: one.Own || one.Known}
+			after = one.UserUID
+		}
+		parts, err := t.rdb.Tenants(ctx, tenants)
+		if err != nil {
+			return err
+		}
+		objects := make([]inventory.Object, 0, len(parts))
+		for _, one := range tenants {
+			uid := one.UserUID
+			if len(parts[uid]) > 0 {
+				objects = append(objects, inventory.Object{Name: t.name(uid), Owner: uid, ID: uid, Key: jobs.TenantKey(uid), Parts: parts[uid]})
+			}
+		}
+		if err := page(objects); err != nil {
+			return err
+		}
+	}
+}
+
+// name is that of a user's role, or else of the own database.
+func (t *Tenants) name(userUID string) string {
+	place := t.rdb.Place(userUID)
+	if place.Role != "" {
+		return place.Role
+	}
+	return place.Database
+}
+
+// Rows implements inventory.Inventory. Every user may have them, and one with an active SQL resource must.
+func (t *Tenants) ListDesired(ctx context.Context, after int64, limit int) ([]inventory.Desired, error) {
+	found, err := t.store.Owners(ctx, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	desired := make([]inventory.Desired, len(found))
+	for i, o := range found {
+		desired[i] = inventory.Desired{
+			Row: o.ID, Name: t.name(o.UserUID), Owner: o.UserUID, ID: o.UserUID, Key: jobs.TenantKey(o.UserUID),
+			Since: o.CreatedAt.UTC(),
+		}
+		if o.Active {
+			desired[i].Needs = append(t.rdb.TenantParts(), engine.MarkPart)
+		}
+	}
+	return desired, nil
+}
+
+// Repair implements inventory.Inventory. Each of the user's schemas is made again, which does nothing where it is there but
+// give the role its rights back.
+func (t *Tenants) Repair(ctx context.Context, desired inventory.Desired, _ inventory.Drift) error {
+	return t.look(ctx, desired.Owner, func(ctx context.Context, tx *ent.Tx, _ bool, active []string) error {
+		for _, id := range active {
+			payload := jobs.CreateRDB{Ref: jobs.Ref{UserUID: desired.Owner, ResourceID: id}, Name: new(string)}
+			if _, err := t.queue.Enqueue(ctx, tx, jobs.CreateRDBType, payload); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Delete implements inventory.Inventory.
+func (t *Tenants) Delete(ctx context.Context, object inventory.Object) error {
+	return t.look(ctx, object.Owner, func(ctx context.Context, tx *ent.Tx, isReferenced bool, _ []string) error {
+		if isReferenced {
+			return inventory.ErrReferenced
+		}
+		_, err := t.queue.Enqueue(ctx, tx, jobs.RemoveTenantType, jobs.RemoveTenant{UserRef: jobs.UserRef{UserUID: object.Owner}})
+		return err
+	})
+}
+
+func (t *Tenants) look(ctx context.Context, userUID string, work func(context.Context, *ent.Tx, bool, []string) error) error {
+	err := t.store.LookTenant(ctx, userUID, work)
+	if err == nil {
+		t.queue.Notify()
+	}
+	return err
+}

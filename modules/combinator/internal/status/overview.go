@@ -1,0 +1,49 @@
+// Package status tells operators how the engines fare that hold users' data.
+package status
+
+import (
+	"context"
+	"strings"
+
+	"app238.com/inner/app/status"
+	"app238.com/inner/modules/combinator/internal/engine"
+)
+
+// asked is what both engines answer.
+type asked interface {
+	Configured() bool
+	Ready(ctx context.Context) error
+}
+
+// NewRDB returns the part that is the engine of SQL schemas.
+func NewRDB(e engine.RDB) status.Component {
+	p := part("rdb engine", e)
+	look := p.Probe
+	p.Probe = func(ctx context.Context) (status.Report, error) {
+		report, err := look(ctx)
+		if err != nil || !e.Configured() {
+			return report, err
+		}
+		open, err := e.OpenDatabases(ctx)
+		if err == nil && len(open) > 0 {
+			report.Details = append(report.Details, status.Detail{Name: "open to every user", Value: strings.Join(open, ", ")})
+		}
+		return report, err
+	}
+	return p
+}
+
+// NewKV returns the part that is the engine of key-value namespaces.
+func NewKV(e engine.KV) status.Component { return part("kv engine", e) }
+
+func part(name string, e asked) status.Component {
+	return status.Component{Name: name, Probe: func(ctx context.Context) (status.Report, error) {
+		if !e.Configured() {
+			return status.Report{Condition: status.OK, Text: "not configured; tasks for it fail"}, nil
+		}
+		if err := e.Ready(ctx); err != nil {
+			return status.Report{}, err
+		}
+		return status.Report{Condition: status.OK, Text: "answers"}, nil
+	}}
+}

@@ -1,0 +1,125 @@
+// Package store reads and updates what the database wishes of resources: users and combinator_resources, and Inner's own
+// combinator_tenants, combinator_places and combinator_sizes.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+	"app238.com/inner/ent"
+	"app238.com/inner/ent/combinatorresource"
+	"app238.com/inner/ent/user"
+)
+
+// Values of combinator_resources.status.
+const (
+	Active  = "active"
+	Error   = "error"
+	Loading = "loading"
+)
+
+// Values of combinator_resources.resource_type.
+const (
+	RDB = "rdb"
+	KV  = "kv"
+)
+
+// The reasons why ids do not belong together.
+var (
+	ErrNoResource = errors.New("no such resource of this user")
+	ErrNoUser     = errors.New("no such user")
+)
+
+// Rows is the repository.
+type Store struct {
+	client  *ent.Client
+	db      *sql.DB
+	timeout time.Duration
+	// platform is what this platform's rows carry.
+	platform string
+	// statement is the longest that one in the RDB engine can last.
+	statement time.Duration
+}
+
+// New returns the repository.
+func New(client *ent.Client, db *sql.DB, c *config.Config) *Store {
+	return &Store{client: client, db: db, timeout: c.Database.StatementTimeout, platform: c.PlatformMark(),
+		statement: c.Combinator.RDB.RequestTimeout}
+}
+
+// Resource returns the row of a user's resource of a type, the first where there are several, or ErrNoResource.
+func (r *Store) Resource(ctx context.Context, userUID, resourceID, kind string) (*ent.CombinatorResource, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	found, err := r.client.CombinatorResource.Query().Where(combinatorresource.UserUID(userUID),
+		combinatorresource.ResourceID(resourceID), combinatorresource.ResourceType(kind)).
+		Order(combinatorresource.ByID()).First(ctx)
+	if ent.IsNotFound(err) {
+		return nil, ErrNoResource
+	}
+	return found, err
+}
+
+// Earlier counts the user's other resources of the same type that were asked for before this one and did not fail.
+func (r *Store) CountEarlier(ctx context.Context, resource *ent.CombinatorResource) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	return r.client.CombinatorResource.Query().Where(combinatorresource.UserUID(resource.UserUID),
+		combinatorresource.ResourceType(resource.ResourceType), combinatorresource.IDLT(resource.ID),
+		combinatorresource.ResourceIDNEQ(resource.ResourceID), combinatorresource.StatusNEQ(Error)).Count(ctx)
+}
+
+// Others tells whether the user has further resources of the type.
+func (r *Store) HasOthers(ctx context.Context, userUID, resourceID, kind string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	return r.client.CombinatorResource.Query().Where(combinatorresource.UserUID(userUID),
+		combinatorresource.ResourceType(kind), combinatorresource.ResourceIDNEQ(resourceID)).Exist(ctx)
+}
+
+// Mark writes status and message to the rows of a resource, where they say something else. Rows that are gone are not an
+// error: nobody wishes to know.
+func (r *Store) Mark(ctx context.Context, userUID, resourceID, kind, status, message string) error {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	return database.Retry(ctx, func(ctx context.Context) error {
+		return r.client.CombinatorResource.Update().Where(combinatorresource.UserUID(userUID),
+			combinatorresource.ResourceID(resourceID), combinatorresource.ResourceType(kind),
+			combinatorresource.Or(combinatorresource.StatusNEQ(status), combinatorresource.MsgNEQ(message))).
+			SetStatus(status).SetMsg(message).Exec(ctx)
+	})
+}
+
+// SecretKey returns the user's key, or ErrNoUser.
+func (r *Store) SecretKey(ctx context.Context, userUID string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	found, err := r.client.User.Query().Where(user.UID(userUID)).Only(ctx)
+	if ent.IsNotFound(err) {
+		return "", ErrNoUser
+	}
+	if err != nil {
+		return "", err
+	}
+	return found.SecretKey, nil
+}
+
+// ActiveResources returns the user's active resources, the oldest first.
+func (r *Store) ActiveResources(ctx context.Context, userUID string) ([]*ent.CombinatorResource, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	return r.client.CombinatorResource.Query().
+		Where(combinatorresource.UserUID(userUID), combinatorresource.Status(Active)).
+		Order(combinatorresource.ByID()).All(ctx)
+}
+
+func (r *Store) execute(ctx context.Context, statement string, args ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	_, err := r.db.ExecContext(ctx, statement, args...)
+	return err
+}

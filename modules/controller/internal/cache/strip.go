@@ -1,0 +1,77 @@
+package cache
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"app238.com/inner/app/kube/drift"
+	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/workerapp"
+)
+
+// secretField is the field of an earlier controller's WorkerApps with their owner's secret key.
+const secretField = "ownerSK"
+
+// KeyAnnotation is put on WorkerApps in the cache, and nowhere else, that hold their owner's secret key, as an earlier controller
+// wrote it, or kubectl's copy of it.
+const KeyAnnotation = "console.app238.com/cache-holds-owner-key"
+
+// strip removes from an object what the controller never looks at, before it is kept. Some of it must not be kept in any
+// case: the secret key in old WorkerApps, and kubectl's copy of a whole object.
+func strip(object any) (any, error) {
+	if pod, ok := object.(*corev1.Pod); ok {
+		return slim(pod), nil
+	}
+	o, ok := object.(metav1.Object)
+	if !ok {
+		return object, nil
+	}
+	if u, ok := object.(*unstructured.Unstructured); ok && u.GetKind() == workerapp.Kind {
+		hideSecret(u)
+		o.SetManagedFields(nil)
+	} else if _, ok := object.(*corev1.Secret); ok {
+		o.SetManagedFields(nil) // whoever else wrote a user's key: the value is nowhere but here
+	} else {
+		drift.Note(o)
+	}
+	if annotations := o.GetAnnotations(); annotations[corev1.LastAppliedConfigAnnotation] != "" {
+		delete(annotations, corev1.LastAppliedConfigAnnotation)
+		o.SetAnnotations(annotations)
+	}
+	return object, nil
+}
+
+// hideSecret keeps the owner's secret key out of the cache, and notes that the cluster has it: what is listed comes by here twice.
+func hideSecret(u *unstructured.Unstructured) {
+	annotations := u.GetAnnotations()
+	_, held, err := unstructured.NestedFieldNoCopy(u.Object, "spec", secretField)
+	if err != nil || !held && !strings.Contains(annotations[corev1.LastAppliedConfigAnnotation], secretField) {
+		return
+	}
+	unstructured.RemoveNestedField(u.Object, "spec", secretField)
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[KeyAnnotation] = "true"
+	u.SetAnnotations(annotations)
+}
+
+// slim returns the pod with only what tells how it fares.
+func slim(pod *corev1.Pod) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
+			Labels: pod.Labels, Annotations: map[string]string{
+				children.TemplateAnnotation: pod.Annotations[children.TemplateAnnotation],
+			},
+			CreationTimestamp: pod.CreationTimestamp, DeletionTimestamp: pod.DeletionTimestamp,
+		},
+		Status: corev1.PodStatus{
+			Phase: pod.Status.Phase, Reason: pod.Status.Reason, Message: pod.Status.Message, Conditions: pod.Status.Conditions,
+			InitContainerStatuses: pod.Status.InitContainerStatuses, ContainerStatuses: pod.Status.ContainerStatuses,
+		},
+	}
+}

@@ -1,0 +1,113 @@
+package encryption_test
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/modules/tasks/internal/encryption"
+)
+
+// box returns a box with keys made of these letters, the first of which seals.
+func box(t testing.TB, letters string) *encryption.Box {
+	t.Helper()
+	var keys []string
+	for letter := range strings.SplitSeq(letters, "") {
+		keys = append(keys, base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32))))
+	}
+	b, err := encryption.New(&config.Config{Tasks: config.Tasks{EncryptionKeys: config.Secret(strings.Join(keys, ", "))}})
+	require.NoError(t, err)
+	return b
+}
+
+func TestWhatIsSealedOpensWithItsKeyAlone(t *testing.T) {
+	t.Parallel()
+	const payload = `{"data":{"TOKEN":"hidden"}}`
+	stored := box(t, "a").Seal([]byte(payload))
+	require.NotContains(t, stored, "hidden")
+	require.NotEqual(t, stored, box(t, "a").Seal([]byte(payload)), "two equal payloads look alike")
+	for _, keys := range []string{"a", "ab", "ba"} {
+		opened, err := box(t, keys).Open(stored)
+		require.NoError(t, err, keys)
+		require.JSONEq(t, payload, string(opened))
+	}
+	_, err := box(t, "b").Open(stored)
+	require.ErrorIs(t, err, encryption.ErrUnknownKey)
+	_, err = (&encryption.Box{}).Open(stored)
+	require.ErrorIs(t, err, encryption.ErrUnknownKey)
+}
+
+func TestWhatWasChangedDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	b := box(t, "a")
+	stored := b.Seal([]byte(`{"a":1}`))
+	for i := strings.LastIndex(stored, ":") + 1; i < len(stored); i++ {
+		changed := []byte(stored)
+		changed[i] ^= 1
+		opened, err := b.Open(string(changed))
+		if err == nil { // the unused bits of the last digit
+			require.JSONEq(t, `{"a":1}`, string(opened))
+			continue
+		}
+		require.ErrorIs(t, err, encryption.ErrBroken)
+	}
+	_, err := b.Open("sealed:")
+	require.ErrorIs(t, err, encryption.ErrBroken)
+}
+
+func TestWithoutAKeyPayloadsAreStoredAsTheyAre(t *testing.T) {
+	t.Parallel()
+	b, err := encryption.New(&config.Config{})
+	require.NoError(t, err)
+	require.False(t, b.Seals())
+	require.Equal(t, `{"a":1}`, b.Seal([]byte(`{"a":1}`)))
+	opened, err := b.Open(`{"a":1}`)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"a":1}`, string(opened))
+}
+
+func TestAKeyOfAnotherLengthIsRefusedWithoutRepeatingIt(t *testing.T) {
+	t.Parallel()
+	_, err := encryption.New(&config.Config{Tasks: config.Tasks{EncryptionKeys: "c2hvcnQ="}})
+	require.ErrorContains(t, err, "32 bytes")
+	require.NotContains(t, err.Error(), "c2hvcnQ")
+}
+
+func TestAHashTellsItsPayloadByItsKeyAlone(t *testing.T) {
+	t.Parallel()
+	payload, other := []byte(`{"a":"hidden"}`), []byte(`{"a":"hidden!"}`)
+	for _, key := range []string{"", "a"} {
+		made := hashing(t, key)
+		hash := made.Hash(payload)
+		require.NotEqual(t, hash, made.Hash(payload), "two equal payloads look alike")
+		require.True(t, made.IsHash(hash, payload))
+		require.False(t, made.IsHash(hash, other))
+		require.True(t, hashing(t, "b"+key).IsHash(hash, payload), "after a change of keys")
+		require.Equal(t, key == "", hashing(t, "b").IsHash(hash, payload), "without the key")
+	}
+	for _, broken := range []string{"", ":", "::", "a", ":zz:zz", "00000000:00:00"} {
+		require.False(t, hashing(t, "a").IsHash(broken, payload), broken)
+		require.False(t, (&encryption.Box{}).IsHash(broken, payload), broken)
+	}
+}
+
+// hashing is box, of no letters too.
+func hashing(t *testing.T, letters string) *encryption.Box {
+	t.Helper()
+	if letters != "" {
+		return box(t, letters)
+	}
+	b, err := encryption.New(&config.Config{})
+	require.NoError(t, err)
+	return b
+}
+
+func FuzzOpenNeverPanics(f *testing.F) {
+	b := box(f, "a")
+	f.Add(b.Seal([]byte("{}")))
+	f.Add("sealed:00000000:")
+	f.Fuzz(func(_ *testing.T, stored string) { _, _ = b.Open(stored) })
+}

@@ -1,0 +1,158 @@
+package store
+
+import (
+	"context"
+	"strings"
+
+	"app238.com/inner/ent"
+	"app238.com/inner/ent/worker"
+	"app238.com/inner/ent/workerdeployversion"
+)
+
+// The functions of this file write how something ended. Where leave is true a later task about the same worker is under
+// way: workers.status is that one's to write, and what belongs to the version alone is written.
+
+// again begins the msg of a version that is deployed again after it had served, until it serves once more: its status does not
+// tell any more that it had.
+const again = "deployed again after it had served"
+
+// Served tells whether a version has ever been a success.
+func Served(v *ent.WorkerDeployVersion) bool {
+	return v.Status == Success || strings.HasPrefix(v.Msg, again)
+}
+
+// Reason returns why a version has failed.
+func Reason(v *ent.WorkerDeployVersion) string {
+	return strings.TrimPrefix(strings.TrimPrefix(v.Msg, again), ": ")
+}
+
+// Succeeded records that every pod of a version serves. Rows that are gone are not an error: nobody wants to know.
+func (r *Store) Succeeded(ctx context.Context, workerID, userUID string, version int, leave bool) error {
+	return r.onRollout(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+		if err := setVersion(ctx, tx, v, Success, ""); err != nil {
+			return err
+		}
+		update := tx.Worker.Update().Where(worker.ID(w.ID))
+		back := Served(v) && v.Status != Success
+		if w.ActiveVersionID == nil || back || Newer(int64(v.ID), int64(*w.ActiveVersionID), true) {
+			update.SetActiveVersionID(v.ID)
+		}
+		if !leave {
+			update.SetStatus(Active)
+		}
+		return update.Exec(ctx)
+	})
+}
+
+// Failed records why a version does not run. It tells whether an earlier version served before, to which the worker is to
+// go back: then the worker stays active.
+//
+// A version that has run before fails anew where a change of the environment keeps its new pods from starting; its row is left,
+// since the old ones serve on, and the worker is in error. The reason is that of the change, whose task has it.
+func (r *Store) Failed(ctx context.Context, workerID, userUID string, version int, reason string, leave bool) (back bool, err error) {
+	err = r.onRollout(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+		back = w.ActiveVersionID != nil && *w.ActiveVersionID != v.ID
+		switch {
+		case v.Status != Success:
+			status := Error
+			if back {
+				status = Active
+			}
+			return settle(ctx, tx, w, v, Error, status, reason, leave)
+		case w.Status == Loading && !leave:
+			return setWorker(ctx, tx, w, Error)
+		}
+		return nil // it was put back to, and what is there serves on
+	})
+	return back, err
+}
+
+// Broke records why a version that has run does not run any more. It keeps its success; its worker is in error where nothing
+// serves, else active.
+func (r *Store) Broke(ctx context.Context, workerID, userUID string, version int, reason string, serving, leave bool) error {
+	return r.onRollout(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+		status := Error
+		if serving {
+			status = Active
+		}
+		return settle(ctx, tx, w, v, Success, status, reason, leave)
+	})
+}
+
+// Abandoned records that Inner gave up on a version before its rollout began to count. What served before serves on, without a
+// word of it where that is this version. A version that has an outcome keeps it.
+func (r *Store) Discarded(ctx context.Context, workerID, userUID string, version int, reason string, leave bool) error {
+	return r.onVersion(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+		switch {
+		case v.Status != Loading:
+			return nil
+		case w.ActiveVersionID == nil:
+			return settle(ctx, tx, w, v, Error, Error, reason, leave)
+		case *w.ActiveVersionID == v.ID:
+			return settle(ctx, tx, w, v, Success, Active, "", leave)
+		}
+		return settle(ctx, tx, w, v, Error, Active, reason, leave)
+	})
+}
+
+func settle(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion, version, status, reason string, leave bool) error {
+	if err := setVersion(ctx, tx, v, version, reason); err != nil || leave {
+		return err
+	}
+	return setWorker(ctx, tx, w, status)
+}
+
+func setWorker(ctx context.Context, tx *ent.Tx, w *ent.Worker, status string) error {
+	return tx.Worker.Update().Where(worker.ID(w.ID)).SetStatus(status).Exec(ctx)
+}
+
+func setVersion(ctx context.Context, tx *ent.Tx, v *ent.WorkerDeployVersion, status, msg string) error {
+	if Served(v) && status != Success {
+		msg = strings.TrimSuffix(again+": "+msg, ": ")
+	}
+	return tx.WorkerDeployVersion.Update().Where(workerdeployversion.ID(v.ID)).SetStatus(status).SetMsg(msg).Exec(ctx)
+}
+
+// onRollout runs work on a worker and its version as onVersion does, unless the worker was deleted: its rollout may be told of late.
+func (r *Store) onRollout(ctx context.Context, workerID, userUID string, version int,
+	work func(context.Context, *ent.Tx, *ent.Worker, *ent.WorkerDeployVersion) error,
+) error {
+	return r.onVersion(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+		if w.Status == Unloaded {
+			return nil
+		}
+		return work(ctx, tx, w, v)
+	})
+}
+
+// onVersion runs work on a worker and its version in one transaction, or does nothing when they are gone.
+func (r *Store) onVersion(ctx context.Context, workerID, userUID string, version int,
+	work func(context.Context, *ent.Tx, *ent.Worker, *ent.WorkerDeployVersion) error,
+) error {
+	return r.onWorker(ctx, workerID, userUID, func(ctx context.Context, tx *ent.Tx, w *ent.Worker) error {
+		v, err := tx.WorkerDeployVersion.Query().
+			Where(workerdeployversion.ID(version), workerdeployversion.WorkerID(w.ID)).Only(ctx)
+		if ent.IsNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return work(ctx, tx, w, v)
+	})
+}
+
+// onWorker runs work on a worker in one transaction, or does nothing when it is gone. The row lock makes two outcomes of one
+// worker follow each other.
+func (r *Store) onWorker(ctx context.Context, workerID, userUID string, work func(context.Context, *ent.Tx, *ent.Worker) error) error {
+	return r.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
+		w, err := tx.Worker.Query().Where(worker.Wid(workerID), worker.UserUID(userUID)).ForUpdate().Only(ctx)
+		if ent.IsNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return work(ctx, tx, w)
+	})
+}

@@ -1,0 +1,65 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"app238.com/inner/ent"
+	"app238.com/inner/ent/predicate"
+	"app238.com/inner/ent/worker"
+	"app238.com/inner/ent/workerdeployversion"
+)
+
+// Begin marks a version and its worker as loading, and ends older versions of the worker that are still loading, and the one
+// that is being rolled out: they will not be waited for any more.
+func (r *Store) Begin(ctx context.Context, w *ent.Worker, v *ent.WorkerDeployVersion, current int) error {
+	return r.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
+		// The worker first, as everywhere, so that two transactions cannot wait for each other.
+		if err := setWorker(ctx, tx, w, Loading); err != nil {
+			return err
+		}
+		older := workerdeployversion.IDLTE(int(lastNotNewer(int64(v.ID))))
+		err := endLoading(ctx, tx, w, SupersededText(int64(v.ID)),
+			workerdeployversion.IDNEQ(v.ID), workerdeployversion.Or(older, workerdeployversion.ID(current)))
+		if err != nil {
+			return err
+		}
+		return setVersion(ctx, tx, v, Loading, "")
+	})
+}
+
+// endLoading ends the versions of a worker that are loading and are among which.
+func endLoading(ctx context.Context, tx *ent.Tx, w *ent.Worker, reason string, which ...predicate.WorkerDeployVersion) error {
+	loading, err := tx.WorkerDeployVersion.Query().
+		Where(workerdeployversion.WorkerID(w.ID), workerdeployversion.Status(Loading)).Where(which...).All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v := range loading {
+		if err := setVersion(ctx, tx, v, Error, reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SupersededText says in words that a newer version came.
+func SupersededText(newer int64) string { return fmt.Sprintf("superseded by version %d", newer) }
+
+// Deleted records that a worker is not in the cluster any more, where its row still exists.
+func (r *Store) Deleted(ctx context.Context, workerID, userUID string) error {
+	return r.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
+		w, err := findWorker(ctx, tx.Worker, workerID, userUID)
+		if errors.Is(err, ErrNoWorker) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := endLoading(ctx, tx, w, "the worker was deleted"); err != nil {
+			return err
+		}
+		return tx.Worker.Update().Where(worker.ID(w.ID)).SetStatus(Unloaded).ClearActiveVersionID().Exec(ctx)
+	})
+}

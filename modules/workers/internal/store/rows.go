@@ -1,0 +1,101 @@
+// Package store reads and updates what the database wishes of workers: users, workers and worker_deploy_versions.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
+	"app238.com/inner/ent"
+	"app238.com/inner/ent/user"
+	"app238.com/inner/ent/worker"
+	"app238.com/inner/ent/workerdeployversion"
+)
+
+// Values of workers.status.
+const (
+	Unloaded = "unloaded"
+	Loading  = "loading"
+	Active   = "active"
+	Error    = "error"
+)
+
+// Success is the value of worker_deploy_versions.status for a version that ran; the other two are Loading and Error.
+const Success = "success"
+
+// The reasons why ids do not belong together.
+var (
+	ErrNoWorker  = errors.New("no such worker of this user")
+	ErrNoVersion = errors.New("no such version of this worker")
+	ErrNoUser    = errors.New("no such user")
+	// ErrOtherVersion says that a version has another image or port than a request that it is taken for.
+	ErrOtherVersion = errors.New("the version is of another request")
+)
+
+// Rows is the repository.
+type Store struct {
+	client  *ent.Client
+	timeout time.Duration
+}
+
+// New returns the repository.
+func New(client *ent.Client, c *config.Config) *Store {
+	return &Store{client: client, timeout: c.Database.StatementTimeout}
+}
+
+// Worker returns the worker with this wid of this user, or ErrNoWorker.
+func (r *Store) Worker(ctx context.Context, workerID, userUID string) (*ent.Worker, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	return findWorker(ctx, r.client.Worker, workerID, userUID)
+}
+
+func findWorker(ctx context.Context, client *ent.WorkerClient, workerID, userUID string) (*ent.Worker, error) {
+	found, err := client.Query().Where(worker.Wid(workerID), worker.UserUID(userUID)).Only(ctx)
+	if ent.IsNotFound(err) {
+		return nil, ErrNoWorker
+	}
+	return found, err
+}
+
+// Taken tells whether the wid belongs to a worker of another user.
+func (r *Store) OwnedByOther(ctx context.Context, workerID, userUID string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	return r.client.Worker.Query().Where(worker.Wid(workerID), worker.UserUIDNEQ(userUID)).Exist(ctx)
+}
+
+// Version returns a version of the worker, or ErrNoVersion.
+func (r *Store) Version(ctx context.Context, w *ent.Worker, id int) (*ent.WorkerDeployVersion, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	found, err := r.client.WorkerDeployVersion.Query().
+		Where(workerdeployversion.ID(id), workerdeployversion.WorkerID(w.ID)).Only(ctx)
+	if ent.IsNotFound(err) {
+		return nil, ErrNoVersion
+	}
+	return found, err
+}
+
+// SecretKey returns the user's key for the Combinator, or ErrNoUser.
+func (r *Store) SecretKey(ctx context.Context, userUID string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	found, err := r.client.User.Query().Where(user.UID(userUID)).Only(ctx)
+	if ent.IsNotFound(err) {
+		return "", ErrNoUser
+	}
+	if err != nil {
+		return "", err
+	}
+	return found.SecretKey, nil
+}
+
+// inTx runs work in one transaction within the time limit.
+func (r *Store) inTx(ctx context.Context, work func(ctx context.Context, tx *ent.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	return database.InTx(ctx, r.client, work)
+}

@@ -1,0 +1,132 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"entgo.io/ent/dialect/sql"
+
+	"app238.com/inner/ent"
+	"app238.com/inner/ent/predicate"
+	"app238.com/inner/ent/worker"
+	"app238.com/inner/ent/workerdeployversion"
+)
+
+// Wish is a worker's row as the audit looks at it.
+type Desired struct {
+	Row              int
+	WorkerID, UserID string
+	// Deployed tells that a version has run, so that there must be a WorkerApp.
+	Deployed bool
+	// Loading tells that the worker or one of its versions is loading; Since is when the youngest of these rows was made.
+	Loading bool
+	Since   time.Time
+}
+
+// Wishes returns the workers with ids above after, at most limit, in ascending order.
+func (r *Store) Desired(ctx context.Context, after, limit int) ([]Desired, error) {
+	return r.desired(ctx, limit, worker.IDGT(after))
+}
+
+// Loading is Wishes for the workers that are loading, or of which a version is.
+func (r *Store) Loading(ctx context.Context, after, limit int) ([]Desired, error) {
+	return r.desired(ctx, limit, worker.IDGT(after),
+		worker.Or(worker.Status(Loading), worker.HasVersionsWith(workerdeployversion.Status(Loading))))
+}
+
+func (r *Store) desired(ctx context.Context, limit int, which ...predicate.Worker) ([]Desired, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	workers, err := r.client.Worker.Query().Where(which...).Order(worker.ByID(sql.OrderAsc())).Limit(limit).All(ctx)
+	if err != nil || len(workers) == 0 {
+		return nil, err
+	}
+	desired, ids, place := make([]Desired, len(workers)), make([]int, len(workers)), map[int]int{}
+	for i, w := range workers {
+		ids[i], place[w.ID] = w.ID, i
+		desired[i] = Desired{
+			Row: w.ID, WorkerID: w.Wid, UserID: w.UserUID,
+			Deployed: w.ActiveVersionID != nil, Loading: w.Status == Loading, Since: w.CreatedAt,
+		}
+	}
+	versions, err := r.versionSums(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range versions {
+		desired := &desired[place[v.WorkerID]]
+		desired.Loading = desired.Loading || v.Status == Loading
+		if v.Latest.After(desired.Since) {
+			desired.Since = v.Latest
+		}
+	}
+	return desired, nil
+}
+
+// versionSum is the youngest version of a worker in one status.
+type versionSum struct {
+	WorkerID int       `json:"worker_id"`
+	Status   string    `json:"status"`
+	Latest   time.Time `json:"latest"`
+}
+
+func (r *Store) versionSums(ctx context.Context, workers []int) (sums []versionSum, err error) {
+	err = r.client.WorkerDeployVersion.Query().Where(workerdeployversion.WorkerIDIn(workers...)).
+		GroupBy(workerdeployversion.FieldWorkerID, workerdeployversion.FieldStatus).
+		Aggregate(ent.As(ent.Max(workerdeployversion.FieldCreatedAt), "latest")).Scan(ctx, &sums)
+	return sums, err
+}
+
+// Versions returns those of these versions that exist, with the worker that each is of.
+func (r *Store) Versions(ctx context.Context, ids []int) (map[int64]Desired, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	found, err := r.client.WorkerDeployVersion.Query().Where(workerdeployversion.IDIn(ids...)).WithWorker().All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	workers := make(map[int64]Desired, len(found))
+	for _, v := range found {
+		if w := v.Edges.Worker; w != nil {
+			workers[int64(v.ID)] = Desired{Row: w.ID, WorkerID: w.Wid, UserID: w.UserUID}
+		}
+	}
+	return workers, nil
+}
+
+// Lack is what a worker's rows wait for.
+type Missing struct {
+	// Version is the newest version that is loading, 0 where none is.
+	Version int
+	// Loading tells that the worker itself is; Deployed that a version of it has run.
+	Loading, Deployed bool
+}
+
+// Mend looks at a worker in a transaction in which also may write tasks. It does nothing where the worker is gone.
+func (r *Store) Repair(ctx context.Context, workerID, userUID string, also func(ctx context.Context, tx *ent.Tx, lack Missing) error) error {
+	return r.onWorker(ctx, workerID, userUID, func(ctx context.Context, tx *ent.Tx, w *ent.Worker) error {
+		lack := Missing{Loading: w.Status == Loading, Deployed: w.ActiveVersionID != nil}
+		v, err := tx.WorkerDeployVersion.Query().
+			Where(workerdeployversion.WorkerID(w.ID), workerdeployversion.Status(Loading)).
+			Order(workerdeployversion.ByID(sql.OrderDesc())).First(ctx)
+		if err != nil && !ent.IsNotFound(err) {
+			return err
+		}
+		if v != nil {
+			lack.Version = v.ID
+		}
+		return also(ctx, tx, lack)
+	})
+}
+
+// IfGone runs work in a transaction in which no such worker exists, and tells whether that was so.
+func (r *Store) IfGone(ctx context.Context, workerID, userUID string, work func(ctx context.Context, tx *ent.Tx) error) (gone bool, err error) {
+	err = r.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
+		there, err := tx.Worker.Query().Where(worker.Wid(workerID), worker.UserUID(userUID)).Exist(ctx)
+		if gone = err == nil && !there; !gone {
+			return err
+		}
+		return work(ctx, tx)
+	})
+	return gone, err
+}

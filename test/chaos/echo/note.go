@@ -1,0 +1,55 @@
+// Package echo is the job of the chaos tests: it notes in the journal when it begins and how it ends.
+package echo
+
+import (
+	"errors"
+	"time"
+
+	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/chaos/journal"
+)
+
+// Type is the job type.
+const Type = "chaos.note"
+
+// PeriodicKey is the ordering key of the periodic job, and its name.
+const PeriodicKey = "chaos.periodic"
+
+// Note is the payload.
+type Note struct {
+	Key string `json:"key"`
+	// Seq counts the tasks of the key in the order of their acceptance, from 1.
+	Seq int `json:"seq"`
+	// Token is what the task was accepted with, to be found again in its row.
+	Token string `json:"token"`
+	// Hold is how many milliseconds the work takes. 0 is a moment by chance, and so is the outcome then.
+	Hold int `json:"hold_ms,omitempty"`
+	// Gate is a file that the work waits for before it takes its time.
+	Gate string `json:"gate,omitempty"`
+	// On names the replica in which the execution does not look at its context, takes OnHold, and ends in Ending.
+	On     string          `json:"on,omitempty"`
+	OnHold int             `json:"on_hold_ms,omitempty"`
+	Ending journal.Outcome `json:"ending,omitempty"`
+	// Deaf is of a task that ignores its context: it takes Hold whatever happens, and is done then.
+	Deaf bool `json:"deaf,omitempty"`
+	// Deadly is of a task that ends its process as SIGKILL does, each time after Hold.
+	Deadly bool `json:"deadly,omitempty"`
+}
+
+// Validate implements job.Payload.
+func (n Note) Validate() error {
+	if n.Key == "" {
+		return errors.New("key: required")
+	}
+	return nil
+}
+
+// OrderingKey implements job.Payload.
+func (n Note) OrderingKey() string { return n.Key }
+
+// Periodic is the job that runs every second.
+func Periodic() job.Periodic {
+	return job.Periodic{
+		Name: PeriodicKey, Interval: time.Second, Type: Type, Payload: Note{Key: PeriodicKey, Hold: 5},
+	}
+}
