@@ -113,8 +113,8 @@ func Admin(ctx context.Context, c *config.Config, use func(context.Context, job.
 }
 
 // Domains lets use see custom domains and have them checked. It needs the database and the DNS, and nothing of the cluster.
-func Domains(ctx context.Context, c *config.Config, use func(context.Context, domainsadmin.Domains) error) error {
-	var all domainsadmin.Domains
+func Domains(ctx context.Context, c *config.Config, use func(context.Context, domainsadmin.Admin) error) error {
+	var all domainsadmin.Admin
 	return inGraph(ctx, c, &kube.Clients{}, fx.Populate(&all), func(ctx context.Context) error {
 		return use(ctx, all)
 	})

@@ -87,7 +87,7 @@ var badSettings = map[string]string{
 	"domain: [": "--config",
 
 	"domain: a.b\ncontroller: {resyncInterval: 0s}":                         "controller.resyncInterval",
-	"domain: a.b\ncontroller: {slowDown: {burst: 0}}":                       "controller.slowDown.burst",
+	"domain: a.b\ncontroller: {writeRateLimit: {burst: 0}}":                 "controller.writeRateLimit.burst",
 	"domain: a.b\ncontroller: {leaderElection: {lease: A_B}}":               "controller.leaderElection.lease",
 	"domain: a.b\ncontroller: {leaderElection: {leaseDuration: 1500ms}}":    "controller.leaderElection.leaseDuration",
 	"domain: a.b\ncontroller: {leaderElection: {renewDeadline: 9s}}":        "controller.leaderElection.renewDeadline",

@@ -15,7 +15,7 @@ type Controller struct {
 	RetryDelay        time.Duration  `mapstructure:"retryDelay"`
 	RetryDelayMax     time.Duration  `mapstructure:"retryDelayMax"`
 	ResyncInterval    time.Duration  `mapstructure:"resyncInterval"`
-	SlowDown          SlowDown       `mapstructure:"slowDown"`
+	WriteRateLimit    WriteRateLimit `mapstructure:"writeRateLimit"`
 	Limits            Limits         `mapstructure:"limits"`
 	LeaderElection    LeaderElection `mapstructure:"leaderElection"`
 	Pods              Pods           `mapstructure:"pods"`
@@ -23,7 +23,7 @@ type Controller struct {
 }
 
 // SlowDown bounds how often one WorkerApp may have its objects or its status written.
-type SlowDown struct {
+type WriteRateLimit struct {
 	Burst    int           `mapstructure:"burst"`
 	Interval time.Duration `mapstructure:"interval"`
 }

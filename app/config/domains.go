@@ -13,17 +13,17 @@ type Domains struct {
 	Targets          []string      `mapstructure:"targets"`
 	RequireTarget    bool          `mapstructure:"requireTarget"`
 	Issuer           string        `mapstructure:"issuer"`
-	LookInterval     time.Duration `mapstructure:"lookInterval"`
-	PassInterval     time.Duration `mapstructure:"passInterval"`
+	ScanInterval     time.Duration `mapstructure:"scanInterval"`
+	ResyncInterval   time.Duration `mapstructure:"resyncInterval"`
 	Checks           int           `mapstructure:"checks"`
 	CheckTimeout     time.Duration `mapstructure:"checkTimeout"`
 	ScheduleFor      time.Duration `mapstructure:"scheduleFor"`
-	PassEvery        time.Duration `mapstructure:"passEvery"`
+	CheckInterval    time.Duration `mapstructure:"checkInterval"`
 	PassTimeout      time.Duration `mapstructure:"passTimeout"`
 	WithdrawFailures int           `mapstructure:"withdrawFailures"`
 	WithdrawAfter    time.Duration `mapstructure:"withdrawAfter"`
 	RetryInterval    time.Duration `mapstructure:"retryInterval"`
-	RemovalNumber    int           `mapstructure:"removalNumber"`
+	RemovalMinimum   int           `mapstructure:"removalMinimum"`
 	RemovalShare     float64       `mapstructure:"removalShare"`
 	RemovalGrace     time.Duration `mapstructure:"removalGrace"`
 	Workers          int           `mapstructure:"workers"`

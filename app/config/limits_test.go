@@ -59,7 +59,7 @@ func TestEveryNumberAndDurationHasLimits(t *testing.T) {
 	for _, key := range slices.Sorted(maps.Keys(numbers)) {
 		limits := numbers[key]
 		for _, n := range []float64{limits[0] - 1, limits[1] + 1, -1, math.MaxInt32, math.NaN()} {
-			if key == "http.bodyMemory" && n == math.MaxInt32 || key == "domains.removalNumber" && n < 1e9 && n > 0 {
+			if key == "http.bodyMemory" && n == math.MaxInt32 || key == "domains.removalMinimum" && n < 1e9 && n > 0 {
 				continue
 			}
 			refused(t, key, func(v reflect.Value) {

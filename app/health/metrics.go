@@ -16,7 +16,7 @@ type collector struct {
 
 // Register adds the checks to the metrics of r.
 func Register(r *prometheus.Registry, h *Health) error {
-	return r.Register(guard.Collector(&collector{health: h, ok: prometheus.NewDesc("inner_check_ok",
+	return r.Register(guard.Collector(&collector{health: h, ok: prometheus.NewDesc("inner_ready",
 		"1 where this part of the process can do its work, else 0; those of /readyz.", []string{"check"}, nil)}))
 }
 

@@ -30,10 +30,10 @@ func NewMetrics(r *prometheus.Registry) (*Metrics, error) {
 			Name: "inner_http_requests_total", Help: "Requests answered, by route, method and status.",
 		}, []string{"route", "method", "status"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "inner_http_request_seconds", Help: "Time from the header of a request to the end of its answer, by route.",
+			Name: "inner_http_request_duration_seconds", Help: "Time from the header of a request to the end of its answer, by route.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2.5, 14),
 		}, []string{"route"}),
-		underWay: gauge("inner_http_requests_under_way", "Requests being received or worked on."),
+		underWay: gauge("inner_http_requests_in_flight", "Requests being received or worked on."),
 		open:     gauge("inner_http_connections", "Open connections."),
 		drops: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "inner_http_connections_dropped_total",

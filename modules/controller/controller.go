@@ -62,7 +62,7 @@ func New(c *config.Config, log *zap.Logger, clients *kube.Clients, registry *pro
 	if err != nil {
 		return nil, fmt.Errorf("controller: %w", err)
 	}
-	if err := metrics.Moving(registry, controller.cache.Unmoved); err != nil {
+	if err := metrics.CountUnmigrated(registry, controller.cache.Unmoved); err != nil {
 		return nil, fmt.Errorf("controller: metrics: %w", err)
 	}
 	return controller, nil

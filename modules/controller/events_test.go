@@ -75,7 +75,7 @@ func TestNothingThatHappensIsNoEvent(t *testing.T) {
 func TestAWorkerAppThatSomebodyFightsOverIsSlowedDownAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.config.Controller.SlowDown = config.SlowDown{Burst: 8, Interval: time.Hour}
+	b.config.Controller.WriteRateLimit = config.WriteRateLimit{Burst: 8, Interval: time.Hour}
 	b.startAndSync()
 	fought, calm := b.deploy(spec("fought"), 1, 1), b.deploy(spec("calm"), 1, 1)
 	b.awaitPhase(fought, workerapp.Running)

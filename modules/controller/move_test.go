@@ -225,7 +225,7 @@ func TestWorkersOfAnEarlierReleaseAreMovedOneAfterTheOther(t *testing.T) {
 		return err
 	})
 	require.Equal(t, late+"."+b.worker()+".svc.cluster.local", b.external(late).Spec.ExternalName)
-	b.awaitMetric("inner_controller_unmoved_workers", 1)
+	b.awaitMetric("inner_controller_unmigrated_workers", 1)
 
 	// What its owner wishes does not wait.
 	id := map[string]string{names[0]: "abc12345", names[1]: "def67890"}[late]
@@ -233,7 +233,7 @@ func TestWorkersOfAnEarlierReleaseAreMovedOneAfterTheOther(t *testing.T) {
 	s.Image = "registry.test/slow/app:2"
 	b.deploy(s, 2, 2)
 	b.awaitPhase(late, workerapp.Running)
-	b.awaitMetric("inner_controller_unmoved_workers", 0)
+	b.awaitMetric("inner_controller_unmigrated_workers", 0)
 }
 
 func TestNoWorkerIsLedToPodsThatDoNotServe(t *testing.T) {

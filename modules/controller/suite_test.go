@@ -75,7 +75,7 @@ func setup(t *testing.T) *bundle {
 		}},
 		Controller: config.Controller{Workers: 4, ProgressDeadline: 10 * time.Minute, FailureGrace: time.Second, RestartsPerSecond: 1000,
 			RetryDelay: 20 * time.Millisecond, RetryDelayMax: time.Second, ResyncInterval: time.Hour,
-			SlowDown:       config.SlowDown{Burst: 100, Interval: time.Second},
+			WriteRateLimit: config.WriteRateLimit{Burst: 100, Interval: time.Second},
 			LeaderElection: config.LeaderElection{Lease: "controller", LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 300 * time.Millisecond},
 			Pods:           config.Pods{StopDelay: 5 * time.Second, StopGrace: 30 * time.Second},
 			NetworkPolicy: config.NetworkPolicy{Enabled: true, DNSNamespace: "kube-system", DNSNetworks: []string{"169.254.20.10/32"},

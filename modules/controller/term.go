@@ -60,7 +60,7 @@ func (c *Controller) lead(ctx, stopping context.Context) {
 	defer func() {
 		c.term.Store(nil)
 		c.metrics.Leading(false)
-		c.metrics.Waiting(0)
+		c.metrics.SetDepth(0)
 	}()
 	ending, end := context.WithCancel(ctx)
 	unhook := context.AfterFunc(stopping, end)
@@ -85,7 +85,7 @@ func (c *Controller) lookAtAll(ctx context.Context, queue *workqueue.Queue) {
 		for _, name := range names {
 			queue.AddBacklog(name)
 		}
-		c.metrics.Waiting(queue.Len())
+		c.metrics.SetDepth(queue.Len())
 		c.log.Debug("every worker is to be looked at", zap.Int("workers", len(names)))
 		select {
 		case <-ctx.Done():
@@ -98,10 +98,10 @@ func (c *Controller) lookAtAll(ctx context.Context, queue *workqueue.Queue) {
 func (c *Controller) measured(queue *workqueue.Queue, process workqueue.Process) workqueue.Process {
 	return func(ctx context.Context, name string) (workqueue.Result, error) {
 		begun := time.Now()
-		c.metrics.Looking()
+		c.metrics.Started()
 		result, err := process(ctx, name)
-		c.metrics.Looked(time.Since(begun), result.Wrote, err)
-		c.metrics.Waiting(queue.Len())
+		c.metrics.Finished(time.Since(begun), result.Wrote, err)
+		c.metrics.SetDepth(queue.Len())
 		return result, err
 	}
 }

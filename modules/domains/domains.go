@@ -45,15 +45,15 @@ func (d *Domains) Start(context.Context) error {
 	d.stop = stop
 	d.checker.OnChange(d.cluster.Look)
 	d.cluster.Start()
-	d.done.Go(func() { d.every(ctx, d.config.LookInterval, nil, "new custom domains could not be looked for", d.look) })
+	d.done.Go(func() { d.every(ctx, d.config.ScanInterval, nil, "new custom domains could not be looked for", d.look) })
 	d.done.Go(func() {
 		d.every(ctx, statusInterval, nil, "the status of custom domains could not be kept", d.checker.KeepStatus)
 	})
 	d.done.Go(func() {
-		d.every(ctx, d.config.PassEvery, d.checker.News(), "custom domains could not be checked", d.check)
+		d.every(ctx, d.config.CheckInterval, d.checker.News(), "custom domains could not be checked", d.check)
 	})
 	d.done.Go(func() {
-		d.every(ctx, d.config.PassInterval, nil, "custom domains could not be compared with their rows", d.compare)
+		d.every(ctx, d.config.ResyncInterval, nil, "custom domains could not be compared with their rows", d.compare)
 	})
 	return nil
 }

@@ -17,7 +17,7 @@ func TestADomainWhoseObjectsSomebodyFightsOverIsSlowedDownAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	const burst = 5
-	b.config.Controller.SlowDown = config.SlowDown{Burst: burst, Interval: time.Hour}
+	b.config.Controller.WriteRateLimit = config.WriteRateLimit{Burst: burst, Interval: time.Hour}
 	b.start()
 	r := b.serve("www")
 	leads := func() string {

@@ -232,7 +232,7 @@ func TestWhatWasWrittenIsNotWrittenAgainWhileTheCacheDoesNotShowIt(t *testing.T)
 func TestReplicasCheckEachDomainOnceAndHealTogether(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.config.Domains.LookInterval = 10 * time.Millisecond
+	b.config.Domains.ScanInterval = 10 * time.Millisecond
 	b.start()
 	b.start()
 	all := b.serveMany(30)

@@ -195,7 +195,7 @@ func TestARowThatBelongsToAnotherUserNowLosesItsObjectsAndNeedsAFreshValue(t *te
 func TestManyRowsThatVanishAtOnceTakeNothingWithThem(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.config.Domains.RemovalNumber, b.config.Domains.RemovalShare, b.config.Domains.RemovalGrace = 3, 0.5, time.Hour
+	b.config.Domains.RemovalMinimum, b.config.Domains.RemovalShare, b.config.Domains.RemovalGrace = 3, 0.5, time.Hour
 	b.start()
 	var all []row
 	for i := range 4 {

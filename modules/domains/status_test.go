@@ -11,7 +11,7 @@ func TestAnErrorWrittenOverAVerifiedDomainIsGoneWithinTwoSeconds(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	// The comparison of all rows is for what others miss.
-	b.config.Domains.PassInterval, b.config.Domains.LookInterval = time.Hour, 3*time.Second
+	b.config.Domains.ResyncInterval, b.config.Domains.ScanInterval = time.Hour, 3*time.Second
 	_, stop := b.start()
 	r := b.serve("www")
 	overwritten := func() {

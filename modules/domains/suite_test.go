@@ -83,7 +83,7 @@ func setup(t *testing.T) *bundle {
 	require.NotEmpty(t, c.Kubernetes.Kubeconfig, "run the tests with make test")
 	c.Kubernetes.Namespaces.Ingress = "ingress-" + hex.EncodeToString(suffix)
 	d := &c.Domains
-	d.LookInterval, d.PassInterval = 50*time.Millisecond, 200*time.Millisecond
+	d.ScanInterval, d.ResyncInterval = 50*time.Millisecond, 200*time.Millisecond
 	d.DNS = config.DNS{Roots: []string{n.Root.Addr.String()}, Port: n.Port, PrivateServers: true, Questions: 64,
 		Timeout: 5 * time.Second, Delegations: time.Minute}
 	b.config = c

@@ -194,7 +194,7 @@ func (w *world) names(t *testing.T, domain, value string) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, names.Close()) })
 	require.NoError(t, names.Root.Add(fmt.Sprintf("_combinator-verify.%s. 60 IN TXT %q", domain, value)))
-	w.configure(t, fmt.Sprintf("domains: {requireTarget: false, lookInterval: 200ms, passInterval: 500ms, dns: {resolvers: [%q], timeout: 1s}}\n",
+	w.configure(t, fmt.Sprintf("domains: {requireTarget: false, scanInterval: 200ms, resyncInterval: 500ms, dns: {resolvers: [%q], timeout: 1s}}\n",
 		netip.AddrPortFrom(names.Root.Addr, uint16(names.Port)).String()))
 }
 

@@ -42,7 +42,7 @@ func (j *journal) order() []string {
 func setupOrder(t *testing.T) (bundle, *journal) {
 	t.Helper()
 	j := &journal{release: make(chan struct{})}
-	b := setupWith(t, 1, config.SlowDown{Burst: 100, Interval: time.Second}, j.process)
+	b := setupWith(t, 1, config.WriteRateLimit{Burst: 100, Interval: time.Second}, j.process)
 	b.queue.AddBacklog("first")
 	await(t, "the first is under way", func() bool { return b.queue.Len() == 0 })
 	return b, j
@@ -79,7 +79,7 @@ func TestANameThatIsWrittenAgainAndAgainIsSlowedDownAlone(t *testing.T) {
 	t.Parallel()
 	var flaps, calm atomic.Int32
 	const burst = 5
-	b := setupWith(t, 2, config.SlowDown{Burst: burst, Interval: time.Hour}, func(_ context.Context, name string) (workqueue.Result, error) {
+	b := setupWith(t, 2, config.WriteRateLimit{Burst: burst, Interval: time.Hour}, func(_ context.Context, name string) (workqueue.Result, error) {
 		if name == "flaps" {
 			flaps.Add(1)
 			return workqueue.Result{Wrote: true}, nil
@@ -105,7 +105,7 @@ func TestASpecThatChangesAgainAndAgainIsSlowedDown(t *testing.T) {
 	t.Parallel()
 	var looks atomic.Int32
 	const burst = 5
-	b := setupWith(t, 1, config.SlowDown{Burst: burst, Interval: time.Hour}, func(context.Context, string) (workqueue.Result, error) {
+	b := setupWith(t, 1, config.WriteRateLimit{Burst: burst, Interval: time.Hour}, func(context.Context, string) (workqueue.Result, error) {
 		looks.Add(1)
 		return workqueue.Result{Wrote: true}, nil
 	})
@@ -122,7 +122,7 @@ func TestASpecThatChangesAgainAndAgainIsSlowedDown(t *testing.T) {
 func TestASlowedNameGoesOnInTime(t *testing.T) {
 	t.Parallel()
 	var flaps atomic.Int32
-	b := setupWith(t, 1, config.SlowDown{Burst: 1, Interval: 20 * time.Millisecond}, func(context.Context, string) (workqueue.Result, error) {
+	b := setupWith(t, 1, config.WriteRateLimit{Burst: 1, Interval: 20 * time.Millisecond}, func(context.Context, string) (workqueue.Result, error) {
 		flaps.Add(1)
 		return workqueue.Result{Wrote: true}, nil
 	})

@@ -22,7 +22,7 @@ type rateLimit struct {
 // sweepEvery is after how many calls of take names that have everything back are forgotten.
 const sweepEvery = 1000
 
-func newRateLimit(c config.SlowDown) *rateLimit {
+func newRateLimit(c config.WriteRateLimit) *rateLimit {
 	return &rateLimit{burst: c.Burst, interval: c.Interval, spent: map[string]time.Time{}}
 }
 

@@ -37,7 +37,7 @@ func NewQueue(c config.Controller) *Queue {
 	return &Queue{
 		items:      workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[string]{DelayingQueue: delaying}),
 		priorities: priorities, now: time.Now,
-		writes: newRateLimit(c.SlowDown), specChanges: newRateLimit(c.SlowDown),
+		writes: newRateLimit(c.WriteRateLimit), specChanges: newRateLimit(c.WriteRateLimit),
 	}
 }
 

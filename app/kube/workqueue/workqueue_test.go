@@ -32,16 +32,16 @@ type bundle struct {
 // setup has two goroutines work until the test ends.
 func setup(t *testing.T, process workqueue.Process) bundle {
 	t.Helper()
-	return setupWith(t, 2, config.SlowDown{Burst: 100, Interval: time.Second}, process)
+	return setupWith(t, 2, config.WriteRateLimit{Burst: 100, Interval: time.Second}, process)
 }
 
-func setupWith(t *testing.T, workers int, slowDown config.SlowDown, process workqueue.Process) bundle {
+func setupWith(t *testing.T, workers int, writeRateLimit config.WriteRateLimit, process workqueue.Process) bundle {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	working, abort := context.WithCancel(context.Background())
 	stopping, stop := context.WithCancel(context.Background())
 	b := bundle{abort: abort, stop: stop, ended: make(chan struct{}), logs: logs,
-		queue: workqueue.NewQueue(config.Controller{RetryDelay: time.Millisecond, RetryDelayMax: 10 * time.Millisecond, SlowDown: slowDown})}
+		queue: workqueue.NewQueue(config.Controller{RetryDelay: time.Millisecond, RetryDelayMax: 10 * time.Millisecond, WriteRateLimit: writeRateLimit})}
 	go func() {
 		defer close(b.ended)
 		b.queue.Work(working, stopping, workers, process, zap.New(core))

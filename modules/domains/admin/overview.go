@@ -12,7 +12,7 @@ import (
 )
 
 // Domains shows and checks custom domains.
-type Domains interface {
+type Admin interface {
 	// List returns the domains that match, the newest first.
 	List(ctx context.Context, filter Filter) (Page, error)
 	// Check checks one domain now and writes down what came of it, as every check does. The domain is named by its cdid or
@@ -78,7 +78,7 @@ type Domain struct {
 
 // Page is a part of a list.
 type Page struct {
-	Domains []Domain `json:"domains"`
+	Admin []Domain `json:"domains"`
 	// Next is the Before of the page that follows, 0 for the last one.
 	Next int64 `json:"next_before,omitempty"`
 }

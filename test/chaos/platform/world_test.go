@@ -141,7 +141,7 @@ combinator:
   rdb: {dsn: %q, connectTimeout: 2s, requestTimeout: 10s, measureInterval: 15s, names: {database: %q}}
   kv: {pd: [%q], tls: {ca: %q, certificate: %q, key: %q}, requestTimeout: 5s, sweepAfter: 5s, sweepInterval: 5s}
   pods: {webhookPort: %s, webhookTimeout: 1s}
-domains: {requireTarget: false, lookInterval: 500ms, passInterval: 2s, passEvery: %s, dns: {resolvers: [%q], timeout: 1s}}
+domains: {requireTarget: false, scanInterval: 500ms, resyncInterval: 2s, checkInterval: %s, dns: {resolvers: [%q], timeout: 1s}}
 audit: {minAge: 5s, interval: %s, shrinkWindow: %s}
 `, domain, w.toDatabase.DSN, w.toCluster.Kubeconfig(filepath.Join(w.folder, "kubeconfig")), retention, retention, w.toEngine.DSN, w.extent.ownDatabase, w.servers.TiKV.Endpoint(),
 		certificate, certificate, key,

@@ -44,7 +44,7 @@ type platform struct {
 func TestPlatform(t *testing.T) {
 	t.Parallel()
 	p := &platform{Node: testnode.Of(t), folder: t.TempDir(), settings: "domain: " + domain + "\n" +
-		"domains: {lookInterval: 1s, passInterval: 2s, dns: {resolvers: [\"" + network.Node + ":53\"]}}\n"}
+		"domains: {scanInterval: 1s, resyncInterval: 2s, dns: {resolvers: [\"" + network.Node + ":53\"]}}\n"}
 	p.install(t)
 	for _, image := range []struct {
 		tag         string

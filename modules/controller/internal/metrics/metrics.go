@@ -19,46 +19,46 @@ const (
 type Metrics struct {
 	reconciles *prometheus.CounterVec
 	seconds    prometheus.Histogram
-	busy       prometheus.Gauge
+	active     prometheus.Gauge
 	leading    prometheus.Gauge
-	waiting    prometheus.Gauge
+	depth      prometheus.Gauge
 }
 
 // New registers the metrics with r.
 func New(r prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		reconciles: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "inner_controller_reconciles_total", Help: "Looks at a WorkerApp and its objects.",
+			Name: "inner_controller_reconciles_total", Help: "Reconciles of WorkerApps, by result.",
 		}, []string{"result"}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "inner_controller_reconcile_seconds", Help: "Time of a look at a WorkerApp.",
+			Name: "inner_controller_reconcile_duration_seconds", Help: "Duration of the reconcile of a WorkerApp.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 3, 12),
 		}),
-		busy: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "inner_controller_busy", Help: "Looks under way.",
+		active: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "inner_controller_active_workers", Help: "Reconciles in progress.",
 		}),
 		leading: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "inner_controller_leading", Help: "1 while this process's controller leads, else 0.",
 		}),
-		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "inner_controller_waiting", Help: "WorkerApps that wait for a look.",
+		depth: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "inner_controller_workqueue_depth", Help: "WorkerApps that wait in the work queue.",
 		}),
 	}
-	return m, errors.Join(r.Register(m.reconciles), r.Register(m.seconds), r.Register(m.busy), r.Register(m.leading), r.Register(m.waiting))
+	return m, errors.Join(r.Register(m.reconciles), r.Register(m.seconds), r.Register(m.active), r.Register(m.leading), r.Register(m.depth))
 }
 
 // Moving registers the number of workers that unmoved counts.
-func Moving(r prometheus.Registerer, unmoved func() int) error {
+func CountUnmigrated(r prometheus.Registerer, unmoved func() int) error {
 	return r.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "inner_controller_unmoved_workers", Help: "Workers still reached by the headless Service of an earlier release.",
+		Name: "inner_controller_unmigrated_workers", Help: "Workers still reached by the headless Service of an earlier release.",
 	}, func() float64 { return float64(unmoved()) }))
 }
 
 // Looking notes that a look begins; Looked ends it.
-func (m *Metrics) Looking() { m.busy.Inc() }
+func (m *Metrics) Started() { m.active.Inc() }
 
 // Looked counts one look.
-func (m *Metrics) Looked(took time.Duration, wrote bool, err error) {
+func (m *Metrics) Finished(took time.Duration, wrote bool, err error) {
 	result := unchanged
 	switch {
 	case err != nil:
@@ -66,13 +66,13 @@ func (m *Metrics) Looked(took time.Duration, wrote bool, err error) {
 	case wrote:
 		result = written
 	}
-	m.busy.Dec()
+	m.active.Dec()
 	m.reconciles.WithLabelValues(result).Inc()
 	m.seconds.Observe(took.Seconds())
 }
 
 // Waiting notes how many WorkerApps wait.
-func (m *Metrics) Waiting(n int) { m.waiting.Set(float64(n)) }
+func (m *Metrics) SetDepth(n int) { m.depth.Set(float64(n)) }
 
 // Leading notes whether this process leads.
 func (m *Metrics) Leading(leads bool) {

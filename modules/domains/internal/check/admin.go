@@ -34,9 +34,9 @@ func (a *Admin) List(ctx context.Context, f admin.Filter) (admin.Page, error) {
 	if err != nil {
 		return admin.Page{}, err
 	}
-	page := admin.Page{Domains: found}
+	page := admin.Page{Admin: found}
 	if len(found) > limit {
-		page.Domains = found[:limit]
+		page.Admin = found[:limit]
 		page.Next = found[limit-1].ID
 	}
 	return page, nil

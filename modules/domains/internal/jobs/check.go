@@ -42,7 +42,7 @@ func NewCheck(c *config.Config, log *zap.Logger, checker *check.Checker, p *scan
 
 // NewPeriodic has the job run by itself.
 func NewPeriodic(c *config.Config) job.Periodic {
-	return job.Periodic{Name: CheckType, Interval: c.Domains.PassEvery, Type: CheckType, Payload: Check{}}
+	return job.Periodic{Name: CheckType, Interval: c.Domains.CheckInterval, Type: CheckType, Payload: Check{}}
 }
 
 // Execute looks for rows that came, changed or vanished, and then checks every domain: pending, verified and error alike.

@@ -71,7 +71,7 @@ func NewPolicy(c *config.Config) Policy {
 	d := c.Domains
 	return Policy{
 		ScheduleFor: d.ScheduleFor, WithdrawFailures: int64(d.WithdrawFailures), WithdrawAfter: d.WithdrawAfter,
-		Retry: d.RetryInterval, Rest: 2 * d.PassEvery,
+		Retry: d.RetryInterval, Rest: 2 * d.CheckInterval,
 	}
 }
 

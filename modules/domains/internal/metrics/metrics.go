@@ -34,15 +34,15 @@ func New(r *prometheus.Registry) (*Metrics, error) {
 		Checks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "inner_domain_checks_total", Help: "Checks of custom domains."}, []string{"result"}),
 		CheckTime: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "inner_domain_check_seconds", Help: "Time of one check.", Buckets: times}),
+			Name: "inner_domain_check_duration_seconds", Help: "Time of one check.", Buckets: times}),
 		Writes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "inner_domain_object_writes_total", Help: "Changes of objects of custom domains."}, []string{"kind", "action"}),
 		Installed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "inner_domain_kind_installed", Help: "Whether the cluster knows a kind that serves custom domains."}, []string{"kind"}),
 		questions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "inner_domain_dns_questions_total", Help: "Questions to DNS servers, by what came of them."}, []string{"result"}),
+			Name: "inner_domain_dns_queries_total", Help: "Questions to DNS servers, by what came of them."}, []string{"result"}),
 		questionTime: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "inner_domain_dns_question_seconds", Help: "Time of one question.", Buckets: times}),
+			Name: "inner_domain_dns_query_duration_seconds", Help: "Time of one question.", Buckets: times}),
 	}
 	return m, errors.Join(r.Register(m.Checks), r.Register(m.CheckTime), r.Register(m.Writes), r.Register(m.Installed),
 		r.Register(m.questions), r.Register(m.questionTime))

@@ -131,7 +131,7 @@ func (p *Scan) deleted(ctx context.Context) error {
 		return err
 	}
 	removed, err := p.store.RemoveDeleted(ctx, store.Removal{
-		Number: p.config.RemovalNumber, Share: p.config.RemovalShare, Grace: p.config.RemovalGrace,
+		Number: p.config.RemovalMinimum, Share: p.config.RemovalShare, Grace: p.config.RemovalGrace,
 	})
 	if err != nil {
 		return err
@@ -140,7 +140,7 @@ func (p *Scan) deleted(ctx context.Context) error {
 		p.log.Info("custom domains were deleted", zap.Int64("count", removed))
 	}
 	known, deleted, _, err := p.store.Deleted(ctx)
-	if err == nil && deleted >= p.config.RemovalNumber && float64(deleted) > p.config.RemovalShare*float64(known) {
+	if err == nil && deleted >= p.config.RemovalMinimum && float64(deleted) > p.config.RemovalShare*float64(known) {
 		p.log.Error("so many rows of custom domains vanished at once that their routes are kept for now",
 			zap.Int("vanished", deleted), zap.Int("known", known), zap.Duration("kept", p.config.RemovalGrace))
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Batch kinds, the values of the label "kind" of inner_task_batch_size.
+// Batch kinds, the values of the label "kind" of inner_tasks_batch_size.
 const (
 	AcceptBatch = "accept"
 	ClaimBatch  = "claim"
@@ -50,23 +50,23 @@ func New(r *prometheus.Registry) (*Metrics, error) {
 	}
 	m := &Metrics{
 		Accepted:   counter("inner_tasks_accepted_total", "Tasks committed.", "type"),
-		Started:    counter("inner_task_executions_total", "Executions begun.", "type"),
+		Started:    counter("inner_tasks_executions_total", "Executions started.", "type"),
 		Ended:      counter("inner_tasks_ended_total", "Tasks that ended.", "type", "status"),
-		Failed:     counter("inner_task_attempts_failed_total", "Attempts that failed.", "type"),
-		AcceptTime: prometheus.NewHistogram(times("inner_task_accept_seconds", "Time from an accept to its commit.")),
-		WaitTime: prometheus.NewHistogramVec(times("inner_task_wait_seconds",
+		Failed:     counter("inner_tasks_failed_attempts_total", "Attempts that failed.", "type"),
+		AcceptTime: prometheus.NewHistogram(times("inner_tasks_accept_duration_seconds", "Time from an accept to its commit.")),
+		WaitTime: prometheus.NewHistogramVec(times("inner_tasks_wait_duration_seconds",
 			"Time from the commit of a task to an execution of it."), []string{"lane"}),
-		RunTime: prometheus.NewHistogramVec(times("inner_task_run_seconds", "Time of an execution."), []string{"type"}),
-		Busy:    gauge("inner_task_workers_busy", "Workers that run a task."),
-		Workers: gauge("inner_task_workers", "Workers of this process."),
+		RunTime: prometheus.NewHistogramVec(times("inner_tasks_run_duration_seconds", "Duration of an execution."), []string{"type"}),
+		Busy:    gauge("inner_tasks_active_workers", "Workers that are running a task."),
+		Workers: gauge("inner_tasks_workers", "Workers of this process."),
 		Recovered: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "inner_tasks_recovered_total", Help: "Tasks taken over from processes that ended.",
 		}),
 		Hastened: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "inner_tasks_hastened_total", Help: "Tasks made due because the database's clock was set back.",
+			Name: "inner_tasks_rescheduled_total", Help: "Tasks made due because the database's clock was set back.",
 		}),
 		Batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "inner_task_batch_size", Help: "Tasks of one statement.", Buckets: prometheus.ExponentialBuckets(1, 2, 11),
+			Name: "inner_tasks_batch_size", Help: "Tasks of one statement.", Buckets: prometheus.ExponentialBuckets(1, 2, 11),
 		}, []string{"kind"}),
 	}
 	return m, errors.Join(r.Register(m.Accepted), r.Register(m.Started), r.Register(m.Ended), r.Register(m.Failed),

@@ -20,7 +20,7 @@ func NewWork(r *prometheus.Registry, b *claims.Tracker) (*Work, error) {
 		waiting: prometheus.NewDesc("inner_tasks_claimed_waiting", "Tasks of this process that no worker has begun.", []string{"lane"}, nil),
 		oldest: prometheus.NewDesc("inner_tasks_claimed_waiting_oldest_seconds",
 			"For how long the oldest claimed task of this process has waited for a worker.", []string{"lane"}, nil),
-		overrun: prometheus.NewDesc("inner_task_jobs_overrun", "Jobs of this process that go on though they were told to end.", nil, nil),
+		overrun: prometheus.NewDesc("inner_tasks_overrun_jobs", "Jobs of this process that go on though they were told to end.", nil, nil),
 	}
 	return w, r.Register(guard.Collector(w))
 }
