@@ -27,10 +27,9 @@ import (
 // Module contributes the jobs, routes and readiness checks of combinator, and implements usage.Reader.
 var Module = fx.Module("combinator",
 	fx.Provide(
-		fx.Annotate(rows.New, fx.As(fx.Self()), fx.As(new(jobs.Rows))),
+		fx.Annotate(rows.New, fx.As(fx.Self()), fx.As(new(jobs.Rows)), fx.As(new(rdb.MarkKeys))),
 		fx.Annotate(reports.New, fx.As(fx.Self()), fx.As(new(usage.Reader))),
 		fx.Annotate(webhook.New, fx.As(fx.Self()), fx.As(new(jobs.Pods))),
-		func(r *rows.Rows) rdb.MarkKey { return r.MarkKey },
 		fx.Annotate(rdb.New, fx.As(fx.Self()), fx.As(new(engine.RDB)), fx.OnStop((*rdb.Engine).Close)),
 		fx.Annotate(kv.New, fx.As(fx.Self()), fx.As(new(engine.KV)), fx.OnStop((*kv.Engine).Stop)),
 		httpapi.New,

@@ -75,7 +75,7 @@ func setup(t testing.TB, change ...func(*config.Config)) *bundle {
 	t.Cleanup(func() { _ = platform.Close() })
 	b.rows = rows.New(database.NewEnt(platform), platform, b.config)
 	var err error
-	b.rdb, err = rdb.NewWith(b.config, b.rows.MarkKey, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)), func(c config.RDB, name string) (driver.Connector, error) {
+	b.rdb, err = rdb.NewWith(b.config, b.rows, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)), func(c config.RDB, name string) (driver.Connector, error) {
 		connector, err := database.EngineConnector(c, name)
 		if err != nil {
 			return nil, err
