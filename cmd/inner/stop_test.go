@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"app238.com/inner/app/kube/clientlog"
 )
 
 // asProgram is the variable with which the tests' own program runs as inner.
@@ -23,6 +26,8 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	// The libraries' logger is the process's: it is set before the first client of a test is in use.
+	clientlog.Install(zap.NewNop())
 	os.Exit(m.Run())
 }
 

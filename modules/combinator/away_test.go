@@ -30,7 +30,7 @@ func (b *bundle) restarted() {
 	b.t.Helper()
 	require.NoError(b.t, b.rdb.Close())
 	var err error
-	b.rdb, err = rdb.New(b.config, b.rows.MarkKey, zap.NewNop())
+	b.rdb, err = rdb.New(b.config, b.rows, zap.NewNop())
 	require.NoError(b.t, err)
 }
 

@@ -41,7 +41,7 @@ func TestADatabaseThatHangsHoldsUpNobodyElse(t *testing.T) {
 	c := *b.config
 	c.Combinator.RDB.MaxOpenConnections, c.Combinator.RDB.RequestTimeout = 2, 2*timeout
 	var waiting atomic.Int32
-	e, err := rdb.NewWith(&c, b.rows.MarkKey, zap.NewNop(), func(c config.RDB, name string) (driver.Connector, error) {
+	e, err := rdb.NewWith(&c, b.rows, zap.NewNop(), func(c config.RDB, name string) (driver.Connector, error) {
 		connector, err := database.EngineConnector(c, name)
 		if err == nil && name == b.database("u1") {
 			return hanging{connector, &waiting}, nil

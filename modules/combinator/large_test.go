@@ -13,6 +13,7 @@ import (
 	"app238.com/inner/app/database"
 	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/stack/postgres"
 	"app238.com/inner/test/testdatabase"
 )
@@ -89,6 +90,11 @@ func TestASchemaOfAnySizeIsDropped(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, all, relations(), "another platform's keeps all of it")
 	comment(mark)
+	var unfinished *job.Error
+	require.ErrorAs(t, b.execute(job.Task{ID: 1, Type: jobs.DeleteRDBType, Attempt: 1}, ref("u1", "r1")), &unfinished)
+	require.Equal(t, job.Snooze, unfinished.Kind, "%v", unfinished)
+	require.ErrorContains(t, unfinished, "a part of it is removed", "others have their turn")
+	b.timePasses()
 	b.faults.breakAt(16, true)
 	require.Error(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
 	b.faults.off()

@@ -27,10 +27,9 @@ import (
 // Module contributes the jobs, routes and readiness checks of combinator, and implements usage.Reader.
 var Module = fx.Module("combinator",
 	fx.Provide(
-		fx.Annotate(store.New, fx.As(fx.Self()), fx.As(new(jobs.Store))),
+		fx.Annotate(store.New, fx.As(fx.Self()), fx.As(new(jobs.Store)), fx.As(new(rdb.MarkKeys))),
 		fx.Annotate(reports.New, fx.As(fx.Self()), fx.As(new(admin.Admin))),
 		fx.Annotate(webhook.New, fx.As(fx.Self()), fx.As(new(jobs.Pods))),
-		func(r *store.Store) rdb.MarkKey { return r.MarkKey },
 		fx.Annotate(rdb.New, fx.As(fx.Self()), fx.As(new(engine.RDB)), fx.OnStop((*rdb.Engine).Close)),
 		fx.Annotate(kv.New, fx.As(fx.Self()), fx.As(new(engine.KV)), fx.OnStop((*kv.Engine).Stop)),
 		httpapi.New,

@@ -2,6 +2,7 @@ package tasks_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -160,6 +161,25 @@ func TestAWakeBeforeTheParkingIsNotLost(t *testing.T) {
 			return err
 		}
 		return job.NewParked("what it waits for has come already")
+	}
+	b.start(t)
+	b.awaitStatus(t, b.accept(t, "k", "x"), store.Finished)
+	require.EqualValues(t, 2, runs.Load())
+}
+
+func TestAFailureThatIsOverBeforeItIsWrittenIsNone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var runs atomic.Int32
+	b.job.execute = func(ctx context.Context, task job.Task, n note) error {
+		if runs.Add(1) > 1 {
+			return nil
+		}
+		// In the order in which the outcome of a rollout is recorded.
+		if err := errors.Join(b.queue.Resume(ctx, n.Key), b.queue.Heal(ctx, task.ID)); err != nil {
+			return err
+		}
+		return job.NewTerminal("the pods did not start")
 	}
 	b.start(t)
 	b.awaitStatus(t, b.accept(t, "k", "x"), store.Finished)

@@ -66,6 +66,7 @@ func TestARestoreIsAskedForOnceAndNotWithoutAVersionThatServed(t *testing.T) {
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 1", first), b.app(t))
 	b.record(t, first, 1, "")
 	require.Equal(t, []int64{1}, b.queue.healed, "a failure may become a success later")
+	require.Len(t, b.queue.woken, b.queue.healedAfter, "a task that ends as an error between the two would stay one")
 	second := b.version(t, "app:2")
 	requireKind(t, job.Parked, b.deploy(t, 3, second))
 	b.queue.unfinished = []string{"worker.restore_worker"}

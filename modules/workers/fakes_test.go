@@ -12,14 +12,16 @@ import (
 
 // fakeQueue is the queue's seam without a queue: it notes what it is asked, and says what the test wants.
 type fakeQueue struct {
-	mu         sync.Mutex
-	accepted   []string
-	ended      []string
-	woken      []string
-	erased     []int64
-	healed     []int64
-	unfinished []string
-	newest     []byte
+	mu       sync.Mutex
+	accepted []string
+	ended    []string
+	woken    []string
+	erased   []int64
+	healed   []int64
+	// healedAfter is how many keys had been woken when a task was healed last.
+	healedAfter int
+	unfinished  []string
+	newest      []byte
 	// acceptances are those of tasks that are not simply about w1 and of this database.
 	acceptances map[int64]job.Acceptance
 	err         error
@@ -99,6 +101,7 @@ func (f *fakeQueue) Heal(_ context.Context, id int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.healed = append(f.healed, id)
+	f.healedAfter = len(f.woken)
 	return f.err
 }
 

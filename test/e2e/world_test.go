@@ -56,6 +56,7 @@ func newWorld(t *testing.T) *world {
 	folder := t.TempDir()
 	w.configFile, w.logFile = filepath.Join(folder, "inner.yaml"), filepath.Join(folder, "inner.log")
 	w.writeConfiguration(t)
+	t.Cleanup(func() { w.explain(t) })
 	return w
 }
 

@@ -18,7 +18,7 @@ import (
 // DefaultLane is the lane of job types that do not name one.
 const DefaultLane = config.DefaultLane
 
-// SlowLane is the lane of work that waits for the outside world; SchemaLane that of schema changes, one at a time;
+// SlowLane is the lane of work that waits for the outside world; SchemaLane that of schema changes, one of each user at a time;
 // NotifyLane that of telling the Combinator pods.
 const (
 	SlowLane   = "slow"

@@ -19,6 +19,8 @@ type extent struct {
 	look time.Duration
 	// audits is how often the platform audits itself, and goes over all domains.
 	audits time.Duration
+	// resync is how often all domains are compared with their rows; 0: every 2 s.
+	resync time.Duration
 	// retention is how long ended tasks are kept; 0: for longer than the test takes.
 	retention time.Duration
 	// ownDatabase is the template of the names of the databases that users have; without it all share one.

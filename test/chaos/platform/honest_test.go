@@ -13,8 +13,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// moment is how often a timed user looks whether what was asked for is there.
-const moment = 5 * time.Millisecond
+const (
+	// moment is how often a timed user asks whether what was asked for is there.
+	moment = 20 * time.Millisecond
+	// pace is how often each of them begins a round of requests: if they took all of the machine, whatever somebody else does on it would
+	// slow them down, and not show who waits for whom.
+	pace = 4 * time.Second
+)
 
 // honest is a user whose requests are timed.
 type honest struct {
@@ -50,14 +55,22 @@ func honestly(t *testing.T, all []*honest, span time.Duration) times {
 	for _, h := range all {
 		h.times = times{}
 		group.Go(func() error {
-			for first := true; first || time.Now().Before(end); first = false {
+			for next := time.Now(); ; {
 				for _, one := range []func(context.Context) error{h.resourceTimed("rdb"), h.resourceTimed("kv"), h.domainTimed, h.workerTimed} {
 					if err := one(ctx); err != nil {
 						return fmt.Errorf("%s: %w", h.name, err)
 					}
 				}
+				next = next.Add(pace)
+				if next.After(end) {
+					return nil
+				}
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-time.After(time.Until(next)):
+				}
 			}
-			return nil
 		})
 	}
 	require.NoError(t, group.Wait(), "%s", all[0].fleet.tail(t))

@@ -20,7 +20,7 @@ const (
 	// slowdown is the most that the slowest hundredth of their requests may take, in the time without him.
 	slowdown = 2
 	// gasp is how long he waits before he tries again what was ended.
-	gasp = 50 * time.Millisecond
+	gasp = 500 * time.Millisecond
 )
 
 // effort is how much a hostile user does of each kind.
@@ -190,7 +190,7 @@ func (h *hostile) attack(t *testing.T) (end func()) {
 func TestAHostileUserCostsTheOthersLittle(t *testing.T) { //nolint:paralleltest // see above
 	e := newExtent(t)
 	long := e.operates()
-	work, tries := extent{audits: 30 * time.Second, ownDatabase: "db_{user_uid}"}, effort{schemas: 4, tables: 150, largeObjects: 50, domains: 500}
+	work, tries := extent{audits: time.Hour, resync: 30 * time.Second, ownDatabase: "db_{user_uid}"}, effort{schemas: 4, tables: 150, largeObjects: 50, domains: 500}
 	if long {
 		work.span, tries = min(hostileSpan, e.span), effort{schemas: 24, tables: 3000, largeObjects: 5000, domains: 10_000}
 	}

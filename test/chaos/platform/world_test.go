@@ -141,11 +141,11 @@ combinator:
   rdb: {dsn: %q, connectTimeout: 2s, requestTimeout: 10s, measureInterval: 15s, names: {database: %q}}
   kv: {pd: [%q], tls: {ca: %q, certificate: %q, key: %q}, requestTimeout: 5s, sweepAfter: 5s, sweepInterval: 5s}
   pods: {webhookPort: %s, webhookTimeout: 1s}
-domains: {requireTarget: false, scanInterval: 500ms, resyncInterval: 2s, checkInterval: %s, dns: {resolvers: [%q], timeout: 1s}}
+domains: {requireTarget: false, scanInterval: 500ms, resyncInterval: %s, checkInterval: %s, dns: {resolvers: [%q], timeout: 1s}}
 audit: {minAge: 5s, interval: %s, shrinkWindow: %s}
 `, domain, w.toDatabase.DSN, w.toCluster.Kubeconfig(filepath.Join(w.folder, "kubeconfig")), retention, retention, w.toEngine.DSN, w.extent.ownDatabase, w.servers.TiKV.Endpoint(),
 		certificate, certificate, key,
-		webhookPort, w.extent.audits, netip.AddrPortFrom(w.names.Root.Addr, uint16(w.names.Port)), w.extent.audits, retention)
+		webhookPort, cmp.Or(w.extent.resync, 2*time.Second), w.extent.audits, netip.AddrPortFrom(w.names.Root.Addr, uint16(w.names.Port)), w.extent.audits, retention)
 }
 
 // combinatorPod makes a Combinator pod with the address of this machine, which notes what it is told, and returns its port.

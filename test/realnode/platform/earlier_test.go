@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"app238.com/inner/test/realnode/testnode"
 )
 
 // earlierRelease is the last commit whose workers were reached by headless Services.
@@ -20,6 +22,7 @@ const cached = 30 * time.Second
 // testEarlierRelease takes the way back to that release, and the way forward again, while requests and tasks come. Going forward
 // none is lost. Going back, that release leads requests to pods by their names, which caches keep for longer than the pods are there.
 func testEarlierRelease(t *testing.T, p *platform) {
+	testnode.WithHistory(t, root, earlierRelease)
 	p.earlierImage(t)
 	p.image(t, "3")
 	workers := []worker{p.worker(t, "back1", 1), p.worker(t, "back2", 2)}
@@ -71,7 +74,6 @@ func (p *platform) earlierImage(t *testing.T) {
 	t.Helper()
 	clone, err := filepath.Abs(root)
 	require.NoError(t, err)
-	require.NoError(t, command(t, clone, nil, "git", "cat-file", "-e", earlierRelease+"^{commit}"), "the clone's history is cut: git fetch --unshallow")
 	source, made := t.TempDir(), t.TempDir()
 	archive, program := filepath.Join(made, "source.tar"), filepath.Join(made, "image")
 	require.NoError(t, command(t, clone, nil, "git", "archive", "-o", archive, earlierRelease))

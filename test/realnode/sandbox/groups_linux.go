@@ -113,6 +113,9 @@ func removeGroups(ctx context.Context, pattern string, abandoned func(name strin
 // for a moment after its last process.
 func removeTree(ctx context.Context, path string) error {
 	entries, err := os.ReadDir(path)
+	if errors.Is(err, os.ErrNotExist) { // another sandbox that begins removes the same
+		return nil
+	}
 	if err != nil {
 		return err
 	}

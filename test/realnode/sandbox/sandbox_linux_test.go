@@ -111,7 +111,10 @@ func begin(t *testing.T, then string) *run {
 	require.NoError(t, err)
 	require.NoError(t, r.cmd.Start())
 	lines := bufio.NewScanner(output)
-	require.True(t, lines.Scan(), "the sandbox ended: %s", stderr)
+	if !lines.Scan() {
+		failure := r.cmd.Wait() // from then on nobody writes to stderr
+		t.Fatalf("the sandbox ended: %v: %s", failure, stderr)
+	}
 	r.dir = lines.Text()
 	require.DirExists(t, r.dir)
 	return r

@@ -17,6 +17,8 @@ var (
 	ErrBusy = errors.New("in use")
 	// ErrUnusable: what was given can never be used.
 	ErrUnusable = errors.New("unusable")
+	// ErrUnfinished: a part of it is done, and others have their turn before the next one.
+	ErrUnfinished = errors.New("done in part")
 	// ErrForeign: what is there under the name was made by another platform, and stays as it is.
 	ErrForeign = errors.New("another platform's")
 	// ErrElsewhere: an earlier release has made it, under another name than the configuration gives. Nobody can tell whether that

@@ -102,6 +102,9 @@ func TenantKey(userUID string) string { return "user/" + userUID }
 // wait grows: what one user holds must not take the time in which others are served.
 const busyWait = 5 * time.Second
 
+// turnWait is how long a job lets others before it goes on with what is done a part at a time.
+const turnWait = 2 * time.Second
+
 // elsewhereWait is how soon a job looks again whether the templates of names were put right.
 const elsewhereWait = time.Minute
 
@@ -119,6 +122,8 @@ func engineError(name string, err error) error {
 		e := job.NewSnooze(busyWait, "waiting until the "+name+" is done with what it holds of this resource")
 		e.Cause, e.Growing, e.Longest = err, true, config.LongestSnooze
 		return e
+	case errors.Is(err, engine.ErrUnfinished):
+		return job.NewSnooze(turnWait, "a part of it is removed, the rest follows")
 	case errors.Is(err, engine.ErrForeign):
 		e := job.NewTerminal("what the %s has under this name was made by another platform, and stays", name)
 		e.Cause = err

@@ -22,7 +22,7 @@ const (
 )
 
 // dropSchema drops a schema with its content, unless it is another platform's. Nobody else waits for long: not behind a lock that
-// the user, whose role it is, or somebody else holds, and not for a place in the server's table of locks.
+// the user, whose role it is, or somebody else holds, not for a place in the server's table of locks, and not until all of it is dropped.
 func (e *Engine) dropSchema(ctx context.Context, role string, s schema) error {
 	isOpen, err := e.isOpen(ctx, s.database)
 	if err != nil || !isOpen {
@@ -43,7 +43,7 @@ func (e *Engine) dropSchema(ctx context.Context, role string, s schema) error {
 		})
 		switch {
 		case err == nil && parts != nil:
-			parts = nil
+			return engine.ErrUnfinished // few workers serve all users
 		case database.IsDivisionByZero(err):
 			e.log.Warn("a schema of this name is another platform's and stays", zap.String("schema", join(s.database, s.name)))
 			return nil

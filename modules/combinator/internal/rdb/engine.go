@@ -25,17 +25,19 @@ import (
 // Connect returns what opens connections to a database of the engine; "" is the one that the configuration names.
 type Connect func(c config.RDB, database string) (driver.Connector, error)
 
-// MarkKey returns the secret with which the marks of this platform are encrypted. It never changes.
-type MarkKey func(ctx context.Context) ([]byte, error)
+// MarkKeys holds the secret with which the marks of this platform are encrypted. It never changes.
+type MarkKeys interface {
+	MarkKey(ctx context.Context) ([]byte, error)
+}
 
 // Engine implements engine.RDB.
 type Engine struct {
 	config  config.RDB
 	connect Connect
 	names   names
-	// platform stands in the marks, and markKey is their key.
+	// platform stands in the marks, and keys has their key.
 	platform string
-	markKey  MarkKey
+	keys     MarkKeys
 	log      *zap.Logger
 	// admin is connected to the database that the DSN names; nil where there is no engine.
 	admin *sql.DB
@@ -49,18 +51,18 @@ type Engine struct {
 }
 
 // New returns the engine. It does not connect: a server that is away is found out by whoever asks it something.
-func New(c *config.Config, key MarkKey, log *zap.Logger) (*Engine, error) {
-	return NewWith(c, key, log, database.EngineConnector)
+func New(c *config.Config, keys MarkKeys, log *zap.Logger) (*Engine, error) {
+	return NewWith(c, keys, log, database.EngineConnector)
 }
 
 // NewWith is New with another way to connect.
-func NewWith(all *config.Config, key MarkKey, log *zap.Logger, connect Connect) (*Engine, error) {
+func NewWith(all *config.Config, keys MarkKeys, log *zap.Logger, connect Connect) (*Engine, error) {
 	c := all.Combinator.RDB
 	n, err := newNames(c)
 	if err != nil {
 		return nil, fmt.Errorf("combinator.rdb.names: %w", err)
 	}
-	e := &Engine{config: c, connect: connect, names: n, platform: all.PlatformMark(), markKey: key, log: log.Named("job")}
+	e := &Engine{config: c, connect: connect, names: n, platform: all.PlatformMark(), keys: keys, log: log.Named("job")}
 	if c.DSN == "" {
 		return e, nil
 	}

@@ -51,7 +51,7 @@ func (e *Engine) marks(ctx context.Context) (*marks, error) {
 	if m != nil {
 		return m, nil
 	}
-	key, err := e.markKey(ctx)
+	key, err := e.keys.MarkKey(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w: reading the key of the marks: %w", engine.ErrUnavailable, err)
 	}

@@ -170,23 +170,23 @@ func (e *Engine) disown(ctx context.Context, d *dialect, role, databaseName stri
 	return err
 }
 
-// unlink removes the large objects of a role from a database: they are in no schema, and go with none. There may be any number.
+// unlink removes large objects of a role from a database: they are in no schema, and go with none. There may be any number: as long as
+// some are left it returns ErrUnfinished.
 func (e *Engine) unlink(ctx context.Context, d *dialect, role, databaseName string) error {
 	isOpen, err := e.isOpen(ctx, databaseName)
 	if err != nil || !isOpen || d.unlink == nil {
 		return err
 	}
 	err = e.pastHolders(ctx, d, role, func() error {
-		for {
-			var unlinked map[string]int64
-			err := e.asMember(ctx, role, func() (err error) {
-				unlinked, err = e.pairs(ctx, databaseName, d.waits(quickWait)+d.unlink(role))
-				return err
-			})
-			if err != nil || len(unlinked) == 0 {
-				return err
-			}
+		var unlinked map[string]int64
+		err := e.asMember(ctx, role, func() (err error) {
+			unlinked, err = e.pairs(ctx, databaseName, d.waits(quickWait)+d.unlink(role))
+			return err
+		})
+		if err == nil && unlinked["unlinked"] == mostParts {
+			return engine.ErrUnfinished
 		}
+		return err
 	})
 	if missing(err) {
 		return nil

@@ -91,7 +91,7 @@ func (r *Store) WithTenant(ctx context.Context, task int64, userUID string, plac
 	case errors.Is(err, engine.ErrUncertain): // until what was asked of the engine cannot be carried out any more
 		_ = r.fenced(context.WithoutCancel(ctx), keepLease, userUID, number, r.statement.Seconds()) // it ends by itself
 		return err
-	case errors.Is(err, engine.ErrBusy):
+	case errors.Is(err, engine.ErrBusy), errors.Is(err, engine.ErrUnfinished):
 		rest := min(restFactor*time.Since(start), r.lease())
 		_ = r.fenced(context.WithoutCancel(ctx), restLease, userUID, number, rest.Seconds()) // it ends by itself
 		return err
@@ -108,8 +108,8 @@ func (r *Store) WithTenant(ctx context.Context, task int64, userUID string, plac
 	return r.fenced(ctx, markTenant, userUID, number, now)
 }
 
-// restFactor is how many times longer than a task waited for what others hold the user's other tasks yield. One worker serves all
-// users: what one of them holds up takes a tenth of its time at most, however many tasks that are.
+// restFactor is how many times longer than a task took that waited for others, or is not finished, the user's other tasks yield. One
+// worker serves all users: what one of them holds up takes a tenth of its time at most, however many tasks that are.
 const restFactor = 10
 
 // newNumber makes the number of a lease. It is random, since a row that was forgotten and is there again must not give a

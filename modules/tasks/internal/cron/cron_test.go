@@ -78,8 +78,8 @@ func TestSeveralReplicasMakeOneTaskATick(t *testing.T) {
 		require.NoError(t, c.Start(t.Context()))
 		t.Cleanup(func() { require.NoError(t, c.Stop(context.Background())) })
 	}
-	count := func() (n int) {
-		require.NoError(t, b.db.QueryRowContext(context.Background(), `SELECT count(*) FROM console_tasks`).Scan(&n))
+	count := func() (n int) { // what Never runs last may still run when the database is closed
+		_ = b.db.QueryRowContext(context.Background(), `SELECT count(*) FROM console_tasks`).Scan(&n)
 		return n
 	}
 	require.Eventually(t, func() bool { return count() > 0 }, 10*time.Second, 10*time.Millisecond)

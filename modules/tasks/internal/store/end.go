@@ -79,10 +79,14 @@ SET task_status = 'finished', task_detailed_status = 'finished', last_error = ''
     finished_at = LOCALTIMESTAMP
 WHERE c.id = ANY ($1::BIGINT[]) AND c.claimed_by = $2 AND c.claim_number = $3` + ended
 
+	// A failed task that was resumed while it ran is pending: what it failed for may be over by now.
 	endTasks = `
 UPDATE console_tasks AS c
-SET task_status = r.status, task_detailed_status = r.detail, last_error = r.error, attempts = c.attempts + r.attempts,
-    attempt_errors = c.attempt_errors || r.note, claimed_by = '', finished_at = LOCALTIMESTAMP
+SET task_status = CASE WHEN c.woken AND r.status = 'error' THEN 'pending' ELSE r.status END,
+    run_at = CASE WHEN c.woken AND r.status = 'error' THEN ` + atOnce + ` ELSE c.run_at END,
+    finished_at = CASE WHEN c.woken AND r.status = 'error' THEN NULL ELSE LOCALTIMESTAMP END,
+    task_detailed_status = r.detail, last_error = r.error, attempts = c.attempts + r.attempts,
+    attempt_errors = c.attempt_errors || r.note, claimed_by = ''
 FROM unnest($1::BIGINT[], $2::TEXT[], $3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::BIGINT[], $8::TEXT[])
     AS r(id, process, number, status, detail, error, attempts, note)
 WHERE c.id = r.id AND c.claimed_by = r.process AND c.claim_number = r.number` + ended

@@ -76,10 +76,14 @@ func (o *Outcome) Record(ctx context.Context, r rollout.Outcome) error {
 			return fmt.Errorf("record version %d: %w", r.Version, err)
 		}
 		o.metrics.Rollouts.WithLabelValues(metrics.Running).Inc()
+		// In this order: a task that is about to end as an error either runs again, or has ended and is healed.
+		if err := o.queue.Resume(ctx, key); err != nil {
+			return err
+		}
 		if err := o.queue.Heal(ctx, r.Task); err != nil {
 			return fmt.Errorf("heal task %d: %w", r.Task, err)
 		}
-		return o.queue.Resume(ctx, key)
+		return nil
 	}
 	if r.Later {
 		return o.broke(ctx, key, r, leave)
