@@ -57,14 +57,14 @@ type Answer struct {
 	Name      string    `json:"name"`
 	Condition Condition `json:"condition"`
 	Text      string    `json:"text"`
-	Details   []Detail  `json:"facts,omitempty"`
+	Details   []Detail  `json:"details,omitempty"`
 }
 
 // Overview is how the platform fares.
 type Overview struct {
 	// Condition is the worst of the parts' conditions.
 	Condition  Condition `json:"condition"`
-	Components []Answer  `json:"parts"`
+	Components []Answer  `json:"components"`
 }
 
 // Ask asks all parts at once, each for at most limit, and returns their answers in the order of the parts. Words tells an

@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/test/stack/pgbouncer"
 )
 
-func TestEveryCommandSaysThatAPoolerWithoutSessionsDoesNotServe(t *testing.T) {
+func TestCommandsRefusePoolerWithoutSessions(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	direct := p.db.Config.Database.DSN.Reveal()

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// asProgram is the variable with which the tests' own program runs as inner.
+// asProgram is the variable that makes the test binary run as inner.
 const asProgram = "INNER_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// running is inner serve in a process of its own.
+// running is an inner serve process.
 type running struct {
 	t       *testing.T
 	command *exec.Cmd
@@ -35,7 +35,7 @@ type running struct {
 	read    []string
 }
 
-// serve starts one with these variables beside the usual ones and waits until it has started.
+// serve starts inner serve with additional variables and waits until it has started.
 func (p *program) serve(t *testing.T, variables ...string) *running {
 	t.Helper()
 	self, err := os.Executable()
@@ -65,7 +65,7 @@ func (r *running) await(message string) (line map[string]any) {
 			return line
 		}
 	}
-	require.FailNow(r.t, "it ended without saying "+message, strings.Join(r.read, "\n"))
+	require.FailNow(r.t, "the program ended without logging "+message, strings.Join(r.read, "\n"))
 	return nil
 }
 
@@ -79,7 +79,7 @@ func (r *running) rest() int {
 	return r.command.ProcessState.ExitCode()
 }
 
-func TestASecondSignalEndsTheProgramAtOnce(t *testing.T) {
+func TestSecondSignalEndsProgramAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, second := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(second.String(), func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestASecondSignalEndsTheProgramAtOnce(t *testing.T) {
 	}
 }
 
-func TestEveryLineIsJSONAlsoWhereTracesCannotBeSent(t *testing.T) {
+func TestLogIsJSONWhenTraceExportFails(t *testing.T) {
 	t.Parallel()
 	r := setup(t).serve(t, "INNER_HTTP_DRAINTIME=0s", "INNER_TRACING_ENDPOINT=http://127.0.0.1:1", "INNER_TRACING_TIMEOUT=1s")
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+r.address+"/api/acceptTask",
