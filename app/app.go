@@ -140,12 +140,12 @@ func startServer(lc fx.Lifecycle, p *profiling.Server, s *server.Server, guard *
 func databaseCheck(c *config.Config, db *sql.DB) server.Check {
 	return server.Check{Name: "database", Ready: func(ctx context.Context) error {
 		err := database.Ping(ctx, db, c)
-		return health.Because(database.Explain(err), err)
+		return health.NewFailure(database.Explain(err), err)
 	}}
 }
 
 func clusterCheck(clients *kube.Clients) server.Check {
 	return server.Check{Name: "kubernetes", Ready: func(ctx context.Context) error {
-		return health.Because("does not answer", clients.Ping(ctx))
+		return health.NewFailure("does not answer", clients.Ping(ctx))
 	}}
 }

@@ -47,7 +47,7 @@ func Migrate(ctx context.Context, c *config.Config, restored bool, progress func
 	}
 	id, err := database.Identity(ctx, db)
 	if err == nil {
-		_, err = database.Restored(ctx, db, id)
+		_, err = database.RenewIdentity(ctx, db, id)
 	}
 	return steps, Told("new id of the database", err)
 }
@@ -196,7 +196,7 @@ func Told(where string, err error) error {
 }
 
 // Words returns an error's text for whoever runs the program: it holds no secrets, and not the database's own words.
-func Words(err error) string { return logging.Redact(database.Words(err)) }
+func Words(err error) string { return logging.Redact(database.UserMessage(err)) }
 
 // told is an error in other words.
 type told struct {

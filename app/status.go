@@ -21,25 +21,25 @@ import (
 const statusTime = 10 * time.Second
 
 // Status asks every part of the platform how it fares, and the running Inner Gateways at urls whether they are ready.
-func Status(ctx context.Context, c *config.Config, urls []string) (status.Overview, error) {
+func Status(ctx context.Context, c *config.Config, urls []string) (status.PlatformStatus, error) {
 	clients, err := kube.NewClients(c)
 	if err != nil {
-		return status.Overview{}, err
+		return status.PlatformStatus{}, err
 	}
 	var servers []status.Component
 	for _, url := range urls {
 		client, err := newStatusClient(c, url)
 		if err != nil {
-			return status.Overview{}, err
+			return status.PlatformStatus{}, err
 		}
 		servers = append(servers, status.Server(client, url))
 	}
-	var overview status.Overview
+	var overview status.PlatformStatus
 	var parts []status.Component
 	err = inGraph(ctx, c, clients, fx.Invoke(func(found contributed) { parts = found.Parts }), func(ctx context.Context) error {
 		all := slices.Clone(parts)
 		slices.SortStableFunc(all, inOrder)
-		overview = status.Ask(ctx, append(all, servers...), statusTime, Words)
+		overview = status.ProbeAll(ctx, append(all, servers...), statusTime, Words)
 		return nil
 	})
 	return overview, err

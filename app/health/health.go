@@ -38,7 +38,7 @@ func (f *Failure) Error() string { return f.Text }
 func (f *Failure) Unwrap() error { return f.Cause }
 
 // Because returns a Failure, or nil where nothing is the cause.
-func Because(text string, cause error) error {
+func NewFailure(text string, cause error) error {
 	if cause == nil {
 		return nil
 	}
@@ -63,19 +63,19 @@ func New(checks []server.Check, log *zap.Logger) *Health {
 func (h *Health) Routes() []server.Route {
 	return []server.Route{
 		{Method: http.MethodGet, Path: "/health", Handler: h.health, Access: config.OperationRoutes},
-		{Method: http.MethodGet, Path: "/healthz", Handler: h.alive, Access: config.OperationRoutes, Probe: true},
+		{Method: http.MethodGet, Path: "/healthz", Handler: h.live, Access: config.OperationRoutes, Probe: true},
 		{Method: http.MethodGet, Path: "/readyz", Handler: h.ready, Access: config.OperationRoutes, Probe: true},
 	}
 }
 
 // alive says that the process serves requests; nothing else is asked, so that no outage outside restarts it.
-func (h *Health) alive(w http.ResponseWriter, _ *http.Request) error {
+func (h *Health) live(w http.ResponseWriter, _ *http.Request) error {
 	return server.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
 // ready is 200 only when every part can do its work, and names those that cannot.
 func (h *Health) ready(w http.ResponseWriter, r *http.Request) error {
-	parts, failing := h.ask(r.Context())
+	parts, failing := h.runChecks(r.Context())
 	status, word := http.StatusOK, "ready"
 	if len(failing) > 0 {
 		status, word = http.StatusServiceUnavailable, "not ready"
@@ -85,7 +85,7 @@ func (h *Health) ready(w http.ResponseWriter, r *http.Request) error {
 
 // health keeps the form that existing programs read: one word for each part, 503 when the database is gone.
 func (h *Health) health(w http.ResponseWriter, r *http.Request) error {
-	parts, failing := h.ask(r.Context())
+	parts, failing := h.runChecks(r.Context())
 	status, word := http.StatusOK, "healthy"
 	switch {
 	case slices.Contains(failing, databaseCheck):
@@ -101,18 +101,18 @@ func (h *Health) health(w http.ResponseWriter, r *http.Request) error {
 }
 
 // ask runs all checks at once and returns a word or a reason for each, and the names of those that fail, sorted.
-func (h *Health) ask(ctx context.Context) (parts map[string]string, failing []string) {
+func (h *Health) runChecks(ctx context.Context) (parts map[string]string, failing []string) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	answers := make([]error, len(h.checks))
 	var wg sync.WaitGroup
 	for i, check := range h.checks {
-		wg.Go(func() { answers[i] = asked(ctx, check) })
+		wg.Go(func() { answers[i] = runCheck(ctx, check) })
 	}
 	wg.Wait()
 	parts, failing = map[string]string{}, []string{}
 	for i, check := range h.checks {
-		h.note(check.Name, answers[i])
+		h.logChange(check.Name, answers[i])
 		switch {
 		case answers[i] != nil:
 			parts[check.Name] = answers[i].Error()
@@ -128,7 +128,7 @@ func (h *Health) ask(ctx context.Context) (parts map[string]string, failing []st
 }
 
 // note logs what has changed of a check, with the cause, which is not shown.
-func (h *Health) note(name string, err error) {
+func (h *Health) logChange(name string, err error) {
 	text := ""
 	if err != nil {
 		text = err.Error()
@@ -146,10 +146,10 @@ func (h *Health) note(name string, err error) {
 }
 
 // asked asks one check. A panic of it says nothing to those who ask.
-func asked(ctx context.Context, check server.Check) error {
+func runCheck(ctx context.Context, check server.Check) error {
 	err := guard.Call(func() error { return check.Ready(ctx) })
 	if _, ok := errors.AsType[*guard.PanicError](err); ok {
-		return Because("internal error, see the log", err)
+		return NewFailure("internal error, see the log", err)
 	}
 	return err
 }

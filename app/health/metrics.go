@@ -25,7 +25,7 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) { to <- c.ok }
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(to chan<- prometheus.Metric) {
-	parts, failing := c.health.ask(context.Background())
+	parts, failing := c.health.runChecks(context.Background())
 	for _, name := range failing {
 		to <- prometheus.MustNewConstMetric(c.ok, prometheus.GaugeValue, 0, name)
 		delete(parts, name)

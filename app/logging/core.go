@@ -99,14 +99,14 @@ func (c *core) field(f zapcore.Field) (cleaned zapcore.Field, changed bool) {
 		bytes, _ := f.Interface.([]byte)
 		return zap.String(f.Key, c.text(string(bytes))), true
 	case zapcore.ErrorType, zapcore.StringerType:
-		return zap.String(f.Key, c.text(spoken(f.Interface))), true
+		return zap.String(f.Key, c.text(textOf(f.Interface))), true
 	default:
 		return c.structure(f), true
 	}
 }
 
 // spoken is what an error or a Stringer says of itself; one that panics, as nil pointers do, says its type.
-func spoken(value any) (text string) {
+func textOf(value any) (text string) {
 	defer func() {
 		if recover() != nil {
 			text = fmt.Sprintf("(%T)", value)
@@ -123,12 +123,12 @@ func spoken(value any) (text string) {
 
 // structure writes a field by zap's own interfaces into a map, of which the plain values are kept.
 func (c *core) structure(f zapcore.Field) zapcore.Field {
-	written := zapcore.NewMapObjectEncoder()
-	f.AddTo(written)
+	fields := zapcore.NewMapObjectEncoder()
+	f.AddTo(fields)
 	if f.Type == zapcore.InlineMarshalerType {
-		return zap.Inline(plain(c.members(written.Fields)))
+		return zap.Inline(plain(c.members(fields.Fields)))
 	}
-	return zap.Any(f.Key, c.value(written.Fields[f.Key]))
+	return zap.Any(f.Key, c.value(fields.Fields[f.Key]))
 }
 
 // value returns of a value what may be written.
@@ -143,7 +143,7 @@ func (c *core) value(value any) any {
 	case map[string]any:
 		return c.members(v)
 	case error, fmt.Stringer:
-		return c.text(spoken(v))
+		return c.text(textOf(v))
 	}
 	kind := reflect.ValueOf(value)
 	switch {

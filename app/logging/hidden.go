@@ -47,7 +47,7 @@ func (h Hidden) and(values []string) Hidden {
 			forms = append(forms, [2]string{`"` + v + `"`, `"` + mask + `"`}, [2]string{"'" + v + "'", "'" + mask + "'"})
 			continue
 		}
-		for _, form := range written(v) {
+		for _, form := range encodings(v) {
 			forms = append(forms, [2]string{form, mask})
 		}
 	}
@@ -61,7 +61,7 @@ func (h Hidden) and(values []string) Hidden {
 }
 
 // written returns a value in the forms in which it occurs in texts.
-func written(value string) []string {
+func encodings(value string) []string {
 	forms := []string{value, base64.StdEncoding.EncodeToString([]byte(value))}
 	if encoded, err := json.Marshal(value); err == nil { // it always can
 		forms = append(forms, string(encoded[1:len(encoded)-1]))

@@ -44,7 +44,7 @@ var rules = []rule{
 
 // Redact hides passwords, keys and quoted values in a text that came from elsewhere, such as an error of a driver.
 func Redact(text string) string {
-	if ordinary(text) {
+	if isOrdinary(text) {
 		return text
 	}
 	lower := ""
@@ -62,29 +62,29 @@ func Redact(text string) string {
 }
 
 // ordinary tells whether a text has nothing that any rule needs: most messages, words, paths, addresses and ids.
-func ordinary(text string) bool {
+func isOrdinary(text string) bool {
 	for i := range len(text) {
 		switch text[i] {
 		case '=', '"', '(':
 			return false
 		case ':':
-			if follows(text[i:], ": ") || follows(text[i:], "://") {
+			if hasPrefixFold(text[i:], ": ") || hasPrefixFold(text[i:], "://") {
 				return false
 			}
 		case '-':
-			if follows(text[i:], "-----") {
+			if hasPrefixFold(text[i:], "-----") {
 				return false
 			}
 		case 's':
-			if follows(text[i:], "sk_") {
+			if hasPrefixFold(text[i:], "sk_") {
 				return false
 			}
 		case 'a', 'A':
-			if follows(text[i:], "authorization") {
+			if hasPrefixFold(text[i:], "authorization") {
 				return false
 			}
 		case 'b', 'B':
-			if follows(text[i:], "bearer") {
+			if hasPrefixFold(text[i:], "bearer") {
 				return false
 			}
 		}
@@ -92,7 +92,7 @@ func ordinary(text string) bool {
 	return true
 }
 
-func follows(text, word string) bool {
+func hasPrefixFold(text, word string) bool {
 	return len(text) >= len(word) && strings.EqualFold(text[:len(word)], word)
 }
 

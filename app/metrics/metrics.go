@@ -27,7 +27,7 @@ func NewRegistry() (*prometheus.Registry, error) {
 // the other metrics are needed most. That one panics is logged.
 func Routes(registry *prometheus.Registry, log *zap.Logger) []server.Route {
 	handler := promhttp.HandlerFor(registry, promhttp.HandlerOpts{
-		ErrorHandling: promhttp.ContinueOnError, Registry: registry, ErrorLog: panics{log.Named("http")},
+		ErrorHandling: promhttp.ContinueOnError, Registry: registry, ErrorLog: panicLogger{log.Named("http")},
 	})
 	return []server.Route{{Method: http.MethodGet, Path: "/metrics", Access: config.OperationRoutes, Handler: func(w http.ResponseWriter, r *http.Request) error {
 		handler.ServeHTTP(w, r)
@@ -36,10 +36,10 @@ func Routes(registry *prometheus.Registry, log *zap.Logger) []server.Route {
 }
 
 // panics logs those of collectors, and nothing else: that the database is away is told elsewhere.
-type panics struct{ log *zap.Logger }
+type panicLogger struct{ log *zap.Logger }
 
 // Println implements promhttp.Logger.
-func (p panics) Println(said ...any) {
+func (p panicLogger) Println(said ...any) {
 	for _, one := range said {
 		failures, several := one.(prometheus.MultiError)
 		if err, ok := one.(error); ok && !several {

@@ -146,7 +146,7 @@ func (c *certificates) make(certificate, key, authority []byte) (*tls.Config, er
 func requireCertificate(next http.Handler, log *zap.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
-			fail(w, r, &Error{Status: http.StatusForbidden, Text: "a client certificate is required"}, log)
+			writeError(w, r, &Error{Status: http.StatusForbidden, Text: "a client certificate is required"}, log)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -12,17 +12,17 @@ import (
 const connectionLogInterval = 10 * time.Second
 
 // connectionLines gives what net/http logs a constant message, and its own words a field.
-type connectionLines struct{ zapcore.Core }
+type connectionCore struct{ zapcore.Core }
 
 // connectionLog is for the errors that net/http meets outside of handlers: handshakes, broken connections.
 func connectionLog(logger *zap.Logger) *log.Logger {
 	return zap.NewStdLog(logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
-		return connectionLines{zapcore.NewSamplerWithOptions(core, connectionLogInterval, 1, 0)}
+		return connectionCore{zapcore.NewSamplerWithOptions(core, connectionLogInterval, 1, 0)}
 	})))
 }
 
 // Check implements zapcore.Core.
-func (c connectionLines) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+func (c connectionCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
 	if !c.Enabled(entry.Level) {
 		return checked
 	}
@@ -30,7 +30,7 @@ func (c connectionLines) Check(entry zapcore.Entry, checked *zapcore.CheckedEntr
 }
 
 // Write implements zapcore.Core.
-func (c connectionLines) Write(entry zapcore.Entry, fields []zapcore.Field) error {
+func (c connectionCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	what := entry.Message
 	entry.Message = "connection failed"
 	if checked := c.Core.Check(entry, nil); checked != nil {

@@ -101,7 +101,7 @@ func (c *connections) register(ctx context.Context, conn net.Conn) context.Conte
 }
 
 // changed is the server's ConnState. A connection becomes active when the header of a request is complete.
-func (c *connections) changed(conn net.Conn, state http.ConnState) {
+func (c *connections) stateChanged(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	one, ok := c.open[conn]

@@ -8,7 +8,7 @@ func (s *Server) Drain() { s.draining.Store(true) }
 
 // leave tells clients to end their connection while the server drains. Connections that are idle are left alone: closing
 // one while a request is on its way on it would lose that request.
-func (s *Server) leave(next http.Handler) http.Handler {
+func (s *Server) closeWhileDraining(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.draining.Load() {
 			w.Header().Set("Connection", "close")

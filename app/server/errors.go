@@ -54,7 +54,7 @@ func Unavailable(what string, cause error) *Error {
 }
 
 // fail sends err. Whatever says that the database is not as it has to be is a 503, whichever route met it.
-func fail(w http.ResponseWriter, r *http.Request, err error, log *zap.Logger) {
+func writeError(w http.ResponseWriter, r *http.Request, err error, log *zap.Logger) {
 	var e *Error
 	switch {
 	case errors.As(err, &e):

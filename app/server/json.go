@@ -39,16 +39,16 @@ func ReadJSON(r *http.Request, target any) error {
 		return bodyError(err)
 	}
 	if err := json.Unmarshal(body, target); err != nil {
-		return BadRequest("%s", JSONFault("", err))
+		return BadRequest("%s", JSONErrorText("", err))
 	}
 	return nil
 }
 
 // JSONFault says in words for a client what is wrong with a JSON text, naming the field below prefix. It never repeats
 // a value.
-func JSONFault(prefix string, err error) string {
-	if element, ok := errors.AsType[within](err); ok {
-		return JSONFault(fmt.Sprintf("%s[%d]", prefix, element.index), element.err)
+func JSONErrorText(prefix string, err error) string {
+	if element, ok := errors.AsType[elementError](err); ok {
+		return JSONErrorText(fmt.Sprintf("%s[%d]", prefix, element.index), element.err)
 	}
 	where := "body"
 	if prefix != "" {
@@ -92,16 +92,16 @@ func jsonKind(e *json.UnmarshalTypeError) string {
 }
 
 // At says that a fault of decoding is within the element at an index.
-func At(index int, err error) error { return within{index, err} }
+func AtIndex(index int, err error) error { return elementError{index, err} }
 
 // within is such a fault.
-type within struct {
+type elementError struct {
 	index int
 	err   error
 }
 
 // Error implements error.
-func (w within) Error() string { return fmt.Sprintf("[%d]: %s", w.index, w.err) }
+func (w elementError) Error() string { return fmt.Sprintf("[%d]: %s", w.index, w.err) }
 
 // Unwrap returns the fault within the element.
-func (w within) Unwrap() error { return w.err }
+func (w elementError) Unwrap() error { return w.err }

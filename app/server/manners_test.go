@@ -90,7 +90,7 @@ func TestAFaultWithinAnElementNamesItsIndex(t *testing.T) {
 		} `json:"inner"`
 	}
 	fault := json.Unmarshal([]byte(`{"inner":{"name":7}}`), &target)
-	require.Equal(t, "[3].inner.name: must be a string, not number", server.JSONFault("", server.At(3, fault)))
-	require.Equal(t, "task_info[3].inner.name: must be a string, not number", server.JSONFault("task_info", server.At(3, fault)))
-	require.Equal(t, "[3][1]: not valid JSON", server.JSONFault("", server.At(3, server.At(1, io.EOF))))
+	require.Equal(t, "[3].inner.name: must be a string, not number", server.JSONErrorText("", server.AtIndex(3, fault)))
+	require.Equal(t, "task_info[3].inner.name: must be a string, not number", server.JSONErrorText("task_info", server.AtIndex(3, fault)))
+	require.Equal(t, "[3][1]: not valid JSON", server.JSONErrorText("", server.AtIndex(3, server.AtIndex(1, io.EOF))))
 }

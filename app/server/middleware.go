@@ -60,7 +60,7 @@ func recovery(log *zap.Logger) middleware {
 				}
 				log.Error("handler panicked", zap.String("request_id", RequestID(r.Context())), zap.String("path", pathForLog(r)),
 					zap.String("panic", logging.Redact(fmt.Sprint(p))), zap.ByteString("stack", debug.Stack()))
-				fail(w, r, &Error{Status: http.StatusInternalServerError, Text: "internal error"}, log)
+				writeError(w, r, &Error{Status: http.StatusInternalServerError, Text: "internal error"}, log)
 			}()
 			next.ServeHTTP(w, r)
 		})
@@ -80,7 +80,7 @@ func identify(next http.Handler) http.Handler {
 }
 
 // accessLog writes a line for each request: no body, no query, no header.
-func accessLog(log *zap.Logger) middleware {
+func logRequests(log *zap.Logger) middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			begin := time.Now()

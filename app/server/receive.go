@@ -35,7 +35,7 @@ func (b *bodies) receive(limit int64, next http.Handler) http.Handler {
 			return
 		}
 		if r.ContentLength > limit { // so that a client which waits to be asked for it does not send it
-			fail(w, r, TooLarge("body", limit), b.log)
+			writeError(w, r, TooLarge("body", limit), b.log)
 			return
 		}
 		body := &heldBody{bodies: b}
@@ -44,7 +44,7 @@ func (b *bodies) receive(limit int64, next http.Handler) http.Handler {
 		err := body.fill(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
 		received()
 		if err != nil {
-			fail(w, r, bodyError(err), b.log)
+			writeError(w, r, bodyError(err), b.log)
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body.data))
@@ -74,11 +74,11 @@ type heldBody struct {
 }
 
 // The first piece of memory for a body, in bytes; it doubles as often as the body needs it.
-const leastPiece, mostPiece = 512, 8192
+const minChunk, maxChunk = 512, 8192
 
 func (h *heldBody) fill(from io.Reader, announced int64) error {
 	// One byte more than announced, so that the end is seen without growing.
-	h.data = make([]byte, 0, min(max(announced+1, leastPiece), mostPiece))
+	h.data = make([]byte, 0, min(max(announced+1, minChunk), maxChunk))
 	for {
 		if len(h.data) == cap(h.data) {
 			h.data = slices.Grow(h.data, len(h.data))
@@ -120,7 +120,7 @@ func (s slots) limit(next http.Handler, log *zap.Logger) http.Handler {
 			defer func() { <-s }()
 			next.ServeHTTP(w, r)
 		default:
-			fail(w, r, overloaded(), log)
+			writeError(w, r, overloaded(), log)
 		}
 	})
 }

@@ -48,7 +48,7 @@ func New(c *config.Config, log *zap.Logger, m *Metrics, routes []Route, layers .
 		MaxHeaderBytes:    c.HTTP.HeaderLimit,
 		ErrorLog:          connectionLog(log),
 		ConnContext:       s.connections.register,
-		ConnState:         s.connections.changed,
+		ConnState:         s.connections.stateChanged,
 		Protocols:         &http.Protocols{},
 	}
 	// The interface is for programs that each keep a few connections; HTTP/2 would only add ways to attack it.
@@ -89,7 +89,7 @@ func NewHandler(c config.HTTP, log *zap.Logger, routes []Route, layers ...Middle
 	router.NotFoundHandler = adapt(func(http.ResponseWriter, *http.Request) error {
 		return NotFound("no such route")
 	}, log)
-	return chain(router, identify, accessLog(log), recovery(log))
+	return chain(router, identify, logRequests(log), recovery(log))
 }
 
 // refuseMethod answers requests with another method than those of a path.
@@ -105,7 +105,7 @@ func refuseMethod(methods []string, log *zap.Logger) http.Handler {
 func adapt(handler Handler, log *zap.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := handler(w, r); err != nil {
-			fail(w, r, err, log)
+			writeError(w, r, err, log)
 		}
 	})
 }
@@ -123,7 +123,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return fmt.Errorf("http.listen: %w", err)
 	}
 	s.listener, s.http.TLSConfig = listener, tls
-	s.http.Handler = s.leave(s.http.Handler)
+	s.http.Handler = s.closeWhileDraining(s.http.Handler)
 	s.log.Info("listening", zap.String("address", listener.Addr().String()), zap.Bool("tls", tls != nil))
 	go func() {
 		defer close(s.done)

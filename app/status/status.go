@@ -53,7 +53,7 @@ func As(constructor any) any {
 }
 
 // Answer is the outcome of asking one part.
-type Answer struct {
+type ComponentStatus struct {
 	Name      string    `json:"name"`
 	Condition Condition `json:"condition"`
 	Text      string    `json:"text"`
@@ -61,18 +61,18 @@ type Answer struct {
 }
 
 // Overview is how the platform fares.
-type Overview struct {
+type PlatformStatus struct {
 	// Condition is the worst of the parts' conditions.
 	Condition  Condition `json:"condition"`
-	Components []Answer  `json:"components"`
+	Components []ComponentStatus  `json:"components"`
 }
 
 // Ask asks all parts at once, each for at most limit, and returns their answers in the order of the parts. Words tells an
 // error for operators.
-func Ask(ctx context.Context, parts []Component, limit time.Duration, words func(error) string) Overview {
+func ProbeAll(ctx context.Context, parts []Component, limit time.Duration, words func(error) string) PlatformStatus {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	overview := Overview{Condition: OK, Components: make([]Answer, len(parts))}
+	overview := PlatformStatus{Condition: OK, Components: make([]ComponentStatus, len(parts))}
 	var asking sync.WaitGroup
 	for i, part := range parts {
 		asking.Go(func() {
@@ -84,7 +84,7 @@ func Ask(ctx context.Context, parts []Component, limit time.Duration, words func
 			if err != nil {
 				report = Report{Condition: Down, Text: words(err)}
 			}
-			overview.Components[i] = Answer{Name: part.Name, Condition: report.Condition, Text: report.Text, Details: report.Details}
+			overview.Components[i] = ComponentStatus{Name: part.Name, Condition: report.Condition, Text: report.Text, Details: report.Details}
 		})
 	}
 	asking.Wait()

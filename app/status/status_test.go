@@ -26,7 +26,7 @@ func TestTheWorstPartDecides(t *testing.T) {
 		status.Degraded: {part("a", status.Degraded, nil), part("b", status.OK, nil)},
 		status.Down:     {part("a", status.OK, nil), part("b", status.OK, errors.New("no answer")), part("c", status.Degraded, nil)},
 	} {
-		overview := status.Ask(t.Context(), parts, time.Minute, asIs)
+		overview := status.ProbeAll(t.Context(), parts, time.Minute, asIs)
 		require.Equal(t, want, overview.Condition)
 		require.Len(t, overview.Components, len(parts))
 		for i, answer := range overview.Components {
@@ -37,7 +37,7 @@ func TestTheWorstPartDecides(t *testing.T) {
 
 func TestAnErrorIsShownWithoutItsSecrets(t *testing.T) {
 	t.Parallel()
-	overview := status.Ask(t.Context(), []status.Component{part("a", status.OK, errors.New("hunter2 is wrong"))}, time.Minute,
+	overview := status.ProbeAll(t.Context(), []status.Component{part("a", status.OK, errors.New("hunter2 is wrong"))}, time.Minute,
 		func(err error) string { return strings.ReplaceAll(err.Error(), "hunter2", "***") })
 	require.Equal(t, "*** is wrong", overview.Components[0].Text)
 }
@@ -48,7 +48,7 @@ func TestAPartThatDoesNotAnswerHoldsNobodyUp(t *testing.T) {
 		<-ctx.Done()
 		return status.Report{}, ctx.Err()
 	}}
-	overview := status.Ask(t.Context(), []status.Component{silent, part("b", status.OK, nil)}, 10*time.Millisecond, error.Error)
+	overview := status.ProbeAll(t.Context(), []status.Component{silent, part("b", status.OK, nil)}, 10*time.Millisecond, error.Error)
 	require.Equal(t, status.Down, overview.Components[0].Condition)
 	require.Equal(t, status.OK, overview.Components[1].Condition)
 }

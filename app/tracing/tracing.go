@@ -124,7 +124,7 @@ func (t *Tracing) Shared(ctx context.Context, name string, requests iter.Seq[Req
 	case first != nil:
 		ctx = trace.ContextWithSpan(ctx, first)
 		return t.begin(ctx, name, trace.WithLinks(links...))
-	case within(ctx):
+	case inTrace(ctx):
 		ctx = trace.ContextWithSpan(ctx, nil)
 	}
 	return ctx, func(error) {}

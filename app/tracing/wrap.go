@@ -74,11 +74,11 @@ func (t *Tracing) Transport() func(http.RoundTripper) http.RoundTripper {
 		return otelhttp.NewTransport(next,
 			otelhttp.WithTracerProvider(t.provider), otelhttp.WithMeterProvider(noop.NewMeterProvider()),
 			otelhttp.WithPropagators(propagation.TraceContext{}),
-			otelhttp.WithFilter(func(r *http.Request) bool { return within(r.Context()) }))
+			otelhttp.WithFilter(func(r *http.Request) bool { return inTrace(r.Context()) }))
 	}
 }
 
-func within(ctx context.Context) bool { return trace.SpanContextFromContext(ctx).IsValid() }
+func inTrace(ctx context.Context) bool { return trace.SpanContextFromContext(ctx).IsValid() }
 
 // Connector returns a connector whose statements are spans, within traces only; connector itself where tracing is off. Only
 // statements whose text is constant may go through it: the text is shown, the arguments are not.
@@ -93,7 +93,7 @@ func (t *Tracing) Connector(connector driver.Connector) (driver.Connector, error
 			DisableErrSkip: true, OmitConnResetSession: true, OmitConnectorConnect: true, OmitRows: true, OmitConnPrepare: true,
 			RecordError: func(error) bool { return false }, // its text may quote values
 			SpanFilter: func(ctx context.Context, _ otelsql.Method, _ string, _ []driver.NamedValue) bool {
-				return within(ctx)
+				return inTrace(ctx)
 			},
 		})).(driver.DriverContext)
 	if !ok {
@@ -103,15 +103,15 @@ func (t *Tracing) Connector(connector driver.Connector) (driver.Connector, error
 	if err != nil {
 		return nil, err
 	}
-	return validated{traced}, nil
+	return validatingConnector{traced}, nil
 }
 
 // validated opens traced connections that say, as those beneath do, when they are of no use any more: otelsql hides it from the
 // pool.
-type validated struct{ driver.Connector }
+type validatingConnector struct{ driver.Connector }
 
 // Connect opens a connection.
-func (v validated) Connect(ctx context.Context) (driver.Conn, error) {
+func (v validatingConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := v.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err

@@ -54,7 +54,7 @@ func newStatus() *cobra.Command {
 	return cmd
 }
 
-func statusTable(t *table, overview platform.Overview) {
+func statusTable(t *table, overview platform.PlatformStatus) {
 	t.row("COMPONENT", plain("CONDITION"), "DETAILS")
 	for _, component := range overview.Components {
 		t.row(component.Name, status(component.Condition), component.Text)

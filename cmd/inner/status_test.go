@@ -37,12 +37,12 @@ func replica(t *testing.T, status int, answer string) (url string) {
 	return server.URL
 }
 
-func (p *program) status(t *testing.T, args ...string) (platform.Overview, error) {
+func (p *program) status(t *testing.T, args ...string) (platform.PlatformStatus, error) {
 	t.Helper()
 	kubeconfig := os.Getenv("INNER_TEST_KUBECONFIG")
 	require.NotEmpty(t, kubeconfig, "run the tests with make test")
 	out, err := p.run(t, append([]string{"status", "-o", "json", "-k", kubeconfig}, args...)...)
-	var overview platform.Overview
+	var overview platform.PlatformStatus
 	require.NoError(t, json.Unmarshal([]byte(out), &overview), "%s\n%v", out, err)
 	return overview, err
 }
@@ -83,7 +83,7 @@ func (p *program) lead(t *testing.T) {
 	<-leading
 }
 
-func component(t *testing.T, overview platform.Overview, name string) platform.Answer {
+func component(t *testing.T, overview platform.PlatformStatus, name string) platform.ComponentStatus {
 	t.Helper()
 	for _, p := range overview.Components {
 		if p.Name == name {
@@ -91,7 +91,7 @@ func component(t *testing.T, overview platform.Overview, name string) platform.A
 		}
 	}
 	t.Fatalf("no component %s in %+v", name, overview)
-	return platform.Answer{}
+	return platform.ComponentStatus{}
 }
 
 func TestStatusIsOKWhenEverythingRuns(t *testing.T) {
@@ -123,7 +123,7 @@ func TestStatusIsOKWhenEverythingRuns(t *testing.T) {
 	require.NotContains(t, out, "\x1b")
 	out, err = p.run(t, "status", "--url", url, "-o", "yaml", "-k", os.Getenv("INNER_TEST_KUBECONFIG"))
 	require.NoError(t, err)
-	var fromYAML platform.Overview
+	var fromYAML platform.PlatformStatus
 	require.NoError(t, yaml.Unmarshal([]byte(out), &fromYAML))
 	require.Equal(t, platform.OK, fromYAML.Condition)
 	require.Contains(t, out, "components:\n  - name: database\n")
@@ -178,7 +178,7 @@ func TestStatusOfUnreachableDatabaseHidesPassword(t *testing.T) {
 	out, err := execute(t, "status", "-o", "json", "-k", os.Getenv("INNER_TEST_KUBECONFIG"), "-d", "postgres://u:hunter2@127.0.0.1:1/d", "--url", "http://127.0.0.1:1")
 	require.Equal(t, exitDegraded, exitStatus(err), err)
 	require.NotContains(t, out, "hunter2")
-	var overview platform.Overview
+	var overview platform.PlatformStatus
 	require.NoError(t, json.Unmarshal([]byte(out), &overview))
 	require.Equal(t, platform.Down, component(t, overview, "database").Condition)
 	require.Equal(t, platform.OK, component(t, overview, "kubernetes").Condition)
