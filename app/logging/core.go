@@ -10,28 +10,27 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// core is the one way into the log: it hides what must not be written down in every message and field, whoever logs.
+// core redacts every message and field of all loggers:
 //
-//   - Fields whose names say that they are secret hold the mask.
-//   - Texts go through Redact, and lose every value that is known to be secret.
-//   - Of structures nothing is written but their type: what they hold is nobody's choice. Lists and maps of plain values
-//     are written, and what implements zap's own interfaces.
+//   - Fields with names of secrets are masked.
+//   - Texts pass Redact, and known secret values are masked.
+//   - Of structs only the type is written. Lists and maps of plain values are written, and what implements zap's interfaces.
 type core struct {
 	zapcore.Core
 	hidden Hidden
 }
 
-// withRedaction returns the option that puts core in front of a logger's own. The values are hidden wherever they occur.
+// withRedaction returns the option that wraps a logger's core. The values are masked wherever they occur.
 func withRedaction(values []string) zap.Option {
 	return zap.WrapCore(func(inner zapcore.Core) zapcore.Core {
 		return &core{Core: inner, hidden: Hide(values...)}
 	})
 }
 
-// hiddenValues is what Hiding puts into a field.
+// hiddenValues is the value of the field that Hiding returns.
 type hiddenValues []string
 
-// Hiding is a field that writes nothing: the logger that it is added to hides these values in every text.
+// Hiding returns a field that writes nothing: a logger with it masks the values in every text.
 func Hiding(values ...string) zap.Field {
 	return zap.Field{Type: zapcore.SkipType, Interface: hiddenValues(values)}
 }
@@ -64,7 +63,7 @@ func (c *core) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 
 func (c *core) text(text string) string { return c.hidden.Text(text) }
 
-// clean returns fields that may be written. It copies them only if one has to be changed.
+// clean returns the redacted fields. It copies them only if one has to be changed.
 func (c *core) clean(fields []zapcore.Field) []zapcore.Field {
 	copied := false
 	for i, f := range fields {
@@ -105,7 +104,7 @@ func (c *core) field(f zapcore.Field) (cleaned zapcore.Field, changed bool) {
 	}
 }
 
-// spoken is what an error or a Stringer says of itself; one that panics, as nil pointers do, says its type.
+// textOf returns the text of an error or a Stringer; its type if that panics, as with nil pointers.
 func textOf(value any) (text string) {
 	defer func() {
 		if recover() != nil {
@@ -121,7 +120,7 @@ func textOf(value any) (text string) {
 	return fmt.Sprintf("(%T)", value)
 }
 
-// structure writes a field by zap's own interfaces into a map, of which the plain values are kept.
+// structure encodes a field by zap's interfaces into a map and redacts that.
 func (c *core) structure(f zapcore.Field) zapcore.Field {
 	fields := zapcore.NewMapObjectEncoder()
 	f.AddTo(fields)
@@ -131,7 +130,7 @@ func (c *core) structure(f zapcore.Field) zapcore.Field {
 	return zap.Any(f.Key, c.value(fields.Fields[f.Key]))
 }
 
-// value returns of a value what may be written.
+// value returns the redacted form of a value.
 func (c *core) value(value any) any {
 	switch v := value.(type) {
 	case nil, bool, time.Time, time.Duration:
@@ -172,7 +171,7 @@ func (c *core) members(members map[string]any) map[string]any {
 	return cleaned
 }
 
-// plain writes its members beside those of the line.
+// plain encodes its members inline.
 type plain map[string]any
 
 // MarshalLogObject implements zapcore.ObjectMarshaler.

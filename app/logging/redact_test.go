@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestRedactHidesSecretsAndKeepsTheRest(t *testing.T) {
+func TestRedactMasksSecretsOnly(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"dial postgres://inner:hunter2@db:5432/x failed":                      "dial postgres://inner:***@db:5432/x failed",

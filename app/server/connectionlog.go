@@ -8,13 +8,13 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// Of what goes wrong with connections, one line in each of these intervals is logged: any client can cause any number.
+// connectionLogInterval is the interval in which one failed connection is logged: a client can cause any number.
 const connectionLogInterval = 10 * time.Second
 
-// connectionLines gives what net/http logs a constant message, and its own words a field.
+// connectionCore replaces the message of a line of net/http by a constant one, and puts the text into a field.
 type connectionCore struct{ zapcore.Core }
 
-// connectionLog is for the errors that net/http meets outside of handlers: handshakes, broken connections.
+// connectionLog returns the logger for errors of net/http outside of handlers: handshakes, broken connections.
 func connectionLog(logger *zap.Logger) *log.Logger {
 	return zap.NewStdLog(logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return connectionCore{zapcore.NewSamplerWithOptions(core, connectionLogInterval, 1, 0)}
@@ -31,10 +31,10 @@ func (c connectionCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry
 
 // Write implements zapcore.Core.
 func (c connectionCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
-	what := entry.Message
+	reason := entry.Message
 	entry.Message = "connection failed"
 	if checked := c.Core.Check(entry, nil); checked != nil {
-		checked.Write(append(fields, zap.String("what", what))...)
+		checked.Write(append(fields, zap.String("reason", reason))...)
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics are those of the HTTP interface. Times are in seconds.
+// Metrics are the metrics of the HTTP interface. Times are in seconds.
 type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
@@ -49,7 +49,7 @@ func NewMetrics(r *prometheus.Registry) (*Metrics, error) {
 		r.Register(m.drops), r.Register(m.expiry), r.Register(m.reloads))
 }
 
-// layer counts the requests of a route.
+// middleware measures the requests of a route.
 func (m *Metrics) middleware(route Route, next http.Handler) http.Handler {
 	duration := m.duration.WithLabelValues(route.Path)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

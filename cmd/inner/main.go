@@ -23,7 +23,7 @@ func main() { os.Exit(runRoot(interrupted(), newRoot())) }
 func runRoot(ctx context.Context, root *cobra.Command) int {
 	err := guard.Call(func() error { return root.ExecuteContext(ctx) })
 	if _, panicked := errors.AsType[*guard.PanicError](err); panicked {
-		err = app.Told("", err)
+		err = app.UserError("", err)
 	}
 	if err != nil {
 		_, _ = fmt.Fprintln(root.ErrOrStderr(), "inner:", err)

@@ -43,14 +43,14 @@ func run(ctx context.Context, options fx.Option) error {
 	program := fx.New(options, fx.Populate(&log))
 	if err := program.Err(); err != nil {
 		// The constructor's own error, without fx's dependency path.
-		return app.Told("", dig.RootCause(err))
+		return app.UserError("", dig.RootCause(err))
 	}
 	defer redirectLogs(log)()
 	// A signal during the start takes effect after it: fx stops nothing of an interrupted start.
 	start, cancel := context.WithTimeout(context.WithoutCancel(ctx), program.StartTimeout())
 	defer cancel()
 	if err := program.Start(start); err != nil {
-		return app.Told("start", err)
+		return app.UserError("start", err)
 	}
 	select {
 	case <-ctx.Done():
@@ -59,7 +59,7 @@ func run(ctx context.Context, options fx.Option) error {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), program.StopTimeout())
 	defer cancel()
 	if err := program.Stop(stop); err != nil {
-		return app.Told("stop", err)
+		return app.UserError("stop", err)
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func TestSecondSignalEndsProgramAtOnce(t *testing.T) {
 			t.Parallel()
 			r := setup(t).serve(t, "INNER_HTTP_DRAINTIME=2m")
 			require.NoError(t, r.command.Process.Signal(syscall.SIGTERM))
-			r.await("about to stop; waiting until requests go elsewhere")
+			r.await("drain started")
 			begun := time.Now()
 			require.NoError(t, r.command.Process.Signal(second))
 			require.Equal(t, 128+int(second), r.rest())
@@ -106,7 +106,7 @@ func TestLogIsJSONWhenTraceExportFails(t *testing.T) {
 	require.NoError(t, answer.Body.Close())
 	require.Equal(t, http.StatusOK, answer.StatusCode)
 	require.NoError(t, r.command.Process.Signal(syscall.SIGTERM))
-	r.await("traces could not be sent")
+	r.await("trace export failed")
 	require.Zero(t, r.rest(), strings.Join(r.read, "\n"))
 	for _, line := range r.read {
 		require.True(t, json.Valid([]byte(line)), line)
