@@ -58,7 +58,7 @@ func TestPrintedConfigurationReadsBackTheSame(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(shown), "workers: 7 # default: 4")
 	require.Contains(t, string(shown), "pollInterval: 1m30s # default: 1s")
-	require.Contains(t, string(shown), "# Tasks that run at the same time in this process.")
+	require.Contains(t, string(shown), "# Number of concurrent tasks in this process, in the default lane.")
 	again, err := load(t, string(shown))
 	require.NoError(t, err)
 	require.Equal(t, c, again)
