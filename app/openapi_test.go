@@ -40,7 +40,7 @@ func (d *description) listen(t *testing.T, c *config.Config, all bool) *listenin
 	c.HTTP.Listen = "127.0.0.1:0"
 	c.Kubernetes.Kubeconfig = os.Getenv("INNER_TEST_KUBECONFIG")
 	require.NotEmpty(t, c.Kubernetes.Kubeconfig, "INNER_TEST_KUBECONFIG is not set: run the tests with make test")
-	// Who may ask is told by tests of its own.
+	// Authorization has separate tests.
 	for kind := range c.HTTP.Access {
 		c.HTTP.Access[kind] = config.Access{Mode: config.AccessNone}
 	}
@@ -107,7 +107,7 @@ var (
 // needingDatabase are those that cannot be answered without.
 func needingDatabase() []request { return requests[:5] }
 
-func TestEveryAnswerIsAsDescribedAndEveryDescribedStatusIsSeen(t *testing.T) {
+func TestResponsesMatchOpenAPIDescription(t *testing.T) {
 	t.Parallel()
 	d := newDescription(t)
 	d.seeGranted(t)
@@ -260,7 +260,7 @@ func (l *listening) occupy(t *testing.T) (leave func()) {
 	}
 }
 
-func TestEveryRouteIsDescribedAndEveryDescribedRouteIsThere(t *testing.T) {
+func TestRoutesMatchOpenAPIDescription(t *testing.T) {
 	t.Parallel()
 	d := newDescription(t)
 	described := map[string]bool{}

@@ -43,10 +43,10 @@ func earlierTasksEnded(t *testing.T, db *testdatabase.Database) {
 func TestEarlierTasksAreCancelledNotRun(t *testing.T) {
 	t.Parallel()
 	db := withEarlierTasks(t)
-	var told []string
-	_, err := database.Migration{DB: db.DB, Progress: func(text string) { told = append(told, text) }}.Run(t.Context())
+	var progress []string
+	_, err := database.Migration{DB: db.DB, Progress: func(text string) { progress = append(progress, text) }}.Run(t.Context())
 	require.NoError(t, err)
-	require.Contains(t, told, "adopted 2506 tasks of an earlier release; 2504 of them had not ended and were cancelled")
+	require.Contains(t, progress, "adopted 2506 tasks of an earlier release; 2504 of them had not ended and were cancelled")
 	earlierTasksEnded(t, db)
 }
 

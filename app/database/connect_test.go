@@ -78,7 +78,7 @@ func TestConnectErrorIsNoStatementError(t *testing.T) {
 				t.Logf("%s: %v", way, err)
 				temporary.is(t, err)
 				require.Contains(t, database.Explain(err), c.words)
-				require.False(t, database.IsMissing(err) || database.IsForbidden(err) || database.IsBadData(err), "nothing is said of a statement")
+				require.False(t, database.IsMissing(err) || database.IsForbidden(err) || database.IsBadData(err), "not an error of the statement")
 			}
 		})
 	}

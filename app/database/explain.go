@@ -129,8 +129,8 @@ func serverErrors(err error) iter.Seq[*pq.Error] {
 }
 
 func visit(err error, yield func(*pq.Error) bool) bool {
-	if said, ok := err.(*pq.Error); ok { //nolint:errorlint // its causes are visited below
-		return yield(said)
+	if serverError, ok := err.(*pq.Error); ok { //nolint:errorlint // its causes are visited below
+		return yield(serverError)
 	}
 	switch e := err.(type) { //nolint:errorlint // as above
 	case interface{ Unwrap() error }:

@@ -25,9 +25,9 @@ func FuzzDSN(f *testing.F) {
 		if other == nil {
 			require.NoError(t, steady.Close())
 		}
-		for _, fault := range []error{err, other} {
-			if fault != nil {
-				require.NotContains(t, fault.Error(), mark)
+		for _, failed := range []error{err, other} {
+			if failed != nil {
+				require.NotContains(t, failed.Error(), mark)
 			}
 		}
 	})

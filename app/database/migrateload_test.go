@@ -237,13 +237,13 @@ func TestMigrationLockTimeoutNamesTable(t *testing.T) {
 	transaction(t, db.DB, sql.LevelDefault, `SELECT count(*) FROM console_tasks`)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var told []string
+	var progress []string
 	_, err := database.Migration{DB: db.DB, Progress: func(text string) {
-		if told = append(told, text); strings.HasPrefix(text, "waiting") {
+		if progress = append(progress, text); strings.HasPrefix(text, "waiting") {
 			cancel()
 		}
 	}}.Run(ctx)
 	require.ErrorIs(t, err, context.Canceled)
-	require.Equal(t, "add columns to table console_tasks: takeovers, trace_parent", told[0])
-	require.Contains(t, fmt.Sprint(told), "waiting for a lock on console_tasks, attempt 2, held by process ")
+	require.Equal(t, "add columns to table console_tasks: takeovers, trace_parent", progress[0])
+	require.Contains(t, fmt.Sprint(progress), "waiting for a lock on console_tasks, attempt 2, held by process ")
 }

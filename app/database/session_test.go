@@ -56,7 +56,7 @@ func TestReadOnlySessionIsReplaced(t *testing.T) {
 	const readOnly = `SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY`
 	const insert = `INSERT INTO events (name) VALUES ($1)`
 
-	// What was refused is sent over another connection, with nobody told.
+	// A refused statement runs on another connection.
 	for _, use := range []interface {
 		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	}{pool, steady} {

@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/app/guard"
 )
 
-func TestAPieceOfWorkEndsWithItsErrorHoweverItEnds(t *testing.T) {
+func TestWorkReturnsErrorOfPanicAndGoexit(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		work func() error
@@ -50,7 +50,7 @@ type panicking struct{ described *prometheus.Desc }
 func (p panicking) Describe(to chan<- *prometheus.Desc) { to <- p.described }
 func (p panicking) Collect(chan<- prometheus.Metric)    { panic("amiss") }
 
-func TestACollectorThatPanicsCostsOnlyItsOwnValues(t *testing.T) {
+func TestCollectorPanicLosesOwnValuesOnly(t *testing.T) {
 	t.Parallel()
 	r := prometheus.NewRegistry()
 	require.NoError(t, r.Register(guard.Collector(panicking{prometheus.NewDesc("bad", "", nil, nil)})))
@@ -61,7 +61,7 @@ func TestACollectorThatPanicsCostsOnlyItsOwnValues(t *testing.T) {
 	require.Len(t, found, 1)
 }
 
-func TestAWaitEndsWithTheGroupOrTheContext(t *testing.T) {
+func TestWaitEndsWithGroupOrContext(t *testing.T) {
 	t.Parallel()
 	var group sync.WaitGroup
 	release := make(chan struct{})

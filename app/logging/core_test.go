@@ -39,10 +39,10 @@ func (v vault) MarshalLogObject(to zapcore.ObjectEncoder) error {
 
 type box struct{ A, B string }
 
-// fault formats itself with more than its text.
-type fault struct{ error }
+// verboseError formats itself with more than its text.
+type verboseError struct{ error }
 
-func (f fault) Format(s fmt.State, _ rune) { _, _ = fmt.Fprint(s, secret) }
+func (f verboseError) Format(s fmt.State, _ rune) { _, _ = fmt.Fprint(s, secret) }
 
 // logged writes with a logger that hides secrets, as JSON and for the console.
 func logged(write func(*zap.Logger), secrets ...string) string {
@@ -60,7 +60,7 @@ func everyField(text string) []zap.Field {
 	return []zap.Field{
 		zap.String("text", text), zap.Stringp("pointer", &text), zap.Strings("list", []string{text}), zap.Stringer("stringer", v),
 		zap.ByteString("bytes", []byte(text)), zap.ByteStrings("byteses", [][]byte{[]byte(text)}), zap.Binary("binary", []byte(text)),
-		zap.Error(errors.New(text)), zap.NamedError("fault", fault{errors.New(text)}), zap.Errors("errors", []error{errors.New(text)}),
+		zap.Error(errors.New(text)), zap.NamedError("verbose", verboseError{errors.New(text)}), zap.Errors("errors", []error{errors.New(text)}),
 		zap.Object("object", v), zap.Inline(v), zap.Dict("dict", zap.String("text", text)), zap.Objects("objects", []vault{v}),
 		zap.Stringers("stringers", []vault{v}), zap.Any("any", v), zap.Any("struct", box{text, text}), zap.Any("pair", &box{text, text}),
 		zap.Any("map", map[string]string{"a": text}), zap.Any("nested", map[string]any{"a": []any{text}}), zap.Reflect("reflect", box{text, text}),
@@ -130,7 +130,7 @@ func TestLoggerMasksHiddenValues(t *testing.T) {
 		l.Info("the others", zap.String("text", "an x"))
 	})
 	require.NotContains(t, line, secret)
-	require.Contains(t, line, "an x", "what is as short as a letter is not looked for")
+	require.Contains(t, line, "an x", "short values are not masked")
 }
 
 func TestPanickingStringerIsLoggedByType(t *testing.T) {

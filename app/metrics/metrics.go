@@ -39,8 +39,8 @@ func Routes(registry *prometheus.Registry, log *zap.Logger) []server.Route {
 type panicLogger struct{ log *zap.Logger }
 
 // Println implements promhttp.Logger.
-func (p panicLogger) Println(said ...any) {
-	for _, one := range said {
+func (p panicLogger) Println(values ...any) {
+	for _, one := range values {
 		failures, several := one.(prometheus.MultiError)
 		if err, ok := one.(error); ok && !several {
 			failures = prometheus.MultiError{err}

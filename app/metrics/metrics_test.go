@@ -20,7 +20,7 @@ type panicking struct{ described *prometheus.Desc }
 func (p panicking) Describe(to chan<- *prometheus.Desc) { to <- p.described }
 func (p panicking) Collect(chan<- prometheus.Metric)    { panic("amiss") }
 
-func TestACollectorThatPanicsIsLoggedAndCostsOnlyItsOwnValues(t *testing.T) {
+func TestCollectorPanicIsLogged(t *testing.T) {
 	t.Parallel()
 	r, err := metrics.NewRegistry()
 	require.NoError(t, err)
