@@ -27,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what has to come; machines are shared.
+// timeout is how long a test waits for an expected event on a busy machine.
 const timeout = time.Minute
 
 // platform is a database and things, for replicas that run tasks and audits.
@@ -76,7 +76,7 @@ func (p *platform) start() replica {
 		fx.Supply(p.Config, p.things),
 		fx.Provide(zap.NewNop, database.Open, database.OpenPreparedPool, database.OpenHeartbeat, database.NewEnt, metrics.NewRegistry, tracing.New,
 			inventory.AsInventories(func(t *things, db *sql.DB, client *ent.Client, q job.Queue) []inventory.Inventory {
-				return []inventory.Inventory{&stock{things: t, db: db, ent: client, queue: q}}
+				return []inventory.Inventory{&fakeInventory{things: t, db: db, ent: client, queue: q}}
 			}),
 			job.As(func(t *things) job.Definition { return job.Define(job.Spec{Type: removalType}, remove{t}) }),
 		),
