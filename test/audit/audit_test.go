@@ -1,4 +1,4 @@
-// Package audit_test runs the audit as the product does: by the queue, on several replicas, and deleting by jobs.
+// Package audit_test runs the audit as in production: by the queue, on several replicas, with deletions by jobs.
 package audit_test
 
 import (

@@ -62,7 +62,7 @@ func (p *platform) count(query string, args ...any) (n int) {
 	return n
 }
 
-// replica is a process, but for its being one: a graph of its own on the same database.
+// replica is a graph like that of a process, on the same database.
 type replica struct {
 	queue job.Queue
 	stop  func()
@@ -103,7 +103,7 @@ func (payload) Validate() error { return nil }
 // OrderingKey implements job.Payload.
 func (payload) OrderingKey() string { return "" }
 
-// audit asks for an audit and returns its task.
+// audit accepts an audit and returns its task.
 func (r replica) audit(t *testing.T) int64 {
 	t.Helper()
 	id, err := r.queue.Accept(t.Context(), "auth.user_audit", payload{})

@@ -24,16 +24,16 @@ const (
 	// pollInterval is the time between two polls of a condition.
 	pollInterval = 20 * time.Millisecond
 
-	// takeoverAfter is the silence after which the replicas' tasks are taken over.
+	// takeoverAfter is the heartbeat age after which tasks are taken over.
 	takeoverAfter = 3 * time.Second
 	// shutdownTimeout is how long running jobs may take to end at SIGTERM.
 	shutdownTimeout = 8 * time.Second
 )
 
-// long tells whether the tests take the time that the product's promises are measured with.
+// long tells whether the tests run for as long as the product's bars require.
 func long() bool { return os.Getenv("INNER_CHAOS") == "long" }
 
-// world is a database server of a test's own, and the replicas on it.
+// fixture is a database server and the replicas on it.
 type fixture struct {
 	server *postgres.Server
 	// address leads to the server, also after a failover.
@@ -65,7 +65,7 @@ func newFixture(t *testing.T) *fixture {
 	return w
 }
 
-// configuration is the replicas'. The waits are shorter than an operator's, their relations the same.
+// configuration is the replicas'. Its durations are shorter than in production, in the same proportions.
 func (w *fixture) configuration() string {
 	return fmt.Sprintf(`
 http: {listen: "127.0.0.1:0", shutdownTimeout: 2s}
@@ -79,7 +79,7 @@ cron: {checkInterval: 200ms}
 // file returns the path of a replica's file.
 func (w *fixture) file(replica, kind string) string { return filepath.Join(w.folder, replica+"."+kind) }
 
-// row is what console_tasks says of a task.
+// row is a row of console_tasks.
 type row struct {
 	id                 int64
 	idempotencyKey     string
@@ -120,7 +120,7 @@ func (w *fixture) awaitFinished(t *testing.T, limit time.Duration) {
 	w.await(t, limit, "every task is finished", func() bool { return w.count(t, unfinished) == 0 })
 }
 
-// await waits until what is so.
+// await waits for a condition.
 func (w *fixture) await(t *testing.T, limit time.Duration, what string, so func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)

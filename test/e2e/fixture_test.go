@@ -24,7 +24,7 @@ import (
 // timeout is how long a test waits for an expected event on a busy machine.
 const timeout = 3 * time.Minute
 
-// world is a platform of a test's own: a database, namespaces, and rows as the Outer Gateway writes them.
+// fixture is the platform of a test: a database, namespaces, and rows as the Outer Gateway writes them.
 type fixture struct {
 	db         *sql.DB
 	proxy      *proxy.Proxy // between Inner and the database
@@ -65,7 +65,7 @@ func (w *fixture) writeConfiguration(t *testing.T) {
 }
 
 func (w *fixture) configuration(kubeconfig string) string {
-	// One platform's audit removes what no row of its own is about: on a TiKV cluster that tests share, each is a platform.
+	// The audit deletes objects without a row: on a TiKV cluster that tests share, each test is a platform.
 	return fmt.Sprintf(`
 domain: e2e.test
 platform: %s
@@ -78,7 +78,7 @@ controller: {failureGrace: 1s}
 `, w.namespaces.Worker, w.proxy.DSN, kubeconfig, w.namespaces.Worker, w.namespaces.Ingress)
 }
 
-// platformMark is what stands on what this platform makes where others may make such things.
+// platformMark is the platform's mark in shared engines.
 func (w *fixture) platformMark() string {
 	return (&config.Config{Platform: w.namespaces.Worker}).PlatformMark()
 }
@@ -130,7 +130,7 @@ func (k worker) deployTask() string {
 
 func (k worker) name() string { return workerapp.Name(k.id, k.owner) }
 
-// state is what the rows say of a worker and its version.
+// state is the statuses of a worker and its version in the rows.
 type state struct {
 	worker, version, message string
 	active                   sql.NullInt64

@@ -81,7 +81,7 @@ func (w *fixture) startAnyhow(t *testing.T, variables ...string) *inner {
 	return i
 }
 
-// follow copies the log and tells the address that is listened on.
+// follow copies the log and returns the address that Inner listens on.
 func follow(from io.Reader, to io.Writer, address chan<- string) {
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, 1<<20)
@@ -94,7 +94,7 @@ func follow(from io.Reader, to io.Writer, address chan<- string) {
 	}
 }
 
-// log returns what every Inner of this world has logged.
+// log returns the log of all Inners of this fixture.
 func (w *fixture) log(t *testing.T) string {
 	t.Helper()
 	content, err := os.ReadFile(w.logFile)
@@ -102,13 +102,13 @@ func (w *fixture) log(t *testing.T) string {
 	return string(content)
 }
 
-// kill ends Inner as a crash would.
+// kill ends Inner like a crash.
 func (i *inner) kill() {
 	_ = i.cmd.Process.Kill()
 	<-i.done
 }
 
-// stop ends Inner as an operator would.
+// stop ends Inner gracefully.
 func (i *inner) stop() {
 	_ = i.cmd.Process.Signal(syscall.SIGTERM)
 	<-i.done
@@ -124,7 +124,7 @@ func (i *inner) post(t *testing.T, path, body string) (int, string) {
 	return i.send(t, http.MethodPost, path, body)
 }
 
-// send sends a request and returns status and body; 0 where no answer came.
+// send sends a request and returns status and body; status 0 without an answer.
 func (i *inner) send(t *testing.T, method, path, body string) (int, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, i.url+path, strings.NewReader(body))
