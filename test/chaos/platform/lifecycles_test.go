@@ -14,10 +14,10 @@ const belongings = 20
 
 // outer is one of the Outer Gateway's users, who lives one life after the other and remembers what was accepted.
 type outer struct {
-	name   string // also the user's uid
-	fixture  *fixture
-	fleet  *fleet
-	chance *rand.Rand
+	name    string // also the user's uid
+	fixture *fixture
+	fleet   *fleet
+	chance  *rand.Rand
 
 	requests, refused int
 	accepted          []acceptance

@@ -27,7 +27,7 @@ const replicas = 2
 // fleet is the replicas of Inner. One that is killed is replaced.
 type fleet struct {
 	fixture *fixture
-	log   *os.File
+	log     *os.File
 
 	mu      sync.Mutex
 	members [replicas]*replica
