@@ -33,7 +33,7 @@ func newDeploying(t *testing.T, dsn func(*config.Config)) *deploying {
 
 func direct(*config.Config) {}
 
-// deploy asks for a deploy with a key, and returns status and answer.
+// deploy requests a deploy with a key, and returns status and response.
 func (d *deploying) deploy(t *testing.T, body, key string) (int, string) {
 	t.Helper()
 	return d.send(t, http.MethodPost, "/api/worker/deploy", body, "Idempotency-Key", key)

@@ -22,7 +22,7 @@ func TestWorkReturnsErrorOfPanicAndGoexit(t *testing.T) {
 	}{
 		"well":          {func() error { return nil }, ""},
 		"with an error": {func() error { return io.EOF }, "EOF"},
-		"by a panic":    {func() error { panic("amiss") }, "panic: amiss"},
+		"by a panic":    {func() error { panic("broken") }, "panic: broken"},
 		"by a panic(nil)": {func() error { panic(nil) }, //nolint:govet // that is the case
 			"panic: panic called with nil argument"},
 	} {
@@ -48,7 +48,7 @@ func TestWorkReturnsErrorOfPanicAndGoexit(t *testing.T) {
 type panicking struct{ described *prometheus.Desc }
 
 func (p panicking) Describe(to chan<- *prometheus.Desc) { to <- p.described }
-func (p panicking) Collect(chan<- prometheus.Metric)    { panic("amiss") }
+func (p panicking) Collect(chan<- prometheus.Metric)    { panic("broken") }
 
 func TestCollectorPanicLosesOwnValuesOnly(t *testing.T) {
 	t.Parallel()
@@ -57,7 +57,7 @@ func TestCollectorPanicLosesOwnValuesOnly(t *testing.T) {
 	good := prometheus.NewGauge(prometheus.GaugeOpts{Name: "good"})
 	require.NoError(t, r.Register(good))
 	found, err := r.Gather()
-	require.ErrorContains(t, err, "amiss")
+	require.ErrorContains(t, err, "broken")
 	require.Len(t, found, 1)
 }
 
