@@ -169,7 +169,7 @@ func TestStatusNamesDegradedComponents(t *testing.T) {
 	servers := overview.Components[len(overview.Components)-3:]
 	require.Equal(t, platform.Degraded, servers[0].Condition)
 	require.Contains(t, servers[0].Text, "is not ready: rdb")
-	require.Contains(t, servers[1].Text, "no Inner Gateway")
+	require.Contains(t, servers[1].Text, "not of an Inner Gateway")
 	require.Contains(t, servers[2].Text, "no Inner Gateway answers")
 }
 
