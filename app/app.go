@@ -1,4 +1,4 @@
-// Package app puts the program together: the fx graph of what every module stands on, and of the modules.
+// Package app assembles the program: the fx graph of the shared components and the modules.
 package app
 
 import (
@@ -35,7 +35,7 @@ import (
 	"app238.com/inner/modules/workers"
 )
 
-// stopMargin is what stopping takes beyond the configured times of the parts that wait for work under way.
+// stopMargin is the time for stopping beyond the configured drain and shutdown timeouts.
 const stopMargin = 15 * time.Second
 
 // Serve returns the options of the whole program. The lifecycle starts the HTTP server, the processor pool, the cron
@@ -43,7 +43,7 @@ const stopMargin = 15 * time.Second
 func Serve(c *config.Config) fx.Option {
 	return fx.Options(
 		Base(c),
-		fx.Invoke(showState, refuseStart, startServer),
+		fx.Invoke(registerMetrics, checkPooler, startServer),
 		Modules(),
 		tasks.Start,
 		controller.Start,
@@ -54,12 +54,12 @@ func Serve(c *config.Config) fx.Option {
 	)
 }
 
-// Modules returns the modules, none of which is started by being here.
+// Modules returns the modules without starting them.
 func Modules() fx.Option {
 	return fx.Options(tasks.Module, workers.Module, controller.Module, combinator.Module, domains.Module, audit.Module)
 }
 
-// Base returns what every module stands on.
+// Base returns the shared components.
 func Base(c *config.Config) fx.Option {
 	return fx.Options(
 		fx.Supply(c),
@@ -87,7 +87,7 @@ func Base(c *config.Config) fx.Option {
 			server.AsRoutes((*health.Health).Routes),
 			profiling.New,
 			server.NewMetrics,
-			fx.Annotate(newServer, fx.ParamTags("", "", "", "", `group:"routes"`, `group:"layers"`)),
+			fx.Annotate(newServer, fx.ParamTags("", "", "", "", `group:"routes"`, `group:"middleware"`)),
 			server.AsCheck(databaseCheck),
 			server.AsCheck(clusterCheck),
 			newDrain,
@@ -100,13 +100,13 @@ func Base(c *config.Config) fx.Option {
 			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
 			func(lc fx.Lifecycle, s *database.PreparedPool) { lc.Append(fx.StopHook(s.Close)) },
 			func(lc fx.Lifecycle, h *database.Heartbeat) { lc.Append(fx.StopHook(h.Close)) },
-			// The pods are watched from when they are asked for first: most commands never do.
+			// The watch of pods starts with its first use: most commands never use it.
 			func(lc fx.Lifecycle, p *kube.Pods) { lc.Append(fx.StopHook(p.Stop)) },
 		),
 	)
 }
 
-// newConnector returns what opens every connection to the platform's database.
+// newConnector returns the connector of the platform's database.
 func newConnector(c *config.Config, t *tracing.Tracing) (driver.Connector, error) {
 	connector, err := database.Connector(c)
 	if err != nil {
@@ -115,19 +115,19 @@ func newConnector(c *config.Config, t *tracing.Tracing) (driver.Connector, error
 	return t.Connector(connector)
 }
 
-// newClients has what the clients' libraries log on their own go to the log, before anything of theirs is made.
+// newClients redirects the log of the client libraries before it creates the clients.
 func newClients(c *config.Config, t *tracing.Tracing, log *zap.Logger) (*kube.Clients, error) {
 	clientlog.Install(log.Named("controller"))
 	return kube.NewClients(c, t.Transport())
 }
 
-// showState adds to the metrics what the checks say and how the database's connections are used.
-func showState(r *prometheus.Registry, h *health.Health, db *sql.DB) error {
+// registerMetrics registers the metrics of the readiness checks and the database's connections.
+func registerMetrics(r *prometheus.Registry, h *health.Health, db *sql.DB) error {
 	return errors.Join(health.Register(r, h), r.Register(collectors.NewDBStatsCollector(db, "platform")))
 }
 
-func newServer(c *config.Config, log *zap.Logger, m *server.Metrics, guard *access.Guard, routes []server.Route, layers []server.Middleware) *server.Server {
-	return server.New(c, log, m, guard.Protect(routes), layers...)
+func newServer(c *config.Config, log *zap.Logger, m *server.Metrics, guard *access.Guard, routes []server.Route, middlewares []server.Middleware) *server.Server {
+	return server.New(c, log, m, guard.Protect(routes), middlewares...)
 }
 
 func startServer(lc fx.Lifecycle, p *profiling.Server, s *server.Server, guard *access.Guard, pods *kube.Pods) {
@@ -140,12 +140,12 @@ func startServer(lc fx.Lifecycle, p *profiling.Server, s *server.Server, guard *
 func databaseCheck(c *config.Config, db *sql.DB) server.Check {
 	return server.Check{Name: "database", Ready: func(ctx context.Context) error {
 		err := database.Ping(ctx, db, c)
-		return health.Because(database.Explain(err), err)
+		return health.NewFailure(database.Explain(err), err)
 	}}
 }
 
 func clusterCheck(clients *kube.Clients) server.Check {
 	return server.Check{Name: "kubernetes", Ready: func(ctx context.Context) error {
-		return health.Because("does not answer", clients.Ping(ctx))
+		return health.NewFailure("does not answer", clients.Ping(ctx))
 	}}
 }

@@ -26,14 +26,14 @@ func load(t testing.TB) *config.Config {
 	return c
 }
 
-func TestTheGraphOfTheWholeProgramIsComplete(t *testing.T) {
+func TestGraphOfProgramIsComplete(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, fx.ValidateApp(app.Serve(load(t))))
 	var runner job.Runner
 	require.NoError(t, fx.ValidateApp(app.Base(load(t)), app.Modules(), fx.Populate(&runner)))
 }
 
-func TestADatabaseThatNeverAnswersKeepsNothingFromStarting(t *testing.T) {
+func TestSilentDatabaseDoesNotBlockStart(t *testing.T) {
 	t.Parallel()
 	var listening net.ListenConfig
 	silent, err := listening.Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -22,12 +22,11 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// commandTime bounds the start and the end of a command's parts, none of which has work under way then.
-const commandTime = 10 * time.Second
+// commandTimeout bounds the start and the stop of a command's components.
+const commandTimeout = 10 * time.Second
 
-// Migrate makes what is missing in the database and returns how many steps that took. Progress is told of each step and of
-// what it waits for; where it is nil, the log is. Where restored is true it also gives the database a new id: what the cluster
-// carries of it counts no longer.
+// Migrate migrates the database and returns the number of steps applied. Progress is called for each step and while it waits;
+// if nil, the log is used. With restored it also gives the database a new id, which invalidates ids of its rows in the cluster.
 func Migrate(ctx context.Context, c *config.Config, restored bool, progress func(text string)) (steps int, err error) {
 	if progress == nil {
 		logger, err := logging.NewLogger(c)
@@ -43,36 +42,36 @@ func Migrate(ctx context.Context, c *config.Config, restored bool, progress func
 	defer func() { _ = db.Close() }()
 	steps, err = database.Migration{DB: db, Progress: func(text string) { progress(logging.Redact(text)) }}.Run(ctx)
 	if err != nil || !restored {
-		return steps, Told("migrate", err)
+		return steps, UserError("migrate", err)
 	}
 	id, err := database.Identity(ctx, db)
 	if err == nil {
-		_, err = database.Restored(ctx, db, id)
+		_, err = database.RenewIdentity(ctx, db, id)
 	}
-	return steps, Told("new id of the database", err)
+	return steps, UserError("new id of the database", err)
 }
 
-// CheckConfig tells what Validate leaves to those who use a setting, without connecting to anything.
+// CheckConfig checks the settings that Validate leaves to their users, without connecting to anything.
 func CheckConfig(c *config.Config) error {
 	_, err := database.Connector(c)
 	if c.Kubernetes.Kubeconfig != "" {
-		// Without one, only the pod that Inner will run in could tell.
+		// Without a kubeconfig this works only inside the cluster.
 		_, kubeErr := kube.NewClients(c)
 		err = errors.Join(err, kubeErr)
 	}
-	return Told("", err)
+	return UserError("", err)
 }
 
-// Run is what RunJob is to run.
+// Run names the task that RunJob runs.
 type Run struct {
 	// Type is a job type or alias; it may be "" where Task is given.
 	Type string
-	// Info is the payload of a new task; nil: the task that exists already, Task, is run.
+	// Info is the payload of a new task; nil to run the existing task with the id Task.
 	Info []byte
 	Task int64
 }
 
-// RunJob runs one task in this process and returns once it has ended; see job.Runner and job.TaskRunner.
+// RunJob runs one task in this process and returns when it has ended; see job.Runner and job.TaskRunner.
 func RunJob(ctx context.Context, c *config.Config, r Run, progress func(int64, string)) error {
 	clients, err := kube.NewClients(c)
 	if err != nil {
@@ -80,7 +79,7 @@ func RunJob(ctx context.Context, c *config.Config, r Run, progress func(int64, s
 	}
 	var runner job.Runner
 	var taskRunner job.TaskRunner
-	return inGraph(ctx, c, clients, fx.Populate(&runner, &taskRunner), func(ctx context.Context) error {
+	return withGraph(ctx, c, clients, fx.Populate(&runner, &taskRunner), func(ctx context.Context) error {
 		if r.Info == nil {
 			return taskRunner.RunTask(ctx, r.Task, r.Type, progress)
 		}
@@ -88,7 +87,7 @@ func RunJob(ctx context.Context, c *config.Config, r Run, progress func(int64, s
 	})
 }
 
-// CheckJobType refuses unknown job types, before a cluster or a database is asked for anything. It accepts "".
+// CheckJobType returns an error for an unknown job type; it connects to nothing. It accepts "".
 func CheckJobType(name string) error {
 	specs, err := JobTypes()
 	if err != nil || name == "" {
@@ -104,24 +103,24 @@ func CheckJobType(name string) error {
 	return fmt.Errorf("unknown job type %q; the known ones are %s", name, strings.Join(known, ", "))
 }
 
-// Admin lets use see and change the queue. It needs the database, and nothing of the cluster.
+// Admin calls use with the admin of the queue. It needs the database, not the cluster.
 func Admin(ctx context.Context, c *config.Config, use func(context.Context, job.Admin) error) error {
 	var admin job.Admin
-	return inGraph(ctx, c, &kube.Clients{}, fx.Populate(&admin), func(ctx context.Context) error {
+	return withGraph(ctx, c, &kube.Clients{}, fx.Populate(&admin), func(ctx context.Context) error {
 		return use(ctx, admin)
 	})
 }
 
-// Domains lets use see custom domains and have them checked. It needs the database and the DNS, and nothing of the cluster.
+// Domains calls use with the admin of custom domains. It needs the database and the DNS, not the cluster.
 func Domains(ctx context.Context, c *config.Config, use func(context.Context, domainsadmin.Admin) error) error {
 	var all domainsadmin.Admin
-	return inGraph(ctx, c, &kube.Clients{}, fx.Populate(&all), func(ctx context.Context) error {
+	return withGraph(ctx, c, &kube.Clients{}, fx.Populate(&all), func(ctx context.Context) error {
 		return use(ctx, all)
 	})
 }
 
-// Audit lets use ask the audit. A dry run needs the cluster and the engines; what earlier audits recorded is in the
-// database.
+// Audit calls use with the admin of the audit. A dry run needs the cluster and the engines, the records of earlier audits the
+// database alone.
 func Audit(ctx context.Context, c *config.Config, dry bool, use func(context.Context, auditadmin.Admin) error) error {
 	clients := &kube.Clients{}
 	if dry {
@@ -131,20 +130,20 @@ func Audit(ctx context.Context, c *config.Config, dry bool, use func(context.Con
 		}
 	}
 	var auditor auditadmin.Admin
-	return inGraph(ctx, c, clients, fx.Populate(&auditor), func(ctx context.Context) error {
+	return withGraph(ctx, c, clients, fx.Populate(&auditor), func(ctx context.Context) error {
 		return use(ctx, auditor)
 	})
 }
 
-// Usage lets use ask about users' data. It needs the database, and nothing of the cluster.
+// Usage calls use with the admin of usage reports. It needs the database, not the cluster.
 func Usage(ctx context.Context, c *config.Config, use func(context.Context, combinatoradmin.Admin) error) error {
 	var reader combinatoradmin.Admin
-	return inGraph(ctx, c, &kube.Clients{}, fx.Populate(&reader), func(ctx context.Context) error {
+	return withGraph(ctx, c, &kube.Clients{}, fx.Populate(&reader), func(ctx context.Context) error {
 		return use(ctx, reader)
 	})
 }
 
-// JobTypes returns the job types that the modules contribute, sorted by name. It connects to nothing.
+// JobTypes returns the job types of all modules, sorted by name. It connects to nothing.
 func JobTypes() ([]job.Spec, error) {
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	config.AddFlags(flags)
@@ -152,7 +151,7 @@ func JobTypes() ([]job.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Database.DSN = "postgres://localhost/" // opened and never asked
+	c.Database.DSN = "postgres://localhost/" // never connected to
 	var types []job.Spec
 	err = Admin(context.Background(), c, func(_ context.Context, a job.Admin) error {
 		types = a.Types()
@@ -161,51 +160,50 @@ func JobTypes() ([]job.Spec, error) {
 	return types, err
 }
 
-// inGraph calls use while the graph of the modules is up, without servers, pools, and log lines of its own start. What
-// may be set wrongly is made outside the graph, so that it is told in one sentence.
-func inGraph(ctx context.Context, c *config.Config, clients *kube.Clients, populate fx.Option, use func(context.Context) error) error {
+// withGraph starts the graph of the modules, without servers and processor pool, and calls use. The database and the clients,
+// which depend on settings, are created outside of the graph, so that their errors do not carry fx's dependency path.
+func withGraph(ctx context.Context, c *config.Config, clients *kube.Clients, populate fx.Option, use func(context.Context) error) error {
 	db, err := database.Open(c)
 	if err != nil {
 		return err
 	}
 	program := fx.New(Base(c), Modules(), fx.Replace(db, clients), populate, fx.NopLogger)
-	start, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandTime)
+	start, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandTimeout)
 	defer cancel()
 	if err := program.Start(start); err != nil {
-		return Told("start", errors.Join(err, db.Close()))
+		return UserError("start", errors.Join(err, db.Close()))
 	}
 	result := use(ctx)
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandTime)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandTimeout)
 	defer cancel()
 	if err := program.Stop(stop); err != nil {
-		return Told("stop", errors.Join(result, err))
+		return UserError("stop", errors.Join(result, err))
 	}
-	return Told("", result)
+	return UserError("", result)
 }
 
-// Told returns err without secrets and in words that are not the database's own, after a word that says where it came
-// from. It is still the error that it was. Nil is nil.
-func Told(where string, err error) error {
+// UserError wraps err with the text of UserMessage, prefixed with where it came from. It returns nil for nil.
+func UserError(where string, err error) error {
 	if err == nil {
 		return nil
 	}
 	if where != "" {
 		where += ": "
 	}
-	return told{where + Words(err), err}
+	return userError{where + UserMessage(err), err}
 }
 
-// Words returns an error's text for whoever runs the program: it holds no secrets, and not the database's own words.
-func Words(err error) string { return logging.Redact(database.Words(err)) }
+// UserMessage returns the text of an error for operators, without secrets and without messages of the database server.
+func UserMessage(err error) string { return logging.Redact(database.UserMessage(err)) }
 
-// told is an error in other words.
-type told struct {
-	text string
-	is   error
+// userError is an error with another text.
+type userError struct {
+	text  string
+	cause error
 }
 
 // Error implements error.
-func (t told) Error() string { return t.text }
+func (e userError) Error() string { return e.text }
 
-// Unwrap returns the error that it is; its text is not to be shown.
-func (t told) Unwrap() error { return t.is }
+// Unwrap returns the original error, whose text may hold secrets.
+func (e userError) Unwrap() error { return e.cause }

@@ -20,7 +20,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// decoders are the parts of the graph that take what strangers send. No server of any kind is there to be asked.
+// decoders are the parts of the graph that decode external data. No server is available.
 type decoders struct {
 	fx.In
 

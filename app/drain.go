@@ -12,17 +12,17 @@ import (
 	"app238.com/inner/app/server"
 )
 
-// drain is the time between the wish that the process ends and its stopping: it says that it is not ready and does all its
-// work until nobody sends it requests any more.
-type drain struct{ begun atomic.Bool }
+// drain is the time between a stop signal and the shutdown: the process is not ready, and still serves all requests until
+// load balancers have noticed.
+type drain struct{ started atomic.Bool }
 
 func newDrain() *drain { return &drain{} }
 
-// drainCheck is the part of /readyz by which a balancer learns that the process is about to stop.
+// drainCheck is the readiness check that fails while the process drains.
 func drainCheck(d *drain) server.Check {
 	return server.Check{Name: "serving", Ready: func(context.Context) error {
-		if d.begun.Load() {
-			return errors.New("about to stop")
+		if d.started.Load() {
+			return errors.New("draining")
 		}
 		return nil
 	}}
@@ -31,12 +31,12 @@ func drainCheck(d *drain) server.Check {
 // startDrain is invoked last, so that its hook runs before everything else stops.
 func startDrain(lc fx.Lifecycle, d *drain, s *server.Server, c *config.Config, log *zap.Logger) {
 	lc.Append(fx.StopHook(func(ctx context.Context) {
-		d.begun.Store(true)
+		d.started.Store(true)
 		s.Drain()
 		if c.HTTP.DrainTime <= 0 {
 			return
 		}
-		log.Named("http").Info("about to stop; waiting until requests go elsewhere", zap.Duration("time", c.HTTP.DrainTime))
+		log.Named("http").Info("drain started", zap.Duration("time", c.HTTP.DrainTime))
 		ctx, cancel := context.WithTimeout(ctx, c.HTTP.DrainTime)
 		defer cancel()
 		<-ctx.Done()

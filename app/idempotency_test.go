@@ -33,7 +33,7 @@ func newDeploying(t *testing.T, dsn func(*config.Config)) *deploying {
 
 func direct(*config.Config) {}
 
-// deploy asks for a deploy with a key, and returns status and answer.
+// deploy requests a deploy with a key, and returns status and response.
 func (d *deploying) deploy(t *testing.T, body, key string) (int, string) {
 	t.Helper()
 	return d.send(t, http.MethodPost, "/api/worker/deploy", body, "Idempotency-Key", key)
@@ -67,7 +67,7 @@ func (d *deploying) attempt(t *testing.T, key string) string {
 	return string(text)
 }
 
-func TestADeployRepeatedWithItsKeyIsOneVersionAndOneTask(t *testing.T) {
+func TestRepeatedDeployWithKeyIsOneVersion(t *testing.T) {
 	t.Parallel()
 	d := newDeploying(t, direct)
 	const repeats = 40
@@ -89,7 +89,7 @@ func TestADeployRepeatedWithItsKeyIsOneVersionAndOneTask(t *testing.T) {
 	require.Equal(t, 1, tasks)
 }
 
-func TestADeploysKeyIsForOneRequestOfOneUser(t *testing.T) {
+func TestDeployKeyBelongsToOneRequestOfUser(t *testing.T) {
 	t.Parallel()
 	d := newDeploying(t, direct)
 	status, first := d.deploy(t, deploys, "once")
@@ -120,7 +120,7 @@ func TestADeploysKeyIsForOneRequestOfOneUser(t *testing.T) {
 	require.Equal(t, first, answer)
 }
 
-func TestADeployWhoseCommitWasNotAnsweredIsFoundByItsKey(t *testing.T) {
+func TestDeployWithLostCommitIsFoundByKey(t *testing.T) {
 	t.Parallel()
 	var p *proxy.Proxy
 	d := newDeploying(t, func(c *config.Config) {

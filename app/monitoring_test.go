@@ -93,7 +93,7 @@ func names(t *testing.T) map[string]bool {
 	return found
 }
 
-func TestTheOperatorsGuideSaysWhatToDoAboutEveryAlert(t *testing.T) {
+func TestOperatingGuideCoversEveryAlert(t *testing.T) {
 	t.Parallel()
 	guide, err := os.ReadFile("../docs/operating.md")
 	require.NoError(t, err)
@@ -104,12 +104,12 @@ func TestTheOperatorsGuideSaysWhatToDoAboutEveryAlert(t *testing.T) {
 			require.Contains(t, string(guide), "| `"+name+"` |")
 		}
 	}
-	for _, told := range regexp.MustCompile("(?m)^\\| `(Inner[A-Za-z]+)` \\|").FindAllStringSubmatch(string(guide), -1) {
-		require.True(t, alerts[told[1]], "there is no alert %s", told[1])
+	for _, documented := range regexp.MustCompile("(?m)^\\| `(Inner[A-Za-z]+)` \\|").FindAllStringSubmatch(string(guide), -1) {
+		require.True(t, alerts[documented[1]], "unknown alert %s", documented[1])
 	}
 }
 
-func TestAlertsAndDashboardUseMetricsThatExistAndLeaveNoneOut(t *testing.T) {
+func TestAlertsAndDashboardCoverAllMetrics(t *testing.T) {
 	t.Parallel()
 	there, used := names(t), map[string]bool{}
 	queries := expressions(t)

@@ -24,7 +24,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// patience is how long a test waits for what has to come; machines are shared.
+// timeout is how long a test waits for an expected event on a busy machine.
 const timeout = 60 * time.Second
 
 // listening is a program in this process that serves, and a client of it.
@@ -40,7 +40,7 @@ func (d *description) listen(t *testing.T, c *config.Config, all bool) *listenin
 	c.HTTP.Listen = "127.0.0.1:0"
 	c.Kubernetes.Kubeconfig = os.Getenv("INNER_TEST_KUBECONFIG")
 	require.NotEmpty(t, c.Kubernetes.Kubeconfig, "INNER_TEST_KUBECONFIG is not set: run the tests with make test")
-	// Who may ask is told by tests of its own.
+	// Authorization has separate tests.
 	for kind := range c.HTTP.Access {
 		c.HTTP.Access[kind] = config.Access{Mode: config.AccessNone}
 	}
@@ -67,7 +67,7 @@ func (d *description) listen(t *testing.T, c *config.Config, all bool) *listenin
 	return l
 }
 
-// send sends a request whose answer must be as described, and returns its status and its text.
+// send sends a request whose response must match the description, and returns status and text.
 func (l *listening) send(t *testing.T, method, path, body string, header ...string) (int, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, l.url+path, strings.NewReader(body))
@@ -82,7 +82,7 @@ func (l *listening) send(t *testing.T, method, path, body string, header ...stri
 	return answer.StatusCode, l.description.check(t, r, body, answer)
 }
 
-// request is one that is granted where nothing stands against it.
+// request is a request that succeeds unless the setup prevents it.
 type request struct{ method, path, body string }
 
 var (
@@ -104,10 +104,10 @@ var (
 	}
 )
 
-// needingDatabase are those that cannot be answered without.
+// needingDatabase are requests that need the database.
 func needingDatabase() []request { return requests[:5] }
 
-func TestEveryAnswerIsAsDescribedAndEveryDescribedStatusIsSeen(t *testing.T) {
+func TestResponsesMatchOpenAPIDescription(t *testing.T) {
 	t.Parallel()
 	d := newDescription(t)
 	d.seeGranted(t)
@@ -178,7 +178,7 @@ func (d *description) seeRefused(t *testing.T) {
 	require.Equal(t, http.StatusConflict, status)
 }
 
-// seeForbidden asks without the client certificate that is required.
+// seeForbidden sends requests without the required client certificate.
 func (d *description) seeForbidden(t *testing.T) {
 	t.Helper()
 	c := testdatabase.NewEmpty(t).Config
@@ -200,7 +200,7 @@ func (d *description) seeForbidden(t *testing.T) {
 	}
 }
 
-// seeFailing asks where the tables are missing.
+// seeFailing sends requests while the tables are missing.
 func (d *description) seeFailing(t *testing.T) {
 	t.Helper()
 	l := d.listen(t, testdatabase.NewEmpty(t).Config, false)
@@ -260,7 +260,7 @@ func (l *listening) occupy(t *testing.T) (leave func()) {
 	}
 }
 
-func TestEveryRouteIsDescribedAndEveryDescribedRouteIsThere(t *testing.T) {
+func TestRoutesMatchOpenAPIDescription(t *testing.T) {
 	t.Parallel()
 	d := newDescription(t)
 	described := map[string]bool{}

@@ -21,21 +21,21 @@ var seams = []string{
 	"modules/audit/inventory", "modules/combinator/admin", "modules/controller/rollout", "modules/controller/workerapp", "modules/tasks/job",
 }
 
-// kubernetesRooms are the folders that may use Kubernetes' libraries. Tests look at the cluster from everywhere.
-var kubernetesRooms = []string{"app/kube", "modules/controller", "modules/workers/internal/cluster",
+// kubernetesPackages are the folders that may use Kubernetes' libraries. Tests may use them everywhere.
+var kubernetesPackages = []string{"app/kube", "modules/controller", "modules/workers/internal/cluster",
 	"modules/domains/internal/cluster", "modules/domains/internal/objects", "test"}
 
 // imported is one import of one file.
 type imported struct{ file, folder, path string }
 
-// fault returns what is wrong with an import, or "".
-func (i imported) fault() string {
+// violation returns the rule that an import violates, or "".
+func (i imported) violation() string {
 	own, ours := strings.CutPrefix(i.path, project)
 	switch {
 	case i.path == strings.TrimSuffix(project, "/")+"/app" && !under(i.folder, "cmd") && i.folder != "app":
 		return "app is imported by cmd alone"
-	case strings.HasPrefix(i.path, "k8s.io/") && !underAny(i.folder, kubernetesRooms) && !strings.HasSuffix(i.file, "_test.go"):
-		return "Kubernetes is used only in " + strings.Join(kubernetesRooms, ", ")
+	case strings.HasPrefix(i.path, "k8s.io/") && !underAny(i.folder, kubernetesPackages) && !strings.HasSuffix(i.file, "_test.go"):
+		return "Kubernetes is used only in " + strings.Join(kubernetesPackages, ", ")
 	case strings.HasPrefix(i.path, "go.opentelemetry.io/") && !underAny(i.folder, []string{"app/tracing", "test"}):
 		return "OpenTelemetry is used only in app/tracing"
 	case i.path == "github.com/lib/pq" && !underAny(i.folder, []string{"app/database", "test"}):
@@ -75,13 +75,13 @@ func TestImportRulesHold(t *testing.T) {
 	imports := allImports(t)
 	require.Greater(t, len(imports), 100, "the imports were not found")
 	for _, i := range imports {
-		if fault := i.fault(); fault != "" {
-			t.Errorf("%s imports %s: %s", i.file, i.path, fault)
+		if violation := i.violation(); violation != "" {
+			t.Errorf("%s imports %s: %s", i.file, i.path, violation)
 		}
 	}
 }
 
-func TestImportRulesBite(t *testing.T) {
+func TestImportRulesFindViolations(t *testing.T) {
 	t.Parallel()
 	for _, wrong := range []imported{
 		{"modules/tasks/a.go", "modules/tasks", project + "app"},
@@ -95,11 +95,11 @@ func TestImportRulesBite(t *testing.T) {
 		{"app/server/a.go", "app/server", project + "test/stack"},
 		{"modules/tasks/a.go", "modules/tasks", "go.opentelemetry.io/otel"},
 	} {
-		require.NotEmpty(t, wrong.fault(), "%+v", wrong)
+		require.NotEmpty(t, wrong.violation(), "%+v", wrong)
 	}
 }
 
-func TestEveryModulesWiringIsShortAndNoPackageIsACatchAll(t *testing.T) {
+func TestModulesAreShortAndNoPackageIsCatchAll(t *testing.T) {
 	t.Parallel()
 	modules, err := filepath.Glob("../modules/*/module.go")
 	require.NoError(t, err)

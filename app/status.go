@@ -17,42 +17,42 @@ import (
 	"app238.com/inner/app/status"
 )
 
-// statusTime bounds the asking of all parts.
-const statusTime = 10 * time.Second
+// statusTimeout bounds the probes of all components.
+const statusTimeout = 10 * time.Second
 
-// Status asks every part of the platform how it fares, and the running Inner Gateways at urls whether they are ready.
-func Status(ctx context.Context, c *config.Config, urls []string) (status.Overview, error) {
+// Status probes every component of the platform, and the readiness of the running Inner Gateways at urls.
+func Status(ctx context.Context, c *config.Config, urls []string) (status.PlatformStatus, error) {
 	clients, err := kube.NewClients(c)
 	if err != nil {
-		return status.Overview{}, err
+		return status.PlatformStatus{}, err
 	}
 	var servers []status.Component
 	for _, url := range urls {
 		client, err := newStatusClient(c, url)
 		if err != nil {
-			return status.Overview{}, err
+			return status.PlatformStatus{}, err
 		}
 		servers = append(servers, status.Server(client, url))
 	}
-	var overview status.Overview
-	var parts []status.Component
-	err = inGraph(ctx, c, clients, fx.Invoke(func(found contributed) { parts = found.Parts }), func(ctx context.Context) error {
-		all := slices.Clone(parts)
-		slices.SortStableFunc(all, inOrder)
-		overview = status.Ask(ctx, append(all, servers...), statusTime, Words)
+	var platform status.PlatformStatus
+	var components []status.Component
+	err = withGraph(ctx, c, clients, fx.Invoke(func(found statusComponents) { components = found.Components }), func(ctx context.Context) error {
+		all := slices.Clone(components)
+		slices.SortStableFunc(all, compareComponents)
+		platform = status.ProbeAll(ctx, append(all, servers...), statusTimeout, UserMessage)
 		return nil
 	})
-	return overview, err
+	return platform, err
 }
 
-// contributed are the parts that the modules contribute.
-type contributed struct {
+// statusComponents are the components that the modules contribute.
+type statusComponents struct {
 	fx.In
-	Parts []status.Component `group:"status"`
+	Components []status.Component `group:"status"`
 }
 
-// inOrder sorts what everything stands on before the rest, and that by name: the graph gives no order.
-func inOrder(a, b status.Component) int {
+// compareComponents sorts the shared dependencies first, then the rest by name: fx groups have no order.
+func compareComponents(a, b status.Component) int {
 	first := []string{"kubernetes", "database"}
 	if order := slices.Index(first, b.Name) - slices.Index(first, a.Name); order != 0 {
 		return order
@@ -60,7 +60,7 @@ func inOrder(a, b status.Component) int {
 	return strings.Compare(a.Name, b.Name)
 }
 
-// LocalURL is where an Inner Gateway with this configuration is asked on its own machine.
+// LocalURL returns the URL of an Inner Gateway with this configuration on the same machine.
 func LocalURL(c *config.Config) string {
 	host, port, err := net.SplitHostPort(c.HTTP.Listen)
 	if err != nil {

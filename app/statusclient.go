@@ -12,8 +12,8 @@ import (
 	"app238.com/inner/app/config"
 )
 
-// newStatusClient returns the client that asks the running Inner Gateway at url. Beside what the machine trusts, it believes the
-// certificate of this configuration, which an Inner Gateway on the same machine shows to whoever asks it by its address.
+// newStatusClient returns a client for the running Inner Gateway at url. It trusts the system's authorities and the configured
+// certificate, which an Inner Gateway on the same machine presents when it is reached by its address.
 func newStatusClient(c *config.Config, url string) (*http.Client, error) {
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.HTTP.TLS.Enabled() {
@@ -26,14 +26,14 @@ func newStatusClient(c *config.Config, url string) (*http.Client, error) {
 		}
 		settings.RootCAs.AppendCertsFromPEM(content)
 		if url == LocalURL(c) {
-			settings.ServerName = nameOf(content)
+			settings.ServerName = certificateName(content)
 		}
 	}
-	return &http.Client{Timeout: statusTime, Transport: &http.Transport{TLSClientConfig: settings, DisableKeepAlives: true}}, nil
+	return &http.Client{Timeout: statusTimeout, Transport: &http.Transport{TLSClientConfig: settings, DisableKeepAlives: true}}, nil
 }
 
-// nameOf returns a name that the first certificate of a PEM file is for, "" where it has none.
-func nameOf(content []byte) string {
+// certificateName returns a name of the first certificate in a PEM file, "" for none.
+func certificateName(content []byte) string {
 	block, _ := pem.Decode(content)
 	if block == nil {
 		return ""

@@ -13,7 +13,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-func TestOneTraceLeadsFromTheRequestThroughTheQueueToDatabaseAndCluster(t *testing.T) {
+func TestTraceSpansRequestQueueDatabaseCluster(t *testing.T) {
 	t.Parallel()
 	to := collector.New(t)
 	db := testdatabase.New(t)
@@ -52,7 +52,7 @@ func kind(s collector.Span) string {
 	return s.Name
 }
 
-func TestWithoutTracingARowNamesNoTrace(t *testing.T) {
+func TestRowHasNoTraceWithoutTracing(t *testing.T) {
 	t.Parallel()
 	db := testdatabase.New(t)
 	l := newDescription(t).listen(t, db.Config, false)

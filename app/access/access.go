@@ -1,4 +1,4 @@
-// Package access decides who may call a route, by the rules of http.access.
+// Package access authorizes the callers of routes by the rules of http.access.
 package access
 
 import (
@@ -17,10 +17,10 @@ import (
 	"app238.com/inner/app/server"
 )
 
-// rule tells whether a request may pass, and if not, why in one word.
+// rule returns "" for an authorized request, else the reason of the refusal.
 type rule func(ctx context.Context, r *http.Request) (refusal string, err error)
 
-// Reasons for which a request is refused, a label of the counter.
+// Reasons of refusals, values of a label.
 const (
 	notAPod    = "not-a-pod"
 	noToken    = "no-token"
@@ -28,7 +28,7 @@ const (
 	notAllowed = "not-allowed"
 )
 
-// Guard holds the rules of all kinds of routes.
+// Guard holds the rule of each kind of routes.
 type Guard struct {
 	rules   map[string]rule
 	watches []*kube.Pods
@@ -36,7 +36,7 @@ type Guard struct {
 	log     *zap.Logger
 }
 
-// New returns the Guard. Pods are watched once it is started, or asked.
+// New returns the Guard. It watches pods once it is started, or used.
 func New(c *config.Config, clients *kube.Clients, combinator *kube.Pods, registry *prometheus.Registry, log *zap.Logger) (*Guard, error) {
 	g := &Guard{
 		rules: map[string]rule{},
@@ -49,7 +49,7 @@ func New(c *config.Config, clients *kube.Clients, combinator *kube.Pods, registr
 		switch a.Mode {
 		case config.AccessNone:
 			if kind == config.SecretRoutes {
-				g.log.Warn("users' secret keys are given to whoever asks", zap.String("setting", "http.access.secrets.mode"))
+				g.log.Warn(`http.access.secrets is "none": every client can read secret keys`)
 			}
 		case config.AccessCombinatorPods:
 			g.rules[kind] = fromPods(combinator)
@@ -67,7 +67,7 @@ func New(c *config.Config, clients *kube.Clients, combinator *kube.Pods, registr
 	return g, registry.Register(g.refused)
 }
 
-// Start begins to watch pods.
+// Start starts the watches of pods.
 func (g *Guard) Start(ctx context.Context) error {
 	for _, w := range g.watches {
 		if err := w.Start(ctx); err != nil {
@@ -77,7 +77,7 @@ func (g *Guard) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends the watches.
+// Stop stops the watches.
 func (g *Guard) Stop(ctx context.Context) error {
 	for _, w := range g.watches {
 		if err := w.Stop(ctx); err != nil {
@@ -87,7 +87,7 @@ func (g *Guard) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Protect puts the rules in front of the handlers. A route without a kind answers everybody.
+// Protect wraps the handlers of routes with their rules. A route without a kind is open to everybody.
 func (g *Guard) Protect(routes []server.Route) []server.Route {
 	protected := slices.Clone(routes)
 	for i, route := range routes {
@@ -105,7 +105,7 @@ func (g *Guard) Protect(routes []server.Route) []server.Route {
 	return protected
 }
 
-// admit returns nil, a 403, or a 503 where the cluster cannot be asked: without its word nobody passes.
+// admit returns nil, a 403, or a 503 if the cluster, which decides, is unavailable.
 func (g *Guard) admit(r *http.Request, kind string, check rule) error {
 	refusal, err := check(r.Context(), r)
 	if err != nil {
@@ -120,11 +120,11 @@ func (g *Guard) admit(r *http.Request, kind string, check rule) error {
 	return &server.Error{Status: http.StatusForbidden, Text: "forbidden"}
 }
 
-// fromPods admits the pods of a watch by the connection's own address.
+// fromPods admits pods of a watch by the address of the connection.
 func fromPods(pods *kube.Pods) rule {
 	return func(ctx context.Context, r *http.Request) (string, error) {
 		host := server.Peer(r)
-		if host == "" { // whoever has no address is nobody
+		if host == "" {
 			return notAPod, nil
 		}
 		name, err := pods.At(ctx, host)
@@ -138,7 +138,7 @@ func fromPods(pods *kube.Pods) rule {
 	}
 }
 
-// withToken admits the listed service accounts.
+// withToken admits the configured service accounts.
 func withToken(clients *kube.Clients, a config.Access) rule {
 	return func(ctx context.Context, r *http.Request) (string, error) {
 		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")

@@ -46,8 +46,8 @@ func TestFlagsOverrideTheFile(t *testing.T) {
 	require.Equal(t, "/kc", c.Kubernetes.Kubeconfig)
 }
 
-// badSettings are configurations, and the word by which each is refused.
-var badSettings = map[string]string{
+// invalidSettings are configurations, and a part of the error of each.
+var invalidSettings = map[string]string{
 	"domain: ''":                                                             "domain: required",
 	"domain: 'Not A Name'":                                                   "domain",
 	"domain: a.b\nplatform: 'a b'":                                           "platform",
@@ -128,7 +128,7 @@ var badSettings = map[string]string{
 	"domain: a.b\ntracing: {ratio: 2}":                                      "tracing.ratio",
 }
 
-func TestThePlatformIsItsNameElseItsDomain(t *testing.T) {
+func TestPlatformMarkIsOfNameElseDomain(t *testing.T) {
 	t.Parallel()
 	mark := func(content string) string {
 		c, err := load(t, content)
@@ -141,15 +141,15 @@ func TestThePlatformIsItsNameElseItsDomain(t *testing.T) {
 	require.NotEqual(t, mark("domain: a.b"), mark("domain: a.b\nplatform: staging"))
 }
 
-func TestBadSettingsAreNamed(t *testing.T) {
+func TestErrorsNameInvalidSettings(t *testing.T) {
 	t.Parallel()
-	for content, want := range badSettings {
+	for content, want := range invalidSettings {
 		_, err := load(t, content)
 		require.ErrorContains(t, err, want, content)
 	}
 }
 
-func TestVariablesOverrideTheFileAndENVTestNeedsNoDomain(t *testing.T) {
+func TestVariablesOverrideFileAndENVTestNeedsNoDomain(t *testing.T) {
 	t.Setenv("INNER_TASKS_WORKERS", "9")
 	t.Setenv("INNER_DATABASE_DSN", "postgres://y")
 	t.Setenv("DOMAIN", "from.variable")
@@ -170,7 +170,7 @@ func TestVariablesOverrideTheFileAndENVTestNeedsNoDomain(t *testing.T) {
 	require.NotEmpty(t, c.Domain)
 }
 
-func TestASecretIsNeverShown(t *testing.T) {
+func TestSecretIsNeverPrinted(t *testing.T) {
 	t.Parallel()
 	c := config.Database{DSN: "postgres://u:hunter2@h/d"}
 	encoded, err := json.Marshal(c)

@@ -14,63 +14,63 @@ import (
 var decodeText = mapstructure.ComposeDecodeHookFunc(
 	mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(","))
 
-// decode makes a Config of what was read. All unknown keys and all values of a wrong kind are told at once.
+// decode returns the Config of the values read. All unknown keys and all values of a wrong type are reported at once.
 func decode(v *viper.Viper) (*Config, error) {
 	var c Config
 	var found mapstructure.Metadata
 	err := v.Unmarshal(&c, viper.DecodeHook(decodeText),
 		func(d *mapstructure.DecoderConfig) { d.Metadata = &found })
-	faults := unknown(v.AllKeys())
-	if err == nil && len(faults) == 0 {
-		// An unknown group that holds nothing, or one inside a map.
+	errs := unknownKeys(v.AllKeys())
+	if err == nil && len(errs) == 0 {
+		// An unknown group that is empty or within a map.
 		for _, key := range found.Unused {
-			faults = append(faults, noSuchSetting(strings.NewReplacer("[", ".", "]", "").Replace(key)))
+			errs = append(errs, unknownSetting(strings.NewReplacer("[", ".", "]", "").Replace(key)))
 		}
 	}
 	if err != nil {
-		faults = append(faults, decodeFaults(err)...)
+		errs = append(errs, decodeErrors(err)...)
 	}
-	return &c, errors.Join(faults...)
+	return &c, errors.Join(errs...)
 }
 
-// unknown returns a fault for each of the keys that is no setting, nor an entry of one that is a map.
-func unknown(keys []string) []error {
-	var faults []error
+// unknownKeys returns an error for each key that is neither a setting nor an entry of a map setting.
+func unknownKeys(keys []string) []error {
+	var errs []error
 	slices.Sort(keys)
 	for _, key := range keys {
 		if !slices.ContainsFunc(new(Config).settings(), func(s setting) bool {
 			known := strings.ToLower(s.key)
-			// What stands below a setting that is no map has a value of a wrong kind, which is told elsewhere.
+			// A key below a setting that is no map is reported by the decoder as a value of a wrong type.
 			return key == known || strings.HasPrefix(key, known+".")
 		}) {
-			faults = append(faults, noSuchSetting(key))
+			errs = append(errs, unknownSetting(key))
 		}
 	}
-	return faults
+	return errs
 }
 
-func noSuchSetting(key string) error { return fmt.Errorf("%s: there is no such setting", key) }
+func unknownSetting(key string) error { return fmt.Errorf("%s: unknown setting", key) }
 
-// decodeFaults makes a sentence of each fault that the decoder found. Values of secrets are not repeated.
-func decodeFaults(err error) []error {
+// decodeErrors returns one error for each that the decoder found. They do not repeat the values of secrets.
+func decodeErrors(err error) []error {
 	if joined, ok := errors.AsType[interface {
 		error
 		Unwrap() []error
 	}](err); ok {
-		var faults []error
+		var errs []error
 		for _, e := range joined.Unwrap() {
-			faults = append(faults, decodeFaults(e)...)
+			errs = append(errs, decodeErrors(e)...)
 		}
-		return faults
+		return errs
 	}
-	fault, ok := errors.AsType[*mapstructure.DecodeError](err)
+	decodeError, ok := errors.AsType[*mapstructure.DecodeError](err)
 	if !ok {
 		return []error{fmt.Errorf("configuration: %w", err)}
 	}
 	for _, s := range new(Config).settings() {
-		if s.secret() && strings.EqualFold(s.key, fault.Name()) {
+		if s.secret() && strings.EqualFold(s.key, decodeError.Name()) {
 			return []error{fmt.Errorf("%s: must be a text", s.key)}
 		}
 	}
-	return []error{fmt.Errorf("%s: %w", fault.Name(), fault.Unwrap())}
+	return []error{fmt.Errorf("%s: %w", decodeError.Name(), decodeError.Unwrap())}
 }

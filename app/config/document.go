@@ -16,8 +16,8 @@ import (
 // mask stands for a secret wherever settings are shown.
 const mask = "***"
 
-// Document returns the settings in effect as the documented file: inner.yaml with the values of c, which is what --config
-// takes. A value that is not the default has the default beside it. Secrets are masked.
+// Document returns the settings in effect as a documented file that --config reads: inner.yaml with the values of c. A
+// changed value has the default in a comment. Secrets are masked.
 func (c *Config) Document() ([]byte, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(configs.Defaults, &document); err != nil {
@@ -27,13 +27,13 @@ func (c *Config) Document() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	standard := defaults.settings()
+	defaultSettings := defaults.settings()
 	for i, s := range c.settings() {
 		node := find(&document, strings.Split(s.key, "."))
 		if node == nil {
 			return nil, fmt.Errorf("%s: not in the default configuration", s.key)
 		}
-		if reflect.DeepEqual(s.value.Interface(), standard[i].value.Interface()) {
+		if reflect.DeepEqual(s.value.Interface(), defaultSettings[i].value.Interface()) {
 			continue
 		}
 		if err := s.writeTo(node); err != nil {
@@ -65,7 +65,7 @@ func find(node *yaml.Node, path []string) *yaml.Node {
 	return nil
 }
 
-// writeTo puts the value into the node of its default.
+// writeTo replaces the value of the node, which holds the default.
 func (s setting) writeTo(node *yaml.Node) error {
 	was := *node
 	value := s.value.Interface()
@@ -85,7 +85,7 @@ func (s setting) writeTo(node *yaml.Node) error {
 	return nil
 }
 
-// zeros are the parts of a duration's text that say nothing.
-var zeros = regexp.MustCompile(`^(\d+h)(?:0m0s)$|^(\d+h\d+m|\d+m)0s$`)
+// zeroUnits matches the trailing zero units of a duration's text.
+var zeroUnits = regexp.MustCompile(`^(\d+h)(?:0m0s)$|^(\d+h\d+m|\d+m)0s$`)
 
-func durationText(d time.Duration) string { return zeros.ReplaceAllString(d.String(), "$1$2") }
+func durationText(d time.Duration) string { return zeroUnits.ReplaceAllString(d.String(), "$1$2") }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Domains is how custom domains are checked and served.
+// Domains are the settings of checking and serving custom domains.
 type Domains struct {
 	Targets          []string      `mapstructure:"targets"`
 	RequireTarget    bool          `mapstructure:"requireTarget"`
@@ -30,7 +30,7 @@ type Domains struct {
 	DNS              DNS           `mapstructure:"dns"`
 }
 
-// DNS is how questions about custom domains are asked.
+// DNS are the settings of DNS queries about custom domains.
 type DNS struct {
 	Resolvers      []string      `mapstructure:"resolvers"`
 	Roots          []string      `mapstructure:"roots"`
@@ -41,40 +41,69 @@ type DNS struct {
 	Delegations    time.Duration `mapstructure:"delegations"`
 }
 
-// clusterZone ends the names by which the cluster's own services are found.
+// clusterZone is the DNS zone of the cluster's own Services.
 const clusterZone = "cluster.local"
 
-func (d Domains) validate(fault func(key, format string, args ...any)) {
+const maxPort = 65535
+
+func domainsLimits() limits {
+	return limits{
+		numbers: map[string][2]float64{
+			"domains.checks":           {1, 100_000},
+			"domains.withdrawFailures": {1, 1000},
+			"domains.removalMinimum":   {1, 1_000_000_000},
+			"domains.removalShare":     {0, 1},
+			"domains.workers":          {1, maxWorkers},
+			"domains.dns.port":         {1, maxPort},
+			"domains.dns.questions":    {1, 100_000},
+		},
+		durations: map[string][2]time.Duration{
+			"domains.scanInterval":    {10 * time.Millisecond, time.Hour},
+			"domains.resyncInterval":  {10 * time.Millisecond, day},
+			"domains.checkTimeout":    {100 * time.Millisecond, 10 * time.Minute},
+			"domains.scheduleFor":     {time.Second, year},
+			"domains.checkInterval":   {time.Second, year},
+			"domains.passTimeout":     {time.Second, week},
+			"domains.withdrawAfter":   {time.Second, year},
+			"domains.retryInterval":   {time.Second, year},
+			"domains.removalGrace":    {time.Second, year},
+			"domains.dns.timeout":     {10 * time.Millisecond, time.Minute},
+			"domains.dns.delegations": {time.Second, day},
+		},
+	}
+}
+
+func (d Domains) validate(invalid invalidFunc) {
 	for _, target := range d.Targets {
 		switch {
 		case !dnsName.MatchString(target) || !strings.Contains(target, "."):
-			fault("domains.targets", "must be DNS names in lower case with at least two labels")
+			invalid("domains.targets", "must be DNS names in lower case with at least two labels")
 		case target == clusterZone || strings.HasSuffix(target, "."+clusterZone):
-			fault("domains.targets", "must not be names of the cluster")
+			invalid("domains.targets", "must not be names of the cluster")
 		}
 	}
 	if !dnsName.MatchString(d.Issuer) {
-		fault("domains.issuer", "must be the name of a ClusterIssuer")
+		invalid("domains.issuer", "must be the name of a ClusterIssuer")
 	}
 	if d.RemovalShare == 0 {
-		fault("domains.removalShare", "must be above 0")
+		invalid("domains.removalShare", "must be above 0")
 	}
-	d.DNS.validate(fault)
+	invalid.atMost("domains.dns.timeout", d.DNS.Timeout, "domains.checkTimeout", d.CheckTimeout)
+	invalid.atMost("domains.checkTimeout", d.CheckTimeout, "domains.passTimeout", d.PassTimeout)
+	d.DNS.validate(invalid)
 }
 
-func (d DNS) validate(fault func(key, format string, args ...any)) {
+func (d DNS) validate(invalid invalidFunc) {
 	for _, resolver := range d.Resolvers {
 		host, port, err := net.SplitHostPort(resolver)
 		_, notAddress := netip.ParseAddr(host)
 		if n, notNumber := strconv.Atoi(port); err != nil || notAddress != nil || notNumber != nil || n < 1 || n > maxPort {
-			fault("domains.dns.resolvers", "must be address:port")
+			invalid("domains.dns.resolvers", "must be address:port")
 		}
 	}
 	for _, root := range d.Roots {
 		if _, err := netip.ParseAddr(root); err != nil {
-			fault("domains.dns.roots", "must be addresses")
+			invalid("domains.dns.roots", "must be addresses")
 		}
 	}
 }
-
-const maxPort = 65535

@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/configs"
 )
 
-// FuzzFile reads settings that an operator may write. What is taken was checked, and a fault never shows a secret.
+// FuzzFile loads settings files: an accepted one is valid, and an error never contains a secret.
 func FuzzFile(f *testing.F) {
 	f.Add(string(configs.Defaults))
 	for _, seed := range []string{

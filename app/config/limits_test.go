@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// good returns the defaults with what has none.
-func good(t *testing.T) *Config {
+// validConfig returns the defaults and a domain, which has none.
+func validConfig(t *testing.T) *Config {
 	t.Helper()
 	c, err := readDefaults()
 	require.NoError(t, err)
@@ -21,10 +21,10 @@ func good(t *testing.T) *Config {
 	return c
 }
 
-// refused fails the test unless a setting with this value is refused by its key.
-func refused(t *testing.T, key string, set func(reflect.Value)) {
+// requireInvalid requires that the setting is invalid with this value.
+func requireInvalid(t *testing.T, key string, set func(reflect.Value)) {
 	t.Helper()
-	c := good(t)
+	c := validConfig(t)
 	for _, s := range c.settings() {
 		if s.key == key {
 			set(s.value)
@@ -32,13 +32,13 @@ func refused(t *testing.T, key string, set func(reflect.Value)) {
 			return
 		}
 	}
-	require.Fail(t, "there is no such setting: "+key)
+	require.Fail(t, "unknown setting: "+key)
 }
 
 func TestEveryNumberAndDurationHasLimits(t *testing.T) {
 	t.Parallel()
-	numbers, durations := numberLimits(), durationLimits()
-	for _, s := range good(t).settings() {
+	numbers, durations := allLimits().numbers, allLimits().durations
+	for _, s := range validConfig(t).settings() {
 		var found bool
 		switch {
 		case s.value.Type() == reflect.TypeFor[time.Duration]():
@@ -53,7 +53,7 @@ func TestEveryNumberAndDurationHasLimits(t *testing.T) {
 	for _, key := range slices.Sorted(maps.Keys(durations)) {
 		limits := durations[key]
 		for _, d := range []time.Duration{limits[0] - 1, limits[1] + 1, -time.Second, math.MaxInt64, math.MinInt64} {
-			refused(t, key, func(v reflect.Value) { v.SetInt(int64(d)) })
+			requireInvalid(t, key, func(v reflect.Value) { v.SetInt(int64(d)) })
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(numbers)) {
@@ -62,7 +62,7 @@ func TestEveryNumberAndDurationHasLimits(t *testing.T) {
 			if key == "http.bodyMemory" && n == math.MaxInt32 || key == "domains.removalMinimum" && n < 1e9 && n > 0 {
 				continue
 			}
-			refused(t, key, func(v reflect.Value) {
+			requireInvalid(t, key, func(v reflect.Value) {
 				if v.CanFloat() {
 					v.SetFloat(n)
 				} else {
@@ -72,7 +72,7 @@ func TestEveryNumberAndDurationHasLimits(t *testing.T) {
 		}
 	}
 	for _, n := range []int{0, -1, maxWorkers + 1} {
-		c := good(t)
+		c := validConfig(t)
 		c.Tasks.Lanes = map[string]int{"slow": n}
 		require.ErrorContains(t, c.Validate(), "tasks.lanes.slow")
 	}

@@ -27,20 +27,20 @@ func AddFlags(flags *pflag.FlagSet) {
 	flags.StringP("kubeconfig", "k", "", "path of a kubeconfig; empty: the pod's service account")
 }
 
-// Error says which settings are wrong.
+// Error reports invalid settings.
 type Error struct{ cause error }
 
 // Error implements error.
 func (e Error) Error() string { return e.cause.Error() }
 
-// Unwrap returns the faults.
+// Unwrap returns the errors of the settings.
 func (e Error) Unwrap() error { return e.cause }
 
-// Wrong returns the Error of a setting that whoever uses it found wrong.
+// Wrong returns err as the Error of a setting that is checked where it is used.
 func Wrong(err error) error { return Error{err} }
 
-// Load reads the defaults, then the file named by --config, then INNER_… variables and the flags that were set; what
-// comes later wins. Unknown keys and bad values are errors that name the key.
+// Load reads the defaults, then the file named by --config, then INNER_… variables and the flags that were set; later
+// values override earlier ones. Unknown keys and invalid values are errors with the key.
 func Load(flags *pflag.FlagSet) (*Config, error) {
 	c, err := read(flags)
 	if err != nil {
@@ -52,7 +52,7 @@ func Load(flags *pflag.FlagSet) (*Config, error) {
 	return c, nil
 }
 
-// LoadForDatabase is Load for commands that need the database only: it does not ask for a domain.
+// LoadForDatabase is Load for commands that need the database only: it requires no domain.
 func LoadForDatabase(flags *pflag.FlagSet) (*Config, error) {
 	c, err := read(flags)
 	if err != nil {
@@ -67,7 +67,7 @@ func LoadForDatabase(flags *pflag.FlagSet) (*Config, error) {
 	return c, nil
 }
 
-// testDomain is the domain where none is given and none is needed.
+// testDomain is the domain of tests and of commands that need none.
 const testDomain = "localhost.test"
 
 func read(flags *pflag.FlagSet) (*Config, error) {
@@ -106,7 +106,7 @@ func read(flags *pflag.FlagSet) (*Config, error) {
 	return c, nil
 }
 
-// withDefaults returns a reader that knows the defaults.
+// withDefaults returns a viper that holds the defaults.
 func withDefaults() (*viper.Viper, error) {
 	v := viper.New()
 	v.SetConfigType("yaml")
@@ -116,7 +116,7 @@ func withDefaults() (*viper.Viper, error) {
 	return v, nil
 }
 
-// readDefaults returns the configuration of one who set nothing.
+// readDefaults returns the configuration of the defaults alone.
 func readDefaults() (*Config, error) {
 	v, err := withDefaults()
 	if err != nil {

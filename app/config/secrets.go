@@ -7,6 +7,26 @@ import (
 	"strings"
 )
 
+// Secret is a setting that must not be shown: printed or encoded it is "***".
+type Secret string
+
+// String hides the value from fmt and from logs.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return mask
+}
+
+// GoString hides the value from %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalText hides the value from JSON and YAML.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Reveal returns the value, for the code that uses it.
+func (s Secret) Reveal() string { return string(s) }
+
 // keyedPassword finds the password of a DSN in the form key=value.
 var keyedPassword = regexp.MustCompile(`(?i)password\s*=\s*('((?:[^'\\]|\\.)*)'|\S+)`)
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// setting is one value of a Config, found by its key: "tasks.pollInterval".
+// setting is one value of a Config, by its key such as "tasks.pollInterval".
 type setting struct {
 	key   string
 	value reflect.Value

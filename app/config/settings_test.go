@@ -13,7 +13,7 @@ import (
 	"app238.com/inner/configs"
 )
 
-func TestEverySettingStandsInTheDocumentedFileAndIsExplained(t *testing.T) {
+func TestDocumentedFileExplainsEverySetting(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, "domain: example.com")
 	require.NoError(t, err)
@@ -50,7 +50,7 @@ func comments(t *testing.T, file string) map[string]string {
 	return found
 }
 
-func TestAPrintedConfigurationIsTheSameWhenItIsReadAgain(t *testing.T) {
+func TestPrintedConfigurationReadsBackTheSame(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, "domain: example.com\ntasks: {workers: 7, pollInterval: 90s, lanes: {slow: 3, other: 2}}\nlog: {format: console}", "-k", "/kc")
 	require.NoError(t, err)
@@ -58,13 +58,13 @@ func TestAPrintedConfigurationIsTheSameWhenItIsReadAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(shown), "workers: 7 # default: 4")
 	require.Contains(t, string(shown), "pollInterval: 1m30s # default: 1s")
-	require.Contains(t, string(shown), "# Tasks that run at the same time in this process.")
+	require.Contains(t, string(shown), "# Number of concurrent tasks in this process, in the default lane.")
 	again, err := load(t, string(shown))
 	require.NoError(t, err)
 	require.Equal(t, c, again)
 }
 
-func TestAPrintedConfigurationMasksSecretsAndTheMaskIsRefused(t *testing.T) {
+func TestPrintedMaskIsRefusedAsSecret(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, "domain: example.com", "-d", "postgres://u:hunter2@h/d")
 	require.NoError(t, err)
@@ -76,17 +76,17 @@ func TestAPrintedConfigurationMasksSecretsAndTheMaskIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "database.dsn: is a mask")
 }
 
-func TestAllFaultsAreToldAtOnceAndWithoutSecrets(t *testing.T) {
+func TestAllErrorsAreReportedAtOnceWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	_, err := load(t, "domain: a.b\ntaskz: 1\ntasks: {wrkers: 1, workers: many}\nhttp: {requestTimeout: soon}\ndatabase: {dsn: {password: hunter2}}")
-	for _, want := range []string{"taskz: there is no such setting", "tasks.wrkers: there is no such setting", "tasks.workers: ", "http.requestTimeout: ", "database.dsn: must be a text"} {
+	for _, want := range []string{"taskz: unknown setting", "tasks.wrkers: unknown setting", "tasks.workers: ", "http.requestTimeout: ", "database.dsn: must be a text"} {
 		require.ErrorContains(t, err, want)
 	}
 	require.NotContains(t, err.Error(), "hunter2")
 	require.Len(t, strings.Split(err.Error(), "\n"), 5, err.Error())
 }
 
-func TestASecretIsReadFromTheFileThatAVariableNames(t *testing.T) {
+func TestSecretIsReadFromFileOfVariable(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "dsn")
 	require.NoError(t, os.WriteFile(file, []byte("postgres://from-file/x\n"), 0o600))
 	t.Setenv("INNER_DATABASE_DSN_FILE", file)
@@ -99,16 +99,16 @@ func TestASecretIsReadFromTheFileThatAVariableNames(t *testing.T) {
 
 	t.Setenv("INNER_DATABASE_DSN", "postgres://hunter2/x")
 	_, err = load(t, "domain: a.b")
-	require.ErrorContains(t, err, "database.dsn: given twice")
+	require.ErrorContains(t, err, "database.dsn: set twice")
 	require.NotContains(t, err.Error(), "hunter2")
 	t.Setenv("INNER_DATABASE_DSN", "")
 	t.Setenv("INNER_DATABASE_DSN_FILE", "postgres://u:hunter2@h/x")
 	_, err = load(t, "domain: a.b")
 	require.ErrorContains(t, err, "database.dsn: INNER_DATABASE_DSN_FILE: no such file")
-	require.NotContains(t, err.Error(), "hunter2", "somebody mistook the variables")
+	require.NotContains(t, err.Error(), "hunter2", "the variables were mixed up")
 }
 
-func TestVariablesThatAreNoSettingsAreFound(t *testing.T) {
+func TestUnknownVariablesAreFound(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []string{"INNER_HTTP_LISTEN_FILE", "INNER_TASK_WORKERS"}, config.UnknownVariables([]string{
 		"PATH=/bin", "INNER_TASK_WORKERS=1", "INNER_TASKS_WORKERS=1", "INNER_TASKS_LANES_SLOW=3", "INNER_DATABASE_DSN_FILE=/x",
@@ -118,7 +118,7 @@ func TestVariablesThatAreNoSettingsAreFound(t *testing.T) {
 	}))
 }
 
-func TestDurationsAreShownAsOneWritesThem(t *testing.T) {
+func TestDurationsArePrintedShort(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[time.Duration]string{
 		24 * time.Hour: "24h", 90 * time.Second: "1m30s", 10 * time.Minute: "10m", 90 * time.Minute: "1h30m",

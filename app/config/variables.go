@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// variablePrefix begins the names of all variables that are settings.
+	// variablePrefix is the prefix of all variables that are settings.
 	variablePrefix = "INNER"
-	// fileSuffix ends the name of a variable that names a file with a secret instead of holding it.
+	// fileSuffix is the suffix of a variable that names a file with a secret.
 	fileSuffix = "_FILE"
 )
 
-// mergeSecretFiles sets each secret for which a variable INNER_…_FILE names a file, so that it need stand neither in the
-// environment nor in the configuration file. A line break at its end is not part of it.
+// mergeSecretFiles reads each secret for which a variable INNER_…_FILE names a file, so that it is neither in the
+// environment nor in the configuration file. Line breaks at the end are not part of the secret.
 func mergeSecretFiles(v *viper.Viper) error {
 	for _, s := range new(Config).settings() {
 		name := s.variable() + fileSuffix
@@ -30,7 +30,7 @@ func mergeSecretFiles(v *viper.Viper) error {
 			continue
 		}
 		if os.Getenv(s.variable()) != "" {
-			return fmt.Errorf("%s: given twice, by %s and by %s", s.key, s.variable(), name)
+			return fmt.Errorf("%s: set twice, by %s and by %s", s.key, s.variable(), name)
 		}
 		content, err := os.ReadFile(file) //nolint:gosec // the operator names it
 		if err != nil {
@@ -41,7 +41,7 @@ func mergeSecretFiles(v *viper.Viper) error {
 	return nil
 }
 
-// withoutPath returns the reason alone: whoever mistook the two variables has put the secret where the path belongs.
+// withoutPath returns the reason without the path, which is the secret itself where the two variables were mixed up.
 func withoutPath(err error) error {
 	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathError.Err
@@ -49,12 +49,12 @@ func withoutPath(err error) error {
 	return err
 }
 
-// foreign finds variables that begin like ours and are not meant as settings: what Kubernetes puts into pods for a Service
-// named inner…, and what this project's tests and builds use.
-var foreign = regexp.MustCompile(`_SERVICE_(HOST|PORT)|_PORT$|_PORT_\d+_(TCP|UDP)|^INNER_(TEST|E2E|CHAOS)(_|$)|^INNER_CACHE$`)
+// ignoredVariables matches variables with the prefix that are not settings: those that Kubernetes sets in pods for a Service
+// named inner…, and those of this project's tests and builds.
+var ignoredVariables = regexp.MustCompile(`_SERVICE_(HOST|PORT)|_PORT$|_PORT_\d+_(TCP|UDP)|^INNER_(TEST|E2E|CHAOS)(_|$)|^INNER_CACHE$`)
 
-// UnknownVariables returns the names of the variables in environ ("NAME=value") that look like a setting and are none, sorted.
-// They are not an error when the program starts: in a pod, others put variables there too.
+// UnknownVariables returns the names of the variables in environ ("NAME=value") that have the prefix of a setting and are
+// none, sorted. They are no error at the start of the program: other software may set variables in its pod.
 func UnknownVariables(environ []string) []string {
 	known := map[string]bool{}
 	var groups []string
@@ -71,7 +71,7 @@ func UnknownVariables(environ []string) []string {
 	for _, entry := range environ {
 		name, _, _ := strings.Cut(entry, "=")
 		inGroup := func(group string) bool { return strings.HasPrefix(name, group) }
-		if strings.HasPrefix(name, variablePrefix+"_") && !known[name] && !foreign.MatchString(name) && !slices.ContainsFunc(groups, inGroup) {
+		if strings.HasPrefix(name, variablePrefix+"_") && !known[name] && !ignoredVariables.MatchString(name) && !slices.ContainsFunc(groups, inGroup) {
 			unknown = append(unknown, name)
 		}
 	}

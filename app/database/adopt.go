@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// oneTaskPerKey is the index that rows of an earlier release, which share the key ”, would break.
+// oneTaskPerKey is the index that rows of an earlier release, which share the empty key, violate.
 const oneTaskPerKey = "console_tasks_one_per_key"
 
 // adoptPage is how many rows are changed at once.
 const adoptPage = 1000
 
 const (
-	// From here on each row that an earlier release still writes has a key of its own too.
+	// Rows that an earlier release still writes get distinct keys by this default.
 	ownKeys = `
 ALTER TABLE console_tasks ALTER COLUMN ordering_key SET DEFAULT 'task/' || CAST(gen_random_uuid() AS TEXT)`
 
-	// Nobody knows what such a task is worth that has not ended: it may be years old, and its writer may have run it without
-	// saying so. It is cancelled, and stays to be seen for as long as retention keeps it.
+	// A task that has not ended is cancelled: it may be years old, or have been run without its row being updated. Retention
+	// removes it later.
 	adoptTasks = `
 WITH old AS (
     SELECT id, COALESCE(task_status, '') AS status, COALESCE(task_status, '') IN ('finished', 'error', 'superseded', 'cancelled') AS over
@@ -34,10 +34,10 @@ FROM old WHERE c.id = old.id AND c.ordering_key = ''
 RETURNING c.id, old.over`
 )
 
-// adoptTasks makes the rows of an earlier release, whose keys are ”, tasks of this one, in batches. What it has done is
-// not done again after it was interrupted.
+// adoptTasks gives the rows of an earlier release, whose keys are empty, keys of their own, in batches. An interrupted run
+// continues where it stopped.
 func (r *migrationRun) adoptTasks(ctx context.Context) error {
-	if err := r.limitLocks(ctx, true); err != nil {
+	if err := r.setLockTimeout(ctx, true); err != nil {
 		return err
 	}
 	if _, err := r.conn.ExecContext(ctx, ownKeys); err != nil {
@@ -52,18 +52,18 @@ func (r *migrationRun) adoptTasks(ctx context.Context) error {
 		if n == 0 && after == 0 {
 			break
 		}
-		// After the last page from the beginning again: ids are not committed in their order.
-		after, rows, cancelled, r.advanced = last, rows+n, cancelled+not, time.Now()
+		// Start again after the last page: ids are not committed in order.
+		after, rows, cancelled, r.lastProgress = last, rows+n, cancelled+not, time.Now()
 	}
 	if rows > 0 {
-		r.done++
-		r.tell(fmt.Sprintf("adopted %d tasks of an earlier release; %d of them had not ended and were cancelled", rows, cancelled))
+		r.completed++
+		r.progress(fmt.Sprintf("adopted %d tasks of an earlier release; %d of them had not ended and were cancelled", rows, cancelled))
 	}
 	return nil
 }
 
-// adoptBatch changes the next rows after an id. It returns the highest id, 0 where there are none, how many rows it changed, and
-// how many of them it cancelled.
+// adoptBatch updates the next rows after an id. It returns the highest id, 0 for none, and the numbers of rows updated and
+// cancelled.
 func (r *migrationRun) adoptBatch(ctx context.Context, after int64) (last int64, rows, cancelled int, err error) {
 	err = each(ctx, r.conn, adoptTasks, func(found *sql.Rows) error {
 		var id int64

@@ -10,8 +10,8 @@ import (
 	"app238.com/inner/app/database/internal/schema"
 )
 
-// pg_catalog shows tables on which one has no right too; information_schema does not, and nobody gave us one on all of
-// Outer's. None of these statements locks a table of ours.
+// pg_catalog is read because information_schema hides tables on which Inner has no privilege, as on some of Outer's. None of
+// these statements locks a table.
 const (
 	serverKind = `SELECT version() LIKE 'PostgreSQL%'`
 
@@ -41,13 +41,13 @@ JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
 WHERE c.relname = $1 AND n.nspname = current_schema() AND l.granted AND a.pid <> pg_backend_pid()
 ORDER BY a.xact_start LIMIT 3`
 
-	// Two constants that nothing else in the database uses.
+	// The two numbers identify the lock; nothing else in the database uses them.
 	tryMigrationLock = `SELECT pg_try_advisory_lock(22385, 13)`
 )
 
-// missing reads the catalogue and says what it lacks.
+// missing reads the catalogue and returns the steps that create what is missing.
 func (r *migrationRun) missing(ctx context.Context) ([]schema.Step, error) {
-	defer r.guarded()()
+	defer r.watchdog()()
 	have := &schema.Catalogue{Columns: map[string][]string{}}
 	if err := r.conn.QueryRowContext(ctx, serverKind).Scan(&have.Postgres); err != nil {
 		return nil, err
@@ -78,8 +78,8 @@ func (r *migrationRun) missing(ctx context.Context) ([]schema.Step, error) {
 	return r.declared.Missing(have)
 }
 
-// sessionSettings let a statement take as long as it needs, those of PostgreSQL see to it that it does not outlive its client.
-// The latter are tried only: some of its platforms cannot notice that a client is gone.
+// sessionSettings remove the limit of statements. postgresSettings make PostgreSQL end a statement whose client is gone; they
+// are optional, since some platforms cannot detect that.
 var (
 	sessionSettings  = []string{`SET statement_timeout = 0`}
 	postgresSettings = []string{
@@ -88,23 +88,23 @@ var (
 	}
 )
 
-// begin prepares the session for changes. On PostgreSQL it waits until no other run changes anything: two that build an
-// index of one table concurrently would wait for each other. CockroachDB has no such locks; there several runs meet, and each
-// reads again what is missing.
+// begin prepares the session for changes. On PostgreSQL it waits for the migration lock: two runs that build indexes of one
+// table concurrently would deadlock. CockroachDB has no advisory locks; there concurrent runs read the catalogue again after
+// each conflict.
 func (r *migrationRun) begin(ctx context.Context) error {
 	if err := r.prepareSession(ctx); err != nil {
 		return err
 	}
 	if !r.postgres {
-		r.alone = true
+		r.exclusive = true
 		return nil
 	}
 	for attempt := 1; ; attempt++ {
-		if err := r.tryLock(ctx); err != nil || r.alone {
+		if err := r.tryLock(ctx); err != nil || r.exclusive {
 			return err
 		}
 		if attempt == 1 {
-			r.tell("another process is migrating: waiting for it")
+			r.progress("waiting for another migration to end")
 		}
 		if err := pause(ctx, min(attempt, 7)); err != nil {
 			return err
@@ -112,9 +112,9 @@ func (r *migrationRun) begin(ctx context.Context) error {
 	}
 }
 
-// prepareSession has the session's settings be those of a migration.
+// prepareSession applies the settings of a migration to the session.
 func (r *migrationRun) prepareSession(ctx context.Context) error {
-	defer r.guarded()()
+	defer r.watchdog()()
 	for _, setting := range sessionSettings {
 		if _, err := r.conn.ExecContext(ctx, setting); err != nil {
 			return err
@@ -131,19 +131,19 @@ func (r *migrationRun) prepareSession(ctx context.Context) error {
 	return nil
 }
 
-// tryLock is polled: a statement that waited for the lock would itself keep the builder of an index waiting.
+// tryLock is polled, since a statement that waits for the lock blocks CREATE INDEX CONCURRENTLY.
 func (r *migrationRun) tryLock(ctx context.Context) error {
-	defer r.guarded()()
-	r.advanced = time.Now()
-	return r.conn.QueryRowContext(ctx, tryMigrationLock).Scan(&r.alone)
+	defer r.watchdog()()
+	r.lastProgress = time.Now()
+	return r.conn.QueryRowContext(ctx, tryMigrationLock).Scan(&r.exclusive)
 }
 
-// holders returns who holds a table's lock, the longest first, or nothing where that cannot be learned.
-func (r *migrationRun) holders(ctx context.Context, table string) []string {
+// lockHolders returns the processes that hold locks on a table, the oldest transaction first; nothing if the query fails.
+func (r *migrationRun) lockHolders(ctx context.Context, table string) []string {
 	if !r.postgres {
 		return nil
 	}
-	defer r.guarded()()
+	defer r.watchdog()()
 	var held []string
 	err := each(ctx, r.conn, findHolders, func(rows *sql.Rows) error {
 		var pid int
@@ -160,7 +160,7 @@ func (r *migrationRun) holders(ctx context.Context, table string) []string {
 	return held
 }
 
-// each calls use with each row.
+// each calls use for each row of a query.
 func each(ctx context.Context, conn *sql.Conn, query string, use func(*sql.Rows) error, args ...any) (err error) {
 	rows, err := conn.QueryContext(ctx, query, args...)
 	if err != nil {

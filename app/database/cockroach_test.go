@@ -9,8 +9,8 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// TestMigrateWorksWhereAChangeOfTheSchemaEndsTheTransaction has CockroachDB's manners since 25.1.
-func TestMigrateWorksWhereAChangeOfTheSchemaEndsTheTransaction(t *testing.T) {
+// Since 25.1 CockroachDB commits a transaction before a schema change.
+func TestMigrateWithAutocommitBeforeDDL(t *testing.T) {
 	t.Parallel()
 	behind := testdatabase.NewEmpty(t)
 	db, _ := behind.AsCockroachDB(t)

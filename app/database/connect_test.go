@@ -22,7 +22,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// with returns a DSN with other settings.
+// with returns a DSN with other parameters.
 func with(t *testing.T, dsn string, settings map[string]string) string {
 	t.Helper()
 	u, err := url.Parse(dsn)
@@ -35,7 +35,7 @@ func with(t *testing.T, dsn string, settings map[string]string) string {
 	return u.String()
 }
 
-// encrypted returns the DSN of a server of the test's own that takes connections by TLS.
+// encrypted returns the DSN of a new server with TLS.
 func encrypted(t *testing.T) string {
 	t.Helper()
 	server, err := postgres.Start(t.Context(), postgres.Options{TLS: true})
@@ -44,7 +44,7 @@ func encrypted(t *testing.T) string {
 	return with(t, server.DSN("postgres"), map[string]string{"sslmode": "require"})
 }
 
-// authority returns the file of an authority that has issued nothing.
+// authority returns the certificate file of an unrelated authority.
 func authority(t *testing.T) string {
 	t.Helper()
 	public, _, err := certificate.SelfSigned("another")
@@ -54,7 +54,7 @@ func authority(t *testing.T) string {
 	return path
 }
 
-func TestAConnectionThatCannotBeOpenedIsNoStatementsFault(t *testing.T) {
+func TestConnectErrorIsNoStatementError(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "it is PostgreSQL's settings that refuse connections")
 	closed, other := testdatabase.NewEmpty(t), testdatabase.NewEmpty(t)
@@ -74,18 +74,18 @@ func TestAConnectionThatCannotBeOpenedIsNoStatementsFault(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for way, err := range openings(t, testdatabase.Config(t, c.dsn)) {
+			for way, err := range connectErrors(t, testdatabase.Config(t, c.dsn)) {
 				t.Logf("%s: %v", way, err)
-				waits.is(t, err)
+				temporary.is(t, err)
 				require.Contains(t, database.Explain(err), c.words)
-				require.False(t, database.IsMissing(err) || database.IsForbidden(err) || database.IsBadData(err), "nothing is said of a statement")
+				require.False(t, database.IsMissing(err) || database.IsForbidden(err) || database.IsBadData(err), "not an error of the statement")
 			}
 		})
 	}
 }
 
-// openings returns what a statement meets on each kind of pool.
-func openings(t *testing.T, c *config.Config) map[string]error {
+// connectErrors returns the error of a statement on each kind of pool.
+func connectErrors(t *testing.T, c *config.Config) map[string]error {
 	t.Helper()
 	c.Combinator.RDB.DSN = c.Database.DSN
 	connector, err := database.EngineConnector(c.Combinator.RDB, "")
@@ -106,15 +106,15 @@ func openings(t *testing.T, c *config.Config) map[string]error {
 	return all
 }
 
-func TestWhatAStatementIsRefusedForIsStillItsOwn(t *testing.T) {
+func TestStatementErrorIsPermanent(t *testing.T) {
 	t.Parallel()
 	db := testdatabase.NewEmpty(t)
 	_, err := db.ExecContext(t.Context(), `SELECT set_config('no_such_setting', '1', false)`)
-	atFault.is(t, err)
+	permanent.is(t, err)
 	require.True(t, database.IsMissing(err))
 }
 
-func TestAPoolClosesWellThoughItsServerHasGone(t *testing.T) {
+func TestPoolClosesAfterServerIsGone(t *testing.T) {
 	t.Parallel()
 	p := proxy.New(t, encrypted(t))
 	db, err := database.Open(testdatabase.Config(t, p.DSN))
@@ -124,7 +124,7 @@ func TestAPoolClosesWellThoughItsServerHasGone(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-func TestATransactionOfSteadyStatementsNeedsOneConnection(t *testing.T) {
+func TestPreparedTransactionNeedsOneConnection(t *testing.T) {
 	t.Parallel()
 	c := pooled(t, pgbouncer.Options{PoolSize: 2})
 	steady, err := database.OpenPreparedPool(c)
@@ -132,7 +132,7 @@ func TestATransactionOfSteadyStatementsNeedsOneConnection(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, steady.Close()) })
 	_, err = steady.ExecContext(t.Context(), `SELECT 1`)
 	require.NoError(t, err)
-	other, err := stranger(t, c).Conn(t.Context()) // the other connection that there is
+	other, err := stranger(t, c).Conn(t.Context()) // the pooler's other connection
 	require.NoError(t, err)
 	require.NoError(t, other.PingContext(t.Context()))
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -150,7 +150,7 @@ func TestATransactionOfSteadyStatementsNeedsOneConnection(t *testing.T) {
 	require.NoError(t, other.Close())
 }
 
-func TestWhatCannotBePreparedInASessionIsPreparedInAnother(t *testing.T) {
+func TestStatementIsPreparedInAnotherSession(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "whether a name is taken once more within a failed transaction is PostgreSQL's way")
 	for name, tracer := range map[string]*tracing.Tracing{"untraced": nil, "traced": traced(t)} {
@@ -173,7 +173,7 @@ func TestWhatCannotBePreparedInASessionIsPreparedInAnother(t *testing.T) {
 			_, err = tx.PrepareContext(t.Context(), `SELECT 2`) //nolint:sqlclosecheck // there is none
 			require.ErrorContains(t, err, "already exists")
 			require.NoError(t, tx.Rollback())
-			require.Zero(t, pool.Stats().OpenConnections, "the session is of no use")
+			require.Zero(t, pool.Stats().OpenConnections, "the session is discarded")
 
 			_, err = pool.ExecContext(t.Context(), taken)
 			require.NoError(t, err)
@@ -184,7 +184,7 @@ func TestWhatCannotBePreparedInASessionIsPreparedInAnother(t *testing.T) {
 	}
 }
 
-// traced returns a tracing whose spans nobody takes.
+// traced returns a tracing whose collector is unreachable.
 func traced(t *testing.T) *tracing.Tracing {
 	t.Helper()
 	made, err := tracing.New(&config.Config{Tracing: config.Tracing{Endpoint: "http://127.0.0.1:1", Ratio: 1, Timeout: time.Second}})
@@ -193,7 +193,7 @@ func traced(t *testing.T) *tracing.Tracing {
 	return made
 }
 
-func TestAStatementIsPreparedAnewWhereAColumnGotAnotherType(t *testing.T) {
+func TestStatementIsPreparedAgainAfterColumnTypeChange(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "CockroachDB changes no column's type within a transaction")
 	db := testdatabase.NewEmpty(t)
@@ -222,7 +222,7 @@ func TestAStatementIsPreparedAnewWhereAColumnGotAnotherType(t *testing.T) {
 	require.NoError(t, read())
 }
 
-func TestAnOpeningEndsWithItsContextWheneverThatEnds(t *testing.T) {
+func TestConnectEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	var listen net.ListenConfig
 	silent, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")

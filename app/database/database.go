@@ -1,4 +1,4 @@
-// Package database opens the platform's PostgreSQL or CockroachDB and knows how its errors are to be taken.
+// Package database opens connections to the platform's PostgreSQL or CockroachDB, migrates its tables and classifies its errors.
 package database
 
 import (
@@ -21,8 +21,7 @@ import (
 	"app238.com/inner/ent"
 )
 
-// Open returns a pool of connections whose sessions are in UTC. It does not connect: a database that is away is found
-// out by whoever asks it something.
+// Open returns a pool of connections whose sessions are in UTC. It does not connect.
 func Open(c *config.Config) (*sql.DB, error) {
 	connector, err := Connector(c)
 	if err != nil {
@@ -31,7 +30,7 @@ func Open(c *config.Config) (*sql.DB, error) {
 	return Pool(connector, c), nil
 }
 
-// Connector returns what opens the connections of Open.
+// Connector returns the connector of Open.
 func Connector(c *config.Config) (driver.Connector, error) {
 	dsn, err := withSettings(c.Database)
 	if err != nil {
@@ -40,27 +39,27 @@ func Connector(c *config.Config) (driver.Connector, error) {
 	return connect("database.dsn", dsn, c.Database.StatementTimeout+answerMargin)
 }
 
-// connect returns what opens connections by a DSN, which are given up where the server lets one wait for longer than answer.
-func connect(key, dsn string, answer time.Duration) (driver.Connector, error) {
+// connect returns a connector for a DSN. A connection is closed when the server takes longer than limit to answer.
+func connect(key, dsn string, limit time.Duration) (driver.Connector, error) {
 	parsed, err := pq.NewConfig(dsn)
 	if err != nil {
 		// The driver's own message may repeat the password.
-		return nil, notDSN(key)
+		return nil, invalidDSN(key)
 	}
 	parameters := parsed.Runtime
 	parsed.Runtime = nil
 	connector, err := pq.NewConnectorConfig(parsed)
 	if err != nil {
-		return nil, notDSN(key)
+		return nil, invalidDSN(key)
 	}
-	connector.Dialer(counting{dialer{limit: answer}})
+	connector.Dialer(countingDialer{dialer{limit: limit}})
 	return sessions{newOpener(connector, key, parsed.ConnectTimeout, parameters)}, nil
 }
 
-// idleTime is how long a connection is kept for nothing: replicas may share a pooler's few sessions.
+// idleTime is how long an idle connection is kept: replicas may share a pooler's few sessions.
 const idleTime = time.Minute
 
-// Pool returns a pool of connections of connector, as large as configured.
+// Pool returns a pool of connector's connections with the configured limits.
 func Pool(connector driver.Connector, c *config.Config) *sql.DB {
 	db := openPool(connector, c.Database.MaxOpenConnections, c.Database.MaxIdleConnections)
 	db.SetConnMaxIdleTime(idleTime)
@@ -68,11 +67,11 @@ func Pool(connector driver.Connector, c *config.Config) *sql.DB {
 	return db
 }
 
-// setting is one of a session's.
+// setting is a run-time parameter of a session.
 type setting struct{ key, value string }
 
-// withSettings adds what every session needs to the DSN: UTC, because the tables' timestamps have no zone, and limits
-// that hold even where a context is lost.
+// withSettings adds the parameters of every session to the DSN: UTC, because the tables' timestamps have no time zone, and
+// limits that hold without a context.
 func withSettings(c config.Database) (string, error) {
 	dsn := c.DSN.Reveal()
 	if dsn == "" {
@@ -89,15 +88,15 @@ func session(connect, statement time.Duration) []setting {
 	}
 }
 
-// scheme begins a DSN that is a URL. Every other one is of the form key=value, also where a value holds ://.
+// scheme matches the start of a DSN that is a URL. Any other DSN has the form key=value, even with :// in a value.
 var scheme = regexp.MustCompile(`^\s*[A-Za-z][A-Za-z0-9+.-]*://`)
 
-// notDSN says that a setting holds no DSN, and nothing of what it holds: there may be a password in it.
-func notDSN(key string) error {
+// invalidDSN returns the error of a setting without its value, which may contain a password.
+func invalidDSN(key string) error {
 	return config.Wrong(fmt.Errorf("%s: not a valid postgres:// URL", key))
 }
 
-// addSettings puts settings into a DSN, and another database where one is given. The key names the DSN in errors.
+// addSettings adds parameters to a DSN and, unless database is empty, replaces its database. Errors name the key.
 func addSettings(key, dsn, database string, settings []setting) (string, error) {
 	if !scheme.MatchString(dsn) {
 		if database != "" {
@@ -110,7 +109,7 @@ func addSettings(key, dsn, database string, settings []setting) (string, error) 
 	}
 	u, err := url.Parse(strings.TrimSpace(dsn))
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-		return "", notDSN(key)
+		return "", invalidDSN(key)
 	}
 	if database != "" {
 		u.Path = "/" + database
@@ -128,7 +127,7 @@ func NewEnt(db *sql.DB) *ent.Client {
 	return ent.NewClient(ent.Driver(entsql.OpenDB(dialect.Postgres, db)))
 }
 
-// Ping asks whether the database takes writes.
+// Ping returns an error unless the database accepts writes.
 func Ping(ctx context.Context, db *sql.DB, c *config.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Database.ConnectTimeout)
 	defer cancel()
@@ -149,5 +148,5 @@ func Version(ctx context.Context, db *sql.DB, c *config.Config) (string, error) 
 	return version, nil
 }
 
-// Array makes a slice an SQL array, as an argument of a statement.
+// Array converts a slice to an SQL array argument.
 func Array(slice any) driver.Valuer { return pq.Array(slice) }

@@ -12,13 +12,13 @@ import (
 
 var errClosed = errors.New("the database closed the connection")
 
-// answerMargin is what a server gets beyond its own limit of a statement before its connection is given up.
+// answerMargin is the time beyond statement_timeout after which the connection of a silent server is closed.
 const answerMargin = 5 * time.Second
 
-// dialer opens connections that give up on a server which does not answer within limit: the driver itself would wait for
-// it even after a statement's context has ended. And a lost answer is an error on them: the driver takes the end of a
-// connection for a reason to have database/sql send a statement again that the server may have carried out. Then a task is
-// there twice, or a claim that nobody knows of. Only what was certainly not sent is sent again.
+// dialer opens connections with a time limit for each answer: the driver itself waits for a silent server even after the
+// statement's context has ended. A connection that ends before the answer is an error: the driver would return ErrBadConn,
+// and database/sql would repeat a statement that the server may have executed, such as an insert of a task or a claim. Only a
+// statement that was certainly not sent is repeated.
 type dialer struct{ limit time.Duration }
 
 // Dial implements pq.Dialer.
@@ -41,31 +41,33 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 		return nil, err
 	}
 	c := &connection{Conn: conn, limit: d.limit}
-	if lasting, ok := ctx.Value(lastingKey{}).(context.Context); ok {
+	if withoutLimit, ok := ctx.Value(withoutLimitKey{}).(context.Context); ok {
 		c.limit = 0
-		// Not a time limit, which the driver's own would replace.
-		c.release = context.AfterFunc(lasting, func() { time.AfterFunc(answerMargin, func() { _ = c.Conn.Close() }) })
+		// Not a deadline: the driver would overwrite it.
+		c.release = context.AfterFunc(withoutLimit, func() { time.AfterFunc(answerMargin, func() { _ = c.Conn.Close() }) })
 	}
 	if s, ok := ctx.Value(socketKey{}).(*socket); ok {
-		s.set(c) // not one that is dialled to cancel a statement
+		s.set(c) // nil for a connection that cancels a statement
 	}
 	return c, nil
 }
 
-// lastingKey marks the context of a connection without a limit.
-type lastingKey struct{}
+// withoutLimitKey marks the context of a connection without a limit.
+type withoutLimitKey struct{}
 
-// lasting returns a context for opening a connection on which a statement may take as long as ctx lives. A host that is
-// gone is noticed all the same, by the kernel's probes.
-func lasting(ctx context.Context) context.Context { return context.WithValue(ctx, lastingKey{}, ctx) }
+// withoutLimit returns a context for a connection whose statements may take until ctx ends. TCP keepalives still detect a
+// dead host.
+func withoutLimit(ctx context.Context) context.Context {
+	return context.WithValue(ctx, withoutLimitKey{}, ctx)
+}
 
-// connection is one to the database.
+// connection is a connection to the database.
 type connection struct {
 	net.Conn
-	limit   time.Duration // of each read and write, 0 for none; an idle connection is not read from
-	latest  atomic.Pointer[time.Time]
-	heard   atomic.Bool // since the last write
-	release func() bool // ends what its context has with it; nil for none
+	limit    time.Duration // of each read and write, 0 for none; an idle connection is not read
+	latest   atomic.Pointer[time.Time]
+	received atomic.Bool // since the last write
+	release  func() bool // stops the context's callback; nil for none
 }
 
 // Close closes the connection.
@@ -82,16 +84,16 @@ func (c *connection) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := c.Conn.Read(p)
-	c.heard.Store(true)
+	c.received.Store(true)
 	if errors.Is(err, io.EOF) {
 		err = c.closed("read")
 	}
 	return n, err
 }
 
-// Write sends nothing where the server has closed the connection since its last answer, so that the driver may use another.
+// Write sends nothing if the server has closed the connection since its last answer, so that the driver can use another one.
 func (c *connection) Write(p []byte) (int, error) {
-	if c.heard.Swap(false) && c.gone() {
+	if c.received.Swap(false) && c.closedByServer() {
 		return 0, c.closed("write")
 	}
 	if err := c.SetWriteDeadline(c.deadline()); err != nil {
@@ -100,13 +102,13 @@ func (c *connection) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// SetDeadline implements net.Conn. The driver sets one for as long as it connects.
+// SetDeadline implements net.Conn. The driver sets a deadline while it connects.
 func (c *connection) SetDeadline(t time.Time) error {
 	c.latest.Store(&t)
 	return c.Conn.SetDeadline(t)
 }
 
-// deadline is that of the next read or write: while it connects, the one for all of that.
+// deadline returns the deadline of the next read or write: the driver's own while it connects.
 func (c *connection) deadline() time.Time {
 	if latest := c.latest.Load(); latest != nil && !latest.IsZero() {
 		return *latest
@@ -121,9 +123,9 @@ func (c *connection) closed(what string) error {
 	return &net.OpError{Op: what, Net: c.RemoteAddr().Network(), Addr: c.RemoteAddr(), Err: errClosed}
 }
 
-// gone tells, without waiting, whether the server has closed the connection or said something unasked, which is that it is
-// about to.
-func (c *connection) gone() bool {
+// closedByServer tells without blocking whether the server has closed the connection or sent something unsolicited, which
+// announces that.
+func (c *connection) closedByServer() bool {
 	socket, ok := c.Conn.(syscall.Conn)
 	if !ok {
 		return false

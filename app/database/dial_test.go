@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-func TestAStatementWhoseAnswerWasLostIsNotSentAgain(t *testing.T) {
+func TestStatementWithLostAnswerIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	db := testdatabase.NewEmpty(t)
 	_, err := db.ExecContext(t.Context(), `CREATE TABLE events (name TEXT)`)
@@ -46,7 +46,7 @@ func TestAStatementWhoseAnswerWasLostIsNotSentAgain(t *testing.T) {
 	}
 }
 
-func TestConnectionsThatWereClosedWhileIdleAreReplaced(t *testing.T) {
+func TestClosedIdleConnectionsAreReplaced(t *testing.T) {
 	t.Parallel()
 	db := testdatabase.NewEmpty(t)
 	p := proxy.New(t, db.Config.Database.DSN.Reveal())

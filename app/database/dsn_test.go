@@ -9,7 +9,7 @@ import (
 	"app238.com/inner/app/config"
 )
 
-func TestADSNIsAURLByItsBeginningAndNotByItsPassword(t *testing.T) {
+func TestDSNWithSchemeIsURL(t *testing.T) {
 	t.Parallel()
 	for _, dsn := range []string{
 		"host=h port=7 user=u password=p://w dbname=d", "host=h port=7 user=u password='p://w' dbname=d", " password='p://w' host=h port=7 user=u dbname=d",

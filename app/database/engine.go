@@ -9,8 +9,8 @@ import (
 	"app238.com/inner/app/config"
 )
 
-// EngineConnector returns what opens connections to a database of the RDB engine, "" being the one that the DSN names. A
-// server that has stopped answering costs a connection, and the time limit of one statement.
+// EngineConnector returns a connector to a database of the RDB engine, "" for the database of the DSN. A server that stops
+// answering costs one connection and the time limit of one statement.
 func EngineConnector(c config.RDB, database string) (driver.Connector, error) {
 	const key = "combinator.rdb.dsn"
 	settings := append(session(c.ConnectTimeout, c.RequestTimeout),
@@ -22,14 +22,14 @@ func EngineConnector(c config.RDB, database string) (driver.Connector, error) {
 	return connect(key, dsn, c.RequestTimeout+answerMargin)
 }
 
-// IsForbidden tells whether err says that the server does not let this user do that.
-func IsForbidden(err error) bool { return code(err) == codeNoRight }
+// IsForbidden tells whether the user lacks a privilege.
+func IsForbidden(err error) bool { return code(err) == codeInsufficientPrivilege }
 
-// IsDivisionByZero tells whether err says that a statement divided by zero, as one does that is to stop what stands behind it.
+// IsDivisionByZero tells whether a statement divided by zero, which guards use on purpose to abort the statements after them.
 func IsDivisionByZero(err error) bool { return code(err) == codeDivisionByZero }
 
-// Quote makes a name safe to stand in a statement.
+// Quote quotes an identifier for a statement.
 func Quote(name string) string { return pq.QuoteIdentifier(name) }
 
-// Literal makes a text safe to stand in a statement that takes no arguments.
+// Literal quotes a string for a statement that takes no arguments.
 func Literal(text string) string { return pq.QuoteLiteral(text) }

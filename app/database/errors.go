@@ -14,67 +14,66 @@ import (
 	"github.com/lib/pq"
 )
 
-// SQLSTATE codes by which an error is judged.
+// SQLSTATE codes and classes by which errors are classified.
 const (
-	codeUniqueViolation      = "23505"
-	codeReadOnly             = "25006"
-	codeSerializationFailure = "40001"
-	codeDeadlock             = "40P01"
-	codeNotPrepared          = "26000"
-	codeNotSupported         = "0A000"
-	codePreparedTwice        = "42P05"
-	codeDiskFull             = "53100"
-	codeForeignKeyViolation  = "23503"
-	codeDuplicateDatabase    = "42P04"
-	codeDuplicateObject      = "42710"
-	codeDuplicateSchema      = "42P06"
-	codeDependentObjects     = "2BP01"
-	codeObjectInUse          = "55006"
-	codeLockNotAvailable     = "55P03"
-	codeUndefinedDatabase    = "3D000"
-	codeUndefinedObject      = "42704"
-	codeTooManyConnections   = "53300"
-	codeUndefinedTable       = "42P01"
-	codeUndefinedColumn      = "42703"
-	codeNoRight              = "42501"
-	codeDivisionByZero       = "22012"
-	codeLimitExceeded        = "54000"
-	classData                = "22"
-	classAuthorization       = "28"
-	classConnection          = "08"
-	classResources           = "53"
-	classOperator            = "57"
+	codeUniqueViolation        = "23505"
+	codeReadOnly               = "25006"
+	codeSerializationFailure   = "40001"
+	codeDeadlock               = "40P01"
+	codeInvalidStatementName   = "26000"
+	codeNotSupported           = "0A000"
+	codeDuplicateStatement     = "42P05"
+	codeDiskFull               = "53100"
+	codeForeignKeyViolation    = "23503"
+	codeDuplicateDatabase      = "42P04"
+	codeDuplicateObject        = "42710"
+	codeDuplicateSchema        = "42P06"
+	codeDependentObjects       = "2BP01"
+	codeObjectInUse            = "55006"
+	codeLockNotAvailable       = "55P03"
+	codeUndefinedDatabase      = "3D000"
+	codeUndefinedObject        = "42704"
+	codeTooManyConnections     = "53300"
+	codeUndefinedTable         = "42P01"
+	codeUndefinedColumn        = "42703"
+	codeInsufficientPrivilege  = "42501"
+	codeDivisionByZero         = "22012"
+	codeProgramLimitExceeded   = "54000"
+	classData                  = "22"
+	classAuthorization         = "28"
+	classConnection            = "08"
+	classInsufficientResources = "53"
+	classOperatorIntervention  = "57"
 )
 
-// refused are the classes and codes after which a statement certainly had no effect: PostgreSQL and CockroachDB give them
-// before they carry it out, or with its transaction rolled back. The list is short and must stay so: whatever is not on it
-// may have happened. Not on it, for instance: 40003 and 08007, which say so themselves; 57014, with which CockroachDB
-// answers a commit that ran out of time; and 53, 57P01, 58 and XX, which may come while or after the server commits.
-var refused = []string{
+// refusedCodes are the classes and codes after which a statement certainly had no effect: PostgreSQL and CockroachDB return
+// them before they execute it, or after they have rolled its transaction back. The list is short and must stay so: after any
+// other code the statement may have been executed. Not listed, for instance: 40003 and 08007, which say so themselves; 57014,
+// which CockroachDB returns for a commit that timed out; and 53, 57P01, 58 and XX, which may occur during or after a commit.
+var refusedCodes = []string{
 	"0A",             // not supported
 	"21", "22", "23", // the data
 	"25", "26", // the state of the session: read-only, a failed transaction, no such prepared statement
-	"28",             // no log-in
-	"2B", "3D", "3F", // dependents, no such database or schema
-	"42", "44", "54", // syntax, names and rights; a check; the statement is too large
+	"28",             // authentication
+	"2B", "3D", "3F", // dependent objects; no such database or schema
+	"42", "44", "54", // syntax, names and privileges; check options; program limits
 	"P0",                      // raised by a function or trigger
 	"40001", "40002", "40P01", // rolled back
-	"53300", "57P03", // not let in
-	"55000", "55006", "55P03", // in use, locked
+	"53300", "57P03", // no connection accepted
+	"55000", "55006", "55P03", // object in use, lock not available
 }
 
-// atFault are the classes and codes for which the statement or its data are to blame by their nature: the same again would
-// end in the same way. Everything else says that the database is not as it has to be, and to wait is right.
-var atFault = []string{
+// permanentCodes are the classes and codes of errors in the statement or its data: repeating it fails in the same way. All
+// others mean that the database is unavailable for now.
+var permanentCodes = []string{
 	"0A", "21", "22", "23", "25001", "25P01", "25P02", "2B", "3F", "40002", "42", "44", "54", "55000", "P0",
 }
 
-// ofData are those of atFault for which the values are to blame, rather than the tables or the rights of Inner's role, which
-// somebody may put right.
-var ofData = []string{"21", "22", "23", "44", "P0"}
+// dataCodes are those of permanentCodes that the values cause, not the tables or privileges, which an operator can correct.
+var dataCodes = []string{"21", "22", "23", "44", "P0"}
 
-// connectError is why a connection could not be opened. Nothing of a statement was sent over it, and whatever the cause is, a
-// certificate, a setting, a right or a server of another kind, the statement is not to blame.
+// connectError is the error of opening a connection. No statement was sent, and whatever the cause is (a certificate, a
+// parameter, a privilege), it is not the statement.
 type connectError struct{ cause error }
 
 // Error implements error.
@@ -83,111 +82,109 @@ func (e *connectError) Error() string { return e.cause.Error() }
 // Unwrap returns the cause.
 func (e *connectError) Unwrap() error { return e.cause }
 
-// unopened tells whether err says that there was no connection to send the statement over.
-func unopened(err error) bool {
+// isConnectError tells whether no connection could be opened for the statement.
+func isConnectError(err error) bool {
 	_, ok := errors.AsType[*connectError](err)
 	return ok
 }
 
-// code returns the SQLSTATE with which a statement was answered, "" for none.
+// code returns the SQLSTATE of a statement's error, "" for none.
 func code(err error) string {
-	if unopened(err) {
+	if isConnectError(err) {
 		return ""
 	}
-	return said(err)
+	return sqlState(err)
 }
 
-// said returns the SQLSTATE of what a server said, of a statement or of a connection; "" for none.
-func said(err error) string {
+// sqlState returns the SQLSTATE of a server's error, of a statement or of a connection; "" for none.
+func sqlState(err error) string {
 	if pe, ok := errors.AsType[*pq.Error](err); ok {
 		return string(pe.Code)
 	}
 	return ""
 }
 
-// IsRetryable tells whether the transaction that failed with err was rolled back through no fault of its own and will
-// probably succeed when it is run again from its start.
+// IsRetryable tells whether the transaction was rolled back because of a conflict (serialization failure, deadlock) and can
+// be retried from its start.
 func IsRetryable(err error) bool {
 	c := code(err)
 	return c == codeSerializationFailure || c == codeDeadlock
 }
 
-// Violates tells whether err says that a unique index, or a primary key, of this name forbids the row. The name decides: a
-// table has several, and one that another statement's error names says nothing about this one's.
+// Violates tells whether err is the violation of the unique index or primary key of this name.
 func Violates(err error, constraint string) bool {
 	pe, ok := errors.AsType[*pq.Error](err)
 	return ok && pe.Code == codeUniqueViolation && pe.Constraint == constraint
 }
 
-// IsUnavailable tells whether err says that the database is away, overloaded or not as it has to be, rather than that the
-// statement or its data are to blame: whoever waits may succeed. An error that is not of a database or a connection is not.
+// IsUnavailable tells whether err is caused by the state of the database or the connection, not by the statement or its
+// data: a retry may succeed. It is false for errors that are not of a database or a connection.
 func IsUnavailable(err error) bool {
 	if err == nil {
 		return false
 	}
-	if unopened(err) {
+	if isConnectError(err) {
 		return true
 	}
 	if c := code(err); c != "" {
-		// An exhausted number space is the server's matter, the other limits are the statement's.
-		return !oneOf(c, atFault) || c == codeLimitExceeded || useless(c) || sequenceBehind(err) != ""
+		// 54000 is an exhausted id space of the server; the other codes of class 54 are limits of the statement.
+		return !oneOf(c, permanentCodes) || c == codeProgramLimitExceeded || sessionUnusable(c) || outdatedSequence(err) != ""
 	}
-	return broken(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errEnded) ||
+	return isBrokenConnection(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errSessionEnded) ||
 		errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone)
 }
 
-// broken tells whether err is that of a connection that is not there, or not any more.
-func broken(err error) bool {
+// isBrokenConnection tells whether err is that of a connection that failed or was lost.
+func isBrokenConnection(err error) bool {
 	var netErr net.Error
 	return errors.As(err, &netErr) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
 		errors.Is(err, net.ErrClosed)
 }
 
-// IsRefused tells whether err says that the statement certainly had no effect: it was refused, or not sent for want of a
-// connection. After any other error it may have been carried out, its answer lost.
-func IsRefused(err error) bool { return unopened(err) || oneOf(code(err), refused) }
+// IsRefused tells whether the statement certainly had no effect: the server refused it, or there was no connection to send
+// it. After any other error it may have been executed.
+func IsRefused(err error) bool { return isConnectError(err) || oneOf(code(err), refusedCodes) }
 
 // oneOf tells whether a code, or its class, is on a list.
 func oneOf(code string, list []string) bool {
 	return len(code) == 5 && (slices.Contains(list, code) || slices.Contains(list, code[:2]))
 }
 
-// IsBadData tells whether err says that a value is none that its column, or the statement, takes: out of range, too long, not
-// of its type. The same value is refused each time.
+// IsBadData tells whether a value is invalid for its column or the statement: out of range, too long, or of another type.
 func IsBadData(err error) bool { return strings.HasPrefix(code(err), classData) }
 
-// IsDataRefused tells whether err says that the statement certainly had no effect, and will have none with the same values.
-func IsDataRefused(err error) bool { return oneOf(code(err), ofData) && !IsUnavailable(err) }
+// IsDataRefused tells whether the statement had no effect because of its values, and never will have with the same ones.
+func IsDataRefused(err error) bool { return oneOf(code(err), dataCodes) && !IsUnavailable(err) }
 
-// IsForeignKeyViolation tells whether err says that the row which another one names is not there.
+// IsForeignKeyViolation tells whether a referenced row does not exist.
 func IsForeignKeyViolation(err error) bool { return code(err) == codeForeignKeyViolation }
 
-// IsDuplicate tells whether err says that a database or role of this name exists.
+// IsDuplicate tells whether a database or role of this name already exists.
 func IsDuplicate(err error) bool {
 	c := code(err)
 	return c == codeDuplicateDatabase || c == codeDuplicateObject
 }
 
-// IsDuplicateSchema tells whether err says that a schema of this name exists.
+// IsDuplicateSchema tells whether a schema of this name already exists.
 func IsDuplicateSchema(err error) bool { return code(err) == codeDuplicateSchema }
 
-// IsInUse tells whether err says that something cannot be dropped because others depend on it or use it.
+// IsInUse tells whether an object cannot be dropped because others depend on it or use it.
 func IsInUse(err error) bool {
 	c := code(err)
 	return c == codeDependentObjects || c == codeObjectInUse
 }
 
-// IsLocked tells whether err says that a lock which others hold was waited for too long.
+// IsLocked tells whether waiting for a lock timed out.
 func IsLocked(err error) bool { return code(err) == codeLockNotAvailable }
 
-// IsMissing tells whether err says that a database or role is not there.
+// IsMissing tells whether a database or role does not exist.
 func IsMissing(err error) bool {
-	// That a database is not there is said where a connection to it is opened.
-	return said(err) == codeUndefinedDatabase || code(err) == codeUndefinedObject
+	// A missing database is reported when a connection to it is opened.
+	return sqlState(err) == codeUndefinedDatabase || code(err) == codeUndefinedObject
 }
 
-// IsConcurrentChange tells whether err says that another session changed the same object of the catalogue.
+// IsConcurrentChange tells whether another session changed the same object of the catalogue.
 func IsConcurrentChange(err error) bool {
 	pe, ok := errors.AsType[*pq.Error](err)
 	return ok && strings.Contains(pe.Message, "concurrently updated")

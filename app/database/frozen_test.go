@@ -12,7 +12,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-func TestAMigrationWhoseServerFreezesEnds(t *testing.T) {
+func TestMigrationOnFrozenServerEnds(t *testing.T) {
 	t.Parallel()
 	for _, words := range []string{
 		"SHOW transaction_read_only", // a connection's first statements
@@ -25,7 +25,7 @@ func TestAMigrationWhoseServerFreezesEnds(t *testing.T) {
 	}
 }
 
-func TestAMigrationWhoseServerFreezesWhileItAsksWhoHoldsALockEnds(t *testing.T) {
+func TestMigrationEndsWhenServerFreezesAtLockHolders(t *testing.T) {
 	t.Parallel()
 	db := testdatabase.New(t)
 	older(t, db)
@@ -33,7 +33,7 @@ func TestAMigrationWhoseServerFreezesWhileItAsksWhoHoldsALockEnds(t *testing.T) 
 	requireEnds(t, db, "pg_stat_activity")
 }
 
-// requireEnds demands that a migration ends whose server answers no statement with these words.
+// requireEnds requires that a migration ends whose server does not answer statements that contain the words.
 func requireEnds(t *testing.T, db *testdatabase.Database, words string) {
 	t.Helper()
 	p := proxy.New(t, db.Config.Database.DSN.Reveal())

@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/app/database"
 )
 
-// FuzzDSN reads the database's address as an operator may write it. What is wrong with it is told without the password.
+// FuzzDSN parses DSNs as an operator may write them: errors never contain the password.
 func FuzzDSN(f *testing.F) {
 	for _, seed := range []string{
 		"postgres://u:%@h/d?sslmode=disable", "host=h user=u password=% dbname=d", "password='%' host", "mysql://u:%@h", "postgres://u:%@h:port/d", "%",
@@ -25,9 +25,9 @@ func FuzzDSN(f *testing.F) {
 		if other == nil {
 			require.NoError(t, steady.Close())
 		}
-		for _, fault := range []error{err, other} {
-			if fault != nil {
-				require.NotContains(t, fault.Error(), mark)
+		for _, failed := range []error{err, other} {
+			if failed != nil {
+				require.NotContains(t, failed.Error(), mark)
 			}
 		}
 	})

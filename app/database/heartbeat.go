@@ -11,11 +11,11 @@ import (
 // heartbeatName is the application_name of the connection for heartbeats.
 const heartbeatName = "inner-gateway-heartbeat"
 
-// codeOutOfTime is the SQLSTATE of a statement that took longer than the server's limit.
-const codeOutOfTime = "57014"
+// codeQueryCanceled is the SQLSTATE of a statement that exceeded statement_timeout.
+const codeQueryCanceled = "57014"
 
-// Heartbeat is a connection of its own for the heartbeats of this process. No other work can keep them waiting, a server
-// that does not answer is given up after a fraction of the lease, and after a failure the next one has a new connection.
+// Heartbeat is a separate connection for the heartbeats of this process, so that no other work delays them. The connection of
+// a silent server is closed after a fraction of the lease; after a failure the next heartbeat uses a new connection.
 type Heartbeat struct{ db *sql.DB }
 
 // OpenHeartbeat returns the connection to the configured database. It does not connect.
@@ -27,12 +27,12 @@ func OpenHeartbeat(c *config.Config) (*Heartbeat, error) {
 	return NewHeartbeat(connector), nil
 }
 
-// HeartbeatConnector returns what opens the connection of OpenHeartbeat.
+// HeartbeatConnector returns the connector of OpenHeartbeat.
 func HeartbeatConnector(c *config.Config) (driver.Connector, error) {
 	limit := c.Tasks.HeartbeatTimeout()
 	d := c.Database
 	d.ConnectTimeout = min(d.ConnectTimeout, limit)
-	d.StatementTimeout = min(d.StatementTimeout, limit*3/4) // the server's own refusal is to come first
+	d.StatementTimeout = min(d.StatementTimeout, limit*3/4) // so that the server's timeout comes first
 	dsn, err := withSettings(d)
 	if err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func HeartbeatConnector(c *config.Config) (driver.Connector, error) {
 	return connect("database.dsn", dsn, limit)
 }
 
-// NewHeartbeat returns a Heartbeat whose connections connector opens.
+// NewHeartbeat returns a Heartbeat that uses connector.
 func NewHeartbeat(connector driver.Connector) *Heartbeat {
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(1)
@@ -53,7 +53,7 @@ func NewHeartbeat(connector driver.Connector) *Heartbeat {
 // Close closes the connection.
 func (h *Heartbeat) Close() error { return h.db.Close() }
 
-// Exec runs one statement and returns the number of rows that it changed. After an error it may have been carried out.
+// Exec runs one statement and returns the number of changed rows. After an error it may have been executed.
 func (h *Heartbeat) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	conn, err := h.db.Conn(ctx)
 	if err != nil {
@@ -61,8 +61,8 @@ func (h *Heartbeat) Exec(ctx context.Context, query string, args ...any) (int64,
 	}
 	defer func() { _ = conn.Close() }()
 	result, err := conn.ExecContext(ctx, query, args...)
-	if err != nil && code(err) != codeOutOfTime { // a server that was slow is not to be burdened with a new session too
-		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // has it closed
+	if err != nil && code(err) != codeQueryCanceled { // a slow server keeps its session
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // closes the connection
 	}
 	if err != nil {
 		return 0, err

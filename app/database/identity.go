@@ -9,7 +9,7 @@ import (
 	"fmt"
 )
 
-// Names in inner_platform: of the database's id, and of the key of the marks in the engines.
+// Names of rows in inner_platform: the database's id, and the key that encrypts the marks in the engines.
 const (
 	identityName = "database"
 	markKeyName  = "mark key"
@@ -23,17 +23,17 @@ const (
 	getIdentity = `SELECT value FROM inner_platform WHERE name = $1`
 	setIdentity = `
 UPDATE inner_platform SET value = $2, created_at = LOCALTIMESTAMP WHERE name = $1 AND value = $3`
-	// What earlier audits saw was seen beside other rows: the grace before a deletion begins anew.
-	forgetSightings = `DELETE FROM inner_audit_sightings`
-	// Nor is it known which of their keys the users' roles were given last.
+	// Observations of earlier audits do not match the restored rows: the grace period of orphans starts again.
+	forgetObservations = `DELETE FROM inner_audit_sightings`
+	// The roles may have newer passwords than the restored rows say.
 	forgetPasswords = `UPDATE combinator_tenants SET prepared = 'unknown'`
 )
 
-// ErrNoIdentity says that the database has no id yet: inner migrate gives it one.
+// ErrNoIdentity is the error of a database without an id; inner migrate creates one.
 var ErrNoIdentity = errors.New("the database has no id: run inner migrate")
 
-// identify gives the database an id and a key of the marks where it has none.
-func identify(ctx context.Context, conn *sql.Conn) error {
+// ensureIdentity creates the database's id and the key of the marks where they are missing.
+func ensureIdentity(ctx context.Context, conn *sql.Conn) error {
 	key := make([]byte, markKeySize)
 	_, _ = rand.Read(key) // never fails
 	for _, one := range []struct{ name, fresh string }{{identityName, rand.Text()}, {markKeyName, hex.EncodeToString(key)}} {
@@ -49,8 +49,8 @@ func identify(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
-// MarkKey returns the secret with which the marks on what users have in the engines are encrypted, or ErrNoMarkKey. It is copied
-// and restored with the database.
+// MarkKey returns the key that encrypts the marks on users' objects in the engines, or ErrNoMarkKey. It is part of the
+// database's backups.
 func MarkKey(ctx context.Context, db *sql.DB) (key []byte, err error) {
 	err = Retry(ctx, func(ctx context.Context) error {
 		var text string
@@ -66,11 +66,11 @@ func MarkKey(ctx context.Context, db *sql.DB) (key []byte, err error) {
 	return key, err
 }
 
-// ErrNoMarkKey says that the database has no key of the marks yet: inner migrate makes one.
+// ErrNoMarkKey is the error of a database without a key of the marks; inner migrate creates one.
 var ErrNoMarkKey = errors.New("the database has no key of the marks: run inner migrate")
 
-// Identity returns the id of the database, or ErrNoIdentity. Ids of rows compare with numbers that the cluster carries only
-// where these were taken under the same id. It is asked each time anew: a database can be restored under a running process.
+// Identity returns the id of the database, or ErrNoIdentity. Row ids are comparable with ids in the cluster only if both
+// belong to the same database id. It is not cached: a database can be restored while the process runs.
 func Identity(ctx context.Context, db *sql.DB) (id string, err error) {
 	err = db.QueryRowContext(ctx, getIdentity, identityName).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -79,17 +79,17 @@ func Identity(ctx context.Context, db *sql.DB) (id string, err error) {
 	return id, err
 }
 
-// Restored gives the database a new id, because its rows are older than what the cluster carries of it, unless its id is
-// another one than old by now. It tells whether it did.
-func Restored(ctx context.Context, db *sql.DB, old string) (done bool, err error) {
+// RenewIdentity gives a restored database, whose rows are older than the cluster's state, a new id, unless its id differs
+// from old by now. It tells whether it did.
+func RenewIdentity(ctx context.Context, db *sql.DB, old string) (done bool, err error) {
 	err = Retry(ctx, func(ctx context.Context) error {
-		done, err = restored(ctx, db, old)
+		done, err = renewIdentity(ctx, db, old)
 		return err
 	})
 	return done, err
 }
 
-func restored(ctx context.Context, db *sql.DB, old string) (bool, error) {
+func renewIdentity(ctx context.Context, db *sql.DB, old string) (bool, error) {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return false, err
@@ -102,7 +102,7 @@ func restored(ctx context.Context, db *sql.DB, old string) (bool, error) {
 	if n, err := result.RowsAffected(); err != nil || n == 0 {
 		return false, err
 	}
-	for _, forget := range []string{forgetSightings, forgetPasswords} {
+	for _, forget := range []string{forgetObservations, forgetPasswords} {
 		if _, err := tx.ExecContext(ctx, forget); err != nil {
 			return false, err
 		}

@@ -22,41 +22,41 @@ var outerSQL string
 var innerSQL string
 
 const (
-	// lockWait is how long a step waits for the lock of a table, and so the longest time that it keeps an accept waiting.
+	// lockWait is the lock_timeout of a step, and so the longest time for which it delays other statements.
 	lockWait = time.Second
-	// lockPatience bounds how long a step is tried again while others hold the lock, or make the same.
-	lockPatience = 15 * time.Minute
-	// fruitlessRounds bounds how often all steps succeed and something is missing still.
-	fruitlessRounds = 5
-	// duplicateAttempts bounds how often a unique index is tried again that rows forbid.
-	duplicateAttempts = 5
-	// answerTime is what the server gets to answer whatever is not a step's own statement.
-	answerTime = 30 * time.Second
-	// longestPause is the longest time between two attempts at a step, the shortest is a fifth of it.
-	longestPause = 5 * time.Second
+	// lockTimeout bounds the retries of a step while other sessions hold the lock or make the same change.
+	lockTimeout = 15 * time.Minute
+	// maxRounds bounds how often all steps succeed and something is still missing.
+	maxRounds = 5
+	// maxDuplicateAttempts bounds the retries of a unique index that duplicate rows violate.
+	maxDuplicateAttempts = 5
+	// answerTimeout bounds every statement that is not part of a step.
+	answerTimeout = 30 * time.Second
+	// maxPause is the longest time between two attempts of a step; the shortest is a fifth of it.
+	maxPause = 5 * time.Second
 )
 
-var errSilent = errors.New("the database does not answer")
+var errUnresponsive = errors.New("the database does not answer")
 
-// Migration makes every table that is missing and brings Inner's own tables up to date. It never alters a table of Outer's
-// that exists. It first reads what is there, and sends only what is missing, each statement alone and in no transaction: it
-// may be killed, run again, and run by several processes at once.
+// Migration creates every missing table and updates Inner's own tables. It never alters an existing table of Outer's. It reads
+// the catalogue and runs only what is missing, each statement on its own and outside of a transaction: it can be killed, run
+// again, and run by several processes at once.
 type Migration struct {
-	// DB opens the connection that is used, which is closed afterwards. A step may take as long as it needs if the pool
-	// opens a new one; an idle one keeps the pool's limit for a statement.
+	// DB opens the connection, which is closed afterwards. Steps have no time limit if the pool opens a new connection; an
+	// idle one keeps the pool's limit of statements.
 	DB *sql.DB
-	// Progress is told of each step before it begins, and of what is waited for; nil for nobody.
+	// Progress, unless nil, is called before each step and while the migration waits.
 	Progress func(text string)
 }
 
-// Migrate is Migration.Run without anybody who is told.
+// Migrate is Migration.Run without progress.
 func Migrate(ctx context.Context, db *sql.DB) error {
 	_, err := Migration{DB: db}.Run(ctx)
 	return err
 }
 
-// Run returns how many steps were carried out, 0 where nothing was missing. What the end of ctx interrupts is cancelled at
-// the server too.
+// Run returns the number of steps that it applied, 0 where nothing was missing. When ctx ends, the running statement is also
+// cancelled at the server.
 func (m Migration) Run(ctx context.Context) (steps int, err error) {
 	declared, err := schema.Parse(outerSQL, innerSQL)
 	if err != nil {
@@ -64,64 +64,64 @@ func (m Migration) Run(ctx context.Context) (steps int, err error) {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	conn, err := m.DB.Conn(lasting(ctx))
+	conn, err := m.DB.Conn(withoutLimit(ctx))
 	if err != nil {
 		return 0, err
 	}
 	defer func() {
-		// The session's settings are not for others.
+		// The session's settings must not reach other users of the pool.
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 		_ = conn.Close()
 	}()
-	r := &migrationRun{conn: conn, declared: declared, tell: m.Progress, cancel: cancel, advanced: time.Now()}
-	if r.tell == nil {
-		r.tell = func(string) {}
+	r := &migrationRun{conn: conn, declared: declared, progress: m.Progress, cancel: cancel, lastProgress: time.Now()}
+	if r.progress == nil {
+		r.progress = func(string) {}
 	}
 	if err = r.run(ctx); err == nil {
-		err = r.identify(ctx)
+		err = r.ensureIdentity(ctx)
 	}
-	if errors.Is(context.Cause(ctx), errSilent) {
-		err = errSilent
+	if errors.Is(context.Cause(ctx), errUnresponsive) {
+		err = errUnresponsive
 	}
-	return r.done, err
+	return r.completed, err
 }
 
-// migrationRun is one run on its connection.
+// migrationRun is one run on one connection.
 type migrationRun struct {
 	conn     *sql.Conn
 	declared *schema.Schema
-	tell     func(string)
-	cancel   context.CancelCauseFunc // ends the connection too
+	progress func(string)
+	cancel   context.CancelCauseFunc // also closes the connection
 
-	postgres bool
-	alone    bool // no other run changes anything
-	done     int
-	advanced time.Time // when a step was completed last
+	postgres     bool
+	exclusive    bool // this run holds the migration lock
+	completed    int
+	lastProgress time.Time // when the last step was completed
 }
 
-// run carries out what is missing until nothing is. Whatever was in the way, another process say, the catalogue is read
+// run applies steps until nothing is missing. After a failure, such as a conflict with another process, it reads the catalogue
 // again before the next attempt.
 func (r *migrationRun) run(ctx context.Context) error {
-	for fruitless, failures := 0, 0; ; {
+	for rounds, failures := 0, 0; ; {
 		steps, err := r.missing(ctx)
 		if err != nil || len(steps) == 0 {
 			return err
 		}
-		if !r.alone {
+		if !r.exclusive {
 			if err := r.begin(ctx); err != nil {
 				return err
 			}
 			continue
 		}
-		before := r.done
-		failed, err := r.carryOut(ctx, steps)
+		before := r.completed
+		failed, err := r.apply(ctx, steps)
 		if err == nil {
-			if fruitless++; fruitless > fruitlessRounds {
-				return fmt.Errorf("%s: it is missing still", steps[0].Text)
+			if rounds++; rounds > maxRounds {
+				return fmt.Errorf("%s: still missing afterwards", steps[0].Text)
 			}
 			continue
 		}
-		if failures++; r.done > before {
+		if failures++; r.completed > before {
 			failures = 1
 		}
 		if err := r.wait(ctx, failed, err, failures); err != nil {
@@ -130,24 +130,24 @@ func (r *migrationRun) run(ctx context.Context) error {
 	}
 }
 
-// wait waits before the next attempt at a step, or returns why there is none.
+// wait waits before the next attempt of a step, or returns why there is none.
 func (r *migrationRun) wait(ctx context.Context, step schema.Step, err error, failures int) error {
 	switch {
-	case !mayPass(err, step), code(err) == codeUniqueViolation && failures > duplicateAttempts:
-		return explained(err, step)
-	case time.Since(r.advanced) > lockPatience:
-		return fmt.Errorf("%s: given up after %s; end the transactions that hold table %s, or wait for them, and migrate again: %w",
-			step.Text, lockPatience, step.Table, err)
+	case !isTransient(err, step), code(err) == codeUniqueViolation && failures > maxDuplicateAttempts:
+		return stepError(err, step)
+	case time.Since(r.lastProgress) > lockTimeout:
+		return fmt.Errorf("%s: stopped after %s of retries; end the transactions that lock table %s, or wait for them, and migrate again: %w",
+			step.Text, lockTimeout, step.Table, err)
 	case IsLocked(err):
 		text := fmt.Sprintf("waiting for a lock on %s, attempt %d", step.Table, failures+1)
-		if held := r.holders(ctx, step.Table); len(held) > 0 {
+		if held := r.lockHolders(ctx, step.Table); len(held) > 0 {
 			text += ", held by " + strings.Join(held, ", ")
 		}
-		r.tell(text)
+		r.progress(text)
 	default:
-		r.tell(fmt.Sprintf("%s: another session was in the way (SQLSTATE %s), attempt %d", step.Text, code(err), failures+1))
+		r.progress(fmt.Sprintf("%s: conflict with another session (SQLSTATE %s), attempt %d", step.Text, code(err), failures+1))
 	}
-	timer := time.NewTimer(min(longestPause, longestPause/5*time.Duration(failures)))
+	timer := time.NewTimer(min(maxPause, maxPause/5*time.Duration(failures)))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -157,16 +157,16 @@ func (r *migrationRun) wait(ctx context.Context, step schema.Step, err error, fa
 	}
 }
 
-// carryOut runs steps until one fails, and returns that one.
-func (r *migrationRun) carryOut(ctx context.Context, steps []schema.Step) (schema.Step, error) {
+// apply runs steps until one fails, and returns that one.
+func (r *migrationRun) apply(ctx context.Context, steps []schema.Step) (schema.Step, error) {
 	for _, step := range steps {
 		if step.Index == oneTaskPerKey && !step.New {
 			if err := r.adoptTasks(ctx); err != nil {
 				return step, err
 			}
 		}
-		r.tell(step.Text)
-		if err := r.limitLocks(ctx, !step.Concurrent); err != nil {
+		r.progress(step.Text)
+		if err := r.setLockTimeout(ctx, !step.Concurrent); err != nil {
 			return step, err
 		}
 		for _, statement := range step.Statements {
@@ -174,27 +174,27 @@ func (r *migrationRun) carryOut(ctx context.Context, steps []schema.Step) (schem
 				return step, err
 			}
 		}
-		r.done, r.advanced = r.done+1, time.Now()
+		r.completed, r.lastProgress = r.completed+1, time.Now()
 	}
 	return schema.Step{}, nil
 }
 
-// guarded ends the connection unless the returned function is called in time. All but the statement of a step is sent under it:
-// the connection itself has no limit, and a server that is frozen minds none of its own.
-func (r *migrationRun) guarded() (stop func() bool) {
-	return time.AfterFunc(answerTime, func() { r.cancel(errSilent) }).Stop
+// watchdog closes the connection unless the returned function is called in time. Every statement outside of a step runs under
+// it: the connection itself has no limit, and a frozen server does not enforce its own.
+func (r *migrationRun) watchdog() (stop func() bool) {
+	return time.AfterFunc(answerTimeout, func() { r.cancel(errUnresponsive) }).Stop
 }
 
-// identify gives the database an id where it has none.
-func (r *migrationRun) identify(ctx context.Context) error {
-	defer r.guarded()()
-	return identify(ctx, r.conn)
+// ensureIdentity creates the database's id where it is missing.
+func (r *migrationRun) ensureIdentity(ctx context.Context) error {
+	defer r.watchdog()()
+	return ensureIdentity(ctx, r.conn)
 }
 
-// limitLocks bounds the waiting for a lock, or lets it last: a statement that keeps nobody waiting may wait itself, and
-// would have to begin again.
-func (r *migrationRun) limitLocks(ctx context.Context, limited bool) error {
-	defer r.guarded()()
+// setLockTimeout limits the wait for a lock, or removes the limit for a statement that blocks nobody while it waits and would
+// have to start again.
+func (r *migrationRun) setLockTimeout(ctx context.Context, limited bool) error {
+	defer r.watchdog()()
 	wait := time.Duration(0)
 	if limited {
 		wait = lockWait
@@ -203,8 +203,8 @@ func (r *migrationRun) limitLocks(ctx context.Context, limited bool) error {
 	return err
 }
 
-// mayPass tells whether a step that failed with err may succeed, or be unnecessary, a moment later.
-func mayPass(err error, step schema.Step) bool {
+// isTransient tells whether a failed step may succeed, or be unnecessary, a moment later.
+func isTransient(err error, step schema.Step) bool {
 	pe, ok := errors.AsType[*pq.Error](err)
 	if !ok {
 		return false
@@ -213,19 +213,19 @@ func mayPass(err error, step schema.Step) bool {
 	case codeLockNotAvailable, codeSerializationFailure, codeDeadlock:
 		return true
 	case codeDuplicateObject, codeDuplicateSchema, "42P07", "42701":
-		return true // another session has made it
+		return true // another session created it
 	case "55000":
-		return true // CockroachDB is making, or dropping, the same for another session
+		return true // CockroachDB is creating or dropping the same object for another session
 	case codeUniqueViolation:
-		// In the catalogue two sessions met; in the queue an earlier release wrote a task meanwhile.
+		// A conflict of two sessions in the catalogue, or a task that an earlier release has just written.
 		return pe.Schema == "pg_catalog" || step.Index == oneTaskPerKey
 	}
 	return IsConcurrentChange(err)
 }
 
-func explained(err error, step schema.Step) error {
+func stepError(err error, step schema.Step) error {
 	if code(err) == codeUniqueViolation && step.Index != "" {
-		return fmt.Errorf("%s: rows of table %s are there twice and have to be removed by hand: %w", step.Text, step.Table, err)
+		return fmt.Errorf("%s: table %s holds duplicate rows, which have to be removed by hand: %w", step.Text, step.Table, err)
 	}
 	return fmt.Errorf("%s: %w", step.Text, err)
 }

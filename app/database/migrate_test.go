@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-func TestMigrateMakesExactlyTheTablesOfTheSchemas(t *testing.T) {
+func TestMigrateCreatesExactlyTheSchemas(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "Ent's own inspection reads PostgreSQL's catalogue")
 	db := testdatabase.New(t)
@@ -27,7 +27,7 @@ func TestMigrateMakesExactlyTheTablesOfTheSchemas(t *testing.T) {
 	require.Empty(t, changes.String(), "ent/schema and the migration differ")
 }
 
-func TestMigrateRunsAgainAndBySeveralAtOnce(t *testing.T) {
+func TestMigrateIsRepeatableAndConcurrent(t *testing.T) {
 	t.Parallel()
 	db := testdatabase.NewEmpty(t)
 	errs := make([]error, 8)
@@ -42,7 +42,7 @@ func TestMigrateRunsAgainAndBySeveralAtOnce(t *testing.T) {
 	require.NoError(t, database.Migrate(t.Context(), db.DB))
 }
 
-func TestMigrateLeavesOutersTablesAlone(t *testing.T) {
+func TestMigrateKeepsOutersTables(t *testing.T) {
 	t.Parallel()
 	db := testdatabase.NewEmpty(t)
 	_, err := db.ExecContext(t.Context(), `CREATE TABLE workers (id SERIAL PRIMARY KEY, wid VARCHAR(8), extra TEXT)`)
@@ -84,7 +84,7 @@ func columns(t *testing.T, db *sql.DB, table string) []string {
 	return names
 }
 
-func TestTransactionIsRunAgainAfterASerializationFailure(t *testing.T) {
+func TestTransactionIsRetriedAfterSerializationFailure(t *testing.T) {
 	t.Parallel()
 	db := testdatabase.New(t)
 	_, err := db.ExecContext(t.Context(), `INSERT INTO users (uid, email, password_hash, secret_key) VALUES ('u', 'e', '', '0')`)

@@ -18,10 +18,10 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// longest is how long a test waits for what is certain to come.
+// longest is how long a test waits for an expected event.
 const longest = 2 * time.Minute
 
-// older takes from a database what a release has that is older by one index and some columns, so that a migration has work.
+// older drops an index and some columns, as of an earlier release, so that a migration has steps.
 func older(t *testing.T, db *testdatabase.Database) {
 	t.Helper()
 	for _, statement := range []string{
@@ -33,7 +33,7 @@ func older(t *testing.T, db *testdatabase.Database) {
 	}
 }
 
-// transaction begins one and carries out a statement; the returned function ends it.
+// transaction begins a transaction and runs a statement; the returned function ends it.
 func transaction(t *testing.T, db *sql.DB, level sql.IsolationLevel, statement string) (end func()) {
 	t.Helper()
 	tx, err := db.BeginTx(t.Context(), &sql.TxOptions{Isolation: level})
@@ -55,7 +55,7 @@ func holds(t *testing.T, db *sql.DB, condition string) {
 	}, longest, 20*time.Millisecond, condition)
 }
 
-func TestMigrateWithNothingToDoTakesNoLock(t *testing.T) {
+func TestMigrateOfCurrentDatabaseTakesNoLock(t *testing.T) {
 	t.Parallel()
 	db := testdatabase.New(t)
 	// Whoever asked for any lock of it would wait.
@@ -72,7 +72,7 @@ func TestMigrateWithNothingToDoTakesNoLock(t *testing.T) {
 	}
 }
 
-func TestMigrateSendsEachStatementAloneAndInNoTransaction(t *testing.T) {
+func TestMigrateRunsStatementsOutsideTransactions(t *testing.T) {
 	t.Parallel()
 	pool, r := record(t, testdatabase.NewEmpty(t))
 	steps, err := database.Migration{DB: pool}.Run(t.Context())
@@ -86,8 +86,8 @@ func TestMigrateSendsEachStatementAloneAndInNoTransaction(t *testing.T) {
 	}
 }
 
-// writeTasks writes tasks as an accept does, until it is told to end, and returns how many. The server itself gives up one that
-// takes far longer than a migration waits for a lock, and far less than the statements of the program may take.
+// writeTasks inserts tasks as an accept does until ctx ends, and returns how many. The statement_timeout is far longer than a
+// migration's lock_timeout, and far shorter than the program's.
 func writeTasks(ctx context.Context, db *sql.DB) (written int, err error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
@@ -108,7 +108,7 @@ func writeTasks(ctx context.Context, db *sql.DB) (written int, err error) {
 	return written, nil
 }
 
-func TestAcceptsGoOnWhileSeveralMigrateBesideAnOpenReader(t *testing.T) {
+func TestAcceptsContinueDuringMigrations(t *testing.T) {
 	t.Parallel()
 	db := testdatabase.New(t)
 	older(t, db)
@@ -158,7 +158,7 @@ func TestAcceptsGoOnWhileSeveralMigrateBesideAnOpenReader(t *testing.T) {
 	require.Zero(t, steps)
 }
 
-// plain is a way to the database for what the test alone asks, which no CockroachDB has to take.
+// plain returns a pool for the test's own statements, which need not work on CockroachDB.
 func plain(t *testing.T, db *testdatabase.Database) *sql.DB {
 	t.Helper()
 	testdatabase.PostgreSQLOnly(t, "pg_stat_activity tells what waits")
@@ -173,7 +173,7 @@ const builder = `EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_
 
 const unfinished = `EXISTS (SELECT 1 FROM pg_index WHERE indrelid = 'console_tasks'::regclass AND NOT indisvalid)`
 
-func TestAStepOfAMigrationMayLastLongerThanAStatement(t *testing.T) {
+func TestMigrationStepHasNoStatementTimeout(t *testing.T) {
 	t.Parallel()
 	db := testdatabase.New(t)
 	_, err := db.ExecContext(t.Context(), `DROP INDEX console_tasks_waiting`)
@@ -193,7 +193,7 @@ func TestAStepOfAMigrationMayLastLongerThanAStatement(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-func TestAnInterruptedIndexIsBuiltAgain(t *testing.T) {
+func TestInterruptedIndexIsRebuilt(t *testing.T) {
 	t.Parallel()
 	for name, interrupt := range map[string]func(t *testing.T, db *testdatabase.Database, p *proxy.Proxy, cancel func()){
 		"cancelled": func(_ *testing.T, _ *testdatabase.Database, _ *proxy.Proxy, cancel func()) { cancel() },
@@ -230,20 +230,20 @@ func TestAnInterruptedIndexIsBuiltAgain(t *testing.T) {
 	}
 }
 
-func TestAMigrationThatCannotGetItsLockNamesTheTable(t *testing.T) {
+func TestMigrationLockTimeoutNamesTable(t *testing.T) {
 	t.Parallel()
 	db := testdatabase.New(t)
 	older(t, db)
 	transaction(t, db.DB, sql.LevelDefault, `SELECT count(*) FROM console_tasks`)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var told []string
+	var progress []string
 	_, err := database.Migration{DB: db.DB, Progress: func(text string) {
-		if told = append(told, text); strings.HasPrefix(text, "waiting") {
+		if progress = append(progress, text); strings.HasPrefix(text, "waiting") {
 			cancel()
 		}
 	}}.Run(ctx)
 	require.ErrorIs(t, err, context.Canceled)
-	require.Equal(t, "add to table console_tasks: takeovers, trace_parent", told[0])
-	require.Contains(t, fmt.Sprint(told), "waiting for a lock on console_tasks, attempt 2, held by process ")
+	require.Equal(t, "add columns to table console_tasks: takeovers, trace_parent", progress[0])
+	require.Contains(t, fmt.Sprint(progress), "waiting for a lock on console_tasks, attempt 2, held by process ")
 }

@@ -15,35 +15,35 @@ import (
 	"github.com/lib/pq"
 )
 
-// errNoAnswer is the cause where a connection was let in and its first statement not answered in time.
+// errNoAnswer is the cause when a connection was accepted and its first statement not answered in time.
 var errNoAnswer = errors.New("no answer to the first statement")
 
-// opener opens connections and sets their sessions' settings by a statement: PgBouncer refuses most of them in the message
-// that starts a connection, where the driver puts every key of a DSN that it does not know itself.
+// opener opens connections and sets the parameters of their sessions by a statement: PgBouncer refuses most parameters in the
+// startup message, into which the driver puts every unknown key of a DSN.
 type opener struct {
 	plain    driver.Connector
 	key      string        // the setting that holds the DSN, for errors
 	limit    time.Duration // for a connection's first statements; 0 for none
 	settings string
-	check    *poolingCheck
+	check    *sessionCheck
 }
 
-// newOpener returns an opener of plain, which has the run-time parameters to set.
+// newOpener returns an opener that sets the run-time parameters on plain's connections.
 func newOpener(plain driver.Connector, key string, limit time.Duration, parameters map[string]string) *opener {
 	var calls []string
 	for _, name := range slices.Sorted(maps.Keys(parameters)) {
-		// Not SET, which would take a list for one quoted element of it.
+		// Not SET, which takes a quoted list for a single element.
 		calls = append(calls, fmt.Sprintf("set_config(%s, %s, false)", pq.QuoteLiteral(name), pq.QuoteLiteral(parameters[name])))
 	}
-	o := &opener{plain: plain, key: key, limit: limit, check: newPoolingCheck()}
+	o := &opener{plain: plain, key: key, limit: limit, check: newSessionCheck()}
 	if len(calls) > 0 {
 		o.settings = "SELECT " + strings.Join(calls, ", ")
 	}
 	return o
 }
 
-// Connect opens a connection whose session is its own, has its settings and takes writes. The limit holds for all that is asked
-// of it before it is handed on: a connection for migrations has no other.
+// Connect opens a connection with its own session, its parameters set, that accepts writes. The limit covers all statements
+// until then; a connection for migrations has no other limit.
 func (o *opener) Connect(ctx context.Context) (driver.Conn, error) {
 	c, err := o.dial(ctx)
 	if err != nil {
@@ -56,44 +56,44 @@ func (o *opener) Connect(ctx context.Context) (driver.Conn, error) {
 	return c.Conn, nil
 }
 
-func (o *opener) prepare(ctx context.Context, c *opened) error {
+func (o *opener) prepare(ctx context.Context, c *newConn) error {
 	if err := o.check.run(ctx, o, c); err != nil {
 		return err
 	}
 	if o.settings != "" {
-		if _, err := o.first(ctx, c, o.settings); err != nil {
+		if _, err := o.queryFirst(ctx, c, o.settings); err != nil {
 			return fmt.Errorf("session settings: %w", err)
 		}
 	}
-	if err := writable(o.first(ctx, c, readOnly)); err != nil {
+	if err := writable(o.queryFirst(ctx, c, readOnly)); err != nil {
 		return err
 	}
-	return c.limited(0)
+	return c.setDeadline(0)
 }
 
 // Driver implements driver.Connector.
 func (o *opener) Driver() driver.Driver { return o.plain.Driver() }
 
-// opened is a connection that answers no statement late until it is handed on.
-type opened struct {
+// newConn is a connection with a deadline, before it is returned to the pool.
+type newConn struct {
 	driver.Conn
 	socket *socket
 }
 
-// socket holds what a connection is opened on.
+// socket holds the network connection while it is being opened.
 type socket struct {
-	mu    sync.Mutex
-	conn  *connection // the last one that was dialled; nil for none
-	ended bool
+	mu      sync.Mutex
+	conn    *connection // the last one dialled; nil for none
+	aborted bool
 }
 
 type socketKey struct{}
 
-// set has the opening go on with a connection, and closes it where the opening has ended.
+// set stores a dialled connection, and closes it if the opening was aborted.
 func (s *socket) set(c *connection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conn = c; s.ended {
+	if s.conn = c; s.aborted {
 		_ = c.Close()
 	}
 }
@@ -104,21 +104,20 @@ func (s *socket) get() *connection {
 	return s.conn
 }
 
-// end ends the opening, whatever is waited for. The connection is closed: a time limit would be lost where the driver sets
-// another at that moment.
-func (s *socket) end() {
+// abort ends the opening by closing the connection: the driver could overwrite a deadline at that moment.
+func (s *socket) abort() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended = true; s.conn != nil {
+	if s.aborted = true; s.conn != nil {
 		_ = s.conn.Close()
 	}
 }
 
-// dial opens a connection without settings.
-func (o *opener) dial(ctx context.Context) (*opened, error) {
+// dial opens a connection without parameters.
+func (o *opener) dial(ctx context.Context) (*newConn, error) {
 	s := &socket{}
-	// The driver itself heeds no context while the server lets it wait, only connect_timeout.
-	release := context.AfterFunc(ctx, s.end)
+	// While the driver waits for the server it ignores ctx and observes connect_timeout alone.
+	release := context.AfterFunc(ctx, s.abort)
 	conn, err := o.plain.Connect(context.WithValue(ctx, socketKey{}, s))
 	if !release() {
 		if err == nil {
@@ -129,16 +128,16 @@ func (o *opener) dial(ctx context.Context) (*opened, error) {
 	if err != nil {
 		return nil, o.explain(err)
 	}
-	c := &opened{Conn: conn, socket: s}
-	if err := c.limited(o.limit); err != nil {
+	c := &newConn{Conn: conn, socket: s}
+	if err := c.setDeadline(o.limit); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-// limited has the connection answer within limit from now; 0 is no limit but that of each statement.
-func (c *opened) limited(limit time.Duration) error {
+// setDeadline sets the deadline of the connection to limit from now; 0 removes it.
+func (c *newConn) setDeadline(limit time.Duration) error {
 	s, at := c.socket.get(), time.Time{}
 	if s == nil {
 		return nil
@@ -149,22 +148,22 @@ func (c *opened) limited(limit time.Duration) error {
 	return s.SetDeadline(at)
 }
 
-// first runs one of a connection's first statements and returns the first text that it answers, "" for NULL. A pooler lets
-// clients log in that it has no server for, so this is where the lack of one shows.
-func (o *opener) first(ctx context.Context, c *opened, statement string) (string, error) {
+// queryFirst runs one of a connection's first statements and returns the first value as text, "" for NULL. A pooler accepts
+// clients before it has a server for them, so a lack of servers shows here.
+func (o *opener) queryFirst(ctx context.Context, c *newConn, statement string) (string, error) {
 	session, ok := c.Conn.(driver.QueryerContext)
 	if !ok {
 		return "", errors.New("the driver's connection cannot query")
 	}
-	begun := time.Now()
+	begin := time.Now()
 	value, err := text(session.QueryContext(ctx, statement, nil))
-	if err != nil && ctx.Err() == nil && (late(err) || errors.Is(err, driver.ErrBadConn) && time.Since(begun) > time.Second) {
+	if err != nil && ctx.Err() == nil && (isTimeout(err) || errors.Is(err, driver.ErrBadConn) && time.Since(begin) > time.Second) {
 		err = errors.Join(errNoAnswer, err)
 	}
 	return value, o.explain(err)
 }
 
-// text returns the first text of rows, "" for none.
+// text returns the first value of rows as text, "" for none.
 func text(rows driver.Rows, err error) (string, error) {
 	if err != nil {
 		return "", err
@@ -181,34 +180,34 @@ func text(rows driver.Rows, err error) (string, error) {
 	return fmt.Sprintf("%s", values[0]), closing
 }
 
-// explain names the cause of an error where a pooler, or a server, has no room for one more connection.
+// explain returns a PoolerError if a pooler, or the server, is full.
 func (o *opener) explain(err error) error {
-	if err == nil || !lacksRoom(err) {
+	if err == nil || !isFull(err) {
 		return err
 	}
-	return &PoolerError{cause: err, text: fmt.Sprintf("%s: has no session for one more connection, or does not answer: a pooler in "+
-		"between (PgBouncer: default_pool_size, max_client_conn) must let all replicas have theirs", o.key), full: true}
+	return &PoolerError{cause: err, text: fmt.Sprintf("%s: no session is left for another connection, or the server does not answer: the limits of a "+
+		"pooler (PgBouncer: default_pool_size, max_client_conn) must suffice for all replicas", o.key), full: true}
 }
 
-// PoolerError says that what stands between Inner and a database does not serve it. Its text names the setting, and may be
-// shown to everybody.
+// PoolerError is the error of a pooler, or server, that is full or does not support sessions. Its text names the setting and is
+// safe for clients.
 type PoolerError struct {
 	text  string
 	cause error // nil for none
-	full  bool  // another connection is not to be had now
+	full  bool  // no further connection is available now
 }
 
 // Error implements error.
 func (e *PoolerError) Error() string { return e.text }
 
-// Temporary tells whether it may serve later: it has no room now.
+// Temporary tells whether a later attempt may succeed: it is full now.
 func (e *PoolerError) Temporary() bool { return e.full }
 
 // Unwrap returns the driver's error, or nil.
 func (e *PoolerError) Unwrap() error { return e.cause }
 
-// lacksRoom tells whether err is that of a server, or pooler, that has no room for a connection.
-func lacksRoom(err error) bool {
+// isFull tells whether err is that of a server or pooler without room for another connection.
+func isFull(err error) bool {
 	pe, ok := errors.AsType[*pq.Error](err)
 	if !ok {
 		return errors.Is(err, errNoAnswer)

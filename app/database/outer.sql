@@ -1,5 +1,5 @@
--- Tables of the Outer Gateway, made only where they are missing and never touched where they exist.
--- One block a table: its name, then the statements that make it.
+-- Tables of the Outer Gateway: created if they are missing, never changed.
+-- One block a table: its name, then its statements.
 
 -- table users
 CREATE TABLE users (

@@ -19,7 +19,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// pooled returns the configuration of an empty database behind a PgBouncer of the test's own.
+// pooled returns the configuration of an empty database behind a new PgBouncer.
 func pooled(t *testing.T, o pgbouncer.Options) *config.Config {
 	t.Helper()
 	db := testdatabase.NewEmpty(t)
@@ -45,7 +45,7 @@ func databaseName(t *testing.T, db *testdatabase.Database) string {
 	return direct.Path[1:]
 }
 
-// pool returns a pool as the program opens it.
+// pool returns the program's pool.
 func pool(t *testing.T, c *config.Config) *sql.DB {
 	t.Helper()
 	db, err := database.Open(c)
@@ -54,7 +54,7 @@ func pool(t *testing.T, c *config.Config) *sql.DB {
 	return db
 }
 
-// stranger returns another program's pool, which has nothing set.
+// stranger returns a pool without Inner's parameters.
 func stranger(t *testing.T, c *config.Config) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("postgres", c.Database.DSN.Reveal())
@@ -63,7 +63,7 @@ func stranger(t *testing.T, c *config.Config) *sql.DB {
 	return db
 }
 
-func TestSessionsThroughAPoolerAsItComesAreLikeDirectOnes(t *testing.T) {
+func TestSessionsThroughPoolerEqualDirectOnes(t *testing.T) {
 	t.Parallel()
 	c := pooled(t, pgbouncer.Options{})
 	c.Database.DSN += "&search_path=pg_catalog,public&default_transaction_isolation=serializable"
@@ -78,7 +78,7 @@ func TestSessionsThroughAPoolerAsItComesAreLikeDirectOnes(t *testing.T) {
 	require.ErrorContains(t, err, "statement timeout")
 }
 
-func TestAStatementIsCancelledThroughAPooler(t *testing.T) {
+func TestStatementIsCancelledThroughPooler(t *testing.T) {
 	t.Parallel()
 	c := pooled(t, pgbouncer.Options{})
 	db := pool(t, c)
@@ -94,7 +94,7 @@ func TestAStatementIsCancelledThroughAPooler(t *testing.T) {
 	}, 8*time.Second, 20*time.Millisecond)
 }
 
-func TestAPoolerWithoutSessionsIsRefused(t *testing.T) {
+func TestPoolerWithoutSessionsIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]pgbouncer.Options{
 		"transaction":                {Mode: pgbouncer.Transaction},
@@ -158,7 +158,7 @@ func use(t *testing.T, db *sql.DB, n int, statement string) {
 	require.NoError(t, group.Wait())
 }
 
-func TestAPoolTakesTurnsWhereAPoolerHasFewServers(t *testing.T) {
+func TestPoolSharesFewPoolerServers(t *testing.T) {
 	t.Parallel()
 	c := pooled(t, pgbouncer.Options{PoolSize: 8})
 	c.Database.ConnectTimeout = 2 * time.Second
@@ -177,7 +177,7 @@ func TestAPoolTakesTurnsWhereAPoolerHasFewServers(t *testing.T) {
 	require.LessOrEqual(t, db.Stats().OpenConnections, 7)
 }
 
-func TestAPoolerThatIsFullIsNamed(t *testing.T) {
+func TestFullPoolerIsReported(t *testing.T) {
 	t.Parallel()
 	c := pooled(t, pgbouncer.Options{PoolSize: 2})
 	c.Database.ConnectTimeout = time.Second
@@ -203,7 +203,7 @@ func TestAPoolerThatIsFullIsNamed(t *testing.T) {
 	}, timeout, 50*time.Millisecond)
 }
 
-func TestAStatementWhoseAnswerWasLostBehindAPoolerIsNotSentAgain(t *testing.T) {
+func TestStatementWithLostPoolerAnswerIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	direct := testdatabase.NewEmpty(t)
 	_, err := direct.ExecContext(t.Context(), `CREATE TABLE events (name TEXT)`)

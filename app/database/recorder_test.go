@@ -49,7 +49,7 @@ func (r *recorder) record(text string) error {
 	return nil
 }
 
-// count returns how many of the statements hold some words.
+// count returns how many statements contain the words.
 func (r *recorder) count(words string) (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

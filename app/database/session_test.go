@@ -14,7 +14,7 @@ import (
 
 const timeout = time.Minute
 
-// open returns a pool and a Steady on the database of d, opened after it was changed.
+// open returns new pools on the database of d.
 func open(t *testing.T, d *testdatabase.Database) (*sql.DB, *database.PreparedPool) {
 	t.Helper()
 	pool, err := database.Open(d.Config)
@@ -25,7 +25,7 @@ func open(t *testing.T, d *testdatabase.Database) (*sql.DB, *database.PreparedPo
 	return pool, steady
 }
 
-func TestASessionThatTakesNoWritesIsNotUsed(t *testing.T) {
+func TestReadOnlySessionIsNotUsed(t *testing.T) {
 	t.Parallel()
 	d := testdatabase.NewEmpty(t)
 	var name string
@@ -38,7 +38,7 @@ func TestASessionThatTakesNoWritesIsNotUsed(t *testing.T) {
 	pool, steady := open(t, d)
 	_, err := steady.ExecContext(t.Context(), `SELECT 1`)
 	for _, err := range []error{err, database.Ping(t.Context(), pool, d.Config)} {
-		waits.is(t, err)
+		temporary.is(t, err)
 		require.Contains(t, database.Explain(err), "takes no writes")
 	}
 	require.Zero(t, pool.Stats().OpenConnections)
@@ -46,7 +46,7 @@ func TestASessionThatTakesNoWritesIsNotUsed(t *testing.T) {
 	require.NoError(t, database.Ping(t.Context(), pool, d.Config))
 }
 
-func TestASessionThatHasBecomeReadOnlyIsReplaced(t *testing.T) {
+func TestReadOnlySessionIsReplaced(t *testing.T) {
 	t.Parallel()
 	d := testdatabase.NewEmpty(t)
 	_, err := d.ExecContext(t.Context(), `CREATE TABLE events (name TEXT)`)
@@ -56,7 +56,7 @@ func TestASessionThatHasBecomeReadOnlyIsReplaced(t *testing.T) {
 	const readOnly = `SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY`
 	const insert = `INSERT INTO events (name) VALUES ($1)`
 
-	// What was refused is sent over another connection, with nobody told.
+	// A refused statement runs on another connection.
 	for _, use := range []interface {
 		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	}{pool, steady} {
@@ -74,7 +74,7 @@ func TestASessionThatHasBecomeReadOnlyIsReplaced(t *testing.T) {
 	_, err = tx.ExecContext(t.Context(), `SET TRANSACTION READ ONLY`)
 	require.NoError(t, err)
 	_, err = tx.ExecContext(t.Context(), insert, "y")
-	waits.is(t, err)
+	temporary.is(t, err)
 	require.NoError(t, tx.Rollback())
 	require.Zero(t, pool.Stats().OpenConnections)
 
@@ -83,7 +83,7 @@ func TestASessionThatHasBecomeReadOnlyIsReplaced(t *testing.T) {
 	require.Equal(t, 2, n)
 }
 
-func TestAStatementIsNotSentAgainWhereTheServerEndedItsSession(t *testing.T) {
+func TestStatementOfEndedSessionIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	d := testdatabase.NewEmpty(t)
 	_, err := d.ExecContext(t.Context(), `CREATE SEQUENCE sent`)
@@ -92,15 +92,15 @@ func TestAStatementIsNotSentAgainWhereTheServerEndedItsSession(t *testing.T) {
 	// What the sequence gave is not taken back.
 	const statement = `SELECT pg_terminate_backend(CAST(pg_backend_pid() + 0 * nextval('sent') AS INTEGER)), pg_sleep(10)`
 	_, err = pool.ExecContext(t.Context(), statement)
-	doubt.is(t, err)
+	ambiguous.is(t, err)
 	_, err = steady.ExecContext(t.Context(), statement)
-	doubt.is(t, err)
+	ambiguous.is(t, err)
 	var last int
 	require.NoError(t, plain(t, d).QueryRowContext(t.Context(), `SELECT last_value FROM sent`).Scan(&last))
 	require.Equal(t, 2, last, "a statement was sent again")
 }
 
-func TestAConnectionIsReplacedWhenItIsOld(t *testing.T) {
+func TestOldConnectionIsReplaced(t *testing.T) {
 	t.Parallel()
 	d := testdatabase.NewEmpty(t)
 	d.Config.Database.MaxConnectionLifetime = 100 * time.Millisecond

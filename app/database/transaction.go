@@ -9,20 +9,20 @@ import (
 	"app238.com/inner/ent"
 )
 
-// attempts is how often a transaction is run before its serialization failure is given to the caller.
-const attempts = 8
+// maxAttempts is how often a transaction is run before its serialization failure is returned.
+const maxAttempts = 8
 
-// InTx runs work in a transaction and commits it, again from the start as often as the database says that it could not
-// be serialized. Work must therefore have no effect outside the transaction.
+// InTx runs work in a transaction and commits it, and retries after a serialization failure. Work must therefore have no
+// effect outside the transaction.
 func InTx(ctx context.Context, client *ent.Client, work func(ctx context.Context, tx *ent.Tx) error) error {
-	return Retry(ctx, func(ctx context.Context) error { return once(ctx, client, work) })
+	return Retry(ctx, func(ctx context.Context) error { return runTx(ctx, client, work) })
 }
 
-// Retry runs work again as long as it ends with a serialization failure or a deadlock.
+// Retry runs work, and again after each serialization failure or deadlock, up to maxAttempts times.
 func Retry(ctx context.Context, work func(ctx context.Context) error) error {
 	for attempt := 1; ; attempt++ {
 		err := work(ctx)
-		if err == nil || !IsRetryable(err) || attempt == attempts {
+		if err == nil || !IsRetryable(err) || attempt == maxAttempts {
 			return err
 		}
 		if err := pause(ctx, attempt); err != nil {
@@ -31,12 +31,12 @@ func Retry(ctx context.Context, work func(ctx context.Context) error) error {
 	}
 }
 
-func once(ctx context.Context, client *ent.Client, work func(ctx context.Context, tx *ent.Tx) error) error {
+func runTx(ctx context.Context, client *ent.Client, work func(ctx context.Context, tx *ent.Tx) error) error {
 	tx, err := client.Tx(ctx)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	// After a commit this does nothing; where it fails the pool drops the connection.
+	// No-op after a commit; if it fails the pool drops the connection.
 	defer func() { _ = tx.Rollback() }()
 	if err := work(ctx, tx); err != nil {
 		return err
@@ -47,7 +47,7 @@ func once(ctx context.Context, client *ent.Client, work func(ctx context.Context
 	return nil
 }
 
-// pause waits a random time that grows with the attempts, so that transactions which collided do not collide again.
+// pause waits a random time that grows with the attempts, so that conflicting transactions do not conflict again.
 func pause(ctx context.Context, attempt int) error {
 	timer := time.NewTimer(time.Duration(rand.Int64N(int64(5*time.Millisecond) << attempt)))
 	defer timer.Stop()

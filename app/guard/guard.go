@@ -1,5 +1,5 @@
-// Package guard keeps a panic to the piece of work that it comes from: one task, domain, WorkerApp, tick or check. Whatever
-// runs the code of a module in a loop or a goroutine calls it by this package, and goes on.
+// Package guard confines a panic to its unit of work: one task, domain, WorkerApp, tick or check. Loops and goroutines that run
+// code of a module call it through this package, and continue after a panic.
 package guard
 
 import (
@@ -11,21 +11,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// PanicError is a panic made an error. Its text has the stack and is for the log only.
+// PanicError is the error of a panic. Its text contains the stack and is for the log only.
 type PanicError struct {
-	// Value is what the work panicked with.
+	// Value is the argument of panic.
 	Value any
-	// Stack is where.
+	// Stack is the stack of the goroutine.
 	Stack []byte
 }
 
 // Error returns value and stack.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.Value, e.Stack) }
 
-// exited is the Value where the goroutine ended without a panic, by runtime.Goexit.
-const exited = "the goroutine was ended in the midst of its work"
+// exited is the Value if runtime.Goexit ended the goroutine.
+const exited = "the goroutine exited during its work"
 
-// Call does a piece of work and returns its error, or a *PanicError.
+// Call runs work and returns its error, or a *PanicError.
 func Call(work func() error) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -35,8 +35,7 @@ func Call(work func() error) (err error) {
 	return work()
 }
 
-// Start does a piece of work in a goroutine of its own and delivers its error, or a *PanicError, also where the work ends
-// that goroutine.
+// Start runs work in a new goroutine and delivers its error, or a *PanicError, also if work calls runtime.Goexit.
 func Start(work func() error) <-chan error {
 	done := make(chan error, 1)
 	go func() {
@@ -47,7 +46,7 @@ func Start(work func() error) <-chan error {
 	return done
 }
 
-// Wait returns nil once the goroutines of a group have ended, or the error of ctx where that ends before.
+// Wait returns nil when the goroutines of a group have ended, or the error of ctx if that ends first.
 func Wait(ctx context.Context, group *sync.WaitGroup) error {
 	ended := Start(func() error {
 		group.Wait()
@@ -61,7 +60,8 @@ func Wait(ctx context.Context, group *sync.WaitGroup) error {
 	}
 }
 
-// Collector returns a collector that has no values where c panics. Prometheus calls collectors in goroutines of its own.
+// Collector returns a collector that reports a panic of c as an invalid metric: Prometheus calls collectors in its own
+// goroutines.
 func Collector(c prometheus.Collector) prometheus.Collector { return collector{c} }
 
 type collector struct{ prometheus.Collector }

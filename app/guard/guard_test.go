@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/app/guard"
 )
 
-func TestAPieceOfWorkEndsWithItsErrorHoweverItEnds(t *testing.T) {
+func TestWorkReturnsErrorOfPanicAndGoexit(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		work func() error
@@ -22,7 +22,7 @@ func TestAPieceOfWorkEndsWithItsErrorHoweverItEnds(t *testing.T) {
 	}{
 		"well":          {func() error { return nil }, ""},
 		"with an error": {func() error { return io.EOF }, "EOF"},
-		"by a panic":    {func() error { panic("amiss") }, "panic: amiss"},
+		"by a panic":    {func() error { panic("broken") }, "panic: broken"},
 		"by a panic(nil)": {func() error { panic(nil) }, //nolint:govet // that is the case
 			"panic: panic called with nil argument"},
 	} {
@@ -48,20 +48,20 @@ func TestAPieceOfWorkEndsWithItsErrorHoweverItEnds(t *testing.T) {
 type panicking struct{ described *prometheus.Desc }
 
 func (p panicking) Describe(to chan<- *prometheus.Desc) { to <- p.described }
-func (p panicking) Collect(chan<- prometheus.Metric)    { panic("amiss") }
+func (p panicking) Collect(chan<- prometheus.Metric)    { panic("broken") }
 
-func TestACollectorThatPanicsCostsOnlyItsOwnValues(t *testing.T) {
+func TestCollectorPanicLosesOwnValuesOnly(t *testing.T) {
 	t.Parallel()
 	r := prometheus.NewRegistry()
 	require.NoError(t, r.Register(guard.Collector(panicking{prometheus.NewDesc("bad", "", nil, nil)})))
 	good := prometheus.NewGauge(prometheus.GaugeOpts{Name: "good"})
 	require.NoError(t, r.Register(good))
 	found, err := r.Gather()
-	require.ErrorContains(t, err, "amiss")
+	require.ErrorContains(t, err, "broken")
 	require.Len(t, found, 1)
 }
 
-func TestAWaitEndsWithTheGroupOrTheContext(t *testing.T) {
+func TestWaitEndsWithGroupOrContext(t *testing.T) {
 	t.Parallel()
 	var group sync.WaitGroup
 	release := make(chan struct{})

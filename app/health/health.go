@@ -1,4 +1,4 @@
-// Package health answers whether the process lives and whether it can do its work.
+// Package health serves liveness and readiness.
 package health
 
 import (
@@ -17,15 +17,15 @@ import (
 	"app238.com/inner/app/server"
 )
 
-// checkTimeout bounds one check, so that an answer comes even when a dependency hangs.
+// checkTimeout bounds each check, so that a hanging dependency does not block the response.
 const checkTimeout = 3 * time.Second
 
-// databaseCheck is the check without which /health is a 503.
+// databaseCheck is the check whose failure makes /health a 503.
 const databaseCheck = "database"
 
-// Failure is why a check fails.
+// Failure is the error of a failed check.
 type Failure struct {
-	// Text may be shown to everybody.
+	// Text is safe for clients.
 	Text string
 	// Cause is for the log.
 	Cause error
@@ -37,21 +37,21 @@ func (f *Failure) Error() string { return f.Text }
 // Unwrap returns the cause.
 func (f *Failure) Unwrap() error { return f.Cause }
 
-// Because returns a Failure, or nil where nothing is the cause.
-func Because(text string, cause error) error {
+// NewFailure returns a Failure, or nil for a nil cause.
+func NewFailure(text string, cause error) error {
 	if cause == nil {
 		return nil
 	}
 	return &Failure{Text: text, Cause: cause}
 }
 
-// Health asks the checks of all modules.
+// Health runs the readiness checks of all modules.
 type Health struct {
 	checks []server.Check
 	log    *zap.Logger
 
 	mu     sync.Mutex
-	failed map[string]string // what was last logged, by the name of the check
+	failed map[string]string // the last logged text by name of the check
 }
 
 // New returns a Health over checks.
@@ -63,29 +63,29 @@ func New(checks []server.Check, log *zap.Logger) *Health {
 func (h *Health) Routes() []server.Route {
 	return []server.Route{
 		{Method: http.MethodGet, Path: "/health", Handler: h.health, Access: config.OperationRoutes},
-		{Method: http.MethodGet, Path: "/healthz", Handler: h.alive, Access: config.OperationRoutes, Probe: true},
+		{Method: http.MethodGet, Path: "/healthz", Handler: h.live, Access: config.OperationRoutes, Probe: true},
 		{Method: http.MethodGet, Path: "/readyz", Handler: h.ready, Access: config.OperationRoutes, Probe: true},
 	}
 }
 
-// alive says that the process serves requests; nothing else is asked, so that no outage outside restarts it.
-func (h *Health) alive(w http.ResponseWriter, _ *http.Request) error {
+// live answers that the process serves requests. It runs no check, so that no outage of a dependency restarts the process.
+func (h *Health) live(w http.ResponseWriter, _ *http.Request) error {
 	return server.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// ready is 200 only when every part can do its work, and names those that cannot.
+// ready answers 200 if all checks pass, else 503, and names the failing checks.
 func (h *Health) ready(w http.ResponseWriter, r *http.Request) error {
-	parts, failing := h.ask(r.Context())
+	results, failing := h.runChecks(r.Context())
 	status, word := http.StatusOK, "ready"
 	if len(failing) > 0 {
 		status, word = http.StatusServiceUnavailable, "not ready"
 	}
-	return server.WriteJSON(w, status, map[string]any{"status": word, "checks": parts, "failing": failing})
+	return server.WriteJSON(w, status, map[string]any{"status": word, "checks": results, "failing": failing})
 }
 
-// health keeps the form that existing programs read: one word for each part, 503 when the database is gone.
+// health answers in the form of existing clients: one word for each check, 503 only if the database fails.
 func (h *Health) health(w http.ResponseWriter, r *http.Request) error {
-	parts, failing := h.ask(r.Context())
+	results, failing := h.runChecks(r.Context())
 	status, word := http.StatusOK, "healthy"
 	switch {
 	case slices.Contains(failing, databaseCheck):
@@ -94,41 +94,41 @@ func (h *Health) health(w http.ResponseWriter, r *http.Request) error {
 		word = "degraded"
 	}
 	body := map[string]any{"status": word, "timestamp": time.Now().Unix()}
-	for name, text := range parts {
+	for name, text := range results {
 		body[name] = text
 	}
 	return server.WriteJSON(w, status, body)
 }
 
-// ask runs all checks at once and returns a word or a reason for each, and the names of those that fail, sorted.
-func (h *Health) ask(ctx context.Context) (parts map[string]string, failing []string) {
+// runChecks runs all checks concurrently and returns a word or reason for each, and the sorted names of the failing ones.
+func (h *Health) runChecks(ctx context.Context) (results map[string]string, failing []string) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	answers := make([]error, len(h.checks))
 	var wg sync.WaitGroup
 	for i, check := range h.checks {
-		wg.Go(func() { answers[i] = asked(ctx, check) })
+		wg.Go(func() { answers[i] = runCheck(ctx, check) })
 	}
 	wg.Wait()
-	parts, failing = map[string]string{}, []string{}
+	results, failing = map[string]string{}, []string{}
 	for i, check := range h.checks {
-		h.note(check.Name, answers[i])
+		h.logChange(check.Name, answers[i])
 		switch {
 		case answers[i] != nil:
-			parts[check.Name] = answers[i].Error()
+			results[check.Name] = answers[i].Error()
 			failing = append(failing, check.Name)
 		case check.Role != nil:
-			parts[check.Name] = check.Role()
+			results[check.Name] = check.Role()
 		default:
-			parts[check.Name] = "ok"
+			results[check.Name] = "ok"
 		}
 	}
 	slices.Sort(failing)
-	return parts, failing
+	return results, failing
 }
 
-// note logs what has changed of a check, with the cause, which is not shown.
-func (h *Health) note(name string, err error) {
+// logChange logs a changed result of a check, with its cause.
+func (h *Health) logChange(name string, err error) {
 	text := ""
 	if err != nil {
 		text = err.Error()
@@ -138,18 +138,18 @@ func (h *Health) note(name string, err error) {
 	switch before := h.failed[name]; {
 	case text == before:
 	case err == nil:
-		h.log.Info("check passes again", zap.String("check", name))
+		h.log.Info("check recovered", zap.String("check", name))
 	default:
-		h.log.Warn("check fails", zap.String("check", name), zap.String("reason", text), logging.Error(errors.Unwrap(err)))
+		h.log.Warn("check failed", zap.String("check", name), zap.String("reason", text), logging.Error(errors.Unwrap(err)))
 	}
 	h.failed[name] = text
 }
 
-// asked asks one check. A panic of it says nothing to those who ask.
-func asked(ctx context.Context, check server.Check) error {
+// runCheck runs one check. The text of a panic is not shown to clients.
+func runCheck(ctx context.Context, check server.Check) error {
 	err := guard.Call(func() error { return check.Ready(ctx) })
 	if _, ok := errors.AsType[*guard.PanicError](err); ok {
-		return Because("internal error, see the log", err)
+		return NewFailure("internal error, see the log", err)
 	}
 	return err
 }

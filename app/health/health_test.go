@@ -34,7 +34,7 @@ func check(name string, err error, role func() string) server.Check {
 	return server.Check{Name: name, Ready: func(context.Context) error { return err }, Role: role}
 }
 
-func TestAPartThatIsReadySaysWhichRoleItHas(t *testing.T) {
+func TestReadyCheckShowsItsRole(t *testing.T) {
 	t.Parallel()
 	role := func() string { return "standing by; leader: other" }
 	status, body := get(t, "/readyz", check("database", nil, nil), check("controller", nil, role))

@@ -8,16 +8,16 @@ import (
 	"app238.com/inner/app/guard"
 )
 
-// collector shows what the checks say. A scrape asks them, within the time of a check.
+// collector exposes the results of the checks. A scrape runs them.
 type collector struct {
 	health *Health
 	ok     *prometheus.Desc
 }
 
-// Register adds the checks to the metrics of r.
+// Register registers the metric of the checks with r.
 func Register(r *prometheus.Registry, h *Health) error {
 	return r.Register(guard.Collector(&collector{health: h, ok: prometheus.NewDesc("inner_ready",
-		"1 where this part of the process can do its work, else 0; those of /readyz.", []string{"check"}, nil)}))
+		"1 if this check of /readyz passes, else 0.", []string{"check"}, nil)}))
 }
 
 // Describe implements prometheus.Collector.
@@ -25,12 +25,12 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) { to <- c.ok }
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(to chan<- prometheus.Metric) {
-	parts, failing := c.health.ask(context.Background())
+	results, failing := c.health.runChecks(context.Background())
 	for _, name := range failing {
 		to <- prometheus.MustNewConstMetric(c.ok, prometheus.GaugeValue, 0, name)
-		delete(parts, name)
+		delete(results, name)
 	}
-	for name := range parts {
+	for name := range results {
 		to <- prometheus.MustNewConstMetric(c.ok, prometheus.GaugeValue, 1, name)
 	}
 }

@@ -1,4 +1,4 @@
-// Package identifier checks the identifiers that other programs send and derives names from them that can never meet.
+// Package identifier checks the identifiers that clients send and derives collision-free names from them.
 package identifier
 
 import (
@@ -19,8 +19,8 @@ var (
 	other = regexp.MustCompile(`[^a-z0-9]+`)
 )
 
-// Check returns an error that names the field unless id is an identifier of the contract: 1 to 64 characters of
-// letters, digits, '_' and '-', that begins and ends with a letter or digit. The error does not repeat the value.
+// Check returns an error with the field unless id is an identifier of the contract: 1 to 64 letters, digits, '_' and '-',
+// beginning and ending with a letter or digit. The error does not contain the value.
 func Check(field, id string) error {
 	switch {
 	case id == "":
@@ -33,7 +33,7 @@ func Check(field, id string) error {
 	return nil
 }
 
-// Style says how a name is written: what parts it from its neighbours and how long it may be.
+// Style is the separator and the length limit of names.
 type Style struct {
 	// Separator stands between the parts: "-" for Kubernetes and DNS, "_" for SQL.
 	Separator string
@@ -41,12 +41,12 @@ type Style struct {
 	Limit int
 }
 
-// hashLength is the number of hexadecimal digits, 4 bits each, that tell apart names which are not plain.
+// hashLength is the length of the hash in names that are not plain, in hexadecimal digits of 4 bits.
 const hashLength = 20
 
-// Name joins prefix and parts. Where every part is [a-z0-9]+ and the result fits, the name is exactly
-// prefix-part-part (prefix and its separator left out where empty); else it is a readable beginning, a doubled
-// separator, which no plain name holds, and a hash of all that went in. Different input gives different names.
+// Name joins prefix and parts. If every part is [a-z0-9]+ and the result fits, the name is prefix-part-part (without an empty
+// prefix); else it is a readable beginning, a doubled separator, which plain names never contain, and a hash of the input.
+// Different input gives different names.
 func (s Style) Name(prefix string, parts ...string) string {
 	all := parts
 	if prefix != "" {
@@ -68,7 +68,7 @@ func (s Style) Name(prefix string, parts ...string) string {
 	return readable + s.Separator + s.Separator + digest(prefix, parts)
 }
 
-// digest hashes the input with the length of each part, so that moving a border between parts changes it.
+// digest hashes the parts with their lengths, so that different parts with the same concatenation differ.
 func digest(prefix string, parts []string) string {
 	h := sha256.New()
 	for _, p := range append([]string{prefix}, parts...) {

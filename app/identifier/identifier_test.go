@@ -9,14 +9,14 @@ import (
 	"app238.com/inner/app/identifier"
 )
 
-func TestCheckAcceptsTheContractsIdentifiers(t *testing.T) {
+func TestCheckAcceptsContractIdentifiers(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"a", "0", "a1b2c3d4", "A-b_c", "550e8400-e29b-41d4-a716-446655440000", strings.Repeat("x", 64)} {
 		require.NoError(t, identifier.Check("worker_id", id), id)
 	}
 }
 
-func TestCheckRefusesEverythingElseNamingTheField(t *testing.T) {
+func TestCheckErrorNamesField(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"", "-a", "a-", "_", "a'b", "a;b", "a/b", "a b", "ä", "а", "a\n", "a.b", `a"b`, strings.Repeat("x", 65), strings.Repeat("x", 500)} {
 		err := identifier.Check("worker_id", id)
@@ -25,7 +25,7 @@ func TestCheckRefusesEverythingElseNamingTheField(t *testing.T) {
 	}
 }
 
-func TestPlainPartsGiveExactlyTheContractsNames(t *testing.T) {
+func TestPlainPartsGiveContractNames(t *testing.T) {
 	t.Parallel()
 	k8s := identifier.Style{Separator: "-", Limit: 56}
 	require.Equal(t, "w-abc12345-u1", k8s.Name("w", "abc12345", "u1"))
@@ -34,7 +34,7 @@ func TestPlainPartsGiveExactlyTheContractsNames(t *testing.T) {
 	require.Equal(t, "user_u1_0123456789abcdef", sql.Name("user", "u1", "0123456789abcdef"))
 }
 
-func TestDifferentIdentifiersNeverMeet(t *testing.T) {
+func TestDifferentIdentifiersNeverCollide(t *testing.T) {
 	t.Parallel()
 	style := identifier.Style{Separator: "-", Limit: 40}
 	long := strings.Repeat("a", 30)

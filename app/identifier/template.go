@@ -13,8 +13,8 @@ const (
 	ResourceID = "{resource_id}"
 )
 
-// Template makes the name of what a user or a resource has in an engine, by a pattern such as
-// "user_{user_uid}_{resource_id}". Different identifiers never give the same name.
+// Template derives names of users' and resources' objects in an engine from a pattern such as
+// "user_{user_uid}_{resource_id}". Different identifiers give different names.
 type Template struct {
 	pattern string
 	limit   int
@@ -26,9 +26,8 @@ var (
 	reservedHead = regexp.MustCompile(`^(pg|crdb|information)_`)
 )
 
-// ParseTemplate checks a pattern: letters in lower case, digits, the placeholders, and separators, which part each
-// placeholder from its neighbours; it begins with a letter, so that no identifier alone makes a name. The limit is the
-// longest name in bytes.
+// ParseTemplate parses a pattern of lower-case letters, digits, placeholders, and separators, which surround each placeholder.
+// It begins with a letter, so that no identifier alone is a name. The limit is the longest name in bytes.
 func ParseTemplate(pattern, separators string, limit int) (Template, error) {
 	literal := placeholders.ReplaceAllString(pattern, "\x00")
 	between := func(b byte) bool { return strings.IndexByte(separators, b) >= 0 }
@@ -53,17 +52,17 @@ func ParseTemplate(pattern, separators string, limit int) (Template, error) {
 	return Template{pattern: pattern, limit: limit}, nil
 }
 
-// Uses tells whether the pattern holds a placeholder.
+// Uses tells whether the pattern contains a placeholder.
 func (t Template) Uses(placeholder string) bool { return strings.Contains(t.pattern, placeholder) }
 
-// Head is what every name of this template begins with.
+// Head returns the common prefix of all names of this template.
 func (t Template) Head() string {
 	head, _, _ := strings.Cut(t.pattern, "{")
 	return head
 }
 
-// Name fills the pattern. Where the identifiers are [a-z0-9]+ and the result fits, it is exactly that; else a readable
-// beginning, a doubled '_', which no plain name holds, and a hash of the identifiers.
+// Name fills in the pattern. If the identifiers are not [a-z0-9]+, or the result is too long, the name is a readable
+// beginning, a doubled '_', which plain names never contain, and a hash of the identifiers.
 func (t Template) Name(userUID, resourceID string) string {
 	name := strings.NewReplacer(UserUID, userUID, ResourceID, resourceID).Replace(t.pattern)
 	var used []string

@@ -16,13 +16,13 @@ func template(t testing.TB, pattern string) identifier.Template {
 	return parsed
 }
 
-func TestATemplateGivesPlainIdentifiersExactly(t *testing.T) {
+func TestTemplateKeepsPlainIdentifiers(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "user_u1_0123456789abcdef", template(t, "user_{user_uid}_{resource_id}").Name("u1", "0123456789abcdef"))
 	require.Equal(t, "db_u1", template(t, "db_{user_uid}").Name("u1", "A-b"))
 }
 
-func TestATemplateNeverGivesTwoThePlaceOfOne(t *testing.T) {
+func TestTemplateNamesNeverCollide(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", 40)
 	ids := []string{"a", "b", "ab", "a_b", "a-b", "A", "aB", "b_c", "c", "a__b", long, long + "b", long + "-b", "user", "x__y"}
@@ -52,7 +52,7 @@ func TestTemplatesThatCouldCollideAreRefused(t *testing.T) {
 	}
 }
 
-// FuzzTemplate looks for identifiers whose name could leave its place or meet the name of others.
+// FuzzTemplate searches identifiers with invalid or colliding names.
 func FuzzTemplate(f *testing.F) {
 	f.Add("u1", "r1", "u", "1r1")
 	f.Add("a_b", "c", "a", "b_c")

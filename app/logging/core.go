@@ -10,28 +10,27 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// core is the one way into the log: it hides what must not be written down in every message and field, whoever logs.
+// core redacts every message and field of all loggers:
 //
-//   - Fields whose names say that they are secret hold the mask.
-//   - Texts go through Redact, and lose every value that is known to be secret.
-//   - Of structures nothing is written but their type: what they hold is nobody's choice. Lists and maps of plain values
-//     are written, and what implements zap's own interfaces.
+//   - Fields with names of secrets are masked.
+//   - Texts pass Redact, and known secret values are masked.
+//   - Of structs only the type is written. Lists and maps of plain values are written, and what implements zap's interfaces.
 type core struct {
 	zapcore.Core
 	hidden Hidden
 }
 
-// withRedaction returns the option that puts core in front of a logger's own. The values are hidden wherever they occur.
+// withRedaction returns the option that wraps a logger's core. The values are masked wherever they occur.
 func withRedaction(values []string) zap.Option {
 	return zap.WrapCore(func(inner zapcore.Core) zapcore.Core {
 		return &core{Core: inner, hidden: Hide(values...)}
 	})
 }
 
-// hiddenValues is what Hiding puts into a field.
+// hiddenValues is the value of the field that Hiding returns.
 type hiddenValues []string
 
-// Hiding is a field that writes nothing: the logger that it is added to hides these values in every text.
+// Hiding returns a field that writes nothing: a logger with it masks the values in every text.
 func Hiding(values ...string) zap.Field {
 	return zap.Field{Type: zapcore.SkipType, Interface: hiddenValues(values)}
 }
@@ -64,7 +63,7 @@ func (c *core) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 
 func (c *core) text(text string) string { return c.hidden.Text(text) }
 
-// clean returns fields that may be written. It copies them only if one has to be changed.
+// clean returns the redacted fields. It copies them only if one has to be changed.
 func (c *core) clean(fields []zapcore.Field) []zapcore.Field {
 	copied := false
 	for i, f := range fields {
@@ -99,14 +98,14 @@ func (c *core) field(f zapcore.Field) (cleaned zapcore.Field, changed bool) {
 		bytes, _ := f.Interface.([]byte)
 		return zap.String(f.Key, c.text(string(bytes))), true
 	case zapcore.ErrorType, zapcore.StringerType:
-		return zap.String(f.Key, c.text(spoken(f.Interface))), true
+		return zap.String(f.Key, c.text(textOf(f.Interface))), true
 	default:
 		return c.structure(f), true
 	}
 }
 
-// spoken is what an error or a Stringer says of itself; one that panics, as nil pointers do, says its type.
-func spoken(value any) (text string) {
+// textOf returns the text of an error or a Stringer; its type if that panics, as with nil pointers.
+func textOf(value any) (text string) {
 	defer func() {
 		if recover() != nil {
 			text = fmt.Sprintf("(%T)", value)
@@ -121,17 +120,17 @@ func spoken(value any) (text string) {
 	return fmt.Sprintf("(%T)", value)
 }
 
-// structure writes a field by zap's own interfaces into a map, of which the plain values are kept.
+// structure encodes a field by zap's interfaces into a map and redacts that.
 func (c *core) structure(f zapcore.Field) zapcore.Field {
-	written := zapcore.NewMapObjectEncoder()
-	f.AddTo(written)
+	fields := zapcore.NewMapObjectEncoder()
+	f.AddTo(fields)
 	if f.Type == zapcore.InlineMarshalerType {
-		return zap.Inline(plain(c.members(written.Fields)))
+		return zap.Inline(plain(c.members(fields.Fields)))
 	}
-	return zap.Any(f.Key, c.value(written.Fields[f.Key]))
+	return zap.Any(f.Key, c.value(fields.Fields[f.Key]))
 }
 
-// value returns of a value what may be written.
+// value returns the redacted form of a value.
 func (c *core) value(value any) any {
 	switch v := value.(type) {
 	case nil, bool, time.Time, time.Duration:
@@ -143,7 +142,7 @@ func (c *core) value(value any) any {
 	case map[string]any:
 		return c.members(v)
 	case error, fmt.Stringer:
-		return c.text(spoken(v))
+		return c.text(textOf(v))
 	}
 	kind := reflect.ValueOf(value)
 	switch {
@@ -172,7 +171,7 @@ func (c *core) members(members map[string]any) map[string]any {
 	return cleaned
 }
 
-// plain writes its members beside those of the line.
+// plain encodes its members inline.
 type plain map[string]any
 
 // MarshalLogObject implements zapcore.ObjectMarshaler.

@@ -39,10 +39,10 @@ func (v vault) MarshalLogObject(to zapcore.ObjectEncoder) error {
 
 type box struct{ A, B string }
 
-// fault formats itself with more than its text.
-type fault struct{ error }
+// verboseError formats itself with more than its text.
+type verboseError struct{ error }
 
-func (f fault) Format(s fmt.State, _ rune) { _, _ = fmt.Fprint(s, secret) }
+func (f verboseError) Format(s fmt.State, _ rune) { _, _ = fmt.Fprint(s, secret) }
 
 // logged writes with a logger that hides secrets, as JSON and for the console.
 func logged(write func(*zap.Logger), secrets ...string) string {
@@ -60,14 +60,14 @@ func everyField(text string) []zap.Field {
 	return []zap.Field{
 		zap.String("text", text), zap.Stringp("pointer", &text), zap.Strings("list", []string{text}), zap.Stringer("stringer", v),
 		zap.ByteString("bytes", []byte(text)), zap.ByteStrings("byteses", [][]byte{[]byte(text)}), zap.Binary("binary", []byte(text)),
-		zap.Error(errors.New(text)), zap.NamedError("fault", fault{errors.New(text)}), zap.Errors("errors", []error{errors.New(text)}),
+		zap.Error(errors.New(text)), zap.NamedError("verbose", verboseError{errors.New(text)}), zap.Errors("errors", []error{errors.New(text)}),
 		zap.Object("object", v), zap.Inline(v), zap.Dict("dict", zap.String("text", text)), zap.Objects("objects", []vault{v}),
 		zap.Stringers("stringers", []vault{v}), zap.Any("any", v), zap.Any("struct", box{text, text}), zap.Any("pair", &box{text, text}),
 		zap.Any("map", map[string]string{"a": text}), zap.Any("nested", map[string]any{"a": []any{text}}), zap.Reflect("reflect", box{text, text}),
 	}
 }
 
-func TestNoFieldOfAnyKindShowsAKnownSecret(t *testing.T) {
+func TestKnownSecretIsMaskedInEveryField(t *testing.T) {
 	t.Parallel()
 	for _, f := range everyField("so " + secret + " it is") {
 		line := logged(func(l *zap.Logger) {
@@ -81,7 +81,7 @@ func TestNoFieldOfAnyKindShowsAKnownSecret(t *testing.T) {
 	}
 }
 
-func TestNoFieldOfAnyKindShowsWhatAPatternFinds(t *testing.T) {
+func TestPatternIsMaskedInEveryField(t *testing.T) {
 	t.Parallel()
 	for _, f := range everyField("postgres://inner:" + secret + "@db/x") {
 		line := logged(func(l *zap.Logger) {
@@ -92,7 +92,7 @@ func TestNoFieldOfAnyKindShowsWhatAPatternFinds(t *testing.T) {
 	}
 }
 
-func TestFieldsWithSecretNamesAreHidden(t *testing.T) {
+func TestFieldsWithSecretNamesAreMasked(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
 		"password", "dsn", "env", "task_info", "data", "secret_key", "payload", "Authorization", "client.token", "userPassword", "env_json", "value",
@@ -105,7 +105,7 @@ func TestFieldsWithSecretNamesAreHidden(t *testing.T) {
 	}
 }
 
-func TestOrdinaryFieldsAreWrittenAsTheyAre(t *testing.T) {
+func TestOrdinaryFieldsAreUnchanged(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	log := logging.Redacting(zapcore.NewCore(zapcore.NewJSONEncoder(zapcore.EncoderConfig{MessageKey: "msg"}), zapcore.AddSync(&out), zap.InfoLevel))
@@ -122,7 +122,7 @@ func TestOrdinaryFieldsAreWrittenAsTheyAre(t *testing.T) {
 	}, line)
 }
 
-func TestALoggerHidesWhatItWasToldToHide(t *testing.T) {
+func TestLoggerMasksHiddenValues(t *testing.T) {
 	t.Parallel()
 	line := logged(func(l *zap.Logger) {
 		child := l.With(zap.Int("task", 1), logging.Hiding(secret, "x"), zap.String("text", secret))
@@ -130,10 +130,10 @@ func TestALoggerHidesWhatItWasToldToHide(t *testing.T) {
 		l.Info("the others", zap.String("text", "an x"))
 	})
 	require.NotContains(t, line, secret)
-	require.Contains(t, line, "an x", "what is as short as a letter is not looked for")
+	require.Contains(t, line, "an x", "short values are not masked")
 }
 
-func TestAPanickingStringerDoesNotEndTheProgram(t *testing.T) {
+func TestPanickingStringerIsLoggedByType(t *testing.T) {
 	t.Parallel()
 	var none *time.Location
 	var broken fmt.Stringer = (*box2)(nil)
@@ -144,7 +144,7 @@ type box2 struct{ text string }
 
 func (b *box2) String() string { return b.text }
 
-func TestTheSecretsOfTheConfigurationAreKnown(t *testing.T) {
+func TestSecretsOfConfigurationAreKnown(t *testing.T) {
 	t.Parallel()
 	c := &config.Config{Database: config.Database{DSN: "postgres://u:p%40ssw0rd@h/d"}}
 	require.ElementsMatch(t, []string{"postgres://u:p%40ssw0rd@h/d", "p@ssw0rd", "p%40ssw0rd", "p@ssw0rd"}, c.Secrets())

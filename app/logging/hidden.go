@@ -8,24 +8,23 @@ import (
 	"strings"
 )
 
-// shortestHidden is the length in bytes of the shortest value that is looked for in every text; shorter ones are part of
-// ordinary words, and are looked for in quotes only.
+// shortestHidden is the length in bytes from which a value is masked everywhere; shorter ones are part of ordinary words, and
+// are masked in quotes only.
 const shortestHidden = 6
 
-// Hidden hides values that are known to be secret, also as JSON, Go and Kubernetes' Secrets write them. The zero Hidden
-// hides none.
+// Hidden masks known secret values, also in the encodings of JSON, Go and Kubernetes Secrets. The zero Hidden masks none.
 type Hidden struct {
 	values   []string
 	replacer *strings.Replacer
 }
 
-// Hide returns what hides these values.
+// Hide returns a Hidden that masks the values.
 func Hide(values ...string) Hidden { return Hidden{}.and(values) }
 
-// Text returns a text that came from elsewhere as it may be shown: without what Redact hides, and without the values.
+// Text returns an external text without the values, and redacted by Redact.
 func (h Hidden) Text(text string) string { return h.Values(Redact(text)) }
 
-// Values returns a text without the values; the rest of it stays as it is.
+// Values returns a text with the values masked.
 func (h Hidden) Values(text string) string {
 	if h.replacer == nil {
 		return text
@@ -33,7 +32,7 @@ func (h Hidden) Values(text string) string {
 	return h.replacer.Replace(text)
 }
 
-// and returns what hides further values.
+// and returns a Hidden that masks further values, too.
 func (h Hidden) and(values []string) Hidden {
 	all := slices.Concat(h.values, values)
 	slices.Sort(all)
@@ -47,11 +46,11 @@ func (h Hidden) and(values []string) Hidden {
 			forms = append(forms, [2]string{`"` + v + `"`, `"` + mask + `"`}, [2]string{"'" + v + "'", "'" + mask + "'"})
 			continue
 		}
-		for _, form := range written(v) {
+		for _, form := range encodings(v) {
 			forms = append(forms, [2]string{form, mask})
 		}
 	}
-	// Of two of which one begins with the other, the longer one is hidden.
+	// The longer ones come first: one may be the beginning of another.
 	slices.SortStableFunc(forms, func(a, b [2]string) int { return len(b[0]) - len(a[0]) })
 	pairs := make([]string, 0, 2*len(forms))
 	for _, form := range forms {
@@ -60,10 +59,10 @@ func (h Hidden) and(values []string) Hidden {
 	return Hidden{values: all, replacer: strings.NewReplacer(pairs...)}
 }
 
-// written returns a value in the forms in which it occurs in texts.
-func written(value string) []string {
+// encodings returns a value in the encodings in which it occurs in texts.
+func encodings(value string) []string {
 	forms := []string{value, base64.StdEncoding.EncodeToString([]byte(value))}
-	if encoded, err := json.Marshal(value); err == nil { // it always can
+	if encoded, err := json.Marshal(value); err == nil {
 		forms = append(forms, string(encoded[1:len(encoded)-1]))
 	}
 	quoted := strconv.Quote(value)

@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/app/logging"
 )
 
-func TestValuesAreHiddenAsTextsWriteThem(t *testing.T) {
+func TestValuesAreMaskedInAllEncodings(t *testing.T) {
 	t.Parallel()
 	const value = "line \"one\"\nline two <&>"
 	h := logging.Hide(value, "line", "7", "", "hunter2", "hunter2MARK")

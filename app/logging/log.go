@@ -1,4 +1,4 @@
-// Package logging makes the program's loggers, and hides in all that is logged what must not be written down.
+// Package logging creates the program's loggers, which redact secrets in all that is logged.
 package logging
 
 import (
@@ -10,8 +10,8 @@ import (
 	"app238.com/inner/app/config"
 )
 
-// NewLogger returns the root logger, which writes to standard error and hides secrets whoever logs them. Parts of the
-// program name theirs: controller, job, processor, cron, http.
+// NewLogger returns the root logger, which writes to standard error and redacts secrets. Components name theirs: controller,
+// job, processor, cron, http.
 func NewLogger(c *config.Config) (*zap.Logger, error) {
 	zc := zap.NewProductionConfig()
 	zc.Sampling = nil
@@ -31,7 +31,7 @@ func NewLogger(c *config.Config) (*zap.Logger, error) {
 	return logger, nil
 }
 
-// Redacting returns a logger that writes to inner and hides like the one of NewLogger.
+// Redacting returns a logger that writes to inner and redacts like that of NewLogger.
 func Redacting(inner zapcore.Core, secrets ...string) *zap.Logger {
 	return zap.New(inner, withRedaction(secrets))
 }

@@ -7,11 +7,11 @@ import (
 	"unicode"
 )
 
-// member finds the name of a JSON member, also in JSON that is a string within JSON.
+// member matches the name of a JSON member, also in JSON within a JSON string.
 var member = regexp.MustCompile(`(\\*)"([A-Za-z][A-Za-z0-9_.-]{0,63})(\\*)"\s*:\s*`)
 
-// redactMembers hides the values of JSON members whose names say that they are secret. Where the end of such a value
-// cannot be told, all that follows is hidden.
+// redactMembers masks the values of JSON members with names of secrets. If the end of a value is unknown, all that follows is
+// masked.
 func redactMembers(text string) string {
 	if !strings.Contains(text, `"`) || !strings.Contains(text, ":") {
 		return text
@@ -43,7 +43,7 @@ func redactMembers(text string) string {
 	return kept.String()
 }
 
-// valueLength is the length of the JSON value that text begins with.
+// valueLength returns the length of the JSON value at the beginning of text.
 func valueLength(text string) (int, bool) {
 	d := json.NewDecoder(strings.NewReader(text))
 	var value json.RawMessage
@@ -53,8 +53,8 @@ func valueLength(text string) (int, bool) {
 	return int(d.InputOffset()), true
 }
 
-// secretWords are what the names of fields and JSON members end with that hold secrets: passwords and keys, and, as whole
-// names, what holds a task's payload, a worker's environment, or the content of a Kubernetes object.
+// secretWords are the last words of names of secret fields and JSON members, such as passwords and keys. secretNames are whole
+// names: of a task's payload, a worker's environment, or the content of a Kubernetes object.
 var (
 	secretWords = map[string]bool{
 		"authorization": true, "cookie": true, "credential": true, "credentials": true, "dsn": true, "passphrase": true,
@@ -67,14 +67,14 @@ var (
 	}
 )
 
-// secretName tells whether a field or member of this name is hidden.
+// secretName tells whether a field or member of this name is masked.
 func secretName(name string) bool {
 	if len(name) < 3 || len(name) > 64 {
 		return false
 	}
-	// A prefix such as client. says where a field comes from.
+	// A prefix such as client. is not part of the name.
 	name = name[strings.LastIndexByte(name, '.')+1:]
-	// Every field of every line comes here, so nothing is allocated.
+	// No allocation: this runs for every field of every line.
 	var memory [64]byte
 	whole := memory[:0]
 	for i := range len(name) {
@@ -93,7 +93,7 @@ func lower(c byte) byte {
 	return c
 }
 
-// lastWord is the length of the last word of a name in any of the usual ways to write one.
+// lastWord returns the length of the last word of a name in snake, kebab or camel case.
 func lastWord(name string) int {
 	start := strings.LastIndexAny(name, "_-") + 1
 	for i := len(name) - 1; i > start; i-- {

@@ -5,8 +5,8 @@ import (
 	"unicode"
 )
 
-// Printable returns a text without what a database, a log or a terminal chokes on: bytes that are no UTF-8 are question
-// marks, control characters but line ends and tabs are left out. Texts from outside pass it where they enter.
+// Printable returns a text that is safe for a database, a log and a terminal: invalid UTF-8 becomes question marks, control
+// characters except line ends and tabs are removed. Texts from outside pass it where they enter.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' {
@@ -16,7 +16,7 @@ func Printable(s string) string {
 	}, strings.ToValidUTF8(s, "?"))
 }
 
-// Clip returns a text of at most limit characters as it is, and of a longer one its beginning and an ellipsis.
+// Clip cuts a text to limit characters and adds an ellipsis if it is longer.
 func Clip(s string, limit int) string {
 	if runes := []rune(s); len(runes) > limit {
 		return string(runes[:limit]) + "…"

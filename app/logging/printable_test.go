@@ -8,7 +8,7 @@ import (
 	"app238.com/inner/app/logging"
 )
 
-func TestALongTextIsClippedByCharacters(t *testing.T) {
+func TestLongTextIsClippedByCharacters(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{"": "", "äöü": "äöü", "äöüß": "äöü…"} {
 		require.Equal(t, want, logging.Clip(text, 3))

@@ -7,44 +7,44 @@ import (
 	"go.uber.org/zap"
 )
 
-// mask stands in the place of what is hidden.
+// mask replaces secrets.
 const mask = "***"
 
-// rule replaces what a pattern finds, in texts that hold one of the hints in lower case: most texts hold none, and are let
-// through at the cost of a search.
+// rule replaces matches of a pattern in texts that contain one of the hints in lower case. Most texts contain none, and cost a
+// search only.
 type rule struct {
 	hints       []string
 	pattern     *regexp.Regexp
 	replacement string
 }
 
-// rules find what must never be written down, and where drivers and clusters quote the value that they refuse.
+// rules match secrets, and values that drivers and clusters quote in their errors.
 var rules = []rule{
-	// Passwords in URLs, also those with an @ in them, and in key-value texts.
+	// Passwords in URLs, even with an @, and in key-value texts.
 	{[]string{"://"}, regexp.MustCompile(`(://[^\s/:@]*):\S*@`), "$1:" + mask + "@"},
 	{
 		[]string{"pass", "pwd", "secret", "token", "key"},
 		regexp.MustCompile(`(?i)((?:password|passwd|pwd|passphrase|secret|secret_?key|token|api_?key|access_?key)\s*=\s*)` +
 			`('(?:[^'\\]|\\.)*(?:'|$)|"(?:[^"\\]|\\.)*(?:"|$)|[^\s&]+)`), "${1}" + mask,
 	},
-	// A user's secret key, and what authorizes a request.
+	// A user's secret key, and credentials of requests.
 	{[]string{"sk_"}, regexp.MustCompile(`\bsk_[A-Za-z0-9_-]+`), "sk_" + mask},
 	{[]string{"bearer"}, regexp.MustCompile(`(?i)(bearer\s+)\S+`), "${1}" + mask},
 	{[]string{"authorization"}, regexp.MustCompile(`(?i)(authorization["'\]]*\s*[:=]\s*["'\[]*)\w+\s+\S+`), "${1}" + mask},
 	{[]string{"private key-"}, regexp.MustCompile(`(-----BEGIN [A-Z ]*PRIVATE KEY-----)[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)`), "${1}" + mask},
-	// Kubernetes, which repeats the value of a field that it finds wrong.
+	// Kubernetes quotes the value of an invalid field.
 	{[]string{"value: \""}, regexp.MustCompile(`((?:Invalid|Duplicate|Unsupported) value: )"(?:[^"\\]|\\.)*(?:"|$)`), `${1}"` + mask + `"`},
 	{[]string{"value: "}, regexp.MustCompile(`(?s)((?:Invalid|Duplicate|Unsupported) value: )(?:map|\[|\{|&|[A-Za-z0-9_.]+\{).*`), "${1}" + mask},
-	// PostgreSQL, CockroachDB and Go, which quote what they cannot read.
+	// PostgreSQL, CockroachDB and Go quote what they cannot parse.
 	{[]string{"near \"", "parsing \"", "value \"", ": \""}, regexp.MustCompile(
 		`((?:invalid input syntax for [^:"]*: |at or near |parsing |invalid value |value )(?:time )?)"(?:[^"\\]|\\.)*(?:"|$)`), `${1}"` + mask + `"`},
 	{[]string{")=("}, regexp.MustCompile(`(?s)(Key \([^)]*\)=)\(.*\)`), "${1}(" + mask + ")"},
 	{[]string{"failing row"}, regexp.MustCompile(`(?s)(Failing row contains )\(.*\)`), "${1}(" + mask + ")"},
 }
 
-// Redact hides passwords, keys and quoted values in a text that came from elsewhere, such as an error of a driver.
+// Redact masks passwords, keys and quoted values in an external text, such as an error of a driver.
 func Redact(text string) string {
-	if ordinary(text) {
+	if isOrdinary(text) {
 		return text
 	}
 	lower := ""
@@ -61,30 +61,30 @@ func Redact(text string) string {
 	return redactMembers(text)
 }
 
-// ordinary tells whether a text has nothing that any rule needs: most messages, words, paths, addresses and ids.
-func ordinary(text string) bool {
+// isOrdinary tells whether no rule can match a text: most messages, words, paths, addresses and ids.
+func isOrdinary(text string) bool {
 	for i := range len(text) {
 		switch text[i] {
 		case '=', '"', '(':
 			return false
 		case ':':
-			if follows(text[i:], ": ") || follows(text[i:], "://") {
+			if hasPrefixFold(text[i:], ": ") || hasPrefixFold(text[i:], "://") {
 				return false
 			}
 		case '-':
-			if follows(text[i:], "-----") {
+			if hasPrefixFold(text[i:], "-----") {
 				return false
 			}
 		case 's':
-			if follows(text[i:], "sk_") {
+			if hasPrefixFold(text[i:], "sk_") {
 				return false
 			}
 		case 'a', 'A':
-			if follows(text[i:], "authorization") {
+			if hasPrefixFold(text[i:], "authorization") {
 				return false
 			}
 		case 'b', 'B':
-			if follows(text[i:], "bearer") {
+			if hasPrefixFold(text[i:], "bearer") {
 				return false
 			}
 		}
@@ -92,7 +92,7 @@ func ordinary(text string) bool {
 	return true
 }
 
-func follows(text, word string) bool {
+func hasPrefixFold(text, word string) bool {
 	return len(text) >= len(word) && strings.EqualFold(text[:len(word)], word)
 }
 
@@ -105,7 +105,7 @@ func containsAny(text string, hints []string) bool {
 	return false
 }
 
-// Error is the log field for err, with secrets hidden. Every error is logged through it.
+// Error returns the redacted log field of err. Every error is logged through it.
 func Error(err error) zap.Field {
 	if err == nil {
 		return zap.Skip()

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestRedactHidesSecretsAndKeepsTheRest(t *testing.T) {
+func TestRedactMasksSecretsOnly(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"dial postgres://inner:hunter2@db:5432/x failed":                      "dial postgres://inner:***@db:5432/x failed",
@@ -61,7 +61,7 @@ func TestErrorFieldIsRedacted(t *testing.T) {
 	require.Equal(t, "sk_***", logging.Error(errors.New("sk_secret")).String)
 }
 
-// FuzzNoSecretIsLeft puts a secret where secrets stand, and looks for it in what is left.
+// FuzzNoSecretIsLeft redacts texts with a secret in the usual places.
 func FuzzNoSecretIsLeft(f *testing.F) {
 	f.Add("hunter2", "before ", " after")
 	f.Add(`a'b"c\d`, `{"x":`, `"}`)

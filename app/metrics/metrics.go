@@ -1,4 +1,4 @@
-// Package metrics holds the process's Prometheus metrics, to which the modules add theirs.
+// Package metrics holds the registry of the process's Prometheus metrics and serves it.
 package metrics
 
 import (
@@ -23,11 +23,11 @@ func NewRegistry() (*prometheus.Registry, error) {
 		r.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})))
 }
 
-// Routes returns GET /metrics. What one collector cannot tell, because the database is away, is left out: that is when
-// the other metrics are needed most. That one panics is logged.
+// Routes returns GET /metrics. Metrics whose collector fails, as when the database is unavailable, are left out: the others are
+// needed most then. Panics of collectors are logged.
 func Routes(registry *prometheus.Registry, log *zap.Logger) []server.Route {
 	handler := promhttp.HandlerFor(registry, promhttp.HandlerOpts{
-		ErrorHandling: promhttp.ContinueOnError, Registry: registry, ErrorLog: panics{log.Named("http")},
+		ErrorHandling: promhttp.ContinueOnError, Registry: registry, ErrorLog: panicLogger{log.Named("http")},
 	})
 	return []server.Route{{Method: http.MethodGet, Path: "/metrics", Access: config.OperationRoutes, Handler: func(w http.ResponseWriter, r *http.Request) error {
 		handler.ServeHTTP(w, r)
@@ -35,19 +35,19 @@ func Routes(registry *prometheus.Registry, log *zap.Logger) []server.Route {
 	}}}
 }
 
-// panics logs those of collectors, and nothing else: that the database is away is told elsewhere.
-type panics struct{ log *zap.Logger }
+// panicLogger logs panics of collectors and drops other errors: an unavailable database is logged elsewhere.
+type panicLogger struct{ log *zap.Logger }
 
 // Println implements promhttp.Logger.
-func (p panics) Println(said ...any) {
-	for _, one := range said {
+func (p panicLogger) Println(values ...any) {
+	for _, one := range values {
 		failures, several := one.(prometheus.MultiError)
 		if err, ok := one.(error); ok && !several {
 			failures = prometheus.MultiError{err}
 		}
 		for _, err := range failures {
 			if _, ok := errors.AsType[*guard.PanicError](err); ok {
-				p.log.Error("collector of metrics panicked", logging.Error(err))
+				p.log.Error("metrics collector panicked", logging.Error(err))
 			}
 		}
 	}

@@ -18,9 +18,9 @@ import (
 type panicking struct{ described *prometheus.Desc }
 
 func (p panicking) Describe(to chan<- *prometheus.Desc) { to <- p.described }
-func (p panicking) Collect(chan<- prometheus.Metric)    { panic("amiss") }
+func (p panicking) Collect(chan<- prometheus.Metric)    { panic("broken") }
 
-func TestACollectorThatPanicsIsLoggedAndCostsOnlyItsOwnValues(t *testing.T) {
+func TestCollectorPanicIsLogged(t *testing.T) {
 	t.Parallel()
 	r, err := metrics.NewRegistry()
 	require.NoError(t, err)
@@ -34,6 +34,6 @@ func TestACollectorThatPanicsIsLoggedAndCostsOnlyItsOwnValues(t *testing.T) {
 	require.Contains(t, w.Body.String(), "go_goroutines")
 	require.Equal(t, 2, logged.Len())
 	for _, line := range logged.All() {
-		require.Contains(t, fmt.Sprint(line.ContextMap()["error"]), "amiss")
+		require.Contains(t, fmt.Sprint(line.ContextMap()["error"]), "broken")
 	}
 }

@@ -1,4 +1,4 @@
-// Package profiling serves Go's profiler on a loopback port of its own, apart from the HTTP interface.
+// Package profiling serves Go's profiler on a separate loopback address.
 package profiling
 
 import (
@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/pprof" // its registration with the default mux is served nowhere
+	"net/http/pprof" // the default mux, where it registers itself, is not served
 	"time"
 
 	"go.uber.org/zap"
@@ -16,13 +16,13 @@ import (
 	"app238.com/inner/app/logging"
 )
 
-// Limits of the profiler's interface. A profile may be recorded for minutes, so that writing has none.
+// Time limits of the profiler's server. Recording a profile may take minutes, so writing has no limit.
 const (
 	headerTimeout = 5 * time.Second
 	stopTimeout   = 2 * time.Second
 )
 
-// Server is the profiler's interface.
+// Server serves the profiler.
 type Server struct {
 	http     *http.Server
 	listen   string
@@ -31,7 +31,7 @@ type Server struct {
 	done     chan struct{}
 }
 
-// New returns a server that listens once started, if profiling.listen names an address.
+// New returns a server that listens once started, unless profiling.listen is empty.
 func New(c *config.Config, log *zap.Logger) *Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -68,7 +68,7 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
-// Address returns the address that is listened on; "" where the profiler is off.
+// Address returns the address it listens on; "" if the profiler is off.
 func (s *Server) Address() string {
 	if s.listener == nil {
 		return ""
@@ -76,7 +76,7 @@ func (s *Server) Address() string {
 	return s.listener.Addr().String()
 }
 
-// Stop ends the interface; a profile being recorded is cut off.
+// Stop stops the server; the recording of a profile is cut off.
 func (s *Server) Stop(ctx context.Context) error {
 	if s.listener == nil {
 		return nil

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestTheProfilerIsOffUnlessAnAddressIsSet(t *testing.T) {
+func TestProfilerIsOffByDefault(t *testing.T) {
 	t.Parallel()
 	s := profiling.New(&config.Config{}, zap.NewNop())
 	require.NoError(t, s.Start(t.Context()))
@@ -24,7 +24,7 @@ func TestTheProfilerIsOffUnlessAnAddressIsSet(t *testing.T) {
 	require.NoError(t, s.Stop(t.Context()))
 }
 
-func TestTheProfilerServesProfilesAndStopsWhileOneIsRecorded(t *testing.T) {
+func TestProfilerServesAndStopsDuringProfile(t *testing.T) {
 	t.Parallel()
 	s := profiling.New(&config.Config{Profiling: config.Profiling{Listen: "127.0.0.1:0"}}, zap.NewNop())
 	require.NoError(t, s.Start(t.Context()))

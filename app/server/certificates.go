@@ -20,15 +20,15 @@ import (
 	"app238.com/inner/app/logging"
 )
 
-// certificates holds the certificate that is shown and the authority of the clients' ones, as the files had them when they
-// were last read well. The files are compared by content: a mounted Secret changes behind symbolic links.
+// certificates holds the server's certificate and the authority of client certificates as last loaded from the files. Files are
+// compared by content: a mounted Secret changes behind symbolic links.
 type certificates struct {
 	config  config.TLS
 	log     *zap.Logger
 	metrics *Metrics
 
 	current atomic.Pointer[tls.Config]
-	seen    [sha256.Size]byte
+	loaded  [sha256.Size]byte
 	cancel  context.CancelFunc
 	watch   sync.WaitGroup
 }
@@ -37,7 +37,7 @@ func newCertificates(c config.TLS, m *Metrics, log *zap.Logger) *certificates {
 	return &certificates{config: c, log: log, metrics: m}
 }
 
-// start reads the files and watches them from then on. It returns nil where the interface is not encrypted.
+// start loads the files and begins to watch them. It returns nil without TLS.
 func (c *certificates) start() (*tls.Config, error) {
 	if !c.config.Enabled() {
 		return nil, nil
@@ -54,7 +54,7 @@ func (c *certificates) start() (*tls.Config, error) {
 	}, nil
 }
 
-// stop ends what start began.
+// stop stops the watch.
 func (c *certificates) stop() {
 	if c.cancel != nil {
 		c.cancel()
@@ -65,7 +65,7 @@ func (c *certificates) stop() {
 func (c *certificates) reload(ctx context.Context) {
 	ticker := time.NewTicker(c.config.ReloadInterval)
 	defer ticker.Stop()
-	told := ""
+	lastError := ""
 	for {
 		select {
 		case <-ctx.Done():
@@ -76,20 +76,20 @@ func (c *certificates) reload(ctx context.Context) {
 		switch {
 		case err != nil:
 			c.metrics.reloadFailed()
-			// Once for each reason: what is wrong with a file stays so for many intervals.
-			if err.Error() != told {
-				c.log.Error("certificates could not be read again; the old ones stay in use", logging.Error(err))
+			// Logged once for each reason, not at every interval.
+			if err.Error() != lastError {
+				c.log.Error("certificate reload failed", logging.Error(err))
 			}
-			told = err.Error()
+			lastError = err.Error()
 			continue
 		case changed:
-			c.log.Info("certificates changed")
+			c.log.Info("certificates reloaded")
 		}
-		told = ""
+		lastError = ""
 	}
 }
 
-// load puts what the files hold to use if it differs from what is in use.
+// load reads the files and applies their content if it has changed.
 func (c *certificates) load() (changed bool, err error) {
 	certificate, err := os.ReadFile(c.config.Certificate)
 	if err != nil {
@@ -106,7 +106,7 @@ func (c *certificates) load() (changed bool, err error) {
 		}
 	}
 	sum := sha256.Sum256(bytes.Join([][]byte{certificate, key, authority}, []byte{0}))
-	if sum == c.seen {
+	if sum == c.loaded {
 		return false, nil
 	}
 	made, err := c.make(certificate, key, authority)
@@ -114,14 +114,14 @@ func (c *certificates) load() (changed bool, err error) {
 		return false, err
 	}
 	c.current.Store(made)
-	c.seen = sum
+	c.loaded = sum
 	return true, nil
 }
 
 func (c *certificates) make(certificate, key, authority []byte) (*tls.Config, error) {
 	pair, err := tls.X509KeyPair(certificate, key)
 	if err != nil {
-		// The library's text names what is wrong and repeats nothing of the key.
+		// The library's error contains nothing of the key.
 		return nil, fmt.Errorf("http.tls.certificate and http.tls.key: %w", err)
 	}
 	made := &tls.Config{
@@ -134,19 +134,19 @@ func (c *certificates) make(certificate, key, authority []byte) (*tls.Config, er
 		if !made.ClientCAs.AppendCertsFromPEM(authority) {
 			return nil, errors.New("http.tls.clientCA: holds no certificate in PEM form")
 		}
-		// Who shows none is refused route by route, because probes cannot show one. Sessions are not resumed, so that a
-		// changed authority holds for every new connection.
+		// Certificates are required route by route, because probes cannot present one. Sessions are not resumed, so that a
+		// changed authority applies to every new connection.
 		made.ClientAuth, made.SessionTicketsDisabled = tls.VerifyClientCertIfGiven, true
 	}
 	c.metrics.certificate(pair.Leaf.NotAfter)
 	return made, nil
 }
 
-// requireCertificate refuses clients that did not show a certificate of the configured authority.
+// requireCertificate refuses clients without a certificate of the configured authority.
 func requireCertificate(next http.Handler, log *zap.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
-			fail(w, r, &Error{Status: http.StatusForbidden, Text: "a client certificate is required"}, log)
+			writeError(w, r, &Error{Status: http.StatusForbidden, Text: "a client certificate is required"}, log)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -8,21 +8,21 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// Of what goes wrong with connections, one line in each of these intervals is logged: any client can cause any number.
+// connectionLogInterval is the interval in which one failed connection is logged: a client can cause any number.
 const connectionLogInterval = 10 * time.Second
 
-// connectionLines gives what net/http logs a constant message, and its own words a field.
-type connectionLines struct{ zapcore.Core }
+// connectionCore replaces the message of a line of net/http by a constant one, and puts the text into a field.
+type connectionCore struct{ zapcore.Core }
 
-// connectionLog is for the errors that net/http meets outside of handlers: handshakes, broken connections.
+// connectionLog returns the logger for errors of net/http outside of handlers: handshakes, broken connections.
 func connectionLog(logger *zap.Logger) *log.Logger {
 	return zap.NewStdLog(logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
-		return connectionLines{zapcore.NewSamplerWithOptions(core, connectionLogInterval, 1, 0)}
+		return connectionCore{zapcore.NewSamplerWithOptions(core, connectionLogInterval, 1, 0)}
 	})))
 }
 
 // Check implements zapcore.Core.
-func (c connectionLines) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+func (c connectionCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
 	if !c.Enabled(entry.Level) {
 		return checked
 	}
@@ -30,11 +30,11 @@ func (c connectionLines) Check(entry zapcore.Entry, checked *zapcore.CheckedEntr
 }
 
 // Write implements zapcore.Core.
-func (c connectionLines) Write(entry zapcore.Entry, fields []zapcore.Field) error {
-	what := entry.Message
+func (c connectionCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
+	reason := entry.Message
 	entry.Message = "connection failed"
 	if checked := c.Core.Check(entry, nil); checked != nil {
-		checked.Write(append(fields, zap.String("what", what))...)
+		checked.Write(append(fields, zap.String("reason", reason))...)
 	}
 	return nil
 }

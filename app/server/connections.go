@@ -9,20 +9,20 @@ import (
 	"sync"
 )
 
-// connections keeps the number of open connections below a limit. When all are taken a new one takes the place of the one
-// that has been sending its request for longest, else of the one that has been idle for longest, so that clients which send
-// nothing cannot keep others out.
+// connections limits the number of open connections. At the limit a new connection replaces the one that has been sending its
+// request for the longest time, else the one that has been idle for the longest time, so that silent clients cannot exclude
+// others.
 type connections struct {
 	max     int
 	metrics *Metrics
 
 	mu   sync.Mutex
 	open map[net.Conn]*connection
-	// sending are those whose request is not complete, idle those between two requests; the longest waiting come first.
+	// sending holds connections with an incomplete request, idle those between two requests; the oldest come first.
 	sending, idle *list.List
 }
 
-// connection is one that is open. Its place is nil while its request is being worked on.
+// connection is an open connection. Its place is nil while its request is being handled.
 type connection struct {
 	conn  net.Conn
 	owner *connections
@@ -36,7 +36,7 @@ func newConnections(limit int, m *Metrics) *connections {
 	return &connections{max: limit, metrics: m, open: map[net.Conn]*connection{}, sending: list.New(), idle: list.New()}
 }
 
-// listen returns a listener that makes room before it accepts.
+// listen returns a listener that enforces the limit.
 func (c *connections) listen(l net.Listener) net.Listener { return &limitedListener{l, c} }
 
 type limitedListener struct {
@@ -58,22 +58,22 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	}
 }
 
-// makeRoom tells whether one more connection may be opened, after it closed another one if need be.
+// makeRoom closes a connection if the limit is reached, and tells whether a new one may be opened.
 func (c *connections) makeRoom() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.max < 1 || len(c.open) < c.max {
 		return true
 	}
-	for _, where := range []struct {
+	for _, candidates := range []struct {
 		waiting *list.List
 		state   string
 	}{{c.sending, "sending"}, {c.idle, "idle"}} {
-		if oldest := where.waiting.Front(); oldest != nil {
+		if oldest := candidates.waiting.Front(); oldest != nil {
 			victim, _ := oldest.Value.(*connection)
 			c.remove(victim)
 			closeAtOnce(victim.conn)
-			c.metrics.dropped(where.state)
+			c.metrics.dropped(candidates.state)
 			return true
 		}
 	}
@@ -81,7 +81,7 @@ func (c *connections) makeRoom() bool {
 	return false
 }
 
-// closeAtOnce closes without TLS's farewell, for which one would have to wait.
+// closeAtOnce closes without TLS's close_notify, which could block.
 func closeAtOnce(conn net.Conn) {
 	if t, ok := conn.(*tls.Conn); ok {
 		conn = t.NetConn()
@@ -100,8 +100,8 @@ func (c *connections) register(ctx context.Context, conn net.Conn) context.Conte
 	return context.WithValue(ctx, connectionKey{}, one)
 }
 
-// changed is the server's ConnState. A connection becomes active when the header of a request is complete.
-func (c *connections) changed(conn net.Conn, state http.ConnState) {
+// stateChanged is the server's ConnState. A connection becomes active when the header of a request is complete.
+func (c *connections) stateChanged(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	one, ok := c.open[conn]
@@ -120,7 +120,7 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// receiving marks the connection of a request while its body is read.
+// receiving marks the connection of a request as sending while its body is read.
 func receiving(ctx context.Context) (received func()) {
 	one, ok := ctx.Value(connectionKey{}).(*connection)
 	if !ok {
@@ -136,7 +136,7 @@ func (c *connections) locked(do func(*connections)) {
 	do(c)
 }
 
-// move puts a connection that is open at the end of a list, or into none.
+// move moves an open connection to the end of a list, or out of all lists.
 func (c *connections) move(one *connection, to *list.List) {
 	if c.open[one.conn] != one {
 		return

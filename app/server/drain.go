@@ -2,13 +2,13 @@ package server
 
 import "net/http"
 
-// Drain has the server end every connection with its next answer, so that clients open their next one elsewhere. It goes on
-// accepting and answering: whoever sends it requests learns only by and by that it is about to stop.
+// Drain makes the server close every connection after its next response, so that clients reconnect to other replicas. It keeps
+// accepting and answering requests until it is stopped.
 func (s *Server) Drain() { s.draining.Store(true) }
 
-// leave tells clients to end their connection while the server drains. Connections that are idle are left alone: closing
-// one while a request is on its way on it would lose that request.
-func (s *Server) leave(next http.Handler) http.Handler {
+// closeWhileDraining asks clients to close their connection while the server drains. Idle connections stay open: closing one
+// could lose a request that is already on its way.
+func (s *Server) closeWhileDraining(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.draining.Load() {
 			w.Header().Set("Connection", "close")

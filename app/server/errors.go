@@ -14,13 +14,13 @@ import (
 	"app238.com/inner/app/logging"
 )
 
-// Error is an answer other than success. Its text goes to the client as it is.
+// Error is a response other than success. Its text is sent to the client.
 type Error struct {
 	// Status is the HTTP status.
 	Status int
-	// Text is for the client: no message of a driver or of the cluster, no secret, no SQL.
+	// Text is for the client: it contains no message of a driver or of the cluster, no secret and no SQL.
 	Text string
-	// RetryAfter, where positive, is sent as Retry-After in whole seconds.
+	// RetryAfter, if positive, is sent as Retry-After in whole seconds.
 	RetryAfter time.Duration
 	// Cause is logged and never sent.
 	Cause error
@@ -37,24 +37,24 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// BadRequest is a 400.
+// BadRequest returns a 400.
 func BadRequest(format string, args ...any) *Error {
 	return &Error{Status: http.StatusBadRequest, Text: fmt.Sprintf(format, args...)}
 }
 
-// NotFound is a 404.
+// NotFound returns a 404.
 func NotFound(text string) *Error { return &Error{Status: http.StatusNotFound, Text: text} }
 
-// Conflict is a 409.
+// Conflict returns a 409.
 func Conflict(text string) *Error { return &Error{Status: http.StatusConflict, Text: text} }
 
-// Unavailable is a 503 that asks the client to come back.
+// Unavailable returns a 503 with Retry-After.
 func Unavailable(what string, cause error) *Error {
 	return &Error{Status: http.StatusServiceUnavailable, Text: what + " is unavailable, try again", RetryAfter: 2 * time.Second, Cause: cause}
 }
 
-// fail sends err. Whatever says that the database is not as it has to be is a 503, whichever route met it.
-func fail(w http.ResponseWriter, r *http.Request, err error, log *zap.Logger) {
+// writeError sends err. An unavailable database is a 503 on every route.
+func writeError(w http.ResponseWriter, r *http.Request, err error, log *zap.Logger) {
 	var e *Error
 	switch {
 	case errors.As(err, &e):
@@ -72,6 +72,6 @@ func fail(w http.ResponseWriter, r *http.Request, err error, log *zap.Logger) {
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(e.RetryAfter.Seconds()))))
 	}
-	// A client that is gone cannot be told.
+	// The client may be gone.
 	_ = WriteJSON(w, e.Status, map[string]string{"error": e.Text})
 }

@@ -16,7 +16,7 @@ import (
 
 const halfHeader = "POST /here HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
-func TestAClientThatDripsItsHeaderIsCutOff(t *testing.T) {
+func TestSlowHeaderIsCutOff(t *testing.T) {
 	t.Parallel()
 	i := running(t, config.HTTP{ReadHeaderTimeout: 300 * time.Millisecond})
 	conn := i.dial(t, "GET /here HTTP/1.1\r\nHost: x\r\n")
@@ -26,7 +26,7 @@ func TestAClientThatDripsItsHeaderIsCutOff(t *testing.T) {
 	require.Equal(t, http.StatusOK, i.get(t, "/here"))
 }
 
-func TestAClientThatDripsItsBodyIsCutOffAndHoldsNoSlot(t *testing.T) {
+func TestSlowBodyIsCutOffWithoutSlot(t *testing.T) {
 	t.Parallel()
 	i := running(t, config.HTTP{ReadTimeout: 2 * time.Second, MaxRequests: 1})
 	conn := i.dial(t, halfHeader+"Content-Length: 1000000\r\n\r\n{")
@@ -59,7 +59,7 @@ func drip(t *testing.T, conn net.Conn, piece string) (stop func()) {
 	return func() { close(done); wg.Wait() }
 }
 
-func TestAClientThatDoesNotReadItsAnswerIsCutOff(t *testing.T) {
+func TestClientNotReadingIsCutOff(t *testing.T) {
 	t.Parallel()
 	i := running(t, config.HTTP{WriteTimeout: 300 * time.Millisecond})
 	i.dial(t, "GET /huge HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -67,13 +67,13 @@ func TestAClientThatDoesNotReadItsAnswerIsCutOff(t *testing.T) {
 	i.openConnections(t, 0)
 }
 
-func TestAnIdleConnectionIsClosedInTime(t *testing.T) {
+func TestIdleConnectionIsClosed(t *testing.T) {
 	t.Parallel()
 	i := running(t, config.HTTP{IdleTimeout: 100 * time.Millisecond})
 	require.Contains(t, closed(t, i.dial(t, "GET /here HTTP/1.1\r\nHost: x\r\n\r\n")), "200 OK")
 }
 
-func TestAHugeHeaderIsRefused(t *testing.T) {
+func TestHugeHeaderIsRefused(t *testing.T) {
 	t.Parallel()
 	i := running(t, config.HTTP{HeaderLimit: 8 << 10})
 	for _, header := range []string{
@@ -86,7 +86,7 @@ func TestAHugeHeaderIsRefused(t *testing.T) {
 	require.Equal(t, http.StatusOK, i.get(t, "/here"))
 }
 
-func TestClientsThatSendNothingKeepNobodyOut(t *testing.T) {
+func TestSilentClientsExcludeNobody(t *testing.T) {
 	t.Parallel()
 	const most = 20
 	i := running(t, config.HTTP{MaxConnections: most})
@@ -101,7 +101,7 @@ func TestClientsThatSendNothingKeepNobodyOut(t *testing.T) {
 	require.LessOrEqual(t, i.gauge(t, "inner_http_connections"), float64(most))
 }
 
-func TestClientsThatHoldBackTheirBodiesKeepNobodyOut(t *testing.T) {
+func TestClientsWithholdingBodiesExcludeNobody(t *testing.T) {
 	t.Parallel()
 	const most = 10
 	i := running(t, config.HTTP{MaxConnections: most})
@@ -112,7 +112,7 @@ func TestClientsThatHoldBackTheirBodiesKeepNobodyOut(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 }
 
-func TestAnIdleConnectionGivesWayBeforeOneThatIsWorkedFor(t *testing.T) {
+func TestIdleConnectionIsReplacedBeforeActiveOne(t *testing.T) {
 	t.Parallel()
 	i := running(t, config.HTTP{MaxConnections: 2})
 	busy := i.dial(t, "GET /block HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -130,7 +130,7 @@ func TestAnIdleConnectionGivesWayBeforeOneThatIsWorkedFor(t *testing.T) {
 	require.InDelta(t, 1, i.dropped(t, "idle"), 0)
 }
 
-func TestWhenEveryConnectionIsWorkedForANewOneIsClosed(t *testing.T) {
+func TestNewConnectionIsClosedWhenAllAreActive(t *testing.T) {
 	t.Parallel()
 	i := running(t, config.HTTP{MaxConnections: 1})
 	busy := i.dial(t, "GET /block HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -141,7 +141,7 @@ func TestWhenEveryConnectionIsWorkedForANewOneIsClosed(t *testing.T) {
 	require.Contains(t, closed(t, busy), "200 OK")
 }
 
-func TestWhatComesBeyondTheLimitIsRefusedAtOnceAndProbesAreAnswered(t *testing.T) {
+func TestRequestsBeyondLimitAreRefusedExceptProbes(t *testing.T) {
 	t.Parallel()
 	const most = 3
 	i := running(t, config.HTTP{MaxRequests: most})
@@ -174,7 +174,7 @@ func TestWhatComesBeyondTheLimitIsRefusedAtOnceAndProbesAreAnswered(t *testing.T
 	require.Equal(t, http.StatusOK, status, "a slot is given back")
 }
 
-func TestASlotIsGivenBackAfterATimeOut(t *testing.T) {
+func TestSlotIsReleasedAfterTimeout(t *testing.T) {
 	t.Parallel()
 	i := running(t, config.HTTP{MaxRequests: 1, RequestTimeout: 50 * time.Millisecond})
 	for range 3 {
@@ -183,7 +183,7 @@ func TestASlotIsGivenBackAfterATimeOut(t *testing.T) {
 	require.Equal(t, http.StatusOK, i.get(t, "/here"))
 }
 
-func TestBodiesThatTogetherAreTooLargeAreRefusedAndGivenBack(t *testing.T) {
+func TestBodiesBeyondMemoryLimitAreRefused(t *testing.T) {
 	t.Parallel()
 	const size = 50 << 10
 	i := running(t, config.HTTP{BodyLimit: size, BodyMemory: size + 1000})
@@ -218,7 +218,7 @@ func answered(t *testing.T, c net.Conn) bool {
 	return n > 0
 }
 
-func TestABodyOfUnknownLengthArrivesWhole(t *testing.T) {
+func TestBodyOfUnknownLengthIsComplete(t *testing.T) {
 	t.Parallel()
 	i := running(t, config.HTTP{})
 	const size = 300_001

@@ -5,12 +5,12 @@ import (
 	"regexp"
 )
 
-// IdempotencyHeader makes a repeated request return the first one's answer and do nothing twice.
+// IdempotencyHeader names the key by which a repeated request gets the first one's response and has no further effect.
 const IdempotencyHeader = "Idempotency-Key"
 
 var idempotencyKey = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`)
 
-// IdempotencyKey returns the request's key, "" where it names none. A key that is not valid is a 400.
+// IdempotencyKey returns the request's key, "" for none. An invalid key is a 400.
 func IdempotencyKey(r *http.Request) (string, error) {
 	keys := r.Header.Values(IdempotencyHeader)
 	switch {
@@ -24,5 +24,5 @@ func IdempotencyKey(r *http.Request) (string, error) {
 	return keys[0], nil
 }
 
-// KeyReused is the 409 for a key that came with another request before.
+// KeyReused returns the 409 for a key that was used for a different request.
 func KeyReused() *Error { return Conflict(IdempotencyHeader + ": was used for a different request") }

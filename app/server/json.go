@@ -12,7 +12,7 @@ import (
 	"unicode"
 )
 
-// WriteJSON answers with status and the JSON of body.
+// WriteJSON writes a response with status and the JSON of body.
 func WriteJSON(w http.ResponseWriter, status int, body any) error {
 	encoded, err := json.Marshal(body)
 	if err != nil {
@@ -26,8 +26,8 @@ func WriteJSON(w http.ResponseWriter, status int, body any) error {
 	return nil
 }
 
-// ReadJSON decodes the request's body, one JSON value of type application/json, into target. Every fault of the
-// client's is an *Error: 415 for another type, 400 that names the field for the rest.
+// ReadJSON decodes the request's body, one JSON value of type application/json, into target. Errors of the client are an
+// *Error: 415 for another content type, else 400 with the field.
 func ReadJSON(r *http.Request, target any) error {
 	if given := r.Header.Get("Content-Type"); given != "" {
 		if media, _, err := mime.ParseMediaType(given); err != nil || media != "application/json" {
@@ -39,32 +39,32 @@ func ReadJSON(r *http.Request, target any) error {
 		return bodyError(err)
 	}
 	if err := json.Unmarshal(body, target); err != nil {
-		return BadRequest("%s", JSONFault("", err))
+		return BadRequest("%s", JSONErrorText("", err))
 	}
 	return nil
 }
 
-// JSONFault says in words for a client what is wrong with a JSON text, naming the field below prefix. It never repeats
-// a value.
-func JSONFault(prefix string, err error) string {
-	if element, ok := errors.AsType[within](err); ok {
-		return JSONFault(fmt.Sprintf("%s[%d]", prefix, element.index), element.err)
+// JSONErrorText returns the text of a decoding error for a client, with the path of the field below prefix. It never contains a
+// value.
+func JSONErrorText(prefix string, err error) string {
+	if element, ok := errors.AsType[elementError](err); ok {
+		return JSONErrorText(fmt.Sprintf("%s[%d]", prefix, element.index), element.err)
 	}
 	where := "body"
 	if prefix != "" {
 		where = prefix
 	}
-	var wrongType *json.UnmarshalTypeError
-	if !errors.As(err, &wrongType) {
+	var typeError *json.UnmarshalTypeError
+	if !errors.As(err, &typeError) {
 		return where + ": not valid JSON"
 	}
-	if field := jsonPath(wrongType.Field); field != "" {
+	if field := jsonPath(typeError.Field); field != "" {
 		where = strings.TrimPrefix(prefix+"."+field, ".")
 	}
-	return fmt.Sprintf("%s: must be %s, not %s", where, jsonKind(wrongType), strings.SplitN(wrongType.Value, " ", 2)[0])
+	return fmt.Sprintf("%s: must be %s, not %s", where, jsonKind(typeError), strings.SplitN(typeError.Value, " ", 2)[0])
 }
 
-// jsonPath leaves the names of embedded Go structs out of a path; no JSON object of ours has a capitalised name.
+// jsonPath removes the names of embedded Go structs from a path; names in JSON objects are never capitalised.
 func jsonPath(path string) string {
 	names := strings.Split(path, ".")
 	last := len(names) - 1
@@ -91,17 +91,17 @@ func jsonKind(e *json.UnmarshalTypeError) string {
 	}
 }
 
-// At says that a fault of decoding is within the element at an index.
-func At(index int, err error) error { return within{index, err} }
+// AtIndex returns a decoding error within the array element at index.
+func AtIndex(index int, err error) error { return elementError{index, err} }
 
-// within is such a fault.
-type within struct {
+// elementError is a decoding error within an array element.
+type elementError struct {
 	index int
 	err   error
 }
 
 // Error implements error.
-func (w within) Error() string { return fmt.Sprintf("[%d]: %s", w.index, w.err) }
+func (w elementError) Error() string { return fmt.Sprintf("[%d]: %s", w.index, w.err) }
 
-// Unwrap returns the fault within the element.
-func (w within) Unwrap() error { return w.err }
+// Unwrap returns the error within the element.
+func (w elementError) Unwrap() error { return w.err }

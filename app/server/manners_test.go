@@ -13,7 +13,7 @@ import (
 	"app238.com/inner/app/server"
 )
 
-func TestARefusedMethodIsToldWhichOnesThereAre(t *testing.T) {
+func TestRefusedMethodGetsAllowHeader(t *testing.T) {
 	t.Parallel()
 	i := running(t, config.HTTP{})
 	for path, want := range map[string]string{"/here": "GET, HEAD, POST", "/probe": "GET, HEAD"} {
@@ -29,7 +29,7 @@ func TestARefusedMethodIsToldWhichOnesThereAre(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, i.ask(t, http.MethodDelete, "/nowhere").StatusCode)
 }
 
-func TestHEADIsAnsweredAsGETIsWithoutABody(t *testing.T) {
+func TestHEADIsAnsweredLikeGETWithoutBody(t *testing.T) {
 	t.Parallel()
 	i := running(t, config.HTTP{})
 	for _, path := range []string{"/here", "/probe"} {
@@ -54,7 +54,7 @@ func (i *instance) ask(t *testing.T, method, path string) *http.Response {
 	return answer
 }
 
-func TestABodyThatIsAnnouncedTooLargeIsNotAskedFor(t *testing.T) {
+func TestTooLargeAnnouncedBodyIsNotRequested(t *testing.T) {
 	t.Parallel()
 	i := running(t, config.HTTP{BodyLimit: 100})
 	answer := closed(t, i.dial(t, halfHeader+"Expect: 100-continue\r\nContent-Length: 1000000\r\n\r\n"))
@@ -68,7 +68,7 @@ func TestABodyThatIsAnnouncedTooLargeIsNotAskedFor(t *testing.T) {
 	require.Contains(t, closed(t, conn), "413 Request Entity Too Large")
 }
 
-func TestAPanicsAnswerAndLogLinesNameTheRequest(t *testing.T) {
+func TestPanicResponseAndLogHaveRequestID(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	w := b.send(http.MethodGet, "/panic", "", server.RequestIDHeader, "abc-9")
@@ -82,15 +82,15 @@ func TestAPanicsAnswerAndLogLinesNameTheRequest(t *testing.T) {
 	require.EqualValues(t, http.StatusInternalServerError, b.logged.FilterMessage("request").All()[0].ContextMap()["status"])
 }
 
-func TestAFaultWithinAnElementNamesItsIndex(t *testing.T) {
+func TestElementErrorNamesIndex(t *testing.T) {
 	t.Parallel()
 	var target struct {
 		Inner struct {
 			Name string `json:"name"`
 		} `json:"inner"`
 	}
-	fault := json.Unmarshal([]byte(`{"inner":{"name":7}}`), &target)
-	require.Equal(t, "[3].inner.name: must be a string, not number", server.JSONFault("", server.At(3, fault)))
-	require.Equal(t, "task_info[3].inner.name: must be a string, not number", server.JSONFault("task_info", server.At(3, fault)))
-	require.Equal(t, "[3][1]: not valid JSON", server.JSONFault("", server.At(3, server.At(1, io.EOF))))
+	err := json.Unmarshal([]byte(`{"inner":{"name":7}}`), &target)
+	require.Equal(t, "[3].inner.name: must be a string, not number", server.JSONErrorText("", server.AtIndex(3, err)))
+	require.Equal(t, "task_info[3].inner.name: must be a string, not number", server.JSONErrorText("task_info", server.AtIndex(3, err)))
+	require.Equal(t, "[3][1]: not valid JSON", server.JSONErrorText("", server.AtIndex(3, server.AtIndex(1, io.EOF))))
 }

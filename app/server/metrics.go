@@ -9,11 +9,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics are those of the HTTP interface. Times are in seconds.
+// Metrics are the metrics of the HTTP interface. Times are in seconds.
 type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
-	underWay prometheus.Gauge
+	inFlight prometheus.Gauge
 	open     prometheus.Gauge
 	drops    *prometheus.CounterVec
 	expiry   prometheus.Gauge
@@ -33,7 +33,7 @@ func NewMetrics(r *prometheus.Registry) (*Metrics, error) {
 			Name: "inner_http_request_duration_seconds", Help: "Time from the header of a request to the end of its answer, by route.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2.5, 14),
 		}, []string{"route"}),
-		underWay: gauge("inner_http_requests_in_flight", "Requests being received or worked on."),
+		inFlight: gauge("inner_http_requests_in_flight", "Requests being received or worked on."),
 		open:     gauge("inner_http_connections", "Open connections."),
 		drops: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "inner_http_connections_dropped_total",
@@ -45,19 +45,19 @@ func NewMetrics(r *prometheus.Registry) (*Metrics, error) {
 			Name: "inner_http_certificate_reload_failures_total", Help: "Times that the certificates could not be read again.",
 		}),
 	}
-	return m, errors.Join(r.Register(m.requests), r.Register(m.duration), r.Register(m.underWay), r.Register(m.open),
+	return m, errors.Join(r.Register(m.requests), r.Register(m.duration), r.Register(m.inFlight), r.Register(m.open),
 		r.Register(m.drops), r.Register(m.expiry), r.Register(m.reloads))
 }
 
-// layer counts the requests of a route.
+// middleware measures the requests of a route.
 func (m *Metrics) middleware(route Route, next http.Handler) http.Handler {
 	duration := m.duration.WithLabelValues(route.Path)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
 		rec := record(w)
-		m.underWay.Inc()
+		m.inFlight.Inc()
 		defer func() {
-			m.underWay.Dec()
+			m.inFlight.Dec()
 			duration.Observe(time.Since(begin).Seconds())
 			m.requests.WithLabelValues(route.Path, route.Method, strconv.Itoa(rec.status)).Inc()
 		}()

@@ -16,7 +16,7 @@ import (
 	"app238.com/inner/app/logging"
 )
 
-// RequestIDHeader carries the request's id, both ways.
+// RequestIDHeader carries the request's id in requests and responses.
 const RequestIDHeader = "X-Request-Id"
 
 var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
@@ -29,8 +29,8 @@ func RequestID(ctx context.Context) string {
 	return id
 }
 
-// Peer returns the address of a request's connection without its port, "" where it has none. No header is believed: any client can
-// send any.
+// Peer returns the address of a request's connection without its port, "" for none. It ignores headers, which clients can
+// forge.
 func Peer(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -41,15 +41,15 @@ func Peer(r *http.Request) string {
 
 type middleware func(http.Handler) http.Handler
 
-// chain puts the first middleware outermost.
-func chain(handler http.Handler, layers ...middleware) http.Handler {
-	for _, middleware := range slices.Backward(layers) {
+// chain wraps handler with middleware; the first one is outermost.
+func chain(handler http.Handler, middlewares ...middleware) http.Handler {
+	for _, middleware := range slices.Backward(middlewares) {
 		handler = middleware(handler)
 	}
 	return handler
 }
 
-// recovery turns a panic of a handler into a 500; the process lives.
+// recovery turns a panic of a handler into a 500.
 func recovery(log *zap.Logger) middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -60,14 +60,14 @@ func recovery(log *zap.Logger) middleware {
 				}
 				log.Error("handler panicked", zap.String("request_id", RequestID(r.Context())), zap.String("path", pathForLog(r)),
 					zap.String("panic", logging.Redact(fmt.Sprint(p))), zap.ByteString("stack", debug.Stack()))
-				fail(w, r, &Error{Status: http.StatusInternalServerError, Text: "internal error"}, log)
+				writeError(w, r, &Error{Status: http.StatusInternalServerError, Text: "internal error"}, log)
 			}()
 			next.ServeHTTP(w, r)
 		})
 	}
 }
 
-// identify gives the request an id, the client's own where it is sane.
+// identify gives the request an id: the client's if it is valid, else a random one.
 func identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get(RequestIDHeader)
@@ -79,8 +79,8 @@ func identify(next http.Handler) http.Handler {
 	})
 }
 
-// accessLog writes a line for each request: no body, no query, no header.
-func accessLog(log *zap.Logger) middleware {
+// logRequests logs each request without body, query and headers.
+func logRequests(log *zap.Logger) middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			begin := time.Now()
@@ -95,7 +95,7 @@ func accessLog(log *zap.Logger) middleware {
 	}
 }
 
-// timeOut ends the request's context after limit. All that a handler waits for takes that context; see fail.
+// timeOut ends the request's context after limit; see writeError.
 func timeOut(limit time.Duration) middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -106,14 +106,14 @@ func timeOut(limit time.Duration) middleware {
 	}
 }
 
-// recorder notes what was answered.
+// recorder records the status and the size of a response.
 type recorder struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
 }
 
-// record returns w where it is a recorder already.
+// record returns w if it is a recorder, else a new one around it.
 func record(w http.ResponseWriter) *recorder {
 	if r, ok := w.(*recorder); ok {
 		return r
@@ -121,7 +121,7 @@ func record(w http.ResponseWriter) *recorder {
 	return &recorder{ResponseWriter: w, status: http.StatusInternalServerError}
 }
 
-// WriteHeader notes the status.
+// WriteHeader records the status.
 func (r *recorder) WriteHeader(status int) {
 	r.status = status
 	r.ResponseWriter.WriteHeader(status)
@@ -137,7 +137,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController, and with it MaxBytesReader, reach the connection.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// pathForLog is the path, cut to a length that no client can fill the log with.
+// pathForLog returns the path, cut to a length that cannot fill the log.
 func pathForLog(r *http.Request) string {
 	const most = 200
 	if path := r.URL.Path; len(path) <= most {

@@ -13,29 +13,29 @@ import (
 	"go.uber.org/zap"
 )
 
-// overloaded is the answer to what there is no room for. Nothing was done.
+// overloaded is the response to a request beyond the limits. It had no effect.
 func overloaded() *Error {
 	return &Error{Status: http.StatusTooManyRequests, Text: "too many requests at once, try again", RetryAfter: time.Second}
 }
 
-// bodies reads the bodies of requests. Bodies are read before a request takes one of the places of slots: whoever is slow
-// to send one keeps nobody from being served.
+// bodies reads the bodies of requests into memory before a request takes one of the slots, so that slow clients do not occupy
+// slots.
 type bodies struct {
-	// memory bounds all bodies that are held at once, in bytes.
+	// memory is the limit of all bodies in memory, in bytes.
 	memory int64
 	held   atomic.Int64
 	log    *zap.Logger
 }
 
-// receive is the middleware: it hands on requests whose bodies, of at most limit bytes, are in memory.
+// receive is the middleware that reads bodies of at most limit bytes into memory.
 func (b *bodies) receive(limit int64, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Body == nil || r.Body == http.NoBody {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if r.ContentLength > limit { // so that a client which waits to be asked for it does not send it
-			fail(w, r, TooLarge("body", limit), b.log)
+		if r.ContentLength > limit { // a client that waits for 100 Continue does not send the body
+			writeError(w, r, TooLarge("body", limit), b.log)
 			return
 		}
 		body := &heldBody{bodies: b}
@@ -44,7 +44,7 @@ func (b *bodies) receive(limit int64, next http.Handler) http.Handler {
 		err := body.fill(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
 		received()
 		if err != nil {
-			fail(w, r, bodyError(err), b.log)
+			writeError(w, r, bodyError(err), b.log)
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body.data))
@@ -52,7 +52,7 @@ func (b *bodies) receive(limit int64, next http.Handler) http.Handler {
 	})
 }
 
-// TooLarge is the answer to a body, or to what is kept of it, of more than limit bytes.
+// TooLarge returns the 413 for a body, or a part of it, of more than limit bytes.
 func TooLarge(what string, limit int64) *Error {
 	return &Error{Status: http.StatusRequestEntityTooLarge, Text: fmt.Sprintf("%s: longer than %d bytes", what, limit)}
 }
@@ -67,18 +67,18 @@ func bodyError(err error) error {
 	return &Error{Status: http.StatusBadRequest, Text: "body: could not be read", Cause: err}
 }
 
-// heldBody is a body in memory, counted as it arrives: a length that is only announced takes no room from others.
+// heldBody is a body in memory, counted as it arrives: an announced length alone takes no memory from others.
 type heldBody struct {
 	bodies *bodies
 	data   []byte
 }
 
-// The first piece of memory for a body, in bytes; it doubles as often as the body needs it.
-const leastPiece, mostPiece = 512, 8192
+// Bounds of a body's first buffer, in bytes; it doubles as needed.
+const minChunk, maxChunk = 512, 8192
 
 func (h *heldBody) fill(from io.Reader, announced int64) error {
-	// One byte more than announced, so that the end is seen without growing.
-	h.data = make([]byte, 0, min(max(announced+1, leastPiece), mostPiece))
+	// One byte more than announced, so that EOF is read without growing.
+	h.data = make([]byte, 0, min(max(announced+1, minChunk), maxChunk))
 	for {
 		if len(h.data) == cap(h.data) {
 			h.data = slices.Grow(h.data, len(h.data))
@@ -99,7 +99,7 @@ func (h *heldBody) fill(from io.Reader, announced int64) error {
 
 func (h *heldBody) release() { h.bodies.held.Add(-int64(len(h.data))) }
 
-// slots limits how many requests are worked on at once; nil slots do not.
+// slots limits the number of requests that are handled concurrently; nil is no limit.
 type slots chan struct{}
 
 func newSlots(n int) slots {
@@ -109,7 +109,7 @@ func newSlots(n int) slots {
 	return make(slots, n)
 }
 
-// limit refuses what comes when all slots are taken.
+// limit refuses requests when all slots are taken.
 func (s slots) limit(next http.Handler, log *zap.Logger) http.Handler {
 	if s == nil {
 		return next
@@ -120,7 +120,7 @@ func (s slots) limit(next http.Handler, log *zap.Logger) http.Handler {
 			defer func() { <-s }()
 			next.ServeHTTP(w, r)
 		default:
-			fail(w, r, overloaded(), log)
+			writeError(w, r, overloaded(), log)
 		}
 	})
 }

@@ -8,8 +8,8 @@ import (
 	"go.uber.org/fx"
 )
 
-// Handler answers a request, or returns an error: an *Error is sent as it says, every other one as a plain 500, logged
-// with the request's id.
+// Handler answers a request, or returns an error: an *Error is sent as it is, any other one as a plain 500 and logged with the
+// request's id.
 type Handler func(w http.ResponseWriter, r *http.Request) error
 
 // Route is one method and path of the HTTP interface. Modules contribute routes through the fx group "routes".
@@ -18,40 +18,38 @@ type Route struct {
 	// Path is a pattern of gorilla/mux.
 	Path    string
 	Handler Handler
-	// Probe marks a route that tells whether the process lives: it is answered under overload too, and without a client
-	// certificate.
+	// Probe marks a route for kubelet's probes: it has no limit of concurrent requests and requires no client certificate.
 	Probe bool
-	// BodyLimit bounds the body in bytes; 0 stands for http.bodyLimit.
+	// BodyLimit is the largest body in bytes; 0 is http.bodyLimit.
 	BodyLimit int64
-	// Access is the kind of route, a key of http.access, which says who may call it; "" for everybody.
+	// Access is the kind of route, a key of http.access, which defines who may call it; "" is everybody.
 	Access string
 }
 
-// Layer goes around the handler of a route, outside of limits and time-outs, and sees what is answered.
+// Middleware wraps the handler of a route, outside of limits and timeouts.
 type Middleware func(route Route, next http.Handler) http.Handler
 
-// Check tells whether one part of the process can do its work. Modules contribute checks through the fx group
-// "readiness"; /readyz asks all of them.
+// Check is a readiness check. Modules contribute checks through the fx group "readiness"; /readyz runs all of them.
 type Check struct {
-	// Name is what /readyz calls the part.
+	// Name is the name in /readyz.
 	Name string
-	// Ready returns nil, or an error whose text may be shown: it holds no message of a driver or of the cluster.
+	// Ready returns nil, or an error whose text is safe for clients: it contains no message of a driver or of the cluster.
 	Ready func(ctx context.Context) error
-	// Role, where it is set, says in words which part a process that is ready plays, instead of a mere "ok".
+	// Role, unless nil, returns the role of a ready process, which /readyz shows instead of "ok".
 	Role func() string
 }
 
-// AsRoutes makes the fx constructor of a []Route one that contributes to the group of routes.
+// AsRoutes annotates the fx constructor of a []Route so that it contributes to the group of routes.
 func AsRoutes(constructor any) any {
 	return fx.Annotate(constructor, fx.ResultTags(`group:"routes,flatten"`))
 }
 
-// AsLayer makes the fx constructor of a Layer one that contributes to the group of layers. The constructor may return nil.
+// AsMiddleware annotates the fx constructor of a Middleware, which may return nil, so that it contributes to the group.
 func AsMiddleware(constructor any) any {
-	return fx.Annotate(constructor, fx.ResultTags(`group:"layers"`))
+	return fx.Annotate(constructor, fx.ResultTags(`group:"middleware"`))
 }
 
-// AsCheck makes the fx constructor of a Check one that contributes to the group of readiness checks.
+// AsCheck annotates the fx constructor of a Check so that it contributes to the group of readiness checks.
 func AsCheck(constructor any) any {
 	return fx.Annotate(constructor, fx.ResultTags(`group:"readiness"`))
 }

@@ -29,8 +29,8 @@ type Server struct {
 	done         chan struct{}
 }
 
-// New returns a server for routes; it listens once started. A nil layer is left out.
-func New(c *config.Config, log *zap.Logger, m *Metrics, routes []Route, layers ...Middleware) *Server {
+// New returns a server for routes, which listens once started. A nil middleware is skipped.
+func New(c *config.Config, log *zap.Logger, m *Metrics, routes []Route, middlewares ...Middleware) *Server {
 	log = log.Named("http")
 	s := &Server{
 		config:       c.HTTP,
@@ -40,7 +40,7 @@ func New(c *config.Config, log *zap.Logger, m *Metrics, routes []Route, layers .
 		done:         make(chan struct{}),
 	}
 	s.http = &http.Server{
-		Handler:           NewHandler(c.HTTP, log, routes, append(slices.Clone(layers), m.middleware)...),
+		Handler:           NewHandler(c.HTTP, log, routes, append(slices.Clone(middlewares), m.middleware)...),
 		ReadHeaderTimeout: c.HTTP.ReadHeaderTimeout,
 		ReadTimeout:       c.HTTP.ReadTimeout,
 		WriteTimeout:      c.HTTP.WriteTimeout,
@@ -48,51 +48,51 @@ func New(c *config.Config, log *zap.Logger, m *Metrics, routes []Route, layers .
 		MaxHeaderBytes:    c.HTTP.HeaderLimit,
 		ErrorLog:          connectionLog(log),
 		ConnContext:       s.connections.register,
-		ConnState:         s.connections.changed,
+		ConnState:         s.connections.stateChanged,
 		Protocols:         &http.Protocols{},
 	}
-	// The interface is for programs that each keep a few connections; HTTP/2 would only add ways to attack it.
+	// Clients keep a few connections each; HTTP/2 would only add attack surface.
 	s.http.Protocols.SetHTTP1(true)
 	return s
 }
 
-// NewHandler returns the routes behind the middleware: request id, access log and recovery around all, and for each route
-// its layers, the client's certificate, the limits on bodies and requests, and the time-out. HEAD works where GET does.
-func NewHandler(c config.HTTP, log *zap.Logger, routes []Route, layers ...Middleware) http.Handler {
+// NewHandler returns the routes behind the middleware: request id, access log and recovery around all, and for each route the
+// given middleware, the client certificate, the limits of bodies and requests, and the timeout. HEAD works where GET does.
+func NewHandler(c config.HTTP, log *zap.Logger, routes []Route, middlewares ...Middleware) http.Handler {
 	router := mux.NewRouter()
-	received := &bodies{memory: c.BodyMemory, log: log}
+	bodies := &bodies{memory: c.BodyMemory, log: log}
 	all, allowed := newSlots(c.MaxRequests), map[string][]string{}
 	for _, route := range routes {
 		slots := all
 		if route.Probe {
 			slots = nil
 		}
-		handler := received.receive(cmp.Or(route.BodyLimit, c.BodyLimit), slots.limit(timeOut(c.RequestTimeout)(adapt(route.Handler, log)), log))
+		handler := bodies.receive(cmp.Or(route.BodyLimit, c.BodyLimit), slots.limit(timeOut(c.RequestTimeout)(adapt(route.Handler, log)), log))
 		if c.TLS.ClientCA != "" && !route.Probe {
 			handler = requireCertificate(handler, log)
 		}
-		for _, middleware := range layers {
+		for _, middleware := range middlewares {
 			if middleware != nil {
 				handler = middleware(route, handler)
 			}
 		}
 		methods := []string{route.Method}
 		if route.Method == http.MethodGet {
-			methods = append(methods, http.MethodHead) // whose body net/http leaves out
+			methods = append(methods, http.MethodHead) // net/http omits the body
 		}
 		router.Path(route.Path).Methods(methods...).Handler(handler)
 		allowed[route.Path] = append(allowed[route.Path], methods...)
 	}
 	for path, methods := range allowed {
-		router.Path(path).Handler(refuseMethod(methods, log)) // behind all that the path has
+		router.Path(path).Handler(refuseMethod(methods, log)) // matches only after all methods of the path
 	}
 	router.NotFoundHandler = adapt(func(http.ResponseWriter, *http.Request) error {
 		return NotFound("no such route")
 	}, log)
-	return chain(router, identify, accessLog(log), recovery(log))
+	return chain(router, identify, logRequests(log), recovery(log))
 }
 
-// refuseMethod answers requests with another method than those of a path.
+// refuseMethod answers requests with an unsupported method of a path.
 func refuseMethod(methods []string, log *zap.Logger) http.Handler {
 	slices.Sort(methods)
 	allow := strings.Join(slices.Compact(methods), ", ")
@@ -105,7 +105,7 @@ func refuseMethod(methods []string, log *zap.Logger) http.Handler {
 func adapt(handler Handler, log *zap.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := handler(w, r); err != nil {
-			fail(w, r, err, log)
+			writeError(w, r, err, log)
 		}
 	})
 }
@@ -123,7 +123,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return fmt.Errorf("http.listen: %w", err)
 	}
 	s.listener, s.http.TLSConfig = listener, tls
-	s.http.Handler = s.leave(s.http.Handler)
+	s.http.Handler = s.closeWhileDraining(s.http.Handler)
 	s.log.Info("listening", zap.String("address", listener.Addr().String()), zap.Bool("tls", tls != nil))
 	go func() {
 		defer close(s.done)
@@ -144,13 +144,13 @@ func (s *Server) serve(l net.Listener) error {
 // Address returns the address that the server listens on, once started.
 func (s *Server) Address() string { return s.listener.Addr().String() }
 
-// Stop stops listening, lets requests under way end within the configured time, and drops the rest.
+// Stop stops listening, waits for requests in flight up to the configured timeout, and cuts off the rest.
 func (s *Server) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.config.ShutdownTimeout)
 	defer cancel()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
-		s.log.Warn("requests were cut off at shutdown", zap.Error(err))
+		s.log.Warn("requests cut off at shutdown", zap.Error(err))
 		err = s.http.Close()
 	}
 	<-s.done

@@ -38,7 +38,7 @@ func setup(t *testing.T) *bundle {
 			return server.WriteJSON(w, http.StatusOK, body)
 		}},
 		{Method: http.MethodGet, Path: "/panic", Handler: func(http.ResponseWriter, *http.Request) error { panic("sk_secret") }},
-		{Method: http.MethodGet, Path: "/fault", Handler: func(http.ResponseWriter, *http.Request) error {
+		{Method: http.MethodGet, Path: "/failure", Handler: func(http.ResponseWriter, *http.Request) error {
 			return errors.New("pq: password=hunter2 wrong")
 		}},
 		{Method: http.MethodGet, Path: "/away", Handler: func(http.ResponseWriter, *http.Request) error {
@@ -63,7 +63,7 @@ func (b *bundle) send(method, path, body string, header ...string) *httptest.Res
 	return w
 }
 
-func TestAPanicIsA500AndTheProcessLives(t *testing.T) {
+func TestPanicIs500(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	w := b.send(http.MethodGet, "/panic", "")
@@ -73,10 +73,10 @@ func TestAPanicIsA500AndTheProcessLives(t *testing.T) {
 	require.Equal(t, http.StatusOK, b.send(http.MethodPost, "/echo", `{"Text":"x"}`).Code)
 }
 
-func TestErrorsAreGenericForClientsAndKeepTheRequestsId(t *testing.T) {
+func TestErrorsAreGenericWithRequestID(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	w := b.send(http.MethodGet, "/fault", "", server.RequestIDHeader, "abc-1")
+	w := b.send(http.MethodGet, "/failure", "", server.RequestIDHeader, "abc-1")
 	require.Equal(t, http.StatusInternalServerError, w.Code)
 	require.JSONEq(t, `{"error":"internal error (request abc-1)"}`, w.Body.String())
 	require.Equal(t, "abc-1", w.Header().Get(server.RequestIDHeader))
@@ -90,7 +90,7 @@ func TestErrorsAreGenericForClientsAndKeepTheRequestsId(t *testing.T) {
 	require.NotContains(t, away.Body.String(), "10.0.0.1")
 }
 
-func TestASlowHandlerIsCutOff(t *testing.T) {
+func TestSlowHandlerTimesOut(t *testing.T) {
 	t.Parallel()
 	w := setup(t).send(http.MethodGet, "/slow", "", server.RequestIDHeader, "abc-3")
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
@@ -98,13 +98,13 @@ func TestASlowHandlerIsCutOff(t *testing.T) {
 	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
 }
 
-func TestAnInsaneRequestIdIsReplaced(t *testing.T) {
+func TestInvalidRequestIDIsReplaced(t *testing.T) {
 	t.Parallel()
-	got := setup(t).send(http.MethodGet, "/fault", "", server.RequestIDHeader, "a b\"c").Header().Get(server.RequestIDHeader)
+	got := setup(t).send(http.MethodGet, "/failure", "", server.RequestIDHeader, "a b\"c").Header().Get(server.RequestIDHeader)
 	require.Regexp(t, `^[A-Z0-9]{20,}$`, got)
 }
 
-func TestTheAccessLogHoldsNeitherBodyNorQuery(t *testing.T) {
+func TestAccessLogHasNoBodyAndQuery(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.send(http.MethodPost, "/echo?token=QUERYMARK", `{"Text":"BODYMARK"}`)
@@ -131,7 +131,7 @@ func TestUnknownRoutesAndMethodsAnswerInJSON(t *testing.T) {
 	require.JSONEq(t, `{"error":"method not allowed"}`, w.Body.String())
 }
 
-func TestTheServerListensServesAndStops(t *testing.T) {
+func TestServerListensServesAndStops(t *testing.T) {
 	t.Parallel()
 	r := running(t, config.HTTP{})
 	require.Equal(t, http.StatusOK, r.get(t, "/here"))

@@ -121,7 +121,7 @@ func TestTLSServesHTTPSAndNothingElse(t *testing.T) {
 	require.ErrorContains(t, err, "protocol version")
 }
 
-func TestChangedCertificatesAreServedWithoutARestart(t *testing.T) {
+func TestChangedCertificatesAreReloaded(t *testing.T) {
 	t.Parallel()
 	a, folder := newAuthority(t), t.TempDir()
 	c := a.files(t, folder, "first")
@@ -134,7 +134,7 @@ func TestChangedCertificatesAreServedWithoutARestart(t *testing.T) {
 	require.Eventually(t, func() bool { return i.shown(t) == "second" }, timeout, 10*time.Millisecond)
 }
 
-func TestOnlyClientsOfTheAuthorityAreServedAndProbesNeedNoCertificate(t *testing.T) {
+func TestClientCertificateIsRequiredExceptForProbes(t *testing.T) {
 	t.Parallel()
 	a, stranger := newAuthority(t), newAuthority(t)
 	folder := t.TempDir()
@@ -168,10 +168,10 @@ func TestOnlyClientsOfTheAuthorityAreServedAndProbesNeedNoCertificate(t *testing
 	}, timeout, 10*time.Millisecond)
 }
 
-func TestAServerWhoseCertificateCannotBeReadDoesNotStart(t *testing.T) {
+func TestServerWithInvalidCertificateDoesNotStart(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
-	for fault, spoil := range map[string]func(c *config.TLS){
+	for want, spoil := range map[string]func(c *config.TLS){
 		"http.tls.certificate": func(c *config.TLS) { c.Certificate += ".missing" },
 		"http.tls.key":         func(c *config.TLS) { c.Key = c.Certificate },
 		"http.tls.clientCA":    func(c *config.TLS) { c.ClientCA = c.Key },
@@ -181,6 +181,6 @@ func TestAServerWhoseCertificateCannotBeReadDoesNotStart(t *testing.T) {
 		m, err := server.NewMetrics(prometheus.NewRegistry())
 		require.NoError(t, err)
 		s := server.New(&config.Config{HTTP: config.HTTP{Listen: "127.0.0.1:0", TLS: c}}, zap.NewNop(), m, nil)
-		require.ErrorContains(t, s.Start(t.Context()), fault)
+		require.ErrorContains(t, s.Start(t.Context()), want)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"app238.com/inner/app/status"
 )
 
-// answering is a server that gives every request one answer.
+// answering is a transport that returns one response to every request.
 type answering struct {
 	code int
 	body string
@@ -21,8 +21,8 @@ func (a answering) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: a.code, Body: io.NopCloser(strings.NewReader(a.body))}, nil
 }
 
-// FuzzServersAnswer reads the answer of whatever listens where an Inner Gateway is thought to.
-func FuzzServersAnswer(f *testing.F) {
+// FuzzServerResponse probes a server with arbitrary responses.
+func FuzzServerResponse(f *testing.F) {
 	f.Add(http.StatusOK, `{"checks":{"database":"ok"}}`)
 	f.Add(http.StatusServiceUnavailable, `{"checks":{"database":"away"},"failing":["database"]}`)
 	f.Add(http.StatusOK, `<html>`)

@@ -1,4 +1,4 @@
-// Package status tells operators how the platform fares: modules contribute parts, inner status asks all of them.
+// Package status reports the health of the platform to operators: modules contribute components, inner status probes them.
 package status
 
 import (
@@ -11,89 +11,89 @@ import (
 	"app238.com/inner/app/guard"
 )
 
-// Condition is how a part fares.
+// Condition is the health of a component.
 type Condition string
 
-// The conditions of a part, from the best to the worst.
+// The conditions of a component, from best to worst.
 const (
-	// OK says that the part does its work.
+	// OK: the component works.
 	OK Condition = "ok"
-	// Degraded says that the part works, but not as it should.
+	// Degraded: the component works with restrictions.
 	Degraded Condition = "degraded"
-	// Down says that the part does not work, or cannot be asked.
+	// Down: the component does not work, or its probe failed.
 	Down Condition = "down"
 )
 
-// Part is a part of the platform that can be asked how it fares. Modules contribute parts through the fx group "status".
+// Component is a part of the platform with a health probe. Modules contribute components through the fx group "status".
 type Component struct {
 	Name string
-	// Look asks the part. It is given a deadline, and may be called in a process that runs nothing of the part itself: it
-	// looks at the database, the cluster or an engine. An error means that the part is down.
+	// Probe returns the health of the component. Its context has a deadline. It reads the database, the cluster or an engine,
+	// since the process may not run the component itself. An error means that the component is down.
 	Probe func(ctx context.Context) (Report, error)
 }
 
-// Report is what a part answers.
+// Report is the result of a probe.
 type Report struct {
 	Condition Condition
-	// Text says in a few words how the part fares.
+	// Text is a short summary.
 	Text string
-	// Facts are what an operator may want to know beyond that, in the order in which they are to be read.
+	// Details are further facts for operators, in display order.
 	Details []Detail
 }
 
-// Fact is one detail of a Report.
+// Detail is a name and a value within a Report.
 type Detail struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 }
 
-// As makes the fx constructor of a Part one that contributes to the group of parts.
+// As annotates the fx constructor of a Component so that it contributes to the group of components.
 func As(constructor any) any {
 	return fx.Annotate(constructor, fx.ResultTags(`group:"status"`))
 }
 
-// Answer is the outcome of asking one part.
-type Answer struct {
+// ComponentStatus is the health of one component.
+type ComponentStatus struct {
 	Name      string    `json:"name"`
 	Condition Condition `json:"condition"`
 	Text      string    `json:"text"`
-	Details   []Detail  `json:"facts,omitempty"`
+	Details   []Detail  `json:"details,omitempty"`
 }
 
-// Overview is how the platform fares.
-type Overview struct {
-	// Condition is the worst of the parts' conditions.
-	Condition  Condition `json:"condition"`
-	Components []Answer  `json:"parts"`
+// PlatformStatus is the health of the platform.
+type PlatformStatus struct {
+	// Condition is the worst condition of the components.
+	Condition  Condition         `json:"condition"`
+	Components []ComponentStatus `json:"components"`
 }
 
-// Ask asks all parts at once, each for at most limit, and returns their answers in the order of the parts. Words tells an
-// error for operators.
-func Ask(ctx context.Context, parts []Component, limit time.Duration, words func(error) string) Overview {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+// ProbeAll probes all components concurrently, each for at most timeout, and returns their health in the same order. The
+// message function returns the text of an error for operators.
+func ProbeAll(ctx context.Context, components []Component, timeout time.Duration, message func(error) string) PlatformStatus {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	overview := Overview{Condition: OK, Components: make([]Answer, len(parts))}
-	var asking sync.WaitGroup
-	for i, part := range parts {
-		asking.Go(func() {
+	platform := PlatformStatus{Condition: OK, Components: make([]ComponentStatus, len(components))}
+	var probes sync.WaitGroup
+	for i, component := range components {
+		probes.Go(func() {
 			var report Report
 			err := guard.Call(func() (err error) {
-				report, err = part.Probe(ctx)
+				report, err = component.Probe(ctx)
 				return err
 			})
 			if err != nil {
-				report = Report{Condition: Down, Text: words(err)}
+				report = Report{Condition: Down, Text: message(err)}
 			}
-			overview.Components[i] = Answer{Name: part.Name, Condition: report.Condition, Text: report.Text, Details: report.Details}
+			platform.Components[i] = ComponentStatus{Name: component.Name, Condition: report.Condition, Text: report.Text, Details: report.Details}
 		})
 	}
-	asking.Wait()
-	for _, answer := range overview.Components {
-		if severity(answer.Condition) > severity(overview.Condition) {
-			overview.Condition = answer.Condition
+	probes.Wait()
+	for _, c := range platform.Components {
+		if severity(c.Condition) > severity(platform.Condition) {
+			platform.Condition = c.Condition
 		}
 	}
-	return overview
+	return platform
 }
 
 func severity(c Condition) int {

@@ -12,43 +12,43 @@ import (
 	"app238.com/inner/app/status"
 )
 
-func part(name string, c status.Condition, err error) status.Component {
+func component(name string, c status.Condition, err error) status.Component {
 	return status.Component{Name: name, Probe: func(context.Context) (status.Report, error) {
-		return status.Report{Condition: c, Text: "so it is"}, err
+		return status.Report{Condition: c, Text: "text"}, err
 	}}
 }
 
-func TestTheWorstPartDecides(t *testing.T) {
+func TestWorstComponentDecides(t *testing.T) {
 	t.Parallel()
-	asIs := error.Error
-	for want, parts := range map[status.Condition][]status.Component{
-		status.OK:       {part("a", status.OK, nil)},
-		status.Degraded: {part("a", status.Degraded, nil), part("b", status.OK, nil)},
-		status.Down:     {part("a", status.OK, nil), part("b", status.OK, errors.New("no answer")), part("c", status.Degraded, nil)},
+	message := error.Error
+	for want, components := range map[status.Condition][]status.Component{
+		status.OK:       {component("a", status.OK, nil)},
+		status.Degraded: {component("a", status.Degraded, nil), component("b", status.OK, nil)},
+		status.Down:     {component("a", status.OK, nil), component("b", status.OK, errors.New("no answer")), component("c", status.Degraded, nil)},
 	} {
-		overview := status.Ask(t.Context(), parts, time.Minute, asIs)
-		require.Equal(t, want, overview.Condition)
-		require.Len(t, overview.Components, len(parts))
-		for i, answer := range overview.Components {
-			require.Equal(t, parts[i].Name, answer.Name, "in the order of the parts")
+		platform := status.ProbeAll(t.Context(), components, time.Minute, message)
+		require.Equal(t, want, platform.Condition)
+		require.Len(t, platform.Components, len(components))
+		for i, answer := range platform.Components {
+			require.Equal(t, components[i].Name, answer.Name, "in the order of the components")
 		}
 	}
 }
 
-func TestAnErrorIsShownWithoutItsSecrets(t *testing.T) {
+func TestProbeErrorIsRedacted(t *testing.T) {
 	t.Parallel()
-	overview := status.Ask(t.Context(), []status.Component{part("a", status.OK, errors.New("hunter2 is wrong"))}, time.Minute,
+	platform := status.ProbeAll(t.Context(), []status.Component{component("a", status.OK, errors.New("hunter2 is wrong"))}, time.Minute,
 		func(err error) string { return strings.ReplaceAll(err.Error(), "hunter2", "***") })
-	require.Equal(t, "*** is wrong", overview.Components[0].Text)
+	require.Equal(t, "*** is wrong", platform.Components[0].Text)
 }
 
-func TestAPartThatDoesNotAnswerHoldsNobodyUp(t *testing.T) {
+func TestSilentComponentTimesOut(t *testing.T) {
 	t.Parallel()
 	silent := status.Component{Name: "silent", Probe: func(ctx context.Context) (status.Report, error) {
 		<-ctx.Done()
 		return status.Report{}, ctx.Err()
 	}}
-	overview := status.Ask(t.Context(), []status.Component{silent, part("b", status.OK, nil)}, 10*time.Millisecond, error.Error)
-	require.Equal(t, status.Down, overview.Components[0].Condition)
-	require.Equal(t, status.OK, overview.Components[1].Condition)
+	platform := status.ProbeAll(t.Context(), []status.Component{silent, component("b", status.OK, nil)}, 10*time.Millisecond, error.Error)
+	require.Equal(t, status.Down, platform.Components[0].Condition)
+	require.Equal(t, status.OK, platform.Components[1].Condition)
 }

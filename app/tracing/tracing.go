@@ -1,5 +1,5 @@
-// Package tracing makes OpenTelemetry traces of requests and tasks and sends them to a collector. Where it is off nothing
-// is wrapped, so that it costs nothing.
+// Package tracing records OpenTelemetry traces of requests and tasks and exports them to a collector. If it is off, nothing is
+// wrapped and it costs nothing.
 package tracing
 
 import (
@@ -22,25 +22,25 @@ import (
 	"app238.com/inner/app/logging"
 )
 
-// service is the name under which a collector shows what is traced here, and the name of its tracer.
+// service is the service name of the traces, scope the name of the tracer.
 const (
 	service = "inner-gateway"
 	scope   = "app238.com/inner"
 )
 
-// stopTimeout bounds the sending of the last spans.
+// stopTimeout bounds the export of the last spans.
 const stopTimeout = 5 * time.Second
 
-// Tracing begins spans. A nil *Tracing is one that is off.
+// Tracing starts spans. A nil *Tracing is off.
 type Tracing struct {
 	provider trace.TracerProvider
 	stop     func(context.Context) error
 }
 
-// New returns what tracing.endpoint asks for: nil where it is empty. It does not connect.
+// New returns the Tracing of tracing.endpoint, nil if that is empty. It does not connect.
 func New(c *config.Config) (*Tracing, error) {
 	if !c.Tracing.Enabled() {
-		return nil, nil //nolint:nilnil // a nil *Tracing is off, as its methods know
+		return nil, nil //nolint:nilnil // a nil *Tracing is off
 	}
 	exporter, err := otlptracehttp.New(context.Background(),
 		otlptracehttp.WithEndpointURL(endpoint(c.Tracing)), otlptracehttp.WithTimeout(c.Tracing.Timeout))
@@ -55,20 +55,18 @@ func New(c *config.Config) (*Tracing, error) {
 	return &Tracing{provider: provider, stop: provider.Shutdown}, nil
 }
 
-// Stop sends what has not been sent. A collector that is away does not keep the program from ending.
+// Stop exports the remaining spans. An unreachable collector does not delay the shutdown beyond stopTimeout.
 func (t *Tracing) Stop(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	// What cannot be sent is lost; nothing depends on it.
 	_ = t.stop(ctx)
 	return nil
 }
 
-// Parent returns the trace that ctx belongs to as a W3C traceparent, for a record from which the work goes on later; "" where
-// there is none to be kept.
+// Parent returns the trace of ctx as a W3C traceparent, to be stored and continued later; "" if it is not sampled.
 func (t *Tracing) Parent(ctx context.Context) string {
 	if t == nil || !trace.SpanContextFromContext(ctx).IsSampled() {
 		return ""
@@ -78,8 +76,8 @@ func (t *Tracing) Parent(ctx context.Context) string {
 	return carrier["traceparent"]
 }
 
-// Continue begins the span of an attempt at a task of a type in the trace that parent names, which Parent returned; without
-// one nothing is traced. The returned function ends the span with the result of the work.
+// Continue starts the span of a task's attempt in the trace of parent, a result of Parent; without a parent it starts none. The
+// returned function ends the span with the result of the attempt.
 func (t *Tracing) Continue(ctx context.Context, parent, taskType string, task int64, attempt int) (context.Context, func(error)) {
 	if t == nil || parent == "" {
 		return ctx, func(error) {}
@@ -89,10 +87,10 @@ func (t *Tracing) Continue(ctx context.Context, parent, taskType string, task in
 		trace.WithAttributes(attribute.Int64("task", task), attribute.Int("attempt", attempt)))
 }
 
-// Request is one whose work is done together with that of others. The zero Request is not traced.
+// Request is the span of a request that is handled in a batch. The zero Request is not traced.
 type Request struct{ span trace.Span }
 
-// RequestOf returns the request that ctx belongs to.
+// RequestOf returns the request of ctx.
 func (t *Tracing) RequestOf(ctx context.Context) Request {
 	if t == nil {
 		return Request{}
@@ -103,8 +101,8 @@ func (t *Tracing) RequestOf(ctx context.Context) Request {
 	return Request{}
 }
 
-// Shared begins a span for work that is done for several requests at once: in the trace of the first one, linked with the
-// others. Where none of them is traced the work is not, whatever ctx says.
+// Shared starts a span for the work on a batch of requests: in the trace of the first traced one, linked with the others. If
+// none of them is traced, the work is not traced either.
 func (t *Tracing) Shared(ctx context.Context, name string, requests iter.Seq[Request]) (context.Context, func(error)) {
 	if t == nil {
 		return ctx, func(error) {}
@@ -124,13 +122,13 @@ func (t *Tracing) Shared(ctx context.Context, name string, requests iter.Seq[Req
 	case first != nil:
 		ctx = trace.ContextWithSpan(ctx, first)
 		return t.begin(ctx, name, trace.WithLinks(links...))
-	case within(ctx):
+	case inTrace(ctx):
 		ctx = trace.ContextWithSpan(ctx, nil)
 	}
 	return ctx, func(error) {}
 }
 
-// LogErrors has what OpenTelemetry would write to standard error by itself, spans that could not be sent, logged.
+// LogErrors logs errors of OpenTelemetry, such as failed exports, instead of writing them to standard error.
 func LogErrors(log *zap.Logger) {
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces could not be sent", logging.Error(err)) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("trace export failed", logging.Error(err)) }))
 }

@@ -60,7 +60,7 @@ func (b begun) request(t *testing.T, route server.Route, traceparent string, han
 
 var accept = server.Route{Method: http.MethodPost, Path: "/api/acceptTask"}
 
-func TestWhereItIsOffNothingIsWrappedAndNothingIsTraced(t *testing.T) {
+func TestDisabledTracingWrapsNothing(t *testing.T) {
 	t.Parallel()
 	off, err := tracing.New(&config.Config{})
 	require.NoError(t, err)
@@ -79,7 +79,7 @@ func TestWhereItIsOffNothingIsWrappedAndNothingIsTraced(t *testing.T) {
 	require.NoError(t, off.Stop(t.Context()))
 }
 
-func TestATaskGoesOnInTheTraceOfItsRequest(t *testing.T) {
+func TestTaskContinuesTraceOfRequest(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 1)
 	var parent string
@@ -95,7 +95,7 @@ func TestATaskGoesOnInTheTraceOfItsRequest(t *testing.T) {
 	require.NotContains(t, task.Text, "hunter2")
 }
 
-func TestAClientsOwnTraceIsContinuedAsItSays(t *testing.T) {
+func TestClientTraceIsContinued(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 0)
 	const sampled, left = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01", "00-11111111111111111111111111111111-1111111111111111-00"
@@ -110,7 +110,7 @@ func TestAClientsOwnTraceIsContinuedAsItSays(t *testing.T) {
 	require.Equal(t, "0123456789abcdef", spans["POST /api/acceptTask"].Parent)
 }
 
-func TestASharedCommitIsLinkedWithTheOtherTraces(t *testing.T) {
+func TestSharedCommitLinksOtherTraces(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 1)
 	b.request(t, accept, "", func(first context.Context) {
@@ -124,7 +124,7 @@ func TestASharedCommitIsLinkedWithTheOtherTraces(t *testing.T) {
 	require.Contains(t, spans["commit"].Text, "links:")
 }
 
-func TestAMalformedTraceInARowIsNoFault(t *testing.T) {
+func TestMalformedTraceInRowIsIgnored(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 1)
 	_, end := b.Continue(t.Context(), "00-zz", "x", 7, 1)
@@ -132,7 +132,7 @@ func TestAMalformedTraceInARowIsNoFault(t *testing.T) {
 	require.Empty(t, b.sent(t)["task x"].Parent)
 }
 
-func TestACollectorThatIsAwayKeepsNobodyWaiting(t *testing.T) {
+func TestUnreachableCollectorDelaysNobody(t *testing.T) {
 	t.Parallel()
 	away, err := tracing.New(&config.Config{Tracing: config.Tracing{Endpoint: "http://127.0.0.1:1", Ratio: 1, Timeout: 100 * time.Millisecond}})
 	require.NoError(t, err)
@@ -140,7 +140,7 @@ func TestACollectorThatIsAwayKeepsNobodyWaiting(t *testing.T) {
 	require.NoError(t, away.Stop(t.Context()))
 }
 
-func TestWhatIsDoneForRequestsThatAreNotTracedIsNotTraced(t *testing.T) {
+func TestSharedWorkOfUntracedRequestsIsUntraced(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 1)
 	b.request(t, accept, "", func(ctx context.Context) {

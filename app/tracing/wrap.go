@@ -21,7 +21,7 @@ import (
 	"app238.com/inner/app/server"
 )
 
-// tracesPath is where a collector takes traces by OTLP over HTTP, unless the endpoint names a path of its own.
+// tracesPath is the default path of OTLP over HTTP.
 const tracesPath = "/v1/traces"
 
 func endpoint(c config.Tracing) string {
@@ -35,9 +35,9 @@ func endpoint(c config.Tracing) string {
 	return u.String()
 }
 
-// begin returns a function that ends the span with the result of its work.
+// begin starts a span and returns a function that ends it with the result of its work.
 //
-//nolint:spancheck // whoever called it ends the span
+//nolint:spancheck // the caller ends the span
 func (t *Tracing) begin(ctx context.Context, name string, options ...trace.SpanStartOption) (context.Context, func(error)) {
 	ctx, span := t.provider.Tracer(scope).Start(ctx, name, options...)
 	return ctx, func(err error) {
@@ -48,7 +48,7 @@ func (t *Tracing) begin(ctx context.Context, name string, options ...trace.SpanS
 	}
 }
 
-// Layer returns what traces requests; nil where tracing is off. A client's own trace is continued.
+// Middleware returns the middleware that traces requests, nil if tracing is off. It continues traces of clients.
 func (t *Tracing) Middleware() server.Middleware {
 	if t == nil {
 		return nil
@@ -65,7 +65,7 @@ func (t *Tracing) Middleware() server.Middleware {
 	}
 }
 
-// Transport returns a wrapper of a client's transport whose requests are spans, within traces only; nil where tracing is off.
+// Transport returns a wrapper of transports that traces requests within a trace; nil if tracing is off.
 func (t *Tracing) Transport() func(http.RoundTripper) http.RoundTripper {
 	if t == nil {
 		return nil
@@ -74,14 +74,14 @@ func (t *Tracing) Transport() func(http.RoundTripper) http.RoundTripper {
 		return otelhttp.NewTransport(next,
 			otelhttp.WithTracerProvider(t.provider), otelhttp.WithMeterProvider(noop.NewMeterProvider()),
 			otelhttp.WithPropagators(propagation.TraceContext{}),
-			otelhttp.WithFilter(func(r *http.Request) bool { return within(r.Context()) }))
+			otelhttp.WithFilter(func(r *http.Request) bool { return inTrace(r.Context()) }))
 	}
 }
 
-func within(ctx context.Context) bool { return trace.SpanContextFromContext(ctx).IsValid() }
+func inTrace(ctx context.Context) bool { return trace.SpanContextFromContext(ctx).IsValid() }
 
-// Connector returns a connector whose statements are spans, within traces only; connector itself where tracing is off. Only
-// statements whose text is constant may go through it: the text is shown, the arguments are not.
+// Connector returns a connector that traces statements within a trace; connector itself if tracing is off. The text of
+// statements must be constant: spans contain the text, not the arguments.
 func (t *Tracing) Connector(connector driver.Connector) (driver.Connector, error) {
 	if t == nil {
 		return connector, nil
@@ -91,9 +91,9 @@ func (t *Tracing) Connector(connector driver.Connector) (driver.Connector, error
 		otelsql.WithAttributes(semconv.DBSystemNamePostgreSQL),
 		otelsql.WithSpanOptions(otelsql.SpanOptions{
 			DisableErrSkip: true, OmitConnResetSession: true, OmitConnectorConnect: true, OmitRows: true, OmitConnPrepare: true,
-			RecordError: func(error) bool { return false }, // its text may quote values
+			RecordError: func(error) bool { return false }, // its text may contain values
 			SpanFilter: func(ctx context.Context, _ otelsql.Method, _ string, _ []driver.NamedValue) bool {
-				return within(ctx)
+				return inTrace(ctx)
 			},
 		})).(driver.DriverContext)
 	if !ok {
@@ -103,15 +103,14 @@ func (t *Tracing) Connector(connector driver.Connector) (driver.Connector, error
 	if err != nil {
 		return nil, err
 	}
-	return validated{traced}, nil
+	return validatingConnector{traced}, nil
 }
 
-// validated opens traced connections that say, as those beneath do, when they are of no use any more: otelsql hides it from the
-// pool.
-type validated struct{ driver.Connector }
+// validatingConnector adds driver.Validator to the traced connections: otelsql hides it from the pool.
+type validatingConnector struct{ driver.Connector }
 
 // Connect opens a connection.
-func (v validated) Connect(ctx context.Context) (driver.Conn, error) {
+func (v validatingConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := v.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
@@ -124,7 +123,7 @@ func (v validated) Connect(ctx context.Context) (driver.Conn, error) {
 	return validConn{traced}, nil
 }
 
-// tracedConn is what otelsql makes of a connection.
+// tracedConn is the type of otelsql's connections.
 type tracedConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -145,7 +144,7 @@ func (c validConn) IsValid() bool {
 	return !ok || beneath.IsValid()
 }
 
-// connectorDriver is a driver that knows one connector.
+// connectorDriver is a driver with one connector.
 type connectorDriver struct{ driver.Connector }
 
 // Open implements driver.Driver.

@@ -1,4 +1,4 @@
-// Command image makes the image of Inner Gateway, as the Dockerfile describes it, without a container engine:
+// Command image builds the image of Inner Gateway, as the Dockerfile describes it, without a container engine:
 //
 //	image [-platforms linux/amd64,linux/arm64] [-o dist/inner-gateway.tar] [-version V] [-reference R]
 //
@@ -25,12 +25,12 @@ import (
 	"app238.com/inner/cmd/image/oci"
 )
 
-// exitUsage is the exit status of a call that is wrong.
+// exitUsage is the exit status of a usage error.
 const exitUsage = 2
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-// options are what the command line says.
+// options are the values of the flags.
 type options struct {
 	platforms                []v1.Platform
 	file, version, reference string
@@ -79,7 +79,7 @@ func parse(ctx context.Context, arguments []string) (o options, err error) {
 	return o, nil
 }
 
-// commit returns the commit that is checked out and its time; outside of a clone, nothing and the beginning of time.
+// commit returns the checked-out commit and its time; outside of a clone, "" and the Unix epoch.
 func commit(ctx context.Context) (revision string, created time.Time) {
 	created = time.Unix(0, 0).UTC()
 	output, err := exec.CommandContext(ctx, "git", "log", "-1", "--format=%H %ct").Output()
@@ -112,7 +112,7 @@ func write(ctx context.Context, o options) error {
 	return err
 }
 
-// image is what the Dockerfile describes; a test compares the two.
+// image is the image of the Dockerfile; a test compares the two.
 func image(o options) oci.Spec {
 	labels := map[string]string{
 		"org.opencontainers.image.created":  o.created.Format(time.RFC3339),

@@ -75,7 +75,7 @@ func dockerfile(t *testing.T) (s oci.Spec) {
 	return s
 }
 
-func TestTheImageIsWhatTheDockerfileDescribes(t *testing.T) {
+func TestImageMatchesDockerfile(t *testing.T) {
 	t.Parallel()
 	made := image(options{version: "${VERSION}"})
 	require.Equal(t, "${VERSION}", made.Config.Labels["org.opencontainers.image.version"])
@@ -145,7 +145,7 @@ func content(t *testing.T, archive string) v1.Image {
 	return image
 }
 
-func TestTheSameSourceGivesTheSameImageWhoseProgramRuns(t *testing.T) {
+func TestImageIsReproducibleAndRuns(t *testing.T) {
 	t.Parallel()
 	archive, printed := made(t)
 	_, again := made(t)
@@ -176,7 +176,7 @@ func TestTheSameSourceGivesTheSameImageWhoseProgramRuns(t *testing.T) {
 	require.Contains(t, string(out), "v9.8.7-test")
 }
 
-func TestAWrongCallIsRefused(t *testing.T) {
+func TestInvalidCallIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, arguments := range [][]string{{"-platforms", "amd64"}, {"-platforms", ""}, {"more"}, {"-unknown"}} {
 		require.Equal(t, exitUsage, run(arguments), arguments)

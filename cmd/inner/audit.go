@@ -17,10 +17,10 @@ func newAudit() *cobra.Command {
 	var dry bool
 	cmd := &cobra.Command{
 		Use:   "audit",
-		Short: "Show what the last audit counted, or what one would do now",
-		Long: "Shows what the latest audit counted. With --dry-run it audits now, changes and records nothing, and prints what an\n" +
-			"audit would do and why; the exit status is 1 when something could not be listed. An audit that acts is\n" +
-			"inner run-job auth.user_audit.",
+		Short: "Show the counts of the last audit, or do a dry run",
+		Long: "Shows the counts of the latest audit. With --dry-run it audits now, changes and records nothing, and lists each user's\n" +
+			"resources and the action planned for each finding; the exit status is 1 when a kind could not be listed. To audit\n" +
+			"and act, run inner run-job auth.user_audit.",
 		Example: "  inner audit\n  inner audit --dry-run -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -49,18 +49,18 @@ func lastAudit(cmd *cobra.Command, format *outputFormat) error {
 	})
 }
 
-// collected is the JSON form of a dry run, and a report.Sink that fills it.
-type collected struct {
+// dryRunResult is the JSON form of a dry run, and the admin.Sink that fills it.
+type dryRunResult struct {
 	Audit    admin.Audit     `json:"audit"`
 	Findings []admin.Finding `json:"findings"`
 	Users    []admin.User    `json:"users"`
 }
 
-// User implements report.Sink.
-func (c *collected) User(u admin.User) { c.Users = append(c.Users, u) }
+// User implements admin.Sink.
+func (r *dryRunResult) User(u admin.User) { r.Users = append(r.Users, u) }
 
-// Finding implements report.Sink.
-func (c *collected) Finding(f admin.Finding) { c.Findings = append(c.Findings, f) }
+// Finding implements admin.Sink.
+func (r *dryRunResult) Finding(f admin.Finding) { r.Findings = append(r.Findings, f) }
 
 func dryRun(cmd *cobra.Command, format *outputFormat) error {
 	c, err := config.Load(cmd.Flags())
@@ -68,7 +68,7 @@ func dryRun(cmd *cobra.Command, format *outputFormat) error {
 		return err
 	}
 	return app.Audit(cmd.Context(), c, true, func(ctx context.Context, auditor admin.Admin) error {
-		found := &collected{Findings: []admin.Finding{}, Users: []admin.User{}}
+		found := &dryRunResult{Findings: []admin.Finding{}, Users: []admin.User{}}
 		var err error
 		if found.Audit, err = auditor.DryRun(ctx, found); err != nil {
 			return err
@@ -84,16 +84,16 @@ func dryRun(cmd *cobra.Command, format *outputFormat) error {
 	})
 }
 
-// incomplete is an error when a kind could not be audited to the end.
+// incomplete returns an error when the audit of a kind failed.
 func incomplete(a admin.Audit) error {
-	faults := 0
+	failed := 0
 	for _, k := range a.Kinds {
 		if k.Fault != "" {
-			faults++
+			failed++
 		}
 	}
-	if faults > 0 {
-		return fmt.Errorf("%d of %d kinds could not be audited to the end", faults, len(a.Kinds))
+	if failed > 0 {
+		return fmt.Errorf("the audit of %d of %d kinds failed", failed, len(a.Kinds))
 	}
 	return nil
 }
@@ -106,14 +106,14 @@ func usersTable(t *table, users []admin.User) {
 }
 
 func findingsTable(t *table, findings []admin.Finding) {
-	t.row("KIND", "NAME", "USER", "PROBLEM", "ACTION", "WHY")
+	t.row("KIND", "NAME", "USER", "PROBLEM", "ACTION", "REASON")
 	for _, f := range findings {
 		t.row(f.Kind, f.Name, f.Owner, f.Problem, f.Action, f.Why)
 	}
 }
 
 func totalsTable(t *table, a admin.Audit) {
-	t.row("KIND", "THINGS", "ROWS", "MISSING", "STUCK", "OWNERLESS", "ORPHANS", "REPAIRED", "DELETED", "REMARK")
+	t.row("KIND", "OBJECTS", "ROWS", "MISSING", "STUCK", "OWNERLESS", "ORPHANS", "REPAIRED", "DELETED", "REMARK")
 	for _, k := range a.Kinds {
 		remark := k.Fault
 		if remark == "" {
@@ -122,7 +122,7 @@ func totalsTable(t *table, a admin.Audit) {
 		t.row(k.Kind, k.Things, k.Rows, k.Missing, k.Stuck, k.Ownerless, k.Orphans, k.Repaired, k.Deleted, remark)
 	}
 	t.blank()
-	t.row("TASK", "MODE", "USERS", "STARTED (UTC)", "ENDED (UTC)", "NOTHING IS DELETED BECAUSE")
+	t.row("TASK", "MODE", "USERS", "STARTED (UTC)", "ENDED (UTC)", "DELETIONS REFUSED BECAUSE")
 	task := any(a.Task)
 	if a.Task == 0 {
 		task = "dry run"

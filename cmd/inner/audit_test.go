@@ -9,7 +9,7 @@ import (
 	"app238.com/inner/modules/audit/admin"
 )
 
-func TestTheLastAuditIsShown(t *testing.T) {
+func TestLastAuditIsShown(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	_, err := p.run(t, "audit")

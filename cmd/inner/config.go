@@ -16,7 +16,7 @@ import (
 func newConfig() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Check the settings, or show them",
+		Short: "Check or print the settings",
 		Args:  cobra.NoArgs,
 	}
 	cmd.AddCommand(newConfigCheck(), newConfigPrint())
@@ -26,22 +26,22 @@ func newConfig() *cobra.Command {
 func newConfigCheck() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
-		Short: "Tell whether inner serve would take these settings",
-		Long: "Reads the settings as inner serve would and tells every unknown key and every bad value by its key, also variables\n" +
-			"INNER_… that are no setting. Connects to nothing. The exit status is 2 when a setting is wrong.",
+		Short: "Check whether inner serve would accept the settings",
+		Long: "Reads the settings as inner serve does and reports every unknown key, every invalid value, and variables INNER_… that\n" +
+			"are no settings. Connects to nothing. The exit status is 2 when a setting is invalid.",
 		Example: `  inner config check --config /etc/inner/inner.yaml
   INNER_TASKS_WORKERS=8 inner config check`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			faults := unknownVariables()
+			unknown := unknownVariables()
 			c, err := config.Load(cmd.Flags())
 			if err == nil {
 				err = app.CheckConfig(c)
 			}
-			if err := errors.Join(faults, err); err != nil {
+			if err := errors.Join(unknown, err); err != nil {
 				return usageError{err}
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), "the settings are good")
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "the settings are valid")
 			return err
 		},
 	}
@@ -49,7 +49,7 @@ func newConfigCheck() *cobra.Command {
 
 func unknownVariables() error {
 	if unknown := config.UnknownVariables(os.Environ()); len(unknown) > 0 {
-		return fmt.Errorf("%s: there is no such setting", strings.Join(unknown, ", "))
+		return fmt.Errorf("%s: unknown setting", strings.Join(unknown, ", "))
 	}
 	return nil
 }
@@ -58,9 +58,9 @@ func newConfigPrint() *cobra.Command {
 	var defaults bool
 	cmd := &cobra.Command{
 		Use:   "print",
-		Short: "Print every setting with its meaning and the value in effect",
-		Long: "Prints the settings in effect as a documented file of the form that --config takes. Beside a value that is not the\n" +
-			"default stands the default. Secrets are masked.",
+		Short: "Print every setting with its description and the value in effect",
+		Long: "Prints the settings in effect as a documented file that --config reads. A changed value has its default in a comment.\n" +
+			"Secrets are masked.",
 		Example: `  inner config print --config /etc/inner/inner.yaml
   inner config print --defaults > inner.yaml`,
 		Args: cobra.NoArgs,
@@ -79,6 +79,6 @@ func newConfigPrint() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&defaults, "defaults", false, "print the defaults, whatever is set")
+	cmd.Flags().BoolVar(&defaults, "defaults", false, "print the defaults, ignoring all settings")
 	return cmd
 }

@@ -19,18 +19,18 @@ func settings(t *testing.T, content string) (file string) {
 	return file
 }
 
-func TestGoodSettingsAreFoundGoodAndBadOnesAreNamed(t *testing.T) {
+func TestConfigCheckNamesInvalidSettings(t *testing.T) {
 	t.Parallel()
-	good := settings(t, "domain: a.b")
-	out, err := execute(t, "config", "check", "--config", good, "-d", "postgres://u:hunter2@h/d")
+	valid := settings(t, "domain: a.b")
+	out, err := execute(t, "config", "check", "--config", valid, "-d", "postgres://u:hunter2@h/d")
 	require.NoError(t, err)
-	require.Equal(t, "the settings are good\n", out)
+	require.Equal(t, "the settings are valid\n", out)
 	for want, args := range map[string][]string{
-		"tasks.wrkers: there is no such setting":   {"--config", settings(t, "domain: a.b\ntasks: {wrkers: 1}"), "-d", "postgres://u:hunter2@h/d"},
+		"tasks.wrkers: unknown setting":            {"--config", settings(t, "domain: a.b\ntasks: {wrkers: 1}"), "-d", "postgres://u:hunter2@h/d"},
 		"domain: required":                         {"-d", "postgres://u:hunter2@h/d"},
-		"database.dsn: required":                   {"--config", good},
-		"database.dsn: not a valid postgres:// UR": {"--config", good, "-d", "mysql://u:hunter2@h/d"},
-		"kubernetes.kubeconfig: ":                  {"--config", good, "-d", "postgres://u:hunter2@h/d", "-k", "/none"},
+		"database.dsn: required":                   {"--config", valid},
+		"database.dsn: not a valid postgres:// UR": {"--config", valid, "-d", "mysql://u:hunter2@h/d"},
+		"kubernetes.kubeconfig: ":                  {"--config", valid, "-d", "postgres://u:hunter2@h/d", "-k", "/none"},
 		"--config: open /none":                     {"--config", "/none"},
 	} {
 		_, err := execute(t, append([]string{"config", "check"}, args...)...)
@@ -40,13 +40,13 @@ func TestGoodSettingsAreFoundGoodAndBadOnesAreNamed(t *testing.T) {
 	}
 }
 
-func TestAVariableThatIsNoSettingIsNamed(t *testing.T) {
+func TestConfigCheckNamesUnknownVariable(t *testing.T) {
 	t.Setenv("INNER_TASK_WORKERS", "8")
 	_, err := execute(t, "config", "check", "--config", settings(t, "domain: a.b"), "-d", "postgres://h/d")
-	require.EqualError(t, err, "INNER_TASK_WORKERS: there is no such setting")
+	require.EqualError(t, err, "INNER_TASK_WORKERS: unknown setting")
 }
 
-func TestTheSettingsInEffectArePrintedWithoutSecrets(t *testing.T) {
+func TestConfigPrintMasksSecrets(t *testing.T) {
 	t.Parallel()
 	out, err := execute(t, "config", "print", "--config", settings(t, "domain: a.b\ntasks: {workers: 9}"), "-d", "postgres://u:hunter2@h/d")
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func TestTheSettingsInEffectArePrintedWithoutSecrets(t *testing.T) {
 	require.Equal(t, string(configs.Defaults), out)
 }
 
-func TestTheExitStatusTellsAWrongCallFromAFailure(t *testing.T) {
+func TestExitStatusTellsUsageErrorFromFailure(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		{"nonsense"}, {"tasks", "nonsense"}, {"tasks", "list", "--nonsense"}, {"tasks", "list", "-o", "xml"}, {"tasks", "show"},
@@ -72,7 +72,7 @@ func TestTheExitStatusTellsAWrongCallFromAFailure(t *testing.T) {
 		{"serve", "-d", "nonsense"}, {"audit", "--dry-run", "-k", "/none"}, {"run-job", "domain.check", "-k", "/none"}, {"status", "-k", "/none"},
 		{"serve", "-k", "/none"},
 	} {
-		// Where the call is not refused the database is what fails.
+		// A call that is not refused fails at the database.
 		_, err := execute(t, append([]string{"-d", "postgres://127.0.0.1:1/none?sslmode=disable", "--config", settings(t, "domain: a.b")}, args...)...)
 		require.Equal(t, exitUsage, exitStatus(err), "%v: %v", args, err)
 	}
@@ -81,6 +81,6 @@ func TestTheExitStatusTellsAWrongCallFromAFailure(t *testing.T) {
 	require.Equal(t, exitDegraded, exitStatus(errDegraded))
 	require.Equal(t, exitUsage, exitStatus(config.Error{}))
 	out, err := execute(t, "tasks")
-	require.NoError(t, err, "a group of commands explains itself")
+	require.NoError(t, err, "a group of commands prints its help")
 	require.Contains(t, out, "Available Commands")
 }

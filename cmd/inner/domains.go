@@ -15,8 +15,8 @@ import (
 func newDomains() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "domains",
-		Short: "See custom domains, and check them now",
-		Long:  "Shows and checks custom domains. These commands need the database and, for checks, the DNS: no cluster, and no\nrunning Inner.",
+		Short: "List custom domains, or check them now",
+		Long:  "Lists and checks custom domains. These commands need the database and, for checks, the DNS; they need no cluster and\nno running Inner.",
 		Args:  cobra.NoArgs,
 	}
 	var format outputFormat
@@ -50,7 +50,7 @@ func newDomainsList(format *outputFormat) *cobra.Command {
 					return err
 				}
 				if page.Next != 0 && *format == tableFormat {
-					cmd.PrintErrf("there are more: --before %d\n", page.Next)
+					cmd.PrintErrf("more domains: --before %d\n", page.Next)
 				}
 				return nil
 			})
@@ -59,8 +59,8 @@ func newDomainsList(format *outputFormat) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&filter.State, "state", "", "only domains in this state")
 	flags.StringVar(&filter.User, "user", "", "only domains of this user (uid)")
-	flags.IntVar(&filter.Limit, "limit", 50, fmt.Sprintf("most domains to list, up to %d", admin.MaxPage))
-	flags.Int64Var(&filter.Before, "before", 0, "only domains with a row id below this one: the next page")
+	flags.IntVar(&filter.Limit, "limit", 50, fmt.Sprintf("maximum number of domains, up to %d", admin.MaxPage))
+	flags.Int64Var(&filter.Before, "before", 0, "only domains with a lower row id: the next page")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(admin.States(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -69,12 +69,12 @@ func newDomainsCheck(format *outputFormat) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check <domain or cdid>...",
 		Short: "Check custom domains now",
-		Long: "Asks the DNS about each domain now and writes down what came of it, as every check does: a domain that is right is\n" +
-			"verified, one that is not has one failure more. The exit status is 1 unless all of them are right.",
+		Long: "Checks the DNS records of each domain now and records the result, as every check does: a valid domain becomes\n" +
+			"verified, for an invalid one a failure is counted. The exit status is 1 unless all of them are valid.",
 		Example: "  inner domains check www.example.com",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			// The platform's own domain decides what may be a target.
+			// Which targets are allowed depends on the platform's domain, so all settings are required.
 			c, err := config.Load(cmd.Flags())
 			if err != nil {
 				return err
@@ -104,7 +104,7 @@ func checkDomains(ctx context.Context, cmd *cobra.Command, format *outputFormat,
 }
 
 func domainsTable(t *table, domains []admin.Domain) {
-	t.row("CDID", "DOMAIN", "USER", plain("STATUS"), "STATE", "CERTIFICATE", "FAILURES", "CHECKED (UTC)", "NEXT (UTC)", "LAST ANSWER")
+	t.row("CDID", "DOMAIN", "USER", plain("STATUS"), "STATE", "CERTIFICATE", "FAILURES", "CHECKED (UTC)", "NEXT (UTC)", "LAST RESULT")
 	for _, d := range domains {
 		t.row(d.CDID, d.Domain, d.UserUID, status(d.Status), d.State, shorten(d.Certificate, detailWidth/2), d.Failures, d.CheckedAt,
 			d.NextCheckAt, shorten(d.Detail, detailWidth))

@@ -32,7 +32,7 @@ func (p *program) insertDomain(t *testing.T, cdid, user, domain string) {
 	require.NoError(t, err)
 }
 
-func TestDomainsAreListedAndCheckedAtOnce(t *testing.T) {
+func TestDomainsAreListedAndChecked(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	root := p.withDNS(t)
@@ -58,7 +58,7 @@ func TestDomainsAreListedAndCheckedAtOnce(t *testing.T) {
 	require.EqualError(t, err, "no such domain: nobody.test")
 }
 
-func TestWhyATargetIsRefusedIsTold(t *testing.T) {
+func TestRefusedTargetHasReason(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	p.withDNS(t)
@@ -71,7 +71,7 @@ func TestWhyATargetIsRefusedIsTold(t *testing.T) {
 	out, err := p.run(t, "domains", "list", "-o", "json")
 	require.NoError(t, err)
 	require.Contains(t, out, why)
-	// What was refused is told before the first check too.
+	// The reason is shown before the first check, too.
 	_, err = p.db.ExecContext(t.Context(), `UPDATE inner_domain_checks SET detail = '', answer = ''`)
 	require.NoError(t, err)
 	out, err = p.run(t, "domains", "list")
@@ -79,7 +79,7 @@ func TestWhyATargetIsRefusedIsTold(t *testing.T) {
 	require.Regexp(t, `error +refused .* the target does not belong to the platform`, out)
 }
 
-func TestTheListOfDomainsIsFilteredAndPaged(t *testing.T) {
+func TestDomainListIsFilteredAndPaged(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	for i := range 3 {
@@ -87,7 +87,7 @@ func TestTheListOfDomainsIsFilteredAndPaged(t *testing.T) {
 	}
 	out, err := p.run(t, "domains", "list", "--limit", "2")
 	require.NoError(t, err)
-	require.Contains(t, out, "there are more: --before 2")
+	require.Contains(t, out, "more domains: --before 2")
 	out, err = p.run(t, "domains", "list", "--before", "2")
 	require.NoError(t, err)
 	require.Equal(t, 1, strings.Count(out, ".test"))

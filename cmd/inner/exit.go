@@ -14,18 +14,18 @@ const (
 	exitFailure  = 1
 	exitUsage    = 2
 	exitDegraded = 3
-	// exitSignal and the signal's number, as shells have it, where a second signal ended the program.
+	// exitSignal plus the signal's number, as in shells, is the status when a second signal ended the program.
 	exitSignal = 128
 )
 
-// usageError says that the program was called in a way in which it cannot begin.
+// usageError reports an invalid call: nothing was started.
 type usageError struct{ error }
 
-// Unwrap returns what is wrong with the call.
+// Unwrap returns why the call is invalid.
 func (e usageError) Unwrap() error { return e.error }
 
-// errDegraded says that inner status found something that is not as it should be.
-var errDegraded = errors.New("not everything is as it should be")
+// errDegraded is the error of inner status when a component is degraded or down.
+var errDegraded = errors.New("the platform is degraded")
 
 // exitStatus returns the exit status for what a command returned.
 func exitStatus(err error) int {
@@ -42,10 +42,10 @@ func exitStatus(err error) int {
 	return exitFailure
 }
 
-// markUsageErrors has every fault of flags and arguments, and unknown commands, end as usageError, in cmd and all below it.
+// markUsageErrors turns errors of flags and arguments, and unknown commands, into a usageError, for cmd and all below it.
 func markUsageErrors(cmd *cobra.Command) {
 	if !cmd.Runnable() {
-		// Otherwise an unknown command below it would be answered with its help, as a success.
+		// Otherwise cobra answers an unknown subcommand with the help text, as a success.
 		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
@@ -53,7 +53,7 @@ func markUsageErrors(cmd *cobra.Command) {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
 			err := check(cmd, args)
 			if err == nil {
-				err = cmd.ValidateFlagGroups() // flags that exclude each other
+				err = cmd.ValidateFlagGroups() // mutually exclusive flags
 			}
 			if err != nil {
 				return usageError{err}

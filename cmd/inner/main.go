@@ -10,7 +10,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	_ "golang.org/x/crypto/x509roots/fallback" // public authorities where there is no file of them, as in the image
+	_ "golang.org/x/crypto/x509roots/fallback" // root certificates for images without a file of them
 
 	"app238.com/inner/app"
 	"app238.com/inner/app/guard"
@@ -18,12 +18,12 @@ import (
 
 func main() { os.Exit(runRoot(interrupted(), newRoot())) }
 
-// runRoot runs a command and returns the exit status. That of a panic is Go's own, 2, which says that nothing was begun; so it is
-// made a failure like others.
+// runRoot runs a command and returns the exit status. A panic becomes a failure: Go's own exit status for it, 2, is that of a
+// usage error.
 func runRoot(ctx context.Context, root *cobra.Command) int {
 	err := guard.Call(func() error { return root.ExecuteContext(ctx) })
 	if _, panicked := errors.AsType[*guard.PanicError](err); panicked {
-		err = app.Told("", err)
+		err = app.UserError("", err)
 	}
 	if err != nil {
 		_, _ = fmt.Fprintln(root.ErrOrStderr(), "inner:", err)
@@ -31,8 +31,7 @@ func runRoot(ctx context.Context, root *cobra.Command) int {
 	return exitStatus(err)
 }
 
-// interrupted returns a context that the first signal to stop ends. The second one ends the program at once, whatever it is
-// doing, and whoever else waits for signals.
+// interrupted returns a context that the first SIGINT or SIGTERM cancels. The second one ends the program at once.
 func interrupted() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)

@@ -13,13 +13,14 @@ func newMigrate() *cobra.Command {
 	var restored bool
 	cmd := &cobra.Command{
 		Use:   "migrate",
-		Short: "Make missing tables and bring Inner's own up to date",
-		Long: "Makes every table that is missing and brings Inner's own tables up to date. Tables of the Outer Gateway that\n" +
-			"exist are left as they are. May be run again, beside the running program, and by several at once.\n\n" +
-			"It reads first what is there: with nothing to do it changes and locks nothing. Each step is printed before it begins,\n" +
-			"and what it waits for. Interrupted, it ends what it had begun at the server too; the next run completes it.\n\n" +
-			"After a restore of an older database --restored gives it a new id: versions and tasks that the cluster carries\n" +
-			"of another id are not compared with its rows any more, and the rows win.",
+		Short: "Create missing tables and update Inner's own",
+		Long: "Creates every missing table and updates Inner's own tables. Existing tables of the Outer Gateway are not changed. It is\n" +
+			"safe to run it repeatedly, concurrently, and while Inner is running.\n\n" +
+			"It reads the catalogue first: an up-to-date database is neither changed nor locked. Each step is printed before it\n" +
+			"starts, and what it waits for. When interrupted it also cancels the running statement at the server; the next run\n" +
+			"completes the migration.\n\n" +
+			"After a restore of an older backup, --restored gives the database a new id: versions and tasks in the cluster with\n" +
+			"another id are ignored, and the rows take precedence.",
 		Example: "  inner migrate -d postgres://inner@db/platform\n  inner migrate --restored --config /etc/inner/inner.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -27,23 +28,23 @@ func newMigrate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			// Where nobody can be told any more, the work is done all the same.
-			tell := func(text string) { _, _ = fmt.Fprintln(cmd.OutOrStdout(), text) }
-			steps, err := app.Migrate(cmd.Context(), c, restored, tell)
+			// A failed write does not stop the migration.
+			progress := func(text string) { _, _ = fmt.Fprintln(cmd.OutOrStdout(), text) }
+			steps, err := app.Migrate(cmd.Context(), c, restored, progress)
 			if err != nil {
 				return err
 			}
 			if steps == 0 {
-				tell("nothing to do")
+				progress("nothing to do")
 			}
 			text := "the database is up to date"
 			if restored {
-				text += " and has a new id: the rows win over what the cluster carries"
+				text += " and has a new id: its rows take precedence over the cluster"
 			}
-			tell(text)
+			progress(text)
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&restored, "restored", false, "the database was restored from a back-up: give it a new id")
+	cmd.Flags().BoolVar(&restored, "restored", false, "the database was restored from a backup: give it a new id")
 	return cmd
 }

@@ -21,7 +21,7 @@ func TestMigratePrintsItsSteps(t *testing.T) {
 	require.Equal(t, "build index console_tasks_ready on console_tasks\nthe database is up to date\n", out)
 }
 
-func TestTheDatabaseKeepsItsIDUnlessARestoreIsDeclared(t *testing.T) {
+func TestMigrateChangesDatabaseIDOnlyWhenRestored(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	id := func() string {
@@ -36,6 +36,6 @@ func TestTheDatabaseKeepsItsIDUnlessARestoreIsDeclared(t *testing.T) {
 	require.Equal(t, before, id())
 	out, err := p.run(t, "migrate", "--restored")
 	require.NoError(t, err)
-	require.Equal(t, "nothing to do\nthe database is up to date and has a new id: the rows win over what the cluster carries\n", out)
+	require.Equal(t, "nothing to do\nthe database is up to date and has a new id: its rows take precedence over the cluster\n", out)
 	require.NotEqual(t, before, id())
 }

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/term"
 )
 
-// outputFormat is how results are written.
+// outputFormat is the format of results.
 type outputFormat string
 
 const (
@@ -50,7 +50,7 @@ func (f *outputFormat) Set(value string) error {
 	return nil
 }
 
-// write writes a result: as one document of JSON or YAML with the same fields, or by table.
+// write writes a result as one JSON or YAML document with the same fields, or as a table.
 func (f *outputFormat) write(cmd *cobra.Command, result any, table func(*table)) error {
 	switch *f {
 	case jsonFormat:
@@ -71,7 +71,7 @@ func writeJSON(w io.Writer, result any) error {
 	return encoder.Encode(result)
 }
 
-// writeYAML goes by way of JSON, which is YAML too: names and order of the fields are then the same.
+// writeYAML converts the JSON document, so that names and order of the fields are the same.
 func writeYAML(w io.Writer, result any) error {
 	var document bytes.Buffer
 	if err := writeJSON(&document, result); err != nil {
@@ -87,7 +87,7 @@ func writeYAML(w io.Writer, result any) error {
 	return encoder.Encode(&node)
 }
 
-// plainStyle forgets the braces and quotes of JSON; what needs quotes gets them again.
+// plainStyle removes the style of JSON, braces and quotes; the encoder adds quotes where they are needed.
 func plainStyle(node *yaml.Node) {
 	node.Style = 0
 	for _, child := range node.Content {
@@ -102,16 +102,16 @@ type table struct {
 }
 
 func newTable(w io.Writer) *table {
-	return &table{tabs: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0), coloured: takesColour(w)}
+	return &table{tabs: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0), coloured: supportsColour(w)}
 }
 
-// status is a cell whose text is a state or condition, and plain one of the same column that is not.
+// status is a coloured cell with a state or condition, and plain another cell of the same column.
 type (
 	status string
 	plain  string
 )
 
-// row writes one line. A failed write shows when the table is flushed.
+// row writes one line. Flush returns the error of a failed write.
 func (t *table) row(cells ...any) {
 	texts := make([]string, len(cells))
 	for i, cell := range cells {
@@ -120,7 +120,7 @@ func (t *table) row(cells ...any) {
 	_, _ = fmt.Fprintln(t.tabs, strings.TrimRight(strings.Join(texts, "\t"), "\t "))
 }
 
-// blank writes an empty line, after which columns have widths of their own.
+// blank writes an empty line; the columns after it have their own widths.
 func (t *table) blank() { _, _ = fmt.Fprintln(t.tabs) }
 
 // cell returns the text of a cell.
@@ -149,7 +149,7 @@ func (t *table) cell(value any) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// Colours are all as long, and every cell of a coloured column has one, so that the columns stay aligned.
+// noColour keeps columns aligned: all colours have the same length, and every cell of a coloured column has one.
 const noColour = "39"
 
 func colourOf(status string) string {
@@ -168,8 +168,8 @@ func colourOf(status string) string {
 	return noColour
 }
 
-// takesColour tells whether w is a terminal whose user has not asked for text without colours.
-func takesColour(w io.Writer) bool {
+// supportsColour tells whether w is a terminal and colours are not disabled by NO_COLOR or TERM.
+func supportsColour(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
 		return false
@@ -177,7 +177,7 @@ func takesColour(w io.Writer) bool {
 	return term.IsTerminal(int(file.Fd()))
 }
 
-// printable returns a text on one line, without characters that would steer a terminal.
+// printable returns a text on one line, without control characters.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -187,7 +187,7 @@ func printable(text string) string {
 	}, text)
 }
 
-// shorten cuts a text for a list.
+// shorten cuts a text to a length in characters.
 func shorten(text string, length int) string {
 	if runes := []rune(text); len(runes) > length {
 		return string(runes[:length-1]) + "…"

@@ -19,33 +19,33 @@ func open(t *testing.T, path string) *os.File {
 	return file
 }
 
-// terminal opens a terminal of the test's own.
+// terminal opens a pseudo-terminal.
 func terminal(t *testing.T) *os.File {
 	t.Helper()
 	master := open(t, "/dev/ptmx")
 	connection, err := master.SyscallConn()
 	require.NoError(t, err)
 	var number int
-	var fault error
+	var failed error
 	require.NoError(t, connection.Control(func(fd uintptr) {
-		if fault = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); fault == nil {
-			number, fault = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
+		if failed = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); failed == nil {
+			number, failed = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
 		}
 	}))
-	require.NoError(t, fault)
+	require.NoError(t, failed)
 	return open(t, fmt.Sprintf("/dev/pts/%d", number))
 }
 
-func TestColoursAreForTerminalsWhoseUsersWantThem(t *testing.T) {
+func TestColoursAreForTerminalsOnly(t *testing.T) {
 	t.Setenv("NO_COLOR", "")
 	t.Setenv("TERM", "xterm")
 	tty := terminal(t)
-	require.True(t, takesColour(tty))
-	require.False(t, takesColour(open(t, filepath.Join(t.TempDir(), "file"))))
-	require.False(t, takesColour(open(t, "/dev/null")), "a device, and no terminal")
+	require.True(t, supportsColour(tty))
+	require.False(t, supportsColour(open(t, filepath.Join(t.TempDir(), "file"))))
+	require.False(t, supportsColour(open(t, "/dev/null")), "a device that is no terminal")
 	t.Setenv("TERM", "dumb")
-	require.False(t, takesColour(tty))
+	require.False(t, supportsColour(tty))
 	t.Setenv("TERM", "xterm")
 	t.Setenv("NO_COLOR", "1")
-	require.False(t, takesColour(tty))
+	require.False(t, supportsColour(tty))
 }

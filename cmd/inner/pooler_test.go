@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/test/stack/pgbouncer"
 )
 
-func TestEveryCommandSaysThatAPoolerWithoutSessionsDoesNotServe(t *testing.T) {
+func TestCommandsRefusePoolerWithoutSessions(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	direct := p.db.Config.Database.DSN.Reveal()
@@ -28,10 +28,10 @@ func TestEveryCommandSaysThatAPoolerWithoutSessionsDoesNotServe(t *testing.T) {
 	} {
 		output, err := execute(t, append(command, "--config", p.config, "-d", pooler.DSN(address.Path[1:]))...)
 		require.Error(t, err, "%v", command)
-		said := output + err.Error()
-		require.Contains(t, said, "database.dsn", "%v", command)
-		require.Contains(t, said, "pool_mode", "%v", command)
-		require.NotContains(t, said, pooler.DSN(""), "%v", command)
+		text := output + err.Error()
+		require.Contains(t, text, "database.dsn", "%v", command)
+		require.Contains(t, text, "pool_mode", "%v", command)
+		require.NotContains(t, text, pooler.DSN(""), "%v", command)
 	}
 	var tasks int
 	require.NoError(t, p.db.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks`).Scan(&tasks))

@@ -13,7 +13,7 @@ import (
 
 //go:generate go run . reference ../../docs/commands.md
 
-// newReference returns the command by which docs/commands.md is made from the help texts.
+// newReference returns the command that generates docs/commands.md from the help texts.
 func newReference() *cobra.Command {
 	return &cobra.Command{
 		Use:     "reference FILE",
@@ -23,25 +23,25 @@ func newReference() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var out bytes.Buffer
-			out.WriteString("# Commands\n\nMade from the help texts by `make generate`.\n\n")
+			out.WriteString("# Commands\n\nGenerated from the help texts by `make generate`.\n\n")
 			for _, sub := range cmd.Root().Commands() {
-				// What cobra adds by itself explains itself at length.
+				// The help of cobra's completion command is long and of no use here.
 				sub.Hidden = sub.Hidden || sub.Name() == "completion"
 			}
 			if err := writeReference(&out, cmd.Root()); err != nil {
 				return err
 			}
-			return os.WriteFile(args[0], out.Bytes(), 0o644) //nolint:gosec // a documentation file is for everybody
+			return os.WriteFile(args[0], out.Bytes(), 0o644) //nolint:gosec // documentation is readable by everybody
 		},
 	}
 }
 
-// writeReference writes cmd and all commands below it, each a section.
+// writeReference writes one section for cmd and each command below it.
 func writeReference(w io.Writer, cmd *cobra.Command) error {
 	cmd.DisableAutoGenTag = true
 	cmd.InitDefaultHelpFlag()
 	var section bytes.Buffer
-	// All sections are in one file, so a link is to a heading.
+	// All sections are in one file, so links point to headings.
 	if err := doc.GenMarkdownCustom(cmd, &section, func(file string) string {
 		return "#" + strings.ReplaceAll(strings.TrimSuffix(file, ".md"), "_", "-")
 	}); err != nil {

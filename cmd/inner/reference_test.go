@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheReferenceOfTheCommandsIsCurrent(t *testing.T) {
+func TestCommandReferenceIsUpToDate(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "commands.md")
 	_, err := execute(t, "reference", file)
@@ -22,7 +22,7 @@ func TestTheReferenceOfTheCommandsIsCurrent(t *testing.T) {
 	require.Equal(t, string(made), string(kept), "run make generate")
 }
 
-func TestEveryCommandIsExplainedAndHasAnExample(t *testing.T) {
+func TestEveryCommandHasDescriptionAndExample(t *testing.T) {
 	t.Parallel()
 	var check func(cmd *cobra.Command)
 	check = func(cmd *cobra.Command) {

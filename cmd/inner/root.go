@@ -12,14 +12,13 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "inner",
 		Short: "Internal control plane of a serverless platform",
-		Long: "Inner Gateway, the internal control plane of a serverless platform: it accepts tasks over HTTP, runs them, and keeps\n" +
-			"the workers, databases and domains of the platform's users as they should be.\n\n" +
-			"Settings come from the file named by --config, from variables INNER_… and from flags, the later before the earlier;\n" +
-			"inner config print shows all of them with their meaning. A secret may be read from the file that a variable\n" +
-			"INNER_…_FILE names.\n\n" +
-			"Exit statuses: 0 done; 1 failed; 2 called wrongly (an unknown command, flag, argument or setting), nothing was begun;\n" +
-			"3 from inner status: something is not as it should be. An interrupt or SIGTERM ends what is under way in order; the second\n" +
-			"one ends the program at once, with 128 and the signal's number.",
+		Long: "Inner Gateway is the internal control plane of a serverless platform: it accepts tasks over HTTP, runs them, and\n" +
+			"reconciles the workers, databases and domains of the platform's users.\n\n" +
+			"Settings are read from the file named by --config, from variables INNER_… and from flags; later sources override\n" +
+			"earlier ones. inner config print describes all settings. A variable INNER_…_FILE names a file with a secret.\n\n" +
+			"Exit statuses: 0 success; 1 failure; 2 usage error (an unknown command, flag or argument, or an invalid setting),\n" +
+			"nothing was started; 3 inner status: the platform is degraded. The first SIGINT or SIGTERM shuts the program down\n" +
+			"gracefully; the second one ends it at once, with 128 plus the signal's number.",
 		Example: `  inner config check --config /etc/inner/inner.yaml
   inner migrate && inner serve
   inner status -o json`,
@@ -41,7 +40,7 @@ func newRoot() *cobra.Command {
 	return root
 }
 
-// isCommand refuses what is no command's name, which cobra's help answers as a success.
+// isCommand refuses the name of an unknown command, for which cobra's help would exit with 0.
 func isCommand(cmd *cobra.Command, args []string) error {
 	if found, rest, err := cmd.Root().Find(args); err != nil || len(rest) > 0 {
 		return fmt.Errorf("unknown command %q for %q", args[len(args)-1], found.CommandPath())

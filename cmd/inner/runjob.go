@@ -19,12 +19,11 @@ func newRunJob() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "run-job <type>",
-		Short: "Run one job now, in this process, and wait for its result",
-		Long: "Accepts a task, or takes the pending or waiting one named by --task, and runs it in this process when its turn\n" +
-			"comes, by the same rules as every task: it is recorded, waits for earlier tasks about the same thing, and may be\n" +
-			"run by another Inner. The exit status is 0 when the task finished. When the time is up, and on an interrupt, the\n" +
-			"task stays in the queue. A job that waits for the controller (a deploy) ends once a running Inner has recorded\n" +
-			"the outcome.",
+		Short: "Run one job in this process and wait for its result",
+		Long: "Accepts a task, or takes the pending or waiting one named by --task, and runs it in this process by the rules of every\n" +
+			"task: it is stored, waits for earlier tasks with the same ordering key, and may be run by another Inner. The exit\n" +
+			"status is 0 when the task finished. After the timeout, and on an interrupt, the task stays in the queue. A job that\n" +
+			"waits for the controller (a deploy) ends once a running Inner has recorded the outcome.",
 		Example: `  inner run-job worker.deploy_worker --info '{"worker_id":"w1","user_uid":"u1","version_id":1}'
   inner run-job worker.deploy_worker --task 4711`,
 		Args:              cobra.MaximumNArgs(1),
@@ -45,12 +44,12 @@ func newRunJob() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&info, "info", "{}", "payload of a new task, a JSON object")
 	cmd.Flags().Int64Var(&run.Task, "task", 0, "id of a pending or waiting task to run instead of a new one")
-	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "longest time to wait; the task itself stays in the queue")
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "longest time to wait; after it the task stays in the queue")
 	cmd.MarkFlagsMutuallyExclusive("info", "task")
 	return cmd
 }
 
-// checkRun tells what is wrong with a call.
+// checkRun returns why a call is invalid.
 func checkRun(run app.Run, existing bool, timeout time.Duration) error {
 	switch {
 	case run.Type == "" && !existing:
@@ -72,13 +71,13 @@ func runJob(cmd *cobra.Command, run app.Run, timeout time.Duration) error {
 	defer cancel()
 	begin := time.Now()
 	return app.RunJob(ctx, c, run, func(task int64, text string) {
-		// Progress that cannot be shown does not stop the job.
+		// A failed write does not stop the job.
 		_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%6.1fs  task %d: %s\n", time.Since(begin).Seconds(), task, printable(text))
 	})
 }
 
-// completeJobTypes completes the first argument, or the value of a flag, with the job types and their aliases.
-func completeJobTypes(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+// completeJobTypes completes the first argument, or the value of a flag, with job types and aliases.
+func completeJobTypes(cmd *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if cmd.Name() == "run-job" && len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -88,7 +87,7 @@ func completeJobTypes(cmd *cobra.Command, args []string, begun string) ([]cobra.
 	}
 	var all []cobra.Completion
 	offer := func(name, description string) {
-		if strings.HasPrefix(name, begun) {
+		if strings.HasPrefix(name, prefix) {
 			all = append(all, cobra.CompletionWithDesc(name, description))
 		}
 	}

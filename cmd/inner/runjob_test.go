@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAJobIsRunFromTheCommandLine(t *testing.T) {
+func TestRunJobRunsNewAndExistingTasks(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	kubeconfig := os.Getenv("INNER_TEST_KUBECONFIG")
@@ -32,7 +32,7 @@ func TestAJobIsRunFromTheCommandLine(t *testing.T) {
 	require.ErrorContains(t, err, "is being processed already", out)
 }
 
-func TestWhatCannotBeRunIsRefusedWithoutClusterAndDatabase(t *testing.T) {
+func TestRunJobRefusesInvalidCallsWithoutConnecting(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
 		"the known ones are audit.stuck_rows, auth.register_user, auth.user_audit, ": {"run-job", "nope"},
@@ -44,7 +44,7 @@ func TestWhatCannotBeRunIsRefusedWithoutClusterAndDatabase(t *testing.T) {
 	}
 }
 
-func TestJobTypesAndAliasesAreCompletedWithoutADatabase(t *testing.T) {
+func TestJobTypesAreCompletedWithoutDatabase(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ args, want, not string }{
 		{"run-job ", "worker.deploy_worker", ""},

@@ -33,24 +33,24 @@ func newServe() *cobra.Command {
 			return run(cmd.Context(), app.Serve(c))
 		},
 	}
-	cmd.Flags().BoolVar(&migrate, "migrate", false, "make missing tables first, like inner migrate")
+	cmd.Flags().BoolVar(&migrate, "migrate", false, "create missing tables first, like inner migrate")
 	return cmd
 }
 
-// run starts the program and stops it again once ctx ends or the program asks for it.
+// run starts the program and stops it when ctx ends or the program shuts itself down.
 func run(ctx context.Context, options fx.Option) error {
 	var log *zap.Logger
 	program := fx.New(options, fx.Populate(&log))
 	if err := program.Err(); err != nil {
-		// What one constructor said, without the page about who asked for it.
-		return app.Told("", dig.RootCause(err))
+		// The constructor's own error, without fx's dependency path.
+		return app.UserError("", dig.RootCause(err))
 	}
-	defer logAll(log)()
-	// A signal in the midst of the start is heeded after it: of a start that is cut short nothing would be stopped.
+	defer redirectLogs(log)()
+	// A signal during the start takes effect after it: fx stops nothing of an interrupted start.
 	start, cancel := context.WithTimeout(context.WithoutCancel(ctx), program.StartTimeout())
 	defer cancel()
 	if err := program.Start(start); err != nil {
-		return app.Told("start", err)
+		return app.UserError("start", err)
 	}
 	select {
 	case <-ctx.Done():
@@ -59,14 +59,13 @@ func run(ctx context.Context, options fx.Option) error {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), program.StopTimeout())
 	defer cancel()
 	if err := program.Stop(stop); err != nil {
-		return app.Told("stop", err)
+		return app.UserError("stop", err)
 	}
 	return nil
 }
 
-// logAll has what libraries would write to standard error by themselves written as lines of the log, until the returned
-// function is called.
-func logAll(log *zap.Logger) (restore func()) {
+// redirectLogs sends the output of libraries to the log instead of standard error, until the returned function is called.
+func redirectLogs(log *zap.Logger) (restore func()) {
 	tracing.LogErrors(log)
 	return zap.RedirectStdLog(log)
 }

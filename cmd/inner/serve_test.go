@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 )
 
-func TestASignalDuringTheStartStopsWhatWasStarted(t *testing.T) {
+func TestSignalDuringStartStopsStartedHooks(t *testing.T) {
 	t.Parallel()
 	ctx, signal := context.WithCancel(t.Context())
 	var begun, ended []string
@@ -37,12 +37,12 @@ func TestASignalDuringTheStartStopsWhatWasStarted(t *testing.T) {
 	require.Equal(t, []string{"cron", "queue", "server"}, ended)
 }
 
-func TestAPanicOfACommandIsAFailureAndNoWrongCall(t *testing.T) {
+func TestCommandPanicIsFailureNotUsageError(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	root := &cobra.Command{RunE: func(*cobra.Command, []string) error { panic("sk_hunter2 is amiss") }}
+	root := &cobra.Command{RunE: func(*cobra.Command, []string) error { panic("sk_hunter2 is invalid") }}
 	root.SetErr(&out)
 	root.SetArgs([]string{})
 	require.Equal(t, exitFailure, runRoot(t.Context(), root))
-	require.Contains(t, out.String(), "inner: panic: sk_*** is amiss")
+	require.Contains(t, out.String(), "inner: panic: sk_*** is invalid")
 }

@@ -16,9 +16,9 @@ func newStatus() *cobra.Command {
 	var urls []string
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Tell what runs, what is degraded, and how the queue and the workers fare",
-		Long: "Asks database and cluster how the platform fares, and the running Inner Gateways named by --url whether they are ready.\n" +
-			"Changes nothing. The exit status is 0 when everything is as it should be and 3 when something is not.",
+		Short: "Show the health of every component",
+		Long: "Shows the health of every component, read from the database, the cluster and the engines, and whether the running\n" +
+			"Inner Gateways named by --url are ready. Changes nothing. The exit status is 3 when the platform is degraded.",
 		Example: `  inner status
   inner status --url http://10.0.0.7:9901 --url http://10.0.0.8:9901 -o yaml
   kubectl -n console exec deploy/inner-gateway -- /inner status`,
@@ -49,17 +49,17 @@ func newStatus() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringArrayVar(&urls, "url", nil, "address of a running Inner Gateway to ask, may be given again (default: http.listen on this machine)")
+	cmd.Flags().StringArrayVar(&urls, "url", nil, "URL of a running Inner Gateway, repeatable (default: http.listen on this machine)")
 	addOutputFlag(cmd, &format)
 	return cmd
 }
 
-func statusTable(t *table, overview platform.Overview) {
-	t.row("PART", plain("CONDITION"), "DETAILS")
-	for _, part := range overview.Components {
-		t.row(part.Name, status(part.Condition), part.Text)
-		for _, fact := range part.Details {
-			t.row("  "+fact.Name, plain(" "), fact.Value)
+func statusTable(t *table, overview platform.PlatformStatus) {
+	t.row("COMPONENT", plain("CONDITION"), "DETAILS")
+	for _, component := range overview.Components {
+		t.row(component.Name, status(component.Condition), component.Text)
+		for _, detail := range component.Details {
+			t.row("  "+detail.Name, plain(" "), detail.Value)
 		}
 	}
 }

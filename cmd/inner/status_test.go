@@ -23,7 +23,7 @@ import (
 	platform "app238.com/inner/app/status"
 )
 
-// replica plays a running Inner Gateway whose /readyz answers so.
+// replica is a fake Inner Gateway with this answer of /readyz.
 func replica(t *testing.T, status int, answer string) (url string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -37,12 +37,12 @@ func replica(t *testing.T, status int, answer string) (url string) {
 	return server.URL
 }
 
-func (p *program) status(t *testing.T, args ...string) (platform.Overview, error) {
+func (p *program) status(t *testing.T, args ...string) (platform.PlatformStatus, error) {
 	t.Helper()
 	kubeconfig := os.Getenv("INNER_TEST_KUBECONFIG")
 	require.NotEmpty(t, kubeconfig, "run the tests with make test")
 	out, err := p.run(t, append([]string{"status", "-o", "json", "-k", kubeconfig}, args...)...)
-	var overview platform.Overview
+	var overview platform.PlatformStatus
 	require.NoError(t, json.Unmarshal([]byte(out), &overview), "%s\n%v", out, err)
 	return overview, err
 }
@@ -56,7 +56,7 @@ func (p *program) append(t *testing.T, content string) {
 	require.NoError(t, errors.Join(err, settings.Close()))
 }
 
-// lead has the test run the controller's election, for a worker namespace of its own, and win it.
+// lead wins the controller's leader election for a worker namespace of its own.
 func (p *program) lead(t *testing.T) {
 	t.Helper()
 	suffix := strings.ToLower(rand.Text()[:8])
@@ -83,18 +83,18 @@ func (p *program) lead(t *testing.T) {
 	<-leading
 }
 
-func part(t *testing.T, overview platform.Overview, name string) platform.Answer {
+func component(t *testing.T, overview platform.PlatformStatus, name string) platform.ComponentStatus {
 	t.Helper()
 	for _, p := range overview.Components {
 		if p.Name == name {
 			return p
 		}
 	}
-	t.Fatalf("there is no part %s in %+v", name, overview)
-	return platform.Answer{}
+	t.Fatalf("no component %s in %+v", name, overview)
+	return platform.ComponentStatus{}
 }
 
-func TestStatusIsGoodWhenEverythingRuns(t *testing.T) {
+func TestStatusIsOKWhenEverythingRuns(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	// Alive for as long as the test takes.
@@ -106,16 +106,16 @@ func TestStatusIsGoodWhenEverythingRuns(t *testing.T) {
 	overview, err := p.status(t, "--url", url)
 	require.NoError(t, err)
 	require.Equal(t, platform.OK, overview.Condition)
-	require.Equal(t, "database", overview.Components[0].Name, "what everything stands on comes first")
-	require.Contains(t, part(t, overview, "replicas").Text, "1 alive")
-	require.Equal(t, "1 pending, 0 processing, 0 waiting", part(t, overview, "queue").Text)
-	require.Contains(t, part(t, overview, "workers").Text, "WorkerApps")
-	require.Contains(t, part(t, overview, "rdb engine").Text, "not configured")
-	require.Contains(t, part(t, overview, "kv engine").Text, "not configured")
+	require.Equal(t, "database", overview.Components[0].Name, "dependencies of all others come first")
+	require.Contains(t, component(t, overview, "replicas").Text, "1 alive")
+	require.Equal(t, "1 pending, 0 processing, 0 waiting", component(t, overview, "queue").Text)
+	require.Contains(t, component(t, overview, "workers").Text, "WorkerApps")
+	require.Contains(t, component(t, overview, "rdb engine").Text, "not configured")
+	require.Contains(t, component(t, overview, "kv engine").Text, "not configured")
 	host, err := os.Hostname()
 	require.NoError(t, err)
-	require.Equal(t, platform.Detail{Name: "leader", Value: host}, part(t, overview, "workers").Details[0])
-	require.Equal(t, []platform.Detail{{Name: "controller", Value: "leader"}, {Name: "database", Value: "ok"}}, part(t, overview, "server").Details)
+	require.Equal(t, platform.Detail{Name: "leader", Value: host}, component(t, overview, "workers").Details[0])
+	require.Equal(t, []platform.Detail{{Name: "controller", Value: "leader"}, {Name: "database", Value: "ok"}}, component(t, overview, "server").Details)
 
 	out, err := p.run(t, "status", "--url", url, "-k", os.Getenv("INNER_TEST_KUBECONFIG"))
 	require.NoError(t, err)
@@ -123,13 +123,13 @@ func TestStatusIsGoodWhenEverythingRuns(t *testing.T) {
 	require.NotContains(t, out, "\x1b")
 	out, err = p.run(t, "status", "--url", url, "-o", "yaml", "-k", os.Getenv("INNER_TEST_KUBECONFIG"))
 	require.NoError(t, err)
-	var fromYAML platform.Overview
+	var fromYAML platform.PlatformStatus
 	require.NoError(t, yaml.Unmarshal([]byte(out), &fromYAML))
 	require.Equal(t, platform.OK, fromYAML.Condition)
-	require.Contains(t, out, "parts:\n  - name: database\n")
+	require.Contains(t, out, "components:\n  - name: database\n")
 }
 
-func TestStatusAsksOverTLSAndBelievesTheConfiguredCertificate(t *testing.T) {
+func TestStatusTrustsConfiguredCertificate(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -145,14 +145,14 @@ func TestStatusAsksOverTLSAndBelievesTheConfiguredCertificate(t *testing.T) {
 	address := server.Listener.Addr().String()
 
 	overview, _ := p.status(t, "-l", address, "--url", server.URL)
-	require.Equal(t, platform.Down, part(t, overview, "server").Condition, "nobody knows its certificate")
+	require.Equal(t, platform.Down, component(t, overview, "server").Condition, "an unknown certificate")
 	p.append(t, fmt.Sprintf("http: {tls: {certificate: %q, key: %q}}\n", certificate, key))
 	overview, _ = p.status(t, "-l", address)
-	require.Equal(t, platform.OK, part(t, overview, "server").Condition, "%+v", overview)
-	require.Equal(t, "https://"+address+" is ready", part(t, overview, "server").Text)
+	require.Equal(t, platform.OK, component(t, overview, "server").Condition, "%+v", overview)
+	require.Equal(t, "https://"+address+" is ready", component(t, overview, "server").Text)
 }
 
-func TestStatusNamesWhatIsNotAsItShouldBe(t *testing.T) {
+func TestStatusNamesDegradedComponents(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	_, err := p.db.ExecContext(t.Context(), `INSERT INTO inner_processes (id, host, heartbeat_at) VALUES ('p1', 'host-1', LOCALTIMESTAMP - INTERVAL '1 hour')`)
@@ -164,22 +164,22 @@ func TestStatusNamesWhatIsNotAsItShouldBe(t *testing.T) {
 		"--url", replica(t, http.StatusOK, `something else`), "--url", "http://127.0.0.1:1")
 	require.Equal(t, exitDegraded, exitStatus(err))
 	require.Equal(t, platform.Down, overview.Condition)
-	require.Equal(t, platform.Down, part(t, overview, "replicas").Condition, "the only process is silent")
-	require.Equal(t, platform.Degraded, part(t, overview, "queue").Condition)
+	require.Equal(t, platform.Down, component(t, overview, "replicas").Condition, "the only process has an old heartbeat")
+	require.Equal(t, platform.Degraded, component(t, overview, "queue").Condition)
 	servers := overview.Components[len(overview.Components)-3:]
 	require.Equal(t, platform.Degraded, servers[0].Condition)
 	require.Contains(t, servers[0].Text, "is not ready: rdb")
-	require.Contains(t, servers[1].Text, "no Inner Gateway")
+	require.Contains(t, servers[1].Text, "not of an Inner Gateway")
 	require.Contains(t, servers[2].Text, "no Inner Gateway answers")
 }
 
-func TestStatusTellsThatTheDatabaseIsAwayWithoutItsPassword(t *testing.T) {
+func TestStatusOfUnreachableDatabaseHidesPassword(t *testing.T) {
 	t.Parallel()
 	out, err := execute(t, "status", "-o", "json", "-k", os.Getenv("INNER_TEST_KUBECONFIG"), "-d", "postgres://u:hunter2@127.0.0.1:1/d", "--url", "http://127.0.0.1:1")
 	require.Equal(t, exitDegraded, exitStatus(err), err)
 	require.NotContains(t, out, "hunter2")
-	var overview platform.Overview
+	var overview platform.PlatformStatus
 	require.NoError(t, json.Unmarshal([]byte(out), &overview))
-	require.Equal(t, platform.Down, part(t, overview, "database").Condition)
-	require.Equal(t, platform.OK, part(t, overview, "kubernetes").Condition)
+	require.Equal(t, platform.Down, component(t, overview, "database").Condition)
+	require.Equal(t, platform.OK, component(t, overview, "kubernetes").Condition)
 }

@@ -17,7 +17,7 @@ import (
 	"app238.com/inner/app/kube/clientlog"
 )
 
-// asProgram is the variable with which the tests' own program runs as inner.
+// asProgram is the variable that makes the test binary run as inner.
 const asProgram = "INNER_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// running is inner serve in a process of its own.
+// running is an inner serve process.
 type running struct {
 	t       *testing.T
 	command *exec.Cmd
@@ -40,7 +40,7 @@ type running struct {
 	read    []string
 }
 
-// serve starts one with these variables beside the usual ones and waits until it has started.
+// serve starts inner serve with additional variables and waits until it has started.
 func (p *program) serve(t *testing.T, variables ...string) *running {
 	t.Helper()
 	self, err := os.Executable()
@@ -70,7 +70,7 @@ func (r *running) await(message string) (line map[string]any) {
 			return line
 		}
 	}
-	require.FailNow(r.t, "it ended without saying "+message, strings.Join(r.read, "\n"))
+	require.FailNow(r.t, "the program ended without logging "+message, strings.Join(r.read, "\n"))
 	return nil
 }
 
@@ -84,14 +84,14 @@ func (r *running) rest() int {
 	return r.command.ProcessState.ExitCode()
 }
 
-func TestASecondSignalEndsTheProgramAtOnce(t *testing.T) {
+func TestSecondSignalEndsProgramAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, second := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(second.String(), func(t *testing.T) {
 			t.Parallel()
 			r := setup(t).serve(t, "INNER_HTTP_DRAINTIME=2m")
 			require.NoError(t, r.command.Process.Signal(syscall.SIGTERM))
-			r.await("about to stop; waiting until requests go elsewhere")
+			r.await("drain started")
 			begun := time.Now()
 			require.NoError(t, r.command.Process.Signal(second))
 			require.Equal(t, 128+int(second), r.rest())
@@ -100,7 +100,7 @@ func TestASecondSignalEndsTheProgramAtOnce(t *testing.T) {
 	}
 }
 
-func TestEveryLineIsJSONAlsoWhereTracesCannotBeSent(t *testing.T) {
+func TestLogIsJSONWhenTraceExportFails(t *testing.T) {
 	t.Parallel()
 	r := setup(t).serve(t, "INNER_HTTP_DRAINTIME=0s", "INNER_TRACING_ENDPOINT=http://127.0.0.1:1", "INNER_TRACING_TIMEOUT=1s")
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+r.address+"/api/acceptTask",
@@ -111,7 +111,7 @@ func TestEveryLineIsJSONAlsoWhereTracesCannotBeSent(t *testing.T) {
 	require.NoError(t, answer.Body.Close())
 	require.Equal(t, http.StatusOK, answer.StatusCode)
 	require.NoError(t, r.command.Process.Signal(syscall.SIGTERM))
-	r.await("traces could not be sent")
+	r.await("trace export failed")
 	require.Zero(t, r.rest(), strings.Join(r.read, "\n"))
 	for _, line := range r.read {
 		require.True(t, json.Valid([]byte(line)), line)

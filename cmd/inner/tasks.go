@@ -15,8 +15,8 @@ import (
 func newTasks() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tasks",
-		Short: "See the task queue, and retry or cancel tasks",
-		Long:  "Shows and changes the task queue. These commands need the database only: no cluster, and no running Inner.",
+		Short: "Show the task queue, and retry or cancel tasks",
+		Long:  "Shows and changes the task queue. These commands need the database only, neither the cluster nor a running Inner.",
 		Args:  cobra.NoArgs,
 	}
 	var format outputFormat
@@ -25,8 +25,8 @@ func newTasks() *cobra.Command {
 	return cmd
 }
 
-// administer lets use work on the queue of the configured database.
-func administer(cmd *cobra.Command, use func(context.Context, job.Admin) error) error {
+// withAdmin calls use with the admin of the configured database's queue.
+func withAdmin(cmd *cobra.Command, use func(context.Context, job.Admin) error) error {
 	c, err := config.LoadForDatabase(cmd.Flags())
 	if err != nil {
 		return err
@@ -34,7 +34,7 @@ func administer(cmd *cobra.Command, use func(context.Context, job.Admin) error) 
 	return app.Admin(cmd.Context(), c, use)
 }
 
-// taskIDs reads the ids of tasks; what is none is a wrong call.
+// taskIDs parses the ids of tasks; an invalid one is a usage error.
 func taskIDs(args []string) ([]int64, error) {
 	ids := make([]int64, len(args))
 	for i, arg := range args {

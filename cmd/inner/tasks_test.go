@@ -40,7 +40,7 @@ func TestTasksAreListedInAlignedColumns(t *testing.T) {
 	require.ErrorContains(t, err, "status: must be one of pending, processing")
 }
 
-func TestIDsBeyondWhatFloatsHoldArePrintedExactly(t *testing.T) {
+func TestIDsBeyondFloatPrecisionAreExact(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	for _, id := range []int64{1<<53 + 1, math.MaxInt64} {
@@ -64,7 +64,7 @@ func TestIDsBeyondWhatFloatsHoldArePrintedExactly(t *testing.T) {
 	require.EqualValues(t, 1<<53+1, page.Tasks[0].ID)
 }
 
-func TestATaskIsShownWithoutSecrets(t *testing.T) {
+func TestTaskIsShownWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	open, secret := p.insert(t, "x", "pending", `{"a":"visible"}`), p.insert(t, "worker.sync_secret", "pending", `{"worker_id":"w1","user_uid":"u1","data":{"A":"hidden"}}`)
@@ -83,7 +83,7 @@ func TestATaskIsShownWithoutSecrets(t *testing.T) {
 	require.ErrorContains(t, err, "is not the id of a task")
 }
 
-func TestTasksAreRetriedAndCancelledAndTheExitStatusTellsOfTheOthers(t *testing.T) {
+func TestRetryAndCancelFailUnlessAllChange(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	failed, pending, running := p.insert(t, "x", "error", "{}"), p.insert(t, "x", "pending", "{}"), p.insert(t, "x", "processing", "{}")
@@ -122,7 +122,7 @@ func TestStatsAreCounted(t *testing.T) {
 	require.Regexp(t, `pod-1 +0 +3 +1.5s +2\n`, out)
 }
 
-func TestACellCannotSteerTheTerminalAndColoursKeepColumnsAligned(t *testing.T) {
+func TestCellsArePrintableAndColumnsAligned(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	tab := newTable(&out)

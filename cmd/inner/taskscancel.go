@@ -9,10 +9,10 @@ import (
 func newTasksCancel(format *outputFormat) *cobra.Command {
 	return &cobra.Command{
 		Use:   "cancel ID...",
-		Short: "End tasks that are pending or waiting",
-		Long: "Ends tasks that are pending or waiting as cancelled. One that is being processed is not interrupted. The row that\n" +
-			"a task is about says so; what has begun in the cluster goes on, and its outcome is still recorded. The exit status\n" +
-			"is 0 when every task was cancelled.",
+		Short: "Cancel pending or waiting tasks",
+		Long: "Cancels pending or waiting tasks. A task that is being processed is not interrupted. The row of the task's version or\n" +
+			"resource gets the reason as its message; a rollout that has begun goes on, and its outcome is still recorded. The\n" +
+			"exit status is 0 when every task was cancelled.",
 		Example:           "  inner tasks cancel 4711 4712",
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,

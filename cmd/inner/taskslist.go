@@ -9,7 +9,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// detailWidth is the most characters of a task's details in a list; inner tasks show tells the rest.
+// detailWidth is the longest text of a task's details in a list, in characters; inner tasks show prints all of it.
 const detailWidth = 60
 
 func newTasksList(format *outputFormat) *cobra.Command {
@@ -24,7 +24,7 @@ func newTasksList(format *outputFormat) *cobra.Command {
 			if err := filter.Validate(); err != nil {
 				return usageError{fmt.Errorf("--%w", err)}
 			}
-			return administer(cmd, func(ctx context.Context, admin job.Admin) error {
+			return withAdmin(cmd, func(ctx context.Context, admin job.Admin) error {
 				page, err := admin.List(ctx, filter)
 				if err != nil {
 					return err
@@ -33,7 +33,7 @@ func newTasksList(format *outputFormat) *cobra.Command {
 					return err
 				}
 				if page.Next != 0 && *format == tableFormat {
-					cmd.PrintErrf("there are more: --before %d\n", page.Next)
+					cmd.PrintErrf("more tasks: --before %d\n", page.Next)
 				}
 				return nil
 			})
@@ -43,8 +43,8 @@ func newTasksList(format *outputFormat) *cobra.Command {
 	flags.StringVar(&filter.Status, "status", "", "only tasks in this state")
 	flags.StringVar(&filter.Type, "type", "", "only tasks of this job type or alias")
 	flags.StringVar(&filter.Key, "key", "", "only tasks with this ordering key")
-	flags.IntVar(&filter.Limit, "limit", 50, fmt.Sprintf("most tasks to list, up to %d", job.MaxPage))
-	flags.Int64Var(&filter.Before, "before", 0, "only tasks with an id below this one: the next page")
+	flags.IntVar(&filter.Limit, "limit", 50, fmt.Sprintf("maximum number of tasks, up to %d", job.MaxPage))
+	flags.Int64Var(&filter.Before, "before", 0, "only tasks with a lower id: the next page")
 	_ = cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(job.Statuses(), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("type", completeJobTypes)
 	return cmd

@@ -13,7 +13,7 @@ func newTasksShow(format *outputFormat) *cobra.Command {
 	return &cobra.Command{
 		Use:               "show ID",
 		Short:             "Show one task with the errors of its attempts",
-		Long:              "Shows one task with the errors that were kept of its attempts, and its payload without the values of secrets.",
+		Long:              "Shows one task with the stored errors of its attempts, and its payload unless it may contain secrets.",
 		Example:           "  inner tasks show 4711",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -22,7 +22,7 @@ func newTasksShow(format *outputFormat) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return administer(cmd, func(ctx context.Context, admin job.Admin) error {
+			return withAdmin(cmd, func(ctx context.Context, admin job.Admin) error {
 				task, err := admin.Show(ctx, ids[0])
 				if err != nil {
 					return err
@@ -36,7 +36,7 @@ func newTasksShow(format *outputFormat) *cobra.Command {
 func showTable(t *table, task job.Details) {
 	info := string(task.Info)
 	if task.Info == nil {
-		info = "(may hold secrets, not shown)"
+		info = "(may contain secrets, not shown)"
 	}
 	claimed := task.ClaimedBy
 	if task.ClaimedOn != "" {
@@ -61,7 +61,7 @@ func showTable(t *table, task job.Details) {
 		{"Run by", claimed},
 		{"Claims", task.ClaimNumber},
 		{"Takeovers", task.Takeovers},
-		{"Woken", task.Resumed},
+		{"Resumed", task.Resumed},
 		{"Idempotency key", task.IdempotencyKey},
 		{"Payload", info},
 	} {

@@ -13,12 +13,13 @@ func newTasksStats(format *outputFormat) *cobra.Command {
 	return &cobra.Command{
 		Use:   "stats",
 		Short: "Count the tasks by lane, type and status",
-		Long: "Counts the tasks by lane, type and status, and tells how long the oldest pending one of each lane has waited. Of each " +
-			"process it tells how many tasks it has claimed, how many of them no worker has begun, and how many jobs go on though they were told to end.",
+		Long: "Counts the tasks by lane, type and status, and shows the age of the oldest pending task of each lane. For each process\n" +
+			"it shows the claimed tasks, those of them that wait for a worker, and the jobs that are still running after their\n" +
+			"timeout.",
 		Example: "  inner tasks stats -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return administer(cmd, func(ctx context.Context, admin job.Admin) error {
+			return withAdmin(cmd, func(ctx context.Context, admin job.Admin) error {
 				stats, err := admin.Stats(ctx)
 				if err != nil {
 					return err
@@ -43,14 +44,14 @@ func statsTable(t *table, stats job.Stats) {
 	}
 	if len(stats.Processes) > 0 {
 		t.blank()
-		t.row("PROCESS", "CLAIMED", "WAIT FOR A WORKER", "THE OLDEST FOR", "DO NOT END")
+		t.row("PROCESS", "CLAIMED", "WAITING", "OLDEST WAITING", "OVERRUN")
 		for _, p := range stats.Processes {
 			t.row(p.Host, p.Claimed, p.Waiting, age(p.OldestWaiting), p.Overrun)
 		}
 	}
 }
 
-// age writes a time in seconds as precisely as one wants to read it.
+// age rounds a time in seconds for reading.
 func age(seconds float64) time.Duration {
 	d := time.Duration(seconds * float64(time.Second))
 	if d > time.Minute {

@@ -18,9 +18,9 @@ func newUsage() *cobra.Command {
 	var user, from, to string
 	cmd := &cobra.Command{
 		Use:   "usage",
-		Short: "Show how much users' data changed, by resource and day",
-		Long: "Sums what Combinator pods reported of each resource, by day in UTC, and shows the size of SQL schemas when they " +
-			"were measured last. It needs the database only: no cluster, and no running Inner.",
+		Short: "Show the data changes of users, by resource and day",
+		Long: "Sums the usage reports of the Combinator pods by resource and day (UTC), and shows the last measured size of SQL\n" +
+			"schemas. It needs the database only, neither the cluster nor a running Inner.",
 		Example: "  inner usage --user u1 --from 2026-11-01 --to 2026-12-01\n  inner usage -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -62,7 +62,7 @@ func usageQuery(user, from, to string) (query admin.Query, err error) {
 	return query, nil
 }
 
-// day reads a day; "" is none.
+// day parses a day; "" is the zero time.
 func day(flag, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil

@@ -46,7 +46,7 @@ func TestUsageIsSummedByResourceAndDay(t *testing.T) {
 	require.ErrorContains(t, err, "--from")
 }
 
-func TestUsageBeyondWhatANumberHoldsIsShown(t *testing.T) {
+func TestUsageBeyondInt64IsExact(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	_, err := p.db.Exec(`INSERT INTO combinator_resources (id, user_uid, resource_type, resource_id) VALUES (1, 'u1', 'rdb', 'r1')`)
@@ -61,7 +61,7 @@ func TestUsageBeyondWhatANumberHoldsIsShown(t *testing.T) {
 	}
 }
 
-func TestErrorsOfTheDatabaseAreToldInWordsAndNotTheDrivers(t *testing.T) {
+func TestDatabaseErrorsAreExplained(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	for _, table := range []string{"combinator_resource_reports", "console_tasks", "inner_domain_checks", "inner_audits"} {

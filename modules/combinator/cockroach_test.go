@@ -21,8 +21,8 @@ func TestASchemaIsMadeAndDroppedOnACockroachDB(t *testing.T) {
 			t.Parallel()
 			var platform *server.Server
 			b := setup(t, layout, func(c *config.Config) {
-				platform, c.Database.DSN = testdatabase.PlayCockroachDB(t, c.Database.DSN)
-				_, c.Combinator.RDB.DSN = testdatabase.PlayCockroachDB(t, c.Combinator.RDB.DSN)
+				platform, c.Database.DSN = testdatabase.EmulateCockroachDB(t, c.Database.DSN)
+				_, c.Combinator.RDB.DSN = testdatabase.EmulateCockroachDB(t, c.Combinator.RDB.DSN)
 			})
 			b.user("u1", "sk_one")
 			b.resource("u1", "r1", "rdb")
@@ -55,7 +55,7 @@ func TestSizesThatTheEngineKeepsToItselfAreUnknown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t, layout, func(c *config.Config) {
-				_, c.Combinator.RDB.DSN = testdatabase.PlayCockroachDB(t, c.Combinator.RDB.DSN)
+				_, c.Combinator.RDB.DSN = testdatabase.EmulateCockroachDB(t, c.Combinator.RDB.DSN)
 			})
 			b.user("u1", "sk_one")
 			b.resource("u1", "r1", "rdb")

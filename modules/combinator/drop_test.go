@@ -76,7 +76,7 @@ func servers(t *testing.T) map[string]func(*config.Config) {
 	return map[string]func(*config.Config){
 		"PostgreSQL": func(*config.Config) {},
 		"CockroachDB": func(c *config.Config) {
-			_, c.Combinator.RDB.DSN = testdatabase.PlayCockroachDB(t, c.Combinator.RDB.DSN)
+			_, c.Combinator.RDB.DSN = testdatabase.EmulateCockroachDB(t, c.Combinator.RDB.DSN)
 		},
 	}
 }

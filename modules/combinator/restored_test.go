@@ -25,7 +25,7 @@ func TestAfterARestoreRolesHaveTheKeysOfTheRowsAgain(t *testing.T) {
 
 	id, err := database.Identity(t.Context(), b.db.DB)
 	require.NoError(t, err)
-	done, err := database.Restored(t.Context(), b.db.DB, id)
+	done, err := database.RenewIdentity(t.Context(), b.db.DB, id)
 	require.NoError(t, err)
 	require.True(t, done)
 	require.NoError(t, b.run(jobs.SyncPasswordsType, map[string]string{}))

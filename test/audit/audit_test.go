@@ -1,4 +1,4 @@
-// Package audit_test runs the audit as the product does: by the queue, on several replicas, and deleting by jobs.
+// Package audit_test runs the audit as in production: by the queue, on several replicas, with deletions by jobs.
 package audit_test
 
 import (
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestReplicasThatStartTogetherAuditOnceAndNeverTwoAtATime(t *testing.T) {
+func TestReplicasAuditOnceAndNeverConcurrently(t *testing.T) {
 	t.Parallel()
 	p := setup(t, names(30)...)
 	one, two := p.start(), p.start()
@@ -30,7 +30,7 @@ func TestReplicasThatStartTogetherAuditOnceAndNeverTwoAtATime(t *testing.T) {
 	require.Equal(t, 13, p.count(`SELECT count(*) FROM inner_audits WHERE finished_at IS NOT NULL`))
 }
 
-func TestAnAuditWhoseReplicaEndsHalfwayIsRunAgainByAnother(t *testing.T) {
+func TestInterruptedAuditIsRunByAnotherReplica(t *testing.T) {
 	t.Parallel()
 	p := setup(t, names(5)...)
 	one := p.start()
@@ -53,7 +53,7 @@ func TestAnAuditWhoseReplicaEndsHalfwayIsRunAgainByAnother(t *testing.T) {
 	require.Equal(t, 1, p.count(`SELECT count(*) FROM inner_audits WHERE task_id = $1 AND finished_at IS NOT NULL`, task))
 }
 
-func TestAnAuditThatWasToDeleteAndWasNotAllowedToIsAnError(t *testing.T) {
+func TestForbiddenAuditDeletionIsError(t *testing.T) {
 	t.Parallel()
 	p := setup(t, names(3)...)
 	one := p.start()

@@ -27,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what has to come; machines are shared.
+// timeout is how long a test waits for an expected event on a busy machine.
 const timeout = time.Minute
 
 // platform is a database and things, for replicas that run tasks and audits.
@@ -62,7 +62,7 @@ func (p *platform) count(query string, args ...any) (n int) {
 	return n
 }
 
-// replica is a process, but for its being one: a graph of its own on the same database.
+// replica is a graph like that of a process, on the same database.
 type replica struct {
 	queue job.Queue
 	stop  func()
@@ -76,7 +76,7 @@ func (p *platform) start() replica {
 		fx.Supply(p.Config, p.things),
 		fx.Provide(zap.NewNop, database.Open, database.OpenPreparedPool, database.OpenHeartbeat, database.NewEnt, metrics.NewRegistry, tracing.New,
 			inventory.AsInventories(func(t *things, db *sql.DB, client *ent.Client, q job.Queue) []inventory.Inventory {
-				return []inventory.Inventory{&stock{things: t, db: db, ent: client, queue: q}}
+				return []inventory.Inventory{&fakeInventory{things: t, db: db, ent: client, queue: q}}
 			}),
 			job.As(func(t *things) job.Definition { return job.Define(job.Spec{Type: removalType}, remove{t}) }),
 		),
@@ -103,7 +103,7 @@ func (payload) Validate() error { return nil }
 // OrderingKey implements job.Payload.
 func (payload) OrderingKey() string { return "" }
 
-// audit asks for an audit and returns its task.
+// audit accepts an audit and returns its task.
 func (r replica) audit(t *testing.T) int64 {
 	t.Helper()
 	id, err := r.queue.Accept(t.Context(), "auth.user_audit", payload{})

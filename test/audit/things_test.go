@@ -60,8 +60,8 @@ func (t *things) list(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// stock is the inventory of a replica: no row wishes any thing, apart from the workers'.
-type stock struct {
+// fakeInventory is the inventory of a replica: no object has a row, apart from the workers'.
+type fakeInventory struct {
 	things *things
 	db     *sql.DB
 	ent    *ent.Client
@@ -69,10 +69,10 @@ type stock struct {
 }
 
 // Kind implements inventory.Inventory.
-func (s *stock) Kind() string { return "thing" }
+func (s *fakeInventory) Kind() string { return "thing" }
 
-// World implements inventory.Inventory.
-func (s *stock) ListActual(ctx context.Context, page func([]inventory.Object) error) error {
+// ListActual implements inventory.Inventory.
+func (s *fakeInventory) ListActual(ctx context.Context, page func([]inventory.Object) error) error {
 	names, err := s.things.list(ctx)
 	if err != nil {
 		return err
@@ -86,8 +86,8 @@ func (s *stock) ListActual(ctx context.Context, page func([]inventory.Object) er
 	return nil
 }
 
-// Rows implements inventory.Inventory.
-func (s *stock) ListDesired(ctx context.Context, after int64, limit int) ([]inventory.Desired, error) {
+// ListDesired implements inventory.Inventory.
+func (s *fakeInventory) ListDesired(ctx context.Context, after int64, limit int) ([]inventory.Desired, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT id, wid, user_uid FROM workers WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
 	if err != nil {
 		return nil, err
@@ -105,12 +105,12 @@ func (s *stock) ListDesired(ctx context.Context, after int64, limit int) ([]inve
 }
 
 // Repair implements inventory.Inventory. No row needs anything.
-func (s *stock) Repair(context.Context, inventory.Desired, inventory.Drift) error {
+func (s *fakeInventory) Repair(context.Context, inventory.Desired, inventory.Drift) error {
 	return errors.New("nothing is to be repaired")
 }
 
 // Delete implements inventory.Inventory: by a job, as the modules do.
-func (s *stock) Delete(ctx context.Context, o inventory.Object) error {
+func (s *fakeInventory) Delete(ctx context.Context, o inventory.Object) error {
 	err := database.InTx(ctx, s.ent, func(ctx context.Context, tx *ent.Tx) error {
 		_, err := s.queue.Enqueue(ctx, tx, removalType, removal{o.Name})
 		return err

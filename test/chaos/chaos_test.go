@@ -21,7 +21,7 @@ import (
 const producers = 16
 
 // deafEvery is how many tasks there are for one that ignores its context.
-const deafEvery = 40
+const silentEvery = 40
 
 // load is what is posted: in waves that come faster than they can be run, so that a kill finds much in hand.
 type load struct {
@@ -36,9 +36,9 @@ func newLoad() load {
 	return load{tasks: 1200, keys: 60, waves: 4, span: 10 * time.Second}
 }
 
-func TestNothingIsLostDoubledOrOvertakenWhateverBreaks(t *testing.T) {
+func TestFaultsLoseDuplicateAndReorderNothing(t *testing.T) {
 	t.Parallel()
-	w, l := newWorld(t), newLoad()
+	w, l := newFixture(t), newLoad()
 	w.workers = 2
 	lossy := proxy.New(t, w.dsn)
 	w.dsn = lossy.DSN
@@ -93,7 +93,7 @@ func (l load) post(ctx context.Context, f *fleet) ([]acceptance, error) {
 
 // produce posts one producer's part.
 func (l load) produce(ctx context.Context, f *fleet, producer int) (accepted []acceptance, err error) {
-	chance := rand.New(rand.NewPCG(f.world.seed, uint64(100+producer)))
+	chance := rand.New(rand.NewPCG(f.fixture.seed, uint64(100+producer)))
 	keys := (l.keys - producer + producers - 1) / producers
 	seqs := make([]int, keys)
 	wave := time.NewTicker(l.span / time.Duration(l.waves))
@@ -103,10 +103,10 @@ func (l load) produce(ctx context.Context, f *fleet, producer int) (accepted []a
 		if i%(tasks/l.waves+1) == 0 && i > 0 {
 			<-wave.C
 		}
-		if i%deafEvery == 0 {
-			key := fmt.Sprintf("%s%d-%d", deafKeys, producer, i)
-			n := echo.Note{Key: key, Seq: 1, Token: fmt.Sprintf("%d-%s", f.world.seed, key), Hold: 1000, Deaf: true}
-			a, err := acceptAnyhow(ctx, n, func() *replica { return f.pick(chance) })
+		if i%silentEvery == 0 {
+			key := fmt.Sprintf("%s%d-%d", silentKeys, producer, i)
+			n := echo.Note{Key: key, Seq: 1, Token: fmt.Sprintf("%d-%s", f.fixture.seed, key), Hold: 1000, Deaf: true}
+			a, err := acceptUntilAnswered(ctx, n, func() *replica { return f.pick(chance) })
 			if err != nil {
 				return nil, err
 			}
@@ -116,8 +116,8 @@ func (l load) produce(ctx context.Context, f *fleet, producer int) (accepted []a
 		k := chance.IntN(keys)
 		seqs[k]++
 		key := fmt.Sprintf("key-%d", producer+producers*k)
-		n := echo.Note{Key: key, Seq: seqs[k], Token: fmt.Sprintf("%d-%s-%d", f.world.seed, key, seqs[k])}
-		a, err := acceptAnyhow(ctx, n, func() *replica { return f.pick(chance) })
+		n := echo.Note{Key: key, Seq: seqs[k], Token: fmt.Sprintf("%d-%s-%d", f.fixture.seed, key, seqs[k])}
+		a, err := acceptUntilAnswered(ctx, n, func() *replica { return f.pick(chance) })
 		if err != nil {
 			return nil, err
 		}

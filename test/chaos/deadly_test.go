@@ -11,10 +11,10 @@ import (
 
 // A job may end its process each time, by its use of memory or a fault of the runtime. That must not go on for ever, nor
 // cost the tasks anything that happen to be in the same process.
-func TestATaskThatEndsItsProcessIsGivenUpAndAllOthersAreDone(t *testing.T) {
+func TestTaskThatCrashesProcessesIsDiscarded(t *testing.T) {
 	t.Parallel()
 	const others = 80
-	w := newWorld(t)
+	w := newFixture(t)
 	w.maxTakeovers = 5
 	gate := w.file("deadly", "gate")
 	r := w.start(t, "replica-1")

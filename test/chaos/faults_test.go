@@ -38,7 +38,7 @@ type mayhem struct {
 
 // chance returns a source of numbers that follow from the seed and the purpose.
 func (m *mayhem) chance(purpose uint64) *rand.Rand {
-	return rand.New(rand.NewPCG(m.fleet.world.seed, purpose))
+	return rand.New(rand.NewPCG(m.fleet.fixture.seed, purpose))
 }
 
 // run returns when the span is over, everything has happened, and three replicas run again.
@@ -57,7 +57,7 @@ func (m *mayhem) run(ctx context.Context) error {
 // serves its sessions for as long, and has it fail over to a standby and back. One comes after the other, so that each is
 // seen to be survived.
 func (m *mayhem) breakOneByOne(ctx context.Context) error {
-	server := m.fleet.world.server
+	server := m.fleet.fixture.server
 	faults.Pause(ctx, m.span/8)
 	if err := errors.Join(server.Stop(ctx), ctx.Err()); err != nil {
 		return fmt.Errorf("stop the database: %w", err)
@@ -94,9 +94,9 @@ func (m *mayhem) breakOneByOne(ctx context.Context) error {
 // freezeBackends stops whatever serves a session, for longer than a lease lasts: the answers to what was sent do not come,
 // and connections that are made anew work.
 func (m *mayhem) freezeBackends(ctx context.Context) error {
-	frozen, thaw, err := m.fleet.world.server.FreezeBackends(ctx, "platform", "")
+	frozen, thaw, err := m.fleet.fixture.server.FreezeBackends(ctx, "platform", "")
 	for ; err == nil && frozen == 0 && ctx.Err() == nil; faults.Pause(ctx, pollInterval) { // none has connected again yet
-		frozen, thaw, err = m.fleet.world.server.FreezeBackends(ctx, "platform", "")
+		frozen, thaw, err = m.fleet.fixture.server.FreezeBackends(ctx, "platform", "")
 	}
 	if err != nil {
 		return err
@@ -108,7 +108,7 @@ func (m *mayhem) freezeBackends(ctx context.Context) error {
 
 // failOver has a standby take the server's place. For a while the address leads to the standby, which takes no writes.
 func (m *mayhem) failOver(ctx context.Context) error {
-	w := m.fleet.world
+	w := m.fleet.fixture
 	next, err := w.server.FailOver(ctx, func(standby *postgres.Server) {
 		w.address.LeadTo(m.t, standby.DSN("platform"))
 		faults.Pause(ctx, takeoverAfter/2)
@@ -177,7 +177,7 @@ func (m *mayhem) freeze(ctx context.Context) error {
 func (m *mayhem) occupy(ctx context.Context, r *replica) error {
 	for i := 0; ctx.Err() == nil; i++ {
 		key := fmt.Sprintf("standstill-%d", i)
-		a, err := acceptAnyhow(ctx, echo.Note{Key: key, Seq: 1, Token: key, Hold: 1500}, func() *replica { return r })
+		a, err := acceptUntilAnswered(ctx, echo.Note{Key: key, Seq: 1, Token: key, Hold: 1500}, func() *replica { return r })
 		if err != nil {
 			return err
 		}

@@ -23,7 +23,7 @@ const fleetSize = 3
 
 // fleet keeps three replicas running.
 type fleet struct {
-	world *world
+	fixture *fixture
 
 	mu       sync.Mutex
 	slots    [fleetSize]*replica
@@ -34,9 +34,9 @@ type fleet struct {
 }
 
 // newFleet starts the replicas.
-func newFleet(t *testing.T, w *world) *fleet {
+func newFleet(t *testing.T, w *fixture) *fleet {
 	t.Helper()
-	f := &fleet{world: w}
+	f := &fleet{fixture: w}
 	t.Cleanup(func() {
 		for _, r := range f.replicas() {
 			r.process.Kill()
@@ -56,7 +56,7 @@ func (f *fleet) fill(ctx context.Context, slot int) error {
 	f.launched++
 	name := fmt.Sprintf("replica-%d", f.launched)
 	f.mu.Unlock()
-	r, err := f.world.launch(ctx, name)
+	r, err := f.fixture.launch(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (f *fleet) terminate(t *testing.T) {
 // takeovers returns how many tasks the replicas say that they took over.
 func (f *fleet) takeovers(t *testing.T) (tasks int) {
 	t.Helper()
-	for line := range bytes.Lines(f.world.logs(t)) {
+	for line := range bytes.Lines(f.fixture.logs(t)) {
 		var l struct {
 			Msg   string
 			Tasks int

@@ -14,7 +14,7 @@ import (
 const killed journal.Outcome = "killed"
 
 // deafKeys is how the keys of deaf tasks begin.
-const deafKeys = "deaf-"
+const silentKeys = "deaf-"
 
 // thawed is how long after SIGCONT a replica may begin an execution that was due before, provided that it is aborted.
 const thawed = 500 * time.Millisecond
@@ -31,7 +31,7 @@ type execution struct {
 
 // deaf tells whether the execution does not look at its context: it goes on in a process that was presumed dead, and only the
 // result is kept from counting.
-func (e *execution) deaf() bool { return strings.HasPrefix(e.key, deafKeys) }
+func (e *execution) silent() bool { return strings.HasPrefix(e.key, silentKeys) }
 
 // String describes the execution.
 func (e *execution) String() string {
@@ -83,7 +83,7 @@ func (h *history) settle() {
 		if r.continued.IsZero() || e.end.Before(r.continued) {
 			return false
 		}
-		if e.deaf() {
+		if e.silent() {
 			return false
 		}
 		if e.begin.Before(r.continued) {
@@ -159,7 +159,7 @@ func (h *history) checkEnds() {
 // checkAlone sees that no two executions of a key overlap, those of one task least of all, unless the first one is deaf.
 func (h *history) checkAlone(key string, of []*execution) {
 	for i := 1; i < len(of); i++ {
-		if !of[i-1].deaf() && of[i].begin.Before(of[i-1].end) {
+		if !of[i-1].silent() && of[i].begin.Before(of[i-1].end) {
 			h.fault("%s overlaps: %s; %s", key, of[i-1], of[i])
 		}
 	}

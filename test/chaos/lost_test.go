@@ -17,10 +17,10 @@ import (
 
 // A statement may be carried out and its answer lost: then rows are claims of a process that knows nothing of them, and
 // lives. What is asked again must not be there twice.
-func TestClaimsWhoseAnswerWasLostAreRun(t *testing.T) {
+func TestClaimsWithLostAnswerAreRun(t *testing.T) {
 	t.Parallel()
 	const tasks = 400
-	w := newWorld(t)
+	w := newFixture(t)
 	p := proxy.New(t, w.dsn)
 	w.dsn = p.DSN
 	r, victim := w.start(t, "unlucky"), w.start(t, "victim")
@@ -33,7 +33,7 @@ func TestClaimsWhoseAnswerWasLostAreRun(t *testing.T) {
 		group.Go(func() error {
 			for i := producer; i < tasks; i += producers {
 				n := echo.Note{Key: fmt.Sprintf("key-%d", producer), Seq: i/producers + 1, Token: fmt.Sprintf("lost-%d-", i)}
-				a, err := acceptAnyhow(ctx, n, func() *replica { return r })
+				a, err := acceptUntilAnswered(ctx, n, func() *replica { return r })
 				if err != nil {
 					return err
 				}
@@ -77,10 +77,10 @@ func requireKinds(t *testing.T, p *proxy.Proxy) {
 }
 
 // An outage shorter than a lease costs no execution: the results of what ended meanwhile are written afterwards.
-func TestResultsAreWrittenAfterAShortOutage(t *testing.T) {
+func TestResultsAreWrittenAfterOutage(t *testing.T) {
 	t.Parallel()
 	const tasks = 4
-	w := newWorld(t)
+	w := newFixture(t)
 	p := proxy.New(t, w.dsn)
 	w.dsn = p.DSN
 	gate := w.file("patient", "gate")

@@ -76,7 +76,7 @@ type acceptance struct {
 }
 
 // acceptAnyhow posts a task to whatever replica pick names, until one accepts it.
-func acceptAnyhow(ctx context.Context, n echo.Note, pick func() *replica) (acceptance, error) {
+func acceptUntilAnswered(ctx context.Context, n echo.Note, pick func() *replica) (acceptance, error) {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	begin := time.Now()

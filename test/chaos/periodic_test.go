@@ -15,7 +15,7 @@ type tick struct {
 }
 
 // ticks returns those that were taken, in their order.
-func (w *world) ticks(t *testing.T) (all []tick) {
+func (w *fixture) ticks(t *testing.T) (all []tick) {
 	t.Helper()
 	found, err := w.db.QueryContext(t.Context(), `SELECT due, task_id FROM inner_ticks WHERE name = $1 ORDER BY tick`, echo.PeriodicKey)
 	require.NoError(t, err)
@@ -45,13 +45,13 @@ func stoodStill(second int64, ended time.Time, looks []time.Time) bool {
 	return false
 }
 
-func TestAPeriodicJobRunsOnceATickOnTwoReplicas(t *testing.T) {
+func TestPeriodicJobRunsOncePerTickOnTwoReplicas(t *testing.T) {
 	t.Parallel()
 	wanted := 10
 	if long() {
 		wanted = 60
 	}
-	w := newWorld(t)
+	w := newFixture(t)
 	one, two := w.start(t, "one", "--periodic"), w.start(t, "two", "--periodic")
 	var looks []time.Time
 	w.await(t, time.Duration(wanted)*time.Second+timeout, "enough ticks", func() bool {

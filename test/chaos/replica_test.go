@@ -33,7 +33,7 @@ type replica struct {
 }
 
 // launch starts a replica and returns when it listens; the caller ends it.
-func (w *world) launch(ctx context.Context, name string, flags ...string) (*replica, error) {
+func (w *fixture) launch(ctx context.Context, name string, flags ...string) (*replica, error) {
 	file := w.file(name, "yaml")
 	if err := os.WriteFile(file, []byte(w.configuration()), 0o600); err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (r *replica) findAddress() error {
 }
 
 // start is launch for a test, which ends with the replica ended.
-func (w *world) start(t *testing.T, name string, flags ...string) *replica {
+func (w *fixture) start(t *testing.T, name string, flags ...string) *replica {
 	t.Helper()
 	r, err := w.launch(t.Context(), name, flags...)
 	require.NoError(t, err)
@@ -151,7 +151,7 @@ func executions(t *testing.T, replicas ...*replica) (all []*execution) {
 }
 
 // logs returns what all replicas have logged.
-func (w *world) logs(t *testing.T) []byte {
+func (w *fixture) logs(t *testing.T) []byte {
 	t.Helper()
 	files, err := filepath.Glob(w.file("*", "log"))
 	require.NoError(t, err)
@@ -165,7 +165,7 @@ func (w *world) logs(t *testing.T) []byte {
 }
 
 // requireSound looks for what no replica may log, whatever happens to it.
-func (w *world) requireSound(t *testing.T) {
+func (w *fixture) requireSound(t *testing.T) {
 	t.Helper()
 	for _, word := range []string{"DATA RACE", "panic", "goroutine "} {
 		require.NotContains(t, string(w.logs(t)), word)

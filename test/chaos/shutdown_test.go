@@ -53,10 +53,10 @@ func open(t *testing.T, gate string) {
 	require.NoError(t, os.WriteFile(gate, nil, 0o600))
 }
 
-func TestWhatRunsEndsAtSIGTERMAndTheRestRunsAfterTheRestart(t *testing.T) {
+func TestRunningJobsEndAtSIGTERMOthersAfterRestart(t *testing.T) {
 	t.Parallel()
 	const running, queued = 4, 500
-	w := newWorld(t)
+	w := newFixture(t)
 	gate := w.file("first", "gate")
 	first := w.start(t, "first")
 	_, err := acceptAll(t.Context(), first, running, single("running", 2000, gate))
@@ -94,10 +94,10 @@ func TestWhatRunsEndsAtSIGTERMAndTheRestRunsAfterTheRestart(t *testing.T) {
 	w.requireSound(t)
 }
 
-func TestAcceptsAreAnsweredWhileAllWorkersAreBlocked(t *testing.T) {
+func TestAcceptsSucceedWhileWorkersAreBlocked(t *testing.T) {
 	t.Parallel()
 	const blocking, slow = 4, 300
-	w := newWorld(t)
+	w := newFixture(t)
 	gate := w.file("blocked", "gate")
 	r := w.start(t, "blocked")
 	_, err := acceptAll(t.Context(), r, blocking, single("blocking", 5, gate))

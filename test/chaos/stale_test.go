@@ -14,7 +14,7 @@ import (
 )
 
 // begun returns the executions by their tasks once each of these replicas has begun n of them.
-func (w *world) begun(t *testing.T, n int, replicas ...*replica) map[int64][]*execution {
+func (w *fixture) begun(t *testing.T, n int, replicas ...*replica) map[int64][]*execution {
 	t.Helper()
 	byTask := map[int64][]*execution{}
 	w.await(t, timeout, "the tasks have begun", func() bool {
@@ -37,7 +37,7 @@ var endings = []journal.Outcome{journal.Done, journal.Retry, journal.Snooze, jou
 
 // occupyWithEndings gives a replica a task for each ending, waits until it is in the middle of them all, and returns the gate
 // at which they wait before their last 700 milliseconds.
-func (w *world) occupyWithEndings(t *testing.T, r *replica) (gate string) {
+func (w *fixture) occupyWithEndings(t *testing.T, r *replica) (gate string) {
 	t.Helper()
 	gate = w.file(r.name, "gate")
 	for i, ending := range endings {
@@ -53,9 +53,9 @@ func (w *world) occupyWithEndings(t *testing.T, r *replica) (gate string) {
 
 // A job that does not look at its context goes on in a process that was presumed dead. Whatever it then returns must not
 // touch the task, which runs elsewhere.
-func TestAReplicaThatStoodStillChangesNothing(t *testing.T) {
+func TestFrozenReplicaChangesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	stale := w.start(t, "stale")
 	gate := w.occupyWithEndings(t, stale)
 	require.NoError(t, stale.freeze())
@@ -70,9 +70,9 @@ func TestAReplicaThatStoodStillChangesNothing(t *testing.T) {
 
 // A process that is cut off from the database has results that it tries to write until it can; by then the tasks run
 // elsewhere.
-func TestAReplicaThatWasCutOffChangesNothing(t *testing.T) {
+func TestDisconnectedReplicaChangesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	p, direct := proxy.New(t, w.dsn), w.dsn
 	w.dsn = p.DSN
 	stale := w.start(t, "stale")
@@ -91,7 +91,7 @@ func TestAReplicaThatWasCutOffChangesNothing(t *testing.T) {
 	w.requireSound(t)
 }
 
-func requireOnlyTheSecondCounts(t *testing.T, w *world, stale, other *replica) {
+func requireOnlyTheSecondCounts(t *testing.T, w *fixture, stale, other *replica) {
 	t.Helper()
 	rows := w.rows(t)
 	require.Len(t, rows, len(endings))

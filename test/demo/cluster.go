@@ -54,8 +54,8 @@ func (d *demo) makeNamespace(ctx context.Context, name string) error {
 	if !apierrors.IsNotFound(err) {
 		return err
 	}
-	wished := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	_, err = namespaces.Create(ctx, wished, metav1.CreateOptions{FieldManager: kube.FieldManager})
+	desired := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	_, err = namespaces.Create(ctx, desired, metav1.CreateOptions{FieldManager: kube.FieldManager})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("make namespace %s: %w", name, err)
 	}

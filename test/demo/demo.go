@@ -10,7 +10,7 @@ import (
 )
 
 // lookPoll is how often everything is looked at while the deploy goes on. A deploy takes a fraction of a second.
-const lookPoll = 10 * time.Millisecond
+const pollInterval = 10 * time.Millisecond
 
 // demo is one demonstration.
 type demo struct {
@@ -148,12 +148,12 @@ func (d *demo) payload() workerPayload {
 // watch shows the deploy until it is over.
 func (d *demo) watch(ctx context.Context, times *timeline) error {
 	over, failure := false, error(nil)
-	err := until(ctx, lookPoll, func(ctx context.Context) error {
+	err := until(ctx, pollInterval, func(ctx context.Context) error {
 		if d.ended() {
 			over, failure = true, d.inner.serving.Failure()
 			return nil
 		}
-		v, err := d.look(ctx)
+		v, err := d.observe(ctx)
 		if err != nil {
 			return err
 		}

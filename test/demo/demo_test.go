@@ -23,7 +23,7 @@ import (
 const (
 	// envSelf makes the test program the demonstration.
 	envSelf = "INNER_DEMO_SELF"
-	// patience is more than a demonstration takes on a busy machine that has to build Inner first.
+	// timeout is more than a demonstration takes on a busy machine that has to build Inner first.
 	timeout = 10 * time.Minute
 )
 
@@ -106,7 +106,7 @@ func (s *stage) requireNothingLeft(t *testing.T, output string) {
 	}
 }
 
-func TestTheDemonstrationOnServersOfOnesOwn(t *testing.T) {
+func TestDemonstrationOnExternalServers(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	d := s.begin(t, "--once", "--verbose")
@@ -127,7 +127,7 @@ func TestTheDemonstrationOnServersOfOnesOwn(t *testing.T) {
 	s.requireNothingLeft(t, text)
 }
 
-func TestAWorkerThatFailsFailsTheDemonstration(t *testing.T) {
+func TestFailingWorkerFailsDemonstration(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	d := s.begin(t, "--once", "--image", "registry.example.com/fail/crash:1")
@@ -138,7 +138,7 @@ func TestAWorkerThatFailsFailsTheDemonstration(t *testing.T) {
 	s.requireNothingLeft(t, text)
 }
 
-func TestTheDemonstrationServesUntilInterrupted(t *testing.T) {
+func TestDemonstrationServesUntilInterrupted(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	d := s.begin(t)

@@ -12,7 +12,7 @@ import (
 )
 
 // lookAround is how often the demonstration looks whether its parent, `go run` as a rule, and its terminal are there.
-const lookAround = 500 * time.Millisecond
+const observe = 500 * time.Millisecond
 
 var (
 	errInterrupted = errors.New("interrupted")
@@ -50,7 +50,7 @@ func newLifetime(output io.Writer) *lifetime {
 
 func (l *lifetime) watch(signals <-chan os.Signal) {
 	parent := os.Getppid()
-	ticker := time.NewTicker(lookAround)
+	ticker := time.NewTicker(observe)
 	defer ticker.Stop()
 	for {
 		select {

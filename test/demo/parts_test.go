@@ -44,7 +44,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-func TestATakenAddressIsNamed(t *testing.T) {
+func TestAddressInUseIsReported(t *testing.T) {
 	t.Parallel()
 	var config net.ListenConfig
 	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")

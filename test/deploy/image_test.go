@@ -35,8 +35,8 @@ func dockerfile(t *testing.T) (stages [][]string) {
 // buildLine matches how the image's program is built.
 var buildLine = regexp.MustCompile(`^RUN (CGO_ENABLED=0 go build .*) -o /out/inner \./cmd/inner$`)
 
-// TestTheImageIsOneStaticProgramThatKnowsItsVersion builds the program as the image does.
-func TestTheImageIsOneStaticProgramThatKnowsItsVersion(t *testing.T) {
+// TestImageIsStaticProgramWithVersion builds the program as the image does.
+func TestImageIsStaticProgramWithVersion(t *testing.T) {
 	t.Parallel()
 	stages := dockerfile(t)
 	require.Len(t, stages, 2)
@@ -67,7 +67,7 @@ func TestTheImageIsOneStaticProgramThatKnowsItsVersion(t *testing.T) {
 	require.Contains(t, string(out), "v9.8.7-test")
 }
 
-func TestTheImageHoldsNoShellAndRunsAsTheUserOfTheDeployment(t *testing.T) {
+func TestImageHasNoShellAndRunsAsDeploymentUser(t *testing.T) {
 	t.Parallel()
 	stages := dockerfile(t)
 	image := stages[len(stages)-1]

@@ -106,7 +106,7 @@ func (c *cluster) apply(ctx context.Context, u *unstructured.Unstructured, dryRu
 	return err
 }
 
-func TestEveryOverlayIsTakenByTheAPIServer(t *testing.T) {
+func TestAPIServerAcceptsEveryOverlay(t *testing.T) {
 	t.Parallel()
 	c := setup(t)
 	overlays, err := filepath.Glob(folder + "/overlays/*")
@@ -141,9 +141,9 @@ func with(t *testing.T, component string) string {
 	return dir
 }
 
-// TestTheProductionOverlayRollsOut applies it for good. That pods are made shows that they keep to the pod security level
+// TestProductionOverlayRollsOut applies it for good. That pods are made shows that they keep to the pod security level
 // of their namespace, and that they can be placed.
-func TestTheProductionOverlayRollsOut(t *testing.T) {
+func TestProductionOverlayRollsOut(t *testing.T) {
 	t.Parallel()
 	c := setup(t)
 	var deployment *unstructured.Unstructured
@@ -163,7 +163,7 @@ func TestTheProductionOverlayRollsOut(t *testing.T) {
 	}, timeout, 100*time.Millisecond, "its pods do not become available")
 }
 
-func TestThePodsGetWhatTheyNeedAndNoMore(t *testing.T) {
+func TestPodsGetRequiredSettingsOnly(t *testing.T) {
 	t.Parallel()
 	objects := byName(t, folder+"/overlays/production")
 	pod := read[appsv1.Deployment](t, objects["Deployment/inner-gateway"]).Spec.Template.Spec
@@ -223,7 +223,7 @@ func defaults(t *testing.T) *config.Config {
 	return c
 }
 
-func TestAWorkersPodWithoutAPolicyOfItsOwnReachesNobody(t *testing.T) {
+func TestWorkerPodWithoutPolicyHasNoEgress(t *testing.T) {
 	t.Parallel()
 	found := 0
 	for _, u := range build(t, folder+"/overlays/production") {
@@ -243,7 +243,7 @@ func TestAWorkersPodWithoutAPolicyOfItsOwnReachesNobody(t *testing.T) {
 	require.Equal(t, 1, found)
 }
 
-func TestOnlyTheOuterGatewayAndCombinatorAreLetIn(t *testing.T) {
+func TestOnlyOuterAndCombinatorAreAdmitted(t *testing.T) {
 	t.Parallel()
 	var froms []string
 	for _, u := range build(t, folder+"/overlays/production") {

@@ -41,7 +41,7 @@ func selects(t *testing.T, selector *metav1.LabelSelector, of map[string]string)
 	return s.Matches(labels.Set(of)) && !s.Empty()
 }
 
-func TestNoNodeAndNoDrainTakesAllReplicas(t *testing.T) {
+func TestNodeDrainKeepsReplicas(t *testing.T) {
 	t.Parallel()
 	objects := byName(t, folder+"/overlays/production")
 	d := read[appsv1.Deployment](t, objects["Deployment/inner-gateway"])
@@ -60,7 +60,7 @@ func TestNoNodeAndNoDrainTakesAllReplicas(t *testing.T) {
 	require.Equal(t, []string{corev1.LabelHostname, corev1.LabelTopologyZone}, spread)
 }
 
-func TestThePodsAreConfined(t *testing.T) {
+func TestPodsAreConfined(t *testing.T) {
 	t.Parallel()
 	pod := read[appsv1.Deployment](t, byName(t, folder+"/overlays/production")["Deployment/inner-gateway"]).Spec.Template.Spec
 	require.True(t, *pod.SecurityContext.RunAsNonRoot)
@@ -75,7 +75,7 @@ func TestThePodsAreConfined(t *testing.T) {
 	}
 }
 
-func TestServiceAndServiceMonitorFindThePods(t *testing.T) {
+func TestServiceAndServiceMonitorSelectPods(t *testing.T) {
 	t.Parallel()
 	objects := byName(t, with(t, "servicemonitor"))
 	d := read[appsv1.Deployment](t, objects["Deployment/inner-gateway"])
@@ -98,7 +98,7 @@ func TestServiceAndServiceMonitorFindThePods(t *testing.T) {
 	require.Equal(t, "/metrics", endpoint["path"])
 }
 
-func TestWithTLSTheProbesSpeakItToo(t *testing.T) {
+func TestProbesUseTLS(t *testing.T) {
 	t.Parallel()
 	objects := byName(t, with(t, "tls"))
 	pod := read[appsv1.Deployment](t, objects["Deployment/inner-gateway"]).Spec.Template.Spec

@@ -67,7 +67,7 @@ func all(t *testing.T, pattern string, atLeast int, check func(document, text st
 	require.GreaterOrEqual(t, n, atLeast, "%s is looked for in vain", pattern)
 }
 
-func TestEveryLinkLeadsSomewhere(t *testing.T) {
+func TestEveryLinkIsValid(t *testing.T) {
 	t.Parallel()
 	texts := documents(t)
 	all(t, `\]\(([^)\s]+)\)`, 20, func(document, link string) {
@@ -101,7 +101,7 @@ func anchors(text string) []string {
 	return found
 }
 
-func TestEveryPathThatIsNamedExists(t *testing.T) {
+func TestEveryNamedPathExists(t *testing.T) {
 	t.Parallel()
 	all(t, "`((?:app|modules|configs|docs|test|cmd|ent)/[A-Za-z0-9_./-]+)`", 40, func(document, path string) {
 		_, err := os.Stat(filepath.Join(root, path))
@@ -109,7 +109,7 @@ func TestEveryPathThatIsNamedExists(t *testing.T) {
 	})
 }
 
-func TestEveryTestThatIsNamedExists(t *testing.T) {
+func TestEveryNamedTestExists(t *testing.T) {
 	t.Parallel()
 	there := map[string]bool{}
 	for _, content := range files(t, "_test.go") {
@@ -127,7 +127,7 @@ func TestEveryTestThatIsNamedExists(t *testing.T) {
 	})
 }
 
-func TestEverySettingThatIsNamedExists(t *testing.T) {
+func TestEveryNamedSettingExists(t *testing.T) {
 	t.Parallel()
 	var defaults map[string]any
 	require.NoError(t, yaml.Unmarshal(configs.Defaults, &defaults))
@@ -152,7 +152,7 @@ func TestEverySettingThatIsNamedExists(t *testing.T) {
 	})
 }
 
-func TestEveryCommandThatIsNamedExists(t *testing.T) {
+func TestEveryNamedCommandExists(t *testing.T) {
 	t.Parallel()
 	commands := documents(t)["docs/commands.md"]
 	all(t, "(?m)(?:`|^|/)(inner [a-z-]+(?: [a-z-]+)?)", 40, func(document, words string) {
@@ -168,7 +168,7 @@ func TestEveryCommandThatIsNamedExists(t *testing.T) {
 	})
 }
 
-func TestEveryMakeTargetThatIsNamedExists(t *testing.T) {
+func TestEveryNamedMakeTargetExists(t *testing.T) {
 	t.Parallel()
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	require.NoError(t, err)
@@ -177,7 +177,7 @@ func TestEveryMakeTargetThatIsNamedExists(t *testing.T) {
 	})
 }
 
-func TestEveryDecisionHasANumberOfItsOwnAndSaysWhy(t *testing.T) {
+func TestDecisionsHaveUniqueNumbersAndReasons(t *testing.T) {
 	t.Parallel()
 	numbers := map[string]string{}
 	for path, content := range documents(t) {
@@ -194,7 +194,7 @@ func TestEveryDecisionHasANumberOfItsOwnAndSaysWhy(t *testing.T) {
 	require.NotEmpty(t, numbers)
 }
 
-func TestEveryAlertIsExplainedAndEveryExplainedAlertIsThere(t *testing.T) {
+func TestOperatingGuideMatchesAlerts(t *testing.T) {
 	t.Parallel()
 	var rules struct {
 		Groups []struct {

@@ -27,8 +27,8 @@ import (
 
 // What Inner does in a cluster, action by action, for rights_test.go.
 
-// ownNamespaces gives the world a control and a Combinator namespace of its own too, in which rights can be given.
-func (w *world) ownNamespaces(t *testing.T) {
+// ownNamespaces gives the fixture a control and a Combinator namespace of its own too, in which rights can be given.
+func (w *fixture) ownNamespaces(t *testing.T) {
 	t.Helper()
 	w.namespaces.Control = strings.Replace(w.namespaces.Worker, "worker", "console", 1)
 	w.namespaces.Combinator = strings.Replace(w.namespaces.Worker, "worker", "combinator", 1)
@@ -41,7 +41,7 @@ func (w *world) ownNamespaces(t *testing.T) {
 }
 
 // tokenOfOuter has the route of deploys ask for a service account's token, and returns one that is let in.
-func (w *world) tokenOfOuter(t *testing.T) string {
+func (w *fixture) tokenOfOuter(t *testing.T) string {
 	t.Helper()
 	w.reconfigure(t, "http: {", fmt.Sprintf("http: {access: {workers: {mode: token, audience: inner, subjects: [%q]}}, ",
 		"system:serviceaccount:"+w.namespaces.Control+":outer"))
@@ -69,10 +69,10 @@ func (i *inner) deployAs(t *testing.T, token string, k worker, image string) (ve
 }
 
 // actWorkers deploys, changes, fails and recovers a worker, with its environment and secrets.
-func (w *world) actWorkers(t *testing.T, i *inner, token string) worker {
+func (w *fixture) actWorkers(t *testing.T, i *inner, token string) worker {
 	t.Helper()
 	k := w.worker(t, "u1", "w1", "registry.test/app:1", "max_replicas", "2")
-	w.putInTheWay(t, k)
+	w.obstruct(t, k)
 	i.accept(t, k.deployTask())
 	w.awaitState(t, k, "active", "success")
 	w.addByHand(t, "policy", "v1", "poddisruptionbudgets", w.namespaces.Worker, k.name(), `{"spec":{"selector":{"matchLabels":{"no":"pod"}}}}`)
@@ -93,7 +93,7 @@ func (w *world) actWorkers(t *testing.T, i *inner, token string) worker {
 
 // putInTheWay makes objects of a worker's names that cannot become what they should be by what is added to them: Services
 // whose port has the name of another one, of which one has no address, and a ConfigMap that is immutable.
-func (w *world) putInTheWay(t *testing.T, k worker) {
+func (w *fixture) obstruct(t *testing.T, k worker) {
 	t.Helper()
 	labels := workerapp.Labels(k.id, k.owner)
 	for _, service := range []struct{ namespace, name, address string }{
@@ -113,7 +113,7 @@ func (w *world) putInTheWay(t *testing.T, k worker) {
 }
 
 // actDrift changes a worker's objects by hand, deletes every object of the worker and waits until all is as it was.
-func (w *world) actDrift(t *testing.T, k worker) {
+func (w *fixture) actDrift(t *testing.T, k worker) {
 	t.Helper()
 	n, worker, ingress := k.name(), w.namespaces.Worker, w.namespaces.Ingress
 	w.addByHand(t, "apps", "v1", "deployments", worker, n, `{"spec":{"template":{"spec":{"hostNetwork":true}}}}`)
@@ -142,7 +142,7 @@ func (w *world) actDrift(t *testing.T, k worker) {
 }
 
 // actStatus asks how the platform fares, as the operator does inside a pod.
-func (w *world) actStatus(t *testing.T) {
+func (w *fixture) actStatus(t *testing.T) {
 	t.Helper()
 	out, err := w.command(t, "status").CombinedOutput()
 	require.Contains(t, string(out), "WorkerApps", "%s %v", out, err)
@@ -150,7 +150,7 @@ func (w *world) actStatus(t *testing.T) {
 }
 
 // actAudit has audits find and delete what no row wishes.
-func (w *world) actAudit(t *testing.T, i *inner) {
+func (w *fixture) actAudit(t *testing.T, i *inner) {
 	t.Helper()
 	orphan := w.worker(t, "u1", "orphan", "registry.test/app:1")
 	i.accept(t, orphan.deployTask())
@@ -165,7 +165,7 @@ func (w *world) actAudit(t *testing.T, i *inner) {
 }
 
 // orphan deletes the WorkerApp of a worker and leaves its objects, as kubectl delete --cascade=orphan does.
-func (w *world) orphan(t *testing.T, k worker) {
+func (w *fixture) orphan(t *testing.T, k worker) {
 	t.Helper()
 	policy := metav1.DeletePropagationOrphan
 	apps := w.clients.Dynamic.Resource(workerapp.Resource()).Namespace(w.namespaces.Worker)
@@ -178,7 +178,7 @@ func (w *world) orphan(t *testing.T, k worker) {
 }
 
 // actDelete deletes the worker, whose objects have lost their owner.
-func (w *world) actDelete(t *testing.T, i *inner, k worker) {
+func (w *fixture) actDelete(t *testing.T, i *inner, k worker) {
 	t.Helper()
 	_, err := w.db.ExecContext(t.Context(), `DELETE FROM workers WHERE id = $1`, k.row)
 	require.NoError(t, err)
@@ -188,7 +188,7 @@ func (w *world) actDelete(t *testing.T, i *inner, k worker) {
 }
 
 // names starts a name server that Inner asks, and in which a user has put the record of a custom domain.
-func (w *world) names(t *testing.T, domain, value string) {
+func (w *fixture) names(t *testing.T, domain, value string) {
 	t.Helper()
 	names, err := dnsserver.New()
 	require.NoError(t, err)
@@ -204,7 +204,7 @@ const (
 )
 
 // actDomain has a custom domain verified, served, and removed with its row.
-func (w *world) actDomain(t *testing.T) {
+func (w *fixture) actDomain(t *testing.T) {
 	t.Helper()
 	_, err := w.db.ExecContext(t.Context(), `INSERT INTO custom_domains (cdid, user_uid, domain, target, txt_name, txt_value, status)
 		VALUES ('0a1b2c3d', 'u1', $1, 'w1.worker.e2e.test', $2, $3, 'pending')`, customDomain, "_combinator-verify."+customDomain, customValue)
@@ -226,7 +226,7 @@ func (w *world) actDomain(t *testing.T) {
 }
 
 // pods starts what Combinator pods listen with when they are told that a resource is gone, and returns who was told what.
-func (w *world) pods(t *testing.T) (notices <-chan string) {
+func (w *fixture) pods(t *testing.T) (notices <-chan string) {
 	t.Helper()
 	told := make(chan string, 100)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -241,7 +241,7 @@ func (w *world) pods(t *testing.T) (notices <-chan string) {
 }
 
 // actCombinator has a Combinator pod, which has this machine's address, ask for a user's key and be told what is deleted.
-func (w *world) actCombinator(t *testing.T, i *inner, notices <-chan string) {
+func (w *fixture) actCombinator(t *testing.T, i *inner, notices <-chan string) {
 	t.Helper()
 	pods.NewCombinator(t, w.clients.Typed, w.namespaces.Combinator, "combinator", "127.0.0.1")
 	require.Eventually(t, func() bool {
@@ -265,7 +265,7 @@ func (w *world) actCombinator(t *testing.T, i *inner, notices <-chan string) {
 }
 
 // awaitEveryJobType has what would run by itself later run now, and waits until a task of every job type has ended well.
-func (w *world) awaitEveryJobType(t *testing.T, i *inner) {
+func (w *fixture) awaitEveryJobType(t *testing.T, i *inner) {
 	t.Helper()
 	for _, later := range []string{"domain.check", "auth.user_audit", "combinator.measure_rdb", "combinator.sweep_kv", "combinator.sync_passwords"} {
 		i.awaitTask(t, w, i.accept(t, fmt.Sprintf(`{"task_type":%q,"task_info":{}}`, later)), "finished")

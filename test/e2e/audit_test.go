@@ -23,7 +23,7 @@ audit: {mode: delete, grace: 1s, minAge: 1s, maxDeletionShare: 1, maxShrink: 1}
 `
 
 // configure appends settings to the configuration, before Inner is started.
-func (w *world) configure(t *testing.T, settings string) {
+func (w *fixture) configure(t *testing.T, settings string) {
 	t.Helper()
 	file, err := os.OpenFile(w.configFile, os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(t, err)
@@ -33,7 +33,7 @@ func (w *world) configure(t *testing.T, settings string) {
 }
 
 // startAudited starts Inner with nothing that is older than the audit at its start.
-func (w *world) startAudited(t *testing.T) *inner {
+func (w *fixture) startAudited(t *testing.T) *inner {
 	t.Helper()
 	i := w.start(t)
 	require.Eventually(t, func() bool {
@@ -43,14 +43,14 @@ func (w *world) startAudited(t *testing.T) *inner {
 }
 
 // audit has an audit carried out to its end.
-func (w *world) audit(t *testing.T, i *inner) {
+func (w *fixture) audit(t *testing.T, i *inner) {
 	t.Helper()
 	id := i.accept(t, `{"task_type":"UserAuditJob","task_info":{}}`)
 	i.awaitTask(t, w, id, "finished")
 }
 
 // dryRun returns what `inner audit --dry-run` finds, and its actions by the id of what is found.
-func (w *world) dryRun(t *testing.T) (a admin.Audit, actions map[string]admin.Action) {
+func (w *fixture) dryRun(t *testing.T) (a admin.Audit, actions map[string]admin.Action) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program.Path(), "audit", "--dry-run", "-o", "json", "--config", w.configFile)
 	out, err := cmd.Output()
@@ -70,7 +70,7 @@ func (w *world) dryRun(t *testing.T) (a admin.Audit, actions map[string]admin.Ac
 }
 
 // running tells whether a worker's Deployment exists.
-func (w *world) running(t *testing.T, k worker) bool {
+func (w *fixture) running(t *testing.T, k worker) bool {
 	t.Helper()
 	list, err := w.clients.Typed.AppsV1().Deployments(w.namespaces.Worker).List(t.Context(),
 		metav1.ListOptions{FieldSelector: "metadata.name=" + k.name()})
@@ -79,7 +79,7 @@ func (w *world) running(t *testing.T, k worker) bool {
 }
 
 // deployed returns workers that are active, and about which no task is unfinished.
-func (w *world) deployed(t *testing.T, i *inner, ids ...string) []worker {
+func (w *fixture) deployed(t *testing.T, i *inner, ids ...string) []worker {
 	t.Helper()
 	workers, tasks := make([]worker, len(ids)), make([]int64, len(ids))
 	for n, id := range ids {
@@ -93,9 +93,9 @@ func (w *world) deployed(t *testing.T, i *inner, ids ...string) []worker {
 	return workers
 }
 
-func TestAnAuditPutsRightWhatWasLostAndStuckAndDeletesOrphans(t *testing.T) {
+func TestAuditRepairsObjectsAndDeletesOrphans(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.configure(t, auditing)
 	i := w.startAudited(t)
 	w.user(t, "u1", "sk_e2e")
@@ -136,9 +136,9 @@ func TestAnAuditPutsRightWhatWasLostAndStuckAndDeletesOrphans(t *testing.T) {
 	require.Empty(t, actions)
 }
 
-func TestAnAuditLeavesAloneWhatInnerCouldNotHaveNamed(t *testing.T) {
+func TestAuditIgnoresUnderivableNames(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.configure(t, auditing)
 	i := w.startAudited(t)
 	w.user(t, "u1", "sk_e2e")

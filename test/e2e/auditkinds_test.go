@@ -17,16 +17,16 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// tenants gives the world engines of its own: a database for schemas, and a prefix in the TiKV cluster.
-func (w *world) tenants(t *testing.T) *sql.DB {
+// tenants gives the fixture engines of its own: a database for schemas, and a prefix in the TiKV cluster.
+func (w *fixture) tenants(t *testing.T) *sql.DB {
 	t.Helper()
 	db := testdatabase.NewEmpty(t)
 	w.engines(t, db.Config.Database.DSN.Reveal(), strings.ToLower(rand.Text()[:8]))
 	return db.DB
 }
 
-// engines has the world's schemas and namespaces made in a database, and under a prefix.
-func (w *world) engines(t *testing.T, dsn, prefix string) {
+// engines has the fixture's schemas and namespaces made in a database, and under a prefix.
+func (w *fixture) engines(t *testing.T, dsn, prefix string) {
 	t.Helper()
 	pd := os.Getenv("INNER_TEST_PD")
 	require.NotEmpty(t, pd, "INNER_TEST_PD is not set: run the tests with make test")
@@ -38,7 +38,7 @@ combinator:
 }
 
 // resource inserts the row of a resource of u1 that is an hour old.
-func (w *world) resource(t *testing.T, kind, id string) {
+func (w *fixture) resource(t *testing.T, kind, id string) {
 	t.Helper()
 	_, err := w.db.ExecContext(t.Context(), `INSERT INTO combinator_resources (user_uid, resource_type, resource_id, created_at)
 		VALUES ('u1', $1, $2, LOCALTIMESTAMP - INTERVAL '1 hour')`, kind, id)
@@ -46,7 +46,7 @@ func (w *world) resource(t *testing.T, kind, id string) {
 }
 
 // created inserts resources and waits until they are there.
-func (w *world) created(t *testing.T, i *inner, kind string, ids ...string) {
+func (w *fixture) created(t *testing.T, i *inner, kind string, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
 		w.resource(t, kind, id)
@@ -55,7 +55,7 @@ func (w *world) created(t *testing.T, i *inner, kind string, ids ...string) {
 	w.awaitActive(t, ids...)
 }
 
-func (w *world) awaitActive(t *testing.T, ids ...string) {
+func (w *fixture) awaitActive(t *testing.T, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
 		require.Eventually(t, func() bool {
@@ -73,7 +73,7 @@ func schemas(t *testing.T, tenants *sql.DB, name string) (n int) {
 }
 
 // strayDomain makes a Service as a custom domain has it, for which there never was a row.
-func (w *world) strayDomain(t *testing.T, cdid, platform string) {
+func (w *fixture) strayDomain(t *testing.T, cdid, platform string) {
 	t.Helper()
 	_, err := w.clients.Typed.CoreV1().Services(w.namespaces.Ingress).Create(t.Context(), &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
@@ -87,9 +87,9 @@ func (w *world) strayDomain(t *testing.T, cdid, platform string) {
 	require.NoError(t, err)
 }
 
-func TestWhatAnInterruptedRequestLeftLoadingIsPutRightWithoutAnAudit(t *testing.T) {
+func TestStuckRowsAreRepairedWithoutAudit(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.configure(t, "\naudit: {minAge: 1s, stuckInterval: 1s}\n")
 	w.tenants(t)
 	w.user(t, "u1", "sk_e2e")
@@ -102,9 +102,9 @@ func TestWhatAnInterruptedRequestLeftLoadingIsPutRightWithoutAnAudit(t *testing.
 	require.Equal(t, 1, w.count(t, `SELECT count(*) FROM console_tasks WHERE task_type = 'auth.user_audit'`))
 }
 
-func TestAnAuditLooksAfterSchemasNamespacesAndDomains(t *testing.T) {
+func TestAuditCoversSchemasNamespacesAndDomains(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.configure(t, auditing)
 	tenants := w.tenants(t)
 	i := w.startAudited(t)

@@ -13,7 +13,7 @@ import (
 
 func TestTwoHundredDeploysSurviveAKill(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	const deploys = 200
@@ -48,9 +48,9 @@ func TestTwoHundredDeploysSurviveAKill(t *testing.T) {
 	require.Len(t, sets.Items, deploys)
 }
 
-func TestWhatHappenedWhileInnerWasDownIsCaughtUpWith(t *testing.T) {
+func TestChangesDuringDowntimeAreReconciled(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	gone := w.worker(t, "u1", "gone", "registry.test/app:1")

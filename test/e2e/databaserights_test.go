@@ -22,7 +22,7 @@ var outerTables = []string{"users", "verification_codes", "workers", "worker_dep
 var documentedRole = regexp.MustCompile("(?s)```sql\n(.*?)```")
 
 // onlyOuters drops Inner's own tables, so that the database is as Inner finds it when it is installed.
-func (w *world) onlyOuters(t *testing.T) {
+func (w *fixture) onlyOuters(t *testing.T) {
 	t.Helper()
 	rows, err := w.db.QueryContext(t.Context(), `SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = 'public'`)
 	require.NoError(t, err)
@@ -44,7 +44,7 @@ func (w *world) onlyOuters(t *testing.T) {
 }
 
 // roleOfTheGuide makes the role of the operator's guide, by another name, and has Inner use it.
-func (w *world) roleOfTheGuide(t *testing.T) {
+func (w *fixture) roleOfTheGuide(t *testing.T) {
 	t.Helper()
 	guide, err := os.ReadFile("../../docs/operating.md")
 	require.NoError(t, err)
@@ -81,11 +81,11 @@ func (w *world) roleOfTheGuide(t *testing.T) {
 	w.reconfigure(t, fmt.Sprintf("%q", w.proxy.DSN), fmt.Sprintf("%q", dsn))
 }
 
-// TestTheDatabaseRightsOfTheGuideAreEnough installs Inner beside tables of the Outer Gateway's with the documented role, and
+// TestDocumentedDatabasePrivilegesSuffice installs Inner beside tables of the Outer Gateway's with the documented role, and
 // plays everything that it does.
-func TestTheDatabaseRightsOfTheGuideAreEnough(t *testing.T) {
+func TestDocumentedDatabasePrivilegesSuffice(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.onlyOuters(t)
 	w.roleOfTheGuide(t)
 	w.ownNamespaces(t)

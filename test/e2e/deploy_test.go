@@ -17,9 +17,9 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func TestADeployAsTheOuterSendsItRunsAndIsRecorded(t *testing.T) {
+func TestDeployInOuterFormatRunsAndIsRecorded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	k := w.worker(t, "u1", "w1", "registry.test/app:1", "env_json", `{"GREETING":"hello"}`)
@@ -41,9 +41,9 @@ func TestADeployAsTheOuterSendsItRunsAndIsRecorded(t *testing.T) {
 	require.Equal(t, "sk_e2e", string(secret.Data["RAYSAIL_SECRET_KEY"]))
 }
 
-func TestWorkerDeployRecordsAVersionAndRunsIt(t *testing.T) {
+func TestWorkerDeployInsertsVersionAndRunsIt(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	k := w.worker(t, "u1", "w1", "registry.test/app:1")
@@ -66,9 +66,9 @@ func TestWorkerDeployRecordsAVersionAndRunsIt(t *testing.T) {
 	require.Equal(t, 2, w.count(t, `SELECT count(*) FROM worker_deploy_versions`))
 }
 
-func TestOneBadWorkerOfTenFailsAloneNamingTheField(t *testing.T) {
+func TestInvalidWorkerFailsAloneNamingField(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	var good []worker
@@ -90,9 +90,9 @@ func TestOneBadWorkerOfTenFailsAloneNamingTheField(t *testing.T) {
 	require.True(t, apierrors.IsNotFound(err), "the cluster refuses it: %v", err)
 }
 
-func TestAFailingRolloutIsRecordedWithThePodsReason(t *testing.T) {
+func TestFailedRolloutIsRecordedWithPodReason(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	for name, image := range map[string]string{"crashes": "registry.test/fail/crash:1", "pulls": "registry.test/fail/pull:1"} {
@@ -106,9 +106,9 @@ func TestAFailingRolloutIsRecordedWithThePodsReason(t *testing.T) {
 	}
 }
 
-func TestANewerVersionSupersedesOneThatWaits(t *testing.T) {
+func TestNewerVersionSupersedesWaitingOne(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	first := w.worker(t, "u1", "w1", "registry.test/fail/unready:1")
@@ -125,9 +125,9 @@ func TestANewerVersionSupersedesOneThatWaits(t *testing.T) {
 	require.Equal(t, "active", w.state(t, second).worker)
 }
 
-func TestIdsThatDoNotBelongTogetherWriteNothing(t *testing.T) {
+func TestMismatchedIDsWriteNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	w.user(t, "u2", "sk_other")
@@ -150,9 +150,9 @@ func TestIdsThatDoNotBelongTogetherWriteNothing(t *testing.T) {
 	require.Empty(t, apps.Items)
 }
 
-func TestDeletingRemovesEveryObjectAndWhatIsNotThereIsSuccess(t *testing.T) {
+func TestDeletionRemovesAllObjectsAndIsIdempotent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	k := w.worker(t, "u1", "w1", "registry.test/app:1")
@@ -167,9 +167,9 @@ func TestDeletingRemovesEveryObjectAndWhatIsNotThereIsSuccess(t *testing.T) {
 	w.awaitNoObjects(t)
 }
 
-func TestDeletingRemovesWhatLostItsOwnerAndWaitsForWhatIsHeld(t *testing.T) {
+func TestDeletionRemovesOrphansAndWaitsForFinalizers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	k := w.deployed(t, i, "w1")[0]
@@ -193,9 +193,9 @@ func TestDeletingRemovesWhatLostItsOwnerAndWaitsForWhatIsHeld(t *testing.T) {
 	w.awaitNoObjects(t)
 }
 
-func TestAUUIDAsIdGetsAHashedNameAndRuns(t *testing.T) {
+func TestUUIDGetsHashedNameAndRuns(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	const owner = "550e8400-e29b-41d4-a716-446655440000"
 	w.user(t, owner, "sk_e2e")
@@ -205,9 +205,9 @@ func TestAUUIDAsIdGetsAHashedNameAndRuns(t *testing.T) {
 	w.awaitState(t, k, "active", "success")
 }
 
-func TestIDsBeyondWhatFloatsHoldStayExactFromTheRequestToTheRow(t *testing.T) {
+func TestIDsBeyondFloatPrecisionStayExact(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	// Such ids are CockroachDB's; its INTEGER has 64 bits.
 	const beyond = 1<<53 + 1
 	for _, statement := range []string{

@@ -13,15 +13,15 @@ import (
 // healing is how soon drift is to be gone.
 const healing = 5 * time.Second
 
-func TestDriftHeals(t *testing.T) {
+func TestDriftIsRepaired(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	k := w.worker(t, "u1", "w1", "registry.test/app:1", "env_json", `{"A":"b"}`)
 	i.accept(t, k.deployTask())
 	w.awaitState(t, k, "active", "success")
-	wished := w.objects(t)
+	before := w.objects(t)
 	deployments := w.clients.Typed.AppsV1().Deployments(w.namespaces.Worker)
 	edit := `{"spec":{"replicas":3,"template":{"spec":{"containers":[{"name":"` + k.name() + `","image":"evil:1"}]}}}}`
 	_, err := deployments.Patch(t.Context(), k.name(), types.StrategicMergePatchType, []byte(edit), metav1.PatchOptions{})
@@ -52,5 +52,5 @@ func TestDriftHeals(t *testing.T) {
 			return err == nil && after.GetUID() != before.GetUID()
 		}, healing, 50*time.Millisecond, "%s %s", lost.resource.Resource, lost.name)
 	}
-	require.Subset(t, w.objects(t), []string{wished[0]})
+	require.Subset(t, w.objects(t), []string{before[0]})
 }

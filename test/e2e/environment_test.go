@@ -16,7 +16,7 @@ import (
 )
 
 // change writes a column of a worker as the Outer Gateway does, marks the worker as loading, and sends the task.
-func (i *inner) change(t *testing.T, w *world, k worker, jobType string, data map[string]string) int64 {
+func (i *inner) change(t *testing.T, w *fixture, k worker, jobType string, data map[string]string) int64 {
 	t.Helper()
 	_, err := w.db.ExecContext(t.Context(), `UPDATE workers SET status = 'loading' WHERE id = $1`, k.row)
 	require.NoError(t, err)
@@ -25,21 +25,21 @@ func (i *inner) change(t *testing.T, w *world, k worker, jobType string, data ma
 	return i.accept(t, fmt.Sprintf(`{"task_type":%q,"task_info":{"worker_id":%q,"user_uid":%q,"data":%s}}`, jobType, k.id, k.owner, encoded))
 }
 
-func (w *world) setColumn(t *testing.T, k worker, column, value string) {
+func (w *fixture) setColumn(t *testing.T, k worker, column, value string) {
 	t.Helper()
 	_, err := w.db.ExecContext(t.Context(), `UPDATE workers SET `+column+` = $1 WHERE id = $2`, value, k.row)
 	require.NoError(t, err)
 }
 
 // awaitWorker waits until workers.status is as wanted.
-func (w *world) awaitWorker(t *testing.T, k worker, want string) {
+func (w *fixture) awaitWorker(t *testing.T, k worker, want string) {
 	t.Helper()
 	require.Eventually(t, func() bool { return w.state(t, k).worker == want }, timeout, 20*time.Millisecond,
 		"%s does not become %s", k.id, want)
 }
 
 // secret returns a worker's Secret, nil where there is none.
-func (w *world) secret(t *testing.T, k worker) *corev1.Secret {
+func (w *fixture) secret(t *testing.T, k worker) *corev1.Secret {
 	t.Helper()
 	secret, err := w.clients.Typed.CoreV1().Secrets(w.namespaces.Worker).Get(t.Context(), k.name()+"-secret", metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
@@ -50,7 +50,7 @@ func (w *world) secret(t *testing.T, k worker) *corev1.Secret {
 }
 
 // userSecrets returns what a worker's Secret holds beside the platform's keys, whose values must be right.
-func (w *world) userSecrets(t *testing.T, k worker) map[string]string {
+func (w *fixture) userSecrets(t *testing.T, k worker) map[string]string {
 	t.Helper()
 	data := map[string]string{}
 	for key, value := range w.secret(t, k).Data {
@@ -65,7 +65,7 @@ func (w *world) userSecrets(t *testing.T, k worker) map[string]string {
 	return data
 }
 
-func (w *world) env(t *testing.T, k worker) map[string]string {
+func (w *fixture) env(t *testing.T, k worker) map[string]string {
 	t.Helper()
 	found, err := w.clients.Typed.CoreV1().ConfigMaps(w.namespaces.Worker).Get(t.Context(), k.name()+"-env", metav1.GetOptions{})
 	require.NoError(t, err)
@@ -73,7 +73,7 @@ func (w *world) env(t *testing.T, k worker) map[string]string {
 }
 
 // rollouts returns how often a worker's pods were replaced, the first ones counted too.
-func (w *world) rollouts(t *testing.T, k worker) int {
+func (w *fixture) rollouts(t *testing.T, k worker) int {
 	t.Helper()
 	d, err := w.clients.Typed.AppsV1().Deployments(w.namespaces.Worker).Get(t.Context(), k.name(), metav1.GetOptions{})
 	require.NoError(t, err)
@@ -82,9 +82,9 @@ func (w *world) rollouts(t *testing.T, k worker) int {
 	return n
 }
 
-func TestASecretSetBeforeTheFirstDeployIsThereWhenThePodStarts(t *testing.T) {
+func TestSecretBeforeFirstDeployReachesPod(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	k := w.worker(t, "u1", "w1", "registry.test/app:1", "secrets_json", `["TOKEN"]`)
@@ -102,9 +102,9 @@ func TestASecretSetBeforeTheFirstDeployIsThereWhenThePodStarts(t *testing.T) {
 	require.Equal(t, 1, w.rollouts(t, k), "the first pods saw the secret, so that none had to be restarted")
 }
 
-func TestAChangedEnvironmentRestartsThePodsAndADeletedKeyIsGone(t *testing.T) {
+func TestChangedEnvironmentRestartsPods(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	k := w.worker(t, "u1", "w1", "registry.test/app:1", "env_json", `{"A":"1","B":"2"}`, "secrets_json", `["TOKEN","OTHER"]`)
@@ -139,9 +139,9 @@ func TestAChangedEnvironmentRestartsThePodsAndADeletedKeyIsGone(t *testing.T) {
 	require.Equal(t, 5, w.rollouts(t, k))
 }
 
-func TestSyncsInAnyOrderEndInTheDatabasesState(t *testing.T) {
+func TestSyncsInAnyOrderConvergeToRows(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	k := w.worker(t, "u1", "w1", "registry.test/app:1", "env_json", `{"A":"now"}`, "secrets_json", `["KEPT","BACK","EMPTY","RAYSAIL_UID"]`)
@@ -168,9 +168,9 @@ func TestSyncsInAnyOrderEndInTheDatabasesState(t *testing.T) {
 	}, timeout, 50*time.Millisecond, "every task ends")
 }
 
-func TestAnInvalidNameIsToldAndNothingIsHalfApplied(t *testing.T) {
+func TestInvalidNameIsReportedAndNothingApplied(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	k := w.worker(t, "u1", "w1", "registry.test/app:1", "env_json", `{"A":"1"}`)
@@ -200,9 +200,9 @@ func TestAnInvalidNameIsToldAndNothingIsHalfApplied(t *testing.T) {
 	require.Equal(t, "unloaded", w.state(t, never).worker)
 }
 
-func TestTheSecretOfAWorkerThatWasNeverDeployedGoesWithIt(t *testing.T) {
+func TestSecretOfUndeployedWorkerIsDeleted(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	k := w.worker(t, "u1", "w1", "registry.test/app:1", "secrets_json", `["TOKEN"]`)

@@ -26,8 +26,8 @@ type inner struct {
 }
 
 // start runs `inner serve`, with further variables ("NAME=value"), until the test ends, and waits until it is ready. Its log
-// is appended to the world's.
-func (w *world) start(t *testing.T, variables ...string) *inner {
+// is appended to the fixture's.
+func (w *fixture) start(t *testing.T, variables ...string) *inner {
 	t.Helper()
 	i := w.startAnyhow(t, variables...)
 	i.awaitReady(t)
@@ -42,8 +42,8 @@ func (i *inner) awaitReady(t *testing.T) {
 	}, timeout, 50*time.Millisecond, "Inner does not become ready")
 }
 
-// command is a run of the program with the world's configuration, until the test ends.
-func (w *world) command(t *testing.T, args ...string) *exec.Cmd {
+// command is a run of the program with the fixture's configuration, until the test ends.
+func (w *fixture) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program.Path(), append(args, "--config", w.configFile)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -52,7 +52,7 @@ func (w *world) command(t *testing.T, args ...string) *exec.Cmd {
 }
 
 // startAnyhow runs `inner serve` and waits until it listens.
-func (w *world) startAnyhow(t *testing.T, variables ...string) *inner {
+func (w *fixture) startAnyhow(t *testing.T, variables ...string) *inner {
 	t.Helper()
 	log, err := os.OpenFile(w.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(t, err)
@@ -81,7 +81,7 @@ func (w *world) startAnyhow(t *testing.T, variables ...string) *inner {
 	return i
 }
 
-// follow copies the log and tells the address that is listened on.
+// follow copies the log and returns the address that Inner listens on.
 func follow(from io.Reader, to io.Writer, address chan<- string) {
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, 1<<20)
@@ -94,21 +94,21 @@ func follow(from io.Reader, to io.Writer, address chan<- string) {
 	}
 }
 
-// log returns what every Inner of this world has logged.
-func (w *world) log(t *testing.T) string {
+// log returns the log of all Inners of this fixture.
+func (w *fixture) log(t *testing.T) string {
 	t.Helper()
 	content, err := os.ReadFile(w.logFile)
 	require.NoError(t, err)
 	return string(content)
 }
 
-// kill ends Inner as a crash would.
+// kill ends Inner like a crash.
 func (i *inner) kill() {
 	_ = i.cmd.Process.Kill()
 	<-i.done
 }
 
-// stop ends Inner as an operator would.
+// stop ends Inner gracefully.
 func (i *inner) stop() {
 	_ = i.cmd.Process.Signal(syscall.SIGTERM)
 	<-i.done
@@ -124,7 +124,7 @@ func (i *inner) post(t *testing.T, path, body string) (int, string) {
 	return i.send(t, http.MethodPost, path, body)
 }
 
-// send sends a request and returns status and body; 0 where no answer came.
+// send sends a request and returns status and body; status 0 without an answer.
 func (i *inner) send(t *testing.T, method, path, body string) (int, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, i.url+path, strings.NewReader(body))
@@ -155,14 +155,14 @@ func (i *inner) accept(t *testing.T, body string) int64 {
 }
 
 // task returns a task's status and details.
-func (i *inner) task(t *testing.T, w *world, id int64) (status, detail string) {
+func (i *inner) task(t *testing.T, w *fixture, id int64) (status, detail string) {
 	t.Helper()
 	require.NoError(t, w.db.QueryRowContext(t.Context(),
 		`SELECT task_status, task_detailed_status FROM console_tasks WHERE id = $1`, id).Scan(&status, &detail))
 	return status, detail
 }
 
-func (i *inner) awaitTask(t *testing.T, w *world, id int64, want string) (detail string) {
+func (i *inner) awaitTask(t *testing.T, w *fixture, id int64, want string) (detail string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		var status string

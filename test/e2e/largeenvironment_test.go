@@ -11,7 +11,7 @@ import (
 )
 
 // changeEnvironment writes an environment of so many variables and bytes into the row, and sends the task as the existing Outer does.
-func (i *inner) changeEnvironment(t *testing.T, w *world, k worker, variables, size int) (env map[string]string, task int64) {
+func (i *inner) changeEnvironment(t *testing.T, w *fixture, k worker, variables, size int) (env map[string]string, task int64) {
 	t.Helper()
 	env = map[string]string{}
 	for n := range variables {
@@ -26,9 +26,9 @@ func (i *inner) changeEnvironment(t *testing.T, w *world, k worker, variables, s
 		base64.StdEncoding.EncodeToString([]byte(payload))))
 }
 
-func TestAnEnvironmentAsLargeAsAConfigMapIsAppliedAndOneThatIsLargerIsToldOnTheRow(t *testing.T) {
+func TestEnvironmentUpToConfigMapSizeIsApplied(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	k := w.deployed(t, i, "w1")[0]

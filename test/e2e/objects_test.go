@@ -15,7 +15,7 @@ import (
 )
 
 // objects returns kind and name of everything of workers in both namespaces.
-func (w *world) objects(t *testing.T) []string {
+func (w *fixture) objects(t *testing.T) []string {
 	t.Helper()
 	var found []string
 	for _, r := range []struct {
@@ -46,7 +46,7 @@ func (w *world) objects(t *testing.T) []string {
 }
 
 // awaitNoObjects waits until nothing of any worker is left.
-func (w *world) awaitNoObjects(t *testing.T) {
+func (w *fixture) awaitNoObjects(t *testing.T) {
 	t.Helper()
 	var left []string
 	require.Eventually(t, func() bool {
@@ -56,7 +56,7 @@ func (w *world) awaitNoObjects(t *testing.T) {
 }
 
 // ready counts the pods that are Ready.
-func (w *world) ready(t *testing.T) int {
+func (w *fixture) ready(t *testing.T) int {
 	t.Helper()
 	n := 0
 	for _, d := range w.listDeployments(t) {
@@ -66,12 +66,12 @@ func (w *world) ready(t *testing.T) int {
 }
 
 // deployments counts the Deployments.
-func (w *world) deployments(t *testing.T) int {
+func (w *fixture) deployments(t *testing.T) int {
 	t.Helper()
 	return len(w.listDeployments(t))
 }
 
-func (w *world) listDeployments(t *testing.T) []appsv1.Deployment {
+func (w *fixture) listDeployments(t *testing.T) []appsv1.Deployment {
 	t.Helper()
 	list, err := w.clients.Typed.AppsV1().Deployments(w.namespaces.Worker).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
@@ -79,7 +79,7 @@ func (w *world) listDeployments(t *testing.T) []appsv1.Deployment {
 }
 
 // addByHand changes an object as somebody with kubectl would, and waits until that is taken back.
-func (w *world) addByHand(t *testing.T, group, version, resource, namespace, name, patch string) {
+func (w *fixture) addByHand(t *testing.T, group, version, resource, namespace, name, patch string) {
 	t.Helper()
 	const somebody = "somebody"
 	objects := w.clients.Dynamic.Resource(schema.GroupVersionResource{Group: group, Version: version, Resource: resource}).Namespace(namespace)

@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWithoutADatabaseNothingIsPromised(t *testing.T) {
+func TestAcceptsFailWithoutDatabase(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	k := w.worker(t, "u1", "w1", "registry.test/app:1")
@@ -35,9 +35,9 @@ func TestWithoutADatabaseNothingIsPromised(t *testing.T) {
 	w.awaitState(t, k, "active", "success")
 }
 
-func TestStatusesConvergeAfterTheDatabaseWasAway(t *testing.T) {
+func TestStatusesConvergeAfterDatabaseOutage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	var workers []worker
@@ -66,9 +66,9 @@ func TestStatusesConvergeAfterTheDatabaseWasAway(t *testing.T) {
 	}, timeout, 50*time.Millisecond)
 }
 
-func TestInnerStartsWithoutItsDatabaseAndFindsItLater(t *testing.T) {
+func TestInnerStartsWithoutDatabase(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.proxy.Cut()
 	i := w.startAnyhow(t)
 	status, answer := i.get(t, "/readyz")

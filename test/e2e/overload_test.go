@@ -71,9 +71,9 @@ func (a *answers) open(rate float64, span time.Duration) {
 	}
 }
 
-func TestOfTenTimesWhatTheDatabaseTakesEvery200IsHonouredAndTheRestRefused(t *testing.T) {
+func TestOverloadHonoursEvery200AndRefusesRest(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	const places = 50
 	w.reconfigure(t, "drainTime: 0s", fmt.Sprintf("drainTime: 0s, maxRequests: %d", places))
 	i := w.start(t)

@@ -14,13 +14,13 @@ import (
 )
 
 // neighbours returns two platforms that share the ingress namespace and both engines, and have a user of the same uid.
-func neighbours(t *testing.T) (one, other *world, schemas *sql.DB) {
+func neighbours(t *testing.T) (one, other *fixture, schemas *sql.DB) {
 	t.Helper()
-	one, other = newWorld(t), newWorld(t)
+	one, other = newFixture(t), newFixture(t)
 	other.namespaces.Ingress = one.namespaces.Ingress
 	other.writeConfiguration(t)
 	shared, prefix := testdatabase.NewEmpty(t), strings.ToLower(rand.Text()[:8])
-	for _, w := range []*world{one, other} {
+	for _, w := range []*fixture{one, other} {
 		w.engines(t, shared.Config.Database.DSN.Reveal(), prefix)
 		w.configure(t, auditing)
 		w.user(t, "u1", "sk_e2e")
@@ -29,7 +29,7 @@ func neighbours(t *testing.T) (one, other *world, schemas *sql.DB) {
 }
 
 // requireWhole checks that all that a platform has made is there.
-func (w *world) requireWhole(t *testing.T, tenants *sql.DB, k worker, rdb string) {
+func (w *fixture) requireWhole(t *testing.T, tenants *sql.DB, k worker, rdb string) {
 	t.Helper()
 	require.True(t, w.running(t, k), k.id)
 	_, err := w.clients.Typed.CoreV1().Services(w.namespaces.Ingress).Get(t.Context(), k.name()+"-ext", metav1.GetOptions{})
@@ -38,7 +38,7 @@ func (w *world) requireWhole(t *testing.T, tenants *sql.DB, k worker, rdb string
 	require.Equal(t, 2, w.count(t, `SELECT count(*) FROM combinator_resources WHERE status = 'active'`))
 }
 
-func TestOfTwoPlatformsNoneAuditsAwayWhatTheOtherOwns(t *testing.T) {
+func TestPlatformsDoNotDeleteEachOthersObjects(t *testing.T) {
 	t.Parallel()
 	a, b, tenants := neighbours(t)
 	innerA, innerB := a.startAudited(t), b.startAudited(t)
@@ -61,7 +61,7 @@ func TestOfTwoPlatformsNoneAuditsAwayWhatTheOtherOwns(t *testing.T) {
 			a.audit(t, innerA)
 			b.audit(t, innerB)
 		}
-		for _, w := range []*world{a, b} {
+		for _, w := range []*fixture{a, b} {
 			_, actions := w.dryRun(t)
 			require.Empty(t, actions)
 		}

@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestHostileRequestsAreRefusedWithAClearText(t *testing.T) {
+func TestHostileRequestsAreRefusedWithClearText(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	deploy := func(worker, user, version string) string {
 		return fmt.Sprintf(`{"task_type":"worker.deploy_worker","task_info":{"worker_id":%s,"user_uid":%s,"version_id":%s}}`, worker, user, version)

@@ -19,13 +19,13 @@ import (
 
 // backup is a copy of a world's database, as a dump is one: it can be put in its place once.
 type backup struct {
-	w          *world
+	w          *fixture
 	admin      *sql.DB
 	name, copy string
 }
 
 // backUp copies the database while nobody is connected to it. What runs meanwhile finds it away for a moment.
-func (w *world) backUp(t *testing.T) *backup {
+func (w *fixture) backUp(t *testing.T) *backup {
 	t.Helper()
 	u, err := url.Parse(w.proxy.DSN)
 	require.NoError(t, err)
@@ -60,7 +60,7 @@ func (b *backup) alone(t *testing.T, statements ...string) {
 }
 
 // setEnv writes a worker's environment and has it applied.
-func (w *world) setEnv(t *testing.T, i *inner, k worker, env string) (task int64) {
+func (w *fixture) setEnv(t *testing.T, i *inner, k worker, env string) (task int64) {
 	t.Helper()
 	_, err := w.db.ExecContext(t.Context(), `UPDATE workers SET env_json = $1 WHERE id = $2`, env, k.row)
 	require.NoError(t, err)
@@ -68,7 +68,7 @@ func (w *world) setEnv(t *testing.T, i *inner, k worker, env string) (task int64
 }
 
 // setSecret writes the names of a worker's secrets and has the value of one applied.
-func (w *world) setSecret(t *testing.T, i *inner, k worker, names, name, value string) (task int64) {
+func (w *fixture) setSecret(t *testing.T, i *inner, k worker, names, name, value string) (task int64) {
 	t.Helper()
 	_, err := w.db.ExecContext(t.Context(), `UPDATE workers SET secrets_json = $1 WHERE id = $2`, names, k.row)
 	require.NoError(t, err)
@@ -77,7 +77,7 @@ func (w *world) setSecret(t *testing.T, i *inner, k worker, names, name, value s
 }
 
 // userSecret returns the value of a user's key in a worker's Secret, "" where it has none.
-func (w *world) userSecret(t *testing.T, k worker, key string) string {
+func (w *fixture) userSecret(t *testing.T, k worker, key string) string {
 	t.Helper()
 	name := workerapp.SecretName(k.name())
 	list, err := w.clients.Typed.CoreV1().Secrets(w.namespaces.Worker).List(t.Context(), metav1.ListOptions{FieldSelector: "metadata.name=" + name})
@@ -89,7 +89,7 @@ func (w *world) userSecret(t *testing.T, k worker, key string) string {
 }
 
 // awaitServed waits until a worker's WorkerApp runs this image of this version.
-func (w *world) awaitServed(t *testing.T, k worker, image string) {
+func (w *fixture) awaitServed(t *testing.T, k worker, image string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		app := w.app(t, k)
@@ -98,7 +98,7 @@ func (w *world) awaitServed(t *testing.T, k worker, image string) {
 	}, timeout, 50*time.Millisecond, "%s does not serve %s: %v", k.id, image, w.app(t, k).Annotations)
 }
 
-func TestUnderARestoredDatabaseTheRowsWin(t *testing.T) {
+func TestRowsTakePrecedenceAfterRestore(t *testing.T) {
 	t.Parallel()
 	for name, declared := range map[string]bool{"that nobody declared": false, "that was declared": true} {
 		t.Run(name, func(t *testing.T) {
@@ -109,7 +109,7 @@ func TestUnderARestoredDatabaseTheRowsWin(t *testing.T) {
 }
 
 func testRestore(t *testing.T, declared bool) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.configure(t, "audit: {mode: delete, minAge: 1s}\n")
 	i := w.startAudited(t)
 	w.user(t, "u1", "sk_e2e")
@@ -154,7 +154,7 @@ func testRestore(t *testing.T, declared bool) {
 }
 
 // rowsWin checks that what is asked for after a restore is done as the rows say.
-func (w *world) rowsWin(t *testing.T, i *inner, deploys, unfinished, env, secret worker) {
+func (w *fixture) rowsWin(t *testing.T, i *inner, deploys, unfinished, env, secret worker) {
 	t.Helper()
 	secretTask := w.setSecret(t, i, secret, `["A","B"]`, "B", "rows")
 	i.awaitTask(t, w, secretTask, "finished")

@@ -44,7 +44,7 @@ func manifests(t *testing.T) []map[string]any {
 }
 
 // grant makes the ServiceAccount of configs/deploy, gives it exactly the rights that stand there, and returns a token of it.
-func (w *world) grant(t *testing.T) (given rights, token string) {
+func (w *fixture) grant(t *testing.T) (given rights, token string) {
 	t.Helper()
 	given = rights{}
 	rbac, moved := w.clients.Typed.RbacV1(), map[string]string{
@@ -101,7 +101,7 @@ func move(subjects []rbacv1.Subject, moved map[string]string) {
 }
 
 // account makes a ServiceAccount and returns a token of it, for this audience or else for the API server.
-func (w *world) account(t *testing.T, namespace, name, audience string) (token string) {
+func (w *fixture) account(t *testing.T, namespace, name, audience string) (token string) {
 	t.Helper()
 	accounts := w.clients.Typed.CoreV1().ServiceAccounts(namespace)
 	_, err := accounts.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
@@ -159,10 +159,10 @@ func (r right) allows(a action) bool {
 	return a.verb == r.verb && a.group == r.group && a.resource == r.resource && a.namespace == r.namespace && (r.name == "" || r.name == a.name)
 }
 
-// TestInnerDoesAllItsWorkUnderTheDeployedRightsAndNeedsEachOfThem plays everything that Inner does in a cluster.
-func TestInnerDoesAllItsWorkUnderTheDeployedRightsAndNeedsEachOfThem(t *testing.T) {
+// TestDeployedPermissionsAreSufficientAndNeeded plays everything that Inner does in a cluster.
+func TestDeployedPermissionsAreSufficientAndNeeded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.ownNamespaces(t)
 	granted, token := w.grant(t)
 	api := newRecorder(t, os.Getenv("INNER_TEST_KUBECONFIG"), token)

@@ -15,7 +15,7 @@ import (
 )
 
 // watchReady looks at a worker's Deployment until the returned function is called, which tells the fewest Ready pods seen.
-func (w *world) watchReady(t *testing.T, k worker) (fewest func() int32) {
+func (w *fixture) watchReady(t *testing.T, k worker) (fewest func() int32) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	least := make(chan int32, 1)
@@ -43,7 +43,7 @@ func (w *world) watchReady(t *testing.T, k worker) (fewest func() int32) {
 }
 
 // app returns a worker's WorkerApp.
-func (w *world) app(t *testing.T, k worker) *workerapp.WorkerApp {
+func (w *fixture) app(t *testing.T, k worker) *workerapp.WorkerApp {
 	t.Helper()
 	u, err := w.clients.Get(t.Context(), workerapp.Resource(), w.namespaces.Worker, k.name())
 	require.NoError(t, err)
@@ -52,9 +52,9 @@ func (w *world) app(t *testing.T, k worker) *workerapp.WorkerApp {
 	return app
 }
 
-func TestAFailingSecondVersionIsPutBackToTheFirstWhichServesOn(t *testing.T) {
+func TestFailedVersionIsRolledBackToServingOne(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	first := w.worker(t, "u1", "w1", "registry.test/app:1", "env_json", `{"A":"1"}`)
@@ -87,9 +87,9 @@ func TestAFailingSecondVersionIsPutBackToTheFirstWhichServesOn(t *testing.T) {
 	require.Equal(t, "registry.test/app:3", w.app(t, first).Spec.Image, "an older version never overtakes a newer one")
 }
 
-func TestADeployThatIsRetriedAfterItsVersionWasPutBackIsDeployedAgain(t *testing.T) {
+func TestRetriedDeployAfterRollbackIsDeployedAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	first := w.worker(t, "u1", "w1", "registry.test/app:1")
@@ -107,8 +107,8 @@ func TestADeployThatIsRetriedAfterItsVersionWasPutBackIsDeployedAgain(t *testing
 	i.awaitTask(t, w, id, "finished")
 }
 
-// run runs another command of the program on the world's database.
-func (w *world) run(t *testing.T, arguments ...string) string {
+// run runs another command of the program on the fixture's database.
+func (w *fixture) run(t *testing.T, arguments ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program.Path(), append(arguments, "--config", w.configFile)...)
 	out, err := cmd.CombinedOutput()
@@ -116,9 +116,9 @@ func (w *world) run(t *testing.T, arguments ...string) string {
 	return string(out)
 }
 
-func TestASecondDeployOfTheSameVersionTakesOver(t *testing.T) {
+func TestSecondDeployOfVersionTakesOver(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	k := w.worker(t, "u1", "w1", "registry.test/fail/unready:1")
@@ -132,9 +132,9 @@ func TestASecondDeployOfTheSameVersionTakesOver(t *testing.T) {
 	require.Equal(t, "cancelled by an operator", s.message)
 }
 
-func TestACrashBetweenWorkerAppAndDatabaseIsMadeUpFor(t *testing.T) {
+func TestCrashBetweenWorkerAppAndRowsIsRepaired(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.user(t, "u1", "sk_e2e")
 	first := w.worker(t, "u1", "w1", "registry.test/app:1")
 	// What a process leaves that applied the WorkerApp and was killed before it wrote any more.
@@ -149,7 +149,7 @@ func TestACrashBetweenWorkerAppAndDatabaseIsMadeUpFor(t *testing.T) {
 	i.awaitTask(t, w, id, "finished")
 	s := w.awaitState(t, first, "active", "success")
 	require.EqualValues(t, first.version, s.active.Int64)
-	require.Equal(t, applied.GetGeneration(), w.app(t, first).Generation, "the WorkerApp was as wished")
+	require.Equal(t, applied.GetGeneration(), w.app(t, first).Generation, "the WorkerApp was as desired")
 	require.Equal(t, 1, w.rollouts(t, first))
 
 	// The same after a failure was recorded and before the WorkerApp was put back.

@@ -211,9 +211,9 @@ func acceptOver(client *http.Client, address, worker string) (id int64, status i
 	return receipt.TaskID, answer.StatusCode, err
 }
 
-func TestDuringARollingUpdateNoAcceptFails(t *testing.T) {
+func TestRollingUpdateFailsNoAccept(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	// As in a cluster, long enough for the balancer to notice, on a busy machine too.
 	w.reconfigure(t, "drainTime: 0s", "drainTime: 15s")
 	b := newBalancer(t)
@@ -241,7 +241,7 @@ func TestDuringARollingUpdateNoAcceptFails(t *testing.T) {
 }
 
 // reconfigure changes the configuration of processes that are started from now on.
-func (w *world) reconfigure(t *testing.T, from, to string) {
+func (w *fixture) reconfigure(t *testing.T, from, to string) {
 	t.Helper()
 	content, err := os.ReadFile(w.configFile)
 	require.NoError(t, err)

@@ -10,9 +10,9 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func TestNoSecretStandsInLogsTasksOrWorkerApps(t *testing.T) {
+func TestLogsTasksAndWorkerAppsContainNoSecret(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	const key, value, secretValue = "sk_MARKER0KEY", "MARKER1ENVIRONMENT", "MARKER2SECRET"
 	password := w.proxy.Password(t)
@@ -56,7 +56,7 @@ func TestNoSecretStandsInLogsTasksOrWorkerApps(t *testing.T) {
 }
 
 // everyRow returns what may be shown of tasks and versions.
-func (w *world) everyRow(t *testing.T) string {
+func (w *fixture) everyRow(t *testing.T) string {
 	t.Helper()
 	rows, err := w.db.QueryContext(t.Context(), `SELECT task_info || task_detailed_status || last_error FROM console_tasks
 		UNION ALL SELECT msg FROM worker_deploy_versions`)

@@ -32,7 +32,7 @@ func TestPrometheusTakesTheAlertRules(t *testing.T) {
 	}
 }
 
-func TestPrometheusTakesEveryQueryOfTheDashboard(t *testing.T) {
+func TestPrometheusParsesEveryDashboardQuery(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile(folder + "dashboard.json")
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package pods makes pods that no node runs, whose status the test writes, as a kubelet would.
+// Package pods creates pods without a node, whose status the test writes in place of a kubelet.
 package pods
 
 import (
@@ -10,7 +10,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// NewCombinator makes a Running pod of Combinator with an address. change may change it before it is made.
+// NewCombinator creates a Running pod of Combinator with an address, after change has modified it.
 func NewCombinator(t testing.TB, client kubernetes.Interface, namespace, name, address string, change ...func(*corev1.Pod)) *corev1.Pod {
 	t.Helper()
 	pod := &corev1.Pod{

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// variable tells the tests where the program is.
+// variable holds the path of the program.
 const variable = "INNER_TEST_PROGRAM"
 
 // Run builds the program of a package once for all tests, with the flags of go build, runs the tests and returns the exit
@@ -37,8 +37,8 @@ func Run(m *testing.M, of string, flags ...string) int {
 	return m.Run()
 }
 
-// Path returns where the program is. It reads a variable that differs in each run of make test: go test does not see that
-// the program has changed, and would take a former result for the present one.
+// Path returns the path of the program. It reads a variable that differs in each run of make test, since go test's cache does
+// not notice a changed program.
 func Path() string {
 	_ = os.Getenv("INNER_TEST_KUBECONFIG")
 	return os.Getenv(variable)

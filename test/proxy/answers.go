@@ -11,8 +11,8 @@ const (
 	readyForQuery = 'Z'
 )
 
-// AnswerWithError has the next n statements with these words carried out and answered with an error of this SQLSTATE, as a
-// server does that cannot tell whether it has committed.
+// AnswerWithError lets the next n statements that contain the words run and answers with an error of this SQLSTATE, as a
+// server with an unknown result of a commit does.
 func (p *Proxy) AnswerWithError(words, code string, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -23,7 +23,7 @@ func (p *Proxy) AnswerWithError(words, code string, n int) {
 
 type replacement struct{ words, code string }
 
-// replaces returns with which code this statement is to be answered, and counts it; "" for its own answer.
+// replaces returns the code with which this statement is answered, and counts it; "" for its own answer.
 func (p *Proxy) replaces(statement string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -36,7 +36,7 @@ func (p *Proxy) replaces(statement string) string {
 	return ""
 }
 
-// replaced keeps the answer to a statement back until it is whole, and returns an error in its place.
+// replaced buffers the answer to a statement until it is complete, and returns an error in its place.
 func (c *connection) replaced(part []byte) []byte {
 	c.kept = append(c.kept, part...)
 	for rest := c.kept; len(rest) >= 5; {

@@ -14,10 +14,10 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// Answer answers a request in the API server's place, or returns false.
+// Answer answers a request instead of the API server, or returns false.
 type Answer func(w http.ResponseWriter, r *http.Request) bool
 
-// Cluster is a way to an API server on which requests can be answered by somebody else, until its test ends.
+// Cluster is a proxy to an API server on which the test can answer requests.
 type Cluster struct {
 	t      testing.TB
 	server *httptest.Server
@@ -26,15 +26,15 @@ type Cluster struct {
 	answer Answer
 }
 
-// ClusterOptions are what a proxy to an API server does beyond passing on.
+// ClusterOptions are the options of a Cluster.
 type ClusterOptions struct {
-	// Token says with whose rights requests are passed on; empty for those of the kubeconfig.
+	// Token authenticates forwarded requests; empty for the credentials of the kubeconfig.
 	Token string
-	// Note is told every answer of the API server, which it may change.
+	// Note is called with every answer of the API server and may change it.
 	Note func(*http.Response) error
 }
 
-// NewCluster starts a proxy to the API server of a kubeconfig. Whoever comes by it needs no rights of their own.
+// NewCluster starts a proxy to the API server of a kubeconfig. Its clients need no credentials.
 func NewCluster(t testing.TB, kubeconfig string, o ClusterOptions) *Cluster {
 	t.Helper()
 	target, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
@@ -49,7 +49,7 @@ func NewCluster(t testing.TB, kubeconfig string, o ClusterOptions) *Cluster {
 	require.NoError(t, err)
 	forward := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(address) },
-		// Watches are streams: each event is passed on at once.
+		// Watches are streams: each event is forwarded at once.
 		FlushInterval:  -1,
 		Transport:      transport,
 		ModifyResponse: o.Note,
@@ -71,29 +71,29 @@ func (c *Cluster) current() Answer {
 	return c.answer
 }
 
-// AnswerWith has answer asked first about every request; nil ends that.
+// AnswerWith calls answer first for every request; nil ends that.
 func (c *Cluster) AnswerWith(answer Answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.answer = answer
 }
 
-// Break breaks all connections; new ones are taken.
+// Break closes all connections; new ones are accepted.
 func (c *Cluster) Break() { c.server.CloseClientConnections() }
 
-// Close breaks all connections and takes no more.
+// Close closes all connections and accepts no more.
 func (c *Cluster) Close() {
 	c.Break()
 	c.server.Close()
 }
 
-// Kubeconfig writes a kubeconfig that leads to the proxy.
+// Kubeconfig writes a kubeconfig for the proxy.
 func (c *Cluster) Kubeconfig(path string) string {
 	c.t.Helper()
 	return WriteKubeconfig(c.t, c.server.URL, path)
 }
 
-// WriteKubeconfig writes a kubeconfig that leads to an address, without anybody's rights, and returns its path.
+// WriteKubeconfig writes a kubeconfig for an address, without credentials, and returns its path.
 func WriteKubeconfig(t testing.TB, address, path string) string {
 	t.Helper()
 	k := clientcmdapi.NewConfig()

@@ -1,5 +1,5 @@
-// Package proxy stands between a program and a server, for tests. Between it and its database: it can be cut, slowed
-// down and silenced, and can lose the answers to statements that were carried out. Between it and its cluster: see Cluster.
+// Package proxy is a proxy between a program and a server, for tests. The one to a database can be cut, slowed down and
+// silenced, and can lose the answers to executed statements. For the one to a cluster see Cluster.
 package proxy
 
 import (
@@ -16,9 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Proxy is one such way to the database, until Close.
+// Proxy is a proxy to a database, until Close.
 type Proxy struct {
-	// DSN is the database's, by way of the proxy.
+	// DSN is the DSN of the database through the proxy.
 	DSN      string
 	listener net.Listener
 	stop     context.CancelFunc
@@ -28,19 +28,19 @@ type Proxy struct {
 	target  string
 	open    map[net.Conn]bool
 	shut    bool
-	slow    time.Duration  // how late everything is passed on
-	lose    map[string]int // how many answers to statements with these words are to be lost
+	slow    time.Duration  // delay of everything that is forwarded
+	lose    map[string]int // number of answers to lose, by words of the statement
 	lost    int
 	sent    map[string]int // how often each text was sent
 	kinds   map[string]int // how often each text was sent since LoseOfEveryKind; nil before
-	replace []replacement  // the answers that are to be errors
-	silence string         // the words of the statement from which on nothing is answered; "" for none
+	replace []replacement  // answers to replace by errors
+	silence string         // words of the statement that begins the silence; "" for none
 }
 
 // New starts a proxy to the database of a DSN, until its test ends.
 func New(t testing.TB, dsn string) *Proxy {
 	t.Helper()
-	// The program that uses it is stopped after the test, and may want a new connection for that.
+	// The program that uses it stops after the test, and may open a new connection for that.
 	p, err := Start(context.WithoutCancel(t.Context()), dsn)
 	require.NoError(t, err)
 	t.Cleanup(p.Close)
@@ -69,7 +69,7 @@ func Start(ctx context.Context, dsn string) (*Proxy, error) {
 	return p, nil
 }
 
-// Close breaks all connections and takes no more.
+// Close closes all connections and accepts no more.
 func (p *Proxy) Close() {
 	p.stop()
 	_ = p.listener.Close()
@@ -77,7 +77,7 @@ func (p *Proxy) Close() {
 	p.done.Wait()
 }
 
-// Cut breaks all connections and lets none through until Mend.
+// Cut closes all connections and refuses new ones until Mend.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,15 +88,14 @@ func (p *Proxy) Cut() {
 	clear(p.open)
 }
 
-// Mend lets connections through again.
+// Mend accepts connections again.
 func (p *Proxy) Mend() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.shut = false
 }
 
-// LeadTo has new connections lead to the server of another DSN, as a name does after a failover. Those that are open stay
-// where they are.
+// LeadTo forwards new connections to the server of another DSN, as a DNS name after a failover. Open connections stay.
 func (p *Proxy) LeadTo(t testing.TB, dsn string) {
 	t.Helper()
 	u, err := url.Parse(dsn)
@@ -112,7 +111,7 @@ func (p *Proxy) leadsTo() string {
 	return p.target
 }
 
-// Slow has everything passed on this late; 0 ends that.
+// Slow delays everything that is forwarded; 0 ends that.
 func (p *Proxy) Slow(by time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,7 +124,7 @@ func (p *Proxy) delay() time.Duration {
 	return p.slow
 }
 
-// admit keeps two connections to break them later, or breaks them now.
+// admit registers two connections, or closes them.
 func (p *Proxy) admit(from, to net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -137,7 +136,7 @@ func (p *Proxy) admit(from, to net.Conn) bool {
 	return true
 }
 
-// Password returns the password in the database's DSN, which nobody may show.
+// Password returns the password in the database's DSN, which must not appear in logs.
 func (p *Proxy) Password(t testing.TB) string {
 	t.Helper()
 	u, err := url.Parse(p.DSN)
@@ -168,7 +167,7 @@ func (p *Proxy) serve(ctx context.Context) {
 	}
 }
 
-// copy moves what pass lets through until either side ends, then ends both.
+// copy forwards what pass returns until either side ends, then closes both.
 func (p *Proxy) copy(to io.WriteCloser, from io.ReadCloser, pass func([]byte) ([]byte, bool)) {
 	buffer := make([]byte, 1<<16)
 	for {
@@ -187,16 +186,16 @@ func (p *Proxy) copy(to io.WriteCloser, from io.ReadCloser, pass func([]byte) ([
 	_, _ = to.Close(), from.Close()
 }
 
-// connection is what is known of one connection's statements. Their texts are sent to be prepared, under a name or none,
-// and the arguments later, with which they are carried out.
+// connection is the state of one connection's statements. Their texts are prepared under a name or none, and executed later
+// with their arguments.
 type connection struct {
 	proxy *Proxy
 
 	mu       sync.Mutex
 	prepared map[string]string // text by name
-	executed bool              // a statement whose answer is to be lost was carried out
-	silent   bool              // nothing is passed on any more
-	code     string            // with which the statement under way is to be answered; "" for its own answer
+	executed bool              // a statement whose answer is lost was executed
+	silent   bool              // nothing is forwarded any more
+	code     string            // of the answer to the current statement; "" for its own answer
 	kept     []byte            // of its own answer
 }
 

@@ -7,22 +7,22 @@ import (
 	"strings"
 )
 
-// LoseAnswers has the answers to the next n statements with these words lost, and their connections broken.
+// LoseAnswers loses the answers to the next n statements that contain the words, and closes their connections.
 func (p *Proxy) LoseAnswers(words string, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lose[words] = n
 }
 
-// Silence has nothing answered from the next statement with these words on, on its connection, as by a server that is frozen. The
-// statement does not arrive.
+// Silence drops the next statement that contains the words and everything after it on its connection, as with a frozen
+// server.
 func (p *Proxy) Silence(words string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.silence = words
 }
 
-// silences tells whether this statement is the one that Silence waits for.
+// silences tells whether this statement begins the silence.
 func (p *Proxy) silences(statement string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -33,11 +33,11 @@ func (p *Proxy) silences(statement string) bool {
 	return true
 }
 
-// literal is what tells texts of one kind apart.
+// literal matches the literals in a text.
 var literal = regexp.MustCompile(`'[^']*'`)
 
-// LoseOfEveryKind has answers lost to every text that is sent from now on, whatever its literals: to its first, fourth, sixteenth
-// statement and so on.
+// LoseOfEveryKind loses answers to every text from now on, whatever its literals: to its first, fourth, sixteenth statement and
+// so on.
 func (p *Proxy) LoseOfEveryKind() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -51,7 +51,7 @@ func (p *Proxy) Kinds() map[string]int {
 	return maps.Clone(p.kinds)
 }
 
-// Outstanding returns how many answers are still to be lost, and how many were.
+// Outstanding returns how many answers remain to be lost, and how many were lost.
 func (p *Proxy) Outstanding() (left, lost int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -61,7 +61,7 @@ func (p *Proxy) Outstanding() (left, lost int) {
 	return left, p.lost
 }
 
-// Sent returns how many statements with these words were sent.
+// Sent returns how many statements that contain the words were sent.
 func (p *Proxy) Sent(words string) (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -80,7 +80,7 @@ func (p *Proxy) Texts() map[string]int {
 	return maps.Clone(p.sent)
 }
 
-// takes tells whether the answer to this statement is to be lost, and counts it.
+// takes tells whether the answer to this statement is lost, and counts it.
 func (p *Proxy) takes(statement string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,16 +9,16 @@ import (
 	"app238.com/inner/test/cockroach/server"
 )
 
-// AsCockroachDB returns the same database by way of a server that plays a CockroachDB, until the test ends.
+// AsCockroachDB returns the same database through a server that emulates a CockroachDB, until the test ends.
 func (d *Database) AsCockroachDB(t testing.TB) (*Database, *server.Server) {
 	t.Helper()
-	s, dsn := PlayCockroachDB(t, d.Config.Database.DSN)
+	s, dsn := EmulateCockroachDB(t, d.Config.Database.DSN)
 	return At(t, dsn.Reveal()), s
 }
 
-// PlayCockroachDB starts a server that plays a CockroachDB in front of the PostgreSQL of a DSN, until the test ends, and returns
-// the DSN by way of it.
-func PlayCockroachDB(t testing.TB, dsn config.Secret) (*server.Server, config.Secret) {
+// EmulateCockroachDB starts a server that emulates a CockroachDB in front of the PostgreSQL of a DSN, until the test ends, and
+// returns its DSN.
+func EmulateCockroachDB(t testing.TB, dsn config.Secret) (*server.Server, config.Secret) {
 	t.Helper()
 	PostgreSQLOnly(t, "it would be played in front of itself")
 	s, err := server.Start(t.Context(), dsn.Reveal())

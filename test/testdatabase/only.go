@@ -11,7 +11,7 @@ import (
 	"app238.com/inner/app/database"
 )
 
-// isCockroachDB tells, once a process, what server the test run has.
+// isCockroachDB tells, queried once per process, whether the test run's server is a CockroachDB.
 var isCockroachDB = sync.OnceValues(func() (bool, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -28,7 +28,7 @@ var isCockroachDB = sync.OnceValues(func() (bool, error) {
 	return strings.HasPrefix(version, "CockroachDB"), err
 })
 
-// IsCockroachDB tells whether the test run's server is a CockroachDB, or plays one.
+// IsCockroachDB tells whether the test run's server is a CockroachDB, or emulates one.
 func IsCockroachDB(t testing.TB) bool {
 	t.Helper()
 	is, err := isCockroachDB()
@@ -38,7 +38,7 @@ func IsCockroachDB(t testing.TB) bool {
 	return is
 }
 
-// PostgreSQLOnly leaves a test out where the test run's server is a CockroachDB. The reason says what that has not.
+// PostgreSQLOnly skips a test if the test run's server is a CockroachDB. The reason says what CockroachDB lacks.
 func PostgreSQLOnly(t testing.TB, reason string) {
 	t.Helper()
 	if IsCockroachDB(t) {

@@ -12,7 +12,7 @@ import (
 	"app238.com/inner/test/cockroach/typecheck"
 )
 
-// checker knows the platform's tables. It is the process's one: a statement that many tests send is checked once.
+// checker checks statements against the platform's tables. It is shared, so that each statement is checked once per process.
 var checker = sync.OnceValues(func() (*typecheck.Checker, error) {
 	folder, err := scripts()
 	if err != nil {
@@ -29,7 +29,7 @@ var checker = sync.OnceValues(func() (*typecheck.Checker, error) {
 	return typecheck.New(texts...)
 })
 
-// scripts returns the folder of the tables' definitions: a test runs somewhere below the project's.
+// scripts returns the folder of the table definitions, found upwards from the test's folder.
 func scripts() (string, error) {
 	at, err := os.Getwd()
 	if err != nil {
@@ -47,22 +47,21 @@ func scripts() (string, error) {
 	}
 }
 
-// checked is a connector whose connections have every statement checked as a CockroachDB would; one that it does not
-// take fails the test.
+// checked is a connector that checks every statement as CockroachDB does; a refused one fails the test.
 type checked struct {
 	driver.Connector
 	t       testing.TB
 	checker *typecheck.Checker
 }
 
-// Checked has every statement of a connector's connections read by CockroachDB's parser and its expressions checked by its
-// type checker, but for those that only a PostgreSQL gets. What the statements make is known for this connector alone.
+// Checked parses every statement of a connector with CockroachDB's parser and checks its expressions with its type checker,
+// except those for PostgreSQL only. Objects that the statements create are known to this connector alone.
 func Checked(t testing.TB, c driver.Connector) driver.Connector {
 	t.Helper()
 	return checked{Connector: c, t: t, checker: child(t)}
 }
 
-// Check tells whether a CockroachDB takes a statement.
+// Check returns an error for a statement that CockroachDB refuses.
 func Check(t testing.TB, query string) error {
 	t.Helper()
 	return child(t).Check(query)
@@ -90,7 +89,7 @@ func (c checked) Connect(ctx context.Context) (driver.Conn, error) {
 	return &checkedConn{fullConn: full, checked: c}, nil
 }
 
-// fullConn is what database/sql asks of a connection beside the least.
+// fullConn has the optional interfaces of a connection that database/sql uses.
 type fullConn interface {
 	driver.Conn
 	driver.ConnBeginTx

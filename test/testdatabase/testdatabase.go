@@ -1,7 +1,7 @@
-// Package testdatabase gives each test a database of its own on the real server of the test run.
+// Package testdatabase creates a database for each test on the real server of the test run.
 //
-// The server is named by INNER_TEST_DSN: `make test` starts a PostgreSQL and sets it, and a CockroachDB that one has
-// may be named instead. Every statement that a test sends is also read by CockroachDB's own parser and type checker.
+// INNER_TEST_DSN names the server: `make test` starts a PostgreSQL and sets it; it may name a CockroachDB instead. Every
+// statement of a test is also checked by CockroachDB's own parser and type checker.
 package testdatabase
 
 import (
@@ -21,22 +21,22 @@ import (
 	"app238.com/inner/app/database"
 )
 
-// variable names the server, by the DSN of a superuser.
+// variable holds the DSN of a superuser.
 const variable = "INNER_TEST_DSN"
 
-// Database is one test's own.
+// Database is the database of one test.
 type Database struct {
 	*sql.DB
-	// Steady is the pool for the queue's statements.
+	// Prepared is the pool of the queue's statements.
 	Prepared *database.PreparedPool
-	// Heartbeat is the connection for heartbeats.
+	// Heartbeat is the connection of heartbeats.
 	Heartbeat *database.Heartbeat
 	// Config is the default configuration with this database's DSN.
 	Config *config.Config
 }
 
-// New returns a new database with all tables, dropped when the test ends. Statements that hold one of the exceptions are
-// not parsed.
+// New returns a new database with all tables, dropped when the test ends. Statements that contain one of the exceptions
+// are not checked.
 func New(t testing.TB) *Database {
 	t.Helper()
 	d := NewEmpty(t)

@@ -15,14 +15,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 )
 
-// Annotations by which those who read an archive name what it holds.
+// Annotations with the reference, for readers of an archive.
 const (
 	referenceAnnotation  = "org.opencontainers.image.ref.name"
 	containerdAnnotation = "io.containerd.image.name"
 )
 
 // Write writes an index, under a reference like registry.example.com/inner-gateway:1.0, to a file: an archive of an OCI image
-// layout. A file that is there is replaced once the new one is whole.
+// layout. An existing file is replaced once the new one is complete.
 func Write(file, reference string, index v1.ImageIndex) (err error) {
 	dir, err := os.MkdirTemp(filepath.Dir(file), ".image-")
 	if err != nil {
@@ -45,7 +45,7 @@ func Write(file, reference string, index v1.ImageIndex) (err error) {
 	return nil
 }
 
-// pack makes one archive of a folder, with the same time on all of it.
+// pack writes an archive of a folder, with the same time on all files.
 func pack(folder, to string) (err error) {
 	err = filepath.WalkDir(folder, func(name string, _ fs.DirEntry, err error) error {
 		return errors.Join(err, os.Chtimes(name, time.Unix(0, 0), time.Unix(0, 0)))

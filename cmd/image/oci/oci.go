@@ -1,6 +1,6 @@
-// Package oci makes container images of static Go programs, without a container engine.
+// Package oci builds container images of static Go programs, without a container engine.
 //
-// The same source, Spec and Go version give the same digest on every machine: nothing of the machine goes into an image, and all
+// The same source, Spec and Go version give the same digest on every machine: an image contains nothing of the machine, and all
 // times in it are Spec.Created.
 package oci
 
@@ -26,7 +26,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// Modes of what an image holds.
+// Modes of files in an image.
 const (
 	executable = 0o755
 	readable   = 0o644
@@ -34,23 +34,23 @@ const (
 
 // Spec is an image of one program.
 type Spec struct {
-	// Dir is the folder of the program's module; empty: the working folder.
+	// Dir is the folder of the program's module; empty: the working directory.
 	Dir string
 	// Package is the program's import path, or its folder with ./ before it.
 	Package string
-	// Linker are the linker's flags.
+	// Linker are flags of the linker.
 	Linker string
 	// Program is the program's path in the image.
 	Program string
-	// Files are what the image holds besides, by their paths.
+	// Files are further files of the image, by path.
 	Files map[string]string
-	// Config is what the image says of how it is run.
+	// Config is the image's configuration.
 	Config v1.Config
-	// Created is the time that stands on all of it.
+	// Created is the time of all files and of the image.
 	Created time.Time
 }
 
-// Image builds the program for a platform and makes an image of it.
+// Image builds the program for a platform and returns its image.
 func (s Spec) Image(ctx context.Context, platform v1.Platform) (v1.Image, error) {
 	program, err := s.build(ctx, platform)
 	if err != nil {
@@ -76,7 +76,7 @@ func (s Spec) Image(ctx context.Context, platform v1.Platform) (v1.Image, error)
 	return mutate.ConfigFile(image, file)
 }
 
-// Index makes an image for each of the platforms.
+// Index builds an image for each platform.
 func (s Spec) Index(ctx context.Context, platforms []v1.Platform) (v1.ImageIndex, error) {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, platform := range platforms {
@@ -89,7 +89,7 @@ func (s Spec) Index(ctx context.Context, platforms []v1.Platform) (v1.ImageIndex
 	return index, nil
 }
 
-// build builds the program for a platform, static, and returns its content.
+// build builds the static program for a platform and returns its content.
 func (s Spec) build(ctx context.Context, platform v1.Platform) (content []byte, err error) {
 	dir, err := os.MkdirTemp("", "inner-image-")
 	if err != nil {
@@ -108,7 +108,7 @@ func (s Spec) build(ctx context.Context, platform v1.Platform) (content []byte, 
 	return content, nil
 }
 
-// layer holds the program and the files.
+// layer returns the layer with the program and the files.
 func (s Spec) layer(program []byte) (v1.Layer, error) {
 	var files bytes.Buffer
 	archive := tar.NewWriter(&files)

@@ -148,7 +148,7 @@ func decode[P Payload](info []byte) (P, error) {
 		return payload, errors.New("task_info: must be an object")
 	}
 	if err := json.Unmarshal(info, &payload); err != nil {
-		return payload, errors.New(server.JSONFault("task_info", err))
+		return payload, errors.New(server.JSONErrorText("task_info", err))
 	}
 	if err := payload.Validate(); err != nil {
 		return payload, fmt.Errorf("task_info.%w", err)

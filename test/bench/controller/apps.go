@@ -28,7 +28,7 @@ func workerID(i int) string { return fmt.Sprintf("w%05d", i) }
 func image(version int64) string { return fmt.Sprintf("registry.test/app:%d", version) }
 
 // wish returns a WorkerApp as the deploy job writes it. The simulated node has room for all of them.
-func wish(id string, version int64) *unstructured.Unstructured {
+func newWorkerApp(id string, version int64) *unstructured.Unstructured {
 	return workerapp.ToApply(workerNamespace, workerapp.Spec{
 		WorkerID: id, OwnerID: ownerID, Image: image(version), Port: 8080,
 		AssignedCPU: "1m", AssignedMemory: "1Mi", AssignedDisk: "1Mi", MaxReplicas: 1,
@@ -36,16 +36,16 @@ func wish(id string, version int64) *unstructured.Unstructured {
 }
 
 // deploy writes a WorkerApp, again for about a minute where the API server was too busy.
-func (w *world) deploy(ctx context.Context, id string, version int64) error {
+func (w *fixture) deploy(ctx context.Context, id string, version int64) error {
 	patient := wait.Backoff{Steps: 8, Duration: 500 * time.Millisecond, Factor: 2, Jitter: 0.5}
 	return retry.OnError(patient, kube.Unavailable, func() error {
-		_, err := w.clients.Apply(ctx, workerapp.Resource(), wish(id, version))
+		_, err := w.clients.Apply(ctx, workerapp.Resource(), newWorkerApp(id, version))
 		return err
 	})
 }
 
 // deployAll writes n WorkerApps at once.
-func (w *world) deployAll(ctx context.Context, n int, version int64) error {
+func (w *fixture) deployAll(ctx context.Context, n int, version int64) error {
 	return each(ctx, n, func(ctx context.Context, i int) error { return w.deploy(ctx, workerID(i), version) })
 }
 

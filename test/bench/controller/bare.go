@@ -34,7 +34,7 @@ func deployments() schema.GroupVersionResource {
 }
 
 // model has Inner make one worker and takes its objects, so that the bare loop writes the same ones.
-func (w *world) model(ctx context.Context) ([]object, error) {
+func (w *fixture) model(ctx context.Context) ([]object, error) {
 	i, err := w.startInner(ctx)
 	if err != nil {
 		return nil, err
@@ -124,17 +124,17 @@ func clone(ctx context.Context, objects []object, id string, write writer) error
 type writer func(context.Context, schema.GroupVersionResource, *unstructured.Unstructured) (*unstructured.Unstructured, error)
 
 // bareParties are the ways in which the bare loop writes: by the requests that Inner sends too, and by those that cost the API
-// server least, which leave no trace of who wished what.
-func bareParties() map[string]func(*world) writer {
-	return map[string]func(*world) writer{
-		"bare":        func(w *world) writer { return w.clients.Apply },
-		"bare-create": func(w *world) writer { return w.clients.Create },
+// server least, which do not record managed fields.
+func bareParties() map[string]func(*fixture) writer {
+	return map[string]func(*fixture) writer{
+		"bare":        func(w *fixture) writer { return w.clients.Apply },
+		"bare-create": func(w *fixture) writer { return w.clients.Create },
 	}
 }
 
 // bareRollout measures how long the objects of n workers take to be written and to run without a controller.
 func bareRollout(ctx context.Context, n int, party string, found *results) (running time.Duration, err error) {
-	w, err := newWorld(ctx)
+	w, err := newFixture(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -33,7 +33,7 @@ type inner struct {
 }
 
 // startInner runs a replica; settings are variables like INNER_CONTROLLER_WORKERS=8.
-func (w *world) startInner(ctx context.Context, settings ...string) (*inner, error) {
+func (w *fixture) startInner(ctx context.Context, settings ...string) (*inner, error) {
 	free, err := ports.Free(ctx, 1)
 	if err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ const (
 
 // measureRestart has Inner make the workers once, and then starts it anew again and again.
 func measureRestart(ctx context.Context, o options, found *results) (err error) {
-	w, err := newWorld(ctx)
+	w, err := newFixture(ctx)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func measureRestart(ctx context.Context, o options, found *results) (err error) 
 	return w.measureResyncs(ctx, o, found)
 }
 
-func (w *world) populate(ctx context.Context, n int) error {
+func (w *fixture) populate(ctx context.Context, n int) error {
 	i, err := w.startInner(ctx)
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (w *world) populate(ctx context.Context, n int) error {
 }
 
 // measureIdleRestart starts Inner where nothing is to be done.
-func (w *world) measureIdleRestart(ctx context.Context, o options, found *results) error {
+func (w *fixture) measureIdleRestart(ctx context.Context, o options, found *results) error {
 	i, err := w.startInner(ctx)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (w *world) measureIdleRestart(ctx context.Context, o options, found *result
 }
 
 // measureFreshChange starts Inner and changes one worker as soon as its caches are synced, in front of all the others.
-func (w *world) measureFreshChange(ctx context.Context, o options, found *results, run int) error {
+func (w *fixture) measureFreshChange(ctx context.Context, o options, found *results, run int) error {
 	id, version := workerID(o.standing-1-run), int64(2)
 	applied, err := w.watch(ctx, deployments(), func(u *unstructured.Unstructured) string {
 		containers, _, err := unstructured.NestedSlice(u.Object, "spec", "template", "spec", "containers")
@@ -144,7 +144,7 @@ func (w *world) measureFreshChange(ctx context.Context, o options, found *result
 }
 
 // measureResyncs has Inner look at everything as often as it does in an hour.
-func (w *world) measureResyncs(ctx context.Context, o options, found *results) error {
+func (w *fixture) measureResyncs(ctx context.Context, o options, found *results) error {
 	i, err := w.startInner(ctx, "INNER_CONTROLLER_RESYNCINTERVAL=1s")
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func quietest(ctx context.Context, o options, run int, party string) (rolledOut,
 }
 
 func innerRollout(ctx context.Context, o options, found *results, last bool) (took time.Duration, err error) {
-	w, err := newWorld(ctx)
+	w, err := newFixture(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -118,7 +118,7 @@ func innerRollout(ctx context.Context, o options, found *results, last bool) (to
 }
 
 // measureChanges changes one image after the other, while nothing else happens.
-func (w *world) measureChanges(ctx context.Context, i *inner, o options, found *results, before stats) error {
+func (w *fixture) measureChanges(ctx context.Context, i *inner, o options, found *results, before stats) error {
 	started, err := w.watch(ctx, corev1.SchemeGroupVersion.WithResource("pods"), func(u *unstructured.Unstructured) string {
 		containers, _, err := unstructured.NestedSlice(u.Object, "spec", "containers")
 		if err != nil || !strings.Contains(fmt.Sprint(containers), image(2)) {

@@ -29,14 +29,14 @@ const (
 )
 
 // world is a control plane of its own for each measurement: nothing of one is left for the next, in memory or storage.
-type world struct {
+type fixture struct {
 	clients *kube.Clients
 	dir     string
 	plane   *controlplane.ControlPlane
 }
 
-func newWorld(ctx context.Context) (w *world, err error) {
-	w = &world{}
+func newFixture(ctx context.Context) (w *fixture, err error) {
+	w = &fixture{}
 	if w.dir, err = os.MkdirTemp("", "bench-controller-"); err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func newWorld(ctx context.Context) (w *world, err error) {
 	return w, err
 }
 
-func (w *world) close() error {
+func (w *fixture) close() error {
 	var errs []error
 	if w.plane != nil {
 		errs = append(errs, w.plane.Close())
@@ -78,7 +78,7 @@ type lookout struct {
 
 // watch begins to look at the worker namespace's objects of a kind. An object is noted once, by its key, when key returns
 // one that is not "".
-func (w *world) watch(ctx context.Context, resource schema.GroupVersionResource, key func(*unstructured.Unstructured) string) (*lookout, error) {
+func (w *fixture) watch(ctx context.Context, resource schema.GroupVersionResource, key func(*unstructured.Unstructured) string) (*lookout, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &lookout{cancel: cancel, at: map[string]time.Time{}, arrived: make(chan struct{}, 1)}
 	informer := dynamicinformer.NewFilteredDynamicInformer(w.clients.Dynamic, resource, workerNamespace, 0, cache.Indexers{},

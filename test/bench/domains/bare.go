@@ -14,7 +14,7 @@ import (
 const answerLimit = 10 * time.Second
 
 // bare asks so many questions, as many at a time as the check does, and returns how long that takes.
-func (w *world) bare(ctx context.Context, questions int) (time.Duration, error) {
+func (w *fixture) bare(ctx context.Context, questions int) (time.Duration, error) {
 	// Any of them: all answer as late.
 	server := netip.AddrPortFrom(w.servers[0].Addr, uint16(w.dns.Port)).String()
 	asking, ctx := errgroup.WithContext(ctx)

@@ -23,7 +23,7 @@ const (
 
 // beside has one user add as many domains as there were before, whose name servers never answer, and measures how long the right
 // domains of others take then.
-func (w *world) beside(ctx context.Context, f *figures) (err error) {
+func (w *fixture) beside(ctx context.Context, f *figures) (err error) {
 	silent, err := w.silence(ctx)
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func (w *world) beside(ctx context.Context, f *figures) (err error) {
 }
 
 // silence empties the tables and fills them with the silent domains.
-func (w *world) silence(ctx context.Context) (*dnsserver.Server, error) {
+func (w *fixture) silence(ctx context.Context) (*dnsserver.Server, error) {
 	silent, err := w.dns.Server()
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (w *world) silence(ctx context.Context) (*dnsserver.Server, error) {
 }
 
 // serve starts the program and returns what ends it.
-func (w *world) serve(ctx context.Context) (stop func() error, err error) {
+func (w *fixture) serve(ctx context.Context) (stop func() error, err error) {
 	ctx, kill := context.WithCancel(ctx)
 	cmd := w.command(ctx, "serve", "-l", "127.0.0.1:0")
 	var output bytes.Buffer

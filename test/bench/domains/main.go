@@ -83,7 +83,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	w, err := newWorld(ctx, o)
+	w, err := newFixture(ctx, o)
 	if err != nil {
 		return err
 	}

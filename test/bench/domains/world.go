@@ -26,7 +26,7 @@ const (
 )
 
 // world is a database with custom domains, the servers of their zones, and the program.
-type world struct {
+type fixture struct {
 	options options
 	dir     string
 	server  *postgres.Server
@@ -36,8 +36,8 @@ type world struct {
 	program string
 }
 
-func newWorld(ctx context.Context, o options) (w *world, err error) {
-	w = &world{options: o}
+func newFixture(ctx context.Context, o options) (w *fixture, err error) {
+	w = &fixture{options: o}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())
@@ -68,7 +68,7 @@ func newWorld(ctx context.Context, o options) (w *world, err error) {
 	return w, err
 }
 
-func (w *world) close() error {
+func (w *fixture) close() error {
 	var failures []error
 	if w.db != nil {
 		failures = append(failures, w.db.Close())
@@ -82,7 +82,7 @@ func (w *world) close() error {
 	return errors.Join(append(failures, os.RemoveAll(w.dir))...)
 }
 
-func (w *world) buildProgram(ctx context.Context) error {
+func (w *fixture) buildProgram(ctx context.Context) error {
 	w.program = filepath.Join(w.dir, "inner")
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", w.program, "app238.com/inner/cmd/inner")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -93,7 +93,7 @@ func (w *world) buildProgram(ctx context.Context) error {
 }
 
 // startDNS lays the users' zones out as registrars do: each is delegated by the top level domain.
-func (w *world) startDNS() (err error) {
+func (w *fixture) startDNS() (err error) {
 	if w.dns, err = dnsserver.New(); err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ clusters: [{name: none, cluster: {server: "http://127.0.0.1:1"}}]
 contexts: [{name: none, context: {cluster: none}}]
 `
 
-func (w *world) writeFiles() error {
+func (w *fixture) writeFiles() error {
 	settings := fmt.Sprintf(`domain: %s
 log: {format: console}
 domains:
@@ -169,13 +169,13 @@ domains:
 		os.WriteFile(filepath.Join(w.dir, "kubeconfig"), []byte(kubeconfig), 0o600))
 }
 
-func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
+func (w *fixture) command(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, w.program, append(args, "--config", filepath.Join(w.dir, "inner.yaml"),
 		"-d", w.server.DSN("postgres"), "-k", filepath.Join(w.dir, "kubeconfig"))...)
 }
 
 // inner runs the program to its end.
-func (w *world) inner(ctx context.Context, args ...string) (*os.ProcessState, error) {
+func (w *fixture) inner(ctx context.Context, args ...string) (*os.ProcessState, error) {
 	cmd := w.command(ctx, args...)
 	var output strings.Builder
 	cmd.Stdout, cmd.Stderr = &output, &output
@@ -187,7 +187,7 @@ func (w *world) inner(ctx context.Context, args ...string) (*os.ProcessState, er
 
 // insert inserts rows with the numbers from one below another: of www.<zone><number>.test, and of this user or, where that is
 // empty, each of one of its own.
-func (w *world) insert(ctx context.Context, from, below int, zone, user string) error {
+func (w *fixture) insert(ctx context.Context, from, below int, zone, user string) error {
 	_, err := w.db.ExecContext(ctx, `INSERT INTO custom_domains (cdid, user_uid, domain, target, txt_name, txt_value)
 		SELECT $4::TEXT || lpad(to_hex(i), 8, '0'), COALESCE(NULLIF($4, ''), 'u' || i), 'www.' || $3 || i || '.test', $5,
 			'_combinator-verify.www.' || $3 || i || '.test', 'combinator-verify=' || lpad(to_hex(CASE WHEN $4 = '' THEN i ELSE i + 1000000 END), 32, '0')
@@ -196,7 +196,7 @@ func (w *world) insert(ctx context.Context, from, below int, zone, user string) 
 }
 
 // measure runs one domain.check, and then the bare limit of as many questions as it asked.
-func (w *world) measure(ctx context.Context, f *figures) error {
+func (w *fixture) measure(ctx context.Context, f *figures) error {
 	before := w.asked()
 	begin := time.Now()
 	state, err := w.inner(ctx, "run-job", "domain.check", "--timeout", "30m")
@@ -221,7 +221,7 @@ func (w *world) measure(ctx context.Context, f *figures) error {
 }
 
 // asked is how many questions came to all servers.
-func (w *world) asked() int {
+func (w *fixture) asked() int {
 	total := 0
 	for _, s := range w.servers {
 		total += s.Asked("")
@@ -230,7 +230,7 @@ func (w *world) asked() int {
 }
 
 // verifyResult refuses to measure a check that did not do its work.
-func (w *world) verifyResult(ctx context.Context) error {
+func (w *fixture) verifyResult(ctx context.Context) error {
 	var right, wrong int
 	err := w.db.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE c.status = 'success' AND s.answer = 'right'),
 		count(*) FILTER (WHERE c.status = 'pending' AND s.answer = 'wrong')

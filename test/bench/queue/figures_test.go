@@ -24,7 +24,7 @@ func TestRoundKeepsFourDigitsAndWholeNumbers(t *testing.T) {
 	}
 }
 
-func TestPercentilesAreOffByLessThanOnePercent(t *testing.T) {
+func TestPercentilesAreExactToOnePercent(t *testing.T) {
 	t.Parallel()
 	var h histogram
 	require.Zero(t, h.percentile(0.5))
@@ -83,7 +83,7 @@ func TestBarsBite(t *testing.T) {
 	require.Equal(t, "<= 1.5", most.bar())
 }
 
-func TestABarThatIsNotMeasuredIsMissedUnlessLeftOut(t *testing.T) {
+func TestUnmeasuredBarIsMissedUnlessExcluded(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	none := newResults(nil)
@@ -109,7 +109,7 @@ func TestAFigureIsOneLineOfJSON(t *testing.T) {
 	require.Contains(t, out.String(), `"bar":">= 6"`)
 }
 
-func TestEveryRatioComparesCellsThatAreMeasured(t *testing.T) {
+func TestRatiosCompareMeasuredCells(t *testing.T) {
 	t.Parallel()
 	o, err := parseOptions(nil)
 	require.NoError(t, err)

@@ -25,7 +25,7 @@ func (s slow) accept(_ context.Context, n note) error {
 	return nil
 }
 
-func TestAClosedLoopSendsAgainOnceAcknowledged(t *testing.T) {
+func TestClosedLoopSendsAfterAcknowledgement(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := &watch{}

@@ -56,8 +56,8 @@ func (q *queue) in(s scenario) func(ctx context.Context) (sample, error) {
 	return nil
 }
 
-// patience bounds the wait for the first task of a backlog: one that is claimed is taken over after some silence.
-const patience = 30 * time.Second
+// backlogTimeout bounds the wait for the first task of a backlog: a claimed one is taken over after the heartbeat age.
+const backlogTimeout = 30 * time.Second
 
 // cellTimeout bounds one measurement with all that belongs to it.
 const cellTimeout = 3 * time.Minute
@@ -131,8 +131,8 @@ func (q *queue) burnDown(ctx context.Context) (_ sample, err error) {
 	}
 	defer func() { err = errors.Join(err, running.stop(ctx)) }()
 	for w.entered.Load() == 0 {
-		if clock()-begin > patience {
-			return nil, fmt.Errorf("no task of the backlog was run within %s", patience)
+		if clock()-begin > backlogTimeout {
+			return nil, fmt.Errorf("no task of the backlog was run within %s", backlogTimeout)
 		}
 		time.Sleep(drainPoll)
 	}

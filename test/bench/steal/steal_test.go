@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTimeThatTheHostGaveToOthersIsCountedOnce(t *testing.T) {
+func TestStolenTimeIsCountedOnce(t *testing.T) {
 	t.Parallel()
 	before, err := parse([]byte("cpu  100 0 50 800 0 0 0 50 40 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n"))
 	require.NoError(t, err)
@@ -28,7 +28,7 @@ func TestThisMachineIsMeasured(t *testing.T) {
 	require.LessOrEqual(t, taken, 1.0)
 }
 
-func TestWhatWasFoundWhileTheHostTookLeastCounts(t *testing.T) {
+func TestSampleWithLeastStealCounts(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		taken []float64

@@ -16,7 +16,7 @@ import (
 	"app238.com/inner/test/chaos/journal"
 )
 
-// Replica says who runs the job.
+// Replica is the name of the replica that runs the job.
 type Replica struct {
 	Name string
 	Seed uint64
@@ -25,13 +25,13 @@ type Replica struct {
 const (
 	// step is the longest time for which the work does not look at its context.
 	step = 5 * time.Millisecond
-	// frozen is a step late enough to tell that the process, or all of it, stood still.
+	// frozen is the delay of a step that shows that the process was frozen.
 	frozen = 250 * time.Millisecond
 	// thaw is how long the work waits after that for what has become of its context meanwhile.
 	thaw = 2 * time.Second
-	// odd are bytes that no text column takes.
+	// odd are bytes that text columns refuse.
 	odd = " \x00\xff\xed\xa0\x80"
-	// retry is the wait between two tries to wake a task.
+	// retry is the delay between two attempts to resume a task.
 	retry = 100 * time.Millisecond
 )
 
@@ -100,7 +100,7 @@ func result(ctx context.Context, outcome journal.Outcome) error {
 	return job.NewRetry("failed by chance"+odd, errors.New("a cause"+odd))
 }
 
-// work takes its time and says how it ended.
+// work waits and returns the outcome.
 func (j *Job) work(ctx context.Context, n Note, execution uint64) journal.Outcome {
 	if n.On != "" && n.On == j.replica.Name {
 		wait(context.WithoutCancel(ctx), time.Duration(n.OnHold)*time.Millisecond)
@@ -157,7 +157,7 @@ func (j *Job) wake(key string, after time.Duration) {
 	}
 }
 
-// wait waits for d and tells whether ctx still lasts.
+// wait waits for d and returns false if ctx ended.
 func wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

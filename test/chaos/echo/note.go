@@ -1,4 +1,4 @@
-// Package echo is the job of the chaos tests: it notes in the journal when it begins and how it ends.
+// Package echo is the job of the chaos tests: it records its start and its outcome in the journal.
 package echo
 
 import (
@@ -20,11 +20,11 @@ type Note struct {
 	Key string `json:"key"`
 	// Seq counts the tasks of the key in the order of their acceptance, from 1.
 	Seq int `json:"seq"`
-	// Token is what the task was accepted with, to be found again in its row.
+	// Token identifies the accepted task in its row.
 	Token string `json:"token"`
-	// Hold is how many milliseconds the work takes. 0 is a moment by chance, and so is the outcome then.
+	// Hold is the duration of the work in milliseconds. 0 is a random short time with a random outcome.
 	Hold int `json:"hold_ms,omitempty"`
-	// Gate is a file that the work waits for before it takes its time.
+	// Gate is a file that the work waits for first.
 	Gate string `json:"gate,omitempty"`
 	// On names the replica in which the execution does not look at its context, takes OnHold, and ends in Ending.
 	On     string          `json:"on,omitempty"`
@@ -32,7 +32,7 @@ type Note struct {
 	Ending journal.Outcome `json:"ending,omitempty"`
 	// Deaf is of a task that ignores its context: it takes Hold whatever happens, and is done then.
 	Deaf bool `json:"deaf,omitempty"`
-	// Deadly is of a task that ends its process as SIGKILL does, each time after Hold.
+	// Deadly tasks end their process as SIGKILL does, each time after Hold.
 	Deadly bool `json:"deadly,omitempty"`
 }
 

@@ -1,5 +1,5 @@
-// Package journal is the record of executions that every replica of the chaos tests keeps in a file of its own: a line
-// that was written outlives its process's SIGKILL, and writing it needs none of the servers that the tests break.
+// Package journal is the record of executions of a replica in the chaos tests, a file: its lines survive SIGKILL of the
+// process, and writing it needs none of the servers that the tests break.
 package journal
 
 import (
@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Event is what a line tells.
+// Event is the kind of a line.
 type Event string
 
 // The events.
@@ -24,10 +24,10 @@ const (
 	End   Event = "end"
 )
 
-// Outcome is how an execution ended.
+// Outcome is the result of an execution.
 type Outcome string
 
-// The outcomes. Aborted is one whose context ended first.
+// The outcomes. Aborted: its context ended first.
 const (
 	Done    Outcome = "done"
 	Retry   Outcome = "failed"
@@ -39,7 +39,7 @@ const (
 // Line is one line of a journal.
 type Line struct {
 	Event Event `json:"event"`
-	// At is the moment in nanoseconds since the Unix epoch, by the clock that all replicas and the database share.
+	// At is the time in nanoseconds since the Unix epoch, by the clock that all replicas and the database share.
 	At int64 `json:"at"`
 	// Address is where the replica listens.
 	Address string `json:"address,omitempty"`
@@ -53,13 +53,13 @@ type Line struct {
 	Outcome Outcome `json:"outcome,omitempty"`
 }
 
-// Time returns the line's moment.
+// Time returns the line's time.
 func (l Line) Time() time.Time { return time.Unix(0, l.At) }
 
-// Journal is a file to write to. It may be written to by several goroutines.
+// Journal is a journal open for writing. It is safe for concurrent use.
 type Journal struct{ file *os.File }
 
-// Open makes a journal, or continues one.
+// Open creates a journal, or appends to an existing one.
 func Open(path string) (*Journal, error) {
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -68,14 +68,14 @@ func Open(path string) (*Journal, error) {
 	return &Journal{file}, nil
 }
 
-// Write appends a line with the present moment.
+// Write appends a line with the current time.
 func (j *Journal) Write(line Line) error {
 	line.At = time.Now().UnixNano()
 	encoded, err := json.Marshal(line)
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	// One system call for each line: a kill leaves it whole or not at all.
+	// One system call for each line: a kill leaves a complete line or none.
 	if _, err := j.file.Write(append(encoded, '\n')); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -85,7 +85,7 @@ func (j *Journal) Write(line Line) error {
 // Close ends the writing.
 func (j *Journal) Close() error { return j.file.Close() }
 
-// Read returns what was written so far; nothing where there is no journal yet.
+// Read returns the lines so far; none if there is no journal yet.
 func Read(path string) ([]Line, error) {
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

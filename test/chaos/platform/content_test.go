@@ -9,7 +9,7 @@ import (
 const callTimeout = 10 * time.Second
 
 // put writes into a resource as its user does by way of a Combinator pod.
-func (w *world) put(ctx context.Context, r *resourceWish) error {
+func (w *fixture) put(ctx context.Context, r *desiredResource) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if r.kind == "rdb" {
@@ -26,10 +26,10 @@ func (w *world) put(ctx context.Context, r *resourceWish) error {
 	return tx.Commit(ctx)
 }
 
-func (r *resourceWish) key() []byte { return []byte(r.name() + "/key") }
+func (r *desiredResource) key() []byte { return []byte(r.name() + "/key") }
 
 // keys returns all keys of namespaces, asked of the engine itself.
-func (w *world) keys(ctx context.Context) (map[string]bool, error) {
+func (w *fixture) keys(ctx context.Context) (map[string]bool, error) {
 	tx, err := w.kv.Begin()
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ import (
 const platformName = "platform"
 
 // databaseFaults is what happens to the platform's database in operation, beside that it ends.
-func (w *world) databaseFaults(t *testing.T, f *fleet) []fault {
+func (w *fixture) databaseFaults(t *testing.T, f *fleet) []fault {
 	t.Helper()
 	if !w.extent.operates() {
 		return nil
@@ -58,7 +58,7 @@ func (w *world) databaseFaults(t *testing.T, f *fleet) []fault {
 }
 
 // pool puts a PgBouncer in front of the address where there is to be one, and returns what Inner connects to.
-func (w *world) pool(ctx context.Context, t *testing.T) (dsn string) {
+func (w *fixture) pool(ctx context.Context, t *testing.T) (dsn string) {
 	t.Helper()
 	if !w.extent.operates() {
 		return w.address.DSN
@@ -74,7 +74,7 @@ func (w *world) pool(ctx context.Context, t *testing.T) (dsn string) {
 
 // failOver has a standby take the place of the platform's database. For a while the address leads to the standby, which
 // takes no writes.
-func (w *world) failOver(ctx context.Context, t *testing.T) error {
+func (w *fixture) failOver(ctx context.Context, t *testing.T) error {
 	t.Helper()
 	next, err := w.servers.Postgres.FailOver(ctx, func(standby *postgres.Server) {
 		w.address.LeadTo(t, standby.DSN(platformName))
@@ -89,7 +89,7 @@ func (w *world) failOver(ctx context.Context, t *testing.T) error {
 }
 
 // dump begins a dump of the platform's database that goes on, and holds its locks, until it is finished.
-func (w *world) dump(ctx context.Context) (finish func(context.Context) error, err error) {
+func (w *fixture) dump(ctx context.Context) (finish func(context.Context) error, err error) {
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func (w *world) dump(ctx context.Context) (finish func(context.Context) error, e
 }
 
 // rollOut does what a rollout of Inner does: each new pod migrates first, then an old one ends in good order.
-func (w *world) rollOut(ctx context.Context, f *fleet, slot int) error {
+func (w *fixture) rollOut(ctx context.Context, f *fleet, slot int) error {
 	var group errgroup.Group
 	for range replicas {
 		group.Go(func() error {

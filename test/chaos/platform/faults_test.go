@@ -28,7 +28,7 @@ type fault struct {
 }
 
 // mended makes a fault's two halves of what cannot fail.
-func mended(inflict, mend func()) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+func repaired(inflict, mend func()) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 	return func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 		inflict()
 		return func(context.Context) error {
@@ -39,14 +39,14 @@ func mended(inflict, mend func()) func(context.Context, *rand.Rand) (func(contex
 }
 
 // faults is all that can break.
-func (w *world) faults(t *testing.T, f *fleet) []fault {
+func (w *fixture) faults(t *testing.T, f *fleet) []fault {
 	t.Helper()
 	engine := w.engine
 	slow := func(p *proxy.Proxy) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
-		return mended(func() { p.Slow(50 * time.Millisecond) }, func() { p.Slow(0) })
+		return repaired(func() { p.Slow(50 * time.Millisecond) }, func() { p.Slow(0) })
 	}
 	wrong := func(status int, reason metav1.StatusReason) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
-		return mended(func() { w.toCluster.AnswerWith(everyOther(status, reason)) }, func() { w.toCluster.AnswerWith(nil) })
+		return repaired(func() { w.toCluster.AnswerWith(everyOther(status, reason)) }, func() { w.toCluster.AnswerWith(nil) })
 	}
 	all := []fault{
 		{"Inner killed", time.Second, func(_ context.Context, chance *rand.Rand) (func(context.Context) error, error) {
@@ -63,10 +63,10 @@ func (w *world) faults(t *testing.T, f *fleet) []fault {
 		{"database stopped", 4 * time.Second, w.endDatabase((*postgres.Server).Stop)},
 		{"database killed", 4 * time.Second, w.endDatabase(func(s *postgres.Server, _ context.Context) error { return s.Kill() })},
 		{"database slow", 8 * time.Second, slow(w.toDatabase)},
-		{"database cut off", 6 * time.Second, mended(w.toDatabase.Cut, w.toDatabase.Mend)},
+		{"database cut off", 6 * time.Second, repaired(w.toDatabase.Cut, w.toDatabase.Mend)},
 		{"engine killed", 4 * time.Second, restart(engine, quick(engine.Kill))},
 		{"engine slow", 8 * time.Second, slow(w.toEngine)},
-		{"engine cut off", 6 * time.Second, mended(w.toEngine.Cut, w.toEngine.Mend)},
+		{"engine cut off", 6 * time.Second, repaired(w.toEngine.Cut, w.toEngine.Mend)},
 		{"API server stopped", 6 * time.Second, func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 			w.servers.ControlPlane.StopAPIServer()
 			return w.servers.ControlPlane.StartAPIServer, nil
@@ -74,13 +74,13 @@ func (w *world) faults(t *testing.T, f *fleet) []fault {
 		{"API server answers 500", 6 * time.Second, wrong(http.StatusInternalServerError, metav1.StatusReasonInternalError)},
 		{"API server answers 429", 6 * time.Second, wrong(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests)},
 		{"API server answers 409", 6 * time.Second, wrong(http.StatusConflict, metav1.StatusReasonConflict)},
-		{"API server cut off", 6 * time.Second, mended(func() {
+		{"API server cut off", 6 * time.Second, repaired(func() {
 			w.toCluster.AnswerWith(hangUp)
 			w.toCluster.Break()
 		}, func() { w.toCluster.AnswerWith(nil) })},
-		{"watches cut", time.Second, mended(w.toCluster.Break, func() {})},
+		{"watches cut", time.Second, repaired(w.toCluster.Break, func() {})},
 		{"TiKV and its placement driver stopped", 3 * time.Second, restart(w.servers.TiKV, w.servers.TiKV.Stop)},
-		{"DNS silent", 8 * time.Second, mended(func() { w.names.Root.Play("", dnsserver.Play{Silent: true}) }, w.names.Root.Behave)},
+		{"DNS silent", 8 * time.Second, repaired(func() { w.names.Root.Play("", dnsserver.Play{Silent: true}) }, w.names.Root.Behave)},
 	}
 	return append(all, w.databaseFaults(t, f)...)
 }
@@ -93,7 +93,7 @@ func restart(server interface{ Restart(context.Context) error }, end func(contex
 }
 
 // endDatabase ends the platform's database, which is another server after each failover, and starts it again.
-func (w *world) endDatabase(end func(*postgres.Server, context.Context) error) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+func (w *fixture) endDatabase(end func(*postgres.Server, context.Context) error) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 	return func(ctx context.Context, _ *rand.Rand) (func(context.Context) error, error) {
 		return w.servers.Postgres.Restart, end(w.servers.Postgres, ctx)
 	}
@@ -127,7 +127,7 @@ func hangUp(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandle
 
 // breakThings breaks one thing after the other, each before any a second time, until both the number and the time are
 // reached; or lets the time go by. It returns how often each was broken.
-func (w *world) breakThings(ctx context.Context, t *testing.T, f *fleet) (broken map[string]int, err error) {
+func (w *fixture) breakThings(ctx context.Context, t *testing.T, f *fleet) (broken map[string]int, err error) {
 	t.Helper()
 	e := w.extent
 	if !e.breaks {

@@ -112,7 +112,7 @@ func (h *honest) timed(ctx context.Context, kind string, ask func() error, done 
 func (h *honest) status(ctx context.Context, want, query string, argument any) func() (bool, error) {
 	return func() (bool, error) {
 		var status string
-		err := h.world.db.QueryRowContext(ctx, query, argument).Scan(&status)
+		err := h.fixture.db.QueryRowContext(ctx, query, argument).Scan(&status)
 		if err == nil && status == "error" {
 			err = fmt.Errorf("it is an error (%v)", argument)
 		}
@@ -124,7 +124,7 @@ func (h *honest) status(ctx context.Context, want, query string, argument any) f
 func (h *honest) resourceTimed(kind string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		id := fmt.Sprintf("%016x", h.chance.Uint64())
-		if err := h.world.write(ctx, `INSERT INTO combinator_resources (user_uid, resource_type, resource_id) VALUES ($1, $2, $3)`, h.name, kind, id); err != nil {
+		if err := h.fixture.write(ctx, `INSERT INTO combinator_resources (user_uid, resource_type, resource_id) VALUES ($1, $2, $3)`, h.name, kind, id); err != nil {
 			return err
 		}
 		ref := map[string]string{"user_uid": h.name, "resource_id": id, "name": "a resource"}
@@ -133,13 +133,13 @@ func (h *honest) resourceTimed(kind string) func(context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := h.world.write(ctx, `DELETE FROM combinator_resources WHERE resource_id = $1`, id); err != nil {
+		if err := h.fixture.write(ctx, `DELETE FROM combinator_resources WHERE resource_id = $1`, id); err != nil {
 			return err
 		}
 		return h.timed(ctx, "delete_"+kind, func() error { return h.accept(ctx, "combinator.delete_"+kind, ref) }, func() (bool, error) {
-			h.world.mu.Lock()
-			defer h.world.mu.Unlock()
-			return h.world.told[id], nil
+			h.fixture.mu.Lock()
+			defer h.fixture.mu.Unlock()
+			return h.fixture.told[id], nil
 		})
 	}
 }
@@ -148,23 +148,23 @@ func (h *honest) resourceTimed(kind string) func(context.Context) error {
 func (h *honest) domainTimed(ctx context.Context) error {
 	cdid := fmt.Sprintf("%08x", h.chance.Uint32())
 	name, value := "d"+cdid+".example.org", fmt.Sprintf("combinator-verify=%016x%016x", h.chance.Uint64(), h.chance.Uint64())
-	if err := h.world.names.Root.Add(fmt.Sprintf("_combinator-verify.%s. 60 IN TXT %q", name, value)); err != nil {
+	if err := h.fixture.names.Root.Add(fmt.Sprintf("_combinator-verify.%s. 60 IN TXT %q", name, value)); err != nil {
 		return err
 	}
 	err := h.timed(ctx, "domain", func() error {
-		return h.world.write(ctx, `INSERT INTO custom_domains (cdid, user_uid, domain, target, txt_name, txt_value, status)
+		return h.fixture.write(ctx, `INSERT INTO custom_domains (cdid, user_uid, domain, target, txt_name, txt_value, status)
 			VALUES ($1, $2, $3, $4, $5, $6, 'pending')`, cdid, h.name, name, "x.worker."+domain, "_combinator-verify."+name, value)
 	}, h.status(ctx, "success", `SELECT status FROM custom_domains WHERE cdid = $1`, cdid))
 	if err != nil {
 		return err
 	}
-	return h.world.write(ctx, `DELETE FROM custom_domains WHERE cdid = $1`, cdid)
+	return h.fixture.write(ctx, `DELETE FROM custom_domains WHERE cdid = $1`, cdid)
 }
 
 // workerTimed deploys a worker and deletes it.
 func (h *honest) workerTimed(ctx context.Context) error {
-	k := &workerWish{id: fmt.Sprintf("%sw%d", h.name, h.requests), owner: h.name}
-	if err := h.world.read(ctx, []any{&k.row}, `INSERT INTO workers (wid, user_uid, worker_name, assigned_cpu, assigned_memory, assigned_disk,
+	k := &desiredWorker{id: fmt.Sprintf("%sw%d", h.name, h.requests), owner: h.name}
+	if err := h.fixture.read(ctx, []any{&k.row}, `INSERT INTO workers (wid, user_uid, worker_name, assigned_cpu, assigned_memory, assigned_disk,
 		max_replicas, main_region) VALUES ($1, $2, 'a worker', '', '', '', 0, '') RETURNING id`, k.id, k.owner); err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ type hostile struct {
 // login returns a way into a database as the user.
 func (h *hostile) login(t *testing.T, name string) *sql.DB {
 	t.Helper()
-	u, err := url.Parse(h.world.engine.DSN(name))
+	u, err := url.Parse(h.fixture.engine.DSN(name))
 	require.NoError(t, err)
 	u.User = url.UserPassword("user_"+h.name, "sk_"+h.name)
 	db, err := sql.Open("postgres", u.String())
@@ -65,7 +65,7 @@ func (h *hostile) again(ctx context.Context, do func(context.Context) error) {
 // schema has a schema made and returns when it is there.
 func (h *hostile) schema(ctx context.Context) (id string, err error) {
 	id = fmt.Sprintf("%016x", h.chance.Uint64())
-	if err := h.world.write(ctx, `INSERT INTO combinator_resources (user_uid, resource_type, resource_id) VALUES ($1, 'rdb', $2)`, h.name, id); err != nil {
+	if err := h.fixture.write(ctx, `INSERT INTO combinator_resources (user_uid, resource_type, resource_id) VALUES ($1, 'rdb', $2)`, h.name, id); err != nil {
 		return "", err
 	}
 	if err := h.accept(ctx, "combinator.create_rdb", map[string]string{"user_uid": h.name, "resource_id": id, "name": "a resource"}); err != nil {
@@ -73,13 +73,13 @@ func (h *hostile) schema(ctx context.Context) (id string, err error) {
 	}
 	return id, until(ctx, "not active", func() (bool, error) {
 		var status string
-		err := h.world.db.QueryRowContext(ctx, `SELECT status FROM combinator_resources WHERE resource_id = $1`, id).Scan(&status)
+		err := h.fixture.db.QueryRowContext(ctx, `SELECT status FROM combinator_resources WHERE resource_id = $1`, id).Scan(&status)
 		return status == "active", err
 	})
 }
 
 func (h *hostile) drop(ctx context.Context, id string) error {
-	if err := h.world.write(ctx, `DELETE FROM combinator_resources WHERE resource_id = $1`, id); err != nil {
+	if err := h.fixture.write(ctx, `DELETE FROM combinator_resources WHERE resource_id = $1`, id); err != nil {
 		return err
 	}
 	return h.accept(ctx, "combinator.delete_rdb", map[string]string{"user_uid": h.name, "resource_id": id})
@@ -130,11 +130,11 @@ func (h *hostile) prepare(ctx context.Context, t *testing.T) (large string) {
 // silentDomains adds domains below a zone whose servers never answer.
 func (h *hostile) silentDomains(ctx context.Context, t *testing.T) {
 	t.Helper()
-	server, err := h.world.names.Server()
+	server, err := h.fixture.names.Server()
 	require.NoError(t, err)
 	server.Play("", dnsserver.Play{Silent: true})
-	require.NoError(t, h.world.names.Root.Delegate("silent.example", server))
-	_, err = h.world.db.ExecContext(ctx, `INSERT INTO custom_domains (cdid, user_uid, domain, target, txt_name, txt_value, status)
+	require.NoError(t, h.fixture.names.Root.Delegate("silent.example", server))
+	_, err = h.fixture.db.ExecContext(ctx, `INSERT INTO custom_domains (cdid, user_uid, domain, target, txt_name, txt_value, status)
 		SELECT 'f' || lpad(to_hex(i), 7, '0'), $1, 'd' || i || '.silent.example', 'x.worker.`+domain+`',
 			'_combinator-verify.d' || i || '.silent.example', 'combinator-verify=0', 'pending' FROM generate_series(1, $2::INT) AS i`,
 		h.name, h.effort.domains)
@@ -170,10 +170,10 @@ func (h *hostile) attack(t *testing.T) (end func()) {
 			}
 		}
 		return until(ctx, "they are not dropped", func() (bool, error) {
-			h.world.mu.Lock()
-			defer h.world.mu.Unlock()
+			h.fixture.mu.Lock()
+			defer h.fixture.mu.Unlock()
 			for _, id := range held {
-				if !h.world.told[id] {
+				if !h.fixture.told[id] {
 					return false, nil
 				}
 			}
@@ -186,15 +186,15 @@ func (h *hostile) attack(t *testing.T) (end func()) {
 	}
 }
 
-// TestAHostileUserCostsTheOthersLittle is alone on the machine as far as it can be: it compares times.
-func TestAHostileUserCostsTheOthersLittle(t *testing.T) { //nolint:paralleltest // see above
+// TestHostileUserDelaysOthersLittle is alone on the machine as far as it can be: it compares times.
+func TestHostileUserDelaysOthersLittle(t *testing.T) { //nolint:paralleltest // see above
 	e := newExtent(t)
 	long := e.operates()
 	work, tries := extent{audits: time.Hour, resync: 30 * time.Second, ownDatabase: "db_{user_uid}"}, effort{schemas: 4, tables: 150, largeObjects: 50, domains: 500}
 	if long {
 		work.span, tries = min(hostileSpan, e.span), effort{schemas: 24, tables: 3000, largeObjects: 5000, domains: 10_000}
 	}
-	w := newWorld(t, work)
+	w := newFixture(t, work)
 	f := newFleet(t, w)
 	var others []*honest
 	for n := range users {

@@ -34,7 +34,7 @@ func until(ctx context.Context, what string, done func() (bool, error)) error {
 }
 
 // write carries out a statement that may be carried out twice, however often the database goes away meanwhile.
-func (w *world) write(ctx context.Context, query string, arguments ...any) error {
+func (w *fixture) write(ctx context.Context, query string, arguments ...any) error {
 	return until(ctx, query, func() (bool, error) {
 		_, err := w.db.ExecContext(ctx, query, arguments...)
 		refused, ok := errors.AsType[*pq.Error](err)
@@ -43,7 +43,7 @@ func (w *world) write(ctx context.Context, query string, arguments ...any) error
 }
 
 // read reads one row, however often the database goes away meanwhile.
-func (w *world) read(ctx context.Context, into []any, query string, arguments ...any) error {
+func (w *fixture) read(ctx context.Context, into []any, query string, arguments ...any) error {
 	return until(ctx, query, func() (bool, error) {
 		err := w.db.QueryRowContext(ctx, query, arguments...).Scan(into...)
 		return err == nil, err
@@ -121,7 +121,7 @@ func send(ctx context.Context, url string, body []byte, key string) (status int,
 }
 
 // tell is the webhook of the Combinator pod.
-func (w *world) tell(_ http.ResponseWriter, r *http.Request) {
+func (w *fixture) tell(_ http.ResponseWriter, r *http.Request) {
 	var notice struct {
 		ResourceID string `json:"resource_id"`
 	}

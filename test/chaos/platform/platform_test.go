@@ -14,9 +14,9 @@ import (
 // users is how many users send requests at the same time.
 const users = 4
 
-func TestEverythingIsAsTheAcceptedRequestsSayWhateverBreaks(t *testing.T) {
+func TestPlatformConvergesAfterFaults(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, newExtent(t))
+	w := newFixture(t, newExtent(t))
 	f := newFleet(t, w)
 	var outers []*outer
 	for n := range users {

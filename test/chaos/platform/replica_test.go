@@ -26,8 +26,8 @@ const replicas = 2
 
 // fleet is the replicas of Inner. One that is killed is replaced.
 type fleet struct {
-	world *world
-	log   *os.File
+	fixture *fixture
+	log     *os.File
 
 	mu      sync.Mutex
 	members [replicas]*replica
@@ -42,11 +42,11 @@ type replica struct {
 	failure error
 }
 
-func newFleet(t *testing.T, w *world) *fleet {
+func newFleet(t *testing.T, w *fixture) *fleet {
 	t.Helper()
 	log, err := os.Create(filepath.Join(w.folder, "inner.log"))
 	require.NoError(t, err)
-	f := &fleet{world: w, log: log}
+	f := &fleet{fixture: w, log: log}
 	t.Cleanup(func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -66,7 +66,7 @@ func newFleet(t *testing.T, w *world) *fleet {
 
 // start puts a new replica into a slot and returns when it listens.
 func (f *fleet) start(slot int) error {
-	cmd := exec.Command(program.Path(), "serve", "--config", f.world.configFile)
+	cmd := exec.Command(program.Path(), "serve", "--config", f.fixture.configFile)
 	cmd.Env = append(os.Environ(), "GOMEMLIMIT=1GiB")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {

@@ -30,7 +30,7 @@ var measured = map[string]float64{
 var kept = []string{"combinator_resource_reports", "inner_domain_values"}
 
 // measure takes the size of the platform. What cannot be asked at the moment is left out.
-func (w *world) measure(ctx context.Context, f *fleet) size {
+func (w *fixture) measure(ctx context.Context, f *fleet) size {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	s := size{}
@@ -78,7 +78,7 @@ func (r *replica) measure(ctx context.Context, found func(name string, value flo
 }
 
 // watch takes the size of the platform again and again until the context ends.
-func (w *world) watch(ctx context.Context, f *fleet, every time.Duration) (sizes []size) {
+func (w *fixture) watch(ctx context.Context, f *fleet, every time.Duration) (sizes []size) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {

@@ -33,7 +33,7 @@ func (f *faultsFound) add(format string, arguments ...any) {
 }
 
 // check compares the platform with what was accepted and returns what differs, or could not be looked at.
-func (w *world) check(ctx context.Context, outers []*outer) (found []string) {
+func (w *fixture) check(ctx context.Context, outers []*outer) (found []string) {
 	f := &faultsFound{}
 	for _, one := range []struct {
 		what string
@@ -52,7 +52,7 @@ func (w *world) check(ctx context.Context, outers []*outer) (found []string) {
 }
 
 // checkTasks: each accepted request is one task, which has ended; there is no other with a key.
-func (w *world) checkTasks(ctx context.Context, outers []*outer, f *faultsFound) error {
+func (w *fixture) checkTasks(ctx context.Context, outers []*outer, f *faultsFound) error {
 	type task struct {
 		id             int64
 		status, detail string
@@ -94,7 +94,7 @@ func (w *world) checkTasks(ctx context.Context, outers []*outer, f *faultsFound)
 }
 
 // checkWorkers: rows, objects and pods of each worker are as its last requests say.
-func (w *world) checkWorkers(ctx context.Context, outers []*outer, f *faultsFound) error {
+func (w *fixture) checkWorkers(ctx context.Context, outers []*outer, f *faultsFound) error {
 	for _, o := range outers {
 		for _, k := range o.workers {
 			if k.deleted {
@@ -108,7 +108,7 @@ func (w *world) checkWorkers(ctx context.Context, outers []*outer, f *faultsFoun
 	return nil
 }
 
-func (w *world) checkWorker(ctx context.Context, k *workerWish, f *faultsFound) error {
+func (w *fixture) checkWorker(ctx context.Context, k *desiredWorker, f *faultsFound) error {
 	var status, version string
 	var active, loading int
 	if err := w.db.QueryRowContext(ctx, `SELECT w.status, COALESCE(w.active_version_id, 0), v.status,
@@ -144,7 +144,7 @@ func imageOf(deployment *unstructured.Unstructured) string {
 	return image
 }
 
-func (w *world) checkSettings(ctx context.Context, k *workerWish, n string, f *faultsFound) error {
+func (w *fixture) checkSettings(ctx context.Context, k *desiredWorker, n string, f *faultsFound) error {
 	environment, err := w.clients.Typed.CoreV1().ConfigMaps(workerNamespace).Get(ctx, workerapp.EnvName(n), metav1.GetOptions{})
 	if err != nil || !maps.Equal(environment.Data, k.env) {
 		f.add("environment of %s is %v, not %v (%v)", n, environment.Data, k.env, err)
@@ -167,11 +167,11 @@ func (w *world) checkSettings(ctx context.Context, k *workerWish, n string, f *f
 }
 
 // checkObjects: nothing is left of deleted workers and domains, and each worker has one pod.
-func (w *world) checkObjects(ctx context.Context, outers []*outer, f *faultsFound) error {
-	wished, domains := map[string]bool{}, map[string]bool{}
+func (w *fixture) checkObjects(ctx context.Context, outers []*outer, f *faultsFound) error {
+	desired, domains := map[string]bool{}, map[string]bool{}
 	for _, o := range outers {
 		for _, k := range o.workers {
-			wished[k.id] = !k.deleted
+			desired[k.id] = !k.deleted
 		}
 		for _, d := range o.domains {
 			domains["custom-domain-"+d.cdid] = !d.deleted
@@ -194,14 +194,14 @@ func (w *world) checkObjects(ctx context.Context, outers []*outer, f *faultsFoun
 			id, worker := one.GetLabels()["worker-id"]
 			custom := one.GetLabels()["app"] == "custom-domain"
 			switch {
-			case worker && !wished[id], custom && !domains[one.GetName()]:
+			case worker && !desired[id], custom && !domains[one.GetName()]:
 				f.add("%s %s is left over", kind.resource, one.GetName())
 			case kind.resource == "pods" && one.GetDeletionTimestamp() == nil:
 				pods[id]++
 			}
 		}
 	}
-	for id, wish := range wished {
+	for id, wish := range desired {
 		if wish && pods[id] != 1 {
 			f.add("worker %s has %d pods", id, pods[id])
 		}
@@ -210,7 +210,7 @@ func (w *world) checkObjects(ctx context.Context, outers []*outer, f *faultsFoun
 }
 
 // checkDomains: each domain is verified and has its objects.
-func (w *world) checkDomains(ctx context.Context, outers []*outer, f *faultsFound) error {
+func (w *fixture) checkDomains(ctx context.Context, outers []*outer, f *faultsFound) error {
 	for _, o := range outers {
 		for _, d := range o.domains {
 			if d.deleted {
@@ -237,7 +237,7 @@ func (w *world) checkDomains(ctx context.Context, outers []*outer, f *faultsFoun
 }
 
 // checkByAudit: Inner's own audit finds nothing either.
-func (w *world) checkByAudit(ctx context.Context, _ []*outer, f *faultsFound) error {
+func (w *fixture) checkByAudit(ctx context.Context, _ []*outer, f *faultsFound) error {
 	out, err := exec.CommandContext(ctx, program.Path(), "audit", "--dry-run", "-o", "json", "--config", w.configFile).Output()
 	if err != nil {
 		return fmt.Errorf("inner audit --dry-run: %w", err)

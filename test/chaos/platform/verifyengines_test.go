@@ -5,8 +5,8 @@ import (
 	"maps"
 )
 
-// checkSchemas: the schemas are those that are wished.
-func (w *world) checkSchemas(ctx context.Context, outers []*outer, f *faultsFound) error {
+// checkSchemas: the schemas are the desired ones.
+func (w *fixture) checkSchemas(ctx context.Context, outers []*outer, f *faultsFound) error {
 	rows, err := w.tenants.QueryContext(ctx, `SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE 'user\_%'`)
 	if err != nil {
 		return err
@@ -20,19 +20,19 @@ func (w *world) checkSchemas(ctx context.Context, outers []*outer, f *faultsFoun
 		}
 		there[name] = true
 	}
-	eachResource(outers, "rdb", func(r *resourceWish) {
+	eachResource(outers, "rdb", func(r *desiredResource) {
 		if there[r.name()] == r.deleted {
-			f.add("schema %s: there %v, wished %v", r.name(), there[r.name()], !r.deleted)
+			f.add("schema %s: exists %v, desired %v", r.name(), there[r.name()], !r.deleted)
 		}
 		delete(there, r.name())
 	})
 	for name := range there {
-		f.add("schema %s was never wished", name)
+		f.add("schema %s was never desired", name)
 	}
 	return rows.Err()
 }
 
-func eachResource(outers []*outer, kind string, do func(*resourceWish)) {
+func eachResource(outers []*outer, kind string, do func(*desiredResource)) {
 	for _, o := range outers {
 		for _, r := range o.resources {
 			if r.kind == kind {
@@ -43,15 +43,15 @@ func eachResource(outers []*outer, kind string, do func(*resourceWish)) {
 }
 
 // checkKeys: what was put into namespaces is there, and nothing of deleted ones.
-func (w *world) checkKeys(ctx context.Context, outers []*outer, f *faultsFound) error {
+func (w *fixture) checkKeys(ctx context.Context, outers []*outer, f *faultsFound) error {
 	there, err := w.keys(ctx)
 	if err != nil {
 		return err
 	}
-	eachResource(outers, "kv", func(r *resourceWish) {
+	eachResource(outers, "kv", func(r *desiredResource) {
 		key := string(r.key())
 		if there[key] != (r.put && !r.deleted) {
-			f.add("key %s: there %v, wished %v", key, there[key], r.put && !r.deleted)
+			f.add("key %s: exists %v, desired %v", key, there[key], r.put && !r.deleted)
 		}
 		delete(there, key)
 	})
@@ -62,7 +62,7 @@ func (w *world) checkKeys(ctx context.Context, outers []*outer, f *faultsFound) 
 }
 
 // checkResources: rows are active, reports counted once, and the Combinator pod was told of what is gone.
-func (w *world) checkResources(ctx context.Context, outers []*outer, f *faultsFound) error {
+func (w *fixture) checkResources(ctx context.Context, outers []*outer, f *faultsFound) error {
 	w.mu.Lock()
 	told := maps.Clone(w.told)
 	w.mu.Unlock()

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func setup(t *testing.T) (*server.Server, *sql.DB, *testdatabase.Database) {
 	t.Helper()
 	behind := testdatabase.NewEmpty(t)
-	s, dsn := testdatabase.PlayCockroachDB(t, behind.Config.Database.DSN)
+	s, dsn := testdatabase.EmulateCockroachDB(t, behind.Config.Database.DSN)
 	db, err := database.Open(testdatabase.Config(t, dsn.Reveal()))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
@@ -62,7 +62,7 @@ func TestSaysThatItIsACockroachDB(t *testing.T) {
 	require.NoError(t, db.Ping(), "an error ends no session")
 }
 
-func TestAChangeOfTheSchemaEndsTheTransaction(t *testing.T) {
+func TestSchemaChangeEndsTransaction(t *testing.T) {
 	t.Parallel()
 	_, db, behind := setup(t)
 	tx, err := db.BeginTx(t.Context(), nil)

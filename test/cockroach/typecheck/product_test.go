@@ -17,8 +17,8 @@ var beginnings = []string{
 	`SELECT "x"`, // calls of set_config
 }
 
-// TestCockroachDBTakesEveryStatementOfTheProduct does not depend on what other tests send.
-func TestCockroachDBTakesEveryStatementOfTheProduct(t *testing.T) {
+// TestCockroachDBAcceptsEveryStatement does not depend on what other tests send.
+func TestCockroachDBAcceptsEveryStatement(t *testing.T) {
 	t.Parallel()
 	c := newChecker(t)
 	require.NoError(t, c.Check(`CREATE TABLE x (id BIGINT)`), "a table whose name is known at run time only")

@@ -73,7 +73,7 @@ func runScript(script string) int {
 	return 0
 }
 
-func TestSeveralMayAskAtOnceWhetherSandboxesCanBeHad(t *testing.T) {
+func TestSandboxProbesAreConcurrent(t *testing.T) {
 	t.Parallel()
 	// That there are none at all is not this test's matter.
 	if err := sandbox.Possible(); err != nil {
@@ -156,8 +156,8 @@ func TestSignalsReachTheProgram(t *testing.T) {
 	r.nothingIsLeft(t)
 }
 
-// TestTheNextSandboxRemovesWhatAKilledKeeperLeft kills the keeper, which nobody watches over.
-func TestTheNextSandboxRemovesWhatAKilledKeeperLeft(t *testing.T) {
+// TestNextSandboxRemovesLeftovers kills the keeper, which nobody watches over.
+func TestNextSandboxRemovesLeftovers(t *testing.T) {
 	t.Parallel()
 	r := begin(t, "sleep 1000")
 	require.NoError(t, syscall.Kill(child(t, r.cmd.Process.Pid), syscall.SIGKILL))

@@ -100,7 +100,7 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-func TestAStandbyFollowsAndTakesWritesOncePromoted(t *testing.T) {
+func TestStandbyAcceptsWritesOncePromoted(t *testing.T) {
 	t.Parallel()
 	ctx, primary := setup(t, postgres.Options{})
 	standby, err := primary.Standby(ctx)

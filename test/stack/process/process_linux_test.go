@@ -61,7 +61,7 @@ func TestKillTakesTheGroup(t *testing.T) {
 	require.Eventually(t, func() bool { return gone(child) }, limit, tick)
 }
 
-func TestProgramOutlivesTheThreadThatStartedIt(t *testing.T) {
+func TestProgramOutlivesItsStartingThread(t *testing.T) {
 	t.Parallel()
 	spec := shell(t.TempDir(), `trap "exit 4" TERM; echo ready; while :; do sleep 0.01; done`)
 	type result struct {

@@ -1,4 +1,4 @@
-// Package schema reads the declarations of Inner's and Outer's tables and says what a database lacks of them.
+// Package schema parses the declarations of Inner's and Outer's tables and plans the steps that a database lacks.
 package schema
 
 import (
@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// Schema is what a database is to hold, in the order in which it is made.
+// Schema is the desired schema of a database, in the order of creation.
 type Schema struct {
 	Tables []*Table
-	// Dropped are names of indexes that are to be gone.
+	// Dropped are the names of indexes to drop.
 	Dropped []string
 }
 
-// Table is one table. One of Outer's is made where it is missing, and never touched where it exists.
+// Table is one table. A table of Outer's is created if it is missing, and never changed.
 type Table struct {
 	Name        string
 	Outer       bool
@@ -25,17 +25,17 @@ type Table struct {
 	Indexes     []Index
 }
 
-// Column is a column and its type, default and constraints as they are written.
+// Column is a column with its type, default and constraints as text.
 type Column struct{ Name, Definition string }
 
-// Index is an index and, as written, its columns and condition.
+// Index is an index with its columns and condition as text.
 type Index struct {
 	Name       string
 	Unique     bool
 	Definition string
 }
 
-// The five forms of a statement; a unique index counts as one of its own.
+// The forms of a statement.
 var (
 	createTable = regexp.MustCompile(`(?s)^CREATE TABLE (?:IF NOT EXISTS )?(\w+)\s*\((.*)\)$`)
 	addColumn   = regexp.MustCompile(`(?s)^ALTER TABLE (\w+)\s+ADD COLUMN IF NOT EXISTS (\w+\s.+)$`)
@@ -46,8 +46,8 @@ var (
 	constraint = regexp.MustCompile(`^(?:CONSTRAINT|PRIMARY KEY|UNIQUE|FOREIGN KEY|CHECK|EXCLUDE|LIKE)\b`)
 )
 
-// Parse reads the two scripts, Outer's tables and Inner's. A statement of a form that it does not know is an error, and
-// so is one of Inner's that would alter a table of Outer's.
+// Parse parses the two scripts, Outer's tables and Inner's. A statement of an unknown form is an error, and so is a statement
+// of Inner's script that alters a table of Outer's.
 func Parse(outer, inner string) (*Schema, error) {
 	s := &Schema{}
 	for _, script := range []struct {
@@ -63,7 +63,7 @@ func Parse(outer, inner string) (*Schema, error) {
 	return s, nil
 }
 
-// statements parts a script at the semicolons that end a line, and leaves out lines that are comments.
+// statements splits a script at the semicolons that end a line, and drops comment lines.
 func statements(script string) []string {
 	var lines []string
 	for line := range strings.SplitSeq(script, "\n") {
@@ -103,7 +103,7 @@ func (s *Schema) add(statement string, outer bool) error {
 		s.Dropped = append(s.Dropped, m[1])
 		return nil
 	}
-	return errors.New("a statement of an unknown form")
+	return errors.New("unknown form of statement")
 }
 
 func (s *Schema) addTable(name, body string, outer bool) error {
@@ -128,7 +128,7 @@ func (s *Schema) addTable(name, body string, outer bool) error {
 	return nil
 }
 
-// addColumn adds a column unless the table has it. To declare it twice is right only where both say the same.
+// addColumn adds a column unless the table has it. A second declaration must be equal to the first.
 func (t *Table) addColumn(text string) error {
 	m := column.FindStringSubmatch(text)
 	if m == nil {
@@ -155,19 +155,19 @@ func (s *Schema) table(name string) *Table {
 	return nil
 }
 
-// own returns a table of the same script.
+// own returns a table that the same script declares.
 func (s *Schema) own(name string, outer bool) (*Table, error) {
 	t := s.table(name)
 	switch {
 	case t == nil:
 		return nil, fmt.Errorf("table %s is not declared before", name)
 	case t.Outer != outer:
-		return nil, fmt.Errorf("table %s is another's", name)
+		return nil, fmt.Errorf("table %s belongs to the other script", name)
 	}
 	return t, nil
 }
 
-// split parts the body of a CREATE TABLE at the commas that stand outside of brackets and quotes.
+// split splits the body of a CREATE TABLE at the commas outside of brackets and quotes.
 func split(body string) ([]string, error) {
 	var items []string
 	depth, start := 0, 0

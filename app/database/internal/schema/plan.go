@@ -6,37 +6,37 @@ import (
 	"strings"
 )
 
-// Catalogue is what a database holds.
+// Catalogue holds the tables and indexes of a database.
 type Catalogue struct {
-	// Postgres says that indexes can be built CONCURRENTLY; CockroachDB builds each of them so, and knows no other way.
+	// Postgres tells whether indexes are built CONCURRENTLY; CockroachDB always does so.
 	Postgres bool
-	// Columns are those of each table and view.
+	// Columns holds the columns of each table and view.
 	Columns map[string][]string
 	Indexes []FoundIndex
 }
 
-// FoundIndex is an index of the catalogue. One that is not valid was left by a build that failed or was killed.
+// FoundIndex is an index of the catalogue. An invalid one is left by a build that failed or was killed.
 type FoundIndex struct {
 	Name, Table string
 	Valid       bool
 }
 
-// Step is one change: statements each of which may be sent again, alone.
+// Step is one change: statements each of which can be repeated on its own.
 type Step struct {
-	// Text says what is made, for people.
+	// Text describes the step for operators.
 	Text string
-	// Table is the one that is locked.
+	// Table is the table that the step locks.
 	Table string
-	// Index is the one that is built, or "".
+	// Index is the index that the step builds, or "".
 	Index string
-	// New says that the table was missing.
+	// New tells whether the table was missing.
 	New bool
-	// Concurrent says that no statement keeps a reader or a writer of the table waiting, however long it takes itself.
+	// Concurrent tells that no statement blocks readers or writers of the table.
 	Concurrent bool
 	Statements []string
 }
 
-// Missing returns what a database lacks. Where nothing is missing it returns nothing.
+// Missing returns the steps that create what the database lacks; none if it is complete.
 func (s *Schema) Missing(have *Catalogue) ([]Step, error) {
 	var steps []Step
 	for _, t := range s.Tables {
@@ -50,7 +50,7 @@ func (s *Schema) Missing(have *Catalogue) ([]Step, error) {
 		}
 		if !exists {
 			steps = append(steps, Step{
-				Text: "make table " + t.Name, Table: t.Name, New: true, Statements: []string{t.create()},
+				Text: "create table " + t.Name, Table: t.Name, New: true, Statements: []string{t.create()},
 			})
 		} else if step, err := t.columnStep(found); err != nil {
 			return nil, err
@@ -66,8 +66,9 @@ func (s *Schema) Missing(have *Catalogue) ([]Step, error) {
 	return append(steps, s.drops(have)...), nil
 }
 
-// outerStep makes a whole table of Outer's: PostgreSQL carries out what one message holds as a whole, so that no later run
-// finds a table without its indexes, which it would not touch. CockroachDB does not: there what rows rely on stands in the table.
+// outerStep creates a table of Outer's with its indexes. PostgreSQL runs the statements of one message as a transaction, so that
+// no later run finds the table without its indexes, which it would not add. CockroachDB does not: there unique indexes are part
+// of CREATE TABLE.
 func (t *Table) outerStep(postgres bool) Step {
 	whole, later := *t, t.Indexes
 	if !postgres {
@@ -80,7 +81,7 @@ func (t *Table) outerStep(postgres bool) Step {
 			}
 		}
 	}
-	step := Step{Text: "make table " + t.Name, Table: t.Name, New: true, Statements: []string{whole.create()}}
+	step := Step{Text: "create table " + t.Name, Table: t.Name, New: true, Statements: []string{whole.create()}}
 	for _, i := range later {
 		step.Statements = append(step.Statements, i.create(t.Name, false))
 	}
@@ -97,7 +98,7 @@ func (t *Table) create() string {
 	}
 	begin := "CREATE TABLE IF NOT EXISTS "
 	if t.Outer {
-		begin = "CREATE TABLE " // where another was faster, what follows must not touch its table
+		begin = "CREATE TABLE " // fails if another session was faster: its table must not be changed
 	}
 	return begin + t.Name + " (\n    " + strings.Join(append(items, t.Constraints...), ",\n    ") + "\n)"
 }
@@ -110,7 +111,7 @@ func (t *Table) columnStep(found []string) (*Step, error) {
 			continue
 		}
 		if !c.addable() {
-			return nil, fmt.Errorf("table %s has no column %s: it is not Inner's, and no column of this kind can be added", t.Name, c.Name)
+			return nil, fmt.Errorf("table %s has no column %s: the table is not Inner's, and a column of this kind cannot be added", t.Name, c.Name)
 		}
 		names = append(names, c.Name)
 		parts = append(parts, "ADD COLUMN IF NOT EXISTS "+c.Name+" "+c.Definition)
@@ -119,12 +120,12 @@ func (t *Table) columnStep(found []string) (*Step, error) {
 		return nil, nil
 	}
 	return &Step{
-		Text: "add to table " + t.Name + ": " + strings.Join(names, ", "), Table: t.Name,
+		Text: "add columns to table " + t.Name + ": " + strings.Join(names, ", "), Table: t.Name,
 		Statements: []string{"ALTER TABLE " + t.Name + " " + strings.Join(parts, ", ")},
 	}, nil
 }
 
-// addable tells whether a table with rows can get the column without being rewritten.
+// addable tells whether the column can be added to a table with rows without rewriting it.
 func (c Column) addable() bool {
 	return !strings.Contains(c.Definition, "PRIMARY KEY") && !strings.Contains(c.Definition, "GENERATED") &&
 		(!strings.Contains(c.Definition, "NOT NULL") || strings.Contains(c.Definition, "DEFAULT"))
@@ -140,7 +141,7 @@ func (t *Table) indexStep(i Index, have *Catalogue, fresh bool) *Step {
 		Concurrent: have.Postgres && !fresh,
 	}
 	if at >= 0 {
-		step.Text += ", which an earlier run did not complete"
+		step.Text += ", left incomplete by an earlier run"
 		step.Statements = append(step.Statements, drop(i.Name, step.Concurrent))
 	}
 	step.Statements = append(step.Statements, i.create(t.Name, step.Concurrent))

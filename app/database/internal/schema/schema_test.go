@@ -63,13 +63,13 @@ func complete(postgres bool) *schema.Catalogue {
 	}
 }
 
-func TestNothingIsSentWhereNothingIsMissing(t *testing.T) {
+func TestCompleteDatabaseHasNoSteps(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, sent(t, complete(true)))
 	require.Empty(t, sent(t, complete(false)))
 }
 
-func TestAMissingTableIsMadeWithAllItsColumnsAtOnce(t *testing.T) {
+func TestMissingTableIsCreatedWithAllColumns(t *testing.T) {
 	t.Parallel()
 	const (
 		whole   = `CREATE TABLE owners ( id BIGINT PRIMARY KEY, name VARCHAR(8) NOT NULL, CONSTRAINT owners_name UNIQUE (name) )`
@@ -83,7 +83,7 @@ func TestAMissingTableIsMadeWithAllItsColumnsAtOnce(t *testing.T) {
 	require.Equal(t, []string{owners + "; " + name, things, ofSize, ofLabel}, sent(t, &schema.Catalogue{Postgres: true}), "Outer's tables are made as a whole")
 }
 
-func TestAllMissingColumnsOfATableAreAddedAtOnce(t *testing.T) {
+func TestMissingColumnsAreAddedAtOnce(t *testing.T) {
 	t.Parallel()
 	have := complete(true)
 	have.Columns["things"] = []string{"id", "of_others"}
@@ -92,7 +92,7 @@ func TestAllMissingColumnsOfATableAreAddedAtOnce(t *testing.T) {
 	}, sent(t, have))
 }
 
-func TestIndexesOfATableThatExistsAreBuiltBesideItsUse(t *testing.T) {
+func TestIndexesOfExistingTableAreBuiltConcurrently(t *testing.T) {
 	t.Parallel()
 	have := complete(true)
 	have.Indexes = []schema.FoundIndex{{Name: "things_size", Table: "things"}, {Name: "things_old", Table: "things", Valid: true}}
@@ -108,7 +108,7 @@ func TestIndexesOfATableThatExistsAreBuiltBesideItsUse(t *testing.T) {
 	}
 }
 
-func TestATableThatIsNotInnersIsRefused(t *testing.T) {
+func TestForeignTableIsRefused(t *testing.T) {
 	t.Parallel()
 	have := complete(true)
 	have.Columns["things"] = []string{"label"}
@@ -116,7 +116,7 @@ func TestATableThatIsNotInnersIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "table things has no column id")
 }
 
-func TestStatementsOfUnknownFormsAreRefused(t *testing.T) {
+func TestUnknownStatementsAreRefused(t *testing.T) {
 	t.Parallel()
 	const table = "CREATE TABLE IF NOT EXISTS a (id BIGINT PRIMARY KEY);\n"
 	for _, statement := range []string{

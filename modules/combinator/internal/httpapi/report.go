@@ -95,7 +95,7 @@ func (o *oneOrMany) UnmarshalJSON(data []byte) error {
 		o.all = make([]reportRequest, len(elements))
 		for i, element := range elements {
 			if err := json.Unmarshal(element, &o.all[i]); err != nil {
-				return server.At(i, err)
+				return server.AtIndex(i, err)
 			}
 		}
 		return nil

@@ -96,7 +96,7 @@ func (e *Engine) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, e.config.ConnectTimeout)
 	defer cancel()
 	err := e.admin.PingContext(ctx)
-	return health.Because(database.Explain(err), err)
+	return health.NewFailure(database.Explain(err), err)
 }
 
 // Fingerprint implements engine.RDB.

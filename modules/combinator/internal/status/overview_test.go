@@ -27,7 +27,7 @@ func TestAnEngineIsDownOnlyWhenThereIsOneAndItDoesNotAnswer(t *testing.T) {
 		status.Down: {{configured: true, fault: errors.New("does not answer")}},
 	} {
 		for _, e := range engines {
-			answer := status.Ask(t.Context(), []status.Component{part("engine", e)}, time.Minute, error.Error)
+			answer := status.ProbeAll(t.Context(), []status.Component{part("engine", e)}, time.Minute, error.Error)
 			require.Equal(t, want, answer.Condition, "%+v", e)
 		}
 	}

@@ -74,7 +74,7 @@ func (q *Queue) Check() server.Check { return server.Check{Name: "accepts", Read
 // Ready returns nil where tasks can be accepted, or an error whose text may be shown.
 func (q *Queue) Ready(ctx context.Context) error {
 	fault := q.ready.ask(ctx)
-	return health.Because("database: "+database.Explain(fault), fault)
+	return health.NewFailure("database: "+database.Explain(fault), fault)
 }
 
 func (r *readiness) ask(ctx context.Context) error {

@@ -95,7 +95,7 @@ func (o *Origins) LostOutcome(ctx context.Context, key string, at workerapp.Orig
 func (o *Origins) restored(ctx context.Context, old, key string, at workerapp.Origin) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	done, err := database.Restored(ctx, o.db, old)
+	done, err := database.RenewIdentity(ctx, o.db, old)
 	if done {
 		o.log.Warn("the cluster carries what this database does not have: the database was restored and has a new id",
 			zap.String("key", key), zap.Int64("version", at.Version), zap.Int64("task", at.Task))

@@ -161,7 +161,7 @@ func TestKilledWithstackLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestKilledWithstackLeavesNothingHoweverSoon(t *testing.T) {
+func TestWithstackKilledAtAnyTimeLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for range 20 {
 		w := begin(t, idleOne, "--", "sh", "-c", `sleep 1000 & echo $!; wait`)

@@ -13,7 +13,7 @@ import (
 	"app238.com/inner/app/logging"
 )
 
-// cleaned is an error whose text lost the values in it, as one that has left a job.
+// cleaned is an error whose text was redacted, as that of a job.
 type cleaned struct {
 	text string
 	is   error
@@ -22,7 +22,7 @@ type cleaned struct {
 func (c cleaned) Error() string { return c.text }
 func (c cleaned) Unwrap() error { return c.is }
 
-func TestWordsLeaveOutWhatTheServerSaid(t *testing.T) {
+func TestUserMessageHidesServerMessage(t *testing.T) {
 	t.Parallel()
 	missing := &pq.Error{Code: "42P01", Message: `relation "secret" does not exist`}
 	full := &pq.Error{Code: "53100", Message: "could not extend file"}
@@ -36,6 +36,6 @@ func TestWordsLeaveOutWhatTheServerSaid(t *testing.T) {
 		cleaned{logging.Redact("marking: " + beyond.Error()), beyond}: "marking: the database fails (SQLSTATE 22003)",
 		errors.New("as it is"): "as it is",
 	} {
-		require.Equal(t, want, database.Words(err))
+		require.Equal(t, want, database.UserMessage(err))
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// TestAWholeLife is what a user does with one worker, step by step, as the Outer Gateway sends it.
-func TestAWholeLife(t *testing.T) {
+// TestWorkerLifecycle is what a user does with one worker, step by step, as the Outer Gateway sends it.
+func TestWorkerLifecycle(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
 	k := w.worker(t, "u1", "w1", "registry.test/app:1", "secrets_json", `["TOKEN"]`, "env_json", `{"A":"1"}`)

@@ -19,22 +19,22 @@ import (
 )
 
 const (
-	// patience is how long a test waits for what has to come; machines are shared.
+	// timeout is how long a test waits for an expected event on a busy machine.
 	timeout = time.Minute
-	// glance is the time between two looks at what is waited for.
+	// pollInterval is the time between two polls of a condition.
 	pollInterval = 20 * time.Millisecond
 
-	// takeoverAfter is the silence after which the replicas' tasks are taken over.
+	// takeoverAfter is the heartbeat age after which tasks are taken over.
 	takeoverAfter = 3 * time.Second
 	// shutdownTimeout is how long running jobs may take to end at SIGTERM.
 	shutdownTimeout = 8 * time.Second
 )
 
-// long tells whether the tests take the time that the product's promises are measured with.
+// long tells whether the tests run for as long as the product's bars require.
 func long() bool { return os.Getenv("INNER_CHAOS") == "long" }
 
-// world is a database server of a test's own, and the replicas on it.
-type world struct {
+// fixture is a database server and the replicas on it.
+type fixture struct {
 	server *postgres.Server
 	// address leads to the server, also after a failover.
 	address *proxy.Proxy
@@ -46,13 +46,13 @@ type world struct {
 	workers, maxTakeovers int
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	server, err := postgres.Start(ctx, postgres.Options{})
 	require.NoError(t, err)
-	w := &world{server: server, folder: t.TempDir(), seed: faults.Seed(t), workers: 4, maxTakeovers: 10}
+	w := &fixture{server: server, folder: t.TempDir(), seed: faults.Seed(t), workers: 4, maxTakeovers: 10}
 	t.Cleanup(func() { require.NoError(t, w.server.Close()) })
 	require.NoError(t, server.CreateDatabase(ctx, "platform"))
 	w.address = proxy.New(t, server.DSN("platform"))
@@ -65,8 +65,8 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// configuration is the replicas'. The waits are shorter than an operator's, their relations the same.
-func (w *world) configuration() string {
+// configuration is the replicas'. Its durations are shorter than in production, in the same proportions.
+func (w *fixture) configuration() string {
 	return fmt.Sprintf(`
 http: {listen: "127.0.0.1:0", shutdownTimeout: 2s}
 database: {dsn: %q, connectTimeout: 2s, statementTimeout: 5s}
@@ -77,9 +77,9 @@ cron: {checkInterval: 200ms}
 }
 
 // file returns the path of a replica's file.
-func (w *world) file(replica, kind string) string { return filepath.Join(w.folder, replica+"."+kind) }
+func (w *fixture) file(replica, kind string) string { return filepath.Join(w.folder, replica+"."+kind) }
 
-// row is what console_tasks says of a task.
+// row is a row of console_tasks.
 type row struct {
 	id                 int64
 	idempotencyKey     string
@@ -89,7 +89,7 @@ type row struct {
 }
 
 // rows returns all tasks by their ids.
-func (w *world) rows(t *testing.T) map[int64]row {
+func (w *fixture) rows(t *testing.T) map[int64]row {
 	t.Helper()
 	found, err := w.db.QueryContext(t.Context(), `SELECT id, COALESCE(idempotency_key, ''), task_info, task_status, last_error,
 		claim_number, attempts, COALESCE(finished_at, TIMESTAMP 'epoch') FROM console_tasks`)
@@ -106,7 +106,7 @@ func (w *world) rows(t *testing.T) map[int64]row {
 }
 
 // count runs a query that counts.
-func (w *world) count(t *testing.T, query string) (n int) {
+func (w *fixture) count(t *testing.T, query string) (n int) {
 	t.Helper()
 	require.NoError(t, w.db.QueryRowContext(t.Context(), query).Scan(&n))
 	return n
@@ -115,13 +115,13 @@ func (w *world) count(t *testing.T, query string) (n int) {
 const unfinished = `SELECT count(*) FROM console_tasks WHERE task_status <> 'finished'`
 
 // awaitFinished waits until every task is finished.
-func (w *world) awaitFinished(t *testing.T, limit time.Duration) {
+func (w *fixture) awaitFinished(t *testing.T, limit time.Duration) {
 	t.Helper()
 	w.await(t, limit, "every task is finished", func() bool { return w.count(t, unfinished) == 0 })
 }
 
-// await waits until what is so.
-func (w *world) await(t *testing.T, limit time.Duration, what string, so func() bool) {
+// await waits for a condition.
+func (w *fixture) await(t *testing.T, limit time.Duration, what string, so func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
@@ -137,7 +137,7 @@ func (w *world) await(t *testing.T, limit time.Duration, what string, so func() 
 }
 
 // stuck describes some of the tasks that are not finished.
-func (w *world) stuck(t *testing.T) (text string) {
+func (w *fixture) stuck(t *testing.T) (text string) {
 	t.Helper()
 	shown := 0
 	for _, r := range w.rows(t) {

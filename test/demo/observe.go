@@ -27,7 +27,7 @@ type view struct {
 }
 
 // look reads the task, the rows and the objects, all at once.
-func (d *demo) look(ctx context.Context) (v view, err error) {
+func (d *demo) observe(ctx context.Context) (v view, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		v.task, err = d.outer.task(ctx, d.task)

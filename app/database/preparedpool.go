@@ -9,22 +9,22 @@ import (
 	"app238.com/inner/app/config"
 )
 
-// steadyConnections bounds a Steady's pool: its users are few, and each waits for one statement at a time.
+// preparedConnections is the size of a PreparedPool: its users are few, and each runs one statement at a time.
 const preparedConnections = 4
 
-// steadySession has PostgreSQL plan a prepared statement once, and by index whatever the statistics say: they are those
-// of an empty table when the plan is made, and of a full one an hour later. CockroachDB has its own ways and is let be.
+// preparedSession makes PostgreSQL plan a prepared statement once, with indexes whatever the statistics say: they are those
+// of an empty table when the plan is made, and of a full one an hour later. It sets nothing on CockroachDB.
 const preparedSession = `SELECT set_config(s.name, s.value, false) FROM (VALUES
     ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'), ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'),
     ('enable_sort', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off')) AS s(name, value)
 WHERE version() LIKE 'PostgreSQL%'`
 
-// Steady is a small pool of its own for the few constant statements that are sent over and over. They are prepared once
-// a connection, which spares their planning each time, and no other work of this process can keep them waiting. Every different
-// text is kept: it must be a constant.
+// PreparedPool is a small separate pool for a few constant statements that run all the time. They are prepared once per
+// connection, which saves their planning, and no other work of this process delays them. Every distinct text stays prepared: it
+// must be a constant.
 type PreparedPool struct{ db *sql.DB }
 
-// OpenSteady returns a pool on the configured database. It does not connect.
+// OpenPreparedPool returns a pool on the configured database. It does not connect.
 func OpenPreparedPool(c *config.Config) (*PreparedPool, error) {
 	connector, err := Connector(c)
 	if err != nil {
@@ -33,7 +33,7 @@ func OpenPreparedPool(c *config.Config) (*PreparedPool, error) {
 	return NewPreparedPool(connector, c), nil
 }
 
-// NewSteady returns a pool of connections of connector.
+// NewPreparedPool returns a pool of connector's connections.
 func NewPreparedPool(connector driver.Connector, c *config.Config) *PreparedPool {
 	db := openPool(preparing{PreparedConnector{connector}}, preparedConnections, preparedConnections)
 	db.SetConnMaxLifetime(c.Database.MaxConnectionLifetime)
@@ -53,13 +53,13 @@ func (s *PreparedPool) ExecContext(ctx context.Context, query string, args ...an
 	return s.db.ExecContext(ctx, query, args...)
 }
 
-// InTx runs work in a transaction and commits it. Its statements are prepared, as those outside of it are.
+// InTx runs work in a transaction, with prepared statements, and commits it.
 func (s *PreparedPool) InTx(ctx context.Context, work func(tx *sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	// After a commit this does nothing; where it fails the pool drops the connection.
+	// No-op after a commit; if it fails the pool drops the connection.
 	defer func() { _ = tx.Rollback() }()
 	if err := work(tx); err != nil {
 		return err
@@ -70,7 +70,7 @@ func (s *PreparedPool) InTx(ctx context.Context, work func(tx *sql.Tx) error) er
 	return nil
 }
 
-// SteadyConnector opens connections whose sessions have the settings of a Steady.
+// PreparedConnector opens connections with the session parameters of a PreparedPool.
 type PreparedConnector struct{ driver.Connector }
 
 // Connect opens a connection.
@@ -82,7 +82,7 @@ func (c PreparedConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	session, ok := conn.(driver.ExecerContext)
 	if !ok {
 		_ = conn.Close()
-		return nil, &connectError{errNoMethod}
+		return nil, &connectError{errDriverMethod}
 	}
 	if _, err := session.ExecContext(ctx, preparedSession, nil); err != nil {
 		_ = conn.Close()
@@ -91,8 +91,8 @@ func (c PreparedConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	return conn, nil
 }
 
-// preparing opens connections that prepare each statement once. The pool's own prepared statements would not do: one that is new
-// within a transaction would need a second connection, which may not be had.
+// preparing opens connections that prepare each statement once. Prepared statements of sql.DB would not do: a new one within a
+// transaction needs a second connection, which may not be available.
 type preparing struct{ driver.Connector }
 
 // Connect opens a connection.
@@ -101,18 +101,18 @@ func (c preparing) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	whole, ok := conn.(wholeConn)
+	whole, ok := conn.(sqlConn)
 	if !ok {
 		_ = conn.Close()
-		return nil, &connectError{errNoMethod}
+		return nil, &connectError{errDriverMethod}
 	}
-	return &preparedConn{wholeConn: whole, statements: map[string]wholeStmt{}}, nil
+	return &preparedConn{sqlConn: whole, statements: map[string]sqlStmt{}}, nil
 }
 
-// preparedConn is one of those, with its statements by their texts. It has one user at a time.
+// preparedConn is a connection with its prepared statements by text. It has one user at a time.
 type preparedConn struct {
-	wholeConn
-	statements map[string]wholeStmt
+	sqlConn
+	statements map[string]sqlStmt
 }
 
 // QueryContext implements driver.QueryerContext.
@@ -133,18 +133,18 @@ func (c *preparedConn) ExecContext(ctx context.Context, query string, args []dri
 	return statement.ExecContext(ctx, args)
 }
 
-func (c *preparedConn) statement(ctx context.Context, query string) (wholeStmt, error) {
-	if known, ok := c.statements[query]; ok {
-		return known, nil
+func (c *preparedConn) statement(ctx context.Context, query string) (sqlStmt, error) {
+	if prepared, ok := c.statements[query]; ok {
+		return prepared, nil
 	}
 	made, err := c.PrepareContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	whole, ok := made.(wholeStmt)
+	whole, ok := made.(sqlStmt)
 	if !ok {
 		_ = made.Close()
-		return nil, errNoMethod
+		return nil, errDriverMethod
 	}
 	c.statements[query] = whole
 	return whole, nil

@@ -75,7 +75,7 @@ func newDescription(t *testing.T) *description {
 	return d
 }
 
-// response returns a documented answer, also where it is a reference.
+// response returns a documented response and resolves references.
 func (d *description) response(t *testing.T, path, method, status string) answer {
 	t.Helper()
 	found := d.paths[path][method].Responses[status]
@@ -103,7 +103,7 @@ func (d *description) find(t *testing.T, ref string, into any) {
 	require.NoError(t, yaml.Unmarshal(encoded, into))
 }
 
-// check fails the test if an answer is not as described, or a request that was granted.
+// check fails the test if a response, or an accepted request, does not match the description.
 func (d *description) check(t *testing.T, r *http.Request, sent string, got *http.Response) (text string) {
 	t.Helper()
 	content, err := io.ReadAll(got.Body)

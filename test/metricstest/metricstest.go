@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Values returns all counters and gauges by their name and the values of their labels, with slashes between.
+// Values returns all counters and gauges by name and label values, separated by slashes.
 func Values(t testing.TB, from prometheus.Gatherer) map[string]float64 {
 	t.Helper()
 	families, err := from.Gather()

@@ -1,4 +1,4 @@
-// Package faults is what the tests that break things at random have in common.
+// Package faults is shared by the tests that inject random faults.
 package faults
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Seed returns INNER_CHAOS_SEED, or one by chance, and prints it.
+// Seed returns INNER_CHAOS_SEED, or a random seed, and prints it.
 func Seed(t *testing.T) uint64 {
 	t.Helper()
 	given := os.Getenv("INNER_CHAOS_SEED")
@@ -28,7 +28,7 @@ func Seed(t *testing.T) uint64 {
 	return seed
 }
 
-// Pause waits for d, or less where ctx ends: for as long as something stays broken, or whole.
+// Pause waits for d or until ctx ends: the duration of a fault, or of the time between faults.
 func Pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

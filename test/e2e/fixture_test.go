@@ -21,11 +21,11 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// patience is how long a test waits for what has to come; machines are shared.
+// timeout is how long a test waits for an expected event on a busy machine.
 const timeout = 3 * time.Minute
 
-// world is a platform of a test's own: a database, namespaces, and rows as the Outer Gateway writes them.
-type world struct {
+// fixture is the platform of a test: a database, namespaces, and rows as the Outer Gateway writes them.
+type fixture struct {
 	db         *sql.DB
 	proxy      *proxy.Proxy // between Inner and the database
 	clients    *kube.Clients
@@ -34,7 +34,7 @@ type world struct {
 	logFile    string
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	db := testdatabase.New(t)
 	kubeconfig := os.Getenv("INNER_TEST_KUBECONFIG")
@@ -44,7 +44,7 @@ func newWorld(t *testing.T) *world {
 	clients, err := kube.NewClients(c)
 	require.NoError(t, err)
 	suffix := strings.ToLower(rand.Text()[:8])
-	w := &world{db: db.DB, clients: clients, namespaces: config.Namespaces{
+	w := &fixture{db: db.DB, clients: clients, namespaces: config.Namespaces{
 		Control: "console", Combinator: "combinator", Worker: "worker-" + suffix, Ingress: "ingress-" + suffix,
 	}}
 	for _, name := range []string{w.namespaces.Worker, w.namespaces.Ingress} {
@@ -60,13 +60,13 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) writeConfiguration(t *testing.T) {
+func (w *fixture) writeConfiguration(t *testing.T) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(w.configFile, []byte(w.configuration(os.Getenv("INNER_TEST_KUBECONFIG"))), 0o600))
 }
 
-func (w *world) configuration(kubeconfig string) string {
-	// One platform's audit removes what no row of its own is about: on a TiKV cluster that tests share, each is a platform.
+func (w *fixture) configuration(kubeconfig string) string {
+	// The audit deletes objects without a row: on a TiKV cluster that tests share, each test is a platform.
 	return fmt.Sprintf(`
 domain: e2e.test
 platform: %s
@@ -79,8 +79,8 @@ controller: {failureGrace: 1s}
 `, w.namespaces.Worker, w.proxy.DSN, kubeconfig, w.namespaces.Worker, w.namespaces.Ingress)
 }
 
-// platformMark is what stands on what this platform makes where others may make such things.
-func (w *world) platformMark() string {
+// platformMark is the platform's mark in shared engines.
+func (w *fixture) platformMark() string {
 	return (&config.Config{Platform: w.namespaces.Worker}).PlatformMark()
 }
 
@@ -95,7 +95,7 @@ type worker struct {
 }
 
 // user inserts a user.
-func (w *world) user(t *testing.T, uid, secretKey string) {
+func (w *fixture) user(t *testing.T, uid, secretKey string) {
 	t.Helper()
 	_, err := w.db.ExecContext(t.Context(), `INSERT INTO users (uid, email, password_hash, secret_key) VALUES ($1, $2, 'x', $3)`,
 		uid, uid+"@example.com", secretKey)
@@ -103,7 +103,7 @@ func (w *world) user(t *testing.T, uid, secretKey string) {
 }
 
 // worker inserts a worker of a user and its first version.
-func (w *world) worker(t *testing.T, owner, id, image string, columns ...string) worker {
+func (w *fixture) worker(t *testing.T, owner, id, image string, columns ...string) worker {
 	t.Helper()
 	created := worker{id: id, owner: owner}
 	require.NoError(t, w.db.QueryRowContext(t.Context(), `INSERT INTO workers (wid, user_uid, worker_name, assigned_cpu, assigned_memory,
@@ -116,7 +116,7 @@ func (w *world) worker(t *testing.T, owner, id, image string, columns ...string)
 }
 
 // newVersion inserts a further version of a worker.
-func (w *world) newVersion(t *testing.T, of worker, image string) worker {
+func (w *fixture) newVersion(t *testing.T, of worker, image string) worker {
 	t.Helper()
 	require.NoError(t, w.db.QueryRowContext(t.Context(), `INSERT INTO worker_deploy_versions (worker_id, image, port, status)
 		VALUES ($1, $2, 8080, 'loading') RETURNING id`, of.row, image).Scan(&of.version))
@@ -131,13 +131,13 @@ func (k worker) deployTask() string {
 
 func (k worker) name() string { return workerapp.Name(k.id, k.owner) }
 
-// state is what the rows say of a worker and its version.
+// state is the statuses of a worker and its version in the rows.
 type state struct {
 	worker, version, message string
 	active                   sql.NullInt64
 }
 
-func (w *world) state(t *testing.T, k worker) (s state) {
+func (w *fixture) state(t *testing.T, k worker) (s state) {
 	t.Helper()
 	require.NoError(t, w.db.QueryRowContext(t.Context(), `SELECT w.status, w.active_version_id, v.status, v.msg
 		FROM workers w JOIN worker_deploy_versions v ON v.worker_id = w.id WHERE v.id = $1`, k.version).
@@ -146,7 +146,7 @@ func (w *world) state(t *testing.T, k worker) (s state) {
 }
 
 // awaitState waits until the rows of a worker and its version have these statuses.
-func (w *world) awaitState(t *testing.T, k worker, worker, version string) state {
+func (w *fixture) awaitState(t *testing.T, k worker, worker, version string) state {
 	t.Helper()
 	var s state
 	require.Eventually(t, func() bool {
@@ -157,7 +157,7 @@ func (w *world) awaitState(t *testing.T, k worker, worker, version string) state
 }
 
 // count runs a query that counts.
-func (w *world) count(t *testing.T, query string) (n int) {
+func (w *fixture) count(t *testing.T, query string) (n int) {
 	t.Helper()
 	require.NoError(t, w.db.QueryRowContext(t.Context(), query).Scan(&n))
 	return n

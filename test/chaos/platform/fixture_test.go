@@ -35,7 +35,7 @@ import (
 )
 
 const (
-	// patience is how long the platform may take to come to rest when nothing is broken any more.
+	// timeout is how long the platform may take to converge after the last fault.
 	timeout      = 5 * time.Minute
 	pollInterval = 100 * time.Millisecond
 	domain       = "chaos.test"
@@ -44,7 +44,7 @@ const (
 )
 
 // world is a platform: its servers, the ways of Inner to them, and what the test itself looks with, past those ways.
-type world struct {
+type fixture struct {
 	servers *stack.Stack
 	engine  *postgres.Server // of the users' schemas
 	names   *dnsserver.Net
@@ -68,11 +68,11 @@ type world struct {
 	told map[string]bool // resources of which the Combinator pod was told
 }
 
-func newWorld(t *testing.T, e extent) *world {
+func newFixture(t *testing.T, e extent) *fixture {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
-	w := &world{folder: t.TempDir(), seed: faults.Seed(t), extent: e, told: map[string]bool{}}
+	w := &fixture{folder: t.TempDir(), seed: faults.Seed(t), extent: e, told: map[string]bool{}}
 	var err error
 	w.servers, err = stack.Start(ctx, stack.Options{
 		ControlPlane: controlplane.Options{CRDs: []string{"../../../configs/crd/workerapps.yaml"}}, TiKV: tikv.Options{TLS: true},
@@ -100,7 +100,7 @@ func newWorld(t *testing.T, e extent) *world {
 }
 
 // connect opens the test's own ways to the servers.
-func (w *world) connect(t *testing.T) {
+func (w *fixture) connect(t *testing.T) {
 	t.Helper()
 	open := func(dsn string) (*sql.DB, *config.Config) {
 		c := testdatabase.Config(t, dsn)
@@ -125,7 +125,7 @@ func (w *world) connect(t *testing.T) {
 }
 
 // configuration is the replicas'. The waits are shorter than an operator's, their relations the same.
-func (w *world) configuration(t *testing.T, webhookPort string) string {
+func (w *fixture) configuration(t *testing.T, webhookPort string) string {
 	t.Helper()
 	certificate, key := w.servers.TiKV.Certificate()
 	retention := cmp.Or(w.extent.retention, 24*time.Hour)
@@ -149,7 +149,7 @@ audit: {minAge: 5s, interval: %s, shrinkWindow: %s}
 }
 
 // combinatorPod makes a Combinator pod with the address of this machine, which notes what it is told, and returns its port.
-func (w *world) combinatorPod(t *testing.T) (port string) {
+func (w *fixture) combinatorPod(t *testing.T) (port string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(w.tell))
 	t.Cleanup(server.Close)

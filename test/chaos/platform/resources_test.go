@@ -8,7 +8,7 @@ import (
 )
 
 // resourceWish is what a schema or a namespace has to be at the end.
-type resourceWish struct {
+type desiredResource struct {
 	id, kind, owner string
 	deleted         bool
 	put             bool // something was put into it
@@ -16,13 +16,13 @@ type resourceWish struct {
 }
 
 // name is that of the schema, and with a slash what the namespace's keys begin with.
-func (r *resourceWish) name() string { return "user_" + r.owner + "_" + r.id }
+func (r *desiredResource) name() string { return "user_" + r.owner + "_" + r.id }
 
 func (o *outer) liveResource(ctx context.Context) error {
-	r := &resourceWish{id: fmt.Sprintf("%016x", o.chance.Uint64()), kind: []string{"rdb", "kv"}[o.chance.IntN(2)], owner: o.name}
+	r := &desiredResource{id: fmt.Sprintf("%016x", o.chance.Uint64()), kind: []string{"rdb", "kv"}[o.chance.IntN(2)], owner: o.name}
 	o.resources = append(o.resources, r)
 	o.gone = func() bool { return r.deleted }
-	if err := o.world.write(ctx, `INSERT INTO combinator_resources (user_uid, resource_type, resource_id)
+	if err := o.fixture.write(ctx, `INSERT INTO combinator_resources (user_uid, resource_type, resource_id)
 		SELECT $1::VARCHAR, $2::VARCHAR, $3::VARCHAR WHERE NOT EXISTS (SELECT 1 FROM combinator_resources WHERE resource_id = $3)`,
 		r.owner, r.kind, r.id); err != nil {
 		return err
@@ -42,25 +42,25 @@ func (o *outer) liveResource(ctx context.Context) error {
 	return o.deleteResource(ctx, r)
 }
 
-func (o *outer) deleteResource(ctx context.Context, r *resourceWish) error {
+func (o *outer) deleteResource(ctx context.Context, r *desiredResource) error {
 	r.deleted = true
-	if err := o.world.write(ctx, `DELETE FROM combinator_resources WHERE resource_id = $1`, r.id); err != nil {
+	if err := o.fixture.write(ctx, `DELETE FROM combinator_resources WHERE resource_id = $1`, r.id); err != nil {
 		return err
 	}
 	return o.accept(ctx, "combinator.delete_"+r.kind, map[string]string{"user_uid": r.owner, "resource_id": r.id})
 }
 
 // use waits until a resource is there, puts something into it, and reports that.
-func (o *outer) use(ctx context.Context, r *resourceWish) error {
+func (o *outer) use(ctx context.Context, r *desiredResource) error {
 	if err := until(ctx, "not active", func() (bool, error) {
 		var status string
-		err := o.world.db.QueryRowContext(ctx, `SELECT status FROM combinator_resources WHERE resource_id = $1`, r.id).Scan(&status)
+		err := o.fixture.db.QueryRowContext(ctx, `SELECT status FROM combinator_resources WHERE resource_id = $1`, r.id).Scan(&status)
 		return status == "active", err
 	}); err != nil {
 		return err
 	}
 	if err := until(ctx, "nothing can be put into it", func() (bool, error) {
-		err := o.world.put(ctx, r)
+		err := o.fixture.put(ctx, r)
 		return err == nil, err
 	}); err != nil {
 		return err
@@ -78,27 +78,27 @@ func (o *outer) use(ctx context.Context, r *resourceWish) error {
 }
 
 // domainWish is what a custom domain has to be at the end.
-type domainWish struct {
+type desiredDomain struct {
 	cdid, name string
 	deleted    bool
 }
 
 func (o *outer) liveDomain(ctx context.Context) error {
-	d := &domainWish{cdid: fmt.Sprintf("%08x", o.chance.Uint32())}
+	d := &desiredDomain{cdid: fmt.Sprintf("%08x", o.chance.Uint32())}
 	d.name = "d" + d.cdid + ".example.org"
 	o.domains = append(o.domains, d)
 	value := fmt.Sprintf("combinator-verify=%016x%016x", o.chance.Uint64(), o.chance.Uint64())
-	if err := o.world.names.Root.Add(fmt.Sprintf("_combinator-verify.%s. 60 IN TXT %q", d.name, value)); err != nil {
+	if err := o.fixture.names.Root.Add(fmt.Sprintf("_combinator-verify.%s. 60 IN TXT %q", d.name, value)); err != nil {
 		return err
 	}
-	if err := o.world.write(ctx, `INSERT INTO custom_domains (cdid, user_uid, domain, target, txt_name, txt_value, status)
+	if err := o.fixture.write(ctx, `INSERT INTO custom_domains (cdid, user_uid, domain, target, txt_name, txt_value, status)
 		VALUES ($1, $2, $3, $4, $5, $6, 'pending')`, d.cdid, o.name, d.name, "x.worker."+domain, "_combinator-verify."+d.name, value); err != nil {
 		return err
 	}
 	if o.oneIn(2) {
 		if err := until(ctx, "domain "+d.name+" is not verified", func() (bool, error) {
 			var status string
-			err := o.world.db.QueryRowContext(ctx, `SELECT status FROM custom_domains WHERE cdid = $1`, d.cdid).Scan(&status)
+			err := o.fixture.db.QueryRowContext(ctx, `SELECT status FROM custom_domains WHERE cdid = $1`, d.cdid).Scan(&status)
 			return status == "success", err
 		}); err != nil {
 			return err
@@ -110,7 +110,7 @@ func (o *outer) liveDomain(ctx context.Context) error {
 	return o.deleteDomain(ctx, d)
 }
 
-func (o *outer) deleteDomain(ctx context.Context, d *domainWish) error {
+func (o *outer) deleteDomain(ctx context.Context, d *desiredDomain) error {
 	d.deleted = true
-	return o.world.write(ctx, `DELETE FROM custom_domains WHERE cdid = $1`, d.cdid)
+	return o.fixture.write(ctx, `DELETE FROM custom_domains WHERE cdid = $1`, d.cdid)
 }
