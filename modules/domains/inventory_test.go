@@ -9,12 +9,13 @@ import (
 	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/audit/inventory"
 	"app238.com/inner/modules/domains/internal/cluster"
+	domaininventory "app238.com/inner/modules/domains/internal/inventory"
 	"app238.com/inner/modules/domains/internal/objects"
 	"app238.com/inner/modules/domains/internal/store"
 )
 
-// world collects what the inventory lists, by name.
-func world(t *testing.T, i inventory.Inventory) map[string][]string {
+// listActual returns the parts of the listed objects by name.
+func listActual(t *testing.T, i inventory.Inventory) map[string][]string {
 	t.Helper()
 	parts := map[string][]string{}
 	require.NoError(t, i.ListActual(t.Context(), func(page []inventory.Object) error {
@@ -31,12 +32,12 @@ func world(t *testing.T, i inventory.Inventory) map[string][]string {
 
 func (b *bundle) inventory() inventory.Inventory {
 	b.t.Helper()
-	all := cluster.NewInventories(b.config, b.clients, store.New(b.db.DB, b.config))
+	all := domaininventory.New(cluster.NewLister(b.config, b.clients), store.New(b.db.DB, b.config))
 	require.Len(b.t, all, 1)
 	return all[0]
 }
 
-func TestTheInventoryListsObjectsThatInnerNamedAndEveryRow(t *testing.T) {
+func TestInventoryListsOwnObjectsAndAllRows(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	_, stop := b.start()
@@ -45,12 +46,12 @@ func TestTheInventoryListsObjectsThatInnerNamedAndEveryRow(t *testing.T) {
 	stop()
 	u, err := objects.Builder{Namespace: b.namespace(), Issuer: "x", Platform: b.config.PlatformMark()}.Build(objects.Services(), objects.Domain{CDID: "other", UserUID: "u", Host: "a.test", Target: "b.test"})
 	require.NoError(t, err)
-	u.SetName("foreign")
+	u.SetName("unmanaged")
 	_, err = b.clients.Apply(t.Context(), objects.Services().Resource, u)
 	require.NoError(t, err)
 
 	i := b.inventory()
-	require.Equal(t, map[string][]string{objects.Name(served.cdid): {"Certificate", "IngressRoute", "Service"}}, world(t, i))
+	require.Equal(t, map[string][]string{objects.Name(served.cdid): {"Certificate", "IngressRoute", "Service"}}, listActual(t, i))
 	page, err := i.ListDesired(t.Context(), 0, 1)
 	require.NoError(t, err)
 	require.Len(t, page, 1)
@@ -59,26 +60,26 @@ func TestTheInventoryListsObjectsThatInnerNamedAndEveryRow(t *testing.T) {
 	page, err = i.ListDesired(t.Context(), page[0].Row, 1)
 	require.NoError(t, err)
 	require.Equal(t, waiting.cdid, page[0].ID)
-	require.Empty(t, page[0].Needs, "it justifies objects and needs none")
+	require.Empty(t, page[0].Needs, "a pending row justifies objects and needs none")
 	page, err = i.ListDesired(t.Context(), page[0].Row, 1)
 	require.NoError(t, err)
 	require.Empty(t, page)
 }
 
-func TestTheInventoryWorksWithoutCertManager(t *testing.T) {
+func TestInventoryWorksWithoutCertManager(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.without("cert-manager.io")
+	b.hideGroup("cert-manager.io")
 	_, stop := b.start()
-	r := b.serveWithout(t, "www")
+	r := b.insertRouted(t, "www")
 	stop()
 	clients, err := kube.NewClients(b.config)
 	require.NoError(t, err)
-	i := cluster.NewInventories(b.config, clients, store.New(b.db.DB, b.config))[0]
-	require.Equal(t, map[string][]string{objects.Name(r.cdid): {"IngressRoute", "Service"}}, world(t, i))
+	i := domaininventory.New(cluster.NewLister(b.config, clients), store.New(b.db.DB, b.config))[0]
+	require.Equal(t, map[string][]string{objects.Name(r.cdid): {"IngressRoute", "Service"}}, listActual(t, i))
 }
 
-func TestOrphansGoAndWhatARowWishesStays(t *testing.T) {
+func TestOrphansAreDeletedAndReferencedObjectsKept(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.start()
@@ -101,7 +102,7 @@ func TestOrphansGoAndWhatARowWishesStays(t *testing.T) {
 	b.awaitServed(r)
 }
 
-func TestWhatIsMissingIsMadeAgain(t *testing.T) {
+func TestRepairReconcilesTheDomain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	_, stop := b.start()
@@ -114,7 +115,7 @@ func TestWhatIsMissingIsMadeAgain(t *testing.T) {
 	require.NoError(t, err)
 	before := b.revision(r)
 	require.NoError(t, i.Repair(t.Context(), page[0], inventory.Drift{Missing: []string{"IngressRoute"}}))
-	require.Greater(t, b.revision(r), before, "every process looks again")
+	require.Greater(t, b.revision(r), before, "every process reconciles the domain")
 	b.awaitServed(r)
 }
 

@@ -20,7 +20,7 @@ func build(t *testing.T, k objects.Kind, d objects.Domain) *unstructured.Unstruc
 	return u
 }
 
-func TestTheObjectsAreTheContracts(t *testing.T) {
+func TestObjectsAreAsTheContractDefines(t *testing.T) {
 	t.Parallel()
 	for _, k := range objects.Kinds() {
 		u := build(t, k, domain)
@@ -46,7 +46,7 @@ func TestTheObjectsAreTheContracts(t *testing.T) {
 	}, route)
 }
 
-func TestNamesAreValidAndNeverMeet(t *testing.T) {
+func TestNamesAreValidAndUnique(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
 	for _, cdid := range []string{"0a1b2c3d", "tls-a", "A", "a", "a_b", "a-b", strings.Repeat("a", 64), strings.Repeat("a", 63) + "b"} {
@@ -63,7 +63,7 @@ func TestNamesAreValidAndNeverMeet(t *testing.T) {
 	require.Equal(t, long.UserUID, u.GetAnnotations()[objects.UserAnnotation])
 }
 
-func TestReadinessIsCertManagersCondition(t *testing.T) {
+func TestReadinessIsTheReadyCondition(t *testing.T) {
 	t.Parallel()
 	certificate := func(conditions ...any) *unstructured.Unstructured {
 		return &unstructured.Unstructured{Object: map[string]any{"status": map[string]any{"conditions": conditions}}}

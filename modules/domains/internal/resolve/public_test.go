@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestOnlyAddressesOfThePublicInternetArePublic(t *testing.T) {
+func TestSpecialPurposeAddressesAreNotPublic(t *testing.T) {
 	t.Parallel()
 	for _, each := range []struct {
 		records []string

@@ -1,4 +1,4 @@
-package rules_test
+package validate_test
 
 import (
 	"strings"
@@ -7,28 +7,28 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/modules/domains/internal/rules"
+	"app238.com/inner/modules/domains/internal/validate"
 )
 
 const value = "combinator-verify=0123456789abcdef0123456789ABCDEF"
 
-// row returns one that the rules accept.
-func row() rules.Row {
-	return rules.Row{CDID: "0a1b2c3d", UserUID: "u1", Domain: "www.example.com", Target: "w1.worker.platform.test",
+// row returns a valid row.
+func row() validate.Row {
+	return validate.Row{CDID: "0a1b2c3d", UserUID: "u1", Domain: "www.example.com", Target: "w1.worker.platform.test",
 		TXTName: "_combinator-verify.www.example.com", TXTValue: value}
 }
 
-func judge(r rules.Row, targets ...string) rules.Result {
-	return rules.New(&config.Config{Domain: "platform.test", Domains: config.Domains{Targets: targets}}).Validate(r)
+func validateRow(r validate.Row, targets ...string) validate.Result {
+	return validate.New(&config.Config{Domain: "platform.test", Domains: config.Domains{Targets: targets}}).Validate(r)
 }
 
-func TestARowOfAForeignDomainToAWorkersHostIsAccepted(t *testing.T) {
+func TestCustomDomainOfAWorkerIsValid(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, rules.Result{Host: "www.example.com", Target: "w1.worker.platform.test"}, judge(row()))
+	require.Equal(t, validate.Result{Host: "www.example.com", Target: "w1.worker.platform.test"}, validateRow(row()))
 	spelled := row()
 	spelled.Domain, spelled.Target = "WWW.Example.com.", "W1.Worker.Platform.Test."
 	spelled.TXTName = "_Combinator-Verify.www.EXAMPLE.com."
-	require.Equal(t, judge(row()), judge(spelled), "another spelling is the same")
+	require.Equal(t, validateRow(row()), validateRow(spelled), "every spelling has the same result")
 }
 
 func TestTargetsOutsideThePlatformAreRefused(t *testing.T) {
@@ -53,19 +53,19 @@ func TestTargetsOutsideThePlatformAreRefused(t *testing.T) {
 	} {
 		r := row()
 		r.Target = target
-		require.Contains(t, judge(r).Refusal, want, target)
+		require.Contains(t, validateRow(r).Refusal, want, target)
 	}
 }
 
-func TestTargetsMayBeNarrowedOrWidenedByConfiguration(t *testing.T) {
+func TestTargetsAreConfigurable(t *testing.T) {
 	t.Parallel()
 	r := row()
-	require.Empty(t, judge(r, "worker.platform.test").Refusal)
+	require.Empty(t, validateRow(r, "worker.platform.test").Refusal)
 	r.Target = "console.platform.test"
-	require.Empty(t, judge(r).Refusal)
-	require.NotEmpty(t, judge(r, "worker.platform.test").Refusal)
+	require.Empty(t, validateRow(r).Refusal)
+	require.NotEmpty(t, validateRow(r, "worker.platform.test").Refusal)
 	r.Target = "edge.other.test"
-	require.Empty(t, judge(r, "worker.platform.test", "edge.other.test").Refusal)
+	require.Empty(t, validateRow(r, "worker.platform.test", "edge.other.test").Refusal)
 }
 
 func TestDomainsOfThePlatformItselfAreRefused(t *testing.T) {
@@ -73,29 +73,29 @@ func TestDomainsOfThePlatformItselfAreRefused(t *testing.T) {
 	for _, domain := range []string{"platform.test", "x.worker.platform.test", "PLATFORM.test.", "edge.other.test", "a.cluster.local", "x.internal"} {
 		r := row()
 		r.Domain, r.TXTName = domain, "_combinator-verify."+domain
-		require.NotEmpty(t, judge(r, "worker.platform.test", "edge.other.test").Refusal, domain)
+		require.NotEmpty(t, validateRow(r, "worker.platform.test", "edge.other.test").Refusal, domain)
 	}
 }
 
-func TestOnlyTheDomainsOwnFreshRecordIsAProof(t *testing.T) {
+func TestOnlyTheDomainsOwnRecordIsAProof(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*rules.Row){
-		"another name":  func(r *rules.Row) { r.TXTName = "_combinator-verify.evil.test" },
-		"parent's name": func(r *rules.Row) { r.TXTName = "_combinator-verify.example.com" },
-		"another label": func(r *rules.Row) { r.TXTName = "www.www.example.com" },
-		"no name":       func(r *rules.Row) { r.TXTName = "" },
-		"empty value":   func(r *rules.Row) { r.TXTValue = "" },
-		"short value":   func(r *rules.Row) { r.TXTValue = "combinator-verify=1" },
-		"other value":   func(r *rules.Row) { r.TXTValue = "v=spf1 -all" },
-		"identifier":    func(r *rules.Row) { r.CDID = "a`b" },
-		"user":          func(r *rules.Row) { r.UserUID = "u;1" },
-		"domain too long": func(r *rules.Row) {
+	for name, change := range map[string]func(*validate.Row){
+		"another name":  func(r *validate.Row) { r.TXTName = "_combinator-verify.evil.test" },
+		"parent's name": func(r *validate.Row) { r.TXTName = "_combinator-verify.example.com" },
+		"another label": func(r *validate.Row) { r.TXTName = "www.www.example.com" },
+		"no name":       func(r *validate.Row) { r.TXTName = "" },
+		"empty value":   func(r *validate.Row) { r.TXTValue = "" },
+		"short value":   func(r *validate.Row) { r.TXTValue = "combinator-verify=1" },
+		"other value":   func(r *validate.Row) { r.TXTValue = "v=spf1 -all" },
+		"identifier":    func(r *validate.Row) { r.CDID = "a`b" },
+		"user":          func(r *validate.Row) { r.UserUID = "u;1" },
+		"domain too long": func(r *validate.Row) {
 			r.Domain = strings.Repeat("aaaaaaaaa.", 24) + "com"
 			r.TXTName = "_combinator-verify." + r.Domain
 		},
 	} {
 		r := row()
 		change(&r)
-		require.NotEmpty(t, judge(r).Refusal, name)
+		require.NotEmpty(t, validateRow(r).Refusal, name)
 	}
 }

@@ -1,5 +1,5 @@
-// Package rules decides whether a row of custom_domains may be served at all, whatever the DNS says.
-package rules
+// Package validate decides from a row of custom_domains alone whether its domain may be served, and canonicalizes host names.
+package validate
 
 import (
 	"errors"
@@ -9,67 +9,66 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/identifier"
-	"app238.com/inner/modules/domains/internal/hostname"
 )
 
-// txtLabel is the first label of the TXT record's name, from the platform's contract.
+// txtLabel is the first label of the TXT record's name, as the contract of the platform says.
 const txtLabel = "_combinator-verify."
 
-// hostLimit is the longest domain: the TXT record's name must fit as well.
+// hostLimit is the maximum length of a domain: the TXT record's name must fit as well.
 const hostLimit = 253 - len(txtLabel)
 
-// txtValue is what Outer writes: 128 random bits, so that a value cannot be guessed or fit by chance.
+// txtValue is the value that Outer generates, with 128 random bits.
 var txtValue = regexp.MustCompile(`^combinator-verify=[0-9A-Fa-f]{32}$`)
 
-// clusterZones end the names that lead into a cluster or its machines rather than to the platform's public side
-// (RFC 6761, RFC 6762, RFC 9476 and Kubernetes' usual ones).
+// clusterZones are the zones of names that lead into a cluster or its machines instead of to the platform's public side
+// (RFC 6761, RFC 6762, RFC 9476 and the usual ones of Kubernetes).
 var clusterZones = []string{"cluster.local", "local", "localhost", "internal", "svc", "localdomain", "home.arpa", "in-addr.arpa", "ip6.arpa"}
 
-// Row is what a row of custom_domains says.
+// Row is the columns of a row of custom_domains that are validated.
 type Row struct {
 	CDID, UserUID, Domain, Target, TXTName, TXTValue string
 }
 
-// Verdict is what the rules say of a row.
+// Result is the result of a validation.
 type Result struct {
-	// Host and Target are the domain and its target in their one spelling; empty where they are no host names.
+	// Host and Target are the canonical domain and target; empty if they are no host names.
 	Host, Target string
-	// Refusal says in words for users why the row is never served; empty: it may be.
+	// Refusal is the reason, in words for users, why the domain is never served; empty if it may be.
 	Refusal string
 }
 
-// Claim is what the DNS is to verify of a row. Names are in the spelling of package hostname.
+// Claim is what is verified in the DNS. Its names are canonical.
 type Claim struct {
 	Host, Target, TXTValue string
-	// Refusal, unless empty, says why the DNS is not even asked.
+	// Refusal, unless empty, is the reason why the DNS is not queried.
 	Refusal string
 }
 
-// Rules are the platform's.
-type Rules struct {
+// Validator validates rows by the rules of the platform.
+type Validator struct {
 	platform string
 	targets  []string
 }
 
-// New returns the rules of a configuration.
-func New(c *config.Config) *Rules {
+// New returns a validator.
+func New(c *config.Config) *Validator {
 	targets := c.Domains.Targets
 	if len(targets) == 0 {
 		targets = []string{c.Domain}
 	}
-	return &Rules{platform: c.Domain, targets: targets}
+	return &Validator{platform: c.Domain, targets: targets}
 }
 
 // TXTName returns the name of the TXT record that verifies a host.
 func TXTName(host string) string { return txtLabel + host }
 
-// Judge applies the rules to a row.
-func (r *Rules) Validate(row Row) Result {
+// Validate validates a row.
+func (r *Validator) Validate(row Row) Result {
 	v := Result{}
 	v.Host, v.Refusal = r.host(row.Domain)
 	target, refusal := r.target(row.Target)
 	v.Target = target
-	for _, next := range []string{refusal, identity(row), proof(row, v.Host)} {
+	for _, next := range []string{refusal, identifiers(row), proof(row, v.Host)} {
 		if v.Refusal == "" {
 			v.Refusal = next
 		}
@@ -77,8 +76,8 @@ func (r *Rules) Validate(row Row) Result {
 	return v
 }
 
-func (r *Rules) host(domain string) (host, refusal string) {
-	host, err := hostname.Canonical(domain)
+func (r *Validator) host(domain string) (host, refusal string) {
+	host, err := CanonicalHost(domain)
 	if err != nil {
 		return "", "the domain " + err.Error()
 	}
@@ -88,15 +87,15 @@ func (r *Rules) host(domain string) (host, refusal string) {
 	case underAny(host, append([]string{r.platform}, r.targets...)):
 		return host, "the domain belongs to the platform itself"
 	case underAny(host, clusterZones):
-		return host, "the domain is not one of the public DNS"
+		return host, "the domain is not in the public DNS"
 	}
 	return host, ""
 }
 
-func (r *Rules) target(name string) (target, refusal string) {
-	target, err := hostname.Canonical(name)
+func (r *Validator) target(name string) (target, refusal string) {
+	target, err := CanonicalHost(name)
 	switch {
-	case errors.Is(err, hostname.ErrAddress):
+	case errors.Is(err, ErrAddress):
 		return "", "the target is an address, not a name of the platform"
 	case err != nil:
 		return "", "the target " + err.Error()
@@ -108,22 +107,22 @@ func (r *Rules) target(name string) (target, refusal string) {
 	return target, ""
 }
 
-// hasClusterName also finds svc before a cluster domain of another name.
+// hasClusterName reports whether a target is a name of the cluster, whatever the name of the cluster's domain.
 func hasClusterName(target string) bool {
 	return underAny(target, clusterZones) || strings.Contains("."+target+".", ".svc.")
 }
 
-func identity(row Row) string {
+func identifiers(row Row) string {
 	if identifier.Check("cdid", row.CDID) != nil || identifier.Check("user_uid", row.UserUID) != nil {
 		return "the row's identifiers are not valid"
 	}
 	return ""
 }
 
-// proof refuses a row that would have something else than this domain's own record prove it.
+// proof refuses a row whose TXT record does not belong to this domain.
 func proof(row Row, host string) string {
 	label, rest, _ := strings.Cut(row.TXTName, ".")
-	of, err := hostname.Canonical(rest)
+	of, err := CanonicalHost(rest)
 	switch {
 	case err != nil || of != host || !strings.EqualFold(label+".", txtLabel):
 		return "the name of the TXT record is not that of this domain"
@@ -135,7 +134,7 @@ func proof(row Row, host string) string {
 
 func underAny(name string, zones []string) bool {
 	for _, zone := range zones {
-		if hostname.Under(name, zone) {
+		if IsSubdomain(name, zone) {
 			return true
 		}
 	}

@@ -11,52 +11,51 @@ import (
 	"app238.com/inner/modules/domains/internal/check"
 	"app238.com/inner/modules/domains/internal/resolve"
 	"app238.com/inner/modules/domains/internal/store"
-	"app238.com/inner/modules/domains/internal/verify"
 	"app238.com/inner/test/testdatabase"
 )
 
-// panicking is an Asker that is amiss, and ends the test's patience with those who ask again and again.
-type panicking struct {
-	asked   atomic.Int64
-	enough  int64
-	despair context.CancelFunc
+// panickingQuerier panics, and cancels the test's context after too many queries.
+type panickingQuerier struct {
+	queries atomic.Int64
+	limit   int64
+	cancel  context.CancelFunc
 }
 
-// Ask implements verify.Asker.
-func (p *panicking) Ask(context.Context, resolve.Question) (resolve.Reply, error) {
-	if p.asked.Add(1) == p.enough {
-		p.despair()
+// Ask implements resolve.Asker.
+func (p *panickingQuerier) Query(context.Context, resolve.Question) (resolve.Reply, error) {
+	if p.queries.Add(1) == p.limit {
+		p.cancel()
 	}
 	panic("amiss")
 }
 
-func TestADomainWhoseCheckPanicsIsNotClaimedAgainAtOnce(t *testing.T) {
+func TestPanickingCheckIsNotClaimedAgainAtOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// One at a time: the second is claimed when the first has been asked for.
+	// One at a time: the second domain is claimed after the first check.
 	b.config.Domains.Checks = 1
 	b.insert(b.row("www"))
 	b.insert(b.row("blog"))
 	p := b.replica()
-	require.NoError(t, p.pass.Run(t.Context()))
+	require.NoError(t, p.scanner.ScanAll(t.Context()))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	asker := &panicking{enough: 20, despair: cancel}
-	checker := check.New(b.config, b.log, p.metrics, p.store, verify.New(b.config, asker))
-	_, err := checker.Due(ctx)
+	querier := &panickingQuerier{limit: 20, cancel: cancel}
+	checker := check.New(b.config, b.log, p.metrics, p.store, resolve.NewVerifier(b.config, querier))
+	_, err := checker.CheckDue(ctx)
 	require.NoError(t, err)
-	require.EqualValues(t, 2, asker.asked.Load())
-	require.Len(t, b.logs.FilterMessage("custom domain could not be checked").All(), 2)
+	require.EqualValues(t, 2, querier.queries.Load())
+	require.Len(t, b.logs.FilterMessage("check of custom domain failed").All(), 2)
 }
 
-func TestNoRowIsReadTwiceThoughAReadBeginsAnew(t *testing.T) {
+func TestRetriedReadReturnsNoRowTwice(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "a function in PL/pgSQL")
 	b := setup(t)
 	for _, host := range []string{"a", "b", "c"} {
 		b.insert(b.row(host))
 	}
-	require.NoError(t, b.replica().pass.Run(t.Context()))
+	require.NoError(t, b.replica().scanner.ScanAll(t.Context()))
 	plain, err := database.Open(b.config)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, plain.Close()) })
@@ -78,5 +77,5 @@ func TestNoRowIsReadTwiceThoughAReadBeginsAnew(t *testing.T) {
 	require.Len(t, page, 3)
 	var asked int
 	require.NoError(t, plain.QueryRowContext(t.Context(), `SELECT last_value FROM asked`).Scan(&asked))
-	require.Equal(t, 6, asked, "the read began anew after two rows")
+	require.Equal(t, 6, asked, "the read started over after two rows")
 }

@@ -13,14 +13,14 @@ import (
 	"app238.com/inner/modules/domains/internal/objects"
 )
 
-func TestADomainWhoseObjectsSomebodyFightsOverIsSlowedDownAlone(t *testing.T) {
+func TestContestedDomainIsRateLimitedAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	const burst = 5
 	b.config.Controller.WriteRateLimit = config.WriteRateLimit{Burst: burst, Interval: time.Hour}
 	b.start()
 	r := b.serve("www")
-	leads := func() string {
+	points := func() string {
 		to, _, err := unstructured.NestedString(b.live(objects.Services(), r).Object, "spec", "externalName")
 		require.NoError(t, err)
 		return to
@@ -33,18 +33,18 @@ func TestADomainWhoseObjectsSomebodyFightsOverIsSlowedDownAlone(t *testing.T) {
 	for range burst - 1 {
 		edit()
 		b.await("it is restored", func() error {
-			if to := leads(); to != target {
+			if to := points(); to != target {
 				return errors.New(to)
 			}
 			return nil
 		})
 	}
 	others := 0
-	b.await("it is left while another one is served", func() error {
+	b.await("it is rate limited while another one is served", func() error {
 		edit()
 		others++
 		b.serve(fmt.Sprint("other", others))
-		if to := leads(); to == target {
+		if to := points(); to == target {
 			return errors.New(to)
 		}
 		return nil

@@ -24,13 +24,13 @@ import (
 	"app238.com/inner/test/proxy"
 )
 
-func TestRowsAgainstTheRulesAreErrorsAndTheDNSIsNotAsked(t *testing.T) {
+func TestInvalidRowsAreRefusedWithoutQueries(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.start()
 	for name, change := range map[string]func(*row){
 		"cluster target": func(r *row) { r.target = "kubernetes.default.svc.cluster.local" },
-		"foreign target": func(r *row) { r.target = "evil.test" },
+		"other target":   func(r *row) { r.target = "evil.test" },
 		"address":        func(r *row) { r.target = "10.0.0.1" },
 		"rule":           func(r *row) { r.target = "a`) || Host(`b." + platform },
 		"own domain":     func(r *row) { r.domain = "x.worker." + platform },
@@ -49,7 +49,7 @@ func TestRowsAgainstTheRulesAreErrorsAndTheDNSIsNotAsked(t *testing.T) {
 	require.Zero(t, b.platform.Asked(""))
 }
 
-func TestTheSameDomainInAnotherSpellingHasOneHolder(t *testing.T) {
+func TestOneHostIsServedForOneRowOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.start()
@@ -57,7 +57,7 @@ func TestTheSameDomainInAnotherSpellingHasOneHolder(t *testing.T) {
 	second := b.row("www")
 	second.user, second.domain = "u2", "WWW.Example.TEST."
 	b.insert(second)
-	// The second user comes to control the zone too, or it is a shared one.
+	// The second user controls the zone as well, or shares it.
 	require.NoError(t, b.user.Add("_combinator-verify.www.example.test. 60 IN TXT \""+second.value+"\""))
 	b.await("it was checked", func() error {
 		if b.domain(second).Answer == "" {
@@ -66,7 +66,7 @@ func TestTheSameDomainInAnotherSpellingHasOneHolder(t *testing.T) {
 		return nil
 	})
 	b.exec(`UPDATE inner_domain_checks SET next_check_at = LOCALTIMESTAMP`)
-	b.await("it is told so", func() error {
+	b.await("it is reported", func() error {
 		if text := b.domain(second).Detail; text != "the same domain is served for another entry" {
 			return errors.New(text)
 		}
@@ -79,7 +79,7 @@ func TestTheSameDomainInAnotherSpellingHasOneHolder(t *testing.T) {
 	b.exec(`DELETE FROM custom_domains WHERE cdid = $1`, first.cdid)
 	b.awaitUnserved(first)
 	b.exec(`UPDATE inner_domain_checks SET next_check_at = LOCALTIMESTAMP`)
-	b.await("the other one takes over", func() error {
+	b.await("the second row is verified", func() error {
 		b.exec(`UPDATE inner_domain_checks SET next_check_at = LOCALTIMESTAMP`)
 		if b.domain(second).State != "verified" {
 			return errors.New(b.domain(second).Detail)
@@ -89,14 +89,14 @@ func TestTheSameDomainInAnotherSpellingHasOneHolder(t *testing.T) {
 	b.awaitServed(second)
 }
 
-func TestADeletedDomainCannotBeClaimedWithThePreviousUsersValue(t *testing.T) {
+func TestValueOfThePreviousUserVerifiesNobodyElse(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.start()
 	old := b.serve("www")
 	b.exec(`DELETE FROM custom_domains`)
 	b.awaitUnserved(old)
-	// The record still stands in the zone, where everybody can read it.
+	// The record is still in the zone, where everybody can read it.
 	thief := b.row("www")
 	thief.user, thief.value = "thief", old.value
 	b.insert(thief)
@@ -119,20 +119,20 @@ func TestADeletedDomainCannotBeClaimedWithThePreviousUsersValue(t *testing.T) {
 	b.awaitState(back, "verified", "success")
 }
 
-// held is a replica whose request to make a route has been sent, and does not arrive until it is freed.
-type held struct {
-	// stop ends the replica, free lets the request arrive, also when its sender has ended, and waits for that.
-	stop, free func()
+// delayedReplica is a replica whose request to apply a route was sent and reaches the API server when it is released.
+type delayedReplica struct {
+	// stop stops the replica. release lets the request reach the API server, even after stop, and waits for its answer.
+	stop, release func()
 }
 
-func (b *bundle) startHeld(r row) held {
+func (b *bundle) startDelayed(r row) delayedReplica {
 	b.t.Helper()
 	direct := b.config.Kubernetes.Kubeconfig
-	sent, release, arrived := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	tellSent := sync.OnceFunc(func() { close(sent) })
-	free := sync.OnceFunc(func() { close(release) })
+	sent, released, answered := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	markSent := sync.OnceFunc(func() { close(sent) })
+	release := sync.OnceFunc(func() { close(released) })
 	slow := proxy.NewCluster(b.t, direct, proxy.ClusterOptions{})
-	b.t.Cleanup(free) // or the proxy would wait for what it holds
+	b.t.Cleanup(release) // otherwise the proxy would not stop
 	slow.AnswerWith(func(w http.ResponseWriter, request *http.Request) bool {
 		if request.Method != http.MethodPatch || !strings.Contains(request.URL.Path, "/ingressroutes/") {
 			return false
@@ -141,29 +141,29 @@ func (b *bundle) startHeld(r row) held {
 		if err != nil {
 			return false
 		}
-		tellSent()
-		<-release
+		markSent()
+		<-released
 		made, err := b.clients.Dynamic.Resource(objects.Routes().Resource).Namespace(b.namespace()).Patch(context.Background(),
 			objects.Name(r.cdid), types.ApplyPatchType, body, metav1.PatchOptions{FieldManager: kube.FieldManager, Force: new(true)})
 		w.Header().Set("Content-Type", "application/json")
 		select {
-		case arrived <- errors.Join(err, json.NewEncoder(w).Encode(made)):
-		default: // one is waited for
+		case answered <- errors.Join(err, json.NewEncoder(w).Encode(made)):
+		default: // only one answer is waited for
 		}
 		return true
 	})
 	b.config.Kubernetes.Kubeconfig = slow.Kubeconfig(filepath.Join(b.t.TempDir(), "kubeconfig"))
-	b.prove(r)
+	b.addRecords(r)
 	_, stop := b.start()
 	b.config.Kubernetes.Kubeconfig = direct
 	<-sent
-	return held{stop: stop, free: func() {
-		free()
-		require.NoError(b.t, <-arrived)
+	return delayedReplica{stop: stop, release: func() {
+		release()
+		require.NoError(b.t, <-answered)
 	}}
 }
 
-// awaitRemovals waits until a replica has removed routes so many times.
+// awaitRemovals waits until a replica has deleted routes so many times.
 func (b *bundle) awaitRemovals(r *replica, times float64) {
 	b.t.Helper()
 	b.await("routes are removed", func() error {
@@ -174,58 +174,58 @@ func (b *bundle) awaitRemovals(r *replica, times float64) {
 	})
 }
 
-func TestWhatAReplicaMakesWhileAnotherRemovesTheDomainDoesNotStay(t *testing.T) {
+func TestObjectsAppliedDuringRemovalAreDeleted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.insert(b.row("www"))
 	b.insert(b.row("other"))
-	first := b.startHeld(r)
+	first := b.startDelayed(r)
 	second, _ := b.start()
 	b.exec(`DELETE FROM custom_domains WHERE cdid = $1`, r.cdid)
 	b.awaitRemovals(second, 2)
 	b.awaitKnown(2)
-	first.free()
+	first.release()
 	b.awaitKnown(1)
 	b.awaitUnserved(r)
 }
 
-func TestNothingIsMadeForAWishThatHasChanged(t *testing.T) {
+func TestChangedDesiredStateIsNotApplied(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r, stop := b.start()
 	name := objects.Name(b.serve("www").cdid)
-	var wish store.Desired
-	b.await("nothing is under way", func() (err error) {
-		if wish, err = r.store.Desired(t.Context(), name); err == nil && wish.Applying {
-			err = errors.New("it is")
+	var desired store.Desired
+	b.await("no process is applying", func() (err error) {
+		if desired, err = r.store.Desired(t.Context(), name); err == nil && desired.Applying {
+			err = errors.New("one is")
 		}
 		return err
 	})
 	stop()
-	require.NoError(t, r.store.BeginApply(t.Context(), wish, time.Minute))
+	require.NoError(t, r.store.BeginApply(t.Context(), desired, time.Minute))
 	now, err := r.store.Desired(t.Context(), name)
 	require.NoError(t, err)
 	require.True(t, now.Applying)
 	b.exec(`UPDATE inner_domain_checks SET revision = revision + 1`)
-	require.ErrorIs(t, r.store.BeginApply(t.Context(), wish, time.Minute), store.ErrNotFound)
+	require.ErrorIs(t, r.store.BeginApply(t.Context(), desired, time.Minute), store.ErrNotFound)
 	b.exec(`UPDATE inner_domain_checks SET revision = revision - 1, gone = true`)
-	require.ErrorIs(t, r.store.BeginApply(t.Context(), wish, time.Minute), store.ErrNotFound)
+	require.ErrorIs(t, r.store.BeginApply(t.Context(), desired, time.Minute), store.ErrNotFound)
 }
 
-func TestWhatAKilledReplicaHadAskedForDoesNotStayAfterTheDomainWasRemoved(t *testing.T) {
+func TestLateRequestOfAKilledReplicaLeavesNoObjects(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.insert(b.row("www"))
 	b.insert(b.row("other"))
-	killed := b.startHeld(r)
+	killed := b.startDelayed(r)
 	killed.stop()
 	second, _ := b.start()
 	b.exec(`DELETE FROM custom_domains WHERE cdid = $1`, r.cdid)
 	b.awaitRemovals(second, 2)
-	killed.free()
+	killed.release()
 	b.awaitUnserved(r)
 	b.awaitKnown(2)
-	b.exec(`UPDATE inner_domain_checks SET applying_until = LOCALTIMESTAMP`) // the time that the API server has for it
+	b.exec(`UPDATE inner_domain_checks SET applying_until = LOCALTIMESTAMP`) // the API server's request timeout is over
 	b.awaitKnown(1)
 	b.awaitUnserved(r)
 }

@@ -1,4 +1,4 @@
-package verify_test
+package resolve_test
 
 import (
 	"context"
@@ -9,25 +9,21 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/modules/domains/internal/lifecycle"
 	"app238.com/inner/modules/domains/internal/resolve"
-	"app238.com/inner/modules/domains/internal/rules"
-	"app238.com/inner/modules/domains/internal/verify"
+	"app238.com/inner/modules/domains/internal/validate"
 	"app238.com/inner/test/dnsserver"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	value  = "combinator-verify=0123456789abcdef0123456789abcdef"
 	target = "w1.worker.platform.test"
 )
 
-// bundle is a user's zone example.test, the platform's zone, and what asks them.
-type bundle struct {
+// verifyBundle is a DNS with a user's zone example.test and the platform's zone.
+type verifyBundle struct {
 	t        *testing.T
 	user     *dnsserver.Server
 	platform *dnsserver.Server
@@ -35,12 +31,12 @@ type bundle struct {
 	dns      *resolve.Resolver
 }
 
-func setup(t *testing.T) *bundle {
+func setupVerify(t *testing.T) *verifyBundle {
 	t.Helper()
 	n, err := dnsserver.New()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, n.Close()) })
-	b := &bundle{t: t}
+	b := &verifyBundle{t: t}
 	for zone, server := range map[string]**dnsserver.Server{"example.test.": &b.user, "platform.test.": &b.platform} {
 		*server, err = n.Server()
 		require.NoError(t, err)
@@ -48,27 +44,27 @@ func setup(t *testing.T) *bundle {
 	}
 	require.NoError(t, b.platform.Add(target+". 60 IN A 192.0.2.10", target+". 60 IN A 192.0.2.11", target+". 60 IN AAAA 2001:db8::10"))
 	b.config = &config.Config{Domain: "platform.test", Domains: config.Domains{RequireTarget: true, CheckTimeout: 30 * time.Second}}
-	b.dns, err = resolve.New(config.DNS{Roots: []string{n.Root.Addr.String()}, Port: n.Port, PrivateServers: true,
+	b.dns, err = resolve.NewResolver(config.DNS{Roots: []string{n.Root.Addr.String()}, Port: n.Port, PrivateServers: true,
 		Questions: 10, Timeout: 500 * time.Millisecond, Delegations: time.Minute}, func(string, time.Duration) {})
 	require.NoError(t, err)
 	return b
 }
 
-func (b *bundle) add(records ...string) {
+func (b *verifyBundle) add(records ...string) {
 	b.t.Helper()
 	require.NoError(b.t, b.user.Add(records...))
 }
 
-func (b *bundle) check(host string) lifecycle.Outcome {
+func (b *verifyBundle) check(host string) lifecycle.Outcome {
 	b.t.Helper()
-	outcome, err := verify.New(b.config, b.dns).Check(b.t.Context(), rules.Claim{Host: host, Target: target, TXTValue: value})
+	outcome, err := resolve.NewVerifier(b.config, b.dns).Check(b.t.Context(), validate.Claim{Host: host, Target: target, TXTValue: value})
 	require.NoError(b.t, err)
 	return outcome
 }
 
-func TestTheRecordsFormsAreUnderstood(t *testing.T) {
+func TestTXTRecordsInAnyFormAreAccepted(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setupVerify(t)
 	b.config.Domains.RequireTarget = false
 	for name, records := range map[string][]string{
 		"plain":    {`"` + value + `"`},
@@ -89,17 +85,17 @@ func TestTheRecordsFormsAreUnderstood(t *testing.T) {
 	require.Equal(t, lifecycle.Valid, b.check("alias.example.test").Kind)
 }
 
-func TestWhatIsNotTheValueIsWrong(t *testing.T) {
+func TestOtherTXTValuesAreInvalid(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	for name, record := range map[string]string{
+	b := setupVerify(t)
+	for name, checkTXT := range map[string]string{
 		"other":  `"combinator-verify=ffffffffffffffffffffffffffffffff"`,
 		"longer": `"` + value + `0"`,
 		"prefix": `"combinator-verify="`,
 		"empty":  `""`,
 		"within": `"x ` + value + `"`,
 	} {
-		b.add("_combinator-verify." + name + ".example.test. 60 IN TXT " + record)
+		b.add("_combinator-verify." + name + ".example.test. 60 IN TXT " + checkTXT)
 		outcome := b.check(name + ".example.test")
 		require.Equal(t, lifecycle.Invalid, outcome.Kind, name)
 		require.Equal(t, "the TXT record _combinator-verify."+name+".example.test does not hold the value", outcome.Text)
@@ -109,9 +105,9 @@ func TestWhatIsNotTheValueIsWrong(t *testing.T) {
 	require.Equal(t, lifecycle.Outcome{Kind: lifecycle.Invalid, Text: "the TXT record _combinator-verify.host.example.test: no such record"}, b.check("host.example.test"))
 }
 
-func TestADomainPointsByAliasOrAddress(t *testing.T) {
+func TestDomainPointsByAliasOrAddress(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setupVerify(t)
 	for host, records := range map[string][]string{
 		"alias":   {"CNAME W1.Worker.Platform.Test."},
 		"chain":   {"CNAME alias.example.test."},
@@ -141,12 +137,12 @@ func TestADomainPointsByAliasOrAddress(t *testing.T) {
 		require.Contains(t, got.Text, want.Text, host)
 	}
 	b.config.Domains.RequireTarget = false
-	require.Equal(t, lifecycle.Valid, b.check("foreign.example.test").Kind, "the record is enough where so configured")
+	require.Equal(t, lifecycle.Valid, b.check("foreign.example.test").Kind, "the TXT record is enough without requireTarget")
 }
 
-func TestWhatCouldNotBeAskedIsUnknown(t *testing.T) {
+func TestLookupFailuresAreUnreachable(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setupVerify(t)
 	b.add(`_combinator-verify.www.example.test. 60 IN TXT "`+value+`"`, "www.example.test. 60 IN A 203.0.113.1")
 	for _, p := range []dnsserver.Play{{Rcode: dns.RcodeServerFailure}, {Rcode: dns.RcodeRefused}, {Silent: true}} {
 		b.user.Play("", p)
@@ -165,27 +161,27 @@ func TestWhatCouldNotBeAskedIsUnknown(t *testing.T) {
 	require.Equal(t, lifecycle.Unreachable, b.check("www.example.test").Kind, "a check that takes too long")
 }
 
-func TestARefusedClaimIsNotAsked(t *testing.T) {
+func TestRefusedClaimIsNotQueried(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	outcome, err := verify.New(b.config, b.dns).Check(t.Context(), rules.Claim{Host: "www.example.test", Refusal: "why"})
+	b := setupVerify(t)
+	outcome, err := resolve.NewVerifier(b.config, b.dns).Check(t.Context(), validate.Claim{Host: "www.example.test", Refusal: "why"})
 	require.NoError(t, err)
 	require.Equal(t, lifecycle.Outcome{Kind: lifecycle.Refused, Text: "why"}, outcome)
 	require.Zero(t, b.user.Asked(""))
 }
 
-func TestACheckThatWasCutShortHasNoOutcome(t *testing.T) {
+func TestCancelledCheckHasNoOutcome(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setupVerify(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := verify.New(b.config, b.dns).Check(ctx, rules.Claim{Host: "www.example.test", Target: target, TXTValue: value})
+	_, err := resolve.NewVerifier(b.config, b.dns).Check(ctx, validate.Claim{Host: "www.example.test", Target: target, TXTValue: value})
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestAFlattenedApexWhoseAddressesRotateIsVerified(t *testing.T) {
+func TestFlattenedApexWithRotatingAddressesIsVerified(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setupVerify(t)
 	b.add(`_combinator-verify.example.test. 60 IN TXT "` + value + `"`)
 	b.platform.Remove(target)
 	for i := range 6 {
@@ -194,31 +190,31 @@ func TestAFlattenedApexWhoseAddressesRotateIsVerified(t *testing.T) {
 	}
 	b.user.Play("example.test", dnsserver.Play{Rotate: true})
 	b.platform.Play(target, dnsserver.Play{Rotate: true})
-	// They are not at the same address.
-	_, err := b.dns.Ask(t.Context(), resolve.Question{Name: target, Type: dns.TypeA})
+	// Advance the target's rotation, so that both answers start at different addresses.
+	_, err := b.dns.Query(t.Context(), resolve.Question{Name: target, Type: dns.TypeA})
 	require.NoError(t, err)
 	require.Equal(t, lifecycle.Valid, b.check("example.test").Kind)
 }
 
-func TestOfATargetThatRotatesAllAddressesAreLearnt(t *testing.T) {
+func TestAllAddressesOfARotatingTargetAreLearnt(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setupVerify(t)
 	b.add(`_combinator-verify.example.test. 60 IN TXT "`+value+`"`, "example.test. 60 IN A 192.0.2.5")
 	b.platform.Remove(target)
 	for i := range 6 {
 		require.NoError(t, b.platform.Add(fmt.Sprintf("%s. 60 IN A 192.0.2.%d", target, i)))
 	}
 	b.platform.Play(target, dnsserver.Play{Rotate: true})
-	v := verify.New(b.config, b.dns)
+	v := resolve.NewVerifier(b.config, b.dns)
 	require.Eventually(t, func() bool {
-		outcome, err := v.Check(t.Context(), rules.Claim{Host: "example.test", Target: target, TXTValue: value})
+		outcome, err := v.Check(t.Context(), validate.Claim{Host: "example.test", Target: target, TXTValue: value})
 		require.NoError(t, err)
 		return outcome.Kind == lifecycle.Valid
 	}, 30*time.Second, 200*time.Millisecond)
 
 	b.user.Remove("example.test")
 	b.add("example.test. 60 IN A 203.0.113.1")
-	outcome, err := v.Check(t.Context(), rules.Claim{Host: "example.test", Target: target, TXTValue: value})
+	outcome, err := v.Check(t.Context(), validate.Claim{Host: "example.test", Target: target, TXTValue: value})
 	require.NoError(t, err)
 	require.Equal(t, lifecycle.Invalid, outcome.Kind, "an address that never was the target's")
 }

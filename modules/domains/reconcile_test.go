@@ -25,7 +25,7 @@ import (
 	"app238.com/inner/test/proxy"
 )
 
-func TestDeletedObjectsComeBack(t *testing.T) {
+func TestDeletedObjectsAreCreatedAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.start()
@@ -33,7 +33,7 @@ func TestDeletedObjectsComeBack(t *testing.T) {
 	for _, kind := range objects.Kinds() {
 		before := b.live(kind, r)
 		require.NoError(t, b.clients.Delete(t.Context(), kind.Resource, b.namespace(), before.GetName()))
-		b.await(kind.Name+" is back", func() error {
+		b.await(kind.Name+" exists again", func() error {
 			if after := b.live(kind, r); after == nil || after.GetUID() == before.GetUID() {
 				return errors.New("not yet")
 			}
@@ -65,8 +65,8 @@ func TestEditedObjectsAreRestored(t *testing.T) {
 		"TLS options":    {objects.Routes(), `{"spec": {"tls": {"options": {"name": "weak"}}}}`},
 		"one more field": {objects.Certificates(), `{"spec": {"ipAddresses": ["192.0.2.1"]}}`},
 	} {
-		wished := b.live(edit.kind, r)
-		_, err := b.clients.Dynamic.Resource(edit.kind.Resource).Namespace(b.namespace()).Patch(t.Context(), wished.GetName(), types.MergePatchType,
+		desired := b.live(edit.kind, r)
+		_, err := b.clients.Dynamic.Resource(edit.kind.Resource).Namespace(b.namespace()).Patch(t.Context(), desired.GetName(), types.MergePatchType,
 			[]byte(edit.patch), metav1.PatchOptions{FieldManager: "somebody"})
 		require.NoError(t, err, what)
 		b.await(what+" is restored", func() error {
@@ -74,7 +74,7 @@ func TestEditedObjectsAreRestored(t *testing.T) {
 			if now == nil {
 				return errors.New("it is being replaced")
 			}
-			if !maps.Equal(now.GetLabels(), wished.GetLabels()) || !reflect.DeepEqual(now.Object["spec"], wished.Object["spec"]) {
+			if !maps.Equal(now.GetLabels(), desired.GetLabels()) || !reflect.DeepEqual(now.Object["spec"], desired.Object["spec"]) {
 				return fmt.Errorf("%v", now.Object["spec"])
 			}
 			return nil
@@ -82,7 +82,7 @@ func TestEditedObjectsAreRestored(t *testing.T) {
 	}
 }
 
-func TestAServiceThatCannotBeChangedIsReplaced(t *testing.T) {
+func TestServiceWithImmutableFieldsIsReplaced(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.row("www")
@@ -93,7 +93,7 @@ func TestAServiceThatCannotBeChangedIsReplaced(t *testing.T) {
 	require.NoError(t, err)
 	b.start()
 	b.insert(r)
-	b.prove(r)
+	b.addRecords(r)
 	b.awaitServed(r)
 	b.await("it is an ExternalName", func() error {
 		s, err := b.clients.Typed.CoreV1().Services(b.namespace()).Get(t.Context(), objects.Name(r.cdid), metav1.GetOptions{})
@@ -104,7 +104,7 @@ func TestAServiceThatCannotBeChangedIsReplaced(t *testing.T) {
 	})
 }
 
-func TestWhatTheClusterRefusesToChangeIsNotTakenAway(t *testing.T) {
+func TestRefusedUpdateDoesNotDeleteTheObject(t *testing.T) {
 	t.Parallel()
 	for _, kind := range objects.Kinds() {
 		for rule, operations := range map[string][]admissionv1.OperationType{
@@ -120,7 +120,7 @@ func TestWhatTheClusterRefusesToChangeIsNotTakenAway(t *testing.T) {
 				_, err := b.clients.Dynamic.Resource(kind.Resource).Namespace(b.namespace()).Patch(t.Context(), before.GetName(), types.MergePatchType,
 					[]byte(`{"metadata": {"labels": {"user-uid": "other"}}}`), metav1.PatchOptions{FieldManager: "somebody"})
 				require.NoError(t, err)
-				b.await("the refusal is told", func() error {
+				b.await("the refusal is logged", func() error {
 					if !strings.Contains(b.logText(), "apply "+kind.Name+" "+before.GetName()+": ") {
 						return errors.New("not yet")
 					}
@@ -134,7 +134,7 @@ func TestWhatTheClusterRefusesToChangeIsNotTakenAway(t *testing.T) {
 	}
 }
 
-func TestObjectsThatTheDatabaseDoesNotKnowAreLeftToTheAudit(t *testing.T) {
+func TestUnknownObjectsAreLeftToTheAudit(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	stray := row{cdid: "5747ffff"}
@@ -149,12 +149,12 @@ func TestObjectsThatTheDatabaseDoesNotKnowAreLeftToTheAudit(t *testing.T) {
 	require.Equal(t, 3, replica.writes())
 }
 
-// serveMany has rows verified and served by whatever processes run.
+// serveMany inserts rows and waits until they are served.
 func (b *bundle) serveMany(count int) (all []row) {
 	b.t.Helper()
 	for i := range count {
 		r := b.row(fmt.Sprintf("many%d", i))
-		b.prove(r)
+		b.addRecords(r)
 		all = append(all, b.insert(r))
 	}
 	for _, r := range all {
@@ -177,36 +177,36 @@ func (b *bundle) versions() (all []string) {
 	return all
 }
 
-// startBehind starts a replica that is told nothing new of a kind's objects until catchUp is called.
-func (b *bundle) startBehind(kind objects.Kind) (r *replica, catchUp func()) {
+// startWithStaleCache starts a replica that receives no watch events of a kind until catchUp is called.
+func (b *bundle) startWithStaleCache(kind objects.Kind) (r *replica, catchUp func()) {
 	b.t.Helper()
-	told := make(chan struct{})
-	catchUp = sync.OnceFunc(func() { close(told) })
+	released := make(chan struct{})
+	catchUp = sync.OnceFunc(func() { close(released) })
 	late := proxy.NewCluster(b.t, b.config.Kubernetes.Kubeconfig, proxy.ClusterOptions{Note: func(answer *http.Response) error {
-		asked := answer.Request.URL
-		if asked.Query().Has("watch") && strings.HasSuffix(asked.Path, "/"+kind.Resource.Resource) {
-			answer.Body = &lateBody{ReadCloser: answer.Body, told: told}
+		url := answer.Request.URL
+		if url.Query().Has("watch") && strings.HasSuffix(url.Path, "/"+kind.Resource.Resource) {
+			answer.Body = &delayedBody{ReadCloser: answer.Body, released: released}
 		}
 		return nil
 	}})
-	b.t.Cleanup(catchUp) // or the proxy would wait for what it holds
+	b.t.Cleanup(catchUp) // otherwise the proxy would not stop
 	b.config.Kubernetes.Kubeconfig = late.Kubeconfig(filepath.Join(b.t.TempDir(), "kubeconfig"))
 	r, _ = b.start()
 	return r, catchUp
 }
 
-// lateBody is a watch's stream, whose changes are held back: all that follows the initial state and its bookmark.
-type lateBody struct {
+// delayedBody is the stream of a watch. It delays all events after the initial ones and their bookmark.
+type delayedBody struct {
 	io.ReadCloser
-	told    chan struct{}
-	initial []byte
-	synced  bool
+	released chan struct{}
+	initial  []byte
+	synced   bool
 }
 
-func (l *lateBody) Read(into []byte) (int, error) {
+func (l *delayedBody) Read(into []byte) (int, error) {
 	n, err := l.ReadCloser.Read(into)
 	if l.synced {
-		<-l.told
+		<-l.released
 	}
 	if !l.synced {
 		l.initial = append(l.initial, into[:n]...)
@@ -215,21 +215,21 @@ func (l *lateBody) Read(into []byte) (int, error) {
 	return n, err
 }
 
-func TestWhatWasWrittenIsNotWrittenAgainWhileTheCacheDoesNotShowIt(t *testing.T) {
+func TestNoSecondWriteWhileTheCacheIsStale(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Domains.Workers = 1
-	replica, catchUp := b.startBehind(objects.Services())
+	replica, catchUp := b.startWithStaleCache(objects.Services())
 	first := b.serve("www")
-	replica.cluster.Look(objects.Name(first.cdid))
-	b.serve("other") // with one worker it is served after that look
+	replica.cluster.Enqueue(objects.Name(first.cdid))
+	b.serve("other") // with one worker it is served after that reconcile
 	require.Equal(t, 6, replica.writes())
 	catchUp()
 	require.NoError(t, b.clients.Delete(t.Context(), objects.Services().Resource, b.namespace(), objects.Name(first.cdid)))
 	b.awaitServed(first)
 }
 
-func TestReplicasCheckEachDomainOnceAndHealTogether(t *testing.T) {
+func TestReplicasShareChecksAndReconciles(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Domains.ScanInterval = 10 * time.Millisecond
@@ -247,7 +247,7 @@ func TestReplicasCheckEachDomainOnceAndHealTogether(t *testing.T) {
 	b.awaitServed(all[0])
 }
 
-func TestWhatAWebhookMakesOfInnersWritesIsNoDrift(t *testing.T) {
+func TestMutationsByAWebhookAreNoDrift(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for kind, patch := range map[objects.Kind]string{
@@ -264,16 +264,16 @@ func TestWhatAWebhookMakesOfInnersWritesIsNoDrift(t *testing.T) {
 	before := b.versions()
 	b.config.Domains.Workers = 1
 	second, _ := b.start()
-	b.serve("later") // with one worker the first one has had its look
-	require.Equal(t, 3, second.writes(), "those of the later one")
+	b.serve("later") // with one worker the first domain was reconciled before
+	require.Equal(t, 3, second.writes(), "those of the later domain")
 	require.Subset(t, b.versions(), before)
 	require.NotNil(t, b.live(objects.Routes(), r))
 }
 
-func TestAReconcileThatFindsNothingToDoWritesNothing(t *testing.T) {
+func TestReconcileWithoutDifferenceWritesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// With one worker all others have had their look when a later one is served.
+	// With one worker all other domains are reconciled before a later one is served.
 	b.config.Domains.Workers = 1
 	_, stop := b.start()
 	b.serveMany(10)
@@ -283,7 +283,7 @@ func TestAReconcileThatFindsNothingToDoWritesNothing(t *testing.T) {
 	p, _ := b.start()
 	b.exec(`UPDATE inner_domain_checks SET revision = revision + 1`)
 	r := b.serve("later")
-	require.Equal(t, 3, p.writes(), "those of the later one")
+	require.Equal(t, 3, p.writes(), "those of the later domain")
 	b.exec(`DELETE FROM custom_domains WHERE cdid = $1`, r.cdid)
 	b.awaitUnserved(r)
 	require.Equal(t, before, b.versions())

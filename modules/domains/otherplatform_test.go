@@ -9,8 +9,8 @@ import (
 	"app238.com/inner/modules/domains/internal/objects"
 )
 
-// others makes the objects of a domain as a platform with this mark has them, in the namespace that both share.
-func (b *bundle) others(r row, mark string) {
+// applyWithMark applies the objects of a domain as another platform with this mark, in the shared namespace.
+func (b *bundle) applyWithMark(r row, mark string) {
 	b.t.Helper()
 	builder := objects.Builder{Namespace: b.namespace(), Issuer: "x", Platform: mark}
 	for _, kind := range objects.Kinds() {
@@ -21,8 +21,8 @@ func (b *bundle) others(r row, mark string) {
 	}
 }
 
-// requireOthers checks that the objects of a domain are as others has made them.
-func (b *bundle) requireOthers(before map[objects.Kind]string, r row) {
+// requireUnchanged checks that the objects of a domain still have these resource versions.
+func (b *bundle) requireUnchanged(before map[objects.Kind]string, r row) {
 	b.t.Helper()
 	for kind, version := range before {
 		live := b.live(kind, r)
@@ -31,30 +31,30 @@ func (b *bundle) requireOthers(before map[objects.Kind]string, r row) {
 	}
 }
 
-func TestObjectsOfAnotherPlatformAreNeitherListedNorChangedNorRemoved(t *testing.T) {
+func TestObjectsOfAnotherPlatformAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.row("same")
-	b.others(r, "another")
+	b.applyWithMark(r, "another")
 	before := map[objects.Kind]string{}
 	for _, kind := range objects.Kinds() {
 		before[kind] = b.live(kind, r).GetResourceVersion()
 	}
-	require.Empty(t, world(t, b.inventory()), "of what is listed the audit deletes what has no row")
+	require.Empty(t, listActual(t, b.inventory()), "the audit may delete listed objects")
 
 	_, stop := b.start()
-	b.prove(r)
+	b.addRecords(r)
 	b.insert(r)
 	b.awaitState(r, "verified", "success")
-	b.await("it is told", func() error {
-		if said := b.domain(r).Certificate; said != "objects of this name are another platform's" {
-			return errors.New(said)
+	b.await("it is reported", func() error {
+		if text := b.domain(r).Certificate; text != "objects of this name are another platform's" {
+			return errors.New(text)
 		}
 		return nil
 	})
-	b.requireOthers(before, r)
+	b.requireUnchanged(before, r)
 	b.exec(`DELETE FROM custom_domains WHERE cdid = $1`, r.cdid)
 	b.awaitKnown(0)
 	stop()
-	b.requireOthers(before, r)
+	b.requireUnchanged(before, r)
 }

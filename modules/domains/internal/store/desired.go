@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// Wish is what is to be there of one domain.
+// Desired is the desired state of the objects of one domain.
 type Desired struct {
 	CDID, Name, UserUID string
-	// Host and Target are in the spelling of package hostname.
+	// Host and Target are canonical.
 	Host, Target string
-	// Served: the objects are to be there. Gone: the objects and the certificate's Secret are to vanish, and then what is
-	// known of the domain.
+	// Served: the objects must exist. Gone: the objects and the certificate's Secret must be deleted, and then the row of the
+	// checks.
 	Served, Gone bool
-	// Applying: a process may be making the objects, or what it asked for before it was killed may yet be made.
+	// Applying: a process may be applying the objects, or the API server may still create what a killed process requested.
 	Applying bool
-	// Revision grows when the others may have changed.
+	// Revision is incremented when other fields may have changed.
 	Revision int64
-	// Certificate is what is known of the certificate's readiness.
+	// Certificate is the recorded readiness of the certificate.
 	Certificate string
 }
 
@@ -31,9 +31,9 @@ const (
 	pageOfDesired = desiredColumns + `WHERE cdid > $1 ORDER BY cdid LIMIT $2`
 )
 
-// Wish returns the wish for the objects of a name, or ErrNotFound.
+// Desired returns the desired state of the objects of a name, or ErrNotFound.
 func (s *Store) Desired(ctx context.Context, name string) (Desired, error) {
-	found, err := s.wishes(ctx, desiredOf, name)
+	found, err := s.queryDesired(ctx, desiredOf, name)
 	if err != nil {
 		return Desired{}, err
 	}
@@ -43,12 +43,12 @@ func (s *Store) Desired(ctx context.Context, name string) (Desired, error) {
 	return found[0], nil
 }
 
-// Wishes returns at most limit wishes with cdids above after, in their order.
+// ListDesired returns at most limit desired states with cdids above after, in the order of the cdids.
 func (s *Store) ListDesired(ctx context.Context, after string, limit int) ([]Desired, error) {
-	return s.wishes(ctx, pageOfDesired, after, limit)
+	return s.queryDesired(ctx, pageOfDesired, after, limit)
 }
 
-func (s *Store) wishes(ctx context.Context, query string, args ...any) ([]Desired, error) {
+func (s *Store) queryDesired(ctx context.Context, query string, args ...any) ([]Desired, error) {
 	return read(ctx, s, query, args, func(rows *sql.Rows, w *Desired) error {
 		return rows.Scan(&w.CDID, &w.Name, &w.UserUID, &w.Host, &w.Target, &w.Gone, &w.Served, &w.Revision, &w.Certificate, &w.Applying)
 	})
@@ -59,8 +59,8 @@ UPDATE inner_domain_checks AS s SET applying = CASE WHEN s.applying_until > LOCA
     applying_until = LOCALTIMESTAMP + $3::FLOAT8 * INTERVAL '1 second'
 WHERE s.cdid = $1 AND s.revision = $2 AND NOT s.gone`
 
-// BeginApply has Wish tell that this process makes the objects, until EndApply or, without it, for that time. It returns
-// ErrNotFound where the wish has changed.
+// BeginApply marks a domain as applying until EndApply is called or, at the latest, until the limit is over. It returns ErrNotFound
+// if the desired state has changed.
 func (s *Store) BeginApply(ctx context.Context, w Desired, limit time.Duration) error {
 	n, err := s.exec(ctx, beginApply, w.CDID, w.Revision, limit.Seconds())
 	if err == nil && n == 0 {
@@ -72,23 +72,23 @@ func (s *Store) BeginApply(ctx context.Context, w Desired, limit time.Duration) 
 const endApply = `
 UPDATE inner_domain_checks SET applying = applying - 1 WHERE cdid = $1 AND applying > 0 AND applying_until > LOCALTIMESTAMP`
 
-// EndApply says that the process has made them, and that nothing which it asked for is under way any more.
+// EndApply ends BeginApply. The API server has answered all requests of this process.
 func (s *Store) EndApply(ctx context.Context, cdid string) error {
 	_, err := s.exec(ctx, endApply, cdid)
 	return err
 }
 
-const forget = `DELETE FROM inner_domain_checks WHERE cdid = $1 AND gone AND revision = $2`
+const deleteGone = `DELETE FROM inner_domain_checks WHERE cdid = $1 AND gone AND revision = $2`
 
-// Forget removes what is known of a domain whose objects have vanished.
-func (s *Store) Forget(ctx context.Context, w Desired) error {
-	_, err := s.exec(ctx, forget, w.CDID, w.Revision)
+// Delete deletes the checks of a domain whose objects were deleted.
+func (s *Store) Delete(ctx context.Context, w Desired) error {
+	_, err := s.exec(ctx, deleteGone, w.CDID, w.Revision)
 	return err
 }
 
 const setCertificate = `UPDATE inner_domain_checks SET certificate = $2 WHERE cdid = $1 AND certificate <> $2`
 
-// SetCertificate notes how a domain's certificate is.
+// SetCertificate records the readiness of a domain's certificate.
 func (s *Store) SetCertificate(ctx context.Context, cdid, text string) error {
 	_, err := s.exec(ctx, setCertificate, cdid, text)
 	return err
@@ -100,39 +100,38 @@ SELECT $1::TEXT, $2::TEXT, 0, $3::TEXT, '', '', '', '', true, LOCALTIMESTAMP
 WHERE NOT EXISTS (SELECT 1 FROM custom_domains WHERE cdid = $1)
 ON CONFLICT (cdid) DO NOTHING`
 
-// AddOrphan has the objects of a name removed that belong to no row, and tells whether it does: not where there is a row,
-// or anything known of the domain.
+// AddOrphan marks the objects of a name for removal. It reports false, and does nothing, if the domain has a row or checks.
 func (s *Store) AddOrphan(ctx context.Context, cdid, name, userUID string) (bool, error) {
 	n, err := s.exec(ctx, addOrphan, cdid, name, userUID)
 	return n > 0, err
 }
 
-const touch = `UPDATE inner_domain_checks SET revision = revision + 1 WHERE cdid = $1 AND NOT gone`
+const incrementRevision = `UPDATE inner_domain_checks SET revision = revision + 1 WHERE cdid = $1 AND NOT gone`
 
-// Touch has every process look at the objects of a domain.
+// Touch increments the revision, so that every process reconciles the domain.
 func (s *Store) Touch(ctx context.Context, cdid string) error {
-	_, err := s.exec(ctx, touch, cdid)
+	_, err := s.exec(ctx, incrementRevision, cdid)
 	return err
 }
 
-// Justified is a row of custom_domains, which justifies the objects of its cdid whatever its status.
-type Justified struct {
+// InventoryRow is a row of custom_domains, which justifies the objects of its cdid whatever its status.
+type InventoryRow struct {
 	ID            int64
 	CDID, UserUID string
-	// Served tells whether its objects must be there. Since is when its checks began, in UTC.
+	// Served is true when the objects must exist. Since is when the checks began, in UTC.
 	Served bool
 	Since  time.Time
 }
 
-const justified = `
+const inventoryRows = `
 SELECT c.id, c.cdid, c.user_uid, COALESCE(s.verified AND NOT s.gone AND ` + same + `, false),
     GREATEST(c.created_at, COALESCE(s.begun_at, c.created_at))
 FROM custom_domains AS c LEFT JOIN inner_domain_checks AS s ON s.cdid = c.cdid
 WHERE c.id > $1 ORDER BY c.id LIMIT $2`
 
-// Justified returns at most limit rows with ids above after, in their order.
-func (s *Store) Justified(ctx context.Context, after int64, limit int) ([]Justified, error) {
-	return read(ctx, s, justified, []any{after, limit}, func(rows *sql.Rows, j *Justified) error {
+// InventoryRows returns at most limit rows with ids above after, in the order of their ids.
+func (s *Store) InventoryRows(ctx context.Context, after int64, limit int) ([]InventoryRow, error) {
+	return read(ctx, s, inventoryRows, []any{after, limit}, func(rows *sql.Rows, j *InventoryRow) error {
 		return rows.Scan(&j.ID, &j.CDID, &j.UserUID, &j.Served, &j.Since)
 	})
 }
