@@ -179,7 +179,7 @@ func TestDryRunReportsTheSameAndChangesNothing(t *testing.T) {
 	b.addObjects("due", "also due")
 	b.audit()
 	b.elapse(day)
-	b.exec(`INSERT INTO workers (wid, user_uid, worker_name, status, created_at) VALUES ('missing too', 'u1', '', 'active', LOCALTIMESTAMP - INTERVAL '1 day')`)
+	b.addWorker("missing too", "active")
 	b.addObjects("new")
 	b.Config.Audit.MaxDeletions = 1
 	b.inventory.repaired = nil
@@ -213,6 +213,6 @@ func (b *bundle) text(query string) (text string) {
 func TestTwoInventoriesOfOneKindAreRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	_, err := auditor.New(b.Config, nil, nil, nil, []inventory.Inventory{b.inventory, b.inventory})
+	_, err := auditor.New(auditor.Params{Config: b.Config, Inventories: []inventory.Inventory{b.inventory, b.inventory}})
 	require.ErrorContains(t, err, `two inventories are of kind "worker"`)
 }

@@ -82,7 +82,9 @@ func (b *bundle) auditor(more ...inventory.Inventory) *auditor.Auditor {
 // auditorOf returns an auditor of these inventories.
 func (b *bundle) auditorOf(inventories ...inventory.Inventory) *auditor.Auditor {
 	b.t.Helper()
-	e, err := auditor.New(b.Config, store.New(b.DB, b.Config), b, zap.NewNop(), inventories)
+	e, err := auditor.New(auditor.Params{
+		Config: b.Config, Store: store.New(b.DB, b.Config), Tasks: b, Log: zap.NewNop(), Inventories: inventories,
+	})
 	require.NoError(b.t, err)
 	return e
 }

@@ -21,12 +21,12 @@ type panickingQuerier struct {
 	cancel  context.CancelFunc
 }
 
-// Ask implements resolve.Asker.
+// Query implements resolve.Querier.
 func (p *panickingQuerier) Query(context.Context, resolve.Question) (resolve.Reply, error) {
 	if p.queries.Add(1) == p.limit {
 		p.cancel()
 	}
-	panic("amiss")
+	panic("test")
 }
 
 func TestPanickingCheckIsNotClaimedAgainAtOnce(t *testing.T) {

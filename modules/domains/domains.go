@@ -20,7 +20,8 @@ import (
 // statusInterval is how often the status of recently verified domains is restored.
 const statusInterval = time.Second
 
-// Domains scans, checks and reconciles custom domains while it is started. Several processes may do so at once. It is started once.
+// Domains scans, checks and reconciles custom domains while it is started. Several processes may do so at once. It is started
+// once.
 type Domains struct {
 	checker *check.Checker
 	cluster *cluster.Cluster
@@ -60,8 +61,8 @@ func (d *Domains) Start(context.Context) error {
 	return nil
 }
 
-// Stop cancels the checks in progress, whose domains stay due, and waits until ctx ends. Claims that could not be released by then
-// expire.
+// Stop cancels the checks in progress, whose domains stay due, and waits until ctx ends. Claims that could not be released by
+// then expire.
 func (d *Domains) Stop(ctx context.Context) error {
 	if d.stop == nil {
 		return d.cluster.Stop(ctx)

@@ -1,5 +1,5 @@
-// Package domains verifies the custom domains of users in the DNS, serves verified domains, and withdraws them when they become invalid
-// or their row was changed or deleted. A failed DNS lookup never withdraws a domain.
+// Package domains verifies the custom domains of users in the DNS, serves verified domains, and withdraws them when they become
+// invalid or their row was changed or deleted. A failed DNS lookup never withdraws a domain.
 package domains
 
 import (

@@ -1,4 +1,5 @@
-// Package admin declares what operators may ask of custom domains. It needs the database and, for checks, the DNS, but no cluster.
+// Package admin declares what operators may ask of custom domains. It needs the database and, for checks, the DNS, but no
+// cluster.
 package admin
 
 import (
@@ -22,8 +23,8 @@ type Admin interface {
 // MaxPage is the maximum number of domains of a page.
 const MaxPage = 1000
 
-// States returns the states of a domain: not scanned yet; not verified yet; served; served, but the last checks failed; withdrawn or
-// never verified; refused by the validation; being removed.
+// States returns the states of a domain: not scanned yet; not verified yet; served; served, but the last checks failed;
+// withdrawn or never verified; refused by the validation; being removed.
 func States() []string {
 	return []string{"new", "pending", "verified", "failing", "error", "refused", "removing"}
 }

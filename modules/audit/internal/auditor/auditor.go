@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/fx"
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
@@ -29,9 +30,20 @@ type Auditor struct {
 	log         *zap.Logger
 }
 
-// New returns an Auditor of the inventories. Two inventories of the same kind, or one without a kind, are an error.
-func New(c *config.Config, s *store.Store, tasks job.ActiveKeys, log *zap.Logger, inventories []inventory.Inventory) (*Auditor, error) {
-	sorted := slices.SortedFunc(slices.Values(inventories), func(a, b inventory.Inventory) int {
+// Params are the parameters of New.
+type Params struct {
+	fx.In
+
+	Config      *config.Config
+	Store       *store.Store
+	Tasks       job.ActiveKeys
+	Log         *zap.Logger
+	Inventories []inventory.Inventory `group:"inventories"`
+}
+
+// New returns an Auditor. Two inventories of the same kind, or one without a kind, are an error.
+func New(p Params) (*Auditor, error) {
+	sorted := slices.SortedFunc(slices.Values(p.Inventories), func(a, b inventory.Inventory) int {
 		return strings.Compare(a.Kind(), b.Kind())
 	})
 	last := ""
@@ -45,7 +57,7 @@ func New(c *config.Config, s *store.Store, tasks job.ActiveKeys, log *zap.Logger
 			last = kind
 		}
 	}
-	return &Auditor{config: c.Audit, inventories: sorted, store: s, tasks: tasks, log: log.Named("job")}, nil
+	return &Auditor{config: p.Config.Audit, inventories: sorted, store: p.Store, tasks: p.Tasks, log: p.Log.Named("job")}, nil
 }
 
 // DryRun implements admin.Admin.

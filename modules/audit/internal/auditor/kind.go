@@ -93,7 +93,9 @@ func (r *run) readPage(ctx context.Context, read pageFunc, after int64) ([]inven
 }
 
 // execute calls one repair or deletion and logs its failure. It returns an error when further calls would fail as well.
-func (r *run) execute(ctx context.Context, action string, f admin.Finding, call func(ctx context.Context) error) (failed bool, err error) {
+func (r *run) execute(
+	ctx context.Context, action string, f admin.Finding, call func(ctx context.Context) error,
+) (failed bool, err error) {
 	limited, cancel := context.WithTimeout(ctx, r.config.CallTimeout)
 	defer cancel()
 	err = call(limited)

@@ -126,7 +126,8 @@ func (r *run) plan(o orphan, kind, refusal string) admin.Finding {
 	case o.observed == nil:
 		f.Why = fmt.Sprintf("the object has no row; observed for the first time, audit.grace is %s", r.config.Grace)
 	case !o.observed.Due:
-		f.Why = fmt.Sprintf("the object has no row; first observed %s, audit.grace is %s", o.observed.First.Format(time.DateTime), r.config.Grace)
+		f.Why = fmt.Sprintf("the object has no row; first observed %s, audit.grace is %s",
+			o.observed.First.Format(time.DateTime), r.config.Grace)
 	default:
 		f.Action, f.Why = admin.Delete, "the object has had no row since "+o.observed.First.Format(time.DateTime)
 	}

@@ -79,7 +79,9 @@ func countDrift(k *admin.Kind, w row) {
 	}
 }
 
-func (r *run) repairRow(ctx context.Context, i inventory.Inventory, w row, finding *admin.Finding, k *admin.Kind) (failed bool, err error) {
+func (r *run) repairRow(
+	ctx context.Context, i inventory.Inventory, w row, finding *admin.Finding, k *admin.Kind,
+) (failed bool, err error) {
 	if r.repairs == 0 {
 		finding.Action, finding.Why = admin.Wait, finding.Why+"; the limit of audit.maxRepairs is reached"
 		return false, nil

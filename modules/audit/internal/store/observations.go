@@ -30,7 +30,9 @@ const deleteUnobserved = `DELETE FROM inner_audit_sightings WHERE kind = $1 AND 
 
 // Observe records the orphans of a kind that the audit of a task observed, and deletes the observations of all others: their
 // series is broken. It returns what is observed about each orphan.
-func (s *Store) Observe(ctx context.Context, task int64, kind string, names []string, grace time.Duration) (map[string]ObservedOrphan, error) {
+func (s *Store) Observe(
+	ctx context.Context, task int64, kind string, names []string, grace time.Duration,
+) (map[string]ObservedOrphan, error) {
 	var observed map[string]ObservedOrphan
 	err := s.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		observed = make(map[string]ObservedOrphan, len(names))
@@ -51,7 +53,9 @@ SELECT name, first_seen_at, first_seen_at <= LOCALTIMESTAMP - $3::FLOAT8 * INTER
 FROM inner_audit_sightings WHERE kind = $1 AND name = ANY($2)`
 
 // Observations returns what is observed about orphans without recording a new observation. Unknown ones are left out.
-func (s *Store) Observations(ctx context.Context, kind string, names []string, grace time.Duration) (map[string]ObservedOrphan, error) {
+func (s *Store) Observations(
+	ctx context.Context, kind string, names []string, grace time.Duration,
+) (map[string]ObservedOrphan, error) {
 	var observed map[string]ObservedOrphan
 	err := s.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		observed = make(map[string]ObservedOrphan, len(names))

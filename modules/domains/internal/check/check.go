@@ -54,8 +54,8 @@ func New(c *config.Config, log *zap.Logger, m *metrics.Metrics, s *store.Store, 
 	}
 }
 
-// OnChange sets the function that is called with the name of each domain that a check of this process has verified or withdrawn. It
-// must return quickly.
+// OnChange sets the function that is called with the name of each domain that a check of this process has verified or
+// withdrawn. It must return quickly.
 func (c *Checker) OnChange(onChange func(name string)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -65,8 +65,8 @@ func (c *Checker) OnChange(onChange func(name string)) {
 // Summary counts checks by result.
 type Summary map[lifecycle.Kind]int
 
-// run checks the domains that next claims. It writes in one batch all results that arrive during the previous write. A hint makes it
-// call next again.
+// run checks the domains that next claims. It writes in one batch all results that arrive during the previous write. A hint
+// makes it call next again.
 func (c *Checker) run(ctx context.Context, hint <-chan struct{}, next claimFunc) (Summary, error) {
 	summary := Summary{}
 	results := make(chan store.Checked, c.concurrency)

@@ -18,7 +18,7 @@ import (
 func TestPanicOfAStageIsAnError(t *testing.T) {
 	t.Parallel()
 	c := &Checker{concurrency: 1, log: zap.NewNop(), slots: newSlots(1)}
-	_, err := c.run(t.Context(), nil, func(context.Context) ([]slotClaim, bool, error) { panic("amiss") })
+	_, err := c.run(t.Context(), nil, func(context.Context) ([]slotClaim, bool, error) { panic("test") })
 	_, panicked := errors.AsType[*guard.PanicError](err)
 	require.True(t, panicked, "%v", err)
 }

@@ -59,8 +59,8 @@ const (
 	pageSize   = 1000
 )
 
-// CheckAll checks every domain, due or not, except those that are claimed already. Slow domains are made due instead: with their few
-// slots they may take longer than all others together.
+// CheckAll checks every domain, due or not, except those that are claimed already. Slow domains are made due instead: with
+// their few slots they may take longer than all others together.
 func (c *Checker) CheckAll(ctx context.Context) (Summary, error) {
 	if err := c.store.MakeDue(ctx, lifecycle.SlowAfter); err != nil {
 		return Summary{}, err

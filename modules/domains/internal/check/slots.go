@@ -16,8 +16,8 @@ const (
 	slowShare = 8
 )
 
-// slots limit the checks in progress of this process. A check of dead name servers takes as long as hundreds of others, so no user
-// and no registered domain may use more than a share of the slots.
+// slots limit the checks in progress of this process. A check of dead name servers takes as long as hundreds of others, so no
+// user and no registered domain may use more than a share of the slots.
 type slots struct {
 	mu     sync.Mutex
 	normal class

@@ -69,7 +69,9 @@ func (l *Lister) list(ctx context.Context, kind objects.Kind, page func([]Object
 	}
 }
 
-func (l *Lister) readPage(ctx context.Context, kind objects.Kind, options metav1.ListOptions) (*unstructured.UnstructuredList, error) {
+func (l *Lister) readPage(
+	ctx context.Context, kind objects.Kind, options metav1.ListOptions,
+) (*unstructured.UnstructuredList, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.config.Kubernetes.Timeout)
 	defer cancel()
 	return l.clients.Dynamic.Resource(kind.Resource).Namespace(l.config.Kubernetes.Namespaces.Ingress).List(ctx, options)

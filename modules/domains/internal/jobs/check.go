@@ -55,7 +55,8 @@ func (j checkJob) Execute(ctx context.Context, task job.Task, _ Check) error {
 		return databaseError("writing the checks", err)
 	}
 	j.log.Info("custom domains checked", zap.Int64("task_id", task.ID), zap.Int("valid", summary[lifecycle.Valid]),
-		zap.Int("invalid", summary[lifecycle.Invalid]), zap.Int("unreachable", summary[lifecycle.Unreachable]), zap.Int("refused", summary[lifecycle.Refused]))
+		zap.Int("invalid", summary[lifecycle.Invalid]), zap.Int("unreachable", summary[lifecycle.Unreachable]),
+		zap.Int("refused", summary[lifecycle.Refused]))
 	return nil
 }
 

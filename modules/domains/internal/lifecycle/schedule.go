@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// The schedule of an unverified domain: the initial gaps are short, later ones grow by a constant factor up to a maximum. A week has
-// about 75 checks.
+// The schedule of an unverified domain: the initial gaps are short, later ones grow by a constant factor up to a maximum. A
+// week has about 75 checks.
 const (
 	firstGrowingGap = 4 * time.Minute
 	gapFactor       = 1.14
@@ -32,8 +32,8 @@ func Gap(n int64) time.Duration {
 	return time.Duration(float64(firstGrowingGap) * factor)
 }
 
-// SlowAfter is the number of unreachable checks in a row after which a domain is slow. Slow domains have slots of their own. A single
-// unreachable check may be a lost packet, several are dead name servers.
+// SlowAfter is the number of unreachable checks in a row after which a domain is slow. Slow domains have slots of their own. A
+// single unreachable check may be a lost packet, several are dead name servers.
 const SlowAfter = 2
 
 // unreachableGap is the minimum time until the next check of a domain after so many unreachable checks in a row.

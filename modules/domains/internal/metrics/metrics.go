@@ -38,7 +38,8 @@ func New(r *prometheus.Registry) (*Metrics, error) {
 		Writes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "inner_domain_object_writes_total", Help: "Writes of objects of custom domains."}, []string{"kind", "action"}),
 		Installed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "inner_domain_kind_installed", Help: "1 if the cluster knows a kind of object that serves custom domains."}, []string{"kind"}),
+			Name: "inner_domain_kind_installed", Help: "1 if the cluster knows a kind of object that serves custom domains.",
+		}, []string{"kind"}),
 		queries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "inner_domain_dns_queries_total", Help: "Queries to DNS servers, by result."}, []string{"result"}),
 		queryDuration: prometheus.NewHistogram(prometheus.HistogramOpts{

@@ -1,5 +1,5 @@
-// Package objects builds the objects that serve a custom domain, as section 3 of the platform's contract defines them. Its functions
-// are pure.
+// Package objects builds the objects that serve a custom domain, as section 3 of the platform's contract defines them. Its
+// functions are pure.
 package objects
 
 import (

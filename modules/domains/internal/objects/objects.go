@@ -83,7 +83,8 @@ func (b Builder) Build(k Kind, d Domain) (*unstructured.Unstructured, error) {
 	return u, drift.Seal(u)
 }
 
-// OwnedByOther reports whether an object belongs to another platform. Objects of an earlier release have no mark and belong to any.
+// OwnedByOther reports whether an object belongs to another platform. Objects of an earlier release have no mark and belong to
+// any.
 func (b Builder) OwnedByOther(live *unstructured.Unstructured) bool {
 	if live == nil {
 		return false
@@ -109,8 +110,8 @@ func (b Builder) certificate(d Domain) map[string]any {
 	}
 }
 
-// route sends the target as the Host header: with the domain itself, the platform's ingress, to which the target resolves, would match
-// this route again. The domain is in X-Forwarded-Host.
+// route sends the target as the Host header: with the domain itself, the platform's ingress, to which the target resolves,
+// would match this route again. The domain is in X-Forwarded-Host.
 func route(d Domain) map[string]any {
 	return map[string]any{
 		"entryPoints": []any{entryPoint},

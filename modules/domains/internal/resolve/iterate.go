@@ -58,7 +58,8 @@ func rootServers() []netip.Addr {
 	return []netip.Addr{
 		netip.AddrFrom4([4]byte{198, 41, 0, 4}), netip.AddrFrom4([4]byte{170, 247, 170, 2}), netip.AddrFrom4([4]byte{192, 33, 4, 12}),
 		netip.AddrFrom4([4]byte{199, 7, 91, 13}), netip.AddrFrom4([4]byte{192, 203, 230, 10}), netip.AddrFrom4([4]byte{192, 5, 5, 241}),
-		netip.AddrFrom4([4]byte{192, 112, 36, 4}), netip.AddrFrom4([4]byte{198, 97, 190, 53}), netip.AddrFrom4([4]byte{192, 36, 148, 17}),
+		netip.AddrFrom4([4]byte{192, 112, 36, 4}), netip.AddrFrom4([4]byte{198, 97, 190, 53}),
+		netip.AddrFrom4([4]byte{192, 36, 148, 17}),
 		netip.AddrFrom4([4]byte{192, 58, 128, 30}), netip.AddrFrom4([4]byte{193, 0, 14, 129}), netip.AddrFrom4([4]byte{199, 7, 83, 42}),
 		netip.AddrFrom4([4]byte{202, 12, 27, 33}),
 	}

@@ -30,7 +30,9 @@ type Verifier struct {
 
 // NewVerifier returns a verifier.
 func NewVerifier(c *config.Config, querier Querier) *Verifier {
-	return &Verifier{dns: querier, requireTarget: c.Domains.RequireTarget, timeout: c.Domains.CheckTimeout, targets: newTargets(querier)}
+	return &Verifier{
+		dns: querier, requireTarget: c.Domains.RequireTarget, timeout: c.Domains.CheckTimeout, targets: newTargets(querier),
+	}
 }
 
 // Check verifies a claim. Its error is the error of ctx; then there is no outcome.
@@ -78,8 +80,8 @@ func (v *Verifier) checkTXT(ctx context.Context, c validate.Claim) (lifecycle.Ou
 	return invalid("the TXT record %s does not hold the value", name), nil
 }
 
-// holdsValue reports whether one of the TXT records is the value. The strings of a record are joined (as in RFC 7208 section 3.3),
-// and quotes, spaces and a final dot, which some zone editors add, are ignored.
+// holdsValue reports whether one of the TXT records is the value. The strings of a record are joined (as in RFC 7208 section
+// 3.3), and quotes, spaces and a final dot, which some zone editors add, are ignored.
 func holdsValue(reply Reply, value string) bool {
 	for _, rr := range reply.Records {
 		if txt, ok := rr.(*dns.TXT); ok && strings.EqualFold(strings.Trim(strings.Join(txt.Txt, ""), "\" \t.\\"), value) {

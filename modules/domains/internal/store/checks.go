@@ -47,7 +47,8 @@ func (s *Store) claim(ctx context.Context, query string, lease time.Duration, cd
 	return read(ctx, s, query, []any{lease.Seconds(), database.Array(cdids)}, func(rows *sql.Rows, c *Claimed) error {
 		var failing sql.NullTime
 		err := rows.Scan(&c.CDID, &c.Name, &c.Number, &c.Claim.Host, &c.Claim.Target, &c.Claim.TXTValue, &c.Claim.Refusal,
-			&c.State.Verified, &c.State.Checks, &c.State.Failures, &c.State.Unanswered, &c.State.Begun, &failing, &c.State.Next, &c.State.Status, &c.Now)
+			&c.State.Verified, &c.State.Checks, &c.State.Failures, &c.State.Unanswered,
+			&c.State.Begun, &failing, &c.State.Next, &c.State.Status, &c.Now)
 		c.State.FailingSince = failing.Time
 		return err
 	})
@@ -84,8 +85,8 @@ type Checked struct {
 	After lifecycle.State
 }
 
-// Write writes states and the rows' status in one transaction. A void claim writes nothing. If another domain with the same host is
-// verified, nothing is written, and IsHostConflict is true for the error.
+// Write writes states and the rows' status in one transaction. A void claim writes nothing. If another domain with the same
+// host is verified, nothing is written, and IsHostConflict is true for the error.
 func (s *Store) Write(ctx context.Context, all []Checked) error {
 	n := len(all)
 	cdids, numbers, verified := make([]string, n), make([]int64, n), make([]bool, n)

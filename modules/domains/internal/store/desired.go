@@ -59,8 +59,8 @@ UPDATE inner_domain_checks AS s SET applying = CASE WHEN s.applying_until > LOCA
     applying_until = LOCALTIMESTAMP + $3::FLOAT8 * INTERVAL '1 second'
 WHERE s.cdid = $1 AND s.revision = $2 AND NOT s.gone`
 
-// BeginApply marks a domain as applying until EndApply is called or, at the latest, until the limit is over. It returns ErrNotFound
-// if the desired state has changed.
+// BeginApply marks a domain as applying until EndApply is called or, at the latest, until the limit is over. It returns
+// ErrNotFound if the desired state has changed.
 func (s *Store) BeginApply(ctx context.Context, w Desired, limit time.Duration) error {
 	n, err := s.exec(ctx, beginApply, w.CDID, w.Revision, limit.Seconds())
 	if err == nil && n == 0 {

@@ -38,7 +38,8 @@ func (s *Store) Due(ctx context.Context, slow Slow, excluded Excluded, limit int
 	for i, zone := range excluded.Zones {
 		below[i] = "%." + zone
 	}
-	return s.candidates(ctx, due, slow.From, slow.Is, database.Array(excluded.Users), database.Array(excluded.Zones), database.Array(below), limit)
+	return s.candidates(ctx, due, slow.From, slow.Is, database.Array(excluded.Users), database.Array(excluded.Zones),
+		database.Array(below), limit)
 }
 
 const pageOfChecks = `
@@ -73,8 +74,8 @@ UPDATE inner_domain_checks SET next_check_at = LOCALTIMESTAMP,
 WHERE NOT gone AND COALESCE(checked_at, begun_at) > LOCALTIMESTAMP + INTERVAL '1 minute'
     AND (next_check_at > LOCALTIMESTAMP OR lease_until > LOCALTIMESTAMP + $1::FLOAT8 * INTERVAL '1 second')`
 
-// ResetFutureTimes makes domains due whose times are in the future because the database's clock was set back, and drops claims that
-// are longer than any can be. It returns the number of domains.
+// ResetFutureTimes makes domains due whose times are in the future because the database's clock was set back, and drops claims
+// that are longer than any can be. It returns the number of domains.
 func (s *Store) ResetFutureTimes(ctx context.Context) (int64, error) {
 	return s.exec(ctx, resetFutureTimes, 2*s.lease.Seconds())
 }

@@ -21,7 +21,8 @@ const domainColumns = `
 SELECT c.id, c.cdid, c.user_uid, c.domain, c.target, c.status, c.created_at, COALESCE(s.certificate, '') AS certificate,
     COALESCE(s.checks, 0) AS checks,
     COALESCE(s.failures, 0) AS failures, COALESCE(s.answer, '') AS answer,
-    CASE WHEN s.refusal <> '' THEN s.refusal ELSE COALESCE(s.detail, '') END AS detail, s.checked_at, s.next_check_at, ` + state + ` AS state
+    CASE WHEN s.refusal <> '' THEN s.refusal ELSE COALESCE(s.detail, '') END AS detail,
+    s.checked_at, s.next_check_at, ` + state + ` AS state
 FROM custom_domains AS c LEFT JOIN inner_domain_checks AS s ON s.cdid = c.cdid`
 
 const listDomains = `

@@ -24,7 +24,8 @@ const pageOfRows = `
 SELECT c.id, c.cdid, c.user_uid, c.domain, c.target, c.txt_name, c.txt_value, s.cdid IS NOT NULL,
     COALESCE(` + same + `, false), COALESCE(s.gone, false),
     COALESCE(s.wished_status <> '' AND s.wished_status <> c.status AND NOT s.gone, false)
-FROM (SELECT id, cdid, user_uid, domain, target, txt_name, txt_value, status FROM custom_domains WHERE id > $1 ORDER BY id LIMIT $2) AS c
+FROM (SELECT id, cdid, user_uid, domain, target, txt_name, txt_value, status FROM custom_domains
+    WHERE id > $1 ORDER BY id LIMIT $2) AS c
 LEFT JOIN inner_domain_checks AS s ON s.cdid = c.cdid
 ORDER BY c.id`
 
@@ -46,7 +47,8 @@ func (s *Store) LastRow(ctx context.Context) (id int64, err error) {
 
 const hasNew = `
 SELECT (SELECT c.id FROM custom_domains AS c WHERE c.id > $1 ORDER BY c.id LIMIT 1) IS NOT NULL,
-    (SELECT s.cdid FROM inner_domain_checks AS s WHERE s.next_check_at <= LOCALTIMESTAMP AND NOT s.gone AND ` + unclaimed + ` LIMIT 1) IS NOT NULL`
+    (SELECT s.cdid FROM inner_domain_checks AS s
+        WHERE s.next_check_at <= LOCALTIMESTAMP AND NOT s.gone AND ` + unclaimed + ` LIMIT 1) IS NOT NULL`
 
 // HasNew reports whether there are rows of custom_domains with ids above after, and whether a domain is due for a check.
 func (s *Store) HasNew(ctx context.Context, after int64) (rows, due bool, err error) {
@@ -139,7 +141,8 @@ const removeDeleted = `
 UPDATE inner_domain_checks AS s SET gone = true, revision = s.revision + 1
 WHERE NOT s.gone AND s.gone_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid)
     AND (s.gone_at <= LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second' OR (
-        SELECT count(*) FILTER (WHERE c.cdid IS NULL) < $2 OR count(*) FILTER (WHERE c.cdid IS NULL) <= $3::FLOAT8 * CAST(count(*) AS FLOAT8)
+        SELECT count(*) FILTER (WHERE c.cdid IS NULL) < $2
+            OR count(*) FILTER (WHERE c.cdid IS NULL) <= $3::FLOAT8 * CAST(count(*) AS FLOAT8)
         FROM inner_domain_checks AS k LEFT JOIN custom_domains AS c ON c.cdid = k.cdid WHERE NOT k.gone))`
 
 const recordRestored = `
@@ -170,7 +173,9 @@ WHERE verified AND NOT gone AND begun_at > LOCALTIMESTAMP - $1::FLOAT8 * INTERVA
 
 // RecentlyVerified returns at most limit verified domains whose checks began within the last time ago.
 func (s *Store) RecentlyVerified(ctx context.Context, ago time.Duration, limit int) ([]string, error) {
-	return read(ctx, s, recentlyVerified, []any{ago.Seconds(), limit}, func(rows *sql.Rows, cdid *string) error { return rows.Scan(cdid) })
+	return read(ctx, s, recentlyVerified, []any{ago.Seconds(), limit}, func(rows *sql.Rows, cdid *string) error {
+		return rows.Scan(cdid)
+	})
 }
 
 const setStatus = `

@@ -1,8 +1,8 @@
 // Package store reads and writes inner_domain_checks and the columns of custom_domains that Inner uses. It holds no policy.
 //
-// A row of inner_domain_checks is about one row of custom_domains as it was when its checks began. When that row changes, it counts
-// as another domain, and the checks and objects of the old one are removed first. All times are those of the database's clock. The
-// result of a check is written only by the process that has claimed the domain.
+// A row of inner_domain_checks is about one row of custom_domains as it was when its checks began. When that row changes, it
+// counts as another domain, and the checks and objects of the old one are removed first. All times are those of the database's
+// clock. The result of a check is written only by the process that has claimed the domain.
 package store
 
 import (
@@ -57,8 +57,8 @@ type Claimed struct {
 const same = `(c.id = s.row_id AND c.user_uid = s.user_uid AND c.domain = s.domain AND c.target = s.target
     AND c.txt_name = s.txt_name AND c.txt_value = s.txt_value)`
 
-// read returns every row of a query as scan reads it. After a serialization failure, which may occur after the first rows, it starts
-// over, and returns no row twice.
+// read returns every row of a query as scan reads it. After a serialization failure, which may occur after the first rows, it
+// starts over, and returns no row twice.
 func read[T any](ctx context.Context, s *Store, query string, args []any, scan func(*sql.Rows, *T) error) (all []T, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()

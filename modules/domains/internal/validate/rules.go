@@ -22,7 +22,9 @@ var txtValue = regexp.MustCompile(`^combinator-verify=[0-9A-Fa-f]{32}$`)
 
 // clusterZones are the zones of names that lead into a cluster or its machines instead of to the platform's public side
 // (RFC 6761, RFC 6762, RFC 9476 and the usual ones of Kubernetes).
-var clusterZones = []string{"cluster.local", "local", "localhost", "internal", "svc", "localdomain", "home.arpa", "in-addr.arpa", "ip6.arpa"}
+var clusterZones = []string{
+	"cluster.local", "local", "localhost", "internal", "svc", "localdomain", "home.arpa", "in-addr.arpa", "ip6.arpa",
+}
 
 // Row is the columns of a row of custom_domains that are validated.
 type Row struct {
