@@ -105,7 +105,8 @@ func (w *fakeInventory) read(ctx context.Context, which string, after int64, lim
 		if err := rows.Scan(&desired.Row, &desired.ID, &desired.Owner, &status, &desired.Since); err != nil {
 			return nil, err
 		}
-		desired.Name, desired.Key, desired.Loading = name(desired.ID, desired.Owner), key(desired.ID, desired.Owner), status == "loading"
+		desired.Name, desired.Key = name(desired.ID, desired.Owner), key(desired.ID, desired.Owner)
+		desired.Loading = status == "loading"
 		if status == "active" {
 			desired.Needs = []string{"app"}
 		}

@@ -109,7 +109,7 @@ func TestUserCreatedDuringAuditIsUntouched(t *testing.T) {
 		}
 	}
 	_, f := b.audit()
-	require.Equal(t, map[string]admin.Action{"orphan": admin.Delete}, f.actions(), "the audit has no findings about the new rows and objects")
+	require.Equal(t, map[string]admin.Action{"orphan": admin.Delete}, f.actions(), "no findings about new rows and objects")
 	require.Equal(t, []string{"orphan"}, b.inventory.deleted)
 	require.Empty(t, b.inventory.repaired)
 	require.GreaterOrEqual(t, pages, 2)

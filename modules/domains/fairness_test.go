@@ -22,7 +22,8 @@ func (b *bundle) insertMany(n int, user, zone func(i int) string) {
 	b.exec(`INSERT INTO custom_domains (cdid, user_uid, domain, target, txt_name, txt_value)
 		SELECT 'm' || lpad(u.i::TEXT, 7, '0'), u.user_uid, u.domain, $3, '_combinator-verify.' || u.domain,
 			'combinator-verify=f' || lpad(u.i::TEXT, 31, '0')
-		FROM unnest($1::TEXT[], $2::TEXT[]) WITH ORDINALITY AS u(user_uid, domain, i)`, database.Array(users), database.Array(domains), target)
+		FROM unnest($1::TEXT[], $2::TEXT[]) WITH ORDINALITY AS u(user_uid, domain, i)`,
+		database.Array(users), database.Array(domains), target)
 }
 
 // startSilentServer starts a name server for these zones that never answers.
@@ -84,7 +85,8 @@ func TestSilentNameServersDelayNoOtherUser(t *testing.T) {
 			b.awaitOtherUser("fresh")
 
 			// As many domains that are slow.
-			b.exec(`UPDATE inner_domain_checks SET unanswered = 5, checked_at = LOCALTIMESTAMP, next_check_at = LOCALTIMESTAMP WHERE user_uid <> 'other'`)
+			b.exec(`UPDATE inner_domain_checks SET unanswered = 5, checked_at = LOCALTIMESTAMP, next_check_at = LOCALTIMESTAMP
+				WHERE user_uid <> 'other'`)
 			awaitQueries(20)
 			b.awaitOtherUser("slow")
 

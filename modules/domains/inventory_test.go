@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/audit/inventory"
@@ -30,6 +31,15 @@ func listActual(t *testing.T, i inventory.Inventory) map[string][]string {
 	return parts
 }
 
+// build returns an object of this platform for a row.
+func (b *bundle) build(kind objects.Kind, r row) *unstructured.Unstructured {
+	b.t.Helper()
+	builder := objects.Builder{Namespace: b.namespace(), Issuer: "x", Platform: b.config.PlatformMark()}
+	u, err := builder.Build(kind, objects.Domain{CDID: r.cdid, UserUID: r.user, Host: "a.test", Target: "b.test"})
+	require.NoError(b.t, err)
+	return u
+}
+
 func (b *bundle) inventory() inventory.Inventory {
 	b.t.Helper()
 	all := domaininventory.New(cluster.NewLister(b.config, b.clients), store.New(b.db.DB, b.config))
@@ -44,10 +54,9 @@ func TestInventoryListsOwnObjectsAndAllRows(t *testing.T) {
 	served, waiting := b.serve("www"), b.insert(b.row("waiting"))
 	b.awaitState(waiting, "pending", "pending")
 	stop()
-	u, err := objects.Builder{Namespace: b.namespace(), Issuer: "x", Platform: b.config.PlatformMark()}.Build(objects.Services(), objects.Domain{CDID: "other", UserUID: "u", Host: "a.test", Target: "b.test"})
-	require.NoError(t, err)
+	u := b.build(objects.Services(), row{cdid: "other", user: "u"})
 	u.SetName("unmanaged")
-	_, err = b.clients.Apply(t.Context(), objects.Services().Resource, u)
+	_, err := b.clients.Apply(t.Context(), objects.Services().Resource, u)
 	require.NoError(t, err)
 
 	i := b.inventory()
@@ -86,9 +95,7 @@ func TestOrphansAreDeletedAndReferencedObjectsKept(t *testing.T) {
 	r := b.serve("www")
 	stray := row{cdid: "5747ffff", user: "u9"}
 	for _, kind := range objects.Kinds() {
-		u, err := objects.Builder{Namespace: b.namespace(), Issuer: "x", Platform: b.config.PlatformMark()}.Build(kind, objects.Domain{CDID: stray.cdid, UserUID: stray.user, Host: "a.test", Target: "b.test"})
-		require.NoError(t, err)
-		_, err = b.clients.Apply(t.Context(), kind.Resource, u)
+		_, err := b.clients.Apply(t.Context(), kind.Resource, b.build(kind, stray))
 		require.NoError(t, err)
 	}
 	b.certificateSecret(stray)
@@ -121,6 +128,7 @@ func TestRepairReconcilesTheDomain(t *testing.T) {
 
 func (b *bundle) revision(r row) (n int64) {
 	b.t.Helper()
-	require.NoError(b.t, b.db.QueryRowContext(b.t.Context(), `SELECT revision FROM inner_domain_checks WHERE cdid = $1`, r.cdid).Scan(&n))
+	query := `SELECT revision FROM inner_domain_checks WHERE cdid = $1`
+	require.NoError(b.t, b.db.QueryRowContext(b.t.Context(), query, r.cdid).Scan(&n))
 	return n
 }

@@ -38,7 +38,8 @@ func TestDomainCheckChecksRowsOfEveryStatus(t *testing.T) {
 	b := setup(t)
 	r := b.replica()
 	b.config.Domains.Checks = 2
-	fresh, invalid, failing, withdrawn, refused := b.row("fresh"), b.row("invalid"), b.row("failing"), b.row("withdrawn"), b.row("refused")
+	fresh, invalid, failing := b.row("fresh"), b.row("invalid"), b.row("failing")
+	withdrawn, refused := b.row("withdrawn"), b.row("refused")
 	refused.target = "evil.test"
 	for _, each := range []row{invalid, failing, withdrawn, refused} {
 		b.insert(each)
@@ -55,7 +56,9 @@ func TestDomainCheckChecksRowsOfEveryStatus(t *testing.T) {
 	b.insert(fresh)
 	b.addRecords(fresh)
 	require.NoError(t, b.execute(t.Context(), r))
-	for want, each := range map[string]row{"verified: success": fresh, "pending: pending": invalid, "failing: success": failing, "refused: error": refused} {
+	for want, each := range map[string]row{
+		"verified: success": fresh, "pending: pending": invalid, "failing: success": failing, "refused: error": refused,
+	} {
 		d := b.domain(each)
 		require.Equal(t, want, d.State+": "+d.Status, each.domain)
 	}
@@ -93,7 +96,8 @@ func TestCancelledDomainCheckReleasesItsClaims(t *testing.T) {
 	require.Error(t, <-ended)
 	require.Error(t, verified(40)())
 	var leased int
-	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM inner_domain_checks WHERE lease_until IS NOT NULL`).Scan(&leased))
+	query := `SELECT count(*) FROM inner_domain_checks WHERE lease_until IS NOT NULL`
+	require.NoError(t, b.db.QueryRowContext(t.Context(), query).Scan(&leased))
 	require.Zero(t, leased)
 	b.user.Behave()
 	require.NoError(t, b.execute(t.Context(), b.replica()))
@@ -118,7 +122,8 @@ func TestExpiredClaimIsVoid(t *testing.T) {
 	require.Len(t, second, 1)
 
 	valid := func(c store.Claimed) store.Checked {
-		return store.Checked{Claimed: c, After: lifecycle.NewPolicy(b.config).Next(c.State, lifecycle.Outcome{Kind: lifecycle.Valid}, c.Now)}
+		after := lifecycle.NewPolicy(b.config).Next(c.State, lifecycle.Outcome{Kind: lifecycle.Valid}, c.Now)
+		return store.Checked{Claimed: c, After: after}
 	}
 	require.NoError(t, p.store.Write(t.Context(), []store.Checked{valid(first[0])}))
 	require.Equal(t, "pending", b.domain(r).State, "a void claim changes nothing")

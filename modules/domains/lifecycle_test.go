@@ -62,8 +62,10 @@ func TestCertificateReadinessDoesNotChangeTheStatus(t *testing.T) {
 	}
 	awaitCertificate("not issued yet")
 	for status, want := range map[string]string{"False": "not ready: no account", "True": "ready"} {
-		patch := fmt.Sprintf(`{"status": {"conditions": [{"type": "Ready", "status": %q, "message": "no account", "reason": "x"}]}}`, status)
-		_, err := b.clients.MergePatch(t.Context(), objects.Certificates().Resource, b.namespace(), objects.Name(r.cdid), []byte(patch), "status")
+		condition := fmt.Sprintf(`{"type": "Ready", "status": %q, "message": "no account", "reason": "x"}`, status)
+		patch := []byte(`{"status": {"conditions": [` + condition + `]}}`)
+		name := objects.Name(r.cdid)
+		_, err := b.clients.MergePatch(t.Context(), objects.Certificates().Resource, b.namespace(), name, patch, "status")
 		require.NoError(t, err)
 		awaitCertificate(want)
 		require.Equal(t, "success", b.domain(r).Status)
@@ -91,10 +93,10 @@ func TestOnlyLastingFailuresWithdrawADomain(t *testing.T) {
 
 	for _, p := range []dnsserver.Play{{Rcode: dns.RcodeServerFailure}, {Silent: true}, {Rcode: dns.RcodeRefused}} {
 		b.user.Play("", p)
-		asked := b.user.Asked("")
+		before := b.user.Asked("")
 		due()
 		b.await("several checks were unreachable", func() error {
-			if d := b.domain(r); b.user.Asked("") < asked+6 || d.Answer != "unknown" {
+			if d := b.domain(r); b.user.Asked("") < before+6 || d.Answer != "unknown" {
 				return fmt.Errorf("%+v", d)
 			}
 			return nil
@@ -222,7 +224,8 @@ func TestManyDeletedRowsKeepTheirObjectsForAGrace(t *testing.T) {
 	b.exec(`DELETE FROM custom_domains`)
 	b.await("the deletion is recorded", func() error {
 		var n int
-		if err := b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM inner_domain_checks WHERE gone_at IS NOT NULL`).Scan(&n); err != nil || n != 3 {
+		query := `SELECT count(*) FROM inner_domain_checks WHERE gone_at IS NOT NULL`
+		if err := b.db.QueryRowContext(t.Context(), query).Scan(&n); err != nil || n != 3 {
 			return fmt.Errorf("%d: %w", n, err)
 		}
 		return nil

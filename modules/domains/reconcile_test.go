@@ -51,12 +51,13 @@ func TestEditedObjectsAreRestored(t *testing.T) {
 		kind  objects.Kind
 		patch string
 	}{
-		"target":         {objects.Services(), `{"spec": {"externalName": "elsewhere.test"}}`},
-		"port":           {objects.Services(), `{"spec": {"ports": [{"name": "https", "port": 80}]}}`},
-		"label":          {objects.Services(), `{"metadata": {"labels": {"app": "other"}}}`},
-		"user":           {objects.Routes(), `{"metadata": {"labels": {"user-uid": "u2"}}}`},
-		"host":           {objects.Routes(), `{"spec": {"routes": [{"match": "Host(` + "`x`" + `)", "kind": "Rule"}]}}`},
-		"middleware":     {objects.Routes(), `{"spec": {"routes": [{"match": "Host(` + "`www.example.test`" + `)", "kind": "Rule", "middlewares": [{"name": "x"}]}]}}`},
+		"target": {objects.Services(), `{"spec": {"externalName": "elsewhere.test"}}`},
+		"port":   {objects.Services(), `{"spec": {"ports": [{"name": "https", "port": 80}]}}`},
+		"label":  {objects.Services(), `{"metadata": {"labels": {"app": "other"}}}`},
+		"user":   {objects.Routes(), `{"metadata": {"labels": {"user-uid": "u2"}}}`},
+		"host":   {objects.Routes(), `{"spec": {"routes": [{"match": "Host(` + "`x`" + `)", "kind": "Rule"}]}}`},
+		"middleware": {objects.Routes(), `{"spec": {"routes": [{"match": "Host(` + "`www.example.test`" + `)", "kind": "Rule",
+			"middlewares": [{"name": "x"}]}]}}`},
 		"secret":         {objects.Routes(), `{"spec": {"tls": {"secretName": "other"}}}`},
 		"names":          {objects.Certificates(), `{"spec": {"dnsNames": ["victim.test"]}}`},
 		"issuer":         {objects.Certificates(), `{"spec": {"issuerRef": {"name": "other"}}}`},
@@ -66,8 +67,8 @@ func TestEditedObjectsAreRestored(t *testing.T) {
 		"one more field": {objects.Certificates(), `{"spec": {"ipAddresses": ["192.0.2.1"]}}`},
 	} {
 		desired := b.live(edit.kind, r)
-		_, err := b.clients.Dynamic.Resource(edit.kind.Resource).Namespace(b.namespace()).Patch(t.Context(), desired.GetName(), types.MergePatchType,
-			[]byte(edit.patch), metav1.PatchOptions{FieldManager: "somebody"})
+		_, err := b.clients.Dynamic.Resource(edit.kind.Resource).Namespace(b.namespace()).Patch(t.Context(), desired.GetName(),
+			types.MergePatchType, []byte(edit.patch), metav1.PatchOptions{FieldManager: "somebody"})
 		require.NoError(t, err, what)
 		b.await(what+" is restored", func() error {
 			now := b.live(edit.kind, r)
@@ -117,8 +118,8 @@ func TestRefusedUpdateDoesNotDeleteTheObject(t *testing.T) {
 				r := b.serve("www")
 				before := b.live(kind, r)
 				admission.Refuse(t, b.clients, kind.Resource, b.namespace(), before.GetName(), metav1.StatusReasonInvalid, operations...)
-				_, err := b.clients.Dynamic.Resource(kind.Resource).Namespace(b.namespace()).Patch(t.Context(), before.GetName(), types.MergePatchType,
-					[]byte(`{"metadata": {"labels": {"user-uid": "other"}}}`), metav1.PatchOptions{FieldManager: "somebody"})
+				_, err := b.clients.Dynamic.Resource(kind.Resource).Namespace(b.namespace()).Patch(t.Context(), before.GetName(),
+					types.MergePatchType, []byte(`{"metadata": {"labels": {"user-uid": "other"}}}`), metav1.PatchOptions{FieldManager: "somebody"})
 				require.NoError(t, err)
 				b.await("the refusal is logged", func() error {
 					if !strings.Contains(b.logText(), "apply "+kind.Name+" "+before.GetName()+": ") {
@@ -137,10 +138,8 @@ func TestRefusedUpdateDoesNotDeleteTheObject(t *testing.T) {
 func TestUnknownObjectsAreLeftToTheAudit(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	stray := row{cdid: "5747ffff"}
-	u, err := objects.Builder{Namespace: b.namespace(), Issuer: "x", Platform: b.config.PlatformMark()}.Build(objects.Services(), objects.Domain{CDID: stray.cdid, UserUID: "u", Host: "a.test", Target: "b.test"})
-	require.NoError(t, err)
-	_, err = b.clients.Apply(t.Context(), objects.Services().Resource, u)
+	stray := row{cdid: "5747ffff", user: "u"}
+	_, err := b.clients.Apply(t.Context(), objects.Services().Resource, b.build(objects.Services(), stray))
 	require.NoError(t, err)
 	replica, stop := b.start()
 	b.serve("www")

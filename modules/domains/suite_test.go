@@ -178,7 +178,8 @@ func (b *bundle) insert(r row) row {
 // addRecords adds the DNS records that verify a row.
 func (b *bundle) addRecords(r row) {
 	b.t.Helper()
-	require.NoError(b.t, b.user.Add("_combinator-verify."+r.domain+". 60 IN TXT \""+r.value+"\"", r.domain+". 60 IN CNAME "+r.target+"."))
+	require.NoError(b.t, b.user.Add(
+		"_combinator-verify."+r.domain+". 60 IN TXT \""+r.value+"\"", r.domain+". 60 IN CNAME "+r.target+"."))
 }
 
 // removeRecords removes them.

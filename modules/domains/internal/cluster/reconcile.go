@@ -41,23 +41,23 @@ func (c *Cluster) reconcile(ctx context.Context, name string) (workqueue.Result,
 	if err != nil {
 		return workqueue.Result{}, err
 	}
-	wrote, err := c.applyOrDelete(ctx, desired)
+	written, err := c.applyOrDelete(ctx, desired)
 	if errors.Is(err, errRequeue) {
-		return workqueue.Result{Again: requeueAfter, Wrote: wrote}, nil
+		return workqueue.Result{Again: requeueAfter, Wrote: written}, nil
 	}
-	if err == nil && !desired.Gone {
+	if err == nil && !desired.Deleting {
 		c.setReconciled(desired)
 	}
-	return workqueue.Result{Wrote: wrote}, err
+	return workqueue.Result{Wrote: written}, err
 }
 
-func (c *Cluster) applyOrDelete(ctx context.Context, desired store.Desired) (wrote bool, err error) {
+func (c *Cluster) applyOrDelete(ctx context.Context, desired store.Desired) (written bool, err error) {
 	switch ownedByOther := c.ownedByOther(desired.Name); {
 	case desired.Served && ownedByOther:
 		return false, c.recordCertificate(ctx, desired, otherPlatform)
 	case desired.Served:
 		return c.applyDomain(ctx, desired)
-	case desired.Gone:
+	case desired.Deleting:
 		return false, c.finalize(ctx, desired, ownedByOther)
 	case ownedByOther:
 		return false, c.recordCertificate(ctx, desired, "")
@@ -72,7 +72,7 @@ type change struct {
 }
 
 // applyDomain applies the objects that are missing or different.
-func (c *Cluster) applyDomain(ctx context.Context, desired store.Desired) (wrote bool, err error) {
+func (c *Cluster) applyDomain(ctx context.Context, desired store.Desired) (written bool, err error) {
 	certificate, changes, err := c.diff(desired)
 	if err != nil {
 		return false, err
@@ -160,19 +160,19 @@ func content(live *unstructured.Unstructured) map[string]any {
 }
 
 // deleteObjects deletes the existing objects. The certificate's Secret stays, because the domain may be verified again.
-func (c *Cluster) deleteObjects(ctx context.Context, desired store.Desired) (wrote bool, err error) {
+func (c *Cluster) deleteObjects(ctx context.Context, desired store.Desired) (written bool, err error) {
 	// The route is deleted first, so that it never refers to missing objects.
 	for _, w := range slices.Backward(c.informers) {
 		if !w.installed() || w.live(c.builder.Namespace, desired.Name) == nil {
 			continue
 		}
 		if err := c.delete(ctx, w.kind.Name, w.kind.Resource, desired.Name); err != nil {
-			return wrote, err
+			return written, err
 		}
-		wrote = true
+		written = true
 		c.writes.ExpectGone(desired.Name, c.ref(w.kind, desired.Name), time.Now())
 	}
-	return wrote, c.recordCertificate(ctx, desired, "")
+	return written, c.recordCertificate(ctx, desired, "")
 }
 
 // finalize deletes all objects by name, including those without labels, and then the row of the checks, unless another process

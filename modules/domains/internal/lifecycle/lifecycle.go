@@ -40,11 +40,11 @@ type Outcome struct {
 type State struct {
 	// Verified is true while the domain is served.
 	Verified bool
-	// Checks counts the scheduled checks since Begun, Failures the failed checks in a row since FailingSince.
+	// Checks counts the scheduled checks since Started, Failures the failed checks in a row since FailingSince.
 	Checks, Failures int64
 	// Unanswered counts the unreachable checks in a row.
 	Unanswered   int64
-	Begun        time.Time
+	Started      time.Time
 	FailingSince time.Time
 	Next         time.Time
 	// Status is the desired custom_domains.status; empty keeps what Outer wrote.
@@ -112,7 +112,7 @@ func (p Policy) onFailure(s State, o Outcome, now time.Time) State {
 	}
 	// Withdraw it and restart the schedule, so that it is served soon after its owner has repaired it.
 	s.Verified, s.Status = false, Error
-	s.Begun, s.Checks = now, 0
+	s.Started, s.Checks = now, 0
 	s.Next = now.Add(jittered(Gap(1)))
 	return s
 }
@@ -129,7 +129,7 @@ func (p Policy) onPending(s State, o Outcome, now time.Time, due bool) State {
 		return s
 	}
 	s.Checks++
-	if now.Sub(s.Begun) < p.ScheduleFor {
+	if now.Sub(s.Started) < p.ScheduleFor {
 		s.Next = now.Add(jittered(max(Gap(s.Checks), unreachableGap(s.Unanswered))))
 		return s
 	}

@@ -20,9 +20,12 @@ type fixture struct {
 func setup() *fixture {
 	begin := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	return &fixture{
-		policy: lifecycle.Policy{ScheduleFor: 7 * 24 * time.Hour, WithdrawFailures: 5, WithdrawAfter: 24 * time.Hour, Retry: time.Hour, IdleInterval: 24 * time.Hour},
-		now:    begin, answer: lifecycle.Invalid,
-		state: lifecycle.State{Begun: begin, Next: begin},
+		policy: lifecycle.Policy{
+			ScheduleFor: 7 * 24 * time.Hour, WithdrawFailures: 5, WithdrawAfter: 24 * time.Hour, Retry: time.Hour,
+			IdleInterval: 24 * time.Hour,
+		},
+		now: begin, answer: lifecycle.Invalid,
+		state: lifecycle.State{Started: begin, Next: begin},
 	}
 }
 

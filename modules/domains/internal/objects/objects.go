@@ -4,7 +4,10 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"app238.com/inner/app/kube/drift"
@@ -134,25 +137,25 @@ const Ready = "ready"
 
 // Readiness describes the state of a certificate for operators; live may be nil.
 func Readiness(live *unstructured.Unstructured) string {
-	const waiting = "not issued yet"
+	const notIssued = "not issued yet"
 	if live == nil {
-		return waiting
+		return notIssued
 	}
-	conditions, _, err := unstructured.NestedSlice(live.Object, "status", "conditions")
-	if err != nil {
-		return waiting
+	var certificate struct {
+		Status struct {
+			Conditions []metav1.Condition `json:"conditions"`
+		} `json:"status"`
 	}
-	for _, c := range conditions {
-		condition, ok := c.(map[string]any)
-		if !ok || condition["type"] != "Ready" {
-			continue
-		}
-		if condition["status"] == string(corev1.ConditionTrue) {
-			return Ready
-		}
-		if message, ok := condition["message"].(string); ok && message != "" {
-			return logging.Clip("not ready: "+message, maxMessage)
-		}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(live.Object, &certificate); err != nil {
+		return notIssued
 	}
-	return waiting
+	switch ready := meta.FindStatusCondition(certificate.Status.Conditions, "Ready"); {
+	case ready == nil:
+		return notIssued
+	case ready.Status == metav1.ConditionTrue:
+		return Ready
+	case ready.Message != "":
+		return logging.Clip("not ready: "+ready.Message, maxMessage)
+	}
+	return notIssued
 }

@@ -22,13 +22,15 @@ func TestIPv6OnlyServersAreQueriedWhereIPv6Works(t *testing.T) {
 	} else {
 		require.NoError(t, server.Add("www.glue.test. 60 IN A 192.0.2.1", "www.named.test. 60 IN A 192.0.2.1"))
 	}
-	records := []string{"glue.test. 60 IN NS ns.glue.test.", "ns.glue.test. 60 IN AAAA ::1", "named.test. 60 IN NS six.example.test."}
+	records := []string{
+		"glue.test. 60 IN NS ns.glue.test.", "ns.glue.test. 60 IN AAAA ::1", "named.test. 60 IN NS six.example.test.",
+	}
 	require.NoError(t, b.tld.Add(records...))
 	b.tld.Cut("glue.test.")
 	b.tld.Cut("named.test.")
 	b.add("six.example.test. 60 IN AAAA ::1")
 	for _, zone := range []string{"glue.test", "named.test"} {
-		reply, err := b.ask(b.resolver(), "www."+zone, dns.TypeA)
+		reply, err := b.query(b.resolver(), "www."+zone, dns.TypeA)
 		if noIPv6 != nil {
 			requireLookupError(t, err, "the name servers of "+zone+" failed: not reachable, not reachable by IPv4")
 			continue
@@ -36,7 +38,7 @@ func TestIPv6OnlyServersAreQueriedWhereIPv6Works(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, reply.Records, 1)
 		server.Play("", dnsserver.Play{Silent: true})
-		_, err = b.ask(b.resolver(), "www."+zone, dns.TypeA)
+		_, err = b.query(b.resolver(), "www."+zone, dns.TypeA)
 		requireLookupError(t, err, "the name servers of "+zone+" failed: no answer in time, not reachable by IPv4")
 		server.Behave()
 	}
@@ -49,7 +51,7 @@ func TestIPv4IsQueriedFirst(t *testing.T) {
 	// No server has these addresses.
 	require.NoError(t, b.tld.Add("ns1.example.test. 60 IN AAAA 2001:db8::1", "ns2.example.test. 60 IN AAAA 2001:db8::2"))
 	for range 10 {
-		reply, err := b.ask(b.resolver(), "www.example.test", dns.TypeA)
+		reply, err := b.query(b.resolver(), "www.example.test", dns.TypeA)
 		require.NoError(t, err)
 		require.Len(t, reply.Records, 1)
 	}

@@ -23,19 +23,19 @@ func TestOnlyRecursiveModeSeesCachedNegativeAnswers(t *testing.T) {
 	b.config.Resolvers = []string{fmt.Sprintf("%s:%d", cache.Addr, b.net.Port)}
 	recursive := b.resolver()
 	for _, r := range []*resolve.Resolver{authoritative, recursive} {
-		reply, err := b.ask(r, "www.example.test", dns.TypeTXT)
+		reply, err := b.query(r, "www.example.test", dns.TypeTXT)
 		require.NoError(t, err)
 		require.Equal(t, resolve.NXDomain, reply.Absence)
 	}
 	b.add(`www.example.test. 60 IN TXT "new"`)
-	reply, err := b.ask(authoritative, "www.example.test", dns.TypeTXT)
+	reply, err := b.query(authoritative, "www.example.test", dns.TypeTXT)
 	require.NoError(t, err)
 	require.Len(t, reply.Records, 1, "at once")
-	reply, err = b.ask(recursive, "www.example.test", dns.TypeTXT)
+	reply, err = b.query(recursive, "www.example.test", dns.TypeTXT)
 	require.NoError(t, err)
 	require.Equal(t, resolve.NXDomain, reply.Absence, "the cached answer")
 	cache.Forget()
-	reply, err = b.ask(recursive, "www.example.test", dns.TypeTXT)
+	reply, err = b.query(recursive, "www.example.test", dns.TypeTXT)
 	require.NoError(t, err)
 	require.Len(t, reply.Records, 1)
 }
@@ -49,14 +49,14 @@ func TestRecursiveModeFollowsAliasesAndReportsFailures(t *testing.T) {
 	require.NoError(t, err)
 	b.config.Resolvers = []string{fmt.Sprintf("%s:%d", cache.Addr, b.net.Port)}
 	r := b.resolver()
-	reply, err := b.ask(r, "www.example.test", dns.TypeA)
+	reply, err := b.query(r, "www.example.test", dns.TypeA)
 	require.NoError(t, err)
 	require.Equal(t, []string{"www.example.test", "a.example.test"}, reply.Chain)
-	reply, err = b.ask(r, "x.example.test", dns.TypeA)
+	reply, err = b.query(r, "x.example.test", dns.TypeA)
 	require.NoError(t, err)
 	require.Equal(t, resolve.Loop, reply.Absence)
 	cache.Play("", dnsserver.Play{Rcode: dns.RcodeServerFailure})
-	_, err = b.ask(r, "www.example.test", dns.TypeA)
+	_, err = b.query(r, "www.example.test", dns.TypeA)
 	requireLookupError(t, err, "the name servers of the DNS failed: SERVFAIL")
 }
 
@@ -67,13 +67,13 @@ func TestQueriesInFlightAreLimited(t *testing.T) {
 	b.config.Timeout = 10 * time.Second
 	b.add("www.example.test. 60 IN A 192.0.2.1")
 	r := b.resolver()
-	_, err := b.ask(r, "www.example.test", dns.TypeA)
+	_, err := b.query(r, "www.example.test", dns.TypeA)
 	require.NoError(t, err)
 	b.misbehave(dnsserver.Play{Delay: 50 * time.Millisecond})
 	begin := time.Now()
 	var queries sync.WaitGroup
 	for range 30 {
-		queries.Go(func() { _, _ = b.ask(r, "www.example.test", dns.TypeA) })
+		queries.Go(func() { _, _ = b.query(r, "www.example.test", dns.TypeA) })
 	}
 	queries.Wait()
 	require.GreaterOrEqual(t, time.Since(begin), 500*time.Millisecond, "30 answers of 50 ms, three at a time")

@@ -18,7 +18,7 @@ func TestAliasesAreFollowedAcrossZones(t *testing.T) {
 	b.add("www.example.test. 60 IN CNAME a.example.test.", "a.example.test. 60 IN CNAME B.Other.test.")
 	require.NoError(t, other.Add("b.other.test. 60 IN CNAME c.other.test.", "c.other.test. 60 IN A 192.0.2.7"))
 	r := b.resolver()
-	reply, err := b.ask(r, "www.example.test", dns.TypeA)
+	reply, err := b.query(r, "www.example.test", dns.TypeA)
 	require.NoError(t, err)
 	require.Equal(t, []string{"www.example.test", "a.example.test", "b.other.test", "c.other.test"}, reply.Chain)
 	require.Len(t, reply.Records, 1)
@@ -41,11 +41,11 @@ func TestAliasLoopsAreNegativeAnswers(t *testing.T) {
 	}
 	r := b.resolver()
 	for _, name := range []string{"a", "self", "c0"} {
-		reply, err := b.ask(r, name+".example.test", dns.TypeA)
+		reply, err := b.query(r, name+".example.test", dns.TypeA)
 		require.NoError(t, err, name)
 		require.Equal(t, resolve.Loop, reply.Absence, name)
 	}
-	reply, err := b.ask(r, "dangling.example.test", dns.TypeA)
+	reply, err := b.query(r, "dangling.example.test", dns.TypeA)
 	require.NoError(t, err)
 	require.Equal(t, resolve.NXDomain, reply.Absence)
 }
@@ -60,7 +60,7 @@ func TestServersNamedInAnotherZoneAreLookedUp(t *testing.T) {
 	b.tld.Cut("hosted.test.")
 	require.NoError(t, host.Delegate("hosted.test.", host))
 	require.NoError(t, host.Add("www.hosted.test. 60 IN A 192.0.2.3"))
-	reply, err := b.ask(b.resolver(), "www.hosted.test", dns.TypeA)
+	reply, err := b.query(b.resolver(), "www.hosted.test", dns.TypeA)
 	require.NoError(t, err)
 	require.Len(t, reply.Records, 1)
 }
@@ -74,7 +74,7 @@ func TestCircularDelegationsFailAfterFewQueries(t *testing.T) {
 		}
 		b.tld.Cut(a)
 	}
-	_, err := b.ask(b.resolver(), "www.one.test", dns.TypeA)
+	_, err := b.query(b.resolver(), "www.one.test", dns.TypeA)
 	requireLookupError(t, err, "one.test failed")
 	require.LessOrEqual(t, b.tld.Asked(""), 45)
 }

@@ -81,7 +81,7 @@ func (b *bundle) resolver() *resolve.Resolver {
 	return r
 }
 
-func (b *bundle) ask(r *resolve.Resolver, name string, qtype uint16) (resolve.Reply, error) {
+func (b *bundle) query(r *resolve.Resolver, name string, qtype uint16) (resolve.Reply, error) {
 	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
 	defer cancel()
 	return r.Query(ctx, resolve.Question{Name: name, Type: qtype})
@@ -101,11 +101,11 @@ func TestServersOfAZoneAreFoundFromTheRoot(t *testing.T) {
 	b := setup(t)
 	b.add(`www.example.test. 60 IN TXT "one" "two"`, `www.example.test. 60 IN TXT "three"`)
 	r := b.resolver()
-	reply, err := b.ask(r, "WWW.Example.TEST", dns.TypeTXT)
+	reply, err := b.query(r, "WWW.Example.TEST", dns.TypeTXT)
 	require.NoError(t, err)
 	require.Len(t, reply.Records, 2)
 	require.Equal(t, []string{"www.example.test"}, reply.Chain)
-	_, err = b.ask(r, "www.example.test", dns.TypeTXT)
+	_, err = b.query(r, "www.example.test", dns.TypeTXT)
 	require.NoError(t, err)
 	require.Equal(t, 1, b.net.Root.Asked(""), "delegations are cached")
 	require.Equal(t, 1, b.tld.Asked(""))
@@ -116,13 +116,13 @@ func TestNegativeAnswersAreNoLookupFailures(t *testing.T) {
 	b := setup(t)
 	b.add("www.example.test. 60 IN A 192.0.2.1")
 	r := b.resolver()
-	reply, err := b.ask(r, "nobody.example.test", dns.TypeTXT)
+	reply, err := b.query(r, "nobody.example.test", dns.TypeTXT)
 	require.NoError(t, err)
 	require.Equal(t, resolve.NXDomain, reply.Absence)
-	reply, err = b.ask(r, "www.example.test", dns.TypeTXT)
+	reply, err = b.query(r, "www.example.test", dns.TypeTXT)
 	require.NoError(t, err)
 	require.Equal(t, resolve.NoData, reply.Absence)
-	reply, err = b.ask(r, "www.unregistered.test", dns.TypeTXT)
+	reply, err = b.query(r, "www.unregistered.test", dns.TypeTXT)
 	require.NoError(t, err)
 	require.Equal(t, resolve.NXDomain, reply.Absence, "the parent zone answers")
 
@@ -138,7 +138,7 @@ func TestNegativeAnswersAreNoLookupFailures(t *testing.T) {
 		if p.Silent {
 			b.config.Timeout = 100 * time.Millisecond
 		}
-		_, err = b.ask(b.resolver(), "www.example.test", dns.TypeA)
+		_, err = b.query(b.resolver(), "www.example.test", dns.TypeA)
 		requireLookupError(t, err, "the name servers of example.test failed: "+reason)
 	}
 }
@@ -148,11 +148,11 @@ func TestSlowAnswersAreAwaitedUntilTheTimeout(t *testing.T) {
 	b := setup(t)
 	b.add("www.example.test. 60 IN A 192.0.2.1")
 	b.misbehave(dnsserver.Play{Delay: 400 * time.Millisecond})
-	reply, err := b.ask(b.resolver(), "www.example.test", dns.TypeA)
+	reply, err := b.query(b.resolver(), "www.example.test", dns.TypeA)
 	require.NoError(t, err)
 	require.Len(t, reply.Records, 1)
 	b.config.Timeout = 50 * time.Millisecond
-	_, err = b.ask(b.resolver(), "www.example.test", dns.TypeA)
+	_, err = b.query(b.resolver(), "www.example.test", dns.TypeA)
 	requireLookupError(t, err, "no answer in time")
 }
 
@@ -163,7 +163,7 @@ func TestTruncatedAnswersAreRetriedOverTCP(t *testing.T) {
 		b.add(fmt.Sprintf(`www.example.test. 60 IN TXT "%03d%s"`, i, strings.Repeat("x", 200)))
 	}
 	b.misbehave(dnsserver.Play{Truncated: true})
-	reply, err := b.ask(b.resolver(), "www.example.test", dns.TypeTXT)
+	reply, err := b.query(b.resolver(), "www.example.test", dns.TypeTXT)
 	require.NoError(t, err)
 	require.Len(t, reply.Records, 60)
 }
@@ -173,7 +173,7 @@ func TestServersWithoutEDNSAreQueriedWithoutIt(t *testing.T) {
 	b := setup(t)
 	b.add("www.example.test. 60 IN A 192.0.2.1")
 	b.misbehave(dnsserver.Play{NoEDNS: true})
-	reply, err := b.ask(b.resolver(), "www.example.test", dns.TypeA)
+	reply, err := b.query(b.resolver(), "www.example.test", dns.TypeA)
 	require.NoError(t, err)
 	require.Len(t, reply.Records, 1)
 }
@@ -189,7 +189,7 @@ func TestOneWorkingServerIsEnough(t *testing.T) {
 			b.config.Timeout = 500 * time.Millisecond
 		}
 		for range 6 {
-			reply, err := b.ask(b.resolver(), "www.example.test", dns.TypeA)
+			reply, err := b.query(b.resolver(), "www.example.test", dns.TypeA)
 			require.NoError(t, err)
 			require.Len(t, reply.Records, 1)
 		}
@@ -215,7 +215,7 @@ func TestPrivateServersAreQueriedOnlyIfAllowed(t *testing.T) {
 	b := setup(t)
 	b.add("www.example.test. 60 IN A 192.0.2.1")
 	b.config.PrivateServers = false
-	_, err := b.ask(b.resolver(), "www.example.test", dns.TypeA)
+	_, err := b.query(b.resolver(), "www.example.test", dns.TypeA)
 	requireLookupError(t, err, "a private address")
 	require.Zero(t, b.net.Root.Asked(""))
 }
@@ -225,7 +225,7 @@ func TestMovedZoneIsFoundAgain(t *testing.T) {
 	b := setup(t)
 	b.add("www.example.test. 60 IN A 192.0.2.1")
 	r := b.resolver()
-	_, err := b.ask(r, "www.example.test", dns.TypeA)
+	_, err := b.query(r, "www.example.test", dns.TypeA)
 	require.NoError(t, err)
 	moved := b.server()
 	b.misbehave(dnsserver.Play{Rcode: dns.RcodeRefused})
@@ -233,7 +233,7 @@ func TestMovedZoneIsFoundAgain(t *testing.T) {
 	b.tld.Remove("ns1.example.test.")
 	require.NoError(t, b.tld.Delegate("example.test.", moved))
 	require.NoError(t, moved.Add("www.example.test. 60 IN A 192.0.2.2"))
-	reply, err := b.ask(r, "www.example.test", dns.TypeA)
+	reply, err := b.query(r, "www.example.test", dns.TypeA)
 	require.NoError(t, err)
 	require.Contains(t, reply.Records[0].String(), "192.0.2.2")
 }

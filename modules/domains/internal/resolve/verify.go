@@ -67,12 +67,12 @@ func failureText(err error) string {
 func (v *Verifier) checkTXT(ctx context.Context, c validate.Claim) (lifecycle.Outcome, error) {
 	name := validate.TXTName(c.Host)
 	reply, err := v.dns.Query(ctx, Question{Name: name, Type: dns.TypeTXT, Sufficient: func(r Reply) bool {
-		return holdsValue(r, c.TXTValue)
+		return hasValue(r, c.TXTValue)
 	}})
 	switch {
 	case err != nil:
 		return lifecycle.Outcome{}, err
-	case holdsValue(reply, c.TXTValue):
+	case hasValue(reply, c.TXTValue):
 		return valid(), nil
 	case reply.Absence != Present:
 		return invalid("the TXT record %s: %s", name, reply.Absence), nil
@@ -80,9 +80,9 @@ func (v *Verifier) checkTXT(ctx context.Context, c validate.Claim) (lifecycle.Ou
 	return invalid("the TXT record %s does not hold the value", name), nil
 }
 
-// holdsValue reports whether one of the TXT records is the value. The strings of a record are joined (as in RFC 7208 section
+// hasValue reports whether one of the TXT records is the value. The strings of a record are joined (as in RFC 7208 section
 // 3.3), and quotes, spaces and a final dot, which some zone editors add, are ignored.
-func holdsValue(reply Reply, value string) bool {
+func hasValue(reply Reply, value string) bool {
 	for _, rr := range reply.Records {
 		if txt, ok := rr.(*dns.TXT); ok && strings.EqualFold(strings.Trim(strings.Join(txt.Txt, ""), "\" \t.\\"), value) {
 			return true

@@ -42,7 +42,8 @@ func setupVerify(t *testing.T) *verifyBundle {
 		require.NoError(t, err)
 		require.NoError(t, n.Root.Delegate(zone, *server))
 	}
-	require.NoError(t, b.platform.Add(target+". 60 IN A 192.0.2.10", target+". 60 IN A 192.0.2.11", target+". 60 IN AAAA 2001:db8::10"))
+	require.NoError(t, b.platform.Add(
+		target+". 60 IN A 192.0.2.10", target+". 60 IN A 192.0.2.11", target+". 60 IN AAAA 2001:db8::10"))
 	b.config = &config.Config{Domain: "platform.test", Domains: config.Domains{RequireTarget: true, CheckTimeout: 30 * time.Second}}
 	b.dns, err = resolve.NewResolver(config.DNS{Roots: []string{n.Root.Addr.String()}, Port: n.Port, PrivateServers: true,
 		Questions: 10, Timeout: 500 * time.Millisecond, Delegations: time.Minute}, func(string, time.Duration) {})
@@ -57,7 +58,8 @@ func (b *verifyBundle) add(records ...string) {
 
 func (b *verifyBundle) check(host string) lifecycle.Outcome {
 	b.t.Helper()
-	outcome, err := resolve.NewVerifier(b.config, b.dns).Check(b.t.Context(), validate.Claim{Host: host, Target: target, TXTValue: value})
+	claim := validate.Claim{Host: host, Target: target, TXTValue: value}
+	outcome, err := resolve.NewVerifier(b.config, b.dns).Check(b.t.Context(), claim)
 	require.NoError(b.t, err)
 	return outcome
 }
@@ -100,9 +102,10 @@ func TestOtherTXTValuesAreInvalid(t *testing.T) {
 		require.Equal(t, lifecycle.Invalid, outcome.Kind, name)
 		require.Equal(t, "the TXT record _combinator-verify."+name+".example.test does not hold the value", outcome.Text)
 	}
-	require.Equal(t, lifecycle.Outcome{Kind: lifecycle.Invalid, Text: "the TXT record _combinator-verify.none.example.test: no such name"}, b.check("none.example.test"))
+	invalid := func(text string) lifecycle.Outcome { return lifecycle.Outcome{Kind: lifecycle.Invalid, Text: text} }
+	require.Equal(t, invalid("the TXT record _combinator-verify.none.example.test: no such name"), b.check("none.example.test"))
 	b.add("_combinator-verify.host.example.test. 60 IN A 192.0.2.1")
-	require.Equal(t, lifecycle.Outcome{Kind: lifecycle.Invalid, Text: "the TXT record _combinator-verify.host.example.test: no such record"}, b.check("host.example.test"))
+	require.Equal(t, invalid("the TXT record _combinator-verify.host.example.test: no such record"), b.check("host.example.test"))
 }
 
 func TestDomainPointsByAliasOrAddress(t *testing.T) {
@@ -125,8 +128,8 @@ func TestDomainPointsByAliasOrAddress(t *testing.T) {
 		}
 	}
 	for host, want := range map[string]lifecycle.Outcome{
-		"alias": {Kind: lifecycle.Valid}, "chain": {Kind: lifecycle.Valid}, "address": {Kind: lifecycle.Valid}, "six": {Kind: lifecycle.Valid},
-		"several": {Kind: lifecycle.Valid},
+		"alias": {Kind: lifecycle.Valid}, "chain": {Kind: lifecycle.Valid}, "address": {Kind: lifecycle.Valid},
+		"six": {Kind: lifecycle.Valid}, "several": {Kind: lifecycle.Valid},
 		"foreign": {Kind: lifecycle.Invalid, Text: "points at 203.0.113.1 and not at " + target},
 		"other":   {Kind: lifecycle.Invalid, Text: "points at foreign.example.test, 203.0.113.1"},
 		"loop":    {Kind: lifecycle.Invalid, Text: "leads nowhere"},
@@ -175,7 +178,8 @@ func TestCancelledCheckHasNoOutcome(t *testing.T) {
 	b := setupVerify(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := resolve.NewVerifier(b.config, b.dns).Check(ctx, validate.Claim{Host: "www.example.test", Target: target, TXTValue: value})
+	claim := validate.Claim{Host: "www.example.test", Target: target, TXTValue: value}
+	_, err := resolve.NewVerifier(b.config, b.dns).Check(ctx, claim)
 	require.ErrorIs(t, err, context.Canceled)
 }
 

@@ -107,7 +107,7 @@ func (s *Scanner) syncPage(ctx context.Context, page []store.ScannedRow) (added 
 			entries = append(entries, store.Entry{
 				ID: row.ID, Name: objects.Name(row.Row.CDID), Row: row.Row, Result: s.validator.Validate(row.Row),
 			})
-		case !row.Same && !row.Gone:
+		case !row.Same && !row.Deleting:
 			changed = append(changed, row.Row.CDID)
 		case row.StatusDiffers:
 			status = append(status, row.Row.CDID)

@@ -48,7 +48,7 @@ func (s *Store) claim(ctx context.Context, query string, lease time.Duration, cd
 		var failing sql.NullTime
 		err := rows.Scan(&c.CDID, &c.Name, &c.Number, &c.Claim.Host, &c.Claim.Target, &c.Claim.TXTValue, &c.Claim.Refusal,
 			&c.State.Verified, &c.State.Checks, &c.State.Failures, &c.State.Unanswered,
-			&c.State.Begun, &failing, &c.State.Next, &c.State.Status, &c.Now)
+			&c.State.Started, &failing, &c.State.Next, &c.State.Status, &c.Now)
 		c.State.FailingSince = failing.Time
 		return err
 	})
@@ -91,18 +91,18 @@ func (s *Store) Write(ctx context.Context, all []Checked) error {
 	n := len(all)
 	cdids, numbers, verified := make([]string, n), make([]int64, n), make([]bool, n)
 	status, checks, failures := make([]string, n), make([]int64, n), make([]int64, n)
-	failing, begun, next := make([]string, n), make([]string, n), make([]string, n)
+	failing, started, next := make([]string, n), make([]string, n), make([]string, n)
 	answer, detail, unanswered := make([]string, n), make([]string, n), make([]int64, n)
 	for i, c := range all {
 		cdids[i], numbers[i], verified[i], status[i] = c.CDID, c.Number, c.After.Verified, c.After.Status
 		checks[i], failures[i], failing[i] = c.After.Checks, c.After.Failures, formatTime(c.After.FailingSince)
-		begun[i], next[i] = formatTime(c.After.Begun), formatTime(c.After.Next)
+		started[i], next[i] = formatTime(c.After.Started), formatTime(c.After.Next)
 		answer[i], detail[i] = string(c.After.Last.Kind), c.After.Last.Text
 		unanswered[i] = c.After.Unanswered
 	}
 	return s.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, writeChecks, database.Array(cdids), database.Array(numbers), database.Array(verified),
-			database.Array(status), database.Array(checks), database.Array(failures), database.Array(failing), database.Array(begun),
+			database.Array(status), database.Array(checks), database.Array(failures), database.Array(failing), database.Array(started),
 			database.Array(next), database.Array(answer), database.Array(detail), database.Array(unanswered)); err != nil {
 			return fmt.Errorf("write checks: %w", err)
 		}

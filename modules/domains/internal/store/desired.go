@@ -11,9 +11,9 @@ type Desired struct {
 	CDID, Name, UserUID string
 	// Host and Target are canonical.
 	Host, Target string
-	// Served: the objects must exist. Gone: the objects and the certificate's Secret must be deleted, and then the row of the
+	// Served: the objects must exist. Deleting: the objects and the certificate's Secret must be deleted, and then the row of the
 	// checks.
-	Served, Gone bool
+	Served, Deleting bool
 	// Applying: a process may be applying the objects, or the API server may still create what a killed process requested.
 	Applying bool
 	// Revision is incremented when other fields may have changed.
@@ -50,7 +50,7 @@ func (s *Store) ListDesired(ctx context.Context, after string, limit int) ([]Des
 
 func (s *Store) queryDesired(ctx context.Context, query string, args ...any) ([]Desired, error) {
 	return read(ctx, s, query, args, func(rows *sql.Rows, w *Desired) error {
-		return rows.Scan(&w.CDID, &w.Name, &w.UserUID, &w.Host, &w.Target, &w.Gone, &w.Served, &w.Revision, &w.Certificate, &w.Applying)
+		return rows.Scan(&w.CDID, &w.Name, &w.UserUID, &w.Host, &w.Target, &w.Deleting, &w.Served, &w.Revision, &w.Certificate, &w.Applying)
 	})
 }
 
@@ -78,11 +78,11 @@ func (s *Store) EndApply(ctx context.Context, cdid string) error {
 	return err
 }
 
-const deleteGone = `DELETE FROM inner_domain_checks WHERE cdid = $1 AND gone AND revision = $2`
+const deleteChecks = `DELETE FROM inner_domain_checks WHERE cdid = $1 AND gone AND revision = $2`
 
 // Delete deletes the checks of a domain whose objects were deleted.
 func (s *Store) Delete(ctx context.Context, w Desired) error {
-	_, err := s.exec(ctx, deleteGone, w.CDID, w.Revision)
+	_, err := s.exec(ctx, deleteChecks, w.CDID, w.Revision)
 	return err
 }
 

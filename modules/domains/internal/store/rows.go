@@ -13,9 +13,9 @@ import (
 type ScannedRow struct {
 	ID  int64
 	Row validate.Row
-	// Known is true when there are checks with the row's cdid, Same when they are about the row as it is now, and Gone when they
-	// and the objects of the domain are being removed.
-	Known, Same, Gone bool
+	// Known is true when there are checks with the row's cdid, Same when they are about the row as it is now, and Deleting when
+	// they and the objects of the domain are being removed.
+	Known, Same, Deleting bool
 	// StatusDiffers is true when the row does not have the desired status.
 	StatusDiffers bool
 }
@@ -33,7 +33,7 @@ ORDER BY c.id`
 func (s *Store) Rows(ctx context.Context, after int64, limit int) ([]ScannedRow, error) {
 	return read(ctx, s, pageOfRows, []any{after, limit}, func(rows *sql.Rows, r *ScannedRow) error {
 		return rows.Scan(&r.ID, &r.Row.CDID, &r.Row.UserUID, &r.Row.Domain, &r.Row.Target, &r.Row.TXTName, &r.Row.TXTValue,
-			&r.Known, &r.Same, &r.Gone, &r.StatusDiffers)
+			&r.Known, &r.Same, &r.Deleting, &r.StatusDiffers)
 	})
 }
 

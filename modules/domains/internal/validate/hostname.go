@@ -41,7 +41,7 @@ func CanonicalHost(name string) (string, error) {
 		return "", ErrInvalid
 	}
 	// Invalid input, such as bytes that are no UTF-8, is mapped to output that the profile rejects.
-	if again, err := profile.ToASCII(ascii); err != nil || again != ascii {
+	if second, err := profile.ToASCII(ascii); err != nil || second != ascii {
 		return "", ErrInvalid
 	}
 	labels := strings.Split(ascii, ".")

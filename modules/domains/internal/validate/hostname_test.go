@@ -13,8 +13,10 @@ import (
 func TestSpellingsOfAHostHaveOneCanonicalForm(t *testing.T) {
 	t.Parallel()
 	for want, spellings := range map[string][]string{
-		"www.example.com":              {"www.example.com", "WWW.Example.COM", "www.example.com.", " www.example.com ", "www。example．com"},
-		"xn--bcher-kva.example":        {"bücher.example", "BÜCHER.example.", "xn--bcher-kva.example", "XN--BCHER-KVA.EXAMPLE", "bu\u0308cher.example"},
+		"www.example.com": {"www.example.com", "WWW.Example.COM", "www.example.com.", " www.example.com ", "www。example．com"},
+		"xn--bcher-kva.example": {
+			"bücher.example", "BÜCHER.example.", "xn--bcher-kva.example", "XN--BCHER-KVA.EXAMPLE", "bu\u0308cher.example",
+		},
 		"xn--strae-oqa.example":        {"straße.example"},
 		"xn--80aswg.xn--p1ai":          {"сайт.рф"},
 		"a-b.c0.example":               {"a-b.c0.example"},
@@ -34,7 +36,8 @@ func TestInvalidHostNamesAreRefused(t *testing.T) {
 		"", ".", "..", "a..b", ".a.b", "a.b..", "-a.b", "a-.b", "a_b.c", "*.example.com", "a b.c", "a`b.c", "a`) || Host(`b.c",
 		"a\"b.c", "a'b.c", "a/b.c", "a\\b.c", "a{b}.c", "a(b.c", "a,b.c", "a;b.c", "a$b.c", "a%b.c", "a\nb.c", "a\x00b.c", "a:443",
 		"http://a.b", "user@a.b", "xn--.b", "xn--a.b", "xn--zzzzzzzz99999.b", "a\u200bb.c\u202e", strings.Repeat("a", 64) + ".b",
-		strings.Repeat("a.", 127) + "bc", "1.2.3.4", "1.2.3.4.", "::1", "[::1]", "fe80::1%eth0", "2130706433", "0x7f.1", "a.0x7f", "127.1", "localhost",
+		strings.Repeat("a.", 127) + "bc", "1.2.3.4", "1.2.3.4.", "::1", "[::1]", "fe80::1%eth0", "2130706433",
+		"0x7f.1", "a.0x7f", "127.1", "localhost",
 	} {
 		got, err := validate.CanonicalHost(name)
 		require.Error(t, err, "%q became %q", name, got)
@@ -50,7 +53,9 @@ func TestIsSubdomainComparesLabels(t *testing.T) {
 }
 
 func FuzzCanonicalHost(f *testing.F) {
-	for _, seed := range []string{"www.example.com", "bücher.example.", "a`b.c", "xn--bcher-kva.example", "1.2.3.4", "ａ.b", "0.\x8b", "0.\ufffd"} {
+	for _, seed := range []string{
+		"www.example.com", "bücher.example.", "a`b.c", "xn--bcher-kva.example", "1.2.3.4", "ａ.b", "0.\x8b", "0.\ufffd",
+	} {
 		f.Add(seed)
 	}
 	safe := regexp.MustCompile(`^[a-z0-9.-]{3,253}$`)
@@ -62,9 +67,9 @@ func FuzzCanonicalHost(f *testing.F) {
 		if !safe.MatchString(got) {
 			t.Fatalf("%q became %q", name, got)
 		}
-		again, err := validate.CanonicalHost(got)
-		if err != nil || again != got {
-			t.Fatalf("%q became %q, and that %q (%v)", name, got, again, err)
+		second, err := validate.CanonicalHost(got)
+		if err != nil || second != got {
+			t.Fatalf("%q became %q, and that %q (%v)", name, got, second, err)
 		}
 	})
 }

@@ -70,7 +70,9 @@ func TestTargetsAreConfigurable(t *testing.T) {
 
 func TestDomainsOfThePlatformItselfAreRefused(t *testing.T) {
 	t.Parallel()
-	for _, domain := range []string{"platform.test", "x.worker.platform.test", "PLATFORM.test.", "edge.other.test", "a.cluster.local", "x.internal"} {
+	for _, domain := range []string{
+		"platform.test", "x.worker.platform.test", "PLATFORM.test.", "edge.other.test", "a.cluster.local", "x.internal",
+	} {
 		r := row()
 		r.Domain, r.TXTName = domain, "_combinator-verify."+domain
 		require.NotEmpty(t, validateRow(r, "worker.platform.test", "edge.other.test").Refusal, domain)
