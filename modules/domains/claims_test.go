@@ -61,7 +61,7 @@ func TestRetriedReadReturnsNoRowTwice(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, plain.Close()) })
 	plain.SetMaxOpenConns(1)
 	for _, statement := range []string{
-		// Rows are sent as they are found, in their order.
+		// PostgreSQL must send the rows in the order of the index while it finds them.
 		`SET enable_seqscan = off`, `SET enable_bitmapscan = off`, `SET enable_sort = off`,
 		`CREATE SEQUENCE asked`,
 		`CREATE FUNCTION third(TEXT) RETURNS BOOLEAN LANGUAGE plpgsql AS 'BEGIN IF nextval(''asked'') = 3 THEN

@@ -16,7 +16,7 @@ import (
 // timeout limits the query of one scrape.
 const timeout = 2 * time.Second
 
-// Totals is a collector of the recorded totals.
+// Totals is a collector of the totals of the latest audit.
 type Totals struct {
 	store                     *store.Store
 	finished, counts, refused *prometheus.Desc

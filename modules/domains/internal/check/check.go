@@ -226,7 +226,7 @@ func (c *Checker) report(batch []store.Checked, summary Summary) {
 		} else {
 			message = "custom domain withdrawn"
 		}
-		c.log.Info(message, zap.String("cdid", r.CDID), zap.String("domain", r.Claim.Host), zap.String("answer", r.After.Last.Text))
+		c.log.Info(message, zap.String("cdid", r.CDID), zap.String("domain", r.Claim.Host), zap.String("reason", r.After.Last.Text))
 		if onChange != nil {
 			onChange(r.Name)
 		}

@@ -77,8 +77,8 @@ func (c *Cluster) Start() {
 	for _, kind := range objects.Kinds() {
 		w, err := c.newInformer(kind)
 		if err != nil {
-			// Only a started informer refuses handlers.
-			c.log.Error("custom domains cannot be watched", zap.String("kind", kind.Name), logging.Error(err))
+			// Only a started informer rejects handlers.
+			c.log.Error("informer of custom domains failed", zap.String("kind", kind.Name), logging.Error(err))
 			continue
 		}
 		c.informers = append(c.informers, w)

@@ -199,7 +199,7 @@ func TestOneWorkingServerIsEnough(t *testing.T) {
 func TestNegativeAnswersAreConfirmedByASecondServer(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// One server has not learned of the change yet.
+	// One server does not have the new record yet.
 	require.NoError(t, b.example[1].Add(`www.example.test. 60 IN TXT "new"`))
 	r := b.resolver()
 	for range 8 {

@@ -112,15 +112,15 @@ func TestDomainPointsByAliasOrAddress(t *testing.T) {
 	t.Parallel()
 	b := setupVerify(t)
 	for host, records := range map[string][]string{
-		"alias":   {"CNAME W1.Worker.Platform.Test."},
-		"chain":   {"CNAME alias.example.test."},
-		"address": {"A 192.0.2.11"},
-		"six":     {"AAAA 2001:DB8:0::10"},
-		"several": {"A 192.0.2.11", "A 203.0.113.1"},
-		"foreign": {"A 203.0.113.1"},
-		"other":   {"CNAME foreign.example.test."},
-		"loop":    {"CNAME loop.example.test."},
-		"empty":   nil,
+		"alias":     {"CNAME W1.Worker.Platform.Test."},
+		"chain":     {"CNAME alias.example.test."},
+		"address":   {"A 192.0.2.11"},
+		"six":       {"AAAA 2001:DB8:0::10"},
+		"several":   {"A 192.0.2.11", "A 203.0.113.1"},
+		"elsewhere": {"A 203.0.113.1"},
+		"other":     {"CNAME elsewhere.example.test."},
+		"loop":      {"CNAME loop.example.test."},
+		"empty":     nil,
 	} {
 		b.add("_combinator-verify." + host + `.example.test. 60 IN TXT "` + value + `"`)
 		for _, r := range records {
@@ -130,17 +130,17 @@ func TestDomainPointsByAliasOrAddress(t *testing.T) {
 	for host, want := range map[string]lifecycle.Outcome{
 		"alias": {Kind: lifecycle.Valid}, "chain": {Kind: lifecycle.Valid}, "address": {Kind: lifecycle.Valid},
 		"six": {Kind: lifecycle.Valid}, "several": {Kind: lifecycle.Valid},
-		"foreign": {Kind: lifecycle.Invalid, Text: "points at 203.0.113.1 and not at " + target},
-		"other":   {Kind: lifecycle.Invalid, Text: "points at foreign.example.test, 203.0.113.1"},
-		"loop":    {Kind: lifecycle.Invalid, Text: "leads nowhere"},
-		"empty":   {Kind: lifecycle.Invalid, Text: "it has no address"},
+		"elsewhere": {Kind: lifecycle.Invalid, Text: "points at 203.0.113.1 and not at " + target},
+		"other":     {Kind: lifecycle.Invalid, Text: "points at elsewhere.example.test, 203.0.113.1"},
+		"loop":      {Kind: lifecycle.Invalid, Text: "leads nowhere"},
+		"empty":     {Kind: lifecycle.Invalid, Text: "it has no address"},
 	} {
 		got := b.check(host + ".example.test")
 		require.Equal(t, want.Kind, got.Kind, "%s: %s", host, got.Text)
 		require.Contains(t, got.Text, want.Text, host)
 	}
 	b.config.Domains.RequireTarget = false
-	require.Equal(t, lifecycle.Valid, b.check("foreign.example.test").Kind, "the TXT record is enough without requireTarget")
+	require.Equal(t, lifecycle.Valid, b.check("elsewhere.example.test").Kind, "the TXT record is enough without requireTarget")
 }
 
 func TestLookupFailuresAreUnreachable(t *testing.T) {

@@ -66,7 +66,7 @@ func (s *Store) MakeDue(ctx context.Context, unanswered int64) error {
 	return err
 }
 
-// resetFutureTimes selects rows that were checked or added in the future: the database's clock was set back since. Clocks of two
+// resetFutureTimes updates rows that were checked or added in the future: the database's clock was set back since. Clocks of two
 // sessions differ by less than a minute.
 const resetFutureTimes = `
 UPDATE inner_domain_checks SET next_check_at = LOCALTIMESTAMP,

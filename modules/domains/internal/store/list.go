@@ -35,7 +35,7 @@ ORDER BY d.id DESC LIMIT $4`
 const oneDomain = domainColumns + `
 WHERE c.cdid = $1 OR c.domain = $1 OR ($2 <> '' AND s.host = $2) ORDER BY c.id LIMIT 1`
 
-// List returns the domains that match, the newest first.
+// List returns the matching domains, the newest first.
 func (s *Store) List(ctx context.Context, f admin.Filter) ([]admin.Domain, error) {
 	return s.domains(ctx, listDomains, f.State, f.User, f.Before, f.Limit)
 }

@@ -76,7 +76,7 @@ ON CONFLICT (cdid) DO NOTHING`
 // reusedValue is the refusal of a value that another user had.
 const reusedValue = "the value of the TXT record was given to another user"
 
-// Add makes domains known; they are due for a check at once. Those that became known meanwhile stay as they are.
+// Add adds the checks of new domains, which are due at once. Existing checks are not changed.
 func (s *Store) Add(ctx context.Context, entries []Entry) error {
 	if len(entries) == 0 {
 		return nil
