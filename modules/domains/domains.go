@@ -14,6 +14,8 @@ import (
 	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/domains/internal/check"
 	"app238.com/inner/modules/domains/internal/cluster"
+	"app238.com/inner/modules/domains/internal/metrics"
+	"app238.com/inner/modules/domains/internal/resolve"
 	"app238.com/inner/modules/domains/internal/scan"
 )
 
@@ -40,24 +42,21 @@ func New(c *config.Config, log *zap.Logger, checker *check.Checker, objects *clu
 	}
 }
 
+// newResolver returns the resolver of a configuration, which records its queries in the metrics.
+func newResolver(c *config.Config, m *metrics.Metrics) (*resolve.Resolver, error) {
+	return resolve.NewResolver(c.Domains.DNS, m.ObserveQuery)
+}
+
 // Start starts the loops and returns at once, because database and cluster may be unavailable for long.
 func (d *Domains) Start(context.Context) error {
 	ctx, stop := context.WithCancel(context.Background())
 	d.stop = stop
 	d.checker.OnChange(d.cluster.Enqueue)
 	d.cluster.Start()
-	d.done.Go(func() {
-		d.runEvery(ctx, d.config.ScanInterval, nil, "scan for new rows failed", d.scanNew)
-	})
-	d.done.Go(func() {
-		d.runEvery(ctx, statusInterval, nil, "restoring the status failed", d.checker.RestoreStatus)
-	})
-	d.done.Go(func() {
-		d.runEvery(ctx, d.config.CheckInterval, d.checker.Notifications(), "checks failed", d.checkDue)
-	})
-	d.done.Go(func() {
-		d.runEvery(ctx, d.config.ResyncInterval, nil, "resync failed", d.resync)
-	})
+	d.done.Go(func() { d.runEvery(ctx, d.config.ScanInterval, nil, "scan", d.scanNew) })
+	d.done.Go(func() { d.runEvery(ctx, statusInterval, nil, "status", d.checker.RestoreStatus) })
+	d.done.Go(func() { d.runEvery(ctx, d.config.CheckInterval, d.checker.Notifications(), "check", d.checkDue) })
+	d.done.Go(func() { d.runEvery(ctx, d.config.ResyncInterval, nil, "resync", d.resync) })
 	return nil
 }
 
@@ -80,13 +79,13 @@ func (d *Domains) Ready(context.Context) error { return d.cluster.Ready() }
 
 // runEvery calls work at once, at each interval and at each hint, until ctx ends.
 func (d *Domains) runEvery(
-	ctx context.Context, interval time.Duration, hint <-chan struct{}, failure string, work func(context.Context) error,
+	ctx context.Context, interval time.Duration, hint <-chan struct{}, loop string, work func(context.Context) error,
 ) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		if err := guard.Call(func() error { return work(ctx) }); err != nil && ctx.Err() == nil {
-			d.log.Warn("loop of custom domains failed", zap.String("failure", failure), logging.Error(err))
+			d.log.Warn("loop of custom domains failed", zap.String("loop", loop), logging.Error(err))
 		}
 		select {
 		case <-ctx.Done():

@@ -5,7 +5,6 @@ package domains
 import (
 	"go.uber.org/fx"
 
-	"app238.com/inner/app/config"
 	"app238.com/inner/app/server"
 	auditinventory "app238.com/inner/modules/audit/inventory"
 	"app238.com/inner/modules/domains/admin"
@@ -28,9 +27,7 @@ var Module = fx.Module("domains",
 		validate.New,
 		metrics.New,
 		metrics.NewCollector,
-		func(c *config.Config, m *metrics.Metrics) (resolve.Querier, error) {
-			return resolve.NewResolver(c.Domains.DNS, m.ObserveQuery)
-		},
+		fx.Annotate(newResolver, fx.As(new(resolve.Querier))),
 		resolve.NewVerifier,
 		scan.New,
 		check.New,
