@@ -88,7 +88,7 @@ func dryRun(cmd *cobra.Command, format *outputFormat) error {
 func incomplete(a admin.Audit) error {
 	failed := 0
 	for _, k := range a.Kinds {
-		if k.Fault != "" {
+		if k.Error != "" {
 			failed++
 		}
 	}
@@ -115,11 +115,11 @@ func findingsTable(t *table, findings []admin.Finding) {
 func totalsTable(t *table, a admin.Audit) {
 	t.row("KIND", "OBJECTS", "ROWS", "MISSING", "STUCK", "OWNERLESS", "ORPHANS", "REPAIRED", "DELETED", "REMARK")
 	for _, k := range a.Kinds {
-		remark := k.Fault
+		remark := k.Error
 		if remark == "" {
 			remark = k.Refusal
 		}
-		t.row(k.Kind, k.Things, k.Rows, k.Missing, k.Stuck, k.Ownerless, k.Orphans, k.Repaired, k.Deleted, remark)
+		t.row(k.Kind, k.Objects, k.Rows, k.Missing, k.Stuck, k.Ownerless, k.Orphans, k.Repaired, k.Deleted, remark)
 	}
 	t.blank()
 	t.row("TASK", "MODE", "USERS", "STARTED (UTC)", "ENDED (UTC)", "DELETIONS REFUSED BECAUSE")

@@ -46,7 +46,7 @@ func newDomainsList(format *outputFormat) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := format.write(cmd, page, func(t *table) { domainsTable(t, page.Admin) }); err != nil {
+				if err := format.write(cmd, page, func(t *table) { domainsTable(t, page.Domains) }); err != nil {
 					return err
 				}
 				if page.Next != 0 && *format == tableFormat {
@@ -87,7 +87,7 @@ func newDomainsCheck(format *outputFormat) *cobra.Command {
 }
 
 func checkDomains(ctx context.Context, cmd *cobra.Command, format *outputFormat, domains admin.Admin, names []string) error {
-	page := admin.Page{Admin: []admin.Domain{}}
+	page := admin.Page{Domains: []admin.Domain{}}
 	var failures []error
 	for _, name := range names {
 		d, err := domains.Check(ctx, name)
@@ -95,12 +95,12 @@ func checkDomains(ctx context.Context, cmd *cobra.Command, format *outputFormat,
 			failures = append(failures, err)
 			continue
 		}
-		page.Admin = append(page.Admin, d)
+		page.Domains = append(page.Domains, d)
 		if d.Answer != "right" {
 			failures = append(failures, fmt.Errorf("%s: %s: %s", d.Domain, d.Answer, printable(d.Detail)))
 		}
 	}
-	return errors.Join(format.write(cmd, page, func(t *table) { domainsTable(t, page.Admin) }), errors.Join(failures...))
+	return errors.Join(format.write(cmd, page, func(t *table) { domainsTable(t, page.Domains) }), errors.Join(failures...))
 }
 
 func domainsTable(t *table, domains []admin.Domain) {

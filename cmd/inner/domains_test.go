@@ -50,9 +50,9 @@ func TestDomainsAreListedAndChecked(t *testing.T) {
 	require.NoError(t, err, out)
 	var page admin.Page
 	require.NoError(t, json.Unmarshal([]byte(out), &page))
-	require.Len(t, page.Admin, 2)
-	require.Equal(t, "success", page.Admin[0].Status)
-	require.Equal(t, "verified", page.Admin[0].State)
+	require.Len(t, page.Domains, 2)
+	require.Equal(t, "success", page.Domains[0].Status)
+	require.Equal(t, "verified", page.Domains[0].State)
 
 	_, err = p.run(t, "domains", "check", "nobody.test", "0a1b2c3d")
 	require.EqualError(t, err, "no such domain: nobody.test")

@@ -11,15 +11,15 @@ import (
 	"app238.com/inner/test/metricstest"
 )
 
-func TestEveryReplicaShowsTheTotalsOfTheLatestAudit(t *testing.T) {
+func TestMetricsShowTheLatestAudit(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	registry := prometheus.NewPedanticRegistry()
 	_, err := metrics.New(registry, store.New(b.DB, b.Config))
 	require.NoError(t, err)
 	require.Empty(t, metricstest.Values(t, registry), "before the first audit")
-	b.worker("w", "active")
-	b.thing("w", "orphan")
+	b.addWorker("w", "active")
+	b.addObjects("w", "orphan")
 	b.audit()
 	require.Zero(t, metricstest.Values(t, registry)["inner_audit_refused/worker"])
 	b.exec(`DELETE FROM users`)

@@ -14,52 +14,54 @@ import (
 	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/domains/internal/check"
 	"app238.com/inner/modules/domains/internal/cluster"
+	"app238.com/inner/modules/domains/internal/metrics"
+	"app238.com/inner/modules/domains/internal/resolve"
 	"app238.com/inner/modules/domains/internal/scan"
 )
 
-// statusInterval is how often the status of domains that were verified lately is looked after.
+// statusInterval is how often the status of recently verified domains is restored.
 const statusInterval = time.Second
 
-// Domains looks after the custom domains while it is started. Several processes may do so at once. It is started once.
+// Domains scans, checks and reconciles custom domains while it is started. Several processes may do so at once. It is started
+// once.
 type Domains struct {
 	checker *check.Checker
 	cluster *cluster.Cluster
 	config  config.Domains
 	log     *zap.Logger
-	pass    *scan.Scan
+	scanner *scan.Scanner
 
 	stop context.CancelFunc
 	done sync.WaitGroup
 }
 
-// New makes a Domains that is not started.
-func New(c *config.Config, log *zap.Logger, checker *check.Checker, objects *cluster.Cluster, p *scan.Scan) *Domains {
+// New returns a Domains that is not started.
+func New(c *config.Config, log *zap.Logger, checker *check.Checker, objects *cluster.Cluster, scanner *scan.Scanner) *Domains {
 	return &Domains{
-		checker: checker, cluster: objects, config: c.Domains, log: log.Named("processor"), pass: p,
+		checker: checker, cluster: objects, config: c.Domains, log: log.Named("processor"), scanner: scanner,
 	}
 }
 
-// Start begins the work and returns at once: database and cluster may be away for long.
+// newResolver returns the resolver of a configuration, which records its queries in the metrics.
+func newResolver(c *config.Config, m *metrics.Metrics) (*resolve.Resolver, error) {
+	return resolve.NewResolver(c.Domains.DNS, m.ObserveQuery)
+}
+
+// Start starts the loops and returns at once, because database and cluster may be unavailable for long.
 func (d *Domains) Start(context.Context) error {
 	ctx, stop := context.WithCancel(context.Background())
 	d.stop = stop
-	d.checker.OnChange(d.cluster.Look)
+	d.checker.OnChange(d.cluster.Enqueue)
 	d.cluster.Start()
-	d.done.Go(func() { d.every(ctx, d.config.ScanInterval, nil, "new custom domains could not be looked for", d.look) })
-	d.done.Go(func() {
-		d.every(ctx, statusInterval, nil, "the status of custom domains could not be kept", d.checker.KeepStatus)
-	})
-	d.done.Go(func() {
-		d.every(ctx, d.config.CheckInterval, d.checker.News(), "custom domains could not be checked", d.check)
-	})
-	d.done.Go(func() {
-		d.every(ctx, d.config.ResyncInterval, nil, "custom domains could not be compared with their rows", d.compare)
-	})
+	d.done.Go(func() { d.runEvery(ctx, d.config.ScanInterval, nil, "scan", d.scanNew) })
+	d.done.Go(func() { d.runEvery(ctx, statusInterval, nil, "status", d.checker.RestoreStatus) })
+	d.done.Go(func() { d.runEvery(ctx, d.config.CheckInterval, d.checker.Notifications(), "check", d.checkDue) })
+	d.done.Go(func() { d.runEvery(ctx, d.config.ResyncInterval, nil, "resync", d.resync) })
 	return nil
 }
 
-// Stop ends it. Checks under way are given up, their domains stay due. What a database that does not answer keeps from ending is
-// left when ctx ends: claims run out by themselves.
+// Stop cancels the checks in progress, whose domains stay due, and waits until ctx ends. Claims that could not be released by
+// then expire.
 func (d *Domains) Stop(ctx context.Context) error {
 	if d.stop == nil {
 		return d.cluster.Stop(ctx)
@@ -67,21 +69,23 @@ func (d *Domains) Stop(ctx context.Context) error {
 	d.stop()
 	err := guard.Wait(ctx, &d.done)
 	if err != nil {
-		err = fmt.Errorf("custom domains: checks were cut short: %w", err)
+		err = fmt.Errorf("custom domains: checks did not stop in time: %w", err)
 	}
 	return errors.Join(err, d.cluster.Stop(ctx))
 }
 
-// Ready tells whether the objects of domains are being worked on.
+// Ready returns an error until the objects of domains are reconciled.
 func (d *Domains) Ready(context.Context) error { return d.cluster.Ready() }
 
-// every calls work now, at each interval and when hinted to, until ctx ends.
-func (d *Domains) every(ctx context.Context, interval time.Duration, hint <-chan struct{}, failure string, work func(context.Context) error) {
+// runEvery calls work at once, at each interval and at each hint, until ctx ends.
+func (d *Domains) runEvery(
+	ctx context.Context, interval time.Duration, hint <-chan struct{}, loop string, work func(context.Context) error,
+) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		if err := guard.Call(func() error { return work(ctx) }); err != nil && ctx.Err() == nil {
-			d.log.Warn("work on custom domains failed", zap.String("what", failure), logging.Error(err))
+			d.log.Warn("loop of custom domains failed", zap.String("loop", loop), logging.Error(err))
 		}
 		select {
 		case <-ctx.Done():
@@ -92,22 +96,22 @@ func (d *Domains) every(ctx context.Context, interval time.Duration, hint <-chan
 	}
 }
 
-func (d *Domains) look(ctx context.Context) error {
-	due, err := d.pass.Look(ctx)
+func (d *Domains) scanNew(ctx context.Context) error {
+	due, err := d.scanner.ScanNew(ctx)
 	if due {
 		d.checker.Notify()
 	}
 	return err
 }
 
-func (d *Domains) check(ctx context.Context) error {
-	_, err := d.checker.Due(ctx)
+func (d *Domains) checkDue(ctx context.Context) error {
+	_, err := d.checker.CheckDue(ctx)
 	return err
 }
 
-func (d *Domains) compare(ctx context.Context) error {
-	if err := d.pass.Run(ctx); err != nil {
+func (d *Domains) resync(ctx context.Context) error {
+	if err := d.scanner.ScanAll(ctx); err != nil {
 		return err
 	}
-	return d.cluster.LookAtChanged(ctx)
+	return d.cluster.EnqueueChanged(ctx)
 }

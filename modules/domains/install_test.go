@@ -15,8 +15,8 @@ import (
 	"app238.com/inner/test/proxy"
 )
 
-// without has the bundle's processes see the cluster as it is without an API group, until installed is set.
-func (b *bundle) without(group string) (installed *atomic.Bool) {
+// hideGroup hides an API group of the cluster from replicas until installed is set.
+func (b *bundle) hideGroup(group string) (installed *atomic.Bool) {
 	b.t.Helper()
 	installed = &atomic.Bool{}
 	cluster := proxy.NewCluster(b.t, b.config.Kubernetes.Kubeconfig, proxy.ClusterOptions{})
@@ -24,22 +24,22 @@ func (b *bundle) without(group string) (installed *atomic.Bool) {
 		if !strings.HasPrefix(r.URL.Path, "/apis/"+group+"/") || installed.Load() {
 			return false
 		}
-		http.NotFound(w, r) // as the API server says it
+		http.NotFound(w, r) // as the API server answers
 		return true
 	})
 	b.config.Kubernetes.Kubeconfig = cluster.Kubeconfig(filepath.Join(b.t.TempDir(), "kubeconfig"))
 	return installed
 }
 
-func TestWithoutCertManagerDomainsAreServedAndItIsSaid(t *testing.T) {
+func TestDomainsAreServedWithoutCertManager(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	installed := b.without("cert-manager.io")
+	installed := b.hideGroup("cert-manager.io")
 	p, _ := b.start()
 	r := b.insert(b.row("www"))
-	b.prove(r)
+	b.addRecords(r)
 	b.awaitState(r, "verified", "success")
-	b.await("it is said", func() error {
+	b.await("it is reported", func() error {
 		if text := b.domain(r).Certificate; text != "cert-manager is not installed" {
 			return errors.New(text)
 		}
@@ -48,10 +48,10 @@ func TestWithoutCertManagerDomainsAreServedAndItIsSaid(t *testing.T) {
 	require.NotNil(t, b.live(objects.Services(), r))
 	require.NotNil(t, b.live(objects.Routes(), r))
 	require.Nil(t, b.live(objects.Certificates(), r))
-	require.Equal(t, 1, b.logs.FilterMessageSnippet("does not know a kind of object").Len(), "once")
+	require.Equal(t, 1, b.logs.FilterMessageSnippet("kind of object is not installed").Len(), "once")
 	require.Zero(t, testutil.ToFloat64(p.metrics.Installed.WithLabelValues("Certificate")))
 
-	gone := b.serveWithout(t, "gone")
+	gone := b.insertRouted(t, "gone")
 	b.exec(`DELETE FROM custom_domains WHERE cdid = $1`, gone.cdid)
 	b.awaitUnserved(gone)
 
@@ -60,11 +60,11 @@ func TestWithoutCertManagerDomainsAreServedAndItIsSaid(t *testing.T) {
 	require.InDelta(t, 1, testutil.ToFloat64(p.metrics.Installed.WithLabelValues("Certificate")), 0)
 }
 
-// serveWithout has a row served by what there is.
-func (b *bundle) serveWithout(t *testing.T, host string) row {
+// insertRouted inserts a row and waits until its route exists.
+func (b *bundle) insertRouted(t *testing.T, host string) row {
 	t.Helper()
 	r := b.insert(b.row(host))
-	b.prove(r)
+	b.addRecords(r)
 	b.await("it is served", func() error {
 		if b.live(objects.Routes(), r) == nil {
 			return errors.New("not yet")

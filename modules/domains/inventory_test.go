@@ -5,16 +5,18 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/audit/inventory"
 	"app238.com/inner/modules/domains/internal/cluster"
+	domaininventory "app238.com/inner/modules/domains/internal/inventory"
 	"app238.com/inner/modules/domains/internal/objects"
 	"app238.com/inner/modules/domains/internal/store"
 )
 
-// world collects what the inventory lists, by name.
-func world(t *testing.T, i inventory.Inventory) map[string][]string {
+// listActual returns the parts of the listed objects by name.
+func listActual(t *testing.T, i inventory.Inventory) map[string][]string {
 	t.Helper()
 	parts := map[string][]string{}
 	require.NoError(t, i.ListActual(t.Context(), func(page []inventory.Object) error {
@@ -29,28 +31,36 @@ func world(t *testing.T, i inventory.Inventory) map[string][]string {
 	return parts
 }
 
+// build returns an object of this platform for a row.
+func (b *bundle) build(kind objects.Kind, r row) *unstructured.Unstructured {
+	b.t.Helper()
+	builder := objects.Builder{Namespace: b.namespace(), Issuer: "x", Platform: b.config.PlatformMark()}
+	u, err := builder.Build(kind, objects.Domain{CDID: r.cdid, UserUID: r.user, Host: "a.test", Target: "b.test"})
+	require.NoError(b.t, err)
+	return u
+}
+
 func (b *bundle) inventory() inventory.Inventory {
 	b.t.Helper()
-	all := cluster.NewInventories(b.config, b.clients, store.New(b.db.DB, b.config))
+	all := domaininventory.New(cluster.NewLister(b.config, b.clients), store.New(b.db.DB, b.config))
 	require.Len(b.t, all, 1)
 	return all[0]
 }
 
-func TestTheInventoryListsObjectsThatInnerNamedAndEveryRow(t *testing.T) {
+func TestInventoryListsOwnObjectsAndAllRows(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	_, stop := b.start()
 	served, waiting := b.serve("www"), b.insert(b.row("waiting"))
 	b.awaitState(waiting, "pending", "pending")
 	stop()
-	u, err := objects.Builder{Namespace: b.namespace(), Issuer: "x", Platform: b.config.PlatformMark()}.Build(objects.Services(), objects.Domain{CDID: "other", UserUID: "u", Host: "a.test", Target: "b.test"})
-	require.NoError(t, err)
-	u.SetName("foreign")
-	_, err = b.clients.Apply(t.Context(), objects.Services().Resource, u)
+	u := b.build(objects.Services(), row{cdid: "other", user: "u"})
+	u.SetName("unmanaged")
+	_, err := b.clients.Apply(t.Context(), objects.Services().Resource, u)
 	require.NoError(t, err)
 
 	i := b.inventory()
-	require.Equal(t, map[string][]string{objects.Name(served.cdid): {"Certificate", "IngressRoute", "Service"}}, world(t, i))
+	require.Equal(t, map[string][]string{objects.Name(served.cdid): {"Certificate", "IngressRoute", "Service"}}, listActual(t, i))
 	page, err := i.ListDesired(t.Context(), 0, 1)
 	require.NoError(t, err)
 	require.Len(t, page, 1)
@@ -59,35 +69,33 @@ func TestTheInventoryListsObjectsThatInnerNamedAndEveryRow(t *testing.T) {
 	page, err = i.ListDesired(t.Context(), page[0].Row, 1)
 	require.NoError(t, err)
 	require.Equal(t, waiting.cdid, page[0].ID)
-	require.Empty(t, page[0].Needs, "it justifies objects and needs none")
+	require.Empty(t, page[0].Needs, "a pending row justifies objects and needs none")
 	page, err = i.ListDesired(t.Context(), page[0].Row, 1)
 	require.NoError(t, err)
 	require.Empty(t, page)
 }
 
-func TestTheInventoryWorksWithoutCertManager(t *testing.T) {
+func TestInventoryWorksWithoutCertManager(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.without("cert-manager.io")
+	b.hideGroup("cert-manager.io")
 	_, stop := b.start()
-	r := b.serveWithout(t, "www")
+	r := b.insertRouted(t, "www")
 	stop()
 	clients, err := kube.NewClients(b.config)
 	require.NoError(t, err)
-	i := cluster.NewInventories(b.config, clients, store.New(b.db.DB, b.config))[0]
-	require.Equal(t, map[string][]string{objects.Name(r.cdid): {"IngressRoute", "Service"}}, world(t, i))
+	i := domaininventory.New(cluster.NewLister(b.config, clients), store.New(b.db.DB, b.config))[0]
+	require.Equal(t, map[string][]string{objects.Name(r.cdid): {"IngressRoute", "Service"}}, listActual(t, i))
 }
 
-func TestOrphansGoAndWhatARowWishesStays(t *testing.T) {
+func TestOrphansAreDeletedAndReferencedObjectsKept(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.start()
 	r := b.serve("www")
 	stray := row{cdid: "5747ffff", user: "u9"}
 	for _, kind := range objects.Kinds() {
-		u, err := objects.Builder{Namespace: b.namespace(), Issuer: "x", Platform: b.config.PlatformMark()}.Build(kind, objects.Domain{CDID: stray.cdid, UserUID: stray.user, Host: "a.test", Target: "b.test"})
-		require.NoError(t, err)
-		_, err = b.clients.Apply(t.Context(), kind.Resource, u)
+		_, err := b.clients.Apply(t.Context(), kind.Resource, b.build(kind, stray))
 		require.NoError(t, err)
 	}
 	b.certificateSecret(stray)
@@ -101,7 +109,7 @@ func TestOrphansGoAndWhatARowWishesStays(t *testing.T) {
 	b.awaitServed(r)
 }
 
-func TestWhatIsMissingIsMadeAgain(t *testing.T) {
+func TestRepairReconcilesTheDomain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	_, stop := b.start()
@@ -114,12 +122,13 @@ func TestWhatIsMissingIsMadeAgain(t *testing.T) {
 	require.NoError(t, err)
 	before := b.revision(r)
 	require.NoError(t, i.Repair(t.Context(), page[0], inventory.Drift{Missing: []string{"IngressRoute"}}))
-	require.Greater(t, b.revision(r), before, "every process looks again")
+	require.Greater(t, b.revision(r), before, "every process reconciles the domain")
 	b.awaitServed(r)
 }
 
 func (b *bundle) revision(r row) (n int64) {
 	b.t.Helper()
-	require.NoError(b.t, b.db.QueryRowContext(b.t.Context(), `SELECT revision FROM inner_domain_checks WHERE cdid = $1`, r.cdid).Scan(&n))
+	query := `SELECT revision FROM inner_domain_checks WHERE cdid = $1`
+	require.NoError(b.t, b.db.QueryRowContext(b.t.Context(), query, r.cdid).Scan(&n))
 	return n
 }

@@ -20,7 +20,7 @@ import (
 	"app238.com/inner/test/dnsserver"
 )
 
-func TestANewRowIsVerifiedSoonAndServed(t *testing.T) {
+func TestNewRowIsVerifiedAndServed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.start()
@@ -35,7 +35,7 @@ func TestANewRowIsVerifiedSoonAndServed(t *testing.T) {
 	require.Equal(t, "the TXT record _combinator-verify.www.example.test: no such name", b.domain(r).Detail)
 	require.Nil(t, b.live(objects.Routes(), r))
 	b.exec(`UPDATE custom_domains SET status = 'error'`)
-	b.prove(r)
+	b.addRecords(r)
 	b.exec(`UPDATE inner_domain_checks SET next_check_at = LOCALTIMESTAMP`)
 	b.awaitState(r, "verified", "success")
 	b.awaitServed(r)
@@ -44,12 +44,12 @@ func TestANewRowIsVerifiedSoonAndServed(t *testing.T) {
 	b.awaitState(r, "verified", "success")
 }
 
-func TestReadinessOfTheCertificateIsShownApartAndDoesNotMakeTheDomainFail(t *testing.T) {
+func TestCertificateReadinessDoesNotChangeTheStatus(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	p, _ := b.start()
 	registry := prometheus.NewRegistry()
-	_, err := metrics.NewCount(registry, p.store)
+	_, err := metrics.NewCollector(registry, p.store)
 	require.NoError(t, err)
 	r := b.serve("www")
 	awaitCertificate := func(want string) {
@@ -62,8 +62,10 @@ func TestReadinessOfTheCertificateIsShownApartAndDoesNotMakeTheDomainFail(t *tes
 	}
 	awaitCertificate("not issued yet")
 	for status, want := range map[string]string{"False": "not ready: no account", "True": "ready"} {
-		patch := fmt.Sprintf(`{"status": {"conditions": [{"type": "Ready", "status": %q, "message": "no account", "reason": "x"}]}}`, status)
-		_, err := b.clients.MergePatch(t.Context(), objects.Certificates().Resource, b.namespace(), objects.Name(r.cdid), []byte(patch), "status")
+		condition := fmt.Sprintf(`{"type": "Ready", "status": %q, "message": "no account", "reason": "x"}`, status)
+		patch := []byte(`{"status": {"conditions": [` + condition + `]}}`)
+		name := objects.Name(r.cdid)
+		_, err := b.clients.MergePatch(t.Context(), objects.Certificates().Resource, b.namespace(), name, patch, "status")
 		require.NoError(t, err)
 		awaitCertificate(want)
 		require.Equal(t, "success", b.domain(r).Status)
@@ -80,7 +82,7 @@ inner_domain_certificates{ready="yes"} %d
 	}
 }
 
-func TestAnOutageOfTheDNSWithdrawsNothingAndALastingErrorDoes(t *testing.T) {
+func TestOnlyLastingFailuresWithdrawADomain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Domains.WithdrawFailures, b.config.Domains.WithdrawAfter = 4, 500*time.Millisecond
@@ -91,10 +93,10 @@ func TestAnOutageOfTheDNSWithdrawsNothingAndALastingErrorDoes(t *testing.T) {
 
 	for _, p := range []dnsserver.Play{{Rcode: dns.RcodeServerFailure}, {Silent: true}, {Rcode: dns.RcodeRefused}} {
 		b.user.Play("", p)
-		asked := b.user.Asked("")
+		before := b.user.Asked("")
 		due()
-		b.await("several checks got no answer", func() error {
-			if d := b.domain(r); b.user.Asked("") < asked+6 || d.Answer != "unknown" {
+		b.await("several checks were unreachable", func() error {
+			if d := b.domain(r); b.user.Asked("") < before+6 || d.Answer != "unknown" {
 				return fmt.Errorf("%+v", d)
 			}
 			return nil
@@ -103,7 +105,7 @@ func TestAnOutageOfTheDNSWithdrawsNothingAndALastingErrorDoes(t *testing.T) {
 		require.Zero(t, b.domain(r).Failures)
 	}
 	b.user.Behave()
-	b.disprove(r)
+	b.removeRecords(r)
 	due()
 	b.await("a failure", func() error {
 		if b.domain(r).Failures == 0 {
@@ -113,14 +115,14 @@ func TestAnOutageOfTheDNSWithdrawsNothingAndALastingErrorDoes(t *testing.T) {
 	})
 	b.awaitState(r, "error", "error")
 	b.awaitUnserved(r)
-	b.await("nothing is said of a certificate", func() error {
+	b.await("the certificate's readiness is cleared", func() error {
 		if of := b.domain(r).Certificate; of != "" {
 			return errors.New(of)
 		}
 		return nil
 	})
 
-	b.prove(r)
+	b.addRecords(r)
 	due()
 	b.awaitState(r, "verified", "success")
 	b.awaitServed(r)
@@ -131,16 +133,16 @@ func TestOneFailureWithdrawsNothing(t *testing.T) {
 	b := setup(t)
 	b.start()
 	r := b.serve("www")
-	b.disprove(r)
+	b.removeRecords(r)
 	b.exec(`UPDATE inner_domain_checks SET next_check_at = LOCALTIMESTAMP`)
 	b.awaitState(r, "failing", "success")
 	require.NotNil(t, b.live(objects.Routes(), r))
-	b.prove(r)
+	b.addRecords(r)
 	b.exec(`UPDATE inner_domain_checks SET next_check_at = LOCALTIMESTAMP`)
 	b.awaitState(r, "verified", "success")
 }
 
-func TestADeletedRowTakesItsObjectsAndItsCertificateWithIt(t *testing.T) {
+func TestDeletedRowRemovesObjectsAndCertificate(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.start()
@@ -149,10 +151,10 @@ func TestADeletedRowTakesItsObjectsAndItsCertificateWithIt(t *testing.T) {
 	b.certificateSecret(other)
 	b.exec(`DELETE FROM custom_domains WHERE cdid = $1`, r.cdid)
 	b.awaitUnserved(r)
-	b.await("the Secret is gone", func() error {
+	b.await("the Secret is deleted", func() error {
 		_, err := b.clients.Typed.CoreV1().Secrets(b.namespace()).Get(t.Context(), objects.SecretName(r.cdid), metav1.GetOptions{})
 		if !apierrors.IsNotFound(err) {
-			return fmt.Errorf("it is there: %w", err)
+			return fmt.Errorf("it exists: %w", err)
 		}
 		return nil
 	})
@@ -162,7 +164,7 @@ func TestADeletedRowTakesItsObjectsAndItsCertificateWithIt(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// certificateSecret makes the Secret that cert-manager would make.
+// certificateSecret creates the Secret that cert-manager would create.
 func (b *bundle) certificateSecret(r row) {
 	b.t.Helper()
 	_, err := b.clients.Typed.CoreV1().Secrets(b.namespace()).Create(b.t.Context(),
@@ -170,7 +172,7 @@ func (b *bundle) certificateSecret(r row) {
 	require.NoError(b.t, err)
 }
 
-func TestARowThatBelongsToAnotherUserNowLosesItsObjectsAndNeedsAFreshValue(t *testing.T) {
+func TestRowOfAnotherUserNeedsANewValue(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.start()
@@ -183,16 +185,16 @@ func TestARowThatBelongsToAnotherUserNowLosesItsObjectsAndNeedsAFreshValue(t *te
 	r.user, r.value = "u2", "combinator-verify=ffffffffffffffffffffffffffffffff"
 	b.exec(`UPDATE custom_domains SET txt_value = $1, status = 'pending'`, r.value)
 	b.awaitState(r, "pending", "pending")
-	require.Nil(t, b.live(objects.Routes(), r), "the old record proves nothing for the new user")
-	b.disprove(r)
-	b.prove(r)
+	require.Nil(t, b.live(objects.Routes(), r), "the old record does not verify the new user")
+	b.removeRecords(r)
+	b.addRecords(r)
 	b.exec(`UPDATE inner_domain_checks SET next_check_at = LOCALTIMESTAMP`)
 	b.awaitState(r, "verified", "success")
 	b.awaitServed(r)
 	require.Equal(t, "u2", b.live(objects.Routes(), r).GetLabels()["user-uid"])
 }
 
-func TestManyRowsThatVanishAtOnceTakeNothingWithThem(t *testing.T) {
+func TestManyDeletedRowsKeepTheirObjectsForAGrace(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Domains.RemovalMinimum, b.config.Domains.RemovalShare, b.config.Domains.RemovalGrace = 3, 0.5, time.Hour
@@ -204,8 +206,8 @@ func TestManyRowsThatVanishAtOnceTakeNothingWithThem(t *testing.T) {
 	const columns = `id, cdid, user_uid, domain, target, txt_name, txt_value, status, created_at`
 	b.exec(`CREATE TABLE kept AS SELECT ` + columns + ` FROM custom_domains`)
 	b.exec(`DELETE FROM custom_domains`)
-	b.await("it is noticed", func() error {
-		if b.logs.FilterMessageSnippet("vanished at once").Len() < 3 {
+	b.await("the deletion is logged", func() error {
+		if b.logs.FilterMessageSnippet("were deleted at once").Len() < 3 {
 			return errors.New("not yet")
 		}
 		return nil
@@ -220,9 +222,10 @@ func TestManyRowsThatVanishAtOnceTakeNothingWithThem(t *testing.T) {
 	b.awaitServed(all[1])
 
 	b.exec(`DELETE FROM custom_domains`)
-	b.await("it is noted", func() error {
+	b.await("the deletion is recorded", func() error {
 		var n int
-		if err := b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM inner_domain_checks WHERE gone_at IS NOT NULL`).Scan(&n); err != nil || n != 3 {
+		query := `SELECT count(*) FROM inner_domain_checks WHERE gone_at IS NOT NULL`
+		if err := b.db.QueryRowContext(t.Context(), query).Scan(&n); err != nil || n != 3 {
 			return fmt.Errorf("%d: %w", n, err)
 		}
 		return nil
@@ -231,7 +234,7 @@ func TestManyRowsThatVanishAtOnceTakeNothingWithThem(t *testing.T) {
 	b.awaitUnserved(all[1])
 }
 
-func TestADomainDoesNotStandStillForAsLongAsTheDatabasesClockWasSetBack(t *testing.T) {
+func TestDatabaseClockSetBackDelaysNoCheck(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.insert(b.row("www"))
@@ -243,10 +246,10 @@ func TestADomainDoesNotStandStillForAsLongAsTheDatabasesClockWasSetBack(t *testi
 		return nil
 	})
 	stop()
-	// What a step back by an hour leaves, and a process that ended then.
+	// As after the clock was set back by an hour while a process held a claim.
 	b.exec(`UPDATE inner_domain_checks SET begun_at = begun_at + INTERVAL '1 hour', checked_at = checked_at + INTERVAL '1 hour',
 		next_check_at = next_check_at + INTERVAL '1 hour', lease_until = LOCALTIMESTAMP + INTERVAL '1 hour'`)
-	b.prove(r)
+	b.addRecords(r)
 	b.start()
 	b.awaitState(r, "verified", "success")
 }

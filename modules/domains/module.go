@@ -1,47 +1,49 @@
-// Package domains verifies users' own domains, serves them while they are right, and takes them off when they are not, their
-// row is gone or another one's: never for a failed DNS question.
+// Package domains verifies the custom domains of users in the DNS, serves verified domains, and withdraws them when they become
+// invalid or their row was changed or deleted. A failed DNS lookup never withdraws a domain.
 package domains
 
 import (
 	"go.uber.org/fx"
 
 	"app238.com/inner/app/server"
-	"app238.com/inner/modules/audit/inventory"
+	auditinventory "app238.com/inner/modules/audit/inventory"
 	"app238.com/inner/modules/domains/admin"
 	"app238.com/inner/modules/domains/internal/check"
 	"app238.com/inner/modules/domains/internal/cluster"
+	"app238.com/inner/modules/domains/internal/inventory"
 	"app238.com/inner/modules/domains/internal/jobs"
 	"app238.com/inner/modules/domains/internal/metrics"
-	"app238.com/inner/modules/domains/internal/rules"
+	"app238.com/inner/modules/domains/internal/resolve"
 	"app238.com/inner/modules/domains/internal/scan"
 	"app238.com/inner/modules/domains/internal/store"
-	"app238.com/inner/modules/domains/internal/verify"
+	"app238.com/inner/modules/domains/internal/validate"
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Module contributes the job domain.check and the domains' inventory for the audit, and provides overview.Domains.
+// Module contributes the job domain.check and the inventory of the audit, and provides admin.Admin.
 var Module = fx.Module("domains",
 	fx.Provide(
 		store.New,
-		rules.New,
+		validate.New,
 		metrics.New,
-		metrics.NewCount,
-		fx.Annotate(verify.NewResolver, fx.As(new(verify.Resolver))),
-		verify.New,
+		metrics.NewCollector,
+		fx.Annotate(newResolver, fx.As(new(resolve.Querier))),
+		resolve.NewVerifier,
 		scan.New,
 		check.New,
 		cluster.New,
+		cluster.NewLister,
 		New,
 		fx.Annotate(check.NewAdmin, fx.As(new(admin.Admin))),
-		inventory.AsInventories(cluster.NewInventories),
+		auditinventory.AsInventories(inventory.New),
 		job.As(jobs.NewCheck),
 		job.AsPeriodic(jobs.NewPeriodic),
 		server.AsCheck(func(d *Domains) server.Check { return server.Check{Name: "domains", Ready: d.Ready} }),
 	),
 )
 
-// Start has rows looked for, domains checked when they are due, and their objects kept as they should be.
+// Start starts scanning rows, checking domains, and reconciling their objects, and registers the metrics.
 var Start = fx.Invoke(
 	func(lc fx.Lifecycle, d *Domains) { lc.Append(fx.StartStopHook(d.Start, d.Stop)) },
-	func(*metrics.Count) {},
+	func(*metrics.Collector) {},
 )

@@ -7,10 +7,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAnErrorWrittenOverAVerifiedDomainIsGoneWithinTwoSeconds(t *testing.T) {
+func TestOverwrittenStatusIsRestoredWithinTwoSeconds(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// The comparison of all rows is for what others miss.
+	// Neither scan nor resync restores it.
 	b.config.Domains.ResyncInterval, b.config.Domains.ScanInterval = time.Hour, 3*time.Second
 	_, stop := b.start()
 	r := b.serve("www")

@@ -12,7 +12,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// claims returns how many claims there ever were, and how many of them hold.
+// claims returns how many claims were made and how many are held.
 func (b *bundle) claims() (all, held int) {
 	b.t.Helper()
 	require.NoError(b.t, b.db.QueryRowContext(context.Background(),
@@ -20,7 +20,7 @@ func (b *bundle) claims() (all, held int) {
 	return all, held
 }
 
-func TestStoppingClaimsNothingAgainThoughMoreIsDueThanThereArePlaces(t *testing.T) {
+func TestStopDoesNotClaimAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Domains.Checks = 8
@@ -28,7 +28,7 @@ func TestStoppingClaimsNothingAgainThoughMoreIsDueThanThereArePlaces(t *testing.
 	b.user.Play("", dnsserver.Play{Silent: true})
 	r := b.replica()
 	require.NoError(t, r.Start(t.Context()))
-	b.await("checks are under way", func() error {
+	b.await("checks are in progress", func() error {
 		if all, held := b.claims(); held == 0 {
 			return fmt.Errorf("%d claims", all)
 		}
@@ -44,20 +44,20 @@ func TestStoppingClaimsNothingAgainThoughMoreIsDueThanThereArePlaces(t *testing.
 		require.NoError(t, err)
 	case <-time.After(10 * time.Second):
 		after, _ := b.claims()
-		require.FailNow(t, "it does not end", "%d claims before, %d after", before, after)
+		require.FailNow(t, "Stop does not return", "%d claims before, %d after", before, after)
 	}
 	after, held := b.claims()
 	require.LessOrEqual(t, after, before+3*b.config.Domains.Checks)
 	require.Zero(t, held)
 }
 
-func TestStoppingEndsWithItsContextThoughTheDatabaseDoesNotAnswer(t *testing.T) {
+func TestStopEndsWithItsContextWhileTheDatabaseHangs(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	testdatabase.PostgreSQLOnly(t, "pg_stat_activity")
 	b.insertMany(1, constant("u1"), constant("example.test"))
 	r := b.replica()
-	require.NoError(t, r.pass.Run(t.Context()))
+	require.NoError(t, r.scanner.ScanAll(t.Context()))
 	tx, err := b.db.BeginTx(t.Context(), nil)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, tx.Rollback()) }()

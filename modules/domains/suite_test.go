@@ -30,16 +30,16 @@ import (
 	"app238.com/inner/modules/domains/internal/cluster"
 	"app238.com/inner/modules/domains/internal/metrics"
 	"app238.com/inner/modules/domains/internal/objects"
-	"app238.com/inner/modules/domains/internal/rules"
+	"app238.com/inner/modules/domains/internal/resolve"
 	"app238.com/inner/modules/domains/internal/scan"
 	"app238.com/inner/modules/domains/internal/store"
-	"app238.com/inner/modules/domains/internal/verify"
+	"app238.com/inner/modules/domains/internal/validate"
 	"app238.com/inner/test/dnsserver"
 	"app238.com/inner/test/testdatabase"
 )
 
 const (
-	// patience is how long anything may take that is not held to a time of its own.
+	// timeout is how long a test waits for a condition.
 	timeout = 60 * time.Second
 	// platform is the platform's own domain, target a worker's host under it.
 	platform = "platform.test"
@@ -100,37 +100,37 @@ func setup(t *testing.T) *bundle {
 
 func (b *bundle) namespace() string { return b.config.Kubernetes.Namespaces.Ingress }
 
-// replica is one process's part.
+// replica is the module as one process runs it.
 type replica struct {
 	*domains.Domains
 	admin   *check.Admin
 	checker *check.Checker
 	cluster *cluster.Cluster
 	metrics *metrics.Metrics
-	pass    *scan.Scan
+	scanner *scan.Scanner
 	store   *store.Store
 }
 
-// replica makes a process's part without starting it.
+// replica makes a replica without starting it.
 func (b *bundle) replica() *replica {
 	b.t.Helper()
 	r := &replica{store: store.New(b.db.DB, b.config)}
 	var err error
 	r.metrics, err = metrics.New(prometheus.NewRegistry())
 	require.NoError(b.t, err)
-	asker, err := verify.NewResolver(b.config, r.metrics)
+	querier, err := resolve.NewResolver(b.config.Domains.DNS, r.metrics.ObserveQuery)
 	require.NoError(b.t, err)
 	clients, err := kube.NewClients(b.config)
 	require.NoError(b.t, err)
-	r.pass = scan.New(b.config, b.log, rules.New(b.config), r.store)
-	r.checker = check.New(b.config, b.log, r.metrics, r.store, verify.New(b.config, asker))
-	r.admin = check.NewAdmin(r.checker, r.pass, r.store)
+	r.scanner = scan.New(b.config, b.log, validate.New(b.config), r.store)
+	r.checker = check.New(b.config, b.log, r.metrics, r.store, resolve.NewVerifier(b.config, querier))
+	r.admin = check.NewAdmin(r.checker, r.scanner, r.store)
 	r.cluster = cluster.New(b.config, b.log, clients, r.metrics, r.store)
-	r.Domains = domains.New(b.config, b.log, r.checker, r.cluster, r.pass)
+	r.Domains = domains.New(b.config, b.log, r.checker, r.cluster, r.scanner)
 	return r
 }
 
-// start starts a process's part, which is stopped when the test ends or stop is called.
+// start starts a replica, which is stopped when the test ends or stop is called.
 func (b *bundle) start() (r *replica, stop func()) {
 	b.t.Helper()
 	r = b.replica()
@@ -146,7 +146,7 @@ func (b *bundle) start() (r *replica, stop func()) {
 	return r, stop
 }
 
-// writes is how often the process changed objects.
+// writes returns how many writes of objects the replica has made.
 func (r *replica) writes() int {
 	total := 0.0
 	for _, kind := range []string{"Service", "Certificate", "IngressRoute", "Secret"} {
@@ -160,7 +160,7 @@ func (r *replica) writes() int {
 // row is a row of custom_domains.
 type row struct{ cdid, user, domain, target, value string }
 
-// row returns one that may be verified, of a host under example.test.
+// row returns a valid row for a host under example.test.
 func (b *bundle) row(host string) row {
 	b.rows++
 	return row{cdid: fmt.Sprintf("%08x", b.rows), user: "u1", domain: host + ".example.test", target: target,
@@ -175,14 +175,15 @@ func (b *bundle) insert(r row) row {
 	return r
 }
 
-// prove puts the records of a row into the user's zone.
-func (b *bundle) prove(r row) {
+// addRecords adds the DNS records that verify a row.
+func (b *bundle) addRecords(r row) {
 	b.t.Helper()
-	require.NoError(b.t, b.user.Add("_combinator-verify."+r.domain+". 60 IN TXT \""+r.value+"\"", r.domain+". 60 IN CNAME "+r.target+"."))
+	require.NoError(b.t, b.user.Add(
+		"_combinator-verify."+r.domain+". 60 IN TXT \""+r.value+"\"", r.domain+". 60 IN CNAME "+r.target+"."))
 }
 
-// disprove takes them out again.
-func (b *bundle) disprove(r row) {
+// removeRecords removes them.
+func (b *bundle) removeRecords(r row) {
 	b.user.Remove("_combinator-verify." + r.domain + ".")
 	b.user.Remove(r.domain + ".")
 }
@@ -193,7 +194,7 @@ func (b *bundle) exec(query string, args ...any) {
 	require.NoError(b.t, err)
 }
 
-// domain returns what operators see of a row.
+// domain returns the domain of a row as operators see it.
 func (b *bundle) domain(r row) admin.Domain {
 	b.t.Helper()
 	found, err := store.New(b.db.DB, b.config).Find(b.t.Context(), r.cdid, "")
@@ -201,7 +202,7 @@ func (b *bundle) domain(r row) admin.Domain {
 	return found
 }
 
-// awaitState waits until a domain is in a state and its row has a status.
+// awaitState waits until a domain has a state and its row a status.
 func (b *bundle) awaitState(r row, state, status string) {
 	b.t.Helper()
 	b.await(r.domain+" is "+state, func() error {
@@ -212,7 +213,7 @@ func (b *bundle) awaitState(r row, state, status string) {
 	})
 }
 
-// live returns the object of a kind that serves a row, nil where there is none.
+// live returns the object of a kind that serves a row, or nil.
 func (b *bundle) live(kind objects.Kind, r row) *unstructured.Unstructured {
 	b.t.Helper()
 	u, err := b.clients.Get(b.t.Context(), kind.Resource, b.namespace(), objects.Name(r.cdid))
@@ -223,7 +224,7 @@ func (b *bundle) live(kind objects.Kind, r row) *unstructured.Unstructured {
 	return u
 }
 
-// awaitServed waits until all objects of a row are there, awaitUnserved until none is.
+// awaitServed waits until all objects of a row exist, awaitUnserved until none does.
 func (b *bundle) awaitServed(r row) {
 	b.t.Helper()
 	b.await(r.domain+" is served", func() error {
@@ -241,17 +242,17 @@ func (b *bundle) awaitUnserved(r row) {
 	b.await(r.domain+" is not served", func() error {
 		for _, kind := range objects.Kinds() {
 			if b.live(kind, r) != nil {
-				return fmt.Errorf("%s is there", kind.Name)
+				return fmt.Errorf("%s exists", kind.Name)
 			}
 		}
 		return nil
 	})
 }
 
-// awaitKnown waits until so many domains are known: those that are gone are forgotten.
+// awaitKnown waits until so many domains have checks: those of removed domains are deleted.
 func (b *bundle) awaitKnown(want int) {
 	b.t.Helper()
-	b.await("what is gone is forgotten", func() error {
+	b.await("checks of removed domains are deleted", func() error {
 		var n int
 		if err := b.db.QueryRowContext(b.t.Context(), `SELECT count(*) FROM inner_domain_checks`).Scan(&n); err != nil || n != want {
 			return fmt.Errorf("%d known: %w", n, err)
@@ -260,11 +261,11 @@ func (b *bundle) awaitKnown(want int) {
 	})
 }
 
-// serve has a row verified and served.
+// serve inserts a row and waits until it is served.
 func (b *bundle) serve(host string) row {
 	b.t.Helper()
 	r := b.insert(b.row(host))
-	b.prove(r)
+	b.addRecords(r)
 	b.awaitState(r, "verified", "success")
 	b.awaitServed(r)
 	return r

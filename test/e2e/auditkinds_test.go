@@ -149,7 +149,7 @@ func TestAuditCoversSchemasNamespacesAndDomains(t *testing.T) {
 	a, _ := w.dryRun(t)
 	things := map[string]int64{}
 	for _, k := range a.Kinds {
-		things[k.Kind] = k.Things
+		things[k.Kind] = k.Objects
 	}
 	require.Equal(t, map[string]int64{"worker": 0, "rdb": 3, "kv": 2, "domain": 0}, things)
 }

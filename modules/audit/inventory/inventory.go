@@ -1,14 +1,13 @@
-// Package inventory is the seam of the audit: what it asks of the modules that make things in the outside world for rows
-// of the database, and that alone put those things right and take them away.
+// Package inventory is the seam of the audit: what it asks of the modules that make objects outside the database for its rows.
+// Only these modules repair and delete the objects.
 //
-// A module contributes one Inventory for each kind of thing that it makes. The audit does the rest, so that no module can
-// get it wrong: it lists the world before the rows that would justify it, keeps to complete lists, compares, waits out
-// the grace, holds to the limits, and decides. An inventory only tells what is, and what is wished, and starts its
-// module's own jobs.
+// A module contributes one Inventory for each kind of object that it makes. The audit does the rest: it lists the objects before
+// the rows that justify them, requires complete lists, compares, applies the grace period and the limits, and decides. An
+// inventory only lists actual and desired state, and starts jobs of its module.
 //
-// In one audit of one kind the audit calls World once, to its end; then Rows, page after page, to the end; then Repair for
-// rows at fault and Delete for things that no row wishes. It does so from one goroutine, and different kinds one after the
-// other. A dry run calls World and Rows alone. Every call has a deadline in its context.
+// An audit of one kind calls ListActual once; then ListDesired, page after page, until a page is empty; then Repair for rows with
+// a drift and Delete for orphans. It makes all calls from one goroutine and audits one kind after the other. A dry run calls
+// ListActual and ListDesired only. The context of every call has a deadline.
 package inventory
 
 import (
@@ -19,83 +18,81 @@ import (
 	"go.uber.org/fx"
 )
 
-// Inventory is one kind of thing that a module makes in the world for rows of the database.
+// Inventory is one kind of object that a module makes for rows of the database.
 type Inventory interface {
-	// Kind is a word for the kind, such as "worker" or "kv". It is unique and stays the same for ever, because what was
-	// seen by earlier audits is recorded under it.
+	// Kind is a unique word for the kind, such as "worker" or "kv". It never changes, because observations of earlier audits
+	// are recorded under it.
 	Kind() string
-	// World hands every thing of the kind that exists to page, in pages of any size, and returns nil only once it has
-	// handed over all of them. Whatever keeps it from that is an error: a page that failed, a list that the server cut off
-	// or whose continuation expired, an engine that does not answer. An error of page is returned at once. The same thing
-	// may come twice, and its parts in different pages.
+	// ListActual passes every object of the kind to page, in pages of any size. It returns nil only after it has passed all of
+	// them; anything else is an error: a page that failed, a list that the server truncated or whose continue token expired, an
+	// unavailable engine. It returns an error of page at once. An object may be listed several times, with different parts.
 	//
-	// It asks the cluster or the engine itself, never a cache, which may lag behind. It lists nothing but names that this
-	// Inner could have given (dbadmin is not db_…), best shown by taking the name or its labels apart and building the
-	// name again from them; what it lists, the audit may have deleted. It holds no more than a page in memory.
+	// It reads from the API server or the engine itself, never from a cache, which may be stale. It lists only objects whose
+	// names this platform could have given (dbadmin is not db_…), best checked by building the name again from its parts or
+	// labels, because the audit may delete what is listed. It holds at most one page in memory.
 	ListActual(ctx context.Context, page func([]Object) error) error
-	// Rows returns the rows with ids above after, at most limit of them, in ascending order of Row, the same order in
-	// which the database numbers them: keyset pages. An empty page is the end, a short one is not. Every row that
-	// justifies a thing of the kind is among them, whatever its status.
+	// ListDesired returns at most limit rows with a primary key above after, in the order of Row. An empty page is the end, a
+	// short one is not. It includes every row that justifies an object of the kind, whatever the row's status.
 	ListDesired(ctx context.Context, after int64, limit int) ([]Desired, error)
-	// Repair has a row that is at fault put right by a job of its own module: it queues the job, or writes to the row what
-	// happened where no job can help. It reads the row again first, because time has passed, and does nothing when the row
-	// is gone or in order by now. The Outer's own task may come at the same moment, so its job must bear to run twice.
+	// Repair has a row with a drift repaired: it enqueues a job of its module, or records the failure in the row if no job can
+	// help. It reads the row again first and does nothing if the row was deleted or repaired meanwhile. Outer may enqueue its
+	// own task at the same time, so the job must be idempotent.
 	Repair(ctx context.Context, desired Desired, drift Drift) error
-	// Delete has a thing that no row wishes taken away by a job of its own module. It looks for a row once more, in the
-	// transaction in which it queues the job; where there is one it queues nothing and returns ErrWished.
+	// Delete has an orphan deleted by a job of its module. It checks again that there is no row, in the transaction that
+	// enqueues the job; if there is one, it enqueues nothing and returns ErrReferenced.
 	Delete(ctx context.Context, object Object) error
 }
 
-// Loader is an Inventory whose rows may be loading, which a task ends. Where the request for that task got lost, nobody should
-// wait for the next audit.
+// Loader is an Inventory whose rows may be loading. It lets the audit find rows whose task was never accepted without waiting
+// for the next audit.
 type Loader interface {
 	Inventory
-	// Loading is Rows for those alone that are loading. It lists no objects, so that it can be asked every few minutes.
+	// Loading is ListDesired for rows that are loading. It lists no objects, so that it can be called every few minutes.
 	Loading(ctx context.Context, after int64, limit int) ([]Desired, error)
 }
 
-// ErrWished says that a thing is not deleted, because a row wishes it by now.
-var ErrReferenced = errors.New("a row wishes it by now")
+// ErrReferenced is returned by Delete when the object has a row by now.
+var ErrReferenced = errors.New("the object has a row by now")
 
-// Object is a thing that exists.
+// Object is an object that exists.
 type Object struct {
-	// Name tells things of a kind apart. It is the name that Inner gave it, the same that Wish has for its row.
+	// Name identifies an object within its kind. It is the name that Inner gave it, the same as in Desired.
 	Name string
-	// Owner is the uid of the user, and ID the worker_id, resource_id or cdid, that the name was made of.
+	// Owner is the uid of the user, and ID the worker_id, resource_id or cdid, from which the name was built.
 	Owner, ID string
-	// Key is the ordering key of its module's tasks about it. While such a task is unfinished the thing is left alone.
+	// Key is the ordering key of the module's tasks for the object. An object with an unfinished task is left alone.
 	Key string
-	// Parts are those of it that were found, in words of the kind: "WorkerApp", "role". The parts of several objects of
-	// the same name add up.
+	// Parts are the parts of the object that exist, such as "WorkerApp" or "role". Parts of several objects with the same name
+	// add up.
 	Parts []string
 }
 
-// Wish is a row, and the thing that it wishes or at least allows.
+// Desired is a row and the object that it requires, or at least justifies.
 type Desired struct {
 	// Row is the row's primary key.
 	Row int64
-	// Name, Owner, ID and Key are as in Object. Several rows may have one name.
+	// Name, Owner, ID and Key are as in Object. Several rows may have the same name.
 	Name, Owner, ID, Key string
-	// Needs are the parts that must exist for the row to be in order; a row that is not meant to be there yet, or any
-	// more, needs none and still justifies what is there.
+	// Needs are the parts that must exist. A row whose object is not required, or not any more, needs none and still justifies
+	// the object.
 	Needs []string
-	// Loading tells that the row, or one that belongs to it, says loading: a task with Key must be about to end that.
+	// Loading is true when the row, or a row that belongs to it, is loading, which a task with the ordering key Key must end.
 	Loading bool
-	// Since is when what the row says began, in UTC: the latest created_at of the row and those that belong to it. A young
-	// row is not at fault, because its task may be on its way.
+	// Since is the latest created_at of the row and the rows that belong to it, in UTC. A young row has no drift yet, because
+	// its task may not have run.
 	Since time.Time
 }
 
-// Fault is what is wrong with a row. At least one of its fields is set.
+// Drift is the difference between a row and its object. At least one field is set.
 type Drift struct {
 	// Missing are the parts of Needs that do not exist.
 	Missing []string
-	// Stuck tells that the row is loading and no task is going to end that.
+	// Stuck is true when the row is loading without an unfinished task.
 	Stuck bool
 }
 
-// AsInventories makes the fx constructor of a []Inventory one that contributes to the group "inventories". A module whose
-// engine is not configured contributes none.
+// AsInventories annotates the constructor of a []Inventory for the fx group "inventories". A module whose engine is not
+// configured returns none.
 func AsInventories(constructor any) any {
 	return fx.Annotate(constructor, fx.ResultTags(`group:"inventories,flatten"`))
 }

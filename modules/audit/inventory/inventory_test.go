@@ -9,7 +9,7 @@ import (
 	"app238.com/inner/modules/audit/inventory"
 )
 
-// named is an inventory of which only the kind matters.
+// named is an inventory that has only a kind.
 type named struct {
 	inventory.Inventory
 	kind string
@@ -18,7 +18,7 @@ type named struct {
 // Kind implements inventory.Inventory.
 func (n named) Kind() string { return n.kind }
 
-func TestModulesContributeSeveralInventoriesOrNone(t *testing.T) {
+func TestModulesContributeAnyNumberOfInventories(t *testing.T) {
 	t.Parallel()
 	contribute := func(kinds ...string) fx.Option {
 		return fx.Provide(inventory.AsInventories(func() (all []inventory.Inventory) {

@@ -1,4 +1,4 @@
-// Package metrics shows the totals of the latest audit, whichever process carried it out.
+// Package metrics exports the totals of the latest audit, whichever process ran it.
 package metrics
 
 import (
@@ -13,25 +13,24 @@ import (
 	"app238.com/inner/modules/audit/internal/store"
 )
 
-// timeout bounds the look into the database that a scrape makes.
+// timeout limits the query of one scrape.
 const timeout = 2 * time.Second
 
-// Totals is a collector of the recorded totals.
+// Totals is a collector of the totals of the latest audit.
 type Totals struct {
-	store             *store.Store
-	finished, numbers *prometheus.Desc
-	refused           *prometheus.Desc
+	store                     *store.Store
+	finished, counts, refused *prometheus.Desc
 }
 
 // New registers the collector with r.
-func New(r *prometheus.Registry, l *store.Store) (*Totals, error) {
+func New(r *prometheus.Registry, s *store.Store) (*Totals, error) {
 	t := &Totals{
-		store: l,
+		store: s,
 		finished: prometheus.NewDesc("inner_audit_finished_timestamp_seconds",
-			"When the latest audit that went over everything ended, in Unix time.", nil, nil),
-		numbers: prometheus.NewDesc("inner_audit_number", "What the latest audit counted, by kind of thing.",
+			"Time at which the latest complete audit finished, in Unix seconds.", nil, nil),
+		counts: prometheus.NewDesc("inner_audit_number", "Counts of the latest audit, by kind of object.",
 			[]string{"kind", "what"}, nil),
-		refused: prometheus.NewDesc("inner_audit_refused", "1 where the latest audit was not to delete, by kind.",
+		refused: prometheus.NewDesc("inner_audit_refused", "1 if the latest audit refused deletions, by kind.",
 			[]string{"kind"}, nil),
 	}
 	return t, r.Register(guard.Collector(t))
@@ -40,11 +39,11 @@ func New(r *prometheus.Registry, l *store.Store) (*Totals, error) {
 // Describe implements prometheus.Collector.
 func (t *Totals) Describe(to chan<- *prometheus.Desc) {
 	to <- t.finished
-	to <- t.numbers
+	to <- t.counts
 	to <- t.refused
 }
 
-// Collect implements prometheus.Collector. Before the first audit there are no values.
+// Collect implements prometheus.Collector. It collects no values before the first audit.
 func (t *Totals) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -53,7 +52,7 @@ func (t *Totals) Collect(to chan<- prometheus.Metric) {
 		return
 	}
 	if err != nil {
-		to <- prometheus.NewInvalidMetric(t.numbers, errors.New("the database does not answer"))
+		to <- prometheus.NewInvalidMetric(t.counts, errors.New("the database is unavailable"))
 		return
 	}
 	if last.FinishedAt != nil {
@@ -61,10 +60,10 @@ func (t *Totals) Collect(to chan<- prometheus.Metric) {
 	}
 	for _, k := range last.Kinds {
 		for what, n := range map[string]int64{
-			"things": k.Things, "rows": k.Rows, "missing": k.Missing, "stuck": k.Stuck, "ownerless": k.Ownerless,
+			"things": k.Objects, "rows": k.Rows, "missing": k.Missing, "stuck": k.Stuck, "ownerless": k.Ownerless,
 			"orphans": k.Orphans, "repaired": k.Repaired, "deleted": k.Deleted,
 		} {
-			to <- prometheus.MustNewConstMetric(t.numbers, prometheus.GaugeValue, float64(n), k.Kind, what)
+			to <- prometheus.MustNewConstMetric(t.counts, prometheus.GaugeValue, float64(n), k.Kind, what)
 		}
 		refused := 0.0
 		if last.Refusal != "" || k.Refusal != "" {

@@ -14,28 +14,28 @@ ON CONFLICT (task_id, kind) DO UPDATE SET things = excluded.things, row_count = 
     missing = excluded.missing, stuck = excluded.stuck, ownerless = excluded.ownerless, orphans = excluded.orphans,
     repaired = excluded.repaired, deleted = excluded.deleted, refusal = excluded.refusal`
 
-// Record writes what an audit counted of a kind. The deletions that were reserved before stay counted.
-func (l *Store) Record(ctx context.Context, task int64, k admin.Kind) error {
-	return l.read(ctx, func(ctx context.Context) error {
-		_, err := l.db.ExecContext(ctx, recordCounts, task, k.Kind, k.Things, k.Rows, k.Missing, k.Stuck, k.Ownerless,
+// Record records what an audit counted of a kind. Deletions that were reserved before stay counted.
+func (s *Store) Record(ctx context.Context, task int64, k admin.Kind) error {
+	return s.retry(ctx, func(ctx context.Context) error {
+		_, err := s.db.ExecContext(ctx, recordCounts, task, k.Kind, k.Objects, k.Rows, k.Missing, k.Stuck, k.Ownerless,
 			k.Orphans, k.Repaired, k.Deleted, k.Refusal)
 		return err
 	})
 }
 
-const mostRows = `
+const maxRows = `
 SELECT COALESCE(max(row_count), 0) FROM inner_audit_counts
 WHERE kind = $1 AND task_id <> $2
   AND (created_at > LOCALTIMESTAMP - $3::FLOAT8 * INTERVAL '1 second'
        OR task_id = (SELECT max(task_id) FROM inner_audit_counts WHERE kind = $1 AND task_id <> $2))`
 
-// MostRows returns the largest number of rows of a kind that audits within the window, and the last one however old,
-// have counted, the one of this task left out; 0 where there was none.
-func (l *Store) MostRows(ctx context.Context, task int64, kind string) (most int64, err error) {
-	err = l.read(ctx, func(ctx context.Context) error {
-		return l.db.QueryRowContext(ctx, mostRows, kind, task, l.window.Seconds()).Scan(&most)
+// MaxRows returns the largest number of rows of a kind that was counted by the last audit or by any within the window, except
+// by the audit of this task; 0 if there was none.
+func (s *Store) MaxRows(ctx context.Context, task int64, kind string) (rows int64, err error) {
+	err = s.retry(ctx, func(ctx context.Context) error {
+		return s.db.QueryRowContext(ctx, maxRows, kind, task, s.window.Seconds()).Scan(&rows)
 	})
-	return most, err
+	return rows, err
 }
 
 const reserveDeletion = `
@@ -43,16 +43,16 @@ UPDATE inner_audit_counts SET deletions = deletions + 1
 WHERE task_id = $1 AND kind = $2 AND deletions < $3
   AND (SELECT sum(deletions) FROM inner_audit_counts WHERE task_id = $1) < $4`
 
-// Limits are the most deletions of an audit.
+// Limits are how many deletions an audit may make.
 type Limits struct {
-	// Kind is that of one kind, All that of all kinds together.
+	// Kind is the limit of one kind, All that of all kinds together.
 	Kind, All int64
 }
 
-// Reserve counts one more deletion of an audit before it is tried, and tells whether the limits allow it. An audit that
-// is killed and run again goes on with the same count.
-func (l *Store) Reserve(ctx context.Context, task int64, kind string, limits Limits) (allowed bool, err error) {
-	err = l.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+// Reserve counts one more deletion of an audit before it is made, and reports whether the limits allow it. An audit that is
+// killed and run again continues the same count.
+func (s *Store) Reserve(ctx context.Context, task int64, kind string, limits Limits) (allowed bool, err error) {
+	err = s.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		result, err := tx.ExecContext(ctx, reserveDeletion, task, kind, limits.Kind, limits.All)
 		if err != nil {
 			return err

@@ -1,4 +1,4 @@
-// Package check checks claimed domains, many at a time, and writes down what came of it.
+// Package check claims domains, checks them concurrently, and writes the results.
 package check
 
 import (
@@ -15,74 +15,74 @@ import (
 	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/domains/internal/lifecycle"
 	"app238.com/inner/modules/domains/internal/metrics"
+	"app238.com/inner/modules/domains/internal/resolve"
 	"app238.com/inner/modules/domains/internal/store"
-	"app238.com/inner/modules/domains/internal/verify"
 )
 
-// batchSize is the most results that are written at once.
+// batchSize is the maximum number of results of one write.
 const batchSize = 256
 
-// claimPause is how long places that are given back wait for their fellows: one statement claims for all of them.
-const claimPause = 20 * time.Millisecond
+// claimDelay is how long released slots are collected, so that one statement claims for all of them.
+const claimDelay = 20 * time.Millisecond
 
-// releaseTimeout bounds giving claims back after the work was cut short.
+// releaseTimeout limits releasing claims after a cancellation.
 const releaseTimeout = 3 * time.Second
 
 // Checker checks domains.
 type Checker struct {
-	atOnce   int
-	lease    time.Duration
-	log      *zap.Logger
-	metrics  *metrics.Metrics
-	places   *places
-	policy   lifecycle.Policy
-	recent   *recent
-	store    *store.Store
-	verifier *verify.Verifier
+	concurrency int
+	lease       time.Duration
+	log         *zap.Logger
+	metrics     *metrics.Metrics
+	slots       *slots
+	policy      lifecycle.Policy
+	recent      *recent
+	store       *store.Store
+	verifier    *resolve.Verifier
 
-	mu      sync.Mutex
-	changed func(name string)
-	// news says that there may be something to check.
-	news chan struct{}
+	mu       sync.Mutex
+	onChange func(name string)
+	// notifications receives a value when domains may be due.
+	notifications chan struct{}
 }
 
 // New returns a checker.
-func New(c *config.Config, log *zap.Logger, m *metrics.Metrics, s *store.Store, v *verify.Verifier) *Checker {
+func New(c *config.Config, log *zap.Logger, m *metrics.Metrics, s *store.Store, v *resolve.Verifier) *Checker {
 	return &Checker{
-		atOnce: c.Domains.Checks, log: log.Named("processor"), metrics: m, policy: lifecycle.NewPolicy(c), store: s, verifier: v,
-		lease: store.Lease(c), news: make(chan struct{}, 1), places: newPlaces(c.Domains.Checks), recent: newRecent(),
+		concurrency: c.Domains.Checks, log: log.Named("processor"), metrics: m, policy: lifecycle.NewPolicy(c), store: s, verifier: v,
+		lease: store.Lease(c), notifications: make(chan struct{}, 1), slots: newSlots(c.Domains.Checks), recent: newRecent(),
 	}
 }
 
-// OnChange has changed called with the name of each domain that this process has found to be served from now on, or not any
-// more. It must return quickly.
-func (c *Checker) OnChange(changed func(name string)) {
+// OnChange sets the function that is called with the name of each domain that a check of this process has verified or
+// withdrawn. It must return quickly.
+func (c *Checker) OnChange(onChange func(name string)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.changed = changed
+	c.onChange = onChange
 }
 
-// Summary counts checks by what came of them.
+// Summary counts checks by result.
 type Summary map[lifecycle.Kind]int
 
-// run checks what next claims, and writes results in as large batches as come while the last one is written. A hint has next asked
-// once more.
-func (c *Checker) run(ctx context.Context, hint <-chan struct{}, next source) (Summary, error) {
+// run checks the domains that next claims. It writes in one batch all results that arrive during the previous write. A hint
+// makes it call next again.
+func (c *Checker) run(ctx context.Context, hint <-chan struct{}, next claimFunc) (Summary, error) {
 	summary := Summary{}
-	results := make(chan store.Checked, c.atOnce)
+	results := make(chan store.Checked, c.concurrency)
 	stages, ctx := errgroup.WithContext(ctx)
 	stages.Go(func() error {
 		defer close(results)
-		return guard.Call(func() error { return c.checkAll(ctx, hint, next, results) })
+		return guard.Call(func() error { return c.claimAndCheck(ctx, hint, next, results) })
 	})
 	stages.Go(func() error {
 		for first := range results {
-			batch := append([]store.Checked{first}, waiting(results, batchSize-1)...)
-			// What was found out is written also at the end of ctx.
-			err := guard.Call(func() error { return c.write(context.WithoutCancel(ctx), batch, summary) })
+			batch := append([]store.Checked{first}, drain(results, batchSize-1)...)
+			// Results are written even after ctx ended.
+			err := guard.Call(func() error { return c.writeResults(context.WithoutCancel(ctx), batch, summary) })
 			if err != nil {
 				c.release(ctx, batch)
-				// The checks end because this error ends ctx; what they still send cannot be written.
+				// The error cancels ctx and thus the checks; their remaining results cannot be written.
 				for rest := range results {
 					c.release(ctx, []store.Checked{rest})
 				}
@@ -94,8 +94,8 @@ func (c *Checker) run(ctx context.Context, hint <-chan struct{}, next source) (S
 	return summary, stages.Wait()
 }
 
-// waiting takes what lies in the channel, at most limit.
-func waiting(results <-chan store.Checked, limit int) []store.Checked {
+// drain receives up to limit results without waiting.
+func drain(results <-chan store.Checked, limit int) []store.Checked {
 	var batch []store.Checked
 	for len(batch) < limit {
 		select {
@@ -111,21 +111,21 @@ func waiting(results <-chan store.Checked, limit int) []store.Checked {
 	return batch
 }
 
-// checkAll checks what next claims until there is nothing left or ctx ends. What is given back then is due still: to claim once more
-// would be to claim without end.
-func (c *Checker) checkAll(ctx context.Context, hint <-chan struct{}, next source, results chan<- store.Checked) error {
-	// A check that fails says so in its result; only the end of ctx ends the others.
+// claimAndCheck checks the domains that next claims, until there are none or ctx ends. After that it claims no more, because the
+// released domains are still due and would be claimed again and again.
+func (c *Checker) claimAndCheck(ctx context.Context, hint <-chan struct{}, next claimFunc, results chan<- store.Checked) error {
+	// A failed check does not cancel the others.
 	var checks sync.WaitGroup
 	defer checks.Wait()
 	var running atomic.Int64
 	for ctx.Err() == nil {
-		changed, idle := c.places.changed(), running.Load() == 0
+		changed, idle := c.slots.changed(), running.Load() == 0
 		claimed, more, err := next(ctx)
 		received := time.Now()
 		for _, one := range claimed {
 			running.Add(1)
 			checks.Go(func() {
-				defer c.places.announce()
+				defer c.slots.broadcast()
 				defer running.Add(-1)
 				defer one.release()
 				c.check(ctx, one.Claimed, received, results)
@@ -140,21 +140,21 @@ func (c *Checker) checkAll(ctx context.Context, hint <-chan struct{}, next sourc
 		if !more && idle {
 			break
 		}
-		wait(ctx, changed, hint)
+		awaitChange(ctx, changed, hint)
 	}
 	checks.Wait()
 	return ctx.Err()
 }
 
-// wait waits until there may be something to claim, and a moment longer for what comes with it.
-func wait(ctx context.Context, changed, hint <-chan struct{}) {
+// awaitChange waits until there may be domains to claim, and claimDelay longer for further ones.
+func awaitChange(ctx context.Context, changed, hint <-chan struct{}) {
 	select {
 	case <-changed:
 	case <-hint:
 	case <-ctx.Done():
 		return
 	}
-	timer := time.NewTimer(claimPause)
+	timer := time.NewTimer(claimDelay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -162,8 +162,8 @@ func wait(ctx context.Context, changed, hint <-chan struct{}) {
 	}
 }
 
-// check checks one domain, or gives its claim back where ctx ends before. The claim of a check that fails is left to run out:
-// given back, the domain would be due at once, again and again.
+// check checks one domain, or releases its claim if ctx ends before. The claim of a failed check is left to expire: if it were
+// released, the domain would be due at once and fail again.
 func (c *Checker) check(ctx context.Context, claim store.Claimed, received time.Time, results chan<- store.Checked) {
 	begin := time.Now()
 	var outcome lifecycle.Outcome
@@ -178,42 +178,42 @@ func (c *Checker) check(ctx context.Context, claim store.Claimed, received time.
 		c.release(ctx, []store.Checked{{Claimed: claim}})
 		return
 	case err != nil:
-		c.log.Error("custom domain could not be checked", zap.String("cdid", claim.CDID), logging.Error(err))
+		c.log.Error("check of custom domain failed", zap.String("cdid", claim.CDID), logging.Error(err))
 		return
 	}
 	c.metrics.Checks.WithLabelValues(string(outcome.Kind)).Inc()
-	c.metrics.CheckTime.Observe(time.Since(begin).Seconds())
+	c.metrics.CheckDuration.Observe(time.Since(begin).Seconds())
 	results <- store.Checked{Claimed: claim, After: after}
 }
 
-// write writes results. Where one of them would be a second holder of its host, they are written one by one.
-func (c *Checker) write(ctx context.Context, batch []store.Checked, summary Summary) error {
+// writeResults writes results. If the host of one of them is verified for another domain, it writes them one by one.
+func (c *Checker) writeResults(ctx context.Context, batch []store.Checked, summary Summary) error {
 	err := c.store.Write(ctx, batch)
-	if store.IsTaken(err) {
+	if store.IsHostConflict(err) {
 		if len(batch) > 1 {
 			for _, one := range batch {
-				if err := c.write(ctx, []store.Checked{one}, summary); err != nil {
+				if err := c.writeResults(ctx, []store.Checked{one}, summary); err != nil {
 					return err
 				}
 			}
 			return nil
 		}
-		// First come, first served: whoever holds the host keeps it until it is withdrawn.
-		held := lifecycle.Outcome{Kind: lifecycle.Invalid, Text: "the same domain is served for another entry"}
-		batch[0].After = c.policy.Next(batch[0].State, held, batch[0].Now)
+		// The first verified domain keeps the host until it is withdrawn.
+		conflict := lifecycle.Outcome{Kind: lifecycle.Invalid, Text: "the same domain is served for another entry"}
+		batch[0].After = c.policy.Next(batch[0].State, conflict, batch[0].Now)
 		err = c.store.Write(ctx, batch)
 	}
 	if err != nil {
 		return err
 	}
-	c.tell(batch, summary)
+	c.report(batch, summary)
 	return nil
 }
 
-// tell counts and logs written results.
-func (c *Checker) tell(batch []store.Checked, summary Summary) {
+// report counts and logs written results.
+func (c *Checker) report(batch []store.Checked, summary Summary) {
 	c.mu.Lock()
-	changed := c.changed
+	onChange := c.onChange
 	c.mu.Unlock()
 	for _, r := range batch {
 		summary[r.After.Last.Kind]++
@@ -226,14 +226,14 @@ func (c *Checker) tell(batch []store.Checked, summary Summary) {
 		} else {
 			message = "custom domain withdrawn"
 		}
-		c.log.Info(message, zap.String("cdid", r.CDID), zap.String("domain", r.Claim.Host), zap.String("answer", r.After.Last.Text))
-		if changed != nil {
-			changed(r.Name)
+		c.log.Info(message, zap.String("cdid", r.CDID), zap.String("domain", r.Claim.Host), zap.String("reason", r.After.Last.Text))
+		if onChange != nil {
+			onChange(r.Name)
 		}
 	}
 }
 
-// release gives claims back; where that fails they run out.
+// release releases claims; if that fails, they expire.
 func (c *Checker) release(ctx context.Context, batch []store.Checked) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
@@ -242,6 +242,6 @@ func (c *Checker) release(ctx context.Context, batch []store.Checked) {
 		claims[i] = r.Claimed
 	}
 	if err := c.store.Release(ctx, claims); err != nil {
-		c.log.Debug("claims of custom domains run out by themselves", logging.Error(err))
+		c.log.Debug("release of claims failed", logging.Error(err))
 	}
 }

@@ -15,63 +15,63 @@ import (
 	"app238.com/inner/modules/domains/internal/store"
 )
 
-func TestAPanicInAStageOfChecksIsTheErrorOfTheirRun(t *testing.T) {
+func TestPanicOfAStageIsAnError(t *testing.T) {
 	t.Parallel()
-	c := &Checker{atOnce: 1, log: zap.NewNop(), places: newPlaces(1)}
-	_, err := c.run(t.Context(), nil, func(context.Context) ([]held, bool, error) { panic("amiss") })
+	c := &Checker{concurrency: 1, log: zap.NewNop(), slots: newSlots(1)}
+	_, err := c.run(t.Context(), nil, func(context.Context) ([]slotClaim, bool, error) { panic("test") })
 	_, panicked := errors.AsType[*guard.PanicError](err)
 	require.True(t, panicked, "%v", err)
 }
 
-// taken takes places until there are none left, and returns how many there were.
-func taken(p *places, spare int, next func(i int) store.Waiting) int {
+// acquireAll acquires slots until none is left, and returns their number.
+func acquireAll(p *slots, reserved int, next func(i int) store.Candidate) int {
 	for i := 0; ; i++ {
-		if _, ok := p.take(next(i), spare); !ok {
+		if _, ok := p.acquire(next(i), reserved); !ok {
 			return i
 		}
 	}
 }
 
-func TestNobodyHasMoreThanAShareOfThePlaces(t *testing.T) {
+func TestUsersAndZonesHaveAShareOfTheSlots(t *testing.T) {
 	t.Parallel()
-	p := newPlaces(160)
-	require.Equal(t, 10, taken(p, 0, func(i int) store.Waiting {
-		return store.Waiting{UserUID: "greedy", Host: fmt.Sprintf("www.user%d.com", i)}
+	p := newSlots(160)
+	require.Equal(t, 10, acquireAll(p, 0, func(i int) store.Candidate {
+		return store.Candidate{UserUID: "greedy", Host: fmt.Sprintf("www.user%d.com", i)}
 	}))
-	require.Equal(t, 10, taken(p, 0, func(i int) store.Waiting {
-		return store.Waiting{UserUID: fmt.Sprint("puppet", i), Host: fmt.Sprintf("www.zone%d.greedy.co.uk", i)}
+	require.Equal(t, 10, acquireAll(p, 0, func(i int) store.Candidate {
+		return store.Candidate{UserUID: fmt.Sprint("puppet", i), Host: fmt.Sprintf("www.zone%d.greedy.co.uk", i)}
 	}))
-	left, full := p.left(false)
-	require.Equal(t, 140, left)
-	require.Equal(t, store.Full{Users: []string{"greedy"}, Zones: []string{"greedy.co.uk"}}, full)
+	available, excluded := p.available(false)
+	require.Equal(t, 140, available)
+	require.Equal(t, store.Excluded{Users: []string{"greedy"}, Zones: []string{"greedy.co.uk"}}, excluded)
 
-	others := func(unanswered int64) func(i int) store.Waiting {
-		return func(i int) store.Waiting {
-			return store.Waiting{UserUID: fmt.Sprint("u", i), Host: fmt.Sprintf("u%d.co.uk", i), Unanswered: unanswered}
+	others := func(unanswered int64) func(i int) store.Candidate {
+		return func(i int) store.Candidate {
+			return store.Candidate{UserUID: fmt.Sprint("u", i), Host: fmt.Sprintf("u%d.co.uk", i), Unanswered: unanswered}
 		}
 	}
-	require.Equal(t, 120, taken(p, 20, others(0)))
-	require.Equal(t, 20, taken(p, 0, func(i int) store.Waiting { return others(0)(1000 + i) }))
-	require.Equal(t, 20, taken(p, 0, others(lifecycle.SlowAfter)), "the slow ones have places of their own")
+	require.Equal(t, 120, acquireAll(p, 20, others(0)))
+	require.Equal(t, 20, acquireAll(p, 0, func(i int) store.Candidate { return others(0)(1000 + i) }))
+	require.Equal(t, 20, acquireAll(p, 0, others(lifecycle.SlowAfter)), "slow domains have slots of their own")
 }
 
-func TestAPlaceThatIsGivenBackIsTakenAgain(t *testing.T) {
+func TestReleasedSlotIsAcquiredAgain(t *testing.T) {
 	t.Parallel()
-	p := newPlaces(1)
-	w := store.Waiting{UserUID: "u1", Host: "www.user.com"}
-	release, ok := p.take(w, 0)
+	p := newSlots(1)
+	w := store.Candidate{UserUID: "u1", Host: "www.user.com"}
+	release, ok := p.acquire(w, 0)
 	require.True(t, ok)
-	_, ok = p.take(w, 0)
+	_, ok = p.acquire(w, 0)
 	require.False(t, ok)
 	changed := p.changed()
 	release()
-	p.announce()
+	p.broadcast()
 	<-changed
-	_, ok = p.take(w, 0)
+	_, ok = p.acquire(w, 0)
 	require.True(t, ok)
 }
 
-func TestADomainIsRecentForAWhileAndThenCostsNothing(t *testing.T) {
+func TestRecentDomainsExpireAndAreLimited(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	r := newRecent()

@@ -9,13 +9,13 @@ import (
 )
 
 const (
-	// recentFor is how long the status of a domain that was verified is looked after: Outer writes its own a minute after it added one.
+	// recentFor is how long the status of a verified domain is restored: Outer overwrites it a minute after it added the domain.
 	recentFor = 3 * time.Minute
-	// recentLimit is the most domains of which it is; that of the others is put right with all rows.
+	// recentLimit is the maximum number of such domains; the status of others is restored by the resync.
 	recentLimit = 1000
 )
 
-// recent are the domains that were verified lately. While there are none they cost the database nothing.
+// recent holds the recently verified domains. If there are none, no query is made.
 type recent struct {
 	now func() time.Time
 
@@ -36,7 +36,7 @@ func (r *recent) add(cdids ...string) {
 	}
 }
 
-// list returns those that are recent still.
+// list returns the domains that are still recent.
 func (r *recent) list() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -51,12 +51,12 @@ func (r *recent) list() []string {
 	return cdids
 }
 
-// load adds once what was verified before this process was there.
+// load adds, once, the domains that were verified before this process started.
 func (r *recent) load(ctx context.Context, s *store.Store) error {
 	if r.loaded {
 		return nil
 	}
-	cdids, err := s.Recent(ctx, recentFor, recentLimit)
+	cdids, err := s.RecentlyVerified(ctx, recentFor, recentLimit)
 	if err != nil {
 		return err
 	}
@@ -65,8 +65,8 @@ func (r *recent) load(ctx context.Context, s *store.Store) error {
 	return nil
 }
 
-// KeepStatus writes the status of domains that were verified lately where somebody wrote over it. It is for one goroutine.
-func (c *Checker) KeepStatus(ctx context.Context) error {
+// RestoreStatus restores the overwritten status of recently verified domains. It must not be called concurrently.
+func (c *Checker) RestoreStatus(ctx context.Context) error {
 	if err := c.recent.load(ctx, c.store); err != nil {
 		return err
 	}

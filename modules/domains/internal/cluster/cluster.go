@@ -1,7 +1,7 @@
-// Package cluster keeps the objects of custom domains in the cluster in line with what is known of the domains.
+// Package cluster reconciles the objects of custom domains in the cluster with the desired state in the database.
 //
-// Several processes may do so at once: every decision is made from the database, applying twice is applying once, and a
-// reconcile that finds nothing to change writes nothing.
+// Several processes may do so at once: every decision is made from the database, applying is idempotent, and a reconcile without
+// a difference writes nothing.
 package cluster
 
 import (
@@ -24,72 +24,72 @@ import (
 	"app238.com/inner/modules/domains/internal/store"
 )
 
-// settle is how long an event waits for its fellows: the objects of a name are made one right after the other.
-const settle = 100 * time.Millisecond
+// eventDelay is how long an event is delayed to merge it with others: the objects of a name are created one after the other.
+const eventDelay = 100 * time.Millisecond
 
-// makeLimit bounds making a domain's objects, landLimit how long the API server may yet work on a request whose sender went
-// away: a minute is its own limit.
+// applyTimeout limits applying the objects of a domain. serverTimeout is how long the API server may work on a request after its
+// client went away: its own request timeout is a minute.
 const (
-	makeLimit = 30 * time.Second
-	landLimit = time.Minute
+	applyTimeout  = 30 * time.Second
+	serverTimeout = time.Minute
 )
 
-// again is after what time to look at a domain again that somebody else is changing.
-const again = time.Second
+// requeueAfter is when a domain is reconciled again that another process is changing.
+const requeueAfter = time.Second
 
-// pageSize is how many wishes are read at once.
+// pageSize is how many rows, or objects, are read at once.
 const pageSize = 1000
 
-// Cluster works on names of objects while it is started. It is started once.
+// Cluster reconciles while it is started. It is started once. The key of its queue is the name of a domain's objects.
 type Cluster struct {
-	builder objects.Builder
-	clients *kube.Clients
-	log     *zap.Logger
-	metrics *metrics.Metrics
-	store   *store.Store
-	queue   *workqueue.Queue
-	workers int
-	watches []*watched
-	writes  *kube.Writes
-	synced  atomic.Bool
+	builder   objects.Builder
+	clients   *kube.Clients
+	log       *zap.Logger
+	metrics   *metrics.Metrics
+	store     *store.Store
+	queue     *workqueue.Queue
+	workers   int
+	informers []*kindInformer
+	writes    *kube.Writes
+	synced    atomic.Bool
 
 	mu sync.Mutex
-	// seen are the revisions of the wishes that were fulfilled.
-	seen map[string]int64
+	// reconciled has the revision up to which each name was reconciled.
+	reconciled map[string]int64
 
 	stop context.CancelFunc
 	done sync.WaitGroup
 }
 
-// New makes a Cluster that is not started.
+// New returns a Cluster that is not started.
 func New(c *config.Config, log *zap.Logger, clients *kube.Clients, m *metrics.Metrics, s *store.Store) *Cluster {
 	return &Cluster{
 		builder: objects.Builder{Namespace: c.Kubernetes.Namespaces.Ingress, Issuer: c.Domains.Issuer, Platform: c.PlatformMark()},
 		clients: clients, log: log.Named("controller"), metrics: m, store: s, workers: c.Domains.Workers,
-		queue: workqueue.NewQueue(c.Controller), seen: map[string]int64{}, writes: kube.NewWrites(),
+		queue: workqueue.NewQueue(c.Controller), reconciled: map[string]int64{}, writes: kube.NewWrites(),
 	}
 }
 
-// Start begins to watch and returns at once. Work begins when everything was listed that the cluster knows.
+// Start starts the informers and returns at once. Reconciling starts when the informers of all known kinds are synced.
 func (c *Cluster) Start() {
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	for _, kind := range objects.Kinds() {
-		w, err := c.watch(kind)
+		w, err := c.newInformer(kind)
 		if err != nil {
-			// Only a started informer refuses handlers.
-			c.log.Error("custom domains cannot be watched", zap.String("kind", kind.Name), logging.Error(err))
+			// Only a started informer rejects handlers.
+			c.log.Error("informer of custom domains failed", zap.String("kind", kind.Name), logging.Error(err))
 			continue
 		}
-		c.watches = append(c.watches, w)
+		c.informers = append(c.informers, w)
 	}
-	for _, w := range c.watches {
+	for _, w := range c.informers {
 		c.done.Go(func() { w.informer.RunWithContext(ctx) })
-		c.done.Go(func() { c.follow(ctx, w) })
+		c.done.Go(func() { c.awaitSync(ctx, w) })
 	}
 	c.done.Go(func() {
-		for _, w := range c.watches {
-			if !w.known(ctx) {
+		for _, w := range c.informers {
+			if !w.awaitListed(ctx) {
 				return
 			}
 		}
@@ -99,7 +99,7 @@ func (c *Cluster) Start() {
 	})
 }
 
-// Stop ends it; what is being done is told to stop.
+// Stop cancels the running reconciles and waits for them until ctx ends.
 func (c *Cluster) Stop(ctx context.Context) error {
 	c.synced.Store(false)
 	c.queue.ShutDown()
@@ -108,12 +108,12 @@ func (c *Cluster) Stop(ctx context.Context) error {
 	}
 	c.stop()
 	if err := guard.Wait(ctx, &c.done); err != nil {
-		return fmt.Errorf("custom domains: work was cut short: %w", err)
+		return fmt.Errorf("custom domains: reconciles did not stop in time: %w", err)
 	}
 	return nil
 }
 
-// Ready tells whether objects are being worked on. Kinds that the cluster does not know do not keep it from that.
+// Ready returns an error until the informers are synced. Kinds that the cluster does not know are not waited for.
 func (c *Cluster) Ready() error {
 	if !c.synced.Load() {
 		return errors.New("domain caches not synced")
@@ -121,11 +121,11 @@ func (c *Cluster) Ready() error {
 	return nil
 }
 
-// Look has the objects of a name looked at now.
-func (c *Cluster) Look(name string) { c.queue.AddSpecChange(name) }
+// Enqueue enqueues a name with priority.
+func (c *Cluster) Enqueue(name string) { c.queue.AddSpecChange(name) }
 
-// LookAtChanged has the objects of all domains looked at whose wish has changed since this process last fulfilled it.
-func (c *Cluster) LookAtChanged(ctx context.Context) error {
+// EnqueueChanged enqueues the names whose desired state has changed since this process reconciled them.
+func (c *Cluster) EnqueueChanged(ctx context.Context) error {
 	for after := ""; ; {
 		page, err := c.store.ListDesired(ctx, after, pageSize)
 		if err != nil || len(page) == 0 {
@@ -133,28 +133,28 @@ func (c *Cluster) LookAtChanged(ctx context.Context) error {
 		}
 		after = page[len(page)-1].CDID
 		for _, w := range page {
-			if !c.isSeen(w) {
+			if !c.isReconciled(w) {
 				c.queue.AddBacklog(w.Name)
 			}
 		}
 	}
 }
 
-func (c *Cluster) isSeen(w store.Desired) bool {
+func (c *Cluster) isReconciled(w store.Desired) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	revision, ok := c.seen[w.Name]
+	revision, ok := c.reconciled[w.Name]
 	return ok && revision == w.Revision
 }
 
-func (c *Cluster) see(w store.Desired) {
+func (c *Cluster) setReconciled(w store.Desired) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.seen[w.Name] = w.Revision
+	c.reconciled[w.Name] = w.Revision
 }
 
-func (c *Cluster) unsee(name string) {
+func (c *Cluster) clearReconciled(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.seen, name)
+	delete(c.reconciled, name)
 }

@@ -18,84 +18,85 @@ import (
 	"app238.com/inner/modules/domains/internal/store"
 )
 
-// notInstalled is what is said of a certificate in a cluster without cert-manager.
+// notInstalled is the readiness of a certificate in a cluster without cert-manager.
 const notInstalled = "cert-manager is not installed"
 
-// notOurs is what is said of a domain whose objects' name another platform uses in a namespace that both share.
-const notOurs = "objects of this name are another platform's"
+// otherPlatform is the readiness of a certificate whose name is used by another platform in a shared namespace.
+const otherPlatform = "objects of this name are another platform's"
 
-// errBusy makes a reconcile look again soon, and is no failure.
-var errBusy = errors.New("another process changes the desired state or the objects, or the cache is behind what was written")
+// errRequeue requeues a name without counting a failure.
+var errRequeue = errors.New("another process changes the desired state or the objects, or the cache is stale")
 
-// reconcile brings the objects of a name to what the database wishes. Objects that the database knows nothing of are left:
-// it may be the wrong one, and deleting them is for the audit to decide.
+// reconcile brings the objects of a name to the desired state in the database. Objects that the database does not know are left
+// to the audit: this may be the wrong database.
 func (c *Cluster) reconcile(ctx context.Context, name string) (workqueue.Result, error) {
 	if c.writes.Pending(name, c.cached, time.Now()) > 0 {
-		return workqueue.Result{Again: again}, nil
+		return workqueue.Result{Again: requeueAfter}, nil
 	}
 	desired, err := c.store.Desired(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
-		c.unsee(name)
+		c.clearReconciled(name)
 		return workqueue.Result{}, nil
 	}
 	if err != nil {
 		return workqueue.Result{}, err
 	}
-	wrote, err := c.applyOrDelete(ctx, desired)
-	if errors.Is(err, errBusy) {
-		return workqueue.Result{Again: again, Wrote: wrote}, nil
+	written, err := c.applyOrDelete(ctx, desired)
+	if errors.Is(err, errRequeue) {
+		return workqueue.Result{Again: requeueAfter, Wrote: written}, nil
 	}
-	if err == nil && !desired.Gone {
-		c.see(desired)
+	if err == nil && !desired.Deleting {
+		c.setReconciled(desired)
 	}
-	return workqueue.Result{Wrote: wrote}, err
+	return workqueue.Result{Wrote: written}, err
 }
 
-func (c *Cluster) applyOrDelete(ctx context.Context, desired store.Desired) (wrote bool, err error) {
-	switch foreign := c.foreign(desired.Name); {
-	case desired.Served && foreign:
-		return false, c.note(ctx, desired, notOurs)
+func (c *Cluster) applyOrDelete(ctx context.Context, desired store.Desired) (written bool, err error) {
+	switch ownedByOther := c.ownedByOther(desired.Name); {
+	case desired.Served && ownedByOther:
+		return false, c.recordCertificate(ctx, desired, otherPlatform)
 	case desired.Served:
-		return c.serve(ctx, desired)
-	case desired.Gone:
-		return false, c.remove(ctx, desired, foreign)
-	case foreign:
-		return false, c.note(ctx, desired, "")
+		return c.applyDomain(ctx, desired)
+	case desired.Deleting:
+		return false, c.finalize(ctx, desired, ownedByOther)
+	case ownedByOther:
+		return false, c.recordCertificate(ctx, desired, "")
 	}
-	return c.withdraw(ctx, desired)
+	return c.deleteObjects(ctx, desired)
 }
 
-// change is an object that is missing or different.
+// change is an object that is missing or different. Its live object may be nil.
 type change struct {
-	kind         objects.Kind
-	wished, live *unstructured.Unstructured
+	kind          objects.Kind
+	desired, live *unstructured.Unstructured
 }
 
-// serve makes what is missing or different.
-func (c *Cluster) serve(ctx context.Context, desired store.Desired) (wrote bool, err error) {
-	certificate, changes, err := c.compare(desired)
+// applyDomain applies the objects that are missing or different.
+func (c *Cluster) applyDomain(ctx context.Context, desired store.Desired) (written bool, err error) {
+	certificate, changes, err := c.diff(desired)
 	if err != nil {
 		return false, err
 	}
 	if len(changes) > 0 {
-		if err := c.make(ctx, desired, changes); err != nil {
+		if err := c.applyChanges(ctx, desired, changes); err != nil {
 			return true, err
 		}
 	}
-	return len(changes) > 0, c.note(ctx, desired, certificate)
+	return len(changes) > 0, c.recordCertificate(ctx, desired, certificate)
 }
 
-// foreign tells whether another platform has made an object of this name.
-func (c *Cluster) foreign(name string) bool {
-	return slices.ContainsFunc(c.watches, func(w *watched) bool {
-		return w.installed() && c.builder.Foreign(w.live(c.builder.Namespace, name))
+// ownedByOther reports whether an object of this name belongs to another platform.
+func (c *Cluster) ownedByOther(name string) bool {
+	return slices.ContainsFunc(c.informers, func(w *kindInformer) bool {
+		return w.installed() && c.builder.OwnedByOther(w.live(c.builder.Namespace, name))
 	})
 }
 
-// compare tells how the certificate is, and what is missing or different.
-func (c *Cluster) compare(desired store.Desired) (certificate string, changes []change, err error) {
+// diff returns the readiness of the certificate and the objects that are missing or different.
+func (c *Cluster) diff(desired store.Desired) (certificate string, changes []change, err error) {
 	certificate = notInstalled
-	for _, w := range c.watches {
+	domain := objects.Domain{CDID: desired.CDID, UserUID: desired.UserUID, Host: desired.Host, Target: desired.Target}
+	for _, w := range c.informers {
 		if !w.installed() {
 			continue
 		}
@@ -103,46 +104,45 @@ func (c *Cluster) compare(desired store.Desired) (certificate string, changes []
 		if w.kind == objects.Certificates() {
 			certificate = objects.Readiness(live)
 		}
-		wished, err := c.builder.Build(w.kind, objects.Domain{CDID: desired.CDID, UserUID: desired.UserUID, Host: desired.Host, Target: desired.Target})
+		object, err := c.builder.Build(w.kind, domain)
 		if err != nil {
 			return "", nil, err
 		}
-		if drift.Differs(wished.Object, content(live)) {
-			changes = append(changes, change{w.kind, wished, live})
+		if drift.Differs(object.Object, content(live)) {
+			changes = append(changes, change{w.kind, object, live})
 		}
 	}
 	return certificate, changes, nil
 }
 
-// make applies what differs, and has the others know meanwhile: who removes the domain forgets it only when nothing can be
-// made of it any more, or nobody would look for that again.
-func (c *Cluster) make(ctx context.Context, desired store.Desired, changes []change) error {
-	ctx, cancel := context.WithTimeout(ctx, makeLimit)
+// applyChanges applies changes and marks the domain as applying meanwhile. While it is marked, a process that removes the domain
+// keeps its row, so that objects which are created late are still deleted.
+func (c *Cluster) applyChanges(ctx context.Context, desired store.Desired, changes []change) error {
+	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	err := c.store.BeginApply(ctx, desired, makeLimit+landLimit)
+	err := c.store.BeginApply(ctx, desired, applyTimeout+serverTimeout)
 	if errors.Is(err, store.ErrNotFound) {
-		return errBusy
+		return errRequeue
 	}
 	if err != nil {
 		return err
 	}
 	for _, ch := range changes {
-		if err := c.apply(ctx, ch.kind, ch.wished, ch.live); err != nil {
-			return err // it may have been carried out all the same
+		if err := c.apply(ctx, ch.kind, ch.desired, ch.live); err != nil {
+			return err // the API server may have applied it nevertheless
 		}
 	}
 	return c.store.EndApply(ctx, desired.CDID)
 }
 
-// apply writes an object. One that somebody made with a value which can never be changed is made anew where that helps: none
-// holds anything that could be lost.
+// apply applies an object. If an immutable field differs, it deletes and creates the object, which holds no data.
 func (c *Cluster) apply(ctx context.Context, kind objects.Kind, desired, live *unstructured.Unstructured) error {
 	c.metrics.Writes.WithLabelValues(kind.Name, "apply").Inc()
 	written, err := drift.Apply(ctx, c.clients, kind.Resource, desired, content(live))
 	if apierrors.IsInvalid(err) && live != nil {
 		if written, err = c.clients.Recreate(ctx, kind.Resource, desired, err); err == nil {
 			c.metrics.Writes.WithLabelValues(kind.Name, "delete").Inc()
-			c.log.Info("replaced an object that cannot be changed", zap.String("kind", kind.Name), zap.String("name", desired.GetName()))
+			c.log.Info("object with immutable fields replaced", zap.String("kind", kind.Name), zap.String("name", desired.GetName()))
 		}
 	}
 	if err != nil {
@@ -159,41 +159,41 @@ func content(live *unstructured.Unstructured) map[string]any {
 	return live.Object
 }
 
-// withdraw deletes the objects that are there. The certificate's Secret stays: the domain may come back.
-func (c *Cluster) withdraw(ctx context.Context, desired store.Desired) (wrote bool, err error) {
-	// The route goes first, so that none leads to what is not there.
-	for _, w := range slices.Backward(c.watches) {
+// deleteObjects deletes the existing objects. The certificate's Secret stays, because the domain may be verified again.
+func (c *Cluster) deleteObjects(ctx context.Context, desired store.Desired) (written bool, err error) {
+	// The route is deleted first, so that it never refers to missing objects.
+	for _, w := range slices.Backward(c.informers) {
 		if !w.installed() || w.live(c.builder.Namespace, desired.Name) == nil {
 			continue
 		}
 		if err := c.delete(ctx, w.kind.Name, w.kind.Resource, desired.Name); err != nil {
-			return wrote, err
+			return written, err
 		}
-		wrote = true
+		written = true
 		c.writes.ExpectGone(desired.Name, c.ref(w.kind, desired.Name), time.Now())
 	}
-	return wrote, c.note(ctx, desired, "")
+	return written, c.recordCertificate(ctx, desired, "")
 }
 
-// remove deletes everything by its name, also what lost its labels, and then what is known of the domain, unless another
-// process may yet make something of it.
-func (c *Cluster) remove(ctx context.Context, desired store.Desired, foreign bool) error {
-	if foreign {
-		c.log.Warn("objects of a custom domain are another platform's and stay", zap.String("name", desired.Name))
-	} else if err := c.removeAll(ctx, desired); err != nil {
+// finalize deletes all objects by name, including those without labels, and then the row of the checks, unless another process
+// may still create objects.
+func (c *Cluster) finalize(ctx context.Context, desired store.Desired, ownedByOther bool) error {
+	if ownedByOther {
+		c.log.Warn("objects of a custom domain belong to another platform and are kept", zap.String("name", desired.Name))
+	} else if err := c.deleteAll(ctx, desired); err != nil {
 		return err
 	}
 	if desired.Applying {
-		return errBusy
+		return errRequeue
 	}
-	if err := c.store.Forget(ctx, desired); err != nil {
+	if err := c.store.Delete(ctx, desired); err != nil {
 		return err
 	}
 	c.log.Info("objects of a custom domain removed", zap.String("cdid", desired.CDID), zap.String("domain", desired.Host))
 	return nil
 }
 
-func (c *Cluster) removeAll(ctx context.Context, desired store.Desired) error {
+func (c *Cluster) deleteAll(ctx context.Context, desired store.Desired) error {
 	for _, kind := range slices.Backward(objects.Kinds()) {
 		if err := c.delete(ctx, kind.Name, kind.Resource, desired.Name); err != nil {
 			return err
@@ -210,8 +210,8 @@ func (c *Cluster) delete(ctx context.Context, kind string, resource schema.Group
 	return nil
 }
 
-// note has operators see how the certificate is.
-func (c *Cluster) note(ctx context.Context, desired store.Desired, certificate string) error {
+// recordCertificate records the readiness of the certificate for operators.
+func (c *Cluster) recordCertificate(ctx context.Context, desired store.Desired, certificate string) error {
 	if desired.Certificate == certificate {
 		return nil
 	}

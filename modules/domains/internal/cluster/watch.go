@@ -21,32 +21,32 @@ import (
 	"app238.com/inner/modules/domains/internal/objects"
 )
 
-// watched is one kind of objects as the cluster has them.
-type watched struct {
+// kindInformer is the informer of one kind.
+type kindInformer struct {
 	kind     objects.Kind
 	informer cache.SharedIndexInformer
-	// missing is closed when the cluster said that it does not know the kind. The informer goes on trying, so that the
-	// kind is watched as soon as it is installed.
+	// missing is closed when the cluster does not know the kind. The informer keeps retrying, so the kind is watched as soon as
+	// it is installed.
 	missing     chan struct{}
 	missingOnce sync.Once
 	synced      atomic.Bool
 }
 
-func (c *Cluster) watch(kind objects.Kind) (*watched, error) {
-	w := &watched{kind: kind, missing: make(chan struct{}), informer: kube.NewInformer(
+func (c *Cluster) newInformer(kind objects.Kind) (*kindInformer, error) {
+	w := &kindInformer{kind: kind, missing: make(chan struct{}), informer: kube.NewInformer(
 		c.clients.Dynamic.Resource(kind.Resource).Namespace(c.builder.Namespace), &unstructured.Unstructured{},
 		objects.AppLabel+"="+objects.App, cache.Indexers{})}
-	if err := w.informer.SetTransform(strip); err != nil {
+	if err := w.informer.SetTransform(stripUnused); err != nil {
 		return nil, fmt.Errorf("informer of %s: %w", kind.Name, err)
 	}
 	if err := w.informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
-		c.failed(ctx, w, err)
+		c.onWatchError(ctx, w, err)
 	}); err != nil {
 		return nil, fmt.Errorf("informer of %s: %w", kind.Name, err)
 	}
 	changed := func(object any) {
 		if o, ok := object.(metav1.Object); ok {
-			c.queue.AddAfter(o.GetName(), settle)
+			c.queue.AddAfter(o.GetName(), eventDelay)
 		}
 	}
 	deleted := func(object any) {
@@ -64,8 +64,8 @@ func (c *Cluster) watch(kind objects.Kind) (*watched, error) {
 	return w, err
 }
 
-// strip removes what is never looked at, before it is kept.
-func strip(object any) (any, error) {
+// stripUnused removes unused content before an object is cached.
+func stripUnused(object any) (any, error) {
 	if o, ok := object.(metav1.Object); ok {
 		drift.Note(o)
 		if annotations := o.GetAnnotations(); annotations[corev1.LastAppliedConfigAnnotation] != "" {
@@ -76,13 +76,13 @@ func strip(object any) (any, error) {
 	return object, nil
 }
 
-// failed tells of a watch that broke off. Watches that end are as usual as they are frequent.
-func (c *Cluster) failed(ctx context.Context, w *watched, err error) {
+// onWatchError logs the end of a watch. A watch that ends regularly is logged for debugging only.
+func (c *Cluster) onWatchError(ctx context.Context, w *kindInformer, err error) {
 	if apierrors.IsNotFound(err) && !w.synced.Load() {
 		w.missingOnce.Do(func() {
 			close(w.missing)
 			c.metrics.Installed.WithLabelValues(w.kind.Name).Set(0)
-			c.log.Warn("the cluster does not know a kind of object that custom domains need; they are served without it until it is installed",
+			c.log.Warn("kind of object is not installed; custom domains are served without it",
 				zap.String("kind", w.kind.Name), zap.String("group", w.kind.Resource.Group))
 		})
 		return
@@ -95,8 +95,8 @@ func (c *Cluster) failed(ctx context.Context, w *watched, err error) {
 	c.log.Warn("watch of custom domains interrupted", fields...)
 }
 
-// follow waits until a kind was listed. Where that is late, because the kind was installed only now, every domain needs a look.
-func (c *Cluster) follow(ctx context.Context, w *watched) {
+// awaitSync waits until the informer is synced. If the kind was missing before, every domain is reconciled again.
+func (c *Cluster) awaitSync(ctx context.Context, w *kindInformer) {
 	select {
 	case <-w.informer.HasSyncedChecker().Done():
 	case <-ctx.Done():
@@ -106,16 +106,16 @@ func (c *Cluster) follow(ctx context.Context, w *watched) {
 	c.metrics.Installed.WithLabelValues(w.kind.Name).Set(1)
 	select {
 	case <-w.missing:
-		c.log.Info("a kind of object that custom domains need was installed", zap.String("kind", w.kind.Name))
+		c.log.Info("kind of object was installed", zap.String("kind", w.kind.Name))
 		c.mu.Lock()
-		clear(c.seen)
+		clear(c.reconciled)
 		c.mu.Unlock()
 	default:
 	}
 }
 
-// known waits until a kind was listed, or is known to be missing. It returns false where ctx ends before.
-func (w *watched) known(ctx context.Context) bool {
+// awaitListed waits until the kind was listed or is known to be missing. It returns false if ctx ends before.
+func (w *kindInformer) awaitListed(ctx context.Context) bool {
 	select {
 	case <-w.informer.HasSyncedChecker().Done():
 		return true
@@ -126,16 +126,16 @@ func (w *watched) known(ctx context.Context) bool {
 	}
 }
 
-// installed tells whether the cluster knows the kind.
-func (w *watched) installed() bool { return w.informer.HasSynced() }
+// installed reports whether the cluster knows the kind.
+func (w *kindInformer) installed() bool { return w.informer.HasSynced() }
 
 func (c *Cluster) ref(kind objects.Kind, name string) kube.Ref {
 	return kube.Ref{Resource: kind.Resource, Namespace: c.builder.Namespace, Name: name}
 }
 
-// cached returns the resource version of an object in the cache, "" where it is not there.
+// cached returns the resource version of an object in the cache, or "".
 func (c *Cluster) cached(ref kube.Ref) string {
-	for _, w := range c.watches {
+	for _, w := range c.informers {
 		if w.kind.Resource == ref.Resource {
 			if live := w.live(ref.Namespace, ref.Name); live != nil {
 				return live.GetResourceVersion()
@@ -145,8 +145,8 @@ func (c *Cluster) cached(ref kube.Ref) string {
 	return ""
 }
 
-// live returns the object of a name, nil where there is none.
-func (w *watched) live(namespace, name string) *unstructured.Unstructured {
+// live returns the object of a name, or nil.
+func (w *kindInformer) live(namespace, name string) *unstructured.Unstructured {
 	object, exists, err := w.informer.GetStore().GetByKey(cache.NewObjectName(namespace, name).String())
 	if err != nil || !exists {
 		return nil

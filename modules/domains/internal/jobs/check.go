@@ -1,4 +1,4 @@
-// Package jobs holds the jobs of custom domains, one file a job type.
+// Package jobs holds the jobs of custom domains.
 package jobs
 
 import (
@@ -14,55 +14,56 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// CheckType is the job type of a check of all custom domains.
+// CheckType is the job type that checks all custom domains.
 const CheckType = "domain.check"
 
-// Check is the payload: check every custom domain now.
+// Check is the payload, which is empty: the job covers all domains.
 type Check struct{}
 
-// Validate accepts it; there is nothing in it.
+// Validate implements job.Payload.
 func (Check) Validate() error { return nil }
 
-// OrderingKey is the type itself: never two at once.
+// OrderingKey implements job.Payload: two of these jobs never run at once.
 func (Check) OrderingKey() string { return CheckType }
 
-type checkAll struct {
+type checkJob struct {
 	checker *check.Checker
 	log     *zap.Logger
-	pass    *scan.Scan
+	scanner *scan.Scanner
 }
 
-// NewCheck defines the job.
-func NewCheck(c *config.Config, log *zap.Logger, checker *check.Checker, p *scan.Scan) job.Definition {
+// NewCheck defines the job domain.check.
+func NewCheck(c *config.Config, log *zap.Logger, checker *check.Checker, scanner *scan.Scanner) job.Definition {
 	return job.Define(job.Spec{
 		Type: CheckType, Aliases: []string{"DomainCheckJob", "DomainCheck", "CheckDomainJob", "CheckDomain"},
 		Lane: job.SlowLane, Timeout: c.Domains.PassTimeout,
-	}, checkAll{checker: checker, log: log.Named("job"), pass: p})
+	}, checkJob{checker: checker, log: log.Named("job"), scanner: scanner})
 }
 
-// NewPeriodic has the job run by itself.
+// NewPeriodic schedules the job.
 func NewPeriodic(c *config.Config) job.Periodic {
 	return job.Periodic{Name: CheckType, Interval: c.Domains.CheckInterval, Type: CheckType, Payload: Check{}}
 }
 
-// Execute looks for rows that came, changed or vanished, and then checks every domain: pending, verified and error alike.
-func (j checkAll) Execute(ctx context.Context, task job.Task, _ Check) error {
-	if err := j.pass.Run(ctx); err != nil {
+// Execute scans the rows and then checks every domain, whatever its status.
+func (j checkJob) Execute(ctx context.Context, task job.Task, _ Check) error {
+	if err := j.scanner.ScanAll(ctx); err != nil {
 		return databaseError("reading the custom domains", err)
 	}
-	summary, err := j.checker.All(ctx)
+	summary, err := j.checker.CheckAll(ctx)
 	if err != nil {
 		return databaseError("writing the checks", err)
 	}
-	j.log.Info("custom domains checked", zap.Int64("task_id", task.ID), zap.Int("right", summary[lifecycle.Valid]),
-		zap.Int("wrong", summary[lifecycle.Invalid]), zap.Int("unknown", summary[lifecycle.Unreachable]), zap.Int("refused", summary[lifecycle.Refused]))
+	j.log.Info("custom domains checked", zap.Int64("task_id", task.ID), zap.Int("valid", summary[lifecycle.Valid]),
+		zap.Int("invalid", summary[lifecycle.Invalid]), zap.Int("unreachable", summary[lifecycle.Unreachable]),
+		zap.Int("refused", summary[lifecycle.Refused]))
 	return nil
 }
 
-// GiveUp has no row to write to: each domain's own row says how it fares.
-func (checkAll) OnDiscarded(context.Context, job.Task, Check, string) error { return nil }
+// OnDiscarded does nothing: each domain's own row shows its status.
+func (checkJob) OnDiscarded(context.Context, job.Task, Check, string) error { return nil }
 
-// databaseError says what an error of the database means for a task.
+// databaseError converts an error of the database to that of a task.
 func databaseError(what string, err error) error {
 	if database.IsUnavailable(err) {
 		return job.NewUnavailable("database", err)

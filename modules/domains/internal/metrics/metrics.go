@@ -15,16 +15,16 @@ import (
 
 // Metrics are the counters and histograms of one process. Times are in seconds.
 type Metrics struct {
-	// Checks counts checks by their result, CheckTime is the time of one.
-	Checks    *prometheus.CounterVec
-	CheckTime prometheus.Histogram
-	// Writes counts changes of objects in the cluster, by kind and action (apply, delete).
+	// Checks counts checks by result, CheckDuration measures them.
+	Checks        *prometheus.CounterVec
+	CheckDuration prometheus.Histogram
+	// Writes counts writes of objects in the cluster, by kind and action (apply, delete).
 	Writes *prometheus.CounterVec
-	// Installed is 1 for each kind of object that the cluster knows, else 0.
+	// Installed is 1 for each kind that the cluster knows, else 0.
 	Installed *prometheus.GaugeVec
 
-	questions    *prometheus.CounterVec
-	questionTime prometheus.Histogram
+	queries       *prometheus.CounterVec
+	queryDuration prometheus.Histogram
 }
 
 // New registers the metrics with r.
@@ -33,39 +33,40 @@ func New(r *prometheus.Registry) (*Metrics, error) {
 	m := &Metrics{
 		Checks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "inner_domain_checks_total", Help: "Checks of custom domains."}, []string{"result"}),
-		CheckTime: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "inner_domain_check_duration_seconds", Help: "Time of one check.", Buckets: times}),
+		CheckDuration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "inner_domain_check_duration_seconds", Help: "Duration of a check.", Buckets: times}),
 		Writes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "inner_domain_object_writes_total", Help: "Changes of objects of custom domains."}, []string{"kind", "action"}),
+			Name: "inner_domain_object_writes_total", Help: "Writes of objects of custom domains."}, []string{"kind", "action"}),
 		Installed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "inner_domain_kind_installed", Help: "Whether the cluster knows a kind that serves custom domains."}, []string{"kind"}),
-		questions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "inner_domain_dns_queries_total", Help: "Questions to DNS servers, by what came of them."}, []string{"result"}),
-		questionTime: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "inner_domain_dns_query_duration_seconds", Help: "Time of one question.", Buckets: times}),
+			Name: "inner_domain_kind_installed", Help: "1 if the cluster knows a kind of object that serves custom domains.",
+		}, []string{"kind"}),
+		queries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "inner_domain_dns_queries_total", Help: "Queries to DNS servers, by result."}, []string{"result"}),
+		queryDuration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "inner_domain_dns_query_duration_seconds", Help: "Duration of a DNS query.", Buckets: times}),
 	}
-	return m, errors.Join(r.Register(m.Checks), r.Register(m.CheckTime), r.Register(m.Writes), r.Register(m.Installed),
-		r.Register(m.questions), r.Register(m.questionTime))
+	return m, errors.Join(r.Register(m.Checks), r.Register(m.CheckDuration), r.Register(m.Writes), r.Register(m.Installed),
+		r.Register(m.queries), r.Register(m.queryDuration))
 }
 
-// Question notes one question to a DNS server.
-func (m *Metrics) Question(result string, took time.Duration) {
-	m.questions.WithLabelValues(result).Inc()
-	m.questionTime.Observe(took.Seconds())
+// ObserveQuery records one query to a DNS server.
+func (m *Metrics) ObserveQuery(result string, took time.Duration) {
+	m.queries.WithLabelValues(result).Inc()
+	m.queryDuration.Observe(took.Seconds())
 }
 
-// countTimeout bounds the look into the database that a scrape makes.
-const countTimeout = 2 * time.Second
+// collectTimeout limits the queries of one scrape.
+const collectTimeout = 2 * time.Second
 
-// Count is a collector of the domains by state and of their certificates, over all processes.
-type Count struct {
+// Collector exports the number of domains by state and of their certificates, whichever process serves them.
+type Collector struct {
 	store                 *store.Store
 	domains, certificates *prometheus.Desc
 }
 
-// NewCount registers the collector with r.
-func NewCount(r *prometheus.Registry, s *store.Store) (*Count, error) {
-	c := &Count{
+// NewCollector registers the collector with r.
+func NewCollector(r *prometheus.Registry, s *store.Store) (*Collector, error) {
+	c := &Collector{
 		store:   s,
 		domains: prometheus.NewDesc("inner_domains", "Custom domains by state.", []string{"state"}, nil),
 		certificates: prometheus.NewDesc("inner_domain_certificates",
@@ -75,11 +76,11 @@ func NewCount(r *prometheus.Registry, s *store.Store) (*Count, error) {
 }
 
 // Describe implements prometheus.Collector.
-func (c *Count) Describe(to chan<- *prometheus.Desc) { to <- c.domains; to <- c.certificates }
+func (c *Collector) Describe(to chan<- *prometheus.Desc) { to <- c.domains; to <- c.certificates }
 
-// Collect implements prometheus.Collector. Without an answer of the database there are no values.
-func (c *Count) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
+// Collect implements prometheus.Collector. If the database is unavailable, it collects no values.
+func (c *Collector) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), collectTimeout)
 	defer cancel()
 	counts, err := c.store.Count(ctx)
 	if err != nil {

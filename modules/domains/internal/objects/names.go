@@ -1,5 +1,5 @@
-// Package objects builds the objects that serve a custom domain, as section 3 of the platform's contract asks for them.
-// Everything here is pure.
+// Package objects builds the objects that serve a custom domain, as section 3 of the platform's contract defines them. Its
+// functions are pure.
 package objects
 
 import (
@@ -8,19 +8,19 @@ import (
 
 // Labels and annotations of the objects.
 const (
-	// AppLabel has the value App; UserLabel holds users.uid.
+	// AppLabel has the value App, UserLabel the users.uid.
 	AppLabel  = "app"
 	App       = "custom-domain"
 	UserLabel = "user-uid"
-	// IDAnnotation holds custom_domains.cdid.
+	// IDAnnotation has the custom_domains.cdid.
 	IDAnnotation = "console.app238.com/cdid"
-	// UserAnnotation holds users.uid in full: a label takes one character less than an identifier may have.
+	// UserAnnotation has the complete users.uid: a label may be one character shorter than an identifier.
 	UserAnnotation = "console.app238.com/user-uid"
-	// PlatformAnnotation holds the mark of the platform (config.PlatformMark) that made the object: several may share a namespace.
+	// PlatformAnnotation has the mark (config.PlatformMark) of the platform that owns the object: platforms may share a namespace.
 	PlatformAnnotation = "console.app238.com/platform"
 )
 
-// labelLimit is the longest label value and the longest name of a Service (Kubernetes).
+// labelLimit is the maximum length of a label value and of the name of a Service.
 const labelLimit = 63
 
 // Name returns the name of the objects of a domain.
@@ -33,7 +33,7 @@ func SecretName(cdid string) string {
 	return identifier.Style{Separator: "-", Limit: labelLimit}.Name(App+"-tls", cdid)
 }
 
-// userLabel is the user's uid as the value of a label.
+// userLabel returns the user's uid as the value of a label.
 func userLabel(userUID string) string {
 	if len(userUID) <= labelLimit {
 		return userUID

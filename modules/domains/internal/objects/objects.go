@@ -4,7 +4,10 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"app238.com/inner/app/kube/drift"
@@ -13,41 +16,41 @@ import (
 
 // Kind is one of the kinds of objects that serve a domain.
 type Kind struct {
-	// Name is the kind's, such as Service.
+	// Name is the name of the kind, such as Service.
 	Name string
-	// Resource is where the API keeps it.
+	// Resource is its resource in the API.
 	Resource schema.GroupVersionResource
 }
 
-// Services are ExternalName Services, which lead to the target.
+// Services is the kind of ExternalName Services that point at the target.
 func Services() Kind {
 	return Kind{"Service", corev1.SchemeGroupVersion.WithResource("services")}
 }
 
-// Certificates are cert-manager's.
+// Certificates is the kind of cert-manager's Certificates.
 func Certificates() Kind {
 	return Kind{"Certificate", schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificates"}}
 }
 
-// Routes are Traefik's IngressRoutes.
+// Routes is the kind of Traefik's IngressRoutes.
 func Routes() Kind {
 	return Kind{"IngressRoute", schema.GroupVersionResource{Group: "traefik.io", Version: "v1alpha1", Resource: "ingressroutes"}}
 }
 
-// Kinds returns the kinds in the order in which they are made: a route comes after what it names.
+// Kinds returns the kinds in the order of creation: a route follows the objects that it refers to.
 func Kinds() []Kind { return []Kind{Services(), Certificates(), Routes()} }
 
-// Secrets is where Secrets live in the API.
+// Secrets returns the resource of Secrets in the API.
 func Secrets() schema.GroupVersionResource { return corev1.SchemeGroupVersion.WithResource("secrets") }
 
-// Domain is what objects are built for. Host and Target are in the spelling of package hostname.
+// Domain is the domain of the objects. Host and Target are canonical.
 type Domain struct {
 	CDID, UserUID, Host, Target string
 }
 
-// Builder builds objects. Its fields are the platform's settings that they depend on.
+// Builder builds objects from the settings of the platform.
 type Builder struct {
-	// Namespace is that of the ingress, Issuer the name of the ClusterIssuer.
+	// Namespace is the ingress namespace, Issuer the name of the ClusterIssuer.
 	Namespace, Issuer string
 	// Platform is config.PlatformMark.
 	Platform string
@@ -83,8 +86,9 @@ func (b Builder) Build(k Kind, d Domain) (*unstructured.Unstructured, error) {
 	return u, drift.Seal(u)
 }
 
-// Foreign tells whether another platform made an object. What an earlier release made does not say whose it is.
-func (b Builder) Foreign(live *unstructured.Unstructured) bool {
+// OwnedByOther reports whether an object belongs to another platform. Objects of an earlier release have no mark and belong to
+// any.
+func (b Builder) OwnedByOther(live *unstructured.Unstructured) bool {
 	if live == nil {
 		return false
 	}
@@ -109,8 +113,8 @@ func (b Builder) certificate(d Domain) map[string]any {
 	}
 }
 
-// route passes the target's name on as the request's host: with the domain's own the platform's ingress, to which the target
-// leads, would find this very route again. The domain stands in X-Forwarded-Host.
+// route sends the target as the Host header: with the domain itself, the platform's ingress, to which the target resolves,
+// would match this route again. The domain is in X-Forwarded-Host.
 func route(d Domain) map[string]any {
 	return map[string]any{
 		"entryPoints": []any{entryPoint},
@@ -125,33 +129,33 @@ func route(d Domain) map[string]any {
 	}
 }
 
-// shownLength is how much of cert-manager's own words is shown.
-const shownLength = 200
+// maxMessage is the maximum length, in characters, of a message of cert-manager.
+const maxMessage = 200
 
-// Ready is what Readiness says of a certificate that serves.
+// Ready is the Readiness of an issued certificate.
 const Ready = "ready"
 
-// Readiness says in words how a certificate is; live is nil where there is none.
+// Readiness describes the state of a certificate for operators; live may be nil.
 func Readiness(live *unstructured.Unstructured) string {
-	const waiting = "not issued yet"
+	const notIssued = "not issued yet"
 	if live == nil {
-		return waiting
+		return notIssued
 	}
-	conditions, _, err := unstructured.NestedSlice(live.Object, "status", "conditions")
-	if err != nil {
-		return waiting
+	var certificate struct {
+		Status struct {
+			Conditions []metav1.Condition `json:"conditions"`
+		} `json:"status"`
 	}
-	for _, c := range conditions {
-		condition, ok := c.(map[string]any)
-		if !ok || condition["type"] != "Ready" {
-			continue
-		}
-		if condition["status"] == string(corev1.ConditionTrue) {
-			return Ready
-		}
-		if message, ok := condition["message"].(string); ok && message != "" {
-			return logging.Clip("not ready: "+message, shownLength)
-		}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(live.Object, &certificate); err != nil {
+		return notIssued
 	}
-	return waiting
+	switch ready := meta.FindStatusCondition(certificate.Status.Conditions, "Ready"); {
+	case ready == nil:
+		return notIssued
+	case ready.Status == metav1.ConditionTrue:
+		return Ready
+	case ready.Message != "":
+		return logging.Clip("not ready: "+ready.Message, maxMessage)
+	}
+	return notIssued
 }

@@ -20,7 +20,7 @@ func build(t *testing.T, k objects.Kind, d objects.Domain) *unstructured.Unstruc
 	return u
 }
 
-func TestTheObjectsAreTheContracts(t *testing.T) {
+func TestObjectsAreAsTheContractDefines(t *testing.T) {
 	t.Parallel()
 	for _, k := range objects.Kinds() {
 		u := build(t, k, domain)
@@ -32,7 +32,9 @@ func TestTheObjectsAreTheContracts(t *testing.T) {
 	require.Equal(t, map[string]any{"type": "ExternalName", "externalName": "w1.worker.platform.test",
 		"ports": []any{map[string]any{"name": "https", "port": int64(443), "protocol": "TCP"}}}, spec)
 	certificate := build(t, objects.Certificates(), domain).Object
-	for path, want := range map[string]string{"secretName": "custom-domain-tls-0a1b2c3d", "issuerRef.name": "zerossl-issuer", "issuerRef.kind": "ClusterIssuer"} {
+	for path, want := range map[string]string{
+		"secretName": "custom-domain-tls-0a1b2c3d", "issuerRef.name": "zerossl-issuer", "issuerRef.kind": "ClusterIssuer",
+	} {
 		got, _, err := unstructured.NestedString(certificate, append([]string{"spec"}, strings.Split(path, ".")...)...)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
@@ -46,10 +48,12 @@ func TestTheObjectsAreTheContracts(t *testing.T) {
 	}, route)
 }
 
-func TestNamesAreValidAndNeverMeet(t *testing.T) {
+func TestNamesAreValidAndUnique(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
-	for _, cdid := range []string{"0a1b2c3d", "tls-a", "A", "a", "a_b", "a-b", strings.Repeat("a", 64), strings.Repeat("a", 63) + "b"} {
+	for _, cdid := range []string{
+		"0a1b2c3d", "tls-a", "A", "a", "a_b", "a-b", strings.Repeat("a", 64), strings.Repeat("a", 63) + "b",
+	} {
 		for _, name := range []string{objects.Name(cdid), objects.SecretName(cdid)} {
 			require.Empty(t, validation.IsDNS1035Label(name), name)
 			require.Empty(t, seen[name], "%s and %s", cdid, seen[name])
@@ -63,13 +67,18 @@ func TestNamesAreValidAndNeverMeet(t *testing.T) {
 	require.Equal(t, long.UserUID, u.GetAnnotations()[objects.UserAnnotation])
 }
 
-func TestReadinessIsCertManagersCondition(t *testing.T) {
+func TestReadinessIsTheReadyCondition(t *testing.T) {
 	t.Parallel()
 	certificate := func(conditions ...any) *unstructured.Unstructured {
 		return &unstructured.Unstructured{Object: map[string]any{"status": map[string]any{"conditions": conditions}}}
 	}
 	require.Equal(t, "not issued yet", objects.Readiness(nil))
 	require.Equal(t, "not issued yet", objects.Readiness(certificate()))
-	require.Equal(t, "ready", objects.Readiness(certificate(map[string]any{"type": "Issuing", "status": "True"}, map[string]any{"type": "Ready", "status": "True"})))
-	require.Equal(t, "not ready: no account", objects.Readiness(certificate(map[string]any{"type": "Ready", "status": "False", "message": "no account"})))
+	issuing, ready := map[string]any{"type": "Issuing", "status": "True"}, map[string]any{"type": "Ready", "status": "True"}
+	require.Equal(t, "ready", objects.Readiness(certificate(issuing, ready)))
+	failed := map[string]any{
+		"type": "Ready", "status": "False", "message": "no account", "lastTransitionTime": "2026-03-01T12:00:00Z",
+	}
+	require.Equal(t, "not ready: no account", objects.Readiness(certificate(failed)))
+	require.Equal(t, "not issued yet", objects.Readiness(certificate(issuing)))
 }

@@ -13,17 +13,17 @@ import (
 	"app238.com/inner/app/config"
 )
 
-// udpSize is what fits into one packet on all usual paths (DNS flag day 2020).
+// udpSize is the EDNS buffer size, in bytes, that avoids fragmentation (DNS flag day 2020).
 const udpSize = 1232
 
-// What a server did instead of answering, in words for users.
+// Reasons of lookup failures, in words for users.
 const (
 	noReply     = "no answer in time"
 	unreachable = "not reachable"
 	unusable    = "an unusable answer"
 )
 
-// exchanger sends single questions to single servers.
+// exchanger sends single queries to single servers. Their number in flight is limited.
 type exchanger struct {
 	slots   chan struct{}
 	timeout time.Duration
@@ -34,9 +34,11 @@ func newExchanger(c config.DNS, observe Observer) *exchanger {
 	return &exchanger{slots: make(chan struct{}, c.Questions), timeout: c.Timeout, observe: observe}
 }
 
-// one asks one server: over UDP, over TCP where the answer did not fit, and without EDNS where the server knows none. A
-// reason other than "" says why there is no message; err is that of ctx alone.
-func (e *exchanger) one(ctx context.Context, server netip.AddrPort, name string, qtype uint16, recurse bool) (reply *dns.Msg, reason string, err error) {
+// exchange queries one server: over UDP, over TCP if the reply is truncated, and without EDNS if the server does not support it.
+// The reason is "" or says why there is no reply; err is the error of ctx.
+func (e *exchanger) exchange(
+	ctx context.Context, server netip.AddrPort, name string, qtype uint16, recurse bool,
+) (reply *dns.Msg, reason string, err error) {
 	select {
 	case e.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -61,7 +63,7 @@ func (e *exchanger) one(ctx context.Context, server netip.AddrPort, name string,
 	return reply, reason, nil
 }
 
-// send sends a message from a port and under a number of its own, both random.
+// send sends a message with a random source port and id.
 func (e *exchanger) send(ctx context.Context, network string, server netip.AddrPort, m *dns.Msg) (*dns.Msg, string) {
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
@@ -72,8 +74,8 @@ func (e *exchanger) send(ctx context.Context, network string, server netip.AddrP
 	reason := ""
 	switch {
 	case err != nil:
-		reply, reason = nil, failure(err)
-	case !echoes(m, reply):
+		reply, reason = nil, failureReason(err)
+	case !answersQuestion(m, reply):
 		reply, reason = nil, unusable
 	}
 	result := reason
@@ -84,18 +86,18 @@ func (e *exchanger) send(ctx context.Context, network string, server netip.AddrP
 	return reply, reason
 }
 
-// echoes tells whether reply answers the question of m.
-func echoes(m, reply *dns.Msg) bool {
+// answersQuestion reports whether reply has the question of m.
+func answersQuestion(m, reply *dns.Msg) bool {
 	if !reply.Response || len(reply.Question) != 1 {
-		// Some servers leave the question out when they could not read it.
+		// Some servers omit the question when they could not parse it.
 		return reply.Response && len(reply.Question) == 0 && reply.Rcode == dns.RcodeFormatError
 	}
-	asked, answered := m.Question[0], reply.Question[0]
-	return asked.Qtype == answered.Qtype && asked.Qclass == answered.Qclass && strings.EqualFold(asked.Name, answered.Name)
+	question, echoed := m.Question[0], reply.Question[0]
+	return question.Qtype == echoed.Qtype && question.Qclass == echoed.Qclass && strings.EqualFold(question.Name, echoed.Name)
 }
 
-// failure names what became of a question that has no answer.
-func failure(err error) string {
+// failureReason returns the reason of a query without a reply.
+func failureReason(err error) string {
 	var netErr net.Error
 	switch {
 	case errors.As(err, &netErr) && netErr.Timeout(), errors.Is(err, context.DeadlineExceeded):

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzAnswer reads messages of servers that belong to strangers. What is taken of them is about names that the asked zone
-// may speak for, and a referral leads down, never back or astray.
+// FuzzAnswer reads arbitrary messages. What classify accepts is about names in the queried zone, and a referral leads to a child
+// zone.
 func FuzzAnswer(f *testing.F) {
 	const name = "www.shop.example."
 	for _, records := range [][3][]string{
@@ -38,33 +38,33 @@ func FuzzAnswer(f *testing.F) {
 		if m.Unpack(packed) != nil {
 			return
 		}
-		asked := zone{name: "example."}
+		queried := zone{name: "example."}
 		if recursive {
-			asked.name = "."
+			queried.name = "."
 		}
-		a := classify(m, asked, name, dns.TypeA, recursive)
+		a := classify(m, queried, name, dns.TypeA, recursive)
 		require.LessOrEqual(t, len(a.reply.Chain), aliasLimit+1)
 		for _, record := range a.reply.Records {
-			require.True(t, dns.IsSubDomain(asked.name, record.Header().Name))
+			require.True(t, dns.IsSubDomain(queried.name, record.Header().Name))
 			require.Equal(t, dns.TypeA, record.Header().Rrtype)
 		}
 		if a.referral != nil {
-			requireDownward(t, a.referral, asked.name, name)
+			requireDownward(t, a.referral, queried.name, name)
 		}
 	})
 }
 
-// requireDownward checks a referral of the asked zone's on the way to name.
-func requireDownward(t *testing.T, referral *zone, asked, name string) {
+// requireDownward checks that a referral of the queried zone leads to a child zone that contains name.
+func requireDownward(t *testing.T, referral *zone, queried, name string) {
 	t.Helper()
-	require.NotEqual(t, asked, referral.name)
-	require.True(t, dns.IsSubDomain(asked, referral.name))
+	require.NotEqual(t, queried, referral.name)
+	require.True(t, dns.IsSubDomain(queried, referral.name))
 	require.True(t, dns.IsSubDomain(referral.name, name))
 	require.LessOrEqual(t, len(referral.servers), serverLimit)
 	for _, server := range referral.servers {
 		for _, address := range server.addresses.list {
 			require.True(t, address.IsValid())
-			require.True(t, dns.IsSubDomain(asked, server.name), "an address of a server that the zone does not speak for")
+			require.True(t, dns.IsSubDomain(queried, server.name), "glue for a server outside of the zone")
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/test/dnsserver"
 )
 
-func TestANegativeAnswerInAResolversCacheDelaysThatModeOnly(t *testing.T) {
+func TestOnlyRecursiveModeSeesCachedNegativeAnswers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	cache, err := b.net.Resolver()
@@ -23,24 +23,24 @@ func TestANegativeAnswerInAResolversCacheDelaysThatModeOnly(t *testing.T) {
 	b.config.Resolvers = []string{fmt.Sprintf("%s:%d", cache.Addr, b.net.Port)}
 	recursive := b.resolver()
 	for _, r := range []*resolve.Resolver{authoritative, recursive} {
-		reply, err := b.ask(r, "www.example.test", dns.TypeTXT)
+		reply, err := b.query(r, "www.example.test", dns.TypeTXT)
 		require.NoError(t, err)
-		require.Equal(t, resolve.NoName, reply.Absence)
+		require.Equal(t, resolve.NXDomain, reply.Absence)
 	}
 	b.add(`www.example.test. 60 IN TXT "new"`)
-	reply, err := b.ask(authoritative, "www.example.test", dns.TypeTXT)
+	reply, err := b.query(authoritative, "www.example.test", dns.TypeTXT)
 	require.NoError(t, err)
 	require.Len(t, reply.Records, 1, "at once")
-	reply, err = b.ask(recursive, "www.example.test", dns.TypeTXT)
+	reply, err = b.query(recursive, "www.example.test", dns.TypeTXT)
 	require.NoError(t, err)
-	require.Equal(t, resolve.NoName, reply.Absence, "the old answer")
+	require.Equal(t, resolve.NXDomain, reply.Absence, "the cached answer")
 	cache.Forget()
-	reply, err = b.ask(recursive, "www.example.test", dns.TypeTXT)
+	reply, err = b.query(recursive, "www.example.test", dns.TypeTXT)
 	require.NoError(t, err)
 	require.Len(t, reply.Records, 1)
 }
 
-func TestAResolverFollowsAliasesAndItsFailuresAreNoAnswer(t *testing.T) {
+func TestRecursiveModeFollowsAliasesAndReportsFailures(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.add("www.example.test. 60 IN CNAME a.example.test.", "a.example.test. 60 IN A 192.0.2.1",
@@ -49,45 +49,45 @@ func TestAResolverFollowsAliasesAndItsFailuresAreNoAnswer(t *testing.T) {
 	require.NoError(t, err)
 	b.config.Resolvers = []string{fmt.Sprintf("%s:%d", cache.Addr, b.net.Port)}
 	r := b.resolver()
-	reply, err := b.ask(r, "www.example.test", dns.TypeA)
+	reply, err := b.query(r, "www.example.test", dns.TypeA)
 	require.NoError(t, err)
 	require.Equal(t, []string{"www.example.test", "a.example.test"}, reply.Chain)
-	reply, err = b.ask(r, "x.example.test", dns.TypeA)
+	reply, err = b.query(r, "x.example.test", dns.TypeA)
 	require.NoError(t, err)
 	require.Equal(t, resolve.Loop, reply.Absence)
 	cache.Play("", dnsserver.Play{Rcode: dns.RcodeServerFailure})
-	_, err = b.ask(r, "www.example.test", dns.TypeA)
-	requireNoAnswer(t, err, "the name servers of the DNS could not be asked: SERVFAIL")
+	_, err = b.query(r, "www.example.test", dns.TypeA)
+	requireLookupError(t, err, "the name servers of the DNS failed: SERVFAIL")
 }
 
-func TestNoMoreQuestionsAreUnderWayThanAllowed(t *testing.T) {
+func TestQueriesInFlightAreLimited(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Questions = 3
 	b.config.Timeout = 10 * time.Second
 	b.add("www.example.test. 60 IN A 192.0.2.1")
 	r := b.resolver()
-	_, err := b.ask(r, "www.example.test", dns.TypeA)
+	_, err := b.query(r, "www.example.test", dns.TypeA)
 	require.NoError(t, err)
-	b.play(dnsserver.Play{Delay: 50 * time.Millisecond})
+	b.misbehave(dnsserver.Play{Delay: 50 * time.Millisecond})
 	begin := time.Now()
-	var asking sync.WaitGroup
+	var queries sync.WaitGroup
 	for range 30 {
-		asking.Go(func() { _, _ = b.ask(r, "www.example.test", dns.TypeA) })
+		queries.Go(func() { _, _ = b.query(r, "www.example.test", dns.TypeA) })
 	}
-	asking.Wait()
+	queries.Wait()
 	require.GreaterOrEqual(t, time.Since(begin), 500*time.Millisecond, "30 answers of 50 ms, three at a time")
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	require.Equal(t, 33, b.results["noerror"], "every question was counted")
+	require.Equal(t, 33, b.results["noerror"], "every query was counted")
 }
 
-func TestTheEndOfTheContextIsNoAnswerOfTheDNS(t *testing.T) {
+func TestCancelledQueryReturnsContextError(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.play(dnsserver.Play{Silent: true})
+	b.misbehave(dnsserver.Play{Silent: true})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := b.resolver().Ask(ctx, resolve.Question{Name: "www.example.test", Type: dns.TypeA})
+	_, err := b.resolver().Query(ctx, resolve.Question{Name: "www.example.test", Type: dns.TypeA})
 	require.ErrorIs(t, err, context.Canceled)
 }

@@ -1,7 +1,7 @@
-// Package resolve asks the DNS, and keeps apart what the DNS said from what could not be asked.
+// Package resolve queries the DNS, tells negative answers from lookup failures, and verifies claims of custom domains.
 //
-// It asks a zone's own servers, found from the root on, so that no resolver's cache holds an old answer against a user who
-// has just changed the zone; or recursive resolvers, where these are configured. Servers are asked over IPv4 first, then over IPv6.
+// By default it iterates from the root to the authoritative servers of a zone, so that no cached answer of a resolver hides a
+// change that a user has just made. If recursive resolvers are configured, it queries these. IPv4 is tried before IPv6.
 package resolve
 
 import (
@@ -18,55 +18,54 @@ import (
 	"app238.com/inner/app/config"
 )
 
-// Absence says in what way the DNS has no record of the wanted type.
+// Absence is the kind of a negative answer.
 type Absence string
 
-// The ways.
+// The negative answers, and Present for a positive one.
 const (
-	// Present: there is one.
+	// Present: the record exists.
 	Present Absence = ""
-	// NoName: there is no such name (NXDOMAIN).
-	NoName Absence = "no such name"
-	// NoData: the name has no record of this type.
+	// NXDomain: the name does not exist.
+	NXDomain Absence = "no such name"
+	// NoData: the name has no record of the queried type.
 	NoData Absence = "no such record"
-	// Loop: the CNAME records lead in a circle, or on and on.
+	// Loop: the CNAME records form a loop or are too many.
 	Loop Absence = "a CNAME record that leads nowhere"
 )
 
-// Reply is what the DNS says.
+// Reply is an answer of the DNS.
 type Reply struct {
-	// Chain holds the name that was asked for and the names to which CNAME records lead from there, in lower case and
-	// without final dots.
+	// Chain is the queried name followed by the targets of its CNAME records, in lower case and without final dots.
 	Chain []string
-	// Records are those of the wanted type at the end of the chain.
+	// Records are the records of the queried type at the end of the chain.
 	Records []dns.RR
-	// Absence is Present where there are some, or where the walk ended at the wanted name.
+	// Absence is Present if there are records, or if Question.Until ended the query.
 	Absence Absence
 }
 
-// Question is what is asked.
+// Question is the question of a query.
 type Question struct {
-	// Name is a host name without a final dot; it may begin with labels that no host has.
+	// Name is a domain name without a final dot. Labels such as _combinator-verify are allowed.
 	Name string
-	// Type is the wanted record's, such as dns.TypeTXT.
+	// Type is the record type, such as dns.TypeTXT.
 	Type uint16
-	// Until, unless nil, ends the walk along CNAME records at a name.
+	// Until, unless nil, ends the query when a CNAME record leads to a name for which it returns true.
 	Until func(name string) bool
-	// Enough, unless nil, tells whether a reply needs no second opinion. Any other is asked of a second server of the
-	// zone: they learn of a change one after the other.
-	Enough func(Reply) bool
+	// Sufficient, unless nil, reports whether a reply is accepted from one server. Any other reply must be confirmed by a second
+	// server of the zone, because the servers learn of a change one after the other.
+	Sufficient func(Reply) bool
 }
 
-// NoAnswerError says that the DNS could not be asked: nothing is known about the name.
-type NoAnswerError struct {
-	// Zone is the one whose servers gave no answer, in words for users; Reasons what each of them did instead.
+// LookupError is a lookup failure: nothing is known about the name.
+type LookupError struct {
+	// Zone is the zone whose servers gave no usable answer, in words for users; Reasons has the failure of each server.
 	Zone    string
 	Reasons []string
 }
 
-// Error is for users: it holds names of zones and kinds of failures only.
-func (e *NoAnswerError) Error() string {
-	text := "the name servers of " + e.Zone + " could not be asked"
+// Error returns a text for users, which has no addresses of servers.
+func (e *LookupError) Error() string {
+	text := "lookup at the name servers of " + e.Zone + " failed"
 	if len(e.Reasons) == 0 {
 		return text
 	}
@@ -74,11 +73,11 @@ func (e *NoAnswerError) Error() string {
 	return text + ": " + strings.Join(slices.Compact(e.Reasons), ", ")
 }
 
-// Observer is told of each question that was sent: what came of it and how long it took.
+// Observer is called for each query with its result and duration.
 type Observer func(result string, took time.Duration)
 
-// The limits of one Ask. A zone's owner chooses names, servers and aliases, and must not be able to keep Inner busy, or to
-// have it ask others on and on.
+// The limits of one call of Query. The owner of a zone chooses names, servers and aliases, and must not be able to make Inner
+// send queries without end.
 const (
 	questionLimit = 40
 	aliasLimit    = 16
@@ -86,27 +85,27 @@ const (
 	nestingLimit  = 4
 )
 
-// cacheSize is how many zones and servers are remembered.
+// cacheSize is how many zones and how many servers are cached.
 const cacheSize = 20_000
 
-// Resolver asks questions. It may be used by many goroutines at once, has none of its own, and needs no end.
+// Resolver queries the DNS. It is safe for concurrent use and starts no goroutines.
 type Resolver struct {
-	exchange    *exchanger
-	resolvers   []netip.AddrPort
-	roots       []netip.Addr
-	port        uint16
-	private     bool
-	keep        time.Duration
-	now         func() time.Time
-	zones       *lru.Cache[string, zone]
-	addressesOf *lru.Cache[string, addresses]
+	exchanger     *exchanger
+	resolvers     []netip.AddrPort
+	roots         []netip.Addr
+	port          uint16
+	allowPrivate  bool
+	delegationTTL time.Duration
+	now           func() time.Time
+	zones         *lru.Cache[string, zone]
+	addressesOf   *lru.Cache[string, addresses]
 }
 
-// New returns a resolver of this configuration, which was validated.
-func New(c config.DNS, observe Observer) (*Resolver, error) {
+// NewResolver returns a resolver for a validated configuration.
+func NewResolver(c config.DNS, observe Observer) (*Resolver, error) {
 	r := &Resolver{
-		exchange: newExchanger(c, observe), port: uint16(c.Port), private: c.PrivateServers, keep: c.Delegations, now: time.Now,
-		roots: rootServers(),
+		exchanger: newExchanger(c, observe), port: uint16(c.Port), allowPrivate: c.PrivateServers, delegationTTL: c.Delegations,
+		now: time.Now, roots: rootServers(),
 	}
 	for _, text := range c.Resolvers {
 		address, err := netip.ParseAddrPort(text)
@@ -135,24 +134,26 @@ func New(c config.DNS, observe Observer) (*Resolver, error) {
 	return r, nil
 }
 
-// Ask returns what the DNS says, a *NoAnswerError when it could not be asked, or the error of ctx.
-func (r *Resolver) Ask(ctx context.Context, q Question) (Reply, error) {
-	w := &walk{resolver: r, left: questionLimit}
-	return w.ask(ctx, q)
+// Query implements Querier. Its error is a *LookupError or the error of ctx.
+func (r *Resolver) Query(ctx context.Context, q Question) (Reply, error) {
+	w := &query{resolver: r, remaining: questionLimit}
+	return w.resolve(ctx, q)
 }
 
-// walk is one Ask with its limits.
-type walk struct {
+// query is one call of Query with its limits.
+type query struct {
 	resolver *Resolver
-	left     int
-	nesting  int
+	// remaining is how many more messages may be sent.
+	remaining int
+	// nesting is how many lookups of name servers led to this one.
+	nesting int
 }
 
-func (w *walk) ask(ctx context.Context, q Question) (Reply, error) {
-	reply := Reply{Chain: []string{plain(dns.CanonicalName(q.Name))}}
+func (w *query) resolve(ctx context.Context, q Question) (Reply, error) {
+	reply := Reply{Chain: []string{trimDot(dns.CanonicalName(q.Name))}}
 	for {
 		name := reply.Chain[len(reply.Chain)-1]
-		part, err := w.step(ctx, dns.CanonicalName(name), q)
+		part, err := w.resolveName(ctx, dns.CanonicalName(name), q)
 		if err != nil {
 			return reply, err
 		}
@@ -173,27 +174,27 @@ func (w *walk) ask(ctx context.Context, q Question) (Reply, error) {
 	}
 }
 
-// step asks about one name: of the resolvers, or of the servers of the name's zone.
-func (w *walk) step(ctx context.Context, name string, q Question) (Reply, error) {
+// resolveName queries one name: from the configured resolvers, or from the servers of the name's zone.
+func (w *query) resolveName(ctx context.Context, name string, q Question) (Reply, error) {
 	if len(w.resolver.resolvers) > 0 {
-		answer, err := w.askServers(ctx, zone{name: "."}, known(w.resolver.resolvers), name, q)
+		answer, err := w.queryServers(ctx, zone{name: "."}, serversAt(w.resolver.resolvers), name, q)
 		return answer.reply, err
 	}
-	return w.descend(ctx, name, q)
+	return w.iterate(ctx, name, q)
 }
 
-// plain returns a name without its final dot.
-func plain(fqdn string) string {
+// trimDot returns a name without its final dot.
+func trimDot(fqdn string) string {
 	if fqdn == "." {
 		return fqdn
 	}
 	return strings.TrimSuffix(fqdn, ".")
 }
 
-// zoneInWords names a zone for users.
-func zoneInWords(name string) string {
+// zoneText names a zone for users.
+func zoneText(name string) string {
 	if name == "." {
 		return "the DNS"
 	}
-	return plain(name)
+	return trimDot(name)
 }

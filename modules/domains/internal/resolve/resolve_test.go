@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// bundle is a root, the zone test., the zone example.test. with two servers, and what asks them.
+// bundle is a DNS with a root, the zone test., and the zone example.test. with two servers.
 type bundle struct {
 	t       *testing.T
 	net     *dnsserver.Net
@@ -63,8 +63,8 @@ func (b *bundle) add(records ...string) {
 	}
 }
 
-// play has all servers of example.test misbehave.
-func (b *bundle) play(p dnsserver.Play) {
+// misbehave makes all servers of example.test misbehave.
+func (b *bundle) misbehave(p dnsserver.Play) {
 	for _, s := range b.example {
 		s.Play("", p)
 	}
@@ -72,7 +72,7 @@ func (b *bundle) play(p dnsserver.Play) {
 
 func (b *bundle) resolver() *resolve.Resolver {
 	b.t.Helper()
-	r, err := resolve.New(b.config, func(result string, _ time.Duration) {
+	r, err := resolve.NewResolver(b.config, func(result string, _ time.Duration) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.results[result]++
@@ -81,50 +81,50 @@ func (b *bundle) resolver() *resolve.Resolver {
 	return r
 }
 
-func (b *bundle) ask(r *resolve.Resolver, name string, qtype uint16) (resolve.Reply, error) {
+func (b *bundle) query(r *resolve.Resolver, name string, qtype uint16) (resolve.Reply, error) {
 	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
 	defer cancel()
-	return r.Ask(ctx, resolve.Question{Name: name, Type: qtype})
+	return r.Query(ctx, resolve.Question{Name: name, Type: qtype})
 }
 
-// requireNoAnswer checks that err says that nothing is known, for a reason.
-func requireNoAnswer(t *testing.T, err error, reason string) {
+// requireLookupError checks that err is a *LookupError with a reason.
+func requireLookupError(t *testing.T, err error, reason string) {
 	t.Helper()
-	var none *resolve.NoAnswerError
+	var none *resolve.LookupError
 	require.ErrorAs(t, err, &none)
 	require.Contains(t, err.Error(), reason)
-	require.NotContains(t, err.Error(), "127.", "users are told no addresses")
+	require.NotContains(t, err.Error(), "127.", "the error has no address")
 }
 
-func TestTheZonesOwnServersAreFoundFromTheRoot(t *testing.T) {
+func TestServersOfAZoneAreFoundFromTheRoot(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.add(`www.example.test. 60 IN TXT "one" "two"`, `www.example.test. 60 IN TXT "three"`)
 	r := b.resolver()
-	reply, err := b.ask(r, "WWW.Example.TEST", dns.TypeTXT)
+	reply, err := b.query(r, "WWW.Example.TEST", dns.TypeTXT)
 	require.NoError(t, err)
 	require.Len(t, reply.Records, 2)
 	require.Equal(t, []string{"www.example.test"}, reply.Chain)
-	_, err = b.ask(r, "www.example.test", dns.TypeTXT)
+	_, err = b.query(r, "www.example.test", dns.TypeTXT)
 	require.NoError(t, err)
-	require.Equal(t, 1, b.net.Root.Asked(""), "who serves a zone is remembered")
+	require.Equal(t, 1, b.net.Root.Asked(""), "delegations are cached")
 	require.Equal(t, 1, b.tld.Asked(""))
 }
 
-func TestWhatIsNotThereIsToldFromWhatCouldNotBeAsked(t *testing.T) {
+func TestNegativeAnswersAreNoLookupFailures(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.add("www.example.test. 60 IN A 192.0.2.1")
 	r := b.resolver()
-	reply, err := b.ask(r, "nobody.example.test", dns.TypeTXT)
+	reply, err := b.query(r, "nobody.example.test", dns.TypeTXT)
 	require.NoError(t, err)
-	require.Equal(t, resolve.NoName, reply.Absence)
-	reply, err = b.ask(r, "www.example.test", dns.TypeTXT)
+	require.Equal(t, resolve.NXDomain, reply.Absence)
+	reply, err = b.query(r, "www.example.test", dns.TypeTXT)
 	require.NoError(t, err)
 	require.Equal(t, resolve.NoData, reply.Absence)
-	reply, err = b.ask(r, "www.unregistered.test", dns.TypeTXT)
+	reply, err = b.query(r, "www.unregistered.test", dns.TypeTXT)
 	require.NoError(t, err)
-	require.Equal(t, resolve.NoName, reply.Absence, "said by the zone above")
+	require.Equal(t, resolve.NXDomain, reply.Absence, "the parent zone answers")
 
 	for reason, p := range map[string]dnsserver.Play{
 		"SERVFAIL":                  {Rcode: dns.RcodeServerFailure},
@@ -133,52 +133,52 @@ func TestWhatIsNotThereIsToldFromWhatCouldNotBeAsked(t *testing.T) {
 		"no authority for the zone": {Lame: true},
 		"an unusable answer":        {Foreign: true},
 	} {
-		b.play(p)
+		b.misbehave(p)
 		b.config.Timeout = 5 * time.Second
 		if p.Silent {
 			b.config.Timeout = 100 * time.Millisecond
 		}
-		_, err = b.ask(b.resolver(), "www.example.test", dns.TypeA)
-		requireNoAnswer(t, err, "the name servers of example.test could not be asked: "+reason)
+		_, err = b.query(b.resolver(), "www.example.test", dns.TypeA)
+		requireLookupError(t, err, "the name servers of example.test failed: "+reason)
 	}
 }
 
-func TestSlowAnswersAreAwaitedUpToTheTimeout(t *testing.T) {
+func TestSlowAnswersAreAwaitedUntilTheTimeout(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.add("www.example.test. 60 IN A 192.0.2.1")
-	b.play(dnsserver.Play{Delay: 400 * time.Millisecond})
-	reply, err := b.ask(b.resolver(), "www.example.test", dns.TypeA)
+	b.misbehave(dnsserver.Play{Delay: 400 * time.Millisecond})
+	reply, err := b.query(b.resolver(), "www.example.test", dns.TypeA)
 	require.NoError(t, err)
 	require.Len(t, reply.Records, 1)
 	b.config.Timeout = 50 * time.Millisecond
-	_, err = b.ask(b.resolver(), "www.example.test", dns.TypeA)
-	requireNoAnswer(t, err, "no answer in time")
+	_, err = b.query(b.resolver(), "www.example.test", dns.TypeA)
+	requireLookupError(t, err, "no answer in time")
 }
 
-func TestTruncatedAnswersAreAskedForOverTCP(t *testing.T) {
+func TestTruncatedAnswersAreRetriedOverTCP(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for i := range 60 {
 		b.add(fmt.Sprintf(`www.example.test. 60 IN TXT "%03d%s"`, i, strings.Repeat("x", 200)))
 	}
-	b.play(dnsserver.Play{Truncated: true})
-	reply, err := b.ask(b.resolver(), "www.example.test", dns.TypeTXT)
+	b.misbehave(dnsserver.Play{Truncated: true})
+	reply, err := b.query(b.resolver(), "www.example.test", dns.TypeTXT)
 	require.NoError(t, err)
 	require.Len(t, reply.Records, 60)
 }
 
-func TestServersWithoutEDNSAreAskedWithoutIt(t *testing.T) {
+func TestServersWithoutEDNSAreQueriedWithoutIt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.add("www.example.test. 60 IN A 192.0.2.1")
-	b.play(dnsserver.Play{NoEDNS: true})
-	reply, err := b.ask(b.resolver(), "www.example.test", dns.TypeA)
+	b.misbehave(dnsserver.Play{NoEDNS: true})
+	reply, err := b.query(b.resolver(), "www.example.test", dns.TypeA)
 	require.NoError(t, err)
 	require.Len(t, reply.Records, 1)
 }
 
-func TestOneGoodServerIsEnough(t *testing.T) {
+func TestOneWorkingServerIsEnough(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.add("www.example.test. 60 IN A 192.0.2.1")
@@ -189,51 +189,51 @@ func TestOneGoodServerIsEnough(t *testing.T) {
 			b.config.Timeout = 500 * time.Millisecond
 		}
 		for range 6 {
-			reply, err := b.ask(b.resolver(), "www.example.test", dns.TypeA)
+			reply, err := b.query(b.resolver(), "www.example.test", dns.TypeA)
 			require.NoError(t, err)
 			require.Len(t, reply.Records, 1)
 		}
 	}
 }
 
-func TestASecondServerIsAskedBeforeWhatIsMissingIsBelieved(t *testing.T) {
+func TestNegativeAnswersAreConfirmedByASecondServer(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// One server has not learned of the change yet.
+	// One server does not have the new record yet.
 	require.NoError(t, b.example[1].Add(`www.example.test. 60 IN TXT "new"`))
 	r := b.resolver()
 	for range 8 {
-		reply, err := r.Ask(t.Context(), resolve.Question{Name: "www.example.test", Type: dns.TypeTXT,
-			Enough: func(reply resolve.Reply) bool { return len(reply.Records) > 0 }})
+		reply, err := r.Query(t.Context(), resolve.Question{Name: "www.example.test", Type: dns.TypeTXT,
+			Sufficient: func(reply resolve.Reply) bool { return len(reply.Records) > 0 }})
 		require.NoError(t, err)
 		require.Len(t, reply.Records, 1)
 	}
 }
 
-func TestPrivateServersOfStrangersAreNotAskedUnlessAllowed(t *testing.T) {
+func TestPrivateServersAreQueriedOnlyIfAllowed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.add("www.example.test. 60 IN A 192.0.2.1")
 	b.config.PrivateServers = false
-	_, err := b.ask(b.resolver(), "www.example.test", dns.TypeA)
-	requireNoAnswer(t, err, "a private address")
+	_, err := b.query(b.resolver(), "www.example.test", dns.TypeA)
+	requireLookupError(t, err, "a private address")
 	require.Zero(t, b.net.Root.Asked(""))
 }
 
-func TestAZoneThatMovedIsFoundAgain(t *testing.T) {
+func TestMovedZoneIsFoundAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.add("www.example.test. 60 IN A 192.0.2.1")
 	r := b.resolver()
-	_, err := b.ask(r, "www.example.test", dns.TypeA)
+	_, err := b.query(r, "www.example.test", dns.TypeA)
 	require.NoError(t, err)
 	moved := b.server()
-	b.play(dnsserver.Play{Rcode: dns.RcodeRefused})
+	b.misbehave(dnsserver.Play{Rcode: dns.RcodeRefused})
 	b.tld.Remove("example.test.")
 	b.tld.Remove("ns1.example.test.")
 	require.NoError(t, b.tld.Delegate("example.test.", moved))
 	require.NoError(t, moved.Add("www.example.test. 60 IN A 192.0.2.2"))
-	reply, err := b.ask(r, "www.example.test", dns.TypeA)
+	reply, err := b.query(r, "www.example.test", dns.TypeA)
 	require.NoError(t, err)
 	require.Contains(t, reply.Records[0].String(), "192.0.2.2")
 }

@@ -10,44 +10,45 @@ import (
 	"app238.com/inner/modules/domains/internal/lifecycle"
 )
 
-// free selects what nobody is checking.
-const free = `(s.lease_until IS NULL OR s.lease_until <= LOCALTIMESTAMP)`
+// unclaimed selects domains without a valid claim.
+const unclaimed = `(s.lease_until IS NULL OR s.lease_until <= LOCALTIMESTAMP)`
 
-// take claims rows; the condition is asked again of a row that another claimer has changed meanwhile.
-const take = `
+// claimRows claims rows. PostgreSQL evaluates its condition again for a row that another claim has just changed.
+const claimRows = `
 UPDATE inner_domain_checks AS s
 SET lease_until = LOCALTIMESTAMP + $1::FLOAT8 * INTERVAL '1 second', claim_number = s.claim_number + 1
-WHERE NOT s.gone AND ` + free + ` AND `
+WHERE NOT s.gone AND ` + unclaimed + ` AND `
 
-const taken = `
+const claimColumns = `
 RETURNING s.cdid, s.name, s.claim_number, s.host, s.target_host, s.txt_value, s.refusal, s.verified, s.checks, s.failures,
     s.unanswered, s.begun_at, s.failing_since, s.next_check_at, s.wished_status, LOCALTIMESTAMP`
 
 const (
-	takeNamed = take + `s.cdid = ANY($2)` + taken
-	takeDue   = take + `s.next_check_at <= LOCALTIMESTAMP AND s.cdid = ANY($2)` + taken
+	claimNamed = claimRows + `s.cdid = ANY($2)` + claimColumns
+	claimDue   = claimRows + `s.next_check_at <= LOCALTIMESTAMP AND s.cdid = ANY($2)` + claimColumns
 )
 
-// Claim claims these domains, due or not, but for those that are being checked already.
+// Claim claims these domains, due or not, except those that are claimed already.
 func (s *Store) Claim(ctx context.Context, lease time.Duration, cdids []string) ([]Claimed, error) {
-	return s.claim(ctx, takeNamed, lease, cdids)
+	return s.claim(ctx, claimNamed, lease, cdids)
 }
 
-// ClaimDue claims those of these domains that are due still, but for those that are being checked already.
+// ClaimDue claims those of these domains that are still due, except those that are claimed already.
 func (s *Store) ClaimDue(ctx context.Context, lease time.Duration, cdids []string) ([]Claimed, error) {
-	return s.claim(ctx, takeDue, lease, cdids)
+	return s.claim(ctx, claimDue, lease, cdids)
 }
 
 func (s *Store) claim(ctx context.Context, query string, lease time.Duration, cdids []string) ([]Claimed, error) {
 	if len(cdids) == 0 {
 		return nil, nil
 	}
-	// Cut short, the statement could have claimed what nobody is told of.
+	// A cancelled statement could leave claims that no process knows of.
 	ctx = context.WithoutCancel(ctx)
 	return read(ctx, s, query, []any{lease.Seconds(), database.Array(cdids)}, func(rows *sql.Rows, c *Claimed) error {
 		var failing sql.NullTime
 		err := rows.Scan(&c.CDID, &c.Name, &c.Number, &c.Claim.Host, &c.Claim.Target, &c.Claim.TXTValue, &c.Claim.Refusal,
-			&c.State.Verified, &c.State.Checks, &c.State.Failures, &c.State.Unanswered, &c.State.Begun, &failing, &c.State.Next, &c.State.Status, &c.Now)
+			&c.State.Verified, &c.State.Checks, &c.State.Failures, &c.State.Unanswered,
+			&c.State.Started, &failing, &c.State.Next, &c.State.Status, &c.Now)
 		c.State.FailingSince = failing.Time
 		return err
 	})
@@ -57,7 +58,7 @@ const releaseClaims = `
 UPDATE inner_domain_checks AS s SET lease_until = NULL
 FROM unnest($1::TEXT[], $2::BIGINT[]) AS u(cdid, number) WHERE s.cdid = u.cdid AND s.claim_number = u.number`
 
-// Release gives claims back that were not used.
+// Release releases claims that were not used.
 func (s *Store) Release(ctx context.Context, claims []Claimed) error {
 	cdids, numbers := make([]string, len(claims)), make([]int64, len(claims))
 	for i, c := range claims {
@@ -84,24 +85,24 @@ type Checked struct {
 	After lifecycle.State
 }
 
-// Write writes states and the rows' status in one transaction. A claim that is void by now writes nothing. When another
-// domain has the same host and is verified, nothing at all is written, and the error is one of IsTaken.
+// Write writes states and the rows' status in one transaction. A void claim writes nothing. If another domain with the same
+// host is verified, nothing is written, and IsHostConflict is true for the error.
 func (s *Store) Write(ctx context.Context, all []Checked) error {
 	n := len(all)
 	cdids, numbers, verified := make([]string, n), make([]int64, n), make([]bool, n)
 	status, checks, failures := make([]string, n), make([]int64, n), make([]int64, n)
-	failing, begun, next := make([]string, n), make([]string, n), make([]string, n)
+	failing, started, next := make([]string, n), make([]string, n), make([]string, n)
 	answer, detail, unanswered := make([]string, n), make([]string, n), make([]int64, n)
 	for i, c := range all {
 		cdids[i], numbers[i], verified[i], status[i] = c.CDID, c.Number, c.After.Verified, c.After.Status
-		checks[i], failures[i], failing[i] = c.After.Checks, c.After.Failures, timeText(c.After.FailingSince)
-		begun[i], next[i] = timeText(c.After.Begun), timeText(c.After.Next)
+		checks[i], failures[i], failing[i] = c.After.Checks, c.After.Failures, formatTime(c.After.FailingSince)
+		started[i], next[i] = formatTime(c.After.Started), formatTime(c.After.Next)
 		answer[i], detail[i] = string(c.After.Last.Kind), c.After.Last.Text
 		unanswered[i] = c.After.Unanswered
 	}
 	return s.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, writeChecks, database.Array(cdids), database.Array(numbers), database.Array(verified),
-			database.Array(status), database.Array(checks), database.Array(failures), database.Array(failing), database.Array(begun),
+			database.Array(status), database.Array(checks), database.Array(failures), database.Array(failing), database.Array(started),
 			database.Array(next), database.Array(answer), database.Array(detail), database.Array(unanswered)); err != nil {
 			return fmt.Errorf("write checks: %w", err)
 		}
@@ -112,5 +113,5 @@ func (s *Store) Write(ctx context.Context, all []Checked) error {
 	})
 }
 
-// IsTaken tells whether err says that another domain with the same host is verified.
-func IsTaken(err error) bool { return database.Violates(err, "inner_domain_checks_one_holder") }
+// IsHostConflict reports whether err says that another domain with the same host is verified.
+func IsHostConflict(err error) bool { return database.Violates(err, "inner_domain_checks_one_holder") }

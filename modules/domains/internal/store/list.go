@@ -7,7 +7,7 @@ import (
 	"app238.com/inner/modules/domains/admin"
 )
 
-// state is what Inner makes of a domain, a row s of inner_domain_checks, in the words of overview.States.
+// state is the state, one of admin.States, of a row c of custom_domains with checks s.
 const state = `CASE
     WHEN s.cdid IS NULL THEN 'new'
     WHEN s.gone THEN 'removing'
@@ -21,7 +21,8 @@ const domainColumns = `
 SELECT c.id, c.cdid, c.user_uid, c.domain, c.target, c.status, c.created_at, COALESCE(s.certificate, '') AS certificate,
     COALESCE(s.checks, 0) AS checks,
     COALESCE(s.failures, 0) AS failures, COALESCE(s.answer, '') AS answer,
-    CASE WHEN s.refusal <> '' THEN s.refusal ELSE COALESCE(s.detail, '') END AS detail, s.checked_at, s.next_check_at, ` + state + ` AS state
+    CASE WHEN s.refusal <> '' THEN s.refusal ELSE COALESCE(s.detail, '') END AS detail,
+    s.checked_at, s.next_check_at, ` + state + ` AS state
 FROM custom_domains AS c LEFT JOIN inner_domain_checks AS s ON s.cdid = c.cdid`
 
 const listDomains = `
@@ -34,12 +35,12 @@ ORDER BY d.id DESC LIMIT $4`
 const oneDomain = domainColumns + `
 WHERE c.cdid = $1 OR c.domain = $1 OR ($2 <> '' AND s.host = $2) ORDER BY c.id LIMIT 1`
 
-// List returns the domains that match, the newest first.
+// List returns the matching domains, the newest first.
 func (s *Store) List(ctx context.Context, f admin.Filter) ([]admin.Domain, error) {
 	return s.domains(ctx, listDomains, f.State, f.User, f.Before, f.Limit)
 }
 
-// Find returns the domain of a cdid, of a domain as it was written, or of a host; or ErrNotFound.
+// Find returns the domain with this cdid or domain, or with this canonical host; or ErrNotFound.
 func (s *Store) Find(ctx context.Context, name, host string) (admin.Domain, error) {
 	found, err := s.domains(ctx, oneDomain, name, host)
 	if err != nil {
@@ -56,7 +57,7 @@ func (s *Store) domains(ctx context.Context, query string, args ...any) ([]admin
 		return rows.Scan(&d.ID, &d.CDID, &d.UserUID, &d.Domain, &d.Target, &d.Status, &d.CreatedAt, &d.Certificate, &d.Checks,
 			&d.Failures, &d.Answer, &d.Detail, &d.CheckedAt, &d.NextCheckAt, &d.State)
 	})
-	return append([]admin.Domain{}, all...), err // an empty list, not null, where there are none
+	return append([]admin.Domain{}, all...), err // an empty list, not null, in JSON
 }
 
 const countStates = `
@@ -83,9 +84,8 @@ const countCertificates = `
 SELECT COALESCE(sum(CASE WHEN certificate = $1 THEN 1 ELSE 0 END), 0), count(*) FROM inner_domain_checks
 WHERE verified AND NOT gone AND certificate <> ''`
 
-// Certificates returns how many domains that are served have a certificate of which ready is known, and how many another one
-// or none yet.
-func (s *Store) Certificates(ctx context.Context, ready string) (with, without int64, err error) {
+// Certificates returns how many served domains have a certificate whose readiness is ready, and how many do not.
+func (s *Store) Certificates(ctx context.Context, ready string) (with, hideGroup int64, err error) {
 	var all int64
 	err = s.readRow(ctx, countCertificates, []any{ready}, &with, &all)
 	return with, all - with, err

@@ -6,17 +6,17 @@ import (
 	"time"
 
 	"app238.com/inner/app/database"
-	"app238.com/inner/modules/domains/internal/rules"
+	"app238.com/inner/modules/domains/internal/validate"
 )
 
-// Seen is a row of custom_domains beside what Inner knows of it.
-type Seen struct {
+// ScannedRow is a row of custom_domains and the state of its checks.
+type ScannedRow struct {
 	ID  int64
-	Row rules.Row
-	// Known tells whether Inner has checks of a row with this cdid, Same whether they are about the row as it is now, and
-	// Gone whether what belongs to them is being removed.
-	Known, Same, Gone bool
-	// StatusDiffers tells that the row's status is not what it is to be.
+	Row validate.Row
+	// Known is true when there are checks with the row's cdid, Same when they are about the row as it is now, and Deleting when
+	// they and the objects of the domain are being removed.
+	Known, Same, Deleting bool
+	// StatusDiffers is true when the row does not have the desired status.
 	StatusDiffers bool
 }
 
@@ -24,33 +24,35 @@ const pageOfRows = `
 SELECT c.id, c.cdid, c.user_uid, c.domain, c.target, c.txt_name, c.txt_value, s.cdid IS NOT NULL,
     COALESCE(` + same + `, false), COALESCE(s.gone, false),
     COALESCE(s.wished_status <> '' AND s.wished_status <> c.status AND NOT s.gone, false)
-FROM (SELECT id, cdid, user_uid, domain, target, txt_name, txt_value, status FROM custom_domains WHERE id > $1 ORDER BY id LIMIT $2) AS c
+FROM (SELECT id, cdid, user_uid, domain, target, txt_name, txt_value, status FROM custom_domains
+    WHERE id > $1 ORDER BY id LIMIT $2) AS c
 LEFT JOIN inner_domain_checks AS s ON s.cdid = c.cdid
 ORDER BY c.id`
 
-// Rows returns at most limit rows of custom_domains with ids above after, in their order.
-func (s *Store) Rows(ctx context.Context, after int64, limit int) ([]Seen, error) {
-	return read(ctx, s, pageOfRows, []any{after, limit}, func(rows *sql.Rows, r *Seen) error {
+// Rows returns at most limit rows of custom_domains with ids above after, in the order of their ids.
+func (s *Store) Rows(ctx context.Context, after int64, limit int) ([]ScannedRow, error) {
+	return read(ctx, s, pageOfRows, []any{after, limit}, func(rows *sql.Rows, r *ScannedRow) error {
 		return rows.Scan(&r.ID, &r.Row.CDID, &r.Row.UserUID, &r.Row.Domain, &r.Row.Target, &r.Row.TXTName, &r.Row.TXTValue,
-			&r.Known, &r.Same, &r.Gone, &r.StatusDiffers)
+			&r.Known, &r.Same, &r.Deleting, &r.StatusDiffers)
 	})
 }
 
 const lastRow = `SELECT COALESCE(max(row_id), 0) FROM inner_domain_checks`
 
-// LastRow returns the highest custom_domains.id that is known.
+// LastRow returns the highest custom_domains.id that has checks.
 func (s *Store) LastRow(ctx context.Context) (id int64, err error) {
 	err = s.readRow(ctx, lastRow, nil, &id)
 	return id, err
 }
 
-const news = `
+const hasNew = `
 SELECT (SELECT c.id FROM custom_domains AS c WHERE c.id > $1 ORDER BY c.id LIMIT 1) IS NOT NULL,
-    (SELECT s.cdid FROM inner_domain_checks AS s WHERE s.next_check_at <= LOCALTIMESTAMP AND NOT s.gone AND ` + free + ` LIMIT 1) IS NOT NULL`
+    (SELECT s.cdid FROM inner_domain_checks AS s
+        WHERE s.next_check_at <= LOCALTIMESTAMP AND NOT s.gone AND ` + unclaimed + ` LIMIT 1) IS NOT NULL`
 
-// News tells whether there are rows of custom_domains with ids above after, and whether a known domain is due for a check.
-func (s *Store) News(ctx context.Context, after int64) (rows, due bool, err error) {
-	err = s.readRow(ctx, news, []any{after}, &rows, &due)
+// HasNew reports whether there are rows of custom_domains with ids above after, and whether a domain is due for a check.
+func (s *Store) HasNew(ctx context.Context, after int64) (rows, due bool, err error) {
+	err = s.readRow(ctx, hasNew, []any{after}, &rows, &due)
 	return rows, due, err
 }
 
@@ -59,8 +61,8 @@ INSERT INTO inner_domain_values (txt_value, user_uid)
 SELECT lower(u.value), u.user_uid FROM unnest($1::TEXT[], $2::TEXT[]) AS u(value, user_uid)
 ON CONFLICT (txt_value) DO NOTHING`
 
-// addEntries refuses a value that was seen for another user before: a record that proves one user's claim must not prove
-// the claim of whoever comes next.
+// addEntries refuses a value that was used by another user before: a TXT record that proves the claim of one user must not prove
+// the claim of another.
 const addEntries = `
 INSERT INTO inner_domain_checks (cdid, name, row_id, user_uid, domain, target, txt_name, txt_value, host, target_host, refusal)
 SELECT u.cdid, u.name, u.row_id, u.user_uid, u.domain, u.target, u.txt_name, u.txt_value, u.host, u.target_host,
@@ -71,10 +73,10 @@ FROM unnest($1::TEXT[], $2::TEXT[], $3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::TE
 LEFT JOIN inner_domain_values AS v ON v.txt_value = lower(u.txt_value)
 ON CONFLICT (cdid) DO NOTHING`
 
-// foreignValue is the refusal of a value that another user had.
-const foreignValue = "the value of the TXT record was given to another user"
+// reusedValue is the refusal of a value that another user had.
+const reusedValue = "the value of the TXT record was given to another user"
 
-// Add makes domains known; they are due for a check at once. Those that became known meanwhile stay as they are.
+// Add adds the checks of new domains, which are due at once. Existing checks are not changed.
 func (s *Store) Add(ctx context.Context, entries []Entry) error {
 	if len(entries) == 0 {
 		return nil
@@ -85,10 +87,10 @@ func (s *Store) Add(ctx context.Context, entries []Entry) error {
 	for i, e := range entries {
 		ids[i] = e.ID
 		for c, text := range []string{e.Row.CDID, e.Name, e.Row.UserUID, e.Row.Domain, e.Row.Target, e.Row.TXTName, e.Row.TXTValue,
-			e.Verdict.Host, e.Verdict.Target, e.Verdict.Refusal} {
+			e.Result.Host, e.Result.Target, e.Result.Refusal} {
 			columns[c] = append(columns[c], text)
 		}
-		if e.Verdict.Refusal == "" {
+		if e.Result.Refusal == "" {
 			values, owners = append(values, e.Row.TXTValue), append(owners, e.Row.UserUID)
 		}
 	}
@@ -96,7 +98,7 @@ func (s *Store) Add(ctx context.Context, entries []Entry) error {
 	for _, column := range columns[2:] {
 		args = append(args, database.Array(column))
 	}
-	args = append(args, foreignValue)
+	args = append(args, reusedValue)
 	return s.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, addValues, database.Array(values), database.Array(owners)); err != nil {
 			return err
@@ -106,16 +108,16 @@ func (s *Store) Add(ctx context.Context, entries []Entry) error {
 	})
 }
 
-const changed = `
+const removeChanged = `
 UPDATE inner_domain_checks AS s SET gone = true, gone_at = LOCALTIMESTAMP, revision = s.revision + 1
 WHERE s.cdid = ANY($1) AND NOT s.gone AND EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid AND NOT ` + same + `)`
 
-// Changed has what belongs to domains removed whose rows are not what they were.
-func (s *Store) Changed(ctx context.Context, cdids []string) error {
+// RemoveChanged marks domains for removal whose rows have changed.
+func (s *Store) RemoveChanged(ctx context.Context, cdids []string) error {
 	if len(cdids) == 0 {
 		return nil
 	}
-	_, err := s.exec(ctx, changed, database.Array(cdids))
+	_, err := s.exec(ctx, removeChanged, database.Array(cdids))
 	return err
 }
 
@@ -123,61 +125,64 @@ const countDeleted = `
 SELECT count(*), count(*) FILTER (WHERE c.cdid IS NULL), count(*) FILTER (WHERE c.cdid IS NOT NULL AND s.gone_at IS NOT NULL)
 FROM inner_domain_checks AS s LEFT JOIN custom_domains AS c ON c.cdid = s.cdid WHERE NOT s.gone`
 
-// Vanished counts the known domains, those among them without a row, and those whose row is there again.
-func (s *Store) Deleted(ctx context.Context) (known, vanished, returned int, err error) {
-	err = s.readRow(ctx, countDeleted, nil, &known, &vanished, &returned)
-	return known, vanished, returned, err
+// CountDeleted counts the domains with checks, those whose row was deleted, and those whose row is restored.
+func (s *Store) CountDeleted(ctx context.Context) (known, deleted, restored int, err error) {
+	err = s.readRow(ctx, countDeleted, nil, &known, &deleted, &restored)
+	return known, deleted, restored, err
 }
 
 const recordDeleted = `
 UPDATE inner_domain_checks AS s SET gone_at = LOCALTIMESTAMP
 WHERE NOT s.gone AND s.gone_at IS NULL AND NOT EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid)`
 
-// removeVanished counts and removes in one statement, which sees one state of the table: rows that vanish between a count and
-// a removal would be removed uncounted.
+// removeDeleted counts and marks in one statement, which sees one snapshot: rows that are deleted between a count and an update
+// would be marked without being counted.
 const removeDeleted = `
 UPDATE inner_domain_checks AS s SET gone = true, revision = s.revision + 1
 WHERE NOT s.gone AND s.gone_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid)
     AND (s.gone_at <= LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second' OR (
-        SELECT count(*) FILTER (WHERE c.cdid IS NULL) < $2 OR count(*) FILTER (WHERE c.cdid IS NULL) <= $3::FLOAT8 * CAST(count(*) AS FLOAT8)
+        SELECT count(*) FILTER (WHERE c.cdid IS NULL) < $2
+            OR count(*) FILTER (WHERE c.cdid IS NULL) <= $3::FLOAT8 * CAST(count(*) AS FLOAT8)
         FROM inner_domain_checks AS k LEFT JOIN custom_domains AS c ON c.cdid = k.cdid WHERE NOT k.gone))`
 
-const recordReturned = `
+const recordRestored = `
 UPDATE inner_domain_checks AS s SET gone_at = NULL
 WHERE NOT s.gone AND s.gone_at IS NOT NULL AND EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid)`
 
-// Removal says when what belongs to vanished rows is removed: at once, unless at least Number of them, and more than Share of
-// all known ones, are missing; then only after Grace.
+// Removal are the limits of removing domains whose rows were deleted. They are removed at once, unless at least Minimum rows and
+// more than Share of all known ones are missing; then only after Grace.
 type Removal struct {
-	Number int
-	Share  float64
-	Grace  time.Duration
+	Minimum int
+	Share   float64
+	Grace   time.Duration
 }
 
-// RemoveVanished has what belongs to vanished rows removed, and returns how many these are.
+// RemoveDeleted marks domains for removal whose rows were deleted, and returns their number.
 func (s *Store) RemoveDeleted(ctx context.Context, r Removal) (int64, error) {
-	for _, statement := range []string{recordReturned, recordDeleted} {
+	for _, statement := range []string{recordRestored, recordDeleted} {
 		if _, err := s.exec(ctx, statement); err != nil {
 			return 0, err
 		}
 	}
-	return s.exec(ctx, removeDeleted, r.Grace.Seconds(), r.Number, r.Share)
+	return s.exec(ctx, removeDeleted, r.Grace.Seconds(), r.Minimum, r.Share)
 }
 
-const recent = `
+const recentlyVerified = `
 SELECT cdid FROM inner_domain_checks
 WHERE verified AND NOT gone AND begun_at > LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second' LIMIT $2`
 
-// Recent returns at most limit verified domains that became known no longer ago.
-func (s *Store) Recent(ctx context.Context, ago time.Duration, limit int) ([]string, error) {
-	return read(ctx, s, recent, []any{ago.Seconds(), limit}, func(rows *sql.Rows, cdid *string) error { return rows.Scan(cdid) })
+// RecentlyVerified returns at most limit verified domains whose checks began within the last time ago.
+func (s *Store) RecentlyVerified(ctx context.Context, ago time.Duration, limit int) ([]string, error) {
+	return read(ctx, s, recentlyVerified, []any{ago.Seconds(), limit}, func(rows *sql.Rows, cdid *string) error {
+		return rows.Scan(cdid)
+	})
 }
 
 const setStatus = `
 UPDATE custom_domains AS c SET status = s.wished_status FROM inner_domain_checks AS s
 WHERE s.cdid = c.cdid AND s.cdid = ANY($1) AND NOT s.gone AND s.wished_status <> '' AND s.wished_status <> c.status AND ` + same
 
-// SetStatus writes to the rows of these domains what their status is to be.
+// SetStatus writes the desired status to the rows of these domains.
 func (s *Store) SetStatus(ctx context.Context, cdids []string) error {
 	if len(cdids) == 0 {
 		return nil

@@ -1,8 +1,8 @@
-// Package store is inner_domain_checks in SQL, and what Inner reads and writes of custom_domains. It holds no policy.
+// Package store reads and writes inner_domain_checks and the columns of custom_domains that Inner uses. It holds no policy.
 //
-// A row of inner_domain_checks is about one row of custom_domains as it was when its checks began. When that row changes,
-// it is another domain: what belongs to the old one goes first. Only the database's clock counts, and a check is written
-// only by the one who has claimed it.
+// A row of inner_domain_checks is about one row of custom_domains as it was when its checks began. When that row changes, it
+// counts as another domain, and the checks and objects of the old one are removed first. All times are those of the database's
+// clock. The result of a check is written only by the process that has claimed the domain.
 package store
 
 import (
@@ -15,13 +15,13 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/modules/domains/internal/lifecycle"
-	"app238.com/inner/modules/domains/internal/rules"
+	"app238.com/inner/modules/domains/internal/validate"
 )
 
-// ErrNotFound says that there is no such domain.
+// ErrNotFound is returned for an unknown domain.
 var ErrNotFound = errors.New("no such domain")
 
-// Store reads and writes.
+// Store is the repository of custom domains and their checks.
 type Store struct {
 	db      *sql.DB
 	timeout time.Duration
@@ -33,33 +33,32 @@ func New(db *sql.DB, c *config.Config) *Store {
 	return &Store{db: db, timeout: c.Database.StatementTimeout, lease: Lease(c)}
 }
 
-// Entry is a domain that is yet unknown to Inner, judged by the rules.
+// Entry is a new domain and the result of its validation.
 type Entry struct {
 	// ID is custom_domains.id, Name that of the domain's objects.
-	ID   int64
-	Name string
-	Row  rules.Row
-	// Verdict is the rules'.
-	Verdict rules.Result
+	ID     int64
+	Name   string
+	Row    validate.Row
+	Result validate.Result
 }
 
-// Claimed is a domain that this process alone may check for now.
+// Claimed is a domain that this process has claimed for a check.
 type Claimed struct {
 	CDID, Name string
-	// Number of the claim; a later one makes it void.
+	// Number is the number of the claim. A later claim of the domain makes it void.
 	Number int64
-	Claim  rules.Claim
+	Claim  validate.Claim
 	State  lifecycle.State
 	// Now is the time of the claim, by the database's clock.
 	Now time.Time
 }
 
-// same compares a row c of custom_domains with what it was when the checks s of it began.
+// same reports whether a row c of custom_domains is unchanged since its checks s began.
 const same = `(c.id = s.row_id AND c.user_uid = s.user_uid AND c.domain = s.domain AND c.target = s.target
     AND c.txt_name = s.txt_name AND c.txt_value = s.txt_value)`
 
-// read returns what scan reads of every row of a query, none twice: a serialization failure, which may come after the first of
-// them, has it begin anew.
+// read returns every row of a query as scan reads it. After a serialization failure, which may occur after the first rows, it
+// starts over, and returns no row twice.
 func read[T any](ctx context.Context, s *Store, query string, args []any, scan func(*sql.Rows, *T) error) (all []T, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -90,7 +89,7 @@ func readOnce[T any](ctx context.Context, db *sql.DB, query string, args []any, 
 	return all, rows.Err()
 }
 
-// readRow reads the one row of a query.
+// readRow reads the only row of a query.
 func (s *Store) readRow(ctx context.Context, query string, args []any, into ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -101,7 +100,7 @@ func (s *Store) readRow(ctx context.Context, query string, args []any, into ...a
 	return nil
 }
 
-// exec runs one statement, again after serialization failures, and returns the rows it changed.
+// exec runs one statement, retries it after serialization failures, and returns the number of changed rows.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -120,7 +119,7 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) (int64, err
 	return n, nil
 }
 
-// inTx runs work in one transaction, again from its start after serialization failures.
+// inTx runs work in one transaction and retries it after serialization failures.
 func (s *Store) inTx(ctx context.Context, work func(ctx context.Context, tx *sql.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -140,8 +139,8 @@ func (s *Store) inTx(ctx context.Context, work func(ctx context.Context, tx *sql
 	})
 }
 
-// timeText writes a time for a statement; the zero time is no time.
-func timeText(t time.Time) string {
+// formatTime formats a time for a statement; the zero time is "".
+func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
