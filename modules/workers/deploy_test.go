@@ -12,15 +12,15 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-func TestADeployThatRunsAgainAtAnyPointEndsAsTheRowsSay(t *testing.T) {
+func TestDeployIsIdempotentAtEveryStep(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.version(t, "app:1")
-	wished := fmt.Sprintf("app:1 version %d task 5", v)
+	want := fmt.Sprintf("app:1 version %d task 5", v)
 	// It is killed after the WorkerApp was written and before it was parked.
 	for range 2 {
 		require.Contains(t, requireKind(t, job.Parked, b.deploy(t, 5, v)), fmt.Sprintf("version %d", v))
-		require.Equal(t, wished, b.app(t))
+		require.Equal(t, want, b.app(t))
 		require.Equal(t, []string{"loading", fmt.Sprintf("%d loading", v)}, b.rows(t))
 	}
 	// The outcome is recorded twice, because the controller was killed before it wrote the status.
@@ -29,11 +29,11 @@ func TestADeployThatRunsAgainAtAnyPointEndsAsTheRowsSay(t *testing.T) {
 		require.Equal(t, []string{fmt.Sprintf("active %d", v), fmt.Sprintf("%d success", v)}, b.rows(t))
 	}
 	require.NoError(t, b.deploy(t, 5, v))
-	require.Equal(t, wished, b.app(t))
+	require.Equal(t, want, b.app(t))
 	require.Empty(t, b.queue.accepted)
 }
 
-func TestAFailedRolloutOfALaterVersionIsPutBack(t *testing.T) {
+func TestFailedRolloutRestoresActiveVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first := b.rollOut(t, "app:1", 1, "")
@@ -41,7 +41,7 @@ func TestAFailedRolloutOfALaterVersionIsPutBack(t *testing.T) {
 	served := []string{fmt.Sprintf("active %d", first), fmt.Sprintf("%d success", first), fmt.Sprintf("%d error exit code 3", second)}
 	require.Equal(t, served, b.rows(t))
 	require.Equal(t, []string{`worker.restore_worker {"worker_id":"w1","user_uid":"u1"}`}, b.queue.accepted)
-	require.Equal(t, "worker/u1/w1 after 0 accepted", b.queue.woken[1], "the deploy must run before the WorkerApp is put back, or it would begin anew")
+	require.Equal(t, "worker/u1/w1 after 0 accepted", b.queue.resumed[1], "the deploy must run before the WorkerApp is put back, or it would begin anew")
 	require.Contains(t, requireKind(t, job.Terminal, b.deploy(t, 2, second)), "exit code 3")
 
 	require.NoError(t, b.run(t, "worker.restore_worker", 3, ""))
@@ -56,7 +56,7 @@ func TestAFailedRolloutOfALaterVersionIsPutBack(t *testing.T) {
 	require.Equal(t, served, b.rows(t))
 }
 
-func TestARestoreIsAskedForOnceAndNotWithoutAVersionThatServed(t *testing.T) {
+func TestRestoreIsQueuedOnceAndOnlyWithActiveVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first := b.rollOut(t, "app:1", 1, "no")
@@ -73,7 +73,7 @@ func TestARestoreIsAskedForOnceAndNotWithoutAVersionThatServed(t *testing.T) {
 	require.Empty(t, b.queue.accepted)
 }
 
-func TestALostWorkerAppIsRestoredUnlessADeployIsAboutToWriteIt(t *testing.T) {
+func TestMissingWorkerAppIsRestoredUnlessDeployIsQueued(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.rollOut(t, "app:1", 1, "")
@@ -93,7 +93,7 @@ func TestALostWorkerAppIsRestoredUnlessADeployIsAboutToWriteIt(t *testing.T) {
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 2", v), b.app(t))
 }
 
-func TestAnOlderVersionNeverOvertakesANewerOne(t *testing.T) {
+func TestOlderVersionNeverReplacesNewerOne(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first, second := b.version(t, "app:1"), b.version(t, "app:2")
@@ -109,17 +109,17 @@ func TestAnOlderVersionNeverOvertakesANewerOne(t *testing.T) {
 	require.Equal(t, fmt.Sprintf("active %d", second), b.rows(t)[0])
 }
 
-func TestAVersionThatIsDeployedAnewAndGivenUpServesOn(t *testing.T) {
+func TestDiscardedRedeployKeepsVersionActive(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.version(t, "app:1")
-	b.giveUp(t, "worker.deploy_worker", 1, fmt.Sprintf(`,"version_id":%d`, v), "cancelled by an operator")
+	b.discard(t, "worker.deploy_worker", 1, fmt.Sprintf(`,"version_id":%d`, v), "cancelled by an operator")
 	require.Equal(t, []string{"error", fmt.Sprintf("%d error cancelled by an operator", v)}, b.rows(t))
 	requireKind(t, job.Parked, b.deploy(t, 2, v))
 	b.record(t, v, 2, "")
 	requireKind(t, job.Parked, b.deploy(t, 3, v))
 	require.Equal(t, "worker/u1/w1 before 3: superseded by a later deploy", b.queue.ended[1])
-	b.giveUp(t, "worker.deploy_worker", 3, fmt.Sprintf(`,"version_id":%d`, v), "no luck")
+	b.discard(t, "worker.deploy_worker", 3, fmt.Sprintf(`,"version_id":%d`, v), "no luck")
 	require.Equal(t, []string{fmt.Sprintf("active %d", v), fmt.Sprintf("%d success", v)}, b.rows(t))
 	// While a later task is under way, the worker's status is that one's to write.
 	second := b.version(t, "app:2")
@@ -129,7 +129,7 @@ func TestAVersionThatIsDeployedAnewAndGivenUpServesOn(t *testing.T) {
 	require.Equal(t, fmt.Sprintf("loading %d", second), b.rows(t)[0])
 }
 
-func TestAnEnvironmentThatNoPodCanHaveIsRefusedBeforeAnythingIsMade(t *testing.T) {
+func TestInvalidEnvironmentFailsDeployBeforeAnyWrite(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.version(t, "app:1")
@@ -138,7 +138,7 @@ func TestAnEnvironmentThatNoPodCanHaveIsRefusedBeforeAnythingIsMade(t *testing.T
 	require.Empty(t, b.app(t))
 }
 
-func TestAVersionThatFailsAfterItRanKeepsItsSuccessAndSaysSinceWhen(t *testing.T) {
+func TestLaterFailureKeepsSuccessAndNamesItsStart(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first := b.rollOut(t, "app:1", 1, "")

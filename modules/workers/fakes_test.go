@@ -15,7 +15,7 @@ type fakeQueue struct {
 	mu         sync.Mutex
 	accepted   []string
 	ended      []string
-	woken      []string
+	resumed    []string
 	erased     []int64
 	healed     []int64
 	unfinished []string
@@ -25,23 +25,25 @@ type fakeQueue struct {
 	err         error
 }
 
+var _ job.Queue = (*fakeQueue)(nil)
+
 func (f *fakeQueue) Accept(_ context.Context, jobType string, payload job.Payload) (int64, error) {
-	return f.note(jobType, payload)
+	return f.add(jobType, payload)
 }
 
 func (f *fakeQueue) Enqueue(_ context.Context, _ job.Tx, jobType string, payload job.Payload) (int64, error) {
-	return f.note(jobType, payload)
+	return f.add(jobType, payload)
 }
 
 func (f *fakeQueue) EnqueueOnce(_ context.Context, _ job.Tx, _, jobType string, payload job.Payload) (int64, error) {
-	return f.note(jobType, payload)
+	return f.add(jobType, payload)
 }
 
 func (f *fakeQueue) Earlier(context.Context, job.Tx, string) (*job.Accepted, error) {
 	return nil, f.err
 }
 
-func (f *fakeQueue) note(jobType string, payload job.Payload) (int64, error) {
+func (f *fakeQueue) add(jobType string, payload job.Payload) (int64, error) {
 	if err := payload.Validate(); err != nil {
 		return 0, err
 	}
@@ -55,10 +57,10 @@ func (f *fakeQueue) note(jobType string, payload job.Payload) (int64, error) {
 	return int64(len(f.accepted)), f.err
 }
 
-func (f *fakeQueue) Wake(_ context.Context, key string) error {
+func (f *fakeQueue) Resume(_ context.Context, key string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.woken = append(f.woken, fmt.Sprintf("%s after %d accepted", key, len(f.accepted)))
+	f.resumed = append(f.resumed, fmt.Sprintf("%s after %d accepted", key, len(f.accepted)))
 	return f.err
 }
 

@@ -27,7 +27,7 @@ func setupWithRowIDs(t *testing.T) *bundle {
 	return b
 }
 
-func TestIDsBeyondWhatFloatsHoldStayExact(t *testing.T) {
+func TestLargeIDsStayExact(t *testing.T) {
 	t.Parallel()
 	b := setupWithRowIDs(t)
 	for _, id := range []int64{1<<53 + 1, math.MaxInt64} {
@@ -51,7 +51,7 @@ func TestIDsBeyondWhatFloatsHoldStayExact(t *testing.T) {
 	}
 }
 
-func TestOfVersionsWhoseIDsCannotTellTheLaterTaskDecides(t *testing.T) {
+func TestTaskOrderDecidesBetweenCloseRowIDs(t *testing.T) {
 	t.Parallel()
 	const rowid = 1_180_000_000_000_000_000
 	b := setupWithRowIDs(t)

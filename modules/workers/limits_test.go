@@ -9,7 +9,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-func TestAVersionBeyondALimitIsAnErrorAndLeavesWhatServes(t *testing.T) {
+func TestVersionOverLimitFailsAndKeepsActiveVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first := b.rollOut(t, "app:1", 1, "")
@@ -24,7 +24,7 @@ func TestAVersionBeyondALimitIsAnErrorAndLeavesWhatServes(t *testing.T) {
 		require.Contains(t, reason, column+": ")
 		require.Contains(t, reason, "the most that a worker can have (controller.limits.")
 		require.Empty(t, b.queue.ended, "an earlier deploy goes on")
-		b.giveUp(t, "worker.deploy_worker", 2, fmt.Sprintf(`,"version_id":%d`, v), reason)
+		b.discard(t, "worker.deploy_worker", 2, fmt.Sprintf(`,"version_id":%d`, v), reason)
 		require.Equal(t, fmt.Sprintf("active %d", first), b.rows(t)[0])
 		require.Contains(t, b.rows(t), fmt.Sprintf("%d error %s", v, reason))
 		require.Equal(t, reason, requireKind(t, job.Terminal, b.syncEnv(t, 3)), "nor is it reached by a change of the environment")

@@ -30,7 +30,7 @@ func (b *bundle) origin(t *testing.T) workerapp.Origin {
 }
 
 // forget has the database not have a task, whose highest one is newest.
-func (b *bundle) forget(task, newest int64) {
+func (b *bundle) forgetTask(task, newest int64) {
 	b.queue.mu.Lock()
 	defer b.queue.mu.Unlock()
 	if b.queue.acceptances == nil {
@@ -40,7 +40,7 @@ func (b *bundle) forget(task, newest int64) {
 }
 
 // ahead has the cluster at a version and a task that the database, put back, does not have.
-func (b *bundle) ahead(t *testing.T) {
+func (b *bundle) restoreOlderDatabase(t *testing.T) {
 	t.Helper()
 	later := b.version(t, "app:ahead")
 	requireKind(t, job.Parked, b.deploy(t, 900, later))
@@ -48,14 +48,14 @@ func (b *bundle) ahead(t *testing.T) {
 	b.writeStatus(t, later, 900, workerapp.Running, "")
 	b.exec(t, fmt.Sprintf(`UPDATE workers SET active_version_id = NULLIF(active_version_id, %d)`, later))
 	b.exec(t, fmt.Sprintf(`DELETE FROM worker_deploy_versions WHERE id = %d`, later))
-	b.forget(900, 20)
+	b.forgetTask(900, 20)
 }
 
-func TestATaskThatTheDatabaseDoesNotHaveIsNotNewer(t *testing.T) {
+func TestUnknownTaskIsNotNewer(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.version(t, "app:1")
-	b.ahead(t)
+	b.restoreOlderDatabase(t)
 	before := b.identity(t)
 	b.exec(t, `UPDATE workers SET secrets_json = '["A"]', status = 'active'`)
 	b.exec(t, `INSERT INTO inner_audit_sightings (kind, name, first_task, last_task) VALUES ('worker', 'w-x-y', 1, 2)`)
@@ -71,7 +71,7 @@ func TestATaskThatTheDatabaseDoesNotHaveIsNotNewer(t *testing.T) {
 	require.Equal(t, 1, b.logged.Len())
 }
 
-func TestATaskWithTheSameNumberAsOneBeforeTheRestoreIsAnother(t *testing.T) {
+func TestTaskIDReusedAfterRestoreIsADifferentTask(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.deployed(t)
@@ -90,7 +90,7 @@ func TestATaskWithTheSameNumberAsOneBeforeTheRestoreIsAnother(t *testing.T) {
 	require.NoError(t, b.syncSecret(t, 2, `{"B":null}`))
 }
 
-func TestADeclaredRestoreHasEveryTaskBeginAnew(t *testing.T) {
+func TestMarkedRestoreRestartsEveryTask(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.version(t, "app:1")
@@ -110,7 +110,7 @@ func TestADeclaredRestoreHasEveryTaskBeginAnew(t *testing.T) {
 	require.Zero(t, b.logged.Len(), "nothing had to be noticed")
 }
 
-func TestAVersionOfBeforeARestoreIsNotTheOneWithItsNumber(t *testing.T) {
+func TestVersionIDReusedAfterRestoreIsADifferentVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first, second := b.version(t, "app:1"), b.version(t, "app:2")
@@ -132,7 +132,7 @@ func TestAVersionOfBeforeARestoreIsNotTheOneWithItsNumber(t *testing.T) {
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 4", first), b.app(t), "what failed since supersedes nothing")
 }
 
-func TestAnOutcomeThatTheRowsLostIsRecordedAgain(t *testing.T) {
+func TestOutcomeLostByRestoreIsRecordedAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.version(t, "app:1")
@@ -156,14 +156,14 @@ func TestAnOutcomeThatTheRowsLostIsRecordedAgain(t *testing.T) {
 	require.Equal(t, []string{fmt.Sprintf("active %d", v), fmt.Sprintf("%d success", v)}, b.rows(t))
 }
 
-func TestATaskThatWasRemovedAfterItsRetentionIsNoSignOfARestore(t *testing.T) {
+func TestExpiredTaskDoesNotIndicateRestore(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first := b.version(t, "app:1")
 	second := b.version(t, "app:2")
 	requireKind(t, job.Parked, b.deploy(t, 5, second))
 	b.record(t, second, 5, "")
-	b.forget(5, 30)
+	b.forgetTask(5, 30)
 	before := b.identity(t)
 	require.Contains(t, requireKind(t, job.Superseded, b.deploy(t, 4, first)), fmt.Sprintf("superseded by version %d", second))
 	requireKind(t, job.Parked, b.syncEnv(t, 3))
@@ -171,7 +171,7 @@ func TestATaskThatWasRemovedAfterItsRetentionIsNoSignOfARestore(t *testing.T) {
 	require.Equal(t, before, b.identity(t))
 }
 
-func TestAnOutcomeOfAnotherDatabaseIsNotWrittenToTheRows(t *testing.T) {
+func TestOutcomeOfOtherDatabaseIsNotRecorded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.version(t, "app:1")
@@ -180,38 +180,38 @@ func TestAnOutcomeOfAnotherDatabaseIsNotWrittenToTheRows(t *testing.T) {
 	require.NoError(t, b.recorder.Record(t.Context(), outcome))
 	require.Equal(t, []string{"unloaded", fmt.Sprintf("%d loading", v)}, b.rows(t))
 	require.Equal(t, []string{`worker.restore_worker {"worker_id":"w1","user_uid":"u1"}`}, b.queue.accepted)
-	require.Len(t, b.queue.woken, 1, "a task that waits for another outcome begins anew")
+	require.Len(t, b.queue.resumed, 1, "a task that waits for another outcome begins anew")
 	outcome.WorkerID = "unknown"
 	require.NoError(t, b.recorder.Record(t.Context(), outcome))
 	require.Len(t, b.queue.accepted, 1)
 }
 
-func TestAWorkerAppOfAnotherDatabaseIsMissingToTheAudit(t *testing.T) {
+func TestAuditReportsWorkerAppOfOtherDatabaseAsMissing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.rollOut(t, "app:1", 1, "")
 	ours, foreign := []string{"w-w1-u1 u1 w1 worker/u1/w1 [WorkerApp]"}, []string{"w-w1-u1 u1 w1 worker/u1/w1 [WorkerApp of another database]"}
-	require.Equal(t, ours, b.world(t))
-	b.ahead(t)
-	require.Equal(t, foreign, b.world(t), "at a version that is not there")
+	require.Equal(t, ours, b.listActual(t))
+	b.restoreOlderDatabase(t)
+	require.Equal(t, foreign, b.listActual(t), "at a version that is not there")
 	b.exec(t, `UPDATE workers SET active_version_id = `+fmt.Sprint(v))
-	require.NoError(t, b.stock.Repair(t.Context(), inventory.Desired{ID: "w1", Owner: "u1"}, inventory.Drift{Missing: []string{"WorkerApp"}}))
+	require.NoError(t, b.inventory.Repair(t.Context(), inventory.Desired{ID: "w1", Owner: "u1"}, inventory.Drift{Missing: []string{"WorkerApp"}}))
 	require.NoError(t, b.run(t, "worker.restore_worker", 23, ""))
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 23", v), b.app(t))
-	require.Equal(t, ours, b.world(t))
+	require.Equal(t, ours, b.listActual(t))
 	done, err := database.Restored(t.Context(), b.db.DB, b.identity(t))
 	require.NoError(t, err)
 	require.True(t, done)
-	require.Equal(t, foreign, b.world(t), "of another id")
+	require.Equal(t, foreign, b.listActual(t), "of another id")
 	require.NoError(t, b.run(t, "worker.restore_worker", 24, ""))
-	require.Equal(t, ours, b.world(t))
+	require.Equal(t, ours, b.listActual(t))
 }
 
-func TestATaskThatTheDatabaseLostWritesNothing(t *testing.T) {
+func TestTaskMissingFromDatabaseWritesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.version(t, "app:1")
-	b.forget(900, 20)
+	b.forgetTask(900, 20)
 	requireKind(t, job.Retry, b.deploy(t, 900, v))
 	require.Empty(t, b.app(t))
 }

@@ -55,7 +55,7 @@ type bundle struct {
 	jobs      map[string]job.Definition
 	source    rollout.Source
 	recorder  rollout.Recorder
-	stock     inventory.Inventory
+	inventory inventory.Inventory
 	logged    *observer.ObservedLogs
 	// row is workers.id of the worker w1 of the user u1.
 	row int
@@ -88,7 +88,7 @@ func setup(t *testing.T) *bundle {
 		b.jobs[d.Type] = d
 	}
 	require.Len(t, definitions.Inventories, 1)
-	b.stock = definitions.Inventories[0]
+	b.inventory = definitions.Inventories[0]
 	namespaces := b.clients.Typed.CoreV1().Namespaces()
 	for _, name := range []string{b.namespace, b.ingress} {
 		_, err := namespaces.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
@@ -142,7 +142,7 @@ func (b *bundle) run(t *testing.T, jobType string, task int64, more string) erro
 	return b.prepared(t, jobType, more).Execute(t.Context(), job.Task{ID: task, Type: jobType, Attempt: 1})
 }
 
-func (b *bundle) giveUp(t *testing.T, jobType string, task int64, more, reason string) {
+func (b *bundle) discard(t *testing.T, jobType string, task int64, more, reason string) {
 	t.Helper()
 	require.NoError(t, b.prepared(t, jobType, more).OnDiscarded(t.Context(), job.Task{ID: task, Type: jobType, Attempt: 1}, reason))
 }
@@ -165,19 +165,19 @@ func (b *bundle) syncEnv(t *testing.T, task int64) error {
 }
 
 // record tells how a rollout of w1 ended, as the controller does before it writes the status.
-func (b *bundle) record(t *testing.T, version int, task int64, fault string) {
+func (b *bundle) record(t *testing.T, version int, task int64, failure string) {
 	t.Helper()
 	require.NoError(t, b.recorder.Record(t.Context(), rollout.Outcome{
-		WorkerID: "w1", OwnerID: "u1", Origin: workerapp.Origin{Version: int64(version), Task: task}, Running: fault == "", Reason: fault,
+		WorkerID: "w1", OwnerID: "u1", Origin: workerapp.Origin{Version: int64(version), Task: task}, Running: failure == "", Reason: failure,
 	}))
 }
 
 // rollOut deploys a new version of w1 and tells how its rollout ended.
-func (b *bundle) rollOut(t *testing.T, image string, task int64, fault string) (version int) {
+func (b *bundle) rollOut(t *testing.T, image string, task int64, failure string) (version int) {
 	t.Helper()
 	version = b.version(t, image)
 	requireKind(t, job.Parked, b.deploy(t, task, version))
-	b.record(t, version, task, fault)
+	b.record(t, version, task, failure)
 	return version
 }
 

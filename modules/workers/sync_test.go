@@ -42,7 +42,7 @@ func (b *bundle) deployed(t *testing.T) (version int) {
 	return version
 }
 
-func TestASyncWaitsForItsPodsAndEndsAsTheyDo(t *testing.T) {
+func TestSyncEndsWithOutcomeOfItsRollout(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.deployed(t)
@@ -69,7 +69,7 @@ func TestASyncWaitsForItsPodsAndEndsAsTheyDo(t *testing.T) {
 	b.writeStatus(t, v, 3, workerapp.Failed, "exit code 1")
 	reason := requireKind(t, job.Terminal, b.syncEnv(t, 3))
 	require.Equal(t, "the rollout failed: exit code 1", reason)
-	b.giveUp(t, "worker.sync_env", 3, `,"data":{}`, reason)
+	b.discard(t, "worker.sync_env", 3, `,"data":{}`, reason)
 	require.Equal(t, []string{fmt.Sprintf("error %d", v), fmt.Sprintf("%d success", v)}, b.rows(t))
 	b.exec(t, `UPDATE workers SET status = 'loading'`) // the next change was accepted
 	require.Equal(t, "the rollout failed: exit code 1", requireKind(t, job.Terminal, b.syncEnv(t, 3)))
@@ -81,7 +81,7 @@ func TestASyncWaitsForItsPodsAndEndsAsTheyDo(t *testing.T) {
 	require.NoError(t, b.syncEnv(t, 3))
 }
 
-func TestAChangeDuringADeployLeavesTheDeployToItsOutcome(t *testing.T) {
+func TestSyncDuringDeployKeepsDeployOutcome(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first := b.deployed(t)
@@ -101,7 +101,7 @@ func TestAChangeDuringADeployLeavesTheDeployToItsOutcome(t *testing.T) {
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 4", first), b.app(t))
 }
 
-func TestSecretsAreKeptFromBeforeTheFirstDeploy(t *testing.T) {
+func TestSecretsAreStoredBeforeFirstDeploy(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.version(t, "app:1")
@@ -125,7 +125,7 @@ func TestSecretsAreKeptFromBeforeTheFirstDeploy(t *testing.T) {
 	require.NoError(t, b.run(t, "worker.delete_worker_cr", 4, ""), "what is not there is success")
 }
 
-func TestTheControllersKeysStayWhileUsersKeysChange(t *testing.T) {
+func TestSyncSecretKeepsReservedKeys(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.deployed(t)
@@ -141,7 +141,7 @@ func TestTheControllersKeysStayWhileUsersKeysChange(t *testing.T) {
 	require.NoError(t, b.syncSecret(t, 2, `{"A":null}`))
 }
 
-func TestWhatCannotBeAppliedIsToldByItsTaskAndChangesNothing(t *testing.T) {
+func TestInvalidSyncFailsWithoutChanges(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.deployed(t)
@@ -150,10 +150,10 @@ func TestWhatCannotBeAppliedIsToldByItsTaskAndChangesNothing(t *testing.T) {
 	reason := requireKind(t, job.Terminal, b.run(t, "worker.sync_secret", 2, data))
 	require.Nil(t, b.secret(t))
 	b.queue.unfinished = []string{"worker.sync_env"}
-	b.giveUp(t, "worker.sync_secret", 2, data, reason)
+	b.discard(t, "worker.sync_secret", 2, data, reason)
 	require.Equal(t, fmt.Sprintf("loading %d", v), b.rows(t)[0], "a later change writes it")
 	b.queue.unfinished = nil
-	b.giveUp(t, "worker.sync_secret", 2, data, reason)
+	b.discard(t, "worker.sync_secret", 2, data, reason)
 	require.Equal(t, []string{fmt.Sprintf("error %d", v), fmt.Sprintf("%d success", v)}, b.rows(t), "the version serves on")
 	require.Equal(t, []int64{2, 2}, b.queue.erased, "values of a task that failed are not kept either")
 	require.NotContains(t, reason, "marker")
@@ -163,7 +163,7 @@ func TestWhatCannotBeAppliedIsToldByItsTaskAndChangesNothing(t *testing.T) {
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 1", v), b.app(t))
 }
 
-func TestABadPayloadIsRefusedNamingTheField(t *testing.T) {
+func TestInvalidPayloadIsRejectedWithItsField(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, jobType := range []string{"worker.sync_env", "worker.sync_secret"} {
@@ -180,7 +180,7 @@ func TestABadPayloadIsRefusedNamingTheField(t *testing.T) {
 	}
 }
 
-func TestOfASecretTheNamesAreKeptAndOfAnEnvironmentNothing(t *testing.T) {
+func TestErasedPayloadsHoldNoValues(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	prepare := func(jobType, data string) job.Prepared {

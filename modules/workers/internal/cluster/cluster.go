@@ -31,12 +31,12 @@ type State struct {
 	// Origin is what it was written for last.
 	workerapp.Origin
 	// Foreign tells that these are no numbers of the database as it is now. Find does not know; see package origin.
-	Foreign bool
+	OtherDatabase bool
 	// Deleting is true while it is on its way out.
 	Deleting bool
 	// Ended tells that the rows carry how the rollout for this version and task ended: Running or not, and why not.
-	Ended, Running bool
-	Reason         string
+	Recorded, Running bool
+	Reason            string
 }
 
 // Find returns the state of a worker's WorkerApp, or nil when there is none.
@@ -62,7 +62,7 @@ func stateOf(found *unstructured.Unstructured) *State {
 	}
 	recorded := meta.FindStatusCondition(app.Status.Conditions, workerapp.RecordedCondition)
 	if recorded != nil && recorded.Status == metav1.ConditionTrue {
-		state.Ended, state.Running = true, recorded.Reason != string(workerapp.Failed)
+		state.Recorded, state.Running = true, recorded.Reason != string(workerapp.Failed)
 		state.Reason = app.Status.Message
 	}
 	return state

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -23,7 +25,7 @@ const pageSize = 500
 const (
 	WorkerAppPart = "WorkerApp"
 	// ForeignPart is a WorkerApp that was written for a version or a task that the database does not have.
-	ForeignPart = "WorkerApp of another database"
+	OtherDatabasePart = "WorkerApp of another database"
 )
 
 // Part is one object of a worker.
@@ -54,22 +56,22 @@ func NewLister(clients *kube.Clients, c *config.Config) *Lister {
 
 // Parts hands every part of every worker to page. It returns nil only when all were handed over: a page that fails, or a
 // continuation that expired, is an error.
-func (l *Lister) Parts(ctx context.Context, page func([]Part) error) error {
-	err := pages("", l.workerApps(ctx), page)
+func (l *Lister) List(ctx context.Context, page func([]Part) error) error {
+	err := forEachPage("", l.workerAppPages(ctx), page)
 	if err != nil {
 		return fmt.Errorf("list WorkerApps: %w", err)
 	}
-	return l.objects(ctx, workerapp.WorkerLabel, func(parts []Part) error {
+	return l.workerObjects(ctx, workerapp.WorkerLabel, func(parts []Part) error {
 		return page(slices.DeleteFunc(parts, func(p Part) bool {
-			return workerapp.Name(p.WorkerID, p.OwnerID) != p.Name || !identifiers(p.WorkerID, p.OwnerID)
+			return workerapp.Name(p.WorkerID, p.OwnerID) != p.Name || !validIDs(p.WorkerID, p.OwnerID)
 		}))
 	})
 }
 
 // of returns every part of one worker beside its WorkerApp.
-func (l *Lister) of(ctx context.Context, workerID, ownerID string) (all []Part, err error) {
+func (l *Lister) listWorker(ctx context.Context, workerID, ownerID string) (all []Part, err error) {
 	selector := metav1.FormatLabelSelector(metav1.SetAsLabelSelector(workerapp.Labels(workerID, ownerID)))
-	err = l.objects(ctx, selector, func(parts []Part) error {
+	err = l.workerObjects(ctx, selector, func(parts []Part) error {
 		all = append(all, parts...)
 		return nil
 	})
@@ -77,13 +79,13 @@ func (l *Lister) of(ctx context.Context, workerID, ownerID string) (all []Part, 
 }
 
 // objects hands over what of the selected objects Inner made, kind after kind.
-func (l *Lister) objects(ctx context.Context, selector string, page func([]Part) error) error {
-	others := map[string]bool{}
+func (l *Lister) workerObjects(ctx context.Context, selector string, page func([]Part) error) error {
+	unmanaged := map[string]bool{}
 	for _, kind := range workerapp.Objects() {
-		err := pages(selector, func(options metav1.ListOptions) (parts []Part, next string, err error) {
-			items, next, err := l.items(ctx, kind, options)
+		err := forEachPage(selector, func(options metav1.ListOptions) (parts []Part, next string, err error) {
+			items, next, err := l.listItems(ctx, kind, options)
 			for _, item := range items {
-				if l.ours(kind, item, others) {
+				if l.isManaged(kind, item, unmanaged) {
 					parts = append(parts, partOf(kind.Kind, kind.Resource, item))
 				}
 			}
@@ -97,7 +99,7 @@ func (l *Lister) objects(ctx context.Context, selector string, page func([]Part)
 }
 
 // items returns a page of objects of one kind: what tells whose they are, and of those that may hold a secret no more than that.
-func (l *Lister) items(ctx context.Context, kind workerapp.Object, options metav1.ListOptions) (items []metav1.Object, next string, err error) {
+func (l *Lister) listItems(ctx context.Context, kind workerapp.Object, options metav1.ListOptions) (items []metav1.Object, next string, err error) {
 	if kind.Ingress || kind.Kind == serviceKind {
 		list, err := l.clients.List(ctx, kind.Resource, l.namespace(kind), options)
 		if apierrors.IsNotFound(err) {
@@ -137,7 +139,7 @@ func partOf(kind string, resource schema.GroupVersionResource, item metav1.Objec
 	}
 }
 
-func pages(selector string, list func(metav1.ListOptions) (parts []Part, next string, err error), page func([]Part) error) error {
+func forEachPage(selector string, list func(metav1.ListOptions) (parts []Part, next string, err error), page func([]Part) error) error {
 	options := metav1.ListOptions{Limit: pageSize, LabelSelector: selector}
 	for {
 		parts, next, err := list(options)
@@ -156,7 +158,7 @@ func pages(selector string, list func(metav1.ListOptions) (parts []Part, next st
 
 // workerApps takes a WorkerApp for ours when its name is the one that its ids give. One that is on its way out counts as
 // there: its deletion is under way.
-func (l *Lister) workerApps(ctx context.Context) func(metav1.ListOptions) (parts []Part, next string, err error) {
+func (l *Lister) workerAppPages(ctx context.Context) func(metav1.ListOptions) (parts []Part, next string, err error) {
 	return func(options metav1.ListOptions) (parts []Part, next string, err error) {
 		list, err := l.clients.List(ctx, workerapp.Resource(), l.namespaces.Worker, options)
 		if err != nil {
@@ -166,7 +168,7 @@ func (l *Lister) workerApps(ctx context.Context) func(metav1.ListOptions) (parts
 			workerID, _, workerErr := unstructured.NestedString(item.Object, "spec", "workerID")
 			ownerID, _, ownerErr := unstructured.NestedString(item.Object, "spec", "ownerID")
 			name := workerapp.Name(workerID, ownerID)
-			if workerErr == nil && ownerErr == nil && item.GetName() == name && identifiers(workerID, ownerID) {
+			if workerErr == nil && ownerErr == nil && item.GetName() == name && validIDs(workerID, ownerID) {
 				parts = append(parts, Part{WorkerID: workerID, OwnerID: ownerID, Name: name, Kind: WorkerAppPart,
 					Origin: workerapp.OriginOf(item.GetAnnotations())})
 			}
@@ -175,6 +177,56 @@ func (l *Lister) workerApps(ctx context.Context) func(metav1.ListOptions) (parts
 	}
 }
 
-func identifiers(workerID, ownerID string) bool {
+func validIDs(workerID, ownerID string) bool {
 	return identifier.Check("", workerID) == nil && identifier.Check("", ownerID) == nil
+}
+
+const serviceKind = "Service"
+
+// ours tells whether Inner made an object that carries a worker's labels: others copy labels, and another platform may have the
+// same names in a shared ingress namespace. There a Service says by its target whose it is, and so whose the route of its name is; the
+// names of workers whose Service is another's are kept in others, until the routes come.
+func (l *Lister) isManaged(kind workerapp.Object, item metav1.Object, unmanaged map[string]bool) bool {
+	n := item.GetLabels()[workerapp.AppLabel]
+	if n == "" || !kind.Named(item.GetName(), n) {
+		return false
+	}
+	u, ok := item.(*unstructured.Unstructured)
+	switch {
+	case !ok:
+		return true
+	case !kind.Ingress: // a Service, which has the worker's own name where an earlier release made it, or a user for himself
+		return item.GetName() != n || specField(u, "clusterIP") == corev1.ClusterIPNone
+	case kind.Kind == serviceKind:
+		if strings.HasSuffix(specField(u, "externalName"), workerapp.ServiceSuffix(l.namespaces.Worker)) {
+			return true
+		}
+		unmanaged[n] = true
+		return false
+	}
+	return !unmanaged[n] && l.routesPlatformHost(u, n)
+}
+
+func specField(u *unstructured.Unstructured, name string) string {
+	value, _, err := unstructured.NestedString(u.Object, "spec", name)
+	if err != nil {
+		return ""
+	}
+	return value
+}
+
+// serves tells whether a route is for a host of this platform's domain.
+func (l *Lister) routesPlatformHost(route *unstructured.Unstructured, n string) bool {
+	rules, _, err := unstructured.NestedSlice(route.Object, "spec", "routes")
+	if err != nil {
+		return false
+	}
+	for _, rule := range rules {
+		if rule, ok := rule.(map[string]any); ok {
+			if match, ok := rule["match"].(string); ok && strings.Contains(match, "`"+workerapp.Host(n, l.domain)+"`") {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -23,22 +23,22 @@ func NewRemover(clients *kube.Clients, l *Lister) *Remover {
 // Remove deletes all that there is of a worker, with or without a WorkerApp, and returns what is still there: that is on its way
 // out, or held by a finalizer. The objects go once the WorkerApp was seen on its way out: the controller would make anew what is
 // taken away before it knows. The garbage collector alone does not do, as what has lost its owner is not its matter.
-func (r *Remover) Remove(ctx context.Context, workerID, ownerID string) (left []Part, err error) {
+func (r *Remover) Remove(ctx context.Context, workerID, ownerID string) (remaining []Part, err error) {
 	app, err := r.workerApp(ctx, workerapp.Name(workerID, ownerID))
 	if err != nil {
 		return nil, err
 	}
 	if app != nil {
-		if left = []Part{*app}; !app.Deleting {
-			return left, r.delete(ctx, *app)
+		if remaining = []Part{*app}; !app.Deleting {
+			return remaining, r.delete(ctx, *app)
 		}
 	}
-	there, err := r.lister.of(ctx, workerID, ownerID)
+	objects, err := r.lister.listWorker(ctx, workerID, ownerID)
 	if err != nil {
 		return nil, err
 	}
 	deleted := false
-	for _, part := range slices.Backward(there) {
+	for _, part := range slices.Backward(objects) {
 		if part.Deleting {
 			continue
 		}
@@ -48,11 +48,11 @@ func (r *Remover) Remove(ctx context.Context, workerID, ownerID string) (left []
 		deleted = true
 	}
 	if deleted {
-		if there, err = r.lister.of(ctx, workerID, ownerID); err != nil {
+		if objects, err = r.lister.listWorker(ctx, workerID, ownerID); err != nil {
 			return nil, err
 		}
 	}
-	return append(left, there...), nil
+	return append(remaining, objects...), nil
 }
 
 func (r *Remover) workerApp(ctx context.Context, name string) (*Part, error) {

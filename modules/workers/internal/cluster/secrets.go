@@ -33,7 +33,7 @@ func NewSecrets(clients *kube.Clients, c *config.Config) *Secrets {
 func secrets() schema.GroupVersionResource { return corev1.SchemeGroupVersion.WithResource("secrets") }
 
 // Held returns the data of a worker's Secret, and whether there is one.
-func (s *Secrets) Held(ctx context.Context, workerID, ownerID string) (map[string]string, bool, error) {
+func (s *Secrets) Get(ctx context.Context, workerID, ownerID string) (map[string]string, bool, error) {
 	found, err := s.clients.Get(ctx, secrets(), s.namespace, s.name(workerID, ownerID))
 	if apierrors.IsNotFound(err) {
 		return nil, false, nil
@@ -45,15 +45,15 @@ func (s *Secrets) Held(ctx context.Context, workerID, ownerID string) (map[strin
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(found.Object, &secret); err != nil {
 		return nil, true, fmt.Errorf("read the Secret: %w", err)
 	}
-	held := make(map[string]string, len(secret.Data))
+	data := make(map[string]string, len(secret.Data))
 	for key, value := range secret.Data {
-		held[key] = string(value)
+		data[key] = string(value)
 	}
-	return held, true, nil
+	return data, true, nil
 }
 
 // Change changes keys of a Secret that is there, all at once.
-func (s *Secrets) Change(ctx context.Context, workerID, ownerID string, change desired.SecretChange) error {
+func (s *Secrets) Patch(ctx context.Context, workerID, ownerID string, change desired.SecretPatch) error {
 	data := map[string]any{}
 	for key, value := range change.Set {
 		data[key] = base64.StdEncoding.EncodeToString([]byte(value))

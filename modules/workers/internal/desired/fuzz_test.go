@@ -26,9 +26,9 @@ func FuzzColumns(f *testing.F) {
 		for _, written := range []string{column, marked, value + column, value + marked} {
 			_, err := desired.Environment(written)
 			_, other := desired.SecretKeys(written)
-			for _, fault := range []error{err, other, desired.CheckEnvironment(written)} {
-				if fault != nil && !namesHold(written, mark) {
-					require.NotContains(t, fault.Error(), mark)
+			for _, failure := range []error{err, other, desired.CheckEnvironment(written)} {
+				if failure != nil && !nameContains(written, mark) {
+					require.NotContains(t, failure.Error(), mark)
 				}
 			}
 		}
@@ -36,7 +36,7 @@ func FuzzColumns(f *testing.F) {
 }
 
 // namesHold tells that text stands in a name of the column's variables, and not in a value only.
-func namesHold(column, text string) bool {
+func nameContains(column, text string) bool {
 	var variables map[string]json.RawMessage
 	if json.Unmarshal([]byte(column), &variables) != nil {
 		return false

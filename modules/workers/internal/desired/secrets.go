@@ -7,13 +7,13 @@ import (
 )
 
 // SecretChange is what is to be changed of the user's keys in a worker's Secret.
-type SecretChange struct {
+type SecretPatch struct {
 	Set    map[string]string
 	Remove []string
 }
 
 // Empty tells that nothing is to be changed.
-func (c SecretChange) Empty() bool { return len(c.Set) == 0 && len(c.Remove) == 0 }
+func (c SecretPatch) Empty() bool { return len(c.Set) == 0 && len(c.Remove) == 0 }
 
 // Secrets works out how the held data of a Secret becomes what the database wishes: which keys exist is its matter, keys,
 // and the values of some come with a task; nil is one that was applied before. So tasks may come late, twice and in any
@@ -23,22 +23,22 @@ func (c SecretChange) Empty() bool { return len(c.Set) == 0 && len(c.Remove) == 
 // destroy the value of today; where no value is held the empty one is as good as the wish allows.
 //
 // The error names a wished key that cannot be the name of a variable. Then nothing is changed.
-func Secrets(held map[string]string, keys map[string]bool, values map[string]*string) (SecretChange, error) {
-	change := SecretChange{Set: map[string]string{}}
+func DiffSecret(actual map[string]string, keys map[string]bool, values map[string]*string) (SecretPatch, error) {
+	change := SecretPatch{Set: map[string]string{}}
 	for key, value := range values {
 		if value == nil || !keys[key] || slices.Contains(workerapp.ReservedKeys(), key) {
 			continue
 		}
-		present, there := held[key]
-		if there && (*value == "" || present == *value) {
+		present, ok := actual[key]
+		if ok && (*value == "" || present == *value) {
 			continue
 		}
 		change.Set[key] = *value
 	}
 	if err := workerapp.CheckVariables(change.Set); err != nil {
-		return SecretChange{}, err
+		return SecretPatch{}, err
 	}
-	for key := range held {
+	for key := range actual {
 		if !keys[key] && !slices.Contains(workerapp.ReservedKeys(), key) {
 			change.Remove = append(change.Remove, key)
 		}

@@ -24,27 +24,27 @@ func NewRestore(p Params) job.Definition {
 // Execute writes the WorkerApp for the active version, unless what it is at is still wished and of this database. How that rollout ends is the
 // controller's to record; the pods that serve are usually still those of this version, so that nothing restarts.
 func (r restore) Execute(ctx context.Context, task job.Task, p Restore) error {
-	w, err := r.worker(ctx, p.Ref)
+	w, err := r.findWorker(ctx, p.Ref)
 	if err != nil {
 		return err
 	}
-	app, err := r.app(ctx, p.Ref)
+	app, err := r.findApp(ctx, p.Ref)
 	switch {
 	case err != nil:
 		return err
 	case app != nil && app.Deleting:
-		return job.NewSnooze(deletionWait, deletionText)
+		return job.NewSnooze(deletionPollInterval, deletionText)
 	}
-	v, err := r.wished(ctx, w, app)
-	if err != nil || v == nil || (app != nil && app.Version == int64(v.ID) && !app.Foreign) {
+	v, err := r.desiredVersion(ctx, w, app)
+	if err != nil || v == nil || (app != nil && app.Version == int64(v.ID) && !app.OtherDatabase) {
 		return err
 	}
-	if app == nil || app.Foreign {
-		if deploying, err := r.underWay(ctx, p.Ref, 0, DeployType); err != nil || deploying {
+	if app == nil || app.OtherDatabase {
+		if deploying, err := r.hasUnfinished(ctx, p.Ref, 0, DeployType); err != nil || deploying {
 			return err // it writes the WorkerApp
 		}
 	}
-	return r.write(ctx, task, w, v, desired.Spec(w, v)) // whatever the limits are today: it has served
+	return r.applySpec(ctx, task, w, v, desired.Spec(w, v)) // whatever the limits are today: it has served
 }
 
 // GiveUp has nothing to write: the rows say what serves.

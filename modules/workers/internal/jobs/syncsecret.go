@@ -14,26 +14,26 @@ const SyncSecretType = "worker.sync_secret" //nolint:gosec // a job type, no cre
 // NewSyncSecret defines the job. Which keys exist is told by workers.secrets_json; the values come with the task and are
 // written to the worker's Secret, right before the first deploy too.
 func NewSyncSecret(p Params) job.Definition {
-	return job.Define(job.Spec{Type: SyncSecretType, Aliases: []string{"SyncSecretJob", "SyncSecret"}}, sync{p, p.writeSecrets})
+	return job.Define(job.Spec{Type: SyncSecretType, Aliases: []string{"SyncSecretJob", "SyncSecret"}}, sync{p, p.patchSecret})
 }
 
-func (p Params) writeSecrets(ctx context.Context, w *ent.Worker, s Sync) error {
+func (p Params) patchSecret(ctx context.Context, w *ent.Worker, s Sync) error {
 	keys, err := desired.SecretKeys(w.SecretsJSON)
 	if err != nil {
 		return job.NewTerminal("%s", err.Error())
 	}
-	held, there, err := p.Secrets.Held(ctx, s.WorkerID, s.UserUID)
+	actual, found, err := p.Secrets.Get(ctx, s.WorkerID, s.UserUID)
 	if err != nil {
 		return clusterError("reading the Secret", err)
 	}
-	change, err := desired.Secrets(held, keys, s.Data)
+	change, err := desired.DiffSecret(actual, keys, s.Data)
 	switch {
 	case err != nil:
 		return job.NewTerminal("%s", err.Error())
 	case change.Empty():
 		return nil
-	case there:
-		err = p.Secrets.Change(ctx, s.WorkerID, s.UserUID, change)
+	case found:
+		err = p.Secrets.Patch(ctx, s.WorkerID, s.UserUID, change)
 	default:
 		err = p.Secrets.Create(ctx, s.WorkerID, s.UserUID, change.Set)
 	}

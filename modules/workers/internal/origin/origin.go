@@ -17,16 +17,16 @@ import (
 )
 
 // Standing is how a WorkerApp's numbers stand to the database.
-type Standing int
+type Relation int
 
 // The standings.
 const (
 	// Known: the database has the task, and every number compares with its rows.
-	Known Standing = iota
+	Known Relation = iota
 	// Removed: the database may have had the task and removed it after its retention.
-	Removed
+	Expired
 	// Foreign: the WorkerApp was written for another database, or for this one before it was put back.
-	Foreign
+	OtherDatabase
 )
 
 // ErrNoTask says that the database has no such task about this worker: it was put back while the task ran.
@@ -47,7 +47,7 @@ func New(db *sql.DB, q job.Queue, log *zap.Logger, c *config.Config) *Origins {
 
 // Of returns what a WorkerApp is to carry that a task about the worker with this ordering key writes. It returns ErrNoTask where
 // the database does not have the task.
-func (o *Origins) Of(ctx context.Context, key string, version, task int64) (workerapp.Origin, error) {
+func (o *Origins) ForTask(ctx context.Context, key string, version, task int64) (workerapp.Origin, error) {
 	accepted, err := o.queue.Acceptance(ctx, task)
 	if err != nil {
 		return workerapp.Origin{}, err
@@ -61,13 +61,13 @@ func (o *Origins) Of(ctx context.Context, key string, version, task int64) (work
 
 // Judge tells how the numbers of the WorkerApp with this ordering key stand. Where they show that the database was put back, it
 // is given a new id, so that what else the cluster carries of it is Foreign too.
-func (o *Origins) Judge(ctx context.Context, key string, at workerapp.Origin) (Standing, error) {
+func (o *Origins) Compare(ctx context.Context, key string, at workerapp.Origin) (Relation, error) {
 	id, err := o.identity(ctx)
 	switch {
 	case err != nil:
 		return Known, err
 	case at.Database != "" && at.Database != id:
-		return Foreign, nil
+		return OtherDatabase, nil
 	case at.Task == 0:
 		return Known, nil
 	}
@@ -78,21 +78,21 @@ func (o *Origins) Judge(ctx context.Context, key string, at workerapp.Origin) (S
 	case accepted.Found && (at.Accepted == accepted.At || at.Accepted == "" && accepted.OrderingKey == key):
 		return Known, nil
 	case !accepted.Found && at.Task <= accepted.Newest:
-		return Removed, nil
+		return Expired, nil
 	}
-	return Foreign, o.restored(ctx, id, key, at)
+	return OtherDatabase, o.markRestored(ctx, id, key, at)
 }
 
 // LostOutcome is for a WorkerApp whose outcome is recorded and not in the rows: they were put back since.
-func (o *Origins) LostOutcome(ctx context.Context, key string, at workerapp.Origin) error {
+func (o *Origins) MarkRestored(ctx context.Context, key string, at workerapp.Origin) error {
 	id, err := o.identity(ctx)
 	if err != nil {
 		return err
 	}
-	return o.restored(ctx, id, key, at)
+	return o.markRestored(ctx, id, key, at)
 }
 
-func (o *Origins) restored(ctx context.Context, old, key string, at workerapp.Origin) error {
+func (o *Origins) markRestored(ctx context.Context, old, key string, at workerapp.Origin) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	done, err := database.Restored(ctx, o.db, old)
@@ -104,23 +104,23 @@ func (o *Origins) restored(ctx context.Context, old, key string, at workerapp.Or
 }
 
 // Survey is what many WorkerApps are compared with at once.
-type Survey struct {
+type Snapshot struct {
 	database string
 	newest   int64
 }
 
 // Survey looks at the database.
-func (o *Origins) Survey(ctx context.Context) (Survey, error) {
+func (o *Origins) Snapshot(ctx context.Context) (Snapshot, error) {
 	newest, err := o.queue.Acceptance(ctx, 0)
 	if err != nil {
-		return Survey{}, err
+		return Snapshot{}, err
 	}
 	id, err := o.identity(ctx)
-	return Survey{database: id, newest: newest.Newest}, err
+	return Snapshot{database: id, newest: newest.Newest}, err
 }
 
 // Foreign tells whether a WorkerApp that was read before the Survey is certainly Foreign. It changes nothing.
-func (s Survey) Foreign(at workerapp.Origin) bool {
+func (s Snapshot) IsOtherDatabase(at workerapp.Origin) bool {
 	return at.Database != "" && at.Database != s.database || at.Task > s.newest
 }
 

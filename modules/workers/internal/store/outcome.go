@@ -14,30 +14,30 @@ import (
 
 // again begins the msg of a version that is deployed again after it had served, until it serves once more: its status does not
 // tell any more that it had.
-const again = "deployed again after it had served"
+const redeployed = "deployed again after it had served"
 
 // Served tells whether a version has ever been a success.
 func Served(v *ent.WorkerDeployVersion) bool {
-	return v.Status == Success || strings.HasPrefix(v.Msg, again)
+	return v.Status == Success || strings.HasPrefix(v.Msg, redeployed)
 }
 
 // Reason returns why a version has failed.
 func Reason(v *ent.WorkerDeployVersion) string {
-	return strings.TrimPrefix(strings.TrimPrefix(v.Msg, again), ": ")
+	return strings.TrimPrefix(strings.TrimPrefix(v.Msg, redeployed), ": ")
 }
 
 // Succeeded records that every pod of a version serves. Rows that are gone are not an error: nobody wants to know.
-func (r *Store) Succeeded(ctx context.Context, workerID, userUID string, version int, leave bool) error {
-	return r.onRollout(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+func (s *Store) RecordSuccess(ctx context.Context, workerID, userUID string, version int, keepStatus bool) error {
+	return s.updateRollout(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
 		if err := setVersion(ctx, tx, v, Success, ""); err != nil {
 			return err
 		}
 		update := tx.Worker.Update().Where(worker.ID(w.ID))
-		back := Served(v) && v.Status != Success
-		if w.ActiveVersionID == nil || back || Newer(int64(v.ID), int64(*w.ActiveVersionID), true) {
+		rollback := Served(v) && v.Status != Success
+		if w.ActiveVersionID == nil || rollback || Newer(int64(v.ID), int64(*w.ActiveVersionID), true) {
 			update.SetActiveVersionID(v.ID)
 		}
-		if !leave {
+		if !keepStatus {
 			update.SetStatus(Active)
 		}
 		return update.Exec(ctx)
@@ -49,54 +49,54 @@ func (r *Store) Succeeded(ctx context.Context, workerID, userUID string, version
 //
 // A version that has run before fails anew where a change of the environment keeps its new pods from starting; its row is left,
 // since the old ones serve on, and the worker is in error. The reason is that of the change, whose task has it.
-func (r *Store) Failed(ctx context.Context, workerID, userUID string, version int, reason string, leave bool) (back bool, err error) {
-	err = r.onRollout(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
-		back = w.ActiveVersionID != nil && *w.ActiveVersionID != v.ID
+func (s *Store) RecordFailure(ctx context.Context, workerID, userUID string, version int, reason string, keepStatus bool) (rollback bool, err error) {
+	err = s.updateRollout(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+		rollback = w.ActiveVersionID != nil && *w.ActiveVersionID != v.ID
 		switch {
 		case v.Status != Success:
 			status := Error
-			if back {
+			if rollback {
 				status = Active
 			}
-			return settle(ctx, tx, w, v, Error, status, reason, leave)
-		case w.Status == Loading && !leave:
+			return setStatuses(ctx, tx, w, v, Error, status, reason, keepStatus)
+		case w.Status == Loading && !keepStatus:
 			return setWorker(ctx, tx, w, Error)
 		}
 		return nil // it was put back to, and what is there serves on
 	})
-	return back, err
+	return rollback, err
 }
 
 // Broke records why a version that has run does not run any more. It keeps its success; its worker is in error where nothing
 // serves, else active.
-func (r *Store) Broke(ctx context.Context, workerID, userUID string, version int, reason string, serving, leave bool) error {
-	return r.onRollout(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+func (s *Store) RecordLaterFailure(ctx context.Context, workerID, userUID string, version int, reason string, serving, keepStatus bool) error {
+	return s.updateRollout(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
 		status := Error
 		if serving {
 			status = Active
 		}
-		return settle(ctx, tx, w, v, Success, status, reason, leave)
+		return setStatuses(ctx, tx, w, v, Success, status, reason, keepStatus)
 	})
 }
 
 // Abandoned records that Inner gave up on a version before its rollout began to count. What served before serves on, without a
 // word of it where that is this version. A version that has an outcome keeps it.
-func (r *Store) Discarded(ctx context.Context, workerID, userUID string, version int, reason string, leave bool) error {
-	return r.onVersion(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+func (s *Store) RecordDiscarded(ctx context.Context, workerID, userUID string, version int, reason string, keepStatus bool) error {
+	return s.updateVersion(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
 		switch {
 		case v.Status != Loading:
 			return nil
 		case w.ActiveVersionID == nil:
-			return settle(ctx, tx, w, v, Error, Error, reason, leave)
+			return setStatuses(ctx, tx, w, v, Error, Error, reason, keepStatus)
 		case *w.ActiveVersionID == v.ID:
-			return settle(ctx, tx, w, v, Success, Active, "", leave)
+			return setStatuses(ctx, tx, w, v, Success, Active, "", keepStatus)
 		}
-		return settle(ctx, tx, w, v, Error, Active, reason, leave)
+		return setStatuses(ctx, tx, w, v, Error, Active, reason, keepStatus)
 	})
 }
 
-func settle(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion, version, status, reason string, leave bool) error {
-	if err := setVersion(ctx, tx, v, version, reason); err != nil || leave {
+func setStatuses(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion, version, status, reason string, keepStatus bool) error {
+	if err := setVersion(ctx, tx, v, version, reason); err != nil || keepStatus {
 		return err
 	}
 	return setWorker(ctx, tx, w, status)
@@ -108,16 +108,16 @@ func setWorker(ctx context.Context, tx *ent.Tx, w *ent.Worker, status string) er
 
 func setVersion(ctx context.Context, tx *ent.Tx, v *ent.WorkerDeployVersion, status, msg string) error {
 	if Served(v) && status != Success {
-		msg = strings.TrimSuffix(again+": "+msg, ": ")
+		msg = strings.TrimSuffix(redeployed+": "+msg, ": ")
 	}
 	return tx.WorkerDeployVersion.Update().Where(workerdeployversion.ID(v.ID)).SetStatus(status).SetMsg(msg).Exec(ctx)
 }
 
 // onRollout runs work on a worker and its version as onVersion does, unless the worker was deleted: its rollout may be told of late.
-func (r *Store) onRollout(ctx context.Context, workerID, userUID string, version int,
+func (s *Store) updateRollout(ctx context.Context, workerID, userUID string, version int,
 	work func(context.Context, *ent.Tx, *ent.Worker, *ent.WorkerDeployVersion) error,
 ) error {
-	return r.onVersion(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+	return s.updateVersion(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
 		if w.Status == Unloaded {
 			return nil
 		}
@@ -126,10 +126,10 @@ func (r *Store) onRollout(ctx context.Context, workerID, userUID string, version
 }
 
 // onVersion runs work on a worker and its version in one transaction, or does nothing when they are gone.
-func (r *Store) onVersion(ctx context.Context, workerID, userUID string, version int,
+func (s *Store) updateVersion(ctx context.Context, workerID, userUID string, version int,
 	work func(context.Context, *ent.Tx, *ent.Worker, *ent.WorkerDeployVersion) error,
 ) error {
-	return r.onWorker(ctx, workerID, userUID, func(ctx context.Context, tx *ent.Tx, w *ent.Worker) error {
+	return s.updateWorker(ctx, workerID, userUID, func(ctx context.Context, tx *ent.Tx, w *ent.Worker) error {
 		v, err := tx.WorkerDeployVersion.Query().
 			Where(workerdeployversion.ID(version), workerdeployversion.WorkerID(w.ID)).Only(ctx)
 		if ent.IsNotFound(err) {
@@ -144,8 +144,8 @@ func (r *Store) onVersion(ctx context.Context, workerID, userUID string, version
 
 // onWorker runs work on a worker in one transaction, or does nothing when it is gone. The row lock makes two outcomes of one
 // worker follow each other.
-func (r *Store) onWorker(ctx context.Context, workerID, userUID string, work func(context.Context, *ent.Tx, *ent.Worker) error) error {
-	return r.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
+func (s *Store) updateWorker(ctx context.Context, workerID, userUID string, work func(context.Context, *ent.Tx, *ent.Worker) error) error {
+	return s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
 		w, err := tx.Worker.Query().Where(worker.Wid(workerID), worker.UserUID(userUID)).ForUpdate().Only(ctx)
 		if ent.IsNotFound(err) {
 			return nil

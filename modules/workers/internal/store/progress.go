@@ -13,8 +13,8 @@ import (
 
 // Begin marks a version and its worker as loading, and ends older versions of the worker that are still loading, and the one
 // that is being rolled out: they will not be waited for any more.
-func (r *Store) Begin(ctx context.Context, w *ent.Worker, v *ent.WorkerDeployVersion, current int) error {
-	return r.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
+func (s *Store) MarkLoading(ctx context.Context, w *ent.Worker, v *ent.WorkerDeployVersion, current int) error {
+	return s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
 		// The worker first, as everywhere, so that two transactions cannot wait for each other.
 		if err := setWorker(ctx, tx, w, Loading); err != nil {
 			return err
@@ -30,9 +30,9 @@ func (r *Store) Begin(ctx context.Context, w *ent.Worker, v *ent.WorkerDeployVer
 }
 
 // endLoading ends the versions of a worker that are loading and are among which.
-func endLoading(ctx context.Context, tx *ent.Tx, w *ent.Worker, reason string, which ...predicate.WorkerDeployVersion) error {
+func endLoading(ctx context.Context, tx *ent.Tx, w *ent.Worker, reason string, filter ...predicate.WorkerDeployVersion) error {
 	loading, err := tx.WorkerDeployVersion.Query().
-		Where(workerdeployversion.WorkerID(w.ID), workerdeployversion.Status(Loading)).Where(which...).All(ctx)
+		Where(workerdeployversion.WorkerID(w.ID), workerdeployversion.Status(Loading)).Where(filter...).All(ctx)
 	if err != nil {
 		return err
 	}
@@ -48,8 +48,8 @@ func endLoading(ctx context.Context, tx *ent.Tx, w *ent.Worker, reason string, w
 func SupersededText(newer int64) string { return fmt.Sprintf("superseded by version %d", newer) }
 
 // Deleted records that a worker is not in the cluster any more, where its row still exists.
-func (r *Store) Deleted(ctx context.Context, workerID, userUID string) error {
-	return r.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
+func (s *Store) MarkDeleted(ctx context.Context, workerID, userUID string) error {
+	return s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
 		w, err := findWorker(ctx, tx.Worker, workerID, userUID)
 		if errors.Is(err, ErrNoWorker) {
 			return nil
@@ -61,5 +61,40 @@ func (r *Store) Deleted(ctx context.Context, workerID, userUID string) error {
 			return err
 		}
 		return tx.Worker.Update().Where(worker.ID(w.ID)).SetStatus(Unloaded).ClearActiveVersionID().Exec(ctx)
+	})
+}
+
+// Changing marks a worker whose pods are about to see a changed environment.
+func (s *Store) MarkChanging(ctx context.Context, workerID, userUID string) error {
+	return s.updateWorker(ctx, workerID, userUID, func(ctx context.Context, tx *ent.Tx, w *ent.Worker) error {
+		return setWorker(ctx, tx, w, Loading)
+	})
+}
+
+// ChangeFailed records that a change of the environment was not applied, unless its outcome is recorded already. Pods serve on as
+// they are; the change's task has the reason.
+func (s *Store) MarkChangeFailed(ctx context.Context, workerID, userUID string) error {
+	return s.updateWorker(ctx, workerID, userUID, func(ctx context.Context, tx *ent.Tx, w *ent.Worker) error {
+		if w.Status != Loading {
+			return nil
+		}
+		return setWorker(ctx, tx, w, Error)
+	})
+}
+
+// NotDeployed records that a change of the environment waits for the first deploy: the worker is unloaded, or in error where
+// a deploy has failed before it came to a WorkerApp.
+func (s *Store) MarkNotDeployed(ctx context.Context, workerID, userUID string) error {
+	return s.updateWorker(ctx, workerID, userUID, func(ctx context.Context, tx *ent.Tx, w *ent.Worker) error {
+		tried, err := tx.WorkerDeployVersion.Query().
+			Where(workerdeployversion.WorkerID(w.ID), workerdeployversion.Status(Error)).Exist(ctx)
+		if err != nil {
+			return err
+		}
+		status := Unloaded
+		if tried {
+			status = Error
+		}
+		return setWorker(ctx, tx, w, status)
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-func TestAVersionThatHasServedIsDeployedAgainByALaterTask(t *testing.T) {
+func TestLaterTaskRedeploysServedVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first, second := b.rollOut(t, "app:1", 1, ""), b.rollOut(t, "app:2", 2, "")
@@ -34,7 +34,7 @@ func TestAVersionThatHasServedIsDeployedAgainByALaterTask(t *testing.T) {
 	require.Equal(t, fmt.Sprintf("active %d", second), b.rows(t)[0])
 }
 
-func TestAVersionThatFailsWhenItIsDeployedAgainMayBeAskedForOnceMore(t *testing.T) {
+func TestFailedRedeployCanBeRetried(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first, second := b.rollOut(t, "app:1", 1, ""), b.rollOut(t, "app:2", 2, "")
@@ -50,7 +50,7 @@ func TestAVersionThatFailsWhenItIsDeployedAgainMayBeAskedForOnceMore(t *testing.
 	require.Equal(t, fmt.Sprintf("active %d", first), b.rows(t)[0])
 }
 
-func TestWhoeverGoesBackEndsTheVersionThatIsBeingRolledOut(t *testing.T) {
+func TestRollbackSupersedesRollingVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first := b.rollOut(t, "app:1", 1, "")
@@ -65,7 +65,7 @@ func TestWhoeverGoesBackEndsTheVersionThatIsBeingRolledOut(t *testing.T) {
 	requireKind(t, job.Parked, b.deploy(t, 4, third))
 }
 
-func TestALateOutcomeOfADeletedWorkerChangesNothing(t *testing.T) {
+func TestLateOutcomeOfDeletedWorkerIsIgnored(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.rollOut(t, "app:1", 1, "")

@@ -12,7 +12,7 @@ import (
 	"app238.com/inner/modules/workers/internal/desired"
 )
 
-func TestAnEnvironmentIsReadAsPodsWillSeeIt(t *testing.T) {
+func TestEnvironmentValuesBecomeStrings(t *testing.T) {
 	t.Parallel()
 	env, err := desired.Environment(`{"TEXT":"a","NUMBER":7,"BOOL":true,"LIST":[1,"b"]}`)
 	require.NoError(t, err)
@@ -22,7 +22,7 @@ func TestAnEnvironmentIsReadAsPodsWillSeeIt(t *testing.T) {
 	require.Empty(t, env)
 }
 
-func TestMalformedColumnsAreToldWithoutTheirValues(t *testing.T) {
+func TestErrorsOfColumnsHoldNoValues(t *testing.T) {
 	t.Parallel()
 	for _, broken := range []string{`["marker"]`, `{"A":"marker"`, `"marker"`, `7`} {
 		require.ErrorContains(t, desired.CheckEnvironment(broken), "env_json: is not a JSON object")
@@ -52,11 +52,11 @@ func TestMalformedColumnsAreToldWithoutTheirValues(t *testing.T) {
 	require.NoError(t, desired.CheckEnvironment(`{"A":"\n\"✓","_b.c-D":""}`))
 }
 
-func TestSecretsBecomeWhatTheDatabaseWishes(t *testing.T) {
+func TestDiffSecretReachesDesiredState(t *testing.T) {
 	t.Parallel()
 	text := func(s string) *string { return &s }
 	for name, c := range map[string]struct {
-		held   map[string]string
+		actual map[string]string
 		keys   string
 		values map[string]*string
 		set    map[string]string
@@ -79,17 +79,17 @@ func TestSecretsBecomeWhatTheDatabaseWishes(t *testing.T) {
 	} {
 		keys, err := desired.SecretKeys(c.keys)
 		require.NoError(t, err, name)
-		change, err := desired.Secrets(c.held, keys, c.values)
+		change, err := desired.DiffSecret(c.actual, keys, c.values)
 		require.NoError(t, err, name)
-		require.Equal(t, desired.SecretChange{Set: c.set, Remove: c.remove}, change, name)
+		require.Equal(t, desired.SecretPatch{Set: c.set, Remove: c.remove}, change, name)
 		require.Equal(t, len(c.set)+len(c.remove) == 0, change.Empty(), name)
 	}
-	_, err := desired.Secrets(map[string]string{"OLD": ""}, map[string]bool{"A": true, "1 2": true}, map[string]*string{"A": text("1"), "1 2": text("marker")})
+	_, err := desired.DiffSecret(map[string]string{"OLD": ""}, map[string]bool{"A": true, "1 2": true}, map[string]*string{"A": text("1"), "1 2": text("marker")})
 	require.ErrorContains(t, err, `"1 2" cannot be the name of a variable`)
 	require.NotContains(t, err.Error(), "marker")
 }
 
-func TestTheSpecHasTheContractsDefaultsForEmptyColumns(t *testing.T) {
+func TestSpecDefaultsEmptyColumns(t *testing.T) {
 	t.Parallel()
 	spec := desired.Spec(&ent.Worker{Wid: "w1", UserUID: "u1", MainRegion: "global"}, &ent.WorkerDeployVersion{Image: "app:1", Port: 80})
 	require.Equal(t, "1 500Mi 2Gi", spec.AssignedCPU+" "+spec.AssignedMemory+" "+spec.AssignedDisk)

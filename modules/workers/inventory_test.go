@@ -18,9 +18,9 @@ import (
 )
 
 // world returns what the inventory lists, sorted: name and parts.
-func (b *bundle) world(t *testing.T) (all []string) {
+func (b *bundle) listActual(t *testing.T) (all []string) {
 	t.Helper()
-	require.NoError(t, b.stock.ListActual(t.Context(), func(page []inventory.Object) error {
+	require.NoError(t, b.inventory.ListActual(t.Context(), func(page []inventory.Object) error {
 		for _, o := range page {
 			all = append(all, fmt.Sprintf("%s %s %s %s %v", o.Name, o.Owner, o.ID, o.Key, o.Parts))
 		}
@@ -30,10 +30,10 @@ func (b *bundle) world(t *testing.T) (all []string) {
 	return all
 }
 
-func TestTheInventoryListsWhatInnerMadeAndNothingElse(t *testing.T) {
+func TestInventoryListsOnlyManagedObjects(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	require.Empty(t, b.world(t))
+	require.Empty(t, b.listActual(t))
 	b.exec(t, `UPDATE workers SET secrets_json = '["A"]'`)
 	require.NoError(t, b.syncSecret(t, 1, `{"A":"1"}`))
 	v := b.version(t, "app:1")
@@ -50,33 +50,33 @@ func TestTheInventoryListsWhatInnerMadeAndNothingElse(t *testing.T) {
 	foreign.SetName("made-by-hand")
 	_, err := b.clients.Apply(t.Context(), workerapp.Resource(), foreign)
 	require.NoError(t, err)
-	require.Equal(t, []string{"w-w1-u1 u1 w1 worker/u1/w1 [Secret]", "w-w1-u1 u1 w1 worker/u1/w1 [WorkerApp]"}, b.world(t))
+	require.Equal(t, []string{"w-w1-u1 u1 w1 worker/u1/w1 [Secret]", "w-w1-u1 u1 w1 worker/u1/w1 [WorkerApp]"}, b.listActual(t))
 	broken := context.Canceled
-	require.ErrorIs(t, b.stock.ListActual(t.Context(), func([]inventory.Object) error { return broken }), broken)
+	require.ErrorIs(t, b.inventory.ListActual(t.Context(), func([]inventory.Object) error { return broken }), broken)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.Error(t, b.stock.ListActual(ctx, func([]inventory.Object) error { return nil }), "a list that breaks off is an error")
+	require.Error(t, b.inventory.ListActual(ctx, func([]inventory.Object) error { return nil }), "a list that breaks off is an error")
 }
 
-func TestTheInventoryListsWorkersWithTheLongestIDs(t *testing.T) {
+func TestInventoryListsWorkersWithLongestIDs(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	long := strings.Repeat("w", 64)
 	n := workerapp.Name(long, "u1")
-	b.make(t, long, objects(n, b.namespace, "example.test"))
-	all := b.world(t)
+	b.create(t, long, workerObjects(n, b.namespace, "example.test"))
+	all := b.listActual(t)
 	require.NotEmpty(t, all)
 	for _, one := range all {
 		require.Contains(t, one, fmt.Sprintf("%s u1 %s worker/u1/%s [", n, long, long))
 	}
 }
 
-func TestTheRowsThatAreLoadingAreListedAlone(t *testing.T) {
+func TestLoadingListsOnlyLoadingRows(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.exec(t, `INSERT INTO workers (wid, user_uid, worker_name, status) VALUES ('w2', 'u1', '', 'error'), ('w3', 'u1', '', 'loading'), ('w4', 'u1', '', 'active')`)
 	loading := func(after int64, limit int) (ids []string) {
-		loader, ok := b.stock.(inventory.Loader)
+		loader, ok := b.inventory.(inventory.Loader)
 		require.True(t, ok)
 		page, err := loader.Loading(t.Context(), after, limit)
 		require.NoError(t, err)
@@ -93,42 +93,42 @@ func TestTheRowsThatAreLoadingAreListedAlone(t *testing.T) {
 	require.Equal(t, []string{"w3"}, loading(int64(b.row), 10))
 }
 
-func TestRowsAreWishesInKeysetPages(t *testing.T) {
+func TestListDesiredPagesByRowID(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.version(t, "app:1")
 	b.exec(t, `UPDATE worker_deploy_versions SET created_at = '2030-01-02 03:04:05'`)
 	b.exec(t, `INSERT INTO workers (wid, user_uid, worker_name, status) VALUES ('w2', 'u1', '', 'loading'), ('w3', 'u2', '', 'error')`)
-	page, err := b.stock.ListDesired(t.Context(), 0, 2)
+	page, err := b.inventory.ListDesired(t.Context(), 0, 2)
 	require.NoError(t, err)
 	require.Len(t, page, 2)
 	require.Equal(t, inventory.Desired{Row: int64(b.row), Name: "w-w1-u1", Owner: "u1", ID: "w1", Key: "worker/u1/w1",
 		Loading: true, Since: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}, page[0], "a version of it is loading")
 	require.True(t, page[1].Loading)
-	page, err = b.stock.ListDesired(t.Context(), page[1].Row, 2)
+	page, err = b.inventory.ListDesired(t.Context(), page[1].Row, 2)
 	require.NoError(t, err)
 	require.Len(t, page, 1)
 	require.Equal(t, "w-w3-u2", page[0].Name)
 	require.False(t, page[0].Loading)
-	page, err = b.stock.ListDesired(t.Context(), page[0].Row, 2)
+	page, err = b.inventory.ListDesired(t.Context(), page[0].Row, 2)
 	require.NoError(t, err)
 	require.Empty(t, page)
 	requireKind(t, job.Parked, b.deploy(t, 1, v))
 	b.record(t, v, 1, "")
-	page, err = b.stock.ListDesired(t.Context(), 0, 1)
+	page, err = b.inventory.ListDesired(t.Context(), 0, 1)
 	require.NoError(t, err)
 	require.Equal(t, []string{"WorkerApp"}, page[0].Needs)
 	require.False(t, page[0].Loading)
 }
 
-func TestEachFaultIsRepairedByTheJobThatMendsIt(t *testing.T) {
+func TestRepairQueuesTheMatchingJob(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	wish := inventory.Desired{ID: "w1", Owner: "u1"}
+	row := inventory.Desired{ID: "w1", Owner: "u1"}
 	stuck, missing := inventory.Drift{Stuck: true}, inventory.Drift{Missing: []string{"WorkerApp"}}
-	repair := func(fault inventory.Drift) []string {
+	repair := func(failure inventory.Drift) []string {
 		b.queue.accepted = nil
-		require.NoError(t, b.stock.Repair(t.Context(), wish, fault))
+		require.NoError(t, b.inventory.Repair(t.Context(), row, failure))
 		return b.queue.accepted
 	}
 	require.Empty(t, repair(stuck), "in order by now")
@@ -141,15 +141,15 @@ func TestEachFaultIsRepairedByTheJobThatMendsIt(t *testing.T) {
 	requireKind(t, job.Parked, b.deploy(t, 1, newest))
 	b.record(t, newest, 1, "")
 	require.Equal(t, []string{`worker.restore_worker {"worker_id":"w1","user_uid":"u1"}`}, repair(missing))
-	wish.Owner = "u2"
+	row.Owner = "u2"
 	require.Empty(t, repair(missing), "the row is gone")
 }
 
-func TestAnOrphanIsDeletedByItsJobUnlessARowWishesIt(t *testing.T) {
+func TestDeleteOfReferencedWorkerIsRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	require.ErrorIs(t, b.stock.Delete(t.Context(), inventory.Object{ID: "w1", Owner: "u1"}), inventory.ErrReferenced)
+	require.ErrorIs(t, b.inventory.Delete(t.Context(), inventory.Object{ID: "w1", Owner: "u1"}), inventory.ErrReferenced)
 	require.Empty(t, b.queue.accepted)
-	require.NoError(t, b.stock.Delete(t.Context(), inventory.Object{ID: "w2", Owner: "u1"}))
+	require.NoError(t, b.inventory.Delete(t.Context(), inventory.Object{ID: "w2", Owner: "u1"}))
 	require.Equal(t, []string{`worker.delete_worker_cr {"worker_id":"w2","user_uid":"u1"}`}, b.queue.accepted)
 }

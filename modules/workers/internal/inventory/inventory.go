@@ -20,12 +20,12 @@ type Inventory struct {
 	lister  *cluster.Lister
 	origins *origin.Origins
 	queue   job.Queue
-	rows    *store.Store
+	store   *store.Store
 }
 
 // New returns the workers' inventory.
 func New(l *cluster.Lister, o *origin.Origins, q job.Queue, r *store.Store) []inventory.Inventory {
-	return []inventory.Inventory{&Inventory{lister: l, origins: o, queue: q, rows: r}}
+	return []inventory.Inventory{&Inventory{lister: l, origins: o, queue: q, store: r}}
 }
 
 // Kind implements inventory.Inventory.
@@ -33,8 +33,8 @@ func (s *Inventory) Kind() string { return "worker" }
 
 // World implements inventory.Inventory.
 func (s *Inventory) ListActual(ctx context.Context, page func([]inventory.Object) error) error {
-	return s.lister.Parts(ctx, func(parts []cluster.Part) error {
-		if err := s.markForeign(ctx, parts); err != nil {
+	return s.lister.List(ctx, func(parts []cluster.Part) error {
+		if err := s.markOtherDatabase(ctx, parts); err != nil {
 			return err
 		}
 		objects := make([]inventory.Object, len(parts))
@@ -49,7 +49,7 @@ func (s *Inventory) ListActual(ctx context.Context, page func([]inventory.Object
 
 // markForeign has WorkerApps count as what they are that were written for a version or a task that the database does not have,
 // as after a restore: to their rows the WorkerApp is missing.
-func (s *Inventory) markForeign(ctx context.Context, parts []cluster.Part) error {
+func (s *Inventory) markOtherDatabase(ctx context.Context, parts []cluster.Part) error {
 	var ids []int
 	for _, p := range parts {
 		if p.Kind == cluster.WorkerAppPart && p.Origin.Version != 0 {
@@ -59,18 +59,18 @@ func (s *Inventory) markForeign(ctx context.Context, parts []cluster.Part) error
 	if len(ids) == 0 {
 		return nil
 	}
-	survey, err := s.origins.Survey(ctx)
+	snapshot, err := s.origins.Snapshot(ctx)
 	if err != nil {
 		return err
 	}
-	versions, err := s.rows.Versions(ctx, ids)
+	versions, err := s.store.WorkersOfVersions(ctx, ids)
 	if err != nil {
 		return err
 	}
 	for i, p := range parts {
 		of := versions[p.Origin.Version]
-		if p.Origin.Version != 0 && (of.WorkerID != p.WorkerID || of.UserID != p.OwnerID || survey.Foreign(p.Origin)) {
-			parts[i].Kind = cluster.ForeignPart
+		if p.Origin.Version != 0 && (of.WorkerID != p.WorkerID || of.UserID != p.OwnerID || snapshot.IsOtherDatabase(p.Origin)) {
+			parts[i].Kind = cluster.OtherDatabasePart
 		}
 	}
 	return nil
@@ -78,13 +78,13 @@ func (s *Inventory) markForeign(ctx context.Context, parts []cluster.Part) error
 
 // Rows implements inventory.Inventory. A worker that has run needs its WorkerApp; the controller makes the rest of it.
 func (s *Inventory) ListDesired(ctx context.Context, after int64, limit int) ([]inventory.Desired, error) {
-	found, err := s.rows.Desired(ctx, int(after), limit)
+	found, err := s.store.ListDesired(ctx, int(after), limit)
 	return desired(found), err
 }
 
 // Loading implements inventory.Loader.
 func (s *Inventory) Loading(ctx context.Context, after int64, limit int) ([]inventory.Desired, error) {
-	found, err := s.rows.Loading(ctx, int(after), limit)
+	found, err := s.store.ListLoading(ctx, int(after), limit)
 	return desired(found), err
 }
 
@@ -104,15 +104,15 @@ func desired(found []store.Desired) []inventory.Desired {
 
 // Repair implements inventory.Inventory. A version that is loading is deployed: its row is the wish, and the task is what was
 // lost. A worker that is loading without one waits for a change of its environment. A lost WorkerApp, or one of another database, is restored.
-func (s *Inventory) Repair(ctx context.Context, desired inventory.Desired, fault inventory.Drift) error {
+func (s *Inventory) Repair(ctx context.Context, desired inventory.Desired, failure inventory.Drift) error {
 	ref := jobs.Ref{WorkerID: desired.ID, UserUID: desired.Owner}
-	err := s.rows.Repair(ctx, desired.ID, desired.Owner, func(ctx context.Context, tx *ent.Tx, lack store.Missing) (err error) {
+	err := s.store.Repair(ctx, desired.ID, desired.Owner, func(ctx context.Context, tx *ent.Tx, missing store.Missing) (err error) {
 		switch {
-		case fault.Stuck && lack.Version != 0:
-			_, err = s.queue.Enqueue(ctx, tx, jobs.DeployType, jobs.Deploy{Ref: ref, VersionID: int64(lack.Version)})
-		case fault.Stuck && lack.Loading:
+		case failure.Stuck && missing.Version != 0:
+			_, err = s.queue.Enqueue(ctx, tx, jobs.DeployType, jobs.Deploy{Ref: ref, VersionID: int64(missing.Version)})
+		case failure.Stuck && missing.Loading:
 			_, err = s.queue.Enqueue(ctx, tx, jobs.SyncEnvType, jobs.Sync{Ref: ref, Data: map[string]*string{}})
-		case len(fault.Missing) > 0 && lack.Deployed:
+		case len(failure.Missing) > 0 && missing.Deployed:
 			_, err = s.queue.Enqueue(ctx, tx, jobs.RestoreType, jobs.Restore{Ref: ref})
 		}
 		return err
@@ -126,14 +126,14 @@ func (s *Inventory) Repair(ctx context.Context, desired inventory.Desired, fault
 // Delete implements inventory.Inventory.
 func (s *Inventory) Delete(ctx context.Context, object inventory.Object) error {
 	ref := jobs.Ref{WorkerID: object.ID, UserUID: object.Owner}
-	gone, err := s.rows.IfGone(ctx, object.ID, object.Owner, func(ctx context.Context, tx *ent.Tx) error {
+	deleted, err := s.store.IfDeleted(ctx, object.ID, object.Owner, func(ctx context.Context, tx *ent.Tx) error {
 		_, err := s.queue.Enqueue(ctx, tx, jobs.DeleteType, jobs.Delete{Ref: ref})
 		return err
 	})
 	switch {
 	case err != nil:
 		return err
-	case !gone:
+	case !deleted:
 		return inventory.ErrReferenced
 	}
 	s.queue.Notify()

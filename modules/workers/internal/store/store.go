@@ -31,7 +31,7 @@ var (
 	ErrNoVersion = errors.New("no such version of this worker")
 	ErrNoUser    = errors.New("no such user")
 	// ErrOtherVersion says that a version has another image or port than a request that it is taken for.
-	ErrOtherVersion = errors.New("the version is of another request")
+	ErrVersionMismatch = errors.New("the version is of another request")
 )
 
 // Rows is the repository.
@@ -46,10 +46,10 @@ func New(client *ent.Client, c *config.Config) *Store {
 }
 
 // Worker returns the worker with this wid of this user, or ErrNoWorker.
-func (r *Store) Worker(ctx context.Context, workerID, userUID string) (*ent.Worker, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) Worker(ctx context.Context, workerID, userUID string) (*ent.Worker, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	return findWorker(ctx, r.client.Worker, workerID, userUID)
+	return findWorker(ctx, s.client.Worker, workerID, userUID)
 }
 
 func findWorker(ctx context.Context, client *ent.WorkerClient, workerID, userUID string) (*ent.Worker, error) {
@@ -61,17 +61,17 @@ func findWorker(ctx context.Context, client *ent.WorkerClient, workerID, userUID
 }
 
 // Taken tells whether the wid belongs to a worker of another user.
-func (r *Store) OwnedByOther(ctx context.Context, workerID, userUID string) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) OwnedByOther(ctx context.Context, workerID, userUID string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	return r.client.Worker.Query().Where(worker.Wid(workerID), worker.UserUIDNEQ(userUID)).Exist(ctx)
+	return s.client.Worker.Query().Where(worker.Wid(workerID), worker.UserUIDNEQ(userUID)).Exist(ctx)
 }
 
 // Version returns a version of the worker, or ErrNoVersion.
-func (r *Store) Version(ctx context.Context, w *ent.Worker, id int) (*ent.WorkerDeployVersion, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) Version(ctx context.Context, w *ent.Worker, id int) (*ent.WorkerDeployVersion, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	found, err := r.client.WorkerDeployVersion.Query().
+	found, err := s.client.WorkerDeployVersion.Query().
 		Where(workerdeployversion.ID(id), workerdeployversion.WorkerID(w.ID)).Only(ctx)
 	if ent.IsNotFound(err) {
 		return nil, ErrNoVersion
@@ -80,10 +80,10 @@ func (r *Store) Version(ctx context.Context, w *ent.Worker, id int) (*ent.Worker
 }
 
 // SecretKey returns the user's key for the Combinator, or ErrNoUser.
-func (r *Store) SecretKey(ctx context.Context, userUID string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) SecretKey(ctx context.Context, userUID string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	found, err := r.client.User.Query().Where(user.UID(userUID)).Only(ctx)
+	found, err := s.client.User.Query().Where(user.UID(userUID)).Only(ctx)
 	if ent.IsNotFound(err) {
 		return "", ErrNoUser
 	}
@@ -94,8 +94,8 @@ func (r *Store) SecretKey(ctx context.Context, userUID string) (string, error) {
 }
 
 // inTx runs work in one transaction within the time limit.
-func (r *Store) inTx(ctx context.Context, work func(ctx context.Context, tx *ent.Tx) error) error {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) inTx(ctx context.Context, work func(ctx context.Context, tx *ent.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	return database.InTx(ctx, r.client, work)
+	return database.InTx(ctx, s.client, work)
 }

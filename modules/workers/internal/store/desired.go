@@ -24,20 +24,20 @@ type Desired struct {
 }
 
 // Wishes returns the workers with ids above after, at most limit, in ascending order.
-func (r *Store) Desired(ctx context.Context, after, limit int) ([]Desired, error) {
-	return r.desired(ctx, limit, worker.IDGT(after))
+func (s *Store) ListDesired(ctx context.Context, after, limit int) ([]Desired, error) {
+	return s.listDesired(ctx, limit, worker.IDGT(after))
 }
 
 // Loading is Wishes for the workers that are loading, or of which a version is.
-func (r *Store) Loading(ctx context.Context, after, limit int) ([]Desired, error) {
-	return r.desired(ctx, limit, worker.IDGT(after),
+func (s *Store) ListLoading(ctx context.Context, after, limit int) ([]Desired, error) {
+	return s.listDesired(ctx, limit, worker.IDGT(after),
 		worker.Or(worker.Status(Loading), worker.HasVersionsWith(workerdeployversion.Status(Loading))))
 }
 
-func (r *Store) desired(ctx context.Context, limit int, which ...predicate.Worker) ([]Desired, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) listDesired(ctx context.Context, limit int, filter ...predicate.Worker) ([]Desired, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	workers, err := r.client.Worker.Query().Where(which...).Order(worker.ByID(sql.OrderAsc())).Limit(limit).All(ctx)
+	workers, err := s.client.Worker.Query().Where(filter...).Order(worker.ByID(sql.OrderAsc())).Limit(limit).All(ctx)
 	if err != nil || len(workers) == 0 {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (r *Store) desired(ctx context.Context, limit int, which ...predicate.Worke
 			Deployed: w.ActiveVersionID != nil, Loading: w.Status == Loading, Since: w.CreatedAt,
 		}
 	}
-	versions, err := r.versionSums(ctx, ids)
+	versions, err := s.versionSummaries(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -64,24 +64,24 @@ func (r *Store) desired(ctx context.Context, limit int, which ...predicate.Worke
 }
 
 // versionSum is the youngest version of a worker in one status.
-type versionSum struct {
+type versionSummary struct {
 	WorkerID int       `json:"worker_id"`
 	Status   string    `json:"status"`
 	Latest   time.Time `json:"latest"`
 }
 
-func (r *Store) versionSums(ctx context.Context, workers []int) (sums []versionSum, err error) {
-	err = r.client.WorkerDeployVersion.Query().Where(workerdeployversion.WorkerIDIn(workers...)).
+func (s *Store) versionSummaries(ctx context.Context, workers []int) (summaries []versionSummary, err error) {
+	err = s.client.WorkerDeployVersion.Query().Where(workerdeployversion.WorkerIDIn(workers...)).
 		GroupBy(workerdeployversion.FieldWorkerID, workerdeployversion.FieldStatus).
-		Aggregate(ent.As(ent.Max(workerdeployversion.FieldCreatedAt), "latest")).Scan(ctx, &sums)
-	return sums, err
+		Aggregate(ent.As(ent.Max(workerdeployversion.FieldCreatedAt), "latest")).Scan(ctx, &summaries)
+	return summaries, err
 }
 
 // Versions returns those of these versions that exist, with the worker that each is of.
-func (r *Store) Versions(ctx context.Context, ids []int) (map[int64]Desired, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) WorkersOfVersions(ctx context.Context, ids []int) (map[int64]Desired, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	found, err := r.client.WorkerDeployVersion.Query().Where(workerdeployversion.IDIn(ids...)).WithWorker().All(ctx)
+	found, err := s.client.WorkerDeployVersion.Query().Where(workerdeployversion.IDIn(ids...)).WithWorker().All(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -103,9 +103,9 @@ type Missing struct {
 }
 
 // Mend looks at a worker in a transaction in which also may write tasks. It does nothing where the worker is gone.
-func (r *Store) Repair(ctx context.Context, workerID, userUID string, also func(ctx context.Context, tx *ent.Tx, lack Missing) error) error {
-	return r.onWorker(ctx, workerID, userUID, func(ctx context.Context, tx *ent.Tx, w *ent.Worker) error {
-		lack := Missing{Loading: w.Status == Loading, Deployed: w.ActiveVersionID != nil}
+func (s *Store) Repair(ctx context.Context, workerID, userUID string, work func(ctx context.Context, tx *ent.Tx, missing Missing) error) error {
+	return s.updateWorker(ctx, workerID, userUID, func(ctx context.Context, tx *ent.Tx, w *ent.Worker) error {
+		missing := Missing{Loading: w.Status == Loading, Deployed: w.ActiveVersionID != nil}
 		v, err := tx.WorkerDeployVersion.Query().
 			Where(workerdeployversion.WorkerID(w.ID), workerdeployversion.Status(Loading)).
 			Order(workerdeployversion.ByID(sql.OrderDesc())).First(ctx)
@@ -113,20 +113,20 @@ func (r *Store) Repair(ctx context.Context, workerID, userUID string, also func(
 			return err
 		}
 		if v != nil {
-			lack.Version = v.ID
+			missing.Version = v.ID
 		}
-		return also(ctx, tx, lack)
+		return work(ctx, tx, missing)
 	})
 }
 
 // IfGone runs work in a transaction in which no such worker exists, and tells whether that was so.
-func (r *Store) IfGone(ctx context.Context, workerID, userUID string, work func(ctx context.Context, tx *ent.Tx) error) (gone bool, err error) {
-	err = r.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
-		there, err := tx.Worker.Query().Where(worker.Wid(workerID), worker.UserUID(userUID)).Exist(ctx)
-		if gone = err == nil && !there; !gone {
+func (s *Store) IfDeleted(ctx context.Context, workerID, userUID string, work func(ctx context.Context, tx *ent.Tx) error) (deleted bool, err error) {
+	err = s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
+		exists, err := tx.Worker.Query().Where(worker.Wid(workerID), worker.UserUID(userUID)).Exist(ctx)
+		if deleted = err == nil && !exists; !deleted {
 			return err
 		}
 		return work(ctx, tx)
 	})
-	return gone, err
+	return deleted, err
 }
