@@ -178,7 +178,7 @@ func (f *figures) rdb(b *testing.B, s *bundle) {
 
 // tenant is a user as the jobs hand it to the engine.
 func (b *bundle) tenant(uid, key string) engine.Tenant {
-	return engine.Tenant{UserUID: uid, Key: key, Place: b.rdb.Place(uid), Own: true}
+	return engine.Tenant{UserUID: uid, Key: key, Names: b.rdb.TenantNames(uid), Owned: true}
 }
 
 func execAll(ctx context.Context, db *sql.DB, statements []string) error {

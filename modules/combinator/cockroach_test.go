@@ -14,7 +14,7 @@ import (
 
 // TestASchemaIsMadeAndDroppedOnACockroachDB has platform and engine be CockroachDBs: every change of a schema is its own
 // transaction there.
-func TestASchemaIsMadeAndDroppedOnACockroachDB(t *testing.T) {
+func TestSchemaIsCreatedAndDroppedOnCockroachDB(t *testing.T) {
 	t.Parallel()
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
@@ -41,15 +41,15 @@ func TestASchemaIsMadeAndDroppedOnACockroachDB(t *testing.T) {
 			for range 2 {
 				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
 			}
-			require.False(t, b.schemaThere("u1", "r1"))
+			require.False(t, b.schemaExists("u1", "r1"))
 			require.Empty(t, column(t, b.admin(""), `SELECT rolname FROM pg_roles WHERE substr(rolname, 1, length($1::TEXT)) = $1`, b.head),
 				"the role goes with the last schema")
-			require.False(t, b.databaseThere())
+			require.False(t, b.databaseExists())
 		})
 	}
 }
 
-func TestSizesThatTheEngineKeepsToItselfAreUnknown(t *testing.T) {
+func TestForbiddenSizesAreDeleted(t *testing.T) {
 	t.Parallel()
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestSizesThatTheEngineKeepsToItselfAreUnknown(t *testing.T) {
 			_, err := b.db.Exec(`INSERT INTO combinator_sizes (user_uid, resource_id, bytes, measured_at) VALUES ('u1', 'r1', 7, LOCALTIMESTAMP)`)
 			require.NoError(t, err)
 			_, _, err = b.rdb.Sizes(t.Context())
-			require.ErrorIs(t, err, engine.ErrClosed)
+			require.ErrorIs(t, err, engine.ErrForbidden)
 			require.NoError(t, b.run(jobs.MeasureRDBType, map[string]string{}), "nobody can do anything about it")
 			require.Empty(t, column(t, b.db.DB, `SELECT resource_id FROM combinator_sizes`), "what was measured once is not so any more")
 		})

@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-func TestASchemaThatAnotherOfItsUserNeedsStaysAndTheTaskNamesWhatNeedsIt(t *testing.T) {
+func TestSchemaWithDependentsIsKeptAndDependentsNamed(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "pg_depend")
 	for name, layout := range layouts() {
@@ -18,8 +18,8 @@ func TestASchemaThatAnotherOfItsUserNeedsStaysAndTheTaskNamesWhatNeedsIt(t *test
 			t.Parallel()
 			b := setup(t, layout)
 			b.user("u1", "sk_u1")
-			b.filled("u1", "r1")
-			b.filled("u1", "r2")
+			b.addSchema("u1", "r1")
+			b.addSchema("u1", "r2")
 			one, two := b.schema("u1", "r1"), b.schema("u1", "r2")
 			db := b.login("u1", "sk_u1")
 			_, err := db.Exec(`CREATE TYPE ` + one + `.kind AS ENUM ('a'); CREATE SEQUENCE ` + one + `.numbers; CREATE TABLE ` + one + `.own (k ` + one + `.kind)`)
@@ -36,26 +36,26 @@ func TestASchemaThatAnotherOfItsUserNeedsStaysAndTheTaskNamesWhatNeedsIt(t *test
 				require.ErrorAs(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")), &failed, needs)
 				require.Equal(t, job.Retry, failed.Kind, failed)
 				require.Contains(t, failed.Text, "seen", needs)
-				require.True(t, b.schemaThere("u1", "r1"))
+				require.True(t, b.schemaExists("u1", "r1"))
 				require.Empty(t, b.queue.accepted, "no pod is told that it is gone")
 				_, err = db.Exec(drop)
 				require.NoError(t, err)
 			}
 			require.NoError(t, db.Close())
 			require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
-			require.False(t, b.schemaThere("u1", "r1"))
+			require.False(t, b.schemaExists("u1", "r1"))
 			require.Equal(t, []string{"1"}, column(t, b.login("u1", "sk_u1"), `SELECT v::TEXT FROM `+two+`.t`))
 		})
 	}
 }
 
-func TestNothingOfAnotherUsersKeepsASchema(t *testing.T) {
+func TestDependentsOfOtherUsersDoNotKeepSchema(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "pg_depend")
 	b := setup(t)
 	for _, uid := range []string{"u1", "u2"} {
 		b.user(uid, "sk_"+uid)
-		b.filled(uid, "r")
+		b.addSchema(uid, "r")
 	}
 	_, err := b.login("u1", "sk_u1").Exec(`CREATE SEQUENCE ` + b.schema("u1", "r") + `.numbers`)
 	require.NoError(t, err)
@@ -65,5 +65,5 @@ func TestNothingOfAnotherUsersKeepsASchema(t *testing.T) {
 	require.NoError(t, err, "by its number, for which no right is needed")
 	b.remove("r")
 	require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
-	require.False(t, b.schemaThere("u1", "r"))
+	require.False(t, b.schemaExists("u1", "r"))
 }

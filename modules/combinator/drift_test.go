@@ -12,22 +12,22 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-func TestAUserWhoseRoleDoesNotTakeTheKeyIsLetInAgain(t *testing.T) {
+func TestSyncPasswordsRepairsDriftedRoles(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "a role may change its own password")
 	for who, begin := range map[string]func(t *testing.T) *bundle{
 		"a superuser":       func(t *testing.T) *bundle { t.Helper(); return setup(t) },
-		"one who sees none": func(t *testing.T) *bundle { t.Helper(); return modest(t, layouts()["shared database"]) },
+		"one who sees none": func(t *testing.T) *bundle { t.Helper(); return setupUnprivileged(t, layouts()["shared database"]) },
 	} {
 		t.Run(who, func(t *testing.T) {
 			t.Parallel()
 			b := begin(t)
 			for _, uid := range []string{"u1", "u2"} {
 				b.user(uid, "sk_"+uid)
-				b.filled(uid, "r")
+				b.addSchema(uid, "r")
 			}
 			sync := func() { require.NoError(t, b.run(jobs.SyncPasswordsType, map[string]string{})) }
-			role := database.Quote(b.rdb.Place("u1").Role)
+			role := database.Quote(b.rdb.TenantNames("u1").Role)
 			for _, change := range []string{
 				` PASSWORD 'mine'`, ` PASSWORD NULL`,
 				` PASSWORD 'SCRAM-SHA-256$8192:c2FsdHNhbHRzYWx0c2FsdA==$6RpF/SsAvoAKJ1dd8xCe0q8wL4pYCnVoJ6zNJzQG3s8=:6RpF/SsAvoAKJ1dd8xCe0q8wL4pYCnVoJ6zNJzQG3s8='`,
@@ -56,20 +56,20 @@ func TestAUserWhoseRoleDoesNotTakeTheKeyIsLetInAgain(t *testing.T) {
 	}
 }
 
-func TestManyPasswordsAreNotVerifiedAtOnce(t *testing.T) {
+func TestPasswordVerificationsAreBounded(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "pg_authid")
 	b := setup(t)
 	var tenants []engine.Tenant
 	for i := range 60 {
 		uid := fmt.Sprintf("m%d", i)
-		place := b.rdb.Place(uid)
-		tenants = append(tenants, engine.Tenant{UserUID: uid, Key: "sk_" + uid, Place: place})
+		place := b.rdb.TenantNames(uid)
+		tenants = append(tenants, engine.Tenant{UserUID: uid, Key: "sk_" + uid, Names: place})
 		_, err := b.admin("").Exec(`CREATE ROLE ` + database.Quote(place.Role) + ` LOGIN PASSWORD 'another'`)
 		require.NoError(t, err)
 	}
-	strayed, isSure, err := b.rdb.Strayed(t.Context(), tenants)
+	drifted, isSure, err := b.rdb.ListDrifted(t.Context(), tenants)
 	require.NoError(t, err)
 	require.True(t, isSure)
-	require.Len(t, strayed, 50, "others wait for their schemas meanwhile")
+	require.Len(t, drifted, 50, "others wait for their schemas meanwhile")
 }

@@ -12,7 +12,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-func TestASchemaIsDroppedUnlessItsMarkIsForeign(t *testing.T) {
+func TestDeleteKeepsSchemaOfOtherPlatform(t *testing.T) {
 	t.Parallel()
 	for name, layout := range layouts() {
 		for server, play := range servers(t) {
@@ -25,7 +25,7 @@ func TestASchemaIsDroppedUnlessItsMarkIsForeign(t *testing.T) {
 					require.NoError(t, b.run(jobs.CreateRDBType, ref(uid, "r1")))
 				}
 				r := engine.Resource{UserUID: "u1", ResourceID: "r1"}
-				tenant := engine.Tenant{UserUID: "u1", Place: b.rdb.Place("u1")}
+				tenant := engine.Tenant{UserUID: "u1", Names: b.rdb.TenantNames("u1")}
 				for comment, stays := range map[string]bool{
 					b.mark("u1", "r1"):                     false,
 					"inner-gateway u1/r1":                  false, // an earlier release's
@@ -43,7 +43,7 @@ func TestASchemaIsDroppedUnlessItsMarkIsForeign(t *testing.T) {
 						_, err = b.rdb.Delete(t.Context(), tenant, r, b.rdb.Name(r), false)
 						require.NoError(t, err)
 					}
-					require.Equal(t, stays, b.schemaThere("u1", "r1"), comment)
+					require.Equal(t, stays, b.schemaExists("u1", "r1"), comment)
 					if stays {
 						_, err = db.Exec(`DROP SCHEMA ` + b.schema("u1", "r1") + ` CASCADE`)
 						require.NoError(t, err)
@@ -54,7 +54,7 @@ func TestASchemaIsDroppedUnlessItsMarkIsForeign(t *testing.T) {
 	}
 }
 
-func TestADatabaseInWhichSomebodyKeepsDataStays(t *testing.T) {
+func TestDatabaseWithPublicRelationsIsKept(t *testing.T) {
 	t.Parallel()
 	for _, data := range []string{
 		`CREATE MATERIALIZED VIEW public.kept AS SELECT 1 AS v`, `CREATE SEQUENCE public.kept`, `CREATE TABLE public.kept (v TEXT)`,
@@ -67,7 +67,7 @@ func TestADatabaseInWhichSomebodyKeepsDataStays(t *testing.T) {
 		require.NoError(t, err)
 		b.remove("r1")
 		require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
-		require.True(t, b.databaseThere(), data)
+		require.True(t, b.databaseExists(), data)
 	}
 }
 

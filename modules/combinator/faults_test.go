@@ -162,7 +162,7 @@ func (t *faultyTx) Commit() error {
 }
 
 // neighbour gives another user, u2, a schema r with a table, and returns what checks that it is as it was.
-func (b *bundle) neighbour() (unharmed func()) {
+func (b *bundle) addNeighbour() (unharmed func()) {
 	b.t.Helper()
 	b.user("u2", "sk_two")
 	b.resource("u2", "r", "rdb")

@@ -20,7 +20,7 @@ type fakeQueue struct {
 	mu       sync.Mutex
 	accepted []jobs.NotifyPods
 	enqueued []string
-	asked    []queued
+	queued   []queued
 	removals []queued
 	fail     error
 }
@@ -41,7 +41,7 @@ func (q *fakeQueue) Accept(_ context.Context, jobType string, payload job.Payloa
 }
 
 // next takes what was queued about users.
-func (q *fakeQueue) next() []queued {
+func (q *fakeQueue) takeRemovals() []queued {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	all := q.removals
@@ -54,14 +54,14 @@ func (q *fakeQueue) Enqueue(_ context.Context, _ job.Tx, jobType string, payload
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.enqueued = append(q.enqueued, jobType+" "+payload.OrderingKey())
-	q.asked = append(q.asked, queued{jobType, payload})
+	q.queued = append(q.queued, queued{jobType, payload})
 	return 1, payload.Validate()
 }
 
 // Nudge implements job.Queue.
 func (q *fakeQueue) Notify() {}
 
-func TestTheInventoriesListWhatIsThereAndKeepWhatIsWished(t *testing.T) {
+func TestInventoriesListActualAndDesired(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.user("u1", "sk_one")
@@ -75,33 +75,33 @@ func TestTheInventoriesListWhatIsThereAndKeepWhatIsWished(t *testing.T) {
 	}
 	_, err := b.admin("").Exec(`CREATE SCHEMA user_foreign_one`)
 	require.NoError(t, err)
-	for _, i := range inventory.New(b.rows, b.queue, b.rdb, b.kv) {
+	for _, i := range inventory.New(b.store, b.queue, b.rdb, b.kv) {
 		if i.Kind() == "tenant" {
 			continue // see tenants_test.go
 		}
-		things := map[string]auditinventory.Object{}
+		objects := map[string]auditinventory.Object{}
 		require.NoError(t, i.ListActual(t.Context(), func(page []auditinventory.Object) error {
 			for _, o := range page {
-				o.Parts = append(things[o.ID].Parts, o.Parts...)
-				things[o.ID] = o
+				o.Parts = append(objects[o.ID].Parts, o.Parts...)
+				objects[o.ID] = o
 			}
 			return nil
 		}))
-		require.Len(t, things, 2, "a schema that Inner has not made is none of its things")
-		wishes, err := i.ListDesired(t.Context(), 0, 10)
+		require.Len(t, objects, 2, "a schema that Inner has not made is none of its things")
+		desired, err := i.ListDesired(t.Context(), 0, 10)
 		require.NoError(t, err)
-		require.Len(t, wishes, 2)
-		require.Equal(t, things[i.Kind()+"a"].Name, wishes[0].Name)
-		require.Equal(t, things[i.Kind()+"a"].Parts, wishes[0].Needs)
-		require.True(t, wishes[1].Loading)
+		require.Len(t, desired, 2)
+		require.Equal(t, objects[i.Kind()+"a"].Name, desired[0].Name)
+		require.Equal(t, objects[i.Kind()+"a"].Parts, desired[0].Needs)
+		require.True(t, desired[1].Loading)
 		loader, ok := i.(auditinventory.Loader)
 		require.True(t, ok)
 		loading, err := loader.Loading(t.Context(), 0, 10)
 		require.NoError(t, err)
-		require.Equal(t, wishes[1:], loading)
-		require.NoError(t, i.Repair(t.Context(), wishes[1], auditinventory.Drift{Stuck: true}))
-		require.ErrorIs(t, i.Delete(t.Context(), things[i.Kind()+"a"]), auditinventory.ErrReferenced)
-		require.NoError(t, i.Delete(t.Context(), things[i.Kind()+"-orphan"]))
+		require.Equal(t, desired[1:], loading)
+		require.NoError(t, i.Repair(t.Context(), desired[1], auditinventory.Drift{Stuck: true}))
+		require.ErrorIs(t, i.Delete(t.Context(), objects[i.Kind()+"a"]), auditinventory.ErrReferenced)
+		require.NoError(t, i.Delete(t.Context(), objects[i.Kind()+"-orphan"]))
 		require.Equal(t, []string{
 			"combinator.create_" + i.Kind() + " resource/u1/" + i.Kind() + "lost",
 			"combinator.delete_" + i.Kind() + " resource/u1/" + i.Kind() + "-orphan",
@@ -110,7 +110,7 @@ func TestTheInventoriesListWhatIsThereAndKeepWhatIsWished(t *testing.T) {
 	}
 }
 
-func TestANamespaceOfAnotherPlatformInTheSameStoreIsNotListed(t *testing.T) {
+func TestNamespacesOfOtherPlatformAreNotListed(t *testing.T) {
 	t.Parallel()
 	ours, others := setup(t), setup(t)
 	for _, b := range []*bundle{ours, others} {

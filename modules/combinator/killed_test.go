@@ -12,7 +12,7 @@ import (
 )
 
 // killed is a job that a test lets die at each of its statements in turn: what is there before it, and after it.
-type killed struct {
+type killedJob struct {
 	kind    string
 	payload func(b *bundle) map[string]string
 	prepare func(t *testing.T, b *bundle)
@@ -20,20 +20,20 @@ type killed struct {
 }
 
 // user1 is the payload about u1.
-func user1(*bundle) map[string]string { return map[string]string{"user_uid": "u1"} }
+func userPayload(*bundle) map[string]string { return map[string]string{"user_uid": "u1"} }
 
-func nothing(*bundle) map[string]string { return map[string]string{} }
+func emptyPayload(*bundle) map[string]string { return map[string]string{} }
 
 // forget removes u1 and what is left of u1.
-func forget(t *testing.T, b *bundle) {
+func removeUser(t *testing.T, b *bundle) {
 	t.Helper()
 	b.faults.off()
 	_, err := b.db.Exec(`DELETE FROM users WHERE uid = 'u1'`)
 	require.NoError(t, err)
-	require.NoError(t, b.run(jobs.RemoveTenantType, user1(b)))
+	require.NoError(t, b.run(jobs.RemoveTenantType, userPayload(b)))
 }
 
-func registered(t *testing.T, b *bundle, key string) {
+func requireLogin(t *testing.T, b *bundle, key string) {
 	t.Helper()
 	tenant := b.login("u1", key)
 	_, err := tenant.Exec(`SELECT 1`)
@@ -42,36 +42,36 @@ func registered(t *testing.T, b *bundle, key string) {
 }
 
 // killedUserJobs are the jobs about a user; those about schemas are in TestAJobKilledAtAnyStatementEndsRightWhenItRunsAgain.
-var killedUserJobs = []killed{
-	{jobs.RegisterUserType, user1, func(_ *testing.T, b *bundle) { b.user("u1", "sk_one") }, func(t *testing.T, b *bundle) {
+var killedUserJobs = []killedJob{
+	{jobs.RegisterUserType, userPayload, func(_ *testing.T, b *bundle) { b.user("u1", "sk_one") }, func(t *testing.T, b *bundle) {
 		t.Helper()
-		registered(t, b, "sk_one")
-		forget(t, b)
+		requireLogin(t, b, "sk_one")
+		removeUser(t, b)
 	}},
-	{jobs.RemoveTenantType, user1, func(t *testing.T, b *bundle) {
+	{jobs.RemoveTenantType, userPayload, func(t *testing.T, b *bundle) {
 		t.Helper()
 		b.user("u1", "sk_one")
-		require.NoError(t, b.run(jobs.RegisterUserType, user1(b)))
+		require.NoError(t, b.run(jobs.RegisterUserType, userPayload(b)))
 		_, err := b.db.Exec(`DELETE FROM users WHERE uid = 'u1'`)
 		require.NoError(t, err)
 	}, func(t *testing.T, b *bundle) {
 		t.Helper()
-		require.False(t, b.roleThere())
-		require.False(t, b.databaseThere())
+		require.False(t, b.roleExists())
+		require.False(t, b.databaseExists())
 		require.Empty(t, column(t, b.db.DB, `SELECT user_uid FROM combinator_tenants WHERE user_uid = 'u1'`))
 	}},
-	{jobs.SyncPasswordsType, nothing, func(t *testing.T, b *bundle) {
+	{jobs.SyncPasswordsType, emptyPayload, func(t *testing.T, b *bundle) {
 		t.Helper()
 		b.user("u1", "sk_old")
-		require.NoError(t, b.run(jobs.RegisterUserType, user1(b)))
+		require.NoError(t, b.run(jobs.RegisterUserType, userPayload(b)))
 		_, err := b.db.Exec(`UPDATE users SET secret_key = 'sk_new' WHERE uid = 'u1'`)
 		require.NoError(t, err)
 	}, func(t *testing.T, b *bundle) {
 		t.Helper()
-		registered(t, b, "sk_new")
-		forget(t, b)
+		requireLogin(t, b, "sk_new")
+		removeUser(t, b)
 	}},
-	{jobs.MeasureRDBType, nothing, func(t *testing.T, b *bundle) {
+	{jobs.MeasureRDBType, emptyPayload, func(t *testing.T, b *bundle) {
 		t.Helper()
 		_, err := b.db.Exec(`DELETE FROM combinator_sizes`)
 		require.NoError(t, err)
@@ -81,19 +81,19 @@ var killedUserJobs = []killed{
 	}},
 }
 
-func TestAJobAboutUsersKilledAtAnyStatementEndsRightWhenItRunsAgain(t *testing.T) {
+func TestUserJobsSurviveKillAtEveryStatement(t *testing.T) {
 	t.Parallel()
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t, layout)
-			neighbourIsUnharmed := b.neighbour()
+			neighbourIsUnharmed := b.addNeighbour()
 			for _, k := range killedUserJobs {
 				if k.kind == jobs.MeasureRDBType && testdatabase.IsCockroachDB(t) {
 					continue // see TestSizesAreMeasuredAndNoted
 				}
 				for _, after := range []bool{false, true} {
-					steps := b.throughEveryFault(after, func() { k.prepare(t, b) }, func() error { return b.run(k.kind, k.payload(b)) }, func() { k.check(t, b) })
+					steps := b.retryAtEachStatement(after, func() { k.prepare(t, b) }, func() error { return b.run(k.kind, k.payload(b)) }, func() { k.check(t, b) })
 					require.Greater(t, steps, 3, k.kind)
 				}
 			}
@@ -104,7 +104,7 @@ func TestAJobAboutUsersKilledAtAnyStatementEndsRightWhenItRunsAgain(t *testing.T
 
 // TestANamespacesJobKilledAtAnyStatementEndsRightWhenItRunsAgain has faults in the database; those in the store are in
 // TestWhatIsKilledAtAnyStepEndsRightWhenItRunsAgain.
-func TestANamespacesJobKilledAtAnyStatementEndsRightWhenItRunsAgain(t *testing.T) {
+func TestNamespaceJobsSurviveKillAtEveryStatement(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	client := b.client()
@@ -112,9 +112,9 @@ func TestANamespacesJobKilledAtAnyStatementEndsRightWhenItRunsAgain(t *testing.T
 	put(t, client, b.prefix("n")+"neighbour")
 	n := 0 // a prefix is not given out again at once: each namespace is a new one
 	rid := func() string { return fmt.Sprintf("n%d", n) }
-	there := func() bool { return b.namespaceThere(rid()) }
+	there := func() bool { return b.namespaceExists(rid()) }
 	for _, after := range []bool{false, true} {
-		steps := b.throughEveryFault(after, func() {
+		steps := b.retryAtEachStatement(after, func() {
 			n++
 			b.resource("u1", rid(), "kv")
 		}, func() error { return b.run(jobs.CreateKVType, ref("u1", rid())) }, func() {
@@ -122,7 +122,7 @@ func TestANamespacesJobKilledAtAnyStatementEndsRightWhenItRunsAgain(t *testing.T
 			require.True(t, there())
 		})
 		require.Greater(t, steps, 2)
-		steps = b.throughEveryFault(after, func() {
+		steps = b.retryAtEachStatement(after, func() {
 			n++
 			b.resource("u1", rid(), "kv")
 			require.NoError(t, b.run(jobs.CreateKVType, ref("u1", rid())))
@@ -134,9 +134,9 @@ func TestANamespacesJobKilledAtAnyStatementEndsRightWhenItRunsAgain(t *testing.T
 			require.Equal(t, rid(), b.queue.accepted[len(b.queue.accepted)-1].ResourceID, "the pods are told")
 		})
 		require.Greater(t, steps, 1)
-		steps = b.throughEveryFault(after, func() { b.pods.told = nil }, func() error {
+		steps = b.retryAtEachStatement(after, func() { b.pods.notified = nil }, func() error {
 			return b.run(jobs.NotifyPodsType, map[string]string{"user_uid": "u1", "resource_id": rid(), "resource_type": "kv"})
-		}, func() { require.Contains(t, b.pods.told, "one kv u1/"+rid()) })
+		}, func() { require.Contains(t, b.pods.notified, "one kv u1/"+rid()) })
 		require.Greater(t, steps, 1)
 	}
 	require.Len(t, keys(t, client, b.prefix("n")), 1, "the neighbour is untouched")

@@ -46,14 +46,14 @@ func keys(t testing.TB, client *txnkv.Client, prefix string) []string {
 }
 
 // namespaceThere tells whether a namespace of u1 and this platform is recorded and not deleted.
-func (b *bundle) namespaceThere(rid string) bool {
+func (b *bundle) namespaceExists(rid string) bool {
 	b.t.Helper()
 	prefix, err := b.kv.Find(context.Background(), engine.Resource{UserUID: "u1", ResourceID: rid})
 	require.NoError(b.t, err)
 	return prefix != ""
 }
 
-func TestANamespaceIsMadeOnceAndGoneWithItsKeys(t *testing.T) {
+func TestNamespaceIsCreatedOnceAndDeletedWithKeys(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	client := b.client()
@@ -77,7 +77,7 @@ func TestANamespaceIsMadeOnceAndGoneWithItsKeys(t *testing.T) {
 	require.Len(t, b.queue.accepted, 2)
 }
 
-func TestADeletedPrefixIsSweptAndNotGivenOutWhileAnythingCanBeLeft(t *testing.T) {
+func TestDeletedPrefixIsSweptBeforeReuse(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *config.Config) { c.Combinator.KV.SweepAfter = 2 * time.Second })
 	client := b.client()
@@ -100,10 +100,10 @@ func TestADeletedPrefixIsSweptAndNotGivenOutWhileAnythingCanBeLeft(t *testing.T)
 		require.NoError(t, b.run(jobs.SweepKVType, map[string]string{}))
 		return b.run(jobs.CreateKVType, ref("u1", "a")) == nil
 	}, timeout, 100*time.Millisecond)
-	require.True(t, b.namespaceThere("a"))
+	require.True(t, b.namespaceExists("a"))
 }
 
-func TestTheEmbeddedStoreKeepsItsDataInItsFolder(t *testing.T) {
+func TestEmbeddedStorePersistsData(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	embedded := func(c *config.Config) { c.Combinator.KV.PD, c.Combinator.KV.Embedded = nil, dir+"/kv" }
@@ -114,12 +114,12 @@ func TestTheEmbeddedStoreKeepsItsDataInItsFolder(t *testing.T) {
 	again := setup(t, embedded, func(c *config.Config) {
 		c.Platform, c.Combinator.KV.Prefix = b.config.Platform, b.config.Combinator.KV.Prefix
 	})
-	require.True(t, again.namespaceThere("a"))
+	require.True(t, again.namespaceExists("a"))
 	require.NoError(t, again.run(jobs.DeleteKVType, ref("u1", "a")))
-	require.False(t, again.namespaceThere("a"))
+	require.False(t, again.namespaceExists("a"))
 }
 
-func TestKeysOfWhichNothingIsRecordedAreRemovedToo(t *testing.T) {
+func TestDeleteRemovesKeysWithoutRecord(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	client := b.client()

@@ -30,7 +30,7 @@ func ownServer(t *testing.T, settings map[string]string) (dsn string) {
 }
 
 // fill makes things of every kind in a schema, 2,000 and more.
-func fill(t *testing.T, db *sql.DB, schema string) {
+func fillSchema(t *testing.T, db *sql.DB, schema string) {
 	t.Helper()
 	tenant, err := db.Conn(t.Context())
 	require.NoError(t, err)
@@ -61,16 +61,16 @@ IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
 	}
 }
 
-func TestASchemaOfAnySizeIsDropped(t *testing.T) {
+func TestSchemaLargerThanLockTableIsDropped(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "max_locks_per_transaction")
 	dsn := ownServer(t, map[string]string{"max_locks_per_transaction": "10", "max_connections": "40"})
 	b := setup(t, func(c *config.Config) { c.Combinator.RDB.DSN = config.Secret(dsn) })
 	b.tenants = dsn
 	b.user("u1", "sk_u1")
-	b.filled("u1", "r1")
+	b.addSchema("u1", "r1")
 	db := b.login("u1", "sk_u1")
-	fill(t, db, b.schema("u1", "r1"))
+	fillSchema(t, db, b.schema("u1", "r1"))
 	require.NoError(t, db.Close())
 	b.remove("r1")
 
@@ -85,19 +85,19 @@ func TestASchemaOfAnySizeIsDropped(t *testing.T) {
 	}
 	all := relations()
 	comment("inner-gateway 0123456789abcdef u1/r1")
-	_, err := b.rdb.Delete(t.Context(), engine.Tenant{UserUID: "u1", Place: b.rdb.Place("u1")}, r, b.rdb.Name(r), false)
+	_, err := b.rdb.Delete(t.Context(), engine.Tenant{UserUID: "u1", Names: b.rdb.TenantNames("u1")}, r, b.rdb.Name(r), false)
 	require.NoError(t, err)
 	require.Equal(t, all, relations(), "another platform's keeps all of it")
 	comment(mark)
 	b.faults.breakAt(16, true)
 	require.Error(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
 	b.faults.off()
-	b.timePasses()
+	b.expireLeases()
 	require.NotEqual(t, all, relations(), "a part of it is gone")
-	require.True(t, b.schemaThere("u1", "r1"))
+	require.True(t, b.schemaExists("u1", "r1"))
 	require.Eventually(t, func() bool {
-		b.timePasses()
+		b.expireLeases()
 		return b.run(jobs.DeleteRDBType, ref("u1", "r1")) == nil
 	}, 5*timeout, 10*time.Millisecond, "each execution goes on where the last one ended")
-	require.False(t, b.schemaThere("u1", "r1"))
+	require.False(t, b.schemaExists("u1", "r1"))
 }

@@ -11,9 +11,9 @@ import (
 )
 
 // remains makes what no schema of u1 holds, in which u2 has a hand too: large objects, and privileges that are given beforehand.
-func (b *bundle) remains() {
+func (b *bundle) addLargeObjects() {
 	b.t.Helper()
-	one, two := b.rdb.Place("u1").Role, b.rdb.Place("u2").Role
+	one, two := b.rdb.TenantNames("u1").Role, b.rdb.TenantNames("u2").Role
 	for uid, text := range map[string]string{
 		"u1": `SELECT lo_create(0) FROM generate_series(1, 250); ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO ` + two,
 		"u2": `ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO ` + one + `; GRANT SELECT ON ` + b.schema("u2", "r") + `.t TO ` + one,
@@ -31,39 +31,39 @@ func (b *bundle) largeObjects() string {
 	return column(b.t, b.admin(""), `SELECT count(*)::TEXT FROM pg_largeobject_metadata`)[0]
 }
 
-func TestWhatAUserWhoIsGoneLeavesOutsideOfSchemasIsRemoved(t *testing.T) {
+func TestRemoveTenantDropsLargeObjectsAndGrants(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "large objects")
-	b := setup(t, remaining(layouts()["shared database"]))
+	b := setup(t, keepUnused(layouts()["shared database"]))
 	for _, uid := range []string{"u1", "u2"} {
 		b.user(uid, "sk_"+uid)
-		b.filled(uid, "r")
+		b.addSchema(uid, "r")
 	}
-	b.remains()
+	b.addLargeObjects()
 	b.remove("r")
 	require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
 	require.Equal(t, "0", b.largeObjects(), "they are gone with the last schema")
 	session, err := b.login("u1", "sk_u1").Conn(t.Context())
 	require.NoError(t, err, "the user is there")
 	require.NoError(t, session.PingContext(t.Context()))
-	b.remains()
+	b.addLargeObjects()
 	_, err = b.db.Exec(`DELETE FROM users WHERE uid = 'u1'`)
 	require.NoError(t, err)
 	require.NoError(t, b.run(jobs.RemoveTenantType, map[string]string{"user_uid": "u1"}))
 	require.Error(t, session.PingContext(t.Context()))
-	require.False(t, b.roleThere())
+	require.False(t, b.roleExists())
 	require.Equal(t, "0", b.largeObjects())
-	require.NotContains(t, b.listed(), "u1")
+	require.NotContains(t, b.listTenants(), "u1")
 	require.Equal(t, []string{"1"}, column(t, b.login("u2", "sk_u2"), `SELECT v::TEXT FROM `+b.schema("u2", "r")+`.t`))
 }
 
-func TestWhatKeepsARoleOfAUserWhoIsGoneIsNamedAndTheRoleIsShut(t *testing.T) {
+func TestUndroppableRoleIsDisabledAndDependentsNamed(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "a superuser's grant")
-	b := modest(t, remaining(layouts()["shared database"]))
+	b := setupUnprivileged(t, keepUnused(layouts()["shared database"]))
 	b.user("u1", "sk_u1")
-	b.filled("u1", "r")
-	_, err := b.admin("").Exec(`CREATE SCHEMA extra; CREATE TABLE extra.t (v TEXT); GRANT SELECT ON extra.t TO ` + b.rdb.Place("u1").Role)
+	b.addSchema("u1", "r")
+	_, err := b.admin("").Exec(`CREATE SCHEMA extra; CREATE TABLE extra.t (v TEXT); GRANT SELECT ON extra.t TO ` + b.rdb.TenantNames("u1").Role)
 	require.NoError(t, err)
 	b.remove("r")
 	require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
@@ -74,7 +74,7 @@ func TestWhatKeepsARoleOfAUserWhoIsGoneIsNamedAndTheRoleIsShut(t *testing.T) {
 	require.Equal(t, job.Retry, failed.Kind)
 	require.Contains(t, failed.Text, "table extra.t")
 	require.Error(t, b.login("u1", "sk_u1").Ping())
-	require.Contains(t, b.listed(), "u1", "the next audit sees it")
+	require.Contains(t, b.listTenants(), "u1", "the next audit sees it")
 
 	b.user("u1", "sk_u1")
 	require.NoError(t, b.run(jobs.RegisterUserType, map[string]string{"user_uid": "u1"}))
@@ -84,5 +84,5 @@ func TestWhatKeepsARoleOfAUserWhoIsGoneIsNamedAndTheRoleIsShut(t *testing.T) {
 	_, err = b.db.Exec(`DELETE FROM users`)
 	require.NoError(t, err)
 	require.NoError(t, b.run(jobs.RemoveTenantType, map[string]string{"user_uid": "u1"}))
-	require.False(t, b.roleThere())
+	require.False(t, b.roleExists())
 }

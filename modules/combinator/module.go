@@ -17,18 +17,16 @@ import (
 	"app238.com/inner/modules/combinator/internal/metrics"
 	"app238.com/inner/modules/combinator/internal/naming"
 	"app238.com/inner/modules/combinator/internal/rdb"
-	"app238.com/inner/modules/combinator/internal/reports"
 	"app238.com/inner/modules/combinator/internal/status"
 	"app238.com/inner/modules/combinator/internal/store"
 	"app238.com/inner/modules/combinator/internal/webhook"
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Module contributes the jobs, routes and readiness checks of combinator, and implements usage.Reader.
+// Module contributes the jobs, routes and readiness checks of combinator, and implements admin.Admin.
 var Module = fx.Module("combinator",
 	fx.Provide(
-		fx.Annotate(store.New, fx.As(fx.Self()), fx.As(new(jobs.Store))),
-		fx.Annotate(reports.New, fx.As(fx.Self()), fx.As(new(admin.Admin))),
+		fx.Annotate(store.New, fx.As(fx.Self()), fx.As(new(jobs.Store)), fx.As(new(admin.Admin))),
 		fx.Annotate(webhook.New, fx.As(fx.Self()), fx.As(new(jobs.Pods))),
 		func(r *store.Store) rdb.MarkKey { return r.MarkKey },
 		fx.Annotate(rdb.New, fx.As(fx.Self()), fx.As(new(engine.RDB)), fx.OnStop((*rdb.Engine).Close)),

@@ -103,7 +103,7 @@ func (c *cluster) eventually(want int, address, why string) {
 	require.Eventually(c.t, func() bool { return c.ask(address).Code == want }, timeout, 20*time.Millisecond, why)
 }
 
-func TestSecretsAreGivenToCombinatorPodsAlone(t *testing.T) {
+func TestOnlyCombinatorPodsReadSecrets(t *testing.T) {
 	t.Parallel()
 	c := setupCluster(t, config.Access{Mode: config.AccessCombinatorPods})
 	pod := c.pod("one", "10.9.0.1")
@@ -123,7 +123,7 @@ func TestSecretsAreGivenToCombinatorPodsAlone(t *testing.T) {
 	c.eventually(http.StatusForbidden, "10.9.0.1", "a pod that has ended")
 }
 
-func TestAnAddressThatWasGivenOutAgainOpensNothing(t *testing.T) {
+func TestReusedPodAddressIsForbidden(t *testing.T) {
 	t.Parallel()
 	c := setupCluster(t, config.Access{Mode: config.AccessCombinatorPods})
 	pod := c.pod("one", "10.9.1.1")
@@ -138,7 +138,7 @@ func TestAnAddressThatWasGivenOutAgainOpensNothing(t *testing.T) {
 	c.eventually(http.StatusForbidden, "10.9.1.2", "two pods say that they have it: it identifies neither")
 }
 
-func TestATokenIsReviewedForItsAudienceAndSubject(t *testing.T) {
+func TestTokenAudienceAndSubjectAreChecked(t *testing.T) {
 	t.Parallel()
 	rule := config.Access{Mode: config.AccessToken, Audience: "inner"}
 	c := setupCluster(t, rule)
@@ -174,9 +174,9 @@ func TestATokenIsReviewedForItsAudienceAndSubject(t *testing.T) {
 
 // listener is a Combinator pod's webhook on a loopback address of its own.
 type listener struct {
-	mu     sync.Mutex
-	status int
-	heard  []map[string]string
+	mu       sync.Mutex
+	status   int
+	received []map[string]string
 }
 
 func (l *listener) serve(t *testing.T, address, port string) string {
@@ -188,7 +188,7 @@ func (l *listener) serve(t *testing.T, address, port string) string {
 		defer l.mu.Unlock()
 		var body map[string]string
 		if r.URL.Path == "/webhook" && r.Method == http.MethodPost && json.NewDecoder(r.Body).Decode(&body) == nil {
-			l.heard = append(l.heard, body)
+			l.received = append(l.received, body)
 		}
 		w.WriteHeader(l.status)
 	})}
@@ -205,7 +205,7 @@ func (l *listener) answer(status int) {
 	l.status = status
 }
 
-func TestEveryRunningPodIsToldUntilItHasAnsweredOrIsGone(t *testing.T) {
+func TestEveryRunningPodIsNotified(t *testing.T) {
 	t.Parallel()
 	c := setupCluster(t, config.Access{Mode: config.AccessNone})
 	subnet := fmt.Sprintf("127.%d.%d.", 1+rand.IntN(250), rand.IntN(250))
@@ -233,7 +233,7 @@ func TestEveryRunningPodIsToldUntilItHasAnsweredOrIsGone(t *testing.T) {
 	require.ErrorAs(t, tell(), &waiting)
 	require.Equal(t, job.Snooze, waiting.Kind)
 	require.Contains(t, waiting.Text, "2 of 3")
-	require.Equal(t, map[string]string{"user_uid": "u1", "resource_id": "r1", "resource_type": "kv"}, first.heard[0])
+	require.Equal(t, map[string]string{"user_uid": "u1", "resource_id": "r1", "resource_type": "kv"}, first.received[0])
 	second.answer(http.StatusOK)
 	require.ErrorAs(t, tell(), &waiting)
 	require.Contains(t, waiting.Text, "1 of 3")
@@ -248,15 +248,15 @@ func TestEveryRunningPodIsToldUntilItHasAnsweredOrIsGone(t *testing.T) {
 	require.NoError(t, b.run(jobs.CreateKVType, ref("u1", "r1")))
 	require.ErrorAs(t, tell(), &waiting)
 	require.Equal(t, job.Terminal, waiting.Kind, "no pod is told that a resource is gone which is there")
-	require.Error(t, pods.Tell(t.Context(), kube.Pod{Address: subnet + "3"}, "kv", engine.Resource{}))
+	require.Error(t, pods.Notify(t.Context(), kube.Pod{Address: subnet + "3"}, "kv", engine.Resource{}))
 }
 
 // fakePods are pods that answer as the test says.
 type fakePods struct {
-	mu      sync.Mutex
-	running []kube.Pod
-	answer  func(kube.Pod) error
-	told    []string
+	mu       sync.Mutex
+	running  []kube.Pod
+	answer   func(kube.Pod) error
+	notified []string
 }
 
 func (p *fakePods) Running(context.Context) ([]kube.Pod, error) {
@@ -265,10 +265,10 @@ func (p *fakePods) Running(context.Context) ([]kube.Pod, error) {
 	return p.running, nil
 }
 
-func (p *fakePods) Tell(_ context.Context, pod kube.Pod, kind string, r engine.Resource) error {
+func (p *fakePods) Notify(_ context.Context, pod kube.Pod, kind string, r engine.Resource) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.told = append(p.told, pod.Name+" "+kind+" "+r.UserUID+"/"+r.ResourceID)
+	p.notified = append(p.notified, pod.Name+" "+kind+" "+r.UserUID+"/"+r.ResourceID)
 	if p.answer == nil {
 		return nil
 	}

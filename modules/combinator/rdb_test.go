@@ -31,7 +31,7 @@ func layouts() map[string]func(*config.Config) {
 	}
 }
 
-func TestASchemaIsMadeOnceAndGoneWithItsContent(t *testing.T) {
+func TestSchemaIsCreatedOnceAndDroppedWithContent(t *testing.T) {
 	t.Parallel()
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
@@ -55,8 +55,8 @@ func TestASchemaIsMadeOnceAndGoneWithItsContent(t *testing.T) {
 			for range 2 {
 				require.NoError(t, b.run(jobs.DeleteRDBType, map[string]string{"UserUID": "u1", "ResourceID": "r1"}))
 			}
-			require.False(t, b.schemaThere("u1", "r1"))
-			require.True(t, b.schemaThere("u1", "r2"))
+			require.False(t, b.schemaExists("u1", "r1"))
+			require.True(t, b.schemaExists("u1", "r2"))
 			var n int
 			require.NoError(t, tenant.QueryRow(`SELECT count(*) FROM `+b.schema("u1", "r2")+`.notes`).Scan(&n))
 			require.Equal(t, 1, n, "the neighbour is untouched, and its user can still use it")
@@ -66,8 +66,8 @@ func TestASchemaIsMadeOnceAndGoneWithItsContent(t *testing.T) {
 			for range 2 {
 				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r2")))
 			}
-			require.False(t, b.roleThere(), "the role goes with the last schema")
-			require.False(t, b.databaseThere())
+			require.False(t, b.roleExists(), "the role goes with the last schema")
+			require.False(t, b.databaseExists())
 			require.Len(t, b.queue.accepted, 4, "the pods are told after each deletion")
 		})
 	}
@@ -83,7 +83,7 @@ func (b *bundle) database(uid string) string {
 	return strings.ReplaceAll(b.config.Combinator.RDB.Names.Database, "{user_uid}", uid)
 }
 
-func (b *bundle) databaseThere() bool {
+func (b *bundle) databaseExists() bool {
 	b.t.Helper()
 	return len(column(b.t, b.admin(""), `SELECT datname FROM pg_database WHERE datname = $1`, b.database("u1"))) == 1
 }
@@ -94,13 +94,13 @@ func (b *bundle) databaseOpen(uid string) bool {
 	return len(column(b.t, b.admin(""), `SELECT datname FROM pg_database WHERE datname = $1 AND datallowconn`, b.database(uid))) == 1
 }
 
-func (b *bundle) roleThere() bool {
+func (b *bundle) roleExists() bool {
 	b.t.Helper()
 	role := strings.ReplaceAll(b.config.Combinator.RDB.Names.Role, "{user_uid}", "u1")
 	return len(column(b.t, b.admin(""), `SELECT rolname FROM pg_roles WHERE rolname = $1`, role)) == 1
 }
 
-func (b *bundle) schemaThere(uid, rid string) bool {
+func (b *bundle) schemaExists(uid, rid string) bool {
 	b.t.Helper()
 	if b.config.Combinator.RDB.Names.Database != "" && !b.databaseOpen(uid) {
 		return false
@@ -110,7 +110,7 @@ func (b *bundle) schemaThere(uid, rid string) bool {
 	return len(column(b.t, db, `SELECT nspname FROM pg_namespace WHERE nspname = $1`, strings.Trim(b.schema(uid, rid), `"`))) == 1
 }
 
-func TestATenantCanUseItsOwnSchemaAndNothingElse(t *testing.T) {
+func TestTenantCanUseOnlyItsOwnSchema(t *testing.T) {
 	t.Parallel()
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
@@ -127,16 +127,16 @@ func TestATenantCanUseItsOwnSchemaAndNothingElse(t *testing.T) {
 			for _, tenant := range []*sql.DB{owner, stranger} {
 				require.Equal(t, []string{"false"}, column(t, tenant, `SELECT has_schema_privilege('public', 'USAGE') OR has_schema_privilege('public', 'CREATE')`))
 			}
-			own, foreign := b.schema("u1", "r"), b.schema("u1", "r")
+			own, other := b.schema("u1", "r"), b.schema("u1", "r")
 			_, err = owner.Exec(`CREATE TABLE ` + own + `.t (v TEXT); INSERT INTO ` + own + `.t VALUES ('secret')`)
 			require.NoError(t, err)
 			if b.config.Combinator.RDB.Names.Database != "" {
 				_, err := b.connect(b.database("u1"), url.UserPassword(strings.ReplaceAll(b.config.Combinator.RDB.Names.Role, "{user_uid}", "u2"), "sk_u2")).Exec(`SELECT 1`)
 				require.Error(t, err, "a tenant must not reach another's database")
-				foreign = b.schema("u1", "r") + "_of_another"
+				other = b.schema("u1", "r") + "_of_another"
 			}
 			for _, forbidden := range []string{
-				`SELECT v FROM ` + foreign + `.t`, `CREATE TABLE ` + foreign + `.x (v TEXT)`, `DROP TABLE ` + foreign + `.t`,
+				`SELECT v FROM ` + other + `.t`, `CREATE TABLE ` + other + `.x (v TEXT)`, `DROP TABLE ` + other + `.t`,
 				`CREATE TABLE public.x (v TEXT)`, `CREATE SCHEMA mine`, `CREATE TEMPORARY TABLE x (v TEXT)`,
 				`DROP SCHEMA ` + b.schema("u2", "r"), `GRANT USAGE ON SCHEMA ` + b.schema("u2", "r") + ` TO PUBLIC`,
 				`CREATE ROLE intruder`, `CREATE DATABASE intruder`,
@@ -156,7 +156,7 @@ func TestATenantCanUseItsOwnSchemaAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestAnotherSecretKeyBecomesTheRolesPassword(t *testing.T) {
+func TestSyncPasswordsAppliesNewSecretKey(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.user("u1", "sk_old")
@@ -175,7 +175,7 @@ func TestAnotherSecretKeyBecomesTheRolesPassword(t *testing.T) {
 // credentials are whether a role may log in, and whether it has a password.
 const credentials = `SELECT rolcanlogin || '/' || (rolpassword IS NOT NULL) FROM pg_authid WHERE rolname = $1`
 
-func TestARoleThatLogsInWithoutAPasswordHasNone(t *testing.T) {
+func TestLoginModeRemovesPasswords(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.user("u1", "sk_one")
@@ -188,7 +188,7 @@ func TestARoleThatLogsInWithoutAPasswordHasNone(t *testing.T) {
 		c.Platform, c.Combinator.RDB = b.config.Platform, b.config.Combinator.RDB
 		c.Combinator.RDB.Roles = config.RolesLogin
 	})
-	login.rows, login.db = b.rows, b.db
+	login.store, login.db = b.store, b.db
 	require.NoError(t, login.run(jobs.CreateRDBType, ref("u2", "r")))
 	require.NoError(t, login.run(jobs.SyncPasswordsType, map[string]string{}))
 	for _, uid := range []string{"u1", "u2"} {
@@ -198,7 +198,7 @@ func TestARoleThatLogsInWithoutAPasswordHasNone(t *testing.T) {
 	require.Equal(t, []string{"false"}, column(t, b.admin(""), `SELECT has_schema_privilege($1::TEXT, $2::TEXT, 'USAGE')`, b.head+"u1", "user_u2_r"))
 }
 
-func TestARolesLimitsAreTheConfiguredOnes(t *testing.T) {
+func TestRoleHasConfiguredLimits(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *config.Config) {
 		c.Combinator.RDB.ConnectionLimit, c.Combinator.RDB.SchemasPerUser = 1, 1
@@ -220,16 +220,16 @@ func TestARolesLimitsAreTheConfiguredOnes(t *testing.T) {
 	}
 }
 
-func TestAJobKilledAtAnyStatementEndsRightWhenItRunsAgain(t *testing.T) {
+func TestSchemaJobsSurviveKillAtEveryStatement(t *testing.T) {
 	t.Parallel()
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t, layout)
 			b.user("u1", "sk_one")
-			neighbourIsUnharmed := b.neighbour()
+			neighbourIsUnharmed := b.addNeighbour()
 			for _, after := range []bool{false, true} {
-				steps := b.throughEveryFault(after, func() {
+				steps := b.retryAtEachStatement(after, func() {
 					b.resource("u1", "r", "rdb")
 				}, func() error { return b.run(jobs.CreateRDBType, ref("u1", "r")) }, func() {
 					require.Equal(t, "active", b.status("r"))
@@ -242,13 +242,13 @@ func TestAJobKilledAtAnyStatementEndsRightWhenItRunsAgain(t *testing.T) {
 					require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
 				})
 				require.Greater(t, steps, 8)
-				steps = b.throughEveryFault(after, func() {
+				steps = b.retryAtEachStatement(after, func() {
 					b.resource("u1", "r", "rdb")
 					require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
 					b.remove("r")
 				}, func() error { return b.run(jobs.DeleteRDBType, ref("u1", "r")) }, func() {
-					require.False(t, b.schemaThere("u1", "r"))
-					require.False(t, b.roleThere())
+					require.False(t, b.schemaExists("u1", "r"))
+					require.False(t, b.roleExists())
 				})
 				require.Greater(t, steps, 8)
 			}
@@ -259,7 +259,7 @@ func TestAJobKilledAtAnyStatementEndsRightWhenItRunsAgain(t *testing.T) {
 
 // throughEveryFault runs work with a fault at its first statement, then again without one, and checks; then with a fault
 // at its second, until it gets through. It returns how many statements there were.
-func (b *bundle) throughEveryFault(after bool, prepare func(), work func() error, check func()) int {
+func (b *bundle) retryAtEachStatement(after bool, prepare func(), work func() error, check func()) int {
 	b.t.Helper()
 	for n := 1; ; n++ {
 		prepare()
@@ -280,7 +280,7 @@ func (b *bundle) throughEveryFault(after bool, prepare func(), work func() error
 }
 
 // timePasses has the leases of dead processes end, whose tasks are not run again.
-func (b *bundle) timePasses() {
+func (b *bundle) expireLeases() {
 	b.t.Helper()
 	_, err := b.db.Exec(`UPDATE combinator_tenants SET leased_until = LOCALTIMESTAMP - INTERVAL '1 second' WHERE leased_until IS NOT NULL`)
 	require.NoError(b.t, err)

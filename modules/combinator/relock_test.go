@@ -17,7 +17,7 @@ import (
 
 // besiege has a user hold a sequence in each of these schemas, by its number, for which no right on the schema is needed, and again
 // as soon as the session was ended, until the test ends.
-func (b *bundle) besiege(uid string, rids []string) {
+func (b *bundle) holdSequences(uid string, rids []string) {
 	b.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var held, all sync.WaitGroup
@@ -56,23 +56,23 @@ func (b *bundle) besiege(uid string, rids []string) {
 	held.Wait()
 }
 
-func TestAUserWhoHoldsItsSchemasAgainAndAgainKeepsNobodyWaiting(t *testing.T) {
+func TestUserRelockingSchemasDoesNotBlockOthers(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "nextval holds a sequence")
-	b := setup(t, patientLocks)
+	b := setup(t, longLockTimeout)
 	b.user("u1", "sk_u1")
 	b.user("u2", "sk_u2")
 	b.resource("u2", "r", "rdb")
 	rids := make([]string, 24)
 	for i := range rids {
 		rids[i] = fmt.Sprintf("r%d", i)
-		b.filled("u1", rids[i])
+		b.addSchema("u1", rids[i])
 		db := b.login("u1", "sk_u1")
 		_, err := db.Exec(`CREATE SEQUENCE ` + b.schema("u1", rids[i]) + `.numbers`)
 		require.NoError(t, err)
 		require.NoError(t, db.Close())
 	}
-	b.besiege("u1", rids)
+	b.holdSequences("u1", rids)
 	tasks := map[int64]string{}
 	for i, rid := range rids {
 		b.remove(rid)
@@ -90,24 +90,24 @@ func TestAUserWhoHoldsItsSchemasAgainAndAgainKeepsNobodyWaiting(t *testing.T) {
 			}
 		}
 	}
-	begun := time.Now()
-	require.NoError(t, b.atOnce(func() error {
+	startedAt := time.Now()
+	require.NoError(t, b.withoutWaiting(func() error {
 		round()
 		return b.run(jobs.CreateRDBType, ref("u2", "r"))
 	}))
-	t.Logf("another's schema was made after %s, when %d of the user's were left", time.Since(begun), len(tasks))
+	t.Logf("another's schema was made after %s, when %d of the user's were left", time.Since(startedAt), len(tasks))
 	require.Eventually(t, func() bool {
 		round()
 		return len(tasks) == 0
 	}, timeout, 10*time.Millisecond, "and they are dropped")
 }
 
-func TestWhileAUsersThingsAreHeldItsOtherTasksYield(t *testing.T) {
+func TestOtherTasksYieldWhileUsersSchemaIsLocked(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "LOCK TABLE")
-	b := setup(t, patientLocks)
+	b := setup(t, longLockTimeout)
 	b.user("u1", "sk_u1")
-	b.filled("u1", "r1")
+	b.addSchema("u1", "r1")
 	b.resource("u1", "r2", "rdb")
 	held := b.lock(b.connect("", nil), "u1", "r1")
 	b.remove("r1")

@@ -9,7 +9,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/jobs"
 )
 
-func TestAfterARestoreRolesHaveTheKeysOfTheRowsAgain(t *testing.T) {
+func TestRestoreRenewsRolePasswords(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.user("u1", "sk_old")

@@ -23,7 +23,6 @@ import (
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/combinator/internal/kv"
 	"app238.com/inner/modules/combinator/internal/rdb"
-	"app238.com/inner/modules/combinator/internal/reports"
 	"app238.com/inner/modules/combinator/internal/store"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/stack/tikv"
@@ -40,7 +39,7 @@ type bundle struct {
 	t      testing.TB
 	config *config.Config
 	db     *testdatabase.Database
-	rows   *store.Store
+	store  *store.Store
 	rdb    *rdb.Engine
 	kv     *kv.Engine
 	pods   *fakePods
@@ -73,9 +72,9 @@ func setup(t testing.TB, change ...func(*config.Config)) *bundle {
 	require.NoError(t, b.config.Validate())
 	platform := sql.OpenDB(b.faults.connector(mustConnect(t, b.config)))
 	t.Cleanup(func() { _ = platform.Close() })
-	b.rows = store.New(database.NewEnt(platform), platform, b.config)
+	b.store = store.New(database.NewEnt(platform), platform, b.config)
 	var err error
-	b.rdb, err = rdb.NewWith(b.config, b.rows.MarkKey, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)), func(c config.RDB, name string) (driver.Connector, error) {
+	b.rdb, err = rdb.NewWith(b.config, b.store.MarkKey, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)), func(c config.RDB, name string) (driver.Connector, error) {
 		connector, err := database.EngineConnector(c, name)
 		if err != nil {
 			return nil, err
@@ -88,7 +87,7 @@ func setup(t testing.TB, change ...func(*config.Config)) *bundle {
 	require.NoError(t, err)
 	b.kv, err = kv.New(b.config, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)))
 	require.NoError(t, err)
-	t.Cleanup(b.clear)
+	t.Cleanup(b.cleanup)
 	return b
 }
 
@@ -100,7 +99,7 @@ func mustConnect(t testing.TB, c *config.Config) driver.Connector {
 }
 
 // clear takes away what belongs to the whole server.
-func (b *bundle) clear() {
+func (b *bundle) cleanup() {
 	b.faults.off()
 	require.NoError(b.t, b.kv.Stop(context.Background()))
 	require.NoError(b.t, b.rdb.Close())
@@ -200,14 +199,14 @@ func (b *bundle) prefix(resourceID string) string {
 
 // params are what the jobs work with.
 func (b *bundle) params() jobs.Params {
-	return jobs.Params{Store: b.rows, RDB: b.rdb, KV: b.kv, Queue: b.queue, Pods: b.pods}
+	return jobs.Params{Store: b.store, RDB: b.rdb, KV: b.kv, Queue: b.queue, Pods: b.pods}
 }
 
 // run executes a job once, as a task with this payload, and then what it queued about the user.
 func (b *bundle) run(kind string, payload any) error {
 	b.t.Helper()
 	err := b.execute(job.Task{ID: 1, Type: kind, Attempt: 1}, payload)
-	for _, next := range b.queue.next() {
+	for _, next := range b.queue.takeRemovals() {
 		if err == nil {
 			err = b.execute(job.Task{ID: 1, Type: next.kind, Attempt: 1}, next.payload)
 		}
@@ -274,5 +273,3 @@ func (b *bundle) status(rid string) string {
 	require.NoError(b.t, b.db.QueryRow(`SELECT status FROM combinator_resources WHERE user_uid = $1 AND resource_id = $2`, "u1", rid).Scan(&status))
 	return status
 }
-
-func (b *bundle) reports() *reports.Store { return reports.New(b.db.DB, b.config) }

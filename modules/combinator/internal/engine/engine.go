@@ -16,28 +16,30 @@ var (
 	// ErrBusy: someone holds what is to be changed, for a while.
 	ErrBusy = errors.New("in use")
 	// ErrUnusable: what was given can never be used.
-	ErrUnusable = errors.New("unusable")
+	ErrInvalid = errors.New("unusable")
 	// ErrForeign: what is there under the name was made by another platform, and stays as it is.
-	ErrForeign = errors.New("another platform's")
+	ErrOtherPlatform = errors.New("another platform's")
 	// ErrElsewhere: an earlier release has made it, under another name than the configuration gives. Nobody can tell whether that
 	// was this platform's.
-	ErrElsewhere = errors.New("under another name")
+	ErrOtherName = errors.New("under another name")
 	// ErrLost: the user was prepared, and something of that is missing. Nothing was made; it is for a Tenant that is Stale.
-	ErrLost = errors.New("missing in the engine")
+	ErrMissing = errors.New("missing in the engine")
 	// ErrUncertain: what was asked may still be carried out.
 	ErrUncertain = errors.New("outcome unknown")
 	// ErrClosed: the engine does not tell this to anybody.
-	ErrClosed = errors.New("kept closed by the engine")
+	ErrForbidden = errors.New("kept closed by the engine")
 )
 
 // Kept is what could not be dropped because of something else that stays, with the names of some of that.
-type Kept struct {
-	What string
-	By   []string
+type DependencyError struct {
+	Object     string
+	Dependents []string
 }
 
 // Error names it, for operators.
-func (k *Kept) Error() string { return k.What + " is kept by " + strings.Join(k.By, ", ") }
+func (k *DependencyError) Error() string {
+	return k.Object + " is kept by " + strings.Join(k.Dependents, ", ")
+}
 
 // Resource names what a user has in an engine.
 type Resource struct{ UserUID, ResourceID string }
@@ -51,10 +53,10 @@ type Found struct {
 
 // Place is what a user has in the RDB engine beside schemas: the names of the role, and of the own database. Either is "" where
 // users have none.
-type Place struct{ Role, Database string }
+type TenantNames struct{ Role, Database string }
 
 // Recorded returns p with the names that are recorded of a user instead, where p has any.
-func (p Place) Recorded(names Place) Place {
+func (p TenantNames) WithRecorded(names TenantNames) TenantNames {
 	if p.Role != "" && names.Role != "" {
 		p.Role = names.Role
 	}
@@ -80,8 +82,8 @@ type Tenant struct {
 	Stale bool
 	// Place is where the user's things are. With Own, this platform's rows say that it has made them, so that what is there
 	// without a mark was begun by it.
-	Place Place
-	Own   bool
+	Names TenantNames
+	Owned bool
 }
 
 // What a user has in the RDB engine beside schemas.
@@ -105,28 +107,28 @@ type RDB interface {
 	Create(ctx context.Context, tenant Tenant, r Resource, name string) error
 	// Find returns the name of the schema that carries the resource's mark, "" where there is none in the user's place, or
 	// ErrElsewhere.
-	Find(ctx context.Context, place Place, r Resource) (name string, err error)
+	Find(ctx context.Context, names TenantNames, r Resource) (name string, err error)
 	// Delete drops the resource's schema of this name with its content, unless it is another platform's. With last it tells whether
 	// the user has nothing left.
-	Delete(ctx context.Context, tenant Tenant, r Resource, name string, last bool) (nothing bool, err error)
+	Delete(ctx context.Context, tenant Tenant, r Resource, name string, last bool) (empty bool, err error)
 	// Clear removes what is in no schema of a user who has none any more, and drops, if that is configured, what the user has no
 	// use for, where it holds nothing. It tells whether the user has nothing left.
-	Clear(ctx context.Context, tenant Tenant) (nothing bool, err error)
+	Cleanup(ctx context.Context, tenant Tenant) (empty bool, err error)
 	// Remove keeps the role of a user who is gone from logging in, and drops it and the own database, where they are this
 	// platform's. It tells whether the user has nothing left, or, as *Kept, what keeps something of it.
-	Remove(ctx context.Context, tenant Tenant) (nothing bool, err error)
+	Remove(ctx context.Context, tenant Tenant) (empty bool, err error)
 	// OpenDatabases are those of the server that everybody may connect to.
 	OpenDatabases(ctx context.Context) ([]string, error)
 	// Strayed are those of these users whose role does not let them in with their key, by something else than Inner. Where the engine tells
 	// Inner nothing of passwords it is not sure. Of many that it has not looked at before it may leave some to later calls.
-	Strayed(ctx context.Context, tenants []Tenant) (strayed map[string]bool, isSure bool, err error)
+	ListDrifted(ctx context.Context, tenants []Tenant) (drifted map[string]bool, isSure bool, err error)
 	// TenantParts are the parts that a user has beside schemas, by the configuration.
-	TenantParts() []string
+	DesiredParts() []string
 	// Place names them by the configuration.
-	Place(userUID string) Place
+	TenantNames(userUID string) TenantNames
 	// Tenants asks which parts exist, of each of these users, and are this platform's. With MarkPart among them all of them
 	// carry its mark.
-	Tenants(ctx context.Context, tenants []Tenant) (parts map[string][]string, err error)
+	ActualParts(ctx context.Context, tenants []Tenant) (parts map[string][]string, err error)
 	// List hands all schemas that this platform has made to page, and those of which that is not known, in pages, and returns
 	// nil only when those were all.
 	List(ctx context.Context, page func([]Found) error) error

@@ -10,7 +10,6 @@ import (
 
 	"app238.com/inner/app/identifier"
 	"app238.com/inner/app/server"
-	"app238.com/inner/modules/combinator/internal/reports"
 	"app238.com/inner/modules/combinator/internal/store"
 )
 
@@ -31,8 +30,8 @@ const firstYear, lastYear = 1970, 9999
 const MaxDataChange = 1<<53 - 1
 
 // check returns the report, or an error that names the field.
-func (q reportRequest) check() (reports.Report, error) {
-	r := reports.Report{UserUID: q.UserID, ResourceID: q.ResourceID, ResourceType: q.ResourceType}
+func (q reportRequest) validate() (store.Report, error) {
+	r := store.Report{UserUID: q.UserID, ResourceID: q.ResourceID, ResourceType: q.ResourceType}
 	if err := identifier.Check("user_id", q.UserID); err != nil {
 		return r, err
 	}
@@ -50,10 +49,10 @@ func (q reportRequest) check() (reports.Report, error) {
 	}
 	r.DataChange = *q.DataChange
 	var err error
-	if r.Start, err = moment("timespan_start", q.Start); err != nil {
+	if r.Start, err = parseTime("timespan_start", q.Start); err != nil {
 		return r, err
 	}
-	if r.End, err = moment("timespan_end", q.End); err != nil {
+	if r.End, err = parseTime("timespan_end", q.End); err != nil {
 		return r, err
 	}
 	if r.End.Before(r.Start) {
@@ -63,7 +62,7 @@ func (q reportRequest) check() (reports.Report, error) {
 }
 
 // moment reads a time as precisely as the database keeps it.
-func moment(field string, text *string) (time.Time, error) {
+func parseTime(field string, text *string) (time.Time, error) {
 	if text == nil {
 		return time.Time{}, fmt.Errorf("%s: required", field)
 	}
@@ -79,13 +78,13 @@ func moment(field string, text *string) (time.Time, error) {
 }
 
 // oneOrMany decodes an object or an array of objects.
-type oneOrMany struct {
+type reportList struct {
 	many bool
 	all  []reportRequest
 }
 
 // UnmarshalJSON decodes either form.
-func (o *oneOrMany) UnmarshalJSON(data []byte) error {
+func (o *reportList) UnmarshalJSON(data []byte) error {
 	if data = bytes.TrimSpace(data); len(data) > 0 && data[0] == '[' {
 		o.many = true
 		var elements []json.RawMessage
@@ -105,7 +104,7 @@ func (o *oneOrMany) UnmarshalJSON(data []byte) error {
 }
 
 // where names a field of the body: within the report at an index, where there may be several.
-func (o oneOrMany) where(index int, text string) string {
+func (o reportList) fieldPath(index int, text string) string {
 	if !o.many {
 		return text
 	}
@@ -113,31 +112,31 @@ func (o oneOrMany) where(index int, text string) string {
 }
 
 // check returns the reports, or an answer that names the field of the first one that is none.
-func (o oneOrMany) check() ([]reports.Report, error) {
-	checked := make([]reports.Report, len(o.all))
+func (o reportList) validate() ([]store.Report, error) {
+	checked := make([]store.Report, len(o.all))
 	for i, q := range o.all {
-		one, err := q.check()
+		valid, err := q.validate()
 		if err != nil {
-			return nil, server.BadRequest("%s", o.where(i, err.Error()))
+			return nil, server.BadRequest("%s", o.fieldPath(i, err.Error()))
 		}
-		checked[i] = one
+		checked[i] = valid
 	}
 	return checked, nil
 }
 
 // report serves POST /api/combinator/reportUsage: all reports are written, or none.
 func (a *API) report(w http.ResponseWriter, r *http.Request) error {
-	var body oneOrMany
+	var body reportList
 	if err := server.ReadJSON(r, &body); err != nil {
 		return err
 	}
-	checked, err := body.check()
+	checked, err := body.validate()
 	if err != nil {
 		return err
 	}
-	err = a.reports.Save(r.Context(), server.Peer(r), checked)
-	if wrong, ok := errors.AsType[*reports.Unknown](err); ok {
-		return server.BadRequest("%s", body.where(wrong.Index, "resource_id: no such resource of this user and type"))
+	err = a.store.SaveReports(r.Context(), server.Peer(r), checked)
+	if unknown, ok := errors.AsType[*store.UnknownResourceError](err); ok {
+		return server.BadRequest("%s", body.fieldPath(unknown.Index, "resource_id: no such resource of this user and type"))
 	}
 	if err != nil {
 		return err

@@ -21,11 +21,11 @@ func FuzzReports(f *testing.F) {
 		f.Add(body)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		var sent oneOrMany
+		var sent reportList
 		if json.Unmarshal([]byte(body), &sent) != nil {
 			return
 		}
-		all, err := sent.check()
+		all, err := sent.validate()
 		if err != nil {
 			require.Empty(t, all)
 			return
@@ -46,10 +46,10 @@ func FuzzReports(f *testing.F) {
 	})
 }
 
-func TestAReportThatIsNoneIsNamedByItsIndex(t *testing.T) {
+func TestInvalidReportIsNamedByIndex(t *testing.T) {
 	t.Parallel()
-	var sent oneOrMany
+	var sent reportList
 	require.NoError(t, json.Unmarshal([]byte(`[{"user_id":"u1","resource_id":"r1","resource_type":"table"}]`), &sent))
-	_, err := sent.check()
+	_, err := sent.validate()
 	require.ErrorContains(t, err, "[0].resource_type")
 }

@@ -20,7 +20,7 @@ const (
 )
 
 // Stock implements inventory.Loader for the resources of one type.
-type Inventory struct {
+type Resources struct {
 	kind, part     string
 	name           func(engine.Resource) string
 	list           func(ctx context.Context, page func([]engine.Found) error) error
@@ -32,11 +32,11 @@ type Inventory struct {
 // New returns the inventories of the engines that there are.
 func New(r *store.Store, q job.Queue, rdb engine.RDB, kv engine.KV) []inventory.Inventory {
 	var all []inventory.Inventory
-	if rdb.Configured() && len(rdb.TenantParts()) > 0 {
+	if rdb.Configured() && len(rdb.DesiredParts()) > 0 {
 		all = append(all, &Tenants{rdb: rdb, store: r, queue: q})
 	}
 	if rdb.Configured() {
-		all = append(all, &Inventory{
+		all = append(all, &Resources{
 			kind: store.RDB, part: schemaPart, name: rdb.Name, list: rdb.List, queue: q, store: r,
 			create: func(ref jobs.Ref) (string, job.Payload) {
 				return jobs.CreateRDBType, jobs.CreateRDB{Ref: ref, Name: new(string)}
@@ -45,7 +45,7 @@ func New(r *store.Store, q job.Queue, rdb engine.RDB, kv engine.KV) []inventory.
 		})
 	}
 	if kv.Configured() {
-		all = append(all, &Inventory{
+		all = append(all, &Resources{
 			kind: store.KV, part: namespacePart, name: kv.Name, list: kv.List, queue: q, store: r,
 			create: func(ref jobs.Ref) (string, job.Payload) { return jobs.CreateKVType, jobs.CreateKV{Ref: ref} },
 			remove: func(ref jobs.Ref) (string, job.Payload) { return jobs.DeleteKVType, jobs.DeleteKV{Ref: ref} },
@@ -55,14 +55,14 @@ func New(r *store.Store, q job.Queue, rdb engine.RDB, kv engine.KV) []inventory.
 }
 
 // Kind implements inventory.Inventory.
-func (s *Inventory) Kind() string { return s.kind }
+func (s *Resources) Kind() string { return s.kind }
 
 // World implements inventory.Inventory. A schema is known by the mark that this platform left on it, a namespace by its record;
 // one that is deleted and only waits to be swept is none any more. What an earlier release made names no platform, and is this
 // one's where a row refers to it. What was begun and has no mark yet is known by its place.
-func (s *Inventory) ListActual(ctx context.Context, page func([]inventory.Object) error) error {
+func (s *Resources) ListActual(ctx context.Context, page func([]inventory.Object) error) error {
 	err := s.list(ctx, func(found []engine.Found) error {
-		claimed, err := s.claimed(ctx, found)
+		referenced, err := s.referenced(ctx, found)
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func (s *Inventory) ListActual(ctx context.Context, page func([]inventory.Object
 			switch {
 			case !f.Unclaimed:
 				objects = append(objects, s.object(f.Resource, s.part, engine.MarkPart))
-			case claimed[f.Resource]:
+			case referenced[f.Resource]:
 				objects = append(objects, s.object(f.Resource, s.part))
 			}
 		}
@@ -81,13 +81,13 @@ func (s *Inventory) ListActual(ctx context.Context, page func([]inventory.Object
 		return err
 	}
 	for after := int64(0); ; {
-		places, err := s.store.Places(ctx, s.kind, after, placesPage)
-		if err != nil || len(places) == 0 {
+		names, err := s.store.ListNames(ctx, s.kind, after, namesPageSize)
+		if err != nil || len(names) == 0 {
 			return err
 		}
-		objects := make([]inventory.Object, len(places))
-		for i, place := range places {
-			objects[i], after = s.object(place.Resource), place.ID
+		objects := make([]inventory.Object, len(names))
+		for i, name := range names {
+			objects[i], after = s.object(name.Resource), name.ID
 		}
 		if err := page(objects); err != nil {
 			return err
@@ -96,14 +96,14 @@ func (s *Inventory) ListActual(ctx context.Context, page func([]inventory.Object
 }
 
 // placesPage is how many places are read at once.
-const placesPage = 1000
+const namesPageSize = 1000
 
-func (s *Inventory) object(r engine.Resource, parts ...string) inventory.Object {
+func (s *Resources) object(r engine.Resource, parts ...string) inventory.Object {
 	return inventory.Object{Name: s.name(r), Owner: r.UserUID, ID: r.ResourceID, Key: jobs.OrderingKey(r), Parts: parts}
 }
 
 // claimed returns which of the resources that name no platform a row refers to.
-func (s *Inventory) claimed(ctx context.Context, found []engine.Found) (map[engine.Resource]bool, error) {
+func (s *Resources) referenced(ctx context.Context, found []engine.Found) (map[engine.Resource]bool, error) {
 	var unclaimed []engine.Resource
 	for _, f := range found {
 		if f.Unclaimed {
@@ -113,22 +113,22 @@ func (s *Inventory) claimed(ctx context.Context, found []engine.Found) (map[engi
 	if len(unclaimed) == 0 {
 		return nil, nil
 	}
-	return s.store.Referenced(ctx, s.kind, unclaimed)
+	return s.store.ReferencedResources(ctx, s.kind, unclaimed)
 }
 
 // Rows implements inventory.Inventory.
-func (s *Inventory) ListDesired(ctx context.Context, after int64, limit int) ([]inventory.Desired, error) {
-	found, err := s.store.Desired(ctx, s.kind, int(after), limit)
+func (s *Resources) ListDesired(ctx context.Context, after int64, limit int) ([]inventory.Desired, error) {
+	found, err := s.store.ListDesired(ctx, s.kind, int(after), limit)
 	return s.desired(found), err
 }
 
 // Loading implements inventory.Loader.
-func (s *Inventory) Loading(ctx context.Context, after int64, limit int) ([]inventory.Desired, error) {
-	found, err := s.store.Loading(ctx, s.kind, int(after), limit)
+func (s *Resources) Loading(ctx context.Context, after int64, limit int) ([]inventory.Desired, error) {
+	found, err := s.store.ListLoading(ctx, s.kind, int(after), limit)
 	return s.desired(found), err
 }
 
-func (s *Inventory) desired(found []*ent.CombinatorResource) []inventory.Desired {
+func (s *Resources) desired(found []*ent.CombinatorResource) []inventory.Desired {
 	desired := make([]inventory.Desired, len(found))
 	for i, row := range found {
 		r := engine.Resource{UserUID: row.UserUID, ResourceID: row.ResourceID}
@@ -144,9 +144,9 @@ func (s *Inventory) desired(found []*ent.CombinatorResource) []inventory.Desired
 }
 
 // Repair implements inventory.Inventory: what is loading or lost is made, which does nothing where it is there.
-func (s *Inventory) Repair(ctx context.Context, desired inventory.Desired, _ inventory.Drift) error {
+func (s *Resources) Repair(ctx context.Context, desired inventory.Desired, _ inventory.Drift) error {
 	ref := jobs.Ref{UserUID: desired.Owner, ResourceID: desired.ID}
-	return s.decide(ctx, ref, func(status string) (string, job.Payload, error) {
+	return s.enqueueIf(ctx, ref, func(status string) (string, job.Payload, error) {
 		if status != store.Loading && status != store.Active {
 			return "", nil, nil
 		}
@@ -156,9 +156,9 @@ func (s *Inventory) Repair(ctx context.Context, desired inventory.Desired, _ inv
 }
 
 // Delete implements inventory.Inventory.
-func (s *Inventory) Delete(ctx context.Context, object inventory.Object) error {
+func (s *Resources) Delete(ctx context.Context, object inventory.Object) error {
 	ref := jobs.Ref{UserUID: object.Owner, ResourceID: object.ID}
-	return s.decide(ctx, ref, func(status string) (string, job.Payload, error) {
+	return s.enqueueIf(ctx, ref, func(status string) (string, job.Payload, error) {
 		if status != "" {
 			return "", nil, inventory.ErrReferenced
 		}
@@ -168,8 +168,8 @@ func (s *Inventory) Delete(ctx context.Context, object inventory.Object) error {
 }
 
 // decide queues the job that choose returns, if any, in the transaction in which the row was looked at.
-func (s *Inventory) decide(ctx context.Context, ref jobs.Ref, choose func(status string) (string, job.Payload, error)) error {
-	err := s.store.Look(ctx, ref.UserUID, ref.ResourceID, s.kind, func(ctx context.Context, tx *ent.Tx, status string) error {
+func (s *Resources) enqueueIf(ctx context.Context, ref jobs.Ref, choose func(status string) (string, job.Payload, error)) error {
+	err := s.store.InTxWithStatus(ctx, ref.UserUID, ref.ResourceID, s.kind, func(ctx context.Context, tx *ent.Tx, status string) error {
 		jobType, payload, err := choose(status)
 		if err != nil || jobType == "" {
 			return err

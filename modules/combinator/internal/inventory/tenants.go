@@ -12,7 +12,7 @@ import (
 )
 
 // tenantsPage is how many users the engine is asked about at once.
-const tenantsPage = 500
+const tenantsPageSize = 500
 
 // Tenants implements inventory.Inventory for what users have in the RDB engine beside schemas: roles and databases.
 type Tenants struct {
@@ -29,16 +29,16 @@ func (t *Tenants) Kind() string { return "tenant" }
 // which of them are another platform's. What an earlier release made has no mark, and is this platform's where there is the user.
 func (t *Tenants) ListActual(ctx context.Context, page func([]inventory.Object) error) error {
 	for after := ""; ; {
-		known, err := t.store.Tenants(ctx, after, tenantsPage)
+		known, err := t.store.ListTenants(ctx, after, tenantsPageSize)
 		if err != nil || len(known) == 0 {
 			return err
 		}
 		tenants := make([]engine.Tenant, len(known))
 		for i, one := range known {
-			tenants[i] = engine.Tenant{UserUID: one.UserUID, Place: t.rdb.Place(one.UserUID).Recorded(one.Place), Own: one.Own || one.Known}
+			tenants[i] = engine.Tenant{UserUID: one.UserUID, Names: t.rdb.TenantNames(one.UserUID).WithRecorded(one.Names), Owned: one.Owned || one.Exists}
 			after = one.UserUID
 		}
-		parts, err := t.rdb.Tenants(ctx, tenants)
+		parts, err := t.rdb.ActualParts(ctx, tenants)
 		if err != nil {
 			return err
 		}
@@ -57,16 +57,16 @@ func (t *Tenants) ListActual(ctx context.Context, page func([]inventory.Object) 
 
 // name is that of a user's role, or else of the own database.
 func (t *Tenants) name(userUID string) string {
-	place := t.rdb.Place(userUID)
-	if place.Role != "" {
-		return place.Role
+	name := t.rdb.TenantNames(userUID)
+	if name.Role != "" {
+		return name.Role
 	}
-	return place.Database
+	return name.Database
 }
 
 // Rows implements inventory.Inventory. Every user may have them, and one with an active SQL resource must.
 func (t *Tenants) ListDesired(ctx context.Context, after int64, limit int) ([]inventory.Desired, error) {
-	found, err := t.store.Owners(ctx, after, limit)
+	found, err := t.store.ListOwners(ctx, after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (t *Tenants) ListDesired(ctx context.Context, after int64, limit int) ([]in
 			Since: o.CreatedAt.UTC(),
 		}
 		if o.Active {
-			desired[i].Needs = append(t.rdb.TenantParts(), engine.MarkPart)
+			desired[i].Needs = append(t.rdb.DesiredParts(), engine.MarkPart)
 		}
 	}
 	return desired, nil
@@ -86,7 +86,7 @@ func (t *Tenants) ListDesired(ctx context.Context, after int64, limit int) ([]in
 // Repair implements inventory.Inventory. Each of the user's schemas is made again, which does nothing where it is there but
 // give the role its rights back.
 func (t *Tenants) Repair(ctx context.Context, desired inventory.Desired, _ inventory.Drift) error {
-	return t.look(ctx, desired.Owner, func(ctx context.Context, tx *ent.Tx, _ bool, active []string) error {
+	return t.inTx(ctx, desired.Owner, func(ctx context.Context, tx *ent.Tx, _ bool, active []string) error {
 		for _, id := range active {
 			payload := jobs.CreateRDB{Ref: jobs.Ref{UserUID: desired.Owner, ResourceID: id}, Name: new(string)}
 			if _, err := t.queue.Enqueue(ctx, tx, jobs.CreateRDBType, payload); err != nil {
@@ -99,7 +99,7 @@ func (t *Tenants) Repair(ctx context.Context, desired inventory.Desired, _ inven
 
 // Delete implements inventory.Inventory.
 func (t *Tenants) Delete(ctx context.Context, object inventory.Object) error {
-	return t.look(ctx, object.Owner, func(ctx context.Context, tx *ent.Tx, isReferenced bool, _ []string) error {
+	return t.inTx(ctx, object.Owner, func(ctx context.Context, tx *ent.Tx, isReferenced bool, _ []string) error {
 		if isReferenced {
 			return inventory.ErrReferenced
 		}
@@ -108,8 +108,8 @@ func (t *Tenants) Delete(ctx context.Context, object inventory.Object) error {
 	})
 }
 
-func (t *Tenants) look(ctx context.Context, userUID string, work func(context.Context, *ent.Tx, bool, []string) error) error {
-	err := t.store.LookTenant(ctx, userUID, work)
+func (t *Tenants) inTx(ctx context.Context, userUID string, work func(context.Context, *ent.Tx, bool, []string) error) error {
+	err := t.store.InTxWithTenant(ctx, userUID, work)
 	if err == nil {
 		t.queue.Notify()
 	}

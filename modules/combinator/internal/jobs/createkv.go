@@ -26,14 +26,14 @@ func (j createKV) Execute(ctx context.Context, _ job.Task, p CreateKV) error {
 	if err != nil {
 		return databaseError("reading the resource", err)
 	}
-	prefix, err := j.record(ctx, j.kvNamer(), p.resource(), row.Status)
+	prefix, err := j.recordName(ctx, j.kvNamer(), p.resource(), row.Status)
 	if err != nil {
 		return err
 	}
 	if err := j.KV.Create(ctx, p.resource(), prefix); err != nil {
 		return engineError(kvEngine, err)
 	}
-	if err := j.Store.Mark(ctx, p.UserUID, p.ResourceID, store.KV, store.Active, ""); err != nil {
+	if err := j.Store.SetStatus(ctx, p.UserUID, p.ResourceID, store.KV, store.Active, ""); err != nil {
 		return databaseError("marking the resource", err)
 	}
 	return nil
@@ -41,5 +41,5 @@ func (j createKV) Execute(ctx context.Context, _ job.Task, p CreateKV) error {
 
 // GiveUp writes the reason to the row.
 func (j createKV) OnDiscarded(ctx context.Context, _ job.Task, p CreateKV, reason string) error {
-	return j.Store.Mark(ctx, p.UserUID, p.ResourceID, store.KV, store.Error, reason)
+	return j.Store.SetStatus(ctx, p.UserUID, p.ResourceID, store.KV, store.Error, reason)
 }

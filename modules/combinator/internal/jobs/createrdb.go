@@ -25,7 +25,7 @@ func (c *CreateRDB) UnmarshalJSON(data []byte) error {
 	var sent struct {
 		Name *string `json:"name"`
 	}
-	err := unmarshalBoth(data, &c.Ref, &sent)
+	err := unmarshalWithRef(data, &c.Ref, &sent)
 	c.Name = sent.Name
 	return err
 }
@@ -64,7 +64,7 @@ func (j createRDB) Execute(ctx context.Context, t job.Task, p CreateRDB) error {
 			return job.NewTerminal("a user may have %d SQL schemas", j.limit)
 		}
 	}
-	name, err := j.record(ctx, j.rdbNamer(), p.resource(), row.Status)
+	name, err := j.recordName(ctx, j.rdbNamer(), p.resource(), row.Status)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (j createRDB) Execute(ctx context.Context, t job.Task, p CreateRDB) error {
 	if err != nil {
 		return err
 	}
-	if err := j.Store.Mark(ctx, p.UserUID, p.ResourceID, store.RDB, store.Active, ""); err != nil {
+	if err := j.Store.SetStatus(ctx, p.UserUID, p.ResourceID, store.RDB, store.Active, ""); err != nil {
 		return databaseError("marking the resource", err)
 	}
 	return nil
@@ -82,41 +82,5 @@ func (j createRDB) Execute(ctx context.Context, t job.Task, p CreateRDB) error {
 
 // GiveUp writes the reason to the row.
 func (j createRDB) OnDiscarded(ctx context.Context, _ job.Task, p CreateRDB, reason string) error {
-	return j.Store.Mark(ctx, p.UserUID, p.ResourceID, store.RDB, store.Error, reason)
+	return j.Store.SetStatus(ctx, p.UserUID, p.ResourceID, store.RDB, store.Error, reason)
 }
-
-// withTenant runs work on a user of the RDB engine while no other process does, and notes what the user's role was given. With renew
-// the role is to be given it again.
-func (p Params) withTenant(ctx context.Context, t job.Task, userUID string, renew bool, work func(ctx context.Context, tenant engine.Tenant) error) error {
-	key, err := p.Store.SecretKey(ctx, userUID)
-	if err != nil {
-		return databaseError("reading the user", err)
-	}
-	desired, place := p.RDB.Fingerprint(key), p.RDB.Place(userUID)
-	for {
-		var failure error
-		err = p.Store.WithTenant(ctx, t.ID, userUID, &place, func(ctx context.Context, known store.Leased) (string, error) {
-			tenant := p.tenant(userUID, known)
-			tenant.Key, tenant.Stale = key, renew || known.Prepared != desired
-			failure = work(ctx, tenant)
-			switch {
-			case errors.Is(failure, engine.ErrForeign):
-				return refused + desired, nil
-			case errors.Is(failure, engine.ErrLost):
-				return store.Unknown, nil // the user is stale from now on, until all is made again
-			}
-			return desired, failure
-		})
-		isLost := errors.Is(failure, engine.ErrLost)
-		switch {
-		case !isLost:
-			return tenantError(failure, err)
-		case err != nil: // it could not be noted
-			return tenantError(nil, err)
-		}
-	}
-}
-
-// refused stands in front of what a user's role could not be given, because something there is another platform's: it need
-// not be tried again and again.
-const refused = "foreign "

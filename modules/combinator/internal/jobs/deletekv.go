@@ -22,14 +22,14 @@ func NewDeleteKV(p Params) job.Definition {
 
 // Execute removes the keys and has the pods told. What they write until then is swept away later.
 func (j deleteKV) Execute(ctx context.Context, _ job.Task, p DeleteKV) error {
-	prefix, err := j.locate(ctx, j.kvNamer(), p.resource())
+	prefix, err := j.resolveName(ctx, j.kvNamer(), p.resource())
 	if err != nil {
 		return err
 	}
 	if err := j.KV.Delete(ctx, p.resource(), prefix); err != nil {
 		return engineError(kvEngine, err)
 	}
-	return j.gone(ctx, store.KV, p.resource())
+	return j.completeDeletion(ctx, store.KV, p.resource())
 }
 
 // GiveUp has no row to write to: deletions are asked for after the row is gone.

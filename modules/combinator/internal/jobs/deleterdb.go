@@ -28,20 +28,23 @@ func (j deleteRDB) Execute(ctx context.Context, task job.Task, p DeleteRDB) erro
 	if err != nil {
 		return databaseError("looking for the user's resources", err)
 	}
-	name, err := j.locate(ctx, j.rdbNamer(), p.resource())
+	name, err := j.resolveName(ctx, j.rdbNamer(), p.resource())
 	if err != nil {
 		return err
 	}
-	var nothing bool
+	var empty bool
 	var failure error
-	err = j.Store.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t store.Leased) (string, error) {
-		nothing, failure = j.RDB.Delete(ctx, j.tenant(p.UserUID, t), p.resource(), name, !others)
-		return store.Remaining(t.Prepared, nothing), failure
+	err = j.Store.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t store.LeasedTenant) (string, error) {
+		empty, failure = j.RDB.Delete(ctx, j.tenant(p.UserUID, t), p.resource(), name, !others)
+		return store.PreparedAfterRemoval(t.Prepared, empty), failure
 	})
-	if err := tenantError(failure, err); err != nil {
-		return err
+	switch {
+	case failure != nil:
+		return engineError(rdbEngine, failure)
+	case err != nil:
+		return leaseError(err)
 	}
-	if err := j.gone(ctx, store.RDB, p.resource()); err != nil || others || nothing {
+	if err := j.completeDeletion(ctx, store.RDB, p.resource()); err != nil || others || empty {
 		return err
 	}
 	// By a task of its own: whatever holds that up, the pods are told now, and once.
@@ -55,11 +58,11 @@ func (j deleteRDB) Execute(ctx context.Context, task job.Task, p DeleteRDB) erro
 func (j deleteRDB) OnDiscarded(context.Context, job.Task, DeleteRDB, string) error { return nil }
 
 // gone forgets where a resource was, marks a row that should not be there any more, and has the pods told.
-func (p Params) gone(ctx context.Context, kind string, r engine.Resource) error {
-	if err := p.Store.ForgetPlace(ctx, kind, r); err != nil {
+func (p Params) completeDeletion(ctx context.Context, kind string, r engine.Resource) error {
+	if err := p.Store.DeleteName(ctx, kind, r); err != nil {
 		return databaseError("forgetting where the resource was", err)
 	}
-	if err := p.Store.Mark(ctx, r.UserUID, r.ResourceID, kind, store.Error, "the resource was deleted"); err != nil {
+	if err := p.Store.SetStatus(ctx, r.UserUID, r.ResourceID, kind, store.Error, "the resource was deleted"); err != nil {
 		return databaseError("marking the resource", err)
 	}
 	notice := NotifyPods{Ref: Ref{UserUID: r.UserUID, ResourceID: r.ResourceID}, ResourceType: kind}

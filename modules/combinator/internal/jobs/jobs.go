@@ -1,24 +1,19 @@
-// Package jobs holds the jobs of combinator, one file a job type.
+// Package jobs holds the jobs of combinator, one file per job type.
 package jobs
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"time"
 
 	"go.uber.org/fx"
 
-	"app238.com/inner/app/config"
-	"app238.com/inner/app/database"
-	"app238.com/inner/app/identifier"
+	"app238.com/inner/app/kube"
+	"app238.com/inner/ent"
 	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Params are what the jobs of combinator work with.
+// Params are the dependencies of the jobs.
 type Params struct {
 	fx.In
 
@@ -29,155 +24,39 @@ type Params struct {
 	Pods  Pods
 }
 
-// Ref names a resource in a payload.
-type Ref struct {
-	UserUID    string `json:"user_uid"`
-	ResourceID string `json:"resource_id"`
+// Store is what the jobs need of the database; *store.Store implements it.
+type Store interface {
+	CountEarlier(ctx context.Context, resource *ent.CombinatorResource) (int, error)
+	DeleteName(ctx context.Context, kind string, of engine.Resource) error
+	DeleteSizes(ctx context.Context) error
+	SetStatus(ctx context.Context, userUID, resourceID, kind, status, message string) error
+	HasOthers(ctx context.Context, userUID, resourceID, kind string) (bool, error)
+	ResourceName(ctx context.Context, kind string, of engine.Resource) (string, error)
+	RecordName(ctx context.Context, kind string, of engine.Resource, name string) error
+	Resource(ctx context.Context, userUID, resourceID, kind string) (*ent.CombinatorResource, error)
+	SaveSizes(ctx context.Context, name func(engine.Resource) string, sizes []engine.Size) error
+	SecretKey(ctx context.Context, userUID string) (string, error)
+	ListTenants(ctx context.Context, after string, limit int) ([]store.Tenant, error)
+	IsTenantReferenced(ctx context.Context, userUID string) (bool, error)
+	WithTenant(ctx context.Context, task int64, userUID string, names *engine.TenantNames,
+		work func(ctx context.Context, t store.LeasedTenant) (string, error)) error
 }
 
-// UnmarshalJSON also takes the names under which the existing Outer sends the ids: UserUID and ResourceID.
-func (r *Ref) UnmarshalJSON(data []byte) error {
-	var sent struct {
-		UserUID         string `json:"user_uid"`
-		ResourceID      string `json:"resource_id"`
-		OuterUserUID    string `json:"UserUID"`
-		OuterResourceID string `json:"ResourceID"`
-	}
-	if err := json.Unmarshal(data, &sent); err != nil {
-		return err
-	}
-	*r = Ref{UserUID: sent.UserUID, ResourceID: sent.ResourceID}
-	if r.UserUID == "" {
-		r.UserUID = sent.OuterUserUID
-	}
-	if r.ResourceID == "" {
-		r.ResourceID = sent.OuterResourceID
-	}
-	return nil
+// Pods is what the jobs need of the Combinator pods.
+type Pods interface {
+	// Notify tells one pod that a resource was deleted. It returns nil once the pod has acknowledged.
+	Notify(ctx context.Context, pod kube.Pod, kind string, r engine.Resource) error
+	// Running returns the running pods.
+	Running(ctx context.Context) ([]kube.Pod, error)
 }
 
-// unmarshalBoth decodes an object into the resource that it names and into the rest of a payload.
-func unmarshalBoth(data []byte, r *Ref, rest any) error {
-	if err := json.Unmarshal(data, r); err != nil {
-		return err
-	}
-	return json.Unmarshal(data, rest)
-}
-
-// Validate checks both ids.
-func (r Ref) Validate() error {
-	if err := identifier.Check("user_uid", r.UserUID); err != nil {
-		return err
-	}
-	return identifier.Check("resource_id", r.ResourceID)
-}
-
-// OrderingKey is the resource.
-func (r Ref) OrderingKey() string { return OrderingKey(r.resource()) }
-
-// OrderingKey names a resource in the order of tasks.
-func OrderingKey(r engine.Resource) string {
-	return fmt.Sprintf("resource/%s/%s", r.UserUID, r.ResourceID)
-}
-
-func (r Ref) resource() engine.Resource {
-	return engine.Resource{UserUID: r.UserUID, ResourceID: r.ResourceID}
-}
-
-// UserRef names a user in a payload.
-type UserRef struct {
-	UserUID string `json:"user_uid"`
-}
-
-// Validate checks the id.
-func (u UserRef) Validate() error { return identifier.Check("user_uid", u.UserUID) }
-
-// OrderingKey is the user.
-func (u UserRef) OrderingKey() string { return TenantKey(u.UserUID) }
-
-// TenantKey names a user in the order of tasks.
-func TenantKey(userUID string) string { return "user/" + userUID }
-
-// busyWait is how soon a job looks again where others hold what it is to change. They may do so for as long as they like, so the
-// wait grows: what one user holds must not take the time in which others are served.
-const busyWait = 5 * time.Second
-
-// elsewhereWait is how soon a job looks again whether the templates of names were put right.
-const elsewhereWait = time.Minute
-
-// engineError says what an error of an engine means for a task.
-func engineError(name string, err error) error {
-	if kept, ok := errors.AsType[*engine.Kept](err); ok {
-		return job.NewRetry(kept.Error(), nil)
-	}
-	switch {
-	case errors.Is(err, engine.ErrNotConfigured):
-		return job.NewTerminal("this platform has no %s", name)
-	case errors.Is(err, engine.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
-		return job.NewUnavailable(name, err)
-	case errors.Is(err, engine.ErrBusy):
-		e := job.NewSnooze(busyWait, "waiting until the "+name+" is done with what it holds of this resource")
-		e.Cause, e.Growing, e.Longest = err, true, config.LongestSnooze
-		return e
-	case errors.Is(err, engine.ErrForeign):
-		e := job.NewTerminal("what the %s has under this name was made by another platform, and stays", name)
-		e.Cause = err
-		return e
-	case errors.Is(err, engine.ErrElsewhere):
-		// The row stays as it is: the data is there, and the configuration is to be put right.
-		e := job.NewSnooze(elsewhereWait, "waiting until the configuration gives this the name that it has in the "+name)
-		e.Cause = err
-		return e
-	case errors.Is(err, engine.ErrUnusable):
-		e := job.NewTerminal("the %s cannot take this: see the log", name)
-		e.Cause = err
-		return e
-	}
-	return job.NewRetry("the "+name+" refused", err)
-}
-
-// Names of the engines in texts for users.
+// Names of the engines in messages to users.
 const (
 	rdbEngine = "RDB engine"
 	kvEngine  = "KV engine"
 )
 
-// databaseError says what an error of the database means for a task.
-func databaseError(what string, err error) error {
-	switch {
-	case errors.Is(err, store.ErrNoResource), errors.Is(err, store.ErrNoUser):
-		return job.NewTerminal("%s", err.Error())
-	case database.IsUnavailable(err):
-		return job.NewUnavailable("database", err)
-	}
-	return job.NewRetry(what+" failed", err)
-}
-
-// tenantWait is how soon a job tries again whose user's lease another one holds.
-const tenantWait = time.Second
-
-// tenantError says what came of work on a user of the RDB engine under the lease of that user: failure is the engine's, err
-// the database's.
-func tenantError(failure, err error) error {
-	switch {
-	case failure != nil:
-		return engineError(rdbEngine, failure)
-	case errors.Is(err, store.ErrBusy), errors.Is(err, store.ErrVoid):
-		e := job.NewSnooze(tenantWait, "waiting until the "+rdbEngine+" is done with another task of the same user")
-		e.Cause, e.Growing = err, true
-		return e
-	case err != nil:
-		return databaseError("leasing the user", err)
-	}
-	return nil
-}
-
-// tenant is a user as the RDB engine has to know it.
-func (p Params) tenant(userUID string, t store.Leased) engine.Tenant {
-	return engine.Tenant{UserUID: userUID, Place: p.RDB.Place(userUID).Recorded(t.Place), Own: t.Own}
-}
-
-// aliases are the names of a job type in the guideline, with and without Job.
+// aliases returns the names of a job type in the guideline, with and without the suffix Job.
 func aliases(names ...string) []string {
 	var all []string
 	for _, name := range names {

@@ -8,17 +8,17 @@ import (
 	"app238.com/inner/modules/combinator/internal/store"
 )
 
-// namer is what both engines know of names.
+// namer names and finds the resources of one engine.
 type namer struct {
 	kind, engine string
-	// name is what a new resource is called, find looks for what carries the resource's mark.
+	// name returns the name of a new resource; find returns the name of the object that carries the resource's mark.
 	name func(r engine.Resource) string
 	find func(ctx context.Context, r engine.Resource) (string, error)
 }
 
 func (p Params) rdbNamer() namer {
 	return namer{kind: store.RDB, engine: rdbEngine, name: p.RDB.Name, find: func(ctx context.Context, r engine.Resource) (string, error) {
-		return p.RDB.Find(ctx, p.RDB.Place(r.UserUID), r)
+		return p.RDB.Find(ctx, p.RDB.TenantNames(r.UserUID), r)
 	}}
 }
 
@@ -26,50 +26,46 @@ func (p Params) kvNamer() namer {
 	return namer{kind: store.KV, engine: kvEngine, name: p.KV.Name, find: p.KV.Find}
 }
 
-// locate returns the name of a resource that is to be deleted: what is recorded, else what carries its mark, else what a new one
-// is called.
-func (p Params) locate(ctx context.Context, n namer, r engine.Resource) (string, error) {
-	name, err := p.Store.Place(ctx, n.kind, r)
+// resolveName returns the name of a resource that is to be deleted: the recorded name, else that of the object with the resource's
+// mark, else that of a new resource.
+func (p Params) resolveName(ctx context.Context, n namer, r engine.Resource) (string, error) {
+	name, err := p.Store.ResourceName(ctx, n.kind, r)
 	if err != nil {
-		return "", databaseError("reading where the resource is", err)
+		return "", databaseError("reading the resource's name", err)
 	}
 	if name != "" {
 		return name, nil
 	}
-	return n.unrecorded(ctx, r, engine.ErrElsewhere)
-}
-
-// record is locate for a resource that is to be made: its name is recorded before anything is done, so that nothing is made
-// that no row knows of. Beside one that was active under another name none is made.
-func (p Params) record(ctx context.Context, n namer, r engine.Resource, status string) (name string, err error) {
-	name, err = p.Store.Place(ctx, n.kind, r)
-	if err != nil {
-		return "", databaseError("reading where the resource is", err)
-	}
-	if name != "" {
-		return name, nil
-	}
-	name = n.name(r)
-	if status == store.Active {
-		if name, err = n.unrecorded(ctx, r, nil); err != nil {
-			return "", err
-		}
-	}
-	if err := p.Store.RecordPlace(ctx, n.kind, r, name); err != nil {
-		return "", databaseError("recording where the resource is", err)
+	name, err = n.find(ctx, r)
+	switch {
+	case err != nil && !errors.Is(err, engine.ErrOtherName):
+		return "", engineError(n.engine, err)
+	case name == "":
+		return n.name(r), nil
 	}
 	return name, nil
 }
 
-// unrecorded is what carries the resource's mark, else what a new one is called, also where looking for it ends with the
-// forgiven error.
-func (n namer) unrecorded(ctx context.Context, r engine.Resource, forgiven error) (string, error) {
-	name, err := n.find(ctx, r)
-	switch {
-	case err != nil && !errors.Is(err, forgiven):
-		return "", engineError(n.engine, err)
-	case name == "":
-		return n.name(r), nil
+// recordName returns the name of a resource that is to be created, and records it before anything is created, so that a row refers
+// to everything in the engine. It fails for a resource that is active under another name.
+func (p Params) recordName(ctx context.Context, n namer, r engine.Resource, status string) (string, error) {
+	name, err := p.Store.ResourceName(ctx, n.kind, r)
+	if err != nil {
+		return "", databaseError("reading the resource's name", err)
+	}
+	if name != "" {
+		return name, nil
+	}
+	if status == store.Active {
+		if name, err = n.find(ctx, r); err != nil {
+			return "", engineError(n.engine, err)
+		}
+	}
+	if name == "" {
+		name = n.name(r)
+	}
+	if err := p.Store.RecordName(ctx, n.kind, r, name); err != nil {
+		return "", databaseError("recording the resource's name", err)
 	}
 	return name, nil
 }

@@ -20,9 +20,9 @@ const NotifyPodsType = "combinator.notify_pods"
 
 const (
 	// tellAtOnce bounds how many pods are told at the same time.
-	tellAtOnce = 16
+	maxConcurrentNotices = 16
 	// tellAgain is the least wait before the pods are told again, when one of them did not answer.
-	tellAgain = 3 * time.Second
+	noticeRetryInterval = 3 * time.Second
 )
 
 // NotifyPods is the payload: tell the pods that this resource is gone.
@@ -36,7 +36,7 @@ func (n *NotifyPods) UnmarshalJSON(data []byte) error {
 	var sent struct {
 		ResourceType string `json:"resource_type"`
 	}
-	err := unmarshalBoth(data, &n.Ref, &sent)
+	err := unmarshalWithRef(data, &n.Ref, &sent)
 	n.ResourceType = sent.ResourceType
 	return err
 }
@@ -73,34 +73,34 @@ func (j notifyPods) Execute(ctx context.Context, _ job.Task, p NotifyPods) error
 	if err != nil {
 		return job.NewUnavailable("cluster", err)
 	}
-	silent := j.tell(ctx, pods, p)
-	if len(silent) == 0 {
+	failed := j.notifyAll(ctx, pods, p)
+	if len(failed) == 0 {
 		return nil
 	}
-	again := job.NewSnooze(tellAgain, fmt.Sprintf("waiting for %d of %d Combinator pods to answer", len(silent), len(pods)))
-	again.Growing, again.Cause = true, errors.New(strings.Join(silent, "; "))
+	again := job.NewSnooze(noticeRetryInterval, fmt.Sprintf("waiting for %d of %d Combinator pods to answer", len(failed), len(pods)))
+	again.Growing, again.Cause = true, errors.New(strings.Join(failed, "; "))
 	return again
 }
 
 // tell tells the pods and returns what went wrong with those that did not answer.
-func (j notifyPods) tell(ctx context.Context, pods []kube.Pod, p NotifyPods) []string {
+func (j notifyPods) notifyAll(ctx context.Context, pods []kube.Pod, p NotifyPods) []string {
 	failures := make([]error, len(pods))
 	var group errgroup.Group
-	group.SetLimit(tellAtOnce)
+	group.SetLimit(maxConcurrentNotices)
 	for i, pod := range pods {
 		group.Go(func() error {
-			failures[i] = guard.Call(func() error { return j.Pods.Tell(ctx, pod, p.ResourceType, p.resource()) })
+			failures[i] = guard.Call(func() error { return j.Pods.Notify(ctx, pod, p.ResourceType, p.resource()) })
 			return nil
 		})
 	}
 	_ = group.Wait() // they tell by failures
-	var silent []string
+	var failed []string
 	for i, err := range failures {
 		if err != nil {
-			silent = append(silent, pods[i].Name+": "+err.Error())
+			failed = append(failed, pods[i].Name+": "+err.Error())
 		}
 	}
-	return silent
+	return failed
 }
 
 // GiveUp has no row to write to.

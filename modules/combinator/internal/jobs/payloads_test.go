@@ -24,7 +24,7 @@ func definitions() map[string]job.Definition {
 	return all
 }
 
-func TestPayloadsAreCheckedWhenAccepted(t *testing.T) {
+func TestPayloadsAreValidatedOnAccept(t *testing.T) {
 	t.Parallel()
 	all := definitions()
 	for payload, want := range map[string]string{

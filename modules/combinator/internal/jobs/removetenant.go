@@ -31,30 +31,33 @@ func NewRemoveTenant(p Params) job.Definition {
 // takes: whoever has come back by now keeps them.
 func (j removeTenant) Execute(ctx context.Context, task job.Task, p RemoveTenant) error {
 	var refused, failure error
-	err := j.Store.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t store.Leased) (string, error) {
+	err := j.Store.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t store.LeasedTenant) (string, error) {
 		refused, failure = nil, nil
-		desired, remove := j.Store.IsReferenced, j.RDB.Remove
+		desired, remove := j.Store.IsTenantReferenced, j.RDB.Remove
 		if p.Unused {
-			desired, remove = j.hasSchemas, j.RDB.Clear
+			desired, remove = j.hasSchemas, j.RDB.Cleanup
 		}
 		switch isDesired, err := desired(ctx, p.UserUID); {
 		case err != nil:
 			return "", err
 		case isDesired && p.Unused: // it is of use again
-			return store.Remaining(t.Prepared, false), nil
+			return store.PreparedAfterRemoval(t.Prepared, false), nil
 		case isDesired:
 			refused = job.NewTerminal("the user, or a SQL schema of the user, is there")
-			return store.Remaining(t.Prepared, false), nil
+			return store.PreparedAfterRemoval(t.Prepared, false), nil
 		}
-		var nothing bool
-		nothing, failure = remove(ctx, j.tenant(p.UserUID, t))
-		if failure != nil && !p.Unused && errors.As(failure, new(*engine.Kept)) {
-			return store.Unknown, nil // the role cannot log in any more: whoever comes back is given that again
+		var empty bool
+		empty, failure = remove(ctx, j.tenant(p.UserUID, t))
+		if failure != nil && !p.Unused && errors.As(failure, new(*engine.DependencyError)) {
+			return store.PreparedUnknown, nil // the role cannot log in any more: whoever comes back is given that again
 		}
-		return store.Remaining(t.Prepared, nothing), failure
+		return store.PreparedAfterRemoval(t.Prepared, empty), failure
 	})
-	if err := tenantError(failure, err); err != nil {
-		return err
+	switch {
+	case failure != nil:
+		return engineError(rdbEngine, failure)
+	case err != nil:
+		return leaseError(err)
 	}
 	return refused
 }

@@ -23,7 +23,7 @@ type syncPasswords struct {
 	Params
 	mu sync.Mutex
 	// renewed is the last user whose role was given its key without knowing whether it has it.
-	renewed string
+	lastRenewed string
 }
 
 // NewSyncPasswords defines the job.
@@ -33,9 +33,9 @@ func NewSyncPasswords(p Params) job.Definition {
 
 const (
 	// tenantPage is how many users are looked at with one statement.
-	tenantPage = 500
+	tenantsPageSize = 500
 	// renewedAtOnce bounds how many roles one execution gives their keys without knowing whether they have them.
-	renewedAtOnce = 100
+	maxRenewals = 100
 )
 
 // Execute looks at every user of the engine. One role that cannot be changed does not keep the others from it.
@@ -43,36 +43,36 @@ func (j *syncPasswords) Execute(ctx context.Context, task job.Task, _ SyncPasswo
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var failure error
-	left := renewedAtOnce
+	remaining := maxRenewals
 	for after := ""; ; {
-		tenants, err := j.Store.Tenants(ctx, after, tenantPage)
+		tenants, err := j.Store.ListTenants(ctx, after, tenantsPageSize)
 		if err != nil {
 			return databaseError("reading the users", err)
 		}
-		strayed, isSure, err := j.RDB.Strayed(ctx, j.withKeys(tenants))
+		drifted, isSure, err := j.RDB.ListDrifted(ctx, j.tenantsWithKeys(tenants))
 		if err != nil {
-			return unlessAway(rdbEngine, err)
+			return periodicError(rdbEngine, err)
 		}
 		for _, t := range tenants {
 			after = t.UserUID
-			desired, renew := j.RDB.Fingerprint(t.Key), strayed[t.UserUID]
-			if !isSure && left > 0 && t.UserUID > j.renewed && t.Key != "" {
-				left, j.renewed, renew = left-1, t.UserUID, true
+			desired, renew := j.RDB.Fingerprint(t.Key), drifted[t.UserUID]
+			if !isSure && remaining > 0 && t.UserUID > j.lastRenewed && t.Key != "" {
+				remaining, j.lastRenewed, renew = remaining-1, t.UserUID, true
 			}
-			if t.Key == "" || t.Prepared == refused+desired || t.Prepared == desired && !renew {
+			if t.Key == "" || t.Prepared == otherPlatformPrefix+desired || t.Prepared == desired && !renew {
 				continue
 			}
 			err := j.withTenant(ctx, task, t.UserUID, renew, func(ctx context.Context, tenant engine.Tenant) error { return j.RDB.Prepare(ctx, tenant) })
 			if errors.Is(err, engine.ErrUnavailable) {
-				return unlessAway(rdbEngine, err)
+				return periodicError(rdbEngine, err)
 			}
-			if err != nil && !errors.Is(err, engine.ErrForeign) {
+			if err != nil && !errors.Is(err, engine.ErrOtherPlatform) {
 				failure = err
 			}
 		}
-		if len(tenants) < tenantPage {
-			if left > 0 { // the next execution begins again
-				j.renewed = ""
+		if len(tenants) < tenantsPageSize {
+			if remaining > 0 { // the next execution begins again
+				j.lastRenewed = ""
 			}
 			return failure
 		}
@@ -80,10 +80,10 @@ func (j *syncPasswords) Execute(ctx context.Context, task job.Task, _ SyncPasswo
 }
 
 // withKeys are those of the users that are to be let in.
-func (j *syncPasswords) withKeys(tenants []store.Tenant) (all []engine.Tenant) {
+func (j *syncPasswords) tenantsWithKeys(tenants []store.Tenant) (all []engine.Tenant) {
 	for _, t := range tenants {
 		if t.Key != "" {
-			all = append(all, engine.Tenant{UserUID: t.UserUID, Key: t.Key, Place: j.RDB.Place(t.UserUID).Recorded(t.Place)})
+			all = append(all, engine.Tenant{UserUID: t.UserUID, Key: t.Key, Names: j.RDB.TenantNames(t.UserUID).WithRecorded(t.Names)})
 		}
 	}
 	return all

@@ -17,7 +17,7 @@ import (
 )
 
 // store is what the engine needs of a transactional key-value store. Every call ends with its context.
-type store interface {
+type kvClient interface {
 	// update runs work in a transaction and commits it, again from the start when another one was faster.
 	update(ctx context.Context, work func(ctx context.Context, tx transaction) error) error
 	// scan returns at most limit pairs of [from, to), in order.
@@ -42,41 +42,41 @@ type pair struct{ key, value []byte }
 
 const (
 	// maxUnderWay bounds the operations under way, so that a store which hangs does not gather goroutines.
-	maxUnderWay = 8
+	maxInFlight = 8
 	// maxConflicts is how often a transaction is run.
-	maxConflicts = 10
+	maxAttempts = 10
 	// clearConcurrency is how many regions a range is removed from at once.
 	clearConcurrency = 4
 )
 
 // tikvStore is a store on TiKV's client.
-type tikvStore struct {
+type tikvClient struct {
 	kv       *tikv.KVStore
-	underWay chan struct{}
+	inFlight chan struct{}
 	wg       sync.WaitGroup
 }
 
-func newStore(kv *tikv.KVStore) *tikvStore {
-	return &tikvStore{kv: kv, underWay: make(chan struct{}, maxUnderWay)}
+func newClient(kv *tikv.KVStore) *tikvClient {
+	return &tikvClient{kv: kv, inFlight: make(chan struct{}, maxInFlight)}
 }
 
 // bounded runs an operation and leaves it when ctx ends: not all of the client's calls take a context. What is left ends
 // at the client's own limits, at its next wait because killed is set, and is waited for by close.
-func bounded[T any](ctx context.Context, s *tikvStore, operation func(ctx context.Context, vars *tikvkv.Variables) (T, error)) (T, error) {
+func runBounded[T any](ctx context.Context, s *tikvClient, operation func(ctx context.Context, vars *tikvkv.Variables) (T, error)) (T, error) {
 	type result struct {
 		value T
 		err   error
 	}
 	var none T
 	select {
-	case s.underWay <- struct{}{}:
+	case s.inFlight <- struct{}{}:
 	case <-ctx.Done():
 		return none, fmt.Errorf("%w: too many operations hang", engine.ErrUnavailable)
 	}
 	killed := new(uint32)
 	done := make(chan result, 1)
 	s.wg.Go(func() {
-		defer func() { <-s.underWay }()
+		defer func() { <-s.inFlight }()
 		var r result
 		r.err = guard.Call(func() (err error) {
 			r.value, err = operation(ctx, tikvkv.NewVariables(killed))
@@ -94,18 +94,18 @@ func bounded[T any](ctx context.Context, s *tikvStore, operation func(ctx contex
 }
 
 // failed marks an error of the client: its calls fail when the cluster is away, slow or being rearranged.
-func failed(err error) error {
+func unavailable(err error) error {
 	if err == nil {
 		return nil
 	}
 	return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
 }
 
-func (s *tikvStore) update(ctx context.Context, work func(ctx context.Context, tx transaction) error) error {
-	_, err := bounded(ctx, s, func(ctx context.Context, vars *tikvkv.Variables) (struct{}, error) {
+func (s *tikvClient) update(ctx context.Context, work func(ctx context.Context, tx transaction) error) error {
+	_, err := runBounded(ctx, s, func(ctx context.Context, vars *tikvkv.Variables) (struct{}, error) {
 		for run := 1; ; run++ {
-			err := s.once(ctx, vars, work)
-			if !tikverr.IsErrWriteConflict(err) || run == maxConflicts || ctx.Err() != nil {
+			err := s.updateOnce(ctx, vars, work)
+			if !tikverr.IsErrWriteConflict(err) || run == maxAttempts || ctx.Err() != nil {
 				return struct{}{}, err
 			}
 		}
@@ -113,7 +113,7 @@ func (s *tikvStore) update(ctx context.Context, work func(ctx context.Context, t
 	return err
 }
 
-func (s *tikvStore) once(ctx context.Context, vars *tikvkv.Variables, work func(ctx context.Context, tx transaction) error) error {
+func (s *tikvClient) updateOnce(ctx context.Context, vars *tikvkv.Variables, work func(ctx context.Context, tx transaction) error) error {
 	tx, err := s.begin(ctx, vars)
 	if err != nil {
 		return err
@@ -123,26 +123,26 @@ func (s *tikvStore) once(ctx context.Context, vars *tikvkv.Variables, work func(
 		return err
 	}
 	if err := tx.txn.Commit(ctx); err != nil {
-		return failed(err)
+		return unavailable(err)
 	}
 	return nil
 }
 
-func (s *tikvStore) begin(ctx context.Context, vars *tikvkv.Variables) (*tikvTx, error) {
+func (s *tikvClient) begin(ctx context.Context, vars *tikvkv.Variables) (*tikvTx, error) {
 	ts, err := s.kv.GetOracle().GetTimestamp(ctx, &oracle.Option{TxnScope: oracle.GlobalTxnScope})
 	if err != nil {
-		return nil, failed(err)
+		return nil, unavailable(err)
 	}
 	txn, err := s.kv.Begin(tikv.WithStartTS(ts))
 	if err != nil {
-		return nil, failed(err)
+		return nil, unavailable(err)
 	}
 	txn.SetVars(vars)
 	return &tikvTx{txn: txn}, nil
 }
 
-func (s *tikvStore) scan(ctx context.Context, from, to []byte, limit int) ([]pair, error) {
-	return bounded(ctx, s, func(ctx context.Context, vars *tikvkv.Variables) ([]pair, error) {
+func (s *tikvClient) scan(ctx context.Context, from, to []byte, limit int) ([]pair, error) {
+	return runBounded(ctx, s, func(ctx context.Context, vars *tikvkv.Variables) ([]pair, error) {
 		tx, err := s.begin(ctx, vars)
 		if err != nil {
 			return nil, err
@@ -150,29 +150,29 @@ func (s *tikvStore) scan(ctx context.Context, from, to []byte, limit int) ([]pai
 		defer func() { _ = tx.txn.Rollback() }()
 		it, err := tx.txn.Iter(from, to)
 		if err != nil {
-			return nil, failed(err)
+			return nil, unavailable(err)
 		}
 		defer it.Close()
 		var found []pair
 		for it.Valid() && len(found) < limit {
 			found = append(found, pair{key: append([]byte(nil), it.Key()...), value: append([]byte(nil), it.Value()...)})
 			if err := it.Next(); err != nil {
-				return nil, failed(err)
+				return nil, unavailable(err)
 			}
 		}
 		return found, nil
 	})
 }
 
-func (s *tikvStore) clear(ctx context.Context, from, to []byte) error {
-	_, err := bounded(ctx, s, func(ctx context.Context, _ *tikvkv.Variables) (int, error) {
+func (s *tikvClient) clear(ctx context.Context, from, to []byte) error {
+	_, err := runBounded(ctx, s, func(ctx context.Context, _ *tikvkv.Variables) (int, error) {
 		n, err := s.kv.DeleteRange(ctx, from, to, clearConcurrency)
-		return n, failed(err)
+		return n, unavailable(err)
 	})
 	return err
 }
 
-func (s *tikvStore) close() error {
+func (s *tikvClient) close() error {
 	err := s.kv.Close()
 	s.wg.Wait()
 	return err
@@ -185,7 +185,7 @@ func (t *tikvTx) get(ctx context.Context, key []byte) ([]byte, error) {
 	if tikverr.IsErrNotFound(err) {
 		return nil, nil
 	}
-	return value, failed(err)
+	return value, unavailable(err)
 }
 
 func (t *tikvTx) set(key, value []byte) error { return t.txn.Set(key, value) }

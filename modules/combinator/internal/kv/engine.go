@@ -22,9 +22,9 @@ import (
 
 const (
 	// reopenAfter is the wait before a store that could not be opened is tried again.
-	reopenAfter = 2 * time.Second
+	reopenInterval = 2 * time.Second
 	// openPatience is how long an operation waits for a store that is being opened.
-	openPatience = 3 * time.Second
+	openTimeout = 3 * time.Second
 )
 
 // Engine implements engine.KV. It connects when it is asked something first.
@@ -33,29 +33,29 @@ type Engine struct {
 	prefix config.Prefix
 	// platform stands in the records.
 	platform string
-	open     func(ctx context.Context, c config.KV) (store, error)
+	open     func(ctx context.Context, c config.KV) (kvClient, error)
 	log      *zap.Logger
 
-	begin  sync.Once
-	life   context.Context
-	end    context.CancelFunc
-	opened chan struct{} // closed once store is set
-	store  store
-	done   chan struct{} // closed when the goroutine that opens has ended
-	stop   sync.Once
+	startOnce sync.Once
+	ctx       context.Context
+	cancel    context.CancelFunc
+	opened    chan struct{} // closed once store is set
+	client    kvClient
+	done      chan struct{} // closed when the goroutine that opens has ended
+	stopOnce  sync.Once
 }
 
 // New returns the engine.
 func New(c *config.Config, log *zap.Logger) (*Engine, error) { return newWith(c, log, open) }
 
-func newWith(c *config.Config, log *zap.Logger, open func(ctx context.Context, c config.KV) (store, error)) (*Engine, error) {
+func newWith(c *config.Config, log *zap.Logger, open func(ctx context.Context, c config.KV) (kvClient, error)) (*Engine, error) {
 	prefix, err := c.Combinator.KV.PrefixTemplate()
 	if err != nil {
 		return nil, fmt.Errorf("combinator.kv.prefix: %w", err)
 	}
 	e := &Engine{config: c.Combinator.KV, prefix: prefix, platform: c.PlatformMark(), open: open, log: log.Named("job"),
 		opened: make(chan struct{}), done: make(chan struct{})}
-	e.life, e.end = context.WithCancel(context.Background())
+	e.ctx, e.cancel = context.WithCancel(context.Background())
 	return e, nil
 }
 
@@ -65,7 +65,7 @@ func (e *Engine) Configured() bool { return len(e.config.PD) > 0 || e.config.Emb
 // Start begins to connect.
 func (e *Engine) Start(context.Context) error {
 	if e.Configured() {
-		e.begin.Do(func() { go e.connect() })
+		e.startOnce.Do(func() { go e.connect() })
 	}
 	return nil
 }
@@ -77,35 +77,35 @@ func (e *Engine) connect() {
 	quiet := e.log.Named("tikv").WithOptions(zap.IncreaseLevel(zap.ErrorLevel))
 	pingcaplog.ReplaceGlobals(quiet, &pingcaplog.ZapProperties{Core: quiet.Core(), Level: zap.NewAtomicLevelAt(zap.ErrorLevel)})
 	for {
-		var opened store
+		var opened kvClient
 		err := guard.Call(func() (err error) {
-			opened, err = e.open(e.life, e.config)
+			opened, err = e.open(e.ctx, e.config)
 			return err
 		})
 		if err == nil {
-			e.store = opened
+			e.client = opened
 			close(e.opened)
 			e.log.Info("kv engine connected")
 			return
 		}
 		e.log.Warn("kv engine not reachable", logging.Error(err))
 		select {
-		case <-e.life.Done():
+		case <-e.ctx.Done():
 			return
-		case <-time.After(reopenAfter):
+		case <-time.After(reopenInterval):
 		}
 	}
 }
 
 // Stop ends the connection.
 func (e *Engine) Stop(context.Context) (err error) {
-	e.stop.Do(func() {
-		e.end()
-		e.begin.Do(func() { close(e.done) }) // never begun, and never will be
+	e.stopOnce.Do(func() {
+		e.cancel()
+		e.startOnce.Do(func() { close(e.done) }) // never begun, and never will be
 		<-e.done
 		select {
 		case <-e.opened:
-			err = e.store.close()
+			err = e.client.close()
 		default:
 		}
 	})
@@ -113,19 +113,19 @@ func (e *Engine) Stop(context.Context) (err error) {
 }
 
 // use returns the store, once it is open.
-func (e *Engine) use(ctx context.Context) (store, error) {
+func (e *Engine) connected(ctx context.Context) (kvClient, error) {
 	if !e.Configured() {
 		return nil, engine.ErrNotConfigured
 	}
 	if err := e.Start(ctx); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, openPatience)
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	select {
 	case <-e.opened:
-		return e.store, nil
-	case <-e.life.Done():
+		return e.client, nil
+	case <-e.ctx.Done():
 		return nil, fmt.Errorf("%w: stopped", engine.ErrUnavailable)
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: not connected", engine.ErrUnavailable)
@@ -137,14 +137,14 @@ func (e *Engine) Ready(ctx context.Context) error {
 	if !e.Configured() {
 		return nil
 	}
-	if _, err := e.scan(ctx, []byte(records), []byte(records+"\x00"), 1); err != nil {
+	if _, err := e.scan(ctx, []byte(recordPrefix), []byte(recordPrefix+"\x00"), 1); err != nil {
 		return errors.New("does not answer")
 	}
 	return nil
 }
 
 func (e *Engine) update(ctx context.Context, work func(ctx context.Context, tx transaction) error) error {
-	s, err := e.use(ctx)
+	s, err := e.connected(ctx)
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (e *Engine) update(ctx context.Context, work func(ctx context.Context, tx t
 }
 
 func (e *Engine) scan(ctx context.Context, from, to []byte, limit int) ([]pair, error) {
-	s, err := e.use(ctx)
+	s, err := e.connected(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ func (e *Engine) scan(ctx context.Context, from, to []byte, limit int) ([]pair, 
 }
 
 func (e *Engine) clear(ctx context.Context, from, to []byte) error {
-	s, err := e.use(ctx)
+	s, err := e.connected(ctx)
 	if err != nil {
 		return err
 	}

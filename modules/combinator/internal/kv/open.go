@@ -23,7 +23,7 @@ const (
 )
 
 // open connects to the configured store. The connection lasts until ctx ends or the store is closed.
-func open(ctx context.Context, c config.KV) (store, error) {
+func open(ctx context.Context, c config.KV) (kvClient, error) {
 	if c.Embedded != "" {
 		return openEmbedded(c.Embedded)
 	}
@@ -32,7 +32,7 @@ func open(ctx context.Context, c config.KV) (store, error) {
 
 // openCluster puts the client together from its parts: its own constructor takes TLS from a global variable, and no
 // context.
-func openCluster(ctx context.Context, c config.KV) (store, error) {
+func openCluster(ctx context.Context, c config.KV) (kvClient, error) {
 	driver, err := pd.NewClientWithContext(ctx, c.PD,
 		pd.SecurityOption{CAPath: c.TLS.CA, CertPath: c.TLS.Certificate, KeyPath: c.TLS.Key},
 		pd.WithCustomTimeoutOption(c.RequestTimeout),
@@ -60,11 +60,11 @@ func openCluster(ctx context.Context, c config.KV) (store, error) {
 		driver.Close()
 		return nil, errors.Join(fmt.Errorf("open the client: %w", err), safePoints.Close(), client.Close())
 	}
-	return newStore(opened), nil
+	return newClient(opened), nil
 }
 
 // openEmbedded opens a store inside this process, with its data in a folder that it makes.
-func openEmbedded(dir string) (store, error) {
+func openEmbedded(dir string) (kvClient, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("combinator.kv.embedded: %w", err)
 	}
@@ -77,5 +77,5 @@ func openEmbedded(dir string) (store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("combinator.kv.embedded: %w", err), client.Close())
 	}
-	return newStore(opened), nil
+	return newClient(opened), nil
 }

@@ -13,10 +13,10 @@ import (
 )
 
 // records is what the keys of the records begin with. No namespace does: their prefixes begin with a letter.
-const records = "_inner/namespaces/"
+const recordPrefix = "_inner/namespaces/"
 
 // recordsPage is how many records are read at once.
-const recordsPage = 256
+const recordsPageSize = 256
 
 // States of a namespace.
 const (
@@ -42,11 +42,11 @@ func (r record) resource() engine.Resource {
 }
 
 // span is the range of keys that begin with a prefix.
-func span(prefix string) (from, to []byte) {
+func keyRange(prefix string) (from, to []byte) {
 	return []byte(prefix), tikvkv.PrefixNextKey([]byte(prefix))
 }
 
-func recordKey(prefix string) []byte { return []byte(records + prefix) }
+func recordKey(prefix string) []byte { return []byte(recordPrefix + prefix) }
 
 // read returns the record of a prefix, nil where there is none.
 func read(ctx context.Context, tx transaction, prefix string) (*record, error) {
@@ -74,10 +74,10 @@ func write(tx transaction, r record) error {
 }
 
 // all hands the records to page, in their order.
-func (e *Engine) all(ctx context.Context, page func([]record) error) error {
-	from, to := span(records)
+func (e *Engine) forEachRecord(ctx context.Context, page func([]record) error) error {
+	from, to := keyRange(recordPrefix)
 	for {
-		pairs, err := e.scan(ctx, from, to, recordsPage)
+		pairs, err := e.scan(ctx, from, to, recordsPageSize)
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func (e *Engine) all(ctx context.Context, page func([]record) error) error {
 			}
 			found[i] = *r
 		}
-		if err := page(found); err != nil || len(pairs) < recordsPage {
+		if err := page(found); err != nil || len(pairs) < recordsPageSize {
 			return err
 		}
 		from = slices.Concat(pairs[len(pairs)-1].key, []byte{0})

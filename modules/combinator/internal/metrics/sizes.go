@@ -35,7 +35,7 @@ func (s *Sizes) Describe(to chan<- *prometheus.Desc) { to <- s.bytes }
 func (s *Sizes) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	err := s.store.Sizes(ctx, func(userUID, resourceID string, bytes int64) {
+	err := s.store.ForEachSize(ctx, func(userUID, resourceID string, bytes int64) {
 		to <- prometheus.MustNewConstMetric(s.bytes, prometheus.GaugeValue, float64(bytes), userUID, resourceID)
 	})
 	if err != nil {

@@ -27,7 +27,7 @@ const pageSize = 1000
 // Check finds out once whether the templates contradict what is recorded.
 type Check struct {
 	// named says that the platform has a name of its own, rather than that of the domain.
-	named bool
+	hasName bool
 
 	store *store.Store
 	rdb   engine.RDB
@@ -37,12 +37,12 @@ type Check struct {
 	mu   sync.Mutex
 	done bool
 	// refusal is what was found.
-	refusal error
+	err error
 }
 
 // New returns the check.
 func New(c *config.Config, r *store.Store, rdb engine.RDB, kv engine.KV, log *zap.Logger) *Check {
-	return &Check{named: c.Platform != "", store: r, rdb: rdb, kv: kv, log: log.Named("job")}
+	return &Check{hasName: c.Platform != "", store: r, rdb: rdb, kv: kv, log: log.Named("job")}
 }
 
 // Start refuses the start where the templates contradict what is recorded. A database that does not answer keeps nothing
@@ -73,31 +73,31 @@ func (c *Check) run(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.done {
-		return c.refusal
+		return c.err
 	}
-	var faults []error
+	var mismatches []error
 	for _, compare := range []func(context.Context) (error, error){c.platform, c.schemas, c.prefixes, c.tenants} {
-		fault, err := compare(ctx)
+		mismatch, err := compare(ctx)
 		if err != nil {
 			return err
 		}
-		if fault != nil {
-			faults = append(faults, fault)
+		if mismatch != nil {
+			mismatches = append(mismatches, mismatch)
 		}
 	}
-	if c.done = true; len(faults) > 0 {
-		c.refusal = config.Wrong(errors.Join(faults...))
+	if c.done = true; len(mismatches) > 0 {
+		c.err = config.Wrong(errors.Join(mismatches...))
 	}
-	return c.refusal
+	return c.err
 }
 
 // platform refuses a name that only the domain gives where all that is recorded is another platform's: the domain was changed, and
 // nothing that is there would be this platform's any more, or the database is a copy, and somebody has to say so.
-func (c *Check) platform(ctx context.Context) (fault, err error) {
-	if c.named || !c.rdb.Configured() && !c.kv.Configured() {
+func (c *Check) platform(ctx context.Context) (mismatch, err error) {
+	if c.hasName || !c.rdb.Configured() && !c.kv.Configured() {
 		return nil, nil
 	}
-	ours, all, err := c.store.Platforms(ctx)
+	ours, all, err := c.store.CountNames(ctx)
 	if err != nil || ours > 0 || all == 0 {
 		return nil, err
 	}
@@ -105,24 +105,24 @@ func (c *Check) platform(ctx context.Context) (fault, err error) {
 		"set platform to the old one; where this database is a copy, set platform to a name of the copy's own (%d records)", all), nil
 }
 
-func (c *Check) schemas(ctx context.Context) (fault, err error) {
+func (c *Check) schemas(ctx context.Context) (mismatch, err error) {
 	if !c.rdb.Configured() {
 		return nil, nil
 	}
-	return c.places(ctx, "combinator.rdb.names", store.RDB, "schemas", c.rdb.Name)
+	return c.resourceNames(ctx, "combinator.rdb.names", store.RDB, "schemas", c.rdb.Name)
 }
 
-func (c *Check) prefixes(ctx context.Context) (fault, err error) {
+func (c *Check) prefixes(ctx context.Context) (mismatch, err error) {
 	if !c.kv.Configured() {
 		return nil, nil
 	}
-	return c.places(ctx, "combinator.kv.prefix", store.KV, "namespaces", c.kv.Name)
+	return c.resourceNames(ctx, "combinator.kv.prefix", store.KV, "namespaces", c.kv.Name)
 }
 
-func (c *Check) places(ctx context.Context, key, kind, what string, name func(engine.Resource) string) (fault, err error) {
+func (c *Check) resourceNames(ctx context.Context, key, kind, what string, name func(engine.Resource) string) (mismatch, err error) {
 	all := differences{key: key, what: what}
 	for after := int64(0); ; {
-		places, err := c.store.Places(ctx, kind, after, pageSize)
+		places, err := c.store.ListNames(ctx, kind, after, pageSize)
 		if err != nil {
 			return nil, err
 		}
@@ -131,29 +131,29 @@ func (c *Check) places(ctx context.Context, key, kind, what string, name func(en
 			after = p.ID
 		}
 		if len(places) < pageSize {
-			return all.fault(), nil
+			return all.err(), nil
 		}
 	}
 }
 
-func (c *Check) tenants(ctx context.Context) (fault, err error) {
+func (c *Check) tenants(ctx context.Context) (mismatch, err error) {
 	if !c.rdb.Configured() {
 		return nil, nil
 	}
 	all := differences{key: "combinator.rdb.names", what: "roles and databases of users"}
 	for after := ""; ; {
-		tenants, err := c.store.Tenants(ctx, after, pageSize)
+		tenants, err := c.store.ListTenants(ctx, after, pageSize)
 		if err != nil {
 			return nil, err
 		}
 		for _, t := range tenants {
-			place := c.rdb.Place(t.UserUID)
-			recorded := place.Recorded(t.Place)
+			place := c.rdb.TenantNames(t.UserUID)
+			recorded := place.WithRecorded(t.Names)
 			all.compare(strings.TrimSpace(recorded.Role+" "+recorded.Database), strings.TrimSpace(place.Role+" "+place.Database))
 			after = t.UserUID
 		}
 		if len(tenants) < pageSize {
-			return all.fault(), nil
+			return all.err(), nil
 		}
 	}
 }
@@ -174,7 +174,7 @@ func (d *differences) compare(is, wouldBe string) {
 	}
 }
 
-func (d *differences) fault() error {
+func (d *differences) err() error {
 	if d.count == 0 {
 		return nil
 	}

@@ -21,18 +21,18 @@ type dialect struct {
 	connectionLimit func(role string, limit int) string
 	// holding are the sessions that hold something of a schema, writing those of a role that may have changed the role, of all of a
 	// role; empty where nobody holds up a change of the catalogue.
-	holding, writing, of string
+	sessionsHolding, sessionsWriting, sessionsOf string
 	// databasesOf are those in which a role has something, with "" for the one that users share; dependsOnRole names what keeps a role
 	// from being dropped. Empty where a role has something in its schemas only.
 	databasesOf, dependsOnRole string
 	// unlink removes some large objects of a role from the current database; nil where there are none.
-	unlink func(role string) string
+	unlinkLargeObjects func(role string) string
 	// unlessCrowded fails where a schema holds too much for one text to drop; empty where there is no such limit.
-	unlessCrowded string
+	assertFewParts string
 	// neededBy finds what a role has in other schemas that needs a schema; nil where a drop is refused for it.
-	neededBy func(role, schema string) string
+	dependents func(role, schema string) string
 	// disconnecting stands behind DROP DATABASE: the sessions in it, which would keep it, are ended.
-	disconnecting string
+	dropForce string
 	// sizesOf is sizes for some schemas; nil where no lock is waited for.
 	sizesOf func(schemas []string) string
 	// lockTimeout stands in front of a text that is not to wait for a lock for longer than these milliseconds.
@@ -40,9 +40,9 @@ type dialect struct {
 	// maintenance are the databases that a server comes with.
 	maintenance map[string]bool
 	// keptVerifiers reads what the server keeps of passwords; empty where a role cannot change its own.
-	keptVerifiers string
+	passwordVerifiers string
 	// createClosed stands behind CREATE DATABASE: nobody is let in until admit was carried out on it.
-	createClosed, admit string
+	createClosedSuffix, allowConnections string
 }
 
 const (
@@ -97,19 +97,19 @@ var (
 		connectionLimit: func(role string, limit int) string {
 			return fmt.Sprintf(`ALTER ROLE %s CONNECTION LIMIT %d`, database.Quote(role), limit)
 		},
-		holding:       sessionsHolding,
-		writing:       sessionsWriting,
-		of:            sessionsOf,
-		databasesOf:   postgresDatabasesOf,
-		dependsOnRole: postgresDependsOnRole,
-		unlink: func(role string) string {
-			return fmt.Sprintf(postgresUnlink, database.Literal(role), mostParts)
+		sessionsHolding: sessionsHolding,
+		sessionsWriting: sessionsWriting,
+		sessionsOf:      sessionsOf,
+		databasesOf:     postgresDatabasesOf,
+		dependsOnRole:   postgresDependsOnRole,
+		unlinkLargeObjects: func(role string) string {
+			return fmt.Sprintf(postgresUnlink, database.Literal(role), maxPartsPerDrop)
 		},
-		unlessCrowded: postgresUnlessCrowded,
-		neededBy: func(role, schema string) string {
-			return fmt.Sprintf(postgresNeededBy, database.Literal(schema), database.Literal(role))
+		assertFewParts: postgresAssertFewParts,
+		dependents: func(role, schema string) string {
+			return fmt.Sprintf(postgresDependents, database.Literal(schema), database.Literal(role))
 		},
-		disconnecting: ` WITH (FORCE)`,
+		dropForce: ` WITH (FORCE)`,
 		sizesOf: func(schemas []string) string {
 			literals := make([]string, len(schemas))
 			for i, name := range schemas {
@@ -117,11 +117,11 @@ var (
 			}
 			return strings.TrimSuffix(postgresSizes, bySchema) + ` AND n.nspname IN (` + strings.Join(literals, ", ") + `)` + bySchema
 		},
-		lockTimeout:   `SET LOCAL lock_timeout = %d; `,
-		keptVerifiers: keptVerifiers,
-		maintenance:   map[string]bool{"postgres": true, "template1": true},
-		createClosed:  ` TEMPLATE template0 ALLOW_CONNECTIONS false`, // which nobody can be in
-		admit:         `ALTER DATABASE %s ALLOW_CONNECTIONS true`,
+		lockTimeout:        `SET LOCAL lock_timeout = %d; `,
+		passwordVerifiers:  passwordVerifiers,
+		maintenance:        map[string]bool{"postgres": true, "template1": true},
+		createClosedSuffix: ` TEMPLATE template0 ALLOW_CONNECTIONS false`, // which nobody can be in
+		allowConnections:   `ALTER DATABASE %s ALLOW_CONNECTIONS true`,
 	}
 	cockroach = &dialect{
 		sizes: cockroachSizes,
@@ -133,7 +133,7 @@ var (
 )
 
 // waits is what stands in front of a text that is not to wait for a lock for longer than that.
-func (d *dialect) waits(longest time.Duration) string {
+func (d *dialect) withLockTimeout(longest time.Duration) string {
 	if d.lockTimeout == "" {
 		return ""
 	}
@@ -141,7 +141,7 @@ func (d *dialect) waits(longest time.Duration) string {
 }
 
 // speaks asks the server once what it is.
-func (e *Engine) speaks(ctx context.Context) (*dialect, error) {
+func (e *Engine) getDialect(ctx context.Context) (*dialect, error) {
 	e.mu.Lock()
 	known := e.dialect
 	e.mu.Unlock()

@@ -40,12 +40,12 @@ type Engine struct {
 	// admin is connected to the database that the DSN names; nil where there is no engine.
 	admin *sql.DB
 
-	mu      sync.Mutex
-	dialect *dialect // unknown until the server was asked
-	marked  *marks   // unknown until the key was read
-	opened  verified
+	mu           sync.Mutex
+	dialect      *dialect // unknown until the server was asked
+	cachedMarks  *marks   // unknown until the key was read
+	verifiedKeys verifiedKeys
 
-	closed sync.Once // it was said that sizes are not told
+	sizesForbiddenLogged sync.Once // it was said that sizes are not told
 }
 
 // New returns the engine. It does not connect: a server that is away is found out by whoever asks it something.
@@ -110,7 +110,7 @@ func (e *Engine) Fingerprint(key string) string {
 func (e *Engine) withRoles() bool { return e.config.Roles != config.RolesNone }
 
 // maxRuns is how often a step is run when another session changes the same object of the catalogue at the same time.
-const maxRuns = 5
+const maxAttempts = 5
 
 // on runs work on a connection to a database. Connections to a user's own database are not kept, so that one which hangs
 // holds nothing that others need.
@@ -130,21 +130,21 @@ func (e *Engine) on(ctx context.Context, databaseName string, work func(ctx cont
 	}
 	for run := 1; ; run++ {
 		err := database.Retry(ctx, func(ctx context.Context) error { return work(ctx, db) })
-		if run < maxRuns && database.IsConcurrentChange(err) {
+		if run < maxAttempts && database.IsConcurrentChange(err) {
 			continue
 		}
-		return judged(err, databaseName)
+		return classify(err, databaseName)
 	}
 }
 
 // missing tells whether err says that a role is not there, or a user's own database. That the shared one is not there says
 // nothing about what is in it.
-func missing(err error) bool {
+func isMissing(err error) bool {
 	return database.IsMissing(err) && !errors.Is(err, engine.ErrUnavailable)
 }
 
 // judged says in terms of the engine what an error means that work in a database ended with.
-func judged(err error, databaseName string) error {
+func classify(err error, databaseName string) error {
 	switch {
 	case err == nil:
 		return nil

@@ -18,7 +18,7 @@ WHERE substr(n.nspname, 1, 3) <> 'pg_' AND n.nspname > $1 ORDER BY n.nspname LIM
 
 // List implements engine.RDB.
 func (e *Engine) List(ctx context.Context, page func([]engine.Found) error) error {
-	m, err := e.marks(ctx)
+	m, err := e.loadMarks(ctx)
 	if err != nil {
 		return err
 	}
@@ -47,8 +47,8 @@ func (e *Engine) List(ctx context.Context, page func([]engine.Found) error) erro
 // listFrom returns the schemas of the page that follows a name, and the last name of that page; "" after the last.
 func (e *Engine) listFrom(ctx context.Context, m *marks, databaseName, after string) (found []engine.Found, last string, err error) {
 	n := 0
-	err = e.each(ctx, databaseName, func() { found, last, n = nil, "", 0 }, func(name, mark string) {
-		if one, ok := m.found(join(databaseName, name), mark); ok {
+	err = e.forEachRow(ctx, databaseName, func() { found, last, n = nil, "", 0 }, func(name, mark string) {
+		if one, ok := m.parse(qualifiedName(databaseName, name), mark); ok {
 			found = append(found, one)
 		}
 		last = name
@@ -61,7 +61,7 @@ func (e *Engine) listFrom(ctx context.Context, m *marks, databaseName, after str
 }
 
 // each hands the rows of a query for two texts to one. It calls again before each run of the query.
-func (e *Engine) each(ctx context.Context, databaseName string, again func(), one func(a, b string), query string, args ...any) error {
+func (e *Engine) forEachRow(ctx context.Context, databaseName string, again func(), one func(a, b string), query string, args ...any) error {
 	return e.on(ctx, databaseName, func(ctx context.Context, db *sql.DB) error {
 		again()
 		ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
@@ -91,8 +91,8 @@ func (e *Engine) databases(ctx context.Context) (all []string, err error) {
 	if !e.names.ownDatabase {
 		return []string{""}, nil
 	}
-	err = e.each(ctx, "", func() { all = nil }, func(name, mark string) {
-		switch text, isMarked := strings.CutPrefix(mark, marked); {
+	err = e.forEachRow(ctx, "", func() { all = nil }, func(name, mark string) {
+		switch text, isMarked := strings.CutPrefix(mark, markPrefix); {
 		case isMarked && strings.HasPrefix(text, e.platform+" "), !isMarked && strings.HasPrefix(name, e.names.database.Head()):
 			all = append(all, name)
 		}
@@ -104,18 +104,18 @@ const findSchemas = `SELECT n.nspname, obj_description(n.oid, 'pg_namespace') FR
 WHERE obj_description(n.oid, 'pg_namespace') = ANY($1::TEXT[]) ORDER BY n.nspname`
 
 // Find implements engine.RDB.
-func (e *Engine) Find(ctx context.Context, place engine.Place, r engine.Resource) (name string, err error) {
-	isOpen, err := e.isOpen(ctx, place.Database)
+func (e *Engine) Find(ctx context.Context, tenantNames engine.TenantNames, r engine.Resource) (name string, err error) {
+	isOpen, err := e.allowsConnections(ctx, tenantNames.Database)
 	if err != nil || !isOpen {
 		return "", err
 	}
-	m, err := e.marks(ctx)
+	m, err := e.loadMarks(ctx)
 	if err != nil {
 		return "", err
 	}
-	wanted, elsewhere := []string{m.mark(whom(r)), marked + whom(r)}, false
-	err = e.each(ctx, place.Database, func() { name, elsewhere = "", false }, func(found, mark string) {
-		found = join(place.Database, found)
+	wanted, elsewhere := []string{m.mark(ownerText(r)), markPrefix + ownerText(r)}, false
+	err = e.forEachRow(ctx, tenantNames.Database, func() { name, elsewhere = "", false }, func(found, mark string) {
+		found = qualifiedName(tenantNames.Database, found)
 		switch {
 		case mark == wanted[0], name == "" && found == e.Name(r):
 			name = found
@@ -123,11 +123,11 @@ func (e *Engine) Find(ctx context.Context, place engine.Place, r engine.Resource
 			elsewhere = true
 		}
 	}, findSchemas, database.Array(wanted))
-	if missing(err) { // the database
+	if isMissing(err) { // the database
 		return "", nil
 	}
 	if err == nil && name == "" && elsewhere {
-		return "", fmt.Errorf("%w: a schema", engine.ErrElsewhere)
+		return "", fmt.Errorf("%w: a schema", engine.ErrOtherName)
 	}
 	return name, err
 }

@@ -18,21 +18,21 @@ import (
 // A mark is the comment by which Inner knows what it has made, and for whom: "inner-gateway <platform> <owner>", where the owner is
 // encrypted, because every user of the engine can read comments. Those of an earlier release are "inner-gateway
 // <user>/<resource>", and stood on schemas alone.
-const marked = "inner-gateway "
+const markPrefix = "inner-gateway "
 
 // owner is whose a thing is.
-type owner int
+type ownership int
 
 const (
 	// nobodys has no mark, or one without a platform.
-	nobodys owner = iota
-	ours
+	unowned ownership = iota
+	ownedByUs
 	// foreign is another platform's, or another user's.
-	foreign
+	ownedByOther
 )
 
 // whom is what a schema's mark says of its resource.
-func whom(r engine.Resource) string { return r.UserUID + "/" + r.ResourceID }
+func ownerText(r engine.Resource) string { return r.UserUID + "/" + r.ResourceID }
 
 // marks makes and reads the marks of one platform.
 type marks struct {
@@ -44,9 +44,9 @@ type marks struct {
 }
 
 // marks returns the marks of this platform. It reads their key once.
-func (e *Engine) marks(ctx context.Context) (*marks, error) {
+func (e *Engine) loadMarks(ctx context.Context) (*marks, error) {
 	e.mu.Lock()
-	m := e.marked
+	m := e.cachedMarks
 	e.mu.Unlock()
 	if m != nil {
 		return m, nil
@@ -59,7 +59,7 @@ func (e *Engine) marks(ctx context.Context) (*marks, error) {
 		return nil, err
 	}
 	e.mu.Lock()
-	e.marked = m
+	e.cachedMarks = m
 	e.mu.Unlock()
 	return m, nil
 }
@@ -82,50 +82,50 @@ func newMarks(platform string, key []byte, nameOf func(engine.Resource) string) 
 }
 
 // mark is what stands on what this platform makes for someone, each time the same: the nonce follows from the text.
-func (m *marks) mark(whom string) string {
+func (m *marks) mark(owner string) string {
 	hash := hmac.New(sha256.New, m.nonceKey)
-	hash.Write([]byte(whom))
+	hash.Write([]byte(owner))
 	nonce := hash.Sum(nil)[:m.aead.NonceSize()]
-	return m.head() + base64.RawURLEncoding.EncodeToString(m.aead.Seal(nonce, nonce, []byte(whom), nil)) //nolint:gosec // each text has its own nonce
+	return m.prefix() + base64.RawURLEncoding.EncodeToString(m.aead.Seal(nonce, nonce, []byte(owner), nil)) //nolint:gosec // each text has its own nonce
 }
 
 // head is what all marks of this platform begin with.
-func (m *marks) head() string { return marked + m.platform + " " }
+func (m *marks) prefix() string { return markPrefix + m.platform + " " }
 
 // whose reads a mark of this platform; "" where it is none.
-func (m *marks) whose(mark string) string {
-	encoded, isOurs := strings.CutPrefix(mark, m.head())
-	sealed, err := base64.RawURLEncoding.DecodeString(encoded)
-	if !isOurs || err != nil || len(sealed) < m.aead.NonceSize() {
+func (m *marks) decodeOwner(mark string) string {
+	encoded, isOurs := strings.CutPrefix(mark, m.prefix())
+	encrypted, err := base64.RawURLEncoding.DecodeString(encoded)
+	if !isOurs || err != nil || len(encrypted) < m.aead.NonceSize() {
 		return ""
 	}
-	whom, err := m.aead.Open(nil, sealed[:m.aead.NonceSize()], sealed[m.aead.NonceSize():], nil)
+	owner, err := m.aead.Open(nil, encrypted[:m.aead.NonceSize()], encrypted[m.aead.NonceSize():], nil)
 	if err != nil {
 		return ""
 	}
-	return string(whom)
+	return string(owner)
 }
 
 // owner tells whose a thing with this mark is, which is to be someone's.
-func (m *marks) owner(mark, whom string) owner {
-	text, ok := strings.CutPrefix(mark, marked)
+func (m *marks) ownerOf(mark, owner string) ownership {
+	text, ok := strings.CutPrefix(mark, markPrefix)
 	switch {
-	case mark == m.mark(whom):
-		return ours
-	case !ok, text == whom:
-		return nobodys
+	case mark == m.mark(owner):
+		return ownedByUs
+	case !ok, text == owner:
+		return unowned
 	}
-	return foreign
+	return ownedByOther
 }
 
 // found reads the mark of a schema. It returns false for schemas that neither this platform has made nor an earlier release
 // that gave them this name.
-func (m *marks) found(name, mark string) (engine.Found, bool) {
-	text, ok := strings.CutPrefix(mark, marked)
+func (m *marks) parse(name, mark string) (engine.Found, bool) {
+	text, ok := strings.CutPrefix(mark, markPrefix)
 	if !ok {
 		return engine.Found{}, false
 	}
-	owned := m.whose(mark)
+	owned := m.decodeOwner(mark)
 	isOurs := owned != ""
 	if !isOurs {
 		owned = text

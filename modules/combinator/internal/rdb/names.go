@@ -20,7 +20,7 @@ func newNames(c config.RDB) (names, error) {
 }
 
 // Place implements engine.RDB.
-func (e *Engine) Place(userUID string) (p engine.Place) {
+func (e *Engine) TenantNames(userUID string) (p engine.TenantNames) {
 	if e.withRoles() {
 		p.Role = e.names.role.Name(userUID, "")
 	}
@@ -32,14 +32,14 @@ func (e *Engine) Place(userUID string) (p engine.Place) {
 
 // Name implements engine.RDB.
 func (e *Engine) Name(r engine.Resource) string {
-	return join(e.Place(r.UserUID).Database, e.names.schema.Name(r.UserUID, r.ResourceID))
+	return qualifiedName(e.TenantNames(r.UserUID).Database, e.names.schema.Name(r.UserUID, r.ResourceID))
 }
 
 // dot stands between a user's own database and the schema in it; no name that Inner gives holds one.
 const dot = "."
 
 // join makes the name of a schema in a database, "" being the one that all users share.
-func join(database, schema string) string {
+func qualifiedName(database, schema string) string {
 	if database == "" {
 		return schema
 	}
@@ -53,7 +53,7 @@ type schema struct {
 }
 
 // schema takes a name apart.
-func schemaOf(r engine.Resource, name string) schema {
+func parseSchema(r engine.Resource, name string) schema {
 	if database, inner, ok := strings.Cut(name, dot); ok {
 		return schema{database: database, name: inner, resource: r}
 	}

@@ -27,18 +27,18 @@ func verifier(password string) (string, error) {
 	for _, r := range password {
 		// Beyond ASCII the password would have to be normalised (RFC 4013).
 		if r < ' ' || r > '~' {
-			return "", fmt.Errorf("%w: the secret key holds other characters than visible ASCII", engine.ErrUnusable)
+			return "", fmt.Errorf("%w: the secret key holds other characters than visible ASCII", engine.ErrInvalid)
 		}
 	}
 	if password == "" {
-		return "", fmt.Errorf("%w: the secret key is empty", engine.ErrUnusable)
+		return "", fmt.Errorf("%w: the secret key is empty", engine.ErrInvalid)
 	}
 	salt := make([]byte, saltLength)
 	_, _ = rand.Read(salt) // it never fails
-	return salted(password, salt)
+	return scramVerifier(password, salt)
 }
 
-func salted(password string, salt []byte) (string, error) {
+func scramVerifier(password string, salt []byte) (string, error) {
 	key, err := pbkdf2.Key(sha256.New, password, salt, scramIterations, sha256.Size)
 	if err != nil {
 		return "", err
@@ -50,14 +50,14 @@ func salted(password string, salt []byte) (string, error) {
 
 // verifies tells whether that is what a server keeps of this password where Inner has set it. Another number of iterations is a
 // user's, who may have chosen one that takes for ever.
-func verifies(kept, password string) bool {
+func verifyPassword(kept, password string) bool {
 	text, ok := strings.CutPrefix(kept, scramHead)
 	encoded, _, _ := strings.Cut(text, "$")
 	salt, err := base64.StdEncoding.DecodeString(encoded)
 	if !ok || err != nil {
 		return false
 	}
-	made, err := salted(password, salt)
+	made, err := scramVerifier(password, salt)
 	return err == nil && hmac.Equal([]byte(made), []byte(kept))
 }
 

@@ -10,49 +10,49 @@ import (
 )
 
 // Clear implements engine.RDB.
-func (e *Engine) Clear(ctx context.Context, tenant engine.Tenant) (nothing bool, err error) {
-	d, err := e.speaks(ctx)
+func (e *Engine) Cleanup(ctx context.Context, tenant engine.Tenant) (empty bool, err error) {
+	d, err := e.getDialect(ctx)
 	if err != nil {
 		return false, err
 	}
 	// Whoever deletes a resource says that it was this platform's.
-	tenant.Own = true
+	tenant.Owned = true
 	if e.config.DropUnused {
 		if _, err := e.dropDatabase(ctx, tenant); err != nil {
 			return false, err
 		}
 	}
-	mine, used, err := e.mayDropRole(ctx, d, tenant)
+	isOurs, used, err := e.mayDropRole(ctx, d, tenant)
 	switch {
 	case err != nil:
 		return false, err
-	case mine && !used:
-		if err := e.unlink(ctx, d, tenant.Place.Role, tenant.Place.Database); err != nil {
+	case isOurs && !used:
+		if err := e.unlinkLargeObjects(ctx, d, tenant.Names.Role, tenant.Names.Database); err != nil {
 			return false, err
 		}
 		if e.config.DropUnused {
-			if _, err := e.dropRole(ctx, d, tenant.Place.Role); err != nil {
+			if _, err := e.dropRole(ctx, d, tenant.Names.Role); err != nil {
 				return false, err
 			}
 		}
 	}
-	return e.hasNothing(ctx, tenant)
+	return e.isEmpty(ctx, tenant)
 }
 
 // Remove implements engine.RDB. The role is kept out first: it may hold up all that follows, and what of it the engine does not let
 // go of is of no more use to anybody.
-func (e *Engine) Remove(ctx context.Context, tenant engine.Tenant) (nothing bool, err error) {
-	d, err := e.speaks(ctx)
+func (e *Engine) Remove(ctx context.Context, tenant engine.Tenant) (empty bool, err error) {
+	d, err := e.getDialect(ctx)
 	if err != nil {
 		return false, err
 	}
-	mine, used, err := e.mayDropRole(ctx, d, tenant)
+	isOurs, used, err := e.mayDropRole(ctx, d, tenant)
 	if err != nil {
 		return false, err
 	}
-	role := tenant.Place.Role
-	if mine {
-		if err := e.expel(ctx, d, role); err != nil {
+	role := tenant.Names.Role
+	if isOurs {
+		if err := e.disableLogin(ctx, d, role); err != nil {
 			return false, err
 		}
 	}
@@ -61,15 +61,15 @@ func (e *Engine) Remove(ctx context.Context, tenant engine.Tenant) (nothing bool
 	case err != nil:
 		return false, err
 	case len(inDatabase) > 0:
-		return false, &engine.Kept{What: "the database " + tenant.Place.Database, By: inDatabase}
+		return false, &engine.DependencyError{Object: "the database " + tenant.Names.Database, Dependents: inDatabase}
 	case used:
-		return false, &engine.Kept{What: "the role " + role, By: []string{"schemas that are not deleted"}}
-	case mine:
+		return false, &engine.DependencyError{Object: "the role " + role, Dependents: []string{"schemas that are not deleted"}}
+	case isOurs:
 		if err := e.removeRole(ctx, d, role); err != nil {
 			return false, err
 		}
 	}
-	return e.hasNothing(ctx, tenant)
+	return e.isEmpty(ctx, tenant)
 }
 
 // usedSchemas are those of the shared database on which a role has rights. By its id, one that was dropped meanwhile is no error.
@@ -79,25 +79,25 @@ FROM pg_roles r WHERE r.rolname = $1`
 
 // mayDropRole tells whether the user's role is there and this platform's, and whether it is used: it has schemas in the shared
 // database, which are deleted first.
-func (e *Engine) mayDropRole(ctx context.Context, d *dialect, tenant engine.Tenant) (mine, used bool, err error) {
-	if tenant.Place.Role == "" {
+func (e *Engine) mayDropRole(ctx context.Context, d *dialect, tenant engine.Tenant) (isOurs, used bool, err error) {
+	if tenant.Names.Role == "" {
 		return false, false, nil
 	}
-	m, err := e.marks(ctx)
+	m, err := e.loadMarks(ctx)
 	if err != nil {
 		return false, false, err
 	}
 	err = e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
-		found, whose, err := e.role(ctx, db, d, m, tenant)
-		if err != nil || !found || !mayDrop(whose, tenant) {
+		found, owner, err := e.findRole(ctx, db, d, m, tenant)
+		if err != nil || !found || !mayDrop(owner, tenant) {
 			return err
 		}
 		var schemas int
-		mine, err = e.read(ctx, db, usedSchemas, []any{tenant.Place.Role}, new(string), &schemas)
-		used = tenant.Place.Database == "" && schemas > 0
+		isOurs, err = e.read(ctx, db, usedSchemas, []any{tenant.Names.Role}, new(string), &schemas)
+		used = tenant.Names.Database == "" && schemas > 0
 		return err
 	})
-	return mine, used, err
+	return isOurs, used, err
 }
 
 // dropRole drops a role on which nothing in the engine depends. One that stays keeps its right to connect.
@@ -111,7 +111,7 @@ func (e *Engine) dropRole(ctx context.Context, d *dialect, name string) (dropped
 			return err
 		}
 		connect, role := database.Quote(shared), database.Quote(name)
-		err = e.exec(ctx, db, fmt.Sprintf(`%sREVOKE CONNECT ON DATABASE %s FROM %s; DROP ROLE IF EXISTS %s`, d.waits(quickWait), connect, role, role))
+		err = e.exec(ctx, db, fmt.Sprintf(`%sREVOKE CONNECT ON DATABASE %s FROM %s; DROP ROLE IF EXISTS %s`, d.withLockTimeout(shortLockTimeout), connect, role, role))
 		if dropped = err == nil; !database.IsInUse(err) && !database.IsLocked(err) { // another user may have granted it something, or be about to
 			return err
 		}
@@ -129,12 +129,12 @@ func (e *Engine) dropRole(ctx context.Context, d *dialect, name string) (dropped
 func (e *Engine) removeRole(ctx context.Context, d *dialect, role string) error {
 	if d.databasesOf != "" {
 		var databases []string
-		err := e.each(ctx, "", func() { databases = nil }, func(name, _ string) { databases = append(databases, name) }, d.databasesOf, role)
+		err := e.forEachRow(ctx, "", func() { databases = nil }, func(name, _ string) { databases = append(databases, name) }, d.databasesOf, role)
 		if err != nil {
 			return err
 		}
 		for _, name := range databases {
-			if err := e.disown(ctx, d, role, name); err != nil {
+			if err := e.dropOwned(ctx, d, role, name); err != nil {
 				return err
 			}
 		}
@@ -143,9 +143,9 @@ func (e *Engine) removeRole(ctx context.Context, d *dialect, role string) error 
 	if err != nil || dropped {
 		return err
 	}
-	kept := &engine.Kept{What: "the role " + role + ", which cannot log in any more"}
+	kept := &engine.DependencyError{Object: "the role " + role + ", which cannot log in any more"}
 	if d.dependsOnRole != "" {
-		err = e.each(ctx, "", func() { kept.By = nil }, func(name, _ string) { kept.By = append(kept.By, name) }, d.dependsOnRole, role)
+		err = e.forEachRow(ctx, "", func() { kept.Dependents = nil }, func(name, _ string) { kept.Dependents = append(kept.Dependents, name) }, d.dependsOnRole, role)
 	}
 	if err != nil {
 		return err
@@ -155,32 +155,32 @@ func (e *Engine) removeRole(ctx context.Context, d *dialect, role string) error 
 
 // disown drops what a role owns in a database, and takes away what it was given there, by whomever. What Inner may not take, or
 // somebody else depends on, is left: then the role cannot be dropped, and that is told.
-func (e *Engine) disown(ctx context.Context, d *dialect, role, databaseName string) error {
-	if err := e.unlink(ctx, d, role, databaseName); err != nil {
+func (e *Engine) dropOwned(ctx context.Context, d *dialect, role, databaseName string) error {
+	if err := e.unlinkLargeObjects(ctx, d, role, databaseName); err != nil {
 		return err
 	}
 	err := e.asMember(ctx, role, func() error {
 		return e.on(ctx, databaseName, func(ctx context.Context, db *sql.DB) error {
-			return e.exec(ctx, db, d.waits(quickWait)+`DROP OWNED BY `+database.Quote(role))
+			return e.exec(ctx, db, d.withLockTimeout(shortLockTimeout)+`DROP OWNED BY `+database.Quote(role))
 		})
 	})
-	if missing(err) || database.IsForbidden(err) || database.IsInUse(err) {
+	if isMissing(err) || database.IsForbidden(err) || database.IsInUse(err) {
 		return nil
 	}
 	return err
 }
 
 // unlink removes the large objects of a role from a database: they are in no schema, and go with none. There may be any number.
-func (e *Engine) unlink(ctx context.Context, d *dialect, role, databaseName string) error {
-	isOpen, err := e.isOpen(ctx, databaseName)
-	if err != nil || !isOpen || d.unlink == nil {
+func (e *Engine) unlinkLargeObjects(ctx context.Context, d *dialect, role, databaseName string) error {
+	isOpen, err := e.allowsConnections(ctx, databaseName)
+	if err != nil || !isOpen || d.unlinkLargeObjects == nil {
 		return err
 	}
-	err = e.pastHolders(ctx, d, role, func() error {
+	err = e.retryAfterRelease(ctx, d, role, func() error {
 		for {
 			var unlinked map[string]int64
 			err := e.asMember(ctx, role, func() (err error) {
-				unlinked, err = e.pairs(ctx, databaseName, d.waits(quickWait)+d.unlink(role))
+				unlinked, err = e.queryNumbers(ctx, databaseName, d.withLockTimeout(shortLockTimeout)+d.unlinkLargeObjects(role))
 				return err
 			})
 			if err != nil || len(unlinked) == 0 {
@@ -188,7 +188,7 @@ func (e *Engine) unlink(ctx context.Context, d *dialect, role, databaseName stri
 			}
 		}
 	})
-	if missing(err) {
+	if isMissing(err) {
 		return nil
 	}
 	return err

@@ -10,7 +10,7 @@ import (
 )
 
 // A name is looked up in the catalogue as it is now, what a query reads as it was when it began.
-func TestASchemaThatIsDroppedWhileRightsAreReadIsNoError(t *testing.T) {
+func TestConcurrentlyDroppedSchemaIsNoError(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "the snapshot of a query and the look-up of a name differ")
 	db := testdatabase.NewEmpty(t)

@@ -10,17 +10,17 @@ import (
 )
 
 // asked is what both engines answer.
-type asked interface {
+type probed interface {
 	Configured() bool
 	Ready(ctx context.Context) error
 }
 
 // NewRDB returns the part that is the engine of SQL schemas.
 func NewRDB(e engine.RDB) status.Component {
-	p := part("rdb engine", e)
-	look := p.Probe
+	p := component("rdb engine", e)
+	probe := p.Probe
 	p.Probe = func(ctx context.Context) (status.Report, error) {
-		report, err := look(ctx)
+		report, err := probe(ctx)
 		if err != nil || !e.Configured() {
 			return report, err
 		}
@@ -34,9 +34,9 @@ func NewRDB(e engine.RDB) status.Component {
 }
 
 // NewKV returns the part that is the engine of key-value namespaces.
-func NewKV(e engine.KV) status.Component { return part("kv engine", e) }
+func NewKV(e engine.KV) status.Component { return component("kv engine", e) }
 
-func part(name string, e asked) status.Component {
+func component(name string, e probed) status.Component {
 	return status.Component{Name: name, Probe: func(ctx context.Context) (status.Report, error) {
 		if !e.Configured() {
 			return status.Report{Condition: status.OK, Text: "not configured; tasks for it fail"}, nil

@@ -12,22 +12,22 @@ import (
 )
 
 // played is an engine that is there or not, and answers or not.
-type played struct {
+type fakeEngine struct {
 	configured bool
-	fault      error
+	err        error
 }
 
-func (p played) Configured() bool            { return p.configured }
-func (p played) Ready(context.Context) error { return p.fault }
+func (p fakeEngine) Configured() bool            { return p.configured }
+func (p fakeEngine) Ready(context.Context) error { return p.err }
 
-func TestAnEngineIsDownOnlyWhenThereIsOneAndItDoesNotAnswer(t *testing.T) {
+func TestOnlyConfiguredUnreachableEngineIsDown(t *testing.T) {
 	t.Parallel()
-	for want, engines := range map[status.Condition][]played{
-		status.OK:   {{configured: true}, {configured: false, fault: errors.New("nobody there")}},
-		status.Down: {{configured: true, fault: errors.New("does not answer")}},
+	for want, engines := range map[status.Condition][]fakeEngine{
+		status.OK:   {{configured: true}, {configured: false, err: errors.New("nobody there")}},
+		status.Down: {{configured: true, err: errors.New("does not answer")}},
 	} {
 		for _, e := range engines {
-			answer := status.Ask(t.Context(), []status.Component{part("engine", e)}, time.Minute, error.Error)
+			answer := status.Ask(t.Context(), []status.Component{component("engine", e)}, time.Minute, error.Error)
 			require.Equal(t, want, answer.Condition, "%+v", e)
 		}
 	}

@@ -11,21 +11,21 @@ import (
 )
 
 // A row of another platform is in a copy of that platform's database: this one has made nothing there yet.
-const recordPlace = `INSERT INTO combinator_places (resource_type, user_uid, resource_id, platform, name) VALUES ($1, $2, $3, $4, $5)
+const recordName = `INSERT INTO combinator_places (resource_type, user_uid, resource_id, platform, name) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (resource_type, user_uid, resource_id) DO UPDATE SET platform = excluded.platform, name = excluded.name
 WHERE combinator_places.platform <> excluded.platform`
 
-const countPlatforms = `SELECT count(*) FILTER (WHERE p.platform = $1), count(*) FROM (
+const countNames = `SELECT count(*) FILTER (WHERE p.platform = $1), count(*) FROM (
     SELECT platform FROM combinator_places UNION ALL SELECT platform FROM combinator_tenants WHERE platform <> '') AS p`
 
-const forgetPlace = `DELETE FROM combinator_places WHERE resource_type = $1 AND user_uid = $2 AND resource_id = $3`
+const deleteName = `DELETE FROM combinator_places WHERE resource_type = $1 AND user_uid = $2 AND resource_id = $3`
 
 // Place returns the name under which this platform has made a resource in its engine, "" where none is recorded.
-func (r *Store) Place(ctx context.Context, kind string, of engine.Resource) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) ResourceName(ctx context.Context, kind string, of engine.Resource) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	found, err := r.client.CombinatorPlace.Query().Where(combinatorplace.ResourceType(kind), combinatorplace.UserUID(of.UserUID),
-		combinatorplace.ResourceID(of.ResourceID), combinatorplace.Platform(r.platform)).Only(ctx)
+	found, err := s.client.CombinatorPlace.Query().Where(combinatorplace.ResourceType(kind), combinatorplace.UserUID(of.UserUID),
+		combinatorplace.ResourceID(of.ResourceID), combinatorplace.Platform(s.platform)).Only(ctx)
 	if ent.IsNotFound(err) {
 		return "", nil
 	}
@@ -36,73 +36,73 @@ func (r *Store) Place(ctx context.Context, kind string, of engine.Resource) (str
 }
 
 // RecordPlace notes the name under which this platform is going to make a resource. One that is noted already stays.
-func (r *Store) RecordPlace(ctx context.Context, kind string, of engine.Resource, name string) error {
+func (s *Store) RecordName(ctx context.Context, kind string, of engine.Resource, name string) error {
 	return database.Retry(ctx, func(ctx context.Context) error {
-		return r.execute(ctx, recordPlace, kind, of.UserUID, of.ResourceID, r.platform, name)
+		return s.execute(ctx, recordName, kind, of.UserUID, of.ResourceID, s.platform, name)
 	})
 }
 
 // ForgetPlace removes what was noted of a resource that is gone from its engine.
-func (r *Store) ForgetPlace(ctx context.Context, kind string, of engine.Resource) error {
+func (s *Store) DeleteName(ctx context.Context, kind string, of engine.Resource) error {
 	return database.Retry(ctx, func(ctx context.Context) error {
-		return r.execute(ctx, forgetPlace, kind, of.UserUID, of.ResourceID)
+		return s.execute(ctx, deleteName, kind, of.UserUID, of.ResourceID)
 	})
 }
 
 // Place is where a resource is in its engine.
-type Place struct {
+type ResourceName struct {
 	ID       int64
 	Resource engine.Resource
 	Name     string
 }
 
 // Places returns where this platform has made resources of a type, those with ids above after, in their order.
-func (r *Store) Places(ctx context.Context, kind string, after int64, limit int) ([]Place, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) ListNames(ctx context.Context, kind string, after int64, limit int) ([]ResourceName, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	found, err := r.client.CombinatorPlace.Query().Where(combinatorplace.ResourceType(kind), combinatorplace.Platform(r.platform),
+	found, err := s.client.CombinatorPlace.Query().Where(combinatorplace.ResourceType(kind), combinatorplace.Platform(s.platform),
 		combinatorplace.IDGT(after)).Order(combinatorplace.ByID()).Limit(limit).All(ctx)
 	if err != nil {
 		return nil, err
 	}
-	places := make([]Place, len(found))
+	names := make([]ResourceName, len(found))
 	for i, one := range found {
-		places[i] = Place{ID: one.ID, Resource: engine.Resource{UserUID: one.UserUID, ResourceID: one.ResourceID}, Name: one.Name}
+		names[i] = ResourceName{ID: one.ID, Resource: engine.Resource{UserUID: one.UserUID, ResourceID: one.ResourceID}, Name: one.Name}
 	}
-	return places, nil
+	return names, nil
 }
 
 // MarkKey returns the key of the marks in the engines.
-func (r *Store) MarkKey(ctx context.Context) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) MarkKey(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	return database.MarkKey(ctx, r.db)
+	return database.MarkKey(ctx, s.db)
 }
 
 // Platforms counts what is recorded of resources and users: what this platform has made, and all.
-func (r *Store) Platforms(ctx context.Context) (ours, all int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) CountNames(ctx context.Context) (own, all int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	err = r.db.QueryRowContext(ctx, countPlatforms, r.platform).Scan(&ours, &all)
-	return ours, all, err
+	err = s.db.QueryRowContext(ctx, countNames, s.platform).Scan(&own, &all)
+	return own, all, err
 }
 
 // Referenced returns those of some resources that have a row.
-func (r *Store) Referenced(ctx context.Context, kind string, of []engine.Resource) (map[engine.Resource]bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) ReferencedResources(ctx context.Context, kind string, of []engine.Resource) (map[engine.Resource]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	ids := make([]string, len(of))
 	for i, one := range of {
 		ids[i] = one.ResourceID
 	}
-	found, err := r.client.CombinatorResource.Query().
+	found, err := s.client.CombinatorResource.Query().
 		Where(combinatorresource.ResourceType(kind), combinatorresource.ResourceIDIn(ids...)).All(ctx)
 	if err != nil {
 		return nil, err
 	}
-	there := map[engine.Resource]bool{}
+	referenced := map[engine.Resource]bool{}
 	for _, one := range found {
-		there[engine.Resource{UserUID: one.UserUID, ResourceID: one.ResourceID}] = true
+		referenced[engine.Resource{UserUID: one.UserUID, ResourceID: one.ResourceID}] = true
 	}
-	return there, nil
+	return referenced, nil
 }

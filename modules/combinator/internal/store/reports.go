@@ -1,15 +1,12 @@
-// Package reports keeps what Combinator pods measured of resources, in combinator_resource_reports.
-package reports
+package store
 
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"fmt"
 	"time"
 
-	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 )
 
@@ -23,22 +20,11 @@ type Report struct {
 }
 
 // Unknown is a report about a resource that is not its user's.
-type Unknown struct{ Index int }
+type UnknownResourceError struct{ Index int }
 
 // Error names the report.
-func (u *Unknown) Error() string {
+func (u *UnknownResourceError) Error() string {
 	return fmt.Sprintf("report %d is about no resource of this user and type", u.Index)
-}
-
-// Store is the repository.
-type Store struct {
-	db      *sql.DB
-	timeout time.Duration
-}
-
-// New returns the repository.
-func New(db *sql.DB, c *config.Config) *Store {
-	return &Store{db: db, timeout: c.Database.StatementTimeout}
 }
 
 const (
@@ -53,42 +39,42 @@ ON CONFLICT (fingerprint) DO NOTHING`
 )
 
 // resource is what a report is about.
-type resource struct{ userUID, id, kind string }
+type reportResource struct{ userUID, id, kind string }
 
 // saveRuns is how often resources are looked for again because one was deleted just before the reports were written.
-const saveRuns = 3
+const saveAttempts = 3
 
 // Save writes all reports of a reporter, or none and an *Unknown. One that the same reporter sent before is not written again: two
 // pods that measured the same are two.
-func (s *Store) Save(ctx context.Context, reporter string, all []Report) error {
+func (s *Store) SaveReports(ctx context.Context, reporter string, all []Report) error {
 	if len(all) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	for run := 1; ; run++ {
-		err := database.Retry(ctx, func(ctx context.Context) error { return s.save(ctx, reporter, all) })
-		if run == saveRuns || !database.IsForeignKeyViolation(err) {
+		err := database.Retry(ctx, func(ctx context.Context) error { return s.saveReports(ctx, reporter, all) })
+		if run == saveAttempts || !database.IsForeignKeyViolation(err) {
 			return err
 		}
 	}
 }
 
-func (s *Store) save(ctx context.Context, reporter string, all []Report) error {
-	known, err := s.resources(ctx, all)
+func (s *Store) saveReports(ctx context.Context, reporter string, all []Report) error {
+	known, err := s.reportResources(ctx, all)
 	if err != nil {
 		return err
 	}
 	n := len(all)
 	users, ids, changes := make([]string, n), make([]int64, n), make([]int64, n)
 	starts, ends, fingerprints := make([]string, n), make([]string, n), make([]string, n)
-	for i, r := range all {
-		id, ok := known[resource{r.UserUID, r.ResourceID, r.ResourceType}]
+	for i, report := range all {
+		id, ok := known[reportResource{report.UserUID, report.ResourceID, report.ResourceType}]
 		if !ok {
-			return &Unknown{Index: i}
+			return &UnknownResourceError{Index: i}
 		}
-		users[i], ids[i], changes[i] = r.UserUID, id, r.DataChange
-		starts[i], ends[i], fingerprints[i] = timestamp(r.Start), timestamp(r.End), r.fingerprint(id, reporter)
+		users[i], ids[i], changes[i] = report.UserUID, id, report.DataChange
+		starts[i], ends[i], fingerprints[i] = timestamp(report.Start), timestamp(report.End), report.fingerprint(id, reporter)
 	}
 	_, err = s.db.ExecContext(ctx, insertReports, database.Array(users), database.Array(ids), database.Array(changes),
 		database.Array(starts), database.Array(ends), database.Array(fingerprints))
@@ -105,13 +91,13 @@ func (r Report) fingerprint(id int64, reporter string) string {
 }
 
 // resources returns the rows' ids of what the reports are about.
-func (s *Store) resources(ctx context.Context, all []Report) (map[resource]int64, error) {
+func (s *Store) reportResources(ctx context.Context, all []Report) (map[reportResource]int64, error) {
 	wanted := map[string]bool{}
 	var names []string
-	for _, r := range all {
-		if !wanted[r.ResourceID] {
-			wanted[r.ResourceID] = true
-			names = append(names, r.ResourceID)
+	for _, report := range all {
+		if !wanted[report.ResourceID] {
+			wanted[report.ResourceID] = true
+			names = append(names, report.ResourceID)
 		}
 	}
 	found, err := s.db.QueryContext(ctx, findResources, database.Array(names))
@@ -119,14 +105,14 @@ func (s *Store) resources(ctx context.Context, all []Report) (map[resource]int64
 		return nil, err
 	}
 	defer func() { _ = found.Close() }()
-	known := map[resource]int64{}
+	known := map[reportResource]int64{}
 	for found.Next() {
 		var id int64
-		var r resource
-		if err := found.Scan(&id, &r.userUID, &r.id, &r.kind); err != nil {
+		var resource reportResource
+		if err := found.Scan(&id, &resource.userUID, &resource.id, &resource.kind); err != nil {
 			return nil, err
 		}
-		known[r] = id
+		known[resource] = id
 	}
 	return known, found.Err()
 }

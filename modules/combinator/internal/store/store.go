@@ -12,6 +12,7 @@ import (
 	"app238.com/inner/app/database"
 	"app238.com/inner/ent"
 	"app238.com/inner/ent/combinatorresource"
+	"app238.com/inner/ent/predicate"
 	"app238.com/inner/ent/user"
 )
 
@@ -42,20 +43,20 @@ type Store struct {
 	// platform is what this platform's rows carry.
 	platform string
 	// statement is the longest that one in the RDB engine can last.
-	statement time.Duration
+	engineTimeout time.Duration
 }
 
 // New returns the repository.
 func New(client *ent.Client, db *sql.DB, c *config.Config) *Store {
 	return &Store{client: client, db: db, timeout: c.Database.StatementTimeout, platform: c.PlatformMark(),
-		statement: c.Combinator.RDB.RequestTimeout}
+		engineTimeout: c.Combinator.RDB.RequestTimeout}
 }
 
 // Resource returns the row of a user's resource of a type, the first where there are several, or ErrNoResource.
-func (r *Store) Resource(ctx context.Context, userUID, resourceID, kind string) (*ent.CombinatorResource, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) Resource(ctx context.Context, userUID, resourceID, kind string) (*ent.CombinatorResource, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	found, err := r.client.CombinatorResource.Query().Where(combinatorresource.UserUID(userUID),
+	found, err := s.client.CombinatorResource.Query().Where(combinatorresource.UserUID(userUID),
 		combinatorresource.ResourceID(resourceID), combinatorresource.ResourceType(kind)).
 		Order(combinatorresource.ByID()).First(ctx)
 	if ent.IsNotFound(err) {
@@ -65,29 +66,29 @@ func (r *Store) Resource(ctx context.Context, userUID, resourceID, kind string) 
 }
 
 // Earlier counts the user's other resources of the same type that were asked for before this one and did not fail.
-func (r *Store) CountEarlier(ctx context.Context, resource *ent.CombinatorResource) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) CountEarlier(ctx context.Context, resource *ent.CombinatorResource) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	return r.client.CombinatorResource.Query().Where(combinatorresource.UserUID(resource.UserUID),
+	return s.client.CombinatorResource.Query().Where(combinatorresource.UserUID(resource.UserUID),
 		combinatorresource.ResourceType(resource.ResourceType), combinatorresource.IDLT(resource.ID),
 		combinatorresource.ResourceIDNEQ(resource.ResourceID), combinatorresource.StatusNEQ(Error)).Count(ctx)
 }
 
 // Others tells whether the user has further resources of the type.
-func (r *Store) HasOthers(ctx context.Context, userUID, resourceID, kind string) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) HasOthers(ctx context.Context, userUID, resourceID, kind string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	return r.client.CombinatorResource.Query().Where(combinatorresource.UserUID(userUID),
+	return s.client.CombinatorResource.Query().Where(combinatorresource.UserUID(userUID),
 		combinatorresource.ResourceType(kind), combinatorresource.ResourceIDNEQ(resourceID)).Exist(ctx)
 }
 
 // Mark writes status and message to the rows of a resource, where they say something else. Rows that are gone are not an
 // error: nobody wishes to know.
-func (r *Store) Mark(ctx context.Context, userUID, resourceID, kind, status, message string) error {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) SetStatus(ctx context.Context, userUID, resourceID, kind, status, message string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	return database.Retry(ctx, func(ctx context.Context) error {
-		return r.client.CombinatorResource.Update().Where(combinatorresource.UserUID(userUID),
+		return s.client.CombinatorResource.Update().Where(combinatorresource.UserUID(userUID),
 			combinatorresource.ResourceID(resourceID), combinatorresource.ResourceType(kind),
 			combinatorresource.Or(combinatorresource.StatusNEQ(status), combinatorresource.MsgNEQ(message))).
 			SetStatus(status).SetMsg(message).Exec(ctx)
@@ -95,10 +96,10 @@ func (r *Store) Mark(ctx context.Context, userUID, resourceID, kind, status, mes
 }
 
 // SecretKey returns the user's key, or ErrNoUser.
-func (r *Store) SecretKey(ctx context.Context, userUID string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) SecretKey(ctx context.Context, userUID string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	found, err := r.client.User.Query().Where(user.UID(userUID)).Only(ctx)
+	found, err := s.client.User.Query().Where(user.UID(userUID)).Only(ctx)
 	if ent.IsNotFound(err) {
 		return "", ErrNoUser
 	}
@@ -109,17 +110,54 @@ func (r *Store) SecretKey(ctx context.Context, userUID string) (string, error) {
 }
 
 // ActiveResources returns the user's active resources, the oldest first.
-func (r *Store) ActiveResources(ctx context.Context, userUID string) ([]*ent.CombinatorResource, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) ActiveResources(ctx context.Context, userUID string) ([]*ent.CombinatorResource, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	return r.client.CombinatorResource.Query().
+	return s.client.CombinatorResource.Query().
 		Where(combinatorresource.UserUID(userUID), combinatorresource.Status(Active)).
 		Order(combinatorresource.ByID()).All(ctx)
 }
 
-func (r *Store) execute(ctx context.Context, statement string, args ...any) error {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) execute(ctx context.Context, statement string, args ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	_, err := r.db.ExecContext(ctx, statement, args...)
+	_, err := s.db.ExecContext(ctx, statement, args...)
 	return err
+}
+
+// Wishes returns the rows of a type with ids above after, in their order.
+func (s *Store) ListDesired(ctx context.Context, kind string, after, limit int) ([]*ent.CombinatorResource, error) {
+	return s.listResources(ctx, limit, combinatorresource.ResourceType(kind), combinatorresource.IDGT(after))
+}
+
+// Loading is Wishes for the rows that are loading.
+func (s *Store) ListLoading(ctx context.Context, kind string, after, limit int) ([]*ent.CombinatorResource, error) {
+	return s.listResources(ctx, limit, combinatorresource.ResourceType(kind), combinatorresource.IDGT(after), combinatorresource.Status(Loading))
+}
+
+func (s *Store) listResources(ctx context.Context, limit int, filter ...predicate.CombinatorResource) ([]*ent.CombinatorResource, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	return s.client.CombinatorResource.Query().Where(filter...).
+		Order(combinatorresource.ByID()).Limit(limit).All(ctx)
+}
+
+// Look runs work in a transaction in which it is known what the rows of a resource say: the first one's status, "" where
+// there is none.
+func (s *Store) InTxWithStatus(ctx context.Context, userUID, resourceID, kind string, work func(ctx context.Context, tx *ent.Tx, status string) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	return database.InTx(ctx, s.client, func(ctx context.Context, tx *ent.Tx) error {
+		status := ""
+		found, err := tx.CombinatorResource.Query().Where(combinatorresource.UserUID(userUID),
+			combinatorresource.ResourceID(resourceID), combinatorresource.ResourceType(kind)).
+			Order(combinatorresource.ByID()).First(ctx)
+		switch {
+		case err == nil:
+			status = found.Status
+		case !ent.IsNotFound(err):
+			return err
+		}
+		return work(ctx, tx, status)
+	})
 }

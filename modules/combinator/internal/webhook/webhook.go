@@ -22,11 +22,11 @@ import (
 )
 
 // answerLimit bounds what is read of an answer, in bytes.
-const answerLimit = 4 << 10
+const maxResponseBytes = 4 << 10
 
 // Pods are the Combinator pods that run.
 type Pods struct {
-	watch   *kube.Pods
+	pods    *kube.Pods
 	client  *http.Client
 	port    string
 	timeout time.Duration
@@ -34,13 +34,13 @@ type Pods struct {
 }
 
 // New returns the pods, and registers the count of notices with r.
-func New(watch *kube.Pods, c *config.Config, r *prometheus.Registry) (*Pods, error) {
+func New(pods *kube.Pods, c *config.Config, r *prometheus.Registry) (*Pods, error) {
 	notices := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "inner_combinator_notices_total", Help: "Notices to Combinator pods that a resource is gone, by whether the pod took it.",
 	}, []string{"result"})
 	p := c.Combinator.Pods
 	return &Pods{
-		watch: watch, port: strconv.Itoa(p.WebhookPort), timeout: p.WebhookTimeout, notices: notices,
+		pods: pods, port: strconv.Itoa(p.WebhookPort), timeout: p.WebhookTimeout, notices: notices,
 		client: &http.Client{
 			// A connection of its own for each notice: the address may be another pod's the next time. No proxy stands
 			// between pods.
@@ -53,10 +53,10 @@ func New(watch *kube.Pods, c *config.Config, r *prometheus.Registry) (*Pods, err
 }
 
 // Running returns the pods.
-func (p *Pods) Running(ctx context.Context) ([]kube.Pod, error) { return p.watch.Running(ctx) }
+func (p *Pods) Running(ctx context.Context) ([]kube.Pod, error) { return p.pods.Running(ctx) }
 
 // Ready tells whether the pods are known.
-func (p *Pods) Ready(ctx context.Context) error { return p.watch.Ready(ctx) }
+func (p *Pods) Ready(ctx context.Context) error { return p.pods.Ready(ctx) }
 
 // notice is the body of the webhook.
 type notice struct {
@@ -66,8 +66,8 @@ type notice struct {
 }
 
 // Tell tells one pod, which says 200 when it has understood.
-func (p *Pods) Tell(ctx context.Context, pod kube.Pod, kind string, r engine.Resource) error {
-	err := p.tell(ctx, pod, kind, r)
+func (p *Pods) Notify(ctx context.Context, pod kube.Pod, kind string, r engine.Resource) error {
+	err := p.send(ctx, pod, kind, r)
 	result := "ok"
 	if err != nil {
 		result = "error"
@@ -76,7 +76,7 @@ func (p *Pods) Tell(ctx context.Context, pod kube.Pod, kind string, r engine.Res
 	return err
 }
 
-func (p *Pods) tell(ctx context.Context, pod kube.Pod, kind string, r engine.Resource) error {
+func (p *Pods) send(ctx context.Context, pod kube.Pod, kind string, r engine.Resource) error {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	body, err := json.Marshal(notice{UserUID: r.UserUID, ResourceID: r.ResourceID, ResourceType: kind})
@@ -89,14 +89,14 @@ func (p *Pods) tell(ctx context.Context, pod kube.Pod, kind string, r engine.Res
 		return err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	answer, err := p.client.Do(request)
+	response, err := p.client.Do(request)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = answer.Body.Close() }()
-	_, err = io.Copy(io.Discard, io.LimitReader(answer.Body, answerLimit))
-	if answer.StatusCode != http.StatusOK {
-		return errors.Join(fmt.Errorf("answered %d", answer.StatusCode), err)
+	defer func() { _ = response.Body.Close() }()
+	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, maxResponseBytes))
+	if response.StatusCode != http.StatusOK {
+		return errors.Join(fmt.Errorf("answered %d", response.StatusCode), err)
 	}
 	return nil
 }
