@@ -12,15 +12,15 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// made is an object of a worker in one of the two namespaces.
+// workerObject is an object of a worker in one of the two namespaces.
 type workerObject struct {
 	workerapp.Object
 	name string
 	spec map[string]any
 }
 
-// objects are all that the controller and an earlier release make for the worker named n; its Service in the ingress namespace leads to
-// a worker namespace, its route is for a domain.
+// workerObjects returns all objects that the controller and an earlier release make for the worker named n. Its Service in
+// the ingress namespace points to the given worker namespace; its route is for the given domain.
 func workerObjects(n, workers, domain string) []workerObject {
 	pods := map[string]any{"app": n}
 	ports := []any{map[string]any{"port": int64(80)}}
@@ -55,12 +55,13 @@ func workerObjects(n, workers, domain string) []workerObject {
 	return all
 }
 
-// only returns the one of these objects that has this kind and name.
+// withName returns the object of this kind and name.
 func withName(objects []workerObject, kind, name string) []workerObject {
 	return slices.DeleteFunc(slices.Clone(objects), func(o workerObject) bool { return o.Kind != kind || o.name != name })
 }
 
-// make makes objects with the labels of the worker of user u1 with this id, as after their WorkerApp was deleted without them.
+// create creates objects with the labels of the worker of user u1 with this id, as they remain after an orphaning deletion
+// of their WorkerApp.
 func (b *bundle) create(t *testing.T, id string, objects []workerObject, finalizers ...string) {
 	t.Helper()
 	for _, o := range objects {
@@ -85,7 +86,7 @@ func (b *bundle) namespaceOf(o workerObject) string {
 	return b.namespace
 }
 
-// there returns kind and name of those of the objects that exist.
+// existing returns kind and name of those of the objects that exist.
 func (b *bundle) existing(t *testing.T, objects []workerObject) (all []string) {
 	t.Helper()
 	for _, o := range objects {
@@ -109,8 +110,8 @@ func TestDeleteRemovesAllObjectsWithoutWorkerApp(t *testing.T) {
 	b.create(t, "w1", byHand)
 	require.NoError(t, b.run(t, "worker.delete_worker_cr", 1, ""))
 	require.Empty(t, b.existing(t, own))
-	require.Len(t, b.existing(t, others), len(others), "another worker's")
-	require.Len(t, b.existing(t, byHand), 1, "of no name that Inner gives")
+	require.Len(t, b.existing(t, others), len(others), "objects of another worker")
+	require.Len(t, b.existing(t, byHand), 1, "no name that Inner gives")
 }
 
 func TestDeleteWaitsForFinalizersAndNamesThem(t *testing.T) {
@@ -121,11 +122,11 @@ func TestDeleteWaitsForFinalizersAndNamesThem(t *testing.T) {
 	b.create(t, "w1", held, "example.com/hold")
 	b.create(t, "w1", slices.DeleteFunc(slices.Clone(own), func(o workerObject) bool { return o.Kind == "Deployment" }))
 	requireKind(t, job.Parked, b.deploy(t, 1, b.version(t, "app:1")))
-	const waits = "waiting until all of the worker is gone: "
+	const waits = "waiting for the deletion of the worker's objects: "
 	app := waits + "WorkerApp " + b.namespace + "/w-w1-u1, held by the finalizer " + workerapp.Finalizer
 	deployment := "Deployment " + b.namespace + "/w-w1-u1, held by the finalizer example.com/hold"
 	require.Equal(t, app, requireKind(t, job.Snooze, b.run(t, "worker.delete_worker_cr", 2, "")))
-	require.Len(t, b.existing(t, own), len(own), "the controller has to know first")
+	require.Len(t, b.existing(t, own), len(own), "the WorkerApp must have a deletion timestamp first")
 	require.Equal(t, app+"; "+deployment, requireKind(t, job.Snooze, b.run(t, "worker.delete_worker_cr", 2, "")))
 	require.Equal(t, []string{"Deployment w-w1-u1"}, b.existing(t, own))
 	b.removeApps(t)
@@ -142,14 +143,14 @@ func TestDeleteWaitsForFinalizersAndNamesThem(t *testing.T) {
 func TestDeleteKeepsUnmanagedObjects(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// Of a copy of this platform, which has the same ids and hosts.
+	// Objects of a copy of this platform, which has the same ids and hosts.
 	copied := workerObjects("w-w1-u1", "other-workers", "example.test")
 	copied = append(withName(copied, "Service", "w-w1-u1-ext"), withName(copied, "IngressRoute", "w-w1-u1")...)
 	b.create(t, "w1", copied)
-	// Of another domain, and its Service is lost.
+	// A route of another domain whose Service is missing.
 	route := withName(workerObjects("w-w2-u1", b.namespace, "other.test"), "IngressRoute", "w-w2-u1")
 	b.create(t, "w2", route)
-	// What an operator made of a worker's Deployment for himself.
+	// A Service that an operator made for a worker's Deployment.
 	exposed := withName(workerObjects("w-w1-u1", b.namespace, "example.test"), "Service", "w-w1-u1")
 	delete(exposed[0].spec, "clusterIP")
 	b.create(t, "w1", exposed)
@@ -177,5 +178,5 @@ func TestInventoryListsEveryKindOfWorkerObject(t *testing.T) {
 	require.Equal(t, want, b.listActual(t))
 	_, err := b.clients.MergePatch(t.Context(), own[0].Resource, b.namespace, own[0].name, []byte(`{"metadata":{"labels":{"owner-id":"another"}}}`))
 	require.NoError(t, err)
-	require.Len(t, b.listActual(t), len(own)-1, "labels of one, a name of another")
+	require.Len(t, b.listActual(t), len(own)-1, "the labels do not match the name")
 }

@@ -17,13 +17,13 @@ func TestDeployIsIdempotentAtEveryStep(t *testing.T) {
 	b := setup(t)
 	v := b.version(t, "app:1")
 	want := fmt.Sprintf("app:1 version %d task 5", v)
-	// It is killed after the WorkerApp was written and before it was parked.
+	// The process is killed after the WorkerApp was written and before the task was parked.
 	for range 2 {
 		require.Contains(t, requireKind(t, job.Parked, b.deploy(t, 5, v)), fmt.Sprintf("version %d", v))
 		require.Equal(t, want, b.app(t))
 		require.Equal(t, []string{"loading", fmt.Sprintf("%d loading", v)}, b.rows(t))
 	}
-	// The outcome is recorded twice, because the controller was killed before it wrote the status.
+	// The outcome is recorded twice, as after a kill before the controller wrote the status.
 	for range 2 {
 		b.record(t, v, 5, "")
 		require.Equal(t, []string{fmt.Sprintf("active %d", v), fmt.Sprintf("%d success", v)}, b.rows(t))
@@ -41,17 +41,17 @@ func TestFailedRolloutRestoresActiveVersion(t *testing.T) {
 	served := []string{fmt.Sprintf("active %d", first), fmt.Sprintf("%d success", first), fmt.Sprintf("%d error exit code 3", second)}
 	require.Equal(t, served, b.rows(t))
 	require.Equal(t, []string{`worker.restore_worker {"worker_id":"w1","user_uid":"u1"}`}, b.queue.accepted)
-	require.Equal(t, "worker/u1/w1 after 0 accepted", b.queue.resumed[1], "the deploy must run before the WorkerApp is put back, or it would begin anew")
+	require.Equal(t, "worker/u1/w1 after 0 accepted", b.queue.resumed[1], "the deploy must run before the restore, or it would start again")
 	require.Contains(t, requireKind(t, job.Terminal, b.deploy(t, 2, second)), "exit code 3")
 
 	require.NoError(t, b.run(t, "worker.restore_worker", 3, ""))
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 3", first), b.app(t))
 	require.NoError(t, b.run(t, "worker.restore_worker", 4, ""))
-	require.Equal(t, fmt.Sprintf("app:1 version %d task 3", first), b.app(t), "nothing to change: nothing is written")
-	// Its rollout cannot complete, say for a registry that is away; the pods of before serve on.
+	require.Equal(t, fmt.Sprintf("app:1 version %d task 3", first), b.app(t), "nothing has changed, so nothing is written")
+	// Its rollout cannot complete, for example because the registry is unavailable; the old pods serve on.
 	b.record(t, first, 3, "image not pulled")
 	require.Equal(t, served, b.rows(t))
-	require.Len(t, b.queue.accepted, 1, "there is nothing further to go back to")
+	require.Len(t, b.queue.accepted, 1, "there is no earlier version to restore")
 	b.record(t, first, 3, "")
 	require.Equal(t, served, b.rows(t))
 }
@@ -65,7 +65,7 @@ func TestRestoreIsQueuedOnceAndOnlyWithActiveVersion(t *testing.T) {
 	require.NoError(t, b.run(t, "worker.restore_worker", 2, ""))
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 1", first), b.app(t))
 	b.record(t, first, 1, "")
-	require.Equal(t, []int64{1}, b.queue.healed, "a failure may become a success later")
+	require.Equal(t, []int64{1}, b.queue.healed, "a failure may be followed by a success")
 	second := b.version(t, "app:2")
 	requireKind(t, job.Parked, b.deploy(t, 3, second))
 	b.queue.unfinished = []string{"worker.restore_worker"}
@@ -79,8 +79,8 @@ func TestMissingWorkerAppIsRestoredUnlessDeployIsQueued(t *testing.T) {
 	v := b.rollOut(t, "app:1", 1, "")
 	require.NoError(t, b.clients.Delete(t.Context(), workerapp.Resource(), b.namespace, workerapp.Name("w1", "u1")))
 	for _, jobType := range []string{"worker.restore_worker", "worker.sync_env", "worker.sync_secret"} {
-		require.Equal(t, "waiting until the deleted worker of the same name is gone",
-			requireKind(t, job.Snooze, b.run(t, jobType, 2, `,"data":{"A":"lost with the old one"}`)))
+		require.Equal(t, "waiting for the deletion of the previous worker of the same name",
+			requireKind(t, job.Snooze, b.run(t, jobType, 2, `,"data":{"A":"of the deleted worker"}`)))
 	}
 	require.Nil(t, b.secret(t))
 	b.removeApps(t)
@@ -99,13 +99,13 @@ func TestOlderVersionNeverReplacesNewerOne(t *testing.T) {
 	first, second := b.version(t, "app:1"), b.version(t, "app:2")
 	b.queue.newest = []byte(fmt.Sprintf(`{"worker_id":"w1","user_uid":"u1","version_id":%d}`, second))
 	requireKind(t, job.Superseded, b.deploy(t, 1, first))
-	require.Empty(t, b.app(t), "a newer one waits already")
+	require.Empty(t, b.app(t), "a newer version is queued")
 	b.queue.newest = nil
 	requireKind(t, job.Parked, b.deploy(t, 2, second))
 	b.record(t, second, 2, "")
 	require.Contains(t, requireKind(t, job.Superseded, b.deploy(t, 3, first)), fmt.Sprintf("superseded by version %d", second), "it never served")
 	require.Equal(t, fmt.Sprintf("app:2 version %d task 2", second), b.app(t))
-	b.record(t, first, 1, "") // an outcome that comes late
+	b.record(t, first, 1, "") // a late outcome
 	require.Equal(t, fmt.Sprintf("active %d", second), b.rows(t)[0])
 }
 
@@ -119,9 +119,9 @@ func TestDiscardedRedeployKeepsVersionActive(t *testing.T) {
 	b.record(t, v, 2, "")
 	requireKind(t, job.Parked, b.deploy(t, 3, v))
 	require.Equal(t, "worker/u1/w1 before 3: superseded by a later deploy", b.queue.ended[1])
-	b.discard(t, "worker.deploy_worker", 3, fmt.Sprintf(`,"version_id":%d`, v), "no luck")
+	b.discard(t, "worker.deploy_worker", 3, fmt.Sprintf(`,"version_id":%d`, v), "failed")
 	require.Equal(t, []string{fmt.Sprintf("active %d", v), fmt.Sprintf("%d success", v)}, b.rows(t))
-	// While a later task is under way, the worker's status is that one's to write.
+	// While a later task is unfinished, the worker's status is written by that task.
 	second := b.version(t, "app:2")
 	requireKind(t, job.Parked, b.deploy(t, 4, second))
 	b.queue.unfinished = []string{"worker.sync_env"}
@@ -157,7 +157,7 @@ func TestLaterFailureKeepsSuccessAndNamesItsStart(t *testing.T) {
 			fmt.Sprintf("%d success since 2026-11-28T03:00:00Z: OOMKilled: exit code 137", second),
 		}, b.rows(t))
 	}
-	require.Empty(t, b.queue.accepted, "its owner deployed it: it is not put back")
+	require.Empty(t, b.queue.accepted, "a later failure is not rolled back")
 	b.record(t, second, 2, "")
 	require.Equal(t, []string{fmt.Sprintf("active %d", second), fmt.Sprintf("%d success", first), fmt.Sprintf("%d success", second)}, b.rows(t))
 }

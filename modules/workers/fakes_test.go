@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// fakeQueue is the queue's seam without a queue: it notes what it is asked, and says what the test wants.
+// fakeQueue implements job.Queue for the tests: it records the calls and returns what the test sets.
 type fakeQueue struct {
 	mu         sync.Mutex
 	accepted   []string
@@ -20,7 +20,7 @@ type fakeQueue struct {
 	healed     []int64
 	unfinished []string
 	newest     []byte
-	// acceptances are those of tasks that are not simply about w1 and of this database.
+	// acceptances are those of tasks that are not about w1 or not in this database.
 	acceptances map[int64]job.Acceptance
 	err         error
 }

@@ -17,7 +17,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// world returns what the inventory lists, sorted: name and parts.
+// listActual returns what the inventory lists, sorted: name and parts.
 func (b *bundle) listActual(t *testing.T) (all []string) {
 	t.Helper()
 	require.NoError(t, b.inventory.ListActual(t.Context(), func(page []inventory.Object) error {
@@ -38,24 +38,24 @@ func TestInventoryListsOnlyManagedObjects(t *testing.T) {
 	require.NoError(t, b.syncSecret(t, 1, `{"A":"1"}`))
 	v := b.version(t, "app:1")
 	requireKind(t, job.Parked, b.deploy(t, 2, v))
-	for _, strange := range []*corev1.Secret{
+	for _, unmanaged := range []*corev1.Secret{
 		{ObjectMeta: metav1.ObjectMeta{Name: "registry"}},
 		{ObjectMeta: metav1.ObjectMeta{Name: "w-a-b-secret", Labels: map[string]string{workerapp.WorkerLabel: "x", workerapp.OwnerLabel: "y"}}},
 		{ObjectMeta: metav1.ObjectMeta{Name: "w-w1-u1", Labels: workerapp.Labels("w1", "u1")}},
 	} {
-		_, err := b.clients.Typed.CoreV1().Secrets(b.namespace).Create(t.Context(), strange, metav1.CreateOptions{})
+		_, err := b.clients.Typed.CoreV1().Secrets(b.namespace).Create(t.Context(), unmanaged, metav1.CreateOptions{})
 		require.NoError(t, err)
 	}
-	foreign := workerapp.ToApply(b.namespace, workerapp.Spec{WorkerID: "other", OwnerID: "u1", Image: "x", Port: 1}.WithDefaults(), workerapp.Origin{Version: 1, Task: 1})
-	foreign.SetName("made-by-hand")
-	_, err := b.clients.Apply(t.Context(), workerapp.Resource(), foreign)
+	other := workerapp.ToApply(b.namespace, workerapp.Spec{WorkerID: "other", OwnerID: "u1", Image: "x", Port: 1}.WithDefaults(), workerapp.Origin{Version: 1, Task: 1})
+	other.SetName("made-by-hand")
+	_, err := b.clients.Apply(t.Context(), workerapp.Resource(), other)
 	require.NoError(t, err)
 	require.Equal(t, []string{"w-w1-u1 u1 w1 worker/u1/w1 [Secret]", "w-w1-u1 u1 w1 worker/u1/w1 [WorkerApp]"}, b.listActual(t))
 	broken := context.Canceled
 	require.ErrorIs(t, b.inventory.ListActual(t.Context(), func([]inventory.Object) error { return broken }), broken)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.Error(t, b.inventory.ListActual(ctx, func([]inventory.Object) error { return nil }), "a list that breaks off is an error")
+	require.Error(t, b.inventory.ListActual(ctx, func([]inventory.Object) error { return nil }), "an incomplete list is an error")
 }
 
 func TestInventoryListsWorkersWithLongestIDs(t *testing.T) {
@@ -88,7 +88,7 @@ func TestLoadingListsOnlyLoadingRows(t *testing.T) {
 	}
 	require.Equal(t, []string{"w3"}, loading(0, 10))
 	b.version(t, "app:1")
-	require.Equal(t, []string{"w1", "w3"}, loading(0, 10), "a version of the first one is")
+	require.Equal(t, []string{"w1", "w3"}, loading(0, 10), "a version of the first worker is loading")
 	require.Equal(t, []string{"w1"}, loading(0, 1))
 	require.Equal(t, []string{"w3"}, loading(int64(b.row), 10))
 }
@@ -131,7 +131,7 @@ func TestRepairQueuesTheMatchingJob(t *testing.T) {
 		require.NoError(t, b.inventory.Repair(t.Context(), row, failure))
 		return b.queue.accepted
 	}
-	require.Empty(t, repair(stuck), "in order by now")
+	require.Empty(t, repair(stuck), "the row needs no repair")
 	require.Empty(t, repair(missing), "never deployed")
 	b.exec(t, `UPDATE workers SET status = 'loading'`)
 	require.Equal(t, []string{`worker.sync_env {"worker_id":"w1","user_uid":"u1","data":{}}`}, repair(stuck))
@@ -142,7 +142,7 @@ func TestRepairQueuesTheMatchingJob(t *testing.T) {
 	b.record(t, newest, 1, "")
 	require.Equal(t, []string{`worker.restore_worker {"worker_id":"w1","user_uid":"u1"}`}, repair(missing))
 	row.Owner = "u2"
-	require.Empty(t, repair(missing), "the row is gone")
+	require.Empty(t, repair(missing), "the row was deleted")
 }
 
 func TestDeleteOfReferencedWorkerIsRefused(t *testing.T) {

@@ -23,11 +23,11 @@ func TestVersionOverLimitFailsAndKeepsActiveVersion(t *testing.T) {
 		reason := requireKind(t, job.Terminal, b.deploy(t, 2, v))
 		require.Contains(t, reason, column+": ")
 		require.Contains(t, reason, "the most that a worker can have (controller.limits.")
-		require.Empty(t, b.queue.ended, "an earlier deploy goes on")
+		require.Empty(t, b.queue.ended, "the earlier deploy continues")
 		b.discard(t, "worker.deploy_worker", 2, fmt.Sprintf(`,"version_id":%d`, v), reason)
 		require.Equal(t, fmt.Sprintf("active %d", first), b.rows(t)[0])
 		require.Contains(t, b.rows(t), fmt.Sprintf("%d error %s", v, reason))
-		require.Equal(t, reason, requireKind(t, job.Terminal, b.syncEnv(t, 3)), "nor is it reached by a change of the environment")
+		require.Equal(t, reason, requireKind(t, job.Terminal, b.syncEnv(t, 3)), "a change of the environment is limited too")
 		require.Equal(t, fmt.Sprintf("app:1 version %d task 1", first), b.app(t))
 		b.exec(t, `UPDATE workers SET status = 'active'`)
 	}

@@ -16,9 +16,9 @@ func TestLaterTaskRedeploysServedVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first, second := b.rollOut(t, "app:1", 1, ""), b.rollOut(t, "app:2", 2, "")
-	requireKind(t, job.Superseded, b.deploy(t, 1, first)) // an operator's retry of the old task
+	requireKind(t, job.Superseded, b.deploy(t, 1, first)) // an operator retries the old task
 	again := fmt.Sprintf("%d loading deployed again after it had served", first)
-	for range 2 { // it is killed, first before the WorkerApp is written
+	for range 2 { // the process is killed before the WorkerApp is written
 		requireKind(t, job.Parked, b.deploy(t, 3, first))
 		require.Equal(t, []string{fmt.Sprintf("loading %d", second), again, fmt.Sprintf("%d success", second)}, b.rows(t))
 		require.Equal(t, fmt.Sprintf("app:1 version %d task 3", first), b.app(t))
@@ -29,7 +29,7 @@ func TestLaterTaskRedeploysServedVersion(t *testing.T) {
 	b.record(t, first, 3, "")
 	require.Equal(t, []string{fmt.Sprintf("active %d", first), fmt.Sprintf("%d success", first), fmt.Sprintf("%d success", second)}, b.rows(t))
 	require.NoError(t, b.deploy(t, 3, first))
-	requireKind(t, job.Parked, b.deploy(t, 4, second)) // and forward again
+	requireKind(t, job.Parked, b.deploy(t, 4, second)) // roll forward again
 	b.record(t, second, 4, "")
 	require.Equal(t, fmt.Sprintf("active %d", second), b.rows(t)[0])
 }
@@ -56,7 +56,7 @@ func TestRollbackSupersedesRollingVersion(t *testing.T) {
 	first := b.rollOut(t, "app:1", 1, "")
 	second := b.version(t, "app:2")
 	requireKind(t, job.Parked, b.deploy(t, 2, second))
-	third := b.version(t, "app:3") // its task comes later, if at all
+	third := b.version(t, "app:3") // not deployed yet
 	requireKind(t, job.Parked, b.deploy(t, 3, first))
 	require.Equal(t, []string{fmt.Sprintf("loading %d", first), fmt.Sprintf("%d loading deployed again after it had served", first),
 		fmt.Sprintf("%d error superseded by version %d", second, first), fmt.Sprintf("%d loading", third)}, b.rows(t))
@@ -72,12 +72,12 @@ func TestLateOutcomeOfDeletedWorkerIsIgnored(t *testing.T) {
 	requireKind(t, job.Snooze, b.run(t, "worker.delete_worker_cr", 2, ""))
 	b.removeApps(t)
 	require.NoError(t, b.run(t, "worker.delete_worker_cr", 2, ""))
-	gone := []string{"unloaded", fmt.Sprintf("%d success", v)}
-	require.Equal(t, gone, b.rows(t))
+	deleted := []string{"unloaded", fmt.Sprintf("%d success", v)}
+	require.Equal(t, deleted, b.rows(t))
 	for _, late := range []rollout.Outcome{{Running: true}, {Reason: "exit code 1"}, {Reason: "exit code 1", Later: true, Since: time.Now()}} {
 		late.WorkerID, late.OwnerID, late.Origin = "w1", "u1", workerapp.Origin{Version: int64(v), Task: 1}
 		require.NoError(t, b.recorder.Record(t.Context(), late))
-		require.Equal(t, gone, b.rows(t))
+		require.Equal(t, deleted, b.rows(t))
 	}
 	require.Empty(t, b.queue.accepted)
 }

@@ -21,7 +21,7 @@ func (b *bundle) identity(t *testing.T) string {
 	return id
 }
 
-// origin returns what w1's WorkerApp carries.
+// origin returns the origin of w1's WorkerApp.
 func (b *bundle) origin(t *testing.T) workerapp.Origin {
 	t.Helper()
 	found, err := b.clients.Get(t.Context(), workerapp.Resource(), b.namespace, workerapp.Name("w1", "u1"))
@@ -29,7 +29,7 @@ func (b *bundle) origin(t *testing.T) workerapp.Origin {
 	return workerapp.OriginOf(found.GetAnnotations())
 }
 
-// forget has the database not have a task, whose highest one is newest.
+// forgetTask removes a task from the database, whose highest task is newest.
 func (b *bundle) forgetTask(task, newest int64) {
 	b.queue.mu.Lock()
 	defer b.queue.mu.Unlock()
@@ -39,7 +39,7 @@ func (b *bundle) forgetTask(task, newest int64) {
 	b.queue.acceptances[task] = job.Acceptance{Newest: newest}
 }
 
-// ahead has the cluster at a version and a task that the database, put back, does not have.
+// restoreOlderDatabase leaves the cluster at a version and a task that the restored database does not have.
 func (b *bundle) restoreOlderDatabase(t *testing.T) {
 	t.Helper()
 	later := b.version(t, "app:ahead")
@@ -59,14 +59,14 @@ func TestUnknownTaskIsNotNewer(t *testing.T) {
 	before := b.identity(t)
 	b.exec(t, `UPDATE workers SET secrets_json = '["A"]', status = 'active'`)
 	b.exec(t, `INSERT INTO inner_audit_sightings (kind, name, first_task, last_task) VALUES ('worker', 'w-x-y', 1, 2)`)
-	require.NoError(t, b.syncSecret(t, 21, `{"A":"1"}`), "no version has served, as far as the rows know")
+	require.NoError(t, b.syncSecret(t, 21, `{"A":"1"}`), "by the rows no version has served")
 	require.Equal(t, map[string]string{"A": "1"}, b.secret(t))
 	requireKind(t, job.Parked, b.deploy(t, 22, v))
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 22", v), b.app(t))
-	require.NotEqual(t, before, b.identity(t), "what else the cluster carries of before is foreign too")
+	require.NotEqual(t, before, b.identity(t), "the other WorkerApps are of another database too")
 	require.Equal(t, workerapp.Origin{Version: int64(v), Task: 22, Accepted: "t0", Database: b.identity(t)}, b.origin(t))
 	require.Equal(t, 1, b.logged.FilterMessageSnippet("the database was restored").Len())
-	require.Zero(t, b.count(t, `SELECT count(*) FROM inner_audit_sightings`), "the grace of the audit begins anew")
+	require.Zero(t, b.count(t, `SELECT count(*) FROM inner_audit_sightings`), "the grace period of the audit starts again")
 	requireKind(t, job.Parked, b.deploy(t, 22, v))
 	require.Equal(t, 1, b.logged.Len())
 }
@@ -85,7 +85,7 @@ func TestTaskIDReusedAfterRestoreIsADifferentTask(t *testing.T) {
 	before := b.origin(t)
 	requireKind(t, job.Parked, b.syncSecret(t, 2, `{"B":"2"}`))
 	require.Equal(t, map[string]string{"B": "2"}, b.secret(t))
-	require.NotEqual(t, before.Database, b.origin(t).Database, "else nobody could tell its outcome from that of the other one")
+	require.NotEqual(t, before.Database, b.origin(t).Database, "the outcomes of both tasks must differ")
 	b.record(t, v, 2, "")
 	require.NoError(t, b.syncSecret(t, 2, `{"B":null}`))
 }
@@ -107,7 +107,7 @@ func TestMarkedRestoreRestartsEveryTask(t *testing.T) {
 	requireKind(t, job.Parked, b.deploy(t, 1, v))
 	b.record(t, v, 1, "")
 	require.NoError(t, b.deploy(t, 1, v))
-	require.Zero(t, b.logged.Len(), "nothing had to be noticed")
+	require.Zero(t, b.logged.Len(), "the restore was already marked")
 }
 
 func TestVersionIDReusedAfterRestoreIsADifferentVersion(t *testing.T) {
@@ -121,7 +121,7 @@ func TestVersionIDReusedAfterRestoreIsADifferentVersion(t *testing.T) {
 	_, err := database.Restored(t.Context(), b.db.DB, b.identity(t))
 	require.NoError(t, err)
 	requireKind(t, job.Parked, b.syncEnv(t, 2))
-	require.Equal(t, fmt.Sprintf("app:1 version %d task 2", first), b.app(t), "the version that serves by the rows")
+	require.Equal(t, fmt.Sprintf("app:1 version %d task 2", first), b.app(t), "the active version of the rows")
 
 	b.exec(t, `UPDATE workers SET active_version_id = NULL`)
 	requireKind(t, job.Parked, b.deploy(t, 3, second))
@@ -129,7 +129,7 @@ func TestVersionIDReusedAfterRestoreIsADifferentVersion(t *testing.T) {
 	_, err = database.Restored(t.Context(), b.db.DB, b.identity(t))
 	require.NoError(t, err)
 	requireKind(t, job.Parked, b.deploy(t, 4, first))
-	require.Equal(t, fmt.Sprintf("app:1 version %d task 4", first), b.app(t), "what failed since supersedes nothing")
+	require.Equal(t, fmt.Sprintf("app:1 version %d task 4", first), b.app(t), "a failed version supersedes nothing")
 }
 
 func TestOutcomeLostByRestoreIsRecordedAgain(t *testing.T) {
@@ -143,11 +143,11 @@ func TestOutcomeLostByRestoreIsRecordedAgain(t *testing.T) {
 	b.exec(t, `UPDATE workers SET status = 'loading', active_version_id = NULL`)
 	before := b.identity(t)
 	requireKind(t, job.Parked, b.deploy(t, 1, v))
-	require.NotEqual(t, before, b.origin(t).Database, "a WorkerApp that carries another id has its outcome recorded")
+	require.NotEqual(t, before, b.origin(t).Database, "the outcome of a WorkerApp with another database id is recorded")
 	b.record(t, v, 1, "")
 	require.NoError(t, b.deploy(t, 1, v))
 
-	// The same of a change of the environment.
+	// The same for a change of the environment.
 	requireKind(t, job.Parked, b.syncEnv(t, 2))
 	b.record(t, v, 2, "")
 	b.writeStatus(t, v, 2, workerapp.Running, "")
@@ -180,7 +180,7 @@ func TestOutcomeOfOtherDatabaseIsNotRecorded(t *testing.T) {
 	require.NoError(t, b.recorder.Record(t.Context(), outcome))
 	require.Equal(t, []string{"unloaded", fmt.Sprintf("%d loading", v)}, b.rows(t))
 	require.Equal(t, []string{`worker.restore_worker {"worker_id":"w1","user_uid":"u1"}`}, b.queue.accepted)
-	require.Len(t, b.queue.resumed, 1, "a task that waits for another outcome begins anew")
+	require.Len(t, b.queue.resumed, 1, "a parked task of another outcome is resumed")
 	outcome.WorkerID = "unknown"
 	require.NoError(t, b.recorder.Record(t.Context(), outcome))
 	require.Len(t, b.queue.accepted, 1)
@@ -190,10 +190,10 @@ func TestAuditReportsWorkerAppOfOtherDatabaseAsMissing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.rollOut(t, "app:1", 1, "")
-	ours, foreign := []string{"w-w1-u1 u1 w1 worker/u1/w1 [WorkerApp]"}, []string{"w-w1-u1 u1 w1 worker/u1/w1 [WorkerApp of another database]"}
+	ours, other := []string{"w-w1-u1 u1 w1 worker/u1/w1 [WorkerApp]"}, []string{"w-w1-u1 u1 w1 worker/u1/w1 [WorkerApp of another database]"}
 	require.Equal(t, ours, b.listActual(t))
 	b.restoreOlderDatabase(t)
-	require.Equal(t, foreign, b.listActual(t), "at a version that is not there")
+	require.Equal(t, other, b.listActual(t), "the version does not exist")
 	b.exec(t, `UPDATE workers SET active_version_id = `+fmt.Sprint(v))
 	require.NoError(t, b.inventory.Repair(t.Context(), inventory.Desired{ID: "w1", Owner: "u1"}, inventory.Drift{Missing: []string{"WorkerApp"}}))
 	require.NoError(t, b.run(t, "worker.restore_worker", 23, ""))
@@ -202,7 +202,7 @@ func TestAuditReportsWorkerAppOfOtherDatabaseAsMissing(t *testing.T) {
 	done, err := database.Restored(t.Context(), b.db.DB, b.identity(t))
 	require.NoError(t, err)
 	require.True(t, done)
-	require.Equal(t, foreign, b.listActual(t), "of another id")
+	require.Equal(t, other, b.listActual(t), "the database has a new id")
 	require.NoError(t, b.run(t, "worker.restore_worker", 24, ""))
 	require.Equal(t, ours, b.listActual(t))
 }

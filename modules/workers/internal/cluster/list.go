@@ -18,31 +18,31 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// pageSize is the number of objects that are asked for at once.
+// pageSize is the number of objects per list request.
 const pageSize = 500
 
-// The two kinds of part beside workerapp.Objects, whose parts are named by their kind.
+// Kinds of parts besides those of workerapp.Objects, which are named by their kind.
 const (
 	WorkerAppPart = "WorkerApp"
-	// ForeignPart is a WorkerApp that was written for a version or a task that the database does not have.
+	// OtherDatabasePart is a WorkerApp that was written for a version or a task that the database does not have.
 	OtherDatabasePart = "WorkerApp of another database"
 )
 
 // Part is one object of a worker.
 type Part struct {
 	WorkerID, OwnerID string
-	// Name is N of the contract, not the object's own name.
+	// Name is the name shared by all objects of the worker (N in the contract), not the object's own name.
 	Name, Kind string
-	// Origin is what a WorkerApp was written for.
+	// Origin names the version and the task of a WorkerApp.
 	Origin workerapp.Origin
-	// Ref is where the object is.
+	// Ref is the object's resource, namespace and name.
 	Ref kube.Ref
-	// Deleting is true while it is on its way out, which those Finalizers hold up.
+	// Deleting is true once the object has a deletion timestamp; Finalizers are the finalizers that remain.
 	Deleting   bool
 	Finalizers []string
 }
 
-// Lister lists what there is of workers, from the API server itself.
+// Lister lists the objects of workers, from the API server and not from a cache.
 type Lister struct {
 	clients    *kube.Clients
 	domain     string
@@ -54,8 +54,8 @@ func NewLister(clients *kube.Clients, c *config.Config) *Lister {
 	return &Lister{clients: clients, domain: c.Domain, namespaces: c.Kubernetes.Namespaces}
 }
 
-// Parts hands every part of every worker to page. It returns nil only when all were handed over: a page that fails, or a
-// continuation that expired, is an error.
+// List calls page with every part of every worker. It returns nil only after a complete list: a page that fails, or an
+// expired continue token, is an error.
 func (l *Lister) List(ctx context.Context, page func([]Part) error) error {
 	err := forEachPage("", l.workerAppPages(ctx), page)
 	if err != nil {
@@ -68,7 +68,7 @@ func (l *Lister) List(ctx context.Context, page func([]Part) error) error {
 	})
 }
 
-// of returns every part of one worker beside its WorkerApp.
+// listWorker returns every part of one worker except its WorkerApp.
 func (l *Lister) listWorker(ctx context.Context, workerID, ownerID string) (all []Part, err error) {
 	selector := metav1.FormatLabelSelector(metav1.SetAsLabelSelector(workerapp.Labels(workerID, ownerID)))
 	err = l.workerObjects(ctx, selector, func(parts []Part) error {
@@ -78,7 +78,7 @@ func (l *Lister) listWorker(ctx context.Context, workerID, ownerID string) (all 
 	return all, err
 }
 
-// objects hands over what of the selected objects Inner made, kind after kind.
+// listObjects calls page with the selected objects that Inner manages, kind by kind.
 func (l *Lister) workerObjects(ctx context.Context, selector string, page func([]Part) error) error {
 	unmanaged := map[string]bool{}
 	for _, kind := range workerapp.Objects() {
@@ -98,12 +98,12 @@ func (l *Lister) workerObjects(ctx context.Context, selector string, page func([
 	return nil
 }
 
-// items returns a page of objects of one kind: what tells whose they are, and of those that may hold a secret no more than that.
+// listItems returns a page of objects of one kind. Of kinds that may hold secrets it reads only the metadata.
 func (l *Lister) listItems(ctx context.Context, kind workerapp.Object, options metav1.ListOptions) (items []metav1.Object, next string, err error) {
 	if kind.Ingress || kind.Kind == serviceKind {
 		list, err := l.clients.List(ctx, kind.Resource, l.namespace(kind), options)
 		if apierrors.IsNotFound(err) {
-			return nil, "", nil // the cluster does not know the kind
+			return nil, "", nil // the cluster does not have the kind
 		}
 		if err != nil {
 			return nil, "", err
@@ -156,8 +156,8 @@ func forEachPage(selector string, list func(metav1.ListOptions) (parts []Part, n
 	}
 }
 
-// workerApps takes a WorkerApp for ours when its name is the one that its ids give. One that is on its way out counts as
-// there: its deletion is under way.
+// workerAppPages lists the WorkerApps whose names are built from their ids. A WorkerApp that is being deleted is listed as
+// existing.
 func (l *Lister) workerAppPages(ctx context.Context) func(metav1.ListOptions) (parts []Part, next string, err error) {
 	return func(options metav1.ListOptions) (parts []Part, next string, err error) {
 		list, err := l.clients.List(ctx, workerapp.Resource(), l.namespaces.Worker, options)
@@ -183,9 +183,10 @@ func validIDs(workerID, ownerID string) bool {
 
 const serviceKind = "Service"
 
-// ours tells whether Inner made an object that carries a worker's labels: others copy labels, and another platform may have the
-// same names in a shared ingress namespace. There a Service says by its target whose it is, and so whose the route of its name is; the
-// names of workers whose Service is another's are kept in others, until the routes come.
+// isManaged tells whether Inner made an object that carries a worker's labels. Users may copy labels, and another platform
+// may use the same names in a shared ingress namespace. There the target of a Service tells which platform it belongs to,
+// and with it the route of the same name; unmanaged holds the names of the workers whose Service is another platform's, for
+// the routes that are listed later.
 func (l *Lister) isManaged(kind workerapp.Object, item metav1.Object, unmanaged map[string]bool) bool {
 	n := item.GetLabels()[workerapp.AppLabel]
 	if n == "" || !kind.Named(item.GetName(), n) {
@@ -195,7 +196,7 @@ func (l *Lister) isManaged(kind workerapp.Object, item metav1.Object, unmanaged 
 	switch {
 	case !ok:
 		return true
-	case !kind.Ingress: // a Service, which has the worker's own name where an earlier release made it, or a user for himself
+	case !kind.Ingress: // an earlier release made a headless Service of this name; users may make others
 		return item.GetName() != n || specField(u, "clusterIP") == corev1.ClusterIPNone
 	case kind.Kind == serviceKind:
 		if strings.HasSuffix(specField(u, "externalName"), workerapp.ServiceSuffix(l.namespaces.Worker)) {
@@ -215,7 +216,7 @@ func specField(u *unstructured.Unstructured, name string) string {
 	return value
 }
 
-// serves tells whether a route is for a host of this platform's domain.
+// routesPlatformHost tells whether a route matches the worker's host in this platform's domain.
 func (l *Lister) routesPlatformHost(route *unstructured.Unstructured, n string) bool {
 	rules, _, err := unstructured.NestedSlice(route.Object, "spec", "routes")
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package desired reads what the rows wish of a worker, and works out what is to be changed for it. It is pure.
+// Package desired computes the desired state of a worker from its rows. It has no side effects.
 package desired
 
 import (
@@ -9,8 +9,8 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// Environment reads workers.env_json. A value that is not a string is taken as its JSON text, since a pod sees strings only.
-// No error of this package tells a value.
+// Environment parses workers.env_json. A value that is not a string becomes its JSON text, since environment variables are
+// strings. No error of this package contains a value.
 func Environment(envJSON string) (map[string]string, error) {
 	if envJSON == "" {
 		return map[string]string{}, nil
@@ -30,7 +30,7 @@ func Environment(envJSON string) (map[string]string, error) {
 	return env, nil
 }
 
-// CheckEnvironment returns an error, for the worker's owner, where no pod can have the environment of env_json.
+// CheckEnvironment returns an error for the worker's owner when no pod can have the environment of env_json.
 func CheckEnvironment(envJSON string) error {
 	env, err := Environment(envJSON)
 	if err != nil {
@@ -39,7 +39,7 @@ func CheckEnvironment(envJSON string) error {
 	return workerapp.CheckVariables(env)
 }
 
-// SecretKeys reads workers.secrets_json: the names of the secrets that the worker shall have.
+// SecretKeys parses workers.secrets_json: the names of the secrets that the worker is to have.
 func SecretKeys(secretsJSON string) (map[string]bool, error) {
 	if secretsJSON == "" {
 		return map[string]bool{}, nil
@@ -55,8 +55,8 @@ func SecretKeys(secretsJSON string) (map[string]bool, error) {
 	return keys, nil
 }
 
-// Spec returns the WorkerApp's spec for a version of a worker. What the controller judges (quantities, port, image) is passed
-// on as it is.
+// Spec returns the WorkerApp's spec for a version of a worker. What the controller validates (quantities, port, image) is
+// copied as it is.
 func Spec(w *ent.Worker, v *ent.WorkerDeployVersion) workerapp.Spec {
 	return workerapp.Spec{
 		WorkerID: w.Wid, OwnerID: w.UserUID, Image: v.Image, Port: int64(v.Port),

@@ -62,20 +62,20 @@ func TestDiffSecretReachesDesiredState(t *testing.T) {
 		set    map[string]string
 		remove []string
 	}{
-		"a new key":                         {nil, `["A"]`, map[string]*string{"A": text("1")}, map[string]string{"A": "1"}, nil},
-		"a new value":                       {map[string]string{"A": "0"}, `["A"]`, map[string]*string{"A": text("1")}, map[string]string{"A": "1"}, nil},
-		"the same value":                    {map[string]string{"A": "1"}, `["A"]`, map[string]*string{"A": text("1")}, map[string]string{}, nil},
-		"a deletion":                        {map[string]string{"A": "1", "B": "2"}, `["B"]`, map[string]*string{"A": text("")}, map[string]string{}, []string{"A"}},
-		"a late value of a deleted key":     {map[string]string{"A": "1"}, `[]`, map[string]*string{"A": text("2")}, map[string]string{}, []string{"A"}},
-		"a late deletion of a key set anew": {map[string]string{"A": "1"}, `["A"]`, map[string]*string{"A": text("")}, map[string]string{}, nil},
-		"an empty value of a key not held":  {nil, `["A"]`, map[string]*string{"A": text("")}, map[string]string{"A": ""}, nil},
-		"a value that was erased":           {map[string]string{"A": "1"}, `["A"]`, map[string]*string{"A": nil}, map[string]string{}, nil},
+		"a new key":                          {nil, `["A"]`, map[string]*string{"A": text("1")}, map[string]string{"A": "1"}, nil},
+		"a new value":                        {map[string]string{"A": "0"}, `["A"]`, map[string]*string{"A": text("1")}, map[string]string{"A": "1"}, nil},
+		"the same value":                     {map[string]string{"A": "1"}, `["A"]`, map[string]*string{"A": text("1")}, map[string]string{}, nil},
+		"a deletion":                         {map[string]string{"A": "1", "B": "2"}, `["B"]`, map[string]*string{"A": text("")}, map[string]string{}, []string{"A"}},
+		"a late value of a deleted key":      {map[string]string{"A": "1"}, `[]`, map[string]*string{"A": text("2")}, map[string]string{}, []string{"A"}},
+		"a late deletion of a key set again": {map[string]string{"A": "1"}, `["A"]`, map[string]*string{"A": text("")}, map[string]string{}, nil},
+		"an empty value of a missing key":    {nil, `["A"]`, map[string]*string{"A": text("")}, map[string]string{"A": ""}, nil},
+		"a value that was erased":            {map[string]string{"A": "1"}, `["A"]`, map[string]*string{"A": nil}, map[string]string{}, nil},
 		"the platform's keys": {
 			map[string]string{"RAYSAIL_UID": "u", "RAYSAIL_SECRET_KEY": "k", "COMBINATOR_API_ENDPOINT": "e"}, `["RAYSAIL_UID"]`,
 			map[string]*string{"RAYSAIL_UID": text("x"), "RAYSAIL_SECRET_KEY": text("")}, map[string]string{}, nil,
 		},
-		"a key of a stranger":           {map[string]string{"B": "1", "C": "1"}, ``, nil, map[string]string{}, []string{"B", "C"}},
-		"a bad name that is not wished": {nil, `[]`, map[string]*string{"1 2": text("x")}, map[string]string{}, nil},
+		"a key that is not desired":           {map[string]string{"B": "1", "C": "1"}, ``, nil, map[string]string{}, []string{"B", "C"}},
+		"an invalid name that is not desired": {nil, `[]`, map[string]*string{"1 2": text("x")}, map[string]string{}, nil},
 	} {
 		keys, err := desired.SecretKeys(c.keys)
 		require.NoError(t, err, name)

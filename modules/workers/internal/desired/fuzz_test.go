@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/modules/workers/internal/desired"
 )
 
-// FuzzColumns reads what a user may have had written to the JSON columns of workers. A fault may tell a variable's name,
+// FuzzColumns parses what a user may have stored in the JSON columns of workers. An error may contain a variable's name,
 // never a value.
 func FuzzColumns(f *testing.F) {
 	for _, seed := range []string{
@@ -35,7 +35,7 @@ func FuzzColumns(f *testing.F) {
 	})
 }
 
-// namesHold tells that text stands in a name of the column's variables, and not in a value only.
+// nameContains tells whether the name of one of the column's variables contains text.
 func nameContains(column, text string) bool {
 	var variables map[string]json.RawMessage
 	if json.Unmarshal([]byte(column), &variables) != nil {

@@ -17,7 +17,7 @@ import (
 	"app238.com/inner/modules/workers/internal/store"
 )
 
-// maxImage is the length of worker_deploy_versions.image.
+// maxImage is the length of the column worker_deploy_versions.image.
 const maxImage = 512
 
 // imageReference is the form of a container image's name: registry and path, tag, digest.
@@ -64,7 +64,7 @@ func (d deployRequest) validate() error {
 	return nil
 }
 
-// deployReceipt is the answer: version and task are committed.
+// deployResponse is the response after the commit of version and task.
 type deployResponse struct {
 	WorkerID  string `json:"worker_id"`
 	VersionID int    `json:"version_id"`
@@ -72,7 +72,7 @@ type deployResponse struct {
 	Status    string `json:"status"`
 }
 
-// deploy serves POST /api/worker/deploy: the version and its task are written in one transaction.
+// deploy serves POST /api/worker/deploy: it inserts the version and its task in one transaction.
 func (a *API) deploy(w http.ResponseWriter, r *http.Request) error {
 	key, err := server.IdempotencyKey(r)
 	if err != nil {
@@ -98,8 +98,8 @@ func (a *API) deploy(w http.ResponseWriter, r *http.Request) error {
 	return server.WriteJSON(w, http.StatusOK, response)
 }
 
-// taskKey returns the idempotency key of the task. Keys of requests for tasks hold no space and are shared by all clients;
-// these are a user's own, and never meet those.
+// idempotencyKey returns the idempotency key of the task. Keys that clients send for acceptTask contain no space and are
+// shared by all clients; these keys belong to one user and cannot collide with them.
 func (d deployRequest) idempotencyKey(key string) string {
 	if key == "" {
 		return ""
@@ -107,7 +107,7 @@ func (d deployRequest) idempotencyKey(key string) string {
 	return "deploy " + d.UserUID + " " + key
 }
 
-// record writes a version and its task, or finds those of an earlier request with the same key.
+// addVersion inserts a version and its task, or finds those of an earlier request with the same key.
 func (a *API) addVersion(ctx context.Context, body deployRequest, key string) (deployResponse, error) {
 	ref := jobs.Ref{WorkerID: body.WorkerID, UserUID: body.UserUID}
 	response := deployResponse{WorkerID: body.WorkerID, Status: store.Loading}
@@ -126,8 +126,8 @@ func (a *API) addVersion(ctx context.Context, body deployRequest, key string) (d
 	return response, err
 }
 
-// earlier returns task and version of the request that came first with a key, zeros where there was none, or
-// job.ErrKeyReused where it was about another worker.
+// findExisting returns the task and the version of an earlier request with the key, zeros when there was none, or
+// job.ErrKeyReused when that request named another worker.
 func (a *API) findExisting(ctx context.Context, tx *ent.Tx, key string, ref jobs.Ref) (task int64, version int, err error) {
 	if key == "" {
 		return 0, 0, nil

@@ -1,5 +1,5 @@
-// Package inventory is the workers' inventory for the audit: what there is of workers in the cluster, what their rows wish, and
-// which job mends the one or the other.
+// Package inventory is the workers' inventory for the audit: it lists actual and desired workers, and queues the jobs that
+// repair or delete them.
 package inventory
 
 import (
@@ -15,7 +15,7 @@ import (
 	"app238.com/inner/modules/workers/internal/store"
 )
 
-// Stock implements inventory.Loader.
+// Inventory implements inventory.Loader.
 type Inventory struct {
 	lister  *cluster.Lister
 	origins *origin.Origins
@@ -31,7 +31,7 @@ func New(l *cluster.Lister, o *origin.Origins, q job.Queue, r *store.Store) []in
 // Kind implements inventory.Inventory.
 func (s *Inventory) Kind() string { return "worker" }
 
-// World implements inventory.Inventory.
+// ListActual implements inventory.Inventory.
 func (s *Inventory) ListActual(ctx context.Context, page func([]inventory.Object) error) error {
 	return s.lister.List(ctx, func(parts []cluster.Part) error {
 		if err := s.markOtherDatabase(ctx, parts); err != nil {
@@ -47,8 +47,8 @@ func (s *Inventory) ListActual(ctx context.Context, page func([]inventory.Object
 	})
 }
 
-// markForeign has WorkerApps count as what they are that were written for a version or a task that the database does not have,
-// as after a restore: to their rows the WorkerApp is missing.
+// markOtherDatabase changes the kind of the WorkerApps that were written for a version or a task that the database does not
+// have, as after a restore: their rows then lack a WorkerApp.
 func (s *Inventory) markOtherDatabase(ctx context.Context, parts []cluster.Part) error {
 	var ids []int
 	for _, p := range parts {
@@ -76,7 +76,8 @@ func (s *Inventory) markOtherDatabase(ctx context.Context, parts []cluster.Part)
 	return nil
 }
 
-// Rows implements inventory.Inventory. A worker that has run needs its WorkerApp; the controller makes the rest of it.
+// ListDesired implements inventory.Inventory. A worker with an active version needs a WorkerApp; the controller makes its
+// other objects.
 func (s *Inventory) ListDesired(ctx context.Context, after int64, limit int) ([]inventory.Desired, error) {
 	found, err := s.store.ListDesired(ctx, int(after), limit)
 	return desired(found), err
@@ -102,8 +103,9 @@ func desired(found []store.Desired) []inventory.Desired {
 	return desired
 }
 
-// Repair implements inventory.Inventory. A version that is loading is deployed: its row is the wish, and the task is what was
-// lost. A worker that is loading without one waits for a change of its environment. A lost WorkerApp, or one of another database, is restored.
+// Repair implements inventory.Inventory. A loading version is deployed: its row is the desired state and only its task was
+// lost. A worker that is loading without a loading version gets a sync of its environment. A missing WorkerApp, or one of
+// another database, is restored.
 func (s *Inventory) Repair(ctx context.Context, desired inventory.Desired, failure inventory.Drift) error {
 	ref := jobs.Ref{WorkerID: desired.ID, UserUID: desired.Owner}
 	err := s.store.Repair(ctx, desired.ID, desired.Owner, func(ctx context.Context, tx *ent.Tx, missing store.Missing) (err error) {

@@ -11,7 +11,7 @@ import (
 // DeleteType is the job type of a deletion.
 const DeleteType = "worker.delete_worker_cr"
 
-// Delete is the payload: take this worker out of the cluster.
+// Delete is the payload: delete this worker from the cluster.
 type Delete struct{ Ref }
 
 type deletion struct{ Params }
@@ -21,7 +21,7 @@ func NewDelete(p Params) job.Definition {
 	return job.Define(job.Spec{Type: DeleteType, Aliases: []string{"DeleteWorkerCRJob", "DeleteWorkerCR"}}, deletion{p})
 }
 
-// Execute removes what there is of the worker, and ends when nothing is left. The row is usually gone by now, and the worker may
+// Execute deletes all objects of the worker, and ends when none remains. Usually the row is deleted already; the worker may
 // never have existed.
 func (d deletion) Execute(ctx context.Context, task job.Task, p Delete) error {
 	owned, err := d.Store.OwnedByOther(ctx, p.WorkerID, p.UserUID)
@@ -39,7 +39,7 @@ func (d deletion) Execute(ctx context.Context, task job.Task, p Delete) error {
 		return clusterError("deleting the worker's objects", err)
 	}
 	if err := d.Store.MarkDeleted(ctx, p.WorkerID, p.UserUID); err != nil {
-		return databaseError("marking the worker", err)
+		return databaseError("updating the worker", err)
 	}
 	if len(remaining) > 0 {
 		return &job.Error{Kind: job.Snooze, After: deletionPollInterval, Growing: true, Text: remainingText(remaining)}
@@ -47,7 +47,7 @@ func (d deletion) Execute(ctx context.Context, task job.Task, p Delete) error {
 	return nil
 }
 
-// leftText names what is still there, and what holds it.
+// remainingText names the objects that remain, and their finalizers.
 func remainingText(remaining []cluster.Part) string {
 	names := make([]string, len(remaining))
 	for i, part := range remaining {
@@ -56,8 +56,8 @@ func remainingText(remaining []cluster.Part) string {
 			names[i] += ", held by the finalizer " + strings.Join(part.Finalizers, " and ")
 		}
 	}
-	return "waiting until all of the worker is gone: " + strings.Join(names, "; ")
+	return "waiting for the deletion of the worker's objects: " + strings.Join(names, "; ")
 }
 
-// GiveUp has no row to write to: deletions are asked for after the row is gone.
+// OnDiscarded does nothing: deletions are requested after their row was deleted.
 func (d deletion) OnDiscarded(context.Context, job.Task, Delete, string) error { return nil }

@@ -17,7 +17,7 @@ import (
 // DeployType is the job type of a deploy.
 const DeployType = "worker.deploy_worker"
 
-// Deploy is the payload: bring this version of this worker to run.
+// Deploy is the payload: deploy this version of this worker.
 type Deploy struct {
 	Ref
 	VersionID int64 `json:"version_id"`
@@ -34,20 +34,20 @@ func (d Deploy) Validate() error {
 	return nil
 }
 
-// deletionWait is how soon a deploy looks again when the earlier WorkerApp of the same name is still being deleted.
+// deletionPollInterval is the time between two checks whether the previous WorkerApp of the same name is deleted.
 const deletionPollInterval = time.Second
 
-const deletionText = "waiting until the deleted worker of the same name is gone"
+const deletionText = "waiting for the deletion of the previous worker of the same name"
 
 type deploy struct{ Params }
 
-// NewDeploy defines the job: it writes the WorkerApp and parks until the controller has recorded the outcome.
+// NewDeploy defines the job: it applies the WorkerApp and parks until the controller has recorded the outcome.
 func NewDeploy(p Params) job.Definition {
 	return job.Define(job.Spec{Type: DeployType, Aliases: []string{"DeployWorkerJob", "DeployWorker"}}, deploy{p})
 }
 
-// Execute compares the rows with the WorkerApp, so that it can run again at any point: first it marks the rows and
-// applies; once the WorkerApp carries this task, the version's status tells how it ended.
+// Execute compares the rows with the WorkerApp, so that it can be repeated after any step: first it updates the rows and
+// applies the WorkerApp; once the WorkerApp names this task, the version's status is the result.
 func (d deploy) Execute(ctx context.Context, task job.Task, p Deploy) error {
 	w, v, err := d.findRows(ctx, p)
 	if err != nil {
@@ -84,9 +84,9 @@ func (d deploy) Execute(ctx context.Context, task job.Task, p Deploy) error {
 	return parked(p)
 }
 
-// overtaken returns the version that makes the deploy pointless, because it is newer and serves or is being rolled out; else 0.
-// One that the database does not have is no version. Of a version that has served before, it is not the age that counts but that
-// of the task: whoever asks for it wants to go back.
+// supersededBy returns the newer version that is active or being rolled out and makes this deploy pointless; else 0.
+// Versions that the database does not have are ignored. For a version that has served before, the order of the tasks decides
+// instead: a later task for it is a rollback.
 func (d deploy) supersededBy(
 	ctx context.Context, task job.Task, p Deploy, w *ent.Worker, v *ent.WorkerDeployVersion, app *cluster.State,
 ) (int64, error) {
@@ -110,18 +110,19 @@ func (d deploy) versionExists(ctx context.Context, w *ent.Worker, version int64)
 	return err == nil, err
 }
 
-// ended tells whether there is nothing to write, because the WorkerApp carries the version and this task or a later one, and
-// how the deploy ends. Where the rows were put back behind an outcome that was recorded, the rollout is asked for anew.
+// completed tells whether nothing is to be written, because the WorkerApp names the version and this task or a later one,
+// and returns the result of the deploy. When the rows were restored to a state before a recorded outcome, the rollout is
+// repeated.
 func (d deploy) completed(ctx context.Context, task job.Task, p Deploy, w *ent.Worker, v *ent.WorkerDeployVersion, app *cluster.State) (bool, error) {
 	switch {
 	case v.Status != store.Loading:
 		return true, resultOf(v)
 	case app.Task > task.ID:
-		return true, parked(p) // a change of the environment restarts the pods of this version
+		return true, parked(p) // a sync of the environment restarts the pods of this version
 	case !app.Recorded:
 		return false, nil
 	}
-	// The outcome was written to the rows before it was to the status: whoever has read that finds it in the rows.
+	// The outcome is written to the rows before the status, so an outcome in the status must be in the rows read now.
 	v, err := d.Store.Version(ctx, w, v.ID)
 	switch {
 	case err != nil:
@@ -130,7 +131,7 @@ func (d deploy) completed(ctx context.Context, task job.Task, p Deploy, w *ent.W
 		return true, resultOf(v)
 	}
 	if err := d.Origins.MarkRestored(ctx, p.OrderingKey(), app.Origin); err != nil {
-		return false, databaseError("giving the database a new id", err)
+		return false, databaseError("changing the id of the database", err)
 	}
 	app.Task = 0
 	return false, nil
@@ -140,24 +141,24 @@ func parked(p Deploy) error {
 	return job.NewParked(fmt.Sprintf("waiting for the pods of version %d to serve", p.VersionID))
 }
 
-// GiveUp writes the reason to the version, where the ids belong together and it has no outcome.
+// OnDiscarded writes the reason to the version, if the ids match and the version has no outcome.
 func (d deploy) OnDiscarded(ctx context.Context, task job.Task, p Deploy, reason string) error {
 	return d.recordDiscarded(ctx, task, p, reason)
 }
 
-// abandon leaves the worker's status to a later task where there is one.
+// recordDiscarded keeps the worker's status when a later task is going to write it.
 func (d deploy) recordDiscarded(ctx context.Context, task job.Task, p Deploy, reason string) error {
 	later, err := d.hasUnfinished(ctx, p.Ref, task.ID, StatusWriters()...)
 	if err != nil {
 		return err
 	}
 	if err := d.Store.RecordDiscarded(ctx, p.WorkerID, p.UserUID, int(p.VersionID), reason, later); err != nil {
-		return databaseError("marking the version", err)
+		return databaseError("updating the version", err)
 	}
 	return nil
 }
 
-// find reads the rows, and refuses ids that do not belong together before anything is written.
+// findRows reads the rows, and rejects ids that do not belong together before anything is written.
 func (d deploy) findRows(ctx context.Context, p Deploy) (*ent.Worker, *ent.WorkerDeployVersion, error) {
 	w, err := d.findWorker(ctx, p.Ref)
 	if err != nil {
@@ -176,7 +177,7 @@ func (d deploy) findRows(ctx context.Context, p Deploy) (*ent.Worker, *ent.Worke
 	return nil, nil, databaseError("reading the version", err)
 }
 
-// begin refuses what no pod can have, marks the rows as loading and ends what the deploy makes pointless.
+// start rejects an invalid environment or spec, marks the rows as loading and supersedes older deploys.
 func (d deploy) start(
 	ctx context.Context, task job.Task, p Deploy, w *ent.Worker, v *ent.WorkerDeployVersion, app *cluster.State,
 ) error {
@@ -187,7 +188,7 @@ func (d deploy) start(
 		return err
 	}
 	if err := d.Store.MarkLoading(ctx, w, v, int(app.Version)); err != nil {
-		return databaseError("marking the version", err)
+		return databaseError("updating the version", err)
 	}
 	if err := d.Queue.EndParked(ctx, p.OrderingKey(), task.ID, true, "superseded by a later deploy"); err != nil {
 		return databaseError("superseding older deploys", err)
@@ -195,7 +196,7 @@ func (d deploy) start(
 	return nil
 }
 
-// newer returns the version of a later deploy of the same worker that has not begun yet, if it is newer; else 0.
+// queuedNewer returns the version of a later deploy of the same worker that has not started yet, if it is newer; else 0.
 func (d deploy) queuedNewer(ctx context.Context, task job.Task, p Deploy, w *ent.Worker) (int64, error) {
 	info, err := d.Queue.Superseding(ctx, p.OrderingKey(), DeployType, task.ID)
 	if err != nil || info == nil {
@@ -214,7 +215,7 @@ func (d deploy) queuedNewer(ctx context.Context, task job.Task, p Deploy, w *ent
 	return later.VersionID, nil
 }
 
-// superseded ends a deploy that a newer version made pointless; err is that of looking for one.
+// endSuperseded ends a deploy that a newer version made pointless.
 func (d deploy) endSuperseded(ctx context.Context, task job.Task, p Deploy, newer int64, err error) error {
 	if err != nil {
 		return databaseError("looking for newer deploys", err)
@@ -226,7 +227,7 @@ func (d deploy) endSuperseded(ctx context.Context, task job.Task, p Deploy, newe
 	return job.NewSuperseded(text)
 }
 
-// outcome is how the task ends when the version has been recorded.
+// resultOf returns the result of the task from the recorded outcome of its version.
 func resultOf(v *ent.WorkerDeployVersion) error {
 	if v.Status == store.Success {
 		return nil

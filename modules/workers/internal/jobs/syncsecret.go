@@ -12,7 +12,7 @@ import (
 const SyncSecretType = "worker.sync_secret" //nolint:gosec // a job type, no credential
 
 // NewSyncSecret defines the job. Which keys exist is told by workers.secrets_json; the values come with the task and are
-// written to the worker's Secret, right before the first deploy too.
+// written to the worker's Secret, also before the first deploy.
 func NewSyncSecret(p Params) job.Definition {
 	return job.Define(job.Spec{Type: SyncSecretType, Aliases: []string{"SyncSecretJob", "SyncSecret"}}, sync{p, p.patchSecret})
 }
@@ -38,7 +38,7 @@ func (p Params) patchSecret(ctx context.Context, w *ent.Worker, s Sync) error {
 		err = p.Secrets.Create(ctx, s.WorkerID, s.UserUID, change.Set)
 	}
 	if err != nil {
-		return clusterError("writing the Secret", err) // the controller may have made or remade it meanwhile: tried again
+		return clusterError("writing the Secret", err) // a conflict with a write of the controller is retried
 	}
 	return nil
 }

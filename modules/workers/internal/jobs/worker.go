@@ -1,4 +1,4 @@
-// Package jobs holds the jobs of workers, one file a job type.
+// Package jobs holds the jobs of workers, one file per job type.
 package jobs
 
 import (
@@ -17,7 +17,7 @@ import (
 	"app238.com/inner/modules/workers/internal/store"
 )
 
-// Params are what the jobs of workers work with.
+// Params are the dependencies of the jobs.
 type Params struct {
 	fx.In
 
@@ -30,10 +30,11 @@ type Params struct {
 	Queue   job.Queue
 }
 
-// Settling returns the job types whose tasks write workers.status when they end.
+// StatusWriters returns the job types whose tasks write workers.status when they end.
 func StatusWriters() []string { return []string{DeployType, SyncEnvType, SyncSecretType} }
 
-// underWay tells whether a task of one of these types about the worker, accepted after the one with id after, has not ended.
+// hasUnfinished tells whether a task of one of these types about the worker, accepted after the task with the id after, is
+// unfinished.
 func (p Params) hasUnfinished(ctx context.Context, r Ref, after int64, types ...string) (bool, error) {
 	unfinished, err := p.Queue.Unfinished(ctx, r.OrderingKey(), after)
 	if err != nil {
@@ -42,8 +43,8 @@ func (p Params) hasUnfinished(ctx context.Context, r Ref, after int64, types ...
 	return slices.ContainsFunc(unfinished, func(t string) bool { return slices.Contains(types, t) }), nil
 }
 
-// app returns the state of a worker's WorkerApp, or nil where there is none. A task that the database does not have counts as
-// none: nothing is newer, and nothing has ended, for what it wrote.
+// findApp returns the state of a worker's WorkerApp, or nil when there is none. A task that the database does not have
+// counts as none: nothing that it wrote is newer or recorded.
 func (p Params) findApp(ctx context.Context, r Ref) (*cluster.State, error) {
 	app, err := p.Apps.Find(ctx, r.WorkerID, r.UserUID)
 	if err != nil {
@@ -60,13 +61,13 @@ func (p Params) findApp(ctx context.Context, r Ref) (*cluster.State, error) {
 		app.Task, app.Recorded = 0, false
 	}
 	if app.OtherDatabase = relation == origin.OtherDatabase; app.OtherDatabase {
-		app.Version = 0 // that number is another version's, if any's
+		app.Version = 0 // the number names another version, or none
 	}
 	return app, nil
 }
 
-// wished returns the version that a WorkerApp shall be at when no new one is asked for: the one that it is at, unless that
-// failed and another serves; nil where none ever ran.
+// desiredVersion returns the version that a WorkerApp is to have when no new one is requested: its present one, unless that
+// failed and another is active; nil when none ever ran.
 func (p Params) desiredVersion(ctx context.Context, w *ent.Worker, app *cluster.State) (*ent.WorkerDeployVersion, error) {
 	var ids []int
 	if app != nil {
@@ -91,7 +92,7 @@ func (p Params) desiredVersion(ctx context.Context, w *ent.Worker, app *cluster.
 	return last, nil
 }
 
-// spec returns what a version asks for, unless that is more than the operator lets a worker have.
+// checkedSpec returns the spec of a version, or a terminal error when it exceeds the operator's limits.
 func (p Params) checkedSpec(w *ent.Worker, v *ent.WorkerDeployVersion) (workerapp.Spec, error) {
 	spec := desired.Spec(w, v)
 	if err := spec.CheckLimits(p.Config.Controller.Limits); err != nil {
@@ -100,7 +101,7 @@ func (p Params) checkedSpec(w *ent.Worker, v *ent.WorkerDeployVersion) (workerap
 	return spec, nil
 }
 
-// apply writes the WorkerApp for a version, on behalf of a task.
+// applyVersion applies the WorkerApp for a version, on behalf of a task.
 func (p Params) applyVersion(ctx context.Context, task job.Task, w *ent.Worker, v *ent.WorkerDeployVersion) error {
 	spec, err := p.checkedSpec(w, v)
 	if err != nil {
@@ -120,7 +121,7 @@ func (p Params) applySpec(ctx context.Context, task job.Task, w *ent.Worker, v *
 	return nil
 }
 
-// worker returns the row of a worker, or a permanent error when the ids do not belong together.
+// findWorker returns the row of a worker, or a terminal error when the ids do not belong together.
 func (p Params) findWorker(ctx context.Context, r Ref) (*ent.Worker, error) {
 	w, err := p.Store.Worker(ctx, r.WorkerID, r.UserUID)
 	switch {

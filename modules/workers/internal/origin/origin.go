@@ -1,5 +1,6 @@
-// Package origin tells whether the numbers that a WorkerApp carries are those of the database as it is now. A database may be
-// put back to an older state while the cluster lives on: then it gives the same numbers to other versions and tasks.
+// Package origin tells whether the version and the task that a WorkerApp names are those of the database as it is now. A
+// database may be restored to an older state while the cluster lives on: then it gives the same numbers to other versions
+// and tasks.
 package origin
 
 import (
@@ -16,20 +17,20 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Standing is how a WorkerApp's numbers stand to the database.
+// Relation is how a WorkerApp's origin relates to the database.
 type Relation int
 
-// The standings.
+// The relations.
 const (
-	// Known: the database has the task, and every number compares with its rows.
+	// Known: the database has the task, so that its numbers can be compared with the rows.
 	Known Relation = iota
-	// Removed: the database may have had the task and removed it after its retention.
+	// Expired: the database may have had the task and deleted it after its retention.
 	Expired
-	// Foreign: the WorkerApp was written for another database, or for this one before it was put back.
+	// OtherDatabase: the WorkerApp was written for another database, or for this one before a restore.
 	OtherDatabase
 )
 
-// ErrNoTask says that the database has no such task about this worker: it was put back while the task ran.
+// ErrNoTask says that the database has no such task about this worker: it was restored while the task ran.
 var ErrNoTask = errors.New("the database does not have the task any more")
 
 // Origins compares WorkerApps with the database.
@@ -45,7 +46,7 @@ func New(db *sql.DB, q job.Queue, log *zap.Logger, c *config.Config) *Origins {
 	return &Origins{db: db, queue: q, log: log.Named("job"), timeout: c.Database.StatementTimeout}
 }
 
-// Of returns what a WorkerApp is to carry that a task about the worker with this ordering key writes. It returns ErrNoTask where
+// ForTask returns the origin of a WorkerApp that a task about the worker with this ordering key writes, or ErrNoTask when
 // the database does not have the task.
 func (o *Origins) ForTask(ctx context.Context, key string, version, task int64) (workerapp.Origin, error) {
 	accepted, err := o.queue.Acceptance(ctx, task)
@@ -59,8 +60,8 @@ func (o *Origins) ForTask(ctx context.Context, key string, version, task int64) 
 	return workerapp.Origin{Version: version, Task: task, Accepted: accepted.At, Database: id}, err
 }
 
-// Judge tells how the numbers of the WorkerApp with this ordering key stand. Where they show that the database was put back, it
-// is given a new id, so that what else the cluster carries of it is Foreign too.
+// Compare returns the relation of the WorkerApp with this ordering key. When its numbers prove that the database was
+// restored, the database gets a new id, so that all other origins of its past are OtherDatabase too.
 func (o *Origins) Compare(ctx context.Context, key string, at workerapp.Origin) (Relation, error) {
 	id, err := o.identity(ctx)
 	switch {
@@ -83,7 +84,8 @@ func (o *Origins) Compare(ctx context.Context, key string, at workerapp.Origin) 
 	return OtherDatabase, o.markRestored(ctx, id, key, at)
 }
 
-// LostOutcome is for a WorkerApp whose outcome is recorded and not in the rows: they were put back since.
+// MarkRestored gives the database a new id because a recorded outcome of the WorkerApp is missing from the rows: they were
+// restored to an older state.
 func (o *Origins) MarkRestored(ctx context.Context, key string, at workerapp.Origin) error {
 	id, err := o.identity(ctx)
 	if err != nil {
@@ -97,19 +99,19 @@ func (o *Origins) markRestored(ctx context.Context, old, key string, at workerap
 	defer cancel()
 	done, err := database.Restored(ctx, o.db, old)
 	if done {
-		o.log.Warn("the cluster carries what this database does not have: the database was restored and has a new id",
+		o.log.Warn("the database was restored: a WorkerApp names a version or task that it does not have; the database has a new id now",
 			zap.String("key", key), zap.Int64("version", at.Version), zap.Int64("task", at.Task))
 	}
 	return err
 }
 
-// Survey is what many WorkerApps are compared with at once.
+// Snapshot is the state of the database with which many WorkerApps are compared.
 type Snapshot struct {
 	database string
 	newest   int64
 }
 
-// Survey looks at the database.
+// Snapshot reads the state of the database.
 func (o *Origins) Snapshot(ctx context.Context) (Snapshot, error) {
 	newest, err := o.queue.Acceptance(ctx, 0)
 	if err != nil {
@@ -119,7 +121,8 @@ func (o *Origins) Snapshot(ctx context.Context) (Snapshot, error) {
 	return Snapshot{database: id, newest: newest.Newest}, err
 }
 
-// Foreign tells whether a WorkerApp that was read before the Survey is certainly Foreign. It changes nothing.
+// IsOtherDatabase tells whether a WorkerApp that was read before the snapshot is certainly of another database. It changes
+// nothing.
 func (s Snapshot) IsOtherDatabase(at workerapp.Origin) bool {
 	return at.Database != "" && at.Database != s.database || at.Task > s.newest
 }

@@ -1,5 +1,5 @@
-// Package outcome is the workers' side of a rollout: it tells the controller what the rows wish the pods to see, and
-// writes to the rows how a rollout ended.
+// Package outcome implements the controller's seam: it returns the desired environment of a worker's pods, and records the
+// outcomes of rollouts in the rows.
 package outcome
 
 import (
@@ -18,7 +18,7 @@ import (
 	"app238.com/inner/modules/workers/internal/store"
 )
 
-// Outcome implements rollout.Source and rollout.Recorder.
+// Recorder implements rollout.Source and rollout.Recorder.
 type Recorder struct {
 	store   *store.Store
 	origins *origin.Origins
@@ -26,7 +26,7 @@ type Recorder struct {
 	metrics *metrics.Metrics
 }
 
-// New returns an Outcome.
+// New returns a Recorder.
 func New(r *store.Store, o *origin.Origins, q job.Queue, m *metrics.Metrics) *Recorder {
 	return &Recorder{store: r, origins: o, queue: q, metrics: m}
 }
@@ -55,8 +55,8 @@ func asNoOwner(err error) error {
 	return err
 }
 
-// Record implements rollout.Recorder: it writes the rows, then lets the parked tasks look at them. A success after a
-// failure heals the task too; a failure has the version restored that served before.
+// Record implements rollout.Recorder: it updates the rows, then resumes the parked tasks. A success after a failure also
+// completes the failed task; a failure queues the restore of the active version.
 func (o *Recorder) Record(ctx context.Context, r rollout.Outcome) error {
 	key := jobs.OrderingKey(r.WorkerID, r.OwnerID)
 	relation, err := o.origins.Compare(ctx, key, r.Origin)
@@ -77,7 +77,7 @@ func (o *Recorder) Record(ctx context.Context, r rollout.Outcome) error {
 		}
 		o.metrics.Rollouts.WithLabelValues(metrics.Running).Inc()
 		if err := o.queue.Heal(ctx, r.Task); err != nil {
-			return fmt.Errorf("heal task %d: %w", r.Task, err)
+			return fmt.Errorf("complete the failed task %d: %w", r.Task, err)
 		}
 		return o.queue.Resume(ctx, key)
 	}
@@ -89,7 +89,7 @@ func (o *Recorder) Record(ctx context.Context, r rollout.Outcome) error {
 		return fmt.Errorf("record version %d: %w", r.Version, err)
 	}
 	o.metrics.Rollouts.WithLabelValues(metrics.Failed).Inc()
-	// The task is woken before the restore is accepted: so it is the first to run, and sees its own WorkerApp.
+	// The task is resumed before the restore is accepted, so that it runs first and finds its own WorkerApp.
 	if err := o.queue.Resume(ctx, key); err != nil {
 		return err
 	}
@@ -103,7 +103,8 @@ func (o *Recorder) Record(ctx context.Context, r rollout.Outcome) error {
 	return nil
 }
 
-// broke is for a version that had run before it failed. There is nothing to go back to that its owner would expect.
+// recordLaterFailure is for a version that failed after it had succeeded. It is not rolled back: its owner does not expect
+// an older version.
 func (o *Recorder) recordLaterFailure(ctx context.Context, key string, r rollout.Outcome, keepStatus bool) error {
 	reason := fmt.Sprintf("since %s: %s", r.Since.UTC().Format(time.RFC3339), r.Reason)
 	if err := o.store.RecordLaterFailure(ctx, r.WorkerID, r.OwnerID, int(r.Version), reason, r.Serving, keepStatus); err != nil {
@@ -116,13 +117,13 @@ func (o *Recorder) recordLaterFailure(ctx context.Context, key string, r rollout
 func (o *Recorder) queueRestore(ctx context.Context, r rollout.Outcome) error {
 	restore := jobs.Restore{Ref: jobs.Ref{WorkerID: r.WorkerID, UserUID: r.OwnerID}}
 	if _, err := o.queue.Accept(ctx, jobs.RestoreType, restore); err != nil {
-		return fmt.Errorf("have the last good version restored: %w", err)
+		return fmt.Errorf("queue the restore of the active version: %w", err)
 	}
 	return nil
 }
 
-// foreign is for an outcome of a version and a task of another database: the rows know nothing of it. Their own tasks write the
-// WorkerApp anew, or a restore does.
+// handleOtherDatabase is for an outcome of a version and a task of another database, which the rows do not have. Unfinished
+// tasks of the worker apply the WorkerApp again, or a restore does.
 func (o *Recorder) handleOtherDatabase(ctx context.Context, key string, r rollout.Outcome) error {
 	_, err := o.store.Worker(ctx, r.WorkerID, r.OwnerID)
 	if errors.Is(err, store.ErrNoWorker) {

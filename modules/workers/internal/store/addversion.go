@@ -8,19 +8,19 @@ import (
 	"app238.com/inner/ent/workerdeployversion"
 )
 
-// NewVersion is a version of a worker that is to be deployed.
+// NewVersion is a version of a worker that is to be inserted.
 type NewVersion struct {
 	WorkerID, UserUID, Image string
 	Port                     int
-	// Earlier returns the version that an earlier, equal request made, 0 where there was none. It is asked while the worker
-	// is locked, so that of two such requests the second finds what the first has committed.
+	// FindExisting returns the version that an earlier equal request inserted, 0 when there was none. It is called while the
+	// worker is locked, so that the second of two such requests finds what the first has committed.
 	FindExisting func(ctx context.Context, tx *ent.Tx) (version int, err error)
-	// Also writes rows of its own in the transaction in which the version is made.
+	// AfterInsert writes further rows in the transaction that inserts the version.
 	AfterInsert func(ctx context.Context, tx *ent.Tx, version int) error
 }
 
-// AddVersion inserts a version and marks its worker as loading, unless the version is there already. It returns ErrNoWorker
-// where the worker is not this user's, and ErrOtherVersion where the earlier request was for something else.
+// AddVersion inserts a version and marks its worker as loading, unless the version exists. It returns ErrNoWorker when the
+// worker is not this user's, and ErrVersionMismatch when the earlier request was for another image or port.
 func (s *Store) AddVersion(ctx context.Context, n NewVersion) (version int, err error) {
 	err = s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
 		w, err := tx.Worker.Query().Where(worker.Wid(n.WorkerID), worker.UserUID(n.UserUID)).ForUpdate().Only(ctx)
@@ -28,7 +28,7 @@ func (s *Store) AddVersion(ctx context.Context, n NewVersion) (version int, err 
 			return err
 		}
 		deleted := err != nil
-		// What was promised is answered even when the worker was deleted meanwhile.
+		// An earlier request is answered even when its worker was deleted since.
 		if version, err = n.FindExisting(ctx, tx); err != nil {
 			return err
 		}
@@ -52,8 +52,8 @@ func (s *Store) AddVersion(ctx context.Context, n NewVersion) (version int, err 
 	return version, err
 }
 
-// compare returns ErrOtherVersion where an earlier version is not what is asked for. One that was deleted with its worker
-// cannot be compared any more.
+// checkSame returns ErrVersionMismatch when an existing version has another image or port. A version that was deleted with
+// its worker cannot be compared.
 func (n NewVersion) checkSame(ctx context.Context, tx *ent.Tx, version int) error {
 	v, err := tx.WorkerDeployVersion.Query().Where(workerdeployversion.ID(version)).Only(ctx)
 	switch {

@@ -12,23 +12,24 @@ import (
 	"app238.com/inner/ent/workerdeployversion"
 )
 
-// Wish is a worker's row as the audit looks at it.
+// Desired is the row of a worker for the audit.
 type Desired struct {
 	Row              int
 	WorkerID, UserID string
-	// Deployed tells that a version has run, so that there must be a WorkerApp.
+	// Deployed tells whether a version has succeeded, so that a WorkerApp must exist.
 	Deployed bool
-	// Loading tells that the worker or one of its versions is loading; Since is when the youngest of these rows was made.
+	// Loading tells whether the worker or one of its versions is loading; Since is the creation time of the youngest of
+	// these rows.
 	Loading bool
 	Since   time.Time
 }
 
-// Wishes returns the workers with ids above after, at most limit, in ascending order.
+// ListDesired returns the workers with ids above after, at most limit, in ascending order.
 func (s *Store) ListDesired(ctx context.Context, after, limit int) ([]Desired, error) {
 	return s.listDesired(ctx, limit, worker.IDGT(after))
 }
 
-// Loading is Wishes for the workers that are loading, or of which a version is.
+// ListLoading is ListDesired for the workers that are loading or have a loading version.
 func (s *Store) ListLoading(ctx context.Context, after, limit int) ([]Desired, error) {
 	return s.listDesired(ctx, limit, worker.IDGT(after),
 		worker.Or(worker.Status(Loading), worker.HasVersionsWith(workerdeployversion.Status(Loading))))
@@ -63,7 +64,7 @@ func (s *Store) listDesired(ctx context.Context, limit int, filter ...predicate.
 	return desired, nil
 }
 
-// versionSum is the youngest version of a worker in one status.
+// versionSummary is the youngest version of a worker in one status.
 type versionSummary struct {
 	WorkerID int       `json:"worker_id"`
 	Status   string    `json:"status"`
@@ -77,7 +78,7 @@ func (s *Store) versionSummaries(ctx context.Context, workers []int) (summaries 
 	return summaries, err
 }
 
-// Versions returns those of these versions that exist, with the worker that each is of.
+// WorkersOfVersions returns the workers of those of these versions that exist, by version.
 func (s *Store) WorkersOfVersions(ctx context.Context, ids []int) (map[int64]Desired, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -94,15 +95,16 @@ func (s *Store) WorkersOfVersions(ctx context.Context, ids []int) (map[int64]Des
 	return workers, nil
 }
 
-// Lack is what a worker's rows wait for.
+// Missing tells what the rows of a worker lack.
 type Missing struct {
-	// Version is the newest version that is loading, 0 where none is.
+	// Version is the newest loading version, 0 when none is loading.
 	Version int
-	// Loading tells that the worker itself is; Deployed that a version of it has run.
+	// Loading tells whether the worker is loading, Deployed whether a version of it has succeeded.
 	Loading, Deployed bool
 }
 
-// Mend looks at a worker in a transaction in which also may write tasks. It does nothing where the worker is gone.
+// Repair calls work with what the rows of a worker lack, in one transaction in which work may queue tasks. It does nothing
+// when the worker was deleted.
 func (s *Store) Repair(ctx context.Context, workerID, userUID string, work func(ctx context.Context, tx *ent.Tx, missing Missing) error) error {
 	return s.updateWorker(ctx, workerID, userUID, func(ctx context.Context, tx *ent.Tx, w *ent.Worker) error {
 		missing := Missing{Loading: w.Status == Loading, Deployed: w.ActiveVersionID != nil}
@@ -119,7 +121,7 @@ func (s *Store) Repair(ctx context.Context, workerID, userUID string, work func(
 	})
 }
 
-// IfGone runs work in a transaction in which no such worker exists, and tells whether that was so.
+// IfDeleted runs work in a transaction in which no such worker exists, and tells whether it did.
 func (s *Store) IfDeleted(ctx context.Context, workerID, userUID string, work func(ctx context.Context, tx *ent.Tx) error) (deleted bool, err error) {
 	err = s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
 		exists, err := tx.Worker.Query().Where(worker.Wid(workerID), worker.UserUID(userUID)).Exist(ctx)

@@ -9,11 +9,11 @@ import (
 	"app238.com/inner/ent/workerdeployversion"
 )
 
-// The functions of this file write how something ended. Where leave is true a later task about the same worker is under
-// way: workers.status is that one's to write, and what belongs to the version alone is written.
+// The functions of this file record outcomes. With keepStatus a later task about the same worker is unfinished: it will
+// write workers.status, so only the columns of the version are written.
 
-// again begins the msg of a version that is deployed again after it had served, until it serves once more: its status does not
-// tell any more that it had.
+// redeployed begins the msg of a version that is deployed again after it had served, until it serves once more: its status
+// does not show any more that it had.
 const redeployed = "deployed again after it had served"
 
 // Served tells whether a version has ever been a success.
@@ -26,7 +26,7 @@ func Reason(v *ent.WorkerDeployVersion) string {
 	return strings.TrimPrefix(strings.TrimPrefix(v.Msg, redeployed), ": ")
 }
 
-// Succeeded records that every pod of a version serves. Rows that are gone are not an error: nobody wants to know.
+// RecordSuccess records that every pod of a version serves. Deleted rows are not an error.
 func (s *Store) RecordSuccess(ctx context.Context, workerID, userUID string, version int, keepStatus bool) error {
 	return s.updateRollout(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
 		if err := setVersion(ctx, tx, v, Success, ""); err != nil {
@@ -44,11 +44,11 @@ func (s *Store) RecordSuccess(ctx context.Context, workerID, userUID string, ver
 	})
 }
 
-// Failed records why a version does not run. It tells whether an earlier version served before, to which the worker is to
-// go back: then the worker stays active.
+// RecordFailure records why a version does not run. It tells whether the worker is to be rolled back to an earlier version
+// that served: then the worker stays active.
 //
-// A version that has run before fails anew where a change of the environment keeps its new pods from starting; its row is left,
-// since the old ones serve on, and the worker is in error. The reason is that of the change, whose task has it.
+// A version that has succeeded fails again when the new pods of a change of the environment do not start. Its row is kept,
+// since the old pods still serve, and the worker is in error; the reason is in the task of the change.
 func (s *Store) RecordFailure(ctx context.Context, workerID, userUID string, version int, reason string, keepStatus bool) (rollback bool, err error) {
 	err = s.updateRollout(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
 		rollback = w.ActiveVersionID != nil && *w.ActiveVersionID != v.ID
@@ -62,13 +62,13 @@ func (s *Store) RecordFailure(ctx context.Context, workerID, userUID string, ver
 		case w.Status == Loading && !keepStatus:
 			return setWorker(ctx, tx, w, Error)
 		}
-		return nil // it was put back to, and what is there serves on
+		return nil // the version was restored, and its old pods still serve
 	})
 	return rollback, err
 }
 
-// Broke records why a version that has run does not run any more. It keeps its success; its worker is in error where nothing
-// serves, else active.
+// RecordLaterFailure records why a version fails after it had succeeded. It keeps the status success; its worker is active
+// when some pod serves, else in error.
 func (s *Store) RecordLaterFailure(ctx context.Context, workerID, userUID string, version int, reason string, serving, keepStatus bool) error {
 	return s.updateRollout(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
 		status := Error
@@ -79,8 +79,8 @@ func (s *Store) RecordLaterFailure(ctx context.Context, workerID, userUID string
 	})
 }
 
-// Abandoned records that Inner gave up on a version before its rollout began to count. What served before serves on, without a
-// word of it where that is this version. A version that has an outcome keeps it.
+// RecordDiscarded records that the deploy of a version was discarded before its rollout began to count. The active version
+// serves on; when that is this version, it gets no message. A version that has an outcome keeps it.
 func (s *Store) RecordDiscarded(ctx context.Context, workerID, userUID string, version int, reason string, keepStatus bool) error {
 	return s.updateVersion(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
 		switch {
@@ -113,7 +113,7 @@ func setVersion(ctx context.Context, tx *ent.Tx, v *ent.WorkerDeployVersion, sta
 	return tx.WorkerDeployVersion.Update().Where(workerdeployversion.ID(v.ID)).SetStatus(status).SetMsg(msg).Exec(ctx)
 }
 
-// onRollout runs work on a worker and its version as onVersion does, unless the worker was deleted: its rollout may be told of late.
+// updateRollout is updateVersion, except that it does nothing when the worker was deleted: outcomes may arrive late.
 func (s *Store) updateRollout(ctx context.Context, workerID, userUID string, version int,
 	work func(context.Context, *ent.Tx, *ent.Worker, *ent.WorkerDeployVersion) error,
 ) error {
@@ -125,7 +125,7 @@ func (s *Store) updateRollout(ctx context.Context, workerID, userUID string, ver
 	})
 }
 
-// onVersion runs work on a worker and its version in one transaction, or does nothing when they are gone.
+// updateVersion runs work on a worker and its version in one transaction, or does nothing when one of them was deleted.
 func (s *Store) updateVersion(ctx context.Context, workerID, userUID string, version int,
 	work func(context.Context, *ent.Tx, *ent.Worker, *ent.WorkerDeployVersion) error,
 ) error {
@@ -142,8 +142,8 @@ func (s *Store) updateVersion(ctx context.Context, workerID, userUID string, ver
 	})
 }
 
-// onWorker runs work on a worker in one transaction, or does nothing when it is gone. The row lock makes two outcomes of one
-// worker follow each other.
+// updateWorker runs work on a worker in one transaction, or does nothing when the worker was deleted. The row lock
+// serializes the updates of one worker.
 func (s *Store) updateWorker(ctx context.Context, workerID, userUID string, work func(context.Context, *ent.Tx, *ent.Worker) error) error {
 	return s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
 		w, err := tx.Worker.Query().Where(worker.Wid(workerID), worker.UserUID(userUID)).ForUpdate().Only(ctx)

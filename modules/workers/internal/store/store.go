@@ -1,4 +1,4 @@
-// Package store reads and updates what the database wishes of workers: users, workers and worker_deploy_versions.
+// Package store reads and updates the rows of workers: users, workers and worker_deploy_versions.
 package store
 
 import (
@@ -22,25 +22,25 @@ const (
 	Error    = "error"
 )
 
-// Success is the value of worker_deploy_versions.status for a version that ran; the other two are Loading and Error.
+// Success is the status of a version that ran, in worker_deploy_versions.status; its other values are Loading and Error.
 const Success = "success"
 
-// The reasons why ids do not belong together.
+// Errors of ids that do not belong together.
 var (
 	ErrNoWorker  = errors.New("no such worker of this user")
 	ErrNoVersion = errors.New("no such version of this worker")
 	ErrNoUser    = errors.New("no such user")
-	// ErrOtherVersion says that a version has another image or port than a request that it is taken for.
+	// ErrVersionMismatch says that a version has another image or port than the request.
 	ErrVersionMismatch = errors.New("the version is of another request")
 )
 
-// Rows is the repository.
+// Store is the store of the rows of workers.
 type Store struct {
 	client  *ent.Client
 	timeout time.Duration
 }
 
-// New returns the repository.
+// New returns the store.
 func New(client *ent.Client, c *config.Config) *Store {
 	return &Store{client: client, timeout: c.Database.StatementTimeout}
 }
@@ -60,7 +60,7 @@ func findWorker(ctx context.Context, client *ent.WorkerClient, workerID, userUID
 	return found, err
 }
 
-// Taken tells whether the wid belongs to a worker of another user.
+// OwnedByOther tells whether the wid belongs to a worker of another user.
 func (s *Store) OwnedByOther(ctx context.Context, workerID, userUID string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -93,7 +93,7 @@ func (s *Store) SecretKey(ctx context.Context, userUID string) (string, error) {
 	return found.SecretKey, nil
 }
 
-// inTx runs work in one transaction within the time limit.
+// inTx runs work in one transaction within the statement timeout.
 func (s *Store) inTx(ctx context.Context, work func(ctx context.Context, tx *ent.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
