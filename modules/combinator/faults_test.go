@@ -34,7 +34,7 @@ func (f *faults) breakAt(n int, after bool) {
 
 func (f *faults) off() { f.breakAt(0, false) }
 
-// hit tells whether the chosen statement was reached.
+// hit reports whether the chosen statement was reached.
 func (f *faults) hit() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -45,7 +45,7 @@ func keys(t testing.TB, client *txnkv.Client, prefix string) []string {
 	return all
 }
 
-// namespaceThere tells whether a namespace of u1 and this platform is recorded and not deleted.
+// namespaceThere reports whether a namespace of u1 and this platform is recorded and not deleted.
 func (b *bundle) namespaceExists(rid string) bool {
 	b.t.Helper()
 	prefix, err := b.kv.Find(context.Background(), engine.Resource{UserUID: "u1", ResourceID: rid})

@@ -1,5 +1,5 @@
-// Package combinator makes and removes what users keep data in, SQL schemas and key-value namespaces, and serves the
-// Combinator pods: users' keys, reports of usage, and notices of what is gone.
+// Package combinator creates and deletes users' SQL schemas and key-value namespaces, and serves the Combinator pods: users'
+// secret keys, usage reports, and notices of deleted resources.
 package combinator
 
 import (
@@ -23,7 +23,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Module contributes the jobs, routes and readiness checks of combinator, and implements admin.Admin.
+// Module provides the jobs, routes, inventories and readiness checks of combinator, and implements admin.Admin.
 var Module = fx.Module("combinator",
 	fx.Provide(
 		fx.Annotate(store.New, fx.As(fx.Self()), fx.As(new(jobs.Store)), fx.As(new(admin.Admin))),

@@ -88,7 +88,7 @@ func (b *bundle) databaseExists() bool {
 	return len(column(b.t, b.admin(""), `SELECT datname FROM pg_database WHERE datname = $1`, b.database("u1"))) == 1
 }
 
-// databaseOpen tells whether anybody is let into the user's database.
+// databaseOpen reports whether anybody is let into the user's database.
 func (b *bundle) databaseOpen(uid string) bool {
 	b.t.Helper()
 	return len(column(b.t, b.admin(""), `SELECT datname FROM pg_database WHERE datname = $1 AND datallowconn`, b.database(uid))) == 1

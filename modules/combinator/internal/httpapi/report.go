@@ -13,7 +13,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/store"
 )
 
-// reportRequest is one report of the body of reportUsage.
+// reportRequest is one report in the body of reportUsage.
 type reportRequest struct {
 	UserID       string  `json:"user_id"`
 	ResourceID   string  `json:"resource_id"`
@@ -23,13 +23,14 @@ type reportRequest struct {
 	End          *string `json:"timespan_end"`
 }
 
-// Years that every database can keep, and no clock of a pod should be beyond.
+// Years that every database can store.
 const firstYear, lastYear = 1970, 9999
 
-// MaxDataChange bounds a report's change either way: what a number in JSON holds exactly for every client, 8 PiB.
+// MaxDataChange bounds the absolute value of a report's change, in bytes: 8 PiB, the largest integer that JSON numbers hold
+// exactly for every client.
 const MaxDataChange = 1<<53 - 1
 
-// check returns the report, or an error that names the field.
+// validate returns the report, or an error that names the field.
 func (q reportRequest) validate() (store.Report, error) {
 	r := store.Report{UserUID: q.UserID, ResourceID: q.ResourceID, ResourceType: q.ResourceType}
 	if err := identifier.Check("user_id", q.UserID); err != nil {
@@ -61,7 +62,7 @@ func (q reportRequest) validate() (store.Report, error) {
 	return r, nil
 }
 
-// moment reads a time as precisely as the database keeps it.
+// parseTime parses a time and truncates it to the precision of the database.
 func parseTime(field string, text *string) (time.Time, error) {
 	if text == nil {
 		return time.Time{}, fmt.Errorf("%s: required", field)
@@ -77,7 +78,7 @@ func parseTime(field string, text *string) (time.Time, error) {
 	return t, nil
 }
 
-// oneOrMany decodes an object or an array of objects.
+// reportList decodes one report or an array of reports.
 type reportList struct {
 	many bool
 	all  []reportRequest
@@ -103,7 +104,7 @@ func (o *reportList) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &o.all[0])
 }
 
-// where names a field of the body: within the report at an index, where there may be several.
+// fieldPath returns the path of a field in the body: with the index of its report in an array.
 func (o reportList) fieldPath(index int, text string) string {
 	if !o.many {
 		return text
@@ -111,7 +112,7 @@ func (o reportList) fieldPath(index int, text string) string {
 	return fmt.Sprintf("[%d].%s", index, text)
 }
 
-// check returns the reports, or an answer that names the field of the first one that is none.
+// validate returns the reports, or a 400 that names the field of the first invalid one.
 func (o reportList) validate() ([]store.Report, error) {
 	checked := make([]store.Report, len(o.all))
 	for i, q := range o.all {
@@ -124,7 +125,7 @@ func (o reportList) validate() ([]store.Report, error) {
 	return checked, nil
 }
 
-// report serves POST /api/combinator/reportUsage: all reports are written, or none.
+// report serves POST /api/combinator/reportUsage: it stores all reports or none.
 func (a *API) report(w http.ResponseWriter, r *http.Request) error {
 	var body reportList
 	if err := server.ReadJSON(r, &body); err != nil {

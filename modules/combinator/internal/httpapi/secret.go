@@ -27,7 +27,7 @@ func (a *API) Routes() []server.Route {
 	}
 }
 
-// secretAnswer is the answer of retrieveSecretByID. It has the key under both names that Combinators read.
+// secretResponse is the response of retrieveSecretByID. It has the key under both names that Combinators read.
 type secretResponse struct {
 	Secret    string             `json:"secret"`
 	SecretKey string             `json:"secret_key"`
@@ -39,7 +39,7 @@ type resourceResponse struct {
 	ResourceType string `json:"resource_type"`
 }
 
-// secret serves GET /api/combinator/retrieveSecretByID: a user's key and active resources, or the one that is asked for.
+// secret serves GET /api/combinator/retrieveSecretByID: a user's key and active resources, or one of them.
 func (a *API) secret(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	userUID, resourceID := query.Get("user_id"), query.Get("resource_id")
@@ -72,7 +72,7 @@ func (a *API) secret(w http.ResponseWriter, r *http.Request) error {
 	return server.WriteJSON(w, http.StatusOK, response)
 }
 
-// fault says what an error of the rows means for a client.
+// httpError maps an error of the store to the error of a response.
 func httpError(err error) error {
 	switch {
 	case errors.Is(err, store.ErrNoUser), errors.Is(err, store.ErrNoResource):

@@ -1,5 +1,5 @@
-// Package inventory is combinator's inventory for the audit: what the engines hold of resources, what their rows wish, and
-// which job mends the one or the other.
+// Package inventory is combinator's inventory for the audit: it lists actual and desired resources and tenants, and queues
+// the jobs that repair or delete them.
 package inventory
 
 import (
@@ -19,7 +19,7 @@ const (
 	namespacePart = "namespace"
 )
 
-// Stock implements inventory.Loader for the resources of one type.
+// Resources implements inventory.Loader for the resources of one type.
 type Resources struct {
 	kind, part     string
 	name           func(engine.Resource) string
@@ -29,7 +29,7 @@ type Resources struct {
 	store          *store.Store
 }
 
-// New returns the inventories of the engines that there are.
+// New returns the inventories of the configured engines.
 func New(r *store.Store, q job.Queue, rdb engine.RDB, kv engine.KV) []inventory.Inventory {
 	var all []inventory.Inventory
 	if rdb.Configured() && len(rdb.DesiredParts()) > 0 {
@@ -57,9 +57,10 @@ func New(r *store.Store, q job.Queue, rdb engine.RDB, kv engine.KV) []inventory.
 // Kind implements inventory.Inventory.
 func (s *Resources) Kind() string { return s.kind }
 
-// World implements inventory.Inventory. A schema is known by the mark that this platform left on it, a namespace by its record;
-// one that is deleted and only waits to be swept is none any more. What an earlier release made names no platform, and is this
-// one's where a row refers to it. What was begun and has no mark yet is known by its place.
+// ListActual implements inventory.Inventory. A schema is identified by the mark of this platform, a namespace by its record;
+// a deleted namespace that waits for its sweep is not listed. A resource of an earlier release names no platform and is this
+// one's when a row refers to it. A resource whose creation has begun and that has no mark yet is identified by its recorded
+// name.
 func (s *Resources) ListActual(ctx context.Context, page func([]inventory.Object) error) error {
 	err := s.list(ctx, func(found []engine.Found) error {
 		referenced, err := s.referenced(ctx, found)
@@ -95,14 +96,14 @@ func (s *Resources) ListActual(ctx context.Context, page func([]inventory.Object
 	}
 }
 
-// placesPage is how many places are read at once.
+// namesPageSize is the number of recorded names per query.
 const namesPageSize = 1000
 
 func (s *Resources) object(r engine.Resource, parts ...string) inventory.Object {
 	return inventory.Object{Name: s.name(r), Owner: r.UserUID, ID: r.ResourceID, Key: jobs.OrderingKey(r), Parts: parts}
 }
 
-// claimed returns which of the resources that name no platform a row refers to.
+// referenced returns which of the resources without a platform have a row.
 func (s *Resources) referenced(ctx context.Context, found []engine.Found) (map[engine.Resource]bool, error) {
 	var unclaimed []engine.Resource
 	for _, f := range found {
@@ -116,7 +117,7 @@ func (s *Resources) referenced(ctx context.Context, found []engine.Found) (map[e
 	return s.store.ReferencedResources(ctx, s.kind, unclaimed)
 }
 
-// Rows implements inventory.Inventory.
+// ListDesired implements inventory.Inventory.
 func (s *Resources) ListDesired(ctx context.Context, after int64, limit int) ([]inventory.Desired, error) {
 	found, err := s.store.ListDesired(ctx, s.kind, int(after), limit)
 	return s.desired(found), err
@@ -143,7 +144,8 @@ func (s *Resources) desired(found []*ent.CombinatorResource) []inventory.Desired
 	return desired
 }
 
-// Repair implements inventory.Inventory: what is loading or lost is made, which does nothing where it is there.
+// Repair implements inventory.Inventory: it queues the creation of a loading or missing resource, which does nothing when
+// the resource exists.
 func (s *Resources) Repair(ctx context.Context, desired inventory.Desired, _ inventory.Drift) error {
 	ref := jobs.Ref{UserUID: desired.Owner, ResourceID: desired.ID}
 	return s.enqueueIf(ctx, ref, func(status string) (string, job.Payload, error) {
@@ -167,7 +169,7 @@ func (s *Resources) Delete(ctx context.Context, object inventory.Object) error {
 	})
 }
 
-// decide queues the job that choose returns, if any, in the transaction in which the row was looked at.
+// enqueueIf queues the job that choose returns, if any, in the transaction that reads the row.
 func (s *Resources) enqueueIf(ctx context.Context, ref jobs.Ref, choose func(status string) (string, job.Payload, error)) error {
 	err := s.store.InTxWithStatus(ctx, ref.UserUID, ref.ResourceID, s.kind, func(ctx context.Context, tx *ent.Tx, status string) error {
 		jobType, payload, err := choose(status)

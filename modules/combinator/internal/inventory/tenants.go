@@ -11,10 +11,10 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// tenantsPage is how many users the engine is asked about at once.
+// tenantsPageSize is the number of users per query of the engine.
 const tenantsPageSize = 500
 
-// Tenants implements inventory.Inventory for what users have in the RDB engine beside schemas: roles and databases.
+// Tenants implements inventory.Inventory for users' roles and databases in the RDB engine.
 type Tenants struct {
 	rdb   engine.RDB
 	store *store.Store
@@ -24,9 +24,9 @@ type Tenants struct {
 // Kind implements inventory.Inventory.
 func (t *Tenants) Kind() string { return "tenant" }
 
-// World implements inventory.Inventory. What Inner has made is known by combinator_tenants, in which a user's row is written
-// before the first object is made and removed after the last one is gone. The engine says which of those objects exist, and
-// which of them are another platform's. What an earlier release made has no mark, and is this platform's where there is the user.
+// ListActual implements inventory.Inventory. The users are those of combinator_tenants: a user's row is inserted before the
+// first object is created and deleted after the last one is dropped. The engine tells which of the objects exist, and which
+// are another platform's. Objects of an earlier release have no mark and are this platform's when the user exists.
 func (t *Tenants) ListActual(ctx context.Context, page func([]inventory.Object) error) error {
 	for after := ""; ; {
 		known, err := t.store.ListTenants(ctx, after, tenantsPageSize)
@@ -55,7 +55,7 @@ func (t *Tenants) ListActual(ctx context.Context, page func([]inventory.Object) 
 	}
 }
 
-// name is that of a user's role, or else of the own database.
+// name returns the name of a user's role, or else of the own database.
 func (t *Tenants) name(userUID string) string {
 	name := t.rdb.TenantNames(userUID)
 	if name.Role != "" {
@@ -64,7 +64,8 @@ func (t *Tenants) name(userUID string) string {
 	return name.Database
 }
 
-// Rows implements inventory.Inventory. Every user may have them, and one with an active SQL resource must.
+// ListDesired implements inventory.Inventory. Every user may have a role and a database; a user with an active SQL resource
+// must.
 func (t *Tenants) ListDesired(ctx context.Context, after int64, limit int) ([]inventory.Desired, error) {
 	found, err := t.store.ListOwners(ctx, after, limit)
 	if err != nil {
@@ -83,8 +84,8 @@ func (t *Tenants) ListDesired(ctx context.Context, after int64, limit int) ([]in
 	return desired, nil
 }
 
-// Repair implements inventory.Inventory. Each of the user's schemas is made again, which does nothing where it is there but
-// give the role its rights back.
+// Repair implements inventory.Inventory: it queues the creation of each of the user's schemas, which for an existing schema
+// only restores the rights of the role.
 func (t *Tenants) Repair(ctx context.Context, desired inventory.Desired, _ inventory.Drift) error {
 	return t.inTx(ctx, desired.Owner, func(ctx context.Context, tx *ent.Tx, _ bool, active []string) error {
 		for _, id := range active {

@@ -10,17 +10,17 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// CreateRDBType is the job type that makes a SQL schema.
+// CreateRDBType is the job type that creates a SQL schema.
 const CreateRDBType = "combinator.create_rdb"
 
-// CreateRDB is the payload: make the schema of this resource.
+// CreateRDB is the payload: create the schema of this resource.
 type CreateRDB struct {
 	Ref
-	// Name is what the user calls the resource. No name in the engine is made of it.
+	// Name is the user's name for the resource. It is not used in the engine.
 	Name *string `json:"name"`
 }
 
-// UnmarshalJSON decodes both parts: the embedded one's own method would leave the name out.
+// UnmarshalJSON decodes the Ref and the name: the embedded Ref's own method would ignore the name.
 func (c *CreateRDB) UnmarshalJSON(data []byte) error {
 	var sent struct {
 		Name *string `json:"name"`
@@ -49,7 +49,7 @@ func NewCreateRDB(p Params, c *config.Config) job.Definition {
 		createRDB{Params: p, limit: c.Combinator.RDB.SchemasPerUser})
 }
 
-// Execute makes what is missing and marks the row once everything is there.
+// Execute creates what is missing and marks the row as active.
 func (j createRDB) Execute(ctx context.Context, t job.Task, p CreateRDB) error {
 	row, err := j.Store.Resource(ctx, p.UserUID, p.ResourceID, store.RDB)
 	if err != nil {
@@ -75,12 +75,12 @@ func (j createRDB) Execute(ctx context.Context, t job.Task, p CreateRDB) error {
 		return err
 	}
 	if err := j.Store.SetStatus(ctx, p.UserUID, p.ResourceID, store.RDB, store.Active, ""); err != nil {
-		return databaseError("marking the resource", err)
+		return databaseError("updating the resource", err)
 	}
 	return nil
 }
 
-// GiveUp writes the reason to the row.
+// OnDiscarded writes the reason to the row.
 func (j createRDB) OnDiscarded(ctx context.Context, _ job.Task, p CreateRDB, reason string) error {
 	return j.Store.SetStatus(ctx, p.UserUID, p.ResourceID, store.RDB, store.Error, reason)
 }

@@ -11,10 +11,10 @@ import (
 // MeasureRDB is the payload: measure every SQL schema.
 type MeasureRDB struct{}
 
-// Validate accepts it.
+// Validate returns nil.
 func (MeasureRDB) Validate() error { return nil }
 
-// OrderingKey is the type: never two at once.
+// OrderingKey is the type, so that executions do not overlap.
 func (MeasureRDB) OrderingKey() string { return MeasureRDBType }
 
 type measureRDB struct{ Params }
@@ -24,11 +24,11 @@ func NewMeasureRDB(p Params) job.Definition {
 	return job.Define(job.Spec{Type: MeasureRDBType, Lane: job.SlowLane, Timeout: periodicTimeout}, measureRDB{p})
 }
 
-// Execute measures and notes the sizes. Databases that do not answer keep their last ones.
+// Execute measures and stores the sizes. Schemas of databases that do not answer keep their last size.
 func (j measureRDB) Execute(ctx context.Context, _ job.Task, _ MeasureRDB) error {
 	sizes, _, err := j.RDB.Sizes(ctx)
 	switch {
-	case errors.Is(err, engine.ErrForbidden): // they are unknown, and nobody can do anything about it here
+	case errors.Is(err, engine.ErrForbidden): // the sizes are unknown, and a retry does not help
 		err = j.Store.DeleteSizes(ctx)
 	case err != nil:
 		return periodicError(rdbEngine, err)
@@ -36,10 +36,10 @@ func (j measureRDB) Execute(ctx context.Context, _ job.Task, _ MeasureRDB) error
 		err = j.Store.SaveSizes(ctx, j.RDB.Name, sizes)
 	}
 	if err != nil {
-		return databaseError("noting the sizes", err)
+		return databaseError("storing the sizes", err)
 	}
 	return nil
 }
 
-// GiveUp has no row to write to: the next execution comes by itself.
+// OnDiscarded does nothing: the next periodic execution follows.
 func (j measureRDB) OnDiscarded(context.Context, job.Task, MeasureRDB, string) error { return nil }

@@ -15,23 +15,23 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// NotifyPodsType is the job type that tells the Combinator pods that a resource is gone. Deletions queue it.
+// NotifyPodsType is the job type that notifies the Combinator pods of a deleted resource. Deletions queue it.
 const NotifyPodsType = "combinator.notify_pods"
 
 const (
-	// tellAtOnce bounds how many pods are told at the same time.
+	// maxConcurrentNotices bounds the pods that are notified at the same time.
 	maxConcurrentNotices = 16
-	// tellAgain is the least wait before the pods are told again, when one of them did not answer.
+	// noticeRetryInterval is the first delay before the pods that did not acknowledge are notified again.
 	noticeRetryInterval = 3 * time.Second
 )
 
-// NotifyPods is the payload: tell the pods that this resource is gone.
+// NotifyPods is the payload: notify the pods that this resource was deleted.
 type NotifyPods struct {
 	Ref
 	ResourceType string `json:"resource_type"`
 }
 
-// UnmarshalJSON decodes both parts: the embedded one's own method would leave the type out.
+// UnmarshalJSON decodes the Ref and the type: the embedded Ref's own method would ignore the type.
 func (n *NotifyPods) UnmarshalJSON(data []byte) error {
 	var sent struct {
 		ResourceType string `json:"resource_type"`
@@ -49,7 +49,7 @@ func (n NotifyPods) Validate() error {
 	return n.Ref.Validate()
 }
 
-// OrderingKey is the notice, so that a pod which does not answer holds up no job on the resource.
+// OrderingKey is the notice, so that a pod that does not answer does not block other tasks about the resource.
 func (n NotifyPods) OrderingKey() string { return "notice/" + n.Ref.OrderingKey() }
 
 type notifyPods struct{ Params }
@@ -59,13 +59,12 @@ func NewNotifyPods(p Params) job.Definition {
 	return job.Define(job.Spec{Type: NotifyPodsType, Lane: job.NotifyLane}, notifyPods{p})
 }
 
-// Execute tells every pod that runs, and ends when each has answered or is gone. A pod that was told already understands it
-// once more.
+// Execute notifies every running pod, and ends when each has acknowledged or is gone. A notice may arrive twice.
 func (j notifyPods) Execute(ctx context.Context, _ job.Task, p NotifyPods) error {
 	row, err := j.Store.Resource(ctx, p.UserUID, p.ResourceID, p.ResourceType)
 	switch {
 	case err == nil && row.Status == store.Active:
-		return job.NewTerminal("the resource is there")
+		return job.NewTerminal("the resource exists")
 	case err != nil && !errors.Is(err, store.ErrNoResource):
 		return databaseError("reading the resource", err)
 	}
@@ -82,7 +81,7 @@ func (j notifyPods) Execute(ctx context.Context, _ job.Task, p NotifyPods) error
 	return again
 }
 
-// tell tells the pods and returns what went wrong with those that did not answer.
+// notifyAll notifies the pods and returns the errors of those that did not acknowledge.
 func (j notifyPods) notifyAll(ctx context.Context, pods []kube.Pod, p NotifyPods) []string {
 	failures := make([]error, len(pods))
 	var group errgroup.Group
@@ -93,7 +92,7 @@ func (j notifyPods) notifyAll(ctx context.Context, pods []kube.Pod, p NotifyPods
 			return nil
 		})
 	}
-	_ = group.Wait() // they tell by failures
+	_ = group.Wait() // the errors are in failures
 	var failed []string
 	for i, err := range failures {
 		if err != nil {
@@ -103,5 +102,5 @@ func (j notifyPods) notifyAll(ctx context.Context, pods []kube.Pod, p NotifyPods
 	return failed
 }
 
-// GiveUp has no row to write to.
+// OnDiscarded does nothing: there is no row.
 func (j notifyPods) OnDiscarded(context.Context, job.Task, NotifyPods, string) error { return nil }

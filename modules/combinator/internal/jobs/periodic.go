@@ -8,17 +8,17 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// The job types that run by themselves.
+// The job types of the periodic jobs.
 const (
 	MeasureRDBType    = "combinator.measure_rdb"
 	SweepKVType       = "combinator.sweep_kv"
 	SyncPasswordsType = "combinator.sync_passwords" //nolint:gosec // a name
 )
 
-// periodicTimeout bounds an execution, which visits everything there is.
+// periodicTimeout bounds one execution, which visits all users, schemas or namespaces.
 const periodicTimeout = 15 * time.Minute
 
-// Periodics returns what runs by itself: nothing for an engine that is not there.
+// Periodics returns the periodic jobs of the configured engines.
 func Periodics(c *config.Config, rdb engine.RDB, kv engine.KV) []job.Periodic {
 	var all []job.Periodic
 	if rdb.Configured() {

@@ -10,19 +10,19 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// SyncPasswords is the payload: let users in whose roles have another key or other limits than they are to have, or cannot log in.
+// SyncPasswords is the payload: prepare the users again whose roles lack their present key or limits, or cannot log in.
 type SyncPasswords struct{}
 
-// Validate accepts it.
+// Validate returns nil.
 func (SyncPasswords) Validate() error { return nil }
 
-// OrderingKey is the type: never two at once.
+// OrderingKey is the type, so that executions do not overlap.
 func (SyncPasswords) OrderingKey() string { return SyncPasswordsType }
 
 type syncPasswords struct {
 	Params
 	mu sync.Mutex
-	// renewed is the last user whose role was given its key without knowing whether it has it.
+	// lastRenewed is the last user whose role got its key without a check of the present one.
 	lastRenewed string
 }
 
@@ -32,13 +32,13 @@ func NewSyncPasswords(p Params) job.Definition {
 }
 
 const (
-	// tenantPage is how many users are looked at with one statement.
+	// tenantsPageSize is the number of users per query.
 	tenantsPageSize = 500
-	// renewedAtOnce bounds how many roles one execution gives their keys without knowing whether they have them.
+	// maxRenewals bounds the roles that get their keys in one execution without a check of the present one.
 	maxRenewals = 100
 )
 
-// Execute looks at every user of the engine. One role that cannot be changed does not keep the others from it.
+// Execute checks every user of the engine. One role that cannot be changed does not stop the others.
 func (j *syncPasswords) Execute(ctx context.Context, task job.Task, _ SyncPasswords) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -71,7 +71,7 @@ func (j *syncPasswords) Execute(ctx context.Context, task job.Task, _ SyncPasswo
 			}
 		}
 		if len(tenants) < tenantsPageSize {
-			if remaining > 0 { // the next execution begins again
+			if remaining > 0 { // the next execution starts with the first user
 				j.lastRenewed = ""
 			}
 			return failure
@@ -79,7 +79,7 @@ func (j *syncPasswords) Execute(ctx context.Context, task job.Task, _ SyncPasswo
 	}
 }
 
-// withKeys are those of the users that are to be let in.
+// tenantsWithKeys returns the users that have a key.
 func (j *syncPasswords) tenantsWithKeys(tenants []store.Tenant) (all []engine.Tenant) {
 	for _, t := range tenants {
 		if t.Key != "" {
@@ -89,7 +89,7 @@ func (j *syncPasswords) tenantsWithKeys(tenants []store.Tenant) (all []engine.Te
 	return all
 }
 
-// GiveUp has no row to write to: the next execution comes by itself.
+// OnDiscarded does nothing: the next periodic execution follows.
 func (j *syncPasswords) OnDiscarded(context.Context, job.Task, SyncPasswords, string) error {
 	return nil
 }

@@ -16,40 +16,40 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// store is what the engine needs of a transactional key-value store. Every call ends with its context.
+// kvClient is what the engine needs of a transactional key-value store. Every call ends with its context.
 type kvClient interface {
-	// update runs work in a transaction and commits it, again from the start when another one was faster.
+	// update runs work in a transaction and commits it, again from the start after a write conflict.
 	update(ctx context.Context, work func(ctx context.Context, tx transaction) error) error
 	// scan returns at most limit pairs of [from, to), in order.
 	scan(ctx context.Context, from, to []byte, limit int) ([]pair, error)
-	// clear removes all keys of [from, to), those of unfinished transactions too.
+	// clear deletes all keys of [from, to), also those of unfinished transactions.
 	clear(ctx context.Context, from, to []byte) error
-	// close ends the connections and waits for what is under way.
+	// close closes the connections and waits for operations in flight.
 	close() error
 }
 
-// transaction sees the store as it was when it began, and its own writes.
+// transaction reads a snapshot of the store, and its own writes.
 type transaction interface {
-	// get returns nil where there is no such key.
+	// get returns nil when the key does not exist.
 	get(ctx context.Context, key []byte) ([]byte, error)
 	set(key, value []byte) error
 	remove(key []byte) error
-	// now is when the transaction began, by the store's clock.
+	// now returns the start of the transaction, by the store's clock.
 	now() time.Time
 }
 
 type pair struct{ key, value []byte }
 
 const (
-	// maxUnderWay bounds the operations under way, so that a store which hangs does not gather goroutines.
+	// maxInFlight bounds the operations in flight, so that a hanging store does not accumulate goroutines.
 	maxInFlight = 8
-	// maxConflicts is how often a transaction is run.
+	// maxAttempts bounds the runs of a transaction after write conflicts.
 	maxAttempts = 10
-	// clearConcurrency is how many regions a range is removed from at once.
+	// clearConcurrency is the number of regions that are cleared at once.
 	clearConcurrency = 4
 )
 
-// tikvStore is a store on TiKV's client.
+// tikvClient implements kvClient with TiKV's client.
 type tikvClient struct {
 	kv       *tikv.KVStore
 	inFlight chan struct{}
@@ -60,8 +60,8 @@ func newClient(kv *tikv.KVStore) *tikvClient {
 	return &tikvClient{kv: kv, inFlight: make(chan struct{}, maxInFlight)}
 }
 
-// bounded runs an operation and leaves it when ctx ends: not all of the client's calls take a context. What is left ends
-// at the client's own limits, at its next wait because killed is set, and is waited for by close.
+// runBounded runs an operation and abandons it when ctx ends, as not all calls of TiKV's client take a context. An abandoned
+// operation ends at its next wait, because killed is set, or at the client's own limits; close waits for it.
 func runBounded[T any](ctx context.Context, s *tikvClient, operation func(ctx context.Context, vars *tikvkv.Variables) (T, error)) (T, error) {
 	type result struct {
 		value T
@@ -93,7 +93,7 @@ func runBounded[T any](ctx context.Context, s *tikvClient, operation func(ctx co
 	}
 }
 
-// failed marks an error of the client: its calls fail when the cluster is away, slow or being rearranged.
+// unavailable marks an error of TiKV's client, whose calls fail while the cluster is away, slow or rebalancing.
 func unavailable(err error) error {
 	if err == nil {
 		return nil

@@ -1,7 +1,7 @@
-// Package kv keeps users' key-value namespaces in TiKV, by its transactional API.
+// Package kv implements the engine of users' key-value namespaces in TiKV, with its transactional API.
 //
-// A namespace is a prefix that all its keys begin with. Beside them stands a record of each namespace, under keys of
-// Inner's own, which says whose it is and whether it is being removed; see registry.go.
+// A namespace is a prefix of all its keys. A record of each namespace, under keys of Inner's own, names its platform and its
+// state; see records.go.
 package kv
 
 import (
@@ -21,17 +21,17 @@ import (
 )
 
 const (
-	// reopenAfter is the wait before a store that could not be opened is tried again.
+	// reopenInterval is the time between two tries to open the store.
 	reopenInterval = 2 * time.Second
-	// openPatience is how long an operation waits for a store that is being opened.
+	// openTimeout bounds how long an operation waits until the store is open.
 	openTimeout = 3 * time.Second
 )
 
-// Engine implements engine.KV. It connects when it is asked something first.
+// Engine implements engine.KV. It connects on first use.
 type Engine struct {
 	config config.KV
 	prefix config.Prefix
-	// platform stands in the records.
+	// platform is the mark of this platform in the records.
 	platform string
 	open     func(ctx context.Context, c config.KV) (kvClient, error)
 	log      *zap.Logger
@@ -39,9 +39,9 @@ type Engine struct {
 	startOnce sync.Once
 	ctx       context.Context
 	cancel    context.CancelFunc
-	opened    chan struct{} // closed once store is set
+	opened    chan struct{} // closed once client is set
 	client    kvClient
-	done      chan struct{} // closed when the goroutine that opens has ended
+	done      chan struct{} // closed when the connecting goroutine has ended
 	stopOnce  sync.Once
 }
 
@@ -62,7 +62,7 @@ func newWith(c *config.Config, log *zap.Logger, open func(ctx context.Context, c
 // Configured implements engine.KV.
 func (e *Engine) Configured() bool { return len(e.config.PD) > 0 || e.config.Embedded != "" }
 
-// Start begins to connect.
+// Start starts to connect.
 func (e *Engine) Start(context.Context) error {
 	if e.Configured() {
 		e.startOnce.Do(func() { go e.connect() })
@@ -70,10 +70,10 @@ func (e *Engine) Start(context.Context) error {
 	return nil
 }
 
-// connect opens the store, however long that takes. It ends when the store is open, or with the engine.
+// connect opens the store, and tries again until it succeeds or the engine stops.
 func (e *Engine) connect() {
 	defer close(e.done)
-	// The client's libraries have one logger for the whole process.
+	// The client's libraries have one logger per process.
 	quiet := e.log.Named("tikv").WithOptions(zap.IncreaseLevel(zap.ErrorLevel))
 	pingcaplog.ReplaceGlobals(quiet, &pingcaplog.ZapProperties{Core: quiet.Core(), Level: zap.NewAtomicLevelAt(zap.ErrorLevel)})
 	for {
@@ -88,7 +88,7 @@ func (e *Engine) connect() {
 			e.log.Info("kv engine connected")
 			return
 		}
-		e.log.Warn("kv engine not reachable", logging.Error(err))
+		e.log.Warn("kv engine connection failed", logging.Error(err))
 		select {
 		case <-e.ctx.Done():
 			return
@@ -97,11 +97,11 @@ func (e *Engine) connect() {
 	}
 }
 
-// Stop ends the connection.
+// Stop closes the connection.
 func (e *Engine) Stop(context.Context) (err error) {
 	e.stopOnce.Do(func() {
 		e.cancel()
-		e.startOnce.Do(func() { close(e.done) }) // never begun, and never will be
+		e.startOnce.Do(func() { close(e.done) }) // not started, and cannot start any more
 		<-e.done
 		select {
 		case <-e.opened:
@@ -112,7 +112,7 @@ func (e *Engine) Stop(context.Context) (err error) {
 	return err
 }
 
-// use returns the store, once it is open.
+// connected returns the client once the store is open.
 func (e *Engine) connected(ctx context.Context) (kvClient, error) {
 	if !e.Configured() {
 		return nil, engine.ErrNotConfigured

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(tikv.Run(m)) }
 
-// faulty is a store whose process dies at a chosen step, before it or after it; from then on every step fails.
+// faulty is a client whose process dies before or after a chosen step; from then on every step fails.
 type faulty struct {
 	kvClient
 	steps, failAt int // 0: never
@@ -55,7 +55,7 @@ func (f *faulty) clear(ctx context.Context, from, to []byte) error {
 	return f.step(func() error { return f.kvClient.clear(ctx, from, to) })
 }
 
-// setup returns an engine on a cluster of the tests, or on the given one, whose store the test may have fail.
+// setup returns an engine on the tests' cluster, or on the given one, whose client the test can make fail.
 func setup(t *testing.T, endpoint string) (*Engine, *faulty) {
 	t.Helper()
 	if endpoint == "" {
@@ -87,7 +87,7 @@ func create(t *testing.T, e *Engine, r engine.Resource) error {
 	return e.Create(t.Context(), r, e.Name(r))
 }
 
-// keep writes a key as a Combinator pod does.
+// put writes a key as a Combinator pod does.
 func (f *faulty) put(t *testing.T, key string) {
 	t.Helper()
 	require.NoError(t, f.kvClient.update(t.Context(), func(_ context.Context, tx transaction) error { return tx.set([]byte(key), []byte("v")) }))
@@ -101,7 +101,7 @@ func (f *faulty) count(t *testing.T, prefix string) int {
 	return len(found)
 }
 
-// TestWhatIsKilledAtAnyStepEndsRightWhenItRunsAgain lets a namespace live with a fault at each step of its life in turn.
+// TestNamespaceSurvivesKillAtEveryStep runs the life cycle of a namespace with a fault at each of its steps in turn.
 func TestNamespaceSurvivesKillAtEveryStep(t *testing.T) {
 	t.Parallel()
 	e, f := setup(t, "")
@@ -111,7 +111,7 @@ func TestNamespaceSurvivesKillAtEveryStep(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		for n, hit := 1, true; hit; n++ {
 			hit = false
-			// Every call twice: what the fault broke is run again as a task would be, and what it did not break is repeated.
+			// Every call runs twice: a failed one is retried as a task would be, a successful one is repeated.
 			live := func(call func() error) {
 				f.steps, f.failAt, f.after = 0, n, after
 				err := call()
@@ -145,7 +145,7 @@ func TestNamespaceSurvivesKillAtEveryStep(t *testing.T) {
 	}
 }
 
-// TestAClusterThatGoesAndComesBack is asked while it is away, which costs no more than the time limit.
+// TestClusterOutageIsSurvived calls the engine during an outage, which takes no longer than the timeout.
 func TestClusterOutageIsSurvived(t *testing.T) {
 	t.Parallel()
 	cluster, err := tikv.Start(t.Context(), tikv.Options{})

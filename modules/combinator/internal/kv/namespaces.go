@@ -13,7 +13,7 @@ import (
 // Name implements engine.KV.
 func (e *Engine) Name(r engine.Resource) string { return e.prefix.Name(r.UserUID, r.ResourceID) }
 
-// isForeign tells whether another platform has made a namespace.
+// isOtherPlatforms reports whether another platform made a namespace.
 func (e *Engine) isOtherPlatforms(r record) bool { return r.Platform != "" && r.Platform != e.platform }
 
 // Create implements engine.KV.
@@ -29,9 +29,9 @@ func (e *Engine) Create(ctx context.Context, r engine.Resource, prefix string) e
 		case e.isOtherPlatforms(*found):
 			return fmt.Errorf("%w: prefix %s", engine.ErrOtherPlatform, prefix)
 		case found.resource() != r:
-			return fmt.Errorf("%w: the prefix is another resource's", engine.ErrInvalid)
+			return fmt.Errorf("%w: the prefix belongs to another resource", engine.ErrInvalid)
 		case found.State == deleted:
-			return fmt.Errorf("%w: an earlier namespace of this name is being removed", engine.ErrBusy)
+			return fmt.Errorf("%w: an earlier namespace of this name is being deleted", engine.ErrBusy)
 		case found.Platform == "":
 			found.Platform = e.platform
 			return write(tx, *found)
@@ -40,13 +40,13 @@ func (e *Engine) Create(ctx context.Context, r engine.Resource, prefix string) e
 	})
 }
 
-// Delete implements engine.KV. The record comes first: whatever happens after it, the prefix is swept until nothing is
-// left.
+// Delete implements engine.KV. The record is written first: whatever fails after it, the prefix is swept until no key
+// remains.
 func (e *Engine) Delete(ctx context.Context, r engine.Resource, prefix string) error {
 	from, to := keyRange(prefix)
 	err := e.markDeleted(ctx, r, prefix, false)
 	if errors.Is(err, errNoRecord) {
-		// It was swept already, or made by another program. Where there is nothing, nothing is written either.
+		// It was swept already, or made by another program. For an empty prefix no record is written.
 		remaining, failure := e.scan(ctx, from, to, 1)
 		if failure != nil || len(remaining) == 0 {
 			return failure
@@ -54,7 +54,7 @@ func (e *Engine) Delete(ctx context.Context, r engine.Resource, prefix string) e
 		err = e.markDeleted(ctx, r, prefix, true)
 	}
 	if errors.Is(err, engine.ErrOtherPlatform) {
-		e.log.Warn("a namespace of this name is another platform's and stays", zap.String("prefix", prefix))
+		e.log.Warn("namespace of another platform kept", zap.String("prefix", prefix))
 		return nil
 	}
 	if err != nil {
@@ -65,7 +65,7 @@ func (e *Engine) Delete(ctx context.Context, r engine.Resource, prefix string) e
 
 var errNoRecord = errors.New("no record of the namespace")
 
-// bury marks a namespace as deleted. Where there is no record it makes one, or returns errNoRecord.
+// markDeleted marks a namespace as deleted. When there is no record, it creates one or returns errNoRecord.
 func (e *Engine) markDeleted(ctx context.Context, r engine.Resource, prefix string, createMissing bool) error {
 	return e.update(ctx, func(ctx context.Context, tx transaction) error {
 		found, err := read(ctx, tx, prefix)
@@ -80,7 +80,7 @@ func (e *Engine) markDeleted(ctx context.Context, r engine.Resource, prefix stri
 		case e.isOtherPlatforms(*found):
 			return engine.ErrOtherPlatform
 		case found.resource() != r:
-			return fmt.Errorf("%w: the prefix is another resource's", engine.ErrInvalid)
+			return fmt.Errorf("%w: the prefix belongs to another resource", engine.ErrInvalid)
 		case found.State == deleted:
 			return nil
 		}
@@ -110,8 +110,8 @@ func (e *Engine) Find(ctx context.Context, r engine.Resource) (prefix string, er
 	return prefix, err
 }
 
-// List implements engine.KV. What an earlier release recorded under another prefix than this configuration gives is another
-// platform's: the registry is the store's.
+// List implements engine.KV. A namespace of an earlier release under another prefix than this configuration gives is another
+// platform's, as all platforms of the store share the records.
 func (e *Engine) List(ctx context.Context, page func([]engine.Found) error) error {
 	return e.forEachRecord(ctx, func(found []record) error {
 		var alive []engine.Found
@@ -124,7 +124,7 @@ func (e *Engine) List(ctx context.Context, page func([]engine.Found) error) erro
 	})
 }
 
-// Sweep implements engine.KV. One namespace that cannot be swept does not keep the others from it.
+// Sweep implements engine.KV. A namespace that cannot be swept does not stop the others.
 func (e *Engine) Sweep(ctx context.Context) (remaining int, err error) {
 	var failure error
 	err = e.forEachRecord(ctx, func(found []record) error {
@@ -148,8 +148,8 @@ func (e *Engine) Sweep(ctx context.Context) (remaining int, err error) {
 	return remaining, err
 }
 
-// sweep looks once more under a deleted namespace's prefix. What is found there is removed, and the time begins again;
-// when nothing was found for long enough, the record goes, and with it the last trace.
+// sweepNamespace deletes the keys under a deleted namespace's prefix. When it finds some, the waiting time starts again;
+// when none were found for long enough, it deletes the record.
 func (e *Engine) sweepNamespace(ctx context.Context, r record) (gone bool, err error) {
 	from, to := keyRange(r.Prefix)
 	late, err := e.scan(ctx, from, to, 1)
@@ -183,9 +183,9 @@ func (e *Engine) sweepNamespace(ctx context.Context, r record) (gone bool, err e
 			return false, nil
 		}
 	default:
-		return true, nil // another process was faster
+		return true, nil // another process deleted the record
 	}
-	// No key is seen, but a transaction may have locked some and not committed: those go too, so that it never can.
+	// A transaction may have locked keys and not committed: clearing the range makes its commit fail.
 	if err := e.clear(ctx, from, to); err != nil {
 		return false, err
 	}
@@ -193,7 +193,7 @@ func (e *Engine) sweepNamespace(ctx context.Context, r record) (gone bool, err e
 	return err == nil, err
 }
 
-// onDeleted runs work on the record of a namespace that is still deleted.
+// updateDeleted runs work on the record of a namespace that is still deleted.
 func (e *Engine) updateDeleted(ctx context.Context, r record, work func(tx transaction, found record) error) error {
 	return e.update(ctx, func(ctx context.Context, tx transaction) error {
 		found, err := read(ctx, tx, r.Prefix)

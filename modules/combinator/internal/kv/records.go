@@ -12,10 +12,10 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// records is what the keys of the records begin with. No namespace does: their prefixes begin with a letter.
+// recordPrefix begins the keys of all records. No namespace has it: prefixes of namespaces begin with a letter.
 const recordPrefix = "_inner/namespaces/"
 
-// recordsPage is how many records are read at once.
+// recordsPageSize is the number of records per scan.
 const recordsPageSize = 256
 
 // States of a namespace.
@@ -24,16 +24,16 @@ const (
 	deleted = "deleted"
 )
 
-// record is what is kept of a namespace, as JSON, until nothing of it can be left.
+// record is the record of a namespace, stored as JSON until no key of it can remain.
 type record struct {
 	UserUID    string `json:"user_uid"`
 	ResourceID string `json:"resource_id"`
 	Prefix     string `json:"prefix"`
-	// Platform is the mark of the platform that made it; empty: an earlier release did.
+	// Platform is the mark of the platform that made it; empty for a namespace of an earlier release.
 	Platform  string    `json:"platform,omitempty"`
 	State     string    `json:"state"`
 	CreatedAt time.Time `json:"created_at"`
-	// CleanSince is when something was found under the prefix of a deleted namespace last, or when it was deleted.
+	// CleanSince is the time when keys were found under the prefix of a deleted namespace last, or when it was deleted.
 	CleanSince *time.Time `json:"clean_since,omitempty"`
 }
 
@@ -41,14 +41,14 @@ func (r record) resource() engine.Resource {
 	return engine.Resource{UserUID: r.UserUID, ResourceID: r.ResourceID}
 }
 
-// span is the range of keys that begin with a prefix.
+// keyRange returns the range of the keys with a prefix.
 func keyRange(prefix string) (from, to []byte) {
 	return []byte(prefix), tikvkv.PrefixNextKey([]byte(prefix))
 }
 
 func recordKey(prefix string) []byte { return []byte(recordPrefix + prefix) }
 
-// read returns the record of a prefix, nil where there is none.
+// read returns the record of a prefix, nil when there is none.
 func read(ctx context.Context, tx transaction, prefix string) (*record, error) {
 	value, err := tx.get(ctx, recordKey(prefix))
 	if err != nil || value == nil {
@@ -73,7 +73,7 @@ func write(tx transaction, r record) error {
 	return tx.set(recordKey(r.Prefix), value)
 }
 
-// all hands the records to page, in their order.
+// forEachRecord calls page with all records, in their order.
 func (e *Engine) forEachRecord(ctx context.Context, page func([]record) error) error {
 	from, to := keyRange(recordPrefix)
 	for {

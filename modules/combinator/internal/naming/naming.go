@@ -1,5 +1,5 @@
-// Package naming compares the templates of names in the engines with the names that are recorded of what is there: with other
-// templates Inner, and the Combinator beside it, would look for users' data where there is none.
+// Package naming compares the name templates of the engines with the recorded names of existing resources: with other
+// templates, Inner and the Combinator would not find users' data.
 package naming
 
 import (
@@ -18,15 +18,15 @@ import (
 	"app238.com/inner/modules/combinator/internal/store"
 )
 
-// patience is how long the start waits for the database.
+// timeout bounds the wait for the database at the start.
 const timeout = 5 * time.Second
 
-// pageSize is how many records are read at once.
+// pageSize is the number of rows per query.
 const pageSize = 1000
 
-// Check finds out once whether the templates contradict what is recorded.
+// Check tells, once, whether the templates contradict the recorded names.
 type Check struct {
-	// named says that the platform has a name of its own, rather than that of the domain.
+	// hasName is true when the platform's name is configured, rather than derived from the domain.
 	hasName bool
 
 	store *store.Store
@@ -36,7 +36,7 @@ type Check struct {
 
 	mu   sync.Mutex
 	done bool
-	// refusal is what was found.
+	// err is the result.
 	err error
 }
 
@@ -45,8 +45,8 @@ func New(c *config.Config, r *store.Store, rdb engine.RDB, kv engine.KV, log *za
 	return &Check{hasName: c.Platform != "", store: r, rdb: rdb, kv: kv, log: log.Named("job")}
 }
 
-// Start refuses the start where the templates contradict what is recorded. A database that does not answer keeps nothing
-// from starting: then Ready asks again.
+// Start fails when the templates contradict the recorded names. A database that does not answer does not prevent the start:
+// then Ready repeats the check.
 func (c *Check) Start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -60,7 +60,7 @@ func (c *Check) Start(ctx context.Context) error {
 	return nil
 }
 
-// Ready returns what Start would have refused, or that this is not known yet.
+// Ready returns the error of the check, or that the check is not done yet.
 func (c *Check) Ready(ctx context.Context) error {
 	err := c.run(ctx)
 	if err == nil || errors.As(err, new(config.Error)) {
@@ -91,8 +91,9 @@ func (c *Check) run(ctx context.Context) error {
 	return c.err
 }
 
-// platform refuses a name that only the domain gives where all that is recorded is another platform's: the domain was changed, and
-// nothing that is there would be this platform's any more, or the database is a copy, and somebody has to say so.
+// platform fails when the platform's name is derived from the domain and all records are another platform's: either the
+// domain was changed, and no existing object would be this platform's any more, or the database is a copy. The operator has
+// to decide.
 func (c *Check) platform(ctx context.Context) (mismatch, err error) {
 	if c.hasName || !c.rdb.Configured() && !c.kv.Configured() {
 		return nil, nil
@@ -101,8 +102,8 @@ func (c *Check) platform(ctx context.Context) (mismatch, err error) {
 	if err != nil || ours > 0 || all == 0 {
 		return nil, err
 	}
-	return fmt.Errorf("platform: all that is recorded of users' schemas and namespaces was made under another domain: where it was changed, "+
-		"set platform to the old one; where this database is a copy, set platform to a name of the copy's own (%d records)", all), nil
+	return fmt.Errorf("platform: all recorded schemas and namespaces of users were made under another domain: if the domain was changed,  "+
+		"set platform to the old domain; if this database is a copy, set platform to a new name (%d records)", all), nil
 }
 
 func (c *Check) schemas(ctx context.Context) (mismatch, err error) {
@@ -158,7 +159,7 @@ func (c *Check) tenants(ctx context.Context) (mismatch, err error) {
 	}
 }
 
-// differences counts what is named otherwise.
+// differences counts the recorded names that the templates do not give.
 type differences struct {
 	key, what   string
 	count       int
@@ -178,6 +179,6 @@ func (d *differences) err() error {
 	if d.count == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s: %d %s that exist are named otherwise (%s would be %s): put the templates back, or move the data first",
+	return fmt.Errorf("%s: %d existing %s have other names (%s would be %s): restore the templates, or move the data first",
 		d.key, d.count, d.what, d.is, d.wouldBe)
 }

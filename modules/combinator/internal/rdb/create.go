@@ -24,7 +24,7 @@ func (e *Engine) Prepare(ctx context.Context, tenant engine.Tenant) error {
 	return err
 }
 
-// Create implements engine.RDB. For a user who is prepared it tries at once: that says by itself what is missing.
+// Create implements engine.RDB. For a prepared user it creates the schema at once: the error tells what is missing.
 func (e *Engine) Create(ctx context.Context, tenant engine.Tenant, r engine.Resource, name string) error {
 	m, err := e.loadMarks(ctx)
 	if err != nil {
@@ -62,18 +62,19 @@ func (e *Engine) Create(ctx context.Context, tenant engine.Tenant, r engine.Reso
 	})
 }
 
-// lost says that something is missing of a user who is prepared. It may be made only once the rows do not say so any more: else
-// nobody would complete what is interrupted.
+// missingError says that a part of a prepared user is missing. It may be created only after the fingerprint was reset:
+// otherwise nobody would complete an interrupted creation.
 func missingError(err error) error { return fmt.Errorf("%w: %w", engine.ErrMissing, err) }
 
-// make makes a schema.
+// createSchema creates a schema.
 func (e *Engine) createSchema(ctx context.Context, m *marks, role string, s schema, create string) error {
 	return e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
 		return e.exec(ctx, db, createSchemaSQL(m, role, s, create))
 	})
 }
 
-// steps make a schema. The role is let in last; until then nobody is, and combinator_places says whose the schema is.
+// createSchemaSQL returns the statements that create a schema. The role is granted access last; until then nobody has
+// access, and combinator_places tells to which platform the schema belongs.
 func createSchemaSQL(m *marks, role string, s schema, create string) string {
 	quoted := database.Quote(s.name)
 	text := fmt.Sprintf(`%s%s; COMMENT ON SCHEMA %s IS %s`, create, quoted, quoted, database.Literal(m.mark(ownerText(s.resource))))
@@ -85,15 +86,15 @@ func createSchemaSQL(m *marks, role string, s schema, create string) string {
 
 const markOfSchema = `SELECT COALESCE(obj_description(n.oid, 'pg_namespace'), '') FROM pg_namespace n WHERE n.nspname = $1`
 
-// schemaOwner tells whose a schema is; nobody's is also one that is not there.
+// schemaOwner returns the ownership of a schema; unowned when it does not exist.
 func (e *Engine) schemaOwner(ctx context.Context, db *sql.DB, m *marks, s schema) (ownership, error) {
 	var mark string
 	_, err := e.read(ctx, db, markOfSchema, []any{s.name}, &mark)
 	return m.ownerOf(mark, ownerText(s.resource)), err
 }
 
-// ensureRole makes the user's role, and gives it its password and limits where those may be others. It may log in only when
-// all of that is done.
+// ensureRole creates the user's role, and sets its password and limits when they may differ. The role may log in only after
+// that.
 func (e *Engine) ensureRole(ctx context.Context, tenant engine.Tenant) error {
 	if tenant.Names.Role == "" {
 		return nil
@@ -131,7 +132,7 @@ func (e *Engine) ensureRole(ctx context.Context, tenant engine.Tenant) error {
 			}
 			err = e.execEach(ctx, db, d.withLockTimeout(wait), statements)
 			switch {
-			case database.IsLocked(err) && wait == shortLockTimeout && run < maxAttempts: // by the user, who may change some of it too
+			case database.IsLocked(err) && wait == shortLockTimeout && run < maxAttempts: // locked by the user, who may change the role too
 				if isFree, failure := e.releaseRoleLocks(ctx, d, tenant.Names.Role); failure != nil || !isFree {
 					return cmp.Or(failure, err)
 				}
@@ -139,19 +140,19 @@ func (e *Engine) ensureRole(ctx context.Context, tenant engine.Tenant) error {
 			case !database.IsDuplicate(err), run == maxAttempts:
 				return err
 			}
-			// Or another platform may have made the role just now.
+			// A duplicate: another platform may have created the role just now.
 		}
 	})
 }
 
-// role tells whether the user's role is there, and whose it is.
+// findRole reports whether the user's role exists, and its ownership.
 func (e *Engine) findRole(ctx context.Context, db *sql.DB, d *dialect, m *marks, tenant engine.Tenant) (found bool, owner ownership, err error) {
 	var mark string
 	found, err = e.read(ctx, db, d.roles, []any{database.Array([]string{tenant.Names.Role})}, new(string), &mark)
 	return found, m.ownerOf(mark, tenant.UserUID), err
 }
 
-// roleSteps are the statements after which a role is as it is to be.
+// roleStatements returns the statements that bring a role to its desired state.
 func (e *Engine) roleStatements(d *dialect, m *marks, tenant engine.Tenant, found bool) (statements []string, err error) {
 	role := database.Quote(tenant.Names.Role)
 	if !found {
@@ -171,7 +172,7 @@ func (e *Engine) roleStatements(d *dialect, m *marks, tenant engine.Tenant, foun
 	return append(statements, login), err
 }
 
-// login lets a role in. An engine in insecure mode takes no other password than NULL.
+// loginStatement returns the statement that lets a role log in. An engine in insecure mode accepts no password but NULL.
 func (e *Engine) loginStatement(role, key string) (string, error) {
 	if e.config.Roles == config.RolesLogin {
 		return fmt.Sprintf(`ALTER ROLE %s WITH LOGIN NOCREATEDB NOCREATEROLE PASSWORD NULL`, role), nil
@@ -180,8 +181,8 @@ func (e *Engine) loginStatement(role, key string) (string, error) {
 	return fmt.Sprintf(`ALTER ROLE %s WITH LOGIN NOCREATEDB NOCREATEROLE PASSWORD %s`, role, database.Literal(hidden)), err
 }
 
-// rights are what the user's role may do in a database: connect, make temporary tables (only everybody's right could
-// give that), use the schema public, and use a schema of its own.
+// rights reads what the user's role may do in a database: connect, create temporary tables (a right that only PUBLIC could
+// have given), use the schema public, and use its own schema.
 const rights = `SELECT current_database(), has_database_privilege(r.rolname, current_database(), 'CONNECT'),
     has_database_privilege(r.rolname, current_database(), 'TEMP'),
     COALESCE((SELECT has_schema_privilege(r.oid, n.oid, 'USAGE') OR has_schema_privilege(r.oid, n.oid, 'CREATE')
@@ -191,11 +192,11 @@ const rights = `SELECT current_database(), has_database_privilege(r.rolname, cur
         FROM pg_namespace n WHERE n.nspname = $2), false)
 FROM pg_roles r WHERE r.rolname = $1`
 
-// platformTable is known to be in the platform's own database.
+// platformTable finds a table that only the platform's own database has.
 const platformTable = `SELECT 1 FROM information_schema.tables WHERE table_schema = 'public' AND table_name = 'console_tasks'`
 
-// open takes everybody's rights on the schema's database away and lets the user's role in, where that is not so already. It
-// tells whether the schema is there, with its mark and the role's rights on it.
+// ensureAccess revokes PUBLIC's rights on the schema's database and grants the user's role access, if that is not so
+// already. It reports whether the schema exists with its mark and the role's rights.
 func (e *Engine) ensureAccess(ctx context.Context, role string, s schema) (there bool, err error) {
 	m, err := e.loadMarks(ctx)
 	if err != nil {
@@ -214,7 +215,7 @@ func (e *Engine) ensureAccess(ctx context.Context, role string, s schema) (there
 		case err != nil:
 			return err
 		case !found:
-			return errors.New("the role was dropped meanwhile")
+			return errors.New("the role was dropped concurrently")
 		case connect && !temporary && !public:
 			return nil
 		}
@@ -223,7 +224,7 @@ func (e *Engine) ensureAccess(ctx context.Context, role string, s schema) (there
 	return there, err
 }
 
-// close leaves a database to Inner and the role.
+// restrictDatabase limits the access to a database to Inner and the role.
 func (e *Engine) restrictDatabase(ctx context.Context, db *sql.DB, role, name string) error {
 	platform, err := e.read(ctx, db, platformTable, nil, new(int))
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// ensureDatabase makes the user's own database, where users have one. Nobody else is ever let in.
+// ensureDatabase creates the user's own database, where users have one. No other role ever gets access.
 func (e *Engine) ensureDatabase(ctx context.Context, tenant engine.Tenant) error {
 	if tenant.Names.Database == "" {
 		return nil
@@ -38,17 +38,18 @@ func (e *Engine) ensureDatabase(ctx context.Context, tenant engine.Tenant) error
 			}
 			err = e.execEach(ctx, db, "", databaseStatements(d, m, tenant, found, allowsConnections))
 			switch {
-			case database.IsInUse(err): // the one that new ones are copies of
+			case database.IsInUse(err): // the template database
 				return fmt.Errorf("%w: %w", engine.ErrBusy, err)
 			case !database.IsDuplicate(err), run == maxAttempts:
 				return err
 			}
-			// Or another platform may have made the database just now.
+			// A duplicate: another platform may have created the database just now.
 		}
 	})
 }
 
-// databaseSteps are the statements after which a database is there. Those of CREATE and ALLOW_CONNECTIONS stand alone.
+// databaseStatements returns the statements after which a database exists. CREATE and ALLOW_CONNECTIONS need statements of
+// their own.
 func databaseStatements(d *dialect, m *marks, tenant engine.Tenant, found, allowsConnections bool) (statements []string) {
 	quoted := database.Quote(tenant.Names.Database)
 	if !found {
@@ -67,15 +68,15 @@ func databaseStatements(d *dialect, m *marks, tenant engine.Tenant, found, allow
 
 const hasDatabase = `SELECT d.datallowconn, COALESCE(shobj_description(d.oid, 'pg_database'), '') FROM pg_database d WHERE d.datname = $1`
 
-// ownDatabase tells whether the user's own database is there, whether it lets anybody in, and whose it is.
+// findDatabase reports whether the user's own database exists, whether it allows connections, and its ownership.
 func (e *Engine) findDatabase(ctx context.Context, db *sql.DB, m *marks, tenant engine.Tenant) (found, allowsConnections bool, owner ownership, err error) {
 	var mark string
 	found, err = e.read(ctx, db, hasDatabase, []any{tenant.Names.Database}, &allowsConnections, &mark)
 	return found, allowsConnections, m.ownerOf(mark, tenant.UserUID), err
 }
 
-// isOpen tells whether a database lets anybody in; "" is the one that all users share. Nothing was ever made in one that was
-// left half-made, and what an operator has closed is not looked into.
+// allowsConnections reports whether a database allows connections; "" is the database that all users share. A half-made
+// database holds nothing, and one that an operator has closed is not read.
 func (e *Engine) allowsConnections(ctx context.Context, name string) (allowsConnections bool, err error) {
 	if name == "" {
 		return true, nil
@@ -88,15 +89,16 @@ func (e *Engine) allowsConnections(ctx context.Context, name string) (allowsConn
 	return allowsConnections, err
 }
 
-// otherSchemas are all but the engine's own.
+// anySchema finds a schema other than the engine's own.
 const anySchema = `SELECT 'schema ' || nspname FROM pg_namespace
 WHERE nspname NOT IN ('public', 'information_schema', 'crdb_internal', 'pg_extension') AND substr(nspname, 1, 3) <> 'pg_' LIMIT 1`
 
-// publicData is what someone keeps outside of every schema of Inner's, also what Inner has no right on.
+// anyPublicRelation finds a relation outside of Inner's schemas, also one on which Inner has no right.
 const anyPublicRelation = `SELECT 'public.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p', 'm', 'v', 'f', 'S') LIMIT 1`
 
-// dropDatabase drops the user's own database, unless it is another platform's or there is something in it, some of which it names.
+// dropDatabase drops the user's own database, unless it is another platform's or not empty; then it names some of the
+// content.
 func (e *Engine) dropDatabase(ctx context.Context, tenant engine.Tenant) (contents []string, err error) {
 	name := tenant.Names.Database
 	if name == "" {
@@ -119,7 +121,7 @@ func (e *Engine) dropDatabase(ctx context.Context, tenant engine.Tenant) (conten
 	if err != nil || !drop {
 		return nil, err
 	}
-	if !allowsConnections { // it was left half-made: it is finished, so that it can be looked into
+	if !allowsConnections { // a half-made database is completed, so that its content can be read
 		tenant.Stale = true
 		if err := e.ensureDatabase(ctx, tenant); err != nil {
 			return nil, err
@@ -127,7 +129,7 @@ func (e *Engine) dropDatabase(ctx context.Context, tenant engine.Tenant) (conten
 	}
 	contents, err = e.contents(ctx, name)
 	switch {
-	case isMissing(err): // it was dropped by now
+	case isMissing(err): // already dropped
 		return nil, nil
 	case err != nil || len(contents) > 0:
 		return contents, err
@@ -135,8 +137,8 @@ func (e *Engine) dropDatabase(ctx context.Context, tenant engine.Tenant) (conten
 	return nil, e.on(ctx, "", func(ctx context.Context, db *sql.DB) error { return e.dropWithSessions(ctx, db, d, tenant.Names) })
 }
 
-// dropUnused drops a database with the sessions in it. Where one of them may not be ended, it is waited for: it is a
-// superuser's, as of somebody who looks what is there.
+// dropWithSessions drops a database with the sessions in it. A session that may not be terminated, such as a superuser's, is
+// waited for.
 func (e *Engine) dropWithSessions(ctx context.Context, db *sql.DB, d *dialect, tenantNames engine.TenantNames) error {
 	drop := `DROP DATABASE IF EXISTS ` + database.Quote(tenantNames.Database)
 	err := e.exec(ctx, db, drop+d.dropForce)
@@ -151,7 +153,7 @@ func (e *Engine) dropWithSessions(ctx context.Context, db *sql.DB, d *dialect, t
 		case !areEnded:
 			return fmt.Errorf("%w: %w", engine.ErrBusy, err)
 		}
-		err = e.exec(ctx, db, drop) // which ends autovacuum
+		err = e.exec(ctx, db, drop) // this terminates autovacuum
 	}
 	if database.IsInUse(err) {
 		return fmt.Errorf("%w: %w", engine.ErrBusy, err)
@@ -159,7 +161,7 @@ func (e *Engine) dropWithSessions(ctx context.Context, db *sql.DB, d *dialect, t
 	return err
 }
 
-// holds names some of what is in a database.
+// contents names some of the objects in a database.
 func (e *Engine) contents(ctx context.Context, name string) (some []string, err error) {
 	err = e.on(ctx, name, func(ctx context.Context, db *sql.DB) error {
 		some = nil
@@ -178,13 +180,13 @@ func (e *Engine) contents(ctx context.Context, name string) (some []string, err 
 	return some, err
 }
 
-// mayDrop tells whether a user's thing may be dropped: it carries this platform's mark, or none and this platform began to
-// make it.
+// mayDrop reports whether a user's object may be dropped: it has this platform's mark, or none and this platform began to
+// create it.
 func mayDrop(owner ownership, tenant engine.Tenant) bool {
 	return owner == ownedByUs || owner == unowned && tenant.Owned
 }
 
-// openDatabases are those that everybody may connect to.
+// openDatabases lists the databases to which every role may connect.
 const openDatabases = `SELECT d.datname, '' FROM pg_database d
 WHERE d.datallowconn AND has_database_privilege('public', d.oid, 'CONNECT') ORDER BY d.datname`
 
@@ -194,8 +196,8 @@ func (e *Engine) OpenDatabases(ctx context.Context) (names []string, err error) 
 	return names, err
 }
 
-// closeServer keeps everybody out of the databases that a server comes with, where users' roles have no business. Those of others are
-// their owners', and where Inner has no right on one, that is the operator's to do: OpenDatabases tells.
+// restrictMaintenanceDatabases revokes PUBLIC's access to the databases that a server comes with. Other databases are left
+// to their owners, and a database on which Inner has no right to the operator: OpenDatabases reports both.
 func (e *Engine) restrictMaintenanceDatabases(ctx context.Context, d *dialect) error {
 	open, err := e.OpenDatabases(ctx)
 	if err != nil {
@@ -205,7 +207,7 @@ func (e *Engine) restrictMaintenanceDatabases(ctx context.Context, d *dialect) e
 		if !d.maintenance[name] {
 			continue
 		}
-		// Without a look into it: while somebody is in template1, others get no database.
+		// No connection to the database is made: a session in template1 would block CREATE DATABASE.
 		err := e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
 			return e.exec(ctx, db, fmt.Sprintf(`%sREVOKE CONNECT ON DATABASE %s FROM PUBLIC`, d.withLockTimeout(shortLockTimeout), database.Quote(name)))
 		})

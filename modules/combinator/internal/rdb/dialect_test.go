@@ -8,7 +8,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// What is for CockroachDB alone is sent by no test here, so its own parser looks at it.
+// No test sends the statements for CockroachDB to one, so CockroachDB's own parser checks them.
 func TestCockroachStatementsParse(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, testdatabase.Check(t, cockroach.sizes))

@@ -11,13 +11,14 @@ import (
 )
 
 const (
-	// keptVerifiers are what a PostgreSQL keeps of the passwords of some roles; those that cannot log in have none.
+	// passwordVerifiers reads the password verifiers that PostgreSQL stores for some roles; "-" for roles that cannot log
+	// in.
 	passwordVerifiers = `SELECT r.rolname, CASE WHEN r.rolcanlogin THEN COALESCE(r.rolpassword, 'none') ELSE '-' END FROM pg_authid r WHERE r.rolname = ANY($1::TEXT[])`
-	// mayLogIn tells the same of those that cannot.
+	// loginRights reads "-" for roles that cannot log in.
 	loginRights = `SELECT r.rolname, CASE WHEN r.rolcanlogin THEN '' ELSE '-' END FROM pg_roles r WHERE r.rolname = ANY($1::TEXT[])`
 )
 
-// Strayed implements engine.RDB. A role may always give itself another password.
+// ListDrifted implements engine.RDB. On PostgreSQL a role may always change its own password.
 func (e *Engine) ListDrifted(ctx context.Context, tenants []engine.Tenant) (drifted map[string]bool, isSure bool, err error) {
 	d, err := e.getDialect(ctx)
 	if err != nil {
@@ -30,7 +31,7 @@ func (e *Engine) ListDrifted(ctx context.Context, tenants []engine.Tenant) (drif
 	}
 	kept := map[string]string{}
 	add := func(role, password string) { kept[role] = password }
-	// Without a password that Inner gives there is none to be changed, nor where a role may not.
+	// Without passwords of Inner, or where a role may not change its own, there is nothing to verify.
 	isSure = e.config.Roles != config.RolesPassword || d.passwordVerifiers == ""
 	if !isSure {
 		err = e.forEachRow(ctx, "", func() { clear(kept) }, add, d.passwordVerifiers, database.Array(names))
@@ -49,7 +50,7 @@ func (e *Engine) ListDrifted(ctx context.Context, tenants []engine.Tenant) (drif
 		case password == "-":
 			drifted[owners[role].UserUID] = true
 		case password == "" || e.verifiedKeys.has(role, password, key):
-		case left == 0: // the next time
+		case left == 0: // left to the next call
 		default:
 			left--
 			if verifyPassword(password, key) {
@@ -62,11 +63,11 @@ func (e *Engine) ListDrifted(ctx context.Context, tenants []engine.Tenant) (drif
 	return drifted, isSure, nil
 }
 
-// verifiedAtOnce bounds how many passwords one call verifies: each takes as much work as a login, and others wait for their
-// schemas meanwhile.
+// maxVerifications bounds the passwords that one call verifies: each takes as much work as a login, and other users wait for
+// the lane meanwhile.
 const maxVerifications = 50
 
-// verified remembers, by a hash, which key opens which role with what the server keeps of its password.
+// verifiedKeys caches, as a hash, which key matches the stored verifier of which role.
 type verifiedKeys struct {
 	mu  sync.Mutex
 	sum map[string][sha256.Size]byte

@@ -1,7 +1,7 @@
-// Package rdb makes and drops users' SQL schemas on a CockroachDB, or another server that speaks PostgreSQL's protocol.
+// Package rdb creates and drops users' SQL schemas on CockroachDB, or another server with PostgreSQL's protocol.
 //
-// A schema belongs to Inner; the user's role may use it and create in it, and owns what it creates. Statements are such
-// that both engines take them; the few that only one takes are in dialect.go.
+// A schema belongs to Inner; the user's role may use it and create in it, and owns what it creates. Both engines accept the
+// statements, except for the few in dialect.go.
 package rdb
 
 import (
@@ -22,10 +22,10 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// Connect returns what opens connections to a database of the engine; "" is the one that the configuration names.
+// Connect returns a connector to a database of the engine; "" is the database of the configured DSN.
 type Connect func(c config.RDB, database string) (driver.Connector, error)
 
-// MarkKey returns the secret with which the marks of this platform are encrypted. It never changes.
+// MarkKey returns the secret key with which the marks of this platform are encrypted. It never changes.
 type MarkKey func(ctx context.Context) ([]byte, error)
 
 // Engine implements engine.RDB.
@@ -33,27 +33,27 @@ type Engine struct {
 	config  config.RDB
 	connect Connect
 	names   names
-	// platform stands in the marks, and markKey is their key.
+	// platform is this platform's part of the marks, and markKey returns their key.
 	platform string
 	markKey  MarkKey
 	log      *zap.Logger
-	// admin is connected to the database that the DSN names; nil where there is no engine.
+	// admin is connected to the database of the DSN; nil without an engine.
 	admin *sql.DB
 
 	mu           sync.Mutex
-	dialect      *dialect // unknown until the server was asked
-	cachedMarks  *marks   // unknown until the key was read
+	dialect      *dialect // nil until the server's version was read
+	cachedMarks  *marks   // nil until the key was read
 	verifiedKeys verifiedKeys
 
-	sizesForbiddenLogged sync.Once // it was said that sizes are not told
+	sizesForbiddenLogged sync.Once // the warning was logged
 }
 
-// New returns the engine. It does not connect: a server that is away is found out by whoever asks it something.
+// New returns the engine. It does not connect: the first call finds out whether the server is available.
 func New(c *config.Config, key MarkKey, log *zap.Logger) (*Engine, error) {
 	return NewWith(c, key, log, database.EngineConnector)
 }
 
-// NewWith is New with another way to connect.
+// NewWith is New with another Connect.
 func NewWith(all *config.Config, key MarkKey, log *zap.Logger, connect Connect) (*Engine, error) {
 	c := all.Combinator.RDB
 	n, err := newNames(c)
@@ -75,7 +75,7 @@ func NewWith(all *config.Config, key MarkKey, log *zap.Logger, connect Connect) 
 	return e, nil
 }
 
-// Close ends the connections.
+// Close closes the connections.
 func (e *Engine) Close() error {
 	if e.admin == nil {
 		return nil
@@ -109,11 +109,11 @@ func (e *Engine) Fingerprint(key string) string {
 
 func (e *Engine) withRoles() bool { return e.config.Roles != config.RolesNone }
 
-// maxRuns is how often a step is run when another session changes the same object of the catalogue at the same time.
+// maxAttempts bounds the runs of a step while other sessions change the same catalog object.
 const maxAttempts = 5
 
-// on runs work on a connection to a database. Connections to a user's own database are not kept, so that one which hangs
-// holds nothing that others need.
+// on runs work on a connection to a database. Connections to a user's own database are not pooled, so that a hanging one
+// blocks no other user.
 func (e *Engine) on(ctx context.Context, databaseName string, work func(ctx context.Context, db *sql.DB) error) error {
 	if !e.Configured() {
 		return engine.ErrNotConfigured
@@ -137,13 +137,13 @@ func (e *Engine) on(ctx context.Context, databaseName string, work func(ctx cont
 	}
 }
 
-// missing tells whether err says that a role is not there, or a user's own database. That the shared one is not there says
-// nothing about what is in it.
+// isMissing reports whether err says that a role or a user's own database does not exist. A missing shared database says
+// nothing about its content.
 func isMissing(err error) bool {
 	return database.IsMissing(err) && !errors.Is(err, engine.ErrUnavailable)
 }
 
-// judged says in terms of the engine what an error means that work in a database ended with.
+// classify maps an error of work in a database to an error of the engine.
 func classify(err error, databaseName string) error {
 	switch {
 	case err == nil:
@@ -152,7 +152,7 @@ func classify(err error, databaseName string) error {
 		return err
 	case database.IsLocked(err):
 		return fmt.Errorf("%w: %w", engine.ErrBusy, err)
-	case databaseName != "" && database.IsMissing(err): // what the engine does not have is to be made, not to be waited for
+	case databaseName != "" && database.IsMissing(err): // a missing database is created, not waited for
 		return err
 	case database.IsUnavailable(err):
 		return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
@@ -160,8 +160,8 @@ func classify(err error, databaseName string) error {
 	return err
 }
 
-// exec runs one statement, or several that stand in one text, within the time limit. On PostgreSQL a text is one transaction,
-// on CockroachDB it is not: each of the statements may be the last one that is carried out.
+// exec runs one statement, or several in one text, within the timeout. On PostgreSQL a text is one transaction; on
+// CockroachDB it is not, and any of its statements may be the last one that is carried out.
 func (e *Engine) exec(ctx context.Context, db *sql.DB, statement string, args ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
 	defer cancel()
@@ -172,17 +172,17 @@ func (e *Engine) exec(ctx context.Context, db *sql.DB, statement string, args ..
 	return fmt.Errorf("%w: %w", engine.ErrUncertain, err)
 }
 
-// execEach runs statements one after the other, each behind the same head, up to the first that fails.
-func (e *Engine) execEach(ctx context.Context, db *sql.DB, head string, statements []string) error {
+// execEach runs statements in order, each after the same prefix, up to the first error.
+func (e *Engine) execEach(ctx context.Context, db *sql.DB, prefix string, statements []string) error {
 	for _, statement := range statements {
-		if err := e.exec(ctx, db, head+statement); err != nil {
+		if err := e.exec(ctx, db, prefix+statement); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// read runs a query for one row, and tells whether there was one.
+// read runs a query for one row, and reports whether there was one.
 func (e *Engine) read(ctx context.Context, db *sql.DB, query string, args []any, into ...any) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
 	defer cancel()

@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// listPage is the most schemas that one statement returns.
+// listPage is the number of schemas per query.
 const listPage = 500
 
 const listSchemas = `SELECT n.nspname, COALESCE(obj_description(n.oid, 'pg_namespace'), '') FROM pg_namespace n
@@ -44,7 +44,7 @@ func (e *Engine) List(ctx context.Context, page func([]engine.Found) error) erro
 	return nil
 }
 
-// listFrom returns the schemas of the page that follows a name, and the last name of that page; "" after the last.
+// listFrom returns the schemas of the page after a name, and the last name of that page; "" after the last page.
 func (e *Engine) listFrom(ctx context.Context, m *marks, databaseName, after string) (found []engine.Found, last string, err error) {
 	n := 0
 	err = e.forEachRow(ctx, databaseName, func() { found, last, n = nil, "", 0 }, func(name, mark string) {
@@ -60,10 +60,10 @@ func (e *Engine) listFrom(ctx context.Context, m *marks, databaseName, after str
 	return found, last, err
 }
 
-// each hands the rows of a query for two texts to one. It calls again before each run of the query.
-func (e *Engine) forEachRow(ctx context.Context, databaseName string, again func(), one func(a, b string), query string, args ...any) error {
+// forEachRow calls row with the rows of a query for two texts. It calls reset before each run of the query.
+func (e *Engine) forEachRow(ctx context.Context, databaseName string, reset func(), row func(a, b string), query string, args ...any) error {
 	return e.on(ctx, databaseName, func(ctx context.Context, db *sql.DB) error {
-		again()
+		reset()
 		ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
 		defer cancel()
 		rows, err := db.QueryContext(ctx, query, args...)
@@ -76,7 +76,7 @@ func (e *Engine) forEachRow(ctx context.Context, databaseName string, again func
 			if err := rows.Scan(&a, &b); err != nil {
 				return err
 			}
-			one(a, b)
+			row(a, b)
 		}
 		return rows.Err()
 	})
@@ -85,8 +85,8 @@ func (e *Engine) forEachRow(ctx context.Context, databaseName string, again func
 const allDatabases = `SELECT d.datname, COALESCE(shobj_description(d.oid, 'pg_database'), '') FROM pg_database d
 WHERE d.datallowconn ORDER BY d.datname`
 
-// databases lists those in which users of this platform may have schemas: those with its mark, and those that an earlier release
-// made, which are known by their names.
+// databases lists the databases in which users of this platform may have schemas: those with its mark, and those of an
+// earlier release, which are identified by their names.
 func (e *Engine) databases(ctx context.Context) (all []string, err error) {
 	if !e.names.ownDatabase {
 		return []string{""}, nil
@@ -123,7 +123,7 @@ func (e *Engine) Find(ctx context.Context, tenantNames engine.TenantNames, r eng
 			elsewhere = true
 		}
 	}, findSchemas, database.Array(wanted))
-	if isMissing(err) { // the database
+	if isMissing(err) { // the database is missing
 		return "", nil
 	}
 	if err == nil && name == "" && elsewhere {

@@ -15,35 +15,35 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// A mark is the comment by which Inner knows what it has made, and for whom: "inner-gateway <platform> <owner>", where the owner is
-// encrypted, because every user of the engine can read comments. Those of an earlier release are "inner-gateway
-// <user>/<resource>", and stood on schemas alone.
+// A mark is the comment that identifies what Inner made and for whom: "inner-gateway <platform> <owner>". The owner is
+// encrypted, because every user of the engine can read comments. Marks of an earlier release are "inner-gateway
+// <user>/<resource>", on schemas only.
 const markPrefix = "inner-gateway "
 
-// owner is whose a thing is.
+// ownership tells to whom an object belongs.
 type ownership int
 
 const (
-	// nobodys has no mark, or one without a platform.
+	// unowned: no mark, or one without a platform.
 	unowned ownership = iota
 	ownedByUs
-	// foreign is another platform's, or another user's.
+	// ownedByOther: another platform's, or another user's.
 	ownedByOther
 )
 
-// whom is what a schema's mark says of its resource.
+// ownerText returns the owner in the mark of a resource's schema.
 func ownerText(r engine.Resource) string { return r.UserUID + "/" + r.ResourceID }
 
-// marks makes and reads the marks of one platform.
+// marks encodes and decodes the marks of one platform.
 type marks struct {
 	platform string
 	aead     cipher.AEAD
 	nonceKey []byte
-	// nameOf is the name of a new resource.
+	// nameOf returns the name of a new resource.
 	nameOf func(engine.Resource) string
 }
 
-// marks returns the marks of this platform. It reads their key once.
+// loadMarks returns the marks of this platform. It reads their key once.
 func (e *Engine) loadMarks(ctx context.Context) (*marks, error) {
 	e.mu.Lock()
 	m := e.cachedMarks
@@ -81,7 +81,7 @@ func newMarks(platform string, key []byte, nameOf func(engine.Resource) string) 
 	return &marks{platform: platform, aead: aead, nonceKey: nonceKey, nameOf: nameOf}, err
 }
 
-// mark is what stands on what this platform makes for someone, each time the same: the nonce follows from the text.
+// mark returns the mark of this platform for an owner. It is deterministic: the nonce is derived from the text.
 func (m *marks) mark(owner string) string {
 	hash := hmac.New(sha256.New, m.nonceKey)
 	hash.Write([]byte(owner))
@@ -89,10 +89,10 @@ func (m *marks) mark(owner string) string {
 	return m.prefix() + base64.RawURLEncoding.EncodeToString(m.aead.Seal(nonce, nonce, []byte(owner), nil)) //nolint:gosec // each text has its own nonce
 }
 
-// head is what all marks of this platform begin with.
+// prefix begins all marks of this platform.
 func (m *marks) prefix() string { return markPrefix + m.platform + " " }
 
-// whose reads a mark of this platform; "" where it is none.
+// decodeOwner returns the owner in a mark of this platform; "" for other marks.
 func (m *marks) decodeOwner(mark string) string {
 	encoded, isOurs := strings.CutPrefix(mark, m.prefix())
 	encrypted, err := base64.RawURLEncoding.DecodeString(encoded)
@@ -106,7 +106,7 @@ func (m *marks) decodeOwner(mark string) string {
 	return string(owner)
 }
 
-// owner tells whose a thing with this mark is, which is to be someone's.
+// ownerOf returns the ownership of an object with this mark that is expected to belong to owner.
 func (m *marks) ownerOf(mark, owner string) ownership {
 	text, ok := strings.CutPrefix(mark, markPrefix)
 	switch {
@@ -118,8 +118,8 @@ func (m *marks) ownerOf(mark, owner string) ownership {
 	return ownedByOther
 }
 
-// found reads the mark of a schema. It returns false for schemas that neither this platform has made nor an earlier release
-// that gave them this name.
+// parse returns the resource in the mark of a schema. It returns false for schemas that were made neither by this platform
+// nor by an earlier release under this name.
 func (m *marks) parse(name, mark string) (engine.Found, bool) {
 	text, ok := strings.CutPrefix(mark, markPrefix)
 	if !ok {

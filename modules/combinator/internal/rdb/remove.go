@@ -15,7 +15,7 @@ func (e *Engine) Cleanup(ctx context.Context, tenant engine.Tenant) (empty bool,
 	if err != nil {
 		return false, err
 	}
-	// Whoever deletes a resource says that it was this platform's.
+	// The deletion of a resource proves that it was this platform's.
 	tenant.Owned = true
 	if e.config.DropUnused {
 		if _, err := e.dropDatabase(ctx, tenant); err != nil {
@@ -39,8 +39,8 @@ func (e *Engine) Cleanup(ctx context.Context, tenant engine.Tenant) (empty bool,
 	return e.isEmpty(ctx, tenant)
 }
 
-// Remove implements engine.RDB. The role is kept out first: it may hold up all that follows, and what of it the engine does not let
-// go of is of no more use to anybody.
+// Remove implements engine.RDB. The login is disabled first: sessions of the role may block what follows, and a role that
+// cannot be dropped must not be usable.
 func (e *Engine) Remove(ctx context.Context, tenant engine.Tenant) (empty bool, err error) {
 	d, err := e.getDialect(ctx)
 	if err != nil {
@@ -72,12 +72,13 @@ func (e *Engine) Remove(ctx context.Context, tenant engine.Tenant) (empty bool, 
 	return e.isEmpty(ctx, tenant)
 }
 
-// usedSchemas are those of the shared database on which a role has rights. By its id, one that was dropped meanwhile is no error.
+// usedSchemas counts the schemas of the shared database on which a role has rights. It uses ids, so that a schema that is
+// dropped concurrently causes no error.
 const usedSchemas = `SELECT current_database(), (SELECT count(*) FROM pg_namespace n
     WHERE n.nspname <> 'public' AND substr(n.nspname, 1, 3) <> 'pg_' AND has_schema_privilege(r.oid, n.oid, 'CREATE'))
 FROM pg_roles r WHERE r.rolname = $1`
 
-// mayDropRole tells whether the user's role is there and this platform's, and whether it is used: it has schemas in the shared
+// mayDropRole reports whether the user's role exists and is this platform's, and whether it has schemas in the shared
 // database, which are deleted first.
 func (e *Engine) mayDropRole(ctx context.Context, d *dialect, tenant engine.Tenant) (isOurs, used bool, err error) {
 	if tenant.Names.Role == "" {
@@ -100,7 +101,7 @@ func (e *Engine) mayDropRole(ctx context.Context, d *dialect, tenant engine.Tena
 	return isOurs, used, err
 }
 
-// dropRole drops a role on which nothing in the engine depends. One that stays keeps its right to connect.
+// dropRole drops a role on which nothing in the engine depends. A role that stays keeps its right to connect.
 func (e *Engine) dropRole(ctx context.Context, d *dialect, name string) (dropped bool, err error) {
 	err = e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
 		dropped = false
@@ -112,10 +113,10 @@ func (e *Engine) dropRole(ctx context.Context, d *dialect, name string) (dropped
 		}
 		connect, role := database.Quote(shared), database.Quote(name)
 		err = e.exec(ctx, db, fmt.Sprintf(`%sREVOKE CONNECT ON DATABASE %s FROM %s; DROP ROLE IF EXISTS %s`, d.withLockTimeout(shortLockTimeout), connect, role, role))
-		if dropped = err == nil; !database.IsInUse(err) && !database.IsLocked(err) { // another user may have granted it something, or be about to
+		if dropped = err == nil; !database.IsInUse(err) && !database.IsLocked(err) { // another user granted it a right, or is about to
 			return err
 		}
-		// Also where the text was no transaction.
+		// On CockroachDB the text is no transaction, so the REVOKE took effect and is undone here.
 		failure := e.exec(ctx, db, fmt.Sprintf(`GRANT CONNECT ON DATABASE %s TO %s`, connect, role))
 		if database.IsLocked(err) && failure == nil {
 			return err
@@ -125,7 +126,7 @@ func (e *Engine) dropRole(ctx context.Context, d *dialect, name string) (dropped
 	return dropped, err
 }
 
-// removeRole drops the role of a user who is gone with what is left of it in each database, or says what does not let go of it.
+// removeRole drops the role of a deleted user with what it still owns in each database, or returns a *DependencyError.
 func (e *Engine) removeRole(ctx context.Context, d *dialect, role string) error {
 	if d.databasesOf != "" {
 		var databases []string
@@ -143,7 +144,7 @@ func (e *Engine) removeRole(ctx context.Context, d *dialect, role string) error 
 	if err != nil || dropped {
 		return err
 	}
-	kept := &engine.DependencyError{Object: "the role " + role + ", which cannot log in any more"}
+	kept := &engine.DependencyError{Object: "the role " + role + ", whose login is disabled,"}
 	if d.dependsOnRole != "" {
 		err = e.forEachRow(ctx, "", func() { kept.Dependents = nil }, func(name, _ string) { kept.Dependents = append(kept.Dependents, name) }, d.dependsOnRole, role)
 	}
@@ -153,8 +154,8 @@ func (e *Engine) removeRole(ctx context.Context, d *dialect, role string) error 
 	return kept
 }
 
-// disown drops what a role owns in a database, and takes away what it was given there, by whomever. What Inner may not take, or
-// somebody else depends on, is left: then the role cannot be dropped, and that is told.
+// dropOwned drops what a role owns in a database, and revokes its rights there, whoever granted them. What Inner may not
+// drop or others depend on stays: then the role cannot be dropped, and the error says so.
 func (e *Engine) dropOwned(ctx context.Context, d *dialect, role, databaseName string) error {
 	if err := e.unlinkLargeObjects(ctx, d, role, databaseName); err != nil {
 		return err
@@ -170,7 +171,8 @@ func (e *Engine) dropOwned(ctx context.Context, d *dialect, role, databaseName s
 	return err
 }
 
-// unlink removes the large objects of a role from a database: they are in no schema, and go with none. There may be any number.
+// unlinkLargeObjects deletes the large objects of a role in a database: they are in no schema and are not dropped with one.
+// There may be any number.
 func (e *Engine) unlinkLargeObjects(ctx context.Context, d *dialect, role, databaseName string) error {
 	isOpen, err := e.allowsConnections(ctx, databaseName)
 	if err != nil || !isOpen || d.unlinkLargeObjects == nil {

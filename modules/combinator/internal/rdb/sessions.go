@@ -12,39 +12,39 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// What PostgreSQL says of sessions: the process, and the name of the role, which is empty for the server's own processes.
+// Queries for sessions: the process id, and the name of the role, which is empty for the server's own processes.
 const (
-	// sessionsHolding are those that hold, or wait for, a schema or a relation in it.
-	// A transaction that was prepared has no session, and is nobody's here.
+	// sessionsHolding finds the sessions that hold, or wait for, a lock on a schema or a relation in it. A prepared
+	// transaction has no session and no role here.
 	sessionsHolding = `SELECT DISTINCT COALESCE(l.pid::TEXT, ''), CASE WHEN l.pid IS NULL THEN '?' ELSE COALESCE(a.usename, '') END
 FROM pg_namespace n JOIN pg_catalog.pg_locks l ON l.relation IN (SELECT c.oid FROM pg_class c WHERE c.relnamespace = n.oid)
     OR l.classid = 'pg_catalog.pg_namespace'::REGCLASS AND l.objid = n.oid
 LEFT JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE n.nspname = $1 AND l.pid IS DISTINCT FROM pg_backend_pid() AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())`
-	// sessionsWriting are those of a role that have changed something and not ended their transaction.
+	// sessionsWriting finds the sessions of a role with an open transaction that has written.
 	sessionsWriting = `SELECT a.pid::TEXT, a.usename FROM pg_catalog.pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND a.usename = $1`
-	// sessionsIn are those in a database. Autovacuum gives way by itself.
+	// sessionsIn finds the sessions in a database. Autovacuum yields by itself.
 	sessionsIn = `SELECT a.pid::TEXT, a.usename FROM pg_stat_activity a
 WHERE a.datname = $1 AND a.usename IS NOT NULL AND a.pid <> pg_backend_pid()`
-	// sessionsOf are those of a role, in all databases.
+	// sessionsOf finds the sessions of a role in all databases.
 	sessionsOf = `SELECT a.pid::TEXT, a.usename FROM pg_stat_activity a WHERE a.usename = $1`
 )
 
-// endWait is how long the end of a session is waited for: what it holds is free only then.
+// terminateTimeout bounds the wait for the end of a session: its locks are released only then.
 const terminateTimeout = time.Second
 
-// session is one of the server's. The role is empty where it is the server's own.
+// session is a session of the server. The role is empty for the server's own processes.
 type session struct{ pid, role string }
 
-// sessions returns what one of the queries for sessions finds, asked in a database.
+// sessions runs one of the queries for sessions in a database.
 func (e *Engine) sessions(ctx context.Context, databaseName, query string, args ...any) (all []session, err error) {
 	err = e.forEachRow(ctx, databaseName, func() { all = nil }, func(pid, role string) { all = append(all, session{pid, role}) }, query, args...)
 	return all, err
 }
 
-// end ends a session. It returns false where Inner may not: that takes a superuser for those of superusers, and for all others the
-// rights of pg_signal_backend or of their role.
+// terminate terminates a session. It returns false when Inner may not: sessions of superusers need a superuser, all others
+// the rights of pg_signal_backend or of their role.
 func (e *Engine) terminate(ctx context.Context, s session) (bool, error) {
 	err := e.asMember(ctx, s.role, func() error {
 		return e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
@@ -57,8 +57,8 @@ func (e *Engine) terminate(ctx context.Context, s session) (bool, error) {
 	return err == nil, err
 }
 
-// asMember runs work, and again as a member of the user's role where it is forbidden otherwise: who may make roles and is no
-// superuser may become one.
+// asMember runs work and, when it is forbidden, once more as a member of the user's role: a role that may create roles and
+// is no superuser may join them.
 func (e *Engine) asMember(ctx context.Context, role string, work func() error) error {
 	err := work()
 	if !database.IsForbidden(err) {
@@ -76,8 +76,8 @@ func (e *Engine) asMember(ctx context.Context, role string, work func() error) e
 	return work()
 }
 
-// endThose ends those sessions that are a role's. It returns false where there are others than these and the server's own, or
-// Inner may not end one.
+// terminateSessions terminates the sessions of a role. It returns false when there are sessions of other roles, other than
+// the server's own, or Inner may not terminate one.
 func (e *Engine) terminateSessions(ctx context.Context, all []session, role string) (bool, error) {
 	areEnded := true
 	for _, one := range all {
@@ -96,9 +96,10 @@ func (e *Engine) terminateSessions(ctx context.Context, all []session, role stri
 	return areEnded, nil
 }
 
-// free takes the user's rights on a schema that is to be dropped away and ends the user's sessions that hold something of it, which
-// may be for ever. Where they come again, the role is kept out until its next reconciliation (see Strayed). It returns for how long
-// the lock is waited for next, 0 where others hold it: the server's own sessions give way to whoever waits.
+// releaseLocks revokes the user's rights on a schema that is to be dropped and terminates the user's sessions that hold
+// locks on it, which may be held forever. With again it also disables the role's login until its next preparation (see
+// ListDrifted). It returns the next lock timeout, 0 when others hold the locks: the server's own sessions yield to waiting
+// ones.
 func (e *Engine) releaseLocks(ctx context.Context, d *dialect, role string, s schema, again bool) (wait time.Duration, err error) {
 	if d.sessionsHolding == "" {
 		return 0, nil
@@ -111,7 +112,7 @@ func (e *Engine) releaseLocks(ctx context.Context, d *dialect, role string, s sc
 		err = e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
 			return e.exec(ctx, db, fmt.Sprintf(`%s; REVOKE ALL ON SCHEMA %s FROM %s`, assertNotOther(m, s), database.Quote(s.name), database.Quote(role)))
 		})
-		if err != nil && !isMissing(err) { // who has no role any more has no session either
+		if err != nil && !isMissing(err) { // a missing role has no sessions
 			return 0, err
 		}
 	}
@@ -132,7 +133,7 @@ func (e *Engine) releaseLocks(ctx context.Context, d *dialect, role string, s sc
 	return e.config.LockTimeout, nil
 }
 
-// expel keeps the user's role from logging in and ends its sessions.
+// disableLogin disables the login of the user's role and terminates its sessions.
 func (e *Engine) disableLogin(ctx context.Context, d *dialect, role string) error {
 	err := e.retryAfterRelease(ctx, d, role, func() error {
 		return e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
@@ -153,7 +154,8 @@ func (e *Engine) disableLogin(ctx context.Context, d *dialect, role string) erro
 	return err
 }
 
-// freeRole ends the user's sessions that may hold up a change of the user's role. It tells whether a wait for the lock is short.
+// releaseRoleLocks terminates the user's sessions that may block a change of the user's role. It reports whether a wait for
+// the lock is short.
 func (e *Engine) releaseRoleLocks(ctx context.Context, d *dialect, role string) (bool, error) {
 	if d.sessionsWriting == "" {
 		return false, nil
@@ -165,8 +167,8 @@ func (e *Engine) releaseRoleLocks(ctx context.Context, d *dialect, role string) 
 	return e.terminateSessions(ctx, writing, role)
 }
 
-// pastHolders runs work that waits for locks for a moment only, and where it met one again, once the sessions of the user's role that
-// may hold it are ended.
+// retryAfterRelease runs work that waits only shortly for locks and, when it met one, once more after the blocking sessions
+// of the user's role were terminated.
 func (e *Engine) retryAfterRelease(ctx context.Context, d *dialect, role string, work func() error) error {
 	err := work()
 	if !database.IsLocked(err) {

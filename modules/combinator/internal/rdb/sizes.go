@@ -27,13 +27,13 @@ func (e *Engine) Sizes(ctx context.Context) (sizes []engine.Size, missed int, er
 		switch {
 		case database.IsForbidden(err):
 			e.sizesForbiddenLogged.Do(func() {
-				e.log.Warn("the rdb engine keeps the sizes of schemas to itself: they are unknown; see allow_unsafe_internals in docs/databases.md")
+				e.log.Warn("sizes of schemas not permitted by the rdb engine; see allow_unsafe_internals in docs/databases.md")
 			})
 			return nil, 0, fmt.Errorf("%w: %w", engine.ErrForbidden, err)
 		case err != nil && (ctx.Err() != nil || name == ""):
 			return sizes, missed, err
 		case err != nil:
-			missed++ // that one hangs or was dropped: the others have their sizes
+			missed++ // this database hangs or was dropped; the others are measured
 			continue
 		}
 		for schema, bytes := range found {
@@ -43,8 +43,8 @@ func (e *Engine) Sizes(ctx context.Context) (sizes []engine.Size, missed int, er
 	return sizes, missed, nil
 }
 
-// measure measures the schemas of a database, and counts those in which somebody holds a table: for as long as he likes, and so
-// without a wait for it.
+// measure measures the schemas of a database, and counts those with a locked table, which may stay locked for any time and
+// are not waited for.
 func (e *Engine) measure(ctx context.Context, d *dialect, databaseName string) (sizes map[string]int64, locked int, err error) {
 	sizes, err = e.queryNumbers(ctx, databaseName, d.withLockTimeout(shortLockTimeout)+d.sizes)
 	if !database.IsLocked(err) || d.sizesOf == nil {
@@ -68,7 +68,8 @@ func (e *Engine) measure(ctx context.Context, d *dialect, databaseName string) (
 
 const measuredSchemas = `SELECT n.nspname, '' FROM pg_namespace n WHERE substr(n.nspname, 1, 3) <> 'pg_' ORDER BY n.nspname`
 
-// measureApart adds some schemas to sizes, in halves where one of them is locked, and returns how many are.
+// measureUnlocked adds the sizes of some schemas to sizes, in halves when one of them is locked, and returns the number of
+// locked ones.
 func (e *Engine) measureUnlocked(ctx context.Context, d *dialect, databaseName string, schemas []string, sizes map[string]int64) (locked int, err error) {
 	found, err := e.queryNumbers(ctx, databaseName, d.withLockTimeout(shortLockTimeout)+d.sizesOf(schemas))
 	switch {
@@ -88,7 +89,7 @@ func (e *Engine) measureUnlocked(ctx context.Context, d *dialect, databaseName s
 	return locked, nil
 }
 
-// pairs runs a query for names and numbers about the schemas of a database.
+// queryNumbers runs a query for names and numbers in a database.
 func (e *Engine) queryNumbers(ctx context.Context, databaseName, query string) (all map[string]int64, err error) {
 	err = e.on(ctx, databaseName, func(ctx context.Context, db *sql.DB) error {
 		all = map[string]int64{}

@@ -7,7 +7,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// theseDatabases are those of some that exist, with their marks.
+// databasesByName reads those of some databases that exist, with their marks.
 const databasesByName = `SELECT d.datname, COALESCE(shobj_description(d.oid, 'pg_database'), '') FROM pg_database d
 WHERE d.datname = ANY($1::TEXT[])`
 
@@ -22,8 +22,8 @@ func (e *Engine) DesiredParts() (parts []string) {
 	return parts
 }
 
-// Tenants implements engine.RDB. It asks for the names of these users and nothing else, so that no role or database of
-// anyone else's is ever taken for a user's.
+// ActualParts implements engine.RDB. It queries only the names of these users, so that no other role or database is taken
+// for a user's.
 func (e *Engine) ActualParts(ctx context.Context, tenants []engine.Tenant) (map[string][]string, error) {
 	d, err := e.getDialect(ctx)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package status tells operators how the engines fare that hold users' data.
+// Package status provides the components of `inner status` for the engines.
 package status
 
 import (
@@ -9,13 +9,13 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// asked is what both engines answer.
+// probed is what both engines implement.
 type probed interface {
 	Configured() bool
 	Ready(ctx context.Context) error
 }
 
-// NewRDB returns the part that is the engine of SQL schemas.
+// NewRDB returns the component of the RDB engine.
 func NewRDB(e engine.RDB) status.Component {
 	p := component("rdb engine", e)
 	probe := p.Probe
@@ -33,7 +33,7 @@ func NewRDB(e engine.RDB) status.Component {
 	return p
 }
 
-// NewKV returns the part that is the engine of key-value namespaces.
+// NewKV returns the component of the KV engine.
 func NewKV(e engine.KV) status.Component { return component("kv engine", e) }
 
 func component(name string, e probed) status.Component {

@@ -11,7 +11,7 @@ import (
 	"app238.com/inner/app/status"
 )
 
-// played is an engine that is there or not, and answers or not.
+// fakeEngine is an engine that is configured or not, and ready or not.
 type fakeEngine struct {
 	configured bool
 	err        error

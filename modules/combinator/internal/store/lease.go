@@ -13,26 +13,26 @@ import (
 )
 
 var (
-	// ErrBusy says that another task changes what the user has.
+	// ErrLeaseHeld says that another task holds the user's lease.
 	ErrLeaseHeld = errors.New("the user's lease is held")
-	// ErrVoid says that the lease was taken over: by the same task in another process, or after its end.
+	// ErrLeaseLost says that the lease was taken over: by the same task in another process, or after it expired.
 	ErrLeaseLost = errors.New("the user's lease was taken over")
 )
 
-// Leased is what is known of a user of the RDB engine whose lease is held.
+// LeasedTenant is the record of a user of the RDB engine whose lease is held.
 type LeasedTenant struct {
-	// Prepared is what the user's role was given last, see engine.RDB's Fingerprint; "" for a new user.
+	// Prepared is the fingerprint of the user's role, see engine.RDB's Fingerprint; "" for a new user.
 	Prepared string
-	// Place is where the user's things are, Own whether this platform's rows say that it made them.
+	// Names are the recorded names of the user's role and database. Owned is true when this platform created them.
 	Names engine.TenantNames
 	Owned bool
 }
 
-// Unknown is what the row of a user says who has something in the RDB engine of which nobody knows what it was given.
+// PreparedUnknown is the recorded fingerprint of a user whose role may have any key and settings.
 const PreparedUnknown = "unknown"
 
-// Remaining is what WithTenant's work returns after it took something away: the row stays as long as the user has
-// anything, since it is by the row that the audit knows whose that is.
+// PreparedAfterRemoval returns the fingerprint to record after objects were dropped: the row stays until the user has
+// nothing left, since the audit finds the rest by the row.
 func PreparedAfterRemoval(prepared string, empty bool) string {
 	switch {
 	case empty:
@@ -43,9 +43,10 @@ func PreparedAfterRemoval(prepared string, empty bool) string {
 	return prepared
 }
 
-// A task that is run again takes the lease over from itself: the process that ran it before is dead. A lease that lies much
-// further ahead than one can last is void: the clock was put back. Just further ahead are those of others whose statement began
-// after this one and came first, or whose server's clock is ahead. The same number is taken again where the answer was lost.
+// A retried task takes over its own lease: the process that ran it before is dead. A lease that lasts much longer than a
+// lease can is void: the clock was set back. A lease that lasts a little longer than this one is valid: its statement began
+// later and was committed first, or its server's clock is ahead. The same lease number is accepted again, since the response
+// to the first try may have been lost.
 const (
 	acquireLease = `INSERT INTO combinator_tenants (user_uid, lease_number, leased_by, leased_until)
 VALUES ($1, $2, $3, LOCALTIMESTAMP + $4::FLOAT8 * INTERVAL '1 second')
@@ -60,19 +61,19 @@ WHERE user_uid = $1 AND lease_number = $2`
 	recordPrepared = `UPDATE combinator_tenants SET prepared = $3, changed_at = LOCALTIMESTAMP, leased_until = NULL
 WHERE user_uid = $1 AND lease_number = $2`
 	deleteTenant = `DELETE FROM combinator_tenants WHERE user_uid = $1 AND lease_number = $2`
-	// A task keeps the user's other ones out for a while, not itself.
+	// backoffLease excludes the user's other tasks for a while, not the task itself.
 	backoffLease = `UPDATE combinator_tenants SET leased_until = LOCALTIMESTAMP + $3::FLOAT8 * INTERVAL '1 second' WHERE user_uid = $1 AND lease_number = $2`
 	releaseLease = `UPDATE combinator_tenants SET leased_until = NULL WHERE user_uid = $1 AND lease_number = $2`
 	extendLease  = `UPDATE combinator_tenants SET leased_by = 0, leased_until = LOCALTIMESTAMP + $3::FLOAT8 * INTERVAL '1 second'
 WHERE user_uid = $1 AND lease_number = $2`
 )
 
-// WithTenant runs work of a task, 0 for none, while no other task changes what this user has in the RDB engine. It holds a lease, and no
-// transaction: engines wait for those. Where another task holds it, ErrBusy is returned at once. Work is told what is
-// recorded of the user, and returns what the user's role was given now: the same, or "" when the user has nothing there any
-// more. It is void, and ErrVoid returned, where the lease was taken over meanwhile.
+// WithTenant runs work of a task (0 for none) under the lease of this user, while no other task changes what the user has in
+// the RDB engine. The lease is no transaction, as engines may be slow. When another task holds the lease, ErrLeaseHeld is
+// returned at once. Work gets the record of the user and returns the new fingerprint, or "" when the user has nothing left
+// in the engine. It is not recorded, and ErrLeaseLost returned, when the lease was taken over meanwhile.
 //
-// With a place, work is going to make something there: before it runs, that stands in the row.
+// With names, work is going to create objects of these names: they are recorded before work runs.
 func (s *Store) WithTenant(ctx context.Context, task int64, userUID string, names *engine.TenantNames, work func(ctx context.Context, t LeasedTenant) (string, error)) error {
 	number := newLeaseNumber()
 	t, sentAt, err := s.acquire(ctx, task, userUID, number, names)
@@ -81,14 +82,14 @@ func (s *Store) WithTenant(ctx context.Context, task int64, userUID string, name
 	}
 	working, cancel := context.WithDeadline(ctx, sentAt.Add(s.engineTimeout))
 	defer cancel()
-	if working.Err() != nil && ctx.Err() == nil { // it was waited for too long: nothing can be done within it
+	if working.Err() != nil && ctx.Err() == nil { // acquiring took longer than the lease lasts
 		s.release(ctx, userUID, number)
 		return ErrLeaseHeld
 	}
 	start := time.Now()
 	prepared, err := work(working, t)
 	switch {
-	case errors.Is(err, engine.ErrUncertain): // until what was asked of the engine cannot be carried out any more
+	case errors.Is(err, engine.ErrUncertain): // until the engine cannot carry out the request any more
 		_ = s.execFenced(context.WithoutCancel(ctx), extendLease, userUID, number, s.engineTimeout.Seconds()) // it ends by itself
 		return err
 	case errors.Is(err, engine.ErrBusy):
@@ -108,26 +109,25 @@ func (s *Store) WithTenant(ctx context.Context, task int64, userUID string, name
 	return s.execFenced(ctx, recordPrepared, userUID, number, prepared)
 }
 
-// restFactor is how many times longer than a task waited for what others hold the user's other tasks yield. One worker serves all
-// users: what one of them holds up takes a tenth of its time at most, however many tasks that are.
+// backoffFactor is how many times longer than a task waited for locks the user's other tasks are excluded. One worker serves
+// all users: the locks of one user take at most a tenth of its time, whatever the number of tasks.
 const backoffFactor = 10
 
-// newNumber makes the number of a lease. It is random, since a row that was forgotten and is there again must not give a
-// number out twice.
+// newLeaseNumber returns a random number, since a row that was deleted and inserted again must not give a number out twice.
 func newLeaseNumber() int64 {
 	var bytes [8]byte
-	_, _ = rand.Read(bytes[:]) // it never fails
+	_, _ = rand.Read(bytes[:]) // never fails
 	return int64(binary.BigEndian.Uint64(bytes[:]) >> 1)
 }
 
-// lease is how long one lasts: as long as work, and then what work gave up waiting for, can last.
+// leaseDuration is long enough for work and for the statements that work no longer waits for.
 func (s *Store) leaseDuration() time.Duration { return 2 * s.engineTimeout }
 
-// ahead is how much further than a new one a lease that holds may last: for as long as a statement that takes one may have
-// waited, and for clocks and settings of other processes that differ.
+// maxLeaseAhead is how much later than a new lease a valid lease may end: the time that an acquiring statement may have
+// waited, and differences of clocks and settings between processes.
 func (s *Store) maxLeaseAhead() time.Duration { return s.leaseDuration() + s.timeout }
 
-// take takes the lease, which lasts from begun at least: that is before the statement which took it was sent.
+// acquire acquires the lease. It is valid for its duration from sentAt, the time before the statement was sent.
 func (s *Store) acquire(ctx context.Context, task int64, userUID string, number int64, names *engine.TenantNames) (t LeasedTenant, sentAt time.Time, err error) {
 	var platform string
 	err = database.Retry(ctx, func(ctx context.Context) error {
@@ -144,7 +144,7 @@ func (s *Store) acquire(ctx context.Context, task int64, userUID string, number 
 		return t, sentAt, err
 	}
 	t.Owned = platform == s.platform
-	if !t.Owned { // an earlier release's, or that of the platform of which this database is a copy
+	if !t.Owned { // recorded by an earlier release, or by the platform of which this database is a copy
 		t.Names = engine.TenantNames{}
 	}
 	if names == nil {
@@ -154,7 +154,7 @@ func (s *Store) acquire(ctx context.Context, task int64, userUID string, number 
 	return t, sentAt, err
 }
 
-// claim writes down where work is going to make something, unless that stands in the row.
+// recordTenantNames records the names of the objects that work is going to create.
 func (s *Store) recordTenantNames(ctx context.Context, userUID string, number int64, t LeasedTenant, names engine.TenantNames) (LeasedTenant, error) {
 	recorded := t.Names
 	if recorded.Role == "" {
@@ -174,12 +174,12 @@ func (s *Store) recordTenantNames(ctx context.Context, userUID string, number in
 	return t, nil
 }
 
-// release gives a lease back before its time.
+// release ends a lease early.
 func (s *Store) release(ctx context.Context, userUID string, number int64) {
 	_ = s.execFenced(context.WithoutCancel(ctx), releaseLease, userUID, number) // it ends by itself
 }
 
-// fenced writes to the row of a user whose lease has this number, or returns ErrVoid.
+// execFenced writes to the row of a user if its lease has this number, else it returns ErrLeaseLost.
 func (s *Store) execFenced(ctx context.Context, statement string, args ...any) error {
 	return database.Retry(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, s.timeout)

@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// A row of another platform is in a copy of that platform's database: this one has made nothing there yet.
+// A row of another platform comes from a copy of that platform's database: this platform has created nothing under it.
 const recordName = `INSERT INTO combinator_places (resource_type, user_uid, resource_id, platform, name) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (resource_type, user_uid, resource_id) DO UPDATE SET platform = excluded.platform, name = excluded.name
 WHERE combinator_places.platform <> excluded.platform`
@@ -20,7 +20,7 @@ const countNames = `SELECT count(*) FILTER (WHERE p.platform = $1), count(*) FRO
 
 const deleteName = `DELETE FROM combinator_places WHERE resource_type = $1 AND user_uid = $2 AND resource_id = $3`
 
-// Place returns the name under which this platform has made a resource in its engine, "" where none is recorded.
+// ResourceName returns the name of a resource that this platform created in its engine, "" when none is recorded.
 func (s *Store) ResourceName(ctx context.Context, kind string, of engine.Resource) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -35,28 +35,28 @@ func (s *Store) ResourceName(ctx context.Context, kind string, of engine.Resourc
 	return found.Name, nil
 }
 
-// RecordPlace notes the name under which this platform is going to make a resource. One that is noted already stays.
+// RecordName records the name under which this platform is going to create a resource. A recorded name stays.
 func (s *Store) RecordName(ctx context.Context, kind string, of engine.Resource, name string) error {
 	return database.Retry(ctx, func(ctx context.Context) error {
 		return s.execute(ctx, recordName, kind, of.UserUID, of.ResourceID, s.platform, name)
 	})
 }
 
-// ForgetPlace removes what was noted of a resource that is gone from its engine.
+// DeleteName deletes the recorded name of a resource that was deleted from its engine.
 func (s *Store) DeleteName(ctx context.Context, kind string, of engine.Resource) error {
 	return database.Retry(ctx, func(ctx context.Context) error {
 		return s.execute(ctx, deleteName, kind, of.UserUID, of.ResourceID)
 	})
 }
 
-// Place is where a resource is in its engine.
+// ResourceName is the recorded name of a resource in its engine, a row of combinator_places.
 type ResourceName struct {
 	ID       int64
 	Resource engine.Resource
 	Name     string
 }
 
-// Places returns where this platform has made resources of a type, those with ids above after, in their order.
+// ListNames returns the recorded names of this platform's resources of a type with ids above after, in ascending order.
 func (s *Store) ListNames(ctx context.Context, kind string, after int64, limit int) ([]ResourceName, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -72,14 +72,14 @@ func (s *Store) ListNames(ctx context.Context, kind string, after int64, limit i
 	return names, nil
 }
 
-// MarkKey returns the key of the marks in the engines.
+// MarkKey returns the secret key of the marks in the engines.
 func (s *Store) MarkKey(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	return database.MarkKey(ctx, s.db)
 }
 
-// Platforms counts what is recorded of resources and users: what this platform has made, and all.
+// CountNames counts the recorded names: those of this platform, and all.
 func (s *Store) CountNames(ctx context.Context) (own, all int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -87,7 +87,7 @@ func (s *Store) CountNames(ctx context.Context) (own, all int, err error) {
 	return own, all, err
 }
 
-// Referenced returns those of some resources that have a row.
+// ReferencedResources returns those of the resources that have a row.
 func (s *Store) ReferencedResources(ctx context.Context, kind string, of []engine.Resource) (map[engine.Resource]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()

@@ -10,27 +10,27 @@ import (
 	"app238.com/inner/app/database"
 )
 
-// Report is what one pod measured of one resource over a span of time.
+// Report is the measurement of one resource by one pod over a time span.
 type Report struct {
 	UserUID, ResourceID, ResourceType string
-	// DataChange is bytes gained, or lost where negative.
+	// DataChange is the number of bytes gained, or lost when negative.
 	DataChange int64
 	// Start and End are in UTC, with microseconds.
 	Start, End time.Time
 }
 
-// Unknown is a report about a resource that is not its user's.
+// UnknownResourceError says that a report names no resource of its user and type.
 type UnknownResourceError struct{ Index int }
 
 // Error names the report.
 func (u *UnknownResourceError) Error() string {
-	return fmt.Sprintf("report %d is about no resource of this user and type", u.Index)
+	return fmt.Sprintf("report %d names no resource of this user and type", u.Index)
 }
 
 const (
 	findResources = `SELECT min(id), user_uid, resource_id, resource_type FROM combinator_resources
 WHERE resource_id = ANY($1) GROUP BY user_uid, resource_id, resource_type`
-	// insertReports takes any number of reports with six arguments.
+	// insertReports inserts any number of reports with six arguments.
 	insertReports = `INSERT INTO combinator_resource_reports (user_uid, resource_id, datachange, record_start, record_end, fingerprint)
 SELECT r.user_uid, r.resource_id, r.datachange, r.record_start, r.record_end, r.fingerprint
 FROM unnest($1::VARCHAR[], $2::BIGINT[], $3::BIGINT[], $4::TIMESTAMP[], $5::TIMESTAMP[], $6::TEXT[])
@@ -38,14 +38,14 @@ FROM unnest($1::VARCHAR[], $2::BIGINT[], $3::BIGINT[], $4::TIMESTAMP[], $5::TIME
 ON CONFLICT (fingerprint) DO NOTHING`
 )
 
-// resource is what a report is about.
+// reportResource is the resource of a report.
 type reportResource struct{ userUID, id, kind string }
 
-// saveRuns is how often resources are looked for again because one was deleted just before the reports were written.
+// saveAttempts bounds the tries to look up the resources again when one was deleted just before the insert.
 const saveAttempts = 3
 
-// Save writes all reports of a reporter, or none and an *Unknown. One that the same reporter sent before is not written again: two
-// pods that measured the same are two.
+// SaveReports stores all reports of a reporter, or none and an *UnknownResourceError. A report that the same reporter sent
+// before is not stored again; equal reports of two pods are both stored.
 func (s *Store) SaveReports(ctx context.Context, reporter string, all []Report) error {
 	if len(all) == 0 {
 		return nil
@@ -81,16 +81,16 @@ func (s *Store) saveReports(ctx context.Context, reporter string, all []Report) 
 	return err
 }
 
-// timestamp writes a time as SQL does.
+// timestamp formats a time for SQL.
 func timestamp(t time.Time) string { return t.Format("2006-01-02 15:04:05.999999") }
 
-// fingerprint is the same for the same report of the same reporter.
+// fingerprint returns the same text for the same report of the same reporter.
 func (r Report) fingerprint(id int64, reporter string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %d %d %s", id, r.Start.UnixMicro(), r.End.UnixMicro(), r.DataChange, reporter))
 	return hex.EncodeToString(sum[:16])
 }
 
-// resources returns the rows' ids of what the reports are about.
+// reportResources returns the row ids of the resources in the reports.
 func (s *Store) reportResources(ctx context.Context, all []Report) (map[reportResource]int64, error) {
 	wanted := map[string]bool{}
 	var names []string

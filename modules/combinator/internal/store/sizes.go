@@ -8,17 +8,17 @@ import (
 )
 
 const (
-	// rdbPage reads the SQL resources, with the names that are recorded of them, in the order of their ids.
+	// rdbPage reads the SQL resources with their recorded names, in the order of their ids.
 	rdbPage = `SELECT r.id, r.user_uid, r.resource_id, COALESCE(p.name, '') FROM combinator_resources r
 LEFT JOIN combinator_places p ON p.resource_type = r.resource_type AND p.user_uid = r.user_uid AND p.resource_id = r.resource_id
     AND p.platform = $3
 WHERE r.resource_type = 'rdb' AND r.id > $1 ORDER BY r.id LIMIT $2`
-	// saveSizes notes sizes. The rows are distinct: a statement may touch no row twice.
+	// saveSizes inserts or updates sizes. The rows are distinct: a statement may touch no row twice.
 	saveSizes = `INSERT INTO combinator_sizes (user_uid, resource_id, bytes, measured_at)
 SELECT r.user_uid, r.resource_id, r.bytes, LOCALTIMESTAMP
 FROM unnest($1::VARCHAR[], $2::VARCHAR[], $3::BIGINT[]) AS r(user_uid, resource_id, bytes)
 ON CONFLICT (user_uid, resource_id) DO UPDATE SET bytes = excluded.bytes, measured_at = excluded.measured_at`
-	// forgetSizes removes those of resources that are gone.
+	// deleteOldSizes deletes the sizes of deleted resources.
 	deleteOldSizes = `DELETE FROM combinator_sizes WHERE NOT EXISTS (SELECT 1 FROM combinator_resources c
 WHERE c.user_uid = combinator_sizes.user_uid AND c.resource_id = combinator_sizes.resource_id)`
 	listSizes = `SELECT user_uid, resource_id, bytes FROM combinator_sizes ORDER BY user_uid, resource_id`
@@ -26,8 +26,8 @@ WHERE c.user_uid = combinator_sizes.user_uid AND c.resource_id = combinator_size
 
 const sizesPage = 1000
 
-// SaveSizes notes how large the users' SQL schemas are, and forgets what is gone. The sizes come under the names of the
-// resources, which are those that name gives where none is recorded.
+// SaveSizes stores the sizes of the users' SQL schemas and deletes those of deleted resources. Sizes come by the names of
+// the resources; name returns the name of a resource without a recorded one.
 func (s *Store) SaveSizes(ctx context.Context, name func(engine.Resource) string, sizes []engine.Size) error {
 	bytes := make(map[string]int64, len(sizes))
 	for _, size := range sizes {
@@ -54,7 +54,7 @@ func (s *Store) SaveSizes(ctx context.Context, name func(engine.Resource) string
 	return database.Retry(ctx, func(ctx context.Context) error { return s.execute(ctx, deleteOldSizes) })
 }
 
-// ForgetSizes removes all that was noted: nobody knows what is so by now.
+// DeleteSizes deletes all sizes, as the present ones are unknown.
 func (s *Store) DeleteSizes(ctx context.Context) error {
 	return database.Retry(ctx, func(ctx context.Context) error { return s.execute(ctx, `DELETE FROM combinator_sizes`) })
 }
@@ -97,7 +97,7 @@ func (s *Store) saveSizes(ctx context.Context, resources []ResourceName, bytes m
 	})
 }
 
-// Sizes returns what was noted of each schema.
+// ForEachSize calls each with the stored size of each schema, in bytes.
 func (s *Store) ForEachSize(ctx context.Context, each func(userUID, resourceID string, bytes int64)) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()

@@ -1,5 +1,5 @@
-// Package store reads and updates what the database wishes of resources: users and combinator_resources, and Inner's own
-// combinator_tenants, combinator_places and combinator_sizes.
+// Package store is combinator's store: it reads and updates users, combinator_resources and combinator_resource_reports, and
+// Inner's own combinator_tenants, combinator_places and combinator_sizes.
 package store
 
 import (
@@ -29,30 +29,30 @@ const (
 	KV  = "kv"
 )
 
-// The reasons why ids do not belong together.
+// Errors of ids that do not belong together.
 var (
 	ErrNoResource = errors.New("no such resource of this user")
 	ErrNoUser     = errors.New("no such user")
 )
 
-// Rows is the repository.
+// Store implements jobs.Store and admin.Admin.
 type Store struct {
 	client  *ent.Client
 	db      *sql.DB
 	timeout time.Duration
-	// platform is what this platform's rows carry.
+	// platform is the mark of this platform in its rows.
 	platform string
-	// statement is the longest that one in the RDB engine can last.
+	// engineTimeout is the longest duration of a statement in the RDB engine.
 	engineTimeout time.Duration
 }
 
-// New returns the repository.
+// New returns the store.
 func New(client *ent.Client, db *sql.DB, c *config.Config) *Store {
 	return &Store{client: client, db: db, timeout: c.Database.StatementTimeout, platform: c.PlatformMark(),
 		engineTimeout: c.Combinator.RDB.RequestTimeout}
 }
 
-// Resource returns the row of a user's resource of a type, the first where there are several, or ErrNoResource.
+// Resource returns the row of a user's resource of a type, the first of several, or ErrNoResource.
 func (s *Store) Resource(ctx context.Context, userUID, resourceID, kind string) (*ent.CombinatorResource, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -65,7 +65,7 @@ func (s *Store) Resource(ctx context.Context, userUID, resourceID, kind string) 
 	return found, err
 }
 
-// Earlier counts the user's other resources of the same type that were asked for before this one and did not fail.
+// CountEarlier counts the user's other resources of the same type that were requested before this one and did not fail.
 func (s *Store) CountEarlier(ctx context.Context, resource *ent.CombinatorResource) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -74,7 +74,7 @@ func (s *Store) CountEarlier(ctx context.Context, resource *ent.CombinatorResour
 		combinatorresource.ResourceIDNEQ(resource.ResourceID), combinatorresource.StatusNEQ(Error)).Count(ctx)
 }
 
-// Others tells whether the user has further resources of the type.
+// HasOthers reports whether the user has other resources of the type.
 func (s *Store) HasOthers(ctx context.Context, userUID, resourceID, kind string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -82,8 +82,7 @@ func (s *Store) HasOthers(ctx context.Context, userUID, resourceID, kind string)
 		combinatorresource.ResourceType(kind), combinatorresource.ResourceIDNEQ(resourceID)).Exist(ctx)
 }
 
-// Mark writes status and message to the rows of a resource, where they say something else. Rows that are gone are not an
-// error: nobody wishes to know.
+// SetStatus writes status and message to the rows of a resource that differ. Deleted rows are not an error.
 func (s *Store) SetStatus(ctx context.Context, userUID, resourceID, kind, status, message string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -125,12 +124,12 @@ func (s *Store) execute(ctx context.Context, statement string, args ...any) erro
 	return err
 }
 
-// Wishes returns the rows of a type with ids above after, in their order.
+// ListDesired returns the rows of a type with ids above after, in ascending order.
 func (s *Store) ListDesired(ctx context.Context, kind string, after, limit int) ([]*ent.CombinatorResource, error) {
 	return s.listResources(ctx, limit, combinatorresource.ResourceType(kind), combinatorresource.IDGT(after))
 }
 
-// Loading is Wishes for the rows that are loading.
+// ListLoading is ListDesired for the loading rows.
 func (s *Store) ListLoading(ctx context.Context, kind string, after, limit int) ([]*ent.CombinatorResource, error) {
 	return s.listResources(ctx, limit, combinatorresource.ResourceType(kind), combinatorresource.IDGT(after), combinatorresource.Status(Loading))
 }
@@ -142,8 +141,7 @@ func (s *Store) listResources(ctx context.Context, limit int, filter ...predicat
 		Order(combinatorresource.ByID()).Limit(limit).All(ctx)
 }
 
-// Look runs work in a transaction in which it is known what the rows of a resource say: the first one's status, "" where
-// there is none.
+// InTxWithStatus runs work in a transaction with the status of the resource's first row, "" when there is no row.
 func (s *Store) InTxWithStatus(ctx context.Context, userUID, resourceID, kind string, work func(ctx context.Context, tx *ent.Tx, status string) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()

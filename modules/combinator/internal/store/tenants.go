@@ -15,15 +15,15 @@ import (
 // Tenant is a user of the RDB engine.
 type Tenant struct {
 	UserUID, Prepared string
-	// Known tells whether there is the user, and Key is the user's secret key.
+	// Exists reports whether the user exists; Key is the user's secret key.
 	Exists bool
 	Key    string
-	// Place and Own are as in Leased.
+	// Names and Owned are as in LeasedTenant.
 	Names engine.TenantNames
 	Owned bool
 }
 
-// Tenants returns the users of the RDB engine with uids after the given one, in their order.
+// ListTenants returns the users of the RDB engine with uids above after, in ascending order.
 func (s *Store) ListTenants(ctx context.Context, after string, limit int) ([]Tenant, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -54,12 +54,12 @@ func (s *Store) ListTenants(ctx context.Context, after string, limit int) ([]Ten
 	return tenants, nil
 }
 
-// Owner is a user who may have things in the RDB engine.
+// Owner is a user who may have objects in the RDB engine.
 type Owner struct {
 	ID        int64
 	UserUID   string
 	CreatedAt time.Time
-	// Active tells whether one of the user's SQL resources is active.
+	// Active reports whether one of the user's SQL resources is active.
 	Active bool
 }
 
@@ -67,7 +67,7 @@ const listOwners = `SELECT u.id, u.uid, u.created_at, EXISTS (
     SELECT 1 FROM combinator_resources c WHERE c.user_uid = u.uid AND c.resource_type = 'rdb' AND c.status = 'active')
 FROM users u WHERE u.id > $1 ORDER BY u.id LIMIT $2`
 
-// Owners returns the users with ids above after, in their order.
+// ListOwners returns the users with ids above after, in ascending order.
 func (s *Store) ListOwners(ctx context.Context, after int64, limit int) ([]Owner, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -87,7 +87,8 @@ func (s *Store) ListOwners(ctx context.Context, after int64, limit int) ([]Owner
 	return all, found.Err()
 }
 
-// Wished tells whether there is a reason for a user's things in the RDB engine: the user, or a SQL resource.
+// IsTenantReferenced reports whether a user's objects in the RDB engine are desired: the user, or a SQL resource of the user,
+// exists.
 func (s *Store) IsTenantReferenced(ctx context.Context, userUID string) (referenced bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -107,8 +108,8 @@ func isTenantReferenced(ctx context.Context, tx *ent.Tx, userUID string) (bool, 
 		Where(combinatorresource.UserUID(userUID), combinatorresource.ResourceType(RDB)).Exist(ctx)
 }
 
-// LookTenant runs work in a transaction in which it is known whether a user's things are wished, and which SQL resources
-// of the user are active.
+// InTxWithTenant runs work in a transaction that has read whether a user's objects are desired, and which SQL resources of
+// the user are active.
 func (s *Store) InTxWithTenant(ctx context.Context, userUID string, work func(ctx context.Context, tx *ent.Tx, isReferenced bool, active []string) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()

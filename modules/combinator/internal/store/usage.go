@@ -9,8 +9,8 @@ import (
 	"app238.com/inner/modules/combinator/admin"
 )
 
-// sumDays joins reports to their resources, and both to the sizes. A sum of BIGINTs is a number of any length, which is read
-// as a text.
+// sumDays joins reports to their resources, and both to the sizes. A sum of BIGINTs is a number of any length and is read as
+// text.
 const sumDays = `SELECT c.user_uid, c.resource_id, c.resource_type, COALESCE(CAST(d.day AS VARCHAR), ''), COALESCE(d.reports, 0),
     COALESCE(d.datachange, '0'), s.bytes
 FROM combinator_resources c
@@ -24,7 +24,7 @@ LEFT JOIN combinator_sizes s ON s.user_uid = c.user_uid AND s.resource_id = c.re
 WHERE ($1 = '' OR c.user_uid = $1) AND (d.day IS NOT NULL OR s.bytes IS NOT NULL)
 ORDER BY c.user_uid, c.resource_id, d.day`
 
-// Days implements usage.Reader.
+// Days implements admin.Admin.
 func (s *Store) Days(ctx context.Context, query admin.Query) ([]admin.Day, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -49,7 +49,7 @@ func (s *Store) Days(ctx context.Context, query admin.Query) ([]admin.Day, error
 		}
 		var ok bool
 		if d.DataChange, ok = new(big.Int).SetString(change, 10); !ok {
-			return nil, errors.New("the sum of changes is no whole number")
+			return nil, errors.New("the sum of changes is not an integer")
 		}
 		days = append(days, d)
 	}

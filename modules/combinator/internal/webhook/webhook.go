@@ -1,4 +1,4 @@
-// Package webhook tells Combinator pods that a resource is gone.
+// Package webhook notifies Combinator pods of deleted resources.
 package webhook
 
 import (
@@ -21,10 +21,10 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// answerLimit bounds what is read of an answer, in bytes.
+// maxResponseBytes bounds the bytes that are read of a response.
 const maxResponseBytes = 4 << 10
 
-// Pods are the Combinator pods that run.
+// Pods are the running Combinator pods.
 type Pods struct {
 	pods    *kube.Pods
 	client  *http.Client
@@ -33,7 +33,7 @@ type Pods struct {
 	notices *prometheus.CounterVec
 }
 
-// New returns the pods, and registers the count of notices with r.
+// New returns the pods, and registers the counter of notices with r.
 func New(pods *kube.Pods, c *config.Config, r *prometheus.Registry) (*Pods, error) {
 	notices := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "inner_combinator_notices_total", Help: "Notices to Combinator pods that a resource is gone, by whether the pod took it.",
@@ -42,8 +42,7 @@ func New(pods *kube.Pods, c *config.Config, r *prometheus.Registry) (*Pods, erro
 	return &Pods{
 		pods: pods, port: strconv.Itoa(p.WebhookPort), timeout: p.WebhookTimeout, notices: notices,
 		client: &http.Client{
-			// A connection of its own for each notice: the address may be another pod's the next time. No proxy stands
-			// between pods.
+			// Each notice uses a new connection, as the address may be another pod's the next time, and no proxy.
 			Transport: &http.Transport{DisableKeepAlives: true},
 			CheckRedirect: func(*http.Request, []*http.Request) error {
 				return http.ErrUseLastResponse
@@ -52,20 +51,20 @@ func New(pods *kube.Pods, c *config.Config, r *prometheus.Registry) (*Pods, erro
 	}, r.Register(notices)
 }
 
-// Running returns the pods.
+// Running returns the running pods.
 func (p *Pods) Running(ctx context.Context) ([]kube.Pod, error) { return p.pods.Running(ctx) }
 
-// Ready tells whether the pods are known.
+// Ready returns nil once the pods are known.
 func (p *Pods) Ready(ctx context.Context) error { return p.pods.Ready(ctx) }
 
-// notice is the body of the webhook.
+// notice is the request body of the webhook.
 type notice struct {
 	UserUID      string `json:"user_uid"`
 	ResourceID   string `json:"resource_id"`
 	ResourceType string `json:"resource_type"`
 }
 
-// Tell tells one pod, which says 200 when it has understood.
+// Notify notifies one pod. The pod acknowledges with status 200.
 func (p *Pods) Notify(ctx context.Context, pod kube.Pod, kind string, r engine.Resource) error {
 	err := p.send(ctx, pod, kind, r)
 	result := "ok"

@@ -35,7 +35,7 @@ type State struct {
 	OtherDatabase bool
 	// Deleting is true once it has a deletion timestamp.
 	Deleting bool
-	// Recorded is true once the rows hold the outcome of the rollout for this version and task. Running tells whether it
+	// Recorded is true once the rows hold the outcome of the rollout for this version and task. Running reports whether it
 	// succeeded; Reason why it failed.
 	Recorded, Running bool
 	Reason            string

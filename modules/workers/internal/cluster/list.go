@@ -183,7 +183,7 @@ func validIDs(workerID, ownerID string) bool {
 
 const serviceKind = "Service"
 
-// isManaged tells whether Inner made an object that carries a worker's labels. Users may copy labels, and another platform
+// isManaged reports whether Inner made an object that carries a worker's labels. Users may copy labels, and another platform
 // may use the same names in a shared ingress namespace. There the target of a Service tells which platform it belongs to,
 // and with it the route of the same name; unmanaged holds the names of the workers whose Service is another platform's, for
 // the routes that are listed later.
@@ -216,7 +216,7 @@ func specField(u *unstructured.Unstructured, name string) string {
 	return value
 }
 
-// routesPlatformHost tells whether a route matches the worker's host in this platform's domain.
+// routesPlatformHost reports whether a route matches the worker's host in this platform's domain.
 func (l *Lister) routesPlatformHost(route *unstructured.Unstructured, n string) bool {
 	rules, _, err := unstructured.NestedSlice(route.Object, "spec", "routes")
 	if err != nil {

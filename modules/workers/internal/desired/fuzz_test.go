@@ -35,7 +35,7 @@ func FuzzColumns(f *testing.F) {
 	})
 }
 
-// nameContains tells whether the name of one of the column's variables contains text.
+// nameContains reports whether the name of one of the column's variables contains text.
 func nameContains(column, text string) bool {
 	var variables map[string]json.RawMessage
 	if json.Unmarshal([]byte(column), &variables) != nil {

@@ -12,7 +12,7 @@ type SecretPatch struct {
 	Remove []string
 }
 
-// Empty tells whether the patch changes nothing.
+// Empty reports whether the patch changes nothing.
 func (c SecretPatch) Empty() bool { return len(c.Set) == 0 && len(c.Remove) == 0 }
 
 // DiffSecret returns the patch from the actual data of a Secret to the desired state. The database decides which keys exist;

@@ -33,7 +33,7 @@ type Params struct {
 // StatusWriters returns the job types whose tasks write workers.status when they end.
 func StatusWriters() []string { return []string{DeployType, SyncEnvType, SyncSecretType} }
 
-// hasUnfinished tells whether a task of one of these types about the worker, accepted after the task with the id after, is
+// hasUnfinished reports whether a task of one of these types about the worker, accepted after the task with the id after, is
 // unfinished.
 func (p Params) hasUnfinished(ctx context.Context, r Ref, after int64, types ...string) (bool, error) {
 	unfinished, err := p.Queue.Unfinished(ctx, r.OrderingKey(), after)

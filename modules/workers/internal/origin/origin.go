@@ -1,4 +1,4 @@
-// Package origin tells whether the version and the task that a WorkerApp names are those of the database as it is now. A
+// Package origin reports whether the version and the task that a WorkerApp names are those of the database as it is now. A
 // database may be restored to an older state while the cluster lives on: then it gives the same numbers to other versions
 // and tasks.
 package origin
@@ -121,7 +121,7 @@ func (o *Origins) Snapshot(ctx context.Context) (Snapshot, error) {
 	return Snapshot{database: id, newest: newest.Newest}, err
 }
 
-// IsOtherDatabase tells whether a WorkerApp that was read before the snapshot is certainly of another database. It changes
+// IsOtherDatabase reports whether a WorkerApp that was read before the snapshot is certainly of another database. It changes
 // nothing.
 func (s Snapshot) IsOtherDatabase(at workerapp.Origin) bool {
 	return at.Database != "" && at.Database != s.database || at.Task > s.newest

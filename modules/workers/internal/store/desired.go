@@ -16,9 +16,9 @@ import (
 type Desired struct {
 	Row              int
 	WorkerID, UserID string
-	// Deployed tells whether a version has succeeded, so that a WorkerApp must exist.
+	// Deployed reports whether a version has succeeded, so that a WorkerApp must exist.
 	Deployed bool
-	// Loading tells whether the worker or one of its versions is loading; Since is the creation time of the youngest of
+	// Loading reports whether the worker or one of its versions is loading; Since is the creation time of the youngest of
 	// these rows.
 	Loading bool
 	Since   time.Time
@@ -99,7 +99,7 @@ func (s *Store) WorkersOfVersions(ctx context.Context, ids []int) (map[int64]Des
 type Missing struct {
 	// Version is the newest loading version, 0 when none is loading.
 	Version int
-	// Loading tells whether the worker is loading, Deployed whether a version of it has succeeded.
+	// Loading reports whether the worker is loading, Deployed whether a version of it has succeeded.
 	Loading, Deployed bool
 }
 
@@ -121,7 +121,7 @@ func (s *Store) Repair(ctx context.Context, workerID, userUID string, work func(
 	})
 }
 
-// IfDeleted runs work in a transaction in which no such worker exists, and tells whether it did.
+// IfDeleted runs work in a transaction in which no such worker exists, and reports whether it did.
 func (s *Store) IfDeleted(ctx context.Context, workerID, userUID string, work func(ctx context.Context, tx *ent.Tx) error) (deleted bool, err error) {
 	err = s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
 		exists, err := tx.Worker.Query().Where(worker.Wid(workerID), worker.UserUID(userUID)).Exist(ctx)

@@ -10,7 +10,7 @@ const (
 	rowidSecond    = 100_000 << 15
 )
 
-// Newer tells whether version a of a worker is newer than its version b. When the ids cannot tell, the order of the tasks
+// Newer reports whether version a of a worker is newer than its version b. When the ids cannot tell, the order of the tasks
 // decides: later says that the task of a was accepted after the task of b.
 func Newer(a, b int64, later bool) bool {
 	if a != b && a > largestCounted && b > largestCounted && max(a, b)-min(a, b) < rowidSecond {

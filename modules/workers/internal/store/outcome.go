@@ -16,7 +16,7 @@ import (
 // does not show any more that it had.
 const redeployed = "deployed again after it had served"
 
-// Served tells whether a version has ever been a success.
+// Served reports whether a version has ever been a success.
 func Served(v *ent.WorkerDeployVersion) bool {
 	return v.Status == Success || strings.HasPrefix(v.Msg, redeployed)
 }
@@ -44,7 +44,7 @@ func (s *Store) RecordSuccess(ctx context.Context, workerID, userUID string, ver
 	})
 }
 
-// RecordFailure records why a version does not run. It tells whether the worker is to be rolled back to an earlier version
+// RecordFailure records why a version does not run. It reports whether the worker is to be rolled back to an earlier version
 // that served: then the worker stays active.
 //
 // A version that has succeeded fails again when the new pods of a change of the environment do not start. Its row is kept,

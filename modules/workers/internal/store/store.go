@@ -60,7 +60,7 @@ func findWorker(ctx context.Context, client *ent.WorkerClient, workerID, userUID
 	return found, err
 }
 
-// OwnedByOther tells whether the wid belongs to a worker of another user.
+// OwnedByOther reports whether the wid belongs to a worker of another user.
 func (s *Store) OwnedByOther(ctx context.Context, workerID, userUID string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
