@@ -37,7 +37,7 @@ func TestSchemaWithDependentsIsKeptAndDependentsNamed(t *testing.T) {
 				require.Equal(t, job.Retry, failed.Kind, failed)
 				require.Contains(t, failed.Text, "seen", needs)
 				require.True(t, b.schemaExists("u1", "r1"))
-				require.Empty(t, b.queue.accepted, "no pod is told that it is gone")
+				require.Empty(t, b.queue.accepted, "no pod is notified")
 				_, err = db.Exec(drop)
 				require.NoError(t, err)
 			}
@@ -62,7 +62,7 @@ func TestDependentsOfOtherUsersDoNotKeepSchema(t *testing.T) {
 	number := column(t, b.admin(""), `SELECT '`+b.schema("u1", "r")+`.numbers'::REGCLASS::OID::TEXT`)[0]
 	_, err = b.login("u2", "sk_u2").Exec(`ALTER TABLE ` + b.schema("u2", "r") + `.t ADD COLUMN n INT; ALTER TABLE ` + b.schema("u2", "r") +
 		`.t ALTER COLUMN n SET DEFAULT nextval(` + number + `::REGCLASS)`)
-	require.NoError(t, err, "by its number, for which no right is needed")
+	require.NoError(t, err, "a reference by number needs no right")
 	b.remove("r")
 	require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
 	require.False(t, b.schemaExists("u1", "r"))

@@ -16,8 +16,8 @@ func TestSyncPasswordsRepairsDriftedRoles(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "a role may change its own password")
 	for who, begin := range map[string]func(t *testing.T) *bundle{
-		"a superuser":       func(t *testing.T) *bundle { t.Helper(); return setup(t) },
-		"one who sees none": func(t *testing.T) *bundle { t.Helper(); return setupUnprivileged(t, layouts()["shared database"]) },
+		"a superuser":          func(t *testing.T) *bundle { t.Helper(); return setup(t) },
+		"an unprivileged role": func(t *testing.T) *bundle { t.Helper(); return setupUnprivileged(t, layouts()["shared database"]) },
 	} {
 		t.Run(who, func(t *testing.T) {
 			t.Parallel()
@@ -42,7 +42,7 @@ func TestSyncPasswordsRepairsDriftedRoles(t *testing.T) {
 			_, err := b.admin("").Exec(`ALTER ROLE ` + role + ` NOLOGIN`)
 			require.NoError(t, err)
 			sync()
-			require.NoError(t, b.login("u1", "sk_u1").Ping(), "a role that was shut")
+			require.NoError(t, b.login("u1", "sk_u1").Ping(), "a role whose login was disabled")
 			if who != "a superuser" {
 				return
 			}
@@ -51,7 +51,7 @@ func TestSyncPasswordsRepairsDriftedRoles(t *testing.T) {
 			}
 			before := versions()
 			sync()
-			require.Equal(t, before, versions(), "what is right is not written")
+			require.Equal(t, before, versions(), "a correct role is not changed")
 		})
 	}
 }
@@ -71,5 +71,5 @@ func TestPasswordVerificationsAreBounded(t *testing.T) {
 	drifted, isSure, err := b.rdb.ListDrifted(t.Context(), tenants)
 	require.NoError(t, err)
 	require.True(t, isSure)
-	require.Len(t, drifted, 50, "others wait for their schemas meanwhile")
+	require.Len(t, drifted, 50, "other users wait for the lane meanwhile")
 }

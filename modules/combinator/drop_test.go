@@ -26,9 +26,9 @@ func TestDeleteKeepsSchemaOfOtherPlatform(t *testing.T) {
 				}
 				r := engine.Resource{UserUID: "u1", ResourceID: "r1"}
 				tenant := engine.Tenant{UserUID: "u1", Names: b.rdb.TenantNames("u1")}
-				for comment, stays := range map[string]bool{
+				for comment, isKept := range map[string]bool{
 					b.mark("u1", "r1"):                     false,
-					"inner-gateway u1/r1":                  false, // an earlier release's
+					"inner-gateway u1/r1":                  false, // of an earlier release
 					"":                                     false,
 					"somebody's note":                      false,
 					"inner-gateway 0123456789abcdef u1/r1": true,
@@ -39,12 +39,12 @@ func TestDeleteKeepsSchemaOfOtherPlatform(t *testing.T) {
 					db := b.admin(b.database("u1"))
 					_, err := db.Exec(`CREATE TABLE ` + b.schema("u1", "r1") + `.t (v TEXT); COMMENT ON SCHEMA ` + b.schema("u1", "r1") + ` IS ` + database.Literal(comment))
 					require.NoError(t, err)
-					for range 2 { // the second time it may be missing
+					for range 2 { // the second time the schema may be missing
 						_, err = b.rdb.Delete(t.Context(), tenant, r, b.rdb.Name(r), false)
 						require.NoError(t, err)
 					}
-					require.Equal(t, stays, b.schemaExists("u1", "r1"), comment)
-					if stays {
+					require.Equal(t, isKept, b.schemaExists("u1", "r1"), comment)
+					if isKept {
 						_, err = db.Exec(`DROP SCHEMA ` + b.schema("u1", "r1") + ` CASCADE`)
 						require.NoError(t, err)
 					}
@@ -71,7 +71,7 @@ func TestDatabaseWithPublicRelationsIsKept(t *testing.T) {
 	}
 }
 
-// servers are what an engine may be.
+// servers returns the kinds of servers of an engine.
 func servers(t *testing.T) map[string]func(*config.Config) {
 	return map[string]func(*config.Config){
 		"PostgreSQL": func(*config.Config) {},

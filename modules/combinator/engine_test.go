@@ -42,7 +42,7 @@ func TestUnusualIdentifiersGetDistinctNames(t *testing.T) {
 
 func TestSizesAreMeasuredAndStored(t *testing.T) {
 	t.Parallel()
-	testdatabase.PostgreSQLOnly(t, "CockroachDB estimates sizes, late, and not at all where crdb_internal is closed")
+	testdatabase.PostgreSQLOnly(t, "CockroachDB estimates sizes with a delay, and not without access to crdb_internal")
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,7 +61,7 @@ func TestSizesAreMeasuredAndStored(t *testing.T) {
 			require.Greater(t, bytes, int64(1_000_000))
 			b.remove("r1")
 			require.NoError(t, b.run(jobs.MeasureRDBType, map[string]string{}))
-			require.NoError(t, b.store.ForEachSize(t.Context(), func(string, string, int64) { t.Error("a size of what is gone") }))
+			require.NoError(t, b.store.ForEachSize(t.Context(), func(string, string, int64) { t.Error("a size of a deleted schema") }))
 		})
 	}
 }
@@ -101,7 +101,7 @@ func TestReadOnlyEngineSnoozesTasks(t *testing.T) {
 	b := setup(t)
 	b.user("u1", "sk_one")
 	b.resource("u1", "r1", "rdb")
-	admin := b.connect("", nil) // one session, which can write on
+	admin := b.connect("", nil) // this session stays writable
 	name := column(t, admin, `SELECT current_database()`)[0]
 	_, err := admin.ExecContext(t.Context(), `ALTER DATABASE `+name+` SET default_transaction_read_only = on`)
 	require.NoError(t, err)

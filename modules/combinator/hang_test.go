@@ -19,7 +19,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/rdb"
 )
 
-// hanging is a server that does not answer: every connection waits until its caller gives up.
+// hanging is a server that does not answer: every connection attempt waits until its context ends.
 type hanging struct {
 	driver.Connector
 	waiting *atomic.Int32

@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// fakeQueue notes what was accepted.
+// fakeQueue implements job.Queue for the tests and records what is queued.
 type fakeQueue struct {
 	job.Queue
 	mu       sync.Mutex
@@ -40,7 +40,7 @@ func (q *fakeQueue) Accept(_ context.Context, jobType string, payload job.Payloa
 	return int64(len(q.accepted)), nil
 }
 
-// next takes what was queued about users.
+// takeRemovals returns the queued tasks about users, and forgets them.
 func (q *fakeQueue) takeRemovals() []queued {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -58,7 +58,7 @@ func (q *fakeQueue) Enqueue(_ context.Context, _ job.Tx, jobType string, payload
 	return 1, payload.Validate()
 }
 
-// Nudge implements job.Queue.
+// Notify implements job.Queue.
 func (q *fakeQueue) Notify() {}
 
 func TestInventoriesListActualAndDesired(t *testing.T) {
@@ -73,7 +73,7 @@ func TestInventoriesListActualAndDesired(t *testing.T) {
 		b.remove(kind + "-orphan")
 		b.resource("u1", kind+"lost", kind)
 	}
-	_, err := b.admin("").Exec(`CREATE SCHEMA user_foreign_one`)
+	_, err := b.admin("").Exec(`CREATE SCHEMA user_other_one`)
 	require.NoError(t, err)
 	for _, i := range inventory.New(b.store, b.queue, b.rdb, b.kv) {
 		if i.Kind() == "tenant" {
@@ -87,7 +87,7 @@ func TestInventoriesListActualAndDesired(t *testing.T) {
 			}
 			return nil
 		}))
-		require.Len(t, objects, 2, "a schema that Inner has not made is none of its things")
+		require.Len(t, objects, 2, "a schema that Inner has not made is not listed")
 		desired, err := i.ListDesired(t.Context(), 0, 10)
 		require.NoError(t, err)
 		require.Len(t, desired, 2)

@@ -11,7 +11,8 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// killed is a job that a test lets die at each of its statements in turn: what is there before it, and after it.
+// killedJob is a job that a test kills at each of its statements in turn, with what precedes it and what is checked after
+// it.
 type killedJob struct {
 	kind    string
 	payload func(b *bundle) map[string]string
@@ -19,12 +20,12 @@ type killedJob struct {
 	check   func(t *testing.T, b *bundle)
 }
 
-// user1 is the payload about u1.
+// userPayload returns the payload about u1.
 func userPayload(*bundle) map[string]string { return map[string]string{"user_uid": "u1"} }
 
 func emptyPayload(*bundle) map[string]string { return map[string]string{} }
 
-// forget removes u1 and what is left of u1.
+// removeUser deletes u1 and what is left of u1.
 func removeUser(t *testing.T, b *bundle) {
 	t.Helper()
 	b.faults.off()
@@ -41,7 +42,7 @@ func requireLogin(t *testing.T, b *bundle, key string) {
 	require.NoError(t, tenant.Close())
 }
 
-// killedUserJobs are the jobs about a user; those about schemas are in TestAJobKilledAtAnyStatementEndsRightWhenItRunsAgain.
+// killedUserJobs are the jobs about a user; those about schemas are in TestSchemaJobsSurviveKillAtEveryStatement.
 var killedUserJobs = []killedJob{
 	{jobs.RegisterUserType, userPayload, func(_ *testing.T, b *bundle) { b.user("u1", "sk_one") }, func(t *testing.T, b *bundle) {
 		t.Helper()
@@ -90,7 +91,7 @@ func TestUserJobsSurviveKillAtEveryStatement(t *testing.T) {
 			neighbourIsUnharmed := b.addNeighbour()
 			for _, k := range killedUserJobs {
 				if k.kind == jobs.MeasureRDBType && testdatabase.IsCockroachDB(t) {
-					continue // see TestSizesAreMeasuredAndNoted
+					continue // see TestSizesAreMeasuredAndStored
 				}
 				for _, after := range []bool{false, true} {
 					steps := b.retryAtEachStatement(after, func() { k.prepare(t, b) }, func() error { return b.run(k.kind, k.payload(b)) }, func() { k.check(t, b) })
@@ -102,15 +103,15 @@ func TestUserJobsSurviveKillAtEveryStatement(t *testing.T) {
 	}
 }
 
-// TestANamespacesJobKilledAtAnyStatementEndsRightWhenItRunsAgain has faults in the database; those in the store are in
-// TestWhatIsKilledAtAnyStepEndsRightWhenItRunsAgain.
+// TestNamespaceJobsSurviveKillAtEveryStatement has faults in the database; those in the store are in
+// TestNamespaceSurvivesKillAtEveryStep.
 func TestNamespaceJobsSurviveKillAtEveryStatement(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	client := b.client()
 	b.pods.running = []kube.Pod{{Name: "one"}}
 	put(t, client, b.prefix("n")+"neighbour")
-	n := 0 // a prefix is not given out again at once: each namespace is a new one
+	n := 0 // a prefix cannot be reused at once: each namespace is a new one
 	rid := func() string { return fmt.Sprintf("n%d", n) }
 	there := func() bool { return b.namespaceExists(rid()) }
 	for _, after := range []bool{false, true} {
@@ -131,7 +132,7 @@ func TestNamespaceJobsSurviveKillAtEveryStatement(t *testing.T) {
 		}, func() error { return b.run(jobs.DeleteKVType, ref("u1", rid())) }, func() {
 			require.False(t, there())
 			require.Empty(t, keys(t, client, b.prefix(rid())))
-			require.Equal(t, rid(), b.queue.accepted[len(b.queue.accepted)-1].ResourceID, "the pods are told")
+			require.Equal(t, rid(), b.queue.accepted[len(b.queue.accepted)-1].ResourceID, "the pods are notified")
 		})
 		require.Greater(t, steps, 1)
 		steps = b.retryAtEachStatement(after, func() { b.pods.notified = nil }, func() error {
@@ -139,5 +140,5 @@ func TestNamespaceJobsSurviveKillAtEveryStatement(t *testing.T) {
 		}, func() { require.Contains(t, b.pods.notified, "one kv u1/"+rid()) })
 		require.Greater(t, steps, 1)
 	}
-	require.Len(t, keys(t, client, b.prefix("n")), 1, "the neighbour is untouched")
+	require.Len(t, keys(t, client, b.prefix("n")), 1, "the neighbour is unchanged")
 }

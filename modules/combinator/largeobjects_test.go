@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// remains makes what no schema of u1 holds, in which u2 has a hand too: large objects, and privileges that are given beforehand.
+// addLargeObjects creates what is in no schema of u1 and involves u2: large objects and default privileges.
 func (b *bundle) addLargeObjects() {
 	b.t.Helper()
 	one, two := b.rdb.TenantNames("u1").Role, b.rdb.TenantNames("u2").Role
@@ -25,7 +25,7 @@ func (b *bundle) addLargeObjects() {
 	}
 }
 
-// largeObjects counts those in the database that users share.
+// largeObjects counts the large objects in the shared database.
 func (b *bundle) largeObjects() string {
 	b.t.Helper()
 	return column(b.t, b.admin(""), `SELECT count(*)::TEXT FROM pg_largeobject_metadata`)[0]
@@ -42,9 +42,9 @@ func TestRemoveTenantDropsLargeObjectsAndGrants(t *testing.T) {
 	b.addLargeObjects()
 	b.remove("r")
 	require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
-	require.Equal(t, "0", b.largeObjects(), "they are gone with the last schema")
+	require.Equal(t, "0", b.largeObjects(), "they are deleted with the last schema")
 	session, err := b.login("u1", "sk_u1").Conn(t.Context())
-	require.NoError(t, err, "the user is there")
+	require.NoError(t, err, "the user exists")
 	require.NoError(t, session.PingContext(t.Context()))
 	b.addLargeObjects()
 	_, err = b.db.Exec(`DELETE FROM users WHERE uid = 'u1'`)
@@ -74,11 +74,11 @@ func TestUndroppableRoleIsDisabledAndDependentsNamed(t *testing.T) {
 	require.Equal(t, job.Retry, failed.Kind)
 	require.Contains(t, failed.Text, "table extra.t")
 	require.Error(t, b.login("u1", "sk_u1").Ping())
-	require.Contains(t, b.listTenants(), "u1", "the next audit sees it")
+	require.Contains(t, b.listTenants(), "u1", "the next audit lists it")
 
 	b.user("u1", "sk_u1")
 	require.NoError(t, b.run(jobs.RegisterUserType, map[string]string{"user_uid": "u1"}))
-	require.NoError(t, b.login("u1", "sk_u1").Ping(), "whoever comes back is let in again")
+	require.NoError(t, b.login("u1", "sk_u1").Ping(), "a user who was created again can log in")
 	_, err = b.admin("").Exec(`DROP SCHEMA extra CASCADE`)
 	require.NoError(t, err)
 	_, err = b.db.Exec(`DELETE FROM users`)

@@ -16,7 +16,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// leased holds the lease of u1 while it runs work.
+// holdLease holds the lease of u1 while it runs work.
 func holdLease(t *testing.T, b *bundle, work func()) error {
 	t.Helper()
 	return b.store.WithTenant(t.Context(), 0, "u1", nil, func(context.Context, store.LeasedTenant) (string, error) {
@@ -68,10 +68,10 @@ func TestRetriedTaskTakesOverItsOwnLease(t *testing.T) {
 			return "held", nil
 		})
 	}
-	require.ErrorIs(t, held(1, func() { // run gives every task the number 1
+	require.ErrorIs(t, held(1, func() { // run gives every task the id 1
 		require.ErrorIs(t, held(2, func() {}), store.ErrLeaseHeld, "another task waits")
 		require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
-	}), store.ErrLeaseLost, "whoever was taken for dead and is not writes nothing")
+	}), store.ErrLeaseLost, "the holder of a lost lease writes nothing")
 	require.Equal(t, "active", b.status("r"))
 	require.Equal(t, []string{b.rdb.Fingerprint("sk_one")}, column(t, b.db.DB, `SELECT prepared FROM combinator_tenants`))
 	require.NoError(t, held(2, func() {}))
@@ -87,7 +87,7 @@ func TestLostLeaseWritesNothing(t *testing.T) {
 	})
 	require.ErrorIs(t, err, store.ErrLeaseLost)
 	require.Equal(t, []string{"later"}, column(t, b.db.DB, `SELECT prepared FROM combinator_tenants WHERE user_uid = 'u1'`),
-		"who holds a void number writes nothing, also where the row was forgotten meanwhile")
+		"a lost lease writes nothing, even after its row was deleted and inserted again")
 }
 
 func TestLeaseOutlivesOnlyUncertainOutcome(t *testing.T) {
@@ -101,13 +101,13 @@ func TestLeaseOutlivesOnlyUncertainOutcome(t *testing.T) {
 	fail(engine.ErrUncertain)
 	for _, task := range []int64{7, 8} {
 		err := b.store.WithTenant(t.Context(), task, "u1", nil, func(context.Context, store.LeasedTenant) (string, error) { return "", nil })
-		require.ErrorIs(t, err, store.ErrLeaseHeld, "what was asked may still be carried out")
+		require.ErrorIs(t, err, store.ErrLeaseHeld, "the request may still be carried out")
 	}
 	b.expireLeases()
 	require.NoError(t, holdLease(t, b, func() {}))
 	_, err := b.db.Exec(`UPDATE combinator_tenants SET leased_until = LOCALTIMESTAMP + $1::FLOAT8 * INTERVAL '1 second'`, time.Hour.Seconds())
 	require.NoError(t, err)
-	require.NoError(t, holdLease(t, b, func() {}), "no lease lasts as long: the clock was put back")
+	require.NoError(t, holdLease(t, b, func() {}), "no lease lasts as long: the clock was set back")
 }
 
 func TestLaterLeaseCommittedFirstHolds(t *testing.T) {
@@ -128,15 +128,15 @@ func TestLaterLeaseCommittedFirstHolds(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return len(column(t, raw, `SELECT pid::TEXT FROM pg_stat_activity
 WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%combinator_tenants%'`)) > 0
-	}, timeout, 10*time.Millisecond, "its statement waits, and its time was taken before")
+	}, timeout, 10*time.Millisecond, "its statement waits, with an earlier time")
 	_, err = tx.Exec(`UPDATE combinator_tenants SET lease_number = 7, leased_by = 7,
 leased_until = CAST(clock_timestamp() AT TIME ZONE 'UTC' AS TIMESTAMP) + $1::FLOAT8 * INTERVAL '1 second'`, 2*b.config.Combinator.RDB.RequestTimeout.Seconds())
 	require.NoError(t, err)
 	require.NoError(t, tx.Commit())
-	require.ErrorIs(t, <-late, store.ErrLeaseHeld, "two must not hold it")
+	require.ErrorIs(t, <-late, store.ErrLeaseHeld, "two tasks must not hold it")
 }
 
-// delayed runs work, and holds the row of u1's lease until a statement of it waits and this time has passed.
+// whileRowLocked runs work, and locks the row of u1's lease until a statement of work waits and this time has passed.
 func whileRowLocked(t *testing.T, b *bundle, longest time.Duration, work func() error) error {
 	t.Helper()
 	raw := b.open(b.config.Database.DSN.Reveal())
@@ -171,7 +171,7 @@ func TestWorkDeadlineIsBeforeLeaseEnd(t *testing.T) {
 		})
 	}))
 	require.Positive(t, last)
-	require.LessOrEqual(t, last.Seconds(), left, "the last statement of the work may last as long as the lease")
+	require.LessOrEqual(t, last.Seconds(), left, "the last statement of the work must end before the lease")
 }
 
 func TestLateLeaseIsReleased(t *testing.T) {
@@ -183,7 +183,7 @@ func TestLateLeaseIsReleased(t *testing.T) {
 	require.NoError(t, holdLease(t, b, func() {}))
 	err := whileRowLocked(t, b, 2*time.Second, func() error {
 		return b.store.WithTenant(t.Context(), 8, "u1", nil, func(context.Context, store.LeasedTenant) (string, error) {
-			t.Error("another task may work beside it")
+			t.Error("work must not run after its lease expired")
 			return "held", nil
 		})
 	})

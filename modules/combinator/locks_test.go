@@ -18,13 +18,13 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// patientLocks has Inner wait for a lock for longer than a test does: what waits for one does not end.
+// longLockTimeout makes Inner wait for a lock for longer than a test does, so that a test that waits for one fails.
 func longLockTimeout(c *config.Config) {
 	c.Combinator.RDB.LockTimeout = 2 * timeout
 	c.Combinator.RDB.RequestTimeout = 3 * timeout
 }
 
-// lock holds a table of a schema until the returned transaction ends.
+// lock locks a table of a schema until the returned transaction ends.
 func (b *bundle) lock(db *sql.DB, uid, rid string) *sql.Tx {
 	b.t.Helper()
 	tx, err := db.BeginTx(context.Background(), nil)
@@ -35,7 +35,7 @@ func (b *bundle) lock(db *sql.DB, uid, rid string) *sql.Tx {
 	return tx
 }
 
-// atOnce runs work that must not wait for locks: with patientLocks it would not end in time.
+// withoutWaiting runs work that must not wait for locks: with longLockTimeout it would not end in time.
 func (b *bundle) withoutWaiting(work func() error) error {
 	b.t.Helper()
 	ended := make(chan error, 1)
@@ -44,12 +44,12 @@ func (b *bundle) withoutWaiting(work func() error) error {
 	case err := <-ended:
 		return err
 	case <-time.After(timeout):
-		b.t.Fatal("it waits for a lock")
+		b.t.Fatal("work waits for a lock")
 		return nil
 	}
 }
 
-// filled makes a schema with a table in it.
+// addSchema creates a schema with a table.
 func (b *bundle) addSchema(uid, rid string) {
 	b.t.Helper()
 	b.resource(uid, rid, "rdb")
@@ -67,7 +67,7 @@ func TestLockedSchemasDoNotBlockOtherUsers(t *testing.T) {
 	b.user("u1", "sk_u1")
 	b.user("u2", "sk_u2")
 	b.resource("u2", "r", "rdb")
-	dump := b.connect("", nil) // Inner does not end the sessions of an administrator
+	dump := b.connect("", nil) // Inner does not terminate sessions of an administrator
 	for i := range 4 {
 		b.addSchema("u1", fmt.Sprintf("r%d", i))
 		b.lock(dump, "u1", fmt.Sprintf("r%d", i))
@@ -76,7 +76,7 @@ func TestLockedSchemasDoNotBlockOtherUsers(t *testing.T) {
 		for i := range 4 {
 			err := b.run(jobs.DeleteRDBType, ref("u1", fmt.Sprintf("r%d", i)))
 			if later, ok := errors.AsType[*job.Error](err); !ok || later.Kind != job.Snooze || !later.Growing || later.Longest != config.LongestSnooze {
-				return fmt.Errorf("not put off for longer and longer: %w", err)
+				return fmt.Errorf("not snoozed with a growing delay: %w", err)
 			}
 		}
 		return b.run(jobs.CreateRDBType, ref("u2", "r"))
@@ -106,7 +106,7 @@ func TestDeleteTerminatesSessionsOfItsUser(t *testing.T) {
 			b.remove("r1")
 			require.NoError(t, b.withoutWaiting(func() error { return b.run(jobs.DeleteRDBType, ref("u1", "r1")) }))
 			require.False(t, b.schemaExists("u1", "r1"))
-			require.NoError(t, kept.Commit(), "who holds nothing of it is let alone")
+			require.NoError(t, kept.Commit(), "a session without locks on the schema is not terminated")
 			unharmed()
 		})
 	}
@@ -150,7 +150,7 @@ func TestRoleLockedByOtherTransactionIsDroppedLater(t *testing.T) {
 	var later *job.Error
 	require.ErrorAs(t, b.withoutWaiting(func() error { return b.run(jobs.DeleteRDBType, ref("u1", "r")) }), &later)
 	require.Equal(t, job.Snooze, later.Kind)
-	require.Len(t, b.queue.accepted, 1, "the pods are told all the same")
+	require.Len(t, b.queue.accepted, 1, "the pods are notified nevertheless")
 	require.True(t, b.roleExists())
 	require.Contains(t, b.listActual("tenant"), "u1/u1")
 	require.NoError(t, tx.Rollback())
@@ -172,7 +172,7 @@ func TestSessionInTemplateDoesNotBlockCreate(t *testing.T) {
 	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
 	require.NoError(t, operator.PingContext(t.Context()))
 
-	// Nobody may be in template0, but whom a superuser lets in.
+	// A superuser can allow connections to template0.
 	_, err = b.admin("").Exec(`ALTER DATABASE template0 ALLOW_CONNECTIONS true`)
 	require.NoError(t, err)
 	inside := b.connect("template0", nil)

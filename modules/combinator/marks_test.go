@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/jobs"
 )
 
-// mark is the comment on a schema.
+// mark returns the comment on a schema.
 func (b *bundle) mark(userUID, resourceID string) string {
 	b.t.Helper()
 	found := column(b.t, b.admin(b.database(userUID)), `SELECT obj_description(to_regnamespace($1::TEXT), 'pg_namespace')`,
@@ -19,7 +19,7 @@ func (b *bundle) mark(userUID, resourceID string) string {
 	return found[0]
 }
 
-// readable are all comments and settings of roles that a user can read.
+// readable reads all comments and settings of roles that a user can read.
 const readable = `SELECT description FROM pg_description WHERE description LIKE 'inner-gateway%'
 UNION SELECT description FROM pg_shdescription WHERE description LIKE 'inner-gateway%'
 UNION SELECT array_to_string(setconfig, ' ') FROM pg_db_role_setting`
@@ -48,7 +48,7 @@ func TestMarksHideOwnersFromOtherUsers(t *testing.T) {
 				_, err := b.db.Exec(`DELETE FROM combinator_resources WHERE user_uid = 'victim'; DELETE FROM combinator_places`)
 				require.NoError(t, err)
 				deleted, _ := b.runAudit()
-				require.Equal(t, []string{"rdb secretresource"}, deleted, "the platform itself can read them, also where no row says more")
+				require.Equal(t, []string{"rdb secretresource"}, deleted, "the platform can decode its marks without rows")
 				require.False(t, b.schemaExists("victim", "secretresource"))
 			})
 		}

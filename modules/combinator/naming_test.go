@@ -11,7 +11,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/naming"
 )
 
-// renames are other templates, and the keys that are named.
+// renames are changed templates, by the text that the error must contain.
 var renames = map[string]func(*config.Combinator){
 	"combinator.rdb.names": func(c *config.Combinator) { c.RDB.Names.Schema = "s_{user_uid}_{resource_id}" },
 	"roles and databases":  func(c *config.Combinator) { c.RDB.Names.Role = "x" + c.RDB.Names.Role },
@@ -34,7 +34,7 @@ func TestTemplateMismatchFailsStart(t *testing.T) {
 	}
 	other := b.copyWith(func(c *config.Config) { c.Platform += "-staging" })
 	other.copyRows(b)
-	require.NoError(t, other.start(), "another platform has names of its own")
+	require.NoError(t, other.start(), "another platform has its own names")
 }
 
 func TestChangedDomainFailsStart(t *testing.T) {
@@ -97,7 +97,7 @@ func TestRecordedNamesOverrideChangedTemplates(t *testing.T) {
 		require.NoError(t, renamed.run(kind, ref("u1", rid)))
 		require.Equal(t, "active", renamed.status(rid))
 	}
-	require.False(t, renamed.schemaExists("u1", "r1"), "no empty one is made")
+	require.False(t, renamed.schemaExists("u1", "r1"), "no empty schema is created")
 	b.requireResources("r1", k1)
 	require.NoError(t, renamed.run(jobs.DeleteRDBType, ref("u1", "r1")))
 	require.NoError(t, renamed.run(jobs.DeleteKVType, ref("u1", k1)))

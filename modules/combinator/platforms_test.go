@@ -18,14 +18,14 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// queued is a job that the audit asked for.
+// queued is a task that was queued.
 type queued struct {
 	kind    string
 	payload job.Payload
 }
 
-// audit does what an audit in mode delete does at once that trusts all that it sees: what a row wishes and is not there is made,
-// and what is there and no row wishes is deleted. It returns what was deleted and what was repaired.
+// runAudit does what an audit in mode delete does that trusts everything it reads: it repairs rows that lack an object, and
+// deletes objects without a row. It returns what was deleted and what was repaired.
 func (b *bundle) runAudit() (deleted, repaired []string) {
 	b.t.Helper()
 	b.queue.queued = nil
@@ -68,11 +68,11 @@ func (b *bundle) runAudit() (deleted, repaired []string) {
 	return deleted, repaired
 }
 
-// copied are the tables of which a copy of a platform's database consists, as far as combinator is concerned.
+// copiedTables are the tables in a copy of a platform's database that concern combinator.
 var copiedTables = []string{"users", "combinator_resources", "combinator_tenants", "combinator_places", "inner_platform"}
 
-// clone returns another platform with the same settings but for its name, the same engines and a copy of the database, as a
-// staging platform is made.
+// copyAsStaging returns another platform with the same settings except its name, the same engines and a copy of the
+// database, as a staging platform is made.
 func (b *bundle) copyAsStaging() *bundle {
 	b.t.Helper()
 	copiedTables := b.copyWith(func(c *config.Config) { c.Platform += "-staging" })
@@ -80,7 +80,7 @@ func (b *bundle) copyAsStaging() *bundle {
 	return copiedTables
 }
 
-// copies returns another bundle with the same settings, but for what change changes, and the same engines.
+// copyWith returns another bundle with the same engines and the same settings, except for what change changes.
 func (b *bundle) copyWith(change func(*config.Config)) *bundle {
 	b.t.Helper()
 	other := setup(b.t, func(c *config.Config) {
@@ -104,10 +104,10 @@ func (b *bundle) copyRows(from *bundle) {
 	}
 }
 
-// id is a resource's that no other test has: a store is searched for resources, whatever their prefixes are.
+// id returns a resource id that no other test uses: a store is searched for resources under any prefix.
 func (b *bundle) id(of string) string { return of + strings.Trim(b.head, "_") }
 
-// inhabited gives u1 a schema with a table and a namespace with a key of these ids.
+// addResources creates for u1 a schema with a table and a namespace with a key, with these ids.
 func (b *bundle) addResources(rdbID, kvID string) {
 	b.t.Helper()
 	b.resource("u1", rdbID, "rdb")
@@ -121,7 +121,7 @@ func (b *bundle) addResources(rdbID, kvID string) {
 	put(b.t, b.client(), b.prefix(kvID)+"key")
 }
 
-// lives checks that what inhabited made is there, for its user.
+// requireResources checks that the user can use what addResources created.
 func (b *bundle) requireResources(rdbID, kvID string) {
 	b.t.Helper()
 	db := b.login("u1", "sk_one")
@@ -142,11 +142,11 @@ func TestCopiedPlatformKeepsResourcesOfOriginal(t *testing.T) {
 			original.user("u1", "sk_one")
 			original.addResources("r1", k1)
 			staging := original.copyAsStaging()
-			original.addResources("r2", k2) // of which the copy knows nothing
+			original.addResources("r2", k2) // the copy has no row of it
 			deleted, repaired := staging.runAudit()
 			require.Empty(t, deleted)
-			require.ElementsMatch(t, []string{"rdb r1", "kv " + k1, "tenant u1"}, repaired, "what the copied rows wish is not this platform's")
-			require.Equal(t, []string{"error"}, column(t, staging.db.DB, `SELECT DISTINCT status FROM combinator_resources`), "and that is told")
+			require.ElementsMatch(t, []string{"rdb r1", "kv " + k1, "tenant u1"}, repaired, "the resources of the copied rows are another platform's")
+			require.Equal(t, []string{"error"}, column(t, staging.db.DB, `SELECT DISTINCT status FROM combinator_resources`), "the rows show it")
 
 			_, err := staging.db.Exec(`UPDATE users SET secret_key = 'sk_other'`)
 			require.NoError(t, err)
@@ -165,7 +165,7 @@ func TestCopiedPlatformKeepsResourcesOfOriginal(t *testing.T) {
 			original.requireResources("r1", k1)
 			original.requireResources("r2", k2)
 			deleted, repaired = original.runAudit()
-			require.Empty(t, append(deleted, repaired...), "the original sees nothing amiss")
+			require.Empty(t, append(deleted, repaired...), "the original has no finding")
 		})
 	}
 }
@@ -186,12 +186,12 @@ func TestPlatformsShareEngines(t *testing.T) {
 	_, err := one.db.Exec(`DELETE FROM combinator_resources`)
 	require.NoError(t, err)
 	deleted, _ = one.runAudit()
-	require.Equal(t, []string{"kv " + k1, "rdb r1"}, slices.Sorted(slices.Values(deleted)), "what is one's own is still looked after")
+	require.Equal(t, []string{"kv " + k1, "rdb r1"}, slices.Sorted(slices.Values(deleted)), "a platform's own resources are still audited")
 	require.False(t, one.schemaExists("u1", "r1"))
 	require.True(t, other.schemaExists("u3", "r3"))
 }
 
-// unmark makes what the engines hold look as an earlier release left it: marks on schemas alone, and without a platform.
+// unmark makes the engines' content look as an earlier release left it: marks on schemas only, without a platform.
 func (b *bundle) unmark(userUID, rdbID, kvID string) {
 	b.t.Helper()
 	b.unmarkRole(userUID)
@@ -234,7 +234,7 @@ func TestReferencedResourcesOfEarlierReleaseAreAdopted(t *testing.T) {
 			require.Empty(t, append(deleted, repaired...), "no row of the other platform refers to it")
 			deleted, repaired = b.runAudit()
 			require.Empty(t, deleted)
-			require.ElementsMatch(t, []string{"rdb r1", "kv " + k1, "tenant u1"}, repaired, "it has no mark of this platform")
+			require.ElementsMatch(t, []string{"rdb r1", "kv " + k1, "tenant u1"}, repaired, "the objects have no mark of this platform")
 			deleted, repaired = b.runAudit()
 			require.Empty(t, append(deleted, repaired...))
 			b.requireResources("r1", k1)
@@ -289,7 +289,7 @@ func TestUnrecordedResourceUnderOtherNameSnoozesCreate(t *testing.T) {
 		var waiting *job.Error
 		require.ErrorAs(t, renamed.run(kind, ref("u1", rid)), &waiting)
 		require.Equal(t, job.Snooze, waiting.Kind, kind)
-		require.Equal(t, "active", renamed.status(rid), "the data is there")
+		require.Equal(t, "active", renamed.status(rid), "the data exists")
 	}
 	require.False(t, renamed.schemaExists("u1", "r1"))
 	require.NoError(t, renamed.run(jobs.DeleteRDBType, ref("u1", "r1")))

@@ -15,8 +15,8 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// besiege has a user hold a sequence in each of these schemas, by its number, for which no right on the schema is needed, and again
-// as soon as the session was ended, until the test ends.
+// holdSequences makes a user lock a sequence in each of these schemas, by its number, for which no right on the schema is
+// needed, and again as soon as the session was terminated, until the test ends.
 func (b *bundle) holdSequences(uid string, rids []string) {
 	b.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -40,7 +40,7 @@ func (b *bundle) holdSequences(uid string, rids []string) {
 					first = false
 					held.Done()
 				}
-				for err == nil { // until the session is ended
+				for err == nil { // until the session is terminated
 					_, err = tx.ExecContext(ctx, `SELECT pg_sleep(0.02)`)
 				}
 				if tx != nil {
@@ -78,7 +78,7 @@ func TestUserRelockingSchemasDoesNotBlockOthers(t *testing.T) {
 		b.remove(rid)
 		tasks[int64(i)+10] = rid
 	}
-	// The lane's one worker: each of the user's tasks, and then another's.
+	// The lane has one worker: it runs each of the user's tasks, and then another user's.
 	round := func() {
 		for id, rid := range tasks {
 			err := b.execute(job.Task{ID: id, Type: jobs.DeleteRDBType, Attempt: 1}, ref("u1", rid))
@@ -95,11 +95,11 @@ func TestUserRelockingSchemasDoesNotBlockOthers(t *testing.T) {
 		round()
 		return b.run(jobs.CreateRDBType, ref("u2", "r"))
 	}))
-	t.Logf("another's schema was made after %s, when %d of the user's were left", time.Since(startedAt), len(tasks))
+	t.Logf("the other user's schema was created after %s, with %d schemas of the user left", time.Since(startedAt), len(tasks))
 	require.Eventually(t, func() bool {
 		round()
 		return len(tasks) == 0
-	}, timeout, 10*time.Millisecond, "and they are dropped")
+	}, timeout, 10*time.Millisecond, "all schemas are dropped in the end")
 }
 
 func TestOtherTasksYieldWhileUsersSchemaIsLocked(t *testing.T) {
@@ -118,6 +118,6 @@ func TestOtherTasksYieldWhileUsersSchemaIsLocked(t *testing.T) {
 	require.ErrorAs(t, create(), &later)
 	require.Equal(t, job.Snooze, later.Kind)
 	require.NoError(t, held.Rollback())
-	require.NoError(t, drop(), "the task itself has waited")
+	require.NoError(t, drop(), "the task itself is not excluded")
 	require.NoError(t, create())
 }

@@ -72,7 +72,7 @@ func TestReportsAreAtomicAndIdempotent(t *testing.T) {
 		w := b.sendFrom("192.0.2.2"+port, http.MethodPost, "/api/combinator/reportUsage", one)
 		require.Equal(t, http.StatusOK, w.Code, w.Body)
 	}
-	require.Equal(t, 2, b.count(), "another pod has measured the same")
+	require.Equal(t, 2, b.count(), "an equal report of another pod counts")
 	_, err := b.db.Exec(`DELETE FROM combinator_resource_reports WHERE id = (SELECT max(id) FROM combinator_resource_reports)`)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, b.report(reportOf("u1", "r1", "rdb", 0, noon, time.Minute)).Code, "another report of the same span")
@@ -100,7 +100,7 @@ func TestReportsAreAtomicAndIdempotent(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, w.Code, body)
 		require.Contains(t, w.Body.String(), want, body)
 	}
-	require.Equal(t, 2, b.count(), "nothing of a refused request is written")
+	require.Equal(t, 2, b.count(), "a rejected request stores nothing")
 }
 
 func TestThousandsOfReportsInOneRequest(t *testing.T) {
@@ -139,7 +139,7 @@ func TestExcessiveDataChangesAreRejectedAndLargeSumsWork(t *testing.T) {
 	for _, change := range []int64{httpapi.MaxDataChange, -httpapi.MaxDataChange} {
 		require.Equal(t, http.StatusOK, b.report(reportOf("u1", "r1", "kv", change, noon, time.Minute)).Code)
 	}
-	// Of an earlier release.
+	// Reports of an earlier release.
 	_, err := b.db.Exec(`INSERT INTO combinator_resource_reports (user_uid, resource_id, datachange, record_start, record_end)
 		SELECT 'u1', id, 9223372036854775807, '2026-05-01 12:00:00', '2026-05-01 12:00:00' FROM combinator_resources, generate_series(1, 2)`)
 	require.NoError(t, err)
@@ -174,7 +174,7 @@ func TestSecretRouteReturnsActiveResources(t *testing.T) {
 	}
 }
 
-// FuzzBodies looks for bodies that are answered by something else than 200 or 400 on their form.
+// FuzzBodies checks that a body is answered with 200 or 400 by its form alone.
 func FuzzBodies(f *testing.F) {
 	f.Add(reportOf("u1", "r1", "kv", 1, noon, time.Minute))
 	f.Add(`[` + reportOf("u1'; --", "r1", "kv", 1, noon, time.Minute) + `]`)
@@ -186,7 +186,7 @@ func FuzzBodies(f *testing.F) {
 		r := httptest.NewRequest(http.MethodPost, "/api/combinator/reportUsage", strings.NewReader(body))
 		w := httptest.NewRecorder()
 		defer func() {
-			// What is well-formed reaches the store, which this test does not have.
+			// A well-formed body reaches the store, which this test does not have.
 			if p := recover(); p != nil && !strings.Contains(fmt.Sprint(p), "nil pointer") {
 				t.Fatal(p)
 			}

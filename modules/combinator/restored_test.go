@@ -30,5 +30,5 @@ func TestRestoreRenewsRolePasswords(t *testing.T) {
 	require.True(t, done)
 	require.NoError(t, b.run(jobs.SyncPasswordsType, map[string]string{}))
 	_, err = b.login("u1", "sk_old").Exec(`SELECT 1`)
-	require.NoError(t, err, "the rows win")
+	require.NoError(t, err, "the key of the rows is valid")
 }

@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// unprivileged has Inner log in with the rights of docs/databases.md and no more.
+// unprivileged makes Inner log in with only the rights of docs/databases.md.
 func unprivileged(t *testing.T, layout func(*config.Config)) func(*config.Config) {
 	t.Helper()
 	return func(c *config.Config) {
@@ -32,13 +32,13 @@ func unprivileged(t *testing.T, layout func(*config.Config)) func(*config.Config
 	}
 }
 
-// modest is setup with such a role.
+// setupUnprivileged is setup with such a role.
 func setupUnprivileged(t *testing.T, layout func(*config.Config)) *bundle {
 	t.Helper()
 	var tenants string
 	b := setup(t, func(c *config.Config) { tenants = c.Combinator.RDB.DSN.Reveal() }, unprivileged(t, layout))
 	b.tenants = tenants
-	t.Cleanup(func() { // else the role could not be dropped
+	t.Cleanup(func() { // the role can be dropped after this
 		_, err := b.admin("").Exec(`REASSIGN OWNED BY ` + b.head + `inner TO CURRENT_USER; DROP OWNED BY ` + b.head + `inner`)
 		require.NoError(t, err)
 	})
@@ -57,7 +57,7 @@ func TestUnprivilegedAdminTerminatesUserSessions(t *testing.T) {
 			held := b.login("u1", "sk_u1")
 			b.lock(held, "u1", "r1")
 			_, err := b.login("u1", "sk_u1").Exec(`SELECT lo_create(0) FROM generate_series(1, 150)`)
-			require.NoError(t, err, "and a session that holds nothing stays open")
+			require.NoError(t, err, "a session without locks stays open")
 			b.remove("r1")
 			require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
 			require.False(t, b.schemaExists("u1", "r1"))
@@ -93,10 +93,10 @@ func TestPodsAreNotifiedWhileDatabaseIsInUse(t *testing.T) {
 	var waiting *job.Error
 	require.ErrorAs(t, b.run(next[0].kind, next[0].payload), &waiting)
 	require.Equal(t, job.Snooze, waiting.Kind, waiting)
-	require.NoError(t, operator.Ping(), "who is a superuser is let alone")
+	require.NoError(t, operator.Ping(), "a superuser's session is not terminated")
 	require.NoError(t, operator.Close())
 	require.Eventually(t, func() bool { return b.run(next[0].kind, next[0].payload) == nil }, timeout, 10*time.Millisecond)
 	require.False(t, b.databaseExists())
 	require.False(t, b.roleExists())
-	require.Len(t, b.queue.accepted, 1, "and once")
+	require.Len(t, b.queue.accepted, 1, "the pods are notified once")
 }

@@ -12,8 +12,9 @@ import (
 	"app238.com/inner/modules/combinator/internal/jobs"
 )
 
-// dies has each statement of a job on u1's resource r be its last one in turn, each in a transaction of its own as on CockroachDB,
-// before it is sent or after it was carried out, and hands what is left to check, until the job gets through.
+// failAtEachStatement runs a job on u1's resource r once per statement, and makes that statement its last one, before it is
+// sent or after it was carried out. Each statement is a transaction of its own, as on CockroachDB. It calls check after each
+// run, until the job succeeds.
 func (b *bundle) failAtEachStatement(kind string, after bool, prepare, check func()) {
 	b.t.Helper()
 	for n, hit := 1, true; hit; n++ {
@@ -87,7 +88,7 @@ func TestRecreateSurvivesLastStatementAtEveryStep(t *testing.T) {
 	}
 }
 
-// lose takes away what u1 has in the engine without Inner, as where the engine is put back to an older state.
+// dropTenant drops what u1 has in the engine without Inner, as a restore of the engine to an older state does.
 func (b *bundle) dropTenant() {
 	b.t.Helper()
 	place := b.rdb.TenantNames("u1")
@@ -104,7 +105,7 @@ func (b *bundle) dropTenant() {
 	require.NoError(b.t, err)
 }
 
-// completed checks that the job which was cut short gets through when it runs again, and that u1 may then use the schema.
+// requireCompleted checks that the interrupted job succeeds when it is repeated, and that u1 can then use the schema.
 func (b *bundle) requireCompleted() {
 	b.t.Helper()
 	require.NoError(b.t, b.run(jobs.CreateRDBType, ref("u1", "r")))
@@ -114,7 +115,8 @@ func (b *bundle) requireCompleted() {
 	require.NoError(b.t, tenant.Close())
 }
 
-// safe checks that u2 is not let into a database of u1 that is half made, and that the audit sees whatever there is of u1.
+// requireIsolated checks that u2 cannot connect to a half-made database of u1, and that the audit lists whatever exists of
+// u1.
 func (b *bundle) requireIsolated() {
 	b.t.Helper()
 	b.requireListed("r")
@@ -127,7 +129,7 @@ func (b *bundle) requireIsolated() {
 	require.NoError(b.t, db.Close())
 }
 
-// gone checks that nothing is left of u1 and r, and nothing recorded.
+// requireRemoved checks that nothing is left of u1 and r, and nothing recorded.
 func (b *bundle) requireRemoved() {
 	b.t.Helper()
 	require.False(b.t, b.schemaExists("u1", "r"))
@@ -137,7 +139,7 @@ func (b *bundle) requireRemoved() {
 	require.Empty(b.t, column(b.t, b.db.DB, `SELECT user_uid FROM combinator_tenants WHERE user_uid = 'u1'`))
 }
 
-// findable checks that the audit sees whatever is in the engine of u1's resource.
+// requireListed checks that the audit lists whatever is in the engine of u1's resource.
 func (b *bundle) requireListed(rid string) {
 	b.t.Helper()
 	if b.schemaExists("u1", rid) {
@@ -148,7 +150,7 @@ func (b *bundle) requireListed(rid string) {
 	}
 }
 
-// things are what an inventory lists, with their parts, by owner and id.
+// listActual returns what an inventory lists, with the parts, by owner and id.
 func (b *bundle) listActual(kind string) map[string][]string {
 	b.t.Helper()
 	all := map[string][]string{}

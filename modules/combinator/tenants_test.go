@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// tenants is the inventory of roles and databases.
+// tenantInventory returns the inventory of roles and databases.
 func (b *bundle) tenantInventory() auditinventory.Inventory {
 	b.t.Helper()
 	for _, i := range inventory.New(b.store, b.queue, b.rdb, b.kv) {
@@ -26,7 +26,7 @@ func (b *bundle) tenantInventory() auditinventory.Inventory {
 	return nil
 }
 
-// listed returns what the inventory of tenants lists, by owner.
+// listTenants returns what the inventory of tenants lists, by owner.
 func (b *bundle) listTenants() map[string]auditinventory.Object {
 	b.t.Helper()
 	all := map[string]auditinventory.Object{}
@@ -39,7 +39,8 @@ func (b *bundle) listTenants() map[string]auditinventory.Object {
 	return all
 }
 
-// leave has a user come, keep a schema for a while, and go as the Outer does it; what is left is the role and the database.
+// addRemovedUser inserts a user, creates and deletes a schema, and deletes the user as the Outer does; the role and the
+// database remain.
 func (b *bundle) addRemovedUser(uid string) {
 	b.t.Helper()
 	b.user(uid, "sk_"+uid)
@@ -70,9 +71,9 @@ func TestTenantsOfDeletedUsersAreListedAndRemoved(t *testing.T) {
 			require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
 			b.addRemovedUser("u2")
 			b.addRemovedUser("A-b")
-			other := b.rdb.TenantNames("foreign").Role
+			other := b.rdb.TenantNames("other").Role
 			_, err := b.admin("").Exec(`CREATE ROLE ` + database.Quote(other))
-			require.NoError(t, err, "a role with a name that a user might get, and that Inner has not made")
+			require.NoError(t, err, "a role of a possible user's name that Inner has not made")
 			found, parts := b.listTenants(), append(b.rdb.DesiredParts(), engine.MarkPart)
 			require.Len(t, found, 3)
 			for _, uid := range []string{"u1", "u2", "A-b"} {
@@ -93,7 +94,7 @@ func TestTenantsOfDeletedUsersAreListedAndRemoved(t *testing.T) {
 			var refused *job.Error
 			require.ErrorAs(t, b.run(jobs.RemoveTenantType, map[string]string{"user_uid": "u1"}), &refused)
 			require.Equal(t, job.Terminal, refused.Kind)
-			require.Equal(t, found["u1"], b.listTenants()["u1"], "the neighbour is untouched")
+			require.Equal(t, found["u1"], b.listTenants()["u1"], "the other user is unchanged")
 			_, err = b.login("u1", "sk_one").Exec(`CREATE TABLE ` + b.schema("u1", "r") + `.t (v TEXT)`)
 			require.NoError(t, err)
 			require.Equal(t, []string{other}, column(t, b.admin(""), `SELECT rolname FROM pg_roles WHERE rolname = $1`, other))
@@ -112,8 +113,8 @@ func TestDatabaseWithDataIsKeptAfterUser(t *testing.T) {
 	require.ErrorAs(t, b.run(jobs.RemoveTenantType, map[string]string{"user_uid": "u1"}), &failed)
 	require.Contains(t, failed.Text, "public.kept")
 	require.True(t, b.databaseExists())
-	require.Error(t, b.login("u1", "sk_u1").Ping(), "but nobody gets at it")
-	require.Contains(t, b.listTenants(), "u1", "the next audit sees it again")
+	require.Error(t, b.login("u1", "sk_u1").Ping(), "the role cannot log in")
+	require.Contains(t, b.listTenants(), "u1", "the next audit lists it again")
 }
 
 func TestMissingRoleIsRecreatedWithRights(t *testing.T) {
@@ -133,7 +134,7 @@ func TestMissingRoleIsRecreatedWithRights(t *testing.T) {
 	require.Len(t, desired, 2)
 	require.Equal(t, []string{"role", "mark"}, desired[0].Needs)
 	require.Equal(t, b.rdb.TenantNames("u1").Role, desired[0].Name)
-	require.Empty(t, desired[1].Needs, "who has no schema needs no role")
+	require.Empty(t, desired[1].Needs, "a user without a schema needs no role")
 	later, err := i.ListDesired(t.Context(), desired[0].Row, 10)
 	require.NoError(t, err)
 	require.Equal(t, desired[1:], later)

@@ -17,7 +17,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// maintenance connects to a database of the engine's server in which nobody has anything.
+// execOnServer returns a function that executes statements in the database postgres of the engine's server.
 func (b *bundle) execOnServer() func(statement string) {
 	db := b.connect("postgres", nil)
 	return func(statement string) {
@@ -27,7 +27,7 @@ func (b *bundle) execOnServer() func(statement string) {
 	}
 }
 
-// restarted gives the bundle an engine without connections.
+// reconnect gives the bundle an engine without connections.
 func (b *bundle) reconnect() {
 	b.t.Helper()
 	require.NoError(b.t, b.rdb.Close())
@@ -49,7 +49,7 @@ func TestMissingSharedDatabaseSnoozesTasks(t *testing.T) {
 			b.user("u2", "sk_u2")
 			b.resource("u2", "r2", "rdb")
 			_, err := b.db.Exec(`UPDATE combinator_resources SET status = 'active' WHERE resource_id = 'r3'`)
-			require.NoError(t, err, "one of an earlier release: active, and its name not recorded")
+			require.NoError(t, err, "a resource of an earlier release is active and has no recorded name")
 			b.remove("r1")
 			admin := b.execOnServer()
 			u, err := url.Parse(b.tenants)
@@ -63,12 +63,12 @@ func TestMissingSharedDatabaseSnoozesTasks(t *testing.T) {
 				require.ErrorAs(t, b.run(one[0], ref(one[1], one[2])), &waiting, one)
 				require.Equal(t, job.Snooze, waiting.Kind, "%v: %v", one, waiting)
 			}
-			require.Empty(t, b.queue.accepted, "no pod is told that it is gone")
+			require.Empty(t, b.queue.accepted, "no pod is notified")
 			b.reconnect()
 			admin(`ALTER DATABASE ` + moved + ` RENAME TO ` + shared)
 			require.True(t, b.schemaExists("u1", "r1"))
 			require.Equal(t, []string{"r1", "r2"}, column(t, b.db.DB, `SELECT resource_id FROM combinator_places ORDER BY resource_id`),
-				"the place of r1 is still known, and that of r3 was not guessed")
+				"the name of r1 is still recorded, and that of r3 was not guessed")
 			require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
 			require.NoError(t, b.run(jobs.CreateRDBType, ref("u2", "r2")))
 			require.False(t, b.schemaExists("u1", "r1"))
@@ -98,7 +98,7 @@ CREATE TRIGGER full_disk BEFORE UPDATE ON combinator_tenants FOR EACH ROW WHEN (
 
 func TestEngineRefusingConnectionsSnoozesTasks(t *testing.T) {
 	t.Parallel()
-	testdatabase.PostgreSQLOnly(t, "the server of the tests has no TLS, and knows its settings")
+	testdatabase.PostgreSQLOnly(t, "the server of the tests has no TLS, and rejects unknown settings")
 	for name, c := range map[string]struct{ setting, words string }{
 		"no TLS":     {"sslmode=require", "offers no TLS"},
 		"no setting": {"sslmode=disable&no_such_setting=1", "SQLSTATE 42704"},

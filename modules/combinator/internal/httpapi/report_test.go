@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/app/identifier"
 )
 
-// FuzzReports looks for a body that is accepted with something in it that the database must not get.
+// FuzzReports checks that an accepted body holds only values that the database accepts.
 func FuzzReports(f *testing.F) {
 	const one = `{"user_id":"u1","resource_id":"r1","resource_type":"kv","datachange":-3,` +
 		`"timespan_start":"2026-05-01T00:00:00+02:00","timespan_end":"2026-05-01T00:00:00Z"}`
@@ -40,7 +40,7 @@ func FuzzReports(f *testing.F) {
 			for _, at := range []time.Time{r.Start, r.End} {
 				require.Equal(t, time.UTC, at.Location())
 				require.True(t, at.Year() >= firstYear && at.Year() <= lastYear)
-				require.Equal(t, at, at.Truncate(time.Microsecond), "as precise as the database keeps it")
+				require.Equal(t, at, at.Truncate(time.Microsecond), "the precision of the database")
 			}
 		}
 	})

@@ -59,7 +59,7 @@ func NewNotifyPods(p Params) job.Definition {
 	return job.Define(job.Spec{Type: NotifyPodsType, Lane: job.NotifyLane}, notifyPods{p})
 }
 
-// Execute notifies every running pod, and ends when each has acknowledged or is gone. A notice may arrive twice.
+// Execute notifies every running pod, and ends when each has acknowledged or stopped. A notice may arrive twice.
 func (j notifyPods) Execute(ctx context.Context, _ job.Task, p NotifyPods) error {
 	row, err := j.Store.Resource(ctx, p.UserUID, p.ResourceID, p.ResourceType)
 	switch {

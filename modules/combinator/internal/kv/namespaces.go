@@ -132,11 +132,11 @@ func (e *Engine) Sweep(ctx context.Context) (remaining int, err error) {
 			if r.State != deleted || e.isOtherPlatforms(r) {
 				continue
 			}
-			gone, err := e.sweepNamespace(ctx, r)
+			done, err := e.sweepNamespace(ctx, r)
 			if err != nil {
 				failure = err
 			}
-			if !gone {
+			if !done {
 				remaining++
 			}
 		}
@@ -150,7 +150,7 @@ func (e *Engine) Sweep(ctx context.Context) (remaining int, err error) {
 
 // sweepNamespace deletes the keys under a deleted namespace's prefix. When it finds some, the waiting time starts again;
 // when none were found for long enough, it deletes the record.
-func (e *Engine) sweepNamespace(ctx context.Context, r record) (gone bool, err error) {
+func (e *Engine) sweepNamespace(ctx context.Context, r record) (done bool, err error) {
 	from, to := keyRange(r.Prefix)
 	late, err := e.scan(ctx, from, to, 1)
 	if err != nil {

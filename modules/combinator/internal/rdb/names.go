@@ -19,7 +19,7 @@ func newNames(c config.RDB) (names, error) {
 	return names{ownDatabase: c.Names.Database != "", database: database, schema: schema, role: role}, err
 }
 
-// Place implements engine.RDB.
+// TenantNames implements engine.RDB.
 func (e *Engine) TenantNames(userUID string) (p engine.TenantNames) {
 	if e.withRoles() {
 		p.Role = e.names.role.Name(userUID, "")

@@ -9,7 +9,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// Clear implements engine.RDB.
+// Cleanup implements engine.RDB.
 func (e *Engine) Cleanup(ctx context.Context, tenant engine.Tenant) (empty bool, err error) {
 	d, err := e.getDialect(ctx)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 const databasesByName = `SELECT d.datname, COALESCE(shobj_description(d.oid, 'pg_database'), '') FROM pg_database d
 WHERE d.datname = ANY($1::TEXT[])`
 
-// TenantParts implements engine.RDB.
+// DesiredParts implements engine.RDB.
 func (e *Engine) DesiredParts() (parts []string) {
 	if e.withRoles() {
 		parts = append(parts, engine.RolePart)

@@ -61,7 +61,7 @@ func (l *Lister) List(ctx context.Context, page func([]Part) error) error {
 	if err != nil {
 		return fmt.Errorf("list WorkerApps: %w", err)
 	}
-	return l.workerObjects(ctx, workerapp.WorkerLabel, func(parts []Part) error {
+	return l.listObjects(ctx, workerapp.WorkerLabel, func(parts []Part) error {
 		return page(slices.DeleteFunc(parts, func(p Part) bool {
 			return workerapp.Name(p.WorkerID, p.OwnerID) != p.Name || !validIDs(p.WorkerID, p.OwnerID)
 		}))
@@ -71,7 +71,7 @@ func (l *Lister) List(ctx context.Context, page func([]Part) error) error {
 // listWorker returns every part of one worker except its WorkerApp.
 func (l *Lister) listWorker(ctx context.Context, workerID, ownerID string) (all []Part, err error) {
 	selector := metav1.FormatLabelSelector(metav1.SetAsLabelSelector(workerapp.Labels(workerID, ownerID)))
-	err = l.workerObjects(ctx, selector, func(parts []Part) error {
+	err = l.listObjects(ctx, selector, func(parts []Part) error {
 		all = append(all, parts...)
 		return nil
 	})
@@ -79,7 +79,7 @@ func (l *Lister) listWorker(ctx context.Context, workerID, ownerID string) (all 
 }
 
 // listObjects calls page with the selected objects that Inner manages, kind by kind.
-func (l *Lister) workerObjects(ctx context.Context, selector string, page func([]Part) error) error {
+func (l *Lister) listObjects(ctx context.Context, selector string, page func([]Part) error) error {
 	unmanaged := map[string]bool{}
 	for _, kind := range workerapp.Objects() {
 		err := forEachPage(selector, func(options metav1.ListOptions) (parts []Part, next string, err error) {
