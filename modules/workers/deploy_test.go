@@ -10,6 +10,7 @@ import (
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/controller/workerapp"
 	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/test/metricstest"
 )
 
 func TestDeployIsIdempotentAtEveryStep(t *testing.T) {
@@ -160,4 +161,38 @@ func TestLaterFailureKeepsSuccessAndNamesItsStart(t *testing.T) {
 	require.Empty(t, b.queue.accepted, "a later failure is not rolled back")
 	b.record(t, second, 2, "")
 	require.Equal(t, []string{fmt.Sprintf("active %d", second), fmt.Sprintf("%d success", first), fmt.Sprintf("%d success", second)}, b.rows(t))
+}
+
+func TestVersionOverLimitFailsAndKeepsActiveVersion(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first := b.rollOut(t, "app:1", 1, "")
+	for column, value := range map[string]string{
+		"max_replicas": "101", "assigned_cpu": "'65'", "assigned_memory": "'257Gi'", "assigned_disk": "'2Ti'",
+	} {
+		b.exec(t, `UPDATE workers SET assigned_cpu = '1', assigned_memory = '1Gi', assigned_disk = '1Gi', max_replicas = 1`)
+		b.exec(t, `UPDATE workers SET `+column+` = `+value)
+		b.queue.ended = nil
+		v := b.version(t, "app:2")
+		reason := requireKind(t, job.Terminal, b.deploy(t, 2, v))
+		require.Contains(t, reason, column+": ")
+		require.Contains(t, reason, "the most that a worker can have (controller.limits.")
+		require.Empty(t, b.queue.ended, "the earlier deploy continues")
+		b.discard(t, "worker.deploy_worker", 2, fmt.Sprintf(`,"version_id":%d`, v), reason)
+		require.Equal(t, fmt.Sprintf("active %d", first), b.rows(t)[0])
+		require.Contains(t, b.rows(t), fmt.Sprintf("%d error %s", v, reason))
+		require.Equal(t, reason, requireKind(t, job.Terminal, b.syncEnv(t, 3)), "a change of the environment is limited too")
+		require.Equal(t, fmt.Sprintf("app:1 version %d task 1", first), b.app(t))
+		b.exec(t, `UPDATE workers SET status = 'active'`)
+	}
+}
+
+func TestRolloutsAndRestoresAreCounted(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.rollOut(t, "app:1", 1, "")
+	b.rollOut(t, "app:2", 2, "exit code 3")
+	require.Equal(t, map[string]float64{
+		"inner_worker_rollouts_total/running": 1, "inner_worker_rollouts_total/failed": 1, "inner_worker_restores_total": 1,
+	}, metricstest.Values(t, b.registry))
 }

@@ -62,7 +62,8 @@ func (a *API) secret(w http.ResponseWriter, r *http.Request) error {
 	response := secretResponse{Secret: key, SecretKey: key, Resources: []resourceResponse{}}
 	for _, resource := range active {
 		if resourceID == "" || resource.ResourceID == resourceID {
-			response.Resources = append(response.Resources, resourceResponse{ResourceID: resource.ResourceID, ResourceType: resource.ResourceType})
+			response.Resources = append(response.Resources,
+				resourceResponse{ResourceID: resource.ResourceID, ResourceType: resource.ResourceType})
 		}
 	}
 	if resourceID != "" && len(response.Resources) == 0 {

@@ -171,14 +171,15 @@ func (s *Resources) Delete(ctx context.Context, object inventory.Object) error {
 
 // enqueueIf queues the job that choose returns, if any, in the transaction that reads the row.
 func (s *Resources) enqueueIf(ctx context.Context, ref jobs.Ref, choose func(status string) (string, job.Payload, error)) error {
-	err := s.store.InTxWithStatus(ctx, ref.UserUID, ref.ResourceID, s.kind, func(ctx context.Context, tx *ent.Tx, status string) error {
+	work := func(ctx context.Context, tx *ent.Tx, status string) error {
 		jobType, payload, err := choose(status)
 		if err != nil || jobType == "" {
 			return err
 		}
 		_, err = s.queue.Enqueue(ctx, tx, jobType, payload)
 		return err
-	})
+	}
+	err := s.store.InTxWithStatus(ctx, ref.UserUID, ref.ResourceID, s.kind, work)
 	if err == nil {
 		s.queue.Notify()
 	}

@@ -35,7 +35,8 @@ func (t *Tenants) ListActual(ctx context.Context, page func([]inventory.Object) 
 		}
 		tenants := make([]engine.Tenant, len(known))
 		for i, one := range known {
-			tenants[i] = engine.Tenant{UserUID: one.UserUID, Names: t.rdb.TenantNames(one.UserUID).WithRecorded(one.Names), Owned: one.Owned || one.Exists}
+			names := t.rdb.TenantNames(one.UserUID).WithRecorded(one.Names)
+			tenants[i] = engine.Tenant{UserUID: one.UserUID, Names: names, Owned: one.Owned || one.Exists}
 			after = one.UserUID
 		}
 		parts, err := t.rdb.ActualParts(ctx, tenants)
@@ -46,7 +47,9 @@ func (t *Tenants) ListActual(ctx context.Context, page func([]inventory.Object) 
 		for _, one := range tenants {
 			uid := one.UserUID
 			if len(parts[uid]) > 0 {
-				objects = append(objects, inventory.Object{Name: t.name(uid), Owner: uid, ID: uid, Key: jobs.TenantKey(uid), Parts: parts[uid]})
+				objects = append(objects, inventory.Object{
+					Name: t.name(uid), Owner: uid, ID: uid, Key: jobs.TenantKey(uid), Parts: parts[uid],
+				})
 			}
 		}
 		if err := page(objects); err != nil {

@@ -48,7 +48,8 @@ func (j deleteRDB) Execute(ctx context.Context, task job.Task, p DeleteRDB) erro
 		return err
 	}
 	// A task of its own does this: the pods are notified now, and once, whatever delays the rest.
-	if _, err := j.Queue.Accept(ctx, RemoveTenantType, RemoveTenant{UserRef: UserRef{UserUID: p.UserUID}, Unused: true}); err != nil {
+	cleanup := RemoveTenant{UserRef: UserRef{UserUID: p.UserUID}, Unused: true}
+	if _, err := j.Queue.Accept(ctx, RemoveTenantType, cleanup); err != nil {
 		return databaseError("queueing the removal of the unused role and database", err)
 	}
 	return nil

@@ -42,7 +42,8 @@ func engineError(name string, err error) error {
 		return e
 	case errors.Is(err, engine.ErrOtherName):
 		// The row keeps its status: the data exists, and the configuration has to be corrected.
-		e := job.NewSnooze(otherNameRetryInterval, "waiting until the configuration gives this resource the name that it has in the "+name)
+		e := job.NewSnooze(otherNameRetryInterval,
+			"waiting until the configuration gives this resource the name that it has in the "+name)
 		e.Cause = err
 		return e
 	case errors.Is(err, engine.ErrInvalid):

@@ -17,17 +17,18 @@ type namer struct {
 }
 
 func (p Params) rdbNamer() namer {
-	return namer{kind: store.RDB, engine: rdbEngine, name: p.RDB.Name, find: func(ctx context.Context, r engine.Resource) (string, error) {
+	find := func(ctx context.Context, r engine.Resource) (string, error) {
 		return p.RDB.Find(ctx, p.RDB.TenantNames(r.UserUID), r)
-	}}
+	}
+	return namer{kind: store.RDB, engine: rdbEngine, name: p.RDB.Name, find: find}
 }
 
 func (p Params) kvNamer() namer {
 	return namer{kind: store.KV, engine: kvEngine, name: p.KV.Name, find: p.KV.Find}
 }
 
-// resolveName returns the name of a resource that is to be deleted: the recorded name, else that of the object with the resource's
-// mark, else that of a new resource.
+// resolveName returns the name of a resource that is to be deleted: the recorded name, else that of the object with the
+// resource's mark, else that of a new resource.
 func (p Params) resolveName(ctx context.Context, n namer, r engine.Resource) (string, error) {
 	name, err := p.Store.ResourceName(ctx, n.kind, r)
 	if err != nil {
@@ -46,8 +47,8 @@ func (p Params) resolveName(ctx context.Context, n namer, r engine.Resource) (st
 	return name, nil
 }
 
-// recordName returns the name of a resource that is to be created, and records it before anything is created, so that a row refers
-// to everything in the engine. It fails for a resource that is active under another name.
+// recordName returns the name of a resource that is to be created, and records it before anything is created, so that a row
+// refers to everything in the engine. It fails for a resource that is active under another name.
 func (p Params) recordName(ctx context.Context, n namer, r engine.Resource, status string) (string, error) {
 	name, err := p.Store.ResourceName(ctx, n.kind, r)
 	if err != nil {

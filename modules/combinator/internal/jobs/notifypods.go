@@ -76,9 +76,10 @@ func (j notifyPods) Execute(ctx context.Context, _ job.Task, p NotifyPods) error
 	if len(failed) == 0 {
 		return nil
 	}
-	again := job.NewSnooze(noticeRetryInterval, fmt.Sprintf("waiting for %d of %d Combinator pods to answer", len(failed), len(pods)))
-	again.Growing, again.Cause = true, errors.New(strings.Join(failed, "; "))
-	return again
+	text := fmt.Sprintf("waiting for %d of %d Combinator pods to answer", len(failed), len(pods))
+	snooze := job.NewSnooze(noticeRetryInterval, text)
+	snooze.Growing, snooze.Cause = true, errors.New(strings.Join(failed, "; "))
+	return snooze
 }
 
 // notifyAll notifies the pods and returns the errors of those that did not acknowledge.

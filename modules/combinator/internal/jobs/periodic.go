@@ -22,7 +22,9 @@ const periodicTimeout = 15 * time.Minute
 func Periodics(c *config.Config, rdb engine.RDB, kv engine.KV) []job.Periodic {
 	var all []job.Periodic
 	if rdb.Configured() {
-		all = append(all, job.Periodic{Name: MeasureRDBType, Interval: c.Combinator.RDB.MeasureInterval, Type: MeasureRDBType, Payload: MeasureRDB{}})
+		all = append(all, job.Periodic{
+			Name: MeasureRDBType, Interval: c.Combinator.RDB.MeasureInterval, Type: MeasureRDBType, Payload: MeasureRDB{},
+		})
 		if c.Combinator.RDB.Roles != config.RolesNone {
 			all = append(all, job.Periodic{
 				Name: SyncPasswordsType, Interval: c.Combinator.RDB.PasswordInterval, Type: SyncPasswordsType, Payload: SyncPasswords{},
@@ -30,7 +32,9 @@ func Periodics(c *config.Config, rdb engine.RDB, kv engine.KV) []job.Periodic {
 		}
 	}
 	if kv.Configured() {
-		all = append(all, job.Periodic{Name: SweepKVType, Interval: c.Combinator.KV.SweepInterval, Type: SweepKVType, Payload: SweepKV{}})
+		all = append(all, job.Periodic{
+			Name: SweepKVType, Interval: c.Combinator.KV.SweepInterval, Type: SweepKVType, Payload: SweepKV{},
+		})
 	}
 	return all
 }

@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 
-	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -25,7 +24,7 @@ func (j registerUser) Execute(ctx context.Context, t job.Task, p RegisterUser) e
 	if !j.RDB.Configured() {
 		return nil
 	}
-	return j.withTenant(ctx, t, p.UserUID, false, func(ctx context.Context, tenant engine.Tenant) error { return j.RDB.Prepare(ctx, tenant) })
+	return j.withTenant(ctx, t, p.UserUID, false, j.RDB.Prepare)
 }
 
 // OnDiscarded does nothing: the user's first resource prepares the user again.

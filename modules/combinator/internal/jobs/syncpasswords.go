@@ -62,7 +62,7 @@ func (j *syncPasswords) Execute(ctx context.Context, task job.Task, _ SyncPasswo
 			if t.Key == "" || t.Prepared == otherPlatformPrefix+desired || t.Prepared == desired && !renew {
 				continue
 			}
-			err := j.withTenant(ctx, task, t.UserUID, renew, func(ctx context.Context, tenant engine.Tenant) error { return j.RDB.Prepare(ctx, tenant) })
+			err := j.withTenant(ctx, task, t.UserUID, renew, j.RDB.Prepare)
 			if errors.Is(err, engine.ErrUnavailable) {
 				return periodicError(rdbEngine, err)
 			}

@@ -62,7 +62,9 @@ func newClient(kv *tikv.KVStore) *tikvClient {
 
 // runBounded runs an operation and abandons it when ctx ends, as not all calls of TiKV's client take a context. An abandoned
 // operation ends at its next wait, because killed is set, or at the client's own limits; close waits for it.
-func runBounded[T any](ctx context.Context, s *tikvClient, operation func(ctx context.Context, vars *tikvkv.Variables) (T, error)) (T, error) {
+func runBounded[T any](
+	ctx context.Context, s *tikvClient, operation func(ctx context.Context, vars *tikvkv.Variables) (T, error),
+) (T, error) {
 	type result struct {
 		value T
 		err   error
@@ -113,7 +115,9 @@ func (s *tikvClient) update(ctx context.Context, work func(ctx context.Context, 
 	return err
 }
 
-func (s *tikvClient) updateOnce(ctx context.Context, vars *tikvkv.Variables, work func(ctx context.Context, tx transaction) error) error {
+func (s *tikvClient) updateOnce(
+	ctx context.Context, vars *tikvkv.Variables, work func(ctx context.Context, tx transaction) error,
+) error {
 	tx, err := s.begin(ctx, vars)
 	if err != nil {
 		return err

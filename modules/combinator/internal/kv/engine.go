@@ -74,8 +74,8 @@ func (e *Engine) Start(context.Context) error {
 func (e *Engine) connect() {
 	defer close(e.done)
 	// The client's libraries have one logger per process.
-	quiet := e.log.Named("tikv").WithOptions(zap.IncreaseLevel(zap.ErrorLevel))
-	pingcaplog.ReplaceGlobals(quiet, &pingcaplog.ZapProperties{Core: quiet.Core(), Level: zap.NewAtomicLevelAt(zap.ErrorLevel)})
+	logger := e.log.Named("tikv").WithOptions(zap.IncreaseLevel(zap.ErrorLevel))
+	pingcaplog.ReplaceGlobals(logger, &pingcaplog.ZapProperties{Core: logger.Core(), Level: zap.NewAtomicLevelAt(zap.ErrorLevel)})
 	for {
 		var opened kvClient
 		err := guard.Call(func() (err error) {

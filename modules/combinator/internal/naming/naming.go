@@ -102,7 +102,7 @@ func (c *Check) platform(ctx context.Context) (mismatch, err error) {
 	if err != nil || ours > 0 || all == 0 {
 		return nil, err
 	}
-	return fmt.Errorf("platform: all recorded schemas and namespaces of users were made under another domain: if the domain was changed,  "+
+	return fmt.Errorf("platform: all recorded schemas and namespaces of users were made under another domain: if the domain was changed, "+
 		"set platform to the old domain; if this database is a copy, set platform to a new name (%d records)", all), nil
 }
 
@@ -120,7 +120,9 @@ func (c *Check) prefixes(ctx context.Context) (mismatch, err error) {
 	return c.resourceNames(ctx, "combinator.kv.prefix", store.KV, "namespaces", c.kv.Name)
 }
 
-func (c *Check) resourceNames(ctx context.Context, key, kind, what string, name func(engine.Resource) string) (mismatch, err error) {
+func (c *Check) resourceNames(
+	ctx context.Context, key, kind, what string, name func(engine.Resource) string,
+) (mismatch, err error) {
 	all := differences{key: key, what: what}
 	for after := int64(0); ; {
 		places, err := c.store.ListNames(ctx, kind, after, pageSize)

@@ -132,7 +132,7 @@ func (e *Engine) ensureRole(ctx context.Context, tenant engine.Tenant) error {
 			}
 			err = e.execEach(ctx, db, d.withLockTimeout(wait), statements)
 			switch {
-			case database.IsLocked(err) && wait == shortLockTimeout && run < maxAttempts: // locked by the user, who may change the role too
+			case database.IsLocked(err) && wait == shortLockTimeout && run < maxAttempts: // locked by the user
 				if isFree, failure := e.releaseRoleLocks(ctx, d, tenant.Names.Role); failure != nil || !isFree {
 					return cmp.Or(failure, err)
 				}
@@ -146,7 +146,9 @@ func (e *Engine) ensureRole(ctx context.Context, tenant engine.Tenant) error {
 }
 
 // findRole reports whether the user's role exists, and its ownership.
-func (e *Engine) findRole(ctx context.Context, db *sql.DB, d *dialect, m *marks, tenant engine.Tenant) (found bool, owner ownership, err error) {
+func (e *Engine) findRole(
+	ctx context.Context, db *sql.DB, d *dialect, m *marks, tenant engine.Tenant,
+) (found bool, owner ownership, err error) {
 	var mark string
 	found, err = e.read(ctx, db, d.roles, []any{database.Array([]string{tenant.Names.Role})}, new(string), &mark)
 	return found, m.ownerOf(mark, tenant.UserUID), err
@@ -210,7 +212,8 @@ func (e *Engine) ensureAccess(ctx context.Context, role string, s schema) (there
 		}
 		var name string
 		var connect, temporary, public bool
-		found, err := e.read(ctx, db, rights, []any{role, s.name, m.mark(ownerText(s.resource))}, &name, &connect, &temporary, &public, &there)
+		args := []any{role, s.name, m.mark(ownerText(s.resource))}
+		found, err := e.read(ctx, db, rights, args, &name, &connect, &temporary, &public, &there)
 		switch {
 		case err != nil:
 			return err

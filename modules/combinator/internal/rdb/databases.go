@@ -69,7 +69,9 @@ func databaseStatements(d *dialect, m *marks, tenant engine.Tenant, found, allow
 const hasDatabase = `SELECT d.datallowconn, COALESCE(shobj_description(d.oid, 'pg_database'), '') FROM pg_database d WHERE d.datname = $1`
 
 // findDatabase reports whether the user's own database exists, whether it allows connections, and its ownership.
-func (e *Engine) findDatabase(ctx context.Context, db *sql.DB, m *marks, tenant engine.Tenant) (found, allowsConnections bool, owner ownership, err error) {
+func (e *Engine) findDatabase(
+	ctx context.Context, db *sql.DB, m *marks, tenant engine.Tenant,
+) (found, allowsConnections bool, owner ownership, err error) {
 	var mark string
 	found, err = e.read(ctx, db, hasDatabase, []any{tenant.Names.Database}, &allowsConnections, &mark)
 	return found, allowsConnections, m.ownerOf(mark, tenant.UserUID), err
@@ -209,7 +211,8 @@ func (e *Engine) restrictMaintenanceDatabases(ctx context.Context, d *dialect) e
 		}
 		// No connection to the database is made: a session in template1 would block CREATE DATABASE.
 		err := e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
-			return e.exec(ctx, db, fmt.Sprintf(`%sREVOKE CONNECT ON DATABASE %s FROM PUBLIC`, d.withLockTimeout(shortLockTimeout), database.Quote(name)))
+			return e.exec(ctx, db, fmt.Sprintf(`%sREVOKE CONNECT ON DATABASE %s FROM PUBLIC`,
+				d.withLockTimeout(shortLockTimeout), database.Quote(name)))
 		})
 		if err != nil && !isMissing(err) && !database.IsForbidden(err) {
 			return err

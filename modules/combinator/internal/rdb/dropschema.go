@@ -91,7 +91,8 @@ func assertNotOther(m *marks, s schema) string {
 	return fmt.Sprintf(`SELECT 1 / CASE WHEN EXISTS (SELECT 1 FROM pg_namespace n JOIN pg_description d ON d.objoid = n.oid
 WHERE n.nspname = %s AND d.classoid = 'pg_catalog.pg_namespace'::REGCLASS AND substr(d.description, 1, %d) = %s
     AND d.description NOT IN (%s, %s)) THEN 0 ELSE 1 END`,
-		database.Literal(s.name), len(markPrefix), database.Literal(markPrefix), database.Literal(m.mark(owner)), database.Literal(markPrefix+owner))
+		database.Literal(s.name), len(markPrefix), database.Literal(markPrefix), database.Literal(m.mark(owner)),
+		database.Literal(markPrefix+owner))
 }
 
 // partsOf finds the relations, routines and types of a schema that can be dropped separately: not those that belong to an
@@ -141,7 +142,8 @@ WHERE n.nspname = %s AND r.rolname = %s AND o.oid <> n.oid AND substr(o.nspname,
 func (e *Engine) findBlockers(ctx context.Context, d *dialect, role string, s schema) (parts []string, err error) {
 	if d.dependents != nil && role != "" {
 		kept := &engine.DependencyError{Object: "the schema " + s.name}
-		err := e.forEachRow(ctx, s.database, func() { kept.Dependents = nil }, func(name, _ string) { kept.Dependents = append(kept.Dependents, name) }, d.dependents(role, s.name))
+		add := func(name, _ string) { kept.Dependents = append(kept.Dependents, name) }
+		err := e.forEachRow(ctx, s.database, func() { kept.Dependents = nil }, add, d.dependents(role, s.name))
 		if err != nil {
 			return nil, err
 		}
@@ -154,13 +156,15 @@ func (e *Engine) findBlockers(ctx context.Context, d *dialect, role string, s sc
 
 // partStatements returns the statements that drop some of a schema's objects.
 func (e *Engine) partStatements(ctx context.Context, s schema) (statements []string, err error) {
-	err = e.forEachRow(ctx, s.database, func() { statements = nil }, func(statement, _ string) { statements = append(statements, statement) },
-		postgresParts, s.name, maxPartsPerDrop)
+	add := func(statement, _ string) { statements = append(statements, statement) }
+	err = e.forEachRow(ctx, s.database, func() { statements = nil }, add, postgresParts, s.name, maxPartsPerDrop)
 	return statements, err
 }
 
 // Delete implements engine.RDB.
-func (e *Engine) Delete(ctx context.Context, tenant engine.Tenant, r engine.Resource, name string, last bool) (empty bool, err error) {
+func (e *Engine) Delete(
+	ctx context.Context, tenant engine.Tenant, r engine.Resource, name string, last bool,
+) (empty bool, err error) {
 	s := parseSchema(r, name)
 	if s.database != "" {
 		tenant.Names.Database = s.database

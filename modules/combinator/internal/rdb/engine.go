@@ -99,7 +99,8 @@ func (e *Engine) Ready(ctx context.Context) error {
 
 // Fingerprint implements engine.RDB.
 func (e *Engine) Fingerprint(key string) string {
-	text := fmt.Sprintf("%s %s %s %s %d", e.platform, e.config.Roles, e.config.StatementTimeout, e.config.IdleTransactionTimeout, e.config.ConnectionLimit)
+	text := fmt.Sprintf("%s %s %s %s %d", e.platform, e.config.Roles, e.config.StatementTimeout, e.config.IdleTransactionTimeout,
+		e.config.ConnectionLimit)
 	if e.config.Roles != config.RolesPassword {
 		key = ""
 	}

@@ -45,7 +45,9 @@ func (e *Engine) List(ctx context.Context, page func([]engine.Found) error) erro
 }
 
 // listFrom returns the schemas of the page after a name, and the last name of that page; "" after the last page.
-func (e *Engine) listFrom(ctx context.Context, m *marks, databaseName, after string) (found []engine.Found, last string, err error) {
+func (e *Engine) listFrom(
+	ctx context.Context, m *marks, databaseName, after string,
+) (found []engine.Found, last string, err error) {
 	n := 0
 	err = e.forEachRow(ctx, databaseName, func() { found, last, n = nil, "", 0 }, func(name, mark string) {
 		if one, ok := m.parse(qualifiedName(databaseName, name), mark); ok {
@@ -61,7 +63,9 @@ func (e *Engine) listFrom(ctx context.Context, m *marks, databaseName, after str
 }
 
 // forEachRow calls row with the rows of a query for two texts. It calls reset before each run of the query.
-func (e *Engine) forEachRow(ctx context.Context, databaseName string, reset func(), row func(a, b string), query string, args ...any) error {
+func (e *Engine) forEachRow(
+	ctx context.Context, databaseName string, reset func(), row func(a, b string), query string, args ...any,
+) error {
 	return e.on(ctx, databaseName, func(ctx context.Context, db *sql.DB) error {
 		reset()
 		ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
@@ -113,20 +117,20 @@ func (e *Engine) Find(ctx context.Context, tenantNames engine.TenantNames, r eng
 	if err != nil {
 		return "", err
 	}
-	wanted, elsewhere := []string{m.mark(ownerText(r)), markPrefix + ownerText(r)}, false
-	err = e.forEachRow(ctx, tenantNames.Database, func() { name, elsewhere = "", false }, func(found, mark string) {
+	wanted, otherName := []string{m.mark(ownerText(r)), markPrefix + ownerText(r)}, false
+	err = e.forEachRow(ctx, tenantNames.Database, func() { name, otherName = "", false }, func(found, mark string) {
 		found = qualifiedName(tenantNames.Database, found)
 		switch {
 		case mark == wanted[0], name == "" && found == e.Name(r):
 			name = found
 		default:
-			elsewhere = true
+			otherName = true
 		}
 	}, findSchemas, database.Array(wanted))
 	if isMissing(err) { // the database is missing
 		return "", nil
 	}
-	if err == nil && name == "" && elsewhere {
+	if err == nil && name == "" && otherName {
 		return "", fmt.Errorf("%w: a schema", engine.ErrOtherName)
 	}
 	return name, err

@@ -112,8 +112,10 @@ func (e *Engine) dropRole(ctx context.Context, d *dialect, name string) (dropped
 			return err
 		}
 		connect, role := database.Quote(shared), database.Quote(name)
-		err = e.exec(ctx, db, fmt.Sprintf(`%sREVOKE CONNECT ON DATABASE %s FROM %s; DROP ROLE IF EXISTS %s`, d.withLockTimeout(shortLockTimeout), connect, role, role))
-		if dropped = err == nil; !database.IsInUse(err) && !database.IsLocked(err) { // another user granted it a right, or is about to
+		err = e.exec(ctx, db, fmt.Sprintf(`%sREVOKE CONNECT ON DATABASE %s FROM %s; DROP ROLE IF EXISTS %s`,
+			d.withLockTimeout(shortLockTimeout), connect, role, role))
+		// In use or locked: another user granted the role a right, or is about to.
+		if dropped = err == nil; !database.IsInUse(err) && !database.IsLocked(err) {
 			return err
 		}
 		// On CockroachDB the text is no transaction, so the REVOKE took effect and is undone here.
@@ -130,7 +132,8 @@ func (e *Engine) dropRole(ctx context.Context, d *dialect, name string) (dropped
 func (e *Engine) removeRole(ctx context.Context, d *dialect, role string) error {
 	if d.databasesOf != "" {
 		var databases []string
-		err := e.forEachRow(ctx, "", func() { databases = nil }, func(name, _ string) { databases = append(databases, name) }, d.databasesOf, role)
+		add := func(name, _ string) { databases = append(databases, name) }
+		err := e.forEachRow(ctx, "", func() { databases = nil }, add, d.databasesOf, role)
 		if err != nil {
 			return err
 		}
@@ -146,7 +149,8 @@ func (e *Engine) removeRole(ctx context.Context, d *dialect, role string) error 
 	}
 	kept := &engine.DependencyError{Object: "the role " + role + ", whose login is disabled,"}
 	if d.dependsOnRole != "" {
-		err = e.forEachRow(ctx, "", func() { kept.Dependents = nil }, func(name, _ string) { kept.Dependents = append(kept.Dependents, name) }, d.dependsOnRole, role)
+		add := func(name, _ string) { kept.Dependents = append(kept.Dependents, name) }
+		err = e.forEachRow(ctx, "", func() { kept.Dependents = nil }, add, d.dependsOnRole, role)
 	}
 	if err != nil {
 		return err

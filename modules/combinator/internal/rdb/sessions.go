@@ -39,7 +39,8 @@ type session struct{ pid, role string }
 
 // sessions runs one of the queries for sessions in a database.
 func (e *Engine) sessions(ctx context.Context, databaseName, query string, args ...any) (all []session, err error) {
-	err = e.forEachRow(ctx, databaseName, func() { all = nil }, func(pid, role string) { all = append(all, session{pid, role}) }, query, args...)
+	add := func(pid, role string) { all = append(all, session{pid, role}) }
+	err = e.forEachRow(ctx, databaseName, func() { all = nil }, add, query, args...)
 	return all, err
 }
 
@@ -100,7 +101,9 @@ func (e *Engine) terminateSessions(ctx context.Context, all []session, role stri
 // locks on it, which may be held forever. With again it also disables the role's login until its next preparation (see
 // ListDrifted). It returns the next lock timeout, 0 when others hold the locks: the server's own sessions yield to waiting
 // ones.
-func (e *Engine) releaseLocks(ctx context.Context, d *dialect, role string, s schema, again bool) (wait time.Duration, err error) {
+func (e *Engine) releaseLocks(
+	ctx context.Context, d *dialect, role string, s schema, again bool,
+) (wait time.Duration, err error) {
 	if d.sessionsHolding == "" {
 		return 0, nil
 	}
@@ -110,7 +113,8 @@ func (e *Engine) releaseLocks(ctx context.Context, d *dialect, role string, s sc
 			return 0, err
 		}
 		err = e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
-			return e.exec(ctx, db, fmt.Sprintf(`%s; REVOKE ALL ON SCHEMA %s FROM %s`, assertNotOther(m, s), database.Quote(s.name), database.Quote(role)))
+			return e.exec(ctx, db, fmt.Sprintf(`%s; REVOKE ALL ON SCHEMA %s FROM %s`,
+				assertNotOther(m, s), database.Quote(s.name), database.Quote(role)))
 		})
 		if err != nil && !isMissing(err) { // a missing role has no sessions
 			return 0, err

@@ -51,7 +51,8 @@ func (e *Engine) measure(ctx context.Context, d *dialect, databaseName string) (
 		return sizes, 0, err
 	}
 	var names []string
-	err = e.forEachRow(ctx, databaseName, func() { names = nil }, func(name, _ string) { names = append(names, name) }, measuredSchemas)
+	add := func(name, _ string) { names = append(names, name) }
+	err = e.forEachRow(ctx, databaseName, func() { names = nil }, add, measuredSchemas)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -70,7 +71,9 @@ const measuredSchemas = `SELECT n.nspname, '' FROM pg_namespace n WHERE substr(n
 
 // measureUnlocked adds the sizes of some schemas to sizes, in halves when one of them is locked, and returns the number of
 // locked ones.
-func (e *Engine) measureUnlocked(ctx context.Context, d *dialect, databaseName string, schemas []string, sizes map[string]int64) (locked int, err error) {
+func (e *Engine) measureUnlocked(
+	ctx context.Context, d *dialect, databaseName string, schemas []string, sizes map[string]int64,
+) (locked int, err error) {
 	found, err := e.queryNumbers(ctx, databaseName, d.withLockTimeout(shortLockTimeout)+d.sizesOf(schemas))
 	switch {
 	case !database.IsLocked(err):

@@ -47,7 +47,8 @@ func (e *Engine) ActualParts(ctx context.Context, tenants []engine.Tenant) (map[
 			names = append(names, name)
 		}
 		found := map[string]string{}
-		err := e.forEachRow(ctx, "", func() { clear(found) }, func(name, mark string) { found[name] = mark }, query, database.Array(names))
+		add := func(name, mark string) { found[name] = mark }
+		err := e.forEachRow(ctx, "", func() { clear(found) }, add, query, database.Array(names))
 		if err != nil {
 			return nil, err
 		}

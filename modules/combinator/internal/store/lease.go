@@ -74,7 +74,9 @@ WHERE user_uid = $1 AND lease_number = $2`
 // in the engine. It is not recorded, and ErrLeaseLost returned, when the lease was taken over meanwhile.
 //
 // With names, work is going to create objects of these names: they are recorded before work runs.
-func (s *Store) WithTenant(ctx context.Context, task int64, userUID string, names *engine.TenantNames, work func(ctx context.Context, t LeasedTenant) (string, error)) error {
+func (s *Store) WithTenant(
+	ctx context.Context, task int64, userUID string, names *engine.TenantNames, work func(ctx context.Context, t LeasedTenant) (string, error),
+) error {
 	number := newLeaseNumber()
 	t, sentAt, err := s.acquire(ctx, task, userUID, number, names)
 	if err != nil {
@@ -128,7 +130,9 @@ func (s *Store) leaseDuration() time.Duration { return 2 * s.engineTimeout }
 func (s *Store) maxLeaseAhead() time.Duration { return s.leaseDuration() + s.timeout }
 
 // acquire acquires the lease. It is valid for its duration from sentAt, the time before the statement was sent.
-func (s *Store) acquire(ctx context.Context, task int64, userUID string, number int64, names *engine.TenantNames) (t LeasedTenant, sentAt time.Time, err error) {
+func (s *Store) acquire(
+	ctx context.Context, task int64, userUID string, number int64, names *engine.TenantNames,
+) (t LeasedTenant, sentAt time.Time, err error) {
 	var platform string
 	err = database.Retry(ctx, func(ctx context.Context) error {
 		sentAt = time.Now()
@@ -155,7 +159,9 @@ func (s *Store) acquire(ctx context.Context, task int64, userUID string, number 
 }
 
 // recordTenantNames records the names of the objects that work is going to create.
-func (s *Store) recordTenantNames(ctx context.Context, userUID string, number int64, t LeasedTenant, names engine.TenantNames) (LeasedTenant, error) {
+func (s *Store) recordTenantNames(
+	ctx context.Context, userUID string, number int64, t LeasedTenant, names engine.TenantNames,
+) (LeasedTenant, error) {
 	recorded := t.Names
 	if recorded.Role == "" {
 		recorded.Role = names.Role

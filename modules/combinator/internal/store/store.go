@@ -131,10 +131,13 @@ func (s *Store) ListDesired(ctx context.Context, kind string, after, limit int) 
 
 // ListLoading is ListDesired for the loading rows.
 func (s *Store) ListLoading(ctx context.Context, kind string, after, limit int) ([]*ent.CombinatorResource, error) {
-	return s.listResources(ctx, limit, combinatorresource.ResourceType(kind), combinatorresource.IDGT(after), combinatorresource.Status(Loading))
+	return s.listResources(ctx, limit, combinatorresource.ResourceType(kind), combinatorresource.IDGT(after),
+		combinatorresource.Status(Loading))
 }
 
-func (s *Store) listResources(ctx context.Context, limit int, filter ...predicate.CombinatorResource) ([]*ent.CombinatorResource, error) {
+func (s *Store) listResources(
+	ctx context.Context, limit int, filter ...predicate.CombinatorResource,
+) ([]*ent.CombinatorResource, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	return s.client.CombinatorResource.Query().Where(filter...).
@@ -142,7 +145,9 @@ func (s *Store) listResources(ctx context.Context, limit int, filter ...predicat
 }
 
 // InTxWithStatus runs work in a transaction with the status of the resource's first row, "" when there is no row.
-func (s *Store) InTxWithStatus(ctx context.Context, userUID, resourceID, kind string, work func(ctx context.Context, tx *ent.Tx, status string) error) error {
+func (s *Store) InTxWithStatus(
+	ctx context.Context, userUID, resourceID, kind string, work func(ctx context.Context, tx *ent.Tx, status string) error,
+) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	return database.InTx(ctx, s.client, func(ctx context.Context, tx *ent.Tx) error {

@@ -110,7 +110,9 @@ func isTenantReferenced(ctx context.Context, tx *ent.Tx, userUID string) (bool, 
 
 // InTxWithTenant runs work in a transaction that has read whether a user's objects are desired, and which SQL resources of
 // the user are active.
-func (s *Store) InTxWithTenant(ctx context.Context, userUID string, work func(ctx context.Context, tx *ent.Tx, isReferenced bool, active []string) error) error {
+func (s *Store) InTxWithTenant(
+	ctx context.Context, userUID string, work func(ctx context.Context, tx *ent.Tx, isReferenced bool, active []string) error,
+) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	return database.InTx(ctx, s.client, func(ctx context.Context, tx *ent.Tx) error {

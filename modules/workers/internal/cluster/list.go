@@ -99,7 +99,9 @@ func (l *Lister) listObjects(ctx context.Context, selector string, page func([]P
 }
 
 // listItems returns a page of objects of one kind. Of kinds that may hold secrets it reads only the metadata.
-func (l *Lister) listItems(ctx context.Context, kind workerapp.Object, options metav1.ListOptions) (items []metav1.Object, next string, err error) {
+func (l *Lister) listItems(
+	ctx context.Context, kind workerapp.Object, options metav1.ListOptions,
+) (items []metav1.Object, next string, err error) {
 	if kind.Ingress || kind.Kind == serviceKind {
 		list, err := l.clients.List(ctx, kind.Resource, l.namespace(kind), options)
 		if apierrors.IsNotFound(err) {
@@ -139,7 +141,9 @@ func partOf(kind string, resource schema.GroupVersionResource, item metav1.Objec
 	}
 }
 
-func forEachPage(selector string, list func(metav1.ListOptions) (parts []Part, next string, err error), page func([]Part) error) error {
+func forEachPage(
+	selector string, list func(metav1.ListOptions) (parts []Part, next string, err error), page func([]Part) error,
+) error {
 	options := metav1.ListOptions{Limit: pageSize, LabelSelector: selector}
 	for {
 		parts, next, err := list(options)

@@ -113,7 +113,9 @@ func (d deploy) versionExists(ctx context.Context, w *ent.Worker, version int64)
 // completed reports whether nothing is to be written, because the WorkerApp names the version and this task or a later one,
 // and returns the result of the deploy. When the rows were restored to a state before a recorded outcome, the rollout is
 // repeated.
-func (d deploy) completed(ctx context.Context, task job.Task, p Deploy, w *ent.Worker, v *ent.WorkerDeployVersion, app *cluster.State) (bool, error) {
+func (d deploy) completed(
+	ctx context.Context, task job.Task, p Deploy, w *ent.Worker, v *ent.WorkerDeployVersion, app *cluster.State,
+) (bool, error) {
 	switch {
 	case v.Status != store.Loading:
 		return true, resultOf(v)

@@ -110,7 +110,9 @@ func (p Params) applyVersion(ctx context.Context, task job.Task, w *ent.Worker, 
 	return p.applySpec(ctx, task, w, v, spec)
 }
 
-func (p Params) applySpec(ctx context.Context, task job.Task, w *ent.Worker, v *ent.WorkerDeployVersion, spec workerapp.Spec) error {
+func (p Params) applySpec(
+	ctx context.Context, task job.Task, w *ent.Worker, v *ent.WorkerDeployVersion, spec workerapp.Spec,
+) error {
 	at, err := p.Origins.ForTask(ctx, OrderingKey(w.Wid, w.UserUID), int64(v.ID), task.ID)
 	if err != nil {
 		return databaseError("reading the task", err)

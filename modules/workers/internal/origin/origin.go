@@ -99,7 +99,7 @@ func (o *Origins) markRestored(ctx context.Context, old, key string, at workerap
 	defer cancel()
 	done, err := database.Restored(ctx, o.db, old)
 	if done {
-		o.log.Warn("the database was restored: a WorkerApp names a version or task that it does not have; the database has a new id now",
+		o.log.Warn("the database was restored and has a new id",
 			zap.String("key", key), zap.Int64("version", at.Version), zap.Int64("task", at.Task))
 	}
 	return err

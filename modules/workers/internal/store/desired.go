@@ -105,7 +105,9 @@ type Missing struct {
 
 // Repair calls work with what the rows of a worker lack, in one transaction in which work may queue tasks. It does nothing
 // when the worker was deleted.
-func (s *Store) Repair(ctx context.Context, workerID, userUID string, work func(ctx context.Context, tx *ent.Tx, missing Missing) error) error {
+func (s *Store) Repair(
+	ctx context.Context, workerID, userUID string, work func(ctx context.Context, tx *ent.Tx, missing Missing) error,
+) error {
 	return s.updateWorker(ctx, workerID, userUID, func(ctx context.Context, tx *ent.Tx, w *ent.Worker) error {
 		missing := Missing{Loading: w.Status == Loading, Deployed: w.ActiveVersionID != nil}
 		v, err := tx.WorkerDeployVersion.Query().
@@ -122,7 +124,9 @@ func (s *Store) Repair(ctx context.Context, workerID, userUID string, work func(
 }
 
 // IfDeleted runs work in a transaction in which no such worker exists, and reports whether it did.
-func (s *Store) IfDeleted(ctx context.Context, workerID, userUID string, work func(ctx context.Context, tx *ent.Tx) error) (deleted bool, err error) {
+func (s *Store) IfDeleted(
+	ctx context.Context, workerID, userUID string, work func(ctx context.Context, tx *ent.Tx) error,
+) (deleted bool, err error) {
 	err = s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
 		exists, err := tx.Worker.Query().Where(worker.Wid(workerID), worker.UserUID(userUID)).Exist(ctx)
 		if deleted = err == nil && !exists; !deleted {
