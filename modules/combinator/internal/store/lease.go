@@ -92,11 +92,11 @@ func (s *Store) WithTenant(
 	prepared, err := work(working, t)
 	switch {
 	case errors.Is(err, engine.ErrUncertain): // until the engine cannot carry out the request any more
-		_ = s.execFenced(context.WithoutCancel(ctx), extendLease, userUID, number, s.engineTimeout.Seconds()) // it ends by itself
+		_ = s.execFenced(context.WithoutCancel(ctx), extendLease, userUID, number, s.engineTimeout.Seconds()) // on error the lease expires
 		return err
 	case errors.Is(err, engine.ErrBusy):
 		backoff := min(backoffFactor*time.Since(start), s.leaseDuration())
-		_ = s.execFenced(context.WithoutCancel(ctx), backoffLease, userUID, number, backoff.Seconds()) // it ends by itself
+		_ = s.execFenced(context.WithoutCancel(ctx), backoffLease, userUID, number, backoff.Seconds()) // on error the lease expires
 		return err
 	case err != nil:
 		s.release(ctx, userUID, number)
@@ -182,7 +182,7 @@ func (s *Store) recordTenantNames(
 
 // release ends a lease early.
 func (s *Store) release(ctx context.Context, userUID string, number int64) {
-	_ = s.execFenced(context.WithoutCancel(ctx), releaseLease, userUID, number) // it ends by itself
+	_ = s.execFenced(context.WithoutCancel(ctx), releaseLease, userUID, number) // on error the lease expires
 }
 
 // execFenced writes to the row of a user if its lease has this number, else it returns ErrLeaseLost.

@@ -62,8 +62,11 @@ func (d deploy) Execute(ctx context.Context, task job.Task, p Deploy) error {
 	case app.Deleting:
 		return job.NewSnooze(deletionPollInterval, deletionText)
 	}
-	if newer, err := d.supersededBy(ctx, task, p, w, v, app); err != nil || newer != 0 {
-		return d.endSuperseded(ctx, task, p, newer, err)
+	switch newer, err := d.supersededBy(ctx, task, p, w, v, app); {
+	case err != nil:
+		return databaseError("reading newer versions", err)
+	case newer != 0:
+		return d.endSuperseded(ctx, task, p, newer)
 	}
 	if app.Version == p.VersionID && app.Task >= task.ID {
 		if done, err := d.completed(ctx, task, p, w, v, app); done || err != nil {
@@ -71,8 +74,11 @@ func (d deploy) Execute(ctx context.Context, task job.Task, p Deploy) error {
 		}
 	}
 	if app.Task != task.ID {
-		if newer, err := d.queuedNewer(ctx, task, p, w); err != nil || newer != 0 {
-			return d.endSuperseded(ctx, task, p, newer, err)
+		switch newer, err := d.queuedNewer(ctx, task, p, w); {
+		case err != nil:
+			return databaseError("reading newer deploys", err)
+		case newer != 0:
+			return d.endSuperseded(ctx, task, p, newer)
 		}
 		if err := d.start(ctx, task, p, w, v, app); err != nil {
 			return err
@@ -218,10 +224,7 @@ func (d deploy) queuedNewer(ctx context.Context, task job.Task, p Deploy, w *ent
 }
 
 // endSuperseded ends a deploy that a newer version made pointless.
-func (d deploy) endSuperseded(ctx context.Context, task job.Task, p Deploy, newer int64, err error) error {
-	if err != nil {
-		return databaseError("looking for newer deploys", err)
-	}
+func (d deploy) endSuperseded(ctx context.Context, task job.Task, p Deploy, newer int64) error {
 	text := store.SupersededText(newer)
 	if err := d.recordDiscarded(ctx, task, p, text); err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 // SyncSecretType is the job type of a changed secret.
 const SyncSecretType = "worker.sync_secret" //nolint:gosec // a job type, no credential
 
-// NewSyncSecret defines the job. Which keys exist is told by workers.secrets_json; the values come with the task and are
+// NewSyncSecret defines the job. The keys are those of workers.secrets_json; the values come with the task and are
 // written to the worker's Secret, also before the first deploy.
 func NewSyncSecret(p Params) job.Definition {
 	return job.Define(job.Spec{Type: SyncSecretType, Aliases: []string{"SyncSecretJob", "SyncSecret"}}, sync{p, p.patchSecret})

@@ -38,7 +38,7 @@ func StatusWriters() []string { return []string{DeployType, SyncEnvType, SyncSec
 func (p Params) hasUnfinished(ctx context.Context, r Ref, after int64, types ...string) (bool, error) {
 	unfinished, err := p.Queue.Unfinished(ctx, r.OrderingKey(), after)
 	if err != nil {
-		return false, databaseError("looking for other tasks", err)
+		return false, databaseError("reading unfinished tasks", err)
 	}
 	return slices.ContainsFunc(unfinished, func(t string) bool { return slices.Contains(types, t) }), nil
 }

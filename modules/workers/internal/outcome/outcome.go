@@ -68,7 +68,7 @@ func (o *Recorder) Record(ctx context.Context, r rollout.Outcome) error {
 	}
 	later, err := o.queue.Unfinished(ctx, key, r.Task)
 	if err != nil {
-		return fmt.Errorf("look for later tasks: %w", err)
+		return fmt.Errorf("read later tasks: %w", err)
 	}
 	keepStatus := slices.ContainsFunc(later, func(t string) bool { return slices.Contains(jobs.StatusWriters(), t) })
 	if r.Running {
@@ -134,7 +134,7 @@ func (o *Recorder) handleOtherDatabase(ctx context.Context, key string, r rollou
 	}
 	unfinished, err := o.queue.Unfinished(ctx, key, 0)
 	if err != nil {
-		return fmt.Errorf("look for tasks: %w", err)
+		return fmt.Errorf("read unfinished tasks: %w", err)
 	}
 	if err := o.queue.Resume(ctx, key); err != nil || slices.Contains(unfinished, jobs.RestoreType) {
 		return err
