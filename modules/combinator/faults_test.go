@@ -163,7 +163,7 @@ func (t *faultyTx) Commit() error {
 }
 
 // addNeighbour creates another user, u2, with a schema r and a table, and returns a check that they are unchanged.
-func (b *bundle) addNeighbour() (unharmed func()) {
+func (b *bundle) addNeighbour() (checkNeighbour func()) {
 	b.t.Helper()
 	b.user("u2", "sk_two")
 	b.resource("u2", "r", "rdb")

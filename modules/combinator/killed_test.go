@@ -88,7 +88,7 @@ func TestUserJobsSurviveKillAtEveryStatement(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t, layout)
-			neighbourIsUnharmed := b.addNeighbour()
+			checkNeighbour := b.addNeighbour()
 			for _, k := range killedUserJobs {
 				if k.kind == jobs.MeasureRDBType && testdatabase.IsCockroachDB(t) {
 					continue // see TestSizesAreMeasuredAndStored
@@ -98,7 +98,7 @@ func TestUserJobsSurviveKillAtEveryStatement(t *testing.T) {
 					require.Greater(t, steps, 3, k.kind)
 				}
 			}
-			neighbourIsUnharmed()
+			checkNeighbour()
 		})
 	}
 }

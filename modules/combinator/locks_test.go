@@ -91,7 +91,7 @@ func TestDeleteTerminatesSessionsOfItsUser(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t, layout, longLockTimeout)
-			unharmed := b.addNeighbour()
+			checkNeighbour := b.addNeighbour()
 			b.user("u1", "sk_u1")
 			b.addSchema("u1", "r1")
 			b.addSchema("u1", "r2")
@@ -107,7 +107,7 @@ func TestDeleteTerminatesSessionsOfItsUser(t *testing.T) {
 			require.NoError(t, b.withoutWaiting(func() error { return b.run(jobs.DeleteRDBType, ref("u1", "r1")) }))
 			require.False(t, b.schemaExists("u1", "r1"))
 			require.NoError(t, kept.Commit(), "a session without locks on the schema is not terminated")
-			unharmed()
+			checkNeighbour()
 		})
 	}
 }
@@ -160,7 +160,7 @@ func TestRoleLockedByOtherTransactionIsDroppedLater(t *testing.T) {
 
 func TestSessionInTemplateDoesNotBlockCreate(t *testing.T) {
 	t.Parallel()
-	testdatabase.PostgreSQLOnly(t, "CREATE DATABASE copies a template in which nobody may be")
+	testdatabase.PostgreSQLOnly(t, "CREATE DATABASE copies a template without sessions")
 	dsn := ownServer(t, nil)
 	b := setup(t, ownDatabases, func(c *config.Config) { c.Combinator.RDB.DSN = config.Secret(dsn) })
 	b.tenants = dsn

@@ -227,7 +227,7 @@ func TestSchemaJobsSurviveKillAtEveryStatement(t *testing.T) {
 			t.Parallel()
 			b := setup(t, layout)
 			b.user("u1", "sk_one")
-			neighbourIsUnharmed := b.addNeighbour()
+			checkNeighbour := b.addNeighbour()
 			for _, after := range []bool{false, true} {
 				steps := b.retryAtEachStatement(after, func() {
 					b.resource("u1", "r", "rdb")
@@ -252,7 +252,7 @@ func TestSchemaJobsSurviveKillAtEveryStatement(t *testing.T) {
 				})
 				require.Greater(t, steps, 8)
 			}
-			neighbourIsUnharmed()
+			checkNeighbour()
 		})
 	}
 }

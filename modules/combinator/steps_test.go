@@ -37,7 +37,7 @@ func TestSchemaJobsSurviveLastStatementAtEveryStep(t *testing.T) {
 			b := setup(t, layout)
 			b.faults.each = true
 			b.user("u1", "sk_one")
-			unharmed := b.addNeighbour()
+			checkNeighbour := b.addNeighbour()
 			begin := func() { b.resource("u1", "r", "rdb") }
 			drop := func() {
 				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
@@ -61,7 +61,7 @@ func TestSchemaJobsSurviveLastStatementAtEveryStep(t *testing.T) {
 				b.requireIsolated()
 				drop()
 			})
-			unharmed()
+			checkNeighbour()
 		})
 	}
 }

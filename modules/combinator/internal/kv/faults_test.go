@@ -140,7 +140,7 @@ func TestNamespaceSurvivesKillAtEveryStep(t *testing.T) {
 				return f.count(t, recordPrefix+e.prefix.Name("u1", "a")) == 0
 			}, time.Minute, 5*time.Millisecond)
 			require.Zero(t, f.count(t, e.prefix.Name("u1", "a")))
-			require.Equal(t, 1, f.count(t, e.prefix.Name("u1", "ab")), "the neighbour is untouched")
+			require.Equal(t, 1, f.count(t, e.prefix.Name("u1", "ab")), "the neighbour is unchanged")
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 func TestPanicBecomesErrorOfOperation(t *testing.T) {
 	t.Parallel()
-	_, err := runBounded(t.Context(), newClient(nil), func(context.Context, *tikvkv.Variables) (int, error) { panic("amiss") })
+	_, err := runBounded(t.Context(), newClient(nil), func(context.Context, *tikvkv.Variables) (int, error) { panic("failed") })
 	_, panicked := errors.AsType[*guard.PanicError](err)
 	require.True(t, panicked, "%v", err)
 }
@@ -29,7 +29,7 @@ func TestPanicDuringOpenIsRetried(t *testing.T) {
 	var tries atomic.Int32
 	e, err := newWith(c, zap.NewNop(), func(context.Context, config.KV) (kvClient, error) {
 		if tries.Add(1) == 1 {
-			panic("amiss")
+			panic("failed")
 		}
 		return nil, errors.New("away")
 	})

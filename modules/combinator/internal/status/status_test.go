@@ -23,7 +23,7 @@ func (p fakeEngine) Ready(context.Context) error { return p.err }
 func TestOnlyConfiguredUnreachableEngineIsDown(t *testing.T) {
 	t.Parallel()
 	for want, engines := range map[status.Condition][]fakeEngine{
-		status.OK:   {{configured: true}, {configured: false, err: errors.New("nobody there")}},
+		status.OK:   {{configured: true}, {configured: false, err: errors.New("no server")}},
 		status.Down: {{configured: true, err: errors.New("does not answer")}},
 	} {
 		for _, e := range engines {
