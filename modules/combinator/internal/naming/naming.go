@@ -55,7 +55,7 @@ func (c *Check) Start(ctx context.Context) error {
 		return err
 	}
 	if err != nil {
-		c.log.Info("names in the engines not compared yet", logging.Error(err))
+		c.log.Info("comparison of recorded names failed", logging.Error(err))
 	}
 	return nil
 }
@@ -125,15 +125,15 @@ func (c *Check) resourceNames(
 ) (mismatch, err error) {
 	all := differences{key: key, what: what}
 	for after := int64(0); ; {
-		places, err := c.store.ListNames(ctx, kind, after, pageSize)
+		names, err := c.store.ListNames(ctx, kind, after, pageSize)
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range places {
-			all.compare(p.Name, name(p.Resource))
-			after = p.ID
+		for _, n := range names {
+			all.compare(n.Name, name(n.Resource))
+			after = n.ID
 		}
-		if len(places) < pageSize {
+		if len(names) < pageSize {
 			return all.err(), nil
 		}
 	}
@@ -150,9 +150,9 @@ func (c *Check) tenants(ctx context.Context) (mismatch, err error) {
 			return nil, err
 		}
 		for _, t := range tenants {
-			place := c.rdb.TenantNames(t.UserUID)
-			recorded := place.WithRecorded(t.Names)
-			all.compare(strings.TrimSpace(recorded.Role+" "+recorded.Database), strings.TrimSpace(place.Role+" "+place.Database))
+			names := c.rdb.TenantNames(t.UserUID)
+			recorded := names.WithRecorded(t.Names)
+			all.compare(strings.TrimSpace(recorded.Role+" "+recorded.Database), strings.TrimSpace(names.Role+" "+names.Database))
 			after = t.UserUID
 		}
 		if len(tenants) < pageSize {

@@ -149,10 +149,10 @@ func (e *Engine) dropWithSessions(ctx context.Context, db *sql.DB, d *dialect, t
 		if failure != nil {
 			return failure
 		}
-		switch areEnded, failure := e.terminateSessions(ctx, all, tenantNames.Role); {
+		switch allEnded, failure := e.terminateSessions(ctx, all, tenantNames.Role); {
 		case failure != nil:
 			return failure
-		case !areEnded:
+		case !allEnded:
 			return fmt.Errorf("%w: %w", engine.ErrBusy, err)
 		}
 		err = e.exec(ctx, db, drop) // this terminates autovacuum

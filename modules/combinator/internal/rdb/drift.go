@@ -29,32 +29,32 @@ func (e *Engine) ListDrifted(ctx context.Context, tenants []engine.Tenant) (drif
 		owners[t.Names.Role] = t
 		names = append(names, t.Names.Role)
 	}
-	kept := map[string]string{}
-	add := func(role, password string) { kept[role] = password }
+	verifiers := map[string]string{}
+	add := func(role, verifier string) { verifiers[role] = verifier }
 	// Without passwords of Inner, or where a role may not change its own, there is nothing to verify.
 	isSure = e.config.Roles != config.RolesPassword || d.passwordVerifiers == ""
 	if !isSure {
-		err = e.forEachRow(ctx, "", func() { clear(kept) }, add, d.passwordVerifiers, database.Array(names))
+		err = e.forEachRow(ctx, "", func() { clear(verifiers) }, add, d.passwordVerifiers, database.Array(names))
 		isSure = err == nil
 	}
-	if len(kept) == 0 && (err == nil || database.IsForbidden(err)) {
-		err = e.forEachRow(ctx, "", func() { clear(kept) }, add, loginRights, database.Array(names))
+	if len(verifiers) == 0 && (err == nil || database.IsForbidden(err)) {
+		err = e.forEachRow(ctx, "", func() { clear(verifiers) }, add, loginRights, database.Array(names))
 	}
 	if err != nil {
 		return nil, false, err
 	}
 	drifted = map[string]bool{}
 	left := maxVerifications
-	for role, password := range kept {
+	for role, verifier := range verifiers {
 		switch key := owners[role].Key; {
-		case password == "-":
+		case verifier == "-":
 			drifted[owners[role].UserUID] = true
-		case password == "" || e.verifiedKeys.has(role, password, key):
+		case verifier == "" || e.verifiedKeys.has(role, verifier, key):
 		case left == 0: // left to the next call
 		default:
 			left--
-			if verifyPassword(password, key) {
-				e.verifiedKeys.add(role, password, key)
+			if verifyPassword(verifier, key) {
+				e.verifiedKeys.add(role, verifier, key)
 			} else {
 				drifted[owners[role].UserUID] = true
 			}
@@ -73,17 +73,17 @@ type verifiedKeys struct {
 	sum map[string][sha256.Size]byte
 }
 
-func (v *verifiedKeys) has(role, kept, key string) bool {
+func (v *verifiedKeys) has(role, verifier, key string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.sum[role] == sha256.Sum256([]byte(kept+"\n"+key))
+	return v.sum[role] == sha256.Sum256([]byte(verifier+"\n"+key))
 }
 
-func (v *verifiedKeys) add(role, kept, key string) {
+func (v *verifiedKeys) add(role, verifier, key string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.sum == nil {
 		v.sum = map[string][sha256.Size]byte{}
 	}
-	v.sum[role] = sha256.Sum256([]byte(kept + "\n" + key))
+	v.sum[role] = sha256.Sum256([]byte(verifier + "\n" + key))
 }

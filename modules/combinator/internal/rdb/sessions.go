@@ -80,7 +80,7 @@ func (e *Engine) asMember(ctx context.Context, role string, work func() error) e
 // terminateSessions terminates the sessions of a role. It returns false when there are sessions of other roles, other than
 // the server's own, or Inner may not terminate one.
 func (e *Engine) terminateSessions(ctx context.Context, all []session, role string) (bool, error) {
-	areEnded := true
+	allEnded := true
 	for _, one := range all {
 		switch one.role {
 		case "":
@@ -89,12 +89,12 @@ func (e *Engine) terminateSessions(ctx context.Context, all []session, role stri
 			if err != nil {
 				return false, err
 			}
-			areEnded = areEnded && ended
+			allEnded = allEnded && ended
 		default:
-			areEnded = false
+			allEnded = false
 		}
 	}
-	return areEnded, nil
+	return allEnded, nil
 }
 
 // releaseLocks revokes the user's rights on a schema that is to be dropped and terminates the user's sessions that hold
@@ -151,8 +151,8 @@ func (e *Engine) disableLogin(ctx context.Context, d *dialect, role string) erro
 	if err != nil {
 		return err
 	}
-	areEnded, err := e.terminateSessions(ctx, all, role)
-	if err == nil && !areEnded {
+	allEnded, err := e.terminateSessions(ctx, all, role)
+	if err == nil && !allEnded {
 		return fmt.Errorf("%w: sessions of %s", engine.ErrBusy, role)
 	}
 	return err

@@ -75,7 +75,8 @@ WHERE user_uid = $1 AND lease_number = $2`
 //
 // With names, work is going to create objects of these names: they are recorded before work runs.
 func (s *Store) WithTenant(
-	ctx context.Context, task int64, userUID string, names *engine.TenantNames, work func(ctx context.Context, t LeasedTenant) (string, error),
+	ctx context.Context, task int64, userUID string, names *engine.TenantNames,
+	work func(ctx context.Context, t LeasedTenant) (string, error),
 ) error {
 	number := newLeaseNumber()
 	t, sentAt, err := s.acquire(ctx, task, userUID, number, names)
