@@ -23,8 +23,8 @@ import (
 const (
 	benchRuns = 7
 	benchSize = 60
-	// barRatio is the most time that Inner may take, in times of the bare engine calls, and barGrowth the most for the last
-	// hundred of a thousand schemas, in times of the first hundred.
+	// barRatio bounds the time of Inner relative to the bare engine calls, and barGrowth the time of the last hundred of a
+	// thousand schemas relative to the first hundred.
 	barRatio  = 1.2
 	barGrowth = 1.5
 )
@@ -40,10 +40,10 @@ type figure struct {
 	Bar    *float64 `json:"bar,omitempty"`
 }
 
-// figures gathers what was measured.
+// figures collects the measurements.
 type figures struct{ all []figure }
 
-// add notes a figure: the median of some runs. With a bar it must not be above that.
+// add adds a figure: the median of the runs. With a bar it must not exceed the bar.
 func (f *figures) add(name, unit string, values []float64, bar ...float64) {
 	slices.Sort(values)
 	one := figure{Figure: name, Value: values[len(values)/2], Unit: unit, Min: values[0], Max: values[len(values)-1], Runs: len(values)}
@@ -53,7 +53,7 @@ func (f *figures) add(name, unit string, values []float64, bar ...float64) {
 	f.all = append(f.all, one)
 }
 
-// report prints the figures and fails where a bar is missed.
+// report prints the figures and fails when one exceeds its bar.
 func (f *figures) report(b *testing.B) {
 	b.Helper()
 	for _, one := range f.all {
@@ -75,7 +75,7 @@ func (f *figures) report(b *testing.B) {
 	require.NoError(b, t.Flush())
 }
 
-// compare measures Inner's calls beside bare ones, in turns, so that what else the machine does meets both.
+// compare measures Inner's calls and bare ones in turns, so that other load on the machine affects both.
 func (f *figures) compare(b *testing.B, name string, inner, bare func(run, i int) error) {
 	b.Helper()
 	var ours, theirs, ratios []float64
@@ -129,7 +129,7 @@ func BenchmarkCombinator(b *testing.B) {
 	f.report(b)
 }
 
-// growth makes a thousand schemas, and compares the median time of the last hundred with that of the first.
+// growth creates a thousand schemas, and compares the median time of the last hundred with that of the first.
 func (f *figures) growth(b *testing.B, s *bundle) {
 	b.Helper()
 	const total, part = 1000, 100
@@ -151,7 +151,7 @@ func (f *figures) growth(b *testing.B, s *bundle) {
 func (f *figures) rdb(b *testing.B, s *bundle) {
 	b.Helper()
 	ctx := b.Context()
-	admin := s.connect("", nil) // which keeps its connection, as Inner does
+	admin := s.connect("", nil) // keeps its connection, as Inner does
 	role := s.head + "u1"
 	tenant := s.tenant("u1", "sk_one")
 	resource := func(run, i int) engine.Resource {
@@ -168,7 +168,7 @@ func (f *figures) rdb(b *testing.B, s *bundle) {
 		_, err := s.rdb.Delete(ctx, tenant, resource(run, i), s.rdb.Name(resource(run, i)), false)
 		return err
 	}, func(run, i int) error {
-		// Whose it is has to be known first: on an engine of several platforms a name says nothing.
+		// The ownership has to be read first, as several platforms may share the engine.
 		schema := fmt.Sprintf("user_bare_%dx%d", run, i)
 		return bare(`SELECT obj_description('`+schema+`'::REGNAMESPACE, 'pg_namespace')`, `DROP SCHEMA `+schema+` CASCADE`)
 	})
@@ -176,9 +176,9 @@ func (f *figures) rdb(b *testing.B, s *bundle) {
 	require.Empty(b, left, "what was measured was not done")
 }
 
-// tenant is a user as the jobs hand it to the engine.
+// tenant returns a user as the jobs pass it to the engine.
 func (b *bundle) tenant(uid, key string) engine.Tenant {
-	return engine.Tenant{UserUID: uid, Key: key, Place: b.rdb.Place(uid), Own: true}
+	return engine.Tenant{UserUID: uid, Key: key, Names: b.rdb.TenantNames(uid), Owned: true}
 }
 
 func execAll(ctx context.Context, db *sql.DB, statements []string) error {
@@ -220,14 +220,14 @@ func putOnce(ctx context.Context, client *txnkv.Client, key string) error {
 	if err != nil {
 		return err
 	}
-	_, _ = tx.Get(ctx, []byte(key)) // the first time it is not there
+	_, _ = tx.Get(ctx, []byte(key)) // the key does not exist the first time
 	if err := tx.Set([]byte(key), []byte(`{"user_uid":"u1","resource_id":"r1","prefix":"p","state":"active"}`)); err != nil {
 		return err
 	}
 	return tx.Commit(ctx)
 }
 
-// jobs measures whole jobs: with their rows, and the lock on the user's.
+// jobs measures whole jobs, with their rows and the user's lease.
 func (f *figures) jobs(b *testing.B, s *bundle) {
 	b.Helper()
 	for name, kinds := range map[string][2]string{"rdb": {jobs.CreateRDBType, jobs.DeleteRDBType}, "kv": {jobs.CreateKVType, jobs.DeleteKVType}} {

@@ -12,9 +12,9 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// TestASchemaIsMadeAndDroppedOnACockroachDB has platform and engine be CockroachDBs: every change of a schema is its own
-// transaction there.
-func TestASchemaIsMadeAndDroppedOnACockroachDB(t *testing.T) {
+// TestSchemaIsCreatedAndDroppedOnCockroachDB runs the platform and the engine on CockroachDB, where every change of a schema
+// is a transaction of its own.
+func TestSchemaIsCreatedAndDroppedOnCockroachDB(t *testing.T) {
 	t.Parallel()
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
@@ -31,25 +31,25 @@ func TestASchemaIsMadeAndDroppedOnACockroachDB(t *testing.T) {
 				require.NoError(t, b.run(jobs.RegisterUserType, map[string]string{"user_uid": "u1"}))
 				require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r1")))
 			}
-			require.Zero(t, platform.Outstanding(), "what is to be tried again was met, and tried again")
+			require.Zero(t, platform.Outstanding(), "the retryable error occurred and was retried")
 			require.Equal(t, "active", b.status("r1"))
 			tenant := b.login("u1", "sk_one")
 			_, err := tenant.Exec(`CREATE TABLE ` + b.schema("u1", "r1") + `.notes (id INT PRIMARY KEY)`)
-			require.NoError(t, err, "schema, grant and role are there")
+			require.NoError(t, err, "schema, grant and role exist")
 			require.NoError(t, tenant.Close())
 			b.remove("r1")
 			for range 2 {
 				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
 			}
-			require.False(t, b.schemaThere("u1", "r1"))
+			require.False(t, b.schemaExists("u1", "r1"))
 			require.Empty(t, column(t, b.admin(""), `SELECT rolname FROM pg_roles WHERE substr(rolname, 1, length($1::TEXT)) = $1`, b.head),
-				"the role goes with the last schema")
-			require.False(t, b.databaseThere())
+				"the role is dropped with the last schema")
+			require.False(t, b.databaseExists())
 		})
 	}
 }
 
-func TestSizesThatTheEngineKeepsToItselfAreUnknown(t *testing.T) {
+func TestForbiddenSizesAreDeleted(t *testing.T) {
 	t.Parallel()
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
@@ -63,9 +63,9 @@ func TestSizesThatTheEngineKeepsToItselfAreUnknown(t *testing.T) {
 			_, err := b.db.Exec(`INSERT INTO combinator_sizes (user_uid, resource_id, bytes, measured_at) VALUES ('u1', 'r1', 7, LOCALTIMESTAMP)`)
 			require.NoError(t, err)
 			_, _, err = b.rdb.Sizes(t.Context())
-			require.ErrorIs(t, err, engine.ErrClosed)
-			require.NoError(t, b.run(jobs.MeasureRDBType, map[string]string{}), "nobody can do anything about it")
-			require.Empty(t, column(t, b.db.DB, `SELECT resource_id FROM combinator_sizes`), "what was measured once is not so any more")
+			require.ErrorIs(t, err, engine.ErrForbidden)
+			require.NoError(t, b.run(jobs.MeasureRDBType, map[string]string{}), "a retry does not help")
+			require.Empty(t, column(t, b.db.DB, `SELECT resource_id FROM combinator_sizes`), "old sizes are deleted")
 		})
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-func TestASchemaIsDroppedUnlessItsMarkIsForeign(t *testing.T) {
+func TestDeleteKeepsSchemaOfOtherPlatform(t *testing.T) {
 	t.Parallel()
 	for name, layout := range layouts() {
 		for server, play := range servers(t) {
@@ -25,10 +25,10 @@ func TestASchemaIsDroppedUnlessItsMarkIsForeign(t *testing.T) {
 					require.NoError(t, b.run(jobs.CreateRDBType, ref(uid, "r1")))
 				}
 				r := engine.Resource{UserUID: "u1", ResourceID: "r1"}
-				tenant := engine.Tenant{UserUID: "u1", Place: b.rdb.Place("u1")}
-				for comment, stays := range map[string]bool{
+				tenant := engine.Tenant{UserUID: "u1", Names: b.rdb.TenantNames("u1")}
+				for comment, isKept := range map[string]bool{
 					b.mark("u1", "r1"):                     false,
-					"inner-gateway u1/r1":                  false, // an earlier release's
+					"inner-gateway u1/r1":                  false, // of an earlier release
 					"":                                     false,
 					"somebody's note":                      false,
 					"inner-gateway 0123456789abcdef u1/r1": true,
@@ -39,12 +39,12 @@ func TestASchemaIsDroppedUnlessItsMarkIsForeign(t *testing.T) {
 					db := b.admin(b.database("u1"))
 					_, err := db.Exec(`CREATE TABLE ` + b.schema("u1", "r1") + `.t (v TEXT); COMMENT ON SCHEMA ` + b.schema("u1", "r1") + ` IS ` + database.Literal(comment))
 					require.NoError(t, err)
-					for range 2 { // the second time it may be missing
+					for range 2 { // the second time the schema may be missing
 						_, err = b.rdb.Delete(t.Context(), tenant, r, b.rdb.Name(r), false)
 						require.NoError(t, err)
 					}
-					require.Equal(t, stays, b.schemaThere("u1", "r1"), comment)
-					if stays {
+					require.Equal(t, isKept, b.schemaExists("u1", "r1"), comment)
+					if isKept {
 						_, err = db.Exec(`DROP SCHEMA ` + b.schema("u1", "r1") + ` CASCADE`)
 						require.NoError(t, err)
 					}
@@ -54,7 +54,7 @@ func TestASchemaIsDroppedUnlessItsMarkIsForeign(t *testing.T) {
 	}
 }
 
-func TestADatabaseInWhichSomebodyKeepsDataStays(t *testing.T) {
+func TestDatabaseWithPublicRelationsIsKept(t *testing.T) {
 	t.Parallel()
 	for _, data := range []string{
 		`CREATE MATERIALIZED VIEW public.kept AS SELECT 1 AS v`, `CREATE SEQUENCE public.kept`, `CREATE TABLE public.kept (v TEXT)`,
@@ -67,11 +67,11 @@ func TestADatabaseInWhichSomebodyKeepsDataStays(t *testing.T) {
 		require.NoError(t, err)
 		b.remove("r1")
 		require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
-		require.True(t, b.databaseThere(), data)
+		require.True(t, b.databaseExists(), data)
 	}
 }
 
-// servers are what an engine may be.
+// servers returns the kinds of servers of an engine.
 func servers(t *testing.T) map[string]func(*config.Config) {
 	return map[string]func(*config.Config){
 		"PostgreSQL": func(*config.Config) {},

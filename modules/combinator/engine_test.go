@@ -13,7 +13,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-func TestIdentifiersThatAreNotPlainGetNamesOfTheirOwn(t *testing.T) {
+func TestUnusualIdentifiersGetDistinctNames(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	long := strings.Repeat("a", 64)
@@ -40,9 +40,9 @@ func TestIdentifiersThatAreNotPlainGetNamesOfTheirOwn(t *testing.T) {
 	require.Equal(t, len(pairs)-1, listed)
 }
 
-func TestSizesAreMeasuredAndNoted(t *testing.T) {
+func TestSizesAreMeasuredAndStored(t *testing.T) {
 	t.Parallel()
-	testdatabase.PostgreSQLOnly(t, "CockroachDB estimates sizes, late, and not at all where crdb_internal is closed")
+	testdatabase.PostgreSQLOnly(t, "CockroachDB estimates sizes with a delay, and not without access to crdb_internal")
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,29 +54,29 @@ func TestSizesAreMeasuredAndNoted(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, b.run(jobs.MeasureRDBType, map[string]string{}))
 			var bytes int64
-			require.NoError(t, b.rows.Sizes(t.Context(), func(uid, rid string, n int64) {
+			require.NoError(t, b.store.ForEachSize(t.Context(), func(uid, rid string, n int64) {
 				require.Equal(t, "u1/r1", uid+"/"+rid)
 				bytes = n
 			}))
 			require.Greater(t, bytes, int64(1_000_000))
 			b.remove("r1")
 			require.NoError(t, b.run(jobs.MeasureRDBType, map[string]string{}))
-			require.NoError(t, b.rows.Sizes(t.Context(), func(string, string, int64) { t.Error("a size of what is gone") }))
+			require.NoError(t, b.store.ForEachSize(t.Context(), func(string, string, int64) { t.Error("a size of a deleted schema") }))
 		})
 	}
 }
 
-func TestThePlatformsOwnDatabaseIsRefused(t *testing.T) {
+func TestPlatformDatabaseIsRejectedAsEngine(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *config.Config) { c.Combinator.RDB.DSN = c.Database.DSN })
 	b.user("u1", "sk_one")
 	var refused *job.Error
 	require.ErrorAs(t, b.run(jobs.RegisterUserType, map[string]string{"user_uid": "u1"}), &refused)
 	require.Equal(t, job.Terminal, refused.Kind)
-	require.ErrorIs(t, refused, engine.ErrUnusable)
+	require.ErrorIs(t, refused, engine.ErrInvalid)
 }
 
-func TestAnEngineThatIsAwayBurnsNoAttempt(t *testing.T) {
+func TestUnavailableEngineSnoozesTasks(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *config.Config) {
 		c.Combinator.RDB.DSN = "postgres://nobody@127.0.0.1:1/none?sslmode=disable"
@@ -96,12 +96,12 @@ func TestAnEngineThatIsAwayBurnsNoAttempt(t *testing.T) {
 	require.ErrorContains(t, b.kv.Ready(t.Context()), "does not answer")
 }
 
-func TestAReadOnlyEngineBurnsNoAttempt(t *testing.T) {
+func TestReadOnlyEngineSnoozesTasks(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.user("u1", "sk_one")
 	b.resource("u1", "r1", "rdb")
-	admin := b.connect("", nil) // one session, which can write on
+	admin := b.connect("", nil) // this session stays writable
 	name := column(t, admin, `SELECT current_database()`)[0]
 	_, err := admin.ExecContext(t.Context(), `ALTER DATABASE `+name+` SET default_transaction_read_only = on`)
 	require.NoError(t, err)

@@ -12,20 +12,20 @@ import (
 	"app238.com/inner/modules/combinator/internal/jobs"
 )
 
-// faults breaks connections at a chosen statement, before it is sent or after it was carried out, as a killed process or
-// a lost network would.
+// faults breaks connections at a chosen statement, before it is sent or after it was carried out, as a killed process or a
+// lost network does.
 type faults struct {
 	mu    sync.Mutex
 	count int
 	at    int // 0: never
 	after bool
-	// each has every statement of a text be one of its own, and a transaction of its own, as on CockroachDB.
+	// each makes every statement of a text a text and a transaction of its own, as on CockroachDB.
 	each bool
 }
 
 var errBroken = errors.New("connection broken by the test")
 
-// breakAt has the n-th statement from now on fail, counted from 1.
+// breakAt makes the n-th statement from now on fail, counted from 1.
 func (f *faults) breakAt(n int, after bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -34,14 +34,15 @@ func (f *faults) breakAt(n int, after bool) {
 
 func (f *faults) off() { f.breakAt(0, false) }
 
-// hit tells whether the chosen statement was reached.
+// hit reports whether the chosen statement was reached.
 func (f *faults) hit() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.at > 0 && f.count >= f.at
 }
 
-// next counts a statement and tells when it is to fail. From then on everything does: the process is dead.
+// next counts a statement and tells whether it is to fail, before or after it is carried out. From then on every statement
+// fails, as in a dead process.
 func (f *faults) next() (before, after bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -112,7 +113,7 @@ func (c *faultyConn) ExecContext(ctx context.Context, query string, args []drive
 	return result, nil
 }
 
-// statements are what a text is sent as.
+// statements returns the statements as which a text is sent.
 func (c *faultyConn) statements(text string) []string {
 	parsed, err := parser.Parse(text)
 	if !c.faults.each || err != nil || len(parsed) == 0 {
@@ -161,8 +162,8 @@ func (t *faultyTx) Commit() error {
 	return err
 }
 
-// neighbour gives another user, u2, a schema r with a table, and returns what checks that it is as it was.
-func (b *bundle) neighbour() (unharmed func()) {
+// addNeighbour creates another user, u2, with a schema r and a table, and returns a check that they are unchanged.
+func (b *bundle) addNeighbour() (checkNeighbour func()) {
 	b.t.Helper()
 	b.user("u2", "sk_two")
 	b.resource("u2", "r", "rdb")

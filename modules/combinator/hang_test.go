@@ -19,7 +19,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/rdb"
 )
 
-// hanging is a server that does not answer: every connection waits until its caller gives up.
+// hanging is a server that does not answer: every connection attempt waits until its context ends.
 type hanging struct {
 	driver.Connector
 	waiting *atomic.Int32
@@ -31,7 +31,7 @@ func (h hanging) Connect(ctx context.Context) (driver.Conn, error) {
 	return nil, ctx.Err()
 }
 
-func TestADatabaseThatHangsHoldsUpNobodyElse(t *testing.T) {
+func TestHangingDatabaseDoesNotBlockOtherUsers(t *testing.T) {
 	t.Parallel()
 	b := setup(t, ownDatabases)
 	for _, uid := range []string{"u1", "u2"} {
@@ -41,7 +41,7 @@ func TestADatabaseThatHangsHoldsUpNobodyElse(t *testing.T) {
 	c := *b.config
 	c.Combinator.RDB.MaxOpenConnections, c.Combinator.RDB.RequestTimeout = 2, 2*timeout
 	var waiting atomic.Int32
-	e, err := rdb.NewWith(&c, b.rows, zap.NewNop(), func(c config.RDB, name string) (driver.Connector, error) {
+	e, err := rdb.NewWith(&c, b.store, zap.NewNop(), func(c config.RDB, name string) (driver.Connector, error) {
 		connector, err := database.EngineConnector(c, name)
 		if err == nil && name == b.database("u1") {
 			return hanging{connector, &waiting}, nil
@@ -53,7 +53,7 @@ func TestADatabaseThatHangsHoldsUpNobodyElse(t *testing.T) {
 
 	create := func(ctx context.Context, uid, rid string) error {
 		r := engine.Resource{UserUID: uid, ResourceID: rid}
-		return e.Create(ctx, engine.Tenant{UserUID: uid, Key: "sk_" + uid, Place: e.Place(uid)}, r, e.Name(r))
+		return e.Create(ctx, engine.Tenant{UserUID: uid, Key: "sk_" + uid, Names: e.TenantNames(uid)}, r, e.Name(r))
 	}
 	const callers = 10
 	ctx, cancel := context.WithCancel(t.Context())
@@ -64,7 +64,7 @@ func TestADatabaseThatHangsHoldsUpNobodyElse(t *testing.T) {
 	require.Eventually(t, func() bool { return waiting.Load() == callers }, timeout, 10*time.Millisecond)
 	require.NoError(t, create(t.Context(), "u2", "r"))
 	require.NoError(t, e.Ready(t.Context()))
-	require.True(t, b.schemaThere("u2", "r"))
+	require.True(t, b.schemaExists("u2", "r"))
 	cancel()
 	require.Error(t, group.Wait())
 }

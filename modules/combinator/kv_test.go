@@ -45,15 +45,15 @@ func keys(t testing.TB, client *txnkv.Client, prefix string) []string {
 	return all
 }
 
-// namespaceThere tells whether a namespace of u1 and this platform is recorded and not deleted.
-func (b *bundle) namespaceThere(rid string) bool {
+// namespaceExists reports whether a namespace of u1 and this platform is recorded and not deleted.
+func (b *bundle) namespaceExists(rid string) bool {
 	b.t.Helper()
 	prefix, err := b.kv.Find(context.Background(), engine.Resource{UserUID: "u1", ResourceID: rid})
 	require.NoError(b.t, err)
 	return prefix != ""
 }
 
-func TestANamespaceIsMadeOnceAndGoneWithItsKeys(t *testing.T) {
+func TestNamespaceIsCreatedOnceAndDeletedWithKeys(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	client := b.client()
@@ -72,12 +72,12 @@ func TestANamespaceIsMadeOnceAndGoneWithItsKeys(t *testing.T) {
 		require.NoError(t, b.run(jobs.DeleteKVType, map[string]string{"UserUID": "u1", "ResourceID": "a"}))
 	}
 	require.Empty(t, keys(t, client, b.prefix("a")))
-	require.Len(t, keys(t, client, b.prefix("ab")), 300, "the keys of a neighbour whose id begins the same survive")
+	require.Len(t, keys(t, client, b.prefix("ab")), 300, "keys of a resource whose id has the same prefix are kept")
 	require.Len(t, keys(t, client, b.prefix("b")), 300)
 	require.Len(t, b.queue.accepted, 2)
 }
 
-func TestADeletedPrefixIsSweptAndNotGivenOutWhileAnythingCanBeLeft(t *testing.T) {
+func TestDeletedPrefixIsSweptBeforeReuse(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *config.Config) { c.Combinator.KV.SweepAfter = 2 * time.Second })
 	client := b.client()
@@ -87,23 +87,23 @@ func TestADeletedPrefixIsSweptAndNotGivenOutWhileAnythingCanBeLeft(t *testing.T)
 	require.NoError(t, err)
 	require.NoError(t, late.Set([]byte(b.prefix("a")+"late"), []byte("value")))
 	require.NoError(t, b.run(jobs.DeleteKVType, ref("u1", "a")))
-	require.NoError(t, late.Commit(t.Context()), "a writer that had begun before the deletion")
+	require.NoError(t, late.Commit(t.Context()), "a transaction that began before the deletion")
 	require.Len(t, keys(t, client, b.prefix("a")), 1)
 
 	var waiting *job.Error
 	require.ErrorAs(t, b.run(jobs.CreateKVType, ref("u1", "a")), &waiting)
-	require.Equal(t, job.Snooze, waiting.Kind, "the prefix is not given out while something is left")
+	require.Equal(t, job.Snooze, waiting.Kind, "the prefix cannot be reused while keys may be left")
 	require.NoError(t, b.run(jobs.SweepKVType, map[string]string{}))
-	require.Empty(t, keys(t, client, b.prefix("a")), "late keys are swept away")
-	require.ErrorAs(t, b.run(jobs.CreateKVType, ref("u1", "a")), &waiting, "something was found: the time begins again")
+	require.Empty(t, keys(t, client, b.prefix("a")), "late keys are swept")
+	require.ErrorAs(t, b.run(jobs.CreateKVType, ref("u1", "a")), &waiting, "a late key restarts the waiting time")
 	require.Eventually(t, func() bool {
 		require.NoError(t, b.run(jobs.SweepKVType, map[string]string{}))
 		return b.run(jobs.CreateKVType, ref("u1", "a")) == nil
 	}, timeout, 100*time.Millisecond)
-	require.True(t, b.namespaceThere("a"))
+	require.True(t, b.namespaceExists("a"))
 }
 
-func TestTheEmbeddedStoreKeepsItsDataInItsFolder(t *testing.T) {
+func TestEmbeddedStorePersistsData(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	embedded := func(c *config.Config) { c.Combinator.KV.PD, c.Combinator.KV.Embedded = nil, dir+"/kv" }
@@ -114,12 +114,12 @@ func TestTheEmbeddedStoreKeepsItsDataInItsFolder(t *testing.T) {
 	again := setup(t, embedded, func(c *config.Config) {
 		c.Platform, c.Combinator.KV.Prefix = b.config.Platform, b.config.Combinator.KV.Prefix
 	})
-	require.True(t, again.namespaceThere("a"))
+	require.True(t, again.namespaceExists("a"))
 	require.NoError(t, again.run(jobs.DeleteKVType, ref("u1", "a")))
-	require.False(t, again.namespaceThere("a"))
+	require.False(t, again.namespaceExists("a"))
 }
 
-func TestKeysOfWhichNothingIsRecordedAreRemovedToo(t *testing.T) {
+func TestDeleteRemovesKeysWithoutRecord(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	client := b.client()

@@ -18,7 +18,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// ownServer is an engine of the test's own with these settings.
+// ownServer starts an engine with these settings for one test.
 func ownServer(t *testing.T, settings map[string]string) (dsn string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -30,14 +30,14 @@ func ownServer(t *testing.T, settings map[string]string) (dsn string) {
 	return server.DSN("tenants")
 }
 
-// fill makes things of every kind in a schema, 2,000 and more.
-func fill(t *testing.T, db *sql.DB, schema string) {
+// fillSchema creates more than 2,000 objects of all kinds in a schema.
+func fillSchema(t *testing.T, db *sql.DB, schema string) {
 	t.Helper()
 	tenant, err := db.Conn(t.Context())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, tenant.Close()) }()
 	for _, statement := range []string{
-		`SET statement_timeout = 0`, // which any tenant can
+		`SET statement_timeout = 0`, // any tenant can set this
 		`CREATE TABLE SCHEMA.parent (v INT, w TEXT) PARTITION BY LIST (v)`,
 		`DO $$ BEGIN FOR i IN 1..1800 LOOP EXECUTE format('CREATE TABLE SCHEMA.t%s (id SERIAL PRIMARY KEY, v TEXT)', i);
 IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
@@ -45,7 +45,7 @@ IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
 IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
 		`DO $$ BEGIN FOR i IN 1..200 LOOP EXECUTE format('CREATE FUNCTION SCHEMA.f%s(a INT, b TEXT) RETURNS INT LANGUAGE sql AS ''SELECT 1''', i);
 IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
-		// What thousands depend on and is younger than these.
+		// Objects with thousands of older dependents.
 		`DO $$ BEGIN FOR i IN 1..300 LOOP EXECUTE format('CREATE TABLE SCHEMA.o%s (v INT, w TEXT)', i);
 IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
 		`CREATE TABLE SCHEMA.younger (v INT, w TEXT) PARTITION BY LIST (v); CREATE TYPE SCHEMA.mood AS ENUM ('a')`,
@@ -62,16 +62,16 @@ IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
 	}
 }
 
-func TestASchemaOfAnySizeIsDropped(t *testing.T) {
+func TestSchemaLargerThanLockTableIsDropped(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "max_locks_per_transaction")
 	dsn := ownServer(t, map[string]string{"max_locks_per_transaction": "10", "max_connections": "40"})
 	b := setup(t, func(c *config.Config) { c.Combinator.RDB.DSN = config.Secret(dsn) })
 	b.tenants = dsn
 	b.user("u1", "sk_u1")
-	b.filled("u1", "r1")
+	b.addSchema("u1", "r1")
 	db := b.login("u1", "sk_u1")
-	fill(t, db, b.schema("u1", "r1"))
+	fillSchema(t, db, b.schema("u1", "r1"))
 	require.NoError(t, db.Close())
 	b.remove("r1")
 
@@ -86,24 +86,24 @@ func TestASchemaOfAnySizeIsDropped(t *testing.T) {
 	}
 	all := relations()
 	comment("inner-gateway 0123456789abcdef u1/r1")
-	_, err := b.rdb.Delete(t.Context(), engine.Tenant{UserUID: "u1", Place: b.rdb.Place("u1")}, r, b.rdb.Name(r), false)
+	_, err := b.rdb.Delete(t.Context(), engine.Tenant{UserUID: "u1", Names: b.rdb.TenantNames("u1")}, r, b.rdb.Name(r), false)
 	require.NoError(t, err)
-	require.Equal(t, all, relations(), "another platform's keeps all of it")
+	require.Equal(t, all, relations(), "another platform's schema keeps all objects")
 	comment(mark)
 	var unfinished *job.Error
 	require.ErrorAs(t, b.execute(job.Task{ID: 1, Type: jobs.DeleteRDBType, Attempt: 1}, ref("u1", "r1")), &unfinished)
 	require.Equal(t, job.Snooze, unfinished.Kind, "%v", unfinished)
-	require.ErrorContains(t, unfinished, "a part of it is removed", "others have their turn")
-	b.timePasses()
+	require.ErrorContains(t, unfinished, "a part of the resource is removed", "other users have their turn")
+	b.expireLeases()
 	b.faults.breakAt(16, true)
 	require.Error(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
 	b.faults.off()
-	b.timePasses()
-	require.NotEqual(t, all, relations(), "a part of it is gone")
-	require.True(t, b.schemaThere("u1", "r1"))
+	b.expireLeases()
+	require.NotEqual(t, all, relations(), "some objects were dropped")
+	require.True(t, b.schemaExists("u1", "r1"))
 	require.Eventually(t, func() bool {
-		b.timePasses()
+		b.expireLeases()
 		return b.run(jobs.DeleteRDBType, ref("u1", "r1")) == nil
-	}, 5*timeout, 10*time.Millisecond, "each execution goes on where the last one ended")
-	require.False(t, b.schemaThere("u1", "r1"))
+	}, 5*timeout, 10*time.Millisecond, "each execution continues where the last one ended")
+	require.False(t, b.schemaExists("u1", "r1"))
 }

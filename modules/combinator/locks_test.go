@@ -18,13 +18,13 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// patientLocks has Inner wait for a lock for longer than a test does: what waits for one does not end.
-func patientLocks(c *config.Config) {
+// longLockTimeout makes Inner wait for a lock for longer than a test does, so that a test that waits for one fails.
+func longLockTimeout(c *config.Config) {
 	c.Combinator.RDB.LockTimeout = 2 * timeout
 	c.Combinator.RDB.RequestTimeout = 3 * timeout
 }
 
-// lock holds a table of a schema until the returned transaction ends.
+// lock locks a table of a schema until the returned transaction ends.
 func (b *bundle) lock(db *sql.DB, uid, rid string) *sql.Tx {
 	b.t.Helper()
 	tx, err := db.BeginTx(context.Background(), nil)
@@ -35,8 +35,8 @@ func (b *bundle) lock(db *sql.DB, uid, rid string) *sql.Tx {
 	return tx
 }
 
-// atOnce runs work that must not wait for locks: with patientLocks it would not end in time.
-func (b *bundle) atOnce(work func() error) error {
+// withoutWaiting runs work that must not wait for locks: with longLockTimeout it would not end in time.
+func (b *bundle) withoutWaiting(work func() error) error {
 	b.t.Helper()
 	ended := make(chan error, 1)
 	go func() { ended <- work() }()
@@ -44,13 +44,13 @@ func (b *bundle) atOnce(work func() error) error {
 	case err := <-ended:
 		return err
 	case <-time.After(timeout):
-		b.t.Fatal("it waits for a lock")
+		b.t.Fatal("work waits for a lock")
 		return nil
 	}
 }
 
-// filled makes a schema with a table in it.
-func (b *bundle) filled(uid, rid string) {
+// addSchema creates a schema with a table.
+func (b *bundle) addSchema(uid, rid string) {
 	b.t.Helper()
 	b.resource(uid, rid, "rdb")
 	require.NoError(b.t, b.run(jobs.CreateRDBType, ref(uid, rid)))
@@ -60,41 +60,41 @@ func (b *bundle) filled(uid, rid string) {
 	require.NoError(b.t, db.Close())
 }
 
-func TestSchemasThatOthersHoldKeepNobodyFromBeingServed(t *testing.T) {
+func TestLockedSchemasDoNotBlockOtherUsers(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "LOCK TABLE")
-	b := setup(t, patientLocks)
+	b := setup(t, longLockTimeout)
 	b.user("u1", "sk_u1")
 	b.user("u2", "sk_u2")
 	b.resource("u2", "r", "rdb")
-	dump := b.connect("", nil) // Inner does not end the sessions of an administrator
+	dump := b.connect("", nil) // Inner does not terminate sessions of an administrator
 	for i := range 4 {
-		b.filled("u1", fmt.Sprintf("r%d", i))
+		b.addSchema("u1", fmt.Sprintf("r%d", i))
 		b.lock(dump, "u1", fmt.Sprintf("r%d", i))
 	}
-	require.NoError(t, b.atOnce(func() error { // the lane's one worker
+	require.NoError(t, b.withoutWaiting(func() error { // the lane's one worker
 		for i := range 4 {
 			err := b.run(jobs.DeleteRDBType, ref("u1", fmt.Sprintf("r%d", i)))
 			if later, ok := errors.AsType[*job.Error](err); !ok || later.Kind != job.Snooze || !later.Growing || later.Longest != config.LongestSnooze {
-				return fmt.Errorf("not put off for longer and longer: %w", err)
+				return fmt.Errorf("not snoozed with a growing delay: %w", err)
 			}
 		}
 		return b.run(jobs.CreateRDBType, ref("u2", "r"))
 	}))
-	require.True(t, b.schemaThere("u1", "r0"))
+	require.True(t, b.schemaExists("u1", "r0"))
 }
 
-func TestADeletedSchemaDoesNotWaitForItsUser(t *testing.T) {
+func TestDeleteTerminatesSessionsOfItsUser(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "LOCK TABLE")
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, layout, patientLocks)
-			unharmed := b.neighbour()
+			b := setup(t, layout, longLockTimeout)
+			checkNeighbour := b.addNeighbour()
 			b.user("u1", "sk_u1")
-			b.filled("u1", "r1")
-			b.filled("u1", "r2")
+			b.addSchema("u1", "r1")
+			b.addSchema("u1", "r2")
 			held, making, other := b.login("u1", "sk_u1"), b.login("u1", "sk_u1"), b.login("u1", "sk_u1")
 			b.lock(held, "u1", "r1")
 			tx, err := making.BeginTx(t.Context(), nil)
@@ -104,29 +104,29 @@ func TestADeletedSchemaDoesNotWaitForItsUser(t *testing.T) {
 			require.NoError(t, err)
 			kept := b.lock(other, "u1", "r2")
 			b.remove("r1")
-			require.NoError(t, b.atOnce(func() error { return b.run(jobs.DeleteRDBType, ref("u1", "r1")) }))
-			require.False(t, b.schemaThere("u1", "r1"))
-			require.NoError(t, kept.Commit(), "who holds nothing of it is let alone")
-			unharmed()
+			require.NoError(t, b.withoutWaiting(func() error { return b.run(jobs.DeleteRDBType, ref("u1", "r1")) }))
+			require.False(t, b.schemaExists("u1", "r1"))
+			require.NoError(t, kept.Commit(), "a session without locks on the schema is not terminated")
+			checkNeighbour()
 		})
 	}
 }
 
-func TestALockedTableKeepsNobodyElsesSizeUnknown(t *testing.T) {
+func TestLockedTableHidesOnlyItsOwnSize(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "LOCK TABLE")
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, layout, patientLocks)
+			b := setup(t, layout, longLockTimeout)
 			b.user("u1", "sk_u1")
 			b.user("u2", "sk_u2")
 			for i := range 3 {
-				b.filled("u1", fmt.Sprintf("a%d", i))
-				b.filled("u2", fmt.Sprintf("b%d", i))
+				b.addSchema("u1", fmt.Sprintf("a%d", i))
+				b.addSchema("u2", fmt.Sprintf("b%d", i))
 			}
 			b.lock(b.login("u1", "sk_u1"), "u1", "a1")
-			require.NoError(t, b.atOnce(func() error { return b.run(jobs.MeasureRDBType, map[string]string{}) }))
+			require.NoError(t, b.withoutWaiting(func() error { return b.run(jobs.MeasureRDBType, map[string]string{}) }))
 			require.Equal(t, []string{"a0", "a2", "b0", "b1", "b2"}, column(t, b.db.DB, `SELECT resource_id FROM combinator_sizes ORDER BY resource_id`))
 			_, missed, err := b.rdb.Sizes(t.Context())
 			require.NoError(t, err)
@@ -135,32 +135,32 @@ func TestALockedTableKeepsNobodyElsesSizeUnknown(t *testing.T) {
 	}
 }
 
-func TestARoleThatAnotherUsersTransactionNamesIsDroppedAfterIt(t *testing.T) {
+func TestRoleLockedByOtherTransactionIsDroppedLater(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "a grant holds the role")
-	b := setup(t, layouts()["shared database"], patientLocks)
+	b := setup(t, layouts()["shared database"], longLockTimeout)
 	b.user("u1", "sk_u1")
 	b.user("u2", "sk_u2")
-	b.filled("u1", "r")
-	b.filled("u2", "r")
+	b.addSchema("u1", "r")
+	b.addSchema("u2", "r")
 	tx := b.lock(b.login("u2", "sk_u2"), "u2", "r")
-	_, err := tx.Exec(`GRANT SELECT ON ` + b.schema("u2", "r") + `.t TO ` + b.rdb.Place("u1").Role)
+	_, err := tx.Exec(`GRANT SELECT ON ` + b.schema("u2", "r") + `.t TO ` + b.rdb.TenantNames("u1").Role)
 	require.NoError(t, err)
 	b.remove("r")
 	var later *job.Error
-	require.ErrorAs(t, b.atOnce(func() error { return b.run(jobs.DeleteRDBType, ref("u1", "r")) }), &later)
+	require.ErrorAs(t, b.withoutWaiting(func() error { return b.run(jobs.DeleteRDBType, ref("u1", "r")) }), &later)
 	require.Equal(t, job.Snooze, later.Kind)
-	require.Len(t, b.queue.accepted, 1, "the pods are told all the same")
-	require.True(t, b.roleThere())
-	require.Contains(t, b.things("tenant"), "u1/u1")
+	require.Len(t, b.queue.accepted, 1, "the pods are notified nevertheless")
+	require.True(t, b.roleExists())
+	require.Contains(t, b.listActual("tenant"), "u1/u1")
 	require.NoError(t, tx.Rollback())
 	require.NoError(t, b.run(jobs.RemoveTenantType, map[string]any{"user_uid": "u1", "unused": true}))
-	require.False(t, b.roleThere())
+	require.False(t, b.roleExists())
 }
 
-func TestWhoIsInTheTemplateKeepsNobodyFromADatabase(t *testing.T) {
+func TestSessionInTemplateDoesNotBlockCreate(t *testing.T) {
 	t.Parallel()
-	testdatabase.PostgreSQLOnly(t, "CREATE DATABASE copies a template in which nobody may be")
+	testdatabase.PostgreSQLOnly(t, "CREATE DATABASE copies a template without sessions")
 	dsn := ownServer(t, nil)
 	b := setup(t, ownDatabases, func(c *config.Config) { c.Combinator.RDB.DSN = config.Secret(dsn) })
 	b.tenants = dsn
@@ -172,7 +172,7 @@ func TestWhoIsInTheTemplateKeepsNobodyFromADatabase(t *testing.T) {
 	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
 	require.NoError(t, operator.PingContext(t.Context()))
 
-	// Nobody may be in template0, but whom a superuser lets in.
+	// A superuser can allow connections to template0.
 	_, err = b.admin("").Exec(`ALTER DATABASE template0 ALLOW_CONNECTIONS true`)
 	require.NoError(t, err)
 	inside := b.connect("template0", nil)
@@ -183,13 +183,13 @@ func TestWhoIsInTheTemplateKeepsNobodyFromADatabase(t *testing.T) {
 	var waiting *job.Error
 	require.ErrorAs(t, b.run(jobs.CreateRDBType, ref("u2", "r2")), &waiting)
 	require.Equal(t, job.Snooze, waiting.Kind, "%v", waiting)
-	require.ErrorContains(t, waiting, "is done with what it holds")
+	require.ErrorContains(t, waiting, "is no longer in use")
 	require.Equal(t, []string{"loading"}, column(t, b.db.DB, `SELECT status FROM combinator_resources WHERE resource_id = 'r2'`))
 	require.NoError(t, inside.Close())
 	require.Eventually(t, func() bool { return b.run(jobs.CreateRDBType, ref("u2", "r2")) == nil }, timeout, 10*time.Millisecond)
 }
 
-func TestUsersAreKeptOutOfTheServersOwnDatabasesAndOthersAreNamed(t *testing.T) {
+func TestMaintenanceDatabasesAreRestrictedAndOpenOnesReported(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "template1")
 	for name, layout := range layouts() {
@@ -203,7 +203,7 @@ func TestUsersAreKeptOutOfTheServersOwnDatabasesAndOthersAreNamed(t *testing.T) 
 			b.user("u1", "sk_u1")
 			b.resource("u1", "r", "rdb")
 			require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
-			as := url.UserPassword(b.rdb.Place("u1").Role, "sk_u1")
+			as := url.UserPassword(b.rdb.TenantNames("u1").Role, "sk_u1")
 			for _, name := range []string{"postgres", "template1"} {
 				require.ErrorContains(t, b.connect(name, as).Ping(), "permission denied", name)
 			}
@@ -216,18 +216,18 @@ func TestUsersAreKeptOutOfTheServersOwnDatabasesAndOthersAreNamed(t *testing.T) 
 	}
 }
 
-func TestAUserWhoHoldsItsRoleDoesNotKeepItsKey(t *testing.T) {
+func TestLockedRoleStillGetsNewKey(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "a role may change its own settings")
-	b := setup(t, patientLocks)
+	b := setup(t, longLockTimeout)
 	b.user("u1", "sk_u1")
-	b.filled("u1", "r")
+	b.addSchema("u1", "r")
 	tx := b.lock(b.login("u1", "sk_u1"), "u1", "r")
-	_, err := tx.Exec(`ALTER ROLE ` + b.rdb.Place("u1").Role + ` SET work_mem = '8MB'`)
+	_, err := tx.Exec(`ALTER ROLE ` + b.rdb.TenantNames("u1").Role + ` SET work_mem = '8MB'`)
 	require.NoError(t, err)
 	_, err = b.db.Exec(`UPDATE users SET secret_key = 'sk_new'`)
 	require.NoError(t, err)
-	require.NoError(t, b.atOnce(func() error { return b.run(jobs.SyncPasswordsType, map[string]string{}) }))
+	require.NoError(t, b.withoutWaiting(func() error { return b.run(jobs.SyncPasswordsType, map[string]string{}) }))
 	_, err = b.login("u1", "sk_new").Exec(`SELECT 1`)
 	require.NoError(t, err)
 }

@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/jobs"
 )
 
-// mark is the comment on a schema.
+// mark returns the comment on a schema.
 func (b *bundle) mark(userUID, resourceID string) string {
 	b.t.Helper()
 	found := column(b.t, b.admin(b.database(userUID)), `SELECT obj_description(to_regnamespace($1::TEXT), 'pg_namespace')`,
@@ -19,12 +19,12 @@ func (b *bundle) mark(userUID, resourceID string) string {
 	return found[0]
 }
 
-// readable are all comments and settings of roles that a user can read.
+// readable reads all comments and settings of roles that a user can read.
 const readable = `SELECT description FROM pg_description WHERE description LIKE 'inner-gateway%'
 UNION SELECT description FROM pg_shdescription WHERE description LIKE 'inner-gateway%'
 UNION SELECT array_to_string(setconfig, ' ') FROM pg_db_role_setting`
 
-func TestMarksSayNothingToStrangers(t *testing.T) {
+func TestMarksHideOwnersFromOtherUsers(t *testing.T) {
 	t.Parallel()
 	for name, layout := range layouts() {
 		for server, play := range servers(t) {
@@ -47,15 +47,15 @@ func TestMarksSayNothingToStrangers(t *testing.T) {
 
 				_, err := b.db.Exec(`DELETE FROM combinator_resources WHERE user_uid = 'victim'; DELETE FROM combinator_places`)
 				require.NoError(t, err)
-				deleted, _ := b.audit()
-				require.Equal(t, []string{"rdb secretresource"}, deleted, "the platform itself can read them, also where no row says more")
-				require.False(t, b.schemaThere("victim", "secretresource"))
+				deleted, _ := b.runAudit()
+				require.Equal(t, []string{"rdb secretresource"}, deleted, "the platform can decode its marks without rows")
+				require.False(t, b.schemaExists("victim", "secretresource"))
 			})
 		}
 	}
 }
 
-func TestAMarkWithoutItsKeyIsLeftAlone(t *testing.T) {
+func TestMarkOfUnknownKeyIsIgnored(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.user("u1", "sk_one")
@@ -64,16 +64,16 @@ func TestAMarkWithoutItsKeyIsLeftAlone(t *testing.T) {
 	require.NotEmpty(t, b.mark("u1", "r1"))
 	_, err := b.db.Exec(`UPDATE inner_platform SET value = ` + database.Literal("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff") + ` WHERE name = 'mark key'`)
 	require.NoError(t, err)
-	other := b.copies(func(*config.Config) {})
+	other := b.copyWith(func(*config.Config) {})
 	other.copyRows(b)
 	_, err = other.db.Exec(`DELETE FROM combinator_resources; DELETE FROM combinator_places`)
 	require.NoError(t, err)
-	deleted, _ := other.audit()
+	deleted, _ := other.runAudit()
 	require.NotContains(t, deleted, "rdb r1")
-	require.True(t, b.schemaThere("u1", "r1"))
+	require.True(t, b.schemaExists("u1", "r1"))
 	_, err = other.db.Exec(`DELETE FROM inner_platform`)
 	require.NoError(t, err)
-	lost := other.copies(func(*config.Config) {})
+	lost := other.copyWith(func(*config.Config) {})
 	lost.copyRows(other)
 	lost.resource("u1", "r2", "rdb")
 	require.ErrorContains(t, lost.run(jobs.CreateRDBType, ref("u1", "r2")), "unavailable")

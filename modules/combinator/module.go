@@ -1,5 +1,5 @@
-// Package combinator makes and removes what users keep data in, SQL schemas and key-value namespaces, and serves the
-// Combinator pods: users' keys, reports of usage, and notices of what is gone.
+// Package combinator creates and deletes users' SQL schemas and key-value namespaces, and serves the Combinator pods: users'
+// secret keys, usage reports, and notices of deleted resources.
 package combinator
 
 import (
@@ -17,18 +17,16 @@ import (
 	"app238.com/inner/modules/combinator/internal/metrics"
 	"app238.com/inner/modules/combinator/internal/naming"
 	"app238.com/inner/modules/combinator/internal/rdb"
-	"app238.com/inner/modules/combinator/internal/reports"
 	"app238.com/inner/modules/combinator/internal/status"
 	"app238.com/inner/modules/combinator/internal/store"
 	"app238.com/inner/modules/combinator/internal/webhook"
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Module contributes the jobs, routes and readiness checks of combinator, and implements usage.Reader.
+// Module provides the jobs, routes, inventories and readiness checks of combinator, and implements admin.Admin.
 var Module = fx.Module("combinator",
 	fx.Provide(
-		fx.Annotate(store.New, fx.As(fx.Self()), fx.As(new(jobs.Store)), fx.As(new(rdb.MarkKeys))),
-		fx.Annotate(reports.New, fx.As(fx.Self()), fx.As(new(admin.Admin))),
+		fx.Annotate(store.New, fx.As(fx.Self()), fx.As(new(jobs.Store)), fx.As(new(admin.Admin)), fx.As(new(rdb.MarkKeys))),
 		fx.Annotate(webhook.New, fx.As(fx.Self()), fx.As(new(jobs.Pods))),
 		fx.Annotate(rdb.New, fx.As(fx.Self()), fx.As(new(engine.RDB)), fx.OnStop((*rdb.Engine).Close)),
 		fx.Annotate(kv.New, fx.As(fx.Self()), fx.As(new(engine.KV)), fx.OnStop((*kv.Engine).Stop)),

@@ -18,47 +18,47 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// queued is a job that the audit asked for.
+// queued is a task that was queued.
 type queued struct {
 	kind    string
 	payload job.Payload
 }
 
-// audit does what an audit in mode delete does at once that trusts all that it sees: what a row wishes and is not there is made,
-// and what is there and no row wishes is deleted. It returns what was deleted and what was repaired.
-func (b *bundle) audit() (deleted, repaired []string) {
+// runAudit does what an audit in mode delete does that trusts everything it reads: it repairs rows that lack an object, and
+// deletes objects without a row. It returns what was deleted and what was repaired.
+func (b *bundle) runAudit() (deleted, repaired []string) {
 	b.t.Helper()
-	b.queue.asked = nil
-	for _, i := range inventory.New(b.rows, b.queue, b.rdb, b.kv) {
-		things := map[string]auditinventory.Object{}
+	b.queue.queued = nil
+	for _, i := range inventory.New(b.store, b.queue, b.rdb, b.kv) {
+		objects := map[string]auditinventory.Object{}
 		require.NoError(b.t, i.ListActual(b.t.Context(), func(page []auditinventory.Object) error {
 			for _, o := range page {
-				o.Parts = append(things[o.Name].Parts, o.Parts...)
-				things[o.Name] = o
+				o.Parts = append(objects[o.Name].Parts, o.Parts...)
+				objects[o.Name] = o
 			}
 			return nil
 		}))
-		wishes, err := i.ListDesired(b.t.Context(), 0, 1000)
+		desired, err := i.ListDesired(b.t.Context(), 0, 1000)
 		require.NoError(b.t, err)
-		for _, wish := range wishes {
-			fault := auditinventory.Drift{}
-			for _, part := range wish.Needs {
-				if !slices.Contains(things[wish.Name].Parts, part) {
-					fault.Missing = append(fault.Missing, part)
+		for _, row := range desired {
+			drift := auditinventory.Drift{}
+			for _, part := range row.Needs {
+				if !slices.Contains(objects[row.Name].Parts, part) {
+					drift.Missing = append(drift.Missing, part)
 				}
 			}
-			delete(things, wish.Name)
-			if len(fault.Missing) > 0 {
-				repaired = append(repaired, i.Kind()+" "+wish.ID)
-				require.NoError(b.t, i.Repair(b.t.Context(), wish, fault))
+			delete(objects, row.Name)
+			if len(drift.Missing) > 0 {
+				repaired = append(repaired, i.Kind()+" "+row.ID)
+				require.NoError(b.t, i.Repair(b.t.Context(), row, drift))
 			}
 		}
-		for _, name := range slices.Sorted(maps.Keys(things)) {
-			deleted = append(deleted, i.Kind()+" "+things[name].ID)
-			require.NoError(b.t, i.Delete(b.t.Context(), things[name]))
+		for _, name := range slices.Sorted(maps.Keys(objects)) {
+			deleted = append(deleted, i.Kind()+" "+objects[name].ID)
+			require.NoError(b.t, i.Delete(b.t.Context(), objects[name]))
 		}
 	}
-	for _, one := range b.queue.asked {
+	for _, one := range b.queue.queued {
 		var failed *job.Error
 		if err := b.run(one.kind, one.payload); err != nil {
 			require.ErrorAs(b.t, err, &failed)
@@ -68,20 +68,20 @@ func (b *bundle) audit() (deleted, repaired []string) {
 	return deleted, repaired
 }
 
-// copied are the tables of which a copy of a platform's database consists, as far as combinator is concerned.
-var copied = []string{"users", "combinator_resources", "combinator_tenants", "combinator_places", "inner_platform"}
+// copiedTables are the tables in a copy of a platform's database that concern combinator.
+var copiedTables = []string{"users", "combinator_resources", "combinator_tenants", "combinator_places", "inner_platform"}
 
-// clone returns another platform with the same settings but for its name, the same engines and a copy of the database, as a
-// staging platform is made.
-func (b *bundle) clone() *bundle {
+// copyAsStaging returns another platform with the same settings except its name, the same engines and a copy of the
+// database, as a staging platform is made.
+func (b *bundle) copyAsStaging() *bundle {
 	b.t.Helper()
-	copied := b.copies(func(c *config.Config) { c.Platform += "-staging" })
-	copied.copyRows(b)
-	return copied
+	copiedTables := b.copyWith(func(c *config.Config) { c.Platform += "-staging" })
+	copiedTables.copyRows(b)
+	return copiedTables
 }
 
-// copies returns another bundle with the same settings, but for what change changes, and the same engines.
-func (b *bundle) copies(change func(*config.Config)) *bundle {
+// copyWith returns another bundle with the same engines and the same settings, except for what change changes.
+func (b *bundle) copyWith(change func(*config.Config)) *bundle {
 	b.t.Helper()
 	other := setup(b.t, func(c *config.Config) {
 		c.Platform, c.Combinator = b.config.Platform, b.config.Combinator
@@ -94,7 +94,7 @@ func (b *bundle) copies(change func(*config.Config)) *bundle {
 func (b *bundle) copyRows(from *bundle) {
 	b.t.Helper()
 	source, target := from.open(from.config.Database.DSN.Reveal()), b.open(b.config.Database.DSN.Reveal())
-	for _, table := range copied {
+	for _, table := range copiedTables {
 		_, err := target.Exec(`DELETE FROM ` + table)
 		require.NoError(b.t, err)
 		for _, row := range column(b.t, source, `SELECT row_to_json(t)::TEXT FROM `+table+` t`) {
@@ -104,11 +104,11 @@ func (b *bundle) copyRows(from *bundle) {
 	}
 }
 
-// id is a resource's that no other test has: a store is searched for resources, whatever their prefixes are.
+// id returns a resource id that no other test uses: a store is searched for resources under any prefix.
 func (b *bundle) id(of string) string { return of + strings.Trim(b.head, "_") }
 
-// inhabited gives u1 a schema with a table and a namespace with a key of these ids.
-func (b *bundle) inhabited(rdbID, kvID string) {
+// addResources creates for u1 a schema with a table and a namespace with a key, with these ids.
+func (b *bundle) addResources(rdbID, kvID string) {
 	b.t.Helper()
 	b.resource("u1", rdbID, "rdb")
 	b.resource("u1", kvID, "kv")
@@ -121,18 +121,18 @@ func (b *bundle) inhabited(rdbID, kvID string) {
 	put(b.t, b.client(), b.prefix(kvID)+"key")
 }
 
-// lives checks that what inhabited made is there, for its user.
-func (b *bundle) lives(rdbID, kvID string) {
+// requireResources checks that the user can use what addResources created.
+func (b *bundle) requireResources(rdbID, kvID string) {
 	b.t.Helper()
 	db := b.login("u1", "sk_one")
 	_, err := db.Exec(`SELECT v FROM ` + b.schema("u1", rdbID) + `.t`)
 	require.NoError(b.t, err)
 	require.NoError(b.t, db.Close())
-	require.True(b.t, b.namespaceThere(kvID))
+	require.True(b.t, b.namespaceExists(kvID))
 	require.Equal(b.t, []string{b.prefix(kvID) + "key"}, keys(b.t, b.client(), b.prefix(kvID)))
 }
 
-func TestACopyOfAPlatformTouchesNothingOfItsOriginals(t *testing.T) {
+func TestCopiedPlatformKeepsResourcesOfOriginal(t *testing.T) {
 	t.Parallel()
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
@@ -140,18 +140,18 @@ func TestACopyOfAPlatformTouchesNothingOfItsOriginals(t *testing.T) {
 			original := setup(t, layout)
 			k1, k2 := original.id("k1"), original.id("k2")
 			original.user("u1", "sk_one")
-			original.inhabited("r1", k1)
-			staging := original.clone()
-			original.inhabited("r2", k2) // of which the copy knows nothing
-			deleted, repaired := staging.audit()
+			original.addResources("r1", k1)
+			staging := original.copyAsStaging()
+			original.addResources("r2", k2) // the copy has no row of it
+			deleted, repaired := staging.runAudit()
 			require.Empty(t, deleted)
-			require.ElementsMatch(t, []string{"rdb r1", "kv " + k1, "tenant u1"}, repaired, "what the copied rows wish is not this platform's")
-			require.Equal(t, []string{"error"}, column(t, staging.db.DB, `SELECT DISTINCT status FROM combinator_resources`), "and that is told")
+			require.ElementsMatch(t, []string{"rdb r1", "kv " + k1, "tenant u1"}, repaired, "the resources of the copied rows are another platform's")
+			require.Equal(t, []string{"error"}, column(t, staging.db.DB, `SELECT DISTINCT status FROM combinator_resources`), "the rows show it")
 
 			_, err := staging.db.Exec(`UPDATE users SET secret_key = 'sk_other'`)
 			require.NoError(t, err)
 			require.NoError(t, staging.run(jobs.SyncPasswordsType, map[string]string{}))
-			original.lives("r1", k1)
+			original.requireResources("r1", k1)
 
 			_, err = staging.db.Exec(`DELETE FROM combinator_resources; DELETE FROM users`)
 			require.NoError(t, err)
@@ -160,38 +160,38 @@ func TestACopyOfAPlatformTouchesNothingOfItsOriginals(t *testing.T) {
 			require.NoError(t, staging.run(jobs.RemoveTenantType, map[string]string{"user_uid": "u1"}))
 			_, err = staging.kv.Sweep(t.Context())
 			require.NoError(t, err)
-			deleted, _ = staging.audit()
+			deleted, _ = staging.runAudit()
 			require.Empty(t, deleted)
-			original.lives("r1", k1)
-			original.lives("r2", k2)
-			deleted, repaired = original.audit()
-			require.Empty(t, append(deleted, repaired...), "the original sees nothing amiss")
+			original.requireResources("r1", k1)
+			original.requireResources("r2", k2)
+			deleted, repaired = original.runAudit()
+			require.Empty(t, append(deleted, repaired...), "the original has no finding")
 		})
 	}
 }
 
-func TestPlatformsWithOtherUsersShareTheEngines(t *testing.T) {
+func TestPlatformsShareEngines(t *testing.T) {
 	t.Parallel()
 	one := setup(t)
 	k1 := one.id("k1")
-	other := one.copies(func(c *config.Config) { c.Platform += "-other" })
+	other := one.copyWith(func(c *config.Config) { c.Platform += "-other" })
 	one.user("u1", "sk_one")
-	one.inhabited("r1", k1)
+	one.addResources("r1", k1)
 	other.user("u3", "sk_three")
 	other.resource("u3", "r3", "rdb")
 	require.NoError(t, other.run(jobs.CreateRDBType, ref("u3", "r3")))
-	deleted, repaired := other.audit()
+	deleted, repaired := other.runAudit()
 	require.Empty(t, append(deleted, repaired...))
-	one.lives("r1", k1)
+	one.requireResources("r1", k1)
 	_, err := one.db.Exec(`DELETE FROM combinator_resources`)
 	require.NoError(t, err)
-	deleted, _ = one.audit()
-	require.Equal(t, []string{"kv " + k1, "rdb r1"}, slices.Sorted(slices.Values(deleted)), "what is one's own is still looked after")
-	require.False(t, one.schemaThere("u1", "r1"))
-	require.True(t, other.schemaThere("u3", "r3"))
+	deleted, _ = one.runAudit()
+	require.Equal(t, []string{"kv " + k1, "rdb r1"}, slices.Sorted(slices.Values(deleted)), "a platform's own resources are still audited")
+	require.False(t, one.schemaExists("u1", "r1"))
+	require.True(t, other.schemaExists("u3", "r3"))
 }
 
-// unmark makes what the engines hold look as an earlier release left it: marks on schemas alone, and without a platform.
+// unmark makes the engines' content look as an earlier release left it: marks on schemas only, without a platform.
 func (b *bundle) unmark(userUID, rdbID, kvID string) {
 	b.t.Helper()
 	b.unmarkRole(userUID)
@@ -210,7 +210,7 @@ func (b *bundle) unmark(userUID, rdbID, kvID string) {
 
 func (b *bundle) unmarkRole(userUID string) {
 	b.t.Helper()
-	place := b.rdb.Place(userUID)
+	place := b.rdb.TenantNames(userUID)
 	_, err := b.admin("").Exec(`COMMENT ON ROLE ` + database.Quote(place.Role) + ` IS NULL`)
 	require.NoError(b.t, err)
 	if place.Database != "" {
@@ -219,7 +219,7 @@ func (b *bundle) unmarkRole(userUID string) {
 	}
 }
 
-func TestWhatAnEarlierReleaseMadeBecomesThePlatformsWhereARowRefersToIt(t *testing.T) {
+func TestReferencedResourcesOfEarlierReleaseAreAdopted(t *testing.T) {
 	t.Parallel()
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
@@ -227,17 +227,17 @@ func TestWhatAnEarlierReleaseMadeBecomesThePlatformsWhereARowRefersToIt(t *testi
 			b := setup(t, layout)
 			k1 := b.id("k1")
 			b.user("u1", "sk_one")
-			b.inhabited("r1", k1)
+			b.addResources("r1", k1)
 			b.unmark("u1", "r1", k1)
-			stranger := b.copies(func(c *config.Config) { c.Platform += "-stranger" })
-			deleted, repaired := stranger.audit()
+			stranger := b.copyWith(func(c *config.Config) { c.Platform += "-stranger" })
+			deleted, repaired := stranger.runAudit()
 			require.Empty(t, append(deleted, repaired...), "no row of the other platform refers to it")
-			deleted, repaired = b.audit()
+			deleted, repaired = b.runAudit()
 			require.Empty(t, deleted)
-			require.ElementsMatch(t, []string{"rdb r1", "kv " + k1, "tenant u1"}, repaired, "it has no mark of this platform")
-			deleted, repaired = b.audit()
+			require.ElementsMatch(t, []string{"rdb r1", "kv " + k1, "tenant u1"}, repaired, "the objects have no mark of this platform")
+			deleted, repaired = b.runAudit()
 			require.Empty(t, append(deleted, repaired...))
-			b.lives("r1", k1)
+			b.requireResources("r1", k1)
 			require.ElementsMatch(t, []string{"rdb", "kv"}, column(t, b.db.DB, `SELECT resource_type FROM combinator_places`))
 			var prefix string
 			require.NoError(t, stranger.kv.List(t.Context(), func(found []engine.Found) error {
@@ -251,7 +251,7 @@ func TestWhatAnEarlierReleaseMadeBecomesThePlatformsWhereARowRefersToIt(t *testi
 	}
 }
 
-func TestWhatAnEarlierReleaseMadeIsStillDeleted(t *testing.T) {
+func TestResourcesOfEarlierReleaseAreDeleted(t *testing.T) {
 	t.Parallel()
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
@@ -259,28 +259,28 @@ func TestWhatAnEarlierReleaseMadeIsStillDeleted(t *testing.T) {
 			b := setup(t, layout)
 			k1 := b.id("k1")
 			b.user("u1", "sk_one")
-			b.inhabited("r1", k1)
+			b.addResources("r1", k1)
 			b.unmark("u1", "r1", k1)
 			b.remove("r1")
 			b.remove(k1)
 			require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
 			require.NoError(t, b.run(jobs.DeleteKVType, ref("u1", k1)))
-			require.False(t, b.schemaThere("u1", "r1"))
-			require.False(t, b.roleThere())
-			require.False(t, b.databaseThere())
+			require.False(t, b.schemaExists("u1", "r1"))
+			require.False(t, b.roleExists())
+			require.False(t, b.databaseExists())
 			require.Empty(t, keys(t, b.client(), b.prefix(k1)))
 		})
 	}
 }
 
-func TestNoneIsMadeBesideWhatAnEarlierReleaseMadeUnderAnotherName(t *testing.T) {
+func TestUnrecordedResourceUnderOtherNameSnoozesCreate(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	k1 := b.id("k1")
 	b.user("u1", "sk_one")
-	b.inhabited("r1", k1)
+	b.addResources("r1", k1)
 	b.unmark("u1", "r1", k1)
-	renamed := b.copies(func(c *config.Config) {
+	renamed := b.copyWith(func(c *config.Config) {
 		c.Combinator.RDB.Names.Schema = "s_{user_uid}_{resource_id}"
 		c.Combinator.KV.Prefix = "other_" + c.Combinator.KV.Prefix
 	})
@@ -289,10 +289,10 @@ func TestNoneIsMadeBesideWhatAnEarlierReleaseMadeUnderAnotherName(t *testing.T) 
 		var waiting *job.Error
 		require.ErrorAs(t, renamed.run(kind, ref("u1", rid)), &waiting)
 		require.Equal(t, job.Snooze, waiting.Kind, kind)
-		require.Equal(t, "active", renamed.status(rid), "the data is there")
+		require.Equal(t, "active", renamed.status(rid), "the data exists")
 	}
-	require.False(t, renamed.schemaThere("u1", "r1"))
+	require.False(t, renamed.schemaExists("u1", "r1"))
 	require.NoError(t, renamed.run(jobs.DeleteRDBType, ref("u1", "r1")))
 	require.NoError(t, renamed.run(jobs.DeleteKVType, ref("u1", k1)))
-	b.lives("r1", k1)
+	b.requireResources("r1", k1)
 }

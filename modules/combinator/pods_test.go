@@ -35,7 +35,7 @@ import (
 	"app238.com/inner/test/pods"
 )
 
-// cluster is a namespace of Combinator pods on the real control plane, and a guarded route.
+// cluster is a namespace of Combinator pods on a real control plane, and a guarded route.
 type cluster struct {
 	t       *testing.T
 	config  *config.Config
@@ -76,7 +76,7 @@ func setupCluster(t *testing.T, rule config.Access) *cluster {
 	return &cluster{t: t, config: c, clients: clients, pods: pods, handler: handler, logs: logs}
 }
 
-// pod makes a pod that no node runs, whose status the test writes, as a kubelet would.
+// pod creates a pod that no node runs; the test writes its status as a kubelet would.
 func (c *cluster) pod(name, address string, change ...func(*corev1.Pod)) *corev1.Pod {
 	c.t.Helper()
 	return pods.NewCombinator(c.t, c.clients.Typed, c.config.Kubernetes.Namespaces.Combinator, name, address, change...)
@@ -103,16 +103,16 @@ func (c *cluster) eventually(want int, address, why string) {
 	require.Eventually(c.t, func() bool { return c.ask(address).Code == want }, timeout, 20*time.Millisecond, why)
 }
 
-func TestSecretsAreGivenToCombinatorPodsAlone(t *testing.T) {
+func TestOnlyCombinatorPodsReadSecrets(t *testing.T) {
 	t.Parallel()
 	c := setupCluster(t, config.Access{Mode: config.AccessCombinatorPods})
 	pod := c.pod("one", "10.9.0.1")
 	c.pod("other", "10.9.0.2", func(p *corev1.Pod) { p.Labels["app"] = "worker" })
 	c.pod("host", "10.9.0.3", func(p *corev1.Pod) { p.Spec.HostNetwork = true })
-	c.eventually(http.StatusOK, "10.9.0.1", "a Combinator pod is let in")
+	c.eventually(http.StatusOK, "10.9.0.1", "a Combinator pod is allowed")
 	for address, why := range map[string]string{
-		"10.9.0.2": "a pod with other labels", "10.9.0.3": "whoever shares an address with a node", "10.9.0.9": "nobody's address",
-		"127.0.0.1": "the process's own machine",
+		"10.9.0.2": "a pod with other labels", "10.9.0.3": "a pod with the host's network", "10.9.0.9": "an unknown address",
+		"127.0.0.1": "the loopback address",
 	} {
 		w := c.ask(address, "X-Forwarded-For", "10.9.0.1", "X-Real-Ip", "10.9.0.1", "Forwarded", "for=10.9.0.1")
 		require.Equal(t, http.StatusForbidden, w.Code, why)
@@ -120,25 +120,25 @@ func TestSecretsAreGivenToCombinatorPodsAlone(t *testing.T) {
 	}
 	require.NotEmpty(t, c.logs.FilterMessage("request refused").All())
 	c.phase(pod, corev1.PodSucceeded, "10.9.0.1")
-	c.eventually(http.StatusForbidden, "10.9.0.1", "a pod that has ended")
+	c.eventually(http.StatusForbidden, "10.9.0.1", "a terminated pod")
 }
 
-func TestAnAddressThatWasGivenOutAgainOpensNothing(t *testing.T) {
+func TestReusedPodAddressIsForbidden(t *testing.T) {
 	t.Parallel()
 	c := setupCluster(t, config.Access{Mode: config.AccessCombinatorPods})
 	pod := c.pod("one", "10.9.1.1")
-	c.eventually(http.StatusOK, "10.9.1.1", "a Combinator pod is let in")
+	c.eventually(http.StatusOK, "10.9.1.1", "a Combinator pod is allowed")
 	zero := int64(0)
 	require.NoError(t, c.clients.Typed.CoreV1().Pods(pod.Namespace).Delete(t.Context(), "one", metav1.DeleteOptions{GracePeriodSeconds: &zero}))
 	c.pod("worker", "10.9.1.1", func(p *corev1.Pod) { p.Labels["app"] = "worker" })
-	c.eventually(http.StatusForbidden, "10.9.1.1", "the address is another pod's now")
+	c.eventually(http.StatusForbidden, "10.9.1.1", "the address belongs to another pod now")
 	c.pod("two", "10.9.1.2")
-	c.eventually(http.StatusOK, "10.9.1.2", "a Combinator pod is let in")
+	c.eventually(http.StatusOK, "10.9.1.2", "a Combinator pod is allowed")
 	c.pod("three", "10.9.1.2")
-	c.eventually(http.StatusForbidden, "10.9.1.2", "two pods say that they have it: it identifies neither")
+	c.eventually(http.StatusForbidden, "10.9.1.2", "an address of two pods identifies neither")
 }
 
-func TestATokenIsReviewedForItsAudienceAndSubject(t *testing.T) {
+func TestTokenAudienceAndSubjectAreChecked(t *testing.T) {
 	t.Parallel()
 	rule := config.Access{Mode: config.AccessToken, Audience: "inner"}
 	c := setupCluster(t, rule)
@@ -172,11 +172,11 @@ func TestATokenIsReviewedForItsAudienceAndSubject(t *testing.T) {
 	}
 }
 
-// listener is a Combinator pod's webhook on a loopback address of its own.
+// listener serves the webhook of a Combinator pod on a loopback address.
 type listener struct {
-	mu     sync.Mutex
-	status int
-	heard  []map[string]string
+	mu       sync.Mutex
+	status   int
+	received []map[string]string
 }
 
 func (l *listener) serve(t *testing.T, address, port string) string {
@@ -188,7 +188,7 @@ func (l *listener) serve(t *testing.T, address, port string) string {
 		defer l.mu.Unlock()
 		var body map[string]string
 		if r.URL.Path == "/webhook" && r.Method == http.MethodPost && json.NewDecoder(r.Body).Decode(&body) == nil {
-			l.heard = append(l.heard, body)
+			l.received = append(l.received, body)
 		}
 		w.WriteHeader(l.status)
 	})}
@@ -205,7 +205,7 @@ func (l *listener) answer(status int) {
 	l.status = status
 }
 
-func TestEveryRunningPodIsToldUntilItHasAnsweredOrIsGone(t *testing.T) {
+func TestEveryRunningPodIsNotified(t *testing.T) {
 	t.Parallel()
 	c := setupCluster(t, config.Access{Mode: config.AccessNone})
 	subnet := fmt.Sprintf("127.%d.%d.", 1+rand.IntN(250), rand.IntN(250))
@@ -222,7 +222,7 @@ func TestEveryRunningPodIsToldUntilItHasAnsweredOrIsGone(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	pods, err := webhook.New(c.pods, c.config, registry)
 	require.NoError(t, err)
-	tell := func() error {
+	notify := func() error {
 		p := b.params()
 		p.Pods = pods
 		prepared, err := jobs.NewNotifyPods(p).Prepare([]byte(`{"user_uid":"u1","resource_id":"r1","resource_type":"kv"}`))
@@ -230,33 +230,33 @@ func TestEveryRunningPodIsToldUntilItHasAnsweredOrIsGone(t *testing.T) {
 		return prepared.Execute(t.Context(), job.Task{ID: 1})
 	}
 	var waiting *job.Error
-	require.ErrorAs(t, tell(), &waiting)
+	require.ErrorAs(t, notify(), &waiting)
 	require.Equal(t, job.Snooze, waiting.Kind)
 	require.Contains(t, waiting.Text, "2 of 3")
-	require.Equal(t, map[string]string{"user_uid": "u1", "resource_id": "r1", "resource_type": "kv"}, first.heard[0])
+	require.Equal(t, map[string]string{"user_uid": "u1", "resource_id": "r1", "resource_type": "kv"}, first.received[0])
 	second.answer(http.StatusOK)
-	require.ErrorAs(t, tell(), &waiting)
+	require.ErrorAs(t, notify(), &waiting)
 	require.Contains(t, waiting.Text, "1 of 3")
 	require.Equal(t, map[string]float64{
 		"inner_combinator_notices_total/ok": 3, "inner_combinator_notices_total/error": 3,
 	}, metricstest.Values(t, registry))
 	c.phase(three, corev1.PodFailed, subnet+"3")
-	require.Eventually(t, func() bool { return tell() == nil }, timeout, 20*time.Millisecond, "a pod that is gone is not waited for")
+	require.Eventually(t, func() bool { return notify() == nil }, timeout, 20*time.Millisecond, "a failed pod is not waited for")
 	require.NotEmpty(t, two.Name)
 
 	b.resource("u1", "r1", "kv")
 	require.NoError(t, b.run(jobs.CreateKVType, ref("u1", "r1")))
-	require.ErrorAs(t, tell(), &waiting)
-	require.Equal(t, job.Terminal, waiting.Kind, "no pod is told that a resource is gone which is there")
-	require.Error(t, pods.Tell(t.Context(), kube.Pod{Address: subnet + "3"}, "kv", engine.Resource{}))
+	require.ErrorAs(t, notify(), &waiting)
+	require.Equal(t, job.Terminal, waiting.Kind, "no pod is notified about an existing resource")
+	require.Error(t, pods.Notify(t.Context(), kube.Pod{Address: subnet + "3"}, "kv", engine.Resource{}))
 }
 
-// fakePods are pods that answer as the test says.
+// fakePods implements jobs.Pods with the answers of the test.
 type fakePods struct {
-	mu      sync.Mutex
-	running []kube.Pod
-	answer  func(kube.Pod) error
-	told    []string
+	mu       sync.Mutex
+	running  []kube.Pod
+	answer   func(kube.Pod) error
+	notified []string
 }
 
 func (p *fakePods) Running(context.Context) ([]kube.Pod, error) {
@@ -265,10 +265,10 @@ func (p *fakePods) Running(context.Context) ([]kube.Pod, error) {
 	return p.running, nil
 }
 
-func (p *fakePods) Tell(_ context.Context, pod kube.Pod, kind string, r engine.Resource) error {
+func (p *fakePods) Notify(_ context.Context, pod kube.Pod, kind string, r engine.Resource) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.told = append(p.told, pod.Name+" "+kind+" "+r.UserUID+"/"+r.ResourceID)
+	p.notified = append(p.notified, pod.Name+" "+kind+" "+r.UserUID+"/"+r.ResourceID)
 	if p.answer == nil {
 		return nil
 	}

@@ -27,7 +27,7 @@ func (b *bundle) send(method, target, body string) *httptest.ResponseRecorder {
 
 // sendFrom is send over a connection from an address.
 func (b *bundle) sendFrom(address, method, target, body string) *httptest.ResponseRecorder {
-	handler := server.NewHandler(b.config.HTTP, zap.NewNop(), httpapi.New(b.rows, b.reports()).Routes())
+	handler := server.NewHandler(b.config.HTTP, zap.NewNop(), httpapi.New(b.store).Routes())
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	r.RemoteAddr = address
@@ -54,7 +54,7 @@ func (b *bundle) count() (n int) {
 
 var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
-func TestReportsAreWrittenAllOrNoneAndOnce(t *testing.T) {
+func TestReportsAreAtomicAndIdempotent(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.user("u1", "sk_one")
@@ -72,7 +72,7 @@ func TestReportsAreWrittenAllOrNoneAndOnce(t *testing.T) {
 		w := b.sendFrom("192.0.2.2"+port, http.MethodPost, "/api/combinator/reportUsage", one)
 		require.Equal(t, http.StatusOK, w.Code, w.Body)
 	}
-	require.Equal(t, 2, b.count(), "another pod has measured the same")
+	require.Equal(t, 2, b.count(), "an equal report of another pod counts")
 	_, err := b.db.Exec(`DELETE FROM combinator_resource_reports WHERE id = (SELECT max(id) FROM combinator_resource_reports)`)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, b.report(reportOf("u1", "r1", "rdb", 0, noon, time.Minute)).Code, "another report of the same span")
@@ -100,10 +100,10 @@ func TestReportsAreWrittenAllOrNoneAndOnce(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, w.Code, body)
 		require.Contains(t, w.Body.String(), want, body)
 	}
-	require.Equal(t, 2, b.count(), "nothing of a refused request is written")
+	require.Equal(t, 2, b.count(), "a rejected request stores nothing")
 }
 
-func TestThousandsOfReportsFitIntoOneRequest(t *testing.T) {
+func TestThousandsOfReportsInOneRequest(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.resource("u1", "r1", "kv")
@@ -116,7 +116,7 @@ func TestThousandsOfReportsFitIntoOneRequest(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.Code, w.Body)
 	require.Equal(t, n, b.count())
 
-	days, err := b.reports().Days(t.Context(), admin.Query{UserUID: "u1", From: noon.Truncate(24 * time.Hour), To: noon.AddDate(0, 0, 1).Truncate(24 * time.Hour)})
+	days, err := b.store.Days(t.Context(), admin.Query{UserUID: "u1", From: noon.Truncate(24 * time.Hour), To: noon.AddDate(0, 0, 1).Truncate(24 * time.Hour)})
 	require.NoError(t, err)
 	require.Len(t, days, 2)
 	require.Equal(t, "2026-05-01", days[0].Day)
@@ -125,7 +125,7 @@ func TestThousandsOfReportsFitIntoOneRequest(t *testing.T) {
 	require.EqualValues(t, 1440, days[1].Reports)
 }
 
-func TestChangesBeyondWhatANumberHoldsAreRefusedAndThoseThatAreThereAreSummed(t *testing.T) {
+func TestExcessiveDataChangesAreRejectedAndLargeSumsWork(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.resource("u1", "r1", "kv")
@@ -139,17 +139,17 @@ func TestChangesBeyondWhatANumberHoldsAreRefusedAndThoseThatAreThereAreSummed(t 
 	for _, change := range []int64{httpapi.MaxDataChange, -httpapi.MaxDataChange} {
 		require.Equal(t, http.StatusOK, b.report(reportOf("u1", "r1", "kv", change, noon, time.Minute)).Code)
 	}
-	// Of an earlier release.
+	// Reports of an earlier release.
 	_, err := b.db.Exec(`INSERT INTO combinator_resource_reports (user_uid, resource_id, datachange, record_start, record_end)
 		SELECT 'u1', id, 9223372036854775807, '2026-05-01 12:00:00', '2026-05-01 12:00:00' FROM combinator_resources, generate_series(1, 2)`)
 	require.NoError(t, err)
-	days, err := b.reports().Days(t.Context(), admin.Query{})
+	days, err := b.store.Days(t.Context(), admin.Query{})
 	require.NoError(t, err)
 	require.Len(t, days, 1)
 	require.Equal(t, "18446744073709551614", days[0].DataChange.String())
 }
 
-func TestASecretIsGivenWithTheActiveResources(t *testing.T) {
+func TestSecretRouteReturnsActiveResources(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.user("u1", "sk_one")
@@ -174,19 +174,19 @@ func TestASecretIsGivenWithTheActiveResources(t *testing.T) {
 	}
 }
 
-// FuzzBodies looks for bodies that are answered by something else than 200 or 400 on their form.
+// FuzzBodies checks that a body is answered with 200 or 400 by its form alone.
 func FuzzBodies(f *testing.F) {
 	f.Add(reportOf("u1", "r1", "kv", 1, noon, time.Minute))
 	f.Add(`[` + reportOf("u1'; --", "r1", "kv", 1, noon, time.Minute) + `]`)
 	f.Add(`[[]]`)
 	f.Add(`null`)
 	f.Fuzz(func(t *testing.T, body string) {
-		routes := httpapi.New(nil, nil).Routes()
+		routes := httpapi.New(nil).Routes()
 		c := config.HTTP{BodyLimit: 1 << 20, RequestTimeout: time.Minute}
 		r := httptest.NewRequest(http.MethodPost, "/api/combinator/reportUsage", strings.NewReader(body))
 		w := httptest.NewRecorder()
 		defer func() {
-			// What is well-formed reaches the store, which this test does not have.
+			// A well-formed body reaches the store, which this test does not have.
 			if p := recover(); p != nil && !strings.Contains(fmt.Sprint(p), "nil pointer") {
 				t.Fatal(p)
 			}

@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// unprivileged has Inner log in with the rights of docs/databases.md and no more.
+// unprivileged makes Inner log in with only the rights of docs/databases.md.
 func unprivileged(t *testing.T, layout func(*config.Config)) func(*config.Config) {
 	t.Helper()
 	return func(c *config.Config) {
@@ -32,37 +32,37 @@ func unprivileged(t *testing.T, layout func(*config.Config)) func(*config.Config
 	}
 }
 
-// modest is setup with such a role.
-func modest(t *testing.T, layout func(*config.Config)) *bundle {
+// setupUnprivileged is setup with such a role.
+func setupUnprivileged(t *testing.T, layout func(*config.Config)) *bundle {
 	t.Helper()
 	var tenants string
 	b := setup(t, func(c *config.Config) { tenants = c.Combinator.RDB.DSN.Reveal() }, unprivileged(t, layout))
 	b.tenants = tenants
-	t.Cleanup(func() { // else the role could not be dropped
+	t.Cleanup(func() { // the role can be dropped after this
 		_, err := b.admin("").Exec(`REASSIGN OWNED BY ` + b.head + `inner TO CURRENT_USER; DROP OWNED BY ` + b.head + `inner`)
 		require.NoError(t, err)
 	})
 	return b
 }
 
-func TestAnAdministratorWhoIsNoSuperuserEndsWhatAUserHolds(t *testing.T) {
+func TestUnprivilegedAdminTerminatesUserSessions(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "pg_terminate_backend")
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := modest(t, layout)
+			b := setupUnprivileged(t, layout)
 			b.user("u1", "sk_u1")
-			b.filled("u1", "r1")
+			b.addSchema("u1", "r1")
 			held := b.login("u1", "sk_u1")
 			b.lock(held, "u1", "r1")
 			_, err := b.login("u1", "sk_u1").Exec(`SELECT lo_create(0) FROM generate_series(1, 150)`)
-			require.NoError(t, err, "and a session that holds nothing stays open")
+			require.NoError(t, err, "a session without locks stays open")
 			b.remove("r1")
 			require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
-			require.False(t, b.schemaThere("u1", "r1"))
-			require.False(t, b.databaseThere())
-			require.False(t, b.roleThere())
+			require.False(t, b.schemaExists("u1", "r1"))
+			require.False(t, b.databaseExists())
+			require.False(t, b.roleExists())
 			require.Len(t, b.queue.accepted, 1)
 
 			b.user("u2", "sk_u2")
@@ -71,32 +71,32 @@ func TestAnAdministratorWhoIsNoSuperuserEndsWhatAUserHolds(t *testing.T) {
 			_, err = b.db.Exec(`DELETE FROM users WHERE uid = 'u2'`)
 			require.NoError(t, err)
 			require.NoError(t, b.run(jobs.RemoveTenantType, map[string]string{"user_uid": "u2"}))
-			require.Empty(t, b.listed())
+			require.Empty(t, b.listTenants())
 		})
 	}
 }
 
-func TestThePodsAreToldThatASchemaIsGoneWhateverKeepsTheDatabase(t *testing.T) {
+func TestPodsAreNotifiedWhileDatabaseIsInUse(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "pg_terminate_backend")
-	b := modest(t, ownDatabases)
+	b := setupUnprivileged(t, ownDatabases)
 	b.user("u1", "sk_u1")
-	b.filled("u1", "r1")
+	b.addSchema("u1", "r1")
 	b.remove("r1")
 	operator := b.connect(b.database("u1"), nil)
 	require.NoError(t, operator.Ping())
 	require.NoError(t, b.execute(job.Task{ID: 1, Type: jobs.DeleteRDBType, Attempt: 1}, ref("u1", "r1")))
-	require.False(t, b.schemaThere("u1", "r1"))
+	require.False(t, b.schemaExists("u1", "r1"))
 	require.Len(t, b.queue.accepted, 1)
-	next := b.queue.next()
+	next := b.queue.takeRemovals()
 	require.Len(t, next, 1)
 	var waiting *job.Error
 	require.ErrorAs(t, b.run(next[0].kind, next[0].payload), &waiting)
 	require.Equal(t, job.Snooze, waiting.Kind, waiting)
-	require.NoError(t, operator.Ping(), "who is a superuser is let alone")
+	require.NoError(t, operator.Ping(), "a superuser's session is not terminated")
 	require.NoError(t, operator.Close())
 	require.Eventually(t, func() bool { return b.run(next[0].kind, next[0].payload) == nil }, timeout, 10*time.Millisecond)
-	require.False(t, b.databaseThere())
-	require.False(t, b.roleThere())
-	require.Len(t, b.queue.accepted, 1, "and once")
+	require.False(t, b.databaseExists())
+	require.False(t, b.roleExists())
+	require.Len(t, b.queue.accepted, 1, "the pods are notified once")
 }

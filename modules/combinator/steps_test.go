@@ -12,9 +12,10 @@ import (
 	"app238.com/inner/modules/combinator/internal/jobs"
 )
 
-// dies has each statement of a job on u1's resource r be its last one in turn, each in a transaction of its own as on CockroachDB,
-// before it is sent or after it was carried out, and hands what is left to check, until the job gets through.
-func (b *bundle) dies(kind string, after bool, prepare, check func()) {
+// failAtEachStatement runs a job on u1's resource r once per statement, and makes that statement its last one, before it is
+// sent or after it was carried out. Each statement is a transaction of its own, as on CockroachDB. It calls check after each
+// run, until the job succeeds.
+func (b *bundle) failAtEachStatement(kind string, after bool, prepare, check func()) {
 	b.t.Helper()
 	for n, hit := 1, true; hit; n++ {
 		prepare()
@@ -23,12 +24,12 @@ func (b *bundle) dies(kind string, after bool, prepare, check func()) {
 		hit = b.faults.hit()
 		b.faults.off()
 		require.True(b.t, hit || err == nil, err)
-		b.timePasses()
+		b.expireLeases()
 		check()
 	}
 }
 
-func TestEachStepOfMakingOrDroppingASchemaMayBeTheLast(t *testing.T) {
+func TestSchemaJobsSurviveLastStatementAtEveryStep(t *testing.T) {
 	t.Parallel()
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
@@ -36,36 +37,36 @@ func TestEachStepOfMakingOrDroppingASchemaMayBeTheLast(t *testing.T) {
 			b := setup(t, layout)
 			b.faults.each = true
 			b.user("u1", "sk_one")
-			unharmed := b.neighbour()
+			checkNeighbour := b.addNeighbour()
 			begin := func() { b.resource("u1", "r", "rdb") }
 			drop := func() {
 				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
-				b.gone()
+				b.requireRemoved()
 			}
-			b.dies(jobs.CreateRDBType, true, begin, func() {
-				b.safe()
-				b.completed()
+			b.failAtEachStatement(jobs.CreateRDBType, true, begin, func() {
+				b.requireIsolated()
+				b.requireCompleted()
 				b.remove("r")
 				drop()
 			})
-			b.dies(jobs.CreateRDBType, false, begin, func() {
+			b.failAtEachStatement(jobs.CreateRDBType, false, begin, func() {
 				b.remove("r")
 				drop()
 			})
-			b.dies(jobs.DeleteRDBType, true, func() {
+			b.failAtEachStatement(jobs.DeleteRDBType, true, func() {
 				begin()
 				require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
 				b.remove("r")
 			}, func() {
-				b.safe()
+				b.requireIsolated()
 				drop()
 			})
-			unharmed()
+			checkNeighbour()
 		})
 	}
 }
 
-func TestEachStepOfMakingWhatTheEngineLostMayBeTheLast(t *testing.T) {
+func TestRecreateSurvivesLastStatementAtEveryStep(t *testing.T) {
 	t.Parallel()
 	for name, layout := range layouts() {
 		t.Run(name, func(t *testing.T) {
@@ -73,24 +74,24 @@ func TestEachStepOfMakingWhatTheEngineLostMayBeTheLast(t *testing.T) {
 			b := setup(t, layout)
 			b.faults.each = true
 			b.user("u1", "sk_one")
-			b.dies(jobs.CreateRDBType, true, func() {
+			b.failAtEachStatement(jobs.CreateRDBType, true, func() {
 				b.resource("u1", "r", "rdb")
 				require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
-				b.lose()
+				b.dropTenant()
 			}, func() {
-				b.completed()
+				b.requireCompleted()
 				b.remove("r")
 				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
-				b.gone()
+				b.requireRemoved()
 			})
 		})
 	}
 }
 
-// lose takes away what u1 has in the engine without Inner, as where the engine is put back to an older state.
-func (b *bundle) lose() {
+// dropTenant drops what u1 has in the engine without Inner, as a restore of the engine to an older state does.
+func (b *bundle) dropTenant() {
 	b.t.Helper()
-	place := b.rdb.Place("u1")
+	place := b.rdb.TenantNames("u1")
 	admin := b.admin("")
 	if place.Database != "" {
 		_, err := admin.Exec(`DROP DATABASE ` + database.Quote(place.Database))
@@ -104,8 +105,8 @@ func (b *bundle) lose() {
 	require.NoError(b.t, err)
 }
 
-// completed checks that the job which was cut short gets through when it runs again, and that u1 may then use the schema.
-func (b *bundle) completed() {
+// requireCompleted checks that the interrupted job succeeds when it is repeated, and that u1 can then use the schema.
+func (b *bundle) requireCompleted() {
 	b.t.Helper()
 	require.NoError(b.t, b.run(jobs.CreateRDBType, ref("u1", "r")))
 	tenant := b.login("u1", "sk_one")
@@ -114,45 +115,46 @@ func (b *bundle) completed() {
 	require.NoError(b.t, tenant.Close())
 }
 
-// safe checks that u2 is not let into a database of u1 that is half made, and that the audit sees whatever there is of u1.
-func (b *bundle) safe() {
+// requireIsolated checks that u2 cannot connect to a half-made database of u1, and that the audit lists whatever exists of
+// u1.
+func (b *bundle) requireIsolated() {
 	b.t.Helper()
-	b.findable("r")
-	if !b.databaseThere() {
+	b.requireListed("r")
+	if !b.databaseExists() {
 		return
 	}
-	db := b.connect(b.database("u1"), url.UserPassword(b.rdb.Place("u2").Role, "sk_two"))
+	db := b.connect(b.database("u1"), url.UserPassword(b.rdb.TenantNames("u2").Role, "sk_two"))
 	_, err := db.Exec(`SELECT 1`)
 	require.Error(b.t, err)
 	require.NoError(b.t, db.Close())
 }
 
-// gone checks that nothing is left of u1 and r, and nothing recorded.
-func (b *bundle) gone() {
+// requireRemoved checks that nothing is left of u1 and r, and nothing recorded.
+func (b *bundle) requireRemoved() {
 	b.t.Helper()
-	require.False(b.t, b.schemaThere("u1", "r"))
-	require.False(b.t, b.roleThere())
-	require.False(b.t, b.databaseThere())
+	require.False(b.t, b.schemaExists("u1", "r"))
+	require.False(b.t, b.roleExists())
+	require.False(b.t, b.databaseExists())
 	require.Empty(b.t, column(b.t, b.db.DB, `SELECT name FROM combinator_places WHERE user_uid = 'u1'`))
 	require.Empty(b.t, column(b.t, b.db.DB, `SELECT user_uid FROM combinator_tenants WHERE user_uid = 'u1'`))
 }
 
-// findable checks that the audit sees whatever is in the engine of u1's resource.
-func (b *bundle) findable(rid string) {
+// requireListed checks that the audit lists whatever is in the engine of u1's resource.
+func (b *bundle) requireListed(rid string) {
 	b.t.Helper()
-	if b.schemaThere("u1", rid) {
-		require.Contains(b.t, b.things("rdb"), "u1/"+rid)
+	if b.schemaExists("u1", rid) {
+		require.Contains(b.t, b.listActual("rdb"), "u1/"+rid)
 	}
-	if b.roleThere() || b.databaseThere() {
-		require.Contains(b.t, b.things("tenant"), "u1/u1")
+	if b.roleExists() || b.databaseExists() {
+		require.Contains(b.t, b.listActual("tenant"), "u1/u1")
 	}
 }
 
-// things are what an inventory lists, with their parts, by owner and id.
-func (b *bundle) things(kind string) map[string][]string {
+// listActual returns what an inventory lists, with the parts, by owner and id.
+func (b *bundle) listActual(kind string) map[string][]string {
 	b.t.Helper()
 	all := map[string][]string{}
-	for _, i := range inventory.New(b.rows, b.queue, b.rdb, b.kv) {
+	for _, i := range inventory.New(b.store, b.queue, b.rdb, b.kv) {
 		if i.Kind() != kind {
 			continue
 		}
@@ -166,21 +168,21 @@ func (b *bundle) things(kind string) map[string][]string {
 	return all
 }
 
-func TestARoleThatOthersStillNeedKeepsItsRight(t *testing.T) {
+func TestRoleWithGrantsKeepsConnectRight(t *testing.T) {
 	t.Parallel()
 	b := setup(t, layouts()["shared database"])
 	b.faults.each = true
 	b.user("u1", "sk_one")
 	b.resource("u1", "r", "rdb")
 	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
-	_, err := b.admin("").Exec(`CREATE SCHEMA extra; CREATE TABLE extra.t (v TEXT); GRANT SELECT ON extra.t TO ` + b.rdb.Place("u1").Role)
+	_, err := b.admin("").Exec(`CREATE SCHEMA extra; CREATE TABLE extra.t (v TEXT); GRANT SELECT ON extra.t TO ` + b.rdb.TenantNames("u1").Role)
 	require.NoError(t, err)
 	b.remove("r")
 	require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
-	require.True(t, b.roleThere())
+	require.True(t, b.roleExists())
 	var one int
 	require.NoError(t, b.login("u1", "sk_one").QueryRow(`SELECT 1`).Scan(&one))
-	require.Contains(t, b.things("tenant"), "u1/u1")
+	require.Contains(t, b.listActual("tenant"), "u1/u1")
 	_, err = b.admin("").Exec(`DROP SCHEMA extra CASCADE`)
 	require.NoError(t, err)
 }

@@ -23,7 +23,6 @@ import (
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/combinator/internal/kv"
 	"app238.com/inner/modules/combinator/internal/rdb"
-	"app238.com/inner/modules/combinator/internal/reports"
 	"app238.com/inner/modules/combinator/internal/store"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/stack/tikv"
@@ -32,25 +31,25 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(tikv.Run(m)) }
 
-// patience is how long anything may take that is not held to a time of its own.
+// timeout bounds everything that has no bound of its own.
 const timeout = 60 * time.Second
 
-// bundle is the jobs of combinator on a platform database and engines of a test's own.
+// bundle holds the dependencies of combinator's jobs on a platform database and engines of its own.
 type bundle struct {
 	t      testing.TB
 	config *config.Config
 	db     *testdatabase.Database
-	rows   *store.Store
+	store  *store.Store
 	rdb    *rdb.Engine
 	kv     *kv.Engine
 	pods   *fakePods
 	queue  *fakeQueue
 	faults *faults
-	// tenants is the address of the database that users share, and head what the names of roles and databases begin with.
+	// tenants is the DSN of the shared database of users, and head the prefix of the names of roles and databases.
 	tenants, head string
 }
 
-// setup makes the bundle; change may change the configuration before the engines are made.
+// setup returns a bundle; change may change the configuration before the engines are created.
 func setup(t testing.TB, change ...func(*config.Config)) *bundle {
 	t.Helper()
 	b := &bundle{t: t, db: testdatabase.New(t), pods: &fakePods{}, queue: &fakeQueue{}, faults: &faults{}}
@@ -59,10 +58,10 @@ func setup(t testing.TB, change ...func(*config.Config)) *bundle {
 	c := &b.config.Combinator
 	c.RDB.DSN = tenants.Config.Database.DSN
 	unique := strings.ToLower(rand.Text()[:8])
-	// Engines are shared with other tests, which are other platforms.
+	// Other tests share the engines, as other platforms.
 	b.config.Platform = "test-" + unique
 	b.tenants, b.head = c.RDB.DSN.Reveal(), "r"+unique+"_"
-	// Roles and databases belong to the whole server, which other tests use too.
+	// Roles and databases are global to the server, which other tests share.
 	c.RDB.Names.Role = b.head + "{user_uid}"
 	c.KV.PD = strings.Split(os.Getenv("INNER_TEST_PD"), ",")
 	require.NotEmpty(t, c.KV.PD[0], "INNER_TEST_PD is not set: this test needs a TiKV cluster; run make test")
@@ -73,9 +72,9 @@ func setup(t testing.TB, change ...func(*config.Config)) *bundle {
 	require.NoError(t, b.config.Validate())
 	platform := sql.OpenDB(b.faults.connector(mustConnect(t, b.config)))
 	t.Cleanup(func() { _ = platform.Close() })
-	b.rows = store.New(database.NewEnt(platform), platform, b.config)
+	b.store = store.New(database.NewEnt(platform), platform, b.config)
 	var err error
-	b.rdb, err = rdb.NewWith(b.config, b.rows, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)), func(c config.RDB, name string) (driver.Connector, error) {
+	b.rdb, err = rdb.NewWith(b.config, b.store, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)), func(c config.RDB, name string) (driver.Connector, error) {
 		connector, err := database.EngineConnector(c, name)
 		if err != nil {
 			return nil, err
@@ -88,7 +87,7 @@ func setup(t testing.TB, change ...func(*config.Config)) *bundle {
 	require.NoError(t, err)
 	b.kv, err = kv.New(b.config, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)))
 	require.NoError(t, err)
-	t.Cleanup(b.clear)
+	t.Cleanup(b.cleanup)
 	return b
 }
 
@@ -99,8 +98,8 @@ func mustConnect(t testing.TB, c *config.Config) driver.Connector {
 	return testdatabase.Checked(t, connector)
 }
 
-// clear takes away what belongs to the whole server.
-func (b *bundle) clear() {
+// cleanup drops the databases, schemas and roles of the test.
+func (b *bundle) cleanup() {
 	b.faults.off()
 	require.NoError(b.t, b.kv.Stop(context.Background()))
 	require.NoError(b.t, b.rdb.Close())
@@ -137,17 +136,17 @@ func column(t testing.TB, db *sql.DB, query string, args ...any) []string {
 	return all
 }
 
-// admin connects to a database of the RDB engine as its administrator, by the driver alone; "" is the shared one.
+// admin connects to a database of the RDB engine as its administrator, with the plain driver; "" is the shared database.
 func (b *bundle) admin(name string) *sql.DB {
 	db := b.connect(name, nil)
-	db.SetMaxIdleConns(0) // there are as many of these as a test has questions
+	db.SetMaxIdleConns(0) // tests open many of these
 	return db
 }
 
 // connect connects to a database of the RDB engine.
 func (b *bundle) connect(name string, user *url.Userinfo) *sql.DB { return b.open(b.dsn(name, user)) }
 
-// dsn is that of a database of the RDB engine.
+// dsn returns the DSN of a database of the RDB engine.
 func (b *bundle) dsn(name string, user *url.Userinfo) string {
 	b.t.Helper()
 	u, err := url.Parse(b.tenants)
@@ -161,7 +160,7 @@ func (b *bundle) dsn(name string, user *url.Userinfo) string {
 	return u.String()
 }
 
-// open connects by the driver alone.
+// open connects with the plain driver.
 func (b *bundle) open(dsn string) *sql.DB {
 	b.t.Helper()
 	db, err := sql.Open("postgres", dsn)
@@ -170,10 +169,10 @@ func (b *bundle) open(dsn string) *sql.DB {
 	return db
 }
 
-// login connects as a user's role with a password.
+// login connects as a user's role.
 func (b *bundle) login(userUID, password string) *sql.DB { return b.open(b.address(userUID, password)) }
 
-// address is the DSN of a user's role.
+// address returns the DSN of a user's role.
 func (b *bundle) address(userUID, password string) string {
 	b.t.Helper()
 	role := strings.ReplaceAll(b.config.Combinator.RDB.Names.Role, "{user_uid}", userUID)
@@ -184,7 +183,7 @@ func (b *bundle) address(userUID, password string) string {
 	return b.dsn(name, url.UserPassword(role, password))
 }
 
-// client is TiKV's own client.
+// client returns a client of TiKV itself.
 func (b *bundle) client() *txnkv.Client {
 	b.t.Helper()
 	client, err := txnkv.NewClient(b.config.Combinator.KV.PD)
@@ -193,21 +192,21 @@ func (b *bundle) client() *txnkv.Client {
 	return client
 }
 
-// prefix is that of a resource of u1.
+// prefix returns the prefix of a resource of u1.
 func (b *bundle) prefix(resourceID string) string {
 	return strings.NewReplacer("{user_uid}", "u1", "{resource_id}", resourceID).Replace(b.config.Combinator.KV.Prefix)
 }
 
-// params are what the jobs work with.
+// params returns the dependencies of the jobs.
 func (b *bundle) params() jobs.Params {
-	return jobs.Params{Store: b.rows, RDB: b.rdb, KV: b.kv, Queue: b.queue, Pods: b.pods}
+	return jobs.Params{Store: b.store, RDB: b.rdb, KV: b.kv, Queue: b.queue, Pods: b.pods}
 }
 
-// run executes a job as a task with this payload, to the end of what it does a part at a time, and then what it queued about the user.
+// run executes a task of the job with this payload, until no part of it is left, and then the tasks about the user that it queued.
 func (b *bundle) run(kind string, payload any) error {
 	b.t.Helper()
 	err := b.executeAll(kind, payload)
-	for _, next := range b.queue.next() {
+	for _, next := range b.queue.takeRemovals() {
 		if err == nil {
 			err = b.executeAll(next.kind, next.payload)
 		}
@@ -219,7 +218,7 @@ func (b *bundle) executeAll(kind string, payload any) error {
 	b.t.Helper()
 	for {
 		err := b.execute(job.Task{ID: 1, Type: kind, Attempt: 1}, payload)
-		if later, ok := errors.AsType[*job.Error](err); !ok || !strings.HasPrefix(later.Text, "a part of it is removed") {
+		if later, ok := errors.AsType[*job.Error](err); !ok || !strings.HasPrefix(later.Text, "a part of the resource is removed") {
 			return err
 		}
 	}
@@ -251,7 +250,7 @@ func (b *bundle) execute(task job.Task, payload any) error {
 	return nil
 }
 
-// ref is the payload about a resource.
+// ref returns the payload about a resource.
 func ref(userUID, resourceID string) map[string]string {
 	return map[string]string{"user_uid": userUID, "resource_id": resourceID, "name": "mine"}
 }
@@ -277,12 +276,10 @@ func (b *bundle) remove(rid string) {
 	require.NoError(b.t, err)
 }
 
-// status returns what the row of a resource of u1 says.
+// status returns the status of a resource of u1.
 func (b *bundle) status(rid string) string {
 	b.t.Helper()
 	var status string
 	require.NoError(b.t, b.db.QueryRow(`SELECT status FROM combinator_resources WHERE user_uid = $1 AND resource_id = $2`, "u1", rid).Scan(&status))
 	return status
 }
-
-func (b *bundle) reports() *reports.Store { return reports.New(b.db.DB, b.config) }

@@ -12,19 +12,19 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// made is an object of a worker in one of the two namespaces.
-type made struct {
+// workerObject is an object of a worker in one of the two namespaces.
+type workerObject struct {
 	workerapp.Object
 	name string
 	spec map[string]any
 }
 
-// objects are all that the controller and an earlier release make for the worker named n; its Service in the ingress namespace leads to
-// a worker namespace, its route is for a domain.
-func objects(n, workers, domain string) []made {
+// workerObjects returns all objects that the controller and an earlier release make for the worker named n. Its Service in
+// the ingress namespace points to the given worker namespace; its route is for the given domain.
+func workerObjects(n, workers, domain string) []workerObject {
 	pods := map[string]any{"app": n}
 	ports := []any{map[string]any{"port": int64(80)}}
-	specs := map[string][]made{
+	specs := map[string][]workerObject{
 		"NetworkPolicy":       {{name: n, spec: map[string]any{"podSelector": map[string]any{"matchLabels": pods}}}},
 		"Secret":              {{name: n + "-secret"}},
 		"ConfigMap":           {{name: n + "-env"}},
@@ -41,11 +41,11 @@ func objects(n, workers, domain string) []made {
 			"kind": "Rule", "match": "Host(`w1.worker." + domain + "`) || Host(`" + n + ".worker." + domain + "`)",
 		}}}}},
 	}
-	var all []made
+	var all []workerObject
 	for _, kind := range workerapp.Objects() {
 		of := specs[kind.Kind]
 		if kind.Ingress && kind.Kind == "Service" {
-			of = []made{{name: n + "-ext", spec: map[string]any{"type": "ExternalName", "externalName": n + "-http." + workers + ".svc.cluster.local"}}}
+			of = []workerObject{{name: n + "-ext", spec: map[string]any{"type": "ExternalName", "externalName": n + "-http." + workers + ".svc.cluster.local"}}}
 		}
 		for _, o := range of {
 			o.Object = kind
@@ -55,13 +55,14 @@ func objects(n, workers, domain string) []made {
 	return all
 }
 
-// only returns the one of these objects that has this kind and name.
-func only(objects []made, kind, name string) []made {
-	return slices.DeleteFunc(slices.Clone(objects), func(o made) bool { return o.Kind != kind || o.name != name })
+// withName returns the object of this kind and name.
+func withName(objects []workerObject, kind, name string) []workerObject {
+	return slices.DeleteFunc(slices.Clone(objects), func(o workerObject) bool { return o.Kind != kind || o.name != name })
 }
 
-// make makes objects with the labels of the worker of user u1 with this id, as after their WorkerApp was deleted without them.
-func (b *bundle) make(t *testing.T, id string, objects []made, finalizers ...string) {
+// create creates objects with the labels of the worker of user u1 with this id, as they remain after an orphaning deletion
+// of their WorkerApp.
+func (b *bundle) create(t *testing.T, id string, objects []workerObject, finalizers ...string) {
 	t.Helper()
 	for _, o := range objects {
 		u := &unstructured.Unstructured{Object: map[string]any{}}
@@ -70,7 +71,7 @@ func (b *bundle) make(t *testing.T, id string, objects []made, finalizers ...str
 		}
 		u.SetGroupVersionKind(o.Resource.GroupVersion().WithKind(o.Kind))
 		u.SetName(o.name)
-		u.SetNamespace(b.of(o))
+		u.SetNamespace(b.namespaceOf(o))
 		workerapp.SetIDs(u, id, "u1")
 		u.SetFinalizers(finalizers)
 		_, err := b.clients.Create(t.Context(), o.Resource, u)
@@ -78,18 +79,18 @@ func (b *bundle) make(t *testing.T, id string, objects []made, finalizers ...str
 	}
 }
 
-func (b *bundle) of(o made) string {
+func (b *bundle) namespaceOf(o workerObject) string {
 	if o.Ingress {
 		return b.ingress
 	}
 	return b.namespace
 }
 
-// there returns kind and name of those of the objects that exist.
-func (b *bundle) there(t *testing.T, objects []made) (all []string) {
+// existing returns kind and name of those of the objects that exist.
+func (b *bundle) existing(t *testing.T, objects []workerObject) (all []string) {
 	t.Helper()
 	for _, o := range objects {
-		list, err := b.clients.Dynamic.Resource(o.Resource).Namespace(b.of(o)).List(t.Context(), metav1.ListOptions{FieldSelector: "metadata.name=" + o.name})
+		list, err := b.clients.Dynamic.Resource(o.Resource).Namespace(b.namespaceOf(o)).List(t.Context(), metav1.ListOptions{FieldSelector: "metadata.name=" + o.name})
 		require.NoError(t, err)
 		for range list.Items {
 			all = append(all, o.Kind+" "+o.name)
@@ -98,36 +99,36 @@ func (b *bundle) there(t *testing.T, objects []made) (all []string) {
 	return all
 }
 
-func TestADeletionTakesEverythingOfAWorkerThatHasNoWorkerApp(t *testing.T) {
+func TestDeleteRemovesAllObjectsWithoutWorkerApp(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	own, others := objects("w-w1-u1", b.namespace, "example.test"), objects("w-w2-u1", b.namespace, "example.test")
-	b.make(t, "w1", own)
-	b.make(t, "w2", others)
-	byHand := only(own, "NetworkPolicy", "w-w1-u1")
+	own, others := workerObjects("w-w1-u1", b.namespace, "example.test"), workerObjects("w-w2-u1", b.namespace, "example.test")
+	b.create(t, "w1", own)
+	b.create(t, "w2", others)
+	byHand := withName(own, "NetworkPolicy", "w-w1-u1")
 	byHand[0].name = "w-w1-u1-mine"
-	b.make(t, "w1", byHand)
+	b.create(t, "w1", byHand)
 	require.NoError(t, b.run(t, "worker.delete_worker_cr", 1, ""))
-	require.Empty(t, b.there(t, own))
-	require.Len(t, b.there(t, others), len(others), "another worker's")
-	require.Len(t, b.there(t, byHand), 1, "of no name that Inner gives")
+	require.Empty(t, b.existing(t, own))
+	require.Len(t, b.existing(t, others), len(others), "objects of another worker")
+	require.Len(t, b.existing(t, byHand), 1, "no name that Inner gives")
 }
 
-func TestADeletionSaysWhatHoldsAnObjectAndWaits(t *testing.T) {
+func TestDeleteWaitsForFinalizersAndNamesThem(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	own := objects("w-w1-u1", b.namespace, "example.test")
-	held := only(own, "Deployment", "w-w1-u1")
-	b.make(t, "w1", held, "example.com/hold")
-	b.make(t, "w1", slices.DeleteFunc(slices.Clone(own), func(o made) bool { return o.Kind == "Deployment" }))
+	own := workerObjects("w-w1-u1", b.namespace, "example.test")
+	held := withName(own, "Deployment", "w-w1-u1")
+	b.create(t, "w1", held, "example.com/hold")
+	b.create(t, "w1", slices.DeleteFunc(slices.Clone(own), func(o workerObject) bool { return o.Kind == "Deployment" }))
 	requireKind(t, job.Parked, b.deploy(t, 1, b.version(t, "app:1")))
-	const waits = "waiting until all of the worker is gone: "
+	const waits = "waiting for the deletion of the worker's objects: "
 	app := waits + "WorkerApp " + b.namespace + "/w-w1-u1, held by the finalizer " + workerapp.Finalizer
 	deployment := "Deployment " + b.namespace + "/w-w1-u1, held by the finalizer example.com/hold"
 	require.Equal(t, app, requireKind(t, job.Snooze, b.run(t, "worker.delete_worker_cr", 2, "")))
-	require.Len(t, b.there(t, own), len(own), "the controller has to know first")
+	require.Len(t, b.existing(t, own), len(own), "the WorkerApp must have a deletion timestamp first")
 	require.Equal(t, app+"; "+deployment, requireKind(t, job.Snooze, b.run(t, "worker.delete_worker_cr", 2, "")))
-	require.Equal(t, []string{"Deployment w-w1-u1"}, b.there(t, own))
+	require.Equal(t, []string{"Deployment w-w1-u1"}, b.existing(t, own))
 	b.removeApps(t)
 	for range 2 {
 		require.Equal(t, waits+deployment, requireKind(t, job.Snooze, b.run(t, "worker.delete_worker_cr", 2, "")))
@@ -135,47 +136,47 @@ func TestADeletionSaysWhatHoldsAnObjectAndWaits(t *testing.T) {
 	_, err := b.clients.MergePatch(t.Context(), held[0].Resource, b.namespace, held[0].name, []byte(`{"metadata":{"finalizers":null}}`))
 	require.NoError(t, err)
 	require.NoError(t, b.run(t, "worker.delete_worker_cr", 2, ""))
-	require.Empty(t, b.there(t, own))
+	require.Empty(t, b.existing(t, own))
 	require.Equal(t, "unloaded", b.rows(t)[0])
 }
 
-func TestADeletionLeavesAloneWhatIsAnotherPlatforms(t *testing.T) {
+func TestDeleteKeepsUnmanagedObjects(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// Of a copy of this platform, which has the same ids and hosts.
-	copied := objects("w-w1-u1", "other-workers", "example.test")
-	copied = append(only(copied, "Service", "w-w1-u1-ext"), only(copied, "IngressRoute", "w-w1-u1")...)
-	b.make(t, "w1", copied)
-	// Of another domain, and its Service is lost.
-	route := only(objects("w-w2-u1", b.namespace, "other.test"), "IngressRoute", "w-w2-u1")
-	b.make(t, "w2", route)
-	// What an operator made of a worker's Deployment for himself.
-	exposed := only(objects("w-w1-u1", b.namespace, "example.test"), "Service", "w-w1-u1")
+	// Objects of a copy of this platform, which has the same ids and hosts.
+	copied := workerObjects("w-w1-u1", "other-workers", "example.test")
+	copied = append(withName(copied, "Service", "w-w1-u1-ext"), withName(copied, "IngressRoute", "w-w1-u1")...)
+	b.create(t, "w1", copied)
+	// A route of another domain whose Service is missing.
+	route := withName(workerObjects("w-w2-u1", b.namespace, "other.test"), "IngressRoute", "w-w2-u1")
+	b.create(t, "w2", route)
+	// A Service that an operator made for a worker's Deployment.
+	exposed := withName(workerObjects("w-w1-u1", b.namespace, "example.test"), "Service", "w-w1-u1")
 	delete(exposed[0].spec, "clusterIP")
-	b.make(t, "w1", exposed)
-	require.Empty(t, b.world(t))
+	b.create(t, "w1", exposed)
+	require.Empty(t, b.listActual(t))
 	for _, id := range []string{"w1", "w2"} {
 		p, err := b.jobs["worker.delete_worker_cr"].Prepare([]byte(`{"worker_id":"` + id + `","user_uid":"u1"}`))
 		require.NoError(t, err)
 		require.NoError(t, p.Execute(t.Context(), job.Task{ID: 1, Type: "worker.delete_worker_cr", Attempt: 1}))
 	}
-	require.Len(t, b.there(t, copied), 2)
-	require.Len(t, b.there(t, route), 1)
-	require.Len(t, b.there(t, exposed), 1)
+	require.Len(t, b.existing(t, copied), 2)
+	require.Len(t, b.existing(t, route), 1)
+	require.Len(t, b.existing(t, exposed), 1)
 }
 
-func TestTheInventoryListsEveryKindThatIsMadeForAWorker(t *testing.T) {
+func TestInventoryListsEveryKindOfWorkerObject(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	own := objects("w-w9-u1", b.namespace, "example.test")
-	b.make(t, "w9", own)
+	own := workerObjects("w-w9-u1", b.namespace, "example.test")
+	b.create(t, "w9", own)
 	var want []string
 	for _, o := range own {
 		want = append(want, "w-w9-u1 u1 w9 worker/u1/w9 ["+o.Kind+"]")
 	}
 	slices.Sort(want)
-	require.Equal(t, want, b.world(t))
+	require.Equal(t, want, b.listActual(t))
 	_, err := b.clients.MergePatch(t.Context(), own[0].Resource, b.namespace, own[0].name, []byte(`{"metadata":{"labels":{"owner-id":"another"}}}`))
 	require.NoError(t, err)
-	require.Len(t, b.world(t), len(own)-1, "labels of one, a name of another")
+	require.Len(t, b.listActual(t), len(own)-1, "the labels do not match the name")
 }

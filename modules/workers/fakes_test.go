@@ -10,40 +10,42 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// fakeQueue is the queue's seam without a queue: it notes what it is asked, and says what the test wants.
+// fakeQueue implements job.Queue for the tests: it records the calls and returns what the test sets.
 type fakeQueue struct {
 	mu       sync.Mutex
 	accepted []string
 	ended    []string
-	woken    []string
+	resumed  []string
 	erased   []int64
 	healed   []int64
-	// healedAfter is how many keys had been woken when a task was healed last.
+	// healedAfter is the number of keys that were resumed before the last healed task.
 	healedAfter int
 	unfinished  []string
 	newest      []byte
-	// acceptances are those of tasks that are not simply about w1 and of this database.
+	// acceptances are those of tasks that are not about w1 or not in this database.
 	acceptances map[int64]job.Acceptance
 	err         error
 }
 
+var _ job.Queue = (*fakeQueue)(nil)
+
 func (f *fakeQueue) Accept(_ context.Context, jobType string, payload job.Payload) (int64, error) {
-	return f.note(jobType, payload)
+	return f.add(jobType, payload)
 }
 
 func (f *fakeQueue) Enqueue(_ context.Context, _ job.Tx, jobType string, payload job.Payload) (int64, error) {
-	return f.note(jobType, payload)
+	return f.add(jobType, payload)
 }
 
 func (f *fakeQueue) EnqueueOnce(_ context.Context, _ job.Tx, _, jobType string, payload job.Payload) (int64, error) {
-	return f.note(jobType, payload)
+	return f.add(jobType, payload)
 }
 
 func (f *fakeQueue) Earlier(context.Context, job.Tx, string) (*job.Accepted, error) {
 	return nil, f.err
 }
 
-func (f *fakeQueue) note(jobType string, payload job.Payload) (int64, error) {
+func (f *fakeQueue) add(jobType string, payload job.Payload) (int64, error) {
 	if err := payload.Validate(); err != nil {
 		return 0, err
 	}
@@ -57,10 +59,10 @@ func (f *fakeQueue) note(jobType string, payload job.Payload) (int64, error) {
 	return int64(len(f.accepted)), f.err
 }
 
-func (f *fakeQueue) Wake(_ context.Context, key string) error {
+func (f *fakeQueue) Resume(_ context.Context, key string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.woken = append(f.woken, fmt.Sprintf("%s after %d accepted", key, len(f.accepted)))
+	f.resumed = append(f.resumed, fmt.Sprintf("%s after %d accepted", key, len(f.accepted)))
 	return f.err
 }
 
@@ -101,7 +103,7 @@ func (f *fakeQueue) Heal(_ context.Context, id int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.healed = append(f.healed, id)
-	f.healedAfter = len(f.woken)
+	f.healedAfter = len(f.resumed)
 	return f.err
 }
 

@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// versionWithID inserts a version of w1 as a database does that gives such ids.
+// versionWithID inserts a version of w1 with an id of the given size.
 func (b *bundle) versionWithID(t *testing.T, id int64, image string) int {
 	t.Helper()
 	_, err := b.db.ExecContext(t.Context(), `INSERT INTO worker_deploy_versions (id, worker_id, image, port, status)
@@ -27,7 +27,7 @@ func setupWithRowIDs(t *testing.T) *bundle {
 	return b
 }
 
-func TestIDsBeyondWhatFloatsHoldStayExact(t *testing.T) {
+func TestLargeIDsStayExact(t *testing.T) {
 	t.Parallel()
 	b := setupWithRowIDs(t)
 	for _, id := range []int64{1<<53 + 1, math.MaxInt64} {
@@ -42,8 +42,8 @@ func TestIDsBeyondWhatFloatsHoldStayExact(t *testing.T) {
 		b.writeStatus(t, v, id, "Running", "")
 		require.Equal(t, fmt.Sprintf("active %d", id), b.rows(t)[0])
 		b.exec(t, `UPDATE workers SET status = 'loading'`)
-		require.Zero(t, b.count(t, `SELECT count(*) FROM worker_deploy_versions WHERE status = 'loading'`), "the version before is superseded")
-		require.NoError(t, b.syncEnv(t, id), "the status repeats both exactly")
+		require.Zero(t, b.count(t, `SELECT count(*) FROM worker_deploy_versions WHERE status = 'loading'`), "the previous version is superseded")
+		require.NoError(t, b.syncEnv(t, id), "the status holds both ids exactly")
 	}
 	for _, value := range []string{"1e18", "9223372036854775808", "1.5", `"9007199254740993"`} {
 		_, err := b.jobs["worker.deploy_worker"].Prepare([]byte(`{"worker_id":"w1","user_uid":"u1","version_id":` + value + `}`))
@@ -51,11 +51,11 @@ func TestIDsBeyondWhatFloatsHoldStayExact(t *testing.T) {
 	}
 }
 
-func TestOfVersionsWhoseIDsCannotTellTheLaterTaskDecides(t *testing.T) {
+func TestTaskOrderDecidesBetweenCloseRowIDs(t *testing.T) {
 	t.Parallel()
 	const rowid = 1_180_000_000_000_000_000
 	b := setupWithRowIDs(t)
-	// Two nodes whose clocks differ made them: the one that was made second has the lower id.
+	// Inserted by two nodes whose clocks differ: the second version has the lower id.
 	second, first := b.versionWithID(t, rowid, "app:2"), b.versionWithID(t, rowid+40_000<<15, "app:1")
 	b.queue.newest = fmt.Appendf(nil, `{"worker_id":"w1","user_uid":"u1","version_id":%d}`, second)
 	require.Contains(t, requireKind(t, job.Superseded, b.deploy(t, 1, first)), fmt.Sprintf("superseded by version %d", second))

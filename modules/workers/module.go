@@ -1,4 +1,4 @@
-// Package workers turns the rows of a worker into its WorkerApp, and the outcome of a rollout into rows.
+// Package workers reconciles the rows of workers with their WorkerApps, and records the outcomes of rollouts in the rows.
 package workers
 
 import (
@@ -18,7 +18,7 @@ import (
 	"app238.com/inner/modules/workers/internal/store"
 )
 
-// Module contributes the jobs and routes of workers, and implements the controller's seam.
+// Module provides the jobs, routes and inventory of workers, and implements the controller's seam.
 var Module = fx.Module("workers",
 	fx.Provide(
 		store.New,

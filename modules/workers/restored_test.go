@@ -21,7 +21,7 @@ func (b *bundle) identity(t *testing.T) string {
 	return id
 }
 
-// origin returns what w1's WorkerApp carries.
+// origin returns the origin of w1's WorkerApp.
 func (b *bundle) origin(t *testing.T) workerapp.Origin {
 	t.Helper()
 	found, err := b.clients.Get(t.Context(), workerapp.Resource(), b.namespace, workerapp.Name("w1", "u1"))
@@ -29,8 +29,8 @@ func (b *bundle) origin(t *testing.T) workerapp.Origin {
 	return workerapp.OriginOf(found.GetAnnotations())
 }
 
-// forget has the database not have a task, whose highest one is newest.
-func (b *bundle) forget(task, newest int64) {
+// forgetTask removes a task from the database, whose highest task is newest.
+func (b *bundle) forgetTask(task, newest int64) {
 	b.queue.mu.Lock()
 	defer b.queue.mu.Unlock()
 	if b.queue.acceptances == nil {
@@ -39,8 +39,8 @@ func (b *bundle) forget(task, newest int64) {
 	b.queue.acceptances[task] = job.Acceptance{Newest: newest}
 }
 
-// ahead has the cluster at a version and a task that the database, put back, does not have.
-func (b *bundle) ahead(t *testing.T) {
+// restoreOlderDatabase leaves the cluster at a version and a task that the restored database does not have.
+func (b *bundle) restoreOlderDatabase(t *testing.T) {
 	t.Helper()
 	later := b.version(t, "app:ahead")
 	requireKind(t, job.Parked, b.deploy(t, 900, later))
@@ -48,30 +48,30 @@ func (b *bundle) ahead(t *testing.T) {
 	b.writeStatus(t, later, 900, workerapp.Running, "")
 	b.exec(t, fmt.Sprintf(`UPDATE workers SET active_version_id = NULLIF(active_version_id, %d)`, later))
 	b.exec(t, fmt.Sprintf(`DELETE FROM worker_deploy_versions WHERE id = %d`, later))
-	b.forget(900, 20)
+	b.forgetTask(900, 20)
 }
 
-func TestATaskThatTheDatabaseDoesNotHaveIsNotNewer(t *testing.T) {
+func TestUnknownTaskIsNotNewer(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.version(t, "app:1")
-	b.ahead(t)
+	b.restoreOlderDatabase(t)
 	before := b.identity(t)
 	b.exec(t, `UPDATE workers SET secrets_json = '["A"]', status = 'active'`)
 	b.exec(t, `INSERT INTO inner_audit_sightings (kind, name, first_task, last_task) VALUES ('worker', 'w-x-y', 1, 2)`)
-	require.NoError(t, b.syncSecret(t, 21, `{"A":"1"}`), "no version has served, as far as the rows know")
+	require.NoError(t, b.syncSecret(t, 21, `{"A":"1"}`), "by the rows no version has served")
 	require.Equal(t, map[string]string{"A": "1"}, b.secret(t))
 	requireKind(t, job.Parked, b.deploy(t, 22, v))
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 22", v), b.app(t))
-	require.NotEqual(t, before, b.identity(t), "what else the cluster carries of before is foreign too")
+	require.NotEqual(t, before, b.identity(t), "the other WorkerApps are of another database too")
 	require.Equal(t, workerapp.Origin{Version: int64(v), Task: 22, Accepted: "t0", Database: b.identity(t)}, b.origin(t))
 	require.Equal(t, 1, b.logged.FilterMessageSnippet("the database was restored").Len())
-	require.Zero(t, b.count(t, `SELECT count(*) FROM inner_audit_sightings`), "the grace of the audit begins anew")
+	require.Zero(t, b.count(t, `SELECT count(*) FROM inner_audit_sightings`), "the grace period of the audit starts again")
 	requireKind(t, job.Parked, b.deploy(t, 22, v))
 	require.Equal(t, 1, b.logged.Len())
 }
 
-func TestATaskWithTheSameNumberAsOneBeforeTheRestoreIsAnother(t *testing.T) {
+func TestTaskIDReusedAfterRestoreIsADifferentTask(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.deployed(t)
@@ -85,12 +85,12 @@ func TestATaskWithTheSameNumberAsOneBeforeTheRestoreIsAnother(t *testing.T) {
 	before := b.origin(t)
 	requireKind(t, job.Parked, b.syncSecret(t, 2, `{"B":"2"}`))
 	require.Equal(t, map[string]string{"B": "2"}, b.secret(t))
-	require.NotEqual(t, before.Database, b.origin(t).Database, "else nobody could tell its outcome from that of the other one")
+	require.NotEqual(t, before.Database, b.origin(t).Database, "the outcomes of both tasks must differ")
 	b.record(t, v, 2, "")
 	require.NoError(t, b.syncSecret(t, 2, `{"B":null}`))
 }
 
-func TestADeclaredRestoreHasEveryTaskBeginAnew(t *testing.T) {
+func TestMarkedRestoreRestartsEveryTask(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.version(t, "app:1")
@@ -107,10 +107,10 @@ func TestADeclaredRestoreHasEveryTaskBeginAnew(t *testing.T) {
 	requireKind(t, job.Parked, b.deploy(t, 1, v))
 	b.record(t, v, 1, "")
 	require.NoError(t, b.deploy(t, 1, v))
-	require.Zero(t, b.logged.Len(), "nothing had to be noticed")
+	require.Zero(t, b.logged.Len(), "the restore was already marked")
 }
 
-func TestAVersionOfBeforeARestoreIsNotTheOneWithItsNumber(t *testing.T) {
+func TestVersionIDReusedAfterRestoreIsADifferentVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first, second := b.version(t, "app:1"), b.version(t, "app:2")
@@ -121,7 +121,7 @@ func TestAVersionOfBeforeARestoreIsNotTheOneWithItsNumber(t *testing.T) {
 	_, err := database.RenewIdentity(t.Context(), b.db.DB, b.identity(t))
 	require.NoError(t, err)
 	requireKind(t, job.Parked, b.syncEnv(t, 2))
-	require.Equal(t, fmt.Sprintf("app:1 version %d task 2", first), b.app(t), "the version that serves by the rows")
+	require.Equal(t, fmt.Sprintf("app:1 version %d task 2", first), b.app(t), "the active version of the rows")
 
 	b.exec(t, `UPDATE workers SET active_version_id = NULL`)
 	requireKind(t, job.Parked, b.deploy(t, 3, second))
@@ -129,10 +129,10 @@ func TestAVersionOfBeforeARestoreIsNotTheOneWithItsNumber(t *testing.T) {
 	_, err = database.RenewIdentity(t.Context(), b.db.DB, b.identity(t))
 	require.NoError(t, err)
 	requireKind(t, job.Parked, b.deploy(t, 4, first))
-	require.Equal(t, fmt.Sprintf("app:1 version %d task 4", first), b.app(t), "what failed since supersedes nothing")
+	require.Equal(t, fmt.Sprintf("app:1 version %d task 4", first), b.app(t), "a failed version supersedes nothing")
 }
 
-func TestAnOutcomeThatTheRowsLostIsRecordedAgain(t *testing.T) {
+func TestOutcomeLostByRestoreIsRecordedAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.version(t, "app:1")
@@ -143,11 +143,11 @@ func TestAnOutcomeThatTheRowsLostIsRecordedAgain(t *testing.T) {
 	b.exec(t, `UPDATE workers SET status = 'loading', active_version_id = NULL`)
 	before := b.identity(t)
 	requireKind(t, job.Parked, b.deploy(t, 1, v))
-	require.NotEqual(t, before, b.origin(t).Database, "a WorkerApp that carries another id has its outcome recorded")
+	require.NotEqual(t, before, b.origin(t).Database, "the outcome of a WorkerApp with another database id is recorded")
 	b.record(t, v, 1, "")
 	require.NoError(t, b.deploy(t, 1, v))
 
-	// The same of a change of the environment.
+	// The same for a change of the environment.
 	requireKind(t, job.Parked, b.syncEnv(t, 2))
 	b.record(t, v, 2, "")
 	b.writeStatus(t, v, 2, workerapp.Running, "")
@@ -156,14 +156,14 @@ func TestAnOutcomeThatTheRowsLostIsRecordedAgain(t *testing.T) {
 	require.Equal(t, []string{fmt.Sprintf("active %d", v), fmt.Sprintf("%d success", v)}, b.rows(t))
 }
 
-func TestATaskThatWasRemovedAfterItsRetentionIsNoSignOfARestore(t *testing.T) {
+func TestExpiredTaskDoesNotIndicateRestore(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first := b.version(t, "app:1")
 	second := b.version(t, "app:2")
 	requireKind(t, job.Parked, b.deploy(t, 5, second))
 	b.record(t, second, 5, "")
-	b.forget(5, 30)
+	b.forgetTask(5, 30)
 	before := b.identity(t)
 	require.Contains(t, requireKind(t, job.Superseded, b.deploy(t, 4, first)), fmt.Sprintf("superseded by version %d", second))
 	requireKind(t, job.Parked, b.syncEnv(t, 3))
@@ -171,7 +171,7 @@ func TestATaskThatWasRemovedAfterItsRetentionIsNoSignOfARestore(t *testing.T) {
 	require.Equal(t, before, b.identity(t))
 }
 
-func TestAnOutcomeOfAnotherDatabaseIsNotWrittenToTheRows(t *testing.T) {
+func TestOutcomeOfOtherDatabaseIsNotRecorded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.version(t, "app:1")
@@ -180,38 +180,38 @@ func TestAnOutcomeOfAnotherDatabaseIsNotWrittenToTheRows(t *testing.T) {
 	require.NoError(t, b.recorder.Record(t.Context(), outcome))
 	require.Equal(t, []string{"unloaded", fmt.Sprintf("%d loading", v)}, b.rows(t))
 	require.Equal(t, []string{`worker.restore_worker {"worker_id":"w1","user_uid":"u1"}`}, b.queue.accepted)
-	require.Len(t, b.queue.woken, 1, "a task that waits for another outcome begins anew")
+	require.Len(t, b.queue.resumed, 1, "a parked task of another outcome is resumed")
 	outcome.WorkerID = "unknown"
 	require.NoError(t, b.recorder.Record(t.Context(), outcome))
 	require.Len(t, b.queue.accepted, 1)
 }
 
-func TestAWorkerAppOfAnotherDatabaseIsMissingToTheAudit(t *testing.T) {
+func TestAuditReportsWorkerAppOfOtherDatabaseAsMissing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.rollOut(t, "app:1", 1, "")
-	ours, foreign := []string{"w-w1-u1 u1 w1 worker/u1/w1 [WorkerApp]"}, []string{"w-w1-u1 u1 w1 worker/u1/w1 [WorkerApp of another database]"}
-	require.Equal(t, ours, b.world(t))
-	b.ahead(t)
-	require.Equal(t, foreign, b.world(t), "at a version that is not there")
+	ours, other := []string{"w-w1-u1 u1 w1 worker/u1/w1 [WorkerApp]"}, []string{"w-w1-u1 u1 w1 worker/u1/w1 [WorkerApp of another database]"}
+	require.Equal(t, ours, b.listActual(t))
+	b.restoreOlderDatabase(t)
+	require.Equal(t, other, b.listActual(t), "the version does not exist")
 	b.exec(t, `UPDATE workers SET active_version_id = `+fmt.Sprint(v))
-	require.NoError(t, b.stock.Repair(t.Context(), inventory.Desired{ID: "w1", Owner: "u1"}, inventory.Drift{Missing: []string{"WorkerApp"}}))
+	require.NoError(t, b.inventory.Repair(t.Context(), inventory.Desired{ID: "w1", Owner: "u1"}, inventory.Drift{Missing: []string{"WorkerApp"}}))
 	require.NoError(t, b.run(t, "worker.restore_worker", 23, ""))
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 23", v), b.app(t))
-	require.Equal(t, ours, b.world(t))
+	require.Equal(t, ours, b.listActual(t))
 	done, err := database.RenewIdentity(t.Context(), b.db.DB, b.identity(t))
 	require.NoError(t, err)
 	require.True(t, done)
-	require.Equal(t, foreign, b.world(t), "of another id")
+	require.Equal(t, other, b.listActual(t), "the database has a new id")
 	require.NoError(t, b.run(t, "worker.restore_worker", 24, ""))
-	require.Equal(t, ours, b.world(t))
+	require.Equal(t, ours, b.listActual(t))
 }
 
-func TestATaskThatTheDatabaseLostWritesNothing(t *testing.T) {
+func TestTaskMissingFromDatabaseWritesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.version(t, "app:1")
-	b.forget(900, 20)
+	b.forgetTask(900, 20)
 	requireKind(t, job.Retry, b.deploy(t, 900, v))
 	require.Empty(t, b.app(t))
 }

@@ -1,5 +1,5 @@
-// Package workers_test runs the jobs of workers, and what they tell the controller, on a real database and a real API server.
-// The queue and the controller are played by the tests, so that every order of events can be.
+// Package workers_test runs the jobs of workers and the controller's seam on a real database and a real API server. The
+// tests play the queue and the controller, so that every order of events is possible.
 package workers_test
 
 import (
@@ -33,7 +33,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// What client-go and net/http keep for connections that may be used again is not ours.
+// Idle connections of client-go and net/http are not leaks.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 	)
 }
 
-// bundle is the module on a database and a namespace of a test's own.
+// bundle is the module on a database and namespaces of its own.
 type bundle struct {
 	db        *testdatabase.Database
 	clients   *kube.Clients
@@ -55,7 +55,7 @@ type bundle struct {
 	jobs      map[string]job.Definition
 	source    rollout.Source
 	recorder  rollout.Recorder
-	stock     inventory.Inventory
+	inventory inventory.Inventory
 	logged    *observer.ObservedLogs
 	// row is workers.id of the worker w1 of the user u1.
 	row int
@@ -88,7 +88,7 @@ func setup(t *testing.T) *bundle {
 		b.jobs[d.Type] = d
 	}
 	require.Len(t, definitions.Inventories, 1)
-	b.stock = definitions.Inventories[0]
+	b.inventory = definitions.Inventories[0]
 	namespaces := b.clients.Typed.CoreV1().Namespaces()
 	for _, name := range []string{b.namespace, b.ingress} {
 		_, err := namespaces.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
@@ -102,7 +102,7 @@ func setup(t *testing.T) *bundle {
 	return b
 }
 
-// removeApps deletes the WorkerApps, and lets them go as a controller would.
+// removeApps deletes the WorkerApps and their finalizers, as a controller would.
 func (b *bundle) removeApps(t *testing.T) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
@@ -136,13 +136,13 @@ func (b *bundle) version(t *testing.T, image string) (id int) {
 	return id
 }
 
-// run executes a task of w1; more are the payload's further fields.
+// run executes a task of w1; more holds further fields of the payload.
 func (b *bundle) run(t *testing.T, jobType string, task int64, more string) error {
 	t.Helper()
 	return b.prepared(t, jobType, more).Execute(t.Context(), job.Task{ID: task, Type: jobType, Attempt: 1})
 }
 
-func (b *bundle) giveUp(t *testing.T, jobType string, task int64, more, reason string) {
+func (b *bundle) discard(t *testing.T, jobType string, task int64, more, reason string) {
 	t.Helper()
 	require.NoError(t, b.prepared(t, jobType, more).OnDiscarded(t.Context(), job.Task{ID: task, Type: jobType, Attempt: 1}, reason))
 }
@@ -164,20 +164,20 @@ func (b *bundle) syncEnv(t *testing.T, task int64) error {
 	return b.run(t, "worker.sync_env", task, `,"data":{}`)
 }
 
-// record tells how a rollout of w1 ended, as the controller does before it writes the status.
-func (b *bundle) record(t *testing.T, version int, task int64, fault string) {
+// record records the outcome of a rollout of w1, as the controller does before it writes the status.
+func (b *bundle) record(t *testing.T, version int, task int64, failure string) {
 	t.Helper()
 	require.NoError(t, b.recorder.Record(t.Context(), rollout.Outcome{
-		WorkerID: "w1", OwnerID: "u1", Origin: workerapp.Origin{Version: int64(version), Task: task}, Running: fault == "", Reason: fault,
+		WorkerID: "w1", OwnerID: "u1", Origin: workerapp.Origin{Version: int64(version), Task: task}, Running: failure == "", Reason: failure,
 	}))
 }
 
-// rollOut deploys a new version of w1 and tells how its rollout ended.
-func (b *bundle) rollOut(t *testing.T, image string, task int64, fault string) (version int) {
+// rollOut deploys a new version of w1 and records the outcome of its rollout.
+func (b *bundle) rollOut(t *testing.T, image string, task int64, failure string) (version int) {
 	t.Helper()
 	version = b.version(t, image)
 	requireKind(t, job.Parked, b.deploy(t, task, version))
-	b.record(t, version, task, fault)
+	b.record(t, version, task, failure)
 	return version
 }
 
@@ -205,7 +205,7 @@ func (b *bundle) app(t *testing.T) string {
 	return strings.Join(found, ", ")
 }
 
-// rows returns what the rows say: of the worker, then of each version.
+// rows returns the status and the active version of the worker, then the status and the message of each version.
 func (b *bundle) rows(t *testing.T) []string {
 	t.Helper()
 	var status string

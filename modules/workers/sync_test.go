@@ -34,7 +34,7 @@ func (b *bundle) syncSecret(t *testing.T, task int64, data string) error {
 	return b.run(t, "worker.sync_secret", task, `,"data":`+data)
 }
 
-// deployed has w1 run its first version, by task 1.
+// deployed deploys the first version of w1 with task 1.
 func (b *bundle) deployed(t *testing.T) (version int) {
 	t.Helper()
 	version = b.rollOut(t, "app:1", 1, "")
@@ -42,12 +42,12 @@ func (b *bundle) deployed(t *testing.T) (version int) {
 	return version
 }
 
-func TestASyncWaitsForItsPodsAndEndsAsTheyDo(t *testing.T) {
+func TestSyncEndsWithOutcomeOfItsRollout(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.deployed(t)
 	b.exec(t, `UPDATE workers SET env_json = '{"A":"2"}'`)
-	for range 2 { // killed before it was parked
+	for range 2 { // killed before the task was parked
 		requireKind(t, job.Parked, b.syncEnv(t, 2))
 		require.Equal(t, fmt.Sprintf("loading %d", v), b.rows(t)[0])
 		require.Equal(t, fmt.Sprintf("app:1 version %d task 2", v), b.app(t))
@@ -58,30 +58,30 @@ func TestASyncWaitsForItsPodsAndEndsAsTheyDo(t *testing.T) {
 	require.Equal(t, map[string]string{"A": "2"}, content.Env)
 	b.record(t, v, 2, "")
 	require.Equal(t, []string{fmt.Sprintf("active %d", v), fmt.Sprintf("%d success", v)}, b.rows(t))
-	require.NoError(t, b.syncEnv(t, 2), "recorded in the rows, not yet in the status")
+	require.NoError(t, b.syncEnv(t, 2), "the outcome is in the rows, not yet in the status")
 
-	// With the next change the pods crash; the old ones serve on.
+	// With the next change the new pods crash; the old ones serve on.
 	requireKind(t, job.Parked, b.syncEnv(t, 3))
 	b.record(t, v, 3, "exit code 1")
 	require.Equal(t, []string{fmt.Sprintf("error %d", v), fmt.Sprintf("%d success", v)}, b.rows(t), "the version serves on")
-	require.Empty(t, b.queue.accepted, "there is nothing to go back to")
-	requireKind(t, job.Snooze, b.syncEnv(t, 3)) // recorded in the rows, and the reason not yet in the status
+	require.Empty(t, b.queue.accepted, "there is no earlier version to restore")
+	requireKind(t, job.Snooze, b.syncEnv(t, 3)) // the outcome is in the rows, its reason not yet in the status
 	b.writeStatus(t, v, 3, workerapp.Failed, "exit code 1")
 	reason := requireKind(t, job.Terminal, b.syncEnv(t, 3))
 	require.Equal(t, "the rollout failed: exit code 1", reason)
-	b.giveUp(t, "worker.sync_env", 3, `,"data":{}`, reason)
+	b.discard(t, "worker.sync_env", 3, `,"data":{}`, reason)
 	require.Equal(t, []string{fmt.Sprintf("error %d", v), fmt.Sprintf("%d success", v)}, b.rows(t))
 	b.exec(t, `UPDATE workers SET status = 'loading'`) // the next change was accepted
 	require.Equal(t, "the rollout failed: exit code 1", requireKind(t, job.Terminal, b.syncEnv(t, 3)))
 	requireKind(t, job.Parked, b.syncEnv(t, 4))
-	require.NotEmpty(t, requireKind(t, job.Parked, b.syncEnv(t, 3)), "a later one carries its change, and neither disturbs the other")
+	require.NotEmpty(t, requireKind(t, job.Parked, b.syncEnv(t, 3)), "the later task applies this change too")
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 4", v), b.app(t))
 	b.record(t, v, 4, "")
 	require.Equal(t, []string{fmt.Sprintf("active %d", v), fmt.Sprintf("%d success", v)}, b.rows(t))
 	require.NoError(t, b.syncEnv(t, 3))
 }
 
-func TestAChangeDuringADeployLeavesTheDeployToItsOutcome(t *testing.T) {
+func TestSyncDuringDeployKeepsDeployOutcome(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first := b.deployed(t)
@@ -91,17 +91,17 @@ func TestAChangeDuringADeployLeavesTheDeployToItsOutcome(t *testing.T) {
 	changed := fmt.Sprintf("app:2 version %d task 3", second)
 	require.Equal(t, changed, b.app(t))
 	requireKind(t, job.Parked, b.deploy(t, 2, second))
-	require.Equal(t, changed, b.app(t), "the deploy does not take the WorkerApp back")
+	require.Equal(t, changed, b.app(t), "the deploy does not revert the WorkerApp")
 	b.record(t, second, 3, "no")
 	require.Equal(t, fmt.Sprintf("active %d", first), b.rows(t)[0])
 	require.Contains(t, requireKind(t, job.Terminal, b.deploy(t, 2, second)), "no")
-	require.NoError(t, b.syncEnv(t, 3), "the version that is put back has the change")
-	// A change that comes before the WorkerApp is put back puts it back itself.
+	require.NoError(t, b.syncEnv(t, 3), "the restored version has the change")
+	// A change that runs before the restore restores the version itself.
 	requireKind(t, job.Parked, b.syncEnv(t, 4))
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 4", first), b.app(t))
 }
 
-func TestSecretsAreKeptFromBeforeTheFirstDeploy(t *testing.T) {
+func TestSecretsAreStoredBeforeFirstDeploy(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.version(t, "app:1")
@@ -112,20 +112,20 @@ func TestSecretsAreKeptFromBeforeTheFirstDeploy(t *testing.T) {
 		require.Equal(t, "unloaded", b.rows(t)[0])
 	}
 	require.NoError(t, b.syncSecret(t, 2, `{"B":"2"}`))
-	require.NoError(t, b.syncSecret(t, 1, `{"A":null}`), "it runs again after its values were erased")
+	require.NoError(t, b.syncSecret(t, 1, `{"A":null}`), "the task is retried after its values were erased")
 	require.Equal(t, map[string]string{"A": "1", "B": "2"}, b.secret(t))
 	b.queue.unfinished = []string{"worker.deploy_worker"}
 	b.exec(t, `UPDATE workers SET status = 'loading', secrets_json = '["B"]'`)
 	require.NoError(t, b.syncSecret(t, 3, `{"A":""}`))
 	require.Equal(t, map[string]string{"B": "2"}, b.secret(t))
-	require.Equal(t, "loading", b.rows(t)[0], "a deploy is about to write it")
+	require.Equal(t, "loading", b.rows(t)[0], "the unfinished deploy writes the status")
 	b.queue.unfinished = nil
 	require.NoError(t, b.run(t, "worker.delete_worker_cr", 4, ""))
 	require.Nil(t, b.secret(t))
-	require.NoError(t, b.run(t, "worker.delete_worker_cr", 4, ""), "what is not there is success")
+	require.NoError(t, b.run(t, "worker.delete_worker_cr", 4, ""), "deleting nothing succeeds")
 }
 
-func TestTheControllersKeysStayWhileUsersKeysChange(t *testing.T) {
+func TestSyncSecretKeepsReservedKeys(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.deployed(t)
@@ -141,7 +141,7 @@ func TestTheControllersKeysStayWhileUsersKeysChange(t *testing.T) {
 	require.NoError(t, b.syncSecret(t, 2, `{"A":null}`))
 }
 
-func TestWhatCannotBeAppliedIsToldByItsTaskAndChangesNothing(t *testing.T) {
+func TestInvalidSyncFailsWithoutChanges(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.deployed(t)
@@ -150,12 +150,12 @@ func TestWhatCannotBeAppliedIsToldByItsTaskAndChangesNothing(t *testing.T) {
 	reason := requireKind(t, job.Terminal, b.run(t, "worker.sync_secret", 2, data))
 	require.Nil(t, b.secret(t))
 	b.queue.unfinished = []string{"worker.sync_env"}
-	b.giveUp(t, "worker.sync_secret", 2, data, reason)
-	require.Equal(t, fmt.Sprintf("loading %d", v), b.rows(t)[0], "a later change writes it")
+	b.discard(t, "worker.sync_secret", 2, data, reason)
+	require.Equal(t, fmt.Sprintf("loading %d", v), b.rows(t)[0], "a later change writes the status")
 	b.queue.unfinished = nil
-	b.giveUp(t, "worker.sync_secret", 2, data, reason)
+	b.discard(t, "worker.sync_secret", 2, data, reason)
 	require.Equal(t, []string{fmt.Sprintf("error %d", v), fmt.Sprintf("%d success", v)}, b.rows(t), "the version serves on")
-	require.Equal(t, []int64{2, 2}, b.queue.erased, "values of a task that failed are not kept either")
+	require.Equal(t, []int64{2, 2}, b.queue.erased, "the values of a failed task are erased too")
 	require.NotContains(t, reason, "marker")
 	b.exec(t, `UPDATE workers SET env_json = '[]', secrets_json = '{}'`)
 	require.Contains(t, requireKind(t, job.Terminal, b.syncEnv(t, 3)), "env_json: is not a JSON object")
@@ -163,7 +163,7 @@ func TestWhatCannotBeAppliedIsToldByItsTaskAndChangesNothing(t *testing.T) {
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 1", v), b.app(t))
 }
 
-func TestABadPayloadIsRefusedNamingTheField(t *testing.T) {
+func TestInvalidPayloadIsRejectedWithItsField(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, jobType := range []string{"worker.sync_env", "worker.sync_secret"} {
@@ -180,7 +180,7 @@ func TestABadPayloadIsRefusedNamingTheField(t *testing.T) {
 	}
 }
 
-func TestOfASecretTheNamesAreKeptAndOfAnEnvironmentNothing(t *testing.T) {
+func TestErasedPayloadsHoldNoValues(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	prepare := func(jobType, data string) job.Prepared {
@@ -196,7 +196,7 @@ func TestOfASecretTheNamesAreKeptAndOfAnEnvironmentNothing(t *testing.T) {
 	require.NotContains(t, string(env.Info), "marker")
 	require.Less(t, len(env.Info), 200)
 	other := prepare("worker.sync_env", `{"A":"other"}`)
-	require.NotEqual(t, string(env.Info), string(other.Info), "two requests of one idempotency key are told apart")
+	require.NotEqual(t, string(env.Info), string(other.Info), "different requests with one idempotency key differ")
 	again, err := b.jobs["worker.sync_env"].Prepare(env.Info)
 	require.NoError(t, err)
 	require.Equal(t, string(env.Info), string(again.Info))

@@ -18,7 +18,7 @@ const logTail = 80
 
 // explain shows what a failed test left: rows, WorkerApps and the end of Inner's log. Of a failure that comes under load only, nothing
 // else is left.
-func (w *world) explain(t *testing.T) {
+func (w *fixture) explain(t *testing.T) {
 	t.Helper()
 	if !t.Failed() {
 		return

@@ -1,4 +1,4 @@
-// Package engine is what the jobs of combinator ask of the engines that hold users' data, the same of each kind.
+// Package engine declares the interfaces of the engines that hold users' data, and their errors.
 package engine
 
 import (
@@ -7,68 +7,71 @@ import (
 	"strings"
 )
 
-// Errors that say what an engine's failure means. Their causes are for the log.
+// Errors of engines. Their causes are for the log.
 var (
-	// ErrNotConfigured: this platform has no engine of the kind.
+	// ErrNotConfigured: this platform has no such engine.
 	ErrNotConfigured = errors.New("not configured")
-	// ErrUnavailable: the engine is away or does not let Inner in; what was asked may have been done.
+	// ErrUnavailable: the engine does not answer or refuses the login; the request may have been carried out.
 	ErrUnavailable = errors.New("unavailable")
-	// ErrBusy: someone holds what is to be changed, for a while.
+	// ErrBusy: another session holds the object for a while.
 	ErrBusy = errors.New("in use")
-	// ErrUnusable: what was given can never be used.
-	ErrUnusable = errors.New("unusable")
-	// ErrUnfinished: a part of it is done, and others have their turn before the next one.
-	ErrUnfinished = errors.New("done in part")
-	// ErrForeign: what is there under the name was made by another platform, and stays as it is.
-	ErrForeign = errors.New("another platform's")
-	// ErrElsewhere: an earlier release has made it, under another name than the configuration gives. Nobody can tell whether that
-	// was this platform's.
-	ErrElsewhere = errors.New("under another name")
-	// ErrLost: the user was prepared, and something of that is missing. Nothing was made; it is for a Tenant that is Stale.
-	ErrLost = errors.New("missing in the engine")
-	// ErrUncertain: what was asked may still be carried out.
+	// ErrInvalid: the engine can never accept the input.
+	ErrInvalid = errors.New("invalid")
+	// ErrUnfinished: a part of the request was carried out; the rest waits until other users had their turn.
+	ErrUnfinished = errors.New("partly done")
+	// ErrOtherPlatform: the object of this name was made by another platform and is not changed.
+	ErrOtherPlatform = errors.New("another platform's")
+	// ErrOtherName: an earlier release made the object under another name than the configuration gives. Whether it was this
+	// platform is unknown.
+	ErrOtherName = errors.New("under another name")
+	// ErrMissing: the user was prepared, and a part of that is missing. Nothing was created; the caller repeats the call
+	// with a Tenant that is Stale.
+	ErrMissing = errors.New("missing in the engine")
+	// ErrUncertain: the request may still be carried out.
 	ErrUncertain = errors.New("outcome unknown")
-	// ErrClosed: the engine does not tell this to anybody.
-	ErrClosed = errors.New("kept closed by the engine")
+	// ErrForbidden: the engine does not permit the query to Inner.
+	ErrForbidden = errors.New("not permitted by the engine")
 )
 
-// Kept is what could not be dropped because of something else that stays, with the names of some of that.
-type Kept struct {
-	What string
-	By   []string
+// DependencyError says that an object could not be dropped because other objects depend on it, and names some of them.
+type DependencyError struct {
+	Object     string
+	Dependents []string
 }
 
-// Error names it, for operators.
-func (k *Kept) Error() string { return k.What + " is kept by " + strings.Join(k.By, ", ") }
+// Error names the objects, for operators.
+func (e *DependencyError) Error() string {
+	return e.Object + " is needed by " + strings.Join(e.Dependents, ", ")
+}
 
-// Resource names what a user has in an engine.
+// Resource identifies a user's resource in an engine.
 type Resource struct{ UserUID, ResourceID string }
 
-// Found is a resource that is in an engine.
+// Found is a resource that exists in an engine.
 type Found struct {
 	Resource
-	// Unclaimed says that its mark names no platform, as those of an earlier release: whose it is only a row can tell.
+	// Unclaimed is true when its mark names no platform, as marks of an earlier release: only a row can tell which platform
+	// it belongs to.
 	Unclaimed bool
 }
 
-// Place is what a user has in the RDB engine beside schemas: the names of the role, and of the own database. Either is "" where
-// users have none.
-type Place struct{ Role, Database string }
+// TenantNames are the names of a user's role and own database in the RDB engine. Either is "" where users have none.
+type TenantNames struct{ Role, Database string }
 
-// Recorded returns p with the names that are recorded of a user instead, where p has any.
-func (p Place) Recorded(names Place) Place {
-	if p.Role != "" && names.Role != "" {
-		p.Role = names.Role
+// WithRecorded returns the names with those replaced that are recorded of the user.
+func (n TenantNames) WithRecorded(recorded TenantNames) TenantNames {
+	if n.Role != "" && recorded.Role != "" {
+		n.Role = recorded.Role
 	}
-	if p.Database != "" && names.Database != "" {
-		p.Database = names.Database
+	if n.Database != "" && recorded.Database != "" {
+		n.Database = recorded.Database
 	}
-	return p
+	return n
 }
 
-// Size is how large a resource is.
+// Size is the size of a resource.
 type Size struct {
-	// Name is the resource's in the engine.
+	// Name is the resource's name in the engine.
 	Name  string
 	Bytes int64
 }
@@ -78,89 +81,90 @@ type Tenant struct {
 	UserUID string
 	// Key is the user's secret key.
 	Key string
-	// Stale says that the user's role was not given this key and the present limits, as far as is known.
+	// Stale is true when the user's role may lack this key or the present limits.
 	Stale bool
-	// Place is where the user's things are. With Own, this platform's rows say that it has made them, so that what is there
-	// without a mark was begun by it.
-	Place Place
-	Own   bool
+	// Names are the names of the user's role and database. Owned is true when the rows of this platform say that it created
+	// them, so that objects without a mark are its own.
+	Names TenantNames
+	Owned bool
 }
 
-// What a user has in the RDB engine beside schemas.
+// Parts that a user has in the RDB engine besides schemas.
 const (
 	RolePart     = "role"
 	DatabasePart = "database"
-	// MarkPart is the mark of this platform, on all of a thing's other parts.
+	// MarkPart says that all other parts carry the mark of this platform.
 	MarkPart = "mark"
 )
 
-// RDB is the engine of SQL schemas. Every method may be called again at any time.
+// RDB is the engine of SQL schemas. Every method may be repeated at any time.
 type RDB interface {
-	// Configured tells whether there is an engine.
+	// Configured reports whether there is an engine.
 	Configured() bool
 	// Ready returns nil when the engine answers; the error's text may be shown.
 	Ready(ctx context.Context) error
-	// Prepare makes what a user needs before the first schema.
+	// Prepare creates the role and the database that a user needs before the first schema.
 	Prepare(ctx context.Context, tenant Tenant) error
-	// Create prepares the user and makes a schema of this name, of which the user's role can make use, and nobody else. A
-	// schema of the name that is there already is taken over, unless it is another platform's: ErrForeign.
+	// Create prepares the user and creates a schema of this name, which only the user's role may use. An existing schema of
+	// the name is adopted, or ErrOtherPlatform returned.
 	Create(ctx context.Context, tenant Tenant, r Resource, name string) error
-	// Find returns the name of the schema that carries the resource's mark, "" where there is none in the user's place, or
-	// ErrElsewhere.
-	Find(ctx context.Context, place Place, r Resource) (name string, err error)
-	// Delete drops the resource's schema of this name with its content, unless it is another platform's. With last it tells whether
-	// the user has nothing left.
-	Delete(ctx context.Context, tenant Tenant, r Resource, name string, last bool) (nothing bool, err error)
-	// Clear removes what is in no schema of a user who has none any more, and drops, if that is configured, what the user has no
-	// use for, where it holds nothing. It tells whether the user has nothing left.
-	Clear(ctx context.Context, tenant Tenant) (nothing bool, err error)
-	// Remove keeps the role of a user who is gone from logging in, and drops it and the own database, where they are this
-	// platform's. It tells whether the user has nothing left, or, as *Kept, what keeps something of it.
-	Remove(ctx context.Context, tenant Tenant) (nothing bool, err error)
-	// OpenDatabases are those of the server that everybody may connect to.
+	// Find returns the name of the schema that carries the resource's mark, "" when the user's database has none, or
+	// ErrOtherName.
+	Find(ctx context.Context, names TenantNames, r Resource) (name string, err error)
+	// Delete drops the resource's schema of this name with its content, unless it is another platform's. With last it tells
+	// whether the user has nothing left in the engine.
+	Delete(ctx context.Context, tenant Tenant, r Resource, name string, last bool) (empty bool, err error)
+	// Cleanup removes what is in no schema of a user who has no schema left and, if configured, drops the unused role and
+	// the empty own database. It reports whether the user has nothing left.
+	Cleanup(ctx context.Context, tenant Tenant) (empty bool, err error)
+	// Remove disables the login of a deleted user's role, and drops the role and the own database when they are this
+	// platform's. It reports whether the user has nothing left; a *DependencyError names what prevents the drop.
+	Remove(ctx context.Context, tenant Tenant) (empty bool, err error)
+	// OpenDatabases returns the databases of the server to which every role may connect.
 	OpenDatabases(ctx context.Context) ([]string, error)
-	// Strayed are those of these users whose role does not let them in with their key, by something else than Inner. Where the engine tells
-	// Inner nothing of passwords it is not sure. Of many that it has not looked at before it may leave some to later calls.
-	Strayed(ctx context.Context, tenants []Tenant) (strayed map[string]bool, isSure bool, err error)
-	// TenantParts are the parts that a user has beside schemas, by the configuration.
-	TenantParts() []string
-	// Place names them by the configuration.
-	Place(userUID string) Place
-	// Tenants asks which parts exist, of each of these users, and are this platform's. With MarkPart among them all of them
+	// ListDrifted returns those of these users whose role does not accept their key because of a change that Inner did not
+	// make. isSure is false when the engine does not let Inner read password verifiers. Verification is bounded: some users
+	// may be left to later calls.
+	ListDrifted(ctx context.Context, tenants []Tenant) (drifted map[string]bool, isSure bool, err error)
+	// DesiredParts returns the parts that the configuration gives a user besides schemas.
+	DesiredParts() []string
+	// TenantNames returns their names by the configuration.
+	TenantNames(userUID string) TenantNames
+	// ActualParts returns which parts of each of these users exist and are this platform's. MarkPart is among them when all
 	// carry its mark.
-	Tenants(ctx context.Context, tenants []Tenant) (parts map[string][]string, err error)
-	// List hands all schemas that this platform has made to page, and those of which that is not known, in pages, and returns
-	// nil only when those were all.
+	ActualParts(ctx context.Context, tenants []Tenant) (parts map[string][]string, err error)
+	// List calls page with all schemas of this platform, and with those whose platform is unknown. It returns nil only after
+	// a complete list.
 	List(ctx context.Context, page func([]Found) error) error
-	// Sizes measures all schemas, by their names. Databases that could not be measured, and schemas in which somebody holds a
-	// table, are left out, and counted. ErrClosed: the engine does not tell.
-	Sizes(ctx context.Context) (sizes []Size, missed int, err error)
-	// Name is the name of a resource by the configuration, what a new one is called.
+	// Sizes measures all schemas, by name. It leaves out, and counts, databases that could not be measured and schemas with
+	// a locked table. ErrForbidden: the engine does not permit the query.
+	Sizes(ctx context.Context) (sizes []Size, skipped int, err error)
+	// Name returns the name of a new resource by the configuration.
 	Name(r Resource) string
-	// Fingerprint changes with what a user's role is to be like.
+	// Fingerprint returns a hash of the desired key and settings of a user's role.
 	Fingerprint(key string) string
 }
 
-// KV is the engine of key-value namespaces. Every method may be called again at any time.
+// KV is the engine of key-value namespaces. Every method may be repeated at any time.
 type KV interface {
-	// Configured tells whether there is an engine.
+	// Configured reports whether there is an engine.
 	Configured() bool
 	// Ready returns nil when the engine answers; the error's text may be shown.
 	Ready(ctx context.Context) error
-	// Create records a namespace with this prefix. ErrBusy: an earlier one of the same name is not gone yet. ErrForeign: it is
-	// another platform's.
+	// Create records a namespace with this prefix. ErrBusy: an earlier namespace of the name is still being deleted.
+	// ErrOtherPlatform: it is another platform's.
 	Create(ctx context.Context, r Resource, prefix string) error
-	// Find returns the prefix of a resource's namespace, "" where none is recorded, or ErrElsewhere. It reads all records.
+	// Find returns the prefix of a resource's namespace, "" when none is recorded, or ErrOtherName. It reads all records.
 	Find(ctx context.Context, r Resource) (prefix string, err error)
-	// Delete marks a namespace as deleted and removes its keys, unless it is another platform's. Its prefix stays taken until
-	// a Sweep finds that late writers have left nothing.
+	// Delete marks a namespace as deleted and deletes its keys, unless it is another platform's. The prefix cannot be reused
+	// until Sweep finds that late writers have left no keys.
 	Delete(ctx context.Context, r Resource, prefix string) error
-	// List hands all namespaces that are recorded and not deleted to page, those of which it is not known which platform made
-	// them too, in pages, and returns nil only when those were all.
+	// List calls page with all recorded namespaces that are not deleted, including those whose platform is unknown. It
+	// returns nil only after a complete list.
 	List(ctx context.Context, page func([]Found) error) error
-	// Name is the prefix of a resource by the configuration, what a new one gets.
+	// Name returns the prefix of a new resource by the configuration.
 	Name(r Resource) string
-	// Sweep removes what was written into deleted namespaces, and forgets those in which nothing was found for long
-	// enough. It returns how many are left.
-	Sweep(ctx context.Context) (left int, err error)
+	// Sweep deletes keys that were written into deleted namespaces, and forgets namespaces that stayed empty long enough. It
+	// returns how many deleted namespaces remain.
+	Sweep(ctx context.Context) (remaining int, err error)
 }

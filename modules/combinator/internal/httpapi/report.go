@@ -10,11 +10,10 @@ import (
 
 	"app238.com/inner/app/identifier"
 	"app238.com/inner/app/server"
-	"app238.com/inner/modules/combinator/internal/reports"
 	"app238.com/inner/modules/combinator/internal/store"
 )
 
-// reportRequest is one report of the body of reportUsage.
+// reportRequest is one report in the body of reportUsage.
 type reportRequest struct {
 	UserID       string  `json:"user_id"`
 	ResourceID   string  `json:"resource_id"`
@@ -24,15 +23,16 @@ type reportRequest struct {
 	End          *string `json:"timespan_end"`
 }
 
-// Years that every database can keep, and no clock of a pod should be beyond.
+// Years that every database can store.
 const firstYear, lastYear = 1970, 9999
 
-// MaxDataChange bounds a report's change either way: what a number in JSON holds exactly for every client, 8 PiB.
+// MaxDataChange bounds the absolute value of a report's change, in bytes: 8 PiB, the largest integer that JSON numbers hold
+// exactly for every client.
 const MaxDataChange = 1<<53 - 1
 
-// check returns the report, or an error that names the field.
-func (q reportRequest) check() (reports.Report, error) {
-	r := reports.Report{UserUID: q.UserID, ResourceID: q.ResourceID, ResourceType: q.ResourceType}
+// validate returns the report, or an error that names the field.
+func (q reportRequest) validate() (store.Report, error) {
+	r := store.Report{UserUID: q.UserID, ResourceID: q.ResourceID, ResourceType: q.ResourceType}
 	if err := identifier.Check("user_id", q.UserID); err != nil {
 		return r, err
 	}
@@ -50,10 +50,10 @@ func (q reportRequest) check() (reports.Report, error) {
 	}
 	r.DataChange = *q.DataChange
 	var err error
-	if r.Start, err = moment("timespan_start", q.Start); err != nil {
+	if r.Start, err = parseTime("timespan_start", q.Start); err != nil {
 		return r, err
 	}
-	if r.End, err = moment("timespan_end", q.End); err != nil {
+	if r.End, err = parseTime("timespan_end", q.End); err != nil {
 		return r, err
 	}
 	if r.End.Before(r.Start) {
@@ -62,8 +62,8 @@ func (q reportRequest) check() (reports.Report, error) {
 	return r, nil
 }
 
-// moment reads a time as precisely as the database keeps it.
-func moment(field string, text *string) (time.Time, error) {
+// parseTime parses a time and truncates it to the precision of the database.
+func parseTime(field string, text *string) (time.Time, error) {
 	if text == nil {
 		return time.Time{}, fmt.Errorf("%s: required", field)
 	}
@@ -78,14 +78,14 @@ func moment(field string, text *string) (time.Time, error) {
 	return t, nil
 }
 
-// oneOrMany decodes an object or an array of objects.
-type oneOrMany struct {
+// reportList decodes one report or an array of reports.
+type reportList struct {
 	many bool
 	all  []reportRequest
 }
 
 // UnmarshalJSON decodes either form.
-func (o *oneOrMany) UnmarshalJSON(data []byte) error {
+func (o *reportList) UnmarshalJSON(data []byte) error {
 	if data = bytes.TrimSpace(data); len(data) > 0 && data[0] == '[' {
 		o.many = true
 		var elements []json.RawMessage
@@ -104,40 +104,40 @@ func (o *oneOrMany) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &o.all[0])
 }
 
-// where names a field of the body: within the report at an index, where there may be several.
-func (o oneOrMany) where(index int, text string) string {
+// fieldPath returns the path of a field in the body: with the index of its report in an array.
+func (o reportList) fieldPath(index int, text string) string {
 	if !o.many {
 		return text
 	}
 	return fmt.Sprintf("[%d].%s", index, text)
 }
 
-// check returns the reports, or an answer that names the field of the first one that is none.
-func (o oneOrMany) check() ([]reports.Report, error) {
-	checked := make([]reports.Report, len(o.all))
+// validate returns the reports, or a 400 that names the field of the first invalid one.
+func (o reportList) validate() ([]store.Report, error) {
+	checked := make([]store.Report, len(o.all))
 	for i, q := range o.all {
-		one, err := q.check()
+		valid, err := q.validate()
 		if err != nil {
-			return nil, server.BadRequest("%s", o.where(i, err.Error()))
+			return nil, server.BadRequest("%s", o.fieldPath(i, err.Error()))
 		}
-		checked[i] = one
+		checked[i] = valid
 	}
 	return checked, nil
 }
 
-// report serves POST /api/combinator/reportUsage: all reports are written, or none.
+// report serves POST /api/combinator/reportUsage: it stores all reports or none.
 func (a *API) report(w http.ResponseWriter, r *http.Request) error {
-	var body oneOrMany
+	var body reportList
 	if err := server.ReadJSON(r, &body); err != nil {
 		return err
 	}
-	checked, err := body.check()
+	checked, err := body.validate()
 	if err != nil {
 		return err
 	}
-	err = a.reports.Save(r.Context(), server.Peer(r), checked)
-	if wrong, ok := errors.AsType[*reports.Unknown](err); ok {
-		return server.BadRequest("%s", body.where(wrong.Index, "resource_id: no such resource of this user and type"))
+	err = a.store.SaveReports(r.Context(), server.Peer(r), checked)
+	if unknown, ok := errors.AsType[*store.UnknownResourceError](err); ok {
+		return server.BadRequest("%s", body.fieldPath(unknown.Index, "resource_id: no such resource of this user and type"))
 	}
 	if err != nil {
 		return err

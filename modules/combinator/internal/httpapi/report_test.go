@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/app/identifier"
 )
 
-// FuzzReports looks for a body that is accepted with something in it that the database must not get.
+// FuzzReports checks that an accepted body holds only values that the database accepts.
 func FuzzReports(f *testing.F) {
 	const one = `{"user_id":"u1","resource_id":"r1","resource_type":"kv","datachange":-3,` +
 		`"timespan_start":"2026-05-01T00:00:00+02:00","timespan_end":"2026-05-01T00:00:00Z"}`
@@ -21,11 +21,11 @@ func FuzzReports(f *testing.F) {
 		f.Add(body)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		var sent oneOrMany
+		var sent reportList
 		if json.Unmarshal([]byte(body), &sent) != nil {
 			return
 		}
-		all, err := sent.check()
+		all, err := sent.validate()
 		if err != nil {
 			require.Empty(t, all)
 			return
@@ -40,16 +40,16 @@ func FuzzReports(f *testing.F) {
 			for _, at := range []time.Time{r.Start, r.End} {
 				require.Equal(t, time.UTC, at.Location())
 				require.True(t, at.Year() >= firstYear && at.Year() <= lastYear)
-				require.Equal(t, at, at.Truncate(time.Microsecond), "as precise as the database keeps it")
+				require.Equal(t, at, at.Truncate(time.Microsecond), "the precision of the database")
 			}
 		}
 	})
 }
 
-func TestAReportThatIsNoneIsNamedByItsIndex(t *testing.T) {
+func TestInvalidReportIsNamedByIndex(t *testing.T) {
 	t.Parallel()
-	var sent oneOrMany
+	var sent reportList
 	require.NoError(t, json.Unmarshal([]byte(`[{"user_id":"u1","resource_id":"r1","resource_type":"table"}]`), &sent))
-	_, err := sent.check()
+	_, err := sent.validate()
 	require.ErrorContains(t, err, "[0].resource_type")
 }

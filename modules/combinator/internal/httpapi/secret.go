@@ -8,18 +8,16 @@ import (
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/identifier"
 	"app238.com/inner/app/server"
-	"app238.com/inner/modules/combinator/internal/reports"
 	"app238.com/inner/modules/combinator/internal/store"
 )
 
 // API serves the routes of combinator.
 type API struct {
-	rows    *store.Store
-	reports *reports.Store
+	store *store.Store
 }
 
 // New returns the API.
-func New(r *store.Store, s *reports.Store) *API { return &API{rows: r, reports: s} }
+func New(s *store.Store) *API { return &API{store: s} }
 
 // Routes returns the routes of combinator.
 func (a *API) Routes() []server.Route {
@@ -29,19 +27,19 @@ func (a *API) Routes() []server.Route {
 	}
 }
 
-// secretAnswer is the answer of retrieveSecretByID. It has the key under both names that Combinators read.
-type secretAnswer struct {
-	Secret    string           `json:"secret"`
-	SecretKey string           `json:"secret_key"`
-	Resources []resourceAnswer `json:"resources"`
+// secretResponse is the response of retrieveSecretByID. It has the key under both names that Combinators read.
+type secretResponse struct {
+	Secret    string             `json:"secret"`
+	SecretKey string             `json:"secret_key"`
+	Resources []resourceResponse `json:"resources"`
 }
 
-type resourceAnswer struct {
+type resourceResponse struct {
 	ResourceID   string `json:"resource_id"`
 	ResourceType string `json:"resource_type"`
 }
 
-// secret serves GET /api/combinator/retrieveSecretByID: a user's key and active resources, or the one that is asked for.
+// secret serves GET /api/combinator/retrieveSecretByID: a user's key and active resources, or one of them.
 func (a *API) secret(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	userUID, resourceID := query.Get("user_id"), query.Get("resource_id")
@@ -53,29 +51,30 @@ func (a *API) secret(w http.ResponseWriter, r *http.Request) error {
 			return server.BadRequest("%s", err.Error())
 		}
 	}
-	key, err := a.rows.SecretKey(r.Context(), userUID)
+	key, err := a.store.SecretKey(r.Context(), userUID)
 	if err != nil {
-		return fault(err)
+		return httpError(err)
 	}
-	active, err := a.rows.ActiveResources(r.Context(), userUID)
+	active, err := a.store.ActiveResources(r.Context(), userUID)
 	if err != nil {
-		return fault(err)
+		return httpError(err)
 	}
-	answer := secretAnswer{Secret: key, SecretKey: key, Resources: []resourceAnswer{}}
+	response := secretResponse{Secret: key, SecretKey: key, Resources: []resourceResponse{}}
 	for _, resource := range active {
 		if resourceID == "" || resource.ResourceID == resourceID {
-			answer.Resources = append(answer.Resources, resourceAnswer{ResourceID: resource.ResourceID, ResourceType: resource.ResourceType})
+			response.Resources = append(response.Resources,
+				resourceResponse{ResourceID: resource.ResourceID, ResourceType: resource.ResourceType})
 		}
 	}
-	if resourceID != "" && len(answer.Resources) == 0 {
+	if resourceID != "" && len(response.Resources) == 0 {
 		return server.NotFound("no such active resource of this user")
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	return server.WriteJSON(w, http.StatusOK, answer)
+	return server.WriteJSON(w, http.StatusOK, response)
 }
 
-// fault says what an error of the rows means for a client.
-func fault(err error) error {
+// httpError maps an error of the store to the error of a response.
+func httpError(err error) error {
 	switch {
 	case errors.Is(err, store.ErrNoUser), errors.Is(err, store.ErrNoResource):
 		return server.NotFound(err.Error())

@@ -11,10 +11,10 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// tenantsPage is how many users the engine is asked about at once.
-const tenantsPage = 500
+// tenantsPageSize is the number of users per query of the engine.
+const tenantsPageSize = 500
 
-// Tenants implements inventory.Inventory for what users have in the RDB engine beside schemas: roles and databases.
+// Tenants implements inventory.Inventory for users' roles and databases in the RDB engine.
 type Tenants struct {
 	rdb   engine.RDB
 	store *store.Store
@@ -24,21 +24,22 @@ type Tenants struct {
 // Kind implements inventory.Inventory.
 func (t *Tenants) Kind() string { return "tenant" }
 
-// World implements inventory.Inventory. What Inner has made is known by combinator_tenants, in which a user's row is written
-// before the first object is made and removed after the last one is gone. The engine says which of those objects exist, and
-// which of them are another platform's. What an earlier release made has no mark, and is this platform's where there is the user.
+// ListActual implements inventory.Inventory. The users are those of combinator_tenants: a user's row is inserted before the
+// first object is created and deleted after the last one is dropped. The engine tells which of the objects exist, and which
+// are another platform's. Objects of an earlier release have no mark and are this platform's when the user exists.
 func (t *Tenants) ListActual(ctx context.Context, page func([]inventory.Object) error) error {
 	for after := ""; ; {
-		known, err := t.store.Tenants(ctx, after, tenantsPage)
+		known, err := t.store.ListTenants(ctx, after, tenantsPageSize)
 		if err != nil || len(known) == 0 {
 			return err
 		}
 		tenants := make([]engine.Tenant, len(known))
 		for i, one := range known {
-			tenants[i] = engine.Tenant{UserUID: one.UserUID, Place: t.rdb.Place(one.UserUID).Recorded(one.Place), Own: one.Own || one.Known}
+			names := t.rdb.TenantNames(one.UserUID).WithRecorded(one.Names)
+			tenants[i] = engine.Tenant{UserUID: one.UserUID, Names: names, Owned: one.Owned || one.Exists}
 			after = one.UserUID
 		}
-		parts, err := t.rdb.Tenants(ctx, tenants)
+		parts, err := t.rdb.ActualParts(ctx, tenants)
 		if err != nil {
 			return err
 		}
@@ -46,7 +47,9 @@ func (t *Tenants) ListActual(ctx context.Context, page func([]inventory.Object) 
 		for _, one := range tenants {
 			uid := one.UserUID
 			if len(parts[uid]) > 0 {
-				objects = append(objects, inventory.Object{Name: t.name(uid), Owner: uid, ID: uid, Key: jobs.TenantKey(uid), Parts: parts[uid]})
+				objects = append(objects, inventory.Object{
+					Name: t.name(uid), Owner: uid, ID: uid, Key: jobs.TenantKey(uid), Parts: parts[uid],
+				})
 			}
 		}
 		if err := page(objects); err != nil {
@@ -55,18 +58,19 @@ func (t *Tenants) ListActual(ctx context.Context, page func([]inventory.Object) 
 	}
 }
 
-// name is that of a user's role, or else of the own database.
+// name returns the name of a user's role, or else of the own database.
 func (t *Tenants) name(userUID string) string {
-	place := t.rdb.Place(userUID)
-	if place.Role != "" {
-		return place.Role
+	name := t.rdb.TenantNames(userUID)
+	if name.Role != "" {
+		return name.Role
 	}
-	return place.Database
+	return name.Database
 }
 
-// Rows implements inventory.Inventory. Every user may have them, and one with an active SQL resource must.
+// ListDesired implements inventory.Inventory. Every user may have a role and a database; a user with an active SQL resource
+// must.
 func (t *Tenants) ListDesired(ctx context.Context, after int64, limit int) ([]inventory.Desired, error) {
-	found, err := t.store.Owners(ctx, after, limit)
+	found, err := t.store.ListOwners(ctx, after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -77,16 +81,16 @@ func (t *Tenants) ListDesired(ctx context.Context, after int64, limit int) ([]in
 			Since: o.CreatedAt.UTC(),
 		}
 		if o.Active {
-			desired[i].Needs = append(t.rdb.TenantParts(), engine.MarkPart)
+			desired[i].Needs = append(t.rdb.DesiredParts(), engine.MarkPart)
 		}
 	}
 	return desired, nil
 }
 
-// Repair implements inventory.Inventory. Each of the user's schemas is made again, which does nothing where it is there but
-// give the role its rights back.
+// Repair implements inventory.Inventory: it queues the creation of each of the user's schemas, which for an existing schema
+// only restores the rights of the role.
 func (t *Tenants) Repair(ctx context.Context, desired inventory.Desired, _ inventory.Drift) error {
-	return t.look(ctx, desired.Owner, func(ctx context.Context, tx *ent.Tx, _ bool, active []string) error {
+	return t.inTx(ctx, desired.Owner, func(ctx context.Context, tx *ent.Tx, _ bool, active []string) error {
 		for _, id := range active {
 			payload := jobs.CreateRDB{Ref: jobs.Ref{UserUID: desired.Owner, ResourceID: id}, Name: new(string)}
 			if _, err := t.queue.Enqueue(ctx, tx, jobs.CreateRDBType, payload); err != nil {
@@ -99,7 +103,7 @@ func (t *Tenants) Repair(ctx context.Context, desired inventory.Desired, _ inven
 
 // Delete implements inventory.Inventory.
 func (t *Tenants) Delete(ctx context.Context, object inventory.Object) error {
-	return t.look(ctx, object.Owner, func(ctx context.Context, tx *ent.Tx, isReferenced bool, _ []string) error {
+	return t.inTx(ctx, object.Owner, func(ctx context.Context, tx *ent.Tx, isReferenced bool, _ []string) error {
 		if isReferenced {
 			return inventory.ErrReferenced
 		}
@@ -108,8 +112,8 @@ func (t *Tenants) Delete(ctx context.Context, object inventory.Object) error {
 	})
 }
 
-func (t *Tenants) look(ctx context.Context, userUID string, work func(context.Context, *ent.Tx, bool, []string) error) error {
-	err := t.store.LookTenant(ctx, userUID, work)
+func (t *Tenants) inTx(ctx context.Context, userUID string, work func(context.Context, *ent.Tx, bool, []string) error) error {
+	err := t.store.InTxWithTenant(ctx, userUID, work)
 	if err == nil {
 		t.queue.Notify()
 	}

@@ -7,10 +7,10 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// DeleteKVType is the job type that removes a key-value namespace.
+// DeleteKVType is the job type that deletes a key-value namespace.
 const DeleteKVType = "combinator.delete_kv"
 
-// DeleteKV is the payload: remove the namespace of this resource with its keys.
+// DeleteKV is the payload: delete the namespace of this resource with its keys.
 type DeleteKV struct{ Ref }
 
 type deleteKV struct{ Params }
@@ -20,17 +20,17 @@ func NewDeleteKV(p Params) job.Definition {
 	return job.Define(job.Spec{Type: DeleteKVType, Aliases: aliases("DeleteKV")}, deleteKV{p})
 }
 
-// Execute removes the keys and has the pods told. What they write until then is swept away later.
+// Execute deletes the keys and queues the notice to the pods. Keys that pods write until then are swept later.
 func (j deleteKV) Execute(ctx context.Context, _ job.Task, p DeleteKV) error {
-	prefix, err := j.locate(ctx, j.kvNamer(), p.resource())
+	prefix, err := j.resolveName(ctx, j.kvNamer(), p.resource())
 	if err != nil {
 		return err
 	}
 	if err := j.KV.Delete(ctx, p.resource(), prefix); err != nil {
 		return engineError(kvEngine, err)
 	}
-	return j.gone(ctx, store.KV, p.resource())
+	return j.completeDeletion(ctx, store.KV, p.resource())
 }
 
-// GiveUp has no row to write to: deletions are asked for after the row is gone.
+// OnDiscarded does nothing: deletions are requested after their row was deleted.
 func (j deleteKV) OnDiscarded(context.Context, job.Task, DeleteKV, string) error { return nil }

@@ -21,50 +21,55 @@ func NewDeleteRDB(p Params) job.Definition {
 	return job.Define(job.Spec{Type: DeleteRDBType, Aliases: aliases("DeleteRDB"), Lane: job.SchemaLane}, deleteRDB{p})
 }
 
-// Execute drops the schema and has the pods told. The row is gone by now; what is recorded, or else the name, says which
-// schema it is, and its mark whose.
+// Execute drops the schema and queues the notice to the pods. The row is deleted already; the recorded name, or else the
+// template, identifies the schema, and its mark reports whether it is this platform's.
 func (j deleteRDB) Execute(ctx context.Context, task job.Task, p DeleteRDB) error {
 	others, err := j.Store.HasOthers(ctx, p.UserUID, p.ResourceID, store.RDB)
 	if err != nil {
-		return databaseError("looking for the user's resources", err)
+		return databaseError("reading the user's resources", err)
 	}
-	name, err := j.locate(ctx, j.rdbNamer(), p.resource())
+	name, err := j.resolveName(ctx, j.rdbNamer(), p.resource())
 	if err != nil {
 		return err
 	}
-	var nothing bool
+	var empty bool
 	var failure error
-	err = j.Store.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t store.Leased) (string, error) {
-		nothing, failure = j.RDB.Delete(ctx, j.tenant(p.UserUID, t), p.resource(), name, !others)
-		return store.Remaining(t.Prepared, nothing), failure
+	err = j.Store.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t store.LeasedTenant) (string, error) {
+		empty, failure = j.RDB.Delete(ctx, j.tenant(p.UserUID, t), p.resource(), name, !others)
+		return store.PreparedAfterRemoval(t.Prepared, empty), failure
 	})
-	if err := tenantError(failure, err); err != nil {
+	switch {
+	case failure != nil:
+		return engineError(rdbEngine, failure)
+	case err != nil:
+		return leaseError(err)
+	}
+	if err := j.completeDeletion(ctx, store.RDB, p.resource()); err != nil || others || empty {
 		return err
 	}
-	if err := j.gone(ctx, store.RDB, p.resource()); err != nil || others || nothing {
-		return err
-	}
-	// By a task of its own: whatever holds that up, the pods are told now, and once.
-	if _, err := j.Queue.Accept(ctx, RemoveTenantType, RemoveTenant{UserRef: UserRef{UserUID: p.UserUID}, Unused: true}); err != nil {
-		return databaseError("removing what the user has no use for", err)
+	// A task of its own does this: the pods are notified now, and once, whatever delays the rest.
+	cleanup := RemoveTenant{UserRef: UserRef{UserUID: p.UserUID}, Unused: true}
+	if _, err := j.Queue.Accept(ctx, RemoveTenantType, cleanup); err != nil {
+		return databaseError("queueing the removal of the unused role and database", err)
 	}
 	return nil
 }
 
-// GiveUp has no row to write to: deletions are asked for after the row is gone.
+// OnDiscarded does nothing: deletions are requested after their row was deleted.
 func (j deleteRDB) OnDiscarded(context.Context, job.Task, DeleteRDB, string) error { return nil }
 
-// gone forgets where a resource was, marks a row that should not be there any more, and has the pods told.
-func (p Params) gone(ctx context.Context, kind string, r engine.Resource) error {
-	if err := p.Store.ForgetPlace(ctx, kind, r); err != nil {
-		return databaseError("forgetting where the resource was", err)
+// completeDeletion deletes the recorded name of a resource, marks a row that still exists, and queues the notice to the
+// pods.
+func (p Params) completeDeletion(ctx context.Context, kind string, r engine.Resource) error {
+	if err := p.Store.DeleteName(ctx, kind, r); err != nil {
+		return databaseError("deleting the resource's name", err)
 	}
-	if err := p.Store.Mark(ctx, r.UserUID, r.ResourceID, kind, store.Error, "the resource was deleted"); err != nil {
-		return databaseError("marking the resource", err)
+	if err := p.Store.SetStatus(ctx, r.UserUID, r.ResourceID, kind, store.Error, "the resource was deleted"); err != nil {
+		return databaseError("updating the resource", err)
 	}
 	notice := NotifyPods{Ref: Ref{UserUID: r.UserUID, ResourceID: r.ResourceID}, ResourceType: kind}
 	if _, err := p.Queue.Accept(ctx, NotifyPodsType, notice); err != nil {
-		return databaseError("telling the Combinator pods", err)
+		return databaseError("queueing the notice to the Combinator pods", err)
 	}
 	return nil
 }

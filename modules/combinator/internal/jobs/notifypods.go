@@ -15,28 +15,28 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// NotifyPodsType is the job type that tells the Combinator pods that a resource is gone. Deletions queue it.
+// NotifyPodsType is the job type that notifies the Combinator pods of a deleted resource. Deletions queue it.
 const NotifyPodsType = "combinator.notify_pods"
 
 const (
-	// tellAtOnce bounds how many pods are told at the same time.
-	tellAtOnce = 16
-	// tellAgain is the least wait before the pods are told again, when one of them did not answer.
-	tellAgain = 3 * time.Second
+	// maxConcurrentNotices bounds the pods that are notified at the same time.
+	maxConcurrentNotices = 16
+	// noticeRetryInterval is the first delay before the pods that did not acknowledge are notified again.
+	noticeRetryInterval = 3 * time.Second
 )
 
-// NotifyPods is the payload: tell the pods that this resource is gone.
+// NotifyPods is the payload: notify the pods that this resource was deleted.
 type NotifyPods struct {
 	Ref
 	ResourceType string `json:"resource_type"`
 }
 
-// UnmarshalJSON decodes both parts: the embedded one's own method would leave the type out.
+// UnmarshalJSON decodes the Ref and the type: the embedded Ref's own method would ignore the type.
 func (n *NotifyPods) UnmarshalJSON(data []byte) error {
 	var sent struct {
 		ResourceType string `json:"resource_type"`
 	}
-	err := unmarshalBoth(data, &n.Ref, &sent)
+	err := unmarshalWithRef(data, &n.Ref, &sent)
 	n.ResourceType = sent.ResourceType
 	return err
 }
@@ -49,7 +49,7 @@ func (n NotifyPods) Validate() error {
 	return n.Ref.Validate()
 }
 
-// OrderingKey is the notice, so that a pod which does not answer holds up no job on the resource.
+// OrderingKey is the notice, so that a pod that does not answer does not block other tasks about the resource.
 func (n NotifyPods) OrderingKey() string { return "notice/" + n.Ref.OrderingKey() }
 
 type notifyPods struct{ Params }
@@ -59,13 +59,12 @@ func NewNotifyPods(p Params) job.Definition {
 	return job.Define(job.Spec{Type: NotifyPodsType, Lane: job.NotifyLane}, notifyPods{p})
 }
 
-// Execute tells every pod that runs, and ends when each has answered or is gone. A pod that was told already understands it
-// once more.
+// Execute notifies every running pod, and ends when each has acknowledged or stopped. A notice may arrive twice.
 func (j notifyPods) Execute(ctx context.Context, _ job.Task, p NotifyPods) error {
 	row, err := j.Store.Resource(ctx, p.UserUID, p.ResourceID, p.ResourceType)
 	switch {
 	case err == nil && row.Status == store.Active:
-		return job.NewTerminal("the resource is there")
+		return job.NewTerminal("the resource exists")
 	case err != nil && !errors.Is(err, store.ErrNoResource):
 		return databaseError("reading the resource", err)
 	}
@@ -73,35 +72,36 @@ func (j notifyPods) Execute(ctx context.Context, _ job.Task, p NotifyPods) error
 	if err != nil {
 		return job.NewUnavailable("cluster", err)
 	}
-	silent := j.tell(ctx, pods, p)
-	if len(silent) == 0 {
+	failed := j.notifyAll(ctx, pods, p)
+	if len(failed) == 0 {
 		return nil
 	}
-	again := job.NewSnooze(tellAgain, fmt.Sprintf("waiting for %d of %d Combinator pods to answer", len(silent), len(pods)))
-	again.Growing, again.Cause = true, errors.New(strings.Join(silent, "; "))
-	return again
+	text := fmt.Sprintf("waiting for %d of %d Combinator pods to answer", len(failed), len(pods))
+	snooze := job.NewSnooze(noticeRetryInterval, text)
+	snooze.Growing, snooze.Cause = true, errors.New(strings.Join(failed, "; "))
+	return snooze
 }
 
-// tell tells the pods and returns what went wrong with those that did not answer.
-func (j notifyPods) tell(ctx context.Context, pods []kube.Pod, p NotifyPods) []string {
+// notifyAll notifies the pods and returns the errors of those that did not acknowledge.
+func (j notifyPods) notifyAll(ctx context.Context, pods []kube.Pod, p NotifyPods) []string {
 	failures := make([]error, len(pods))
 	var group errgroup.Group
-	group.SetLimit(tellAtOnce)
+	group.SetLimit(maxConcurrentNotices)
 	for i, pod := range pods {
 		group.Go(func() error {
-			failures[i] = guard.Call(func() error { return j.Pods.Tell(ctx, pod, p.ResourceType, p.resource()) })
+			failures[i] = guard.Call(func() error { return j.Pods.Notify(ctx, pod, p.ResourceType, p.resource()) })
 			return nil
 		})
 	}
-	_ = group.Wait() // they tell by failures
-	var silent []string
+	_ = group.Wait() // the errors are in failures
+	var failed []string
 	for i, err := range failures {
 		if err != nil {
-			silent = append(silent, pods[i].Name+": "+err.Error())
+			failed = append(failed, pods[i].Name+": "+err.Error())
 		}
 	}
-	return silent
+	return failed
 }
 
-// GiveUp has no row to write to.
+// OnDiscarded does nothing: there is no row.
 func (j notifyPods) OnDiscarded(context.Context, job.Task, NotifyPods, string) error { return nil }

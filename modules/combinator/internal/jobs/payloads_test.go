@@ -24,7 +24,7 @@ func definitions() map[string]job.Definition {
 	return all
 }
 
-func TestPayloadsAreCheckedWhenAccepted(t *testing.T) {
+func TestPayloadsAreValidatedOnAccept(t *testing.T) {
 	t.Parallel()
 	all := definitions()
 	for payload, want := range map[string]string{
@@ -54,8 +54,7 @@ func TestPayloadsAreCheckedWhenAccepted(t *testing.T) {
 	require.JSONEq(t, `{"user_uid":"u1","resource_id":"r1","name":"a"}`, string(again.Info))
 }
 
-// FuzzPayloads looks for payloads that are accepted and not what they are stored as, or name something else than
-// identifiers.
+// FuzzPayloads checks that an accepted payload is stored unchanged and holds only identifiers.
 func FuzzPayloads(f *testing.F) {
 	f.Add(`{"user_uid":"u1","resource_id":"r1","name":"n","resource_type":"kv"}`)
 	f.Add(`{"UserUID":"u1","ResourceID":"r'1","name":null}`)

@@ -3,14 +3,13 @@ package jobs
 import (
 	"context"
 
-	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/tasks/job"
 )
 
 // RegisterUserType is the job type that prepares a new user.
 const RegisterUserType = "auth.register_user"
 
-// RegisterUser is the payload: make what this user needs before the first resource.
+// RegisterUser is the payload: prepare this user for the first resource.
 type RegisterUser struct{ UserRef }
 
 type registerUser struct{ Params }
@@ -20,13 +19,13 @@ func NewRegisterUser(p Params) job.Definition {
 	return job.Define(job.Spec{Type: RegisterUserType, Aliases: aliases("RegisterUser"), Lane: job.SchemaLane}, registerUser{p})
 }
 
-// Execute prepares the user in the RDB engine. Without one there is nothing to prepare.
+// Execute prepares the user in the RDB engine, if one is configured.
 func (j registerUser) Execute(ctx context.Context, t job.Task, p RegisterUser) error {
 	if !j.RDB.Configured() {
 		return nil
 	}
-	return j.withTenant(ctx, t, p.UserUID, false, func(ctx context.Context, tenant engine.Tenant) error { return j.RDB.Prepare(ctx, tenant) })
+	return j.withTenant(ctx, t, p.UserUID, false, j.RDB.Prepare)
 }
 
-// GiveUp has no row to write to: the first resource of the user tries again.
+// OnDiscarded does nothing: the user's first resource prepares the user again.
 func (j registerUser) OnDiscarded(context.Context, job.Task, RegisterUser, string) error { return nil }

@@ -9,14 +9,14 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// RemoveTenantType is the job type that drops the role and the own database of a user who is gone, which the audit queues, or what one
-// who is there has no use for without an SQL schema, which the deletion of the last one queues.
+// RemoveTenantType is the job type that drops the role and the own database of a deleted user, queued by the audit, or those
+// that an existing user no longer needs, queued by the deletion of the last SQL schema.
 const RemoveTenantType = "combinator.remove_tenant"
 
 // RemoveTenant is the payload: drop what this user still has in the RDB engine.
 type RemoveTenant struct {
 	UserRef
-	// Unused says that the user is there.
+	// Unused is true when the user exists and has no SQL schema left.
 	Unused bool `json:"unused,omitempty"`
 }
 
@@ -27,41 +27,44 @@ func NewRemoveTenant(p Params) job.Definition {
 	return job.Define(job.Spec{Type: RemoveTenantType, Lane: job.SchemaLane}, removeTenant{p})
 }
 
-// Execute drops what holds nothing. It looks for the user once more, under the lease that every change of the user's things
-// takes: whoever has come back by now keeps them.
+// Execute drops the role and the database when they are empty. It checks for the user again, under the lease that every
+// change of the user takes: a user who was created again keeps them.
 func (j removeTenant) Execute(ctx context.Context, task job.Task, p RemoveTenant) error {
-	var refused, failure error
-	err := j.Store.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t store.Leased) (string, error) {
-		refused, failure = nil, nil
-		desired, remove := j.Store.IsReferenced, j.RDB.Remove
+	var stillReferenced, failure error
+	err := j.Store.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t store.LeasedTenant) (string, error) {
+		stillReferenced, failure = nil, nil
+		isDesired, remove := j.Store.IsTenantReferenced, j.RDB.Remove
 		if p.Unused {
-			desired, remove = j.hasSchemas, j.RDB.Clear
+			isDesired, remove = j.hasSchemas, j.RDB.Cleanup
 		}
-		switch isDesired, err := desired(ctx, p.UserUID); {
+		switch keep, err := isDesired(ctx, p.UserUID); {
 		case err != nil:
 			return "", err
-		case isDesired && p.Unused: // it is of use again
-			return store.Remaining(t.Prepared, false), nil
-		case isDesired:
-			refused = job.NewTerminal("the user, or a SQL schema of the user, is there")
-			return store.Remaining(t.Prepared, false), nil
+		case keep && p.Unused: // the user has a schema again
+			return store.PreparedAfterRemoval(t.Prepared, false), nil
+		case keep:
+			stillReferenced = job.NewTerminal("the user, or a SQL schema of the user, exists")
+			return store.PreparedAfterRemoval(t.Prepared, false), nil
 		}
-		var nothing bool
-		nothing, failure = remove(ctx, j.tenant(p.UserUID, t))
-		if failure != nil && !p.Unused && errors.As(failure, new(*engine.Kept)) {
-			return store.Unknown, nil // the role cannot log in any more: whoever comes back is given that again
+		var empty bool
+		empty, failure = remove(ctx, j.tenant(p.UserUID, t))
+		if failure != nil && !p.Unused && errors.As(failure, new(*engine.DependencyError)) {
+			return store.PreparedUnknown, nil // the role's login is disabled: a user who is created again must be prepared again
 		}
-		return store.Remaining(t.Prepared, nothing), failure
+		return store.PreparedAfterRemoval(t.Prepared, empty), failure
 	})
-	if err := tenantError(failure, err); err != nil {
-		return err
+	switch {
+	case failure != nil:
+		return engineError(rdbEngine, failure)
+	case err != nil:
+		return leaseError(err)
 	}
-	return refused
+	return stillReferenced
 }
 
 func (j removeTenant) hasSchemas(ctx context.Context, userUID string) (bool, error) {
 	return j.Store.HasOthers(ctx, userUID, "", store.RDB)
 }
 
-// GiveUp has no row to write to: the user is gone, and the next audit sees what is left, or the role stays for the user's next schema.
+// OnDiscarded does nothing: the next audit finds the remains of a deleted user; an existing user keeps the role.
 func (j removeTenant) OnDiscarded(context.Context, job.Task, RemoveTenant, string) error { return nil }

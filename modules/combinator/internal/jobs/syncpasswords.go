@@ -10,20 +10,20 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// SyncPasswords is the payload: let users in whose roles have another key or other limits than they are to have, or cannot log in.
+// SyncPasswords is the payload: prepare the users again whose roles lack their present key or limits, or cannot log in.
 type SyncPasswords struct{}
 
-// Validate accepts it.
+// Validate returns nil.
 func (SyncPasswords) Validate() error { return nil }
 
-// OrderingKey is the type: never two at once.
+// OrderingKey is the type, so that executions do not overlap.
 func (SyncPasswords) OrderingKey() string { return SyncPasswordsType }
 
 type syncPasswords struct {
 	Params
 	mu sync.Mutex
-	// renewed is the last user whose role was given its key without knowing whether it has it.
-	renewed string
+	// lastRenewed is the last user whose role got its key without a check of the present one.
+	lastRenewed string
 }
 
 // NewSyncPasswords defines the job.
@@ -32,64 +32,64 @@ func NewSyncPasswords(p Params) job.Definition {
 }
 
 const (
-	// tenantPage is how many users are looked at with one statement.
-	tenantPage = 500
-	// renewedAtOnce bounds how many roles one execution gives their keys without knowing whether they have them.
-	renewedAtOnce = 100
+	// tenantsPageSize is the number of users per query.
+	tenantsPageSize = 500
+	// maxRenewals bounds the roles that get their keys in one execution without a check of the present one.
+	maxRenewals = 100
 )
 
-// Execute looks at every user of the engine. One role that cannot be changed does not keep the others from it.
+// Execute checks every user of the engine. One role that cannot be changed does not stop the others.
 func (j *syncPasswords) Execute(ctx context.Context, task job.Task, _ SyncPasswords) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var failure error
-	left := renewedAtOnce
+	remaining := maxRenewals
 	for after := ""; ; {
-		tenants, err := j.Store.Tenants(ctx, after, tenantPage)
+		tenants, err := j.Store.ListTenants(ctx, after, tenantsPageSize)
 		if err != nil {
 			return databaseError("reading the users", err)
 		}
-		strayed, isSure, err := j.RDB.Strayed(ctx, j.withKeys(tenants))
+		drifted, isSure, err := j.RDB.ListDrifted(ctx, j.tenantsWithKeys(tenants))
 		if err != nil {
-			return unlessAway(rdbEngine, err)
+			return periodicError(rdbEngine, err)
 		}
 		for _, t := range tenants {
 			after = t.UserUID
-			desired, renew := j.RDB.Fingerprint(t.Key), strayed[t.UserUID]
-			if !isSure && left > 0 && t.UserUID > j.renewed && t.Key != "" {
-				left, j.renewed, renew = left-1, t.UserUID, true
+			desired, renew := j.RDB.Fingerprint(t.Key), drifted[t.UserUID]
+			if !isSure && remaining > 0 && t.UserUID > j.lastRenewed && t.Key != "" {
+				remaining, j.lastRenewed, renew = remaining-1, t.UserUID, true
 			}
-			if t.Key == "" || t.Prepared == refused+desired || t.Prepared == desired && !renew {
+			if t.Key == "" || t.Prepared == otherPlatformPrefix+desired || t.Prepared == desired && !renew {
 				continue
 			}
-			err := j.withTenant(ctx, task, t.UserUID, renew, func(ctx context.Context, tenant engine.Tenant) error { return j.RDB.Prepare(ctx, tenant) })
+			err := j.withTenant(ctx, task, t.UserUID, renew, j.RDB.Prepare)
 			if errors.Is(err, engine.ErrUnavailable) {
-				return unlessAway(rdbEngine, err)
+				return periodicError(rdbEngine, err)
 			}
-			if err != nil && !errors.Is(err, engine.ErrForeign) {
+			if err != nil && !errors.Is(err, engine.ErrOtherPlatform) {
 				failure = err
 			}
 		}
-		if len(tenants) < tenantPage {
-			if left > 0 { // the next execution begins again
-				j.renewed = ""
+		if len(tenants) < tenantsPageSize {
+			if remaining > 0 { // the next execution starts with the first user
+				j.lastRenewed = ""
 			}
 			return failure
 		}
 	}
 }
 
-// withKeys are those of the users that are to be let in.
-func (j *syncPasswords) withKeys(tenants []store.Tenant) (all []engine.Tenant) {
+// tenantsWithKeys returns the users that have a key.
+func (j *syncPasswords) tenantsWithKeys(tenants []store.Tenant) (all []engine.Tenant) {
 	for _, t := range tenants {
 		if t.Key != "" {
-			all = append(all, engine.Tenant{UserUID: t.UserUID, Key: t.Key, Place: j.RDB.Place(t.UserUID).Recorded(t.Place)})
+			all = append(all, engine.Tenant{UserUID: t.UserUID, Key: t.Key, Names: j.RDB.TenantNames(t.UserUID).WithRecorded(t.Names)})
 		}
 	}
 	return all
 }
 
-// GiveUp has no row to write to: the next execution comes by itself.
+// OnDiscarded does nothing: the next periodic execution follows.
 func (j *syncPasswords) OnDiscarded(context.Context, job.Task, SyncPasswords, string) error {
 	return nil
 }

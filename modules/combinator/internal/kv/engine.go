@@ -1,7 +1,7 @@
-// Package kv keeps users' key-value namespaces in TiKV, by its transactional API.
+// Package kv implements the engine of users' key-value namespaces in TiKV, with its transactional API.
 //
-// A namespace is a prefix that all its keys begin with. Beside them stands a record of each namespace, under keys of
-// Inner's own, which says whose it is and whether it is being removed; see registry.go.
+// A namespace is a prefix of all its keys. A record of each namespace, under keys of Inner's own, names its platform and its
+// state; see records.go.
 package kv
 
 import (
@@ -21,111 +21,111 @@ import (
 )
 
 const (
-	// reopenAfter is the wait before a store that could not be opened is tried again.
-	reopenAfter = 2 * time.Second
-	// openPatience is how long an operation waits for a store that is being opened.
-	openPatience = 3 * time.Second
+	// reopenInterval is the time between two tries to open the store.
+	reopenInterval = 2 * time.Second
+	// openTimeout bounds how long an operation waits until the store is open.
+	openTimeout = 3 * time.Second
 )
 
-// Engine implements engine.KV. It connects when it is asked something first.
+// Engine implements engine.KV. It connects on first use.
 type Engine struct {
 	config config.KV
 	prefix config.Prefix
-	// platform stands in the records.
+	// platform is the mark of this platform in the records.
 	platform string
-	open     func(ctx context.Context, c config.KV) (store, error)
+	open     func(ctx context.Context, c config.KV) (kvClient, error)
 	log      *zap.Logger
 
-	begin  sync.Once
-	life   context.Context
-	end    context.CancelFunc
-	opened chan struct{} // closed once store is set
-	store  store
-	done   chan struct{} // closed when the goroutine that opens has ended
-	stop   sync.Once
+	startOnce sync.Once
+	ctx       context.Context
+	cancel    context.CancelFunc
+	opened    chan struct{} // closed once client is set
+	client    kvClient
+	done      chan struct{} // closed when the connecting goroutine has ended
+	stopOnce  sync.Once
 }
 
 // New returns the engine.
 func New(c *config.Config, log *zap.Logger) (*Engine, error) { return newWith(c, log, open) }
 
-func newWith(c *config.Config, log *zap.Logger, open func(ctx context.Context, c config.KV) (store, error)) (*Engine, error) {
+func newWith(c *config.Config, log *zap.Logger, open func(ctx context.Context, c config.KV) (kvClient, error)) (*Engine, error) {
 	prefix, err := c.Combinator.KV.PrefixTemplate()
 	if err != nil {
 		return nil, fmt.Errorf("combinator.kv.prefix: %w", err)
 	}
 	e := &Engine{config: c.Combinator.KV, prefix: prefix, platform: c.PlatformMark(), open: open, log: log.Named("job"),
 		opened: make(chan struct{}), done: make(chan struct{})}
-	e.life, e.end = context.WithCancel(context.Background())
+	e.ctx, e.cancel = context.WithCancel(context.Background())
 	return e, nil
 }
 
 // Configured implements engine.KV.
 func (e *Engine) Configured() bool { return len(e.config.PD) > 0 || e.config.Embedded != "" }
 
-// Start begins to connect.
+// Start starts to connect.
 func (e *Engine) Start(context.Context) error {
 	if e.Configured() {
-		e.begin.Do(func() { go e.connect() })
+		e.startOnce.Do(func() { go e.connect() })
 	}
 	return nil
 }
 
-// connect opens the store, however long that takes. It ends when the store is open, or with the engine.
+// connect opens the store, and tries again until it succeeds or the engine stops.
 func (e *Engine) connect() {
 	defer close(e.done)
-	// The client's libraries have one logger for the whole process.
-	quiet := e.log.Named("tikv").WithOptions(zap.IncreaseLevel(zap.ErrorLevel))
-	pingcaplog.ReplaceGlobals(quiet, &pingcaplog.ZapProperties{Core: quiet.Core(), Level: zap.NewAtomicLevelAt(zap.ErrorLevel)})
+	// The client's libraries have one logger per process.
+	logger := e.log.Named("tikv").WithOptions(zap.IncreaseLevel(zap.ErrorLevel))
+	pingcaplog.ReplaceGlobals(logger, &pingcaplog.ZapProperties{Core: logger.Core(), Level: zap.NewAtomicLevelAt(zap.ErrorLevel)})
 	for {
-		var opened store
+		var opened kvClient
 		err := guard.Call(func() (err error) {
-			opened, err = e.open(e.life, e.config)
+			opened, err = e.open(e.ctx, e.config)
 			return err
 		})
 		if err == nil {
-			e.store = opened
+			e.client = opened
 			close(e.opened)
 			e.log.Info("kv engine connected")
 			return
 		}
-		e.log.Warn("kv engine not reachable", logging.Error(err))
+		e.log.Warn("kv engine connection failed", logging.Error(err))
 		select {
-		case <-e.life.Done():
+		case <-e.ctx.Done():
 			return
-		case <-time.After(reopenAfter):
+		case <-time.After(reopenInterval):
 		}
 	}
 }
 
-// Stop ends the connection.
+// Stop closes the connection.
 func (e *Engine) Stop(context.Context) (err error) {
-	e.stop.Do(func() {
-		e.end()
-		e.begin.Do(func() { close(e.done) }) // never begun, and never will be
+	e.stopOnce.Do(func() {
+		e.cancel()
+		e.startOnce.Do(func() { close(e.done) }) // not started, and cannot start any more
 		<-e.done
 		select {
 		case <-e.opened:
-			err = e.store.close()
+			err = e.client.close()
 		default:
 		}
 	})
 	return err
 }
 
-// use returns the store, once it is open.
-func (e *Engine) use(ctx context.Context) (store, error) {
+// connected returns the client once the store is open.
+func (e *Engine) connected(ctx context.Context) (kvClient, error) {
 	if !e.Configured() {
 		return nil, engine.ErrNotConfigured
 	}
 	if err := e.Start(ctx); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, openPatience)
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	select {
 	case <-e.opened:
-		return e.store, nil
-	case <-e.life.Done():
+		return e.client, nil
+	case <-e.ctx.Done():
 		return nil, fmt.Errorf("%w: stopped", engine.ErrUnavailable)
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: not connected", engine.ErrUnavailable)
@@ -137,14 +137,14 @@ func (e *Engine) Ready(ctx context.Context) error {
 	if !e.Configured() {
 		return nil
 	}
-	if _, err := e.scan(ctx, []byte(records), []byte(records+"\x00"), 1); err != nil {
+	if _, err := e.scan(ctx, []byte(recordPrefix), []byte(recordPrefix+"\x00"), 1); err != nil {
 		return errors.New("does not answer")
 	}
 	return nil
 }
 
 func (e *Engine) update(ctx context.Context, work func(ctx context.Context, tx transaction) error) error {
-	s, err := e.use(ctx)
+	s, err := e.connected(ctx)
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (e *Engine) update(ctx context.Context, work func(ctx context.Context, tx t
 }
 
 func (e *Engine) scan(ctx context.Context, from, to []byte, limit int) ([]pair, error) {
-	s, err := e.use(ctx)
+	s, err := e.connected(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ func (e *Engine) scan(ctx context.Context, from, to []byte, limit int) ([]pair, 
 }
 
 func (e *Engine) clear(ctx context.Context, from, to []byte) error {
-	s, err := e.use(ctx)
+	s, err := e.connected(ctx)
 	if err != nil {
 		return err
 	}

@@ -19,43 +19,43 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(tikv.Run(m)) }
 
-// faulty is a store whose process dies at a chosen step, before it or after it; from then on every step fails.
+// faulty is a client whose process dies before or after a chosen step; from then on every step fails.
 type faulty struct {
-	store
-	count, at int // 0: never
-	after     bool
+	kvClient
+	steps, failAt int // 0: never
+	after         bool
 }
 
 var errKilled = errors.New("killed by the test")
 
 func (f *faulty) step(do func() error) error {
-	f.count++
+	f.steps++
 	switch {
-	case f.at == 0 || f.count < f.at:
+	case f.failAt == 0 || f.steps < f.failAt:
 		return do()
-	case f.count == f.at && f.after:
+	case f.steps == f.failAt && f.after:
 		return errors.Join(errKilled, do())
 	}
 	return errKilled
 }
 
 func (f *faulty) update(ctx context.Context, work func(context.Context, transaction) error) error {
-	return f.step(func() error { return f.store.update(ctx, work) })
+	return f.step(func() error { return f.kvClient.update(ctx, work) })
 }
 
 func (f *faulty) scan(ctx context.Context, from, to []byte, limit int) (found []pair, err error) {
 	err = f.step(func() error {
-		found, err = f.store.scan(ctx, from, to, limit)
+		found, err = f.kvClient.scan(ctx, from, to, limit)
 		return err
 	})
 	return found, err
 }
 
 func (f *faulty) clear(ctx context.Context, from, to []byte) error {
-	return f.step(func() error { return f.store.clear(ctx, from, to) })
+	return f.step(func() error { return f.kvClient.clear(ctx, from, to) })
 }
 
-// setup returns an engine on a cluster of the tests, or on the given one, whose store the test may have fail.
+// setup returns an engine on the tests' cluster, or on the given one, whose client the test can make fail.
 func setup(t *testing.T, endpoint string) (*Engine, *faulty) {
 	t.Helper()
 	if endpoint == "" {
@@ -71,9 +71,9 @@ func setup(t *testing.T, endpoint string) (*Engine, *faulty) {
 	c.Combinator.KV.SweepAfter = time.Millisecond
 	c.Combinator.KV.RequestTimeout = 5 * time.Second
 	f := &faulty{}
-	e, err := newWith(c, zap.NewNop(), func(ctx context.Context, c config.KV) (store, error) {
+	e, err := newWith(c, zap.NewNop(), func(ctx context.Context, c config.KV) (kvClient, error) {
 		opened, err := open(ctx, c)
-		f.store = opened
+		f.kvClient = opened
 		return f, err
 	})
 	require.NoError(t, err)
@@ -87,36 +87,36 @@ func create(t *testing.T, e *Engine, r engine.Resource) error {
 	return e.Create(t.Context(), r, e.Name(r))
 }
 
-// keep writes a key as a Combinator pod does.
-func (f *faulty) keep(t *testing.T, key string) {
+// put writes a key as a Combinator pod does.
+func (f *faulty) put(t *testing.T, key string) {
 	t.Helper()
-	require.NoError(t, f.store.update(t.Context(), func(_ context.Context, tx transaction) error { return tx.set([]byte(key), []byte("v")) }))
+	require.NoError(t, f.kvClient.update(t.Context(), func(_ context.Context, tx transaction) error { return tx.set([]byte(key), []byte("v")) }))
 }
 
-func (f *faulty) under(t *testing.T, prefix string) int {
+func (f *faulty) count(t *testing.T, prefix string) int {
 	t.Helper()
-	from, to := span(prefix)
-	found, err := f.store.scan(t.Context(), from, to, 100)
+	from, to := keyRange(prefix)
+	found, err := f.kvClient.scan(t.Context(), from, to, 100)
 	require.NoError(t, err)
 	return len(found)
 }
 
-// TestWhatIsKilledAtAnyStepEndsRightWhenItRunsAgain lets a namespace live with a fault at each step of its life in turn.
-func TestWhatIsKilledAtAnyStepEndsRightWhenItRunsAgain(t *testing.T) {
+// TestNamespaceSurvivesKillAtEveryStep runs the life cycle of a namespace with a fault at each of its steps in turn.
+func TestNamespaceSurvivesKillAtEveryStep(t *testing.T) {
 	t.Parallel()
 	e, f := setup(t, "")
 	r, neighbour := engine.Resource{UserUID: "u1", ResourceID: "a"}, engine.Resource{UserUID: "u1", ResourceID: "ab"}
 	require.NoError(t, create(t, e, neighbour))
-	f.keep(t, e.prefix.Name("u1", "ab")+"key")
+	f.put(t, e.prefix.Name("u1", "ab")+"key")
 	for _, after := range []bool{false, true} {
 		for n, hit := 1, true; hit; n++ {
 			hit = false
-			// Every call twice: what the fault broke is run again as a task would be, and what it did not break is repeated.
+			// Every call runs twice: a failed one is retried as a task would be, a successful one is repeated.
 			live := func(call func() error) {
-				f.count, f.at, f.after = 0, n, after
+				f.steps, f.failAt, f.after = 0, n, after
 				err := call()
-				hit = hit || f.count >= n
-				f.at = 0
+				hit = hit || f.steps >= n
+				f.failAt = 0
 				if err != nil {
 					require.ErrorIs(t, err, errKilled)
 				}
@@ -126,10 +126,10 @@ func TestWhatIsKilledAtAnyStepEndsRightWhenItRunsAgain(t *testing.T) {
 			there, err := e.Find(t.Context(), r)
 			require.NoError(t, err)
 			require.Equal(t, e.Name(r), there)
-			f.keep(t, e.prefix.Name("u1", "a")+"key")
+			f.put(t, e.prefix.Name("u1", "a")+"key")
 			live(func() error { return e.Delete(t.Context(), r, e.Name(r)) })
-			require.Zero(t, f.under(t, e.prefix.Name("u1", "a")))
-			f.keep(t, e.prefix.Name("u1", "a")+"late")
+			require.Zero(t, f.count(t, e.prefix.Name("u1", "a")))
+			f.put(t, e.prefix.Name("u1", "a")+"late")
 			live(func() error {
 				_, err := e.Sweep(t.Context())
 				return err
@@ -137,16 +137,16 @@ func TestWhatIsKilledAtAnyStepEndsRightWhenItRunsAgain(t *testing.T) {
 			require.Eventually(t, func() bool {
 				_, err := e.Sweep(t.Context())
 				require.NoError(t, err)
-				return f.under(t, records+e.prefix.Name("u1", "a")) == 0
+				return f.count(t, recordPrefix+e.prefix.Name("u1", "a")) == 0
 			}, time.Minute, 5*time.Millisecond)
-			require.Zero(t, f.under(t, e.prefix.Name("u1", "a")))
-			require.Equal(t, 1, f.under(t, e.prefix.Name("u1", "ab")), "the neighbour is untouched")
+			require.Zero(t, f.count(t, e.prefix.Name("u1", "a")))
+			require.Equal(t, 1, f.count(t, e.prefix.Name("u1", "ab")), "the neighbour is unchanged")
 		}
 	}
 }
 
-// TestAClusterThatGoesAndComesBack is asked while it is away, which costs no more than the time limit.
-func TestAClusterThatGoesAndComesBack(t *testing.T) {
+// TestClusterOutageIsSurvived calls the engine during an outage, which takes no longer than the timeout.
+func TestClusterOutageIsSurvived(t *testing.T) {
 	t.Parallel()
 	cluster, err := tikv.Start(t.Context(), tikv.Options{})
 	require.NoError(t, err)

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzRecord reads what stands in the engine, to which others have access. What is taken is written again as the same.
+// FuzzRecord decodes records, to which other programs of the engine have access. A decoded record is encoded as the same.
 func FuzzRecord(f *testing.F) {
 	for _, seed := range []string{
 		`{"user_uid":"u","resource_id":"r","prefix":"p","state":"active","created_at":"2026-01-01T00:00:00Z"}`,

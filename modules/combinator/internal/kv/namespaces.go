@@ -13,8 +13,8 @@ import (
 // Name implements engine.KV.
 func (e *Engine) Name(r engine.Resource) string { return e.prefix.Name(r.UserUID, r.ResourceID) }
 
-// isForeign tells whether another platform has made a namespace.
-func (e *Engine) isForeign(r record) bool { return r.Platform != "" && r.Platform != e.platform }
+// isOtherPlatforms reports whether another platform made a namespace.
+func (e *Engine) isOtherPlatforms(r record) bool { return r.Platform != "" && r.Platform != e.platform }
 
 // Create implements engine.KV.
 func (e *Engine) Create(ctx context.Context, r engine.Resource, prefix string) error {
@@ -26,12 +26,12 @@ func (e *Engine) Create(ctx context.Context, r engine.Resource, prefix string) e
 		case found == nil:
 			return write(tx, record{UserUID: r.UserUID, ResourceID: r.ResourceID, Prefix: prefix, Platform: e.platform, State: active,
 				CreatedAt: tx.now().UTC()})
-		case e.isForeign(*found):
-			return fmt.Errorf("%w: prefix %s", engine.ErrForeign, prefix)
+		case e.isOtherPlatforms(*found):
+			return fmt.Errorf("%w: prefix %s", engine.ErrOtherPlatform, prefix)
 		case found.resource() != r:
-			return fmt.Errorf("%w: the prefix is another resource's", engine.ErrUnusable)
+			return fmt.Errorf("%w: the prefix belongs to another resource", engine.ErrInvalid)
 		case found.State == deleted:
-			return fmt.Errorf("%w: an earlier namespace of this name is being removed", engine.ErrBusy)
+			return fmt.Errorf("%w: an earlier namespace of this name is being deleted", engine.ErrBusy)
 		case found.Platform == "":
 			found.Platform = e.platform
 			return write(tx, *found)
@@ -40,21 +40,21 @@ func (e *Engine) Create(ctx context.Context, r engine.Resource, prefix string) e
 	})
 }
 
-// Delete implements engine.KV. The record comes first: whatever happens after it, the prefix is swept until nothing is
-// left.
+// Delete implements engine.KV. The record is written first: whatever fails after it, the prefix is swept until no key
+// remains.
 func (e *Engine) Delete(ctx context.Context, r engine.Resource, prefix string) error {
-	from, to := span(prefix)
-	err := e.bury(ctx, r, prefix, false)
+	from, to := keyRange(prefix)
+	err := e.markDeleted(ctx, r, prefix, false)
 	if errors.Is(err, errNoRecord) {
-		// It was swept already, or made by another program. Where there is nothing, nothing is written either.
-		left, failure := e.scan(ctx, from, to, 1)
-		if failure != nil || len(left) == 0 {
+		// It was swept already, or made by another program. For an empty prefix no record is written.
+		remaining, failure := e.scan(ctx, from, to, 1)
+		if failure != nil || len(remaining) == 0 {
 			return failure
 		}
-		err = e.bury(ctx, r, prefix, true)
+		err = e.markDeleted(ctx, r, prefix, true)
 	}
-	if errors.Is(err, engine.ErrForeign) {
-		e.log.Warn("a namespace of this name is another platform's and stays", zap.String("prefix", prefix))
+	if errors.Is(err, engine.ErrOtherPlatform) {
+		e.log.Warn("namespace of another platform kept", zap.String("prefix", prefix))
 		return nil
 	}
 	if err != nil {
@@ -65,22 +65,22 @@ func (e *Engine) Delete(ctx context.Context, r engine.Resource, prefix string) e
 
 var errNoRecord = errors.New("no record of the namespace")
 
-// bury marks a namespace as deleted. Where there is no record it makes one, or returns errNoRecord.
-func (e *Engine) bury(ctx context.Context, r engine.Resource, prefix string, anew bool) error {
+// markDeleted marks a namespace as deleted. When there is no record, it creates one or returns errNoRecord.
+func (e *Engine) markDeleted(ctx context.Context, r engine.Resource, prefix string, createMissing bool) error {
 	return e.update(ctx, func(ctx context.Context, tx transaction) error {
 		found, err := read(ctx, tx, prefix)
 		now := tx.now().UTC()
 		switch {
 		case err != nil:
 			return err
-		case found == nil && !anew:
+		case found == nil && !createMissing:
 			return errNoRecord
 		case found == nil:
 			found = &record{UserUID: r.UserUID, ResourceID: r.ResourceID, Prefix: prefix, CreatedAt: now}
-		case e.isForeign(*found):
-			return engine.ErrForeign
+		case e.isOtherPlatforms(*found):
+			return engine.ErrOtherPlatform
 		case found.resource() != r:
-			return fmt.Errorf("%w: the prefix is another resource's", engine.ErrUnusable)
+			return fmt.Errorf("%w: the prefix belongs to another resource", engine.ErrInvalid)
 		case found.State == deleted:
 			return nil
 		}
@@ -91,29 +91,29 @@ func (e *Engine) bury(ctx context.Context, r engine.Resource, prefix string, ane
 
 // Find implements engine.KV.
 func (e *Engine) Find(ctx context.Context, r engine.Resource) (prefix string, err error) {
-	elsewhere := false
-	err = e.all(ctx, func(found []record) error {
+	otherName := false
+	err = e.forEachRecord(ctx, func(found []record) error {
 		for _, one := range found {
 			switch {
-			case one.State != active || one.resource() != r || e.isForeign(one):
+			case one.State != active || one.resource() != r || e.isOtherPlatforms(one):
 			case one.Platform == e.platform, prefix == "" && one.Prefix == e.Name(r):
 				prefix = one.Prefix
 			default:
-				elsewhere = true
+				otherName = true
 			}
 		}
 		return nil
 	})
-	if err == nil && prefix == "" && elsewhere {
-		return "", fmt.Errorf("%w: a namespace", engine.ErrElsewhere)
+	if err == nil && prefix == "" && otherName {
+		return "", fmt.Errorf("%w: a namespace", engine.ErrOtherName)
 	}
 	return prefix, err
 }
 
-// List implements engine.KV. What an earlier release recorded under another prefix than this configuration gives is another
-// platform's: the registry is the store's.
+// List implements engine.KV. A namespace of an earlier release under another prefix than this configuration gives is another
+// platform's, as all platforms of the store share the records.
 func (e *Engine) List(ctx context.Context, page func([]engine.Found) error) error {
-	return e.all(ctx, func(found []record) error {
+	return e.forEachRecord(ctx, func(found []record) error {
 		var alive []engine.Found
 		for _, r := range found {
 			if r.State == active && (r.Platform == e.platform || r.Platform == "" && r.Prefix == e.Name(r.resource())) {
@@ -124,20 +124,20 @@ func (e *Engine) List(ctx context.Context, page func([]engine.Found) error) erro
 	})
 }
 
-// Sweep implements engine.KV. One namespace that cannot be swept does not keep the others from it.
-func (e *Engine) Sweep(ctx context.Context) (left int, err error) {
+// Sweep implements engine.KV. A namespace that cannot be swept does not stop the others.
+func (e *Engine) Sweep(ctx context.Context) (remaining int, err error) {
 	var failure error
-	err = e.all(ctx, func(found []record) error {
+	err = e.forEachRecord(ctx, func(found []record) error {
 		for _, r := range found {
-			if r.State != deleted || e.isForeign(r) {
+			if r.State != deleted || e.isOtherPlatforms(r) {
 				continue
 			}
-			gone, err := e.sweep(ctx, r)
+			done, err := e.sweepNamespace(ctx, r)
 			if err != nil {
 				failure = err
 			}
-			if !gone {
-				left++
+			if !done {
+				remaining++
 			}
 		}
 		return ctx.Err()
@@ -145,13 +145,13 @@ func (e *Engine) Sweep(ctx context.Context) (left int, err error) {
 	if err == nil {
 		err = failure
 	}
-	return left, err
+	return remaining, err
 }
 
-// sweep looks once more under a deleted namespace's prefix. What is found there is removed, and the time begins again;
-// when nothing was found for long enough, the record goes, and with it the last trace.
-func (e *Engine) sweep(ctx context.Context, r record) (gone bool, err error) {
-	from, to := span(r.Prefix)
+// sweepNamespace deletes the keys under a deleted namespace's prefix. When it finds some, the waiting time starts again;
+// when none were found for long enough, it deletes the record.
+func (e *Engine) sweepNamespace(ctx context.Context, r record) (done bool, err error) {
+	from, to := keyRange(r.Prefix)
 	late, err := e.scan(ctx, from, to, 1)
 	if err != nil {
 		return false, err
@@ -160,14 +160,14 @@ func (e *Engine) sweep(ctx context.Context, r record) (gone bool, err error) {
 		if err := e.clear(ctx, from, to); err != nil {
 			return false, err
 		}
-		return false, e.onDeleted(ctx, r, func(tx transaction, found record) error {
+		return false, e.updateDeleted(ctx, r, func(tx transaction, found record) error {
 			now := tx.now().UTC()
 			found.CleanSince = &now
 			return write(tx, found)
 		})
 	}
 	due := make(chan bool, 1)
-	err = e.onDeleted(ctx, r, func(tx transaction, found record) error {
+	err = e.updateDeleted(ctx, r, func(tx transaction, found record) error {
 		select {
 		case due <- found.CleanSince == nil || tx.now().Sub(*found.CleanSince) >= e.config.SweepAfter:
 		default:
@@ -183,18 +183,18 @@ func (e *Engine) sweep(ctx context.Context, r record) (gone bool, err error) {
 			return false, nil
 		}
 	default:
-		return true, nil // another process was faster
+		return true, nil // another process deleted the record
 	}
-	// No key is seen, but a transaction may have locked some and not committed: those go too, so that it never can.
+	// A transaction may have locked keys and not committed: clearing the range makes its commit fail.
 	if err := e.clear(ctx, from, to); err != nil {
 		return false, err
 	}
-	err = e.onDeleted(ctx, r, func(tx transaction, found record) error { return tx.remove(recordKey(found.Prefix)) })
+	err = e.updateDeleted(ctx, r, func(tx transaction, found record) error { return tx.remove(recordKey(found.Prefix)) })
 	return err == nil, err
 }
 
-// onDeleted runs work on the record of a namespace that is still deleted.
-func (e *Engine) onDeleted(ctx context.Context, r record, work func(tx transaction, found record) error) error {
+// updateDeleted runs work on the record of a namespace that is still deleted.
+func (e *Engine) updateDeleted(ctx context.Context, r record, work func(tx transaction, found record) error) error {
 	return e.update(ctx, func(ctx context.Context, tx transaction) error {
 		found, err := read(ctx, tx, r.Prefix)
 		if err != nil || found == nil || found.State != deleted {

@@ -22,23 +22,23 @@ const (
 	keepaliveTimeout = 3 * time.Second
 )
 
-// open connects to the configured store. The connection lasts until ctx ends or the store is closed.
-func open(ctx context.Context, c config.KV) (store, error) {
+// open connects to the configured store. The connection lasts until ctx ends or the client is closed.
+func open(ctx context.Context, c config.KV) (kvClient, error) {
 	if c.Embedded != "" {
 		return openEmbedded(c.Embedded)
 	}
 	return openCluster(ctx, c)
 }
 
-// openCluster puts the client together from its parts: its own constructor takes TLS from a global variable, and no
+// openCluster assembles the client from its parts: its own constructor reads TLS from a global variable and takes no
 // context.
-func openCluster(ctx context.Context, c config.KV) (store, error) {
+func openCluster(ctx context.Context, c config.KV) (kvClient, error) {
 	driver, err := pd.NewClientWithContext(ctx, c.PD,
 		pd.SecurityOption{CAPath: c.TLS.CA, CertPath: c.TLS.Certificate, KeyPath: c.TLS.Key},
 		pd.WithCustomTimeoutOption(c.RequestTimeout),
 		pd.WithGRPCDialOptions(grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout})))
 	if err != nil {
-		return nil, fmt.Errorf("reach the placement driver: %w", err)
+		return nil, fmt.Errorf("connect to the placement driver: %w", err)
 	}
 	security := tikvconfig.NewSecurity(c.TLS.CA, c.TLS.Certificate, c.TLS.Key, nil)
 	tls, err := security.ToTLSConfig()
@@ -46,12 +46,12 @@ func openCluster(ctx context.Context, c config.KV) (store, error) {
 		driver.Close()
 		return nil, fmt.Errorf("combinator.kv.tls: %w", err)
 	}
-	// The check that lets a store which was lost come back connects by what the process has in common, and by nothing else.
+	// The client's health check of lost stores reads TLS from the global configuration only.
 	tikvconfig.UpdateGlobal(func(global *tikvconfig.Config) { global.Security = security })
 	safePoints, err := tikv.NewEtcdSafePointKV(c.PD, tls)
 	if err != nil {
 		driver.Close()
-		return nil, fmt.Errorf("reach the placement driver's store: %w", err)
+		return nil, fmt.Errorf("connect to the placement driver's store: %w", err)
 	}
 	codec := tikv.NewCodecPDClient(tikv.ModeTxn, driver)
 	client := tikv.NewRPCClient(tikv.WithSecurity(security), tikv.WithCodec(codec.GetCodec()))
@@ -60,11 +60,11 @@ func openCluster(ctx context.Context, c config.KV) (store, error) {
 		driver.Close()
 		return nil, errors.Join(fmt.Errorf("open the client: %w", err), safePoints.Close(), client.Close())
 	}
-	return newStore(opened), nil
+	return newClient(opened), nil
 }
 
-// openEmbedded opens a store inside this process, with its data in a folder that it makes.
-func openEmbedded(dir string) (store, error) {
+// openEmbedded opens a store inside this process, with its data in a directory that it creates.
+func openEmbedded(dir string) (kvClient, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("combinator.kv.embedded: %w", err)
 	}
@@ -77,5 +77,5 @@ func openEmbedded(dir string) (store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("combinator.kv.embedded: %w", err), client.Close())
 	}
-	return newStore(opened), nil
+	return newClient(opened), nil
 }

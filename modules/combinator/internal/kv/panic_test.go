@@ -15,21 +15,21 @@ import (
 	"app238.com/inner/app/guard"
 )
 
-func TestAPanicIsTheErrorOfItsOperation(t *testing.T) {
+func TestPanicBecomesErrorOfOperation(t *testing.T) {
 	t.Parallel()
-	_, err := bounded(t.Context(), newStore(nil), func(context.Context, *tikvkv.Variables) (int, error) { panic("amiss") })
+	_, err := runBounded(t.Context(), newClient(nil), func(context.Context, *tikvkv.Variables) (int, error) { panic("failed") })
 	_, panicked := errors.AsType[*guard.PanicError](err)
 	require.True(t, panicked, "%v", err)
 }
 
-func TestAStoreWhoseOpeningPanicsIsOpenedAgain(t *testing.T) {
+func TestPanicDuringOpenIsRetried(t *testing.T) {
 	t.Parallel()
 	c := &config.Config{}
 	c.Combinator.KV.PD, c.Combinator.KV.Prefix = []string{"127.0.0.1:1"}, "user_{user_uid}_{resource_id}/"
 	var tries atomic.Int32
-	e, err := newWith(c, zap.NewNop(), func(context.Context, config.KV) (store, error) {
+	e, err := newWith(c, zap.NewNop(), func(context.Context, config.KV) (kvClient, error) {
 		if tries.Add(1) == 1 {
-			panic("amiss")
+			panic("failed")
 		}
 		return nil, errors.New("away")
 	})

@@ -1,4 +1,4 @@
-// Package metrics shows what combinator knows of the users' data.
+// Package metrics exports the sizes of users' SQL schemas.
 package metrics
 
 import (
@@ -11,11 +11,11 @@ import (
 	"app238.com/inner/modules/combinator/internal/store"
 )
 
-// timeout bounds the look into the database that a scrape makes.
+// timeout bounds the database query of a scrape.
 const timeout = 2 * time.Second
 
-// Sizes is a collector of the sizes of SQL schemas as they were measured last, by whichever process: every one shows the
-// same.
+// Sizes is a collector of the last measured sizes of SQL schemas. They are read from the database, so that every process
+// exports the same values.
 type Sizes struct {
 	store *store.Store
 	bytes *prometheus.Desc
@@ -31,11 +31,11 @@ func NewSizes(r *prometheus.Registry, store *store.Store) (*Sizes, error) {
 // Describe implements prometheus.Collector.
 func (s *Sizes) Describe(to chan<- *prometheus.Desc) { to <- s.bytes }
 
-// Collect implements prometheus.Collector. Without an answer of the database there are no values.
+// Collect implements prometheus.Collector. When the database does not answer, it exports no values.
 func (s *Sizes) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	err := s.store.Sizes(ctx, func(userUID, resourceID string, bytes int64) {
+	err := s.store.ForEachSize(ctx, func(userUID, resourceID string, bytes int64) {
 		to <- prometheus.MustNewConstMetric(s.bytes, prometheus.GaugeValue, float64(bytes), userUID, resourceID)
 	})
 	if err != nil {

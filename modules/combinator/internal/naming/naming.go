@@ -1,5 +1,5 @@
-// Package naming compares the templates of names in the engines with the names that are recorded of what is there: with other
-// templates Inner, and the Combinator beside it, would look for users' data where there is none.
+// Package naming compares the name templates of the engines with the recorded names of existing resources: with other
+// templates, Inner and the Combinator would not find users' data.
 package naming
 
 import (
@@ -18,16 +18,16 @@ import (
 	"app238.com/inner/modules/combinator/internal/store"
 )
 
-// patience is how long the start waits for the database.
+// timeout bounds the wait for the database at the start.
 const timeout = 5 * time.Second
 
-// pageSize is how many records are read at once.
+// pageSize is the number of rows per query.
 const pageSize = 1000
 
-// Check finds out once whether the templates contradict what is recorded.
+// Check tells, once, whether the templates contradict the recorded names.
 type Check struct {
-	// named says that the platform has a name of its own, rather than that of the domain.
-	named bool
+	// hasName is true when the platform's name is configured, rather than derived from the domain.
+	hasName bool
 
 	store *store.Store
 	rdb   engine.RDB
@@ -36,17 +36,17 @@ type Check struct {
 
 	mu   sync.Mutex
 	done bool
-	// refusal is what was found.
-	refusal error
+	// err is the result.
+	err error
 }
 
 // New returns the check.
 func New(c *config.Config, r *store.Store, rdb engine.RDB, kv engine.KV, log *zap.Logger) *Check {
-	return &Check{named: c.Platform != "", store: r, rdb: rdb, kv: kv, log: log.Named("job")}
+	return &Check{hasName: c.Platform != "", store: r, rdb: rdb, kv: kv, log: log.Named("job")}
 }
 
-// Start refuses the start where the templates contradict what is recorded. A database that does not answer keeps nothing
-// from starting: then Ready asks again.
+// Start fails when the templates contradict the recorded names. A database that does not answer does not prevent the start:
+// then Ready repeats the check.
 func (c *Check) Start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -55,12 +55,12 @@ func (c *Check) Start(ctx context.Context) error {
 		return err
 	}
 	if err != nil {
-		c.log.Info("names in the engines not compared yet", logging.Error(err))
+		c.log.Info("comparison of recorded names failed", logging.Error(err))
 	}
 	return nil
 }
 
-// Ready returns what Start would have refused, or that this is not known yet.
+// Ready returns the error of the check, or that the check is not done yet.
 func (c *Check) Ready(ctx context.Context) error {
 	err := c.run(ctx)
 	if err == nil || errors.As(err, new(config.Error)) {
@@ -73,92 +73,95 @@ func (c *Check) run(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.done {
-		return c.refusal
+		return c.err
 	}
-	var faults []error
+	var mismatches []error
 	for _, compare := range []func(context.Context) (error, error){c.platform, c.schemas, c.prefixes, c.tenants} {
-		fault, err := compare(ctx)
+		mismatch, err := compare(ctx)
 		if err != nil {
 			return err
 		}
-		if fault != nil {
-			faults = append(faults, fault)
+		if mismatch != nil {
+			mismatches = append(mismatches, mismatch)
 		}
 	}
-	if c.done = true; len(faults) > 0 {
-		c.refusal = config.Wrong(errors.Join(faults...))
+	if c.done = true; len(mismatches) > 0 {
+		c.err = config.Wrong(errors.Join(mismatches...))
 	}
-	return c.refusal
+	return c.err
 }
 
-// platform refuses a name that only the domain gives where all that is recorded is another platform's: the domain was changed, and
-// nothing that is there would be this platform's any more, or the database is a copy, and somebody has to say so.
-func (c *Check) platform(ctx context.Context) (fault, err error) {
-	if c.named || !c.rdb.Configured() && !c.kv.Configured() {
+// platform fails when the platform's name is derived from the domain and all records are another platform's: either the
+// domain was changed, and no existing object would be this platform's any more, or the database is a copy. The operator has
+// to decide.
+func (c *Check) platform(ctx context.Context) (mismatch, err error) {
+	if c.hasName || !c.rdb.Configured() && !c.kv.Configured() {
 		return nil, nil
 	}
-	ours, all, err := c.store.Platforms(ctx)
+	ours, all, err := c.store.CountNames(ctx)
 	if err != nil || ours > 0 || all == 0 {
 		return nil, err
 	}
-	return fmt.Errorf("platform: all that is recorded of users' schemas and namespaces was made under another domain: where it was changed, "+
-		"set platform to the old one; where this database is a copy, set platform to a name of the copy's own (%d records)", all), nil
+	return fmt.Errorf("platform: all recorded schemas and namespaces of users were made under another domain: if the domain was changed, "+
+		"set platform to the old domain; if this database is a copy, set platform to a new name (%d records)", all), nil
 }
 
-func (c *Check) schemas(ctx context.Context) (fault, err error) {
+func (c *Check) schemas(ctx context.Context) (mismatch, err error) {
 	if !c.rdb.Configured() {
 		return nil, nil
 	}
-	return c.places(ctx, "combinator.rdb.names", store.RDB, "schemas", c.rdb.Name)
+	return c.resourceNames(ctx, "combinator.rdb.names", store.RDB, "schemas", c.rdb.Name)
 }
 
-func (c *Check) prefixes(ctx context.Context) (fault, err error) {
+func (c *Check) prefixes(ctx context.Context) (mismatch, err error) {
 	if !c.kv.Configured() {
 		return nil, nil
 	}
-	return c.places(ctx, "combinator.kv.prefix", store.KV, "namespaces", c.kv.Name)
+	return c.resourceNames(ctx, "combinator.kv.prefix", store.KV, "namespaces", c.kv.Name)
 }
 
-func (c *Check) places(ctx context.Context, key, kind, what string, name func(engine.Resource) string) (fault, err error) {
+func (c *Check) resourceNames(
+	ctx context.Context, key, kind, what string, name func(engine.Resource) string,
+) (mismatch, err error) {
 	all := differences{key: key, what: what}
 	for after := int64(0); ; {
-		places, err := c.store.Places(ctx, kind, after, pageSize)
+		names, err := c.store.ListNames(ctx, kind, after, pageSize)
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range places {
-			all.compare(p.Name, name(p.Resource))
-			after = p.ID
+		for _, n := range names {
+			all.compare(n.Name, name(n.Resource))
+			after = n.ID
 		}
-		if len(places) < pageSize {
-			return all.fault(), nil
+		if len(names) < pageSize {
+			return all.err(), nil
 		}
 	}
 }
 
-func (c *Check) tenants(ctx context.Context) (fault, err error) {
+func (c *Check) tenants(ctx context.Context) (mismatch, err error) {
 	if !c.rdb.Configured() {
 		return nil, nil
 	}
 	all := differences{key: "combinator.rdb.names", what: "roles and databases of users"}
 	for after := ""; ; {
-		tenants, err := c.store.Tenants(ctx, after, pageSize)
+		tenants, err := c.store.ListTenants(ctx, after, pageSize)
 		if err != nil {
 			return nil, err
 		}
 		for _, t := range tenants {
-			place := c.rdb.Place(t.UserUID)
-			recorded := place.Recorded(t.Place)
-			all.compare(strings.TrimSpace(recorded.Role+" "+recorded.Database), strings.TrimSpace(place.Role+" "+place.Database))
+			names := c.rdb.TenantNames(t.UserUID)
+			recorded := names.WithRecorded(t.Names)
+			all.compare(strings.TrimSpace(recorded.Role+" "+recorded.Database), strings.TrimSpace(names.Role+" "+names.Database))
 			after = t.UserUID
 		}
 		if len(tenants) < pageSize {
-			return all.fault(), nil
+			return all.err(), nil
 		}
 	}
 }
 
-// differences counts what is named otherwise.
+// differences counts the recorded names that the templates do not give.
 type differences struct {
 	key, what   string
 	count       int
@@ -174,10 +177,10 @@ func (d *differences) compare(is, wouldBe string) {
 	}
 }
 
-func (d *differences) fault() error {
+func (d *differences) err() error {
 	if d.count == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s: %d %s that exist are named otherwise (%s would be %s): put the templates back, or move the data first",
+	return fmt.Errorf("%s: %d existing %s have other names (%s would be %s): restore the templates, or move the data first",
 		d.key, d.count, d.what, d.is, d.wouldBe)
 }

@@ -20,23 +20,23 @@ func (e *Engine) Prepare(ctx context.Context, tenant engine.Tenant) error {
 	if err := e.ensureDatabase(ctx, tenant); err != nil {
 		return err
 	}
-	_, err := e.open(ctx, tenant.Place.Role, schema{database: tenant.Place.Database})
+	_, err := e.ensureAccess(ctx, tenant.Names.Role, schema{database: tenant.Names.Database})
 	return err
 }
 
-// Create implements engine.RDB. For a user who is prepared it tries at once: that says by itself what is missing.
+// Create implements engine.RDB. For a prepared user it creates the schema at once: the error tells what is missing.
 func (e *Engine) Create(ctx context.Context, tenant engine.Tenant, r engine.Resource, name string) error {
-	m, err := e.marks(ctx)
+	m, err := e.loadMarks(ctx)
 	if err != nil {
 		return err
 	}
-	s := schemaOf(r, name)
-	tenant.Place.Database = s.database
+	s := parseSchema(r, name)
+	tenant.Names.Database = s.database
 	if !tenant.Stale {
-		err := e.make(ctx, m, tenant.Place.Role, s, `CREATE SCHEMA `)
+		err := e.createSchema(ctx, m, tenant.Names.Role, s, `CREATE SCHEMA `)
 		switch {
-		case missing(err):
-			return lost(err)
+		case isMissing(err):
+			return missingError(err)
 		case !database.IsDuplicateSchema(err):
 			return err
 		}
@@ -47,34 +47,37 @@ func (e *Engine) Create(ctx context.Context, tenant engine.Tenant, r engine.Reso
 	if err := e.ensureDatabase(ctx, tenant); err != nil {
 		return err
 	}
-	there, err := e.open(ctx, tenant.Place.Role, s)
+	there, err := e.ensureAccess(ctx, tenant.Names.Role, s)
 	if err != nil || there {
 		return err
 	}
 	return e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
-		switch whose, err := e.schemaOwner(ctx, db, m, s); {
+		switch owner, err := e.schemaOwner(ctx, db, m, s); {
 		case err != nil:
 			return err
-		case whose == foreign:
-			return fmt.Errorf("%w: schema %s", engine.ErrForeign, name)
+		case owner == ownedByOther:
+			return fmt.Errorf("%w: schema %s", engine.ErrOtherPlatform, name)
 		}
-		return e.exec(ctx, db, steps(m, tenant.Place.Role, s, `CREATE SCHEMA IF NOT EXISTS `))
+		return e.exec(ctx, db, createSchemaSQL(m, tenant.Names.Role, s, `CREATE SCHEMA IF NOT EXISTS `))
 	})
 }
 
-// lost says that something is missing of a user who is prepared. It may be made only once the rows do not say so any more: else
-// nobody would complete what is interrupted.
-func lost(err error) error { return fmt.Errorf("%w: %w", engine.ErrLost, err) }
+// missingError says that a part of a prepared user is missing. It may be created only after the fingerprint was reset:
+// otherwise nobody would complete an interrupted creation.
+func missingError(err error) error { return fmt.Errorf("%w: %w", engine.ErrMissing, err) }
 
-// make makes a schema.
-func (e *Engine) make(ctx context.Context, m *marks, role string, s schema, create string) error {
-	return e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error { return e.exec(ctx, db, steps(m, role, s, create)) })
+// createSchema creates a schema.
+func (e *Engine) createSchema(ctx context.Context, m *marks, role string, s schema, create string) error {
+	return e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
+		return e.exec(ctx, db, createSchemaSQL(m, role, s, create))
+	})
 }
 
-// steps make a schema. The role is let in last; until then nobody is, and combinator_places says whose the schema is.
-func steps(m *marks, role string, s schema, create string) string {
+// createSchemaSQL returns the statements that create a schema. The role is granted access last; until then nobody has
+// access, and combinator_places tells to which platform the schema belongs.
+func createSchemaSQL(m *marks, role string, s schema, create string) string {
 	quoted := database.Quote(s.name)
-	text := fmt.Sprintf(`%s%s; COMMENT ON SCHEMA %s IS %s`, create, quoted, quoted, database.Literal(m.mark(whom(s.resource))))
+	text := fmt.Sprintf(`%s%s; COMMENT ON SCHEMA %s IS %s`, create, quoted, quoted, database.Literal(m.mark(ownerText(s.resource))))
 	if role != "" {
 		text += fmt.Sprintf(`; GRANT USAGE, CREATE ON SCHEMA %s TO %s`, quoted, database.Quote(role))
 	}
@@ -83,79 +86,81 @@ func steps(m *marks, role string, s schema, create string) string {
 
 const markOfSchema = `SELECT COALESCE(obj_description(n.oid, 'pg_namespace'), '') FROM pg_namespace n WHERE n.nspname = $1`
 
-// schemaOwner tells whose a schema is; nobody's is also one that is not there.
-func (e *Engine) schemaOwner(ctx context.Context, db *sql.DB, m *marks, s schema) (owner, error) {
+// schemaOwner returns the ownership of a schema; unowned when it does not exist.
+func (e *Engine) schemaOwner(ctx context.Context, db *sql.DB, m *marks, s schema) (ownership, error) {
 	var mark string
 	_, err := e.read(ctx, db, markOfSchema, []any{s.name}, &mark)
-	return m.owner(mark, whom(s.resource)), err
+	return m.ownerOf(mark, ownerText(s.resource)), err
 }
 
-// ensureRole makes the user's role, and gives it its password and limits where those may be others. It may log in only when
-// all of that is done.
+// ensureRole creates the user's role, and sets its password and limits when they may differ. The role may log in only after
+// that.
 func (e *Engine) ensureRole(ctx context.Context, tenant engine.Tenant) error {
-	if tenant.Place.Role == "" {
+	if tenant.Names.Role == "" {
 		return nil
 	}
-	d, err := e.speaks(ctx)
+	d, err := e.getDialect(ctx)
 	if err != nil {
 		return err
 	}
-	m, err := e.marks(ctx)
+	m, err := e.loadMarks(ctx)
 	if err != nil {
 		return err
 	}
 	if tenant.Stale {
-		if err := e.closeServer(ctx, d); err != nil {
+		if err := e.restrictMaintenanceDatabases(ctx, d); err != nil {
 			return err
 		}
 	}
 	return e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
-		wait := quickWait
+		wait := shortLockTimeout
 		for run := 1; ; run++ {
-			found, whose, err := e.role(ctx, db, d, m, tenant)
+			found, owner, err := e.findRole(ctx, db, d, m, tenant)
 			switch {
 			case err != nil:
 				return err
-			case whose == foreign:
-				return fmt.Errorf("%w: role %s", engine.ErrForeign, tenant.Place.Role)
+			case owner == ownedByOther:
+				return fmt.Errorf("%w: role %s", engine.ErrOtherPlatform, tenant.Names.Role)
 			case !found && !tenant.Stale:
-				return lost(errors.New("no role"))
-			case found && whose == ours && !tenant.Stale:
+				return missingError(errors.New("no role"))
+			case found && owner == ownedByUs && !tenant.Stale:
 				return nil
 			}
-			statements, err := e.roleSteps(d, m, tenant, found)
+			statements, err := e.roleStatements(d, m, tenant, found)
 			if err != nil {
 				return err
 			}
-			err = e.execEach(ctx, db, d.waits(wait), statements)
+			err = e.execEach(ctx, db, d.withLockTimeout(wait), statements)
 			switch {
-			case database.IsLocked(err) && wait == quickWait && run < maxRuns: // by the user, who may change some of it too
-				if isFree, failure := e.freeRole(ctx, d, tenant.Place.Role); failure != nil || !isFree {
+			case database.IsLocked(err) && wait == shortLockTimeout && run < maxAttempts: // locked by the user
+				if isFree, failure := e.releaseRoleLocks(ctx, d, tenant.Names.Role); failure != nil || !isFree {
 					return cmp.Or(failure, err)
 				}
 				wait = e.config.LockTimeout
-			case !database.IsDuplicate(err), run == maxRuns:
+			case !database.IsDuplicate(err), run == maxAttempts:
 				return err
 			}
-			// Or another platform may have made the role just now.
+			// A duplicate: another platform may have created the role just now.
 		}
 	})
 }
 
-// role tells whether the user's role is there, and whose it is.
-func (e *Engine) role(ctx context.Context, db *sql.DB, d *dialect, m *marks, tenant engine.Tenant) (found bool, whose owner, err error) {
+// findRole reports whether the user's role exists, and its ownership.
+func (e *Engine) findRole(
+	ctx context.Context, db *sql.DB, d *dialect, m *marks, tenant engine.Tenant,
+) (found bool, owner ownership, err error) {
 	var mark string
-	found, err = e.read(ctx, db, d.roles, []any{database.Array([]string{tenant.Place.Role})}, new(string), &mark)
-	return found, m.owner(mark, tenant.UserUID), err
+	found, err = e.read(ctx, db, d.roles, []any{database.Array([]string{tenant.Names.Role})}, new(string), &mark)
+	return found, m.ownerOf(mark, tenant.UserUID), err
 }
 
-// roleSteps are the statements after which a role is as it is to be.
-func (e *Engine) roleSteps(d *dialect, m *marks, tenant engine.Tenant, found bool) (statements []string, err error) {
-	role := database.Quote(tenant.Place.Role)
+// roleStatements returns the statements that bring a role to its desired state.
+func (e *Engine) roleStatements(d *dialect, m *marks, tenant engine.Tenant, found bool) (statements []string, err error) {
+	role := database.Quote(tenant.Names.Role)
 	if !found {
 		statements = append(statements, `CREATE ROLE `+role+` WITH NOLOGIN NOCREATEDB NOCREATEROLE`)
 	}
-	statements = append(statements, d.markRole(tenant.Place.Role, m.mark(tenant.UserUID)),
+	statements = append(statements, d.markRole(tenant.Names.Role, m.mark(tenant.UserUID)),
 		fmt.Sprintf(`ALTER ROLE %s SET statement_timeout = %d`, role, e.config.StatementTimeout.Milliseconds()),
 		fmt.Sprintf(`ALTER ROLE %s SET idle_in_transaction_session_timeout = %d`, role, e.config.IdleTransactionTimeout.Milliseconds()))
 	if d.connectionLimit != nil {
@@ -163,14 +168,14 @@ func (e *Engine) roleSteps(d *dialect, m *marks, tenant engine.Tenant, found boo
 		if limit == 0 {
 			limit = -1
 		}
-		statements = append(statements, d.connectionLimit(tenant.Place.Role, limit))
+		statements = append(statements, d.connectionLimit(tenant.Names.Role, limit))
 	}
-	login, err := e.login(role, tenant.Key)
+	login, err := e.loginStatement(role, tenant.Key)
 	return append(statements, login), err
 }
 
-// login lets a role in. An engine in insecure mode takes no other password than NULL.
-func (e *Engine) login(role, key string) (string, error) {
+// loginStatement returns the statement that lets a role log in. An engine in insecure mode accepts no password but NULL.
+func (e *Engine) loginStatement(role, key string) (string, error) {
 	if e.config.Roles == config.RolesLogin {
 		return fmt.Sprintf(`ALTER ROLE %s WITH LOGIN NOCREATEDB NOCREATEROLE PASSWORD NULL`, role), nil
 	}
@@ -178,8 +183,8 @@ func (e *Engine) login(role, key string) (string, error) {
 	return fmt.Sprintf(`ALTER ROLE %s WITH LOGIN NOCREATEDB NOCREATEROLE PASSWORD %s`, role, database.Literal(hidden)), err
 }
 
-// rights are what the user's role may do in a database: connect, make temporary tables (only everybody's right could
-// give that), use the schema public, and use a schema of its own.
+// rights reads what the user's role may do in a database: connect, create temporary tables (a right that only PUBLIC could
+// have given), use the schema public, and use its own schema.
 const rights = `SELECT current_database(), has_database_privilege(r.rolname, current_database(), 'CONNECT'),
     has_database_privilege(r.rolname, current_database(), 'TEMP'),
     COALESCE((SELECT has_schema_privilege(r.oid, n.oid, 'USAGE') OR has_schema_privilege(r.oid, n.oid, 'CREATE')
@@ -189,46 +194,47 @@ const rights = `SELECT current_database(), has_database_privilege(r.rolname, cur
         FROM pg_namespace n WHERE n.nspname = $2), false)
 FROM pg_roles r WHERE r.rolname = $1`
 
-// platformTable is known to be in the platform's own database.
+// platformTable finds a table that only the platform's own database has.
 const platformTable = `SELECT 1 FROM information_schema.tables WHERE table_schema = 'public' AND table_name = 'console_tasks'`
 
-// open takes everybody's rights on the schema's database away and lets the user's role in, where that is not so already. It
-// tells whether the schema is there, with its mark and the role's rights on it.
-func (e *Engine) open(ctx context.Context, role string, s schema) (there bool, err error) {
-	m, err := e.marks(ctx)
+// ensureAccess revokes PUBLIC's rights on the schema's database and grants the user's role access, if that is not so
+// already. It reports whether the schema exists with its mark and the role's rights.
+func (e *Engine) ensureAccess(ctx context.Context, role string, s schema) (there bool, err error) {
+	m, err := e.loadMarks(ctx)
 	if err != nil {
 		return false, err
 	}
 	err = e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
 		if role == "" {
-			whose, err := e.schemaOwner(ctx, db, m, s)
-			there = whose == ours
+			owner, err := e.schemaOwner(ctx, db, m, s)
+			there = owner == ownedByUs
 			return err
 		}
 		var name string
 		var connect, temporary, public bool
-		found, err := e.read(ctx, db, rights, []any{role, s.name, m.mark(whom(s.resource))}, &name, &connect, &temporary, &public, &there)
+		args := []any{role, s.name, m.mark(ownerText(s.resource))}
+		found, err := e.read(ctx, db, rights, args, &name, &connect, &temporary, &public, &there)
 		switch {
 		case err != nil:
 			return err
 		case !found:
-			return errors.New("the role was dropped meanwhile")
+			return errors.New("the role was dropped concurrently")
 		case connect && !temporary && !public:
 			return nil
 		}
-		return e.close(ctx, db, role, name)
+		return e.restrictDatabase(ctx, db, role, name)
 	})
 	return there, err
 }
 
-// close leaves a database to Inner and the role.
-func (e *Engine) close(ctx context.Context, db *sql.DB, role, name string) error {
+// restrictDatabase limits the access to a database to Inner and the role.
+func (e *Engine) restrictDatabase(ctx context.Context, db *sql.DB, role, name string) error {
 	platform, err := e.read(ctx, db, platformTable, nil, new(int))
 	if err != nil {
 		return err
 	}
 	if platform {
-		return fmt.Errorf("%w: combinator.rdb.dsn names the platform's own database", engine.ErrUnusable)
+		return fmt.Errorf("%w: combinator.rdb.dsn names the platform's own database", engine.ErrInvalid)
 	}
 	quoted := database.Quote(name)
 	return e.exec(ctx, db, fmt.Sprintf(`REVOKE ALL ON DATABASE %s FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC; `+

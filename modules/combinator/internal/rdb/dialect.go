@@ -10,39 +10,40 @@ import (
 	"app238.com/inner/app/database"
 )
 
-// dialect is what differs between the engines.
+// dialect holds what differs between the engines.
 type dialect struct {
 	// sizes measures the schemas of the current database.
 	sizes string
-	// roles reads the names and marks of some roles that exist; markRole is the statement that sets a mark.
+	// roles reads the names and marks of those of some roles that exist; markRole returns the statement that sets a mark.
 	roles    string
 	markRole func(role, mark string) string
-	// connectionLimit limits the connections of a role; nil where there is no such limit.
+	// connectionLimit limits the connections of a role; nil when the engine has no such limit.
 	connectionLimit func(role string, limit int) string
-	// holding are the sessions that hold something of a schema, writing those of a role that may have changed the role, of all of a
-	// role; empty where nobody holds up a change of the catalogue.
-	holding, writing, of string
-	// databasesOf are those in which a role has something, with "" for the one that users share; dependsOnRole names what keeps a role
-	// from being dropped. Empty where a role has something in its schemas only.
+	// sessionsHolding finds the sessions that lock a schema, sessionsWriting those of a role that may have changed the role,
+	// sessionsOf all of a role; empty when sessions do not block catalog changes.
+	sessionsHolding, sessionsWriting, sessionsOf string
+	// databasesOf lists the databases in which a role owns something, "" for the shared one; dependsOnRole names what
+	// prevents the drop of a role. Empty when a role owns objects in its schemas only.
 	databasesOf, dependsOnRole string
-	// unlink removes some large objects of a role from the current database; nil where there are none.
-	unlink func(role string) string
-	// unlessCrowded fails where a schema holds too much for one text to drop; empty where there is no such limit.
-	unlessCrowded string
-	// neededBy finds what a role has in other schemas that needs a schema; nil where a drop is refused for it.
-	neededBy func(role, schema string) string
-	// disconnecting stands behind DROP DATABASE: the sessions in it, which would keep it, are ended.
-	disconnecting string
-	// sizesOf is sizes for some schemas; nil where no lock is waited for.
+	// unlinkLargeObjects deletes some large objects of a role in the current database; nil when there are none.
+	unlinkLargeObjects func(role string) string
+	// assertFewParts fails when a schema has too many objects to drop in one text; empty when there is no such limit.
+	assertFewParts string
+	// dependents finds the objects of a role in other schemas that depend on a schema; nil when the engine refuses such a
+	// drop itself.
+	dependents func(role, schema string) string
+	// dropForce follows DROP DATABASE and terminates the sessions in the database.
+	dropForce string
+	// sizesOf is sizes for some schemas; nil when measuring waits for no lock.
 	sizesOf func(schemas []string) string
-	// lockTimeout stands in front of a text that is not to wait for a lock for longer than these milliseconds.
+	// lockTimeout begins a text that waits for a lock for at most these milliseconds.
 	lockTimeout string
-	// maintenance are the databases that a server comes with.
+	// maintenance holds the databases that a server comes with.
 	maintenance map[string]bool
-	// keptVerifiers reads what the server keeps of passwords; empty where a role cannot change its own.
-	keptVerifiers string
-	// createClosed stands behind CREATE DATABASE: nobody is let in until admit was carried out on it.
-	createClosed, admit string
+	// passwordVerifiers reads the stored password verifiers; empty when a role cannot change its own password.
+	passwordVerifiers string
+	// createClosedSuffix follows CREATE DATABASE: nobody can connect until allowConnections was carried out.
+	createClosedSuffix, allowConnections string
 }
 
 const (
@@ -52,7 +53,7 @@ WHERE substr(n.nspname, 1, 3) <> 'pg_'` + bySchema
 	bySchema = ` GROUP BY n.nspname`
 )
 
-// cockroachSizes asks for the statistics of all of a database at once: for each table they are as much work.
+// cockroachSizes reads the statistics of a whole database at once: reading those of one table costs the same.
 const cockroachSizes = `SELECT n.nspname, COALESCE(sum(s.approximate_disk_bytes), 0)::BIGINT
 FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'm', 'S')
 LEFT JOIN (
@@ -61,8 +62,8 @@ LEFT JOIN (
 ) s ON s.table_id = c.oid::INT8
 WHERE substr(n.nspname, 1, 3) <> 'pg_' GROUP BY n.nspname`
 
-// roleSetting is the setting of a role in which CockroachDB, which has no comments on roles, keeps the mark. A role cannot
-// change its own settings there.
+// roleSetting is the role's setting that holds the mark on CockroachDB, which has no comments on roles. A role cannot change
+// its own settings there.
 const roleSetting = "inner_gateway.mark"
 
 const (
@@ -77,7 +78,7 @@ const (
 	postgresDatabasesOf = `SELECT DISTINCT COALESCE(NULLIF(d.datname, current_database()), ''), '' FROM pg_shdepend s
 JOIN pg_roles r ON r.oid = s.refobjid LEFT JOIN pg_database d ON d.oid = s.dbid
 WHERE s.refclassid = 'pg_catalog.pg_authid'::REGCLASS AND r.rolname = $1 AND COALESCE(d.datallowconn, true)`
-	// postgresDependsOnRole does not see into other databases.
+	// postgresDependsOnRole cannot describe objects in other databases.
 	postgresDependsOnRole = `SELECT DISTINCT COALESCE(CASE WHEN s.dbid = 0 OR d.datname = current_database()
     THEN pg_describe_object(s.classid, s.objid, s.objsubid) END, 'something in the database ' || d.datname), ''
 FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid LEFT JOIN pg_database d ON d.oid = s.dbid
@@ -97,19 +98,19 @@ var (
 		connectionLimit: func(role string, limit int) string {
 			return fmt.Sprintf(`ALTER ROLE %s CONNECTION LIMIT %d`, database.Quote(role), limit)
 		},
-		holding:       sessionsHolding,
-		writing:       sessionsWriting,
-		of:            sessionsOf,
-		databasesOf:   postgresDatabasesOf,
-		dependsOnRole: postgresDependsOnRole,
-		unlink: func(role string) string {
-			return fmt.Sprintf(postgresUnlink, database.Literal(role), mostParts)
+		sessionsHolding: sessionsHolding,
+		sessionsWriting: sessionsWriting,
+		sessionsOf:      sessionsOf,
+		databasesOf:     postgresDatabasesOf,
+		dependsOnRole:   postgresDependsOnRole,
+		unlinkLargeObjects: func(role string) string {
+			return fmt.Sprintf(postgresUnlink, database.Literal(role), maxPartsPerDrop)
 		},
-		unlessCrowded: postgresUnlessCrowded,
-		neededBy: func(role, schema string) string {
-			return fmt.Sprintf(postgresNeededBy, database.Literal(schema), database.Literal(role))
+		assertFewParts: postgresAssertFewParts,
+		dependents: func(role, schema string) string {
+			return fmt.Sprintf(postgresDependents, database.Literal(schema), database.Literal(role))
 		},
-		disconnecting: ` WITH (FORCE)`,
+		dropForce: ` WITH (FORCE)`,
 		sizesOf: func(schemas []string) string {
 			literals := make([]string, len(schemas))
 			for i, name := range schemas {
@@ -117,11 +118,11 @@ var (
 			}
 			return strings.TrimSuffix(postgresSizes, bySchema) + ` AND n.nspname IN (` + strings.Join(literals, ", ") + `)` + bySchema
 		},
-		lockTimeout:   `SET LOCAL lock_timeout = %d; `,
-		keptVerifiers: keptVerifiers,
-		maintenance:   map[string]bool{"postgres": true, "template1": true},
-		createClosed:  ` TEMPLATE template0 ALLOW_CONNECTIONS false`, // which nobody can be in
-		admit:         `ALTER DATABASE %s ALLOW_CONNECTIONS true`,
+		lockTimeout:        `SET LOCAL lock_timeout = %d; `,
+		passwordVerifiers:  passwordVerifiers,
+		maintenance:        map[string]bool{"postgres": true, "template1": true},
+		createClosedSuffix: ` TEMPLATE template0 ALLOW_CONNECTIONS false`, // nobody can connect to template0
+		allowConnections:   `ALTER DATABASE %s ALLOW_CONNECTIONS true`,
 	}
 	cockroach = &dialect{
 		sizes: cockroachSizes,
@@ -132,16 +133,16 @@ var (
 	}
 )
 
-// waits is what stands in front of a text that is not to wait for a lock for longer than that.
-func (d *dialect) waits(longest time.Duration) string {
+// withLockTimeout returns the beginning of a text that waits for a lock for at most that time.
+func (d *dialect) withLockTimeout(longest time.Duration) string {
 	if d.lockTimeout == "" {
 		return ""
 	}
 	return fmt.Sprintf(d.lockTimeout, longest.Milliseconds())
 }
 
-// speaks asks the server once what it is.
-func (e *Engine) speaks(ctx context.Context) (*dialect, error) {
+// getDialect reads the server's version once and returns its dialect.
+func (e *Engine) getDialect(ctx context.Context) (*dialect, error) {
 	e.mu.Lock()
 	known := e.dialect
 	e.mu.Unlock()

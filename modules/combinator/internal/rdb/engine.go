@@ -1,7 +1,7 @@
-// Package rdb makes and drops users' SQL schemas on a CockroachDB, or another server that speaks PostgreSQL's protocol.
+// Package rdb creates and drops users' SQL schemas on CockroachDB, or another server with PostgreSQL's protocol.
 //
-// A schema belongs to Inner; the user's role may use it and create in it, and owns what it creates. Statements are such
-// that both engines take them; the few that only one takes are in dialect.go.
+// A schema belongs to Inner; the user's role may use it and create in it, and owns what it creates. Both engines accept the
+// statements, except for the few in dialect.go.
 package rdb
 
 import (
@@ -22,10 +22,10 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// Connect returns what opens connections to a database of the engine; "" is the one that the configuration names.
+// Connect returns a connector to a database of the engine; "" is the database of the configured DSN.
 type Connect func(c config.RDB, database string) (driver.Connector, error)
 
-// MarkKeys holds the secret with which the marks of this platform are encrypted. It never changes.
+// MarkKeys returns the secret key with which the marks of this platform are encrypted. It never changes.
 type MarkKeys interface {
 	MarkKey(ctx context.Context) ([]byte, error)
 }
@@ -35,27 +35,27 @@ type Engine struct {
 	config  config.RDB
 	connect Connect
 	names   names
-	// platform stands in the marks, and keys has their key.
+	// platform is this platform's part of the marks, and keys returns their key.
 	platform string
 	keys     MarkKeys
 	log      *zap.Logger
-	// admin is connected to the database that the DSN names; nil where there is no engine.
+	// admin is connected to the database of the DSN; nil without an engine.
 	admin *sql.DB
 
-	mu      sync.Mutex
-	dialect *dialect // unknown until the server was asked
-	marked  *marks   // unknown until the key was read
-	opened  verified
+	mu           sync.Mutex
+	dialect      *dialect // nil until the server's version was read
+	cachedMarks  *marks   // nil until the key was read
+	verifiedKeys verifiedKeys
 
-	closed sync.Once // it was said that sizes are not told
+	sizesForbiddenLogged sync.Once // the warning was logged
 }
 
-// New returns the engine. It does not connect: a server that is away is found out by whoever asks it something.
+// New returns the engine. It does not connect: the first call finds out whether the server is available.
 func New(c *config.Config, keys MarkKeys, log *zap.Logger) (*Engine, error) {
 	return NewWith(c, keys, log, database.EngineConnector)
 }
 
-// NewWith is New with another way to connect.
+// NewWith is New with another Connect.
 func NewWith(all *config.Config, keys MarkKeys, log *zap.Logger, connect Connect) (*Engine, error) {
 	c := all.Combinator.RDB
 	n, err := newNames(c)
@@ -77,7 +77,7 @@ func NewWith(all *config.Config, keys MarkKeys, log *zap.Logger, connect Connect
 	return e, nil
 }
 
-// Close ends the connections.
+// Close closes the connections.
 func (e *Engine) Close() error {
 	if e.admin == nil {
 		return nil
@@ -101,7 +101,8 @@ func (e *Engine) Ready(ctx context.Context) error {
 
 // Fingerprint implements engine.RDB.
 func (e *Engine) Fingerprint(key string) string {
-	text := fmt.Sprintf("%s %s %s %s %d", e.platform, e.config.Roles, e.config.StatementTimeout, e.config.IdleTransactionTimeout, e.config.ConnectionLimit)
+	text := fmt.Sprintf("%s %s %s %s %d", e.platform, e.config.Roles, e.config.StatementTimeout, e.config.IdleTransactionTimeout,
+		e.config.ConnectionLimit)
 	if e.config.Roles != config.RolesPassword {
 		key = ""
 	}
@@ -111,11 +112,11 @@ func (e *Engine) Fingerprint(key string) string {
 
 func (e *Engine) withRoles() bool { return e.config.Roles != config.RolesNone }
 
-// maxRuns is how often a step is run when another session changes the same object of the catalogue at the same time.
-const maxRuns = 5
+// maxAttempts bounds the runs of a step while other sessions change the same catalog object.
+const maxAttempts = 5
 
-// on runs work on a connection to a database. Connections to a user's own database are not kept, so that one which hangs
-// holds nothing that others need.
+// on runs work on a connection to a database. Connections to a user's own database are not pooled, so that a hanging one
+// blocks no other user.
 func (e *Engine) on(ctx context.Context, databaseName string, work func(ctx context.Context, db *sql.DB) error) error {
 	if !e.Configured() {
 		return engine.ErrNotConfigured
@@ -132,21 +133,21 @@ func (e *Engine) on(ctx context.Context, databaseName string, work func(ctx cont
 	}
 	for run := 1; ; run++ {
 		err := database.Retry(ctx, func(ctx context.Context) error { return work(ctx, db) })
-		if run < maxRuns && database.IsConcurrentChange(err) {
+		if run < maxAttempts && database.IsConcurrentChange(err) {
 			continue
 		}
-		return judged(err, databaseName)
+		return classify(err, databaseName)
 	}
 }
 
-// missing tells whether err says that a role is not there, or a user's own database. That the shared one is not there says
-// nothing about what is in it.
-func missing(err error) bool {
+// isMissing reports whether err says that a role or a user's own database does not exist. A missing shared database says
+// nothing about its content.
+func isMissing(err error) bool {
 	return database.IsMissing(err) && !errors.Is(err, engine.ErrUnavailable)
 }
 
-// judged says in terms of the engine what an error means that work in a database ended with.
-func judged(err error, databaseName string) error {
+// classify maps an error of work in a database to an error of the engine.
+func classify(err error, databaseName string) error {
 	switch {
 	case err == nil:
 		return nil
@@ -154,7 +155,7 @@ func judged(err error, databaseName string) error {
 		return err
 	case database.IsLocked(err):
 		return fmt.Errorf("%w: %w", engine.ErrBusy, err)
-	case databaseName != "" && database.IsMissing(err): // what the engine does not have is to be made, not to be waited for
+	case databaseName != "" && database.IsMissing(err): // a missing database is created, not waited for
 		return err
 	case database.IsUnavailable(err):
 		return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
@@ -162,8 +163,8 @@ func judged(err error, databaseName string) error {
 	return err
 }
 
-// exec runs one statement, or several that stand in one text, within the time limit. On PostgreSQL a text is one transaction,
-// on CockroachDB it is not: each of the statements may be the last one that is carried out.
+// exec runs one statement, or several in one text, within the timeout. On PostgreSQL a text is one transaction; on
+// CockroachDB it is not, and any of its statements may be the last one that is carried out.
 func (e *Engine) exec(ctx context.Context, db *sql.DB, statement string, args ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
 	defer cancel()
@@ -174,17 +175,17 @@ func (e *Engine) exec(ctx context.Context, db *sql.DB, statement string, args ..
 	return fmt.Errorf("%w: %w", engine.ErrUncertain, err)
 }
 
-// execEach runs statements one after the other, each behind the same head, up to the first that fails.
-func (e *Engine) execEach(ctx context.Context, db *sql.DB, head string, statements []string) error {
+// execEach runs statements in order, each after the same prefix, up to the first error.
+func (e *Engine) execEach(ctx context.Context, db *sql.DB, prefix string, statements []string) error {
 	for _, statement := range statements {
-		if err := e.exec(ctx, db, head+statement); err != nil {
+		if err := e.exec(ctx, db, prefix+statement); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// read runs a query for one row, and tells whether there was one.
+// read runs a query for one row, and reports whether there was one.
 func (e *Engine) read(ctx context.Context, db *sql.DB, query string, args []any, into ...any) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
 	defer cancel()

@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// listPage is the most schemas that one statement returns.
+// listPage is the number of schemas per query.
 const listPage = 500
 
 const listSchemas = `SELECT n.nspname, COALESCE(obj_description(n.oid, 'pg_namespace'), '') FROM pg_namespace n
@@ -18,7 +18,7 @@ WHERE substr(n.nspname, 1, 3) <> 'pg_' AND n.nspname > $1 ORDER BY n.nspname LIM
 
 // List implements engine.RDB.
 func (e *Engine) List(ctx context.Context, page func([]engine.Found) error) error {
-	m, err := e.marks(ctx)
+	m, err := e.loadMarks(ctx)
 	if err != nil {
 		return err
 	}
@@ -44,11 +44,13 @@ func (e *Engine) List(ctx context.Context, page func([]engine.Found) error) erro
 	return nil
 }
 
-// listFrom returns the schemas of the page that follows a name, and the last name of that page; "" after the last.
-func (e *Engine) listFrom(ctx context.Context, m *marks, databaseName, after string) (found []engine.Found, last string, err error) {
+// listFrom returns the schemas of the page after a name, and the last name of that page; "" after the last page.
+func (e *Engine) listFrom(
+	ctx context.Context, m *marks, databaseName, after string,
+) (found []engine.Found, last string, err error) {
 	n := 0
-	err = e.each(ctx, databaseName, func() { found, last, n = nil, "", 0 }, func(name, mark string) {
-		if one, ok := m.found(join(databaseName, name), mark); ok {
+	err = e.forEachRow(ctx, databaseName, func() { found, last, n = nil, "", 0 }, func(name, mark string) {
+		if one, ok := m.parse(qualifiedName(databaseName, name), mark); ok {
 			found = append(found, one)
 		}
 		last = name
@@ -60,10 +62,12 @@ func (e *Engine) listFrom(ctx context.Context, m *marks, databaseName, after str
 	return found, last, err
 }
 
-// each hands the rows of a query for two texts to one. It calls again before each run of the query.
-func (e *Engine) each(ctx context.Context, databaseName string, again func(), one func(a, b string), query string, args ...any) error {
+// forEachRow calls row with the rows of a query for two texts. It calls reset before each run of the query.
+func (e *Engine) forEachRow(
+	ctx context.Context, databaseName string, reset func(), row func(a, b string), query string, args ...any,
+) error {
 	return e.on(ctx, databaseName, func(ctx context.Context, db *sql.DB) error {
-		again()
+		reset()
 		ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
 		defer cancel()
 		rows, err := db.QueryContext(ctx, query, args...)
@@ -76,7 +80,7 @@ func (e *Engine) each(ctx context.Context, databaseName string, again func(), on
 			if err := rows.Scan(&a, &b); err != nil {
 				return err
 			}
-			one(a, b)
+			row(a, b)
 		}
 		return rows.Err()
 	})
@@ -85,14 +89,14 @@ func (e *Engine) each(ctx context.Context, databaseName string, again func(), on
 const allDatabases = `SELECT d.datname, COALESCE(shobj_description(d.oid, 'pg_database'), '') FROM pg_database d
 WHERE d.datallowconn ORDER BY d.datname`
 
-// databases lists those in which users of this platform may have schemas: those with its mark, and those that an earlier release
-// made, which are known by their names.
+// databases lists the databases in which users of this platform may have schemas: those with its mark, and those of an
+// earlier release, which are identified by their names.
 func (e *Engine) databases(ctx context.Context) (all []string, err error) {
 	if !e.names.ownDatabase {
 		return []string{""}, nil
 	}
-	err = e.each(ctx, "", func() { all = nil }, func(name, mark string) {
-		switch text, isMarked := strings.CutPrefix(mark, marked); {
+	err = e.forEachRow(ctx, "", func() { all = nil }, func(name, mark string) {
+		switch text, isMarked := strings.CutPrefix(mark, markPrefix); {
 		case isMarked && strings.HasPrefix(text, e.platform+" "), !isMarked && strings.HasPrefix(name, e.names.database.Head()):
 			all = append(all, name)
 		}
@@ -104,30 +108,30 @@ const findSchemas = `SELECT n.nspname, obj_description(n.oid, 'pg_namespace') FR
 WHERE obj_description(n.oid, 'pg_namespace') = ANY($1::TEXT[]) ORDER BY n.nspname`
 
 // Find implements engine.RDB.
-func (e *Engine) Find(ctx context.Context, place engine.Place, r engine.Resource) (name string, err error) {
-	isOpen, err := e.isOpen(ctx, place.Database)
+func (e *Engine) Find(ctx context.Context, tenantNames engine.TenantNames, r engine.Resource) (name string, err error) {
+	isOpen, err := e.allowsConnections(ctx, tenantNames.Database)
 	if err != nil || !isOpen {
 		return "", err
 	}
-	m, err := e.marks(ctx)
+	m, err := e.loadMarks(ctx)
 	if err != nil {
 		return "", err
 	}
-	wanted, elsewhere := []string{m.mark(whom(r)), marked + whom(r)}, false
-	err = e.each(ctx, place.Database, func() { name, elsewhere = "", false }, func(found, mark string) {
-		found = join(place.Database, found)
+	wanted, otherName := []string{m.mark(ownerText(r)), markPrefix + ownerText(r)}, false
+	err = e.forEachRow(ctx, tenantNames.Database, func() { name, otherName = "", false }, func(found, mark string) {
+		found = qualifiedName(tenantNames.Database, found)
 		switch {
 		case mark == wanted[0], name == "" && found == e.Name(r):
 			name = found
 		default:
-			elsewhere = true
+			otherName = true
 		}
 	}, findSchemas, database.Array(wanted))
-	if missing(err) { // the database
+	if isMissing(err) { // the database is missing
 		return "", nil
 	}
-	if err == nil && name == "" && elsewhere {
-		return "", fmt.Errorf("%w: a schema", engine.ErrElsewhere)
+	if err == nil && name == "" && otherName {
+		return "", fmt.Errorf("%w: a schema", engine.ErrOtherName)
 	}
 	return name, err
 }

@@ -15,38 +15,38 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// A mark is the comment by which Inner knows what it has made, and for whom: "inner-gateway <platform> <owner>", where the owner is
-// encrypted, because every user of the engine can read comments. Those of an earlier release are "inner-gateway
-// <user>/<resource>", and stood on schemas alone.
-const marked = "inner-gateway "
+// A mark is the comment that identifies what Inner made and for whom: "inner-gateway <platform> <owner>". The owner is
+// encrypted, because every user of the engine can read comments. Marks of an earlier release are "inner-gateway
+// <user>/<resource>", on schemas only.
+const markPrefix = "inner-gateway "
 
-// owner is whose a thing is.
-type owner int
+// ownership tells to whom an object belongs.
+type ownership int
 
 const (
-	// nobodys has no mark, or one without a platform.
-	nobodys owner = iota
-	ours
-	// foreign is another platform's, or another user's.
-	foreign
+	// unowned: no mark, or one without a platform.
+	unowned ownership = iota
+	ownedByUs
+	// ownedByOther: another platform's, or another user's.
+	ownedByOther
 )
 
-// whom is what a schema's mark says of its resource.
-func whom(r engine.Resource) string { return r.UserUID + "/" + r.ResourceID }
+// ownerText returns the owner in the mark of a resource's schema.
+func ownerText(r engine.Resource) string { return r.UserUID + "/" + r.ResourceID }
 
-// marks makes and reads the marks of one platform.
+// marks encodes and decodes the marks of one platform.
 type marks struct {
 	platform string
 	aead     cipher.AEAD
 	nonceKey []byte
-	// nameOf is the name of a new resource.
+	// nameOf returns the name of a new resource.
 	nameOf func(engine.Resource) string
 }
 
-// marks returns the marks of this platform. It reads their key once.
-func (e *Engine) marks(ctx context.Context) (*marks, error) {
+// loadMarks returns the marks of this platform. It reads their key once.
+func (e *Engine) loadMarks(ctx context.Context) (*marks, error) {
 	e.mu.Lock()
-	m := e.marked
+	m := e.cachedMarks
 	e.mu.Unlock()
 	if m != nil {
 		return m, nil
@@ -59,7 +59,7 @@ func (e *Engine) marks(ctx context.Context) (*marks, error) {
 		return nil, err
 	}
 	e.mu.Lock()
-	e.marked = m
+	e.cachedMarks = m
 	e.mu.Unlock()
 	return m, nil
 }
@@ -81,51 +81,51 @@ func newMarks(platform string, key []byte, nameOf func(engine.Resource) string) 
 	return &marks{platform: platform, aead: aead, nonceKey: nonceKey, nameOf: nameOf}, err
 }
 
-// mark is what stands on what this platform makes for someone, each time the same: the nonce follows from the text.
-func (m *marks) mark(whom string) string {
+// mark returns the mark of this platform for an owner. It is deterministic: the nonce is derived from the text.
+func (m *marks) mark(owner string) string {
 	hash := hmac.New(sha256.New, m.nonceKey)
-	hash.Write([]byte(whom))
+	hash.Write([]byte(owner))
 	nonce := hash.Sum(nil)[:m.aead.NonceSize()]
-	return m.head() + base64.RawURLEncoding.EncodeToString(m.aead.Seal(nonce, nonce, []byte(whom), nil)) //nolint:gosec // each text has its own nonce
+	return m.prefix() + base64.RawURLEncoding.EncodeToString(m.aead.Seal(nonce, nonce, []byte(owner), nil)) //nolint:gosec // each text has its own nonce
 }
 
-// head is what all marks of this platform begin with.
-func (m *marks) head() string { return marked + m.platform + " " }
+// prefix begins all marks of this platform.
+func (m *marks) prefix() string { return markPrefix + m.platform + " " }
 
-// whose reads a mark of this platform; "" where it is none.
-func (m *marks) whose(mark string) string {
-	encoded, isOurs := strings.CutPrefix(mark, m.head())
-	sealed, err := base64.RawURLEncoding.DecodeString(encoded)
-	if !isOurs || err != nil || len(sealed) < m.aead.NonceSize() {
+// decodeOwner returns the owner in a mark of this platform; "" for other marks.
+func (m *marks) decodeOwner(mark string) string {
+	encoded, isOurs := strings.CutPrefix(mark, m.prefix())
+	encrypted, err := base64.RawURLEncoding.DecodeString(encoded)
+	if !isOurs || err != nil || len(encrypted) < m.aead.NonceSize() {
 		return ""
 	}
-	whom, err := m.aead.Open(nil, sealed[:m.aead.NonceSize()], sealed[m.aead.NonceSize():], nil)
+	owner, err := m.aead.Open(nil, encrypted[:m.aead.NonceSize()], encrypted[m.aead.NonceSize():], nil)
 	if err != nil {
 		return ""
 	}
-	return string(whom)
+	return string(owner)
 }
 
-// owner tells whose a thing with this mark is, which is to be someone's.
-func (m *marks) owner(mark, whom string) owner {
-	text, ok := strings.CutPrefix(mark, marked)
+// ownerOf returns the ownership of an object with this mark that is expected to belong to owner.
+func (m *marks) ownerOf(mark, owner string) ownership {
+	text, ok := strings.CutPrefix(mark, markPrefix)
 	switch {
-	case mark == m.mark(whom):
-		return ours
-	case !ok, text == whom:
-		return nobodys
+	case mark == m.mark(owner):
+		return ownedByUs
+	case !ok, text == owner:
+		return unowned
 	}
-	return foreign
+	return ownedByOther
 }
 
-// found reads the mark of a schema. It returns false for schemas that neither this platform has made nor an earlier release
-// that gave them this name.
-func (m *marks) found(name, mark string) (engine.Found, bool) {
-	text, ok := strings.CutPrefix(mark, marked)
+// parse returns the resource in the mark of a schema. It returns false for schemas that were made neither by this platform
+// nor by an earlier release under this name.
+func (m *marks) parse(name, mark string) (engine.Found, bool) {
+	text, ok := strings.CutPrefix(mark, markPrefix)
 	if !ok {
 		return engine.Found{}, false
 	}
-	owned := m.whose(mark)
+	owned := m.decodeOwner(mark)
 	isOurs := owned != ""
 	if !isOurs {
 		owned = text

@@ -8,7 +8,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// names makes the names of what a user has in the engine.
+// names holds the templates of the names in the engine.
 type names struct {
 	ownDatabase            bool
 	database, schema, role identifier.Template
@@ -19,8 +19,8 @@ func newNames(c config.RDB) (names, error) {
 	return names{ownDatabase: c.Names.Database != "", database: database, schema: schema, role: role}, err
 }
 
-// Place implements engine.RDB.
-func (e *Engine) Place(userUID string) (p engine.Place) {
+// TenantNames implements engine.RDB.
+func (e *Engine) TenantNames(userUID string) (p engine.TenantNames) {
 	if e.withRoles() {
 		p.Role = e.names.role.Name(userUID, "")
 	}
@@ -32,14 +32,14 @@ func (e *Engine) Place(userUID string) (p engine.Place) {
 
 // Name implements engine.RDB.
 func (e *Engine) Name(r engine.Resource) string {
-	return join(e.Place(r.UserUID).Database, e.names.schema.Name(r.UserUID, r.ResourceID))
+	return qualifiedName(e.TenantNames(r.UserUID).Database, e.names.schema.Name(r.UserUID, r.ResourceID))
 }
 
-// dot stands between a user's own database and the schema in it; no name that Inner gives holds one.
+// dot separates a user's own database from the schema in it; no name that Inner gives contains one.
 const dot = "."
 
-// join makes the name of a schema in a database, "" being the one that all users share.
-func join(database, schema string) string {
+// qualifiedName returns the name of a schema in a database; "" is the database that all users share.
+func qualifiedName(database, schema string) string {
 	if database == "" {
 		return schema
 	}
@@ -52,8 +52,8 @@ type schema struct {
 	resource       engine.Resource
 }
 
-// schema takes a name apart.
-func schemaOf(r engine.Resource, name string) schema {
+// parseSchema splits a qualified name.
+func parseSchema(r engine.Resource, name string) schema {
 	if database, inner, ok := strings.Cut(name, dot); ok {
 		return schema{database: database, name: inner, resource: r}
 	}

@@ -13,32 +13,32 @@ import (
 )
 
 const (
-	// scramIterations is PostgreSQL's own number.
+	// scramIterations is PostgreSQL's default.
 	scramIterations = 4096
 	saltLength      = 16
 )
 
-// scramHead is what a verifier begins with.
+// scramHead begins a verifier.
 var scramHead = fmt.Sprintf("SCRAM-SHA-256$%d:", scramIterations)
 
-// verifier returns what a server keeps of a password (RFC 5803), so that the password itself never gets into a
-// statement, and with it into a server's log. Both engines take it in the password's place.
+// verifier returns the SCRAM verifier of a password (RFC 5803), so that the password itself is never in a statement or in a
+// server's log. Both engines accept it in place of the password.
 func verifier(password string) (string, error) {
 	for _, r := range password {
-		// Beyond ASCII the password would have to be normalised (RFC 4013).
+		// Other characters would have to be normalized (RFC 4013).
 		if r < ' ' || r > '~' {
-			return "", fmt.Errorf("%w: the secret key holds other characters than visible ASCII", engine.ErrUnusable)
+			return "", fmt.Errorf("%w: the secret key contains characters other than visible ASCII", engine.ErrInvalid)
 		}
 	}
 	if password == "" {
-		return "", fmt.Errorf("%w: the secret key is empty", engine.ErrUnusable)
+		return "", fmt.Errorf("%w: the secret key is empty", engine.ErrInvalid)
 	}
 	salt := make([]byte, saltLength)
-	_, _ = rand.Read(salt) // it never fails
-	return salted(password, salt)
+	_, _ = rand.Read(salt) // never fails
+	return scramVerifier(password, salt)
 }
 
-func salted(password string, salt []byte) (string, error) {
+func scramVerifier(password string, salt []byte) (string, error) {
 	key, err := pbkdf2.Key(sha256.New, password, salt, scramIterations, sha256.Size)
 	if err != nil {
 		return "", err
@@ -48,16 +48,16 @@ func salted(password string, salt []byte) (string, error) {
 	return fmt.Sprintf("%s%s$%s:%s", scramHead, encode(salt), encode(stored[:]), encode(sign(key, "Server Key"))), nil
 }
 
-// verifies tells whether that is what a server keeps of this password where Inner has set it. Another number of iterations is a
-// user's, who may have chosen one that takes for ever.
-func verifies(kept, password string) bool {
+// verifyPassword reports whether Inner set this stored verifier for this password. A verifier with another number of
+// iterations was set by a user, who may have chosen a number that takes forever.
+func verifyPassword(kept, password string) bool {
 	text, ok := strings.CutPrefix(kept, scramHead)
 	encoded, _, _ := strings.Cut(text, "$")
 	salt, err := base64.StdEncoding.DecodeString(encoded)
 	if !ok || err != nil {
 		return false
 	}
-	made, err := salted(password, salt)
+	made, err := scramVerifier(password, salt)
 	return err == nil && hmac.Equal([]byte(made), []byte(kept))
 }
 

@@ -9,50 +9,50 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// Clear implements engine.RDB.
-func (e *Engine) Clear(ctx context.Context, tenant engine.Tenant) (nothing bool, err error) {
-	d, err := e.speaks(ctx)
+// Cleanup implements engine.RDB.
+func (e *Engine) Cleanup(ctx context.Context, tenant engine.Tenant) (empty bool, err error) {
+	d, err := e.getDialect(ctx)
 	if err != nil {
 		return false, err
 	}
-	// Whoever deletes a resource says that it was this platform's.
-	tenant.Own = true
+	// The deletion of a resource proves that it was this platform's.
+	tenant.Owned = true
 	if e.config.DropUnused {
 		if _, err := e.dropDatabase(ctx, tenant); err != nil {
 			return false, err
 		}
 	}
-	mine, used, err := e.mayDropRole(ctx, d, tenant)
+	isOurs, used, err := e.mayDropRole(ctx, d, tenant)
 	switch {
 	case err != nil:
 		return false, err
-	case mine && !used:
-		if err := e.unlink(ctx, d, tenant.Place.Role, tenant.Place.Database); err != nil {
+	case isOurs && !used:
+		if err := e.unlinkLargeObjects(ctx, d, tenant.Names.Role, tenant.Names.Database); err != nil {
 			return false, err
 		}
 		if e.config.DropUnused {
-			if _, err := e.dropRole(ctx, d, tenant.Place.Role); err != nil {
+			if _, err := e.dropRole(ctx, d, tenant.Names.Role); err != nil {
 				return false, err
 			}
 		}
 	}
-	return e.hasNothing(ctx, tenant)
+	return e.isEmpty(ctx, tenant)
 }
 
-// Remove implements engine.RDB. The role is kept out first: it may hold up all that follows, and what of it the engine does not let
-// go of is of no more use to anybody.
-func (e *Engine) Remove(ctx context.Context, tenant engine.Tenant) (nothing bool, err error) {
-	d, err := e.speaks(ctx)
+// Remove implements engine.RDB. The login is disabled first: sessions of the role may block what follows, and a role that
+// cannot be dropped must not be usable.
+func (e *Engine) Remove(ctx context.Context, tenant engine.Tenant) (empty bool, err error) {
+	d, err := e.getDialect(ctx)
 	if err != nil {
 		return false, err
 	}
-	mine, used, err := e.mayDropRole(ctx, d, tenant)
+	isOurs, used, err := e.mayDropRole(ctx, d, tenant)
 	if err != nil {
 		return false, err
 	}
-	role := tenant.Place.Role
-	if mine {
-		if err := e.expel(ctx, d, role); err != nil {
+	role := tenant.Names.Role
+	if isOurs {
+		if err := e.disableLogin(ctx, d, role); err != nil {
 			return false, err
 		}
 	}
@@ -61,46 +61,47 @@ func (e *Engine) Remove(ctx context.Context, tenant engine.Tenant) (nothing bool
 	case err != nil:
 		return false, err
 	case len(inDatabase) > 0:
-		return false, &engine.Kept{What: "the database " + tenant.Place.Database, By: inDatabase}
+		return false, &engine.DependencyError{Object: "the database " + tenant.Names.Database, Dependents: inDatabase}
 	case used:
-		return false, &engine.Kept{What: "the role " + role, By: []string{"schemas that are not deleted"}}
-	case mine:
+		return false, &engine.DependencyError{Object: "the role " + role, Dependents: []string{"schemas that are not deleted"}}
+	case isOurs:
 		if err := e.removeRole(ctx, d, role); err != nil {
 			return false, err
 		}
 	}
-	return e.hasNothing(ctx, tenant)
+	return e.isEmpty(ctx, tenant)
 }
 
-// usedSchemas are those of the shared database on which a role has rights. By its id, one that was dropped meanwhile is no error.
+// usedSchemas counts the schemas of the shared database on which a role has rights. It uses ids, so that a schema that is
+// dropped concurrently causes no error.
 const usedSchemas = `SELECT current_database(), (SELECT count(*) FROM pg_namespace n
     WHERE n.nspname <> 'public' AND substr(n.nspname, 1, 3) <> 'pg_' AND has_schema_privilege(r.oid, n.oid, 'CREATE'))
 FROM pg_roles r WHERE r.rolname = $1`
 
-// mayDropRole tells whether the user's role is there and this platform's, and whether it is used: it has schemas in the shared
+// mayDropRole reports whether the user's role exists and is this platform's, and whether it has schemas in the shared
 // database, which are deleted first.
-func (e *Engine) mayDropRole(ctx context.Context, d *dialect, tenant engine.Tenant) (mine, used bool, err error) {
-	if tenant.Place.Role == "" {
+func (e *Engine) mayDropRole(ctx context.Context, d *dialect, tenant engine.Tenant) (isOurs, used bool, err error) {
+	if tenant.Names.Role == "" {
 		return false, false, nil
 	}
-	m, err := e.marks(ctx)
+	m, err := e.loadMarks(ctx)
 	if err != nil {
 		return false, false, err
 	}
 	err = e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
-		found, whose, err := e.role(ctx, db, d, m, tenant)
-		if err != nil || !found || !mayDrop(whose, tenant) {
+		found, owner, err := e.findRole(ctx, db, d, m, tenant)
+		if err != nil || !found || !mayDrop(owner, tenant) {
 			return err
 		}
 		var schemas int
-		mine, err = e.read(ctx, db, usedSchemas, []any{tenant.Place.Role}, new(string), &schemas)
-		used = tenant.Place.Database == "" && schemas > 0
+		isOurs, err = e.read(ctx, db, usedSchemas, []any{tenant.Names.Role}, new(string), &schemas)
+		used = tenant.Names.Database == "" && schemas > 0
 		return err
 	})
-	return mine, used, err
+	return isOurs, used, err
 }
 
-// dropRole drops a role on which nothing in the engine depends. One that stays keeps its right to connect.
+// dropRole drops a role on which nothing in the engine depends. A role that stays keeps its right to connect.
 func (e *Engine) dropRole(ctx context.Context, d *dialect, name string) (dropped bool, err error) {
 	err = e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
 		dropped = false
@@ -111,11 +112,13 @@ func (e *Engine) dropRole(ctx context.Context, d *dialect, name string) (dropped
 			return err
 		}
 		connect, role := database.Quote(shared), database.Quote(name)
-		err = e.exec(ctx, db, fmt.Sprintf(`%sREVOKE CONNECT ON DATABASE %s FROM %s; DROP ROLE IF EXISTS %s`, d.waits(quickWait), connect, role, role))
-		if dropped = err == nil; !database.IsInUse(err) && !database.IsLocked(err) { // another user may have granted it something, or be about to
+		err = e.exec(ctx, db, fmt.Sprintf(`%sREVOKE CONNECT ON DATABASE %s FROM %s; DROP ROLE IF EXISTS %s`,
+			d.withLockTimeout(shortLockTimeout), connect, role, role))
+		// In use or locked: another user granted the role a right, or is about to.
+		if dropped = err == nil; !database.IsInUse(err) && !database.IsLocked(err) {
 			return err
 		}
-		// Also where the text was no transaction.
+		// On CockroachDB the text is no transaction, so the REVOKE took effect and is undone here.
 		failure := e.exec(ctx, db, fmt.Sprintf(`GRANT CONNECT ON DATABASE %s TO %s`, connect, role))
 		if database.IsLocked(err) && failure == nil {
 			return err
@@ -125,16 +128,17 @@ func (e *Engine) dropRole(ctx context.Context, d *dialect, name string) (dropped
 	return dropped, err
 }
 
-// removeRole drops the role of a user who is gone with what is left of it in each database, or says what does not let go of it.
+// removeRole drops the role of a deleted user with what it still owns in each database, or returns a *DependencyError.
 func (e *Engine) removeRole(ctx context.Context, d *dialect, role string) error {
 	if d.databasesOf != "" {
 		var databases []string
-		err := e.each(ctx, "", func() { databases = nil }, func(name, _ string) { databases = append(databases, name) }, d.databasesOf, role)
+		add := func(name, _ string) { databases = append(databases, name) }
+		err := e.forEachRow(ctx, "", func() { databases = nil }, add, d.databasesOf, role)
 		if err != nil {
 			return err
 		}
 		for _, name := range databases {
-			if err := e.disown(ctx, d, role, name); err != nil {
+			if err := e.dropOwned(ctx, d, role, name); err != nil {
 				return err
 			}
 		}
@@ -143,9 +147,10 @@ func (e *Engine) removeRole(ctx context.Context, d *dialect, role string) error 
 	if err != nil || dropped {
 		return err
 	}
-	kept := &engine.Kept{What: "the role " + role + ", which cannot log in any more"}
+	kept := &engine.DependencyError{Object: "the role " + role + ", whose login is disabled,"}
 	if d.dependsOnRole != "" {
-		err = e.each(ctx, "", func() { kept.By = nil }, func(name, _ string) { kept.By = append(kept.By, name) }, d.dependsOnRole, role)
+		add := func(name, _ string) { kept.Dependents = append(kept.Dependents, name) }
+		err = e.forEachRow(ctx, "", func() { kept.Dependents = nil }, add, d.dependsOnRole, role)
 	}
 	if err != nil {
 		return err
@@ -153,42 +158,42 @@ func (e *Engine) removeRole(ctx context.Context, d *dialect, role string) error 
 	return kept
 }
 
-// disown drops what a role owns in a database, and takes away what it was given there, by whomever. What Inner may not take, or
-// somebody else depends on, is left: then the role cannot be dropped, and that is told.
-func (e *Engine) disown(ctx context.Context, d *dialect, role, databaseName string) error {
-	if err := e.unlink(ctx, d, role, databaseName); err != nil {
+// dropOwned drops what a role owns in a database, and revokes its rights there, whoever granted them. What Inner may not
+// drop or others depend on stays: then the role cannot be dropped, and the error says so.
+func (e *Engine) dropOwned(ctx context.Context, d *dialect, role, databaseName string) error {
+	if err := e.unlinkLargeObjects(ctx, d, role, databaseName); err != nil {
 		return err
 	}
 	err := e.asMember(ctx, role, func() error {
 		return e.on(ctx, databaseName, func(ctx context.Context, db *sql.DB) error {
-			return e.exec(ctx, db, d.waits(quickWait)+`DROP OWNED BY `+database.Quote(role))
+			return e.exec(ctx, db, d.withLockTimeout(shortLockTimeout)+`DROP OWNED BY `+database.Quote(role))
 		})
 	})
-	if missing(err) || database.IsForbidden(err) || database.IsInUse(err) {
+	if isMissing(err) || database.IsForbidden(err) || database.IsInUse(err) {
 		return nil
 	}
 	return err
 }
 
-// unlink removes large objects of a role from a database: they are in no schema, and go with none. There may be any number: as long as
-// some are left it returns ErrUnfinished.
-func (e *Engine) unlink(ctx context.Context, d *dialect, role, databaseName string) error {
-	isOpen, err := e.isOpen(ctx, databaseName)
-	if err != nil || !isOpen || d.unlink == nil {
+// unlinkLargeObjects deletes large objects of a role in a database: they are in no schema and are not dropped with one. There may
+// be any number: while some are left it returns ErrUnfinished.
+func (e *Engine) unlinkLargeObjects(ctx context.Context, d *dialect, role, databaseName string) error {
+	isOpen, err := e.allowsConnections(ctx, databaseName)
+	if err != nil || !isOpen || d.unlinkLargeObjects == nil {
 		return err
 	}
-	err = e.pastHolders(ctx, d, role, func() error {
+	err = e.retryAfterRelease(ctx, d, role, func() error {
 		var unlinked map[string]int64
 		err := e.asMember(ctx, role, func() (err error) {
-			unlinked, err = e.pairs(ctx, databaseName, d.waits(quickWait)+d.unlink(role))
+			unlinked, err = e.queryNumbers(ctx, databaseName, d.withLockTimeout(shortLockTimeout)+d.unlinkLargeObjects(role))
 			return err
 		})
-		if err == nil && unlinked["unlinked"] == mostParts {
+		if err == nil && unlinked["unlinked"] == maxPartsPerDrop {
 			return engine.ErrUnfinished
 		}
 		return err
 	})
-	if missing(err) {
+	if isMissing(err) {
 		return nil
 	}
 	return err

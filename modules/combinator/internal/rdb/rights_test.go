@@ -9,8 +9,8 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// A name is looked up in the catalogue as it is now, what a query reads as it was when it began.
-func TestASchemaThatIsDroppedWhileRightsAreReadIsNoError(t *testing.T) {
+// PostgreSQL looks names up in the present catalog, and reads rows by the snapshot of the query.
+func TestConcurrentlyDroppedSchemaIsNoError(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "the snapshot of a query and the look-up of a name differ")
 	db := testdatabase.NewEmpty(t)

@@ -13,7 +13,7 @@ import (
 
 // Sizes implements engine.RDB.
 func (e *Engine) Sizes(ctx context.Context) (sizes []engine.Size, missed int, err error) {
-	d, err := e.speaks(ctx)
+	d, err := e.getDialect(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -26,38 +26,39 @@ func (e *Engine) Sizes(ctx context.Context) (sizes []engine.Size, missed int, er
 		missed += locked
 		switch {
 		case database.IsForbidden(err):
-			e.closed.Do(func() {
-				e.log.Warn("the rdb engine keeps the sizes of schemas to itself: they are unknown; see allow_unsafe_internals in docs/databases.md")
+			e.sizesForbiddenLogged.Do(func() {
+				e.log.Warn("sizes of schemas not permitted by the rdb engine; see allow_unsafe_internals in docs/databases.md")
 			})
-			return nil, 0, fmt.Errorf("%w: %w", engine.ErrClosed, err)
+			return nil, 0, fmt.Errorf("%w: %w", engine.ErrForbidden, err)
 		case err != nil && (ctx.Err() != nil || name == ""):
 			return sizes, missed, err
 		case err != nil:
-			missed++ // that one hangs or was dropped: the others have their sizes
+			missed++ // this database hangs or was dropped; the others are measured
 			continue
 		}
 		for schema, bytes := range found {
-			sizes = append(sizes, engine.Size{Name: join(name, schema), Bytes: bytes})
+			sizes = append(sizes, engine.Size{Name: qualifiedName(name, schema), Bytes: bytes})
 		}
 	}
 	return sizes, missed, nil
 }
 
-// measure measures the schemas of a database, and counts those in which somebody holds a table: for as long as he likes, and so
-// without a wait for it.
+// measure measures the schemas of a database, and counts those with a locked table, which may stay locked for any time and
+// are not waited for.
 func (e *Engine) measure(ctx context.Context, d *dialect, databaseName string) (sizes map[string]int64, locked int, err error) {
-	sizes, err = e.pairs(ctx, databaseName, d.waits(quickWait)+d.sizes)
+	sizes, err = e.queryNumbers(ctx, databaseName, d.withLockTimeout(shortLockTimeout)+d.sizes)
 	if !database.IsLocked(err) || d.sizesOf == nil {
 		return sizes, 0, err
 	}
 	var names []string
-	err = e.each(ctx, databaseName, func() { names = nil }, func(name, _ string) { names = append(names, name) }, measuredSchemas)
+	add := func(name, _ string) { names = append(names, name) }
+	err = e.forEachRow(ctx, databaseName, func() { names = nil }, add, measuredSchemas)
 	if err != nil {
 		return nil, 0, err
 	}
 	sizes = map[string]int64{}
 	for chunk := range slices.Chunk(names, listPage) {
-		n, err := e.measureApart(ctx, d, databaseName, chunk, sizes)
+		n, err := e.measureUnlocked(ctx, d, databaseName, chunk, sizes)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -68,9 +69,12 @@ func (e *Engine) measure(ctx context.Context, d *dialect, databaseName string) (
 
 const measuredSchemas = `SELECT n.nspname, '' FROM pg_namespace n WHERE substr(n.nspname, 1, 3) <> 'pg_' ORDER BY n.nspname`
 
-// measureApart adds some schemas to sizes, in halves where one of them is locked, and returns how many are.
-func (e *Engine) measureApart(ctx context.Context, d *dialect, databaseName string, schemas []string, sizes map[string]int64) (locked int, err error) {
-	found, err := e.pairs(ctx, databaseName, d.waits(quickWait)+d.sizesOf(schemas))
+// measureUnlocked adds the sizes of some schemas to sizes, in halves when one of them is locked, and returns the number of
+// locked ones.
+func (e *Engine) measureUnlocked(
+	ctx context.Context, d *dialect, databaseName string, schemas []string, sizes map[string]int64,
+) (locked int, err error) {
+	found, err := e.queryNumbers(ctx, databaseName, d.withLockTimeout(shortLockTimeout)+d.sizesOf(schemas))
 	switch {
 	case !database.IsLocked(err):
 		maps.Copy(sizes, found)
@@ -79,7 +83,7 @@ func (e *Engine) measureApart(ctx context.Context, d *dialect, databaseName stri
 		return 1, nil
 	}
 	for half := range slices.Chunk(schemas, (len(schemas)+1)/2) {
-		n, err := e.measureApart(ctx, d, databaseName, half, sizes)
+		n, err := e.measureUnlocked(ctx, d, databaseName, half, sizes)
 		if err != nil {
 			return 0, err
 		}
@@ -88,8 +92,8 @@ func (e *Engine) measureApart(ctx context.Context, d *dialect, databaseName stri
 	return locked, nil
 }
 
-// pairs runs a query for names and numbers about the schemas of a database.
-func (e *Engine) pairs(ctx context.Context, databaseName, query string) (all map[string]int64, err error) {
+// queryNumbers runs a query for names and numbers in a database.
+func (e *Engine) queryNumbers(ctx context.Context, databaseName, query string) (all map[string]int64, err error) {
 	err = e.on(ctx, databaseName, func(ctx context.Context, db *sql.DB) error {
 		all = map[string]int64{}
 		ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)

@@ -7,12 +7,12 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// theseDatabases are those of some that exist, with their marks.
-const theseDatabases = `SELECT d.datname, COALESCE(shobj_description(d.oid, 'pg_database'), '') FROM pg_database d
+// databasesByName reads those of some databases that exist, with their marks.
+const databasesByName = `SELECT d.datname, COALESCE(shobj_description(d.oid, 'pg_database'), '') FROM pg_database d
 WHERE d.datname = ANY($1::TEXT[])`
 
-// TenantParts implements engine.RDB.
-func (e *Engine) TenantParts() (parts []string) {
+// DesiredParts implements engine.RDB.
+func (e *Engine) DesiredParts() (parts []string) {
 	if e.withRoles() {
 		parts = append(parts, engine.RolePart)
 	}
@@ -22,41 +22,42 @@ func (e *Engine) TenantParts() (parts []string) {
 	return parts
 }
 
-// Tenants implements engine.RDB. It asks for the names of these users and nothing else, so that no role or database of
-// anyone else's is ever taken for a user's.
-func (e *Engine) Tenants(ctx context.Context, tenants []engine.Tenant) (map[string][]string, error) {
-	d, err := e.speaks(ctx)
+// ActualParts implements engine.RDB. It queries only the names of these users, so that no other role or database is taken
+// for a user's.
+func (e *Engine) ActualParts(ctx context.Context, tenants []engine.Tenant) (map[string][]string, error) {
+	d, err := e.getDialect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	m, err := e.marks(ctx)
+	m, err := e.loadMarks(ctx)
 	if err != nil {
 		return nil, err
 	}
 	parts, unmarked := map[string][]string{}, map[string]bool{}
-	for _, part := range e.TenantParts() {
+	for _, part := range e.DesiredParts() {
 		owners := make(map[string]engine.Tenant, len(tenants))
 		names := make([]string, 0, len(tenants))
-		query := theseDatabases
+		query := databasesByName
 		for _, t := range tenants {
-			name := t.Place.Database
+			name := t.Names.Database
 			if part == engine.RolePart {
-				name, query = t.Place.Role, d.roles
+				name, query = t.Names.Role, d.roles
 			}
 			owners[name] = t
 			names = append(names, name)
 		}
 		found := map[string]string{}
-		err := e.each(ctx, "", func() { clear(found) }, func(name, mark string) { found[name] = mark }, query, database.Array(names))
+		add := func(name, mark string) { found[name] = mark }
+		err := e.forEachRow(ctx, "", func() { clear(found) }, add, query, database.Array(names))
 		if err != nil {
 			return nil, err
 		}
 		for name, mark := range found {
 			t := owners[name]
-			whose := m.owner(mark, t.UserUID)
-			if mayDrop(whose, t) {
+			owner := m.ownerOf(mark, t.UserUID)
+			if mayDrop(owner, t) {
 				parts[t.UserUID] = append(parts[t.UserUID], part)
-				unmarked[t.UserUID] = unmarked[t.UserUID] || whose != ours
+				unmarked[t.UserUID] = unmarked[t.UserUID] || owner != ownedByUs
 			}
 		}
 	}

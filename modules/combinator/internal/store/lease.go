@@ -13,41 +13,42 @@ import (
 )
 
 var (
-	// ErrBusy says that another task changes what the user has.
-	ErrBusy = errors.New("the user's lease is held")
-	// ErrVoid says that the lease was taken over: by the same task in another process, or after its end.
-	ErrVoid = errors.New("the user's lease was taken over")
+	// ErrLeaseHeld says that another task holds the user's lease.
+	ErrLeaseHeld = errors.New("the user's lease is held")
+	// ErrLeaseLost says that the lease was taken over: by the same task in another process, or after it expired.
+	ErrLeaseLost = errors.New("the user's lease was taken over")
 )
 
-// Leased is what is known of a user of the RDB engine whose lease is held.
-type Leased struct {
-	// Prepared is what the user's role was given last, see engine.RDB's Fingerprint; "" for a new user.
+// LeasedTenant is the record of a user of the RDB engine whose lease is held.
+type LeasedTenant struct {
+	// Prepared is the fingerprint of the user's role, see engine.RDB's Fingerprint; "" for a new user.
 	Prepared string
-	// Place is where the user's things are, Own whether this platform's rows say that it made them.
-	Place engine.Place
-	Own   bool
+	// Names are the recorded names of the user's role and database. Owned is true when this platform created them.
+	Names engine.TenantNames
+	Owned bool
 }
 
-// Unknown is what the row of a user says who has something in the RDB engine of which nobody knows what it was given.
-const Unknown = "unknown"
+// PreparedUnknown is the recorded fingerprint of a user whose role may have any key and settings.
+const PreparedUnknown = "unknown"
 
-// Remaining is what WithTenant's work returns after it took something away: the row stays as long as the user has
-// anything, since it is by the row that the audit knows whose that is.
-func Remaining(prepared string, nothing bool) string {
+// PreparedAfterRemoval returns the fingerprint to record after objects were dropped: the row stays until the user has
+// nothing left, since the audit finds the rest by the row.
+func PreparedAfterRemoval(prepared string, empty bool) string {
 	switch {
-	case nothing:
+	case empty:
 		return ""
 	case prepared == "":
-		return Unknown
+		return PreparedUnknown
 	}
 	return prepared
 }
 
-// A task that is run again takes the lease over from itself: the process that ran it before is dead. A lease that lies much
-// further ahead than one can last is void: the clock was put back. Just further ahead are those of others whose statement began
-// after this one and came first, or whose server's clock is ahead. The same number is taken again where the answer was lost.
+// A retried task takes over its own lease: the process that ran it before is dead. A lease that lasts much longer than a
+// lease can is void: the clock was set back. A lease that lasts a little longer than this one is valid: its statement began
+// later and was committed first, or its server's clock is ahead. The same lease number is accepted again, since the response
+// to the first try may have been lost.
 const (
-	takeLease = `INSERT INTO combinator_tenants (user_uid, lease_number, leased_by, leased_until)
+	acquireLease = `INSERT INTO combinator_tenants (user_uid, lease_number, leased_by, leased_until)
 VALUES ($1, $2, $3, LOCALTIMESTAMP + $4::FLOAT8 * INTERVAL '1 second')
 ON CONFLICT (user_uid) DO UPDATE SET lease_number = excluded.lease_number, leased_by = excluded.leased_by, leased_until = excluded.leased_until
 WHERE combinator_tenants.leased_until IS NULL OR combinator_tenants.leased_until <= LOCALTIMESTAMP
@@ -55,141 +56,147 @@ WHERE combinator_tenants.leased_until IS NULL OR combinator_tenants.leased_until
     OR combinator_tenants.lease_number = excluded.lease_number
     OR combinator_tenants.leased_by = excluded.leased_by AND excluded.leased_by <> 0
 RETURNING prepared, platform, role_name, database_name`
-	claimTenant = `UPDATE combinator_tenants SET platform = $3, role_name = $4, database_name = $5
+	recordTenantNames = `UPDATE combinator_tenants SET platform = $3, role_name = $4, database_name = $5
 WHERE user_uid = $1 AND lease_number = $2`
-	markTenant = `UPDATE combinator_tenants SET prepared = $3, changed_at = LOCALTIMESTAMP, leased_until = NULL
+	recordPrepared = `UPDATE combinator_tenants SET prepared = $3, changed_at = LOCALTIMESTAMP, leased_until = NULL
 WHERE user_uid = $1 AND lease_number = $2`
-	forgetTenant = `DELETE FROM combinator_tenants WHERE user_uid = $1 AND lease_number = $2`
-	// A task keeps the user's other ones out for a while, not itself.
-	restLease = `UPDATE combinator_tenants SET leased_until = LOCALTIMESTAMP + $3::FLOAT8 * INTERVAL '1 second' WHERE user_uid = $1 AND lease_number = $2`
-	endLease  = `UPDATE combinator_tenants SET leased_until = NULL WHERE user_uid = $1 AND lease_number = $2`
-	keepLease = `UPDATE combinator_tenants SET leased_by = 0, leased_until = LOCALTIMESTAMP + $3::FLOAT8 * INTERVAL '1 second'
+	deleteTenant = `DELETE FROM combinator_tenants WHERE user_uid = $1 AND lease_number = $2`
+	// backoffLease excludes the user's other tasks for a while, not the task itself.
+	backoffLease = `UPDATE combinator_tenants SET leased_until = LOCALTIMESTAMP + $3::FLOAT8 * INTERVAL '1 second' WHERE user_uid = $1 AND lease_number = $2`
+	releaseLease = `UPDATE combinator_tenants SET leased_until = NULL WHERE user_uid = $1 AND lease_number = $2`
+	extendLease  = `UPDATE combinator_tenants SET leased_by = 0, leased_until = LOCALTIMESTAMP + $3::FLOAT8 * INTERVAL '1 second'
 WHERE user_uid = $1 AND lease_number = $2`
 )
 
-// WithTenant runs work of a task, 0 for none, while no other task changes what this user has in the RDB engine. It holds a lease, and no
-// transaction: engines wait for those. Where another task holds it, ErrBusy is returned at once. Work is told what is
-// recorded of the user, and returns what the user's role was given now: the same, or "" when the user has nothing there any
-// more. It is void, and ErrVoid returned, where the lease was taken over meanwhile.
+// WithTenant runs work of a task (0 for none) under the lease of this user, while no other task changes what the user has in
+// the RDB engine. The lease is no transaction, as engines may be slow. When another task holds the lease, ErrLeaseHeld is
+// returned at once. Work gets the record of the user and returns the new fingerprint, or "" when the user has nothing left
+// in the engine. It is not recorded, and ErrLeaseLost returned, when the lease was taken over meanwhile.
 //
-// With a place, work is going to make something there: before it runs, that stands in the row.
-func (r *Store) WithTenant(ctx context.Context, task int64, userUID string, place *engine.Place, work func(ctx context.Context, t Leased) (string, error)) error {
-	number := newNumber()
-	t, begun, err := r.take(ctx, task, userUID, number, place)
+// With names, work is going to create objects of these names: they are recorded before work runs.
+func (s *Store) WithTenant(
+	ctx context.Context, task int64, userUID string, names *engine.TenantNames,
+	work func(ctx context.Context, t LeasedTenant) (string, error),
+) error {
+	number := newLeaseNumber()
+	t, sentAt, err := s.acquire(ctx, task, userUID, number, names)
 	if err != nil {
 		return err
 	}
-	working, cancel := context.WithDeadline(ctx, begun.Add(r.statement))
+	working, cancel := context.WithDeadline(ctx, sentAt.Add(s.engineTimeout))
 	defer cancel()
-	if working.Err() != nil && ctx.Err() == nil { // it was waited for too long: nothing can be done within it
-		r.release(ctx, userUID, number)
-		return ErrBusy
+	if working.Err() != nil && ctx.Err() == nil { // acquiring took longer than the lease lasts
+		s.release(ctx, userUID, number)
+		return ErrLeaseHeld
 	}
 	start := time.Now()
-	now, err := work(working, t)
+	prepared, err := work(working, t)
 	switch {
-	case errors.Is(err, engine.ErrUncertain): // until what was asked of the engine cannot be carried out any more
-		_ = r.fenced(context.WithoutCancel(ctx), keepLease, userUID, number, r.statement.Seconds()) // it ends by itself
+	case errors.Is(err, engine.ErrUncertain): // until the engine cannot carry out the request any more
+		_ = s.execFenced(context.WithoutCancel(ctx), extendLease, userUID, number, s.engineTimeout.Seconds()) // on error the lease expires
 		return err
 	case errors.Is(err, engine.ErrBusy), errors.Is(err, engine.ErrUnfinished):
-		rest := min(restFactor*time.Since(start), r.lease())
-		_ = r.fenced(context.WithoutCancel(ctx), restLease, userUID, number, rest.Seconds()) // it ends by itself
+		backoff := min(backoffFactor*time.Since(start), s.leaseDuration())
+		_ = s.execFenced(context.WithoutCancel(ctx), backoffLease, userUID, number, backoff.Seconds()) // on error the lease expires
 		return err
 	case err != nil:
-		r.release(ctx, userUID, number)
+		s.release(ctx, userUID, number)
 		return err
 	}
-	switch now {
+	switch prepared {
 	case "":
-		return r.fenced(ctx, forgetTenant, userUID, number)
+		return s.execFenced(ctx, deleteTenant, userUID, number)
 	case t.Prepared:
-		return r.fenced(ctx, endLease, userUID, number)
+		return s.execFenced(ctx, releaseLease, userUID, number)
 	}
-	return r.fenced(ctx, markTenant, userUID, number, now)
+	return s.execFenced(ctx, recordPrepared, userUID, number, prepared)
 }
 
-// restFactor is how many times longer than a task took that waited for others, or is not finished, the user's other tasks yield. One
-// worker serves all users: what one of them holds up takes a tenth of its time at most, however many tasks that are.
-const restFactor = 10
+// backoffFactor is how many times longer than a task took that waited for locks, or is not finished, the user's other tasks are
+// excluded. One worker serves all users: one user takes at most a tenth of its time, whatever the number of tasks.
+const backoffFactor = 10
 
-// newNumber makes the number of a lease. It is random, since a row that was forgotten and is there again must not give a
-// number out twice.
-func newNumber() int64 {
+// newLeaseNumber returns a random number, since a row that was deleted and inserted again must not give a number out twice.
+func newLeaseNumber() int64 {
 	var bytes [8]byte
-	_, _ = rand.Read(bytes[:]) // it never fails
+	_, _ = rand.Read(bytes[:]) // never fails
 	return int64(binary.BigEndian.Uint64(bytes[:]) >> 1)
 }
 
-// lease is how long one lasts: as long as work, and then what work gave up waiting for, can last.
-func (r *Store) lease() time.Duration { return 2 * r.statement }
+// leaseDuration is long enough for work and for the statements that work no longer waits for.
+func (s *Store) leaseDuration() time.Duration { return 2 * s.engineTimeout }
 
-// ahead is how much further than a new one a lease that holds may last: for as long as a statement that takes one may have
-// waited, and for clocks and settings of other processes that differ.
-func (r *Store) ahead() time.Duration { return r.lease() + r.timeout }
+// maxLeaseAhead is how much later than a new lease a valid lease may end: the time that an acquiring statement may have
+// waited, and differences of clocks and settings between processes.
+func (s *Store) maxLeaseAhead() time.Duration { return s.leaseDuration() + s.timeout }
 
-// take takes the lease, which lasts from begun at least: that is before the statement which took it was sent.
-func (r *Store) take(ctx context.Context, task int64, userUID string, number int64, place *engine.Place) (t Leased, begun time.Time, err error) {
+// acquire acquires the lease. It is valid for its duration from sentAt, the time before the statement was sent.
+func (s *Store) acquire(
+	ctx context.Context, task int64, userUID string, number int64, names *engine.TenantNames,
+) (t LeasedTenant, sentAt time.Time, err error) {
 	var platform string
 	err = database.Retry(ctx, func(ctx context.Context) error {
-		begun = time.Now()
-		ctx, cancel := context.WithTimeout(ctx, r.timeout)
+		sentAt = time.Now()
+		ctx, cancel := context.WithTimeout(ctx, s.timeout)
 		defer cancel()
-		return r.db.QueryRowContext(ctx, takeLease, userUID, number, task, r.lease().Seconds(), r.ahead().Seconds()).
-			Scan(&t.Prepared, &platform, &t.Place.Role, &t.Place.Database)
+		return s.db.QueryRowContext(ctx, acquireLease, userUID, number, task, s.leaseDuration().Seconds(), s.maxLeaseAhead().Seconds()).
+			Scan(&t.Prepared, &platform, &t.Names.Role, &t.Names.Database)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
-		return t, begun, ErrBusy
+		return t, sentAt, ErrLeaseHeld
 	}
 	if err != nil {
-		return t, begun, err
+		return t, sentAt, err
 	}
-	t.Own = platform == r.platform
-	if !t.Own { // an earlier release's, or that of the platform of which this database is a copy
-		t.Place = engine.Place{}
+	t.Owned = platform == s.platform
+	if !t.Owned { // recorded by an earlier release, or by the platform of which this database is a copy
+		t.Names = engine.TenantNames{}
 	}
-	if place == nil {
-		return t, begun, nil
+	if names == nil {
+		return t, sentAt, nil
 	}
-	t, err = r.claim(ctx, userUID, number, t, *place)
-	return t, begun, err
+	t, err = s.recordTenantNames(ctx, userUID, number, t, *names)
+	return t, sentAt, err
 }
 
-// claim writes down where work is going to make something, unless that stands in the row.
-func (r *Store) claim(ctx context.Context, userUID string, number int64, t Leased, place engine.Place) (Leased, error) {
-	recorded := t.Place
+// recordTenantNames records the names of the objects that work is going to create.
+func (s *Store) recordTenantNames(
+	ctx context.Context, userUID string, number int64, t LeasedTenant, names engine.TenantNames,
+) (LeasedTenant, error) {
+	recorded := t.Names
 	if recorded.Role == "" {
-		recorded.Role = place.Role
+		recorded.Role = names.Role
 	}
 	if recorded.Database == "" {
-		recorded.Database = place.Database
+		recorded.Database = names.Database
 	}
-	if t.Own && recorded == t.Place {
+	if t.Owned && recorded == t.Names {
 		return t, nil
 	}
-	if err := r.fenced(ctx, claimTenant, userUID, number, r.platform, recorded.Role, recorded.Database); err != nil {
-		r.release(ctx, userUID, number)
+	if err := s.execFenced(ctx, recordTenantNames, userUID, number, s.platform, recorded.Role, recorded.Database); err != nil {
+		s.release(ctx, userUID, number)
 		return t, err
 	}
-	t.Place, t.Own = recorded, true
+	t.Names, t.Owned = recorded, true
 	return t, nil
 }
 
-// release gives a lease back before its time.
-func (r *Store) release(ctx context.Context, userUID string, number int64) {
-	_ = r.fenced(context.WithoutCancel(ctx), endLease, userUID, number) // it ends by itself
+// release ends a lease early.
+func (s *Store) release(ctx context.Context, userUID string, number int64) {
+	_ = s.execFenced(context.WithoutCancel(ctx), releaseLease, userUID, number) // on error the lease expires
 }
 
-// fenced writes to the row of a user whose lease has this number, or returns ErrVoid.
-func (r *Store) fenced(ctx context.Context, statement string, args ...any) error {
+// execFenced writes to the row of a user if its lease has this number, else it returns ErrLeaseLost.
+func (s *Store) execFenced(ctx context.Context, statement string, args ...any) error {
 	return database.Retry(ctx, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, r.timeout)
+		ctx, cancel := context.WithTimeout(ctx, s.timeout)
 		defer cancel()
-		result, err := r.db.ExecContext(ctx, statement, args...)
+		result, err := s.db.ExecContext(ctx, statement, args...)
 		if err != nil {
 			return err
 		}
 		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(ErrVoid, err)
+			return errors.Join(ErrLeaseLost, err)
 		}
 		return nil
 	})

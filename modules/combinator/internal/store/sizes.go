@@ -8,33 +8,33 @@ import (
 )
 
 const (
-	// rdbPage reads the SQL resources, with the names that are recorded of them, in the order of their ids.
+	// rdbPage reads the SQL resources with their recorded names, in the order of their ids.
 	rdbPage = `SELECT r.id, r.user_uid, r.resource_id, COALESCE(p.name, '') FROM combinator_resources r
 LEFT JOIN combinator_places p ON p.resource_type = r.resource_type AND p.user_uid = r.user_uid AND p.resource_id = r.resource_id
     AND p.platform = $3
 WHERE r.resource_type = 'rdb' AND r.id > $1 ORDER BY r.id LIMIT $2`
-	// saveSizes notes sizes. The rows are distinct: a statement may touch no row twice.
+	// saveSizes inserts or updates sizes. The rows are distinct: a statement may touch no row twice.
 	saveSizes = `INSERT INTO combinator_sizes (user_uid, resource_id, bytes, measured_at)
 SELECT r.user_uid, r.resource_id, r.bytes, LOCALTIMESTAMP
 FROM unnest($1::VARCHAR[], $2::VARCHAR[], $3::BIGINT[]) AS r(user_uid, resource_id, bytes)
 ON CONFLICT (user_uid, resource_id) DO UPDATE SET bytes = excluded.bytes, measured_at = excluded.measured_at`
-	// forgetSizes removes those of resources that are gone.
-	forgetSizes = `DELETE FROM combinator_sizes WHERE NOT EXISTS (SELECT 1 FROM combinator_resources c
+	// deleteOldSizes deletes the sizes of deleted resources.
+	deleteOldSizes = `DELETE FROM combinator_sizes WHERE NOT EXISTS (SELECT 1 FROM combinator_resources c
 WHERE c.user_uid = combinator_sizes.user_uid AND c.resource_id = combinator_sizes.resource_id)`
 	listSizes = `SELECT user_uid, resource_id, bytes FROM combinator_sizes ORDER BY user_uid, resource_id`
 )
 
 const sizesPage = 1000
 
-// SaveSizes notes how large the users' SQL schemas are, and forgets what is gone. The sizes come under the names of the
-// resources, which are those that name gives where none is recorded.
-func (r *Store) SaveSizes(ctx context.Context, name func(engine.Resource) string, sizes []engine.Size) error {
+// SaveSizes stores the sizes of the users' SQL schemas and deletes those of deleted resources. Sizes come by the names of
+// the resources; name returns the name of a resource without a recorded one.
+func (s *Store) SaveSizes(ctx context.Context, name func(engine.Resource) string, sizes []engine.Size) error {
 	bytes := make(map[string]int64, len(sizes))
-	for _, s := range sizes {
-		bytes[s.Name] = s.Bytes
+	for _, size := range sizes {
+		bytes[size.Name] = size.Bytes
 	}
 	for after := int64(0); ; {
-		resources, last, err := r.rdbResources(ctx, after)
+		resources, last, err := s.rdbResources(ctx, after)
 		if err != nil {
 			return err
 		}
@@ -43,7 +43,7 @@ func (r *Store) SaveSizes(ctx context.Context, name func(engine.Resource) string
 				resources[i].Name = name(one.Resource)
 			}
 		}
-		if err := r.saveSizes(ctx, resources, bytes); err != nil {
+		if err := s.saveSizes(ctx, resources, bytes); err != nil {
 			return err
 		}
 		if len(resources) < sizesPage {
@@ -51,24 +51,24 @@ func (r *Store) SaveSizes(ctx context.Context, name func(engine.Resource) string
 		}
 		after = last
 	}
-	return database.Retry(ctx, func(ctx context.Context) error { return r.execute(ctx, forgetSizes) })
+	return database.Retry(ctx, func(ctx context.Context) error { return s.execute(ctx, deleteOldSizes) })
 }
 
-// ForgetSizes removes all that was noted: nobody knows what is so by now.
-func (r *Store) ForgetSizes(ctx context.Context) error {
-	return database.Retry(ctx, func(ctx context.Context) error { return r.execute(ctx, `DELETE FROM combinator_sizes`) })
+// DeleteSizes deletes all sizes, as the present ones are unknown.
+func (s *Store) DeleteSizes(ctx context.Context) error {
+	return database.Retry(ctx, func(ctx context.Context) error { return s.execute(ctx, `DELETE FROM combinator_sizes`) })
 }
 
-func (r *Store) rdbResources(ctx context.Context, after int64) (all []Place, last int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (s *Store) rdbResources(ctx context.Context, after int64) (all []ResourceName, last int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	found, err := r.db.QueryContext(ctx, rdbPage, after, sizesPage, r.platform)
+	found, err := s.db.QueryContext(ctx, rdbPage, after, sizesPage, s.platform)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer func() { _ = found.Close() }()
 	for found.Next() {
-		var one Place
+		var one ResourceName
 		if err := found.Scan(&last, &one.Resource.UserUID, &one.Resource.ResourceID, &one.Name); err != nil {
 			return nil, 0, err
 		}
@@ -77,7 +77,7 @@ func (r *Store) rdbResources(ctx context.Context, after int64) (all []Place, las
 	return all, last, found.Err()
 }
 
-func (r *Store) saveSizes(ctx context.Context, resources []Place, bytes map[string]int64) error {
+func (s *Store) saveSizes(ctx context.Context, resources []ResourceName, bytes map[string]int64) error {
 	var users, ids []string
 	var measured []int64
 	seen := map[engine.Resource]bool{}
@@ -93,15 +93,15 @@ func (r *Store) saveSizes(ctx context.Context, resources []Place, bytes map[stri
 		return nil
 	}
 	return database.Retry(ctx, func(ctx context.Context) error {
-		return r.execute(ctx, saveSizes, database.Array(users), database.Array(ids), database.Array(measured))
+		return s.execute(ctx, saveSizes, database.Array(users), database.Array(ids), database.Array(measured))
 	})
 }
 
-// Sizes returns what was noted of each schema.
-func (r *Store) Sizes(ctx context.Context, each func(userUID, resourceID string, bytes int64)) error {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+// ForEachSize calls each with the stored size of each schema, in bytes.
+func (s *Store) ForEachSize(ctx context.Context, each func(userUID, resourceID string, bytes int64)) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	found, err := r.db.QueryContext(ctx, listSizes)
+	found, err := s.db.QueryContext(ctx, listSizes)
 	if err != nil {
 		return err
 	}

@@ -15,19 +15,19 @@ import (
 // Tenant is a user of the RDB engine.
 type Tenant struct {
 	UserUID, Prepared string
-	// Known tells whether there is the user, and Key is the user's secret key.
-	Known bool
-	Key   string
-	// Place and Own are as in Leased.
-	Place engine.Place
-	Own   bool
+	// Exists reports whether the user exists; Key is the user's secret key.
+	Exists bool
+	Key    string
+	// Names and Owned are as in LeasedTenant.
+	Names engine.TenantNames
+	Owned bool
 }
 
-// Tenants returns the users of the RDB engine with uids after the given one, in their order.
-func (r *Store) Tenants(ctx context.Context, after string, limit int) ([]Tenant, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+// ListTenants returns the users of the RDB engine with uids above after, in ascending order.
+func (s *Store) ListTenants(ctx context.Context, after string, limit int) ([]Tenant, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	found, err := r.client.CombinatorTenant.Query().Where(combinatortenant.IDGT(after)).
+	found, err := s.client.CombinatorTenant.Query().Where(combinatortenant.IDGT(after)).
 		Order(combinatortenant.ByID()).Limit(limit).All(ctx)
 	if err != nil || len(found) == 0 {
 		return nil, err
@@ -35,12 +35,12 @@ func (r *Store) Tenants(ctx context.Context, after string, limit int) ([]Tenant,
 	tenants := make([]Tenant, len(found))
 	uids := make([]string, len(found))
 	for i, t := range found {
-		tenants[i], uids[i] = Tenant{UserUID: t.ID, Prepared: t.Prepared, Own: t.Platform == r.platform}, t.ID
-		if tenants[i].Own {
-			tenants[i].Place = engine.Place{Role: t.RoleName, Database: t.DatabaseName}
+		tenants[i], uids[i] = Tenant{UserUID: t.ID, Prepared: t.Prepared, Owned: t.Platform == s.platform}, t.ID
+		if tenants[i].Owned {
+			tenants[i].Names = engine.TenantNames{Role: t.RoleName, Database: t.DatabaseName}
 		}
 	}
-	users, err := r.client.User.Query().Where(user.UIDIn(uids...)).All(ctx)
+	users, err := s.client.User.Query().Where(user.UIDIn(uids...)).All(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -49,17 +49,17 @@ func (r *Store) Tenants(ctx context.Context, after string, limit int) ([]Tenant,
 		keys[u.UID] = u.SecretKey
 	}
 	for i := range tenants {
-		tenants[i].Key, tenants[i].Known = keys[tenants[i].UserUID]
+		tenants[i].Key, tenants[i].Exists = keys[tenants[i].UserUID]
 	}
 	return tenants, nil
 }
 
-// Owner is a user who may have things in the RDB engine.
+// Owner is a user who may have objects in the RDB engine.
 type Owner struct {
 	ID        int64
 	UserUID   string
 	CreatedAt time.Time
-	// Active tells whether one of the user's SQL resources is active.
+	// Active reports whether one of the user's SQL resources is active.
 	Active bool
 }
 
@@ -67,11 +67,11 @@ const listOwners = `SELECT u.id, u.uid, u.created_at, EXISTS (
     SELECT 1 FROM combinator_resources c WHERE c.user_uid = u.uid AND c.resource_type = 'rdb' AND c.status = 'active')
 FROM users u WHERE u.id > $1 ORDER BY u.id LIMIT $2`
 
-// Owners returns the users with ids above after, in their order.
-func (r *Store) Owners(ctx context.Context, after int64, limit int) ([]Owner, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+// ListOwners returns the users with ids above after, in ascending order.
+func (s *Store) ListOwners(ctx context.Context, after int64, limit int) ([]Owner, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	found, err := r.db.QueryContext(ctx, listOwners, after, limit)
+	found, err := s.db.QueryContext(ctx, listOwners, after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -87,18 +87,19 @@ func (r *Store) Owners(ctx context.Context, after int64, limit int) ([]Owner, er
 	return all, found.Err()
 }
 
-// Wished tells whether there is a reason for a user's things in the RDB engine: the user, or a SQL resource.
-func (r *Store) IsReferenced(ctx context.Context, userUID string) (referenced bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+// IsTenantReferenced reports whether a user's objects in the RDB engine are desired: the user, or a SQL resource of the user,
+// exists.
+func (s *Store) IsTenantReferenced(ctx context.Context, userUID string) (referenced bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	err = database.InTx(ctx, r.client, func(ctx context.Context, tx *ent.Tx) error {
-		referenced, err = isReferenced(ctx, tx, userUID)
+	err = database.InTx(ctx, s.client, func(ctx context.Context, tx *ent.Tx) error {
+		referenced, err = isTenantReferenced(ctx, tx, userUID)
 		return err
 	})
 	return referenced, err
 }
 
-func isReferenced(ctx context.Context, tx *ent.Tx, userUID string) (bool, error) {
+func isTenantReferenced(ctx context.Context, tx *ent.Tx, userUID string) (bool, error) {
 	found, err := tx.User.Query().Where(user.UID(userUID)).Exist(ctx)
 	if err != nil || found {
 		return found, err
@@ -107,13 +108,15 @@ func isReferenced(ctx context.Context, tx *ent.Tx, userUID string) (bool, error)
 		Where(combinatorresource.UserUID(userUID), combinatorresource.ResourceType(RDB)).Exist(ctx)
 }
 
-// LookTenant runs work in a transaction in which it is known whether a user's things are wished, and which SQL resources
-// of the user are active.
-func (r *Store) LookTenant(ctx context.Context, userUID string, work func(ctx context.Context, tx *ent.Tx, isReferenced bool, active []string) error) error {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+// InTxWithTenant runs work in a transaction that has read whether a user's objects are desired, and which SQL resources of
+// the user are active.
+func (s *Store) InTxWithTenant(
+	ctx context.Context, userUID string, work func(ctx context.Context, tx *ent.Tx, isReferenced bool, active []string) error,
+) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	return database.InTx(ctx, r.client, func(ctx context.Context, tx *ent.Tx) error {
-		referenced, err := isReferenced(ctx, tx, userUID)
+	return database.InTx(ctx, s.client, func(ctx context.Context, tx *ent.Tx) error {
+		referenced, err := isTenantReferenced(ctx, tx, userUID)
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-// Package webhook tells Combinator pods that a resource is gone.
+// Package webhook notifies Combinator pods of deleted resources.
 package webhook
 
 import (
@@ -21,29 +21,28 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// answerLimit bounds what is read of an answer, in bytes.
-const answerLimit = 4 << 10
+// maxResponseBytes bounds the bytes that are read of a response.
+const maxResponseBytes = 4 << 10
 
-// Pods are the Combinator pods that run.
+// Pods are the running Combinator pods.
 type Pods struct {
-	watch   *kube.Pods
+	pods    *kube.Pods
 	client  *http.Client
 	port    string
 	timeout time.Duration
 	notices *prometheus.CounterVec
 }
 
-// New returns the pods, and registers the count of notices with r.
-func New(watch *kube.Pods, c *config.Config, r *prometheus.Registry) (*Pods, error) {
+// New returns the pods, and registers the counter of notices with r.
+func New(pods *kube.Pods, c *config.Config, r *prometheus.Registry) (*Pods, error) {
 	notices := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "inner_combinator_notices_total", Help: "Notices to Combinator pods that a resource is gone, by whether the pod took it.",
 	}, []string{"result"})
 	p := c.Combinator.Pods
 	return &Pods{
-		watch: watch, port: strconv.Itoa(p.WebhookPort), timeout: p.WebhookTimeout, notices: notices,
+		pods: pods, port: strconv.Itoa(p.WebhookPort), timeout: p.WebhookTimeout, notices: notices,
 		client: &http.Client{
-			// A connection of its own for each notice: the address may be another pod's the next time. No proxy stands
-			// between pods.
+			// Each notice uses a new connection, as the address may be another pod's the next time, and no proxy.
 			Transport: &http.Transport{DisableKeepAlives: true},
 			CheckRedirect: func(*http.Request, []*http.Request) error {
 				return http.ErrUseLastResponse
@@ -52,22 +51,22 @@ func New(watch *kube.Pods, c *config.Config, r *prometheus.Registry) (*Pods, err
 	}, r.Register(notices)
 }
 
-// Running returns the pods.
-func (p *Pods) Running(ctx context.Context) ([]kube.Pod, error) { return p.watch.Running(ctx) }
+// Running returns the running pods.
+func (p *Pods) Running(ctx context.Context) ([]kube.Pod, error) { return p.pods.Running(ctx) }
 
-// Ready tells whether the pods are known.
-func (p *Pods) Ready(ctx context.Context) error { return p.watch.Ready(ctx) }
+// Ready returns nil once the pods are known.
+func (p *Pods) Ready(ctx context.Context) error { return p.pods.Ready(ctx) }
 
-// notice is the body of the webhook.
+// notice is the request body of the webhook.
 type notice struct {
 	UserUID      string `json:"user_uid"`
 	ResourceID   string `json:"resource_id"`
 	ResourceType string `json:"resource_type"`
 }
 
-// Tell tells one pod, which says 200 when it has understood.
-func (p *Pods) Tell(ctx context.Context, pod kube.Pod, kind string, r engine.Resource) error {
-	err := p.tell(ctx, pod, kind, r)
+// Notify notifies one pod. The pod acknowledges with status 200.
+func (p *Pods) Notify(ctx context.Context, pod kube.Pod, kind string, r engine.Resource) error {
+	err := p.send(ctx, pod, kind, r)
 	result := "ok"
 	if err != nil {
 		result = "error"
@@ -76,7 +75,7 @@ func (p *Pods) Tell(ctx context.Context, pod kube.Pod, kind string, r engine.Res
 	return err
 }
 
-func (p *Pods) tell(ctx context.Context, pod kube.Pod, kind string, r engine.Resource) error {
+func (p *Pods) send(ctx context.Context, pod kube.Pod, kind string, r engine.Resource) error {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	body, err := json.Marshal(notice{UserUID: r.UserUID, ResourceID: r.ResourceID, ResourceType: kind})
@@ -89,14 +88,14 @@ func (p *Pods) tell(ctx context.Context, pod kube.Pod, kind string, r engine.Res
 		return err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	answer, err := p.client.Do(request)
+	response, err := p.client.Do(request)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = answer.Body.Close() }()
-	_, err = io.Copy(io.Discard, io.LimitReader(answer.Body, answerLimit))
-	if answer.StatusCode != http.StatusOK {
-		return errors.Join(fmt.Errorf("answered %d", answer.StatusCode), err)
+	defer func() { _ = response.Body.Close() }()
+	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, maxResponseBytes))
+	if response.StatusCode != http.StatusOK {
+		return errors.Join(fmt.Errorf("answered %d", response.StatusCode), err)
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
-// Package cluster writes WorkerApps, the wish that the controller reads, and the users' keys in their Secrets. Of other objects it
-// knows which there are, and takes away those of a deleted worker.
+// Package cluster reads and writes WorkerApps and the user's keys in their Secrets, lists the other objects of workers, and
+// deletes the objects of a deleted worker.
 package cluster
 
 import (
@@ -26,17 +26,19 @@ func New(clients *kube.Clients, c *config.Config) *WorkerApps {
 	return &WorkerApps{clients: clients, namespace: c.Kubernetes.Namespaces.Worker}
 }
 
-// State is what matters of a WorkerApp that exists.
+// State is the state of an existing WorkerApp.
 type State struct {
-	// Origin is what it was written for last.
+	// Origin names the version and the task that it was written for last.
 	workerapp.Origin
-	// Foreign tells that these are no numbers of the database as it is now. Find does not know; see package origin.
-	Foreign bool
-	// Deleting is true while it is on its way out.
+	// OtherDatabase is true when the origin is of another database, or of this one before a restore. Find leaves it false;
+	// see package origin.
+	OtherDatabase bool
+	// Deleting is true once it has a deletion timestamp.
 	Deleting bool
-	// Ended tells that the rows carry how the rollout for this version and task ended: Running or not, and why not.
-	Ended, Running bool
-	Reason         string
+	// Recorded is true once the rows hold the outcome of the rollout for this version and task. Running reports whether it
+	// succeeded; Reason why it failed.
+	Recorded, Running bool
+	Reason            string
 }
 
 // Find returns the state of a worker's WorkerApp, or nil when there is none.
@@ -62,7 +64,7 @@ func stateOf(found *unstructured.Unstructured) *State {
 	}
 	recorded := meta.FindStatusCondition(app.Status.Conditions, workerapp.RecordedCondition)
 	if recorded != nil && recorded.Status == metav1.ConditionTrue {
-		state.Ended, state.Running = true, recorded.Reason != string(workerapp.Failed)
+		state.Recorded, state.Running = true, recorded.Reason != string(workerapp.Failed)
 		state.Reason = app.Status.Message
 	}
 	return state

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -16,31 +18,31 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// pageSize is the number of objects that are asked for at once.
+// pageSize is the number of objects per list request.
 const pageSize = 500
 
-// The two kinds of part beside workerapp.Objects, whose parts are named by their kind.
+// Kinds of parts besides those of workerapp.Objects, which are named by their kind.
 const (
 	WorkerAppPart = "WorkerApp"
-	// ForeignPart is a WorkerApp that was written for a version or a task that the database does not have.
-	ForeignPart = "WorkerApp of another database"
+	// OtherDatabasePart is a WorkerApp that was written for a version or a task that the database does not have.
+	OtherDatabasePart = "WorkerApp of another database"
 )
 
 // Part is one object of a worker.
 type Part struct {
 	WorkerID, OwnerID string
-	// Name is N of the contract, not the object's own name.
+	// Name is the name shared by all objects of the worker (N in the contract), not the object's own name.
 	Name, Kind string
-	// Origin is what a WorkerApp was written for.
+	// Origin names the version and the task of a WorkerApp.
 	Origin workerapp.Origin
-	// Ref is where the object is.
+	// Ref is the object's resource, namespace and name.
 	Ref kube.Ref
-	// Deleting is true while it is on its way out, which those Finalizers hold up.
+	// Deleting is true once the object has a deletion timestamp; Finalizers are the finalizers that remain.
 	Deleting   bool
 	Finalizers []string
 }
 
-// Lister lists what there is of workers, from the API server itself.
+// Lister lists the objects of workers, from the API server and not from a cache.
 type Lister struct {
 	clients    *kube.Clients
 	domain     string
@@ -52,38 +54,38 @@ func NewLister(clients *kube.Clients, c *config.Config) *Lister {
 	return &Lister{clients: clients, domain: c.Domain, namespaces: c.Kubernetes.Namespaces}
 }
 
-// Parts hands every part of every worker to page. It returns nil only when all were handed over: a page that fails, or a
-// continuation that expired, is an error.
-func (l *Lister) Parts(ctx context.Context, page func([]Part) error) error {
-	err := pages("", l.workerApps(ctx), page)
+// List calls page with every part of every worker. It returns nil only after a complete list: a page that fails, or an
+// expired continue token, is an error.
+func (l *Lister) List(ctx context.Context, page func([]Part) error) error {
+	err := forEachPage("", l.workerAppPages(ctx), page)
 	if err != nil {
 		return fmt.Errorf("list WorkerApps: %w", err)
 	}
-	return l.objects(ctx, workerapp.WorkerLabel, func(parts []Part) error {
+	return l.listObjects(ctx, workerapp.WorkerLabel, func(parts []Part) error {
 		return page(slices.DeleteFunc(parts, func(p Part) bool {
-			return workerapp.Name(p.WorkerID, p.OwnerID) != p.Name || !identifiers(p.WorkerID, p.OwnerID)
+			return workerapp.Name(p.WorkerID, p.OwnerID) != p.Name || !validIDs(p.WorkerID, p.OwnerID)
 		}))
 	})
 }
 
-// of returns every part of one worker beside its WorkerApp.
-func (l *Lister) of(ctx context.Context, workerID, ownerID string) (all []Part, err error) {
+// listWorker returns every part of one worker except its WorkerApp.
+func (l *Lister) listWorker(ctx context.Context, workerID, ownerID string) (all []Part, err error) {
 	selector := metav1.FormatLabelSelector(metav1.SetAsLabelSelector(workerapp.Labels(workerID, ownerID)))
-	err = l.objects(ctx, selector, func(parts []Part) error {
+	err = l.listObjects(ctx, selector, func(parts []Part) error {
 		all = append(all, parts...)
 		return nil
 	})
 	return all, err
 }
 
-// objects hands over what of the selected objects Inner made, kind after kind.
-func (l *Lister) objects(ctx context.Context, selector string, page func([]Part) error) error {
-	others := map[string]bool{}
+// listObjects calls page with the selected objects that Inner manages, kind by kind.
+func (l *Lister) listObjects(ctx context.Context, selector string, page func([]Part) error) error {
+	unmanaged := map[string]bool{}
 	for _, kind := range workerapp.Objects() {
-		err := pages(selector, func(options metav1.ListOptions) (parts []Part, next string, err error) {
-			items, next, err := l.items(ctx, kind, options)
+		err := forEachPage(selector, func(options metav1.ListOptions) (parts []Part, next string, err error) {
+			items, next, err := l.listItems(ctx, kind, options)
 			for _, item := range items {
-				if l.ours(kind, item, others) {
+				if l.isManaged(kind, item, unmanaged) {
 					parts = append(parts, partOf(kind.Kind, kind.Resource, item))
 				}
 			}
@@ -96,12 +98,14 @@ func (l *Lister) objects(ctx context.Context, selector string, page func([]Part)
 	return nil
 }
 
-// items returns a page of objects of one kind: what tells whose they are, and of those that may hold a secret no more than that.
-func (l *Lister) items(ctx context.Context, kind workerapp.Object, options metav1.ListOptions) (items []metav1.Object, next string, err error) {
+// listItems returns a page of objects of one kind. Of kinds that may hold secrets it reads only the metadata.
+func (l *Lister) listItems(
+	ctx context.Context, kind workerapp.Object, options metav1.ListOptions,
+) (items []metav1.Object, next string, err error) {
 	if kind.Ingress || kind.Kind == serviceKind {
 		list, err := l.clients.List(ctx, kind.Resource, l.namespace(kind), options)
 		if apierrors.IsNotFound(err) {
-			return nil, "", nil // the cluster does not know the kind
+			return nil, "", nil // the cluster does not have the kind
 		}
 		if err != nil {
 			return nil, "", err
@@ -137,7 +141,9 @@ func partOf(kind string, resource schema.GroupVersionResource, item metav1.Objec
 	}
 }
 
-func pages(selector string, list func(metav1.ListOptions) (parts []Part, next string, err error), page func([]Part) error) error {
+func forEachPage(
+	selector string, list func(metav1.ListOptions) (parts []Part, next string, err error), page func([]Part) error,
+) error {
 	options := metav1.ListOptions{Limit: pageSize, LabelSelector: selector}
 	for {
 		parts, next, err := list(options)
@@ -154,9 +160,9 @@ func pages(selector string, list func(metav1.ListOptions) (parts []Part, next st
 	}
 }
 
-// workerApps takes a WorkerApp for ours when its name is the one that its ids give. One that is on its way out counts as
-// there: its deletion is under way.
-func (l *Lister) workerApps(ctx context.Context) func(metav1.ListOptions) (parts []Part, next string, err error) {
+// workerAppPages lists the WorkerApps whose names are built from their ids. A WorkerApp that is being deleted is listed as
+// existing.
+func (l *Lister) workerAppPages(ctx context.Context) func(metav1.ListOptions) (parts []Part, next string, err error) {
 	return func(options metav1.ListOptions) (parts []Part, next string, err error) {
 		list, err := l.clients.List(ctx, workerapp.Resource(), l.namespaces.Worker, options)
 		if err != nil {
@@ -166,7 +172,7 @@ func (l *Lister) workerApps(ctx context.Context) func(metav1.ListOptions) (parts
 			workerID, _, workerErr := unstructured.NestedString(item.Object, "spec", "workerID")
 			ownerID, _, ownerErr := unstructured.NestedString(item.Object, "spec", "ownerID")
 			name := workerapp.Name(workerID, ownerID)
-			if workerErr == nil && ownerErr == nil && item.GetName() == name && identifiers(workerID, ownerID) {
+			if workerErr == nil && ownerErr == nil && item.GetName() == name && validIDs(workerID, ownerID) {
 				parts = append(parts, Part{WorkerID: workerID, OwnerID: ownerID, Name: name, Kind: WorkerAppPart,
 					Origin: workerapp.OriginOf(item.GetAnnotations())})
 			}
@@ -175,6 +181,57 @@ func (l *Lister) workerApps(ctx context.Context) func(metav1.ListOptions) (parts
 	}
 }
 
-func identifiers(workerID, ownerID string) bool {
+func validIDs(workerID, ownerID string) bool {
 	return identifier.Check("", workerID) == nil && identifier.Check("", ownerID) == nil
+}
+
+const serviceKind = "Service"
+
+// isManaged reports whether Inner made an object that carries a worker's labels. Users may copy labels, and another platform
+// may use the same names in a shared ingress namespace. There the target of a Service tells which platform it belongs to,
+// and with it the route of the same name; unmanaged holds the names of the workers whose Service is another platform's, for
+// the routes that are listed later.
+func (l *Lister) isManaged(kind workerapp.Object, item metav1.Object, unmanaged map[string]bool) bool {
+	n := item.GetLabels()[workerapp.AppLabel]
+	if n == "" || !kind.Named(item.GetName(), n) {
+		return false
+	}
+	u, ok := item.(*unstructured.Unstructured)
+	switch {
+	case !ok:
+		return true
+	case !kind.Ingress: // an earlier release made a headless Service of this name; users may make others
+		return item.GetName() != n || specField(u, "clusterIP") == corev1.ClusterIPNone
+	case kind.Kind == serviceKind:
+		if strings.HasSuffix(specField(u, "externalName"), workerapp.ServiceSuffix(l.namespaces.Worker)) {
+			return true
+		}
+		unmanaged[n] = true
+		return false
+	}
+	return !unmanaged[n] && l.routesPlatformHost(u, n)
+}
+
+func specField(u *unstructured.Unstructured, name string) string {
+	value, _, err := unstructured.NestedString(u.Object, "spec", name)
+	if err != nil {
+		return ""
+	}
+	return value
+}
+
+// routesPlatformHost reports whether a route matches the worker's host in this platform's domain.
+func (l *Lister) routesPlatformHost(route *unstructured.Unstructured, n string) bool {
+	rules, _, err := unstructured.NestedSlice(route.Object, "spec", "routes")
+	if err != nil {
+		return false
+	}
+	for _, rule := range rules {
+		if rule, ok := rule.(map[string]any); ok {
+			if match, ok := rule["match"].(string); ok && strings.Contains(match, "`"+workerapp.Host(n, l.domain)+"`") {
+				return true
+			}
+		}
+	}
+	return false
 }

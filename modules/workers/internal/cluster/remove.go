@@ -9,7 +9,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// Remover takes workers out of the cluster.
+// Remover deletes the objects of workers.
 type Remover struct {
 	clients *kube.Clients
 	lister  *Lister
@@ -20,25 +20,26 @@ func NewRemover(clients *kube.Clients, l *Lister) *Remover {
 	return &Remover{clients: clients, lister: l}
 }
 
-// Remove deletes all that there is of a worker, with or without a WorkerApp, and returns what is still there: that is on its way
-// out, or held by a finalizer. The objects go once the WorkerApp was seen on its way out: the controller would make anew what is
-// taken away before it knows. The garbage collector alone does not do, as what has lost its owner is not its matter.
-func (r *Remover) Remove(ctx context.Context, workerID, ownerID string) (left []Part, err error) {
+// Remove deletes all objects of a worker, with or without a WorkerApp, and returns those that remain because their deletion
+// is in progress or a finalizer blocks it. The other objects are deleted only after the WorkerApp has a deletion timestamp:
+// until then the controller would create them again. The garbage collector is not enough, as it ignores objects that lost
+// their owner reference.
+func (r *Remover) Remove(ctx context.Context, workerID, ownerID string) (remaining []Part, err error) {
 	app, err := r.workerApp(ctx, workerapp.Name(workerID, ownerID))
 	if err != nil {
 		return nil, err
 	}
 	if app != nil {
-		if left = []Part{*app}; !app.Deleting {
-			return left, r.delete(ctx, *app)
+		if remaining = []Part{*app}; !app.Deleting {
+			return remaining, r.delete(ctx, *app)
 		}
 	}
-	there, err := r.lister.of(ctx, workerID, ownerID)
+	objects, err := r.lister.listWorker(ctx, workerID, ownerID)
 	if err != nil {
 		return nil, err
 	}
 	deleted := false
-	for _, part := range slices.Backward(there) {
+	for _, part := range slices.Backward(objects) {
 		if part.Deleting {
 			continue
 		}
@@ -48,11 +49,11 @@ func (r *Remover) Remove(ctx context.Context, workerID, ownerID string) (left []
 		deleted = true
 	}
 	if deleted {
-		if there, err = r.lister.of(ctx, workerID, ownerID); err != nil {
+		if objects, err = r.lister.listWorker(ctx, workerID, ownerID); err != nil {
 			return nil, err
 		}
 	}
-	return append(left, there...), nil
+	return append(remaining, objects...), nil
 }
 
 func (r *Remover) workerApp(ctx context.Context, name string) (*Part, error) {

@@ -18,8 +18,8 @@ import (
 	"app238.com/inner/modules/workers/internal/desired"
 )
 
-// Secrets is the client of the users' keys in the workers' Secrets, the only place where their values are. The reserved
-// keys in the same objects are the controller's: it owns them by server-side apply, so that this client merges.
+// Secrets is the client of the user's keys in the workers' Secrets, the only place where their values are stored. The
+// reserved keys in the same Secrets are owned by the controller through server-side apply, so this client only merges.
 type Secrets struct {
 	clients   *kube.Clients
 	namespace string
@@ -32,8 +32,8 @@ func NewSecrets(clients *kube.Clients, c *config.Config) *Secrets {
 
 func secrets() schema.GroupVersionResource { return corev1.SchemeGroupVersion.WithResource("secrets") }
 
-// Held returns the data of a worker's Secret, and whether there is one.
-func (s *Secrets) Held(ctx context.Context, workerID, ownerID string) (map[string]string, bool, error) {
+// Get returns the data of a worker's Secret, and whether the Secret exists.
+func (s *Secrets) Get(ctx context.Context, workerID, ownerID string) (map[string]string, bool, error) {
 	found, err := s.clients.Get(ctx, secrets(), s.namespace, s.name(workerID, ownerID))
 	if apierrors.IsNotFound(err) {
 		return nil, false, nil
@@ -45,15 +45,15 @@ func (s *Secrets) Held(ctx context.Context, workerID, ownerID string) (map[strin
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(found.Object, &secret); err != nil {
 		return nil, true, fmt.Errorf("read the Secret: %w", err)
 	}
-	held := make(map[string]string, len(secret.Data))
+	data := make(map[string]string, len(secret.Data))
 	for key, value := range secret.Data {
-		held[key] = string(value)
+		data[key] = string(value)
 	}
-	return held, true, nil
+	return data, true, nil
 }
 
-// Change changes keys of a Secret that is there, all at once.
-func (s *Secrets) Change(ctx context.Context, workerID, ownerID string, change desired.SecretChange) error {
+// Patch changes keys of an existing Secret in one request.
+func (s *Secrets) Patch(ctx context.Context, workerID, ownerID string, change desired.SecretPatch) error {
 	data := map[string]any{}
 	for key, value := range change.Set {
 		data[key] = base64.StdEncoding.EncodeToString([]byte(value))
@@ -69,8 +69,8 @@ func (s *Secrets) Change(ctx context.Context, workerID, ownerID string, change d
 	return err
 }
 
-// Create makes the Secret of a worker that was not deployed yet. Nobody owns it: the first deploy makes its WorkerApp the
-// owner, and until then a Remover is what removes it.
+// Create creates the Secret of a worker that was never deployed. It has no owner reference: the first deploy makes the
+// WorkerApp its owner; until then a Remover deletes it.
 func (s *Secrets) Create(ctx context.Context, workerID, ownerID string, values map[string]string) error {
 	data := map[string]any{}
 	for key, value := range values {

@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/modules/workers/internal/desired"
 )
 
-// FuzzColumns reads what a user may have had written to the JSON columns of workers. A fault may tell a variable's name,
+// FuzzColumns parses what a user may have stored in the JSON columns of workers. An error may contain a variable's name,
 // never a value.
 func FuzzColumns(f *testing.F) {
 	for _, seed := range []string{
@@ -26,17 +26,17 @@ func FuzzColumns(f *testing.F) {
 		for _, written := range []string{column, marked, value + column, value + marked} {
 			_, err := desired.Environment(written)
 			_, other := desired.SecretKeys(written)
-			for _, fault := range []error{err, other, desired.CheckEnvironment(written)} {
-				if fault != nil && !namesHold(written, mark) {
-					require.NotContains(t, fault.Error(), mark)
+			for _, failure := range []error{err, other, desired.CheckEnvironment(written)} {
+				if failure != nil && !nameContains(written, mark) {
+					require.NotContains(t, failure.Error(), mark)
 				}
 			}
 		}
 	})
 }
 
-// namesHold tells that text stands in a name of the column's variables, and not in a value only.
-func namesHold(column, text string) bool {
+// nameContains reports whether the name of one of the column's variables contains text.
+func nameContains(column, text string) bool {
 	var variables map[string]json.RawMessage
 	if json.Unmarshal([]byte(column), &variables) != nil {
 		return false

@@ -17,7 +17,7 @@ import (
 	"app238.com/inner/modules/workers/internal/store"
 )
 
-// maxImage is the length of worker_deploy_versions.image.
+// maxImage is the length of the column worker_deploy_versions.image.
 const maxImage = 512
 
 // imageReference is the form of a container image's name: registry and path, tag, digest.
@@ -27,12 +27,12 @@ var imageReference = regexp.MustCompile(`^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z
 
 // API serves the workers' routes.
 type API struct {
-	rows  *store.Store
+	store *store.Store
 	queue job.Queue
 }
 
 // New returns the API.
-func New(r *store.Store, q job.Queue) *API { return &API{rows: r, queue: q} }
+func New(r *store.Store, q job.Queue) *API { return &API{store: r, queue: q} }
 
 // Routes returns the workers' routes.
 func (a *API) Routes() []server.Route {
@@ -64,15 +64,15 @@ func (d deployRequest) validate() error {
 	return nil
 }
 
-// deployReceipt is the answer: version and task are committed.
-type deployReceipt struct {
+// deployResponse is the response after the commit of version and task.
+type deployResponse struct {
 	WorkerID  string `json:"worker_id"`
 	VersionID int    `json:"version_id"`
 	TaskID    int64  `json:"task_id"`
 	Status    string `json:"status"`
 }
 
-// deploy serves POST /api/worker/deploy: the version and its task are written in one transaction.
+// deploy serves POST /api/worker/deploy: it inserts the version and its task in one transaction.
 func (a *API) deploy(w http.ResponseWriter, r *http.Request) error {
 	key, err := server.IdempotencyKey(r)
 	if err != nil {
@@ -85,50 +85,50 @@ func (a *API) deploy(w http.ResponseWriter, r *http.Request) error {
 	if err := body.validate(); err != nil {
 		return err
 	}
-	receipt, err := a.record(r.Context(), body, body.taskKey(key))
+	response, err := a.addVersion(r.Context(), body, body.idempotencyKey(key))
 	switch {
 	case errors.Is(err, store.ErrNoWorker):
 		return server.NotFound(err.Error())
-	case errors.Is(err, job.ErrKeyReused), errors.Is(err, store.ErrOtherVersion):
+	case errors.Is(err, job.ErrKeyReused), errors.Is(err, store.ErrVersionMismatch):
 		return server.KeyReused()
 	case err != nil:
 		return err
 	}
 	a.queue.Notify()
-	return server.WriteJSON(w, http.StatusOK, receipt)
+	return server.WriteJSON(w, http.StatusOK, response)
 }
 
-// taskKey returns the idempotency key of the task. Keys of requests for tasks hold no space and are shared by all clients;
-// these are a user's own, and never meet those.
-func (d deployRequest) taskKey(key string) string {
+// idempotencyKey returns the idempotency key of the task. Keys that clients send for acceptTask contain no space and are
+// shared by all clients; these keys belong to one user and cannot collide with them.
+func (d deployRequest) idempotencyKey(key string) string {
 	if key == "" {
 		return ""
 	}
 	return "deploy " + d.UserUID + " " + key
 }
 
-// record writes a version and its task, or finds those of an earlier request with the same key.
-func (a *API) record(ctx context.Context, body deployRequest, key string) (deployReceipt, error) {
+// addVersion inserts a version and its task, or finds those of an earlier request with the same key.
+func (a *API) addVersion(ctx context.Context, body deployRequest, key string) (deployResponse, error) {
 	ref := jobs.Ref{WorkerID: body.WorkerID, UserUID: body.UserUID}
-	receipt := deployReceipt{WorkerID: body.WorkerID, Status: store.Loading}
-	version, err := a.rows.AddVersion(ctx, store.NewVersion{
+	response := deployResponse{WorkerID: body.WorkerID, Status: store.Loading}
+	version, err := a.store.AddVersion(ctx, store.NewVersion{
 		WorkerID: body.WorkerID, UserUID: body.UserUID, Image: body.Image, Port: body.Port,
-		Earlier: func(ctx context.Context, tx *ent.Tx) (version int, err error) {
-			receipt.TaskID, version, err = a.earlier(ctx, tx, key, ref)
+		FindExisting: func(ctx context.Context, tx *ent.Tx) (version int, err error) {
+			response.TaskID, version, err = a.findExisting(ctx, tx, key, ref)
 			return version, err
 		},
-		Also: func(ctx context.Context, tx *ent.Tx, version int) (err error) {
-			receipt.TaskID, err = a.queue.EnqueueOnce(ctx, tx, key, jobs.DeployType, jobs.Deploy{Ref: ref, VersionID: int64(version)})
+		AfterInsert: func(ctx context.Context, tx *ent.Tx, version int) (err error) {
+			response.TaskID, err = a.queue.EnqueueOnce(ctx, tx, key, jobs.DeployType, jobs.Deploy{Ref: ref, VersionID: int64(version)})
 			return err
 		},
 	})
-	receipt.VersionID = version
-	return receipt, err
+	response.VersionID = version
+	return response, err
 }
 
-// earlier returns task and version of the request that came first with a key, zeros where there was none, or
-// job.ErrKeyReused where it was about another worker.
-func (a *API) earlier(ctx context.Context, tx *ent.Tx, key string, ref jobs.Ref) (task int64, version int, err error) {
+// findExisting returns the task and the version of an earlier request with the key, zeros when there was none, or
+// job.ErrKeyReused when that request named another worker.
+func (a *API) findExisting(ctx context.Context, tx *ent.Tx, key string, ref jobs.Ref) (task int64, version int, err error) {
 	if key == "" {
 		return 0, 0, nil
 	}

@@ -11,7 +11,7 @@ import (
 // DeleteType is the job type of a deletion.
 const DeleteType = "worker.delete_worker_cr"
 
-// Delete is the payload: take this worker out of the cluster.
+// Delete is the payload: delete this worker from the cluster.
 type Delete struct{ Ref }
 
 type deletion struct{ Params }
@@ -21,43 +21,43 @@ func NewDelete(p Params) job.Definition {
 	return job.Define(job.Spec{Type: DeleteType, Aliases: []string{"DeleteWorkerCRJob", "DeleteWorkerCR"}}, deletion{p})
 }
 
-// Execute removes what there is of the worker, and ends when nothing is left. The row is usually gone by now, and the worker may
+// Execute deletes all objects of the worker, and ends when none remains. Usually the row is deleted already; the worker may
 // never have existed.
 func (d deletion) Execute(ctx context.Context, task job.Task, p Delete) error {
-	taken, err := d.Store.OwnedByOther(ctx, p.WorkerID, p.UserUID)
+	owned, err := d.Store.OwnedByOther(ctx, p.WorkerID, p.UserUID)
 	if err != nil {
 		return databaseError("reading the worker", err)
 	}
-	if taken {
+	if owned {
 		return job.NewTerminal("the worker belongs to another user")
 	}
 	if err := d.Queue.EndParked(ctx, p.OrderingKey(), task.ID, false, "the worker was deleted"); err != nil {
 		return databaseError("ending deploys", err)
 	}
-	left, err := d.Remover.Remove(ctx, p.WorkerID, p.UserUID)
+	remaining, err := d.Remover.Remove(ctx, p.WorkerID, p.UserUID)
 	if err != nil {
 		return clusterError("deleting the worker's objects", err)
 	}
-	if err := d.Store.Deleted(ctx, p.WorkerID, p.UserUID); err != nil {
-		return databaseError("marking the worker", err)
+	if err := d.Store.MarkDeleted(ctx, p.WorkerID, p.UserUID); err != nil {
+		return databaseError("updating the worker", err)
 	}
-	if len(left) > 0 {
-		return &job.Error{Kind: job.Snooze, After: deletionWait, Growing: true, Text: leftText(left)}
+	if len(remaining) > 0 {
+		return &job.Error{Kind: job.Snooze, After: deletionPollInterval, Growing: true, Text: remainingText(remaining)}
 	}
 	return nil
 }
 
-// leftText names what is still there, and what holds it.
-func leftText(left []cluster.Part) string {
-	names := make([]string, len(left))
-	for i, part := range left {
+// remainingText names the objects that remain, and their finalizers.
+func remainingText(remaining []cluster.Part) string {
+	names := make([]string, len(remaining))
+	for i, part := range remaining {
 		names[i] = part.Kind + " " + part.Ref.Namespace + "/" + part.Ref.Name
 		if len(part.Finalizers) > 0 {
 			names[i] += ", held by the finalizer " + strings.Join(part.Finalizers, " and ")
 		}
 	}
-	return "waiting until all of the worker is gone: " + strings.Join(names, "; ")
+	return "waiting for the deletion of the worker's objects: " + strings.Join(names, "; ")
 }
 
-// GiveUp has no row to write to: deletions are asked for after the row is gone.
+// OnDiscarded does nothing: deletions are requested after their row was deleted.
 func (d deletion) OnDiscarded(context.Context, job.Task, Delete, string) error { return nil }

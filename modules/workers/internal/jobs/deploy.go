@@ -17,7 +17,7 @@ import (
 // DeployType is the job type of a deploy.
 const DeployType = "worker.deploy_worker"
 
-// Deploy is the payload: bring this version of this worker to run.
+// Deploy is the payload: deploy this version of this worker.
 type Deploy struct {
 	Ref
 	VersionID int64 `json:"version_id"`
@@ -34,103 +34,112 @@ func (d Deploy) Validate() error {
 	return nil
 }
 
-// deletionWait is how soon a deploy looks again when the earlier WorkerApp of the same name is still being deleted.
-const deletionWait = time.Second
+// deletionPollInterval is the time between two checks whether the previous WorkerApp of the same name is deleted.
+const deletionPollInterval = time.Second
 
-const deletionText = "waiting until the deleted worker of the same name is gone"
+const deletionText = "waiting for the deletion of the previous worker of the same name"
 
 type deploy struct{ Params }
 
-// NewDeploy defines the job: it writes the WorkerApp and parks until the controller has recorded the outcome.
+// NewDeploy defines the job: it applies the WorkerApp and parks until the controller has recorded the outcome.
 func NewDeploy(p Params) job.Definition {
 	return job.Define(job.Spec{Type: DeployType, Aliases: []string{"DeployWorkerJob", "DeployWorker"}}, deploy{p})
 }
 
-// Execute compares the rows with the WorkerApp, so that it can run again at any point: first it marks the rows and
-// applies; once the WorkerApp carries this task, the version's status tells how it ended.
+// Execute compares the rows with the WorkerApp, so that it can be repeated after any step: first it updates the rows and
+// applies the WorkerApp; once the WorkerApp names this task, the version's status is the result.
 func (d deploy) Execute(ctx context.Context, task job.Task, p Deploy) error {
-	w, v, err := d.find(ctx, p)
+	w, v, err := d.findRows(ctx, p)
 	if err != nil {
 		return err
 	}
-	app, err := d.app(ctx, p.Ref)
+	app, err := d.findApp(ctx, p.Ref)
 	switch {
 	case err != nil:
 		return err
 	case app == nil:
 		app = &cluster.State{}
 	case app.Deleting:
-		return job.NewSnooze(deletionWait, deletionText)
+		return job.NewSnooze(deletionPollInterval, deletionText)
 	}
-	if newer, err := d.overtaken(ctx, task, p, w, v, app); err != nil || newer != 0 {
-		return d.superseded(ctx, task, p, newer, err)
+	switch newer, err := d.supersededBy(ctx, task, p, w, v, app); {
+	case err != nil:
+		return databaseError("reading newer versions", err)
+	case newer != 0:
+		return d.endSuperseded(ctx, task, p, newer)
 	}
 	if app.Version == p.VersionID && app.Task >= task.ID {
-		if done, err := d.ended(ctx, task, p, w, v, app); done || err != nil {
+		if done, err := d.completed(ctx, task, p, w, v, app); done || err != nil {
 			return err
 		}
 	}
 	if app.Task != task.ID {
-		if newer, err := d.newer(ctx, task, p, w); err != nil || newer != 0 {
-			return d.superseded(ctx, task, p, newer, err)
+		switch newer, err := d.queuedNewer(ctx, task, p, w); {
+		case err != nil:
+			return databaseError("reading newer deploys", err)
+		case newer != 0:
+			return d.endSuperseded(ctx, task, p, newer)
 		}
-		if err := d.begin(ctx, task, p, w, v, app); err != nil {
+		if err := d.start(ctx, task, p, w, v, app); err != nil {
 			return err
 		}
 	}
-	if err := d.apply(ctx, task, w, v); err != nil {
+	if err := d.applyVersion(ctx, task, w, v); err != nil {
 		return err
 	}
 	return parked(p)
 }
 
-// overtaken returns the version that makes the deploy pointless, because it is newer and serves or is being rolled out; else 0.
-// One that the database does not have is no version. Of a version that has served before, it is not the age that counts but that
-// of the task: whoever asks for it wants to go back.
-func (d deploy) overtaken(
+// supersededBy returns the newer version that is active or being rolled out and makes this deploy pointless; else 0.
+// Versions that the database does not have are ignored. For a version that has served before, the order of the tasks decides
+// instead: a later task for it is a rollback.
+func (d deploy) supersededBy(
 	ctx context.Context, task job.Task, p Deploy, w *ent.Worker, v *ent.WorkerDeployVersion, app *cluster.State,
 ) (int64, error) {
-	later, back := app.Task > task.ID, store.Served(v)
-	if back && later && app.Version != p.VersionID || !back && store.Newer(app.Version, p.VersionID, later) {
-		if exists, err := d.exists(ctx, w, app.Version); err != nil || exists {
+	later, served := app.Task > task.ID, store.Served(v)
+	if served && later && app.Version != p.VersionID || !served && store.Newer(app.Version, p.VersionID, later) {
+		if exists, err := d.versionExists(ctx, w, app.Version); err != nil || exists {
 			return app.Version, err
 		}
 	}
-	if w.ActiveVersionID != nil && !back && store.Newer(int64(*w.ActiveVersionID), p.VersionID, false) {
+	if w.ActiveVersionID != nil && !served && store.Newer(int64(*w.ActiveVersionID), p.VersionID, false) {
 		return int64(*w.ActiveVersionID), nil
 	}
 	return 0, nil
 }
 
-func (d deploy) exists(ctx context.Context, w *ent.Worker, version int64) (bool, error) {
+func (d deploy) versionExists(ctx context.Context, w *ent.Worker, version int64) (bool, error) {
 	_, err := d.Store.Version(ctx, w, int(version))
-	if isNoRow(err) {
+	if isNotFound(err) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// ended tells whether there is nothing to write, because the WorkerApp carries the version and this task or a later one, and
-// how the deploy ends. Where the rows were put back behind an outcome that was recorded, the rollout is asked for anew.
-func (d deploy) ended(ctx context.Context, task job.Task, p Deploy, w *ent.Worker, v *ent.WorkerDeployVersion, app *cluster.State) (bool, error) {
+// completed reports whether nothing is to be written, because the WorkerApp names the version and this task or a later one,
+// and returns the result of the deploy. When the rows were restored to a state before a recorded outcome, the rollout is
+// repeated.
+func (d deploy) completed(
+	ctx context.Context, task job.Task, p Deploy, w *ent.Worker, v *ent.WorkerDeployVersion, app *cluster.State,
+) (bool, error) {
 	switch {
 	case v.Status != store.Loading:
-		return true, outcome(v)
+		return true, resultOf(v)
 	case app.Task > task.ID:
-		return true, parked(p) // a change of the environment restarts the pods of this version
-	case !app.Ended:
+		return true, parked(p) // a sync of the environment restarts the pods of this version
+	case !app.Recorded:
 		return false, nil
 	}
-	// The outcome was written to the rows before it was to the status: whoever has read that finds it in the rows.
+	// The outcome is written to the rows before the status, so an outcome in the status must be in the rows read now.
 	v, err := d.Store.Version(ctx, w, v.ID)
 	switch {
 	case err != nil:
 		return false, databaseError("reading the version", err)
 	case v.Status != store.Loading:
-		return true, outcome(v)
+		return true, resultOf(v)
 	}
-	if err := d.Origins.LostOutcome(ctx, p.OrderingKey(), app.Origin); err != nil {
-		return false, databaseError("giving the database a new id", err)
+	if err := d.Origins.MarkRestored(ctx, p.OrderingKey(), app.Origin); err != nil {
+		return false, databaseError("changing the id of the database", err)
 	}
 	app.Task = 0
 	return false, nil
@@ -140,26 +149,26 @@ func parked(p Deploy) error {
 	return job.NewParked(fmt.Sprintf("waiting for the pods of version %d to serve", p.VersionID))
 }
 
-// GiveUp writes the reason to the version, where the ids belong together and it has no outcome.
+// OnDiscarded writes the reason to the version, if the ids match and the version has no outcome.
 func (d deploy) OnDiscarded(ctx context.Context, task job.Task, p Deploy, reason string) error {
-	return d.abandon(ctx, task, p, reason)
+	return d.recordDiscarded(ctx, task, p, reason)
 }
 
-// abandon leaves the worker's status to a later task where there is one.
-func (d deploy) abandon(ctx context.Context, task job.Task, p Deploy, reason string) error {
-	later, err := d.underWay(ctx, p.Ref, task.ID, Settling()...)
+// recordDiscarded keeps the worker's status when a later task is going to write it.
+func (d deploy) recordDiscarded(ctx context.Context, task job.Task, p Deploy, reason string) error {
+	later, err := d.hasUnfinished(ctx, p.Ref, task.ID, StatusWriters()...)
 	if err != nil {
 		return err
 	}
-	if err := d.Store.Discarded(ctx, p.WorkerID, p.UserUID, int(p.VersionID), reason, later); err != nil {
-		return databaseError("marking the version", err)
+	if err := d.Store.RecordDiscarded(ctx, p.WorkerID, p.UserUID, int(p.VersionID), reason, later); err != nil {
+		return databaseError("updating the version", err)
 	}
 	return nil
 }
 
-// find reads the rows, and refuses ids that do not belong together before anything is written.
-func (d deploy) find(ctx context.Context, p Deploy) (*ent.Worker, *ent.WorkerDeployVersion, error) {
-	w, err := d.worker(ctx, p.Ref)
+// findRows reads the rows, and rejects ids that do not belong together before anything is written.
+func (d deploy) findRows(ctx context.Context, p Deploy) (*ent.Worker, *ent.WorkerDeployVersion, error) {
+	w, err := d.findWorker(ctx, p.Ref)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -170,24 +179,24 @@ func (d deploy) find(ctx context.Context, p Deploy) (*ent.Worker, *ent.WorkerDep
 	switch {
 	case err == nil:
 		return w, v, nil
-	case isNoRow(err):
+	case isNotFound(err):
 		return nil, nil, job.NewTerminal("%s", err.Error())
 	}
 	return nil, nil, databaseError("reading the version", err)
 }
 
-// begin refuses what no pod can have, marks the rows as loading and ends what the deploy makes pointless.
-func (d deploy) begin(
+// start rejects an invalid environment or spec, marks the rows as loading and supersedes older deploys.
+func (d deploy) start(
 	ctx context.Context, task job.Task, p Deploy, w *ent.Worker, v *ent.WorkerDeployVersion, app *cluster.State,
 ) error {
 	if err := desired.CheckEnvironment(w.EnvJSON); err != nil {
 		return job.NewTerminal("%s", err.Error())
 	}
-	if _, err := d.spec(w, v); err != nil {
+	if _, err := d.checkedSpec(w, v); err != nil {
 		return err
 	}
-	if err := d.Store.Begin(ctx, w, v, int(app.Version)); err != nil {
-		return databaseError("marking the version", err)
+	if err := d.Store.MarkLoading(ctx, w, v, int(app.Version)); err != nil {
+		return databaseError("updating the version", err)
 	}
 	if err := d.Queue.EndParked(ctx, p.OrderingKey(), task.ID, true, "superseded by a later deploy"); err != nil {
 		return databaseError("superseding older deploys", err)
@@ -195,8 +204,8 @@ func (d deploy) begin(
 	return nil
 }
 
-// newer returns the version of a later deploy of the same worker that has not begun yet, if it is newer; else 0.
-func (d deploy) newer(ctx context.Context, task job.Task, p Deploy, w *ent.Worker) (int64, error) {
+// queuedNewer returns the version of a later deploy of the same worker that has not started yet, if it is newer; else 0.
+func (d deploy) queuedNewer(ctx context.Context, task job.Task, p Deploy, w *ent.Worker) (int64, error) {
 	info, err := d.Queue.Superseding(ctx, p.OrderingKey(), DeployType, task.ID)
 	if err != nil || info == nil {
 		return 0, err
@@ -208,32 +217,25 @@ func (d deploy) newer(ctx context.Context, task job.Task, p Deploy, w *ent.Worke
 	if !store.Newer(later.VersionID, p.VersionID, true) {
 		return 0, nil
 	}
-	if exists, err := d.exists(ctx, w, later.VersionID); err != nil || !exists {
+	if exists, err := d.versionExists(ctx, w, later.VersionID); err != nil || !exists {
 		return 0, err
 	}
 	return later.VersionID, nil
 }
 
-// superseded ends a deploy that a newer version made pointless; err is that of looking for one.
-func (d deploy) superseded(ctx context.Context, task job.Task, p Deploy, newer int64, err error) error {
-	if err != nil {
-		return databaseError("looking for newer deploys", err)
-	}
+// endSuperseded ends a deploy that a newer version made pointless.
+func (d deploy) endSuperseded(ctx context.Context, task job.Task, p Deploy, newer int64) error {
 	text := store.SupersededText(newer)
-	if err := d.abandon(ctx, task, p, text); err != nil {
+	if err := d.recordDiscarded(ctx, task, p, text); err != nil {
 		return err
 	}
 	return job.NewSuperseded(text)
 }
 
-// outcome is how the task ends when the version has been recorded.
-func outcome(v *ent.WorkerDeployVersion) error {
+// resultOf returns the result of the task from the recorded outcome of its version.
+func resultOf(v *ent.WorkerDeployVersion) error {
 	if v.Status == store.Success {
 		return nil
 	}
 	return rolloutFailed(store.Reason(v))
-}
-
-func isNoRow(err error) bool {
-	return errors.Is(err, store.ErrNoWorker) || errors.Is(err, store.ErrNoVersion) || errors.Is(err, store.ErrNoUser)
 }

@@ -7,8 +7,8 @@ import (
 	"app238.com/inner/modules/workers/internal/desired"
 )
 
-// RestoreType is the job type that brings a worker's WorkerApp back to the version that served last. Inner itself asks for it:
-// after a failed rollout of a later version, and where a WorkerApp was lost or is one of another database.
+// RestoreType is the job type that sets a worker's WorkerApp back to its active version. Inner queues it after a failed
+// rollout of a later version, and when a WorkerApp is missing or of another database.
 const RestoreType = "worker.restore_worker"
 
 // Restore is the payload.
@@ -21,31 +21,32 @@ func NewRestore(p Params) job.Definition {
 	return job.Define(job.Spec{Type: RestoreType, Aliases: []string{"RestoreWorkerJob", "RestoreWorker"}}, restore{p})
 }
 
-// Execute writes the WorkerApp for the active version, unless what it is at is still wished and of this database. How that rollout ends is the
-// controller's to record; the pods that serve are usually still those of this version, so that nothing restarts.
+// Execute applies the WorkerApp for the active version, unless its present version is still desired and of this database.
+// The controller records the outcome of that rollout; usually the serving pods have this version already, so that nothing
+// restarts.
 func (r restore) Execute(ctx context.Context, task job.Task, p Restore) error {
-	w, err := r.worker(ctx, p.Ref)
+	w, err := r.findWorker(ctx, p.Ref)
 	if err != nil {
 		return err
 	}
-	app, err := r.app(ctx, p.Ref)
+	app, err := r.findApp(ctx, p.Ref)
 	switch {
 	case err != nil:
 		return err
 	case app != nil && app.Deleting:
-		return job.NewSnooze(deletionWait, deletionText)
+		return job.NewSnooze(deletionPollInterval, deletionText)
 	}
-	v, err := r.wished(ctx, w, app)
-	if err != nil || v == nil || (app != nil && app.Version == int64(v.ID) && !app.Foreign) {
+	v, err := r.desiredVersion(ctx, w, app)
+	if err != nil || v == nil || (app != nil && app.Version == int64(v.ID) && !app.OtherDatabase) {
 		return err
 	}
-	if app == nil || app.Foreign {
-		if deploying, err := r.underWay(ctx, p.Ref, 0, DeployType); err != nil || deploying {
-			return err // it writes the WorkerApp
+	if app == nil || app.OtherDatabase {
+		if deploying, err := r.hasUnfinished(ctx, p.Ref, 0, DeployType); err != nil || deploying {
+			return err // the deploy writes the WorkerApp
 		}
 	}
-	return r.write(ctx, task, w, v, desired.Spec(w, v)) // whatever the limits are today: it has served
+	return r.applySpec(ctx, task, w, v, desired.Spec(w, v)) // limits are not checked: the version has served
 }
 
-// GiveUp has nothing to write: the rows say what serves.
+// OnDiscarded does nothing: the rows name the active version already.
 func (r restore) OnDiscarded(context.Context, job.Task, Restore, string) error { return nil }

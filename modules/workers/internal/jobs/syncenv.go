@@ -14,14 +14,14 @@ import (
 // SyncEnvType is the job type of a changed environment.
 const SyncEnvType = "worker.sync_env"
 
-// SyncEnv is the payload of a changed environment. The environment that comes with it may be large, and is not needed: it stands in
-// workers.env_json. A digest in its place tells requests apart.
+// SyncEnv is the payload of a changed environment. The environment in the request may be large and is not stored, as it is
+// in workers.env_json. A digest in its place distinguishes requests.
 type SyncEnv struct {
 	Sync
 	Digest string `json:"digest,omitempty"`
 }
 
-// UnmarshalJSON reads the payload and forgets the environment.
+// UnmarshalJSON decodes the payload and drops the environment.
 func (s *SyncEnv) UnmarshalJSON(encoded []byte) error {
 	type plain SyncEnv
 	if err := json.Unmarshal(encoded, (*plain)(s)); err != nil {
@@ -41,22 +41,22 @@ func (s *SyncEnv) UnmarshalJSON(encoded []byte) error {
 
 type syncEnv struct{ sync }
 
-// NewSyncEnv defines the job: the wish is workers.env_json, which the controller reads and puts into the ConfigMap.
+// NewSyncEnv defines the job. The desired state is workers.env_json, which the controller copies to the ConfigMap.
 func NewSyncEnv(p Params) job.Definition {
 	return job.Define(job.Spec{Type: SyncEnvType, Aliases: []string{"SyncEnvJob", "SyncEnv"}}, syncEnv{sync{p, checkEnvironment}})
 }
 
-// Execute is that of sync.
+// Execute implements job.Job.
 func (s syncEnv) Execute(ctx context.Context, task job.Task, p SyncEnv) error {
 	return s.sync.Execute(ctx, task, p.Sync)
 }
 
-// GiveUp is that of sync.
+// OnDiscarded implements job.Job.
 func (s syncEnv) OnDiscarded(ctx context.Context, task job.Task, p SyncEnv, reason string) error {
 	return s.sync.OnDiscarded(ctx, task, p.Sync, reason)
 }
 
-// checkEnvironment refuses what no pod can have before anything is changed.
+// checkEnvironment rejects an invalid environment before anything is changed.
 func checkEnvironment(_ context.Context, w *ent.Worker, _ Sync) error {
 	if err := desired.CheckEnvironment(w.EnvJSON); err != nil {
 		return job.NewTerminal("%s", err.Error())

@@ -11,34 +11,34 @@ import (
 // SyncSecretType is the job type of a changed secret.
 const SyncSecretType = "worker.sync_secret" //nolint:gosec // a job type, no credential
 
-// NewSyncSecret defines the job. Which keys exist is told by workers.secrets_json; the values come with the task and are
-// written to the worker's Secret, right before the first deploy too.
+// NewSyncSecret defines the job. The keys are those of workers.secrets_json; the values come with the task and are
+// written to the worker's Secret, also before the first deploy.
 func NewSyncSecret(p Params) job.Definition {
-	return job.Define(job.Spec{Type: SyncSecretType, Aliases: []string{"SyncSecretJob", "SyncSecret"}}, sync{p, p.writeSecrets})
+	return job.Define(job.Spec{Type: SyncSecretType, Aliases: []string{"SyncSecretJob", "SyncSecret"}}, sync{p, p.patchSecret})
 }
 
-func (p Params) writeSecrets(ctx context.Context, w *ent.Worker, s Sync) error {
+func (p Params) patchSecret(ctx context.Context, w *ent.Worker, s Sync) error {
 	keys, err := desired.SecretKeys(w.SecretsJSON)
 	if err != nil {
 		return job.NewTerminal("%s", err.Error())
 	}
-	held, there, err := p.Secrets.Held(ctx, s.WorkerID, s.UserUID)
+	actual, found, err := p.Secrets.Get(ctx, s.WorkerID, s.UserUID)
 	if err != nil {
 		return clusterError("reading the Secret", err)
 	}
-	change, err := desired.Secrets(held, keys, s.Data)
+	change, err := desired.DiffSecret(actual, keys, s.Data)
 	switch {
 	case err != nil:
 		return job.NewTerminal("%s", err.Error())
 	case change.Empty():
 		return nil
-	case there:
-		err = p.Secrets.Change(ctx, s.WorkerID, s.UserUID, change)
+	case found:
+		err = p.Secrets.Patch(ctx, s.WorkerID, s.UserUID, change)
 	default:
 		err = p.Secrets.Create(ctx, s.WorkerID, s.UserUID, change.Set)
 	}
 	if err != nil {
-		return clusterError("writing the Secret", err) // the controller may have made or remade it meanwhile: tried again
+		return clusterError("writing the Secret", err) // a conflict with a write of the controller is retried
 	}
 	return nil
 }

@@ -11,13 +11,13 @@ import (
 const (
 	Running = "running"
 	Failed  = "failed"
-	// Broke: a version that had run failed later.
+	// Broke: a version failed after it had succeeded.
 	Broke = "broke"
 )
 
 // Metrics are the counters of one process.
 type Metrics struct {
-	// Rollouts counts those that ended, by result, Restores how often the version that served before was asked for again.
+	// Rollouts counts ended rollouts by result, Restores the queued restores of the active version.
 	Rollouts *prometheus.CounterVec
 	Restores prometheus.Counter
 }

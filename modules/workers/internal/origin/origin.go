@@ -1,5 +1,6 @@
-// Package origin tells whether the numbers that a WorkerApp carries are those of the database as it is now. A database may be
-// put back to an older state while the cluster lives on: then it gives the same numbers to other versions and tasks.
+// Package origin reports whether the version and the task that a WorkerApp names are those of the database as it is now. A
+// database may be restored to an older state while the cluster lives on: then it gives the same numbers to other versions
+// and tasks.
 package origin
 
 import (
@@ -16,20 +17,20 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Standing is how a WorkerApp's numbers stand to the database.
-type Standing int
+// Relation is how a WorkerApp's origin relates to the database.
+type Relation int
 
-// The standings.
+// The relations.
 const (
-	// Known: the database has the task, and every number compares with its rows.
-	Known Standing = iota
-	// Removed: the database may have had the task and removed it after its retention.
-	Removed
-	// Foreign: the WorkerApp was written for another database, or for this one before it was put back.
-	Foreign
+	// Known: the database has the task, so that its numbers can be compared with the rows.
+	Known Relation = iota
+	// Expired: the database may have had the task and deleted it after its retention.
+	Expired
+	// OtherDatabase: the WorkerApp was written for another database, or for this one before a restore.
+	OtherDatabase
 )
 
-// ErrNoTask says that the database has no such task about this worker: it was put back while the task ran.
+// ErrNoTask says that the database has no such task about this worker: it was restored while the task ran.
 var ErrNoTask = errors.New("the database does not have the task any more")
 
 // Origins compares WorkerApps with the database.
@@ -45,9 +46,9 @@ func New(db *sql.DB, q job.Queue, log *zap.Logger, c *config.Config) *Origins {
 	return &Origins{db: db, queue: q, log: log.Named("job"), timeout: c.Database.StatementTimeout}
 }
 
-// Of returns what a WorkerApp is to carry that a task about the worker with this ordering key writes. It returns ErrNoTask where
+// ForTask returns the origin of a WorkerApp that a task about the worker with this ordering key writes, or ErrNoTask when
 // the database does not have the task.
-func (o *Origins) Of(ctx context.Context, key string, version, task int64) (workerapp.Origin, error) {
+func (o *Origins) ForTask(ctx context.Context, key string, version, task int64) (workerapp.Origin, error) {
 	accepted, err := o.queue.Acceptance(ctx, task)
 	if err != nil {
 		return workerapp.Origin{}, err
@@ -59,15 +60,15 @@ func (o *Origins) Of(ctx context.Context, key string, version, task int64) (work
 	return workerapp.Origin{Version: version, Task: task, Accepted: accepted.At, Database: id}, err
 }
 
-// Judge tells how the numbers of the WorkerApp with this ordering key stand. Where they show that the database was put back, it
-// is given a new id, so that what else the cluster carries of it is Foreign too.
-func (o *Origins) Judge(ctx context.Context, key string, at workerapp.Origin) (Standing, error) {
+// Compare returns the relation of the WorkerApp with this ordering key. When its numbers prove that the database was
+// restored, the database gets a new id, so that all other origins of its past are OtherDatabase too.
+func (o *Origins) Compare(ctx context.Context, key string, at workerapp.Origin) (Relation, error) {
 	id, err := o.identity(ctx)
 	switch {
 	case err != nil:
 		return Known, err
 	case at.Database != "" && at.Database != id:
-		return Foreign, nil
+		return OtherDatabase, nil
 	case at.Task == 0:
 		return Known, nil
 	}
@@ -78,49 +79,51 @@ func (o *Origins) Judge(ctx context.Context, key string, at workerapp.Origin) (S
 	case accepted.Found && (at.Accepted == accepted.At || at.Accepted == "" && accepted.OrderingKey == key):
 		return Known, nil
 	case !accepted.Found && at.Task <= accepted.Newest:
-		return Removed, nil
+		return Expired, nil
 	}
-	return Foreign, o.restored(ctx, id, key, at)
+	return OtherDatabase, o.markRestored(ctx, id, key, at)
 }
 
-// LostOutcome is for a WorkerApp whose outcome is recorded and not in the rows: they were put back since.
-func (o *Origins) LostOutcome(ctx context.Context, key string, at workerapp.Origin) error {
+// MarkRestored gives the database a new id because a recorded outcome of the WorkerApp is missing from the rows: they were
+// restored to an older state.
+func (o *Origins) MarkRestored(ctx context.Context, key string, at workerapp.Origin) error {
 	id, err := o.identity(ctx)
 	if err != nil {
 		return err
 	}
-	return o.restored(ctx, id, key, at)
+	return o.markRestored(ctx, id, key, at)
 }
 
-func (o *Origins) restored(ctx context.Context, old, key string, at workerapp.Origin) error {
+func (o *Origins) markRestored(ctx context.Context, old, key string, at workerapp.Origin) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	done, err := database.RenewIdentity(ctx, o.db, old)
 	if done {
-		o.log.Warn("the cluster carries what this database does not have: the database was restored and has a new id",
+		o.log.Warn("the database was restored and has a new id",
 			zap.String("key", key), zap.Int64("version", at.Version), zap.Int64("task", at.Task))
 	}
 	return err
 }
 
-// Survey is what many WorkerApps are compared with at once.
-type Survey struct {
+// Snapshot is the state of the database with which many WorkerApps are compared.
+type Snapshot struct {
 	database string
 	newest   int64
 }
 
-// Survey looks at the database.
-func (o *Origins) Survey(ctx context.Context) (Survey, error) {
+// Snapshot reads the state of the database.
+func (o *Origins) Snapshot(ctx context.Context) (Snapshot, error) {
 	newest, err := o.queue.Acceptance(ctx, 0)
 	if err != nil {
-		return Survey{}, err
+		return Snapshot{}, err
 	}
 	id, err := o.identity(ctx)
-	return Survey{database: id, newest: newest.Newest}, err
+	return Snapshot{database: id, newest: newest.Newest}, err
 }
 
-// Foreign tells whether a WorkerApp that was read before the Survey is certainly Foreign. It changes nothing.
-func (s Survey) Foreign(at workerapp.Origin) bool {
+// IsOtherDatabase reports whether a WorkerApp that was read before the snapshot is certainly of another database. It changes
+// nothing.
+func (s Snapshot) IsOtherDatabase(at workerapp.Origin) bool {
 	return at.Database != "" && at.Database != s.database || at.Task > s.newest
 }
 

@@ -1,5 +1,5 @@
-// Package outcome is the workers' side of a rollout: it tells the controller what the rows wish the pods to see, and
-// writes to the rows how a rollout ended.
+// Package outcome implements the controller's seam: it returns the desired environment of a worker's pods, and records the
+// outcomes of rollouts in the rows.
 package outcome
 
 import (
@@ -18,28 +18,28 @@ import (
 	"app238.com/inner/modules/workers/internal/store"
 )
 
-// Outcome implements rollout.Source and rollout.Recorder.
-type Outcome struct {
-	rows    *store.Store
+// Recorder implements rollout.Source and rollout.Recorder.
+type Recorder struct {
+	store   *store.Store
 	origins *origin.Origins
 	queue   job.Queue
 	metrics *metrics.Metrics
 }
 
-// New returns an Outcome.
-func New(r *store.Store, o *origin.Origins, q job.Queue, m *metrics.Metrics) *Outcome {
-	return &Outcome{rows: r, origins: o, queue: q, metrics: m}
+// New returns a Recorder.
+func New(r *store.Store, o *origin.Origins, q job.Queue, m *metrics.Metrics) *Recorder {
+	return &Recorder{store: r, origins: o, queue: q, metrics: m}
 }
 
 // Content implements rollout.Source.
-func (o *Outcome) Content(ctx context.Context, workerID, ownerID string) (rollout.Content, error) {
-	w, err := o.rows.Worker(ctx, workerID, ownerID)
+func (o *Recorder) Content(ctx context.Context, workerID, ownerID string) (rollout.Content, error) {
+	w, err := o.store.Worker(ctx, workerID, ownerID)
 	if err != nil {
-		return rollout.Content{}, noOwner(err)
+		return rollout.Content{}, asNoOwner(err)
 	}
-	key, err := o.rows.SecretKey(ctx, ownerID)
+	key, err := o.store.SecretKey(ctx, ownerID)
 	if err != nil {
-		return rollout.Content{}, noOwner(err)
+		return rollout.Content{}, asNoOwner(err)
 	}
 	env, err := desired.Environment(w.EnvJSON)
 	if err != nil {
@@ -48,87 +48,88 @@ func (o *Outcome) Content(ctx context.Context, workerID, ownerID string) (rollou
 	return rollout.Content{Env: env, SecretKey: key, Served: w.ActiveVersionID != nil}, nil
 }
 
-func noOwner(err error) error {
+func asNoOwner(err error) error {
 	if errors.Is(err, store.ErrNoWorker) || errors.Is(err, store.ErrNoUser) {
 		return rollout.ErrNoOwner
 	}
 	return err
 }
 
-// Record implements rollout.Recorder: it writes the rows, then lets the parked tasks look at them. A success after a
-// failure heals the task too; a failure has the version restored that served before.
-func (o *Outcome) Record(ctx context.Context, r rollout.Outcome) error {
+// Record implements rollout.Recorder: it updates the rows, then resumes the parked tasks. A success after a failure also
+// completes the failed task; a failure queues the restore of the active version.
+func (o *Recorder) Record(ctx context.Context, r rollout.Outcome) error {
 	key := jobs.OrderingKey(r.WorkerID, r.OwnerID)
-	standing, err := o.origins.Judge(ctx, key, r.Origin)
+	relation, err := o.origins.Compare(ctx, key, r.Origin)
 	if err != nil {
 		return fmt.Errorf("compare with the rows: %w", err)
 	}
-	if standing == origin.Foreign {
-		return o.foreign(ctx, key, r)
+	if relation == origin.OtherDatabase {
+		return o.handleOtherDatabase(ctx, key, r)
 	}
 	later, err := o.queue.Unfinished(ctx, key, r.Task)
 	if err != nil {
-		return fmt.Errorf("look for later tasks: %w", err)
+		return fmt.Errorf("read later tasks: %w", err)
 	}
-	leave := slices.ContainsFunc(later, func(t string) bool { return slices.Contains(jobs.Settling(), t) })
+	keepStatus := slices.ContainsFunc(later, func(t string) bool { return slices.Contains(jobs.StatusWriters(), t) })
 	if r.Running {
-		if err := o.rows.Succeeded(ctx, r.WorkerID, r.OwnerID, int(r.Version), leave); err != nil {
+		if err := o.store.RecordSuccess(ctx, r.WorkerID, r.OwnerID, int(r.Version), keepStatus); err != nil {
 			return fmt.Errorf("record version %d: %w", r.Version, err)
 		}
 		o.metrics.Rollouts.WithLabelValues(metrics.Running).Inc()
-		// In this order: a task that is about to end as an error either runs again, or has ended and is healed.
+		// In this order: a task that is about to fail either runs again, or has failed already and is completed.
 		if err := o.queue.Resume(ctx, key); err != nil {
 			return err
 		}
 		if err := o.queue.Heal(ctx, r.Task); err != nil {
-			return fmt.Errorf("heal task %d: %w", r.Task, err)
+			return fmt.Errorf("complete the failed task %d: %w", r.Task, err)
 		}
 		return nil
 	}
 	if r.Later {
-		return o.broke(ctx, key, r, leave)
+		return o.recordLaterFailure(ctx, key, r, keepStatus)
 	}
-	back, err := o.rows.Failed(ctx, r.WorkerID, r.OwnerID, int(r.Version), r.Reason, leave)
+	rollback, err := o.store.RecordFailure(ctx, r.WorkerID, r.OwnerID, int(r.Version), r.Reason, keepStatus)
 	if err != nil {
 		return fmt.Errorf("record version %d: %w", r.Version, err)
 	}
 	o.metrics.Rollouts.WithLabelValues(metrics.Failed).Inc()
-	// The task is woken before the restore is accepted: so it is the first to run, and sees its own WorkerApp.
+	// The task is resumed before the restore is accepted, so that it runs first and finds its own WorkerApp.
 	if err := o.queue.Resume(ctx, key); err != nil {
 		return err
 	}
-	if !back || slices.Contains(later, jobs.RestoreType) {
+	if !rollback || slices.Contains(later, jobs.RestoreType) {
 		return nil
 	}
-	if err := o.restore(ctx, r); err != nil {
+	if err := o.queueRestore(ctx, r); err != nil {
 		return err
 	}
 	o.metrics.Restores.Inc()
 	return nil
 }
 
-// broke is for a version that had run before it failed. There is nothing to go back to that its owner would expect.
-func (o *Outcome) broke(ctx context.Context, key string, r rollout.Outcome, leave bool) error {
+// recordLaterFailure is for a version that failed after it had succeeded. It is not rolled back: its owner does not expect
+// an older version.
+func (o *Recorder) recordLaterFailure(ctx context.Context, key string, r rollout.Outcome, keepStatus bool) error {
 	reason := fmt.Sprintf("since %s: %s", r.Since.UTC().Format(time.RFC3339), r.Reason)
-	if err := o.rows.Broke(ctx, r.WorkerID, r.OwnerID, int(r.Version), reason, r.Serving, leave); err != nil {
+	if err := o.store.RecordLaterFailure(ctx, r.WorkerID, r.OwnerID, int(r.Version), reason, r.Serving, keepStatus); err != nil {
 		return fmt.Errorf("record version %d: %w", r.Version, err)
 	}
 	o.metrics.Rollouts.WithLabelValues(metrics.Broke).Inc()
 	return o.queue.Resume(ctx, key)
 }
 
-func (o *Outcome) restore(ctx context.Context, r rollout.Outcome) error {
+func (o *Recorder) queueRestore(ctx context.Context, r rollout.Outcome) error {
 	restore := jobs.Restore{Ref: jobs.Ref{WorkerID: r.WorkerID, UserUID: r.OwnerID}}
 	if _, err := o.queue.Accept(ctx, jobs.RestoreType, restore); err != nil {
-		return fmt.Errorf("have the last good version restored: %w", err)
+		return fmt.Errorf("queue the restore of the active version: %w", err)
 	}
 	return nil
 }
 
-// foreign is for an outcome of a version and a task of another database: the rows know nothing of it. Their own tasks write the
-// WorkerApp anew, or a restore does.
-func (o *Outcome) foreign(ctx context.Context, key string, r rollout.Outcome) error {
-	_, err := o.rows.Worker(ctx, r.WorkerID, r.OwnerID)
+// handleOtherDatabase is for an outcome of a version and a task of another database, which the rows do not have. Unfinished
+// tasks of the worker apply the WorkerApp again, or a restore does.
+func (o *Recorder) handleOtherDatabase(ctx context.Context, key string, r rollout.Outcome) error {
+	_, err := o.store.Worker(ctx, r.WorkerID, r.OwnerID)
 	if errors.Is(err, store.ErrNoWorker) {
 		return nil
 	}
@@ -137,10 +138,10 @@ func (o *Outcome) foreign(ctx context.Context, key string, r rollout.Outcome) er
 	}
 	unfinished, err := o.queue.Unfinished(ctx, key, 0)
 	if err != nil {
-		return fmt.Errorf("look for tasks: %w", err)
+		return fmt.Errorf("read unfinished tasks: %w", err)
 	}
 	if err := o.queue.Resume(ctx, key); err != nil || slices.Contains(unfinished, jobs.RestoreType) {
 		return err
 	}
-	return o.restore(ctx, r)
+	return o.queueRestore(ctx, r)
 }

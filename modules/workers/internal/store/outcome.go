@@ -9,97 +9,111 @@ import (
 	"app238.com/inner/ent/workerdeployversion"
 )
 
-// The functions of this file write how something ended. Where leave is true a later task about the same worker is under
-// way: workers.status is that one's to write, and what belongs to the version alone is written.
+// The functions of this file record outcomes. With keepStatus a later task about the same worker is unfinished: it will
+// write workers.status, so only the columns of the version are written.
 
-// again begins the msg of a version that is deployed again after it had served, until it serves once more: its status does not
-// tell any more that it had.
-const again = "deployed again after it had served"
+// redeployed begins the msg of a version that is deployed again after it had served, until it serves once more: its status
+// does not show any more that it had.
+const redeployed = "deployed again after it had served"
 
-// Served tells whether a version has ever been a success.
+// versionTx is a transaction that has locked a worker and read one of its versions.
+type versionTx struct {
+	*ent.Tx
+	worker  *ent.Worker
+	version *ent.WorkerDeployVersion
+}
+
+// Served reports whether a version has ever been a success.
 func Served(v *ent.WorkerDeployVersion) bool {
-	return v.Status == Success || strings.HasPrefix(v.Msg, again)
+	return v.Status == Success || strings.HasPrefix(v.Msg, redeployed)
 }
 
 // Reason returns why a version has failed.
 func Reason(v *ent.WorkerDeployVersion) string {
-	return strings.TrimPrefix(strings.TrimPrefix(v.Msg, again), ": ")
+	return strings.TrimPrefix(strings.TrimPrefix(v.Msg, redeployed), ": ")
 }
 
-// Succeeded records that every pod of a version serves. Rows that are gone are not an error: nobody wants to know.
-func (r *Store) Succeeded(ctx context.Context, workerID, userUID string, version int, leave bool) error {
-	return r.onRollout(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
-		if err := setVersion(ctx, tx, v, Success, ""); err != nil {
+// RecordSuccess records that every pod of a version serves. Deleted rows are not an error.
+func (s *Store) RecordSuccess(ctx context.Context, workerID, userUID string, version int, keepStatus bool) error {
+	return s.updateRollout(ctx, workerID, userUID, version, func(ctx context.Context, tx versionTx) error {
+		if err := setVersion(ctx, tx.Tx, tx.version, Success, ""); err != nil {
 			return err
 		}
-		update := tx.Worker.Update().Where(worker.ID(w.ID))
-		back := Served(v) && v.Status != Success
-		if w.ActiveVersionID == nil || back || Newer(int64(v.ID), int64(*w.ActiveVersionID), true) {
-			update.SetActiveVersionID(v.ID)
+		update := tx.Worker.Update().Where(worker.ID(tx.worker.ID))
+		rollback := Served(tx.version) && tx.version.Status != Success
+		if tx.worker.ActiveVersionID == nil || rollback || Newer(int64(tx.version.ID), int64(*tx.worker.ActiveVersionID), true) {
+			update.SetActiveVersionID(tx.version.ID)
 		}
-		if !leave {
+		if !keepStatus {
 			update.SetStatus(Active)
 		}
 		return update.Exec(ctx)
 	})
 }
 
-// Failed records why a version does not run. It tells whether an earlier version served before, to which the worker is to
-// go back: then the worker stays active.
+// RecordFailure records why a version does not run. It reports whether the worker is to be rolled back to an earlier version
+// that served: then the worker stays active.
 //
-// A version that has run before fails anew where a change of the environment keeps its new pods from starting; its row is left,
-// since the old ones serve on, and the worker is in error. The reason is that of the change, whose task has it.
-func (r *Store) Failed(ctx context.Context, workerID, userUID string, version int, reason string, leave bool) (back bool, err error) {
-	err = r.onRollout(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
-		back = w.ActiveVersionID != nil && *w.ActiveVersionID != v.ID
+// A version that has succeeded fails again when the new pods of a change of the environment do not start. Its row is kept,
+// since the old pods still serve, and the worker is in error; the reason is in the task of the change.
+func (s *Store) RecordFailure(
+	ctx context.Context, workerID, userUID string, version int, reason string, keepStatus bool,
+) (rollback bool, err error) {
+	err = s.updateRollout(ctx, workerID, userUID, version, func(ctx context.Context, tx versionTx) error {
+		rollback = tx.worker.ActiveVersionID != nil && *tx.worker.ActiveVersionID != tx.version.ID
 		switch {
-		case v.Status != Success:
+		case tx.version.Status != Success:
 			status := Error
-			if back {
+			if rollback {
 				status = Active
 			}
-			return settle(ctx, tx, w, v, Error, status, reason, leave)
-		case w.Status == Loading && !leave:
-			return setWorker(ctx, tx, w, Error)
+			return setStatuses(ctx, tx, Error, status, reason, keepStatus)
+		case tx.worker.Status == Loading && !keepStatus:
+			return setWorker(ctx, tx.Tx, tx.worker, Error)
 		}
-		return nil // it was put back to, and what is there serves on
+		return nil // the version was restored, and its old pods still serve
 	})
-	return back, err
+	return rollback, err
 }
 
-// Broke records why a version that has run does not run any more. It keeps its success; its worker is in error where nothing
-// serves, else active.
-func (r *Store) Broke(ctx context.Context, workerID, userUID string, version int, reason string, serving, leave bool) error {
-	return r.onRollout(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+// RecordLaterFailure records why a version fails after it had succeeded. It keeps the status success; its worker is active
+// when some pod serves, else in error.
+func (s *Store) RecordLaterFailure(
+	ctx context.Context, workerID, userUID string, version int, reason string, serving, keepStatus bool,
+) error {
+	return s.updateRollout(ctx, workerID, userUID, version, func(ctx context.Context, tx versionTx) error {
 		status := Error
 		if serving {
 			status = Active
 		}
-		return settle(ctx, tx, w, v, Success, status, reason, leave)
+		return setStatuses(ctx, tx, Success, status, reason, keepStatus)
 	})
 }
 
-// Abandoned records that Inner gave up on a version before its rollout began to count. What served before serves on, without a
-// word of it where that is this version. A version that has an outcome keeps it.
-func (r *Store) Discarded(ctx context.Context, workerID, userUID string, version int, reason string, leave bool) error {
-	return r.onVersion(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
+// RecordDiscarded records that the deploy of a version was discarded before its rollout began to count. The active version
+// serves on; when that is this version, it gets no message. A version that has an outcome keeps it.
+func (s *Store) RecordDiscarded(
+	ctx context.Context, workerID, userUID string, version int, reason string, keepStatus bool,
+) error {
+	return s.updateVersion(ctx, workerID, userUID, version, func(ctx context.Context, tx versionTx) error {
 		switch {
-		case v.Status != Loading:
+		case tx.version.Status != Loading:
 			return nil
-		case w.ActiveVersionID == nil:
-			return settle(ctx, tx, w, v, Error, Error, reason, leave)
-		case *w.ActiveVersionID == v.ID:
-			return settle(ctx, tx, w, v, Success, Active, "", leave)
+		case tx.worker.ActiveVersionID == nil:
+			return setStatuses(ctx, tx, Error, Error, reason, keepStatus)
+		case *tx.worker.ActiveVersionID == tx.version.ID:
+			return setStatuses(ctx, tx, Success, Active, "", keepStatus)
 		}
-		return settle(ctx, tx, w, v, Error, Active, reason, leave)
+		return setStatuses(ctx, tx, Error, Active, reason, keepStatus)
 	})
 }
 
-func settle(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion, version, status, reason string, leave bool) error {
-	if err := setVersion(ctx, tx, v, version, reason); err != nil || leave {
+// setStatuses writes the statuses of the version and, unless keepStatus, of the worker.
+func setStatuses(ctx context.Context, tx versionTx, version, status, reason string, keepStatus bool) error {
+	if err := setVersion(ctx, tx.Tx, tx.version, version, reason); err != nil || keepStatus {
 		return err
 	}
-	return setWorker(ctx, tx, w, status)
+	return setWorker(ctx, tx.Tx, tx.worker, status)
 }
 
 func setWorker(ctx context.Context, tx *ent.Tx, w *ent.Worker, status string) error {
@@ -108,28 +122,28 @@ func setWorker(ctx context.Context, tx *ent.Tx, w *ent.Worker, status string) er
 
 func setVersion(ctx context.Context, tx *ent.Tx, v *ent.WorkerDeployVersion, status, msg string) error {
 	if Served(v) && status != Success {
-		msg = strings.TrimSuffix(again+": "+msg, ": ")
+		msg = strings.TrimSuffix(redeployed+": "+msg, ": ")
 	}
 	return tx.WorkerDeployVersion.Update().Where(workerdeployversion.ID(v.ID)).SetStatus(status).SetMsg(msg).Exec(ctx)
 }
 
-// onRollout runs work on a worker and its version as onVersion does, unless the worker was deleted: its rollout may be told of late.
-func (r *Store) onRollout(ctx context.Context, workerID, userUID string, version int,
-	work func(context.Context, *ent.Tx, *ent.Worker, *ent.WorkerDeployVersion) error,
+// updateRollout is updateVersion, except that it does nothing when the worker was deleted: outcomes may arrive late.
+func (s *Store) updateRollout(ctx context.Context, workerID, userUID string, version int,
+	work func(context.Context, versionTx) error,
 ) error {
-	return r.onVersion(ctx, workerID, userUID, version, func(ctx context.Context, tx *ent.Tx, w *ent.Worker, v *ent.WorkerDeployVersion) error {
-		if w.Status == Unloaded {
+	return s.updateVersion(ctx, workerID, userUID, version, func(ctx context.Context, tx versionTx) error {
+		if tx.worker.Status == Unloaded {
 			return nil
 		}
-		return work(ctx, tx, w, v)
+		return work(ctx, tx)
 	})
 }
 
-// onVersion runs work on a worker and its version in one transaction, or does nothing when they are gone.
-func (r *Store) onVersion(ctx context.Context, workerID, userUID string, version int,
-	work func(context.Context, *ent.Tx, *ent.Worker, *ent.WorkerDeployVersion) error,
+// updateVersion runs work on a worker and its version in one transaction, or does nothing when one of them was deleted.
+func (s *Store) updateVersion(ctx context.Context, workerID, userUID string, version int,
+	work func(context.Context, versionTx) error,
 ) error {
-	return r.onWorker(ctx, workerID, userUID, func(ctx context.Context, tx *ent.Tx, w *ent.Worker) error {
+	return s.updateWorker(ctx, workerID, userUID, func(ctx context.Context, tx *ent.Tx, w *ent.Worker) error {
 		v, err := tx.WorkerDeployVersion.Query().
 			Where(workerdeployversion.ID(version), workerdeployversion.WorkerID(w.ID)).Only(ctx)
 		if ent.IsNotFound(err) {
@@ -138,14 +152,16 @@ func (r *Store) onVersion(ctx context.Context, workerID, userUID string, version
 		if err != nil {
 			return err
 		}
-		return work(ctx, tx, w, v)
+		return work(ctx, versionTx{Tx: tx, worker: w, version: v})
 	})
 }
 
-// onWorker runs work on a worker in one transaction, or does nothing when it is gone. The row lock makes two outcomes of one
-// worker follow each other.
-func (r *Store) onWorker(ctx context.Context, workerID, userUID string, work func(context.Context, *ent.Tx, *ent.Worker) error) error {
-	return r.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
+// updateWorker runs work on a worker in one transaction, or does nothing when the worker was deleted. The row lock
+// serializes the updates of one worker.
+func (s *Store) updateWorker(
+	ctx context.Context, workerID, userUID string, work func(context.Context, *ent.Tx, *ent.Worker) error,
+) error {
+	return s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
 		w, err := tx.Worker.Query().Where(worker.Wid(workerID), worker.UserUID(userUID)).ForUpdate().Only(ctx)
 		if ent.IsNotFound(err) {
 			return nil

@@ -11,11 +11,11 @@ import (
 	"app238.com/inner/ent/workerdeployversion"
 )
 
-// Begin marks a version and its worker as loading, and ends older versions of the worker that are still loading, and the one
-// that is being rolled out: they will not be waited for any more.
-func (r *Store) Begin(ctx context.Context, w *ent.Worker, v *ent.WorkerDeployVersion, current int) error {
-	return r.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
-		// The worker first, as everywhere, so that two transactions cannot wait for each other.
+// MarkLoading marks a version and its worker as loading, and ends the older versions that are still loading and the version
+// that is being rolled out.
+func (s *Store) MarkLoading(ctx context.Context, w *ent.Worker, v *ent.WorkerDeployVersion, current int) error {
+	return s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
+		// The worker is locked first, as everywhere, so that two transactions cannot deadlock.
 		if err := setWorker(ctx, tx, w, Loading); err != nil {
 			return err
 		}
@@ -29,10 +29,10 @@ func (r *Store) Begin(ctx context.Context, w *ent.Worker, v *ent.WorkerDeployVer
 	})
 }
 
-// endLoading ends the versions of a worker that are loading and are among which.
-func endLoading(ctx context.Context, tx *ent.Tx, w *ent.Worker, reason string, which ...predicate.WorkerDeployVersion) error {
+// endLoading ends the loading versions of a worker that match filter.
+func endLoading(ctx context.Context, tx *ent.Tx, w *ent.Worker, reason string, filter ...predicate.WorkerDeployVersion) error {
 	loading, err := tx.WorkerDeployVersion.Query().
-		Where(workerdeployversion.WorkerID(w.ID), workerdeployversion.Status(Loading)).Where(which...).All(ctx)
+		Where(workerdeployversion.WorkerID(w.ID), workerdeployversion.Status(Loading)).Where(filter...).All(ctx)
 	if err != nil {
 		return err
 	}
@@ -44,12 +44,12 @@ func endLoading(ctx context.Context, tx *ent.Tx, w *ent.Worker, reason string, w
 	return nil
 }
 
-// SupersededText says in words that a newer version came.
+// SupersededText returns the message of a version that a newer one supersedes.
 func SupersededText(newer int64) string { return fmt.Sprintf("superseded by version %d", newer) }
 
-// Deleted records that a worker is not in the cluster any more, where its row still exists.
-func (r *Store) Deleted(ctx context.Context, workerID, userUID string) error {
-	return r.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
+// MarkDeleted records that a worker is deleted from the cluster, if its row still exists.
+func (s *Store) MarkDeleted(ctx context.Context, workerID, userUID string) error {
+	return s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
 		w, err := findWorker(ctx, tx.Worker, workerID, userUID)
 		if errors.Is(err, ErrNoWorker) {
 			return nil
@@ -61,5 +61,40 @@ func (r *Store) Deleted(ctx context.Context, workerID, userUID string) error {
 			return err
 		}
 		return tx.Worker.Update().Where(worker.ID(w.ID)).SetStatus(Unloaded).ClearActiveVersionID().Exec(ctx)
+	})
+}
+
+// MarkChanging marks a worker whose environment is about to change.
+func (s *Store) MarkChanging(ctx context.Context, workerID, userUID string) error {
+	return s.updateWorker(ctx, workerID, userUID, func(ctx context.Context, tx *ent.Tx, w *ent.Worker) error {
+		return setWorker(ctx, tx, w, Loading)
+	})
+}
+
+// MarkChangeFailed records that a change of the environment was not applied, unless its outcome is recorded already. The
+// pods keep the previous environment; the task has the reason.
+func (s *Store) MarkChangeFailed(ctx context.Context, workerID, userUID string) error {
+	return s.updateWorker(ctx, workerID, userUID, func(ctx context.Context, tx *ent.Tx, w *ent.Worker) error {
+		if w.Status != Loading {
+			return nil
+		}
+		return setWorker(ctx, tx, w, Error)
+	})
+}
+
+// MarkNotDeployed records that a change of the environment waits for the first deploy: the worker is unloaded, or in error
+// when a deploy failed before it wrote a WorkerApp.
+func (s *Store) MarkNotDeployed(ctx context.Context, workerID, userUID string) error {
+	return s.updateWorker(ctx, workerID, userUID, func(ctx context.Context, tx *ent.Tx, w *ent.Worker) error {
+		tried, err := tx.WorkerDeployVersion.Query().
+			Where(workerdeployversion.WorkerID(w.ID), workerdeployversion.Status(Error)).Exist(ctx)
+		if err != nil {
+			return err
+		}
+		status := Unloaded
+		if tried {
+			status = Error
+		}
+		return setWorker(ctx, tx, w, status)
 	})
 }
