@@ -34,7 +34,7 @@ type Election struct {
 
 // NewElection prepares this process's part in an election, under an identity of its own.
 func NewElection(c *config.Config, clients *Clients, log *zap.Logger) (*Election, error) {
-	aside, err := clients.WithRateLimit(electionQPS, electionBurst)
+	limited, err := clients.WithRateLimit(electionQPS, electionBurst)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func NewElection(c *config.Config, clients *Clients, log *zap.Logger) (*Election
 	return &Election{config: e, log: log, lock: &lock{
 		Interface: &resourcelock.LeaseLock{
 			LeaseMeta:  metav1.ObjectMeta{Namespace: c.Kubernetes.Namespaces.Control, Name: LeaseName(c)},
-			Client:     aside.Typed.CoordinationV1(),
+			Client:     limited.Typed.CoordinationV1(),
 			LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + rand.Text()},
 		},
 		now: time.Now,
@@ -65,8 +65,8 @@ func (e *Election) Run(ctx, stopping context.Context, lead func(term context.Con
 }
 
 func (e *Election) term(ctx, stopping context.Context, lead func(term context.Context)) error {
-	electing, giveUp := context.WithCancel(ctx)
-	defer giveUp()
+	electionCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	elected := make(chan context.Context, 1)
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock:            e.lock,
@@ -82,10 +82,10 @@ func (e *Election) term(ctx, stopping context.Context, lead func(term context.Co
 	if err != nil {
 		return err
 	}
-	ended := make(chan struct{})
+	done := make(chan struct{})
 	go func() {
-		defer close(ended)
-		elector.Run(electing)
+		defer close(done)
+		elector.Run(electionCtx)
 	}()
 	select {
 	case term := <-elected:
@@ -93,17 +93,17 @@ func (e *Election) term(ctx, stopping context.Context, lead func(term context.Co
 		lead(term)
 		e.log.Info("not leading any more", zap.Bool("stopping", stopping.Err() != nil))
 	case <-stopping.Done():
-	case <-ended:
+	case <-done:
 	}
-	giveUp()
-	<-ended
+	cancel()
+	<-done
 	return nil
 }
 
 // Lead returns nil while this process leads, and ErrNotLeading as soon as it could not renew its lease for the time that
 // leaves the others no doubt.
 func (e *Election) CheckLeader() error {
-	if e.lock.unrenewedFor() < e.config.RenewDeadline {
+	if e.lock.sinceRenewal() < e.config.RenewDeadline {
 		return nil
 	}
 	return ErrNotLeading
@@ -111,8 +111,8 @@ func (e *Election) CheckLeader() error {
 
 // Leader returns who leads, as far as this process can tell, and "" where nobody does.
 func (e *Election) Leader() string {
-	leader, silence := e.lock.leader()
-	if silence > e.config.LeaseDuration {
+	leader, age := e.lock.leader()
+	if age > e.config.LeaseDuration {
 		return ""
 	}
 	return leader

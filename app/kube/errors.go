@@ -25,7 +25,7 @@ func Unavailable(err error) bool {
 
 // WebhookAway tells whether err says that the API server could not ask a webhook that has to be asked. It says so with the code of an
 // internal error.
-func WebhookAway(err error) bool {
+func WebhookUnavailable(err error) bool {
 	return apierrors.IsInternalError(err) && strings.Contains(err.Error(), "webhook")
 }
 
@@ -44,16 +44,16 @@ func Absent(err error) bool {
 
 // Faults names the fields that the API server found wrong, with its words for them; "" where err does not tell. The words
 // may repeat a field's value.
-func Faults(err error) string {
+func InvalidFields(err error) string {
 	var refused apierrors.APIStatus
 	if !errors.As(err, &refused) || refused.Status().Details == nil {
 		return ""
 	}
-	var faults []string
+	var fields []string
 	for _, cause := range refused.Status().Details.Causes {
 		if cause.Field != "" && cause.Field != "<nil>" {
-			faults = append(faults, cause.Field+": "+cause.Message)
+			fields = append(fields, cause.Field+": "+cause.Message)
 		}
 	}
-	return strings.Join(faults, "; ")
+	return strings.Join(fields, "; ")
 }

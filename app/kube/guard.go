@@ -4,14 +4,14 @@ import "net/http"
 
 // guard stands before the connections: whoever has a client of it cannot write past it.
 type guard struct {
-	next http.RoundTripper
-	may  func() error
+	next  http.RoundTripper
+	check func() error
 }
 
 // RoundTrip implements http.RoundTripper.
 func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		if err := g.may(); err != nil {
+		if err := g.check(); err != nil {
 			if r.Body != nil {
 				_ = r.Body.Close()
 			}

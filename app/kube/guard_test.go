@@ -20,16 +20,16 @@ import (
 )
 
 // setup returns clients of a server that answers everything with an empty ConfigMap, and counts what it is asked.
-func setup(t *testing.T) (*kube.Clients, *atomic.Int32) {
+func countingServer(t *testing.T) (*kube.Clients, *atomic.Int32) {
 	t.Helper()
-	var asked atomic.Int32
+	var requests atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		asked.Add(1)
+		requests.Add(1)
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "n"}}`))
 	}))
 	t.Cleanup(server.Close)
-	return clientsOf(t, server.URL), &asked
+	return clientsOf(t, server.URL), &requests
 }
 
 func clientsOf(t *testing.T, address string, wrappers ...func(http.RoundTripper) http.RoundTripper) *kube.Clients {
@@ -40,13 +40,13 @@ func clientsOf(t *testing.T, address string, wrappers ...func(http.RoundTripper)
 	return clients
 }
 
-func TestAGuardStopsEveryWriteAndNoRead(t *testing.T) {
+func TestWriteGuardStopsWritesOnly(t *testing.T) {
 	t.Parallel()
-	clients, asked := setup(t)
+	clients, requests := countingServer(t)
 	errNo := errors.New("not now")
-	var may atomic.Bool
+	var check atomic.Bool
 	guarded, err := clients.WithWriteGuard(func() error {
-		if may.Load() {
+		if check.Load() {
 			return nil
 		}
 		return errNo
@@ -58,12 +58,12 @@ func TestAGuardStopsEveryWriteAndNoRead(t *testing.T) {
 	object.SetKind("ConfigMap")
 	object.SetNamespace("n")
 	object.SetName("x")
-	aside, err := guarded.WithRateLimit(10, 10)
+	limited, err := guarded.WithRateLimit(10, 10)
 	require.NoError(t, err)
 	ctx := context.Background()
 	writes := map[string]func() error{
 		"apply":   func() error { _, err := guarded.Apply(ctx, configMaps, object); return err },
-		"aside":   func() error { _, err := aside.Apply(ctx, configMaps, object); return err },
+		"aside":   func() error { _, err := limited.Apply(ctx, configMaps, object); return err },
 		"delete":  func() error { return guarded.Delete(ctx, configMaps, "n", "x") },
 		"patch":   func() error { _, err := guarded.MergePatch(ctx, configMaps, "n", "x", []byte(`{}`)); return err },
 		"replace": func() error { _, err := guarded.Replace(ctx, configMaps, object); return err },
@@ -71,14 +71,14 @@ func TestAGuardStopsEveryWriteAndNoRead(t *testing.T) {
 	for name, write := range writes {
 		require.ErrorIs(t, write(), errNo, name)
 	}
-	require.Zero(t, asked.Load(), "nothing reached the server")
+	require.Zero(t, requests.Load(), "nothing reached the server")
 	_, err = guarded.Get(ctx, configMaps, "n", "x")
 	require.NoError(t, err)
-	may.Store(true)
+	check.Store(true)
 	for name, write := range writes {
 		require.NoError(t, write(), name)
 	}
-	may.Store(false)
+	check.Store(false)
 	_, err = clients.Apply(ctx, configMaps, object)
 	require.NoError(t, err, "only who has the guarded clients is held")
 }

@@ -30,7 +30,7 @@ func NewInformer[L runtime.Object](source Source[L], example runtime.Object, sel
 			options.LabelSelector = selector
 			w, err := source.Watch(ctx, options)
 			if err != nil && options.SendInitialEvents != nil {
-				err = plain(err)
+				err = hideUnavailable(err)
 			}
 			return w, err
 		},
@@ -40,7 +40,7 @@ func NewInformer[L runtime.Object](source Source[L], example runtime.Object, sel
 // plain hides from client-go that the API server is away or busy. Knowing that of a watch that is to bring everything,
 // its reflector sleeps up to a minute without heeding its context (watchList, in 0.37 too), and a process that is told to
 // end cannot. Of other errors it makes a list instead, and heeds its context while it waits after that one.
-func plain(err error) error {
+func hideUnavailable(err error) error {
 	if utilnet.IsConnectionRefused(err) || apierrors.IsTooManyRequests(err) {
 		return errors.New(err.Error())
 	}

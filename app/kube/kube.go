@@ -64,10 +64,10 @@ func derive(rc *rest.Config, client *http.Client, timeout time.Duration, limit f
 	rc = rest.CopyConfig(rc)
 	rc.RateLimiter = limit
 	// The API server encodes an event once for all who watch in the same encoding, and its own controllers watch in this one.
-	compact := rest.CopyConfig(rc)
-	compact.ContentType = runtime.ContentTypeProtobuf
-	compact.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
-	typed, err := kubernetes.NewForConfigAndClient(compact, client)
+	typedConfig := rest.CopyConfig(rc)
+	typedConfig.ContentType = runtime.ContentTypeProtobuf
+	typedConfig.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	typed, err := kubernetes.NewForConfigAndClient(typedConfig, client)
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes client: %w", err)
 	}
@@ -80,9 +80,9 @@ func derive(rc *rest.Config, client *http.Client, timeout time.Duration, limit f
 
 // Guarded returns clients that ask may before each request that could change something, and send none that it forbids.
 // They share the limit and the connections of c.
-func (c *Clients) WithWriteGuard(may func() error) (*Clients, error) {
+func (c *Clients) WithWriteGuard(check func() error) (*Clients, error) {
 	guarded := *c.http
-	guarded.Transport = guard{next: c.http.Transport, may: may}
+	guarded.Transport = guard{next: c.http.Transport, check: check}
 	return derive(c.config, &guarded, c.timeout, c.config.RateLimiter)
 }
 

@@ -24,7 +24,7 @@ const byAddress = "address"
 
 // confirmedFor is how long the API server's word that a pod lives is believed. A network gives no address of a pod that
 // ended to another one within it.
-const confirmedFor = time.Second
+const confirmationTTL = time.Second
 
 // Pod is what matters of a pod that runs.
 type Pod struct {
@@ -46,16 +46,16 @@ type Pods struct {
 }
 
 // podsOf asks the clients only when it is asked: a command may be built without a cluster.
-type podsOf struct {
+type podSource struct {
 	clients   *Clients
 	namespace string
 }
 
-func (p podsOf) List(ctx context.Context, o metav1.ListOptions) (*corev1.PodList, error) {
+func (p podSource) List(ctx context.Context, o metav1.ListOptions) (*corev1.PodList, error) {
 	return p.clients.Typed.CoreV1().Pods(p.namespace).List(ctx, o)
 }
 
-func (p podsOf) Watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+func (p podSource) Watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 	return p.clients.Typed.CoreV1().Pods(p.namespace).Watch(ctx, o)
 }
 
@@ -65,8 +65,8 @@ func NewPods(clients *Clients, namespace, selector string) (*Pods, error) {
 		return nil, fmt.Errorf("labels %q: not a label selector", selector)
 	}
 	p := &Pods{clients: clients, stopped: make(chan struct{}), confirmed: map[string]time.Time{}, informer: NewInformer(
-		podsOf{clients, namespace}, &corev1.Pod{}, selector, cache.Indexers{byAddress: addresses})}
-	return p, p.informer.SetTransform(withoutSpec)
+		podSource{clients, namespace}, &corev1.Pod{}, selector, cache.Indexers{byAddress: addresses})}
+	return p, p.informer.SetTransform(stripPod)
 }
 
 // NewCombinatorPods returns the watch of the Combinator pods.
@@ -79,7 +79,7 @@ func NewCombinatorPods(clients *Clients, c *config.Config) (*Pods, error) {
 }
 
 // withoutSpec drops what is of no use here from what is kept in memory.
-func withoutSpec(object any) (any, error) {
+func stripPod(object any) (any, error) {
 	if pod, ok := object.(*corev1.Pod); ok {
 		pod.ManagedFields, pod.Annotations = nil, nil
 		pod.Spec = corev1.PodSpec{HostNetwork: pod.Spec.HostNetwork}
@@ -135,7 +135,7 @@ func (p *Pods) Ready(context.Context) error {
 }
 
 // await waits until all pods were listed, or ctx ends.
-func (p *Pods) await(ctx context.Context) error {
+func (p *Pods) waitForSync(ctx context.Context) error {
 	if err := p.Start(ctx); err != nil || p.informer.HasSynced() {
 		return err
 	}
@@ -147,7 +147,7 @@ func (p *Pods) await(ctx context.Context) error {
 
 // Running returns the pods that run and have an address, those that are being ended too.
 func (p *Pods) Running(ctx context.Context) ([]Pod, error) {
-	if err := p.await(ctx); err != nil {
+	if err := p.waitForSync(ctx); err != nil {
 		return nil, err
 	}
 	var running []Pod
@@ -163,7 +163,7 @@ func (p *Pods) Running(ctx context.Context) ([]Pod, error) {
 // shares the address with its host or is being ended. The API server confirms it: what was seen earlier is not
 // enough, since addresses are given out again.
 func (p *Pods) At(ctx context.Context, address string) (string, error) {
-	if err := p.await(ctx); err != nil {
+	if err := p.waitForSync(ctx); err != nil {
 		return "", err
 	}
 	objects, err := p.informer.GetIndexer().ByIndex(byAddress, canonical(address))
@@ -173,7 +173,7 @@ func (p *Pods) At(ctx context.Context, address string) (string, error) {
 	var found *corev1.Pod
 	for _, object := range objects {
 		pod, ok := object.(*corev1.Pod)
-		if !ok || !identifies(pod) {
+		if !ok || !hasOwnAddress(pod) {
 			continue
 		}
 		if found != nil {
@@ -192,21 +192,21 @@ func (p *Pods) At(ctx context.Context, address string) (string, error) {
 }
 
 // identifies tells whether a pod's address stands for it.
-func identifies(pod *corev1.Pod) bool {
+func hasOwnAddress(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodRunning && pod.DeletionTimestamp == nil && !pod.Spec.HostNetwork
 }
 
 // confirm asks the API server whether the pod is still the one that was seen.
-func (p *Pods) confirm(ctx context.Context, seen *corev1.Pod, address string) (bool, error) {
+func (p *Pods) confirm(ctx context.Context, observed *corev1.Pod, address string) (bool, error) {
 	p.mu.Lock()
-	fresh := time.Since(p.confirmed[string(seen.UID)]) < confirmedFor
+	fresh := time.Since(p.confirmed[string(observed.UID)]) < confirmationTTL
 	p.mu.Unlock()
 	if fresh {
 		return true, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.clients.timeout)
 	defer cancel()
-	pod, err := p.clients.Typed.CoreV1().Pods(seen.Namespace).Get(ctx, seen.Name, metav1.GetOptions{})
+	pod, err := p.clients.Typed.CoreV1().Pods(observed.Namespace).Get(ctx, observed.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
@@ -214,16 +214,16 @@ func (p *Pods) confirm(ctx context.Context, seen *corev1.Pod, address string) (b
 		return false, err
 	}
 	at, err := addresses(pod)
-	if err != nil || pod.UID != seen.UID || !identifies(pod) || !slices.Contains(at, address) {
+	if err != nil || pod.UID != observed.UID || !hasOwnAddress(pod) || !slices.Contains(at, address) {
 		return false, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for uid, when := range p.confirmed {
-		if time.Since(when) >= confirmedFor {
+		if time.Since(when) >= confirmationTTL {
 			delete(p.confirmed, uid)
 		}
 	}
-	p.confirmed[string(seen.UID)] = time.Now()
+	p.confirmed[string(observed.UID)] = time.Now()
 	return true, nil
 }

@@ -35,16 +35,16 @@ func (c *Clients) Recreate(ctx context.Context, resource schema.GroupVersionReso
 func (c *Clients) tryCreate(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	tried := obj.DeepCopy()
-	tried.SetName("dry-run-" + strings.ToLower(rand.Text()))
-	_, err := c.Dynamic.Resource(resource).Namespace(tried.GetNamespace()).Apply(ctx, tried.GetName(), tried,
+	dryRun := obj.DeepCopy()
+	dryRun.SetName("dry-run-" + strings.ToLower(rand.Text()))
+	_, err := c.Dynamic.Resource(resource).Namespace(dryRun.GetNamespace()).Apply(ctx, dryRun.GetName(), dryRun,
 		metav1.ApplyOptions{DryRun: []string{metav1.DryRunAll}, FieldManager: FieldManager, Force: true})
 	return err
 }
 
 // ofValues returns the causes of a refusal which another object may not have: a value that cannot be changed, and one that another
 // part of the object, which somebody added, has too.
-func ofValues() []metav1.CauseType {
+func fieldCauses() []metav1.CauseType {
 	return []metav1.CauseType{metav1.CauseTypeFieldValueInvalid, metav1.CauseTypeForbidden, metav1.CauseTypeFieldValueDuplicate}
 }
 
@@ -60,7 +60,7 @@ func aboutFields(refused error) bool {
 		return false
 	}
 	for _, cause := range details.Causes {
-		if cause.Field == "" || cause.Field == "<nil>" || !slices.Contains(ofValues(), cause.Type) {
+		if cause.Field == "" || cause.Field == "<nil>" || !slices.Contains(fieldCauses(), cause.Type) {
 			return false
 		}
 	}

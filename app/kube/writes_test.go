@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/app/kube"
 )
 
-func TestWritesAreAwaitedUntilTheCacheShowsThem(t *testing.T) {
+func TestExpectationsAreSatisfiedByTheCache(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	ref := kube.Ref{Resource: corev1.SchemeGroupVersion.WithResource("configmaps"), Namespace: "worker", Name: "n-env"}
@@ -28,29 +28,29 @@ func TestWritesAreAwaitedUntilTheCacheShowsThem(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := kube.NewWrites()
+			w := kube.NewExpectations()
 			cached := func(kube.Ref) string { return test.cached }
-			require.Zero(t, w.Pending("n", cached, noon))
-			w.Expect("n", ref, "100", noon)
-			require.Zero(t, w.Pending("other", cached, noon))
-			require.Equal(t, test.waits, w.Pending("n", cached, noon.Add(test.after)) > 0)
+			require.Zero(t, w.Remaining("n", cached, noon))
+			w.ExpectVersion("n", ref, "100", noon)
+			require.Zero(t, w.Remaining("other", cached, noon))
+			require.Equal(t, test.waits, w.Remaining("n", cached, noon.Add(test.after)) > 0)
 			if !test.waits {
-				require.Zero(t, w.Pending("n", func(kube.Ref) string { return "" }, noon), "once shown it is forgotten")
+				require.Zero(t, w.Remaining("n", func(kube.Ref) string { return "" }, noon), "once shown it is forgotten")
 			}
 		})
 	}
 }
 
-func TestAVanishedObjectIsNotAwaitedUnlessItWasWrittenAnew(t *testing.T) {
+func TestDeletionSatisfiesEarlierExpectationOnly(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	ref := kube.Ref{Resource: corev1.SchemeGroupVersion.WithResource("configmaps"), Namespace: "worker", Name: "n-env"}
 	none := func(kube.Ref) string { return "" }
-	w := kube.NewWrites()
-	w.Expect("n", ref, "100", now)
-	w.Gone("n", ref, "99")
-	require.NotZero(t, w.Pending("n", none, now), "the write came after the deletion")
-	w.Gone("n", ref, "101")
-	require.Zero(t, w.Pending("n", none, now))
-	w.Gone("unknown", ref, "1")
+	w := kube.NewExpectations()
+	w.ExpectVersion("n", ref, "100", now)
+	w.DeletionObserved("n", ref, "99")
+	require.NotZero(t, w.Remaining("n", none, now), "the write came after the deletion")
+	w.DeletionObserved("n", ref, "101")
+	require.Zero(t, w.Remaining("n", none, now))
+	w.DeletionObserved("unknown", ref, "1")
 }

@@ -43,7 +43,7 @@ type Controller struct {
 // recorder is told how rollouts ended.
 func New(c *config.Config, log *zap.Logger, clients *kube.Clients, registry *prometheus.Registry, source rollout.Source, recorder rollout.Recorder) (*Controller, error) {
 	log = log.Named("controller")
-	measured, err := metrics.New(registry)
+	instrument, err := metrics.New(registry)
 	if err != nil {
 		return nil, fmt.Errorf("controller: metrics: %w", err)
 	}
@@ -56,13 +56,13 @@ func New(c *config.Config, log *zap.Logger, clients *kube.Clients, registry *pro
 		return nil, fmt.Errorf("controller: %w", err)
 	}
 	controller := &Controller{
-		clients: guarded, config: c, election: election, log: log, metrics: measured, source: source, recorder: recorder,
+		clients: guarded, config: c, election: election, log: log, metrics: instrument, source: source, recorder: recorder,
 	}
 	controller.cache, err = cache.New(guarded, c.Kubernetes.Namespaces, controller.handlers(), log)
 	if err != nil {
 		return nil, fmt.Errorf("controller: %w", err)
 	}
-	if err := metrics.CountUnmigrated(registry, controller.cache.Unmoved); err != nil {
+	if err := metrics.CountUnmigrated(registry, controller.cache.CountUnmigrated); err != nil {
 		return nil, fmt.Errorf("controller: metrics: %w", err)
 	}
 	return controller, nil

@@ -12,7 +12,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func TestAVersionWhosePodsAreEvictedAgainAndAgainFails(t *testing.T) {
+func TestRepeatedlyEvictedVersionFails(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -37,7 +37,7 @@ func TestAVersionWhosePodsAreEvictedAgainAndAgainFails(t *testing.T) {
 	b.awaitRecorded(name)
 }
 
-func TestAContainerThatHasDoneItsWorkFailsNoVersion(t *testing.T) {
+func TestCompletedInitContainerIsNoFailure(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -68,7 +68,7 @@ func (b *bundle) awaitNoPods(name string) {
 	})
 }
 
-func TestAWorkerThatNeverServedKeepsItsFailingPodsForATimeOnly(t *testing.T) {
+func TestFailingWorkerThatNeverServedScalesToZero(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Controller.ScaleToZeroAfter = 2 * time.Second
@@ -81,7 +81,7 @@ func TestAWorkerThatNeverServedKeepsItsFailingPodsForATimeOnly(t *testing.T) {
 	b.awaitNoPods(name)
 	b.stop()
 	b.startAndSync() // it finds what it left
-	b.settle()
+	b.waitForIdle()
 	app, err := b.app(name)
 	require.NoError(t, err)
 	require.Equal(t, failed.Status.Message, app.Status.Message)
@@ -93,7 +93,7 @@ func TestAWorkerThatNeverServedKeepsItsFailingPodsForATimeOnly(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 }
 
-func TestAWorkerThatHasServedKeepsItsPodsThoughAChangeFails(t *testing.T) {
+func TestFailingWorkerThatServedKeepsItsPods(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Controller.ScaleToZeroAfter = time.Second
@@ -103,18 +103,18 @@ func TestAWorkerThatHasServedKeepsItsPodsThoughAChangeFails(t *testing.T) {
 	s.Image = "registry.test/fail/pull:1"
 	name := b.deploy(s, 1, 1)
 	b.awaitPhase(name, workerapp.Failed)
-	asked := b.source.questions()
+	reads := b.source.lookups()
 	b.await("the rows were asked whether it has served", func() error {
-		if b.source.questions() == asked {
+		if b.source.lookups() == reads {
 			return errors.New("not yet")
 		}
 		return nil
 	})
-	b.settle()
+	b.waitForIdle()
 	require.EqualValues(t, 1, *b.deployment(name).Spec.Replicas)
 }
 
-func TestTheSameImageDeployedAgainWithoutSuccessFailsAgain(t *testing.T) {
+func TestRedeployAfterScaleToZeroFailsAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Controller.ScaleToZeroAfter, b.config.Controller.ProgressDeadline = time.Second, 3*time.Second

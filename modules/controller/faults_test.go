@@ -17,7 +17,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func TestAShortListDeletesNothing(t *testing.T) {
+func TestIncompleteListDeletesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -32,30 +32,30 @@ func TestAShortListDeletesNothing(t *testing.T) {
 		},
 		func(w http.ResponseWriter) bool { writeStatus(w, http.StatusInternalServerError); return true },
 	} {
-		asked := b.proxy.asked("/workerapps/" + name)
+		reads := b.proxy.reads("/workerapps/" + name)
 		before := len(b.proxy.writes())
-		b.proxy.answerWith(hideWorkerApps(one))
+		b.proxy.setAnswer(hideWorkerApps(one))
 		b.startAndSync()
 		b.await("the WorkerApp was looked for", func() error {
-			if b.proxy.asked("/workerapps/"+name) == asked {
+			if b.proxy.reads("/workerapps/"+name) == reads {
 				return errors.New("not yet")
 			}
 			return nil
 		})
 		b.stop()
 		require.Empty(t, b.proxy.writes()[before:])
-		b.proxy.answerWith(nil)
+		b.proxy.setAnswer(nil)
 	}
 }
 
-func TestConflictsAndErrorsOfTheClusterAreTriedAgain(t *testing.T) {
+func TestAPIServerErrorsAreRetried(t *testing.T) {
 	t.Parallel()
 	for _, code := range []int{http.StatusConflict, http.StatusInternalServerError, http.StatusTooManyRequests} {
 		t.Run(http.StatusText(code), func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			answer, refused := refuseOnce(code)
-			b.proxy.answerWith(answer)
+			b.proxy.setAnswer(answer)
 			b.startAndSync()
 			name := b.deploy(spec("abc12345"), 1, 1)
 			b.awaitPhase(name, workerapp.Running)
@@ -95,7 +95,7 @@ func refuseOnce(code int) (answer func(w http.ResponseWriter, r *http.Request) b
 		mu.Lock()
 		defer mu.Unlock()
 		key := r.Method + r.URL.Path
-		if r.Method == http.MethodGet || besides(r.URL.Path) || seen[key] {
+		if r.Method == http.MethodGet || isLeaseOrEvent(r.URL.Path) || seen[key] {
 			return false
 		}
 		seen[key] = true

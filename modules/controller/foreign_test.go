@@ -16,21 +16,21 @@ import (
 )
 
 // addByHand merges into a Deployment what an operator would with kubectl.
-func (b *bundle) addByHand(name, patch string) {
+func (b *bundle) patchDeployment(name, patch string) {
 	b.t.Helper()
 	_, err := b.admin.Typed.AppsV1().Deployments(b.worker()).Patch(b.ctx(), name, types.StrategicMergePatchType, []byte(patch),
 		metav1.PatchOptions{FieldManager: "somebody"})
 	require.NoError(b.t, err)
 }
 
-func TestWhatSomebodyAddsToADeploymentIsRemoved(t *testing.T) {
+func TestUnmanagedFieldsOfDeploymentAreRemoved(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)
-	deployment := b.kinds(name)[3]
-	wished := b.content(deployment)
+	deployment := b.children(name)[3]
+	desired := b.content(deployment)
 	pod := func(fields string) string { return `{"spec": {"template": {"spec": {` + fields + `}}}}` }
 	for what, patch := range map[string]string{
 		"sidecar":        pod(`"containers": [{"name": "sidecar", "image": "registry.test/other:1"}]`),
@@ -41,37 +41,37 @@ func TestWhatSomebodyAddsToADeploymentIsRemoved(t *testing.T) {
 		"node":           pod(`"nodeSelector": {"kubernetes.io/hostname": "node-1"}`),
 		"label":          `{"spec": {"template": {"metadata": {"labels": {"foreign": "x"}}}}}`,
 	} {
-		b.addByHand(name, patch)
-		b.awaitWithin(healing, what+" removed", func() error {
-			if now := b.content(deployment); now != wished {
-				return fmt.Errorf("%s\nis not\n%s", now, wished)
+		b.patchDeployment(name, patch)
+		b.awaitWithin(repairTimeout, what+" removed", func() error {
+			if now := b.content(deployment); now != desired {
+				return fmt.Errorf("%s\nis not\n%s", now, desired)
 			}
 			return nil
 		})
 	}
 	b.awaitPhase(name, workerapp.Running)
-	b.settle()
+	b.waitForIdle()
 	writes := perObject(b.writes())["deployments/"+name]
 	b.patchAt(deployment, `{"metadata": {"labels": {"note": "x"}, "annotations": {"note": "x"}}}`)
-	b.settle()
+	b.waitForIdle()
 	require.Equal(t, writes, perObject(b.writes())["deployments/"+name], "notes on the Deployment itself are nobody's harm")
 }
 
 // addition is what somebody adds to an object of a worker.
-type addition struct {
+type edit struct {
 	what  string
-	to    kind
+	to    childRef
 	patch string
 }
 
-func (b *bundle) budget(name string) kind {
-	return kind{policyv1.SchemeGroupVersion.WithResource("poddisruptionbudgets"), b.worker(), name}
+func (b *bundle) budget(name string) childRef {
+	return childRef{policyv1.SchemeGroupVersion.WithResource("poddisruptionbudgets"), b.worker(), name}
 }
 
-func (b *bundle) additions(name string) []addition {
-	kinds := b.kinds(name)
-	configMap, service, external, route, policy := kinds[0], kinds[2], kinds[4], kinds[5], kinds[6]
-	return []addition{
+func (b *bundle) edits(name string) []edit {
+	children := b.children(name)
+	configMap, service, external, route, policy := children[0], children[2], children[4], children[5], children[6]
+	return []edit{
 		{"key", configMap, `{"data": {"FOREIGN": "x"}}`},
 		{"bytes", configMap, `{"binaryData": {"FOREIGN": "eA=="}}`},
 		{"immutability", configMap, `{"immutable": true}`},
@@ -89,7 +89,7 @@ func (b *bundle) additions(name string) []addition {
 	}
 }
 
-func TestWhatSomebodyAddsToAnyOtherObjectIsRemoved(t *testing.T) {
+func TestUnmanagedFieldsOfChildrenAreRemoved(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -98,8 +98,8 @@ func TestWhatSomebodyAddsToAnyOtherObjectIsRemoved(t *testing.T) {
 	name := b.deploy(s, 1, 1)
 	b.awaitPhase(name, workerapp.Running)
 	for _, whileDown := range []bool{false, true} {
-		for _, add := range b.additions(name) {
-			wished := b.content(add.to)
+		for _, add := range b.edits(name) {
+			desired := b.content(add.to)
 			if whileDown {
 				b.stop()
 			}
@@ -108,29 +108,29 @@ func TestWhatSomebodyAddsToAnyOtherObjectIsRemoved(t *testing.T) {
 				b.startAndSync()
 				b.awaitRole("leading")
 			}
-			b.awaitWithin(healing, add.what+" removed", func() error {
-				if now := b.content(add.to); now != wished {
-					return fmt.Errorf("%s\nis not\n%s", now, wished)
+			b.awaitWithin(repairTimeout, add.what+" removed", func() error {
+				if now := b.content(add.to); now != desired {
+					return fmt.Errorf("%s\nis not\n%s", now, desired)
 				}
 				return nil
 			})
 		}
 	}
 	b.awaitPhase(name, workerapp.Running)
-	b.settle()
+	b.waitForIdle()
 	writes := len(b.writes())
-	kinds := b.kinds(name)
-	secret := kinds[1]
-	for _, k := range append(kinds, b.budget(name)) {
-		if k != kinds[3] && k != secret {
+	children := b.children(name)
+	secret := children[1]
+	for _, k := range append(children, b.budget(name)) {
+		if k != children[3] && k != secret {
 			b.patchAt(k, `{"metadata": {"labels": {"note": "x"}, "annotations": {"note": "x"}}}`)
 		}
 	}
 	b.patchAt(secret, `{"data": {"TOKEN": "eA=="}}`)
-	b.settle()
+	b.waitForIdle()
 	b.stop()
 	b.startAndSync()
-	b.settle()
+	b.waitForIdle()
 	count := perObject(b.writes()[writes:])
 	delete(count, "deployments/"+name) // its pods see the new key
 	delete(count, name+"/status")
@@ -138,24 +138,24 @@ func TestWhatSomebodyAddsToAnyOtherObjectIsRemoved(t *testing.T) {
 	require.Equal(t, "x", string(b.secret(name).Data["TOKEN"]), "it may be the user's")
 }
 
-func TestARestartByAnOperatorIsNoDrift(t *testing.T) {
+func TestRolloutRestartIsNoDrift(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)
 	first := b.pods(name)[0].UID
-	b.addByHand(name, `{"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-01-02T03:04:05Z"}}}}}`)
+	b.patchDeployment(name, `{"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-01-02T03:04:05Z"}}}}}`)
 	b.await("a new pod", func() error {
 		if pods := b.pods(name); len(pods) != 1 || pods[0].UID == first {
 			return fmt.Errorf("%d pods", len(pods))
 		}
 		return nil
 	})
-	b.settle()
+	b.waitForIdle()
 	require.Equal(t, 2, b.templates(name))
-	b.addByHand(name, `{"spec": {"template": {"spec": {"hostNetwork": true}}}}`)
-	b.awaitWithin(healing, "the host's network is left", func() error {
+	b.patchDeployment(name, `{"spec": {"template": {"spec": {"hostNetwork": true}}}}`)
+	b.awaitWithin(repairTimeout, "the host's network is left", func() error {
 		if b.deployment(name).Spec.Template.Spec.HostNetwork {
 			return errors.New("not yet")
 		}
@@ -164,7 +164,7 @@ func TestARestartByAnOperatorIsNoDrift(t *testing.T) {
 	require.Equal(t, "2026-01-02T03:04:05Z", b.deployment(name).Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"])
 }
 
-func TestADeploymentOfAnEarlierPlatformIsTakenOverAsAWhole(t *testing.T) {
+func TestDeploymentOfEarlierPlatformIsAdopted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	name := workerapp.Name("abc12345", "u1")
@@ -185,18 +185,18 @@ func TestADeploymentOfAnEarlierPlatformIsTakenOverAsAWhole(t *testing.T) {
 	containers := b.deployment(name).Spec.Template.Spec.Containers
 	require.Len(t, containers, 1)
 	require.Empty(t, containers[0].Args)
-	b.settle()
+	b.waitForIdle()
 	writes := len(b.writes())
 	b.stop()
 	b.startAndSync()
-	b.settle()
+	b.waitForIdle()
 	require.Len(t, b.writes(), writes, "once is enough")
 
 	b.stop()
-	b.addByHand(name, `{"spec": {"template": {"spec": {"containers": [{"name": "sidecar", "image": "registry.test/other:1"}]}}}}`)
+	b.patchDeployment(name, `{"spec": {"template": {"spec": {"containers": [{"name": "sidecar", "image": "registry.test/other:1"}]}}}}`)
 	b.startAndSync()
 	b.awaitRole("leading")
-	b.awaitWithin(healing, "what was added while Inner was down is removed", func() error {
+	b.awaitWithin(repairTimeout, "what was added while Inner was down is removed", func() error {
 		if n := len(b.deployment(name).Spec.Template.Spec.Containers); n != 1 {
 			return fmt.Errorf("%d containers", n)
 		}

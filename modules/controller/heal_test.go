@@ -13,17 +13,17 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func TestDeletedChildrenComeBack(t *testing.T) {
+func TestDeletedChildrenAreRecreated(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)
-	for _, k := range b.kinds(name) {
+	for _, k := range b.children(name) {
 		before, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 		require.NoError(t, err)
 		require.NoError(t, b.admin.Delete(b.ctx(), k.resource, k.namespace, k.name))
-		b.awaitWithin(healing, k.resource.Resource+" is back", func() error {
+		b.awaitWithin(repairTimeout, k.resource.Resource+" is back", func() error {
 			after, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 			if err == nil && after.GetUID() == before.GetUID() {
 				return errors.New("not deleted yet")
@@ -43,11 +43,11 @@ func TestEditedChildrenAreRestored(t *testing.T) {
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)
-	kinds := b.kinds(name)
-	configMap, secret, service, deployment, external, route := kinds[0], kinds[1], kinds[2], kinds[3], kinds[4], kinds[5]
+	children := b.children(name)
+	configMap, secret, service, deployment, external, route := children[0], children[1], children[2], children[3], children[4], children[5]
 	for _, edit := range []struct {
 		what  string
-		of    kind
+		of    childRef
 		patch string
 	}{
 		{"image", deployment, `{"spec": {"template": {"spec": {"containers": [{"name": "` + name + `", "image": "registry.test/other:1"}]}}}}`},
@@ -71,11 +71,11 @@ func TestEditedChildrenAreRestored(t *testing.T) {
 		{"middleware", route, `{"spec": {"routes": [{"match": "Host(` + "`x`" + `)", "kind": "Rule", "middlewares": [{"name": "x"}]}]}}`},
 		{"certificate", route, `{"spec": {"tls": {"secretName": "other"}}}`},
 	} {
-		wished := b.content(edit.of)
+		desired := b.content(edit.of)
 		b.patchAt(edit.of, edit.patch)
-		b.awaitWithin(healing, edit.what+" restored", func() error {
-			if now := b.content(edit.of); now != wished {
-				return fmt.Errorf("%s\nis not\n%s", now, wished)
+		b.awaitWithin(repairTimeout, edit.what+" restored", func() error {
+			if now := b.content(edit.of); now != desired {
+				return fmt.Errorf("%s\nis not\n%s", now, desired)
 			}
 			return nil
 		})
@@ -84,7 +84,7 @@ func TestEditedChildrenAreRestored(t *testing.T) {
 	require.Len(t, b.recorder.recorded(), 1)
 }
 
-func TestAServiceThatCannotBeChangedIsReplaced(t *testing.T) {
+func TestImmutableServiceIsReplaced(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	name := workerapp.Name("abc12345", "u1")
@@ -99,11 +99,11 @@ func TestAServiceThatCannotBeChangedIsReplaced(t *testing.T) {
 	require.NotEqual(t, "None", b.service(name).Spec.ClusterIP)
 }
 
-func TestWhatTheClusterRefusesFailsTheWorkerAppWithItsWords(t *testing.T) {
+func TestRejectedDeploymentFailsWorkerApp(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	name := workerapp.Name("abc12345", "u1")
-	old := b.foreignDeployment(name)
+	old := b.unmanagedDeployment(name)
 	b.startAndSync()
 	b.deploy(spec("abc12345"), 1, 1)
 	app := b.awaitPhase(name, workerapp.Failed)
@@ -118,40 +118,40 @@ func TestWhatTheClusterRefusesFailsTheWorkerAppWithItsWords(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 }
 
-func TestHealingGoesOnWhileTheDatabaseIsAway(t *testing.T) {
+func TestRepairNeedsNoDatabase(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)
-	b.source.set(nil, errAway)
-	kinds := b.kinds(name)
-	require.NoError(t, b.admin.Delete(b.ctx(), kinds[3].resource, b.worker(), name))
-	require.NoError(t, b.admin.Delete(b.ctx(), kinds[5].resource, b.ingress(), name))
-	for _, k := range []kind{kinds[3], kinds[5]} {
-		b.awaitWithin(healing, k.resource.Resource+" is back", func() error {
+	b.source.set(nil, errUnavailable)
+	children := b.children(name)
+	require.NoError(t, b.admin.Delete(b.ctx(), children[3].resource, b.worker(), name))
+	require.NoError(t, b.admin.Delete(b.ctx(), children[5].resource, b.ingress(), name))
+	for _, k := range []childRef{children[3], children[5]} {
+		b.awaitWithin(repairTimeout, k.resource.Resource+" is back", func() error {
 			_, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 			return err
 		})
 	}
-	require.NoError(t, b.admin.Delete(b.ctx(), kinds[0].resource, b.worker(), name+"-env"))
-	require.NoError(t, b.admin.Delete(b.ctx(), kinds[4].resource, b.ingress(), name+"-ext"))
-	b.awaitWithin(healing, "what needs no database is back", func() error {
-		_, err := b.admin.Get(b.ctx(), kinds[4].resource, b.ingress(), name+"-ext")
+	require.NoError(t, b.admin.Delete(b.ctx(), children[0].resource, b.worker(), name+"-env"))
+	require.NoError(t, b.admin.Delete(b.ctx(), children[4].resource, b.ingress(), name+"-ext"))
+	b.awaitWithin(repairTimeout, "what needs no database is back", func() error {
+		_, err := b.admin.Get(b.ctx(), children[4].resource, b.ingress(), name+"-ext")
 		return err
 	})
 	require.Empty(t, b.configMaps())
 	b.source.set(nil, nil)
-	b.awaitWithin(healing, "the ConfigMap is back", func() error {
+	b.awaitWithin(repairTimeout, "the ConfigMap is back", func() error {
 		if len(b.configMaps()) == 0 {
-			return errAway
+			return errUnavailable
 		}
 		return nil
 	})
 	b.awaitPhase(name, workerapp.Running)
 }
 
-func TestAControllerThatCannotKeepUpWithItsOwnWritesDoesNotWriteTwice(t *testing.T) {
+func TestStaleCacheCausesNoSecondWrite(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -161,13 +161,13 @@ func TestAControllerThatCannotKeepUpWithItsOwnWritesDoesNotWriteTwice(t *testing
 	for i := range 20 {
 		b.awaitPhase(fmt.Sprintf("w-worker%d-u1", i), workerapp.Running)
 	}
-	b.settle()
+	b.waitForIdle()
 	require.Len(t, b.writes(), 20*writesForNew)
 	for range 20 {
 		_, err := b.admin.Dynamic.Resource(workerapp.Resource()).Namespace(b.worker()).Patch(b.ctx(), "w-worker7-u1",
 			types.MergePatchType, []byte(`{"metadata": {"labels": {"touched": "x"}}}`), metav1.PatchOptions{})
 		require.NoError(t, err)
 	}
-	b.settle()
+	b.waitForIdle()
 	require.Len(t, b.writes(), 20*writesForNew, "a look that finds nothing to do writes nothing")
 }

@@ -21,7 +21,7 @@ import (
 
 // makeFormer brings a worker that runs, while no controller does, to what an earlier release made of it: a headless Service
 // that the route reaches by the pods' own port, which has no name.
-func (b *bundle) makeFormer(name string) {
+func (b *bundle) makeLegacy(name string) {
 	b.t.Helper()
 	services := b.admin.Typed.CoreV1().Services(b.worker())
 	require.NoError(b.t, services.Delete(b.ctx(), name+"-http", metav1.DeleteOptions{}))
@@ -82,7 +82,7 @@ type path struct {
 }
 
 // observe returns what a request would find now. An object on the way that is missing is an error.
-func (b *bundle) observe(name string) (path, error) {
+func (b *bundle) observePath(name string) (path, error) {
 	route, err := b.admin.Get(b.ctx(), routes(), b.ingress(), name)
 	if err != nil {
 		return path{}, err
@@ -93,7 +93,7 @@ func (b *bundle) observe(name string) (path, error) {
 	}
 	p := path{route: children.RoutePort(route), external: portsOf(external)}
 	p.target = name
-	if !children.LeadsToFormer(external, b.worker()) {
+	if !children.PointsToLegacy(external, b.worker()) {
 		p.target += "-http"
 	}
 	inside, err := b.admin.Typed.CoreV1().Services(b.worker()).Get(b.ctx(), p.target, metav1.GetOptions{})
@@ -125,16 +125,16 @@ func portsOf(service *corev1.Service) string {
 }
 
 // observing notes every path that a request would find until the returned function is called.
-func (b *bundle) observing(name string) (seen func() ([]path, error)) {
+func (b *bundle) observePaths(name string) (seen func() ([]path, error)) {
 	b.t.Helper()
 	ctx, stop := context.WithCancel(b.ctx())
 	var running sync.WaitGroup
 	var paths []path
-	var fault error
+	var failure error
 	running.Go(func() {
-		for ctx.Err() == nil && fault == nil {
+		for ctx.Err() == nil && failure == nil {
 			var p path
-			if p, fault = b.observe(name); fault == nil && (len(paths) == 0 || paths[len(paths)-1] != p) {
+			if p, failure = b.observePath(name); failure == nil && (len(paths) == 0 || paths[len(paths)-1] != p) {
 				paths = append(paths, p)
 			}
 			select {
@@ -150,11 +150,11 @@ func (b *bundle) observing(name string) (seen func() ([]path, error)) {
 	b.t.Cleanup(end)
 	return func() ([]path, error) {
 		end()
-		return paths, fault
+		return paths, failure
 	}
 }
 
-func TestAWorkerOfAnEarlierReleaseIsMovedOverWhileItServes(t *testing.T) {
+func TestLegacyWorkerIsMigratedWhileServing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -163,8 +163,8 @@ func TestAWorkerOfAnEarlierReleaseIsMovedOverWhileItServes(t *testing.T) {
 	name := b.deploy(s, 1, 1)
 	b.awaitPhase(name, workerapp.Running)
 	b.stop()
-	b.makeFormer(name)
-	serving, seen := b.watchServing(name, 2), b.observing(name)
+	b.makeLegacy(name)
+	serving, seen := b.watchServing(name, 2), b.observePaths(name)
 	b.startAndSync()
 	b.await("what is old has gone", func() error {
 		_, err := b.admin.Typed.CoreV1().Services(b.worker()).Get(b.ctx(), name, metav1.GetOptions{})
@@ -182,14 +182,14 @@ func TestAWorkerOfAnEarlierReleaseIsMovedOverWhileItServes(t *testing.T) {
 		require.Positive(t, p.pods, "%v", paths)
 	}
 	require.Equal(t, name, paths[0].target)
-	last, err := b.observe(name)
+	last, err := b.observePath(name)
 	require.NoError(t, err)
 	require.Equal(t, path{80, " 80 ", " 80 ", name + "-http", 2}, last)
 	require.Equal(t, 2, serving.fewestReady())
 	require.Len(t, b.recorder.recorded(), 1, "a move is no outcome")
 }
 
-func TestWorkersOfAnEarlierReleaseAreMovedOneAfterTheOther(t *testing.T) {
+func TestLegacyWorkersAreMigratedOneByOne(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -201,7 +201,7 @@ func TestWorkersOfAnEarlierReleaseAreMovedOneAfterTheOther(t *testing.T) {
 	}
 	b.stop()
 	for _, name := range names {
-		b.makeFormer(name)
+		b.makeLegacy(name)
 	}
 	b.config.Controller.RestartsPerSecond = 0.001
 	b.startAndSync()
@@ -236,20 +236,20 @@ func TestWorkersOfAnEarlierReleaseAreMovedOneAfterTheOther(t *testing.T) {
 	b.awaitMetric("inner_controller_unmigrated_workers", 0)
 }
 
-func TestNoWorkerIsLedToPodsThatDoNotServe(t *testing.T) {
+func TestMigrationWaitsForReadyPods(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)
 	b.stop()
-	b.makeFormer(name)
+	b.makeLegacy(name)
 	s := spec("abc12345")
 	s.Port, s.Image = 9090, "registry.test/fail/crash:2"
 	b.deploy(s, 2, 2)
 	b.startAndSync()
 	b.awaitPhase(name, workerapp.Failed)
-	p, err := b.observe(name)
+	p, err := b.observePath(name)
 	require.NoError(t, err)
 	require.Equal(t, name, p.target, "%v", p)
 }

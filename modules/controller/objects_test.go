@@ -95,18 +95,18 @@ func (b *bundle) configMaps() []corev1.ConfigMap {
 }
 
 // kind is a kind of child, and where one of it lies.
-type kind struct {
+type childRef struct {
 	resource  schema.GroupVersionResource
 	namespace string
 	name      string
 }
 
 // kinds returns every child of the WorkerApp.
-func (b *bundle) kinds(name string) []kind {
+func (b *bundle) children(name string) []childRef {
 	core := func(resource string) schema.GroupVersionResource {
 		return corev1.SchemeGroupVersion.WithResource(resource)
 	}
-	return []kind{
+	return []childRef{
 		{core("configmaps"), b.worker(), name + "-env"},
 		{core("secrets"), b.worker(), name + "-secret"},
 		{core("services"), b.worker(), name + "-http"},
@@ -124,10 +124,10 @@ func (b *bundle) patch(resource, name, patch string) {
 	if resource == "deployments" {
 		gvr = appsv1.SchemeGroupVersion.WithResource(resource)
 	}
-	b.patchAt(kind{gvr, b.worker(), name}, patch)
+	b.patchAt(childRef{gvr, b.worker(), name}, patch)
 }
 
-func (b *bundle) patchAt(k kind, patch string) {
+func (b *bundle) patchAt(k childRef, patch string) {
 	b.t.Helper()
 	_, err := b.admin.Dynamic.Resource(k.resource).Namespace(k.namespace).Patch(b.ctx(), k.name, types.MergePatchType,
 		[]byte(patch), metav1.PatchOptions{FieldManager: "somebody"})
@@ -135,7 +135,7 @@ func (b *bundle) patchAt(k kind, patch string) {
 }
 
 // content returns what was wished of an object: all but its status and what the API server and others keep in it.
-func (b *bundle) content(k kind) string {
+func (b *bundle) content(k childRef) string {
 	b.t.Helper()
 	u, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 	if apierrors.IsNotFound(err) {
@@ -153,7 +153,7 @@ func (b *bundle) content(k kind) string {
 }
 
 // foreignDeployment makes a Deployment that was never Inner's, with a selector that cannot be changed.
-func (b *bundle) foreignDeployment(name string) *appsv1.Deployment {
+func (b *bundle) unmanagedDeployment(name string) *appsv1.Deployment {
 	b.t.Helper()
 	pods := map[string]string{"program": name}
 	d := &appsv1.Deployment{
@@ -170,7 +170,7 @@ func (b *bundle) foreignDeployment(name string) *appsv1.Deployment {
 
 // absent returns nil when none of the WorkerApp's children is left.
 func (b *bundle) absent(name string) error {
-	for _, k := range b.kinds(name) {
+	for _, k := range b.children(name) {
 		_, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 		if err == nil {
 			return fmt.Errorf("%s %s is still there", k.resource.Resource, k.name)
@@ -184,17 +184,17 @@ func (b *bundle) absent(name string) error {
 
 // settle waits until the controller has looked at all that happened so far: WorkerApps that come later, and cost a
 // status only, were looked at, and so was everything that waited behind them.
-func (b *bundle) settle() {
+func (b *bundle) waitForIdle() {
 	b.t.Helper()
 	for range 3 {
-		b.settled++
-		s := spec(fmt.Sprintf("settle%d", b.settled))
+		b.idleRounds++
+		s := spec(fmt.Sprintf("settle%d", b.idleRounds))
 		s.MainRegion = "no region!"
 		b.awaitPhase(b.deploy(s, 0, 0), workerapp.Failed)
 	}
 	idle := 0
 	b.await("nothing waits and nothing is under way", func() error {
-		if b.logs.FilterMessage("every worker is to be looked at").Len() == 0 || b.gauge("waiting") != 0 || b.gauge("busy") != 0 {
+		if b.logs.FilterMessage("every worker is to be looked at").Len() == 0 || b.gauge("workqueue_depth") != 0 || b.gauge("active_workers") != 0 {
 			idle = 0
 			return errors.New("not yet")
 		}

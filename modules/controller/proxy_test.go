@@ -31,7 +31,7 @@ func (p *proxy) handled(w http.ResponseWriter, r *http.Request) bool {
 	p.mu.Lock()
 	if r.Method == http.MethodGet {
 		p.read = append(p.read, r.URL.Path)
-	} else if !besides(r.URL.Path) {
+	} else if !isLeaseOrEvent(r.URL.Path) {
 		p.wrote = append(p.wrote, r.Method+" "+r.URL.Path)
 	}
 	answer := p.answer
@@ -40,12 +40,12 @@ func (p *proxy) handled(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // besides tells whether a path is one of what is no worker's object: the leader's lease, and events.
-func besides(path string) bool {
+func isLeaseOrEvent(path string) bool {
 	return strings.Contains(path, "/leases") || strings.Contains(path, "/events")
 }
 
 // answerWith has requests answered by answer where it returns true; nil ends that.
-func (p *proxy) answerWith(answer clusterproxy.Answer) {
+func (p *proxy) setAnswer(answer clusterproxy.Answer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.answer = answer
@@ -59,7 +59,7 @@ func (p *proxy) writes() []string {
 }
 
 // asked returns how often a path with that end was read.
-func (p *proxy) asked(end string) int {
+func (p *proxy) reads(end string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := 0

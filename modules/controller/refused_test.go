@@ -17,7 +17,7 @@ import (
 	"app238.com/inner/test/admission"
 )
 
-func TestWhatTheClusterRefusesToChangeIsNotTakenAway(t *testing.T) {
+func TestRejectedChangeKeepsObject(t *testing.T) {
 	t.Parallel()
 	for _, edit := range []struct {
 		of          int
@@ -37,7 +37,7 @@ func TestWhatTheClusterRefusesToChangeIsNotTakenAway(t *testing.T) {
 				b.startAndSync()
 				name := b.deploy(spec("abc12345"), 1, 1)
 				b.awaitPhase(name, workerapp.Running)
-				k := b.kinds(name)[edit.of]
+				k := b.children(name)[edit.of]
 				before, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 				require.NoError(t, err)
 				admission.Refuse(t, b.admin, k.resource, k.namespace, k.name, metav1.StatusReasonInvalid, operations...)
@@ -57,23 +57,23 @@ func TestWhatTheClusterRefusesToChangeIsNotTakenAway(t *testing.T) {
 	}
 }
 
-func TestADeployThatTheClusterRefusesEndsWithItsWords(t *testing.T) {
+func TestRejectedDeployFailsWithServerMessage(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		refuse func(b *bundle, kinds []kind)
-		words  string
+		refuse  func(b *bundle, children []childRef)
+		message string
 	}{
-		"a policy": {func(b *bundle, kinds []kind) {
-			admission.Refuse(b.t, b.admin, kinds[0].resource, b.worker(), kinds[0].name, metav1.StatusReasonForbidden, admissionv1.Create, admissionv1.Update)
+		"a policy": {func(b *bundle, children []childRef) {
+			admission.Refuse(b.t, b.admin, children[0].resource, b.worker(), children[0].name, metav1.StatusReasonForbidden, admissionv1.Create, admissionv1.Update)
 		}, "the cluster refuses the ConfigMap: .*the operator's policy forbids it"},
-		"a quota": {func(b *bundle, kinds []kind) {
-			admission.Exhaust(b.t, b.admin, kinds[3].resource, b.worker(), kinds[3].name)
+		"a quota": {func(b *bundle, children []childRef) {
+			admission.Exhaust(b.t, b.admin, children[3].resource, b.worker(), children[3].name)
 		}, "the cluster refuses the Deployment: .*exceeded quota"},
-		"a webhook that is away": {func(b *bundle, kinds []kind) {
-			admission.Break(b.t, b.admin, kinds[2].resource, b.worker(), kinds[2].name)
+		"a webhook that is away": {func(b *bundle, children []childRef) {
+			admission.Break(b.t, b.admin, children[2].resource, b.worker(), children[2].name)
 		}, "the cluster refuses the Service: .*failed calling webhook"},
-		"a webhook that denies as if it were busy": {func(b *bundle, kinds []kind) {
-			admission.Deny(b.t, b.admin, kinds[2].resource, b.worker(), http.StatusTooManyRequests, "no more Services this month")
+		"a webhook that denies as if it were busy": {func(b *bundle, children []childRef) {
+			admission.Deny(b.t, b.admin, children[2].resource, b.worker(), http.StatusTooManyRequests, "no more Services this month")
 		}, "the cluster refuses the Service: .*no more Services this month"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,11 +83,11 @@ func TestADeployThatTheClusterRefusesEndsWithItsWords(t *testing.T) {
 			b.startAndSync()
 			before := b.deploy(spec("abc12345"), 1, 1)
 			b.awaitPhase(before, workerapp.Running)
-			test.refuse(b, b.kinds(before))
+			test.refuse(b, b.children(before))
 			name := b.deploy(spec("def12345"), 2, 2)
-			require.Regexp(t, test.words, b.awaitEvent(name, corev1.EventTypeWarning, "Refused").Message)
+			require.Regexp(t, test.message, b.awaitEvent(name, corev1.EventTypeWarning, "Refused").Message)
 			app := b.awaitPhase(name, workerapp.Failed)
-			require.Regexp(t, test.words, app.Status.Message)
+			require.Regexp(t, test.message, app.Status.Message)
 			require.NotContains(t, app.Status.Message, envValue)
 			b.awaitRecorded(name)
 			last := b.recorder.recorded()

@@ -12,9 +12,9 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func TestAFailingContainerFailsTheRolloutWithThePodsOwnReason(t *testing.T) {
+func TestFailingContainerFailsRolloutWithItsReason(t *testing.T) {
 	t.Parallel()
-	for image, words := range map[string][]string{
+	for image, message := range map[string][]string{
 		"registry.test/fail/crash:1": {"exit code 1", "the program ended by itself"},
 		"registry.test/fail/oom:1":   {"exit code 137", "OOMKilled", "more memory than its limit"},
 		"registry.test/fail/pull:1":  {"Pull", "registry.test/fail/pull:1"},
@@ -27,13 +27,13 @@ func TestAFailingContainerFailsTheRolloutWithThePodsOwnReason(t *testing.T) {
 			s.Image = image
 			name := b.deploy(s, 7, 42)
 			app := b.awaitPhase(name, workerapp.Failed)
-			for _, word := range words {
+			for _, word := range message {
 				require.Contains(t, app.Status.Message, word)
 			}
 			require.Equal(t, []rollout.Outcome{{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 7, Task: 42}, Reason: app.Status.Message}}, b.recorder.recorded())
 
 			b.awaitRestarts(name, 2)
-			b.settle()
+			b.waitForIdle()
 			require.Len(t, b.recorder.recorded(), 1, "one failure is one outcome, however often the pod tries again")
 			again, err := b.app(name)
 			require.NoError(t, err)
@@ -42,7 +42,7 @@ func TestAFailingContainerFailsTheRolloutWithThePodsOwnReason(t *testing.T) {
 	}
 }
 
-func TestAFailedSecondVersionLeavesTheFirstServing(t *testing.T) {
+func TestFailedVersionKeepsPreviousServing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -71,7 +71,7 @@ func TestAFailedSecondVersionLeavesTheFirstServing(t *testing.T) {
 	}, b.recorder.recorded(), "the first version's pods are no success of the second")
 }
 
-func TestAPodThatNeverBecomesReadyFailsAtTheDeadline(t *testing.T) {
+func TestUnreadyPodFailsAtDeadline(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Controller.ProgressDeadline = 5 * time.Second
@@ -84,7 +84,7 @@ func TestAPodThatNeverBecomesReadyFailsAtTheDeadline(t *testing.T) {
 	require.Len(t, b.recorder.recorded(), 1)
 }
 
-func TestAPodThatFitsNowhereFailsAtTheDeadline(t *testing.T) {
+func TestUnschedulablePodFailsAtDeadline(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Controller.ProgressDeadline = 2 * time.Second
@@ -95,7 +95,7 @@ func TestAPodThatFitsNowhereFailsAtTheDeadline(t *testing.T) {
 	require.Contains(t, b.awaitPhase(name, workerapp.Failed).Status.Message, "Unschedulable")
 }
 
-func TestAnOutcomeThatCouldNotBeRecordedIsRecordedLater(t *testing.T) {
+func TestFailedOutcomeRecordIsRetried(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.recorder.set(errors.New("marker of the driver"))
@@ -115,7 +115,7 @@ func TestAnOutcomeThatCouldNotBeRecordedIsRecordedLater(t *testing.T) {
 	require.Len(t, b.recorder.recorded(), 1)
 }
 
-func TestAnOutcomeIsCaughtUpWithWhenInnerWasDownAsItHappened(t *testing.T) {
+func TestOutcomeDuringDowntimeIsRecordedAfterStart(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -141,11 +141,11 @@ func TestAnOutcomeIsCaughtUpWithWhenInnerWasDownAsItHappened(t *testing.T) {
 	require.Len(t, b.recorder.recorded(), 1)
 }
 
-func TestACrashBetweenRecordAndStatusRepeatsTheRecord(t *testing.T) {
+func TestCrashBeforeStatusRepeatsRecord(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
-	b.proxy.answerWith(refuseRunningOnce(t))
+	b.proxy.setAnswer(refuseRunningOnce(t))
 	name := b.deploy(spec("abc12345"), 7, 42)
 	b.awaitRecorded(name)
 	outcomes := b.recorder.recorded()

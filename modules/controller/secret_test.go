@@ -17,9 +17,9 @@ import (
 
 // holdSecretEvents keeps the controllers that are started from then on from seeing changes of Secrets, until the returned
 // function is called.
-func (b *bundle) holdSecretEvents() (release func()) {
+func (b *bundle) blockSecretEvents() (release func()) {
 	gate := make(chan struct{})
-	b.proxy.answerWith(func(w http.ResponseWriter, r *http.Request) bool {
+	b.proxy.setAnswer(func(w http.ResponseWriter, r *http.Request) bool {
 		query := r.URL.Query()
 		switch {
 		case !strings.HasSuffix(r.URL.Path, "/secrets") || query.Get("watch") == "":
@@ -48,7 +48,7 @@ func (b *bundle) contentHash(name string) (string, error) {
 	return d.Spec.Template.Annotations["console.app238.com/content-hash"], nil
 }
 
-func TestASecretThatTheCacheDoesNotShowYetIsSeenBeforeTheRolloutCounts(t *testing.T) {
+func TestRolloutUsesFreshSecret(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -57,7 +57,7 @@ func TestASecretThatTheCacheDoesNotShowYetIsSeenBeforeTheRolloutCounts(t *testin
 	before, err := b.contentHash(name)
 	require.NoError(t, err)
 	b.stop()
-	release := b.holdSecretEvents()
+	release := b.blockSecretEvents()
 	b.startAndSync()
 	_, err = b.admin.Typed.CoreV1().Secrets(b.worker()).Patch(b.ctx(), workerapp.SecretName(name), types.MergePatchType,
 		[]byte(`{"data":{"TOKEN":"eA=="}}`), metav1.PatchOptions{})
@@ -77,10 +77,10 @@ func TestASecretThatTheCacheDoesNotShowYetIsSeenBeforeTheRolloutCounts(t *testin
 	require.Equal(t, changed, hash, "restarted again for nothing")
 }
 
-func TestASecretFromBeforeTheFirstDeployIsPartOfTheFirstRollout(t *testing.T) {
+func TestFirstRolloutIncludesEarlierSecret(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	release := b.holdSecretEvents()
+	release := b.blockSecretEvents()
 	b.startAndSync()
 	name := workerapp.Name("w1", "u1")
 	_, err := b.admin.Typed.CoreV1().Secrets(b.worker()).Create(b.ctx(), &corev1.Secret{

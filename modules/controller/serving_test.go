@@ -33,9 +33,9 @@ func (b *bundle) watchServing(name string, pods int) *servingWatch {
 	informer := coreinformers.NewFilteredPodInformer(b.admin.Typed, b.worker(), 0, cache.Indexers{},
 		func(options *metav1.ListOptions) { options.LabelSelector = "app=" + name })
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(object any) { w.note(object, false) },
-		UpdateFunc: func(_, object any) { w.note(object, false) },
-		DeleteFunc: func(object any) { w.note(object, true) },
+		AddFunc:    func(object any) { w.record(object, false) },
+		UpdateFunc: func(_, object any) { w.record(object, false) },
+		DeleteFunc: func(object any) { w.record(object, true) },
 	})
 	require.NoError(b.t, err)
 	ctx, cancel := context.WithCancel(b.ctx())
@@ -56,7 +56,7 @@ func (b *bundle) watchServing(name string, pods int) *servingWatch {
 	return w
 }
 
-func (w *servingWatch) note(object any, gone bool) {
+func (w *servingWatch) record(object any, gone bool) {
 	pod, ok := object.(*corev1.Pod)
 	if !ok {
 		return
@@ -87,7 +87,7 @@ func isReady(pod *corev1.Pod) bool {
 	return false
 }
 
-func TestThereIsNoMomentWithoutAReadyPod(t *testing.T) {
+func TestOnePodIsAlwaysReady(t *testing.T) {
 	t.Parallel()
 	for what, next := range map[string]struct {
 		image string
@@ -117,13 +117,13 @@ func TestThereIsNoMomentWithoutAReadyPod(t *testing.T) {
 	}
 }
 
-func TestANewPortChangesNothingOnTheWayOfRequests(t *testing.T) {
+func TestNewPortChangesNoServiceOrRoute(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)
-	before := b.way(name)
+	before := b.routeVersions(name)
 	require.Equal(t, "http", b.service(name).Spec.Ports[0].TargetPort.String(), "each pod resolves it by itself")
 	for version, next := range map[int64]struct {
 		image string
@@ -133,7 +133,7 @@ func TestANewPortChangesNothingOnTheWayOfRequests(t *testing.T) {
 		s.Port, s.Image = 9090+version, next.image
 		b.deploy(s, version, version)
 		b.awaitPhase(name, next.phase)
-		require.Equal(t, before, b.way(name))
+		require.Equal(t, before, b.routeVersions(name))
 		ports := b.deployment(name).Spec.Template.Spec.Containers[0].Ports
 		require.Len(t, ports, 1)
 		require.Equal(t, "http", ports[0].Name)
@@ -142,7 +142,7 @@ func TestANewPortChangesNothingOnTheWayOfRequests(t *testing.T) {
 }
 
 // way returns the versions of the objects by which requests come: they are what they were, also in between.
-func (b *bundle) way(name string) [3]string {
+func (b *bundle) routeVersions(name string) [3]string {
 	b.t.Helper()
 	return [3]string{b.service(name).ResourceVersion, b.external(name).ResourceVersion, b.route(name).GetResourceVersion()}
 }
@@ -172,7 +172,7 @@ func podStatus(name string, ready bool, state string) string {
 		condition, time.Now().UTC().Format(time.RFC3339), name, ready, state)
 }
 
-func TestAVersionThatDiesAfterItWasReadyIsNoSuccessAndTheOldOneServesOn(t *testing.T) {
+func TestVersionCrashingBeforeMinReadyFails(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Controller.MinReady = 5 * time.Minute
@@ -201,11 +201,11 @@ func TestAVersionThatDiesAfterItWasReadyIsNoSuccessAndTheOldOneServesOn(t *testi
 	outcomes := b.recorder.recorded()
 	require.Len(t, outcomes, 2)
 	require.False(t, outcomes[1].Running)
-	require.False(t, outcomes[1].Later)
+	require.False(t, outcomes[1].HadRun)
 	require.True(t, isReady(&b.pods(name)[slices.IndexFunc(b.pods(name), func(p corev1.Pod) bool { return p.Name == old })]))
 }
 
-func TestAVersionThatFailsAfterItRanIsToldAndSoIsItsReturn(t *testing.T) {
+func TestFailureAndRecoveryAfterRunningAreRecorded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -219,7 +219,7 @@ func TestAVersionThatFailsAfterItRanIsToldAndSoIsItsReturn(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 	outcomes := b.recorder.recorded()
 	require.Len(t, outcomes, 3)
-	require.True(t, outcomes[1].Later)
+	require.True(t, outcomes[1].HadRun)
 	require.False(t, outcomes[1].Serving)
 	require.WithinDuration(t, time.Now(), outcomes[1].Since, timeout)
 	require.True(t, outcomes[2].Running)

@@ -31,7 +31,7 @@ const (
 	// patience is how long anything may take that is not held to a time of its own.
 	timeout = 60 * time.Second
 	// healing is how long an edited or deleted child may stay so.
-	healing = 5 * time.Second
+	repairTimeout = 5 * time.Second
 
 	healthyImage = "registry.test/healthy:1"
 	secretKey    = "sk_marker-of-the-owner"
@@ -52,8 +52,8 @@ type bundle struct {
 	source   *fakeSource
 	recorder *fakeRecorder
 
-	running *controller.Controller
-	settled int
+	running    *controller.Controller
+	idleRounds int
 }
 
 // setup makes the namespaces and all that a controller needs; b.start starts one.

@@ -17,7 +17,7 @@ import (
 // on, since somebody else has led in between.
 type term struct {
 	queue  *workqueue.Queue
-	writes *kube.Writes
+	writes *kube.Expectations
 }
 
 // handlers pass on to the present term what changes in the cluster. Without one, nothing has to be remembered: a term begins
@@ -29,14 +29,14 @@ func (c *Controller) handlers() cache.Handlers {
 				t.queue.AddSpecChange(app)
 			}
 		},
-		Changed: func(app string) {
+		OnChange: func(app string) {
 			if t := c.term.Load(); t != nil {
 				t.queue.Add(app)
 			}
 		},
-		Gone: func(app string, ref kube.Ref, version string) {
+		OnDelete: func(app string, ref kube.Ref, version string) {
 			if t := c.term.Load(); t != nil {
-				t.writes.Gone(app, ref, version)
+				t.writes.DeletionObserved(app, ref, version)
 			}
 		},
 	}
@@ -50,34 +50,34 @@ func (c *Controller) lead(ctx, stopping context.Context) {
 		return
 	}
 	defer events.Stop()
-	t := &term{queue: workqueue.NewQueue(c.config.Controller), writes: kube.NewWrites()}
+	t := &term{queue: workqueue.NewQueue(c.config.Controller), writes: kube.NewExpectations()}
 	reconciler := reconcile.New(reconcile.Params{
 		Cache: c.cache, Clients: c.clients, Config: c.config, Events: events, Log: c.log,
-		Recorder: c.recorder, Source: c.source, Writes: t.writes,
+		Recorder: c.recorder, Source: c.source, Expectations: t.writes,
 	})
 	c.term.Store(t)
-	c.metrics.Leading(true)
+	c.metrics.SetLeading(true)
 	defer func() {
 		c.term.Store(nil)
-		c.metrics.Leading(false)
+		c.metrics.SetLeading(false)
 		c.metrics.SetDepth(0)
 	}()
 	ending, end := context.WithCancel(ctx)
 	unhook := context.AfterFunc(stopping, end)
 	defer unhook()
-	lookedAt := make(chan struct{})
+	resyncDone := make(chan struct{})
 	go func() {
-		defer close(lookedAt)
-		c.lookAtAll(ending, t.queue)
+		defer close(resyncDone)
+		c.resyncAll(ending, t.queue)
 		t.queue.ShutDown()
 	}()
-	t.queue.Work(ctx, stopping, c.config.Controller.Workers, c.measured(t.queue, reconciler.Reconcile), c.log)
+	t.queue.Run(ctx, stopping, c.config.Controller.Workers, c.instrument(t.queue, reconciler.Reconcile), c.log)
 	end()
-	<-lookedAt
+	<-resyncDone
 }
 
 // lookAtAll has every WorkerApp looked at behind what changes, at once and then at intervals, until ctx ends.
-func (c *Controller) lookAtAll(ctx context.Context, queue *workqueue.Queue) {
+func (c *Controller) resyncAll(ctx context.Context, queue *workqueue.Queue) {
 	ticker := time.NewTicker(c.config.Controller.ResyncInterval)
 	defer ticker.Stop()
 	for {
@@ -95,12 +95,12 @@ func (c *Controller) lookAtAll(ctx context.Context, queue *workqueue.Queue) {
 	}
 }
 
-func (c *Controller) measured(queue *workqueue.Queue, process workqueue.Process) workqueue.Process {
+func (c *Controller) instrument(queue *workqueue.Queue, process workqueue.ReconcileFunc) workqueue.ReconcileFunc {
 	return func(ctx context.Context, name string) (workqueue.Result, error) {
 		begun := time.Now()
 		c.metrics.Started()
 		result, err := process(ctx, name)
-		c.metrics.Finished(time.Since(begun), result.Wrote, err)
+		c.metrics.Finished(time.Since(begun), result.Written, err)
 		c.metrics.SetDepth(queue.Len())
 		return result, err
 	}

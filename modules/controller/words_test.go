@@ -12,7 +12,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func TestAFailureIsToldWithoutWhatIsInsideOfTheNode(t *testing.T) {
+func TestFailureMessageHidesNodeInternals(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()

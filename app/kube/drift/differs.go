@@ -20,9 +20,9 @@ const HashAnnotation = "console.app238.com/applied-hash"
 const hashLength = 32
 
 // Seal annotates a desired object with the hash of all of it but some fields.
-func Seal(desired *unstructured.Unstructured, but ...string) error {
+func SetHash(desired *unstructured.Unstructured, except ...string) error {
 	content := maps.Clone(desired.Object)
-	for _, field := range but {
+	for _, field := range except {
 		delete(content, field)
 	}
 	sum, err := Hash(content)
@@ -53,18 +53,18 @@ func Hash(content map[string]any) (string, error) {
 // compared, since webhooks and the API server write some in a way of their own: what others changed is theirs, and what they took away
 // is missing. An object that Note never saw has to have every desired value.
 func Differs(desired, cached map[string]any) bool {
-	said, noted := note(cached)
-	if cached == nil || said == foreign || !holds(desired["metadata"], cached["metadata"]) {
+	value, annotated := annotation(cached)
+	if cached == nil || value == unmanaged || !contains(desired["metadata"], cached["metadata"]) {
 		return true
 	}
-	taken := map[string]bool{}
-	for path := range strings.SplitSeq(said, "\n") {
-		taken[path] = true
+	absentFields := map[string]bool{}
+	for path := range strings.SplitSeq(value, "\n") {
+		absentFields[path] = true
 	}
 	for field, value := range desired {
 		switch {
 		case field == "apiVersion", field == "kind", field == "metadata":
-		case noted && lacks(taken, "."+field, value, cached[field]), !noted && !holds(value, cached[field]):
+		case annotated && isMissing(absentFields, "."+field, value, cached[field]), !annotated && !contains(value, cached[field]):
 			return true
 		}
 	}
@@ -72,12 +72,12 @@ func Differs(desired, cached map[string]any) bool {
 }
 
 // holds tells whether live has all of desired.
-func holds(desired, live any) bool {
+func contains(desired, live any) bool {
 	switch d := desired.(type) {
 	case map[string]any:
 		l, ok := live.(map[string]any)
 		for key, value := range d {
-			if !ok || !holds(value, l[key]) {
+			if !ok || !contains(value, l[key]) {
 				return false
 			}
 		}
@@ -85,7 +85,7 @@ func holds(desired, live any) bool {
 	case []any:
 		l, _ := live.([]any)
 		for _, value := range d {
-			if !slices.ContainsFunc(l, func(one any) bool { return holds(value, one) }) {
+			if !slices.ContainsFunc(l, func(one any) bool { return contains(value, one) }) {
 				return false
 			}
 		}
@@ -103,15 +103,15 @@ var listKeys = map[string][]string{
 }
 
 // lacks tells whether live has no value for a desired field that is not among those which were taken out of what Inner wrote.
-func lacks(taken map[string]bool, path string, desired, live any) bool {
-	if taken[path] {
+func isMissing(absentFields map[string]bool, path string, desired, live any) bool {
+	if absentFields[path] {
 		return false
 	}
 	switch d := desired.(type) {
 	case map[string]any:
 		l, ok := live.(map[string]any)
 		for key, value := range d {
-			if lacks(taken, path+"."+key, value, l[key]) {
+			if isMissing(absentFields, path+"."+key, value, l[key]) {
 				return true
 			}
 		}
@@ -123,7 +123,7 @@ func lacks(taken map[string]bool, path string, desired, live any) bool {
 		}
 		l, _ := live.([]any)
 		for _, value := range d {
-			if element, found := find(l, keys, value); lacks(taken, path+element, value, found) {
+			if element, found := find(l, keys, value); isMissing(absentFields, path+element, value, found) {
 				return true
 			}
 		}
@@ -143,7 +143,7 @@ func find(live []any, keys []string, desired any) (path string, found any) {
 		}
 	}
 	for _, one := range live {
-		if holds(same, one) {
+		if contains(same, one) {
 			found = one
 		}
 	}

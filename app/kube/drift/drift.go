@@ -24,28 +24,28 @@ import (
 const Annotation = "console.app238.com/cache-drift"
 
 // foreign is what Note says of an object with fields that are not Inner's.
-const foreign = "foreign"
+const unmanaged = "foreign"
 
 // restarted is what `kubectl rollout restart` sets on a Deployment's template: that an operator restarted the pods is no drift, and
 // to take it back would restart them again.
-func restarted() []string {
+func restartedAtPath() []string {
 	return []string{"spec", "template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt"}
 }
 
 // Note drops the managed fields of an object that arrives in a cache, and notes whether others own any field that Inner does not: one
 // that they added, or changed. Labels, annotations and a status do not count. Else it notes what Inner owns and the object does not
 // have: a webhook took that out of what Inner wrote, or the API server leaves it out.
-func Note(o metav1.Object) {
+func Annotate(o metav1.Object) {
 	annotations := maps.Clone(o.GetAnnotations())
-	if _, noted := annotations[Annotation]; noted && len(o.GetManagedFields()) == 0 {
+	if _, annotated := annotations[Annotation]; annotated && len(o.GetManagedFields()) == 0 {
 		return // it came by here before: what is listed does so twice
 	}
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	ours, others := owned(o.GetManagedFields())
-	if annotations[Annotation] = foreign; !others {
-		annotations[Annotation] = taken(o, ours)
+	ours, other := owned(o.GetManagedFields())
+	if annotations[Annotation] = unmanaged; !other {
+		annotations[Annotation] = absentFields(o, ours)
 	}
 	o.SetAnnotations(annotations)
 	o.SetManagedFields(nil)
@@ -53,26 +53,26 @@ func Note(o metav1.Object) {
 
 // owned returns what Inner owns by having applied it, and whether anybody owns what is not among that, or Inner owns nothing. What it
 // wrote otherwise would stay when it is no longer desired.
-func owned(entries []metav1.ManagedFieldsEntry) (ours *fieldpath.Set, others bool) {
+func owned(entries []metav1.ManagedFieldsEntry) (ours *fieldpath.Set, other bool) {
 	ours = fieldpath.NewSet()
 	theirs := fieldpath.NewSet()
 	for _, entry := range entries {
 		switch {
-		case applied(entry):
+		case isApplyByInner(entry):
 			ours = ours.Union(fields(entry))
 		case entry.Subresource != "status":
 			theirs = theirs.Union(fields(entry))
 		}
 	}
-	operators := fieldpath.NewSet(fieldpath.MakePathOrDie(anys(restarted())...))
+	operators := fieldpath.NewSet(fieldpath.MakePathOrDie(toAny(restartedAtPath())...))
 	return ours, ours.Empty() || !theirs.Leaves().Difference(ours).Difference(operators).Empty()
 }
 
 // taken returns the paths of what Inner owns and the object does not have.
-func taken(o metav1.Object, ours *fieldpath.Set) string {
+func absentFields(o metav1.Object, ours *fieldpath.Set) string {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	if err != nil {
-		return foreign
+		return unmanaged
 	}
 	var paths []string
 	for path := range ours.Leaves().All() {
@@ -97,7 +97,7 @@ func has(value any, path fieldpath.Path) bool {
 			list, _ := value.([]any)
 			value = nil
 			for _, one := range list {
-				if holds(same, one) {
+				if contains(same, one) {
 					value = one
 				}
 			}
@@ -108,7 +108,7 @@ func has(value any, path fieldpath.Path) bool {
 	return value != nil
 }
 
-func applied(entry metav1.ManagedFieldsEntry) bool {
+func isApplyByInner(entry metav1.ManagedFieldsEntry) bool {
 	return entry.Manager == kube.FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == ""
 }
 
@@ -126,7 +126,7 @@ func fields(entry metav1.ManagedFieldsEntry) *fieldpath.Set {
 	return some
 }
 
-func anys(names []string) []any {
+func toAny(names []string) []any {
 	all := make([]any, len(names))
 	for i, name := range names {
 		all[i] = name
@@ -135,28 +135,28 @@ func anys(names []string) []any {
 }
 
 // Foreign tells whether Note found that a cached object holds what others added or changed.
-func Foreign(cached map[string]any) bool {
-	said, _ := note(cached)
-	return said == foreign
+func HasUnmanaged(cached map[string]any) bool {
+	value, _ := annotation(cached)
+	return value == unmanaged
 }
 
-func note(cached map[string]any) (said string, noted bool) {
-	said, noted, err := unstructured.NestedString(cached, "metadata", "annotations", Annotation)
-	return said, noted && err == nil
+func annotation(cached map[string]any) (value string, annotated bool) {
+	value, annotated, err := unstructured.NestedString(cached, "metadata", "annotations", Annotation)
+	return value, annotated && err == nil
 }
 
 // Apply writes desired over an object, cached as Note left it, and removes what others added. It also does where that keeps the
 // object from becoming the desired one. An object that Note never saw, like a Secret, holds what is not for Inner to remove.
 func Apply(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired *unstructured.Unstructured, cached map[string]any) (*unstructured.Unstructured, error) {
 	written, err := clients.Apply(ctx, resource, desired)
-	said, noted := note(cached)
+	value, annotated := annotation(cached)
 	switch {
-	case err == nil && said == foreign:
-		return removeForeign(ctx, clients, resource, desired, written)
-	case apierrors.IsInvalid(err) && noted:
+	case err == nil && value == unmanaged:
+		return removeUnmanagedAfterApply(ctx, clients, resource, desired, written)
+	case apierrors.IsInvalid(err) && annotated:
 		live := (&unstructured.Unstructured{Object: cached}).DeepCopy()
 		unstructured.RemoveNestedField(live.Object, "metadata", "annotations", Annotation)
-		if live, otherErr := remove(ctx, clients, resource, desired, live); !apierrors.IsInvalid(otherErr) {
+		if live, otherErr := replaceWithoutUnmanaged(ctx, clients, resource, desired, live); !apierrors.IsInvalid(otherErr) {
 			return live, otherErr
 		}
 	}
@@ -165,15 +165,15 @@ func Apply(ctx context.Context, clients *kube.Clients, resource schema.GroupVers
 
 // removeForeign is remove for an object that was just applied, whose own controller may write to it meanwhile. Who gave up then
 // would not find again what the apply has put right.
-func removeForeign(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired, applied *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	written := applied
+func removeUnmanagedAfterApply(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired, isApplyByInner *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	written := isApplyByInner
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() (err error) {
 		if written == nil { // it was written to since
-			if applied, err = clients.Apply(ctx, resource, desired); err != nil {
+			if isApplyByInner, err = clients.Apply(ctx, resource, desired); err != nil {
 				return err
 			}
 		}
-		written, err = remove(ctx, clients, resource, desired, applied)
+		written, err = replaceWithoutUnmanaged(ctx, clients, resource, desired, isApplyByInner)
 		return err
 	})
 	return written, err
@@ -181,7 +181,7 @@ func removeForeign(ctx context.Context, clients *kube.Clients, resource schema.G
 
 // remove replaces live, an object as the API server has it, with its managed fields if they are known, by the desired one with the live one's metadata, and has nobody else
 // own a part of it. An entry that was kept would still own fields that are there by default, and be found again each time.
-func remove(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func replaceWithoutUnmanaged(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	next := desired.DeepCopy()
 	next.SetLabels(merged(live.GetLabels(), desired.GetLabels()))
 	next.SetAnnotations(merged(live.GetAnnotations(), desired.GetAnnotations()))
@@ -189,13 +189,13 @@ func remove(ctx context.Context, clients *kube.Clients, resource schema.GroupVer
 	next.SetFinalizers(live.GetFinalizers())
 	var ours []metav1.ManagedFieldsEntry
 	for _, entry := range live.GetManagedFields() {
-		if applied(entry) || entry.Subresource != "" {
+		if isApplyByInner(entry) || entry.Subresource != "" {
 			ours = append(ours, entry)
 		}
 	}
 	next.SetManagedFields(ours)
-	if at, found, err := unstructured.NestedString(live.Object, restarted()...); err == nil && found {
-		if err := unstructured.SetNestedField(next.Object, at, restarted()...); err != nil {
+	if at, found, err := unstructured.NestedString(live.Object, restartedAtPath()...); err == nil && found {
+		if err := unstructured.SetNestedField(next.Object, at, restartedAtPath()...); err != nil {
 			return nil, err
 		}
 	}

@@ -22,25 +22,25 @@ func entry(manager, subresource, fields string) metav1.ManagedFieldsEntry {
 }
 
 // noted returns an object of Inner's in whose managed fields others stand too, as a cache has it.
-func noted(t *testing.T, content map[string]any, entries ...metav1.ManagedFieldsEntry) map[string]any {
+func annotated(t *testing.T, content map[string]any, entries ...metav1.ManagedFieldsEntry) map[string]any {
 	t.Helper()
 	u := &unstructured.Unstructured{Object: content}
 	u.SetAnnotations(map[string]string{"keep": "1"})
 	u.SetManagedFields(entries)
 	for range 2 { // what is listed comes by twice
-		drift.Note(u)
+		drift.Annotate(u)
 	}
 	require.Empty(t, u.GetManagedFields())
 	require.Equal(t, "1", u.GetAnnotations()["keep"])
 	return u.Object
 }
 
-func TestForeignIsWhatOnlyOthersOwn(t *testing.T) {
+func TestFieldsOwnedByOthersOnlyAreUnmanaged(t *testing.T) {
 	t.Parallel()
 	ours := entry(kube.FieldManager, "", `{"f:data": {"f:a": {}}, "f:spec": {"f:replicas": {}, "f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"n\"}": {".": {}, "f:image": {}}}}}}}`)
 	for name, test := range map[string]struct {
-		others  []metav1.ManagedFieldsEntry
-		foreign bool
+		other     []metav1.ManagedFieldsEntry
+		unmanaged bool
 	}{
 		"nobody else":       {nil, false},
 		"the same fields":   {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:spec": {"f:replicas": {}}}`)}, false},
@@ -57,12 +57,12 @@ func TestForeignIsWhatOnlyOthersOwn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, test.foreign, drift.Foreign(noted(t, map[string]any{}, append(test.others, ours)...)))
+			require.Equal(t, test.unmanaged, drift.HasUnmanaged(annotated(t, map[string]any{}, append(test.other, ours)...)))
 		})
 	}
-	require.True(t, drift.Foreign(noted(t, map[string]any{})), "nobody knows who made it")
-	require.True(t, drift.Foreign(noted(t, map[string]any{}, entry("x", "", `{"f:spec": {"f:replicas": {}}}`))), "somebody else made it")
-	require.False(t, drift.Foreign(nil))
+	require.True(t, drift.HasUnmanaged(annotated(t, map[string]any{})), "nobody knows who made it")
+	require.True(t, drift.HasUnmanaged(annotated(t, map[string]any{}, entry("x", "", `{"f:spec": {"f:replicas": {}}}`))), "somebody else made it")
+	require.False(t, drift.HasUnmanaged(nil))
 }
 
 // parse returns what a JSON text holds, numbers as the API's libraries have them.
@@ -73,7 +73,7 @@ func parse(t *testing.T, text string) map[string]any {
 	return u.Object
 }
 
-func TestOnlyWhatSomebodyDidDiffers(t *testing.T) {
+func TestDiffersReportsEditsByOthersOnly(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		desired, owned, live string
@@ -96,18 +96,18 @@ func TestOnlyWhatSomebodyDidDiffers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			live := noted(t, parse(t, test.live), entry(kube.FieldManager, "", `{"f:spec": `+test.owned+`}`))
+			live := annotated(t, parse(t, test.live), entry(kube.FieldManager, "", `{"f:spec": `+test.owned+`}`))
 			require.Equal(t, test.differs, drift.Differs(parse(t, test.desired), live))
 		})
 	}
 }
 
-func TestNamesAndOwnersHaveTheDesiredValues(t *testing.T) {
+func TestMetadataIsComparedByValue(t *testing.T) {
 	t.Parallel()
 	desired := func() *unstructured.Unstructured {
 		u := &unstructured.Unstructured{Object: parse(t, `{"a": 1}`)}
 		u.SetOwnerReferences([]metav1.OwnerReference{{Name: "n", UID: "1"}})
-		require.NoError(t, drift.Seal(u))
+		require.NoError(t, drift.SetHash(u))
 		return u
 	}
 	ours := entry(kube.FieldManager, "", `{"f:spec": {"f:a": {}}}`)
@@ -131,21 +131,21 @@ func TestNamesAndOwnersHaveTheDesiredValues(t *testing.T) {
 			live := desired()
 			test.change(live)
 			live.SetManagedFields([]metav1.ManagedFieldsEntry{ours})
-			drift.Note(live)
+			drift.Annotate(live)
 			require.Equal(t, test.differs, drift.Differs(desired().Object, live.Object))
 		})
 	}
 	changed := desired()
 	require.NoError(t, unstructured.SetNestedField(changed.Object, "b", "spec", "b"))
-	require.NoError(t, drift.Seal(changed))
+	require.NoError(t, drift.SetHash(changed))
 	live := desired()
 	live.SetManagedFields([]metav1.ManagedFieldsEntry{ours})
-	drift.Note(live)
+	drift.Annotate(live)
 	require.True(t, drift.Differs(changed.Object, live.Object))
 	require.True(t, drift.Differs(changed.Object, nil), "nothing is there")
 }
 
-func TestWhatNoNoteWasTakenOfIsComparedByValue(t *testing.T) {
+func TestObjectsWithoutAnnotationAreComparedByValue(t *testing.T) {
 	t.Parallel()
 	require.False(t, drift.Differs(parse(t, `{"a": "1"}`), parse(t, `{"a": "1", "b": "2"}`)))
 	require.True(t, drift.Differs(parse(t, `{"a": "1"}`), parse(t, `{"a": "2"}`)))

@@ -15,29 +15,29 @@ type rateLimit struct {
 
 	mu sync.Mutex
 	// spent holds when each name will have got back all that it took.
-	spent  map[string]time.Time
-	sweeps int
+	fullAt map[string]time.Time
+	takes  int
 }
 
 // sweepEvery is after how many calls of take names that have everything back are forgotten.
-const sweepEvery = 1000
+const pruneInterval = 1000
 
 func newRateLimit(c config.WriteRateLimit) *rateLimit {
-	return &rateLimit{burst: c.Burst, interval: c.Interval, spent: map[string]time.Time{}}
+	return &rateLimit{burst: c.Burst, interval: c.Interval, fullAt: map[string]time.Time{}}
 }
 
 // take notes that it happened to name once more.
 func (p *rateLimit) take(name string, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.spent[name].Before(now) {
-		p.spent[name] = now
+	if p.fullAt[name].Before(now) {
+		p.fullAt[name] = now
 	}
-	p.spent[name] = p.spent[name].Add(p.interval)
-	if p.sweeps++; p.sweeps%sweepEvery == 0 {
-		for other, paid := range p.spent {
-			if paid.Before(now) {
-				delete(p.spent, other)
+	p.fullAt[name] = p.fullAt[name].Add(p.interval)
+	if p.takes++; p.takes%pruneInterval == 0 {
+		for other, full := range p.fullAt {
+			if full.Before(now) {
+				delete(p.fullAt, other)
 			}
 		}
 	}
@@ -47,16 +47,16 @@ func (p *rateLimit) take(name string, now time.Time) {
 func (p *rateLimit) reset(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.spent, name)
+	delete(p.fullAt, name)
 }
 
 // wait returns how long name has to wait before it may happen again; zero for not at all.
 func (p *rateLimit) wait(name string, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	paid, ok := p.spent[name]
+	full, ok := p.fullAt[name]
 	if !ok {
 		return 0
 	}
-	return max(0, paid.Sub(now)-time.Duration(p.burst-1)*p.interval)
+	return max(0, full.Sub(now)-time.Duration(p.burst-1)*p.interval)
 }

@@ -89,17 +89,17 @@ func (q *Queue) ShutDown() { q.items.ShutDown() }
 // Result is what came of a look.
 type Result struct {
 	// Again is after how long to look again, zero for never.
-	Again time.Duration
+	RequeueAfter time.Duration
 	// Wrote tells that something was written.
-	Wrote bool
+	Written bool
 }
 
 // Process works on one name.
-type Process func(ctx context.Context, name string) (Result, error)
+type ReconcileFunc func(ctx context.Context, name string) (Result, error)
 
 // Work has n goroutines process names until the queue is shut down, and returns then. When stopping ends, what still
 // waits in the queue is left; when ctx ends, what is being processed is told to stop too.
-func (q *Queue) Work(ctx, stopping context.Context, n int, process Process, log *zap.Logger) {
+func (q *Queue) Run(ctx, stopping context.Context, n int, reconcile ReconcileFunc, log *zap.Logger) {
 	var workers sync.WaitGroup
 	for range n {
 		workers.Go(func() {
@@ -109,7 +109,7 @@ func (q *Queue) Work(ctx, stopping context.Context, n int, process Process, log 
 					return
 				}
 				if stopping.Err() == nil && ctx.Err() == nil {
-					q.one(ctx, name, process, log)
+					q.processItem(ctx, name, reconcile, log)
 				}
 				q.items.Done(name)
 			}
@@ -118,16 +118,16 @@ func (q *Queue) Work(ctx, stopping context.Context, n int, process Process, log 
 	workers.Wait()
 }
 
-func (q *Queue) one(ctx context.Context, name string, process Process, log *zap.Logger) {
+func (q *Queue) processItem(ctx context.Context, name string, reconcile ReconcileFunc, log *zap.Logger) {
 	urgent := q.priorities.demote(name)
-	result, err := guarded(ctx, name, process)
-	if result.Wrote {
+	result, err := callReconcile(ctx, name, reconcile)
+	if result.Written {
 		q.writes.take(name, q.now())
 	}
 	if err == nil {
 		q.items.Forget(name)
-		if result.Again > 0 {
-			q.items.AddAfter(name, result.Again)
+		if result.RequeueAfter > 0 {
+			q.items.AddAfter(name, result.RequeueAfter)
 		}
 		return
 	}
@@ -157,9 +157,9 @@ func panicked(err error) bool {
 	return ok
 }
 
-func guarded(ctx context.Context, name string, process Process) (result Result, err error) {
+func callReconcile(ctx context.Context, name string, reconcile ReconcileFunc) (result Result, err error) {
 	err = guard.Call(func() error {
-		result, err = process(ctx, name)
+		result, err = reconcile(ctx, name)
 		return err
 	})
 	return result, err

@@ -41,7 +41,7 @@ type Outcome struct {
 	Reason string
 	// Later says that the version had run before it failed; Since is since when its pods fail, and Serving tells whether any
 	// pod serves all the same.
-	Later   bool
+	HadRun  bool
 	Since   time.Time
 	Serving bool
 }

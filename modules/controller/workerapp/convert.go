@@ -38,7 +38,7 @@ func FromUnstructured(u *unstructured.Unstructured) (*WorkerApp, error) {
 // readSpec reads every field that it can. The error names the faulty fields in a fixed order: it becomes a status, which
 // must not change from one look to the next.
 func readSpec(u *unstructured.Unstructured, spec *Spec) error {
-	var faults []string
+	var causes []string
 	for _, f := range []struct {
 		name   string
 		target *string
@@ -49,7 +49,7 @@ func readSpec(u *unstructured.Unstructured, spec *Spec) error {
 	} {
 		value, _, err := unstructured.NestedString(u.Object, "spec", f.name)
 		if err != nil {
-			faults = append(faults, "spec."+f.name+": must be a string")
+			causes = append(causes, "spec."+f.name+": must be a string")
 		}
 		*f.target = value
 	}
@@ -59,14 +59,14 @@ func readSpec(u *unstructured.Unstructured, spec *Spec) error {
 	}{{"port", &spec.Port}, {"maxReplicas", &spec.MaxReplicas}} {
 		value, _, err := unstructured.NestedInt64(u.Object, "spec", f.name)
 		if err != nil {
-			faults = append(faults, "spec."+f.name+": must be an integer")
+			causes = append(causes, "spec."+f.name+": must be an integer")
 		}
 		*f.target = value
 	}
-	if len(faults) == 0 {
+	if len(causes) == 0 {
 		return nil
 	}
-	return errors.New(strings.Join(faults, "; "))
+	return errors.New(strings.Join(causes, "; "))
 }
 
 // ToApply returns the apply configuration of a WorkerApp: what server-side apply is given, without status.

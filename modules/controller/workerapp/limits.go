@@ -13,9 +13,9 @@ import (
 // CheckLimits returns an error that names every field, as its row does, that asks for more than the operator lets a worker have. What
 // is no quantity is the controller's to judge.
 func (s Spec) CheckLimits(limits config.Limits) error {
-	var faults []string
+	var causes []string
 	exceeds := func(field, value, setting, limit string) {
-		faults = append(faults, fmt.Sprintf("%s: %s is more than %s, the most that a worker can have (controller.limits.%s)", field, value, limit, setting))
+		causes = append(causes, fmt.Sprintf("%s: %s is more than %s, the most that a worker can have (controller.limits.%s)", field, value, limit, setting))
 	}
 	for _, q := range []struct{ field, value, setting, limit string }{
 		{"assigned_cpu", s.AssignedCPU, "cpu", limits.CPU},
@@ -33,8 +33,8 @@ func (s Spec) CheckLimits(limits config.Limits) error {
 	if s.MaxReplicas > limits.Replicas {
 		exceeds("max_replicas", fmt.Sprint(s.MaxReplicas), "replicas", fmt.Sprint(limits.Replicas))
 	}
-	if len(faults) == 0 {
+	if len(causes) == 0 {
 		return nil
 	}
-	return errors.New(strings.Join(faults, "; "))
+	return errors.New(strings.Join(causes, "; "))
 }

@@ -20,7 +20,7 @@ func object(spec map[string]any) *unstructured.Unstructured {
 	return u
 }
 
-func TestWhatIsBeyondALimitIsNamedWithIt(t *testing.T) {
+func TestCheckLimitsNamesFieldAndLimit(t *testing.T) {
 	t.Parallel()
 	limits := config.Limits{CPU: "2", Memory: "1Gi", Disk: "1Ti", Replicas: 3}
 	require.NoError(t, workerapp.Spec{AssignedCPU: "2000m", AssignedMemory: "1024Mi", AssignedDisk: "1Ti", MaxReplicas: 3}.CheckLimits(limits))
@@ -32,7 +32,7 @@ func TestWhatIsBeyondALimitIsNamedWithIt(t *testing.T) {
 			"max_replicas: 4 is more than 3, the most that a worker can have (controller.limits.replicas)")
 }
 
-func TestWhatIsAppliedIsReadBack(t *testing.T) {
+func TestApplyConfigurationRoundTrips(t *testing.T) {
 	t.Parallel()
 	spec := workerapp.Spec{WorkerID: "a", OwnerID: "b", Image: "i", Port: 80, AssignedCPU: "1", AssignedMemory: "2", AssignedDisk: "3",
 		MaxReplicas: 4, MainRegion: "r"}
@@ -59,7 +59,7 @@ func TestOldObjectsAreReadable(t *testing.T) {
 	}
 }
 
-func TestFieldsOfAWrongTypeAreNamedInAFixedOrder(t *testing.T) {
+func TestFieldsOfWrongTypeAreInFixedOrder(t *testing.T) {
 	t.Parallel()
 	for range 20 {
 		app, err := workerapp.FromUnstructured(object(map[string]any{"workerID": "a", "image": int64(1), "port": "80", "maxReplicas": "x"}))
@@ -80,7 +80,7 @@ func TestLabelsAreValidForEveryIdentifier(t *testing.T) {
 	require.NotEqual(t, workerapp.Labels(long, "b")[workerapp.WorkerLabel], workerapp.Labels("b"+long[1:], "b")[workerapp.WorkerLabel])
 }
 
-func TestIDsAreReadBackWholeFromAnObject(t *testing.T) {
+func TestIDsRoundTrip(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", 64)
 	for _, id := range []string{"a", "A_b-c", long[:63], long} {
@@ -92,7 +92,7 @@ func TestIDsAreReadBackWholeFromAnObject(t *testing.T) {
 	}
 }
 
-func TestAnnotationsThatAreNoNumbersCountAsNone(t *testing.T) {
+func TestNonNumericAnnotationsAreZero(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{"", "x", "-1", "1.5", "99999999999999999999"} {
 		require.Zero(t, workerapp.Version(map[string]string{workerapp.VersionAnnotation: value}))

@@ -12,7 +12,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func added(p place, object any, handlers Handlers) {
+func added(p informerKey, object any, handlers Handlers) {
 	o, ok := object.(metav1.Object)
 	if !ok {
 		return
@@ -21,40 +21,40 @@ func added(p place, object any, handlers Handlers) {
 		handlers.OnSpecChange(o.GetName())
 		return
 	}
-	tell(p, o, handlers)
+	notify(p, o, handlers)
 }
 
 // updated passes on what may matter. After a watch broke off, informers list everything anew, and most of it is as it was.
-func updated(p place, before, after any, handlers Handlers) {
+func updated(p informerKey, before, after any, handlers Handlers) {
 	b, bok := before.(metav1.Object)
 	a, aok := after.(metav1.Object)
 	switch {
 	case !bok || !aok || b.GetResourceVersion() == a.GetResourceVersion():
 	case p.resource == workerapp.Resource() && specChanged(b, a):
 		handlers.OnSpecChange(a.GetName())
-	case p.resource == pods() && sameFortune(before, after):
+	case p.resource == pods() && podStatusEqual(before, after):
 	default:
 		// The earlier label counts too: whoever changes it takes the object away from its WorkerApp.
 		if appOf(p, b) != appOf(p, a) {
-			tell(p, b, handlers)
+			notify(p, b, handlers)
 		}
-		tell(p, a, handlers)
+		notify(p, a, handlers)
 	}
 }
 
-func deleted(p place, object any, handlers Handlers) {
+func deleted(p informerKey, object any, handlers Handlers) {
 	if last, ok := object.(cache.DeletedFinalStateUnknown); ok {
 		object = last.Obj
 	}
 	if o, ok := object.(metav1.Object); ok {
-		handlers.Gone(appOf(p, o), kube.Ref{Resource: p.resource, Namespace: o.GetNamespace(), Name: o.GetName()}, o.GetResourceVersion())
-		tell(p, o, handlers)
+		handlers.OnDelete(appOf(p, o), kube.Ref{Resource: p.resource, Namespace: o.GetNamespace(), Name: o.GetName()}, o.GetResourceVersion())
+		notify(p, o, handlers)
 	}
 }
 
-func tell(p place, o metav1.Object, handlers Handlers) {
+func notify(p informerKey, o metav1.Object, handlers Handlers) {
 	if app := appOf(p, o); app != "" {
-		handlers.Changed(app)
+		handlers.OnChange(app)
 	}
 }
 
@@ -65,14 +65,14 @@ func specChanged(before, after metav1.Object) bool {
 }
 
 // sameFortune tells whether a pod's update changed nothing of what tells how it fares.
-func sameFortune(before, after any) bool {
+func podStatusEqual(before, after any) bool {
 	b, bok := before.(*corev1.Pod)
 	a, aok := after.(*corev1.Pod)
 	return bok && aok && maps.Equal(b.Labels, a.Labels) && maps.Equal(b.Annotations, a.Annotations) &&
 		(b.DeletionTimestamp == nil) == (a.DeletionTimestamp == nil) && equality.Semantic.DeepEqual(b.Status, a.Status)
 }
 
-func appOf(p place, o metav1.Object) string {
+func appOf(p informerKey, o metav1.Object) string {
 	if p.resource == workerapp.Resource() {
 		return o.GetName()
 	}

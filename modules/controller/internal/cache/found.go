@@ -29,13 +29,13 @@ func appIndex(object any) ([]string, error) {
 }
 
 // Found are the children of one WorkerApp; nil where there is none.
-type Found struct {
+type Actual struct {
 	ConfigMap  *corev1.ConfigMap
 	Secret     *corev1.Secret
 	Deployment *appsv1.Deployment
 	Service    *corev1.Service
 	// Former is the headless Service of an earlier release.
-	Former   *corev1.Service
+	Legacy   *corev1.Service
 	Budget   *policyv1.PodDisruptionBudget
 	Policy   *networkingv1.NetworkPolicy
 	External *corev1.Service
@@ -49,13 +49,13 @@ func (c *Cache) App(name string) *unstructured.Unstructured {
 }
 
 // Children returns what is there of the WorkerApp of that name.
-func (c *Cache) Children(name string) Found {
-	return Found{
+func (c *Cache) Children(name string) Actual {
+	return Actual{
 		ConfigMap:  get[*corev1.ConfigMap](c, c.worker(children.ConfigMaps(), workerapp.EnvName(name))),
 		Secret:     get[*corev1.Secret](c, c.worker(children.Secrets(), workerapp.SecretName(name))),
 		Deployment: get[*appsv1.Deployment](c, c.worker(children.Deployments(), name)),
 		Service:    get[*corev1.Service](c, c.worker(children.Services(), workerapp.ServiceName(name))),
-		Former:     c.former(name),
+		Legacy:     c.legacy(name),
 		Budget:     get[*policyv1.PodDisruptionBudget](c, c.worker(children.Budgets(), name)),
 		Policy:     get[*networkingv1.NetworkPolicy](c, c.worker(children.Policies(), name)),
 		External:   get[*corev1.Service](c, c.ingress(children.Services(), workerapp.ExternalName(name))),
@@ -64,23 +64,23 @@ func (c *Cache) Children(name string) Found {
 	}
 }
 
-func (c *Cache) former(name string) *corev1.Service {
+func (c *Cache) legacy(name string) *corev1.Service {
 	service := get[*corev1.Service](c, c.worker(children.Services(), name))
-	if service == nil || !children.IsFormer(service, name) {
+	if service == nil || !children.IsLegacyService(service, name) {
 		return nil
 	}
 	return service
 }
 
 // Unmoved returns how many workers are still reached by the headless Service of an earlier release.
-func (c *Cache) Unmoved() int {
-	informer, ok := c.informers[place{children.Services(), c.namespaces.Ingress}]
+func (c *Cache) CountUnmigrated() int {
+	informer, ok := c.informers[informerKey{children.Services(), c.namespaces.Ingress}]
 	if !ok {
 		return 0
 	}
 	n := 0
 	for _, object := range informer.GetStore().List() {
-		if service, ok := object.(*corev1.Service); ok && children.LeadsToFormer(service, c.namespaces.Worker) {
+		if service, ok := object.(*corev1.Service); ok && children.PointsToLegacy(service, c.namespaces.Worker) {
 			n++
 		}
 	}
@@ -118,7 +118,7 @@ func (c *Cache) ingress(resource schema.GroupVersionResource, name string) kube.
 }
 
 func (c *Cache) pods(app string) []*corev1.Pod {
-	informer, ok := c.informers[place{pods(), c.namespaces.Worker}]
+	informer, ok := c.informers[informerKey{pods(), c.namespaces.Worker}]
 	if !ok {
 		return nil
 	}
@@ -138,7 +138,7 @@ func (c *Cache) pods(app string) []*corev1.Pod {
 // get returns the zero T where the object is not there.
 func get[T any](c *Cache, ref kube.Ref) T {
 	var none T
-	informer, ok := c.informers[place{ref.Resource, ref.Namespace}]
+	informer, ok := c.informers[informerKey{ref.Resource, ref.Namespace}]
 	if !ok {
 		return none
 	}

@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func TestStripDropsWhatMustNotBeKept(t *testing.T) {
+func TestStripDropsSecretsAndManagedFields(t *testing.T) {
 	t.Parallel()
 	u := &unstructured.Unstructured{Object: map[string]any{"kind": workerapp.Kind, "spec": map[string]any{"ownerSK": "sk_marker", "image": "i"}}}
 	u.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "x"}})
@@ -27,7 +27,7 @@ func TestStripDropsWhatMustNotBeKept(t *testing.T) {
 	}
 	require.Equal(t, &unstructured.Unstructured{Object: map[string]any{
 		"kind":     workerapp.Kind,
-		"metadata": map[string]any{"annotations": map[string]any{"keep": "1", KeyAnnotation: "true"}},
+		"metadata": map[string]any{"annotations": map[string]any{"keep": "1", OwnerKeyAnnotation: "true"}},
 		"spec":     map[string]any{"image": "i"},
 	}}, kept)
 
@@ -43,7 +43,7 @@ func TestStripDropsWhatMustNotBeKept(t *testing.T) {
 	require.Equal(t, &corev1.Secret{}, kept, "others may have written a user's key")
 }
 
-func TestStripKeepsOfAPodWhatTellsHowItFares(t *testing.T) {
+func TestStripKeepsPodStatus(t *testing.T) {
 	t.Parallel()
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "n", UID: "u", ResourceVersion: "1", Labels: map[string]string{"app": "a"},
@@ -65,7 +65,7 @@ func TestStripKeepsOfAPodWhatTellsHowItFares(t *testing.T) {
 	}, first)
 }
 
-func TestStripPassesOnWhatIsNoObject(t *testing.T) {
+func TestStripPassesOtherTypesThrough(t *testing.T) {
 	t.Parallel()
 	tombstone := cache.DeletedFinalStateUnknown{Key: "n/x"}
 	kept, err := strip(tombstone)

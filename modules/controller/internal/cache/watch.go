@@ -30,13 +30,13 @@ type Handlers struct {
 	// Wished is told the name of a WorkerApp that is new, or whose wish changed: its spec, its version, its deletion.
 	OnSpecChange func(app string)
 	// Changed is told the name of a WorkerApp whose status changed, or one of whose objects did.
-	Changed func(app string)
+	OnChange func(app string)
 	// Gone is told of each object that vanished, and in which version, before Changed is told of its WorkerApp.
-	Gone func(app string, ref kube.Ref, version string)
+	OnDelete func(app string, ref kube.Ref, version string)
 }
 
 // place is what one informer watches.
-type place struct {
+type informerKey struct {
 	resource  schema.GroupVersionResource
 	namespace string
 }
@@ -44,31 +44,31 @@ type place struct {
 // Cache is what is known of the cluster. Objects in it are shared: nobody changes them.
 type Cache struct {
 	namespaces config.Namespaces
-	informers  map[place]cache.SharedIndexInformer
+	informers  map[informerKey]cache.SharedIndexInformer
 	// told are the handlers' registrations: what an informer listed is known before its handlers were told of it.
-	told []cache.ResourceEventHandlerRegistration
+	registrations []cache.ResourceEventHandlerRegistration
 }
 
 // New makes the informers without starting them.
 func New(clients *kube.Clients, namespaces config.Namespaces, handlers Handlers, log *zap.Logger) (*Cache, error) {
 	c := &Cache{namespaces: namespaces, informers: informers(clients, namespaces.Worker, namespaces.Ingress)}
 	for p, informer := range c.informers {
-		told, err := prepare(p, informer, handlers, log)
+		registrations, err := prepare(p, informer, handlers, log)
 		if err != nil {
 			return nil, fmt.Errorf("informer of %s: %w", p.resource.Resource, err)
 		}
-		c.told = append(c.told, told)
+		c.registrations = append(c.registrations, registrations)
 	}
 	return c, nil
 }
 
 // informers watch the WorkerApps, and what carries a worker's label.
-func informers(clients *kube.Clients, worker, ingress string) map[place]cache.SharedIndexInformer {
+func informers(clients *kube.Clients, worker, ingress string) map[informerKey]cache.SharedIndexInformer {
 	const all, ours = "", workerapp.WorkerLabel
 	none, dynamic := cache.Indexers{}, &unstructured.Unstructured{}
 	core, network := clients.Typed.CoreV1(), clients.Typed.NetworkingV1()
 	apps, routes := clients.Dynamic.Resource(workerapp.Resource()), clients.Dynamic.Resource(children.Routes())
-	return map[place]cache.SharedIndexInformer{
+	return map[informerKey]cache.SharedIndexInformer{
 		{workerapp.Resource(), worker}:   kube.NewInformer(apps.Namespace(worker), dynamic, all, none),
 		{children.ConfigMaps(), worker}:  kube.NewInformer(core.ConfigMaps(worker), &corev1.ConfigMap{}, ours, none),
 		{children.Secrets(), worker}:     kube.NewInformer(core.Secrets(worker), &corev1.Secret{}, ours, none),
@@ -85,7 +85,7 @@ func informers(clients *kube.Clients, worker, ingress string) map[place]cache.Sh
 
 func pods() schema.GroupVersionResource { return corev1.SchemeGroupVersion.WithResource("pods") }
 
-func prepare(p place, informer cache.SharedIndexInformer, handlers Handlers, log *zap.Logger) (cache.ResourceEventHandlerRegistration, error) {
+func prepare(p informerKey, informer cache.SharedIndexInformer, handlers Handlers, log *zap.Logger) (cache.ResourceEventHandlerRegistration, error) {
 	if err := informer.SetTransform(strip); err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func prepare(p place, informer cache.SharedIndexInformer, handlers Handlers, log
 
 // logWatchError tells of a watch that broke off; the informer goes on by itself, more slowly each time. Watches that end
 // are as usual as they are frequent.
-func logWatchError(ctx context.Context, p place, err error, log *zap.Logger) {
+func logWatchError(ctx context.Context, p informerKey, err error, log *zap.Logger) {
 	fields := []zap.Field{zap.String("resource", p.resource.Resource), zap.String("namespace", p.namespace), logging.Error(err)}
 	if errors.Is(err, io.EOF) || ctx.Err() != nil {
 		log.Debug("watch ended", fields...)
@@ -124,9 +124,9 @@ func (c *Cache) Run(ctx context.Context) {
 // WaitForSync waits until everything was listed once, and the handlers were told of it: what they are told from then on
 // has changed. It returns false where ctx ended before.
 func (c *Cache) WaitForSync(ctx context.Context) bool {
-	for _, told := range c.told {
+	for _, registrations := range c.registrations {
 		select {
-		case <-told.HasSyncedChecker().Done():
+		case <-registrations.HasSyncedChecker().Done():
 		case <-ctx.Done():
 			return false
 		}

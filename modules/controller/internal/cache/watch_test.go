@@ -39,7 +39,7 @@ func lists(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func TestNothingIsSyncedBeforeTheHandlersWereToldOfWhatWasListed(t *testing.T) {
+func TestSyncWaitsForHandlersOfListedObjects(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(lists))
 	t.Cleanup(server.Close)

@@ -17,6 +17,6 @@ func (b Builder) Budget(app *workerapp.WorkerApp) (Child, error) {
 		WithSelector(metav1ac.LabelSelector().WithMatchLabels(selector(app)))
 	c, err := child(app, Budgets(), policyv1ac.PodDisruptionBudget(app.Name, b.WorkerNamespace).
 		WithOwnerReferences(owner(app)).WithSpec(spec))
-	c.Replaceable, c.Unwanted = true, Replicas(app) < 2
+	c.Replaceable, c.Absent = true, Replicas(app) < 2
 	return c, err
 }

@@ -51,9 +51,9 @@ type Child struct {
 	Resource schema.GroupVersionResource
 	Object   *unstructured.Unstructured
 	// Unwanted says that the object is not to be there.
-	Unwanted bool
+	Absent bool
 	// Withheld says that it is not yet to be written, whatever is there.
-	Withheld bool
+	Deferred bool
 	// Replaceable says that the object may be deleted and made anew where the API refuses to change it: it holds
 	// nothing that could be lost, and nothing stops running meanwhile.
 	Replaceable bool
@@ -117,5 +117,5 @@ func child(app *workerapp.WorkerApp, resource schema.GroupVersionResource, confi
 	if err != nil {
 		return Child{}, fmt.Errorf("build %s: %w", resource.Resource, err)
 	}
-	return seal(app, Child{Resource: resource, Object: &unstructured.Unstructured{Object: content}})
+	return setHashes(app, Child{Resource: resource, Object: &unstructured.Unstructured{Object: content}})
 }

@@ -87,7 +87,7 @@ func TestEnvironmentObjects(t *testing.T) {
 	require.False(t, c.Replaceable, "the user's secrets are stored nowhere else")
 }
 
-func TestSecretsHashSaysNothingOfItsValues(t *testing.T) {
+func TestSecretHashIsIndependentOfValues(t *testing.T) {
 	t.Parallel()
 	b := setup(nil)
 	one, err := b.builder.Secret(b.app, map[string][]byte{"K": []byte("1")})
@@ -154,7 +154,7 @@ func TestPlacement(t *testing.T) {
 	}
 }
 
-func TestEmptyFieldsGetTheContractsDefaults(t *testing.T) {
+func TestEmptyFieldsGetDefaults(t *testing.T) {
 	t.Parallel()
 	b := setup(func(app *workerapp.WorkerApp) {
 		app.Spec.AssignedCPU, app.Spec.AssignedMemory, app.Spec.AssignedDisk, app.Spec.MaxReplicas = "", "", "", 0
@@ -171,25 +171,25 @@ func TestEmptyFieldsGetTheContractsDefaults(t *testing.T) {
 func TestNetwork(t *testing.T) {
 	t.Parallel()
 	b := setup(nil)
-	c, err := b.builder.Service(b.app, children.Moved())
+	c, err := b.builder.Service(b.app, children.Migrated())
 	service := as[corev1.Service](t, c, err)
 	requireMeta(t, &service, "workers", name+"-http", true)
 	require.Empty(t, service.Spec.ClusterIP, "the cluster gives it one")
 	require.Equal(t, map[string]string{"app": name}, service.Spec.Selector)
 	require.Equal(t, []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromString("http")}}, service.Spec.Ports)
 
-	c, err = b.builder.External(b.app, children.Moved())
+	c, err = b.builder.External(b.app, children.Migrated())
 	external := as[corev1.Service](t, c, err)
 	requireMeta(t, &external, "edge", name+"-ext", false)
 	require.Equal(t, corev1.ServiceTypeExternalName, external.Spec.Type)
 	require.Equal(t, "w-abc12345-u1-http.workers.svc.cluster.local", external.Spec.ExternalName)
 	require.Equal(t, []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP}}, external.Spec.Ports)
-	require.False(t, children.LeadsToFormer(&external, "workers"))
-	require.True(t, b.builder.Points(&external))
+	require.False(t, children.PointsToLegacy(&external, "workers"))
+	require.True(t, b.builder.PointsToWorkers(&external))
 	external.Spec.ExternalName = "w-abc12345-u1.elsewhere.svc.cluster.local"
-	require.False(t, b.builder.Points(&external))
+	require.False(t, b.builder.PointsToWorkers(&external))
 
-	c, err = b.builder.Route(b.app, children.Moved())
+	c, err = b.builder.Route(b.app, children.Migrated())
 	require.NoError(t, err)
 	requireMeta(t, c.Object, "edge", name, false)
 	require.Equal(t, "traefik.io/v1alpha1", c.Object.GetAPIVersion())
@@ -202,26 +202,26 @@ func TestNetwork(t *testing.T) {
 	require.EqualValues(t, 80, children.RoutePort(c.Object))
 }
 
-func TestARouteAloneTellsWhoMadeIt(t *testing.T) {
+func TestRouteAloneIdentifiesItsPlatform(t *testing.T) {
 	t.Parallel()
 	b := setup(nil)
-	c, err := b.builder.External(b.app, children.Moved())
+	c, err := b.builder.External(b.app, children.Migrated())
 	ours := as[corev1.Service](t, c, err)
 	theirs := ours
 	theirs.Spec.ExternalName = "w-abc12345-u1-http.elsewhere.svc.cluster.local"
-	c, err = b.builder.Route(b.app, children.Moved())
+	c, err = b.builder.Route(b.app, children.Migrated())
 	require.NoError(t, err)
 	route, old, other := c.Object, c.Object.DeepCopy(), c.Object.DeepCopy()
 	old.SetAnnotations(nil)
 	other.SetAnnotations(map[string]string{children.WorkersAnnotation: "elsewhere"})
-	require.True(t, b.builder.Made(&ours, nil))
-	require.True(t, b.builder.Made(&ours, route))
-	require.True(t, b.builder.Made(&ours, old), "of an earlier release")
-	require.True(t, b.builder.Made(nil, route))
-	require.False(t, b.builder.Made(nil, old))
-	require.False(t, b.builder.Made(nil, other))
-	require.False(t, b.builder.Made(&ours, other))
-	require.False(t, b.builder.Made(&theirs, route))
+	require.True(t, b.builder.Owns(&ours, nil))
+	require.True(t, b.builder.Owns(&ours, route))
+	require.True(t, b.builder.Owns(&ours, old), "of an earlier release")
+	require.True(t, b.builder.Owns(nil, route))
+	require.False(t, b.builder.Owns(nil, old))
+	require.False(t, b.builder.Owns(nil, other))
+	require.False(t, b.builder.Owns(&ours, other))
+	require.False(t, b.builder.Owns(&theirs, route))
 }
 
 // templateHash returns the hash by which the pods of a built Deployment's template are known.
@@ -232,7 +232,7 @@ func templateHash(t *testing.T, deployment children.Child) string {
 	return hash
 }
 
-func TestTemplateHashFollowsWhatPodsAreMadeOfAndNothingElse(t *testing.T) {
+func TestTemplateHashDependsOnPodTemplateOnly(t *testing.T) {
 	t.Parallel()
 	hash := func(content string, change func(app *workerapp.WorkerApp)) string {
 		b := setup(change)
@@ -251,7 +251,7 @@ func TestTemplateHashFollowsWhatPodsAreMadeOfAndNothingElse(t *testing.T) {
 	require.NotEqual(t, base, hash("content", func(app *workerapp.WorkerApp) { app.Spec.Port = 8081 }))
 }
 
-func TestAppliedHashChangesWithEachWishedField(t *testing.T) {
+func TestAppliedHashChangesWithEachDesiredField(t *testing.T) {
 	t.Parallel()
 	hash := func(change func(app *workerapp.WorkerApp)) string {
 		b := setup(change)
@@ -268,7 +268,7 @@ func TestAppliedHashChangesWithEachWishedField(t *testing.T) {
 	require.Equal(t, base, hash(func(app *workerapp.WorkerApp) { app.Annotations[workerapp.TaskAnnotation] = "43" }))
 }
 
-func TestWhatIsMadeForAWorkerIsListedAsSuch(t *testing.T) {
+func TestEveryChildIsListedInWorkerappObjects(t *testing.T) {
 	t.Parallel()
 	b := setup(nil)
 	var made []children.Child
@@ -281,9 +281,9 @@ func TestWhatIsMadeForAWorkerIsListedAsSuch(t *testing.T) {
 	add(b.builder.ConfigMap(b.app, nil, "", nil))
 	add(b.builder.Deployment(b.app, "", children.Replicas(b.app)))
 	add(b.builder.Budget(b.app))
-	add(b.builder.Service(b.app, children.Moved()))
-	add(b.builder.External(b.app, children.Moved()))
-	add(b.builder.Route(b.app, children.Moved()))
+	add(b.builder.Service(b.app, children.Migrated()))
+	add(b.builder.External(b.app, children.Migrated()))
+	add(b.builder.Route(b.app, children.Migrated()))
 	listed := workerapp.Objects()
 	require.Len(t, listed, len(made))
 	for i, m := range made {

@@ -47,7 +47,7 @@ func (b Builder) Deployment(app *workerapp.WorkerApp, contentHash string, replic
 func Replicas(app *workerapp.WorkerApp) int32 { return int32(app.Spec.WithDefaults().MaxReplicas) }
 
 // NamesItsPort tells whether the pods of a live Deployment's template can be reached by way of the Service N-http.
-func NamesItsPort(deployment *appsv1.Deployment) bool {
+func HasNamedPort(deployment *appsv1.Deployment) bool {
 	for _, container := range deployment.Spec.Template.Spec.Containers {
 		for _, port := range container.Ports {
 			if port.Name == portName {
@@ -59,6 +59,6 @@ func NamesItsPort(deployment *appsv1.Deployment) bool {
 }
 
 // OfTemplate tells whether a pod is made of a live Deployment's current template, and not of an earlier one.
-func OfTemplate(pod *corev1.Pod, deployment *appsv1.Deployment) bool {
+func IsCurrent(pod *corev1.Pod, deployment *appsv1.Deployment) bool {
 	return pod.Annotations[TemplateAnnotation] == deployment.Spec.Template.Annotations[TemplateAnnotation]
 }

@@ -29,7 +29,7 @@ func (b Builder) Policy(app *workerapp.WorkerApp) (Child, error) {
 		)
 	c, err := child(app, Policies(), networkingv1ac.NetworkPolicy(app.Name, b.WorkerNamespace).
 		WithOwnerReferences(owner(app)).WithSpec(spec))
-	c.Replaceable, c.Unwanted = true, !b.NetworkPolicy.Enabled
+	c.Replaceable, c.Absent = true, !b.NetworkPolicy.Enabled
 	return c, err
 }
 

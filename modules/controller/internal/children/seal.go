@@ -10,13 +10,13 @@ import (
 
 // seal gives c the labels of its worker, and annotates it with the hash of all that is desired. A Secret's data is left out: a
 // hash that anyone can compute would let readers of the annotation try guesses, and data is compared directly.
-func seal(app *workerapp.WorkerApp, c Child) (Child, error) {
+func setHashes(app *workerapp.WorkerApp, c Child) (Child, error) {
 	workerapp.SetIDs(c.Object, app.Spec.WorkerID, app.Spec.OwnerID)
 	var but []string
 	if c.Resource == Secrets() {
 		but = []string{"data"}
 	}
-	if err := drift.Seal(c.Object, but...); err != nil {
+	if err := drift.SetHash(c.Object, but...); err != nil {
 		return Child{}, fmt.Errorf("build %s: %w", c.Resource.Resource, err)
 	}
 	return c, nil

@@ -11,7 +11,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func TestAVersionThatHasRunIsRecordedAnewWhenItFailsAndWhenItIsBack(t *testing.T) {
+func TestFailureAndRecoveryAfterRunAreRecorded(t *testing.T) {
 	t.Parallel()
 	app := setup()
 	degraded, down := crashed, crashed
@@ -28,7 +28,7 @@ func TestAVersionThatHasRunIsRecordedAnewWhenItFailsAndWhenItIsBack(t *testing.T
 		require.Equal(t, look.wanted, ok, "%+v", look)
 		if ok && look.state.Phase == workerapp.Failed {
 			require.Equal(t, rollout.Outcome{WorkerID: "a", OwnerID: "b", Origin: workerapp.Origin{Version: 7, Task: 42},
-				Reason: "exit code 1", Later: true, Since: noon, Serving: look.state.Serving}, outcome)
+				Reason: "exit code 1", HadRun: true, Since: noon, Serving: look.state.Serving}, outcome)
 		}
 	}
 }

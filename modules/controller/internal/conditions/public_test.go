@@ -9,11 +9,11 @@ import (
 	"app238.com/inner/modules/controller/internal/conditions"
 )
 
-func TestWordsOfTheClusterCarryNothingOfTheNodes(t *testing.T) {
+func TestPublicHidesNodeInternals(t *testing.T) {
 	t.Parallel()
 	const uid = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 	id := strings.Repeat("0f", 32)
-	for words, want := range map[string]string{
+	for text, want := range map[string]string{
 		// container runtime
 		`failed to create containerd task: error mounting "/var/lib/kubelet/pods/` + uid + `/volumes/kubernetes.io~projected/x" to rootfs at "/data": not a directory`: `failed to create containerd task: error mounting "(a path of the node)" to rootfs at "/data": not a directory`,
 
@@ -48,7 +48,7 @@ func TestWordsOfTheClusterCarryNothingOfTheNodes(t *testing.T) {
 		`0/3 nodes are available: 3 Insufficient cpu.`:                               `0/3 nodes are available: 3 Insufficient cpu.`,
 		"Usage of EmptyDir volume \"tmp\" exceeds the limit \"1\x1bGi\".\n":          `Usage of EmptyDir volume "tmp" exceeds the limit "1Gi".`,
 	} {
-		require.Equal(t, want, conditions.Public(words))
+		require.Equal(t, want, conditions.Public(text))
 		require.Equal(t, want, conditions.Public(want), "once more")
 	}
 }

@@ -14,7 +14,7 @@ const (
 	recordPending = "Pending"
 	recordFailed  = "NotRecorded"
 	// The same of a version that is known to have run.
-	recordFailedLater = "LaterNotRecorded"
+	recordFailedAfterRun = "LaterNotRecorded"
 	// A version that has run has failed since: some of its pods serve, or none.
 	recordDegraded = "Degraded"
 	recordDown     = "Down"
@@ -26,7 +26,7 @@ func Outcome(app *workerapp.WorkerApp, state State) (rollout.Outcome, bool) {
 	if workerapp.Version(app.Annotations) == 0 || state.Phase == workerapp.Deploying {
 		return rollout.Outcome{}, false
 	}
-	if old, ok := record(app); ok && old.Reason == recordOf(app, state) {
+	if old, ok := recordedCondition(app); ok && old.Reason == recordedReason(app, state) {
 		return rollout.Outcome{}, false
 	}
 	outcome := rollout.Outcome{
@@ -37,7 +37,7 @@ func Outcome(app *workerapp.WorkerApp, state State) (rollout.Outcome, bool) {
 	if !outcome.Running {
 		outcome.Reason = state.Message
 		if HasRun(app) {
-			outcome.Later, outcome.Since, outcome.Serving = true, state.Since, state.Serving
+			outcome.HadRun, outcome.Since, outcome.Serving = true, state.Since, state.Serving
 		}
 	}
 	return outcome, true
@@ -45,12 +45,12 @@ func Outcome(app *workerapp.WorkerApp, state State) (rollout.Outcome, bool) {
 
 // HasRun tells whether it is on record that the version which the WorkerApp is at has run.
 func HasRun(app *workerapp.WorkerApp) bool {
-	old, ok := record(app)
-	return ok && old.Reason != string(workerapp.Failed) || about(app) && old.Reason == recordFailedLater
+	old, ok := recordedCondition(app)
+	return ok && old.Reason != string(workerapp.Failed) || isCurrent(app) && old.Reason == recordFailedAfterRun
 }
 
 // recordOf returns the reason of the Recorded condition for a state of either phase.
-func recordOf(app *workerapp.WorkerApp, state State) string {
+func recordedReason(app *workerapp.WorkerApp, state State) string {
 	switch {
 	case state.Phase == workerapp.Running || !HasRun(app):
 		return string(state.Phase)
@@ -62,11 +62,11 @@ func recordOf(app *workerapp.WorkerApp, state State) string {
 
 // Recorded returns next with the result of recording state. The error's own text stays out of the status.
 func Recorded(app *workerapp.WorkerApp, next workerapp.Status, state State, err error, now time.Time) workerapp.Status {
-	c := metav1.Condition{Type: workerapp.RecordedCondition, Status: yes, Reason: recordOf(app, state)}
+	c := metav1.Condition{Type: workerapp.RecordedCondition, Status: isTrue, Reason: recordedReason(app, state)}
 	if err != nil {
-		c.Status, c.Reason, c.Message = no, recordFailed, "the outcome could not be written to the database; it is tried again"
+		c.Status, c.Reason, c.Message = isFalse, recordFailed, "the outcome could not be written to the database; it is tried again"
 		if HasRun(app) {
-			c.Reason = recordFailedLater
+			c.Reason = recordFailedAfterRun
 		}
 	}
 	c = transition(app, c, now)
@@ -81,21 +81,21 @@ func Recorded(app *workerapp.WorkerApp, next workerapp.Status, state State, err 
 }
 
 // record returns the Recorded condition where it says that an outcome of the present version and task stands.
-func record(app *workerapp.WorkerApp) (metav1.Condition, bool) {
+func recordedCondition(app *workerapp.WorkerApp) (metav1.Condition, bool) {
 	c := find(app.Status.Conditions, workerapp.RecordedCondition)
-	return c, about(app) && c.Status == yes
+	return c, isCurrent(app) && c.Status == isTrue
 }
 
 // carriedRecord returns the Recorded condition as it is before anything new is recorded.
-func carriedRecord(app *workerapp.WorkerApp, now time.Time) (metav1.Condition, bool) {
+func carriedCondition(app *workerapp.WorkerApp, now time.Time) (metav1.Condition, bool) {
 	if workerapp.Version(app.Annotations) == 0 {
 		return metav1.Condition{}, false
 	}
-	if old, ok := record(app); ok || HasRun(app) {
+	if old, ok := recordedCondition(app); ok || HasRun(app) {
 		return transition(app, metav1.Condition{Type: old.Type, Status: old.Status, Reason: old.Reason, Message: old.Message}, now), true
 	}
 	return transition(app, metav1.Condition{
-		Type: workerapp.RecordedCondition, Status: no, Reason: recordPending,
+		Type: workerapp.RecordedCondition, Status: isFalse, Reason: recordPending,
 		Message: "the rollout has not ended",
 	}, now), true
 }

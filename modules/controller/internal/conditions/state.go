@@ -45,18 +45,18 @@ func (s State) LastingSince(now time.Time, reasons ...string) time.Time {
 // generation. Reason and Since are those of a known or suspected failure only.
 func Previous(app *workerapp.WorkerApp) (State, bool) {
 	s := app.Status
-	if !about(app) || s.ObservedGeneration != app.Generation {
+	if !isCurrent(app) || s.ObservedGeneration != app.Generation {
 		return State{}, false
 	}
 	state := State{Phase: s.Phase, Message: s.Message}
-	if stalled := find(s.Conditions, workerapp.StalledCondition); stalled.Status != "" && stalled.Status != no {
+	if stalled := find(s.Conditions, workerapp.StalledCondition); stalled.Status != "" && stalled.Status != isFalse {
 		state.Reason, state.Since = stalled.Reason, stalled.LastTransitionTime.Time
 	}
 	return state, true
 }
 
 // about tells whether the status is about the version and the task that the WorkerApp is at.
-func about(app *workerapp.WorkerApp) bool {
+func isCurrent(app *workerapp.WorkerApp) bool {
 	at := workerapp.OriginOf(app.Annotations)
 	return app.Status.Version == at.Version && app.Status.Task == at.Task && app.Status.Database == at.Database
 }

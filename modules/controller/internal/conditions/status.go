@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	yes     = metav1.ConditionTrue
-	no      = metav1.ConditionFalse
-	unknown = metav1.ConditionUnknown
+	isTrue    = metav1.ConditionTrue
+	isFalse   = metav1.ConditionFalse
+	isUnknown = metav1.ConditionUnknown
 )
 
 // Next returns the status that says state. Its Recorded condition is carried over where it is still true; see Recorded.
@@ -26,16 +26,16 @@ func Next(app *workerapp.WorkerApp, state State, now time.Time) workerapp.Status
 		Task:               workerapp.Task(app.Annotations),
 		Database:           app.Annotations[workerapp.DatabaseAnnotation],
 	}
-	ready, reconciling, stalled := no, no, no
+	ready, reconciling, stalled := isFalse, isFalse, isFalse
 	switch state.Phase {
 	case workerapp.Running:
-		ready = yes
+		ready = isTrue
 	case workerapp.Failed:
-		stalled = yes
+		stalled = isTrue
 	default:
-		reconciling = yes
+		reconciling = isTrue
 		if !state.Since.IsZero() {
-			stalled = unknown
+			stalled = isUnknown
 		}
 	}
 	conditions := []metav1.Condition{
@@ -45,13 +45,13 @@ func Next(app *workerapp.WorkerApp, state State, now time.Time) workerapp.Status
 	}
 	for _, c := range conditions {
 		c.Reason = state.Reason
-		if c.Type == workerapp.ReadyCondition || c.Status != no {
+		if c.Type == workerapp.ReadyCondition || c.Status != isFalse {
 			c.Message = state.Message
 		}
 		next.Conditions = append(next.Conditions, transition(app, c, now))
 	}
-	keepSince(&next.Conditions[2], state)
-	if recorded, ok := carriedRecord(app, now); ok {
+	setStalledSince(&next.Conditions[2], state)
+	if recorded, ok := carriedCondition(app, now); ok {
 		next.Conditions = append(next.Conditions, recorded)
 	}
 	return next
@@ -59,8 +59,8 @@ func Next(app *workerapp.WorkerApp, state State, now time.Time) workerapp.Status
 
 // keepSince has the Stalled condition tell since when the pods fail: the grace is counted from there, also by an Inner
 // that was started since.
-func keepSince(stalled *metav1.Condition, state State) {
-	if stalled.Status == unknown {
+func setStalledSince(stalled *metav1.Condition, state State) {
+	if stalled.Status == isUnknown {
 		stalled.LastTransitionTime = seconds(state.Since)
 	}
 }
@@ -83,20 +83,20 @@ func transition(app *workerapp.WorkerApp, c metav1.Condition, now time.Time) met
 func seconds(t time.Time) metav1.Time { return metav1.NewTime(t.UTC().Truncate(time.Second)) }
 
 // firstStatus is how long the status that a WorkerApp is made with may stand for that of its first rollout.
-const firstStatus = time.Minute
+const defaultStatusTTL = time.Minute
 
 // Told returns for how long yet nothing need be written of state, since the WorkerApp says as much from the beginning: the
 // CRD's default is a rollout that is under way, and most end within seconds.
-func Told(app *workerapp.WorkerApp, state State, now time.Time) time.Duration {
+func ReportDelay(app *workerapp.WorkerApp, state State, now time.Time) time.Duration {
 	if app.Status.Phase != workerapp.Deploying || app.Status.ObservedGeneration != 0 ||
 		state.Phase != workerapp.Deploying || !state.Since.IsZero() {
 		return 0
 	}
-	return max(0, app.CreationTimestamp.Add(firstStatus).Sub(now))
+	return max(0, app.CreationTimestamp.Add(defaultStatusTTL).Sub(now))
 }
 
 // Same tells whether two statuses say the same, so that nothing is to be written.
-func Same(a, b workerapp.Status) bool { return equality.Semantic.DeepEqual(a, b) }
+func Equal(a, b workerapp.Status) bool { return equality.Semantic.DeepEqual(a, b) }
 
 // Patch returns the merge patch that gives the WorkerApp of this resourceVersion the status s. A merge patch replaces what
 // is there whatever it is: an old object's malformed status would stop server-side apply.

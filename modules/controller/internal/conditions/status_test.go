@@ -86,12 +86,12 @@ func TestConditionsFollowKstatus(t *testing.T) {
 				require.False(t, c.LastTransitionTime.IsZero())
 			}
 			app.Status = stored(t, next)
-			require.True(t, conditions.Same(app.Status, conditions.Next(app, test.state, noon.Add(time.Hour))), "nothing changed")
+			require.True(t, conditions.Equal(app.Status, conditions.Next(app, test.state, noon.Add(time.Hour))), "nothing changed")
 		})
 	}
 }
 
-func TestTransitionTimesChangeWithTheStatusOnly(t *testing.T) {
+func TestTransitionTimeChangesWithStatusOnly(t *testing.T) {
 	t.Parallel()
 	app := setup()
 	app.Status = stored(t, conditions.Next(app, deploying, noon))
@@ -102,10 +102,10 @@ func TestTransitionTimesChangeWithTheStatusOnly(t *testing.T) {
 	require.Equal(t, later.Unix(), next.Conditions[2].LastTransitionTime.Unix(), "Stalled began")
 }
 
-func TestAWorkerAppIsMadeWithTheStatusOfAFirstRollout(t *testing.T) {
+func TestDefaultStatusIsThatOfFirstRollout(t *testing.T) {
 	t.Parallel()
 	app := setup()
-	app.Status = madeWith(t)
+	app.Status = defaultStatus(t)
 	app.CreationTimestamp = metav1.NewTime(noon.Truncate(time.Second))
 	later := noon.Add(30 * time.Second)
 	next := conditions.Next(app, deploying, later)
@@ -122,7 +122,7 @@ func TestAWorkerAppIsMadeWithTheStatusOfAFirstRollout(t *testing.T) {
 	}
 }
 
-func TestThatARolloutIsUnderWayIsWrittenOnlyWhereTheWorkerAppDoesNotSayIt(t *testing.T) {
+func TestDeployingStatusIsDelayedWhileDefaultStatusSaysIt(t *testing.T) {
 	t.Parallel()
 	suspected := deploying
 	suspected.Since = noon
@@ -143,16 +143,16 @@ func TestThatARolloutIsUnderWayIsWrittenOnlyWhereTheWorkerAppDoesNotSayIt(t *tes
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			app := setup()
-			app.Status = madeWith(t)
+			app.Status = defaultStatus(t)
 			app.CreationTimestamp = metav1.NewTime(noon.Add(-45 * time.Second))
 			test.change(app)
-			require.Equal(t, test.want, conditions.Told(app, test.state, noon))
+			require.Equal(t, test.want, conditions.ReportDelay(app, test.state, noon))
 		})
 	}
 }
 
 // madeWith returns the status that the CRD gives a new WorkerApp.
-func madeWith(t *testing.T) workerapp.Status {
+func defaultStatus(t *testing.T) workerapp.Status {
 	t.Helper()
 	var crd struct {
 		Spec struct {
@@ -172,7 +172,7 @@ func madeWith(t *testing.T) workerapp.Status {
 	return crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties.Status.Default
 }
 
-func TestPreviousIsAboutTheSameVersionTaskAndGeneration(t *testing.T) {
+func TestPreviousNeedsSameVersionTaskAndGeneration(t *testing.T) {
 	t.Parallel()
 	app := setup()
 	suspected := conditions.State{Phase: workerapp.Deploying, Reason: "ImageNotPulled", Message: "x", Since: noon.Truncate(time.Second)}
@@ -209,7 +209,7 @@ func step(t *testing.T, app *workerapp.WorkerApp, state conditions.State, err er
 	return outcome, ok
 }
 
-func TestEachOutcomeIsRecordedOnce(t *testing.T) {
+func TestOutcomeIsRecordedOnce(t *testing.T) {
 	t.Parallel()
 	app := setup()
 	_, ok := step(t, app, deploying, nil)
@@ -235,7 +235,7 @@ func TestEachOutcomeIsRecordedOnce(t *testing.T) {
 	require.EqualValues(t, 43, outcome.Task)
 }
 
-func TestAFailureMayBeFollowedBySuccessButNotByAnotherFailure(t *testing.T) {
+func TestFailureIsFollowedBySuccessOnly(t *testing.T) {
 	t.Parallel()
 	app := setup()
 	outcome, ok := step(t, app, crashed, nil)
@@ -250,7 +250,7 @@ func TestAFailureMayBeFollowedBySuccessButNotByAnotherFailure(t *testing.T) {
 	require.True(t, outcome.Running)
 }
 
-func TestWhatCouldNotBeRecordedIsTriedAgain(t *testing.T) {
+func TestFailedRecordIsRetried(t *testing.T) {
 	t.Parallel()
 	app := setup()
 	_, ok := step(t, app, running, errors.New("marker: connection refused"))
@@ -266,7 +266,7 @@ func TestWhatCouldNotBeRecordedIsTriedAgain(t *testing.T) {
 	require.False(t, ok)
 }
 
-func TestAWorkerAppMadeByHandIsNeverRecorded(t *testing.T) {
+func TestWorkerAppWithoutVersionIsNeverRecorded(t *testing.T) {
 	t.Parallel()
 	app := setup()
 	app.Annotations = nil
@@ -277,7 +277,7 @@ func TestAWorkerAppMadeByHandIsNeverRecorded(t *testing.T) {
 	}
 }
 
-func TestPatchIsTiedToTheObjectAndRemovesWhatIsEmpty(t *testing.T) {
+func TestPatchHasResourceVersionAndRemovesEmptyFields(t *testing.T) {
 	t.Parallel()
 	app := setup()
 	app.Annotations = nil

@@ -43,7 +43,7 @@ func Known(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, secret *corev1
 	}
 	previous, same := conditions.Previous(app)
 	ran := same && (previous.Phase == workerapp.Running || conditions.HasRun(app))
-	if !ran && !notes(configMap, app) {
+	if !ran && !hasOrigin(configMap, app) {
 		return rollout.Content{}, false
 	}
 	secretKey := string(secret.Data[SecretKeyKey])
@@ -54,7 +54,7 @@ func Known(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, secret *corev1
 }
 
 // notes tells whether the ConfigMap notes the task that the WorkerApp is at.
-func notes(configMap *corev1.ConfigMap, app *workerapp.WorkerApp) bool {
+func hasOrigin(configMap *corev1.ConfigMap, app *workerapp.WorkerApp) bool {
 	for _, key := range []string{workerapp.TaskAnnotation, workerapp.DatabaseAnnotation} {
 		if configMap.Annotations[key] != app.Annotations[key] {
 			return false
@@ -66,7 +66,7 @@ func notes(configMap *corev1.ConfigMap, app *workerapp.WorkerApp) bool {
 // Noted returns the annotations with the task that the ConfigMap with the content of that hash is to note. Where the spec that runs
 // and the content stay as they are, an earlier task stays noted: the status will tell that the new one runs, and that is one
 // write less.
-func Noted(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, hash string) map[string]string {
+func OriginFor(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, hash string) map[string]string {
 	runs := app.Status.Phase == workerapp.Running && app.Status.ObservedGeneration == app.Generation
 	if runs && configMap != nil && configMap.Annotations[children.ContentAnnotation] == hash {
 		return configMap.Annotations
@@ -85,10 +85,10 @@ func Environment(env map[string]string) (map[string]string, error) {
 }
 
 // Merge returns the Secret's data as it will be: the reserved keys over what is found, whose other keys are the user's.
-func Merge(found *corev1.Secret, reserved map[string][]byte) map[string][]byte {
+func Merge(existing *corev1.Secret, reserved map[string][]byte) map[string][]byte {
 	merged := map[string][]byte{}
-	if found != nil {
-		maps.Copy(merged, found.Data)
+	if existing != nil {
+		maps.Copy(merged, existing.Data)
 	}
 	maps.Copy(merged, reserved)
 	return merged

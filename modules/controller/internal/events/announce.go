@@ -15,11 +15,11 @@ import (
 
 // How many events are written: none of them is worth holding up anything else, or filling the cluster's storage.
 const (
-	requestsPerSecond = 10
-	requestsAtOnce    = 50
+	qps   = 10
+	burst = 50
 	// perApp events of one WorkerApp at once, then one every five minutes.
-	perApp          = 25
-	perAppPerSecond = 1.0 / 300
+	burstPerApp = 25
+	qpsPerApp   = 1.0 / 300
 )
 
 // Announcer writes events until it is stopped. Many that say the same of one WorkerApp become one with a count.
@@ -30,14 +30,14 @@ type Recorder struct {
 
 // New makes an Announcer that writes through clients until it is stopped.
 func New(clients *kube.Clients) (*Recorder, error) {
-	aside, err := clients.WithRateLimit(requestsPerSecond, requestsAtOnce)
+	limited, err := clients.WithRateLimit(qps, burst)
 	if err != nil {
 		return nil, fmt.Errorf("events: %w", err)
 	}
 	broadcaster := record.NewBroadcaster(record.WithCorrelatorOptions(record.CorrelatorOptions{
-		BurstSize: perApp, QPS: perAppPerSecond,
+		BurstSize: burstPerApp, QPS: qpsPerApp,
 	}))
-	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: aside.Typed.CoreV1().Events("")})
+	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: limited.Typed.CoreV1().Events("")})
 	return &Recorder{
 		broadcaster: broadcaster,
 		recorder:    broadcaster.NewRecorder(runtime.NewScheme(), corev1.EventSource{Component: kube.FieldManager}),
@@ -45,7 +45,7 @@ func New(clients *kube.Clients) (*Recorder, error) {
 }
 
 // Announce tells of something that happened to app.
-func (a *Recorder) Announce(app *workerapp.WorkerApp, warning bool, reason, message string) {
+func (a *Recorder) Event(app *workerapp.WorkerApp, warning bool, reason, message string) {
 	kind := corev1.EventTypeNormal
 	if warning {
 		kind = corev1.EventTypeWarning

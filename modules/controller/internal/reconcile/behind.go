@@ -14,17 +14,17 @@ import (
 )
 
 // behindWait is after how long a cache that was behind is looked at again, where no event comes before.
-const behindWait = 200 * time.Millisecond
+const staleRequeue = 200 * time.Millisecond
 
 // behind tells whether the cache shows an older WorkerApp than the one that the Deployment was made of, as it may right
 // after another process led: an older version would overtake the newer one. A version of the same image is no new generation.
 // That the notes on the Deployment say so is not enough, for somebody may have edited them.
-func (r *Reconciler) behind(ctx context.Context, app *workerapp.WorkerApp, deployment *appsv1.Deployment) (bool, error) {
+func (r *Reconciler) cacheStale(ctx context.Context, app *workerapp.WorkerApp, deployment *appsv1.Deployment) (bool, error) {
 	if deployment == nil || !metav1.IsControlledBy(deployment, app) {
 		return false, nil
 	}
 	rolledFor := deployment.Spec.Template.Annotations[workerapp.VersionAnnotation]
-	if noted(deployment) <= app.Generation && (rolledFor == "" || rolledFor == app.Annotations[workerapp.VersionAnnotation]) {
+	if deploymentGeneration(deployment) <= app.Generation && (rolledFor == "" || rolledFor == app.Annotations[workerapp.VersionAnnotation]) {
 		return false, nil
 	}
 	now, err := r.clients.Get(ctx, workerapp.Resource(), app.Namespace, app.Name)
@@ -35,7 +35,7 @@ func (r *Reconciler) behind(ctx context.Context, app *workerapp.WorkerApp, deplo
 }
 
 // noted returns the generation that the Deployment notes; 0 where it notes none.
-func noted(deployment *appsv1.Deployment) int64 {
+func deploymentGeneration(deployment *appsv1.Deployment) int64 {
 	generation, err := strconv.ParseInt(deployment.Annotations[children.GenerationAnnotation], 10, 64)
 	if err != nil {
 		return 0

@@ -22,37 +22,37 @@ import (
 )
 
 // refusalLength is how much of the API server's words goes into a status.
-const refusalLength = 500
+const rejectionLength = 500
 
 // fault is what keeps a WorkerApp from being made that no mere repetition mends: the owner must change something, or the
 // database or the cluster's rules must. It fails the WorkerApp and says why.
-type fault struct {
+type stalledError struct {
 	reason, message string
 	// cause, where there is one, is tried again like any error; its own words are for the log.
 	cause error
 	// passing: a further try may succeed. It fails the WorkerApp once it has lasted as long as a rollout may make no progress.
-	passing bool
+	retryable bool
 }
 
-func (f *fault) Error() string { return f.message }
+func (f *stalledError) Error() string { return f.message }
 
-func (f *fault) Unwrap() error { return f.cause }
+func (f *stalledError) Unwrap() error { return f.cause }
 
 // faultOf returns the fault that err is or holds. What the API server refuses of which no fault was made, like a deletion, is one too.
-func faultOf(err error) (*fault, bool) {
-	if f, ok := errors.AsType[*fault](err); ok {
+func asStalled(err error) (*stalledError, bool) {
+	if f, ok := errors.AsType[*stalledError](err); ok {
 		return f, true
 	}
 	var answer apierrors.APIStatus
-	if apierrors.IsNotFound(err) || !answered(err) || !errors.As(err, &answer) {
+	if apierrors.IsNotFound(err) || !isRejection(err) || !errors.As(err, &answer) {
 		return nil, false
 	}
-	return &fault{reason: conditions.Refused, message: printable("the cluster refuses a change: " + answer.Status().Message), cause: err, passing: true}, true
+	return &stalledError{reason: conditions.Refused, message: printable("the cluster refuses a change: " + answer.Status().Message), cause: err, retryable: true}, true
 }
 
 // again returns when to look again. A name in the environment is mended by a new task, which brings a look by itself;
 // rows may come back without one.
-func (f *fault) again(slow time.Duration) (time.Duration, error) {
+func (f *stalledError) requeueAfter(slow time.Duration) (time.Duration, error) {
 	if f.reason == conditions.NoOwner {
 		return slow, nil
 	}
@@ -60,30 +60,30 @@ func (f *fault) again(slow time.Duration) (time.Duration, error) {
 }
 
 // fail reports err where it is a fault, and returns when to look again.
-func (r *Reconciler) fail(ctx context.Context, app *workerapp.WorkerApp, present *appsv1.Deployment, err error) (time.Duration, error) {
-	f, ok := faultOf(err)
+func (r *Reconciler) reportError(ctx context.Context, app *workerapp.WorkerApp, live *appsv1.Deployment, err error) (time.Duration, error) {
+	f, ok := asStalled(err)
 	if !ok {
 		return 0, err
 	}
-	state := conditions.State{Phase: workerapp.Failed, Reason: f.reason, Message: f.message, Serving: present != nil && present.Status.ReadyReplicas > 0}
+	state := conditions.State{Phase: workerapp.Failed, Reason: f.reason, Message: f.message, Serving: live != nil && live.Status.ReadyReplicas > 0}
 	previous, _ := conditions.Previous(app)
-	known := previous.Reason == f.reason
+	current := previous.Reason == f.reason
 	state.Since = previous.LastingSince(r.now(), f.reason)
-	if f.passing && (!known || previous.Phase != workerapp.Failed) && r.now().Before(state.Since.Add(r.config.ProgressDeadline)) {
+	if f.retryable && (!current || previous.Phase != workerapp.Failed) && r.now().Before(state.Since.Add(r.config.ProgressDeadline)) {
 		state.Phase = workerapp.Deploying
 	}
 	if err := r.report(ctx, app, state); err != nil {
 		return 0, err
 	}
-	if state.Phase == workerapp.Deploying && !known {
-		r.events.Announce(app, true, state.Reason, state.Message)
+	if state.Phase == workerapp.Deploying && !current {
+		r.events.Event(app, true, state.Reason, state.Message)
 	}
-	return f.again(r.config.RetryDelayMax)
+	return f.requeueAfter(r.config.RetryDelayMax)
 }
 
 // answered tells whether err is what the API server answered to a change, rather than that it is away or busy, or that somebody
 // else was faster. What a webhook has it fail at is an answer too, with whatever code the webhook denies.
-func answered(err error) bool {
+func isRejection(err error) bool {
 	var answer apierrors.APIStatus
 	return errors.As(err, &answer) && !apierrors.IsConflict(err) &&
 		(apierrors.IsInternalError(err) || strings.HasPrefix(answer.Status().Message, webhookDenial) || !kube.Unavailable(err))
@@ -94,38 +94,38 @@ const webhookDenial = "admission webhook "
 
 // refusal makes a fault of the API server's refusal of c, which is tried again all the same: its rules may change. Only what is
 // wrong with the object itself counts at once.
-func refusal(c children.Child, err error) error {
+func rejection(c children.Child, err error) error {
 	cause := fmt.Errorf("apply %s %s: %w", c.Object.GetKind(), c.Object.GetName(), err)
-	if !answered(err) {
+	if !isRejection(err) {
 		return cause
 	}
-	return &fault{
-		reason:  conditions.Refused,
-		message: fmt.Sprintf("the cluster refuses the %s: %s", c.Object.GetKind(), refusalText(c, err)),
-		cause:   cause,
-		passing: !kube.Refused(err),
+	return &stalledError{
+		reason:    conditions.Refused,
+		message:   fmt.Sprintf("the cluster refuses the %s: %s", c.Object.GetKind(), rejectionText(c, err)),
+		cause:     cause,
+		retryable: !kube.Refused(err),
 	}
 }
 
 // refusalText returns the API server's words. Where they may repeat a value of an environment, it tells only fields and kinds of
 // faults.
-func refusalText(c children.Child, err error) string {
+func rejectionText(c children.Child, err error) string {
 	var refused apierrors.APIStatus
 	if !errors.As(err, &refused) {
 		return "no reason given"
 	}
 	text := refused.Status().Message
 	if c.Resource == children.ConfigMaps() || c.Resource == children.Secrets() {
-		var faults []string
+		var causes []string
 		if details := refused.Status().Details; details != nil {
 			for _, cause := range details.Causes {
 				if cause.Field != "" {
-					faults = append(faults, cause.Field+": "+string(cause.Type))
+					causes = append(causes, cause.Field+": "+string(cause.Type))
 				}
 			}
 		}
-		if len(faults) > 0 || c.Resource == children.Secrets() || repeats(c, text) {
-			text = cmp.Or(strings.Join(faults, ", "), "one of its rules ("+string(refused.Status().Reason)+"), whose words may hold a value")
+		if len(causes) > 0 || c.Resource == children.Secrets() || revealsValue(c, text) {
+			text = cmp.Or(strings.Join(causes, ", "), "one of its rules ("+string(refused.Status().Reason)+"), whose words may hold a value")
 		}
 	}
 	return cmp.Or(printable(text), "no reason given")
@@ -135,7 +135,7 @@ func refusalText(c children.Child, err error) string {
 const shownLength = 8
 
 // repeats tells whether text holds the beginning of a value of the ConfigMap c, as it is, quoted or in base64.
-func repeats(c children.Child, text string) bool {
+func revealsValue(c children.Child, text string) bool {
 	values, _, err := unstructured.NestedStringMap(c.Object.Object, "data")
 	for _, value := range values {
 		quoted := strings.Trim(strconv.Quote(value), `"`)
@@ -148,4 +148,4 @@ func repeats(c children.Child, text string) bool {
 	return err != nil
 }
 
-func printable(text string) string { return logging.Clip(conditions.Public(text), refusalLength) }
+func printable(text string) string { return logging.Clip(conditions.Public(text), rejectionLength) }

@@ -18,18 +18,18 @@ import (
 
 // hold puts the finalizer on, before anything is made in the ingress namespace, and takes away the owner's secret key, which an
 // earlier controller wrote into WorkerApps.
-func (r *Reconciler) hold(ctx context.Context, app *workerapp.WorkerApp) error {
-	held, secret := slices.Contains(app.Finalizers, workerapp.Finalizer), app.Annotations[cache.KeyAnnotation] != ""
-	if held && !secret {
+func (r *Reconciler) ensureFinalizer(ctx context.Context, app *workerapp.WorkerApp) error {
+	finalizerErr, secret := slices.Contains(app.Finalizers, workerapp.Finalizer), app.Annotations[cache.OwnerKeyAnnotation] != ""
+	if finalizerErr && !secret {
 		return nil
 	}
 	metadata := map[string]any{"resourceVersion": app.ResourceVersion}
 	patch := map[string]any{"metadata": metadata}
-	if !held {
+	if !finalizerErr {
 		metadata["finalizers"] = append(slices.Clone(app.Finalizers), workerapp.Finalizer)
 	}
 	if secret {
-		metadata["annotations"] = map[string]any{corev1.LastAppliedConfigAnnotation: nil, cache.KeyAnnotation: nil}
+		metadata["annotations"] = map[string]any{corev1.LastAppliedConfigAnnotation: nil, cache.OwnerKeyAnnotation: nil}
 		patch["spec"] = map[string]any{"ownerSK": nil}
 	}
 	written, err := r.patchApp(ctx, app.Namespace, app.Name, patch)
@@ -42,7 +42,7 @@ func (r *Reconciler) hold(ctx context.Context, app *workerapp.WorkerApp) error {
 
 // release lets a WorkerApp that is being deleted go, once nothing of it is left in the ingress namespace. The garbage
 // collector takes what is in the worker namespace.
-func (r *Reconciler) release(ctx context.Context, u *unstructured.Unstructured) error {
+func (r *Reconciler) finalize(ctx context.Context, u *unstructured.Unstructured) error {
 	finalizers := u.GetFinalizers()
 	if !slices.Contains(finalizers, workerapp.Finalizer) {
 		return nil
@@ -59,20 +59,20 @@ func (r *Reconciler) release(ctx context.Context, u *unstructured.Unstructured) 
 	if err != nil {
 		err = fmt.Errorf("finalizer of the WorkerApp: %w", err)
 	}
-	return raced(err)
+	return ignoreNotFound(err)
 }
 
 // sweep removes what a WorkerApp that is no more left in the ingress namespace, as one without our finalizer does. The
 // cache alone is no proof that it is gone, nor is an API server that does not know the kind at the moment.
-func (r *Reconciler) sweep(ctx context.Context, name string) error {
-	r.checked.forget(name)
-	r.moves.forget(name)
-	r.turns.forget(name)
-	found := r.cache.Children(name)
-	if found.External == nil && found.Route == nil {
+func (r *Reconciler) cleanupOrphans(ctx context.Context, name string) error {
+	r.unchanged.forget(name)
+	r.migrationSteps.forget(name)
+	r.restartLimiter.forget(name)
+	actual := r.cache.Children(name)
+	if actual.External == nil && actual.Route == nil {
 		return nil
 	}
-	if !r.builder.Made(found.External, found.Route) {
+	if !r.builder.Owns(actual.External, actual.Route) {
 		r.log.Warn("object in the ingress namespace is not known to be this platform's; left alone", zap.String("app", name))
 		return nil
 	}
@@ -108,6 +108,6 @@ func (r *Reconciler) patchApp(ctx context.Context, namespace, name string, patch
 	if err != nil {
 		return nil, err
 	}
-	r.wrote(name, kube.Ref{Resource: workerapp.Resource(), Namespace: namespace, Name: name}, written)
+	r.expectWrite(name, kube.Ref{Resource: workerapp.Resource(), Namespace: namespace, Name: name}, written)
 	return written, nil
 }

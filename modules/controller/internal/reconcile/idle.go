@@ -13,40 +13,40 @@ import (
 )
 
 // scaledToZero is the reason of the event that tells of it.
-const scaledToZero = "ScaledToZero"
+const scaledToZeroReason = "ScaledToZero"
 
 // idle tells whether a worker is to have no pods: it has never served, and its version has failed for longer than the settings
 // have it keep what its pods reserve. The next task gives it pods again. It returns after how long to look again, 0 for no need.
-func (r *Reconciler) idle(ctx context.Context, app *workerapp.WorkerApp, present *appsv1.Deployment) (bool, time.Duration) {
+func (r *Reconciler) shouldScaleToZero(ctx context.Context, app *workerapp.WorkerApp, live *appsv1.Deployment) (bool, time.Duration) {
 	failed, _ := conditions.Previous(app)
-	if r.config.ScaleToZeroAfter == 0 || present == nil || present.Status.ReadyReplicas > 0 ||
-		failed.Phase != workerapp.Failed || !rolloutstate.OfPods(failed.Reason) || conditions.HasRun(app) {
+	if r.config.ScaleToZeroAfter == 0 || live == nil || live.Status.ReadyReplicas > 0 ||
+		failed.Phase != workerapp.Failed || !rolloutstate.IsPodReason(failed.Reason) || conditions.HasRun(app) {
 		return false, 0
 	}
 	if wait := failed.Since.Add(r.config.ScaleToZeroAfter).Sub(r.now()); wait > 0 {
 		return false, wait
 	}
-	known, err := r.lookUp(ctx, app)
+	current, err := r.lookUpContent(ctx, app)
 	if err != nil { // what is there stays until the rows can be asked
-		return isZero(present), r.config.RetryDelayMax
+		return isZero(live), r.config.RetryDelayMax
 	}
-	return !known.Served, 0
+	return !current.Served, 0
 }
 
 func isZero(d *appsv1.Deployment) bool { return d.Spec.Replicas != nil && *d.Spec.Replicas == 0 }
 
 // scaleToZero leaves the state as it is told already.
-func (r *Reconciler) scaleToZero(ctx context.Context, app *workerapp.WorkerApp, present *appsv1.Deployment, hash string) (conditions.State, time.Duration, error) {
+func (r *Reconciler) scaleToZero(ctx context.Context, app *workerapp.WorkerApp, live *appsv1.Deployment, hash string) (conditions.State, time.Duration, error) {
 	state, _ := conditions.Previous(app)
 	desired, err := r.builder.Deployment(app, hash, 0)
 	if err != nil {
 		return state, 0, err
 	}
-	if _, err := r.applyDeployment(ctx, app, desired, present); err != nil {
+	if _, err := r.applyDeployment(ctx, app, desired, live); err != nil {
 		return state, 0, err
 	}
-	if !isZero(present) {
-		r.events.Announce(app, false, scaledToZero,
+	if !isZero(live) {
+		r.events.Event(app, false, scaledToZeroReason,
 			fmt.Sprintf("the worker has never served and failed for %s: it has no pods until it is deployed again", r.config.ScaleToZeroAfter))
 	}
 	return state, 0, nil

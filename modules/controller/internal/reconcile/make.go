@@ -24,32 +24,32 @@ import (
 
 // makeChildren brings every child to what is wished, and tells how the rollout stands. What does not depend on the
 // environment is made even while the database that tells the environment is away.
-func (r *Reconciler) makeChildren(ctx context.Context, app *workerapp.WorkerApp, found cache.Found) (conditions.State, time.Duration, error) {
-	wanted, contentErr := r.content(ctx, app, found)
-	if _, ok := faultOf(contentErr); ok {
+func (r *Reconciler) reconcileChildren(ctx context.Context, app *workerapp.WorkerApp, actual cache.Actual) (conditions.State, time.Duration, error) {
+	pods, contentErr := r.podContentOf(ctx, app, actual)
+	if _, ok := asStalled(contentErr); ok {
 		return conditions.State{}, 0, contentErr
 	}
-	var around sync.WaitGroup
-	var moving time.Duration
+	var network sync.WaitGroup
+	var migrationRequeue time.Duration
 	var networkErr error
-	around.Go(func() {
+	network.Go(func() {
 		networkErr = guard.Call(func() (err error) {
-			moving, err = r.makeNetwork(ctx, app, found)
+			migrationRequeue, err = r.reconcileNetwork(ctx, app, actual)
 			return err
 		})
 	})
 	var state conditions.State
-	var again time.Duration
+	var requeueAfter time.Duration
 	err := contentErr
 	if err == nil {
-		state, again, err = r.makeRollout(ctx, app, found, wanted)
+		state, requeueAfter, err = r.reconcileRollout(ctx, app, actual, pods)
 	}
-	around.Wait()
-	return state, sooner(again, moving), errors.Join(err, networkErr)
+	network.Wait()
+	return state, shorterWait(requeueAfter, migrationRequeue), errors.Join(err, networkErr)
 }
 
 // sooner returns the shorter of two waits, of which 0 is none.
-func sooner(a, b time.Duration) time.Duration {
+func shorterWait(a, b time.Duration) time.Duration {
 	if a == 0 || b == 0 {
 		return max(a, b)
 	}
@@ -57,7 +57,7 @@ func sooner(a, b time.Duration) time.Duration {
 }
 
 // wantedContent is what the pods shall see.
-type wantedContent struct {
+type podContent struct {
 	env       map[string]string
 	reserved  map[string][]byte
 	secretKey string
@@ -66,73 +66,73 @@ type wantedContent struct {
 }
 
 // content returns what the pods shall see, from the cluster where that can be relied on, else from the database.
-func (r *Reconciler) content(ctx context.Context, app *workerapp.WorkerApp, found cache.Found) (wantedContent, error) {
-	known, ok := content.Known(app, found.ConfigMap, found.Secret)
+func (r *Reconciler) podContentOf(ctx context.Context, app *workerapp.WorkerApp, actual cache.Actual) (podContent, error) {
+	current, ok := content.Known(app, actual.ConfigMap, actual.Secret)
 	if !ok {
 		var err error
-		if known, err = r.lookUp(ctx, app); err != nil {
-			return wantedContent{}, err
+		if current, err = r.lookUpContent(ctx, app); err != nil {
+			return podContent{}, err
 		}
 	}
-	env, err := content.Environment(known.Env)
+	env, err := content.Environment(current.Env)
 	if err != nil {
-		return wantedContent{}, &fault{reason: conditions.InvalidEnvironment, message: err.Error()}
+		return podContent{}, &stalledError{reason: conditions.InvalidEnvironment, message: err.Error()}
 	}
-	return wantedContent{
-		env: env, secretKey: known.SecretKey, lookedUp: !ok,
-		reserved: content.Reserved(app.Spec.OwnerID, known.SecretKey, r.builder.CombinatorNamespace),
+	return podContent{
+		env: env, secretKey: current.SecretKey, lookedUp: !ok,
+		reserved: content.Reserved(app.Spec.OwnerID, current.SecretKey, r.builder.CombinatorNamespace),
 	}, nil
 }
 
-func (r *Reconciler) lookUp(ctx context.Context, app *workerapp.WorkerApp) (rollout.Content, error) {
+func (r *Reconciler) lookUpContent(ctx context.Context, app *workerapp.WorkerApp) (rollout.Content, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	known, err := r.source.Content(ctx, app.Spec.WorkerID, app.Spec.OwnerID)
+	current, err := r.source.Content(ctx, app.Spec.WorkerID, app.Spec.OwnerID)
 	if errors.Is(err, rollout.ErrNoOwner) {
-		return known, &fault{reason: conditions.NoOwner, message: rollout.ErrNoOwner.Error()}
+		return current, &stalledError{reason: conditions.NoOwner, message: rollout.ErrNoOwner.Error()}
 	}
 	if err != nil {
-		return known, fmt.Errorf("look up the environment: %w", err)
+		return current, fmt.Errorf("look up the environment: %w", err)
 	}
-	return known, nil
+	return current, nil
 }
 
 // makeRollout makes what the pods see and what isolates them before the Deployment that starts them.
-func (r *Reconciler) makeRollout(ctx context.Context, app *workerapp.WorkerApp, found cache.Found, wanted wantedContent) (conditions.State, time.Duration, error) {
-	var held *corev1.Secret
+func (r *Reconciler) reconcileRollout(ctx context.Context, app *workerapp.WorkerApp, actual cache.Actual, pods podContent) (conditions.State, time.Duration, error) {
+	var finalizerErr *corev1.Secret
 	environment := guard.Start(func() (err error) {
-		held, err = r.makeEnvironment(ctx, app, found, wanted)
+		finalizerErr, err = r.reconcileEnvironment(ctx, app, actual, pods)
 		return err
 	})
 	policy, err := r.builder.Policy(app)
-	_, err = r.settle(ctx, app, policy, live(found.Policy), err)
+	_, err = r.applyOrDelete(ctx, app, policy, toContent(actual.Policy), err)
 	if err := cmp.Or(<-environment, err); err != nil {
 		return conditions.State{}, 0, err
 	}
-	hash := content.PodHash(wanted.secretKey, wanted.env, content.Merge(held, wanted.reserved))
-	idle, idleLook := r.idle(ctx, app, found.Deployment)
-	if idle {
-		return r.scaleToZero(ctx, app, found.Deployment, hash)
+	hash := content.PodHash(pods.secretKey, pods.env, content.Merge(finalizerErr, pods.reserved))
+	shouldScaleToZero, idleRequeue := r.shouldScaleToZero(ctx, app, actual.Deployment)
+	if shouldScaleToZero {
+		return r.scaleToZero(ctx, app, actual.Deployment, hash)
 	}
 	desired, err := r.builder.Deployment(app, hash, children.Replicas(app))
 	if err != nil {
 		return conditions.State{}, 0, err
 	}
-	deployment, turn := found.Deployment, r.turn(app, desired, found.Deployment)
-	if turn == 0 {
-		if deployment, err = r.applyDeployment(ctx, app, desired, found.Deployment); err != nil {
+	deployment, restartDelay := actual.Deployment, r.restartDelay(app, desired, actual.Deployment)
+	if restartDelay == 0 {
+		if deployment, err = r.applyDeployment(ctx, app, desired, actual.Deployment); err != nil {
 			return conditions.State{}, 0, err
 		}
 	}
-	state, again := rolloutstate.Evaluate(rolloutstate.Input{
-		App: app, Replicas: children.Replicas(app), Deployment: deployment, Pods: found.Pods,
+	state, requeueAfter := rolloutstate.Evaluate(rolloutstate.Input{
+		App: app, Replicas: children.Replicas(app), Deployment: deployment, Pods: actual.Pods,
 		Grace: r.config.FailureGrace, Deadline: r.config.ProgressDeadline, Now: r.now(),
 	})
-	return state, sooner(sooner(again, turn), idleLook), nil
+	return state, shorterWait(shorterWait(requeueAfter, restartDelay), idleRequeue), nil
 }
 
-func (r *Reconciler) applyDeployment(ctx context.Context, app *workerapp.WorkerApp, desired children.Child, present *appsv1.Deployment) (*appsv1.Deployment, error) {
-	applied, err := r.apply(ctx, app, desired, live(present))
+func (r *Reconciler) applyDeployment(ctx context.Context, app *workerapp.WorkerApp, desired children.Child, live *appsv1.Deployment) (*appsv1.Deployment, error) {
+	applied, err := r.applyIfDiffers(ctx, app, desired, toContent(live))
 	if err != nil {
 		return nil, err
 	}
@@ -145,20 +145,20 @@ func (r *Reconciler) applyDeployment(ctx context.Context, app *workerapp.WorkerA
 
 // makeEnvironment writes the ConfigMap after the Secret: it notes the task whose content is there. It returns the Secret with
 // the user's keys.
-func (r *Reconciler) makeEnvironment(ctx context.Context, app *workerapp.WorkerApp, found cache.Found, wanted wantedContent) (*corev1.Secret, error) {
-	secret, err := r.builder.Secret(app, wanted.reserved)
+func (r *Reconciler) reconcileEnvironment(ctx context.Context, app *workerapp.WorkerApp, actual cache.Actual, pods podContent) (*corev1.Secret, error) {
+	secret, err := r.builder.Secret(app, pods.reserved)
 	if err != nil {
 		return nil, err
 	}
-	held, err := r.applySecret(ctx, app, secret, found.Secret, wanted.lookedUp)
+	finalizerErr, err := r.applySecret(ctx, app, secret, actual.Secret, pods.lookedUp)
 	if err != nil {
 		return nil, err
 	}
-	hash := content.ConfigHash(wanted.secretKey, wanted.env)
-	configMap, err := r.builder.ConfigMap(app, wanted.env, hash, content.Noted(app, found.ConfigMap, hash))
+	hash := content.ConfigHash(pods.secretKey, pods.env)
+	configMap, err := r.builder.ConfigMap(app, pods.env, hash, content.OriginFor(app, actual.ConfigMap, hash))
 	if err != nil {
 		return nil, err
 	}
-	_, err = r.apply(ctx, app, configMap, live(found.ConfigMap))
-	return held, err
+	_, err = r.applyIfDiffers(ctx, app, configMap, toContent(actual.ConfigMap))
+	return finalizerErr, err
 }

@@ -15,37 +15,37 @@ import (
 
 // makeNetwork makes the way that requests take, and the budget of disruptions. It returns after how long to look again, 0
 // where only a change is an occasion.
-func (r *Reconciler) makeNetwork(ctx context.Context, app *workerapp.WorkerApp, found cache.Found) (time.Duration, error) {
-	way, again := r.way(app.Name, app.Spec.Port, found)
-	state := fmt.Sprint(app.UID, app.Generation, way,
-		version(found.Service), version(found.Former), version(found.External), version(found.Route), version(found.Budget))
-	if r.checked.is(app.Name, state) {
-		return again, nil
+func (r *Reconciler) reconcileNetwork(ctx context.Context, app *workerapp.WorkerApp, actual cache.Actual) (time.Duration, error) {
+	migration, requeueAfter := r.migration(app.Name, app.Spec.Port, actual)
+	state := fmt.Sprint(app.UID, app.Generation, migration,
+		version(actual.Service), version(actual.Legacy), version(actual.External), version(actual.Route), version(actual.Budget))
+	if r.unchanged.has(app.Name, state) {
+		return requeueAfter, nil
 	}
 	var errs []error
 	changed := false
-	one := func(c children.Child, err error, present map[string]any) {
-		wrote, err := r.settle(ctx, app, c, present, err)
-		changed = changed || wrote
+	reconcileOne := func(c children.Child, err error, live map[string]any) {
+		expectWrite, err := r.applyOrDelete(ctx, app, c, live, err)
+		changed = changed || expectWrite
 		errs = append(errs, err)
 	}
-	service, err := r.builder.Service(app, way)
-	one(service, err, live(found.Service))
-	external, err := r.builder.External(app, way)
-	one(external, err, live(found.External))
-	route, err := r.builder.Route(app, way)
-	one(route, err, live(found.Route))
+	service, err := r.builder.Service(app, migration)
+	reconcileOne(service, err, toContent(actual.Service))
+	external, err := r.builder.External(app, migration)
+	reconcileOne(external, err, toContent(actual.External))
+	route, err := r.builder.Route(app, migration)
+	reconcileOne(route, err, toContent(actual.Route))
 	budget, err := r.builder.Budget(app)
-	one(budget, err, live(found.Budget))
+	reconcileOne(budget, err, toContent(actual.Budget))
 	err = errors.Join(errs...)
-	if err == nil && !changed && found.Former != nil && way == children.Moved() {
-		changed, err = true, r.drop(ctx, app.Name, children.Services(), found.Former)
+	if err == nil && !changed && actual.Legacy != nil && migration == children.Migrated() {
+		changed, err = true, r.deleteObject(ctx, app.Name, children.Services(), actual.Legacy)
 	}
 	if err != nil || changed {
-		return again, err
+		return requeueAfter, err
 	}
-	r.checked.note(app.Name, state)
-	return again, nil
+	r.unchanged.set(app.Name, state)
+	return requeueAfter, nil
 }
 
 // version tells apart the states of an object, also of one that is not there.

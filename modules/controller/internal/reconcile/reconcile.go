@@ -23,41 +23,41 @@ import (
 
 // Reconciler works on one WorkerApp at a time for each name; several names may be worked on at once.
 type Reconciler struct {
-	builder  children.Builder
-	checked  *checked
-	cache    *cache.Cache
-	clients  *kube.Clients
-	events   Announcer
-	config   config.Controller
-	log      *zap.Logger
-	now      func() time.Time
-	recorder rollout.Recorder
-	source   rollout.Source
+	builder   children.Builder
+	unchanged *unchanged
+	cache     *cache.Cache
+	clients   *kube.Clients
+	events    eventRecorder
+	config    config.Controller
+	log       *zap.Logger
+	now       func() time.Time
+	recorder  rollout.Recorder
+	source    rollout.Source
 	// timeout limits one question to the source or the recorder.
-	timeout time.Duration
-	writes  *kube.Writes
+	timeout      time.Duration
+	expectations *kube.Expectations
 	// written holds the WorkerApps for which the reconcile under way wrote something.
-	written sync.Map
-	moves   *moves
-	turns   *turns
+	written        sync.Map
+	migrationSteps *migrationSteps
+	restartLimiter *restartLimiter
 }
 
 // Announcer tells the cluster's users what happened to a WorkerApp.
-type Announcer interface {
+type eventRecorder interface {
 	// Announce returns at once. The reason is one word in CamelCase.
-	Announce(app *workerapp.WorkerApp, warning bool, reason, message string)
+	Event(app *workerapp.WorkerApp, warning bool, reason, message string)
 }
 
 // Params are what a Reconciler stands on.
 type Params struct {
-	Cache    *cache.Cache
-	Clients  *kube.Clients
-	Config   *config.Config
-	Events   Announcer
-	Log      *zap.Logger
-	Recorder rollout.Recorder
-	Source   rollout.Source
-	Writes   *kube.Writes
+	Cache        *cache.Cache
+	Clients      *kube.Clients
+	Config       *config.Config
+	Events       eventRecorder
+	Log          *zap.Logger
+	Recorder     rollout.Recorder
+	Source       rollout.Source
+	Expectations *kube.Expectations
 }
 
 // New makes a Reconciler.
@@ -70,63 +70,63 @@ func New(p Params) *Reconciler {
 			MinReady: p.Config.Controller.MinReady,
 			Pods:     p.Config.Controller.Pods, NetworkPolicy: p.Config.Controller.NetworkPolicy,
 		},
-		checked: newChecked(), moves: newMoves(), turns: newTurns(p.Config.Controller.RestartsPerSecond),
+		unchanged: newUnchanged(), migrationSteps: newMigrationSteps(), restartLimiter: newRestartLimiter(p.Config.Controller.RestartsPerSecond),
 		cache: p.Cache, clients: p.Clients, events: p.Events, config: p.Config.Controller, log: p.Log, now: time.Now,
-		recorder: p.Recorder, source: p.Source, writes: p.Writes,
+		recorder: p.Recorder, source: p.Source, expectations: p.Expectations,
 		timeout: p.Config.Database.ConnectTimeout + p.Config.Database.StatementTimeout,
 	}
 }
 
 // Reconcile works on the WorkerApp of that name.
 func (r *Reconciler) Reconcile(ctx context.Context, name string) (workqueue.Result, error) {
-	again, err := r.reconcile(ctx, name)
-	_, wrote := r.written.LoadAndDelete(name)
-	return workqueue.Result{Again: again, Wrote: wrote}, err
+	requeueAfter, err := r.reconcile(ctx, name)
+	_, expectWrite := r.written.LoadAndDelete(name)
+	return workqueue.Result{RequeueAfter: requeueAfter, Written: expectWrite}, err
 }
 
 func (r *Reconciler) reconcile(ctx context.Context, name string) (time.Duration, error) {
-	if wait := r.writes.Pending(name, r.cache.ResourceVersion, r.now()); wait > 0 {
+	if wait := r.expectations.Remaining(name, r.cache.ResourceVersion, r.now()); wait > 0 {
 		return wait, nil
 	}
 	u := r.cache.App(name)
 	switch {
 	case u == nil:
-		return 0, r.sweep(ctx, name)
+		return 0, r.cleanupOrphans(ctx, name)
 	case u.GetDeletionTimestamp() != nil:
-		return 0, r.release(ctx, u)
+		return 0, r.finalize(ctx, u)
 	default:
-		return r.ensure(ctx, u)
+		return r.reconcileApp(ctx, u)
 	}
 }
 
 // ensure makes what is desired and reports how it stands.
-func (r *Reconciler) ensure(ctx context.Context, u *unstructured.Unstructured) (time.Duration, error) {
+func (r *Reconciler) reconcileApp(ctx context.Context, u *unstructured.Unstructured) (time.Duration, error) {
 	app, err := workerapp.FromUnstructured(u)
-	found := r.cache.Children(app.Name)
-	if held := r.hold(ctx, app); held != nil {
-		return r.fail(ctx, app, found.Deployment, raced(held))
+	actual := r.cache.Children(app.Name)
+	if finalizerErr := r.ensureFinalizer(ctx, app); finalizerErr != nil {
+		return r.reportError(ctx, app, actual.Deployment, ignoreNotFound(finalizerErr))
 	}
 	if err == nil {
 		err = spec.Check(app)
 	}
 	if err != nil {
-		return r.fail(ctx, app, found.Deployment, &fault{reason: conditions.InvalidSpec, message: err.Error()})
+		return r.reportError(ctx, app, actual.Deployment, &stalledError{reason: conditions.InvalidSpec, message: err.Error()})
 	}
-	if behind, err := r.behind(ctx, app, found.Deployment); err != nil || behind {
-		return behindWait, raced(err)
+	if cacheStale, err := r.cacheStale(ctx, app, actual.Deployment); err != nil || cacheStale {
+		return staleRequeue, ignoreNotFound(err)
 	}
-	state, again, err := r.makeChildren(ctx, app, found)
+	state, requeueAfter, err := r.reconcileChildren(ctx, app, actual)
 	if err != nil {
-		return r.fail(ctx, app, found.Deployment, err)
+		return r.reportError(ctx, app, actual.Deployment, err)
 	}
-	if wait := conditions.Told(app, state, r.now()); wait > 0 {
+	if wait := conditions.ReportDelay(app, state, r.now()); wait > 0 {
 		return wait, nil // again is zero while nothing is suspected
 	}
-	return again, r.report(ctx, app, state)
+	return requeueAfter, r.report(ctx, app, state)
 }
 
 // raced turns the errors of an expected race into none: the WorkerApp is gone, and its event brings the next look.
-func raced(err error) error {
+func ignoreNotFound(err error) error {
 	if apierrors.IsNotFound(err) {
 		return nil
 	}

@@ -20,16 +20,16 @@ func (r *Reconciler) report(ctx context.Context, app *workerapp.WorkerApp, state
 	next := conditions.Next(app, state, now)
 	var recordErr error
 	if outcome, ok := conditions.Outcome(app, state); ok {
-		recordErr = r.record(ctx, outcome)
+		recordErr = r.recordOutcome(ctx, outcome)
 		next = conditions.Recorded(app, next, state, recordErr, now)
 	}
-	if conditions.Same(app.Status, next) {
+	if conditions.Equal(app.Status, next) {
 		return recordErr
 	}
-	return errors.Join(recordErr, raced(r.writeStatus(ctx, app, next, state.Reason)))
+	return errors.Join(recordErr, ignoreNotFound(r.patchStatus(ctx, app, next, state.Reason)))
 }
 
-func (r *Reconciler) record(ctx context.Context, outcome rollout.Outcome) error {
+func (r *Reconciler) recordOutcome(ctx context.Context, outcome rollout.Outcome) error {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	if err := r.recorder.Record(ctx, outcome); err != nil {
@@ -39,7 +39,7 @@ func (r *Reconciler) record(ctx context.Context, outcome rollout.Outcome) error 
 }
 
 // writeStatus writes next. The reason is for the log: the message may hold what a container said last.
-func (r *Reconciler) writeStatus(ctx context.Context, app *workerapp.WorkerApp, next workerapp.Status, reason string) error {
+func (r *Reconciler) patchStatus(ctx context.Context, app *workerapp.WorkerApp, next workerapp.Status, reason string) error {
 	patch, err := conditions.Patch(app.ResourceVersion, next)
 	if err != nil {
 		return fmt.Errorf("status: %w", err)
@@ -48,11 +48,11 @@ func (r *Reconciler) writeStatus(ctx context.Context, app *workerapp.WorkerApp, 
 	if err != nil {
 		return fmt.Errorf("status: %w", err)
 	}
-	r.wrote(app.Name, kube.Ref{Resource: workerapp.Resource(), Namespace: app.Namespace, Name: app.Name}, written)
+	r.expectWrite(app.Name, kube.Ref{Resource: workerapp.Resource(), Namespace: app.Namespace, Name: app.Name}, written)
 	if app.Status.Phase != next.Phase {
 		r.log.Info("phase changed", zap.String("app", app.Name), zap.String("phase", string(next.Phase)),
 			zap.String("reason", reason), zap.Int64("version", next.Version), zap.Int64("task", next.Task))
-		r.announcePhase(app, next.Phase, reason, next.Message)
+		r.recordPhase(app, next.Phase, reason, next.Message)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func TestAVersionThatHasRunFailsWhenNothingServes(t *testing.T) {
+func TestVersionThatRanFailsWithoutReadyPods(t *testing.T) {
 	t.Parallel()
 	in := setup()
 	in.Deployment.Status = appsv1.DeploymentStatus{ObservedGeneration: 5, Replicas: 2, UpdatedReplicas: 2}
@@ -22,18 +22,18 @@ func TestAVersionThatHasRunFailsWhenNothingServes(t *testing.T) {
 	gone.Status.Phase = corev1.PodPending
 	gone.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "no node"}}
 	in.Pods = []*corev1.Pod{gone}
-	state, again := rolloutstate.Evaluate(in)
+	state, requeueAfter := rolloutstate.Evaluate(in)
 	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress}, state, "before it has run, the deadline decides")
-	require.Zero(t, again)
+	require.Zero(t, requeueAfter)
 
 	running := conditions.State{Phase: workerapp.Running, Reason: rolloutstate.Complete}
 	in.App.Status = conditions.Recorded(in.App, conditions.Next(in.App, running, noon), running, nil, noon)
-	state, again = rolloutstate.Evaluate(in)
+	state, requeueAfter = rolloutstate.Evaluate(in)
 	require.Equal(t, workerapp.Deploying, state.Phase)
-	require.Positive(t, again)
+	require.Positive(t, requeueAfter)
 	recorded := in.App.Status
-	in = shown(in, state, noon)
-	in.Now = noon.Add(again)
+	in = withStatus(in, state, noon)
+	in.Now = noon.Add(requeueAfter)
 	state, _ = rolloutstate.Evaluate(in)
 	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.NotServing, Message: "no pod serves: Unschedulable: no node", Since: noon}, state)
 
@@ -43,11 +43,11 @@ func TestAVersionThatHasRunFailsWhenNothingServes(t *testing.T) {
 	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress, Serving: true}, state, "while one serves, it is not said")
 }
 
-func TestWhatHasFailedRunsOnlyOncePodsLast(t *testing.T) {
+func TestFailedVersionRecoversOnceAvailable(t *testing.T) {
 	t.Parallel()
 	in := setup()
 	in.Deployment.Status = appsv1.DeploymentStatus{ObservedGeneration: 5, Replicas: 2, UpdatedReplicas: 2, ReadyReplicas: 2}
-	in = shown(in, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing}, noon)
+	in = withStatus(in, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing}, noon)
 	state, _ := rolloutstate.Evaluate(in)
 	require.NotEqual(t, workerapp.Running, state.Phase)
 	in.Deployment.Status.AvailableReplicas = 2
@@ -55,7 +55,7 @@ func TestWhatHasFailedRunsOnlyOncePodsLast(t *testing.T) {
 	require.Equal(t, workerapp.Running, state.Phase)
 }
 
-func TestPodsThatAreGivenUpFailTheRolloutOnlyWhereTheirSuccessorsAreToo(t *testing.T) {
+func TestFailedPodsFailRolloutWhenReplacementsFail(t *testing.T) {
 	t.Parallel()
 	evicted := func(at time.Time) *corev1.Pod {
 		p := pod("new")
@@ -65,10 +65,10 @@ func TestPodsThatAreGivenUpFailTheRolloutOnlyWhereTheirSuccessorsAreToo(t *testi
 	}
 	in := setup()
 	in.Pods = []*corev1.Pod{evicted(noon.Add(-time.Second)), pod("new")}
-	state, again := rolloutstate.Evaluate(in)
-	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.PodFailed, Message: "Evicted: the disk is full", Since: noon}, said(state))
-	require.Positive(t, again)
-	in = shown(in, state, noon)
+	state, requeueAfter := rolloutstate.Evaluate(in)
+	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.PodFailed, Message: "Evicted: the disk is full", Since: noon}, reasonAndMessage(state))
+	require.Positive(t, requeueAfter)
+	in = withStatus(in, state, noon)
 	in.Now = noon.Add(10 * grace)
 	state, _ = rolloutstate.Evaluate(in)
 	require.Equal(t, workerapp.Deploying, state.Phase, "its successor has not failed")
@@ -79,5 +79,5 @@ func TestPodsThatAreGivenUpFailTheRolloutOnlyWhereTheirSuccessorsAreToo(t *testi
 	in.Pods[1].Status.Conditions = nil
 	in.Pods = append(in.Pods, evicted(noon.Add(grace)))
 	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.PodFailed, Message: "Evicted: the disk is full"}, said(state))
+	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.PodFailed, Message: "Evicted: the disk is full"}, reasonAndMessage(state))
 }

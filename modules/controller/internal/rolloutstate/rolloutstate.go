@@ -44,55 +44,55 @@ type Input struct {
 
 // Evaluate returns the state and, where it changes by the mere passing of time, after how long to look again.
 func Evaluate(in Input) (conditions.State, time.Duration) {
-	state, again := evaluate(in)
+	state, requeueAfter := evaluate(in)
 	state.Serving = in.Deployment != nil && in.Deployment.Status.ReadyReplicas > 0
-	return state, again
+	return state, requeueAfter
 }
 
 func evaluate(in Input) (conditions.State, time.Duration) {
-	if !current(in) {
+	if !observed(in) {
 		return conditions.State{Phase: workerapp.Deploying, Reason: InProgress}, 0
 	}
 	if complete(in) {
 		return conditions.State{Phase: workerapp.Running, Reason: Complete}, 0
 	}
 	previous, _ := conditions.Previous(in.App)
-	late := deadlineExceeded(in.Deployment)
-	worst, failing := worstTrouble(in)
+	deadlinePassed := deadlineExceeded(in.Deployment)
+	worst, failing := worstFailure(in)
 	switch {
 	case failing:
-		return judge(in, worst, previous, late)
-	case late:
-		return failed(in, trouble{reason: Deadline, message: describeLate(in)}, previous), 0
-	case counts(in.Deployment) || conditions.HasRun(in.App):
+		return evaluateFailure(in, worst, previous, deadlinePassed)
+	case deadlinePassed:
+		return failed(in, failure{reason: Deadline, message: deadlineMessage(in)}, previous), 0
+	case deadlineActive(in.Deployment) || conditions.HasRun(in.App):
 		return conditions.State{Phase: workerapp.Deploying, Reason: InProgress}, 0
 	}
-	return uncounted(in, previous)
+	return evaluateDeadline(in, previous)
 }
 
 // counts tells whether the Deployment's own deadline is under way. It is not for a template that was complete before, like that of a
 // worker that had no pods for a while.
-func counts(d *appsv1.Deployment) bool {
+func deadlineActive(d *appsv1.Deployment) bool {
 	c, ok := deploymentCondition(d, appsv1.DeploymentProgressing)
 	return !ok || c.Reason != "NewReplicaSetAvailable"
 }
 
 // uncounted counts the deadline in the status.
-func uncounted(in Input, previous conditions.State) (conditions.State, time.Duration) {
+func evaluateDeadline(in Input, previous conditions.State) (conditions.State, time.Duration) {
 	since := previous.LastingSince(in.Now, InProgress, Deadline)
 	wait := since.Add(in.Deadline + resolution).Sub(in.Now)
 	if wait <= 0 || previous.Phase == workerapp.Failed && previous.Reason == Deadline {
-		return failed(in, trouble{reason: Deadline, message: describeLate(in)}, previous), 0
+		return failed(in, failure{reason: Deadline, message: deadlineMessage(in)}, previous), 0
 	}
 	return conditions.State{Phase: workerapp.Deploying, Reason: InProgress, Since: since}, wait
 }
 
 // judge decides whether pods that fail to start have failed the rollout yet.
-func judge(in Input, worst trouble, previous conditions.State, late bool) (conditions.State, time.Duration) {
+func evaluateFailure(in Input, worst failure, previous conditions.State, deadlinePassed bool) (conditions.State, time.Duration) {
 	since := previous.LastingSince(in.Now, worst.reason)
 	wait := since.Add(in.Grace + resolution).Sub(in.Now)
-	stays := previous.Phase == workerapp.Failed && OfPods(previous.Reason)
-	if worst.final || late || stays || (!worst.recovering && wait <= 0) {
+	stays := previous.Phase == workerapp.Failed && IsPodReason(previous.Reason)
+	if worst.final || deadlinePassed || stays || (!worst.recovering && wait <= 0) {
 		return failed(in, worst, previous), 0
 	}
 	state := conditions.State{Phase: workerapp.Deploying, Reason: worst.reason, Message: worst.message, Since: since}
@@ -104,19 +104,19 @@ func judge(in Input, worst trouble, previous conditions.State, late bool) (condi
 
 // failed keeps the message of an earlier look that found the same: pods change their words all the time, and each change
 // would be a write.
-func failed(in Input, t trouble, previous conditions.State) conditions.State {
+func failed(in Input, t failure, previous conditions.State) conditions.State {
 	state := conditions.State{Phase: workerapp.Failed, Reason: t.reason, Message: t.message, Since: previous.Since}
 	if state.Since.IsZero() {
 		state.Since = in.Now
 	}
-	if previous.Reason == t.reason && (previous.Phase == workerapp.Failed || t.vague) {
+	if previous.Reason == t.reason && (previous.Phase == workerapp.Failed || t.ambiguous) {
 		state.Message = previous.Message
 	}
 	return state
 }
 
 // OfPods tells whether the reason is one that only the pods' recovery ends.
-func OfPods(reason string) bool {
+func IsPodReason(reason string) bool {
 	switch reason {
 	case ImageNotPulled, NotCreated, PodFailed, Crashing, ReplicaFailure, Deadline, NotServing:
 		return true
@@ -125,7 +125,7 @@ func OfPods(reason string) bool {
 }
 
 // current tells whether the Deployment's status is about the Deployment as it is.
-func current(in Input) bool {
+func observed(in Input) bool {
 	return in.Deployment != nil && in.Deployment.Status.ObservedGeneration >= in.Deployment.Generation
 }
 
@@ -135,7 +135,7 @@ func current(in Input) bool {
 func complete(in Input) bool {
 	s := in.Deployment.Status
 	serving := s.ReadyReplicas
-	if previous, _ := conditions.Previous(in.App); previous.Phase == workerapp.Failed && OfPods(previous.Reason) {
+	if previous, _ := conditions.Previous(in.App); previous.Phase == workerapp.Failed && IsPodReason(previous.Reason) {
 		serving = s.AvailableReplicas
 	}
 	return s.UpdatedReplicas == in.Replicas && s.Replicas == in.Replicas && serving == in.Replicas

@@ -20,31 +20,31 @@ const (
 )
 
 // describeLate says why a rollout made no progress where no container is in trouble.
-func describeLate(in Input) string {
-	const late = "no progress within the deadline"
-	if why := unready(in); why != "" {
-		return text(late, why)
+func deadlineMessage(in Input) string {
+	const deadlinePassed = "no progress within the deadline"
+	if why := unreadyReason(in); why != "" {
+		return text(deadlinePassed, why)
 	}
 	c, _ := deploymentCondition(in.Deployment, appsv1.DeploymentProgressing)
-	return text(late, c.Message)
+	return text(deadlinePassed, c.Message)
 }
 
 // describeNone says why no pod of a version that has run serves, where no container is in trouble.
-func describeNone(in Input) string {
-	why := unready(in)
+func notServingMessage(in Input) string {
+	why := unreadyReason(in)
 	if failed := podsOf(in, true); why == "" && len(failed) > 0 {
-		why = givenUp(failed[len(failed)-1])
+		why = podFailureMessage(failed[len(failed)-1])
 	}
 	return text("no pod serves", why)
 }
 
 // givenUp says why a pod was, in the words of whoever did it.
-func givenUp(pod *corev1.Pod) string {
+func podFailureMessage(pod *corev1.Pod) string {
 	return text(cmp.Or(pod.Status.Reason, "the pod failed"), pod.Status.Message)
 }
 
 // unready says why the pods of the desired template are not ready, "" where nothing is known.
-func unready(in Input) string {
+func unreadyReason(in Input) string {
 	for _, pod := range podsOf(in, false) {
 		if c, ok := podCondition(pod, corev1.PodScheduled); ok && c.Status == corev1.ConditionFalse {
 			return text(c.Reason, c.Message)
@@ -79,14 +79,14 @@ func joined(parts ...string) string {
 
 // lastWords returns the end of what a container said last: its program, whose words are its owner's, or the runtime that could not
 // start it.
-func lastWords(last *corev1.ContainerStateTerminated) string {
-	words := strings.TrimSpace(logging.Printable(last.Message))
+func terminationMessage(last *corev1.ContainerStateTerminated) string {
+	message := strings.TrimSpace(logging.Printable(last.Message))
 	switch last.Reason {
 	case "StartError", "ContainerCannotRun", "ContainerStatusUnknown":
-		words = conditions.Public(words)
+		message = conditions.Public(message)
 	}
-	if runes := []rune(words); len(runes) > tailLength {
+	if runes := []rune(message); len(runes) > tailLength {
 		return "…" + string(runes[len(runes)-tailLength:])
 	}
-	return words
+	return message
 }

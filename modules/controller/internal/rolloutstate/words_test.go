@@ -9,21 +9,21 @@ import (
 	"app238.com/inner/modules/controller/internal/rolloutstate"
 )
 
-func TestMessagesTellNothingOfTheNodeAndAllOfTheProgram(t *testing.T) {
+func TestMessagesHideNodeInternalsNotProgramOutput(t *testing.T) {
 	t.Parallel()
-	const words = "dial tcp 127.0.0.1:5432: open /proc/self/environ"
-	const shown = "dial tcp (an address of the node): open (a path of the node)"
+	const message = "dial tcp 127.0.0.1:5432: open /proc/self/environ"
+	const withStatus = "dial tcp (an address of the node): open (a path of the node)"
 	ended := func(reason string) corev1.ContainerStatus {
-		return corev1.ContainerStatus{RestartCount: 1, State: corev1.ContainerState{Terminated: exited(128, reason, words)}}
+		return corev1.ContainerStatus{RestartCount: 1, State: corev1.ContainerState{Terminated: exited(128, reason, message)}}
 	}
 	for name, test := range map[string]struct {
 		state corev1.ContainerStatus
 		want  string
 	}{
-		"kubelet":           {waiting("CreateContainerError", words), "CreateContainerError: " + shown},
-		"pull":              {waiting("ErrImagePull", words), "ErrImagePull: " + shown},
-		"container runtime": {ended("StartError"), "StartError: exit code 128: " + shown},
-		"program":           {ended("Error"), "Error: exit code 128: " + words},
+		"kubelet":           {waiting("CreateContainerError", message), "CreateContainerError: " + withStatus},
+		"pull":              {waiting("ErrImagePull", message), "ErrImagePull: " + withStatus},
+		"container runtime": {ended("StartError"), "StartError: exit code 128: " + withStatus},
+		"program":           {ended("Error"), "Error: exit code 128: " + message},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

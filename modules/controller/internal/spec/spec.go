@@ -23,35 +23,35 @@ const shownLength = 64
 // order and says what to mend. The text goes into the status and to the worker's owner.
 func Check(app *workerapp.WorkerApp) error {
 	s := app.Spec.WithDefaults()
-	var faults []string
-	fault := func(field string, err error) {
+	var causes []string
+	add := func(field string, err error) {
 		if err != nil {
-			faults = append(faults, "spec."+field+": "+err.Error())
+			causes = append(causes, "spec."+field+": "+err.Error())
 		}
 	}
 	workerErr, ownerErr := checkID(s.WorkerID), checkID(s.OwnerID)
-	fault("workerID", workerErr)
-	fault("ownerID", ownerErr)
+	add("workerID", workerErr)
+	add("ownerID", ownerErr)
 	if name := workerapp.Name(s.WorkerID, s.OwnerID); workerErr == nil && ownerErr == nil && name != app.Name {
-		faults = append(faults, "metadata.name: must be "+name+" for this spec.workerID and spec.ownerID")
+		causes = append(causes, "metadata.name: must be "+name+" for this spec.workerID and spec.ownerID")
 	}
-	fault("image", checkImage(s.Image))
+	add("image", checkImage(s.Image))
 	if s.Port < 1 || s.Port > 65535 {
-		fault("port", fmt.Errorf("%d is not a TCP port; it must be 1 to 65535", s.Port))
+		add("port", fmt.Errorf("%d is not a TCP port; it must be 1 to 65535", s.Port))
 	}
-	fault("assignedCPU", checkQuantity(s.AssignedCPU, "500m or 1"))
-	fault("assignedMemory", checkQuantity(s.AssignedMemory, "500Mi or 1Gi"))
-	fault("assignedDisk", checkQuantity(s.AssignedDisk, "500Mi or 2Gi"))
+	add("assignedCPU", checkQuantity(s.AssignedCPU, "500m or 1"))
+	add("assignedMemory", checkQuantity(s.AssignedMemory, "500Mi or 1Gi"))
+	add("assignedDisk", checkQuantity(s.AssignedDisk, "500Mi or 2Gi"))
 	if s.MaxReplicas < 0 || s.MaxReplicas > math.MaxInt32 {
-		fault("maxReplicas", fmt.Errorf("%d is not a number of pods; it must be 1 or more", s.MaxReplicas))
+		add("maxReplicas", fmt.Errorf("%d is not a number of pods; it must be 1 or more", s.MaxReplicas))
 	}
 	if len(validation.IsValidLabelValue(s.MainRegion)) > 0 {
-		fault("mainRegion", fmt.Errorf("%s cannot be a region; it must be the value of a node's label %s", show(s.MainRegion), "topology.kubernetes.io/region"))
+		add("mainRegion", fmt.Errorf("%s cannot be a region; it must be the value of a node's label %s", show(s.MainRegion), "topology.kubernetes.io/region"))
 	}
-	if len(faults) == 0 {
+	if len(causes) == 0 {
 		return nil
 	}
-	return errors.New(strings.Join(faults, "; "))
+	return errors.New(strings.Join(causes, "; "))
 }
 
 // checkID leaves the field's name to the caller.

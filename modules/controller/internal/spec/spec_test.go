@@ -19,7 +19,7 @@ func setup(change func(app *workerapp.WorkerApp)) *workerapp.WorkerApp {
 	return app
 }
 
-func TestAWorkerAppWithOnlyTheRequiredFieldsIsAccepted(t *testing.T) {
+func TestRequiredFieldsSuffice(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, spec.Check(setup(nil)))
 	require.NoError(t, spec.Check(setup(func(app *workerapp.WorkerApp) {
@@ -28,7 +28,7 @@ func TestAWorkerAppWithOnlyTheRequiredFieldsIsAccepted(t *testing.T) {
 	})))
 }
 
-func TestEachFaultNamesItsField(t *testing.T) {
+func TestErrorNamesInvalidField(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		change func(app *workerapp.WorkerApp)
@@ -60,7 +60,7 @@ func TestEachFaultNamesItsField(t *testing.T) {
 	}
 }
 
-func TestSeveralFaultsAreNamedInAFixedOrder(t *testing.T) {
+func TestErrorsAreInFixedOrder(t *testing.T) {
 	t.Parallel()
 	app := setup(func(a *workerapp.WorkerApp) { a.Spec.AssignedCPU, a.Spec.Port = strings.Repeat("ü", 500), -1 })
 	first := spec.Check(app)

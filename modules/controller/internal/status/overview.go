@@ -19,16 +19,16 @@ import (
 
 const (
 	// page is the most WorkerApps of one answer.
-	page = 500
+	pageSize = 500
 	// named is the most failing WorkerApps that are named.
-	named = 10
+	maxFailing = 10
 )
 
 // New returns the part that is the WorkerApps and their controller.
 func New(clients *kube.Clients, c *config.Config) status.Component {
 	return status.Component{Name: "workers", Probe: func(ctx context.Context) (status.Report, error) {
 		var t tally
-		options := metav1.ListOptions{Limit: page}
+		options := metav1.ListOptions{Limit: pageSize}
 		for {
 			list, err := clients.Dynamic.Resource(workerapp.Resource()).Namespace(c.Kubernetes.Namespaces.Worker).List(ctx, options)
 			if err != nil {
@@ -43,23 +43,23 @@ func New(clients *kube.Clients, c *config.Config) status.Component {
 		}
 		leader, err := clients.Leader(ctx, c)
 		if err == nil {
-			err = t.countUnmoved(ctx, clients, c.Kubernetes.Namespaces)
+			err = t.countUnmigrated(ctx, clients, c.Kubernetes.Namespaces)
 		}
 		return t.report(leader), err
 	}}
 }
 
 // countUnmoved counts the workers that are still reached by what an earlier release made.
-func (t *tally) countUnmoved(ctx context.Context, clients *kube.Clients, namespaces config.Namespaces) error {
-	options := metav1.ListOptions{Limit: page, LabelSelector: workerapp.WorkerLabel}
+func (t *tally) countUnmigrated(ctx context.Context, clients *kube.Clients, namespaces config.Namespaces) error {
+	options := metav1.ListOptions{Limit: pageSize, LabelSelector: workerapp.WorkerLabel}
 	for {
 		list, err := clients.Typed.CoreV1().Services(namespaces.Ingress).List(ctx, options)
 		if err != nil {
 			return err
 		}
 		for i := range list.Items {
-			if children.LeadsToFormer(&list.Items[i], namespaces.Worker) {
-				t.unmoved++
+			if children.PointsToLegacy(&list.Items[i], namespaces.Worker) {
+				t.unmigrated++
 			}
 		}
 		if options.Continue = list.Continue; options.Continue == "" {
@@ -70,9 +70,9 @@ func (t *tally) countUnmoved(ctx context.Context, clients *kube.Clients, namespa
 
 // tally counts WorkerApps.
 type tally struct {
-	total, stalled, unmoved int
-	phases                  map[workerapp.Phase]int
-	failing                 []status.Detail
+	total, stalled, unmigrated int
+	phases                     map[workerapp.Phase]int
+	failing                    []status.Detail
 }
 
 // add counts one. A WorkerApp that nobody has looked at for longer than a rollout may take without progress tells of a
@@ -84,20 +84,20 @@ func (t *tally) add(u *unstructured.Unstructured, now time.Time, timeout time.Du
 	}
 	app, err := workerapp.FromUnstructured(u)
 	if err != nil {
-		t.fails(u.GetName(), err.Error())
+		t.addFailing(u.GetName(), err.Error())
 		return
 	}
 	t.phases[app.Status.Phase]++
 	switch {
 	case app.Status.Phase == workerapp.Failed:
-		t.fails(u.GetName(), app.Status.Message)
+		t.addFailing(u.GetName(), app.Status.Message)
 	case app.Status.ObservedGeneration < app.Generation && now.Sub(app.CreationTimestamp.Time) > timeout:
 		t.stalled++
 	}
 }
 
-func (t *tally) fails(name, message string) {
-	if len(t.failing) < named {
+func (t *tally) addFailing(name, message string) {
+	if len(t.failing) < maxFailing {
 		t.failing = append(t.failing, status.Detail{Name: name, Value: message})
 	}
 }
@@ -112,8 +112,8 @@ func (t *tally) report(leader string) status.Report {
 		report.Text += "; no process leads the controller"
 		return report
 	}
-	if t.unmoved > 0 {
-		report.Text += fmt.Sprintf("; %d still to be moved from the headless Service of an earlier release", t.unmoved)
+	if t.unmigrated > 0 {
+		report.Text += fmt.Sprintf("; %d still to be moved from the headless Service of an earlier release", t.unmigrated)
 	}
 	if t.stalled > 0 {
 		report.Condition = status.Degraded

@@ -13,36 +13,36 @@ import (
 )
 
 // object is a WorkerApp made long ago, in the given phase, whose newest generation was looked at or not.
-func object(phase workerapp.Phase, seen bool) *unstructured.Unstructured {
+func object(phase workerapp.Phase, observed bool) *unstructured.Unstructured {
 	u := &unstructured.Unstructured{Object: map[string]any{
 		"metadata": map[string]any{"name": "w-" + string(phase), "generation": int64(2)},
 		"spec":     map[string]any{"workerID": "w", "ownerID": "u", "image": "i", "port": int64(80)},
 		"status":   map[string]any{"phase": string(phase), "message": "why", "observedGeneration": int64(1)},
 	}}
 	u.SetCreationTimestamp(metav1.NewTime(time.Now().Add(-time.Hour)))
-	if seen {
+	if observed {
 		_ = unstructured.SetNestedField(u.Object, int64(2), "status", "observedGeneration")
 	}
 	return u
 }
 
-func TestWorkerAppsAreCountedAndFailingOnesNamed(t *testing.T) {
+func TestReportCountsWorkerAppsAndNamesFailing(t *testing.T) {
 	t.Parallel()
 	var c tally
-	for range named + 5 {
+	for range maxFailing + 5 {
 		c.add(object(workerapp.Failed, true), time.Now(), time.Minute)
 	}
 	c.add(object(workerapp.Running, true), time.Now(), time.Minute)
 	report := c.report("host-1_XYZ")
 	require.Equal(t, "16 WorkerApps: 1 running, 0 deploying, 15 failed", report.Text)
 	require.Equal(t, status.OK, report.Condition, "a user's broken image is not the platform's fault")
-	require.Len(t, report.Details, named+1)
+	require.Len(t, report.Details, maxFailing+1)
 	require.Equal(t, status.Detail{Name: "leader", Value: "host-1"}, report.Details[0])
 	require.Equal(t, status.Detail{Name: "w-Failed", Value: "why"}, report.Details[1])
 	require.Equal(t, status.Down, c.report("").Condition, "nobody makes anything of the WorkerApps")
 }
 
-func TestWorkerAppsThatNobodyLooksAtTellOfAControllerThatDoesNotWork(t *testing.T) {
+func TestUnobservedWorkerAppsDegradeStatus(t *testing.T) {
 	t.Parallel()
 	var c tally
 	c.add(object(workerapp.Deploying, false), time.Now(), 2*time.Hour)

@@ -30,8 +30,8 @@ var errBusy = errors.New("another process changes the desired state or the objec
 // reconcile brings the objects of a name to what the database wishes. Objects that the database knows nothing of are left:
 // it may be the wrong one, and deleting them is for the audit to decide.
 func (c *Cluster) reconcile(ctx context.Context, name string) (workqueue.Result, error) {
-	if c.writes.Pending(name, c.cached, time.Now()) > 0 {
-		return workqueue.Result{Again: again}, nil
+	if c.writes.Remaining(name, c.cached, time.Now()) > 0 {
+		return workqueue.Result{RequeueAfter: again}, nil
 	}
 	desired, err := c.store.Desired(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
@@ -43,12 +43,12 @@ func (c *Cluster) reconcile(ctx context.Context, name string) (workqueue.Result,
 	}
 	wrote, err := c.applyOrDelete(ctx, desired)
 	if errors.Is(err, errBusy) {
-		return workqueue.Result{Again: again, Wrote: wrote}, nil
+		return workqueue.Result{RequeueAfter: again, Written: wrote}, nil
 	}
 	if err == nil && !desired.Gone {
 		c.see(desired)
 	}
-	return workqueue.Result{Wrote: wrote}, err
+	return workqueue.Result{Written: wrote}, err
 }
 
 func (c *Cluster) applyOrDelete(ctx context.Context, desired store.Desired) (wrote bool, err error) {
@@ -148,7 +148,7 @@ func (c *Cluster) apply(ctx context.Context, kind objects.Kind, desired, live *u
 	if err != nil {
 		return fmt.Errorf("apply %s %s: %w", kind.Name, desired.GetName(), err)
 	}
-	c.writes.Expect(desired.GetName(), c.ref(kind, desired.GetName()), written.GetResourceVersion(), time.Now())
+	c.writes.ExpectVersion(desired.GetName(), c.ref(kind, desired.GetName()), written.GetResourceVersion(), time.Now())
 	return nil
 }
 
@@ -170,7 +170,7 @@ func (c *Cluster) withdraw(ctx context.Context, desired store.Desired) (wrote bo
 			return wrote, err
 		}
 		wrote = true
-		c.writes.ExpectGone(desired.Name, c.ref(w.kind, desired.Name), time.Now())
+		c.writes.ExpectDeletion(desired.Name, c.ref(w.kind, desired.Name), time.Now())
 	}
 	return wrote, c.note(ctx, desired, "")
 }

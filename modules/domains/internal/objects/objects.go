@@ -80,7 +80,7 @@ func (b Builder) Build(k Kind, d Domain) (*unstructured.Unstructured, error) {
 	u.SetName(Name(d.CDID))
 	u.SetLabels(labels(d))
 	u.SetAnnotations(map[string]string{IDAnnotation: d.CDID, UserAnnotation: d.UserUID, PlatformAnnotation: b.Platform})
-	return u, drift.Seal(u)
+	return u, drift.SetHash(u)
 }
 
 // Foreign tells whether another platform made an object. What an earlier release made does not say whose it is.

@@ -70,12 +70,12 @@ func databaseError(what string, err error) error {
 // clusterError says what an error of the cluster means for a task.
 func clusterError(what string, err error) error {
 	switch {
-	case kube.WebhookAway(err): // perhaps for good
+	case kube.WebhookUnavailable(err): // perhaps for good
 		return job.NewRetry(what+" failed: a webhook of the cluster does not answer", err)
 	case kube.Unavailable(err):
 		return job.NewUnavailable("cluster", err)
 	case kube.Refused(err):
-		e := job.NewTerminal("%s failed: the cluster refused the worker's settings: %s", what, kube.Faults(err))
+		e := job.NewTerminal("%s failed: the cluster refused the worker's settings: %s", what, kube.InvalidFields(err))
 		e.Cause = err
 		return e
 	}

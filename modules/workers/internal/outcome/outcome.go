@@ -81,7 +81,7 @@ func (o *Outcome) Record(ctx context.Context, r rollout.Outcome) error {
 		}
 		return o.queue.Resume(ctx, key)
 	}
-	if r.Later {
+	if r.HadRun {
 		return o.broke(ctx, key, r, leave)
 	}
 	back, err := o.rows.Failed(ctx, r.WorkerID, r.OwnerID, int(r.Version), r.Reason, leave)
