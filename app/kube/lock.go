@@ -9,16 +9,16 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// lock is a resource lock that remembers when this process last held it for certain, and who was seen to hold it.
+// lock is a resource lock that remembers its last successful renewal by this process and its last observed record.
 type lock struct {
 	resourcelock.Interface
 
 	now func() time.Time
 
 	mu sync.Mutex
-	// renewed is when the last successful request for the lease was begun; zero while it is not ours.
+	// renewed is the start of the last successful renewal by this process; zero while another one holds the lease.
 	renewed time.Time
-	// seen is the record as it was read or written last, since when it has been so.
+	// observed is the record as last read or written, observedAt when it last changed.
 	observed   resourcelock.LeaderElectionRecord
 	observedAt time.Time
 }
@@ -50,7 +50,7 @@ func (l *lock) Update(ctx context.Context, record resourcelock.LeaderElectionRec
 func (l *lock) write(record resourcelock.LeaderElectionRecord, write func() error) error {
 	startedAt := l.now()
 	if record.HolderIdentity != l.Identity() {
-		// It is given up: from the moment of the request on, another may hold it.
+		// The lease is being released: from this request on, another process may hold it.
 		l.mu.Lock()
 		l.renewed = time.Time{}
 		l.mu.Unlock()
@@ -67,14 +67,14 @@ func (l *lock) write(record resourcelock.LeaderElectionRecord, write func() erro
 	return nil
 }
 
-// note is called with mu held.
+// observe requires mu to be held.
 func (l *lock) observe(record resourcelock.LeaderElectionRecord) {
 	if l.observed.HolderIdentity != record.HolderIdentity || !l.observed.RenewTime.Equal(&record.RenewTime) || l.observedAt.IsZero() {
 		l.observed, l.observedAt = record, l.now()
 	}
 }
 
-// unrenewedFor returns for how long the lease has not been renewed; for ever while it is not ours.
+// sinceRenewal returns the time since the last renewal; math.MaxInt64 while another process holds the lease.
 func (l *lock) sinceRenewal() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,7 +84,7 @@ func (l *lock) sinceRenewal() time.Duration {
 	return l.now().Sub(l.renewed)
 }
 
-// leader returns who was seen to hold the lease last, and for how long that has not been confirmed.
+// leader returns the last observed holder and the time since its record changed.
 func (l *lock) leader() (holder string, age time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

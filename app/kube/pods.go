@@ -19,19 +19,19 @@ import (
 	"app238.com/inner/app/config"
 )
 
-// byAddress is the index of pods by their IP addresses.
+// byAddress is the name of the index of pods by IP address.
 const byAddress = "address"
 
-// confirmedFor is how long the API server's word that a pod lives is believed. A network gives no address of a pod that
-// ended to another one within it.
+// confirmationTTL is how long a read of a pod from the API server is valid. Networks do not reassign the address of a
+// terminated pod sooner.
 const confirmationTTL = time.Second
 
-// Pod is what matters of a pod that runs.
+// Pod identifies a running pod.
 type Pod struct {
 	UID, Name, Address string
 }
 
-// Pods watches the pods with some labels in a namespace. It begins when it is asked first, or by Start.
+// Pods watches the pods of a namespace that match a label selector. The watch begins with Start or the first query.
 type Pods struct {
 	clients  *Clients
 	informer cache.SharedIndexInformer
@@ -45,7 +45,7 @@ type Pods struct {
 	confirmed map[string]time.Time // by UID
 }
 
-// podsOf asks the clients only when it is asked: a command may be built without a cluster.
+// podSource uses the clients lazily: a command may be built without a cluster.
 type podSource struct {
 	clients   *Clients
 	namespace string
@@ -59,7 +59,7 @@ func (p podSource) Watch(ctx context.Context, o metav1.ListOptions) (watch.Inter
 	return p.clients.Typed.CoreV1().Pods(p.namespace).Watch(ctx, o)
 }
 
-// NewPods returns the watch of the pods with these labels, written like "app=combinator,tier!=test".
+// NewPods returns a watch of the pods that match a label selector such as "app=combinator,tier!=test".
 func NewPods(clients *Clients, namespace, selector string) (*Pods, error) {
 	if _, err := labels.Parse(selector); err != nil {
 		return nil, fmt.Errorf("labels %q: not a label selector", selector)
@@ -69,7 +69,7 @@ func NewPods(clients *Clients, namespace, selector string) (*Pods, error) {
 	return p, p.informer.SetTransform(stripPod)
 }
 
-// NewCombinatorPods returns the watch of the Combinator pods.
+// NewCombinatorPods returns a watch of the Combinator pods.
 func NewCombinatorPods(clients *Clients, c *config.Config) (*Pods, error) {
 	pods, err := NewPods(clients, c.Kubernetes.Namespaces.Combinator, c.Combinator.Pods.Labels)
 	if err != nil {
@@ -78,7 +78,7 @@ func NewCombinatorPods(clients *Clients, c *config.Config) (*Pods, error) {
 	return pods, nil
 }
 
-// withoutSpec drops what is of no use here from what is kept in memory.
+// stripPod drops unused fields before the pod is cached.
 func stripPod(object any) (any, error) {
 	if pod, ok := object.(*corev1.Pod); ok {
 		pod.ManagedFields, pod.Annotations = nil, nil
@@ -102,7 +102,7 @@ func addresses(object any) ([]string, error) {
 	return all, nil
 }
 
-// canonical writes an address the one way in which it can be compared.
+// canonical returns the comparable form of an IP address.
 func canonical(address string) string {
 	if ip := net.ParseIP(address); ip != nil {
 		return ip.String()
@@ -110,7 +110,7 @@ func canonical(address string) string {
 	return address
 }
 
-// Start begins to watch.
+// Start starts the watch and returns at once.
 func (p *Pods) Start(context.Context) error {
 	p.start.Do(func() {
 		p.watching.Go(func() { p.informer.Run(p.stopped) })
@@ -118,15 +118,15 @@ func (p *Pods) Start(context.Context) error {
 	return nil
 }
 
-// Stop ends the watch and waits for its end.
+// Stop stops the watch and waits for its goroutines.
 func (p *Pods) Stop(context.Context) error {
-	p.start.Do(func() {}) // what has not begun does not from now on
+	p.start.Do(func() {}) // a later Start does nothing
 	p.stop.Do(func() { close(p.stopped) })
 	p.watching.Wait()
 	return nil
 }
 
-// Ready tells whether all pods were listed.
+// Ready returns an error until all pods were listed.
 func (p *Pods) Ready(context.Context) error {
 	if !p.informer.HasSynced() {
 		return errors.New("pods not listed")
@@ -134,7 +134,7 @@ func (p *Pods) Ready(context.Context) error {
 	return nil
 }
 
-// await waits until all pods were listed, or ctx ends.
+// waitForSync waits until all pods were listed or ctx is done.
 func (p *Pods) waitForSync(ctx context.Context) error {
 	if err := p.Start(ctx); err != nil || p.informer.HasSynced() {
 		return err
@@ -145,7 +145,7 @@ func (p *Pods) waitForSync(ctx context.Context) error {
 	return nil
 }
 
-// Running returns the pods that run and have an address, those that are being ended too.
+// Running returns the running pods with an address, including terminating ones.
 func (p *Pods) Running(ctx context.Context) ([]Pod, error) {
 	if err := p.waitForSync(ctx); err != nil {
 		return nil, err
@@ -159,9 +159,9 @@ func (p *Pods) Running(ctx context.Context) ([]Pod, error) {
 	return running, nil
 }
 
-// At returns the name of the one pod that runs at an address; "" where there is none, more than one, or only one that
-// shares the address with its host or is being ended. The API server confirms it: what was seen earlier is not
-// enough, since addresses are given out again.
+// At returns the name of the only running pod with an IP address; "" if there is none or more than one, or if the pod uses
+// the host's network or is terminating. The API server confirms the pod: the cache is not enough, since addresses are
+// reassigned.
 func (p *Pods) At(ctx context.Context, address string) (string, error) {
 	if err := p.waitForSync(ctx); err != nil {
 		return "", err
@@ -191,22 +191,22 @@ func (p *Pods) At(ctx context.Context, address string) (string, error) {
 	return found.Name, nil
 }
 
-// identifies tells whether a pod's address stands for it.
+// hasOwnAddress reports whether a pod's address identifies it.
 func hasOwnAddress(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodRunning && pod.DeletionTimestamp == nil && !pod.Spec.HostNetwork
 }
 
-// confirm asks the API server whether the pod is still the one that was seen.
-func (p *Pods) confirm(ctx context.Context, observed *corev1.Pod, address string) (bool, error) {
+// confirm reads the pod from the API server and compares UID and address.
+func (p *Pods) confirm(ctx context.Context, cached *corev1.Pod, address string) (bool, error) {
 	p.mu.Lock()
-	fresh := time.Since(p.confirmed[string(observed.UID)]) < confirmationTTL
+	fresh := time.Since(p.confirmed[string(cached.UID)]) < confirmationTTL
 	p.mu.Unlock()
 	if fresh {
 		return true, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.clients.timeout)
 	defer cancel()
-	pod, err := p.clients.Typed.CoreV1().Pods(observed.Namespace).Get(ctx, observed.Name, metav1.GetOptions{})
+	pod, err := p.clients.Typed.CoreV1().Pods(cached.Namespace).Get(ctx, cached.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
@@ -214,7 +214,7 @@ func (p *Pods) confirm(ctx context.Context, observed *corev1.Pod, address string
 		return false, err
 	}
 	at, err := addresses(pod)
-	if err != nil || pod.UID != observed.UID || !hasOwnAddress(pod) || !slices.Contains(at, address) {
+	if err != nil || pod.UID != cached.UID || !hasOwnAddress(pod) || !slices.Contains(at, address) {
 		return false, err
 	}
 	p.mu.Lock()
@@ -224,6 +224,6 @@ func (p *Pods) confirm(ctx context.Context, observed *corev1.Pod, address string
 			delete(p.confirmed, uid)
 		}
 	}
-	p.confirmed[string(observed.UID)] = time.Now()
+	p.confirmed[string(cached.UID)] = time.Now()
 	return true, nil
 }

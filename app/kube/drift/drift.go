@@ -1,7 +1,7 @@
-// Package drift tells what others did to an object that Inner made, and takes it away.
+// Package drift detects changes by others to objects that Inner applied, and reverts them.
 //
-// Server-side apply leaves alone what it did not write, and the API server and admission webhooks fill in what nobody wrote. Only
-// the managed fields tell the one from the other, and no cache keeps them: Note reads them when an object arrives.
+// Server-side apply keeps fields that it does not own, and the API server and admission webhooks set defaults. Only the managed
+// fields tell the two apart. They are too large for a cache, so Annotate reads them when an object arrives.
 package drift
 
 import (
@@ -20,25 +20,25 @@ import (
 	"app238.com/inner/app/kube"
 )
 
-// Annotation is put on objects in a cache by Note, and nowhere else.
+// Annotation is set by Annotate on cached objects only. Its value is the constant unmanaged, or the lines of absentFields.
 const Annotation = "console.app238.com/cache-drift"
 
-// foreign is what Note says of an object with fields that are not Inner's.
+// unmanaged is the annotation's value for an object with fields that Inner does not own.
 const unmanaged = "foreign"
 
-// restarted is what `kubectl rollout restart` sets on a Deployment's template: that an operator restarted the pods is no drift, and
-// to take it back would restart them again.
+// restartedAtPath is the field that `kubectl rollout restart` sets on a Deployment. It is no drift: reverting it would restart
+// the pods again.
 func restartedAtPath() []string {
 	return []string{"spec", "template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt"}
 }
 
-// Note drops the managed fields of an object that arrives in a cache, and notes whether others own any field that Inner does not: one
-// that they added, or changed. Labels, annotations and a status do not count. Else it notes what Inner owns and the object does not
-// have: a webhook took that out of what Inner wrote, or the API server leaves it out.
+// Annotate replaces the managed fields of an object that enters a cache by Annotation: whether other managers own a field that
+// Inner does not own, since they added or changed it, or else which fields Inner owns that the object lacks, since a webhook or
+// the API server removed them. Metadata and status do not count.
 func Annotate(o metav1.Object) {
 	annotations := maps.Clone(o.GetAnnotations())
 	if _, annotated := annotations[Annotation]; annotated && len(o.GetManagedFields()) == 0 {
-		return // it came by here before: what is listed does so twice
+		return // already annotated: listed objects are transformed twice
 	}
 	if annotations == nil {
 		annotations = map[string]string{}
@@ -51,8 +51,8 @@ func Annotate(o metav1.Object) {
 	o.SetManagedFields(nil)
 }
 
-// owned returns what Inner owns by having applied it, and whether anybody owns what is not among that, or Inner owns nothing. What it
-// wrote otherwise would stay when it is no longer desired.
+// owned returns the fields that Inner owns by server-side apply, and whether another manager owns any other field or Inner owns
+// none. Fields that Inner wrote by other operations count as other: an apply would not remove them.
 func owned(entries []metav1.ManagedFieldsEntry) (ours *fieldpath.Set, other bool) {
 	ours = fieldpath.NewSet()
 	theirs := fieldpath.NewSet()
@@ -68,7 +68,7 @@ func owned(entries []metav1.ManagedFieldsEntry) (ours *fieldpath.Set, other bool
 	return ours, ours.Empty() || !theirs.Leaves().Difference(ours).Difference(operators).Empty()
 }
 
-// taken returns the paths of what Inner owns and the object does not have.
+// absentFields returns the paths, one a line, of the fields that Inner owns and the object lacks.
 func absentFields(o metav1.Object, ours *fieldpath.Set) string {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	if err != nil {
@@ -102,7 +102,7 @@ func has(value any, path fieldpath.Path) bool {
 				}
 			}
 		default:
-			return true // Inner applies no sets
+			return true // Inner applies no lists of type set
 		}
 	}
 	return value != nil
@@ -112,7 +112,7 @@ func isApplyByInner(entry metav1.ManagedFieldsEntry) bool {
 	return entry.Manager == kube.FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == ""
 }
 
-// fields returns the fields that an entry tells of, but those of metadata and status.
+// fields returns the fields of an entry outside of metadata and status.
 func fields(entry metav1.ManagedFieldsEntry) *fieldpath.Set {
 	all, some := fieldpath.NewSet(), fieldpath.NewSet()
 	if entry.FieldsV1 == nil || all.FromJSON(entry.FieldsV1.GetRawReader()) != nil {
@@ -134,24 +134,24 @@ func toAny(names []string) []any {
 	return all
 }
 
-// Foreign tells whether Note found that a cached object holds what others added or changed.
+// HasUnmanaged reports whether a cached object has fields that others added or changed.
 func HasUnmanaged(cached map[string]any) bool {
-	value, _ := annotation(cached)
-	return value == unmanaged
+	state, _ := annotation(cached)
+	return state == unmanaged
 }
 
-func annotation(cached map[string]any) (value string, annotated bool) {
-	value, annotated, err := unstructured.NestedString(cached, "metadata", "annotations", Annotation)
-	return value, annotated && err == nil
+func annotation(cached map[string]any) (state string, annotated bool) {
+	state, annotated, err := unstructured.NestedString(cached, "metadata", "annotations", Annotation)
+	return state, annotated && err == nil
 }
 
-// Apply writes desired over an object, cached as Note left it, and removes what others added. It also does where that keeps the
-// object from becoming the desired one. An object that Note never saw, like a Secret, holds what is not for Inner to remove.
+// Apply applies desired over an object, cached as Annotate left it, and removes unmanaged fields, also those that make the API
+// server reject desired. An object without Annotation, like a Secret, keeps its other fields.
 func Apply(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired *unstructured.Unstructured, cached map[string]any) (*unstructured.Unstructured, error) {
 	written, err := clients.Apply(ctx, resource, desired)
-	value, annotated := annotation(cached)
+	state, annotated := annotation(cached)
 	switch {
-	case err == nil && value == unmanaged:
+	case err == nil && state == unmanaged:
 		return removeUnmanagedAfterApply(ctx, clients, resource, desired, written)
 	case apierrors.IsInvalid(err) && annotated:
 		live := (&unstructured.Unstructured{Object: cached}).DeepCopy()
@@ -163,24 +163,24 @@ func Apply(ctx context.Context, clients *kube.Clients, resource schema.GroupVers
 	return written, err
 }
 
-// removeForeign is remove for an object that was just applied, whose own controller may write to it meanwhile. Who gave up then
-// would not find again what the apply has put right.
-func removeUnmanagedAfterApply(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired, isApplyByInner *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	written := isApplyByInner
+// removeUnmanagedAfterApply is replaceWithoutUnmanaged for an object that was just applied. It retries conflicts with the
+// object's own controller: after the apply, the cache would no longer show the drift.
+func removeUnmanagedAfterApply(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired, applied *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	written := applied
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() (err error) {
-		if written == nil { // it was written to since
-			if isApplyByInner, err = clients.Apply(ctx, resource, desired); err != nil {
+		if written == nil { // after a conflict
+			if applied, err = clients.Apply(ctx, resource, desired); err != nil {
 				return err
 			}
 		}
-		written, err = replaceWithoutUnmanaged(ctx, clients, resource, desired, isApplyByInner)
+		written, err = replaceWithoutUnmanaged(ctx, clients, resource, desired, applied)
 		return err
 	})
 	return written, err
 }
 
-// remove replaces live, an object as the API server has it, with its managed fields if they are known, by the desired one with the live one's metadata, and has nobody else
-// own a part of it. An entry that was kept would still own fields that are there by default, and be found again each time.
+// replaceWithoutUnmanaged updates live to desired with live's metadata, and drops the other managers' entries of its managed
+// fields: a kept entry would still own defaulted fields and count as drift again.
 func replaceWithoutUnmanaged(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	next := desired.DeepCopy()
 	next.SetLabels(merged(live.GetLabels(), desired.GetLabels()))

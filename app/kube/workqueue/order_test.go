@@ -15,7 +15,7 @@ import (
 	"app238.com/inner/app/kube/workqueue"
 )
 
-// journal notes names in the order in which one worker takes them; the first waits until it is released.
+// journal records the names in the order in which one worker reconciles them; "first" blocks until release is closed.
 type journal struct {
 	release chan struct{}
 
@@ -44,7 +44,7 @@ func setupOrder(t *testing.T) (bundle, *journal) {
 	j := &journal{release: make(chan struct{})}
 	b := setupWith(t, 1, config.WriteRateLimit{Burst: 100, Interval: time.Second}, j.reconcile)
 	b.queue.AddBacklog("first")
-	await(t, "the first is under way", func() bool { return b.queue.Len() == 0 })
+	await(t, "first is being reconciled", func() bool { return b.queue.Len() == 0 })
 	return b, j
 }
 
@@ -56,10 +56,10 @@ func TestChangesRunBeforeBacklog(t *testing.T) {
 	}
 	b.queue.Add("fresh")
 	b.queue.AddSpecChange("spec")
-	b.queue.Add("c") // it waits already, and has now changed
+	b.queue.Add("c") // waits in the backlog, and has changed
 	require.Equal(t, 5, b.queue.Len())
 	close(j.release)
-	await(t, "all worked on", func() bool { return len(j.order()) == 6 })
+	await(t, "all reconciled", func() bool { return len(j.order()) == 6 })
 	require.Equal(t, []string{"first", "fresh", "spec", "c", "a", "b"}, j.order())
 }
 
@@ -71,7 +71,7 @@ func TestBacklogIsNotStarved(t *testing.T) {
 		b.queue.Add(fmt.Sprint(i))
 	}
 	close(j.release)
-	await(t, "all worked on", func() bool { return len(j.order()) == 102 })
+	await(t, "all reconciled", func() bool { return len(j.order()) == 102 })
 	require.Less(t, slices.Index(j.order(), "patient"), 30)
 }
 
@@ -80,7 +80,7 @@ func TestFrequentWritesDelayThatNameOnly(t *testing.T) {
 	var hot, cold atomic.Int32
 	const burst = 5
 	b := setupWith(t, 2, config.WriteRateLimit{Burst: burst, Interval: time.Hour}, func(_ context.Context, name string) (workqueue.Result, error) {
-		if name == "flaps" {
+		if name == "hot" {
 			hot.Add(1)
 			return workqueue.Result{Written: true}, nil
 		}
@@ -88,17 +88,17 @@ func TestFrequentWritesDelayThatNameOnly(t *testing.T) {
 		return workqueue.Result{}, nil
 	})
 	for i := range burst {
-		b.queue.Add("flaps")
+		b.queue.Add("hot")
 		await(t, "written", func() bool { return hot.Load() == int32(i+1) })
 	}
-	b.queue.Add("flaps")
+	b.queue.Add("hot")
 	for i := range 50 {
-		b.queue.Add("calm")
-		await(t, "looked at", func() bool { return cold.Load() == int32(i+1) })
+		b.queue.Add("cold")
+		await(t, "reconciled", func() bool { return cold.Load() == int32(i+1) })
 	}
-	require.EqualValues(t, burst, hot.Load(), "it has to wait")
-	b.queue.AddSpecChange("flaps")
-	await(t, "a new spec does not", func() bool { return hot.Load() == burst+1 })
+	require.EqualValues(t, burst, hot.Load(), "it is rate limited")
+	b.queue.AddSpecChange("hot")
+	await(t, "a new spec is not", func() bool { return hot.Load() == burst+1 })
 }
 
 func TestFrequentSpecChangesAreRateLimited(t *testing.T) {
@@ -110,12 +110,12 @@ func TestFrequentSpecChangesAreRateLimited(t *testing.T) {
 		return workqueue.Result{Written: true}, nil
 	})
 	for i := range burst {
-		b.queue.AddSpecChange("restless")
-		await(t, "looked at", func() bool { return calls.Load() == int32(i+1) })
+		b.queue.AddSpecChange("changing")
+		await(t, "reconciled", func() bool { return calls.Load() == int32(i+1) })
 	}
-	b.queue.AddSpecChange("restless")
+	b.queue.AddSpecChange("changing")
 	b.queue.AddSpecChange("other")
-	await(t, "the other one is not held up", func() bool { return calls.Load() == burst+1 })
+	await(t, "the other one is not delayed", func() bool { return calls.Load() == burst+1 })
 	require.Zero(t, b.queue.Len())
 }
 
@@ -126,8 +126,8 @@ func TestRateLimitedNameRunsLater(t *testing.T) {
 		hot.Add(1)
 		return workqueue.Result{Written: true}, nil
 	})
-	b.queue.Add("flaps")
+	b.queue.Add("hot")
 	await(t, "written", func() bool { return hot.Load() == 1 })
-	b.queue.Add("flaps")
+	b.queue.Add("hot")
 	await(t, "written again", func() bool { return hot.Load() == 2 })
 }

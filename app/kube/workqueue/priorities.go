@@ -2,16 +2,16 @@ package workqueue
 
 import "sync"
 
-// fairness is after how many urgent names in a row one of the others has its turn: they come late, but they come.
+// maxUrgentInRow is how many urgent names are popped in a row while others wait.
 const maxUrgentInRow = 16
 
-// priorities is the order of a work queue: urgent names before the others, within either the oldest first. Its methods Touch,
-// Push, Len and Pop are for the work queue alone, which calls one at a time.
+// priorities implements workqueue.Queue: urgent names come before the others, and each group is in order of arrival. The work
+// queue serializes its calls of Touch, Push, Len and Pop.
 type priorities struct {
 	mu     sync.Mutex
 	urgent map[string]bool
-	// waiting holds every name in the queue, and whether it is among the urgent ones. A name that was moved to it is left
-	// among the others too, and passed over there.
+	// waiting holds every queued name and whether it is in urgentNames. A name that was promoted while it waited is also left in
+	// otherNames, and skipped there.
 	waiting                 map[string]bool
 	urgentNames, otherNames []string
 	streak                  int
@@ -21,14 +21,14 @@ func newPriorities() *priorities {
 	return &priorities{urgent: map[string]bool{}, waiting: map[string]bool{}}
 }
 
-// promote makes name urgent, from when it is added next.
+// promote makes name urgent from its next add on.
 func (l *priorities) promote(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.urgent[name] = true
 }
 
-// demote ends that, and tells whether it was.
+// demote makes name not urgent, and reports whether it was.
 func (l *priorities) demote(name string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -37,7 +37,7 @@ func (l *priorities) demote(name string) bool {
 	return urgent
 }
 
-// Touch implements workqueue.Queue: a name that waits was added again.
+// Touch implements workqueue.Queue: a waiting name was added again.
 func (l *priorities) Touch(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

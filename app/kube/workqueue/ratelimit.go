@@ -7,26 +7,26 @@ import (
 	"app238.com/inner/app/config"
 )
 
-// rateLimit slows names down to which something happens again and again: it may a number of times at once, and then once an
-// interval. Names at rest cost no memory.
+// rateLimit is a token bucket for each name: a burst of events, then one an interval. Names with a full bucket use no
+// memory.
 type rateLimit struct {
 	burst    int
 	interval time.Duration
 
 	mu sync.Mutex
-	// spent holds when each name will have got back all that it took.
+	// fullAt is when each name's bucket will be full again.
 	fullAt map[string]time.Time
 	takes  int
 }
 
-// sweepEvery is after how many calls of take names that have everything back are forgotten.
+// pruneInterval is the number of calls of take between removals of full buckets.
 const pruneInterval = 1000
 
 func newRateLimit(c config.WriteRateLimit) *rateLimit {
 	return &rateLimit{burst: c.Burst, interval: c.Interval, fullAt: map[string]time.Time{}}
 }
 
-// take notes that it happened to name once more.
+// take takes a token of name.
 func (p *rateLimit) take(name string, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -43,14 +43,14 @@ func (p *rateLimit) take(name string, now time.Time) {
 	}
 }
 
-// reset has name begin anew.
+// reset fills the bucket of name.
 func (p *rateLimit) reset(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.fullAt, name)
 }
 
-// wait returns how long name has to wait before it may happen again; zero for not at all.
+// wait returns how long until name has a token; zero if it has one.
 func (p *rateLimit) wait(name string, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -29,7 +29,7 @@ type bundle struct {
 	queue       *workqueue.Queue
 }
 
-// setup has two goroutines work until the test ends.
+// setup runs a queue with two workers until the test ends.
 func setup(t *testing.T, reconcile workqueue.ReconcileFunc) bundle {
 	t.Helper()
 	return setupWith(t, 2, config.WriteRateLimit{Burst: 100, Interval: time.Second}, reconcile)
@@ -72,8 +72,8 @@ func TestPanicIsRetriedAndBlocksNoOtherName(t *testing.T) {
 	})
 	b.queue.Add("bad")
 	b.queue.Add("good")
-	await(t, "both worked on", func() bool { return good.Load() == 2 })
-	panics := b.logs.FilterMessage("reconcile panicked; trying again").All()
+	await(t, "both reconciled", func() bool { return good.Load() == 2 })
+	panics := b.logs.FilterMessage("reconcile panicked").All()
 	require.Len(t, panics, 3)
 	require.Contains(t, panics[0].ContextMap()["error"], "boom")
 	require.EqualValues(t, 3, panics[2].ContextMap()["failures"])
@@ -89,7 +89,7 @@ func TestConflictIsRetriedWithoutWarning(t *testing.T) {
 		return workqueue.Result{}, nil
 	})
 	b.queue.Add("x")
-	await(t, "tried again", func() bool { return tries.Load() == 2 })
+	await(t, "retried", func() bool { return tries.Load() == 2 })
 	require.Zero(t, b.logs.Filter(func(e observer.LoggedEntry) bool { return e.Level > zapcore.DebugLevel }).Len())
 }
 
@@ -103,7 +103,7 @@ func TestRequeueAfterRunsReconcileAgain(t *testing.T) {
 		return workqueue.Result{}, nil
 	})
 	b.queue.Add("x")
-	await(t, "looked again", func() bool { return calls.Load() == 2 })
+	await(t, "reconciled again", func() bool { return calls.Load() == 2 })
 }
 
 func TestStopFinishesRunningReconcilesAndDropsBacklog(t *testing.T) {

@@ -16,7 +16,6 @@ import (
 	"app238.com/inner/modules/controller/internal/cache"
 	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/internal/conditions"
-	"app238.com/inner/modules/controller/internal/spec"
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/controller/workerapp"
 )
@@ -107,7 +106,7 @@ func (r *Reconciler) reconcileApp(ctx context.Context, u *unstructured.Unstructu
 		return r.reportError(ctx, app, actual.Deployment, ignoreNotFound(finalizerErr))
 	}
 	if err == nil {
-		err = spec.Check(app)
+		err = app.Validate()
 	}
 	if err != nil {
 		return r.reportError(ctx, app, actual.Deployment, &stalledError{reason: conditions.InvalidSpec, message: err.Error()})

@@ -13,13 +13,13 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
-// HashAnnotation holds a hash of the desired object: a field that is no longer desired shows in nothing else.
+// HashAnnotation holds the hash of the desired object: nothing else shows that a field is no longer desired.
 const HashAnnotation = "console.app238.com/applied-hash"
 
-// hashLength is enough hexadecimal digits to tell versions of one object apart.
+// hashLength is the number of hexadecimal digits kept, enough to tell versions of one object apart.
 const hashLength = 32
 
-// Seal annotates a desired object with the hash of all of it but some fields.
+// SetHash annotates a desired object with the hash of its top-level fields, except the named ones.
 func SetHash(desired *unstructured.Unstructured, except ...string) error {
 	content := maps.Clone(desired.Object)
 	for _, field := range except {
@@ -38,7 +38,7 @@ func SetHash(desired *unstructured.Unstructured, except ...string) error {
 	return nil
 }
 
-// Hash returns the hash of an object's content; JSON sorts the keys.
+// Hash returns the hash of an object's content as JSON, whose keys are sorted.
 func Hash(content map[string]any) (string, error) {
 	encoded, err := json.Marshal(content)
 	if err != nil {
@@ -48,30 +48,30 @@ func Hash(content map[string]any) (string, error) {
 	return hex.EncodeToString(sum[:])[:hashLength], nil
 }
 
-// Differs tells whether desired, which Seal annotated, is to be applied: it has changed, or somebody changed the object, cached as Note
-// left it, since Inner wrote it last. Labels, annotations and owners have to have the desired values. Of other fields no value is
-// compared, since webhooks and the API server write some in a way of their own: what others changed is theirs, and what they took away
-// is missing. An object that Note never saw has to have every desired value.
+// Differs reports whether desired, which has its SetHash annotation, must be applied over cached, the object as Annotate left
+// it. Labels, annotations and owner references are compared by value. Other fields are not, since webhooks and the API server
+// normalize some: there, unmanaged fields and missing fields count. An object without Annotate's annotation is compared by
+// value.
 func Differs(desired, cached map[string]any) bool {
-	value, annotated := annotation(cached)
-	if cached == nil || value == unmanaged || !contains(desired["metadata"], cached["metadata"]) {
+	state, annotated := annotation(cached)
+	if cached == nil || state == unmanaged || !contains(desired["metadata"], cached["metadata"]) {
 		return true
 	}
-	absentFields := map[string]bool{}
-	for path := range strings.SplitSeq(value, "\n") {
-		absentFields[path] = true
+	absent := map[string]bool{}
+	for path := range strings.SplitSeq(state, "\n") {
+		absent[path] = true
 	}
 	for field, value := range desired {
 		switch {
 		case field == "apiVersion", field == "kind", field == "metadata":
-		case annotated && isMissing(absentFields, "."+field, value, cached[field]), !annotated && !contains(value, cached[field]):
+		case annotated && isMissing(absent, "."+field, value, cached[field]), !annotated && !contains(value, cached[field]):
 			return true
 		}
 	}
 	return false
 }
 
-// holds tells whether live has all of desired.
+// contains reports whether live has every value of desired.
 func contains(desired, live any) bool {
 	switch d := desired.(type) {
 	case map[string]any:
@@ -94,7 +94,7 @@ func contains(desired, live any) bool {
 	return reflect.DeepEqual(desired, live)
 }
 
-// listKeys are the lists that the API merges by keys; every other one has one owner as a whole.
+// listKeys holds the merge keys of lists by field name; every other list is atomic.
 var listKeys = map[string][]string{
 	"containers":                {"name"},
 	"imagePullSecrets":          {"name"},
@@ -102,16 +102,16 @@ var listKeys = map[string][]string{
 	"topologySpreadConstraints": {"topologyKey", "whenUnsatisfiable"},
 }
 
-// lacks tells whether live has no value for a desired field that is not among those which were taken out of what Inner wrote.
-func isMissing(absentFields map[string]bool, path string, desired, live any) bool {
-	if absentFields[path] {
+// isMissing reports whether live lacks a desired field that is not among absent.
+func isMissing(absent map[string]bool, path string, desired, live any) bool {
+	if absent[path] {
 		return false
 	}
 	switch d := desired.(type) {
 	case map[string]any:
 		l, ok := live.(map[string]any)
 		for key, value := range d {
-			if isMissing(absentFields, path+"."+key, value, l[key]) {
+			if isMissing(absent, path+"."+key, value, l[key]) {
 				return true
 			}
 		}
@@ -123,7 +123,7 @@ func isMissing(absentFields map[string]bool, path string, desired, live any) boo
 		}
 		l, _ := live.([]any)
 		for _, value := range d {
-			if element, found := find(l, keys, value); isMissing(absentFields, path+element, value, found) {
+			if element, found := find(l, keys, value); isMissing(absent, path+element, value, found) {
 				return true
 			}
 		}
@@ -132,7 +132,7 @@ func isMissing(absentFields map[string]bool, path string, desired, live any) boo
 	return live == nil
 }
 
-// find returns the path of an element of a list with keys, and the element of live with the same ones.
+// find returns the path of a desired list element, and the element of live with the same merge keys.
 func find(live []any, keys []string, desired any) (path string, found any) {
 	d, _ := desired.(map[string]any)
 	var named []any

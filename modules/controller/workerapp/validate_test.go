@@ -1,4 +1,4 @@
-package spec_test
+package workerapp_test
 
 import (
 	"strings"
@@ -6,11 +6,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"app238.com/inner/modules/controller/internal/spec"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func setup(change func(app *workerapp.WorkerApp)) *workerapp.WorkerApp {
+func validApp(change func(app *workerapp.WorkerApp)) *workerapp.WorkerApp {
 	app := &workerapp.WorkerApp{Spec: workerapp.Spec{WorkerID: "abc12345", OwnerID: "u1", Image: "nginx:1", Port: 8080}}
 	app.Name = workerapp.Name("abc12345", "u1")
 	if change != nil {
@@ -19,16 +18,16 @@ func setup(change func(app *workerapp.WorkerApp)) *workerapp.WorkerApp {
 	return app
 }
 
-func TestRequiredFieldsSuffice(t *testing.T) {
+func TestValidateNeedsRequiredFieldsOnly(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, spec.Check(setup(nil)))
-	require.NoError(t, spec.Check(setup(func(app *workerapp.WorkerApp) {
+	require.NoError(t, validApp(nil).Validate())
+	require.NoError(t, validApp(func(app *workerapp.WorkerApp) {
 		app.Spec.AssignedCPU, app.Spec.AssignedMemory, app.Spec.AssignedDisk = "250m", "1Gi", "1e9"
 		app.Spec.MaxReplicas, app.Spec.MainRegion = 3, "eu-west.1"
-	})))
+	}).Validate())
 }
 
-func TestErrorNamesInvalidField(t *testing.T) {
+func TestValidateNamesInvalidField(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		change func(app *workerapp.WorkerApp)
@@ -53,21 +52,21 @@ func TestErrorNamesInvalidField(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := spec.Check(setup(test.change))
+			err := validApp(test.change).Validate()
 			require.Error(t, err)
 			require.True(t, strings.HasPrefix(err.Error(), test.begin), err.Error())
 		})
 	}
 }
 
-func TestErrorsAreInFixedOrder(t *testing.T) {
+func TestValidateErrorsAreInFixedOrder(t *testing.T) {
 	t.Parallel()
-	app := setup(func(a *workerapp.WorkerApp) { a.Spec.AssignedCPU, a.Spec.Port = strings.Repeat("ü", 500), -1 })
-	first := spec.Check(app)
+	app := validApp(func(a *workerapp.WorkerApp) { a.Spec.AssignedCPU, a.Spec.Port = strings.Repeat("ü", 500), -1 })
+	first := app.Validate()
 	require.ErrorContains(t, first, "spec.port: ")
 	require.ErrorContains(t, first, "; spec.assignedCPU: ")
 	require.Less(t, len(first.Error()), 400, "a long value is cut")
 	for range 20 {
-		require.EqualError(t, spec.Check(app), first.Error())
+		require.EqualError(t, app.Validate(), first.Error())
 	}
 }
