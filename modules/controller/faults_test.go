@@ -64,7 +64,7 @@ func TestAPIServerErrorsAreRetried(t *testing.T) {
 			b.await("no child is left", func() error { return b.absent(name) })
 			require.Equal(t, 11, refused(), "each kind of write failed once")
 			if code == http.StatusConflict {
-				require.Zero(t, b.logs.FilterMessage("reconcile failed; trying again").Len(), b.logText())
+				require.Zero(t, b.logs.FilterMessage("reconcile failed").Len(), b.logText())
 			}
 		})
 	}

@@ -49,7 +49,7 @@ func TestStopCancelsHangingReconcile(t *testing.T) {
 	})
 	ctx, cancel := context.WithTimeout(b.ctx(), 50*time.Millisecond)
 	defer cancel()
-	require.ErrorContains(t, b.running.Stop(ctx), "cut short")
+	require.ErrorContains(t, b.running.Stop(ctx), "cancelled")
 	b.running = nil
 }
 
@@ -229,7 +229,7 @@ func TestLogHoldsNoSecretsOrEnvironment(t *testing.T) {
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.await("a failure is logged", func() error {
-		if b.logs.FilterMessage("reconcile failed; trying again").Len() == 0 {
+		if b.logs.FilterMessage("reconcile failed").Len() == 0 {
 			return errUnavailable
 		}
 		return nil

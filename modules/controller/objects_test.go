@@ -194,7 +194,7 @@ func (b *bundle) waitForIdle() {
 	}
 	idle := 0
 	b.await("nothing waits and nothing is under way", func() error {
-		if b.logs.FilterMessage("every worker is to be looked at").Len() == 0 || b.gauge("workqueue_depth") != 0 || b.gauge("active_workers") != 0 {
+		if b.logs.FilterMessage("resync queued").Len() == 0 || b.gauge("workqueue_depth") != 0 || b.gauge("active_workers") != 0 {
 			idle = 0
 			return errors.New("not yet")
 		}

@@ -1,4 +1,4 @@
-// Package events writes Kubernetes events about WorkerApps: what `kubectl describe` shows of what happened.
+// Package events writes Kubernetes events about WorkerApps, which `kubectl describe` shows.
 package events
 
 import (
@@ -13,22 +13,22 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// How many events are written: none of them is worth holding up anything else, or filling the cluster's storage.
+// Limits of event writes, so that events neither delay other requests nor fill the cluster's storage.
 const (
 	qps   = 10
 	burst = 50
-	// perApp events of one WorkerApp at once, then one every five minutes.
+	// burstPerApp events of one WorkerApp at once, then one every five minutes.
 	burstPerApp = 25
 	qpsPerApp   = 1.0 / 300
 )
 
-// Announcer writes events until it is stopped. Many that say the same of one WorkerApp become one with a count.
+// Recorder writes events. Equal events of one WorkerApp are counted in one event.
 type Recorder struct {
 	broadcaster record.EventBroadcaster
 	recorder    record.EventRecorder
 }
 
-// New makes an Announcer that writes through clients until it is stopped.
+// New returns a Recorder that writes through clients until Stop.
 func New(clients *kube.Clients) (*Recorder, error) {
 	limited, err := clients.WithRateLimit(qps, burst)
 	if err != nil {
@@ -44,17 +44,14 @@ func New(clients *kube.Clients) (*Recorder, error) {
 	}, nil
 }
 
-// Announce tells of something that happened to app.
-func (a *Recorder) Event(app *workerapp.WorkerApp, warning bool, reason, message string) {
-	kind := corev1.EventTypeNormal
-	if warning {
-		kind = corev1.EventTypeWarning
-	}
-	a.recorder.Event(&corev1.ObjectReference{
+// Event queues an event about app and returns at once. The type is corev1.EventTypeNormal or corev1.EventTypeWarning, the reason
+// one word in CamelCase.
+func (r *Recorder) Event(app *workerapp.WorkerApp, eventType, reason, message string) {
+	r.recorder.Event(&corev1.ObjectReference{
 		APIVersion: workerapp.GroupVersion().String(), Kind: workerapp.Kind, Namespace: app.Namespace, Name: app.Name,
 		UID: app.UID, ResourceVersion: app.ResourceVersion,
-	}, kind, reason, message)
+	}, eventType, reason, message)
 }
 
-// Stop ends the goroutines. Events that are not written yet are lost.
-func (a *Recorder) Stop() { a.broadcaster.Shutdown() }
+// Stop ends the goroutines. Queued events are lost.
+func (r *Recorder) Stop() { r.broadcaster.Shutdown() }

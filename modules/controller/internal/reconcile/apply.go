@@ -17,23 +17,22 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// settle applies c, or removes it where it is unwanted, and tells whether there was anything to do. err is that of building
-// it.
-func (r *Reconciler) applyOrDelete(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live map[string]any, err error) (changed bool, _ error) {
+// applyOrDelete applies c, or deletes it if it is to be absent, and reports whether there was anything to do.
+func (r *Reconciler) applyOrDelete(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live map[string]any) (changed bool, _ error) {
 	switch {
-	case err != nil || c.Deferred:
-		return false, err
+	case c.Deferred:
+		return false, nil
 	case c.Absent:
 		return appliedHash(live) != "", r.deleteOwned(ctx, app, c, live)
 	}
 	if !drift.Differs(c.Object.Object, live) {
 		return false, nil
 	}
-	_, err = r.apply(ctx, app, c, live)
+	_, err := r.apply(ctx, app, c, live)
 	return true, err
 }
 
-// remove deletes an object of the wished one's name, if it was Inner that made it.
+// deleteOwned deletes the object of c's name if Inner applied it.
 func (r *Reconciler) deleteOwned(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live map[string]any) error {
 	if appliedHash(live) == "" {
 		return nil
@@ -50,7 +49,7 @@ func (r *Reconciler) deleteObject(ctx context.Context, app string, resource sche
 	return nil
 }
 
-// apply writes c unless present, the live object, already holds all of it. It returns the object as it then is.
+// applyIfDiffers applies c unless the live object already has the desired state. It returns the resulting object.
 func (r *Reconciler) applyIfDiffers(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live map[string]any) (map[string]any, error) {
 	if !drift.Differs(c.Object.Object, live) {
 		return live, nil
@@ -70,15 +69,15 @@ func (r *Reconciler) apply(ctx context.Context, app *workerapp.WorkerApp, c chil
 
 func (r *Reconciler) applyOrRecreate(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live map[string]any) (*unstructured.Unstructured, error) {
 	if drift.HasUnmanaged(live) {
-		r.log.Info("removing what somebody added or changed", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
+		r.log.Info("unmanaged fields found", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
 	}
 	written, err := drift.Apply(ctx, r.clients, c.Resource, c.Object, live)
 	if !apierrors.IsInvalid(err) || !c.Replaceable || live == nil {
 		return written, err
 	}
-	// It cannot be changed into what is desired.
+	// A field that must change is immutable.
 	if written, err = r.clients.Recreate(ctx, c.Resource, c.Object, err); err == nil {
-		r.log.Info("replaced an object that cannot be changed", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
+		r.log.Info("immutable object replaced", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
 	}
 	return written, err
 }
@@ -92,16 +91,16 @@ func ref(c children.Child) kube.Ref {
 	return kube.Ref{Resource: c.Resource, Namespace: c.Object.GetNamespace(), Name: c.Object.GetName()}
 }
 
-// live returns the object as the API writes it, nil where there is none.
+// toContent converts an object to its unstructured content; nil for none.
 func toContent[T any](object *T) map[string]any {
 	if object == nil {
 		return nil
 	}
-	podContentOf, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 	if err != nil {
 		return nil
 	}
-	return podContentOf
+	return content
 }
 
 func annotation(object map[string]any, key string) string {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -21,16 +22,16 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// refusalLength is how much of the API server's words goes into a status.
+// rejectionLength is the most characters of an API server's message in a status.
 const rejectionLength = 500
 
-// fault is what keeps a WorkerApp from being made that no mere repetition mends: the owner must change something, or the
-// database or the cluster's rules must. It fails the WorkerApp and says why.
+// stalledError is an error that a retry alone does not solve: the owner, the database or the cluster's rules must change. It
+// stalls the WorkerApp with a reason and a message in its status.
 type stalledError struct {
 	reason, message string
-	// cause, where there is one, is tried again like any error; its own words are for the log.
+	// cause, if set, is retried like any error and only logged.
 	cause error
-	// passing: a further try may succeed. It fails the WorkerApp once it has lasted as long as a rollout may make no progress.
+	// retryable errors fail the WorkerApp only once they have lasted for the progress deadline.
 	retryable bool
 }
 
@@ -38,7 +39,7 @@ func (f *stalledError) Error() string { return f.message }
 
 func (f *stalledError) Unwrap() error { return f.cause }
 
-// faultOf returns the fault that err is or holds. What the API server refuses of which no fault was made, like a deletion, is one too.
+// asStalled returns the stalledError in err's tree. Other rejections by the API server, such as of a deletion, become one.
 func asStalled(err error) (*stalledError, bool) {
 	if f, ok := errors.AsType[*stalledError](err); ok {
 		return f, true
@@ -50,8 +51,8 @@ func asStalled(err error) (*stalledError, bool) {
 	return &stalledError{reason: conditions.Refused, message: printable("the cluster refuses a change: " + answer.Status().Message), cause: err, retryable: true}, true
 }
 
-// again returns when to look again. A name in the environment is mended by a new task, which brings a look by itself;
-// rows may come back without one.
+// requeueAfter returns when to retry. A new task corrects the environment and triggers a reconcile; missing rows may reappear
+// without one.
 func (f *stalledError) requeueAfter(slow time.Duration) (time.Duration, error) {
 	if f.reason == conditions.NoOwner {
 		return slow, nil
@@ -59,7 +60,7 @@ func (f *stalledError) requeueAfter(slow time.Duration) (time.Duration, error) {
 	return 0, f.cause
 }
 
-// fail reports err where it is a fault, and returns when to look again.
+// reportError writes err to the status if it is a stalledError, and returns when to retry.
 func (r *Reconciler) reportError(ctx context.Context, app *workerapp.WorkerApp, live *appsv1.Deployment, err error) (time.Duration, error) {
 	f, ok := asStalled(err)
 	if !ok {
@@ -67,33 +68,33 @@ func (r *Reconciler) reportError(ctx context.Context, app *workerapp.WorkerApp, 
 	}
 	state := conditions.State{Phase: workerapp.Failed, Reason: f.reason, Message: f.message, Serving: live != nil && live.Status.ReadyReplicas > 0}
 	previous, _ := conditions.Previous(app)
-	current := previous.Reason == f.reason
+	same := previous.Reason == f.reason
 	state.Since = previous.LastingSince(r.now(), f.reason)
-	if f.retryable && (!current || previous.Phase != workerapp.Failed) && r.now().Before(state.Since.Add(r.config.ProgressDeadline)) {
+	if f.retryable && (!same || previous.Phase != workerapp.Failed) && r.now().Before(state.Since.Add(r.config.ProgressDeadline)) {
 		state.Phase = workerapp.Deploying
 	}
 	if err := r.report(ctx, app, state); err != nil {
 		return 0, err
 	}
-	if state.Phase == workerapp.Deploying && !current {
-		r.events.Event(app, true, state.Reason, state.Message)
+	if state.Phase == workerapp.Deploying && !same {
+		r.events.Event(app, corev1.EventTypeWarning, state.Reason, state.Message)
 	}
 	return f.requeueAfter(r.config.RetryDelayMax)
 }
 
-// answered tells whether err is what the API server answered to a change, rather than that it is away or busy, or that somebody
-// else was faster. What a webhook has it fail at is an answer too, with whatever code the webhook denies.
+// isRejection reports whether the API server rejected a change: it was neither unavailable nor did it report a conflict. A failing
+// or denying webhook is a rejection too, whatever its status code.
 func isRejection(err error) bool {
 	var answer apierrors.APIStatus
 	return errors.As(err, &answer) && !apierrors.IsConflict(err) &&
 		(apierrors.IsInternalError(err) || strings.HasPrefix(answer.Status().Message, webhookDenial) || !kube.Unavailable(err))
 }
 
-// webhookDenial is how the API server begins what it says of a webhook that denies (admission/plugin/webhook/errors).
+// webhookDenial is the prefix of the API server's message about a denying webhook (admission/plugin/webhook/errors).
 const webhookDenial = "admission webhook "
 
-// refusal makes a fault of the API server's refusal of c, which is tried again all the same: its rules may change. Only what is
-// wrong with the object itself counts at once.
+// rejection turns the API server's rejection of c into a stalledError, which is retried nevertheless: the cluster's rules may
+// change. Only an invalid object fails the WorkerApp at once.
 func rejection(c children.Child, err error) error {
 	cause := fmt.Errorf("apply %s %s: %w", c.Object.GetKind(), c.Object.GetName(), err)
 	if !isRejection(err) {
@@ -107,8 +108,8 @@ func rejection(c children.Child, err error) error {
 	}
 }
 
-// refusalText returns the API server's words. Where they may repeat a value of an environment, it tells only fields and kinds of
-// faults.
+// rejectionText returns the API server's message. If that may repeat a value of the environment, it returns only the fields and
+// the causes' types.
 func rejectionText(c children.Child, err error) string {
 	var refused apierrors.APIStatus
 	if !errors.As(err, &refused) {
@@ -125,16 +126,16 @@ func rejectionText(c children.Child, err error) string {
 			}
 		}
 		if len(causes) > 0 || c.Resource == children.Secrets() || revealsValue(c, text) {
-			text = cmp.Or(strings.Join(causes, ", "), "one of its rules ("+string(refused.Status().Reason)+"), whose words may hold a value")
+			text = cmp.Or(strings.Join(causes, ", "), "reason "+string(refused.Status().Reason)+"; the message is withheld, since it may hold a value")
 		}
 	}
 	return cmp.Or(printable(text), "no reason given")
 }
 
-// shownLength is how much of a value's beginning is too much.
+// shownLength is the length of a value's prefix that must not be shown.
 const shownLength = 8
 
-// repeats tells whether text holds the beginning of a value of the ConfigMap c, as it is, quoted or in base64.
+// revealsValue reports whether text has a prefix of a value of the ConfigMap c: verbatim, quoted or in base64.
 func revealsValue(c children.Child, text string) bool {
 	values, _, err := unstructured.NestedStringMap(c.Object.Object, "data")
 	for _, value := range values {

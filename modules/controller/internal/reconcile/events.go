@@ -1,19 +1,21 @@
 package reconcile
 
 import (
+	corev1 "k8s.io/api/core/v1"
+
 	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// Reasons of events beside those of states.
+// Reasons of events besides those of states.
 const (
-	// restored: an object was lost, or somebody edited it, and it is again as wished.
+	// repairedReason: a missing or edited object has the desired state again.
 	repairedReason = "Restored"
-	// updated: an object follows a change of what it depends on, like a secret.
+	// updatedReason: an object follows a change of its inputs, like a secret.
 	updatedReason = "Updated"
 )
 
-// announceHealing tells of a write that no deploy asked for.
+// recordRepair writes an event about a write without a deploy.
 func (r *Reconciler) recordRepair(app *workerapp.WorkerApp, c children.Child, live map[string]any) {
 	if app.Status.ObservedGeneration != app.Generation || app.Status.Task != workerapp.Task(app.Annotations) ||
 		app.Status.Version != workerapp.Version(app.Annotations) {
@@ -22,21 +24,21 @@ func (r *Reconciler) recordRepair(app *workerapp.WorkerApp, c children.Child, li
 	what := c.Object.GetKind() + " " + c.Object.GetName()
 	switch {
 	case live == nil:
-		r.events.Event(app, false, repairedReason, what+" was missing and is made again")
+		r.events.Event(app, corev1.EventTypeNormal, repairedReason, what+" was missing and is recreated")
 	case appliedHash(live) == appliedHash(c.Object.Object):
-		r.events.Event(app, false, repairedReason, what+" was edited and is restored")
+		r.events.Event(app, corev1.EventTypeNormal, repairedReason, what+" was edited and is restored")
 	default:
-		r.events.Event(app, false, updatedReason, what+" follows a change")
+		r.events.Event(app, corev1.EventTypeNormal, updatedReason, what+" follows a change")
 	}
 }
 
-// announcePhase tells how a rollout ended, or that a worker that ran does not any more.
+// recordPhase writes an event about the end of a rollout, or about a running worker that failed.
 func (r *Reconciler) recordPhase(app *workerapp.WorkerApp, phase workerapp.Phase, reason, message string) {
 	switch phase {
 	case workerapp.Running:
-		r.events.Event(app, false, reason, "every pod serves")
+		r.events.Event(app, corev1.EventTypeNormal, reason, "all pods are ready")
 	case workerapp.Failed:
-		r.events.Event(app, true, reason, message)
+		r.events.Event(app, corev1.EventTypeWarning, reason, message)
 	case workerapp.Deploying:
 	}
 }

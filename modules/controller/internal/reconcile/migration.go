@@ -10,15 +10,15 @@ import (
 	"app238.com/inner/modules/controller/internal/children"
 )
 
-// noticed is how long the ingress, which looks at most every two seconds, and the nodes, which may gather changes of a Service's
-// pods for a second, take to follow what they read.
+// propagationDelay is how long changes take to reach the ingress, which reloads at most every two seconds, and the nodes, which
+// may batch changes of endpoints for a second.
 const propagationDelay = 5 * time.Second
 
-// way tells how far the requests to a worker have come from the headless Service of an earlier release to the Service with
-// an address, by what is there alone. Each step leaves what the one before it needs, so that no request is lost, wherever the
-// ingress has got to: the new name is led to under the old port, then the route leads to port 80, then what is old goes.
-// Where a step has to wait for the one before it to be noticed, it also returns for how long.
-func (r *Reconciler) migration(app string, desired int64, actual cache.Actual) (children.Migration, time.Duration) {
+// migration returns the progress of a worker's migration from the headless Service of an earlier release to the Service with a
+// cluster IP, derived from the actual objects alone. Each step keeps what the step before needs, so that no request is lost
+// whatever state the ingress has: first N-ext points to the new Service under the old port, then the route uses port 80, then
+// the old objects are deleted. It also returns how long the next step waits for the last one to propagate.
+func (r *Reconciler) migration(app string, desiredPort int64, actual cache.Actual) (children.Migration, time.Duration) {
 	if actual.External == nil || actual.Route == nil {
 		return children.Migrated(), 0
 	}
@@ -29,7 +29,7 @@ func (r *Reconciler) migration(app string, desired int64, actual cache.Actual) (
 	}
 	switch {
 	case children.PointsToLegacy(actual.External, r.builder.WorkerNamespace):
-		started, wait := r.startMigration(app, desired != int64(routed), actual)
+		started, wait := r.startMigration(app, desiredPort != int64(routed), actual)
 		return children.Migration{LegacyPort: routed, Started: started}, wait
 	case routed != 0 && !children.IsServicePort(routed) && ports[routed]:
 		wait := r.migrationSteps.wait(app, "route", r.now())
@@ -43,7 +43,7 @@ func (r *Reconciler) migration(app string, desired int64, actual cache.Actual) (
 	return children.Migrated(), 0
 }
 
-// begins tells whether requests go to the new Service from now on, or, where only time is missing, for how long not yet.
+// startMigration reports whether requests go to the new Service from now on, or how long that waits for propagation.
 func (r *Reconciler) startMigration(app string, otherPort bool, actual cache.Actual) (bool, time.Duration) {
 	switch {
 	case actual.Legacy == nil:
@@ -51,30 +51,30 @@ func (r *Reconciler) startMigration(app string, otherPort bool, actual cache.Act
 	case !newServiceReady(actual, otherPort):
 		r.migrationSteps.forget(app)
 		return false, 0
-	case otherPort: // the pods fail what comes by the old port: to wait would lose more
+	case otherPort: // the pods fail requests to the old port: waiting would lose more
 		return true, 0
 	}
 	wait := r.migrationSteps.wait(app, "begin", r.now())
 	return wait == 0, wait
 }
 
-// reachable tells whether the pods that the new Service leads to can do with all requests: those that name their port. Where
-// the new version listens on another port than the old one, one such pod is enough, since it fails what comes to it the old way.
+// newServiceReady reports whether enough pods of the new Service, those with a named port, are ready for all requests. If the new
+// version listens on another port, one such pod is enough, since it fails requests to the old port.
 func newServiceReady(actual cache.Actual, otherPort bool) bool {
 	if actual.Deployment == nil || !children.HasNamedPort(actual.Deployment) {
 		return false
 	}
-	serving := int32(0)
+	readyPods := int32(0)
 	for _, pod := range actual.Pods {
 		if pod.DeletionTimestamp == nil && ready(pod) && children.IsCurrent(pod, actual.Deployment) {
-			serving++
+			readyPods++
 		}
 	}
 	desired := int32(1)
 	if replicas := actual.Deployment.Spec.Replicas; replicas != nil && !otherPort {
 		desired = *replicas
 	}
-	return serving >= desired
+	return readyPods >= desired
 }
 
 func ready(pod *corev1.Pod) bool {
@@ -86,7 +86,7 @@ func ready(pod *corev1.Pod) bool {
 	return false
 }
 
-// moves remembers since when each worker is at a step that has to be noticed. A new process begins to wait anew.
+// migrationSteps holds when each worker began the step that has to propagate. A new process restarts the wait.
 type migrationSteps struct {
 	mu    sync.Mutex
 	steps map[string]step
@@ -99,7 +99,7 @@ type step struct {
 
 func newMigrationSteps() *migrationSteps { return &migrationSteps{steps: map[string]step{}} }
 
-// wait returns how long app has to stay at the step yet.
+// wait returns how long app still has to stay at the step.
 func (m *migrationSteps) wait(app, name string, now time.Time) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -109,7 +109,7 @@ func (m *migrationSteps) wait(app, name string, now time.Time) time.Duration {
 	return max(0, m.steps[app].since.Add(propagationDelay).Sub(now))
 }
 
-// forget is for a worker that is not on the way.
+// forget drops a worker that waits for no step.
 func (m *migrationSteps) forget(app string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

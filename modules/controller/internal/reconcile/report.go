@@ -13,8 +13,8 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// report records the outcome, where state is one that is not recorded yet, and then writes the status once. After a
-// crash between the two the outcome is recorded again, which a Recorder bears; the other way round it could be lost.
+// report records the outcome if state has one that is not recorded yet, and then writes the status. A crash in between records
+// the outcome twice, which a Recorder allows; the other order could lose it.
 func (r *Reconciler) report(ctx context.Context, app *workerapp.WorkerApp, state conditions.State) error {
 	now := r.now()
 	next := conditions.Next(app, state, now)
@@ -38,15 +38,15 @@ func (r *Reconciler) recordOutcome(ctx context.Context, outcome rollout.Outcome)
 	return nil
 }
 
-// writeStatus writes next. The reason is for the log: the message may hold what a container said last.
+// patchStatus writes next. The log gets only the reason: the message may hold output of the program.
 func (r *Reconciler) patchStatus(ctx context.Context, app *workerapp.WorkerApp, next workerapp.Status, reason string) error {
 	patch, err := conditions.Patch(app.ResourceVersion, next)
 	if err != nil {
-		return fmt.Errorf("status: %w", err)
+		return fmt.Errorf("write the status: %w", err)
 	}
 	written, err := r.clients.MergePatch(ctx, workerapp.Resource(), app.Namespace, app.Name, patch, "status")
 	if err != nil {
-		return fmt.Errorf("status: %w", err)
+		return fmt.Errorf("write the status: %w", err)
 	}
 	r.expectWrite(app.Name, kube.Ref{Resource: workerapp.Resource(), Namespace: app.Namespace, Name: app.Name}, written)
 	if app.Status.Phase != next.Phase {
