@@ -18,7 +18,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// byApp is the index of pods by the name of their WorkerApp.
+// byApp is the name of the index of pods by WorkerApp.
 const byApp = "app"
 
 func appIndex(object any) ([]string, error) {
@@ -28,13 +28,13 @@ func appIndex(object any) ([]string, error) {
 	return nil, nil
 }
 
-// Found are the children of one WorkerApp; nil where there is none.
+// Actual holds the children of one WorkerApp, nil where missing.
 type Actual struct {
 	ConfigMap  *corev1.ConfigMap
 	Secret     *corev1.Secret
 	Deployment *appsv1.Deployment
 	Service    *corev1.Service
-	// Former is the headless Service of an earlier release.
+	// Legacy is the headless Service of an earlier release.
 	Legacy   *corev1.Service
 	Budget   *policyv1.PodDisruptionBudget
 	Policy   *networkingv1.NetworkPolicy
@@ -43,12 +43,12 @@ type Actual struct {
 	Pods     []*corev1.Pod
 }
 
-// App returns the WorkerApp of that name, nil where there is none.
+// App returns the WorkerApp with this name, nil if there is none.
 func (c *Cache) App(name string) *unstructured.Unstructured {
 	return get[*unstructured.Unstructured](c, c.worker(workerapp.Resource(), name))
 }
 
-// Children returns what is there of the WorkerApp of that name.
+// Children returns the actual children of the WorkerApp with this name.
 func (c *Cache) Children(name string) Actual {
 	return Actual{
 		ConfigMap:  get[*corev1.ConfigMap](c, c.worker(children.ConfigMaps(), workerapp.EnvName(name))),
@@ -72,7 +72,7 @@ func (c *Cache) legacy(name string) *corev1.Service {
 	return service
 }
 
-// Unmoved returns how many workers are still reached by the headless Service of an earlier release.
+// CountUnmigrated returns how many workers are still reached through the headless Service of an earlier release.
 func (c *Cache) CountUnmigrated() int {
 	informer, ok := c.informers[informerKey{children.Services(), c.namespaces.Ingress}]
 	if !ok {
@@ -87,7 +87,7 @@ func (c *Cache) CountUnmigrated() int {
 	return n
 }
 
-// Names returns the names of all WorkerApps, and of those of which only objects are left.
+// Names returns the names of all WorkerApps, including deleted ones with remaining objects.
 func (c *Cache) Names() []string {
 	names := map[string]struct{}{}
 	for p, informer := range c.informers {
@@ -100,7 +100,7 @@ func (c *Cache) Names() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// ResourceVersion returns that of an object, "" where it is not there.
+// ResourceVersion returns the resourceVersion of an object, "" if it is missing.
 func (c *Cache) ResourceVersion(ref kube.Ref) string {
 	o := get[metav1.Object](c, ref)
 	if o == nil {
@@ -135,7 +135,7 @@ func (c *Cache) pods(app string) []*corev1.Pod {
 	return found
 }
 
-// get returns the zero T where the object is not there.
+// get returns a cached object, the zero T if it is missing.
 func get[T any](c *Cache, ref kube.Ref) T {
 	var none T
 	informer, ok := c.informers[informerKey{ref.Resource, ref.Namespace}]

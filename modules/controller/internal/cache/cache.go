@@ -1,5 +1,5 @@
-// Package cache keeps in memory what the controller needs to know of the cluster: WorkerApps and the objects that carry
-// a worker's labels, in the worker and in the ingress namespace.
+// Package cache holds the actual state of the cluster: WorkerApps and the objects with a worker's labels, in the worker and the
+// ingress namespace.
 package cache
 
 import (
@@ -25,44 +25,44 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// Handlers are told what changes. All must return quickly.
+// Handlers are called for changes. They must return quickly.
 type Handlers struct {
-	// Wished is told the name of a WorkerApp that is new, or whose wish changed: its spec, its version, its deletion.
+	// OnSpecChange is called for a WorkerApp that was added, deleted, or whose spec or annotations changed.
 	OnSpecChange func(app string)
-	// Changed is told the name of a WorkerApp whose status changed, or one of whose objects did.
+	// OnChange is called for a WorkerApp whose status or one of whose objects changed.
 	OnChange func(app string)
-	// Gone is told of each object that vanished, and in which version, before Changed is told of its WorkerApp.
+	// OnDelete is called for each deleted object with its last version, before OnChange for its WorkerApp.
 	OnDelete func(app string, ref kube.Ref, version string)
 }
 
-// place is what one informer watches.
+// informerKey identifies an informer.
 type informerKey struct {
 	resource  schema.GroupVersionResource
 	namespace string
 }
 
-// Cache is what is known of the cluster. Objects in it are shared: nobody changes them.
+// Cache holds the informers. Its objects are shared and must not be changed.
 type Cache struct {
 	namespaces config.Namespaces
 	informers  map[informerKey]cache.SharedIndexInformer
-	// told are the handlers' registrations: what an informer listed is known before its handlers were told of it.
+	// registrations tell when the handlers have been called for every listed object, which is after the informers' sync.
 	registrations []cache.ResourceEventHandlerRegistration
 }
 
-// New makes the informers without starting them.
+// New returns a Cache whose informers are not started.
 func New(clients *kube.Clients, namespaces config.Namespaces, handlers Handlers, log *zap.Logger) (*Cache, error) {
 	c := &Cache{namespaces: namespaces, informers: informers(clients, namespaces.Worker, namespaces.Ingress)}
 	for p, informer := range c.informers {
-		registrations, err := prepare(p, informer, handlers, log)
+		registration, err := prepare(p, informer, handlers, log)
 		if err != nil {
 			return nil, fmt.Errorf("informer of %s: %w", p.resource.Resource, err)
 		}
-		c.registrations = append(c.registrations, registrations)
+		c.registrations = append(c.registrations, registration)
 	}
 	return c, nil
 }
 
-// informers watch the WorkerApps, and what carries a worker's label.
+// informers returns the informers of WorkerApps and of objects with a worker's label.
 func informers(clients *kube.Clients, worker, ingress string) map[informerKey]cache.SharedIndexInformer {
 	const all, ours = "", workerapp.WorkerLabel
 	none, dynamic := cache.Indexers{}, &unstructured.Unstructured{}
@@ -101,8 +101,7 @@ func prepare(p informerKey, informer cache.SharedIndexInformer, handlers Handler
 	})
 }
 
-// logWatchError tells of a watch that broke off; the informer goes on by itself, more slowly each time. Watches that end
-// are as usual as they are frequent.
+// logWatchError logs a failed watch, which the informer retries with growing backoff. Watches that end normally are frequent.
 func logWatchError(ctx context.Context, p informerKey, err error, log *zap.Logger) {
 	fields := []zap.Field{zap.String("resource", p.resource.Resource), zap.String("namespace", p.namespace), logging.Error(err)}
 	if errors.Is(err, io.EOF) || ctx.Err() != nil {
@@ -112,7 +111,7 @@ func logWatchError(ctx context.Context, p informerKey, err error, log *zap.Logge
 	log.Warn("watch interrupted", fields...)
 }
 
-// Run watches until ctx ends, and returns when every goroutine of it has.
+// Run runs the informers until ctx is done, and returns when all their goroutines have ended.
 func (c *Cache) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	for _, informer := range c.informers {
@@ -121,12 +120,12 @@ func (c *Cache) Run(ctx context.Context) {
 	running.Wait()
 }
 
-// WaitForSync waits until everything was listed once, and the handlers were told of it: what they are told from then on
-// has changed. It returns false where ctx ended before.
+// WaitForSync waits until the handlers have been called for every listed object: later calls are for changes. It returns false if
+// ctx is done first.
 func (c *Cache) WaitForSync(ctx context.Context) bool {
-	for _, registrations := range c.registrations {
+	for _, registration := range c.registrations {
 		select {
-		case <-registrations.HasSyncedChecker().Done():
+		case <-registration.HasSyncedChecker().Done():
 		case <-ctx.Done():
 			return false
 		}

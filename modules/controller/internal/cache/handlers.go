@@ -24,7 +24,7 @@ func added(p informerKey, object any, handlers Handlers) {
 	notify(p, o, handlers)
 }
 
-// updated passes on what may matter. After a watch broke off, informers list everything anew, and most of it is as it was.
+// updated drops updates without a relevant change: after a failed watch, informers list everything again.
 func updated(p informerKey, before, after any, handlers Handlers) {
 	b, bok := before.(metav1.Object)
 	a, aok := after.(metav1.Object)
@@ -34,7 +34,7 @@ func updated(p informerKey, before, after any, handlers Handlers) {
 		handlers.OnSpecChange(a.GetName())
 	case p.resource == pods() && podStatusEqual(before, after):
 	default:
-		// The earlier label counts too: whoever changes it takes the object away from its WorkerApp.
+		// A changed label takes the object away from its earlier WorkerApp.
 		if appOf(p, b) != appOf(p, a) {
 			notify(p, b, handlers)
 		}
@@ -64,7 +64,7 @@ func specChanged(before, after metav1.Object) bool {
 		!maps.Equal(before.GetAnnotations(), after.GetAnnotations())
 }
 
-// sameFortune tells whether a pod's update changed nothing of what tells how it fares.
+// podStatusEqual reports whether an update of a pod changed neither labels, annotations, deletion nor status.
 func podStatusEqual(before, after any) bool {
 	b, bok := before.(*corev1.Pod)
 	a, aok := after.(*corev1.Pod)

@@ -12,15 +12,15 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// secretField is the field of an earlier controller's WorkerApps with their owner's secret key.
+// ownerKeyField is the spec field in which an earlier controller stored the owner's secret key.
 const ownerKeyField = "ownerSK"
 
-// KeyAnnotation is put on WorkerApps in the cache, and nowhere else, that hold their owner's secret key, as an earlier controller
-// wrote it, or kubectl's copy of it.
+// OwnerKeyAnnotation is set on cached WorkerApps only: the stored object holds its owner's secret key, from an earlier controller or
+// in kubectl's copy.
 const OwnerKeyAnnotation = "console.app238.com/cache-holds-owner-key"
 
-// strip removes from an object what the controller never looks at, before it is kept. Some of it must not be kept in any
-// case: the secret key in old WorkerApps, and kubectl's copy of a whole object.
+// strip drops unused fields before an object is cached, including secrets: the key in old WorkerApps, and kubectl's copy of the
+// whole object.
 func strip(object any) (any, error) {
 	if pod, ok := object.(*corev1.Pod); ok {
 		return stripPod(pod), nil
@@ -33,7 +33,7 @@ func strip(object any) (any, error) {
 		stripOwnerKey(u)
 		o.SetManagedFields(nil)
 	} else if _, ok := object.(*corev1.Secret); ok {
-		o.SetManagedFields(nil) // whoever else wrote a user's key: the value is nowhere but here
+		o.SetManagedFields(nil) // other managers own the user's keys
 	} else {
 		drift.Annotate(o)
 	}
@@ -44,7 +44,7 @@ func strip(object any) (any, error) {
 	return object, nil
 }
 
-// hideSecret keeps the owner's secret key out of the cache, and notes that the cluster has it: what is listed comes by here twice.
+// stripOwnerKey replaces the owner's secret key by OwnerKeyAnnotation. Listed objects are transformed twice.
 func stripOwnerKey(u *unstructured.Unstructured) {
 	annotations := u.GetAnnotations()
 	_, held, err := unstructured.NestedFieldNoCopy(u.Object, "spec", ownerKeyField)
@@ -59,7 +59,7 @@ func stripOwnerKey(u *unstructured.Unstructured) {
 	u.SetAnnotations(annotations)
 }
 
-// slim returns the pod with only what tells how it fares.
+// stripPod returns a pod with only the fields that rollouts depend on.
 func stripPod(pod *corev1.Pod) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{

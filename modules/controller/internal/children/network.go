@@ -11,33 +11,33 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// What Traefik is told: where it listens for the platform's traffic and where the certificate is.
+// Traefik's entry point for the platform's traffic and the Secret with its certificate.
 const (
 	entryPoint = "websecure"
 	tlsSecret  = "worker-tls"
 	routeKind  = "IngressRoute"
 )
 
-// Requests take the same port everywhere but in the pod, which resolves its name by itself: versions on different ports are
-// served at once.
+// Services and route use servicePort. The target port is a name that each pod resolves itself, so that versions on different ports
+// can serve at the same time.
 const (
 	servicePort    = 80
 	portName       = "http"
 	legacyPortName = "former"
 )
 
-// Way is how far a worker is on the way from what an earlier release made, a headless Service that is reached by the pods'
-// own port, to a Service with an address.
+// Migration is the progress of a worker's migration from an earlier release's headless Service with the pods' own port to a Service
+// with a cluster IP.
 type Migration struct {
-	// Former is the port under which requests still come beside port 80; 0: none do.
+	// LegacyPort is the port besides 80 that requests may still use; 0 for none.
 	LegacyPort int32
-	// Begun says that they go to the Service with an address.
+	// Started means that N-ext points to the Service with a cluster IP.
 	Started bool
-	// Routed says that the route leads to port 80.
+	// Routed means that the route uses port 80.
 	Routed bool
 }
 
-// Moved is the way of a worker that has nothing of an earlier release.
+// Migrated returns the Migration of a worker without objects of an earlier release.
 func Migrated() Migration { return Migration{Started: true, Routed: true} }
 
 // Service builds the Service N-http in the worker namespace.
@@ -52,7 +52,7 @@ func (b Builder) Service(app *workerapp.WorkerApp, migration Migration) (Child, 
 	return c, err
 }
 
-// External builds the ExternalName Service N-ext in the ingress namespace, by which the route reaches the other namespace.
+// External builds the ExternalName Service N-ext in the ingress namespace, through which the route reaches the worker namespace.
 func (b Builder) External(app *workerapp.WorkerApp, migration Migration) (Child, error) {
 	spec := corev1ac.ServiceSpec().WithType(corev1.ServiceTypeExternalName).
 		WithExternalName(workerapp.ServiceName(app.Name) + b.externalSuffix()).
@@ -63,19 +63,19 @@ func (b Builder) External(app *workerapp.WorkerApp, migration Migration) (Child,
 	return c, err
 }
 
-// LeadsToFormer tells whether an ExternalName Service leads to the headless Service that an earlier release made in the worker
+// PointsToLegacy reports whether an ExternalName Service points to the headless Service of an earlier release in the worker
 // namespace.
 func PointsToLegacy(external *corev1.Service, workers string) bool {
 	return external.Spec.ExternalName == external.Labels[workerapp.AppLabel]+workerapp.ServiceSuffix(workers)
 }
 
-// Points tells whether an ExternalName Service leads to workers of this Inner's worker namespace.
+// PointsToWorkers reports whether an ExternalName Service points to this platform's worker namespace.
 func (b Builder) PointsToWorkers(external *corev1.Service) bool {
 	return strings.HasSuffix(external.Spec.ExternalName, b.externalSuffix())
 }
 
-// Made tells whether it was this Inner that made what is found of a worker in the ingress namespace, which other platforms may
-// share. A route of an earlier release does not say so, and is what its Service is.
+// Owns reports whether this platform created a worker's objects in the ingress namespace, which several platforms may share. A
+// route of an earlier release has no annotation: its Service decides.
 func (b Builder) Owns(external *corev1.Service, route *unstructured.Unstructured) bool {
 	if external != nil && !b.PointsToWorkers(external) {
 		return false
@@ -89,12 +89,12 @@ func (b Builder) Owns(external *corev1.Service, route *unstructured.Unstructured
 
 func (b Builder) externalSuffix() string { return workerapp.ServiceSuffix(b.WorkerNamespace) }
 
-func (w Migration) ports() []*corev1ac.ServicePortApplyConfiguration {
+func (m Migration) ports() []*corev1ac.ServicePortApplyConfiguration {
 	ports := []*corev1ac.ServicePortApplyConfiguration{
 		corev1ac.ServicePort().WithName(portName).WithPort(servicePort).WithProtocol(corev1.ProtocolTCP),
 	}
-	if w.LegacyPort != 0 && w.LegacyPort != servicePort {
-		ports = append(ports, corev1ac.ServicePort().WithName(legacyPortName).WithPort(w.LegacyPort).WithProtocol(corev1.ProtocolTCP))
+	if m.LegacyPort != 0 && m.LegacyPort != servicePort {
+		ports = append(ports, corev1ac.ServicePort().WithName(legacyPortName).WithPort(m.LegacyPort).WithProtocol(corev1.ProtocolTCP))
 	}
 	return ports
 }
@@ -123,7 +123,7 @@ func (b Builder) Route(app *workerapp.WorkerApp, migration Migration) (Child, er
 	return c, err
 }
 
-// RoutePort returns the port of N-ext to which a route of Inner leads; 0 where it leads elsewhere.
+// RoutePort returns the port of N-ext that a route uses; 0 if it uses another Service.
 func RoutePort(route *unstructured.Unstructured) int32 {
 	routes, _, err := unstructured.NestedSlice(route.Object, "spec", "routes")
 	if err != nil || len(routes) != 1 {
@@ -148,7 +148,7 @@ func RoutePort(route *unstructured.Unstructured) int32 {
 	return int32(port)
 }
 
-// FormerPort returns the port that Inner has beside port 80 in N-ext while a worker is moved over; 0 where there is none.
+// LegacyPortOf returns the port of N-ext besides 80 during a migration; 0 if there is none.
 func LegacyPortOf(external *corev1.Service) int32 {
 	for _, port := range external.Spec.Ports {
 		if port.Name == legacyPortName {
@@ -158,10 +158,10 @@ func LegacyPortOf(external *corev1.Service) int32 {
 	return 0
 }
 
-// IsServicePort tells whether it is the port of N-http.
+// IsServicePort reports whether port is that of N-http.
 func IsServicePort(port int32) bool { return port == servicePort }
 
-// IsFormer tells whether a Service is the one by which an earlier release led to a worker's pods.
+// IsLegacyService reports whether a Service is the headless one of an earlier release.
 func IsLegacyService(service *corev1.Service, app string) bool {
 	return service.Name == app && service.Spec.ClusterIP == corev1.ClusterIPNone && service.Spec.Selector[workerapp.AppLabel] == app
 }

@@ -14,8 +14,8 @@ import (
 
 const dnsPort = 53
 
-// Policy builds the NetworkPolicy N: in from the ingress namespace, out to DNS, to Combinator and to the internet, and
-// so neither to other tenants' pods nor to Inner. The port is left open: during a rollout pods may listen on two.
+// Policy builds the NetworkPolicy N: it allows ingress from the ingress namespace, and egress to DNS, Combinator and the internet,
+// but neither to other tenants' pods nor to Inner. It allows every port, since pods may listen on two during a rollout.
 func (b Builder) Policy(app *workerapp.WorkerApp) (Child, error) {
 	spec := networkingv1ac.NetworkPolicySpec().
 		WithPodSelector(metav1ac.LabelSelector().WithMatchLabels(selector(app))).
@@ -44,7 +44,7 @@ func (b Builder) dns() *networkingv1ac.NetworkPolicyEgressRuleApplyConfiguration
 	return rule
 }
 
-// internet is every address that is not in a private network.
+// internet returns every address outside the private networks.
 func (b Builder) internet() []*networkingv1ac.NetworkPolicyPeerApplyConfiguration {
 	four, six := networkingv1ac.IPBlock().WithCIDR("0.0.0.0/0"), networkingv1ac.IPBlock().WithCIDR("::/0")
 	for _, network := range b.NetworkPolicy.PrivateNetworks {

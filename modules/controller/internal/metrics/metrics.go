@@ -8,14 +8,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Results of a look, the values of the label "result" of inner_controller_reconciles_total.
+// Values of the label "result" of inner_controller_reconciles_total.
 const (
 	resultError     = "error"
 	resultUnchanged = "unchanged"
 	resultWritten   = "written"
 )
 
-// Metrics are those of one process.
+// Metrics are the controller's metrics of one process.
 type Metrics struct {
 	reconciles *prometheus.CounterVec
 	duration   prometheus.Histogram
@@ -47,17 +47,17 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 	return m, errors.Join(r.Register(m.reconciles), r.Register(m.duration), r.Register(m.active), r.Register(m.leading), r.Register(m.depth))
 }
 
-// Moving registers the number of workers that unmoved counts.
+// CountUnmigrated registers a gauge of the workers that unmigrated counts.
 func CountUnmigrated(r prometheus.Registerer, unmigrated func() int) error {
 	return r.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "inner_controller_unmigrated_workers", Help: "Workers still reached by the headless Service of an earlier release.",
 	}, func() float64 { return float64(unmigrated()) }))
 }
 
-// Looking notes that a look begins; Looked ends it.
+// Started counts a reconcile in progress until Finished.
 func (m *Metrics) Started() { m.active.Inc() }
 
-// Looked counts one look.
+// Finished counts a finished reconcile by its result.
 func (m *Metrics) Finished(elapsed time.Duration, written bool, err error) {
 	result := resultUnchanged
 	switch {
@@ -71,10 +71,10 @@ func (m *Metrics) Finished(elapsed time.Duration, written bool, err error) {
 	m.duration.Observe(elapsed.Seconds())
 }
 
-// Waiting notes how many WorkerApps wait.
+// SetDepth sets the number of waiting WorkerApps.
 func (m *Metrics) SetDepth(n int) { m.depth.Set(float64(n)) }
 
-// Leading notes whether this process leads.
+// SetLeading sets whether this process leads.
 func (m *Metrics) SetLeading(leads bool) {
 	if leads {
 		m.leading.Set(1)

@@ -1,4 +1,4 @@
-// Package status tells operators how the WorkerApps fare.
+// Package status reports the WorkerApps and their controller to `inner status`.
 package status
 
 import (
@@ -18,13 +18,13 @@ import (
 )
 
 const (
-	// page is the most WorkerApps of one answer.
+	// pageSize is the most objects of one list request.
 	pageSize = 500
-	// named is the most failing WorkerApps that are named.
+	// maxFailing is the most failing WorkerApps listed by name.
 	maxFailing = 10
 )
 
-// New returns the part that is the WorkerApps and their controller.
+// New returns the status component "workers".
 func New(clients *kube.Clients, c *config.Config) status.Component {
 	return status.Component{Name: "workers", Probe: func(ctx context.Context) (status.Report, error) {
 		var t tally
@@ -49,7 +49,7 @@ func New(clients *kube.Clients, c *config.Config) status.Component {
 	}}
 }
 
-// countUnmoved counts the workers that are still reached by what an earlier release made.
+// countUnmigrated counts the workers that are still reached through the headless Service of an earlier release.
 func (t *tally) countUnmigrated(ctx context.Context, clients *kube.Clients, namespaces config.Namespaces) error {
 	options := metav1.ListOptions{Limit: pageSize, LabelSelector: workerapp.WorkerLabel}
 	for {
@@ -75,8 +75,7 @@ type tally struct {
 	failing                    []status.Detail
 }
 
-// add counts one. A WorkerApp that nobody has looked at for longer than a rollout may take without progress tells of a
-// controller that does not work.
+// add counts one WorkerApp. One that was not observed within the progress deadline indicates a failing controller.
 func (t *tally) add(u *unstructured.Unstructured, now time.Time, timeout time.Duration) {
 	t.total++
 	if t.phases == nil {
@@ -102,7 +101,7 @@ func (t *tally) addFailing(name, message string) {
 	}
 }
 
-// report tells of the WorkerApps and of the process that runs the controller for all, "" where none does.
+// report returns the counts with the leader's host; leader is "" if no process leads.
 func (t *tally) report(leader string) status.Report {
 	host, _, _ := strings.Cut(leader, "_")
 	report := status.Report{Condition: status.OK, Details: append([]status.Detail{{Name: "leader", Value: host}}, t.failing...), Text: fmt.Sprintf("%d WorkerApps: %d running, %d deploying, %d failed",
@@ -113,11 +112,11 @@ func (t *tally) report(leader string) status.Report {
 		return report
 	}
 	if t.unmigrated > 0 {
-		report.Text += fmt.Sprintf("; %d still to be moved from the headless Service of an earlier release", t.unmigrated)
+		report.Text += fmt.Sprintf("; %d not yet migrated from the headless Service of an earlier release", t.unmigrated)
 	}
 	if t.stalled > 0 {
 		report.Condition = status.Degraded
-		report.Text += fmt.Sprintf("; the controller has not looked at %d of them", t.stalled)
+		report.Text += fmt.Sprintf("; %d not observed by the controller", t.stalled)
 	}
 	return report
 }
