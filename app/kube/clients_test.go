@@ -19,7 +19,7 @@ import (
 	"app238.com/inner/test/proxy"
 )
 
-// setup returns clients of a server that answers everything with an empty ConfigMap, and counts what it is asked.
+// countingServer returns clients of a server that answers every request with an empty ConfigMap, and its request count.
 func countingServer(t *testing.T) (*kube.Clients, *atomic.Int32) {
 	t.Helper()
 	var requests atomic.Int32
@@ -43,13 +43,13 @@ func clientsOf(t *testing.T, address string, wrappers ...func(http.RoundTripper)
 func TestWriteGuardStopsWritesOnly(t *testing.T) {
 	t.Parallel()
 	clients, requests := countingServer(t)
-	errNo := errors.New("not now")
+	errDenied := errors.New("denied")
 	var check atomic.Bool
 	guarded, err := clients.WithWriteGuard(func() error {
 		if check.Load() {
 			return nil
 		}
-		return errNo
+		return errDenied
 	})
 	require.NoError(t, err)
 	configMaps := corev1.SchemeGroupVersion.WithResource("configmaps")
@@ -69,9 +69,9 @@ func TestWriteGuardStopsWritesOnly(t *testing.T) {
 		"replace": func() error { _, err := guarded.Replace(ctx, configMaps, object); return err },
 	}
 	for name, write := range writes {
-		require.ErrorIs(t, write(), errNo, name)
+		require.ErrorIs(t, write(), errDenied, name)
 	}
-	require.Zero(t, requests.Load(), "nothing reached the server")
+	require.Zero(t, requests.Load(), "no request was sent")
 	_, err = guarded.Get(ctx, configMaps, "n", "x")
 	require.NoError(t, err)
 	check.Store(true)
@@ -80,5 +80,5 @@ func TestWriteGuardStopsWritesOnly(t *testing.T) {
 	}
 	check.Store(false)
 	_, err = clients.Apply(ctx, configMaps, object)
-	require.NoError(t, err, "only who has the guarded clients is held")
+	require.NoError(t, err, "the original clients are not guarded")
 }

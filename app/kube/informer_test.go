@@ -15,7 +15,7 @@ import (
 	"app238.com/inner/app/kube"
 )
 
-// watches counts the watches that were asked for.
+// watches counts watch requests.
 type watches struct {
 	next  http.RoundTripper
 	count *atomic.Int32
@@ -52,13 +52,13 @@ func TestInformerStopsWhileAPIServerIsUnavailable(t *testing.T) {
 				defer close(done)
 				informer.RunWithContext(ctx)
 			}()
-			// Delays double from 0.8 s on: the one after the third try is over 3 s.
+			// The back-off doubles from 0.8 s: the one after the third attempt is over 3 s.
 			require.Eventually(t, func() bool { return dryRun.Load() >= 3 }, 30*time.Second, 10*time.Millisecond)
 			cancel()
 			select {
 			case <-done:
 			case <-time.After(2 * time.Second):
-				t.Fatal("it goes on")
+				t.Fatal("the informer did not stop")
 			}
 		})
 	}

@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/app/config"
 )
 
-// record is a lock in memory whose requests take a second and can fail.
+// record is an in-memory lock whose updates take a second and can fail.
 type record struct {
 	resourcelock.Interface
 
@@ -46,20 +46,20 @@ func TestLeadershipCountsFromStartOfLastRenewal(t *testing.T) {
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	stored := &record{clock: &now}
 	l := &lock{Interface: stored, now: func() time.Time { return now }}
-	require.Equal(t, time.Duration(math.MaxInt64), l.sinceRenewal(), "never held")
+	require.Equal(t, time.Duration(math.MaxInt64), l.sinceRenewal(), "never acquired")
 
 	require.NoError(t, l.Update(t.Context(), held("me", now)))
-	require.Equal(t, time.Second, l.sinceRenewal(), "the request itself took a second")
+	require.Equal(t, time.Second, l.sinceRenewal(), "the request took a second")
 	now = now.Add(5 * time.Second)
 	require.Equal(t, 6*time.Second, l.sinceRenewal())
 
 	stored.err = errors.New("away")
 	require.Error(t, l.Update(t.Context(), held("me", now)))
-	require.Equal(t, 7*time.Second, l.sinceRenewal(), "a failed renewal is none")
+	require.Equal(t, 7*time.Second, l.sinceRenewal(), "a failed renewal does not count")
 
 	stored.err = nil
 	require.NoError(t, l.Update(t.Context(), held("", now)))
-	require.Equal(t, time.Duration(math.MaxInt64), l.sinceRenewal(), "given up")
+	require.Equal(t, time.Duration(math.MaxInt64), l.sinceRenewal(), "released")
 }
 
 func TestLeaseHeldByOtherIsNotOurs(t *testing.T) {
@@ -88,7 +88,7 @@ func TestLeaderAgeIsTimeSinceLastRenewal(t *testing.T) {
 	get()
 	leader, age := l.leader()
 	require.Equal(t, "other", leader)
-	require.Equal(t, 4*time.Second, age, "it was read again, and had not been renewed")
+	require.Equal(t, 4*time.Second, age, "read again without a renewal")
 	stored.record = held("other", now)
 	get()
 	_, age = l.leader()
@@ -106,8 +106,8 @@ func TestCheckLeaderFailsBeforeLeaseExpires(t *testing.T) {
 	require.NoError(t, e.CheckLeader())
 	require.Equal(t, "me", e.Leader())
 	now = now.Add(5 * time.Second)
-	require.ErrorIs(t, e.CheckLeader(), ErrNotLeading, "6 s after the beginning of the last renewal")
-	require.Equal(t, "me", e.Leader(), "nobody else can lead yet")
+	require.ErrorIs(t, e.CheckLeader(), ErrNotLeading, "6 s after the start of the last renewal")
+	require.Equal(t, "me", e.Leader(), "no other process can lead yet")
 	now = now.Add(5 * time.Second)
 	require.Empty(t, e.Leader())
 }

@@ -24,7 +24,7 @@ import (
 const Annotation = "console.app238.com/cache-drift"
 
 // unmanaged is the annotation's value for an object with fields that Inner does not own.
-const unmanaged = "foreign"
+const unmanaged = "unmanaged"
 
 // restartedAtPath is the field that `kubectl rollout restart` sets on a Deployment. It is no drift: reverting it would restart
 // the pods again.

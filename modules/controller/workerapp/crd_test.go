@@ -44,7 +44,7 @@ func crdVersion(t *testing.T) map[string]any {
 	return version
 }
 
-// fields returns the JSON names of a struct's fields with their types in the schema's words.
+// fields returns the JSON names of a struct's fields with their schema types.
 func fields(of any) map[string]string {
 	words := map[reflect.Kind]string{reflect.String: "string", reflect.Int64: "integer", reflect.Slice: "array"}
 	found := map[string]string{}

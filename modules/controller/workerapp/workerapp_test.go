@@ -24,7 +24,7 @@ func TestCheckLimitsNamesFieldAndLimit(t *testing.T) {
 	t.Parallel()
 	limits := config.Limits{CPU: "2", Memory: "1Gi", Disk: "1Ti", Replicas: 3}
 	require.NoError(t, workerapp.Spec{AssignedCPU: "2000m", AssignedMemory: "1024Mi", AssignedDisk: "1Ti", MaxReplicas: 3}.CheckLimits(limits))
-	require.NoError(t, workerapp.Spec{AssignedCPU: "much"}.CheckLimits(limits), "the controller tells it")
+	require.NoError(t, workerapp.Spec{AssignedCPU: "much"}.CheckLimits(limits), "Validate reports it")
 	require.EqualError(t, workerapp.Spec{AssignedCPU: "2001m", AssignedMemory: "2e9", AssignedDisk: "1025Gi", MaxReplicas: 4}.CheckLimits(limits),
 		"assigned_cpu: 2001m is more than 2, the most that a worker can have (controller.limits.cpu); "+
 			"assigned_memory: 2e9 is more than 1Gi, the most that a worker can have (controller.limits.memory); "+
@@ -64,7 +64,7 @@ func TestFieldsOfWrongTypeAreInFixedOrder(t *testing.T) {
 	for range 20 {
 		app, err := workerapp.FromUnstructured(object(map[string]any{"workerID": "a", "image": int64(1), "port": "80", "maxReplicas": "x"}))
 		require.EqualError(t, err, "spec.image: must be a string; spec.port: must be an integer; spec.maxReplicas: must be an integer")
-		require.Equal(t, "a", app.Spec.WorkerID, "what can be read is")
+		require.Equal(t, "a", app.Spec.WorkerID, "well-formed fields are read")
 	}
 }
 
@@ -88,7 +88,7 @@ func TestIDsRoundTrip(t *testing.T) {
 		workerapp.SetIDs(o, id, "u1")
 		workerID, ownerID := workerapp.IDs(o)
 		require.Equal(t, []string{id, "u1"}, []string{workerID, ownerID})
-		require.Equal(t, id == long, len(o.Annotations) == 1, "only what no label holds is annotated")
+		require.Equal(t, id == long, len(o.Annotations) == 1, "only ids too long for a label are annotated")
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 	"app238.com/inner/test/proxy"
 )
 
-// lists answers lists with one WorkerApp and nothing else, and leaves watches open without an event.
+// lists serves a list of one WorkerApp and empty lists of all else, and keeps watches open without events.
 func lists(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	switch query := r.URL.Query(); {
@@ -48,11 +48,11 @@ func TestSyncWaitsForHandlersOfListedObjects(t *testing.T) {
 		Namespaces: config.Namespaces{Worker: "worker", Ingress: "ingress"}}}
 	clients, err := kube.NewClients(c)
 	require.NoError(t, err)
-	wished, goOn := make(chan string), make(chan struct{})
+	called, proceed := make(chan string), make(chan struct{})
 	cache, err := cache.New(clients, c.Kubernetes.Namespaces, cache.Handlers{
 		OnSpecChange: func(app string) {
-			wished <- app
-			<-goOn
+			called <- app
+			<-proceed
 		},
 	}, zap.NewNop())
 	require.NoError(t, err)
@@ -66,12 +66,12 @@ func TestSyncWaitsForHandlersOfListedObjects(t *testing.T) {
 		cancel()
 		<-ended
 	})
-	letGo := sync.OnceFunc(func() { close(goOn) })
-	t.Cleanup(letGo)
+	release := sync.OnceFunc(func() { close(proceed) })
+	t.Cleanup(release)
 	go func() { synced <- cache.WaitForSync(ctx) }()
-	require.Equal(t, "a", <-wished)
+	require.Equal(t, "a", <-called)
 	require.Never(t, func() bool { return len(synced) > 0 }, 500*time.Millisecond, 10*time.Millisecond)
-	letGo()
+	release()
 	require.True(t, <-synced)
 	require.NotNil(t, cache.App("a"))
 }

@@ -21,7 +21,7 @@ func TestStripDropsSecretsAndManagedFields(t *testing.T) {
 	u.SetAnnotations(map[string]string{corev1.LastAppliedConfigAnnotation: "sk_marker", "keep": "1"})
 	var kept any
 	var err error
-	for range 2 { // what is listed is stripped twice
+	for range 2 { // listed objects are transformed twice
 		kept, err = strip(u)
 		require.NoError(t, err)
 	}
@@ -34,13 +34,13 @@ func TestStripDropsSecretsAndManagedFields(t *testing.T) {
 	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{}}}, Data: map[string]string{"A": "1"}}
 	kept, err = strip(configMap)
 	require.NoError(t, err)
-	require.Equal(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{drift.Annotation: "foreign"}},
+	require.Equal(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{drift.Annotation: "unmanaged"}},
 		Data: map[string]string{"A": "1"}}, kept)
 
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{}}}}
 	kept, err = strip(secret)
 	require.NoError(t, err)
-	require.Equal(t, &corev1.Secret{}, kept, "others may have written a user's key")
+	require.Equal(t, &corev1.Secret{}, kept, "other managers own the user's keys")
 }
 
 func TestStripKeepsPodStatus(t *testing.T) {

@@ -46,7 +46,7 @@ func setup(change func(app *workerapp.WorkerApp)) bundle {
 	}}
 }
 
-// as reads what was built the way the API server would.
+// as converts a child to its typed object.
 func as[T any](t *testing.T, c children.Child, err error) T {
 	t.Helper()
 	require.NoError(t, err)
@@ -62,12 +62,12 @@ func requireMeta(t *testing.T, o metav1.Object, namespace, name string, owned bo
 	require.Equal(t, map[string]string{"app": "w-abc12345-u1", "worker-id": "abc12345", "owner-id": "u1"}, o.GetLabels())
 	require.NotEmpty(t, o.GetAnnotations()[children.AppliedAnnotation])
 	if !owned {
-		require.Empty(t, o.GetOwnerReferences(), "no owner reference reaches another namespace")
+		require.Empty(t, o.GetOwnerReferences(), "owner references cannot cross namespaces")
 		return
 	}
-	yes := true
+	controller := true
 	require.Equal(t, []metav1.OwnerReference{{APIVersion: "console.app238.com/v1", Kind: "WorkerApp", Name: "w-abc12345-u1",
-		UID: "uid-1", Controller: &yes, BlockOwnerDeletion: &yes}}, o.GetOwnerReferences())
+		UID: "uid-1", Controller: &controller, BlockOwnerDeletion: &controller}}, o.GetOwnerReferences())
 }
 
 func TestEnvironmentObjects(t *testing.T) {
@@ -104,7 +104,7 @@ func TestDeployment(t *testing.T) {
 	d := as[appsv1.Deployment](t, c, err)
 	requireMeta(t, &d, "workers", name, true)
 	for _, key := range []string{workerapp.VersionAnnotation, workerapp.TaskAnnotation, "other"} {
-		require.NotContains(t, d.Annotations, key, "a new version of the same image writes nothing")
+		require.NotContains(t, d.Annotations, key, "a new version of the same image changes nothing")
 	}
 	require.EqualValues(t, 2, *d.Spec.Replicas)
 	require.EqualValues(t, 90, *d.Spec.ProgressDeadlineSeconds)
@@ -174,7 +174,7 @@ func TestNetwork(t *testing.T) {
 	c, err := b.builder.Service(b.app, children.Migrated())
 	service := as[corev1.Service](t, c, err)
 	requireMeta(t, &service, "workers", name+"-http", true)
-	require.Empty(t, service.Spec.ClusterIP, "the cluster gives it one")
+	require.Empty(t, service.Spec.ClusterIP, "the API server assigns one")
 	require.Equal(t, map[string]string{"app": name}, service.Spec.Selector)
 	require.Equal(t, []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromString("http")}}, service.Spec.Ports)
 
@@ -224,7 +224,7 @@ func TestRouteAloneIdentifiesItsPlatform(t *testing.T) {
 	require.False(t, b.builder.Owns(&theirs, route))
 }
 
-// templateHash returns the hash by which the pods of a built Deployment's template are known.
+// templateHash returns the template hash of a built Deployment.
 func templateHash(t *testing.T, deployment children.Child) string {
 	t.Helper()
 	hash, _, err := unstructured.NestedString(deployment.Object.Object, "spec", "template", "metadata", "annotations", children.TemplateAnnotation)

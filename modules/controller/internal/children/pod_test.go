@@ -55,8 +55,8 @@ func TestProbesOpenPortAndAllowStartup(t *testing.T) {
 		require.Positive(t, probe.TimeoutSeconds)
 	}
 	start := time.Duration(container.StartupProbe.FailureThreshold*container.StartupProbe.PeriodSeconds) * time.Second
-	require.Greater(t, start, b.builder.ProgressDeadline, "the rollout fails first, and says why")
-	require.Less(t, container.StartupProbe.PeriodSeconds, container.ReadinessProbe.PeriodSeconds, "a pod serves soon")
+	require.Greater(t, start, b.builder.ProgressDeadline, "the rollout fails first, with a reason")
+	require.Less(t, container.StartupProbe.PeriodSeconds, container.ReadinessProbe.PeriodSeconds, "a pod becomes ready soon")
 }
 
 func TestReplacedPodServesUntilIngressUpdates(t *testing.T) {

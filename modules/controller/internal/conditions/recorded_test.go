@@ -16,19 +16,19 @@ func TestFailureAndRecoveryAfterRunAreRecorded(t *testing.T) {
 	app := setup()
 	degraded, down := crashed, crashed
 	degraded.Since, degraded.Serving, down.Since = noon, true, noon
-	for _, look := range []struct {
-		state  conditions.State
-		fault  error
-		wanted bool
+	for _, test := range []struct {
+		state    conditions.State
+		err      error
+		recorded bool
 	}{
 		{running, nil, true}, {deploying, nil, false}, {degraded, nil, true}, {degraded, nil, false}, {down, errors.New("away"), true},
 		{deploying, nil, false}, {down, nil, true}, {down, nil, false}, {running, nil, true}, {running, nil, false}, {down, nil, true},
 	} {
-		outcome, ok := step(t, app, look.state, look.fault)
-		require.Equal(t, look.wanted, ok, "%+v", look)
-		if ok && look.state.Phase == workerapp.Failed {
+		outcome, ok := step(t, app, test.state, test.err)
+		require.Equal(t, test.recorded, ok, "%+v", test)
+		if ok && test.state.Phase == workerapp.Failed {
 			require.Equal(t, rollout.Outcome{WorkerID: "a", OwnerID: "b", Origin: workerapp.Origin{Version: 7, Task: 42},
-				Reason: "exit code 1", HadRun: true, Since: noon, Serving: look.state.Serving}, outcome)
+				Reason: "exit code 1", HadRun: true, Since: noon, Serving: test.state.Serving}, outcome)
 		}
 	}
 }

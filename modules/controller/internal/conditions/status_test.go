@@ -131,14 +131,14 @@ func TestDeployingStatusIsDelayedWhileDefaultStatusSaysIt(t *testing.T) {
 		change func(*workerapp.WorkerApp)
 		want   time.Duration
 	}{
-		"a first rollout":                 {deploying, func(*workerapp.WorkerApp) {}, 15 * time.Second},
-		"one that takes long":             {deploying, func(a *workerapp.WorkerApp) { a.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute)) }, 0},
-		"one that ran":                    {running, func(*workerapp.WorkerApp) {}, 0},
-		"one that failed":                 {crashed, func(*workerapp.WorkerApp) {}, 0},
-		"one in trouble":                  {suspected, func(*workerapp.WorkerApp) {}, 0},
-		"one of a WorkerApp that ran":     {deploying, func(a *workerapp.WorkerApp) { a.Status = conditions.Next(a, running, noon) }, 0},
-		"one whose status says otherwise": {deploying, func(a *workerapp.WorkerApp) { a.Status.ObservedGeneration = 1 }, 0},
-		"one of a WorkerApp without one":  {deploying, func(a *workerapp.WorkerApp) { a.Status = workerapp.Status{} }, 0},
+		"a first rollout":                {deploying, func(*workerapp.WorkerApp) {}, 15 * time.Second},
+		"one that takes long":            {deploying, func(a *workerapp.WorkerApp) { a.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute)) }, 0},
+		"one that ran":                   {running, func(*workerapp.WorkerApp) {}, 0},
+		"one that failed":                {crashed, func(*workerapp.WorkerApp) {}, 0},
+		"one that may fail":              {suspected, func(*workerapp.WorkerApp) {}, 0},
+		"one of a WorkerApp that ran":    {deploying, func(a *workerapp.WorkerApp) { a.Status = conditions.Next(a, running, noon) }, 0},
+		"another generation observed":    {deploying, func(a *workerapp.WorkerApp) { a.Status.ObservedGeneration = 1 }, 0},
+		"one of a WorkerApp without one": {deploying, func(a *workerapp.WorkerApp) { a.Status = workerapp.Status{} }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -151,7 +151,7 @@ func TestDeployingStatusIsDelayedWhileDefaultStatusSaysIt(t *testing.T) {
 	}
 }
 
-// madeWith returns the status that the CRD gives a new WorkerApp.
+// defaultStatus returns the CRD's default status.
 func defaultStatus(t *testing.T) workerapp.Status {
 	t.Helper()
 	var crd struct {
@@ -197,7 +197,7 @@ func TestPreviousNeedsSameVersionTaskAndGeneration(t *testing.T) {
 	}
 }
 
-// step shows state, records what is to be recorded with err as the answer, and returns that.
+// step writes the status for state, with err as the result of recording an outcome, and returns the outcome.
 func step(t *testing.T, app *workerapp.WorkerApp, state conditions.State, err error) (rollout.Outcome, bool) {
 	t.Helper()
 	next := conditions.Next(app, state, noon)
@@ -255,11 +255,11 @@ func TestFailedRecordIsRetried(t *testing.T) {
 	app := setup()
 	_, ok := step(t, app, running, errors.New("marker: connection refused"))
 	require.True(t, ok)
-	require.Equal(t, workerapp.Running, app.Status.Phase, "the phase is told all the same")
+	require.Equal(t, workerapp.Running, app.Status.Phase, "the phase is written nevertheless")
 	require.EqualValues(t, "False", conditionsOf(app.Status)["Recorded"])
 	encoded, err := json.Marshal(app.Status)
 	require.NoError(t, err)
-	require.NotContains(t, string(encoded), "marker", "a driver's words stay out of the status")
+	require.NotContains(t, string(encoded), "marker", "the status does not hold the driver's message")
 	_, ok = step(t, app, running, nil)
 	require.True(t, ok)
 	_, ok = step(t, app, running, nil)

@@ -47,10 +47,10 @@ func TestRunningTaskProvesItsContent(t *testing.T) {
 	b := setup()
 	hash := b.configMap.Annotations[children.ContentAnnotation]
 	b.app.Annotations[workerapp.TaskAnnotation] = "6"
-	require.Equal(t, b.app.Annotations, content.OriginFor(b.app, b.configMap, hash), "nothing runs")
+	require.Equal(t, b.app.Annotations, content.OriginFor(b.app, b.configMap, hash), "no task runs")
 	b.app.Status = workerapp.Status{Phase: workerapp.Running, Task: 5}
 	_, ok := content.Known(b.app, b.configMap, b.secret)
-	require.False(t, ok, "an earlier one runs")
+	require.False(t, ok, "an earlier task runs")
 	require.Equal(t, b.configMap.Annotations, content.OriginFor(b.app, b.configMap, hash))
 	require.Equal(t, b.app.Annotations, content.OriginFor(b.app, b.configMap, "other"))
 	require.Equal(t, b.app.Annotations, content.OriginFor(b.app, nil, hash))
@@ -64,7 +64,7 @@ func TestRunningTaskProvesItsContent(t *testing.T) {
 	require.True(t, ok, "it has run")
 	b.app.Generation = 2
 	_, ok = content.Known(b.app, b.configMap, b.secret)
-	require.False(t, ok, "what ran was another spec")
+	require.False(t, ok, "another generation ran")
 	require.Equal(t, b.app.Annotations, content.OriginFor(b.app, b.configMap, hash))
 }
 
@@ -109,7 +109,7 @@ func TestUsersCannotSetReservedKeys(t *testing.T) {
 	env, err := content.Environment(given)
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"A": "1"}, env)
-	require.Len(t, given, 4, "the argument is left as it was")
+	require.Len(t, given, 4, "the argument is not changed")
 	none, err := content.Environment(nil)
 	require.NoError(t, err)
 	require.Empty(t, none)
@@ -137,7 +137,7 @@ func TestMergeKeepsUserKeysAndOverwritesReserved(t *testing.T) {
 	merged := content.Merge(existing, content.Reserved("u1", "sk_1", "c"))
 	require.Equal(t, "x", string(merged["USER"]))
 	require.Equal(t, "u1", string(merged[content.OwnerKey]))
-	require.Equal(t, "forged", string(existing.Data[content.OwnerKey]), "the cache's object is left as it was")
+	require.Equal(t, "forged", string(existing.Data[content.OwnerKey]), "the cached object is not changed")
 	require.Len(t, content.Merge(nil, content.Reserved("u1", "sk_1", "c")), 3)
 }
 
@@ -148,7 +148,7 @@ func TestPodHashDependsOnEveryPart(t *testing.T) {
 	base := content.PodHash("k", env{"A": "1", "B": "2"}, secret{"S": []byte("3")})
 	require.Len(t, base, 64)
 	require.Equal(t, base, content.PodHash("k", env{"B": "2", "A": "1"}, secret{"S": []byte("3")}))
-	seen := map[string]bool{base: true}
+	hashes := map[string]bool{base: true}
 	for _, hash := range []string{
 		content.PodHash("l", env{"A": "1", "B": "2"}, secret{"S": []byte("3")}),
 		content.PodHash("k", env{"A": "1", "B": "3"}, secret{"S": []byte("3")}),
@@ -159,7 +159,7 @@ func TestPodHashDependsOnEveryPart(t *testing.T) {
 		content.PodHash("k", env{"A": "1", "B": "2"}, secret{"S": []byte("4")}),
 		content.PodHash("k", env{"A": "1", "B": "2"}, nil),
 	} {
-		require.False(t, seen[hash])
-		seen[hash] = true
+		require.False(t, hashes[hash])
+		hashes[hash] = true
 	}
 }

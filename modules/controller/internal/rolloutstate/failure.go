@@ -12,25 +12,25 @@ import (
 	"app238.com/inner/modules/controller/internal/conditions"
 )
 
-// trouble is why a rollout does not get on.
+// failure is why a rollout makes no progress.
 type failure struct {
 	reason, message string
-	// final: waiting cannot help. recovering: the container runs again at the moment. vague: an earlier message of the
-	// same trouble tells more.
+	// final: it cannot recover. recovering: the container runs again at the moment. ambiguous: an earlier message of the same
+	// failure is more specific.
 	final, recovering, ambiguous bool
 }
 
-// worstTrouble returns the trouble that speaks most clearly for a failed rollout, of the pods of the wished template and
-// of the Deployment itself. Equal ones are ordered by their pods, so that each look gives the same.
+// worstFailure returns the most severe failure of the Deployment and the pods of its current template. Equal ones are ordered by pod,
+// so that each evaluation returns the same.
 func worstFailure(in Input) (failure, bool) {
 	for _, rank := range []func(failure) bool{
-		func(t failure) bool { return t.final },
-		func(t failure) bool { return !t.recovering },
+		func(f failure) bool { return f.final },
+		func(f failure) bool { return !f.recovering },
 		func(failure) bool { return true },
 	} {
-		for _, t := range failures(in) {
-			if rank(t) {
-				return t, true
+		for _, f := range failures(in) {
+			if rank(f) {
+				return f, true
 			}
 		}
 	}
@@ -41,13 +41,13 @@ func failures(in Input) []failure {
 	var all []failure
 	for _, pod := range podsOf(in, false) {
 		for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-			if t, ok := containerFailure(c, c.Name == in.App.Name); ok {
-				all = append(all, t)
+			if f, ok := containerFailure(c, c.Name == in.App.Name); ok {
+				all = append(all, f)
 			}
 		}
 	}
-	if t, ok := podFailure(in); ok {
-		all = append(all, t)
+	if f, ok := podFailure(in); ok {
+		all = append(all, f)
 	}
 	if c, ok := deploymentCondition(in.Deployment, appsv1.DeploymentReplicaFailure); ok && c.Status == corev1.ConditionTrue {
 		all = append(all, failure{reason: ReplicaFailure, message: text(c.Reason, c.Message)})
@@ -58,9 +58,8 @@ func failures(in Input) []failure {
 	return all
 }
 
-// podTrouble tells of pods of a version that has not run yet which were given up, as by an eviction. Each is replaced by a new
-// one, which counts as progress. One that was made after the first was seen says that the next ones will fare no better, unless any
-// is ready.
+// podFailure returns the failure of failed pods, such as evicted ones, of a version that has not run yet. The Deployment replaces each
+// of them, which counts as progress. If a replacement fails as well and no pod is ready, the failure is not recovering.
 func podFailure(in Input) (failure, bool) {
 	failed := podsOf(in, true)
 	if len(failed) == 0 || conditions.HasRun(in.App) {
@@ -68,8 +67,8 @@ func podFailure(in Input) (failure, bool) {
 	}
 	last := failed[len(failed)-1]
 	previous, _ := conditions.Previous(in.App)
-	requeueAfter := previous.Reason == PodFailed && last.CreationTimestamp.After(previous.Since) && !anyReady(in)
-	return failure{reason: PodFailed, message: podFailureMessage(last), recovering: !requeueAfter}, true
+	replacementFailed := previous.Reason == PodFailed && last.CreationTimestamp.After(previous.Since) && !anyReady(in)
+	return failure{reason: PodFailed, message: podFailureMessage(last), recovering: !replacementFailed}, true
 }
 
 func anyReady(in Input) bool {
@@ -79,11 +78,11 @@ func anyReady(in Input) bool {
 	})
 }
 
-// podsOf returns the pods of the desired template that are not leaving, oldest first: those that were given up, or the others.
-func podsOf(in Input, podFailureMessage bool) []*corev1.Pod {
+// podsOf returns the failed or the other pods of the current template that are not terminating, oldest first.
+func podsOf(in Input, failed bool) []*corev1.Pod {
 	var pods []*corev1.Pod
 	for _, pod := range in.Pods {
-		if children.IsCurrent(pod, in.Deployment) && pod.DeletionTimestamp == nil && (pod.Status.Phase == corev1.PodFailed) == podFailureMessage {
+		if children.IsCurrent(pod, in.Deployment) && pod.DeletionTimestamp == nil && (pod.Status.Phase == corev1.PodFailed) == failed {
 			pods = append(pods, pod)
 		}
 	}
@@ -93,8 +92,7 @@ func podsOf(in Input, podFailureMessage bool) []*corev1.Pod {
 	return pods
 }
 
-// containerTrouble tells what is wrong with a container. Others than the worker's own one, which a webhook may have added, can have
-// done all they are for.
+// containerFailure returns the failure of a container. Containers other than the worker's own, added by webhooks, may complete.
 func containerFailure(c corev1.ContainerStatus, own bool) (failure, bool) {
 	switch {
 	case c.State.Waiting != nil:
@@ -113,28 +111,28 @@ func containerFailure(c corev1.ContainerStatus, own bool) (failure, bool) {
 
 func waitingFailure(c corev1.ContainerStatus) (failure, bool) {
 	waiting := c.State.Waiting
-	t := failure{message: text(waiting.Reason, waiting.Message)}
+	f := failure{message: text(waiting.Reason, waiting.Message)}
 	switch waiting.Reason {
 	case "InvalidImageName", "ErrImageNeverPull":
-		t.reason, t.final = ImageNotPulled, true
+		f.reason, f.final = ImageNotPulled, true
 	case "ErrImagePull":
-		t.reason = ImageNotPulled
+		f.reason = ImageNotPulled
 	case "ImagePullBackOff":
-		t.reason, t.ambiguous = ImageNotPulled, true
+		f.reason, f.ambiguous = ImageNotPulled, true
 	case "CreateContainerConfigError", "CreateContainerError":
-		t.reason = NotCreated
+		f.reason = NotCreated
 	case "RunContainerError", "CrashLoopBackOff":
-		t.reason = Crashing
+		f.reason = Crashing
 		if last := c.LastTerminationState.Terminated; last != nil {
-			t.message = exitText(waiting.Reason, last)
+			f.message = exitText(waiting.Reason, last)
 		}
 	default:
 		return failure{}, false
 	}
-	return t, true
+	return f, true
 }
 
-// exitText says how a container ended. It leaves out the count-down of the next try: that changes all the time.
+// exitText describes how a container ended, without the back-off time of its restart, which changes often.
 func exitText(reason string, last *corev1.ContainerStateTerminated) string {
 	exit := fmt.Sprintf("exit code %d", last.ExitCode)
 	if last.Reason != "" && last.Reason != reason {

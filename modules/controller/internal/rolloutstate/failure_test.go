@@ -18,10 +18,10 @@ func TestVersionThatRanFailsWithoutReadyPods(t *testing.T) {
 	t.Parallel()
 	in := setup()
 	in.Deployment.Status = appsv1.DeploymentStatus{ObservedGeneration: 5, Replicas: 2, UpdatedReplicas: 2}
-	gone := pod("new")
-	gone.Status.Phase = corev1.PodPending
-	gone.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "no node"}}
-	in.Pods = []*corev1.Pod{gone}
+	pending := pod("new")
+	pending.Status.Phase = corev1.PodPending
+	pending.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "no node"}}
+	in.Pods = []*corev1.Pod{pending}
 	state, requeueAfter := rolloutstate.Evaluate(in)
 	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress}, state, "before it has run, the deadline decides")
 	require.Zero(t, requeueAfter)
@@ -40,7 +40,7 @@ func TestVersionThatRanFailsWithoutReadyPods(t *testing.T) {
 	in.App.Status, in.Now = recorded, noon
 	in.Deployment.Status.ReadyReplicas = 1
 	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress, Serving: true}, state, "while one serves, it is not said")
+	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress, Serving: true}, state, "no failure while one pod is ready")
 }
 
 func TestFailedVersionRecoversOnceAvailable(t *testing.T) {
@@ -71,7 +71,7 @@ func TestFailedPodsFailRolloutWhenReplacementsFail(t *testing.T) {
 	in = withStatus(in, state, noon)
 	in.Now = noon.Add(10 * grace)
 	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, workerapp.Deploying, state.Phase, "its successor has not failed")
+	require.Equal(t, workerapp.Deploying, state.Phase, "its replacement has not failed")
 	in.Pods[1].Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 	in.Pods = append(in.Pods, evicted(noon.Add(time.Second)))
 	state, _ = rolloutstate.Evaluate(in)

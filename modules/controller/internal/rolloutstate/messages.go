@@ -13,23 +13,23 @@ import (
 	"app238.com/inner/modules/controller/internal/conditions"
 )
 
-// Lengths in characters: of a whole message, and of what a container said last, of which the end tells most.
+// Lengths in characters: of a message, and of the end of a termination message.
 const (
 	messageLength = 700
 	tailLength    = 400
 )
 
-// describeLate says why a rollout made no progress where no container is in trouble.
+// deadlineMessage describes why a rollout without a failing container made no progress.
 func deadlineMessage(in Input) string {
-	const deadlinePassed = "no progress within the deadline"
+	const noProgress = "no progress within the deadline"
 	if why := unreadyReason(in); why != "" {
-		return text(deadlinePassed, why)
+		return text(noProgress, why)
 	}
 	c, _ := deploymentCondition(in.Deployment, appsv1.DeploymentProgressing)
-	return text(deadlinePassed, c.Message)
+	return text(noProgress, c.Message)
 }
 
-// describeNone says why no pod of a version that has run serves, where no container is in trouble.
+// notServingMessage describes why a version that ran has no ready pod and no failing container.
 func notServingMessage(in Input) string {
 	why := unreadyReason(in)
 	if failed := podsOf(in, true); why == "" && len(failed) > 0 {
@@ -38,12 +38,12 @@ func notServingMessage(in Input) string {
 	return text("no pod serves", why)
 }
 
-// givenUp says why a pod was, in the words of whoever did it.
+// podFailureMessage returns the reason and message of a failed pod.
 func podFailureMessage(pod *corev1.Pod) string {
 	return text(cmp.Or(pod.Status.Reason, "the pod failed"), pod.Status.Message)
 }
 
-// unready says why the pods of the desired template are not ready, "" where nothing is known.
+// unreadyReason describes why pods of the current template are not ready, "" if unknown.
 func unreadyReason(in Input) string {
 	for _, pod := range podsOf(in, false) {
 		if c, ok := podCondition(pod, corev1.PodScheduled); ok && c.Status == corev1.ConditionFalse {
@@ -65,20 +65,19 @@ func podCondition(pod *corev1.Pod, kind corev1.PodConditionType) (corev1.PodCond
 	return corev1.PodCondition{}, false
 }
 
-// text joins a reason and its message in the cluster's words, either of which may be missing, and makes them fit to be stored and
-// shown.
+// text joins a reason and a message of the cluster, either of which may be "", for storage and display.
 func text(reason, message string) string {
 	return joined(conditions.Public(reason), conditions.Public(message))
 }
 
-// joined is text for words that are fit already.
+// joined is text for parts that are already printable and free of internals.
 func joined(parts ...string) string {
 	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
 	return logging.Clip(strings.Join(parts, ": "), messageLength)
 }
 
-// lastWords returns the end of what a container said last: its program, whose words are its owner's, or the runtime that could not
-// start it.
+// terminationMessage returns the end of a container's termination message: of the program, which is shown as it is, or of a runtime
+// that could not start it.
 func terminationMessage(last *corev1.ContainerStateTerminated) string {
 	message := strings.TrimSpace(logging.Printable(last.Message))
 	switch last.Reason {

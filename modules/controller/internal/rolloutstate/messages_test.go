@@ -12,7 +12,7 @@ import (
 func TestMessagesHideNodeInternalsNotProgramOutput(t *testing.T) {
 	t.Parallel()
 	const message = "dial tcp 127.0.0.1:5432: open /proc/self/environ"
-	const withStatus = "dial tcp (an address of the node): open (a path of the node)"
+	const shown = "dial tcp (an address of the node): open (a path of the node)"
 	ended := func(reason string) corev1.ContainerStatus {
 		return corev1.ContainerStatus{RestartCount: 1, State: corev1.ContainerState{Terminated: exited(128, reason, message)}}
 	}
@@ -20,9 +20,9 @@ func TestMessagesHideNodeInternalsNotProgramOutput(t *testing.T) {
 		state corev1.ContainerStatus
 		want  string
 	}{
-		"kubelet":           {waiting("CreateContainerError", message), "CreateContainerError: " + withStatus},
-		"pull":              {waiting("ErrImagePull", message), "ErrImagePull: " + withStatus},
-		"container runtime": {ended("StartError"), "StartError: exit code 128: " + withStatus},
+		"kubelet":           {waiting("CreateContainerError", message), "CreateContainerError: " + shown},
+		"pull":              {waiting("ErrImagePull", message), "ErrImagePull: " + shown},
+		"container runtime": {ended("StartError"), "StartError: exit code 128: " + shown},
 		"program":           {ended("Error"), "Error: exit code 128: " + message},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -20,7 +20,7 @@ const grace = 20 * time.Second
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-// setup returns a rollout of two pods that has just begun.
+// setup returns a rollout of two pods that has just started.
 func setup() rolloutstate.Input {
 	at := map[string]string{workerapp.VersionAnnotation: "7", workerapp.TaskAnnotation: "42"}
 	return rolloutstate.Input{
@@ -51,13 +51,13 @@ func exited(code int32, reason, message string) *corev1.ContainerStateTerminated
 	return &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, Message: message}
 }
 
-// shown gives the app the status of state, as written at that time.
+// withStatus sets the status for state as written at that time.
 func withStatus(in rolloutstate.Input, state conditions.State, at time.Time) rolloutstate.Input {
 	in.App.Status = conditions.Next(in.App, state, at)
 	return in
 }
 
-// said leaves out what Evaluate tells of every state: whether anything serves, and since when it is a failure.
+// reasonAndMessage drops Serving and the start of a failure.
 func reasonAndMessage(s conditions.State) conditions.State {
 	s.Serving = false
 	if s.Phase == workerapp.Failed {
@@ -79,8 +79,8 @@ func TestRunningNeedsEveryPodOfCurrentVersion(t *testing.T) {
 		"not observed":              func(in *rolloutstate.Input) { in.Deployment.Generation = 6 },
 		"an old pod left":           func(in *rolloutstate.Input) { in.Deployment.Status.Replicas = 3 },
 		"a pod of the old template": func(in *rolloutstate.Input) { in.Deployment.Status.UpdatedReplicas = 1 },
-		"a pod that does not serve": func(in *rolloutstate.Input) { in.Deployment.Status.ReadyReplicas = 1 },
-		"fewer pods than wished":    func(in *rolloutstate.Input) { in.Replicas = 3 },
+		"an unready pod":            func(in *rolloutstate.Input) { in.Deployment.Status.ReadyReplicas = 1 },
+		"fewer pods than desired":   func(in *rolloutstate.Input) { in.Replicas = 3 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -122,7 +122,7 @@ func TestFailingPodsFailRolloutAfterGrace(t *testing.T) {
 			in = withStatus(in, state, noon)
 			in.Now = noon.Add(grace)
 			_, left := rolloutstate.Evaluate(in)
-			require.Equal(t, requeueAfter-grace, left, "the grace is counted from the first sight")
+			require.Equal(t, requeueAfter-grace, left, "the grace starts with the first observation")
 
 			in.Now = noon.Add(requeueAfter)
 			state, requeueAfter = rolloutstate.Evaluate(in)
@@ -142,15 +142,15 @@ func TestPermanentPodErrorsFailAtOnce(t *testing.T) {
 
 func TestPodsOfOtherTemplatesAreIgnored(t *testing.T) {
 	t.Parallel()
-	leaving := pod("new", waiting("ErrImagePull", "x"))
-	leaving.DeletionTimestamp = &metav1.Time{Time: noon}
+	terminating := pod("new", waiting("ErrImagePull", "x"))
+	terminating.DeletionTimestamp = &metav1.Time{Time: noon}
 	evicted := pod("old")
 	evicted.Status.Phase = corev1.PodFailed
 	sidecar := corev1.ContainerStatus{Name: "sidecar", RestartCount: 1, State: corev1.ContainerState{Terminated: exited(0, "Completed", "")}}
 	restarted := corev1.ContainerStatus{Name: "sidecar", RestartCount: 1, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}
 	restarted.LastTerminationState.Terminated = exited(0, "Completed", "")
 	in := setup()
-	in.Pods = []*corev1.Pod{pod("old", waiting("ErrImagePull", "x")), leaving, evicted, pod("new", sidecar), pod("new", restarted), pod("new", waiting("ContainerCreating", "")), pod("new")}
+	in.Pods = []*corev1.Pod{pod("old", waiting("ErrImagePull", "x")), terminating, evicted, pod("new", sidecar), pod("new", restarted), pod("new", waiting("ContainerCreating", "")), pod("new")}
 	state, requeueAfter := rolloutstate.Evaluate(in)
 	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress}, reasonAndMessage(state))
 	require.Zero(t, requeueAfter)
@@ -178,10 +178,10 @@ func TestProgressDeadline(t *testing.T) {
 	t.Parallel()
 	deadlinePassed := []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse,
 		Reason: "ProgressDeadlineExceeded", Message: "has timed out progressing"}}
-	unreadyReason := pod("new", corev1.ContainerStatus{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
-	unreadyReason.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse}}
-	homeless := pod("new")
-	homeless.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{
+	unready := pod("new", corev1.ContainerStatus{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
+	unready.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse}}
+	unschedulable := pod("new")
+	unschedulable.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{
 		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/3 nodes are available"}}}
 	for name, test := range map[string]struct {
 		pods    []*corev1.Pod
@@ -189,8 +189,8 @@ func TestProgressDeadline(t *testing.T) {
 		message string
 	}{
 		"no pods":       {nil, rolloutstate.Deadline, "no progress within the deadline: has timed out progressing"},
-		"unready":       {[]*corev1.Pod{unreadyReason}, rolloutstate.Deadline, "does the program listen on TCP port 8080?"},
-		"unschedulable": {[]*corev1.Pod{homeless}, rolloutstate.Deadline, "Unschedulable: 0/3 nodes are available"},
+		"unready":       {[]*corev1.Pod{unready}, rolloutstate.Deadline, "does the program listen on TCP port 8080?"},
+		"unschedulable": {[]*corev1.Pod{unschedulable}, rolloutstate.Deadline, "Unschedulable: 0/3 nodes are available"},
 		"pull":          {[]*corev1.Pod{pod("new", waiting("ErrImagePull", "x"))}, rolloutstate.ImageNotPulled, "ErrImagePull: x"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -205,9 +205,9 @@ func TestProgressDeadline(t *testing.T) {
 		})
 	}
 	in := setup()
-	in.Pods = []*corev1.Pod{homeless}
+	in.Pods = []*corev1.Pod{unschedulable}
 	state, _ := rolloutstate.Evaluate(in)
-	require.Equal(t, workerapp.Deploying, state.Phase, "a node may come before the deadline")
+	require.Equal(t, workerapp.Deploying, state.Phase, "a node may be added before the deadline")
 }
 
 func TestReplicaFailureFailsRolloutAfterGrace(t *testing.T) {
@@ -234,7 +234,7 @@ func TestFailureKeepsItsMessageAcrossRestarts(t *testing.T) {
 
 	in.Pods[0].Status.ContainerStatuses = []corev1.ContainerStatus{waiting("CrashLoopBackOff", "x")}
 	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, workerapp.Failed, state.Phase, "another trouble of the same rollout")
+	require.Equal(t, workerapp.Failed, state.Phase, "another failure of the same rollout")
 	require.Equal(t, "CrashLoopBackOff: x", state.Message)
 }
 
