@@ -15,7 +15,7 @@ import (
 	"app238.com/inner/test/admission"
 )
 
-// restartsInSilence has the controller start anew, and look at what it finds: it writes nothing, and says of nothing that it was edited.
+// requireRestartWithoutWrites restarts the controller and requires that it writes no object and no Restored event.
 func (b *bundle) requireRestartWithoutWrites(name string) {
 	b.t.Helper()
 	b.waitForIdle()
@@ -62,7 +62,7 @@ func TestWebhookMutationsAreNoDrift(t *testing.T) {
 	require.Empty(t, b.service(name).Spec.Selector)
 	b.requireRestartWithoutWrites(name)
 	b.patchDeployment(name, `{"spec": {"template": {"spec": {"containers": [{"name": "`+name+`", "command": ["sh"]}]}}}}`)
-	b.awaitWithin(repairTimeout, "what somebody did is taken back all the same", func() error {
+	b.awaitWithin(repairTimeout, "drift is reverted nevertheless", func() error {
 		if command := b.deployment(name).Spec.Template.Spec.Containers[0].Command; command != nil {
 			return fmt.Errorf("%v", command)
 		}
@@ -93,7 +93,7 @@ func TestScaledDeploymentIsRestored(t *testing.T) {
 	}
 }
 
-// testScaled has so many replacements of the Deployment end in a conflict.
+// testScaled makes this many updates of the Deployment conflict.
 func testScaled(t *testing.T, conflicts int) {
 	b := setup(t)
 	var left atomic.Int64

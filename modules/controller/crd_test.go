@@ -80,7 +80,7 @@ func TestNewWorkerAppIsDeployingByDefault(t *testing.T) {
 	app, err := b.app(name)
 	require.NoError(t, err)
 	require.Equal(t, workerapp.Deploying, app.Status.Phase)
-	require.Less(t, app.Status.ObservedGeneration, app.Generation, "so kstatus tells InProgress, not Current")
+	require.Less(t, app.Status.ObservedGeneration, app.Generation, "kstatus reports InProgress, not Current")
 	require.Len(t, app.Status.Conditions, 3)
 }
 

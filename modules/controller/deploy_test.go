@@ -183,7 +183,7 @@ func TestInvalidVariableIsReportedByKeyOnly(t *testing.T) {
 	app := b.awaitPhase(name, workerapp.Failed)
 	require.Contains(t, app.Status.Message, `"1ST"`)
 	require.NotContains(t, app.Status.Message, envValue)
-	require.Empty(t, b.configMaps(), "nothing half applied")
+	require.Empty(t, b.configMaps(), "no child is applied")
 	b.source.set(map[string]string{"FINE": "x"}, nil)
 	b.deploy(spec("abc12345"), 1, 2)
 	b.awaitPhase(name, workerapp.Running)
@@ -206,7 +206,7 @@ func TestRedeployOfSameImageStartsNoPod(t *testing.T) {
 	require.Len(t, after, 1)
 	require.Equal(t, pods[0].UID, after[0].UID)
 	require.Equal(t, 1, b.templates(name))
-	require.Equal(t, 2, b.source.lookups(), "a new task may bring a new environment")
+	require.Equal(t, 2, b.source.lookups(), "a new task may change the environment")
 }
 
 func TestSameIDsOfOtherDatabaseAreNewRollout(t *testing.T) {
@@ -268,7 +268,7 @@ func TestFieldsNoLongerDesiredAreRemoved(t *testing.T) {
 	name := b.deploy(s, 1, 1)
 	b.awaitPhase(name, workerapp.Running)
 	b.patchAt(childRef{workerapp.Resource(), b.worker(), name}, `{"spec": {"mainRegion": "global"}}`)
-	b.await("the region is gone", func() error {
+	b.await("the region is removed", func() error {
 		if b.deployment(name).Spec.Template.Spec.Affinity.NodeAffinity != nil {
 			return errors.New("still there")
 		}

@@ -16,7 +16,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// takeover is how long workers may be without a controller when the leader died.
+// takeoverTimeout is how long workers may be without a controller after the leader died.
 const takeoverTimeout = 20 * time.Second
 
 func (b *bundle) awaitRole(role string) {
@@ -56,10 +56,10 @@ func TestStandbyTakesOverFromStoppedLeader(t *testing.T) {
 	leader.awaitRole("leading")
 	standby := leader.replica()
 	standby.startAndSync()
-	begun := time.Now()
+	started := time.Now()
 	leader.stop()
 	standby.awaitRole("leading")
-	require.Less(t, time.Since(begun), leader.config.Controller.LeaderElection.LeaseDuration, "the lease was given up")
+	require.Less(t, time.Since(started), leader.config.Controller.LeaderElection.LeaseDuration, "the lease was released")
 }
 
 func TestStandbyTakesOverFromKilledLeader(t *testing.T) {
@@ -69,17 +69,17 @@ func TestStandbyTakesOverFromKilledLeader(t *testing.T) {
 		RenewDeadline: 6 * time.Second, RetryPeriod: time.Second} // the defaults
 	election := leader.config.Controller.LeaderElection
 	longest := election.LeaseDuration + time.Duration(float64(election.RetryPeriod)*(1+leaderelection.JitterFactor))
-	require.Less(t, longest, takeoverTimeout, "by the rules of the election; how fast a busy machine is says nothing")
+	require.Less(t, longest, takeoverTimeout, "the configured maximum, independent of the load of this machine")
 	leader.startAndSync()
 	leader.awaitRole("leading")
 	name := leader.deploy(spec("abc12345"), 1, 1)
 	leader.awaitPhase(name, workerapp.Running)
 	standby := leader.replica()
 	standby.startAndSync()
-	leader.proxy.Close() // nothing of it reaches the cluster any more, not even that it ends
+	leader.proxy.Close() // it can no longer reach the cluster, not even to release the lease
 	configMap := leader.children(name)[0]
 	require.NoError(t, leader.admin.Delete(leader.ctx(), configMap.resource, configMap.namespace, configMap.name))
-	standby.await("the standby heals", func() error {
+	standby.await("the standby repairs it", func() error {
 		if now := standby.content(configMap); now == "not found" {
 			return errors.New(now)
 		}
@@ -106,16 +106,16 @@ func TestLeaderWithoutLeaseWritesNothing(t *testing.T) {
 	})
 	winner.awaitRole("leading")
 	written := len(loser.proxy.writes())
-	loser.await("the loser knows", func() error {
+	loser.await("the loser is not ready", func() error {
 		if loser.running.Ready(loser.ctx()) == nil {
-			return errors.New("it says that it is ready, and cannot know who leads")
+			return errors.New("it is ready without knowing the leader")
 		}
 		return nil
 	})
 	for range 3 {
 		configMap := loser.children(name)[0]
 		require.NoError(t, loser.admin.Delete(loser.ctx(), configMap.resource, configMap.namespace, configMap.name))
-		winner.awaitWithin(repairTimeout, "the winner heals", func() error {
+		winner.awaitWithin(repairTimeout, "the winner repairs it", func() error {
 			if now := winner.content(configMap); now == "not found" {
 				return errors.New(now)
 			}
@@ -132,7 +132,7 @@ func TestLeaderWithoutLeaseWritesNothing(t *testing.T) {
 	loser.awaitPhase(name, workerapp.Running)
 }
 
-// holdWatches has the watches of WorkerApps wait until they are released, so that what happens is not heard of.
+// blockWatches blocks watches of WorkerApps until release is called, so that no events arrive.
 func blockWatches() (answer func(w http.ResponseWriter, r *http.Request) bool, release func()) {
 	released := make(chan struct{})
 	answer = func(_ http.ResponseWriter, r *http.Request) bool {
@@ -153,8 +153,8 @@ func TestNewLeaderWithStaleCacheRollsNothingBack(t *testing.T) {
 	t.Parallel()
 	for name, images := range map[string][3]string{
 		"other images": {"registry.test/healthy:1", "registry.test/healthy:2", "registry.test/healthy:3"},
-		// Their names are the same: pods are rolled for the version.
-		"images that may be others": {"registry.test/healthy", "registry.test/healthy", "registry.test/healthy"},
+		// The references are equal: the version rolls the pods.
+		"mutable images": {"registry.test/healthy", "registry.test/healthy", "registry.test/healthy"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -181,7 +181,7 @@ func testTakeoverWithStaleCache(t *testing.T, images [3]string) {
 	first.deploy(s, 2, 2)
 	first.awaitPhase(name, workerapp.Running)
 	first.waitForIdle()
-	second.await("the newer Deployment is seen and doubted", func() error {
+	second.await("the newer Deployment is detected", func() error {
 		first.stop()
 		if second.proxy.reads("/workerapps/"+name) == 0 {
 			return errors.New("not yet")
@@ -202,9 +202,9 @@ func TestMissingLeaseNamespaceFailsReadiness(t *testing.T) {
 	b := setup(t)
 	b.config.Kubernetes.Namespaces.Control = "nowhere-to-be-found"
 	b.start()
-	b.await("it says so", func() error {
+	b.await("readiness reports it", func() error {
 		if err := b.running.Ready(b.ctx()); err == nil || err.Error() != "no process leads" {
-			return errors.Join(errors.New("it does not"), err)
+			return errors.Join(errors.New("it does not report it"), err)
 		}
 		return nil
 	})
@@ -212,12 +212,12 @@ func TestMissingLeaseNamespaceFailsReadiness(t *testing.T) {
 	require.Empty(t, b.proxy.writes())
 }
 
-// settleAway gives a controller that must not work every occasion to.
+// waitForElectionAttempts gives a controller that must not reconcile the time to do so.
 func (b *bundle) waitForElectionAttempts() {
 	b.t.Helper()
 	name := b.deploy(spec("abc12345"), 1, 1)
 	reads := b.proxy.reads("/leases/controller-" + b.worker())
-	b.await("it tried to lead", func() error {
+	b.await("it tried to acquire the lease", func() error {
 		if b.proxy.reads("/leases/controller-"+b.worker()) < reads+3 {
 			return errors.New("not yet")
 		}

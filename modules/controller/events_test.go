@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// toText returns a cell of a table, which JSON may have made any kind of number.
+// toText returns the text of a table cell, which JSON may decode as any type of number.
 func toText(cell any) string { return fmt.Sprint(cell) }
 
 // awaitEvent waits for an event about a WorkerApp.
@@ -77,7 +77,7 @@ func TestContendedWorkerAppIsRateLimitedAlone(t *testing.T) {
 	b := setup(t)
 	b.config.Controller.WriteRateLimit = config.WriteRateLimit{Burst: 8, Interval: time.Hour}
 	b.startAndSync()
-	contended, other := b.deploy(spec("fought"), 1, 1), b.deploy(spec("calm"), 1, 1)
+	contended, other := b.deploy(spec("contended"), 1, 1), b.deploy(spec("other"), 1, 1)
 	b.awaitPhase(contended, workerapp.Running)
 	b.awaitPhase(other, workerapp.Running)
 	restored := func(name string) error {
@@ -96,12 +96,12 @@ func TestContendedWorkerAppIsRateLimitedAlone(t *testing.T) {
 		}
 		rounds++
 	}
-	require.Less(t, rounds, 8, "it is not written for ever")
+	require.Less(t, rounds, 8, "it is rate limited")
 	require.Positive(t, rounds)
 	b.patch("configmaps", other+"-env", `{"data": {"GREETING": "forged"}}`)
-	b.awaitWithin(repairTimeout, "the other one is healed at once", func() error { return restored(other) })
+	b.awaitWithin(repairTimeout, "the other one is repaired at once", func() error { return restored(other) })
 	require.Error(t, restored(contended))
-	b.deploy(spec("fought"), 1, 2)
+	b.deploy(spec("contended"), 1, 2)
 	b.awaitPhase(contended, workerapp.Running)
-	require.NoError(t, restored(contended), "a new wish is not held up")
+	require.NoError(t, restored(contended), "a new task is not delayed")
 }

@@ -10,14 +10,14 @@ import (
 
 // fakeSource gives every worker the same content.
 type fakeSource struct {
-	// hangs has every question wait for its end.
+	// blocks makes every lookup wait for its context.
 	blocks bool
 
 	mu    sync.Mutex
 	env   map[string]string
 	err   error
 	reads int
-	// served says that the worker has served before.
+	// served means that the worker has served before.
 	served bool
 }
 
@@ -50,7 +50,7 @@ func (f *fakeSource) lookups() int {
 	return f.reads
 }
 
-// fakeRecorder keeps what it is told; while err is set it refuses.
+// fakeRecorder keeps recorded outcomes; it fails while err is set.
 type fakeRecorder struct {
 	mu       sync.Mutex
 	err      error
@@ -87,7 +87,7 @@ func (f *fakeRecorder) recorded() []rollout.Outcome {
 	return slices.Clone(f.outcomes)
 }
 
-// different returns the outcomes, each once.
+// distinct returns the set of outcomes.
 func distinct(outcomes []rollout.Outcome) map[rollout.Outcome]bool {
 	set := map[rollout.Outcome]bool{}
 	for _, o := range outcomes {

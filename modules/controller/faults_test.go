@@ -36,7 +36,7 @@ func TestIncompleteListDeletesNothing(t *testing.T) {
 		before := len(b.proxy.writes())
 		b.proxy.setAnswer(hideWorkerApps(one))
 		b.startAndSync()
-		b.await("the WorkerApp was looked for", func() error {
+		b.await("the WorkerApp was read", func() error {
 			if b.proxy.reads("/workerapps/"+name) == reads {
 				return errors.New("not yet")
 			}
@@ -70,7 +70,7 @@ func TestAPIServerErrorsAreRetried(t *testing.T) {
 	}
 }
 
-// hideWorkerApps has the API server list none, and a question for a single one answered by one.
+// hideWorkerApps makes lists of WorkerApps empty, and lets one answer reads of a single one.
 func hideWorkerApps(one func(w http.ResponseWriter) bool) func(w http.ResponseWriter, r *http.Request) bool {
 	return func(w http.ResponseWriter, r *http.Request) bool {
 		_, rest, ok := strings.Cut(r.URL.Path, "/workerapps")
@@ -109,7 +109,7 @@ func refuseOnce(code int) (answer func(w http.ResponseWriter, r *http.Request) b
 	}
 }
 
-// refuseRunningOnce fails the first status that says Running.
+// refuseRunningOnce fails the first write of a Running status.
 func refuseRunningOnce(t *testing.T) func(w http.ResponseWriter, r *http.Request) bool {
 	var done atomic.Bool
 	return func(w http.ResponseWriter, r *http.Request) bool {

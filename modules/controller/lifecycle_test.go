@@ -21,9 +21,9 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-var errUnavailable = errors.New("the database is away")
+var errUnavailable = errors.New("the database is unavailable")
 
-//nolint:paralleltest // it looks at every goroutine of the process
+//nolint:paralleltest // it checks every goroutine of the process
 func TestStopEndsAllGoroutines(t *testing.T) {
 	b := setup(t)
 	before := goleak.IgnoreCurrent()
@@ -41,7 +41,7 @@ func TestStopCancelsHangingReconcile(t *testing.T) {
 	b.source.blocks = true
 	b.startAndSync()
 	b.deploy(spec("abc12345"), 1, 1)
-	b.await("a question that hangs", func() error {
+	b.await("a blocked lookup", func() error {
 		if b.source.lookups() == 0 {
 			return errors.New("not yet")
 		}
@@ -60,7 +60,7 @@ func TestContentLookupTimesOut(t *testing.T) {
 	b.config.Database = config.Database{ConnectTimeout: 10 * time.Millisecond, StatementTimeout: 10 * time.Millisecond}
 	b.startAndSync()
 	b.deploy(spec("abc12345"), 1, 1)
-	b.await("the question is given up and asked again", func() error {
+	b.await("the lookup times out and is retried", func() error {
 		if n := b.source.lookups(); n < 3 {
 			return fmt.Errorf("%d questions", n)
 		}
@@ -146,26 +146,26 @@ func TestWorkerAppDeletedWhileDownLeavesNoChildren(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
-	held := b.deploy(spec("held"), 1, 1)
+	finalized := b.deploy(spec("finalized"), 1, 1)
 	old := b.deploy(spec("old"), 1, 1)
 	kept := b.deploy(spec("kept"), 1, 1)
-	for _, name := range []string{held, old, kept} {
+	for _, name := range []string{finalized, old, kept} {
 		b.awaitPhase(name, workerapp.Running)
 	}
 	b.stop()
 	b.patchAt(childRef{workerapp.Resource(), b.worker(), old}, `{"metadata": {"finalizers": null}}`)
-	require.NoError(t, b.admin.Delete(b.ctx(), workerapp.Resource(), b.worker(), held))
+	require.NoError(t, b.admin.Delete(b.ctx(), workerapp.Resource(), b.worker(), finalized))
 	require.NoError(t, b.admin.Delete(b.ctx(), workerapp.Resource(), b.worker(), old))
-	b.await("the old one vanishes at once", func() error {
+	b.await("the one without finalizer is deleted at once", func() error {
 		if _, err := b.app(old); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("%w", err)
 		}
 		return nil
 	})
-	_, err := b.app(held)
-	require.NoError(t, err, "the finalizer holds it")
+	_, err := b.app(finalized)
+	require.NoError(t, err, "the finalizer keeps it")
 	b.startAndSync()
-	for _, name := range []string{held, old} {
+	for _, name := range []string{finalized, old} {
 		b.await("no child of "+name+" is left", func() error { return b.absent(name) })
 	}
 	for _, k := range b.children(kept) {
@@ -174,7 +174,7 @@ func TestWorkerAppDeletedWhileDownLeavesNoChildren(t *testing.T) {
 	}
 }
 
-// leave puts an IngressRoute into the ingress namespace to which no Service and no WorkerApp belongs; workers is the namespace that it names.
+// createRoute creates an IngressRoute without Service and WorkerApp; workers is the worker namespace in its annotation.
 func (b *bundle) createRoute(name, workers string) {
 	b.t.Helper()
 	u := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"routes": []any{
@@ -276,7 +276,7 @@ func TestAdoptedWorkerAppsLoseTheirSecret(t *testing.T) {
 	b.stop()
 	b.startAndSync()
 	b.waitForIdle()
-	require.Len(t, b.writes(), writes, "once is enough")
+	require.Len(t, b.writes(), writes, "the second start writes nothing")
 	for _, name := range []string{"w-abc12345-u1", "w-bad-u1"} {
 		u, err := b.admin.Get(b.ctx(), workerapp.Resource(), b.worker(), name)
 		require.NoError(t, err)

@@ -19,8 +19,8 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// makeFormer brings a worker that runs, while no controller does, to what an earlier release made of it: a headless Service
-// that the route reaches by the pods' own port, which has no name.
+// makeLegacy changes a running worker, without a running controller, to the objects of an earlier release: a headless Service that
+// the route reaches by the pods' own port, which has no name.
 func (b *bundle) makeLegacy(name string) {
 	b.t.Helper()
 	services := b.admin.Typed.CoreV1().Services(b.worker())
@@ -59,7 +59,7 @@ func (b *bundle) makeLegacy(name string) {
 	deployment.Spec.Template.Spec.Containers[0].Ports[0].Name = ""
 	_, err = b.admin.Typed.AppsV1().Deployments(b.worker()).Update(b.ctx(), deployment, metav1.UpdateOptions{FieldManager: "inner-gateway"})
 	require.NoError(b.t, err)
-	b.await("the pods are those of the earlier release", func() error {
+	b.await("the pods are of the earlier release", func() error {
 		pods := b.pods(name)
 		for _, pod := range pods {
 			if pod.Annotations[children.TemplateAnnotation] != "earlier" || !isReady(&pod) {
@@ -73,15 +73,15 @@ func (b *bundle) makeLegacy(name string) {
 	})
 }
 
-// path is what a request finds, in the order in which it comes by it: what is read first is the oldest.
+// path holds the objects on the way of a request, read in the request's order.
 type path struct {
 	route            int32
-	external, inside string // the ports of N-ext, and of the Service that it leads to
+	external, inside string // the ports of N-ext, and of the Service that it points to
 	target           string
 	pods             int // Ready ones of the target
 }
 
-// observe returns what a request would find now. An object on the way that is missing is an error.
+// observePath returns the current path of requests, or an error if an object of it is missing.
 func (b *bundle) observePath(name string) (path, error) {
 	route, err := b.admin.Get(b.ctx(), routes(), b.ingress(), name)
 	if err != nil {
@@ -124,10 +124,10 @@ func portsOf(service *corev1.Service) string {
 	return ports
 }
 
-// observing notes every path that a request would find until the returned function is called.
-func (b *bundle) observePaths(name string) (seen func() ([]path, error)) {
+// observePaths records every path of requests until the returned function is called.
+func (b *bundle) observePaths(name string) (stop func() ([]path, error)) {
 	b.t.Helper()
-	ctx, stop := context.WithCancel(b.ctx())
+	ctx, cancel := context.WithCancel(b.ctx())
 	var running sync.WaitGroup
 	var paths []path
 	var failure error
@@ -144,7 +144,7 @@ func (b *bundle) observePaths(name string) (seen func() ([]path, error)) {
 		}
 	})
 	end := sync.OnceFunc(func() {
-		stop()
+		cancel()
 		running.Wait()
 	})
 	b.t.Cleanup(end)
@@ -164,9 +164,9 @@ func TestLegacyWorkerIsMigratedWhileServing(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 	b.stop()
 	b.makeLegacy(name)
-	serving, seen := b.watchServing(name, 2), b.observePaths(name)
+	serving, stop := b.watchServing(name, 2), b.observePaths(name)
 	b.startAndSync()
-	b.await("what is old has gone", func() error {
+	b.await("the legacy Service is deleted", func() error {
 		_, err := b.admin.Typed.CoreV1().Services(b.worker()).Get(b.ctx(), name, metav1.GetOptions{})
 		if !apierrors.IsNotFound(err) {
 			return fmt.Errorf("still there: %w", err)
@@ -174,7 +174,7 @@ func TestLegacyWorkerIsMigratedWhileServing(t *testing.T) {
 		return nil
 	})
 	b.awaitPhase(name, workerapp.Running)
-	paths, err := seen()
+	paths, err := stop()
 	require.NoError(t, err, "%v", paths)
 	for _, p := range paths {
 		require.Contains(t, p.external, fmt.Sprint(" ", p.route, " "), "the route's port: %v", paths)
@@ -186,7 +186,7 @@ func TestLegacyWorkerIsMigratedWhileServing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, path{80, " 80 ", " 80 ", name + "-http", 2}, last)
 	require.Equal(t, 2, serving.fewestReady())
-	require.Len(t, b.recorder.recorded(), 1, "a move is no outcome")
+	require.Len(t, b.recorder.recorded(), 1, "a migration is no outcome")
 }
 
 func TestLegacyWorkersAreMigratedOneByOne(t *testing.T) {
@@ -194,7 +194,7 @@ func TestLegacyWorkersAreMigratedOneByOne(t *testing.T) {
 	b := setup(t)
 	b.startAndSync()
 	latest := spec("def67890")
-	latest.Image = "registry.test/healthy" // its pods get an annotation, which is no reason for haste
+	latest.Image = "registry.test/healthy" // its pods get an annotation, which must not skip the rate limit
 	names := []string{b.deploy(spec("abc12345"), 1, 1), b.deploy(latest, 1, 1)}
 	for _, name := range names {
 		b.awaitPhase(name, workerapp.Running)
@@ -213,21 +213,21 @@ func TestLegacyWorkersAreMigratedOneByOne(t *testing.T) {
 		}
 		return waiting
 	}
-	b.await("one of them has its turn", func() error {
+	b.await("one of them is restarted", func() error {
 		if n := len(earlier()); n != 1 {
 			return fmt.Errorf("%d wait", n)
 		}
 		return nil
 	})
 	late := earlier()[0]
-	b.await("the service is there that the other will be led to", func() error {
+	b.await("the other one's new Service exists", func() error {
 		_, err := b.admin.Typed.CoreV1().Services(b.worker()).Get(b.ctx(), late+"-http", metav1.GetOptions{})
 		return err
 	})
 	require.Equal(t, late+"."+b.worker()+".svc.cluster.local", b.external(late).Spec.ExternalName)
 	b.awaitMetric("inner_controller_unmigrated_workers", 1)
 
-	// What its owner wishes does not wait.
+	// A deploy skips the rate limit.
 	id := map[string]string{names[0]: "abc12345", names[1]: "def67890"}[late]
 	s := spec(id)
 	s.Image = "registry.test/slow/app:2"

@@ -80,7 +80,7 @@ func TestFailingWorkerThatNeverServedScalesToZero(t *testing.T) {
 	b.awaitEvent(name, corev1.EventTypeNormal, "ScaledToZero")
 	b.awaitNoPods(name)
 	b.stop()
-	b.startAndSync() // it finds what it left
+	b.startAndSync() // it finds its own objects
 	b.waitForIdle()
 	app, err := b.app(name)
 	require.NoError(t, err)

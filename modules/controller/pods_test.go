@@ -74,7 +74,7 @@ func TestBudgetFollowsReplicas(t *testing.T) {
 	s.MaxReplicas = 1
 	b.deploy(s, 1, 3)
 	b.awaitPhase(name, workerapp.Running)
-	b.await("the budget is gone", func() error {
+	b.await("the budget is deleted", func() error {
 		if now := b.content(budget); now != "not found" {
 			return errors.New(now)
 		}
@@ -121,7 +121,7 @@ func TestDisabledNetworkPolicyIsRemoved(t *testing.T) {
 	b.stop()
 	b.config.Controller.NetworkPolicy.Enabled = false
 	b.startAndSync()
-	b.await("the policy is gone", func() error {
+	b.await("the policy is deleted", func() error {
 		if now := b.content(policy); now != "not found" {
 			return errors.New(now)
 		}

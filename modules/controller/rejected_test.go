@@ -42,7 +42,7 @@ func TestRejectedChangeKeepsObject(t *testing.T) {
 				require.NoError(t, err)
 				admission.Refuse(t, b.admin, k.resource, k.namespace, k.name, metav1.StatusReasonInvalid, operations...)
 				b.patchAt(k, edit.patch)
-				b.await("the refusal is told", func() error {
+				b.await("the rejection is reported", func() error {
 					app, err := b.app(name)
 					if err == nil && !strings.Contains(app.Status.Message, "the cluster refuses the "+edit.kind+": ") {
 						err = errors.New(app.Status.Message)
@@ -69,10 +69,10 @@ func TestRejectedDeployFailsWithServerMessage(t *testing.T) {
 		"a quota": {func(b *bundle, children []childRef) {
 			admission.Exhaust(b.t, b.admin, children[3].resource, b.worker(), children[3].name)
 		}, "the cluster refuses the Deployment: .*exceeded quota"},
-		"a webhook that is away": {func(b *bundle, children []childRef) {
+		"an unavailable webhook": {func(b *bundle, children []childRef) {
 			admission.Break(b.t, b.admin, children[2].resource, b.worker(), children[2].name)
 		}, "the cluster refuses the Service: .*failed calling webhook"},
-		"a webhook that denies as if it were busy": {func(b *bundle, children []childRef) {
+		"a webhook that denies with 429": {func(b *bundle, children []childRef) {
 			admission.Deny(b.t, b.admin, children[2].resource, b.worker(), http.StatusTooManyRequests, "no more Services this month")
 		}, "the cluster refuses the Service: .*no more Services this month"},
 	} {

@@ -23,7 +23,7 @@ func TestDeletedChildrenAreRecreated(t *testing.T) {
 		before, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 		require.NoError(t, err)
 		require.NoError(t, b.admin.Delete(b.ctx(), k.resource, k.namespace, k.name))
-		b.awaitWithin(repairTimeout, k.resource.Resource+" is back", func() error {
+		b.awaitWithin(repairTimeout, k.resource.Resource+" is recreated", func() error {
 			after, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 			if err == nil && after.GetUID() == before.GetUID() {
 				return errors.New("not deleted yet")
@@ -34,7 +34,7 @@ func TestDeletedChildrenAreRecreated(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 	require.Equal(t, envValue, b.configMap(name).Data["GREETING"], "with its data")
 	require.Equal(t, secretKey, string(b.secret(name).Data["RAYSAIL_SECRET_KEY"]))
-	require.Len(t, b.recorder.recorded(), 1, "healing is no outcome")
+	require.Len(t, b.recorder.recorded(), 1, "a repair is no outcome")
 }
 
 func TestEditedChildrenAreRestored(t *testing.T) {
@@ -57,10 +57,10 @@ func TestEditedChildrenAreRestored(t *testing.T) {
 		{"owner", deployment, `{"metadata": {"ownerReferences": null}}`},
 		{"labels", deployment, `{"metadata": {"labels": {"worker-id": null, "app": "other"}}}`},
 		{"value", configMap, `{"data": {"GREETING": "forged"}}`},
-		{"foreign key", configMap, `{"data": {"FOREIGN": "x"}}`},
-		{"foreign bytes", configMap, `{"binaryData": {"FOREIGN": "eA=="}}`},
+		{"unmanaged key", configMap, `{"data": {"UNMANAGED": "x"}}`},
+		{"unmanaged bytes", configMap, `{"binaryData": {"UNMANAGED": "eA=="}}`},
 		{"lost key", configMap, `{"data": null}`},
-		{"fixed for ever", configMap, `{"immutable": true, "data": {"GREETING": "forged"}}`},
+		{"immutable", configMap, `{"immutable": true, "data": {"GREETING": "forged"}}`},
 		{"reserved value", secret, `{"data": {"RAYSAIL_UID": "eA=="}}`},
 		{"secret key", secret, `{"data": {"RAYSAIL_SECRET_KEY": "eA=="}}`},
 		{"reserved key lost", secret, `{"data": {"COMBINATOR_API_ENDPOINT": null}}`},
@@ -109,7 +109,7 @@ func TestRejectedDeploymentFailsWorkerApp(t *testing.T) {
 	app := b.awaitPhase(name, workerapp.Failed)
 	require.Contains(t, app.Status.Message, "the cluster refuses the Deployment")
 	require.Contains(t, app.Status.Message, "field is immutable")
-	b.await("the route is made all the same", func() error {
+	b.await("the route is created nevertheless", func() error {
 		_, err := b.admin.Get(b.ctx(), routes(), b.ingress(), name)
 		return err
 	})
@@ -129,20 +129,20 @@ func TestRepairNeedsNoDatabase(t *testing.T) {
 	require.NoError(t, b.admin.Delete(b.ctx(), children[3].resource, b.worker(), name))
 	require.NoError(t, b.admin.Delete(b.ctx(), children[5].resource, b.ingress(), name))
 	for _, k := range []childRef{children[3], children[5]} {
-		b.awaitWithin(repairTimeout, k.resource.Resource+" is back", func() error {
+		b.awaitWithin(repairTimeout, k.resource.Resource+" is recreated", func() error {
 			_, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 			return err
 		})
 	}
 	require.NoError(t, b.admin.Delete(b.ctx(), children[0].resource, b.worker(), name+"-env"))
 	require.NoError(t, b.admin.Delete(b.ctx(), children[4].resource, b.ingress(), name+"-ext"))
-	b.awaitWithin(repairTimeout, "what needs no database is back", func() error {
+	b.awaitWithin(repairTimeout, "what needs no database is recreated", func() error {
 		_, err := b.admin.Get(b.ctx(), children[4].resource, b.ingress(), name+"-ext")
 		return err
 	})
 	require.Empty(t, b.configMaps())
 	b.source.set(nil, nil)
-	b.awaitWithin(repairTimeout, "the ConfigMap is back", func() error {
+	b.awaitWithin(repairTimeout, "the ConfigMap is recreated", func() error {
 		if len(b.configMaps()) == 0 {
 			return errUnavailable
 		}
@@ -169,5 +169,5 @@ func TestStaleCacheCausesNoSecondWrite(t *testing.T) {
 		require.NoError(t, err)
 	}
 	b.waitForIdle()
-	require.Len(t, b.writes(), 20*writesForNew, "a look that finds nothing to do writes nothing")
+	require.Len(t, b.writes(), 20*writesForNew, "a reconcile without changes writes nothing")
 }

@@ -34,10 +34,10 @@ func TestFailingContainerFailsRolloutWithItsReason(t *testing.T) {
 
 			b.awaitRestarts(name, 2)
 			b.waitForIdle()
-			require.Len(t, b.recorder.recorded(), 1, "one failure is one outcome, however often the pod tries again")
+			require.Len(t, b.recorder.recorded(), 1, "one failure is one outcome, however often the pod restarts")
 			again, err := b.app(name)
 			require.NoError(t, err)
-			require.Equal(t, app.ResourceVersion, again.ResourceVersion, "the status is as it was")
+			require.Equal(t, app.ResourceVersion, again.ResourceVersion, "the status does not change")
 		})
 	}
 }
@@ -63,12 +63,12 @@ func TestFailedVersionKeepsPreviousServing(t *testing.T) {
 
 	b.deploy(spec("abc12345"), 3, 3)
 	b.awaitPhase(name, workerapp.Running)
-	require.Equal(t, serving, b.pods(name)[0].UID, "the way back starts no pod")
+	require.Equal(t, serving, b.pods(name)[0].UID, "a redeploy of the running version starts no pod")
 	require.Equal(t, []rollout.Outcome{
 		{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 1, Task: 1}, Running: true},
 		{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 2, Task: 2}, Reason: app.Status.Message},
 		{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 3, Task: 3}, Running: true},
-	}, b.recorder.recorded(), "the first version's pods are no success of the second")
+	}, b.recorder.recorded(), "the first version's pods do not complete the second")
 }
 
 func TestUnreadyPodFailsAtDeadline(t *testing.T) {
@@ -103,9 +103,9 @@ func TestFailedOutcomeRecordIsRetried(t *testing.T) {
 	name := b.deploy(spec("abc12345"), 7, 42)
 	app := b.awaitPhase(name, workerapp.Running)
 	require.Equal(t, "False", recordedCondition(app))
-	b.await("several tries", func() error {
+	b.await("several attempts", func() error {
 		if n := b.recorder.refusals(); n < 3 {
-			return fmt.Errorf("%d tries", n)
+			return fmt.Errorf("%d attempts", n)
 		}
 		return nil
 	})
@@ -153,10 +153,10 @@ func TestCrashBeforeStatusRepeatsRecord(t *testing.T) {
 	require.Equal(t, outcomes[0], outcomes[1])
 }
 
-// awaitRestarts waits until the worker's first container was started again that many times, or cannot be started at all.
+// awaitRestarts waits until a container of the worker restarted this often, or cannot be pulled.
 func (b *bundle) awaitRestarts(name string, restarts int32) {
 	b.t.Helper()
-	b.await("the pod tries again", func() error {
+	b.await("the pod restarts", func() error {
 		for _, pod := range b.pods(name) {
 			for _, c := range pod.Status.ContainerStatuses {
 				pulling := c.State.Waiting != nil && c.State.Waiting.Reason == "ImagePullBackOff"

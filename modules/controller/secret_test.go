@@ -15,8 +15,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// holdSecretEvents keeps the controllers that are started from then on from seeing changes of Secrets, until the returned
-// function is called.
+// blockSecretEvents blocks watch events of Secrets for controllers started from then on, until release is called.
 func (b *bundle) blockSecretEvents() (release func()) {
 	gate := make(chan struct{})
 	b.proxy.setAnswer(func(w http.ResponseWriter, r *http.Request) bool {
@@ -24,7 +23,7 @@ func (b *bundle) blockSecretEvents() (release func()) {
 		switch {
 		case !strings.HasSuffix(r.URL.Path, "/secrets") || query.Get("watch") == "":
 			return false
-		case query.Get("sendInitialEvents") != "": // a list in the form of a watch, which could not be held after it
+		case query.Get("sendInitialEvents") != "": // a streaming list, whose later events could not be blocked
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusUnprocessableEntity)
 			_, _ = fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Invalid","code":422}`)
@@ -39,7 +38,7 @@ func (b *bundle) blockSecretEvents() (release func()) {
 	return func() { close(gate) }
 }
 
-// contentHash returns the hash of what a worker's pods see.
+// contentHash returns the hash of the pods' environment.
 func (b *bundle) contentHash(name string) (string, error) {
 	d, err := b.admin.Typed.AppsV1().Deployments(b.worker()).Get(b.ctx(), name, metav1.GetOptions{})
 	if err != nil {
@@ -64,7 +63,7 @@ func TestRolloutUsesFreshSecret(t *testing.T) {
 	require.NoError(t, err)
 	b.deploy(spec("w1"), 1, 2)
 	var changed string
-	b.await("pods that see it, or the new task would count as running without", func() (err error) {
+	b.await("pods with the new Secret", func() (err error) {
 		if changed, err = b.contentHash(name); err == nil && changed == before {
 			err = errors.New("not yet")
 		}
@@ -74,7 +73,7 @@ func TestRolloutUsesFreshSecret(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 	hash, err := b.contentHash(name)
 	require.NoError(t, err)
-	require.Equal(t, changed, hash, "restarted again for nothing")
+	require.Equal(t, changed, hash, "restarted without a change")
 }
 
 func TestFirstRolloutIncludesEarlierSecret(t *testing.T) {
@@ -98,7 +97,7 @@ func TestFirstRolloutIncludesEarlierSecret(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 	hash, err := b.contentHash(name)
 	require.NoError(t, err)
-	require.Equal(t, first, hash, "the first pods were restarted for a secret that they saw already")
+	require.Equal(t, first, hash, "pods restarted for a Secret that they already had")
 	secret, err := b.admin.Typed.CoreV1().Secrets(b.worker()).Get(b.ctx(), workerapp.SecretName(name), metav1.GetOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "x", string(secret.Data["TOKEN"]))

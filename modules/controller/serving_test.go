@@ -18,15 +18,15 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// servingWatch follows a worker's pods event by event.
+// servingWatch watches a worker's pods.
 type servingWatch struct {
 	mu     sync.Mutex
 	ready  map[string]bool
 	fewest int
-	begun  bool // all of them were seen
+	synced bool // all pods were observed
 }
 
-// watchServing begins with pods that serve, and notes how few of them did at any time.
+// watchServing starts with ready pods, and records the lowest number of ready pods.
 func (b *bundle) watchServing(name string, pods int) *servingWatch {
 	b.t.Helper()
 	w := &servingWatch{ready: map[string]bool{}, fewest: pods}
@@ -45,7 +45,7 @@ func (b *bundle) watchServing(name string, pods int) *servingWatch {
 		cancel()
 		running.Wait()
 	})
-	b.await("the pods are seen", func() error {
+	b.await("the pods are observed", func() error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if len(w.ready) != pods {
@@ -67,7 +67,7 @@ func (w *servingWatch) record(object any, gone bool) {
 	if !gone && pod.DeletionTimestamp == nil && isReady(pod) {
 		w.ready[pod.Name] = true
 	}
-	if w.begun = w.begun || len(w.ready) == w.fewest; w.begun {
+	if w.synced = w.synced || len(w.ready) == w.fewest; w.synced {
 		w.fewest = min(w.fewest, len(w.ready))
 	}
 }
@@ -124,7 +124,7 @@ func TestNewPortChangesNoServiceOrRoute(t *testing.T) {
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)
 	before := b.routeVersions(name)
-	require.Equal(t, "http", b.service(name).Spec.Ports[0].TargetPort.String(), "each pod resolves it by itself")
+	require.Equal(t, "http", b.service(name).Spec.Ports[0].TargetPort.String(), "each pod resolves the name itself")
 	for version, next := range map[int64]struct {
 		image string
 		phase workerapp.Phase
@@ -141,13 +141,13 @@ func TestNewPortChangesNoServiceOrRoute(t *testing.T) {
 	}
 }
 
-// way returns the versions of the objects by which requests come: they are what they were, also in between.
+// routeVersions returns the resourceVersions of the objects on the way of requests.
 func (b *bundle) routeVersions(name string) [3]string {
 	b.t.Helper()
 	return [3]string{b.service(name).ResourceVersion, b.external(name).ResourceVersion, b.route(name).GetResourceVersion()}
 }
 
-// setPods writes the status of a worker's pods by hand, as a kubelet would.
+// setPods writes the status of a worker's pods, as a kubelet would.
 func (b *bundle) setPods(name, status string) {
 	b.t.Helper()
 	pods := b.pods(name)
@@ -163,7 +163,7 @@ func (b *bundle) setPod(name, status string) {
 	require.NoError(b.t, err)
 }
 
-// podStatus is that of a pod whose one container is in that state, ready or not.
+// podStatus returns the status of a pod whose container has this state.
 func podStatus(name string, ready bool, state string) string {
 	condition := map[bool]string{true: "True", false: "False"}[ready]
 	return fmt.Sprintf(`{"status": {"conditions": [{"type": "Ready", "status": %q, "lastTransitionTime": %q}],
@@ -178,7 +178,7 @@ func TestVersionCrashingBeforeMinReadyFails(t *testing.T) {
 	b.config.Controller.MinReady = 5 * time.Minute
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 1, 1)
-	b.awaitPhase(name, workerapp.Running) // there was nothing to lose
+	b.awaitPhase(name, workerapp.Running) // there were no old pods to wait for
 	old := b.pods(name)[0].Name
 	s := spec("abc12345")
 	s.Image = "registry.test/healthy:2"

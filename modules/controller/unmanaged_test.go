@@ -15,7 +15,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// addByHand merges into a Deployment what an operator would with kubectl.
+// patchDeployment patches a Deployment as `kubectl patch` does.
 func (b *bundle) patchDeployment(name, patch string) {
 	b.t.Helper()
 	_, err := b.admin.Typed.AppsV1().Deployments(b.worker()).Patch(b.ctx(), name, types.StrategicMergePatchType, []byte(patch),
@@ -32,17 +32,17 @@ func TestUnmanagedFieldsOfDeploymentAreRemoved(t *testing.T) {
 	deployment := b.children(name)[3]
 	desired := b.content(deployment)
 	pod := func(fields string) string { return `{"spec": {"template": {"spec": {` + fields + `}}}}` }
-	for what, patch := range map[string]string{
+	for field, patch := range map[string]string{
 		"sidecar":        pod(`"containers": [{"name": "sidecar", "image": "registry.test/other:1"}]`),
 		"init container": pod(`"initContainers": [{"name": "first", "image": "registry.test/other:1"}]`),
-		"variable":       pod(`"containers": [{"name": "` + name + `", "env": [{"name": "FOREIGN", "value": "x"}]}]`),
+		"variable":       pod(`"containers": [{"name": "` + name + `", "env": [{"name": "UNMANAGED", "value": "x"}]}]`),
 		"command":        pod(`"containers": [{"name": "` + name + `", "command": ["sh"]}]`),
 		"host network":   pod(`"hostNetwork": true`),
 		"node":           pod(`"nodeSelector": {"kubernetes.io/hostname": "node-1"}`),
-		"label":          `{"spec": {"template": {"metadata": {"labels": {"foreign": "x"}}}}}`,
+		"label":          `{"spec": {"template": {"metadata": {"labels": {"unmanaged": "x"}}}}}`,
 	} {
 		b.patchDeployment(name, patch)
-		b.awaitWithin(repairTimeout, what+" removed", func() error {
+		b.awaitWithin(repairTimeout, field+" removed", func() error {
 			if now := b.content(deployment); now != desired {
 				return fmt.Errorf("%s\nis not\n%s", now, desired)
 			}
@@ -52,12 +52,12 @@ func TestUnmanagedFieldsOfDeploymentAreRemoved(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 	b.waitForIdle()
 	writes := perObject(b.writes())["deployments/"+name]
-	b.patchAt(deployment, `{"metadata": {"labels": {"note": "x"}, "annotations": {"note": "x"}}}`)
+	b.patchAt(deployment, `{"metadata": {"labels": {"other": "x"}, "annotations": {"other": "x"}}}`)
 	b.waitForIdle()
-	require.Equal(t, writes, perObject(b.writes())["deployments/"+name], "notes on the Deployment itself are nobody's harm")
+	require.Equal(t, writes, perObject(b.writes())["deployments/"+name], "labels and annotations of the Deployment are kept")
 }
 
-// addition is what somebody adds to an object of a worker.
+// edit is a change of an object by another field manager.
 type edit struct {
 	what  string
 	to    childRef
@@ -72,8 +72,8 @@ func (b *bundle) edits(name string) []edit {
 	children := b.children(name)
 	configMap, service, external, route, policy := children[0], children[2], children[4], children[5], children[6]
 	return []edit{
-		{"key", configMap, `{"data": {"FOREIGN": "x"}}`},
-		{"bytes", configMap, `{"binaryData": {"FOREIGN": "eA=="}}`},
+		{"key", configMap, `{"data": {"UNMANAGED": "x"}}`},
+		{"bytes", configMap, `{"binaryData": {"UNMANAGED": "eA=="}}`},
 		{"immutability", configMap, `{"immutable": true}`},
 		{"unready pods", service, `{"spec": {"publishNotReadyAddresses": true}}`},
 		{"port", service, `{"spec": {"ports": [{"name": "http", "port": 80, "targetPort": "http"}, {"name": "x", "port": 81}]}}`},
@@ -123,7 +123,7 @@ func TestUnmanagedFieldsOfChildrenAreRemoved(t *testing.T) {
 	secret := children[1]
 	for _, k := range append(children, b.budget(name)) {
 		if k != children[3] && k != secret {
-			b.patchAt(k, `{"metadata": {"labels": {"note": "x"}, "annotations": {"note": "x"}}}`)
+			b.patchAt(k, `{"metadata": {"labels": {"other": "x"}, "annotations": {"other": "x"}}}`)
 		}
 	}
 	b.patchAt(secret, `{"data": {"TOKEN": "eA=="}}`)
@@ -132,10 +132,10 @@ func TestUnmanagedFieldsOfChildrenAreRemoved(t *testing.T) {
 	b.startAndSync()
 	b.waitForIdle()
 	count := perObject(b.writes()[writes:])
-	delete(count, "deployments/"+name) // its pods see the new key
+	delete(count, "deployments/"+name) // its pods get the new key
 	delete(count, name+"/status")
-	require.Empty(t, count, "notes are nobody's harm")
-	require.Equal(t, "x", string(b.secret(name).Data["TOKEN"]), "it may be the user's")
+	require.Empty(t, count, "labels and annotations are kept")
+	require.Equal(t, "x", string(b.secret(name).Data["TOKEN"]), "it may be a user's key")
 }
 
 func TestRolloutRestartIsNoDrift(t *testing.T) {
@@ -155,7 +155,7 @@ func TestRolloutRestartIsNoDrift(t *testing.T) {
 	b.waitForIdle()
 	require.Equal(t, 2, b.templates(name))
 	b.patchDeployment(name, `{"spec": {"template": {"spec": {"hostNetwork": true}}}}`)
-	b.awaitWithin(repairTimeout, "the host's network is left", func() error {
+	b.awaitWithin(repairTimeout, "the host network is removed", func() error {
 		if b.deployment(name).Spec.Template.Spec.HostNetwork {
 			return errors.New("not yet")
 		}
@@ -190,13 +190,13 @@ func TestDeploymentOfEarlierPlatformIsAdopted(t *testing.T) {
 	b.stop()
 	b.startAndSync()
 	b.waitForIdle()
-	require.Len(t, b.writes(), writes, "once is enough")
+	require.Len(t, b.writes(), writes, "the second start writes nothing")
 
 	b.stop()
 	b.patchDeployment(name, `{"spec": {"template": {"spec": {"containers": [{"name": "sidecar", "image": "registry.test/other:1"}]}}}}`)
 	b.startAndSync()
 	b.awaitRole("leading")
-	b.awaitWithin(repairTimeout, "what was added while Inner was down is removed", func() error {
+	b.awaitWithin(repairTimeout, "the sidecar added while down is removed", func() error {
 		if n := len(b.deployment(name).Spec.Template.Spec.Containers); n != 1 {
 			return fmt.Errorf("%d containers", n)
 		}

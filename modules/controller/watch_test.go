@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// expireOnce answers the next watch of each path with 410: what happened since is not to be had any more.
+// expireOnce answers the next watch of each path with 410 Gone: its resourceVersion is too old.
 func expireOnce() (answer func(w http.ResponseWriter, r *http.Request) bool, expired func() int) {
 	var mu sync.Mutex
 	seen := map[string]bool{}
@@ -57,13 +57,13 @@ func TestChangesDuringBrokenWatchAreReconciled(t *testing.T) {
 	desired := b.content(edited)
 	require.NoError(t, b.admin.Delete(b.ctx(), lost.resource, lost.namespace, lost.name))
 	b.patchAt(edited, `{"spec": {"replicas": 4}}`)
-	b.await("both are as they were", func() error {
+	b.await("both are repaired", func() error {
 		if b.content(lost) == "not found" || b.content(edited) != desired {
 			return errors.New("not yet")
 		}
 		return nil
 	})
-	b.await("every watch was told to list anew", func() error {
+	b.await("every watch has to list again", func() error {
 		if n := expired(); n < 10 {
 			return fmt.Errorf("%d watches", n)
 		}
@@ -71,14 +71,14 @@ func TestChangesDuringBrokenWatchAreReconciled(t *testing.T) {
 	})
 	b.waitForIdle()
 	repaired := repairWrites(b.writes()[before:])
-	// A watch that begins anew may show the edited Deployment once more after it was healed, and each conflict with its own
-	// controller, which scales it meanwhile, costs two writes.
+	// A new watch may show the edited Deployment again after the repair, and each conflict with the Deployment's own controller, which
+	// scales it meanwhile, costs two writes.
 	require.LessOrEqual(t, repaired["deployments/w-worker2-u1"], 6)
 	delete(repaired, "deployments/w-worker2-u1")
-	require.Equal(t, map[string]int{"configmaps/w-worker1-u1-env": 1}, repaired, "a list of what is known brings no write")
+	require.Equal(t, map[string]int{"configmaps/w-worker1-u1-env": 1}, repaired, "a list without changes causes no write")
 }
 
-// healingWrites counts the writes of objects; the pods that come and go with a healed Deployment may show in statuses.
+// repairWrites counts the writes of objects without the status of the repaired Deployment's worker, which follows its pods.
 func repairWrites(writes []string) map[string]int {
 	count := perObject(writes)
 	delete(count, "w-worker2-u1/status")
@@ -96,7 +96,7 @@ func TestHundredsOfDeletedChildrenAreRecreated(t *testing.T) {
 	for i := range apps {
 		b.awaitPhase(fmt.Sprintf("w-worker%d-u1", i), workerapp.Running)
 	}
-	// More than one each where a status was refused after its outcome had been recorded.
+	// There are duplicates where a status write failed after its outcome was recorded.
 	outcomes := b.recorder.recorded()
 	require.Len(t, distinct(outcomes), apps)
 	uids := map[childRef]string{}
@@ -120,7 +120,7 @@ func TestHundredsOfDeletedChildrenAreRecreated(t *testing.T) {
 	}
 	deleting.Wait()
 	for k, uid := range uids {
-		b.await(k.resource.Resource+" "+k.name+" is back", func() error {
+		b.await(k.resource.Resource+" "+k.name+" is recreated", func() error {
 			u, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 			if err == nil && string(u.GetUID()) == uid {
 				return errors.New("not deleted yet")
@@ -133,5 +133,5 @@ func TestHundredsOfDeletedChildrenAreRecreated(t *testing.T) {
 		b.awaitPhase(name, workerapp.Running)
 		require.Equal(t, envValue, b.configMap(name).Data["GREETING"])
 	}
-	require.Equal(t, outcomes, b.recorder.recorded(), "healing is no outcome")
+	require.Equal(t, outcomes, b.recorder.recorded(), "a repair is no outcome")
 }
