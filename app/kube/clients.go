@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/util/flowcontrol"
@@ -29,6 +30,8 @@ type Clients struct {
 	Typed kubernetes.Interface
 	// Dynamic reads and writes every kind as JSON.
 	Dynamic dynamic.Interface
+	// metadata lists objects without their content.
+	metadata metadata.Interface
 	// timeout limits each request but watches.
 	timeout time.Duration
 	// config and http are the inputs of derive.
@@ -69,11 +72,15 @@ func derive(rc *rest.Config, client *http.Client, timeout time.Duration, limit f
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes client: %w", err)
 	}
-	dyn, err := dynamic.NewForConfigAndClient(rc, client)
+	dynamicClient, err := dynamic.NewForConfigAndClient(rc, client)
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes client: %w", err)
 	}
-	return &Clients{Typed: typed, Dynamic: dyn, timeout: timeout, config: rc, http: client}, nil
+	meta, err := metadata.NewForConfigAndClient(rc, client)
+	if err != nil {
+		return nil, fmt.Errorf("kubernetes client: %w", err)
+	}
+	return &Clients{Typed: typed, Dynamic: dynamicClient, metadata: meta, timeout: timeout, config: rc, http: client}, nil
 }
 
 // WithWriteGuard returns clients that call check before each request other than GET and HEAD, and return its error instead

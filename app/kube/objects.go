@@ -2,9 +2,6 @@ package kube
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"path"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -72,27 +69,9 @@ func (c *Clients) List(ctx context.Context, resource schema.GroupVersionResource
 	return c.Dynamic.Resource(resource).Namespace(namespace).List(ctx, options)
 }
 
-// onlyMetadata is the media type of lists that hold only the objects' metadata.
-const onlyMetadata = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-
 // ListMetadata is List with the objects' metadata only, for large or secret objects.
 func (c *Clients) ListMetadata(ctx context.Context, resource schema.GroupVersionResource, namespace string, options metav1.ListOptions) (*metav1.PartialObjectMetadataList, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	root := "/apis"
-	if resource.Group == "" {
-		root = "/api"
-	}
-	encoded, err := c.Typed.CoreV1().RESTClient().Get().
-		AbsPath(path.Join(root, resource.Group, resource.Version, "namespaces", namespace, resource.Resource)).
-		SpecificallyVersionedParams(&options, metav1.ParameterCodec, schema.GroupVersion{Version: "v1"}).
-		SetHeader("Accept", onlyMetadata).Do(ctx).Raw()
-	if err != nil {
-		return nil, err
-	}
-	list := &metav1.PartialObjectMetadataList{}
-	if err := json.Unmarshal(encoded, list); err != nil {
-		return nil, fmt.Errorf("list of %s: %w", resource.Resource, err)
-	}
-	return list, nil
+	return c.metadata.Resource(resource).Namespace(namespace).List(ctx, options)
 }

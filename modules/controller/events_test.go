@@ -80,7 +80,7 @@ func TestContendedWorkerAppIsRateLimitedAlone(t *testing.T) {
 	contended, other := b.deploy(spec("contended"), 1, 1), b.deploy(spec("other"), 1, 1)
 	b.awaitPhase(contended, workerapp.Running)
 	b.awaitPhase(other, workerapp.Running)
-	restored := func(name string) error {
+	isRestored := func(name string) error {
 		if b.configMap(name).Data["GREETING"] != envValue {
 			return errors.New("not yet")
 		}
@@ -91,7 +91,7 @@ func TestContendedWorkerAppIsRateLimitedAlone(t *testing.T) {
 		b.patch("configmaps", contended+"-env", `{"data": {"GREETING": "forged"}}`)
 		b.patch("configmaps", other+"-env", fmt.Sprintf(`{"metadata": {"labels": {"round": "%d"}}}`, rounds))
 		b.waitForIdle()
-		if restored(contended) != nil {
+		if isRestored(contended) != nil {
 			break
 		}
 		rounds++
@@ -99,9 +99,9 @@ func TestContendedWorkerAppIsRateLimitedAlone(t *testing.T) {
 	require.Less(t, rounds, 8, "it is rate limited")
 	require.Positive(t, rounds)
 	b.patch("configmaps", other+"-env", `{"data": {"GREETING": "forged"}}`)
-	b.awaitWithin(repairTimeout, "the other one is repaired at once", func() error { return restored(other) })
-	require.Error(t, restored(contended))
+	b.awaitWithin(repairTimeout, "the other one is repaired at once", func() error { return isRestored(other) })
+	require.Error(t, isRestored(contended))
 	b.deploy(spec("contended"), 1, 2)
 	b.awaitPhase(contended, workerapp.Running)
-	require.NoError(t, restored(contended), "a new task is not delayed")
+	require.NoError(t, isRestored(contended), "a new task is not delayed")
 }

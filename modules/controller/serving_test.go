@@ -56,7 +56,7 @@ func (b *bundle) watchServing(name string, pods int) *servingWatch {
 	return w
 }
 
-func (w *servingWatch) record(object any, gone bool) {
+func (w *servingWatch) record(object any, deleted bool) {
 	pod, ok := object.(*corev1.Pod)
 	if !ok {
 		return
@@ -64,7 +64,7 @@ func (w *servingWatch) record(object any, gone bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.ready, pod.Name)
-	if !gone && pod.DeletionTimestamp == nil && isReady(pod) {
+	if !deleted && pod.DeletionTimestamp == nil && isReady(pod) {
 		w.ready[pod.Name] = true
 	}
 	if w.synced = w.synced || len(w.ready) == w.fewest; w.synced {

@@ -53,7 +53,7 @@ type Cache struct {
 func New(clients *kube.Clients, namespaces config.Namespaces, handlers Handlers, log *zap.Logger) (*Cache, error) {
 	c := &Cache{namespaces: namespaces, informers: informers(clients, namespaces.Worker, namespaces.Ingress)}
 	for p, informer := range c.informers {
-		registration, err := prepare(p, informer, handlers, log)
+		registration, err := addHandlers(p, informer, handlers, log)
 		if err != nil {
 			return nil, fmt.Errorf("informer of %s: %w", p.resource.Resource, err)
 		}
@@ -85,7 +85,7 @@ func informers(clients *kube.Clients, worker, ingress string) map[informerKey]ca
 
 func pods() schema.GroupVersionResource { return corev1.SchemeGroupVersion.WithResource("pods") }
 
-func prepare(p informerKey, informer cache.SharedIndexInformer, handlers Handlers, log *zap.Logger) (cache.ResourceEventHandlerRegistration, error) {
+func addHandlers(p informerKey, informer cache.SharedIndexInformer, handlers Handlers, log *zap.Logger) (cache.ResourceEventHandlerRegistration, error) {
 	if err := informer.SetTransform(strip); err != nil {
 		return nil, err
 	}
@@ -95,9 +95,9 @@ func prepare(p informerKey, informer cache.SharedIndexInformer, handlers Handler
 		return nil, err
 	}
 	return informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(object any) { added(p, object, handlers) },
-		UpdateFunc: func(before, after any) { updated(p, before, after, handlers) },
-		DeleteFunc: func(object any) { deleted(p, object, handlers) },
+		AddFunc:    func(object any) { onAdd(p, object, handlers) },
+		UpdateFunc: func(before, after any) { onUpdate(p, before, after, handlers) },
+		DeleteFunc: func(object any) { onDelete(p, object, handlers) },
 	})
 }
 

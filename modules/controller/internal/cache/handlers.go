@@ -12,7 +12,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func added(p informerKey, object any, handlers Handlers) {
+func onAdd(p informerKey, object any, handlers Handlers) {
 	o, ok := object.(metav1.Object)
 	if !ok {
 		return
@@ -24,8 +24,8 @@ func added(p informerKey, object any, handlers Handlers) {
 	notify(p, o, handlers)
 }
 
-// updated drops updates without a relevant change: after a failed watch, informers list everything again.
-func updated(p informerKey, before, after any, handlers Handlers) {
+// onUpdate drops updates without a relevant change: after a failed watch, informers list everything again.
+func onUpdate(p informerKey, before, after any, handlers Handlers) {
 	b, bok := before.(metav1.Object)
 	a, aok := after.(metav1.Object)
 	switch {
@@ -42,7 +42,7 @@ func updated(p informerKey, before, after any, handlers Handlers) {
 	}
 }
 
-func deleted(p informerKey, object any, handlers Handlers) {
+func onDelete(p informerKey, object any, handlers Handlers) {
 	if last, ok := object.(cache.DeletedFinalStateUnknown); ok {
 		object = last.Obj
 	}

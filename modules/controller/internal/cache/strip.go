@@ -47,8 +47,8 @@ func strip(object any) (any, error) {
 // stripOwnerKey replaces the owner's secret key by OwnerKeyAnnotation. Listed objects are transformed twice.
 func stripOwnerKey(u *unstructured.Unstructured) {
 	annotations := u.GetAnnotations()
-	_, held, err := unstructured.NestedFieldNoCopy(u.Object, "spec", ownerKeyField)
-	if err != nil || !held && !strings.Contains(annotations[corev1.LastAppliedConfigAnnotation], ownerKeyField) {
+	_, hasKey, err := unstructured.NestedFieldNoCopy(u.Object, "spec", ownerKeyField)
+	if err != nil || !hasKey && !strings.Contains(annotations[corev1.LastAppliedConfigAnnotation], ownerKeyField) {
 		return
 	}
 	unstructured.RemoveNestedField(u.Object, "spec", ownerKeyField)

@@ -271,10 +271,10 @@ func TestAppliedHashChangesWithEachDesiredField(t *testing.T) {
 func TestEveryChildIsListedInWorkerappObjects(t *testing.T) {
 	t.Parallel()
 	b := setup(nil)
-	var made []children.Child
+	var built []children.Child
 	add := func(c children.Child, err error) {
 		require.NoError(t, err)
-		made = append(made, c)
+		built = append(built, c)
 	}
 	add(b.builder.Policy(b.app))
 	add(b.builder.Secret(b.app, nil))
@@ -285,8 +285,8 @@ func TestEveryChildIsListedInWorkerappObjects(t *testing.T) {
 	add(b.builder.External(b.app, children.Migrated()))
 	add(b.builder.Route(b.app, children.Migrated()))
 	listed := workerapp.Objects()
-	require.Len(t, listed, len(made))
-	for i, m := range made {
+	require.Len(t, listed, len(built))
+	for i, m := range built {
 		require.Equal(t, listed[i].Resource, m.Resource)
 		require.Equal(t, listed[i].Kind, m.Object.GetKind())
 		require.Equal(t, listed[i].Ingress, m.Object.GetNamespace() == "edge")

@@ -34,7 +34,7 @@ func (b Builder) template(app *workerapp.WorkerApp, contentHash string) (*corev1
 		pod.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(name))
 	}
 	annotations := map[string]string{ContentAnnotation: contentHash}
-	if movable(app.Spec.Image) {
+	if isMutable(app.Spec.Image) {
 		copyAnnotation(annotations, app.Annotations, workerapp.VersionAnnotation)
 	}
 	template := corev1ac.PodTemplateSpec().WithLabels(labels(app)).WithAnnotations(annotations).WithSpec(pod)
@@ -45,9 +45,9 @@ func (b Builder) template(app *workerapp.WorkerApp, contentHash string) (*corev1
 	return template.WithAnnotations(map[string]string{TemplateAnnotation: sum}), nil
 }
 
-// movable reports whether an image reference may resolve to another image later: it has no digest, and the tag latest or none. A
+// isMutable reports whether an image reference may resolve to another image later: it has no digest, and the tag latest or none. A
 // new version of such an image rolls the pods, which pull it.
-func movable(image string) bool {
+func isMutable(image string) bool {
 	_, tag, tagged := strings.Cut(image[strings.LastIndexByte(image, '/')+1:], ":")
 	return !strings.Contains(image, "@") && (!tagged || tag == "latest")
 }
@@ -68,7 +68,7 @@ func (b Builder) container(app *workerapp.WorkerApp) (*corev1ac.ContainerApplyCo
 		WithSecurityContext(containerSecurity()).
 		// Few programs write a termination message: the end of the log is the fallback.
 		WithTerminationMessagePolicy(corev1.TerminationMessageFallbackToLogsOnError)
-	if movable(app.Spec.Image) { // explicit, since the API server keeps its default for an earlier image
+	if isMutable(app.Spec.Image) { // explicit, since the API server keeps its default for an earlier image
 		container.WithImagePullPolicy(corev1.PullAlways)
 	}
 	if delay := int64(b.Pods.StopDelay.Seconds()); delay > 0 {
@@ -144,14 +144,14 @@ func containerSecurity() *corev1ac.SecurityContextApplyConfiguration {
 
 // All probes open a TCP connection to the port: nothing else is known of a tenant's image. Periods and timeouts are in seconds.
 const (
-	// startPeriod is short, since no pod is ready before its first success.
-	startPeriod = 1
-	// A program that accepts no connection gets no requests after three readyPeriods, and is restarted after six livePeriods.
-	readyPeriod  = 5
-	livePeriod   = 10
-	liveFailures = 6
-	probeTimeout = 2
-	maxStartTime = time.Hour
+	// startupPeriod is short, since no pod is ready before its first success.
+	startupPeriod = 1
+	// A program that accepts no connection gets no requests after three readinessPeriods, and is restarted after six livenessPeriods.
+	readinessPeriod  = 5
+	livenessPeriod   = 10
+	livenessFailures = 6
+	probeTimeout     = 2
+	maxStartTime     = time.Hour
 )
 
 // withProbes gives a program the whole progress deadline to start: the rollout fails before the container is killed, so that its
@@ -161,9 +161,9 @@ func (b Builder) withProbes(container *corev1ac.ContainerApplyConfiguration, por
 		return corev1ac.Probe().WithTCPSocket(corev1ac.TCPSocketAction().WithPort(intstr.FromInt32(port))).
 			WithPeriodSeconds(period).WithTimeoutSeconds(probeTimeout)
 	}
-	starts := int32(min(b.ProgressDeadline, maxStartTime).Seconds())/startPeriod + liveFailures
+	startupFailures := int32(min(b.ProgressDeadline, maxStartTime).Seconds())/startupPeriod + livenessFailures
 	return container.
-		WithStartupProbe(probe(startPeriod).WithFailureThreshold(starts)).
-		WithReadinessProbe(probe(readyPeriod)).
-		WithLivenessProbe(probe(livePeriod).WithFailureThreshold(liveFailures))
+		WithStartupProbe(probe(startupPeriod).WithFailureThreshold(startupFailures)).
+		WithReadinessProbe(probe(readinessPeriod)).
+		WithLivenessProbe(probe(livenessPeriod).WithFailureThreshold(livenessFailures))
 }

@@ -35,14 +35,14 @@ type stalledError struct {
 	retryable bool
 }
 
-func (f *stalledError) Error() string { return f.message }
+func (e *stalledError) Error() string { return e.message }
 
-func (f *stalledError) Unwrap() error { return f.cause }
+func (e *stalledError) Unwrap() error { return e.cause }
 
 // asStalled returns the stalledError in err's tree. Other rejections by the API server, such as of a deletion, become one.
 func asStalled(err error) (*stalledError, bool) {
-	if f, ok := errors.AsType[*stalledError](err); ok {
-		return f, true
+	if stalled, ok := errors.AsType[*stalledError](err); ok {
+		return stalled, true
 	}
 	var answer apierrors.APIStatus
 	if apierrors.IsNotFound(err) || !isRejection(err) || !errors.As(err, &answer) {
@@ -53,24 +53,24 @@ func asStalled(err error) (*stalledError, bool) {
 
 // requeueAfter returns when to retry. A new task corrects the environment and triggers a reconcile; missing rows may reappear
 // without one.
-func (f *stalledError) requeueAfter(slow time.Duration) (time.Duration, error) {
-	if f.reason == conditions.NoOwner {
+func (e *stalledError) requeueAfter(slow time.Duration) (time.Duration, error) {
+	if e.reason == conditions.NoOwner {
 		return slow, nil
 	}
-	return 0, f.cause
+	return 0, e.cause
 }
 
 // reportError writes err to the status if it is a stalledError, and returns when to retry.
 func (r *Reconciler) reportError(ctx context.Context, app *workerapp.WorkerApp, live *appsv1.Deployment, err error) (time.Duration, error) {
-	f, ok := asStalled(err)
+	stalled, ok := asStalled(err)
 	if !ok {
 		return 0, err
 	}
-	state := conditions.State{Phase: workerapp.Failed, Reason: f.reason, Message: f.message, Serving: live != nil && live.Status.ReadyReplicas > 0}
+	state := conditions.State{Phase: workerapp.Failed, Reason: stalled.reason, Message: stalled.message, Serving: live != nil && live.Status.ReadyReplicas > 0}
 	previous, _ := conditions.Previous(app)
-	same := previous.Reason == f.reason
-	state.Since = previous.LastingSince(r.now(), f.reason)
-	if f.retryable && (!same || previous.Phase != workerapp.Failed) && r.now().Before(state.Since.Add(r.config.ProgressDeadline)) {
+	same := previous.Reason == stalled.reason
+	state.Since = previous.LastingSince(r.now(), stalled.reason)
+	if stalled.retryable && (!same || previous.Phase != workerapp.Failed) && r.now().Before(state.Since.Add(r.config.ProgressDeadline)) {
 		state.Phase = workerapp.Deploying
 	}
 	if err := r.report(ctx, app, state); err != nil {
@@ -79,7 +79,7 @@ func (r *Reconciler) reportError(ctx context.Context, app *workerapp.WorkerApp, 
 	if state.Phase == workerapp.Deploying && !same {
 		r.events.Event(app, corev1.EventTypeWarning, state.Reason, state.Message)
 	}
-	return f.requeueAfter(r.config.RetryDelayMax)
+	return stalled.requeueAfter(r.config.RetryDelayMax)
 }
 
 // isRejection reports whether the API server rejected a change: it was neither unavailable nor did it report a conflict. A failing

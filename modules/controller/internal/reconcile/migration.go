@@ -89,22 +89,22 @@ func ready(pod *corev1.Pod) bool {
 // migrationSteps holds when each worker began the step that has to propagate. A new process restarts the wait.
 type migrationSteps struct {
 	mu    sync.Mutex
-	steps map[string]step
+	steps map[string]migrationStep
 }
 
-type step struct {
+type migrationStep struct {
 	name  string
 	since time.Time
 }
 
-func newMigrationSteps() *migrationSteps { return &migrationSteps{steps: map[string]step{}} }
+func newMigrationSteps() *migrationSteps { return &migrationSteps{steps: map[string]migrationStep{}} }
 
 // wait returns how long app still has to stay at the step.
 func (m *migrationSteps) wait(app, name string, now time.Time) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.steps[app].name != name {
-		m.steps[app] = step{name, now}
+		m.steps[app] = migrationStep{name, now}
 	}
 	return max(0, m.steps[app].since.Add(propagationDelay).Sub(now))
 }
