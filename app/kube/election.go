@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
@@ -16,25 +17,25 @@ import (
 	"app238.com/inner/app/config"
 )
 
-// electionQPS and electionBurst are far more than one replica's share of an election needs.
+// electionQPS and electionBurst are far above what one replica sends for an election.
 const (
 	electionQPS   = 5
 	electionBurst = 10
 )
 
-// ErrNotLeading says that another replica does, or may do by now, what this one wanted to.
+// ErrNotLeading means that another replica leads, or may lead by now.
 var ErrNotLeading = errors.New("this process is not the leader")
 
-// Election has one of several replicas do what only one may do at a time. It rests on a Lease in the control namespace.
+// Election elects one leader among the replicas by a Lease in the control namespace.
 type Election struct {
 	config config.LeaderElection
 	lock   *lock
 	log    *zap.Logger
 }
 
-// NewElection prepares this process's part in an election, under an identity of its own.
+// NewElection returns an election in which this process takes part under a unique identity.
 func NewElection(c *config.Config, clients *Clients, log *zap.Logger) (*Election, error) {
-	aside, err := clients.WithRateLimit(electionQPS, electionBurst)
+	limited, err := clients.WithRateLimit(electionQPS, electionBurst)
 	if err != nil {
 		return nil, err
 	}
@@ -46,27 +47,27 @@ func NewElection(c *config.Config, clients *Clients, log *zap.Logger) (*Election
 	return &Election{config: e, log: log, lock: &lock{
 		Interface: &resourcelock.LeaseLock{
 			LeaseMeta:  metav1.ObjectMeta{Namespace: c.Kubernetes.Namespaces.Control, Name: LeaseName(c)},
-			Client:     aside.Typed.CoordinationV1(),
+			Client:     limited.Typed.CoordinationV1(),
 			LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + rand.Text()},
 		},
 		now: time.Now,
 	}}, nil
 }
 
-// Run takes part until stopping ends. While this process leads, lead runs, once for each term; its context ends with the
-// term. When stopping ends, lead has to come to an end by itself, and then the lease is given up for others to take.
+// Run takes part in the election until stopping is done. It calls lead once per term, with a context that ends with the
+// term. When stopping is done, lead must return by itself; the lease is released afterwards.
 func (e *Election) Run(ctx, stopping context.Context, lead func(term context.Context)) {
 	for stopping.Err() == nil && ctx.Err() == nil {
 		if err := e.term(ctx, stopping, lead); err != nil {
-			e.log.Error("no part in the election of a leader", zap.Error(err))
+			e.log.Error("leader election failed", zap.Error(err))
 			return
 		}
 	}
 }
 
 func (e *Election) term(ctx, stopping context.Context, lead func(term context.Context)) error {
-	electing, giveUp := context.WithCancel(ctx)
-	defer giveUp()
+	electionCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	elected := make(chan context.Context, 1)
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock:            e.lock,
@@ -82,38 +83,62 @@ func (e *Election) term(ctx, stopping context.Context, lead func(term context.Co
 	if err != nil {
 		return err
 	}
-	ended := make(chan struct{})
+	done := make(chan struct{})
 	go func() {
-		defer close(ended)
-		elector.Run(electing)
+		defer close(done)
+		elector.Run(electionCtx)
 	}()
 	select {
 	case term := <-elected:
-		e.log.Info("leading", zap.String("identity", e.lock.Identity()))
+		e.log.Info("leadership acquired", zap.String("identity", e.lock.Identity()))
 		lead(term)
-		e.log.Info("not leading any more", zap.Bool("stopping", stopping.Err() != nil))
+		e.log.Info("leadership lost", zap.Bool("stopping", stopping.Err() != nil))
 	case <-stopping.Done():
-	case <-ended:
+	case <-done:
 	}
-	giveUp()
-	<-ended
+	cancel()
+	<-done
 	return nil
 }
 
-// Lead returns nil while this process leads, and ErrNotLeading as soon as it could not renew its lease for the time that
-// leaves the others no doubt.
+// CheckLeader returns nil while this process leads, and ErrNotLeading once it has not renewed its lease within the renew
+// deadline.
 func (e *Election) CheckLeader() error {
-	if e.lock.unrenewedFor() < e.config.RenewDeadline {
+	if e.lock.sinceRenewal() < e.config.RenewDeadline {
 		return nil
 	}
 	return ErrNotLeading
 }
 
-// Leader returns who leads, as far as this process can tell, and "" where nobody does.
+// Leader returns the identity of the leader that this process last observed, "" if its lease has expired.
 func (e *Election) Leader() string {
-	leader, silence := e.lock.leader()
-	if silence > e.config.LeaseDuration {
+	leader, age := e.lock.leader()
+	if age > e.config.LeaseDuration {
 		return ""
 	}
 	return leader
+}
+
+// LeaseName returns the name of the election's Lease. It includes the worker namespace, since several platforms may share a
+// control namespace.
+func LeaseName(c *config.Config) string {
+	return c.Controller.LeaderElection.Lease + "-" + c.Kubernetes.Namespaces.Worker
+}
+
+// Leader reads the identity of the leader from the election's Lease; "" if the Lease has expired.
+func (c *Clients) Leader(ctx context.Context, cfg *config.Config) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	lease, err := c.Typed.CoordinationV1().Leases(cfg.Kubernetes.Namespaces.Control).Get(ctx, LeaseName(cfg), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	spec := lease.Spec
+	if spec.HolderIdentity == nil || spec.RenewTime == nil || time.Since(spec.RenewTime.Time) > 2*cfg.Controller.LeaderElection.LeaseDuration {
+		return "", nil
+	}
+	return *spec.HolderIdentity, nil
 }

@@ -11,7 +11,7 @@ import (
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
 
-// Unavailable tells whether err says that the API server is away or overloaded rather than that it refused the request.
+// Unavailable reports whether err means that the API server is unreachable or overloaded, not that it rejected the request.
 func Unavailable(err error) bool {
 	if err == nil {
 		return false
@@ -23,37 +23,37 @@ func Unavailable(err error) bool {
 		errors.As(err, &netErr) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// WebhookAway tells whether err says that the API server could not ask a webhook that has to be asked. It says so with the code of an
-// internal error.
-func WebhookAway(err error) bool {
+// WebhookUnavailable reports whether err means that the API server could not call a required admission webhook. The API
+// server reports that as an internal error.
+func WebhookUnavailable(err error) bool {
 	return apierrors.IsInternalError(err) && strings.Contains(err.Error(), "webhook")
 }
 
-// Refused tells whether err says that the API server found the object itself wrong: no repetition helps.
+// Refused reports whether err means that the object itself is invalid: a retry cannot succeed.
 func Refused(err error) bool {
 	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
 }
 
-// Absent tells a "no such object" of the API server, which proves that it is gone, from a "no such path": both are a 404, and for a
-// moment after its start the API server does not know every kind.
+// Absent reports whether err proves that an object does not exist. An unknown path is a 404 too, but proves nothing: right
+// after its start the API server does not serve every kind.
 func Absent(err error) bool {
 	var answer apierrors.APIStatus
 	return apierrors.IsNotFound(err) && errors.As(err, &answer) &&
 		!apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }
 
-// Faults names the fields that the API server found wrong, with its words for them; "" where err does not tell. The words
+// InvalidFields lists the fields that the API server rejected with its message for each; "" if err names none. The messages
 // may repeat a field's value.
-func Faults(err error) string {
+func InvalidFields(err error) string {
 	var refused apierrors.APIStatus
 	if !errors.As(err, &refused) || refused.Status().Details == nil {
 		return ""
 	}
-	var faults []string
+	var fields []string
 	for _, cause := range refused.Status().Details.Causes {
 		if cause.Field != "" && cause.Field != "<nil>" {
-			faults = append(faults, cause.Field+": "+cause.Message)
+			fields = append(fields, cause.Field+": "+cause.Message)
 		}
 	}
-	return strings.Join(faults, "; ")
+	return strings.Join(fields, "; ")
 }

@@ -15,7 +15,7 @@ import (
 	"app238.com/inner/app/kube"
 )
 
-// watches counts the watches that were asked for.
+// watches counts watch requests.
 type watches struct {
 	next  http.RoundTripper
 	count *atomic.Int32
@@ -29,7 +29,7 @@ func (w watches) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-func TestAnInformerEndsWhileTheAPIServerIsAwayOrBusy(t *testing.T) {
+func TestInformerStopsWhileAPIServerIsUnavailable(t *testing.T) {
 	t.Parallel()
 	away := httptest.NewServer(http.NotFoundHandler())
 	away.Close()
@@ -40,25 +40,25 @@ func TestAnInformerEndsWhileTheAPIServerIsAwayOrBusy(t *testing.T) {
 	for name, server := range map[string]*httptest.Server{"away": away, "busy": busy} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var tried atomic.Int32
+			var dryRun atomic.Int32
 			clients := clientsOf(t, server.URL, func(next http.RoundTripper) http.RoundTripper {
-				return watches{next: next, count: &tried}
+				return watches{next: next, count: &dryRun}
 			})
 			informer := kube.NewInformer(clients.Typed.CoreV1().ConfigMaps("n"), &corev1.ConfigMap{}, "app=x", cache.Indexers{})
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
-			ended := make(chan struct{})
+			done := make(chan struct{})
 			go func() {
-				defer close(ended)
+				defer close(done)
 				informer.RunWithContext(ctx)
 			}()
-			// Delays double from 0.8 s on: the one after the third try is over 3 s.
-			require.Eventually(t, func() bool { return tried.Load() >= 3 }, 30*time.Second, 10*time.Millisecond)
+			// The back-off doubles from 0.8 s: the one after the third attempt is over 3 s.
+			require.Eventually(t, func() bool { return dryRun.Load() >= 3 }, 30*time.Second, 10*time.Millisecond)
 			cancel()
 			select {
-			case <-ended:
+			case <-done:
 			case <-time.After(2 * time.Second):
-				t.Fatal("it goes on")
+				t.Fatal("the informer did not stop")
 			}
 		})
 	}

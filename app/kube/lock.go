@@ -9,18 +9,18 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// lock is a resource lock that remembers when this process last held it for certain, and who was seen to hold it.
+// lock is a resource lock that remembers its last successful renewal by this process and its last observed record.
 type lock struct {
 	resourcelock.Interface
 
 	now func() time.Time
 
 	mu sync.Mutex
-	// renewed is when the last successful request for the lease was begun; zero while it is not ours.
+	// renewed is the start of the last successful renewal by this process; zero while another one holds the lease.
 	renewed time.Time
-	// seen is the record as it was read or written last, since when it has been so.
-	seen  resourcelock.LeaderElectionRecord
-	since time.Time
+	// observed is the record as last read or written, observedAt when it last changed.
+	observed   resourcelock.LeaderElectionRecord
+	observedAt time.Time
 }
 
 // Get implements resourcelock.Interface.
@@ -29,7 +29,7 @@ func (l *lock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []b
 	if err == nil {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.note(*record)
+		l.observe(*record)
 		if record.HolderIdentity != l.Identity() {
 			l.renewed = time.Time{}
 		}
@@ -48,9 +48,9 @@ func (l *lock) Update(ctx context.Context, record resourcelock.LeaderElectionRec
 }
 
 func (l *lock) write(record resourcelock.LeaderElectionRecord, write func() error) error {
-	begun := l.now()
+	startedAt := l.now()
 	if record.HolderIdentity != l.Identity() {
-		// It is given up: from the moment of the request on, another may hold it.
+		// The lease is being released: from this request on, another process may hold it.
 		l.mu.Lock()
 		l.renewed = time.Time{}
 		l.mu.Unlock()
@@ -60,22 +60,22 @@ func (l *lock) write(record resourcelock.LeaderElectionRecord, write func() erro
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.note(record)
+	l.observe(record)
 	if record.HolderIdentity == l.Identity() {
-		l.renewed = begun
+		l.renewed = startedAt
 	}
 	return nil
 }
 
-// note is called with mu held.
-func (l *lock) note(record resourcelock.LeaderElectionRecord) {
-	if l.seen.HolderIdentity != record.HolderIdentity || !l.seen.RenewTime.Equal(&record.RenewTime) || l.since.IsZero() {
-		l.seen, l.since = record, l.now()
+// observe requires mu to be held.
+func (l *lock) observe(record resourcelock.LeaderElectionRecord) {
+	if l.observed.HolderIdentity != record.HolderIdentity || !l.observed.RenewTime.Equal(&record.RenewTime) || l.observedAt.IsZero() {
+		l.observed, l.observedAt = record, l.now()
 	}
 }
 
-// unrenewedFor returns for how long the lease has not been renewed; for ever while it is not ours.
-func (l *lock) unrenewedFor() time.Duration {
+// sinceRenewal returns the time since the last renewal; math.MaxInt64 while another process holds the lease.
+func (l *lock) sinceRenewal() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.renewed.IsZero() {
@@ -84,9 +84,9 @@ func (l *lock) unrenewedFor() time.Duration {
 	return l.now().Sub(l.renewed)
 }
 
-// leader returns who was seen to hold the lease last, and for how long that has not been confirmed.
-func (l *lock) leader() (holder string, silence time.Duration) {
+// leader returns the last observed holder and the time since its record changed.
+func (l *lock) leader() (holder string, age time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.seen.HolderIdentity, l.now().Sub(l.since)
+	return l.observed.HolderIdentity, l.now().Sub(l.observedAt)
 }

@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/app/config"
 )
 
-// record is a lock in memory whose requests take a second and can fail.
+// record is an in-memory lock whose updates take a second and can fail.
 type record struct {
 	resourcelock.Interface
 
@@ -41,28 +41,28 @@ func held(by string, at time.Time) resourcelock.LeaderElectionRecord {
 	return resourcelock.LeaderElectionRecord{HolderIdentity: by, RenewTime: metav1.NewTime(at)}
 }
 
-func TestLeadershipIsCountedFromTheBeginningOfTheLastRenewal(t *testing.T) {
+func TestLeadershipCountsFromStartOfLastRenewal(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	stored := &record{clock: &now}
 	l := &lock{Interface: stored, now: func() time.Time { return now }}
-	require.Equal(t, time.Duration(math.MaxInt64), l.unrenewedFor(), "never held")
+	require.Equal(t, time.Duration(math.MaxInt64), l.sinceRenewal(), "never acquired")
 
 	require.NoError(t, l.Update(t.Context(), held("me", now)))
-	require.Equal(t, time.Second, l.unrenewedFor(), "the request itself took a second")
+	require.Equal(t, time.Second, l.sinceRenewal(), "the request took a second")
 	now = now.Add(5 * time.Second)
-	require.Equal(t, 6*time.Second, l.unrenewedFor())
+	require.Equal(t, 6*time.Second, l.sinceRenewal())
 
 	stored.err = errors.New("away")
 	require.Error(t, l.Update(t.Context(), held("me", now)))
-	require.Equal(t, 7*time.Second, l.unrenewedFor(), "a failed renewal is none")
+	require.Equal(t, 7*time.Second, l.sinceRenewal(), "a failed renewal does not count")
 
 	stored.err = nil
 	require.NoError(t, l.Update(t.Context(), held("", now)))
-	require.Equal(t, time.Duration(math.MaxInt64), l.unrenewedFor(), "given up")
+	require.Equal(t, time.Duration(math.MaxInt64), l.sinceRenewal(), "released")
 }
 
-func TestALeaseInOtherHandsIsNotOurs(t *testing.T) {
+func TestLeaseHeldByOtherIsNotOurs(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	stored := &record{clock: &now}
@@ -71,31 +71,31 @@ func TestALeaseInOtherHandsIsNotOurs(t *testing.T) {
 	stored.record = held("other", now)
 	_, _, err := l.Get(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, time.Duration(math.MaxInt64), l.unrenewedFor())
+	require.Equal(t, time.Duration(math.MaxInt64), l.sinceRenewal())
 }
 
-func TestTheLeaderIsKnownWhileItsLeaseIsRenewed(t *testing.T) {
+func TestLeaderAgeIsTimeSinceLastRenewal(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	stored := &record{clock: &now, record: held("other", now)}
 	l := &lock{Interface: stored, now: func() time.Time { return now }}
-	look := func() {
+	get := func() {
 		_, _, err := l.Get(t.Context())
 		require.NoError(t, err)
 	}
-	look()
+	get()
 	now = now.Add(4 * time.Second)
-	look()
-	leader, silence := l.leader()
+	get()
+	leader, age := l.leader()
 	require.Equal(t, "other", leader)
-	require.Equal(t, 4*time.Second, silence, "it was read again, and had not been renewed")
+	require.Equal(t, 4*time.Second, age, "read again without a renewal")
 	stored.record = held("other", now)
-	look()
-	_, silence = l.leader()
-	require.Zero(t, silence)
+	get()
+	_, age = l.leader()
+	require.Zero(t, age)
 }
 
-func TestALeaderThatCouldNotRenewWritesNoMoreBeforeAnotherMayLead(t *testing.T) {
+func TestCheckLeaderFailsBeforeLeaseExpires(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	stored := &record{clock: &now}
@@ -106,8 +106,8 @@ func TestALeaderThatCouldNotRenewWritesNoMoreBeforeAnotherMayLead(t *testing.T) 
 	require.NoError(t, e.CheckLeader())
 	require.Equal(t, "me", e.Leader())
 	now = now.Add(5 * time.Second)
-	require.ErrorIs(t, e.CheckLeader(), ErrNotLeading, "6 s after the beginning of the last renewal")
-	require.Equal(t, "me", e.Leader(), "nobody else can lead yet")
+	require.ErrorIs(t, e.CheckLeader(), ErrNotLeading, "6 s after the start of the last renewal")
+	require.Equal(t, "me", e.Leader(), "no other process can lead yet")
 	now = now.Add(5 * time.Second)
 	require.Empty(t, e.Leader())
 }

@@ -19,19 +19,19 @@ import (
 	"app238.com/inner/app/config"
 )
 
-// byAddress is the index of pods by their IP addresses.
+// byAddress is the name of the index of pods by IP address.
 const byAddress = "address"
 
-// confirmedFor is how long the API server's word that a pod lives is believed. A network gives no address of a pod that
-// ended to another one within it.
-const confirmedFor = time.Second
+// confirmationTTL is how long a read of a pod from the API server is valid. Networks do not reassign the address of a
+// terminated pod sooner.
+const confirmationTTL = time.Second
 
-// Pod is what matters of a pod that runs.
+// Pod identifies a running pod.
 type Pod struct {
 	UID, Name, Address string
 }
 
-// Pods watches the pods with some labels in a namespace. It begins when it is asked first, or by Start.
+// Pods watches the pods of a namespace that match a label selector. The watch begins with Start or the first query.
 type Pods struct {
 	clients  *Clients
 	informer cache.SharedIndexInformer
@@ -45,31 +45,31 @@ type Pods struct {
 	confirmed map[string]time.Time // by UID
 }
 
-// podsOf asks the clients only when it is asked: a command may be built without a cluster.
-type podsOf struct {
+// podSource uses the clients lazily: a command may be built without a cluster.
+type podSource struct {
 	clients   *Clients
 	namespace string
 }
 
-func (p podsOf) List(ctx context.Context, o metav1.ListOptions) (*corev1.PodList, error) {
+func (p podSource) List(ctx context.Context, o metav1.ListOptions) (*corev1.PodList, error) {
 	return p.clients.Typed.CoreV1().Pods(p.namespace).List(ctx, o)
 }
 
-func (p podsOf) Watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+func (p podSource) Watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 	return p.clients.Typed.CoreV1().Pods(p.namespace).Watch(ctx, o)
 }
 
-// NewPods returns the watch of the pods with these labels, written like "app=combinator,tier!=test".
+// NewPods returns a watch of the pods that match a label selector such as "app=combinator,tier!=test".
 func NewPods(clients *Clients, namespace, selector string) (*Pods, error) {
 	if _, err := labels.Parse(selector); err != nil {
 		return nil, fmt.Errorf("labels %q: not a label selector", selector)
 	}
 	p := &Pods{clients: clients, stopped: make(chan struct{}), confirmed: map[string]time.Time{}, informer: NewInformer(
-		podsOf{clients, namespace}, &corev1.Pod{}, selector, cache.Indexers{byAddress: addresses})}
-	return p, p.informer.SetTransform(withoutSpec)
+		podSource{clients, namespace}, &corev1.Pod{}, selector, cache.Indexers{byAddress: addresses})}
+	return p, p.informer.SetTransform(stripPod)
 }
 
-// NewCombinatorPods returns the watch of the Combinator pods.
+// NewCombinatorPods returns a watch of the Combinator pods.
 func NewCombinatorPods(clients *Clients, c *config.Config) (*Pods, error) {
 	pods, err := NewPods(clients, c.Kubernetes.Namespaces.Combinator, c.Combinator.Pods.Labels)
 	if err != nil {
@@ -78,8 +78,8 @@ func NewCombinatorPods(clients *Clients, c *config.Config) (*Pods, error) {
 	return pods, nil
 }
 
-// withoutSpec drops what is of no use here from what is kept in memory.
-func withoutSpec(object any) (any, error) {
+// stripPod drops unused fields before the pod is cached.
+func stripPod(object any) (any, error) {
 	if pod, ok := object.(*corev1.Pod); ok {
 		pod.ManagedFields, pod.Annotations = nil, nil
 		pod.Spec = corev1.PodSpec{HostNetwork: pod.Spec.HostNetwork}
@@ -102,7 +102,7 @@ func addresses(object any) ([]string, error) {
 	return all, nil
 }
 
-// canonical writes an address the one way in which it can be compared.
+// canonical returns the comparable form of an IP address.
 func canonical(address string) string {
 	if ip := net.ParseIP(address); ip != nil {
 		return ip.String()
@@ -110,7 +110,7 @@ func canonical(address string) string {
 	return address
 }
 
-// Start begins to watch.
+// Start starts the watch and returns at once.
 func (p *Pods) Start(context.Context) error {
 	p.start.Do(func() {
 		p.watching.Go(func() { p.informer.Run(p.stopped) })
@@ -118,15 +118,15 @@ func (p *Pods) Start(context.Context) error {
 	return nil
 }
 
-// Stop ends the watch and waits for its end.
+// Stop stops the watch and waits for its goroutines.
 func (p *Pods) Stop(context.Context) error {
-	p.start.Do(func() {}) // what has not begun does not from now on
+	p.start.Do(func() {}) // a later Start does nothing
 	p.stop.Do(func() { close(p.stopped) })
 	p.watching.Wait()
 	return nil
 }
 
-// Ready tells whether all pods were listed.
+// Ready returns an error until all pods were listed.
 func (p *Pods) Ready(context.Context) error {
 	if !p.informer.HasSynced() {
 		return errors.New("pods not listed")
@@ -134,8 +134,8 @@ func (p *Pods) Ready(context.Context) error {
 	return nil
 }
 
-// await waits until all pods were listed, or ctx ends.
-func (p *Pods) await(ctx context.Context) error {
+// waitForSync waits until all pods were listed or ctx is done.
+func (p *Pods) waitForSync(ctx context.Context) error {
 	if err := p.Start(ctx); err != nil || p.informer.HasSynced() {
 		return err
 	}
@@ -145,9 +145,9 @@ func (p *Pods) await(ctx context.Context) error {
 	return nil
 }
 
-// Running returns the pods that run and have an address, those that are being ended too.
+// Running returns the running pods with an address, including terminating ones.
 func (p *Pods) Running(ctx context.Context) ([]Pod, error) {
-	if err := p.await(ctx); err != nil {
+	if err := p.waitForSync(ctx); err != nil {
 		return nil, err
 	}
 	var running []Pod
@@ -159,11 +159,11 @@ func (p *Pods) Running(ctx context.Context) ([]Pod, error) {
 	return running, nil
 }
 
-// At returns the name of the one pod that runs at an address; "" where there is none, more than one, or only one that
-// shares the address with its host or is being ended. The API server confirms it: what was seen earlier is not
-// enough, since addresses are given out again.
+// At returns the name of the only running pod with an IP address; "" if there is none or more than one, or if the pod uses
+// the host's network or is terminating. The API server confirms the pod: the cache is not enough, since addresses are
+// reassigned.
 func (p *Pods) At(ctx context.Context, address string) (string, error) {
-	if err := p.await(ctx); err != nil {
+	if err := p.waitForSync(ctx); err != nil {
 		return "", err
 	}
 	objects, err := p.informer.GetIndexer().ByIndex(byAddress, canonical(address))
@@ -173,7 +173,7 @@ func (p *Pods) At(ctx context.Context, address string) (string, error) {
 	var found *corev1.Pod
 	for _, object := range objects {
 		pod, ok := object.(*corev1.Pod)
-		if !ok || !identifies(pod) {
+		if !ok || !hasOwnAddress(pod) {
 			continue
 		}
 		if found != nil {
@@ -191,22 +191,22 @@ func (p *Pods) At(ctx context.Context, address string) (string, error) {
 	return found.Name, nil
 }
 
-// identifies tells whether a pod's address stands for it.
-func identifies(pod *corev1.Pod) bool {
+// hasOwnAddress reports whether a pod's address identifies it.
+func hasOwnAddress(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodRunning && pod.DeletionTimestamp == nil && !pod.Spec.HostNetwork
 }
 
-// confirm asks the API server whether the pod is still the one that was seen.
-func (p *Pods) confirm(ctx context.Context, seen *corev1.Pod, address string) (bool, error) {
+// confirm reads the pod from the API server and compares UID and address.
+func (p *Pods) confirm(ctx context.Context, cached *corev1.Pod, address string) (bool, error) {
 	p.mu.Lock()
-	fresh := time.Since(p.confirmed[string(seen.UID)]) < confirmedFor
+	fresh := time.Since(p.confirmed[string(cached.UID)]) < confirmationTTL
 	p.mu.Unlock()
 	if fresh {
 		return true, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.clients.timeout)
 	defer cancel()
-	pod, err := p.clients.Typed.CoreV1().Pods(seen.Namespace).Get(ctx, seen.Name, metav1.GetOptions{})
+	pod, err := p.clients.Typed.CoreV1().Pods(cached.Namespace).Get(ctx, cached.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
@@ -214,16 +214,16 @@ func (p *Pods) confirm(ctx context.Context, seen *corev1.Pod, address string) (b
 		return false, err
 	}
 	at, err := addresses(pod)
-	if err != nil || pod.UID != seen.UID || !identifies(pod) || !slices.Contains(at, address) {
+	if err != nil || pod.UID != cached.UID || !hasOwnAddress(pod) || !slices.Contains(at, address) {
 		return false, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for uid, when := range p.confirmed {
-		if time.Since(when) >= confirmedFor {
+		if time.Since(when) >= confirmationTTL {
 			delete(p.confirmed, uid)
 		}
 	}
-	p.confirmed[string(seen.UID)] = time.Now()
+	p.confirmed[string(cached.UID)] = time.Now()
 	return true, nil
 }

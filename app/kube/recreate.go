@@ -14,16 +14,16 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Recreate deletes an object that the API server refused to change into obj, and makes it anew. It does so only where refused,
-// the API server's error, is about fields and the API server says that it would take obj as a new object: what a policy, a
-// quota or a limit of size refuses would be refused again, and what serves would be gone. Then the object stays, and the error
-// is refused, with the reason why a new one would not be taken.
+// Recreate deletes an object that the API server refused to update to obj, and creates it again. It does so only if refused,
+// the API server's error, is about fields and a dry run shows that obj would be accepted as a new object: what a policy, a
+// quota or a size limit rejects would be rejected again, and a serving object would be lost. Otherwise the object stays, and
+// the error is refused with the error of the dry run.
 func (c *Clients) Recreate(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, refused error) (*unstructured.Unstructured, error) {
 	if !aboutFields(refused) {
 		return nil, refused
 	}
 	if err := c.tryCreate(ctx, resource, obj); err != nil {
-		return nil, fmt.Errorf("%w (nor could it be made anew: %w)", refused, err)
+		return nil, fmt.Errorf("%w (it cannot be recreated either: %w)", refused, err)
 	}
 	if err := c.Delete(ctx, resource, obj.GetNamespace(), obj.GetName()); err != nil {
 		return nil, err
@@ -31,25 +31,25 @@ func (c *Clients) Recreate(ctx context.Context, resource schema.GroupVersionReso
 	return c.Apply(ctx, resource, obj)
 }
 
-// tryCreate asks the API server whether it would make obj, under a name that nothing has.
+// tryCreate creates obj under an unused name in a dry run.
 func (c *Clients) tryCreate(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	tried := obj.DeepCopy()
-	tried.SetName("dry-run-" + strings.ToLower(rand.Text()))
-	_, err := c.Dynamic.Resource(resource).Namespace(tried.GetNamespace()).Apply(ctx, tried.GetName(), tried,
+	dryRun := obj.DeepCopy()
+	dryRun.SetName("dry-run-" + strings.ToLower(rand.Text()))
+	_, err := c.Dynamic.Resource(resource).Namespace(dryRun.GetNamespace()).Apply(ctx, dryRun.GetName(), dryRun,
 		metav1.ApplyOptions{DryRun: []string{metav1.DryRunAll}, FieldManager: FieldManager, Force: true})
 	return err
 }
 
-// ofValues returns the causes of a refusal which another object may not have: a value that cannot be changed, and one that another
-// part of the object, which somebody added, has too.
-func ofValues() []metav1.CauseType {
+// fieldCauses returns the causes of a rejection that a new object may not have: an immutable value, and a duplicate of a value
+// that somebody added to the object.
+func fieldCauses() []metav1.CauseType {
 	return []metav1.CauseType{metav1.CauseTypeFieldValueInvalid, metav1.CauseTypeForbidden, metav1.CauseTypeFieldValueDuplicate}
 }
 
-// aboutFields tells whether the API server refused values of fields, as it does where one cannot be changed. A policy that
-// refuses names no field, and what is too large or missing is so in a new object too.
+// aboutFields reports whether the API server rejected values of fields, as it does for immutable ones. A policy's rejection
+// names no field, and what is too large or missing is so in a new object too.
 func aboutFields(refused error) bool {
 	var status apierrors.APIStatus
 	if !apierrors.IsInvalid(refused) || !errors.As(refused, &status) {
@@ -60,7 +60,7 @@ func aboutFields(refused error) bool {
 		return false
 	}
 	for _, cause := range details.Causes {
-		if cause.Field == "" || cause.Field == "<nil>" || !slices.Contains(ofValues(), cause.Type) {
+		if cause.Field == "" || cause.Field == "<nil>" || !slices.Contains(fieldCauses(), cause.Type) {
 			return false
 		}
 	}

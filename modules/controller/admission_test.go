@@ -15,14 +15,14 @@ import (
 	"app238.com/inner/test/admission"
 )
 
-// restartsInSilence has the controller start anew, and look at what it finds: it writes nothing, and says of nothing that it was edited.
-func (b *bundle) restartsInSilence(name string) {
+// requireRestartWithoutWrites restarts the controller and requires that it writes no object and no Restored event.
+func (b *bundle) requireRestartWithoutWrites(name string) {
 	b.t.Helper()
-	b.settle()
+	b.waitForIdle()
 	writes := len(b.writes())
 	b.stop()
 	b.startAndSync()
-	b.settle()
+	b.waitForIdle()
 	require.Empty(b.t, b.writes()[writes:])
 	list, err := b.admin.Typed.CoreV1().Events(b.worker()).List(b.ctx(), metav1.ListOptions{
 		FieldSelector: "involvedObject.kind=WorkerApp,involvedObject.name=" + name})
@@ -32,37 +32,37 @@ func (b *bundle) restartsInSilence(name string) {
 	}
 }
 
-func TestWhatAWebhookMakesOfInnersWritesIsNoDrift(t *testing.T) {
+func TestWebhookMutationsAreNoDrift(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	name := workerapp.Name("abc12345", "u1")
-	kinds := b.kinds(name)
+	children := b.children(name)
 	const container = "/spec/template/spec/containers/0"
 	for _, hook := range []struct {
-		of    kind
+		of    childRef
 		patch string
 	}{
-		{kinds[0], `[{"op": "add", "path": "/data/INJECTED", "value": "x"}]`},
-		{kinds[2], `[{"op": "add", "path": "/spec/sessionAffinity", "value": "ClientIP"}, {"op": "remove", "path": "/spec/selector"}]`},
-		{kinds[3], `[{"op": "replace", "path": "` + container + `/image", "value": "mirror.test/healthy:1"},
+		{children[0], `[{"op": "add", "path": "/data/INJECTED", "value": "x"}]`},
+		{children[2], `[{"op": "add", "path": "/spec/sessionAffinity", "value": "ClientIP"}, {"op": "remove", "path": "/spec/selector"}]`},
+		{children[3], `[{"op": "replace", "path": "` + container + `/image", "value": "mirror.test/healthy:1"},
 			{"op": "remove", "path": "` + container + `/resources/limits/cpu"},
 			{"op": "add", "path": "/spec/template/spec/nodeSelector", "value": {"kubernetes.io/os": "linux"}}]`},
-		{kinds[5], `[{"op": "add", "path": "/spec/tls/options", "value": {"name": "strict"}}, {"op": "replace", "path": "/spec/entryPoints", "value": ["other"]}]`},
-		{kinds[6], `[{"op": "remove", "path": "/spec/egress/0"}]`},
+		{children[5], `[{"op": "add", "path": "/spec/tls/options", "value": {"name": "strict"}}, {"op": "replace", "path": "/spec/entryPoints", "value": ["other"]}]`},
+		{children[6], `[{"op": "remove", "path": "/spec/egress/0"}]`},
 	} {
 		admission.Mutate(t, b.admin, hook.of.resource, hook.of.namespace, hook.patch)
 	}
 	b.startAndSync()
 	b.deploy(spec("abc12345"), 1, 1)
 	b.await("a Deployment", func() error {
-		_, err := b.admin.Get(b.ctx(), kinds[3].resource, kinds[3].namespace, name)
+		_, err := b.admin.Get(b.ctx(), children[3].resource, children[3].namespace, name)
 		return err
 	})
 	require.Equal(t, "mirror.test/healthy:1", b.deployment(name).Spec.Template.Spec.Containers[0].Image)
 	require.Empty(t, b.service(name).Spec.Selector)
-	b.restartsInSilence(name)
-	b.addByHand(name, `{"spec": {"template": {"spec": {"containers": [{"name": "`+name+`", "command": ["sh"]}]}}}}`)
-	b.awaitWithin(healing, "what somebody did is taken back all the same", func() error {
+	b.requireRestartWithoutWrites(name)
+	b.patchDeployment(name, `{"spec": {"template": {"spec": {"containers": [{"name": "`+name+`", "command": ["sh"]}]}}}}`)
+	b.awaitWithin(repairTimeout, "drift is reverted nevertheless", func() error {
 		if command := b.deployment(name).Spec.Template.Spec.Containers[0].Command; command != nil {
 			return fmt.Errorf("%v", command)
 		}
@@ -70,7 +70,7 @@ func TestWhatAWebhookMakesOfInnersWritesIsNoDrift(t *testing.T) {
 	})
 }
 
-func TestQuantitiesThatTheAPIServerRoundsAreNoDrift(t *testing.T) {
+func TestRoundedQuantitiesAreNoDrift(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -80,10 +80,10 @@ func TestQuantitiesThatTheAPIServerRoundsAreNoDrift(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 	limits := b.deployment(name).Spec.Template.Spec.Containers[0].Resources.Limits
 	require.Equal(t, "1m", limits.Cpu().String())
-	b.restartsInSilence(name)
+	b.requireRestartWithoutWrites(name)
 }
 
-func TestADeploymentThatSomebodyScalesIsRestored(t *testing.T) {
+func TestScaledDeploymentIsRestored(t *testing.T) {
 	t.Parallel()
 	for name, conflicts := range map[string]int{"at once": 0, "while its controller writes to it": 2} {
 		t.Run(name, func(t *testing.T) {
@@ -93,12 +93,12 @@ func TestADeploymentThatSomebodyScalesIsRestored(t *testing.T) {
 	}
 }
 
-// testScaled has so many replacements of the Deployment end in a conflict.
+// testScaled makes this many updates of the Deployment conflict.
 func testScaled(t *testing.T, conflicts int) {
 	b := setup(t)
 	var left atomic.Int64
 	left.Store(int64(conflicts))
-	b.proxy.answerWith(func(w http.ResponseWriter, r *http.Request) bool {
+	b.proxy.setAnswer(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/deployments/") || left.Add(-1) < 0 {
 			return false
 		}

@@ -18,8 +18,8 @@ import (
 	"app238.com/inner/modules/controller/rollout"
 )
 
-// Controller keeps the cluster in line with its WorkerApps while it is started. It is started once. Of several replicas
-// one leads and writes; the others know the cluster all the same, so that they can take over without delay.
+// Controller reconciles WorkerApps between Start and Stop. It can be started once. One of several replicas leads and writes; the
+// others keep their caches synced to take over without delay.
 type Controller struct {
 	cache    *cache.Cache
 	clients  *kube.Clients
@@ -30,20 +30,20 @@ type Controller struct {
 	source   rollout.Source
 	recorder rollout.Recorder
 	synced   atomic.Bool
-	// term is the present term as leader, nil while another process leads.
+	// term is the current term as leader, nil while another process leads.
 	term atomic.Pointer[term]
 
-	// stop has the workers take nothing new, abort ends what they do, and unwatch the informers. done is closed when
-	// every goroutine has ended.
+	// stop makes the workers take no new names, abort cancels running reconciles, unwatch stops the informers. done is closed
+	// when every goroutine has ended.
 	stop, abort, unwatch context.CancelFunc
 	done                 chan struct{}
 }
 
-// New makes a Controller that is not started. The source is asked what a worker's pods find in their environment, the
-// recorder is told how rollouts ended.
+// New returns a Controller that is not started. It reads the environment of pods from source and reports outcomes of rollouts to
+// recorder.
 func New(c *config.Config, log *zap.Logger, clients *kube.Clients, registry *prometheus.Registry, source rollout.Source, recorder rollout.Recorder) (*Controller, error) {
 	log = log.Named("controller")
-	measured, err := metrics.New(registry)
+	instrument, err := metrics.New(registry)
 	if err != nil {
 		return nil, fmt.Errorf("controller: metrics: %w", err)
 	}
@@ -56,20 +56,20 @@ func New(c *config.Config, log *zap.Logger, clients *kube.Clients, registry *pro
 		return nil, fmt.Errorf("controller: %w", err)
 	}
 	controller := &Controller{
-		clients: guarded, config: c, election: election, log: log, metrics: measured, source: source, recorder: recorder,
+		clients: guarded, config: c, election: election, log: log, metrics: instrument, source: source, recorder: recorder,
 	}
 	controller.cache, err = cache.New(guarded, c.Kubernetes.Namespaces, controller.handlers(), log)
 	if err != nil {
 		return nil, fmt.Errorf("controller: %w", err)
 	}
-	if err := metrics.CountUnmigrated(registry, controller.cache.Unmoved); err != nil {
+	if err := metrics.CountUnmigrated(registry, controller.cache.CountUnmigrated); err != nil {
 		return nil, fmt.Errorf("controller: metrics: %w", err)
 	}
 	return controller, nil
 }
 
-// Start begins to watch and returns at once: the cluster may be away for long. Work begins when everything was listed
-// and this process leads.
+// Start starts the informers and returns at once: the cluster may be unavailable for long. Reconciles begin when the caches are
+// synced and this process leads.
 func (c *Controller) Start(context.Context) error {
 	base := klog.NewContext(context.Background(), clientlog.New(c.log))
 	watching, unwatch := context.WithCancel(base)
@@ -95,8 +95,8 @@ func (c *Controller) Start(context.Context) error {
 	return nil
 }
 
-// Stop takes no new work and waits for what is being done, then lets another process lead. When ctx ends before, what is
-// being done is told to stop too.
+// Stop waits for running reconciles, starts no others, and releases leadership. When ctx is done first, it cancels running
+// reconciles and returns an error.
 func (c *Controller) Stop(ctx context.Context) error {
 	if c.done == nil {
 		return nil
@@ -110,11 +110,11 @@ func (c *Controller) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 		c.abort()
 		<-c.done
-		return fmt.Errorf("controller: work was cut short: %w", ctx.Err())
+		return fmt.Errorf("controller: running reconciles were cancelled: %w", ctx.Err())
 	}
 }
 
-// Ready tells whether WorkerApps are being worked on, by this process or by another one that leads while this one stands by.
+// Ready returns an error unless the caches are synced and some process leads.
 func (c *Controller) Ready(context.Context) error {
 	switch {
 	case !c.synced.Load():
@@ -125,7 +125,7 @@ func (c *Controller) Ready(context.Context) error {
 	return nil
 }
 
-// Role says in words what this process's part is.
+// Role describes whether this process leads, for the readiness report.
 func (c *Controller) Role() string {
 	if c.term.Load() != nil {
 		return "leading"

@@ -13,7 +13,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func TestTheClusterRefusesABadWorkerAppNamingTheField(t *testing.T) {
+func TestCRDRejectsInvalidFields(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for field, values := range map[string][]any{
@@ -31,7 +31,7 @@ func TestTheClusterRefusesABadWorkerAppNamingTheField(t *testing.T) {
 			require.NoError(t, unstructured.SetNestedField(u.Object, value, "spec", field))
 			_, err := b.admin.Apply(b.ctx(), workerapp.Resource(), u)
 			require.True(t, apierrors.IsInvalid(err), "%s: %v: %v", field, value, err)
-			require.Contains(t, kube.Faults(err), "spec."+field)
+			require.Contains(t, kube.InvalidFields(err), "spec."+field)
 		}
 	}
 	for _, empty := range []workerapp.Spec{{}, {MainRegion: "global"}} {
@@ -41,7 +41,7 @@ func TestTheClusterRefusesABadWorkerAppNamingTheField(t *testing.T) {
 	}
 }
 
-func TestAWorkerAppStaysTheSameWorkers(t *testing.T) {
+func TestWorkerAppIDsAreImmutable(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	name := b.deploy(spec("abc12345"), 1, 1)
@@ -52,7 +52,7 @@ func TestAWorkerAppStaysTheSameWorkers(t *testing.T) {
 	}
 }
 
-func TestTheClusterFillsInTheContractsDefaults(t *testing.T) {
+func TestCRDDefaultsMatchContract(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	u := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
@@ -73,18 +73,18 @@ func TestTheClusterFillsInTheContractsDefaults(t *testing.T) {
 	}, app.Spec)
 }
 
-func TestANewWorkerAppSaysThatItIsDeployedBeforeAnybodyLookedAtIt(t *testing.T) {
+func TestNewWorkerAppIsDeployingByDefault(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	name := b.deploy(spec("abc12345"), 1, 1)
 	app, err := b.app(name)
 	require.NoError(t, err)
 	require.Equal(t, workerapp.Deploying, app.Status.Phase)
-	require.Less(t, app.Status.ObservedGeneration, app.Generation, "so kstatus tells InProgress, not Current")
+	require.Less(t, app.Status.ObservedGeneration, app.Generation, "kstatus reports InProgress, not Current")
 	require.Len(t, app.Status.Conditions, 3)
 }
 
-func TestKubectlGetShowsPhaseImageReplicasAndAge(t *testing.T) {
+func TestKubectlColumns(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()

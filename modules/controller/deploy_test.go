@@ -15,7 +15,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func TestANewWorkerAppGetsAllItsChildrenAndIsRecordedRunning(t *testing.T) {
+func TestNewWorkerAppGetsChildrenAndIsRecorded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.source.set(map[string]string{"GREETING": envValue, "RAYSAIL_UID": "forged"}, nil)
@@ -66,44 +66,44 @@ func TestANewWorkerAppGetsAllItsChildrenAndIsRecordedRunning(t *testing.T) {
 		NodeSelectorTerms[0].MatchExpressions[0].Values[0])
 }
 
-func TestNothingIsWrittenInVain(t *testing.T) {
+func TestDeployWritesEachObjectOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 7, 42)
 	b.awaitPhase(name, workerapp.Running)
-	b.settle()
+	b.waitForIdle()
 	first := b.writes()
 	require.Equal(t, map[string]int{
 		name + "/status": 1, "networkpolicies/" + name: 1,
 		"configmaps/" + name + "-env": 1, "secrets/" + name + "-secret": 1, "deployments/" + name: 1,
 		"services/" + name + "-http": 1, "services/" + name + "-ext": 1, "ingressroutes/" + name: 1,
 	}, perObject(first))
-	require.Equal(t, 1, b.source.questions())
+	require.Equal(t, 1, b.source.lookups())
 
 	s := spec("abc12345")
 	s.Image = "registry.test/healthy:2"
 	b.deploy(s, 8, 43)
 	b.awaitPhase(name, workerapp.Running)
-	b.settle()
+	b.waitForIdle()
 	second := b.writes()
 	require.Equal(t, map[string]int{"configmaps/" + name + "-env": 1, "deployments/" + name: 1, name + "/status": 2}, perObject(second[len(first):]))
 
-	questions := b.source.questions()
+	lookups := b.source.lookups()
 	b.deploy(s, 9, 44)
 	b.awaitPhase(name, workerapp.Running)
-	b.settle()
+	b.waitForIdle()
 	require.Equal(t, map[string]int{name + "/status": 1}, perObject(b.writes()[len(second):]), "a new version of the same image")
-	require.Equal(t, questions+1, b.source.questions())
+	require.Equal(t, lookups+1, b.source.lookups())
 	writes := len(b.writes())
 	b.stop()
 	b.startAndSync()
-	b.settle()
+	b.waitForIdle()
 	require.Len(t, b.writes(), writes)
-	require.Equal(t, questions+1, b.source.questions())
+	require.Equal(t, lookups+1, b.source.lookups())
 }
 
-func TestANewVersionOfAnImageThatMayBeAnotherOneRollsThePods(t *testing.T) {
+func TestNewVersionOfMutableImageRollsPods(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -132,7 +132,7 @@ func perObject(writes []string) map[string]int {
 	return count
 }
 
-func TestABadSpecFailsAloneAndSaysWhatToMend(t *testing.T) {
+func TestInvalidSpecFailsOnlyItsWorker(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -159,7 +159,7 @@ func TestABadSpecFailsAloneAndSaysWhatToMend(t *testing.T) {
 	b.awaitPhase("w-worker3-u1", workerapp.Running)
 }
 
-func TestABadSpecLeavesTheChildrenThatExist(t *testing.T) {
+func TestInvalidSpecKeepsExistingChildren(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -174,7 +174,7 @@ func TestABadSpecLeavesTheChildrenThatExist(t *testing.T) {
 	require.Len(t, b.pods(name), 1)
 }
 
-func TestAnInvalidVariableFailsTheWorkerAppNamingTheKeyOnly(t *testing.T) {
+func TestInvalidVariableIsReportedByKeyOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.source.set(map[string]string{"FINE": "x", "1ST": envValue}, nil)
@@ -183,13 +183,13 @@ func TestAnInvalidVariableFailsTheWorkerAppNamingTheKeyOnly(t *testing.T) {
 	app := b.awaitPhase(name, workerapp.Failed)
 	require.Contains(t, app.Status.Message, `"1ST"`)
 	require.NotContains(t, app.Status.Message, envValue)
-	require.Empty(t, b.configMaps(), "nothing half applied")
+	require.Empty(t, b.configMaps(), "no child is applied")
 	b.source.set(map[string]string{"FINE": "x"}, nil)
 	b.deploy(spec("abc12345"), 1, 2)
 	b.awaitPhase(name, workerapp.Running)
 }
 
-func TestARedeployOfTheSameImageIsRecordedWithoutANewPod(t *testing.T) {
+func TestRedeployOfSameImageStartsNoPod(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -206,10 +206,10 @@ func TestARedeployOfTheSameImageIsRecordedWithoutANewPod(t *testing.T) {
 	require.Len(t, after, 1)
 	require.Equal(t, pods[0].UID, after[0].UID)
 	require.Equal(t, 1, b.templates(name))
-	require.Equal(t, 2, b.source.questions(), "a new task may bring a new environment")
+	require.Equal(t, 2, b.source.lookups(), "a new task may change the environment")
 }
 
-func TestTheSameNumbersOfAnotherDatabaseAreAnotherRollout(t *testing.T) {
+func TestSameIDsOfOtherDatabaseAreNewRollout(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -227,7 +227,7 @@ func TestTheSameNumbersOfAnotherDatabaseAreAnotherRollout(t *testing.T) {
 	}, b.recorder.recorded())
 }
 
-func TestPodsRollWhenWhatTheySeeChanged(t *testing.T) {
+func TestPodsRollWhenEnvironmentChanges(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -259,7 +259,7 @@ func TestPodsRollWhenWhatTheySeeChanged(t *testing.T) {
 	require.Equal(t, "another", b.configMap(name).Data["GREETING"])
 }
 
-func TestWhatIsNoLongerWishedIsRemoved(t *testing.T) {
+func TestFieldsNoLongerDesiredAreRemoved(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -267,8 +267,8 @@ func TestWhatIsNoLongerWishedIsRemoved(t *testing.T) {
 	s.MainRegion = "global-1"
 	name := b.deploy(s, 1, 1)
 	b.awaitPhase(name, workerapp.Running)
-	b.patchAt(kind{workerapp.Resource(), b.worker(), name}, `{"spec": {"mainRegion": "global"}}`)
-	b.await("the region is gone", func() error {
+	b.patchAt(childRef{workerapp.Resource(), b.worker(), name}, `{"spec": {"mainRegion": "global"}}`)
+	b.await("the region is removed", func() error {
 		if b.deployment(name).Spec.Template.Spec.Affinity.NodeAffinity != nil {
 			return errors.New("still there")
 		}
@@ -277,12 +277,12 @@ func TestWhatIsNoLongerWishedIsRemoved(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 	require.Len(t, b.recorder.recorded(), 1, "a spec edited by hand is no new version")
 
-	b.patchAt(kind{workerapp.Resource(), b.worker(), name}, `{"metadata": {"annotations": null}}`)
+	b.patchAt(childRef{workerapp.Resource(), b.worker(), name}, `{"metadata": {"annotations": null}}`)
 	b.awaitPhase(name, workerapp.Running)
 	require.NotContains(t, b.deployment(name).Annotations, workerapp.VersionAnnotation)
 }
 
-func TestAWorkerAppMadeByHandRunsAndIsNotRecorded(t *testing.T) {
+func TestWorkerAppWithoutVersionIsNotRecorded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()

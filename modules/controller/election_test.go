@@ -16,8 +16,8 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// takeover is how long workers may be without a controller when the leader died.
-const takeover = 20 * time.Second
+// takeoverTimeout is how long workers may be without a controller after the leader died.
+const takeoverTimeout = 20 * time.Second
 
 func (b *bundle) awaitRole(role string) {
 	b.t.Helper()
@@ -29,7 +29,7 @@ func (b *bundle) awaitRole(role string) {
 	})
 }
 
-func TestAStandbyIsReadySaysSoAndWritesNothing(t *testing.T) {
+func TestStandbyIsReadyAndWritesNothing(t *testing.T) {
 	t.Parallel()
 	leader := setup(t)
 	leader.startAndSync()
@@ -42,44 +42,44 @@ func TestAStandbyIsReadySaysSoAndWritesNothing(t *testing.T) {
 	for i := range 5 {
 		leader.awaitPhase(fmt.Sprintf("w-worker%d-u1", i), workerapp.Running)
 	}
-	leader.settle()
+	leader.waitForIdle()
 	standby.awaitRole("standing by; leader: ")
 	require.Empty(t, standby.proxy.writes())
 	require.Len(t, leader.writes(), 5*writesForNew)
 	require.Len(t, leader.recorder.recorded(), 5)
 }
 
-func TestAnotherControllerTakesOverFromOneThatStops(t *testing.T) {
+func TestStandbyTakesOverFromStoppedLeader(t *testing.T) {
 	t.Parallel()
 	leader := setup(t)
 	leader.startAndSync()
 	leader.awaitRole("leading")
 	standby := leader.replica()
 	standby.startAndSync()
-	begun := time.Now()
+	started := time.Now()
 	leader.stop()
 	standby.awaitRole("leading")
-	require.Less(t, time.Since(begun), leader.config.Controller.LeaderElection.LeaseDuration, "the lease was given up")
+	require.Less(t, time.Since(started), leader.config.Controller.LeaderElection.LeaseDuration, "the lease was released")
 }
 
-func TestAnotherControllerTakesOverFromOneThatWasKilled(t *testing.T) {
+func TestStandbyTakesOverFromKilledLeader(t *testing.T) {
 	t.Parallel()
 	leader := setup(t)
 	leader.config.Controller.LeaderElection = config.LeaderElection{Lease: "controller", LeaseDuration: 9 * time.Second,
 		RenewDeadline: 6 * time.Second, RetryPeriod: time.Second} // the defaults
 	election := leader.config.Controller.LeaderElection
 	longest := election.LeaseDuration + time.Duration(float64(election.RetryPeriod)*(1+leaderelection.JitterFactor))
-	require.Less(t, longest, takeover, "by the rules of the election; how fast a busy machine is says nothing")
+	require.Less(t, longest, takeoverTimeout, "the configured maximum, independent of the load of this machine")
 	leader.startAndSync()
 	leader.awaitRole("leading")
 	name := leader.deploy(spec("abc12345"), 1, 1)
 	leader.awaitPhase(name, workerapp.Running)
 	standby := leader.replica()
 	standby.startAndSync()
-	leader.proxy.Close() // nothing of it reaches the cluster any more, not even that it ends
-	configMap := leader.kinds(name)[0]
+	leader.proxy.Close() // it can no longer reach the cluster, not even to release the lease
+	configMap := leader.children(name)[0]
 	require.NoError(t, leader.admin.Delete(leader.ctx(), configMap.resource, configMap.namespace, configMap.name))
-	standby.await("the standby heals", func() error {
+	standby.await("the standby repairs it", func() error {
 		if now := standby.content(configMap); now == "not found" {
 			return errors.New(now)
 		}
@@ -88,7 +88,7 @@ func TestAnotherControllerTakesOverFromOneThatWasKilled(t *testing.T) {
 	require.Contains(t, standby.running.Role(), "leading")
 }
 
-func TestALeaderThatLosesItsLeaseWritesNothingFromThenOn(t *testing.T) {
+func TestLeaderWithoutLeaseWritesNothing(t *testing.T) {
 	t.Parallel()
 	loser := setup(t)
 	loser.startAndSync()
@@ -97,7 +97,7 @@ func TestALeaderThatLosesItsLeaseWritesNothingFromThenOn(t *testing.T) {
 	loser.awaitPhase(name, workerapp.Running)
 	winner := loser.replica()
 	winner.startAndSync()
-	loser.proxy.answerWith(func(w http.ResponseWriter, r *http.Request) bool {
+	loser.proxy.setAnswer(func(w http.ResponseWriter, r *http.Request) bool {
 		if !strings.Contains(r.URL.Path, "/leases") {
 			return false
 		}
@@ -106,16 +106,16 @@ func TestALeaderThatLosesItsLeaseWritesNothingFromThenOn(t *testing.T) {
 	})
 	winner.awaitRole("leading")
 	written := len(loser.proxy.writes())
-	loser.await("the loser knows", func() error {
+	loser.await("the loser is not ready", func() error {
 		if loser.running.Ready(loser.ctx()) == nil {
-			return errors.New("it says that it is ready, and cannot know who leads")
+			return errors.New("it is ready without knowing the leader")
 		}
 		return nil
 	})
 	for range 3 {
-		configMap := loser.kinds(name)[0]
+		configMap := loser.children(name)[0]
 		require.NoError(t, loser.admin.Delete(loser.ctx(), configMap.resource, configMap.namespace, configMap.name))
-		winner.awaitWithin(healing, "the winner heals", func() error {
+		winner.awaitWithin(repairTimeout, "the winner repairs it", func() error {
 			if now := winner.content(configMap); now == "not found" {
 				return errors.New(now)
 			}
@@ -124,7 +124,7 @@ func TestALeaderThatLosesItsLeaseWritesNothingFromThenOn(t *testing.T) {
 	}
 	require.Len(t, loser.proxy.writes(), written)
 
-	loser.proxy.answerWith(nil)
+	loser.proxy.setAnswer(nil)
 	loser.awaitRole("standing by; leader: ")
 	winner.stop()
 	loser.awaitRole("leading")
@@ -132,8 +132,8 @@ func TestALeaderThatLosesItsLeaseWritesNothingFromThenOn(t *testing.T) {
 	loser.awaitPhase(name, workerapp.Running)
 }
 
-// holdWatches has the watches of WorkerApps wait until they are released, so that what happens is not heard of.
-func holdWatches() (answer func(w http.ResponseWriter, r *http.Request) bool, release func()) {
+// blockWatches blocks watches of WorkerApps until release is called, so that no events arrive.
+func blockWatches() (answer func(w http.ResponseWriter, r *http.Request) bool, release func()) {
 	released := make(chan struct{})
 	answer = func(_ http.ResponseWriter, r *http.Request) bool {
 		if !strings.HasSuffix(r.URL.Path, "/workerapps") {
@@ -149,21 +149,21 @@ func holdWatches() (answer func(w http.ResponseWriter, r *http.Request) bool, re
 	return answer, sync.OnceFunc(func() { close(released) })
 }
 
-func TestAnOlderVersionDoesNotOvertakeWhenALeaderTakesOverThatIsBehind(t *testing.T) {
+func TestNewLeaderWithStaleCacheRollsNothingBack(t *testing.T) {
 	t.Parallel()
 	for name, images := range map[string][3]string{
 		"other images": {"registry.test/healthy:1", "registry.test/healthy:2", "registry.test/healthy:3"},
-		// Their names are the same: pods are rolled for the version.
-		"images that may be others": {"registry.test/healthy", "registry.test/healthy", "registry.test/healthy"},
+		// The references are equal: the version rolls the pods.
+		"mutable images": {"registry.test/healthy", "registry.test/healthy", "registry.test/healthy"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			testTakeoverBehind(t, images)
+			testTakeoverWithStaleCache(t, images)
 		})
 	}
 }
 
-func testTakeoverBehind(t *testing.T, images [3]string) {
+func testTakeoverWithStaleCache(t *testing.T, images [3]string) {
 	first := setup(t)
 	first.startAndSync()
 	first.awaitRole("leading")
@@ -173,17 +173,17 @@ func testTakeoverBehind(t *testing.T, images [3]string) {
 	first.awaitPhase(name, workerapp.Running)
 	second := first.replica()
 	second.startAndSync()
-	answer, release := holdWatches()
+	answer, release := blockWatches()
 	t.Cleanup(release)
-	second.proxy.answerWith(answer)
+	second.proxy.setAnswer(answer)
 	second.proxy.Break()
 	s.Image = images[1]
 	first.deploy(s, 2, 2)
 	first.awaitPhase(name, workerapp.Running)
-	first.settle()
-	second.await("the newer Deployment is seen and doubted", func() error {
+	first.waitForIdle()
+	second.await("the newer Deployment is detected", func() error {
 		first.stop()
-		if second.proxy.asked("/workerapps/"+name) == 0 {
+		if second.proxy.reads("/workerapps/"+name) == 0 {
 			return errors.New("not yet")
 		}
 		return nil
@@ -197,31 +197,31 @@ func testTakeoverBehind(t *testing.T, images [3]string) {
 	require.Equal(t, 3, second.templates(name))
 }
 
-func TestWithoutANamespaceForTheLeaseNobodyLeadsAndReadinessSaysSo(t *testing.T) {
+func TestMissingLeaseNamespaceFailsReadiness(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Kubernetes.Namespaces.Control = "nowhere-to-be-found"
 	b.start()
-	b.await("it says so", func() error {
+	b.await("readiness reports it", func() error {
 		if err := b.running.Ready(b.ctx()); err == nil || err.Error() != "no process leads" {
-			return errors.Join(errors.New("it does not"), err)
+			return errors.Join(errors.New("it does not report it"), err)
 		}
 		return nil
 	})
-	b.settleAway()
+	b.waitForElectionAttempts()
 	require.Empty(t, b.proxy.writes())
 }
 
-// settleAway gives a controller that must not work every occasion to.
-func (b *bundle) settleAway() {
+// waitForElectionAttempts gives a controller that must not reconcile the time to do so.
+func (b *bundle) waitForElectionAttempts() {
 	b.t.Helper()
 	name := b.deploy(spec("abc12345"), 1, 1)
-	asked := b.proxy.asked("/leases/controller-" + b.worker())
-	b.await("it tried to lead", func() error {
-		if b.proxy.asked("/leases/controller-"+b.worker()) < asked+3 {
+	reads := b.proxy.reads("/leases/controller-" + b.worker())
+	b.await("it tried to acquire the lease", func() error {
+		if b.proxy.reads("/leases/controller-"+b.worker()) < reads+3 {
 			return errors.New("not yet")
 		}
 		return nil
 	})
-	require.Equal(b.t, "not found", b.content(b.kinds(name)[3]))
+	require.Equal(b.t, "not found", b.content(b.children(name)[3]))
 }

@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// toText returns a cell of a table, which JSON may have made any kind of number.
+// toText returns the text of a table cell, which JSON may decode as any type of number.
 func toText(cell any) string { return fmt.Sprint(cell) }
 
 // awaitEvent waits for an event about a WorkerApp.
@@ -38,7 +38,7 @@ func (b *bundle) awaitEvent(name, kind, reason string) corev1.Event {
 	return found
 }
 
-func TestEventsTellWhatHappened(t *testing.T) {
+func TestEventsReportPhasesAndRepairs(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -56,7 +56,7 @@ func TestEventsTellWhatHappened(t *testing.T) {
 	require.Contains(t, b.awaitEvent(name, corev1.EventTypeWarning, "ImageNotPulled").Message, "registry.test/fail/pull:2")
 }
 
-func TestNothingThatHappensIsNoEvent(t *testing.T) {
+func TestRestartWritesNoEvent(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -65,22 +65,22 @@ func TestNothingThatHappensIsNoEvent(t *testing.T) {
 	b.awaitEvent(name, corev1.EventTypeNormal, "RolloutComplete")
 	b.stop()
 	b.startAndSync()
-	b.settle()
+	b.waitForIdle()
 	list, err := b.admin.Typed.CoreV1().Events(b.worker()).List(b.ctx(), metav1.ListOptions{
 		FieldSelector: "involvedObject.kind=WorkerApp,involvedObject.name=" + name})
 	require.NoError(t, err)
 	require.Len(t, list.Items, 1)
 }
 
-func TestAWorkerAppThatSomebodyFightsOverIsSlowedDownAlone(t *testing.T) {
+func TestContendedWorkerAppIsRateLimitedAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Controller.WriteRateLimit = config.WriteRateLimit{Burst: 8, Interval: time.Hour}
 	b.startAndSync()
-	fought, calm := b.deploy(spec("fought"), 1, 1), b.deploy(spec("calm"), 1, 1)
-	b.awaitPhase(fought, workerapp.Running)
-	b.awaitPhase(calm, workerapp.Running)
-	restored := func(name string) error {
+	contended, other := b.deploy(spec("contended"), 1, 1), b.deploy(spec("other"), 1, 1)
+	b.awaitPhase(contended, workerapp.Running)
+	b.awaitPhase(other, workerapp.Running)
+	isRestored := func(name string) error {
 		if b.configMap(name).Data["GREETING"] != envValue {
 			return errors.New("not yet")
 		}
@@ -88,20 +88,20 @@ func TestAWorkerAppThatSomebodyFightsOverIsSlowedDownAlone(t *testing.T) {
 	}
 	rounds := 0
 	for rounds < 20 {
-		b.patch("configmaps", fought+"-env", `{"data": {"GREETING": "forged"}}`)
-		b.patch("configmaps", calm+"-env", fmt.Sprintf(`{"metadata": {"labels": {"round": "%d"}}}`, rounds))
-		b.settle()
-		if restored(fought) != nil {
+		b.patch("configmaps", contended+"-env", `{"data": {"GREETING": "forged"}}`)
+		b.patch("configmaps", other+"-env", fmt.Sprintf(`{"metadata": {"labels": {"round": "%d"}}}`, rounds))
+		b.waitForIdle()
+		if isRestored(contended) != nil {
 			break
 		}
 		rounds++
 	}
-	require.Less(t, rounds, 8, "it is not written for ever")
+	require.Less(t, rounds, 8, "it is rate limited")
 	require.Positive(t, rounds)
-	b.patch("configmaps", calm+"-env", `{"data": {"GREETING": "forged"}}`)
-	b.awaitWithin(healing, "the other one is healed at once", func() error { return restored(calm) })
-	require.Error(t, restored(fought))
-	b.deploy(spec("fought"), 1, 2)
-	b.awaitPhase(fought, workerapp.Running)
-	require.NoError(t, restored(fought), "a new wish is not held up")
+	b.patch("configmaps", other+"-env", `{"data": {"GREETING": "forged"}}`)
+	b.awaitWithin(repairTimeout, "the other one is repaired at once", func() error { return isRestored(other) })
+	require.Error(t, isRestored(contended))
+	b.deploy(spec("contended"), 1, 2)
+	b.awaitPhase(contended, workerapp.Running)
+	require.NoError(t, isRestored(contended), "a new task is not delayed")
 }

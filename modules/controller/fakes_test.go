@@ -10,22 +10,22 @@ import (
 
 // fakeSource gives every worker the same content.
 type fakeSource struct {
-	// hangs has every question wait for its end.
-	hangs bool
+	// blocks makes every lookup wait for its context.
+	blocks bool
 
 	mu    sync.Mutex
 	env   map[string]string
 	err   error
-	asked int
-	// served says that the worker has served before.
+	reads int
+	// served means that the worker has served before.
 	served bool
 }
 
 func (f *fakeSource) Content(ctx context.Context, _, _ string) (rollout.Content, error) {
 	f.mu.Lock()
-	f.asked++
+	f.reads++
 	f.mu.Unlock()
-	if f.hangs {
+	if f.blocks {
 		<-ctx.Done()
 		return rollout.Content{}, ctx.Err()
 	}
@@ -44,13 +44,13 @@ func (f *fakeSource) set(env map[string]string, err error) {
 	f.env, f.err = env, err
 }
 
-func (f *fakeSource) questions() int {
+func (f *fakeSource) lookups() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.asked
+	return f.reads
 }
 
-// fakeRecorder keeps what it is told; while err is set it refuses.
+// fakeRecorder keeps recorded outcomes; it fails while err is set.
 type fakeRecorder struct {
 	mu       sync.Mutex
 	err      error
@@ -87,8 +87,8 @@ func (f *fakeRecorder) recorded() []rollout.Outcome {
 	return slices.Clone(f.outcomes)
 }
 
-// different returns the outcomes, each once.
-func different(outcomes []rollout.Outcome) map[rollout.Outcome]bool {
+// distinct returns the set of outcomes.
+func distinct(outcomes []rollout.Outcome) map[rollout.Outcome]bool {
 	set := map[rollout.Outcome]bool{}
 	for _, o := range outcomes {
 		set[o] = true

@@ -17,7 +17,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func TestAShortListDeletesNothing(t *testing.T) {
+func TestIncompleteListDeletesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -32,30 +32,30 @@ func TestAShortListDeletesNothing(t *testing.T) {
 		},
 		func(w http.ResponseWriter) bool { writeStatus(w, http.StatusInternalServerError); return true },
 	} {
-		asked := b.proxy.asked("/workerapps/" + name)
+		reads := b.proxy.reads("/workerapps/" + name)
 		before := len(b.proxy.writes())
-		b.proxy.answerWith(hideWorkerApps(one))
+		b.proxy.setAnswer(hideWorkerApps(one))
 		b.startAndSync()
-		b.await("the WorkerApp was looked for", func() error {
-			if b.proxy.asked("/workerapps/"+name) == asked {
+		b.await("the WorkerApp was read", func() error {
+			if b.proxy.reads("/workerapps/"+name) == reads {
 				return errors.New("not yet")
 			}
 			return nil
 		})
 		b.stop()
 		require.Empty(t, b.proxy.writes()[before:])
-		b.proxy.answerWith(nil)
+		b.proxy.setAnswer(nil)
 	}
 }
 
-func TestConflictsAndErrorsOfTheClusterAreTriedAgain(t *testing.T) {
+func TestAPIServerErrorsAreRetried(t *testing.T) {
 	t.Parallel()
 	for _, code := range []int{http.StatusConflict, http.StatusInternalServerError, http.StatusTooManyRequests} {
 		t.Run(http.StatusText(code), func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			answer, refused := refuseOnce(code)
-			b.proxy.answerWith(answer)
+			b.proxy.setAnswer(answer)
 			b.startAndSync()
 			name := b.deploy(spec("abc12345"), 1, 1)
 			b.awaitPhase(name, workerapp.Running)
@@ -64,13 +64,13 @@ func TestConflictsAndErrorsOfTheClusterAreTriedAgain(t *testing.T) {
 			b.await("no child is left", func() error { return b.absent(name) })
 			require.Equal(t, 11, refused(), "each kind of write failed once")
 			if code == http.StatusConflict {
-				require.Zero(t, b.logs.FilterMessage("reconcile failed; trying again").Len(), b.logText())
+				require.Zero(t, b.logs.FilterMessage("reconcile failed").Len(), b.logText())
 			}
 		})
 	}
 }
 
-// hideWorkerApps has the API server list none, and a question for a single one answered by one.
+// hideWorkerApps makes lists of WorkerApps empty, and lets one answer reads of a single one.
 func hideWorkerApps(one func(w http.ResponseWriter) bool) func(w http.ResponseWriter, r *http.Request) bool {
 	return func(w http.ResponseWriter, r *http.Request) bool {
 		_, rest, ok := strings.Cut(r.URL.Path, "/workerapps")
@@ -95,7 +95,7 @@ func refuseOnce(code int) (answer func(w http.ResponseWriter, r *http.Request) b
 		mu.Lock()
 		defer mu.Unlock()
 		key := r.Method + r.URL.Path
-		if r.Method == http.MethodGet || besides(r.URL.Path) || seen[key] {
+		if r.Method == http.MethodGet || isLeaseOrEvent(r.URL.Path) || seen[key] {
 			return false
 		}
 		seen[key] = true
@@ -109,7 +109,7 @@ func refuseOnce(code int) (answer func(w http.ResponseWriter, r *http.Request) b
 	}
 }
 
-// refuseRunningOnce fails the first status that says Running.
+// refuseRunningOnce fails the first write of a Running status.
 func refuseRunningOnce(t *testing.T) func(w http.ResponseWriter, r *http.Request) bool {
 	var done atomic.Bool
 	return func(w http.ResponseWriter, r *http.Request) bool {

@@ -21,10 +21,10 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-var errAway = errors.New("the database is away")
+var errUnavailable = errors.New("the database is unavailable")
 
-//nolint:paralleltest // it looks at every goroutine of the process
-func TestNothingRunsOnAfterStop(t *testing.T) {
+//nolint:paralleltest // it checks every goroutine of the process
+func TestStopEndsAllGoroutines(t *testing.T) {
 	b := setup(t)
 	before := goleak.IgnoreCurrent()
 	b.startAndSync()
@@ -35,43 +35,43 @@ func TestNothingRunsOnAfterStop(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-func TestStopCutsShortWhatDoesNotEnd(t *testing.T) {
+func TestStopCancelsHangingReconcile(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.source.hangs = true
+	b.source.blocks = true
 	b.startAndSync()
 	b.deploy(spec("abc12345"), 1, 1)
-	b.await("a question that hangs", func() error {
-		if b.source.questions() == 0 {
+	b.await("a blocked lookup", func() error {
+		if b.source.lookups() == 0 {
 			return errors.New("not yet")
 		}
 		return nil
 	})
 	ctx, cancel := context.WithTimeout(b.ctx(), 50*time.Millisecond)
 	defer cancel()
-	require.ErrorContains(t, b.running.Stop(ctx), "cut short")
+	require.ErrorContains(t, b.running.Stop(ctx), "cancelled")
 	b.running = nil
 }
 
-func TestAQuestionToTheDatabaseHasADeadline(t *testing.T) {
+func TestContentLookupTimesOut(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.source.hangs = true
+	b.source.blocks = true
 	b.config.Database = config.Database{ConnectTimeout: 10 * time.Millisecond, StatementTimeout: 10 * time.Millisecond}
 	b.startAndSync()
 	b.deploy(spec("abc12345"), 1, 1)
-	b.await("the question is given up and asked again", func() error {
-		if n := b.source.questions(); n < 3 {
+	b.await("the lookup times out and is retried", func() error {
+		if n := b.source.lookups(); n < 3 {
 			return fmt.Errorf("%d questions", n)
 		}
 		return nil
 	})
 }
 
-func TestStartDoesNotWaitForTheCluster(t *testing.T) {
+func TestStartDoesNotWaitForCluster(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.proxy.answerWith(func(w http.ResponseWriter, _ *http.Request) bool {
+	b.proxy.setAnswer(func(w http.ResponseWriter, _ *http.Request) bool {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return true
 	})
@@ -83,13 +83,13 @@ func TestStartDoesNotWaitForTheCluster(t *testing.T) {
 		}
 		return nil
 	})
-	b.proxy.answerWith(nil)
+	b.proxy.setAnswer(nil)
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)
 	require.NoError(t, b.running.Ready(b.ctx()))
 	b.stop()
 
-	b.proxy.answerWith(func(w http.ResponseWriter, _ *http.Request) bool {
+	b.proxy.setAnswer(func(w http.ResponseWriter, _ *http.Request) bool {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return true
 	})
@@ -97,7 +97,7 @@ func TestStartDoesNotWaitForTheCluster(t *testing.T) {
 	b.stop()
 }
 
-func TestARestartWithNothingChangedWritesAndAsksNothing(t *testing.T) {
+func TestRestartWithoutChangesWritesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -117,17 +117,17 @@ func TestARestartWithNothingChangedWritesAndAsksNothing(t *testing.T) {
 		}
 		b.awaitPhase(fmt.Sprintf("w-worker%d-u1", i), phase)
 	}
-	b.settle()
+	b.waitForIdle()
 	b.stop()
-	writes, questions, outcomes := len(b.writes()), b.source.questions(), len(b.recorder.recorded())
+	writes, lookups, outcomes := len(b.writes()), b.source.lookups(), len(b.recorder.recorded())
 	b.startAndSync()
-	b.settle()
+	b.waitForIdle()
 	require.Empty(t, b.writes()[writes:])
-	require.Equal(t, questions, b.source.questions())
+	require.Equal(t, lookups, b.source.lookups())
 	require.Len(t, b.recorder.recorded(), outcomes)
 }
 
-func TestADeletedWorkerAppLeavesNothing(t *testing.T) {
+func TestDeletedWorkerAppLeavesNoChildren(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -142,40 +142,40 @@ func TestADeletedWorkerAppLeavesNothing(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 }
 
-func TestAWorkerAppDeletedWhileInnerWasDownLeavesNothing(t *testing.T) {
+func TestWorkerAppDeletedWhileDownLeavesNoChildren(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
-	held := b.deploy(spec("held"), 1, 1)
+	finalized := b.deploy(spec("finalized"), 1, 1)
 	old := b.deploy(spec("old"), 1, 1)
 	kept := b.deploy(spec("kept"), 1, 1)
-	for _, name := range []string{held, old, kept} {
+	for _, name := range []string{finalized, old, kept} {
 		b.awaitPhase(name, workerapp.Running)
 	}
 	b.stop()
-	b.patchAt(kind{workerapp.Resource(), b.worker(), old}, `{"metadata": {"finalizers": null}}`)
-	require.NoError(t, b.admin.Delete(b.ctx(), workerapp.Resource(), b.worker(), held))
+	b.patchAt(childRef{workerapp.Resource(), b.worker(), old}, `{"metadata": {"finalizers": null}}`)
+	require.NoError(t, b.admin.Delete(b.ctx(), workerapp.Resource(), b.worker(), finalized))
 	require.NoError(t, b.admin.Delete(b.ctx(), workerapp.Resource(), b.worker(), old))
-	b.await("the old one vanishes at once", func() error {
+	b.await("the one without finalizer is deleted at once", func() error {
 		if _, err := b.app(old); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("%w", err)
 		}
 		return nil
 	})
-	_, err := b.app(held)
-	require.NoError(t, err, "the finalizer holds it")
+	_, err := b.app(finalized)
+	require.NoError(t, err, "the finalizer keeps it")
 	b.startAndSync()
-	for _, name := range []string{held, old} {
+	for _, name := range []string{finalized, old} {
 		b.await("no child of "+name+" is left", func() error { return b.absent(name) })
 	}
-	for _, k := range b.kinds(kept) {
+	for _, k := range b.children(kept) {
 		_, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 		require.NoError(t, err)
 	}
 }
 
-// leave puts an IngressRoute into the ingress namespace to which no Service and no WorkerApp belongs; workers is the namespace that it names.
-func (b *bundle) leave(name, workers string) {
+// createRoute creates an IngressRoute without Service and WorkerApp; workers is the worker namespace in its annotation.
+func (b *bundle) createRoute(name, workers string) {
 	b.t.Helper()
 	u := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"routes": []any{
 		map[string]any{"match": "Host(`a.worker.example.test`)", "kind": "Rule"}}}}}
@@ -189,7 +189,7 @@ func (b *bundle) leave(name, workers string) {
 	require.NoError(b.t, err)
 }
 
-func TestObjectsOfAnotherWorkerNamespaceAreLeftAlone(t *testing.T) {
+func TestObjectsOfOtherWorkerNamespaceAreKept(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	_, err := b.admin.Typed.CoreV1().Services(b.ingress()).Create(b.ctx(), &corev1.Service{
@@ -197,10 +197,10 @@ func TestObjectsOfAnotherWorkerNamespaceAreLeftAlone(t *testing.T) {
 		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "w-a-b.elsewhere.svc.cluster.local"},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	b.leave("w-alone", "elsewhere")
-	b.leave("w-old", "")
+	b.createRoute("w-alone", "elsewhere")
+	b.createRoute("w-old", "")
 	b.startAndSync()
-	b.settle()
+	b.waitForIdle()
 	require.Empty(t, b.writes())
 	require.Equal(t, "w-a-b.elsewhere.svc.cluster.local", b.external("w-a-b").Spec.ExternalName)
 	for _, name := range []string{"w-alone", "w-old"} {
@@ -208,42 +208,42 @@ func TestObjectsOfAnotherWorkerNamespaceAreLeftAlone(t *testing.T) {
 	}
 }
 
-func TestARouteThatLostItsServiceGoesWithItsWorkerApp(t *testing.T) {
+func TestRouteWithoutServiceIsDeletedWithWorkerApp(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)
 	b.stop()
-	b.patchAt(kind{workerapp.Resource(), b.worker(), name}, `{"metadata": {"finalizers": null}}`)
+	b.patchAt(childRef{workerapp.Resource(), b.worker(), name}, `{"metadata": {"finalizers": null}}`)
 	require.NoError(t, b.admin.Delete(b.ctx(), workerapp.Resource(), b.worker(), name))
 	require.NoError(t, b.admin.Typed.CoreV1().Services(b.ingress()).Delete(b.ctx(), name+"-ext", metav1.DeleteOptions{}))
 	b.startAndSync()
 	b.await("no child is left", func() error { return b.absent(name) })
 }
 
-func TestNoSecretAndNoEnvironmentInTheLog(t *testing.T) {
+func TestLogHoldsNoSecretsOrEnvironment(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.source.set(nil, fmt.Errorf("look up %s: away", secretKey))
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.await("a failure is logged", func() error {
-		if b.logs.FilterMessage("reconcile failed; trying again").Len() == 0 {
-			return errAway
+		if b.logs.FilterMessage("reconcile failed").Len() == 0 {
+			return errUnavailable
 		}
 		return nil
 	})
 	b.source.set(nil, nil)
 	b.awaitPhase(name, workerapp.Running)
 	b.patch("configmaps", name+"-env", `{"data": {"FOREIGN": "x"}}`)
-	b.settle()
+	b.waitForIdle()
 	require.NotContains(t, b.logText(), secretKey)
 	require.NotContains(t, b.logText(), envValue)
 	require.Contains(t, b.logText(), "phase changed")
 }
 
-func TestAWorkerWithoutRowsFailsAndIsLookedAtAgain(t *testing.T) {
+func TestWorkerWithoutRowsFailsAndIsRetried(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.source.set(nil, fmt.Errorf("worker: %w", rollout.ErrNoOwner))
@@ -254,7 +254,7 @@ func TestAWorkerWithoutRowsFailsAndIsLookedAtAgain(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 }
 
-func TestOldWorkerAppsAreTakenOverWithoutTheSecretInThem(t *testing.T) {
+func TestAdoptedWorkerAppsLoseTheirSecret(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for name, region := range map[string]string{"w-abc12345-u1": "", "w-bad-u1": "no region!"} {
@@ -271,12 +271,12 @@ func TestOldWorkerAppsAreTakenOverWithoutTheSecretInThem(t *testing.T) {
 	b.awaitPhase("w-abc12345-u1", workerapp.Running)
 	b.awaitPhase("w-bad-u1", workerapp.Failed)
 	require.Equal(t, "500Mi", b.deployment("w-abc12345-u1").Spec.Template.Spec.Containers[0].Resources.Limits.Memory().String())
-	b.settle()
+	b.waitForIdle()
 	writes := len(b.writes())
 	b.stop()
 	b.startAndSync()
-	b.settle()
-	require.Len(t, b.writes(), writes, "once is enough")
+	b.waitForIdle()
+	require.Len(t, b.writes(), writes, "the second start writes nothing")
 	for _, name := range []string{"w-abc12345-u1", "w-bad-u1"} {
 		u, err := b.admin.Get(b.ctx(), workerapp.Resource(), b.worker(), name)
 		require.NoError(t, err)

@@ -1,5 +1,5 @@
-// Package controller turns WorkerApps into running workers: it makes and heals their objects, tells in their status how
-// they fare, and reports how rollouts ended.
+// Package controller reconciles WorkerApps: it applies and repairs their objects, writes their status, and reports the outcomes
+// of rollouts.
 package controller
 
 import (
@@ -10,7 +10,8 @@ import (
 	"app238.com/inner/modules/controller/internal/status"
 )
 
-// Module provides the controller and its readiness check. It asks for a rollout.Source and a rollout.Recorder.
+// Module provides the controller, its readiness check and its part of `inner status`. It needs a rollout.Source and a
+// rollout.Recorder.
 var Module = fx.Module("controller",
 	fx.Provide(
 		New,
@@ -21,5 +22,5 @@ var Module = fx.Module("controller",
 	),
 )
 
-// Start has the controller started.
+// Start runs the controller with the application.
 var Start = fx.Invoke(func(lc fx.Lifecycle, c *Controller) { lc.Append(fx.StartStopHook(c.Start, c.Stop)) })

@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/modules/controller/rollout"
 )
 
-func TestModuleAsksForNothingButWhatItSays(t *testing.T) {
+func TestModuleDependenciesAreComplete(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, fx.ValidateApp(
 		controller.Module, controller.Start, fx.NopLogger,

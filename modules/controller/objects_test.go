@@ -64,7 +64,7 @@ func (b *bundle) route(name string) *unstructured.Unstructured {
 	return found
 }
 
-// pods returns the worker's pods that are not leaving.
+// pods returns the worker's pods that are not terminating.
 func (b *bundle) pods(name string) []corev1.Pod {
 	b.t.Helper()
 	list, err := b.admin.Typed.CoreV1().Pods(b.worker()).List(b.ctx(), metav1.ListOptions{LabelSelector: "app=" + name})
@@ -94,19 +94,19 @@ func (b *bundle) configMaps() []corev1.ConfigMap {
 	return list.Items
 }
 
-// kind is a kind of child, and where one of it lies.
-type kind struct {
+// childRef identifies a child.
+type childRef struct {
 	resource  schema.GroupVersionResource
 	namespace string
 	name      string
 }
 
-// kinds returns every child of the WorkerApp.
-func (b *bundle) kinds(name string) []kind {
+// children returns every child of the WorkerApp.
+func (b *bundle) children(name string) []childRef {
 	core := func(resource string) schema.GroupVersionResource {
 		return corev1.SchemeGroupVersion.WithResource(resource)
 	}
-	return []kind{
+	return []childRef{
 		{core("configmaps"), b.worker(), name + "-env"},
 		{core("secrets"), b.worker(), name + "-secret"},
 		{core("services"), b.worker(), name + "-http"},
@@ -117,25 +117,25 @@ func (b *bundle) kinds(name string) []kind {
 	}
 }
 
-// patch changes an object in the worker namespace by hand.
+// patch changes an object in the worker namespace as another field manager.
 func (b *bundle) patch(resource, name, patch string) {
 	b.t.Helper()
 	gvr := corev1.SchemeGroupVersion.WithResource(resource)
 	if resource == "deployments" {
 		gvr = appsv1.SchemeGroupVersion.WithResource(resource)
 	}
-	b.patchAt(kind{gvr, b.worker(), name}, patch)
+	b.patchAt(childRef{gvr, b.worker(), name}, patch)
 }
 
-func (b *bundle) patchAt(k kind, patch string) {
+func (b *bundle) patchAt(k childRef, patch string) {
 	b.t.Helper()
 	_, err := b.admin.Dynamic.Resource(k.resource).Namespace(k.namespace).Patch(b.ctx(), k.name, types.MergePatchType,
 		[]byte(patch), metav1.PatchOptions{FieldManager: "somebody"})
 	require.NoError(b.t, err)
 }
 
-// content returns what was wished of an object: all but its status and what the API server and others keep in it.
-func (b *bundle) content(k kind) string {
+// content returns the desired fields of an object as JSON, without its status and the API server's metadata.
+func (b *bundle) content(k childRef) string {
 	b.t.Helper()
 	u, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 	if apierrors.IsNotFound(err) {
@@ -152,8 +152,8 @@ func (b *bundle) content(k kind) string {
 	return string(encoded)
 }
 
-// foreignDeployment makes a Deployment that was never Inner's, with a selector that cannot be changed.
-func (b *bundle) foreignDeployment(name string) *appsv1.Deployment {
+// unmanagedDeployment creates a Deployment that Inner does not own, with another immutable selector.
+func (b *bundle) unmanagedDeployment(name string) *appsv1.Deployment {
 	b.t.Helper()
 	pods := map[string]string{"program": name}
 	d := &appsv1.Deployment{
@@ -168,9 +168,9 @@ func (b *bundle) foreignDeployment(name string) *appsv1.Deployment {
 	return made
 }
 
-// absent returns nil when none of the WorkerApp's children is left.
+// absent returns nil if no child of the WorkerApp is left.
 func (b *bundle) absent(name string) error {
-	for _, k := range b.kinds(name) {
+	for _, k := range b.children(name) {
 		_, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 		if err == nil {
 			return fmt.Errorf("%s %s is still there", k.resource.Resource, k.name)
@@ -182,25 +182,25 @@ func (b *bundle) absent(name string) error {
 	return nil
 }
 
-// settle waits until the controller has looked at all that happened so far: WorkerApps that come later, and cost a
-// status only, were looked at, and so was everything that waited behind them.
-func (b *bundle) settle() {
+// waitForIdle waits until the controller has reconciled every earlier change: it creates invalid WorkerApps, which cost a status only,
+// and waits for them and for an empty work queue.
+func (b *bundle) waitForIdle() {
 	b.t.Helper()
 	for range 3 {
-		b.settled++
-		s := spec(fmt.Sprintf("settle%d", b.settled))
+		b.idleRounds++
+		s := spec(fmt.Sprintf("idle%d", b.idleRounds))
 		s.MainRegion = "no region!"
 		b.awaitPhase(b.deploy(s, 0, 0), workerapp.Failed)
 	}
 	idle := 0
-	b.await("nothing waits and nothing is under way", func() error {
-		if b.logs.FilterMessage("every worker is to be looked at").Len() == 0 || b.gauge("waiting") != 0 || b.gauge("busy") != 0 {
+	b.await("no name waits and no reconcile runs", func() error {
+		if b.logs.FilterMessage("resync queued").Len() == 0 || b.gauge("workqueue_depth") != 0 || b.gauge("active_workers") != 0 {
 			idle = 0
 			return errors.New("not yet")
 		}
-		// What one look wrote brings the next, once its event arrived.
+		// The events of a reconcile's writes trigger the next one.
 		if idle++; idle < 5 {
-			return errors.New("perhaps")
+			return errors.New("an event may follow")
 		}
 		return nil
 	})
@@ -219,14 +219,14 @@ func (b *bundle) gauge(name string) float64 {
 	return 0
 }
 
-// writesForNew is how many a new worker takes: its seven objects and the status that it runs.
+// writesForNew is the number of writes for a new worker: its seven objects and its Running status.
 const writesForNew = 8
 
-// writes returns what the controller wrote, leaving out what settle brought about.
+// writes returns the controller's writes without those for waitForIdle.
 func (b *bundle) writes() []string {
 	var writes []string
 	for _, write := range b.proxy.writes() {
-		if !strings.Contains(write, "settle") {
+		if !strings.Contains(write, "idle") {
 			writes = append(writes, write)
 		}
 	}

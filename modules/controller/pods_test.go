@@ -14,13 +14,13 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func TestPodsPassThePodSecurityStandards(t *testing.T) {
+func TestPodsPassPodSecurityStandards(t *testing.T) {
 	t.Parallel()
 	for level, nonRoot := range map[string]bool{"baseline": false, "restricted": true} {
 		t.Run(level, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			b.patchAt(kind{corev1.SchemeGroupVersion.WithResource("namespaces"), "", b.worker()},
+			b.patchAt(childRef{corev1.SchemeGroupVersion.WithResource("namespaces"), "", b.worker()},
 				`{"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "`+level+`"}}}`)
 			b.config.Controller.Pods.RunAsNonRoot = nonRoot
 			b.startAndSync()
@@ -38,34 +38,34 @@ func TestPodsPassThePodSecurityStandards(t *testing.T) {
 	}
 }
 
-func TestPodsThatTheNamespacesLevelForbidsFailTheRolloutAndSayWhy(t *testing.T) {
+func TestForbiddenPodsFailRolloutWithReason(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.patchAt(kind{corev1.SchemeGroupVersion.WithResource("namespaces"), "", b.worker()},
+	b.patchAt(childRef{corev1.SchemeGroupVersion.WithResource("namespaces"), "", b.worker()},
 		`{"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}`)
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 1, 1)
 	require.Contains(t, b.awaitPhase(name, workerapp.Failed).Status.Message, "runAsNonRoot")
 }
 
-func TestABudgetComesAndGoesWithTheSecondReplica(t *testing.T) {
+func TestBudgetFollowsReplicas(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
 	s := spec("abc12345")
 	name := b.deploy(s, 1, 1)
 	b.awaitPhase(name, workerapp.Running)
-	budget := kind{policyv1.SchemeGroupVersion.WithResource("poddisruptionbudgets"), b.worker(), name}
+	budget := childRef{policyv1.SchemeGroupVersion.WithResource("poddisruptionbudgets"), b.worker(), name}
 	require.Equal(t, "not found", b.content(budget))
 
 	s.MaxReplicas = 2
 	b.deploy(s, 1, 2)
 	b.awaitPhase(name, workerapp.Running)
 	require.Contains(t, b.content(budget), `"maxUnavailable":1`)
-	wished := b.content(budget)
+	desired := b.content(budget)
 	b.patchAt(budget, `{"spec": {"maxUnavailable": 2}}`)
-	b.awaitWithin(healing, "the budget is restored", func() error {
-		if now := b.content(budget); now != wished {
+	b.awaitWithin(repairTimeout, "the budget is restored", func() error {
+		if now := b.content(budget); now != desired {
 			return errors.New(now)
 		}
 		return nil
@@ -74,19 +74,19 @@ func TestABudgetComesAndGoesWithTheSecondReplica(t *testing.T) {
 	s.MaxReplicas = 1
 	b.deploy(s, 1, 3)
 	b.awaitPhase(name, workerapp.Running)
-	b.await("the budget is gone", func() error {
+	b.await("the budget is deleted", func() error {
 		if now := b.content(budget); now != "not found" {
 			return errors.New(now)
 		}
 		return nil
 	})
-	b.settle()
+	b.waitForIdle()
 	writes := len(b.writes())
-	b.settle()
+	b.waitForIdle()
 	require.Len(t, b.writes(), writes)
 }
 
-func TestABudgetOfSomebodyElseIsLeftAlone(t *testing.T) {
+func TestUnmanagedBudgetIsKept(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	name := workerapp.Name("abc12345", "u1")
@@ -97,23 +97,23 @@ func TestABudgetOfSomebodyElseIsLeftAlone(t *testing.T) {
 	b.startAndSync()
 	b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)
-	b.settle()
+	b.waitForIdle()
 	_, err = b.admin.Typed.PolicyV1().PodDisruptionBudgets(b.worker()).Get(b.ctx(), name, metav1.GetOptions{})
 	require.NoError(t, err)
 }
 
-func TestPoliciesAreRemovedWhereTheyAreTurnedOff(t *testing.T) {
+func TestDisabledNetworkPolicyIsRemoved(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)
-	policy := b.kinds(name)[6]
+	policy := b.children(name)[6]
 	require.Contains(t, b.content(policy), `"cidr":"0.0.0.0/0","except":["10.0.0.0/8"]`)
-	wished := b.content(policy)
+	desired := b.content(policy)
 	b.patchAt(policy, `{"spec": {"egress": [{}]}}`)
-	b.awaitWithin(healing, "the policy is restored", func() error {
-		if now := b.content(policy); now != wished {
+	b.awaitWithin(repairTimeout, "the policy is restored", func() error {
+		if now := b.content(policy); now != desired {
 			return errors.New(now)
 		}
 		return nil
@@ -121,7 +121,7 @@ func TestPoliciesAreRemovedWhereTheyAreTurnedOff(t *testing.T) {
 	b.stop()
 	b.config.Controller.NetworkPolicy.Enabled = false
 	b.startAndSync()
-	b.await("the policy is gone", func() error {
+	b.await("the policy is deleted", func() error {
 		if now := b.content(policy); now != "not found" {
 			return errors.New(now)
 		}

@@ -10,7 +10,7 @@ import (
 	clusterproxy "app238.com/inner/test/proxy"
 )
 
-// proxy stands between a controller and the API server: it notes what is written, and can answer in its place.
+// proxy is between a controller and the API server: it records requests, and can answer them itself.
 type proxy struct {
 	*clusterproxy.Cluster
 
@@ -31,7 +31,7 @@ func (p *proxy) handled(w http.ResponseWriter, r *http.Request) bool {
 	p.mu.Lock()
 	if r.Method == http.MethodGet {
 		p.read = append(p.read, r.URL.Path)
-	} else if !besides(r.URL.Path) {
+	} else if !isLeaseOrEvent(r.URL.Path) {
 		p.wrote = append(p.wrote, r.Method+" "+r.URL.Path)
 	}
 	answer := p.answer
@@ -39,27 +39,27 @@ func (p *proxy) handled(w http.ResponseWriter, r *http.Request) bool {
 	return answer != nil && answer(w, r)
 }
 
-// besides tells whether a path is one of what is no worker's object: the leader's lease, and events.
-func besides(path string) bool {
+// isLeaseOrEvent reports whether a path is of the leader's lease or an event.
+func isLeaseOrEvent(path string) bool {
 	return strings.Contains(path, "/leases") || strings.Contains(path, "/events")
 }
 
-// answerWith has requests answered by answer where it returns true; nil ends that.
-func (p *proxy) answerWith(answer clusterproxy.Answer) {
+// setAnswer lets answer handle the requests for which it returns true; nil handles none.
+func (p *proxy) setAnswer(answer clusterproxy.Answer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.answer = answer
 }
 
-// writes returns method and path of every write so far, but those of the lease and of events.
+// writes returns method and path of every write so far, without those of lease and events.
 func (p *proxy) writes() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.wrote)
 }
 
-// asked returns how often a path with that end was read.
-func (p *proxy) asked(end string) int {
+// reads returns how often paths with this suffix were read.
+func (p *proxy) reads(end string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := 0

@@ -12,9 +12,9 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func TestAFailingContainerFailsTheRolloutWithThePodsOwnReason(t *testing.T) {
+func TestFailingContainerFailsRolloutWithItsReason(t *testing.T) {
 	t.Parallel()
-	for image, words := range map[string][]string{
+	for image, message := range map[string][]string{
 		"registry.test/fail/crash:1": {"exit code 1", "the program ended by itself"},
 		"registry.test/fail/oom:1":   {"exit code 137", "OOMKilled", "more memory than its limit"},
 		"registry.test/fail/pull:1":  {"Pull", "registry.test/fail/pull:1"},
@@ -27,22 +27,22 @@ func TestAFailingContainerFailsTheRolloutWithThePodsOwnReason(t *testing.T) {
 			s.Image = image
 			name := b.deploy(s, 7, 42)
 			app := b.awaitPhase(name, workerapp.Failed)
-			for _, word := range words {
+			for _, word := range message {
 				require.Contains(t, app.Status.Message, word)
 			}
 			require.Equal(t, []rollout.Outcome{{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 7, Task: 42}, Reason: app.Status.Message}}, b.recorder.recorded())
 
 			b.awaitRestarts(name, 2)
-			b.settle()
-			require.Len(t, b.recorder.recorded(), 1, "one failure is one outcome, however often the pod tries again")
+			b.waitForIdle()
+			require.Len(t, b.recorder.recorded(), 1, "one failure is one outcome, however often the pod restarts")
 			again, err := b.app(name)
 			require.NoError(t, err)
-			require.Equal(t, app.ResourceVersion, again.ResourceVersion, "the status is as it was")
+			require.Equal(t, app.ResourceVersion, again.ResourceVersion, "the status does not change")
 		})
 	}
 }
 
-func TestAFailedSecondVersionLeavesTheFirstServing(t *testing.T) {
+func TestFailedVersionKeepsPreviousServing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -63,15 +63,15 @@ func TestAFailedSecondVersionLeavesTheFirstServing(t *testing.T) {
 
 	b.deploy(spec("abc12345"), 3, 3)
 	b.awaitPhase(name, workerapp.Running)
-	require.Equal(t, serving, b.pods(name)[0].UID, "the way back starts no pod")
+	require.Equal(t, serving, b.pods(name)[0].UID, "a redeploy of the running version starts no pod")
 	require.Equal(t, []rollout.Outcome{
 		{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 1, Task: 1}, Running: true},
 		{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 2, Task: 2}, Reason: app.Status.Message},
 		{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 3, Task: 3}, Running: true},
-	}, b.recorder.recorded(), "the first version's pods are no success of the second")
+	}, b.recorder.recorded(), "the first version's pods do not complete the second")
 }
 
-func TestAPodThatNeverBecomesReadyFailsAtTheDeadline(t *testing.T) {
+func TestUnreadyPodFailsAtDeadline(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Controller.ProgressDeadline = 5 * time.Second
@@ -84,7 +84,7 @@ func TestAPodThatNeverBecomesReadyFailsAtTheDeadline(t *testing.T) {
 	require.Len(t, b.recorder.recorded(), 1)
 }
 
-func TestAPodThatFitsNowhereFailsAtTheDeadline(t *testing.T) {
+func TestUnschedulablePodFailsAtDeadline(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Controller.ProgressDeadline = 2 * time.Second
@@ -95,7 +95,7 @@ func TestAPodThatFitsNowhereFailsAtTheDeadline(t *testing.T) {
 	require.Contains(t, b.awaitPhase(name, workerapp.Failed).Status.Message, "Unschedulable")
 }
 
-func TestAnOutcomeThatCouldNotBeRecordedIsRecordedLater(t *testing.T) {
+func TestFailedOutcomeRecordIsRetried(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.recorder.set(errors.New("marker of the driver"))
@@ -103,9 +103,9 @@ func TestAnOutcomeThatCouldNotBeRecordedIsRecordedLater(t *testing.T) {
 	name := b.deploy(spec("abc12345"), 7, 42)
 	app := b.awaitPhase(name, workerapp.Running)
 	require.Equal(t, "False", recordedCondition(app))
-	b.await("several tries", func() error {
+	b.await("several attempts", func() error {
 		if n := b.recorder.refusals(); n < 3 {
-			return fmt.Errorf("%d tries", n)
+			return fmt.Errorf("%d attempts", n)
 		}
 		return nil
 	})
@@ -115,7 +115,7 @@ func TestAnOutcomeThatCouldNotBeRecordedIsRecordedLater(t *testing.T) {
 	require.Len(t, b.recorder.recorded(), 1)
 }
 
-func TestAnOutcomeIsCaughtUpWithWhenInnerWasDownAsItHappened(t *testing.T) {
+func TestOutcomeDuringDowntimeIsRecordedAfterStart(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -141,11 +141,11 @@ func TestAnOutcomeIsCaughtUpWithWhenInnerWasDownAsItHappened(t *testing.T) {
 	require.Len(t, b.recorder.recorded(), 1)
 }
 
-func TestACrashBetweenRecordAndStatusRepeatsTheRecord(t *testing.T) {
+func TestCrashBeforeStatusRepeatsRecord(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
-	b.proxy.answerWith(refuseRunningOnce(t))
+	b.proxy.setAnswer(refuseRunningOnce(t))
 	name := b.deploy(spec("abc12345"), 7, 42)
 	b.awaitRecorded(name)
 	outcomes := b.recorder.recorded()
@@ -153,10 +153,10 @@ func TestACrashBetweenRecordAndStatusRepeatsTheRecord(t *testing.T) {
 	require.Equal(t, outcomes[0], outcomes[1])
 }
 
-// awaitRestarts waits until the worker's first container was started again that many times, or cannot be started at all.
+// awaitRestarts waits until a container of the worker restarted this often, or cannot be pulled.
 func (b *bundle) awaitRestarts(name string, restarts int32) {
 	b.t.Helper()
-	b.await("the pod tries again", func() error {
+	b.await("the pod restarts", func() error {
 		for _, pod := range b.pods(name) {
 			for _, c := range pod.Status.ContainerStatuses {
 				pulling := c.State.Waiting != nil && c.State.Waiting.Reason == "ImagePullBackOff"

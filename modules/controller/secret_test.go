@@ -15,16 +15,15 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// holdSecretEvents keeps the controllers that are started from then on from seeing changes of Secrets, until the returned
-// function is called.
-func (b *bundle) holdSecretEvents() (release func()) {
+// blockSecretEvents blocks watch events of Secrets for controllers started from then on, until release is called.
+func (b *bundle) blockSecretEvents() (release func()) {
 	gate := make(chan struct{})
-	b.proxy.answerWith(func(w http.ResponseWriter, r *http.Request) bool {
+	b.proxy.setAnswer(func(w http.ResponseWriter, r *http.Request) bool {
 		query := r.URL.Query()
 		switch {
 		case !strings.HasSuffix(r.URL.Path, "/secrets") || query.Get("watch") == "":
 			return false
-		case query.Get("sendInitialEvents") != "": // a list in the form of a watch, which could not be held after it
+		case query.Get("sendInitialEvents") != "": // a streaming list, whose later events could not be blocked
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusUnprocessableEntity)
 			_, _ = fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Invalid","code":422}`)
@@ -39,7 +38,7 @@ func (b *bundle) holdSecretEvents() (release func()) {
 	return func() { close(gate) }
 }
 
-// contentHash returns the hash of what a worker's pods see.
+// contentHash returns the hash of the pods' environment.
 func (b *bundle) contentHash(name string) (string, error) {
 	d, err := b.admin.Typed.AppsV1().Deployments(b.worker()).Get(b.ctx(), name, metav1.GetOptions{})
 	if err != nil {
@@ -48,7 +47,7 @@ func (b *bundle) contentHash(name string) (string, error) {
 	return d.Spec.Template.Annotations["console.app238.com/content-hash"], nil
 }
 
-func TestASecretThatTheCacheDoesNotShowYetIsSeenBeforeTheRolloutCounts(t *testing.T) {
+func TestRolloutUsesFreshSecret(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -57,14 +56,14 @@ func TestASecretThatTheCacheDoesNotShowYetIsSeenBeforeTheRolloutCounts(t *testin
 	before, err := b.contentHash(name)
 	require.NoError(t, err)
 	b.stop()
-	release := b.holdSecretEvents()
+	release := b.blockSecretEvents()
 	b.startAndSync()
 	_, err = b.admin.Typed.CoreV1().Secrets(b.worker()).Patch(b.ctx(), workerapp.SecretName(name), types.MergePatchType,
 		[]byte(`{"data":{"TOKEN":"eA=="}}`), metav1.PatchOptions{})
 	require.NoError(t, err)
 	b.deploy(spec("w1"), 1, 2)
 	var changed string
-	b.await("pods that see it, or the new task would count as running without", func() (err error) {
+	b.await("pods with the new Secret", func() (err error) {
 		if changed, err = b.contentHash(name); err == nil && changed == before {
 			err = errors.New("not yet")
 		}
@@ -74,13 +73,13 @@ func TestASecretThatTheCacheDoesNotShowYetIsSeenBeforeTheRolloutCounts(t *testin
 	b.awaitPhase(name, workerapp.Running)
 	hash, err := b.contentHash(name)
 	require.NoError(t, err)
-	require.Equal(t, changed, hash, "restarted again for nothing")
+	require.Equal(t, changed, hash, "restarted without a change")
 }
 
-func TestASecretFromBeforeTheFirstDeployIsPartOfTheFirstRollout(t *testing.T) {
+func TestFirstRolloutIncludesEarlierSecret(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	release := b.holdSecretEvents()
+	release := b.blockSecretEvents()
 	b.startAndSync()
 	name := workerapp.Name("w1", "u1")
 	_, err := b.admin.Typed.CoreV1().Secrets(b.worker()).Create(b.ctx(), &corev1.Secret{
@@ -98,7 +97,7 @@ func TestASecretFromBeforeTheFirstDeployIsPartOfTheFirstRollout(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 	hash, err := b.contentHash(name)
 	require.NoError(t, err)
-	require.Equal(t, first, hash, "the first pods were restarted for a secret that they saw already")
+	require.Equal(t, first, hash, "pods restarted for a Secret that they already had")
 	secret, err := b.admin.Typed.CoreV1().Secrets(b.worker()).Get(b.ctx(), workerapp.SecretName(name), metav1.GetOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "x", string(secret.Data["TOKEN"]))

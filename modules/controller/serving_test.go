@@ -18,24 +18,24 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// servingWatch follows a worker's pods event by event.
+// servingWatch watches a worker's pods.
 type servingWatch struct {
 	mu     sync.Mutex
 	ready  map[string]bool
 	fewest int
-	begun  bool // all of them were seen
+	synced bool // all pods were observed
 }
 
-// watchServing begins with pods that serve, and notes how few of them did at any time.
+// watchServing starts with ready pods, and records the lowest number of ready pods.
 func (b *bundle) watchServing(name string, pods int) *servingWatch {
 	b.t.Helper()
 	w := &servingWatch{ready: map[string]bool{}, fewest: pods}
 	informer := coreinformers.NewFilteredPodInformer(b.admin.Typed, b.worker(), 0, cache.Indexers{},
 		func(options *metav1.ListOptions) { options.LabelSelector = "app=" + name })
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(object any) { w.note(object, false) },
-		UpdateFunc: func(_, object any) { w.note(object, false) },
-		DeleteFunc: func(object any) { w.note(object, true) },
+		AddFunc:    func(object any) { w.record(object, false) },
+		UpdateFunc: func(_, object any) { w.record(object, false) },
+		DeleteFunc: func(object any) { w.record(object, true) },
 	})
 	require.NoError(b.t, err)
 	ctx, cancel := context.WithCancel(b.ctx())
@@ -45,7 +45,7 @@ func (b *bundle) watchServing(name string, pods int) *servingWatch {
 		cancel()
 		running.Wait()
 	})
-	b.await("the pods are seen", func() error {
+	b.await("the pods are observed", func() error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if len(w.ready) != pods {
@@ -56,7 +56,7 @@ func (b *bundle) watchServing(name string, pods int) *servingWatch {
 	return w
 }
 
-func (w *servingWatch) note(object any, gone bool) {
+func (w *servingWatch) record(object any, deleted bool) {
 	pod, ok := object.(*corev1.Pod)
 	if !ok {
 		return
@@ -64,10 +64,10 @@ func (w *servingWatch) note(object any, gone bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.ready, pod.Name)
-	if !gone && pod.DeletionTimestamp == nil && isReady(pod) {
+	if !deleted && pod.DeletionTimestamp == nil && isReady(pod) {
 		w.ready[pod.Name] = true
 	}
-	if w.begun = w.begun || len(w.ready) == w.fewest; w.begun {
+	if w.synced = w.synced || len(w.ready) == w.fewest; w.synced {
 		w.fewest = min(w.fewest, len(w.ready))
 	}
 }
@@ -87,7 +87,7 @@ func isReady(pod *corev1.Pod) bool {
 	return false
 }
 
-func TestThereIsNoMomentWithoutAReadyPod(t *testing.T) {
+func TestOnePodIsAlwaysReady(t *testing.T) {
 	t.Parallel()
 	for what, next := range map[string]struct {
 		image string
@@ -117,14 +117,14 @@ func TestThereIsNoMomentWithoutAReadyPod(t *testing.T) {
 	}
 }
 
-func TestANewPortChangesNothingOnTheWayOfRequests(t *testing.T) {
+func TestNewPortChangesNoServiceOrRoute(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)
-	before := b.way(name)
-	require.Equal(t, "http", b.service(name).Spec.Ports[0].TargetPort.String(), "each pod resolves it by itself")
+	before := b.routeVersions(name)
+	require.Equal(t, "http", b.service(name).Spec.Ports[0].TargetPort.String(), "each pod resolves the name itself")
 	for version, next := range map[int64]struct {
 		image string
 		phase workerapp.Phase
@@ -133,7 +133,7 @@ func TestANewPortChangesNothingOnTheWayOfRequests(t *testing.T) {
 		s.Port, s.Image = 9090+version, next.image
 		b.deploy(s, version, version)
 		b.awaitPhase(name, next.phase)
-		require.Equal(t, before, b.way(name))
+		require.Equal(t, before, b.routeVersions(name))
 		ports := b.deployment(name).Spec.Template.Spec.Containers[0].Ports
 		require.Len(t, ports, 1)
 		require.Equal(t, "http", ports[0].Name)
@@ -141,13 +141,13 @@ func TestANewPortChangesNothingOnTheWayOfRequests(t *testing.T) {
 	}
 }
 
-// way returns the versions of the objects by which requests come: they are what they were, also in between.
-func (b *bundle) way(name string) [3]string {
+// routeVersions returns the resourceVersions of the objects on the way of requests.
+func (b *bundle) routeVersions(name string) [3]string {
 	b.t.Helper()
 	return [3]string{b.service(name).ResourceVersion, b.external(name).ResourceVersion, b.route(name).GetResourceVersion()}
 }
 
-// setPods writes the status of a worker's pods by hand, as a kubelet would.
+// setPods writes the status of a worker's pods, as a kubelet would.
 func (b *bundle) setPods(name, status string) {
 	b.t.Helper()
 	pods := b.pods(name)
@@ -163,7 +163,7 @@ func (b *bundle) setPod(name, status string) {
 	require.NoError(b.t, err)
 }
 
-// podStatus is that of a pod whose one container is in that state, ready or not.
+// podStatus returns the status of a pod whose container has this state.
 func podStatus(name string, ready bool, state string) string {
 	condition := map[bool]string{true: "True", false: "False"}[ready]
 	return fmt.Sprintf(`{"status": {"conditions": [{"type": "Ready", "status": %q, "lastTransitionTime": %q}],
@@ -172,13 +172,13 @@ func podStatus(name string, ready bool, state string) string {
 		condition, time.Now().UTC().Format(time.RFC3339), name, ready, state)
 }
 
-func TestAVersionThatDiesAfterItWasReadyIsNoSuccessAndTheOldOneServesOn(t *testing.T) {
+func TestVersionCrashingBeforeMinReadyFails(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Controller.MinReady = 5 * time.Minute
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 1, 1)
-	b.awaitPhase(name, workerapp.Running) // there was nothing to lose
+	b.awaitPhase(name, workerapp.Running) // there were no old pods to wait for
 	old := b.pods(name)[0].Name
 	s := spec("abc12345")
 	s.Image = "registry.test/healthy:2"
@@ -201,11 +201,11 @@ func TestAVersionThatDiesAfterItWasReadyIsNoSuccessAndTheOldOneServesOn(t *testi
 	outcomes := b.recorder.recorded()
 	require.Len(t, outcomes, 2)
 	require.False(t, outcomes[1].Running)
-	require.False(t, outcomes[1].Later)
+	require.False(t, outcomes[1].HadRun)
 	require.True(t, isReady(&b.pods(name)[slices.IndexFunc(b.pods(name), func(p corev1.Pod) bool { return p.Name == old })]))
 }
 
-func TestAVersionThatFailsAfterItRanIsToldAndSoIsItsReturn(t *testing.T) {
+func TestFailureAndRecoveryAfterRunningAreRecorded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -219,7 +219,7 @@ func TestAVersionThatFailsAfterItRanIsToldAndSoIsItsReturn(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 	outcomes := b.recorder.recorded()
 	require.Len(t, outcomes, 3)
-	require.True(t, outcomes[1].Later)
+	require.True(t, outcomes[1].HadRun)
 	require.False(t, outcomes[1].Serving)
 	require.WithinDuration(t, time.Now(), outcomes[1].Since, timeout)
 	require.True(t, outcomes[2].Running)

@@ -28,20 +28,20 @@ import (
 )
 
 const (
-	// patience is how long anything may take that is not held to a time of its own.
+	// timeout bounds every wait without a bound of its own.
 	timeout = 60 * time.Second
-	// healing is how long an edited or deleted child may stay so.
-	healing = 5 * time.Second
+	// repairTimeout bounds the repair of an edited or deleted child.
+	repairTimeout = 5 * time.Second
 
 	healthyImage = "registry.test/healthy:1"
 	secretKey    = "sk_marker-of-the-owner"
 	envValue     = "marker-of-the-environment"
 )
 
-// bundle is one controller in namespaces of its own, with what it stands on.
+// bundle is one controller in its own namespaces, with its dependencies.
 type bundle struct {
 	t *testing.T
-	// kubeconfig leads to the API server, config.Kubernetes.Kubeconfig to the proxy before it.
+	// kubeconfig is of the API server, config.Kubernetes.Kubeconfig of the proxy before it.
 	kubeconfig string
 
 	admin    *kube.Clients
@@ -52,11 +52,11 @@ type bundle struct {
 	source   *fakeSource
 	recorder *fakeRecorder
 
-	running *controller.Controller
-	settled int
+	running    *controller.Controller
+	idleRounds int
 }
 
-// setup makes the namespaces and all that a controller needs; b.start starts one.
+// setup creates the namespaces and dependencies of a controller; b.start starts one.
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	kubeconfig := os.Getenv("INNER_TEST_KUBECONFIG")
@@ -97,7 +97,7 @@ func setup(t *testing.T) *bundle {
 	return b
 }
 
-// replica returns another process of Inner on the same cluster, with a proxy of its own.
+// replica returns a second controller on the same cluster with its own proxy.
 func (b *bundle) replica() *bundle {
 	b.t.Helper()
 	other, c := *b, *b.config
@@ -112,7 +112,7 @@ func (b *bundle) ctx() context.Context { return context.Background() }
 func (b *bundle) worker() string       { return b.config.Kubernetes.Namespaces.Worker }
 func (b *bundle) ingress() string      { return b.config.Kubernetes.Namespaces.Ingress }
 
-// clear stops the controller, and has the cluster end the test's pods: crashing ones would keep it busy.
+// clear stops the controller and deletes the namespaces: crashing pods would load the cluster.
 func (b *bundle) clear() {
 	b.stop()
 	apps, err := b.admin.Dynamic.Resource(workerapp.Resource()).Namespace(b.worker()).List(b.ctx(), metav1.ListOptions{})
@@ -196,7 +196,7 @@ func eventually(limit time.Duration, met func() bool) bool {
 	}
 }
 
-// logText returns what the controller logged.
+// logText returns the controller's log.
 func (b *bundle) logText() string {
 	var lines []string
 	for _, entry := range b.logs.All() {
@@ -211,7 +211,7 @@ func spec(workerID string) workerapp.Spec {
 		AssignedMemory: "64Mi", AssignedDisk: "100Mi", MaxReplicas: 1}
 }
 
-// deploy writes a WorkerApp the way its job does, and returns its name.
+// deploy applies a WorkerApp as its job does, and returns its name.
 func (b *bundle) deploy(s workerapp.Spec, version, task int64) string {
 	b.t.Helper()
 	return b.deployFrom(s, workerapp.Origin{Version: version, Task: task})
@@ -232,7 +232,7 @@ func (b *bundle) app(name string) (*workerapp.WorkerApp, error) {
 	return workerapp.FromUnstructured(u)
 }
 
-// awaitPhase waits for the phase of the WorkerApp's present task and returns the WorkerApp.
+// awaitPhase waits for the phase of the WorkerApp's current task and returns the WorkerApp.
 func (b *bundle) awaitPhase(name string, phase workerapp.Phase) *workerapp.WorkerApp {
 	b.t.Helper()
 	var app *workerapp.WorkerApp

@@ -13,15 +13,13 @@ import (
 	"app238.com/inner/modules/controller/internal/reconcile"
 )
 
-// term is what exists from when this process becomes the leader until it is no more: nothing of an earlier term is relied
-// on, since somebody else has led in between.
+// term is the state of one term as leader. It is not kept for the next one, since another process may have led in between.
 type term struct {
-	queue  *workqueue.Queue
-	writes *kube.Writes
+	queue        *workqueue.Queue
+	expectations *kube.Expectations
 }
 
-// handlers pass on to the present term what changes in the cluster. Without one, nothing has to be remembered: a term begins
-// with a look at everything.
+// handlers pass changes in the cluster to the current term. Without a term they are dropped: each term starts with a resync.
 func (c *Controller) handlers() cache.Handlers {
 	return cache.Handlers{
 		OnSpecChange: func(app string) {
@@ -29,55 +27,55 @@ func (c *Controller) handlers() cache.Handlers {
 				t.queue.AddSpecChange(app)
 			}
 		},
-		Changed: func(app string) {
+		OnChange: func(app string) {
 			if t := c.term.Load(); t != nil {
 				t.queue.Add(app)
 			}
 		},
-		Gone: func(app string, ref kube.Ref, version string) {
+		OnDelete: func(app string, ref kube.Ref, version string) {
 			if t := c.term.Load(); t != nil {
-				t.writes.Gone(app, ref, version)
+				t.expectations.DeletionObserved(app, ref, version)
 			}
 		},
 	}
 }
 
-// lead works until ctx ends with the term, at once, or until stopping does, once what is being done is done.
+// lead reconciles during one term. It returns at once when ctx is done, and after running reconciles when stopping is done.
 func (c *Controller) lead(ctx, stopping context.Context) {
 	events, err := events.New(c.clients)
 	if err != nil {
-		c.log.Error("no events can be written", zap.Error(err))
+		c.log.Error("events client failed", zap.Error(err))
 		return
 	}
 	defer events.Stop()
-	t := &term{queue: workqueue.NewQueue(c.config.Controller), writes: kube.NewWrites()}
+	t := &term{queue: workqueue.NewQueue(c.config.Controller), expectations: kube.NewExpectations()}
 	reconciler := reconcile.New(reconcile.Params{
 		Cache: c.cache, Clients: c.clients, Config: c.config, Events: events, Log: c.log,
-		Recorder: c.recorder, Source: c.source, Writes: t.writes,
+		Recorder: c.recorder, Source: c.source, Expectations: t.expectations,
 	})
 	c.term.Store(t)
-	c.metrics.Leading(true)
+	c.metrics.SetLeading(true)
 	defer func() {
 		c.term.Store(nil)
-		c.metrics.Leading(false)
+		c.metrics.SetLeading(false)
 		c.metrics.SetDepth(0)
 	}()
-	ending, end := context.WithCancel(ctx)
-	unhook := context.AfterFunc(stopping, end)
+	resyncCtx, cancel := context.WithCancel(ctx)
+	unhook := context.AfterFunc(stopping, cancel)
 	defer unhook()
-	lookedAt := make(chan struct{})
+	resyncDone := make(chan struct{})
 	go func() {
-		defer close(lookedAt)
-		c.lookAtAll(ending, t.queue)
+		defer close(resyncDone)
+		c.resyncAll(resyncCtx, t.queue)
 		t.queue.ShutDown()
 	}()
-	t.queue.Work(ctx, stopping, c.config.Controller.Workers, c.measured(t.queue, reconciler.Reconcile), c.log)
-	end()
-	<-lookedAt
+	t.queue.Run(ctx, stopping, c.config.Controller.Workers, c.instrument(t.queue, reconciler.Reconcile), c.log)
+	cancel()
+	<-resyncDone
 }
 
-// lookAtAll has every WorkerApp looked at behind what changes, at once and then at intervals, until ctx ends.
-func (c *Controller) lookAtAll(ctx context.Context, queue *workqueue.Queue) {
+// resyncAll adds every WorkerApp to the backlog, at once and then at each resync interval, until ctx is done.
+func (c *Controller) resyncAll(ctx context.Context, queue *workqueue.Queue) {
 	ticker := time.NewTicker(c.config.Controller.ResyncInterval)
 	defer ticker.Stop()
 	for {
@@ -86,7 +84,7 @@ func (c *Controller) lookAtAll(ctx context.Context, queue *workqueue.Queue) {
 			queue.AddBacklog(name)
 		}
 		c.metrics.SetDepth(queue.Len())
-		c.log.Debug("every worker is to be looked at", zap.Int("workers", len(names)))
+		c.log.Debug("resync queued", zap.Int("workers", len(names)))
 		select {
 		case <-ctx.Done():
 			return
@@ -95,12 +93,12 @@ func (c *Controller) lookAtAll(ctx context.Context, queue *workqueue.Queue) {
 	}
 }
 
-func (c *Controller) measured(queue *workqueue.Queue, process workqueue.Process) workqueue.Process {
+func (c *Controller) instrument(queue *workqueue.Queue, process workqueue.ReconcileFunc) workqueue.ReconcileFunc {
 	return func(ctx context.Context, name string) (workqueue.Result, error) {
-		begun := time.Now()
+		started := time.Now()
 		c.metrics.Started()
 		result, err := process(ctx, name)
-		c.metrics.Finished(time.Since(begun), result.Wrote, err)
+		c.metrics.Finished(time.Since(started), result.Written, err)
 		c.metrics.SetDepth(queue.Len())
 		return result, err
 	}

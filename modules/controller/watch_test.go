@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// expireOnce answers the next watch of each path with 410: what happened since is not to be had any more.
+// expireOnce answers the next watch of each path with 410 Gone: its resourceVersion is too old.
 func expireOnce() (answer func(w http.ResponseWriter, r *http.Request) bool, expired func() int) {
 	var mu sync.Mutex
 	seen := map[string]bool{}
@@ -37,7 +37,7 @@ func expireOnce() (answer func(w http.ResponseWriter, r *http.Request) bool, exp
 	}
 }
 
-func TestWhatHappenedWhileTheWatchesWereCutIsMadeUpFor(t *testing.T) {
+func TestChangesDuringBrokenWatchAreReconciled(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -48,44 +48,44 @@ func TestWhatHappenedWhileTheWatchesWereCutIsMadeUpFor(t *testing.T) {
 	for i := range apps {
 		b.awaitPhase(fmt.Sprintf("w-worker%d-u1", i), workerapp.Running)
 	}
-	b.settle()
+	b.waitForIdle()
 	before := len(b.writes())
 	answer, expired := expireOnce()
-	b.proxy.answerWith(answer)
+	b.proxy.setAnswer(answer)
 	b.proxy.Break()
-	lost, edited := b.kinds("w-worker1-u1")[0], b.kinds("w-worker2-u1")[3]
-	wished := b.content(edited)
+	lost, edited := b.children("w-worker1-u1")[0], b.children("w-worker2-u1")[3]
+	desired := b.content(edited)
 	require.NoError(t, b.admin.Delete(b.ctx(), lost.resource, lost.namespace, lost.name))
 	b.patchAt(edited, `{"spec": {"replicas": 4}}`)
-	b.await("both are as they were", func() error {
-		if b.content(lost) == "not found" || b.content(edited) != wished {
+	b.await("both are repaired", func() error {
+		if b.content(lost) == "not found" || b.content(edited) != desired {
 			return errors.New("not yet")
 		}
 		return nil
 	})
-	b.await("every watch was told to list anew", func() error {
+	b.await("every watch has to list again", func() error {
 		if n := expired(); n < 10 {
 			return fmt.Errorf("%d watches", n)
 		}
 		return nil
 	})
-	b.settle()
-	healed := healingWrites(b.writes()[before:])
-	// A watch that begins anew may show the edited Deployment once more after it was healed, and each conflict with its own
-	// controller, which scales it meanwhile, costs two writes.
-	require.LessOrEqual(t, healed["deployments/w-worker2-u1"], 6)
-	delete(healed, "deployments/w-worker2-u1")
-	require.Equal(t, map[string]int{"configmaps/w-worker1-u1-env": 1}, healed, "a list of what is known brings no write")
+	b.waitForIdle()
+	repaired := repairWrites(b.writes()[before:])
+	// A new watch may show the edited Deployment again after the repair, and each conflict with the Deployment's own controller, which
+	// scales it meanwhile, costs two writes.
+	require.LessOrEqual(t, repaired["deployments/w-worker2-u1"], 6)
+	delete(repaired, "deployments/w-worker2-u1")
+	require.Equal(t, map[string]int{"configmaps/w-worker1-u1-env": 1}, repaired, "a list without changes causes no write")
 }
 
-// healingWrites counts the writes of objects; the pods that come and go with a healed Deployment may show in statuses.
-func healingWrites(writes []string) map[string]int {
+// repairWrites counts the writes of objects without the status of the repaired Deployment's worker, which follows its pods.
+func repairWrites(writes []string) map[string]int {
 	count := perObject(writes)
 	delete(count, "w-worker2-u1/status")
 	return count
 }
 
-func TestHundredsOfDeletedChildrenComeBack(t *testing.T) {
+func TestHundredsOfDeletedChildrenAreRecreated(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.startAndSync()
@@ -96,12 +96,12 @@ func TestHundredsOfDeletedChildrenComeBack(t *testing.T) {
 	for i := range apps {
 		b.awaitPhase(fmt.Sprintf("w-worker%d-u1", i), workerapp.Running)
 	}
-	// More than one each where a status was refused after its outcome had been recorded.
+	// There are duplicates where a status write failed after its outcome was recorded.
 	outcomes := b.recorder.recorded()
-	require.Len(t, different(outcomes), apps)
-	uids := map[kind]string{}
+	require.Len(t, distinct(outcomes), apps)
+	uids := map[childRef]string{}
 	for i := range apps {
-		for _, k := range b.kinds(fmt.Sprintf("w-worker%d-u1", i)) {
+		for _, k := range b.children(fmt.Sprintf("w-worker%d-u1", i)) {
 			u, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 			require.NoError(t, err)
 			uids[k] = string(u.GetUID())
@@ -109,7 +109,7 @@ func TestHundredsOfDeletedChildrenComeBack(t *testing.T) {
 	}
 	require.Len(t, uids, apps*7)
 	var deleting sync.WaitGroup
-	for _, k := range b.kinds("w-worker0-u1") {
+	for _, k := range b.children("w-worker0-u1") {
 		deleting.Go(func() {
 			err := b.admin.Dynamic.Resource(k.resource).Namespace(k.namespace).DeleteCollection(b.ctx(), metav1.DeleteOptions{},
 				metav1.ListOptions{LabelSelector: workerapp.WorkerLabel})
@@ -120,7 +120,7 @@ func TestHundredsOfDeletedChildrenComeBack(t *testing.T) {
 	}
 	deleting.Wait()
 	for k, uid := range uids {
-		b.await(k.resource.Resource+" "+k.name+" is back", func() error {
+		b.await(k.resource.Resource+" "+k.name+" is recreated", func() error {
 			u, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 			if err == nil && string(u.GetUID()) == uid {
 				return errors.New("not deleted yet")
@@ -133,5 +133,5 @@ func TestHundredsOfDeletedChildrenComeBack(t *testing.T) {
 		b.awaitPhase(name, workerapp.Running)
 		require.Equal(t, envValue, b.configMap(name).Data["GREETING"])
 	}
-	require.Equal(t, outcomes, b.recorder.recorded(), "healing is no outcome")
+	require.Equal(t, outcomes, b.recorder.recorded(), "a repair is no outcome")
 }

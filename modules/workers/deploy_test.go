@@ -152,7 +152,7 @@ func TestLaterFailureKeepsSuccessAndNamesItsStart(t *testing.T) {
 	}{{true, "active"}, {false, "error"}, {true, "active"}, {false, "error"}} {
 		require.NoError(t, b.recorder.Record(t.Context(), rollout.Outcome{
 			WorkerID: "w1", OwnerID: "u1", Origin: workerapp.Origin{Version: int64(second), Task: 2},
-			Reason: "OOMKilled: exit code 137", Later: true, Since: since, Serving: test.serving,
+			Reason: "OOMKilled: exit code 137", HadRun: true, Since: since, Serving: test.serving,
 		}))
 		require.Equal(t, []string{
 			fmt.Sprintf("%s %d", test.status, second), fmt.Sprintf("%d success", first),

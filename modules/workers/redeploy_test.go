@@ -74,7 +74,7 @@ func TestLateOutcomeOfDeletedWorkerIsIgnored(t *testing.T) {
 	require.NoError(t, b.run(t, "worker.delete_worker_cr", 2, ""))
 	deleted := []string{"unloaded", fmt.Sprintf("%d success", v)}
 	require.Equal(t, deleted, b.rows(t))
-	for _, late := range []rollout.Outcome{{Running: true}, {Reason: "exit code 1"}, {Reason: "exit code 1", Later: true, Since: time.Now()}} {
+	for _, late := range []rollout.Outcome{{Running: true}, {Reason: "exit code 1"}, {Reason: "exit code 1", HadRun: true, Since: time.Now()}} {
 		late.WorkerID, late.OwnerID, late.Origin = "w1", "u1", workerapp.Origin{Version: int64(v), Task: 1}
 		require.NoError(t, b.recorder.Record(t.Context(), late))
 		require.Equal(t, deleted, b.rows(t))

@@ -1,4 +1,4 @@
-// Package clientlog has the Kubernetes client libraries write to the program's log instead of to standard error.
+// Package clientlog redirects the Kubernetes client libraries' log from standard error to the program's log.
 package clientlog
 
 import (
@@ -13,22 +13,22 @@ import (
 	"app238.com/inner/app/logging"
 )
 
-// shownLength is how much of one value a line repeats.
-const shownLength = 300
+// maxValueLength is the most characters of one logged value.
+const maxValueLength = 300
 
-// New returns a logger for the libraries that take one from the context.
+// New returns a klog logger that writes to log, for libraries that take one from the context.
 func New(log *zap.Logger) klog.Logger { return logr.New(sink{log: log}) }
 
-// installed guards what the libraries have one of for the process and do not guard themselves.
+// installed guards klog's process-wide logger, which klog does not guard itself.
 var installed sync.Once
 
-// Install has the libraries' process-wide logger write to log. It must be called before any client is in use, and counts the
-// first time only: of several programs in one process, as in tests, the others' clients may be in use by then.
+// Install makes klog's process-wide logger write to log. It must be called before any client is used. Only the first call
+// counts: with several programs in one process, as in tests, clients may already be in use.
 func Install(log *zap.Logger) {
 	installed.Do(func() { klog.SetLogger(New(log)) })
 }
 
-// sink writes every line under one constant message; the libraries' own message is a field.
+// sink logs every line under one constant message; the library's message is a field.
 type sink struct {
 	log    *zap.Logger
 	fields []zap.Field
@@ -36,7 +36,7 @@ type sink struct {
 
 func (sink) Init(logr.RuntimeInfo) {}
 
-// Enabled leaves the libraries' finer levels out: they hold whole requests.
+// Enabled drops the finer levels: they hold whole requests.
 func (s sink) Enabled(level int) bool { return level == 0 }
 
 func (s sink) Info(_ int, message string, pairs ...any) {
@@ -55,24 +55,24 @@ func (s sink) WithValues(pairs ...any) logr.LogSink {
 func (s sink) WithName(string) logr.LogSink { return s }
 
 func (s sink) line(message string, pairs []any) []zap.Field {
-	return append(append([]zap.Field{zap.String("text", cut(message))}, s.fields...), fields(pairs)...)
+	return append(append([]zap.Field{zap.String("text", clip(message))}, s.fields...), fields(pairs)...)
 }
 
-// fields keeps words, numbers and errors. Objects are left out: one of them may be a Secret.
+// fields keeps strings, numbers, booleans and errors. It drops objects: one may be a Secret.
 func fields(pairs []any) []zap.Field {
 	var kept []zap.Field
 	for i := 0; i+1 < len(pairs); i += 2 {
 		key := "client." + fmt.Sprint(pairs[i])
 		switch value := pairs[i+1].(type) {
 		case string:
-			kept = append(kept, zap.String(key, cut(value)))
+			kept = append(kept, zap.String(key, clip(value)))
 		case int, int32, int64, bool:
 			kept = append(kept, zap.Any(key, value))
 		case error:
-			kept = append(kept, zap.String(key, cut(value.Error())))
+			kept = append(kept, zap.String(key, clip(value.Error())))
 		}
 	}
 	return kept
 }
 
-func cut(s string) string { return logging.Clip(logging.Redact(s), shownLength) }
+func clip(s string) string { return logging.Clip(logging.Redact(s), maxValueLength) }

@@ -15,7 +15,7 @@ import (
 	"app238.com/inner/app/kube/clientlog"
 )
 
-func TestLinesHaveAConstantMessageAndNoObjects(t *testing.T) {
+func TestLinesHaveConstantMessageAndNoObjects(t *testing.T) {
 	t.Parallel()
 	core, logs := observer.New(zapcore.DebugLevel)
 	log := clientlog.New(zap.New(core)).WithValues("resource", "secrets").WithName("reflector")

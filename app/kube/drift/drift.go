@@ -1,7 +1,7 @@
-// Package drift tells what others did to an object that Inner made, and takes it away.
+// Package drift detects changes by others to objects that Inner applied, and reverts them.
 //
-// Server-side apply leaves alone what it did not write, and the API server and admission webhooks fill in what nobody wrote. Only
-// the managed fields tell the one from the other, and no cache keeps them: Note reads them when an object arrives.
+// Server-side apply keeps fields that it does not own, and the API server and admission webhooks set defaults. Only the managed
+// fields tell the two apart. They are too large for a cache, so Annotate reads them when an object arrives.
 package drift
 
 import (
@@ -20,59 +20,59 @@ import (
 	"app238.com/inner/app/kube"
 )
 
-// Annotation is put on objects in a cache by Note, and nowhere else.
+// Annotation is set by Annotate on cached objects only. Its value is the constant unmanaged, or the lines of absentFields.
 const Annotation = "console.app238.com/cache-drift"
 
-// foreign is what Note says of an object with fields that are not Inner's.
-const foreign = "foreign"
+// unmanaged is the annotation's value for an object with fields that Inner does not own.
+const unmanaged = "unmanaged"
 
-// restarted is what `kubectl rollout restart` sets on a Deployment's template: that an operator restarted the pods is no drift, and
-// to take it back would restart them again.
-func restarted() []string {
+// restartedAtPath is the field that `kubectl rollout restart` sets on a Deployment. It is no drift: reverting it would restart
+// the pods again.
+func restartedAtPath() []string {
 	return []string{"spec", "template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt"}
 }
 
-// Note drops the managed fields of an object that arrives in a cache, and notes whether others own any field that Inner does not: one
-// that they added, or changed. Labels, annotations and a status do not count. Else it notes what Inner owns and the object does not
-// have: a webhook took that out of what Inner wrote, or the API server leaves it out.
-func Note(o metav1.Object) {
+// Annotate replaces the managed fields of an object that enters a cache by Annotation: whether other managers own a field that
+// Inner does not own, since they added or changed it, or else which fields Inner owns that the object lacks, since a webhook or
+// the API server removed them. Metadata and status do not count.
+func Annotate(o metav1.Object) {
 	annotations := maps.Clone(o.GetAnnotations())
-	if _, noted := annotations[Annotation]; noted && len(o.GetManagedFields()) == 0 {
-		return // it came by here before: what is listed does so twice
+	if _, annotated := annotations[Annotation]; annotated && len(o.GetManagedFields()) == 0 {
+		return // already annotated: listed objects are transformed twice
 	}
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	ours, others := owned(o.GetManagedFields())
-	if annotations[Annotation] = foreign; !others {
-		annotations[Annotation] = taken(o, ours)
+	ours, other := owned(o.GetManagedFields())
+	if annotations[Annotation] = unmanaged; !other {
+		annotations[Annotation] = absentFields(o, ours)
 	}
 	o.SetAnnotations(annotations)
 	o.SetManagedFields(nil)
 }
 
-// owned returns what Inner owns by having applied it, and whether anybody owns what is not among that, or Inner owns nothing. What it
-// wrote otherwise would stay when it is no longer desired.
-func owned(entries []metav1.ManagedFieldsEntry) (ours *fieldpath.Set, others bool) {
+// owned returns the fields that Inner owns by server-side apply, and whether another manager owns any other field or Inner owns
+// none. Fields that Inner wrote by other operations count as other: an apply would not remove them.
+func owned(entries []metav1.ManagedFieldsEntry) (ours *fieldpath.Set, other bool) {
 	ours = fieldpath.NewSet()
 	theirs := fieldpath.NewSet()
 	for _, entry := range entries {
 		switch {
-		case applied(entry):
+		case isApplyByInner(entry):
 			ours = ours.Union(fields(entry))
 		case entry.Subresource != "status":
 			theirs = theirs.Union(fields(entry))
 		}
 	}
-	operators := fieldpath.NewSet(fieldpath.MakePathOrDie(anys(restarted())...))
+	operators := fieldpath.NewSet(fieldpath.MakePathOrDie(toAny(restartedAtPath())...))
 	return ours, ours.Empty() || !theirs.Leaves().Difference(ours).Difference(operators).Empty()
 }
 
-// taken returns the paths of what Inner owns and the object does not have.
-func taken(o metav1.Object, ours *fieldpath.Set) string {
+// absentFields returns the paths, one a line, of the fields that Inner owns and the object lacks.
+func absentFields(o metav1.Object, ours *fieldpath.Set) string {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	if err != nil {
-		return foreign
+		return unmanaged
 	}
 	var paths []string
 	for path := range ours.Leaves().All() {
@@ -97,22 +97,22 @@ func has(value any, path fieldpath.Path) bool {
 			list, _ := value.([]any)
 			value = nil
 			for _, one := range list {
-				if holds(same, one) {
+				if contains(same, one) {
 					value = one
 				}
 			}
 		default:
-			return true // Inner applies no sets
+			return true // Inner applies no lists of type set
 		}
 	}
 	return value != nil
 }
 
-func applied(entry metav1.ManagedFieldsEntry) bool {
+func isApplyByInner(entry metav1.ManagedFieldsEntry) bool {
 	return entry.Manager == kube.FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == ""
 }
 
-// fields returns the fields that an entry tells of, but those of metadata and status.
+// fields returns the fields of an entry outside of metadata and status.
 func fields(entry metav1.ManagedFieldsEntry) *fieldpath.Set {
 	all, some := fieldpath.NewSet(), fieldpath.NewSet()
 	if entry.FieldsV1 == nil || all.FromJSON(entry.FieldsV1.GetRawReader()) != nil {
@@ -126,7 +126,7 @@ func fields(entry metav1.ManagedFieldsEntry) *fieldpath.Set {
 	return some
 }
 
-func anys(names []string) []any {
+func toAny(names []string) []any {
 	all := make([]any, len(names))
 	for i, name := range names {
 		all[i] = name
@@ -134,54 +134,54 @@ func anys(names []string) []any {
 	return all
 }
 
-// Foreign tells whether Note found that a cached object holds what others added or changed.
-func Foreign(cached map[string]any) bool {
-	said, _ := note(cached)
-	return said == foreign
+// HasUnmanaged reports whether a cached object has fields that others added or changed.
+func HasUnmanaged(cached map[string]any) bool {
+	state, _ := annotation(cached)
+	return state == unmanaged
 }
 
-func note(cached map[string]any) (said string, noted bool) {
-	said, noted, err := unstructured.NestedString(cached, "metadata", "annotations", Annotation)
-	return said, noted && err == nil
+func annotation(cached map[string]any) (state string, annotated bool) {
+	state, annotated, err := unstructured.NestedString(cached, "metadata", "annotations", Annotation)
+	return state, annotated && err == nil
 }
 
-// Apply writes desired over an object, cached as Note left it, and removes what others added. It also does where that keeps the
-// object from becoming the desired one. An object that Note never saw, like a Secret, holds what is not for Inner to remove.
+// Apply applies desired over an object, cached as Annotate left it, and removes unmanaged fields, also those that make the API
+// server reject desired. An object without Annotation, like a Secret, keeps its other fields.
 func Apply(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired *unstructured.Unstructured, cached map[string]any) (*unstructured.Unstructured, error) {
 	written, err := clients.Apply(ctx, resource, desired)
-	said, noted := note(cached)
+	state, annotated := annotation(cached)
 	switch {
-	case err == nil && said == foreign:
-		return removeForeign(ctx, clients, resource, desired, written)
-	case apierrors.IsInvalid(err) && noted:
+	case err == nil && state == unmanaged:
+		return removeUnmanagedAfterApply(ctx, clients, resource, desired, written)
+	case apierrors.IsInvalid(err) && annotated:
 		live := (&unstructured.Unstructured{Object: cached}).DeepCopy()
 		unstructured.RemoveNestedField(live.Object, "metadata", "annotations", Annotation)
-		if live, otherErr := remove(ctx, clients, resource, desired, live); !apierrors.IsInvalid(otherErr) {
+		if live, otherErr := replaceWithoutUnmanaged(ctx, clients, resource, desired, live); !apierrors.IsInvalid(otherErr) {
 			return live, otherErr
 		}
 	}
 	return written, err
 }
 
-// removeForeign is remove for an object that was just applied, whose own controller may write to it meanwhile. Who gave up then
-// would not find again what the apply has put right.
-func removeForeign(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired, applied *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+// removeUnmanagedAfterApply is replaceWithoutUnmanaged for an object that was just applied. It retries conflicts with the
+// object's own controller: after the apply, the cache would no longer show the drift.
+func removeUnmanagedAfterApply(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired, applied *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	written := applied
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() (err error) {
-		if written == nil { // it was written to since
+		if written == nil { // after a conflict
 			if applied, err = clients.Apply(ctx, resource, desired); err != nil {
 				return err
 			}
 		}
-		written, err = remove(ctx, clients, resource, desired, applied)
+		written, err = replaceWithoutUnmanaged(ctx, clients, resource, desired, applied)
 		return err
 	})
 	return written, err
 }
 
-// remove replaces live, an object as the API server has it, with its managed fields if they are known, by the desired one with the live one's metadata, and has nobody else
-// own a part of it. An entry that was kept would still own fields that are there by default, and be found again each time.
-func remove(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+// replaceWithoutUnmanaged updates live to desired with live's metadata, and drops the other managers' entries of its managed
+// fields: a kept entry would still own defaulted fields and count as drift again.
+func replaceWithoutUnmanaged(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	next := desired.DeepCopy()
 	next.SetLabels(merged(live.GetLabels(), desired.GetLabels()))
 	next.SetAnnotations(merged(live.GetAnnotations(), desired.GetAnnotations()))
@@ -189,13 +189,13 @@ func remove(ctx context.Context, clients *kube.Clients, resource schema.GroupVer
 	next.SetFinalizers(live.GetFinalizers())
 	var ours []metav1.ManagedFieldsEntry
 	for _, entry := range live.GetManagedFields() {
-		if applied(entry) || entry.Subresource != "" {
+		if isApplyByInner(entry) || entry.Subresource != "" {
 			ours = append(ours, entry)
 		}
 	}
 	next.SetManagedFields(ours)
-	if at, found, err := unstructured.NestedString(live.Object, restarted()...); err == nil && found {
-		if err := unstructured.SetNestedField(next.Object, at, restarted()...); err != nil {
+	if at, found, err := unstructured.NestedString(live.Object, restartedAtPath()...); err == nil && found {
+		if err := unstructured.SetNestedField(next.Object, at, restartedAtPath()...); err != nil {
 			return nil, err
 		}
 	}

@@ -21,51 +21,51 @@ func entry(manager, subresource, fields string) metav1.ManagedFieldsEntry {
 	return e
 }
 
-// noted returns an object of Inner's in whose managed fields others stand too, as a cache has it.
-func noted(t *testing.T, content map[string]any, entries ...metav1.ManagedFieldsEntry) map[string]any {
+// annotated returns an object with these managed fields as a cache holds it.
+func annotated(t *testing.T, content map[string]any, entries ...metav1.ManagedFieldsEntry) map[string]any {
 	t.Helper()
 	u := &unstructured.Unstructured{Object: content}
 	u.SetAnnotations(map[string]string{"keep": "1"})
 	u.SetManagedFields(entries)
-	for range 2 { // what is listed comes by twice
-		drift.Note(u)
+	for range 2 { // listed objects are transformed twice
+		drift.Annotate(u)
 	}
 	require.Empty(t, u.GetManagedFields())
 	require.Equal(t, "1", u.GetAnnotations()["keep"])
 	return u.Object
 }
 
-func TestForeignIsWhatOnlyOthersOwn(t *testing.T) {
+func TestFieldsOwnedByOthersOnlyAreUnmanaged(t *testing.T) {
 	t.Parallel()
 	ours := entry(kube.FieldManager, "", `{"f:data": {"f:a": {}}, "f:spec": {"f:replicas": {}, "f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"n\"}": {".": {}, "f:image": {}}}}}}}`)
 	for name, test := range map[string]struct {
-		others  []metav1.ManagedFieldsEntry
-		foreign bool
+		other     []metav1.ManagedFieldsEntry
+		unmanaged bool
 	}{
 		"nobody else":       {nil, false},
 		"the same fields":   {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:spec": {"f:replicas": {}}}`)}, false},
-		"a note":            {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:metadata": {"f:labels": {"f:a": {}}}}`)}, false},
+		"a label":           {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:metadata": {"f:labels": {"f:a": {}}}}`)}, false},
 		"status":            {[]metav1.ManagedFieldsEntry{entry("x", "status", `{"f:status": {"f:replicas": {}}, "f:spec": {"f:y": {}}}`)}, false},
 		"restart":           {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:spec": {"f:template": {"f:metadata": {"f:annotations": {"f:kubectl.kubernetes.io/restartedAt": {}}}}}}`)}, false},
 		"no fields":         {[]metav1.ManagedFieldsEntry{{Manager: "x"}}, false},
 		"unreadable":        {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:spec": 1}`)}, false},
 		"another container": {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"s\"}": {".": {}}}}}}}`)}, true},
 		"another field":     {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:spec": {"f:replicas": {}, "f:minReadySeconds": {}}}`)}, true},
-		"a scaling":         {[]metav1.ManagedFieldsEntry{entry("x", "scale", `{"f:spec": {"f:paused": {}}}`)}, true},
+		"subresource":       {[]metav1.ManagedFieldsEntry{entry("x", "scale", `{"f:spec": {"f:paused": {}}}`)}, true},
 		"another key":       {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:data": {"f:b": {}}}`)}, true},
 		"outside the spec":  {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:immutable": {}}`)}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, test.foreign, drift.Foreign(noted(t, map[string]any{}, append(test.others, ours)...)))
+			require.Equal(t, test.unmanaged, drift.HasUnmanaged(annotated(t, map[string]any{}, append(test.other, ours)...)))
 		})
 	}
-	require.True(t, drift.Foreign(noted(t, map[string]any{})), "nobody knows who made it")
-	require.True(t, drift.Foreign(noted(t, map[string]any{}, entry("x", "", `{"f:spec": {"f:replicas": {}}}`))), "somebody else made it")
-	require.False(t, drift.Foreign(nil))
+	require.True(t, drift.HasUnmanaged(annotated(t, map[string]any{})), "no managed fields")
+	require.True(t, drift.HasUnmanaged(annotated(t, map[string]any{}, entry("x", "", `{"f:spec": {"f:replicas": {}}}`))), "no fields of Inner")
+	require.False(t, drift.HasUnmanaged(nil))
 }
 
-// parse returns what a JSON text holds, numbers as the API's libraries have them.
+// parse returns an object with this JSON as its spec, numbers as int64 or float64.
 func parse(t *testing.T, text string) map[string]any {
 	t.Helper()
 	u := &unstructured.Unstructured{}
@@ -73,41 +73,41 @@ func parse(t *testing.T, text string) map[string]any {
 	return u.Object
 }
 
-func TestOnlyWhatSomebodyDidDiffers(t *testing.T) {
+func TestDiffersReportsEditsByOthersOnly(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		desired, owned, live string
 		differs              bool
 	}{
-		"equal":                    {`{"a": {"b": 1}}`, `{"f:a": {"f:b": {}}}`, `{"a": {"b": 1}}`, false},
-		"filled in":                {`{"a": {"b": 1}}`, `{"f:a": {"f:b": {}}}`, `{"a": {"b": 1, "c": 2}}`, false},
-		"written otherwise":        {`{"a": {"cpu": "0.0005"}}`, `{"f:a": {"f:cpu": {}}}`, `{"a": {"cpu": "1m"}}`, false},
-		"removed":                  {`{"a": {"b": 1, "c": 2}}`, `{"f:a": {"f:c": {}}}`, `{"a": {"c": 2}}`, true},
-		"removed as a whole":       {`{"a": {"b": 1}}`, `{"f:z": {}}`, `{}`, true},
-		"taken out by a webhook":   {`{"a": {"b": 1}}`, `{"f:a": {"f:b": {}}}`, `{"a": {}}`, false},
-		"left out by the API":      {`{"paused": false, "e": {}}`, `{"f:paused": {}, "f:e": {}}`, `{}`, false},
-		"taken out as a whole":     {`{"selector": {"app": "n"}}`, `{"f:selector": {}}`, `{}`, false},
-		"list removed":             {`{"args": ["a"]}`, `{"f:z": {}}`, `{}`, true},
-		"list changed by a hook":   {`{"args": ["a"]}`, `{"f:args": {}}`, `{"args": ["b", "c"]}`, false},
-		"element removed":          {`{"ports": [{"port": 80, "protocol": "TCP"}]}`, `{"f:z": {}}`, `{"ports": [{"port": 81, "protocol": "TCP"}]}`, true},
-		"element with defaults":    {`{"ports": [{"port": 80, "protocol": "TCP"}]}`, `{"f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}}}}`, `{"ports": [{"port": 80, "protocol": "TCP", "targetPort": 80}]}`, false},
-		"element taken by a hook":  {`{"ports": [{"port": 80, "protocol": "TCP"}]}`, `{"f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}, "f:protocol": {}}}}`, `{"ports": [{"port": 81, "protocol": "TCP"}]}`, false},
-		"field of an element lost": {`{"containers": [{"name": "n", "image": "i"}]}`, `{"f:containers": {"k:{\"name\":\"n\"}": {".": {}, "f:name": {}}}}`, `{"containers": [{"name": "n"}]}`, true},
+		"equal":                           {`{"a": {"b": 1}}`, `{"f:a": {"f:b": {}}}`, `{"a": {"b": 1}}`, false},
+		"with defaults":                   {`{"a": {"b": 1}}`, `{"f:a": {"f:b": {}}}`, `{"a": {"b": 1, "c": 2}}`, false},
+		"normalized by the API":           {`{"a": {"cpu": "0.0005"}}`, `{"f:a": {"f:cpu": {}}}`, `{"a": {"cpu": "1m"}}`, false},
+		"removed":                         {`{"a": {"b": 1, "c": 2}}`, `{"f:a": {"f:c": {}}}`, `{"a": {"c": 2}}`, true},
+		"removed as a whole":              {`{"a": {"b": 1}}`, `{"f:z": {}}`, `{}`, true},
+		"removed by a webhook":            {`{"a": {"b": 1}}`, `{"f:a": {"f:b": {}}}`, `{"a": {}}`, false},
+		"left out by the API":             {`{"paused": false, "e": {}}`, `{"f:paused": {}, "f:e": {}}`, `{}`, false},
+		"removed as a whole by a webhook": {`{"selector": {"app": "n"}}`, `{"f:selector": {}}`, `{}`, false},
+		"list removed":                    {`{"args": ["a"]}`, `{"f:z": {}}`, `{}`, true},
+		"list changed by a hook":          {`{"args": ["a"]}`, `{"f:args": {}}`, `{"args": ["b", "c"]}`, false},
+		"element removed":                 {`{"ports": [{"port": 80, "protocol": "TCP"}]}`, `{"f:z": {}}`, `{"ports": [{"port": 81, "protocol": "TCP"}]}`, true},
+		"element with defaults":           {`{"ports": [{"port": 80, "protocol": "TCP"}]}`, `{"f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}}}}`, `{"ports": [{"port": 80, "protocol": "TCP", "targetPort": 80}]}`, false},
+		"element removed by a hook":       {`{"ports": [{"port": 80, "protocol": "TCP"}]}`, `{"f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}, "f:protocol": {}}}}`, `{"ports": [{"port": 81, "protocol": "TCP"}]}`, false},
+		"field of an element lost":        {`{"containers": [{"name": "n", "image": "i"}]}`, `{"f:containers": {"k:{\"name\":\"n\"}": {".": {}, "f:name": {}}}}`, `{"containers": [{"name": "n"}]}`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			live := noted(t, parse(t, test.live), entry(kube.FieldManager, "", `{"f:spec": `+test.owned+`}`))
+			live := annotated(t, parse(t, test.live), entry(kube.FieldManager, "", `{"f:spec": `+test.owned+`}`))
 			require.Equal(t, test.differs, drift.Differs(parse(t, test.desired), live))
 		})
 	}
 }
 
-func TestNamesAndOwnersHaveTheDesiredValues(t *testing.T) {
+func TestMetadataIsComparedByValue(t *testing.T) {
 	t.Parallel()
 	desired := func() *unstructured.Unstructured {
 		u := &unstructured.Unstructured{Object: parse(t, `{"a": 1}`)}
 		u.SetOwnerReferences([]metav1.OwnerReference{{Name: "n", UID: "1"}})
-		require.NoError(t, drift.Seal(u))
+		require.NoError(t, drift.SetHash(u))
 		return u
 	}
 	ours := entry(kube.FieldManager, "", `{"f:spec": {"f:a": {}}}`)
@@ -131,21 +131,21 @@ func TestNamesAndOwnersHaveTheDesiredValues(t *testing.T) {
 			live := desired()
 			test.change(live)
 			live.SetManagedFields([]metav1.ManagedFieldsEntry{ours})
-			drift.Note(live)
+			drift.Annotate(live)
 			require.Equal(t, test.differs, drift.Differs(desired().Object, live.Object))
 		})
 	}
 	changed := desired()
 	require.NoError(t, unstructured.SetNestedField(changed.Object, "b", "spec", "b"))
-	require.NoError(t, drift.Seal(changed))
+	require.NoError(t, drift.SetHash(changed))
 	live := desired()
 	live.SetManagedFields([]metav1.ManagedFieldsEntry{ours})
-	drift.Note(live)
+	drift.Annotate(live)
 	require.True(t, drift.Differs(changed.Object, live.Object))
-	require.True(t, drift.Differs(changed.Object, nil), "nothing is there")
+	require.True(t, drift.Differs(changed.Object, nil), "a missing object differs")
 }
 
-func TestWhatNoNoteWasTakenOfIsComparedByValue(t *testing.T) {
+func TestObjectsWithoutAnnotationAreComparedByValue(t *testing.T) {
 	t.Parallel()
 	require.False(t, drift.Differs(parse(t, `{"a": "1"}`), parse(t, `{"a": "1", "b": "2"}`)))
 	require.True(t, drift.Differs(parse(t, `{"a": "1"}`), parse(t, `{"a": "2"}`)))

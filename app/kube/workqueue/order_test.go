@@ -15,7 +15,7 @@ import (
 	"app238.com/inner/app/kube/workqueue"
 )
 
-// journal notes names in the order in which one worker takes them; the first waits until it is released.
+// journal records the names in the order in which one worker reconciles them; "first" blocks until release is closed.
 type journal struct {
 	release chan struct{}
 
@@ -23,7 +23,7 @@ type journal struct {
 	names []string
 }
 
-func (j *journal) process(_ context.Context, name string) (workqueue.Result, error) {
+func (j *journal) reconcile(_ context.Context, name string) (workqueue.Result, error) {
 	if name == "first" {
 		<-j.release
 	}
@@ -42,13 +42,13 @@ func (j *journal) order() []string {
 func setupOrder(t *testing.T) (bundle, *journal) {
 	t.Helper()
 	j := &journal{release: make(chan struct{})}
-	b := setupWith(t, 1, config.WriteRateLimit{Burst: 100, Interval: time.Second}, j.process)
+	b := setupWith(t, 1, config.WriteRateLimit{Burst: 100, Interval: time.Second}, j.reconcile)
 	b.queue.AddBacklog("first")
-	await(t, "the first is under way", func() bool { return b.queue.Len() == 0 })
+	await(t, "first is being reconciled", func() bool { return b.queue.Len() == 0 })
 	return b, j
 }
 
-func TestWhatChangedGoesBeforeTheBacklog(t *testing.T) {
+func TestChangesRunBeforeBacklog(t *testing.T) {
 	t.Parallel()
 	b, j := setupOrder(t)
 	for _, name := range []string{"a", "b", "c"} {
@@ -56,14 +56,14 @@ func TestWhatChangedGoesBeforeTheBacklog(t *testing.T) {
 	}
 	b.queue.Add("fresh")
 	b.queue.AddSpecChange("spec")
-	b.queue.Add("c") // it waits already, and has now changed
+	b.queue.Add("c") // waits in the backlog, and has changed
 	require.Equal(t, 5, b.queue.Len())
 	close(j.release)
-	await(t, "all worked on", func() bool { return len(j.order()) == 6 })
+	await(t, "all reconciled", func() bool { return len(j.order()) == 6 })
 	require.Equal(t, []string{"first", "fresh", "spec", "c", "a", "b"}, j.order())
 }
 
-func TestTheBacklogIsNotStarved(t *testing.T) {
+func TestBacklogIsNotStarved(t *testing.T) {
 	t.Parallel()
 	b, j := setupOrder(t)
 	b.queue.AddBacklog("patient")
@@ -71,63 +71,63 @@ func TestTheBacklogIsNotStarved(t *testing.T) {
 		b.queue.Add(fmt.Sprint(i))
 	}
 	close(j.release)
-	await(t, "all worked on", func() bool { return len(j.order()) == 102 })
+	await(t, "all reconciled", func() bool { return len(j.order()) == 102 })
 	require.Less(t, slices.Index(j.order(), "patient"), 30)
 }
 
-func TestANameThatIsWrittenAgainAndAgainIsSlowedDownAlone(t *testing.T) {
+func TestFrequentWritesDelayThatNameOnly(t *testing.T) {
 	t.Parallel()
-	var flaps, calm atomic.Int32
+	var hot, cold atomic.Int32
 	const burst = 5
 	b := setupWith(t, 2, config.WriteRateLimit{Burst: burst, Interval: time.Hour}, func(_ context.Context, name string) (workqueue.Result, error) {
-		if name == "flaps" {
-			flaps.Add(1)
-			return workqueue.Result{Wrote: true}, nil
+		if name == "hot" {
+			hot.Add(1)
+			return workqueue.Result{Written: true}, nil
 		}
-		calm.Add(1)
+		cold.Add(1)
 		return workqueue.Result{}, nil
 	})
 	for i := range burst {
-		b.queue.Add("flaps")
-		await(t, "written", func() bool { return flaps.Load() == int32(i+1) })
+		b.queue.Add("hot")
+		await(t, "written", func() bool { return hot.Load() == int32(i+1) })
 	}
-	b.queue.Add("flaps")
+	b.queue.Add("hot")
 	for i := range 50 {
-		b.queue.Add("calm")
-		await(t, "looked at", func() bool { return calm.Load() == int32(i+1) })
+		b.queue.Add("cold")
+		await(t, "reconciled", func() bool { return cold.Load() == int32(i+1) })
 	}
-	require.EqualValues(t, burst, flaps.Load(), "it has to wait")
-	b.queue.AddSpecChange("flaps")
-	await(t, "a new spec does not", func() bool { return flaps.Load() == burst+1 })
+	require.EqualValues(t, burst, hot.Load(), "it is rate limited")
+	b.queue.AddSpecChange("hot")
+	await(t, "a new spec is not", func() bool { return hot.Load() == burst+1 })
 }
 
-func TestASpecThatChangesAgainAndAgainIsSlowedDown(t *testing.T) {
+func TestFrequentSpecChangesAreRateLimited(t *testing.T) {
 	t.Parallel()
-	var looks atomic.Int32
+	var calls atomic.Int32
 	const burst = 5
 	b := setupWith(t, 1, config.WriteRateLimit{Burst: burst, Interval: time.Hour}, func(context.Context, string) (workqueue.Result, error) {
-		looks.Add(1)
-		return workqueue.Result{Wrote: true}, nil
+		calls.Add(1)
+		return workqueue.Result{Written: true}, nil
 	})
 	for i := range burst {
-		b.queue.AddSpecChange("restless")
-		await(t, "looked at", func() bool { return looks.Load() == int32(i+1) })
+		b.queue.AddSpecChange("changing")
+		await(t, "reconciled", func() bool { return calls.Load() == int32(i+1) })
 	}
-	b.queue.AddSpecChange("restless")
+	b.queue.AddSpecChange("changing")
 	b.queue.AddSpecChange("other")
-	await(t, "the other one is not held up", func() bool { return looks.Load() == burst+1 })
+	await(t, "the other one is not delayed", func() bool { return calls.Load() == burst+1 })
 	require.Zero(t, b.queue.Len())
 }
 
-func TestASlowedNameGoesOnInTime(t *testing.T) {
+func TestRateLimitedNameRunsLater(t *testing.T) {
 	t.Parallel()
-	var flaps atomic.Int32
+	var hot atomic.Int32
 	b := setupWith(t, 1, config.WriteRateLimit{Burst: 1, Interval: 20 * time.Millisecond}, func(context.Context, string) (workqueue.Result, error) {
-		flaps.Add(1)
-		return workqueue.Result{Wrote: true}, nil
+		hot.Add(1)
+		return workqueue.Result{Written: true}, nil
 	})
-	b.queue.Add("flaps")
-	await(t, "written", func() bool { return flaps.Load() == 1 })
-	b.queue.Add("flaps")
-	await(t, "written again", func() bool { return flaps.Load() == 2 })
+	b.queue.Add("hot")
+	await(t, "written", func() bool { return hot.Load() == 1 })
+	b.queue.Add("hot")
+	await(t, "written again", func() bool { return hot.Load() == 2 })
 }

@@ -2,33 +2,33 @@ package workqueue
 
 import "sync"
 
-// fairness is after how many urgent names in a row one of the others has its turn: they come late, but they come.
-const fairness = 16
+// maxUrgentInRow is how many urgent names are popped in a row while others wait.
+const maxUrgentInRow = 16
 
-// priorities is the order of a work queue: urgent names before the others, within either the oldest first. Its methods Touch,
-// Push, Len and Pop are for the work queue alone, which calls one at a time.
+// priorities implements workqueue.Queue: urgent names come before the others, and each group is in order of arrival. The work
+// queue serializes its calls of Touch, Push, Len and Pop.
 type priorities struct {
 	mu     sync.Mutex
 	urgent map[string]bool
-	// waiting holds every name in the queue, and whether it is among the urgent ones. A name that was moved to it is left
-	// among the others too, and passed over there.
-	waiting    map[string]bool
-	fast, slow []string
-	streak     int
+	// waiting holds every queued name and whether it is in urgentNames. A name that was promoted while it waited is also left in
+	// otherNames, and skipped there.
+	waiting                 map[string]bool
+	urgentNames, otherNames []string
+	streak                  int
 }
 
 func newPriorities() *priorities {
 	return &priorities{urgent: map[string]bool{}, waiting: map[string]bool{}}
 }
 
-// promote makes name urgent, from when it is added next.
+// promote makes name urgent from its next add on.
 func (l *priorities) promote(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.urgent[name] = true
 }
 
-// demote ends that, and tells whether it was.
+// demote makes name not urgent, and reports whether it was.
 func (l *priorities) demote(name string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -37,13 +37,13 @@ func (l *priorities) demote(name string) bool {
 	return urgent
 }
 
-// Touch implements workqueue.Queue: a name that waits was added again.
+// Touch implements workqueue.Queue: a waiting name was added again.
 func (l *priorities) Touch(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if fast, ok := l.waiting[name]; ok && !fast && l.urgent[name] {
+	if urgentNames, ok := l.waiting[name]; ok && !urgentNames && l.urgent[name] {
 		l.waiting[name] = true
-		l.fast = append(l.fast, name)
+		l.urgentNames = append(l.urgentNames, name)
 	}
 }
 
@@ -52,9 +52,9 @@ func (l *priorities) Push(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.waiting[name] = l.urgent[name]; l.waiting[name] {
-		l.fast = append(l.fast, name)
+		l.urgentNames = append(l.urgentNames, name)
 	} else {
-		l.slow = append(l.slow, name)
+		l.otherNames = append(l.otherNames, name)
 	}
 }
 
@@ -69,22 +69,22 @@ func (l *priorities) Len() int {
 func (l *priorities) Pop() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.slow) > 0 && !l.standsInSlow(l.slow[0]) {
-		l.slow = l.slow[1:]
+	for len(l.otherNames) > 0 && !l.isWaitingInOthers(l.otherNames[0]) {
+		l.otherNames = l.otherNames[1:]
 	}
 	var name string
-	if len(l.fast) > 0 && (l.streak < fairness || len(l.slow) == 0) {
-		name, l.fast = l.fast[0], l.fast[1:]
+	if len(l.urgentNames) > 0 && (l.streak < maxUrgentInRow || len(l.otherNames) == 0) {
+		name, l.urgentNames = l.urgentNames[0], l.urgentNames[1:]
 		l.streak++
 	} else {
-		name, l.slow = l.slow[0], l.slow[1:]
+		name, l.otherNames = l.otherNames[0], l.otherNames[1:]
 		l.streak = 0
 	}
 	delete(l.waiting, name)
 	return name
 }
 
-func (l *priorities) standsInSlow(name string) bool {
-	fast, ok := l.waiting[name]
-	return ok && !fast
+func (l *priorities) isWaitingInOthers(name string) bool {
+	urgentNames, ok := l.waiting[name]
+	return ok && !urgentNames
 }

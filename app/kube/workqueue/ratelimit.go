@@ -7,56 +7,56 @@ import (
 	"app238.com/inner/app/config"
 )
 
-// rateLimit slows names down to which something happens again and again: it may a number of times at once, and then once an
-// interval. Names at rest cost no memory.
+// rateLimit is a token bucket for each name: a burst of events, then one an interval. Names with a full bucket use no
+// memory.
 type rateLimit struct {
 	burst    int
 	interval time.Duration
 
 	mu sync.Mutex
-	// spent holds when each name will have got back all that it took.
-	spent  map[string]time.Time
-	sweeps int
+	// fullAt is when each name's bucket will be full again.
+	fullAt map[string]time.Time
+	takes  int
 }
 
-// sweepEvery is after how many calls of take names that have everything back are forgotten.
-const sweepEvery = 1000
+// pruneInterval is the number of calls of take between removals of full buckets.
+const pruneInterval = 1000
 
 func newRateLimit(c config.WriteRateLimit) *rateLimit {
-	return &rateLimit{burst: c.Burst, interval: c.Interval, spent: map[string]time.Time{}}
+	return &rateLimit{burst: c.Burst, interval: c.Interval, fullAt: map[string]time.Time{}}
 }
 
-// take notes that it happened to name once more.
+// take takes a token of name.
 func (p *rateLimit) take(name string, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.spent[name].Before(now) {
-		p.spent[name] = now
+	if p.fullAt[name].Before(now) {
+		p.fullAt[name] = now
 	}
-	p.spent[name] = p.spent[name].Add(p.interval)
-	if p.sweeps++; p.sweeps%sweepEvery == 0 {
-		for other, paid := range p.spent {
-			if paid.Before(now) {
-				delete(p.spent, other)
+	p.fullAt[name] = p.fullAt[name].Add(p.interval)
+	if p.takes++; p.takes%pruneInterval == 0 {
+		for other, full := range p.fullAt {
+			if full.Before(now) {
+				delete(p.fullAt, other)
 			}
 		}
 	}
 }
 
-// reset has name begin anew.
+// reset fills the bucket of name.
 func (p *rateLimit) reset(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.spent, name)
+	delete(p.fullAt, name)
 }
 
-// wait returns how long name has to wait before it may happen again; zero for not at all.
+// wait returns how long until name has a token; zero if it has one.
 func (p *rateLimit) wait(name string, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	paid, ok := p.spent[name]
+	full, ok := p.fullAt[name]
 	if !ok {
 		return 0
 	}
-	return max(0, paid.Sub(now)-time.Duration(p.burst-1)*p.interval)
+	return max(0, full.Sub(now)-time.Duration(p.burst-1)*p.interval)
 }

@@ -1,5 +1,5 @@
-// Package workqueue is the one work queue of those who reconcile: names of what is to be brought to its desired state, and the
-// goroutines that do so. What panics is an error like another.
+// Package workqueue is the work queue of the controllers: names of objects to reconcile, and the goroutines that reconcile
+// them. A panic counts as an error.
 package workqueue
 
 import (
@@ -17,17 +17,17 @@ import (
 	"app238.com/inner/app/logging"
 )
 
-// Queue holds names that wait for their turn, each once: what just changed before what is only to be looked at. Names that
-// fail wait longer each time, and names that are written too often wait too, each for itself.
+// Queue holds each waiting name once: changed names before the backlog. Failing names back off exponentially, and names that
+// are written too often are rate limited, each on its own.
 type Queue struct {
 	items      workqueue.TypedRateLimitingInterface[string]
 	priorities *priorities
-	// writes and specChanges slow down names that are written, or of which something else is desired, too often.
+	// writes and specChanges limit how often a name is written, and how often its changed spec skips that limit.
 	writes, specChanges *rateLimit
 	now                 func() time.Time
 }
 
-// NewQueue makes a queue, whose goroutines run until it is shut down.
+// NewQueue returns a queue whose goroutines run until ShutDown.
 func NewQueue(c config.Controller) *Queue {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[string](c.RetryDelay, c.RetryDelayMax)
 	priorities := newPriorities()
@@ -41,8 +41,8 @@ func NewQueue(c config.Controller) *Queue {
 	}
 }
 
-// AddSpecChange has name worked on before everything that waits without an occasion. However often it was written before, it
-// begins anew; but a spec that itself changes again and again has to wait.
+// AddSpecChange adds name before the backlog and resets its write limit. A spec that changes too often is rate limited
+// itself.
 func (q *Queue) AddSpecChange(name string) {
 	now := q.now()
 	if wait := q.specChanges.wait(name, now); wait > 0 {
@@ -54,7 +54,7 @@ func (q *Queue) AddSpecChange(name string) {
 	q.enqueue(name)
 }
 
-// Add has name worked on like AddSpecChange, unless it has been written so often that it has to wait.
+// Add adds name before the backlog, after a delay if it was written too often.
 func (q *Queue) Add(name string) {
 	if wait := q.writes.wait(name, q.now()); wait > 0 {
 		q.items.AddAfter(name, wait)
@@ -63,7 +63,7 @@ func (q *Queue) Add(name string) {
 	q.enqueue(name)
 }
 
-// AddAfter has name worked on like Add, but not before this time has passed: for events that come one right after the other.
+// AddAfter is Add after a delay, which batches events in quick succession.
 func (q *Queue) AddAfter(name string, after time.Duration) {
 	wait := q.writes.wait(name, q.now())
 	if wait == 0 {
@@ -77,29 +77,29 @@ func (q *Queue) enqueue(name string) {
 	q.items.Add(name)
 }
 
-// AddBacklog has name worked on when nothing changes elsewhere.
+// AddBacklog adds name behind all changes.
 func (q *Queue) AddBacklog(name string) { q.items.Add(name) }
 
-// Len returns how many names wait.
+// Len returns the number of waiting names.
 func (q *Queue) Len() int { return q.items.Len() }
 
-// ShutDown ends the queue's own goroutines and, once the item at hand is done, those that Work on it.
+// ShutDown stops the queue's own goroutines, and those of Run once their current item is done.
 func (q *Queue) ShutDown() { q.items.ShutDown() }
 
-// Result is what came of a look.
+// Result is the result of one reconcile.
 type Result struct {
-	// Again is after how long to look again, zero for never.
-	Again time.Duration
-	// Wrote tells that something was written.
-	Wrote bool
+	// RequeueAfter is the delay until the next reconcile, zero for none.
+	RequeueAfter time.Duration
+	// Written means that the reconcile wrote to the cluster.
+	Written bool
 }
 
-// Process works on one name.
-type Process func(ctx context.Context, name string) (Result, error)
+// ReconcileFunc reconciles one name.
+type ReconcileFunc func(ctx context.Context, name string) (Result, error)
 
-// Work has n goroutines process names until the queue is shut down, and returns then. When stopping ends, what still
-// waits in the queue is left; when ctx ends, what is being processed is told to stop too.
-func (q *Queue) Work(ctx, stopping context.Context, n int, process Process, log *zap.Logger) {
+// Run has n goroutines reconcile names until ShutDown, and returns when they have ended. Once stopping is done, waiting names
+// are dropped; ctx also cancels running reconciles.
+func (q *Queue) Run(ctx, stopping context.Context, n int, reconcile ReconcileFunc, log *zap.Logger) {
 	var workers sync.WaitGroup
 	for range n {
 		workers.Go(func() {
@@ -109,7 +109,7 @@ func (q *Queue) Work(ctx, stopping context.Context, n int, process Process, log 
 					return
 				}
 				if stopping.Err() == nil && ctx.Err() == nil {
-					q.one(ctx, name, process, log)
+					q.processItem(ctx, name, reconcile, log)
 				}
 				q.items.Done(name)
 			}
@@ -118,16 +118,16 @@ func (q *Queue) Work(ctx, stopping context.Context, n int, process Process, log 
 	workers.Wait()
 }
 
-func (q *Queue) one(ctx context.Context, name string, process Process, log *zap.Logger) {
+func (q *Queue) processItem(ctx context.Context, name string, reconcile ReconcileFunc, log *zap.Logger) {
 	urgent := q.priorities.demote(name)
-	result, err := guarded(ctx, name, process)
-	if result.Wrote {
+	result, err := callReconcile(ctx, name, reconcile)
+	if result.Written {
 		q.writes.take(name, q.now())
 	}
 	if err == nil {
 		q.items.Forget(name)
-		if result.Again > 0 {
-			q.items.AddAfter(name, result.Again)
+		if result.RequeueAfter > 0 {
+			q.items.AddAfter(name, result.RequeueAfter)
 		}
 		return
 	}
@@ -144,11 +144,11 @@ func logFailure(log *zap.Logger, name string, err error, failures int) {
 	fields := []zap.Field{zap.String("name", name), zap.Int("failures", failures), logging.Error(err)}
 	switch {
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err):
-		log.Debug("object changed meanwhile; looking again", fields...)
+		log.Debug("object changed concurrently", fields...)
 	case panicked(err):
-		log.Error("reconcile panicked; trying again", fields...)
+		log.Error("reconcile panicked", fields...)
 	default:
-		log.Warn("reconcile failed; trying again", fields...)
+		log.Warn("reconcile failed", fields...)
 	}
 }
 
@@ -157,9 +157,9 @@ func panicked(err error) bool {
 	return ok
 }
 
-func guarded(ctx context.Context, name string, process Process) (result Result, err error) {
+func callReconcile(ctx context.Context, name string, reconcile ReconcileFunc) (result Result, err error) {
 	err = guard.Call(func() error {
-		result, err = process(ctx, name)
+		result, err = reconcile(ctx, name)
 		return err
 	})
 	return result, err

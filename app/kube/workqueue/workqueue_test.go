@@ -29,13 +29,13 @@ type bundle struct {
 	queue       *workqueue.Queue
 }
 
-// setup has two goroutines work until the test ends.
-func setup(t *testing.T, process workqueue.Process) bundle {
+// setup runs a queue with two workers until the test ends.
+func setup(t *testing.T, reconcile workqueue.ReconcileFunc) bundle {
 	t.Helper()
-	return setupWith(t, 2, config.WriteRateLimit{Burst: 100, Interval: time.Second}, process)
+	return setupWith(t, 2, config.WriteRateLimit{Burst: 100, Interval: time.Second}, reconcile)
 }
 
-func setupWith(t *testing.T, workers int, writeRateLimit config.WriteRateLimit, process workqueue.Process) bundle {
+func setupWith(t *testing.T, workers int, writeRateLimit config.WriteRateLimit, reconcile workqueue.ReconcileFunc) bundle {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	working, abort := context.WithCancel(context.Background())
@@ -44,7 +44,7 @@ func setupWith(t *testing.T, workers int, writeRateLimit config.WriteRateLimit, 
 		queue: workqueue.NewQueue(config.Controller{RetryDelay: time.Millisecond, RetryDelayMax: 10 * time.Millisecond, WriteRateLimit: writeRateLimit})}
 	go func() {
 		defer close(b.ended)
-		b.queue.Work(working, stopping, workers, process, zap.New(core))
+		b.queue.Run(working, stopping, workers, reconcile, zap.New(core))
 	}()
 	t.Cleanup(func() {
 		b.stop()
@@ -60,7 +60,7 @@ func await(t *testing.T, what string, condition func() bool) {
 	require.Eventually(t, condition, 10*time.Second, time.Millisecond, what)
 }
 
-func TestAPanicHoldsUpNobodyAndIsTriedAgain(t *testing.T) {
+func TestPanicIsRetriedAndBlocksNoOtherName(t *testing.T) {
 	t.Parallel()
 	var bad, good atomic.Int32
 	b := setup(t, func(_ context.Context, name string) (workqueue.Result, error) {
@@ -72,14 +72,14 @@ func TestAPanicHoldsUpNobodyAndIsTriedAgain(t *testing.T) {
 	})
 	b.queue.Add("bad")
 	b.queue.Add("good")
-	await(t, "both worked on", func() bool { return good.Load() == 2 })
-	panics := b.logs.FilterMessage("reconcile panicked; trying again").All()
+	await(t, "both reconciled", func() bool { return good.Load() == 2 })
+	panics := b.logs.FilterMessage("reconcile panicked").All()
 	require.Len(t, panics, 3)
 	require.Contains(t, panics[0].ContextMap()["error"], "boom")
 	require.EqualValues(t, 3, panics[2].ContextMap()["failures"])
 }
 
-func TestAnExpectedRaceIsTriedAgainQuietly(t *testing.T) {
+func TestConflictIsRetriedWithoutWarning(t *testing.T) {
 	t.Parallel()
 	var tries atomic.Int32
 	b := setup(t, func(context.Context, string) (workqueue.Result, error) {
@@ -89,30 +89,30 @@ func TestAnExpectedRaceIsTriedAgainQuietly(t *testing.T) {
 		return workqueue.Result{}, nil
 	})
 	b.queue.Add("x")
-	await(t, "tried again", func() bool { return tries.Load() == 2 })
+	await(t, "retried", func() bool { return tries.Load() == 2 })
 	require.Zero(t, b.logs.Filter(func(e observer.LoggedEntry) bool { return e.Level > zapcore.DebugLevel }).Len())
 }
 
-func TestAResultMayAskForALaterLook(t *testing.T) {
+func TestRequeueAfterRunsReconcileAgain(t *testing.T) {
 	t.Parallel()
-	var looks atomic.Int32
+	var calls atomic.Int32
 	b := setup(t, func(context.Context, string) (workqueue.Result, error) {
-		if looks.Add(1) == 1 {
-			return workqueue.Result{Again: 5 * time.Millisecond}, nil
+		if calls.Add(1) == 1 {
+			return workqueue.Result{RequeueAfter: 5 * time.Millisecond}, nil
 		}
 		return workqueue.Result{}, nil
 	})
 	b.queue.Add("x")
-	await(t, "looked again", func() bool { return looks.Load() == 2 })
+	await(t, "reconciled again", func() bool { return calls.Load() == 2 })
 }
 
-func TestStoppingLeavesTheBacklogAndLetsWorkUnderWayEnd(t *testing.T) {
+func TestStopFinishesRunningReconcilesAndDropsBacklog(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var worked []string
-	begun, release := make(chan struct{}, 10), make(chan struct{})
+	started, release := make(chan struct{}, 10), make(chan struct{})
 	b := setup(t, func(ctx context.Context, name string) (workqueue.Result, error) {
-		begun <- struct{}{}
+		started <- struct{}{}
 		<-release
 		mu.Lock()
 		defer mu.Unlock()
@@ -122,8 +122,8 @@ func TestStoppingLeavesTheBacklogAndLetsWorkUnderWayEnd(t *testing.T) {
 	for _, name := range []string{"1", "2", "3", "4", "5"} {
 		b.queue.Add(name)
 	}
-	<-begun
-	<-begun
+	<-started
+	<-started
 	b.stop()
 	b.queue.ShutDown()
 	close(release)

@@ -14,8 +14,8 @@ import (
 	"app238.com/inner/app/identifier"
 )
 
-// FromUnstructured reads a WorkerApp. Fields of the spec with a wrong type are an error that names the field. A
-// malformed status, as old objects may have, counts as none: it is derived anyway.
+// FromUnstructured converts to a WorkerApp. The error names spec fields with a wrong type. A malformed status, as old objects
+// may have, is dropped: the controller derives it again.
 func FromUnstructured(u *unstructured.Unstructured) (*WorkerApp, error) {
 	app := &WorkerApp{TypeMeta: metav1.TypeMeta{APIVersion: u.GetAPIVersion(), Kind: u.GetKind()}}
 	app.ObjectMeta = metav1.ObjectMeta{
@@ -35,10 +35,10 @@ func FromUnstructured(u *unstructured.Unstructured) (*WorkerApp, error) {
 	return app, nil
 }
 
-// readSpec reads every field that it can. The error names the faulty fields in a fixed order: it becomes a status, which
-// must not change from one look to the next.
+// readSpec reads every well-formed field. The error names the others in a fixed order: it becomes a status, which must not
+// change between reconciles.
 func readSpec(u *unstructured.Unstructured, spec *Spec) error {
-	var faults []string
+	var causes []string
 	for _, f := range []struct {
 		name   string
 		target *string
@@ -49,7 +49,7 @@ func readSpec(u *unstructured.Unstructured, spec *Spec) error {
 	} {
 		value, _, err := unstructured.NestedString(u.Object, "spec", f.name)
 		if err != nil {
-			faults = append(faults, "spec."+f.name+": must be a string")
+			causes = append(causes, "spec."+f.name+": must be a string")
 		}
 		*f.target = value
 	}
@@ -59,17 +59,17 @@ func readSpec(u *unstructured.Unstructured, spec *Spec) error {
 	}{{"port", &spec.Port}, {"maxReplicas", &spec.MaxReplicas}} {
 		value, _, err := unstructured.NestedInt64(u.Object, "spec", f.name)
 		if err != nil {
-			faults = append(faults, "spec."+f.name+": must be an integer")
+			causes = append(causes, "spec."+f.name+": must be an integer")
 		}
 		*f.target = value
 	}
-	if len(faults) == 0 {
+	if len(causes) == 0 {
 		return nil
 	}
-	return errors.New(strings.Join(faults, "; "))
+	return errors.New(strings.Join(causes, "; "))
 }
 
-// ToApply returns the apply configuration of a WorkerApp: what server-side apply is given, without status.
+// ToApply returns the apply configuration of a WorkerApp, without status.
 func ToApply(namespace string, spec Spec, origin Origin) *unstructured.Unstructured {
 	content := map[string]any{
 		"workerID": spec.WorkerID, "ownerID": spec.OwnerID, "image": spec.Image, "port": spec.Port,
@@ -105,7 +105,7 @@ func Labels(workerID, ownerID string) map[string]string {
 	}
 }
 
-// SetIDs gives an object of a worker its labels, and of an id that no label can hold whole an annotation with it.
+// SetIDs sets the labels of an object of a worker, and an annotation for each id that is too long for a label.
 func SetIDs(o metav1.Object, workerID, ownerID string) {
 	o.SetLabels(Labels(workerID, ownerID))
 	annotations := o.GetAnnotations()
@@ -120,13 +120,13 @@ func SetIDs(o metav1.Object, workerID, ownerID string) {
 	o.SetAnnotations(annotations)
 }
 
-// IDs returns the ids that SetIDs gave an object. They are somebody else's word where Name does not give the object's name.
+// IDs returns the ids that SetIDs set. They are not to be trusted unless Name of them is the object's name.
 func IDs(o metav1.Object) (workerID, ownerID string) {
 	labels, annotations := o.GetLabels(), o.GetAnnotations()
 	return cmp.Or(annotations[WorkerAnnotation], labels[WorkerLabel]), cmp.Or(annotations[OwnerAnnotation], labels[OwnerLabel])
 }
 
-// labelValue returns id itself unless it is too long for a label: an identifier may have one character more.
+// labelValue returns id, shortened with a hash if it is too long for a label.
 func labelValue(id string) string {
 	style := identifier.Style{Separator: "-", Limit: validation.LabelValueMaxLength}
 	if len(id) <= style.Limit {
@@ -135,7 +135,7 @@ func labelValue(id string) string {
 	return style.Name("", id)
 }
 
-// OriginOf returns what the annotations of a WorkerApp say.
+// OriginOf returns the origin in the annotations of a WorkerApp.
 func OriginOf(annotations map[string]string) Origin {
 	return Origin{
 		Version: Version(annotations), Task: Task(annotations),
@@ -143,10 +143,10 @@ func OriginOf(annotations map[string]string) Origin {
 	}
 }
 
-// Version returns the deploy version that the WorkerApp is at; 0 where it does not say.
+// Version returns the deploy version of a WorkerApp from its annotations; 0 if there is none.
 func Version(annotations map[string]string) int64 { return number(annotations[VersionAnnotation]) }
 
-// Task returns the task that awaits the WorkerApp's outcome; 0 where there is none.
+// Task returns the task that waits for the WorkerApp's outcome; 0 if there is none.
 func Task(annotations map[string]string) int64 { return number(annotations[TaskAnnotation]) }
 
 func number(s string) int64 {

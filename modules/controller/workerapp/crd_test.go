@@ -44,7 +44,7 @@ func crdVersion(t *testing.T) map[string]any {
 	return version
 }
 
-// fields returns the JSON names of a struct's fields with their types in the schema's words.
+// fields returns the JSON names of a struct's fields with their schema types.
 func fields(of any) map[string]string {
 	words := map[reflect.Kind]string{reflect.String: "string", reflect.Int64: "integer", reflect.Slice: "array"}
 	found := map[string]string{}
@@ -55,7 +55,7 @@ func fields(of any) map[string]string {
 	return found
 }
 
-func TestCRDHasTheFieldsOfTheGoType(t *testing.T) {
+func TestCRDHasFieldsOfGoType(t *testing.T) {
 	t.Parallel()
 	for part, of := range map[string]any{"spec": workerapp.Spec{}, "status": workerapp.Status{}} {
 		properties, _ := schemaOf(t, part)
@@ -73,14 +73,14 @@ func TestCRDHasTheFieldsOfTheGoType(t *testing.T) {
 	}
 }
 
-func TestCRDRequiresWhatTheContractDoes(t *testing.T) {
+func TestCRDRequiredFieldsMatchContract(t *testing.T) {
 	t.Parallel()
 	_, required := schemaOf(t, "spec")
 	slices.Sort(required)
 	require.Equal(t, []string{"image", "ownerID", "port", "workerID"}, required)
 }
 
-func TestCRDIsTheContracts(t *testing.T) {
+func TestCRDMatchesContract(t *testing.T) {
 	t.Parallel()
 	content := crd(t)
 	for want, path := range map[string][]string{

@@ -11,8 +11,7 @@ import (
 	"app238.com/inner/app/logging"
 )
 
-// The reserved keys of a worker's environment. They stand in its Secret only; users can neither set, change nor remove
-// them.
+// The reserved keys of a worker's environment. They are in its Secret only; users can neither set, change nor remove them.
 const (
 	EndpointKey  = "COMBINATOR_API_ENDPOINT"
 	OwnerKey     = "RAYSAIL_UID"
@@ -20,20 +19,20 @@ const (
 )
 
 const (
-	// maxVariable is what Linux lets a variable have, in bytes (MAX_ARG_STRLEN): with a larger one no program starts.
+	// maxVariable is the most bytes of one variable on Linux (MAX_ARG_STRLEN): with a larger one no program starts.
 	maxVariable = 128 << 10
-	// maxEnvironment is what the cluster keeps in one ConfigMap, in bytes. Names count twice: as keys, and as fields with an owner.
+	// maxEnvironment is the most bytes of one ConfigMap. Names count twice: as keys, and in the managed fields.
 	maxEnvironment = 1 << 20
 )
 
-// shownLength is how much of a faulty name a message repeats.
-const shownLength = 64
+// maxShownLength is the most characters of an invalid value that a message repeats.
+const maxShownLength = 64
 
 // ReservedKeys returns the reserved keys.
 func ReservedKeys() []string { return []string{EndpointKey, OwnerKey, SecretKeyKey} }
 
-// CheckVariables returns an error that names the first variable, in the order of the alphabet, that no pod can have in
-// its environment, or says that they are too large together. It never tells a value.
+// CheckVariables returns an error for the first variable, in alphabetical order, that a pod cannot have in its environment, or
+// if all together are too large. The error never holds a value.
 func CheckVariables(values map[string]string) error {
 	total := 0
 	for _, name := range slices.Sorted(maps.Keys(values)) {
@@ -44,7 +43,7 @@ func CheckVariables(values map[string]string) error {
 		if strings.ContainsRune(values[name], 0) {
 			return fmt.Errorf("environment: the value of %s holds a zero byte, which no variable can", showName(name))
 		}
-		// As a program gets it: NAME=value and a zero byte.
+		// The size of "NAME=value" with its terminating zero byte.
 		if size := len(name) + len(values[name]) + 2; size > maxVariable {
 			return fmt.Errorf("environment: %s has %d bytes with its value; no program can be given a variable of more than %d", showName(name), size, maxVariable)
 		}
@@ -57,5 +56,5 @@ func CheckVariables(values map[string]string) error {
 }
 
 func showName(name string) string {
-	return fmt.Sprintf("%q", strings.ToValidUTF8(logging.Clip(name, shownLength), "?"))
+	return fmt.Sprintf("%q", strings.ToValidUTF8(logging.Clip(name, maxShownLength), "?"))
 }

@@ -9,8 +9,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// FuzzRead reads objects that anybody with rights in the cluster may have written. What is taken has names that an object
-// may have, or is refused by its spec.
+// FuzzRead reads WorkerApps with arbitrary content. Accepted ones have valid object names; others have an invalid spec.
 func FuzzRead(f *testing.F) {
 	for _, spec := range []string{
 		`{"workerID":"w","ownerID":"u","image":"i","port":80}`, `{"port":"80"}`, `{"port":1.5}`, `[]`, `null`, `{"workerID":{"a":[]}}`,

@@ -2,7 +2,7 @@ package workerapp
 
 import "app238.com/inner/app/identifier"
 
-// objectStyle leaves room for the longest suffix, "-secret", in the 63 characters of a label.
+// objectStyle leaves room for the longest suffix, "-secret", within the 63 characters of a label.
 func objectStyle() identifier.Style {
 	return identifier.Style{Separator: "-", Limit: 63 - len("-secret")}
 }
@@ -24,10 +24,10 @@ func ServiceName(n string) string { return n + "-http" }
 // ExternalName returns the name of the ExternalName Service, in the ingress namespace, of the worker named n.
 func ExternalName(n string) string { return n + "-ext" }
 
-// ServiceSuffix returns what the names by which Services of a namespace are resolved in the cluster end with.
+// ServiceSuffix returns the suffix of the DNS names of a namespace's Services.
 func ServiceSuffix(namespace string) string { return "." + namespace + ".svc.cluster.local" }
 
-// Hosts returns the host names under which a worker is served, of which the first is the shortest.
+// Hosts returns the host names of a worker, the shortest first.
 func Hosts(workerID, ownerID, domain string) []string {
 	style := hostStyle()
 	return []string{
@@ -37,5 +37,5 @@ func Hosts(workerID, ownerID, domain string) []string {
 	}
 }
 
-// Host returns the host of the platform's domain whose first label is name, as that of a worker is N.
+// Host returns the host name of name, such as N, under the platform's domain.
 func Host(name, domain string) string { return name + ".worker." + domain }

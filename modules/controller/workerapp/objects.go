@@ -2,16 +2,16 @@ package workerapp
 
 import "k8s.io/apimachinery/pkg/runtime/schema"
 
-// Object is a kind of object that Inner makes for a worker beside its WorkerApp.
+// Object is a kind of object that Inner creates for a worker besides its WorkerApp.
 type Object struct {
 	Kind     string
 	Resource schema.GroupVersionResource
-	// Ingress tells that it is in the ingress namespace, which other platforms may share; else it is in the worker namespace.
+	// Ingress means the ingress namespace, which several platforms may share, instead of the worker namespace.
 	Ingress bool
 	names   []func(n string) string
 }
 
-// Named tells whether name is one that Inner gives to an object of this kind for the worker named n, or that an earlier release gave.
+// Named reports whether this or an earlier release names an object of this kind so for the worker named n.
 func (o Object) Named(name, n string) bool {
 	for _, of := range o.names {
 		if name == of(n) {
@@ -21,7 +21,7 @@ func (o Object) Named(name, n string) bool {
 	return false
 }
 
-// Objects returns every kind of object that Inner makes for a worker, in an order in which each comes after those that it refers to.
+// Objects returns every kind of object that Inner creates for a worker, each after those that it refers to.
 func Objects() []Object {
 	core := schema.GroupVersion{Version: "v1"}
 	own := func(n string) string { return n }

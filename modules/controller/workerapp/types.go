@@ -1,7 +1,7 @@
-// Package workerapp is the WorkerApp resource: its Go type, its names and its place in the Kubernetes API.
+// Package workerapp defines the WorkerApp resource: its Go type, its names, its validation and its place in the Kubernetes API.
 //
-// A seam of the controller: whoever writes WorkerApps (modules/workers) and whoever reconciles them
-// (modules/controller) share this package and nothing else. Source of the fields: section 3 of the platform's contract.
+// It is a seam: the module that writes WorkerApps (modules/workers) and the one that reconciles them (modules/controller) share
+// this package and nothing else. Section 3 of the platform's contract defines the fields.
 package workerapp
 
 import (
@@ -17,36 +17,36 @@ func GroupVersion() schema.GroupVersion {
 	return schema.GroupVersion{Group: "console.app238.com", Version: "v1"}
 }
 
-// Resource returns the resource's place in the API.
+// Resource returns the resource of WorkerApps in the API.
 func Resource() schema.GroupVersionResource { return GroupVersion().WithResource("workerapps") }
 
-// Annotations that tie a WorkerApp to the database rows that wished it. They are annotations because the fields of
-// the spec are the contract's.
+// Annotations that tie a WorkerApp to the database rows that it was written from. They are not fields of the spec, since the
+// contract defines those.
 const (
 	// VersionAnnotation holds worker_deploy_versions.id of the version that the spec describes.
 	VersionAnnotation = "console.app238.com/version"
-	// TaskAnnotation holds console_tasks.id of the task that wrote the WorkerApp last and awaits the outcome.
+	// TaskAnnotation holds console_tasks.id of the task that last wrote the WorkerApp and waits for the outcome.
 	TaskAnnotation = "console.app238.com/task"
-	// AcceptedAnnotation holds when that task was accepted, as the database has it: it tells the task from another one to which
-	// a restored database gave the same id.
+	// AcceptedAnnotation holds the accept time of that task as stored. It distinguishes the task from another one to which a
+	// restored database gave the same id.
 	AcceptedAnnotation = "console.app238.com/accepted"
-	// DatabaseAnnotation holds the id of the database that gave both ids. They compare with those of no other.
+	// DatabaseAnnotation holds the id of the database of both ids. Ids of different databases do not compare.
 	DatabaseAnnotation = "console.app238.com/database"
 )
 
-// Origin is what ties a WorkerApp to the rows that wished it. Each field is zero where the object does not say: Accepted and
-// Database where an earlier release wrote it.
+// Origin identifies the rows that a WorkerApp was written from. Each field is zero if its annotation is missing: an earlier
+// release wrote neither Accepted nor Database.
 type Origin struct {
 	Version, Task      int64
 	Accepted, Database string
 }
 
-// Finalizer keeps a WorkerApp until its objects in the ingress namespace are gone: no owner reference reaches there.
+// Finalizer keeps a WorkerApp until its objects in the ingress namespace are deleted: owner references cannot cross namespaces.
 const Finalizer = "console.app238.com/ingress"
 
 // Labels of every object that belongs to a worker.
 const (
-	// AppLabel holds the name of the WorkerApp; the pods' selector.
+	// AppLabel holds the name of the WorkerApp and is the pods' selector.
 	AppLabel = "app"
 	// WorkerLabel holds workers.wid.
 	WorkerLabel = "worker-id"
@@ -54,25 +54,25 @@ const (
 	OwnerLabel = "owner-id"
 )
 
-// Annotations of the objects of a worker with an id of 64 characters, which is one more than a label holds.
+// Annotations of a worker's objects for ids of 64 characters, one more than a label can hold.
 const (
-	// WorkerAnnotation holds workers.wid where WorkerLabel cannot.
+	// WorkerAnnotation holds workers.wid if WorkerLabel cannot.
 	WorkerAnnotation = "console.app238.com/worker-id"
-	// OwnerAnnotation holds users.uid where OwnerLabel cannot.
+	// OwnerAnnotation holds users.uid if OwnerLabel cannot.
 	OwnerAnnotation = "console.app238.com/owner-id"
 )
 
-// Defaults of fields that the database or an old object leaves empty.
+// Defaults of fields that are empty in the database or in an old object.
 const (
 	DefaultCPU      = "1"
 	DefaultMemory   = "500Mi"
 	DefaultDisk     = "2Gi"
 	DefaultReplicas = 1
-	// GlobalRegion is, like the empty string, no region at all.
+	// GlobalRegion means no region, like the empty string.
 	GlobalRegion = "global"
 )
 
-// WorkerApp is one worker in the cluster.
+// WorkerApp is the resource of one worker.
 type WorkerApp struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -81,7 +81,7 @@ type WorkerApp struct {
 	Status Status `json:"status,omitempty"`
 }
 
-// Spec is what is wished. It never holds a secret: the field ownerSK of old objects is not read, and the controller removes it.
+// Spec is the desired state. It holds no secret: the controller removes the field ownerSK of old objects without reading it.
 type Spec struct {
 	WorkerID       string `json:"workerID"`
 	OwnerID        string `json:"ownerID"`
@@ -94,7 +94,7 @@ type Spec struct {
 	MainRegion     string `json:"mainRegion,omitempty"`
 }
 
-// WithDefaults returns the spec with the contract's defaults in the places left empty.
+// WithDefaults returns the spec with the contract's defaults for empty fields.
 func (s Spec) WithDefaults() Spec {
 	if s.AssignedCPU == "" {
 		s.AssignedCPU = DefaultCPU
@@ -114,34 +114,34 @@ func (s Spec) WithDefaults() Spec {
 	return s
 }
 
-// Phase is a WorkerApp's state in one word.
+// Phase summarizes the state of a WorkerApp.
 type Phase string
 
 // The phases.
 const (
-	// Deploying: the pods of the wished version are not all serving yet.
+	// Deploying: not all pods of the desired version are ready yet.
 	Deploying Phase = "Deploying"
-	// Running: the rollout of the wished version is complete.
+	// Running: the rollout of the desired version is complete.
 	Running Phase = "Running"
-	// Failed: the rollout cannot complete without a change from outside; the message says why.
+	// Failed: the rollout cannot complete without an external change; the message has the reason.
 	Failed Phase = "Failed"
 )
 
-// Condition types of Status.Conditions, in the kstatus convention, and one of our own.
+// Condition types of Status.Conditions: those of the kstatus convention, and Recorded.
 const (
 	ReadyCondition       = "Ready"
 	ReconcilingCondition = "Reconciling"
 	StalledCondition     = "Stalled"
-	// RecordedCondition is True once the database rows carry the outcome that the status shows.
+	// RecordedCondition is True once the outcome in the status is recorded in the database.
 	RecordedCondition = "Recorded"
 )
 
-// Status is what is. It is written by the controller alone, through the status subresource.
+// Status is the observed state. Only the controller writes it, through the status subresource.
 type Status struct {
 	Phase              Phase  `json:"phase,omitempty"`
 	Message            string `json:"message,omitempty"`
 	ObservedGeneration int64  `json:"observedGeneration,omitempty"`
-	// Version, Task and Database repeat the annotations that the status is about.
+	// Version, Task and Database are the annotations of the observed WorkerApp.
 	Version    int64              `json:"version,omitempty"`
 	Task       int64              `json:"task,omitempty"`
 	Database   string             `json:"database,omitempty"`

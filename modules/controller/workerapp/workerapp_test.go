@@ -20,11 +20,11 @@ func object(spec map[string]any) *unstructured.Unstructured {
 	return u
 }
 
-func TestWhatIsBeyondALimitIsNamedWithIt(t *testing.T) {
+func TestCheckLimitsNamesFieldAndLimit(t *testing.T) {
 	t.Parallel()
 	limits := config.Limits{CPU: "2", Memory: "1Gi", Disk: "1Ti", Replicas: 3}
 	require.NoError(t, workerapp.Spec{AssignedCPU: "2000m", AssignedMemory: "1024Mi", AssignedDisk: "1Ti", MaxReplicas: 3}.CheckLimits(limits))
-	require.NoError(t, workerapp.Spec{AssignedCPU: "much"}.CheckLimits(limits), "the controller tells it")
+	require.NoError(t, workerapp.Spec{AssignedCPU: "much"}.CheckLimits(limits), "Validate reports it")
 	require.EqualError(t, workerapp.Spec{AssignedCPU: "2001m", AssignedMemory: "2e9", AssignedDisk: "1025Gi", MaxReplicas: 4}.CheckLimits(limits),
 		"assigned_cpu: 2001m is more than 2, the most that a worker can have (controller.limits.cpu); "+
 			"assigned_memory: 2e9 is more than 1Gi, the most that a worker can have (controller.limits.memory); "+
@@ -32,7 +32,7 @@ func TestWhatIsBeyondALimitIsNamedWithIt(t *testing.T) {
 			"max_replicas: 4 is more than 3, the most that a worker can have (controller.limits.replicas)")
 }
 
-func TestWhatIsAppliedIsReadBack(t *testing.T) {
+func TestApplyConfigurationRoundTrips(t *testing.T) {
 	t.Parallel()
 	spec := workerapp.Spec{WorkerID: "a", OwnerID: "b", Image: "i", Port: 80, AssignedCPU: "1", AssignedMemory: "2", AssignedDisk: "3",
 		MaxReplicas: 4, MainRegion: "r"}
@@ -59,12 +59,12 @@ func TestOldObjectsAreReadable(t *testing.T) {
 	}
 }
 
-func TestFieldsOfAWrongTypeAreNamedInAFixedOrder(t *testing.T) {
+func TestFieldsOfWrongTypeAreInFixedOrder(t *testing.T) {
 	t.Parallel()
 	for range 20 {
 		app, err := workerapp.FromUnstructured(object(map[string]any{"workerID": "a", "image": int64(1), "port": "80", "maxReplicas": "x"}))
 		require.EqualError(t, err, "spec.image: must be a string; spec.port: must be an integer; spec.maxReplicas: must be an integer")
-		require.Equal(t, "a", app.Spec.WorkerID, "what can be read is")
+		require.Equal(t, "a", app.Spec.WorkerID, "well-formed fields are read")
 	}
 }
 
@@ -80,7 +80,7 @@ func TestLabelsAreValidForEveryIdentifier(t *testing.T) {
 	require.NotEqual(t, workerapp.Labels(long, "b")[workerapp.WorkerLabel], workerapp.Labels("b"+long[1:], "b")[workerapp.WorkerLabel])
 }
 
-func TestIDsAreReadBackWholeFromAnObject(t *testing.T) {
+func TestIDsRoundTrip(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", 64)
 	for _, id := range []string{"a", "A_b-c", long[:63], long} {
@@ -88,11 +88,11 @@ func TestIDsAreReadBackWholeFromAnObject(t *testing.T) {
 		workerapp.SetIDs(o, id, "u1")
 		workerID, ownerID := workerapp.IDs(o)
 		require.Equal(t, []string{id, "u1"}, []string{workerID, ownerID})
-		require.Equal(t, id == long, len(o.Annotations) == 1, "only what no label holds is annotated")
+		require.Equal(t, id == long, len(o.Annotations) == 1, "only ids too long for a label are annotated")
 	}
 }
 
-func TestAnnotationsThatAreNoNumbersCountAsNone(t *testing.T) {
+func TestNonNumericAnnotationsAreZero(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{"", "x", "-1", "1.5", "99999999999999999999"} {
 		require.Zero(t, workerapp.Version(map[string]string{workerapp.VersionAnnotation: value}))

@@ -12,30 +12,30 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// secretField is the field of an earlier controller's WorkerApps with their owner's secret key.
-const secretField = "ownerSK"
+// ownerKeyField is the spec field in which an earlier controller stored the owner's secret key.
+const ownerKeyField = "ownerSK"
 
-// KeyAnnotation is put on WorkerApps in the cache, and nowhere else, that hold their owner's secret key, as an earlier controller
-// wrote it, or kubectl's copy of it.
-const KeyAnnotation = "console.app238.com/cache-holds-owner-key"
+// OwnerKeyAnnotation is set on cached WorkerApps only: the stored object holds its owner's secret key, from an earlier controller or
+// in kubectl's copy.
+const OwnerKeyAnnotation = "console.app238.com/cache-holds-owner-key"
 
-// strip removes from an object what the controller never looks at, before it is kept. Some of it must not be kept in any
-// case: the secret key in old WorkerApps, and kubectl's copy of a whole object.
+// strip drops unused fields before an object is cached, including secrets: the key in old WorkerApps, and kubectl's copy of the
+// whole object.
 func strip(object any) (any, error) {
 	if pod, ok := object.(*corev1.Pod); ok {
-		return slim(pod), nil
+		return stripPod(pod), nil
 	}
 	o, ok := object.(metav1.Object)
 	if !ok {
 		return object, nil
 	}
 	if u, ok := object.(*unstructured.Unstructured); ok && u.GetKind() == workerapp.Kind {
-		hideSecret(u)
+		stripOwnerKey(u)
 		o.SetManagedFields(nil)
 	} else if _, ok := object.(*corev1.Secret); ok {
-		o.SetManagedFields(nil) // whoever else wrote a user's key: the value is nowhere but here
+		o.SetManagedFields(nil) // other managers own the user's keys
 	} else {
-		drift.Note(o)
+		drift.Annotate(o)
 	}
 	if annotations := o.GetAnnotations(); annotations[corev1.LastAppliedConfigAnnotation] != "" {
 		delete(annotations, corev1.LastAppliedConfigAnnotation)
@@ -44,23 +44,23 @@ func strip(object any) (any, error) {
 	return object, nil
 }
 
-// hideSecret keeps the owner's secret key out of the cache, and notes that the cluster has it: what is listed comes by here twice.
-func hideSecret(u *unstructured.Unstructured) {
+// stripOwnerKey replaces the owner's secret key by OwnerKeyAnnotation. Listed objects are transformed twice.
+func stripOwnerKey(u *unstructured.Unstructured) {
 	annotations := u.GetAnnotations()
-	_, held, err := unstructured.NestedFieldNoCopy(u.Object, "spec", secretField)
-	if err != nil || !held && !strings.Contains(annotations[corev1.LastAppliedConfigAnnotation], secretField) {
+	_, hasKey, err := unstructured.NestedFieldNoCopy(u.Object, "spec", ownerKeyField)
+	if err != nil || !hasKey && !strings.Contains(annotations[corev1.LastAppliedConfigAnnotation], ownerKeyField) {
 		return
 	}
-	unstructured.RemoveNestedField(u.Object, "spec", secretField)
+	unstructured.RemoveNestedField(u.Object, "spec", ownerKeyField)
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	annotations[KeyAnnotation] = "true"
+	annotations[OwnerKeyAnnotation] = "true"
 	u.SetAnnotations(annotations)
 }
 
-// slim returns the pod with only what tells how it fares.
-func slim(pod *corev1.Pod) *corev1.Pod {
+// stripPod returns a pod with only the fields that rollouts depend on.
+func stripPod(pod *corev1.Pod) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID, ResourceVersion: pod.ResourceVersion,

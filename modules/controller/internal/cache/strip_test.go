@@ -14,36 +14,36 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-func TestStripDropsWhatMustNotBeKept(t *testing.T) {
+func TestStripDropsSecretsAndManagedFields(t *testing.T) {
 	t.Parallel()
 	u := &unstructured.Unstructured{Object: map[string]any{"kind": workerapp.Kind, "spec": map[string]any{"ownerSK": "sk_marker", "image": "i"}}}
 	u.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "x"}})
 	u.SetAnnotations(map[string]string{corev1.LastAppliedConfigAnnotation: "sk_marker", "keep": "1"})
 	var kept any
 	var err error
-	for range 2 { // what is listed is stripped twice
+	for range 2 { // listed objects are transformed twice
 		kept, err = strip(u)
 		require.NoError(t, err)
 	}
 	require.Equal(t, &unstructured.Unstructured{Object: map[string]any{
 		"kind":     workerapp.Kind,
-		"metadata": map[string]any{"annotations": map[string]any{"keep": "1", KeyAnnotation: "true"}},
+		"metadata": map[string]any{"annotations": map[string]any{"keep": "1", OwnerKeyAnnotation: "true"}},
 		"spec":     map[string]any{"image": "i"},
 	}}, kept)
 
 	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{}}}, Data: map[string]string{"A": "1"}}
 	kept, err = strip(configMap)
 	require.NoError(t, err)
-	require.Equal(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{drift.Annotation: "foreign"}},
+	require.Equal(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{drift.Annotation: "unmanaged"}},
 		Data: map[string]string{"A": "1"}}, kept)
 
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{}}}}
 	kept, err = strip(secret)
 	require.NoError(t, err)
-	require.Equal(t, &corev1.Secret{}, kept, "others may have written a user's key")
+	require.Equal(t, &corev1.Secret{}, kept, "other managers own the user's keys")
 }
 
-func TestStripKeepsOfAPodWhatTellsHowItFares(t *testing.T) {
+func TestStripKeepsPodStatus(t *testing.T) {
 	t.Parallel()
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "n", UID: "u", ResourceVersion: "1", Labels: map[string]string{"app": "a"},
@@ -65,7 +65,7 @@ func TestStripKeepsOfAPodWhatTellsHowItFares(t *testing.T) {
 	}, first)
 }
 
-func TestStripPassesOnWhatIsNoObject(t *testing.T) {
+func TestStripPassesOtherTypesThrough(t *testing.T) {
 	t.Parallel()
 	tombstone := cache.DeletedFinalStateUnknown{Key: "n/x"}
 	kept, err := strip(tombstone)

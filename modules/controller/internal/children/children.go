@@ -1,8 +1,9 @@
-// Package children builds, from a WorkerApp, the objects that section 3 of the platform's contract asks for. Everything
-// here is pure: the same input gives the same objects.
+// Package children builds the desired objects of a WorkerApp, which section 3 of the platform's contract defines. It is pure: the
+// same input gives the same objects.
 package children
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -20,21 +21,21 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// Annotations of children, beside those copied from the WorkerApp.
+// Annotations of children, besides those copied from the WorkerApp.
 const (
-	// AppliedAnnotation holds a hash of the desired object.
+	// AppliedAnnotation holds the hash of the desired object.
 	AppliedAnnotation = drift.HashAnnotation
-	// ContentAnnotation holds a keyed hash: on the ConfigMap of its data, on the pod template of all that the pods see.
+	// ContentAnnotation holds a keyed hash: on the ConfigMap of its data, on the pod template of the pods' whole environment.
 	ContentAnnotation = "console.app238.com/content-hash"
-	// TemplateAnnotation on pods tells those of the wished template from earlier ones, so that ReplicaSets need no watch.
+	// TemplateAnnotation on pods distinguishes those of the desired template from earlier ones, so that ReplicaSets need no watch.
 	TemplateAnnotation = "console.app238.com/template-hash"
-	// GenerationAnnotation on the Deployment is the generation of the WorkerApp that it was made of.
+	// GenerationAnnotation on the Deployment is the generation of the WorkerApp that it was built from.
 	GenerationAnnotation = "console.app238.com/generation"
-	// WorkersAnnotation on the IngressRoute is the worker namespace of the Inner that made it: its own fields do not tell.
+	// WorkersAnnotation on the IngressRoute is the worker namespace of the platform that created it.
 	WorkersAnnotation = "console.app238.com/worker-namespace"
 )
 
-// Builder builds children. Its fields are the platform's settings that they depend on.
+// Builder builds children from the platform's settings in its fields.
 type Builder struct {
 	Domain              string
 	WorkerNamespace     string
@@ -46,50 +47,50 @@ type Builder struct {
 	NetworkPolicy       config.NetworkPolicy
 }
 
-// Child is one wished object and where the API keeps its kind.
+// Child is one desired object and its resource in the API.
 type Child struct {
 	Resource schema.GroupVersionResource
 	Object   *unstructured.Unstructured
-	// Unwanted says that the object is not to be there.
-	Unwanted bool
-	// Withheld says that it is not yet to be written, whatever is there.
-	Withheld bool
-	// Replaceable says that the object may be deleted and made anew where the API refuses to change it: it holds
-	// nothing that could be lost, and nothing stops running meanwhile.
+	// Absent means that the object is to be deleted.
+	Absent bool
+	// Deferred means that the object is not to be written yet.
+	Deferred bool
+	// Replaceable means that the object may be deleted and recreated if the API refuses to change it: it holds no data, and
+	// no pod stops.
 	Replaceable bool
 }
 
-// ConfigMaps is where ConfigMaps live in the API.
+// ConfigMaps returns the resource of ConfigMaps.
 func ConfigMaps() schema.GroupVersionResource {
 	return corev1.SchemeGroupVersion.WithResource("configmaps")
 }
 
-// Secrets is where Secrets live in the API.
+// Secrets returns the resource of Secrets.
 func Secrets() schema.GroupVersionResource {
 	return corev1.SchemeGroupVersion.WithResource("secrets")
 }
 
-// Services is where Services live in the API.
+// Services returns the resource of Services.
 func Services() schema.GroupVersionResource {
 	return corev1.SchemeGroupVersion.WithResource("services")
 }
 
-// Deployments is where Deployments live in the API.
+// Deployments returns the resource of Deployments.
 func Deployments() schema.GroupVersionResource {
 	return appsv1.SchemeGroupVersion.WithResource("deployments")
 }
 
-// Budgets is where PodDisruptionBudgets live in the API.
+// Budgets returns the resource of PodDisruptionBudgets.
 func Budgets() schema.GroupVersionResource {
 	return policyv1.SchemeGroupVersion.WithResource("poddisruptionbudgets")
 }
 
-// Policies is where NetworkPolicies live in the API.
+// Policies returns the resource of NetworkPolicies.
 func Policies() schema.GroupVersionResource {
 	return networkingv1.SchemeGroupVersion.WithResource("networkpolicies")
 }
 
-// Routes is where Traefik's IngressRoutes live in the API.
+// Routes returns the resource of Traefik's IngressRoutes.
 func Routes() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: "traefik.io", Version: "v1alpha1", Resource: "ingressroutes"}
 }
@@ -98,12 +99,12 @@ func labels(app *workerapp.WorkerApp) map[string]string {
 	return workerapp.Labels(app.Spec.WorkerID, app.Spec.OwnerID)
 }
 
-// selector is the pods' selector of the contract.
+// selector returns the pods' selector, which the contract defines.
 func selector(app *workerapp.WorkerApp) map[string]string {
 	return map[string]string{workerapp.AppLabel: app.Name}
 }
 
-// owner has the garbage collector delete a child in the worker namespace after its WorkerApp.
+// owner makes the garbage collector delete a child in the worker namespace with its WorkerApp.
 func owner(app *workerapp.WorkerApp) *metav1ac.OwnerReferenceApplyConfiguration {
 	return metav1ac.OwnerReference().
 		WithAPIVersion(workerapp.GroupVersion().String()).WithKind(workerapp.Kind).
@@ -111,11 +112,39 @@ func owner(app *workerapp.WorkerApp) *metav1ac.OwnerReferenceApplyConfiguration 
 		WithController(true).WithBlockOwnerDeletion(true)
 }
 
-// child turns an apply configuration into a sealed Child with the labels of its worker.
+// child converts an apply configuration to a Child with labels and hashes.
 func child(app *workerapp.WorkerApp, resource schema.GroupVersionResource, configuration any) (Child, error) {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(configuration)
 	if err != nil {
 		return Child{}, fmt.Errorf("build %s: %w", resource.Resource, err)
 	}
-	return seal(app, Child{Resource: resource, Object: &unstructured.Unstructured{Object: content}})
+	return setHashes(app, Child{Resource: resource, Object: &unstructured.Unstructured{Object: content}})
+}
+
+// setHashes sets the labels of c's worker and the hash of the desired object. The hash excludes a Secret's data, which is compared
+// directly: readers of an unkeyed hash could test guesses of secrets.
+func setHashes(app *workerapp.WorkerApp, c Child) (Child, error) {
+	workerapp.SetIDs(c.Object, app.Spec.WorkerID, app.Spec.OwnerID)
+	var except []string
+	if c.Resource == Secrets() {
+		except = []string{"data"}
+	}
+	if err := drift.SetHash(c.Object, except...); err != nil {
+		return Child{}, fmt.Errorf("build %s: %w", c.Resource.Resource, err)
+	}
+	return c, nil
+}
+
+// digest hashes a value's JSON with sorted keys. It does not depend on the order of a library's struct fields: a new release must
+// not restart every pod.
+func digest(value any) (string, error) {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return "", err
+	}
+	var content map[string]any
+	if err := json.Unmarshal(encoded, &content); err != nil {
+		return "", err
+	}
+	return drift.Hash(content)
 }

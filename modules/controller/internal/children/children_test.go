@@ -46,7 +46,7 @@ func setup(change func(app *workerapp.WorkerApp)) bundle {
 	}}
 }
 
-// as reads what was built the way the API server would.
+// as converts a child to its typed object.
 func as[T any](t *testing.T, c children.Child, err error) T {
 	t.Helper()
 	require.NoError(t, err)
@@ -62,12 +62,12 @@ func requireMeta(t *testing.T, o metav1.Object, namespace, name string, owned bo
 	require.Equal(t, map[string]string{"app": "w-abc12345-u1", "worker-id": "abc12345", "owner-id": "u1"}, o.GetLabels())
 	require.NotEmpty(t, o.GetAnnotations()[children.AppliedAnnotation])
 	if !owned {
-		require.Empty(t, o.GetOwnerReferences(), "no owner reference reaches another namespace")
+		require.Empty(t, o.GetOwnerReferences(), "owner references cannot cross namespaces")
 		return
 	}
-	yes := true
+	controller := true
 	require.Equal(t, []metav1.OwnerReference{{APIVersion: "console.app238.com/v1", Kind: "WorkerApp", Name: "w-abc12345-u1",
-		UID: "uid-1", Controller: &yes, BlockOwnerDeletion: &yes}}, o.GetOwnerReferences())
+		UID: "uid-1", Controller: &controller, BlockOwnerDeletion: &controller}}, o.GetOwnerReferences())
 }
 
 func TestEnvironmentObjects(t *testing.T) {
@@ -87,7 +87,7 @@ func TestEnvironmentObjects(t *testing.T) {
 	require.False(t, c.Replaceable, "the user's secrets are stored nowhere else")
 }
 
-func TestSecretsHashSaysNothingOfItsValues(t *testing.T) {
+func TestSecretHashIsIndependentOfValues(t *testing.T) {
 	t.Parallel()
 	b := setup(nil)
 	one, err := b.builder.Secret(b.app, map[string][]byte{"K": []byte("1")})
@@ -104,7 +104,7 @@ func TestDeployment(t *testing.T) {
 	d := as[appsv1.Deployment](t, c, err)
 	requireMeta(t, &d, "workers", name, true)
 	for _, key := range []string{workerapp.VersionAnnotation, workerapp.TaskAnnotation, "other"} {
-		require.NotContains(t, d.Annotations, key, "a new version of the same image writes nothing")
+		require.NotContains(t, d.Annotations, key, "a new version of the same image changes nothing")
 	}
 	require.EqualValues(t, 2, *d.Spec.Replicas)
 	require.EqualValues(t, 90, *d.Spec.ProgressDeadlineSeconds)
@@ -154,7 +154,7 @@ func TestPlacement(t *testing.T) {
 	}
 }
 
-func TestEmptyFieldsGetTheContractsDefaults(t *testing.T) {
+func TestEmptyFieldsGetDefaults(t *testing.T) {
 	t.Parallel()
 	b := setup(func(app *workerapp.WorkerApp) {
 		app.Spec.AssignedCPU, app.Spec.AssignedMemory, app.Spec.AssignedDisk, app.Spec.MaxReplicas = "", "", "", 0
@@ -171,25 +171,25 @@ func TestEmptyFieldsGetTheContractsDefaults(t *testing.T) {
 func TestNetwork(t *testing.T) {
 	t.Parallel()
 	b := setup(nil)
-	c, err := b.builder.Service(b.app, children.Moved())
+	c, err := b.builder.Service(b.app, children.Migrated())
 	service := as[corev1.Service](t, c, err)
 	requireMeta(t, &service, "workers", name+"-http", true)
-	require.Empty(t, service.Spec.ClusterIP, "the cluster gives it one")
+	require.Empty(t, service.Spec.ClusterIP, "the API server assigns one")
 	require.Equal(t, map[string]string{"app": name}, service.Spec.Selector)
 	require.Equal(t, []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromString("http")}}, service.Spec.Ports)
 
-	c, err = b.builder.External(b.app, children.Moved())
+	c, err = b.builder.External(b.app, children.Migrated())
 	external := as[corev1.Service](t, c, err)
 	requireMeta(t, &external, "edge", name+"-ext", false)
 	require.Equal(t, corev1.ServiceTypeExternalName, external.Spec.Type)
 	require.Equal(t, "w-abc12345-u1-http.workers.svc.cluster.local", external.Spec.ExternalName)
 	require.Equal(t, []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP}}, external.Spec.Ports)
-	require.False(t, children.LeadsToFormer(&external, "workers"))
-	require.True(t, b.builder.Points(&external))
+	require.False(t, children.PointsToLegacy(&external, "workers"))
+	require.True(t, b.builder.PointsToWorkers(&external))
 	external.Spec.ExternalName = "w-abc12345-u1.elsewhere.svc.cluster.local"
-	require.False(t, b.builder.Points(&external))
+	require.False(t, b.builder.PointsToWorkers(&external))
 
-	c, err = b.builder.Route(b.app, children.Moved())
+	c, err = b.builder.Route(b.app, children.Migrated())
 	require.NoError(t, err)
 	requireMeta(t, c.Object, "edge", name, false)
 	require.Equal(t, "traefik.io/v1alpha1", c.Object.GetAPIVersion())
@@ -202,29 +202,29 @@ func TestNetwork(t *testing.T) {
 	require.EqualValues(t, 80, children.RoutePort(c.Object))
 }
 
-func TestARouteAloneTellsWhoMadeIt(t *testing.T) {
+func TestRouteAloneIdentifiesItsPlatform(t *testing.T) {
 	t.Parallel()
 	b := setup(nil)
-	c, err := b.builder.External(b.app, children.Moved())
+	c, err := b.builder.External(b.app, children.Migrated())
 	ours := as[corev1.Service](t, c, err)
 	theirs := ours
 	theirs.Spec.ExternalName = "w-abc12345-u1-http.elsewhere.svc.cluster.local"
-	c, err = b.builder.Route(b.app, children.Moved())
+	c, err = b.builder.Route(b.app, children.Migrated())
 	require.NoError(t, err)
 	route, old, other := c.Object, c.Object.DeepCopy(), c.Object.DeepCopy()
 	old.SetAnnotations(nil)
 	other.SetAnnotations(map[string]string{children.WorkersAnnotation: "elsewhere"})
-	require.True(t, b.builder.Made(&ours, nil))
-	require.True(t, b.builder.Made(&ours, route))
-	require.True(t, b.builder.Made(&ours, old), "of an earlier release")
-	require.True(t, b.builder.Made(nil, route))
-	require.False(t, b.builder.Made(nil, old))
-	require.False(t, b.builder.Made(nil, other))
-	require.False(t, b.builder.Made(&ours, other))
-	require.False(t, b.builder.Made(&theirs, route))
+	require.True(t, b.builder.Owns(&ours, nil))
+	require.True(t, b.builder.Owns(&ours, route))
+	require.True(t, b.builder.Owns(&ours, old), "of an earlier release")
+	require.True(t, b.builder.Owns(nil, route))
+	require.False(t, b.builder.Owns(nil, old))
+	require.False(t, b.builder.Owns(nil, other))
+	require.False(t, b.builder.Owns(&ours, other))
+	require.False(t, b.builder.Owns(&theirs, route))
 }
 
-// templateHash returns the hash by which the pods of a built Deployment's template are known.
+// templateHash returns the template hash of a built Deployment.
 func templateHash(t *testing.T, deployment children.Child) string {
 	t.Helper()
 	hash, _, err := unstructured.NestedString(deployment.Object.Object, "spec", "template", "metadata", "annotations", children.TemplateAnnotation)
@@ -232,7 +232,7 @@ func templateHash(t *testing.T, deployment children.Child) string {
 	return hash
 }
 
-func TestTemplateHashFollowsWhatPodsAreMadeOfAndNothingElse(t *testing.T) {
+func TestTemplateHashDependsOnPodTemplateOnly(t *testing.T) {
 	t.Parallel()
 	hash := func(content string, change func(app *workerapp.WorkerApp)) string {
 		b := setup(change)
@@ -251,7 +251,7 @@ func TestTemplateHashFollowsWhatPodsAreMadeOfAndNothingElse(t *testing.T) {
 	require.NotEqual(t, base, hash("content", func(app *workerapp.WorkerApp) { app.Spec.Port = 8081 }))
 }
 
-func TestAppliedHashChangesWithEachWishedField(t *testing.T) {
+func TestAppliedHashChangesWithEachDesiredField(t *testing.T) {
 	t.Parallel()
 	hash := func(change func(app *workerapp.WorkerApp)) string {
 		b := setup(change)
@@ -268,25 +268,25 @@ func TestAppliedHashChangesWithEachWishedField(t *testing.T) {
 	require.Equal(t, base, hash(func(app *workerapp.WorkerApp) { app.Annotations[workerapp.TaskAnnotation] = "43" }))
 }
 
-func TestWhatIsMadeForAWorkerIsListedAsSuch(t *testing.T) {
+func TestEveryChildIsListedInWorkerappObjects(t *testing.T) {
 	t.Parallel()
 	b := setup(nil)
-	var made []children.Child
+	var built []children.Child
 	add := func(c children.Child, err error) {
 		require.NoError(t, err)
-		made = append(made, c)
+		built = append(built, c)
 	}
 	add(b.builder.Policy(b.app))
 	add(b.builder.Secret(b.app, nil))
 	add(b.builder.ConfigMap(b.app, nil, "", nil))
 	add(b.builder.Deployment(b.app, "", children.Replicas(b.app)))
 	add(b.builder.Budget(b.app))
-	add(b.builder.Service(b.app, children.Moved()))
-	add(b.builder.External(b.app, children.Moved()))
-	add(b.builder.Route(b.app, children.Moved()))
+	add(b.builder.Service(b.app, children.Migrated()))
+	add(b.builder.External(b.app, children.Migrated()))
+	add(b.builder.Route(b.app, children.Migrated()))
 	listed := workerapp.Objects()
-	require.Len(t, listed, len(made))
-	for i, m := range made {
+	require.Len(t, listed, len(built))
+	for i, m := range built {
 		require.Equal(t, listed[i].Resource, m.Resource)
 		require.Equal(t, listed[i].Kind, m.Object.GetKind())
 		require.Equal(t, listed[i].Ingress, m.Object.GetNamespace() == "edge")

@@ -6,25 +6,27 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+	policyv1ac "k8s.io/client-go/applyconfigurations/policy/v1"
 
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// revisionHistory is how many old ReplicaSets are kept for an operator to look at. Going back is the database's matter.
+// revisionHistory is how many old ReplicaSets are kept for debugging. The database does rollbacks.
 const revisionHistory = 2
 
-// Deployment builds N with so many pods. It does not repeat version and task of the WorkerApp: a new version of the same image
-// writes nothing here.
+// Deployment builds the Deployment N. It has no annotation with the WorkerApp's version or task: a new version of the same image
+// does not change it.
 func (b Builder) Deployment(app *workerapp.WorkerApp, contentHash string, replicas int32) (Child, error) {
 	template, err := b.template(app, contentHash)
 	if err != nil {
 		return Child{}, fmt.Errorf("build deployments: %w", err)
 	}
 	annotations := map[string]string{GenerationAnnotation: strconv.FormatInt(app.Generation, 10)}
-	// The old pods serve until the new ones are Ready, with one replica too.
+	// The old pods serve until the new ones are ready, with one replica too.
 	strategy := appsv1ac.DeploymentStrategy().WithType(appsv1.RollingUpdateDeploymentStrategyType).
 		WithRollingUpdate(appsv1ac.RollingUpdateDeployment().
 			WithMaxUnavailable(intstr.FromInt32(0)).WithMaxSurge(intstr.FromInt32(1)))
@@ -36,18 +38,18 @@ func (b Builder) Deployment(app *workerapp.WorkerApp, contentHash string, replic
 		WithRevisionHistoryLimit(revisionHistory).
 		WithPaused(false).
 		WithTemplate(template)
-	if b.MinReady > 0 { // 0 is what the API leaves out
+	if b.MinReady > 0 { // the API omits 0
 		spec.WithMinReadySeconds(int32(b.MinReady.Seconds()))
 	}
 	return child(app, Deployments(), appsv1ac.Deployment(app.Name, b.WorkerNamespace).
 		WithAnnotations(annotations).WithOwnerReferences(owner(app)).WithSpec(spec))
 }
 
-// Replicas returns the number of pods that a checked WorkerApp wishes.
+// Replicas returns the desired number of pods of a valid WorkerApp.
 func Replicas(app *workerapp.WorkerApp) int32 { return int32(app.Spec.WithDefaults().MaxReplicas) }
 
-// NamesItsPort tells whether the pods of a live Deployment's template can be reached by way of the Service N-http.
-func NamesItsPort(deployment *appsv1.Deployment) bool {
+// HasNamedPort reports whether the Service N-http can reach the pods of a live Deployment's template.
+func HasNamedPort(deployment *appsv1.Deployment) bool {
 	for _, container := range deployment.Spec.Template.Spec.Containers {
 		for _, port := range container.Ports {
 			if port.Name == portName {
@@ -58,7 +60,19 @@ func NamesItsPort(deployment *appsv1.Deployment) bool {
 	return false
 }
 
-// OfTemplate tells whether a pod is made of a live Deployment's current template, and not of an earlier one.
-func OfTemplate(pod *corev1.Pod, deployment *appsv1.Deployment) bool {
+// IsCurrent reports whether a pod has a live Deployment's current template.
+func IsCurrent(pod *corev1.Pod, deployment *appsv1.Deployment) bool {
 	return pod.Annotations[TemplateAnnotation] == deployment.Spec.Template.Annotations[TemplateAnnotation]
+}
+
+// Budget builds the PodDisruptionBudget N, which allows one eviction at a time. A worker with one pod has none, since it would
+// block the drain of a node. Unready pods can always be evicted.
+func (b Builder) Budget(app *workerapp.WorkerApp) (Child, error) {
+	spec := policyv1ac.PodDisruptionBudgetSpec().WithMaxUnavailable(intstr.FromInt32(1)).
+		WithUnhealthyPodEvictionPolicy(policyv1.AlwaysAllow).
+		WithSelector(metav1ac.LabelSelector().WithMatchLabels(selector(app)))
+	c, err := child(app, Budgets(), policyv1ac.PodDisruptionBudget(app.Name, b.WorkerNamespace).
+		WithOwnerReferences(owner(app)).WithSpec(spec))
+	c.Replaceable, c.Absent = true, Replicas(app) < 2
+	return c, err
 }

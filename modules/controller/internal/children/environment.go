@@ -6,9 +6,9 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// ConfigMap builds N-env, whose data becomes the pods' environment. contentHash is that of env: it tells later whether
-// somebody edited the data. origin are the annotations of the task that is noted here, in the object that is written last of the
-// two that hold content: once it is there, the content of that task is.
+// ConfigMap builds the ConfigMap N-env with the pods' environment. contentHash is the hash of env, which reveals edits of the data.
+// origin holds the annotations of the task of this content. Since the ConfigMap is written after the Secret, they mean that both
+// are up to date.
 func (b Builder) ConfigMap(app *workerapp.WorkerApp, env map[string]string, contentHash string, origin map[string]string) (Child, error) {
 	annotations := map[string]string{ContentAnnotation: contentHash}
 	copyAnnotation(annotations, origin, workerapp.TaskAnnotation)
@@ -20,8 +20,7 @@ func (b Builder) ConfigMap(app *workerapp.WorkerApp, env map[string]string, cont
 	return c, err
 }
 
-// Secret builds N-secret with the reserved keys. Keys of the user in the same object are not ours: server-side apply
-// leaves them alone.
+// Secret builds the Secret N-secret with the reserved keys. Server-side apply keeps the user's keys in the same object.
 func (b Builder) Secret(app *workerapp.WorkerApp, reserved map[string][]byte) (Child, error) {
 	return child(app, Secrets(), corev1ac.Secret(workerapp.SecretName(app.Name), b.WorkerNamespace).
 		WithOwnerReferences(owner(app)).WithData(reserved))

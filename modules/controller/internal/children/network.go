@@ -11,39 +11,39 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// What Traefik is told: where it listens for the platform's traffic and where the certificate is.
+// Traefik's entry point for the platform's traffic and the Secret with its certificate.
 const (
 	entryPoint = "websecure"
 	tlsSecret  = "worker-tls"
 	routeKind  = "IngressRoute"
 )
 
-// Requests take the same port everywhere but in the pod, which resolves its name by itself: versions on different ports are
-// served at once.
+// Services and route use servicePort. The target port is a name that each pod resolves itself, so that versions on different ports
+// can serve at the same time.
 const (
-	servicePort = 80
-	portName    = "http"
-	formerName  = "former"
+	servicePort    = 80
+	portName       = "http"
+	legacyPortName = "former"
 )
 
-// Way is how far a worker is on the way from what an earlier release made, a headless Service that is reached by the pods'
-// own port, to a Service with an address.
-type Way struct {
-	// Former is the port under which requests still come beside port 80; 0: none do.
-	Former int32
-	// Begun says that they go to the Service with an address.
-	Begun bool
-	// Routed says that the route leads to port 80.
+// Migration is the progress of a worker's migration from an earlier release's headless Service with the pods' own port to a Service
+// with a cluster IP.
+type Migration struct {
+	// LegacyPort is the port besides 80 that requests may still use; 0 for none.
+	LegacyPort int32
+	// Started means that N-ext points to the Service with a cluster IP.
+	Started bool
+	// Routed means that the route uses port 80.
 	Routed bool
 }
 
-// Moved is the way of a worker that has nothing of an earlier release.
-func Moved() Way { return Way{Begun: true, Routed: true} }
+// Migrated returns the Migration of a worker without objects of an earlier release.
+func Migrated() Migration { return Migration{Started: true, Routed: true} }
 
 // Service builds the Service N-http in the worker namespace.
-func (b Builder) Service(app *workerapp.WorkerApp, way Way) (Child, error) {
+func (b Builder) Service(app *workerapp.WorkerApp, migration Migration) (Child, error) {
 	spec := corev1ac.ServiceSpec().WithSelector(selector(app))
-	for _, port := range way.ports() {
+	for _, port := range migration.ports() {
 		spec.WithPorts(port.WithTargetPort(intstr.FromString(portName)))
 	}
 	c, err := child(app, Services(), corev1ac.Service(workerapp.ServiceName(app.Name), b.WorkerNamespace).
@@ -52,32 +52,32 @@ func (b Builder) Service(app *workerapp.WorkerApp, way Way) (Child, error) {
 	return c, err
 }
 
-// External builds the ExternalName Service N-ext in the ingress namespace, by which the route reaches the other namespace.
-func (b Builder) External(app *workerapp.WorkerApp, way Way) (Child, error) {
+// External builds the ExternalName Service N-ext in the ingress namespace, through which the route reaches the worker namespace.
+func (b Builder) External(app *workerapp.WorkerApp, migration Migration) (Child, error) {
 	spec := corev1ac.ServiceSpec().WithType(corev1.ServiceTypeExternalName).
 		WithExternalName(workerapp.ServiceName(app.Name) + b.externalSuffix()).
-		WithPorts(way.ports()...)
+		WithPorts(migration.ports()...)
 	c, err := child(app, Services(), corev1ac.Service(workerapp.ExternalName(app.Name), b.IngressNamespace).
 		WithSpec(spec))
-	c.Replaceable, c.Withheld = true, !way.Begun
+	c.Replaceable, c.Deferred = true, !migration.Started
 	return c, err
 }
 
-// LeadsToFormer tells whether an ExternalName Service leads to the headless Service that an earlier release made in the worker
+// PointsToLegacy reports whether an ExternalName Service points to the headless Service of an earlier release in the worker
 // namespace.
-func LeadsToFormer(external *corev1.Service, workers string) bool {
+func PointsToLegacy(external *corev1.Service, workers string) bool {
 	return external.Spec.ExternalName == external.Labels[workerapp.AppLabel]+workerapp.ServiceSuffix(workers)
 }
 
-// Points tells whether an ExternalName Service leads to workers of this Inner's worker namespace.
-func (b Builder) Points(external *corev1.Service) bool {
+// PointsToWorkers reports whether an ExternalName Service points to this platform's worker namespace.
+func (b Builder) PointsToWorkers(external *corev1.Service) bool {
 	return strings.HasSuffix(external.Spec.ExternalName, b.externalSuffix())
 }
 
-// Made tells whether it was this Inner that made what is found of a worker in the ingress namespace, which other platforms may
-// share. A route of an earlier release does not say so, and is what its Service is.
-func (b Builder) Made(external *corev1.Service, route *unstructured.Unstructured) bool {
-	if external != nil && !b.Points(external) {
+// Owns reports whether this platform created a worker's objects in the ingress namespace, which several platforms may share. A
+// route of an earlier release has no annotation: its Service decides.
+func (b Builder) Owns(external *corev1.Service, route *unstructured.Unstructured) bool {
+	if external != nil && !b.PointsToWorkers(external) {
 		return false
 	}
 	if route == nil {
@@ -89,18 +89,18 @@ func (b Builder) Made(external *corev1.Service, route *unstructured.Unstructured
 
 func (b Builder) externalSuffix() string { return workerapp.ServiceSuffix(b.WorkerNamespace) }
 
-func (w Way) ports() []*corev1ac.ServicePortApplyConfiguration {
+func (m Migration) ports() []*corev1ac.ServicePortApplyConfiguration {
 	ports := []*corev1ac.ServicePortApplyConfiguration{
 		corev1ac.ServicePort().WithName(portName).WithPort(servicePort).WithProtocol(corev1.ProtocolTCP),
 	}
-	if w.Former != 0 && w.Former != servicePort {
-		ports = append(ports, corev1ac.ServicePort().WithName(formerName).WithPort(w.Former).WithProtocol(corev1.ProtocolTCP))
+	if m.LegacyPort != 0 && m.LegacyPort != servicePort {
+		ports = append(ports, corev1ac.ServicePort().WithName(legacyPortName).WithPort(m.LegacyPort).WithProtocol(corev1.ProtocolTCP))
 	}
 	return ports
 }
 
 // Route builds the IngressRoute N in the ingress namespace.
-func (b Builder) Route(app *workerapp.WorkerApp, way Way) (Child, error) {
+func (b Builder) Route(app *workerapp.WorkerApp, migration Migration) (Child, error) {
 	var matches []string
 	for _, host := range workerapp.Hosts(app.Spec.WorkerID, app.Spec.OwnerID, b.Domain) {
 		matches = append(matches, "Host(`"+host+"`)")
@@ -118,12 +118,12 @@ func (b Builder) Route(app *workerapp.WorkerApp, way Way) (Child, error) {
 	u.SetNamespace(b.IngressNamespace)
 	u.SetName(app.Name)
 	u.SetAnnotations(map[string]string{WorkersAnnotation: b.WorkerNamespace})
-	c, err := seal(app, Child{Resource: Routes(), Object: u})
-	c.Replaceable, c.Withheld = true, !way.Routed
+	c, err := setHashes(app, Child{Resource: Routes(), Object: u})
+	c.Replaceable, c.Deferred = true, !migration.Routed
 	return c, err
 }
 
-// RoutePort returns the port of N-ext to which a route of Inner leads; 0 where it leads elsewhere.
+// RoutePort returns the port of N-ext that a route uses; 0 if it uses another Service.
 func RoutePort(route *unstructured.Unstructured) int32 {
 	routes, _, err := unstructured.NestedSlice(route.Object, "spec", "routes")
 	if err != nil || len(routes) != 1 {
@@ -148,20 +148,20 @@ func RoutePort(route *unstructured.Unstructured) int32 {
 	return int32(port)
 }
 
-// FormerPort returns the port that Inner has beside port 80 in N-ext while a worker is moved over; 0 where there is none.
-func FormerPort(external *corev1.Service) int32 {
+// LegacyPortOf returns the port of N-ext besides 80 during a migration; 0 if there is none.
+func LegacyPortOf(external *corev1.Service) int32 {
 	for _, port := range external.Spec.Ports {
-		if port.Name == formerName {
+		if port.Name == legacyPortName {
 			return port.Port
 		}
 	}
 	return 0
 }
 
-// IsServicePort tells whether it is the port of N-http.
+// IsServicePort reports whether port is that of N-http.
 func IsServicePort(port int32) bool { return port == servicePort }
 
-// IsFormer tells whether a Service is the one by which an earlier release led to a worker's pods.
-func IsFormer(service *corev1.Service, app string) bool {
+// IsLegacyService reports whether a Service is the headless one of an earlier release.
+func IsLegacyService(service *corev1.Service, app string) bool {
 	return service.Name == app && service.Spec.ClusterIP == corev1.ClusterIPNone && service.Spec.Selector[workerapp.AppLabel] == app
 }

@@ -2,10 +2,12 @@ package children
 
 import (
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
@@ -32,7 +34,7 @@ func (b Builder) template(app *workerapp.WorkerApp, contentHash string) (*corev1
 		pod.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(name))
 	}
 	annotations := map[string]string{ContentAnnotation: contentHash}
-	if movable(app.Spec.Image) {
+	if isMutable(app.Spec.Image) {
 		copyAnnotation(annotations, app.Annotations, workerapp.VersionAnnotation)
 	}
 	template := corev1ac.PodTemplateSpec().WithLabels(labels(app)).WithAnnotations(annotations).WithSpec(pod)
@@ -43,9 +45,9 @@ func (b Builder) template(app *workerapp.WorkerApp, contentHash string) (*corev1
 	return template.WithAnnotations(map[string]string{TemplateAnnotation: sum}), nil
 }
 
-// movable tells whether an image's name is one that is expected to mean another image later: it has the tag latest, or none, and no
-// digest. A new version of such a one rolls the pods, which pull it.
-func movable(image string) bool {
+// isMutable reports whether an image reference may resolve to another image later: it has no digest, and the tag latest or none. A
+// new version of such an image rolls the pods, which pull it.
+func isMutable(image string) bool {
 	_, tag, tagged := strings.Cut(image[strings.LastIndexByte(image, '/')+1:], ":")
 	return !strings.Contains(image, "@") && (!tagged || tag == "latest")
 }
@@ -64,16 +66,16 @@ func (b Builder) container(app *workerapp.WorkerApp) (*corev1ac.ContainerApplyCo
 		).
 		WithResources(corev1ac.ResourceRequirements().WithRequests(resources).WithLimits(resources)).
 		WithSecurityContext(containerSecurity()).
-		// Few programs write a termination message; without one the end of the log tells the owner why it crashed.
+		// Few programs write a termination message: the end of the log is the fallback.
 		WithTerminationMessagePolicy(corev1.TerminationMessageFallbackToLogsOnError)
-	if movable(app.Spec.Image) { // said, since the API server keeps what it filled in for an earlier image
+	if isMutable(app.Spec.Image) { // explicit, since the API server keeps its default for an earlier image
 		container.WithImagePullPolicy(corev1.PullAlways)
 	}
 	if delay := int64(b.Pods.StopDelay.Seconds()); delay > 0 {
 		container.WithLifecycle(corev1ac.Lifecycle().WithPreStop(corev1ac.LifecycleHandler().
 			WithSleep(corev1ac.SleepAction().WithSeconds(delay))))
 	}
-	return b.probed(container, port), nil
+	return b.withProbes(container, port), nil
 }
 
 func resources(spec workerapp.Spec) (corev1.ResourceList, error) {
@@ -90,7 +92,7 @@ func resources(spec workerapp.Spec) (corev1.ResourceList, error) {
 	return list, nil
 }
 
-// affinity prefers the host of a Combinator pod, to which the worker talks all the time, and requires the region.
+// affinity prefers a node with a Combinator pod, which workers call often, and requires the region.
 func (b Builder) affinity(app *workerapp.WorkerApp) *corev1ac.AffinityApplyConfiguration {
 	nearCombinator := corev1ac.PodAffinityTerm().
 		WithLabelSelector(metav1ac.LabelSelector().WithMatchLabels(map[string]string{workerapp.AppLabel: combinatorApp})).
@@ -108,10 +110,60 @@ func (b Builder) affinity(app *workerapp.WorkerApp) *corev1ac.AffinityApplyConfi
 	return affinity
 }
 
-// spread prefers nodes on which fewer pods of the same version run; one node is enough all the same.
+// spread prefers nodes with fewer pods of the same version, without requiring several nodes.
 func spread(app *workerapp.WorkerApp) *corev1ac.TopologySpreadConstraintApplyConfiguration {
 	return corev1ac.TopologySpreadConstraint().WithMaxSkew(1).WithTopologyKey(corev1.LabelHostname).
 		WithWhenUnsatisfiable(corev1.ScheduleAnyway).
 		WithLabelSelector(metav1ac.LabelSelector().WithMatchLabels(selector(app))).
 		WithMatchLabelKeys(appsv1.DefaultDeploymentUniqueLabelKey)
+}
+
+// Ports below unprivilegedPorts need a capability unless this sysctl is set, which the Pod Security Standards count as safe.
+const (
+	unprivilegedPorts  = 1024
+	portStartParameter = "net.ipv4.ip_unprivileged_port_start"
+)
+
+// podSecurity follows the Pod Security Standards: baseline, or restricted if controller.pods.runAsNonRoot is set.
+func (b Builder) podSecurity(app *workerapp.WorkerApp) *corev1ac.PodSecurityContextApplyConfiguration {
+	security := corev1ac.PodSecurityContext().
+		WithSeccompProfile(corev1ac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))
+	if b.Pods.RunAsNonRoot {
+		security.WithRunAsNonRoot(true)
+	}
+	if app.Spec.Port < unprivilegedPorts {
+		security.WithSysctls(corev1ac.Sysctl().WithName(portStartParameter).WithValue("0"))
+	}
+	return security
+}
+
+func containerSecurity() *corev1ac.SecurityContextApplyConfiguration {
+	return corev1ac.SecurityContext().WithAllowPrivilegeEscalation(false).
+		WithCapabilities(corev1ac.Capabilities().WithDrop("ALL"))
+}
+
+// All probes open a TCP connection to the port: nothing else is known of a tenant's image. Periods and timeouts are in seconds.
+const (
+	// startupPeriod is short, since no pod is ready before its first success.
+	startupPeriod = 1
+	// A program that accepts no connection gets no requests after three readinessPeriods, and is restarted after six livenessPeriods.
+	readinessPeriod  = 5
+	livenessPeriod   = 10
+	livenessFailures = 6
+	probeTimeout     = 2
+	maxStartTime     = time.Hour
+)
+
+// withProbes gives a program the whole progress deadline to start: the rollout fails before the container is killed, so that its
+// owner gets the reason.
+func (b Builder) withProbes(container *corev1ac.ContainerApplyConfiguration, port int32) *corev1ac.ContainerApplyConfiguration {
+	probe := func(period int32) *corev1ac.ProbeApplyConfiguration {
+		return corev1ac.Probe().WithTCPSocket(corev1ac.TCPSocketAction().WithPort(intstr.FromInt32(port))).
+			WithPeriodSeconds(period).WithTimeoutSeconds(probeTimeout)
+	}
+	startupFailures := int32(min(b.ProgressDeadline, maxStartTime).Seconds())/startupPeriod + livenessFailures
+	return container.
+		WithStartupProbe(probe(startupPeriod).WithFailureThreshold(startupFailures)).
+		WithReadinessProbe(probe(readinessPeriod)).
+		WithLivenessProbe(probe(livenessPeriod).WithFailureThreshold(livenessFailures))
 }

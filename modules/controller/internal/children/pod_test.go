@@ -39,14 +39,14 @@ func TestPodsHaveNoPrivileges(t *testing.T) {
 	require.Equal(t, []corev1.LocalObjectReference{{Name: "registry"}, {Name: "other"}}, pod.ImagePullSecrets)
 }
 
-func TestAProgramWithoutPrivilegesMayListenOnASmallPort(t *testing.T) {
+func TestUnprivilegedProgramMayListenOnLowPort(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []corev1.Sysctl{{Name: "net.ipv4.ip_unprivileged_port_start", Value: "0"}},
 		setup(func(app *workerapp.WorkerApp) { app.Spec.Port = 80 }).pod(t).SecurityContext.Sysctls)
 	require.Empty(t, setup(nil).pod(t).SecurityContext.Sysctls)
 }
 
-func TestProbesOpenThePortAndLeaveTimeToStart(t *testing.T) {
+func TestProbesOpenPortAndAllowStartup(t *testing.T) {
 	t.Parallel()
 	b := setup(nil)
 	container := b.pod(t).Containers[0]
@@ -55,11 +55,11 @@ func TestProbesOpenThePortAndLeaveTimeToStart(t *testing.T) {
 		require.Positive(t, probe.TimeoutSeconds)
 	}
 	start := time.Duration(container.StartupProbe.FailureThreshold*container.StartupProbe.PeriodSeconds) * time.Second
-	require.Greater(t, start, b.builder.ProgressDeadline, "the rollout fails first, and says why")
-	require.Less(t, container.StartupProbe.PeriodSeconds, container.ReadinessProbe.PeriodSeconds, "a pod serves soon")
+	require.Greater(t, start, b.builder.ProgressDeadline, "the rollout fails first, with a reason")
+	require.Less(t, container.StartupProbe.PeriodSeconds, container.ReadinessProbe.PeriodSeconds, "a pod becomes ready soon")
 }
 
-func TestAReplacedPodServesOnUntilTheIngressKnows(t *testing.T) {
+func TestReplacedPodServesUntilIngressUpdates(t *testing.T) {
 	t.Parallel()
 	b := setup(nil)
 	pod := b.pod(t)
@@ -69,7 +69,7 @@ func TestAReplacedPodServesOnUntilTheIngressKnows(t *testing.T) {
 	require.Nil(t, b.pod(t).Containers[0].Lifecycle)
 }
 
-func TestPodsOfAVersionSpreadOverNodes(t *testing.T) {
+func TestPodsOfVersionSpreadOverNodes(t *testing.T) {
 	t.Parallel()
 	spread := setup(nil).pod(t).TopologySpreadConstraints
 	require.Len(t, spread, 1)
@@ -79,13 +79,13 @@ func TestPodsOfAVersionSpreadOverNodes(t *testing.T) {
 	require.Equal(t, []string{"pod-template-hash"}, spread[0].MatchLabelKeys)
 }
 
-func TestSeveralPodsHaveABudgetAndOneHasNone(t *testing.T) {
+func TestBudgetNeedsSeveralPods(t *testing.T) {
 	t.Parallel()
 	b := setup(nil)
 	c, err := b.builder.Budget(b.app)
 	budget := as[policyv1.PodDisruptionBudget](t, c, err)
 	requireMeta(t, &budget, "workers", name, true)
-	require.False(t, c.Unwanted)
+	require.False(t, c.Absent)
 	require.Equal(t, intstr.FromInt32(1), *budget.Spec.MaxUnavailable)
 	require.Equal(t, map[string]string{"app": name}, budget.Spec.Selector.MatchLabels)
 	require.Equal(t, policyv1.AlwaysAllow, *budget.Spec.UnhealthyPodEvictionPolicy)
@@ -93,11 +93,11 @@ func TestSeveralPodsHaveABudgetAndOneHasNone(t *testing.T) {
 		b.app.Spec.MaxReplicas = replicas
 		c, err = b.builder.Budget(b.app)
 		require.NoError(t, err)
-		require.True(t, c.Unwanted)
+		require.True(t, c.Absent)
 	}
 }
 
-func TestPolicyLetsInTheIngressAndOutToDNSCombinatorAndTheInternet(t *testing.T) {
+func TestPolicyAllowsIngressDNSCombinatorAndInternet(t *testing.T) {
 	t.Parallel()
 	b := setup(nil)
 	c, err := b.builder.Policy(b.app)
@@ -129,10 +129,10 @@ func TestPolicyLetsInTheIngressAndOutToDNSCombinatorAndTheInternet(t *testing.T)
 	b.builder.NetworkPolicy.Enabled = false
 	c, err = b.builder.Policy(b.app)
 	require.NoError(t, err)
-	require.True(t, c.Unwanted)
+	require.True(t, c.Absent)
 }
 
-func TestOnlyAVersionWhoseImageMayBeAnotherOneNowRollsThePods(t *testing.T) {
+func TestNewVersionRollsPodsOfMutableImageOnly(t *testing.T) {
 	t.Parallel()
 	const digest = "@sha256:0000000000000000000000000000000000000000000000000000000000000000"
 	for image, rolls := range map[string]bool{

@@ -7,41 +7,40 @@ import (
 	"app238.com/inner/app/logging"
 )
 
-// What stands for a part of a message that is the node's own.
+// Placeholders for the hidden parts of messages.
 const (
-	somePath    = "(a path of the node)"
-	somePart    = "(a part of the platform)"
-	someAddress = "(an address of the node)"
+	pathPlaceholder      = "(a path of the node)"
+	componentPlaceholder = "(a part of the platform)"
+	addressPlaceholder   = "(an address of the node)"
 )
 
-// hidden are the parts of messages of the kubelet, the container runtime and the API server that say how a node or the control
-// plane is set up, and nothing that a worker's owner could change. What he named himself stays: images with their digests and
-// tags, paths in his container, addresses of registries.
-var hidden = []struct {
+// internals match the parts of messages of the kubelet, the container runtime and the API server that reveal the setup of a node or
+// the control plane. What the worker's owner chose stays: images with digests and tags, paths in the container, registries.
+var internals = []struct {
 	part *regexp.Regexp
 	with string
 }{
 	{regexp.MustCompile("(^|[\\s\"'`=(:])" + `/(?:var/lib/(?:kubelet|containerd|containers|docker|cni|rancher|k0s)|(?:var/)?run/(?:containerd|containers|crio|docker|k3s|k0s|netns|runc|systemd)|` +
-		`proc|sys/fs|etc/(?:cni|containerd|kubernetes)|opt/cni)/[^\s"'` + "`" + `,:;)\]]*`), "${1}" + somePath},
-	// Who Inner is to the API server, and where webhooks listen.
-	{regexp.MustCompile(`User "[^"]*"`), somePart},
-	{regexp.MustCompile(`"https?://[\w.-]+\.svc(?:\.cluster\.local)?[:/"][^"]*"(: dial tcp \S+:\d+)?`), somePart},
-	// The resolver that the node asks, the node's end of a connection, and addresses that mean something else on each machine.
-	{regexp.MustCompile(`(lookup \S+ on )\S+:\d+`), "${1}" + someAddress},
-	{regexp.MustCompile(`(?:\d{1,3}(?:\.\d{1,3}){3}|\[[\w:.%]+\]):\d+->`), someAddress + "->"},
-	{regexp.MustCompile(`\b(?:127(?:\.\d{1,3}){3}|169\.254(?:\.\d{1,3}){2})\b(?::\d+)?|\[(?:::1|fe80:[\w:.%]*)\](?::\d+)?`), someAddress},
-	// UIDs of pods, in brackets behind a pod's name and alone, and ids of containers; not of an image's tag or digest.
+		`proc|sys/fs|etc/(?:cni|containerd|kubernetes)|opt/cni)/[^\s"'` + "`" + `,:;)\]]*`), "${1}" + pathPlaceholder},
+	// Inner's user name at the API server, and addresses of webhooks.
+	{regexp.MustCompile(`User "[^"]*"`), componentPlaceholder},
+	{regexp.MustCompile(`"https?://[\w.-]+\.svc(?:\.cluster\.local)?[:/"][^"]*"(: dial tcp \S+:\d+)?`), componentPlaceholder},
+	// The node's resolver, the node's end of a connection, and loopback and link-local addresses.
+	{regexp.MustCompile(`(lookup \S+ on )\S+:\d+`), "${1}" + addressPlaceholder},
+	{regexp.MustCompile(`(?:\d{1,3}(?:\.\d{1,3}){3}|\[[\w:.%]+\]):\d+->`), addressPlaceholder + "->"},
+	{regexp.MustCompile(`\b(?:127(?:\.\d{1,3}){3}|169\.254(?:\.\d{1,3}){2})\b(?::\d+)?|\[(?:::1|fe80:[\w:.%]*)\](?::\d+)?`), addressPlaceholder},
+	// UIDs of pods, in parentheses or alone, and ids of containers; not an image's tag or digest.
 	{regexp.MustCompile(`\([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\)`), ""},
 	{regexp.MustCompile(`(^|[\s"'=])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`), "${1}…"},
 	{regexp.MustCompile(`(^|[\s"'=/])(?:[a-z-]+://)?[0-9a-f]{64}\b`), "${1}…"},
 }
 
-// Public returns words of the cluster as they may be shown to a worker's owner: in one piece, without control characters, and
-// without what is inside of the nodes.
-func Public(words string) string {
-	words = logging.Printable(words)
-	for _, h := range hidden {
-		words = h.part.ReplaceAllString(words, h.with)
+// Public returns a message of the cluster as it may be shown to a worker's owner: printable, and without the internals of nodes
+// and control plane.
+func Public(text string) string {
+	text = logging.Printable(text)
+	for _, internal := range internals {
+		text = internal.part.ReplaceAllString(text, internal.with)
 	}
-	return strings.TrimSpace(words)
+	return strings.TrimSpace(text)
 }

@@ -9,11 +9,11 @@ import (
 	"app238.com/inner/modules/controller/internal/conditions"
 )
 
-func TestWordsOfTheClusterCarryNothingOfTheNodes(t *testing.T) {
+func TestPublicHidesNodeInternals(t *testing.T) {
 	t.Parallel()
 	const uid = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 	id := strings.Repeat("0f", 32)
-	for words, want := range map[string]string{
+	for text, want := range map[string]string{
 		// container runtime
 		`failed to create containerd task: error mounting "/var/lib/kubelet/pods/` + uid + `/volumes/kubernetes.io~projected/x" to rootfs at "/data": not a directory`: `failed to create containerd task: error mounting "(a path of the node)" to rootfs at "/data": not a directory`,
 
@@ -35,9 +35,9 @@ func TestWordsOfTheClusterCarryNothingOfTheNodes(t *testing.T) {
 		`failed calling webhook "x.test": dial tcp 127.0.0.1:9443: connection refused`:                                                         `failed calling webhook "x.test": dial tcp (an address of the node): connection refused`,
 		`failed to call webhook: Post "https://guard.policies.svc:443/check?timeout=10s": dial tcp 10.96.3.7:443: connect: connection refused`: `failed to call webhook: Post (a part of the platform): connect: connection refused`,
 		`failed to call webhook: Post "https://guard.policies.svc:443/check?timeout=10s": context deadline exceeded`:                           `failed to call webhook: Post (a part of the platform): context deadline exceeded`,
-		// who Inner is
+		// Inner's user name
 		`services "w-a-b-http" is forbidden: User "system:serviceaccount:console:inner-gateway" cannot patch resource "services"`: `services "w-a-b-http" is forbidden: (a part of the platform) cannot patch resource "services"`,
-		// what its owner named stays
+		// the owner's own names stay
 		`Get "https://registry.svc.test/v2/": dial tcp 203.0.113.7:443: i/o timeout`: `Get "https://registry.svc.test/v2/": dial tcp 203.0.113.7:443: i/o timeout`,
 		`Back-off pulling image "registry.test/team/app:` + uid + `"`:                `Back-off pulling image "registry.test/team/app:` + uid + `"`,
 		`registry.test/app@sha256:` + id + `: not found`:                             `registry.test/app@sha256:` + id + `: not found`,
@@ -48,7 +48,7 @@ func TestWordsOfTheClusterCarryNothingOfTheNodes(t *testing.T) {
 		`0/3 nodes are available: 3 Insufficient cpu.`:                               `0/3 nodes are available: 3 Insufficient cpu.`,
 		"Usage of EmptyDir volume \"tmp\" exceeds the limit \"1\x1bGi\".\n":          `Usage of EmptyDir volume "tmp" exceeds the limit "1Gi".`,
 	} {
-		require.Equal(t, want, conditions.Public(words))
-		require.Equal(t, want, conditions.Public(want), "once more")
+		require.Equal(t, want, conditions.Public(text))
+		require.Equal(t, want, conditions.Public(want), "idempotent")
 	}
 }

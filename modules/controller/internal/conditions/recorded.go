@@ -3,30 +3,31 @@ package conditions
 import (
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// Reasons of the Recorded condition beside the two phases that can be recorded.
+// Reasons of the Recorded condition besides the two phases that are recorded.
 const (
 	recordPending = "Pending"
 	recordFailed  = "NotRecorded"
-	// The same of a version that is known to have run.
-	recordFailedLater = "LaterNotRecorded"
-	// A version that has run has failed since: some of its pods serve, or none.
+	// recordFailedAfterRun is recordFailed for a version that has run.
+	recordFailedAfterRun = "LaterNotRecorded"
+	// A version that ran has failed: recordDegraded with ready pods, recordDown without.
 	recordDegraded = "Degraded"
 	recordDown     = "Down"
 )
 
-// Outcome returns what is to be recorded before state becomes the status, and whether anything is: each change between
-// running and failed of the version and task that the WorkerApp is at, and of whether anything serves meanwhile.
+// Outcome returns the outcome to record before state becomes the status, and whether there is one: each change between running and
+// failed of the WorkerApp's version and task, and of whether any pod is ready.
 func Outcome(app *workerapp.WorkerApp, state State) (rollout.Outcome, bool) {
 	if workerapp.Version(app.Annotations) == 0 || state.Phase == workerapp.Deploying {
 		return rollout.Outcome{}, false
 	}
-	if old, ok := record(app); ok && old.Reason == recordOf(app, state) {
+	if old, ok := recordedCondition(app); ok && old.Reason == recordedReason(app, state) {
 		return rollout.Outcome{}, false
 	}
 	outcome := rollout.Outcome{
@@ -37,20 +38,20 @@ func Outcome(app *workerapp.WorkerApp, state State) (rollout.Outcome, bool) {
 	if !outcome.Running {
 		outcome.Reason = state.Message
 		if HasRun(app) {
-			outcome.Later, outcome.Since, outcome.Serving = true, state.Since, state.Serving
+			outcome.HadRun, outcome.Since, outcome.Serving = true, state.Since, state.Serving
 		}
 	}
 	return outcome, true
 }
 
-// HasRun tells whether it is on record that the version which the WorkerApp is at has run.
+// HasRun reports whether it is recorded that the WorkerApp's version has run.
 func HasRun(app *workerapp.WorkerApp) bool {
-	old, ok := record(app)
-	return ok && old.Reason != string(workerapp.Failed) || about(app) && old.Reason == recordFailedLater
+	old, ok := recordedCondition(app)
+	return ok && old.Reason != string(workerapp.Failed) || isCurrent(app) && old.Reason == recordFailedAfterRun
 }
 
-// recordOf returns the reason of the Recorded condition for a state of either phase.
-func recordOf(app *workerapp.WorkerApp, state State) string {
+// recordedReason returns the reason of the Recorded condition for a running or failed state.
+func recordedReason(app *workerapp.WorkerApp, state State) string {
 	switch {
 	case state.Phase == workerapp.Running || !HasRun(app):
 		return string(state.Phase)
@@ -60,42 +61,39 @@ func recordOf(app *workerapp.WorkerApp, state State) string {
 	return recordDown
 }
 
-// Recorded returns next with the result of recording state. The error's own text stays out of the status.
+// Recorded returns next with the Recorded condition for the result of recording state. The status does not hold err's text.
 func Recorded(app *workerapp.WorkerApp, next workerapp.Status, state State, err error, now time.Time) workerapp.Status {
-	c := metav1.Condition{Type: workerapp.RecordedCondition, Status: yes, Reason: recordOf(app, state)}
+	c := metav1.Condition{Type: workerapp.RecordedCondition, Status: metav1.ConditionTrue, Reason: recordedReason(app, state)}
 	if err != nil {
-		c.Status, c.Reason, c.Message = no, recordFailed, "the outcome could not be written to the database; it is tried again"
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, recordFailed, "the outcome could not be written to the database; this is retried"
 		if HasRun(app) {
-			c.Reason = recordFailedLater
+			c.Reason = recordFailedAfterRun
 		}
 	}
-	c = transition(app, c, now)
-	for i := range next.Conditions {
-		if next.Conditions[i].Type == workerapp.RecordedCondition {
-			next.Conditions[i] = c
-			return next
-		}
-	}
-	next.Conditions = append(next.Conditions, c)
+	meta.RemoveStatusCondition(&next.Conditions, workerapp.RecordedCondition)
+	next.Conditions = append(next.Conditions, transition(app, c, now))
 	return next
 }
 
-// record returns the Recorded condition where it says that an outcome of the present version and task stands.
-func record(app *workerapp.WorkerApp) (metav1.Condition, bool) {
-	c := find(app.Status.Conditions, workerapp.RecordedCondition)
-	return c, about(app) && c.Status == yes
+// recordedCondition returns the Recorded condition, and whether it is True for the current version and task.
+func recordedCondition(app *workerapp.WorkerApp) (metav1.Condition, bool) {
+	c := meta.FindStatusCondition(app.Status.Conditions, workerapp.RecordedCondition)
+	if c == nil {
+		return metav1.Condition{}, false
+	}
+	return *c, isCurrent(app) && c.Status == metav1.ConditionTrue
 }
 
-// carriedRecord returns the Recorded condition as it is before anything new is recorded.
-func carriedRecord(app *workerapp.WorkerApp, now time.Time) (metav1.Condition, bool) {
+// carriedCondition returns the Recorded condition before a new outcome is recorded.
+func carriedCondition(app *workerapp.WorkerApp, now time.Time) (metav1.Condition, bool) {
 	if workerapp.Version(app.Annotations) == 0 {
 		return metav1.Condition{}, false
 	}
-	if old, ok := record(app); ok || HasRun(app) {
+	if old, ok := recordedCondition(app); ok || HasRun(app) {
 		return transition(app, metav1.Condition{Type: old.Type, Status: old.Status, Reason: old.Reason, Message: old.Message}, now), true
 	}
 	return transition(app, metav1.Condition{
-		Type: workerapp.RecordedCondition, Status: no, Reason: recordPending,
+		Type: workerapp.RecordedCondition, Status: metav1.ConditionFalse, Reason: recordPending,
 		Message: "the rollout has not ended",
 	}, now), true
 }

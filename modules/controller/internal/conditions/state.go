@@ -1,39 +1,41 @@
-// Package conditions turns what was observed of a WorkerApp into its status, and decides when an outcome is to be recorded.
-// Everything here is pure.
+// Package conditions derives the status of a WorkerApp from its observed state, and decides when to record an outcome. It is pure.
 package conditions
 
 import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// Reasons of conditions for states that have nothing to do with pods.
+// Reasons of conditions for states that do not come from pods.
 const (
-	// InvalidSpec: the spec cannot be made into children.
+	// InvalidSpec: no children can be built from the spec.
 	InvalidSpec = "InvalidSpec"
-	// InvalidEnvironment: the user's environment holds a name that no variable can have.
+	// InvalidEnvironment: the user's environment has an invalid variable.
 	InvalidEnvironment = "InvalidEnvironment"
-	// NoOwner: no row in the database justifies the worker.
+	// NoOwner: the worker or its owner has no row in the database.
 	NoOwner = "NoOwner"
-	// Refused: the API server refuses a child for what it holds.
+	// Refused: the API server rejects a child.
 	Refused = "Refused"
 )
 
-// State is what was observed of a WorkerApp.
+// State is the observed state of a WorkerApp.
 type State struct {
 	Phase workerapp.Phase
-	// Reason is one word in CamelCase for conditions, Message the words for people.
+	// Reason is one word in CamelCase for conditions, Message a text for people.
 	Reason, Message string
-	// Since, where it is set, is the time since when pods fail to start or to serve: the rollout may have failed, and counts as
-	// failed if they still do after a grace.
+	// Since, if set, is the time since when pods fail to start or to become ready. The rollout fails if that lasts for the grace
+	// period.
 	Since time.Time
-	// Serving tells whether any pod serves, of whichever version.
+	// Serving means that a pod of any version is ready.
 	Serving bool
 }
 
-// LastingSince returns since when the state has had one of these reasons; now, where it has another one.
+// LastingSince returns since when the state has had one of these reasons; now if it has another one.
 func (s State) LastingSince(now time.Time, reasons ...string) time.Time {
 	if slices.Contains(reasons, s.Reason) {
 		return s.Since
@@ -41,22 +43,22 @@ func (s State) LastingSince(now time.Time, reasons ...string) time.Time {
 	return now
 }
 
-// Previous returns the state that the status of app shows, and false where that is about another version, task or
-// generation. Reason and Since are those of a known or suspected failure only.
+// Previous returns the state in the status of app, and false if that is of another version, task or generation. Reason and Since
+// are set for an actual or suspected failure only.
 func Previous(app *workerapp.WorkerApp) (State, bool) {
 	s := app.Status
-	if !about(app) || s.ObservedGeneration != app.Generation {
+	if !isCurrent(app) || s.ObservedGeneration != app.Generation {
 		return State{}, false
 	}
 	state := State{Phase: s.Phase, Message: s.Message}
-	if stalled := find(s.Conditions, workerapp.StalledCondition); stalled.Status != "" && stalled.Status != no {
+	if stalled := meta.FindStatusCondition(s.Conditions, workerapp.StalledCondition); stalled != nil && stalled.Status != "" && stalled.Status != metav1.ConditionFalse {
 		state.Reason, state.Since = stalled.Reason, stalled.LastTransitionTime.Time
 	}
 	return state, true
 }
 
-// about tells whether the status is about the version and the task that the WorkerApp is at.
-func about(app *workerapp.WorkerApp) bool {
+// isCurrent reports whether the status is of the WorkerApp's version and task.
+func isCurrent(app *workerapp.WorkerApp) bool {
 	at := workerapp.OriginOf(app.Annotations)
 	return app.Status.Version == at.Version && app.Status.Task == at.Task && app.Status.Database == at.Database
 }

@@ -5,18 +5,13 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-const (
-	yes     = metav1.ConditionTrue
-	no      = metav1.ConditionFalse
-	unknown = metav1.ConditionUnknown
-)
-
-// Next returns the status that says state. Its Recorded condition is carried over where it is still true; see Recorded.
+// Next returns the status for state. It keeps a Recorded condition that still holds; see Recorded.
 func Next(app *workerapp.WorkerApp, state State, now time.Time) workerapp.Status {
 	next := workerapp.Status{
 		Phase:              state.Phase,
@@ -26,16 +21,16 @@ func Next(app *workerapp.WorkerApp, state State, now time.Time) workerapp.Status
 		Task:               workerapp.Task(app.Annotations),
 		Database:           app.Annotations[workerapp.DatabaseAnnotation],
 	}
-	ready, reconciling, stalled := no, no, no
+	ready, reconciling, stalled := metav1.ConditionFalse, metav1.ConditionFalse, metav1.ConditionFalse
 	switch state.Phase {
 	case workerapp.Running:
-		ready = yes
+		ready = metav1.ConditionTrue
 	case workerapp.Failed:
-		stalled = yes
+		stalled = metav1.ConditionTrue
 	default:
-		reconciling = yes
+		reconciling = metav1.ConditionTrue
 		if !state.Since.IsZero() {
-			stalled = unknown
+			stalled = metav1.ConditionUnknown
 		}
 	}
 	conditions := []metav1.Condition{
@@ -45,33 +40,32 @@ func Next(app *workerapp.WorkerApp, state State, now time.Time) workerapp.Status
 	}
 	for _, c := range conditions {
 		c.Reason = state.Reason
-		if c.Type == workerapp.ReadyCondition || c.Status != no {
+		if c.Type == workerapp.ReadyCondition || c.Status != metav1.ConditionFalse {
 			c.Message = state.Message
 		}
 		next.Conditions = append(next.Conditions, transition(app, c, now))
 	}
-	keepSince(&next.Conditions[2], state)
-	if recorded, ok := carriedRecord(app, now); ok {
+	setStalledSince(&next.Conditions[2], state)
+	if recorded, ok := carriedCondition(app, now); ok {
 		next.Conditions = append(next.Conditions, recorded)
 	}
 	return next
 }
 
-// keepSince has the Stalled condition tell since when the pods fail: the grace is counted from there, also by an Inner
-// that was started since.
-func keepSince(stalled *metav1.Condition, state State) {
-	if stalled.Status == unknown {
+// setStalledSince stores since when the pods fail in the Stalled condition, so that the grace period outlives this process.
+func setStalledSince(stalled *metav1.Condition, state State) {
+	if stalled.Status == metav1.ConditionUnknown {
 		stalled.LastTransitionTime = seconds(state.Since)
 	}
 }
 
-// transition dates c: from now where its status changed, else from when it did.
+// transition sets the transition time of c: now if its status changed, else the earlier one.
 func transition(app *workerapp.WorkerApp, c metav1.Condition, now time.Time) metav1.Condition {
 	c.ObservedGeneration = app.Generation
 	c.LastTransitionTime = seconds(now)
-	switch old := find(app.Status.Conditions, c.Type); {
-	case old.Status != c.Status || old.LastTransitionTime.IsZero():
-	case old.LastTransitionTime.Unix() == 0: // the status that the WorkerApp was made with
+	switch old := meta.FindStatusCondition(app.Status.Conditions, c.Type); {
+	case old == nil || old.Status != c.Status || old.LastTransitionTime.IsZero():
+	case old.LastTransitionTime.Unix() == 0: // the CRD's default status
 		c.LastTransitionTime = seconds(app.CreationTimestamp.Time)
 	default:
 		c.LastTransitionTime = seconds(old.LastTransitionTime.Time)
@@ -79,27 +73,27 @@ func transition(app *workerapp.WorkerApp, c metav1.Condition, now time.Time) met
 	return c
 }
 
-// seconds is the precision in which the API keeps times.
+// seconds truncates t to the precision of times in the API.
 func seconds(t time.Time) metav1.Time { return metav1.NewTime(t.UTC().Truncate(time.Second)) }
 
-// firstStatus is how long the status that a WorkerApp is made with may stand for that of its first rollout.
-const firstStatus = time.Minute
+// defaultStatusTTL is how long the CRD's default status may stand for that of the first rollout.
+const defaultStatusTTL = time.Minute
 
-// Told returns for how long yet nothing need be written of state, since the WorkerApp says as much from the beginning: the
-// CRD's default is a rollout that is under way, and most end within seconds.
-func Told(app *workerapp.WorkerApp, state State, now time.Time) time.Duration {
+// ReportDelay returns how long writing state can wait, since the status already says it: the CRD's default status is a rollout in
+// progress, and most rollouts end within seconds.
+func ReportDelay(app *workerapp.WorkerApp, state State, now time.Time) time.Duration {
 	if app.Status.Phase != workerapp.Deploying || app.Status.ObservedGeneration != 0 ||
 		state.Phase != workerapp.Deploying || !state.Since.IsZero() {
 		return 0
 	}
-	return max(0, app.CreationTimestamp.Add(firstStatus).Sub(now))
+	return max(0, app.CreationTimestamp.Add(defaultStatusTTL).Sub(now))
 }
 
-// Same tells whether two statuses say the same, so that nothing is to be written.
-func Same(a, b workerapp.Status) bool { return equality.Semantic.DeepEqual(a, b) }
+// Equal reports whether two statuses are equal, so that no write is needed.
+func Equal(a, b workerapp.Status) bool { return equality.Semantic.DeepEqual(a, b) }
 
-// Patch returns the merge patch that gives the WorkerApp of this resourceVersion the status s. A merge patch replaces what
-// is there whatever it is: an old object's malformed status would stop server-side apply.
+// Patch returns the merge patch that sets the status s of the WorkerApp with this resourceVersion. A server-side apply would fail
+// on the malformed status of an old object.
 func Patch(resourceVersion string, s workerapp.Status) ([]byte, error) {
 	content := map[string]any{
 		"phase": s.Phase, "observedGeneration": s.ObservedGeneration, "conditions": s.Conditions,
@@ -121,13 +115,4 @@ func Patch(resourceVersion string, s workerapp.Status) ([]byte, error) {
 		"metadata": map[string]any{"resourceVersion": resourceVersion},
 		"status":   content,
 	})
-}
-
-func find(conditions []metav1.Condition, kind string) metav1.Condition {
-	for _, c := range conditions {
-		if c.Type == kind {
-			return c
-		}
-	}
-	return metav1.Condition{}
 }

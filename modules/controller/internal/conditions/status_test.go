@@ -86,12 +86,12 @@ func TestConditionsFollowKstatus(t *testing.T) {
 				require.False(t, c.LastTransitionTime.IsZero())
 			}
 			app.Status = stored(t, next)
-			require.True(t, conditions.Same(app.Status, conditions.Next(app, test.state, noon.Add(time.Hour))), "nothing changed")
+			require.True(t, conditions.Equal(app.Status, conditions.Next(app, test.state, noon.Add(time.Hour))), "nothing changed")
 		})
 	}
 }
 
-func TestTransitionTimesChangeWithTheStatusOnly(t *testing.T) {
+func TestTransitionTimeChangesWithStatusOnly(t *testing.T) {
 	t.Parallel()
 	app := setup()
 	app.Status = stored(t, conditions.Next(app, deploying, noon))
@@ -102,10 +102,10 @@ func TestTransitionTimesChangeWithTheStatusOnly(t *testing.T) {
 	require.Equal(t, later.Unix(), next.Conditions[2].LastTransitionTime.Unix(), "Stalled began")
 }
 
-func TestAWorkerAppIsMadeWithTheStatusOfAFirstRollout(t *testing.T) {
+func TestDefaultStatusIsThatOfFirstRollout(t *testing.T) {
 	t.Parallel()
 	app := setup()
-	app.Status = madeWith(t)
+	app.Status = defaultStatus(t)
 	app.CreationTimestamp = metav1.NewTime(noon.Truncate(time.Second))
 	later := noon.Add(30 * time.Second)
 	next := conditions.Next(app, deploying, later)
@@ -122,7 +122,7 @@ func TestAWorkerAppIsMadeWithTheStatusOfAFirstRollout(t *testing.T) {
 	}
 }
 
-func TestThatARolloutIsUnderWayIsWrittenOnlyWhereTheWorkerAppDoesNotSayIt(t *testing.T) {
+func TestDeployingStatusIsDelayedWhileDefaultStatusSaysIt(t *testing.T) {
 	t.Parallel()
 	suspected := deploying
 	suspected.Since = noon
@@ -131,28 +131,28 @@ func TestThatARolloutIsUnderWayIsWrittenOnlyWhereTheWorkerAppDoesNotSayIt(t *tes
 		change func(*workerapp.WorkerApp)
 		want   time.Duration
 	}{
-		"a first rollout":                 {deploying, func(*workerapp.WorkerApp) {}, 15 * time.Second},
-		"one that takes long":             {deploying, func(a *workerapp.WorkerApp) { a.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute)) }, 0},
-		"one that ran":                    {running, func(*workerapp.WorkerApp) {}, 0},
-		"one that failed":                 {crashed, func(*workerapp.WorkerApp) {}, 0},
-		"one in trouble":                  {suspected, func(*workerapp.WorkerApp) {}, 0},
-		"one of a WorkerApp that ran":     {deploying, func(a *workerapp.WorkerApp) { a.Status = conditions.Next(a, running, noon) }, 0},
-		"one whose status says otherwise": {deploying, func(a *workerapp.WorkerApp) { a.Status.ObservedGeneration = 1 }, 0},
-		"one of a WorkerApp without one":  {deploying, func(a *workerapp.WorkerApp) { a.Status = workerapp.Status{} }, 0},
+		"a first rollout":                {deploying, func(*workerapp.WorkerApp) {}, 15 * time.Second},
+		"one that takes long":            {deploying, func(a *workerapp.WorkerApp) { a.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute)) }, 0},
+		"one that ran":                   {running, func(*workerapp.WorkerApp) {}, 0},
+		"one that failed":                {crashed, func(*workerapp.WorkerApp) {}, 0},
+		"one that may fail":              {suspected, func(*workerapp.WorkerApp) {}, 0},
+		"one of a WorkerApp that ran":    {deploying, func(a *workerapp.WorkerApp) { a.Status = conditions.Next(a, running, noon) }, 0},
+		"another generation observed":    {deploying, func(a *workerapp.WorkerApp) { a.Status.ObservedGeneration = 1 }, 0},
+		"one of a WorkerApp without one": {deploying, func(a *workerapp.WorkerApp) { a.Status = workerapp.Status{} }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			app := setup()
-			app.Status = madeWith(t)
+			app.Status = defaultStatus(t)
 			app.CreationTimestamp = metav1.NewTime(noon.Add(-45 * time.Second))
 			test.change(app)
-			require.Equal(t, test.want, conditions.Told(app, test.state, noon))
+			require.Equal(t, test.want, conditions.ReportDelay(app, test.state, noon))
 		})
 	}
 }
 
-// madeWith returns the status that the CRD gives a new WorkerApp.
-func madeWith(t *testing.T) workerapp.Status {
+// defaultStatus returns the CRD's default status.
+func defaultStatus(t *testing.T) workerapp.Status {
 	t.Helper()
 	var crd struct {
 		Spec struct {
@@ -172,7 +172,7 @@ func madeWith(t *testing.T) workerapp.Status {
 	return crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties.Status.Default
 }
 
-func TestPreviousIsAboutTheSameVersionTaskAndGeneration(t *testing.T) {
+func TestPreviousNeedsSameVersionTaskAndGeneration(t *testing.T) {
 	t.Parallel()
 	app := setup()
 	suspected := conditions.State{Phase: workerapp.Deploying, Reason: "ImageNotPulled", Message: "x", Since: noon.Truncate(time.Second)}
@@ -197,7 +197,7 @@ func TestPreviousIsAboutTheSameVersionTaskAndGeneration(t *testing.T) {
 	}
 }
 
-// step shows state, records what is to be recorded with err as the answer, and returns that.
+// step writes the status for state, with err as the result of recording an outcome, and returns the outcome.
 func step(t *testing.T, app *workerapp.WorkerApp, state conditions.State, err error) (rollout.Outcome, bool) {
 	t.Helper()
 	next := conditions.Next(app, state, noon)
@@ -209,7 +209,7 @@ func step(t *testing.T, app *workerapp.WorkerApp, state conditions.State, err er
 	return outcome, ok
 }
 
-func TestEachOutcomeIsRecordedOnce(t *testing.T) {
+func TestOutcomeIsRecordedOnce(t *testing.T) {
 	t.Parallel()
 	app := setup()
 	_, ok := step(t, app, deploying, nil)
@@ -235,7 +235,7 @@ func TestEachOutcomeIsRecordedOnce(t *testing.T) {
 	require.EqualValues(t, 43, outcome.Task)
 }
 
-func TestAFailureMayBeFollowedBySuccessButNotByAnotherFailure(t *testing.T) {
+func TestFailureIsFollowedBySuccessOnly(t *testing.T) {
 	t.Parallel()
 	app := setup()
 	outcome, ok := step(t, app, crashed, nil)
@@ -250,23 +250,23 @@ func TestAFailureMayBeFollowedBySuccessButNotByAnotherFailure(t *testing.T) {
 	require.True(t, outcome.Running)
 }
 
-func TestWhatCouldNotBeRecordedIsTriedAgain(t *testing.T) {
+func TestFailedRecordIsRetried(t *testing.T) {
 	t.Parallel()
 	app := setup()
 	_, ok := step(t, app, running, errors.New("marker: connection refused"))
 	require.True(t, ok)
-	require.Equal(t, workerapp.Running, app.Status.Phase, "the phase is told all the same")
+	require.Equal(t, workerapp.Running, app.Status.Phase, "the phase is written nevertheless")
 	require.EqualValues(t, "False", conditionsOf(app.Status)["Recorded"])
 	encoded, err := json.Marshal(app.Status)
 	require.NoError(t, err)
-	require.NotContains(t, string(encoded), "marker", "a driver's words stay out of the status")
+	require.NotContains(t, string(encoded), "marker", "the status does not hold the driver's message")
 	_, ok = step(t, app, running, nil)
 	require.True(t, ok)
 	_, ok = step(t, app, running, nil)
 	require.False(t, ok)
 }
 
-func TestAWorkerAppMadeByHandIsNeverRecorded(t *testing.T) {
+func TestWorkerAppWithoutVersionIsNeverRecorded(t *testing.T) {
 	t.Parallel()
 	app := setup()
 	app.Annotations = nil
@@ -277,7 +277,7 @@ func TestAWorkerAppMadeByHandIsNeverRecorded(t *testing.T) {
 	}
 }
 
-func TestPatchIsTiedToTheObjectAndRemovesWhatIsEmpty(t *testing.T) {
+func TestPatchHasResourceVersionAndRemovesEmptyFields(t *testing.T) {
 	t.Parallel()
 	app := setup()
 	app.Annotations = nil

@@ -1,5 +1,5 @@
-// Package content decides what a worker's pods find in their environment: what of it is known from the cluster, what is
-// reserved for the platform, and by which hash a change of it is noticed.
+// Package content decides the environment of a worker's pods: which of it the cluster already holds, which keys are reserved for
+// the platform, and which hash detects a change. It is pure.
 package content
 
 import (
@@ -20,7 +20,7 @@ const (
 	SecretKeyKey = workerapp.SecretKeyKey
 )
 
-// Reserved returns the reserved keys with their values for a worker of ownerID.
+// Reserved returns the reserved keys and values for a worker of ownerID.
 func Reserved(ownerID, secretKey, combinatorNamespace string) map[string][]byte {
 	return map[string][]byte{
 		EndpointKey:  []byte("http://combinator." + combinatorNamespace + ".svc.cluster.local:8899"),
@@ -29,9 +29,9 @@ func Reserved(ownerID, secretKey, combinatorNamespace string) map[string][]byte 
 	}
 }
 
-// Known returns the content as the cluster holds it, and whether that may be relied on: both objects are there and
-// complete, they hold the content of the WorkerApp's task, as the ConfigMap notes or as that it runs or has run proves, and nobody
-// edited the ConfigMap or the owner's key since.
+// Known returns the content in the cluster, and whether it is reliable: both objects exist and are complete, they hold the content of
+// the WorkerApp's task by the ConfigMap's annotations or since that task runs or has run, and neither the ConfigMap nor the owner's
+// key was edited.
 func Known(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, secret *corev1.Secret) (rollout.Content, bool) {
 	if configMap == nil || secret == nil || len(configMap.BinaryData) > 0 {
 		return rollout.Content{}, false
@@ -43,7 +43,7 @@ func Known(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, secret *corev1
 	}
 	previous, same := conditions.Previous(app)
 	ran := same && (previous.Phase == workerapp.Running || conditions.HasRun(app))
-	if !ran && !notes(configMap, app) {
+	if !ran && !hasOrigin(configMap, app) {
 		return rollout.Content{}, false
 	}
 	secretKey := string(secret.Data[SecretKeyKey])
@@ -53,8 +53,8 @@ func Known(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, secret *corev1
 	return rollout.Content{Env: configMap.Data, SecretKey: secretKey}, true
 }
 
-// notes tells whether the ConfigMap notes the task that the WorkerApp is at.
-func notes(configMap *corev1.ConfigMap, app *workerapp.WorkerApp) bool {
+// hasOrigin reports whether the ConfigMap's annotations have the WorkerApp's task.
+func hasOrigin(configMap *corev1.ConfigMap, app *workerapp.WorkerApp) bool {
 	for _, key := range []string{workerapp.TaskAnnotation, workerapp.DatabaseAnnotation} {
 		if configMap.Annotations[key] != app.Annotations[key] {
 			return false
@@ -63,10 +63,9 @@ func notes(configMap *corev1.ConfigMap, app *workerapp.WorkerApp) bool {
 	return true
 }
 
-// Noted returns the annotations with the task that the ConfigMap with the content of that hash is to note. Where the spec that runs
-// and the content stay as they are, an earlier task stays noted: the status will tell that the new one runs, and that is one
-// write less.
-func Noted(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, hash string) map[string]string {
+// OriginFor returns the annotations with the task for the ConfigMap with this content hash. If neither the running spec nor the
+// content changes, the earlier task stays: the status will show that the new one runs, and one write is saved.
+func OriginFor(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, hash string) map[string]string {
 	runs := app.Status.Phase == workerapp.Running && app.Status.ObservedGeneration == app.Generation
 	if runs && configMap != nil && configMap.Annotations[children.ContentAnnotation] == hash {
 		return configMap.Annotations
@@ -74,8 +73,8 @@ func Noted(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, hash string) m
 	return app.Annotations
 }
 
-// Environment returns the user's environment without the reserved keys. An error names the first variable that no pod can
-// have; it never tells a value.
+// Environment returns the user's environment without the reserved keys. The error names the first invalid variable, and never holds
+// a value.
 func Environment(env map[string]string) (map[string]string, error) {
 	clean := maps.Clone(env)
 	for _, key := range workerapp.ReservedKeys() {
@@ -84,11 +83,11 @@ func Environment(env map[string]string) (map[string]string, error) {
 	return clean, workerapp.CheckVariables(clean)
 }
 
-// Merge returns the Secret's data as it will be: the reserved keys over what is found, whose other keys are the user's.
-func Merge(found *corev1.Secret, reserved map[string][]byte) map[string][]byte {
+// Merge returns the data of the existing Secret, whose other keys are the user's, with the reserved keys set.
+func Merge(existing *corev1.Secret, reserved map[string][]byte) map[string][]byte {
 	merged := map[string][]byte{}
-	if found != nil {
-		maps.Copy(merged, found.Data)
+	if existing != nil {
+		maps.Copy(merged, existing.Data)
 	}
 	maps.Copy(merged, reserved)
 	return merged

@@ -32,7 +32,7 @@ func setup() bundle {
 	}
 }
 
-func TestKnownContentIsReliedOn(t *testing.T) {
+func TestContentInClusterIsUsed(t *testing.T) {
 	t.Parallel()
 	b := setup()
 	b.secret.Data["USER"] = []byte("x")
@@ -42,18 +42,18 @@ func TestKnownContentIsReliedOn(t *testing.T) {
 	require.Equal(t, "sk_1", known.SecretKey)
 }
 
-func TestATaskThatRunsIsProofOfItsContent(t *testing.T) {
+func TestRunningTaskProvesItsContent(t *testing.T) {
 	t.Parallel()
 	b := setup()
 	hash := b.configMap.Annotations[children.ContentAnnotation]
 	b.app.Annotations[workerapp.TaskAnnotation] = "6"
-	require.Equal(t, b.app.Annotations, content.Noted(b.app, b.configMap, hash), "nothing runs")
+	require.Equal(t, b.app.Annotations, content.OriginFor(b.app, b.configMap, hash), "no task runs")
 	b.app.Status = workerapp.Status{Phase: workerapp.Running, Task: 5}
 	_, ok := content.Known(b.app, b.configMap, b.secret)
-	require.False(t, ok, "an earlier one runs")
-	require.Equal(t, b.configMap.Annotations, content.Noted(b.app, b.configMap, hash))
-	require.Equal(t, b.app.Annotations, content.Noted(b.app, b.configMap, "other"))
-	require.Equal(t, b.app.Annotations, content.Noted(b.app, nil, hash))
+	require.False(t, ok, "an earlier task runs")
+	require.Equal(t, b.configMap.Annotations, content.OriginFor(b.app, b.configMap, hash))
+	require.Equal(t, b.app.Annotations, content.OriginFor(b.app, b.configMap, "other"))
+	require.Equal(t, b.app.Annotations, content.OriginFor(b.app, nil, hash))
 	b.app.Status.Task = 6
 	_, ok = content.Known(b.app, b.configMap, b.secret)
 	require.True(t, ok)
@@ -64,11 +64,11 @@ func TestATaskThatRunsIsProofOfItsContent(t *testing.T) {
 	require.True(t, ok, "it has run")
 	b.app.Generation = 2
 	_, ok = content.Known(b.app, b.configMap, b.secret)
-	require.False(t, ok, "what ran was another spec")
-	require.Equal(t, b.app.Annotations, content.Noted(b.app, b.configMap, hash))
+	require.False(t, ok, "another generation ran")
+	require.Equal(t, b.app.Annotations, content.OriginFor(b.app, b.configMap, hash))
 }
 
-func TestContentIsLookedUpWhereTheClusterCannotBeReliedOn(t *testing.T) {
+func TestUnreliableContentIsNotUsed(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(b *bundle){
 		"no ConfigMap":         func(b *bundle) { b.configMap = nil },
@@ -94,7 +94,7 @@ func TestContentIsLookedUpWhereTheClusterCannotBeReliedOn(t *testing.T) {
 	}
 }
 
-func TestReservedKeysAreTheContracts(t *testing.T) {
+func TestReservedKeysMatchContract(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, map[string][]byte{
 		"COMBINATOR_API_ENDPOINT": []byte("http://combinator.comb.svc.cluster.local:8899"),
@@ -109,13 +109,13 @@ func TestUsersCannotSetReservedKeys(t *testing.T) {
 	env, err := content.Environment(given)
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"A": "1"}, env)
-	require.Len(t, given, 4, "the argument is left as it was")
+	require.Len(t, given, 4, "the argument is not changed")
 	none, err := content.Environment(nil)
 	require.NoError(t, err)
 	require.Empty(t, none)
 }
 
-func TestNamesThatNoVariableCanHaveAreNamedWithoutTheirValue(t *testing.T) {
+func TestInvalidVariableIsNamedWithoutValue(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{"", "1A", "A B", "A=B", "ä", "..", ".", "../x", strings.Repeat("A", 254), "A\x00"} {
 		_, err := content.Environment(map[string]string{"OK": "fine", key: "marker-value"})
@@ -131,24 +131,24 @@ func TestNamesThatNoVariableCanHaveAreNamedWithoutTheirValue(t *testing.T) {
 	require.ErrorContains(t, err, `"1"`)
 }
 
-func TestMergeKeepsTheUsersSecretsAndPutsTheReservedOnesBack(t *testing.T) {
+func TestMergeKeepsUserKeysAndOverwritesReserved(t *testing.T) {
 	t.Parallel()
-	found := &corev1.Secret{Data: map[string][]byte{"USER": []byte("x"), content.OwnerKey: []byte("forged")}}
-	merged := content.Merge(found, content.Reserved("u1", "sk_1", "c"))
+	existing := &corev1.Secret{Data: map[string][]byte{"USER": []byte("x"), content.OwnerKey: []byte("forged")}}
+	merged := content.Merge(existing, content.Reserved("u1", "sk_1", "c"))
 	require.Equal(t, "x", string(merged["USER"]))
 	require.Equal(t, "u1", string(merged[content.OwnerKey]))
-	require.Equal(t, "forged", string(found.Data[content.OwnerKey]), "the cache's object is left as it was")
+	require.Equal(t, "forged", string(existing.Data[content.OwnerKey]), "the cached object is not changed")
 	require.Len(t, content.Merge(nil, content.Reserved("u1", "sk_1", "c")), 3)
 }
 
-func TestPodHashChangesWithEveryPartAndOnlyThen(t *testing.T) {
+func TestPodHashDependsOnEveryPart(t *testing.T) {
 	t.Parallel()
 	type secret = map[string][]byte
 	type env = map[string]string
 	base := content.PodHash("k", env{"A": "1", "B": "2"}, secret{"S": []byte("3")})
 	require.Len(t, base, 64)
 	require.Equal(t, base, content.PodHash("k", env{"B": "2", "A": "1"}, secret{"S": []byte("3")}))
-	seen := map[string]bool{base: true}
+	hashes := map[string]bool{base: true}
 	for _, hash := range []string{
 		content.PodHash("l", env{"A": "1", "B": "2"}, secret{"S": []byte("3")}),
 		content.PodHash("k", env{"A": "1", "B": "3"}, secret{"S": []byte("3")}),
@@ -159,7 +159,7 @@ func TestPodHashChangesWithEveryPartAndOnlyThen(t *testing.T) {
 		content.PodHash("k", env{"A": "1", "B": "2"}, secret{"S": []byte("4")}),
 		content.PodHash("k", env{"A": "1", "B": "2"}, nil),
 	} {
-		require.False(t, seen[hash])
-		seen[hash] = true
+		require.False(t, hashes[hash])
+		hashes[hash] = true
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"slices"
 )
 
-// ConfigHash is the hash of the ConfigMap's data alone. Being keyed with the owner's secret key, it also changes when
-// somebody edits that key in the Secret.
+// ConfigHash returns the hash of the ConfigMap's data. It is keyed with the owner's secret key, so that it also changes when that
+// key is edited in the Secret.
 func ConfigHash(secretKey string, data map[string]string) string {
 	h := hmac.New(sha256.New, []byte(secretKey))
 	part(h, "config-map")
@@ -19,8 +19,8 @@ func ConfigHash(secretKey string, data map[string]string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// PodHash is the hash of all that the pods see. It is keyed with the owner's secret key: with a plain hash whoever may
-// read Deployments could try guesses at weak secrets.
+// PodHash returns the hash of the pods' whole environment. It is keyed with the owner's secret key: with an unkeyed hash, readers of
+// Deployments could test guesses of weak secrets.
 func PodHash(secretKey string, data map[string]string, secret map[string][]byte) string {
 	h := hmac.New(sha256.New, []byte(secretKey))
 	part(h, "pod")
@@ -41,7 +41,7 @@ func writeStrings(h hash.Hash, data map[string]string) {
 	}
 }
 
-// part writes s after its length, so that moving a border between parts changes the hash.
+// part writes the length of s and s, so that the hash depends on where one part ends and the next begins.
 func part(h hash.Hash, s string) {
 	count(h, len(s))
 	h.Write([]byte(s))

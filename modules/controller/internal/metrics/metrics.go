@@ -8,17 +8,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Results of a look, the values of the label "result" of inner_controller_reconciles_total.
+// Values of the label "result" of inner_controller_reconciles_total.
 const (
-	failed    = "error"
-	unchanged = "unchanged"
-	written   = "written"
+	resultError     = "error"
+	resultUnchanged = "unchanged"
+	resultWritten   = "written"
 )
 
-// Metrics are those of one process.
+// Metrics are the controller's metrics of one process.
 type Metrics struct {
 	reconciles *prometheus.CounterVec
-	seconds    prometheus.Histogram
+	duration   prometheus.Histogram
 	active     prometheus.Gauge
 	leading    prometheus.Gauge
 	depth      prometheus.Gauge
@@ -30,7 +30,7 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 		reconciles: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "inner_controller_reconciles_total", Help: "Reconciles of WorkerApps, by result.",
 		}, []string{"result"}),
-		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "inner_controller_reconcile_duration_seconds", Help: "Duration of the reconcile of a WorkerApp.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 3, 12),
 		}),
@@ -44,38 +44,38 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 			Name: "inner_controller_workqueue_depth", Help: "WorkerApps that wait in the work queue.",
 		}),
 	}
-	return m, errors.Join(r.Register(m.reconciles), r.Register(m.seconds), r.Register(m.active), r.Register(m.leading), r.Register(m.depth))
+	return m, errors.Join(r.Register(m.reconciles), r.Register(m.duration), r.Register(m.active), r.Register(m.leading), r.Register(m.depth))
 }
 
-// Moving registers the number of workers that unmoved counts.
-func CountUnmigrated(r prometheus.Registerer, unmoved func() int) error {
+// CountUnmigrated registers a gauge of the workers that unmigrated counts.
+func CountUnmigrated(r prometheus.Registerer, unmigrated func() int) error {
 	return r.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "inner_controller_unmigrated_workers", Help: "Workers still reached by the headless Service of an earlier release.",
-	}, func() float64 { return float64(unmoved()) }))
+	}, func() float64 { return float64(unmigrated()) }))
 }
 
-// Looking notes that a look begins; Looked ends it.
+// Started counts a reconcile in progress until Finished.
 func (m *Metrics) Started() { m.active.Inc() }
 
-// Looked counts one look.
-func (m *Metrics) Finished(took time.Duration, wrote bool, err error) {
-	result := unchanged
+// Finished counts a finished reconcile by its result.
+func (m *Metrics) Finished(elapsed time.Duration, written bool, err error) {
+	result := resultUnchanged
 	switch {
 	case err != nil:
-		result = failed
-	case wrote:
-		result = written
+		result = resultError
+	case written:
+		result = resultWritten
 	}
 	m.active.Dec()
 	m.reconciles.WithLabelValues(result).Inc()
-	m.seconds.Observe(took.Seconds())
+	m.duration.Observe(elapsed.Seconds())
 }
 
-// Waiting notes how many WorkerApps wait.
+// SetDepth sets the number of waiting WorkerApps.
 func (m *Metrics) SetDepth(n int) { m.depth.Set(float64(n)) }
 
-// Leading notes whether this process leads.
-func (m *Metrics) Leading(leads bool) {
+// SetLeading sets whether this process leads.
+func (m *Metrics) SetLeading(leads bool) {
 	if leads {
 		m.leading.Set(1)
 		return

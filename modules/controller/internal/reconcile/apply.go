@@ -17,74 +17,73 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// settle applies c, or removes it where it is unwanted, and tells whether there was anything to do. err is that of building
-// it.
-func (r *Reconciler) settle(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any, err error) (changed bool, _ error) {
+// applyOrDelete applies c, or deletes it if it is to be absent, and reports whether there was anything to do.
+func (r *Reconciler) applyOrDelete(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live map[string]any) (changed bool, _ error) {
 	switch {
-	case err != nil || c.Withheld:
-		return false, err
-	case c.Unwanted:
-		return appliedHash(present) != "", r.remove(ctx, app, c, present)
+	case c.Deferred:
+		return false, nil
+	case c.Absent:
+		return appliedHash(live) != "", r.deleteOwned(ctx, app, c, live)
 	}
-	if !drift.Differs(c.Object.Object, present) {
+	if !drift.Differs(c.Object.Object, live) {
 		return false, nil
 	}
-	_, err = r.put(ctx, app, c, present)
+	_, err := r.apply(ctx, app, c, live)
 	return true, err
 }
 
-// remove deletes an object of the wished one's name, if it was Inner that made it.
-func (r *Reconciler) remove(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any) error {
-	if appliedHash(present) == "" {
+// deleteOwned deletes the object of c's name if Inner applied it.
+func (r *Reconciler) deleteOwned(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live map[string]any) error {
+	if appliedHash(live) == "" {
 		return nil
 	}
-	return r.drop(ctx, app.Name, c.Resource, c.Object)
+	return r.deleteObject(ctx, app.Name, c.Resource, c.Object)
 }
 
-func (r *Reconciler) drop(ctx context.Context, app string, resource schema.GroupVersionResource, object metav1.Object) error {
+func (r *Reconciler) deleteObject(ctx context.Context, app string, resource schema.GroupVersionResource, object metav1.Object) error {
 	if err := r.clients.Delete(ctx, resource, object.GetNamespace(), object.GetName()); err != nil {
 		return fmt.Errorf("delete %s %s: %w", resource.Resource, object.GetName(), err)
 	}
-	r.writes.ExpectGone(app, kube.Ref{Resource: resource, Namespace: object.GetNamespace(), Name: object.GetName()}, r.now())
+	r.expectations.ExpectDeletion(app, kube.Ref{Resource: resource, Namespace: object.GetNamespace(), Name: object.GetName()}, r.now())
 	r.written.Store(app, true)
 	return nil
 }
 
-// apply writes c unless present, the live object, already holds all of it. It returns the object as it then is.
-func (r *Reconciler) apply(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any) (map[string]any, error) {
-	if !drift.Differs(c.Object.Object, present) {
-		return present, nil
+// applyIfDiffers applies c unless the live object already has the desired state. It returns the resulting object.
+func (r *Reconciler) applyIfDiffers(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live map[string]any) (map[string]any, error) {
+	if !drift.Differs(c.Object.Object, live) {
+		return live, nil
 	}
-	return r.put(ctx, app, c, present)
+	return r.apply(ctx, app, c, live)
 }
 
-func (r *Reconciler) put(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any) (map[string]any, error) {
-	written, err := r.write(ctx, app, c, present)
+func (r *Reconciler) apply(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live map[string]any) (map[string]any, error) {
+	written, err := r.applyOrRecreate(ctx, app, c, live)
 	if err != nil {
-		return nil, refusal(c, err)
+		return nil, rejection(c, err)
 	}
-	r.wrote(app.Name, ref(c), written)
-	r.announceHealing(app, c, present)
+	r.expectWrite(app.Name, ref(c), written)
+	r.recordRepair(app, c, live)
 	return written.Object, nil
 }
 
-func (r *Reconciler) write(ctx context.Context, app *workerapp.WorkerApp, c children.Child, present map[string]any) (*unstructured.Unstructured, error) {
-	if drift.Foreign(present) {
-		r.log.Info("removing what somebody added or changed", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
+func (r *Reconciler) applyOrRecreate(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live map[string]any) (*unstructured.Unstructured, error) {
+	if drift.HasUnmanaged(live) {
+		r.log.Info("unmanaged fields found", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
 	}
-	written, err := drift.Apply(ctx, r.clients, c.Resource, c.Object, present)
-	if !apierrors.IsInvalid(err) || !c.Replaceable || present == nil {
+	written, err := drift.Apply(ctx, r.clients, c.Resource, c.Object, live)
+	if !apierrors.IsInvalid(err) || !c.Replaceable || live == nil {
 		return written, err
 	}
-	// It cannot be changed into what is desired.
+	// A field that must change is immutable.
 	if written, err = r.clients.Recreate(ctx, c.Resource, c.Object, err); err == nil {
-		r.log.Info("replaced an object that cannot be changed", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
+		r.log.Info("immutable object replaced", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
 	}
 	return written, err
 }
 
-func (r *Reconciler) wrote(app string, ref kube.Ref, written *unstructured.Unstructured) {
-	r.writes.Expect(app, ref, written.GetResourceVersion(), r.now())
+func (r *Reconciler) expectWrite(app string, ref kube.Ref, written *unstructured.Unstructured) {
+	r.expectations.ExpectVersion(app, ref, written.GetResourceVersion(), r.now())
 	r.written.Store(app, true)
 }
 
@@ -92,8 +91,8 @@ func ref(c children.Child) kube.Ref {
 	return kube.Ref{Resource: c.Resource, Namespace: c.Object.GetNamespace(), Name: c.Object.GetName()}
 }
 
-// live returns the object as the API writes it, nil where there is none.
-func live[T any](object *T) map[string]any {
+// toContent converts an object to its unstructured content; nil for none.
+func toContent[T any](object *T) map[string]any {
 	if object == nil {
 		return nil
 	}

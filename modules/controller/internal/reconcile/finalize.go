@@ -16,33 +16,33 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// hold puts the finalizer on, before anything is made in the ingress namespace, and takes away the owner's secret key, which an
-// earlier controller wrote into WorkerApps.
-func (r *Reconciler) hold(ctx context.Context, app *workerapp.WorkerApp) error {
-	held, secret := slices.Contains(app.Finalizers, workerapp.Finalizer), app.Annotations[cache.KeyAnnotation] != ""
-	if held && !secret {
+// ensureFinalizer adds the finalizer before any object is created in the ingress namespace, and removes the owner's secret key,
+// which an earlier controller wrote into WorkerApps.
+func (r *Reconciler) ensureFinalizer(ctx context.Context, app *workerapp.WorkerApp) error {
+	hasFinalizer, hasSecret := slices.Contains(app.Finalizers, workerapp.Finalizer), app.Annotations[cache.OwnerKeyAnnotation] != ""
+	if hasFinalizer && !hasSecret {
 		return nil
 	}
 	metadata := map[string]any{"resourceVersion": app.ResourceVersion}
 	patch := map[string]any{"metadata": metadata}
-	if !held {
+	if !hasFinalizer {
 		metadata["finalizers"] = append(slices.Clone(app.Finalizers), workerapp.Finalizer)
 	}
-	if secret {
-		metadata["annotations"] = map[string]any{corev1.LastAppliedConfigAnnotation: nil, cache.KeyAnnotation: nil}
+	if hasSecret {
+		metadata["annotations"] = map[string]any{corev1.LastAppliedConfigAnnotation: nil, cache.OwnerKeyAnnotation: nil}
 		patch["spec"] = map[string]any{"ownerSK": nil}
 	}
 	written, err := r.patchApp(ctx, app.Namespace, app.Name, patch)
 	if err != nil {
-		return fmt.Errorf("finalizer of the WorkerApp, or secret in it: %w", err)
+		return fmt.Errorf("update the finalizer of the WorkerApp: %w", err)
 	}
 	app.Finalizers, app.ResourceVersion, app.Generation = written.GetFinalizers(), written.GetResourceVersion(), written.GetGeneration()
 	return nil
 }
 
-// release lets a WorkerApp that is being deleted go, once nothing of it is left in the ingress namespace. The garbage
-// collector takes what is in the worker namespace.
-func (r *Reconciler) release(ctx context.Context, u *unstructured.Unstructured) error {
+// finalize deletes the objects in the ingress namespace of a WorkerApp that is being deleted, then removes the finalizer. The
+// garbage collector deletes those in the worker namespace.
+func (r *Reconciler) finalize(ctx context.Context, u *unstructured.Unstructured) error {
 	finalizers := u.GetFinalizers()
 	if !slices.Contains(finalizers, workerapp.Finalizer) {
 		return nil
@@ -54,26 +54,26 @@ func (r *Reconciler) release(ctx context.Context, u *unstructured.Unstructured) 
 	_, err := r.patchApp(ctx, u.GetNamespace(), u.GetName(), map[string]any{
 		"metadata": map[string]any{"resourceVersion": u.GetResourceVersion(), "finalizers": rest}})
 	if err == nil {
-		r.log.Info("worker removed", zap.String("app", u.GetName()))
+		r.log.Info("WorkerApp finalized", zap.String("app", u.GetName()))
 	}
 	if err != nil {
-		err = fmt.Errorf("finalizer of the WorkerApp: %w", err)
+		err = fmt.Errorf("remove the finalizer of the WorkerApp: %w", err)
 	}
-	return raced(err)
+	return ignoreNotFound(err)
 }
 
-// sweep removes what a WorkerApp that is no more left in the ingress namespace, as one without our finalizer does. The
-// cache alone is no proof that it is gone, nor is an API server that does not know the kind at the moment.
-func (r *Reconciler) sweep(ctx context.Context, name string) error {
-	r.checked.forget(name)
-	r.moves.forget(name)
-	r.turns.forget(name)
-	found := r.cache.Children(name)
-	if found.External == nil && found.Route == nil {
+// cleanupOrphans deletes the objects in the ingress namespace of a WorkerApp that was deleted without the finalizer. Neither a
+// cache without the WorkerApp proves that it is deleted, nor an API server that does not serve its kind at the moment.
+func (r *Reconciler) cleanupOrphans(ctx context.Context, name string) error {
+	r.unchanged.forget(name)
+	r.migrationSteps.forget(name)
+	r.restartLimiter.forget(name)
+	actual := r.cache.Children(name)
+	if actual.External == nil && actual.Route == nil {
 		return nil
 	}
-	if !r.builder.Made(found.External, found.Route) {
-		r.log.Warn("object in the ingress namespace is not known to be this platform's; left alone", zap.String("app", name))
+	if !r.builder.Owns(actual.External, actual.Route) {
+		r.log.Warn("orphan of unknown platform kept", zap.String("app", name))
 		return nil
 	}
 	_, err := r.clients.Get(ctx, workerapp.Resource(), r.builder.WorkerNamespace, name)
@@ -81,9 +81,9 @@ func (r *Reconciler) sweep(ctx context.Context, name string) error {
 		return nil
 	}
 	if !kube.Absent(err) {
-		return fmt.Errorf("look for the WorkerApp: %w", err)
+		return fmt.Errorf("read the WorkerApp: %w", err)
 	}
-	r.log.Info("removing what a WorkerApp left behind", zap.String("app", name))
+	r.log.Info("deleting orphans of a WorkerApp", zap.String("app", name))
 	return r.deleteIngress(ctx, name)
 }
 
@@ -97,8 +97,8 @@ func (r *Reconciler) deleteIngress(ctx context.Context, name string) error {
 	return nil
 }
 
-// patchApp changes a WorkerApp only if it is still the one that was looked at, by the resourceVersion in patch. A merge patch,
-// because server-side apply under the name by which workers write the spec would let their next write drop the finalizer.
+// patchApp patches a WorkerApp if it still has the resourceVersion in patch. With a server-side apply under the field manager that
+// writes the spec, the next write of the spec would remove the finalizer.
 func (r *Reconciler) patchApp(ctx context.Context, namespace, name string, patch map[string]any) (*unstructured.Unstructured, error) {
 	encoded, err := json.Marshal(patch)
 	if err != nil {
@@ -108,6 +108,6 @@ func (r *Reconciler) patchApp(ctx context.Context, namespace, name string, patch
 	if err != nil {
 		return nil, err
 	}
-	r.wrote(name, kube.Ref{Resource: workerapp.Resource(), Namespace: namespace, Name: name}, written)
+	r.expectWrite(name, kube.Ref{Resource: workerapp.Resource(), Namespace: namespace, Name: name}, written)
 	return written, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -13,42 +14,46 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// makeNetwork makes the way that requests take, and the budget of disruptions. It returns after how long to look again, 0
-// where only a change is an occasion.
-func (r *Reconciler) makeNetwork(ctx context.Context, app *workerapp.WorkerApp, found cache.Found) (time.Duration, error) {
-	way, again := r.way(app.Name, app.Spec.Port, found)
-	state := fmt.Sprint(app.UID, app.Generation, way,
-		version(found.Service), version(found.Former), version(found.External), version(found.Route), version(found.Budget))
-	if r.checked.is(app.Name, state) {
-		return again, nil
+// reconcileNetwork reconciles the Services, the route and the disruption budget. It returns when to requeue, 0 if only a change
+// requires it.
+func (r *Reconciler) reconcileNetwork(ctx context.Context, app *workerapp.WorkerApp, actual cache.Actual) (time.Duration, error) {
+	migration, requeueAfter := r.migration(app.Name, app.Spec.Port, actual)
+	state := fmt.Sprint(app.UID, app.Generation, migration,
+		version(actual.Service), version(actual.Legacy), version(actual.External), version(actual.Route), version(actual.Budget))
+	if r.unchanged.has(app.Name, state) {
+		return requeueAfter, nil
 	}
 	var errs []error
 	changed := false
-	one := func(c children.Child, err error, present map[string]any) {
-		wrote, err := r.settle(ctx, app, c, present, err)
-		changed = changed || wrote
+	for _, object := range []struct {
+		build func() (children.Child, error)
+		live  map[string]any
+	}{
+		{func() (children.Child, error) { return r.builder.Service(app, migration) }, toContent(actual.Service)},
+		{func() (children.Child, error) { return r.builder.External(app, migration) }, toContent(actual.External)},
+		{func() (children.Child, error) { return r.builder.Route(app, migration) }, toContent(actual.Route)},
+		{func() (children.Child, error) { return r.builder.Budget(app) }, toContent(actual.Budget)},
+	} {
+		c, err := object.build()
+		if err == nil {
+			var written bool
+			written, err = r.applyOrDelete(ctx, app, c, object.live)
+			changed = changed || written
+		}
 		errs = append(errs, err)
 	}
-	service, err := r.builder.Service(app, way)
-	one(service, err, live(found.Service))
-	external, err := r.builder.External(app, way)
-	one(external, err, live(found.External))
-	route, err := r.builder.Route(app, way)
-	one(route, err, live(found.Route))
-	budget, err := r.builder.Budget(app)
-	one(budget, err, live(found.Budget))
-	err = errors.Join(errs...)
-	if err == nil && !changed && found.Former != nil && way == children.Moved() {
-		changed, err = true, r.drop(ctx, app.Name, children.Services(), found.Former)
+	err := errors.Join(errs...)
+	if err == nil && !changed && actual.Legacy != nil && migration == children.Migrated() {
+		changed, err = true, r.deleteObject(ctx, app.Name, children.Services(), actual.Legacy)
 	}
 	if err != nil || changed {
-		return again, err
+		return requeueAfter, err
 	}
-	r.checked.note(app.Name, state)
-	return again, nil
+	r.unchanged.set(app.Name, state)
+	return requeueAfter, nil
 }
 
-// version tells apart the states of an object, also of one that is not there.
+// version identifies the state of an object, including a missing one.
 func version[T any, P interface {
 	*T
 	GetResourceVersion() string
@@ -58,4 +63,32 @@ func version[T any, P interface {
 		return "none "
 	}
 	return string(object.GetUID()) + "/" + object.GetResourceVersion() + " "
+}
+
+// unchanged holds, for each WorkerApp, the versions of its network objects that had the desired content: a reconcile of the same
+// versions need not build and compare them again. Each rollout and each resync reconciles several times.
+type unchanged struct {
+	mu     sync.Mutex
+	states map[string]string
+}
+
+func newUnchanged() *unchanged { return &unchanged{states: map[string]string{}} }
+
+func (u *unchanged) has(app, state string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.states[app] == state
+}
+
+func (u *unchanged) set(app, state string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.states[app] = state
+}
+
+// forget drops a deleted WorkerApp.
+func (u *unchanged) forget(app string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.states, app)
 }

@@ -1,13 +1,17 @@
-// Package reconcile brings the cluster, for one WorkerApp at a time, from what is found to what is wished.
+// Package reconcile brings the objects of a WorkerApp from their actual to their desired state.
 package reconcile
 
 import (
 	"context"
+	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
+	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"app238.com/inner/app/config"
@@ -16,51 +20,45 @@ import (
 	"app238.com/inner/modules/controller/internal/cache"
 	"app238.com/inner/modules/controller/internal/children"
 	"app238.com/inner/modules/controller/internal/conditions"
-	"app238.com/inner/modules/controller/internal/spec"
+	"app238.com/inner/modules/controller/internal/events"
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// Reconciler works on one WorkerApp at a time for each name; several names may be worked on at once.
+// Reconciler reconciles WorkerApps. Calls for different names may run concurrently, calls for one name must not.
 type Reconciler struct {
-	builder  children.Builder
-	checked  *checked
-	cache    *cache.Cache
-	clients  *kube.Clients
-	events   Announcer
-	config   config.Controller
-	log      *zap.Logger
-	now      func() time.Time
-	recorder rollout.Recorder
-	source   rollout.Source
-	// timeout limits one question to the source or the recorder.
-	timeout time.Duration
-	writes  *kube.Writes
-	// written holds the WorkerApps for which the reconcile under way wrote something.
-	written sync.Map
-	moves   *moves
-	turns   *turns
+	builder   children.Builder
+	unchanged *unchanged
+	cache     *cache.Cache
+	clients   *kube.Clients
+	events    *events.Recorder
+	config    config.Controller
+	log       *zap.Logger
+	now       func() time.Time
+	recorder  rollout.Recorder
+	source    rollout.Source
+	// timeout limits each call of source and recorder.
+	timeout      time.Duration
+	expectations *kube.Expectations
+	// written holds the names whose running reconcile has written to the cluster.
+	written        sync.Map
+	migrationSteps *migrationSteps
+	restartLimiter *restartLimiter
 }
 
-// Announcer tells the cluster's users what happened to a WorkerApp.
-type Announcer interface {
-	// Announce returns at once. The reason is one word in CamelCase.
-	Announce(app *workerapp.WorkerApp, warning bool, reason, message string)
-}
-
-// Params are what a Reconciler stands on.
+// Params are the dependencies of a Reconciler.
 type Params struct {
-	Cache    *cache.Cache
-	Clients  *kube.Clients
-	Config   *config.Config
-	Events   Announcer
-	Log      *zap.Logger
-	Recorder rollout.Recorder
-	Source   rollout.Source
-	Writes   *kube.Writes
+	Cache        *cache.Cache
+	Clients      *kube.Clients
+	Config       *config.Config
+	Events       *events.Recorder
+	Log          *zap.Logger
+	Recorder     rollout.Recorder
+	Source       rollout.Source
+	Expectations *kube.Expectations
 }
 
-// New makes a Reconciler.
+// New returns a Reconciler.
 func New(p Params) *Reconciler {
 	namespaces := p.Config.Kubernetes.Namespaces
 	return &Reconciler{
@@ -70,65 +68,95 @@ func New(p Params) *Reconciler {
 			MinReady: p.Config.Controller.MinReady,
 			Pods:     p.Config.Controller.Pods, NetworkPolicy: p.Config.Controller.NetworkPolicy,
 		},
-		checked: newChecked(), moves: newMoves(), turns: newTurns(p.Config.Controller.RestartsPerSecond),
+		unchanged: newUnchanged(), migrationSteps: newMigrationSteps(), restartLimiter: newRestartLimiter(p.Config.Controller.RestartsPerSecond),
 		cache: p.Cache, clients: p.Clients, events: p.Events, config: p.Config.Controller, log: p.Log, now: time.Now,
-		recorder: p.Recorder, source: p.Source, writes: p.Writes,
+		recorder: p.Recorder, source: p.Source, expectations: p.Expectations,
 		timeout: p.Config.Database.ConnectTimeout + p.Config.Database.StatementTimeout,
 	}
 }
 
-// Reconcile works on the WorkerApp of that name.
+// Reconcile reconciles the WorkerApp with this name, or cleans up after it.
 func (r *Reconciler) Reconcile(ctx context.Context, name string) (workqueue.Result, error) {
-	again, err := r.reconcile(ctx, name)
-	_, wrote := r.written.LoadAndDelete(name)
-	return workqueue.Result{Again: again, Wrote: wrote}, err
+	requeueAfter, err := r.reconcile(ctx, name)
+	_, written := r.written.LoadAndDelete(name)
+	return workqueue.Result{RequeueAfter: requeueAfter, Written: written}, err
 }
 
 func (r *Reconciler) reconcile(ctx context.Context, name string) (time.Duration, error) {
-	if wait := r.writes.Pending(name, r.cache.ResourceVersion, r.now()); wait > 0 {
+	if wait := r.expectations.Remaining(name, r.cache.ResourceVersion, r.now()); wait > 0 {
 		return wait, nil
 	}
 	u := r.cache.App(name)
 	switch {
 	case u == nil:
-		return 0, r.sweep(ctx, name)
+		return 0, r.cleanupOrphans(ctx, name)
 	case u.GetDeletionTimestamp() != nil:
-		return 0, r.release(ctx, u)
+		return 0, r.finalize(ctx, u)
 	default:
-		return r.ensure(ctx, u)
+		return r.reconcileApp(ctx, u)
 	}
 }
 
-// ensure makes what is desired and reports how it stands.
-func (r *Reconciler) ensure(ctx context.Context, u *unstructured.Unstructured) (time.Duration, error) {
+// reconcileApp reconciles the children of an existing WorkerApp and reports its state.
+func (r *Reconciler) reconcileApp(ctx context.Context, u *unstructured.Unstructured) (time.Duration, error) {
 	app, err := workerapp.FromUnstructured(u)
-	found := r.cache.Children(app.Name)
-	if held := r.hold(ctx, app); held != nil {
-		return r.fail(ctx, app, found.Deployment, raced(held))
+	actual := r.cache.Children(app.Name)
+	if err := r.ensureFinalizer(ctx, app); err != nil {
+		return r.reportError(ctx, app, actual.Deployment, ignoreNotFound(err))
 	}
 	if err == nil {
-		err = spec.Check(app)
+		err = app.Validate()
 	}
 	if err != nil {
-		return r.fail(ctx, app, found.Deployment, &fault{reason: conditions.InvalidSpec, message: err.Error()})
+		return r.reportError(ctx, app, actual.Deployment, &stalledError{reason: conditions.InvalidSpec, message: err.Error()})
 	}
-	if behind, err := r.behind(ctx, app, found.Deployment); err != nil || behind {
-		return behindWait, raced(err)
+	if stale, err := r.cacheStale(ctx, app, actual.Deployment); err != nil || stale {
+		return staleRequeue, ignoreNotFound(err)
 	}
-	state, again, err := r.makeChildren(ctx, app, found)
+	state, requeueAfter, err := r.reconcileChildren(ctx, app, actual)
 	if err != nil {
-		return r.fail(ctx, app, found.Deployment, err)
+		return r.reportError(ctx, app, actual.Deployment, err)
 	}
-	if wait := conditions.Told(app, state, r.now()); wait > 0 {
-		return wait, nil // again is zero while nothing is suspected
+	if wait := conditions.ReportDelay(app, state, r.now()); wait > 0 {
+		return wait, nil // requeueAfter is zero in this state
 	}
-	return again, r.report(ctx, app, state)
+	return requeueAfter, r.report(ctx, app, state)
 }
 
-// raced turns the errors of an expected race into none: the WorkerApp is gone, and its event brings the next look.
-func raced(err error) error {
+// ignoreNotFound ignores that the WorkerApp was deleted concurrently: the deletion event triggers the next reconcile.
+func ignoreNotFound(err error) error {
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
 	return err
+}
+
+// staleRequeue is the delay after a reconcile with a stale cache, unless an event comes first.
+const staleRequeue = 200 * time.Millisecond
+
+// cacheStale reports whether the cached WorkerApp is older than the one that the Deployment was built from, as it may be right
+// after a change of leader: an older version would replace a newer one. A new version of the same image does not change the
+// generation. The Deployment's annotations are not trusted alone, since they may be edited.
+func (r *Reconciler) cacheStale(ctx context.Context, app *workerapp.WorkerApp, deployment *appsv1.Deployment) (bool, error) {
+	if deployment == nil || !metav1.IsControlledBy(deployment, app) {
+		return false, nil
+	}
+	rolledFor := deployment.Spec.Template.Annotations[workerapp.VersionAnnotation]
+	if deploymentGeneration(deployment) <= app.Generation && (rolledFor == "" || rolledFor == app.Annotations[workerapp.VersionAnnotation]) {
+		return false, nil
+	}
+	live, err := r.clients.Get(ctx, workerapp.Resource(), app.Namespace, app.Name)
+	if err != nil {
+		return false, fmt.Errorf("read the WorkerApp: %w", err)
+	}
+	return live.GetGeneration() > app.Generation || workerapp.OriginOf(live.GetAnnotations()) != workerapp.OriginOf(app.Annotations), nil
+}
+
+// deploymentGeneration returns the generation in the Deployment's annotations; 0 if there is none.
+func deploymentGeneration(deployment *appsv1.Deployment) int64 {
+	generation, err := strconv.ParseInt(deployment.Annotations[children.GenerationAnnotation], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return generation
 }

@@ -13,23 +13,23 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// report records the outcome, where state is one that is not recorded yet, and then writes the status once. After a
-// crash between the two the outcome is recorded again, which a Recorder bears; the other way round it could be lost.
+// report records the outcome if state has one that is not recorded yet, and then writes the status. A crash in between records
+// the outcome twice, which a Recorder allows; the other order could lose it.
 func (r *Reconciler) report(ctx context.Context, app *workerapp.WorkerApp, state conditions.State) error {
 	now := r.now()
 	next := conditions.Next(app, state, now)
 	var recordErr error
 	if outcome, ok := conditions.Outcome(app, state); ok {
-		recordErr = r.record(ctx, outcome)
+		recordErr = r.recordOutcome(ctx, outcome)
 		next = conditions.Recorded(app, next, state, recordErr, now)
 	}
-	if conditions.Same(app.Status, next) {
+	if conditions.Equal(app.Status, next) {
 		return recordErr
 	}
-	return errors.Join(recordErr, raced(r.writeStatus(ctx, app, next, state.Reason)))
+	return errors.Join(recordErr, ignoreNotFound(r.patchStatus(ctx, app, next, state.Reason)))
 }
 
-func (r *Reconciler) record(ctx context.Context, outcome rollout.Outcome) error {
+func (r *Reconciler) recordOutcome(ctx context.Context, outcome rollout.Outcome) error {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	if err := r.recorder.Record(ctx, outcome); err != nil {
@@ -38,21 +38,21 @@ func (r *Reconciler) record(ctx context.Context, outcome rollout.Outcome) error 
 	return nil
 }
 
-// writeStatus writes next. The reason is for the log: the message may hold what a container said last.
-func (r *Reconciler) writeStatus(ctx context.Context, app *workerapp.WorkerApp, next workerapp.Status, reason string) error {
+// patchStatus writes next. The log gets only the reason: the message may hold output of the program.
+func (r *Reconciler) patchStatus(ctx context.Context, app *workerapp.WorkerApp, next workerapp.Status, reason string) error {
 	patch, err := conditions.Patch(app.ResourceVersion, next)
 	if err != nil {
-		return fmt.Errorf("status: %w", err)
+		return fmt.Errorf("write the status: %w", err)
 	}
 	written, err := r.clients.MergePatch(ctx, workerapp.Resource(), app.Namespace, app.Name, patch, "status")
 	if err != nil {
-		return fmt.Errorf("status: %w", err)
+		return fmt.Errorf("write the status: %w", err)
 	}
-	r.wrote(app.Name, kube.Ref{Resource: workerapp.Resource(), Namespace: app.Namespace, Name: app.Name}, written)
+	r.expectWrite(app.Name, kube.Ref{Resource: workerapp.Resource(), Namespace: app.Namespace, Name: app.Name}, written)
 	if app.Status.Phase != next.Phase {
 		r.log.Info("phase changed", zap.String("app", app.Name), zap.String("phase", string(next.Phase)),
 			zap.String("reason", reason), zap.Int64("version", next.Version), zap.Int64("task", next.Task))
-		r.announcePhase(app, next.Phase, reason, next.Message)
+		r.recordPhase(app, next.Phase, reason, next.Message)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-// Package rolloutstate tells from a Deployment and its pods how a rollout stands. It is pure: time is an input too.
+// Package rolloutstate derives the state of a rollout from a Deployment and its pods. It is pure: the time is an input too.
 package rolloutstate
 
 import (
@@ -11,7 +11,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// Reasons of the states.
+// Reasons of states.
 const (
 	Complete       = "RolloutComplete"
 	InProgress     = "RolloutInProgress"
@@ -24,75 +24,75 @@ const (
 	NotServing     = "NotServing"
 )
 
-// resolution is that of the times in a status; a grace that is counted from one is not cut short by it.
+// resolution is the precision of times in a status. Grace periods are extended by it, so that truncation shortens none.
 const resolution = time.Second
 
-// Input is all that the state of a rollout depends on.
+// Input holds everything that the state of a rollout depends on.
 type Input struct {
-	// App is the desired one, Replicas the number of pods.
+	// App is the WorkerApp, Replicas its desired number of pods.
 	App      *workerapp.WorkerApp
 	Replicas int32
-	// Deployment is the live one; Pods are all pods of the worker, also those of earlier templates.
+	// Deployment is the live one. Pods are all pods of the worker, including those of earlier templates.
 	Deployment *appsv1.Deployment
 	Pods       []*corev1.Pod
-	// Grace is how long pods may fail to start before that fails the rollout.
+	// Grace is how long pods may fail before the rollout fails.
 	Grace time.Duration
-	// Deadline is how long a rollout may make no progress, where the Deployment does not count that.
+	// Deadline is how long a rollout may make no progress if the Deployment itself has no active deadline.
 	Deadline time.Duration
 	Now      time.Time
 }
 
-// Evaluate returns the state and, where it changes by the mere passing of time, after how long to look again.
+// Evaluate returns the state, and when to evaluate again if time alone can change it, else 0.
 func Evaluate(in Input) (conditions.State, time.Duration) {
-	state, again := evaluate(in)
+	state, requeueAfter := evaluate(in)
 	state.Serving = in.Deployment != nil && in.Deployment.Status.ReadyReplicas > 0
-	return state, again
+	return state, requeueAfter
 }
 
 func evaluate(in Input) (conditions.State, time.Duration) {
-	if !current(in) {
+	if !observed(in) {
 		return conditions.State{Phase: workerapp.Deploying, Reason: InProgress}, 0
 	}
 	if complete(in) {
 		return conditions.State{Phase: workerapp.Running, Reason: Complete}, 0
 	}
 	previous, _ := conditions.Previous(in.App)
-	late := deadlineExceeded(in.Deployment)
-	worst, failing := worstTrouble(in)
+	deadlinePassed := deadlineExceeded(in.Deployment)
+	worst, failing := worstFailure(in)
 	switch {
 	case failing:
-		return judge(in, worst, previous, late)
-	case late:
-		return failed(in, trouble{reason: Deadline, message: describeLate(in)}, previous), 0
-	case counts(in.Deployment) || conditions.HasRun(in.App):
+		return evaluateFailure(in, worst, previous, deadlinePassed)
+	case deadlinePassed:
+		return failed(in, failure{reason: Deadline, message: deadlineMessage(in)}, previous), 0
+	case deadlineActive(in.Deployment) || conditions.HasRun(in.App):
 		return conditions.State{Phase: workerapp.Deploying, Reason: InProgress}, 0
 	}
-	return uncounted(in, previous)
+	return evaluateDeadline(in, previous)
 }
 
-// counts tells whether the Deployment's own deadline is under way. It is not for a template that was complete before, like that of a
-// worker that had no pods for a while.
-func counts(d *appsv1.Deployment) bool {
+// deadlineActive reports whether the Deployment's own deadline is active. It is not for a template whose rollout was complete before,
+// such as after scaling to zero.
+func deadlineActive(d *appsv1.Deployment) bool {
 	c, ok := deploymentCondition(d, appsv1.DeploymentProgressing)
 	return !ok || c.Reason != "NewReplicaSetAvailable"
 }
 
-// uncounted counts the deadline in the status.
-func uncounted(in Input, previous conditions.State) (conditions.State, time.Duration) {
+// evaluateDeadline measures the deadline in the status.
+func evaluateDeadline(in Input, previous conditions.State) (conditions.State, time.Duration) {
 	since := previous.LastingSince(in.Now, InProgress, Deadline)
 	wait := since.Add(in.Deadline + resolution).Sub(in.Now)
 	if wait <= 0 || previous.Phase == workerapp.Failed && previous.Reason == Deadline {
-		return failed(in, trouble{reason: Deadline, message: describeLate(in)}, previous), 0
+		return failed(in, failure{reason: Deadline, message: deadlineMessage(in)}, previous), 0
 	}
 	return conditions.State{Phase: workerapp.Deploying, Reason: InProgress, Since: since}, wait
 }
 
-// judge decides whether pods that fail to start have failed the rollout yet.
-func judge(in Input, worst trouble, previous conditions.State, late bool) (conditions.State, time.Duration) {
+// evaluateFailure decides whether failing pods have failed the rollout.
+func evaluateFailure(in Input, worst failure, previous conditions.State, deadlinePassed bool) (conditions.State, time.Duration) {
 	since := previous.LastingSince(in.Now, worst.reason)
 	wait := since.Add(in.Grace + resolution).Sub(in.Now)
-	stays := previous.Phase == workerapp.Failed && OfPods(previous.Reason)
-	if worst.final || late || stays || (!worst.recovering && wait <= 0) {
+	stays := previous.Phase == workerapp.Failed && IsPodReason(previous.Reason)
+	if worst.final || deadlinePassed || stays || (!worst.recovering && wait <= 0) {
 		return failed(in, worst, previous), 0
 	}
 	state := conditions.State{Phase: workerapp.Deploying, Reason: worst.reason, Message: worst.message, Since: since}
@@ -102,21 +102,20 @@ func judge(in Input, worst trouble, previous conditions.State, late bool) (condi
 	return state, max(wait, 0)
 }
 
-// failed keeps the message of an earlier look that found the same: pods change their words all the time, and each change
-// would be a write.
-func failed(in Input, t trouble, previous conditions.State) conditions.State {
-	state := conditions.State{Phase: workerapp.Failed, Reason: t.reason, Message: t.message, Since: previous.Since}
+// failed keeps the earlier message of the same reason: messages of pods change often, and each change would be a write.
+func failed(in Input, f failure, previous conditions.State) conditions.State {
+	state := conditions.State{Phase: workerapp.Failed, Reason: f.reason, Message: f.message, Since: previous.Since}
 	if state.Since.IsZero() {
 		state.Since = in.Now
 	}
-	if previous.Reason == t.reason && (previous.Phase == workerapp.Failed || t.vague) {
+	if previous.Reason == f.reason && (previous.Phase == workerapp.Failed || f.ambiguous) {
 		state.Message = previous.Message
 	}
 	return state
 }
 
-// OfPods tells whether the reason is one that only the pods' recovery ends.
-func OfPods(reason string) bool {
+// IsPodReason reports whether only the recovery of pods ends a failure with this reason.
+func IsPodReason(reason string) bool {
 	switch reason {
 	case ImageNotPulled, NotCreated, PodFailed, Crashing, ReplicaFailure, Deadline, NotServing:
 		return true
@@ -124,18 +123,18 @@ func OfPods(reason string) bool {
 	return false
 }
 
-// current tells whether the Deployment's status is about the Deployment as it is.
-func current(in Input) bool {
+// observed reports whether the Deployment's status is of its current generation.
+func observed(in Input) bool {
 	return in.Deployment != nil && in.Deployment.Status.ObservedGeneration >= in.Deployment.Generation
 }
 
-// complete tells whether every pod that is wished serves and no other is left. Pods that replace serving ones have then been
-// ready for the Deployment's minReadySeconds, since the old ones go no earlier; where there were none, nothing is gained by
-// waiting. Pods that have failed must last that long, or each start of a crashing one would count.
+// complete reports whether all desired pods are ready and no others are left. Pods that replaced ready ones have then been ready for
+// minReadySeconds, since the old ones are deleted no earlier; without old ones, waiting gains nothing. After a failure, pods must be
+// ready for that long, or each restart of a crashing one would count.
 func complete(in Input) bool {
 	s := in.Deployment.Status
 	serving := s.ReadyReplicas
-	if previous, _ := conditions.Previous(in.App); previous.Phase == workerapp.Failed && OfPods(previous.Reason) {
+	if previous, _ := conditions.Previous(in.App); previous.Phase == workerapp.Failed && IsPodReason(previous.Reason) {
 		serving = s.AvailableReplicas
 	}
 	return s.UpdatedReplicas == in.Replicas && s.Replicas == in.Replicas && serving == in.Replicas

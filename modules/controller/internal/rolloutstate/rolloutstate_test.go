@@ -20,7 +20,7 @@ const grace = 20 * time.Second
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-// setup returns a rollout of two pods that has just begun.
+// setup returns a rollout of two pods that has just started.
 func setup() rolloutstate.Input {
 	at := map[string]string{workerapp.VersionAnnotation: "7", workerapp.TaskAnnotation: "42"}
 	return rolloutstate.Input{
@@ -51,14 +51,14 @@ func exited(code int32, reason, message string) *corev1.ContainerStateTerminated
 	return &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, Message: message}
 }
 
-// shown gives the app the status of state, as written at that time.
-func shown(in rolloutstate.Input, state conditions.State, at time.Time) rolloutstate.Input {
+// withStatus sets the status for state as written at that time.
+func withStatus(in rolloutstate.Input, state conditions.State, at time.Time) rolloutstate.Input {
 	in.App.Status = conditions.Next(in.App, state, at)
 	return in
 }
 
-// said leaves out what Evaluate tells of every state: whether anything serves, and since when it is a failure.
-func said(s conditions.State) conditions.State {
+// reasonAndMessage drops Serving and the start of a failure.
+func reasonAndMessage(s conditions.State) conditions.State {
 	s.Serving = false
 	if s.Phase == workerapp.Failed {
 		s.Since = time.Time{}
@@ -66,21 +66,21 @@ func said(s conditions.State) conditions.State {
 	return s
 }
 
-func TestRunningOnlyWhenEveryPodOfTheVeryVersionServes(t *testing.T) {
+func TestRunningNeedsEveryPodOfCurrentVersion(t *testing.T) {
 	t.Parallel()
 	in := setup()
 	in.Deployment.Status = appsv1.DeploymentStatus{ObservedGeneration: 5, Replicas: 2, UpdatedReplicas: 2, ReadyReplicas: 2}
-	state, again := rolloutstate.Evaluate(in)
+	state, requeueAfter := rolloutstate.Evaluate(in)
 	require.Equal(t, workerapp.Running, state.Phase)
-	require.Zero(t, again)
+	require.Zero(t, requeueAfter)
 
 	for name, change := range map[string]func(in *rolloutstate.Input){
 		"no Deployment":             func(in *rolloutstate.Input) { in.Deployment = nil },
 		"not observed":              func(in *rolloutstate.Input) { in.Deployment.Generation = 6 },
 		"an old pod left":           func(in *rolloutstate.Input) { in.Deployment.Status.Replicas = 3 },
 		"a pod of the old template": func(in *rolloutstate.Input) { in.Deployment.Status.UpdatedReplicas = 1 },
-		"a pod that does not serve": func(in *rolloutstate.Input) { in.Deployment.Status.ReadyReplicas = 1 },
-		"fewer pods than wished":    func(in *rolloutstate.Input) { in.Replicas = 3 },
+		"an unready pod":            func(in *rolloutstate.Input) { in.Deployment.Status.ReadyReplicas = 1 },
+		"fewer pods than desired":   func(in *rolloutstate.Input) { in.Replicas = 3 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,14 +93,14 @@ func TestRunningOnlyWhenEveryPodOfTheVeryVersionServes(t *testing.T) {
 	}
 }
 
-func TestFailingPodsFailTheRolloutAfterTheGrace(t *testing.T) {
+func TestFailingPodsFailRolloutAfterGrace(t *testing.T) {
 	t.Parallel()
 	crashed := waiting("CrashLoopBackOff", "back-off 10s restarting")
 	crashed.LastTerminationState.Terminated = exited(1, "Error", "no database\n")
 	for name, test := range map[string]struct {
-		state  corev1.ContainerStatus
-		reason string
-		words  string
+		state   corev1.ContainerStatus
+		reason  string
+		message string
 	}{
 		"pull":         {waiting("ErrImagePull", "manifest unknown"), rolloutstate.ImageNotPulled, "ErrImagePull: manifest unknown"},
 		"pull again":   {waiting("ImagePullBackOff", "Back-off pulling"), rolloutstate.ImageNotPulled, "ImagePullBackOff: Back-off pulling"},
@@ -115,143 +115,143 @@ func TestFailingPodsFailTheRolloutAfterTheGrace(t *testing.T) {
 			t.Parallel()
 			in := setup()
 			in.Pods = []*corev1.Pod{pod("new", test.state)}
-			state, again := rolloutstate.Evaluate(in)
-			require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: test.reason, Message: test.words, Since: noon}, said(state))
-			require.GreaterOrEqual(t, again, grace)
+			state, requeueAfter := rolloutstate.Evaluate(in)
+			require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: test.reason, Message: test.message, Since: noon}, reasonAndMessage(state))
+			require.GreaterOrEqual(t, requeueAfter, grace)
 
-			in = shown(in, state, noon)
+			in = withStatus(in, state, noon)
 			in.Now = noon.Add(grace)
 			_, left := rolloutstate.Evaluate(in)
-			require.Equal(t, again-grace, left, "the grace is counted from the first sight")
+			require.Equal(t, requeueAfter-grace, left, "the grace starts with the first observation")
 
-			in.Now = noon.Add(again)
-			state, again = rolloutstate.Evaluate(in)
-			require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: test.reason, Message: test.words}, said(state))
-			require.Zero(t, again)
+			in.Now = noon.Add(requeueAfter)
+			state, requeueAfter = rolloutstate.Evaluate(in)
+			require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: test.reason, Message: test.message}, reasonAndMessage(state))
+			require.Zero(t, requeueAfter)
 		})
 	}
 }
 
-func TestWhatCannotMendItselfFailsAtOnce(t *testing.T) {
+func TestPermanentPodErrorsFailAtOnce(t *testing.T) {
 	t.Parallel()
 	in := setup()
 	in.Pods = []*corev1.Pod{pod("new", waiting("ErrImagePull", "x")), pod("new", waiting("InvalidImageName", "bad reference"))}
 	state, _ := rolloutstate.Evaluate(in)
-	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.ImageNotPulled, Message: "InvalidImageName: bad reference"}, said(state))
+	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.ImageNotPulled, Message: "InvalidImageName: bad reference"}, reasonAndMessage(state))
 }
 
-func TestOtherPodsSayNothing(t *testing.T) {
+func TestPodsOfOtherTemplatesAreIgnored(t *testing.T) {
 	t.Parallel()
-	leaving := pod("new", waiting("ErrImagePull", "x"))
-	leaving.DeletionTimestamp = &metav1.Time{Time: noon}
+	terminating := pod("new", waiting("ErrImagePull", "x"))
+	terminating.DeletionTimestamp = &metav1.Time{Time: noon}
 	evicted := pod("old")
 	evicted.Status.Phase = corev1.PodFailed
 	sidecar := corev1.ContainerStatus{Name: "sidecar", RestartCount: 1, State: corev1.ContainerState{Terminated: exited(0, "Completed", "")}}
 	restarted := corev1.ContainerStatus{Name: "sidecar", RestartCount: 1, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}
 	restarted.LastTerminationState.Terminated = exited(0, "Completed", "")
 	in := setup()
-	in.Pods = []*corev1.Pod{pod("old", waiting("ErrImagePull", "x")), leaving, evicted, pod("new", sidecar), pod("new", restarted), pod("new", waiting("ContainerCreating", "")), pod("new")}
-	state, again := rolloutstate.Evaluate(in)
-	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress}, said(state))
-	require.Zero(t, again)
+	in.Pods = []*corev1.Pod{pod("old", waiting("ErrImagePull", "x")), terminating, evicted, pod("new", sidecar), pod("new", restarted), pod("new", waiting("ContainerCreating", "")), pod("new")}
+	state, requeueAfter := rolloutstate.Evaluate(in)
+	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress}, reasonAndMessage(state))
+	require.Zero(t, requeueAfter)
 }
 
-func TestACrashingContainerThatRunsAtTheMomentNeitherFailsNorRecovers(t *testing.T) {
+func TestRestartedContainerNeitherFailsNorRecoversRollout(t *testing.T) {
 	t.Parallel()
 	running := corev1.ContainerStatus{RestartCount: 2, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}
 	running.LastTerminationState.Terminated = exited(1, "Error", "boom")
 	in := setup()
 	in.Pods = []*corev1.Pod{pod("new", running)}
 	state, _ := rolloutstate.Evaluate(in)
-	in = shown(in, state, noon)
+	in = withStatus(in, state, noon)
 	in.Now = noon.Add(10 * grace)
 	state, _ = rolloutstate.Evaluate(in)
 	require.Equal(t, workerapp.Deploying, state.Phase, "it may become ready yet")
 	require.Equal(t, noon, state.Since)
 
-	in = shown(in, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing, Message: "before"}, noon)
+	in = withStatus(in, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing, Message: "before"}, noon)
 	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing, Message: "before"}, said(state))
+	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing, Message: "before"}, reasonAndMessage(state))
 }
 
 func TestProgressDeadline(t *testing.T) {
 	t.Parallel()
-	late := []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse,
+	deadlinePassed := []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse,
 		Reason: "ProgressDeadlineExceeded", Message: "has timed out progressing"}}
 	unready := pod("new", corev1.ContainerStatus{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
 	unready.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse}}
-	homeless := pod("new")
-	homeless.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{
+	unschedulable := pod("new")
+	unschedulable.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{
 		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/3 nodes are available"}}}
 	for name, test := range map[string]struct {
-		pods   []*corev1.Pod
-		reason string
-		words  string
+		pods    []*corev1.Pod
+		reason  string
+		message string
 	}{
 		"no pods":       {nil, rolloutstate.Deadline, "no progress within the deadline: has timed out progressing"},
 		"unready":       {[]*corev1.Pod{unready}, rolloutstate.Deadline, "does the program listen on TCP port 8080?"},
-		"unschedulable": {[]*corev1.Pod{homeless}, rolloutstate.Deadline, "Unschedulable: 0/3 nodes are available"},
+		"unschedulable": {[]*corev1.Pod{unschedulable}, rolloutstate.Deadline, "Unschedulable: 0/3 nodes are available"},
 		"pull":          {[]*corev1.Pod{pod("new", waiting("ErrImagePull", "x"))}, rolloutstate.ImageNotPulled, "ErrImagePull: x"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			in := setup()
-			in.Pods, in.Deployment.Status.Conditions = test.pods, late
-			state, again := rolloutstate.Evaluate(in)
+			in.Pods, in.Deployment.Status.Conditions = test.pods, deadlinePassed
+			state, requeueAfter := rolloutstate.Evaluate(in)
 			require.Equal(t, workerapp.Failed, state.Phase)
 			require.Equal(t, test.reason, state.Reason)
-			require.Contains(t, state.Message, test.words)
-			require.Zero(t, again)
+			require.Contains(t, state.Message, test.message)
+			require.Zero(t, requeueAfter)
 		})
 	}
 	in := setup()
-	in.Pods = []*corev1.Pod{homeless}
+	in.Pods = []*corev1.Pod{unschedulable}
 	state, _ := rolloutstate.Evaluate(in)
-	require.Equal(t, workerapp.Deploying, state.Phase, "a node may come before the deadline")
+	require.Equal(t, workerapp.Deploying, state.Phase, "a node may be added before the deadline")
 }
 
-func TestReplicaFailureFailsAfterTheGrace(t *testing.T) {
+func TestReplicaFailureFailsRolloutAfterGrace(t *testing.T) {
 	t.Parallel()
 	in := setup()
 	in.Deployment.Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure,
 		Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: "exceeded quota"}}
-	state, again := rolloutstate.Evaluate(in)
+	state, requeueAfter := rolloutstate.Evaluate(in)
 	require.Equal(t, workerapp.Deploying, state.Phase)
-	in = shown(in, state, noon)
-	in.Now = noon.Add(again)
+	in = withStatus(in, state, noon)
+	in.Now = noon.Add(requeueAfter)
 	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.ReplicaFailure, Message: "FailedCreate: exceeded quota"}, said(state))
+	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.ReplicaFailure, Message: "FailedCreate: exceeded quota"}, reasonAndMessage(state))
 }
 
-func TestAFailureStaysThroughItsChangingWordsAndARestart(t *testing.T) {
+func TestFailureKeepsItsMessageAcrossRestarts(t *testing.T) {
 	t.Parallel()
-	in := shown(setup(), conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.ImageNotPulled, Message: "ErrImagePull: manifest unknown"}, noon)
+	in := withStatus(setup(), conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.ImageNotPulled, Message: "ErrImagePull: manifest unknown"}, noon)
 	before := in.App.Status
 	in.Now = noon.Add(time.Hour)
 	in.Pods = []*corev1.Pod{pod("new", waiting("ImagePullBackOff", "Back-off pulling"))}
 	state, _ := rolloutstate.Evaluate(in)
-	require.True(t, conditions.Same(before, conditions.Next(in.App, state, in.Now)), "nothing to write")
+	require.True(t, conditions.Equal(before, conditions.Next(in.App, state, in.Now)), "nothing to write")
 
 	in.Pods[0].Status.ContainerStatuses = []corev1.ContainerStatus{waiting("CrashLoopBackOff", "x")}
 	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, workerapp.Failed, state.Phase, "another trouble of the same rollout")
+	require.Equal(t, workerapp.Failed, state.Phase, "another failure of the same rollout")
 	require.Equal(t, "CrashLoopBackOff: x", state.Message)
 }
 
-func TestTheFirstWordsOfAPullTellMoreThanItsBackOff(t *testing.T) {
+func TestPullErrorMessageOutlivesBackOffMessage(t *testing.T) {
 	t.Parallel()
 	in := setup()
 	in.Pods = []*corev1.Pod{pod("new", waiting("ErrImagePull", "manifest unknown"))}
-	state, again := rolloutstate.Evaluate(in)
-	in = shown(in, state, noon)
-	in.Now = noon.Add(again)
+	state, requeueAfter := rolloutstate.Evaluate(in)
+	in = withStatus(in, state, noon)
+	in.Now = noon.Add(requeueAfter)
 	in.Pods = []*corev1.Pod{pod("new", waiting("ImagePullBackOff", "Back-off pulling"))}
 	state, _ = rolloutstate.Evaluate(in)
 	require.Equal(t, workerapp.Failed, state.Phase)
 	require.Equal(t, "ErrImagePull: manifest unknown", state.Message)
 }
 
-func TestANewTaskOrGenerationBeginsItsOwnGrace(t *testing.T) {
+func TestNewTaskOrGenerationRestartsGrace(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(app *workerapp.WorkerApp){
 		"task":       func(app *workerapp.WorkerApp) { app.Annotations[workerapp.TaskAnnotation] = "43" },
@@ -259,7 +259,7 @@ func TestANewTaskOrGenerationBeginsItsOwnGrace(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			in := shown(setup(), conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing, Message: "old"}, noon)
+			in := withStatus(setup(), conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing, Message: "old"}, noon)
 			change(in.App)
 			in.Now = noon.Add(time.Hour)
 			in.Pods = []*corev1.Pod{pod("new", waiting("CrashLoopBackOff", "x"))}
@@ -270,7 +270,7 @@ func TestANewTaskOrGenerationBeginsItsOwnGrace(t *testing.T) {
 	}
 }
 
-func TestWordsAreFitToBeStored(t *testing.T) {
+func TestMessagesArePrintableAndBounded(t *testing.T) {
 	t.Parallel()
 	last := exited(1, "Error", strings.Repeat("x", 3000)+"\x00\x1b[31mthe end\xff\n")
 	in := setup()

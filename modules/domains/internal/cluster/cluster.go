@@ -50,7 +50,7 @@ type Cluster struct {
 	queue     *workqueue.Queue
 	workers   int
 	informers []*kindInformer
-	writes    *kube.Writes
+	writes    *kube.Expectations
 	synced    atomic.Bool
 
 	mu sync.Mutex
@@ -66,7 +66,7 @@ func New(c *config.Config, log *zap.Logger, clients *kube.Clients, m *metrics.Me
 	return &Cluster{
 		builder: objects.Builder{Namespace: c.Kubernetes.Namespaces.Ingress, Issuer: c.Domains.Issuer, Platform: c.PlatformMark()},
 		clients: clients, log: log.Named("controller"), metrics: m, store: s, workers: c.Domains.Workers,
-		queue: workqueue.NewQueue(c.Controller), reconciled: map[string]int64{}, writes: kube.NewWrites(),
+		queue: workqueue.NewQueue(c.Controller), reconciled: map[string]int64{}, writes: kube.NewExpectations(),
 	}
 }
 
@@ -95,7 +95,7 @@ func (c *Cluster) Start() {
 		}
 		c.synced.Store(true)
 		c.log.Info("caches of custom domains synced")
-		c.queue.Work(ctx, ctx, c.workers, c.reconcile, c.log)
+		c.queue.Run(ctx, ctx, c.workers, c.reconcile, c.log)
 	})
 }
 

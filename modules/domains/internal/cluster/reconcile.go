@@ -30,8 +30,8 @@ var errRequeue = errors.New("another process changes the desired state or the ob
 // reconcile brings the objects of a name to the desired state in the database. Objects that the database does not know are left
 // to the audit: this may be the wrong database.
 func (c *Cluster) reconcile(ctx context.Context, name string) (workqueue.Result, error) {
-	if c.writes.Pending(name, c.cached, time.Now()) > 0 {
-		return workqueue.Result{Again: requeueAfter}, nil
+	if c.writes.Remaining(name, c.cached, time.Now()) > 0 {
+		return workqueue.Result{RequeueAfter: requeueAfter}, nil
 	}
 	desired, err := c.store.Desired(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
@@ -43,12 +43,12 @@ func (c *Cluster) reconcile(ctx context.Context, name string) (workqueue.Result,
 	}
 	written, err := c.applyOrDelete(ctx, desired)
 	if errors.Is(err, errRequeue) {
-		return workqueue.Result{Again: requeueAfter, Wrote: written}, nil
+		return workqueue.Result{RequeueAfter: requeueAfter, Written: written}, nil
 	}
 	if err == nil && !desired.Deleting {
 		c.setReconciled(desired)
 	}
-	return workqueue.Result{Wrote: written}, err
+	return workqueue.Result{Written: written}, err
 }
 
 func (c *Cluster) applyOrDelete(ctx context.Context, desired store.Desired) (written bool, err error) {
@@ -148,7 +148,7 @@ func (c *Cluster) apply(ctx context.Context, kind objects.Kind, desired, live *u
 	if err != nil {
 		return fmt.Errorf("apply %s %s: %w", kind.Name, desired.GetName(), err)
 	}
-	c.writes.Expect(desired.GetName(), c.ref(kind, desired.GetName()), written.GetResourceVersion(), time.Now())
+	c.writes.ExpectVersion(desired.GetName(), c.ref(kind, desired.GetName()), written.GetResourceVersion(), time.Now())
 	return nil
 }
 
@@ -170,7 +170,7 @@ func (c *Cluster) deleteObjects(ctx context.Context, desired store.Desired) (wri
 			return written, err
 		}
 		written = true
-		c.writes.ExpectGone(desired.Name, c.ref(w.kind, desired.Name), time.Now())
+		c.writes.ExpectDeletion(desired.Name, c.ref(w.kind, desired.Name), time.Now())
 	}
 	return written, c.recordCertificate(ctx, desired, "")
 }

@@ -54,7 +54,7 @@ func (c *Cluster) newInformer(kind objects.Kind) (*kindInformer, error) {
 			object = last.Obj
 		}
 		if o, ok := object.(metav1.Object); ok {
-			c.writes.Gone(o.GetName(), c.ref(kind, o.GetName()), o.GetResourceVersion())
+			c.writes.DeletionObserved(o.GetName(), c.ref(kind, o.GetName()), o.GetResourceVersion())
 		}
 		changed(object)
 	}
@@ -67,7 +67,7 @@ func (c *Cluster) newInformer(kind objects.Kind) (*kindInformer, error) {
 // stripUnused removes unused content before an object is cached.
 func stripUnused(object any) (any, error) {
 	if o, ok := object.(metav1.Object); ok {
-		drift.Note(o)
+		drift.Annotate(o)
 		if annotations := o.GetAnnotations(); annotations[corev1.LastAppliedConfigAnnotation] != "" {
 			delete(annotations, corev1.LastAppliedConfigAnnotation)
 			o.SetAnnotations(annotations)

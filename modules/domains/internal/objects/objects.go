@@ -83,7 +83,7 @@ func (b Builder) Build(k Kind, d Domain) (*unstructured.Unstructured, error) {
 	u.SetName(Name(d.CDID))
 	u.SetLabels(labels(d))
 	u.SetAnnotations(map[string]string{IDAnnotation: d.CDID, UserAnnotation: d.UserUID, PlatformAnnotation: b.Platform})
-	return u, drift.Seal(u)
+	return u, drift.SetHash(u)
 }
 
 // OwnedByOther reports whether an object belongs to another platform. Objects of an earlier release have no mark and belong to

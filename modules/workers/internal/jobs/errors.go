@@ -20,12 +20,12 @@ func databaseError(what string, err error) error {
 // clusterError maps an error of the API server to the error of a task.
 func clusterError(what string, err error) error {
 	switch {
-	case kube.WebhookAway(err): // the webhook may never come back, so each try counts as an attempt
+	case kube.WebhookUnavailable(err): // the webhook may never come back, so each try counts as an attempt
 		return job.NewRetry(what+" failed: a webhook of the cluster does not answer", err)
 	case kube.Unavailable(err):
 		return job.NewUnavailable("cluster", err)
 	case kube.Refused(err):
-		e := job.NewTerminal("%s failed: the cluster refused the worker's settings: %s", what, kube.Faults(err))
+		e := job.NewTerminal("%s failed: the cluster refused the worker's settings: %s", what, kube.InvalidFields(err))
 		e.Cause = err
 		return e
 	}

@@ -85,7 +85,7 @@ func (o *Recorder) Record(ctx context.Context, r rollout.Outcome) error {
 		}
 		return nil
 	}
-	if r.Later {
+	if r.HadRun {
 		return o.recordLaterFailure(ctx, key, r, keepStatus)
 	}
 	rollback, err := o.store.RecordFailure(ctx, r.WorkerID, r.OwnerID, int(r.Version), r.Reason, keepStatus)
