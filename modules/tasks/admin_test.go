@@ -16,10 +16,10 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-func (b *bundle) admin() *admin.Admin { return admin.New(b.registry, b.store) }
+func (b *fixture) admin() *admin.Admin { return admin.New(b.registry, b.store) }
 
 // in brings a pending task into a state in which no processor leaves it by itself.
-func (b *bundle) in(t *testing.T, id int64, status store.Status) {
+func (b *fixture) setStatus(t *testing.T, id int64, status store.Status) {
 	t.Helper()
 	_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET task_status = $2, attempts = 2, last_error = 'why',
 		claimed_by = CASE WHEN $2 = 'processing' THEN 'p' ELSE '' END WHERE id = $1`, id, string(status))
@@ -63,7 +63,7 @@ func TestAListIsFilteredByStatusTypeAliasAndKey(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first, second := b.accept(t, "a", "x"), b.accept(t, "b", "x")
-	b.in(t, second, store.Failed)
+	b.setStatus(t, second, store.Failed)
 	for _, c := range []struct {
 		filter job.Filter
 		want   []int64
@@ -98,7 +98,7 @@ func TestAListIsFilteredByStatusTypeAliasAndKey(t *testing.T) {
 func TestATaskIsShownWithTheErrorsOfItsAttempts(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.job.execute = func(context.Context, job.Task, note) error { return job.NewRetry("no luck", errors.New("sk_secret")) }
+	b.job.execute = func(context.Context, job.Task, echo) error { return job.NewRetry("no luck", errors.New("sk_secret")) }
 	b.start(t)
 	id := b.accept(t, "k", "shown")
 	b.awaitStatus(t, id, store.Failed)
@@ -138,7 +138,7 @@ func TestTheClaimerOfATaskIsShown(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "x")
-	require.NoError(t, b.heartbeats.Begin(t.Context(), "p", "host-1"))
+	require.NoError(t, b.heartbeats.Register(t.Context(), "p", "host-1"))
 	_, err := b.store.ClaimTasks(t.Context(), "p", id)
 	require.NoError(t, err)
 	d, err := b.admin().Show(t.Context(), id)
@@ -151,7 +151,7 @@ func TestTasksThatEndedWithoutSuccessAreRetriedWithAllTheirAttempts(t *testing.T
 	b := setup(t)
 	var broken atomic.Bool
 	broken.Store(true)
-	b.job.execute = func(context.Context, job.Task, note) error {
+	b.job.execute = func(context.Context, job.Task, echo) error {
 		if broken.Load() {
 			return errors.New("broken")
 		}
@@ -180,8 +180,8 @@ func TestWhatCanBeRetriedAndCancelledDependsOnTheState(t *testing.T) {
 		{store.Finished, false, false}, {store.Failed, true, false}, {store.Cancelled, true, false}, {store.Superseded, true, false},
 	} {
 		toRetry, toCancel := b.accept(t, fmt.Sprint("r", i), "x"), b.accept(t, fmt.Sprint("c", i), "x")
-		b.in(t, toRetry, c.status)
-		b.in(t, toCancel, c.status)
+		b.setStatus(t, toRetry, c.status)
+		b.setStatus(t, toCancel, c.status)
 		changes, err := b.admin().Retry(t.Context(), []int64{toRetry})
 		require.NoError(t, err)
 		require.Equal(t, c.retried, changes[0].Changed, "%+v", changes)
@@ -202,7 +202,7 @@ func TestOfConcurrentRetriesOneIsMade(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "x")
-	b.in(t, id, store.Failed)
+	b.setStatus(t, id, store.Failed)
 	var made atomic.Int32
 	var wg sync.WaitGroup
 	for range 8 {
@@ -234,7 +234,7 @@ func TestACancelledTaskFreesItsKeyAndDoesNotRun(t *testing.T) {
 	b.awaitStatus(t, second, store.Finished)
 	require.Equal(t, []string{"second"}, b.job.starts())
 	require.Equal(t, "cancelled by an operator", b.awaitStatus(t, first, store.Cancelled).Detail)
-	require.Equal(t, []string{"first: cancelled by an operator"}, b.job.givenUp, "the row that it was about is told")
+	require.Equal(t, []string{"first: cancelled by an operator"}, b.job.discarded, "the row that it was about is told")
 }
 
 func TestStatsCountByLaneTypeAndStatusAndTellTheOldestPending(t *testing.T) {
@@ -245,7 +245,7 @@ func TestStatsCountByLaneTypeAndStatusAndTellTheOldestPending(t *testing.T) {
 	require.Equal(t, job.Stats{Counts: []job.Count{}, Lanes: []job.Backlog{}, Processes: []job.Load{}}, empty)
 	old, failed := b.accept(t, "a", "x"), b.accept(t, "b", "x")
 	b.accept(t, "c", "x")
-	b.in(t, failed, store.Failed)
+	b.setStatus(t, failed, store.Failed)
 	_, err = b.db.ExecContext(t.Context(), `UPDATE console_tasks SET created_at = created_at - INTERVAL '1 hour' WHERE id = $1`, old)
 	require.NoError(t, err)
 	stats, err := b.admin().Stats(t.Context())

@@ -17,7 +17,7 @@ func TestAnAcceptWhoseCommitIsAmbiguousIsNotRefusedAndRuns(t *testing.T) {
 	b := setupOn(t, db)
 	accepting := b.acceptor(t)
 	s.Script(server.Fault{Statement: "INSERT INTO console_tasks", Code: "40003", Applied: true})
-	_, err := accepting.Accept(t.Context(), "test.note", note{Key: "k", Text: "ambiguous"})
+	_, err := accepting.Accept(t.Context(), "test.note", echo{Key: "k", Text: "ambiguous"})
 	require.Error(t, err, "nobody knows whether it was committed")
 	require.False(t, database.IsRefused(err), "%v", err)
 	require.Eventually(t, func() bool { return len(b.job.starts()) == 1 }, 30*time.Second, 10*time.Millisecond,

@@ -18,13 +18,13 @@ import (
 )
 
 // setupBehindProxy is setup on a database whose answers can be lost.
-func setupBehindProxy(t *testing.T) (*bundle, *proxy.Proxy) {
+func setupBehindProxy(t *testing.T) (*fixture, *proxy.Proxy) {
 	t.Helper()
 	p := proxy.New(t, testdatabase.New(t).Config.Database.DSN.Reveal())
 	return setupOn(t, testdatabase.At(t, p.DSN)), p
 }
 
-func (s *scripted) timesStarted(text string) (n int) {
+func (s *scriptedJob) timesStarted(text string) (n int) {
 	for _, started := range s.starts() {
 		if started == text {
 			n++
@@ -41,7 +41,7 @@ func TestATaskThatIsClaimedAgainStaysInHandWhenItsEarlierResultTurnsOutToBeWritt
 			b, p := setupBehindProxy(t)
 			b.config.Tasks.ParkedRecheck = 10 * time.Millisecond
 			gate := make(chan struct{})
-			b.job.execute = func(ctx context.Context, task job.Task, n note) error {
+			b.job.execute = func(ctx context.Context, task job.Task, n echo) error {
 				if n.Text == "long" && b.job.timesStarted("long") == 1 {
 					return first
 				}
@@ -50,12 +50,12 @@ func TestATaskThatIsClaimedAgainStaysInHandWhenItsEarlierResultTurnsOutToBeWritt
 			statement := map[string]string{"again": "attempts = attempts + $6", "parked": "CASE WHEN woken THEN 'pending' ELSE 'waiting' END"}[name]
 			p.LoseAnswers(statement, 1)
 			q := b.acceptor(t)
-			long, err := q.Accept(t.Context(), "test.note", note{Key: "k", Text: "long"})
+			long, err := q.Accept(t.Context(), "test.note", echo{Key: "k", Text: "long"})
 			require.NoError(t, err)
 			require.Eventually(t, func() bool { return b.job.timesStarted("long") == 2 }, timeout, time.Millisecond)
 			<-time.After(time.Second) // the first result is written a second time, half a second after the first
 			p.LoseAnswers("INSERT INTO console_tasks", 1)
-			_, err = q.Accept(t.Context(), "test.note", note{Text: "doubt"})
+			_, err = q.Accept(t.Context(), "test.note", echo{Text: "doubt"})
 			require.Error(t, err)
 			require.Eventually(t, func() bool { return b.job.timesStarted("doubt") == 1 }, timeout, time.Millisecond, "all that is not in hand was given back")
 			<-time.After(500 * time.Millisecond) // what was given back is claimed within 50 ms
@@ -70,8 +70,8 @@ func TestTasksThatALivingProcessClaimedMeanwhileAreNotRecovered(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "x")
-	require.NoError(t, b.heartbeats.Begin(t.Context(), "dead", "host"))
-	require.NoError(t, b.heartbeats.Begin(t.Context(), "alive", "host"))
+	require.NoError(t, b.heartbeats.Register(t.Context(), "dead", "host"))
+	require.NoError(t, b.heartbeats.Register(t.Context(), "alive", "host"))
 	_, err := b.store.ClaimTasks(t.Context(), "dead", id)
 	require.NoError(t, err)
 	seen, err := b.store.Poll(t.Context(), nil)
@@ -82,7 +82,7 @@ func TestTasksThatALivingProcessClaimedMeanwhileAreNotRecovered(t *testing.T) {
 	require.NoError(t, err)
 	_, err = tx.ExecContext(t.Context(), `UPDATE console_tasks SET claimed_by = 'alive', claim_number = claim_number + 1 WHERE id = $1`, id)
 	require.NoError(t, err)
-	plain := b.plain(t)
+	rawDB := b.rawDB(t)
 	recovered := make(chan int64, 1)
 	go func() {
 		n, _ := b.store.Recover(t.Context(), dead)
@@ -90,7 +90,7 @@ func TestTasksThatALivingProcessClaimedMeanwhileAreNotRecovered(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool {
 		var waits int
-		require.NoError(t, plain.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+		require.NoError(t, rawDB.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 			AND wait_event_type = 'Lock' AND query LIKE '%recovered from a process%'`).Scan(&waits))
 		return waits == 1
 	}, timeout, 5*time.Millisecond)
@@ -118,7 +118,7 @@ func TestALookUpThatIsTriedAgainInsertsNothingTwice(t *testing.T) {
 
 func TestOneDuplicateThatCannotBeReadFailsNoOtherRequestOfItsCommit(t *testing.T) {
 	t.Parallel()
-	b, _ := withVault(t)
+	b, _ := setupVault(t)
 	b.withKeys(t, "a")
 	secret := store.NewTask{
 		Type: "test.vault", Info: []byte(`{"key":"k","value":"hidden"}`), Erased: []byte(`{"key":"k","value":null}`), OrderingKey: "k", IdempotencyKey: "once",
@@ -139,7 +139,7 @@ func TestAResultWithBytesThatNoColumnTakesIsWrittenAllTheSame(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			b.job.execute = func(_ context.Context, _ job.Task, n note) error {
+			b.job.execute = func(_ context.Context, _ job.Task, n echo) error {
 				if n.Text == "odd" {
 					return &job.Error{Kind: kind, Text: "a\x00b\xffc", Cause: errors.New("d\x00e\xfff")}
 				}
@@ -160,9 +160,9 @@ func TestAResultWithBytesThatNoColumnTakesIsWrittenAllTheSame(t *testing.T) {
 func TestAResultThatTheDatabaseRefusesHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	_, err := b.plain(t).ExecContext(t.Context(), `ALTER TABLE console_tasks ADD CHECK (task_detailed_status NOT LIKE '%unheard of%')`)
+	_, err := b.rawDB(t).ExecContext(t.Context(), `ALTER TABLE console_tasks ADD CHECK (task_detailed_status NOT LIKE '%unheard of%')`)
 	require.NoError(t, err)
-	b.job.execute = func(_ context.Context, _ job.Task, n note) error {
+	b.job.execute = func(_ context.Context, _ job.Task, n echo) error {
 		if strings.HasPrefix(n.Text, "odd") {
 			return job.NewTerminal("unheard of")
 		}
@@ -183,13 +183,13 @@ func TestAResultThatTheDatabaseRefusesHoldsUpNoOther(t *testing.T) {
 func TestAResultKeepsItsTextWhereTheDatabaseRefusesEveryResult(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	plain := b.plain(t)
-	_, err := plain.ExecContext(t.Context(), `CREATE SEQUENCE refusals; CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+	rawDB := b.rawDB(t)
+	_, err := rawDB.ExecContext(t.Context(), `CREATE SEQUENCE refusals; CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
 		'BEGIN PERFORM nextval(''refusals''); RAISE EXCEPTION ''of the test'' USING ERRCODE = ''42501''; END'`)
 	require.NoError(t, err)
-	_, err = plain.ExecContext(t.Context(), `CREATE TRIGGER fail BEFORE UPDATE ON console_tasks FOR EACH ROW WHEN (NEW.task_status <> 'processing') EXECUTE FUNCTION fail()`)
+	_, err = rawDB.ExecContext(t.Context(), `CREATE TRIGGER fail BEFORE UPDATE ON console_tasks FOR EACH ROW WHEN (NEW.task_status <> 'processing') EXECUTE FUNCTION fail()`)
 	require.NoError(t, err)
-	b.job.execute = func(_ context.Context, _ job.Task, n note) error {
+	b.job.execute = func(_ context.Context, _ job.Task, n echo) error {
 		if n.Text == "again" {
 			return job.NewSnooze(time.Millisecond, "put off")
 		}
@@ -199,9 +199,9 @@ func TestAResultKeepsItsTextWhereTheDatabaseRefusesEveryResult(t *testing.T) {
 	b.start(t)
 	require.Eventually(t, func() bool {
 		var n int
-		return plain.QueryRowContext(t.Context(), `SELECT last_value FROM refusals`).Scan(&n) == nil && n > 6
+		return rawDB.QueryRowContext(t.Context(), `SELECT last_value FROM refusals`).Scan(&n) == nil && n > 6
 	}, timeout, 10*time.Millisecond)
-	_, err = plain.ExecContext(t.Context(), `DROP TRIGGER fail ON console_tasks`)
+	_, err = rawDB.ExecContext(t.Context(), `DROP TRIGGER fail ON console_tasks`)
 	require.NoError(t, err)
 	require.Equal(t, "the reason", b.awaitStatus(t, failed, store.Failed).Detail)
 	require.Eventually(t, func() bool {
@@ -212,13 +212,13 @@ func TestAResultKeepsItsTextWhereTheDatabaseRefusesEveryResult(t *testing.T) {
 
 func TestATaskWhosePayloadNoKeyOpensIsAnErrorInTheEnd(t *testing.T) {
 	t.Parallel()
-	b, _ := withVault(t)
+	b, _ := setupVault(t)
 	b.withKeys(t, "a")
 	id, err := b.queue.AcceptInfo(t.Context(), "test.vault", []byte(`{"key":"k","value":"hidden"}`), "")
 	require.NoError(t, err)
 	next, err := b.queue.AcceptInfo(t.Context(), "test.note", []byte(`{"key":"k","text":"next"}`), "")
 	require.NoError(t, err)
-	b.noneCouldRunIt(t, id)
+	b.setUnrunnableForHours(t, id)
 	b.withKeys(t, "b")
 	b.start(t)
 	require.Contains(t, b.awaitStatus(t, id, store.Failed).Detail, "tasks.encryptionKeys")

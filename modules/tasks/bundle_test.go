@@ -33,32 +33,32 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // note is the payload of the tests' job.
-type note struct {
+type echo struct {
 	Key  string `json:"key"`
 	Text string `json:"text"`
 }
 
-func (n note) Validate() error {
+func (n echo) Validate() error {
 	if n.Text == "" {
 		return errors.New("text: required")
 	}
 	return nil
 }
 
-func (n note) OrderingKey() string { return n.Key }
+func (n echo) OrderingKey() string { return n.Key }
 
 // scripted is a job that does what the test says and notes what it was asked.
-type scripted struct {
-	execute func(ctx context.Context, task job.Task, n note) error
-	giveUp  func(n note) error
+type scriptedJob struct {
+	execute     func(ctx context.Context, task job.Task, n echo) error
+	onDiscarded func(n echo) error
 
-	mu      sync.Mutex
-	started []string
-	ended   []string
-	givenUp []string
+	mu        sync.Mutex
+	started   []string
+	ended     []string
+	discarded []string
 }
 
-func (s *scripted) Execute(ctx context.Context, task job.Task, n note) error {
+func (s *scriptedJob) Execute(ctx context.Context, task job.Task, n echo) error {
 	s.mu.Lock()
 	s.started = append(s.started, n.Text)
 	s.mu.Unlock()
@@ -72,25 +72,25 @@ func (s *scripted) Execute(ctx context.Context, task job.Task, n note) error {
 	return err
 }
 
-func (s *scripted) OnDiscarded(_ context.Context, _ job.Task, n note, reason string) error {
+func (s *scriptedJob) OnDiscarded(_ context.Context, _ job.Task, n echo, reason string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.givenUp = append(s.givenUp, n.Text+": "+reason)
-	if s.giveUp != nil {
-		return s.giveUp(n)
+	s.discarded = append(s.discarded, n.Text+": "+reason)
+	if s.onDiscarded != nil {
+		return s.onDiscarded(n)
 	}
 	return nil
 }
 
-func (s *scripted) starts() []string {
+func (s *scriptedJob) starts() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]string(nil), s.started...)
 }
 
 // waiting is what a job does that waits until gate is closed.
-func waiting(gate <-chan struct{}) func(context.Context, job.Task, note) error {
-	return func(ctx context.Context, _ job.Task, _ note) error {
+func waiting(gate <-chan struct{}) func(context.Context, job.Task, echo) error {
+	return func(ctx context.Context, _ job.Task, _ echo) error {
 		select {
 		case <-gate:
 			return nil
@@ -101,10 +101,10 @@ func waiting(gate <-chan struct{}) func(context.Context, job.Task, note) error {
 }
 
 // bundle is a queue on a database of its own, with one job type "test.note".
-type bundle struct {
+type fixture struct {
 	db       *testdatabase.Database
 	config   *config.Config
-	job      *scripted
+	job      *scriptedJob
 	registry *registry.Registry
 	store    *store.Store
 	// heartbeats are all replicas'.
@@ -115,25 +115,25 @@ type bundle struct {
 	log     *zap.Logger
 }
 
-func setup(t testing.TB) *bundle {
+func setup(t testing.TB) *fixture {
 	t.Helper()
 	return setupOn(t, testdatabase.New(t))
 }
 
 // setupOn is setup on a database that has its tables.
-func setupOn(t testing.TB, db *testdatabase.Database) *bundle {
+func setupOn(t testing.TB, db *testdatabase.Database) *fixture {
 	t.Helper()
 	c := db.Config
 	c.Tasks.PollInterval = 50 * time.Millisecond
 	c.Tasks.HeartbeatInterval = 100 * time.Millisecond
 	c.Tasks.TakeoverAfter = 2500 * time.Millisecond
 	c.Tasks.RetryDelay = 10 * time.Millisecond
-	b := &bundle{db: db, config: c, job: &scripted{}, registry: registry.New(), log: zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel))}
+	b := &fixture{db: db, config: c, job: &scriptedJob{}, registry: registry.New(), log: zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel))}
 	definition := job.Define(job.Spec{Type: "test.note", Aliases: []string{"NoteJob"}, Attempts: 3}, b.job)
 	require.NoError(t, b.registry.Add([]job.Definition{definition}))
-	box, err := encryption.New(c)
+	keyring, err := encryption.New(c)
 	require.NoError(t, err)
-	b.store = store.New(db.DB, db.Prepared, box, c)
+	b.store = store.New(db.DB, db.Prepared, keyring, c)
 	b.heartbeats = store.NewHeartbeats(db.Heartbeat)
 	b.queue = queue.New(b.registry, b.store, claims.NewTracker(c), newMetrics(t), nil)
 	b.handler = server.NewHandler(c.HTTP, zap.NewNop(), httpapi.New(b.config, b.queue, b.store).Routes())
@@ -141,14 +141,14 @@ func setupOn(t testing.TB, db *testdatabase.Database) *bundle {
 }
 
 // start runs a processor until the test ends, or until the returned function is called.
-func (b *bundle) start(t *testing.T) (stop func()) {
+func (b *fixture) start(t *testing.T) (stop func()) {
 	t.Helper()
 	_, stop = b.replica(t)
 	return stop
 }
 
 // replica is start, and returns the claims of the process that is run.
-func (b *bundle) replica(t *testing.T) (tracker *claims.Tracker, stop func()) {
+func (b *fixture) replica(t *testing.T) (tracker *claims.Tracker, stop func()) {
 	t.Helper()
 	tracker = claims.NewTracker(b.config)
 	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, newMetrics(t), nil)
@@ -159,7 +159,7 @@ func (b *bundle) replica(t *testing.T) (tracker *claims.Tracker, stop func()) {
 }
 
 // accept accepts a note.
-func (b *bundle) accept(t *testing.T, key, text string) int64 {
+func (b *fixture) accept(t *testing.T, key, text string) int64 {
 	t.Helper()
 	id, err := b.queue.AcceptInfo(t.Context(), "test.note", []byte(`{"key":"`+key+`","text":"`+text+`"}`), "")
 	require.NoError(t, err)
@@ -167,7 +167,7 @@ func (b *bundle) accept(t *testing.T, key, text string) int64 {
 }
 
 // awaitStatus waits until a task is in a state, and returns it.
-func (b *bundle) awaitStatus(t *testing.T, id int64, want store.Status) store.View {
+func (b *fixture) awaitStatus(t *testing.T, id int64, want store.Status) store.View {
 	t.Helper()
 	var view store.View
 	require.Eventually(t, func() bool {
@@ -180,7 +180,7 @@ func (b *bundle) awaitStatus(t *testing.T, id int64, want store.Status) store.Vi
 }
 
 // request sends a request through the whole middleware.
-func (b *bundle) request(method, path, body string, header ...string) *httptest.ResponseRecorder {
+func (b *fixture) request(method, path, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	for i := 0; i+1 < len(header); i += 2 {

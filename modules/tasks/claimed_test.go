@@ -19,7 +19,7 @@ import (
 )
 
 // acceptor is a process that accepts and runs: what it accepts is inserted claimed where there is room.
-func (b *bundle) acceptor(t *testing.T) *queue.Queue {
+func (b *fixture) acceptor(t *testing.T) *queue.Queue {
 	t.Helper()
 	tracker, _ := b.replica(t)
 	require.Eventually(t, func() bool { _, ok := tracker.Current(); return ok }, 10*time.Second, time.Millisecond)
@@ -37,7 +37,7 @@ func TestConcurrentAcceptsAreEachCommittedAndRunOnceInTheOrderOfTheirKey(t *test
 	for p := range producers {
 		wg.Go(func() {
 			for n := range each {
-				id, err := replicas[p%2].Accept(context.WithoutCancel(t.Context()), "test.note", note{Key: fmt.Sprint("k", p), Text: fmt.Sprintf("%d/%03d", p, n)})
+				id, err := replicas[p%2].Accept(context.WithoutCancel(t.Context()), "test.note", echo{Key: fmt.Sprint("k", p), Text: fmt.Sprintf("%d/%03d", p, n)})
 				if err != nil {
 					t.Errorf("accept: %v", err)
 				}
@@ -80,7 +80,7 @@ func TestClaimsThatNobodyHoldsAreGivenBackWhenInDoubt(t *testing.T) {
 		lost, err = b.store.ClaimTasks(t.Context(), process, id)
 		require.NoError(t, err)
 	}
-	tracker.Doubt()
+	tracker.MarkUncertain()
 	b.awaitStatus(t, id, store.Finished)
 }
 
@@ -89,19 +89,19 @@ func TestClaimsThatNobodyHoldsAreGivenBackWhereAnotherProcessCannotBeRecovered(t
 	b := setup(t)
 	b.config.Tasks.PollInterval = time.Hour
 	b.log = zap.NewNop()
-	plain := b.plain(t)
-	_, err := plain.ExecContext(t.Context(), `CREATE SEQUENCE refusals; CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+	rawDB := b.rawDB(t)
+	_, err := rawDB.ExecContext(t.Context(), `CREATE SEQUENCE refusals; CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
 		'BEGIN PERFORM nextval(''refusals''); RAISE EXCEPTION ''of the test'' USING ERRCODE = ''53100''; END'`)
 	require.NoError(t, err)
-	_, err = plain.ExecContext(t.Context(), `CREATE TRIGGER fail BEFORE UPDATE ON console_tasks FOR EACH ROW WHEN (NEW.takeovers > 0) EXECUTE FUNCTION fail()`)
+	_, err = rawDB.ExecContext(t.Context(), `CREATE TRIGGER fail BEFORE UPDATE ON console_tasks FOR EACH ROW WHEN (NEW.takeovers > 0) EXECUTE FUNCTION fail()`)
 	require.NoError(t, err)
-	require.NoError(t, b.heartbeats.Begin(t.Context(), "dead", "host"))
+	require.NoError(t, b.heartbeats.Register(t.Context(), "dead", "host"))
 	_, err = b.store.ClaimTasks(t.Context(), "dead", b.accept(t, "dead", "stays"))
 	require.NoError(t, err)
 	tracker, _ := b.replica(t)
 	require.Eventually(t, func() bool {
-		var refused bool
-		return plain.QueryRowContext(t.Context(), `SELECT is_called FROM refusals`).Scan(&refused) == nil && refused
+		var requireUnavailable bool
+		return rawDB.QueryRowContext(t.Context(), `SELECT is_called FROM refusals`).Scan(&requireUnavailable) == nil && requireUnavailable
 	}, timeout, 10*time.Millisecond)
 	process, ok := tracker.Current()
 	require.True(t, ok)
@@ -109,7 +109,7 @@ func TestClaimsThatNobodyHoldsAreGivenBackWhereAnotherProcessCannotBeRecovered(t
 	lost, err := b.store.ClaimTasks(t.Context(), process, id)
 	require.NoError(t, err)
 	require.Len(t, lost, 1)
-	tracker.Doubt()
+	tracker.MarkUncertain()
 	b.awaitStatus(t, id, store.Finished)
 }
 
@@ -122,7 +122,7 @@ func TestADoubtHoldsUpNoAcceptWhileOtherWorkHasAllConnections(t *testing.T) {
 	require.Eventually(t, func() bool { _, ok := tracker.Current(); return ok }, timeout, time.Millisecond)
 	q := queue.New(b.registry, b.store, tracker, newMetrics(t), nil)
 	ran := make(chan struct{})
-	b.job.execute = func(context.Context, job.Task, note) error {
+	b.job.execute = func(context.Context, job.Task, echo) error {
 		close(ran)
 		return nil
 	}
@@ -131,9 +131,9 @@ func TestADoubtHoldsUpNoAcceptWhileOtherWorkHasAllConnections(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = conn.Close() }) // before the process ends
 	}
-	tracker.Doubt()
+	tracker.MarkUncertain()
 	<-time.After(time.Second) // by now it is being given back
-	_, err := q.Accept(within(t, timeout), "test.note", note{Text: "x"})
+	_, err := q.Accept(within(t, timeout), "test.note", echo{Text: "x"})
 	require.NoError(t, err)
 	<-ran
 }
@@ -160,7 +160,7 @@ func TestTheNextOfAKeyRunsAsSoonAsTheKeyIsFree(t *testing.T) {
 	b.job.execute = waiting(gate)
 	q := b.acceptor(t)
 	for i := range 30 {
-		_, err := q.Accept(t.Context(), "test.note", note{Key: "k", Text: fmt.Sprint(i)})
+		_, err := q.Accept(t.Context(), "test.note", echo{Key: "k", Text: fmt.Sprint(i)})
 		require.NoError(t, err)
 	}
 	close(gate)
@@ -171,7 +171,7 @@ func TestKeysForWhichMuchWaitsDoNotKeepOutTheOthers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Workers, b.config.Tasks.Buffer, b.config.Tasks.PollInterval = 1, 16, time.Hour
-	b.job.execute = func(ctx context.Context, _ job.Task, _ note) error { // longer than to claim the next one
+	b.job.execute = func(ctx context.Context, _ job.Task, _ echo) error { // longer than to claim the next one
 		select {
 		case <-ctx.Done():
 		case <-time.After(5 * time.Millisecond):
@@ -195,13 +195,13 @@ func TestKeysForWhichMuchWaitsDoNotKeepOutTheOthers(t *testing.T) {
 func TestASlowLaneDoesNotHoldUpTheDefaultOne(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	slow := &scripted{}
+	slow := &scriptedJob{}
 	gate := make(chan struct{})
 	slow.execute = waiting(gate)
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.slow", Lane: job.SlowLane}, slow)}))
 	q := b.acceptor(t)
 	for i := range 50 {
-		_, err := q.Accept(t.Context(), "test.slow", note{Key: fmt.Sprint(i), Text: "x"})
+		_, err := q.Accept(t.Context(), "test.slow", echo{Key: fmt.Sprint(i), Text: "x"})
 		require.NoError(t, err)
 	}
 	b.awaitStatus(t, b.accept(t, "quick", "x"), store.Finished)
@@ -213,11 +213,11 @@ func TestATaskThatNobodyHereWasToldOfDoesNotWaitForTheBacklogOfAnotherLane(t *te
 	t.Parallel()
 	b, p := setupBehindProxy(t)
 	b.config.Tasks.Buffer = 4
-	b.job.execute = func(context.Context, job.Task, note) error {
+	b.job.execute = func(context.Context, job.Task, echo) error {
 		<-time.After(2 * time.Millisecond)
 		return nil
 	}
-	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.slow", Lane: job.SlowLane}, &scripted{})}))
+	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.slow", Lane: job.SlowLane}, &scriptedJob{})}))
 	const backlog = 3000
 	_, err := b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_info, task_status, task_detailed_status, lane, ordering_key)
 		SELECT 'test.note', '{"text":"x"}', 'pending', 'accepted', 'default', CAST(n AS TEXT) FROM generate_series(1, $1::INT) AS n`, backlog)
@@ -240,7 +240,7 @@ func TestAcceptsAnswerQuicklyWhileEveryWorkerIsBusy(t *testing.T) {
 	q := b.acceptor(t)
 	for i := range 300 {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		_, err := q.Accept(ctx, "test.note", note{Key: fmt.Sprint(i), Text: "x"})
+		_, err := q.Accept(ctx, "test.note", echo{Key: fmt.Sprint(i), Text: "x"})
 		cancel()
 		require.NoError(t, err)
 	}
@@ -252,18 +252,18 @@ func TestAcceptsAnswerQuicklyWhileEveryWorkerIsBusy(t *testing.T) {
 func TestAFailureIsHealedByALaterSuccess(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.job.execute = func(context.Context, job.Task, note) error { return job.NewTerminal("the rollout failed") }
+	b.job.execute = func(context.Context, job.Task, echo) error { return job.NewTerminal("the rollout failed") }
 	b.start(t)
 	id := b.accept(t, "k", "x")
 	b.awaitStatus(t, id, store.Failed)
-	require.NoError(t, b.queue.Heal(t.Context(), id))
+	require.NoError(t, b.queue.CompleteDiscarded(t.Context(), id))
 	b.awaitStatus(t, id, store.Finished)
 }
 
 func TestEveryFailedAttemptIsKeptWithoutSecretsAndCut(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.job.execute = func(context.Context, job.Task, note) error {
+	b.job.execute = func(context.Context, job.Task, echo) error {
 		return fmt.Errorf("sk_secret password=hunter2 %0*d", 5000, 7)
 	}
 	b.start(t)

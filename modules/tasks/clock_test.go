@@ -17,7 +17,7 @@ import (
 )
 
 // stepped is a bundle on a database server whose clock can be stepped.
-func stepped(t *testing.T) (*bundle, *postgres.Server) {
+func setupSteppedClock(t *testing.T) (*fixture, *postgres.Server) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
@@ -31,14 +31,14 @@ func stepped(t *testing.T) (*bundle, *postgres.Server) {
 }
 
 // twice notes the tasks that ran in two places at once.
-type twice struct {
+type overlaps struct {
 	mu      sync.Mutex
 	running map[int64]bool
 	found   []int64
 }
 
 // begin notes that a task runs, until the returned function is called.
-func (d *twice) begin(id int64) (end func()) {
+func (d *overlaps) begin(id int64) (end func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.running == nil {
@@ -55,7 +55,7 @@ func (d *twice) begin(id int64) (end func()) {
 	}
 }
 
-func (d *twice) tasks() []int64 {
+func (d *overlaps) tasks() []int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.found
@@ -68,13 +68,13 @@ func TestAStepOfTheDatabasesClockDoublesNothingAndHoldsUpNothing(t *testing.T) {
 	for name, step := range map[string]time.Duration{"forward": time.Hour, "back": -time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b, server := stepped(t)
+			b, server := setupSteppedClock(t)
 			b.config.Tasks.TakeoverAfter = 3 * time.Second
 			b.config.Tasks.ParkedRecheck = 20 * time.Second
 			b.config.Tasks.RetryDelayMax = time.Second
-			gate, doubled := make(chan struct{}), &twice{}
+			gate, doubled := make(chan struct{}), &overlaps{}
 			run := waiting(gate)
-			b.job.execute = func(ctx context.Context, task job.Task, n note) error {
+			b.job.execute = func(ctx context.Context, task job.Task, n echo) error {
 				defer doubled.begin(task.ID)()
 				switch {
 				case n.Text == "long":

@@ -16,7 +16,7 @@ func TestAnAcceptIsTriedAgainWhereCockroachDBSaysSo(t *testing.T) {
 	b := setupOn(t, db)
 	accepting := b.acceptor(t)
 	s.Script(server.Fault{Statement: "INSERT INTO console_tasks", Code: "40001"}, server.Fault{Statement: "INSERT INTO console_tasks", Code: "40001"})
-	id, err := accepting.Accept(t.Context(), "test.note", note{Key: "k", Text: "again"})
+	id, err := accepting.Accept(t.Context(), "test.note", echo{Key: "k", Text: "again"})
 	require.NoError(t, err)
 	require.Zero(t, s.Outstanding())
 	b.awaitStatus(t, id, store.Finished)

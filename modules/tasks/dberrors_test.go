@@ -22,20 +22,20 @@ import (
 )
 
 // logged has the bundle's requests logged into what is returned.
-func (b *bundle) logged() *observer.ObservedLogs {
+func (b *fixture) observeLogs() *observer.ObservedLogs {
 	core, logs := observer.New(zap.ErrorLevel)
 	b.handler = server.NewHandler(b.config.HTTP, zap.New(core), httpapi.New(b.config, b.queue, b.store).Routes())
 	return logs
 }
 
 // awaitReady waits until accepts are said to succeed.
-func (b *bundle) awaitReady(t *testing.T) {
+func (b *fixture) awaitReady(t *testing.T) {
 	t.Helper()
 	require.Eventually(t, func() bool { return b.queue.Ready(t.Context()) == nil }, timeout, 100*time.Millisecond)
 }
 
 // awaitUnready waits until accepts are said to fail, for this reason.
-func (b *bundle) awaitUnready(t *testing.T, reason string) {
+func (b *fixture) awaitUnready(t *testing.T, reason string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		err := b.queue.Ready(t.Context())
@@ -44,7 +44,7 @@ func (b *bundle) awaitUnready(t *testing.T, reason string) {
 }
 
 // plain is a way to the database for what the test alone sends, which no CockroachDB has to take.
-func (b *bundle) plain(t *testing.T) *sql.DB {
+func (b *fixture) rawDB(t *testing.T) *sql.DB {
 	t.Helper()
 	testdatabase.PostgreSQLOnly(t, "triggers in PL/pgSQL and setval of an identity")
 	db, err := database.Open(b.config)
@@ -54,9 +54,9 @@ func (b *bundle) plain(t *testing.T) *sql.DB {
 }
 
 // refused asserts that an accept is answered with 503, and returns what the log says of it.
-func (b *bundle) refused(t *testing.T, logs *observer.ObservedLogs) string {
+func (b *fixture) requireUnavailable(t *testing.T, logs *observer.ObservedLogs) string {
 	t.Helper()
-	w := b.request(http.MethodPost, "/api/acceptTask", aNote)
+	w := b.request(http.MethodPost, "/api/acceptTask", echoRequest)
 	require.Equal(t, http.StatusServiceUnavailable, w.Code, w.Body)
 	require.NotEmpty(t, w.Header().Get("Retry-After"))
 	lines := logs.TakeAll()
@@ -73,18 +73,18 @@ func TestAnAcceptThatTheDatabaseIsToBlameForIsA503ThatNamesTheCauseInLogAndReadi
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()
 			b := setupOn(t, testdatabase.New(t))
-			logs := b.logged()
+			logs := b.observeLogs()
 			b.awaitReady(t)
-			plain := b.plain(t)
-			_, err := plain.ExecContext(t.Context(), `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+			rawDB := b.rawDB(t)
+			_, err := rawDB.ExecContext(t.Context(), `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
 				'BEGIN RAISE EXCEPTION ''of the test'' USING ERRCODE = ''`+code+`''; END'`)
 			require.NoError(t, err)
-			_, err = plain.ExecContext(t.Context(), `CREATE TRIGGER fail BEFORE INSERT ON console_tasks FOR EACH ROW EXECUTE FUNCTION fail()`)
+			_, err = rawDB.ExecContext(t.Context(), `CREATE TRIGGER fail BEFORE INSERT ON console_tasks FOR EACH ROW EXECUTE FUNCTION fail()`)
 			require.NoError(t, err)
-			cause := b.refused(t, logs)
+			cause := b.requireUnavailable(t, logs)
 			require.Contains(t, cause, word)
 			b.awaitUnready(t, word)
-			_, err = plain.ExecContext(t.Context(), `DROP TRIGGER fail ON console_tasks`)
+			_, err = rawDB.ExecContext(t.Context(), `DROP TRIGGER fail ON console_tasks`)
 			require.NoError(t, err)
 			b.awaitReady(t)
 			b.accept(t, "k", "afterwards")
@@ -95,17 +95,17 @@ func TestAnAcceptThatTheDatabaseIsToBlameForIsA503ThatNamesTheCauseInLogAndReadi
 func TestASequenceBehindTheRowsIsNamedAtOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	logs := b.logged()
+	logs := b.observeLogs()
 	_, err := b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status) SELECT 'x', 'finished' FROM generate_series(1, 200)`)
 	require.NoError(t, err)
 	const toRows = `SELECT setval(pg_get_serial_sequence('console_tasks', 'id'), max(id)) FROM console_tasks`
-	_, err = b.plain(t).ExecContext(t.Context(), `SELECT setval(pg_get_serial_sequence('console_tasks', 'id'), 1)`)
+	_, err = b.rawDB(t).ExecContext(t.Context(), `SELECT setval(pg_get_serial_sequence('console_tasks', 'id'), 1)`)
 	require.NoError(t, err)
-	require.Contains(t, b.refused(t, logs), toRows)
+	require.Contains(t, b.requireUnavailable(t, logs), toRows)
 	b.awaitUnready(t, "the id sequence of console_tasks is behind its rows; run: "+toRows)
 	_, err = status.NewQueue(b.store).Probe(t.Context())
 	require.ErrorContains(t, err, toRows)
-	_, err = b.plain(t).ExecContext(t.Context(), toRows)
+	_, err = b.rawDB(t).ExecContext(t.Context(), toRows)
 	require.NoError(t, err)
 	b.awaitReady(t)
 	b.accept(t, "", "afterwards")
@@ -120,7 +120,7 @@ func TestAClaimWhoseCommitIsUncertainIsRunAllTheSame(t *testing.T) {
 			b := setupOn(t, testdatabase.At(t, p.DSN))
 			q := b.acceptor(t)
 			p.AnswerWithError("INSERT INTO console_tasks", code, 1)
-			_, err := q.Accept(t.Context(), "test.note", note{Key: "k", Text: "uncertain"})
+			_, err := q.Accept(t.Context(), "test.note", echo{Key: "k", Text: "uncertain"})
 			require.Error(t, err)
 			var id int64
 			require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT id FROM console_tasks`).Scan(&id), "it was committed")
@@ -135,9 +135,9 @@ func TestAnAcceptForWhichNoConnectionCanBeOpenedIsA503(t *testing.T) {
 	dsn := testdatabase.New(t).Config.Database.DSN.Reveal()
 	require.Contains(t, dsn, "sslmode=disable")
 	b := setupOn(t, testdatabase.At(t, strings.Replace(dsn, "sslmode=disable", "sslmode=require", 1)))
-	logs := b.logged()
+	logs := b.observeLogs()
 	for range 3 {
-		require.Contains(t, b.refused(t, logs), "offers no TLS")
+		require.Contains(t, b.requireUnavailable(t, logs), "offers no TLS")
 	}
 	require.ErrorContains(t, b.queue.Ready(t.Context()), "offers no TLS")
 }
@@ -148,7 +148,7 @@ func TestAReplicaWhoseAcceptsFailIsNotReadyUntilAProbeSucceeds(t *testing.T) {
 	b := setupOn(t, testdatabase.At(t, p.DSN))
 	for range 3 {
 		p.AnswerWithError("INSERT INTO console_tasks", "58030", 1)
-		_, err := b.queue.Accept(t.Context(), "test.note", note{Text: "x"})
+		_, err := b.queue.Accept(t.Context(), "test.note", echo{Text: "x"})
 		require.Error(t, err)
 	}
 	require.ErrorContains(t, b.queue.Ready(t.Context()), "SQLSTATE 58030", "a probe would succeed, and yet accepts fail")

@@ -11,7 +11,7 @@ import (
 )
 
 // awaitOffer waits until a task was put off because this process cannot run it.
-func (b *bundle) awaitOffer(t *testing.T, id int64, why string) {
+func (b *fixture) awaitUnrunnable(t *testing.T, id int64, why string) {
 	t.Helper()
 	var view store.View
 	require.Eventually(t, func() bool {
@@ -26,7 +26,7 @@ func (b *bundle) awaitOffer(t *testing.T, id int64, why string) {
 
 func TestATaskThatThisProcessCannotRunIsNotPutOffForLongerThanAnythingIs(t *testing.T) {
 	t.Parallel()
-	b, _ := withVault(t)
+	b, _ := setupVault(t)
 	b.withKeys(t, "a")
 	id, err := b.queue.AcceptInfo(t.Context(), "test.vault", []byte(`{"key":"k","value":"hidden"}`), "")
 	require.NoError(t, err)
@@ -34,15 +34,15 @@ func TestATaskThatThisProcessCannotRunIsNotPutOffForLongerThanAnythingIs(t *test
 	require.NoError(t, err)
 	b.withKeys(t, "b")
 	stop := b.start(t)
-	b.awaitOffer(t, id, "tasks.encryptionKeys")
+	b.awaitUnrunnable(t, id, "tasks.encryptionKeys")
 	stop()
-	hastened, err := b.store.Hasten(t.Context(), b.config.Tasks.LongestWait())
+	rescheduled, err := b.store.Reschedule(t.Context(), b.config.Tasks.LongestWait())
 	require.NoError(t, err)
-	require.Zero(t, hastened, "it counts as held up by a clock that was set back, and is tried each minute")
+	require.Zero(t, rescheduled, "it counts as held up by a clock that was set back, and is tried each minute")
 }
 
 // ofLaterVersion inserts a task of a type that this process does not know.
-func (b *bundle) ofLaterVersion(t *testing.T) int64 {
+func (b *fixture) insertUnknownType(t *testing.T) int64 {
 	t.Helper()
 	inserted, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.new", Lane: job.DefaultLane, Info: []byte(`{"text":"new"}`)}}, nil)
 	require.NoError(t, err)
@@ -52,9 +52,9 @@ func (b *bundle) ofLaterVersion(t *testing.T) int64 {
 func TestATaskOfATypeThatThisVersionDoesNotKnowKeepsItsAttemptsForOneThatDoes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	id := b.ofLaterVersion(t)
+	id := b.insertUnknownType(t)
 	stop := b.start(t)
-	b.awaitOffer(t, id, "no job of this type")
+	b.awaitUnrunnable(t, id, "no job of this type")
 	stop()
 	view, err := b.store.View(t.Context(), id)
 	require.NoError(t, err)
@@ -67,7 +67,7 @@ func TestATaskOfATypeThatThisVersionDoesNotKnowKeepsItsAttemptsForOneThatDoes(t 
 }
 
 // noneCouldRunIt makes a task as one that was offered for hours.
-func (b *bundle) noneCouldRunIt(t *testing.T, id int64) {
+func (b *fixture) setUnrunnableForHours(t *testing.T, id int64) {
 	t.Helper()
 	_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET claim_number = 100, created_at = created_at - INTERVAL '8 hours' WHERE id = $1`, id)
 	require.NoError(t, err)
@@ -76,11 +76,11 @@ func (b *bundle) noneCouldRunIt(t *testing.T, id int64) {
 func TestATaskThatNoProcessCouldRunForHoursEnds(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	young, old := b.ofLaterVersion(t), b.ofLaterVersion(t)
+	young, old := b.insertUnknownType(t), b.insertUnknownType(t)
 	_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET claim_number = 100`)
 	require.NoError(t, err)
-	b.noneCouldRunIt(t, old)
+	b.setUnrunnableForHours(t, old)
 	b.start(t)
 	b.awaitStatus(t, old, store.Failed)
-	b.awaitOffer(t, young, "no job of this type")
+	b.awaitUnrunnable(t, young, "no job of this type")
 }

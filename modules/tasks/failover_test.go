@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	aNote = `{"task_type":"test.note","task_info":{"text":"x"}}`
+	echoRequest = `{"task_type":"test.note","task_info":{"text":"x"}}`
 	// patience is far longer than anything takes on a busy machine.
 	timeout = time.Minute
 )
@@ -40,10 +40,10 @@ func newPair(t *testing.T) pair {
 }
 
 // awaitAccept waits until a task is accepted.
-func (b *bundle) awaitAccept(t *testing.T) {
+func (b *fixture) awaitAccept(t *testing.T) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		w := b.request(http.MethodPost, "/api/acceptTask", aNote)
+		w := b.request(http.MethodPost, "/api/acceptTask", echoRequest)
 		if w.Code != http.StatusOK {
 			require.Equal(t, http.StatusServiceUnavailable, w.Code, w.Body)
 			require.NotEmpty(t, w.Header().Get("Retry-After"))
@@ -66,7 +66,7 @@ func TestAcceptsGoOnAsSoonAsTheAddressLeadsToAPrimaryAgain(t *testing.T) {
 	address.Mend()
 	b.awaitUnready(t, "takes no writes")
 	for range 3 {
-		w := b.request(http.MethodPost, "/api/acceptTask", aNote)
+		w := b.request(http.MethodPost, "/api/acceptTask", echoRequest)
 		require.Equal(t, http.StatusServiceUnavailable, w.Code, w.Body)
 		require.NotEmpty(t, w.Header().Get("Retry-After"))
 	}

@@ -21,7 +21,7 @@ import (
 
 // onOwnServer is a bundle on a database server of the test's own, with a lease that a busy machine keeps, and the
 // connections that such settings make.
-func onOwnServer(t *testing.T) *bundle {
+func onOwnServer(t *testing.T) *fixture {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
@@ -40,7 +40,7 @@ func onOwnServer(t *testing.T) *bundle {
 }
 
 // backends returns the server processes of the product's connections.
-func (b *bundle) backends(t *testing.T) (pids []int) {
+func (b *fixture) backends(t *testing.T) (pids []int) {
 	t.Helper()
 	other, err := database.Open(b.config) // one that the product cannot use
 	require.NoError(t, err)
@@ -74,16 +74,16 @@ func freeze(t *testing.T, pids []int) (thaw func()) {
 }
 
 // freezeForAWhile stops a server process for longer than others wait before they take over.
-func (b *bundle) freezeForAWhile(t *testing.T, pid int) {
+func (b *fixture) freezeForAWhile(t *testing.T, pid int) {
 	t.Helper()
 	timer := time.AfterFunc(b.config.Tasks.TakeoverAfter+3*time.Second, freeze(t, []int{pid}))
 	t.Cleanup(func() { timer.Stop() })
 }
 
 // heldJob is a job that runs until the gate is closed, and counts the executions that were cut short.
-func heldJob(gate <-chan struct{}, cut *atomic.Int32) func(context.Context, job.Task, note) error {
+func gatedJob(gate <-chan struct{}, cut *atomic.Int32) func(context.Context, job.Task, echo) error {
 	run := waiting(gate)
-	return func(ctx context.Context, task job.Task, n note) error {
+	return func(ctx context.Context, task job.Task, n echo) error {
 		err := run(ctx, task, n)
 		if err != nil {
 			cut.Add(1)
@@ -93,13 +93,13 @@ func heldJob(gate <-chan struct{}, cut *atomic.Int32) func(context.Context, job.
 }
 
 // awaitRun waits until the job runs: a claim that is only held is given up without being run.
-func (b *bundle) awaitRun(t *testing.T) {
+func (b *fixture) awaitRun(t *testing.T) {
 	t.Helper()
 	require.Eventually(t, func() bool { return len(b.job.starts()) == 1 }, timeout, time.Millisecond)
 }
 
 // keeps requires that a process goes on with its lease, and with what it runs, for twice as long as that lasts.
-func (b *bundle) keeps(t *testing.T, current func() (string, bool)) {
+func (b *fixture) requireLeaseKept(t *testing.T, current func() (string, bool)) {
 	t.Helper()
 	id, ok := current()
 	require.True(t, ok)
@@ -113,12 +113,12 @@ func TestARunningJobGoesOnWhenAllConnectionsOfItsProcessGetNoAnswer(t *testing.T
 	t.Parallel()
 	b := onOwnServer(t)
 	gate, cut := make(chan struct{}), &atomic.Int32{}
-	b.job.execute = heldJob(gate, cut)
+	b.job.execute = gatedJob(gate, cut)
 	tracker, _ := b.replica(t)
 	id := b.accept(t, "k", "long")
 	b.awaitRun(t)
 	thaw := freeze(t, b.backends(t))
-	b.keeps(t, tracker.Current)
+	b.requireLeaseKept(t, tracker.Current)
 	thaw()
 	close(gate)
 	b.awaitStatus(t, id, store.Finished)
@@ -130,11 +130,11 @@ func TestARunningJobGoesOnWhileTheTasksAreLockedAndManyWaitForThem(t *testing.T)
 	t.Parallel()
 	b := onOwnServer(t)
 	gate, cut := make(chan struct{}), &atomic.Int32{}
-	b.job.execute = heldJob(gate, cut)
+	b.job.execute = gatedJob(gate, cut)
 	tracker, _ := b.replica(t)
 	id := b.accept(t, "k", "long")
 	b.awaitRun(t)
-	lock, err := b.plain(t).BeginTx(t.Context(), nil)
+	lock, err := b.rawDB(t).BeginTx(t.Context(), nil)
 	require.NoError(t, err)
 	defer func() { _ = lock.Rollback() }()
 	_, err = lock.ExecContext(t.Context(), `LOCK TABLE console_tasks`)
@@ -149,7 +149,7 @@ func TestARunningJobGoesOnWhileTheTasksAreLockedAndManyWaitForThem(t *testing.T)
 			}
 		})
 	}
-	b.keeps(t, tracker.Current)
+	b.requireLeaseKept(t, tracker.Current)
 	stop()
 	require.NoError(t, lock.Rollback())
 	clients.Wait()
@@ -164,8 +164,8 @@ func TestBackendsThatGetStuckInAnyPhaseDoubleNothingAndLoseNothing(t *testing.T)
 	t.Parallel()
 	b := onOwnServer(t)
 	b.config.Tasks.Attempts = 1000
-	doubled := &twice{}
-	b.job.execute = func(ctx context.Context, task job.Task, _ note) error {
+	doubled := &overlaps{}
+	b.job.execute = func(ctx context.Context, task job.Task, _ echo) error {
 		defer doubled.begin(task.ID)()
 		select {
 		case <-ctx.Done():
@@ -202,7 +202,7 @@ func TestAProcessThatWasTakenForDeadGoesOnUnderANewIdentity(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	gate, cut := make(chan struct{}), &atomic.Int32{}
-	b.job.execute = heldJob(gate, cut)
+	b.job.execute = gatedJob(gate, cut)
 	tracker, _ := b.replica(t)
 	id := b.accept(t, "k", "x")
 	b.awaitRun(t)
@@ -223,7 +223,7 @@ func TestAHeartbeatThatCameInTimeIsNotOverruled(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "x")
-	require.NoError(t, b.heartbeats.Begin(t.Context(), "p", "host"))
+	require.NoError(t, b.heartbeats.Register(t.Context(), "p", "host"))
 	_, err := b.store.ClaimTasks(t.Context(), "p", id)
 	require.NoError(t, err)
 	seen, err := b.store.Poll(t.Context(), nil)
@@ -236,5 +236,5 @@ func TestAHeartbeatThatCameInTimeIsNotOverruled(t *testing.T) {
 	require.Zero(t, n)
 	require.NoError(t, b.heartbeats.Renew(t.Context(), "p", store.Load{}), "its row stays")
 	require.EqualValues(t, 1, b.recoverAll(t))
-	require.ErrorIs(t, b.heartbeats.Renew(t.Context(), "p", store.Load{}), store.ErrLostLease)
+	require.ErrorIs(t, b.heartbeats.Renew(t.Context(), "p", store.Load{}), store.ErrLeaseLost)
 }

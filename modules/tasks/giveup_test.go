@@ -21,8 +21,8 @@ func TestAGiveUpThatIgnoresItsContextKeepsNoProcessFromEnding(t *testing.T) {
 	b.log = zap.NewNop()
 	begun, gate := make(chan struct{}), make(chan struct{})
 	defer close(gate)
-	b.job.execute = func(context.Context, job.Task, note) error { return job.NewTerminal("given up") }
-	b.job.giveUp = func(note) error {
+	b.job.execute = func(context.Context, job.Task, echo) error { return job.NewTerminal("given up") }
+	b.job.onDiscarded = func(echo) error {
 		close(begun)
 		<-gate
 		return nil
@@ -47,9 +47,9 @@ type patient struct {
 	ended chan error
 }
 
-func (patient) Execute(context.Context, job.Task, note) error { return job.NewTerminal("given up") }
+func (patient) Execute(context.Context, job.Task, echo) error { return job.NewTerminal("given up") }
 
-func (p patient) OnDiscarded(ctx context.Context, _ job.Task, _ note, _ string) error {
+func (p patient) OnDiscarded(ctx context.Context, _ job.Task, _ echo, _ string) error {
 	p.begun <- struct{}{}
 	<-ctx.Done()
 	p.ended <- ctx.Err()
@@ -68,6 +68,6 @@ func TestAGiveUpEndsWithTheLease(t *testing.T) {
 	<-j.begun
 	process, ok := tracker.Current()
 	require.True(t, ok)
-	tracker.Lose(process)
+	tracker.Revoke(process)
 	require.ErrorIs(t, <-j.ended, context.Canceled, "others may take over its task from then on")
 }

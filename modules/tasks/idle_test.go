@@ -32,7 +32,7 @@ func TestBetweenTwoTicksPeriodicJobsAreHardlyEverLookedFor(t *testing.T) {
 	b, p := setupBehindProxy(t)
 	var jobs []job.Periodic
 	for _, name := range []string{"one", "two", "three"} {
-		jobs = append(jobs, job.Periodic{Name: name, Interval: 1_000_000 * time.Hour, Type: "test.note", Payload: note{Key: name, Text: "x"}})
+		jobs = append(jobs, job.Periodic{Name: name, Interval: 1_000_000 * time.Hour, Type: "test.note", Payload: echo{Key: name, Text: "x"}})
 	}
 	c, err := cron.New(b.config, zap.NewNop(), b.registry, b.store, b.queue, jobs)
 	require.NoError(t, err)

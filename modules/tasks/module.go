@@ -31,7 +31,7 @@ var Module = fx.Module("tasks",
 		store.NewHeartbeats,
 		claims.NewTracker,
 		metrics.New,
-		metrics.NewDepth, metrics.NewWork,
+		metrics.NewDepth, metrics.NewInFlight,
 		retention.New,
 		fx.Annotate(queue.New, fx.As(fx.Self()), fx.As(new(job.Queue))),
 		processor.New,
@@ -53,7 +53,7 @@ var Start = fx.Options(
 	fx.Invoke(
 		func(lc fx.Lifecycle, p *processor.Processor) { lc.Append(fx.StartStopHook(p.Start, p.Stop)) },
 		func(lc fx.Lifecycle, c *cron.Cron) { lc.Append(fx.StartStopHook(c.Start, c.Stop)) },
-		func(lc fx.Lifecycle, r *retention.Retention) { lc.Append(fx.StartStopHook(r.Start, r.Stop)) },
-		func(*metrics.Depth, *metrics.Work) {},
+		func(lc fx.Lifecycle, r *retention.Cleaner) { lc.Append(fx.StartStopHook(r.Start, r.Stop)) },
+		func(*metrics.Depth, *metrics.InFlight) {},
 	),
 )

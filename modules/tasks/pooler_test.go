@@ -49,7 +49,7 @@ func TestAReplicaBehindAPoolerInTransactionModeIsNotReadyAndAcceptsNothing(t *te
 	at := pool(t, pgbouncer.Options{Mode: pgbouncer.Transaction})
 	b := setupOn(t, at.Database)
 	require.ErrorContains(t, b.queue.Ready(t.Context()), "pool_mode")
-	w := b.request(http.MethodPost, "/api/acceptTask", aNote)
+	w := b.request(http.MethodPost, "/api/acceptTask", echoRequest)
 	require.Equal(t, http.StatusServiceUnavailable, w.Code, w.Body)
 	require.NotEmpty(t, w.Header().Get("Retry-After"))
 	var tasks int
@@ -62,7 +62,7 @@ func TestAPgBouncerThatLosesItsSessionsWhileInnerRunsIsNoticedAndGoneOnWith(t *t
 	at := pool(t, pgbouncer.Options{})
 	b := setupOn(t, at.Database)
 	b.start(t)
-	accept := func() int { return b.request(http.MethodPost, "/api/acceptTask", aNote).Code }
+	accept := func() int { return b.request(http.MethodPost, "/api/acceptTask", echoRequest).Code }
 	require.Equal(t, http.StatusOK, accept())
 	upstream := at.direct.Config.Database.DSN.Reveal()
 	require.NoError(t, at.pooler.Reconfigure(pgbouncer.Options{

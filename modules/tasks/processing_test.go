@@ -44,7 +44,7 @@ func TestWhatDoesNotFitTheBufferStaysPendingAndRuns(t *testing.T) {
 	}
 }
 
-func (b *bundle) count(t *testing.T, where string) (n int) {
+func (b *fixture) count(t *testing.T, where string) (n int) {
 	t.Helper()
 	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks WHERE `+where).Scan(&n))
 	return n
@@ -54,7 +54,7 @@ func TestTasksOfOneKeyRunOneAtATimeInOrder(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var running, most atomic.Int32
-	b.job.execute = func(context.Context, job.Task, note) error {
+	b.job.execute = func(context.Context, job.Task, echo) error {
 		most.Store(max(most.Load(), running.Add(1)))
 		defer running.Add(-1)
 		return nil
@@ -76,7 +76,7 @@ func TestASlowKeyHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	gate := make(chan struct{})
-	b.job.execute = func(_ context.Context, _ job.Task, n note) error {
+	b.job.execute = func(_ context.Context, _ job.Task, n echo) error {
 		if n.Key == "slow" {
 			<-gate
 		}
@@ -94,20 +94,20 @@ func TestASlowKeyHoldsUpNobodyElse(t *testing.T) {
 func TestAFailingJobIsTriedAgainThenGivenUp(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.job.execute = func(context.Context, job.Task, note) error {
+	b.job.execute = func(context.Context, job.Task, echo) error {
 		return errors.New("driver says: password=hunter2")
 	}
 	b.start(t)
 	view := b.awaitStatus(t, b.accept(t, "k", "bad"), store.Failed)
 	require.Equal(t, 3, view.Attempts)
 	require.Equal(t, "internal error, see the log", view.LastError, "a driver's message is not for users")
-	require.Equal(t, []string{"bad: internal error, see the log"}, b.job.givenUp)
+	require.Equal(t, []string{"bad: internal error, see the log"}, b.job.discarded)
 }
 
 func TestAPermanentErrorIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.job.execute = func(context.Context, job.Task, note) error { return job.NewTerminal("no such worker") }
+	b.job.execute = func(context.Context, job.Task, echo) error { return job.NewTerminal("no such worker") }
 	b.start(t)
 	view := b.awaitStatus(t, b.accept(t, "k", "bad"), store.Failed)
 	require.Equal(t, 1, view.Attempts)
@@ -118,7 +118,7 @@ func TestWaitingForADependencyUsesUpNoAttempt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var runs atomic.Int32
-	b.job.execute = func(context.Context, job.Task, note) error {
+	b.job.execute = func(context.Context, job.Task, echo) error {
 		if runs.Add(1) < 6 {
 			return job.NewSnooze(time.Millisecond, "waiting for the cluster")
 		}
@@ -132,7 +132,7 @@ func TestWaitingForADependencyUsesUpNoAttempt(t *testing.T) {
 func TestAPanickingJobIsRecordedAndTheProcessLives(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.job.execute = func(_ context.Context, _ job.Task, n note) error {
+	b.job.execute = func(_ context.Context, _ job.Task, n echo) error {
 		if n.Text == "panic" {
 			panic("sk_secret")
 		}
@@ -149,7 +149,7 @@ func TestAJobOverItsTimeLimitIsCancelled(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.JobTimeout = 20 * time.Millisecond
-	b.job.execute = func(ctx context.Context, _ job.Task, _ note) error {
+	b.job.execute = func(ctx context.Context, _ job.Task, _ echo) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
@@ -186,7 +186,7 @@ func TestShutdownCancelsAJobOverTheLimitAndItRunsAgain(t *testing.T) {
 	b := setup(t)
 	b.config.Tasks.ShutdownTimeout = 30 * time.Millisecond
 	var runs atomic.Int32
-	b.job.execute = func(ctx context.Context, _ job.Task, _ note) error {
+	b.job.execute = func(ctx context.Context, _ job.Task, _ echo) error {
 		if runs.Add(1) > 1 {
 			return nil
 		}

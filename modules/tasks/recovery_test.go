@@ -18,22 +18,22 @@ func TestTasksOfADeadProcessRunElsewhere(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "orphan")
-	require.NoError(t, b.heartbeats.Begin(t.Context(), "dead", "host"))
+	require.NoError(t, b.heartbeats.Register(t.Context(), "dead", "host"))
 	claims, err := b.store.Claim(t.Context(), "dead", job.DefaultLane, 10, 0)
 	require.NoError(t, err)
 	require.Len(t, claims, 1)
 	b.start(t)
 	b.awaitStatus(t, id, store.Finished)
-	written, _, err := b.store.End(t.Context(), store.Part{Endings: []store.Ending{{Claim: claims[0], Status: store.Failed}}})
+	written, _, err := b.store.Complete(t.Context(), store.CompletionBatch{Completions: []store.Completion{{Claim: claims[0], Status: store.Failed}}})
 	require.NoError(t, err)
 	require.Empty(t, written, "the dead process comes back and changes nothing")
-	require.ErrorIs(t, b.store.Again(t.Context(), store.Ending{Claim: claims[0]}, 0), store.ErrLostClaim)
-	require.ErrorIs(t, b.store.Park(t.Context(), store.Ending{Claim: claims[0], Detail: "late"}, 0), store.ErrLostClaim)
+	require.ErrorIs(t, b.store.Requeue(t.Context(), store.Completion{Claim: claims[0]}, 0), store.ErrClaimLost)
+	require.ErrorIs(t, b.store.Park(t.Context(), store.Completion{Claim: claims[0], Detail: "late"}, 0), store.ErrClaimLost)
 	b.awaitStatus(t, id, store.Finished)
 }
 
 // recoverAll takes over from whatever process holds tasks, as after a long silence.
-func (b *bundle) recoverAll(t *testing.T) (tasks int64) {
+func (b *fixture) recoverAll(t *testing.T) (tasks int64) {
 	t.Helper()
 	seen, err := b.store.Poll(t.Context(), nil)
 	require.NoError(t, err)
@@ -46,7 +46,7 @@ func (b *bundle) recoverAll(t *testing.T) (tasks int64) {
 }
 
 // takenOver has one process after the other claim whatever can be, and end.
-func (b *bundle) takenOver(t *testing.T, times int) {
+func (b *fixture) crashProcesses(t *testing.T, times int) {
 	t.Helper()
 	for range times {
 		require.Eventually(t, func() bool {
@@ -63,12 +63,12 @@ func TestATaskWhoseProcessesEndAgainAndAgainIsGivenUpUntilItIsRetried(t *testing
 	b := setup(t)
 	b.config.Tasks.MaxTakeovers = 4
 	id := b.accept(t, "k", "deadly")
-	b.takenOver(t, 4)
+	b.crashProcesses(t, 4)
 	b.start(t)
 	const why = "given up: 4 processes ended while they had it"
 	require.Equal(t, why, b.awaitStatus(t, id, store.Failed).LastError)
 	require.Empty(t, b.job.starts())
-	require.Equal(t, []string{"deadly: " + why}, b.job.givenUp, "the row that it is about is told")
+	require.Equal(t, []string{"deadly: " + why}, b.job.discarded, "the row that it is about is told")
 	details, err := b.admin().Show(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, 4, details.Takeovers)
@@ -83,7 +83,7 @@ func TestATaskThatWasTakenOverLessOftenRuns(t *testing.T) {
 	b := setup(t)
 	b.config.Tasks.MaxTakeovers = 4
 	id := b.accept(t, "k", "unlucky")
-	b.takenOver(t, 3)
+	b.crashProcesses(t, 3)
 	b.start(t)
 	require.Equal(t, 1, b.awaitStatus(t, id, store.Finished).Attempts, "a lost process is no attempt")
 }
@@ -91,13 +91,13 @@ func TestATaskThatWasTakenOverLessOftenRuns(t *testing.T) {
 func TestFromTheThirdTakeoverOnATaskWaitsTwiceAsLongEachTime(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	box, err := encryption.New(b.config)
+	keyring, err := encryption.New(b.config)
 	require.NoError(t, err)
 	b.config.Tasks.RetryDelay, b.config.Tasks.RetryDelayMax = time.Hour, 24*time.Hour
-	b.store = store.New(b.db.DB, b.db.Prepared, box, b.config)
+	b.store = store.New(b.db.DB, b.db.Prepared, keyring, b.config)
 	id := b.accept(t, "k", "x")
 	for before, hours := range []float64{0, 0, 4, 8, 16, 24, 24} {
-		b.takenOver(t, 1)
+		b.crashProcesses(t, 1)
 		var wait float64
 		require.NoError(t, b.db.QueryRowContext(t.Context(),
 			`SELECT EXTRACT(EPOCH FROM GREATEST(run_at, LOCALTIMESTAMP) - LOCALTIMESTAMP) / 3600 FROM console_tasks WHERE id = $1`, id).Scan(&wait))
@@ -112,7 +112,7 @@ func TestALongJobIsNotTakenOverWhileItsProcessLives(t *testing.T) {
 	b := setup(t)
 	b.config.Tasks.TakeoverAfter = 3 * time.Second // a busy machine may hold up a sign of life for long
 	var runs atomic.Int32
-	b.job.execute = func(ctx context.Context, _ job.Task, _ note) error {
+	b.job.execute = func(ctx context.Context, _ job.Task, _ echo) error {
 		runs.Add(1)
 		select {
 		case <-ctx.Done():
@@ -131,9 +131,9 @@ func TestAParkedTaskHoldsNeitherWorkerNorKeyAndEndsWhenWoken(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Workers = 1
-	var told atomic.Bool
-	b.job.execute = func(_ context.Context, _ job.Task, n note) error {
-		if n.Text == "parks" && !told.Load() {
+	var progress atomic.Bool
+	b.job.execute = func(_ context.Context, _ job.Task, n echo) error {
+		if n.Text == "parks" && !progress.Load() {
 			return job.NewParked("waiting for pods")
 		}
 		return nil
@@ -142,7 +142,7 @@ func TestAParkedTaskHoldsNeitherWorkerNorKeyAndEndsWhenWoken(t *testing.T) {
 	parked := b.accept(t, "k", "parks")
 	require.Equal(t, "waiting for pods", b.awaitStatus(t, parked, "waiting").Detail)
 	b.awaitStatus(t, b.accept(t, "k", "passes"), store.Finished)
-	told.Store(true)
+	progress.Store(true)
 	require.NoError(t, b.queue.Resume(t.Context(), "k"))
 	b.awaitStatus(t, parked, store.Finished)
 }
@@ -152,7 +152,7 @@ func TestAWakeBeforeTheParkingIsNotLost(t *testing.T) {
 	b := setup(t)
 	b.config.Tasks.ParkedRecheck = time.Hour
 	var runs atomic.Int32
-	b.job.execute = func(ctx context.Context, _ job.Task, n note) error {
+	b.job.execute = func(ctx context.Context, _ job.Task, n echo) error {
 		if runs.Add(1) > 1 {
 			return nil
 		}
@@ -171,7 +171,7 @@ func TestAForgottenParkedTaskIsLookedAtAgain(t *testing.T) {
 	b := setup(t)
 	b.config.Tasks.ParkedRecheck = 20 * time.Millisecond
 	var runs atomic.Int32
-	b.job.execute = func(context.Context, job.Task, note) error {
+	b.job.execute = func(context.Context, job.Task, echo) error {
 		if runs.Add(1) > 1 {
 			return nil
 		}
@@ -184,13 +184,13 @@ func TestAForgottenParkedTaskIsLookedAtAgain(t *testing.T) {
 func TestParkedTasksEndWhenANewerOneSaysSo(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.job.execute = func(context.Context, job.Task, note) error { return job.NewParked("waits") }
+	b.job.execute = func(context.Context, job.Task, echo) error { return job.NewParked("waits") }
 	b.start(t)
 	first := b.accept(t, "k", "1")
 	b.awaitStatus(t, first, store.Waiting)
 	second := b.accept(t, "k", "2")
 	b.awaitStatus(t, second, store.Waiting)
-	require.NoError(t, b.queue.EndParked(t.Context(), "k", second, true, "superseded by version 2"))
+	require.NoError(t, b.queue.CancelParked(t.Context(), "k", second, true, "superseded by version 2"))
 	require.Equal(t, "superseded by version 2", b.awaitStatus(t, first, store.Superseded).Detail)
 	b.awaitStatus(t, second, store.Waiting)
 }
@@ -235,7 +235,7 @@ func TestOneTickIsOneTaskOverAllReplicas(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 10 {
 		wg.Go(func() {
-			ok, err := b.store.TakeTick(context.WithoutCancel(t.Context()), "audit", store.Tick{Number: 42}, task)
+			ok, err := b.store.InsertTick(context.WithoutCancel(t.Context()), "audit", store.Tick{Number: 42}, task)
 			if err != nil {
 				t.Errorf("tick: %v", err)
 			}
@@ -247,9 +247,9 @@ func TestOneTickIsOneTaskOverAllReplicas(t *testing.T) {
 	wg.Wait()
 	require.EqualValues(t, 1, made.Load())
 	require.Equal(t, 1, b.count(t, "true"))
-	latest, _, err := b.store.Ticks(t.Context(), []string{"audit", "none"})
+	latest, _, err := b.store.LatestTicks(t.Context(), []string{"audit", "none"})
 	require.NoError(t, err)
 	require.EqualValues(t, 42, latest["audit"].Number)
-	require.True(t, latest["audit"].Unfinished)
+	require.True(t, latest["audit"].Active)
 	require.False(t, latest["none"].Found)
 }

@@ -30,7 +30,7 @@ func TestOldEndedTasksAreRemovedAndNothingElse(t *testing.T) {
 	require.NoError(t, err)
 	_, err = b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status) VALUES ('y', 'finished')`)
 	require.NoError(t, err)
-	deleted, err := retention.New(b.config, zap.NewNop(), b.store).Walk(t.Context())
+	deleted, err := retention.New(b.config, zap.NewNop(), b.store).DeleteExpired(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, 3*2*300+300+2, deleted)
 	require.Equal(t, 1, b.count(t, `task_type = 'y'`))
@@ -51,7 +51,7 @@ func TestOldTasksAreRemovedBehindThoseOfAClockThatWasSetBackAndNotBehindYoungOne
 			FROM (SELECT $1::INT AS minutes) AS d, generate_series(1, $2::INT) AS i`, part.minutes, part.tasks)
 		require.NoError(t, err)
 	}
-	deleted, err := retention.New(b.config, zap.NewNop(), b.store).Walk(t.Context())
+	deleted, err := retention.New(b.config, zap.NewNop(), b.store).DeleteExpired(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, 700, deleted)
 }

@@ -15,7 +15,7 @@ func TestAKeyUsedAgainWithAnotherSecretIsRefusedAlsoWhenTheFirstWasErased(t *tes
 	for name, keys := range map[string]struct{ first, later string }{"sealed": {"a", "ba"}, "not sealed": {}, "sealed since": {"", "a"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b, j := withVault(t)
+			b, j := setupVault(t)
 			if keys.first != "" {
 				b.withKeys(t, keys.first)
 			}

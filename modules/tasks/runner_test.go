@@ -21,25 +21,25 @@ import (
 )
 
 // runner returns one that can run a single task, as a process of its own would.
-func (b *bundle) runner(t *testing.T) *runner.Runner {
+func (b *fixture) runner(t *testing.T) *runner.TaskRunner {
 	t.Helper()
 	tracker, m := claims.NewTracker(b.config), newMetrics(t)
 	return runner.New(b.registry, queue.New(b.registry, b.store, tracker, m, nil), processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, m, nil), b.store)
 }
 
 // told collects what a run tells.
-type told struct {
+type progress struct {
 	mu    sync.Mutex
 	lines []string
 }
 
-func (p *told) line(_ int64, text string) {
+func (p *progress) line(_ int64, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lines = append(p.lines, text)
 }
 
-func (p *told) has(part string) bool {
+func (p *progress) has(part string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return strings.Contains(strings.Join(p.lines, "\n"), part)
@@ -55,7 +55,7 @@ func within(t *testing.T, limit time.Duration) context.Context {
 func TestAJobIsRunAtOnceAndRecordedAsATask(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	var p told
+	var p progress
 	require.NoError(t, b.runner(t).Run(within(t, 20*time.Second), "NoteJob", []byte(`{"text":"x"}`), p.line))
 	require.Equal(t, 1, b.count(t, "task_status = 'finished' AND attempts = 1"))
 	require.True(t, p.has("processing: runs in this process"), "%v", p.lines)
@@ -65,8 +65,8 @@ func TestAJobIsRunAtOnceAndRecordedAsATask(t *testing.T) {
 func TestAJobThatFailsIsTriedAgainAndTheRunSaysHowItEnded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.job.execute = func(context.Context, job.Task, note) error { return job.NewRetry("no luck", nil) }
-	err := b.runner(t).Run(within(t, 20*time.Second), "test.note", []byte(`{"text":"x"}`), new(told).line)
+	b.job.execute = func(context.Context, job.Task, echo) error { return job.NewRetry("no luck", nil) }
+	err := b.runner(t).Run(within(t, 20*time.Second), "test.note", []byte(`{"text":"x"}`), new(progress).line)
 	require.ErrorContains(t, err, "ended as error: no luck")
 	require.Equal(t, 1, b.count(t, "task_status = 'error' AND attempts = 3"))
 }
@@ -74,7 +74,7 @@ func TestAJobThatFailsIsTriedAgainAndTheRunSaysHowItEnded(t *testing.T) {
 func TestAnUnknownTypeIsRefusedNamingTheKnownOnes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	err := b.runner(t).Run(within(t, 20*time.Second), "nope", []byte(`{}`), new(told).line)
+	err := b.runner(t).Run(within(t, 20*time.Second), "nope", []byte(`{}`), new(progress).line)
 	require.ErrorContains(t, err, `"nope"`)
 	require.ErrorContains(t, err, "test.note")
 	require.Zero(t, b.count(t, "true"))
@@ -85,10 +85,10 @@ func TestATaskThatWaitsForALaterTimeOrIsParkedIsRunNow(t *testing.T) {
 	b := setup(t)
 	for i, status := range []store.Status{store.Pending, store.Waiting} {
 		id := b.accept(t, fmt.Sprint("k", i), "x")
-		b.in(t, id, status)
+		b.setStatus(t, id, status)
 		_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET run_at = LOCALTIMESTAMP + INTERVAL '1 hour' WHERE id = $1`, id)
 		require.NoError(t, err)
-		var p told
+		var p progress
 		require.NoError(t, b.runner(t).RunTask(within(t, 20*time.Second), id, "NoteJob", p.line))
 		require.True(t, p.has("made due: it was "+string(status)), "%v", p.lines)
 		b.awaitStatus(t, id, store.Finished)
@@ -99,12 +99,12 @@ func TestATaskThatIsNotThereToBeBegunIsRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "x")
-	require.ErrorContains(t, b.runner(t).RunTask(within(t, 20*time.Second), id+1, "", new(told).line), "no such task")
+	require.ErrorContains(t, b.runner(t).RunTask(within(t, 20*time.Second), id+1, "", new(progress).line), "no such task")
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.other"}, b.job)}))
-	require.ErrorContains(t, b.runner(t).RunTask(within(t, 20*time.Second), id, "test.other", new(told).line), "is a test.note, not a test.other")
+	require.ErrorContains(t, b.runner(t).RunTask(within(t, 20*time.Second), id, "test.other", new(progress).line), "is a test.note, not a test.other")
 	for _, status := range []store.Status{store.Processing, store.Finished, store.Failed, store.Cancelled, store.Superseded} {
-		b.in(t, id, status)
-		require.Error(t, b.runner(t).RunTask(within(t, 20*time.Second), id, "", new(told).line), status)
+		b.setStatus(t, id, status)
+		require.Error(t, b.runner(t).RunTask(within(t, 20*time.Second), id, "", new(progress).line), status)
 		require.Equal(t, 1, b.count(t, fmt.Sprintf("task_status = '%s'", status)))
 	}
 	require.Empty(t, b.job.starts())
@@ -114,13 +114,13 @@ func TestARunWaitsForEarlierTasksOfTheSameKey(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first, second := b.accept(t, "k", "first"), b.accept(t, "k", "second")
-	var p told
+	var p progress
 	done := make(chan error, 1)
 	later, ctx := b.runner(t), within(t, 20*time.Second)
 	go func() { done <- later.RunTask(ctx, second, "", p.line) }()
 	require.Eventually(t, func() bool { return p.has("not its turn yet") }, 10*time.Second, 5*time.Millisecond)
 	require.Empty(t, b.job.starts())
-	require.NoError(t, b.runner(t).RunTask(within(t, 20*time.Second), first, "", new(told).line))
+	require.NoError(t, b.runner(t).RunTask(within(t, 20*time.Second), first, "", new(progress).line))
 	require.NoError(t, <-done)
 	require.Equal(t, []string{"first", "second"}, b.job.starts())
 }
@@ -129,7 +129,7 @@ func TestARunThatIsInterruptedOrOutOfTimeReturnsItsTaskToTheQueue(t *testing.T) 
 	t.Parallel()
 	b := setup(t)
 	var runs atomic.Int32
-	b.job.execute = func(ctx context.Context, _ job.Task, _ note) error {
+	b.job.execute = func(ctx context.Context, _ job.Task, _ echo) error {
 		runs.Add(1)
 		<-ctx.Done()
 		return ctx.Err()
@@ -138,14 +138,14 @@ func TestARunThatIsInterruptedOrOutOfTimeReturnsItsTaskToTheQueue(t *testing.T) 
 	ctx, interrupt := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	first := b.runner(t)
-	go func() { done <- first.RunTask(ctx, id, "", new(told).line) }()
+	go func() { done <- first.RunTask(ctx, id, "", new(progress).line) }()
 	require.Eventually(t, func() bool { return runs.Load() == 1 }, 10*time.Second, time.Millisecond)
 	interrupt()
 	require.ErrorContains(t, <-done, fmt.Sprintf("interrupted: task %d stays in the queue (pending: returned to the queue)", id))
 	require.Equal(t, 1, b.count(t, "task_status = 'pending' AND attempts = 0 AND claimed_by = ''"))
 	require.Equal(t, 0, b.processes(t))
 
-	err := b.runner(t).RunTask(within(t, 500*time.Millisecond), id, "", new(told).line)
+	err := b.runner(t).RunTask(within(t, 500*time.Millisecond), id, "", new(progress).line)
 	require.ErrorContains(t, err, "the time is up")
 	require.Equal(t, 1, b.count(t, "task_status = 'pending' AND attempts = 0 AND claimed_by = ''"))
 }
@@ -155,13 +155,13 @@ func TestARunWhoseTimeIsUpAtOnceBeginsNothing(t *testing.T) {
 	b := setup(t)
 	id := b.accept(t, "k", "x")
 	ctx := within(t, 0)
-	require.EqualError(t, b.runner(t).RunTask(ctx, id, "", new(told).line), fmt.Sprintf("the time is up: task %d was not begun", id))
-	require.ErrorContains(t, b.runner(t).Run(ctx, "test.note", []byte(`{"text":"x"}`), new(told).line), "not known whether the task was accepted")
+	require.EqualError(t, b.runner(t).RunTask(ctx, id, "", new(progress).line), fmt.Sprintf("the time is up: task %d was not begun", id))
+	require.ErrorContains(t, b.runner(t).Run(ctx, "test.note", []byte(`{"text":"x"}`), new(progress).line), "not known whether the task was accepted")
 	require.Empty(t, b.job.starts())
 }
 
 // processes counts those that give signs of life.
-func (b *bundle) processes(t *testing.T) int {
+func (b *fixture) processes(t *testing.T) int {
 	t.Helper()
 	var n int
 	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM inner_processes`).Scan(&n))
@@ -171,19 +171,19 @@ func (b *bundle) processes(t *testing.T) int {
 func TestATaskThatARunHasInHandIsNotGivenBackInDoubt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	plain := b.plain(t)
-	_, err := plain.ExecContext(t.Context(), `CREATE SEQUENCE refusals; CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+	rawDB := b.rawDB(t)
+	_, err := rawDB.ExecContext(t.Context(), `CREATE SEQUENCE refusals; CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
 		'BEGIN IF nextval(''refusals'') < 4 THEN RAISE EXCEPTION ''of the test'' USING ERRCODE = ''53100''; END IF; RETURN NEW; END'`)
 	require.NoError(t, err)
-	_, err = plain.ExecContext(t.Context(), `CREATE TRIGGER fail BEFORE UPDATE ON console_tasks FOR EACH ROW WHEN (NEW.task_status = 'finished') EXECUTE FUNCTION fail()`)
+	_, err = rawDB.ExecContext(t.Context(), `CREATE TRIGGER fail BEFORE UPDATE ON console_tasks FOR EACH ROW WHEN (NEW.task_status = 'finished') EXECUTE FUNCTION fail()`)
 	require.NoError(t, err)
 	b.log = zap.NewNop()
 	id := b.accept(t, "k", "x")
 	tracker := claims.NewTracker(b.config)
 	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, newMetrics(t), nil)
-	view, err := p.Attend(within(t, timeout), id, func(v store.View) {
+	view, err := p.RunTask(within(t, timeout), id, func(v store.View) {
 		if v.Status == store.Processing {
-			tracker.Doubt() // an earlier statement may have claimed something
+			tracker.MarkUncertain() // an earlier statement may have claimed something
 		}
 	})
 	require.NoError(t, err)
@@ -198,13 +198,13 @@ func TestARunDoesNotWaitForAJobThatIgnoresItsContext(t *testing.T) {
 	gate := make(chan struct{})
 	defer close(gate)
 	ctx, interrupt := context.WithCancel(t.Context())
-	b.job.execute = func(context.Context, job.Task, note) error {
+	b.job.execute = func(context.Context, job.Task, echo) error {
 		interrupt()
 		<-gate
 		return nil
 	}
 	id, r, ended := b.accept(t, "k", "deaf"), b.runner(t), make(chan error, 1)
-	go func() { ended <- r.RunTask(ctx, id, "", new(told).line) }()
+	go func() { ended <- r.RunTask(ctx, id, "", new(progress).line) }()
 	select {
 	case err := <-ended:
 		require.ErrorContains(t, err, "interrupted")
@@ -221,7 +221,7 @@ func TestARunWhosePayloadMakesItsModulePanicSaysSo(t *testing.T) {
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.moody"}, moodyJob{})}))
 	inserted, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.moody", Lane: job.DefaultLane, Info: []byte(`{"key":"stored"}`)}}, nil)
 	require.NoError(t, err)
-	require.ErrorContains(t, b.runner(t).RunTask(within(t, timeout), inserted[0].ID, "", new(told).line), "ended as error: internal error")
+	require.ErrorContains(t, b.runner(t).RunTask(within(t, timeout), inserted[0].ID, "", new(progress).line), "ended as error: internal error")
 }
 
 func TestAClaimWhoseAnswerWasLostIsFoundAgain(t *testing.T) {
@@ -232,7 +232,7 @@ func TestAClaimWhoseAnswerWasLostIsFoundAgain(t *testing.T) {
 	tracker := claims.NewTracker(b.config)
 	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, newMetrics(t), nil)
 	lost := 0
-	view, err := p.Attend(within(t, 20*time.Second), id, func(store.View) {
+	view, err := p.RunTask(within(t, 20*time.Second), id, func(store.View) {
 		process, ok := tracker.Current()
 		if !ok || lost > 0 {
 			return
@@ -243,7 +243,7 @@ func TestAClaimWhoseAnswerWasLostIsFoundAgain(t *testing.T) {
 		made, err := b.store.ClaimTasks(t.Context(), process, id)
 		require.NoError(t, err)
 		lost = len(made)
-		tracker.Doubt()
+		tracker.MarkUncertain()
 	})
 	require.NoError(t, err)
 	require.Equal(t, 1, lost, "nothing was lost: the test shows nothing")

@@ -50,7 +50,7 @@ func (j vaultJob) Execute(ctx context.Context, task job.Task, v vault) error {
 	if v.Value == nil {
 		return nil
 	}
-	if err := j.queue.Erase(ctx, task.ID, v); err != nil {
+	if err := j.queue.EraseSecrets(ctx, task.ID, v); err != nil {
 		return err
 	}
 	return job.NewParked("waiting for a wake")
@@ -59,7 +59,7 @@ func (j vaultJob) Execute(ctx context.Context, task job.Task, v vault) error {
 func (vaultJob) OnDiscarded(context.Context, job.Task, vault, string) error { return nil }
 
 // withVault adds the job type "test.vault" to a bundle.
-func withVault(t *testing.T) (*bundle, vaultJob) {
+func setupVault(t *testing.T) (*fixture, vaultJob) {
 	t.Helper()
 	b := setup(t)
 	j := vaultJob{queue: b.queue, ran: make(chan bool, 2)}
@@ -69,7 +69,7 @@ func withVault(t *testing.T) (*bundle, vaultJob) {
 
 func TestSecretsAreNeverShown(t *testing.T) {
 	t.Parallel()
-	b, _ := withVault(t)
+	b, _ := setupVault(t)
 	id, err := b.queue.AcceptInfo(t.Context(), "test.vault", []byte(`{"key":"k","value":"hidden"}`), "")
 	require.NoError(t, err)
 	d, err := b.admin().Show(t.Context(), id)
@@ -87,7 +87,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 
 func TestErasedSecretsAreGoneFromTheRowAndTheTaskRunsOnWithoutThem(t *testing.T) {
 	t.Parallel()
-	b, j := withVault(t)
+	b, j := setupVault(t)
 	const body = `{"task_type":"test.vault","task_info":{"key":"k","value":"hidden"}}`
 	w := b.request(http.MethodPost, "/api/acceptTask", body, "Idempotency-Key", "once")
 	require.Equal(t, http.StatusOK, w.Code, w.Body)
@@ -109,13 +109,13 @@ func TestErasedSecretsAreGoneFromTheRowAndTheTaskRunsOnWithoutThem(t *testing.T)
 
 func TestUnfinishedTasksOfAKeyAreThoseThatHaveNotEnded(t *testing.T) {
 	t.Parallel()
-	b, j := withVault(t)
+	b, j := setupVault(t)
 	id, err := b.queue.AcceptInfo(t.Context(), "test.vault", []byte(`{"key":"k","value":"v"}`), "")
 	require.NoError(t, err)
 	b.start(t)
 	b.awaitStatus(t, id, store.Waiting)
 	unfinished := func(key string, after int64) []string {
-		types, err := b.queue.Unfinished(t.Context(), key, after)
+		types, err := b.queue.ActiveTypes(t.Context(), key, after)
 		require.NoError(t, err)
 		return types
 	}
@@ -130,23 +130,23 @@ func TestUnfinishedTasksOfAKeyAreThoseThatHaveNotEnded(t *testing.T) {
 }
 
 // withKeys gives a bundle, and processes started from then on, these keys.
-func (b *bundle) withKeys(t *testing.T, letters string) {
+func (b *fixture) withKeys(t *testing.T, letters string) {
 	t.Helper()
 	var keys []string
 	for letter := range strings.SplitSeq(letters, "") {
 		keys = append(keys, base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32))))
 	}
 	b.config.Tasks.EncryptionKeys = config.Secret(strings.Join(keys, ","))
-	box, err := encryption.New(b.config)
+	keyring, err := encryption.New(b.config)
 	require.NoError(t, err)
-	b.store = store.New(b.db.DB, b.db.Prepared, box, b.config)
+	b.store = store.New(b.db.DB, b.db.Prepared, keyring, b.config)
 	b.queue = queue.New(b.registry, b.store, claims.NewTracker(b.config), newMetrics(t), nil)
 	b.handler = server.NewHandler(b.config.HTTP, zap.NewNop(), httpapi.New(b.config, b.queue, b.store).Routes())
 }
 
 func TestPayloadsWithSecretsAreEncryptedInTheDatabaseAndRunAfterAChangeOfKeys(t *testing.T) {
 	t.Parallel()
-	b, j := withVault(t)
+	b, j := setupVault(t)
 	b.withKeys(t, "a")
 	const body = `{"task_type":"test.vault","task_info":{"key":"k","value":"hidden"}}`
 	require.Equal(t, http.StatusOK, b.request(http.MethodPost, "/api/acceptTask", body, "Idempotency-Key", "once").Code)
@@ -163,7 +163,7 @@ func TestPayloadsWithSecretsAreEncryptedInTheDatabaseAndRunAfterAChangeOfKeys(t 
 
 func TestAnEncryptedPayloadOfATypeThatThisVersionDoesNotKnowIsNotShown(t *testing.T) {
 	t.Parallel()
-	b, _ := withVault(t)
+	b, _ := setupVault(t)
 	b.withKeys(t, "a")
 	id, err := b.queue.AcceptInfo(t.Context(), "test.vault", []byte(`{"key":"k","value":"hidden"}`), "")
 	require.NoError(t, err)
@@ -174,7 +174,7 @@ func TestAnEncryptedPayloadOfATypeThatThisVersionDoesNotKnowIsNotShown(t *testin
 
 func TestATaskSealedWithAKeyThatIsNotHereWaitsForAProcessThatHasIt(t *testing.T) {
 	t.Parallel()
-	b, j := withVault(t)
+	b, j := setupVault(t)
 	b.withKeys(t, "a")
 	id, err := b.queue.AcceptInfo(t.Context(), "test.vault", []byte(`{"key":"k","value":"hidden"}`), "")
 	require.NoError(t, err)

@@ -26,8 +26,8 @@ import (
 )
 
 // longAndShort has jobs "long" wait for gate, and all others end at once.
-func (b *bundle) longAndShort(gate <-chan struct{}) {
-	b.job.execute = func(ctx context.Context, task job.Task, n note) error {
+func (b *fixture) longAndShort(gate <-chan struct{}) {
+	b.job.execute = func(ctx context.Context, task job.Task, n echo) error {
 		if n.Text == "long" {
 			return waiting(gate)(ctx, task, n)
 		}
@@ -44,12 +44,12 @@ func TestShortTasksDoNotWaitBehindLongOnesOfOneReplicaWhileAnotherIdles(t *testi
 	b.longAndShort(gate)
 	q := b.acceptor(t)
 	for range 4 {
-		_, err := q.Accept(t.Context(), "test.note", note{Text: "long"})
+		_, err := q.Accept(t.Context(), "test.note", echo{Text: "long"})
 		require.NoError(t, err)
 	}
 	require.Eventually(t, func() bool { return b.job.timesStarted("long") == 4 }, timeout, time.Millisecond)
 	for range 40 {
-		_, err := q.Accept(t.Context(), "test.note", note{Text: "short"})
+		_, err := q.Accept(t.Context(), "test.note", echo{Text: "short"})
 		require.NoError(t, err)
 	}
 	b.start(t)
@@ -69,15 +69,17 @@ func TestALaneWhoseTasksBecomeShortAgainIsFilledAgain(t *testing.T) {
 		b.accept(t, "", "short")
 	}
 	tracker, _ := b.replica(t)
-	require.Eventually(t, func() bool { return b.job.timesStarted("long") == 2 && tracker.Work().Waiting[job.DefaultLane] == 0 }, timeout, time.Millisecond)
+	require.Eventually(t, func() bool {
+		return b.job.timesStarted("long") == 2 && tracker.InFlight().Waiting[job.DefaultLane] == 0
+	}, timeout, time.Millisecond)
 	// They leave the book before the statement that returns them is through.
 	require.Eventually(t, func() bool { return b.count(t, "task_status = 'processing'") == 2 }, timeout, time.Millisecond)
 	close(gate)
 	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 302 }, timeout, 10*time.Millisecond)
 	require.Eventually(t, func() bool {
 		lane := tracker.Lane(job.DefaultLane)
-		room := lane.Reserve(1000)
-		tracker.Release(lane, room)
+		room := lane.ReserveSlots(1000)
+		tracker.ReleaseSlots(lane, room)
 		return room == b.config.Tasks.Buffer
 	}, timeout, 10*time.Millisecond)
 }
@@ -110,10 +112,10 @@ func TestAJobThatIgnoresItsContextShowsAndKeepsNothingElseFromEnding(t *testing.
 	b.config.Tasks.Workers = 1
 	b.config.Tasks.JobTimeout = 50 * time.Millisecond
 	b.config.Tasks.ShutdownTimeout = 50 * time.Millisecond
-	core, logged := observer.New(zap.InfoLevel)
+	core, observeLogs := observer.New(zap.InfoLevel)
 	b.log = logging.Redacting(core)
 	gate := make(chan struct{})
-	b.job.execute = func(context.Context, job.Task, note) error {
+	b.job.execute = func(context.Context, job.Task, echo) error {
 		<-gate
 		return nil
 	}
@@ -121,10 +123,10 @@ func TestAJobThatIgnoresItsContextShowsAndKeepsNothingElseFromEnding(t *testing.
 	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, newMetrics(t), nil)
 	deaf := b.accept(t, "k", "deaf")
 	require.NoError(t, p.Start(t.Context()))
-	require.Eventually(t, func() bool { return tracker.Work().Overrun == 1 }, timeout, 10*time.Millisecond)
-	told := logged.FilterMessage("job goes on though it was told to end")
-	require.Equal(t, 1, told.Len())
-	require.Contains(t, told.All()[0].ContextMap()["stack"], "unbegun_test.go")
+	require.Eventually(t, func() bool { return tracker.InFlight().AddOverrun == 1 }, timeout, 10*time.Millisecond)
+	progress := observeLogs.FilterMessage("job goes on though it was told to end")
+	require.Equal(t, 1, progress.Len())
+	require.Contains(t, progress.All()[0].ContextMap()["stack"], "unbegun_test.go")
 	require.Eventually(t, func() bool {
 		report, err := status.NewReplicas(b.store, b.config).Probe(t.Context())
 		require.NoError(t, err)
@@ -146,38 +148,38 @@ func TestAWorkerGoesOnHoweverTheCodeOfAModuleEnds(t *testing.T) {
 	refusal := setup(t).db.QueryRowContext(t.Context(), `SELECT CAST($1::TEXT AS BIGINT)`, "no number").Scan(new(int64))
 	require.Error(t, refusal)
 	for name, c := range map[string]struct {
-		execute func(context.Context, job.Task, note) error
-		giveUp  func(note) error
-		want    string
+		execute     func(context.Context, job.Task, echo) error
+		onDiscarded func(echo) error
+		want        string
 	}{
-		"a panic":            {execute: func(context.Context, job.Task, note) error { panic("amiss") }, want: "the job panicked"},
-		"its goroutine ends": {execute: func(context.Context, job.Task, note) error { runtime.Goexit(); return nil }, want: "the job panicked"},
+		"a panic":            {execute: func(context.Context, job.Task, echo) error { panic("amiss") }, want: "the job panicked"},
+		"its goroutine ends": {execute: func(context.Context, job.Task, echo) error { runtime.Goexit(); return nil }, want: "the job panicked"},
 		"a panic in GiveUp": {
-			execute: func(context.Context, job.Task, note) error { return job.NewTerminal("given up") },
-			giveUp:  func(note) error { panic("amiss") }, want: "given up",
+			execute:     func(context.Context, job.Task, echo) error { return job.NewTerminal("given up") },
+			onDiscarded: func(echo) error { panic("amiss") }, want: "given up",
 		},
 		"the goroutine of GiveUp ends": {
-			execute: func(context.Context, job.Task, note) error { return job.NewTerminal("given up") },
-			giveUp:  func(note) error { runtime.Goexit(); return nil }, want: "given up",
+			execute:     func(context.Context, job.Task, echo) error { return job.NewTerminal("given up") },
+			onDiscarded: func(echo) error { runtime.Goexit(); return nil }, want: "given up",
 		},
 		"a value in GiveUp that the database refuses": {
-			execute: func(context.Context, job.Task, note) error { return job.NewTerminal("given up") },
-			giveUp:  func(note) error { return job.NewRetry("marking the row failed", refusal) }, want: "given up",
+			execute:     func(context.Context, job.Task, echo) error { return job.NewTerminal("given up") },
+			onDiscarded: func(echo) error { return job.NewRetry("marking the row failed", refusal) }, want: "given up",
 		},
-		"a panic in the error": {execute: func(context.Context, job.Task, note) error { return terrible{} }, want: "the job panicked"},
+		"a panic in the error": {execute: func(context.Context, job.Task, echo) error { return terrible{} }, want: "the job panicked"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			b.config.Tasks.Workers = 1
 			b.log = zap.NewNop()
-			b.job.execute = func(ctx context.Context, task job.Task, n note) error {
+			b.job.execute = func(ctx context.Context, task job.Task, n echo) error {
 				if n.Text == "well" {
 					return nil
 				}
 				return c.execute(ctx, task, n)
 			}
-			b.job.giveUp = c.giveUp
+			b.job.onDiscarded = c.onDiscarded
 			b.start(t)
 			require.Contains(t, b.awaitStatus(t, b.accept(t, "k", "badly"), store.Failed).LastError, c.want)
 			b.awaitStatus(t, b.accept(t, "k", "well"), store.Finished)
@@ -212,7 +214,7 @@ func TestATaskWhosePayloadMakesItsModulePanicIsAnError(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.moody"}, moodyJob{})}))
-	core, logged := observer.New(zap.ErrorLevel)
+	core, observeLogs := observer.New(zap.ErrorLevel)
 	b.log = logging.Redacting(core)
 	id, err := b.queue.AcceptInfo(t.Context(), "test.moody", []byte(`{"key":"x"}`), "")
 	require.NoError(t, err)
@@ -221,7 +223,7 @@ func TestATaskWhosePayloadMakesItsModulePanicIsAnError(t *testing.T) {
 	b.start(t)
 	require.Equal(t, "internal error, see the log", b.awaitStatus(t, id, store.Failed).LastError)
 	b.awaitStatus(t, b.accept(t, "", fmt.Sprint("after ", id)), store.Finished)
-	said := fmt.Sprint(logged.All()[0].ContextMap()["error"])
+	said := fmt.Sprint(observeLogs.All()[0].ContextMap()["error"])
 	require.Contains(t, said, "amiss: ***")
 	require.NotContains(t, said, "stored", "no value of a payload that may hold secrets")
 }

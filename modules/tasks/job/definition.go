@@ -120,10 +120,10 @@ func Define[P Payload](spec Spec, j Job[P]) Definition {
 			Info:        stored,
 			Erased:      erased,
 			Execute: func(ctx context.Context, task Task) error {
-				return outward(j.Execute(ctx, task, payload), stored, erased)
+				return redactError(j.Execute(ctx, task, payload), stored, erased)
 			},
 			OnDiscarded: func(ctx context.Context, task Task, reason string) error {
-				return outward(j.OnDiscarded(ctx, task, payload, reason), stored, erased)
+				return redactError(j.OnDiscarded(ctx, task, payload, reason), stored, erased)
 			},
 		}, nil
 	}}

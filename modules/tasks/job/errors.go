@@ -35,10 +35,10 @@ type Error struct {
 	Text string
 	// After is the least wait before the next execution, for Later, at most five minutes; with Growing it is longer the older the task is, so
 	// that many waiting tasks do not storm a dependency that comes back.
-	After   time.Duration
-	Growing bool
+	Delay   time.Duration
+	Backoff bool
 	// Longest is how long a wait that grows becomes, at most five minutes; 0: half a minute, for what comes back by itself.
-	Longest time.Duration
+	MaxDelay time.Duration
 	// Cause is for the log.
 	Cause error
 	// Quoted marks a text with words from outside, such as a container's last lines: shown to its owner, never logged.
@@ -72,12 +72,12 @@ func NewRetry(text string, cause error) *Error {
 
 // NewUnavailable says that something the job needs is away: the task waits for it without using up its attempts.
 func NewUnavailable(dependency string, cause error) *Error {
-	return &Error{Kind: Snooze, Text: "waiting for the " + dependency + ", which is unavailable", After: 2 * time.Second, Growing: true, Cause: cause}
+	return &Error{Kind: Snooze, Text: "waiting for the " + dependency + ", which is unavailable", Delay: 2 * time.Second, Backoff: true, Cause: cause}
 }
 
 // NewLater asks to be run again after a while.
 func NewSnooze(after time.Duration, text string) *Error {
-	return &Error{Kind: Snooze, Text: text, After: after}
+	return &Error{Kind: Snooze, Text: text, Delay: after}
 }
 
 // NewParked says what the task waits for.

@@ -4,13 +4,13 @@ import "encoding/json"
 
 // Hidden returns the texts within Info that are not within Erased: the values that a log must not hold. It returns none for
 // payloads that are no Secret.
-func (p Prepared) Hidden() []string {
+func (p Prepared) SecretValues() []string {
 	if p.Erased == nil {
 		return nil
 	}
 	shown, all := map[string]bool{}, map[string]bool{}
-	texts(p.Erased, shown)
-	texts(p.Info, all)
+	collectJSONStrings(p.Erased, shown)
+	collectJSONStrings(p.Info, all)
 	var hidden []string
 	for text := range all {
 		if !shown[text] {
@@ -21,25 +21,25 @@ func (p Prepared) Hidden() []string {
 }
 
 // texts collects the texts of a JSON value.
-func texts(encoded []byte, into map[string]bool) {
+func collectJSONStrings(encoded []byte, into map[string]bool) {
 	var value any
 	if json.Unmarshal(encoded, &value) != nil {
 		return // nothing can be told of what was not encoded here
 	}
-	collect(value, into)
+	collectStrings(value, into)
 }
 
-func collect(value any, into map[string]bool) {
+func collectStrings(value any, into map[string]bool) {
 	switch v := value.(type) {
 	case string:
 		into[v] = true
 	case []any:
 		for _, one := range v {
-			collect(one, into)
+			collectStrings(one, into)
 		}
 	case map[string]any:
 		for _, one := range v {
-			collect(one, into)
+			collectStrings(one, into)
 		}
 	}
 }

@@ -8,31 +8,31 @@ import (
 
 // outward returns a job's error as it may leave the job, for rows, logs and traces alike: its texts hold no value of the
 // task's Secret, and those of its causes nothing of what observe.Redact finds either. What it is stays as it was.
-func outward(err error, info, erased []byte) error {
+func redactError(err error, info, erased []byte) error {
 	if err == nil {
 		return nil
 	}
-	hidden := logging.Hide(Prepared{Info: info, Erased: erased}.Hidden()...)
+	hidden := logging.Hide(Prepared{Info: info, Erased: erased}.SecretValues()...)
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
-		return cleaned{hidden.Text(err.Error()), err}
+		return redactedError{hidden.Text(err.Error()), err}
 	}
 	clean := *e
 	clean.Text = hidden.Values(e.Text)
 	if e.Cause != nil {
-		clean.Cause = cleaned{hidden.Text(e.Cause.Error()), e.Cause}
+		clean.Cause = redactedError{hidden.Text(e.Cause.Error()), e.Cause}
 	}
 	return &clean
 }
 
 // cleaned is an error that says something else than the one that it is.
-type cleaned struct {
+type redactedError struct {
 	text string
 	is   error
 }
 
 // Error implements error.
-func (c cleaned) Error() string { return c.text }
+func (c redactedError) Error() string { return c.text }
 
 // Unwrap returns the error that it is; its text is not to be shown.
-func (c cleaned) Unwrap() error { return c.is }
+func (c redactedError) Unwrap() error { return c.is }

@@ -38,26 +38,26 @@ type Queue interface {
 	// task with this key and another payload exists; see Earlier.
 	EnqueueOnce(ctx context.Context, tx Tx, key, jobType string, payload Payload) (int64, error)
 	// Earlier returns the task that was accepted with an idempotency key, nil where there is none.
-	Earlier(ctx context.Context, tx Tx, key string) (*Accepted, error)
+	FindByIdempotencyKey(ctx context.Context, tx Tx, key string) (*Accepted, error)
 	// Wake makes the parked tasks with this ordering key run again, and keeps the one that is being run from being
 	// parked. To be called after what they waited for is committed.
 	Resume(ctx context.Context, orderingKey string) error
 	// EndParked ends the parked tasks of this key that were accepted before the task with id before: a newer one made
 	// them pointless. superseded chooses between the states superseded and cancelled; text says in words what did.
-	EndParked(ctx context.Context, orderingKey string, before int64, superseded bool, text string) error
+	CancelParked(ctx context.Context, orderingKey string, before int64, superseded bool, text string) error
 	// Superseding returns the payload of the newest task of this type and key that was accepted after the task with id
 	// after and has not begun; nil when there is none.
-	Superseding(ctx context.Context, orderingKey, jobType string, after int64) ([]byte, error)
+	NewestPending(ctx context.Context, orderingKey, jobType string, after int64) ([]byte, error)
 	// Unfinished returns the types of the tasks with this ordering key that were accepted after the task with id after and
 	// have not ended.
-	Unfinished(ctx context.Context, orderingKey string, after int64) ([]string, error)
+	ActiveTypes(ctx context.Context, orderingKey string, after int64) ([]string, error)
 	// Acceptance tells what the table has of the task with this id.
 	Acceptance(ctx context.Context, id int64) (Acceptance, error)
 	// Erase removes the secrets from the stored payload of a task. To be called once they are where they belong: if the
 	// task runs again, it runs without them.
-	Erase(ctx context.Context, id int64, payload Secret) error
+	EraseSecrets(ctx context.Context, id int64, payload Secret) error
 	// Heal makes a task that ended as an error a finished one, because what it was about succeeded later.
-	Heal(ctx context.Context, id int64) error
+	CompleteDiscarded(ctx context.Context, id int64) error
 	// Nudge tells the pool that new tasks were committed. It never blocks; tasks are found without it, only later.
 	Notify()
 }
@@ -96,7 +96,7 @@ type Periodic struct {
 	Payload Payload
 	// AtStart has the job also run when a process starts, unless it was begun less than cron.startInterval ago, by
 	// whichever process.
-	AtStart bool
+	RunOnStart bool
 }
 
 // AsPeriodic makes the fx constructor of a Periodic one that contributes to the group "periodic".

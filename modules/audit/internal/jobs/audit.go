@@ -40,7 +40,7 @@ func New(c *config.Config, e *examine.Auditor, log *zap.Logger) job.Definition {
 
 // NewPeriodic has the job run by itself.
 func NewPeriodic(c *config.Config) job.Periodic {
-	return job.Periodic{Name: Type, Interval: c.Audit.Interval, Type: Type, Payload: Payload{}, AtStart: true}
+	return job.Periodic{Name: Type, Interval: c.Audit.Interval, Type: Type, Payload: Payload{}, RunOnStart: true}
 }
 
 // Execute implements job.Job. An audit that is run again after a crash goes on with its count of deletions.

@@ -78,7 +78,7 @@ func (j notifyPods) Execute(ctx context.Context, _ job.Task, p NotifyPods) error
 		return nil
 	}
 	again := job.NewSnooze(tellAgain, fmt.Sprintf("waiting for %d of %d Combinator pods to answer", len(silent), len(pods)))
-	again.Growing, again.Cause = true, errors.New(strings.Join(silent, "; "))
+	again.Backoff, again.Cause = true, errors.New(strings.Join(silent, "; "))
 	return again
 }
 

@@ -117,7 +117,7 @@ func engineError(name string, err error) error {
 		return job.NewUnavailable(name, err)
 	case errors.Is(err, engine.ErrBusy):
 		e := job.NewSnooze(busyWait, "waiting until the "+name+" is done with what it holds of this resource")
-		e.Cause, e.Growing, e.Longest = err, true, config.LongestSnooze
+		e.Cause, e.Backoff, e.MaxDelay = err, true, config.LongestSnooze
 		return e
 	case errors.Is(err, engine.ErrForeign):
 		e := job.NewTerminal("what the %s has under this name was made by another platform, and stays", name)
@@ -164,7 +164,7 @@ func tenantError(failure, err error) error {
 		return engineError(rdbEngine, failure)
 	case errors.Is(err, store.ErrBusy), errors.Is(err, store.ErrVoid):
 		e := job.NewSnooze(tenantWait, "waiting until the "+rdbEngine+" is done with another task of the same user")
-		e.Cause, e.Growing = err, true
+		e.Cause, e.Backoff = err, true
 		return e
 	case err != nil:
 		return databaseError("leasing the user", err)

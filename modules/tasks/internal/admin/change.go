@@ -42,12 +42,12 @@ func (a *Admin) Retry(ctx context.Context, ids []int64) ([]job.Change, error) {
 func (a *Admin) Cancel(ctx context.Context, ids []int64) ([]job.Change, error) {
 	return a.changeAll(ctx, ids, operation{
 		from: []store.Status{store.Pending, store.Waiting}, to: store.Cancelled,
-		detail: cancelled, write: a.store.Cancel, after: a.giveUp, refusal: notCancelled,
+		detail: cancelled, write: a.store.Cancel, after: a.onDiscarded, refusal: notCancelled,
 	})
 }
 
 // giveUp has the job of a cancelled task write to the row that it was about what happened, as after a failure.
-func (a *Admin) giveUp(ctx context.Context, seen store.View) error {
+func (a *Admin) onDiscarded(ctx context.Context, seen store.View) error {
 	definition, ok := a.registry.Find(seen.Type)
 	if !ok {
 		return nil // nobody in this version knows what it was about

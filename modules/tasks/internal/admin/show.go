@@ -18,7 +18,7 @@ func (a *Admin) shown(jobType string, p store.Payload) json.RawMessage {
 		}
 		return prepared.Erased
 	}
-	if p.Sealed {
+	if p.Encrypted {
 		return nil
 	}
 	if json.Valid(p.Info) {

@@ -13,18 +13,18 @@ import (
 func TestADoubtStaysUntilAGivingBackThatBeganAfterIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := &Tracker{inHand: map[store.Held]*holding{}, longest: 2 * time.Second}
+		b := &Tracker{tracked: map[store.ClaimKey]*trackedClaim{}, effectTimeout: 2 * time.Second}
 		given := 0
-		slow := func([]store.Held) error {
+		slow := func([]store.ClaimKey) error {
 			given++
 			<-time.After(3 * time.Second)
 			return nil
 		}
-		b.Doubt()
-		require.NoError(t, b.Settle(slow))
-		require.NoError(t, b.Settle(slow))
+		b.MarkUncertain()
+		require.NoError(t, b.ResolveUncertain(slow))
+		require.NoError(t, b.ResolveUncertain(slow))
 		require.Equal(t, 2, given, "a claim may have taken effect while the others were given back")
-		require.NoError(t, b.Settle(slow))
+		require.NoError(t, b.ResolveUncertain(slow))
 		require.Equal(t, 2, given)
 	})
 }

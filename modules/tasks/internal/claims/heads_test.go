@@ -10,7 +10,7 @@ import (
 
 func TestHeadsAreNotedWhereTheyCanBeClaimedAndElseTheDatabaseIsLookedThrough(t *testing.T) {
 	t.Parallel()
-	full := make([]int64, maxHeads)
+	full := make([]int64, maxNext)
 	for i := range full {
 		full[i] = int64(i + 1)
 	}
@@ -31,21 +31,21 @@ func TestHeadsAreNotedWhereTheyCanBeClaimedAndElseTheDatabaseIsLookedThrough(t *
 			b := NewTracker(&config.Config{Tasks: config.Tasks{Workers: 1, Buffer: 4}})
 			lane := b.Lanes()[0]
 			lane.SetOpen(c.open)
-			require.True(t, lane.addHeads(c.before))
-			b.NoteHeads(lane, c.heads...)
+			require.True(t, lane.addNext(c.before))
+			b.OfferNext(lane, c.heads...)
 			if c.noted {
-				require.Len(t, b.Heads(), 1)
-				require.Empty(t, b.Hints())
-				require.Equal(t, append(c.before, c.heads...), lane.TakeHeads(2*maxHeads))
+				require.Len(t, b.NextOffered(), 1)
+				require.Empty(t, b.Notified())
+				require.Equal(t, append(c.before, c.heads...), lane.TakeNext(2*maxNext))
 			} else {
-				require.Len(t, b.Hints(), 1)
-				require.Empty(t, b.Heads())
-				require.Len(t, lane.TakeHeads(2*maxHeads), len(c.before))
+				require.Len(t, b.Notified(), 1)
+				require.Empty(t, b.NextOffered())
+				require.Len(t, lane.TakeNext(2*maxNext), len(c.before))
 			}
-			require.Zero(t, lane.HeadsNoted())
+			require.Zero(t, lane.NextCount())
 		})
 	}
 	b := NewTracker(&config.Config{})
-	b.NoteHeads(nil, 7)
-	require.Len(t, b.Hints(), 1, "of no lane of this process")
+	b.OfferNext(nil, 7)
+	require.Len(t, b.Notified(), 1, "of no lane of this process")
 }

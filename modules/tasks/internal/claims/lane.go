@@ -14,62 +14,62 @@ type Lane struct {
 	// Workers is how many tasks of the lane run at once.
 	Workers int
 
-	buffer  chan store.Claim
-	free    atomic.Int64
-	backlog atomic.Bool
-	open    atomic.Bool
-	wanted  atomic.Bool
+	buffer         chan store.Claim
+	freeSlots      atomic.Int64
+	backlog        atomic.Bool
+	open           atomic.Bool
+	fetchRequested atomic.Bool
 
 	// busy is how many workers run a task, begun how many tasks they have begun since the last adapt. window is how many claims
 	// may wait for them.
-	busy, begun, window atomic.Int64
+	active, started, window atomic.Int64
 
 	mu    sync.Mutex
 	heads []int64
 	// lowest is the id below which no task was left that could be claimed when it was looked there last.
-	lowest int64
+	scanStart int64
 }
 
 // maxHeads bounds the heads that are noted: who claims them is that far behind.
-const maxHeads = 1000
+const maxNext = 1000
 
 func newLane(name string, workers, buffer int) *Lane {
 	l := &Lane{Name: name, Workers: workers, buffer: make(chan store.Claim, buffer)}
-	l.free.Store(int64(buffer))
+	l.freeSlots.Store(int64(buffer))
 	l.window.Store(int64(buffer))
 	return l
 }
 
 // Begin notes that a worker begins with a claim, and the returned function that it has done with it.
 func (l *Lane) Begin() (end func()) {
-	l.busy.Add(1)
-	l.begun.Add(1)
-	return func() { l.busy.Add(-1) }
+	l.active.Add(1)
+	l.started.Add(1)
+	return func() { l.active.Add(-1) }
 }
 
 // adapt sets how many claims may wait, once a while: as many as were begun in it where some waited for too long, and else
 // more and more.
-func (l *Lane) adapt(late bool) {
-	begun := l.begun.Swap(0)
+func (l *Lane) adaptWindow(late bool) {
+	started := l.started.Swap(0)
 	if late {
-		l.window.Store(min(begun, int64(cap(l.buffer))))
+		l.window.Store(min(started, int64(cap(l.buffer))))
 		return
 	}
 	l.window.Store(min(2*l.window.Load()+int64(l.Workers), int64(cap(l.buffer))))
 }
 
 // room returns how many claims wait, those included that are being made, and how many may.
-func (l *Lane) room() (waiting, limit int64) {
+func (l *Lane) occupancy() (waiting, limit int64) {
 	all := int64(cap(l.buffer))
-	return all - l.free.Load(), min(all, max(l.window.Load(), int64(l.Workers)-l.busy.Load()))
+	return all - l.freeSlots.Load(), min(all, max(l.window.Load(), int64(l.Workers)-l.active.Load()))
 }
 
 // take removes claims from the front of the buffer for as long as it is wanted, and returns them.
-func (l *Lane) take(wanted func(store.Claim) bool) (taken []store.Claim) {
+func (l *Lane) takeFront(match func(store.Claim) bool) (taken []store.Claim) {
 	for range len(l.buffer) {
 		select {
 		case c := <-l.buffer:
-			if !wanted(c) {
+			if !match(c) {
 				l.buffer <- c // has room: its own
 				return taken
 			}
@@ -82,16 +82,16 @@ func (l *Lane) take(wanted func(store.Claim) bool) (taken []store.Claim) {
 }
 
 // Reserve takes room for at most n claims and returns for how many.
-func (l *Lane) Reserve(n int) int {
+func (l *Lane) ReserveSlots(n int) int {
 	for {
-		free := l.free.Load()
-		waiting, limit := l.room()
-		take := min(int64(n), limit-waiting)
-		if take <= 0 {
+		freeSlots := l.freeSlots.Load()
+		waiting, limit := l.occupancy()
+		takeFront := min(int64(n), limit-waiting)
+		if takeFront <= 0 {
 			return 0
 		}
-		if l.free.CompareAndSwap(free, free-take) {
-			return int(take)
+		if l.freeSlots.CompareAndSwap(freeSlots, freeSlots-takeFront) {
+			return int(takeFront)
 		}
 	}
 }
@@ -106,22 +106,22 @@ func (l *Lane) SetBacklog(there bool) { l.backlog.Store(there) }
 func (l *Lane) Backlog() bool { return l.backlog.Load() }
 
 // Want says that there may be tasks of this lane to claim.
-func (l *Lane) Want() { l.wanted.Store(true) }
+func (l *Lane) RequestFetch() { l.fetchRequested.Store(true) }
 
 // Wanted tells whether there was a Want since it was called last.
-func (l *Lane) Wanted() bool { return l.wanted.Swap(false) }
+func (l *Lane) TakeFetchRequest() bool { return l.fetchRequested.Swap(false) }
 
 // HalfEmpty tells whether at most half as many claims wait as may.
 func (l *Lane) HalfEmpty() bool {
-	waiting, limit := l.room()
+	waiting, limit := l.occupancy()
 	return limit > waiting && waiting*2 <= limit
 }
 
 // addHeads notes tasks to be claimed by their ids, and tells whether there was room for them.
-func (l *Lane) addHeads(ids []int64) bool {
+func (l *Lane) addNext(ids []int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.heads)+len(ids) > maxHeads {
+	if len(l.heads)+len(ids) > maxNext {
 		return false
 	}
 	l.heads = append(l.heads, ids...)
@@ -129,14 +129,14 @@ func (l *Lane) addHeads(ids []int64) bool {
 }
 
 // HeadsNoted returns how many tasks are noted.
-func (l *Lane) HeadsNoted() int {
+func (l *Lane) NextCount() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.heads)
 }
 
 // TakeHeads returns at most n of the noted tasks, which are noted no more.
-func (l *Lane) TakeHeads(n int) []int64 {
+func (l *Lane) TakeNext(n int) []int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n = min(n, len(l.heads))
@@ -146,28 +146,28 @@ func (l *Lane) TakeHeads(n int) []int64 {
 }
 
 // Lowest returns the id to look for tasks from, so that all noted heads are found.
-func (l *Lane) Lowest() int64 {
+func (l *Lane) StartScan() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, id := range l.heads {
-		l.lowest = min(l.lowest, id)
+		l.scanStart = min(l.scanStart, id)
 	}
 	l.heads = nil
-	return l.lowest
+	return l.scanStart
 }
 
 // Unclaimed is Lowest, but for the noted heads, which stay noted.
-func (l *Lane) Unclaimed() int64 {
+func (l *Lane) ScanStart() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.lowest
+	return l.scanStart
 }
 
 // SetLowest notes that all tasks below an id that could be claimed were claimed; 0: nothing is known.
-func (l *Lane) SetLowest(id int64) {
+func (l *Lane) SetScanStart(id int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lowest = id
+	l.scanStart = id
 }
 
 // SetOpen says whether workers of this process take claims from the lane.

@@ -34,14 +34,14 @@ func newLease(span time.Duration) *Lease {
 func (l *Lease) Identity() (id string, fresh bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ended() {
+	if l.expired() {
 		return rand.Text(), true
 	}
 	return l.id, false
 }
 
 // Lose ends the lease of id: others have taken over what was claimed under it.
-func (l *Lease) Lose(id string) {
+func (l *Lease) Revoke(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if id == l.id {
@@ -50,7 +50,7 @@ func (l *Lease) Lose(id string) {
 }
 
 // ended tells whether the lease has run out, and sees that it has: after a standstill the timer may come later than this.
-func (l *Lease) ended() bool {
+func (l *Lease) expired() bool {
 	if !time.Now().Before(l.until) {
 		l.cancel()
 	}
@@ -63,27 +63,27 @@ func (l *Lease) Renew(id string, sent time.Time) (began bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	until := sent.Add(l.span)
-	ended := l.ended()
-	if (ended && id == l.id) || !time.Now().Before(until) {
+	expired := l.expired()
+	if (expired && id == l.id) || !time.Now().Before(until) {
 		return false
 	}
 	if l.timer != nil {
 		l.timer.Stop()
 	}
-	if ended {
+	if expired {
 		l.id = id
 		l.ctx, l.cancel = context.WithCancel(context.Background())
 	}
 	l.until = until
-	l.timer = time.AfterFunc(time.Until(until), l.expire)
-	return ended
+	l.timer = time.AfterFunc(time.Until(until), l.onTimer)
+	return expired
 }
 
 // expire cancels what runs, unless a renewal came in between.
-func (l *Lease) expire() {
+func (l *Lease) onTimer() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ended()
+	l.expired()
 }
 
 // End gives the lease up.
@@ -100,12 +100,12 @@ func (l *Lease) End() {
 func (l *Lease) Current() (id string, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.id, !l.ended()
+	return l.id, !l.expired()
 }
 
 // Hold returns a context that ends with the lease, and whether what was claimed under id may be run.
-func (l *Lease) Hold(id string) (ctx context.Context, ok bool) {
+func (l *Lease) Context(id string) (ctx context.Context, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.ctx, id == l.id && !l.ended()
+	return l.ctx, id == l.id && !l.expired()
 }

@@ -10,14 +10,14 @@ import (
 )
 
 // begun returns a lease of two seconds that has begun, with its identity and the context of what runs under it.
-func begun(t *testing.T) (l *Lease, id string, held context.Context) {
+func started(t *testing.T) (l *Lease, id string, held context.Context) {
 	t.Helper()
 	l = newLease(2 * time.Second)
 	t.Cleanup(l.End)
 	id, fresh := l.Identity()
 	require.True(t, fresh)
 	require.True(t, l.Renew(id, time.Now()))
-	held, ok := l.Hold(id)
+	held, ok := l.Context(id)
 	require.True(t, ok)
 	return l, id, held
 }
@@ -25,7 +25,7 @@ func begun(t *testing.T) (l *Lease, id string, held context.Context) {
 func TestALeaseThatRanOutIsNotRenewedEvenBeforeItsTimerRuns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l, id, held := begun(t)
+		l, id, held := started(t)
 		l.timer.Stop() // after a standstill it is late
 		<-time.After(3 * time.Second)
 
@@ -37,7 +37,7 @@ func TestALeaseThatRanOutIsNotRenewedEvenBeforeItsTimerRuns(t *testing.T) {
 		require.True(t, fresh)
 		require.NotEqual(t, id, next)
 		require.True(t, l.Renew(next, time.Now()))
-		_, ok = l.Hold(id)
+		_, ok = l.Context(id)
 		require.False(t, ok)
 	})
 }
@@ -45,10 +45,10 @@ func TestALeaseThatRanOutIsNotRenewedEvenBeforeItsTimerRuns(t *testing.T) {
 func TestALostLeaseEndsAtOnceAndIsNotRenewed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l, id, held := begun(t)
-		l.Lose("another")
+		l, id, held := started(t)
+		l.Revoke("another")
 		require.NoError(t, held.Err())
-		l.Lose(id)
+		l.Revoke(id)
 		require.Error(t, held.Err())
 		require.False(t, l.Renew(id, time.Now()))
 		_, fresh := l.Identity()
@@ -59,7 +59,7 @@ func TestALostLeaseEndsAtOnceAndIsNotRenewed(t *testing.T) {
 func TestALeaseThatIsRenewedInTimeLasts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l, id, held := begun(t)
+		l, id, held := started(t)
 		for range 10 {
 			<-time.After(time.Second)
 			now, fresh := l.Identity()

@@ -22,20 +22,20 @@ type observation struct {
 
 // observations is how many spans between observations a silence consists of at least. Who was cut off himself for long
 // counts one of them for it: the others may have been cut off like him.
-const observations = 3
+const minObservations = 3
 
 // NewObserver returns an observer to whom a process is silent after this time.
 func NewObserver(after time.Duration) *Observer {
 	return &Observer{after: after, known: map[string]observation{}}
 }
 
-// Last returns when the last observation ended.
+// Last returns when the last observation received.
 func (o *Observer) Last() time.Time { return o.last }
 
-// Observe takes what was read of all processes between begun and ended, and returns those that are silent. This process's
+// Observe takes what was read of all processes between sent and received, and returns those that are silent. This process's
 // own identity is never one of them.
-func (o *Observer) Observe(processes []store.Process, self string, begun, ended time.Time) (silent []store.Process) {
-	span := max(0, min(begun.Sub(o.last), o.after/observations))
+func (o *Observer) Observe(processes []store.Process, self string, sent, received time.Time) (silent []store.Process) {
+	span := max(0, min(sent.Sub(o.last), o.after/minObservations))
 	known := make(map[string]observation, len(processes))
 	for _, p := range processes {
 		now := observation{heartbeat: p.Heartbeat}
@@ -47,6 +47,6 @@ func (o *Observer) Observe(processes []store.Process, self string, begun, ended 
 			silent = append(silent, p)
 		}
 	}
-	o.known, o.last = known, ended
+	o.known, o.last = known, received
 	return silent
 }

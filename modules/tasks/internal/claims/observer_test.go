@@ -19,9 +19,9 @@ func newWatch() *watch { return &watch{NewObserver(9 * time.Second), time.Now()}
 
 func (w *watch) sees(later time.Duration, heartbeat string) bool {
 	w.now = w.now.Add(later)
-	begun := w.now
+	started := w.now
 	w.now = w.now.Add(100 * time.Millisecond)
-	silent := w.observer.Observe([]store.Process{{ID: "other", Heartbeat: heartbeat}, {ID: "self", Heartbeat: "1"}}, "self", begun, w.now)
+	silent := w.observer.Observe([]store.Process{{ID: "other", Heartbeat: heartbeat}, {ID: "self", Heartbeat: "1"}}, "self", started, w.now)
 	for _, p := range silent {
 		if p != (store.Process{ID: "other", Heartbeat: heartbeat}) {
 			return false

@@ -12,7 +12,7 @@ import (
 
 // setBack leaves what a step of the database's clock leaves that sets it back by an hour: the ticks of the hour to come have
 // their executions.
-func (b *bundle) setBack(t *testing.T) {
+func (b *fixture) setBack(t *testing.T) {
 	t.Helper()
 	_, err := b.db.ExecContext(t.Context(), `INSERT INTO inner_ticks (name, tick, task_id, created_at)
 		SELECT 'audit', CAST(floor(EXTRACT(EPOCH FROM now())) AS BIGINT) + i, 0, LOCALTIMESTAMP + i * INTERVAL '1 second'

@@ -30,12 +30,12 @@ import (
 
 // Cron looks for due ticks.
 type Cron struct {
-	entries []entry
-	store   *store.Store
-	log     *zap.Logger
-	every   time.Duration
-	again   time.Duration
-	queue   *queue.Queue
+	entries       []entry
+	store         *store.Store
+	log           *zap.Logger
+	checkInterval time.Duration
+	startInterval time.Duration
+	queue         *queue.Queue
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -44,7 +44,7 @@ type Cron struct {
 // New returns a cron of the periodic jobs. A job whose name is taken, whose type is unknown, or whose payload is not
 // valid, is an error.
 func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, q *queue.Queue, jobs []job.Periodic) (*Cron, error) {
-	cron := &Cron{store: s, log: log.Named("cron"), every: c.Cron.CheckInterval, again: c.Cron.StartInterval, queue: q}
+	cron := &Cron{store: s, log: log.Named("cron"), checkInterval: c.Cron.CheckInterval, startInterval: c.Cron.StartInterval, queue: q}
 	seen := map[string]bool{}
 	for _, j := range jobs {
 		e, err := newEntry(r, j)
@@ -76,7 +76,7 @@ func newEntry(r *registry.Registry, j job.Periodic) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	return entry{name: j.Name, interval: int64(j.Interval / time.Second), starting: j.AtStart, task: store.NewTask{
+	return entry{name: j.Name, interval: int64(j.Interval / time.Second), runOnStart: j.RunOnStart, task: store.NewTask{
 		Type: definition.Type, Lane: definition.Lane, OrderingKey: prepared.OrderingKey, Info: prepared.Info,
 	}}, nil
 }
@@ -100,10 +100,10 @@ func (c *Cron) Stop(context.Context) error {
 
 const (
 	// retry is the wait after a look that failed, and while a job is due whose latest execution has not ended.
-	retry = time.Second
+	retryInterval = time.Second
 	// spread bounds the time by which replicas that sleep until the same tick wake apart: one of them makes it, and the
 	// others need not try.
-	spread = 200 * time.Millisecond
+	maxJitter = 200 * time.Millisecond
 )
 
 func (c *Cron) run(ctx context.Context) {
@@ -115,55 +115,55 @@ func (c *Cron) run(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		var wait time.Duration
+		var untilDue time.Duration
 		err := guard.Call(func() (err error) {
-			wait, err = c.look(ctx)
+			untilDue, err = c.runDue(ctx)
 			return err
 		})
 		if err != nil && ctx.Err() == nil {
 			c.log.Warn("periodic jobs could not be looked at", logging.Error(err))
-			wait = retry
+			untilDue = retryInterval
 		}
-		timer.Reset(min(wait, c.every))
+		timer.Reset(min(untilDue, c.checkInterval))
 	}
 }
 
 // look makes a task of each entry that is due, and of those that are wanted at the start, and returns for how long there is
 // nothing to do, as far as is known now.
-func (c *Cron) look(ctx context.Context) (time.Duration, error) {
+func (c *Cron) runDue(ctx context.Context) (time.Duration, error) {
 	begun := time.Now()
 	names := make([]string, len(c.entries))
 	for i, e := range c.entries {
 		names[i] = e.name
 	}
-	latest, now, err := c.store.Ticks(ctx, names)
+	latest, now, err := c.store.LatestTicks(ctx, names)
 	if err != nil {
 		return 0, err
 	}
-	wait := c.every
+	untilDue := c.checkInterval
 	var faults []error
 	for i := range c.entries {
-		next, err := c.execute(ctx, &c.entries[i], latest[c.entries[i].name], now, begun)
+		nextTick, err := c.insertIfDue(ctx, &c.entries[i], latest[c.entries[i].name], now, begun)
 		faults = append(faults, err)
-		wait = min(wait, next)
+		untilDue = min(untilDue, nextTick)
 	}
-	return wait - time.Since(begun) + rand.N(spread), errors.Join(faults...)
+	return untilDue - time.Since(begun) + rand.N(maxJitter), errors.Join(faults...)
 }
 
 // execute makes a task of an entry if it is to be executed now, and returns for how long it then is not.
-func (c *Cron) execute(ctx context.Context, e *entry, latest store.Tick, now float64, begun time.Time) (time.Duration, error) {
-	if one, due := e.execution(latest, now, begun, c.again); due {
-		made, err := c.store.TakeTick(ctx, e.name, one, e.task)
+func (c *Cron) insertIfDue(ctx context.Context, e *entry, latest store.Tick, now float64, begun time.Time) (time.Duration, error) {
+	if one, due := e.dueTick(latest, now, begun, c.startInterval); due {
+		made, err := c.store.InsertTick(ctx, e.name, one, e.task)
 		if err != nil || !made {
-			return retry, err
+			return retryInterval, err
 		}
 		c.log.Info("periodic job started", zap.String("name", e.name), zap.Int64("number", one.Number))
 		c.queue.Notify()
 		e.latest, e.since, latest = one.Number, begun, one
 	}
-	e.starting = false
-	if wait := e.wait(latest, now, begun); wait > 0 {
-		return wait, nil
+	e.runOnStart = false
+	if untilDue := e.untilDue(latest, now, begun); untilDue > 0 {
+		return untilDue, nil
 	}
-	return retry, nil
+	return retryInterval, nil
 }

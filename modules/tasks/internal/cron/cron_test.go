@@ -44,28 +44,28 @@ func (nothing) Execute(context.Context, job.Task, audit) error             { ret
 func (nothing) OnDiscarded(context.Context, job.Task, audit, string) error { return nil }
 
 // bundle makes crons of one database.
-type bundle struct {
+type fixture struct {
 	db    *testdatabase.Database
 	reg   *registry.Registry
 	store *store.Store
 	queue *queue.Queue
 }
 
-func setup(t *testing.T) *bundle {
+func setup(t *testing.T) *fixture {
 	t.Helper()
-	b := &bundle{db: testdatabase.New(t), reg: registry.New()}
+	b := &fixture{db: testdatabase.New(t), reg: registry.New()}
 	b.db.Config.Cron.CheckInterval = 20 * time.Millisecond
 	require.NoError(t, b.reg.Add([]job.Definition{
 		job.Define(job.Spec{Type: "audit"}, nothing{}), job.Define(job.Spec{Type: "marker"}, nothing{}),
 	}))
-	b.store = store.New(b.db.DB, b.db.Prepared, &encryption.Box{}, b.db.Config)
+	b.store = store.New(b.db.DB, b.db.Prepared, &encryption.Keyring{}, b.db.Config)
 	m, err := metrics.New(prometheus.NewRegistry())
 	require.NoError(t, err)
 	b.queue = queue.New(b.reg, b.store, claims.NewTracker(b.db.Config), m, nil)
 	return b
 }
 
-func (b *bundle) cron(jobs ...job.Periodic) (*cron.Cron, error) {
+func (b *fixture) cron(jobs ...job.Periodic) (*cron.Cron, error) {
 	return cron.New(b.db.Config, zap.NewNop(), b.reg, b.store, b.queue, jobs)
 }
 

@@ -14,7 +14,7 @@ type entry struct {
 	interval int64
 	task     store.NewTask
 	// starting tells that this process has not yet seen to the execution at its start.
-	starting bool
+	runOnStart bool
 	// latest numbers the latest execution that was seen, and since is when it was seen first, by this process's clock.
 	latest int64
 	since  time.Time
@@ -23,7 +23,7 @@ type entry struct {
 // next returns the first tick at which the job is due after its latest execution. What another interval has made counts for
 // this one, until the shorter of the two has passed: while the setting is being changed, the replicas with the one and with
 // the other value together run the job no more often than those with the shorter one would alone.
-func (e *entry) next(latest store.Tick, now float64) int64 {
+func (e *entry) nextTick(latest store.Tick, now float64) int64 {
 	if latest.Due == 0 { // between ticks, or of an earlier release: that tick has had its execution
 		return e.tickOf(now-latest.Age) + e.interval
 	}
@@ -41,7 +41,7 @@ func (e *entry) tickOf(now float64) int64 {
 
 // execution returns what is to be executed now, if anything is: the tick, one that the database's clock keeps from coming,
 // which stands for the next tick too, or one because this process has started. Nothing is while the latest has not ended.
-func (e *entry) execution(latest store.Tick, now float64, begun time.Time, recently time.Duration) (store.Tick, bool) {
+func (e *entry) dueTick(latest store.Tick, now float64, begun time.Time, recently time.Duration) (store.Tick, bool) {
 	one := store.Tick{Found: true, Number: latest.Number + 1, Interval: e.interval}
 	if !latest.Found {
 		one.Due = e.tickOf(now)
@@ -52,13 +52,13 @@ func (e *entry) execution(latest store.Tick, now float64, begun time.Time, recen
 	}
 	tick := e.tickOf(now)
 	switch {
-	case latest.Unfinished:
+	case latest.Active:
 		return one, false
-	case tick >= e.next(latest, now):
+	case tick >= e.nextTick(latest, now):
 		one.Due = tick
-	case !begun.Before(e.overdue()):
+	case !begun.Before(e.overdueAt()):
 		one.Due = tick + e.interval
-	case !e.starting || latest.Age < recently.Seconds():
+	case !e.runOnStart || latest.Age < recently.Seconds():
 		return one, false
 	}
 	return one, true
@@ -70,14 +70,14 @@ const overdueMargin = 3 * time.Second
 
 // overdue returns until when, by this process's clock, there is an execution after the latest, unless the database's clock was
 // set back: then its ticks are those of a time that has been. There would be none for as long as it was set back.
-func (e *entry) overdue() time.Time {
+func (e *entry) overdueAt() time.Time {
 	interval := time.Duration(e.interval) * time.Second
 	return e.since.Add(interval + max(interval/10, overdueMargin))
 }
 
 // wait returns for how long nothing is to be done for the job after its latest execution, and 0 where it waits for the end of
 // that.
-func (e *entry) wait(latest store.Tick, now float64, begun time.Time) time.Duration {
-	untilTick := time.Duration((float64(e.next(latest, now)) - now) * float64(time.Second))
-	return max(0, min(untilTick, e.overdue().Sub(begun)))
+func (e *entry) untilDue(latest store.Tick, now float64, begun time.Time) time.Duration {
+	untilTick := time.Duration((float64(e.nextTick(latest, now)) - now) * float64(time.Second))
+	return max(0, min(untilTick, e.overdueAt().Sub(begun)))
 }

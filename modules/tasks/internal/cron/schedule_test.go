@@ -23,7 +23,7 @@ func simulate(begin, end, step float64, intervals ...int64) (times []float64) {
 		latest.Age = now - made
 		for i := range entries {
 			at := clock.Add(time.Duration((now - begin) * float64(time.Second)))
-			if one, due := entries[i].execution(latest, now, at, time.Hour); due {
+			if one, due := entries[i].dueTick(latest, now, at, time.Hour); due {
 				latest, made = one, now
 				times = append(times, now)
 			}
@@ -52,12 +52,12 @@ func TestIntervalsTogetherAreTheShorterOne(t *testing.T) {
 
 func TestAfterItsIntervalChangedAJobRunsAtItsNextTick(t *testing.T) {
 	t.Parallel()
-	daily := entry{interval: 86400, starting: true}
+	daily := entry{interval: 86400, runOnStart: true}
 	hourly := store.Tick{Found: true, Number: 7, Due: 13 * 3600, Interval: 3600, Age: 60}
-	require.EqualValues(t, 86400, daily.next(hourly, 13*3600+60))
-	_, due := daily.execution(hourly, 86399, time.Now(), 24*time.Hour)
+	require.EqualValues(t, 86400, daily.nextTick(hourly, 13*3600+60))
+	_, due := daily.dueTick(hourly, 86399, time.Now(), 24*time.Hour)
 	require.False(t, due)
-	one, due := daily.execution(hourly, 86401, time.Now(), 24*time.Hour)
+	one, due := daily.dueTick(hourly, 86401, time.Now(), 24*time.Hour)
 	require.True(t, due)
 	require.Equal(t, store.Tick{Found: true, Number: 8, Due: 86400, Interval: 86400}, one)
 }
@@ -67,12 +67,12 @@ func TestAProcessSleepsUntilTheNextTick(t *testing.T) {
 	e := entry{interval: 3600}
 	latest := store.Tick{Found: true, Number: 7, Due: 7200, Interval: 3600, Age: 1}
 	begun := time.Now()
-	_, due := e.execution(latest, 7201, begun, time.Hour)
+	_, due := e.dueTick(latest, 7201, begun, time.Hour)
 	require.False(t, due)
-	require.Equal(t, 3599*time.Second, e.wait(latest, 7201, begun))
+	require.Equal(t, 3599*time.Second, e.untilDue(latest, 7201, begun))
 	// One that waits for the end of the latest is asked for soon again.
-	latest.Unfinished = true
-	_, due = e.execution(latest, 10801, begun, time.Hour)
+	latest.Active = true
+	_, due = e.dueTick(latest, 10801, begun, time.Hour)
 	require.False(t, due)
-	require.Zero(t, e.wait(latest, 10801, begun))
+	require.Zero(t, e.untilDue(latest, 10801, begun))
 }

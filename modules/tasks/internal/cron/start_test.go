@@ -16,23 +16,23 @@ import (
 const longTime = 1_000_000 * time.Hour
 
 // atStart is a job that also runs at a start, and whose tick was executed the given time ago.
-func (b *bundle) atStart(t *testing.T, ago time.Duration) job.Periodic {
+func (b *fixture) atStart(t *testing.T, ago time.Duration) job.Periodic {
 	t.Helper()
 	_, err := b.db.ExecContext(t.Context(), `INSERT INTO inner_ticks (name, tick, task_id, created_at)
 		VALUES ('audit', 0, 0, LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second')`, ago.Seconds())
 	require.NoError(t, err)
-	return job.Periodic{Name: "audit", Interval: longTime, Type: "audit", Payload: audit{OK: true}, AtStart: true}
+	return job.Periodic{Name: "audit", Interval: longTime, Type: "audit", Payload: audit{OK: true}, RunOnStart: true}
 }
 
 // executions returns the number of tasks that were made of the job.
-func (b *bundle) executions(t *testing.T) (n int) {
+func (b *fixture) executions(t *testing.T) (n int) {
 	t.Helper()
 	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks WHERE task_type = 'audit'`).Scan(&n))
 	return n
 }
 
 // age lets time pass for the executions that there were, and ends their tasks.
-func (b *bundle) age(t *testing.T, by time.Duration) {
+func (b *fixture) age(t *testing.T, by time.Duration) {
 	t.Helper()
 	_, err := b.db.ExecContext(t.Context(),
 		`UPDATE inner_ticks SET created_at = created_at - $1::FLOAT8 * INTERVAL '1 second'`, by.Seconds())
@@ -42,7 +42,7 @@ func (b *bundle) age(t *testing.T, by time.Duration) {
 }
 
 // startAndStop is the life of a process, which ends after it has looked for due jobs.
-func (b *bundle) startAndStop(t *testing.T, p job.Periodic) {
+func (b *fixture) startAndStop(t *testing.T, p job.Periodic) {
 	t.Helper()
 	// The marker's tick is made after the jobs before it in the list were looked at.
 	marker := job.Periodic{Name: rand.Text(), Interval: longTime, Type: "marker", Payload: audit{OK: true}}
@@ -115,7 +115,7 @@ func TestAStartMakesNoExecutionWhereOneIsRecentUnderWayOrNotWanted(t *testing.T)
 		t.Parallel()
 		b := setup(t)
 		p := b.atStart(t, 2*interval)
-		p.AtStart = false
+		p.RunOnStart = false
 		b.startAndStop(t, p)
 		require.Zero(t, b.executions(t))
 	})

@@ -17,14 +17,14 @@ const saltLength = 16
 // Hash returns by what a payload can be recognised once its secrets were erased: an HMAC with a salt of its own and with the
 // first configured key. Whoever has no key cannot guess at the secrets by it. Where none is configured the salt alone keeps
 // equal payloads from having equal hashes, but short secrets can be guessed.
-func (b *Box) Hash(payload []byte) string {
+func (b *Keyring) Hash(payload []byte) string {
 	salt := make([]byte, saltLength)
 	_, _ = rand.Read(salt) // it never fails
 	return b.current + ":" + hex.EncodeToString(salt) + ":" + hex.EncodeToString(mac(b.hashKeys[b.current], salt, payload))
 }
 
 // IsHash tells whether hash is one of this payload, by whichever of the configured keys.
-func (b *Box) IsHash(hash string, payload []byte) bool {
+func (b *Keyring) MatchesHash(hash string, payload []byte) bool {
 	id, rest, _ := strings.Cut(hash, ":")
 	salt, sum, _ := strings.Cut(rest, ":")
 	key, ok := b.hashKeys[id]

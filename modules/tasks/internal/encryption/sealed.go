@@ -26,10 +26,10 @@ const idLength = 4
 var ErrUnknownKey = errors.New("sealed with a key that is not among tasks.encryptionKeys")
 
 // ErrBroken says that a sealed payload was changed or cut.
-var ErrBroken = errors.New("the sealed payload is damaged")
+var ErrCorrupt = errors.New("the sealed payload is damaged")
 
 // Box seals with the first configured key and opens with all of them. Without any it seals nothing.
-type Box struct {
+type Keyring struct {
 	current string
 	keys    map[string]cipher.AEAD
 	// hashKeys are what Hash uses of the same keys.
@@ -37,12 +37,12 @@ type Box struct {
 }
 
 // New returns a box with the configured keys.
-func New(c *config.Config) (*Box, error) {
+func New(c *config.Config) (*Keyring, error) {
 	keys, err := c.Tasks.Keys()
 	if err != nil {
 		return nil, err
 	}
-	b := &Box{keys: map[string]cipher.AEAD{}, hashKeys: map[string][]byte{"": nil}}
+	b := &Keyring{keys: map[string]cipher.AEAD{}, hashKeys: map[string][]byte{"": nil}}
 	for i, key := range keys {
 		block, err := aes.NewCipher(key)
 		if err != nil {
@@ -63,42 +63,42 @@ func New(c *config.Config) (*Box, error) {
 }
 
 // Seals tells whether there is a key to seal with.
-func (b *Box) Seals() bool { return b.current != "" }
+func (b *Keyring) Encrypts() bool { return b.current != "" }
 
 // Seal returns what is to be stored of a payload.
-func (b *Box) Seal(payload []byte) string {
-	if !b.Seals() {
+func (b *Keyring) Encrypt(payload []byte) string {
+	if !b.Encrypts() {
 		return string(payload)
 	}
-	closed := b.keys[b.current].Seal(nil, nil, payload, []byte(purpose)) //nolint:gosec // it makes a random nonce itself
-	return prefix + b.current + ":" + base64.StdEncoding.EncodeToString(closed)
+	ciphertext := b.keys[b.current].Seal(nil, nil, payload, []byte(purpose)) //nolint:gosec // it makes a random nonce itself
+	return prefix + b.current + ":" + base64.StdEncoding.EncodeToString(ciphertext)
 }
 
 // IsSealed tells whether what is stored is encrypted.
-func IsSealed(stored string) bool { return strings.HasPrefix(stored, prefix) }
+func IsEncrypted(stored string) bool { return strings.HasPrefix(stored, prefix) }
 
 // Open returns the payload of what is stored: as it is where it is not sealed, else decrypted, or ErrUnknownKey or
 // ErrBroken.
-func (b *Box) Open(stored string) ([]byte, error) {
+func (b *Keyring) Decrypt(stored string) ([]byte, error) {
 	rest, ok := strings.CutPrefix(stored, prefix)
 	if !ok {
 		return []byte(stored), nil
 	}
 	id, text, ok := strings.Cut(rest, ":")
 	if !ok {
-		return nil, ErrBroken
+		return nil, ErrCorrupt
 	}
 	key, ok := b.keys[id]
 	if !ok {
 		return nil, ErrUnknownKey
 	}
-	closed, err := base64.StdEncoding.DecodeString(text)
+	ciphertext, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		return nil, ErrBroken
+		return nil, ErrCorrupt
 	}
-	payload, err := key.Open(nil, nil, closed, []byte(purpose))
+	payload, err := key.Open(nil, nil, ciphertext, []byte(purpose))
 	if err != nil {
-		return nil, ErrBroken
+		return nil, ErrCorrupt
 	}
 	return payload, nil
 }

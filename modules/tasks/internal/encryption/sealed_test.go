@@ -12,7 +12,7 @@ import (
 )
 
 // box returns a box with keys made of these letters, the first of which seals.
-func box(t testing.TB, letters string) *encryption.Box {
+func keyring(t testing.TB, letters string) *encryption.Keyring {
 	t.Helper()
 	var keys []string
 	for letter := range strings.SplitSeq(letters, "") {
@@ -26,45 +26,45 @@ func box(t testing.TB, letters string) *encryption.Box {
 func TestWhatIsSealedOpensWithItsKeyAlone(t *testing.T) {
 	t.Parallel()
 	const payload = `{"data":{"TOKEN":"hidden"}}`
-	stored := box(t, "a").Seal([]byte(payload))
+	stored := keyring(t, "a").Encrypt([]byte(payload))
 	require.NotContains(t, stored, "hidden")
-	require.NotEqual(t, stored, box(t, "a").Seal([]byte(payload)), "two equal payloads look alike")
+	require.NotEqual(t, stored, keyring(t, "a").Encrypt([]byte(payload)), "two equal payloads look alike")
 	for _, keys := range []string{"a", "ab", "ba"} {
-		opened, err := box(t, keys).Open(stored)
+		opened, err := keyring(t, keys).Decrypt(stored)
 		require.NoError(t, err, keys)
 		require.JSONEq(t, payload, string(opened))
 	}
-	_, err := box(t, "b").Open(stored)
+	_, err := keyring(t, "b").Decrypt(stored)
 	require.ErrorIs(t, err, encryption.ErrUnknownKey)
-	_, err = (&encryption.Box{}).Open(stored)
+	_, err = (&encryption.Keyring{}).Decrypt(stored)
 	require.ErrorIs(t, err, encryption.ErrUnknownKey)
 }
 
 func TestWhatWasChangedDoesNotOpen(t *testing.T) {
 	t.Parallel()
-	b := box(t, "a")
-	stored := b.Seal([]byte(`{"a":1}`))
+	b := keyring(t, "a")
+	stored := b.Encrypt([]byte(`{"a":1}`))
 	for i := strings.LastIndex(stored, ":") + 1; i < len(stored); i++ {
 		changed := []byte(stored)
 		changed[i] ^= 1
-		opened, err := b.Open(string(changed))
+		opened, err := b.Decrypt(string(changed))
 		if err == nil { // the unused bits of the last digit
 			require.JSONEq(t, `{"a":1}`, string(opened))
 			continue
 		}
-		require.ErrorIs(t, err, encryption.ErrBroken)
+		require.ErrorIs(t, err, encryption.ErrCorrupt)
 	}
-	_, err := b.Open("sealed:")
-	require.ErrorIs(t, err, encryption.ErrBroken)
+	_, err := b.Decrypt("sealed:")
+	require.ErrorIs(t, err, encryption.ErrCorrupt)
 }
 
 func TestWithoutAKeyPayloadsAreStoredAsTheyAre(t *testing.T) {
 	t.Parallel()
 	b, err := encryption.New(&config.Config{})
 	require.NoError(t, err)
-	require.False(t, b.Seals())
-	require.Equal(t, `{"a":1}`, b.Seal([]byte(`{"a":1}`)))
-	opened, err := b.Open(`{"a":1}`)
+	require.False(t, b.Encrypts())
+	require.Equal(t, `{"a":1}`, b.Encrypt([]byte(`{"a":1}`)))
+	opened, err := b.Decrypt(`{"a":1}`)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"a":1}`, string(opened))
 }
@@ -83,22 +83,22 @@ func TestAHashTellsItsPayloadByItsKeyAlone(t *testing.T) {
 		made := hashing(t, key)
 		hash := made.Hash(payload)
 		require.NotEqual(t, hash, made.Hash(payload), "two equal payloads look alike")
-		require.True(t, made.IsHash(hash, payload))
-		require.False(t, made.IsHash(hash, other))
-		require.True(t, hashing(t, "b"+key).IsHash(hash, payload), "after a change of keys")
-		require.Equal(t, key == "", hashing(t, "b").IsHash(hash, payload), "without the key")
+		require.True(t, made.MatchesHash(hash, payload))
+		require.False(t, made.MatchesHash(hash, other))
+		require.True(t, hashing(t, "b"+key).MatchesHash(hash, payload), "after a change of keys")
+		require.Equal(t, key == "", hashing(t, "b").MatchesHash(hash, payload), "without the key")
 	}
 	for _, broken := range []string{"", ":", "::", "a", ":zz:zz", "00000000:00:00"} {
-		require.False(t, hashing(t, "a").IsHash(broken, payload), broken)
-		require.False(t, (&encryption.Box{}).IsHash(broken, payload), broken)
+		require.False(t, hashing(t, "a").MatchesHash(broken, payload), broken)
+		require.False(t, (&encryption.Keyring{}).MatchesHash(broken, payload), broken)
 	}
 }
 
 // hashing is box, of no letters too.
-func hashing(t *testing.T, letters string) *encryption.Box {
+func hashing(t *testing.T, letters string) *encryption.Keyring {
 	t.Helper()
 	if letters != "" {
-		return box(t, letters)
+		return keyring(t, letters)
 	}
 	b, err := encryption.New(&config.Config{})
 	require.NoError(t, err)
@@ -106,8 +106,8 @@ func hashing(t *testing.T, letters string) *encryption.Box {
 }
 
 func FuzzOpenNeverPanics(f *testing.F) {
-	b := box(f, "a")
-	f.Add(b.Seal([]byte("{}")))
+	b := keyring(f, "a")
+	f.Add(b.Encrypt([]byte("{}")))
 	f.Add("sealed:00000000:")
-	f.Fuzz(func(_ *testing.T, stored string) { _, _ = b.Open(stored) })
+	f.Fuzz(func(_ *testing.T, stored string) { _, _ = b.Decrypt(stored) })
 }

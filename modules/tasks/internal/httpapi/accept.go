@@ -46,7 +46,7 @@ func (a *API) accept(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	id, err := a.queue.AcceptWithin(r.Context(), body.TaskType, info, key, a.config.BodyLimit)
+	id, err := a.queue.AcceptLimited(r.Context(), body.TaskType, info, key, a.config.BodyLimit)
 	if errors.Is(err, queue.ErrTooLarge) {
 		return server.TooLarge("task_info", a.config.BodyLimit)
 	}
@@ -90,7 +90,7 @@ func (b acceptRequest) payload() ([]byte, error) {
 
 // acceptError gives each reason why nothing was accepted its answer.
 func acceptError(err error) error {
-	var invalid *queue.Invalid
+	var invalid *queue.InvalidError
 	switch {
 	case errors.As(err, &invalid):
 		return server.BadRequest("%s", invalid.Text)

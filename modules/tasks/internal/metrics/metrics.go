@@ -9,9 +9,9 @@ import (
 
 // Batch kinds, the values of the label "kind" of inner_tasks_batch_size.
 const (
-	AcceptBatch = "accept"
-	ClaimBatch  = "claim"
-	EndBatch    = "end"
+	AcceptBatch   = "accept"
+	ClaimBatch    = "claim"
+	CompleteBatch = "end"
 )
 
 // Metrics are the counters and histograms of one process. Times are in seconds.
@@ -28,11 +28,11 @@ type Metrics struct {
 	WaitTime   *prometheus.HistogramVec
 	RunTime    *prometheus.HistogramVec
 	// Busy is the number of workers that run a task, by lane; Workers how many there are.
-	Busy, Workers *prometheus.GaugeVec
+	ActiveWorkers, Workers *prometheus.GaugeVec
 	// Recovered counts tasks taken over from processes that ended.
 	Recovered prometheus.Counter
 	// Hastened counts tasks that were made due because the database's clock was set back.
-	Hastened prometheus.Counter
+	Rescheduled prometheus.Counter
 	// Batch is the number of tasks of one statement, by kind.
 	Batch *prometheus.HistogramVec
 }
@@ -56,13 +56,13 @@ func New(r *prometheus.Registry) (*Metrics, error) {
 		AcceptTime: prometheus.NewHistogram(times("inner_tasks_accept_duration_seconds", "Time from an accept to its commit.")),
 		WaitTime: prometheus.NewHistogramVec(times("inner_tasks_wait_duration_seconds",
 			"Time from the commit of a task to an execution of it."), []string{"lane"}),
-		RunTime: prometheus.NewHistogramVec(times("inner_tasks_run_duration_seconds", "Duration of an execution."), []string{"type"}),
-		Busy:    gauge("inner_tasks_active_workers", "Workers that are running a task."),
-		Workers: gauge("inner_tasks_workers", "Workers of this process."),
+		RunTime:       prometheus.NewHistogramVec(times("inner_tasks_run_duration_seconds", "Duration of an execution."), []string{"type"}),
+		ActiveWorkers: gauge("inner_tasks_active_workers", "Workers that are running a task."),
+		Workers:       gauge("inner_tasks_workers", "Workers of this process."),
 		Recovered: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "inner_tasks_recovered_total", Help: "Tasks taken over from processes that ended.",
 		}),
-		Hastened: prometheus.NewCounter(prometheus.CounterOpts{
+		Rescheduled: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "inner_tasks_rescheduled_total", Help: "Tasks made due because the database's clock was set back.",
 		}),
 		Batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -70,6 +70,6 @@ func New(r *prometheus.Registry) (*Metrics, error) {
 		}, []string{"kind"}),
 	}
 	return m, errors.Join(r.Register(m.Accepted), r.Register(m.Started), r.Register(m.Ended), r.Register(m.Failed),
-		r.Register(m.AcceptTime), r.Register(m.WaitTime), r.Register(m.RunTime), r.Register(m.Busy), r.Register(m.Workers),
-		r.Register(m.Recovered), r.Register(m.Hastened), r.Register(m.Batch))
+		r.Register(m.AcceptTime), r.Register(m.WaitTime), r.Register(m.RunTime), r.Register(m.ActiveWorkers), r.Register(m.Workers),
+		r.Register(m.Recovered), r.Register(m.Rescheduled), r.Register(m.Batch))
 }

@@ -8,14 +8,14 @@ import (
 )
 
 // Work is a collector of what this process has claimed and not yet done.
-type Work struct {
+type InFlight struct {
 	tracker                  *claims.Tracker
 	waiting, oldest, overrun *prometheus.Desc
 }
 
 // NewWork registers the collector with r.
-func NewWork(r *prometheus.Registry, b *claims.Tracker) (*Work, error) {
-	w := &Work{
+func NewInFlight(r *prometheus.Registry, b *claims.Tracker) (*InFlight, error) {
+	w := &InFlight{
 		tracker: b,
 		waiting: prometheus.NewDesc("inner_tasks_claimed_waiting", "Tasks of this process that no worker has begun.", []string{"lane"}, nil),
 		oldest: prometheus.NewDesc("inner_tasks_claimed_waiting_oldest_seconds",
@@ -26,18 +26,18 @@ func NewWork(r *prometheus.Registry, b *claims.Tracker) (*Work, error) {
 }
 
 // Describe implements prometheus.Collector.
-func (w *Work) Describe(to chan<- *prometheus.Desc) {
+func (w *InFlight) Describe(to chan<- *prometheus.Desc) {
 	to <- w.waiting
 	to <- w.oldest
 	to <- w.overrun
 }
 
 // Collect implements prometheus.Collector.
-func (w *Work) Collect(to chan<- prometheus.Metric) {
-	work := w.tracker.Work()
+func (w *InFlight) Collect(to chan<- prometheus.Metric) {
+	work := w.tracker.InFlight()
 	for lane, n := range work.Waiting {
 		to <- prometheus.MustNewConstMetric(w.waiting, prometheus.GaugeValue, float64(n), lane)
 		to <- prometheus.MustNewConstMetric(w.oldest, prometheus.GaugeValue, work.Oldest[lane].Seconds(), lane)
 	}
-	to <- prometheus.MustNewConstMetric(w.overrun, prometheus.GaugeValue, float64(work.Overrun))
+	to <- prometheus.MustNewConstMetric(w.overrun, prometheus.GaugeValue, float64(work.AddOverrun))
 }

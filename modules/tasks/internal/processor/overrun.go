@@ -25,15 +25,15 @@ const (
 )
 
 // errAbandoned says that a job did not end and is waited for no more.
-var errAbandoned = errors.New("the job did not end when it was told to")
+var errStillRunning = errors.New("the job did not end when it was told to")
 
 // abandonedText is what the log says of it.
-const abandonedText = "job abandoned: it did not end when it was told to; its task is taken over once this process has ended"
+const stillRunningText = "job abandoned: it did not end when it was told to; its task is taken over once this process has ended"
 
 // supervise has code of a job's module do its work in a goroutine of its own, by whose label it is found, and waits for its end.
-func (p *Processor) supervise(ctx context.Context, e execution, work func(context.Context) error) error {
+func (p *Processor) supervise(ctx context.Context, e execution, runWorker func(context.Context) error) error {
 	return p.await(ctx, e, guard.Start(func() (err error) {
-		pprof.Do(ctx, pprof.Labels(taskLabel, strconv.FormatInt(e.task.ID, 10)), func(ctx context.Context) { err = work(ctx) })
+		pprof.Do(ctx, pprof.Labels(taskLabel, strconv.FormatInt(e.task.ID, 10)), func(ctx context.Context) { err = runWorker(ctx) })
 		return err
 	}))
 }
@@ -54,14 +54,14 @@ func (p *Processor) await(ctx context.Context, e execution, done <-chan error) e
 	case <-grace.C:
 	}
 	p.logger(e).Error("job goes on though it was told to end", zap.NamedError("because", context.Cause(ctx)), zap.String("stack", stackOf(e.task.ID)))
-	p.tracker.Overrun(1)
-	defer p.tracker.Overrun(-1)
+	p.tracker.AddOverrun(1)
+	defer p.tracker.AddOverrun(-1)
 	select {
 	case err := <-done:
 		p.logger(e).Warn("job that went on has ended")
 		return err
-	case <-p.abandoned:
-		return errAbandoned
+	case <-p.waitingStopped:
+		return errStillRunning
 	}
 }
 

@@ -26,36 +26,36 @@ import (
 
 // Processor claims tasks and runs them.
 type Processor struct {
-	config   config.Tasks
-	log      *zap.Logger
-	jobLog   *zap.Logger
-	registry *registry.Registry
-	store    *store.Store
-	beats    *store.Heartbeats
-	tracker  *claims.Tracker
-	metrics  *metrics.Metrics
-	tracing  *tracing.Tracing
-	endings  chan store.Ending
+	config      config.Tasks
+	log         *zap.Logger
+	jobLog      *zap.Logger
+	registry    *registry.Registry
+	store       *store.Store
+	heartbeats  *store.Heartbeats
+	tracker     *claims.Tracker
+	metrics     *metrics.Metrics
+	tracing     *tracing.Tracing
+	completions chan store.Completion
 
 	// seen is what was seen at the last look for tasks, for the sweep; nil where it has had that.
-	seen atomic.Pointer[store.Polled]
+	polled atomic.Pointer[store.PollResult]
 
 	// abandoned is closed, by abandon, when jobs that do not end are waited for no more.
-	abandoned chan struct{}
-	abandon   func()
+	waitingStopped chan struct{}
+	stopWaiting    func()
 
-	stopClaiming, stopRunning, stopBeating context.CancelFunc
-	claimers, workers, writer, beater      sync.WaitGroup
+	stopClaiming, stopRunning, stopHeartbeats   context.CancelFunc
+	claimers, workers, completer, heartbeatLoop sync.WaitGroup
 }
 
 // New returns a processor that claims when the book is nudged, and at every poll interval.
 func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, h *store.Heartbeats, b *claims.Tracker, m *metrics.Metrics,
 	t *tracing.Tracing,
 ) *Processor {
-	abandoned := make(chan struct{})
+	waitingStopped := make(chan struct{})
 	return &Processor{
-		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, beats: h, tracker: b, metrics: m, tracing: t,
-		endings: make(chan store.Ending, maxEndings), abandoned: abandoned, abandon: sync.OnceFunc(func() { close(abandoned) }),
+		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, heartbeats: h, tracker: b, metrics: m, tracing: t,
+		completions: make(chan store.Completion, maxCompletions), waitingStopped: waitingStopped, stopWaiting: sync.OnceFunc(func() { close(waitingStopped) }),
 	}
 }
 
@@ -67,15 +67,15 @@ func (p *Processor) Start(context.Context) error {
 			return fmt.Errorf("tasks.lanes.%s: required by a job type", name)
 		}
 	}
-	if p.registry.HoldsSecrets() && !p.store.Seals() {
+	if p.registry.HasSecrets() && !p.store.Encrypts() {
 		p.log.Warn("payloads with secrets are not encrypted in the database: tasks.encryptionKeys is empty")
 	}
 	claiming, stopClaiming := context.WithCancel(context.Background())
 	p.stopClaiming = stopClaiming
-	running := p.startWriting()
+	running := p.startBackground()
 	p.claimers.Go(func() { p.claim(claiming) })
-	p.claimers.Go(func() { p.claimHeads(claiming) })
-	p.claimers.Go(func() { p.sweep(claiming) })
+	p.claimers.Go(func() { p.claimNext(claiming) })
+	p.claimers.Go(func() { p.maintain(claiming) })
 	p.claimers.Go(func() { p.returnStale(claiming) })
 	workers := 0
 	for _, lane := range p.tracker.Lanes() {
@@ -83,7 +83,7 @@ func (p *Processor) Start(context.Context) error {
 		workers += lane.Workers
 		p.metrics.Workers.WithLabelValues(lane.Name).Set(float64(lane.Workers))
 		for range lane.Workers {
-			p.workers.Go(func() { p.work(claiming, running, lane) })
+			p.workers.Go(func() { p.runWorker(claiming, running, lane) })
 		}
 	}
 	p.log.Info("processor started", zap.Int("workers", workers))
@@ -91,12 +91,12 @@ func (p *Processor) Start(context.Context) error {
 }
 
 // startWriting begins the heartbeats and the writing of results, and returns the context of jobs.
-func (p *Processor) startWriting() (running context.Context) {
+func (p *Processor) startBackground() (running context.Context) {
 	running, stopRunning := context.WithCancel(context.Background())
-	beating, stopBeating := context.WithCancel(context.Background())
-	p.stopRunning, p.stopBeating = stopRunning, stopBeating
-	p.beater.Go(func() { p.beat(beating) })
-	p.writer.Go(func() { p.writeEndings(running) })
+	heartbeating, stopHeartbeats := context.WithCancel(context.Background())
+	p.stopRunning, p.stopHeartbeats = stopRunning, stopHeartbeats
+	p.heartbeatLoop.Go(func() { p.runHeartbeats(heartbeating) })
+	p.completer.Go(func() { p.runCompleter(running) })
 	return running
 }
 
@@ -108,46 +108,46 @@ func (p *Processor) Stop(ctx context.Context) error {
 		lane.SetOpen(false)
 	}
 	p.claimers.Wait()
-	p.returnUnbegun(ctx)
+	p.returnUnstarted(ctx)
 	defer time.AfterFunc(p.config.ShutdownTimeout, p.stopRunning).Stop()
-	defer time.AfterFunc(p.config.ShutdownTimeout+abandonAfter, p.abandon).Stop()
+	defer time.AfterFunc(p.config.ShutdownTimeout+stopWaitingAfter, p.stopWaiting).Stop()
 	defer context.AfterFunc(ctx, p.stopRunning)()
 	p.workers.Wait()
-	return p.stopWriting()
+	return p.stopBackground()
 }
 
 // abandonAfter is how long jobs may take to end once they were told to because the process ends.
-const abandonAfter = 4 * time.Second
+const stopWaitingAfter = 4 * time.Second
 
 // returnTimeout bounds giving claims back.
 const returnTimeout = 5 * time.Second
 
 // returnUnbegun gives back what was claimed and no worker has begun: other processes need not wait for this one's end.
-func (p *Processor) returnUnbegun(ctx context.Context) {
-	unbegun := p.tracker.Drain()
-	if len(unbegun) == 0 {
+func (p *Processor) returnUnstarted(ctx context.Context) {
+	unstarted := p.tracker.Drain()
+	if len(unstarted) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, returnTimeout)
 	defer cancel()
-	if err := p.giveUpClaims(ctx, unbegun); err != nil {
-		p.log.Warn("tasks that were not begun are returned at the end", zap.Int("tasks", len(unbegun)), logging.Error(err))
+	if err := p.returnClaims(ctx, unstarted); err != nil {
+		p.log.Warn("tasks that were not begun are returned at the end", zap.Int("tasks", len(unstarted)), logging.Error(err))
 	}
 }
 
 // stopWriting ends what startWriting began, after the last result is written or the time for it is up.
-func (p *Processor) stopWriting() error {
-	close(p.endings)
-	p.writer.Wait()
+func (p *Processor) stopBackground() error {
+	close(p.completions)
+	p.completer.Wait()
 	p.stopRunning()
-	p.stopBeating()
-	p.beater.Wait()
-	return p.release()
+	p.stopHeartbeats()
+	p.heartbeatLoop.Wait()
+	return p.returnAll()
 }
 
 // release gives the claims back. Where the database is away the next process takes them over after the silence, as it does
 // with those of jobs that have not ended: they run until this process has.
-func (p *Processor) release() error {
+func (p *Processor) returnAll() error {
 	// No accept may insert a claim from now on, or while this is under way.
 	id, ok := p.tracker.Current()
 	p.tracker.End()
@@ -158,14 +158,14 @@ func (p *Processor) release() error {
 	defer cancel()
 	var returned int64
 	var left int
-	p.tracker.Doubt()
-	err := p.tracker.Settle(func(inHand []store.Held) (err error) {
-		left = len(inHand)
-		returned, err = p.store.ReturnAll(ctx, id, inHand)
+	p.tracker.MarkUncertain()
+	err := p.tracker.ResolveUncertain(func(tracked []store.ClaimKey) (err error) {
+		left = len(tracked)
+		returned, err = p.store.ReturnAllExcept(ctx, id, tracked)
 		return err
 	})
 	if err == nil && left == 0 {
-		err = p.forget(ctx, id)
+		err = p.unregister(ctx, id)
 	}
 	if err != nil {
 		p.log.Warn("tasks could not be returned; they are taken over later", logging.Error(err))
@@ -179,10 +179,10 @@ func (p *Processor) release() error {
 }
 
 // forget removes this process's heartbeat row. A heartbeat's statement has a limit so short that a busy server may not keep it.
-func (p *Processor) forget(ctx context.Context, id string) error {
+func (p *Processor) unregister(ctx context.Context, id string) error {
 	for {
-		err := p.beats.Forget(ctx, id)
-		if err == nil || !pause(ctx, p.config.HeartbeatTimeout()/2) {
+		err := p.heartbeats.Unregister(ctx, id)
+		if err == nil || !sleep(ctx, p.config.HeartbeatTimeout()/2) {
 			return err
 		}
 	}
@@ -200,7 +200,7 @@ func (p *Processor) Ready(context.Context) error {
 }
 
 // pause waits for d and tells whether ctx still lasts.
-func pause(ctx context.Context, d time.Duration) bool {
+func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -19,14 +19,14 @@ const maxBatch, maxBatchBytes = 500, 4 << 20
 
 const (
 	// gatherTime bounds the wait for those whom the last commit served.
-	gatherTime = time.Millisecond
+	gatherTimeout = time.Millisecond
 	// maxVain bounds how many commits are made without that wait after it was in vain again and again.
-	maxVain = 32
+	maxSkips = 32
 )
 
 // batches has concurrent accepts share commits: what comes while a statement is under way goes into the next one, which
 // is sent as soon as that one has returned. An accept that comes alone waits for nothing.
-type batches struct {
+type batcher struct {
 	store   *store.Store
 	tracker *claims.Tracker
 	metrics *metrics.Metrics
@@ -34,31 +34,31 @@ type batches struct {
 	ready   *readiness
 
 	mu       sync.Mutex
-	waiting  []*accept
+	waiting  []*request
 	flushing bool
-	want     int           // how many are waited for
-	enough   chan struct{} // as many have come
+	expected int           // how many are waited for
+	arrived  chan struct{} // as many have come
 
 	// vain is for how many commits it is not waited after the last wait was in vain, and rest how many of those are left. Both
 	// are flush's alone.
-	vain, rest int
+	skips, skipsLeft int
 }
 
 // accept is a task whose commit somebody waits for.
-type accept struct {
+type request struct {
 	task  store.NewTask
 	trace tracing.Request
 	// left is closed when nobody waits any more, done when the task is committed or refused.
-	left  <-chan struct{}
-	done  chan struct{}
-	id    int64
-	fault error
+	ctxDone <-chan struct{}
+	done    chan struct{}
+	id      int64
+	err     error
 }
 
 // gone tells whether nobody waits any more.
-func (a *accept) gone() bool {
+func (a *request) cancelled() bool {
 	select {
-	case <-a.left:
+	case <-a.ctxDone:
 		return true
 	default:
 		return false
@@ -67,14 +67,14 @@ func (a *accept) gone() bool {
 
 // insert returns once the task is committed. A caller whose context ends does not wait any more; if its commit was under way by then
 // the task may be there all the same.
-func (b *batches) insert(ctx context.Context, task store.NewTask) (int64, error) {
+func (b *batcher) insert(ctx context.Context, task store.NewTask) (int64, error) {
 	begin := time.Now()
-	a := &accept{task: task, trace: b.tracing.RequestOf(ctx), left: ctx.Done(), done: make(chan struct{})}
+	a := &request{task: task, trace: b.tracing.RequestOf(ctx), ctxDone: ctx.Done(), done: make(chan struct{})}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, a)
-	if b.want > 0 && len(b.waiting) >= b.want {
+	if b.expected > 0 && len(b.waiting) >= b.expected {
 		select {
-		case b.enough <- struct{}{}:
+		case b.arrived <- struct{}{}:
 		default:
 		}
 	}
@@ -86,17 +86,17 @@ func (b *batches) insert(ctx context.Context, task store.NewTask) (int64, error)
 	b.mu.Unlock()
 	select {
 	case <-a.done:
-		if a.fault == nil {
+		if a.err == nil {
 			b.metrics.Accepted.WithLabelValues(task.Type).Inc()
 			b.metrics.AcceptTime.Observe(time.Since(begin).Seconds())
 		}
-		return a.id, a.fault
+		return a.id, a.err
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
 }
 
-func (b *batches) flush(ctx context.Context) {
+func (b *batcher) flush(ctx context.Context) {
 	for last := 0; ; {
 		batch := b.gather(last)
 		last = len(batch)
@@ -113,52 +113,52 @@ func (b *batches) flush(ctx context.Context) {
 // gather takes what waits. Where the last commit was shared, those that it served may be about to come again: most of them
 // are waited for, for a moment. Otherwise they and those who came meanwhile would fall into two groups that take turns, and
 // make twice as many commits. Where nobody comes the next waits are left out, more and more of them.
-func (b *batches) gather(last int) []*accept {
+func (b *batcher) gather(last int) []*request {
 	b.mu.Lock()
-	if want := (last + len(b.waiting)) * 7 / 8; len(b.waiting) < want && !b.resting() {
-		b.want = want
+	if expected := (last + len(b.waiting)) * 7 / 8; len(b.waiting) < expected && !b.skipWait() {
+		b.expected = expected
 		select {
-		case <-b.enough: // of an earlier wait
+		case <-b.arrived: // of an earlier wait
 		default:
 		}
 		b.mu.Unlock()
-		b.await()
+		b.waitForExpected()
 		b.mu.Lock()
 	}
 	defer b.mu.Unlock()
-	b.want = 0
-	b.waiting = slices.DeleteFunc(b.waiting, (*accept).gone)
+	b.expected = 0
+	b.waiting = slices.DeleteFunc(b.waiting, (*request).cancelled)
 	// What waits further goes into a slice of its own: the bodies of a commit go with it.
-	batch := b.waiting[:fitting(b.waiting)]
-	b.waiting = append([]*accept(nil), b.waiting[len(batch):]...)
+	batch := b.waiting[:countFitting(b.waiting)]
+	b.waiting = append([]*request(nil), b.waiting[len(batch):]...)
 	b.flushing = len(batch) > 0
 	return batch
 }
 
 // resting tells whether the wait is left out this time.
-func (b *batches) resting() bool {
-	if b.rest == 0 {
+func (b *batcher) skipWait() bool {
+	if b.skipsLeft == 0 {
 		return false
 	}
-	b.rest--
+	b.skipsLeft--
 	return true
 }
 
 // await waits until enough have come, or for gatherTime.
-func (b *batches) await() {
-	timer := time.NewTimer(gatherTime)
+func (b *batcher) waitForExpected() {
+	timer := time.NewTimer(gatherTimeout)
 	defer timer.Stop()
 	select {
-	case <-b.enough:
-		b.vain = 0
+	case <-b.arrived:
+		b.skips = 0
 	case <-timer.C:
-		b.vain = min(2*b.vain+1, maxVain)
+		b.skips = min(2*b.skips+1, maxSkips)
 	}
-	b.rest = b.vain
+	b.skipsLeft = b.skips
 }
 
 // fitting returns how many of those that wait share the next commit.
-func fitting(waiting []*accept) int {
+func countFitting(waiting []*request) int {
 	size := 0
 	for i, a := range waiting {
 		if size += len(a.task.Info); i > 0 && (i == maxBatch || size > maxBatchBytes) {
@@ -169,7 +169,7 @@ func fitting(waiting []*accept) int {
 }
 
 // commitAll commits a batch, in halves where the database refuses what one of them holds: it fails that one alone.
-func (b *batches) commitAll(ctx context.Context, batch []*accept) {
+func (b *batcher) commitAll(ctx context.Context, batch []*request) {
 	if b.commit(ctx, batch) {
 		return
 	}
@@ -180,70 +180,70 @@ func (b *batches) commitAll(ctx context.Context, batch []*accept) {
 
 // commit inserts a batch, as claims of this process where it has room for them. It returns false, and has delivered nothing, where
 // the database refused what one of several holds.
-func (b *batches) commit(ctx context.Context, batch []*accept) bool {
+func (b *batcher) commit(ctx context.Context, batch []*request) bool {
 	defer b.tracker.Begin()()
 	process, leased := b.tracker.Current()
-	tasks, wanted := make([]store.NewTask, len(batch)), make([]bool, len(batch))
+	tasks, claim := make([]store.NewTask, len(batch)), make([]bool, len(batch))
 	keys := make(map[string]bool, len(batch))
 	for i, a := range batch {
 		tasks[i] = a.task
 		// Of two with the same key only the first can be claimed.
-		wanted[i] = leased && !keys[a.task.OrderingKey] && b.reserve(a.task.Lane)
+		claim[i] = leased && !keys[a.task.OrderingKey] && b.reserveSlot(a.task.Lane)
 		keys[a.task.OrderingKey] = a.task.OrderingKey != ""
 	}
 	b.metrics.Batch.WithLabelValues(metrics.AcceptBatch).Observe(float64(len(batch)))
-	ctx, committed := b.shared(ctx, batch)
-	inserted, err := b.store.Insert(ctx, process, tasks, wanted)
+	ctx, committed := b.startSpan(ctx, batch)
+	inserted, err := b.store.Insert(ctx, process, tasks, claim)
 	committed(err)
-	b.ready.note(err)
+	b.ready.record(err)
 	if err != nil && !database.IsRefused(err) {
-		b.tracker.Doubt()
+		b.tracker.MarkUncertain()
 	}
 	if len(batch) > 1 && database.IsDataRefused(err) {
 		for i, a := range batch {
-			if wanted[i] {
-				b.tracker.Release(b.tracker.Lane(a.task.Lane), 1)
+			if claim[i] {
+				b.tracker.ReleaseSlots(b.tracker.Lane(a.task.Lane), 1)
 			}
 		}
 		return false
 	}
-	b.deliver(process, batch, wanted, inserted, err)
+	b.deliver(process, batch, claim, inserted, err)
 	return true
 }
 
 // deliver tells each accept what became of its task, and sees that the tasks come to workers of this process: what is
 // claimed at once, and what waits when it is the head of its key.
-func (b *batches) deliver(process string, batch []*accept, wanted []bool, inserted []store.Inserted, err error) {
+func (b *batcher) deliver(process string, batch []*request, claim []bool, inserted []store.Inserted, err error) {
 	heads, followed := map[*claims.Lane][]int64{}, map[string]bool{}
 	for i, a := range batch {
 		lane, key := b.tracker.Lane(a.task.Lane), a.task.OrderingKey
-		if wanted[i] && (err != nil || !inserted[i].Claimed) {
-			b.tracker.Release(lane, 1)
+		if claim[i] && (err != nil || !inserted[i].Claimed) {
+			b.tracker.ReleaseSlots(lane, 1)
 		}
 		if err != nil {
-			a.fault = err
+			a.err = err
 			continue
 		}
-		a.id, a.fault = inserted[i].ID, inserted[i].Fault
+		a.id, a.err = inserted[i].ID, inserted[i].Fault
 		switch {
 		case inserted[i].Claimed:
 			b.tracker.Add(lane, store.Claim{
 				ID: a.id, Type: a.task.Type, Info: a.task.Info, Prepared: a.task.Prepared, Process: process, Number: 1, TraceParent: a.task.TraceParent,
 				Since: time.Now(),
 			})
-		case lane != nil && a.fault == nil && !followed[key]:
+		case lane != nil && a.err == nil && !followed[key]:
 			heads[lane] = append(heads[lane], a.id)
 		}
 		// Its end brings up the next one of its key.
 		followed[key] = followed[key] || key != "" && !inserted[i].Found
 	}
 	for lane, ids := range heads {
-		b.tracker.NoteHeads(lane, ids...)
+		b.tracker.OfferNext(lane, ids...)
 	}
 }
 
 // shared begins the span of a commit, which belongs to the traces of all requests that it serves.
-func (b *batches) shared(ctx context.Context, batch []*accept) (context.Context, func(error)) {
+func (b *batcher) startSpan(ctx context.Context, batch []*request) (context.Context, func(error)) {
 	return b.tracing.Shared(ctx, "commit tasks", func(yield func(tracing.Request) bool) {
 		for _, a := range batch {
 			if !yield(a.trace) {
@@ -254,7 +254,7 @@ func (b *batches) shared(ctx context.Context, batch []*accept) (context.Context,
 }
 
 // reserve takes room for one claim in a lane of this process.
-func (b *batches) reserve(name string) bool {
+func (b *batcher) reserveSlot(name string) bool {
 	lane := b.tracker.Lane(name)
-	return lane != nil && lane.Open() && lane.Reserve(1) == 1
+	return lane != nil && lane.Open() && lane.ReserveSlots(1) == 1
 }

@@ -22,10 +22,10 @@ import (
 
 func TestSharedCommitsKeepNoBodiesAlive(t *testing.T) {
 	t.Parallel()
-	b := &batches{enough: make(chan struct{}, 1)}
-	var bodies []weak.Pointer[accept]
+	b := &batcher{arrived: make(chan struct{}, 1)}
+	var bodies []weak.Pointer[request]
 	for range maxBatch + 2 {
-		a := &accept{task: store.NewTask{Info: make([]byte, 1<<10)}}
+		a := &request{task: store.NewTask{Info: make([]byte, 1<<10)}}
 		bodies, b.waiting = append(bodies, weak.Make(a)), append(b.waiting, a)
 	}
 	for _, size := range []int{maxBatch, 2} {
@@ -42,10 +42,10 @@ func TestSharedCommitsKeepNoBodiesAlive(t *testing.T) {
 
 func TestWhoDoesNotComeAgainIsWaitedForMoreAndMoreRarely(t *testing.T) {
 	t.Parallel()
-	b := &batches{enough: make(chan struct{}, 1)}
+	b := &batcher{arrived: make(chan struct{}, 1)}
 	commit := func() (waited bool) {
-		b.waiting = append(b.waiting, &accept{})
-		before := b.rest
+		b.waiting = append(b.waiting, &request{})
+		before := b.skipsLeft
 		require.Len(t, b.gather(16), 1)
 		return before == 0
 	}
@@ -58,8 +58,8 @@ func TestWhoDoesNotComeAgainIsWaitedForMoreAndMoreRarely(t *testing.T) {
 	require.Less(t, waits, 10, "of 100 commits")
 	// They come again, in time unless the machine is busy.
 	require.Eventually(t, func() bool {
-		b.rest = 0
-		b.waiting = append(b.waiting, &accept{})
+		b.skipsLeft = 0
+		b.waiting = append(b.waiting, &request{})
 		var coming sync.WaitGroup
 		var over atomic.Bool
 		coming.Go(func() {
@@ -70,41 +70,41 @@ func TestWhoDoesNotComeAgainIsWaitedForMoreAndMoreRarely(t *testing.T) {
 		size := len(b.gather(16))
 		over.Store(true)
 		coming.Wait()
-		return size > 1 && b.vain == 0
+		return size > 1 && b.skips == 0
 	}, 30*time.Second, time.Millisecond)
 }
 
 // add has n accepts come while they are waited for.
-func (b *batches) add(n int) bool {
+func (b *batcher) add(n int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.want == 0 {
+	if b.expected == 0 {
 		return false
 	}
 	for range n {
-		b.waiting = append(b.waiting, &accept{})
+		b.waiting = append(b.waiting, &request{})
 	}
-	b.enough <- struct{}{}
+	b.arrived <- struct{}{}
 	return true
 }
 
 func TestAnAcceptThatNobodyWaitsForIsNotCommitted(t *testing.T) {
 	t.Parallel()
-	b := &batches{enough: make(chan struct{}, 1)}
-	left := make(chan struct{})
-	close(left)
-	stays := &accept{}
-	b.waiting = []*accept{{left: left}, stays, {left: left}}
-	require.Equal(t, []*accept{stays}, b.gather(0))
-	b.waiting = []*accept{{left: left}}
+	b := &batcher{arrived: make(chan struct{}, 1)}
+	ctxDone := make(chan struct{})
+	close(ctxDone)
+	stays := &request{}
+	b.waiting = []*request{{ctxDone: ctxDone}, stays, {ctxDone: ctxDone}}
+	require.Equal(t, []*request{stays}, b.gather(0))
+	b.waiting = []*request{{ctxDone: ctxDone}}
 	require.Empty(t, b.gather(0))
 }
 
 func TestASharedCommitIsNoLargerThanWhatEveryDatabaseTakes(t *testing.T) {
 	t.Parallel()
-	b := &batches{enough: make(chan struct{}, 1)}
+	b := &batcher{arrived: make(chan struct{}, 1)}
 	for _, size := range []int{1 << 20, 1 << 20, 1 << 20, 1 << 20, 1, 9 << 20, 1} {
-		b.waiting = append(b.waiting, &accept{task: store.NewTask{Info: make([]byte, size)}})
+		b.waiting = append(b.waiting, &request{task: store.NewTask{Info: make([]byte, size)}})
 	}
 	var sizes []int
 	for batch := b.gather(0); len(batch) > 0; batch = b.gather(0) {
@@ -117,28 +117,28 @@ func TestARequestThatTheDatabaseRefusesFailsNoOtherOfItsCommit(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "what refuses is not a statement of Inner's")
 	db := testdatabase.New(t)
-	plain, err := database.Open(db.Config)
+	rawDB, err := database.Open(db.Config)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = plain.Close() })
-	_, err = plain.ExecContext(t.Context(), `ALTER TABLE console_tasks ADD CHECK (task_info NOT LIKE '%unheard of%')`)
+	t.Cleanup(func() { _ = rawDB.Close() })
+	_, err = rawDB.ExecContext(t.Context(), `ALTER TABLE console_tasks ADD CHECK (task_info NOT LIKE '%unheard of%')`)
 	require.NoError(t, err)
-	box, err := encryption.New(db.Config)
+	keyring, err := encryption.New(db.Config)
 	require.NoError(t, err)
 	m, err := metrics.New(prometheus.NewRegistry())
 	require.NoError(t, err)
-	q := New(registry.New(), store.New(db.DB, db.Prepared, box, db.Config), claims.NewTracker(db.Config), m, nil)
-	var batch []*accept
+	q := New(registry.New(), store.New(db.DB, db.Prepared, keyring, db.Config), claims.NewTracker(db.Config), m, nil)
+	var batch []*request
 	for _, text := range []string{"a", "unheard of", "b", "c", "d"} {
-		batch = append(batch, &accept{task: store.NewTask{Type: "test", Lane: "default", OrderingKey: "k", Info: []byte(`{"text":"` + text + `"}`)}})
+		batch = append(batch, &request{task: store.NewTask{Type: "test", Lane: "default", OrderingKey: "k", Info: []byte(`{"text":"` + text + `"}`)}})
 	}
-	q.batches.commitAll(t.Context(), batch)
+	q.batcher.commitAll(t.Context(), batch)
 	last := int64(0)
 	for i, a := range batch {
 		if i == 1 {
-			require.Error(t, a.fault)
+			require.Error(t, a.err)
 			continue
 		}
-		require.NoError(t, a.fault)
+		require.NoError(t, a.err)
 		require.Greater(t, a.id, last, "in their order")
 		last = a.id
 	}

@@ -57,7 +57,7 @@ func (r *Registry) Types() []string {
 }
 
 // HoldsSecrets tells whether a job type has a payload with secrets.
-func (r *Registry) HoldsSecrets() bool {
+func (r *Registry) HasSecrets() bool {
 	for _, d := range r.byName {
 		if d.Secret {
 			return true

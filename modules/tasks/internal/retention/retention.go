@@ -16,13 +16,13 @@ import (
 
 const (
 	// page is how many rows one batch looks at.
-	page = 500
+	batchSize = 500
 	// rest is the pause between two batches, so that they do not slow claims.
-	rest = 50 * time.Millisecond
+	batchDelay = 50 * time.Millisecond
 )
 
 // Retention walks over the tasks from time to time.
-type Retention struct {
+type Cleaner struct {
 	config config.Retention
 	store  *store.Store
 	log    *zap.Logger
@@ -31,12 +31,12 @@ type Retention struct {
 }
 
 // New returns a Retention.
-func New(c *config.Config, log *zap.Logger, s *store.Store) *Retention {
-	return &Retention{config: c.Tasks.Retention, store: s, log: log.Named("processor")}
+func New(c *config.Config, log *zap.Logger, s *store.Store) *Cleaner {
+	return &Cleaner{config: c.Tasks.Retention, store: s, log: log.Named("processor")}
 }
 
 // Start begins to walk.
-func (r *Retention) Start(context.Context) error {
+func (r *Cleaner) Start(context.Context) error {
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
 	r.done.Go(func() { r.run(ctx) })
@@ -44,17 +44,17 @@ func (r *Retention) Start(context.Context) error {
 }
 
 // Stop ends it.
-func (r *Retention) Stop(context.Context) error {
+func (r *Cleaner) Stop(context.Context) error {
 	r.stop()
 	r.done.Wait()
 	return nil
 }
 
-func (r *Retention) run(ctx context.Context) {
-	for wait(ctx, r.config.Interval) {
+func (r *Cleaner) run(ctx context.Context) {
+	for sleep(ctx, r.config.Interval) {
 		var deleted int64
 		err := guard.Call(func() (err error) {
-			deleted, err = r.Walk(ctx)
+			deleted, err = r.DeleteExpired(ctx)
 			return err
 		})
 		if err != nil && ctx.Err() == nil {
@@ -67,22 +67,22 @@ func (r *Retention) run(ctx context.Context) {
 }
 
 // Walk goes over all old tasks once and returns how many it removed. Several processes may walk at once.
-func (r *Retention) Walk(ctx context.Context) (int64, error) {
+func (r *Cleaner) DeleteExpired(ctx context.Context) (int64, error) {
 	total, after := int64(0), int64(0)
 	for {
-		last, deleted, err := r.store.Expire(ctx, after, page, r.config.Finished, r.config.Failed)
+		last, deleted, err := r.store.DeleteExpired(ctx, after, batchSize, r.config.Finished, r.config.Failed)
 		total += deleted
 		if err != nil || last == 0 {
 			return total, err
 		}
 		after = last
-		if !wait(ctx, rest) {
+		if !sleep(ctx, batchDelay) {
 			return total, ctx.Err()
 		}
 	}
 }
 
-func wait(ctx context.Context, d time.Duration) bool {
+func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -16,10 +16,10 @@ import (
 )
 
 // lastLook bounds the look at the task after the time for it is up.
-const lastLook = 5 * time.Second
+const finalViewTimeout = 5 * time.Second
 
 // Runner implements job.Runner and job.TaskRunner.
-type Runner struct {
+type TaskRunner struct {
 	registry  *registry.Registry
 	queue     *queue.Queue
 	processor *processor.Processor
@@ -27,22 +27,22 @@ type Runner struct {
 }
 
 // New returns a Runner.
-func New(r *registry.Registry, q *queue.Queue, p *processor.Processor, s *store.Store) *Runner {
-	return &Runner{registry: r, queue: q, processor: p, store: s}
+func New(r *registry.Registry, q *queue.Queue, p *processor.Processor, s *store.Store) *TaskRunner {
+	return &TaskRunner{registry: r, queue: q, processor: p, store: s}
 }
 
 // Types implements job.Runner.
-func (r *Runner) Types() []string { return r.registry.Types() }
+func (r *TaskRunner) Types() []string { return r.registry.Types() }
 
 // Run implements job.Runner.
-func (r *Runner) Run(ctx context.Context, jobType string, info []byte, progress func(int64, string)) error {
-	if _, err := r.known(jobType); err != nil {
+func (r *TaskRunner) Run(ctx context.Context, jobType string, info []byte, progress func(int64, string)) error {
+	if _, err := r.findType(jobType); err != nil {
 		return err
 	}
 	id, err := r.queue.AcceptInfo(ctx, jobType, info, "")
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return job.NewTerminal("%s: it is not known whether the task was accepted", over(ctx))
+		return job.NewTerminal("%s: it is not known whether the task was accepted", endReason(ctx))
 	case err != nil:
 		return err
 	}
@@ -51,13 +51,13 @@ func (r *Runner) Run(ctx context.Context, jobType string, info []byte, progress 
 }
 
 // RunTask implements job.TaskRunner.
-func (r *Runner) RunTask(ctx context.Context, id int64, jobType string, progress func(int64, string)) error {
+func (r *TaskRunner) RunTask(ctx context.Context, id int64, jobType string, progress func(int64, string)) error {
 	view, err := r.store.View(ctx, id)
 	if err != nil {
-		return fault(ctx, id, err)
+		return notStarted(ctx, id, err)
 	}
 	if jobType != "" {
-		definition, err := r.known(jobType)
+		definition, err := r.findType(jobType)
 		if err != nil {
 			return err
 		}
@@ -65,12 +65,12 @@ func (r *Runner) RunTask(ctx context.Context, id int64, jobType string, progress
 			return job.NewTerminal("task %d is a %s, not a %s", id, view.Type, definition.Type)
 		}
 	}
-	if err := startable(view); err != nil {
+	if err := checkRunnable(view); err != nil {
 		return err
 	}
 	due, err := r.store.MakeDue(ctx, id)
 	if err != nil {
-		return fault(ctx, id, err)
+		return notStarted(ctx, id, err)
 	}
 	if due {
 		progress(id, "made due: it was "+describe(view))
@@ -78,7 +78,7 @@ func (r *Runner) RunTask(ctx context.Context, id int64, jobType string, progress
 	return r.follow(ctx, id, progress)
 }
 
-func (r *Runner) known(jobType string) (job.Definition, error) {
+func (r *TaskRunner) findType(jobType string) (job.Definition, error) {
 	definition, ok := r.registry.Find(jobType)
 	if !ok {
 		return definition, job.NewTerminal("unknown job type %q; the known ones are %s", jobType, strings.Join(r.Types(), ", "))
@@ -87,7 +87,7 @@ func (r *Runner) known(jobType string) (job.Definition, error) {
 }
 
 // startable refuses tasks that are not there to be begun.
-func startable(v store.View) error {
+func checkRunnable(v store.View) error {
 	switch {
 	case v.Status == store.Processing:
 		return job.NewTerminal("task %d is being processed already", v.ID)
@@ -98,9 +98,9 @@ func startable(v store.View) error {
 }
 
 // follow has the task run when its turn comes and tells how it fares.
-func (r *Runner) follow(ctx context.Context, id int64, progress func(int64, string)) error {
+func (r *TaskRunner) follow(ctx context.Context, id int64, progress func(int64, string)) error {
 	last := "pending: accepted" // is told already
-	view, err := r.processor.Attend(ctx, id, func(v store.View) {
+	view, err := r.processor.RunTask(ctx, id, func(v store.View) {
 		if text := describe(v); text != last {
 			last = text
 			progress(id, text)
@@ -108,11 +108,11 @@ func (r *Runner) follow(ctx context.Context, id int64, progress func(int64, stri
 	})
 	if ctx.Err() != nil && !view.Status.Ended() {
 		// The job may have ended while it was cancelled, and what did not was returned to the queue.
-		look, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
+		look, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalViewTimeout)
 		defer cancel()
 		view, err = r.store.View(look, id)
 		if err != nil || !view.Status.Ended() {
-			return stays(ctx, id, view, err)
+			return leftInQueue(ctx, id, view, err)
 		}
 	}
 	if err != nil {
@@ -125,24 +125,24 @@ func (r *Runner) follow(ctx context.Context, id int64, progress func(int64, stri
 }
 
 // stays says that the task is not lost because nobody waits for it any more.
-func stays(ctx context.Context, id int64, v store.View, err error) error {
+func leftInQueue(ctx context.Context, id int64, v store.View, err error) error {
 	state := "the database does not answer"
 	if err == nil {
 		state = describe(v)
 	}
-	return job.NewTerminal("%s: task %d stays in the queue (%s)", over(ctx), id, state)
+	return job.NewTerminal("%s: task %d stays in the queue (%s)", endReason(ctx), id, state)
 }
 
 // fault says of a task that was not begun why.
-func fault(ctx context.Context, id int64, err error) error {
+func notStarted(ctx context.Context, id int64, err error) error {
 	if ctx.Err() != nil {
-		return job.NewTerminal("%s: task %d was not begun", over(ctx), id)
+		return job.NewTerminal("%s: task %d was not begun", endReason(ctx), id)
 	}
 	return fmt.Errorf("task %d: %w", id, err)
 }
 
 // over says in words why ctx ended.
-func over(ctx context.Context) string {
+func endReason(ctx context.Context) string {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return "the time is up"
 	}

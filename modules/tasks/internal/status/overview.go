@@ -14,7 +14,7 @@ import (
 
 // late is the age of a pending task from which the queue counts as degraded: far more than a busy queue lets one wait,
 // and the one from which the alert on the queue's age fires.
-const late = 5 * time.Minute
+const degradedAge = 5 * time.Minute
 
 // NewReplicas returns the part that is the processes that run tasks.
 func NewReplicas(s *store.Store, c *config.Config) status.Component {
@@ -32,13 +32,13 @@ func replicas(found []store.Replica, takeover time.Duration) status.Report {
 	var report status.Report
 	alive, overrun := 0, int64(0)
 	for _, r := range found {
-		if r.Silence > takeover.Seconds() {
+		if r.HeartbeatAge > takeover.Seconds() {
 			continue
 		}
 		alive++
 		report.Details = append(report.Details, status.Detail{Name: r.Host, Value: fmt.Sprintf(
 			"%d tasks claimed, %d of them wait for a worker, %d jobs do not end, last sign of life %s ago, since %s UTC",
-			r.Running, r.Load.Waiting, r.Load.Overrun, seconds(r.Silence), r.Started.UTC().Format(time.DateTime))})
+			r.Claimed, r.Load.Waiting, r.Load.Overrun, seconds(r.HeartbeatAge), r.Started.UTC().Format(time.DateTime))})
 		overrun += r.Load.Overrun
 	}
 	report.Text = fmt.Sprintf("%d alive", alive)
@@ -71,7 +71,7 @@ func NewQueue(s *store.Store) status.Component {
 		for _, lane := range lanes {
 			report.Details = append(report.Details, status.Detail{Name: lane.Lane,
 				Value: fmt.Sprintf("%d pending, the oldest for %s", lane.Pending, seconds(lane.Oldest))})
-			if lane.Oldest > late.Seconds() {
+			if lane.Oldest > degradedAge.Seconds() {
 				report.Condition = status.Degraded
 			}
 		}

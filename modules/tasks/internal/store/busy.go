@@ -7,7 +7,7 @@ import (
 )
 
 // One scalar look-up for each key and state, so that each is answered by its partial index, whatever the statistics say.
-const busyKeys = `
+const activeKeys = `
 SELECT k FROM unnest($1::TEXT[]) AS t(k)
 WHERE (SELECT e.id FROM console_tasks e WHERE e.ordering_key = t.k AND e.task_status = 'pending' LIMIT 1) IS NOT NULL
    OR (SELECT e.id FROM console_tasks e WHERE e.ordering_key = t.k AND e.task_status = 'processing' LIMIT 1) IS NOT NULL
@@ -20,7 +20,7 @@ func (s *Store) ActiveKeys(ctx context.Context, orderingKeys []string) ([]string
 	var busy []string
 	err := database.Retry(ctx, func(ctx context.Context) error {
 		busy = nil
-		rows, err := s.db.QueryContext(ctx, busyKeys, database.Array(orderingKeys))
+		rows, err := s.db.QueryContext(ctx, activeKeys, database.Array(orderingKeys))
 		if err != nil {
 			return err
 		}

@@ -36,10 +36,10 @@ type Claim struct {
 }
 
 // Held names a claim among those of its process: a task that a process claims again has another number.
-type Held struct{ ID, Number int64 }
+type ClaimKey struct{ ID, Number int64 }
 
 // Held returns what names the claim.
-func (c Claim) Held() Held { return Held{ID: c.ID, Number: c.Number} }
+func (c Claim) Key() ClaimKey { return ClaimKey{ID: c.ID, Number: c.Number} }
 
 // atOnce is run_at of what was not put off: it is due whatever a clock says.
 const atOnce = `TIMESTAMP '1970-01-01 00:00:00'`
@@ -109,7 +109,7 @@ func (s *Store) claim(ctx context.Context, query, process string, which ...any) 
 }
 
 func (s *Store) claimOnce(ctx context.Context, query, process string, which []any) ([]Claim, error) {
-	rows, err := s.steady.QueryContext(ctx, query, append([]any{process}, which...)...)
+	rows, err := s.prepared.QueryContext(ctx, query, append([]any{process}, which...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (s *Store) claimOnce(ctx context.Context, query, process string, which []an
 		if err := rows.Scan(&c.ID, &c.Type, &info, &c.Number, &c.Attempts, &c.Takeovers, &c.Age, &c.TraceParent); err != nil {
 			return nil, err
 		}
-		c.Info, c.Fault = s.box.Open(info)
+		c.Info, c.Fault = s.keyring.Decrypt(info)
 		claims = append(claims, c)
 	}
 	return claims, rows.Err()
@@ -129,46 +129,46 @@ func (s *Store) claimOnce(ctx context.Context, query, process string, which []an
 
 // A task names a claimer only while it is being processed. The status is not asked for: then only the primary key can
 // serve, and not the index of what is being processed, which is full of dead entries.
-const held = ` WHERE id = $1 AND claimed_by = $2 AND claim_number = $3`
+const fencedByClaim = ` WHERE id = $1 AND claimed_by = $2 AND claim_number = $3`
 
-const againTask = `
+const requeueTask = `
 UPDATE console_tasks SET task_status = 'pending', task_detailed_status = $4, last_error = $5, attempts = attempts + $6::INTEGER,
-    attempt_errors = attempt_errors || $7::TEXT, claimed_by = '', run_at = LOCALTIMESTAMP + $8::FLOAT8 * INTERVAL '1 second'` + held
+    attempt_errors = attempt_errors || $7::TEXT, claimed_by = '', run_at = LOCALTIMESTAMP + $8::FLOAT8 * INTERVAL '1 second'` + fencedByClaim
 
 // Again returns a task to the queue, not to be run before wait has passed; of e it writes all but the status.
-func (s *Store) Again(ctx context.Context, e Ending, wait time.Duration) error {
+func (s *Store) Requeue(ctx context.Context, e Completion, wait time.Duration) error {
 	e = e.printable()
-	return s.fenced(ctx, againTask, e.Claim, e.Detail, e.LastError, e.Attempts, e.Note, wait.Seconds())
+	return s.execFenced(ctx, requeueTask, e.Claim, e.Detail, e.LastError, e.Attempts, e.AttemptError, wait.Seconds())
 }
 
 const parkTask = `
 UPDATE console_tasks SET task_status = CASE WHEN woken THEN 'pending' ELSE 'waiting' END, task_detailed_status = $4,
-    claimed_by = '', run_at = CASE WHEN woken THEN ` + atOnce + ` ELSE LOCALTIMESTAMP + $5::FLOAT8 * INTERVAL '1 second' END` + held
+    claimed_by = '', run_at = CASE WHEN woken THEN ` + atOnce + ` ELSE LOCALTIMESTAMP + $5::FLOAT8 * INTERVAL '1 second' END` + fencedByClaim
 
 // Park lets a task wait until it is woken, or until recheck has passed; of e it writes the detail. One that was woken while
 // it ran is pending.
-func (s *Store) Park(ctx context.Context, e Ending, recheck time.Duration) error {
-	return s.fenced(ctx, parkTask, e.Claim, e.printable().Detail, recheck.Seconds())
+func (s *Store) Park(ctx context.Context, e Completion, recheck time.Duration) error {
+	return s.execFenced(ctx, parkTask, e.Claim, e.printable().Detail, recheck.Seconds())
 }
 
-func (s *Store) fenced(ctx context.Context, query string, c Claim, args ...any) error {
+func (s *Store) execFenced(ctx context.Context, query string, c Claim, args ...any) error {
 	n, err := s.exec(ctx, query, append([]any{c.ID, c.Process, c.Number}, args...)...)
 	if err == nil && n == 0 {
-		return ErrLostClaim
+		return ErrClaimLost
 	}
 	return err
 }
 
-const returnTasks = `
+const returnAllExcept = `
 UPDATE console_tasks AS c SET task_status = 'pending', task_detailed_status = 'returned to the queue', claimed_by = '', run_at = ` + atOnce + `
 WHERE c.claimed_by = $1 AND c.task_status = 'processing'
   AND NOT EXISTS (SELECT 1 FROM unnest($2::BIGINT[], $3::BIGINT[]) AS h(id, number) WHERE h.id = c.id AND h.number = c.claim_number)`
 
 // ReturnAll gives back every task that process holds, except the given claims. Nothing is accepted or claimed meanwhile, so that it must
 // not wait for connections that other work holds.
-func (s *Store) ReturnAll(ctx context.Context, process string, except []Held) (int64, error) {
-	ids, numbers := arrays(except)
-	return s.execBy(ctx, s.steady, returnTasks, process, ids, numbers)
+func (s *Store) ReturnAllExcept(ctx context.Context, process string, except []ClaimKey) (int64, error) {
+	ids, numbers := claimArrays(except)
+	return s.execBy(ctx, s.prepared, returnAllExcept, process, ids, numbers)
 }
 
 const returnClaims = `
@@ -178,16 +178,16 @@ WHERE c.id = r.id AND c.claimed_by = r.process AND c.claim_number = r.number`
 
 // Return gives claims back that nobody has begun.
 func (s *Store) Return(ctx context.Context, claims []Claim) (int64, error) {
-	held, processes := make([]Held, len(claims)), make([]string, len(claims))
+	held, processes := make([]ClaimKey, len(claims)), make([]string, len(claims))
 	for i, c := range claims {
-		held[i], processes[i] = c.Held(), c.Process
+		held[i], processes[i] = c.Key(), c.Process
 	}
-	ids, numbers := arrays(held)
+	ids, numbers := claimArrays(held)
 	return s.exec(ctx, returnClaims, ids, numbers, database.Array(processes))
 }
 
 // arrays returns the ids and the numbers of claims as arguments of a statement.
-func arrays(claims []Held) (ids, numbers any) {
+func claimArrays(claims []ClaimKey) (ids, numbers any) {
 	i, n := make([]int64, len(claims)), make([]int64, len(claims))
 	for at, c := range claims {
 		i[at], n[at] = c.ID, c.Number
@@ -196,64 +196,64 @@ func arrays(claims []Held) (ids, numbers any) {
 }
 
 const (
-	wakeParked = `
+	resumeParked = `
 UPDATE console_tasks SET task_status = 'pending', run_at = ` + atOnce + ` WHERE ordering_key = $1 AND task_status = 'waiting'`
-	wakeRunning = `
+	resumeRunning = `
 UPDATE console_tasks SET woken = true WHERE ordering_key = $1 AND task_status = 'processing' AND NOT woken`
-	wakeLate = `
+	resumeDue = `
 UPDATE console_tasks SET task_status = 'pending', run_at = ` + atOnce + ` WHERE task_status = 'waiting' AND run_at <= LOCALTIMESTAMP`
 )
 
 // Wake makes the parked tasks of a key pending, and marks the running one so that it is not parked. The running one is
 // marked first: a task is at each moment either marked, or found parked afterwards.
 func (s *Store) Resume(ctx context.Context, orderingKey string) error {
-	_, err := s.exec(ctx, wakeRunning, orderingKey)
+	_, err := s.exec(ctx, resumeRunning, orderingKey)
 	if err != nil {
 		return err
 	}
-	_, err = s.exec(ctx, wakeParked, orderingKey)
+	_, err = s.exec(ctx, resumeParked, orderingKey)
 	return err
 }
 
 // WakeLate makes those parked tasks pending whose recheck is due.
-func (s *Store) ResumeLate(ctx context.Context) (int64, error) { return s.exec(ctx, wakeLate) }
+func (s *Store) ResumeDue(ctx context.Context) (int64, error) { return s.exec(ctx, resumeDue) }
 
 const (
-	hastenPending = `
+	reschedulePending = `
 UPDATE console_tasks SET run_at = ` + atOnce + ` WHERE task_status = 'pending' AND run_at > LOCALTIMESTAMP + $1::FLOAT8 * INTERVAL '1 second'`
-	hastenParked = `
+	rescheduleParked = `
 UPDATE console_tasks SET task_status = 'pending', run_at = ` + atOnce + `
 WHERE task_status = 'waiting' AND run_at > LOCALTIMESTAMP + $1::FLOAT8 * INTERVAL '1 second'`
 )
 
 // Hasten makes tasks due that are put off for longer than longest, which none ever is unless the database's clock was set
 // back, and returns how many there were.
-func (s *Store) Hasten(ctx context.Context, longest time.Duration) (int64, error) {
-	pending, err := s.exec(ctx, hastenPending, longest.Seconds())
+func (s *Store) Reschedule(ctx context.Context, longest time.Duration) (int64, error) {
+	pending, err := s.exec(ctx, reschedulePending, longest.Seconds())
 	if err != nil {
 		return 0, err
 	}
-	parked, err := s.exec(ctx, hastenParked, longest.Seconds())
+	parked, err := s.exec(ctx, rescheduleParked, longest.Seconds())
 	return pending + parked, err
 }
 
-const endParked = `
+const cancelParked = `
 UPDATE console_tasks SET task_status = $3, task_detailed_status = $4, finished_at = LOCALTIMESTAMP
 WHERE ordering_key = $1 AND task_status = 'waiting' AND id < $2`
 
 // EndParked writes the last state of the parked tasks of a key with an id below before.
-func (s *Store) EndParked(ctx context.Context, orderingKey string, before int64, status Status, text string) error {
-	_, err := s.exec(ctx, endParked, orderingKey, before, string(status), logging.Printable(text))
+func (s *Store) CancelParked(ctx context.Context, orderingKey string, before int64, status Status, text string) error {
+	_, err := s.exec(ctx, cancelParked, orderingKey, before, string(status), logging.Printable(text))
 	return err
 }
 
-const healTask = `
+const completeDiscarded = `
 UPDATE console_tasks SET task_status = 'finished', task_detailed_status = 'finished after an earlier failure'
 WHERE id = $1 AND task_status = 'error'`
 
 // Heal makes a task that ended as an error a finished one.
-func (s *Store) Heal(ctx context.Context, id int64) error {
-	_, err := s.exec(ctx, healTask, id)
+func (s *Store) CompleteDiscarded(ctx context.Context, id int64) error {
+	_, err := s.exec(ctx, completeDiscarded, id)
 	return err
 }
 
@@ -273,5 +273,5 @@ func (s *Store) NewestPending(ctx context.Context, orderingKey, jobType string, 
 	if err != nil {
 		return nil, err
 	}
-	return s.box.Open(info)
+	return s.keyring.Decrypt(info)
 }

@@ -34,7 +34,7 @@ func (t NewTask) key() string {
 }
 
 // marked tells whether the task needs the columns that few have.
-func (t NewTask) marked() bool { return t.IdempotencyKey != "" || t.TraceParent != "" }
+func (t NewTask) extended() bool { return t.IdempotencyKey != "" || t.TraceParent != "" }
 
 // Inserted is what became of a NewTask.
 type Inserted struct {
@@ -77,7 +77,7 @@ RETURNING id, accept_ordinal, task_status`
 	insertTasks = insertWith + insertClaim + insertNames + insertInto + insertValues + insertOrder + insertReturning
 	// Tasks with an idempotency key or of a traced request. What may conflict costs PostgreSQL a further record of its log
 	// for every row, so the others do not come here.
-	insertMarked = insertWith + ` t.trace_parent, t.info_hash,` + insertClaim + `, $8::TEXT[], $9::TEXT[]` + insertNames +
+	insertExtended = insertWith + ` t.trace_parent, t.info_hash,` + insertClaim + `, $8::TEXT[], $9::TEXT[]` + insertNames +
 		`, trace_parent, info_hash` + insertInto + `, trace_parent, info_hash` + insertValues +
 		`, NULLIF(n.trace_parent, ''), NULLIF(n.info_hash, '')` + insertOrder + `
 ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING` + insertReturning
@@ -94,7 +94,7 @@ func (s *Store) Insert(ctx context.Context, process string, tasks []NewTask, wan
 	var inserted []Inserted
 	for {
 		err := database.Retry(ctx, func(ctx context.Context) (err error) {
-			inserted, err = s.insert(ctx, s.steady, process, tasks, wanted)
+			inserted, err = s.insert(ctx, s.prepared, process, tasks, wanted)
 			return err
 		})
 		if err == nil {
@@ -108,24 +108,24 @@ func (s *Store) Insert(ctx context.Context, process string, tasks []NewTask, wan
 	// The others are committed, whatever becomes of this.
 	for i, t := range tasks {
 		if inserted[i].ID == 0 {
-			inserted[i] = s.first(ctx, t)
+			inserted[i] = s.existingTask(ctx, t)
 		}
 	}
 	return inserted, nil
 }
 
 // first is findFirst outside of a transaction. Its error is the one request's alone.
-func (s *Store) first(ctx context.Context, t NewTask) (first Inserted) {
-	first.Fault = database.Retry(ctx, func(ctx context.Context) (err error) {
-		first, err = s.findFirst(ctx, s.steady, t)
-		return errors.Join(err, first.Fault)
+func (s *Store) existingTask(ctx context.Context, t NewTask) (existingTask Inserted) {
+	existingTask.Fault = database.Retry(ctx, func(ctx context.Context) (err error) {
+		existingTask, err = s.findExisting(ctx, s.prepared, t)
+		return errors.Join(err, existingTask.Fault)
 	})
-	first.Found = true
-	return first
+	existingTask.Found = true
+	return existingTask
 }
 
 // InsertIn writes tasks in tx; see Insert. A unique violation is the caller's to handle.
-func (s *Store) InsertIn(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wanted []bool) ([]Inserted, error) {
+func (s *Store) InsertTx(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wanted []bool) ([]Inserted, error) {
 	inserted, err := s.insert(ctx, tx, process, tasks, wanted)
 	if err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func (s *Store) InsertIn(ctx context.Context, tx job.Tx, process string, tasks [
 		if inserted[i].ID != 0 {
 			continue
 		}
-		if inserted[i], err = s.findFirst(ctx, tx, t); err != nil {
+		if inserted[i], err = s.findExisting(ctx, tx, t); err != nil {
 			return nil, err
 		}
 	}
@@ -150,22 +150,22 @@ func (s *Store) insert(ctx context.Context, tx job.Tx, process string, tasks []N
 	for i, t := range tasks {
 		types[i], infos[i], lanes[i], keys[i], idempotency[i] = t.Type, string(t.Info), t.Lane, t.key(), t.IdempotencyKey
 		if t.Erased != nil {
-			infos[i] = s.box.Seal(t.Info)
+			infos[i] = s.keyring.Encrypt(t.Info)
 		}
 	}
 	query, args := insertTasks, []any{
 		process, database.Array(types), database.Array(infos), database.Array(lanes), database.Array(keys), database.Array(idempotency),
 		database.Array(wanted),
 	}
-	if slices.ContainsFunc(tasks, NewTask.marked) {
+	if slices.ContainsFunc(tasks, NewTask.extended) {
 		traces, hashes := make([]string, n), make([]string, n)
 		for i, t := range tasks {
 			traces[i] = t.TraceParent
 			if t.IdempotencyKey != "" && t.Erased != nil {
-				hashes[i] = s.box.Hash(t.Info)
+				hashes[i] = s.keyring.Hash(t.Info)
 			}
 		}
-		query, args = insertMarked, append(args, database.Array(traces), database.Array(hashes))
+		query, args = insertExtended, append(args, database.Array(traces), database.Array(hashes))
 	}
 	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {

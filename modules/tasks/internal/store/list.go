@@ -11,13 +11,13 @@ import (
 
 // What operators see and do.
 
-const summary = `id, task_type, task_status, task_detailed_status, lane, ordering_key, attempts, last_error,
+const summaryColumns = `id, task_type, task_status, task_detailed_status, lane, ordering_key, attempts, last_error,
     created_at, started_at, finished_at`
 
 // The list is read backwards along the primary key until the page is full. Conditions that are not asked for become
 // constants when the statement is planned.
 const listTasks = `
-SELECT ` + summary + `
+SELECT ` + summaryColumns + `
 FROM console_tasks
 WHERE ($1::BIGINT = 0 OR id < $1::BIGINT) AND ($2::TEXT = '' OR task_status = $2::TEXT) AND ($3::TEXT = '' OR task_type = $3::TEXT)
   AND ($4::TEXT = '' OR ordering_key = $4::TEXT)
@@ -38,7 +38,7 @@ func summaryFields(t *job.Summary) []any {
 }
 
 const showTask = `
-SELECT ` + summary + `, GREATEST(run_at, created_at), claimed_by, COALESCE((SELECT p.host FROM inner_processes p WHERE p.id = claimed_by), ''),
+SELECT ` + summaryColumns + `, GREATEST(run_at, created_at), claimed_by, COALESCE((SELECT p.host FROM inner_processes p WHERE p.id = claimed_by), ''),
     claim_number, takeovers, woken, COALESCE(idempotency_key, ''), task_info, attempt_errors
 FROM console_tasks WHERE id = $1`
 
@@ -47,7 +47,7 @@ type Payload struct {
 	// Info is nil where it was sealed with a key that is not here.
 	Info []byte
 	// Sealed tells that it is stored encrypted, since it holds secrets.
-	Sealed bool
+	Encrypted bool
 }
 
 // Details returns all of a task, or ErrNotFound, and beside it the kept errors and the payload.
@@ -63,8 +63,8 @@ func (s *Store) Details(ctx context.Context, id int64) (d job.Details, p Payload
 	if err != nil {
 		return d, Payload{}, "", err
 	}
-	p.Sealed = encryption.IsSealed(stored)
-	if p.Info, err = s.box.Open(stored); err != nil {
+	p.Encrypted = encryption.IsEncrypted(stored)
+	if p.Info, err = s.keyring.Decrypt(stored); err != nil {
 		p.Info = nil // all the rest can be told
 	}
 	return d, p, attemptErrors, nil

@@ -18,9 +18,9 @@ func TestWhatOperatorsAskUsesIndexesOnABigTable(t *testing.T) {
 	require.NoError(t, err)
 	_, err = db.ExecContext(t.Context(), `ANALYZE console_tasks`)
 	require.NoError(t, err)
-	plain, err := database.Open(db.Config)
+	rawDB, err := database.Open(db.Config)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = plain.Close() })
+	t.Cleanup(func() { _ = rawDB.Close() })
 	const newest = int64(math.MaxInt64)
 	for name, s := range map[string]struct {
 		query string
@@ -35,11 +35,11 @@ func TestWhatOperatorsAskUsesIndexesOnABigTable(t *testing.T) {
 		"retry":            {retryTask, []any{7, "error", "d"}, "console_tasks_pkey"},
 		"cancel":           {cancelTask, []any{7, "pending", "d"}, "console_tasks_pkey"},
 		"due":              {makeDue, []any{7}, "console_tasks_pkey"},
-		"unfinished":       {unfinishedTasks, []any{"k100", 0}, "console_tasks_pending_key"},
+		"unfinished":       {activeTypes, []any{"k100", 0}, "console_tasks_pending_key"},
 		"erase":            {eraseTask, []any{7, "{}"}, "console_tasks_pkey"},
 		"backlogs":         {pendingByLane, nil, "console_tasks_ready"},
 	} {
-		plan := explain(t, plain, s.query, s.args)
+		plan := explain(t, rawDB, s.query, s.args)
 		require.Contains(t, plan, s.want, name)
 		require.NotContains(t, plan, "Seq Scan on console_tasks", name)
 	}

@@ -9,18 +9,18 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-const findByKey = `SELECT id, task_type, task_info, COALESCE(info_hash, '') FROM console_tasks WHERE idempotency_key = $1`
+const findByIdempotencyKey = `SELECT id, task_type, task_info, COALESCE(info_hash, '') FROM console_tasks WHERE idempotency_key = $1`
 
 // First is the task that was accepted first with an idempotency key.
-type First struct {
+type KeyedTask struct {
 	job.Accepted
 	// hash is of the payload as it was accepted; "" where it holds no secrets, and in rows of earlier releases.
 	hash string
 }
 
 // FindByKey returns the task that was accepted first with an idempotency key, nil where there is none.
-func (s *Store) FindByKey(ctx context.Context, tx job.Tx, key string) (*First, error) {
-	rows, err := tx.QueryContext(ctx, findByKey, key)
+func (s *Store) FindByIdempotencyKey(ctx context.Context, tx job.Tx, key string) (*KeyedTask, error) {
+	rows, err := tx.QueryContext(ctx, findByIdempotencyKey, key)
 	if err != nil {
 		return nil, err
 	}
@@ -28,37 +28,37 @@ func (s *Store) FindByKey(ctx context.Context, tx job.Tx, key string) (*First, e
 	if !rows.Next() {
 		return nil, rows.Err()
 	}
-	var first First
+	var existingTask KeyedTask
 	var info string
-	if err := rows.Scan(&first.ID, &first.Type, &info, &first.hash); err != nil {
+	if err := rows.Scan(&existingTask.ID, &existingTask.Type, &info, &existingTask.hash); err != nil {
 		return nil, err
 	}
-	if first.Info, err = s.box.Open(info); err != nil {
-		return nil, fmt.Errorf("task %d: %w", first.ID, err)
+	if existingTask.Info, err = s.keyring.Decrypt(info); err != nil {
+		return nil, fmt.Errorf("task %d: %w", existingTask.ID, err)
 	}
-	return &first, rows.Err()
+	return &existingTask, rows.Err()
 }
 
 // findFirst returns the task that was accepted first with this one's idempotency key.
-func (s *Store) findFirst(ctx context.Context, tx job.Tx, t NewTask) (Inserted, error) {
-	first, err := s.FindByKey(ctx, tx, t.IdempotencyKey)
+func (s *Store) findExisting(ctx context.Context, tx job.Tx, t NewTask) (Inserted, error) {
+	existingTask, err := s.FindByIdempotencyKey(ctx, tx, t.IdempotencyKey)
 	switch {
 	case err != nil:
 		return Inserted{}, err
-	case first == nil:
+	case existingTask == nil:
 		return Inserted{}, sql.ErrNoRows
-	case first.Type != t.Type || !s.equal(first, t):
+	case existingTask.Type != t.Type || !s.samePayload(existingTask, t):
 		return Inserted{Found: true, Fault: job.ErrKeyReused}, nil
 	}
-	return Inserted{ID: first.ID, Found: true}, nil
+	return Inserted{ID: existingTask.ID, Found: true}, nil
 }
 
 // equal tells whether a task was accepted with the payload that t has. Where its secrets are not in its row, be it that they
 // were erased or that it came without, their hash tells; one whose key is gone tells nothing, and a payload that is not
 // known to be the same is another one: else its secrets would never be applied.
-func (s *Store) equal(first *First, t NewTask) bool {
-	if t.Erased == nil || !bytes.Equal(first.Info, t.Erased) {
-		return bytes.Equal(first.Info, t.Info)
+func (s *Store) samePayload(existingTask *KeyedTask, t NewTask) bool {
+	if t.Erased == nil || !bytes.Equal(existingTask.Info, t.Erased) {
+		return bytes.Equal(existingTask.Info, t.Info)
 	}
-	return first.hash == "" || s.box.IsHash(first.hash, t.Info)
+	return existingTask.hash == "" || s.keyring.MatchesHash(existingTask.hash, t.Info)
 }

@@ -9,15 +9,15 @@ import (
 )
 
 // Polled is what a process polls for because nobody tells it, at one moment.
-type Polled struct {
+type PollResult struct {
 	// Lanes are those in which a task is pending and due, be it its turn or not.
 	Lanes []string
 	// Processes are all that may hold tasks.
 	Processes []Process
 	// Late tells that the recheck of a parked task is due.
-	Late bool
+	RecheckDue bool
 	// Begun and Ended are when this was asked and answered, by this process's clock.
-	Begun, Ended time.Time
+	SentAt, ReceivedAt time.Time
 }
 
 // Process is one that may hold tasks, as it was at one moment.
@@ -42,29 +42,29 @@ SELECT DISTINCT 'process', claimed_by, '' FROM console_tasks
 WHERE task_status = 'processing' AND claimed_by NOT IN (SELECT id FROM inner_processes)`
 
 // polled is one row of a poll.
-type polled struct{ kind, name, heartbeat string }
+type pollRow struct{ kind, name, heartbeat string }
 
 // Poll reads of the given lanes whether tasks with ids from the given ones on are due, whether a parked one is, and all processes.
-func (s *Store) Poll(ctx context.Context, lowest map[string]int64) (Polled, error) {
-	seen := Polled{Begun: time.Now()}
+func (s *Store) Poll(ctx context.Context, lowest map[string]int64) (PollResult, error) {
+	seen := PollResult{SentAt: time.Now()}
 	var lanes []string
 	var ids []int64
 	for lane, id := range lowest {
 		lanes, ids = append(lanes, lane), append(ids, id)
 	}
-	rows, err := collect(ctx, s, s.steady, poll, func(rows *sql.Rows, p *polled) error {
+	rows, err := collect(ctx, s, s.prepared, poll, func(rows *sql.Rows, p *pollRow) error {
 		return rows.Scan(&p.kind, &p.name, &p.heartbeat)
 	}, database.Array(lanes), database.Array(ids))
 	if err != nil {
-		return Polled{}, err
+		return PollResult{}, err
 	}
-	seen.Ended = time.Now()
+	seen.ReceivedAt = time.Now()
 	for _, p := range rows {
 		switch p.kind {
 		case "lane":
 			seen.Lanes = append(seen.Lanes, p.name)
 		case "late":
-			seen.Late = true
+			seen.RecheckDue = true
 		case "process":
 			seen.Processes = append(seen.Processes, Process{ID: p.name, Heartbeat: p.heartbeat})
 		}

@@ -18,7 +18,7 @@ func (s *Store) Probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	return database.Retry(ctx, func(ctx context.Context) error {
-		return s.steady.InTx(ctx, func(tx *sql.Tx) error {
+		return s.prepared.InTx(ctx, func(tx *sql.Tx) error {
 			inserted, err := s.insert(ctx, tx, "", []NewTask{{Type: probeType, Info: []byte(`{}`)}}, nil)
 			if err != nil {
 				return err

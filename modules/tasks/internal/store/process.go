@@ -10,7 +10,7 @@ import (
 )
 
 // ErrLostLease says that the row of a process is not there any more: others have taken over its tasks.
-var ErrLostLease = errors.New("the process was taken for dead")
+var ErrLeaseLost = errors.New("the process was taken for dead")
 
 // Heartbeats writes the heartbeats of this process, on a connection of their own and to no table that other work locks.
 type Heartbeats struct{ conn *database.Heartbeat }
@@ -18,11 +18,11 @@ type Heartbeats struct{ conn *database.Heartbeat }
 // NewHeartbeats returns Heartbeats on conn.
 func NewHeartbeats(conn *database.Heartbeat) *Heartbeats { return &Heartbeats{conn: conn} }
 
-const beginProcess = `INSERT INTO inner_processes (id, host) VALUES ($1, $2)`
+const registerProcess = `INSERT INTO inner_processes (id, host) VALUES ($1, $2)`
 
 // Begin makes an identity known that was never used before.
-func (h *Heartbeats) Begin(ctx context.Context, process, host string) error {
-	_, err := h.exec(ctx, beginProcess, process, host)
+func (h *Heartbeats) Register(ctx context.Context, process, host string) error {
+	_, err := h.exec(ctx, registerProcess, process, host)
 	return err
 }
 
@@ -44,16 +44,16 @@ type Load struct {
 func (h *Heartbeats) Renew(ctx context.Context, process string, l Load) error {
 	n, err := h.exec(ctx, renewProcess, process, l.Waiting, l.Oldest, l.Overrun)
 	if err == nil && n == 0 {
-		return ErrLostLease
+		return ErrLeaseLost
 	}
 	return err
 }
 
-const forgetProcess = `DELETE FROM inner_processes WHERE id = $1`
+const unregisterProcess = `DELETE FROM inner_processes WHERE id = $1`
 
 // Forget removes a process that has ended, so that nobody waits for its silence.
-func (h *Heartbeats) Forget(ctx context.Context, process string) error {
-	_, err := h.exec(ctx, forgetProcess, process)
+func (h *Heartbeats) Unregister(ctx context.Context, process string) error {
+	_, err := h.exec(ctx, unregisterProcess, process)
 	return err
 }
 
@@ -101,18 +101,18 @@ func (s *Store) recoverOnce(ctx context.Context, p Process) (int64, error) {
 	}
 	defer func() { _ = tx.Rollback() }()
 	if p.Heartbeat != "" {
-		if n, err := changed(tx.ExecContext(ctx, removeProcess, p.ID, p.Heartbeat)); err != nil || n == 0 {
+		if n, err := rowsAffected(tx.ExecContext(ctx, removeProcess, p.ID, p.Heartbeat)); err != nil || n == 0 {
 			return 0, err
 		}
 	}
-	n, err := changed(tx.ExecContext(ctx, recoverTasks, p.ID, s.delay, s.delayMax))
+	n, err := rowsAffected(tx.ExecContext(ctx, recoverTasks, p.ID, s.delay, s.delayMax))
 	if err != nil {
 		return 0, err
 	}
 	return n, tx.Commit()
 }
 
-func changed(result sql.Result, err error) (int64, error) {
+func rowsAffected(result sql.Result, err error) (int64, error) {
 	if err != nil {
 		return 0, err
 	}

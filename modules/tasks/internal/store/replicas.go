@@ -13,9 +13,9 @@ type Replica struct {
 	// Started is when it took that identity, in UTC.
 	Started time.Time
 	// Silence is the time in seconds since its last heartbeat, by the database's clock: for people, it decides nothing.
-	Silence float64
+	HeartbeatAge float64
 	// Running counts the tasks that it has claimed.
-	Running int64
+	Claimed int64
 	// Load is what it said of itself with that heartbeat.
 	Load Load
 }
@@ -29,14 +29,14 @@ FROM inner_processes p ORDER BY p.host, p.started_at, p.id`
 // Replicas returns the processes that have given a sign of life lately, those that ended without a word included.
 func (s *Store) Replicas(ctx context.Context) ([]Replica, error) {
 	return collect(ctx, s, s.db, listReplicas, func(rows *sql.Rows, r *Replica) error {
-		err := rows.Scan(&r.ID, &r.Host, &r.Started, &r.Silence, &r.Running, &r.Load.Waiting, &r.Load.Oldest, &r.Load.Overrun)
-		r.Silence = max(r.Silence, 0) // the clock may have been set back
+		err := rows.Scan(&r.ID, &r.Host, &r.Started, &r.HeartbeatAge, &r.Claimed, &r.Load.Waiting, &r.Load.Oldest, &r.Load.Overrun)
+		r.HeartbeatAge = max(r.HeartbeatAge, 0) // the clock may have been set back
 		return err
 	})
 }
 
 // One SELECT for each state, so that each is answered from that state's partial index and not from the whole table.
-const countUnended = `
+const countActive = `
 SELECT 'pending', count(*) FROM console_tasks WHERE task_status = 'pending'
 UNION ALL SELECT 'processing', count(*) FROM console_tasks WHERE task_status = 'processing'
 UNION ALL SELECT 'waiting', count(*) FROM console_tasks WHERE task_status = 'waiting'`
@@ -47,7 +47,7 @@ func (s *Store) CountByStatus(ctx context.Context) (map[Status]int64, error) {
 		status Status
 		n      int64
 	}
-	counts, err := collect(ctx, s, s.db, countUnended, func(rows *sql.Rows, c *count) error { return rows.Scan(&c.status, &c.n) })
+	counts, err := collect(ctx, s, s.db, countActive, func(rows *sql.Rows, c *count) error { return rows.Scan(&c.status, &c.n) })
 	byStatus := map[Status]int64{}
 	for _, c := range counts {
 		byStatus[c.status] = c.n

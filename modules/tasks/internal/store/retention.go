@@ -42,11 +42,11 @@ func (s *Store) Depths(ctx context.Context) ([]Depth, error) {
 // younger still. One that was accepted in the future was so before the database's clock was set back, and says nothing of those
 // after it. Of one that an earlier release left without its end, when it was accepted is all that is known.
 const (
-	pageOfOld = `
+	retentionPage = `
 SELECT COALESCE(max(p.id), 0), COALESCE(bool_or(p.young), true) FROM (
     SELECT id, created_at BETWEEN LOCALTIMESTAMP - $2::FLOAT8 * INTERVAL '1 second' AND LOCALTIMESTAMP AS young FROM console_tasks
     WHERE id > $1 ORDER BY id LIMIT $3) AS p`
-	deleteOld = `
+	deleteExpired = `
 DELETE FROM console_tasks WHERE id > $1 AND id <= $2
   AND ((task_status IN ('finished', 'superseded', 'cancelled') AND COALESCE(finished_at, created_at) < LOCALTIMESTAMP - $3::FLOAT8 * INTERVAL '1 second')
     OR (task_status = 'error' AND COALESCE(finished_at, created_at) < LOCALTIMESTAMP - $4::FLOAT8 * INTERVAL '1 second'))`
@@ -54,15 +54,15 @@ DELETE FROM console_tasks WHERE id > $1 AND id <= $2
 
 // Expire deletes ended tasks among the next page rows after the id after: finished ones older than finished, failed ones
 // older than failed. It returns the last id that it looked at, 0 at the end, and how many it deleted.
-func (s *Store) Expire(ctx context.Context, after int64, page int, finished, failed time.Duration) (last, deleted int64, err error) {
+func (s *Store) DeleteExpired(ctx context.Context, after int64, page int, finished, failed time.Duration) (last, deleted int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	var end bool
-	err = s.db.QueryRowContext(ctx, pageOfOld, after, min(finished, failed).Seconds(), page).Scan(&last, &end)
+	err = s.db.QueryRowContext(ctx, retentionPage, after, min(finished, failed).Seconds(), page).Scan(&last, &end)
 	if err != nil || last == 0 {
 		return 0, 0, err
 	}
-	deleted, err = s.exec(ctx, deleteOld, after, last, finished.Seconds(), failed.Seconds())
+	deleted, err = s.exec(ctx, deleteExpired, after, last, finished.Seconds(), failed.Seconds())
 	if end {
 		last = 0
 	}

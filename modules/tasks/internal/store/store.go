@@ -41,28 +41,28 @@ func (s Status) Ended() bool {
 var ErrNotFound = errors.New("no such task")
 
 // ErrLostClaim says that the task belongs to another claimer by now: what this one wanted to write was not written.
-var ErrLostClaim = errors.New("the task was taken over")
+var ErrClaimLost = errors.New("the task was taken over")
 
 // Store reads and writes console_tasks and inner_processes, heartbeats left out.
 type Store struct {
-	db      *sql.DB
-	steady  *database.PreparedPool
-	box     *encryption.Box
-	timeout time.Duration
+	db       *sql.DB
+	prepared *database.PreparedPool
+	keyring  *encryption.Keyring
+	timeout  time.Duration
 	// delay and delayMax are the waits between the takeovers of one task, in seconds.
 	delay, delayMax float64
 }
 
 // New returns a store on db. What every task costs goes through steady, and payloads with secrets through box.
-func New(db *sql.DB, steady *database.PreparedPool, box *encryption.Box, c *config.Config) *Store {
+func New(db *sql.DB, prepared *database.PreparedPool, keyring *encryption.Keyring, c *config.Config) *Store {
 	return &Store{
-		db: db, steady: steady, box: box, timeout: c.Database.StatementTimeout,
+		db: db, prepared: prepared, keyring: keyring, timeout: c.Database.StatementTimeout,
 		delay: c.Tasks.RetryDelay.Seconds(), delayMax: c.Tasks.RetryDelayMax.Seconds(),
 	}
 }
 
 // Seals tells whether payloads with secrets are encrypted.
-func (s *Store) Seals() bool { return s.box.Seals() }
+func (s *Store) Encrypts() bool { return s.keyring.Encrypts() }
 
 // View is what may be shown of a task.
 type View struct {

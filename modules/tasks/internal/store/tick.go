@@ -18,8 +18,8 @@ type Tick struct {
 	Due, Interval int64
 	// Age is the time in seconds since it was made, by the database's clock.
 	Age float64
-	// Unfinished tells that its task has not ended.
-	Unfinished bool
+	// Active tells that its task has not ended.
+	Active bool
 }
 
 const latestTicks = `
@@ -32,14 +32,14 @@ LEFT JOIN console_tasks AS c ON c.id = t.task_id`
 
 // Ticks returns the latest execution of each of the named periodic jobs, of which there must be one, and the time in seconds
 // since the Unix epoch by the database's clock.
-func (s *Store) Ticks(ctx context.Context, names []string) (latest map[string]Tick, now float64, err error) {
+func (s *Store) LatestTicks(ctx context.Context, names []string) (latest map[string]Tick, now float64, err error) {
 	type named struct {
 		name string
 		tick Tick
 	}
 	rows, err := collect(ctx, s, s.db, latestTicks, func(rows *sql.Rows, n *named) error {
 		t := &n.tick
-		return rows.Scan(&n.name, &now, &t.Found, &t.Number, &t.Due, &t.Interval, &t.Age, &t.Unfinished)
+		return rows.Scan(&n.name, &now, &t.Found, &t.Number, &t.Due, &t.Interval, &t.Age, &t.Active)
 	}, database.Array(names))
 	if err != nil {
 		return nil, 0, err
@@ -55,42 +55,42 @@ func (s *Store) Ticks(ctx context.Context, names []string) (latest map[string]Ti
 }
 
 const (
-	takeTick = `
+	insertTick = `
 INSERT INTO inner_ticks (name, tick, due, interval_seconds, task_id) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name, tick) DO NOTHING`
-	oldTicks = `DELETE FROM inner_ticks WHERE name = $1 AND tick <= $2`
+	deleteOldTicks = `DELETE FROM inner_ticks WHERE name = $1 AND tick <= $2`
 )
 
 // ticksKept is how many executions of a periodic job are remembered.
-const ticksKept = 100
+const maxTicks = 100
 
 // TakeTick inserts task as an execution of a periodic job and tells whether it did. Of several processes that saw the same
 // latest execution, whatever their intervals, one makes the one with the next number.
-func (s *Store) TakeTick(ctx context.Context, name string, t Tick, task NewTask) (made bool, err error) {
+func (s *Store) InsertTick(ctx context.Context, name string, t Tick, task NewTask) (made bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	err = database.Retry(ctx, func(ctx context.Context) (err error) {
-		made, err = s.takeTickOnce(ctx, name, t, task)
+		made, err = s.insertTickOnce(ctx, name, t, task)
 		return err
 	})
 	return made, err
 }
 
-func (s *Store) takeTickOnce(ctx context.Context, name string, t Tick, task NewTask) (bool, error) {
+func (s *Store) insertTickOnce(ctx context.Context, name string, t Tick, task NewTask) (bool, error) {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return false, err
 	}
 	defer func() { _ = tx.Rollback() }()
-	inserted, err := s.InsertIn(ctx, tx, "", []NewTask{task}, nil)
+	inserted, err := s.InsertTx(ctx, tx, "", []NewTask{task}, nil)
 	if err != nil {
 		return false, err
 	}
 	// The unique index decides between replicas: the one whose row is refused rolls its task back.
-	taken, err := changed(tx.ExecContext(ctx, takeTick, name, t.Number, t.Due, t.Interval, inserted[0].ID))
+	taken, err := rowsAffected(tx.ExecContext(ctx, insertTick, name, t.Number, t.Due, t.Interval, inserted[0].ID))
 	if err != nil || taken == 0 {
 		return false, err
 	}
-	if _, err := tx.ExecContext(ctx, oldTicks, name, t.Number-ticksKept); err != nil {
+	if _, err := tx.ExecContext(ctx, deleteOldTicks, name, t.Number-maxTicks); err != nil {
 		return false, err
 	}
 	return true, tx.Commit()

@@ -31,7 +31,7 @@ func (d deletion) Execute(ctx context.Context, task job.Task, p Delete) error {
 	if taken {
 		return job.NewTerminal("the worker belongs to another user")
 	}
-	if err := d.Queue.EndParked(ctx, p.OrderingKey(), task.ID, false, "the worker was deleted"); err != nil {
+	if err := d.Queue.CancelParked(ctx, p.OrderingKey(), task.ID, false, "the worker was deleted"); err != nil {
 		return databaseError("ending deploys", err)
 	}
 	left, err := d.Remover.Remove(ctx, p.WorkerID, p.UserUID)
@@ -42,7 +42,7 @@ func (d deletion) Execute(ctx context.Context, task job.Task, p Delete) error {
 		return databaseError("marking the worker", err)
 	}
 	if len(left) > 0 {
-		return &job.Error{Kind: job.Snooze, After: deletionWait, Growing: true, Text: leftText(left)}
+		return &job.Error{Kind: job.Snooze, Delay: deletionWait, Backoff: true, Text: leftText(left)}
 	}
 	return nil
 }

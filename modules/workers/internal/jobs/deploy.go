@@ -189,7 +189,7 @@ func (d deploy) begin(
 	if err := d.Store.Begin(ctx, w, v, int(app.Version)); err != nil {
 		return databaseError("marking the version", err)
 	}
-	if err := d.Queue.EndParked(ctx, p.OrderingKey(), task.ID, true, "superseded by a later deploy"); err != nil {
+	if err := d.Queue.CancelParked(ctx, p.OrderingKey(), task.ID, true, "superseded by a later deploy"); err != nil {
 		return databaseError("superseding older deploys", err)
 	}
 	return nil
@@ -197,7 +197,7 @@ func (d deploy) begin(
 
 // newer returns the version of a later deploy of the same worker that has not begun yet, if it is newer; else 0.
 func (d deploy) newer(ctx context.Context, task job.Task, p Deploy, w *ent.Worker) (int64, error) {
-	info, err := d.Queue.Superseding(ctx, p.OrderingKey(), DeployType, task.ID)
+	info, err := d.Queue.NewestPending(ctx, p.OrderingKey(), DeployType, task.ID)
 	if err != nil || info == nil {
 		return 0, err
 	}

@@ -84,7 +84,7 @@ func clusterError(what string, err error) error {
 
 // underWay tells whether a task of one of these types about the worker, accepted after the one with id after, has not ended.
 func (p Params) underWay(ctx context.Context, r Ref, after int64, types ...string) (bool, error) {
-	unfinished, err := p.Queue.Unfinished(ctx, r.OrderingKey(), after)
+	unfinished, err := p.Queue.ActiveTypes(ctx, r.OrderingKey(), after)
 	if err != nil {
 		return false, databaseError("looking for other tasks", err)
 	}

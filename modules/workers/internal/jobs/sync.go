@@ -70,7 +70,7 @@ func (s sync) Execute(ctx context.Context, task job.Task, p Sync) error {
 	if err := s.prepare(ctx, w, p); err != nil {
 		return err
 	}
-	if err := s.Queue.Erase(ctx, task.ID, p); err != nil {
+	if err := s.Queue.EraseSecrets(ctx, task.ID, p); err != nil {
 		return databaseError("erasing the values from the task", err)
 	}
 	return s.roll(ctx, task, w, app)
@@ -136,7 +136,7 @@ func (s sync) running(ctx context.Context, task job.Task, w *ent.Worker, app *cl
 
 // GiveUp marks the worker, unless a later task is about to write how the worker is.
 func (s sync) OnDiscarded(ctx context.Context, task job.Task, p Sync, _ string) error {
-	if err := s.Queue.Erase(ctx, task.ID, p); err != nil {
+	if err := s.Queue.EraseSecrets(ctx, task.ID, p); err != nil {
 		return err
 	}
 	later, err := s.underWay(ctx, p.Ref, task.ID, Settling()...)

@@ -66,7 +66,7 @@ func (o *Outcome) Record(ctx context.Context, r rollout.Outcome) error {
 	if standing == origin.Foreign {
 		return o.foreign(ctx, key, r)
 	}
-	later, err := o.queue.Unfinished(ctx, key, r.Task)
+	later, err := o.queue.ActiveTypes(ctx, key, r.Task)
 	if err != nil {
 		return fmt.Errorf("look for later tasks: %w", err)
 	}
@@ -76,7 +76,7 @@ func (o *Outcome) Record(ctx context.Context, r rollout.Outcome) error {
 			return fmt.Errorf("record version %d: %w", r.Version, err)
 		}
 		o.metrics.Rollouts.WithLabelValues(metrics.Running).Inc()
-		if err := o.queue.Heal(ctx, r.Task); err != nil {
+		if err := o.queue.CompleteDiscarded(ctx, r.Task); err != nil {
 			return fmt.Errorf("heal task %d: %w", r.Task, err)
 		}
 		return o.queue.Resume(ctx, key)
@@ -131,7 +131,7 @@ func (o *Outcome) foreign(ctx context.Context, key string, r rollout.Outcome) er
 	if err != nil {
 		return fmt.Errorf("read the worker: %w", err)
 	}
-	unfinished, err := o.queue.Unfinished(ctx, key, 0)
+	unfinished, err := o.queue.ActiveTypes(ctx, key, 0)
 	if err != nil {
 		return fmt.Errorf("look for tasks: %w", err)
 	}
