@@ -16,7 +16,6 @@ import (
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/retention"
-	"app238.com/inner/modules/tasks/internal/runner"
 	"app238.com/inner/modules/tasks/internal/status"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
@@ -35,7 +34,7 @@ var Module = fx.Module("tasks",
 		retention.New,
 		fx.Annotate(queue.New, fx.As(fx.Self()), fx.As(new(job.Queue))),
 		processor.New,
-		fx.Annotate(runner.New, fx.As(new(job.Runner)), fx.As(new(job.TaskRunner))),
+		fx.Annotate(admin.NewTaskRunner, fx.As(new(job.Runner)), fx.As(new(job.TaskRunner))),
 		fx.Annotate(admin.New, fx.As(new(job.Admin))),
 		fx.Annotate(cron.New, fx.ParamTags("", "", "", "", "", `group:"periodic"`)),
 		httpapi.New,

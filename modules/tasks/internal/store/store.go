@@ -64,34 +64,6 @@ func New(db *sql.DB, prepared *database.PreparedPool, keyring *encryption.Keyrin
 // Seals tells whether payloads with secrets are encrypted.
 func (s *Store) Encrypts() bool { return s.keyring.Encrypts() }
 
-// View is what may be shown of a task.
-type View struct {
-	ID                    int64
-	Type                  string
-	Status                Status
-	Detail, LastError     string
-	Attempts              int
-	CreatedAt             time.Time
-	StartedAt, FinishedAt sql.NullTime
-}
-
-const viewTask = `
-SELECT id, task_type, task_status, task_detailed_status, last_error, attempts, created_at, started_at, finished_at
-FROM console_tasks WHERE id = $1`
-
-// View returns a task, or ErrNotFound.
-func (s *Store) View(ctx context.Context, id int64) (View, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	var v View
-	err := s.db.QueryRowContext(ctx, viewTask, id).Scan(&v.ID, &v.Type, &v.Status, &v.Detail, &v.LastError,
-		&v.Attempts, &v.CreatedAt, &v.StartedAt, &v.FinishedAt)
-	if errors.Is(err, sql.ErrNoRows) {
-		return v, ErrNotFound
-	}
-	return v, err
-}
-
 // exec runs one statement within the time limit, again after serialization failures, and returns the rows it changed.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	return s.execBy(ctx, s.db, query, args...)
@@ -118,4 +90,29 @@ func (s *Store) execBy(ctx context.Context, by executor, query string, args ...a
 		return 0, fmt.Errorf("console_tasks: %w", err)
 	}
 	return n, nil
+}
+
+// querier is a pool or transaction that a query is sent to.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// collect returns all rows of a query; never nil without an error.
+func collect[T any](ctx context.Context, s *Store, from querier, query string, scan func(*sql.Rows, *T) error, args ...any) ([]T, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	rows, err := from.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	all := []T{}
+	for rows.Next() {
+		var one T
+		if err := scan(rows, &one); err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
 }

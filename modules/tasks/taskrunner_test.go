@@ -15,16 +15,16 @@ import (
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/processor"
 	"app238.com/inner/modules/tasks/internal/queue"
-	"app238.com/inner/modules/tasks/internal/runner"
+	"app238.com/inner/modules/tasks/internal/admin"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
 
 // runner returns one that can run a single task, as a process of its own would.
-func (b *fixture) runner(t *testing.T) *runner.TaskRunner {
+func (b *fixture) taskRunner(t *testing.T) *admin.TaskRunner {
 	t.Helper()
 	tracker, m := claims.NewTracker(b.config), newMetrics(t)
-	return runner.New(b.registry, queue.New(b.registry, b.store, tracker, m, nil), processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, m, nil), b.store)
+	return admin.NewTaskRunner(b.registry, queue.New(b.registry, b.store, tracker, m, nil), processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, m, nil), b.store)
 }
 
 // told collects what a run tells.
@@ -56,7 +56,7 @@ func TestAJobIsRunAtOnceAndRecordedAsATask(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var p progress
-	require.NoError(t, b.runner(t).Run(within(t, 20*time.Second), "NoteJob", []byte(`{"text":"x"}`), p.line))
+	require.NoError(t, b.taskRunner(t).Run(within(t, 20*time.Second), "NoteJob", []byte(`{"text":"x"}`), p.line))
 	require.Equal(t, 1, b.count(t, "task_status = 'finished' AND attempts = 1"))
 	require.True(t, p.has("processing: runs in this process"), "%v", p.lines)
 	require.Equal(t, "finished", p.lines[len(p.lines)-1])
@@ -66,7 +66,7 @@ func TestAJobThatFailsIsTriedAgainAndTheRunSaysHowItEnded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.job.execute = func(context.Context, job.Task, echo) error { return job.NewRetry("no luck", nil) }
-	err := b.runner(t).Run(within(t, 20*time.Second), "test.note", []byte(`{"text":"x"}`), new(progress).line)
+	err := b.taskRunner(t).Run(within(t, 20*time.Second), "test.note", []byte(`{"text":"x"}`), new(progress).line)
 	require.ErrorContains(t, err, "ended as error: no luck")
 	require.Equal(t, 1, b.count(t, "task_status = 'error' AND attempts = 3"))
 }
@@ -74,7 +74,7 @@ func TestAJobThatFailsIsTriedAgainAndTheRunSaysHowItEnded(t *testing.T) {
 func TestAnUnknownTypeIsRefusedNamingTheKnownOnes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	err := b.runner(t).Run(within(t, 20*time.Second), "nope", []byte(`{}`), new(progress).line)
+	err := b.taskRunner(t).Run(within(t, 20*time.Second), "nope", []byte(`{}`), new(progress).line)
 	require.ErrorContains(t, err, `"nope"`)
 	require.ErrorContains(t, err, "test.note")
 	require.Zero(t, b.count(t, "true"))
@@ -89,7 +89,7 @@ func TestATaskThatWaitsForALaterTimeOrIsParkedIsRunNow(t *testing.T) {
 		_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET run_at = LOCALTIMESTAMP + INTERVAL '1 hour' WHERE id = $1`, id)
 		require.NoError(t, err)
 		var p progress
-		require.NoError(t, b.runner(t).RunTask(within(t, 20*time.Second), id, "NoteJob", p.line))
+		require.NoError(t, b.taskRunner(t).RunTask(within(t, 20*time.Second), id, "NoteJob", p.line))
 		require.True(t, p.has("made due: it was "+string(status)), "%v", p.lines)
 		b.awaitStatus(t, id, store.Finished)
 	}
@@ -99,12 +99,12 @@ func TestATaskThatIsNotThereToBeBegunIsRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "x")
-	require.ErrorContains(t, b.runner(t).RunTask(within(t, 20*time.Second), id+1, "", new(progress).line), "no such task")
+	require.ErrorContains(t, b.taskRunner(t).RunTask(within(t, 20*time.Second), id+1, "", new(progress).line), "no such task")
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.other"}, b.job)}))
-	require.ErrorContains(t, b.runner(t).RunTask(within(t, 20*time.Second), id, "test.other", new(progress).line), "is a test.note, not a test.other")
+	require.ErrorContains(t, b.taskRunner(t).RunTask(within(t, 20*time.Second), id, "test.other", new(progress).line), "is a test.note, not a test.other")
 	for _, status := range []store.Status{store.Processing, store.Finished, store.Failed, store.Cancelled, store.Superseded} {
 		b.setStatus(t, id, status)
-		require.Error(t, b.runner(t).RunTask(within(t, 20*time.Second), id, "", new(progress).line), status)
+		require.Error(t, b.taskRunner(t).RunTask(within(t, 20*time.Second), id, "", new(progress).line), status)
 		require.Equal(t, 1, b.count(t, fmt.Sprintf("task_status = '%s'", status)))
 	}
 	require.Empty(t, b.job.starts())
@@ -116,11 +116,11 @@ func TestARunWaitsForEarlierTasksOfTheSameKey(t *testing.T) {
 	first, second := b.accept(t, "k", "first"), b.accept(t, "k", "second")
 	var p progress
 	done := make(chan error, 1)
-	later, ctx := b.runner(t), within(t, 20*time.Second)
+	later, ctx := b.taskRunner(t), within(t, 20*time.Second)
 	go func() { done <- later.RunTask(ctx, second, "", p.line) }()
 	require.Eventually(t, func() bool { return p.has("not its turn yet") }, 10*time.Second, 5*time.Millisecond)
 	require.Empty(t, b.job.starts())
-	require.NoError(t, b.runner(t).RunTask(within(t, 20*time.Second), first, "", new(progress).line))
+	require.NoError(t, b.taskRunner(t).RunTask(within(t, 20*time.Second), first, "", new(progress).line))
 	require.NoError(t, <-done)
 	require.Equal(t, []string{"first", "second"}, b.job.starts())
 }
@@ -137,7 +137,7 @@ func TestARunThatIsInterruptedOrOutOfTimeReturnsItsTaskToTheQueue(t *testing.T) 
 	id := b.accept(t, "k", "long")
 	ctx, interrupt := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	first := b.runner(t)
+	first := b.taskRunner(t)
 	go func() { done <- first.RunTask(ctx, id, "", new(progress).line) }()
 	require.Eventually(t, func() bool { return runs.Load() == 1 }, 10*time.Second, time.Millisecond)
 	interrupt()
@@ -145,7 +145,7 @@ func TestARunThatIsInterruptedOrOutOfTimeReturnsItsTaskToTheQueue(t *testing.T) 
 	require.Equal(t, 1, b.count(t, "task_status = 'pending' AND attempts = 0 AND claimed_by = ''"))
 	require.Equal(t, 0, b.processes(t))
 
-	err := b.runner(t).RunTask(within(t, 500*time.Millisecond), id, "", new(progress).line)
+	err := b.taskRunner(t).RunTask(within(t, 500*time.Millisecond), id, "", new(progress).line)
 	require.ErrorContains(t, err, "the time is up")
 	require.Equal(t, 1, b.count(t, "task_status = 'pending' AND attempts = 0 AND claimed_by = ''"))
 }
@@ -155,8 +155,8 @@ func TestARunWhoseTimeIsUpAtOnceBeginsNothing(t *testing.T) {
 	b := setup(t)
 	id := b.accept(t, "k", "x")
 	ctx := within(t, 0)
-	require.EqualError(t, b.runner(t).RunTask(ctx, id, "", new(progress).line), fmt.Sprintf("the time is up: task %d was not begun", id))
-	require.ErrorContains(t, b.runner(t).Run(ctx, "test.note", []byte(`{"text":"x"}`), new(progress).line), "not known whether the task was accepted")
+	require.EqualError(t, b.taskRunner(t).RunTask(ctx, id, "", new(progress).line), fmt.Sprintf("the time is up: task %d was not begun", id))
+	require.ErrorContains(t, b.taskRunner(t).Run(ctx, "test.note", []byte(`{"text":"x"}`), new(progress).line), "not known whether the task was accepted")
 	require.Empty(t, b.job.starts())
 }
 
@@ -203,7 +203,7 @@ func TestARunDoesNotWaitForAJobThatIgnoresItsContext(t *testing.T) {
 		<-gate
 		return nil
 	}
-	id, r, ended := b.accept(t, "k", "deaf"), b.runner(t), make(chan error, 1)
+	id, r, ended := b.accept(t, "k", "deaf"), b.taskRunner(t), make(chan error, 1)
 	go func() { ended <- r.RunTask(ctx, id, "", new(progress).line) }()
 	select {
 	case err := <-ended:
@@ -221,7 +221,7 @@ func TestARunWhosePayloadMakesItsModulePanicSaysSo(t *testing.T) {
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.moody"}, moodyJob{})}))
 	inserted, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.moody", Lane: job.DefaultLane, Info: []byte(`{"key":"stored"}`)}}, nil)
 	require.NoError(t, err)
-	require.ErrorContains(t, b.runner(t).RunTask(within(t, timeout), inserted[0].ID, "", new(progress).line), "ended as error: internal error")
+	require.ErrorContains(t, b.taskRunner(t).RunTask(within(t, timeout), inserted[0].ID, "", new(progress).line), "ended as error: internal error")
 }
 
 func TestAClaimWhoseAnswerWasLostIsFoundAgain(t *testing.T) {

@@ -5,38 +5,6 @@ import (
 	"time"
 )
 
-// Depth is what is pending in a lane.
-type Depth struct {
-	Lane    string
-	Pending int64
-	// OldestSeconds is the age of the oldest pending task.
-	OldestSeconds float64
-}
-
-const depths = `
-SELECT lane, count(*), CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP - min(created_at)) AS FLOAT8)
-FROM console_tasks WHERE task_status = 'pending' GROUP BY lane ORDER BY lane`
-
-// Depths returns what is pending, by lane.
-func (s *Store) Depths(ctx context.Context) ([]Depth, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	rows, err := s.db.QueryContext(ctx, depths)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var all []Depth
-	for rows.Next() {
-		var d Depth
-		if err := rows.Scan(&d.Lane, &d.Pending, &d.OldestSeconds); err != nil {
-			return nil, err
-		}
-		all = append(all, d)
-	}
-	return all, rows.Err()
-}
-
 // A page is walked by primary key, so that no index is needed that every task would have to pay for. The walk ends with a row
 // that was accepted after the shorter retention began: none can have ended before it was accepted, and those after it are
 // younger still. One that was accepted in the future was so before the database's clock was set back, and says nothing of those

@@ -1,5 +1,5 @@
 // Package runner runs a single task in this process and waits for its end.
-package runner
+package admin
 
 import (
 	"context"
@@ -27,7 +27,7 @@ type TaskRunner struct {
 }
 
 // New returns a Runner.
-func New(r *registry.Registry, q *queue.Queue, p *processor.Processor, s *store.Store) *TaskRunner {
+func NewTaskRunner(r *registry.Registry, q *queue.Queue, p *processor.Processor, s *store.Store) *TaskRunner {
 	return &TaskRunner{registry: r, queue: q, processor: p, store: s}
 }
 

@@ -126,7 +126,7 @@ func TestAJobThatIgnoresItsContextShowsAndKeepsNothingElseFromEnding(t *testing.
 	require.Eventually(t, func() bool { return tracker.InFlight().AddOverrun == 1 }, timeout, 10*time.Millisecond)
 	progress := observeLogs.FilterMessage("job goes on though it was told to end")
 	require.Equal(t, 1, progress.Len())
-	require.Contains(t, progress.All()[0].ContextMap()["stack"], "unbegun_test.go")
+	require.Contains(t, progress.All()[0].ContextMap()["stack"], "unstarted_test.go")
 	require.Eventually(t, func() bool {
 		report, err := status.NewReplicas(b.store, b.config).Probe(t.Context())
 		require.NoError(t, err)
