@@ -56,8 +56,6 @@ func (j vaultJob) Execute(ctx context.Context, task job.Task, v vault) error {
 	return job.NewParked("waiting for a wake")
 }
 
-func (vaultJob) OnDiscarded(context.Context, job.Task, vault, string) error { return nil }
-
 // withVault adds the job type "test.vault" to a bundle.
 func setupVault(t *testing.T) (*fixture, vaultJob) {
 	t.Helper()

@@ -207,9 +207,7 @@ func (m moody) OrderingKey() string {
 
 type moodyJob struct{}
 
-func (moodyJob) Execute(context.Context, job.Task, moody) error             { return nil }
-func (moodyJob) OnDiscarded(context.Context, job.Task, moody, string) error { return nil }
-
+func (moodyJob) Execute(context.Context, job.Task, moody) error { return nil }
 func TestATaskWhosePayloadMakesItsModulePanicIsAnError(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -90,12 +90,16 @@ func (d Definition) Prepare(info []byte) (Prepared, error) { return d.prepare(in
 
 // Job does the work of one type.
 type Job[P Payload] interface {
-	// Execute brings the world to the state that the rows wish. It may run twice, late and out of order. It returns
-	// nil, or an error whose kind (see Kind) says what becomes of the task.
+	// Execute brings the actual state to the desired state. It may run twice, late and out of order. It returns nil, or an
+	// error whose Kind decides what happens to the task.
 	Execute(ctx context.Context, task Task, payload P) error
-	// GiveUp is called after the last attempt, after a permanent error, and when an operator cancelled the task, with the
-	// reason in words for users. It needs nothing but the database. After an error of it the task is run again, unless the same
-	// error is sure to come again: a panic, a value that the database refuses, a permanent error.
+}
+
+// DiscardHandler is a Job that updates other rows when its task is discarded.
+type DiscardHandler[P Payload] interface {
+	// OnDiscarded is called after the last attempt, after a terminal error, and after an operator cancelled the task. The
+	// reason is a text for users. It may use the database only. If it fails, the task is retried, unless the error is
+	// certain to recur: a panic, a value that the database refuses, a terminal error.
 	OnDiscarded(ctx context.Context, task Task, payload P, reason string) error
 }
 
@@ -106,6 +110,7 @@ func Define[P Payload](spec Spec, j Job[P]) Definition {
 	}
 	var zero P
 	_, secret := any(zero).(Secret)
+	handler, _ := j.(DiscardHandler[P])
 	return Definition{Spec: spec, Secret: secret, prepare: func(info []byte) (Prepared, error) {
 		payload, err := decode[P](info)
 		if err != nil {
@@ -123,7 +128,10 @@ func Define[P Payload](spec Spec, j Job[P]) Definition {
 				return redactError(j.Execute(ctx, task, payload), stored, erased)
 			},
 			OnDiscarded: func(ctx context.Context, task Task, reason string) error {
-				return redactError(j.OnDiscarded(ctx, task, payload, reason), stored, erased)
+				if handler == nil {
+					return nil
+				}
+				return redactError(handler.OnDiscarded(ctx, task, payload, reason), stored, erased)
 			},
 		}, nil
 	}}

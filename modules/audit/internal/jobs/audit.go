@@ -59,9 +59,6 @@ func (a audit) Execute(ctx context.Context, task job.Task, _ Payload) error {
 	return nil
 }
 
-// GiveUp implements job.Job. There is no row that an audit is about.
-func (audit) OnDiscarded(context.Context, job.Task, Payload, string) error { return nil }
-
 func (a audit) summarize(found admin.Audit) {
 	for _, k := range found.Kinds {
 		a.log.Info("audited", zap.String("kind", k.Kind), zap.Int64("things", k.Things), zap.Int64("rows", k.Rows),

@@ -52,6 +52,3 @@ func (s stuckRows) Execute(ctx context.Context, task job.Task, _ StuckRows) erro
 	e.Cause = err
 	return e
 }
-
-// GiveUp implements job.Job. There is no row that it is about.
-func (stuckRows) OnDiscarded(context.Context, job.Task, StuckRows, string) error { return nil }

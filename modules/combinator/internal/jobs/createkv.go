@@ -15,6 +15,8 @@ type CreateKV struct{ Ref }
 
 type createKV struct{ Params }
 
+var _ job.DiscardHandler[CreateKV] = createKV{}
+
 // NewCreateKV defines the job.
 func NewCreateKV(p Params) job.Definition {
 	return job.Define(job.Spec{Type: CreateKVType, Aliases: aliases("CreateKV")}, createKV{p})
@@ -39,7 +41,7 @@ func (j createKV) Execute(ctx context.Context, _ job.Task, p CreateKV) error {
 	return nil
 }
 
-// GiveUp writes the reason to the row.
+// OnDiscarded writes the reason to the row.
 func (j createKV) OnDiscarded(ctx context.Context, _ job.Task, p CreateKV, reason string) error {
 	return j.Store.Mark(ctx, p.UserUID, p.ResourceID, store.KV, store.Error, reason)
 }

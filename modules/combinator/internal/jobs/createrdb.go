@@ -43,6 +43,8 @@ type createRDB struct {
 	limit int
 }
 
+var _ job.DiscardHandler[CreateRDB] = createRDB{}
+
 // NewCreateRDB defines the job.
 func NewCreateRDB(p Params, c *config.Config) job.Definition {
 	return job.Define(job.Spec{Type: CreateRDBType, Aliases: aliases("CreateRDB"), Lane: job.SchemaLane},
@@ -80,7 +82,7 @@ func (j createRDB) Execute(ctx context.Context, t job.Task, p CreateRDB) error {
 	return nil
 }
 
-// GiveUp writes the reason to the row.
+// OnDiscarded writes the reason to the row.
 func (j createRDB) OnDiscarded(ctx context.Context, _ job.Task, p CreateRDB, reason string) error {
 	return j.Store.Mark(ctx, p.UserUID, p.ResourceID, store.RDB, store.Error, reason)
 }

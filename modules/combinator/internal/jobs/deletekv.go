@@ -31,6 +31,3 @@ func (j deleteKV) Execute(ctx context.Context, _ job.Task, p DeleteKV) error {
 	}
 	return j.gone(ctx, store.KV, p.resource())
 }
-
-// GiveUp has no row to write to: deletions are asked for after the row is gone.
-func (j deleteKV) OnDiscarded(context.Context, job.Task, DeleteKV, string) error { return nil }

@@ -51,9 +51,6 @@ func (j deleteRDB) Execute(ctx context.Context, task job.Task, p DeleteRDB) erro
 	return nil
 }
 
-// GiveUp has no row to write to: deletions are asked for after the row is gone.
-func (j deleteRDB) OnDiscarded(context.Context, job.Task, DeleteRDB, string) error { return nil }
-
 // gone forgets where a resource was, marks a row that should not be there any more, and has the pods told.
 func (p Params) gone(ctx context.Context, kind string, r engine.Resource) error {
 	if err := p.Store.ForgetPlace(ctx, kind, r); err != nil {

@@ -102,6 +102,3 @@ func (j notifyPods) tell(ctx context.Context, pods []kube.Pod, p NotifyPods) []s
 	}
 	return silent
 }
-
-// GiveUp has no row to write to.
-func (j notifyPods) OnDiscarded(context.Context, job.Task, NotifyPods, string) error { return nil }

@@ -72,9 +72,6 @@ func (j sweepKV) Execute(ctx context.Context, _ job.Task, _ SweepKV) error {
 	return unlessAway(kvEngine, err)
 }
 
-// GiveUp has no row to write to: the next execution comes by itself.
-func (j sweepKV) OnDiscarded(context.Context, job.Task, SweepKV, string) error { return nil }
-
 // MeasureRDB is the payload: measure every SQL schema.
 type MeasureRDB struct{}
 
@@ -107,6 +104,3 @@ func (j measureRDB) Execute(ctx context.Context, _ job.Task, _ MeasureRDB) error
 	}
 	return nil
 }
-
-// GiveUp has no row to write to: the next execution comes by itself.
-func (j measureRDB) OnDiscarded(context.Context, job.Task, MeasureRDB, string) error { return nil }

@@ -27,6 +27,3 @@ func (j registerUser) Execute(ctx context.Context, t job.Task, p RegisterUser) e
 	}
 	return j.withTenant(ctx, t, p.UserUID, false, func(ctx context.Context, tenant engine.Tenant) error { return j.RDB.Prepare(ctx, tenant) })
 }
-
-// GiveUp has no row to write to: the first resource of the user tries again.
-func (j registerUser) OnDiscarded(context.Context, job.Task, RegisterUser, string) error { return nil }

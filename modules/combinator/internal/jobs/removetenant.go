@@ -62,6 +62,3 @@ func (j removeTenant) Execute(ctx context.Context, task job.Task, p RemoveTenant
 func (j removeTenant) hasSchemas(ctx context.Context, userUID string) (bool, error) {
 	return j.Store.HasOthers(ctx, userUID, "", store.RDB)
 }
-
-// GiveUp has no row to write to: the user is gone, and the next audit sees what is left, or the role stays for the user's next schema.
-func (j removeTenant) OnDiscarded(context.Context, job.Task, RemoveTenant, string) error { return nil }

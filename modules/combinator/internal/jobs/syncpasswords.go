@@ -88,8 +88,3 @@ func (j *syncPasswords) withKeys(tenants []store.Tenant) (all []engine.Tenant) {
 	}
 	return all
 }
-
-// GiveUp has no row to write to: the next execution comes by itself.
-func (j *syncPasswords) OnDiscarded(context.Context, job.Task, SyncPasswords, string) error {
-	return nil
-}

@@ -59,9 +59,6 @@ func (j checkAll) Execute(ctx context.Context, task job.Task, _ Check) error {
 	return nil
 }
 
-// GiveUp has no row to write to: each domain's own row says how it fares.
-func (checkAll) OnDiscarded(context.Context, job.Task, Check, string) error { return nil }
-
 // databaseError says what an error of the database means for a task.
 func databaseError(what string, err error) error {
 	if database.IsUnavailable(err) {

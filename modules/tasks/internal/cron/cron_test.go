@@ -40,8 +40,7 @@ func (audit) OrderingKey() string { return "audit" }
 
 type nothing struct{}
 
-func (nothing) Execute(context.Context, job.Task, audit) error             { return nil }
-func (nothing) OnDiscarded(context.Context, job.Task, audit, string) error { return nil }
+func (nothing) Execute(context.Context, job.Task, audit) error { return nil }
 
 // bundle makes crons of one database.
 type fixture struct {

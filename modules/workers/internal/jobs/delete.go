@@ -58,6 +58,3 @@ func leftText(left []cluster.Part) string {
 	}
 	return "waiting until all of the worker is gone: " + strings.Join(names, "; ")
 }
-
-// GiveUp has no row to write to: deletions are asked for after the row is gone.
-func (d deletion) OnDiscarded(context.Context, job.Task, Delete, string) error { return nil }

@@ -41,6 +41,8 @@ const deletionText = "waiting until the deleted worker of the same name is gone"
 
 type deploy struct{ Params }
 
+var _ job.DiscardHandler[Deploy] = deploy{}
+
 // NewDeploy defines the job: it writes the WorkerApp and parks until the controller has recorded the outcome.
 func NewDeploy(p Params) job.Definition {
 	return job.Define(job.Spec{Type: DeployType, Aliases: []string{"DeployWorkerJob", "DeployWorker"}}, deploy{p})
@@ -140,7 +142,7 @@ func parked(p Deploy) error {
 	return job.NewParked(fmt.Sprintf("waiting for the pods of version %d to serve", p.VersionID))
 }
 
-// GiveUp writes the reason to the version, where the ids belong together and it has no outcome.
+// OnDiscarded writes the reason to the version, where the ids belong together and it has no outcome.
 func (d deploy) OnDiscarded(ctx context.Context, task job.Task, p Deploy, reason string) error {
 	return d.abandon(ctx, task, p, reason)
 }

@@ -46,6 +46,3 @@ func (r restore) Execute(ctx context.Context, task job.Task, p Restore) error {
 	}
 	return r.write(ctx, task, w, v, desired.Spec(w, v)) // whatever the limits are today: it has served
 }
-
-// GiveUp has nothing to write: the rows say what serves.
-func (r restore) OnDiscarded(context.Context, job.Task, Restore, string) error { return nil }

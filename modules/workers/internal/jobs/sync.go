@@ -45,6 +45,8 @@ type sync struct {
 	prepare func(ctx context.Context, w *ent.Worker, p Sync) error
 }
 
+var _ job.DiscardHandler[Sync] = sync{}
+
 // statusWait is how soon a change looks again for the reason of its failure.
 const statusWait = time.Second
 
@@ -134,7 +136,7 @@ func (s sync) running(ctx context.Context, task job.Task, w *ent.Worker, app *cl
 	return nil
 }
 
-// GiveUp marks the worker, unless a later task is about to write how the worker is.
+// OnDiscarded marks the worker, unless a later task is about to write how the worker is.
 func (s sync) OnDiscarded(ctx context.Context, task job.Task, p Sync, _ string) error {
 	if err := s.Queue.EraseSecrets(ctx, task.ID, p); err != nil {
 		return err
