@@ -2,8 +2,8 @@ package job
 
 import "context"
 
-// Busy tells what is being worked at.
+// ActiveKeys finds the ordering keys that have unfinished tasks.
 type ActiveKeys interface {
-	// Busy returns those of the ordering keys that have a task which has not ended: pending, processing or waiting.
+	// ActiveKeys returns the given ordering keys that have a pending, processing or waiting task.
 	ActiveKeys(ctx context.Context, orderingKeys []string) ([]string, error)
 }
