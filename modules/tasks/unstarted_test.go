@@ -123,7 +123,7 @@ func TestAJobThatIgnoresItsContextShowsAndKeepsNothingElseFromEnding(t *testing.
 	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, newMetrics(t), nil)
 	deaf := b.accept(t, "k", "deaf")
 	require.NoError(t, p.Start(t.Context()))
-	require.Eventually(t, func() bool { return tracker.InFlight().AddOverrun == 1 }, timeout, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return tracker.InFlight().Overrun == 1 }, timeout, 10*time.Millisecond)
 	progress := observeLogs.FilterMessage("job goes on though it was told to end")
 	require.Equal(t, 1, progress.Len())
 	require.Contains(t, progress.All()[0].ContextMap()["stack"], "unstarted_test.go")

@@ -101,7 +101,6 @@ type Periodic struct {
 }
 
 // AsPeriodic annotates an fx constructor of a Periodic so that it contributes to the group "periodic".
-//
 func AsPeriodic(constructor any) any {
 	return fx.Annotate(constructor, fx.ResultTags(`group:"periodic"`))
 }

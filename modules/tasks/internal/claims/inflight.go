@@ -6,17 +6,17 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-// StaleAfter is for how long a claim may wait for a worker of this process before others may have it.
+// StaleAfter is how long a claim may wait for a worker of this process before it is returned to the queue.
 const StaleAfter = time.Second
 
-// holding is a claim in the book. Until it is begun it waits in the buffer of its lane.
+// trackedClaim is a claim in flight. Until it is started it waits in the buffer of its lane.
 type trackedClaim struct {
 	lane    string
 	since   time.Time
 	started bool
 }
 
-// Acquire puts claims into the book that are begun at once, by whoever claimed them.
+// Acquire tracks claims that the caller runs at once.
 func (t *Tracker) Acquire(claims ...store.Claim) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -25,7 +25,7 @@ func (t *Tracker) Acquire(claims ...store.Claim) {
 	}
 }
 
-// Begun notes that a worker has begun with a claim.
+// Started records that a worker started a claim.
 func (t *Tracker) Started(c store.Claim) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -34,23 +34,24 @@ func (t *Tracker) Started(c store.Claim) {
 	}
 }
 
-// Overrun counts jobs that go on though they were told to end.
+// AddOverrun adds n to the number of jobs that are still running after they were cancelled.
 func (t *Tracker) AddOverrun(n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.overrun += n
 }
 
-// Work is what this process has claimed and not yet done.
+// InFlight counts the claims of this process.
 type InFlight struct {
-	// Waiting is how many claims no worker has begun, by lane, and Oldest for how long the oldest of them has waited.
+	// Waiting is the number of claims that no worker has started, by lane, and Oldest how long the oldest of them has
+	// waited.
 	Waiting map[string]int
 	Oldest  map[string]time.Duration
-	// Overrun is how many jobs go on though they were told to end.
-	AddOverrun int
+	// Overrun is the number of jobs that are still running after they were cancelled.
+	Overrun int
 }
 
-// Work returns what this process has claimed and not yet done.
+// InFlight counts the claims of this process.
 func (t *Tracker) InFlight() InFlight {
 	w := InFlight{Waiting: map[string]int{}, Oldest: map[string]time.Duration{}}
 	for name := range t.lanes {
@@ -64,11 +65,11 @@ func (t *Tracker) InFlight() InFlight {
 			w.Oldest[h.lane] = max(w.Oldest[h.lane], time.Since(h.since))
 		}
 	}
-	w.AddOverrun = t.overrun
+	w.Overrun = t.overrun
 	return w
 }
 
-// Load is Work of all lanes, as the heartbeat tells it.
+// Load is InFlight summed over all lanes, for the heartbeat.
 func (t *Tracker) Load() store.Load {
 	var l store.Load
 	w := t.InFlight()
@@ -76,13 +77,13 @@ func (t *Tracker) Load() store.Load {
 		l.Waiting += int64(n)
 		l.Oldest = max(l.Oldest, w.Oldest[lane].Seconds())
 	}
-	l.Overrun = int64(w.AddOverrun)
+	l.Overrun = int64(w.Overrun)
 	return l
 }
 
-// Drain takes out of the book, and returns, what no worker of a closed lane has begun.
+// Drain removes and returns the claims that no worker has started. All lanes must be closed.
 func (t *Tracker) Drain() []store.Claim {
-	t.claiming.Lock() // an accept that found the lane open has its claim in the buffer by now
+	t.claiming.Lock() // accepts that found a lane open have added their claims
 	defer t.claiming.Unlock()
 	var drained []store.Claim
 	for _, lane := range t.Lanes() {
@@ -92,8 +93,8 @@ func (t *Tracker) Drain() []store.Claim {
 	return drained
 }
 
-// Stale is called every StaleAfter. It takes out of the book, and returns, what waits for a worker of this process for longer than others should wait for
-// it. Its lane claims no more than its workers begin, until they begin soon what it claims.
+// TakeStale is called every StaleAfter. It removes and returns the claims that have waited too long for a worker, and
+// adapts the windows of the lanes: a lane with stale claims claims no more than its workers start.
 func (t *Tracker) TakeStale() []store.Claim {
 	var stale []store.Claim
 	for _, lane := range t.Lanes() {

@@ -1,10 +1,11 @@
-// Package claims is the book of what this process holds: under which identity, how much room it has for more, and which
-// claims are in its hands.
+// Package claims tracks the claims of this process in memory: its lease, the free slots of its lanes, and the claims in
+// flight.
 package claims
 
 import (
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,29 +14,29 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-// Book keeps the claims of one process.
+// Tracker tracks the claims of one process.
 type Tracker struct {
 	*Lease
 	lanes map[string]*Lane
-	// hints says that the database should be looked through for tasks, heads that those noted in the lanes should be claimed.
-	notified, heads chan struct{}
-	// everywhere says that tasks may have become ready with ids below those that were claimed.
+	// notified is signalled when lanes request a fetch, offered when offered tasks can be claimed.
+	notified, offered chan struct{}
+	// fullScan is set when tasks may have become ready with ids below the lanes' scan start.
 	fullScan atomic.Bool
 
-	// statements is held for reading while a statement that claims is under way, until its claims are in the book.
+	// claiming is held for reading from before a statement that claims until its claims are tracked.
 	claiming       sync.RWMutex
 	mu             sync.Mutex
 	tracked        map[store.ClaimKey]*trackedClaim
 	overrun        int
-	uncertainSince atomic.Pointer[time.Time] // of the last one; nil: none
-	// longest is how long a statement whose answer was lost may still take effect.
+	uncertainSince atomic.Pointer[time.Time] // nil: no uncertain claims
+	// effectTimeout is how long a statement whose answer was lost may still take effect.
 	effectTimeout time.Duration
 }
 
-// NewBook returns an empty book with the configured lanes.
+// NewTracker returns a tracker without claims for the configured lanes.
 func NewTracker(c *config.Config) *Tracker {
 	t := &Tracker{
-		Lease: newLease(c.Tasks.Lease()), lanes: map[string]*Lane{}, notified: make(chan struct{}, 1), heads: make(chan struct{}, 1),
+		Lease: newLease(c.Tasks.Lease()), lanes: map[string]*Lane{}, notified: make(chan struct{}, 1), offered: make(chan struct{}, 1),
 		tracked: map[store.ClaimKey]*trackedClaim{}, effectTimeout: c.Database.StatementTimeout,
 	}
 	for name, workers := range c.Tasks.WorkersOfLanes() {
@@ -46,18 +47,13 @@ func NewTracker(c *config.Config) *Tracker {
 
 // Lanes returns the lanes, sorted by name.
 func (t *Tracker) Lanes() []*Lane {
-	return slices.SortedFunc(maps.Values(t.lanes), func(x, y *Lane) int {
-		if x.Name < y.Name {
-			return -1
-		}
-		return 1
-	})
+	return slices.SortedFunc(maps.Values(t.lanes), func(x, y *Lane) int { return strings.Compare(x.Name, y.Name) })
 }
 
-// Lane returns a lane by its name, or nil.
+// Lane returns a lane by its name, nil if it is not configured.
 func (t *Tracker) Lane(name string) *Lane { return t.lanes[name] }
 
-// Nudge says that tasks of any lane may have become ready. It never blocks.
+// Notify requests a fetch for all lanes, with a full scan. It never blocks.
 func (t *Tracker) Notify() {
 	t.fullScan.Store(true)
 	for _, lane := range t.lanes {
@@ -66,18 +62,19 @@ func (t *Tracker) Notify() {
 	signal(t.notified)
 }
 
-// Everywhere tells whether there was a Nudge since it was called last: then a look for tasks must not begin where the last
-// one has ended.
+// TakeFullScan reports whether Notify was called since the last call: the next fetch must then not start where the last
+// one ended.
 func (t *Tracker) TakeFullScan() bool { return t.fullScan.Swap(false) }
 
-// Refill has it looked for what was left behind in a lane for want of room. It never blocks.
+// Refill requests a fetch for a lane with a backlog. It never blocks.
 func (t *Tracker) Refill(lane *Lane) {
 	lane.RequestFetch()
 	signal(t.notified)
 }
 
-// NoteHeads says that it may be the turn of these tasks of a lane, each the first that waits for its key, so that they are
-// found without looking at all that wait. It never blocks. Whoever claims them looks whether it is so.
+// OfferNext offers tasks of a lane that are now the first pending ones of their keys, so that they can be claimed by
+// id, without a scan. It never blocks. Claiming checks whether it is still their turn. Ids that cannot be kept, and the
+// id 0, request a fetch instead.
 func (t *Tracker) OfferNext(lane *Lane, ids ...int64) {
 	if lane == nil || !lane.Open() || slices.Contains(ids, 0) || !lane.addNext(ids) {
 		t.Notify()
@@ -86,43 +83,42 @@ func (t *Tracker) OfferNext(lane *Lane, ids ...int64) {
 	t.ReleaseSlots(lane, 0)
 }
 
-// Release gives back room in a lane that was reserved or has become free. Once the buffer is half empty it has that filled
-// with what waits.
+// ReleaseSlots returns reserved slots of a lane. Once its buffer is half empty, it requests that it be filled.
 func (t *Tracker) ReleaseSlots(lane *Lane, n int) {
 	if lane.freeSlots.Add(int64(n)); !lane.HalfEmpty() {
 		return
 	}
 	if lane.NextCount() > 0 {
-		signal(t.heads)
+		signal(t.offered)
 	}
 	if lane.Backlog() {
 		t.Refill(lane)
 	}
 }
 
-// Free says that a worker of a lane has become free.
+// WorkerIdle is called when a worker of a lane has become idle.
 func (t *Tracker) WorkerIdle(lane *Lane) { t.ReleaseSlots(lane, 0) }
 
 func signal(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
-	default: // one is on its way already
+	default: // a signal is pending already
 	}
 }
 
-// Hints delivers a value soon after a lane became a wanted one.
+// Notified is signalled after a fetch was requested.
 func (t *Tracker) Notified() <-chan struct{} { return t.notified }
 
-// Heads delivers a value soon after a lane has noted heads and room for them.
-func (t *Tracker) NextOffered() <-chan struct{} { return t.heads }
+// NextOffered is signalled when a lane has offered tasks and slots for them.
+func (t *Tracker) NextOffered() <-chan struct{} { return t.offered }
 
-// Begin is called before a statement that claims, and the returned function after what it claimed is in the book.
-func (t *Tracker) Begin() (end func()) {
+// BeginClaim must be called before a statement that claims, and the returned function after its claims are tracked.
+func (t *Tracker) BeginClaim() (end func()) {
 	t.claiming.RLock()
 	return t.claiming.RUnlock
 }
 
-// Add puts claims into the book and hands them to the workers of their lane, where room was reserved for them.
+// Add tracks claims and hands them to the workers of their lane. Slots must have been reserved for them.
 func (t *Tracker) Add(lane *Lane, claims ...store.Claim) {
 	t.mu.Lock()
 	for _, c := range claims {
@@ -130,12 +126,12 @@ func (t *Tracker) Add(lane *Lane, claims ...store.Claim) {
 	}
 	t.mu.Unlock()
 	for _, c := range claims {
-		lane.buffer <- c // has room: it was reserved
+		lane.buffer <- c // never blocks: a slot was reserved
 	}
 }
 
-// Done takes claims out of the book: their results are written, or they are left to the takeover. A later claim of the same
-// task stays.
+// Release stops tracking claims: their results are written, or another process recovers them. A later claim of the same
+// task stays tracked.
 func (t *Tracker) Release(claims ...store.Claim) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -144,23 +140,23 @@ func (t *Tracker) Release(claims ...store.Claim) {
 	}
 }
 
-// Doubt notes that a statement which claims failed in a way that leaves open whether it took effect: there may be claims
-// under this process's identity that nobody holds.
+// MarkUncertain records that a statement which claims failed without saying whether it took effect: this process may
+// own claims in the database that it does not track.
 func (t *Tracker) MarkUncertain() {
 	now := time.Now()
 	t.uncertainSince.Store(&now)
 }
 
-// Review has Settle give back once what is this process's by the database and not by the book, without a reason for doubt: a
-// restored row may name a claim that has ended long ago, and nobody else would take it from a process that lives.
+// RequestReview makes the next ResolveUncertain return untracked claims although no statement failed: a restored row
+// may name an old claim of this process, which nobody else recovers while this process is alive.
 func (t *Tracker) RequestReview() {
 	past := time.Now().Add(-t.effectTimeout - time.Millisecond)
 	t.uncertainSince.CompareAndSwap(nil, &past)
 }
 
-// Settle has the doubt removed: giveBack is told all claims in hand while no statement that claims is under way, and
-// gives every other claim of this process back. It does nothing when there is no doubt, and is to be called again for as
-// long as there is: the statement may take effect after this.
+// ResolveUncertain calls returnUntracked with all tracked claims while no statement that claims is running; it must
+// return every other claim of this process to the queue. It does nothing if no claims are uncertain. Call it
+// periodically: a failed statement may still take effect for a while.
 func (t *Tracker) ResolveUncertain(returnUntracked func(tracked []store.ClaimKey) error) error {
 	since := t.uncertainSince.Load()
 	if since == nil {
@@ -171,12 +167,12 @@ func (t *Tracker) ResolveUncertain(returnUntracked func(tracked []store.ClaimKey
 	t.mu.Lock()
 	tracked := slices.Collect(maps.Keys(t.tracked))
 	t.mu.Unlock()
-	// Before it is given back: what takes effect afterwards is for the next time.
-	over := time.Since(*since) > t.effectTimeout
+	// Checked before the call: what takes effect after the call is resolved by the next one.
+	settled := time.Since(*since) > t.effectTimeout
 	if err := returnUntracked(tracked); err != nil {
 		return err
 	}
-	if over {
+	if settled {
 		t.uncertainSince.CompareAndSwap(since, nil)
 	}
 	return nil

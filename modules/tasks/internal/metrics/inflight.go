@@ -39,5 +39,5 @@ func (w *InFlight) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(w.waiting, prometheus.GaugeValue, float64(n), lane)
 		to <- prometheus.MustNewConstMetric(w.oldest, prometheus.GaugeValue, work.Oldest[lane].Seconds(), lane)
 	}
-	to <- prometheus.MustNewConstMetric(w.overrun, prometheus.GaugeValue, float64(work.AddOverrun))
+	to <- prometheus.MustNewConstMetric(w.overrun, prometheus.GaugeValue, float64(work.Overrun))
 }

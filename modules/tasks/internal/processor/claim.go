@@ -148,7 +148,7 @@ func (p *Processor) fillWithNext(ctx context.Context, id string, lane *claims.La
 
 // take hands what is claimed to the workers of a lane, in which room was reserved for it, and returns how much that was.
 func (p *Processor) claimInto(lane *claims.Lane, claim func() ([]store.Claim, error)) (int, error) {
-	defer p.tracker.Begin()()
+	defer p.tracker.BeginClaim()()
 	claimed, err := claim()
 	if err != nil {
 		if !database.IsRefused(err) {

@@ -33,7 +33,7 @@ func (p *Processor) runWorker(claiming, running context.Context, lane *claims.La
 		case <-claiming.Done():
 		case c := <-lane.Claims():
 			p.tracker.ReleaseSlots(lane, 1)
-			complete := lane.Begin()
+			complete := lane.StartTask()
 			busy := p.metrics.ActiveWorkers.WithLabelValues(lane.Name)
 			busy.Inc()
 			p.metrics.WaitTime.WithLabelValues(lane.Name).Observe(c.Age + time.Since(c.Since).Seconds())

@@ -86,7 +86,7 @@ func (p *Processor) runTaskOnce(ctx, running context.Context, id int64, report f
 
 // acquire claims a task if it is its turn, to be run at once.
 func (p *Processor) claimTask(ctx context.Context, process string, id int64) ([]store.Claim, error) {
-	defer p.tracker.Begin()()
+	defer p.tracker.BeginClaim()()
 	claimed, err := p.store.ClaimTasks(ctx, process, id)
 	if err != nil && !database.IsRefused(err) {
 		p.tracker.MarkUncertain()

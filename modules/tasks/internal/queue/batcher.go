@@ -181,7 +181,7 @@ func (b *batcher) commitAll(ctx context.Context, batch []*request) {
 // commit inserts a batch, as claims of this process where it has room for them. It returns false, and has delivered nothing, where
 // the database refused what one of several holds.
 func (b *batcher) commit(ctx context.Context, batch []*request) bool {
-	defer b.tracker.Begin()()
+	defer b.tracker.BeginClaim()()
 	process, leased := b.tracker.Current()
 	tasks, claim := make([]store.NewTask, len(batch)), make([]bool, len(batch))
 	keys := make(map[string]bool, len(batch))
