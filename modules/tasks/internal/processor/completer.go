@@ -12,14 +12,14 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-// maxEndings bounds the results of one statement, and those that may wait for it: then workers wait too.
+// maxCompletions limits the results of one statement, and of those that wait for it: workers wait when it is reached.
 const maxCompletions = 1000
 
-// recordPause is the wait between two tries to write results while the database is away.
+// resultRetryDelay is the delay between attempts to write results while the database is unavailable.
 const resultRetryDelay = 500 * time.Millisecond
 
-// writeEndings writes the last states of tasks, as many as have come while the last statement was under way, until the
-// channel is closed and empty.
+// runCompleter writes the results of tasks until the channel is closed and empty. What arrives during a statement is
+// written by the next one.
 func (p *Processor) runCompleter(running context.Context) {
 	for first := range p.completions {
 		batch := []store.Completion{first}
@@ -41,28 +41,28 @@ func (p *Processor) runCompleter(running context.Context) {
 	}
 }
 
-// writePart repeats the write until it succeeds or the process ends: a result is not dropped because the database is
-// away for a while. What it refuses for its values is written one by one, so that one result does not hold up others.
-func (p *Processor) completeBatch(running context.Context, part store.CompletionBatch) {
-	claims := make([]store.Claim, len(part.Completions))
-	for i, e := range part.Completions {
+// completeBatch writes results. It retries until it succeeds or the process stops. If the database refuses a value of
+// several results they are written one by one, so that one result does not block others.
+func (p *Processor) completeBatch(running context.Context, batch store.CompletionBatch) {
+	claims := make([]store.Claim, len(batch.Completions))
+	for i, e := range batch.Completions {
 		claims[i] = e.Claim
 	}
 	defer p.tracker.Release(claims...)
 	for {
-		written, heads, err := p.store.Complete(context.WithoutCancel(running), part)
+		written, next, err := p.store.Complete(context.WithoutCancel(running), batch)
 		if err == nil {
-			p.afterCompletion(part.Completions, written, heads)
+			p.afterCompletion(batch.Completions, written, next)
 			return
 		}
 		p.log.Warn("results could not be written yet", zap.Int("results", len(claims)), logging.Error(err))
 		if requireUnavailable := database.IsDataRefused(err); requireUnavailable && len(claims) > 1 {
-			for i := range part.Completions {
-				p.completeBatch(running, store.CompletionBatch{Completions: part.Completions[i : i+1], Process: part.Process, Number: part.Number})
+			for i := range batch.Completions {
+				p.completeBatch(running, store.CompletionBatch{Completions: batch.Completions[i : i+1], Process: batch.Process, Number: batch.Number})
 			}
 			return
 		} else if requireUnavailable {
-			part.Completions[0] = part.Completions[0].WithoutText()
+			batch.Completions[0] = batch.Completions[0].WithoutText()
 		}
 		if !sleep(running, resultRetryDelay) {
 			return
@@ -70,15 +70,15 @@ func (p *Processor) completeBatch(running context.Context, part store.Completion
 	}
 }
 
-func (p *Processor) afterCompletion(batch []store.Completion, written map[store.ClaimKey]bool, heads map[string][]int64) {
+func (p *Processor) afterCompletion(batch []store.Completion, written map[store.ClaimKey]bool, next map[string][]int64) {
 	for _, e := range batch {
 		if !written[e.Claim.Key()] {
-			p.log.Warn("result dropped: the task was taken over or its result is written already", zap.Int64("task", e.Claim.ID))
+			p.log.Warn("result dropped: the task was recovered or its result is already written", zap.Int64("task", e.Claim.ID))
 			continue
 		}
 		p.metrics.Ended.WithLabelValues(e.Claim.Type, string(e.Status)).Inc()
 	}
-	for lane, ids := range heads {
+	for lane, ids := range next {
 		p.tracker.OfferNext(p.tracker.Lane(lane), ids...)
 	}
 }

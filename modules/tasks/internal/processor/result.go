@@ -19,16 +19,16 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// giveUpTimeout bounds the hook that writes a task's failure to the row it was about.
+// discardTimeout limits OnDiscarded.
 const discardTimeout = 15 * time.Second
 
-// maxNote is the length in bytes to which the kept error of an attempt is cut.
+// maxAttemptError is the length in bytes to which the stored error of an attempt is cut.
 const maxAttemptError = 1000
 
-// maxLater is the longest wait for a dependency that is away, between two looks, unless the job says another.
+// maxSnooze is the longest delay of a snoozed task with backoff, unless the job sets another.
 const maxSnooze = 30 * time.Second
 
-// conclude writes what becomes of a task whose execution returned an error.
+// handleResult writes the result of an execution that returned an error.
 func (p *Processor) handleResult(running context.Context, x execution, e *job.Error) {
 	x.log = p.logger(x)
 	limit := x.definition.Attempts
@@ -40,35 +40,35 @@ func (p *Processor) handleResult(running context.Context, x execution, e *job.Er
 	}
 	switch {
 	case e.Kind == job.Parked:
-		x.log.Info("task parked", zap.String("for", e.Text))
+		x.log.Info("task parked", zap.String("reason", e.Text))
 		p.writeResult(running, store.Completion{Claim: x.claim, Detail: e.Text}, x.log, func(ctx context.Context, e store.Completion) error {
 			return p.store.Park(ctx, e, p.config.ParkedRecheck)
 		})
 	case e.Kind == job.Snooze:
-		wait := snoozeDelay(e, x.claim.Age)
-		x.log.Info("task put off", zap.String("why", e.Text), zap.Duration("for", wait), logging.Error(e.Cause))
-		p.requeue(running, x, store.Completion{Claim: x.claim, Detail: e.Text}, wait)
+		delay := snoozeDelay(e, x.claim.Age)
+		x.log.Info("task snoozed", zap.String("reason", e.Text), zap.Duration("next_in", delay), logging.Error(e.Cause))
+		p.requeue(running, x, store.Completion{Claim: x.claim, Detail: e.Text}, delay)
 	case e.Kind == job.Superseded:
-		x.log.Info("task superseded", zap.String("why", e.Text))
+		x.log.Info("task superseded", zap.String("reason", e.Text))
 		p.complete(x.claim, store.Superseded, e.Text, 1, "")
 	case e.Kind == job.Terminal || x.task.Attempt >= limit:
 		p.discard(running, x, e)
 	default:
-		wait := jitter(backoff(p.config.RetryDelay, p.config.RetryDelayMax, int64(x.task.Attempt)))
-		x.log.Warn("attempt failed", logging.Error(e), zap.Duration("next_in", wait))
+		delay := jitter(backoff(p.config.RetryDelay, p.config.RetryDelayMax, int64(x.task.Attempt)))
+		x.log.Warn("attempt failed", logging.Error(e), zap.Duration("next_in", delay))
 		p.requeue(running, x, store.Completion{
-			Claim: x.claim, Detail: "attempt failed, will be tried again", LastError: e.Text, Attempts: 1, AttemptError: attemptErrorLine(x.task, e),
-		}, wait)
+			Claim: x.claim, Detail: "attempt failed, will be retried", LastError: e.Text, Attempts: 1, AttemptError: attemptErrorLine(x.task, e),
+		}, delay)
 	}
 }
 
-// giveUp ends a task as an error, after the row that it was about was told. Where that cannot be written now the task
-// is run again, so that the two do not part.
+// discard ends a task as an error, after its job's OnDiscarded has updated other rows. If that fails the task is run
+// again, so that the rows stay consistent.
 func (p *Processor) discard(running context.Context, x execution, e *job.Error) {
 	leased, ok := p.tracker.Context(x.claim.Process)
 	if !ok {
 		p.tracker.Release(x.claim)
-		return // left to the takeover
+		return // another process recovers the task
 	}
 	ctx, cancel := context.WithTimeout(leased, discardTimeout)
 	defer cancel()
@@ -79,17 +79,17 @@ func (p *Processor) discard(running context.Context, x execution, e *job.Error) 
 		return
 	}
 	if err != nil {
-		x.log.Error("failure could not be written to the row it is about", logging.Error(err))
+		x.log.Error("OnDiscarded failed", logging.Error(err))
 	}
 	if err != nil && !failsAlways(err) {
-		p.requeue(running, x, store.Completion{Claim: x.claim, Detail: "failed, to be recorded", LastError: e.Text}, jitter(p.config.RetryDelay))
+		p.requeue(running, x, store.Completion{Claim: x.claim, Detail: "failed, will be recorded", LastError: e.Text}, jitter(p.config.RetryDelay))
 		return
 	}
-	x.log.Error("task failed", logging.Error(e))
+	x.log.Error("task discarded", logging.Error(e))
 	p.complete(x.claim, store.Failed, e.Text, 1, attemptErrorLine(x.task, e))
 }
 
-// hopeless tells whether what ended with err will end so each time: by a panic, or since the database takes no such value.
+// failsAlways reports whether what failed with err fails every time: a panic, or a value that the database refuses.
 func failsAlways(err error) bool {
 	_, panicked := errors.AsType[*guard.PanicError](err)
 	return panicked || database.IsDataRefused(err) || job.AsError(err).Kind == job.Terminal
@@ -99,19 +99,19 @@ func (p *Processor) requeue(running context.Context, x execution, e store.Comple
 	p.writeResult(running, e, x.log, func(ctx context.Context, e store.Completion) error { return p.store.Requeue(ctx, e, wait) })
 }
 
-// write repeats a write until it succeeds, or the claim is lost, or the process ends. Of an ending whose text is refused it
-// writes a bare one.
+// writeResult repeats a write until it succeeds, the claim is lost, or the process stops. If the database refuses the
+// texts of a result it is written without them.
 func (p *Processor) writeResult(running context.Context, e store.Completion, log *zap.Logger, writeResult func(context.Context, store.Completion) error) {
 	defer p.tracker.Release(e.Claim)
 	for {
 		err := writeResult(context.WithoutCancel(running), e)
 		switch {
 		case err == nil:
-			// A task woken while it ran is pending already, and one with the same key may wait for this one.
+			// A task resumed while it ran is pending already, and one with the same key may wait for this one.
 			p.tracker.Notify()
 			return
 		case errors.Is(err, store.ErrClaimLost):
-			log.Warn("result dropped: the task was taken over or its result is written already")
+			log.Warn("result dropped: the task was recovered or its result is already written")
 			return
 		case database.IsDataRefused(err):
 			e = e.WithoutText()
@@ -123,7 +123,7 @@ func (p *Processor) writeResult(running context.Context, e store.Completion, log
 	}
 }
 
-// note is the line that is kept of a failed attempt, for operators.
+// attemptErrorLine is the stored line of a failed attempt, for operators.
 func attemptErrorLine(task job.Task, e *job.Error) string {
 	text := logging.Redact(e.Error())
 	if len(text) > maxAttemptError {
@@ -143,27 +143,27 @@ func attemptErrorLine(task job.Task, e *job.Error) string {
 	return string(line) + "\n"
 }
 
-// doubled is a wait that doubles with every time after the first up to the longest.
-func backoff(wait, longest time.Duration, times int64) time.Duration {
-	for range times - 1 {
-		if wait *= 2; wait >= longest {
+// backoff is a delay that doubles with every attempt after the first up to longest.
+func backoff(delay, longest time.Duration, attempts int64) time.Duration {
+	for range attempts - 1 {
+		if delay *= 2; delay >= longest {
 			return longest
 		}
 	}
-	return wait
+	return delay
 }
 
-// later is the wait before a task that was put off is run again.
+// snoozeDelay is the delay before a snoozed task runs again. The age of the task is in seconds.
 func snoozeDelay(e *job.Error, age float64) time.Duration {
-	wait := min(e.Delay, config.LongestSnooze)
+	delay := min(e.Delay, config.LongestSnooze)
 	if e.Backoff {
 		longest := min(cmp.Or(e.MaxDelay, maxSnooze), config.LongestSnooze)
-		wait = max(wait, min(time.Duration(age/8*float64(time.Second)), longest))
+		delay = max(delay, min(time.Duration(age/8*float64(time.Second)), longest))
 	}
-	return jitter(wait)
+	return jitter(delay)
 }
 
-// jitter spreads waits over plus or minus a fifth, so that what failed together does not come back together.
+// jitter varies a delay by a fifth, so that tasks that failed together do not run again together.
 func jitter(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
 }

@@ -9,20 +9,20 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-// attendPause is the wait between two looks at a task that is not ours to run at the moment.
+// runTaskPollInterval is the delay before the state of a task is read again that this process cannot run yet.
 const runTaskPollInterval = 200 * time.Millisecond
 
-// Attend runs one task in this process when its turn comes, and returns it once it has ended, whoever ran it. It is for
-// a processor that is not started. report is told what the task's row says. A database that is away for a while is waited
-// for. When ctx ends before the task, its job is cancelled and it is returned to the queue; where the job does not end, it is left
-// to the takeover.
+// RunTask runs one task in this process when its turn comes, and returns it once it has ended, whichever process ran
+// it. It must not be used on a started processor. Report is called with the task's row. An unavailable database is
+// waited for. When ctx ends first, the job is cancelled and the task returned to the queue; if the job does not stop,
+// another process recovers the task later.
 func (p *Processor) RunTask(ctx context.Context, id int64, report func(store.View)) (store.View, error) {
 	running := p.startBackground()
 	defer context.AfterFunc(ctx, func() {
 		p.stopRunning()
 		time.AfterFunc(stopWaitingAfter, p.stopWaiting)
 	})()
-	defer func() { _ = p.stopBackground() }() // a job that has not ended is told of by the log
+	defer func() { _ = p.stopBackground() }() // a job that does not stop is logged
 	timer := time.NewTimer(runTaskPollInterval)
 	defer timer.Stop()
 	for {
@@ -35,22 +35,22 @@ func (p *Processor) RunTask(ctx context.Context, id int64, report func(store.Vie
 		case err != nil && !database.IsUnavailable(err):
 			return view, err
 		case err != nil:
-			p.log.Warn("the task cannot be looked at", logging.Error(err))
+			p.log.Warn("task could not be read", logging.Error(err))
 		}
 		timer.Reset(runTaskPollInterval)
 		select {
 		case <-ctx.Done():
-		case <-p.tracker.Notified(): // there is a lease to claim under, or the task was put off
+		case <-p.tracker.Notified(): // a lease began, or the task was requeued
 		case <-timer.C:
 		}
 	}
 }
 
-// attendOnce looks at the task and runs it if it is its turn.
+// runTaskOnce reads the task and runs it if it is its turn.
 func (p *Processor) runTaskOnce(ctx, running context.Context, id int64, report func(store.View)) (store.View, error) {
 	process, ok := p.tracker.Current()
 	if ok {
-		// After a claim whose answer was lost, the task may be this process's without it knowing.
+		// After a claim whose answer was lost, this process may own the task without knowing it.
 		err := p.tracker.ResolveUncertain(func(tracked []store.ClaimKey) error {
 			_, err := p.store.ReturnAllExcept(ctx, process, tracked)
 			return err
@@ -84,7 +84,7 @@ func (p *Processor) runTaskOnce(ctx, running context.Context, id int64, report f
 	return view, nil
 }
 
-// acquire claims a task if it is its turn, to be run at once.
+// claimTask claims a task, to be run at once, if it is its turn.
 func (p *Processor) claimTask(ctx context.Context, process string, id int64) ([]store.Claim, error) {
 	defer p.tracker.BeginClaim()()
 	claimed, err := p.store.ClaimTasks(ctx, process, id)
