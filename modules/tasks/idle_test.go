@@ -34,7 +34,7 @@ func TestBetweenTwoTicksPeriodicJobsAreHardlyEverLookedFor(t *testing.T) {
 	for _, name := range []string{"one", "two", "three"} {
 		jobs = append(jobs, job.Periodic{Name: name, Interval: 1_000_000 * time.Hour, Type: "test.note", Payload: echo{Key: name, Text: "x"}})
 	}
-	c, err := cron.New(b.config, zap.NewNop(), b.registry, b.store, b.queue, jobs)
+	c, err := cron.New(cron.Params{Config: b.config, Log: zap.NewNop(), Registry: b.registry, Store: b.store, Queue: b.queue, Jobs: jobs})
 	require.NoError(t, err)
 	require.NoError(t, c.Start(t.Context()))
 	t.Cleanup(func() { require.NoError(t, c.Stop(context.Background())) })

@@ -1,4 +1,4 @@
-// Package tasks is the task queue: it accepts, stores, claims, runs and retries tasks, and knows no job by name.
+// Package tasks is the task queue: it accepts, stores, claims, runs and retries tasks, and knows no job type by name.
 package tasks
 
 import (
@@ -21,7 +21,8 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Module provides the queue (job.Queue, job.Runner, job.Busy), its routes and its readiness check.
+// Module provides the queue (job.Queue, job.Runner, job.TaskRunner, job.Admin, job.ActiveKeys), its routes and its
+// readiness checks.
 var Module = fx.Module("tasks",
 	fx.Provide(
 		registry.New,
@@ -36,7 +37,7 @@ var Module = fx.Module("tasks",
 		processor.New,
 		fx.Annotate(admin.NewTaskRunner, fx.As(new(job.Runner)), fx.As(new(job.TaskRunner))),
 		fx.Annotate(admin.New, fx.As(new(job.Admin))),
-		fx.Annotate(cron.New, fx.ParamTags("", "", "", "", "", `group:"periodic"`)),
+		cron.New,
 		httpapi.New,
 		server.AsRoutes((*httpapi.API).Routes),
 		appstatus.As(status.NewReplicas),
@@ -47,7 +48,7 @@ var Module = fx.Module("tasks",
 	fx.Invoke(fx.Annotate((*registry.Registry).Add, fx.ParamTags("", `group:"jobs"`))),
 )
 
-// Start has the processor started, and then the cron.
+// Start starts the processor, the cron and the deletion of old tasks.
 var Start = fx.Options(
 	fx.Invoke(
 		func(lc fx.Lifecycle, p *processor.Processor) { lc.Append(fx.StartStopHook(p.Start, p.Stop)) },

@@ -112,7 +112,7 @@ func TestALookUpThatIsTriedAgainInsertsNothingTwice(t *testing.T) {
 	inserted, err := b.store.Insert(t.Context(), "", tasks, nil)
 	require.NoError(t, err)
 	require.Equal(t, before[0].ID, inserted[0].ID)
-	require.NoError(t, inserted[0].Fault)
+	require.NoError(t, inserted[0].Err)
 	require.Equal(t, 2, b.count(t, `TRUE`))
 }
 
@@ -128,9 +128,9 @@ func TestOneDuplicateThatCannotBeReadFailsNoOtherRequestOfItsCommit(t *testing.T
 	b.withKeys(t, "b")
 	inserted, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.note", Info: []byte(`{"text":"x"}`), OrderingKey: "x"}, secret}, nil)
 	require.NoError(t, err)
-	require.NoError(t, inserted[0].Fault)
+	require.NoError(t, inserted[0].Err)
 	require.NotZero(t, inserted[0].ID)
-	require.Error(t, inserted[1].Fault)
+	require.Error(t, inserted[1].Err)
 }
 
 func TestAResultWithBytesThatNoColumnTakesIsWrittenAllTheSame(t *testing.T) {

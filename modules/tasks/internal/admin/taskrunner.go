@@ -1,4 +1,3 @@
-// Package runner runs a single task in this process and waits for its end.
 package admin
 
 import (
@@ -15,10 +14,10 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// lastLook bounds the look at the task after the time for it is up.
+// finalViewTimeout limits reading the task once more after the time for it is up.
 const finalViewTimeout = 5 * time.Second
 
-// Runner implements job.Runner and job.TaskRunner.
+// TaskRunner implements job.Runner and job.TaskRunner: it runs single tasks in this process.
 type TaskRunner struct {
 	registry  *registry.Registry
 	queue     *queue.Queue
@@ -26,7 +25,7 @@ type TaskRunner struct {
 	store     *store.Store
 }
 
-// New returns a Runner.
+// NewTaskRunner returns a TaskRunner.
 func NewTaskRunner(r *registry.Registry, q *queue.Queue, p *processor.Processor, s *store.Store) *TaskRunner {
 	return &TaskRunner{registry: r, queue: q, processor: p, store: s}
 }
@@ -42,7 +41,7 @@ func (r *TaskRunner) Run(ctx context.Context, jobType string, info []byte, progr
 	id, err := r.queue.AcceptInfo(ctx, jobType, info, "")
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return job.NewTerminal("%s: it is not known whether the task was accepted", endReason(ctx))
+		return job.NewTerminal("%s: the task may or may not have been accepted", endReason(ctx))
 	case err != nil:
 		return err
 	}
@@ -86,20 +85,20 @@ func (r *TaskRunner) findType(jobType string) (job.Definition, error) {
 	return definition, nil
 }
 
-// startable refuses tasks that are not there to be begun.
+// checkRunnable returns an error if a task cannot be started.
 func checkRunnable(v store.View) error {
 	switch {
 	case v.Status == store.Processing:
-		return job.NewTerminal("task %d is being processed already", v.ID)
+		return job.NewTerminal("task %d is already processing", v.ID)
 	case v.Status.Ended():
 		return job.NewTerminal("task %d has ended as %s", v.ID, v.Status)
 	}
 	return nil
 }
 
-// follow has the task run when its turn comes and tells how it fares.
+// follow runs the task when its turn comes and reports its states.
 func (r *TaskRunner) follow(ctx context.Context, id int64, progress func(int64, string)) error {
-	last := "pending: accepted" // is told already
+	last := "pending: accepted" // reported already
 	view, err := r.processor.RunTask(ctx, id, func(v store.View) {
 		if text := describe(v); text != last {
 			last = text
@@ -107,10 +106,10 @@ func (r *TaskRunner) follow(ctx context.Context, id int64, progress func(int64, 
 		}
 	})
 	if ctx.Err() != nil && !view.Status.Ended() {
-		// The job may have ended while it was cancelled, and what did not was returned to the queue.
-		look, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalViewTimeout)
+		// The job may have finished despite the cancellation; otherwise its task was returned to the queue.
+		viewCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalViewTimeout)
 		defer cancel()
-		view, err = r.store.View(look, id)
+		view, err = r.store.View(viewCtx, id)
 		if err != nil || !view.Status.Ended() {
 			return leftInQueue(ctx, id, view, err)
 		}
@@ -124,7 +123,7 @@ func (r *TaskRunner) follow(ctx context.Context, id int64, progress func(int64, 
 	return nil
 }
 
-// stays says that the task is not lost because nobody waits for it any more.
+// leftInQueue returns the error of an interrupted run: the task stays in the queue.
 func leftInQueue(ctx context.Context, id int64, v store.View, err error) error {
 	state := "the database does not answer"
 	if err == nil {
@@ -133,15 +132,15 @@ func leftInQueue(ctx context.Context, id int64, v store.View, err error) error {
 	return job.NewTerminal("%s: task %d stays in the queue (%s)", endReason(ctx), id, state)
 }
 
-// fault says of a task that was not begun why.
+// notStarted returns the error of a task that was not started.
 func notStarted(ctx context.Context, id int64, err error) error {
 	if ctx.Err() != nil {
-		return job.NewTerminal("%s: task %d was not begun", endReason(ctx), id)
+		return job.NewTerminal("%s: task %d was not started", endReason(ctx), id)
 	}
 	return fmt.Errorf("task %d: %w", id, err)
 }
 
-// over says in words why ctx ended.
+// endReason says in words why ctx ended.
 func endReason(ctx context.Context) string {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return "the time is up"
@@ -149,7 +148,7 @@ func endReason(ctx context.Context) string {
 	return "interrupted"
 }
 
-// describe says in words what a task's row says.
+// describe returns the state of a task in words.
 func describe(v store.View) string {
 	text := string(v.Status)
 	if v.Detail != "" && v.Detail != text {

@@ -65,7 +65,7 @@ func setup(t *testing.T) *fixture {
 }
 
 func (b *fixture) cron(jobs ...job.Periodic) (*cron.Cron, error) {
-	return cron.New(b.db.Config, zap.NewNop(), b.reg, b.store, b.queue, jobs)
+	return cron.New(cron.Params{Config: b.db.Config, Log: zap.NewNop(), Registry: b.reg, Store: b.store, Queue: b.queue, Jobs: jobs})
 }
 
 func TestSeveralReplicasMakeOneTaskATick(t *testing.T) {

@@ -1,4 +1,5 @@
-// Package encryption encrypts the payloads that hold secrets, so that whoever reads the database or a backup of it cannot.
+// Package encryption encrypts the payloads that contain secrets, so that readers of the database or its backups cannot
+// read them.
 package encryption
 
 import (
@@ -13,36 +14,36 @@ import (
 	"app238.com/inner/app/config"
 )
 
-// prefix begins what is sealed. A payload that is not begins with a brace.
+// prefix starts an encrypted payload. Other payloads start with a brace.
 const prefix = "sealed:"
 
-// purpose is authenticated with every payload: what was sealed for something else does not open here.
+// purpose is authenticated with every payload: what was encrypted for something else does not decrypt here.
 const purpose = "console_tasks.task_info"
 
-// idLength is how much of a key's hash names it, in bytes.
+// idLength is the length of the part of a key's hash that names it, in bytes.
 const idLength = 4
 
-// ErrUnknownKey says that a payload was sealed with a key that is not configured here.
-var ErrUnknownKey = errors.New("sealed with a key that is not among tasks.encryptionKeys")
+// ErrUnknownKey is returned for a payload that was encrypted with a key that is not configured here.
+var ErrUnknownKey = errors.New("encrypted with a key that is not in tasks.encryptionKeys")
 
-// ErrBroken says that a sealed payload was changed or cut.
-var ErrCorrupt = errors.New("the sealed payload is damaged")
+// ErrCorrupt is returned for an encrypted payload that was changed or cut.
+var ErrCorrupt = errors.New("the encrypted payload is corrupt")
 
-// Box seals with the first configured key and opens with all of them. Without any it seals nothing.
+// Keyring encrypts with the first configured key and decrypts with any of them. Without keys it does not encrypt.
 type Keyring struct {
 	current string
 	keys    map[string]cipher.AEAD
-	// hashKeys are what Hash uses of the same keys.
+	// hashKeys are derived from the same keys, for Hash.
 	hashKeys map[string][]byte
 }
 
-// New returns a box with the configured keys.
+// New returns a keyring of the configured keys.
 func New(c *config.Config) (*Keyring, error) {
 	keys, err := c.Tasks.Keys()
 	if err != nil {
 		return nil, err
 	}
-	b := &Keyring{keys: map[string]cipher.AEAD{}, hashKeys: map[string][]byte{"": nil}}
+	k := &Keyring{keys: map[string]cipher.AEAD{}, hashKeys: map[string][]byte{"": nil}}
 	for i, key := range keys {
 		block, err := aes.NewCipher(key)
 		if err != nil {
@@ -54,32 +55,32 @@ func New(c *config.Config) (*Keyring, error) {
 		}
 		hash := sha256.Sum256(key)
 		id := hex.EncodeToString(hash[:idLength])
-		b.keys[id], b.hashKeys[id] = aead, mac(key, []byte(hashPurpose))
+		k.keys[id], k.hashKeys[id] = aead, mac(key, []byte(hashPurpose))
 		if i == 0 {
-			b.current = id
+			k.current = id
 		}
 	}
-	return b, nil
+	return k, nil
 }
 
-// Seals tells whether there is a key to seal with.
-func (b *Keyring) Encrypts() bool { return b.current != "" }
+// Encrypts reports whether there is a key to encrypt with.
+func (k *Keyring) Encrypts() bool { return k.current != "" }
 
-// Seal returns what is to be stored of a payload.
-func (b *Keyring) Encrypt(payload []byte) string {
-	if !b.Encrypts() {
+// Encrypt returns a payload as it is to be stored.
+func (k *Keyring) Encrypt(payload []byte) string {
+	if !k.Encrypts() {
 		return string(payload)
 	}
-	ciphertext := b.keys[b.current].Seal(nil, nil, payload, []byte(purpose)) //nolint:gosec // it makes a random nonce itself
-	return prefix + b.current + ":" + base64.StdEncoding.EncodeToString(ciphertext)
+	ciphertext := k.keys[k.current].Seal(nil, nil, payload, []byte(purpose)) //nolint:gosec // the AEAD adds a random nonce
+	return prefix + k.current + ":" + base64.StdEncoding.EncodeToString(ciphertext)
 }
 
-// IsSealed tells whether what is stored is encrypted.
+// IsEncrypted reports whether a stored payload is encrypted.
 func IsEncrypted(stored string) bool { return strings.HasPrefix(stored, prefix) }
 
-// Open returns the payload of what is stored: as it is where it is not sealed, else decrypted, or ErrUnknownKey or
-// ErrBroken.
-func (b *Keyring) Decrypt(stored string) ([]byte, error) {
+// Decrypt returns the payload of a stored one: unchanged if it is not encrypted, otherwise decrypted, or ErrUnknownKey
+// or ErrCorrupt.
+func (k *Keyring) Decrypt(stored string) ([]byte, error) {
 	rest, ok := strings.CutPrefix(stored, prefix)
 	if !ok {
 		return []byte(stored), nil
@@ -88,7 +89,7 @@ func (b *Keyring) Decrypt(stored string) ([]byte, error) {
 	if !ok {
 		return nil, ErrCorrupt
 	}
-	key, ok := b.keys[id]
+	key, ok := k.keys[id]
 	if !ok {
 		return nil, ErrUnknownKey
 	}

@@ -35,7 +35,7 @@ func (a *API) Routes() []server.Route {
 	}
 }
 
-// taskView is what may be shown of a task: no task_info, which may hold secrets.
+// taskView is a task without task_info, which may contain secrets.
 type taskView struct {
 	TaskID         int64        `json:"task_id"`
 	TaskType       string       `json:"task_type"`

@@ -7,20 +7,20 @@ import (
 	"app238.com/inner/modules/tasks/internal/claims"
 )
 
-// Work is a collector of what this process has claimed and not yet done.
+// InFlight collects the number of claimed tasks of this process.
 type InFlight struct {
 	tracker                  *claims.Tracker
 	waiting, oldest, overrun *prometheus.Desc
 }
 
 // NewWork registers the collector with r.
-func NewInFlight(r *prometheus.Registry, b *claims.Tracker) (*InFlight, error) {
+func NewInFlight(r *prometheus.Registry, t *claims.Tracker) (*InFlight, error) {
 	w := &InFlight{
-		tracker: b,
-		waiting: prometheus.NewDesc("inner_tasks_claimed_waiting", "Tasks of this process that no worker has begun.", []string{"lane"}, nil),
+		tracker: t,
+		waiting: prometheus.NewDesc("inner_tasks_claimed_waiting", "Claimed tasks of this process that no worker has started.", []string{"lane"}, nil),
 		oldest: prometheus.NewDesc("inner_tasks_claimed_waiting_oldest_seconds",
-			"For how long the oldest claimed task of this process has waited for a worker.", []string{"lane"}, nil),
-		overrun: prometheus.NewDesc("inner_tasks_overrun_jobs", "Jobs of this process that go on though they were told to end.", nil, nil),
+			"Time that the oldest claimed task of this process has waited for a worker.", []string{"lane"}, nil),
+		overrun: prometheus.NewDesc("inner_tasks_overrun_jobs", "Jobs of this process that are still running after they were cancelled.", nil, nil),
 	}
 	return w, r.Register(guard.Collector(w))
 }
@@ -34,10 +34,10 @@ func (w *InFlight) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (w *InFlight) Collect(to chan<- prometheus.Metric) {
-	work := w.tracker.InFlight()
-	for lane, n := range work.Waiting {
+	inFlight := w.tracker.InFlight()
+	for lane, n := range inFlight.Waiting {
 		to <- prometheus.MustNewConstMetric(w.waiting, prometheus.GaugeValue, float64(n), lane)
-		to <- prometheus.MustNewConstMetric(w.oldest, prometheus.GaugeValue, work.Oldest[lane].Seconds(), lane)
+		to <- prometheus.MustNewConstMetric(w.oldest, prometheus.GaugeValue, inFlight.Oldest[lane].Seconds(), lane)
 	}
-	to <- prometheus.MustNewConstMetric(w.overrun, prometheus.GaugeValue, float64(work.Overrun))
+	to <- prometheus.MustNewConstMetric(w.overrun, prometheus.GaugeValue, float64(inFlight.Overrun))
 }

@@ -18,20 +18,20 @@ const (
 type Metrics struct {
 	// Accepted counts committed tasks by type.
 	Accepted *prometheus.CounterVec
-	// Started counts executions by type, Ended the tasks that ended by type and status.
+	// Started counts executions by type, Ended ended tasks by type and status.
 	Started, Ended *prometheus.CounterVec
-	// Failed counts failed attempts by type, those that are tried again included.
+	// Failed counts failed attempts by type, including those that are retried.
 	Failed *prometheus.CounterVec
-	// AcceptTime is from the call to the commit; WaitTime from the commit to the execution, by lane; RunTime that of an
-	// execution, by type.
+	// AcceptTime is the time from the call to the commit; WaitTime from the commit to the execution, by lane; RunTime
+	// the duration of an execution, by type.
 	AcceptTime prometheus.Histogram
 	WaitTime   *prometheus.HistogramVec
 	RunTime    *prometheus.HistogramVec
-	// Busy is the number of workers that run a task, by lane; Workers how many there are.
+	// ActiveWorkers is the number of workers that run a task, by lane; Workers the number of workers.
 	ActiveWorkers, Workers *prometheus.GaugeVec
-	// Recovered counts tasks taken over from processes that ended.
+	// Recovered counts tasks recovered from dead processes.
 	Recovered prometheus.Counter
-	// Hastened counts tasks that were made due because the database's clock was set back.
+	// Rescheduled counts tasks that were made due because the database's clock was set back.
 	Rescheduled prometheus.Counter
 	// Batch is the number of tasks of one statement, by kind.
 	Batch *prometheus.HistogramVec
@@ -60,7 +60,7 @@ func New(r *prometheus.Registry) (*Metrics, error) {
 		ActiveWorkers: gauge("inner_tasks_active_workers", "Workers that are running a task."),
 		Workers:       gauge("inner_tasks_workers", "Workers of this process."),
 		Recovered: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "inner_tasks_recovered_total", Help: "Tasks taken over from processes that ended.",
+			Name: "inner_tasks_recovered_total", Help: "Tasks recovered from dead processes.",
 		}),
 		Rescheduled: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "inner_tasks_rescheduled_total", Help: "Tasks made due because the database's clock was set back.",

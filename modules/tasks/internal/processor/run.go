@@ -94,8 +94,8 @@ func (p *Processor) run(running context.Context, c store.Claim) {
 		return // another process recovers the task
 	}
 	e := execution{claim: c, task: job.Task{ID: c.ID, Type: c.Type, Attempt: c.Attempts + 1}}
-	if c.Fault != nil {
-		p.snoozeUnrunnable(running, e, "the payload could not be read: "+c.Fault.Error())
+	if c.InfoErr != nil {
+		p.snoozeUnrunnable(running, e, "the payload could not be read: "+c.InfoErr.Error())
 		return
 	}
 	definition, known := p.registry.Find(c.Type)

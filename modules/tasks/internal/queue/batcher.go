@@ -13,19 +13,19 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-// maxBatch bounds the tasks of one commit, and maxBatchBytes their payloads, unless it has but one. CockroachDB takes no message of more
-// than 16 MiB, in which a payload may have twice its length: each of them alone would be taken.
+// maxBatch limits the tasks of one commit, and maxBatchBytes their payloads, except that of a single task. CockroachDB
+// accepts no message above 16 MiB, in which a payload may have twice its length.
 const maxBatch, maxBatchBytes = 500, 4 << 20
 
 const (
-	// gatherTime bounds the wait for those whom the last commit served.
+	// gatherTimeout limits the wait for the clients of the last commit to send their next request.
 	gatherTimeout = time.Millisecond
-	// maxVain bounds how many commits are made without that wait after it was in vain again and again.
+	// maxSkips limits the number of commits without that wait after it has failed repeatedly.
 	maxSkips = 32
 )
 
-// batches has concurrent accepts share commits: what comes while a statement is under way goes into the next one, which
-// is sent as soon as that one has returned. An accept that comes alone waits for nothing.
+// batcher commits concurrent accepts together: requests that arrive during a statement go into the next one, which is
+// sent as soon as that one has returned. A single request waits for nothing.
 type batcher struct {
 	store   *store.Store
 	tracker *claims.Tracker
@@ -36,26 +36,26 @@ type batcher struct {
 	mu       sync.Mutex
 	waiting  []*request
 	flushing bool
-	expected int           // how many are waited for
-	arrived  chan struct{} // as many have come
+	expected int           // the number of requests to wait for
+	arrived  chan struct{} // signalled when they have arrived
 
-	// vain is for how many commits it is not waited after the last wait was in vain, and rest how many of those are left. Both
-	// are flush's alone.
+	// skips is the number of commits without a wait after the last wait failed, skipsLeft how many of those are left.
+	// Only flush uses them.
 	skips, skipsLeft int
 }
 
-// accept is a task whose commit somebody waits for.
+// request is a task that a client waits to have committed.
 type request struct {
 	task  store.NewTask
 	trace tracing.Request
-	// left is closed when nobody waits any more, done when the task is committed or refused.
+	// ctxDone is closed when the client no longer waits, done when the task is committed or refused.
 	ctxDone <-chan struct{}
 	done    chan struct{}
 	id      int64
 	err     error
 }
 
-// gone tells whether nobody waits any more.
+// cancelled reports whether the client no longer waits.
 func (a *request) cancelled() bool {
 	select {
 	case <-a.ctxDone:
@@ -65,8 +65,7 @@ func (a *request) cancelled() bool {
 	}
 }
 
-// insert returns once the task is committed. A caller whose context ends does not wait any more; if its commit was under way by then
-// the task may be there all the same.
+// insert returns once the task is committed. If ctx ends during the commit, the task may be committed nevertheless.
 func (b *batcher) insert(ctx context.Context, task store.NewTask) (int64, error) {
 	begin := time.Now()
 	a := &request{task: task, trace: b.tracing.RequestOf(ctx), ctxDone: ctx.Done(), done: make(chan struct{})}
@@ -80,7 +79,7 @@ func (b *batcher) insert(ctx context.Context, task store.NewTask) (int64, error)
 	}
 	if !b.flushing {
 		b.flushing = true
-		// It ends when nobody waits any more; each of its statements has a time limit.
+		// flush ends when no request is waiting; each of its statements has a time limit.
 		go b.flush(context.WithoutCancel(ctx))
 	}
 	b.mu.Unlock()
@@ -110,9 +109,9 @@ func (b *batcher) flush(ctx context.Context) {
 	}
 }
 
-// gather takes what waits. Where the last commit was shared, those that it served may be about to come again: most of them
-// are waited for, for a moment. Otherwise they and those who came meanwhile would fall into two groups that take turns, and
-// make twice as many commits. Where nobody comes the next waits are left out, more and more of them.
+// gather takes the waiting requests. If the last commit had several, its clients may be about to send the next ones,
+// and gather waits a moment for most of them. Otherwise they and the waiting ones would form two groups that alternate,
+// with twice as many commits. After failed waits the next ones are skipped, more and more of them.
 func (b *batcher) gather(last int) []*request {
 	b.mu.Lock()
 	if expected := (last + len(b.waiting)) * 7 / 8; len(b.waiting) < expected && !b.skipWait() {
@@ -128,14 +127,14 @@ func (b *batcher) gather(last int) []*request {
 	defer b.mu.Unlock()
 	b.expected = 0
 	b.waiting = slices.DeleteFunc(b.waiting, (*request).cancelled)
-	// What waits further goes into a slice of its own: the bodies of a commit go with it.
+	// The rest is copied to a new slice, so that the payloads of a commit are freed with it.
 	batch := b.waiting[:countFitting(b.waiting)]
 	b.waiting = append([]*request(nil), b.waiting[len(batch):]...)
 	b.flushing = len(batch) > 0
 	return batch
 }
 
-// resting tells whether the wait is left out this time.
+// skipWait reports whether to skip the wait this time.
 func (b *batcher) skipWait() bool {
 	if b.skipsLeft == 0 {
 		return false
@@ -144,7 +143,7 @@ func (b *batcher) skipWait() bool {
 	return true
 }
 
-// await waits until enough have come, or for gatherTime.
+// waitForExpected waits until the expected requests have arrived, or for gatherTimeout.
 func (b *batcher) waitForExpected() {
 	timer := time.NewTimer(gatherTimeout)
 	defer timer.Stop()
@@ -157,7 +156,7 @@ func (b *batcher) waitForExpected() {
 	b.skipsLeft = b.skips
 }
 
-// fitting returns how many of those that wait share the next commit.
+// countFitting returns how many of the waiting requests fit into the next commit.
 func countFitting(waiting []*request) int {
 	size := 0
 	for i, a := range waiting {
@@ -168,7 +167,8 @@ func countFitting(waiting []*request) int {
 	return len(waiting)
 }
 
-// commitAll commits a batch, in halves where the database refuses what one of them holds: it fails that one alone.
+// commitAll commits a batch. If the database refuses a value of one request, it commits halves of the batch, so that
+// only that request fails.
 func (b *batcher) commitAll(ctx context.Context, batch []*request) {
 	if b.commit(ctx, batch) {
 		return
@@ -178,8 +178,8 @@ func (b *batcher) commitAll(ctx context.Context, batch []*request) {
 	b.commitAll(ctx, batch[half:])
 }
 
-// commit inserts a batch, as claims of this process where it has room for them. It returns false, and has delivered nothing, where
-// the database refused what one of several holds.
+// commit inserts a batch, as claims of this process if it has slots for them. It returns false, and delivers nothing,
+// if the database refused a value of one of several requests.
 func (b *batcher) commit(ctx context.Context, batch []*request) bool {
 	defer b.tracker.BeginClaim()()
 	process, leased := b.tracker.Current()
@@ -187,14 +187,14 @@ func (b *batcher) commit(ctx context.Context, batch []*request) bool {
 	keys := make(map[string]bool, len(batch))
 	for i, a := range batch {
 		tasks[i] = a.task
-		// Of two with the same key only the first can be claimed.
+		// Only the first of two tasks with the same key can be claimed.
 		claim[i] = leased && !keys[a.task.OrderingKey] && b.reserveSlot(a.task.Lane)
 		keys[a.task.OrderingKey] = a.task.OrderingKey != ""
 	}
 	b.metrics.Batch.WithLabelValues(metrics.AcceptBatch).Observe(float64(len(batch)))
-	ctx, committed := b.startSpan(ctx, batch)
+	ctx, endSpan := b.startSpan(ctx, batch)
 	inserted, err := b.store.Insert(ctx, process, tasks, claim)
-	committed(err)
+	endSpan(err)
 	b.ready.record(err)
 	if err != nil && !database.IsRefused(err) {
 		b.tracker.MarkUncertain()
@@ -211,10 +211,10 @@ func (b *batcher) commit(ctx context.Context, batch []*request) bool {
 	return true
 }
 
-// deliver tells each accept what became of its task, and sees that the tasks come to workers of this process: what is
-// claimed at once, and what waits when it is the head of its key.
+// deliver passes the results to the requests, hands claimed tasks to the workers of this process, and offers the
+// pending ones that are next in their keys.
 func (b *batcher) deliver(process string, batch []*request, claim []bool, inserted []store.Inserted, err error) {
-	heads, followed := map[*claims.Lane][]int64{}, map[string]bool{}
+	next, followed := map[*claims.Lane][]int64{}, map[string]bool{}
 	for i, a := range batch {
 		lane, key := b.tracker.Lane(a.task.Lane), a.task.OrderingKey
 		if claim[i] && (err != nil || !inserted[i].Claimed) {
@@ -224,7 +224,7 @@ func (b *batcher) deliver(process string, batch []*request, claim []bool, insert
 			a.err = err
 			continue
 		}
-		a.id, a.err = inserted[i].ID, inserted[i].Fault
+		a.id, a.err = inserted[i].ID, inserted[i].Err
 		switch {
 		case inserted[i].Claimed:
 			b.tracker.Add(lane, store.Claim{
@@ -232,17 +232,17 @@ func (b *batcher) deliver(process string, batch []*request, claim []bool, insert
 				Since: time.Now(),
 			})
 		case lane != nil && a.err == nil && !followed[key]:
-			heads[lane] = append(heads[lane], a.id)
+			next[lane] = append(next[lane], a.id)
 		}
-		// Its end brings up the next one of its key.
+		// Completing it offers the next task of its key.
 		followed[key] = followed[key] || key != "" && !inserted[i].Found
 	}
-	for lane, ids := range heads {
+	for lane, ids := range next {
 		b.tracker.OfferNext(lane, ids...)
 	}
 }
 
-// shared begins the span of a commit, which belongs to the traces of all requests that it serves.
+// startSpan starts the span of a commit, which belongs to the traces of all its requests.
 func (b *batcher) startSpan(ctx context.Context, batch []*request) (context.Context, func(error)) {
 	return b.tracing.Shared(ctx, "commit tasks", func(yield func(tracing.Request) bool) {
 		for _, a := range batch {
@@ -253,7 +253,7 @@ func (b *batcher) startSpan(ctx context.Context, batch []*request) (context.Cont
 	})
 }
 
-// reserve takes room for one claim in a lane of this process.
+// reserveSlot reserves a slot for one claim in a lane of this process.
 func (b *batcher) reserveSlot(name string) bool {
 	lane := b.tracker.Lane(name)
 	return lane != nil && lane.Open() && lane.ReserveSlots(1) == 1

@@ -11,26 +11,28 @@ import (
 )
 
 const (
-	// probeTime bounds one probe. It is less than the time that a check of /readyz has.
+	// probeTimeout limits one probe. It is shorter than the time limit of a check of /readyz.
 	probeTimeout = 2 * time.Second
-	// fresh is how long what was found out holds, so that many who ask cost one small write a second.
+	// resultTTL is how long the result of a probe is reused, so that many requests cost one small write a second.
 	resultTTL = time.Second
-	// manyFailures is how many commits in a row have to fail until that alone says that this replica cannot accept.
+	// failureThreshold is the number of consecutive failed commits after which this replica is not ready without a
+	// probe.
 	failureThreshold = 3
-	// failureHold is how long it says so after the last of them; then a probe decides, since nobody sends accepts any more.
+	// failureTTL is how long it is not ready after the last of them; then a probe decides, because no accepts arrive
+	// any more.
 	failureTTL = 5 * time.Second
 )
 
-// readiness knows whether accepts succeed: by those that come, and, where none do, by a probe.
+// readiness reports whether accepts succeed: by the commits that are made or, if there are none, by a probe.
 type readiness struct {
 	probe   func(context.Context) error
-	probing chan struct{} // held by the one who probes
+	probing chan struct{} // held while probing
 
 	mu          sync.Mutex
-	succeededAt time.Time // the last success
-	failures    int       // commits that failed since
-	failedAt    time.Time // the last of them
-	err         error     // of the last failure, of a commit or a probe
+	succeededAt time.Time // time of the last success
+	failures    int       // failed commits since then
+	failedAt    time.Time // time of the last of them
+	err         error     // of the last failed commit or probe
 	probedAt    time.Time
 }
 
@@ -38,7 +40,7 @@ func newReadiness(probe func(context.Context) error) *readiness {
 	return &readiness{probe: probe, probing: make(chan struct{}, 1)}
 }
 
-// note takes down what became of a commit. A failure that its tasks are to blame for says nothing.
+// record records the result of a commit. An error caused by the tasks themselves is ignored.
 func (r *readiness) record(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -55,7 +57,7 @@ func (r *readiness) succeeded() {
 	r.succeededAt, r.failures, r.err = time.Now(), 0, nil
 }
 
-// known returns what is known without a probe.
+// cached returns what is known without a probe.
 func (r *readiness) cached() (cached bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -71,7 +73,7 @@ func (r *readiness) cached() (cached bool, err error) {
 // Check is the part of /readyz that says whether this replica can accept tasks.
 func (q *Queue) Check() server.Check { return server.Check{Name: "accepts", Ready: q.Ready} }
 
-// Ready returns nil where tasks can be accepted, or an error whose text may be shown.
+// Ready returns nil if tasks can be accepted, otherwise an error whose text may be shown.
 func (q *Queue) Ready(ctx context.Context) error {
 	err := q.ready.check(ctx)
 	return health.Because("database: "+database.Explain(err), err)
@@ -87,23 +89,23 @@ func (r *readiness) check(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if cached, err := r.cached(); cached { // by the one who had the turn before
+	if cached, err := r.cached(); cached { // by the previous prober
 		return err
 	}
-	// What is found out is for others too, who may wait longer than this one.
-	probing, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
+	// The result is shared with callers that may wait longer than this one.
+	probeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
 	defer cancel()
 	began := time.Now()
-	err := r.probe(probing)
+	err := r.probe(probeCtx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.probedAt = time.Now()
 	switch {
 	case err != nil:
 		r.err = err
-	case !r.failedAt.Before(began): // accepts failed meanwhile
+	case !r.failedAt.Before(began): // commits failed meanwhile
 		return r.err
-	case time.Since(r.failedAt) < failureTTL: // the accepts that come decide
+	case time.Since(r.failedAt) < failureTTL: // commits decide
 		r.err = nil
 	default:
 		r.succeeded()

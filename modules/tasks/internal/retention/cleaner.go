@@ -1,4 +1,4 @@
-// Package retention removes tasks that ended long ago, in small batches.
+// Package retention deletes tasks that ended long ago, in small batches.
 package retention
 
 import (
@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	// page is how many rows one batch looks at.
+	// batchSize is the number of rows that one batch reads.
 	batchSize = 500
-	// rest is the pause between two batches, so that they do not slow claims.
+	// batchDelay is the pause between two batches, so that they do not slow down claims.
 	batchDelay = 50 * time.Millisecond
 )
 
-// Retention walks over the tasks from time to time.
+// Cleaner deletes old tasks periodically.
 type Cleaner struct {
 	config config.Retention
 	store  *store.Store
@@ -30,47 +30,47 @@ type Cleaner struct {
 	done   sync.WaitGroup
 }
 
-// New returns a Retention.
+// New returns a Cleaner.
 func New(c *config.Config, log *zap.Logger, s *store.Store) *Cleaner {
 	return &Cleaner{config: c.Tasks.Retention, store: s, log: log.Named("processor")}
 }
 
-// Start begins to walk.
-func (r *Cleaner) Start(context.Context) error {
+// Start starts the loop.
+func (c *Cleaner) Start(context.Context) error {
 	ctx, stop := context.WithCancel(context.Background())
-	r.stop = stop
-	r.done.Go(func() { r.run(ctx) })
+	c.stop = stop
+	c.done.Go(func() { c.run(ctx) })
 	return nil
 }
 
-// Stop ends it.
-func (r *Cleaner) Stop(context.Context) error {
-	r.stop()
-	r.done.Wait()
+// Stop stops the loop.
+func (c *Cleaner) Stop(context.Context) error {
+	c.stop()
+	c.done.Wait()
 	return nil
 }
 
-func (r *Cleaner) run(ctx context.Context) {
-	for sleep(ctx, r.config.Interval) {
+func (c *Cleaner) run(ctx context.Context) {
+	for sleep(ctx, c.config.Interval) {
 		var deleted int64
 		err := guard.Call(func() (err error) {
-			deleted, err = r.DeleteExpired(ctx)
+			deleted, err = c.DeleteExpired(ctx)
 			return err
 		})
 		if err != nil && ctx.Err() == nil {
-			r.log.Warn("removing old tasks failed", logging.Error(err))
+			c.log.Warn("deletion of old tasks failed", logging.Error(err))
 		}
 		if deleted > 0 {
-			r.log.Info("old tasks removed", zap.Int64("tasks", deleted))
+			c.log.Info("old tasks deleted", zap.Int64("tasks", deleted))
 		}
 	}
 }
 
-// Walk goes over all old tasks once and returns how many it removed. Several processes may walk at once.
-func (r *Cleaner) DeleteExpired(ctx context.Context) (int64, error) {
+// DeleteExpired deletes all expired tasks once and returns their number. Several processes may do so at once.
+func (c *Cleaner) DeleteExpired(ctx context.Context) (int64, error) {
 	total, after := int64(0), int64(0)
 	for {
-		last, deleted, err := r.store.DeleteExpired(ctx, after, batchSize, r.config.Finished, r.config.Failed)
+		last, deleted, err := c.store.DeleteExpired(ctx, after, batchSize, c.config.Finished, c.config.Failed)
 		total += deleted
 		if err != nil || last == 0 {
 			return total, err

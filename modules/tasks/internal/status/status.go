@@ -1,4 +1,4 @@
-// Package status tells operators how the queue and the processes that work on it fare.
+// Package status reports the state of the queue and its processes for inner status.
 package status
 
 import (
@@ -12,11 +12,11 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-// late is the age of a pending task from which the queue counts as degraded: far more than a busy queue lets one wait,
-// and the one from which the alert on the queue's age fires.
+// degradedAge is the age of a pending task from which the queue is degraded: far more than under normal load, and the
+// threshold of the alert on the queue's age.
 const degradedAge = 5 * time.Minute
 
-// NewReplicas returns the part that is the processes that run tasks.
+// NewReplicas returns the component of the processes that run tasks.
 func NewReplicas(s *store.Store, c *config.Config) status.Component {
 	return status.Component{Name: "replicas", Probe: func(ctx context.Context) (status.Report, error) {
 		found, err := s.Replicas(ctx)
@@ -27,7 +27,7 @@ func NewReplicas(s *store.Store, c *config.Config) status.Component {
 	}}
 }
 
-// replicas counts a process as alive while nobody may take over its tasks.
+// replicas counts the processes whose tasks must not be recovered by others as alive.
 func replicas(found []store.Replica, takeover time.Duration) status.Report {
 	var report status.Report
 	alive, overrun := 0, int64(0)
@@ -37,14 +37,14 @@ func replicas(found []store.Replica, takeover time.Duration) status.Report {
 		}
 		alive++
 		report.Details = append(report.Details, status.Detail{Name: r.Host, Value: fmt.Sprintf(
-			"%d tasks claimed, %d of them wait for a worker, %d jobs do not end, last sign of life %s ago, since %s UTC",
+			"%d tasks claimed, %d of them not started, %d overrun jobs, last heartbeat %s ago, since %s UTC",
 			r.Claimed, r.Load.Waiting, r.Load.Overrun, seconds(r.HeartbeatAge), r.Started.UTC().Format(time.DateTime))})
 		overrun += r.Load.Overrun
 	}
 	report.Text = fmt.Sprintf("%d alive", alive)
 	report.Condition = status.OK
 	if overrun > 0 {
-		report.Condition, report.Text = status.Degraded, fmt.Sprintf("%d alive, %d jobs go on though they were told to end", alive, overrun)
+		report.Condition, report.Text = status.Degraded, fmt.Sprintf("%d alive, %d jobs still running after cancellation", alive, overrun)
 	}
 	if alive == 0 {
 		report.Condition, report.Text = status.Down, "no process runs tasks"
@@ -52,7 +52,7 @@ func replicas(found []store.Replica, takeover time.Duration) status.Report {
 	return report
 }
 
-// NewQueue returns the part that is the task queue.
+// NewQueue returns the component of the task queue.
 func NewQueue(s *store.Store) status.Component {
 	return status.Component{Name: "queue", Probe: func(ctx context.Context) (status.Report, error) {
 		if err := s.Probe(ctx); err != nil {

@@ -13,14 +13,14 @@ import (
 
 const findByIdempotencyKey = `SELECT id, task_type, task_info, COALESCE(info_hash, '') FROM console_tasks WHERE idempotency_key = $1`
 
-// First is the task that was accepted first with an idempotency key.
+// KeyedTask is a task that was accepted with an idempotency key.
 type KeyedTask struct {
 	job.Accepted
-	// hash is of the payload as it was accepted; "" where it holds no secrets, and in rows of earlier releases.
+	// hash is of the accepted payload; "" if it has no secrets, and in rows of earlier releases.
 	hash string
 }
 
-// FindByKey returns the task that was accepted first with an idempotency key, nil where there is none.
+// FindByIdempotencyKey returns the task that was accepted with an idempotency key, nil if there is none.
 func (s *Store) FindByIdempotencyKey(ctx context.Context, tx job.Tx, key string) (*KeyedTask, error) {
 	rows, err := tx.QueryContext(ctx, findByIdempotencyKey, key)
 	if err != nil {
@@ -30,39 +30,39 @@ func (s *Store) FindByIdempotencyKey(ctx context.Context, tx job.Tx, key string)
 	if !rows.Next() {
 		return nil, rows.Err()
 	}
-	var existingTask KeyedTask
+	var existing KeyedTask
 	var info string
-	if err := rows.Scan(&existingTask.ID, &existingTask.Type, &info, &existingTask.hash); err != nil {
+	if err := rows.Scan(&existing.ID, &existing.Type, &info, &existing.hash); err != nil {
 		return nil, err
 	}
-	if existingTask.Info, err = s.keyring.Decrypt(info); err != nil {
-		return nil, fmt.Errorf("task %d: %w", existingTask.ID, err)
+	if existing.Info, err = s.keyring.Decrypt(info); err != nil {
+		return nil, fmt.Errorf("task %d: %w", existing.ID, err)
 	}
-	return &existingTask, rows.Err()
+	return &existing, rows.Err()
 }
 
-// findFirst returns the task that was accepted first with this one's idempotency key.
+// findExisting returns the task that was accepted earlier with t's idempotency key.
 func (s *Store) findExisting(ctx context.Context, tx job.Tx, t NewTask) (Inserted, error) {
-	existingTask, err := s.FindByIdempotencyKey(ctx, tx, t.IdempotencyKey)
+	existing, err := s.FindByIdempotencyKey(ctx, tx, t.IdempotencyKey)
 	switch {
 	case err != nil:
 		return Inserted{}, err
-	case existingTask == nil:
+	case existing == nil:
 		return Inserted{}, sql.ErrNoRows
-	case existingTask.Type != t.Type || !s.samePayload(existingTask, t):
-		return Inserted{Found: true, Fault: job.ErrKeyReused}, nil
+	case existing.Type != t.Type || !s.samePayload(existing, t):
+		return Inserted{Found: true, Err: job.ErrKeyReused}, nil
 	}
-	return Inserted{ID: existingTask.ID, Found: true}, nil
+	return Inserted{ID: existing.ID, Found: true}, nil
 }
 
-// equal tells whether a task was accepted with the payload that t has. Where its secrets are not in its row, be it that they
-// were erased or that it came without, their hash tells; one whose key is gone tells nothing, and a payload that is not
-// known to be the same is another one: else its secrets would never be applied.
-func (s *Store) samePayload(existingTask *KeyedTask, t NewTask) bool {
-	if t.Erased == nil || !bytes.Equal(existingTask.Info, t.Erased) {
-		return bytes.Equal(existingTask.Info, t.Info)
+// samePayload reports whether a task was accepted with t's payload. If its row has no secrets, because they were erased
+// or it came without, their hash decides. A hash with an unknown key does not match: otherwise new secrets would never
+// be applied.
+func (s *Store) samePayload(existing *KeyedTask, t NewTask) bool {
+	if t.Erased == nil || !bytes.Equal(existing.Info, t.Erased) {
+		return bytes.Equal(existing.Info, t.Info)
 	}
-	return existingTask.hash == "" || s.keyring.MatchesHash(existingTask.hash, t.Info)
+	return existing.hash == "" || s.keyring.MatchesHash(existing.hash, t.Info)
 }
 
 const (

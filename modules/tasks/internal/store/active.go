@@ -8,20 +8,20 @@ import (
 	"app238.com/inner/app/database"
 )
 
-// One scalar look-up for each key and state, so that each is answered by its partial index, whatever the statistics say.
+// One scalar subquery for each key and state, so that each uses its partial index, whatever the statistics say.
 const activeKeys = `
 SELECT k FROM unnest($1::TEXT[]) AS t(k)
 WHERE (SELECT e.id FROM console_tasks e WHERE e.ordering_key = t.k AND e.task_status = 'pending' LIMIT 1) IS NOT NULL
    OR (SELECT e.id FROM console_tasks e WHERE e.ordering_key = t.k AND e.task_status = 'processing' LIMIT 1) IS NOT NULL
    OR (SELECT e.id FROM console_tasks e WHERE e.ordering_key = t.k AND e.task_status = 'waiting' LIMIT 1) IS NOT NULL`
 
-// Busy implements job.Busy.
+// ActiveKeys implements job.ActiveKeys.
 func (s *Store) ActiveKeys(ctx context.Context, orderingKeys []string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	var busy []string
+	var active []string
 	err := database.Retry(ctx, func(ctx context.Context) error {
-		busy = nil
+		active = nil
 		rows, err := s.db.QueryContext(ctx, activeKeys, database.Array(orderingKeys))
 		if err != nil {
 			return err
@@ -32,20 +32,20 @@ func (s *Store) ActiveKeys(ctx context.Context, orderingKeys []string) ([]string
 			if err := rows.Scan(&key); err != nil {
 				return err
 			}
-			busy = append(busy, key)
+			active = append(active, key)
 		}
 		return rows.Err()
 	})
-	return busy, err
+	return active, err
 }
 
-// Each state has a partial index of its own by the ordering key.
+// Each state has its own partial index by ordering key.
 const activeTypes = `
 SELECT task_type FROM console_tasks WHERE ordering_key = $1 AND id > $2 AND task_status = 'pending'
 UNION ALL SELECT task_type FROM console_tasks WHERE ordering_key = $1 AND id > $2 AND task_status = 'processing'
 UNION ALL SELECT task_type FROM console_tasks WHERE ordering_key = $1 AND id > $2 AND task_status = 'waiting'`
 
-// Unfinished returns the types of the tasks of a key with an id above after that have not ended.
+// ActiveTypes returns the types of the pending, processing and waiting tasks of a key with an id above after.
 func (s *Store) ActiveTypes(ctx context.Context, orderingKey string, after int64) ([]string, error) {
 	return collect(ctx, s, s.db, activeTypes, func(rows *sql.Rows, jobType *string) error {
 		return rows.Scan(jobType)
@@ -56,7 +56,7 @@ const newestPending = `
 SELECT task_info FROM console_tasks
 WHERE ordering_key = $1 AND task_status = 'pending' AND task_type = $2 AND id > $3 ORDER BY id DESC LIMIT 1`
 
-// NewestPending returns the payload of the newest pending task of a key and type that is newer than after, or nil.
+// NewestPending returns the payload of the newest pending task of a key and type with an id above after, or nil.
 func (s *Store) NewestPending(ctx context.Context, orderingKey, jobType string, after int64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()

@@ -10,47 +10,48 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Claim is a task that a process has taken to run it.
+// Claim is a task that a process has claimed in order to run it.
 type Claim struct {
 	ID   int64
 	Type string
 	Info []byte
-	// Prepared is the task as this process accepted it, or nil where its payload has to be decoded.
+	// Prepared is set if this process accepted the task; otherwise its payload has to be decoded.
 	Prepared *job.Prepared
-	// Fault says why Info could not be read, or is nil.
-	Fault error
-	// Process and Number fence the claimer's writes.
+	// InfoErr is the error of decrypting Info, or nil.
+	InfoErr error
+	// Process and Number fence the writes of the claimer.
 	Process string
 	Number  int64
-	// Attempts are those before this one, and Takeovers the processes that ended while they had the task.
+	// Attempts is the number of earlier attempts, and Takeovers the number of processes that ended while running the
+	// task.
 	Attempts, Takeovers int
-	// Age is the time since the task was accepted when it was claimed, in seconds of the database's clock.
+	// Age is the time from acceptance to this claim, in seconds of the database's clock.
 	Age float64
-	// TraceParent names the trace of the request that the task came with; "" where it is not traced.
+	// TraceParent is the trace of the request that the task came with; "" if it is not traced.
 	TraceParent string
-	// Since is when it was claimed, by this process's clock.
+	// Since is the time of the claim by this process's clock.
 	Since time.Time
 }
 
-// Held names a claim among those of its process: a task that a process claims again has another number.
+// ClaimKey identifies a claim of a process: each claim of a task has another number.
 type ClaimKey struct{ ID, Number int64 }
 
-// Held returns what names the claim.
+// Key returns the key of the claim.
 func (c Claim) Key() ClaimKey { return ClaimKey{ID: c.ID, Number: c.Number} }
 
-// atOnce is run_at of what was not put off: it is due whatever a clock says.
-const atOnce = `TIMESTAMP '1970-01-01 00:00:00'`
+// dueNow is the run_at of a task without delay: it is due whatever a clock says.
+const dueNow = `TIMESTAMP '1970-01-01 00:00:00'`
 
-// A task is the head of its ordering key when no other of the key is being processed and no earlier one is pending.
-// Where two processes take two tasks of one key at the same moment, the unique index refuses one of them.
+// A task is next in its ordering key if no task of the key is processing and no earlier one is pending. If two
+// processes claim two tasks of one key at the same moment, the unique index refuses one of them.
 //
-// The heads are materialized: as a plain subquery they may be looked up more than once, and LIMIT would not hold. What
-// disqualifies a task is asked so that PostgreSQL expects most tasks to pass (IS NOT NULL): then it walks the index in its
-// order and stops at the limit, where it would else look at the whole backlog for every claim. Of the earlier ones the
-// nearest is looked for first: the index still holds those of the key that have ended, in front.
+// The subquery is materialized: otherwise it may run more than once and exceed its LIMIT. The conditions are written so
+// that PostgreSQL expects most tasks to pass (IS NOT NULL): then it scans the index in order and stops at the limit,
+// instead of reading the whole backlog for every claim. Of the earlier tasks the nearest is looked up first: the index
+// still has entries of the key's ended tasks in front.
 const (
 	claimBegin = `
-WITH heads AS MATERIALIZED (
+WITH next_tasks AS MATERIALIZED (
     SELECT t.id FROM console_tasks t
     WHERE t.run_at <= LOCALTIMESTAMP
       AND (SELECT CASE WHEN count(*) = 0 THEN 1 END FROM (SELECT 1 FROM console_tasks e
@@ -63,26 +64,26 @@ WITH heads AS MATERIALIZED (
 UPDATE console_tasks AS c
 SET task_status = 'processing', task_detailed_status = 'claimed', claimed_by = $1, claim_number = c.claim_number + 1,
     woken = false, started_at = LOCALTIMESTAMP
-FROM heads WHERE c.id = heads.id AND c.claimed_by = ''
+FROM next_tasks WHERE c.id = next_tasks.id AND c.claimed_by = ''
 RETURNING c.id, c.task_type, c.task_info, c.claim_number, c.attempts, c.takeovers,
     CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP - c.created_at) AS FLOAT8), COALESCE(c.trace_parent, '')`
 
-	// A range instead of an equality, so that only the index on (lane, id) has the order: with an equality the primary key
-	// has it too. That index is only for lanes with a name, so that nothing else in the statement can use it. It begins at an
-	// id: CockroachDB keeps what has left the index for hours, and would walk over all of it in front of what is there.
+	// A range instead of an equality, so that only the index on (lane, id) has the order; with an equality the primary
+	// key has it too. That index is partial, for lanes with a name, so that nothing else in the statement can use it.
+	// The scan starts at an id: CockroachDB keeps deleted index entries for hours and would scan all of them.
 	claimOfLane = claimBegin + `t.task_status = 'pending' AND (t.lane, t.id) >= ($2::TEXT, $4::BIGINT) AND t.lane <= $2::TEXT AND t.lane <> ''
     ORDER BY t.lane, t.id LIMIT $3` + claimEnd
-	// Here the state is asked for so that no index on it can serve, only the primary key.
+	// The status is compared so that only the primary key can serve, and no index on the status.
 	claimByID = claimBegin + `CASE t.task_status WHEN 'pending' THEN 1 END IS NOT NULL AND t.id = ANY ($2::BIGINT[]) LIMIT $3` + claimEnd
 )
 
-// Claim takes at most limit tasks of a lane with ids from lowest on for process, the oldest first.
+// Claim claims at most limit tasks of a lane with ids from lowest on, oldest first.
 func (s *Store) Claim(ctx context.Context, process, lane string, limit int, lowest int64) ([]Claim, error) {
 	return s.claim(ctx, claimOfLane, process, lane, limit, lowest)
 }
 
-// ClaimTasks takes those of the tasks for process whose turn it is. It does not look at any others: a key that thousands
-// of tasks wait for costs no more than one for which nothing waits.
+// ClaimTasks claims those of the tasks whose turn it is. It reads no others: a key with thousands of waiting tasks
+// costs no more than any other.
 func (s *Store) ClaimTasks(ctx context.Context, process string, ids ...int64) ([]Claim, error) {
 	return s.claim(ctx, claimByID, process, database.Array(ids), len(ids))
 }
@@ -101,7 +102,7 @@ func (s *Store) claim(ctx context.Context, query, process string, which ...any) 
 			slices.SortFunc(claims, func(a, b Claim) int { return cmp.Compare(a.ID, b.ID) })
 			return claims, err
 		}
-		// Another process was faster with a task of the same key; that one is not the head any more.
+		// Another process claimed a task of the same key first: retry without it.
 	}
 }
 
@@ -118,7 +119,7 @@ func (s *Store) claimOnce(ctx context.Context, query, process string, which []an
 		if err := rows.Scan(&c.ID, &c.Type, &info, &c.Number, &c.Attempts, &c.Takeovers, &c.Age, &c.TraceParent); err != nil {
 			return nil, err
 		}
-		c.Info, c.Fault = s.keyring.Decrypt(info)
+		c.Info, c.InfoErr = s.keyring.Decrypt(info)
 		claims = append(claims, c)
 	}
 	return claims, rows.Err()

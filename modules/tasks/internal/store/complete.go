@@ -9,27 +9,27 @@ import (
 	"app238.com/inner/app/logging"
 )
 
-// Ending is the last state of a task.
+// Completion is the result of an execution, as it is written to the task.
 type Completion struct {
 	Claim  Claim
 	Status Status
-	// Detail says in words for users what is the matter; LastError is "" for a success.
+	// Detail is a text for users; LastError is "" after a success.
 	Detail, LastError string
-	// Attempts is what the execution adds to the count, and Note what it adds to the errors kept for operators.
+	// Attempts is added to the task's count, and AttemptError to its stored errors.
 	Attempts     int
 	AttemptError string
 }
 
-// printable returns the ending with texts that every database takes.
+// printable returns the completion with texts that every database accepts.
 func (e Completion) printable() Completion {
 	e.Detail, e.LastError, e.AttemptError = logging.Printable(e.Detail), logging.Printable(e.LastError), logging.Printable(e.AttemptError)
 	return e
 }
 
-// unstorable is the text of a result that the database refuses.
-const unstorableText = "what it says cannot be stored, see the log"
+// unstorableText replaces a text that the database refuses.
+const unstorableText = "the text cannot be stored, see the log"
 
-// Bare returns the ending with a text that can be written whatever was wrong with its own.
+// WithoutText returns the completion with texts that every database accepts, whatever was wrong with its own.
 func (e Completion) WithoutText() Completion {
 	e.Detail, e.AttemptError = unstorableText, ""
 	if e.LastError != "" {
@@ -38,34 +38,34 @@ func (e Completion) WithoutText() Completion {
 	return e
 }
 
-// Success is how a task ends whose job succeeded.
+// Success returns the completion of a job that succeeded.
 func Success(c Claim) Completion {
 	return Completion{Claim: c, Status: Finished, Detail: "finished", Attempts: 1}
 }
 
-// Part is endings that one statement writes.
+// CompletionBatch is the completions of one statement.
 type CompletionBatch struct {
 	Completions []Completion
-	// Process and Number are the claim that all of them share, if they are successes; else Process is "".
+	// Process and Number are the claim that all share if they are successes; otherwise Process is "".
 	Process string
 	Number  int64
 }
 
-// Parts splits endings: most are successes of first claims, which have a cheaper statement.
-func SplitCompletions(endings []Completion) []CompletionBatch {
-	var parts []CompletionBatch
-	for _, e := range endings {
-		part := CompletionBatch{Process: e.Claim.Process, Number: e.Claim.Number}
+// SplitCompletions splits completions into batches: most are successes of first claims, which have a cheaper statement.
+func SplitCompletions(completions []Completion) []CompletionBatch {
+	var batches []CompletionBatch
+	for _, e := range completions {
+		batch := CompletionBatch{Process: e.Claim.Process, Number: e.Claim.Number}
 		if e.Status != Finished || e.Attempts != 1 || e.AttemptError != "" {
-			part = CompletionBatch{}
+			batch = CompletionBatch{}
 		}
-		i := slices.IndexFunc(parts, func(p CompletionBatch) bool { return p.Process == part.Process && p.Number == part.Number })
+		i := slices.IndexFunc(batches, func(b CompletionBatch) bool { return b.Process == batch.Process && b.Number == batch.Number })
 		if i < 0 {
-			i, parts = len(parts), append(parts, part)
+			i, batches = len(batches), append(batches, batch)
 		}
-		parts[i].Completions = append(parts[i].Completions, e)
+		batches[i].Completions = append(batches[i].Completions, e)
 	}
-	return parts
+	return batches
 }
 
 const (
@@ -88,51 +88,51 @@ FROM unnest($1::BIGINT[], $2::TEXT[], $3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::
 WHERE c.id = r.id AND c.claimed_by = r.process AND c.claim_number = r.number` + returningNext
 )
 
-// End writes the last states of tasks in one statement. It returns the claims whose results were written, the others
-// were taken over by another claimer; and by lane the ids of the tasks whose turn it is now, as the heads of keys that have
-// become free. A head that is of another lane than the task before it shows as 0.
-func (s *Store) Complete(ctx context.Context, part CompletionBatch) (written map[ClaimKey]bool, heads map[string][]int64, err error) {
+// Complete writes the final states of tasks in one statement. It returns the claims that were written; the others were
+// lost to another claimer. It also returns, by lane, the ids of the tasks that are now next in their keys, with 0 for
+// one in another lane than the task before it.
+func (s *Store) Complete(ctx context.Context, batch CompletionBatch) (written map[ClaimKey]bool, next map[string][]int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	query, args := part.statement()
+	query, args := batch.statement()
 	err = database.Retry(ctx, func(ctx context.Context) error {
-		written, heads = map[ClaimKey]bool{}, map[string][]int64{}
+		written, next = map[ClaimKey]bool{}, map[string][]int64{}
 		rows, err := s.prepared.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = rows.Close() }()
 		for rows.Next() {
-			var held ClaimKey
+			var key ClaimKey
 			var lane string
-			var head sql.NullInt64
-			if err := rows.Scan(&held.ID, &held.Number, &lane, &head); err != nil {
+			var nextID sql.NullInt64
+			if err := rows.Scan(&key.ID, &key.Number, &lane, &nextID); err != nil {
 				return err
 			}
-			written[held] = true
-			if head.Valid {
-				heads[lane] = append(heads[lane], head.Int64)
+			written[key] = true
+			if nextID.Valid {
+				next[lane] = append(next[lane], nextID.Int64)
 			}
 		}
 		return rows.Err()
 	})
-	return written, heads, err
+	return written, next, err
 }
 
-func (p CompletionBatch) statement() (query string, args []any) {
-	n := len(p.Completions)
+func (b CompletionBatch) statement() (query string, args []any) {
+	n := len(b.Completions)
 	ids, numbers, attempts := make([]int64, n), make([]int64, n), make([]int64, n)
-	processes, states, details, faults, notes := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	for i, e := range p.Completions {
+	processes, states, details, lastErrors, attemptErrors := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	for i, e := range b.Completions {
 		e = e.printable()
 		ids[i], processes[i], numbers[i], states[i] = e.Claim.ID, e.Claim.Process, e.Claim.Number, string(e.Status)
-		details[i], faults[i], attempts[i], notes[i] = e.Detail, e.LastError, int64(e.Attempts), e.AttemptError
+		details[i], lastErrors[i], attempts[i], attemptErrors[i] = e.Detail, e.LastError, int64(e.Attempts), e.AttemptError
 	}
-	if p.Process != "" {
-		return finishTasks, []any{database.Array(ids), p.Process, p.Number}
+	if b.Process != "" {
+		return finishTasks, []any{database.Array(ids), b.Process, b.Number}
 	}
 	return completeTasks, []any{
 		database.Array(ids), database.Array(processes), database.Array(numbers), database.Array(states),
-		database.Array(details), database.Array(faults), database.Array(attempts), database.Array(notes),
+		database.Array(details), database.Array(lastErrors), database.Array(attempts), database.Array(attemptErrors),
 	}
 }

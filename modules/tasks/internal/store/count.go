@@ -7,7 +7,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// A count of everything reads the whole table.
+// This counts all tasks and reads the whole table.
 const countTasks = `
 SELECT lane, task_type, task_status, count(*) FROM console_tasks
 GROUP BY lane, task_type, task_status ORDER BY lane, task_type, task_status`
@@ -30,7 +30,7 @@ func (s *Store) Backlogs(ctx context.Context) ([]job.Backlog, error) {
 	})
 }
 
-// Depth is what is pending in a lane.
+// Depth is the pending tasks of a lane.
 type Depth struct {
 	Lane    string
 	Pending int64
@@ -42,7 +42,7 @@ const depths = `
 SELECT lane, count(*), CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP - min(created_at)) AS FLOAT8)
 FROM console_tasks WHERE task_status = 'pending' GROUP BY lane ORDER BY lane`
 
-// Depths returns what is pending, by lane.
+// Depths returns the pending tasks by lane.
 func (s *Store) Depths(ctx context.Context) ([]Depth, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -62,13 +62,13 @@ func (s *Store) Depths(ctx context.Context) ([]Depth, error) {
 	return all, rows.Err()
 }
 
-// One SELECT for each state, so that each is answered from that state's partial index and not from the whole table.
+// One SELECT for each state, so that each uses the partial index of its state instead of the whole table.
 const countActive = `
 SELECT 'pending', count(*) FROM console_tasks WHERE task_status = 'pending'
 UNION ALL SELECT 'processing', count(*) FROM console_tasks WHERE task_status = 'processing'
 UNION ALL SELECT 'waiting', count(*) FROM console_tasks WHERE task_status = 'waiting'`
 
-// CountByStatus counts the tasks that have not ended.
+// CountByStatus counts the pending, processing and waiting tasks.
 func (s *Store) CountByStatus(ctx context.Context) (map[Status]int64, error) {
 	type count struct {
 		status Status

@@ -10,10 +10,10 @@ import (
 	"app238.com/inner/app/database"
 )
 
-// ErrLostLease says that the row of a process is not there any more: others have taken over its tasks.
-var ErrLeaseLost = errors.New("the process was taken for dead")
+// ErrLeaseLost is returned if the row of this process was deleted: other processes have recovered its tasks.
+var ErrLeaseLost = errors.New("the lease was lost")
 
-// Heartbeats writes the heartbeats of this process, on a connection of their own and to no table that other work locks.
+// Heartbeats writes the heartbeats of this process, on a connection of their own, to a table that no other work locks.
 type Heartbeats struct{ conn *database.Heartbeat }
 
 // NewHeartbeats returns Heartbeats on conn.
@@ -21,27 +21,28 @@ func NewHeartbeats(conn *database.Heartbeat) *Heartbeats { return &Heartbeats{co
 
 const registerProcess = `INSERT INTO inner_processes (id, host) VALUES ($1, $2)`
 
-// Begin makes an identity known that was never used before.
+// Register inserts a new identity.
 func (h *Heartbeats) Register(ctx context.Context, process, host string) error {
 	_, err := h.exec(ctx, registerProcess, process, host)
 	return err
 }
 
-// The time is for people. For other processes it is a value that changes.
+// The time is for people. Other processes only compare whether it has changed.
 const renewProcess = `
 UPDATE inner_processes SET heartbeat_at = LOCALTIMESTAMP, waiting_claims = $2, oldest_waiting_seconds = $3, overrun_jobs = $4
 WHERE id = $1`
 
-// Load is what a process has claimed and not yet done.
+// Load is the number of claimed tasks of a process.
 type Load struct {
-	// Waiting is how many claims no worker has begun, and Oldest for how long, in seconds, the oldest of them has waited.
+	// Waiting is the number of claims that no worker has started, and Oldest how long, in seconds, the oldest of them
+	// has waited.
 	Waiting int64
 	Oldest  float64
-	// Overrun is how many jobs go on though they were told to end.
+	// Overrun is the number of jobs that are still running after they were cancelled.
 	Overrun int64
 }
 
-// Renew writes a heartbeat, or returns ErrLostLease.
+// Renew writes a heartbeat, or returns ErrLeaseLost.
 func (h *Heartbeats) Renew(ctx context.Context, process string, l Load) error {
 	n, err := h.exec(ctx, renewProcess, process, l.Waiting, l.Oldest, l.Overrun)
 	if err == nil && n == 0 {
@@ -52,7 +53,7 @@ func (h *Heartbeats) Renew(ctx context.Context, process string, l Load) error {
 
 const unregisterProcess = `DELETE FROM inner_processes WHERE id = $1`
 
-// Forget removes a process that has ended, so that nobody waits for its silence.
+// Unregister deletes a process that stops, so that no other process has to wait until it is taken for dead.
 func (h *Heartbeats) Unregister(ctx context.Context, process string) error {
 	_, err := h.exec(ctx, unregisterProcess, process)
 	return err
@@ -66,17 +67,17 @@ func (h *Heartbeats) exec(ctx context.Context, query string, args ...any) (int64
 	return n, nil
 }
 
-// Replica is a process that is known to the queue.
+// Replica is a process that is registered with the queue.
 type Replica struct {
-	// ID is the identity under which it claims tasks now.
+	// ID is its current identity in claimed_by.
 	ID, Host string
-	// Started is when it took that identity, in UTC.
+	// Started is when it registered that identity, in UTC.
 	Started time.Time
-	// Silence is the time in seconds since its last heartbeat, by the database's clock: for people, it decides nothing.
+	// HeartbeatAge is the time in seconds since its last heartbeat, by the database's clock. It is for display only.
 	HeartbeatAge float64
-	// Running counts the tasks that it has claimed.
+	// Claimed is the number of its processing tasks.
 	Claimed int64
-	// Load is what it said of itself with that heartbeat.
+	// Load is as of its last heartbeat.
 	Load Load
 }
 
@@ -86,7 +87,7 @@ SELECT p.id, p.host, p.started_at, CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP - p.he
     p.waiting_claims, p.oldest_waiting_seconds, p.overrun_jobs
 FROM inner_processes p ORDER BY p.host, p.started_at, p.id`
 
-// Replicas returns the processes that have given a sign of life lately, those that ended without a word included.
+// Replicas returns the registered processes, including those that died recently.
 func (s *Store) Replicas(ctx context.Context) ([]Replica, error) {
 	return collect(ctx, s, s.db, listReplicas, func(rows *sql.Rows, r *Replica) error {
 		err := rows.Scan(&r.ID, &r.Host, &r.Started, &r.HeartbeatAge, &r.Claimed, &r.Load.Waiting, &r.Load.Oldest, &r.Load.Overrun)

@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// View is what may be shown of a task.
+// View is a task without its payload.
 type View struct {
 	ID                    int64
 	Type                  string
@@ -41,8 +41,8 @@ func (s *Store) View(ctx context.Context, id int64) (View, error) {
 const summaryColumns = `id, task_type, task_status, task_detailed_status, lane, ordering_key, attempts, last_error,
     created_at, started_at, finished_at`
 
-// The list is read backwards along the primary key until the page is full. Conditions that are not asked for become
-// constants when the statement is planned.
+// The primary key is scanned backwards until the page is full. PostgreSQL removes conditions on empty parameters when
+// it plans the statement.
 const listTasks = `
 SELECT ` + summaryColumns + `
 FROM console_tasks
@@ -50,7 +50,7 @@ WHERE ($1::BIGINT = 0 OR id < $1::BIGINT) AND ($2::TEXT = '' OR task_status = $2
   AND ($4::TEXT = '' OR ordering_key = $4::TEXT)
 ORDER BY id DESC LIMIT $5`
 
-// List returns at most f.Limit tasks with an id below f.Before, unless that is 0, the newest first.
+// List returns at most f.Limit tasks, newest first, with ids below f.Before unless that is 0.
 func (s *Store) List(ctx context.Context, f job.Filter) ([]job.Summary, error) {
 	return collect(ctx, s, s.db, listTasks, func(rows *sql.Rows, t *job.Summary) error {
 		return rows.Scan(summaryFields(t)...)
@@ -69,15 +69,15 @@ SELECT ` + summaryColumns + `, GREATEST(run_at, created_at), claimed_by, COALESC
     claim_number, takeovers, woken, COALESCE(idempotency_key, ''), task_info, attempt_errors
 FROM console_tasks WHERE id = $1`
 
-// Payload is that of a task.
+// Payload is the payload of a task.
 type Payload struct {
-	// Info is nil where it was sealed with a key that is not here.
+	// Info is nil if it was encrypted with a key that is not configured here.
 	Info []byte
-	// Sealed tells that it is stored encrypted, since it holds secrets.
+	// Encrypted is true if it is stored encrypted, because it contains secrets.
 	Encrypted bool
 }
 
-// Details returns all of a task, or ErrNotFound, and beside it the kept errors and the payload.
+// Details returns all columns of a task, or ErrNotFound; the stored errors and the payload separately.
 func (s *Store) Details(ctx context.Context, id int64) (d job.Details, p Payload, attemptErrors string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -92,7 +92,7 @@ func (s *Store) Details(ctx context.Context, id int64) (d job.Details, p Payload
 	}
 	p.Encrypted = encryption.IsEncrypted(stored)
 	if p.Info, err = s.keyring.Decrypt(stored); err != nil {
-		p.Info = nil // all the rest can be told
+		p.Info = nil // the other columns are readable
 	}
 	return d, p, attemptErrors, nil
 }

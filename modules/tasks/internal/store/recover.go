@@ -8,21 +8,21 @@ import (
 	"app238.com/inner/app/database"
 )
 
-// Once its row is gone a process can renew its lease no more. One that is being written is not silent: it is not waited for.
+// Once its row is deleted a process cannot renew its lease. A row that is locked is being renewed and is skipped.
 const removeProcess = `
 DELETE FROM inner_processes WHERE id IN (
     SELECT id FROM inner_processes WHERE id = $1 AND CAST(heartbeat_at AS TEXT) = $2 FOR UPDATE SKIP LOCKED)`
 
-// An identity is used once, so whatever names it belongs to the process that ended, however late it was written. The
-// processing rows are few, and found by their partial index. What was taken over twice may be what ends the processes:
-// it waits longer each time, and by chance, so that it parts from the tasks that had the bad luck to be taken with it.
+// An identity is used once, so every task with it belongs to the dead process, however late it was written. The
+// processing rows are few and found by their partial index. A task that was recovered twice may be what kills the
+// processes: its delay grows, at random, so that it is separated from the tasks that were claimed together with it.
 const recoverTasks = `
 UPDATE console_tasks SET task_status = 'pending', task_detailed_status = 'recovered from a process that ended', claimed_by = '',
-    takeovers = takeovers + 1, run_at = CASE WHEN takeovers < 2 THEN ` + atOnce + ` ELSE LOCALTIMESTAMP +
+    takeovers = takeovers + 1, run_at = CASE WHEN takeovers < 2 THEN ` + dueNow + ` ELSE LOCALTIMESTAMP +
         LEAST($3::FLOAT8, $2::FLOAT8 * power(2::FLOAT8, LEAST(takeovers, 30)::FLOAT8)) * (0.5 + random()) * INTERVAL '1 second' END
 WHERE task_status = 'processing' AND claimed_by = $1`
 
-// Recover returns to the queue what a silent process holds, and removes it. It does nothing where the process has given
+// Recover returns the tasks of a dead process to the queue and deletes its row. It does nothing if the process has sent
 // a heartbeat since it was observed.
 func (s *Store) Recover(ctx context.Context, p Process) (recovered int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)

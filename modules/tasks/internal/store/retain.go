@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// A page is walked by primary key, so that no index is needed that every task would have to pay for. The walk ends with a row
-// that was accepted after the shorter retention began: none can have ended before it was accepted, and those after it are
-// younger still. One that was accepted in the future was so before the database's clock was set back, and says nothing of those
-// after it. Of one that an earlier release left without its end, when it was accepted is all that is known.
+// A page is scanned by primary key, so that no extra index is needed. The scan ends at a row that was accepted after
+// the shorter retention began: it cannot have ended before, and the rows after it are younger. A row that was accepted
+// in the future was accepted before the database's clock was set back, and does not end the scan. Rows of an earlier
+// release have no finished_at: their created_at counts.
 const (
 	retentionPage = `
 SELECT COALESCE(max(p.id), 0), COALESCE(bool_or(p.young), true) FROM (
@@ -20,8 +20,8 @@ DELETE FROM console_tasks WHERE id > $1 AND id <= $2
     OR (task_status = 'error' AND COALESCE(finished_at, created_at) < LOCALTIMESTAMP - $4::FLOAT8 * INTERVAL '1 second'))`
 )
 
-// Expire deletes ended tasks among the next page rows after the id after: finished ones older than finished, failed ones
-// older than failed. It returns the last id that it looked at, 0 at the end, and how many it deleted.
+// DeleteExpired deletes ended tasks among the next page rows after the id after: finished ones older than finished,
+// failed ones older than failed. It returns the last id of the page, 0 at the end, and the number of deleted rows.
 func (s *Store) DeleteExpired(ctx context.Context, after int64, page int, finished, failed time.Duration) (last, deleted int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
