@@ -38,7 +38,7 @@ func TestAcceptTakesBothFormsAndAliases(t *testing.T) {
 	}
 }
 
-func TestBadRequestsAreRefusedNamingTheFieldAndLeaveNoRow(t *testing.T) {
+func TestInvalidRequestNamesFieldAndLeavesNoRow(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for body, want := range map[string]string{
@@ -76,7 +76,7 @@ func TestBadRequestsAreRefusedNamingTheFieldAndLeaveNoRow(t *testing.T) {
 	require.Zero(t, b.count(t, "true"))
 }
 
-func TestOtherRefusalsHaveTheirStatus(t *testing.T) {
+func TestRefusedRequestsHaveTheirStatus(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	long := `{"task_type":"` + strings.Repeat("x", int(b.config.HTTP.TaskBodyLimit)) + `"}`
@@ -93,7 +93,7 @@ func TestOtherRefusalsHaveTheirStatus(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, b.request(http.MethodGet, "/api/tasks/abc", ``).Code)
 }
 
-func TestTheSameIdempotencyKeyIsOneTask(t *testing.T) {
+func TestIdempotencyKeyMakesOneTask(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	const body = `{"task_type":"test.note","task_info":{"text":"once"}}`
@@ -121,7 +121,7 @@ func TestTheSameIdempotencyKeyIsOneTask(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, b.request(http.MethodPost, "/api/acceptTask", body, "Idempotency-Key", "").Code)
 }
 
-func TestATaskShowsItsStateButNotItsInfo(t *testing.T) {
+func TestTaskViewOmitsTaskInfo(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "hidden-text")

@@ -8,7 +8,7 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-func TestKeysAreBusyUntilTheirLastTaskHasEnded(t *testing.T) {
+func TestKeyIsActiveUntilItsLastTaskEnds(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var keys []string

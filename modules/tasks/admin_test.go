@@ -26,7 +26,7 @@ func (b *fixture) setStatus(t *testing.T, id int64, status store.Status) {
 	require.NoError(t, err)
 }
 
-func TestStatesAreNamedAsTheyAreStored(t *testing.T) {
+func TestStatusesMatchTheStore(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []string{
 		string(store.Pending), string(store.Processing), string(store.Waiting), string(store.Finished),
@@ -34,7 +34,7 @@ func TestStatesAreNamedAsTheyAreStored(t *testing.T) {
 	}, job.Statuses())
 }
 
-func TestAListIsReadInPagesTheNewestFirst(t *testing.T) {
+func TestListIsPagedNewestFirst(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var want, got []int64
@@ -59,7 +59,7 @@ func TestAListIsReadInPagesTheNewestFirst(t *testing.T) {
 	require.Zero(t, page.Next, "a full page that is the last says so")
 }
 
-func TestAListIsFilteredByStatusTypeAliasAndKey(t *testing.T) {
+func TestListFiltersByStatusTypeAndKey(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first, second := b.accept(t, "a", "x"), b.accept(t, "b", "x")
@@ -95,7 +95,7 @@ func TestAListIsFilteredByStatusTypeAliasAndKey(t *testing.T) {
 	}
 }
 
-func TestATaskIsShownWithTheErrorsOfItsAttempts(t *testing.T) {
+func TestShowIncludesAttemptErrors(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.job.execute = func(context.Context, job.Task, echo) error { return job.NewRetry("no luck", errors.New("sk_secret")) }
@@ -117,7 +117,7 @@ func TestATaskIsShownWithTheErrorsOfItsAttempts(t *testing.T) {
 	require.ErrorContains(t, err, "no such task")
 }
 
-func TestBrokenRowsAreShownSafely(t *testing.T) {
+func TestShowHandlesMalformedRows(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "text")
@@ -134,7 +134,7 @@ func TestBrokenRowsAreShownSafely(t *testing.T) {
 	require.JSONEq(t, `"no \"JSON"`, string(d.Info))
 }
 
-func TestTheClaimerOfATaskIsShown(t *testing.T) {
+func TestShowIncludesTheClaimer(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "x")
@@ -146,7 +146,7 @@ func TestTheClaimerOfATaskIsShown(t *testing.T) {
 	require.Equal(t, []string{"p", "host-1"}, []string{d.ClaimedBy, d.ClaimedOn})
 }
 
-func TestTasksThatEndedWithoutSuccessAreRetriedWithAllTheirAttempts(t *testing.T) {
+func TestRetryResetsAttempts(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var broken atomic.Bool
@@ -169,7 +169,7 @@ func TestTasksThatEndedWithoutSuccessAreRetriedWithAllTheirAttempts(t *testing.T
 	require.Equal(t, 1, b.awaitStatus(t, id, store.Finished).Attempts, "counted from the retry")
 }
 
-func TestWhatCanBeRetriedAndCancelledDependsOnTheState(t *testing.T) {
+func TestRetryAndCancelDependOnStatus(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for i, c := range []struct {
@@ -198,7 +198,7 @@ func TestWhatCanBeRetriedAndCancelledDependsOnTheState(t *testing.T) {
 	}
 }
 
-func TestOfConcurrentRetriesOneIsMade(t *testing.T) {
+func TestConcurrentRetriesChangeTaskOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "x")
@@ -224,7 +224,7 @@ func TestOfConcurrentRetriesOneIsMade(t *testing.T) {
 	require.False(t, stale, "fenced by the state in which it was seen")
 }
 
-func TestACancelledTaskFreesItsKeyAndDoesNotRun(t *testing.T) {
+func TestCancelledTaskFreesItsKey(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first, second := b.accept(t, "k", "first"), b.accept(t, "k", "second")
@@ -237,7 +237,7 @@ func TestACancelledTaskFreesItsKeyAndDoesNotRun(t *testing.T) {
 	require.Equal(t, []string{"first: cancelled by an operator"}, b.job.discarded, "the row that it was about is told")
 }
 
-func TestStatsCountByLaneTypeAndStatusAndTellTheOldestPending(t *testing.T) {
+func TestStatsCountByLaneTypeAndStatus(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	empty, err := b.admin().Stats(t.Context())

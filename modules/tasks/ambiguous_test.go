@@ -11,7 +11,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-func TestAnAcceptWhoseCommitIsAmbiguousIsNotRefusedAndRuns(t *testing.T) {
+func TestAcceptWithAmbiguousCommitRuns(t *testing.T) {
 	t.Parallel()
 	db, s := testdatabase.New(t).AsCockroachDB(t)
 	b := setupOn(t, db)

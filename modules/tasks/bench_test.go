@@ -19,9 +19,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// BenchmarkAnAccept is a request of the Outer's from the handler to the commit and back, on the program's own connections,
+// BenchmarkAccept is a request of the Outer's from the handler to the commit and back, on the program's own connections,
 // without the network: one client alone, and 64 that share commits.
-func BenchmarkAnAccept(b *testing.B) {
+func BenchmarkAccept(b *testing.B) {
 	t := setup(b)
 	db, err := database.Open(t.config)
 	require.NoError(b, err)

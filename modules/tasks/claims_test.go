@@ -26,7 +26,7 @@ func (b *fixture) acceptor(t *testing.T) *queue.Queue {
 	return queue.New(b.registry, b.store, tracker, newMetrics(t), nil)
 }
 
-func TestConcurrentAcceptsAreEachCommittedAndRunOnceInTheOrderOfTheirKey(t *testing.T) {
+func TestConcurrentAcceptsRunOnceInKeyOrder(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Buffer = 8 // so that some are inserted claimed and some pending
@@ -65,7 +65,7 @@ func TestConcurrentAcceptsAreEachCommittedAndRunOnceInTheOrderOfTheirKey(t *test
 	}
 }
 
-func TestClaimsThatNobodyHoldsAreGivenBackWhenInDoubt(t *testing.T) {
+func TestUntrackedClaimsAreReturnedWhenUncertain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.PollInterval = time.Hour // of new tasks this process learns by hints only
@@ -84,7 +84,7 @@ func TestClaimsThatNobodyHoldsAreGivenBackWhenInDoubt(t *testing.T) {
 	b.awaitStatus(t, id, store.Finished)
 }
 
-func TestClaimsThatNobodyHoldsAreGivenBackWhereAnotherProcessCannotBeRecovered(t *testing.T) {
+func TestUntrackedClaimsAreReturnedDespiteFailingRecovery(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.PollInterval = time.Hour
@@ -113,7 +113,7 @@ func TestClaimsThatNobodyHoldsAreGivenBackWhereAnotherProcessCannotBeRecovered(t
 	b.awaitStatus(t, id, store.Finished)
 }
 
-func TestADoubtHoldsUpNoAcceptWhileOtherWorkHasAllConnections(t *testing.T) {
+func TestUncertainClaimsDoNotBlockAccepts(t *testing.T) {
 	t.Parallel()
 	db := testdatabase.New(t)
 	db.Config.Database.StatementTimeout = 2 * timeout
@@ -138,7 +138,7 @@ func TestADoubtHoldsUpNoAcceptWhileOtherWorkHasAllConnections(t *testing.T) {
 	<-ran
 }
 
-func TestARestoredRowThatNamesAClaimWhichHasEndedIsRunAgain(t *testing.T) {
+func TestRestoredRowWithOldClaimRunsAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	tracker, _ := b.replica(t)
@@ -152,7 +152,7 @@ func TestARestoredRowThatNamesAClaimWhichHasEndedIsRunAgain(t *testing.T) {
 	require.Len(t, b.job.starts(), 2)
 }
 
-func TestTheNextOfAKeyRunsAsSoonAsTheKeyIsFree(t *testing.T) {
+func TestNextTaskOfKeyRunsWithoutPoll(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.PollInterval = time.Hour
@@ -167,7 +167,7 @@ func TestTheNextOfAKeyRunsAsSoonAsTheKeyIsFree(t *testing.T) {
 	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 30 }, 20*time.Second, 10*time.Millisecond)
 }
 
-func TestKeysForWhichMuchWaitsDoNotKeepOutTheOthers(t *testing.T) {
+func TestKeysWithManyTasksDoNotStarveOthers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Workers, b.config.Tasks.Buffer, b.config.Tasks.PollInterval = 1, 16, time.Hour
@@ -192,7 +192,7 @@ func TestKeysForWhichMuchWaitsDoNotKeepOutTheOthers(t *testing.T) {
 	require.Less(t, slices.Index(b.job.starts(), "alone"), keys*each/4)
 }
 
-func TestASlowLaneDoesNotHoldUpTheDefaultOne(t *testing.T) {
+func TestSlowLaneDoesNotBlockDefaultLane(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	slow := &scriptedJob{}
@@ -209,7 +209,7 @@ func TestASlowLaneDoesNotHoldUpTheDefaultOne(t *testing.T) {
 	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 51 }, 20*time.Second, 10*time.Millisecond)
 }
 
-func TestATaskThatNobodyHereWasToldOfDoesNotWaitForTheBacklogOfAnotherLane(t *testing.T) {
+func TestPolledTaskDoesNotWaitForOtherLanesBacklog(t *testing.T) {
 	t.Parallel()
 	b, p := setupBehindProxy(t)
 	b.config.Tasks.Buffer = 4
@@ -232,7 +232,7 @@ func TestATaskThatNobodyHereWasToldOfDoesNotWaitForTheBacklogOfAnotherLane(t *te
 	require.Less(t, p.Sent("SET task_status = 'processing'"), backlog, "lanes in which nothing waits are not asked each time")
 }
 
-func TestAcceptsAnswerQuicklyWhileEveryWorkerIsBusy(t *testing.T) {
+func TestAcceptIsFastWhileAllWorkersAreBusy(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	gate := make(chan struct{})
@@ -249,7 +249,7 @@ func TestAcceptsAnswerQuicklyWhileEveryWorkerIsBusy(t *testing.T) {
 	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 300 }, 20*time.Second, 10*time.Millisecond)
 }
 
-func TestAFailureIsHealedByALaterSuccess(t *testing.T) {
+func TestCompleteDiscardedFinishesTask(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.job.execute = func(context.Context, job.Task, echo) error { return job.NewTerminal("the rollout failed") }
@@ -260,7 +260,7 @@ func TestAFailureIsHealedByALaterSuccess(t *testing.T) {
 	b.awaitStatus(t, id, store.Finished)
 }
 
-func TestEveryFailedAttemptIsKeptWithoutSecretsAndCut(t *testing.T) {
+func TestAttemptErrorsAreRedactedAndTruncated(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.job.execute = func(context.Context, job.Task, echo) error {

@@ -63,7 +63,7 @@ func (d *overlaps) tasks() []int64 {
 
 // The database's clock is stepped while one task runs, others wait behind it, one is put off, one parked, and later ones of
 // all of their keys wait.
-func TestAStepOfTheDatabasesClockDoublesNothingAndHoldsUpNothing(t *testing.T) {
+func TestDatabaseClockStepDelaysAndDuplicatesNothing(t *testing.T) {
 	t.Parallel()
 	for name, step := range map[string]time.Duration{"forward": time.Hour, "back": -time.Hour} {
 		t.Run(name, func(t *testing.T) {

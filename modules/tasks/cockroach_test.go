@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-func TestAnAcceptIsTriedAgainWhereCockroachDBSaysSo(t *testing.T) {
+func TestAcceptIsRetriedOnSerializationFailure(t *testing.T) {
 	t.Parallel()
 	db, s := testdatabase.New(t).AsCockroachDB(t)
 	b := setupOn(t, db)

@@ -64,7 +64,7 @@ func (b *fixture) requireUnavailable(t *testing.T, logs *observer.ObservedLogs) 
 	return fmt.Sprint(lines[0].ContextMap()["error"])
 }
 
-func TestAnAcceptThatTheDatabaseIsToBlameForIsA503ThatNamesTheCauseInLogAndReadiness(t *testing.T) {
+func TestDatabaseErrorIs503WithCauseInLogAndReadiness(t *testing.T) {
 	t.Parallel()
 	for code, word := range map[string]string{
 		"53100": "no disk space", "58030": "SQLSTATE 58030", "XX000": "SQLSTATE XX000", "40003": "SQLSTATE 40003", "58C01": "SQLSTATE 58C01",
@@ -92,7 +92,7 @@ func TestAnAcceptThatTheDatabaseIsToBlameForIsA503ThatNamesTheCauseInLogAndReadi
 	}
 }
 
-func TestASequenceBehindTheRowsIsNamedAtOnce(t *testing.T) {
+func TestSequenceBehindRowsIsReported(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	logs := b.observeLogs()
@@ -111,7 +111,7 @@ func TestASequenceBehindTheRowsIsNamedAtOnce(t *testing.T) {
 	b.accept(t, "", "afterwards")
 }
 
-func TestAClaimWhoseCommitIsUncertainIsRunAllTheSame(t *testing.T) {
+func TestClaimWithUncertainCommitRuns(t *testing.T) {
 	t.Parallel()
 	for _, code := range []string{"40003", "XX000", "58030", "53100", "58C00", "57014"} {
 		t.Run(code, func(t *testing.T) {
@@ -129,7 +129,7 @@ func TestAClaimWhoseCommitIsUncertainIsRunAllTheSame(t *testing.T) {
 	}
 }
 
-func TestAnAcceptForWhichNoConnectionCanBeOpenedIsA503(t *testing.T) {
+func TestAcceptWithoutConnectionIs503(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "the server of the tests has no TLS")
 	dsn := testdatabase.New(t).Config.Database.DSN.Reveal()
@@ -142,7 +142,7 @@ func TestAnAcceptForWhichNoConnectionCanBeOpenedIsA503(t *testing.T) {
 	require.ErrorContains(t, b.queue.Ready(t.Context()), "offers no TLS")
 }
 
-func TestAReplicaWhoseAcceptsFailIsNotReadyUntilAProbeSucceeds(t *testing.T) {
+func TestFailedCommitsMakeReplicaUnreadyUntilProbeSucceeds(t *testing.T) {
 	t.Parallel()
 	p := proxy.New(t, testdatabase.New(t).Config.Database.DSN.Reveal())
 	b := setupOn(t, testdatabase.At(t, p.DSN))
@@ -155,7 +155,7 @@ func TestAReplicaWhoseAcceptsFailIsNotReadyUntilAProbeSucceeds(t *testing.T) {
 	b.awaitReady(t)
 }
 
-func TestManyWhoAskForReadinessWriteLittle(t *testing.T) {
+func TestReadinessProbesAreRateLimited(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	begin := time.Now()

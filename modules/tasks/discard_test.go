@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-func TestAGiveUpThatIgnoresItsContextKeepsNoProcessFromEnding(t *testing.T) {
+func TestStopDoesNotWaitForStuckOnDiscarded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.ShutdownTimeout = 50 * time.Millisecond
@@ -56,7 +56,7 @@ func (p patient) OnDiscarded(ctx context.Context, _ job.Task, _ echo, _ string) 
 	return ctx.Err()
 }
 
-func TestAGiveUpEndsWithTheLease(t *testing.T) {
+func TestOnDiscardedIsCancelledWithTheLease(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.log = zap.NewNop()

@@ -52,7 +52,7 @@ func (b *fixture) awaitAccept(t *testing.T) {
 	}, timeout, 50*time.Millisecond)
 }
 
-func TestAcceptsGoOnAsSoonAsTheAddressLeadsToAPrimaryAgain(t *testing.T) {
+func TestAcceptsResumeWhenAddressLeadsToPrimary(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	address := proxy.New(t, p.primary.DSN("inner"))
@@ -80,7 +80,7 @@ func TestAcceptsGoOnAsSoonAsTheAddressLeadsToAPrimaryAgain(t *testing.T) {
 	b.awaitStatus(t, id, store.Finished)
 }
 
-func TestAPromotedStandbyIsWrittenTo(t *testing.T) {
+func TestAcceptsResumeOnPromotedStandby(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	address := proxy.New(t, p.primary.DSN("inner"))

@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-func TestAKeyUsedAgainWithAnotherSecretIsRefusedAlsoWhenTheFirstWasErased(t *testing.T) {
+func TestKeyReusedWithOtherSecretConflictsAfterErasure(t *testing.T) {
 	t.Parallel()
 	for name, keys := range map[string]struct{ first, later string }{"sealed": {"a", "ba"}, "not sealed": {}, "sealed since": {"", "a"}} {
 		t.Run(name, func(t *testing.T) {

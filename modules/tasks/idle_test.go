@@ -13,7 +13,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-func TestAnIdleProcessAsksForTheTasksOfAllLanesAtOnce(t *testing.T) {
+func TestIdleProcessPollsAllLanesInOneStatement(t *testing.T) {
 	t.Parallel()
 	b, p := setupBehindProxy(t)
 	b.config.Tasks.PollInterval = 10 * time.Millisecond
@@ -27,7 +27,7 @@ func TestAnIdleProcessAsksForTheTasksOfAllLanesAtOnce(t *testing.T) {
 	b.awaitStatus(t, id, store.Finished)
 }
 
-func TestBetweenTwoTicksPeriodicJobsAreHardlyEverLookedFor(t *testing.T) {
+func TestCronRarelyQueriesBetweenTicks(t *testing.T) {
 	t.Parallel()
 	b, p := setupBehindProxy(t)
 	var jobs []job.Periodic

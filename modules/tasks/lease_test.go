@@ -109,7 +109,7 @@ func (b *fixture) requireLeaseKept(t *testing.T, current func() (string, bool)) 
 	}, 2*b.config.Tasks.Lease(), 50*time.Millisecond, "the lease ran out")
 }
 
-func TestARunningJobGoesOnWhenAllConnectionsOfItsProcessGetNoAnswer(t *testing.T) {
+func TestJobSurvivesFrozenConnections(t *testing.T) {
 	t.Parallel()
 	b := onOwnServer(t)
 	gate, cut := make(chan struct{}), &atomic.Int32{}
@@ -126,7 +126,7 @@ func TestARunningJobGoesOnWhenAllConnectionsOfItsProcessGetNoAnswer(t *testing.T
 	require.Len(t, b.job.starts(), 1)
 }
 
-func TestARunningJobGoesOnWhileTheTasksAreLockedAndManyWaitForThem(t *testing.T) {
+func TestJobSurvivesLockOnConsoleTasks(t *testing.T) {
 	t.Parallel()
 	b := onOwnServer(t)
 	gate, cut := make(chan struct{}), &atomic.Int32{}
@@ -160,7 +160,7 @@ func TestARunningJobGoesOnWhileTheTasksAreLockedAndManyWaitForThem(t *testing.T)
 
 // Single backends are frozen by chance, while tasks are accepted, claimed, run and completed: each of these statements, and
 // the heartbeats, meets it.
-func TestBackendsThatGetStuckInAnyPhaseDoubleNothingAndLoseNothing(t *testing.T) {
+func TestFrozenBackendsLoseAndDuplicateNothing(t *testing.T) {
 	t.Parallel()
 	b := onOwnServer(t)
 	b.config.Tasks.Attempts = 1000
@@ -198,7 +198,7 @@ func TestBackendsThatGetStuckInAnyPhaseDoubleNothingAndLoseNothing(t *testing.T)
 }
 
 // A process that was paused longer than others wait finds its row gone: it must not go on as if nothing had been.
-func TestAProcessThatWasTakenForDeadGoesOnUnderANewIdentity(t *testing.T) {
+func TestRecoveredProcessContinuesUnderNewIdentity(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	gate, cut := make(chan struct{}), &atomic.Int32{}
@@ -219,7 +219,7 @@ func TestAProcessThatWasTakenForDeadGoesOnUnderANewIdentity(t *testing.T) {
 	b.awaitStatus(t, id, store.Finished)
 }
 
-func TestAHeartbeatThatCameInTimeIsNotOverruled(t *testing.T) {
+func TestRecoverIgnoresProcessWithNewHeartbeat(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "x")

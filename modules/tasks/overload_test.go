@@ -15,7 +15,7 @@ import (
 	"app238.com/inner/modules/tasks/internal/httpapi"
 )
 
-func TestOfMoreRequestsThanAreTakenEachIsATaskOrRefused(t *testing.T) {
+func TestOverloadAcceptsOrRefusesEachRequest(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.config.HTTP

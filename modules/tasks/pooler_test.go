@@ -35,7 +35,7 @@ func pool(t *testing.T, opts pgbouncer.Options) pooled {
 	return pooled{pooler: pooler, Database: testdatabase.At(t, pooler.DSN(strings.TrimPrefix(address.Path, "/"))), direct: direct}
 }
 
-func TestAPgBouncerInSessionModeServesTheQueue(t *testing.T) {
+func TestQueueRunsThroughPgBouncerInSessionMode(t *testing.T) {
 	t.Parallel()
 	b := setupOn(t, pool(t, pgbouncer.Options{}).Database)
 	b.start(t)
@@ -44,7 +44,7 @@ func TestAPgBouncerInSessionModeServesTheQueue(t *testing.T) {
 	require.NoError(t, b.queue.Ready(t.Context()))
 }
 
-func TestAReplicaBehindAPoolerInTransactionModeIsNotReadyAndAcceptsNothing(t *testing.T) {
+func TestTransactionPoolingIsNotReadyAndAcceptsNothing(t *testing.T) {
 	t.Parallel()
 	at := pool(t, pgbouncer.Options{Mode: pgbouncer.Transaction})
 	b := setupOn(t, at.Database)
@@ -57,7 +57,7 @@ func TestAReplicaBehindAPoolerInTransactionModeIsNotReadyAndAcceptsNothing(t *te
 	require.Zero(t, tasks)
 }
 
-func TestAPgBouncerThatLosesItsSessionsWhileInnerRunsIsNoticedAndGoneOnWith(t *testing.T) {
+func TestSwitchToTransactionPoolingIsDetected(t *testing.T) {
 	t.Parallel()
 	at := pool(t, pgbouncer.Options{})
 	b := setupOn(t, at.Database)
@@ -82,7 +82,7 @@ func TestAPgBouncerThatLosesItsSessionsWhileInnerRunsIsNoticedAndGoneOnWith(t *t
 	}, timeout, 50*time.Millisecond)
 }
 
-func TestAPgBouncerThatIsRestartedLosesAndDoublesNothing(t *testing.T) {
+func TestPgBouncerRestartLosesAndDuplicatesNothing(t *testing.T) {
 	t.Parallel()
 	const clients, each, restarts = 8, 40, 4
 	at := pool(t, pgbouncer.Options{})

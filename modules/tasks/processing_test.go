@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-func TestAcceptedTasksRunAndFinish(t *testing.T) {
+func TestAcceptedTaskRunsAndFinishes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.start(t)
@@ -25,7 +25,7 @@ func TestAcceptedTasksRunAndFinish(t *testing.T) {
 	require.Equal(t, []string{"hello"}, b.job.starts())
 }
 
-func TestWhatDoesNotFitTheBufferStaysPendingAndRuns(t *testing.T) {
+func TestTasksBeyondTheBufferStayPending(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Buffer, b.config.Tasks.Workers = 2, 1
@@ -50,7 +50,7 @@ func (b *fixture) count(t *testing.T, where string) (n int) {
 	return n
 }
 
-func TestTasksOfOneKeyRunOneAtATimeInOrder(t *testing.T) {
+func TestTasksOfOneKeyRunInOrder(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var running, most atomic.Int32
@@ -72,7 +72,7 @@ func TestTasksOfOneKeyRunOneAtATimeInOrder(t *testing.T) {
 	require.EqualValues(t, 1, most.Load())
 }
 
-func TestASlowKeyHoldsUpNobodyElse(t *testing.T) {
+func TestSlowKeyDoesNotBlockOtherKeys(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	gate := make(chan struct{})
@@ -91,7 +91,7 @@ func TestASlowKeyHoldsUpNobodyElse(t *testing.T) {
 	b.awaitStatus(t, second, store.Finished)
 }
 
-func TestAFailingJobIsTriedAgainThenGivenUp(t *testing.T) {
+func TestFailingTaskIsRetriedThenDiscarded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.job.execute = func(context.Context, job.Task, echo) error {
@@ -104,7 +104,7 @@ func TestAFailingJobIsTriedAgainThenGivenUp(t *testing.T) {
 	require.Equal(t, []string{"bad: internal error, see the log"}, b.job.discarded)
 }
 
-func TestAPermanentErrorIsNotTriedAgain(t *testing.T) {
+func TestTerminalErrorIsNotRetried(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.job.execute = func(context.Context, job.Task, echo) error { return job.NewTerminal("no such worker") }
@@ -114,7 +114,7 @@ func TestAPermanentErrorIsNotTriedAgain(t *testing.T) {
 	require.Equal(t, "no such worker", view.Detail)
 }
 
-func TestWaitingForADependencyUsesUpNoAttempt(t *testing.T) {
+func TestSnoozeDoesNotCountAsAttempt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var runs atomic.Int32
@@ -129,7 +129,7 @@ func TestWaitingForADependencyUsesUpNoAttempt(t *testing.T) {
 	require.Equal(t, 1, view.Attempts)
 }
 
-func TestAPanickingJobIsRecordedAndTheProcessLives(t *testing.T) {
+func TestPanickingJobIsRetriedThenDiscarded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.job.execute = func(_ context.Context, _ job.Task, n echo) error {
@@ -145,7 +145,7 @@ func TestAPanickingJobIsRecordedAndTheProcessLives(t *testing.T) {
 	b.awaitStatus(t, b.accept(t, "k", "after"), store.Finished)
 }
 
-func TestAJobOverItsTimeLimitIsCancelled(t *testing.T) {
+func TestJobOverItsTimeoutIsCancelled(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.JobTimeout = 20 * time.Millisecond
@@ -158,7 +158,7 @@ func TestAJobOverItsTimeLimitIsCancelled(t *testing.T) {
 	require.Equal(t, "the job took longer than 20ms", view.LastError)
 }
 
-func TestShutdownLetsRunningJobsFinishAndReturnsTheRest(t *testing.T) {
+func TestShutdownFinishesRunningJobsAndReturnsTheRest(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Workers = 4
@@ -181,7 +181,7 @@ func TestShutdownLetsRunningJobsFinishAndReturnsTheRest(t *testing.T) {
 	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 100 }, 20*time.Second, 10*time.Millisecond)
 }
 
-func TestShutdownCancelsAJobOverTheLimitAndItRunsAgain(t *testing.T) {
+func TestShutdownCancelsJobOverTimeoutAndReturnsItsTask(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.ShutdownTimeout = 30 * time.Millisecond

@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-func TestTasksOfADeadProcessRunElsewhere(t *testing.T) {
+func TestTasksOfDeadProcessAreRecovered(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "orphan")
@@ -58,7 +58,7 @@ func (b *fixture) crashProcesses(t *testing.T, times int) {
 	}
 }
 
-func TestATaskWhoseProcessesEndAgainAndAgainIsGivenUpUntilItIsRetried(t *testing.T) {
+func TestTaskIsDiscardedAfterMaxTakeovers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.MaxTakeovers = 4
@@ -78,7 +78,7 @@ func TestATaskWhoseProcessesEndAgainAndAgainIsGivenUpUntilItIsRetried(t *testing
 	require.Equal(t, []string{"deadly"}, b.job.starts())
 }
 
-func TestATaskThatWasTakenOverLessOftenRuns(t *testing.T) {
+func TestTaskRunsBelowMaxTakeovers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.MaxTakeovers = 4
@@ -88,7 +88,7 @@ func TestATaskThatWasTakenOverLessOftenRuns(t *testing.T) {
 	require.Equal(t, 1, b.awaitStatus(t, id, store.Finished).Attempts, "a lost process is no attempt")
 }
 
-func TestFromTheThirdTakeoverOnATaskWaitsTwiceAsLongEachTime(t *testing.T) {
+func TestRecoveryDelayDoublesFromThirdTakeover(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	keyring, err := encryption.New(b.config)
@@ -107,7 +107,7 @@ func TestFromTheThirdTakeoverOnATaskWaitsTwiceAsLongEachTime(t *testing.T) {
 	}
 }
 
-func TestALongJobIsNotTakenOverWhileItsProcessLives(t *testing.T) {
+func TestLongJobOfLiveProcessIsNotRecovered(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.TakeoverAfter = 3 * time.Second // a busy machine may hold up a sign of life for long
@@ -127,7 +127,7 @@ func TestALongJobIsNotTakenOverWhileItsProcessLives(t *testing.T) {
 	require.EqualValues(t, 1, runs.Load())
 }
 
-func TestAParkedTaskHoldsNeitherWorkerNorKeyAndEndsWhenWoken(t *testing.T) {
+func TestParkedTaskHoldsNeitherWorkerNorKey(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Workers = 1
@@ -147,7 +147,7 @@ func TestAParkedTaskHoldsNeitherWorkerNorKeyAndEndsWhenWoken(t *testing.T) {
 	b.awaitStatus(t, parked, store.Finished)
 }
 
-func TestAWakeBeforeTheParkingIsNotLost(t *testing.T) {
+func TestResumeBeforeParkingIsNotLost(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.ParkedRecheck = time.Hour
@@ -166,7 +166,7 @@ func TestAWakeBeforeTheParkingIsNotLost(t *testing.T) {
 	require.EqualValues(t, 2, runs.Load())
 }
 
-func TestAForgottenParkedTaskIsLookedAtAgain(t *testing.T) {
+func TestParkedTaskIsRechecked(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.ParkedRecheck = 20 * time.Millisecond
@@ -181,7 +181,7 @@ func TestAForgottenParkedTaskIsLookedAtAgain(t *testing.T) {
 	b.awaitStatus(t, b.accept(t, "k", "x"), store.Finished)
 }
 
-func TestParkedTasksEndWhenANewerOneSaysSo(t *testing.T) {
+func TestCancelParkedEndsEarlierParkedTasks(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.job.execute = func(context.Context, job.Task, echo) error { return job.NewParked("waits") }
@@ -195,7 +195,7 @@ func TestParkedTasksEndWhenANewerOneSaysSo(t *testing.T) {
 	b.awaitStatus(t, second, store.Waiting)
 }
 
-func TestClaimsOfManyProcessesNeverOverlap(t *testing.T) {
+func TestConcurrentClaimsNeverOverlap(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	const tasks, processes = 200, 6
@@ -227,7 +227,7 @@ func TestClaimsOfManyProcessesNeverOverlap(t *testing.T) {
 	require.Equal(t, 25+7, b.count(t, "task_status = 'processing'"), "all without a key, and one of each key")
 }
 
-func TestOneTickIsOneTaskOverAllReplicas(t *testing.T) {
+func TestTickIsInsertedOnceByConcurrentReplicas(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	task := store.NewTask{Type: "test.note", Lane: job.DefaultLane, Info: []byte(`{"text":"tick"}`)}

@@ -51,7 +51,7 @@ func (j *leakyJob) OnDiscarded(_ context.Context, _ job.Task, v vault, reason st
 	return nil
 }
 
-func TestNoTextThatLeavesAJobHoldsTheSecretsOfItsTask(t *testing.T) {
+func TestSecretsOfErrorsAreRedactedEverywhere(t *testing.T) {
 	t.Parallel()
 	const secret = "hidden-value"
 	b := setup(t)

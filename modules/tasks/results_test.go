@@ -33,7 +33,7 @@ func (s *scriptedJob) timesStarted(text string) (n int) {
 	return n
 }
 
-func TestATaskThatIsClaimedAgainStaysInHandWhenItsEarlierResultTurnsOutToBeWritten(t *testing.T) {
+func TestReclaimedTaskStaysTrackedAfterLateResult(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]error{"again": errors.New("fails"), "parked": job.NewParked("waits")} {
 		t.Run(name, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestATaskThatIsClaimedAgainStaysInHandWhenItsEarlierResultTurnsOutToBeWritt
 	}
 }
 
-func TestTasksThatALivingProcessClaimedMeanwhileAreNotRecovered(t *testing.T) {
+func TestRecoverSkipsTasksClaimedByLiveProcess(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "x")
@@ -99,7 +99,7 @@ func TestTasksThatALivingProcessClaimedMeanwhileAreNotRecovered(t *testing.T) {
 	require.Equal(t, 1, b.count(t, `claimed_by = 'alive' AND task_status = 'processing'`))
 }
 
-func TestALookUpThatIsTriedAgainInsertsNothingTwice(t *testing.T) {
+func TestRetriedLookupInsertsNothingTwice(t *testing.T) {
 	t.Parallel()
 	b, p := setupBehindProxy(t)
 	tasks := []store.NewTask{
@@ -116,7 +116,7 @@ func TestALookUpThatIsTriedAgainInsertsNothingTwice(t *testing.T) {
 	require.Equal(t, 2, b.count(t, `TRUE`))
 }
 
-func TestOneDuplicateThatCannotBeReadFailsNoOtherRequestOfItsCommit(t *testing.T) {
+func TestUnreadableDuplicateFailsAlone(t *testing.T) {
 	t.Parallel()
 	b, _ := setupVault(t)
 	b.withKeys(t, "a")
@@ -133,7 +133,7 @@ func TestOneDuplicateThatCannotBeReadFailsNoOtherRequestOfItsCommit(t *testing.T
 	require.Error(t, inserted[1].Err)
 }
 
-func TestAResultWithBytesThatNoColumnTakesIsWrittenAllTheSame(t *testing.T) {
+func TestResultWithInvalidBytesIsWritten(t *testing.T) {
 	t.Parallel()
 	for name, kind := range map[string]job.Kind{"error": job.Terminal, "superseded": job.Superseded, "failed": job.Retry, "parked": job.Parked, "later": job.Snooze} {
 		t.Run(name, func(t *testing.T) {
@@ -157,7 +157,7 @@ func TestAResultWithBytesThatNoColumnTakesIsWrittenAllTheSame(t *testing.T) {
 	}
 }
 
-func TestAResultThatTheDatabaseRefusesHoldsUpNoOther(t *testing.T) {
+func TestRefusedResultDoesNotBlockOthers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	_, err := b.rawDB(t).ExecContext(t.Context(), `ALTER TABLE console_tasks ADD CHECK (task_detailed_status NOT LIKE '%unheard of%')`)
@@ -180,7 +180,7 @@ func TestAResultThatTheDatabaseRefusesHoldsUpNoOther(t *testing.T) {
 	}
 }
 
-func TestAResultKeepsItsTextWhereTheDatabaseRefusesEveryResult(t *testing.T) {
+func TestResultKeepsItsTextWhenAllAreRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	rawDB := b.rawDB(t)
@@ -210,7 +210,7 @@ func TestAResultKeepsItsTextWhereTheDatabaseRefusesEveryResult(t *testing.T) {
 	}, timeout, time.Millisecond)
 }
 
-func TestATaskWhosePayloadNoKeyOpensIsAnErrorInTheEnd(t *testing.T) {
+func TestTaskWithUnknownKeyIsDiscardedInTheEnd(t *testing.T) {
 	t.Parallel()
 	b, _ := setupVault(t)
 	b.withKeys(t, "a")

@@ -15,7 +15,7 @@ import (
 	"app238.com/inner/modules/tasks/internal/retention"
 )
 
-func TestOldEndedTasksAreRemovedAndNothingElse(t *testing.T) {
+func TestOnlyExpiredEndedTasksAreDeleted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Retention = config.Retention{Finished: 7 * 24 * time.Hour, Failed: 30 * 24 * time.Hour, Interval: time.Hour}
@@ -39,7 +39,7 @@ func TestOldEndedTasksAreRemovedAndNothingElse(t *testing.T) {
 	require.Equal(t, 1800, b.count(t, `task_status IN ('pending', 'waiting')`))
 }
 
-func TestOldTasksAreRemovedBehindThoseOfAClockThatWasSetBackAndNotBehindYoungOnes(t *testing.T) {
+func TestRetentionScanPassesFutureRowsOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Retention = config.Retention{Finished: time.Hour, Failed: time.Hour, Interval: time.Hour}
@@ -56,7 +56,7 @@ func TestOldTasksAreRemovedBehindThoseOfAClockThatWasSetBackAndNotBehindYoungOne
 	require.EqualValues(t, 700, deleted)
 }
 
-func TestMetricsTellWhatThePoolDoes(t *testing.T) {
+func TestMetricsAreExposed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	registry, err := metrics.NewRegistry()

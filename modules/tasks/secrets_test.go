@@ -65,7 +65,7 @@ func setupVault(t *testing.T) (*fixture, vaultJob) {
 	return b, j
 }
 
-func TestSecretsAreNeverShown(t *testing.T) {
+func TestShowRedactsSecrets(t *testing.T) {
 	t.Parallel()
 	b, _ := setupVault(t)
 	id, err := b.queue.AcceptInfo(t.Context(), "test.vault", []byte(`{"key":"k","value":"hidden"}`), "")
@@ -83,7 +83,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	require.NotContains(t, string(text), "hidden")
 }
 
-func TestErasedSecretsAreGoneFromTheRowAndTheTaskRunsOnWithoutThem(t *testing.T) {
+func TestEraseSecretsRemovesThemFromTheRow(t *testing.T) {
 	t.Parallel()
 	b, j := setupVault(t)
 	const body = `{"task_type":"test.vault","task_info":{"key":"k","value":"hidden"}}`
@@ -105,7 +105,7 @@ func TestErasedSecretsAreGoneFromTheRowAndTheTaskRunsOnWithoutThem(t *testing.T)
 	require.False(t, <-j.ran)
 }
 
-func TestUnfinishedTasksOfAKeyAreThoseThatHaveNotEnded(t *testing.T) {
+func TestActiveTypesListsTasksThatHaveNotEnded(t *testing.T) {
 	t.Parallel()
 	b, j := setupVault(t)
 	id, err := b.queue.AcceptInfo(t.Context(), "test.vault", []byte(`{"key":"k","value":"v"}`), "")
@@ -142,7 +142,7 @@ func (b *fixture) withKeys(t *testing.T, letters string) {
 	b.handler = server.NewHandler(b.config.HTTP, zap.NewNop(), httpapi.New(b.config, b.queue, b.store).Routes())
 }
 
-func TestPayloadsWithSecretsAreEncryptedInTheDatabaseAndRunAfterAChangeOfKeys(t *testing.T) {
+func TestEncryptedPayloadRunsAfterKeyRotation(t *testing.T) {
 	t.Parallel()
 	b, j := setupVault(t)
 	b.withKeys(t, "a")
@@ -159,7 +159,7 @@ func TestPayloadsWithSecretsAreEncryptedInTheDatabaseAndRunAfterAChangeOfKeys(t 
 	require.Equal(t, 1, b.count(t, `TRUE`))
 }
 
-func TestAnEncryptedPayloadOfATypeThatThisVersionDoesNotKnowIsNotShown(t *testing.T) {
+func TestEncryptedPayloadOfUnknownTypeIsNotShown(t *testing.T) {
 	t.Parallel()
 	b, _ := setupVault(t)
 	b.withKeys(t, "a")
@@ -170,7 +170,7 @@ func TestAnEncryptedPayloadOfATypeThatThisVersionDoesNotKnowIsNotShown(t *testin
 	require.Nil(t, d.Info)
 }
 
-func TestATaskSealedWithAKeyThatIsNotHereWaitsForAProcessThatHasIt(t *testing.T) {
+func TestTaskWithUnknownKeyWaitsForProcessWithKey(t *testing.T) {
 	t.Parallel()
 	b, j := setupVault(t)
 	b.withKeys(t, "a")

@@ -52,7 +52,7 @@ func within(t *testing.T, limit time.Duration) context.Context {
 	return ctx
 }
 
-func TestAJobIsRunAtOnceAndRecordedAsATask(t *testing.T) {
+func TestRunExecutesJobAsTask(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var p progress
@@ -62,7 +62,7 @@ func TestAJobIsRunAtOnceAndRecordedAsATask(t *testing.T) {
 	require.Equal(t, "finished", p.lines[len(p.lines)-1])
 }
 
-func TestAJobThatFailsIsTriedAgainAndTheRunSaysHowItEnded(t *testing.T) {
+func TestRunRetriesAndReportsTheFinalError(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.job.execute = func(context.Context, job.Task, echo) error { return job.NewRetry("no luck", nil) }
@@ -71,7 +71,7 @@ func TestAJobThatFailsIsTriedAgainAndTheRunSaysHowItEnded(t *testing.T) {
 	require.Equal(t, 1, b.count(t, "task_status = 'error' AND attempts = 3"))
 }
 
-func TestAnUnknownTypeIsRefusedNamingTheKnownOnes(t *testing.T) {
+func TestRunOfUnknownTypeListsKnownTypes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	err := b.taskRunner(t).Run(within(t, 20*time.Second), "nope", []byte(`{}`), new(progress).line)
@@ -80,7 +80,7 @@ func TestAnUnknownTypeIsRefusedNamingTheKnownOnes(t *testing.T) {
 	require.Zero(t, b.count(t, "true"))
 }
 
-func TestATaskThatWaitsForALaterTimeOrIsParkedIsRunNow(t *testing.T) {
+func TestRunTaskMakesDelayedAndParkedTasksDue(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for i, status := range []store.Status{store.Pending, store.Waiting} {
@@ -95,7 +95,7 @@ func TestATaskThatWaitsForALaterTimeOrIsParkedIsRunNow(t *testing.T) {
 	}
 }
 
-func TestATaskThatIsNotThereToBeBegunIsRefused(t *testing.T) {
+func TestRunTaskRefusesRunningEndedAndUnknownTasks(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "x")
@@ -110,7 +110,7 @@ func TestATaskThatIsNotThereToBeBegunIsRefused(t *testing.T) {
 	require.Empty(t, b.job.starts())
 }
 
-func TestARunWaitsForEarlierTasksOfTheSameKey(t *testing.T) {
+func TestRunTaskWaitsForEarlierTasksOfKey(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first, second := b.accept(t, "k", "first"), b.accept(t, "k", "second")
@@ -125,7 +125,7 @@ func TestARunWaitsForEarlierTasksOfTheSameKey(t *testing.T) {
 	require.Equal(t, []string{"first", "second"}, b.job.starts())
 }
 
-func TestARunThatIsInterruptedOrOutOfTimeReturnsItsTaskToTheQueue(t *testing.T) {
+func TestInterruptedRunReturnsItsTask(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var runs atomic.Int32
@@ -150,7 +150,7 @@ func TestARunThatIsInterruptedOrOutOfTimeReturnsItsTaskToTheQueue(t *testing.T) 
 	require.Equal(t, 1, b.count(t, "task_status = 'pending' AND attempts = 0 AND claimed_by = ''"))
 }
 
-func TestARunWhoseTimeIsUpAtOnceBeginsNothing(t *testing.T) {
+func TestRunWithExpiredTimeoutStartsNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "x")
@@ -168,7 +168,7 @@ func (b *fixture) processes(t *testing.T) int {
 	return n
 }
 
-func TestATaskThatARunHasInHandIsNotGivenBackInDoubt(t *testing.T) {
+func TestTaskOfRunIsNotReturnedWhenUncertain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	rawDB := b.rawDB(t)
@@ -191,7 +191,7 @@ func TestATaskThatARunHasInHandIsNotGivenBackInDoubt(t *testing.T) {
 	require.Equal(t, []string{"x"}, b.job.starts(), "it ran again because its result could not be written at once")
 }
 
-func TestARunDoesNotWaitForAJobThatIgnoresItsContext(t *testing.T) {
+func TestRunDoesNotWaitForStuckJob(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.log = zap.NewNop()
@@ -214,7 +214,7 @@ func TestARunDoesNotWaitForAJobThatIgnoresItsContext(t *testing.T) {
 	require.Equal(t, 1, b.count(t, "task_status = 'processing'"), "its job runs until the process has ended")
 }
 
-func TestARunWhosePayloadMakesItsModulePanicSaysSo(t *testing.T) {
+func TestRunReportsPanicOfPayload(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.log = zap.NewNop()
@@ -224,7 +224,7 @@ func TestARunWhosePayloadMakesItsModulePanicSaysSo(t *testing.T) {
 	require.ErrorContains(t, b.taskRunner(t).RunTask(within(t, timeout), inserted[0].ID, "", new(progress).line), "ended as error: internal error")
 }
 
-func TestAClaimWhoseAnswerWasLostIsFoundAgain(t *testing.T) {
+func TestRunFindsClaimWhoseAnswerWasLost(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.TakeoverAfter = time.Minute // no other process would take over the claim of an identity that was lost

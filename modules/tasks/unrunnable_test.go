@@ -24,7 +24,7 @@ func (b *fixture) awaitUnrunnable(t *testing.T, id int64, why string) {
 	require.Equal(t, store.Pending, view.Status)
 }
 
-func TestATaskThatThisProcessCannotRunIsNotPutOffForLongerThanAnythingIs(t *testing.T) {
+func TestUnrunnableTaskIsNotSnoozedBeyondTheLimit(t *testing.T) {
 	t.Parallel()
 	b, _ := setupVault(t)
 	b.withKeys(t, "a")
@@ -49,7 +49,7 @@ func (b *fixture) insertUnknownType(t *testing.T) int64 {
 	return inserted[0].ID
 }
 
-func TestATaskOfATypeThatThisVersionDoesNotKnowKeepsItsAttemptsForOneThatDoes(t *testing.T) {
+func TestTaskOfUnknownTypeKeepsItsAttempts(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.insertUnknownType(t)
@@ -73,7 +73,7 @@ func (b *fixture) setUnrunnableForHours(t *testing.T, id int64) {
 	require.NoError(t, err)
 }
 
-func TestATaskThatNoProcessCouldRunForHoursEnds(t *testing.T) {
+func TestUnrunnableTaskIsDiscardedAfterHours(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	young, old := b.insertUnknownType(t), b.insertUnknownType(t)

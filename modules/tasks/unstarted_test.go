@@ -35,7 +35,7 @@ func (b *fixture) longAndShort(gate <-chan struct{}) {
 	}
 }
 
-func TestShortTasksDoNotWaitBehindLongOnesOfOneReplicaWhileAnotherIdles(t *testing.T) {
+func TestStaleClaimsMoveToIdleReplica(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Workers = 4
@@ -56,7 +56,7 @@ func TestShortTasksDoNotWaitBehindLongOnesOfOneReplicaWhileAnotherIdles(t *testi
 	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 40 }, timeout, 10*time.Millisecond)
 }
 
-func TestALaneWhoseTasksBecomeShortAgainIsFilledAgain(t *testing.T) {
+func TestLaneWindowGrowsBackAfterLongTasks(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Workers = 2
@@ -84,7 +84,7 @@ func TestALaneWhoseTasksBecomeShortAgainIsFilledAgain(t *testing.T) {
 	}, timeout, 10*time.Millisecond)
 }
 
-func TestWhatWasNotBegunIsReturnedAsSoonAsAProcessIsToldToEnd(t *testing.T) {
+func TestStopReturnsUnstartedClaimsAtOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Workers = 4
@@ -106,7 +106,7 @@ func TestWhatWasNotBegunIsReturnedAsSoonAsAProcessIsToldToEnd(t *testing.T) {
 	stopping.Wait()
 }
 
-func TestAJobThatIgnoresItsContextShowsAndKeepsNothingElseFromEnding(t *testing.T) {
+func TestStuckJobIsReportedAndDoesNotBlockStop(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Workers = 1
@@ -143,7 +143,7 @@ func TestAJobThatIgnoresItsContextShowsAndKeepsNothingElseFromEnding(t *testing.
 	b.awaitStatus(t, deaf, store.Finished)
 }
 
-func TestAWorkerGoesOnHoweverTheCodeOfAModuleEnds(t *testing.T) {
+func TestWorkerSurvivesPanicsAndGoexit(t *testing.T) {
 	t.Parallel()
 	refusal := setup(t).db.QueryRowContext(t.Context(), `SELECT CAST($1::TEXT AS BIGINT)`, "no number").Scan(new(int64))
 	require.Error(t, refusal)
@@ -208,7 +208,7 @@ func (m moody) OrderingKey() string {
 type moodyJob struct{}
 
 func (moodyJob) Execute(context.Context, job.Task, moody) error { return nil }
-func TestATaskWhosePayloadMakesItsModulePanicIsAnError(t *testing.T) {
+func TestTaskWithPanickingPayloadFails(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.moody"}, moodyJob{})}))
@@ -226,7 +226,7 @@ func TestATaskWhosePayloadMakesItsModulePanicIsAnError(t *testing.T) {
 	require.NotContains(t, said, "stored", "no value of a payload that may hold secrets")
 }
 
-func TestAProcessThatEndsIsForgottenThoughItsHeartbeatsFailForAMoment(t *testing.T) {
+func TestStopUnregistersProcessDespiteFailingHeartbeats(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	p := proxy.New(t, b.config.Database.DSN.Reveal())

@@ -22,7 +22,7 @@ func started(t *testing.T) (l *Lease, id string, held context.Context) {
 	return l, id, held
 }
 
-func TestALeaseThatRanOutIsNotRenewedEvenBeforeItsTimerRuns(t *testing.T) {
+func TestExpiredLeaseIsNotRenewed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l, id, held := started(t)
@@ -42,7 +42,7 @@ func TestALeaseThatRanOutIsNotRenewedEvenBeforeItsTimerRuns(t *testing.T) {
 	})
 }
 
-func TestALostLeaseEndsAtOnceAndIsNotRenewed(t *testing.T) {
+func TestRevokedLeaseEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l, id, held := started(t)
@@ -56,7 +56,7 @@ func TestALostLeaseEndsAtOnceAndIsNotRenewed(t *testing.T) {
 	})
 }
 
-func TestALeaseThatIsRenewedInTimeLasts(t *testing.T) {
+func TestRenewedLeaseStaysValid(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l, id, held := started(t)

@@ -8,7 +8,7 @@ import (
 	"app238.com/inner/app/config"
 )
 
-func TestHeadsAreNotedWhereTheyCanBeClaimedAndElseTheDatabaseIsLookedThrough(t *testing.T) {
+func TestOfferNextKeepsTasksOrRequestsFetch(t *testing.T) {
 	t.Parallel()
 	full := make([]int64, maxNext)
 	for i := range full {

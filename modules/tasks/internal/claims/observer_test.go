@@ -30,7 +30,7 @@ func (w *watch) sees(later time.Duration, heartbeat string) bool {
 	return len(silent) > 0
 }
 
-func TestAProcessIsSilentOnceItsHeartbeatHasNotChangedForLong(t *testing.T) {
+func TestProcessIsDeadAfterUnchangedHeartbeat(t *testing.T) {
 	t.Parallel()
 	w := newWatch()
 	for range 3 {
@@ -45,7 +45,7 @@ func TestAProcessIsSilentOnceItsHeartbeatHasNotChangedForLong(t *testing.T) {
 	require.True(t, w.sees(3*time.Second, "b"))
 }
 
-func TestAnObserverThatWasCutOffHimselfDoesNotHoldItAgainstOthers(t *testing.T) {
+func TestOwnOutageDoesNotMakeOthersDead(t *testing.T) {
 	t.Parallel()
 	w := newWatch()
 	require.False(t, w.sees(0, "a"))
@@ -58,7 +58,7 @@ func TestAnObserverThatWasCutOffHimselfDoesNotHoldItAgainstOthers(t *testing.T) 
 	require.True(t, w.sees(time.Minute, "b"), "but seldom observations do not go on for ever")
 }
 
-func TestAProcessThatVanishedIsObservedAnew(t *testing.T) {
+func TestReappearedProcessIsObservedAnew(t *testing.T) {
 	t.Parallel()
 	w := newWatch()
 	for range 3 {

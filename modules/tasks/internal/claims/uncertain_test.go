@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-func TestADoubtStaysUntilAGivingBackThatBeganAfterIt(t *testing.T) {
+func TestUncertaintyStaysUntilLaterReturn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := &Tracker{tracked: map[store.ClaimKey]*trackedClaim{}, effectTimeout: 2 * time.Second}

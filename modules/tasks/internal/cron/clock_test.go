@@ -20,7 +20,7 @@ func (b *fixture) setBack(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestAPeriodicJobIsNotSilentForAsLongAsTheDatabasesClockWasSetBack(t *testing.T) {
+func TestPeriodicJobRunsAfterClockIsSetBack(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.setBack(t)

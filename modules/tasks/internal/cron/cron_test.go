@@ -68,7 +68,7 @@ func (b *fixture) cron(jobs ...job.Periodic) (*cron.Cron, error) {
 	return cron.New(cron.Params{Config: b.db.Config, Log: zap.NewNop(), Registry: b.reg, Store: b.store, Queue: b.queue, Jobs: jobs})
 }
 
-func TestSeveralReplicasMakeOneTaskATick(t *testing.T) {
+func TestReplicasInsertOneTaskPerTick(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for range 3 {
@@ -86,7 +86,7 @@ func TestSeveralReplicasMakeOneTaskATick(t *testing.T) {
 		"one, or two where the hour ends during the test")
 }
 
-func TestBadPeriodicJobsAreFoundAtTheStart(t *testing.T) {
+func TestInvalidPeriodicJobsAreRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	good := job.Periodic{Name: "audit", Interval: time.Hour, Type: "audit", Payload: audit{OK: true}}

@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-func TestReplicasWithTwoIntervalsMakeNoMoreExecutionsThanTheShorterAlone(t *testing.T) {
+func TestMixedIntervalsRunNoMoreOftenThanTheShorter(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	begin := time.Now()

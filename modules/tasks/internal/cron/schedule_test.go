@@ -32,7 +32,7 @@ func simulate(begin, end, step float64, intervals ...int64) (times []float64) {
 	return times
 }
 
-func TestIntervalsTogetherAreTheShorterOne(t *testing.T) {
+func TestMixedIntervalsBehaveAsTheShorter(t *testing.T) {
 	t.Parallel()
 	for _, intervals := range [][]int64{{10}, {10, 10}, {10, 60}, {60, 10}, {20, 30}, {30, 20}, {7, 11, 13}, {86400, 3600}} {
 		shortest, longest := intervals[0], intervals[0]
@@ -50,7 +50,7 @@ func TestIntervalsTogetherAreTheShorterOne(t *testing.T) {
 	}
 }
 
-func TestAfterItsIntervalChangedAJobRunsAtItsNextTick(t *testing.T) {
+func TestChangedIntervalTakesEffectAtNextTick(t *testing.T) {
 	t.Parallel()
 	daily := entry{interval: 86400, runOnStart: true}
 	hourly := store.Tick{Found: true, Number: 7, Due: 13 * 3600, Interval: 3600, Age: 60}
@@ -62,7 +62,7 @@ func TestAfterItsIntervalChangedAJobRunsAtItsNextTick(t *testing.T) {
 	require.Equal(t, store.Tick{Found: true, Number: 8, Due: 86400, Interval: 86400}, one)
 }
 
-func TestAProcessSleepsUntilTheNextTick(t *testing.T) {
+func TestUntilDueIsTheNextTick(t *testing.T) {
 	t.Parallel()
 	e := entry{interval: 3600}
 	latest := store.Tick{Found: true, Number: 7, Due: 7200, Interval: 3600, Age: 1}

@@ -57,7 +57,7 @@ func (b *fixture) startAndStop(t *testing.T, p job.Periodic) {
 	require.NoError(t, c.Stop(context.Background()))
 }
 
-func TestReplicasThatStartTogetherMakeOneExecution(t *testing.T) {
+func TestReplicasStartingTogetherRunJobOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	p := b.atStart(t, 2*b.db.Config.Cron.StartInterval)
@@ -69,7 +69,7 @@ func TestReplicasThatStartTogetherMakeOneExecution(t *testing.T) {
 	require.Equal(t, 1, b.executions(t))
 }
 
-func TestACrashLoopMakesOneExecution(t *testing.T) {
+func TestCrashLoopRunsJobOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	p := b.atStart(t, 2*b.db.Config.Cron.StartInterval)
@@ -80,7 +80,7 @@ func TestACrashLoopMakesOneExecution(t *testing.T) {
 	require.Equal(t, 1, b.executions(t))
 }
 
-func TestALaterStartMakesAnother(t *testing.T) {
+func TestLaterStartRunsJobAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	p := b.atStart(t, 2*b.db.Config.Cron.StartInterval)
@@ -91,7 +91,7 @@ func TestALaterStartMakesAnother(t *testing.T) {
 	require.Equal(t, 3, b.executions(t))
 }
 
-func TestAStartMakesNoExecutionWhereOneIsRecentUnderWayOrNotWanted(t *testing.T) {
+func TestStartSkipsRecentRunningAndDisabledJobs(t *testing.T) {
 	t.Parallel()
 	interval := setup(t).db.Config.Cron.StartInterval
 	t.Run("recent", func(t *testing.T) {

@@ -23,7 +23,7 @@ func keyring(t testing.TB, letters string) *encryption.Keyring {
 	return b
 }
 
-func TestWhatIsSealedOpensWithItsKeyAlone(t *testing.T) {
+func TestPayloadDecryptsWithItsKeyOnly(t *testing.T) {
 	t.Parallel()
 	const payload = `{"data":{"TOKEN":"hidden"}}`
 	stored := keyring(t, "a").Encrypt([]byte(payload))
@@ -40,7 +40,7 @@ func TestWhatIsSealedOpensWithItsKeyAlone(t *testing.T) {
 	require.ErrorIs(t, err, encryption.ErrUnknownKey)
 }
 
-func TestWhatWasChangedDoesNotOpen(t *testing.T) {
+func TestCorruptPayloadDoesNotDecrypt(t *testing.T) {
 	t.Parallel()
 	b := keyring(t, "a")
 	stored := b.Encrypt([]byte(`{"a":1}`))
@@ -58,7 +58,7 @@ func TestWhatWasChangedDoesNotOpen(t *testing.T) {
 	require.ErrorIs(t, err, encryption.ErrCorrupt)
 }
 
-func TestWithoutAKeyPayloadsAreStoredAsTheyAre(t *testing.T) {
+func TestWithoutKeyPayloadsAreNotEncrypted(t *testing.T) {
 	t.Parallel()
 	b, err := encryption.New(&config.Config{})
 	require.NoError(t, err)
@@ -69,14 +69,14 @@ func TestWithoutAKeyPayloadsAreStoredAsTheyAre(t *testing.T) {
 	require.JSONEq(t, `{"a":1}`, string(opened))
 }
 
-func TestAKeyOfAnotherLengthIsRefusedWithoutRepeatingIt(t *testing.T) {
+func TestKeyOfWrongLengthIsRefused(t *testing.T) {
 	t.Parallel()
 	_, err := encryption.New(&config.Config{Tasks: config.Tasks{EncryptionKeys: "c2hvcnQ="}})
 	require.ErrorContains(t, err, "32 bytes")
 	require.NotContains(t, err.Error(), "c2hvcnQ")
 }
 
-func TestAHashTellsItsPayloadByItsKeyAlone(t *testing.T) {
+func TestHashMatchesWithItsKeyOnly(t *testing.T) {
 	t.Parallel()
 	payload, other := []byte(`{"a":"hidden"}`), []byte(`{"a":"hidden!"}`)
 	for _, key := range []string{"", "a"} {
@@ -105,7 +105,7 @@ func hashing(t *testing.T, letters string) *encryption.Keyring {
 	return b
 }
 
-func FuzzOpenNeverPanics(f *testing.F) {
+func FuzzDecryptNeverPanics(f *testing.F) {
 	b := keyring(f, "a")
 	f.Add(b.Encrypt([]byte("{}")))
 	f.Add("sealed:00000000:")

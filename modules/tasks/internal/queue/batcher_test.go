@@ -20,7 +20,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-func TestSharedCommitsKeepNoBodiesAlive(t *testing.T) {
+func TestBatchedCommitsReleasePayloads(t *testing.T) {
 	t.Parallel()
 	b := &batcher{arrived: make(chan struct{}, 1)}
 	var bodies []weak.Pointer[request]
@@ -40,7 +40,7 @@ func TestSharedCommitsKeepNoBodiesAlive(t *testing.T) {
 	runtime.KeepAlive(b)
 }
 
-func TestWhoDoesNotComeAgainIsWaitedForMoreAndMoreRarely(t *testing.T) {
+func TestFailedGatherWaitsAreSkipped(t *testing.T) {
 	t.Parallel()
 	b := &batcher{arrived: make(chan struct{}, 1)}
 	commit := func() (waited bool) {
@@ -88,7 +88,7 @@ func (b *batcher) add(n int) bool {
 	return true
 }
 
-func TestAnAcceptThatNobodyWaitsForIsNotCommitted(t *testing.T) {
+func TestCancelledAcceptIsNotCommitted(t *testing.T) {
 	t.Parallel()
 	b := &batcher{arrived: make(chan struct{}, 1)}
 	ctxDone := make(chan struct{})
@@ -100,7 +100,7 @@ func TestAnAcceptThatNobodyWaitsForIsNotCommitted(t *testing.T) {
 	require.Empty(t, b.gather(0))
 }
 
-func TestASharedCommitIsNoLargerThanWhatEveryDatabaseTakes(t *testing.T) {
+func TestBatchSizeIsLimited(t *testing.T) {
 	t.Parallel()
 	b := &batcher{arrived: make(chan struct{}, 1)}
 	for _, size := range []int{1 << 20, 1 << 20, 1 << 20, 1 << 20, 1, 9 << 20, 1} {
@@ -113,7 +113,7 @@ func TestASharedCommitIsNoLargerThanWhatEveryDatabaseTakes(t *testing.T) {
 	require.Equal(t, []int{4, 1, 1, 1}, sizes)
 }
 
-func TestARequestThatTheDatabaseRefusesFailsNoOtherOfItsCommit(t *testing.T) {
+func TestRefusedRequestFailsAloneInItsBatch(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "what refuses is not a statement of Inner's")
 	db := testdatabase.New(t)

@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-func TestWhatOperatorsAskUsesIndexesOnABigTable(t *testing.T) {
+func TestAdminStatementsUseIndexes(t *testing.T) {
 	t.Parallel()
 	db := testdatabase.New(t)
 	_, err := db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status, ordering_key)

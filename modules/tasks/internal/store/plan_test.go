@@ -14,9 +14,9 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// TestPlansUseIndexesOnABigTable looks at every statement whose cost must not grow with the tasks that ended, and at
+// TestStatementsUseIndexes looks at every statement whose cost must not grow with the tasks that ended, and at
 // plans made before the table was filled and analyzed, which a freshly installed platform has.
-func TestPlansUseIndexesOnABigTable(t *testing.T) {
+func TestStatementsUseIndexes(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "plans, and the settings by which they are made, are PostgreSQL's")
 	db := testdatabase.New(t)
@@ -62,9 +62,9 @@ func TestPlansUseIndexesOnABigTable(t *testing.T) {
 	}
 }
 
-// TestSteadyPlansAreRightForAnEmptyTableAndForAFullOne looks at the plans that are made once and kept: on an empty
+// TestPreparedPlansUseIndexes looks at the plans that are made once and kept: on an empty
 // table, on a full one whose statistics are still those of an empty one, and on an analyzed one.
-func TestSteadyPlansAreRightForAnEmptyTableAndForAFullOne(t *testing.T) {
+func TestPreparedPlansUseIndexes(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "plans, and the settings by which they are made, are PostgreSQL's")
 	db := testdatabase.New(t)
@@ -108,8 +108,8 @@ func TestSteadyPlansAreRightForAnEmptyTableAndForAFullOne(t *testing.T) {
 	}
 }
 
-// TestTheWalkOverOldTasksReadsAPageWhereNoneIsOld counts the rows that are read.
-func TestTheWalkOverOldTasksReadsAPageWhereNoneIsOld(t *testing.T) {
+// TestRetentionReadsOnePageWithoutExpiredTasks counts the rows that are read.
+func TestRetentionReadsOnePageWithoutExpiredTasks(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "what EXPLAIN tells is PostgreSQL's")
 	db := testdatabase.New(t)
