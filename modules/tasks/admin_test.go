@@ -18,7 +18,7 @@ import (
 
 func (b *fixture) admin() *admin.Admin { return admin.New(b.registry, b.store) }
 
-// in brings a pending task into a state in which no processor leaves it by itself.
+// setStatus gives a pending task a state in which no processor changes it.
 func (b *fixture) setStatus(t *testing.T, id int64, status store.Status) {
 	t.Helper()
 	_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET task_status = $2, attempts = 2, last_error = 'why',
@@ -56,7 +56,7 @@ func TestListIsPagedNewestFirst(t *testing.T) {
 	require.Equal(t, want, got)
 	page, err := b.admin().List(t.Context(), job.Filter{Limit: 7})
 	require.NoError(t, err)
-	require.Zero(t, page.Next, "a full page that is the last says so")
+	require.Zero(t, page.Next, "a full last page has no next one")
 }
 
 func TestListFiltersByStatusTypeAndKey(t *testing.T) {
@@ -71,8 +71,8 @@ func TestListFiltersByStatusTypeAndKey(t *testing.T) {
 		{job.Filter{Status: "error"}, []int64{second}},
 		{job.Filter{Status: "pending"}, []int64{first}},
 		{job.Filter{Status: "waiting"}, nil},
-		{job.Filter{Type: "test.note"}, []int64{second, first}},
-		{job.Filter{Type: "NoteJob"}, []int64{second, first}},
+		{job.Filter{Type: "test.echo"}, []int64{second, first}},
+		{job.Filter{Type: "EchoJob"}, []int64{second, first}},
 		{job.Filter{Type: "other"}, nil},
 		{job.Filter{Key: "a"}, []int64{first}},
 		{job.Filter{Key: "a", Status: "error"}, nil},
@@ -221,7 +221,7 @@ func TestConcurrentRetriesChangeTaskOnce(t *testing.T) {
 	require.EqualValues(t, 1, made.Load())
 	stale, err := b.store.Cancel(t.Context(), id, store.Waiting, "x")
 	require.NoError(t, err)
-	require.False(t, stale, "fenced by the state in which it was seen")
+	require.False(t, stale, "fenced by the observed state")
 }
 
 func TestCancelledTaskFreesItsKey(t *testing.T) {
@@ -234,7 +234,7 @@ func TestCancelledTaskFreesItsKey(t *testing.T) {
 	b.awaitStatus(t, second, store.Finished)
 	require.Equal(t, []string{"second"}, b.job.starts())
 	require.Equal(t, "cancelled by an operator", b.awaitStatus(t, first, store.Cancelled).Detail)
-	require.Equal(t, []string{"first: cancelled by an operator"}, b.job.discarded, "the row that it was about is told")
+	require.Equal(t, []string{"first: cancelled by an operator"}, b.job.discarded, "OnDiscarded is called")
 }
 
 func TestStatsCountByLaneTypeAndStatus(t *testing.T) {
@@ -251,7 +251,7 @@ func TestStatsCountByLaneTypeAndStatus(t *testing.T) {
 	stats, err := b.admin().Stats(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []job.Count{
-		{Lane: "default", Type: "test.note", Status: "error", Count: 1}, {Lane: "default", Type: "test.note", Status: "pending", Count: 2},
+		{Lane: "default", Type: "test.echo", Status: "error", Count: 1}, {Lane: "default", Type: "test.echo", Status: "pending", Count: 2},
 	}, stats.Counts)
 	require.Len(t, stats.Lanes, 1)
 	require.EqualValues(t, 2, stats.Lanes[0].Pending)

@@ -19,8 +19,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// BenchmarkAccept is a request of the Outer's from the handler to the commit and back, on the program's own connections,
-// without the network: one client alone, and 64 that share commits.
+// BenchmarkAccept is a request from the handler to the commit and back, on the program's own connections, without the
+// network: a single client, and 64 whose commits are batched.
 func BenchmarkAccept(b *testing.B) {
 	t := setup(b)
 	db, err := database.Open(t.config)
@@ -35,7 +35,7 @@ func BenchmarkAccept(b *testing.B) {
 	t.handler = server.NewHandler(t.config.HTTP, zap.NewNop(), httpapi.New(t.config, t.queue, t.store).Routes())
 	var key atomic.Int64
 	accept := func() {
-		w := t.request(http.MethodPost, "/api/acceptTask", fmt.Sprintf(`{"task_type":"test.note","task_info":{"key":"k%d","text":"x"}}`, key.Add(1)))
+		w := t.request(http.MethodPost, "/api/acceptTask", fmt.Sprintf(`{"task_type":"test.echo","task_info":{"key":"k%d","text":"x"}}`, key.Add(1)))
 		if w.Code != http.StatusOK {
 			b.Error(w.Code, w.Body)
 		}

@@ -18,7 +18,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// acceptor is a process that accepts and runs: what it accepts is inserted claimed where there is room.
+// acceptor starts a process that accepts and runs: it inserts tasks as claims while it has free slots.
 func (b *fixture) acceptor(t *testing.T) *queue.Queue {
 	t.Helper()
 	tracker, _ := b.replica(t)
@@ -29,7 +29,7 @@ func (b *fixture) acceptor(t *testing.T) *queue.Queue {
 func TestConcurrentAcceptsRunOnceInKeyOrder(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.config.Tasks.Buffer = 8 // so that some are inserted claimed and some pending
+	b.config.Tasks.Buffer = 8 // so that some are inserted as claims and some pending
 	replicas := []*queue.Queue{b.acceptor(t), b.acceptor(t)}
 	const producers, each = 16, 25
 	var wg sync.WaitGroup
@@ -37,7 +37,7 @@ func TestConcurrentAcceptsRunOnceInKeyOrder(t *testing.T) {
 	for p := range producers {
 		wg.Go(func() {
 			for n := range each {
-				id, err := replicas[p%2].Accept(context.WithoutCancel(t.Context()), "test.note", echo{Key: fmt.Sprint("k", p), Text: fmt.Sprintf("%d/%03d", p, n)})
+				id, err := replicas[p%2].Accept(context.WithoutCancel(t.Context()), "test.echo", echo{Key: fmt.Sprint("k", p), Text: fmt.Sprintf("%d/%03d", p, n)})
 				if err != nil {
 					t.Errorf("accept: %v", err)
 				}
@@ -50,7 +50,7 @@ func TestConcurrentAcceptsRunOnceInKeyOrder(t *testing.T) {
 	for _, of := range ids {
 		require.IsIncreasing(t, of)
 		for _, id := range of {
-			require.False(t, seen[id], "task %d was given to two", id)
+			require.False(t, seen[id], "id %d was returned twice", id)
 			seen[id] = true
 			b.awaitStatus(t, id, store.Finished)
 		}
@@ -68,14 +68,14 @@ func TestConcurrentAcceptsRunOnceInKeyOrder(t *testing.T) {
 func TestUntrackedClaimsAreReturnedWhenUncertain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.config.Tasks.PollInterval = time.Hour // of new tasks this process learns by hints only
+	b.config.Tasks.PollInterval = time.Hour // new tasks are not polled
 	tracker, _ := b.replica(t)
 	require.Eventually(t, func() bool { _, ok := tracker.Current(); return ok }, 10*time.Second, time.Millisecond)
 	process, _ := tracker.Current()
-	// The answer to this claim is lost, as when a connection breaks: the process gives signs of life for it for ever.
+	// The answer to this claim is lost, as when a connection breaks: the live process owns it without knowing.
 	var id int64
-	for n, lost := 0, []store.Claim(nil); len(lost) == 0; n++ { // again where the replica's first look took it
-		id = b.accept(t, fmt.Sprint("k", n), "lost") // by another process, of which this one is not told
+	for n, lost := 0, []store.Claim(nil); len(lost) == 0; n++ { // again if the replica's first scan claimed it
+		id = b.accept(t, fmt.Sprint("k", n), "lost") // by another process, without a notification
 		var err error
 		lost, err = b.store.ClaimTasks(t.Context(), process, id)
 		require.NoError(t, err)
@@ -132,8 +132,8 @@ func TestUncertainClaimsDoNotBlockAccepts(t *testing.T) {
 		t.Cleanup(func() { _ = conn.Close() }) // before the process ends
 	}
 	tracker.MarkUncertain()
-	<-time.After(time.Second) // by now it is being given back
-	_, err := q.Accept(within(t, timeout), "test.note", echo{Text: "x"})
+	<-time.After(time.Second) // by now it is being returned
+	_, err := q.Accept(within(t, timeout), "test.echo", echo{Text: "x"})
 	require.NoError(t, err)
 	<-ran
 }
@@ -160,7 +160,7 @@ func TestNextTaskOfKeyRunsWithoutPoll(t *testing.T) {
 	b.job.execute = waiting(gate)
 	q := b.acceptor(t)
 	for i := range 30 {
-		_, err := q.Accept(t.Context(), "test.note", echo{Key: "k", Text: fmt.Sprint(i)})
+		_, err := q.Accept(t.Context(), "test.echo", echo{Key: "k", Text: fmt.Sprint(i)})
 		require.NoError(t, err)
 	}
 	close(gate)
@@ -171,7 +171,7 @@ func TestKeysWithManyTasksDoNotStarveOthers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Workers, b.config.Tasks.Buffer, b.config.Tasks.PollInterval = 1, 16, time.Hour
-	b.job.execute = func(ctx context.Context, _ job.Task, _ echo) error { // longer than to claim the next one
+	b.job.execute = func(ctx context.Context, _ job.Task, _ echo) error { // longer than claiming the next one
 		select {
 		case <-ctx.Done():
 		case <-time.After(5 * time.Millisecond):
@@ -220,16 +220,16 @@ func TestPolledTaskDoesNotWaitForOtherLanesBacklog(t *testing.T) {
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.slow", Lane: job.SlowLane}, &scriptedJob{})}))
 	const backlog = 3000
 	_, err := b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_info, task_status, task_detailed_status, lane, ordering_key)
-		SELECT 'test.note', '{"text":"x"}', 'pending', 'accepted', 'default', CAST(n AS TEXT) FROM generate_series(1, $1::INT) AS n`, backlog)
+		SELECT 'test.echo', '{"text":"x"}', 'pending', 'accepted', 'default', CAST(n AS TEXT) FROM generate_series(1, $1::INT) AS n`, backlog)
 	require.NoError(t, err)
 	b.start(t)
 	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") > 50 }, timeout, time.Millisecond)
-	id, err := b.queue.AcceptInfo(t.Context(), "test.slow", []byte(`{"key":"slow","text":"x"}`), "") // as another process would
+	id, err := b.queue.AcceptInfo(t.Context(), "test.slow", []byte(`{"key":"slow","text":"x"}`), "") // as by another process
 	require.NoError(t, err)
 	b.awaitStatus(t, id, store.Finished)
-	require.Positive(t, b.count(t, "task_status = 'pending'"), "the backlog was done before: the test shows nothing")
+	require.Positive(t, b.count(t, "task_status = 'pending'"), "the backlog was finished too early for this test")
 	require.Eventually(t, func() bool { return b.count(t, "task_status <> 'finished'") == 0 }, timeout, 10*time.Millisecond)
-	require.Less(t, p.Sent("SET task_status = 'processing'"), backlog, "lanes in which nothing waits are not asked each time")
+	require.Less(t, p.Sent("SET task_status = 'processing'"), backlog, "empty lanes are not claimed from each time")
 }
 
 func TestAcceptIsFastWhileAllWorkersAreBusy(t *testing.T) {
@@ -240,7 +240,7 @@ func TestAcceptIsFastWhileAllWorkersAreBusy(t *testing.T) {
 	q := b.acceptor(t)
 	for i := range 300 {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		_, err := q.Accept(ctx, "test.note", echo{Key: fmt.Sprint(i), Text: "x"})
+		_, err := q.Accept(ctx, "test.echo", echo{Key: fmt.Sprint(i), Text: "x"})
 		cancel()
 		require.NoError(t, err)
 	}
@@ -269,10 +269,10 @@ func TestAttemptErrorsAreRedactedAndTruncated(t *testing.T) {
 	b.start(t)
 	id := b.accept(t, "k", "x")
 	b.awaitStatus(t, id, store.Failed)
-	var kept string
-	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT attempt_errors FROM console_tasks WHERE id = $1`, id).Scan(&kept))
-	require.Equal(t, 3, strings.Count(kept, "\n"), "a line for each attempt")
-	require.Less(t, len(kept), 3*1200)
-	require.NotContains(t, kept, "sk_secret")
-	require.NotContains(t, kept, "hunter2")
+	var stored string
+	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT attempt_errors FROM console_tasks WHERE id = $1`, id).Scan(&stored))
+	require.Equal(t, 3, strings.Count(stored, "\n"), "a line for each attempt")
+	require.Less(t, len(stored), 3*1200)
+	require.NotContains(t, stored, "sk_secret")
+	require.NotContains(t, stored, "hunter2")
 }

@@ -21,20 +21,20 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// logged has the bundle's requests logged into what is returned.
+// observeLogs returns the log of the fixture's requests.
 func (b *fixture) observeLogs() *observer.ObservedLogs {
 	core, logs := observer.New(zap.ErrorLevel)
 	b.handler = server.NewHandler(b.config.HTTP, zap.New(core), httpapi.New(b.config, b.queue, b.store).Routes())
 	return logs
 }
 
-// awaitReady waits until accepts are said to succeed.
+// awaitReady waits until the queue is ready.
 func (b *fixture) awaitReady(t *testing.T) {
 	t.Helper()
 	require.Eventually(t, func() bool { return b.queue.Ready(t.Context()) == nil }, timeout, 100*time.Millisecond)
 }
 
-// awaitUnready waits until accepts are said to fail, for this reason.
+// awaitUnready waits until the queue is not ready for this reason.
 func (b *fixture) awaitUnready(t *testing.T, reason string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -43,7 +43,7 @@ func (b *fixture) awaitUnready(t *testing.T, reason string) {
 	}, timeout, 100*time.Millisecond, "%s", reason)
 }
 
-// plain is a way to the database for what the test alone sends, which no CockroachDB has to take.
+// rawDB is a connection for statements of the test that CockroachDB does not need to support.
 func (b *fixture) rawDB(t *testing.T) *sql.DB {
 	t.Helper()
 	testdatabase.PostgreSQLOnly(t, "triggers in PL/pgSQL and setval of an identity")
@@ -53,7 +53,7 @@ func (b *fixture) rawDB(t *testing.T) *sql.DB {
 	return db
 }
 
-// refused asserts that an accept is answered with 503, and returns what the log says of it.
+// requireUnavailable requires that an accept is answered with 503, and returns the logged error.
 func (b *fixture) requireUnavailable(t *testing.T, logs *observer.ObservedLogs) string {
 	t.Helper()
 	w := b.request(http.MethodPost, "/api/acceptTask", echoRequest)
@@ -120,7 +120,7 @@ func TestClaimWithUncertainCommitRuns(t *testing.T) {
 			b := setupOn(t, testdatabase.At(t, p.DSN))
 			q := b.acceptor(t)
 			p.AnswerWithError("INSERT INTO console_tasks", code, 1)
-			_, err := q.Accept(t.Context(), "test.note", echo{Key: "k", Text: "uncertain"})
+			_, err := q.Accept(t.Context(), "test.echo", echo{Key: "k", Text: "uncertain"})
 			require.Error(t, err)
 			var id int64
 			require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT id FROM console_tasks`).Scan(&id), "it was committed")
@@ -148,10 +148,10 @@ func TestFailedCommitsMakeReplicaUnreadyUntilProbeSucceeds(t *testing.T) {
 	b := setupOn(t, testdatabase.At(t, p.DSN))
 	for range 3 {
 		p.AnswerWithError("INSERT INTO console_tasks", "58030", 1)
-		_, err := b.queue.Accept(t.Context(), "test.note", echo{Text: "x"})
+		_, err := b.queue.Accept(t.Context(), "test.echo", echo{Text: "x"})
 		require.Error(t, err)
 	}
-	require.ErrorContains(t, b.queue.Ready(t.Context()), "SQLSTATE 58030", "a probe would succeed, and yet accepts fail")
+	require.ErrorContains(t, b.queue.Ready(t.Context()), "SQLSTATE 58030", "a probe would succeed")
 	b.awaitReady(t)
 }
 
@@ -160,12 +160,12 @@ func TestReadinessProbesAreRateLimited(t *testing.T) {
 	b := setup(t)
 	begin := time.Now()
 	for range 200 {
-		_ = b.queue.Ready(t.Context()) // on a busy machine a probe may be late
+		_ = b.queue.Ready(t.Context()) // a probe may be late on a busy machine
 	}
 	took := time.Since(begin)
 	id := b.accept(t, "", "x")
-	require.LessOrEqual(t, id, int64(took/time.Second)+2, "ids are given to probes")
+	require.LessOrEqual(t, id, int64(took/time.Second)+2, "probes use up ids")
 	var n int
 	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks`).Scan(&n))
-	require.Equal(t, 1, n, "a probe leaves nothing")
+	require.Equal(t, 1, n, "a probe leaves a row")
 }

@@ -19,38 +19,40 @@ func TestStopDoesNotWaitForStuckOnDiscarded(t *testing.T) {
 	b := setup(t)
 	b.config.Tasks.ShutdownTimeout = 50 * time.Millisecond
 	b.log = zap.NewNop()
-	begun, gate := make(chan struct{}), make(chan struct{})
+	started, gate := make(chan struct{}), make(chan struct{})
 	defer close(gate)
-	b.job.execute = func(context.Context, job.Task, echo) error { return job.NewTerminal("given up") }
+	b.job.execute = func(context.Context, job.Task, echo) error { return job.NewTerminal("refused") }
 	b.job.onDiscarded = func(echo) error {
-		close(begun)
+		close(started)
 		<-gate
 		return nil
 	}
 	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, claims.NewTracker(b.config), newMetrics(t), nil)
-	b.accept(t, "k", "deaf")
+	b.accept(t, "k", "stuck")
 	require.NoError(t, p.Start(t.Context()))
-	<-begun
+	<-started
 	stopped := make(chan error, 1)
 	go func() { stopped <- p.Stop(context.Background()) }()
 	select {
 	case err := <-stopped:
-		require.ErrorContains(t, err, "1 jobs did not end")
+		require.ErrorContains(t, err, "1 jobs did not stop")
 	case <-time.After(timeout):
-		require.Fail(t, "it does not end")
+		require.Fail(t, "it does not stop")
 	}
 }
 
-// patient is a job whose GiveUp ends with its context.
-type patient struct {
-	begun chan struct{}
-	ended chan error
+// waitingDiscard is a job whose OnDiscarded waits for the end of its context.
+type waitingDiscard struct {
+	started chan struct{}
+	ended   chan error
 }
 
-func (patient) Execute(context.Context, job.Task, echo) error { return job.NewTerminal("given up") }
+func (waitingDiscard) Execute(context.Context, job.Task, echo) error {
+	return job.NewTerminal("refused")
+}
 
-func (p patient) OnDiscarded(ctx context.Context, _ job.Task, _ echo, _ string) error {
-	p.begun <- struct{}{}
+func (p waitingDiscard) OnDiscarded(ctx context.Context, _ job.Task, _ echo, _ string) error {
+	p.started <- struct{}{}
 	<-ctx.Done()
 	p.ended <- ctx.Err()
 	return ctx.Err()
@@ -60,14 +62,14 @@ func TestOnDiscardedIsCancelledWithTheLease(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.log = zap.NewNop()
-	j := patient{begun: make(chan struct{}, 100), ended: make(chan error, 100)}
-	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.patient"}, j)}))
-	_, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.patient", Lane: job.DefaultLane, Info: []byte(`{"text":"x"}`)}}, nil)
+	j := waitingDiscard{started: make(chan struct{}, 100), ended: make(chan error, 100)}
+	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.waiting"}, j)}))
+	_, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.waiting", Lane: job.DefaultLane, Info: []byte(`{"text":"x"}`)}}, nil)
 	require.NoError(t, err)
 	tracker, _ := b.replica(t)
-	<-j.begun
+	<-j.started
 	process, ok := tracker.Current()
 	require.True(t, ok)
 	tracker.Revoke(process)
-	require.ErrorIs(t, <-j.ended, context.Canceled, "others may take over its task from then on")
+	require.ErrorIs(t, <-j.ended, context.Canceled, "another process may recover its task from then on")
 }

@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	echoRequest = `{"task_type":"test.note","task_info":{"text":"x"}}`
-	// patience is far longer than anything takes on a busy machine.
+	echoRequest = `{"task_type":"test.echo","task_info":{"text":"x"}}`
+	// timeout is far longer than anything takes on a busy machine.
 	timeout = time.Minute
 )
 
-// pair is a primary with a database, and a standby that follows it.
+// pair is a primary with a database, and its standby.
 type pair struct{ primary, standby *postgres.Server }
 
 func newPair(t *testing.T) pair {
@@ -71,7 +71,7 @@ func TestAcceptsResumeWhenAddressLeadsToPrimary(t *testing.T) {
 		require.NotEmpty(t, w.Header().Get("Retry-After"))
 	}
 
-	// Whatever connections there are stay where they are.
+	// The existing connections stay on the standby.
 	address.LeadTo(t, p.primary.DSN("inner"))
 	b.awaitAccept(t)
 	b.awaitReady(t)

@@ -32,7 +32,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// note is the payload of the tests' job.
+// echo is the payload of the tests' job.
 type echo struct {
 	Key  string `json:"key"`
 	Text string `json:"text"`
@@ -47,7 +47,7 @@ func (n echo) Validate() error {
 
 func (n echo) OrderingKey() string { return n.Key }
 
-// scripted is a job that does what the test says and notes what it was asked.
+// scriptedJob is a job that does what the test says and records its calls.
 type scriptedJob struct {
 	execute     func(ctx context.Context, task job.Task, n echo) error
 	onDiscarded func(n echo) error
@@ -88,7 +88,7 @@ func (s *scriptedJob) starts() []string {
 	return append([]string(nil), s.started...)
 }
 
-// waiting is what a job does that waits until gate is closed.
+// waiting returns an Execute that waits until gate is closed.
 func waiting(gate <-chan struct{}) func(context.Context, job.Task, echo) error {
 	return func(ctx context.Context, _ job.Task, _ echo) error {
 		select {
@@ -100,16 +100,16 @@ func waiting(gate <-chan struct{}) func(context.Context, job.Task, echo) error {
 	}
 }
 
-// bundle is a queue on a database of its own, with one job type "test.note".
+// fixture is a queue on a database of its own, with one job type "test.echo".
 type fixture struct {
 	db       *testdatabase.Database
 	config   *config.Config
 	job      *scriptedJob
 	registry *registry.Registry
 	store    *store.Store
-	// heartbeats are all replicas'.
+	// heartbeats is shared by all replicas.
 	heartbeats *store.Heartbeats
-	// queue and handler are of a process that runs nothing.
+	// queue and handler belong to a process that runs no tasks.
 	queue   *queue.Queue
 	handler http.Handler
 	log     *zap.Logger
@@ -120,7 +120,7 @@ func setup(t testing.TB) *fixture {
 	return setupOn(t, testdatabase.New(t))
 }
 
-// setupOn is setup on a database that has its tables.
+// setupOn is setup on a migrated database.
 func setupOn(t testing.TB, db *testdatabase.Database) *fixture {
 	t.Helper()
 	c := db.Config
@@ -129,7 +129,7 @@ func setupOn(t testing.TB, db *testdatabase.Database) *fixture {
 	c.Tasks.TakeoverAfter = 2500 * time.Millisecond
 	c.Tasks.RetryDelay = 10 * time.Millisecond
 	b := &fixture{db: db, config: c, job: &scriptedJob{}, registry: registry.New(), log: zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel))}
-	definition := job.Define(job.Spec{Type: "test.note", Aliases: []string{"NoteJob"}, Attempts: 3}, b.job)
+	definition := job.Define(job.Spec{Type: "test.echo", Aliases: []string{"EchoJob"}, Attempts: 3}, b.job)
 	require.NoError(t, b.registry.Add([]job.Definition{definition}))
 	keyring, err := encryption.New(c)
 	require.NoError(t, err)
@@ -147,7 +147,7 @@ func (b *fixture) start(t *testing.T) (stop func()) {
 	return stop
 }
 
-// replica is start, and returns the claims of the process that is run.
+// replica is start, and returns the tracker of the process.
 func (b *fixture) replica(t *testing.T) (tracker *claims.Tracker, stop func()) {
 	t.Helper()
 	tracker = claims.NewTracker(b.config)
@@ -158,15 +158,15 @@ func (b *fixture) replica(t *testing.T) (tracker *claims.Tracker, stop func()) {
 	return tracker, stop
 }
 
-// accept accepts a note.
+// accept accepts a task of type "test.echo".
 func (b *fixture) accept(t *testing.T, key, text string) int64 {
 	t.Helper()
-	id, err := b.queue.AcceptInfo(t.Context(), "test.note", []byte(`{"key":"`+key+`","text":"`+text+`"}`), "")
+	id, err := b.queue.AcceptInfo(t.Context(), "test.echo", []byte(`{"key":"`+key+`","text":"`+text+`"}`), "")
 	require.NoError(t, err)
 	return id
 }
 
-// awaitStatus waits until a task is in a state, and returns it.
+// awaitStatus waits until a task has a status, and returns it.
 func (b *fixture) awaitStatus(t *testing.T, id int64, want store.Status) store.View {
 	t.Helper()
 	var view store.View
@@ -179,7 +179,7 @@ func (b *fixture) awaitStatus(t *testing.T, id int64, want store.Status) store.V
 	return view
 }
 
-// request sends a request through the whole middleware.
+// request sends a request through the middleware.
 func (b *fixture) request(method, path, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")

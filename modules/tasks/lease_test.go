@@ -19,8 +19,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// onOwnServer is a bundle on a database server of the test's own, with a lease that a busy machine keeps, and the
-// connections that such settings make.
+// onOwnServer is a fixture on a database server of its own, with a lease that survives a busy machine.
 func onOwnServer(t *testing.T) *fixture {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -39,10 +38,10 @@ func onOwnServer(t *testing.T) *fixture {
 	return b
 }
 
-// backends returns the server processes of the product's connections.
+// backends returns the server processes of Inner's connections.
 func (b *fixture) backends(t *testing.T) (pids []int) {
 	t.Helper()
-	other, err := database.Open(b.config) // one that the product cannot use
+	other, err := database.Open(b.config) // a connection that is not Inner's
 	require.NoError(t, err)
 	defer func() { _ = other.Close() }()
 	rows, err := other.QueryContext(t.Context(), `SELECT pid FROM pg_stat_activity
@@ -58,11 +57,11 @@ func (b *fixture) backends(t *testing.T) (pids []int) {
 	return pids
 }
 
-// freeze stops server processes, as when their host is lost, until the returned function is called.
+// freeze stops server processes, as if their host were lost, until the returned function is called.
 func freeze(t *testing.T, pids []int) (thaw func()) {
 	t.Helper()
 	for _, pid := range pids {
-		_ = syscall.Kill(pid, syscall.SIGSTOP) // it may have ended by itself
+		_ = syscall.Kill(pid, syscall.SIGSTOP) // it may have exited
 	}
 	thaw = sync.OnceFunc(func() {
 		for _, pid := range pids {
@@ -73,14 +72,14 @@ func freeze(t *testing.T, pids []int) (thaw func()) {
 	return thaw
 }
 
-// freezeForAWhile stops a server process for longer than others wait before they take over.
-func (b *fixture) freezeForAWhile(t *testing.T, pid int) {
+// freezeBackend stops a server process for longer than the takeover time.
+func (b *fixture) freezeBackend(t *testing.T, pid int) {
 	t.Helper()
 	timer := time.AfterFunc(b.config.Tasks.TakeoverAfter+3*time.Second, freeze(t, []int{pid}))
 	t.Cleanup(func() { timer.Stop() })
 }
 
-// heldJob is a job that runs until the gate is closed, and counts the executions that were cut short.
+// gatedJob is a job that runs until the gate is closed, and counts interrupted executions.
 func gatedJob(gate <-chan struct{}, cut *atomic.Int32) func(context.Context, job.Task, echo) error {
 	run := waiting(gate)
 	return func(ctx context.Context, task job.Task, n echo) error {
@@ -92,13 +91,13 @@ func gatedJob(gate <-chan struct{}, cut *atomic.Int32) func(context.Context, job
 	}
 }
 
-// awaitRun waits until the job runs: a claim that is only held is given up without being run.
+// awaitRun waits until the job runs: a task that is only claimed would be returned.
 func (b *fixture) awaitRun(t *testing.T) {
 	t.Helper()
 	require.Eventually(t, func() bool { return len(b.job.starts()) == 1 }, timeout, time.Millisecond)
 }
 
-// keeps requires that a process goes on with its lease, and with what it runs, for twice as long as that lasts.
+// requireLeaseKept requires that a process keeps its lease for twice its span.
 func (b *fixture) requireLeaseKept(t *testing.T, current func() (string, bool)) {
 	t.Helper()
 	id, ok := current()
@@ -106,7 +105,7 @@ func (b *fixture) requireLeaseKept(t *testing.T, current func() (string, bool)) 
 	require.Never(t, func() bool {
 		now, ok := current()
 		return !ok || now != id
-	}, 2*b.config.Tasks.Lease(), 50*time.Millisecond, "the lease ran out")
+	}, 2*b.config.Tasks.Lease(), 50*time.Millisecond, "the lease expired")
 }
 
 func TestJobSurvivesFrozenConnections(t *testing.T) {
@@ -158,8 +157,8 @@ func TestJobSurvivesLockOnConsoleTasks(t *testing.T) {
 	require.Zero(t, cut.Load())
 }
 
-// Single backends are frozen by chance, while tasks are accepted, claimed, run and completed: each of these statements, and
-// the heartbeats, meets it.
+// Random backends are frozen while tasks are accepted, claimed, run and completed, so that each of these statements,
+// and the heartbeats, is hit.
 func TestFrozenBackendsLoseAndDuplicateNothing(t *testing.T) {
 	t.Parallel()
 	b := onOwnServer(t)
@@ -179,11 +178,11 @@ func TestFrozenBackendsLoseAndDuplicateNothing(t *testing.T) {
 	for i := range 300 {
 		if i%60 == 30 {
 			if pids := b.backends(t); len(pids) > 0 {
-				b.freezeForAWhile(t, pids[rand.IntN(len(pids))])
+				b.freezeBackend(t, pids[rand.IntN(len(pids))])
 			}
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		id, err := b.queue.AcceptInfo(ctx, "test.note", fmt.Appendf(nil, `{"key":"k%d","text":"%d"}`, i%7, i), "")
+		id, err := b.queue.AcceptInfo(ctx, "test.echo", fmt.Appendf(nil, `{"key":"k%d","text":"%d"}`, i%7, i), "")
 		cancel()
 		if err == nil {
 			accepted = append(accepted, id)
@@ -197,7 +196,7 @@ func TestFrozenBackendsLoseAndDuplicateNothing(t *testing.T) {
 	require.Empty(t, doubled.tasks())
 }
 
-// A process that was paused longer than others wait finds its row gone: it must not go on as if nothing had been.
+// A process that was suspended for longer than the takeover time finds its row deleted.
 func TestRecoveredProcessContinuesUnderNewIdentity(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -208,13 +207,13 @@ func TestRecoveredProcessContinuesUnderNewIdentity(t *testing.T) {
 	b.awaitRun(t)
 	before, ok := tracker.Current()
 	require.True(t, ok)
-	require.Eventually(t, func() bool { return b.recoverAll(t) == 1 }, timeout, time.Millisecond, "as by another process, between two heartbeats")
+	require.Eventually(t, func() bool { return b.recoverAll(t) == 1 }, timeout, time.Millisecond, "another process recovers it between two heartbeats")
 	require.Eventually(t, func() bool {
 		now, ok := tracker.Current()
 		return ok && now != before
-	}, 20*time.Second, 10*time.Millisecond, "its heartbeat makes the dead identity alive again")
-	// A busy machine may lose a lease more.
-	require.Eventually(t, func() bool { return cut.Load() > 0 }, 20*time.Second, 10*time.Millisecond, "what it ran is another's")
+	}, 20*time.Second, 10*time.Millisecond, "the heartbeat renews a deleted identity")
+	// A busy machine may lose another lease.
+	require.Eventually(t, func() bool { return cut.Load() > 0 }, 20*time.Second, 10*time.Millisecond, "the recovered job is not cancelled")
 	close(gate)
 	b.awaitStatus(t, id, store.Finished)
 }

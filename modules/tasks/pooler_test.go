@@ -16,7 +16,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// pooled is a migrated database behind a PgBouncer of the test's own.
+// pooled is a migrated database behind a PgBouncer.
 type pooled struct {
 	pooler *pgbouncer.Pooler
 	*testdatabase.Database
@@ -69,7 +69,7 @@ func TestSwitchToTransactionPoolingIsDetected(t *testing.T) {
 		Upstream: upstream, Mode: pgbouncer.Transaction, Settings: map[string]string{"server_round_robin": "1"},
 	}))
 	require.Eventually(t, func() bool { return accept() != http.StatusOK }, timeout, 50*time.Millisecond)
-	for range 20 { // none succeeds by chance
+	for range 20 { // none may succeed by chance
 		require.Equal(t, http.StatusServiceUnavailable, accept())
 	}
 	require.ErrorContains(t, b.queue.Ready(t.Context()), "pool_mode")
@@ -92,7 +92,7 @@ func TestPgBouncerRestartLosesAndDuplicatesNothing(t *testing.T) {
 	for client := range clients {
 		sent.Go(func() {
 			for n := range each {
-				body := fmt.Sprintf(`{"task_type":"test.note","task_info":{"key":"k%d","text":"%d-%d"}}`, client, client, n)
+				body := fmt.Sprintf(`{"task_type":"test.echo","task_info":{"key":"k%d","text":"%d-%d"}}`, client, client, n)
 				for b.request(http.MethodPost, "/api/acceptTask", body, "Idempotency-Key", fmt.Sprintf("%d-%d", client, n)).Code != http.StatusOK {
 					if t.Context().Err() != nil {
 						return
@@ -102,12 +102,12 @@ func TestPgBouncerRestartLosesAndDuplicatesNothing(t *testing.T) {
 		})
 	}
 	before := 0
-	for range restarts { // each amid the load
+	for range restarts { // each under load
 		require.Eventually(t, func() bool { return len(b.job.starts()) >= before+clients }, timeout, time.Millisecond)
 		require.NoError(t, at.pooler.Restart(t.Context()))
 		before = len(b.job.starts())
 	}
-	require.Less(t, before, clients*each, "all was done before the last restart: the test shows nothing")
+	require.Less(t, before, clients*each, "the load ended before the last restart")
 	sent.Wait()
 	var all, finished int
 	require.Eventually(t, func() bool {

@@ -37,7 +37,7 @@ func TestTasksBeyondTheBufferStayPending(t *testing.T) {
 	}
 	b.start(t)
 	require.Eventually(t, func() bool { return b.count(t, "task_status = 'processing'") == 3 }, 10*time.Second, 5*time.Millisecond)
-	require.Equal(t, 17, b.count(t, "task_status = 'pending'"), "one runs, two are buffered, the rest is pending")
+	require.Equal(t, 17, b.count(t, "task_status = 'pending'"), "one runs, two are buffered, the others are pending")
 	close(gate)
 	for _, id := range ids {
 		b.awaitStatus(t, id, store.Finished)
@@ -174,7 +174,7 @@ func TestShutdownFinishesRunningJobsAndReturnsTheRest(t *testing.T) {
 	require.Eventually(t, func() bool { return !tracker.Lane(job.DefaultLane).Open() }, 10*time.Second, time.Millisecond)
 	close(gate)
 	<-stopped
-	require.Len(t, b.job.starts(), 4, "nothing is begun once stopping")
+	require.Len(t, b.job.starts(), 4, "nothing is started while stopping")
 	require.Equal(t, 4, b.count(t, "task_status = 'finished'"))
 	require.Equal(t, 96, b.count(t, "task_status = 'pending'"))
 	b.start(t)

@@ -26,13 +26,13 @@ func TestTasksOfDeadProcessAreRecovered(t *testing.T) {
 	b.awaitStatus(t, id, store.Finished)
 	written, _, err := b.store.Complete(t.Context(), store.CompletionBatch{Completions: []store.Completion{{Claim: claims[0], Status: store.Failed}}})
 	require.NoError(t, err)
-	require.Empty(t, written, "the dead process comes back and changes nothing")
+	require.Empty(t, written, "a dead process that returns changes nothing")
 	require.ErrorIs(t, b.store.Requeue(t.Context(), store.Completion{Claim: claims[0]}, 0), store.ErrClaimLost)
 	require.ErrorIs(t, b.store.Park(t.Context(), store.Completion{Claim: claims[0], Detail: "late"}, 0), store.ErrClaimLost)
 	b.awaitStatus(t, id, store.Finished)
 }
 
-// recoverAll takes over from whatever process holds tasks, as after a long silence.
+// recoverAll recovers the tasks of all processes, as if all had died.
 func (b *fixture) recoverAll(t *testing.T) (tasks int64) {
 	t.Helper()
 	seen, err := b.store.Poll(t.Context(), nil)
@@ -45,7 +45,7 @@ func (b *fixture) recoverAll(t *testing.T) (tasks int64) {
 	return tasks
 }
 
-// takenOver has one process after the other claim whatever can be, and end.
+// crashProcesses makes several processes in a row claim the only task and die.
 func (b *fixture) crashProcesses(t *testing.T, times int) {
 	t.Helper()
 	for range times {
@@ -53,7 +53,7 @@ func (b *fixture) crashProcesses(t *testing.T, times int) {
 			claims, err := b.store.Claim(t.Context(), "dead", job.DefaultLane, 10, 0)
 			require.NoError(t, err)
 			return len(claims) == 1
-		}, 20*time.Second, 10*time.Millisecond, "it is not claimed")
+		}, 20*time.Second, 10*time.Millisecond, "the task is not claimed")
 		require.EqualValues(t, 1, b.recoverAll(t))
 	}
 }
@@ -65,10 +65,10 @@ func TestTaskIsDiscardedAfterMaxTakeovers(t *testing.T) {
 	id := b.accept(t, "k", "deadly")
 	b.crashProcesses(t, 4)
 	b.start(t)
-	const why = "given up: 4 processes ended while they had it"
+	const why = "discarded: 4 processes ended while running it"
 	require.Equal(t, why, b.awaitStatus(t, id, store.Failed).LastError)
 	require.Empty(t, b.job.starts())
-	require.Equal(t, []string{"deadly: " + why}, b.job.discarded, "the row that it is about is told")
+	require.Equal(t, []string{"deadly: " + why}, b.job.discarded, "OnDiscarded is called")
 	details, err := b.admin().Show(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, 4, details.Takeovers)
@@ -85,7 +85,7 @@ func TestTaskRunsBelowMaxTakeovers(t *testing.T) {
 	id := b.accept(t, "k", "unlucky")
 	b.crashProcesses(t, 3)
 	b.start(t)
-	require.Equal(t, 1, b.awaitStatus(t, id, store.Finished).Attempts, "a lost process is no attempt")
+	require.Equal(t, 1, b.awaitStatus(t, id, store.Finished).Attempts, "a recovery is not an attempt")
 }
 
 func TestRecoveryDelayDoublesFromThirdTakeover(t *testing.T) {
@@ -110,7 +110,7 @@ func TestRecoveryDelayDoublesFromThirdTakeover(t *testing.T) {
 func TestLongJobOfLiveProcessIsNotRecovered(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.config.Tasks.TakeoverAfter = 3 * time.Second // a busy machine may hold up a sign of life for long
+	b.config.Tasks.TakeoverAfter = 3 * time.Second // a busy machine may delay a heartbeat
 	var runs atomic.Int32
 	b.job.execute = func(ctx context.Context, _ job.Task, _ echo) error {
 		runs.Add(1)
@@ -131,9 +131,9 @@ func TestParkedTaskHoldsNeitherWorkerNorKey(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Workers = 1
-	var progress atomic.Bool
+	var resumed atomic.Bool
 	b.job.execute = func(_ context.Context, _ job.Task, n echo) error {
-		if n.Text == "parks" && !progress.Load() {
+		if n.Text == "parks" && !resumed.Load() {
 			return job.NewParked("waiting for pods")
 		}
 		return nil
@@ -142,7 +142,7 @@ func TestParkedTaskHoldsNeitherWorkerNorKey(t *testing.T) {
 	parked := b.accept(t, "k", "parks")
 	require.Equal(t, "waiting for pods", b.awaitStatus(t, parked, "waiting").Detail)
 	b.awaitStatus(t, b.accept(t, "k", "passes"), store.Finished)
-	progress.Store(true)
+	resumed.Store(true)
 	require.NoError(t, b.queue.Resume(t.Context(), "k"))
 	b.awaitStatus(t, parked, store.Finished)
 }
@@ -159,7 +159,7 @@ func TestResumeBeforeParkingIsNotLost(t *testing.T) {
 		if err := b.queue.Resume(ctx, n.Key); err != nil {
 			return err
 		}
-		return job.NewParked("what it waits for has come already")
+		return job.NewParked("waiting for what has happened already")
 	}
 	b.start(t)
 	b.awaitStatus(t, b.accept(t, "k", "x"), store.Finished)
@@ -175,7 +175,7 @@ func TestParkedTaskIsRechecked(t *testing.T) {
 		if runs.Add(1) > 1 {
 			return nil
 		}
-		return job.NewParked("nobody wakes it")
+		return job.NewParked("never resumed")
 	}
 	b.start(t)
 	b.awaitStatus(t, b.accept(t, "k", "x"), store.Finished)
@@ -230,7 +230,7 @@ func TestConcurrentClaimsNeverOverlap(t *testing.T) {
 func TestTickIsInsertedOnceByConcurrentReplicas(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	task := store.NewTask{Type: "test.note", Lane: job.DefaultLane, Info: []byte(`{"text":"tick"}`)}
+	task := store.NewTask{Type: "test.echo", Lane: job.DefaultLane, Info: []byte(`{"text":"tick"}`)}
 	var made atomic.Int32
 	var wg sync.WaitGroup
 	for range 10 {

@@ -22,23 +22,23 @@ import (
 	"app238.com/inner/test/collector"
 )
 
-// leakyJob fails with its secret in the error, each time in another way.
+// leakyJob fails with its secret in the error, in a different way at each attempt.
 type leakyJob struct {
 	mu     sync.Mutex
 	reason string
 }
 
 func (*leakyJob) Execute(_ context.Context, task job.Task, v vault) error {
-	fault := fmt.Errorf("the cluster said %s", *v.Value)
+	cause := fmt.Errorf("the cluster said %s", *v.Value)
 	switch task.Attempt {
 	case 1:
-		return fault
+		return cause
 	case 2:
-		panic(fault)
+		panic(cause)
 	case 3:
-		return fmt.Errorf("write: %w", job.NewRetry("refused "+*v.Value, fault))
+		return fmt.Errorf("write: %w", job.NewRetry("refused "+*v.Value, cause))
 	}
-	return &job.Error{Kind: job.Terminal, Text: "refused " + *v.Value, Cause: fault}
+	return &job.Error{Kind: job.Terminal, Text: "refused " + *v.Value, Cause: cause}
 }
 
 func (j *leakyJob) OnDiscarded(_ context.Context, _ job.Task, v vault, reason string) error {
@@ -92,5 +92,5 @@ func TestSecretsOfErrorsAreRedactedEverywhere(t *testing.T) {
 	for _, line := range observeLogs.All() {
 		require.NotContains(t, fmt.Sprint(line.Message, line.ContextMap()), secret)
 	}
-	require.Equal(t, "refused ***: the cluster said ***", observeLogs.FilterMessage("task failed").All()[0].ContextMap()["error"])
+	require.Equal(t, "refused ***: the cluster said ***", observeLogs.FilterMessage("task discarded").All()[0].ContextMap()["error"])
 }

@@ -35,7 +35,7 @@ func (s *scriptedJob) timesStarted(text string) (n int) {
 
 func TestReclaimedTaskStaysTrackedAfterLateResult(t *testing.T) {
 	t.Parallel()
-	for name, first := range map[string]error{"again": errors.New("fails"), "parked": job.NewParked("waits")} {
+	for name, first := range map[string]error{"requeued": errors.New("fails"), "parked": job.NewParked("waits")} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, p := setupBehindProxy(t)
@@ -47,19 +47,19 @@ func TestReclaimedTaskStaysTrackedAfterLateResult(t *testing.T) {
 				}
 				return waiting(gate)(ctx, task, n)
 			}
-			statement := map[string]string{"again": "attempts = attempts + $6", "parked": "CASE WHEN woken THEN 'pending' ELSE 'waiting' END"}[name]
+			statement := map[string]string{"requeued": "attempts = attempts + $6", "parked": "CASE WHEN woken THEN 'pending' ELSE 'waiting' END"}[name]
 			p.LoseAnswers(statement, 1)
 			q := b.acceptor(t)
-			long, err := q.Accept(t.Context(), "test.note", echo{Key: "k", Text: "long"})
+			long, err := q.Accept(t.Context(), "test.echo", echo{Key: "k", Text: "long"})
 			require.NoError(t, err)
 			require.Eventually(t, func() bool { return b.job.timesStarted("long") == 2 }, timeout, time.Millisecond)
-			<-time.After(time.Second) // the first result is written a second time, half a second after the first
+			<-time.After(time.Second) // the first result is written again after half a second
 			p.LoseAnswers("INSERT INTO console_tasks", 1)
-			_, err = q.Accept(t.Context(), "test.note", echo{Text: "doubt"})
+			_, err = q.Accept(t.Context(), "test.echo", echo{Text: "uncertain"})
 			require.Error(t, err)
-			require.Eventually(t, func() bool { return b.job.timesStarted("doubt") == 1 }, timeout, time.Millisecond, "all that is not in hand was given back")
-			<-time.After(500 * time.Millisecond) // what was given back is claimed within 50 ms
-			require.Equal(t, 2, b.job.timesStarted("long"), "it was given back while it ran")
+			require.Eventually(t, func() bool { return b.job.timesStarted("uncertain") == 1 }, timeout, time.Millisecond, "untracked claims are returned")
+			<-time.After(500 * time.Millisecond) // a returned task is claimed within 50 ms
+			require.Equal(t, 2, b.job.timesStarted("long"), "it was returned while it ran")
 			close(gate)
 			b.awaitStatus(t, long, store.Finished)
 		})
@@ -103,8 +103,8 @@ func TestRetriedLookupInsertsNothingTwice(t *testing.T) {
 	t.Parallel()
 	b, p := setupBehindProxy(t)
 	tasks := []store.NewTask{
-		{Type: "test.note", Info: []byte(`{"text":"first"}`), OrderingKey: "a", IdempotencyKey: "once"},
-		{Type: "test.note", Info: []byte(`{"text":"fresh"}`), OrderingKey: "b"},
+		{Type: "test.echo", Info: []byte(`{"text":"first"}`), OrderingKey: "a", IdempotencyKey: "once"},
+		{Type: "test.echo", Info: []byte(`{"text":"fresh"}`), OrderingKey: "b"},
 	}
 	before, err := b.store.Insert(t.Context(), "", tasks[:1], nil)
 	require.NoError(t, err)
@@ -126,7 +126,7 @@ func TestUnreadableDuplicateFailsAlone(t *testing.T) {
 	_, err := b.store.Insert(t.Context(), "", []store.NewTask{secret}, nil)
 	require.NoError(t, err)
 	b.withKeys(t, "b")
-	inserted, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.note", Info: []byte(`{"text":"x"}`), OrderingKey: "x"}, secret}, nil)
+	inserted, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.echo", Info: []byte(`{"text":"x"}`), OrderingKey: "x"}, secret}, nil)
 	require.NoError(t, err)
 	require.NoError(t, inserted[0].Err)
 	require.NotZero(t, inserted[0].ID)
@@ -191,7 +191,7 @@ func TestResultKeepsItsTextWhenAllAreRefused(t *testing.T) {
 	require.NoError(t, err)
 	b.job.execute = func(_ context.Context, _ job.Task, n echo) error {
 		if n.Text == "again" {
-			return job.NewSnooze(time.Millisecond, "put off")
+			return job.NewSnooze(time.Millisecond, "snoozed")
 		}
 		return job.NewTerminal("the reason")
 	}
@@ -206,7 +206,7 @@ func TestResultKeepsItsTextWhenAllAreRefused(t *testing.T) {
 	require.Equal(t, "the reason", b.awaitStatus(t, failed, store.Failed).Detail)
 	require.Eventually(t, func() bool {
 		view, err := b.store.View(t.Context(), again)
-		return err == nil && view.Detail == "put off"
+		return err == nil && view.Detail == "snoozed"
 	}, timeout, time.Millisecond)
 }
 
@@ -216,7 +216,7 @@ func TestTaskWithUnknownKeyIsDiscardedInTheEnd(t *testing.T) {
 	b.withKeys(t, "a")
 	id, err := b.queue.AcceptInfo(t.Context(), "test.vault", []byte(`{"key":"k","value":"hidden"}`), "")
 	require.NoError(t, err)
-	next, err := b.queue.AcceptInfo(t.Context(), "test.note", []byte(`{"key":"k","text":"next"}`), "")
+	next, err := b.queue.AcceptInfo(t.Context(), "test.echo", []byte(`{"key":"k","text":"next"}`), "")
 	require.NoError(t, err)
 	b.setUnrunnableForHours(t, id)
 	b.withKeys(t, "b")

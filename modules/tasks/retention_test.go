@@ -19,7 +19,7 @@ func TestOnlyExpiredEndedTasksAreDeleted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Retention = config.Retention{Finished: 7 * 24 * time.Hour, Failed: 30 * 24 * time.Hour, Interval: time.Hour}
-	// An earlier release did not write when a task had ended.
+	// An earlier release did not write finished_at.
 	_, err := b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status, created_at)
 		VALUES ('y', 'error', LOCALTIMESTAMP - INTERVAL '31 days'), ('y', 'finished', LOCALTIMESTAMP - INTERVAL '8 days')`)
 	require.NoError(t, err)

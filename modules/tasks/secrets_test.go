@@ -35,7 +35,7 @@ func (v vault) Validate() error             { return nil }
 func (v vault) OrderingKey() string         { return v.Key }
 func (v vault) WithoutSecrets() job.Payload { return vault{Key: v.Key} }
 
-// vaultJob erases the secret and notes with which values it ran.
+// vaultJob erases its secret and reports whether it ran with one.
 type vaultJob struct {
 	queue job.Queue
 	ran   chan bool
@@ -44,7 +44,7 @@ type vaultJob struct {
 func (j vaultJob) Execute(ctx context.Context, task job.Task, v vault) error {
 	select {
 	case j.ran <- v.Value != nil:
-	case <-ctx.Done(): // nobody reads a third one, and the process could not end
+	case <-ctx.Done(): // a third report is not read
 		return ctx.Err()
 	}
 	if v.Value == nil {
@@ -53,10 +53,10 @@ func (j vaultJob) Execute(ctx context.Context, task job.Task, v vault) error {
 	if err := j.queue.EraseSecrets(ctx, task.ID, v); err != nil {
 		return err
 	}
-	return job.NewParked("waiting for a wake")
+	return job.NewParked("waiting to be resumed")
 }
 
-// withVault adds the job type "test.vault" to a bundle.
+// setupVault is setup with the job type "test.vault".
 func setupVault(t *testing.T) (*fixture, vaultJob) {
 	t.Helper()
 	b := setup(t)
@@ -77,7 +77,7 @@ func TestShowRedactsSecrets(t *testing.T) {
 	require.NoError(t, err)
 	d, err = b.admin().Show(t.Context(), id)
 	require.NoError(t, err)
-	require.Nil(t, d.Info, "one that cannot be read")
+	require.Nil(t, d.Info, "an invalid payload")
 	text, err := json.Marshal(d)
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "hidden")
@@ -127,7 +127,7 @@ func TestActiveTypesListsTasksThatHaveNotEnded(t *testing.T) {
 	require.False(t, <-j.ran)
 }
 
-// withKeys gives a bundle, and processes started from then on, these keys.
+// withKeys sets the encryption keys of the fixture and of processes started afterwards.
 func (b *fixture) withKeys(t *testing.T, letters string) {
 	t.Helper()
 	var keys []string
@@ -151,7 +151,7 @@ func TestEncryptedPayloadRunsAfterKeyRotation(t *testing.T) {
 	require.Equal(t, 1, b.count(t, `task_info LIKE 'sealed:%' AND task_info NOT LIKE '%hidden%'`))
 	b.withKeys(t, "ba")
 	again := b.request(http.MethodPost, "/api/acceptTask", body, "Idempotency-Key", "once")
-	require.Equal(t, http.StatusOK, again.Code, "the same request, sealed with another key by now")
+	require.Equal(t, http.StatusOK, again.Code, "the same request, encrypted with another key by now")
 	other := strings.Replace(body, "hidden", "other", 1)
 	require.Equal(t, http.StatusConflict, b.request(http.MethodPost, "/api/acceptTask", other, "Idempotency-Key", "once").Code)
 	b.start(t)
@@ -186,7 +186,7 @@ func TestTaskWithUnknownKeyWaitsForProcessWithKey(t *testing.T) {
 	d, err := b.admin().Show(t.Context(), id)
 	require.NoError(t, err)
 	require.Nil(t, d.Info)
-	require.Zero(t, d.Attempts, "they are the job's")
+	require.Zero(t, d.Attempts, "only executions are attempts")
 	stop()
 	b.withKeys(t, "ba")
 	_, err = b.store.MakeDue(t.Context(), id)

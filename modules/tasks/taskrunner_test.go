@@ -20,14 +20,14 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// runner returns one that can run a single task, as a process of its own would.
+// taskRunner returns a TaskRunner in a process of its own.
 func (b *fixture) taskRunner(t *testing.T) *admin.TaskRunner {
 	t.Helper()
 	tracker, m := claims.NewTracker(b.config), newMetrics(t)
 	return admin.NewTaskRunner(b.registry, queue.New(b.registry, b.store, tracker, m, nil), processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, m, nil), b.store)
 }
 
-// told collects what a run tells.
+// progress collects the reports of a run.
 type progress struct {
 	mu    sync.Mutex
 	lines []string
@@ -56,7 +56,7 @@ func TestRunExecutesJobAsTask(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var p progress
-	require.NoError(t, b.taskRunner(t).Run(within(t, 20*time.Second), "NoteJob", []byte(`{"text":"x"}`), p.line))
+	require.NoError(t, b.taskRunner(t).Run(within(t, 20*time.Second), "EchoJob", []byte(`{"text":"x"}`), p.line))
 	require.Equal(t, 1, b.count(t, "task_status = 'finished' AND attempts = 1"))
 	require.True(t, p.has("processing: runs in this process"), "%v", p.lines)
 	require.Equal(t, "finished", p.lines[len(p.lines)-1])
@@ -66,7 +66,7 @@ func TestRunRetriesAndReportsTheFinalError(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.job.execute = func(context.Context, job.Task, echo) error { return job.NewRetry("no luck", nil) }
-	err := b.taskRunner(t).Run(within(t, 20*time.Second), "test.note", []byte(`{"text":"x"}`), new(progress).line)
+	err := b.taskRunner(t).Run(within(t, 20*time.Second), "test.echo", []byte(`{"text":"x"}`), new(progress).line)
 	require.ErrorContains(t, err, "ended as error: no luck")
 	require.Equal(t, 1, b.count(t, "task_status = 'error' AND attempts = 3"))
 }
@@ -76,7 +76,7 @@ func TestRunOfUnknownTypeListsKnownTypes(t *testing.T) {
 	b := setup(t)
 	err := b.taskRunner(t).Run(within(t, 20*time.Second), "nope", []byte(`{}`), new(progress).line)
 	require.ErrorContains(t, err, `"nope"`)
-	require.ErrorContains(t, err, "test.note")
+	require.ErrorContains(t, err, "test.echo")
 	require.Zero(t, b.count(t, "true"))
 }
 
@@ -89,7 +89,7 @@ func TestRunTaskMakesDelayedAndParkedTasksDue(t *testing.T) {
 		_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET run_at = LOCALTIMESTAMP + INTERVAL '1 hour' WHERE id = $1`, id)
 		require.NoError(t, err)
 		var p progress
-		require.NoError(t, b.taskRunner(t).RunTask(within(t, 20*time.Second), id, "NoteJob", p.line))
+		require.NoError(t, b.taskRunner(t).RunTask(within(t, 20*time.Second), id, "EchoJob", p.line))
 		require.True(t, p.has("made due: it was "+string(status)), "%v", p.lines)
 		b.awaitStatus(t, id, store.Finished)
 	}
@@ -101,7 +101,7 @@ func TestRunTaskRefusesRunningEndedAndUnknownTasks(t *testing.T) {
 	id := b.accept(t, "k", "x")
 	require.ErrorContains(t, b.taskRunner(t).RunTask(within(t, 20*time.Second), id+1, "", new(progress).line), "no such task")
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.other"}, b.job)}))
-	require.ErrorContains(t, b.taskRunner(t).RunTask(within(t, 20*time.Second), id, "test.other", new(progress).line), "is a test.note, not a test.other")
+	require.ErrorContains(t, b.taskRunner(t).RunTask(within(t, 20*time.Second), id, "test.other", new(progress).line), "is a test.echo, not a test.other")
 	for _, status := range []store.Status{store.Processing, store.Finished, store.Failed, store.Cancelled, store.Superseded} {
 		b.setStatus(t, id, status)
 		require.Error(t, b.taskRunner(t).RunTask(within(t, 20*time.Second), id, "", new(progress).line), status)
@@ -155,12 +155,12 @@ func TestRunWithExpiredTimeoutStartsNothing(t *testing.T) {
 	b := setup(t)
 	id := b.accept(t, "k", "x")
 	ctx := within(t, 0)
-	require.EqualError(t, b.taskRunner(t).RunTask(ctx, id, "", new(progress).line), fmt.Sprintf("the time is up: task %d was not begun", id))
-	require.ErrorContains(t, b.taskRunner(t).Run(ctx, "test.note", []byte(`{"text":"x"}`), new(progress).line), "not known whether the task was accepted")
+	require.EqualError(t, b.taskRunner(t).RunTask(ctx, id, "", new(progress).line), fmt.Sprintf("the time is up: task %d was not started", id))
+	require.ErrorContains(t, b.taskRunner(t).Run(ctx, "test.echo", []byte(`{"text":"x"}`), new(progress).line), "may or may not have been accepted")
 	require.Empty(t, b.job.starts())
 }
 
-// processes counts those that give signs of life.
+// processes counts the registered processes.
 func (b *fixture) processes(t *testing.T) int {
 	t.Helper()
 	var n int
@@ -183,12 +183,12 @@ func TestTaskOfRunIsNotReturnedWhenUncertain(t *testing.T) {
 	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, newMetrics(t), nil)
 	view, err := p.RunTask(within(t, timeout), id, func(v store.View) {
 		if v.Status == store.Processing {
-			tracker.MarkUncertain() // an earlier statement may have claimed something
+			tracker.MarkUncertain() // as after a failed claim
 		}
 	})
 	require.NoError(t, err)
 	require.Equal(t, store.Finished, view.Status)
-	require.Equal(t, []string{"x"}, b.job.starts(), "it ran again because its result could not be written at once")
+	require.Equal(t, []string{"x"}, b.job.starts(), "it ran twice because its result was written late")
 }
 
 func TestRunDoesNotWaitForStuckJob(t *testing.T) {
@@ -203,7 +203,7 @@ func TestRunDoesNotWaitForStuckJob(t *testing.T) {
 		<-gate
 		return nil
 	}
-	id, r, ended := b.accept(t, "k", "deaf"), b.taskRunner(t), make(chan error, 1)
+	id, r, ended := b.accept(t, "k", "stuck"), b.taskRunner(t), make(chan error, 1)
 	go func() { ended <- r.RunTask(ctx, id, "", new(progress).line) }()
 	select {
 	case err := <-ended:
@@ -211,15 +211,15 @@ func TestRunDoesNotWaitForStuckJob(t *testing.T) {
 	case <-time.After(timeout):
 		require.Fail(t, "it waits for the job")
 	}
-	require.Equal(t, 1, b.count(t, "task_status = 'processing'"), "its job runs until the process has ended")
+	require.Equal(t, 1, b.count(t, "task_status = 'processing'"), "its job runs until the process exits")
 }
 
 func TestRunReportsPanicOfPayload(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.log = zap.NewNop()
-	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.moody"}, moodyJob{})}))
-	inserted, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.moody", Lane: job.DefaultLane, Info: []byte(`{"key":"stored"}`)}}, nil)
+	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.panicking"}, panickingJob{})}))
+	inserted, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.panicking", Lane: job.DefaultLane, Info: []byte(`{"key":"stored"}`)}}, nil)
 	require.NoError(t, err)
 	require.ErrorContains(t, b.taskRunner(t).RunTask(within(t, timeout), inserted[0].ID, "", new(progress).line), "ended as error: internal error")
 }
@@ -227,7 +227,7 @@ func TestRunReportsPanicOfPayload(t *testing.T) {
 func TestRunFindsClaimWhoseAnswerWasLost(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.config.Tasks.TakeoverAfter = time.Minute // no other process would take over the claim of an identity that was lost
+	b.config.Tasks.TakeoverAfter = time.Minute // no other process recovers the lost claim
 	before, id := b.accept(t, "k", "before"), b.accept(t, "k", "x")
 	tracker := claims.NewTracker(b.config)
 	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, newMetrics(t), nil)
@@ -237,15 +237,15 @@ func TestRunFindsClaimWhoseAnswerWasLost(t *testing.T) {
 		if !ok || lost > 0 {
 			return
 		}
-		// It is not the task's turn; now it becomes so, and a claim takes effect that this process does not know of.
+		// It becomes the task's turn, and a claim takes effect that this process does not know of.
 		_, err := b.admin().Cancel(t.Context(), []int64{before})
 		require.NoError(t, err)
-		made, err := b.store.ClaimTasks(t.Context(), process, id)
+		claimed, err := b.store.ClaimTasks(t.Context(), process, id)
 		require.NoError(t, err)
-		lost = len(made)
+		lost = len(claimed)
 		tracker.MarkUncertain()
 	})
 	require.NoError(t, err)
-	require.Equal(t, 1, lost, "nothing was lost: the test shows nothing")
+	require.Equal(t, 1, lost, "no claim was lost in this test")
 	require.Equal(t, store.Finished, view.Status)
 }

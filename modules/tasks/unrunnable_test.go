@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// awaitOffer waits until a task was put off because this process cannot run it.
+// awaitUnrunnable waits until a task was snoozed because this process cannot run it.
 func (b *fixture) awaitUnrunnable(t *testing.T, id int64, why string) {
 	t.Helper()
 	var view store.View
@@ -38,10 +38,10 @@ func TestUnrunnableTaskIsNotSnoozedBeyondTheLimit(t *testing.T) {
 	stop()
 	rescheduled, err := b.store.Reschedule(t.Context(), b.config.Tasks.LongestWait())
 	require.NoError(t, err)
-	require.Zero(t, rescheduled, "it counts as held up by a clock that was set back, and is tried each minute")
+	require.Zero(t, rescheduled, "its delay is attributed to a clock step")
 }
 
-// ofLaterVersion inserts a task of a type that this process does not know.
+// insertUnknownType inserts a task of an unknown type.
 func (b *fixture) insertUnknownType(t *testing.T) int64 {
 	t.Helper()
 	inserted, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.new", Lane: job.DefaultLane, Info: []byte(`{"text":"new"}`)}}, nil)
@@ -66,7 +66,7 @@ func TestTaskOfUnknownTypeKeepsItsAttempts(t *testing.T) {
 	b.awaitStatus(t, id, store.Finished)
 }
 
-// noneCouldRunIt makes a task as one that was offered for hours.
+// setUnrunnableForHours ages a task as if no process could run it for hours.
 func (b *fixture) setUnrunnableForHours(t *testing.T, id int64) {
 	t.Helper()
 	_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET claim_number = 100, created_at = created_at - INTERVAL '8 hours' WHERE id = $1`, id)

@@ -25,7 +25,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// longAndShort has jobs "long" wait for gate, and all others end at once.
+// longAndShort makes jobs "long" wait for gate; all others finish at once.
 func (b *fixture) longAndShort(gate <-chan struct{}) {
 	b.job.execute = func(ctx context.Context, task job.Task, n echo) error {
 		if n.Text == "long" {
@@ -44,12 +44,12 @@ func TestStaleClaimsMoveToIdleReplica(t *testing.T) {
 	b.longAndShort(gate)
 	q := b.acceptor(t)
 	for range 4 {
-		_, err := q.Accept(t.Context(), "test.note", echo{Text: "long"})
+		_, err := q.Accept(t.Context(), "test.echo", echo{Text: "long"})
 		require.NoError(t, err)
 	}
 	require.Eventually(t, func() bool { return b.job.timesStarted("long") == 4 }, timeout, time.Millisecond)
 	for range 40 {
-		_, err := q.Accept(t.Context(), "test.note", echo{Text: "short"})
+		_, err := q.Accept(t.Context(), "test.echo", echo{Text: "short"})
 		require.NoError(t, err)
 	}
 	b.start(t)
@@ -72,15 +72,15 @@ func TestLaneWindowGrowsBackAfterLongTasks(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return b.job.timesStarted("long") == 2 && tracker.InFlight().Waiting[job.DefaultLane] == 0
 	}, timeout, time.Millisecond)
-	// They leave the book before the statement that returns them is through.
+	// They are untracked before the statement that returns them has finished.
 	require.Eventually(t, func() bool { return b.count(t, "task_status = 'processing'") == 2 }, timeout, time.Millisecond)
 	close(gate)
 	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 302 }, timeout, 10*time.Millisecond)
 	require.Eventually(t, func() bool {
 		lane := tracker.Lane(job.DefaultLane)
-		room := lane.ReserveSlots(1000)
-		tracker.ReleaseSlots(lane, room)
-		return room == b.config.Tasks.Buffer
+		slots := lane.ReserveSlots(1000)
+		tracker.ReleaseSlots(lane, slots)
+		return slots == b.config.Tasks.Buffer
 	}, timeout, 10*time.Millisecond)
 }
 
@@ -121,26 +121,26 @@ func TestStuckJobIsReportedAndDoesNotBlockStop(t *testing.T) {
 	}
 	tracker := claims.NewTracker(b.config)
 	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, newMetrics(t), nil)
-	deaf := b.accept(t, "k", "deaf")
+	stuck := b.accept(t, "k", "stuck")
 	require.NoError(t, p.Start(t.Context()))
 	require.Eventually(t, func() bool { return tracker.InFlight().Overrun == 1 }, timeout, 10*time.Millisecond)
-	progress := observeLogs.FilterMessage("job goes on though it was told to end")
-	require.Equal(t, 1, progress.Len())
-	require.Contains(t, progress.All()[0].ContextMap()["stack"], "unstarted_test.go")
+	lines := observeLogs.FilterMessage("job still running after cancellation")
+	require.Equal(t, 1, lines.Len())
+	require.Contains(t, lines.All()[0].ContextMap()["stack"], "unstarted_test.go")
 	require.Eventually(t, func() bool {
 		report, err := status.NewReplicas(b.store, b.config).Probe(t.Context())
 		require.NoError(t, err)
-		return strings.Contains(report.Text, "1 jobs go on")
+		return strings.Contains(report.Text, "1 jobs still running")
 	}, timeout, 10*time.Millisecond)
 	for range 6 {
 		b.accept(t, "", "waits")
 	}
-	require.ErrorContains(t, p.Stop(context.Background()), "1 jobs did not end")
+	require.ErrorContains(t, p.Stop(context.Background()), "1 jobs did not stop")
 	require.Equal(t, 6, b.count(t, "task_status = 'pending' AND claimed_by = ''"))
-	require.Equal(t, 1, b.count(t, "task_status = 'processing'"), "its job runs until the process has ended")
+	require.Equal(t, 1, b.count(t, "task_status = 'processing'"), "its job runs until the process exits")
 	close(gate)
 	b.start(t)
-	b.awaitStatus(t, deaf, store.Finished)
+	b.awaitStatus(t, stuck, store.Finished)
 }
 
 func TestWorkerSurvivesPanicsAndGoexit(t *testing.T) {
@@ -152,21 +152,21 @@ func TestWorkerSurvivesPanicsAndGoexit(t *testing.T) {
 		onDiscarded func(echo) error
 		want        string
 	}{
-		"a panic":            {execute: func(context.Context, job.Task, echo) error { panic("amiss") }, want: "the job panicked"},
-		"its goroutine ends": {execute: func(context.Context, job.Task, echo) error { runtime.Goexit(); return nil }, want: "the job panicked"},
-		"a panic in GiveUp": {
-			execute:     func(context.Context, job.Task, echo) error { return job.NewTerminal("given up") },
-			onDiscarded: func(echo) error { panic("amiss") }, want: "given up",
+		"a panic": {execute: func(context.Context, job.Task, echo) error { panic("broken") }, want: "the job panicked"},
+		"Goexit":  {execute: func(context.Context, job.Task, echo) error { runtime.Goexit(); return nil }, want: "the job panicked"},
+		"a panic in OnDiscarded": {
+			execute:     func(context.Context, job.Task, echo) error { return job.NewTerminal("refused") },
+			onDiscarded: func(echo) error { panic("broken") }, want: "refused",
 		},
-		"the goroutine of GiveUp ends": {
-			execute:     func(context.Context, job.Task, echo) error { return job.NewTerminal("given up") },
-			onDiscarded: func(echo) error { runtime.Goexit(); return nil }, want: "given up",
+		"Goexit in OnDiscarded": {
+			execute:     func(context.Context, job.Task, echo) error { return job.NewTerminal("refused") },
+			onDiscarded: func(echo) error { runtime.Goexit(); return nil }, want: "refused",
 		},
-		"a value in GiveUp that the database refuses": {
-			execute:     func(context.Context, job.Task, echo) error { return job.NewTerminal("given up") },
-			onDiscarded: func(echo) error { return job.NewRetry("marking the row failed", refusal) }, want: "given up",
+		"a refused value in OnDiscarded": {
+			execute:     func(context.Context, job.Task, echo) error { return job.NewTerminal("refused") },
+			onDiscarded: func(echo) error { return job.NewRetry("marking the row failed", refusal) }, want: "refused",
 		},
-		"a panic in the error": {execute: func(context.Context, job.Task, echo) error { return terrible{} }, want: "the job panicked"},
+		"a panic in the error": {execute: func(context.Context, job.Task, echo) error { return panickingError{} }, want: "the job panicked"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -187,43 +187,43 @@ func TestWorkerSurvivesPanicsAndGoexit(t *testing.T) {
 	}
 }
 
-// terrible is an error that cannot be read.
-type terrible struct{}
+// panickingError is an error whose text cannot be read.
+type panickingError struct{}
 
-func (terrible) Error() string { panic(errors.New("amiss")) }
+func (panickingError) Error() string { panic(errors.New("broken")) }
 
-// moody is a payload whose check panics once it is stored.
-type moody struct {
+// panickingPayload is a payload that panics once it is stored.
+type panickingPayload struct {
 	Key string `json:"key"`
 }
 
-func (m moody) Validate() error { return nil }
-func (m moody) OrderingKey() string {
+func (m panickingPayload) Validate() error { return nil }
+func (m panickingPayload) OrderingKey() string {
 	if m.Key == "stored" {
-		panic("amiss: " + m.Key)
+		panic("broken: " + m.Key)
 	}
 	return m.Key
 }
 
-type moodyJob struct{}
+type panickingJob struct{}
 
-func (moodyJob) Execute(context.Context, job.Task, moody) error { return nil }
+func (panickingJob) Execute(context.Context, job.Task, panickingPayload) error { return nil }
 func TestTaskWithPanickingPayloadFails(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.moody"}, moodyJob{})}))
+	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.panicking"}, panickingJob{})}))
 	core, observeLogs := observer.New(zap.ErrorLevel)
 	b.log = logging.Redacting(core)
-	id, err := b.queue.AcceptInfo(t.Context(), "test.moody", []byte(`{"key":"x"}`), "")
+	id, err := b.queue.AcceptInfo(t.Context(), "test.panicking", []byte(`{"key":"x"}`), "")
 	require.NoError(t, err)
 	_, err = b.db.ExecContext(t.Context(), `UPDATE console_tasks SET task_info = '{"key":"stored"}' WHERE id = $1`, id)
 	require.NoError(t, err)
 	b.start(t)
 	require.Equal(t, "internal error, see the log", b.awaitStatus(t, id, store.Failed).LastError)
 	b.awaitStatus(t, b.accept(t, "", fmt.Sprint("after ", id)), store.Finished)
-	said := fmt.Sprint(observeLogs.All()[0].ContextMap()["error"])
-	require.Contains(t, said, "amiss: ***")
-	require.NotContains(t, said, "stored", "no value of a payload that may hold secrets")
+	text := fmt.Sprint(observeLogs.All()[0].ContextMap()["error"])
+	require.Contains(t, text, "broken: ***")
+	require.NotContains(t, text, "stored", "the payload may contain secrets")
 }
 
 func TestStopUnregistersProcessDespiteFailingHeartbeats(t *testing.T) {

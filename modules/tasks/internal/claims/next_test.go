@@ -17,14 +17,14 @@ func TestOfferNextKeepsTasksOrRequestsFetch(t *testing.T) {
 	for name, c := range map[string]struct {
 		open   bool
 		before []int64
-		heads  []int64
-		noted  bool
+		ids    []int64
+		kept   bool
 	}{
-		"of a lane with workers":     {true, nil, []int64{7, 8}, true},
-		"more of them":               {true, []int64{6}, []int64{7, 8}, true},
-		"of a lane without":          {false, nil, []int64{7, 8}, false},
-		"one of another lane":        {true, nil, []int64{7, 0}, false},
-		"more than are kept in mind": {true, full, []int64{7}, false},
+		"lane with workers":    {true, nil, []int64{7, 8}, true},
+		"more tasks":           {true, []int64{6}, []int64{7, 8}, true},
+		"lane without workers": {false, nil, []int64{7, 8}, false},
+		"one of another lane":  {true, nil, []int64{7, 0}, false},
+		"too many":             {true, full, []int64{7}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -32,11 +32,11 @@ func TestOfferNextKeepsTasksOrRequestsFetch(t *testing.T) {
 			lane := b.Lanes()[0]
 			lane.SetOpen(c.open)
 			require.True(t, lane.addNext(c.before))
-			b.OfferNext(lane, c.heads...)
-			if c.noted {
+			b.OfferNext(lane, c.ids...)
+			if c.kept {
 				require.Len(t, b.NextOffered(), 1)
 				require.Empty(t, b.Notified())
-				require.Equal(t, append(c.before, c.heads...), lane.TakeNext(2*maxNext))
+				require.Equal(t, append(c.before, c.ids...), lane.TakeNext(2*maxNext))
 			} else {
 				require.Len(t, b.Notified(), 1)
 				require.Empty(t, b.NextOffered())
@@ -47,5 +47,5 @@ func TestOfferNextKeepsTasksOrRequestsFetch(t *testing.T) {
 	}
 	b := NewTracker(&config.Config{})
 	b.OfferNext(nil, 7)
-	require.Len(t, b.Notified(), 1, "of no lane of this process")
+	require.Len(t, b.Notified(), 1, "not a lane of this process")
 }

@@ -14,17 +14,17 @@ func TestUncertaintyStaysUntilLaterReturn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := &Tracker{tracked: map[store.ClaimKey]*trackedClaim{}, effectTimeout: 2 * time.Second}
-		given := 0
+		returned := 0
 		slow := func([]store.ClaimKey) error {
-			given++
+			returned++
 			<-time.After(3 * time.Second)
 			return nil
 		}
 		b.MarkUncertain()
 		require.NoError(t, b.ResolveUncertain(slow))
 		require.NoError(t, b.ResolveUncertain(slow))
-		require.Equal(t, 2, given, "a claim may have taken effect while the others were given back")
+		require.Equal(t, 2, returned, "a claim may have taken effect while the others were returned")
 		require.NoError(t, b.ResolveUncertain(slow))
-		require.Equal(t, 2, given)
+		require.Equal(t, 2, returned)
 	})
 }

@@ -10,8 +10,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// setBack leaves what a step of the database's clock leaves that sets it back by an hour: the ticks of the hour to come have
-// their executions.
+// setBack inserts the ticks of the coming hour, as if the database's clock had been set back by an hour.
 func (b *fixture) setBack(t *testing.T) {
 	t.Helper()
 	_, err := b.db.ExecContext(t.Context(), `INSERT INTO inner_ticks (name, tick, task_id, created_at)
@@ -35,5 +34,5 @@ func TestPeriodicJobRunsAfterClockIsSetBack(t *testing.T) {
 		require.Eventually(t, func() bool { return b.executions(t) >= n }, 20*time.Second, 10*time.Millisecond, "execution %d", n)
 		b.age(t, 0)
 	}
-	require.LessOrEqual(t, b.executions(t), int(time.Since(begin)/time.Second), "no more than without a step")
+	require.LessOrEqual(t, b.executions(t), int(time.Since(begin)/time.Second), "no more often than without a clock step")
 }

@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// audit is a payload that is valid when it says so.
+// audit is a payload that is valid if OK is set.
 type audit struct {
 	OK bool `json:"ok"`
 }
@@ -38,11 +38,11 @@ func (a audit) Validate() error {
 
 func (audit) OrderingKey() string { return "audit" }
 
-type nothing struct{}
+type noop struct{}
 
-func (nothing) Execute(context.Context, job.Task, audit) error { return nil }
+func (noop) Execute(context.Context, job.Task, audit) error { return nil }
 
-// bundle makes crons of one database.
+// fixture creates crons on one database.
 type fixture struct {
 	db    *testdatabase.Database
 	reg   *registry.Registry
@@ -55,7 +55,7 @@ func setup(t *testing.T) *fixture {
 	b := &fixture{db: testdatabase.New(t), reg: registry.New()}
 	b.db.Config.Cron.CheckInterval = 20 * time.Millisecond
 	require.NoError(t, b.reg.Add([]job.Definition{
-		job.Define(job.Spec{Type: "audit"}, nothing{}), job.Define(job.Spec{Type: "marker"}, nothing{}),
+		job.Define(job.Spec{Type: "audit"}, noop{}), job.Define(job.Spec{Type: "marker"}, noop{}),
 	}))
 	b.store = store.New(b.db.DB, b.db.Prepared, &encryption.Keyring{}, b.db.Config)
 	m, err := metrics.New(prometheus.NewRegistry())

@@ -12,10 +12,10 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// longTime is an interval that does not end during a test, as its tick is 0.
+// longTime is an interval that does not end during a test: its current tick is 0.
 const longTime = 1_000_000 * time.Hour
 
-// atStart is a job that also runs at a start, and whose tick was executed the given time ago.
+// atStart returns a job with RunOnStart whose tick was executed the given time ago.
 func (b *fixture) atStart(t *testing.T, ago time.Duration) job.Periodic {
 	t.Helper()
 	_, err := b.db.ExecContext(t.Context(), `INSERT INTO inner_ticks (name, tick, task_id, created_at)
@@ -24,14 +24,14 @@ func (b *fixture) atStart(t *testing.T, ago time.Duration) job.Periodic {
 	return job.Periodic{Name: "audit", Interval: longTime, Type: "audit", Payload: audit{OK: true}, RunOnStart: true}
 }
 
-// executions returns the number of tasks that were made of the job.
+// executions returns the number of tasks of the job.
 func (b *fixture) executions(t *testing.T) (n int) {
 	t.Helper()
 	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks WHERE task_type = 'audit'`).Scan(&n))
 	return n
 }
 
-// age lets time pass for the executions that there were, and ends their tasks.
+// age makes the executions older and finishes their tasks.
 func (b *fixture) age(t *testing.T, by time.Duration) {
 	t.Helper()
 	_, err := b.db.ExecContext(t.Context(),
@@ -41,10 +41,10 @@ func (b *fixture) age(t *testing.T, by time.Duration) {
 	require.NoError(t, err)
 }
 
-// startAndStop is the life of a process, which ends after it has looked for due jobs.
+// startAndStop runs a process until it has checked for due jobs.
 func (b *fixture) startAndStop(t *testing.T, p job.Periodic) {
 	t.Helper()
-	// The marker's tick is made after the jobs before it in the list were looked at.
+	// The marker's tick is inserted after the jobs before it in the list were checked.
 	marker := job.Periodic{Name: rand.Text(), Interval: longTime, Type: "marker", Payload: audit{OK: true}}
 	c, err := b.cron(p, marker)
 	require.NoError(t, err)
@@ -100,7 +100,7 @@ func TestStartSkipsRecentRunningAndDisabledJobs(t *testing.T) {
 		b.startAndStop(t, b.atStart(t, interval/2))
 		require.Zero(t, b.executions(t))
 	})
-	t.Run("under way", func(t *testing.T) {
+	t.Run("running", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		p := b.atStart(t, 2*interval)
@@ -111,7 +111,7 @@ func TestStartSkipsRecentRunningAndDisabledJobs(t *testing.T) {
 		b.startAndStop(t, p)
 		require.Equal(t, 1, b.executions(t))
 	})
-	t.Run("not wanted", func(t *testing.T) {
+	t.Run("disabled", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		p := b.atStart(t, 2*interval)

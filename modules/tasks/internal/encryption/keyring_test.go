@@ -11,7 +11,7 @@ import (
 	"app238.com/inner/modules/tasks/internal/encryption"
 )
 
-// box returns a box with keys made of these letters, the first of which seals.
+// keyring returns a keyring of keys made of these letters; the first one encrypts.
 func keyring(t testing.TB, letters string) *encryption.Keyring {
 	t.Helper()
 	var keys []string
@@ -28,7 +28,7 @@ func TestPayloadDecryptsWithItsKeyOnly(t *testing.T) {
 	const payload = `{"data":{"TOKEN":"hidden"}}`
 	stored := keyring(t, "a").Encrypt([]byte(payload))
 	require.NotContains(t, stored, "hidden")
-	require.NotEqual(t, stored, keyring(t, "a").Encrypt([]byte(payload)), "two equal payloads look alike")
+	require.NotEqual(t, stored, keyring(t, "a").Encrypt([]byte(payload)), "equal payloads look alike")
 	for _, keys := range []string{"a", "ab", "ba"} {
 		opened, err := keyring(t, keys).Decrypt(stored)
 		require.NoError(t, err, keys)
@@ -82,10 +82,10 @@ func TestHashMatchesWithItsKeyOnly(t *testing.T) {
 	for _, key := range []string{"", "a"} {
 		made := hashing(t, key)
 		hash := made.Hash(payload)
-		require.NotEqual(t, hash, made.Hash(payload), "two equal payloads look alike")
+		require.NotEqual(t, hash, made.Hash(payload), "equal payloads look alike")
 		require.True(t, made.MatchesHash(hash, payload))
 		require.False(t, made.MatchesHash(hash, other))
-		require.True(t, hashing(t, "b"+key).MatchesHash(hash, payload), "after a change of keys")
+		require.True(t, hashing(t, "b"+key).MatchesHash(hash, payload), "after a key rotation")
 		require.Equal(t, key == "", hashing(t, "b").MatchesHash(hash, payload), "without the key")
 	}
 	for _, broken := range []string{"", ":", "::", "a", ":zz:zz", "00000000:00:00"} {
@@ -94,7 +94,7 @@ func TestHashMatchesWithItsKeyOnly(t *testing.T) {
 	}
 }
 
-// hashing is box, of no letters too.
+// hashing is keyring, also without letters.
 func hashing(t *testing.T, letters string) *encryption.Keyring {
 	t.Helper()
 	if letters != "" {

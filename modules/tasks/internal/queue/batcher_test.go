@@ -23,18 +23,18 @@ import (
 func TestBatchedCommitsReleasePayloads(t *testing.T) {
 	t.Parallel()
 	b := &batcher{arrived: make(chan struct{}, 1)}
-	var bodies []weak.Pointer[request]
+	var payloads []weak.Pointer[request]
 	for range maxBatch + 2 {
 		a := &request{task: store.NewTask{Info: make([]byte, 1<<10)}}
-		bodies, b.waiting = append(bodies, weak.Make(a)), append(b.waiting, a)
+		payloads, b.waiting = append(payloads, weak.Make(a)), append(b.waiting, a)
 	}
 	for _, size := range []int{maxBatch, 2} {
 		require.Len(t, b.gather(size), size)
 		runtime.GC()
-		for _, body := range bodies[:size] {
-			require.Nil(t, body.Value(), "after a commit of %d", size)
+		for _, payload := range payloads[:size] {
+			require.Nil(t, payload.Value(), "after a commit of %d", size)
 		}
-		bodies = bodies[size:]
+		payloads = payloads[size:]
 	}
 	require.Empty(t, b.gather(0))
 	runtime.KeepAlive(b)
@@ -56,7 +56,7 @@ func TestFailedGatherWaitsAreSkipped(t *testing.T) {
 		}
 	}
 	require.Less(t, waits, 10, "of 100 commits")
-	// They come again, in time unless the machine is busy.
+	// The clients send again, in time unless the machine is busy.
 	require.Eventually(t, func() bool {
 		b.skipsLeft = 0
 		b.waiting = append(b.waiting, &request{})
@@ -74,7 +74,7 @@ func TestFailedGatherWaitsAreSkipped(t *testing.T) {
 	}, 30*time.Second, time.Millisecond)
 }
 
-// add has n accepts come while they are waited for.
+// add adds n requests while they are expected.
 func (b *batcher) add(n int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -120,7 +120,7 @@ func TestRefusedRequestFailsAloneInItsBatch(t *testing.T) {
 	rawDB, err := database.Open(db.Config)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = rawDB.Close() })
-	_, err = rawDB.ExecContext(t.Context(), `ALTER TABLE console_tasks ADD CHECK (task_info NOT LIKE '%unheard of%')`)
+	_, err = rawDB.ExecContext(t.Context(), `ALTER TABLE console_tasks ADD CHECK (task_info NOT LIKE '%refused%')`)
 	require.NoError(t, err)
 	keyring, err := encryption.New(db.Config)
 	require.NoError(t, err)
@@ -128,7 +128,7 @@ func TestRefusedRequestFailsAloneInItsBatch(t *testing.T) {
 	require.NoError(t, err)
 	q := New(registry.New(), store.New(db.DB, db.Prepared, keyring, db.Config), claims.NewTracker(db.Config), m, nil)
 	var batch []*request
-	for _, text := range []string{"a", "unheard of", "b", "c", "d"} {
+	for _, text := range []string{"a", "refused", "b", "c", "d"} {
 		batch = append(batch, &request{task: store.NewTask{Type: "test", Lane: "default", OrderingKey: "k", Info: []byte(`{"text":"` + text + `"}`)}})
 	}
 	q.batcher.commitAll(t.Context(), batch)

@@ -14,8 +14,8 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// TestStatementsUseIndexes looks at every statement whose cost must not grow with the tasks that ended, and at
-// plans made before the table was filled and analyzed, which a freshly installed platform has.
+// TestStatementsUseIndexes explains every statement whose cost must not grow with the number of ended tasks, also with
+// plans made before the table was filled and analyzed, as on a new installation.
 func TestStatementsUseIndexes(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "plans, and the settings by which they are made, are PostgreSQL's")
@@ -26,7 +26,7 @@ func TestStatementsUseIndexes(t *testing.T) {
 	_, err = db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, ordering_key)
 		SELECT 'x', 'k' || i FROM generate_series(1, 10000) AS i`)
 	require.NoError(t, err)
-	// EXPLAIN is not a statement of Inner's: a pool without CockroachDB's parser.
+	// EXPLAIN is not a statement of Inner: a connection without CockroachDB's parser.
 	rawDB, err := database.Open(db.Config)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = rawDB.Close() })
@@ -35,23 +35,23 @@ func TestStatementsUseIndexes(t *testing.T) {
 		query string
 		args  []any
 	}{
-		"insert": {insertTasks, []any{"p", text, text, text, text, text, database.Array([]bool{true, true})}},
-		"one":    {claimByID, []any{"p", ids, 2}},
-		"again":  {requeueTask, []any{1, "p", 1, "d", "e", 1, "n", 1.5}},
-		"park":   {parkTask, []any{1, "p", 1, "d", 1.5}},
-		"wake":   {resumeParked, []any{"k1"}},
-		"mark":   {resumeRunning, []any{"k1"}},
-		"late":   {resumeDue, nil},
-		"revive": {recoverTasks, []any{"p", 1.0, 300.0}},
-		"poll":   {poll, []any{text, ids}},
-		"hasten": {reschedulePending, []any{1.5}},
-		"parked": {rescheduleParked, []any{1.5}},
-		"return": {returnAllExcept, []any{"p", ids, ids}},
-		"newest": {newestPending, []any{"k1", "x", 1}},
-		"ended":  {cancelParked, []any{"k1", 7, "superseded", "t"}},
-		"keys":   {activeKeys, []any{text}},
-		"walk":   {retentionPage, []any{1, 1.0, 500}},
-		"expire": {deleteExpired, []any{1, 500, 1.0, 1.0}},
+		"insert":     {insertTasks, []any{"p", text, text, text, text, text, database.Array([]bool{true, true})}},
+		"claim":      {claimByID, []any{"p", ids, 2}},
+		"requeue":    {requeueTask, []any{1, "p", 1, "d", "e", 1, "n", 1.5}},
+		"park":       {parkTask, []any{1, "p", 1, "d", 1.5}},
+		"resume":     {resumeParked, []any{"k1"}},
+		"mark":       {resumeRunning, []any{"k1"}},
+		"late":       {resumeDue, nil},
+		"recover":    {recoverTasks, []any{"p", 1.0, 300.0}},
+		"poll":       {poll, []any{text, ids}},
+		"reschedule": {reschedulePending, []any{1.5}},
+		"parked":     {rescheduleParked, []any{1.5}},
+		"return":     {returnAllExcept, []any{"p", ids, ids}},
+		"newest":     {newestPending, []any{"k1", "x", 1}},
+		"cancel":     {cancelParked, []any{"k1", 7, "superseded", "t"}},
+		"keys":       {activeKeys, []any{text}},
+		"page":       {retentionPage, []any{1, 1.0, 500}},
+		"expire":     {deleteExpired, []any{1, 500, 1.0, 1.0}},
 	} {
 		for _, statistics := range []string{`SELECT 1`, `ANALYZE console_tasks`} {
 			_, err := rawDB.ExecContext(t.Context(), statistics)
@@ -62,8 +62,8 @@ func TestStatementsUseIndexes(t *testing.T) {
 	}
 }
 
-// TestPreparedPlansUseIndexes looks at the plans that are made once and kept: on an empty
-// table, on a full one whose statistics are still those of an empty one, and on an analyzed one.
+// TestPreparedPlansUseIndexes explains the plans that are made once and kept: on an empty table, on a full one with the
+// statistics of an empty one, and on an analyzed one.
 func TestPreparedPlansUseIndexes(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "plans, and the settings by which they are made, are PostgreSQL's")
@@ -100,9 +100,9 @@ func TestPreparedPlansUseIndexes(t *testing.T) {
 			require.NotContains(t, strings.ReplaceAll(plan, "Sort Key: n.ordinal", ""), "Sort Key", plan)
 			switch query {
 			case claimOfLane:
-				require.Contains(t, plan, "Index Cond: ((ROW(lane, id) >= ROW($2, $4))", "it begins where it is told to")
+				require.Contains(t, plan, "Index Cond: ((ROW(lane, id) >= ROW($2, $4))", "it starts at the given id")
 			case poll:
-				require.Contains(t, plan, "Index Cond: ((ROW(lane, id) >= ROW(l.lane, l.lowest))", "it begins where it is told to")
+				require.Contains(t, plan, "Index Cond: ((ROW(lane, id) >= ROW(l.lane, l.lowest))", "it starts at the given id")
 			}
 		}
 	}
@@ -128,7 +128,7 @@ func TestRetentionReadsOnePageWithoutExpiredTasks(t *testing.T) {
 	}
 }
 
-// explainKept returns the plan that a session makes for all executions of a prepared statement.
+// explainKept returns the plan of a prepared statement.
 func explainKept(t *testing.T, db *sql.DB, query string) string {
 	t.Helper()
 	conn, err := db.Conn(t.Context())
