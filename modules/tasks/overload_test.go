@@ -21,10 +21,10 @@ func TestOverloadAcceptsOrRefusesEachRequest(t *testing.T) {
 	c := b.config.HTTP
 	c.MaxRequests = 2
 	b.handler = server.NewHandler(c, zap.NewNop(), httpapi.New(b.config, b.queue, b.store).Routes())
-	var sent, granted, requireUnavailable atomic.Int64
+	var sent, granted, refused atomic.Int64
 	var clients sync.WaitGroup
-	for begin := time.Now(); requireUnavailable.Load() == 0 || granted.Load() == 0; {
-		require.Less(t, time.Since(begin), time.Minute, "granted %d, refused %d", granted.Load(), requireUnavailable.Load())
+	for begin := time.Now(); refused.Load() == 0 || granted.Load() == 0; {
+		require.Less(t, time.Since(begin), time.Minute, "granted %d, refused %d", granted.Load(), refused.Load())
 		for range 50 {
 			clients.Go(func() {
 				w := b.request(http.MethodPost, "/api/acceptTask", fmt.Sprintf(`{"task_type":"test.echo","task_info":{"key":"k","text":"%d"}}`, sent.Add(1)))
@@ -32,7 +32,7 @@ func TestOverloadAcceptsOrRefusesEachRequest(t *testing.T) {
 				case w.Code == http.StatusOK:
 					granted.Add(1)
 				case w.Code == http.StatusTooManyRequests && w.Header().Get("Retry-After") == "1":
-					requireUnavailable.Add(1)
+					refused.Add(1)
 				default:
 					t.Errorf("%d %v: %s", w.Code, w.Header(), w.Body)
 				}

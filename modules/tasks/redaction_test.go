@@ -57,7 +57,7 @@ func TestSecretsOfErrorsAreRedactedEverywhere(t *testing.T) {
 	b := setup(t)
 	j := &leakyJob{}
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.leaky"}, j)}))
-	core, observeLogs := observer.New(zap.DebugLevel)
+	core, logs := observer.New(zap.DebugLevel)
 	b.log = logging.Redacting(core)
 	to := collector.New(t)
 	traces, err := tracing.New(&config.Config{Tracing: config.Tracing{Endpoint: to.URL, Ratio: 1, Timeout: time.Second}})
@@ -89,8 +89,8 @@ func TestSecretsOfErrorsAreRedactedEverywhere(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, failed, 4)
-	for _, line := range observeLogs.All() {
+	for _, line := range logs.All() {
 		require.NotContains(t, fmt.Sprint(line.Message, line.ContextMap()), secret)
 	}
-	require.Equal(t, "refused ***: the cluster said ***", observeLogs.FilterMessage("task discarded").All()[0].ContextMap()["error"])
+	require.Equal(t, "refused ***: the cluster said ***", logs.FilterMessage("task discarded").All()[0].ContextMap()["error"])
 }

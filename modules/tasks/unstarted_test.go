@@ -112,7 +112,7 @@ func TestStuckJobIsReportedAndDoesNotBlockStop(t *testing.T) {
 	b.config.Tasks.Workers = 1
 	b.config.Tasks.JobTimeout = 50 * time.Millisecond
 	b.config.Tasks.ShutdownTimeout = 50 * time.Millisecond
-	core, observeLogs := observer.New(zap.InfoLevel)
+	core, logs := observer.New(zap.InfoLevel)
 	b.log = logging.Redacting(core)
 	gate := make(chan struct{})
 	b.job.execute = func(context.Context, job.Task, echo) error {
@@ -124,7 +124,7 @@ func TestStuckJobIsReportedAndDoesNotBlockStop(t *testing.T) {
 	stuck := b.accept(t, "k", "stuck")
 	require.NoError(t, p.Start(t.Context()))
 	require.Eventually(t, func() bool { return tracker.InFlight().Overrun == 1 }, timeout, 10*time.Millisecond)
-	lines := observeLogs.FilterMessage("job still running after cancellation")
+	lines := logs.FilterMessage("job still running after cancellation")
 	require.Equal(t, 1, lines.Len())
 	require.Contains(t, lines.All()[0].ContextMap()["stack"], "unstarted_test.go")
 	require.Eventually(t, func() bool {
@@ -212,7 +212,7 @@ func TestTaskWithPanickingPayloadFails(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.panicking"}, panickingJob{})}))
-	core, observeLogs := observer.New(zap.ErrorLevel)
+	core, logs := observer.New(zap.ErrorLevel)
 	b.log = logging.Redacting(core)
 	id, err := b.queue.AcceptInfo(t.Context(), "test.panicking", []byte(`{"key":"x"}`), "")
 	require.NoError(t, err)
@@ -221,7 +221,7 @@ func TestTaskWithPanickingPayloadFails(t *testing.T) {
 	b.start(t)
 	require.Equal(t, "internal error, see the log", b.awaitStatus(t, id, store.Failed).LastError)
 	b.awaitStatus(t, b.accept(t, "", fmt.Sprint("after ", id)), store.Finished)
-	text := fmt.Sprint(observeLogs.All()[0].ContextMap()["error"])
+	text := fmt.Sprint(logs.All()[0].ContextMap()["error"])
 	require.Contains(t, text, "broken: ***")
 	require.NotContains(t, text, "stored", "the payload may contain secrets")
 }

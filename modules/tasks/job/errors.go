@@ -95,7 +95,7 @@ func AsError(err error) *Error {
 		e = &Error{Kind: Retry, Text: "internal error, see the log", Cause: err}
 	}
 	if e.Kind == Retry && database.IsBadData(e.Cause) {
-		return &Error{Kind: Terminal, Text: "the database takes no such value: " + e.Text, Cause: e.Cause, Quoted: e.Quoted}
+		return &Error{Kind: Terminal, Text: "the database refuses the value: " + e.Text, Cause: e.Cause, Quoted: e.Quoted}
 	}
 	return e
 }

@@ -63,7 +63,8 @@ func (a *Admin) Stats(ctx context.Context) (job.Stats, error) {
 	stats := job.Stats{Counts: counts, Lanes: backlogs, Processes: make([]job.Load, len(replicas))}
 	for i, r := range replicas {
 		stats.Processes[i] = job.Load{
-			Process: r.ID, Host: r.Host, Claimed: r.Claimed, Waiting: r.Load.Waiting, OldestWaiting: r.Load.Oldest, Overrun: r.Load.Overrun,
+			Process: r.ID, Host: r.Host, Claimed: r.Claimed,
+			Waiting: r.Load.Waiting, OldestWaiting: r.Load.Oldest, Overrun: r.Load.Overrun,
 		}
 	}
 	return stats, err

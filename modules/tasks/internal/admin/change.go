@@ -60,7 +60,8 @@ func (a *Admin) onDiscarded(ctx context.Context, observed store.View) error {
 	if err != nil {
 		return nil //nolint:nilerr // no row belongs to an invalid payload
 	}
-	if err := prepared.OnDiscarded(ctx, job.Task{ID: observed.ID, Type: observed.Type, Attempt: observed.Attempts}, cancelled); err != nil {
+	task := job.Task{ID: observed.ID, Type: observed.Type, Attempt: observed.Attempts}
+	if err := prepared.OnDiscarded(ctx, task, cancelled); err != nil {
 		return fmt.Errorf("the task is cancelled, but OnDiscarded failed: %w", err)
 	}
 	return nil

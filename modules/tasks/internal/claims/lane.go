@@ -84,14 +84,14 @@ func (l *Lane) takeFront(match func(store.Claim) bool) (taken []store.Claim) {
 // ReserveSlots reserves at most n slots and returns how many.
 func (l *Lane) ReserveSlots(n int) int {
 	for {
-		freeSlots := l.freeSlots.Load()
+		free := l.freeSlots.Load()
 		waiting, limit := l.occupancy()
-		takeFront := min(int64(n), limit-waiting)
-		if takeFront <= 0 {
+		slots := min(int64(n), limit-waiting)
+		if slots <= 0 {
 			return 0
 		}
-		if l.freeSlots.CompareAndSwap(freeSlots, freeSlots-takeFront) {
-			return int(takeFront)
+		if l.freeSlots.CompareAndSwap(free, free-slots) {
+			return int(slots)
 		}
 	}
 }

@@ -17,10 +17,12 @@ type InFlight struct {
 func NewInFlight(r *prometheus.Registry, t *claims.Tracker) (*InFlight, error) {
 	w := &InFlight{
 		tracker: t,
-		waiting: prometheus.NewDesc("inner_tasks_claimed_waiting", "Claimed tasks of this process that no worker has started.", []string{"lane"}, nil),
+		waiting: prometheus.NewDesc("inner_tasks_claimed_waiting",
+			"Claimed tasks of this process that no worker has started.", []string{"lane"}, nil),
 		oldest: prometheus.NewDesc("inner_tasks_claimed_waiting_oldest_seconds",
 			"Time that the oldest claimed task of this process has waited for a worker.", []string{"lane"}, nil),
-		overrun: prometheus.NewDesc("inner_tasks_overrun_jobs", "Jobs of this process that are still running after they were cancelled.", nil, nil),
+		overrun: prometheus.NewDesc("inner_tasks_overrun_jobs",
+			"Jobs of this process that are still running after they were cancelled.", nil, nil),
 	}
 	return w, r.Register(guard.Collector(w))
 }

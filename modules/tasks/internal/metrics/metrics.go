@@ -56,7 +56,8 @@ func New(r *prometheus.Registry) (*Metrics, error) {
 		AcceptTime: prometheus.NewHistogram(times("inner_tasks_accept_duration_seconds", "Time from an accept to its commit.")),
 		WaitTime: prometheus.NewHistogramVec(times("inner_tasks_wait_duration_seconds",
 			"Time from the commit of a task to an execution of it."), []string{"lane"}),
-		RunTime:       prometheus.NewHistogramVec(times("inner_tasks_run_duration_seconds", "Duration of an execution."), []string{"type"}),
+		RunTime: prometheus.NewHistogramVec(times("inner_tasks_run_duration_seconds",
+			"Duration of an execution."), []string{"type"}),
 		ActiveWorkers: gauge("inner_tasks_active_workers", "Workers that are running a task."),
 		Workers:       gauge("inner_tasks_workers", "Workers of this process."),
 		Recovered: prometheus.NewCounter(prometheus.CounterOpts{

@@ -56,12 +56,13 @@ func (p *Processor) completeBatch(running context.Context, batch store.Completio
 			return
 		}
 		p.log.Warn("results could not be written yet", zap.Int("results", len(claims)), logging.Error(err))
-		if requireUnavailable := database.IsDataRefused(err); requireUnavailable && len(claims) > 1 {
+		if refused := database.IsDataRefused(err); refused && len(claims) > 1 {
 			for i := range batch.Completions {
-				p.completeBatch(running, store.CompletionBatch{Completions: batch.Completions[i : i+1], Process: batch.Process, Number: batch.Number})
+				single := store.CompletionBatch{Completions: batch.Completions[i : i+1], Process: batch.Process, Number: batch.Number}
+				p.completeBatch(running, single)
 			}
 			return
-		} else if requireUnavailable {
+		} else if refused {
 			batch.Completions[0] = batch.Completions[0].WithoutText()
 		}
 		if !sleep(running, resultRetryDelay) {

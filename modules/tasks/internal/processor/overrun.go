@@ -31,9 +31,9 @@ var errStillRunning = errors.New("the job did not stop after cancellation")
 const stillRunningText = "job still running: its task is recovered once this process has exited"
 
 // supervise runs code of a job's module in a goroutine with the label taskLabel, and waits until it returns.
-func (p *Processor) supervise(ctx context.Context, e execution, runWorker func(context.Context) error) error {
+func (p *Processor) supervise(ctx context.Context, e execution, work func(context.Context) error) error {
 	return p.await(ctx, e, guard.Start(func() (err error) {
-		pprof.Do(ctx, pprof.Labels(taskLabel, strconv.FormatInt(e.task.ID, 10)), func(ctx context.Context) { err = runWorker(ctx) })
+		pprof.Do(ctx, pprof.Labels(taskLabel, strconv.FormatInt(e.task.ID, 10)), func(ctx context.Context) { err = work(ctx) })
 		return err
 	}))
 }
@@ -53,7 +53,8 @@ func (p *Processor) await(ctx context.Context, e execution, done <-chan error) e
 		return err
 	case <-grace.C:
 	}
-	p.logger(e).Error("job still running after cancellation", zap.NamedError("cause", context.Cause(ctx)), zap.String("stack", stackOf(e.task.ID)))
+	p.logger(e).Error("job still running after cancellation", zap.NamedError("cause", context.Cause(ctx)),
+		zap.String("stack", stackOf(e.task.ID)))
 	p.tracker.AddOverrun(1)
 	defer p.tracker.AddOverrun(-1)
 	select {

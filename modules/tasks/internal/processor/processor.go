@@ -49,13 +49,14 @@ type Processor struct {
 }
 
 // New returns a processor. It claims when the tracker is notified, and at every poll interval.
-func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, h *store.Heartbeats, ct *claims.Tracker, m *metrics.Metrics,
-	t *tracing.Tracing,
+func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, h *store.Heartbeats, ct *claims.Tracker,
+	m *metrics.Metrics, t *tracing.Tracing,
 ) *Processor {
-	waitingStopped := make(chan struct{})
+	stopped := make(chan struct{})
 	return &Processor{
-		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, heartbeats: h, tracker: ct, metrics: m, tracing: t,
-		completions: make(chan store.Completion, maxCompletions), waitingStopped: waitingStopped, stopWaiting: sync.OnceFunc(func() { close(waitingStopped) }),
+		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, heartbeats: h, tracker: ct,
+		metrics: m, tracing: t, completions: make(chan store.Completion, maxCompletions), waitingStopped: stopped,
+		stopWaiting: sync.OnceFunc(func() { close(stopped) }),
 	}
 }
 

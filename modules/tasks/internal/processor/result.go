@@ -41,7 +41,8 @@ func (p *Processor) handleResult(running context.Context, x execution, e *job.Er
 	switch {
 	case e.Kind == job.Parked:
 		x.log.Info("task parked", zap.String("reason", e.Text))
-		p.writeResult(running, store.Completion{Claim: x.claim, Detail: e.Text}, x.log, func(ctx context.Context, e store.Completion) error {
+		parked := store.Completion{Claim: x.claim, Detail: e.Text}
+		p.writeResult(running, parked, x.log, func(ctx context.Context, e store.Completion) error {
 			return p.store.Park(ctx, e, p.config.ParkedRecheck)
 		})
 	case e.Kind == job.Snooze:
@@ -57,7 +58,8 @@ func (p *Processor) handleResult(running context.Context, x execution, e *job.Er
 		delay := jitter(backoff(p.config.RetryDelay, p.config.RetryDelayMax, int64(x.task.Attempt)))
 		x.log.Warn("attempt failed", logging.Error(e), zap.Duration("next_in", delay))
 		p.requeue(running, x, store.Completion{
-			Claim: x.claim, Detail: "attempt failed, will be retried", LastError: e.Text, Attempts: 1, AttemptError: attemptErrorLine(x.task, e),
+			Claim: x.claim, Detail: "attempt failed, will be retried", LastError: e.Text, Attempts: 1,
+			AttemptError: attemptErrorLine(x.task, e),
 		}, delay)
 	}
 }
@@ -82,7 +84,8 @@ func (p *Processor) discard(running context.Context, x execution, e *job.Error) 
 		x.log.Error("OnDiscarded failed", logging.Error(err))
 	}
 	if err != nil && !failsAlways(err) {
-		p.requeue(running, x, store.Completion{Claim: x.claim, Detail: "failed, will be recorded", LastError: e.Text}, jitter(p.config.RetryDelay))
+		failed := store.Completion{Claim: x.claim, Detail: "failed, will be recorded", LastError: e.Text}
+		p.requeue(running, x, failed, jitter(p.config.RetryDelay))
 		return
 	}
 	x.log.Error("task discarded", logging.Error(e))
@@ -101,10 +104,12 @@ func (p *Processor) requeue(running context.Context, x execution, e store.Comple
 
 // writeResult repeats a write until it succeeds, the claim is lost, or the process stops. If the database refuses the
 // texts of a result it is written without them.
-func (p *Processor) writeResult(running context.Context, e store.Completion, log *zap.Logger, writeResult func(context.Context, store.Completion) error) {
+func (p *Processor) writeResult(running context.Context, e store.Completion, log *zap.Logger,
+	write func(context.Context, store.Completion) error,
+) {
 	defer p.tracker.Release(e.Claim)
 	for {
-		err := writeResult(context.WithoutCancel(running), e)
+		err := write(context.WithoutCancel(running), e)
 		switch {
 		case err == nil:
 			// A task resumed while it ran is pending already, and one with the same key may wait for this one.

@@ -124,7 +124,8 @@ func (p *Processor) run(running context.Context, c store.Claim) {
 	case errors.Is(err, errStillRunning):
 		p.logger(e).Error(stillRunningText)
 	case err == nil:
-		p.jobLog.Info("task finished", zap.Int64("task", c.ID), zap.String("type", c.Type), zap.Int("attempt", e.task.Attempt), zap.Duration("took", e.took))
+		p.jobLog.Info("task finished", zap.Int64("task", c.ID), zap.String("type", c.Type),
+			zap.Int("attempt", e.task.Attempt), zap.Duration("took", e.took))
 		p.completions <- store.Success(c) // blocks while the completer is behind
 	case running.Err() != nil || leased.Err() != nil:
 		p.logger(e).Info("task interrupted", logging.Error(err))
@@ -186,10 +187,12 @@ func isJobError(err error) bool {
 }
 
 // complete hands the final state of a task to the completer. It blocks while the completer is behind.
-func (p *Processor) complete(c store.Claim, status store.Status, detail string, attempts int, attemptErrorLine string) {
+func (p *Processor) complete(c store.Claim, status store.Status, detail string, attempts int, attemptError string) {
 	lastError := ""
 	if status == store.Failed {
 		lastError = detail
 	}
-	p.completions <- store.Completion{Claim: c, Status: status, Detail: detail, LastError: lastError, Attempts: attempts, AttemptError: attemptErrorLine}
+	p.completions <- store.Completion{
+		Claim: c, Status: status, Detail: detail, LastError: lastError, Attempts: attempts, AttemptError: attemptError,
+	}
 }

@@ -228,8 +228,8 @@ func (b *batcher) deliver(process string, batch []*request, claim []bool, insert
 		switch {
 		case inserted[i].Claimed:
 			b.tracker.Add(lane, store.Claim{
-				ID: a.id, Type: a.task.Type, Info: a.task.Info, Prepared: a.task.Prepared, Process: process, Number: 1, TraceParent: a.task.TraceParent,
-				Since: time.Now(),
+				ID: a.id, Type: a.task.Type, Info: a.task.Info, Prepared: a.task.Prepared, Process: process, Number: 1,
+				TraceParent: a.task.TraceParent, Since: time.Now(),
 			})
 		case lane != nil && a.err == nil && !followed[key]:
 			next[lane] = append(next[lane], a.id)

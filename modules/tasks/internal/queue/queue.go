@@ -54,7 +54,9 @@ func (q *Queue) AcceptInfo(ctx context.Context, jobType string, info []byte, ide
 }
 
 // AcceptLimited is AcceptInfo with a maximum size of the stored payload in bytes; a larger one is ErrTooLarge.
-func (q *Queue) AcceptLimited(ctx context.Context, jobType string, info []byte, idempotencyKey string, maxBytes int64) (int64, error) {
+func (q *Queue) AcceptLimited(
+	ctx context.Context, jobType string, info []byte, idempotencyKey string, maxBytes int64,
+) (int64, error) {
 	task, err := q.prepare(jobType, info)
 	if err != nil {
 		return 0, err

@@ -44,7 +44,8 @@ func replicas(found []store.Replica, takeover time.Duration) status.Report {
 	report.Text = fmt.Sprintf("%d alive", alive)
 	report.Condition = status.OK
 	if overrun > 0 {
-		report.Condition, report.Text = status.Degraded, fmt.Sprintf("%d alive, %d jobs still running after cancellation", alive, overrun)
+		report.Condition = status.Degraded
+		report.Text = fmt.Sprintf("%d alive, %d jobs still running after cancellation", alive, overrun)
 	}
 	if alive == 0 {
 		report.Condition, report.Text = status.Down, "no process runs tasks"

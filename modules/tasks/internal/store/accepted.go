@@ -11,7 +11,8 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-const findByIdempotencyKey = `SELECT id, task_type, task_info, COALESCE(info_hash, '') FROM console_tasks WHERE idempotency_key = $1`
+const findByIdempotencyKey = `
+SELECT id, task_type, task_info, COALESCE(info_hash, '') FROM console_tasks WHERE idempotency_key = $1`
 
 // KeyedTask is a task that was accepted with an idempotency key.
 type KeyedTask struct {

@@ -22,7 +22,8 @@ type Completion struct {
 
 // printable returns the completion with texts that every database accepts.
 func (e Completion) printable() Completion {
-	e.Detail, e.LastError, e.AttemptError = logging.Printable(e.Detail), logging.Printable(e.LastError), logging.Printable(e.AttemptError)
+	e.Detail, e.LastError = logging.Printable(e.Detail), logging.Printable(e.LastError)
+	e.AttemptError = logging.Printable(e.AttemptError)
 	return e
 }
 
@@ -91,7 +92,9 @@ WHERE c.id = r.id AND c.claimed_by = r.process AND c.claim_number = r.number` + 
 // Complete writes the final states of tasks in one statement. It returns the claims that were written; the others were
 // lost to another claimer. It also returns, by lane, the ids of the tasks that are now next in their keys, with 0 for
 // one in another lane than the task before it.
-func (s *Store) Complete(ctx context.Context, batch CompletionBatch) (written map[ClaimKey]bool, next map[string][]int64, err error) {
+func (s *Store) Complete(ctx context.Context, batch CompletionBatch) (
+	written map[ClaimKey]bool, next map[string][]int64, err error,
+) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	query, args := batch.statement()
@@ -122,7 +125,8 @@ func (s *Store) Complete(ctx context.Context, batch CompletionBatch) (written ma
 func (b CompletionBatch) statement() (query string, args []any) {
 	n := len(b.Completions)
 	ids, numbers, attempts := make([]int64, n), make([]int64, n), make([]int64, n)
-	processes, states, details, lastErrors, attemptErrors := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	processes, states, details := make([]string, n), make([]string, n), make([]string, n)
+	lastErrors, attemptErrors := make([]string, n), make([]string, n)
 	for i, e := range b.Completions {
 		e = e.printable()
 		ids[i], processes[i], numbers[i], states[i] = e.Claim.ID, e.Claim.Process, e.Claim.Number, string(e.Status)

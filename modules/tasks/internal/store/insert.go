@@ -146,7 +146,8 @@ func (s *Store) insert(ctx context.Context, tx job.Tx, process string, tasks []N
 	if claim == nil {
 		claim = make([]bool, n)
 	}
-	types, infos, lanes, keys, idempotency := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	types, infos, lanes := make([]string, n), make([]string, n), make([]string, n)
+	keys, idempotency := make([]string, n), make([]string, n)
 	for i, t := range tasks {
 		types[i], infos[i], lanes[i], keys[i], idempotency[i] = t.Type, string(t.Info), t.Lane, t.key(), t.IdempotencyKey
 		if t.Erased != nil {
