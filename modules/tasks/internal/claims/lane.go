@@ -99,7 +99,7 @@ func (l *Lane) ReserveSlots(n int) int {
 // Claims delivers the claims to the workers. The receiver of a claim must release its slot.
 func (l *Lane) Claims() <-chan store.Claim { return l.buffer }
 
-// SetBacklog records whether the last fetch left pending tasks of this lane in the database for want of slots.
+// SetBacklog records whether the last fetch left pending tasks of this lane in the database because no slot was free.
 func (l *Lane) SetBacklog(exists bool) { l.backlog.Store(exists) }
 
 // Backlog reports whether the last fetch left pending tasks of this lane in the database.
