@@ -53,7 +53,7 @@ func (r *TaskRunner) Run(ctx context.Context, jobType string, info []byte, progr
 func (r *TaskRunner) RunTask(ctx context.Context, id int64, jobType string, progress func(int64, string)) error {
 	view, err := r.store.View(ctx, id)
 	if err != nil {
-		return notStarted(ctx, id, err)
+		return startError(ctx, id, err)
 	}
 	if jobType != "" {
 		definition, err := r.findType(jobType)
@@ -69,7 +69,7 @@ func (r *TaskRunner) RunTask(ctx context.Context, id int64, jobType string, prog
 	}
 	due, err := r.store.MakeDue(ctx, id)
 	if err != nil {
-		return notStarted(ctx, id, err)
+		return startError(ctx, id, err)
 	}
 	if due {
 		progress(id, "made due: it was "+describe(view))
@@ -110,8 +110,11 @@ func (r *TaskRunner) follow(ctx context.Context, id int64, progress func(int64, 
 		viewCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalViewTimeout)
 		defer cancel()
 		view, err = r.store.View(viewCtx, id)
-		if err != nil || !view.Status.Ended() {
-			return leftInQueue(ctx, id, view, err)
+		if err != nil {
+			return leftInQueue(ctx, id, "the database does not answer")
+		}
+		if !view.Status.Ended() {
+			return leftInQueue(ctx, id, describe(view))
 		}
 	}
 	if err != nil {
@@ -124,16 +127,12 @@ func (r *TaskRunner) follow(ctx context.Context, id int64, progress func(int64, 
 }
 
 // leftInQueue returns the error of an interrupted run: the task stays in the queue.
-func leftInQueue(ctx context.Context, id int64, v store.View, err error) error {
-	state := "the database does not answer"
-	if err == nil {
-		state = describe(v)
-	}
+func leftInQueue(ctx context.Context, id int64, state string) error {
 	return job.NewTerminal("%s: task %d stays in the queue (%s)", endReason(ctx), id, state)
 }
 
-// notStarted returns the error of a task that was not started.
-func notStarted(ctx context.Context, id int64, err error) error {
+// startError returns the error of a task that was not started.
+func startError(ctx context.Context, id int64, err error) error {
 	if ctx.Err() != nil {
 		return job.NewTerminal("%s: task %d was not started", endReason(ctx), id)
 	}

@@ -93,7 +93,7 @@ func (p *Processor) returnUntracked(ctx context.Context) (returned int64, err er
 		// The identity may have changed meanwhile.
 		id, ok := p.tracker.Current()
 		if !ok {
-			return errors.New("the lease ran out")
+			return errors.New("the lease has expired")
 		}
 		returned, err = p.store.ReturnAllExcept(ctx, id, tracked)
 		return err

@@ -98,8 +98,8 @@ func failsAlways(err error) bool {
 	return panicked || database.IsDataRefused(err) || job.AsError(err).Kind == job.Terminal
 }
 
-func (p *Processor) requeue(running context.Context, x execution, e store.Completion, wait time.Duration) {
-	p.writeResult(running, e, x.log, func(ctx context.Context, e store.Completion) error { return p.store.Requeue(ctx, e, wait) })
+func (p *Processor) requeue(running context.Context, x execution, e store.Completion, delay time.Duration) {
+	p.writeResult(running, e, x.log, func(ctx context.Context, e store.Completion) error { return p.store.Requeue(ctx, e, delay) })
 }
 
 // writeResult repeats a write until it succeeds, the claim is lost, or the process stops. If the database refuses the

@@ -70,7 +70,7 @@ func prepare(d job.Definition, c store.Claim) (job.Prepared, error) {
 	return d.Prepare(c.Info)
 }
 
-// runGuarded is run for a worker, which survives panics of a module's code.
+// runGuarded is run, but turns a panic of a module's code into a failed task.
 func (p *Processor) runGuarded(running context.Context, c store.Claim) {
 	err := guard.Call(func() error {
 		p.run(running, c)
