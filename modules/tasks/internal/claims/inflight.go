@@ -94,7 +94,7 @@ func (t *Tracker) Drain() []store.Claim {
 }
 
 // TakeStale is called every StaleAfter. It removes and returns the claims that have waited too long for a worker, and
-// adapts the windows of the lanes: a lane with stale claims claims no more than its workers start.
+// adapts the windows of the lanes: one with stale claims takes no more than its workers start.
 func (t *Tracker) TakeStale() []store.Claim {
 	var stale []store.Claim
 	for _, lane := range t.Lanes() {

@@ -13,7 +13,7 @@ type InFlight struct {
 	waiting, oldest, overrun *prometheus.Desc
 }
 
-// NewWork registers the collector with r.
+// NewInFlight registers the collector with r.
 func NewInFlight(r *prometheus.Registry, t *claims.Tracker) (*InFlight, error) {
 	w := &InFlight{
 		tracker: t,
