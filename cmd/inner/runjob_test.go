@@ -29,7 +29,7 @@ func TestRunJobRunsNewAndExistingTasks(t *testing.T) {
 	require.ErrorContains(t, err, "ended as error", out)
 	blocked := p.insert(t, "worker.delete_worker_cr", "processing", info)
 	out, err = p.run(t, "run-job", "worker.delete_worker_cr", "--task", fmt.Sprint(blocked), "-k", kubeconfig)
-	require.ErrorContains(t, err, "is being processed already", out)
+	require.ErrorContains(t, err, "is already processing", out)
 }
 
 func TestRunJobRefusesInvalidCallsWithoutConnecting(t *testing.T) {

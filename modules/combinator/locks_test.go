@@ -75,7 +75,7 @@ func TestLockedSchemasDoNotBlockOtherUsers(t *testing.T) {
 	require.NoError(t, b.withoutWaiting(func() error { // the lane's one worker
 		for i := range 4 {
 			err := b.run(jobs.DeleteRDBType, ref("u1", fmt.Sprintf("r%d", i)))
-			if later, ok := errors.AsType[*job.Error](err); !ok || later.Kind != job.Snooze || !later.Growing || later.Longest != config.LongestSnooze {
+			if later, ok := errors.AsType[*job.Error](err); !ok || later.Kind != job.Snooze || !later.Backoff || later.MaxDelay != config.LongestSnooze {
 				return fmt.Errorf("not snoozed with a growing delay: %w", err)
 			}
 		}

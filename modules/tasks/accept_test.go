@@ -17,9 +17,9 @@ func TestAcceptTakesBothFormsAndAliases(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, body := range []string{
-		`{"task_type":"test.note","task_info":{"text":"a"}}`,
-		`{"task_type":"NoteJob","task_info":{"text":"a","unknown":1}}`,
-		`{"task_type":"test.note","timestamp":1700000000,"data":"eyJ0ZXh0IjoiYSJ9"}`,
+		`{"task_type":"test.echo","task_info":{"text":"a"}}`,
+		`{"task_type":"EchoJob","task_info":{"text":"a","unknown":1}}`,
+		`{"task_type":"test.echo","timestamp":1700000000,"data":"eyJ0ZXh0IjoiYSJ9"}`,
 	} {
 		w := b.request(http.MethodPost, "/api/acceptTask", body)
 		require.Equal(t, http.StatusOK, w.Code, w.Body)
@@ -33,39 +33,39 @@ func TestAcceptTakesBothFormsAndAliases(t *testing.T) {
 		require.True(t, ok)
 		view, err := b.store.View(t.Context(), int64(id))
 		require.NoError(t, err)
-		require.Equal(t, "test.note", view.Type)
+		require.Equal(t, "test.echo", view.Type)
 		require.Equal(t, store.Pending, view.Status)
 	}
 }
 
-func TestBadRequestsAreRefusedNamingTheFieldAndLeaveNoRow(t *testing.T) {
+func TestInvalidRequestNamesFieldAndLeavesNoRow(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for body, want := range map[string]string{
 		``:                                    "body",
 		`not json`:                            "body",
 		`[]`:                                  "body",
-		`{"task_type":"test.note"`:            "body",
+		`{"task_type":"test.echo"`:            "body",
 		`{}`:                                  "task_type",
 		`{"task_type":7}`:                     "task_type",
 		`{"task_type":"nope","task_info":{}}`: "task_type",
-		`{"task_type":"test.note"}`:           "task_info",
-		`{"task_type":"test.note","task_info":null}`:                          "task_info",
-		`{"task_type":"test.note","task_info":[]}`:                            "task_info",
-		`{"task_type":"test.note","task_info":"x"}`:                           "task_info",
-		`{"task_type":"test.note","task_info":{}}`:                            "task_info.text",
-		`{"task_type":"test.note","task_info":{"text":1}}`:                    "task_info.text",
-		`{"task_type":"test.note","task_info":{"text":"a"},"data":"e30="}`:    "task_info",
-		`{"task_type":"test.note","data":"e30="}`:                             "timestamp",
-		`{"task_type":"test.note","timestamp":0,"data":"e30="}`:               "timestamp",
-		`{"task_type":"test.note","timestamp":-1,"data":"e30="}`:              "timestamp",
-		`{"task_type":"test.note","timestamp":1.5,"data":"e30="}`:             "timestamp",
-		`{"task_type":"test.note","timestamp":"1","data":"e30="}`:             "timestamp",
-		`{"task_type":"test.note","timestamp":1}`:                             "data",
-		`{"task_type":"test.note","timestamp":1,"data":"%%%"}`:                "data",
-		`{"task_type":"test.note","timestamp":1,"data":"eyJ0ZXh0IjoiYSJ9Cg"}`: "data",
-		`{"task_type":"test.note","timestamp":1,"data":"bm90IGpzb24="}`:       "data",
-		`{"task_type":"test.note","timestamp":1,"data":"e30="}`:               "task_info.text",
+		`{"task_type":"test.echo"}`:           "task_info",
+		`{"task_type":"test.echo","task_info":null}`:                          "task_info",
+		`{"task_type":"test.echo","task_info":[]}`:                            "task_info",
+		`{"task_type":"test.echo","task_info":"x"}`:                           "task_info",
+		`{"task_type":"test.echo","task_info":{}}`:                            "task_info.text",
+		`{"task_type":"test.echo","task_info":{"text":1}}`:                    "task_info.text",
+		`{"task_type":"test.echo","task_info":{"text":"a"},"data":"e30="}`:    "task_info",
+		`{"task_type":"test.echo","data":"e30="}`:                             "timestamp",
+		`{"task_type":"test.echo","timestamp":0,"data":"e30="}`:               "timestamp",
+		`{"task_type":"test.echo","timestamp":-1,"data":"e30="}`:              "timestamp",
+		`{"task_type":"test.echo","timestamp":1.5,"data":"e30="}`:             "timestamp",
+		`{"task_type":"test.echo","timestamp":"1","data":"e30="}`:             "timestamp",
+		`{"task_type":"test.echo","timestamp":1}`:                             "data",
+		`{"task_type":"test.echo","timestamp":1,"data":"%%%"}`:                "data",
+		`{"task_type":"test.echo","timestamp":1,"data":"eyJ0ZXh0IjoiYSJ9Cg"}`: "data",
+		`{"task_type":"test.echo","timestamp":1,"data":"bm90IGpzb24="}`:       "data",
+		`{"task_type":"test.echo","timestamp":1,"data":"e30="}`:               "task_info.text",
 	} {
 		w := b.request(http.MethodPost, "/api/acceptTask", body)
 		require.Equal(t, http.StatusBadRequest, w.Code, body)
@@ -76,15 +76,15 @@ func TestBadRequestsAreRefusedNamingTheFieldAndLeaveNoRow(t *testing.T) {
 	require.Zero(t, b.count(t, "true"))
 }
 
-func TestOtherRefusalsHaveTheirStatus(t *testing.T) {
+func TestRefusedRequestsHaveTheirStatus(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	long := `{"task_type":"` + strings.Repeat("x", int(b.config.HTTP.TaskBodyLimit)) + `"}`
 	require.Equal(t, http.StatusRequestEntityTooLarge, b.request(http.MethodPost, "/api/acceptTask", long).Code)
-	kept := `{"task_type":"test.note","task_info":{"text":"` + strings.Repeat("x", int(b.config.HTTP.BodyLimit)) + `"}}`
+	kept := `{"task_type":"test.echo","task_info":{"text":"` + strings.Repeat("x", int(b.config.HTTP.BodyLimit)) + `"}}`
 	require.Equal(t, http.StatusRequestEntityTooLarge, b.request(http.MethodPost, "/api/acceptTask", kept).Code)
 	dropped := strings.Replace(kept, `"text":`, `"text":"short","unknown":`, 1)
-	require.Equal(t, http.StatusOK, b.request(http.MethodPost, "/api/acceptTask", dropped).Code, "more may come than is kept")
+	require.Equal(t, http.StatusOK, b.request(http.MethodPost, "/api/acceptTask", dropped).Code, "unknown fields do not count")
 	require.Equal(t, http.StatusUnsupportedMediaType,
 		b.request(http.MethodPost, "/api/acceptTask", `{}`, "Content-Type", "text/plain").Code)
 	require.Equal(t, http.StatusMethodNotAllowed, b.request(http.MethodGet, "/api/acceptTask", ``).Code)
@@ -93,10 +93,10 @@ func TestOtherRefusalsHaveTheirStatus(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, b.request(http.MethodGet, "/api/tasks/abc", ``).Code)
 }
 
-func TestTheSameIdempotencyKeyIsOneTask(t *testing.T) {
+func TestIdempotencyKeyMakesOneTask(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	const body = `{"task_type":"test.note","task_info":{"text":"once"}}`
+	const body = `{"task_type":"test.echo","task_info":{"text":"once"}}`
 	answers := make([]string, 16)
 	var wg sync.WaitGroup
 	for i := range answers {
@@ -121,7 +121,7 @@ func TestTheSameIdempotencyKeyIsOneTask(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, b.request(http.MethodPost, "/api/acceptTask", body, "Idempotency-Key", "").Code)
 }
 
-func TestATaskShowsItsStateButNotItsInfo(t *testing.T) {
+func TestTaskViewOmitsTaskInfo(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "hidden-text")

@@ -16,17 +16,17 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-func (b *bundle) admin() *admin.Admin { return admin.New(b.registry, b.store) }
+func (b *fixture) admin() *admin.Admin { return admin.New(b.registry, b.store) }
 
-// in brings a pending task into a state in which no processor leaves it by itself.
-func (b *bundle) in(t *testing.T, id int64, status store.Status) {
+// setStatus gives a pending task a state in which no processor changes it.
+func (b *fixture) setStatus(t *testing.T, id int64, status store.Status) {
 	t.Helper()
 	_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET task_status = $2, attempts = 2, last_error = 'why',
 		claimed_by = CASE WHEN $2 = 'processing' THEN 'p' ELSE '' END WHERE id = $1`, id, string(status))
 	require.NoError(t, err)
 }
 
-func TestStatesAreNamedAsTheyAreStored(t *testing.T) {
+func TestStatusesMatchTheStore(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []string{
 		string(store.Pending), string(store.Processing), string(store.Waiting), string(store.Finished),
@@ -34,7 +34,7 @@ func TestStatesAreNamedAsTheyAreStored(t *testing.T) {
 	}, job.Statuses())
 }
 
-func TestAListIsReadInPagesTheNewestFirst(t *testing.T) {
+func TestListIsPagedNewestFirst(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var want, got []int64
@@ -56,14 +56,14 @@ func TestAListIsReadInPagesTheNewestFirst(t *testing.T) {
 	require.Equal(t, want, got)
 	page, err := b.admin().List(t.Context(), job.Filter{Limit: 7})
 	require.NoError(t, err)
-	require.Zero(t, page.Next, "a full page that is the last says so")
+	require.Zero(t, page.Next, "a full last page has no next one")
 }
 
-func TestAListIsFilteredByStatusTypeAliasAndKey(t *testing.T) {
+func TestListFiltersByStatusTypeAndKey(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first, second := b.accept(t, "a", "x"), b.accept(t, "b", "x")
-	b.in(t, second, store.Failed)
+	b.setStatus(t, second, store.Failed)
 	for _, c := range []struct {
 		filter job.Filter
 		want   []int64
@@ -71,8 +71,8 @@ func TestAListIsFilteredByStatusTypeAliasAndKey(t *testing.T) {
 		{job.Filter{Status: "error"}, []int64{second}},
 		{job.Filter{Status: "pending"}, []int64{first}},
 		{job.Filter{Status: "waiting"}, nil},
-		{job.Filter{Type: "test.note"}, []int64{second, first}},
-		{job.Filter{Type: "NoteJob"}, []int64{second, first}},
+		{job.Filter{Type: "test.echo"}, []int64{second, first}},
+		{job.Filter{Type: "EchoJob"}, []int64{second, first}},
 		{job.Filter{Type: "other"}, nil},
 		{job.Filter{Key: "a"}, []int64{first}},
 		{job.Filter{Key: "a", Status: "error"}, nil},
@@ -95,10 +95,10 @@ func TestAListIsFilteredByStatusTypeAliasAndKey(t *testing.T) {
 	}
 }
 
-func TestATaskIsShownWithTheErrorsOfItsAttempts(t *testing.T) {
+func TestShowIncludesAttemptErrors(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.job.execute = func(context.Context, job.Task, note) error { return job.NewRetry("no luck", errors.New("sk_secret")) }
+	b.job.execute = func(context.Context, job.Task, echo) error { return job.NewRetry("no luck", errors.New("sk_secret")) }
 	b.start(t)
 	id := b.accept(t, "k", "shown")
 	b.awaitStatus(t, id, store.Failed)
@@ -117,7 +117,7 @@ func TestATaskIsShownWithTheErrorsOfItsAttempts(t *testing.T) {
 	require.ErrorContains(t, err, "no such task")
 }
 
-func TestBrokenRowsAreShownSafely(t *testing.T) {
+func TestShowHandlesMalformedRows(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "text")
@@ -134,11 +134,11 @@ func TestBrokenRowsAreShownSafely(t *testing.T) {
 	require.JSONEq(t, `"no \"JSON"`, string(d.Info))
 }
 
-func TestTheClaimerOfATaskIsShown(t *testing.T) {
+func TestShowIncludesTheClaimer(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "x")
-	require.NoError(t, b.heartbeats.Begin(t.Context(), "p", "host-1"))
+	require.NoError(t, b.heartbeats.Register(t.Context(), "p", "host-1"))
 	_, err := b.store.ClaimTasks(t.Context(), "p", id)
 	require.NoError(t, err)
 	d, err := b.admin().Show(t.Context(), id)
@@ -146,12 +146,12 @@ func TestTheClaimerOfATaskIsShown(t *testing.T) {
 	require.Equal(t, []string{"p", "host-1"}, []string{d.ClaimedBy, d.ClaimedOn})
 }
 
-func TestTasksThatEndedWithoutSuccessAreRetriedWithAllTheirAttempts(t *testing.T) {
+func TestRetryResetsAttempts(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var broken atomic.Bool
 	broken.Store(true)
-	b.job.execute = func(context.Context, job.Task, note) error {
+	b.job.execute = func(context.Context, job.Task, echo) error {
 		if broken.Load() {
 			return errors.New("broken")
 		}
@@ -169,7 +169,7 @@ func TestTasksThatEndedWithoutSuccessAreRetriedWithAllTheirAttempts(t *testing.T
 	require.Equal(t, 1, b.awaitStatus(t, id, store.Finished).Attempts, "counted from the retry")
 }
 
-func TestWhatCanBeRetriedAndCancelledDependsOnTheState(t *testing.T) {
+func TestRetryAndCancelDependOnStatus(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for i, c := range []struct {
@@ -180,8 +180,8 @@ func TestWhatCanBeRetriedAndCancelledDependsOnTheState(t *testing.T) {
 		{store.Finished, false, false}, {store.Failed, true, false}, {store.Cancelled, true, false}, {store.Superseded, true, false},
 	} {
 		toRetry, toCancel := b.accept(t, fmt.Sprint("r", i), "x"), b.accept(t, fmt.Sprint("c", i), "x")
-		b.in(t, toRetry, c.status)
-		b.in(t, toCancel, c.status)
+		b.setStatus(t, toRetry, c.status)
+		b.setStatus(t, toCancel, c.status)
 		changes, err := b.admin().Retry(t.Context(), []int64{toRetry})
 		require.NoError(t, err)
 		require.Equal(t, c.retried, changes[0].Changed, "%+v", changes)
@@ -198,11 +198,11 @@ func TestWhatCanBeRetriedAndCancelledDependsOnTheState(t *testing.T) {
 	}
 }
 
-func TestOfConcurrentRetriesOneIsMade(t *testing.T) {
+func TestConcurrentRetriesChangeTaskOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "x")
-	b.in(t, id, store.Failed)
+	b.setStatus(t, id, store.Failed)
 	var made atomic.Int32
 	var wg sync.WaitGroup
 	for range 8 {
@@ -221,10 +221,10 @@ func TestOfConcurrentRetriesOneIsMade(t *testing.T) {
 	require.EqualValues(t, 1, made.Load())
 	stale, err := b.store.Cancel(t.Context(), id, store.Waiting, "x")
 	require.NoError(t, err)
-	require.False(t, stale, "fenced by the state in which it was seen")
+	require.False(t, stale, "fenced by the observed state")
 }
 
-func TestACancelledTaskFreesItsKeyAndDoesNotRun(t *testing.T) {
+func TestCancelledTaskFreesItsKey(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first, second := b.accept(t, "k", "first"), b.accept(t, "k", "second")
@@ -234,10 +234,10 @@ func TestACancelledTaskFreesItsKeyAndDoesNotRun(t *testing.T) {
 	b.awaitStatus(t, second, store.Finished)
 	require.Equal(t, []string{"second"}, b.job.starts())
 	require.Equal(t, "cancelled by an operator", b.awaitStatus(t, first, store.Cancelled).Detail)
-	require.Equal(t, []string{"first: cancelled by an operator"}, b.job.givenUp, "the row that it was about is told")
+	require.Equal(t, []string{"first: cancelled by an operator"}, b.job.discarded, "OnDiscarded is called")
 }
 
-func TestStatsCountByLaneTypeAndStatusAndTellTheOldestPending(t *testing.T) {
+func TestStatsCountByLaneTypeAndStatus(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	empty, err := b.admin().Stats(t.Context())
@@ -245,13 +245,13 @@ func TestStatsCountByLaneTypeAndStatusAndTellTheOldestPending(t *testing.T) {
 	require.Equal(t, job.Stats{Counts: []job.Count{}, Lanes: []job.Backlog{}, Processes: []job.Load{}}, empty)
 	old, failed := b.accept(t, "a", "x"), b.accept(t, "b", "x")
 	b.accept(t, "c", "x")
-	b.in(t, failed, store.Failed)
+	b.setStatus(t, failed, store.Failed)
 	_, err = b.db.ExecContext(t.Context(), `UPDATE console_tasks SET created_at = created_at - INTERVAL '1 hour' WHERE id = $1`, old)
 	require.NoError(t, err)
 	stats, err := b.admin().Stats(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []job.Count{
-		{Lane: "default", Type: "test.note", Status: "error", Count: 1}, {Lane: "default", Type: "test.note", Status: "pending", Count: 2},
+		{Lane: "default", Type: "test.echo", Status: "error", Count: 1}, {Lane: "default", Type: "test.echo", Status: "pending", Count: 2},
 	}, stats.Counts)
 	require.Len(t, stats.Lanes, 1)
 	require.EqualValues(t, 2, stats.Lanes[0].Pending)

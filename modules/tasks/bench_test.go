@@ -19,23 +19,23 @@ import (
 	"go.uber.org/zap"
 )
 
-// BenchmarkAnAccept is a request of the Outer's from the handler to the commit and back, on the program's own connections,
-// without the network: one client alone, and 64 that share commits.
-func BenchmarkAnAccept(b *testing.B) {
+// BenchmarkAccept is a request from the handler to the commit and back, on the program's own connections, without the
+// network: a single client, and 64 whose commits are batched.
+func BenchmarkAccept(b *testing.B) {
 	t := setup(b)
 	db, err := database.Open(t.config)
 	require.NoError(b, err)
-	steady, err := database.OpenPreparedPool(t.config)
+	prepared, err := database.OpenPreparedPool(t.config)
 	require.NoError(b, err)
-	b.Cleanup(func() { require.NoError(b, db.Close()); require.NoError(b, steady.Close()) })
-	box, err := encryption.New(t.config)
+	b.Cleanup(func() { require.NoError(b, db.Close()); require.NoError(b, prepared.Close()) })
+	keyring, err := encryption.New(t.config)
 	require.NoError(b, err)
-	t.store = store.New(db, steady, box, t.config)
+	t.store = store.New(db, prepared, keyring, t.config)
 	t.queue = queue.New(t.registry, t.store, claims.NewTracker(t.config), newMetrics(b), nil)
 	t.handler = server.NewHandler(t.config.HTTP, zap.NewNop(), httpapi.New(t.config, t.queue, t.store).Routes())
 	var key atomic.Int64
 	accept := func() {
-		w := t.request(http.MethodPost, "/api/acceptTask", fmt.Sprintf(`{"task_type":"test.note","task_info":{"key":"k%d","text":"x"}}`, key.Add(1)))
+		w := t.request(http.MethodPost, "/api/acceptTask", fmt.Sprintf(`{"task_type":"test.echo","task_info":{"key":"k%d","text":"x"}}`, key.Add(1)))
 		if w.Code != http.StatusOK {
 			b.Error(w.Code, w.Body)
 		}

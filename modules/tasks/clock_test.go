@@ -16,8 +16,8 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// stepped is a bundle on a database server whose clock can be stepped.
-func stepped(t *testing.T) (*bundle, *postgres.Server) {
+// setupSteppedClock is setup on a database server whose clock can be stepped.
+func setupSteppedClock(t *testing.T) (*fixture, *postgres.Server) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
@@ -30,15 +30,15 @@ func stepped(t *testing.T) (*bundle, *postgres.Server) {
 	return b, server
 }
 
-// twice notes the tasks that ran in two places at once.
-type twice struct {
+// overlaps records the tasks that ran in two places at once.
+type overlaps struct {
 	mu      sync.Mutex
 	running map[int64]bool
 	found   []int64
 }
 
-// begin notes that a task runs, until the returned function is called.
-func (d *twice) begin(id int64) (end func()) {
+// begin records that a task runs, until the returned function is called.
+func (d *overlaps) begin(id int64) (end func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.running == nil {
@@ -55,31 +55,31 @@ func (d *twice) begin(id int64) (end func()) {
 	}
 }
 
-func (d *twice) tasks() []int64 {
+func (d *overlaps) tasks() []int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.found
 }
 
-// The database's clock is stepped while one task runs, others wait behind it, one is put off, one parked, and later ones of
-// all of their keys wait.
-func TestAStepOfTheDatabasesClockDoublesNothingAndHoldsUpNothing(t *testing.T) {
+// The clock is stepped while one task runs, others wait behind it, one is delayed, one parked, and further tasks of
+// their keys wait.
+func TestDatabaseClockStepDelaysAndDuplicatesNothing(t *testing.T) {
 	t.Parallel()
 	for name, step := range map[string]time.Duration{"forward": time.Hour, "back": -time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b, server := stepped(t)
+			b, server := setupSteppedClock(t)
 			b.config.Tasks.TakeoverAfter = 3 * time.Second
 			b.config.Tasks.ParkedRecheck = 20 * time.Second
 			b.config.Tasks.RetryDelayMax = time.Second
-			gate, doubled := make(chan struct{}), &twice{}
+			gate, overlapping := make(chan struct{}), &overlaps{}
 			run := waiting(gate)
-			b.job.execute = func(ctx context.Context, task job.Task, n note) error {
-				defer doubled.begin(task.ID)()
+			b.job.execute = func(ctx context.Context, task job.Task, n echo) error {
+				defer overlapping.begin(task.ID)()
 				switch {
 				case n.Text == "long":
 					return run(ctx, task, n)
-				case n.Text == "put off" && task.Attempt == 1:
+				case n.Text == "delayed" && task.Attempt == 1:
 					return job.NewRetry("not yet", nil)
 				case n.Text == "parked":
 					select {
@@ -98,20 +98,20 @@ func TestAStepOfTheDatabasesClockDoublesNothingAndHoldsUpNothing(t *testing.T) {
 			parked := b.accept(t, "parked", "parked")
 			b.awaitStatus(t, parked, store.Waiting)
 			behind := b.accept(t, "long", "behind")
-			all := []int64{long, behind, parked, b.accept(t, "off", "put off"), b.accept(t, "off", "behind")}
+			all := []int64{long, behind, parked, b.accept(t, "off", "delayed"), b.accept(t, "off", "behind")}
 
 			require.NoError(t, server.StepClock(step))
 			for _, key := range []string{"long", "off", "new"} {
 				all = append(all, b.accept(t, key, "after"))
 			}
 			b.awaitStatus(t, all[len(all)-1], store.Finished)
-			<-time.After(2 * b.config.Tasks.TakeoverAfter) // whoever takes over what he should not does so by now
+			<-time.After(2 * b.config.Tasks.TakeoverAfter) // an unjustified recovery would have happened by now
 			require.Equal(t, store.Processing, b.awaitStatus(t, long, store.Processing).Status)
 			close(gate)
 			for _, id := range all {
 				b.awaitStatus(t, id, store.Finished)
 			}
-			require.Empty(t, doubled.tasks(), "they ran twice at once")
+			require.Empty(t, overlapping.tasks(), "tasks ran twice at once")
 			require.Equal(t, 1, strings.Count(strings.Join(b.job.starts(), ","), "long"), "%s", b.job.starts())
 		})
 	}

@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	aNote = `{"task_type":"test.note","task_info":{"text":"x"}}`
-	// patience is far longer than anything takes on a busy machine.
+	echoRequest = `{"task_type":"test.echo","task_info":{"text":"x"}}`
+	// timeout is far longer than anything takes on a busy machine.
 	timeout = time.Minute
 )
 
-// pair is a primary with a database, and a standby that follows it.
+// pair is a primary with a database, and its standby.
 type pair struct{ primary, standby *postgres.Server }
 
 func newPair(t *testing.T) pair {
@@ -40,10 +40,10 @@ func newPair(t *testing.T) pair {
 }
 
 // awaitAccept waits until a task is accepted.
-func (b *bundle) awaitAccept(t *testing.T) {
+func (b *fixture) awaitAccept(t *testing.T) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		w := b.request(http.MethodPost, "/api/acceptTask", aNote)
+		w := b.request(http.MethodPost, "/api/acceptTask", echoRequest)
 		if w.Code != http.StatusOK {
 			require.Equal(t, http.StatusServiceUnavailable, w.Code, w.Body)
 			require.NotEmpty(t, w.Header().Get("Retry-After"))
@@ -52,7 +52,7 @@ func (b *bundle) awaitAccept(t *testing.T) {
 	}, timeout, 50*time.Millisecond)
 }
 
-func TestAcceptsGoOnAsSoonAsTheAddressLeadsToAPrimaryAgain(t *testing.T) {
+func TestAcceptsResumeWhenAddressLeadsToPrimary(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	address := proxy.New(t, p.primary.DSN("inner"))
@@ -66,12 +66,12 @@ func TestAcceptsGoOnAsSoonAsTheAddressLeadsToAPrimaryAgain(t *testing.T) {
 	address.Mend()
 	b.awaitUnready(t, "takes no writes")
 	for range 3 {
-		w := b.request(http.MethodPost, "/api/acceptTask", aNote)
+		w := b.request(http.MethodPost, "/api/acceptTask", echoRequest)
 		require.Equal(t, http.StatusServiceUnavailable, w.Code, w.Body)
 		require.NotEmpty(t, w.Header().Get("Retry-After"))
 	}
 
-	// Whatever connections there are stay where they are.
+	// The existing connections stay on the standby.
 	address.LeadTo(t, p.primary.DSN("inner"))
 	b.awaitAccept(t)
 	b.awaitReady(t)
@@ -80,7 +80,7 @@ func TestAcceptsGoOnAsSoonAsTheAddressLeadsToAPrimaryAgain(t *testing.T) {
 	b.awaitStatus(t, id, store.Finished)
 }
 
-func TestAPromotedStandbyIsWrittenTo(t *testing.T) {
+func TestAcceptsResumeOnPromotedStandby(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	address := proxy.New(t, p.primary.DSN("inner"))

@@ -13,28 +13,28 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-func TestAnIdleProcessAsksForTheTasksOfAllLanesAtOnce(t *testing.T) {
+func TestIdleProcessPollsAllLanesInOneStatement(t *testing.T) {
 	t.Parallel()
 	b, p := setupBehindProxy(t)
 	b.config.Tasks.PollInterval = 10 * time.Millisecond
 	b.start(t)
 	const claims, polls = "SET task_status = 'processing'", "AS l(lane, lowest)"
 	require.Eventually(t, func() bool { return p.Sent(polls) >= 50 }, 20*time.Second, 5*time.Millisecond)
-	// At its start, and once it has its lease, a process claims without having asked.
+	// At its start, and once it has its lease, a process claims without polling.
 	require.LessOrEqual(t, p.Sent(claims), 3*len(b.config.Tasks.WorkersOfLanes()))
-	// A task of which nobody here was told is found by the next poll.
+	// A task without a notification is found by the next poll.
 	id := b.accept(t, "k", "x")
 	b.awaitStatus(t, id, store.Finished)
 }
 
-func TestBetweenTwoTicksPeriodicJobsAreHardlyEverLookedFor(t *testing.T) {
+func TestCronRarelyQueriesBetweenTicks(t *testing.T) {
 	t.Parallel()
 	b, p := setupBehindProxy(t)
 	var jobs []job.Periodic
 	for _, name := range []string{"one", "two", "three"} {
-		jobs = append(jobs, job.Periodic{Name: name, Interval: 1_000_000 * time.Hour, Type: "test.note", Payload: note{Key: name, Text: "x"}})
+		jobs = append(jobs, job.Periodic{Name: name, Interval: 1_000_000 * time.Hour, Type: "test.echo", Payload: echo{Key: name, Text: "x"}})
 	}
-	c, err := cron.New(b.config, zap.NewNop(), b.registry, b.store, b.queue, jobs)
+	c, err := cron.New(cron.Params{Config: b.config, Log: zap.NewNop(), Registry: b.registry, Store: b.store, Queue: b.queue, Jobs: jobs})
 	require.NoError(t, err)
 	require.NoError(t, c.Start(t.Context()))
 	t.Cleanup(func() { require.NoError(t, c.Stop(context.Background())) })

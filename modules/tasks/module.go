@@ -1,4 +1,4 @@
-// Package tasks is the task queue: it accepts, stores, claims, runs and retries tasks, and knows no job by name.
+// Package tasks is the task queue: it accepts, stores, claims, runs and retries tasks, and knows no job type by name.
 package tasks
 
 import (
@@ -16,13 +16,13 @@ import (
 	"app238.com/inner/modules/tasks/internal/queue"
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/retention"
-	"app238.com/inner/modules/tasks/internal/runner"
 	"app238.com/inner/modules/tasks/internal/status"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Module provides the queue (job.Queue, job.Runner, job.Busy), its routes and its readiness check.
+// Module provides the queue (job.Queue, job.Runner, job.TaskRunner, job.Admin, job.ActiveKeys), its routes and its
+// readiness checks.
 var Module = fx.Module("tasks",
 	fx.Provide(
 		registry.New,
@@ -31,13 +31,13 @@ var Module = fx.Module("tasks",
 		store.NewHeartbeats,
 		claims.NewTracker,
 		metrics.New,
-		metrics.NewDepth, metrics.NewWork,
+		metrics.NewDepth, metrics.NewInFlight,
 		retention.New,
 		fx.Annotate(queue.New, fx.As(fx.Self()), fx.As(new(job.Queue))),
 		processor.New,
-		fx.Annotate(runner.New, fx.As(new(job.Runner)), fx.As(new(job.TaskRunner))),
+		fx.Annotate(admin.NewTaskRunner, fx.As(new(job.Runner)), fx.As(new(job.TaskRunner))),
 		fx.Annotate(admin.New, fx.As(new(job.Admin))),
-		fx.Annotate(cron.New, fx.ParamTags("", "", "", "", "", `group:"periodic"`)),
+		cron.New,
 		httpapi.New,
 		server.AsRoutes((*httpapi.API).Routes),
 		appstatus.As(status.NewReplicas),
@@ -48,12 +48,12 @@ var Module = fx.Module("tasks",
 	fx.Invoke(fx.Annotate((*registry.Registry).Add, fx.ParamTags("", `group:"jobs"`))),
 )
 
-// Start has the processor started, and then the cron.
+// Start starts the processor, the cron and the deletion of old tasks.
 var Start = fx.Options(
 	fx.Invoke(
 		func(lc fx.Lifecycle, p *processor.Processor) { lc.Append(fx.StartStopHook(p.Start, p.Stop)) },
 		func(lc fx.Lifecycle, c *cron.Cron) { lc.Append(fx.StartStopHook(c.Start, c.Stop)) },
-		func(lc fx.Lifecycle, r *retention.Retention) { lc.Append(fx.StartStopHook(r.Start, r.Stop)) },
-		func(*metrics.Depth, *metrics.Work) {},
+		func(lc fx.Lifecycle, r *retention.Cleaner) { lc.Append(fx.StartStopHook(r.Start, r.Stop)) },
+		func(*metrics.Depth, *metrics.InFlight) {},
 	),
 )

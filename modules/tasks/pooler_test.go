@@ -16,7 +16,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// pooled is a migrated database behind a PgBouncer of the test's own.
+// pooled is a migrated database behind a PgBouncer.
 type pooled struct {
 	pooler *pgbouncer.Pooler
 	*testdatabase.Database
@@ -35,7 +35,7 @@ func pool(t *testing.T, opts pgbouncer.Options) pooled {
 	return pooled{pooler: pooler, Database: testdatabase.At(t, pooler.DSN(strings.TrimPrefix(address.Path, "/"))), direct: direct}
 }
 
-func TestAPgBouncerInSessionModeServesTheQueue(t *testing.T) {
+func TestQueueRunsThroughPgBouncerInSessionMode(t *testing.T) {
 	t.Parallel()
 	b := setupOn(t, pool(t, pgbouncer.Options{}).Database)
 	b.start(t)
@@ -44,12 +44,12 @@ func TestAPgBouncerInSessionModeServesTheQueue(t *testing.T) {
 	require.NoError(t, b.queue.Ready(t.Context()))
 }
 
-func TestAReplicaBehindAPoolerInTransactionModeIsNotReadyAndAcceptsNothing(t *testing.T) {
+func TestTransactionPoolingIsNotReadyAndAcceptsNothing(t *testing.T) {
 	t.Parallel()
 	at := pool(t, pgbouncer.Options{Mode: pgbouncer.Transaction})
 	b := setupOn(t, at.Database)
 	require.ErrorContains(t, b.queue.Ready(t.Context()), "pool_mode")
-	w := b.request(http.MethodPost, "/api/acceptTask", aNote)
+	w := b.request(http.MethodPost, "/api/acceptTask", echoRequest)
 	require.Equal(t, http.StatusServiceUnavailable, w.Code, w.Body)
 	require.NotEmpty(t, w.Header().Get("Retry-After"))
 	var tasks int
@@ -57,19 +57,19 @@ func TestAReplicaBehindAPoolerInTransactionModeIsNotReadyAndAcceptsNothing(t *te
 	require.Zero(t, tasks)
 }
 
-func TestAPgBouncerThatLosesItsSessionsWhileInnerRunsIsNoticedAndGoneOnWith(t *testing.T) {
+func TestSwitchToTransactionPoolingIsDetected(t *testing.T) {
 	t.Parallel()
 	at := pool(t, pgbouncer.Options{})
 	b := setupOn(t, at.Database)
 	b.start(t)
-	accept := func() int { return b.request(http.MethodPost, "/api/acceptTask", aNote).Code }
+	accept := func() int { return b.request(http.MethodPost, "/api/acceptTask", echoRequest).Code }
 	require.Equal(t, http.StatusOK, accept())
 	upstream := at.direct.Config.Database.DSN.Reveal()
 	require.NoError(t, at.pooler.Reconfigure(pgbouncer.Options{
 		Upstream: upstream, Mode: pgbouncer.Transaction, Settings: map[string]string{"server_round_robin": "1"},
 	}))
 	require.Eventually(t, func() bool { return accept() != http.StatusOK }, timeout, 50*time.Millisecond)
-	for range 20 { // none succeeds by chance
+	for range 20 { // none may succeed by chance
 		require.Equal(t, http.StatusServiceUnavailable, accept())
 	}
 	require.ErrorContains(t, b.queue.Ready(t.Context()), "pool_mode")
@@ -82,7 +82,7 @@ func TestAPgBouncerThatLosesItsSessionsWhileInnerRunsIsNoticedAndGoneOnWith(t *t
 	}, timeout, 50*time.Millisecond)
 }
 
-func TestAPgBouncerThatIsRestartedLosesAndDoublesNothing(t *testing.T) {
+func TestPgBouncerRestartLosesAndDuplicatesNothing(t *testing.T) {
 	t.Parallel()
 	const clients, each, restarts = 8, 40, 4
 	at := pool(t, pgbouncer.Options{})
@@ -92,7 +92,7 @@ func TestAPgBouncerThatIsRestartedLosesAndDoublesNothing(t *testing.T) {
 	for client := range clients {
 		sent.Go(func() {
 			for n := range each {
-				body := fmt.Sprintf(`{"task_type":"test.note","task_info":{"key":"k%d","text":"%d-%d"}}`, client, client, n)
+				body := fmt.Sprintf(`{"task_type":"test.echo","task_info":{"key":"k%d","text":"%d-%d"}}`, client, client, n)
 				for b.request(http.MethodPost, "/api/acceptTask", body, "Idempotency-Key", fmt.Sprintf("%d-%d", client, n)).Code != http.StatusOK {
 					if t.Context().Err() != nil {
 						return
@@ -102,12 +102,12 @@ func TestAPgBouncerThatIsRestartedLosesAndDoublesNothing(t *testing.T) {
 		})
 	}
 	before := 0
-	for range restarts { // each amid the load
+	for range restarts { // each under load
 		require.Eventually(t, func() bool { return len(b.job.starts()) >= before+clients }, timeout, time.Millisecond)
 		require.NoError(t, at.pooler.Restart(t.Context()))
 		before = len(b.job.starts())
 	}
-	require.Less(t, before, clients*each, "all was done before the last restart: the test shows nothing")
+	require.Less(t, before, clients*each, "the load ended before the last restart")
 	sent.Wait()
 	var all, finished int
 	require.Eventually(t, func() bool {

@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-func TestAcceptedTasksRunAndFinish(t *testing.T) {
+func TestAcceptedTaskRunsAndFinishes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.start(t)
@@ -25,7 +25,7 @@ func TestAcceptedTasksRunAndFinish(t *testing.T) {
 	require.Equal(t, []string{"hello"}, b.job.starts())
 }
 
-func TestWhatDoesNotFitTheBufferStaysPendingAndRuns(t *testing.T) {
+func TestTasksBeyondTheBufferStayPending(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Buffer, b.config.Tasks.Workers = 2, 1
@@ -37,24 +37,24 @@ func TestWhatDoesNotFitTheBufferStaysPendingAndRuns(t *testing.T) {
 	}
 	b.start(t)
 	require.Eventually(t, func() bool { return b.count(t, "task_status = 'processing'") == 3 }, 10*time.Second, 5*time.Millisecond)
-	require.Equal(t, 17, b.count(t, "task_status = 'pending'"), "one runs, two are buffered, the rest is pending")
+	require.Equal(t, 17, b.count(t, "task_status = 'pending'"), "one runs, two are buffered, the others are pending")
 	close(gate)
 	for _, id := range ids {
 		b.awaitStatus(t, id, store.Finished)
 	}
 }
 
-func (b *bundle) count(t *testing.T, where string) (n int) {
+func (b *fixture) count(t *testing.T, where string) (n int) {
 	t.Helper()
 	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks WHERE `+where).Scan(&n))
 	return n
 }
 
-func TestTasksOfOneKeyRunOneAtATimeInOrder(t *testing.T) {
+func TestTasksOfOneKeyRunInOrder(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var running, most atomic.Int32
-	b.job.execute = func(context.Context, job.Task, note) error {
+	b.job.execute = func(context.Context, job.Task, echo) error {
 		most.Store(max(most.Load(), running.Add(1)))
 		defer running.Add(-1)
 		return nil
@@ -72,11 +72,11 @@ func TestTasksOfOneKeyRunOneAtATimeInOrder(t *testing.T) {
 	require.EqualValues(t, 1, most.Load())
 }
 
-func TestASlowKeyHoldsUpNobodyElse(t *testing.T) {
+func TestSlowKeyDoesNotBlockOtherKeys(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	gate := make(chan struct{})
-	b.job.execute = func(_ context.Context, _ job.Task, n note) error {
+	b.job.execute = func(_ context.Context, _ job.Task, n echo) error {
 		if n.Key == "slow" {
 			<-gate
 		}
@@ -91,34 +91,34 @@ func TestASlowKeyHoldsUpNobodyElse(t *testing.T) {
 	b.awaitStatus(t, second, store.Finished)
 }
 
-func TestAFailingJobIsTriedAgainThenGivenUp(t *testing.T) {
+func TestFailingTaskIsRetriedThenDiscarded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.job.execute = func(context.Context, job.Task, note) error {
+	b.job.execute = func(context.Context, job.Task, echo) error {
 		return errors.New("driver says: password=hunter2")
 	}
 	b.start(t)
 	view := b.awaitStatus(t, b.accept(t, "k", "bad"), store.Failed)
 	require.Equal(t, 3, view.Attempts)
 	require.Equal(t, "internal error, see the log", view.LastError, "a driver's message is not for users")
-	require.Equal(t, []string{"bad: internal error, see the log"}, b.job.givenUp)
+	require.Equal(t, []string{"bad: internal error, see the log"}, b.job.discarded)
 }
 
-func TestAPermanentErrorIsNotTriedAgain(t *testing.T) {
+func TestTerminalErrorIsNotRetried(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.job.execute = func(context.Context, job.Task, note) error { return job.NewTerminal("no such worker") }
+	b.job.execute = func(context.Context, job.Task, echo) error { return job.NewTerminal("no such worker") }
 	b.start(t)
 	view := b.awaitStatus(t, b.accept(t, "k", "bad"), store.Failed)
 	require.Equal(t, 1, view.Attempts)
 	require.Equal(t, "no such worker", view.Detail)
 }
 
-func TestWaitingForADependencyUsesUpNoAttempt(t *testing.T) {
+func TestSnoozeDoesNotCountAsAttempt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var runs atomic.Int32
-	b.job.execute = func(context.Context, job.Task, note) error {
+	b.job.execute = func(context.Context, job.Task, echo) error {
 		if runs.Add(1) < 6 {
 			return job.NewSnooze(time.Millisecond, "waiting for the cluster")
 		}
@@ -129,10 +129,10 @@ func TestWaitingForADependencyUsesUpNoAttempt(t *testing.T) {
 	require.Equal(t, 1, view.Attempts)
 }
 
-func TestAPanickingJobIsRecordedAndTheProcessLives(t *testing.T) {
+func TestPanickingJobIsRetriedThenDiscarded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.job.execute = func(_ context.Context, _ job.Task, n note) error {
+	b.job.execute = func(_ context.Context, _ job.Task, n echo) error {
 		if n.Text == "panic" {
 			panic("sk_secret")
 		}
@@ -145,11 +145,11 @@ func TestAPanickingJobIsRecordedAndTheProcessLives(t *testing.T) {
 	b.awaitStatus(t, b.accept(t, "k", "after"), store.Finished)
 }
 
-func TestAJobOverItsTimeLimitIsCancelled(t *testing.T) {
+func TestJobOverItsTimeoutIsCancelled(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.JobTimeout = 20 * time.Millisecond
-	b.job.execute = func(ctx context.Context, _ job.Task, _ note) error {
+	b.job.execute = func(ctx context.Context, _ job.Task, _ echo) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
@@ -158,7 +158,7 @@ func TestAJobOverItsTimeLimitIsCancelled(t *testing.T) {
 	require.Equal(t, "the job took longer than 20ms", view.LastError)
 }
 
-func TestShutdownLetsRunningJobsFinishAndReturnsTheRest(t *testing.T) {
+func TestShutdownFinishesRunningJobsAndReturnsTheRest(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Workers = 4
@@ -174,19 +174,19 @@ func TestShutdownLetsRunningJobsFinishAndReturnsTheRest(t *testing.T) {
 	require.Eventually(t, func() bool { return !tracker.Lane(job.DefaultLane).Open() }, 10*time.Second, time.Millisecond)
 	close(gate)
 	<-stopped
-	require.Len(t, b.job.starts(), 4, "nothing is begun once stopping")
+	require.Len(t, b.job.starts(), 4, "nothing is started while stopping")
 	require.Equal(t, 4, b.count(t, "task_status = 'finished'"))
 	require.Equal(t, 96, b.count(t, "task_status = 'pending'"))
 	b.start(t)
 	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == 100 }, 20*time.Second, 10*time.Millisecond)
 }
 
-func TestShutdownCancelsAJobOverTheLimitAndItRunsAgain(t *testing.T) {
+func TestShutdownCancelsJobOverTimeoutAndReturnsItsTask(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.ShutdownTimeout = 30 * time.Millisecond
 	var runs atomic.Int32
-	b.job.execute = func(ctx context.Context, _ job.Task, _ note) error {
+	b.job.execute = func(ctx context.Context, _ job.Task, _ echo) error {
 		if runs.Add(1) > 1 {
 			return nil
 		}

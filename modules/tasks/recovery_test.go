@@ -15,26 +15,26 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-func TestTasksOfADeadProcessRunElsewhere(t *testing.T) {
+func TestTasksOfDeadProcessAreRecovered(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.accept(t, "k", "orphan")
-	require.NoError(t, b.heartbeats.Begin(t.Context(), "dead", "host"))
+	require.NoError(t, b.heartbeats.Register(t.Context(), "dead", "host"))
 	claims, err := b.store.Claim(t.Context(), "dead", job.DefaultLane, 10, 0)
 	require.NoError(t, err)
 	require.Len(t, claims, 1)
 	b.start(t)
 	b.awaitStatus(t, id, store.Finished)
-	written, _, err := b.store.End(t.Context(), store.Part{Endings: []store.Ending{{Claim: claims[0], Status: store.Failed}}})
+	written, _, err := b.store.Complete(t.Context(), store.CompletionBatch{Completions: []store.Completion{{Claim: claims[0], Status: store.Failed}}})
 	require.NoError(t, err)
-	require.Empty(t, written, "the dead process comes back and changes nothing")
-	require.ErrorIs(t, b.store.Again(t.Context(), store.Ending{Claim: claims[0]}, 0), store.ErrLostClaim)
-	require.ErrorIs(t, b.store.Park(t.Context(), store.Ending{Claim: claims[0], Detail: "late"}, 0), store.ErrLostClaim)
+	require.Empty(t, written, "a dead process that returns changes nothing")
+	require.ErrorIs(t, b.store.Requeue(t.Context(), store.Completion{Claim: claims[0]}, 0), store.ErrClaimLost)
+	require.ErrorIs(t, b.store.Park(t.Context(), store.Completion{Claim: claims[0], Detail: "late"}, 0), store.ErrClaimLost)
 	b.awaitStatus(t, id, store.Finished)
 }
 
-// recoverAll takes over from whatever process holds tasks, as after a long silence.
-func (b *bundle) recoverAll(t *testing.T) (tasks int64) {
+// recoverAll recovers the tasks of all processes, as if all had died.
+func (b *fixture) recoverAll(t *testing.T) (tasks int64) {
 	t.Helper()
 	seen, err := b.store.Poll(t.Context(), nil)
 	require.NoError(t, err)
@@ -46,30 +46,30 @@ func (b *bundle) recoverAll(t *testing.T) (tasks int64) {
 	return tasks
 }
 
-// takenOver has one process after the other claim whatever can be, and end.
-func (b *bundle) takenOver(t *testing.T, times int) {
+// crashProcesses makes several processes in a row claim the only task and die.
+func (b *fixture) crashProcesses(t *testing.T, times int) {
 	t.Helper()
 	for range times {
 		require.Eventually(t, func() bool {
 			claims, err := b.store.Claim(t.Context(), "dead", job.DefaultLane, 10, 0)
 			require.NoError(t, err)
 			return len(claims) == 1
-		}, 20*time.Second, 10*time.Millisecond, "it is not claimed")
+		}, 20*time.Second, 10*time.Millisecond, "the task is not claimed")
 		require.EqualValues(t, 1, b.recoverAll(t))
 	}
 }
 
-func TestATaskWhoseProcessesEndAgainAndAgainIsGivenUpUntilItIsRetried(t *testing.T) {
+func TestTaskIsDiscardedAfterMaxTakeovers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.MaxTakeovers = 4
 	id := b.accept(t, "k", "deadly")
-	b.takenOver(t, 4)
+	b.crashProcesses(t, 4)
 	b.start(t)
-	const why = "given up: 4 processes ended while they had it"
+	const why = "discarded: 4 processes ended while running it"
 	require.Equal(t, why, b.awaitStatus(t, id, store.Failed).LastError)
 	require.Empty(t, b.job.starts())
-	require.Equal(t, []string{"deadly: " + why}, b.job.givenUp, "the row that it is about is told")
+	require.Equal(t, []string{"deadly: " + why}, b.job.discarded, "OnDiscarded is called")
 	details, err := b.admin().Show(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, 4, details.Takeovers)
@@ -79,26 +79,26 @@ func TestATaskWhoseProcessesEndAgainAndAgainIsGivenUpUntilItIsRetried(t *testing
 	require.Equal(t, []string{"deadly"}, b.job.starts())
 }
 
-func TestATaskThatWasTakenOverLessOftenRuns(t *testing.T) {
+func TestTaskRunsBelowMaxTakeovers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.MaxTakeovers = 4
 	id := b.accept(t, "k", "unlucky")
-	b.takenOver(t, 3)
+	b.crashProcesses(t, 3)
 	b.start(t)
-	require.Equal(t, 1, b.awaitStatus(t, id, store.Finished).Attempts, "a lost process is no attempt")
+	require.Equal(t, 1, b.awaitStatus(t, id, store.Finished).Attempts, "a recovery is not an attempt")
 }
 
-func TestFromTheThirdTakeoverOnATaskWaitsTwiceAsLongEachTime(t *testing.T) {
+func TestRecoveryDelayDoublesFromThirdTakeover(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	box, err := encryption.New(b.config)
+	keyring, err := encryption.New(b.config)
 	require.NoError(t, err)
 	b.config.Tasks.RetryDelay, b.config.Tasks.RetryDelayMax = time.Hour, 24*time.Hour
-	b.store = store.New(b.db.DB, b.db.Prepared, box, b.config)
+	b.store = store.New(b.db.DB, b.db.Prepared, keyring, b.config)
 	id := b.accept(t, "k", "x")
 	for before, hours := range []float64{0, 0, 4, 8, 16, 24, 24} {
-		b.takenOver(t, 1)
+		b.crashProcesses(t, 1)
 		var wait float64
 		require.NoError(t, b.db.QueryRowContext(t.Context(),
 			`SELECT EXTRACT(EPOCH FROM GREATEST(run_at, LOCALTIMESTAMP) - LOCALTIMESTAMP) / 3600 FROM console_tasks WHERE id = $1`, id).Scan(&wait))
@@ -108,12 +108,12 @@ func TestFromTheThirdTakeoverOnATaskWaitsTwiceAsLongEachTime(t *testing.T) {
 	}
 }
 
-func TestALongJobIsNotTakenOverWhileItsProcessLives(t *testing.T) {
+func TestLongJobOfLiveProcessIsNotRecovered(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.config.Tasks.TakeoverAfter = 3 * time.Second // a busy machine may hold up a sign of life for long
+	b.config.Tasks.TakeoverAfter = 3 * time.Second // a busy machine may delay a heartbeat
 	var runs atomic.Int32
-	b.job.execute = func(ctx context.Context, _ job.Task, _ note) error {
+	b.job.execute = func(ctx context.Context, _ job.Task, _ echo) error {
 		runs.Add(1)
 		select {
 		case <-ctx.Done():
@@ -128,13 +128,13 @@ func TestALongJobIsNotTakenOverWhileItsProcessLives(t *testing.T) {
 	require.EqualValues(t, 1, runs.Load())
 }
 
-func TestAParkedTaskHoldsNeitherWorkerNorKeyAndEndsWhenWoken(t *testing.T) {
+func TestParkedTaskHoldsNeitherWorkerNorKey(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Workers = 1
-	var told atomic.Bool
-	b.job.execute = func(_ context.Context, _ job.Task, n note) error {
-		if n.Text == "parks" && !told.Load() {
+	var resumed atomic.Bool
+	b.job.execute = func(_ context.Context, _ job.Task, n echo) error {
+		if n.Text == "parks" && !resumed.Load() {
 			return job.NewParked("waiting for pods")
 		}
 		return nil
@@ -143,40 +143,40 @@ func TestAParkedTaskHoldsNeitherWorkerNorKeyAndEndsWhenWoken(t *testing.T) {
 	parked := b.accept(t, "k", "parks")
 	require.Equal(t, "waiting for pods", b.awaitStatus(t, parked, "waiting").Detail)
 	b.awaitStatus(t, b.accept(t, "k", "passes"), store.Finished)
-	told.Store(true)
+	resumed.Store(true)
 	require.NoError(t, b.queue.Resume(t.Context(), "k"))
 	b.awaitStatus(t, parked, store.Finished)
 }
 
-func TestAWakeBeforeTheParkingIsNotLost(t *testing.T) {
+func TestResumeBeforeParkingIsNotLost(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.ParkedRecheck = time.Hour
 	var runs atomic.Int32
-	b.job.execute = func(ctx context.Context, _ job.Task, n note) error {
+	b.job.execute = func(ctx context.Context, _ job.Task, n echo) error {
 		if runs.Add(1) > 1 {
 			return nil
 		}
 		if err := b.queue.Resume(ctx, n.Key); err != nil {
 			return err
 		}
-		return job.NewParked("what it waits for has come already")
+		return job.NewParked("waiting for what has happened already")
 	}
 	b.start(t)
 	b.awaitStatus(t, b.accept(t, "k", "x"), store.Finished)
 	require.EqualValues(t, 2, runs.Load())
 }
 
-func TestAFailureThatIsOverBeforeItIsWrittenIsNone(t *testing.T) {
+func TestTaskResumedBeforeItsFailureIsWrittenRunsAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var runs atomic.Int32
-	b.job.execute = func(ctx context.Context, task job.Task, n note) error {
+	b.job.execute = func(ctx context.Context, task job.Task, n echo) error {
 		if runs.Add(1) > 1 {
 			return nil
 		}
 		// In the order in which the outcome of a rollout is recorded.
-		if err := errors.Join(b.queue.Resume(ctx, n.Key), b.queue.Heal(ctx, task.ID)); err != nil {
+		if err := errors.Join(b.queue.Resume(ctx, n.Key), b.queue.CompleteDiscarded(ctx, task.ID)); err != nil {
 			return err
 		}
 		return job.NewTerminal("the pods did not start")
@@ -186,36 +186,36 @@ func TestAFailureThatIsOverBeforeItIsWrittenIsNone(t *testing.T) {
 	require.EqualValues(t, 2, runs.Load())
 }
 
-func TestAForgottenParkedTaskIsLookedAtAgain(t *testing.T) {
+func TestParkedTaskIsRechecked(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.ParkedRecheck = 20 * time.Millisecond
 	var runs atomic.Int32
-	b.job.execute = func(context.Context, job.Task, note) error {
+	b.job.execute = func(context.Context, job.Task, echo) error {
 		if runs.Add(1) > 1 {
 			return nil
 		}
-		return job.NewParked("nobody wakes it")
+		return job.NewParked("never resumed")
 	}
 	b.start(t)
 	b.awaitStatus(t, b.accept(t, "k", "x"), store.Finished)
 }
 
-func TestParkedTasksEndWhenANewerOneSaysSo(t *testing.T) {
+func TestCancelParkedEndsEarlierParkedTasks(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.job.execute = func(context.Context, job.Task, note) error { return job.NewParked("waits") }
+	b.job.execute = func(context.Context, job.Task, echo) error { return job.NewParked("waits") }
 	b.start(t)
 	first := b.accept(t, "k", "1")
 	b.awaitStatus(t, first, store.Waiting)
 	second := b.accept(t, "k", "2")
 	b.awaitStatus(t, second, store.Waiting)
-	require.NoError(t, b.queue.EndParked(t.Context(), "k", second, true, "superseded by version 2"))
+	require.NoError(t, b.queue.CancelParked(t.Context(), "k", second, true, "superseded by version 2"))
 	require.Equal(t, "superseded by version 2", b.awaitStatus(t, first, store.Superseded).Detail)
 	b.awaitStatus(t, second, store.Waiting)
 }
 
-func TestClaimsOfManyProcessesNeverOverlap(t *testing.T) {
+func TestConcurrentClaimsNeverOverlap(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	const tasks, processes = 200, 6
@@ -247,15 +247,15 @@ func TestClaimsOfManyProcessesNeverOverlap(t *testing.T) {
 	require.Equal(t, 25+7, b.count(t, "task_status = 'processing'"), "all without a key, and one of each key")
 }
 
-func TestOneTickIsOneTaskOverAllReplicas(t *testing.T) {
+func TestTickIsInsertedOnceByConcurrentReplicas(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	task := store.NewTask{Type: "test.note", Lane: job.DefaultLane, Info: []byte(`{"text":"tick"}`)}
+	task := store.NewTask{Type: "test.echo", Lane: job.DefaultLane, Info: []byte(`{"text":"tick"}`)}
 	var made atomic.Int32
 	var wg sync.WaitGroup
 	for range 10 {
 		wg.Go(func() {
-			ok, err := b.store.TakeTick(context.WithoutCancel(t.Context()), "audit", store.Tick{Number: 42}, task)
+			ok, err := b.store.InsertTick(context.WithoutCancel(t.Context()), "audit", store.Tick{Number: 42}, task)
 			if err != nil {
 				t.Errorf("tick: %v", err)
 			}
@@ -267,9 +267,9 @@ func TestOneTickIsOneTaskOverAllReplicas(t *testing.T) {
 	wg.Wait()
 	require.EqualValues(t, 1, made.Load())
 	require.Equal(t, 1, b.count(t, "true"))
-	latest, _, err := b.store.Ticks(t.Context(), []string{"audit", "none"})
+	latest, _, err := b.store.LatestTicks(t.Context(), []string{"audit", "none"})
 	require.NoError(t, err)
 	require.EqualValues(t, 42, latest["audit"].Number)
-	require.True(t, latest["audit"].Unfinished)
+	require.True(t, latest["audit"].Active)
 	require.False(t, latest["none"].Found)
 }

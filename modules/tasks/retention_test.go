@@ -15,11 +15,11 @@ import (
 	"app238.com/inner/modules/tasks/internal/retention"
 )
 
-func TestOldEndedTasksAreRemovedAndNothingElse(t *testing.T) {
+func TestOnlyExpiredEndedTasksAreDeleted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Retention = config.Retention{Finished: 7 * 24 * time.Hour, Failed: 30 * 24 * time.Hour, Interval: time.Hour}
-	// An earlier release did not write when a task had ended.
+	// An earlier release did not write finished_at.
 	_, err := b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status, created_at)
 		VALUES ('y', 'error', LOCALTIMESTAMP - INTERVAL '31 days'), ('y', 'finished', LOCALTIMESTAMP - INTERVAL '8 days')`)
 	require.NoError(t, err)
@@ -30,7 +30,7 @@ func TestOldEndedTasksAreRemovedAndNothingElse(t *testing.T) {
 	require.NoError(t, err)
 	_, err = b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status) VALUES ('y', 'finished')`)
 	require.NoError(t, err)
-	deleted, err := retention.New(b.config, zap.NewNop(), b.store).Walk(t.Context())
+	deleted, err := retention.New(b.config, zap.NewNop(), b.store).DeleteExpired(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, 3*2*300+300+2, deleted)
 	require.Equal(t, 1, b.count(t, `task_type = 'y'`))
@@ -39,7 +39,7 @@ func TestOldEndedTasksAreRemovedAndNothingElse(t *testing.T) {
 	require.Equal(t, 1800, b.count(t, `task_status IN ('pending', 'waiting')`))
 }
 
-func TestOldTasksAreRemovedBehindThoseOfAClockThatWasSetBackAndNotBehindYoungOnes(t *testing.T) {
+func TestRetentionScanPassesFutureRowsOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.config.Tasks.Retention = config.Retention{Finished: time.Hour, Failed: time.Hour, Interval: time.Hour}
@@ -51,12 +51,12 @@ func TestOldTasksAreRemovedBehindThoseOfAClockThatWasSetBackAndNotBehindYoungOne
 			FROM (SELECT $1::INT AS minutes) AS d, generate_series(1, $2::INT) AS i`, part.minutes, part.tasks)
 		require.NoError(t, err)
 	}
-	deleted, err := retention.New(b.config, zap.NewNop(), b.store).Walk(t.Context())
+	deleted, err := retention.New(b.config, zap.NewNop(), b.store).DeleteExpired(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, 700, deleted)
 }
 
-func TestMetricsTellWhatThePoolDoes(t *testing.T) {
+func TestMetricsAreExposed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	registry, err := metrics.NewRegistry()

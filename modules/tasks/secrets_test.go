@@ -35,7 +35,7 @@ func (v vault) Validate() error             { return nil }
 func (v vault) OrderingKey() string         { return v.Key }
 func (v vault) WithoutSecrets() job.Payload { return vault{Key: v.Key} }
 
-// vaultJob erases the secret and notes with which values it ran.
+// vaultJob erases its secret and reports whether it ran with one.
 type vaultJob struct {
 	queue job.Queue
 	ran   chan bool
@@ -44,22 +44,20 @@ type vaultJob struct {
 func (j vaultJob) Execute(ctx context.Context, task job.Task, v vault) error {
 	select {
 	case j.ran <- v.Value != nil:
-	case <-ctx.Done(): // nobody reads a third one, and the process could not end
+	case <-ctx.Done(): // a third report is not read
 		return ctx.Err()
 	}
 	if v.Value == nil {
 		return nil
 	}
-	if err := j.queue.Erase(ctx, task.ID, v); err != nil {
+	if err := j.queue.EraseSecrets(ctx, task.ID, v); err != nil {
 		return err
 	}
-	return job.NewParked("waiting for a wake")
+	return job.NewParked("waiting to be resumed")
 }
 
-func (vaultJob) OnDiscarded(context.Context, job.Task, vault, string) error { return nil }
-
-// withVault adds the job type "test.vault" to a bundle.
-func withVault(t *testing.T) (*bundle, vaultJob) {
+// setupVault is setup with the job type "test.vault".
+func setupVault(t *testing.T) (*fixture, vaultJob) {
 	t.Helper()
 	b := setup(t)
 	j := vaultJob{queue: b.queue, ran: make(chan bool, 2)}
@@ -67,9 +65,9 @@ func withVault(t *testing.T) (*bundle, vaultJob) {
 	return b, j
 }
 
-func TestSecretsAreNeverShown(t *testing.T) {
+func TestShowRedactsSecrets(t *testing.T) {
 	t.Parallel()
-	b, _ := withVault(t)
+	b, _ := setupVault(t)
 	id, err := b.queue.AcceptInfo(t.Context(), "test.vault", []byte(`{"key":"k","value":"hidden"}`), "")
 	require.NoError(t, err)
 	d, err := b.admin().Show(t.Context(), id)
@@ -79,15 +77,15 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	require.NoError(t, err)
 	d, err = b.admin().Show(t.Context(), id)
 	require.NoError(t, err)
-	require.Nil(t, d.Info, "one that cannot be read")
+	require.Nil(t, d.Info, "an invalid payload")
 	text, err := json.Marshal(d)
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "hidden")
 }
 
-func TestErasedSecretsAreGoneFromTheRowAndTheTaskRunsOnWithoutThem(t *testing.T) {
+func TestEraseSecretsRemovesThemFromTheRow(t *testing.T) {
 	t.Parallel()
-	b, j := withVault(t)
+	b, j := setupVault(t)
 	const body = `{"task_type":"test.vault","task_info":{"key":"k","value":"hidden"}}`
 	w := b.request(http.MethodPost, "/api/acceptTask", body, "Idempotency-Key", "once")
 	require.Equal(t, http.StatusOK, w.Code, w.Body)
@@ -107,15 +105,15 @@ func TestErasedSecretsAreGoneFromTheRowAndTheTaskRunsOnWithoutThem(t *testing.T)
 	require.False(t, <-j.ran)
 }
 
-func TestUnfinishedTasksOfAKeyAreThoseThatHaveNotEnded(t *testing.T) {
+func TestActiveTypesListsTasksThatHaveNotEnded(t *testing.T) {
 	t.Parallel()
-	b, j := withVault(t)
+	b, j := setupVault(t)
 	id, err := b.queue.AcceptInfo(t.Context(), "test.vault", []byte(`{"key":"k","value":"v"}`), "")
 	require.NoError(t, err)
 	b.start(t)
 	b.awaitStatus(t, id, store.Waiting)
 	unfinished := func(key string, after int64) []string {
-		types, err := b.queue.Unfinished(t.Context(), key, after)
+		types, err := b.queue.ActiveTypes(t.Context(), key, after)
 		require.NoError(t, err)
 		return types
 	}
@@ -129,31 +127,31 @@ func TestUnfinishedTasksOfAKeyAreThoseThatHaveNotEnded(t *testing.T) {
 	require.False(t, <-j.ran)
 }
 
-// withKeys gives a bundle, and processes started from then on, these keys.
-func (b *bundle) withKeys(t *testing.T, letters string) {
+// withKeys sets the encryption keys of the fixture and of processes started afterwards.
+func (b *fixture) withKeys(t *testing.T, letters string) {
 	t.Helper()
 	var keys []string
 	for letter := range strings.SplitSeq(letters, "") {
 		keys = append(keys, base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32))))
 	}
 	b.config.Tasks.EncryptionKeys = config.Secret(strings.Join(keys, ","))
-	box, err := encryption.New(b.config)
+	keyring, err := encryption.New(b.config)
 	require.NoError(t, err)
-	b.store = store.New(b.db.DB, b.db.Prepared, box, b.config)
+	b.store = store.New(b.db.DB, b.db.Prepared, keyring, b.config)
 	b.queue = queue.New(b.registry, b.store, claims.NewTracker(b.config), newMetrics(t), nil)
 	b.handler = server.NewHandler(b.config.HTTP, zap.NewNop(), httpapi.New(b.config, b.queue, b.store).Routes())
 }
 
-func TestPayloadsWithSecretsAreEncryptedInTheDatabaseAndRunAfterAChangeOfKeys(t *testing.T) {
+func TestEncryptedPayloadRunsAfterKeyRotation(t *testing.T) {
 	t.Parallel()
-	b, j := withVault(t)
+	b, j := setupVault(t)
 	b.withKeys(t, "a")
 	const body = `{"task_type":"test.vault","task_info":{"key":"k","value":"hidden"}}`
 	require.Equal(t, http.StatusOK, b.request(http.MethodPost, "/api/acceptTask", body, "Idempotency-Key", "once").Code)
 	require.Equal(t, 1, b.count(t, `task_info LIKE 'sealed:%' AND task_info NOT LIKE '%hidden%'`))
 	b.withKeys(t, "ba")
 	again := b.request(http.MethodPost, "/api/acceptTask", body, "Idempotency-Key", "once")
-	require.Equal(t, http.StatusOK, again.Code, "the same request, sealed with another key by now")
+	require.Equal(t, http.StatusOK, again.Code, "the same request, encrypted with another key by now")
 	other := strings.Replace(body, "hidden", "other", 1)
 	require.Equal(t, http.StatusConflict, b.request(http.MethodPost, "/api/acceptTask", other, "Idempotency-Key", "once").Code)
 	b.start(t)
@@ -161,9 +159,9 @@ func TestPayloadsWithSecretsAreEncryptedInTheDatabaseAndRunAfterAChangeOfKeys(t 
 	require.Equal(t, 1, b.count(t, `TRUE`))
 }
 
-func TestAnEncryptedPayloadOfATypeThatThisVersionDoesNotKnowIsNotShown(t *testing.T) {
+func TestEncryptedPayloadOfUnknownTypeIsNotShown(t *testing.T) {
 	t.Parallel()
-	b, _ := withVault(t)
+	b, _ := setupVault(t)
 	b.withKeys(t, "a")
 	id, err := b.queue.AcceptInfo(t.Context(), "test.vault", []byte(`{"key":"k","value":"hidden"}`), "")
 	require.NoError(t, err)
@@ -172,9 +170,9 @@ func TestAnEncryptedPayloadOfATypeThatThisVersionDoesNotKnowIsNotShown(t *testin
 	require.Nil(t, d.Info)
 }
 
-func TestATaskSealedWithAKeyThatIsNotHereWaitsForAProcessThatHasIt(t *testing.T) {
+func TestTaskWithUnknownKeyWaitsForProcessWithKey(t *testing.T) {
 	t.Parallel()
-	b, j := withVault(t)
+	b, j := setupVault(t)
 	b.withKeys(t, "a")
 	id, err := b.queue.AcceptInfo(t.Context(), "test.vault", []byte(`{"key":"k","value":"hidden"}`), "")
 	require.NoError(t, err)
@@ -188,7 +186,7 @@ func TestATaskSealedWithAKeyThatIsNotHereWaitsForAProcessThatHasIt(t *testing.T)
 	d, err := b.admin().Show(t.Context(), id)
 	require.NoError(t, err)
 	require.Nil(t, d.Info)
-	require.Zero(t, d.Attempts, "they are the job's")
+	require.Zero(t, d.Attempts, "only executions are attempts")
 	stop()
 	b.withKeys(t, "ba")
 	_, err = b.store.MakeDue(t.Context(), id)

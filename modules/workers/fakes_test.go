@@ -41,7 +41,7 @@ func (f *fakeQueue) EnqueueOnce(_ context.Context, _ job.Tx, _, jobType string, 
 	return f.add(jobType, payload)
 }
 
-func (f *fakeQueue) Earlier(context.Context, job.Tx, string) (*job.Accepted, error) {
+func (f *fakeQueue) FindByIdempotencyKey(context.Context, job.Tx, string) (*job.Accepted, error) {
 	return nil, f.err
 }
 
@@ -66,18 +66,18 @@ func (f *fakeQueue) Resume(_ context.Context, key string) error {
 	return f.err
 }
 
-func (f *fakeQueue) EndParked(_ context.Context, key string, before int64, _ bool, text string) error {
+func (f *fakeQueue) CancelParked(_ context.Context, key string, before int64, _ bool, text string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ended = append(f.ended, fmt.Sprintf("%s before %d: %s", key, before, text))
 	return f.err
 }
 
-func (f *fakeQueue) Superseding(context.Context, string, string, int64) ([]byte, error) {
+func (f *fakeQueue) NewestPending(context.Context, string, string, int64) ([]byte, error) {
 	return f.newest, f.err
 }
 
-func (f *fakeQueue) Unfinished(context.Context, string, int64) ([]string, error) {
+func (f *fakeQueue) ActiveTypes(context.Context, string, int64) ([]string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.unfinished), f.err
@@ -92,14 +92,14 @@ func (f *fakeQueue) Acceptance(_ context.Context, id int64) (job.Acceptance, err
 	return job.Acceptance{Found: id > 0, Newest: 1000, OrderingKey: "worker/u1/w1", At: "t0"}, f.err
 }
 
-func (f *fakeQueue) Erase(_ context.Context, id int64, _ job.Secret) error {
+func (f *fakeQueue) EraseSecrets(_ context.Context, id int64, _ job.Secret) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.erased = append(f.erased, id)
 	return f.err
 }
 
-func (f *fakeQueue) Heal(_ context.Context, id int64) error {
+func (f *fakeQueue) CompleteDiscarded(_ context.Context, id int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.healed = append(f.healed, id)

@@ -142,6 +142,3 @@ func (r remove) Execute(_ context.Context, _ job.Task, p removal) error {
 	delete(r.things.exist, p.Name)
 	return nil
 }
-
-// GiveUp implements job.Job.
-func (remove) OnDiscarded(context.Context, job.Task, removal, string) error { return nil }

@@ -43,7 +43,7 @@ func TestTaskThatCrashesProcessesIsDiscarded(t *testing.T) {
 			continue
 		}
 		require.Equal(t, "error", row.status)
-		require.Equal(t, "given up: 5 processes ended while they had it", row.last)
+		require.Equal(t, "discarded: 5 processes ended while running it", row.last)
 	}
 	byTask := map[int64]int{}
 	for _, e := range executions(t, all...) {

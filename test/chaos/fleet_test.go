@@ -128,7 +128,7 @@ func (f *fleet) takeovers(t *testing.T) (tasks int) {
 			Msg   string
 			Tasks int
 		}
-		if json.Unmarshal(line, &l) == nil && l.Msg == "took over tasks of processes that ended" {
+		if json.Unmarshal(line, &l) == nil && l.Msg == "recovered tasks of a dead process" {
 			tasks += l.Tasks
 		}
 	}

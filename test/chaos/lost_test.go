@@ -66,7 +66,7 @@ func requireKinds(t *testing.T, p *proxy.Proxy) {
 	t.Helper()
 	sent := strings.Join(slices.Collect(maps.Keys(p.Kinds())), "\n")
 	for _, words := range []string{
-		"INSERT INTO console_tasks", "WITH heads AS", "UPDATE console_tasks AS c\nSET task_status", // accept, claim, finish
+		"INSERT INTO console_tasks", "WITH next_tasks AS", "UPDATE console_tasks AS c\nSET task_status", // accept, claim, finish
 		"task_detailed_status = $4, last_error = $5", "CASE WHEN woken", // once more, park
 		"WHERE ordering_key = $1 AND task_status", "SET woken = true", // wake
 		"SET heartbeat_at", "DELETE FROM inner_processes WHERE id IN", "takeovers = takeovers + 1", // live, take over

@@ -1,4 +1,5 @@
-// Package job is what the task queue asks of the modules whose work it runs, and what it offers them: its seam.
+// Package job is the seam of the task queue: what it requires of the modules whose jobs it runs, and what it offers to
+// them.
 package job
 
 import (
@@ -15,11 +16,11 @@ import (
 	"app238.com/inner/app/server"
 )
 
-// DefaultLane is the lane of job types that do not name one.
+// DefaultLane is the lane of job types that name none.
 const DefaultLane = config.DefaultLane
 
-// SlowLane is the lane of work that waits for the outside world; SchemaLane that of schema changes, one of each user at a time;
-// NotifyLane that of telling the Combinator pods.
+// SlowLane is for jobs that wait for external systems, SchemaLane for schema changes, of which each user's run one at a time,
+// NotifyLane for notifying the Combinator pods.
 const (
 	SlowLane   = "slow"
 	SchemaLane = "schema"
@@ -32,33 +33,34 @@ type Task struct {
 	ID int64
 	// Type is the job type.
 	Type string
-	// Attempt counts the executions, from 1, waits and parking not counted.
+	// Attempt counts the executions from 1. Snoozed and parked executions do not count.
 	Attempt int
 }
 
-// Payload is what a job type is given. It is decoded from task_info when the task is accepted and when it is run.
+// Payload is the input of a job. It is decoded from task_info when the task is accepted and again when it runs.
 type Payload interface {
 	// Validate returns an error that names the field by its JSON name, without repeating the value.
 	Validate() error
-	// OrderingKey names what the task is about: tasks with the same key run one at a time, in the order of acceptance.
+	// OrderingKey names the subject of the task: tasks with the same key run one at a time, in the order in which they
+	// were accepted.
 	OrderingKey() string
 }
 
-// Secret is a payload with values that are stored no longer than they are needed and never shown.
+// Secret is a payload with values that are stored only as long as they are needed and are never shown.
 type Secret interface {
 	Payload
-	// WithoutSecrets returns the payload without those values. It is a valid payload too, of which nothing can be guessed.
+	// WithoutSecrets returns the payload without those values. It must be a valid payload.
 	WithoutSecrets() Payload
 }
 
-// Spec is what distinguishes a job type from others.
+// Spec describes a job type.
 type Spec struct {
 	// Type is the name in task_type; Aliases are accepted in its place.
 	Type    string
 	Aliases []string
-	// Lane keeps slow work apart; empty is DefaultLane.
+	// Lane separates slow work from fast; "" is DefaultLane.
 	Lane string
-	// Attempts and Timeout limit a task and each of its executions; 0: as configured.
+	// Attempts limits the executions of a task, and Timeout each of them; 0 means the configured value.
 	Attempts int
 	Timeout  time.Duration
 }
@@ -66,46 +68,51 @@ type Spec struct {
 // Definition is a registered job type.
 type Definition struct {
 	Spec
-	// Secret tells that the payload is a Secret.
+	// Secret is true if the payload is a Secret.
 	Secret  bool
 	prepare func(info []byte) (Prepared, error)
 }
 
-// Prepared is a task whose payload was decoded and found valid.
+// Prepared is a task whose payload was decoded and validated.
 type Prepared struct {
 	// OrderingKey is the payload's.
 	OrderingKey string
-	// Info is the payload as JSON, in the form in which it is stored.
+	// Info is the payload as JSON, as it is stored.
 	Info []byte
 	// Erased is Info without the values of a Secret; nil for other payloads.
 	Erased []byte
-	// Execute does the work. The texts of its error and of GiveUp's hold no value of a Secret.
+	// Execute runs the job. The texts of its error, and of OnDiscarded's, contain no value of a Secret.
 	Execute func(ctx context.Context, task Task) error
-	// GiveUp tells the job that its task ended as an error, so that the row it was about can say so.
+	// OnDiscarded calls the job's DiscardHandler, if it is one, because the task was discarded or cancelled.
 	OnDiscarded func(ctx context.Context, task Task, reason string) error
 }
 
-// Prepare decodes and checks a payload. Its error names the field and is meant for the client.
+// Prepare decodes and validates a payload. Its error names the field and is meant for the client.
 func (d Definition) Prepare(info []byte) (Prepared, error) { return d.prepare(info) }
 
 // Job does the work of one type.
 type Job[P Payload] interface {
-	// Execute brings the world to the state that the rows wish. It may run twice, late and out of order. It returns
-	// nil, or an error whose kind (see Kind) says what becomes of the task.
+	// Execute brings the actual state to the desired state. It may run twice, late and out of order. It returns nil, or an
+	// error whose Kind decides what happens to the task.
 	Execute(ctx context.Context, task Task, payload P) error
-	// GiveUp is called after the last attempt, after a permanent error, and when an operator cancelled the task, with the
-	// reason in words for users. It needs nothing but the database. After an error of it the task is run again, unless the same
-	// error is sure to come again: a panic, a value that the database refuses, a permanent error.
+}
+
+// DiscardHandler is a Job that updates other rows when its task is discarded.
+type DiscardHandler[P Payload] interface {
+	// OnDiscarded is called after the last attempt, after a terminal error, and after an operator cancelled the task. The
+	// reason is a text for users. It may use the database only. If it fails, the task is retried, unless the error is
+	// certain to recur: a panic, a value that the database refuses, a terminal error.
 	OnDiscarded(ctx context.Context, task Task, payload P, reason string) error
 }
 
-// Define makes the definition of a job type.
+// Define returns the definition of a job type.
 func Define[P Payload](spec Spec, j Job[P]) Definition {
 	if spec.Lane == "" {
 		spec.Lane = DefaultLane
 	}
 	var zero P
 	_, secret := any(zero).(Secret)
+	handler, _ := j.(DiscardHandler[P])
 	return Definition{Spec: spec, Secret: secret, prepare: func(info []byte) (Prepared, error) {
 		payload, err := decode[P](info)
 		if err != nil {
@@ -120,16 +127,19 @@ func Define[P Payload](spec Spec, j Job[P]) Definition {
 			Info:        stored,
 			Erased:      erased,
 			Execute: func(ctx context.Context, task Task) error {
-				return outward(j.Execute(ctx, task, payload), stored, erased)
+				return redactError(j.Execute(ctx, task, payload), stored, erased)
 			},
 			OnDiscarded: func(ctx context.Context, task Task, reason string) error {
-				return outward(j.OnDiscarded(ctx, task, payload, reason), stored, erased)
+				if handler == nil {
+					return nil
+				}
+				return redactError(handler.OnDiscarded(ctx, task, payload, reason), stored, erased)
 			},
 		}, nil
 	}}
 }
 
-// encode returns a payload as it is stored, and as it is stored once its secrets were used.
+// encode returns the payload as it is stored, and as it is stored after its secrets were erased.
 func encode(payload Payload) (stored, erased []byte, err error) {
 	if stored, err = json.Marshal(payload); err != nil {
 		return nil, nil, fmt.Errorf("task_info: %w", err)
@@ -156,5 +166,5 @@ func decode[P Payload](info []byte) (P, error) {
 	return payload, nil
 }
 
-// As makes the fx constructor of a Definition one that contributes to the group "jobs".
+// As annotates an fx constructor of a Definition so that it contributes to the group "jobs".
 func As(constructor any) any { return fx.Annotate(constructor, fx.ResultTags(`group:"jobs"`)) }

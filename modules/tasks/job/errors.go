@@ -8,44 +8,45 @@ import (
 	"app238.com/inner/app/database"
 )
 
-// ErrInvalid is what an error is that says of a call that it is wrong by itself: nothing was begun.
+// ErrInvalid marks an error of a call with invalid arguments: nothing was started.
 var ErrInvalid = errors.New("invalid")
 
-// Kind says what becomes of a task whose execution returned an error.
+// Kind decides what happens to a task whose execution returned an error.
 type Kind int
 
 // The kinds.
 const (
-	// Failed: the attempt failed; it is tried again until the attempts are used up.
+	// Retry: the attempt failed; the task is retried until its attempts are used up.
 	Retry Kind = iota
-	// Permanent: no further attempt can help; the task is an error now.
+	// Terminal: no further attempt can succeed; the task is discarded.
 	Terminal
-	// Later: nothing is wrong, but it is too early; the attempt does not count.
+	// Snooze: the task is run again later; the attempt does not count.
 	Snooze
-	// Parked: the work goes on elsewhere; the task waits until Queue.Wake and holds neither worker nor ordering key.
+	// Parked: the task waits for Queue.Resume and holds neither a worker nor its ordering key.
 	Parked
-	// Superseded: a newer task made this one pointless.
+	// Superseded: a newer task made this one unnecessary.
 	Superseded
 )
 
-// Error is a result other than success.
+// Error is the result of an execution other than success.
 type Error struct {
 	Kind Kind
-	// Text is for users: it holds no message of a driver or of the cluster, no secret and no SQL.
+	// Text is for users: it contains no driver's or cluster's message, no secret and no SQL.
 	Text string
-	// After is the least wait before the next execution, for Later, at most five minutes; with Growing it is longer the older the task is, so
-	// that many waiting tasks do not storm a dependency that comes back.
-	After   time.Duration
-	Growing bool
-	// Longest is how long a wait that grows becomes, at most five minutes; 0: half a minute, for what comes back by itself.
-	Longest time.Duration
+	// Delay is the minimum delay of a snoozed task, at most five minutes. With Backoff it grows with the age of the
+	// task, so that many waiting tasks do not overload a dependency that recovers.
+	Delay   time.Duration
+	Backoff bool
+	// MaxDelay limits a delay with Backoff, at most five minutes; 0 means 30 seconds.
+	MaxDelay time.Duration
 	// Cause is for the log.
 	Cause error
-	// Quoted marks a text with words from outside, such as a container's last lines: shown to its owner, never logged.
+	// Quoted marks a Text with output of a user's program, such as a container's last lines: it is shown to its owner
+	// and never logged.
 	Quoted bool
 }
 
-// Error returns text and cause, for the log.
+// Error returns Text and Cause, for the log.
 func (e *Error) Error() string {
 	text := e.Text
 	if e.Quoted {
@@ -57,44 +58,44 @@ func (e *Error) Error() string {
 	return text + ": " + e.Cause.Error()
 }
 
-// Unwrap returns the cause.
+// Unwrap returns Cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// NewPermanent says that no further attempt can help.
+// NewTerminal returns an error after which the task is discarded.
 func NewTerminal(format string, args ...any) *Error {
 	return &Error{Kind: Terminal, Text: fmt.Sprintf(format, args...)}
 }
 
-// NewFailed says in words for users why an attempt failed.
+// NewRetry returns an error after which the task is retried. The text is for users.
 func NewRetry(text string, cause error) *Error {
 	return &Error{Kind: Retry, Text: text, Cause: cause}
 }
 
-// NewUnavailable says that something the job needs is away: the task waits for it without using up its attempts.
+// NewUnavailable returns an error that snoozes the task with backoff until a dependency is available again.
 func NewUnavailable(dependency string, cause error) *Error {
-	return &Error{Kind: Snooze, Text: "waiting for the " + dependency + ", which is unavailable", After: 2 * time.Second, Growing: true, Cause: cause}
+	return &Error{Kind: Snooze, Text: "waiting for the " + dependency + ", which is unavailable", Delay: 2 * time.Second, Backoff: true, Cause: cause}
 }
 
-// NewLater asks to be run again after a while.
+// NewSnooze returns an error after which the task is run again after a delay.
 func NewSnooze(after time.Duration, text string) *Error {
-	return &Error{Kind: Snooze, Text: text, After: after}
+	return &Error{Kind: Snooze, Text: text, Delay: after}
 }
 
-// NewParked says what the task waits for.
+// NewParked returns an error that parks the task. The text says what it waits for.
 func NewParked(text string) *Error { return &Error{Kind: Parked, Text: text} }
 
-// NewSuperseded says what made the task pointless.
+// NewSuperseded returns an error that marks the task superseded. The text says by what.
 func NewSuperseded(text string) *Error { return &Error{Kind: Superseded, Text: text} }
 
-// AsError returns err as an *Error. One that did not say what it is counts as a failed attempt, and its text is not
-// for users. A value that the database refuses is refused at the next attempt too, so the attempt is the last.
+// AsError returns err as an *Error. Any other error becomes a Retry with a generic text. An attempt that failed because
+// the database refused a value becomes Terminal: the next one would fail too.
 func AsError(err error) *Error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		e = &Error{Kind: Retry, Text: "internal error, see the log", Cause: err}
 	}
 	if e.Kind == Retry && database.IsBadData(e.Cause) {
-		return &Error{Kind: Terminal, Text: "the database takes no such value: " + e.Text, Cause: e.Cause, Quoted: e.Quoted}
+		return &Error{Kind: Terminal, Text: "the database refuses the value: " + e.Text, Cause: e.Cause, Quoted: e.Quoted}
 	}
 	return e
 }

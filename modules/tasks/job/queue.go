@@ -9,13 +9,13 @@ import (
 	"go.uber.org/fx"
 )
 
-// Tx is the part of an Ent transaction that the queue needs to write its row beside those of the caller.
+// Tx is the part of an Ent transaction with which the queue writes its row in the caller's transaction.
 type Tx interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
-// ErrKeyReused says that an idempotency key was used before, for a different request.
+// ErrKeyReused is returned for an idempotency key that was used for a different request.
 var ErrKeyReused = errors.New("idempotency key was used for a different request")
 
 // Accepted is a task as it was accepted.
@@ -23,54 +23,55 @@ type Accepted struct {
 	// ID is console_tasks.id, Type the job type.
 	ID   int64
 	Type string
-	// Info is the payload as JSON, without the values of a Secret where they were erased meanwhile.
+	// Info is the payload as JSON, without the values of a Secret if they were erased.
 	Info []byte
 }
 
-// Queue is what other modules may ask of the task queue.
+// Queue is the part of the task queue that other modules use.
 type Queue interface {
-	// Accept checks and commits a task and returns its id.
+	// Accept validates and commits a task and returns its id.
 	Accept(ctx context.Context, jobType string, payload Payload) (int64, error)
-	// Enqueue writes a task of the given type in the caller's transaction and returns its id. The task exists once
-	// the transaction is committed. An invalid payload is an error.
+	// Enqueue writes a task in the caller's transaction and returns its id. The task exists once the transaction is
+	// committed. An invalid payload is an error.
 	Enqueue(ctx context.Context, tx Tx, jobType string, payload Payload) (int64, error)
-	// EnqueueOnce is Enqueue with an idempotency key, which is for all job types together. It returns ErrKeyReused where a
-	// task with this key and another payload exists; see Earlier.
+	// EnqueueOnce is Enqueue with an idempotency key, which is unique over all job types. It returns ErrKeyReused if a
+	// task with this key and another payload exists; see FindByIdempotencyKey.
 	EnqueueOnce(ctx context.Context, tx Tx, key, jobType string, payload Payload) (int64, error)
-	// Earlier returns the task that was accepted with an idempotency key, nil where there is none.
-	Earlier(ctx context.Context, tx Tx, key string) (*Accepted, error)
-	// Wake makes the parked tasks with this ordering key run again, and keeps the one that is being run from being
-	// parked. To be called after what they waited for is committed.
+	// FindByIdempotencyKey returns the task that was accepted with this key, nil if there is none.
+	FindByIdempotencyKey(ctx context.Context, tx Tx, key string) (*Accepted, error)
+	// Resume makes the parked tasks with this ordering key pending, and keeps a running one from being parked. Call it
+	// after committing what they wait for.
 	Resume(ctx context.Context, orderingKey string) error
-	// EndParked ends the parked tasks of this key that were accepted before the task with id before: a newer one made
-	// them pointless. superseded chooses between the states superseded and cancelled; text says in words what did.
-	EndParked(ctx context.Context, orderingKey string, before int64, superseded bool, text string) error
-	// Superseding returns the payload of the newest task of this type and key that was accepted after the task with id
-	// after and has not begun; nil when there is none.
-	Superseding(ctx context.Context, orderingKey, jobType string, after int64) ([]byte, error)
-	// Unfinished returns the types of the tasks with this ordering key that were accepted after the task with id after and
-	// have not ended.
-	Unfinished(ctx context.Context, orderingKey string, after int64) ([]string, error)
-	// Acceptance tells what the table has of the task with this id.
+	// CancelParked ends the parked tasks of this key with ids below before, as superseded or as cancelled. The text
+	// says why.
+	CancelParked(ctx context.Context, orderingKey string, before int64, superseded bool, text string) error
+	// NewestPending returns the payload of the newest pending task of this key and type with an id above after, nil if
+	// there is none.
+	NewestPending(ctx context.Context, orderingKey, jobType string, after int64) ([]byte, error)
+	// ActiveTypes returns the types of the pending, processing and waiting tasks with this ordering key and an id above
+	// after.
+	ActiveTypes(ctx context.Context, orderingKey string, after int64) ([]string, error)
+	// Acceptance returns how the task with this id was accepted.
 	Acceptance(ctx context.Context, id int64) (Acceptance, error)
-	// Erase removes the secrets from the stored payload of a task. To be called once they are where they belong: if the
-	// task runs again, it runs without them.
-	Erase(ctx context.Context, id int64, payload Secret) error
-	// Heal makes a task that ended as an error a finished one, because what it was about succeeded later.
-	Heal(ctx context.Context, id int64) error
-	// Nudge tells the pool that new tasks were committed. It never blocks; tasks are found without it, only later.
+	// EraseSecrets removes the secrets from the stored payload of a task. Call it once they are applied: if the task
+	// runs again, it runs without them.
+	EraseSecrets(ctx context.Context, id int64, payload Secret) error
+	// CompleteDiscarded marks a discarded task finished, because what it failed to do succeeded later.
+	CompleteDiscarded(ctx context.Context, id int64) error
+	// Notify wakes up the workers after new tasks were committed. It never blocks. Without it tasks are found at the
+	// next poll.
 	Notify()
 }
 
 // Acceptance is how a task was accepted.
 type Acceptance struct {
-	// Found is false where there is no such task: none of this id was accepted, or it was removed after its retention. Then
-	// Newest is the highest id of a task that is there.
+	// Found is false if there is no task with this id: it was never accepted, or deleted after its retention. Newest is
+	// then the highest id of a task.
 	Found       bool
 	Newest      int64
 	OrderingKey string
-	// At is the time, by the database's clock, as a text of which nothing but equality means anything: two tasks to which a
-	// database gave the same id, once before and once after it was put back to an older state, differ in it.
+	// At is the time of acceptance by the database's clock, to be compared for equality only: it tells apart two tasks
+	// to which a database gave the same id, before and after it was restored to an older state.
 	At string
 }
 
@@ -78,28 +79,28 @@ type Acceptance struct {
 type Runner interface {
 	// Types returns the job types, sorted.
 	Types() []string
-	// Run accepts a task and runs it when its turn comes: by the same rules as every task, so that another process may
-	// be the one that runs it. It tells progress in words and returns nil once the task is finished, an *Error when it
-	// ended otherwise.
+	// Run accepts a task and runs it when its turn comes, unless another process runs it first. It reports progress in
+	// words. It returns nil once the task is finished, and an *Error if it ended otherwise.
 	Run(ctx context.Context, jobType string, info []byte, progress func(taskID int64, text string)) error
 }
 
-// Periodic is a job that runs by itself. Modules contribute them through the fx group "periodic".
+// Periodic is a job that runs periodically. Modules contribute them through the fx group "periodic".
 type Periodic struct {
-	// Name is unique and stays the same for ever: it is the key under which executions are recorded.
+	// Name is unique and must not change: executions are recorded under it.
 	Name string
-	// Interval between executions; ticks are whole multiples of it since the Unix epoch, by the database's clock.
+	// Interval is the time between executions; ticks are whole multiples of it since the Unix epoch, by the database's
+	// clock.
 	Interval time.Duration
 	// Type is the job type of the execution.
 	Type string
-	// Payload of each execution.
+	// Payload is the payload of each execution.
 	Payload Payload
-	// AtStart has the job also run when a process starts, unless it was begun less than cron.startInterval ago, by
-	// whichever process.
-	AtStart bool
+	// RunOnStart also runs the job when a process starts, unless any process started it less than cron.startInterval
+	// ago.
+	RunOnStart bool
 }
 
-// AsPeriodic makes the fx constructor of a Periodic one that contributes to the group "periodic".
+// AsPeriodic annotates an fx constructor of a Periodic so that it contributes to the group "periodic".
 func AsPeriodic(constructor any) any {
 	return fx.Annotate(constructor, fx.ResultTags(`group:"periodic"`))
 }

@@ -154,9 +154,6 @@ func (j noop) Execute(_ context.Context, _ job.Task, n note) error {
 	return nil
 }
 
-// GiveUp implements job.Job.
-func (j noop) GiveUp(context.Context, job.Task, note, string) error { return nil }
-
 // startInner starts the program's own graph, without the modules that need a cluster.
 func (w *world) startInner(ctx context.Context, seen *watch, overHTTP bool) (session, error) {
 	kubeconfig, err := w.idleKubeconfig()
@@ -203,7 +200,7 @@ func quiet(lc fx.Lifecycle, log *zap.Logger) (*zap.Logger, error) {
 	lc.Append(fx.StopHook(nowhere.Close))
 	encoder := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
 	redacted := func(to zapcore.WriteSyncer, level zapcore.LevelEnabler) zapcore.Core {
-		return observe.Redacting(zapcore.NewCore(encoder.Clone(), zapcore.Lock(to), level)).Core()
+		return logging.Redacting(zapcore.NewCore(encoder.Clone(), zapcore.Lock(to), level)).Core()
 	}
 	return zap.New(zapcore.NewTee(redacted(nowhere, log.Level()), redacted(os.Stderr, zap.WarnLevel))), nil
 }

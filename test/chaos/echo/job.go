@@ -82,9 +82,6 @@ func (j *Job) Execute(ctx context.Context, task job.Task, n Note) error {
 	return result(ctx, line.Outcome)
 }
 
-// GiveUp implements job.Job. That a task is given up shows in its row.
-func (j *Job) OnDiscarded(context.Context, job.Task, Note, string) error { return nil }
-
 func result(ctx context.Context, outcome journal.Outcome) error {
 	switch outcome {
 	case journal.Done:

@@ -40,7 +40,7 @@ func New(c *config.Config, a *auditor.Auditor, log *zap.Logger) job.Definition {
 
 // NewPeriodic schedules the job.
 func NewPeriodic(c *config.Config) job.Periodic {
-	return job.Periodic{Name: Type, Interval: c.Audit.Interval, Type: Type, Payload: Payload{}, AtStart: true}
+	return job.Periodic{Name: Type, Interval: c.Audit.Interval, Type: Type, Payload: Payload{}, RunOnStart: true}
 }
 
 // Execute implements job.Job. An audit that runs again after a crash continues its count of deletions.
@@ -58,9 +58,6 @@ func (a audit) Execute(ctx context.Context, task job.Task, _ Payload) error {
 	}
 	return nil
 }
-
-// OnDiscarded implements job.Job. An audit has no row that could show its failure.
-func (audit) OnDiscarded(context.Context, job.Task, Payload, string) error { return nil }
 
 func (a audit) summarize(found admin.Audit) {
 	for _, k := range found.Kinds {

@@ -52,6 +52,3 @@ func (s stuckRows) Execute(ctx context.Context, task job.Task, _ StuckRows) erro
 	e.Cause = err
 	return e
 }
-
-// OnDiscarded implements job.Job. The job has no row that could show its failure.
-func (stuckRows) OnDiscarded(context.Context, job.Task, StuckRows, string) error { return nil }

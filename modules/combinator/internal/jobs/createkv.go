@@ -15,6 +15,8 @@ type CreateKV struct{ Ref }
 
 type createKV struct{ Params }
 
+var _ job.DiscardHandler[CreateKV] = createKV{}
+
 // NewCreateKV defines the job.
 func NewCreateKV(p Params) job.Definition {
 	return job.Define(job.Spec{Type: CreateKVType, Aliases: aliases("CreateKV")}, createKV{p})

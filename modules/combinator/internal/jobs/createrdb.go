@@ -43,6 +43,8 @@ type createRDB struct {
 	limit int
 }
 
+var _ job.DiscardHandler[CreateRDB] = createRDB{}
+
 // NewCreateRDB defines the job.
 func NewCreateRDB(p Params, c *config.Config) job.Definition {
 	return job.Define(job.Spec{Type: CreateRDBType, Aliases: aliases("CreateRDB"), Lane: job.SchemaLane},

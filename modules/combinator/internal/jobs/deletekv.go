@@ -31,6 +31,3 @@ func (j deleteKV) Execute(ctx context.Context, _ job.Task, p DeleteKV) error {
 	}
 	return j.completeDeletion(ctx, store.KV, p.resource())
 }
-
-// OnDiscarded does nothing: deletions are requested after their row was deleted.
-func (j deleteKV) OnDiscarded(context.Context, job.Task, DeleteKV, string) error { return nil }

@@ -55,9 +55,6 @@ func (j deleteRDB) Execute(ctx context.Context, task job.Task, p DeleteRDB) erro
 	return nil
 }
 
-// OnDiscarded does nothing: deletions are requested after their row was deleted.
-func (j deleteRDB) OnDiscarded(context.Context, job.Task, DeleteRDB, string) error { return nil }
-
 // completeDeletion deletes the recorded name of a resource, marks a row that still exists, and queues the notice to the
 // pods.
 func (p Params) completeDeletion(ctx context.Context, kind string, r engine.Resource) error {

@@ -36,7 +36,7 @@ func engineError(name string, err error) error {
 		return job.NewUnavailable(name, err)
 	case errors.Is(err, engine.ErrBusy):
 		e := job.NewSnooze(busyRetryInterval, "waiting until this resource is no longer in use in the "+name)
-		e.Cause, e.Growing, e.Longest = err, true, config.LongestSnooze
+		e.Cause, e.Backoff, e.MaxDelay = err, true, config.LongestSnooze
 		return e
 	case errors.Is(err, engine.ErrUnfinished):
 		return job.NewSnooze(turnInterval, "a part of the resource is removed, the rest follows")
@@ -89,7 +89,7 @@ func leaseError(err error) error {
 		return nil
 	case errors.Is(err, store.ErrLeaseHeld), errors.Is(err, store.ErrLeaseLost):
 		e := job.NewSnooze(leaseRetryInterval, "waiting until another task of the same user is done with the "+rdbEngine)
-		e.Cause, e.Growing = err, true
+		e.Cause, e.Backoff = err, true
 		return e
 	}
 	return databaseError("leasing the user", err)

@@ -40,6 +40,3 @@ func (j measureRDB) Execute(ctx context.Context, _ job.Task, _ MeasureRDB) error
 	}
 	return nil
 }
-
-// OnDiscarded does nothing: the next periodic execution follows.
-func (j measureRDB) OnDiscarded(context.Context, job.Task, MeasureRDB, string) error { return nil }

@@ -78,7 +78,7 @@ func (j notifyPods) Execute(ctx context.Context, _ job.Task, p NotifyPods) error
 	}
 	text := fmt.Sprintf("waiting for %d of %d Combinator pods to answer", len(failed), len(pods))
 	snooze := job.NewSnooze(noticeRetryInterval, text)
-	snooze.Growing, snooze.Cause = true, errors.New(strings.Join(failed, "; "))
+	snooze.Backoff, snooze.Cause = true, errors.New(strings.Join(failed, "; "))
 	return snooze
 }
 
@@ -102,6 +102,3 @@ func (j notifyPods) notifyAll(ctx context.Context, pods []kube.Pod, p NotifyPods
 	}
 	return failed
 }
-
-// OnDiscarded does nothing: there is no row.
-func (j notifyPods) OnDiscarded(context.Context, job.Task, NotifyPods, string) error { return nil }

@@ -26,6 +26,3 @@ func (j registerUser) Execute(ctx context.Context, t job.Task, p RegisterUser) e
 	}
 	return j.withTenant(ctx, t, p.UserUID, false, j.RDB.Prepare)
 }
-
-// OnDiscarded does nothing: the user's first resource prepares the user again.
-func (j registerUser) OnDiscarded(context.Context, job.Task, RegisterUser, string) error { return nil }

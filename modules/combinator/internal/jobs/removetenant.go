@@ -65,6 +65,3 @@ func (j removeTenant) Execute(ctx context.Context, task job.Task, p RemoveTenant
 func (j removeTenant) hasSchemas(ctx context.Context, userUID string) (bool, error) {
 	return j.Store.HasOthers(ctx, userUID, "", store.RDB)
 }
-
-// OnDiscarded does nothing: the next audit finds the remains of a deleted user; an existing user keeps the role.
-func (j removeTenant) OnDiscarded(context.Context, job.Task, RemoveTenant, string) error { return nil }

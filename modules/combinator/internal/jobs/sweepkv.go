@@ -27,6 +27,3 @@ func (j sweepKV) Execute(ctx context.Context, _ job.Task, _ SweepKV) error {
 	_, err := j.KV.Sweep(ctx)
 	return periodicError(kvEngine, err)
 }
-
-// OnDiscarded does nothing: the next periodic execution follows.
-func (j sweepKV) OnDiscarded(context.Context, job.Task, SweepKV, string) error { return nil }

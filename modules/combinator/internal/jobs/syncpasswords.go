@@ -88,8 +88,3 @@ func (j *syncPasswords) tenantsWithKeys(tenants []store.Tenant) (all []engine.Te
 	}
 	return all
 }
-
-// OnDiscarded does nothing: the next periodic execution follows.
-func (j *syncPasswords) OnDiscarded(context.Context, job.Task, SyncPasswords, string) error {
-	return nil
-}

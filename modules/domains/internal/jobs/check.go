@@ -60,9 +60,6 @@ func (j checkJob) Execute(ctx context.Context, task job.Task, _ Check) error {
 	return nil
 }
 
-// OnDiscarded does nothing: each domain's own row shows its status.
-func (checkJob) OnDiscarded(context.Context, job.Task, Check, string) error { return nil }
-
 // databaseError converts an error of the database to that of a task.
 func databaseError(what string, err error) error {
 	if database.IsUnavailable(err) {

@@ -1,4 +1,4 @@
-// Package admin is what operators see of the queue and do to it.
+// Package admin is what the command line calls: it shows and changes tasks, and runs single ones.
 package admin
 
 import (
@@ -36,12 +36,12 @@ func (a *Admin) List(ctx context.Context, f job.Filter) (job.Page, error) {
 	if err := f.Validate(); err != nil {
 		return job.Page{}, err
 	}
-	// Tasks of types that this version does not know are found by the name in their row.
+	// An unknown type is looked up as it is: tasks of another version may have it.
 	if d, ok := a.registry.Find(f.Type); ok {
 		f.Type = d.Type
 	}
 	limit := f.Limit
-	f.Limit++ // one more tells whether there is another page
+	f.Limit++ // one more, to know whether there is another page
 	tasks, err := a.store.List(ctx, f)
 	if err != nil || len(tasks) <= limit {
 		return job.Page{Tasks: tasks}, err
@@ -63,7 +63,8 @@ func (a *Admin) Stats(ctx context.Context) (job.Stats, error) {
 	stats := job.Stats{Counts: counts, Lanes: backlogs, Processes: make([]job.Load, len(replicas))}
 	for i, r := range replicas {
 		stats.Processes[i] = job.Load{
-			Process: r.ID, Host: r.Host, Claimed: r.Running, Waiting: r.Load.Waiting, OldestWaiting: r.Load.Oldest, Overrun: r.Load.Overrun,
+			Process: r.ID, Host: r.Host, Claimed: r.Claimed,
+			Waiting: r.Load.Waiting, OldestWaiting: r.Load.Oldest, Overrun: r.Load.Overrun,
 		}
 	}
 	return stats, err
@@ -79,6 +80,6 @@ func (a *Admin) Show(ctx context.Context, id int64) (job.Details, error) {
 		return d, fmt.Errorf("task %d: %w", id, err)
 	}
 	d.Errors = parseErrors(attemptErrors)
-	d.Info = a.shown(d.Type, payload)
+	d.Info = a.redactedInfo(d.Type, payload)
 	return d, nil
 }

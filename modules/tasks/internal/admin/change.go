@@ -15,17 +15,17 @@ const (
 	cancelled  = "cancelled by an operator"
 )
 
-// operation is one way in which operators change tasks.
+// operation is a change that operators make to tasks.
 type operation struct {
-	// from are the states in which it is possible, and to the state afterwards.
+	// from are the states in which it is possible, and to is the state afterwards.
 	from []store.Status
 	to   store.Status
 	// detail is written to the task.
 	detail string
-	// write makes the change if the task is in the state seen.
-	write func(ctx context.Context, id int64, seen store.Status, detail string) (bool, error)
-	// after, where it is set, is called for each task that was changed, with what was seen of it.
-	after func(ctx context.Context, seen store.View) error
+	// write makes the change if the task is in the observed state.
+	write func(ctx context.Context, id int64, observed store.Status, detail string) (bool, error)
+	// after, if set, is called for each changed task, with its observed row.
+	after func(ctx context.Context, observed store.View) error
 	// refusal says why it is not possible in another state.
 	refusal func(store.Status) string
 }
@@ -34,7 +34,7 @@ type operation struct {
 func (a *Admin) Retry(ctx context.Context, ids []int64) ([]job.Change, error) {
 	return a.changeAll(ctx, ids, operation{
 		from: []store.Status{store.Failed, store.Cancelled, store.Superseded}, to: store.Pending,
-		detail: "retried by an operator", write: a.store.Retry, refusal: notRetried,
+		detail: "retried by an operator", write: a.store.Retry, refusal: retryRefusal,
 	})
 }
 
@@ -42,45 +42,46 @@ func (a *Admin) Retry(ctx context.Context, ids []int64) ([]job.Change, error) {
 func (a *Admin) Cancel(ctx context.Context, ids []int64) ([]job.Change, error) {
 	return a.changeAll(ctx, ids, operation{
 		from: []store.Status{store.Pending, store.Waiting}, to: store.Cancelled,
-		detail: cancelled, write: a.store.Cancel, after: a.giveUp, refusal: notCancelled,
+		detail: cancelled, write: a.store.Cancel, after: a.onDiscarded, refusal: cancelRefusal,
 	})
 }
 
-// giveUp has the job of a cancelled task write to the row that it was about what happened, as after a failure.
-func (a *Admin) giveUp(ctx context.Context, seen store.View) error {
-	definition, ok := a.registry.Find(seen.Type)
+// onDiscarded calls OnDiscarded of a cancelled task's job, as after a failure.
+func (a *Admin) onDiscarded(ctx context.Context, observed store.View) error {
+	definition, ok := a.registry.Find(observed.Type)
 	if !ok {
-		return nil // nobody in this version knows what it was about
+		return nil // the job type is unknown to this version
 	}
-	_, payload, _, err := a.store.Details(ctx, seen.ID)
+	_, payload, _, err := a.store.Details(ctx, observed.ID)
 	if err != nil {
 		return err
 	}
 	prepared, err := definition.Prepare(payload.Info)
 	if err != nil {
-		return nil //nolint:nilerr // what cannot be read is about no row
+		return nil //nolint:nilerr // no row belongs to an invalid payload
 	}
-	if err := prepared.OnDiscarded(ctx, job.Task{ID: seen.ID, Type: seen.Type, Attempt: seen.Attempts}, cancelled); err != nil {
-		return fmt.Errorf("it is cancelled, but the row that it was about could not be told: %w", err)
+	task := job.Task{ID: observed.ID, Type: observed.Type, Attempt: observed.Attempts}
+	if err := prepared.OnDiscarded(ctx, task, cancelled); err != nil {
+		return fmt.Errorf("the task is cancelled, but OnDiscarded failed: %w", err)
 	}
 	return nil
 }
 
-func notRetried(s store.Status) string {
+func retryRefusal(s store.Status) string {
 	if s == store.Finished {
 		return "not retried: it finished"
 	}
 	return fmt.Sprintf("not retried: it is %s and has not ended", s)
 }
 
-func notCancelled(s store.Status) string {
+func cancelRefusal(s store.Status) string {
 	if s == store.Processing {
-		return "not cancelled: it is being processed, and a job under way is not interrupted; wait until it has ended or is pending again"
+		return "not cancelled: it is processing, and a running job is not interrupted; wait until it has ended or is pending again"
 	}
 	return fmt.Sprintf("not cancelled: it ended already, as %s", s)
 }
 
-// changeAll changes each task by itself, so that one that cannot be changed does not hold up the others.
+// changeAll changes each task separately, so that one that cannot be changed does not block the others.
 func (a *Admin) changeAll(ctx context.Context, ids []int64, o operation) ([]job.Change, error) {
 	changes := []job.Change{}
 	for _, id := range ids {
@@ -116,6 +117,6 @@ func (a *Admin) change(ctx context.Context, id int64, o operation) (job.Change, 
 		if done {
 			return job.Change{ID: id, Changed: true, Status: string(o.to), Text: fmt.Sprintf("was %s, is %s now", view.Status, o.to)}, nil
 		}
-		// Another was faster: the task is in another state now.
+		// The task has changed meanwhile: observe it again.
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// shown returns the payload as JSON without the values of secrets, or nil where it may not be shown: of one that is encrypted
-// it is not known what is secret where this version does not know its type.
-func (a *Admin) shown(jobType string, p store.Payload) json.RawMessage {
+// redactedInfo returns the payload as JSON without secrets, or nil if it must not be shown: an encrypted payload of an
+// unknown type may contain any.
+func (a *Admin) redactedInfo(jobType string, p store.Payload) json.RawMessage {
 	if d, ok := a.registry.Find(jobType); ok && d.Secret {
 		prepared, err := d.Prepare(p.Info)
 		if err != nil {
@@ -18,7 +18,7 @@ func (a *Admin) shown(jobType string, p store.Payload) json.RawMessage {
 		}
 		return prepared.Erased
 	}
-	if p.Sealed {
+	if p.Encrypted {
 		return nil
 	}
 	if json.Valid(p.Info) {
@@ -31,10 +31,10 @@ func (a *Admin) shown(jobType string, p store.Payload) json.RawMessage {
 	return text
 }
 
-// parseErrors reads the kept errors, an object a line. What is no such line, from another version, is shown as it is.
-func parseErrors(kept string) []job.AttemptError {
+// parseErrors parses stored errors, one JSON object a line. Other lines, from another version, are shown as they are.
+func parseErrors(stored string) []job.AttemptError {
 	all := []job.AttemptError{}
-	for line := range strings.Lines(kept) {
+	for line := range strings.Lines(stored) {
 		line = strings.TrimSpace(line)
 		if line == "" {
 			continue

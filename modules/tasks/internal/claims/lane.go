@@ -7,70 +7,70 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-// Lane is a buffer of claimed tasks with workers of its own, so that slow work of one lane cannot starve another.
+// Lane is a buffer of claimed tasks with workers of its own, so that slow tasks of one lane cannot starve another.
 type Lane struct {
 	// Name is the lane's name in job types and in console_tasks.
 	Name string
-	// Workers is how many tasks of the lane run at once.
+	// Workers is the number of tasks of the lane that run at once.
 	Workers int
 
-	buffer  chan store.Claim
-	free    atomic.Int64
-	backlog atomic.Bool
-	open    atomic.Bool
-	wanted  atomic.Bool
+	buffer         chan store.Claim
+	freeSlots      atomic.Int64
+	backlog        atomic.Bool
+	open           atomic.Bool
+	fetchRequested atomic.Bool
 
-	// busy is how many workers run a task, begun how many tasks they have begun since the last adapt. window is how many claims
-	// may wait for them.
-	busy, begun, window atomic.Int64
+	// active is the number of workers that run a task, started the number of tasks started since the last adaptWindow,
+	// and window the number of claims that may wait for a worker.
+	active, started, window atomic.Int64
 
-	mu    sync.Mutex
-	heads []int64
-	// lowest is the id below which no task was left that could be claimed when it was looked there last.
-	lowest int64
+	mu   sync.Mutex
+	next []int64 // offered tasks
+	// scanStart is the id below which the last scan left no task that could be claimed.
+	scanStart int64
 }
 
-// maxHeads bounds the heads that are noted: who claims them is that far behind.
-const maxHeads = 1000
+// maxNext limits the offered tasks of a lane.
+const maxNext = 1000
 
 func newLane(name string, workers, buffer int) *Lane {
 	l := &Lane{Name: name, Workers: workers, buffer: make(chan store.Claim, buffer)}
-	l.free.Store(int64(buffer))
+	l.freeSlots.Store(int64(buffer))
 	l.window.Store(int64(buffer))
 	return l
 }
 
-// Begin notes that a worker begins with a claim, and the returned function that it has done with it.
-func (l *Lane) Begin() (end func()) {
-	l.busy.Add(1)
-	l.begun.Add(1)
-	return func() { l.busy.Add(-1) }
+// StartTask counts a worker as active until the returned function is called.
+func (l *Lane) StartTask() (end func()) {
+	l.active.Add(1)
+	l.started.Add(1)
+	return func() { l.active.Add(-1) }
 }
 
-// adapt sets how many claims may wait, once a while: as many as were begun in it where some waited for too long, and else
-// more and more.
-func (l *Lane) adapt(late bool) {
-	begun := l.begun.Swap(0)
+// adaptWindow is called periodically. If claims waited too long it sets the window to the number of tasks started since
+// the last call, otherwise it grows the window.
+func (l *Lane) adaptWindow(late bool) {
+	started := l.started.Swap(0)
 	if late {
-		l.window.Store(min(begun, int64(cap(l.buffer))))
+		l.window.Store(min(started, int64(cap(l.buffer))))
 		return
 	}
 	l.window.Store(min(2*l.window.Load()+int64(l.Workers), int64(cap(l.buffer))))
 }
 
-// room returns how many claims wait, those included that are being made, and how many may.
-func (l *Lane) room() (waiting, limit int64) {
+// occupancy returns how many claims wait, including reserved slots, and how many may.
+func (l *Lane) occupancy() (waiting, limit int64) {
 	all := int64(cap(l.buffer))
-	return all - l.free.Load(), min(all, max(l.window.Load(), int64(l.Workers)-l.busy.Load()))
+	return all - l.freeSlots.Load(), min(all, max(l.window.Load(), int64(l.Workers)-l.active.Load()))
 }
 
-// take removes claims from the front of the buffer for as long as it is wanted, and returns them.
-func (l *Lane) take(wanted func(store.Claim) bool) (taken []store.Claim) {
+// takeFront removes and returns claims from the front of the buffer while they match.
+func (l *Lane) takeFront(match func(store.Claim) bool) (taken []store.Claim) {
 	for range len(l.buffer) {
 		select {
 		case c := <-l.buffer:
-			if !wanted(c) {
-				l.buffer <- c // has room: its own
+			if !match(c) {
+				l.buffer <- c // never blocks: its own slot
 				return taken
 			}
 			taken = append(taken, c)
@@ -81,97 +81,97 @@ func (l *Lane) take(wanted func(store.Claim) bool) (taken []store.Claim) {
 	return taken
 }
 
-// Reserve takes room for at most n claims and returns for how many.
-func (l *Lane) Reserve(n int) int {
+// ReserveSlots reserves at most n slots and returns how many.
+func (l *Lane) ReserveSlots(n int) int {
 	for {
-		free := l.free.Load()
-		waiting, limit := l.room()
-		take := min(int64(n), limit-waiting)
-		if take <= 0 {
+		free := l.freeSlots.Load()
+		waiting, limit := l.occupancy()
+		slots := min(int64(n), limit-waiting)
+		if slots <= 0 {
 			return 0
 		}
-		if l.free.CompareAndSwap(free, free-take) {
-			return int(take)
+		if l.freeSlots.CompareAndSwap(free, free-slots) {
+			return int(slots)
 		}
 	}
 }
 
-// Claims delivers what was claimed. Whoever receives one has the book release room for one.
+// Claims delivers the claims to the workers. The receiver of a claim must release its slot.
 func (l *Lane) Claims() <-chan store.Claim { return l.buffer }
 
-// SetBacklog notes whether the last look left pending tasks of this lane in the database, for want of room.
-func (l *Lane) SetBacklog(there bool) { l.backlog.Store(there) }
+// SetBacklog records whether the last fetch left pending tasks of this lane in the database because no slot was free.
+func (l *Lane) SetBacklog(exists bool) { l.backlog.Store(exists) }
 
-// Backlog tells whether the last look left pending tasks of this lane in the database.
+// Backlog reports whether the last fetch left pending tasks of this lane in the database.
 func (l *Lane) Backlog() bool { return l.backlog.Load() }
 
-// Want says that there may be tasks of this lane to claim.
-func (l *Lane) Want() { l.wanted.Store(true) }
+// RequestFetch records that there may be tasks of this lane to claim.
+func (l *Lane) RequestFetch() { l.fetchRequested.Store(true) }
 
-// Wanted tells whether there was a Want since it was called last.
-func (l *Lane) Wanted() bool { return l.wanted.Swap(false) }
+// TakeFetchRequest reports whether RequestFetch was called since the last call.
+func (l *Lane) TakeFetchRequest() bool { return l.fetchRequested.Swap(false) }
 
-// HalfEmpty tells whether at most half as many claims wait as may.
+// HalfEmpty reports whether at most half of the claims wait that may.
 func (l *Lane) HalfEmpty() bool {
-	waiting, limit := l.room()
+	waiting, limit := l.occupancy()
 	return limit > waiting && waiting*2 <= limit
 }
 
-// addHeads notes tasks to be claimed by their ids, and tells whether there was room for them.
-func (l *Lane) addHeads(ids []int64) bool {
+// addNext adds offered tasks, and reports false if there are too many.
+func (l *Lane) addNext(ids []int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.heads)+len(ids) > maxHeads {
+	if len(l.next)+len(ids) > maxNext {
 		return false
 	}
-	l.heads = append(l.heads, ids...)
+	l.next = append(l.next, ids...)
 	return true
 }
 
-// HeadsNoted returns how many tasks are noted.
-func (l *Lane) HeadsNoted() int {
+// NextCount returns the number of offered tasks.
+func (l *Lane) NextCount() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.heads)
+	return len(l.next)
 }
 
-// TakeHeads returns at most n of the noted tasks, which are noted no more.
-func (l *Lane) TakeHeads(n int) []int64 {
+// TakeNext removes and returns at most n offered tasks.
+func (l *Lane) TakeNext(n int) []int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n = min(n, len(l.heads))
-	taken := l.heads[:n]
-	l.heads = l.heads[n:]
+	n = min(n, len(l.next))
+	taken := l.next[:n]
+	l.next = l.next[n:]
 	return taken
 }
 
-// Lowest returns the id to look for tasks from, so that all noted heads are found.
-func (l *Lane) Lowest() int64 {
+// StartScan returns the id from which a scan finds all claimable tasks, including the offered ones, which it forgets.
+func (l *Lane) StartScan() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, id := range l.heads {
-		l.lowest = min(l.lowest, id)
+	for _, id := range l.next {
+		l.scanStart = min(l.scanStart, id)
 	}
-	l.heads = nil
-	return l.lowest
+	l.next = nil
+	return l.scanStart
 }
 
-// Unclaimed is Lowest, but for the noted heads, which stay noted.
-func (l *Lane) Unclaimed() int64 {
+// ScanStart returns the id from which a scan finds all claimable tasks except the offered ones.
+func (l *Lane) ScanStart() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.lowest
+	return l.scanStart
 }
 
-// SetLowest notes that all tasks below an id that could be claimed were claimed; 0: nothing is known.
-func (l *Lane) SetLowest(id int64) {
+// SetScanStart records that all claimable tasks below an id were claimed; 0 if unknown.
+func (l *Lane) SetScanStart(id int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lowest = id
+	l.scanStart = id
 }
 
-// SetOpen says whether workers of this process take claims from the lane.
+// SetOpen records whether workers of this process take claims from the lane.
 func (l *Lane) SetOpen(open bool) { l.open.Store(open) }
 
-// Open tells whether workers of this process take claims from the lane.
+// Open reports whether workers of this process take claims from the lane.
 func (l *Lane) Open() bool { return l.open.Load() }

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Lease is this process's right to run what it claimed, under an identity that is used once. It lasts for a span after
-// the last heartbeat that reached the database, shorter than the silence after which others take over, so that a
-// job is cancelled here before it can run elsewhere. Once it has run out, or others have removed its row, the claims made
-// under it are left to the takeover, and a new lease has a new identity.
+// Lease is this process's right to run its claims under an identity that is used once. It lasts for a span after the
+// last heartbeat that reached the database. The span is shorter than the heartbeat age after which other processes
+// recover the claims, so that a job is cancelled here before it can run there. After the lease has expired, or its row
+// was removed, other processes recover its claims, and the next lease has a new identity.
 //
 // Time is measured on the monotonic clock, from before the heartbeat was sent.
 type Lease struct {
@@ -30,18 +30,18 @@ func newLease(span time.Duration) *Lease {
 	return &Lease{span: span, ctx: ctx, cancel: cancel}
 }
 
-// Identity returns the id of the next heartbeat: the current one, or a fresh one to begin a lease under where it has ended.
+// Identity returns the id for the next heartbeat: the current one, or a fresh one if the lease has ended.
 func (l *Lease) Identity() (id string, fresh bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ended() {
+	if l.expired() {
 		return rand.Text(), true
 	}
 	return l.id, false
 }
 
-// Lose ends the lease of id: others have taken over what was claimed under it.
-func (l *Lease) Lose(id string) {
+// Revoke ends the lease of id, because other processes recovered its claims.
+func (l *Lease) Revoke(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if id == l.id {
@@ -49,44 +49,45 @@ func (l *Lease) Lose(id string) {
 	}
 }
 
-// ended tells whether the lease has run out, and sees that it has: after a standstill the timer may come later than this.
-func (l *Lease) ended() bool {
+// expired reports whether the lease has ended, and ends it if its time is up: after a suspension of the process the
+// timer may fire late.
+func (l *Lease) expired() bool {
 	if !time.Now().Before(l.until) {
 		l.cancel()
 	}
 	return l.ctx.Err() != nil
 }
 
-// Renew extends the lease of id to a span after sent, or begins it, and tells whether it began. It does nothing when id
-// ran out meanwhile.
+// Renew extends the lease of id to a span after sent, or begins it, and reports whether it began. It does nothing if
+// the lease of id has ended meanwhile.
 func (l *Lease) Renew(id string, sent time.Time) (began bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	until := sent.Add(l.span)
-	ended := l.ended()
-	if (ended && id == l.id) || !time.Now().Before(until) {
+	fresh := l.expired()
+	if (fresh && id == l.id) || !time.Now().Before(until) {
 		return false
 	}
 	if l.timer != nil {
 		l.timer.Stop()
 	}
-	if ended {
+	if fresh {
 		l.id = id
 		l.ctx, l.cancel = context.WithCancel(context.Background())
 	}
 	l.until = until
-	l.timer = time.AfterFunc(time.Until(until), l.expire)
-	return ended
+	l.timer = time.AfterFunc(time.Until(until), l.onTimer)
+	return fresh
 }
 
-// expire cancels what runs, unless a renewal came in between.
-func (l *Lease) expire() {
+// onTimer ends the lease unless it was renewed meanwhile.
+func (l *Lease) onTimer() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ended()
+	l.expired()
 }
 
-// End gives the lease up.
+// End ends the lease.
 func (l *Lease) End() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,16 +97,16 @@ func (l *Lease) End() {
 	l.cancel()
 }
 
-// Current returns the identity to claim under, and whether there is one.
+// Current returns the identity of the lease, and whether it is valid.
 func (l *Lease) Current() (id string, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.id, !l.ended()
+	return l.id, !l.expired()
 }
 
-// Hold returns a context that ends with the lease, and whether what was claimed under id may be run.
-func (l *Lease) Hold(id string) (ctx context.Context, ok bool) {
+// Context returns a context that ends with the lease, and whether claims made under id may run.
+func (l *Lease) Context(id string) (ctx context.Context, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.ctx, id == l.id && !l.ended()
+	return l.ctx, id == l.id && !l.expired()
 }

@@ -6,47 +6,47 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-// Observer tells which processes are silent: those whose heartbeat did not change while time passed here. It compares
-// neither the database's clock with anything nor the clocks of two machines.
+// Observer finds dead processes: those whose heartbeat has not changed for a time measured by this process. It compares
+// neither the database's clock with another one nor the clocks of two machines.
 type Observer struct {
 	after time.Duration
 	known map[string]observation
 	last  time.Time
 }
 
-// observation is the last heartbeat that was seen of a process, and for how long it has not changed.
+// observation is the last observed heartbeat of a process, and how long it has not changed.
 type observation struct {
 	heartbeat string
-	silence   time.Duration
+	age       time.Duration
 }
 
-// observations is how many spans between observations a silence consists of at least. Who was cut off himself for long
-// counts one of them for it: the others may have been cut off like him.
-const observations = 3
+// minObservations is the minimum number of intervals between observations after which a process is dead. If this
+// process was cut off for long, that counts as one of them: the others may have been cut off too.
+const minObservations = 3
 
-// NewObserver returns an observer to whom a process is silent after this time.
+// NewObserver returns an observer that takes a process for dead after this heartbeat age.
 func NewObserver(after time.Duration) *Observer {
 	return &Observer{after: after, known: map[string]observation{}}
 }
 
-// Last returns when the last observation ended.
+// Last returns when the last observation was made.
 func (o *Observer) Last() time.Time { return o.last }
 
-// Observe takes what was read of all processes between begun and ended, and returns those that are silent. This process's
-// own identity is never one of them.
-func (o *Observer) Observe(processes []store.Process, self string, begun, ended time.Time) (silent []store.Process) {
-	span := max(0, min(begun.Sub(o.last), o.after/observations))
+// Observe takes the heartbeats of all processes as read between sent and received, and returns the dead processes,
+// never self.
+func (o *Observer) Observe(processes []store.Process, self string, sent, received time.Time) (dead []store.Process) {
+	span := max(0, min(sent.Sub(o.last), o.after/minObservations))
 	known := make(map[string]observation, len(processes))
 	for _, p := range processes {
 		now := observation{heartbeat: p.Heartbeat}
 		if before, ok := o.known[p.ID]; ok && before.heartbeat == p.Heartbeat {
-			now.silence = before.silence + span
+			now.age = before.age + span
 		}
 		known[p.ID] = now
-		if p.ID != self && now.silence >= o.after {
-			silent = append(silent, p)
+		if p.ID != self && now.age >= o.after {
+			dead = append(dead, p)
 		}
 	}
-	o.known, o.last = known, ended
-	return silent
+	o.known, o.last = known, received
+	return dead
 }

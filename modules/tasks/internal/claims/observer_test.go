@@ -9,7 +9,7 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-// watch has an observer with a limit of nine seconds see a heartbeat of process "other" every so often.
+// watch observes the heartbeat of process "other" with a limit of nine seconds.
 type watch struct {
 	observer *Observer
 	now      time.Time
@@ -17,53 +17,53 @@ type watch struct {
 
 func newWatch() *watch { return &watch{NewObserver(9 * time.Second), time.Now()} }
 
-func (w *watch) sees(later time.Duration, heartbeat string) bool {
+func (w *watch) dead(later time.Duration, heartbeat string) bool {
 	w.now = w.now.Add(later)
-	begun := w.now
+	sent := w.now
 	w.now = w.now.Add(100 * time.Millisecond)
-	silent := w.observer.Observe([]store.Process{{ID: "other", Heartbeat: heartbeat}, {ID: "self", Heartbeat: "1"}}, "self", begun, w.now)
-	for _, p := range silent {
+	dead := w.observer.Observe([]store.Process{{ID: "other", Heartbeat: heartbeat}, {ID: "self", Heartbeat: "1"}}, "self", sent, w.now)
+	for _, p := range dead {
 		if p != (store.Process{ID: "other", Heartbeat: heartbeat}) {
 			return false
 		}
 	}
-	return len(silent) > 0
+	return len(dead) > 0
 }
 
-func TestAProcessIsSilentOnceItsHeartbeatHasNotChangedForLong(t *testing.T) {
+func TestProcessIsDeadAfterUnchangedHeartbeat(t *testing.T) {
 	t.Parallel()
 	w := newWatch()
 	for range 3 {
-		require.False(t, w.sees(3*time.Second, "a"))
+		require.False(t, w.dead(3*time.Second, "a"))
 	}
-	require.True(t, w.sees(3*time.Second, "a"))
-	require.True(t, w.sees(3*time.Second, "a"), "until somebody has taken over")
-	require.False(t, w.sees(3*time.Second, "b"), "any other value is a sign of life, an earlier time too")
+	require.True(t, w.dead(3*time.Second, "a"))
+	require.True(t, w.dead(3*time.Second, "a"), "until it is recovered")
+	require.False(t, w.dead(3*time.Second, "b"), "any other value is a new heartbeat, an earlier time too")
 	for range 2 {
-		require.False(t, w.sees(3*time.Second, "b"))
+		require.False(t, w.dead(3*time.Second, "b"))
 	}
-	require.True(t, w.sees(3*time.Second, "b"))
+	require.True(t, w.dead(3*time.Second, "b"))
 }
 
-func TestAnObserverThatWasCutOffHimselfDoesNotHoldItAgainstOthers(t *testing.T) {
+func TestOwnOutageDoesNotMakeOthersDead(t *testing.T) {
 	t.Parallel()
 	w := newWatch()
-	require.False(t, w.sees(0, "a"))
-	require.False(t, w.sees(time.Hour, "a"), "the database may have been away for all")
-	require.False(t, w.sees(time.Hour, "a"))
-	require.False(t, w.sees(time.Second, "b"))
+	require.False(t, w.dead(0, "a"))
+	require.False(t, w.dead(time.Hour, "a"), "the database may have been unavailable for all")
+	require.False(t, w.dead(time.Hour, "a"))
+	require.False(t, w.dead(time.Second, "b"))
 	for range 2 {
-		require.False(t, w.sees(time.Minute, "b"))
+		require.False(t, w.dead(time.Minute, "b"))
 	}
-	require.True(t, w.sees(time.Minute, "b"), "but seldom observations do not go on for ever")
+	require.True(t, w.dead(time.Minute, "b"), "but rare observations count in the end")
 }
 
-func TestAProcessThatVanishedIsObservedAnew(t *testing.T) {
+func TestReappearedProcessIsObservedAnew(t *testing.T) {
 	t.Parallel()
 	w := newWatch()
 	for range 3 {
-		require.False(t, w.sees(3*time.Second, "a"))
+		require.False(t, w.dead(3*time.Second, "a"))
 	}
 	w.observer.Observe(nil, "self", w.now, w.now)
-	require.False(t, w.sees(3*time.Second, "a"))
+	require.False(t, w.dead(3*time.Second, "a"))
 }

@@ -1,11 +1,11 @@
-// Package cron makes a task of every due tick of the periodic jobs: one over all replicas, without a leader.
+// Package cron inserts a task for every due tick of the periodic jobs: one over all replicas, without a leader.
 //
-// A tick is a whole multiple of the interval since the Unix epoch by the database's clock. The executions of a job are numbered,
-// and whoever inserts the row of the next one runs it; so a tick missed while everything was down is made up once, by the next
-// one that looks. Between two ticks a process sleeps, but for a look every now and then.
+// A tick is a whole multiple of the interval since the Unix epoch by the database's clock. The executions of a job are
+// numbered, and the process that inserts the row of the next one runs it; so a tick that was missed while every process
+// was down is made up once. Between two ticks a process sleeps, except for a check at cron.checkInterval.
 //
-// A job that also runs at a start does so once for all processes that start within a while, however often they do: a
-// rollout of several replicas and a crash loop count as one start.
+// A job with RunOnStart also runs once for all processes that start within cron.startInterval: a rollout of several
+// replicas and a crash loop count as one start.
 package cron
 
 import (
@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/fx"
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
@@ -28,33 +29,47 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Cron looks for due ticks.
+// Cron inserts tasks for due ticks.
 type Cron struct {
-	entries []entry
-	store   *store.Store
-	log     *zap.Logger
-	every   time.Duration
-	again   time.Duration
-	queue   *queue.Queue
+	entries       []entry
+	store         *store.Store
+	log           *zap.Logger
+	checkInterval time.Duration
+	startInterval time.Duration
+	queue         *queue.Queue
 
 	stop context.CancelFunc
 	done sync.WaitGroup
 }
 
-// New returns a cron of the periodic jobs. A job whose name is taken, whose type is unknown, or whose payload is not
-// valid, is an error.
-func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, q *queue.Queue, jobs []job.Periodic) (*Cron, error) {
-	cron := &Cron{store: s, log: log.Named("cron"), every: c.Cron.CheckInterval, again: c.Cron.StartInterval, queue: q}
-	seen := map[string]bool{}
-	for _, j := range jobs {
-		e, err := newEntry(r, j)
+// Params are the dependencies of a Cron.
+type Params struct {
+	fx.In
+
+	Config   *config.Config
+	Log      *zap.Logger
+	Registry *registry.Registry
+	Store    *store.Store
+	Queue    *queue.Queue
+	Jobs     []job.Periodic `group:"periodic"`
+}
+
+// New returns a cron of the periodic jobs. A duplicate name, an unknown type, or an invalid payload is an error.
+func New(p Params) (*Cron, error) {
+	cron := &Cron{
+		store: p.Store, log: p.Log.Named("cron"), checkInterval: p.Config.Cron.CheckInterval, startInterval: p.Config.Cron.StartInterval,
+		queue: p.Queue,
+	}
+	names := map[string]bool{}
+	for _, j := range p.Jobs {
+		e, err := newEntry(p.Registry, j)
 		if err != nil {
 			return nil, fmt.Errorf("periodic job %q: %w", j.Name, err)
 		}
-		if seen[j.Name] {
+		if names[j.Name] {
 			return nil, fmt.Errorf("periodic job %q is registered twice", j.Name)
 		}
-		seen[j.Name] = true
+		names[j.Name] = true
 		cron.entries = append(cron.entries, e)
 	}
 	return cron, nil
@@ -76,12 +91,12 @@ func newEntry(r *registry.Registry, j job.Periodic) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	return entry{name: j.Name, interval: int64(j.Interval / time.Second), starting: j.AtStart, task: store.NewTask{
+	return entry{name: j.Name, interval: int64(j.Interval / time.Second), runOnStart: j.RunOnStart, task: store.NewTask{
 		Type: definition.Type, Lane: definition.Lane, OrderingKey: prepared.OrderingKey, Info: prepared.Info,
 	}}, nil
 }
 
-// Start begins to look, unless there is nothing to look for.
+// Start starts the loop, unless there are no periodic jobs.
 func (c *Cron) Start(context.Context) error {
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
@@ -91,7 +106,7 @@ func (c *Cron) Start(context.Context) error {
 	return nil
 }
 
-// Stop ends it.
+// Stop stops the loop.
 func (c *Cron) Stop(context.Context) error {
 	c.stop()
 	c.done.Wait()
@@ -99,11 +114,11 @@ func (c *Cron) Stop(context.Context) error {
 }
 
 const (
-	// retry is the wait after a look that failed, and while a job is due whose latest execution has not ended.
-	retry = time.Second
-	// spread bounds the time by which replicas that sleep until the same tick wake apart: one of them makes it, and the
+	// retryInterval is the delay after a failed check, and while a due job waits for the end of its latest execution.
+	retryInterval = time.Second
+	// maxJitter spreads the wake-ups of replicas that sleep until the same tick: the first one inserts it, and the
 	// others need not try.
-	spread = 200 * time.Millisecond
+	maxJitter = 200 * time.Millisecond
 )
 
 func (c *Cron) run(ctx context.Context) {
@@ -115,55 +130,55 @@ func (c *Cron) run(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		var wait time.Duration
+		var untilDue time.Duration
 		err := guard.Call(func() (err error) {
-			wait, err = c.look(ctx)
+			untilDue, err = c.runDue(ctx)
 			return err
 		})
 		if err != nil && ctx.Err() == nil {
-			c.log.Warn("periodic jobs could not be looked at", logging.Error(err))
-			wait = retry
+			c.log.Warn("cron tick failed", logging.Error(err))
+			untilDue = retryInterval
 		}
-		timer.Reset(min(wait, c.every))
+		timer.Reset(min(untilDue, c.checkInterval))
 	}
 }
 
-// look makes a task of each entry that is due, and of those that are wanted at the start, and returns for how long there is
-// nothing to do, as far as is known now.
-func (c *Cron) look(ctx context.Context) (time.Duration, error) {
-	begun := time.Now()
+// runDue inserts a task for each due job and each job that runs on start, and returns the time until the next one is
+// due.
+func (c *Cron) runDue(ctx context.Context) (time.Duration, error) {
+	now := time.Now()
 	names := make([]string, len(c.entries))
 	for i, e := range c.entries {
 		names[i] = e.name
 	}
-	latest, now, err := c.store.Ticks(ctx, names)
+	latest, databaseTime, err := c.store.LatestTicks(ctx, names)
 	if err != nil {
 		return 0, err
 	}
-	wait := c.every
-	var faults []error
+	untilDue := c.checkInterval
+	var errs []error
 	for i := range c.entries {
-		next, err := c.execute(ctx, &c.entries[i], latest[c.entries[i].name], now, begun)
-		faults = append(faults, err)
-		wait = min(wait, next)
+		wait, err := c.insertIfDue(ctx, &c.entries[i], latest[c.entries[i].name], databaseTime, now)
+		errs = append(errs, err)
+		untilDue = min(untilDue, wait)
 	}
-	return wait - time.Since(begun) + rand.N(spread), errors.Join(faults...)
+	return untilDue - time.Since(now) + rand.N(maxJitter), errors.Join(errs...)
 }
 
-// execute makes a task of an entry if it is to be executed now, and returns for how long it then is not.
-func (c *Cron) execute(ctx context.Context, e *entry, latest store.Tick, now float64, begun time.Time) (time.Duration, error) {
-	if one, due := e.execution(latest, now, begun, c.again); due {
-		made, err := c.store.TakeTick(ctx, e.name, one, e.task)
-		if err != nil || !made {
-			return retry, err
+// insertIfDue inserts a task for a job if it is due, and returns the time until it is due again.
+func (c *Cron) insertIfDue(ctx context.Context, e *entry, latest store.Tick, databaseTime float64, now time.Time) (time.Duration, error) {
+	if tick, due := e.dueTick(latest, databaseTime, now, c.startInterval); due {
+		inserted, err := c.store.InsertTick(ctx, e.name, tick, e.task)
+		if err != nil || !inserted {
+			return retryInterval, err
 		}
-		c.log.Info("periodic job started", zap.String("name", e.name), zap.Int64("number", one.Number))
+		c.log.Info("periodic job started", zap.String("name", e.name), zap.Int64("number", tick.Number))
 		c.queue.Notify()
-		e.latest, e.since, latest = one.Number, begun, one
+		e.latest, e.since, latest = tick.Number, now, tick
 	}
-	e.starting = false
-	if wait := e.wait(latest, now, begun); wait > 0 {
-		return wait, nil
+	e.runOnStart = false
+	if untilDue := e.untilDue(latest, databaseTime, now); untilDue > 0 {
+		return untilDue, nil
 	}
-	return retry, nil
+	return retryInterval, nil
 }

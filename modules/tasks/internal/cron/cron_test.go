@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// audit is a payload that is valid when it says so.
+// audit is a payload that is valid if OK is set.
 type audit struct {
 	OK bool `json:"ok"`
 }
@@ -38,38 +38,37 @@ func (a audit) Validate() error {
 
 func (audit) OrderingKey() string { return "audit" }
 
-type nothing struct{}
+type noop struct{}
 
-func (nothing) Execute(context.Context, job.Task, audit) error             { return nil }
-func (nothing) OnDiscarded(context.Context, job.Task, audit, string) error { return nil }
+func (noop) Execute(context.Context, job.Task, audit) error { return nil }
 
-// bundle makes crons of one database.
-type bundle struct {
+// fixture creates crons on one database.
+type fixture struct {
 	db    *testdatabase.Database
 	reg   *registry.Registry
 	store *store.Store
 	queue *queue.Queue
 }
 
-func setup(t *testing.T) *bundle {
+func setup(t *testing.T) *fixture {
 	t.Helper()
-	b := &bundle{db: testdatabase.New(t), reg: registry.New()}
+	b := &fixture{db: testdatabase.New(t), reg: registry.New()}
 	b.db.Config.Cron.CheckInterval = 20 * time.Millisecond
 	require.NoError(t, b.reg.Add([]job.Definition{
-		job.Define(job.Spec{Type: "audit"}, nothing{}), job.Define(job.Spec{Type: "marker"}, nothing{}),
+		job.Define(job.Spec{Type: "audit"}, noop{}), job.Define(job.Spec{Type: "marker"}, noop{}),
 	}))
-	b.store = store.New(b.db.DB, b.db.Prepared, &encryption.Box{}, b.db.Config)
+	b.store = store.New(b.db.DB, b.db.Prepared, &encryption.Keyring{}, b.db.Config)
 	m, err := metrics.New(prometheus.NewRegistry())
 	require.NoError(t, err)
 	b.queue = queue.New(b.reg, b.store, claims.NewTracker(b.db.Config), m, nil)
 	return b
 }
 
-func (b *bundle) cron(jobs ...job.Periodic) (*cron.Cron, error) {
-	return cron.New(b.db.Config, zap.NewNop(), b.reg, b.store, b.queue, jobs)
+func (b *fixture) cron(jobs ...job.Periodic) (*cron.Cron, error) {
+	return cron.New(cron.Params{Config: b.db.Config, Log: zap.NewNop(), Registry: b.reg, Store: b.store, Queue: b.queue, Jobs: jobs})
 }
 
-func TestSeveralReplicasMakeOneTaskATick(t *testing.T) {
+func TestReplicasInsertOneTaskPerTick(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for range 3 {
@@ -87,7 +86,7 @@ func TestSeveralReplicasMakeOneTaskATick(t *testing.T) {
 		"one, or two where the hour ends during the test")
 }
 
-func TestBadPeriodicJobsAreFoundAtTheStart(t *testing.T) {
+func TestInvalidPeriodicJobsAreRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	good := job.Periodic{Name: "audit", Interval: time.Hour, Type: "audit", Payload: audit{OK: true}}

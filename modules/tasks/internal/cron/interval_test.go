@@ -10,7 +10,7 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-func TestReplicasWithTwoIntervalsMakeNoMoreExecutionsThanTheShorterAlone(t *testing.T) {
+func TestMixedIntervalsRunNoMoreOftenThanTheShorter(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	begin := time.Now()
@@ -24,7 +24,7 @@ func TestReplicasWithTwoIntervalsMakeNoMoreExecutionsThanTheShorterAlone(t *test
 		b.age(t, 0)
 		return time.Since(begin) > 12*time.Second
 	}, 20*time.Second, 20*time.Millisecond)
-	// That of the tick that has begun already, and one each two seconds.
+	// One for the current tick, and one every two seconds.
 	require.LessOrEqual(t, b.executions(t), 2+int(time.Since(begin)/(2*time.Second)))
 	require.Greater(t, b.executions(t), 1)
 }

@@ -12,27 +12,27 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// longTime is an interval that does not end during a test, as its tick is 0.
+// longTime is an interval that does not end during a test: its current tick is 0.
 const longTime = 1_000_000 * time.Hour
 
-// atStart is a job that also runs at a start, and whose tick was executed the given time ago.
-func (b *bundle) atStart(t *testing.T, ago time.Duration) job.Periodic {
+// atStart returns a job with RunOnStart whose tick was executed the given time ago.
+func (b *fixture) atStart(t *testing.T, ago time.Duration) job.Periodic {
 	t.Helper()
 	_, err := b.db.ExecContext(t.Context(), `INSERT INTO inner_ticks (name, tick, task_id, created_at)
 		VALUES ('audit', 0, 0, LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second')`, ago.Seconds())
 	require.NoError(t, err)
-	return job.Periodic{Name: "audit", Interval: longTime, Type: "audit", Payload: audit{OK: true}, AtStart: true}
+	return job.Periodic{Name: "audit", Interval: longTime, Type: "audit", Payload: audit{OK: true}, RunOnStart: true}
 }
 
-// executions returns the number of tasks that were made of the job.
-func (b *bundle) executions(t *testing.T) (n int) {
+// executions returns the number of tasks of the job.
+func (b *fixture) executions(t *testing.T) (n int) {
 	t.Helper()
 	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks WHERE task_type = 'audit'`).Scan(&n))
 	return n
 }
 
-// age lets time pass for the executions that there were, and ends their tasks.
-func (b *bundle) age(t *testing.T, by time.Duration) {
+// age makes the executions older and finishes their tasks.
+func (b *fixture) age(t *testing.T, by time.Duration) {
 	t.Helper()
 	_, err := b.db.ExecContext(t.Context(),
 		`UPDATE inner_ticks SET created_at = created_at - $1::FLOAT8 * INTERVAL '1 second'`, by.Seconds())
@@ -41,10 +41,10 @@ func (b *bundle) age(t *testing.T, by time.Duration) {
 	require.NoError(t, err)
 }
 
-// startAndStop is the life of a process, which ends after it has looked for due jobs.
-func (b *bundle) startAndStop(t *testing.T, p job.Periodic) {
+// startAndStop runs a process until it has checked for due jobs.
+func (b *fixture) startAndStop(t *testing.T, p job.Periodic) {
 	t.Helper()
-	// The marker's tick is made after the jobs before it in the list were looked at.
+	// The marker's tick is inserted after the jobs before it in the list were checked.
 	marker := job.Periodic{Name: rand.Text(), Interval: longTime, Type: "marker", Payload: audit{OK: true}}
 	c, err := b.cron(p, marker)
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func (b *bundle) startAndStop(t *testing.T, p job.Periodic) {
 	require.NoError(t, c.Stop(context.Background()))
 }
 
-func TestReplicasThatStartTogetherMakeOneExecution(t *testing.T) {
+func TestReplicasStartingTogetherRunJobOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	p := b.atStart(t, 2*b.db.Config.Cron.StartInterval)
@@ -69,7 +69,7 @@ func TestReplicasThatStartTogetherMakeOneExecution(t *testing.T) {
 	require.Equal(t, 1, b.executions(t))
 }
 
-func TestACrashLoopMakesOneExecution(t *testing.T) {
+func TestCrashLoopRunsJobOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	p := b.atStart(t, 2*b.db.Config.Cron.StartInterval)
@@ -80,7 +80,7 @@ func TestACrashLoopMakesOneExecution(t *testing.T) {
 	require.Equal(t, 1, b.executions(t))
 }
 
-func TestALaterStartMakesAnother(t *testing.T) {
+func TestLaterStartRunsJobAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	p := b.atStart(t, 2*b.db.Config.Cron.StartInterval)
@@ -91,7 +91,7 @@ func TestALaterStartMakesAnother(t *testing.T) {
 	require.Equal(t, 3, b.executions(t))
 }
 
-func TestAStartMakesNoExecutionWhereOneIsRecentUnderWayOrNotWanted(t *testing.T) {
+func TestStartSkipsRecentRunningAndDisabledJobs(t *testing.T) {
 	t.Parallel()
 	interval := setup(t).db.Config.Cron.StartInterval
 	t.Run("recent", func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestAStartMakesNoExecutionWhereOneIsRecentUnderWayOrNotWanted(t *testing.T)
 		b.startAndStop(t, b.atStart(t, interval/2))
 		require.Zero(t, b.executions(t))
 	})
-	t.Run("under way", func(t *testing.T) {
+	t.Run("running", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		p := b.atStart(t, 2*interval)
@@ -111,11 +111,11 @@ func TestAStartMakesNoExecutionWhereOneIsRecentUnderWayOrNotWanted(t *testing.T)
 		b.startAndStop(t, p)
 		require.Equal(t, 1, b.executions(t))
 	})
-	t.Run("not wanted", func(t *testing.T) {
+	t.Run("disabled", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		p := b.atStart(t, 2*interval)
-		p.AtStart = false
+		p.RunOnStart = false
 		b.startAndStop(t, p)
 		require.Zero(t, b.executions(t))
 	})

@@ -8,26 +8,26 @@ import (
 	"strings"
 )
 
-// hashPurpose makes the keys of hashes others than those that encrypt.
+// hashPurpose derives the keys of hashes from those of the encryption.
 const hashPurpose = "console_tasks.info_hash"
 
-// saltLength is the length of a hash's salt, in bytes.
+// saltLength is the length of a hash's salt in bytes.
 const saltLength = 16
 
-// Hash returns by what a payload can be recognised once its secrets were erased: an HMAC with a salt of its own and with the
-// first configured key. Whoever has no key cannot guess at the secrets by it. Where none is configured the salt alone keeps
-// equal payloads from having equal hashes, but short secrets can be guessed.
-func (b *Box) Hash(payload []byte) string {
+// Hash returns a value by which a payload can be compared after its secrets were erased: a salted HMAC with the first
+// configured key. Without the key the secrets cannot be guessed from it. If no key is configured, equal payloads still
+// have different hashes, but short secrets can be guessed.
+func (k *Keyring) Hash(payload []byte) string {
 	salt := make([]byte, saltLength)
-	_, _ = rand.Read(salt) // it never fails
-	return b.current + ":" + hex.EncodeToString(salt) + ":" + hex.EncodeToString(mac(b.hashKeys[b.current], salt, payload))
+	_, _ = rand.Read(salt) // never fails
+	return k.current + ":" + hex.EncodeToString(salt) + ":" + hex.EncodeToString(mac(k.hashKeys[k.current], salt, payload))
 }
 
-// IsHash tells whether hash is one of this payload, by whichever of the configured keys.
-func (b *Box) IsHash(hash string, payload []byte) bool {
+// MatchesHash reports whether hash is one of this payload, with any of the configured keys.
+func (k *Keyring) MatchesHash(hash string, payload []byte) bool {
 	id, rest, _ := strings.Cut(hash, ":")
 	salt, sum, _ := strings.Cut(rest, ":")
-	key, ok := b.hashKeys[id]
+	key, ok := k.hashKeys[id]
 	salted, err := hex.DecodeString(salt)
 	if !ok || err != nil {
 		return false
@@ -38,7 +38,7 @@ func (b *Box) IsHash(hash string, payload []byte) bool {
 func mac(key []byte, parts ...[]byte) []byte {
 	h := hmac.New(sha256.New, key)
 	for _, part := range parts {
-		_, _ = h.Write(part) // it never fails
+		_, _ = h.Write(part) // never fails
 	}
 	return h.Sum(nil)
 }

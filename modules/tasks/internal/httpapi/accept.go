@@ -1,4 +1,4 @@
-// Package httpapi is the HTTP interface of the task queue.
+// Package httpapi serves the HTTP API of the task queue.
 package httpapi
 
 import (
@@ -22,8 +22,8 @@ type acceptRequest struct {
 	Data      *string         `json:"data"`
 }
 
-// receipt is the answer: the task is committed.
-type receipt struct {
+// acceptResponse is the response: the task is committed.
+type acceptResponse struct {
 	TaskID     int64  `json:"task_id"`
 	Message    string `json:"message"`
 	TaskType   string `json:"task_type"`
@@ -46,19 +46,19 @@ func (a *API) accept(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	id, err := a.queue.AcceptWithin(r.Context(), body.TaskType, info, key, a.config.BodyLimit)
+	id, err := a.queue.AcceptLimited(r.Context(), body.TaskType, info, key, a.config.BodyLimit)
 	if errors.Is(err, queue.ErrTooLarge) {
 		return server.TooLarge("task_info", a.config.BodyLimit)
 	}
 	if err != nil {
 		return acceptError(err)
 	}
-	return server.WriteJSON(w, http.StatusOK, receipt{
+	return server.WriteJSON(w, http.StatusOK, acceptResponse{
 		TaskID: id, Message: "task accepted", TaskType: body.TaskType, ReceivedAt: received, Timestamp: body.Timestamp,
 	})
 }
 
-// payload returns the JSON of the payload, from whichever form the request has.
+// payload returns the JSON of the payload, from either form of the request.
 func (b acceptRequest) payload() ([]byte, error) {
 	if b.TaskType == "" {
 		return nil, server.BadRequest("task_type: required")
@@ -88,9 +88,9 @@ func (b acceptRequest) payload() ([]byte, error) {
 	return info, nil
 }
 
-// acceptError gives each reason why nothing was accepted its answer.
+// acceptError returns the response for an error of the queue.
 func acceptError(err error) error {
-	var invalid *queue.Invalid
+	var invalid *queue.InvalidError
 	switch {
 	case errors.As(err, &invalid):
 		return server.BadRequest("%s", invalid.Text)

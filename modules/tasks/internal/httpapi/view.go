@@ -30,12 +30,15 @@ func New(c *config.Config, q *queue.Queue, s *store.Store) *API {
 // Routes returns the queue's routes.
 func (a *API) Routes() []server.Route {
 	return []server.Route{
-		{Method: http.MethodPost, Path: "/api/acceptTask", Handler: a.accept, BodyLimit: max(a.config.BodyLimit, a.config.TaskBodyLimit), Access: config.TaskRoutes},
+		{
+			Method: http.MethodPost, Path: "/api/acceptTask", Handler: a.accept,
+			BodyLimit: max(a.config.BodyLimit, a.config.TaskBodyLimit), Access: config.TaskRoutes,
+		},
 		{Method: http.MethodGet, Path: "/api/tasks/{id}", Handler: a.view, Access: config.TaskRoutes},
 	}
 }
 
-// taskView is what may be shown of a task: no task_info, which may hold secrets.
+// taskView is a task without task_info, which may contain secrets.
 type taskView struct {
 	TaskID         int64        `json:"task_id"`
 	TaskType       string       `json:"task_type"`
@@ -63,7 +66,8 @@ func (a *API) view(w http.ResponseWriter, r *http.Request) error {
 	}
 	return server.WriteJSON(w, http.StatusOK, taskView{
 		TaskID: task.ID, TaskType: task.Type, Status: task.Status, DetailedStatus: task.Detail, Attempts: task.Attempts,
-		LastError: task.LastError, CreatedAt: task.CreatedAt, StartedAt: optional(task.StartedAt), FinishedAt: optional(task.FinishedAt),
+		LastError: task.LastError, CreatedAt: task.CreatedAt,
+		StartedAt: optional(task.StartedAt), FinishedAt: optional(task.FinishedAt),
 	})
 }
 

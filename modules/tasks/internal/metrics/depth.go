@@ -10,10 +10,10 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-// depthTimeout bounds the look into the database that a scrape makes.
+// depthTimeout limits the query of a scrape.
 const depthTimeout = 2 * time.Second
 
-// Depth is a collector of what is pending in the database, over all processes, by lane.
+// Depth collects the number of pending tasks in the database, over all processes, by lane.
 type Depth struct {
 	store           *store.Store
 	pending, oldest *prometheus.Desc
@@ -35,7 +35,7 @@ func (d *Depth) Describe(to chan<- *prometheus.Desc) {
 	to <- d.oldest
 }
 
-// Collect implements prometheus.Collector. Without an answer of the database there are no values.
+// Collect implements prometheus.Collector. If the database does not answer there are no values.
 func (d *Depth) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), depthTimeout)
 	defer cancel()

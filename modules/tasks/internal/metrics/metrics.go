@@ -9,30 +9,30 @@ import (
 
 // Batch kinds, the values of the label "kind" of inner_tasks_batch_size.
 const (
-	AcceptBatch = "accept"
-	ClaimBatch  = "claim"
-	EndBatch    = "end"
+	AcceptBatch   = "accept"
+	ClaimBatch    = "claim"
+	CompleteBatch = "end"
 )
 
 // Metrics are the counters and histograms of one process. Times are in seconds.
 type Metrics struct {
 	// Accepted counts committed tasks by type.
 	Accepted *prometheus.CounterVec
-	// Started counts executions by type, Ended the tasks that ended by type and status.
+	// Started counts executions by type, Ended ended tasks by type and status.
 	Started, Ended *prometheus.CounterVec
-	// Failed counts failed attempts by type, those that are tried again included.
+	// Failed counts failed attempts by type, including those that are retried.
 	Failed *prometheus.CounterVec
-	// AcceptTime is from the call to the commit; WaitTime from the commit to the execution, by lane; RunTime that of an
-	// execution, by type.
+	// AcceptTime is the time from the call to the commit; WaitTime from the commit to the execution, by lane; RunTime
+	// the duration of an execution, by type.
 	AcceptTime prometheus.Histogram
 	WaitTime   *prometheus.HistogramVec
 	RunTime    *prometheus.HistogramVec
-	// Busy is the number of workers that run a task, by lane; Workers how many there are.
-	Busy, Workers *prometheus.GaugeVec
-	// Recovered counts tasks taken over from processes that ended.
+	// ActiveWorkers is the number of workers that run a task, by lane; Workers the number of workers.
+	ActiveWorkers, Workers *prometheus.GaugeVec
+	// Recovered counts tasks recovered from dead processes.
 	Recovered prometheus.Counter
-	// Hastened counts tasks that were made due because the database's clock was set back.
-	Hastened prometheus.Counter
+	// Rescheduled counts tasks that were made due because the database's clock was set back.
+	Rescheduled prometheus.Counter
 	// Batch is the number of tasks of one statement, by kind.
 	Batch *prometheus.HistogramVec
 }
@@ -56,13 +56,14 @@ func New(r *prometheus.Registry) (*Metrics, error) {
 		AcceptTime: prometheus.NewHistogram(times("inner_tasks_accept_duration_seconds", "Time from an accept to its commit.")),
 		WaitTime: prometheus.NewHistogramVec(times("inner_tasks_wait_duration_seconds",
 			"Time from the commit of a task to an execution of it."), []string{"lane"}),
-		RunTime: prometheus.NewHistogramVec(times("inner_tasks_run_duration_seconds", "Duration of an execution."), []string{"type"}),
-		Busy:    gauge("inner_tasks_active_workers", "Workers that are running a task."),
-		Workers: gauge("inner_tasks_workers", "Workers of this process."),
+		RunTime: prometheus.NewHistogramVec(times("inner_tasks_run_duration_seconds",
+			"Duration of an execution."), []string{"type"}),
+		ActiveWorkers: gauge("inner_tasks_active_workers", "Workers that are running a task."),
+		Workers:       gauge("inner_tasks_workers", "Workers of this process."),
 		Recovered: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "inner_tasks_recovered_total", Help: "Tasks taken over from processes that ended.",
+			Name: "inner_tasks_recovered_total", Help: "Tasks recovered from dead processes.",
 		}),
-		Hastened: prometheus.NewCounter(prometheus.CounterOpts{
+		Rescheduled: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "inner_tasks_rescheduled_total", Help: "Tasks made due because the database's clock was set back.",
 		}),
 		Batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -70,6 +71,6 @@ func New(r *prometheus.Registry) (*Metrics, error) {
 		}, []string{"kind"}),
 	}
 	return m, errors.Join(r.Register(m.Accepted), r.Register(m.Started), r.Register(m.Ended), r.Register(m.Failed),
-		r.Register(m.AcceptTime), r.Register(m.WaitTime), r.Register(m.RunTime), r.Register(m.Busy), r.Register(m.Workers),
-		r.Register(m.Recovered), r.Register(m.Hastened), r.Register(m.Batch))
+		r.Register(m.AcceptTime), r.Register(m.WaitTime), r.Register(m.RunTime), r.Register(m.ActiveWorkers), r.Register(m.Workers),
+		r.Register(m.Recovered), r.Register(m.Rescheduled), r.Register(m.Batch))
 }

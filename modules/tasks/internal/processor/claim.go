@@ -11,148 +11,149 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-// maxClaims bounds what one statement claims, so that the first of them need not wait long for the last.
+// maxClaims limits the claims of one statement, so that the first of them need not wait long for the last.
 const maxClaims = 256
 
 const (
-	// pollRest is how many times as long as a look for tasks the wait for the next one is, if nothing else gives a hint.
-	pollRest = 3
-	// everywhereRest is how many times as long as a look that begins at the lowest id, or a poll interval, the wait for the
-	// next such look is. Others' tasks that are retried, returned or recovered are found by it.
-	everywhereRest = 3
-	// maxPollInterval bounds that wait, unless the configured one is longer.
+	// pollDelayFactor is the minimum delay before the next poll, as a multiple of the duration of the last one.
+	pollDelayFactor = 3
+	// fullScanDelayFactor is the delay before the next full scan, as a multiple of the duration of the last one, or of
+	// the poll interval. Full scans find tasks that other processes retried, returned or recovered.
+	fullScanDelayFactor = 3
+	// maxPollInterval limits the delay between polls, unless the configured one is longer.
 	maxPollInterval = 10 * time.Second
 )
 
-// claim keeps the buffers filled until ctx ends.
+// claim keeps the buffers of the lanes filled until ctx ends.
 func (p *Processor) claim(ctx context.Context) {
 	timer := time.NewTimer(p.config.PollInterval)
 	defer timer.Stop()
-	var next, poll time.Time // when it is looked from the lowest id, and in all lanes, whatever is known
+	var nextFullScan, nextPoll time.Time
 	for ctx.Err() == nil {
 		begin := time.Now()
-		everywhere, all := p.tracker.Everywhere() || !begin.Before(next), !begin.Before(poll)
+		fullScan, poll := p.tracker.TakeFullScan() || !begin.Before(nextFullScan), !begin.Before(nextPoll)
 		if id, ok := p.tracker.Current(); ok {
-			for _, lane := range p.lanes(ctx, everywhere, all) {
+			for _, lane := range p.lanesToFill(ctx, fullScan, poll) {
 				p.fill(ctx, id, lane)
 			}
 		}
-		if everywhere {
-			next = time.Now().Add(everywhereRest * max(p.config.PollInterval, time.Since(begin)))
+		if fullScan {
+			nextFullScan = time.Now().Add(fullScanDelayFactor * max(p.config.PollInterval, time.Since(begin)))
 		}
-		if all {
-			// Where much waits for its key, or the database is slow, a look takes long: it is not to take most of the time.
-			poll = time.Now().Add(max(p.config.PollInterval, min(pollRest*time.Since(begin), maxPollInterval)))
+		if poll {
+			// A poll takes long if many tasks wait for their keys or the database is slow; polling must not take most of the time.
+			nextPoll = time.Now().Add(max(p.config.PollInterval, min(pollDelayFactor*time.Since(begin), maxPollInterval)))
 		}
-		timer.Reset(time.Until(poll))
+		timer.Reset(time.Until(nextPoll))
 		select {
 		case <-ctx.Done():
-		case <-p.tracker.Hints():
+		case <-p.tracker.Notified():
 		case <-timer.C:
 		}
 	}
 }
 
-// lanes returns the lanes to fill: those that are wanted, and when all are to be looked at those too in which something is
-// pending. These are asked for in one statement: nearly always there are none.
-func (p *Processor) lanes(ctx context.Context, everywhere, all bool) []*claims.Lane {
-	var wanted []*claims.Lane
+// lanesToFill returns the lanes that requested a fetch and, if poll is set, those with pending tasks. One statement
+// polls all lanes: nearly always there are none.
+func (p *Processor) lanesToFill(ctx context.Context, fullScan, poll bool) []*claims.Lane {
+	var lanes []*claims.Lane
 	others := map[string]int64{}
 	for _, lane := range p.tracker.Lanes() {
-		if everywhere {
-			lane.SetLowest(0)
+		if fullScan {
+			lane.SetScanStart(0)
 		}
-		if lane.Wanted() {
-			wanted = append(wanted, lane)
+		if lane.TakeFetchRequest() {
+			lanes = append(lanes, lane)
 		} else {
-			others[lane.Name] = lane.Unclaimed()
+			others[lane.Name] = lane.ScanStart()
 		}
 	}
-	if !all {
-		return wanted
+	if !poll {
+		return lanes
 	}
-	seen, err := p.store.Poll(ctx, others)
+	polled, err := p.store.Poll(ctx, others)
 	if err != nil {
 		if ctx.Err() == nil {
-			p.log.Warn("looking for tasks failed", logging.Error(err))
+			p.log.Warn("poll failed", logging.Error(err))
 		}
-		return wanted
+		return lanes
 	}
-	p.seen.Store(&seen)
-	for _, name := range seen.Lanes {
-		wanted = append(wanted, p.tracker.Lane(name))
+	p.polled.Store(&polled)
+	for _, name := range polled.Lanes {
+		lanes = append(lanes, p.tracker.Lane(name))
 	}
-	return wanted
+	return lanes
 }
 
-// claimHeads claims the tasks whose turn was said to have come, until ctx ends. It does not wait for the looks of claim.
-func (p *Processor) claimHeads(ctx context.Context) {
+// claimNext claims offered tasks until ctx ends. It does not wait for the scans of claim.
+func (p *Processor) claimNext(ctx context.Context) {
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-		case <-p.tracker.Heads():
+		case <-p.tracker.NextOffered():
 		}
 		if id, ok := p.tracker.Current(); ok {
 			for _, lane := range p.tracker.Lanes() {
-				p.fillWithHeads(ctx, id, lane)
+				p.fillWithNext(ctx, id, lane)
 			}
 		}
 	}
 }
 
-// fill claims as many tasks as a lane's buffer has room for. Where that leaves some behind the lane is a wanted one again as soon
-// as its buffer is half empty.
+// fill claims as many tasks as a lane has free slots. If tasks are left, the lane requests another fetch as soon as its
+// buffer is half empty.
 func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane) {
-	room := lane.Reserve(maxClaims)
-	if room == 0 {
+	slots := lane.ReserveSlots(maxClaims)
+	if slots == 0 {
 		lane.SetBacklog(true)
-		p.tracker.Release(lane, 0)
+		p.tracker.ReleaseSlots(lane, 0)
 		return
 	}
-	lowest := lane.Lowest()
-	claimed, err := p.take(lane, func() ([]store.Claim, error) {
-		found, err := p.store.Claim(ctx, id, lane.Name, room, lowest)
+	lowest := lane.StartScan()
+	claimed, err := p.claimInto(lane, func() ([]store.Claim, error) {
+		found, err := p.store.Claim(ctx, id, lane.Name, slots, lowest)
 		if err == nil && len(found) > 0 {
-			lane.SetLowest(found[len(found)-1].ID + 1)
+			lane.SetScanStart(found[len(found)-1].ID + 1)
 		}
 		return found, err
 	})
-	lane.SetBacklog(claimed == room)
+	lane.SetBacklog(claimed == slots)
 	if err != nil && ctx.Err() == nil {
-		p.log.Warn("claiming tasks failed", logging.Error(err))
+		p.log.Warn("claim failed", logging.Error(err))
 	}
-	p.tracker.Release(lane, room-claimed)
+	p.tracker.ReleaseSlots(lane, slots-claimed)
 }
 
-// fillWithHeads claims the tasks of a lane whose turn was said to have come. Where there is a backlog they wait for their
-// turn in it: else keys for which much waits could keep those out for which little does.
-func (p *Processor) fillWithHeads(ctx context.Context, id string, lane *claims.Lane) {
-	if lane.HeadsNoted() == 0 || !lane.HalfEmpty() {
+// fillWithNext claims offered tasks of a lane. If the lane has a backlog they wait for their turn in it: otherwise keys
+// with many tasks could starve keys with few.
+func (p *Processor) fillWithNext(ctx context.Context, id string, lane *claims.Lane) {
+	if lane.NextCount() == 0 || !lane.HalfEmpty() {
 		return
 	}
 	if lane.Backlog() {
 		p.tracker.Refill(lane)
 		return
 	}
-	room := lane.Reserve(lane.HeadsNoted())
+	slots := lane.ReserveSlots(lane.NextCount())
 	claimed := 0
-	if heads := lane.TakeHeads(room); len(heads) > 0 {
+	if next := lane.TakeNext(slots); len(next) > 0 {
 		var err error
-		claimed, err = p.take(lane, func() ([]store.Claim, error) { return p.store.ClaimTasks(ctx, id, heads...) })
+		claimed, err = p.claimInto(lane, func() ([]store.Claim, error) { return p.store.ClaimTasks(ctx, id, next...) })
 		if err != nil && ctx.Err() == nil {
-			p.log.Warn("claiming the next tasks of their keys failed", logging.Error(err))
+			p.log.Warn("claim of next tasks failed", logging.Error(err))
 		}
 	}
-	p.tracker.Release(lane, room-claimed)
+	p.tracker.ReleaseSlots(lane, slots-claimed)
 }
 
-// take hands what is claimed to the workers of a lane, in which room was reserved for it, and returns how much that was.
-func (p *Processor) take(lane *claims.Lane, claim func() ([]store.Claim, error)) (int, error) {
-	defer p.tracker.Begin()()
+// claimInto runs a claiming statement and hands the claims to the workers of a lane with reserved slots. It returns
+// their number.
+func (p *Processor) claimInto(lane *claims.Lane, claim func() ([]store.Claim, error)) (int, error) {
+	defer p.tracker.BeginClaim()()
 	claimed, err := claim()
 	if err != nil {
 		if !database.IsRefused(err) {
-			p.tracker.Doubt()
+			p.tracker.MarkUncertain()
 		}
 		return 0, err
 	}

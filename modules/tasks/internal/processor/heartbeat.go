@@ -12,36 +12,36 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-// beat writes the heartbeats until ctx ends, that is for longer than tasks are run.
-func (p *Processor) beat(ctx context.Context) {
+// runHeartbeats sends heartbeats until ctx ends, which is after the last task has stopped.
+func (p *Processor) runHeartbeats(ctx context.Context) {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
 	for failures := 0; ; {
 		wait := p.config.HeartbeatInterval
-		if p.heartbeat(ctx, host) {
+		if p.sendHeartbeat(ctx, host) {
 			failures = 0
 		} else {
-			// There is time for several tries before the lease ends; the first of them, on a new connection, is made at once.
+			// There is time for several retries before the lease ends; the first, on a new connection, is immediate.
 			wait = min(wait, time.Duration(min(failures, 1))*p.config.HeartbeatTimeout()/2)
 			failures++
 		}
-		if !pause(ctx, wait) {
+		if !sleep(ctx, wait) {
 			return
 		}
 	}
 }
 
-// heartbeat writes one, which begins a lease where there is none, and tells whether it did.
-func (p *Processor) heartbeat(ctx context.Context, host string) bool {
+// sendHeartbeat writes a heartbeat, which begins a lease if there is none, and reports success.
+func (p *Processor) sendHeartbeat(ctx context.Context, host string) bool {
 	id, fresh := p.tracker.Identity()
 	sent := time.Now()
 	var err error
 	if fresh {
-		err = p.beats.Begin(ctx, id, host)
+		err = p.heartbeats.Register(ctx, id, host)
 	} else {
-		err = p.beats.Renew(ctx, id, p.tracker.Load())
+		err = p.heartbeats.Renew(ctx, id, p.tracker.Load())
 	}
 	switch {
 	case err == nil:
@@ -49,9 +49,9 @@ func (p *Processor) heartbeat(ctx context.Context, host string) bool {
 			p.tracker.Notify()
 		}
 		return true
-	case errors.Is(err, store.ErrLostLease):
-		p.tracker.Lose(id)
-		p.log.Warn("this process was taken for dead; what it claimed is left to others", zap.String("process", id))
+	case errors.Is(err, store.ErrLeaseLost):
+		p.tracker.Revoke(id)
+		p.log.Warn("lease lost: other processes recovered the tasks of this one", zap.String("process", id))
 	case ctx.Err() == nil:
 		p.log.Warn("heartbeat failed", logging.Error(err))
 	}

@@ -16,21 +16,21 @@ import (
 )
 
 const (
-	// overrunGrace is how long a job may take to end after its context has, before that is told.
+	// overrunGrace is how long a job may take to stop after its context has ended before it is logged.
 	overrunGrace = 2 * time.Second
-	// taskLabel is the profiler's label of the goroutines of a job; its value is the task's id.
+	// taskLabel is the profiler label of a job's goroutines; its value is the task's id.
 	taskLabel = "task"
-	// maxStack bounds the stack of a job in the log.
+	// maxStack limits the stack of a job in the log, in bytes.
 	maxStack = 4000
 )
 
-// errAbandoned says that a job did not end and is waited for no more.
-var errAbandoned = errors.New("the job did not end when it was told to")
+// errStillRunning is returned for a job that did not stop and is no longer waited for.
+var errStillRunning = errors.New("the job did not stop after cancellation")
 
-// abandonedText is what the log says of it.
-const abandonedText = "job abandoned: it did not end when it was told to; its task is taken over once this process has ended"
+// stillRunningText is the log message for errStillRunning.
+const stillRunningText = "job still running: its task is recovered once this process has exited"
 
-// supervise has code of a job's module do its work in a goroutine of its own, by whose label it is found, and waits for its end.
+// supervise runs code of a job's module in a goroutine with the label taskLabel, and waits until it returns.
 func (p *Processor) supervise(ctx context.Context, e execution, work func(context.Context) error) error {
 	return p.await(ctx, e, guard.Start(func() (err error) {
 		pprof.Do(ctx, pprof.Labels(taskLabel, strconv.FormatInt(e.task.ID, 10)), func(ctx context.Context) { err = work(ctx) })
@@ -38,8 +38,8 @@ func (p *Processor) supervise(ctx context.Context, e execution, work func(contex
 	}))
 }
 
-// await waits for the end of a job. One that goes on though its context has ended is told of: nothing can end it. It is waited
-// for all the same, since its task must not run twice, until this process has no more time for that.
+// await waits until a job returns. It logs a job that keeps running after its context has ended: nothing can stop it,
+// and its task must not run twice, so it is waited for until this process has to exit.
 func (p *Processor) await(ctx context.Context, e execution, done <-chan error) error {
 	select {
 	case err := <-done:
@@ -53,19 +53,20 @@ func (p *Processor) await(ctx context.Context, e execution, done <-chan error) e
 		return err
 	case <-grace.C:
 	}
-	p.logger(e).Error("job goes on though it was told to end", zap.NamedError("because", context.Cause(ctx)), zap.String("stack", stackOf(e.task.ID)))
-	p.tracker.Overrun(1)
-	defer p.tracker.Overrun(-1)
+	p.logger(e).Error("job still running after cancellation", zap.NamedError("cause", context.Cause(ctx)),
+		zap.String("stack", stackOf(e.task.ID)))
+	p.tracker.AddOverrun(1)
+	defer p.tracker.AddOverrun(-1)
 	select {
 	case err := <-done:
-		p.logger(e).Warn("job that went on has ended")
+		p.logger(e).Warn("job stopped after overrun")
 		return err
-	case <-p.abandoned:
-		return errAbandoned
+	case <-p.waitingStopped:
+		return errStillRunning
 	}
 }
 
-// stackOf returns where the goroutines of a task's job are.
+// stackOf returns the stacks of the goroutines of a task's job.
 func stackOf(task int64) string {
 	var profile bytes.Buffer
 	if pprof.Lookup("goroutine").WriteTo(&profile, 1) != nil {

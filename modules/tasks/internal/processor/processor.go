@@ -1,6 +1,6 @@
-// Package processor runs the claimed tasks of this process in pools of workers, one for each lane.
+// Package processor runs the claimed tasks of this process in pools of workers, one pool for each lane.
 //
-// The buffer is a hint, the row is the record: what is in memory is claimed in the database under this process's
+// The row is the record, the buffer a cache: what is in memory is claimed in the database under this process's
 // identity, and what does not fit stays pending there.
 package processor
 
@@ -26,56 +26,57 @@ import (
 
 // Processor claims tasks and runs them.
 type Processor struct {
-	config   config.Tasks
-	log      *zap.Logger
-	jobLog   *zap.Logger
-	registry *registry.Registry
-	store    *store.Store
-	beats    *store.Heartbeats
-	tracker  *claims.Tracker
-	metrics  *metrics.Metrics
-	tracing  *tracing.Tracing
-	endings  chan store.Ending
+	config      config.Tasks
+	log         *zap.Logger
+	jobLog      *zap.Logger
+	registry    *registry.Registry
+	store       *store.Store
+	heartbeats  *store.Heartbeats
+	tracker     *claims.Tracker
+	metrics     *metrics.Metrics
+	tracing     *tracing.Tracing
+	completions chan store.Completion
 
-	// seen is what was seen at the last look for tasks, for the sweep; nil where it has had that.
-	seen atomic.Pointer[store.Polled]
+	// polled is the result of the last poll, for maintain; nil once maintain has used it.
+	polled atomic.Pointer[store.PollResult]
 
-	// abandoned is closed, by abandon, when jobs that do not end are waited for no more.
-	abandoned chan struct{}
-	abandon   func()
+	// waitingStopped is closed, by stopWaiting, when jobs that do not stop are no longer waited for.
+	waitingStopped chan struct{}
+	stopWaiting    func()
 
-	stopClaiming, stopRunning, stopBeating context.CancelFunc
-	claimers, workers, writer, beater      sync.WaitGroup
+	stopClaiming, stopRunning, stopHeartbeats   context.CancelFunc
+	claimers, workers, completer, heartbeatLoop sync.WaitGroup
 }
 
-// New returns a processor that claims when the book is nudged, and at every poll interval.
-func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, h *store.Heartbeats, b *claims.Tracker, m *metrics.Metrics,
-	t *tracing.Tracing,
+// New returns a processor. It claims when the tracker is notified, and at every poll interval.
+func New(c *config.Config, log *zap.Logger, r *registry.Registry, s *store.Store, h *store.Heartbeats, ct *claims.Tracker,
+	m *metrics.Metrics, t *tracing.Tracing,
 ) *Processor {
-	abandoned := make(chan struct{})
+	stopped := make(chan struct{})
 	return &Processor{
-		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, beats: h, tracker: b, metrics: m, tracing: t,
-		endings: make(chan store.Ending, maxEndings), abandoned: abandoned, abandon: sync.OnceFunc(func() { close(abandoned) }),
+		config: c.Tasks, log: log.Named("processor"), jobLog: log.Named("job"), registry: r, store: s, heartbeats: h, tracker: ct,
+		metrics: m, tracing: t, completions: make(chan store.Completion, maxCompletions), waitingStopped: stopped,
+		stopWaiting: sync.OnceFunc(func() { close(stopped) }),
 	}
 }
 
-// Start begins to claim and to run. It needs no database: without one it waits for it. That a job type names a lane
-// which is not configured is an error.
+// Start starts claiming and running tasks. It does not need the database: it waits until the database is available. A
+// lane of a job type that is not configured is an error.
 func (p *Processor) Start(context.Context) error {
 	for _, name := range p.registry.Lanes() {
 		if p.tracker.Lane(name) == nil {
 			return fmt.Errorf("tasks.lanes.%s: required by a job type", name)
 		}
 	}
-	if p.registry.HoldsSecrets() && !p.store.Seals() {
+	if p.registry.HasSecrets() && !p.store.Encrypts() {
 		p.log.Warn("payloads with secrets are not encrypted in the database: tasks.encryptionKeys is empty")
 	}
 	claiming, stopClaiming := context.WithCancel(context.Background())
 	p.stopClaiming = stopClaiming
-	running := p.startWriting()
+	running := p.startBackground()
 	p.claimers.Go(func() { p.claim(claiming) })
-	p.claimers.Go(func() { p.claimHeads(claiming) })
-	p.claimers.Go(func() { p.sweep(claiming) })
+	p.claimers.Go(func() { p.claimNext(claiming) })
+	p.claimers.Go(func() { p.maintain(claiming) })
 	p.claimers.Go(func() { p.returnStale(claiming) })
 	workers := 0
 	for _, lane := range p.tracker.Lanes() {
@@ -83,72 +84,73 @@ func (p *Processor) Start(context.Context) error {
 		workers += lane.Workers
 		p.metrics.Workers.WithLabelValues(lane.Name).Set(float64(lane.Workers))
 		for range lane.Workers {
-			p.workers.Go(func() { p.work(claiming, running, lane) })
+			p.workers.Go(func() { p.runWorker(claiming, running, lane) })
 		}
 	}
 	p.log.Info("processor started", zap.Int("workers", workers))
 	return nil
 }
 
-// startWriting begins the heartbeats and the writing of results, and returns the context of jobs.
-func (p *Processor) startWriting() (running context.Context) {
+// startBackground starts the heartbeats and the completer, and returns the context of the jobs.
+func (p *Processor) startBackground() (running context.Context) {
 	running, stopRunning := context.WithCancel(context.Background())
-	beating, stopBeating := context.WithCancel(context.Background())
-	p.stopRunning, p.stopBeating = stopRunning, stopBeating
-	p.beater.Go(func() { p.beat(beating) })
-	p.writer.Go(func() { p.writeEndings(running) })
+	heartbeating, stopHeartbeats := context.WithCancel(context.Background())
+	p.stopRunning, p.stopHeartbeats = stopRunning, stopHeartbeats
+	p.heartbeatLoop.Go(func() { p.runHeartbeats(heartbeating) })
+	p.completer.Go(func() { p.runCompleter(running) })
 	return running
 }
 
-// Stop takes no more tasks, gives back those that were not begun, lets the running ones end within the configured time, then
-// cancels them, and returns whatever is not done to the queue. Jobs that do not end even then are an error.
+// Stop stops claiming, returns claims that were not started, lets running jobs finish within the configured time, then
+// cancels them, and returns the rest to the queue. Jobs that do not stop even then are an error.
 func (p *Processor) Stop(ctx context.Context) error {
 	p.stopClaiming()
 	for _, lane := range p.tracker.Lanes() {
 		lane.SetOpen(false)
 	}
 	p.claimers.Wait()
-	p.returnUnbegun(ctx)
+	p.returnUnstarted(ctx)
 	defer time.AfterFunc(p.config.ShutdownTimeout, p.stopRunning).Stop()
-	defer time.AfterFunc(p.config.ShutdownTimeout+abandonAfter, p.abandon).Stop()
+	defer time.AfterFunc(p.config.ShutdownTimeout+stopWaitingAfter, p.stopWaiting).Stop()
 	defer context.AfterFunc(ctx, p.stopRunning)()
 	p.workers.Wait()
-	return p.stopWriting()
+	return p.stopBackground()
 }
 
-// abandonAfter is how long jobs may take to end once they were told to because the process ends.
-const abandonAfter = 4 * time.Second
+// stopWaitingAfter is how long jobs may take to stop after they were cancelled because the process stops.
+const stopWaitingAfter = 4 * time.Second
 
-// returnTimeout bounds giving claims back.
+// returnTimeout limits returning claims.
 const returnTimeout = 5 * time.Second
 
-// returnUnbegun gives back what was claimed and no worker has begun: other processes need not wait for this one's end.
-func (p *Processor) returnUnbegun(ctx context.Context) {
-	unbegun := p.tracker.Drain()
-	if len(unbegun) == 0 {
+// returnUnstarted returns the claims that no worker has started, so that other processes need not wait until this one
+// has stopped.
+func (p *Processor) returnUnstarted(ctx context.Context) {
+	unstarted := p.tracker.Drain()
+	if len(unstarted) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, returnTimeout)
 	defer cancel()
-	if err := p.giveUpClaims(ctx, unbegun); err != nil {
-		p.log.Warn("tasks that were not begun are returned at the end", zap.Int("tasks", len(unbegun)), logging.Error(err))
+	if err := p.returnClaims(ctx, unstarted); err != nil {
+		p.log.Warn("unstarted tasks could not be returned yet", zap.Int("tasks", len(unstarted)), logging.Error(err))
 	}
 }
 
-// stopWriting ends what startWriting began, after the last result is written or the time for it is up.
-func (p *Processor) stopWriting() error {
-	close(p.endings)
-	p.writer.Wait()
+// stopBackground stops the completer and the heartbeats, once the last result is written or the time for it is up.
+func (p *Processor) stopBackground() error {
+	close(p.completions)
+	p.completer.Wait()
 	p.stopRunning()
-	p.stopBeating()
-	p.beater.Wait()
-	return p.release()
+	p.stopHeartbeats()
+	p.heartbeatLoop.Wait()
+	return p.returnAll()
 }
 
-// release gives the claims back. Where the database is away the next process takes them over after the silence, as it does
-// with those of jobs that have not ended: they run until this process has.
-func (p *Processor) release() error {
-	// No accept may insert a claim from now on, or while this is under way.
+// returnAll returns the claims to the queue. If the database is unavailable, other processes recover them later, as
+// they do with the tasks of jobs that have not stopped, which run until this process exits.
+func (p *Processor) returnAll() error {
+	// From here on no accept inserts a claim.
 	id, ok := p.tracker.Current()
 	p.tracker.End()
 	if !ok {
@@ -157,32 +159,33 @@ func (p *Processor) release() error {
 	ctx, cancel := context.WithTimeout(context.Background(), returnTimeout)
 	defer cancel()
 	var returned int64
-	var left int
-	p.tracker.Doubt()
-	err := p.tracker.Settle(func(inHand []store.Held) (err error) {
-		left = len(inHand)
-		returned, err = p.store.ReturnAll(ctx, id, inHand)
+	var running int
+	p.tracker.MarkUncertain()
+	err := p.tracker.ResolveUncertain(func(tracked []store.ClaimKey) (err error) {
+		running = len(tracked)
+		returned, err = p.store.ReturnAllExcept(ctx, id, tracked)
 		return err
 	})
-	if err == nil && left == 0 {
-		err = p.forget(ctx, id)
+	if err == nil && running == 0 {
+		err = p.unregister(ctx, id)
 	}
 	if err != nil {
-		p.log.Warn("tasks could not be returned; they are taken over later", logging.Error(err))
+		p.log.Warn("tasks could not be returned; another process recovers them later", logging.Error(err))
 	} else {
 		p.log.Info("processor stopped", zap.Int64("returned", returned))
 	}
-	if left > 0 {
-		return fmt.Errorf("%d jobs did not end when they were told to: their tasks are taken over once this process has ended", left)
+	if running > 0 {
+		return fmt.Errorf("%d jobs did not stop after cancellation: their tasks are recovered once this process has exited", running)
 	}
 	return nil
 }
 
-// forget removes this process's heartbeat row. A heartbeat's statement has a limit so short that a busy server may not keep it.
-func (p *Processor) forget(ctx context.Context, id string) error {
+// unregister deletes this process's heartbeat row. It retries, because the time limit of a heartbeat's statement is so
+// short that a busy server may exceed it.
+func (p *Processor) unregister(ctx context.Context, id string) error {
 	for {
-		err := p.beats.Forget(ctx, id)
-		if err == nil || !pause(ctx, p.config.HeartbeatTimeout()/2) {
+		err := p.heartbeats.Unregister(ctx, id)
+		if err == nil || !sleep(ctx, p.config.HeartbeatTimeout()/2) {
 			return err
 		}
 	}
@@ -191,7 +194,7 @@ func (p *Processor) forget(ctx context.Context, id string) error {
 // Check is the part of /readyz that says whether this process runs tasks.
 func (p *Processor) Check() server.Check { return server.Check{Name: "processor", Ready: p.Ready} }
 
-// Ready says whether this process is claiming tasks.
+// Ready returns an error if this process cannot claim tasks.
 func (p *Processor) Ready(context.Context) error {
 	if _, ok := p.tracker.Current(); !ok {
 		return errors.New("heartbeats do not reach the database")
@@ -199,8 +202,8 @@ func (p *Processor) Ready(context.Context) error {
 	return nil
 }
 
-// pause waits for d and tells whether ctx still lasts.
-func pause(ctx context.Context, d time.Duration) bool {
+// sleep waits for d and reports whether ctx is still valid.
+func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -17,52 +17,52 @@ import (
 )
 
 const (
-	// elsewherePause is the wait before a task that this process cannot run, for want of its key or its job type, is offered again,
-	// the first time. It doubles up to config.LongestSnooze: what waits for longer than anything is put off is made due.
-	elsewherePause = 15 * time.Second
-	// elsewhereAge and elsewhereClaims are the age and the claims until which it is offered: another process may be able to run it, or
-	// this one after a rollout. Offers are none of the job's attempts, which are for whoever can run it.
-	elsewhereAge    = 7 * time.Hour
-	elsewhereClaims = 90
+	// unrunnableDelay is the first delay before a task that this process cannot run, because the key or the job type is
+	// unknown here, is retried. It doubles up to config.LongestSnooze: tasks with a longer delay are rescheduled.
+	unrunnableDelay = 15 * time.Second
+	// unrunnableMaxAge and unrunnableMaxClaims are the age and the number of claims up to which it is retried: another
+	// process may be able to run it, or this one after a rollout. These claims are not attempts.
+	unrunnableMaxAge    = 7 * time.Hour
+	unrunnableMaxClaims = 90
 )
 
-// work runs a lane's claims until claiming ends; running ends the one under way.
-func (p *Processor) work(claiming, running context.Context, lane *claims.Lane) {
+// runWorker runs a lane's claims until claiming ends; running ends the one in progress.
+func (p *Processor) runWorker(claiming, running context.Context, lane *claims.Lane) {
 	for claiming.Err() == nil {
 		select {
 		case <-claiming.Done():
 		case c := <-lane.Claims():
-			p.tracker.Release(lane, 1)
-			end := lane.Begin()
-			busy := p.metrics.Busy.WithLabelValues(lane.Name)
-			busy.Inc()
+			p.tracker.ReleaseSlots(lane, 1)
+			done := lane.StartTask()
+			active := p.metrics.ActiveWorkers.WithLabelValues(lane.Name)
+			active.Inc()
 			p.metrics.WaitTime.WithLabelValues(lane.Name).Observe(c.Age + time.Since(c.Since).Seconds())
-			p.tracker.Begun(c)
-			p.run(running, c)
-			busy.Dec()
-			end()
-			p.tracker.Free(lane)
+			p.tracker.Started(c)
+			p.runGuarded(running, c)
+			active.Dec()
+			done()
+			p.tracker.WorkerIdle(lane)
 		}
 	}
 }
 
-// execution is one task being run.
+// execution is one execution of a task.
 type execution struct {
 	claim      store.Claim
 	definition job.Definition
 	prepared   job.Prepared
 	task       job.Task
 	took       time.Duration
-	log        *zap.Logger // only in conclude: nearly every task ends well and needs none
+	log        *zap.Logger // set by handleResult only: successful tasks need none
 }
 
 // logger returns a logger that names the task and hides its secrets.
 func (p *Processor) logger(e execution) *zap.Logger {
 	return p.jobLog.With(zap.Int64("task", e.task.ID), zap.String("type", e.task.Type), zap.Int("attempt", e.task.Attempt),
-		zap.Duration("took", e.took), logging.Hiding(e.prepared.Hidden()...))
+		zap.Duration("took", e.took), logging.Hiding(e.prepared.SecretValues()...))
 }
 
-// prepare returns what a claimed task is to do.
+// prepare returns the prepared task of a claim.
 func prepare(d job.Definition, c store.Claim) (job.Prepared, error) {
 	if c.Prepared != nil {
 		return *c.Prepared, nil
@@ -70,86 +70,88 @@ func prepare(d job.Definition, c store.Claim) (job.Prepared, error) {
 	return d.Prepare(c.Info)
 }
 
-// run is runOne for a worker, which goes on whatever a module's code does.
-func (p *Processor) run(running context.Context, c store.Claim) {
+// runGuarded is run, but turns a panic of a module's code into a failed task.
+func (p *Processor) runGuarded(running context.Context, c store.Claim) {
 	err := guard.Call(func() error {
-		p.runOne(running, c)
+		p.run(running, c)
 		return nil
 	})
 	if err != nil {
-		hiding := logging.Hiding(job.Prepared{Info: c.Info, Erased: []byte("{}")}.Hidden()...) // it may not be known what of it is secret
-		p.jobLog.With(hiding).Error("task failed", zap.Int64("task", c.ID), zap.String("type", c.Type), logging.Error(err))
-		p.end(c, store.Failed, internalError, 1, "")
+		hiding := logging.Hiding(job.Prepared{Info: c.Info, Erased: []byte("{}")}.SecretValues()...) // any value may be secret
+		p.jobLog.With(hiding).Error("task discarded", zap.Int64("task", c.ID), zap.String("type", c.Type), logging.Error(err))
+		p.complete(c, store.Failed, internalErrorText, 1, "")
 	}
 }
 
-// internalError is what a user reads of a panic.
-const internalError = "internal error, see the log"
+// internalErrorText is the error that users see after a panic.
+const internalErrorText = "internal error, see the log"
 
-// runOne executes a task and has its result written.
-func (p *Processor) runOne(running context.Context, c store.Claim) {
-	leased, ok := p.tracker.Hold(c.Process)
+// run executes a task and has its result written.
+func (p *Processor) run(running context.Context, c store.Claim) {
+	leased, ok := p.tracker.Context(c.Process)
 	if !ok {
-		p.tracker.Done(c)
-		return // left to the takeover
+		p.tracker.Release(c)
+		return // another process recovers the task
 	}
 	e := execution{claim: c, task: job.Task{ID: c.ID, Type: c.Type, Attempt: c.Attempts + 1}}
-	if c.Fault != nil {
-		p.offer(running, e, "the payload could not be read: "+c.Fault.Error())
+	if c.InfoErr != nil {
+		p.snoozeUnrunnable(running, e, "the payload could not be read: "+c.InfoErr.Error())
 		return
 	}
 	definition, known := p.registry.Find(c.Type)
 	if !known {
-		p.offer(running, e, "no job of this type in this version of Inner")
+		p.snoozeUnrunnable(running, e, "no job of this type in this version of Inner")
 		return
 	}
 	prepared, err := prepare(definition, c)
 	if err != nil {
-		p.end(c, store.Failed, err.Error(), 0, "")
+		p.complete(c, store.Failed, err.Error(), 0, "")
 		return
 	}
 	e.definition, e.prepared = definition, prepared
 	if c.Takeovers >= p.config.MaxTakeovers {
-		p.conclude(running, e, job.NewTerminal("given up: %d processes ended while they had it", c.Takeovers))
+		p.handleResult(running, e, job.NewTerminal("discarded: %d processes ended while running it", c.Takeovers))
 		return
 	}
 	begin := time.Now()
 	p.metrics.Started.WithLabelValues(c.Type).Inc()
-	ctx, traced := p.tracing.Continue(leased, c.TraceParent, c.Type, c.ID, e.task.Attempt)
+	ctx, endSpan := p.tracing.Continue(leased, c.TraceParent, c.Type, c.ID, e.task.Attempt)
 	err = p.execute(ctx, running, e)
-	traced(failure(err))
+	endSpan(spanError(err))
 	e.took = time.Since(begin)
 	p.metrics.RunTime.WithLabelValues(c.Type).Observe(e.took.Seconds())
 	switch {
-	case errors.Is(err, errAbandoned):
-		p.logger(e).Error(abandonedText)
+	case errors.Is(err, errStillRunning):
+		p.logger(e).Error(stillRunningText)
 	case err == nil:
-		p.jobLog.Info("task finished", zap.Int64("task", c.ID), zap.String("type", c.Type), zap.Int("attempt", e.task.Attempt), zap.Duration("took", e.took))
-		p.endings <- store.Success(c) // waits where the writer has more than it can write
+		p.jobLog.Info("task finished", zap.Int64("task", c.ID), zap.String("type", c.Type),
+			zap.Int("attempt", e.task.Attempt), zap.Duration("took", e.took))
+		p.completions <- store.Success(c) // blocks while the completer is behind
 	case running.Err() != nil || leased.Err() != nil:
 		p.logger(e).Info("task interrupted", logging.Error(err))
-		p.tracker.Done(c) // returned to the queue by Stop, or left to the takeover
+		p.tracker.Release(c) // returned to the queue by Stop, or recovered by another process
 	default:
-		p.conclude(running, e, job.AsError(err))
+		p.handleResult(running, e, job.AsError(err))
 	}
 }
 
-// offer puts off a task that this process cannot run and another one may, or ends it. The text says why it cannot.
-func (p *Processor) offer(running context.Context, x execution, text string) {
+// snoozeUnrunnable snoozes a task that this process cannot run but another one may, or discards it in the end. The text
+// says why it cannot run.
+func (p *Processor) snoozeUnrunnable(running context.Context, x execution, text string) {
 	p.metrics.Failed.WithLabelValues(x.task.Type).Inc()
 	x.log = p.logger(x)
-	if x.claim.Number >= elsewhereClaims && x.claim.Age >= elsewhereAge.Seconds() {
-		x.log.Error("task failed", zap.String("error", text))
-		p.end(x.claim, store.Failed, text, 1, "")
+	if x.claim.Number >= unrunnableMaxClaims && x.claim.Age >= unrunnableMaxAge.Seconds() {
+		x.log.Error("task discarded", zap.String("error", text))
+		p.complete(x.claim, store.Failed, text, 1, "")
 		return
 	}
-	wait := jitter(doubled(elsewherePause, config.LongestSnooze, x.claim.Number))
-	x.log.Warn("task cannot be run here", zap.String("error", text), zap.Duration("next_in", wait))
-	p.again(running, x, store.Ending{Claim: x.claim, Detail: text, LastError: text}, wait)
+	delay := jitter(backoff(unrunnableDelay, config.LongestSnooze, x.claim.Number))
+	x.log.Warn("task snoozed: this process cannot run it", zap.String("error", text), zap.Duration("next_in", delay))
+	p.requeue(running, x, store.Completion{Claim: x.claim, Detail: text, LastError: text}, delay)
 }
 
-// failure returns err if it says that an execution failed, and nil if it says what else becomes of the task.
-func failure(err error) error {
+// spanError returns err if the execution failed, nil if it was snoozed, parked or superseded.
+func spanError(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -159,7 +161,7 @@ func failure(err error) error {
 	return err
 }
 
-// execute runs the job with its time limit, and makes an error of a panic.
+// execute runs the job with its time limit, and turns a panic into an error.
 func (p *Processor) execute(leased, running context.Context, e execution) error {
 	limit := e.definition.Timeout
 	if limit == 0 {
@@ -184,11 +186,13 @@ func isJobError(err error) bool {
 	return errors.As(err, &e)
 }
 
-// end hands a task's last state to the writer. Where that has more than it can write, this waits.
-func (p *Processor) end(c store.Claim, status store.Status, detail string, attempts int, note string) {
+// complete hands the final state of a task to the completer. It blocks while the completer is behind.
+func (p *Processor) complete(c store.Claim, status store.Status, detail string, attempts int, attemptError string) {
 	lastError := ""
 	if status == store.Failed {
 		lastError = detail
 	}
-	p.endings <- store.Ending{Claim: c, Status: status, Detail: detail, LastError: lastError, Attempts: attempts, Note: note}
+	p.completions <- store.Completion{
+		Claim: c, Status: status, Detail: detail, LastError: lastError, Attempts: attempts, AttemptError: attemptError,
+	}
 }

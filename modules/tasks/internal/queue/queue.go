@@ -1,4 +1,4 @@
-// Package queue accepts tasks: it checks a payload by its job type and commits the row.
+// Package queue accepts tasks: it validates a payload by its job type and commits the row.
 package queue
 
 import (
@@ -16,54 +16,56 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// ErrTooLarge says that a payload is too large to be kept.
+// ErrTooLarge is returned for a payload that is too large to be stored.
 var ErrTooLarge = errors.New("the payload is too large")
 
-// Invalid is a request that no task is made of; its text names the field and is for the client.
-type Invalid struct{ Text string }
+// InvalidError is returned for an invalid request; its text names the field and is meant for the client.
+type InvalidError struct{ Text string }
 
 // Error returns the text.
-func (e *Invalid) Error() string { return e.Text }
+func (e *InvalidError) Error() string { return e.Text }
 
 // Unwrap returns job.ErrInvalid.
-func (e *Invalid) Unwrap() error { return job.ErrInvalid }
+func (e *InvalidError) Unwrap() error { return job.ErrInvalid }
 
-// Queue accepts tasks and tells the processor of them.
+// Queue accepts tasks and notifies the processor.
 type Queue struct {
 	registry *registry.Registry
 	store    *store.Store
 	tracker  *claims.Tracker
 	tracing  *tracing.Tracing
-	batches  *batches
+	batcher  *batcher
 	ready    *readiness
 }
 
 // New returns a queue.
-func New(r *registry.Registry, s *store.Store, b *claims.Tracker, m *metrics.Metrics, t *tracing.Tracing) *Queue {
+func New(r *registry.Registry, s *store.Store, ct *claims.Tracker, m *metrics.Metrics, t *tracing.Tracing) *Queue {
 	ready := newReadiness(s.Probe)
 	return &Queue{
-		registry: r, store: s, tracker: b, tracing: t, ready: ready,
-		batches: &batches{store: s, tracker: b, metrics: m, tracing: t, ready: ready, enough: make(chan struct{}, 1)},
+		registry: r, store: s, tracker: ct, tracing: t, ready: ready,
+		batcher: &batcher{store: s, tracker: ct, metrics: m, tracing: t, ready: ready, arrived: make(chan struct{}, 1)},
 	}
 }
 
-// AcceptInfo checks and commits a task given by its type or alias and its payload. With an idempotency key that was
-// accepted before it returns the first task's id.
+// AcceptInfo validates and commits a task given by its type or alias and its payload. If the idempotency key was used
+// before, it returns the id of the existing task.
 func (q *Queue) AcceptInfo(ctx context.Context, jobType string, info []byte, idempotencyKey string) (int64, error) {
-	return q.AcceptWithin(ctx, jobType, info, idempotencyKey, math.MaxInt64)
+	return q.AcceptLimited(ctx, jobType, info, idempotencyKey, math.MaxInt64)
 }
 
-// AcceptWithin is AcceptInfo for a payload of which no more bytes than most may be kept, else the error is ErrTooLarge.
-func (q *Queue) AcceptWithin(ctx context.Context, jobType string, info []byte, idempotencyKey string, most int64) (int64, error) {
+// AcceptLimited is AcceptInfo with a maximum size of the stored payload in bytes; a larger one is ErrTooLarge.
+func (q *Queue) AcceptLimited(
+	ctx context.Context, jobType string, info []byte, idempotencyKey string, maxBytes int64,
+) (int64, error) {
 	task, err := q.prepare(jobType, info)
 	if err != nil {
 		return 0, err
 	}
-	if int64(len(task.Info)) > most {
+	if int64(len(task.Info)) > maxBytes {
 		return 0, ErrTooLarge
 	}
 	task.IdempotencyKey, task.TraceParent = idempotencyKey, q.tracing.Parent(ctx)
-	return q.batches.insert(ctx, task)
+	return q.batcher.insert(ctx, task)
 }
 
 // Accept implements job.Queue.
@@ -73,7 +75,7 @@ func (q *Queue) Accept(ctx context.Context, jobType string, payload job.Payload)
 		return 0, err
 	}
 	task.TraceParent = q.tracing.Parent(ctx)
-	return q.batches.insert(ctx, task)
+	return q.batcher.insert(ctx, task)
 }
 
 // Enqueue implements job.Queue.
@@ -88,20 +90,20 @@ func (q *Queue) EnqueueOnce(ctx context.Context, tx job.Tx, key, jobType string,
 		return 0, err
 	}
 	task.IdempotencyKey, task.TraceParent = key, q.tracing.Parent(ctx)
-	inserted, err := q.store.InsertIn(ctx, tx, "", []store.NewTask{task}, nil)
+	inserted, err := q.store.InsertTx(ctx, tx, "", []store.NewTask{task}, nil)
 	if err != nil {
 		return 0, err
 	}
-	return inserted[0].ID, inserted[0].Fault
+	return inserted[0].ID, inserted[0].Err
 }
 
-// Earlier implements job.Queue.
-func (q *Queue) Earlier(ctx context.Context, tx job.Tx, key string) (*job.Accepted, error) {
-	first, err := q.store.FindByKey(ctx, tx, key)
-	if err != nil || first == nil {
+// FindByIdempotencyKey implements job.Queue.
+func (q *Queue) FindByIdempotencyKey(ctx context.Context, tx job.Tx, key string) (*job.Accepted, error) {
+	found, err := q.store.FindByIdempotencyKey(ctx, tx, key)
+	if err != nil || found == nil {
 		return nil, err
 	}
-	return &first.Accepted, nil
+	return &found.Accepted, nil
 }
 
 func (q *Queue) encode(jobType string, payload job.Payload) (store.NewTask, error) {
@@ -115,11 +117,11 @@ func (q *Queue) encode(jobType string, payload job.Payload) (store.NewTask, erro
 func (q *Queue) prepare(jobType string, info []byte) (store.NewTask, error) {
 	definition, ok := q.registry.Find(jobType)
 	if !ok {
-		return store.NewTask{}, &Invalid{"task_type: unknown"}
+		return store.NewTask{}, &InvalidError{"task_type: unknown"}
 	}
 	prepared, err := definition.Prepare(info)
 	if err != nil {
-		return store.NewTask{}, &Invalid{err.Error()}
+		return store.NewTask{}, &InvalidError{err.Error()}
 	}
 	return store.NewTask{
 		Type: definition.Type, Lane: definition.Lane, OrderingKey: prepared.OrderingKey, Info: prepared.Info, Erased: prepared.Erased,
@@ -127,10 +129,10 @@ func (q *Queue) prepare(jobType string, info []byte) (store.NewTask, error) {
 	}, nil
 }
 
-// Wake implements job.Queue.
+// Resume implements job.Queue.
 func (q *Queue) Resume(ctx context.Context, orderingKey string) error {
 	if orderingKey == "" {
-		return errors.New("wake: no ordering key")
+		return errors.New("resume: no ordering key")
 	}
 	if err := q.store.Resume(ctx, orderingKey); err != nil {
 		return err
@@ -139,23 +141,23 @@ func (q *Queue) Resume(ctx context.Context, orderingKey string) error {
 	return nil
 }
 
-// EndParked implements job.Queue.
-func (q *Queue) EndParked(ctx context.Context, orderingKey string, before int64, superseded bool, text string) error {
+// CancelParked implements job.Queue.
+func (q *Queue) CancelParked(ctx context.Context, orderingKey string, before int64, superseded bool, text string) error {
 	status := store.Cancelled
 	if superseded {
 		status = store.Superseded
 	}
-	return q.store.EndParked(ctx, orderingKey, before, status, text)
+	return q.store.CancelParked(ctx, orderingKey, before, status, text)
 }
 
-// Superseding implements job.Queue.
-func (q *Queue) Superseding(ctx context.Context, orderingKey, jobType string, after int64) ([]byte, error) {
+// NewestPending implements job.Queue.
+func (q *Queue) NewestPending(ctx context.Context, orderingKey, jobType string, after int64) ([]byte, error) {
 	return q.store.NewestPending(ctx, orderingKey, jobType, after)
 }
 
-// Unfinished implements job.Queue.
-func (q *Queue) Unfinished(ctx context.Context, orderingKey string, after int64) ([]string, error) {
-	return q.store.Unfinished(ctx, orderingKey, after)
+// ActiveTypes implements job.Queue.
+func (q *Queue) ActiveTypes(ctx context.Context, orderingKey string, after int64) ([]string, error) {
+	return q.store.ActiveTypes(ctx, orderingKey, after)
 }
 
 // Acceptance implements job.Queue.
@@ -163,17 +165,19 @@ func (q *Queue) Acceptance(ctx context.Context, id int64) (job.Acceptance, error
 	return q.store.Acceptance(ctx, id)
 }
 
-// Erase implements job.Queue.
-func (q *Queue) Erase(ctx context.Context, id int64, payload job.Secret) error {
+// EraseSecrets implements job.Queue.
+func (q *Queue) EraseSecrets(ctx context.Context, id int64, payload job.Secret) error {
 	info, err := json.Marshal(payload.WithoutSecrets())
 	if err != nil {
 		return fmt.Errorf("task_info: %w", err)
 	}
-	return q.store.Erase(ctx, id, info)
+	return q.store.EraseSecrets(ctx, id, info)
 }
 
-// Heal implements job.Queue.
-func (q *Queue) Heal(ctx context.Context, id int64) error { return q.store.Heal(ctx, id) }
+// CompleteDiscarded implements job.Queue.
+func (q *Queue) CompleteDiscarded(ctx context.Context, id int64) error {
+	return q.store.CompleteDiscarded(ctx, id)
+}
 
-// Nudge implements job.Queue.
+// Notify implements job.Queue.
 func (q *Queue) Notify() { q.tracker.Notify() }

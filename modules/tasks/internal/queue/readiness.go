@@ -11,35 +11,37 @@ import (
 )
 
 const (
-	// probeTime bounds one probe. It is less than the time that a check of /readyz has.
-	probeTime = 2 * time.Second
-	// fresh is how long what was found out holds, so that many who ask cost one small write a second.
-	fresh = time.Second
-	// manyFailures is how many commits in a row have to fail until that alone says that this replica cannot accept.
-	manyFailures = 3
-	// failureHold is how long it says so after the last of them; then a probe decides, since nobody sends accepts any more.
-	failureHold = 5 * time.Second
+	// probeTimeout limits one probe. It is shorter than the time limit of a check of /readyz.
+	probeTimeout = 2 * time.Second
+	// resultTTL is how long the result of a probe is reused, so that many requests cost one small write a second.
+	resultTTL = time.Second
+	// failureThreshold is the number of consecutive failed commits after which this replica is not ready without a
+	// probe.
+	failureThreshold = 3
+	// failureTTL is how long it is not ready after the last of them; then a probe decides, because no accepts arrive
+	// any more.
+	failureTTL = 5 * time.Second
 )
 
-// readiness knows whether accepts succeed: by those that come, and, where none do, by a probe.
+// readiness reports whether accepts succeed: by the commits that are made or, if there are none, by a probe.
 type readiness struct {
-	probe func(context.Context) error
-	turn  chan struct{} // held by the one who probes
+	probe   func(context.Context) error
+	probing chan struct{} // held while probing
 
-	mu       sync.Mutex
-	proven   time.Time // the last success
-	failures int       // commits that failed since
-	failed   time.Time // the last of them
-	fault    error     // of the last failure, of a commit or a probe
-	probed   time.Time
+	mu          sync.Mutex
+	succeededAt time.Time // time of the last success
+	failures    int       // failed commits since then
+	failedAt    time.Time // time of the last of them
+	err         error     // of the last failed commit or probe
+	probedAt    time.Time
 }
 
 func newReadiness(probe func(context.Context) error) *readiness {
-	return &readiness{probe: probe, turn: make(chan struct{}, 1)}
+	return &readiness{probe: probe, probing: make(chan struct{}, 1)}
 }
 
-// note takes down what became of a commit. A failure that its tasks are to blame for says nothing.
-func (r *readiness) note(err error) {
+// record records the result of a commit. An error caused by the tasks themselves is ignored.
+func (r *readiness) record(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -47,64 +49,64 @@ func (r *readiness) note(err error) {
 		r.succeeded()
 	case database.IsUnavailable(err):
 		r.failures++
-		r.failed, r.fault = time.Now(), err
+		r.failedAt, r.err = time.Now(), err
 	}
 }
 
 func (r *readiness) succeeded() {
-	r.proven, r.failures, r.fault = time.Now(), 0, nil
+	r.succeededAt, r.failures, r.err = time.Now(), 0, nil
 }
 
-// known returns what is known without a probe.
-func (r *readiness) known() (known bool, fault error) {
+// cached returns what is known without a probe.
+func (r *readiness) cached() (cached bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case r.failures >= manyFailures && time.Since(r.failed) < failureHold:
-		return true, r.fault
-	case r.failures == 0 && time.Since(r.proven) < fresh:
+	case r.failures >= failureThreshold && time.Since(r.failedAt) < failureTTL:
+		return true, r.err
+	case r.failures == 0 && time.Since(r.succeededAt) < resultTTL:
 		return true, nil
 	}
-	return time.Since(r.probed) < fresh && !r.probed.Before(r.failed), r.fault
+	return time.Since(r.probedAt) < resultTTL && !r.probedAt.Before(r.failedAt), r.err
 }
 
 // Check is the part of /readyz that says whether this replica can accept tasks.
 func (q *Queue) Check() server.Check { return server.Check{Name: "accepts", Ready: q.Ready} }
 
-// Ready returns nil where tasks can be accepted, or an error whose text may be shown.
+// Ready returns nil if tasks can be accepted, otherwise an error whose text may be shown.
 func (q *Queue) Ready(ctx context.Context) error {
-	fault := q.ready.ask(ctx)
-	return health.NewFailure("database: "+database.Explain(fault), fault)
+	err := q.ready.check(ctx)
+	return health.NewFailure("database: "+database.Explain(err), err)
 }
 
-func (r *readiness) ask(ctx context.Context) error {
-	if known, fault := r.known(); known {
-		return fault
+func (r *readiness) check(ctx context.Context) error {
+	if cached, err := r.cached(); cached {
+		return err
 	}
 	select {
-	case r.turn <- struct{}{}:
-		defer func() { <-r.turn }()
+	case r.probing <- struct{}{}:
+		defer func() { <-r.probing }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if known, fault := r.known(); known { // by the one who had the turn before
-		return fault
+	if cached, err := r.cached(); cached { // by the previous prober
+		return err
 	}
-	// What is found out is for others too, who may wait longer than this one.
-	probing, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTime)
+	// The result is shared with callers that may wait longer than this one.
+	probeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
 	defer cancel()
 	began := time.Now()
-	err := r.probe(probing)
+	err := r.probe(probeCtx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.probed = time.Now()
+	r.probedAt = time.Now()
 	switch {
 	case err != nil:
-		r.fault = err
-	case !r.failed.Before(began): // accepts failed meanwhile
-		return r.fault
-	case time.Since(r.failed) < failureHold: // the accepts that come decide
-		r.fault = nil
+		r.err = err
+	case !r.failedAt.Before(began): // commits failed meanwhile
+		return r.err
+	case time.Since(r.failedAt) < failureTTL: // commits decide
+		r.err = nil
 	default:
 		r.succeeded()
 	}

@@ -1,4 +1,4 @@
-// Package registry knows the job types that the modules contributed.
+// Package registry holds the job types that the modules contribute.
 package registry
 
 import (
@@ -11,11 +11,10 @@ import (
 // Registry finds job types by their name or an alias.
 type Registry struct{ byName map[string]job.Definition }
 
-// New returns an empty registry. It is filled after it was made, because jobs may themselves need the queue, which
-// needs the registry.
+// New returns an empty registry. It is filled later, because jobs may need the queue, which needs the registry.
 func New() *Registry { return &Registry{byName: map[string]job.Definition{}} }
 
-// Add registers definitions; two that share a name are an error. It must not be called once tasks are accepted or run.
+// Add registers definitions; duplicate names are an error. It must not be called once tasks are accepted or run.
 func (r *Registry) Add(definitions []job.Definition) error {
 	for _, d := range definitions {
 		for _, name := range append([]string{d.Type}, d.Aliases...) {
@@ -34,7 +33,7 @@ func (r *Registry) Find(name string) (job.Definition, bool) {
 	return d, ok
 }
 
-// Lanes returns the lanes that the job types name, sorted.
+// Lanes returns the lanes of the job types, sorted.
 func (r *Registry) Lanes() []string {
 	var lanes []string
 	for _, d := range r.byName {
@@ -56,8 +55,8 @@ func (r *Registry) Types() []string {
 	return types
 }
 
-// HoldsSecrets tells whether a job type has a payload with secrets.
-func (r *Registry) HoldsSecrets() bool {
+// HasSecrets reports whether a job type has a payload with secrets.
+func (r *Registry) HasSecrets() bool {
 	for _, d := range r.byName {
 		if d.Secret {
 			return true

@@ -3,57 +3,55 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
-	"errors"
 	"slices"
 	"time"
 
 	"app238.com/inner/app/database"
-	"app238.com/inner/app/logging"
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Claim is a task that a process has taken to run it.
+// Claim is a task that a process has claimed in order to run it.
 type Claim struct {
 	ID   int64
 	Type string
 	Info []byte
-	// Prepared is the task as this process accepted it, or nil where its payload has to be decoded.
+	// Prepared is set if this process accepted the task; otherwise its payload has to be decoded.
 	Prepared *job.Prepared
-	// Fault says why Info could not be read, or is nil.
-	Fault error
-	// Process and Number fence the claimer's writes.
+	// InfoErr is the error of decrypting Info, or nil.
+	InfoErr error
+	// Process and Number fence the writes of the claimer.
 	Process string
 	Number  int64
-	// Attempts are those before this one, and Takeovers the processes that ended while they had the task.
+	// Attempts is the number of earlier attempts, and Takeovers the number of processes that ended while running the
+	// task.
 	Attempts, Takeovers int
-	// Age is the time since the task was accepted when it was claimed, in seconds of the database's clock.
+	// Age is the time from acceptance to this claim, in seconds of the database's clock.
 	Age float64
-	// TraceParent names the trace of the request that the task came with; "" where it is not traced.
+	// TraceParent is the trace of the request that the task came with; "" if it is not traced.
 	TraceParent string
-	// Since is when it was claimed, by this process's clock.
+	// Since is the time of the claim by this process's clock.
 	Since time.Time
 }
 
-// Held names a claim among those of its process: a task that a process claims again has another number.
-type Held struct{ ID, Number int64 }
+// ClaimKey identifies a claim of a process: each claim of a task has another number.
+type ClaimKey struct{ ID, Number int64 }
 
-// Held returns what names the claim.
-func (c Claim) Held() Held { return Held{ID: c.ID, Number: c.Number} }
+// Key returns the key of the claim.
+func (c Claim) Key() ClaimKey { return ClaimKey{ID: c.ID, Number: c.Number} }
 
-// atOnce is run_at of what was not put off: it is due whatever a clock says.
-const atOnce = `TIMESTAMP '1970-01-01 00:00:00'`
+// dueNow is the run_at of a task without delay: it is due whatever a clock says.
+const dueNow = `TIMESTAMP '1970-01-01 00:00:00'`
 
-// A task is the head of its ordering key when no other of the key is being processed and no earlier one is pending.
-// Where two processes take two tasks of one key at the same moment, the unique index refuses one of them.
+// A task is next in its ordering key if no task of the key is processing and no earlier one is pending. If two
+// processes claim two tasks of one key at the same moment, the unique index refuses one of them.
 //
-// The heads are materialized: as a plain subquery they may be looked up more than once, and LIMIT would not hold. What
-// disqualifies a task is asked so that PostgreSQL expects most tasks to pass (IS NOT NULL): then it walks the index in its
-// order and stops at the limit, where it would else look at the whole backlog for every claim. Of the earlier ones the
-// nearest is looked for first: the index still holds those of the key that have ended, in front.
+// The subquery is materialized: otherwise it may run more than once and exceed its LIMIT. The conditions are written so
+// that PostgreSQL expects most tasks to pass (IS NOT NULL): then it scans the index in order and stops at the limit,
+// instead of reading the whole backlog for every claim. Of the earlier tasks the nearest is looked up first: the index
+// still has entries of the key's ended tasks in front.
 const (
 	claimBegin = `
-WITH heads AS MATERIALIZED (
+WITH next_tasks AS MATERIALIZED (
     SELECT t.id FROM console_tasks t
     WHERE t.run_at <= LOCALTIMESTAMP
       AND (SELECT CASE WHEN count(*) = 0 THEN 1 END FROM (SELECT 1 FROM console_tasks e
@@ -66,26 +64,26 @@ WITH heads AS MATERIALIZED (
 UPDATE console_tasks AS c
 SET task_status = 'processing', task_detailed_status = 'claimed', claimed_by = $1, claim_number = c.claim_number + 1,
     woken = false, started_at = LOCALTIMESTAMP
-FROM heads WHERE c.id = heads.id AND c.claimed_by = ''
+FROM next_tasks WHERE c.id = next_tasks.id AND c.claimed_by = ''
 RETURNING c.id, c.task_type, c.task_info, c.claim_number, c.attempts, c.takeovers,
     CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP - c.created_at) AS FLOAT8), COALESCE(c.trace_parent, '')`
 
-	// A range instead of an equality, so that only the index on (lane, id) has the order: with an equality the primary key
-	// has it too. That index is only for lanes with a name, so that nothing else in the statement can use it. It begins at an
-	// id: CockroachDB keeps what has left the index for hours, and would walk over all of it in front of what is there.
+	// A range instead of an equality, so that only the index on (lane, id) has the order; with an equality the primary
+	// key has it too. That index is partial, for lanes with a name, so that nothing else in the statement can use it.
+	// The scan starts at an id: CockroachDB keeps deleted index entries for hours and would scan all of them.
 	claimOfLane = claimBegin + `t.task_status = 'pending' AND (t.lane, t.id) >= ($2::TEXT, $4::BIGINT) AND t.lane <= $2::TEXT AND t.lane <> ''
     ORDER BY t.lane, t.id LIMIT $3` + claimEnd
-	// Here the state is asked for so that no index on it can serve, only the primary key.
+	// The status is compared so that only the primary key can serve, and no index on the status.
 	claimByID = claimBegin + `CASE t.task_status WHEN 'pending' THEN 1 END IS NOT NULL AND t.id = ANY ($2::BIGINT[]) LIMIT $3` + claimEnd
 )
 
-// Claim takes at most limit tasks of a lane with ids from lowest on for process, the oldest first.
+// Claim claims at most limit tasks of a lane with ids from lowest on, oldest first.
 func (s *Store) Claim(ctx context.Context, process, lane string, limit int, lowest int64) ([]Claim, error) {
 	return s.claim(ctx, claimOfLane, process, lane, limit, lowest)
 }
 
-// ClaimTasks takes those of the tasks for process whose turn it is. It does not look at any others: a key that thousands
-// of tasks wait for costs no more than one for which nothing waits.
+// ClaimTasks claims those of the tasks whose turn it is. It reads no others: a key with thousands of waiting tasks
+// costs no more than any other.
 func (s *Store) ClaimTasks(ctx context.Context, process string, ids ...int64) ([]Claim, error) {
 	return s.claim(ctx, claimByID, process, database.Array(ids), len(ids))
 }
@@ -104,12 +102,12 @@ func (s *Store) claim(ctx context.Context, query, process string, which ...any) 
 			slices.SortFunc(claims, func(a, b Claim) int { return cmp.Compare(a.ID, b.ID) })
 			return claims, err
 		}
-		// Another process was faster with a task of the same key; that one is not the head any more.
+		// Another process claimed a task of the same key first: retry without it.
 	}
 }
 
 func (s *Store) claimOnce(ctx context.Context, query, process string, which []any) ([]Claim, error) {
-	rows, err := s.steady.QueryContext(ctx, query, append([]any{process}, which...)...)
+	rows, err := s.prepared.QueryContext(ctx, query, append([]any{process}, which...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -121,157 +119,8 @@ func (s *Store) claimOnce(ctx context.Context, query, process string, which []an
 		if err := rows.Scan(&c.ID, &c.Type, &info, &c.Number, &c.Attempts, &c.Takeovers, &c.Age, &c.TraceParent); err != nil {
 			return nil, err
 		}
-		c.Info, c.Fault = s.box.Open(info)
+		c.Info, c.InfoErr = s.keyring.Decrypt(info)
 		claims = append(claims, c)
 	}
 	return claims, rows.Err()
-}
-
-// A task names a claimer only while it is being processed. The status is not asked for: then only the primary key can
-// serve, and not the index of what is being processed, which is full of dead entries.
-const held = ` WHERE id = $1 AND claimed_by = $2 AND claim_number = $3`
-
-const againTask = `
-UPDATE console_tasks SET task_status = 'pending', task_detailed_status = $4, last_error = $5, attempts = attempts + $6::INTEGER,
-    attempt_errors = attempt_errors || $7::TEXT, claimed_by = '', run_at = LOCALTIMESTAMP + $8::FLOAT8 * INTERVAL '1 second'` + held
-
-// Again returns a task to the queue, not to be run before wait has passed; of e it writes all but the status.
-func (s *Store) Again(ctx context.Context, e Ending, wait time.Duration) error {
-	e = e.printable()
-	return s.fenced(ctx, againTask, e.Claim, e.Detail, e.LastError, e.Attempts, e.Note, wait.Seconds())
-}
-
-const parkTask = `
-UPDATE console_tasks SET task_status = CASE WHEN woken THEN 'pending' ELSE 'waiting' END, task_detailed_status = $4,
-    claimed_by = '', run_at = CASE WHEN woken THEN ` + atOnce + ` ELSE LOCALTIMESTAMP + $5::FLOAT8 * INTERVAL '1 second' END` + held
-
-// Park lets a task wait until it is woken, or until recheck has passed; of e it writes the detail. One that was woken while
-// it ran is pending.
-func (s *Store) Park(ctx context.Context, e Ending, recheck time.Duration) error {
-	return s.fenced(ctx, parkTask, e.Claim, e.printable().Detail, recheck.Seconds())
-}
-
-func (s *Store) fenced(ctx context.Context, query string, c Claim, args ...any) error {
-	n, err := s.exec(ctx, query, append([]any{c.ID, c.Process, c.Number}, args...)...)
-	if err == nil && n == 0 {
-		return ErrLostClaim
-	}
-	return err
-}
-
-const returnTasks = `
-UPDATE console_tasks AS c SET task_status = 'pending', task_detailed_status = 'returned to the queue', claimed_by = '', run_at = ` + atOnce + `
-WHERE c.claimed_by = $1 AND c.task_status = 'processing'
-  AND NOT EXISTS (SELECT 1 FROM unnest($2::BIGINT[], $3::BIGINT[]) AS h(id, number) WHERE h.id = c.id AND h.number = c.claim_number)`
-
-// ReturnAll gives back every task that process holds, except the given claims. Nothing is accepted or claimed meanwhile, so that it must
-// not wait for connections that other work holds.
-func (s *Store) ReturnAll(ctx context.Context, process string, except []Held) (int64, error) {
-	ids, numbers := arrays(except)
-	return s.execBy(ctx, s.steady, returnTasks, process, ids, numbers)
-}
-
-const returnClaims = `
-UPDATE console_tasks AS c SET task_status = 'pending', task_detailed_status = 'returned to the queue', claimed_by = '', run_at = ` + atOnce + `
-FROM unnest($1::BIGINT[], $2::BIGINT[], $3::TEXT[]) AS r(id, number, process)
-WHERE c.id = r.id AND c.claimed_by = r.process AND c.claim_number = r.number`
-
-// Return gives claims back that nobody has begun.
-func (s *Store) Return(ctx context.Context, claims []Claim) (int64, error) {
-	held, processes := make([]Held, len(claims)), make([]string, len(claims))
-	for i, c := range claims {
-		held[i], processes[i] = c.Held(), c.Process
-	}
-	ids, numbers := arrays(held)
-	return s.exec(ctx, returnClaims, ids, numbers, database.Array(processes))
-}
-
-// arrays returns the ids and the numbers of claims as arguments of a statement.
-func arrays(claims []Held) (ids, numbers any) {
-	i, n := make([]int64, len(claims)), make([]int64, len(claims))
-	for at, c := range claims {
-		i[at], n[at] = c.ID, c.Number
-	}
-	return database.Array(i), database.Array(n)
-}
-
-const (
-	wakeParked = `
-UPDATE console_tasks SET task_status = 'pending', run_at = ` + atOnce + ` WHERE ordering_key = $1 AND task_status = 'waiting'`
-	wakeRunning = `
-UPDATE console_tasks SET woken = true WHERE ordering_key = $1 AND task_status = 'processing' AND NOT woken`
-	wakeLate = `
-UPDATE console_tasks SET task_status = 'pending', run_at = ` + atOnce + ` WHERE task_status = 'waiting' AND run_at <= LOCALTIMESTAMP`
-)
-
-// Wake makes the parked tasks of a key pending, and marks the running one so that it is not parked. The running one is
-// marked first: a task is at each moment either marked, or found parked afterwards.
-func (s *Store) Resume(ctx context.Context, orderingKey string) error {
-	_, err := s.exec(ctx, wakeRunning, orderingKey)
-	if err != nil {
-		return err
-	}
-	_, err = s.exec(ctx, wakeParked, orderingKey)
-	return err
-}
-
-// WakeLate makes those parked tasks pending whose recheck is due.
-func (s *Store) ResumeLate(ctx context.Context) (int64, error) { return s.exec(ctx, wakeLate) }
-
-const (
-	hastenPending = `
-UPDATE console_tasks SET run_at = ` + atOnce + ` WHERE task_status = 'pending' AND run_at > LOCALTIMESTAMP + $1::FLOAT8 * INTERVAL '1 second'`
-	hastenParked = `
-UPDATE console_tasks SET task_status = 'pending', run_at = ` + atOnce + `
-WHERE task_status = 'waiting' AND run_at > LOCALTIMESTAMP + $1::FLOAT8 * INTERVAL '1 second'`
-)
-
-// Hasten makes tasks due that are put off for longer than longest, which none ever is unless the database's clock was set
-// back, and returns how many there were.
-func (s *Store) Hasten(ctx context.Context, longest time.Duration) (int64, error) {
-	pending, err := s.exec(ctx, hastenPending, longest.Seconds())
-	if err != nil {
-		return 0, err
-	}
-	parked, err := s.exec(ctx, hastenParked, longest.Seconds())
-	return pending + parked, err
-}
-
-const endParked = `
-UPDATE console_tasks SET task_status = $3, task_detailed_status = $4, finished_at = LOCALTIMESTAMP
-WHERE ordering_key = $1 AND task_status = 'waiting' AND id < $2`
-
-// EndParked writes the last state of the parked tasks of a key with an id below before.
-func (s *Store) EndParked(ctx context.Context, orderingKey string, before int64, status Status, text string) error {
-	_, err := s.exec(ctx, endParked, orderingKey, before, string(status), logging.Printable(text))
-	return err
-}
-
-const healTask = `
-UPDATE console_tasks SET task_status = 'finished', task_detailed_status = 'finished after an earlier failure'
-WHERE id = $1 AND task_status = 'error'`
-
-// Heal makes a task that ended as an error a finished one.
-func (s *Store) Heal(ctx context.Context, id int64) error {
-	_, err := s.exec(ctx, healTask, id)
-	return err
-}
-
-const newestPending = `
-SELECT task_info FROM console_tasks
-WHERE ordering_key = $1 AND task_status = 'pending' AND task_type = $2 AND id > $3 ORDER BY id DESC LIMIT 1`
-
-// NewestPending returns the payload of the newest pending task of a key and type that is newer than after, or nil.
-func (s *Store) NewestPending(ctx context.Context, orderingKey, jobType string, after int64) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	var info string
-	err := s.db.QueryRowContext(ctx, newestPending, orderingKey, jobType, after).Scan(&info)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return s.box.Open(info)
 }

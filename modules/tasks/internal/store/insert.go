@@ -11,21 +11,21 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// NewTask is a task to be written.
+// NewTask is a task to insert.
 type NewTask struct {
 	Type, Lane, OrderingKey string
 	Info                    []byte
-	// Erased is what becomes of Info once its secrets were used; nil where it has none.
+	// Erased is Info without its secrets; nil if it has none.
 	Erased []byte
-	// Prepared is what the payload was checked as.
+	// Prepared is the validated payload.
 	Prepared *job.Prepared
 	// IdempotencyKey is "" for none.
 	IdempotencyKey string
-	// TraceParent names the trace of the request; "" where it is not traced.
+	// TraceParent is the trace of the request; "" if it is not traced.
 	TraceParent string
 }
 
-// key returns the ordering key; one of its own for a task that names none.
+// key returns the ordering key, or a unique one for a task without.
 func (t NewTask) key() string {
 	if t.OrderingKey != "" {
 		return t.OrderingKey
@@ -33,22 +33,22 @@ func (t NewTask) key() string {
 	return "task/" + rand.Text()
 }
 
-// marked tells whether the task needs the columns that few have.
-func (t NewTask) marked() bool { return t.IdempotencyKey != "" || t.TraceParent != "" }
+// extended reports whether the task needs insertExtended.
+func (t NewTask) extended() bool { return t.IdempotencyKey != "" || t.TraceParent != "" }
 
-// Inserted is what became of a NewTask.
+// Inserted is the result of inserting a NewTask.
 type Inserted struct {
-	// ID is the task's; where the idempotency key was used before, the first task's.
+	// ID is the task's id; if the idempotency key was used before, the id of the task that has it.
 	ID int64
-	// Claimed tells that the row was inserted as a claim of the inserting process, Found that it was there before.
+	// Claimed is true if the task was inserted as a claim of the inserting process, Found if it existed before.
 	Claimed, Found bool
-	// Fault is job.ErrKeyReused, or why the first task could not be compared with this one, or nil.
-	Fault error
+	// Err is job.ErrKeyReused, or the error of comparing the payload with that of the existing task, or nil.
+	Err error
 }
 
-// A task may be inserted claimed when no other of its key is pending or being processed. The unique index refuses the
-// whole statement where another process has just claimed one. The subqueries are scalar so that they are looked up by
-// index for each row, whatever the statistics say, and materialized so that each is looked up once.
+// A task may be inserted claimed if no other of its key is pending or processing. The unique index refuses the whole
+// statement if another process has just claimed one. The subqueries are scalar so that they use an index for each row,
+// whatever the statistics say, and materialized so that each runs once.
 const (
 	insertWith = `
 WITH n AS MATERIALIZED (
@@ -68,33 +68,33 @@ INSERT INTO console_tasks (task_type, task_info, lane, ordering_key, idempotency
 	insertValues = `)
 SELECT n.task_type, n.task_info, n.lane, n.ordering_key, NULLIF(n.idempotency_key, ''), n.ordinal,
     CASE WHEN n.claim THEN 'processing' ELSE 'pending' END, CASE WHEN n.claim THEN 'claimed' ELSE 'accepted' END,
-    CASE WHEN n.claim THEN $1 ELSE '' END, CASE WHEN n.claim THEN 1 ELSE 0 END, CASE WHEN n.claim THEN LOCALTIMESTAMP END, ` + atOnce
+    CASE WHEN n.claim THEN $1 ELSE '' END, CASE WHEN n.claim THEN 1 ELSE 0 END, CASE WHEN n.claim THEN LOCALTIMESTAMP END, ` + dueNow
 	insertOrder = `
 FROM n ORDER BY n.ordinal`
 	insertReturning = `
 RETURNING id, accept_ordinal, task_status`
 
 	insertTasks = insertWith + insertClaim + insertNames + insertInto + insertValues + insertOrder + insertReturning
-	// Tasks with an idempotency key or of a traced request. What may conflict costs PostgreSQL a further record of its log
-	// for every row, so the others do not come here.
-	insertMarked = insertWith + ` t.trace_parent, t.info_hash,` + insertClaim + `, $8::TEXT[], $9::TEXT[]` + insertNames +
+	// For tasks with an idempotency key or of a traced request. ON CONFLICT costs PostgreSQL an additional WAL record
+	// for every row, so other tasks use insertTasks.
+	insertExtended = insertWith + ` t.trace_parent, t.info_hash,` + insertClaim + `, $8::TEXT[], $9::TEXT[]` + insertNames +
 		`, trace_parent, info_hash` + insertInto + `, trace_parent, info_hash` + insertValues +
 		`, NULLIF(n.trace_parent, ''), NULLIF(n.info_hash, '')` + insertOrder + `
 ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING` + insertReturning
 )
 
-// onePerKey is the unique index that lets one task of a key be processed at a time.
+// onePerKey is the unique index that allows one processing task for each key.
 const onePerKey = "console_tasks_one_per_key"
 
-// Insert writes tasks in one statement, in their order. Those for which wanted is true become claims of process where
-// nothing else of their key is pending or processing; wanted may be nil.
-func (s *Store) Insert(ctx context.Context, process string, tasks []NewTask, wanted []bool) ([]Inserted, error) {
+// Insert writes tasks in one statement, in their order. Tasks with claim set become claims of process if nothing else
+// of their key is pending or processing; claim may be nil.
+func (s *Store) Insert(ctx context.Context, process string, tasks []NewTask, claim []bool) ([]Inserted, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	var inserted []Inserted
 	for {
 		err := database.Retry(ctx, func(ctx context.Context) (err error) {
-			inserted, err = s.insert(ctx, s.steady, process, tasks, wanted)
+			inserted, err = s.insert(ctx, s.prepared, process, tasks, claim)
 			return err
 		})
 		if err == nil {
@@ -103,30 +103,30 @@ func (s *Store) Insert(ctx context.Context, process string, tasks []NewTask, wan
 		if !database.Violates(err, onePerKey) {
 			return nil, err
 		}
-		wanted = nil // another process has just claimed a task of the same key
+		claim = nil // another process has just claimed a task of the same key
 	}
-	// The others are committed, whatever becomes of this.
+	// The new tasks are committed, whatever the result of this.
 	for i, t := range tasks {
 		if inserted[i].ID == 0 {
-			inserted[i] = s.first(ctx, t)
+			inserted[i] = s.existingTask(ctx, t)
 		}
 	}
 	return inserted, nil
 }
 
-// first is findFirst outside of a transaction. Its error is the one request's alone.
-func (s *Store) first(ctx context.Context, t NewTask) (first Inserted) {
-	first.Fault = database.Retry(ctx, func(ctx context.Context) (err error) {
-		first, err = s.findFirst(ctx, s.steady, t)
-		return errors.Join(err, first.Fault)
+// existingTask is findExisting outside a transaction. Its error concerns this task alone.
+func (s *Store) existingTask(ctx context.Context, t NewTask) (existing Inserted) {
+	existing.Err = database.Retry(ctx, func(ctx context.Context) (err error) {
+		existing, err = s.findExisting(ctx, s.prepared, t)
+		return errors.Join(err, existing.Err)
 	})
-	first.Found = true
-	return first
+	existing.Found = true
+	return existing
 }
 
-// InsertIn writes tasks in tx; see Insert. A unique violation is the caller's to handle.
-func (s *Store) InsertIn(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wanted []bool) ([]Inserted, error) {
-	inserted, err := s.insert(ctx, tx, process, tasks, wanted)
+// InsertTx writes tasks in a transaction; see Insert. The caller handles unique violations.
+func (s *Store) InsertTx(ctx context.Context, tx job.Tx, process string, tasks []NewTask, claim []bool) ([]Inserted, error) {
+	inserted, err := s.insert(ctx, tx, process, tasks, claim)
 	if err != nil {
 		return nil, err
 	}
@@ -134,38 +134,39 @@ func (s *Store) InsertIn(ctx context.Context, tx job.Tx, process string, tasks [
 		if inserted[i].ID != 0 {
 			continue
 		}
-		if inserted[i], err = s.findFirst(ctx, tx, t); err != nil {
+		if inserted[i], err = s.findExisting(ctx, tx, t); err != nil {
 			return nil, err
 		}
 	}
 	return inserted, nil
 }
 
-func (s *Store) insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, wanted []bool) ([]Inserted, error) {
+func (s *Store) insert(ctx context.Context, tx job.Tx, process string, tasks []NewTask, claim []bool) ([]Inserted, error) {
 	n := len(tasks)
-	if wanted == nil {
-		wanted = make([]bool, n)
+	if claim == nil {
+		claim = make([]bool, n)
 	}
-	types, infos, lanes, keys, idempotency := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	types, infos, lanes := make([]string, n), make([]string, n), make([]string, n)
+	keys, idempotency := make([]string, n), make([]string, n)
 	for i, t := range tasks {
 		types[i], infos[i], lanes[i], keys[i], idempotency[i] = t.Type, string(t.Info), t.Lane, t.key(), t.IdempotencyKey
 		if t.Erased != nil {
-			infos[i] = s.box.Seal(t.Info)
+			infos[i] = s.keyring.Encrypt(t.Info)
 		}
 	}
 	query, args := insertTasks, []any{
 		process, database.Array(types), database.Array(infos), database.Array(lanes), database.Array(keys), database.Array(idempotency),
-		database.Array(wanted),
+		database.Array(claim),
 	}
-	if slices.ContainsFunc(tasks, NewTask.marked) {
+	if slices.ContainsFunc(tasks, NewTask.extended) {
 		traces, hashes := make([]string, n), make([]string, n)
 		for i, t := range tasks {
 			traces[i] = t.TraceParent
 			if t.IdempotencyKey != "" && t.Erased != nil {
-				hashes[i] = s.box.Hash(t.Info)
+				hashes[i] = s.keyring.Hash(t.Info)
 			}
 		}
-		query, args = insertMarked, append(args, database.Array(traces), database.Array(hashes))
+		query, args = insertExtended, append(args, database.Array(traces), database.Array(hashes))
 	}
 	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {

@@ -8,27 +8,27 @@ import (
 	"app238.com/inner/app/database"
 )
 
-// Polled is what a process polls for because nobody tells it, at one moment.
-type Polled struct {
-	// Lanes are those in which a task is pending and due, be it its turn or not.
+// PollResult is the state of the queue that a process polls for.
+type PollResult struct {
+	// Lanes are the lanes with a pending task that is due, whether or not it is its turn.
 	Lanes []string
-	// Processes are all that may hold tasks.
+	// Processes are all processes that may have claims.
 	Processes []Process
-	// Late tells that the recheck of a parked task is due.
-	Late bool
-	// Begun and Ended are when this was asked and answered, by this process's clock.
-	Begun, Ended time.Time
+	// RecheckDue is true if the recheck of a parked task is due.
+	RecheckDue bool
+	// SentAt and ReceivedAt are when the query was sent and answered, by this process's clock.
+	SentAt, ReceivedAt time.Time
 }
 
-// Process is one that may hold tasks, as it was at one moment.
+// Process is a process that may have claims.
 type Process struct {
 	ID string
-	// Heartbeat is another text after each heartbeat; "" where the process has no row: it has ended, and a statement of it
-	// that was under way has claimed tasks afterwards.
+	// Heartbeat changes with each heartbeat. It is "" if the process has no row: it was unregistered, and one of its
+	// statements took effect later.
 	Heartbeat string
 }
 
-// Of each lane the index that claimOfLane walks is walked, as far as its first task that is due.
+// For each lane this scans the index of claimOfLane up to the first task that is due.
 const poll = `
 SELECT 'lane', l.lane, '' FROM unnest($1::TEXT[], $2::BIGINT[]) AS l(lane, lowest)
 WHERE (SELECT t.id FROM console_tasks t WHERE t.run_at <= LOCALTIMESTAMP AND t.task_status = 'pending'
@@ -41,33 +41,34 @@ UNION ALL
 SELECT DISTINCT 'process', claimed_by, '' FROM console_tasks
 WHERE task_status = 'processing' AND claimed_by NOT IN (SELECT id FROM inner_processes)`
 
-// polled is one row of a poll.
-type polled struct{ kind, name, heartbeat string }
+// pollRow is one row of a poll.
+type pollRow struct{ kind, name, heartbeat string }
 
-// Poll reads of the given lanes whether tasks with ids from the given ones on are due, whether a parked one is, and all processes.
-func (s *Store) Poll(ctx context.Context, lowest map[string]int64) (Polled, error) {
-	seen := Polled{Begun: time.Now()}
+// Poll reports whether tasks of the lanes with ids from the given ones on are due, whether a parked one is, and all
+// processes.
+func (s *Store) Poll(ctx context.Context, lowest map[string]int64) (PollResult, error) {
+	result := PollResult{SentAt: time.Now()}
 	var lanes []string
 	var ids []int64
 	for lane, id := range lowest {
 		lanes, ids = append(lanes, lane), append(ids, id)
 	}
-	rows, err := collect(ctx, s, s.steady, poll, func(rows *sql.Rows, p *polled) error {
+	rows, err := collect(ctx, s, s.prepared, poll, func(rows *sql.Rows, p *pollRow) error {
 		return rows.Scan(&p.kind, &p.name, &p.heartbeat)
 	}, database.Array(lanes), database.Array(ids))
 	if err != nil {
-		return Polled{}, err
+		return PollResult{}, err
 	}
-	seen.Ended = time.Now()
+	result.ReceivedAt = time.Now()
 	for _, p := range rows {
 		switch p.kind {
 		case "lane":
-			seen.Lanes = append(seen.Lanes, p.name)
+			result.Lanes = append(result.Lanes, p.name)
 		case "late":
-			seen.Late = true
+			result.RecheckDue = true
 		case "process":
-			seen.Processes = append(seen.Processes, Process{ID: p.name, Heartbeat: p.heartbeat})
+			result.Processes = append(result.Processes, Process{ID: p.name, Heartbeat: p.heartbeat})
 		}
 	}
-	return seen, nil
+	return result, nil
 }

@@ -1,9 +1,10 @@
-// Package store is console_tasks in SQL: each state change of a task is one statement here. It holds no policy.
+// Package store reads and writes console_tasks: each state change of a task is one statement here. It contains no
+// policy.
 //
-// Exclusivity is a fact of the table, not of locks: a partial unique index allows one processing task for each
-// ordering key, and every write of a claimer names its process and its claim number, so that one who was presumed dead
-// changes nothing. Clocks are compared with themselves only: what was not put off is due whatever the database's says, and
-// silence is measured by who observes it.
+// Exclusivity is enforced by the table, not by locks: a partial unique index allows one processing task for each
+// ordering key, and every write of a claimer is fenced by its process and its claim number, so that a process that was
+// taken for dead changes nothing. Clocks are compared with themselves only: tasks without a delay are due whatever the
+// database's clock says, and a heartbeat's age is measured by the process that observes it.
 package store
 
 import (
@@ -32,82 +33,55 @@ const (
 	Superseded Status = "superseded"
 )
 
-// Ended tells whether a task in this state stays in it.
+// Ended reports whether a task in this state stays in it.
 func (s Status) Ended() bool {
 	return s == Finished || s == Failed || s == Cancelled || s == Superseded
 }
 
-// ErrNotFound says that there is no such task.
+// ErrNotFound is returned for an unknown task.
 var ErrNotFound = errors.New("no such task")
 
-// ErrLostClaim says that the task belongs to another claimer by now: what this one wanted to write was not written.
-var ErrLostClaim = errors.New("the task was taken over")
+// ErrClaimLost is returned for a write of a claim that another claimer has replaced: nothing was written.
+var ErrClaimLost = errors.New("the task was recovered by another process")
 
-// Store reads and writes console_tasks and inner_processes, heartbeats left out.
+// Store reads and writes console_tasks and inner_processes, except heartbeats.
 type Store struct {
-	db      *sql.DB
-	steady  *database.PreparedPool
-	box     *encryption.Box
-	timeout time.Duration
-	// delay and delayMax are the waits between the takeovers of one task, in seconds.
+	db       *sql.DB
+	prepared *database.PreparedPool
+	keyring  *encryption.Keyring
+	timeout  time.Duration
+	// delay and delayMax limit the delay between recoveries of one task, in seconds.
 	delay, delayMax float64
 }
 
-// New returns a store on db. What every task costs goes through steady, and payloads with secrets through box.
-func New(db *sql.DB, steady *database.PreparedPool, box *encryption.Box, c *config.Config) *Store {
+// New returns a store. Frequent statements go through prepared, payloads with secrets through keyring.
+func New(db *sql.DB, prepared *database.PreparedPool, keyring *encryption.Keyring, c *config.Config) *Store {
 	return &Store{
-		db: db, steady: steady, box: box, timeout: c.Database.StatementTimeout,
+		db: db, prepared: prepared, keyring: keyring, timeout: c.Database.StatementTimeout,
 		delay: c.Tasks.RetryDelay.Seconds(), delayMax: c.Tasks.RetryDelayMax.Seconds(),
 	}
 }
 
-// Seals tells whether payloads with secrets are encrypted.
-func (s *Store) Seals() bool { return s.box.Seals() }
+// Encrypts reports whether payloads with secrets are encrypted.
+func (s *Store) Encrypts() bool { return s.keyring.Encrypts() }
 
-// View is what may be shown of a task.
-type View struct {
-	ID                    int64
-	Type                  string
-	Status                Status
-	Detail, LastError     string
-	Attempts              int
-	CreatedAt             time.Time
-	StartedAt, FinishedAt sql.NullTime
-}
-
-const viewTask = `
-SELECT id, task_type, task_status, task_detailed_status, last_error, attempts, created_at, started_at, finished_at
-FROM console_tasks WHERE id = $1`
-
-// View returns a task, or ErrNotFound.
-func (s *Store) View(ctx context.Context, id int64) (View, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	var v View
-	err := s.db.QueryRowContext(ctx, viewTask, id).Scan(&v.ID, &v.Type, &v.Status, &v.Detail, &v.LastError,
-		&v.Attempts, &v.CreatedAt, &v.StartedAt, &v.FinishedAt)
-	if errors.Is(err, sql.ErrNoRows) {
-		return v, ErrNotFound
-	}
-	return v, err
-}
-
-// exec runs one statement within the time limit, again after serialization failures, and returns the rows it changed.
+// exec runs one statement within the time limit, retries it after serialization failures, and returns the number of
+// changed rows.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	return s.execBy(ctx, s.db, query, args...)
+	return s.execOn(ctx, s.db, query, args...)
 }
 
-// executor is a pool that statements are sent to.
+// executor is a pool that runs statements.
 type executor interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
-func (s *Store) execBy(ctx context.Context, by executor, query string, args ...any) (int64, error) {
+func (s *Store) execOn(ctx context.Context, on executor, query string, args ...any) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	var n int64
 	err := database.Retry(ctx, func(ctx context.Context) error {
-		result, err := by.ExecContext(ctx, query, args...)
+		result, err := on.ExecContext(ctx, query, args...)
 		if err != nil {
 			return err
 		}
@@ -118,4 +92,29 @@ func (s *Store) execBy(ctx context.Context, by executor, query string, args ...a
 		return 0, fmt.Errorf("console_tasks: %w", err)
 	}
 	return n, nil
+}
+
+// querier is a pool or a transaction that runs queries.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// collect returns all rows of a query; never nil without an error.
+func collect[T any](ctx context.Context, s *Store, from querier, query string, scan func(*sql.Rows, *T) error, args ...any) ([]T, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	rows, err := from.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	all := []T{}
+	for rows.Next() {
+		var one T
+		if err := scan(rows, &one); err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
 }

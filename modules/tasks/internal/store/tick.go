@@ -9,17 +9,17 @@ import (
 
 // Tick is an execution of a periodic job.
 type Tick struct {
-	// Found tells that there was one; the others are 0 where there was none.
+	// Found is false if there is none; the other fields are then 0.
 	Found bool
 	// Number counts the executions of the job.
 	Number int64
-	// Due is when its tick began, and Interval the time between two ticks of the process that made it, both in seconds, the
-	// first since the Unix epoch. Due is 0 for an execution between ticks, and both are 0 in rows of earlier releases.
+	// Due is when its tick began, in seconds since the Unix epoch, and Interval the interval in seconds of the process
+	// that inserted it. Due is 0 for an execution between ticks; both are 0 in rows of earlier releases.
 	Due, Interval int64
-	// Age is the time in seconds since it was made, by the database's clock.
+	// Age is the time in seconds since it was inserted, by the database's clock.
 	Age float64
-	// Unfinished tells that its task has not ended.
-	Unfinished bool
+	// Active is true if its task has not ended.
+	Active bool
 }
 
 const latestTicks = `
@@ -30,16 +30,16 @@ FROM (SELECT u.name, (SELECT max(k.tick) FROM inner_ticks AS k WHERE k.name = u.
 LEFT JOIN inner_ticks AS t ON t.name = n.name AND t.tick = n.latest
 LEFT JOIN console_tasks AS c ON c.id = t.task_id`
 
-// Ticks returns the latest execution of each of the named periodic jobs, of which there must be one, and the time in seconds
-// since the Unix epoch by the database's clock.
-func (s *Store) Ticks(ctx context.Context, names []string) (latest map[string]Tick, now float64, err error) {
+// LatestTicks returns the latest execution of each named job, at least one name, and the database's time in seconds
+// since the Unix epoch.
+func (s *Store) LatestTicks(ctx context.Context, names []string) (latest map[string]Tick, now float64, err error) {
 	type named struct {
 		name string
 		tick Tick
 	}
 	rows, err := collect(ctx, s, s.db, latestTicks, func(rows *sql.Rows, n *named) error {
 		t := &n.tick
-		return rows.Scan(&n.name, &now, &t.Found, &t.Number, &t.Due, &t.Interval, &t.Age, &t.Unfinished)
+		return rows.Scan(&n.name, &now, &t.Found, &t.Number, &t.Due, &t.Interval, &t.Age, &t.Active)
 	}, database.Array(names))
 	if err != nil {
 		return nil, 0, err
@@ -55,42 +55,42 @@ func (s *Store) Ticks(ctx context.Context, names []string) (latest map[string]Ti
 }
 
 const (
-	takeTick = `
+	insertTick = `
 INSERT INTO inner_ticks (name, tick, due, interval_seconds, task_id) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name, tick) DO NOTHING`
-	oldTicks = `DELETE FROM inner_ticks WHERE name = $1 AND tick <= $2`
+	deleteOldTicks = `DELETE FROM inner_ticks WHERE name = $1 AND tick <= $2`
 )
 
-// ticksKept is how many executions of a periodic job are remembered.
-const ticksKept = 100
+// maxTicks is how many executions of a job are kept.
+const maxTicks = 100
 
-// TakeTick inserts task as an execution of a periodic job and tells whether it did. Of several processes that saw the same
-// latest execution, whatever their intervals, one makes the one with the next number.
-func (s *Store) TakeTick(ctx context.Context, name string, t Tick, task NewTask) (made bool, err error) {
+// InsertTick inserts a task as an execution of a periodic job and reports whether it did. Of several processes that saw
+// the same latest execution, whatever their intervals, one inserts the next number.
+func (s *Store) InsertTick(ctx context.Context, name string, t Tick, task NewTask) (inserted bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	err = database.Retry(ctx, func(ctx context.Context) (err error) {
-		made, err = s.takeTickOnce(ctx, name, t, task)
+		inserted, err = s.insertTickOnce(ctx, name, t, task)
 		return err
 	})
-	return made, err
+	return inserted, err
 }
 
-func (s *Store) takeTickOnce(ctx context.Context, name string, t Tick, task NewTask) (bool, error) {
+func (s *Store) insertTickOnce(ctx context.Context, name string, t Tick, task NewTask) (bool, error) {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return false, err
 	}
 	defer func() { _ = tx.Rollback() }()
-	inserted, err := s.InsertIn(ctx, tx, "", []NewTask{task}, nil)
+	inserted, err := s.InsertTx(ctx, tx, "", []NewTask{task}, nil)
 	if err != nil {
 		return false, err
 	}
-	// The unique index decides between replicas: the one whose row is refused rolls its task back.
-	taken, err := changed(tx.ExecContext(ctx, takeTick, name, t.Number, t.Due, t.Interval, inserted[0].ID))
-	if err != nil || taken == 0 {
+	// The unique index decides between replicas: the others roll their tasks back.
+	ticks, err := rowsAffected(tx.ExecContext(ctx, insertTick, name, t.Number, t.Due, t.Interval, inserted[0].ID))
+	if err != nil || ticks == 0 {
 		return false, err
 	}
-	if _, err := tx.ExecContext(ctx, oldTicks, name, t.Number-ticksKept); err != nil {
+	if _, err := tx.ExecContext(ctx, deleteOldTicks, name, t.Number-maxTicks); err != nil {
 		return false, err
 	}
 	return true, tx.Commit()

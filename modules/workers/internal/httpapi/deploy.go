@@ -132,7 +132,7 @@ func (a *API) findExisting(ctx context.Context, tx *ent.Tx, key string, ref jobs
 	if key == "" {
 		return 0, 0, nil
 	}
-	first, err := a.queue.Earlier(ctx, tx, key)
+	first, err := a.queue.FindByIdempotencyKey(ctx, tx, key)
 	if err != nil || first == nil {
 		return 0, 0, err
 	}

@@ -31,7 +31,7 @@ func (d deletion) Execute(ctx context.Context, task job.Task, p Delete) error {
 	if owned {
 		return job.NewTerminal("the worker belongs to another user")
 	}
-	if err := d.Queue.EndParked(ctx, p.OrderingKey(), task.ID, false, "the worker was deleted"); err != nil {
+	if err := d.Queue.CancelParked(ctx, p.OrderingKey(), task.ID, false, "the worker was deleted"); err != nil {
 		return databaseError("ending deploys", err)
 	}
 	remaining, err := d.Remover.Remove(ctx, p.WorkerID, p.UserUID)
@@ -42,7 +42,7 @@ func (d deletion) Execute(ctx context.Context, task job.Task, p Delete) error {
 		return databaseError("updating the worker", err)
 	}
 	if len(remaining) > 0 {
-		return &job.Error{Kind: job.Snooze, After: deletionPollInterval, Growing: true, Text: remainingText(remaining)}
+		return &job.Error{Kind: job.Snooze, Delay: deletionPollInterval, Backoff: true, Text: remainingText(remaining)}
 	}
 	return nil
 }
@@ -58,6 +58,3 @@ func remainingText(remaining []cluster.Part) string {
 	}
 	return "waiting for the deletion of the worker's objects: " + strings.Join(names, "; ")
 }
-
-// OnDiscarded does nothing: deletions are requested after their row was deleted.
-func (d deletion) OnDiscarded(context.Context, job.Task, Delete, string) error { return nil }

@@ -41,6 +41,8 @@ const deletionText = "waiting for the deletion of the previous worker of the sam
 
 type deploy struct{ Params }
 
+var _ job.DiscardHandler[Deploy] = deploy{}
+
 // NewDeploy defines the job: it applies the WorkerApp and parks until the controller has recorded the outcome.
 func NewDeploy(p Params) job.Definition {
 	return job.Define(job.Spec{Type: DeployType, Aliases: []string{"DeployWorkerJob", "DeployWorker"}}, deploy{p})
@@ -198,7 +200,7 @@ func (d deploy) start(
 	if err := d.Store.MarkLoading(ctx, w, v, int(app.Version)); err != nil {
 		return databaseError("updating the version", err)
 	}
-	if err := d.Queue.EndParked(ctx, p.OrderingKey(), task.ID, true, "superseded by a later deploy"); err != nil {
+	if err := d.Queue.CancelParked(ctx, p.OrderingKey(), task.ID, true, "superseded by a later deploy"); err != nil {
 		return databaseError("superseding older deploys", err)
 	}
 	return nil
@@ -206,7 +208,7 @@ func (d deploy) start(
 
 // queuedNewer returns the version of a later deploy of the same worker that has not started yet, if it is newer; else 0.
 func (d deploy) queuedNewer(ctx context.Context, task job.Task, p Deploy, w *ent.Worker) (int64, error) {
-	info, err := d.Queue.Superseding(ctx, p.OrderingKey(), DeployType, task.ID)
+	info, err := d.Queue.NewestPending(ctx, p.OrderingKey(), DeployType, task.ID)
 	if err != nil || info == nil {
 		return 0, err
 	}

@@ -47,6 +47,3 @@ func (r restore) Execute(ctx context.Context, task job.Task, p Restore) error {
 	}
 	return r.applySpec(ctx, task, w, v, desired.Spec(w, v)) // limits are not checked: the version has served
 }
-
-// OnDiscarded does nothing: the rows name the active version already.
-func (r restore) OnDiscarded(context.Context, job.Task, Restore, string) error { return nil }

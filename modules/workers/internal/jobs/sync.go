@@ -44,6 +44,8 @@ type sync struct {
 	prepare func(ctx context.Context, w *ent.Worker, p Sync) error
 }
 
+var _ job.DiscardHandler[Sync] = sync{}
+
 // statusPollInterval is the time between two reads of the failure's reason.
 const statusPollInterval = time.Second
 
@@ -69,7 +71,7 @@ func (s sync) Execute(ctx context.Context, task job.Task, p Sync) error {
 	if err := s.prepare(ctx, w, p); err != nil {
 		return err
 	}
-	if err := s.Queue.Erase(ctx, task.ID, p); err != nil {
+	if err := s.Queue.EraseSecrets(ctx, task.ID, p); err != nil {
 		return databaseError("erasing the values from the task", err)
 	}
 	return s.restartPods(ctx, task, w, app)
@@ -136,7 +138,7 @@ func (s sync) completeRunning(ctx context.Context, task job.Task, w *ent.Worker,
 
 // OnDiscarded marks the worker, unless a later task is going to write its status.
 func (s sync) OnDiscarded(ctx context.Context, task job.Task, p Sync, _ string) error {
-	if err := s.Queue.Erase(ctx, task.ID, p); err != nil {
+	if err := s.Queue.EraseSecrets(ctx, task.ID, p); err != nil {
 		return err
 	}
 	later, err := s.hasUnfinished(ctx, p.Ref, task.ID, StatusWriters()...)

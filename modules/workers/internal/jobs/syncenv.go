@@ -41,6 +41,8 @@ func (s *SyncEnv) UnmarshalJSON(encoded []byte) error {
 
 type syncEnv struct{ sync }
 
+var _ job.DiscardHandler[SyncEnv] = syncEnv{}
+
 // NewSyncEnv defines the job. The desired state is workers.env_json, which the controller copies to the ConfigMap.
 func NewSyncEnv(p Params) job.Definition {
 	return job.Define(job.Spec{Type: SyncEnvType, Aliases: []string{"SyncEnvJob", "SyncEnv"}}, syncEnv{sync{p, checkEnvironment}})
@@ -51,7 +53,7 @@ func (s syncEnv) Execute(ctx context.Context, task job.Task, p SyncEnv) error {
 	return s.sync.Execute(ctx, task, p.Sync)
 }
 
-// OnDiscarded implements job.Job.
+// OnDiscarded implements job.DiscardHandler.
 func (s syncEnv) OnDiscarded(ctx context.Context, task job.Task, p SyncEnv, reason string) error {
 	return s.sync.OnDiscarded(ctx, task, p.Sync, reason)
 }

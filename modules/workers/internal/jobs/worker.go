@@ -36,7 +36,7 @@ func StatusWriters() []string { return []string{DeployType, SyncEnvType, SyncSec
 // hasUnfinished reports whether a task of one of these types about the worker, accepted after the task with the id after, is
 // unfinished.
 func (p Params) hasUnfinished(ctx context.Context, r Ref, after int64, types ...string) (bool, error) {
-	unfinished, err := p.Queue.Unfinished(ctx, r.OrderingKey(), after)
+	unfinished, err := p.Queue.ActiveTypes(ctx, r.OrderingKey(), after)
 	if err != nil {
 		return false, databaseError("reading unfinished tasks", err)
 	}

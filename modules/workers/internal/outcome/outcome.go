@@ -66,7 +66,7 @@ func (o *Recorder) Record(ctx context.Context, r rollout.Outcome) error {
 	if relation == origin.OtherDatabase {
 		return o.handleOtherDatabase(ctx, key, r)
 	}
-	later, err := o.queue.Unfinished(ctx, key, r.Task)
+	later, err := o.queue.ActiveTypes(ctx, key, r.Task)
 	if err != nil {
 		return fmt.Errorf("read later tasks: %w", err)
 	}
@@ -80,7 +80,7 @@ func (o *Recorder) Record(ctx context.Context, r rollout.Outcome) error {
 		if err := o.queue.Resume(ctx, key); err != nil {
 			return err
 		}
-		if err := o.queue.Heal(ctx, r.Task); err != nil {
+		if err := o.queue.CompleteDiscarded(ctx, r.Task); err != nil {
 			return fmt.Errorf("complete the failed task %d: %w", r.Task, err)
 		}
 		return nil
@@ -136,7 +136,7 @@ func (o *Recorder) handleOtherDatabase(ctx context.Context, key string, r rollou
 	if err != nil {
 		return fmt.Errorf("read the worker: %w", err)
 	}
-	unfinished, err := o.queue.Unfinished(ctx, key, 0)
+	unfinished, err := o.queue.ActiveTypes(ctx, key, 0)
 	if err != nil {
 		return fmt.Errorf("read unfinished tasks: %w", err)
 	}
