@@ -27,13 +27,13 @@ func TestASchemaIsDroppedUnlessItsMarkIsForeign(t *testing.T) {
 				r := engine.Resource{UserUID: "u1", ResourceID: "r1"}
 				tenant := engine.Tenant{UserUID: "u1", Place: b.rdb.Place("u1")}
 				for comment, stays := range map[string]bool{
-					b.mark("u1", "r1"):                     false,
+					b.mark("u1"):                           false,
 					"inner-gateway u1/r1":                  false, // an earlier release's
 					"":                                     false,
 					"somebody's note":                      false,
 					"inner-gateway 0123456789abcdef u1/r1": true,
 					"inner-gateway u2/r1":                  true,
-					b.mark("u2", "r1"):                     true,
+					b.mark("u2"):                           true,
 				} {
 					require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r1")))
 					db := b.admin(b.database("u1"))

@@ -10,11 +10,11 @@ import (
 	"app238.com/inner/modules/combinator/internal/jobs"
 )
 
-// mark is the comment on a schema.
-func (b *bundle) mark(userUID, resourceID string) string {
+// mark is the comment on a user's schema r1.
+func (b *bundle) mark(userUID string) string {
 	b.t.Helper()
 	found := column(b.t, b.admin(b.database(userUID)), `SELECT obj_description(to_regnamespace($1::TEXT), 'pg_namespace')`,
-		b.schema(userUID, resourceID))
+		b.schema(userUID, "r1"))
 	require.Len(b.t, found, 1)
 	return found[0]
 }
@@ -61,7 +61,7 @@ func TestAMarkWithoutItsKeyIsLeftAlone(t *testing.T) {
 	b.user("u1", "sk_one")
 	b.resource("u1", "r1", "rdb")
 	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r1")))
-	require.NotEmpty(t, b.mark("u1", "r1"))
+	require.NotEmpty(t, b.mark("u1"))
 	_, err := b.db.Exec(`UPDATE inner_platform SET value = ` + database.Literal("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff") + ` WHERE name = 'mark key'`)
 	require.NoError(t, err)
 	other := b.copies(func(*config.Config) {})

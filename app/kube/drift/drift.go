@@ -51,21 +51,21 @@ func Note(o metav1.Object) {
 	o.SetManagedFields(nil)
 }
 
-// owned returns what Inner owns by having applied it, and whether anybody owns what is not among that, or Inner owns nothing. What it
-// wrote otherwise would stay when it is no longer desired.
+// owned returns what Inner owns by having applied it, and whether anybody owns what is not among that, or Inner never applied it. What it
+// wrote otherwise would stay when it is no longer desired. Of an empty ConfigMap Inner owns nothing but metadata.
 func owned(entries []metav1.ManagedFieldsEntry) (ours *fieldpath.Set, others bool) {
 	ours = fieldpath.NewSet()
-	theirs := fieldpath.NewSet()
+	theirs, isApplied := fieldpath.NewSet(), false
 	for _, entry := range entries {
 		switch {
 		case applied(entry):
-			ours = ours.Union(fields(entry))
+			ours, isApplied = ours.Union(fields(entry)), true
 		case entry.Subresource != "status":
 			theirs = theirs.Union(fields(entry))
 		}
 	}
 	operators := fieldpath.NewSet(fieldpath.MakePathOrDie(anys(restarted())...))
-	return ours, ours.Empty() || !theirs.Leaves().Difference(ours).Difference(operators).Empty()
+	return ours, !isApplied || !theirs.Leaves().Difference(ours).Difference(operators).Empty()
 }
 
 // taken returns the paths of what Inner owns and the object does not have.

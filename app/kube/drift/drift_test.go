@@ -66,6 +66,15 @@ func TestForeignIsWhatOnlyOthersOwn(t *testing.T) {
 }
 
 // parse returns what a JSON text holds, numbers as the API's libraries have them.
+func TestAnEmptyObjectIsNotForeign(t *testing.T) {
+	t.Parallel()
+	metadata := entry(kube.FieldManager, "", `{"f:metadata": {"f:labels": {"f:app": {}}}}`)
+	content := func() map[string]any { return map[string]any{"apiVersion": "v1", "kind": "ConfigMap"} }
+	require.False(t, drift.Foreign(noted(t, content(), metadata)))
+	require.True(t, drift.Foreign(noted(t, content(), metadata, entry("x", "", `{"f:data": {"f:a": {}}}`))))
+	require.True(t, drift.Foreign(noted(t, content())), "Inner never applied it")
+}
+
 func parse(t *testing.T, text string) map[string]any {
 	t.Helper()
 	u := &unstructured.Unstructured{}

@@ -70,7 +70,8 @@ func (d deploy) Execute(ctx context.Context, task job.Task, p Deploy) error {
 			return err
 		}
 	}
-	if app.Task != task.ID {
+	// Rows that say nothing of a WorkerApp which carries this task were put back: no outcome would be written to them.
+	if app.Task != task.ID || w.Status == rows.Unloaded {
 		if newer, err := d.newer(ctx, task, p, w); err != nil || newer != 0 {
 			return d.superseded(ctx, task, p, newer, err)
 		}
