@@ -21,8 +21,7 @@ func TestASchemaIsDroppedUnlessItsMarkIsForeign(t *testing.T) {
 				b := setup(t, layout, play)
 				for _, uid := range []string{"u1", "u2"} {
 					b.user(uid, "sk_"+uid)
-					b.resource(uid, "r1", "rdb")
-					require.NoError(t, b.run(jobs.CreateRDBType, ref(uid, "r1")))
+					b.created(uid, "r1")
 				}
 				r := engine.Resource{UserUID: "u1", ResourceID: "r1"}
 				tenant := engine.Tenant{UserUID: "u1", Place: b.rdb.Place("u1")}

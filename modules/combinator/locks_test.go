@@ -49,11 +49,17 @@ func (b *bundle) atOnce(work func() error) error {
 	}
 }
 
-// filled makes a schema with a table in it.
-func (b *bundle) filled(uid, rid string) {
+// created makes a schema.
+func (b *bundle) created(uid, rid string) {
 	b.t.Helper()
 	b.resource(uid, rid, "rdb")
 	require.NoError(b.t, b.run(jobs.CreateRDBType, ref(uid, rid)))
+}
+
+// filled makes a schema with a table in it.
+func (b *bundle) filled(uid, rid string) {
+	b.t.Helper()
+	b.created(uid, rid)
 	db := b.login(uid, "sk_"+uid)
 	_, err := db.Exec(`CREATE TABLE ` + b.schema(uid, rid) + `.t AS SELECT 1 AS v`)
 	require.NoError(b.t, err)

@@ -33,8 +33,7 @@ func TestMarksSayNothingToStrangers(t *testing.T) {
 				b := setup(t, layout, play)
 				for uid, rid := range map[string]string{"victim": "secretresource", "stranger": "r2"} {
 					b.user(uid, "sk_"+uid)
-					b.resource(uid, rid, "rdb")
-					require.NoError(t, b.run(jobs.CreateRDBType, ref(uid, rid)))
+					b.created(uid, rid)
 				}
 				db := b.login("stranger", "sk_stranger")
 				defer func() { require.NoError(t, db.Close()) }()
@@ -59,8 +58,7 @@ func TestAMarkWithoutItsKeyIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.user("u1", "sk_one")
-	b.resource("u1", "r1", "rdb")
-	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r1")))
+	b.created("u1", "r1")
 	require.NotEmpty(t, b.mark("u1"))
 	_, err := b.db.Exec(`UPDATE inner_platform SET value = ` + database.Literal("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff") + ` WHERE name = 'mark key'`)
 	require.NoError(t, err)
