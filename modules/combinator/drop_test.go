@@ -21,19 +21,18 @@ func TestDeleteKeepsSchemaOfOtherPlatform(t *testing.T) {
 				b := setup(t, layout, play)
 				for _, uid := range []string{"u1", "u2"} {
 					b.user(uid, "sk_"+uid)
-					b.resource(uid, "r1", "rdb")
-					require.NoError(t, b.run(jobs.CreateRDBType, ref(uid, "r1")))
+					b.createSchema(uid, "r1")
 				}
 				r := engine.Resource{UserUID: "u1", ResourceID: "r1"}
 				tenant := engine.Tenant{UserUID: "u1", Names: b.rdb.TenantNames("u1")}
 				for comment, isKept := range map[string]bool{
-					b.mark("u1", "r1"):                     false,
+					b.mark("u1"):                           false,
 					"inner-gateway u1/r1":                  false, // of an earlier release
 					"":                                     false,
 					"somebody's note":                      false,
 					"inner-gateway 0123456789abcdef u1/r1": true,
 					"inner-gateway u2/r1":                  true,
-					b.mark("u2", "r1"):                     true,
+					b.mark("u2"):                           true,
 				} {
 					require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r1")))
 					db := b.admin(b.database("u1"))

@@ -76,7 +76,7 @@ func TestSchemaLargerThanLockTableIsDropped(t *testing.T) {
 	b.remove("r1")
 
 	r := engine.Resource{UserUID: "u1", ResourceID: "r1"}
-	mark := b.mark("u1", "r1")
+	mark := b.mark("u1")
 	comment := func(mark string) {
 		_, err := b.admin("").Exec(`COMMENT ON SCHEMA ` + b.schema("u1", "r1") + ` IS ` + database.Literal(mark))
 		require.NoError(t, err)

@@ -49,11 +49,17 @@ func (b *bundle) withoutWaiting(work func() error) error {
 	}
 }
 
-// addSchema creates a schema with a table.
-func (b *bundle) addSchema(uid, rid string) {
+// createSchema creates a schema.
+func (b *bundle) createSchema(uid, rid string) {
 	b.t.Helper()
 	b.resource(uid, rid, "rdb")
 	require.NoError(b.t, b.run(jobs.CreateRDBType, ref(uid, rid)))
+}
+
+// addSchema creates a schema with a table.
+func (b *bundle) addSchema(uid, rid string) {
+	b.t.Helper()
+	b.createSchema(uid, rid)
 	db := b.login(uid, "sk_"+uid)
 	_, err := db.Exec(`CREATE TABLE ` + b.schema(uid, rid) + `.t AS SELECT 1 AS v`)
 	require.NoError(b.t, err)

@@ -10,11 +10,11 @@ import (
 	"app238.com/inner/modules/combinator/internal/jobs"
 )
 
-// mark returns the comment on a schema.
-func (b *bundle) mark(userUID, resourceID string) string {
+// mark returns the comment on a user's schema r1.
+func (b *bundle) mark(userUID string) string {
 	b.t.Helper()
 	found := column(b.t, b.admin(b.database(userUID)), `SELECT obj_description(to_regnamespace($1::TEXT), 'pg_namespace')`,
-		b.schema(userUID, resourceID))
+		b.schema(userUID, "r1"))
 	require.Len(b.t, found, 1)
 	return found[0]
 }
@@ -33,8 +33,7 @@ func TestMarksHideOwnersFromOtherUsers(t *testing.T) {
 				b := setup(t, layout, play)
 				for uid, rid := range map[string]string{"victim": "secretresource", "stranger": "r2"} {
 					b.user(uid, "sk_"+uid)
-					b.resource(uid, rid, "rdb")
-					require.NoError(t, b.run(jobs.CreateRDBType, ref(uid, rid)))
+					b.createSchema(uid, rid)
 				}
 				db := b.login("stranger", "sk_stranger")
 				defer func() { require.NoError(t, db.Close()) }()
@@ -59,9 +58,8 @@ func TestMarkOfUnknownKeyIsIgnored(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.user("u1", "sk_one")
-	b.resource("u1", "r1", "rdb")
-	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r1")))
-	require.NotEmpty(t, b.mark("u1", "r1"))
+	b.createSchema("u1", "r1")
+	require.NotEmpty(t, b.mark("u1"))
 	_, err := b.db.Exec(`UPDATE inner_platform SET value = ` + database.Literal("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff") + ` WHERE name = 'mark key'`)
 	require.NoError(t, err)
 	other := b.copyWith(func(*config.Config) {})

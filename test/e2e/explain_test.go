@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"os"
 	"strings"
@@ -26,23 +25,15 @@ func (w *fixture) explain(t *testing.T) {
 	ctx := context.WithoutCancel(t.Context())
 	var text strings.Builder
 	for _, query := range []string{
-		`SELECT to_jsonb(t) - 'task_info' FROM console_tasks t ORDER BY id`,
-		`SELECT to_jsonb(t) - 'env_json' FROM workers t ORDER BY id`, `SELECT to_jsonb(t) FROM worker_deploy_versions t ORDER BY id`,
+		`SELECT COALESCE(string_agg(CAST(t AS TEXT), ' | ' ORDER BY t.id), '') FROM console_tasks AS t`,
+		`SELECT COALESCE(string_agg(CAST(t AS TEXT), ' | ' ORDER BY t.id), '') FROM workers AS t`,
+		`SELECT COALESCE(string_agg(CAST(t AS TEXT), ' | ' ORDER BY t.id), '') FROM worker_deploy_versions AS t`,
 	} {
-		rows, err := w.db.QueryContext(ctx, query)
-		if err != nil {
-			fmt.Fprintln(&text, err)
-			continue
+		var rows string
+		if err := w.db.QueryRowContext(ctx, query).Scan(&rows); err != nil {
+			rows = err.Error()
 		}
-		for rows.Next() {
-			var row sql.NullString
-			_ = rows.Scan(&row)
-			fmt.Fprintln(&text, row.String)
-		}
-		fmt.Fprint(&text, "\n")
-		if rows.Err() != nil || rows.Close() != nil {
-			fmt.Fprintln(&text, "the rows were not read to the end")
-		}
+		fmt.Fprintln(&text, rows)
 	}
 	apps, err := w.clients.Dynamic.Resource(workerapp.Resource()).Namespace(w.namespaces.Worker).List(ctx, metav1.ListOptions{})
 	if err != nil {

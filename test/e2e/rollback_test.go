@@ -132,6 +132,13 @@ func TestSecondDeployOfVersionTakesOver(t *testing.T) {
 	require.Equal(t, "cancelled by an operator", s.message)
 }
 
+// identity returns the id of the database.
+func (w *fixture) identity(t *testing.T) (id string) {
+	t.Helper()
+	require.NoError(t, w.db.QueryRowContext(t.Context(), `SELECT value FROM inner_platform WHERE name = 'database'`).Scan(&id))
+	return id
+}
+
 func TestCrashBetweenWorkerAppAndRowsIsRepaired(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -145,12 +152,15 @@ func TestCrashBetweenWorkerAppAndRowsIsRepaired(t *testing.T) {
 	spec := workerapp.Spec{WorkerID: "w1", OwnerID: "u1", Image: "registry.test/app:1", Port: 8080}.WithDefaults()
 	applied, err := w.clients.Apply(t.Context(), workerapp.Resource(), workerapp.ToApply(w.namespaces.Worker, spec, workerapp.Origin{Version: int64(first.version), Task: id}))
 	require.NoError(t, err)
+	identity := w.identity(t)
 	i := w.start(t)
 	i.awaitTask(t, w, id, "finished")
+	require.Equal(t, identity, w.identity(t), "nothing was restored")
 	s := w.awaitState(t, first, "active", "success")
 	require.EqualValues(t, first.version, s.active.Int64)
 	require.Equal(t, applied.GetGeneration(), w.app(t, first).Generation, "the WorkerApp was as desired")
 	require.Equal(t, 1, w.rollouts(t, first))
+	require.NotContains(t, w.log(t), "unmanaged fields found", "an environment without variables is as it was applied")
 
 	// The same after a failure was recorded and before the WorkerApp was put back.
 	i.stop()

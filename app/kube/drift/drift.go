@@ -51,21 +51,22 @@ func Annotate(o metav1.Object) {
 	o.SetManagedFields(nil)
 }
 
-// owned returns the fields that Inner owns by server-side apply, and whether another manager owns any other field or Inner owns
-// none. Fields that Inner wrote by other operations count as other: an apply would not remove them.
+// owned returns the fields that Inner owns by server-side apply, and whether another manager owns any other field or Inner never
+// applied the object. Fields that Inner wrote by other operations count as other: an apply would not remove them. Of an empty
+// ConfigMap Inner owns metadata only.
 func owned(entries []metav1.ManagedFieldsEntry) (ours *fieldpath.Set, other bool) {
 	ours = fieldpath.NewSet()
-	theirs := fieldpath.NewSet()
+	theirs, isApplied := fieldpath.NewSet(), false
 	for _, entry := range entries {
 		switch {
 		case isApplyByInner(entry):
-			ours = ours.Union(fields(entry))
+			ours, isApplied = ours.Union(fields(entry)), true
 		case entry.Subresource != "status":
 			theirs = theirs.Union(fields(entry))
 		}
 	}
 	operators := fieldpath.NewSet(fieldpath.MakePathOrDie(toAny(restartedAtPath())...))
-	return ours, ours.Empty() || !theirs.Leaves().Difference(ours).Difference(operators).Empty()
+	return ours, !isApplied || !theirs.Leaves().Difference(ours).Difference(operators).Empty()
 }
 
 // absentFields returns the paths, one a line, of the fields that Inner owns and the object lacks.

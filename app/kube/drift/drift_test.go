@@ -65,6 +65,15 @@ func TestFieldsOwnedByOthersOnlyAreUnmanaged(t *testing.T) {
 	require.False(t, drift.HasUnmanaged(nil))
 }
 
+func TestEmptyObjectHasNoUnmanagedFields(t *testing.T) {
+	t.Parallel()
+	metadata := entry(kube.FieldManager, "", `{"f:metadata": {"f:labels": {"f:app": {}}}}`)
+	content := func() map[string]any { return map[string]any{"apiVersion": "v1", "kind": "ConfigMap"} }
+	require.False(t, drift.HasUnmanaged(annotated(t, content(), metadata)))
+	require.True(t, drift.HasUnmanaged(annotated(t, content(), metadata, entry("x", "", `{"f:data": {"f:a": {}}}`))))
+	require.True(t, drift.HasUnmanaged(annotated(t, content())), "Inner never applied it")
+}
+
 // parse returns an object with this JSON as its spec, numbers as int64 or float64.
 func parse(t *testing.T, text string) map[string]any {
 	t.Helper()

@@ -86,7 +86,7 @@ func (m *marks) mark(owner string) string {
 	hash := hmac.New(sha256.New, m.nonceKey)
 	hash.Write([]byte(owner))
 	nonce := hash.Sum(nil)[:m.aead.NonceSize()]
-	return m.prefix() + base64.RawURLEncoding.EncodeToString(m.aead.Seal(nonce, nonce, []byte(owner), nil)) //nolint:gosec // each text has its own nonce
+	return m.prefix() + base64.RawURLEncoding.EncodeToString(m.aead.Seal(nonce, nonce, []byte(owner), nil))
 }
 
 // prefix begins all marks of this platform.

@@ -75,7 +75,8 @@ func (d deploy) Execute(ctx context.Context, task job.Task, p Deploy) error {
 			return err
 		}
 	}
-	if app.Task != task.ID {
+	// A worker without a status whose WorkerApp carries this task was restored: no outcome would be written to its rows.
+	if app.Task != task.ID || w.Status == store.Unloaded {
 		switch newer, err := d.queuedNewer(ctx, task, p, w); {
 		case err != nil:
 			return databaseError("reading newer deploys", err)
