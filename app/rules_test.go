@@ -87,7 +87,7 @@ func TestImportRulesFindViolations(t *testing.T) {
 		{"modules/tasks/a.go", "modules/tasks", project + "app"},
 		{"modules/tasks/a.go", "modules/tasks", "k8s.io/client-go/kubernetes"},
 		{"modules/workers/a.go", "modules/workers", project + "modules/tasks"},
-		{"modules/workers/a.go", "modules/workers", project + "modules/controller/internal/diff"},
+		{"modules/workers/a.go", "modules/workers", project + "modules/controller/internal/content"},
 		{"app/server/a.go", "app/server", project + "modules/tasks/job"},
 		{"modules/workers/a.go", "modules/workers", "github.com/lib/pq"},
 		{"modules/combinator/internal/jobs/a.go", "modules/combinator/internal/jobs", "github.com/tikv/client-go/v2/txnkv"},
