@@ -38,7 +38,7 @@ func NewInformer[L runtime.Object](source Source[L], example runtime.Object, sel
 }
 
 // hideUnavailable hides from client-go that the API server is unavailable or overloaded. After such an error of a
-// streaming list, client-go's reflector sleeps up to a minute without checking its context (watchList, as of 0.37), so that
+// streaming list, client-go's reflector sleeps up to a minute without checking its context (its WatchList feature, as of 0.37), so that
 // a stopping process would hang. After other errors it falls back to a list, and checks its context while it waits.
 func hideUnavailable(err error) error {
 	if utilnet.IsConnectionRefused(err) || apierrors.IsTooManyRequests(err) {

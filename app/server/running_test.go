@@ -20,7 +20,7 @@ import (
 	"app238.com/inner/app/server"
 )
 
-// patience is how long a test waits for what has to come; machines are shared.
+// timeout is how long a test waits for what has to come; machines are shared.
 const timeout = 30 * time.Second
 
 // instance is a listening server and a client of it.

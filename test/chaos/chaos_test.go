@@ -20,7 +20,7 @@ import (
 // producers post tasks at the same time, each to keys of its own.
 const producers = 16
 
-// deafEvery is how many tasks there are for one that ignores its context.
+// silentEvery is the number of tasks of which one ignores its context.
 const silentEvery = 40
 
 // load is what is posted: in waves that come faster than they can be run, so that a kill finds much in hand.

@@ -13,7 +13,7 @@ import (
 // killed is the outcome of an execution whose process was killed.
 const killed journal.Outcome = "killed"
 
-// deafKeys is how the keys of deaf tasks begin.
+// silentKeys is the prefix of the keys of tasks that ignore their context.
 const silentKeys = "deaf-"
 
 // thawed is how long after SIGCONT a replica may begin an execution that was due before, provided that it is aborted.
@@ -29,7 +29,7 @@ type execution struct {
 	outcome    journal.Outcome // "" while it has not ended
 }
 
-// deaf tells whether the execution does not look at its context: it goes on in a process that was presumed dead, and only the
+// silent tells whether the execution ignores its context: it goes on in a process that was presumed dead, and only the
 // result is kept from counting.
 func (e *execution) silent() bool { return strings.HasPrefix(e.key, silentKeys) }
 

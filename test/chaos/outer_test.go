@@ -75,7 +75,7 @@ type acceptance struct {
 	refused int // tries before
 }
 
-// acceptAnyhow posts a task to whatever replica pick names, until one accepts it.
+// acceptUntilAnswered posts a task to the replica that pick returns, until one accepts it.
 func acceptUntilAnswered(ctx context.Context, n echo.Note, pick func() *replica) (acceptance, error) {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()

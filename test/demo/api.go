@@ -30,7 +30,7 @@ func newAPI(address string) api {
 	return api{address: address, http: &http.Client{Timeout: requestLimit, Transport: &http.Transport{}}}
 }
 
-// worker is the payload of tasks about a worker.
+// workerPayload is the payload of tasks about a worker.
 type workerPayload struct {
 	WorkerID  string `json:"worker_id"`
 	UserUID   string `json:"user_uid"`

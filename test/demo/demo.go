@@ -9,7 +9,7 @@ import (
 	"app238.com/inner/app/kube"
 )
 
-// lookPoll is how often everything is looked at while the deploy goes on. A deploy takes a fraction of a second.
+// pollInterval is the interval in which the demonstration reads all states during the deploy, which takes a fraction of a second.
 const pollInterval = 10 * time.Millisecond
 
 // demo is one demonstration.

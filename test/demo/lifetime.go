@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// lookAround is how often the demonstration looks whether its parent, `go run` as a rule, and its terminal are there.
-const observe = 500 * time.Millisecond
+// checkInterval is how often the demonstration checks whether its parent, usually `go run`, and its terminal still exist.
+const checkInterval = 500 * time.Millisecond
 
 var (
 	errInterrupted = errors.New("interrupted")
@@ -50,7 +50,7 @@ func newLifetime(output io.Writer) *lifetime {
 
 func (l *lifetime) watch(signals <-chan os.Signal) {
 	parent := os.Getppid()
-	ticker := time.NewTicker(observe)
+	ticker := time.NewTicker(checkInterval)
 	defer ticker.Stop()
 	for {
 		select {

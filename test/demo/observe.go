@@ -26,7 +26,7 @@ type view struct {
 	task  task
 }
 
-// look reads the task, the rows and the objects, all at once.
+// observe reads the task, the rows and the objects, all at once.
 func (d *demo) observe(ctx context.Context) (v view, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {

@@ -91,8 +91,8 @@ func (w *fixture) actWorkers(t *testing.T, i *inner, token string) worker {
 	return k
 }
 
-// putInTheWay makes objects of a worker's names that cannot become what they should be by what is added to them: Services
-// whose port has the name of another one, of which one has no address, and a ConfigMap that is immutable.
+// obstruct creates objects with a worker's names that no apply can bring to the desired state: Services whose port has the
+// name of another one, of which one has no address, and an immutable ConfigMap.
 func (w *fixture) obstruct(t *testing.T, k worker) {
 	t.Helper()
 	labels := workerapp.Labels(k.id, k.owner)
@@ -149,7 +149,7 @@ func (w *fixture) actStatus(t *testing.T) {
 	require.NotContains(t, string(out), "forbidden")
 }
 
-// actAudit has audits find and delete what no row wishes.
+// actAudit makes audits find and delete objects without a row.
 func (w *fixture) actAudit(t *testing.T, i *inner) {
 	t.Helper()
 	orphan := w.worker(t, "u1", "orphan", "registry.test/app:1")

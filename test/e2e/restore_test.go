@@ -17,7 +17,7 @@ import (
 	"app238.com/inner/test/testdatabase"
 )
 
-// backup is a copy of a world's database, as a dump is one: it can be put in its place once.
+// backup is a copy of a fixture's database, like a dump: it can replace the database once.
 type backup struct {
 	w          *fixture
 	admin      *sql.DB

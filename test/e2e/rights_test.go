@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
-// rights are what configs/deploy gives Inner, moved to a world's namespaces: a namespace's rules, those of the cluster as a whole
+// rights are what configs/deploy gives Inner, moved to a fixture's namespaces: a namespace's rules, those of the cluster as a whole
 // under "".
 type rights map[string][]rbacv1.PolicyRule
 

@@ -27,7 +27,7 @@ func workerID(i int) string { return fmt.Sprintf("w%05d", i) }
 
 func image(version int64) string { return fmt.Sprintf("registry.test/app:%d", version) }
 
-// wish returns a WorkerApp as the deploy job writes it. The simulated node has room for all of them.
+// newWorkerApp returns a WorkerApp as the deploy job writes it. The simulated node has room for all of them.
 func newWorkerApp(id string, version int64) *unstructured.Unstructured {
 	return workerapp.ToApply(workerNamespace, workerapp.Spec{
 		WorkerID: id, OwnerID: ownerID, Image: image(version), Port: 8080,

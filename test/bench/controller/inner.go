@@ -22,7 +22,7 @@ const (
 	stopLimit = 15 * time.Second
 	// imageGOGC is what the Dockerfile sets.
 	imageGOGC = "GOGC=200"
-	// besidesWorkers are the paths of what is no worker's object.
+	// lease and events end the paths of requests that are about no object of a worker.
 	lease, events = "/leases", "/events"
 )
 

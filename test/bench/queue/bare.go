@@ -17,14 +17,14 @@ var pgbenchScripts embed.FS
 
 // bare is what the database itself does, measured by pgbench on a table that is Inner's in all its columns and indexes.
 type bare struct {
-	world *world
-	label string
+	fixture *fixture
+	label   string
 	// script is in the folder pgbench; each of its rounds counts for so many rows.
 	script string
 	rows   int
 }
 
-func (w *world) bareParties() []party {
+func (w *fixture) bareParties() []party {
 	return []party{
 		&bare{w, "bare-insert", "insert.sql", 1},
 		&bare{w, "bare-insert-update", "insert-update.sql", 1},
@@ -47,16 +47,16 @@ const bareWarmUp = 50
 func (b *bare) measure(ctx context.Context, connections int) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, cellTimeout)
 	defer cancel()
-	if err := b.world.bare.fresh(ctx, b.world.options.prefill); err != nil {
+	if err := b.fixture.bare.fresh(ctx, b.fixture.options.prefill); err != nil {
 		return nil, err
 	}
 	if _, err := b.pgbench(ctx, connections, "--transactions", strconv.Itoa(bareWarmUp)); err != nil {
 		return nil, err
 	}
-	if err := b.world.bare.settle(ctx); err != nil {
+	if err := b.fixture.bare.settle(ctx); err != nil {
 		return nil, err
 	}
-	seconds := max(1, int(b.world.options.closed/time.Second))
+	seconds := max(1, int(b.fixture.options.closed/time.Second))
 	report, err := b.pgbench(ctx, connections, "--time", strconv.Itoa(seconds))
 	if err != nil {
 		return nil, err
@@ -74,15 +74,15 @@ func (b *bare) pgbench(ctx context.Context, connections int, args ...string) (st
 	if err != nil {
 		return "", err
 	}
-	file := filepath.Join(b.world.scratch, b.script)
+	file := filepath.Join(b.fixture.scratch, b.script)
 	if err := os.WriteFile(file, content, 0o600); err != nil {
 		return "", err
 	}
 	args = append(args, "--no-vacuum", "--protocol=prepared", "--file", file,
 		"--client", strconv.Itoa(connections), "--jobs", strconv.Itoa(min(2, connections)),
-		"--host=127.0.0.1", "--port", strconv.Itoa(b.world.server.Port()), "--username=postgres", "bare")
-	cmd := exec.CommandContext(ctx, filepath.Join(b.world.binDir, "pgbench"), args...)
-	cmd.Env = append(os.Environ(), "PGPASSWORD="+b.world.server.Password())
+		"--host=127.0.0.1", "--port", strconv.Itoa(b.fixture.server.Port()), "--username=postgres", "bare")
+	cmd := exec.CommandContext(ctx, filepath.Join(b.fixture.binDir, "pgbench"), args...)
+	cmd.Env = append(os.Environ(), "PGPASSWORD="+b.fixture.server.Password())
 	output, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("pgbench: %w\n%s", err, output)

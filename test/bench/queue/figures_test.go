@@ -113,7 +113,7 @@ func TestRatiosCompareMeasuredCells(t *testing.T) {
 	t.Parallel()
 	o, err := parseOptions(nil)
 	require.NoError(t, err)
-	w := &world{options: o, inner: &store{}, river: &store{}, node: "somewhere"}
+	w := &fixture{options: o, inner: &store{}, river: &store{}, node: "somewhere"}
 	names := map[string]bool{}
 	for _, cells := range newPlan(o, w).scenarios {
 		for _, c := range cells {

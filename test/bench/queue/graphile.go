@@ -10,7 +10,7 @@ import (
 
 // graphile is graphile-worker with its settings, in a Node process of its own.
 type graphile struct {
-	world       *world
+	fixture     *fixture
 	label       string
 	batched     bool
 	concurrency int
@@ -18,7 +18,7 @@ type graphile struct {
 
 // graphileParties are graphile-worker with its defaults, but for the number of jobs that run at the same time, and with
 // the batching of its documentation, there also with the 24 jobs that it shows its best figures with.
-func (w *world) graphileParties() []party {
+func (w *fixture) graphileParties() []party {
 	if w.node == "" {
 		return nil
 	}
@@ -38,7 +38,7 @@ const (
 func graphileNames() []string { return []string{graphileDefault, graphileBatched, graphileBest} }
 
 // newGraphileStore makes graphile-worker's tables.
-func (w *world) newGraphileStore(ctx context.Context, dsn string) (*store, error) {
+func (w *fixture) newGraphileStore(ctx context.Context, dsn string) (*store, error) {
 	if err := w.migrateGraphile(ctx, dsn); err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (g *graphile) in(s scenario) func(ctx context.Context) (sample, error) {
 func (g *graphile) measure(ctx context.Context, s scenario) (_ sample, err error) {
 	ctx, cancel := context.WithTimeout(ctx, cellTimeout)
 	defer cancel()
-	o, store := g.world.options, g.world.graphile
+	o, store := g.fixture.options, g.fixture.graphile
 	if err := store.fresh(ctx, 0); err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (g *graphile) measure(ctx context.Context, s scenario) (_ sample, err error
 	case s.name == burnDown:
 		settings.Backlog, settings.Drain = o.backlog, milliseconds(o.burn)
 	}
-	node, err := g.world.startNode(ctx, store.dsn, settings)
+	node, err := g.fixture.startNode(ctx, store.dsn, settings)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (g *graphile) measure(ctx context.Context, s scenario) (_ sample, err error
 // migrateTimeout bounds the making of the tables.
 const migrateTimeout = time.Minute
 
-func (w *world) migrateGraphile(ctx context.Context, dsn string) error {
+func (w *fixture) migrateGraphile(ctx context.Context, dsn string) error {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
 	node, err := w.startNode(ctx, dsn, nodeSettings{Migrate: true, ProducerPool: 1})

@@ -20,7 +20,7 @@ import (
 
 // idle is the whole program with nothing to do: every module, without a cluster and without the engines of users' databases. No
 // probe asks it.
-type idle struct{ world *world }
+type idle struct{ fixture *fixture }
 
 func (i *idle) name() string { return "inner" }
 
@@ -43,7 +43,7 @@ const idleStart = 10 * time.Second
 func (i *idle) measure(ctx context.Context) (_ sample, err error) {
 	ctx, cancel := context.WithTimeout(ctx, cellTimeout)
 	defer cancel()
-	w := i.world
+	w := i.fixture
 	if err := w.inner.fresh(ctx, w.options.prefill); err != nil {
 		return nil, err
 	}

@@ -99,7 +99,7 @@ const (
 )
 
 // innerParties are Inner over HTTP and in process, and Inner on what a dead process left.
-func (w *world) innerParties() []party {
+func (w *fixture) innerParties() []party {
 	inner := queue{options: w.options, store: w.inner}
 	left := func(statement string) func(ctx context.Context, n int) error {
 		return func(ctx context.Context, n int) error {
@@ -155,7 +155,7 @@ func (j noop) Execute(_ context.Context, _ job.Task, n note) error {
 }
 
 // startInner starts the program's own graph, without the modules that need a cluster.
-func (w *world) startInner(ctx context.Context, seen *watch, overHTTP bool) (session, error) {
+func (w *fixture) startInner(ctx context.Context, seen *watch, overHTTP bool) (session, error) {
 	kubeconfig, err := w.idleKubeconfig()
 	if err != nil {
 		return nil, err
@@ -181,7 +181,7 @@ func (w *world) startInner(ctx context.Context, seen *watch, overHTTP bool) (ses
 }
 
 // idleKubeconfig writes a kubeconfig of no cluster: the graph has clients, which nothing here uses.
-func (w *world) idleKubeconfig() (string, error) {
+func (w *fixture) idleKubeconfig() (string, error) {
 	const content = `{apiVersion: v1, kind: Config, current-context: none,
 		contexts: [{name: none, context: {cluster: none}}], clusters: [{name: none, cluster: {server: "http://127.0.0.1:1"}}]}`
 	file := filepath.Join(w.scratch, "kubeconfig")

@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, stopProfile()) }()
 
-	w, err := newWorld(ctx, o)
+	w, err := newFixture(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -100,7 +100,7 @@ type nodeProcess struct {
 	output *bufio.Scanner
 }
 
-func (w *world) startNode(ctx context.Context, dsn string, s nodeSettings) (*nodeProcess, error) {
+func (w *fixture) startNode(ctx context.Context, dsn string, s nodeSettings) (*nodeProcess, error) {
 	argument, err := json.Marshal(s)
 	if err != nil {
 		return nil, err

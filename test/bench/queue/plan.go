@@ -29,7 +29,7 @@ var quickly = map[string]bool{
 }
 
 // newPlan puts every party into the scenarios that it can be in.
-func newPlan(o options, w *world) plan {
+func newPlan(o options, w *fixture) plan {
 	p := plan{runs: o.runs, tries: o.tries}
 	compared, judged := map[string]bool{}, map[string]bool{}
 	for _, r := range ratios {

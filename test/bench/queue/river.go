@@ -68,7 +68,7 @@ func newRiverStore(ctx context.Context, dsn string) (*store, error) {
 }
 
 // riverParties are River with its defaults and tuned, each with few and with many workers.
-func (w *world) riverParties() []party {
+func (w *fixture) riverParties() []party {
 	var parties []party
 	for _, tuned := range []bool{false, true} {
 		for _, workers := range []int{4, 100, 2000} {
@@ -158,7 +158,7 @@ func (riverProducer) close() error { return nil }
 const riverBatch = 10_000
 
 // riverBacklog writes n jobs through River itself, so that they are as River makes them.
-func (w *world) riverBacklog(ctx context.Context, n int) error {
+func (w *fixture) riverBacklog(ctx context.Context, n int) error {
 	s, err := newRiver(ctx, w.river.dsn, &river.Config{})
 	if err != nil {
 		return err

@@ -27,7 +27,7 @@ type fault struct {
 	inflict func(ctx context.Context, chance *rand.Rand) (mend func(context.Context) error, err error)
 }
 
-// mended makes a fault's two halves of what cannot fail.
+// repaired converts two functions that cannot fail to the two halves of a fault.
 func repaired(inflict, mend func()) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 	return func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 		inflict()

@@ -43,7 +43,7 @@ const (
 	tenantsName = "tenants"
 )
 
-// world is a platform: its servers, the ways of Inner to them, and what the test itself looks with, past those ways.
+// fixture is a platform: its servers, the proxies between Inner and them, and the test's own connections past the proxies.
 type fixture struct {
 	servers *stack.Stack
 	engine  *postgres.Server // of the users' schemas

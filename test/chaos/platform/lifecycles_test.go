@@ -101,7 +101,7 @@ func (o *outer) sendRest(ctx context.Context) error {
 	return o.accept(ctx, "auth.user_audit", struct{}{})
 }
 
-// workerWish is what a worker has to be at the end.
+// desiredWorker is the state that a worker must have at the end.
 type desiredWorker struct {
 	id, owner    string
 	row          int

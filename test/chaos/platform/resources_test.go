@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// resourceWish is what a schema or a namespace has to be at the end.
+// desiredResource is the state that a schema or a namespace must have at the end.
 type desiredResource struct {
 	id, kind, owner string
 	deleted         bool
@@ -77,7 +77,7 @@ func (o *outer) use(ctx context.Context, r *desiredResource) error {
 	return err
 }
 
-// domainWish is what a custom domain has to be at the end.
+// desiredDomain is the state that a custom domain must have at the end.
 type desiredDomain struct {
 	cdid, name string
 	deleted    bool

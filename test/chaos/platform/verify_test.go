@@ -201,8 +201,8 @@ func (w *fixture) checkObjects(ctx context.Context, outers []*outer, f *faultsFo
 			}
 		}
 	}
-	for id, wish := range desired {
-		if wish && pods[id] != 1 {
+	for id, wanted := range desired {
+		if wanted && pods[id] != 1 {
 			f.add("worker %s has %d pods", id, pods[id])
 		}
 	}

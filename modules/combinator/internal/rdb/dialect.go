@@ -40,8 +40,8 @@ type dialect struct {
 	lockTimeout string
 	// maintenance holds the databases that a server comes with.
 	maintenance map[string]bool
-	// passwordVerifiers reads the stored password verifiers; empty when a role cannot change its own password.
-	passwordVerifiers string
+	// roleVerifiers reads the stored password verifiers; empty when a role cannot change its own password.
+	roleVerifiers string
 	// createClosedSuffix follows CREATE DATABASE: nobody can connect until allowConnections was carried out.
 	createClosedSuffix, allowConnections string
 }
@@ -119,7 +119,7 @@ var (
 			return strings.TrimSuffix(postgresSizes, bySchema) + ` AND n.nspname IN (` + strings.Join(literals, ", ") + `)` + bySchema
 		},
 		lockTimeout:        `SET LOCAL lock_timeout = %d; `,
-		passwordVerifiers:  passwordVerifiers,
+		roleVerifiers:  roleVerifiers,
 		maintenance:        map[string]bool{"postgres": true, "template1": true},
 		createClosedSuffix: ` TEMPLATE template0 ALLOW_CONNECTIONS false`, // nobody can connect to template0
 		allowConnections:   `ALTER DATABASE %s ALLOW_CONNECTIONS true`,

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// passwordVerifiers reads the password verifiers that PostgreSQL stores for some roles; "-" for roles that cannot log
+	// roleVerifiers reads the password verifiers that PostgreSQL stores for some roles; "-" for roles that cannot log
 	// in.
-	passwordVerifiers = `SELECT r.rolname, CASE WHEN r.rolcanlogin THEN COALESCE(r.rolpassword, 'none') ELSE '-' END FROM pg_authid r WHERE r.rolname = ANY($1::TEXT[])`
+	roleVerifiers = `SELECT r.rolname, CASE WHEN r.rolcanlogin THEN COALESCE(r.rolpassword, 'none') ELSE '-' END FROM pg_authid r WHERE r.rolname = ANY($1::TEXT[])`
 	// loginRights reads "-" for roles that cannot log in.
 	loginRights = `SELECT r.rolname, CASE WHEN r.rolcanlogin THEN '' ELSE '-' END FROM pg_roles r WHERE r.rolname = ANY($1::TEXT[])`
 )
@@ -32,9 +32,9 @@ func (e *Engine) ListDrifted(ctx context.Context, tenants []engine.Tenant) (drif
 	verifiers := map[string]string{}
 	add := func(role, verifier string) { verifiers[role] = verifier }
 	// Without passwords of Inner, or where a role may not change its own, there is nothing to verify.
-	isSure = e.config.Roles != config.RolesPassword || d.passwordVerifiers == ""
+	isSure = e.config.Roles != config.RolesPassword || d.roleVerifiers == ""
 	if !isSure {
-		err = e.forEachRow(ctx, "", func() { clear(verifiers) }, add, d.passwordVerifiers, database.Array(names))
+		err = e.forEachRow(ctx, "", func() { clear(verifiers) }, add, d.roleVerifiers, database.Array(names))
 		isSure = err == nil
 	}
 	if len(verifiers) == 0 && (err == nil || database.IsForbidden(err)) {

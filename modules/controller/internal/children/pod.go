@@ -146,7 +146,7 @@ func containerSecurity() *corev1ac.SecurityContextApplyConfiguration {
 const (
 	// startupPeriod is short, since no pod is ready before its first success.
 	startupPeriod = 1
-	// A program that accepts no connection gets no requests after three readinessPeriods, and is restarted after six livenessPeriods.
+	// A program that accepts no connection gets no requests after three failed readiness probes, and is restarted after six failed liveness probes.
 	readinessPeriod  = 5
 	livenessPeriod   = 10
 	livenessFailures = 6

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// started returns a lease of two seconds, its identity and its context.
+// newTestLease returns a lease of two seconds, its identity and its context.
 func newTestLease(t *testing.T) (l *Lease, id string, leased context.Context) {
 	t.Helper()
 	l = newLease(2 * time.Second)

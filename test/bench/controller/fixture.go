@@ -28,7 +28,7 @@ const (
 	requestLimit      = time.Minute
 )
 
-// world is a control plane of its own for each measurement: nothing of one is left for the next, in memory or storage.
+// fixture is a control plane for one measurement, so that nothing of the previous one is left in memory or storage.
 type fixture struct {
 	clients *kube.Clients
 	dir     string

@@ -28,8 +28,8 @@ var serverSettings = map[string]string{
 // poolSize is how many connections each queue may open: Inner's default, given to the others as well.
 const poolSize = 24
 
-// world is what the parties share: the server, a database for each kind of party, and a folder.
-type world struct {
+// fixture is what the parties share: the server, a database for each kind of party, and a folder.
+type fixture struct {
 	options options
 	server  *postgres.Server
 	binDir  string
@@ -41,8 +41,8 @@ type world struct {
 	inner, river, graphile, bare *store
 }
 
-func newWorld(ctx context.Context, o options) (w *world, err error) {
-	w = &world{options: o}
+func newFixture(ctx context.Context, o options) (w *fixture, err error) {
+	w = &fixture{options: o}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())
@@ -87,12 +87,12 @@ func newWorld(ctx context.Context, o options) (w *world, err error) {
 }
 
 // parties returns all parties, in the order of output.
-func (w *world) parties() []party {
+func (w *fixture) parties() []party {
 	return slices.Concat(w.innerParties(), w.riverParties(), w.graphileParties(), w.bareParties(), []party{&idle{w}})
 }
 
 // close ends the server and removes what the run left.
-func (w *world) close() error {
+func (w *fixture) close() error {
 	var errs []error
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

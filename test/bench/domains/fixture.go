@@ -25,7 +25,7 @@ const (
 	zoneServers = 4
 )
 
-// world is a database with custom domains, the servers of their zones, and the program.
+// fixture is a database with custom domains, the name servers of their zones, and the program.
 type fixture struct {
 	options options
 	dir     string
