@@ -36,14 +36,14 @@ func newStatus() *cobra.Command {
 			if !cmd.Flags().Changed("url") {
 				urls = []string{app.LocalURL(c)}
 			}
-			overview, err := app.Status(cmd.Context(), c, urls)
+			report, err := app.Status(cmd.Context(), c, urls)
 			if err != nil {
 				return err
 			}
-			if err := format.write(cmd, overview, func(t *table) { statusTable(t, overview) }); err != nil {
+			if err := format.write(cmd, report, func(t *table) { statusTable(t, report) }); err != nil {
 				return err
 			}
-			if overview.Condition != platform.OK {
+			if report.Condition != platform.OK {
 				return errDegraded
 			}
 			return nil
@@ -54,9 +54,9 @@ func newStatus() *cobra.Command {
 	return cmd
 }
 
-func statusTable(t *table, overview platform.PlatformStatus) {
+func statusTable(t *table, report platform.PlatformStatus) {
 	t.row("COMPONENT", plain("CONDITION"), "DETAILS")
-	for _, component := range overview.Components {
+	for _, component := range report.Components {
 		t.row(component.Name, status(component.Condition), component.Text)
 		for _, detail := range component.Details {
 			t.row("  "+detail.Name, plain(" "), detail.Value)

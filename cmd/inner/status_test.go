@@ -42,9 +42,9 @@ func (p *program) status(t *testing.T, args ...string) (platform.PlatformStatus,
 	kubeconfig := os.Getenv("INNER_TEST_KUBECONFIG")
 	require.NotEmpty(t, kubeconfig, "run the tests with make test")
 	out, err := p.run(t, append([]string{"status", "-o", "json", "-k", kubeconfig}, args...)...)
-	var overview platform.PlatformStatus
-	require.NoError(t, json.Unmarshal([]byte(out), &overview), "%s\n%v", out, err)
-	return overview, err
+	var report platform.PlatformStatus
+	require.NoError(t, json.Unmarshal([]byte(out), &report), "%s\n%v", out, err)
+	return report, err
 }
 
 // append adds settings to the configuration.
@@ -83,14 +83,14 @@ func (p *program) lead(t *testing.T) {
 	<-leading
 }
 
-func component(t *testing.T, overview platform.PlatformStatus, name string) platform.ComponentStatus {
+func component(t *testing.T, report platform.PlatformStatus, name string) platform.ComponentStatus {
 	t.Helper()
-	for _, p := range overview.Components {
+	for _, p := range report.Components {
 		if p.Name == name {
 			return p
 		}
 	}
-	t.Fatalf("no component %s in %+v", name, overview)
+	t.Fatalf("no component %s in %+v", name, report)
 	return platform.ComponentStatus{}
 }
 
@@ -103,19 +103,19 @@ func TestStatusIsOKWhenEverythingRuns(t *testing.T) {
 	p.insert(t, "x", "pending", "{}")
 	p.lead(t)
 	url := replica(t, http.StatusOK, `{"status":"ready","checks":{"database":"ok","controller":"leader"},"failing":[]}`)
-	overview, err := p.status(t, "--url", url)
+	report, err := p.status(t, "--url", url)
 	require.NoError(t, err)
-	require.Equal(t, platform.OK, overview.Condition)
-	require.Equal(t, "database", overview.Components[0].Name, "dependencies of all others come first")
-	require.Contains(t, component(t, overview, "replicas").Text, "1 alive")
-	require.Equal(t, "1 pending, 0 processing, 0 waiting", component(t, overview, "queue").Text)
-	require.Contains(t, component(t, overview, "workers").Text, "WorkerApps")
-	require.Contains(t, component(t, overview, "rdb engine").Text, "not configured")
-	require.Contains(t, component(t, overview, "kv engine").Text, "not configured")
+	require.Equal(t, platform.OK, report.Condition)
+	require.Equal(t, "database", report.Components[0].Name, "dependencies of all others come first")
+	require.Contains(t, component(t, report, "replicas").Text, "1 alive")
+	require.Equal(t, "1 pending, 0 processing, 0 waiting", component(t, report, "queue").Text)
+	require.Contains(t, component(t, report, "workers").Text, "WorkerApps")
+	require.Contains(t, component(t, report, "rdb engine").Text, "not configured")
+	require.Contains(t, component(t, report, "kv engine").Text, "not configured")
 	host, err := os.Hostname()
 	require.NoError(t, err)
-	require.Equal(t, platform.Detail{Name: "leader", Value: host}, component(t, overview, "workers").Details[0])
-	require.Equal(t, []platform.Detail{{Name: "controller", Value: "leader"}, {Name: "database", Value: "ok"}}, component(t, overview, "server").Details)
+	require.Equal(t, platform.Detail{Name: "leader", Value: host}, component(t, report, "workers").Details[0])
+	require.Equal(t, []platform.Detail{{Name: "controller", Value: "leader"}, {Name: "database", Value: "ok"}}, component(t, report, "server").Details)
 
 	out, err := p.run(t, "status", "--url", url, "-k", os.Getenv("INNER_TEST_KUBECONFIG"))
 	require.NoError(t, err)
@@ -144,12 +144,12 @@ func TestStatusTrustsConfiguredCertificate(t *testing.T) {
 	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600))
 	address := server.Listener.Addr().String()
 
-	overview, _ := p.status(t, "-l", address, "--url", server.URL)
-	require.Equal(t, platform.Down, component(t, overview, "server").Condition, "an unknown certificate")
+	report, _ := p.status(t, "-l", address, "--url", server.URL)
+	require.Equal(t, platform.Down, component(t, report, "server").Condition, "an unknown certificate")
 	p.append(t, fmt.Sprintf("http: {tls: {certificate: %q, key: %q}}\n", certificate, key))
-	overview, _ = p.status(t, "-l", address)
-	require.Equal(t, platform.OK, component(t, overview, "server").Condition, "%+v", overview)
-	require.Equal(t, "https://"+address+" is ready", component(t, overview, "server").Text)
+	report, _ = p.status(t, "-l", address)
+	require.Equal(t, platform.OK, component(t, report, "server").Condition, "%+v", report)
+	require.Equal(t, "https://"+address+" is ready", component(t, report, "server").Text)
 }
 
 func TestStatusNamesDegradedComponents(t *testing.T) {
@@ -160,13 +160,13 @@ func TestStatusNamesDegradedComponents(t *testing.T) {
 	id := p.insert(t, "x", "pending", "{}")
 	_, err = p.db.ExecContext(t.Context(), `UPDATE console_tasks SET created_at = LOCALTIMESTAMP - INTERVAL '1 hour' WHERE id = $1`, id)
 	require.NoError(t, err)
-	overview, err := p.status(t, "--url", replica(t, http.StatusServiceUnavailable, `{"checks":{"rdb":"does not answer"},"failing":["rdb"]}`),
+	report, err := p.status(t, "--url", replica(t, http.StatusServiceUnavailable, `{"checks":{"rdb":"does not answer"},"failing":["rdb"]}`),
 		"--url", replica(t, http.StatusOK, `something else`), "--url", "http://127.0.0.1:1")
 	require.Equal(t, exitDegraded, exitStatus(err))
-	require.Equal(t, platform.Down, overview.Condition)
-	require.Equal(t, platform.Down, component(t, overview, "replicas").Condition, "the only process has an old heartbeat")
-	require.Equal(t, platform.Degraded, component(t, overview, "queue").Condition)
-	servers := overview.Components[len(overview.Components)-3:]
+	require.Equal(t, platform.Down, report.Condition)
+	require.Equal(t, platform.Down, component(t, report, "replicas").Condition, "the only process has an old heartbeat")
+	require.Equal(t, platform.Degraded, component(t, report, "queue").Condition)
+	servers := report.Components[len(report.Components)-3:]
 	require.Equal(t, platform.Degraded, servers[0].Condition)
 	require.Contains(t, servers[0].Text, "is not ready: rdb")
 	require.Contains(t, servers[1].Text, "not of an Inner Gateway")
@@ -178,8 +178,8 @@ func TestStatusOfUnreachableDatabaseHidesPassword(t *testing.T) {
 	out, err := execute(t, "status", "-o", "json", "-k", os.Getenv("INNER_TEST_KUBECONFIG"), "-d", "postgres://u:hunter2@127.0.0.1:1/d", "--url", "http://127.0.0.1:1")
 	require.Equal(t, exitDegraded, exitStatus(err), err)
 	require.NotContains(t, out, "hunter2")
-	var overview platform.PlatformStatus
-	require.NoError(t, json.Unmarshal([]byte(out), &overview))
-	require.Equal(t, platform.Down, component(t, overview, "database").Condition)
-	require.Equal(t, platform.OK, component(t, overview, "kubernetes").Condition)
+	var report platform.PlatformStatus
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
+	require.Equal(t, platform.Down, component(t, report, "database").Condition)
+	require.Equal(t, platform.OK, component(t, report, "kubernetes").Condition)
 }

@@ -66,8 +66,8 @@ func TestRestoreIsQueuedOnceAndOnlyWithActiveVersion(t *testing.T) {
 	require.NoError(t, b.run(t, "worker.restore_worker", 2, ""))
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 1", first), b.app(t))
 	b.record(t, first, 1, "")
-	require.Equal(t, []int64{1}, b.queue.healed, "a failure may be followed by a success")
-	require.Len(t, b.queue.resumed, b.queue.healedAfter, "a task that fails between the two would stay failed")
+	require.Equal(t, []int64{1}, b.queue.completed, "a failure may be followed by a success")
+	require.Len(t, b.queue.resumed, b.queue.completedAfter, "a task that fails between the two would stay failed")
 	second := b.version(t, "app:2")
 	requireKind(t, job.Parked, b.deploy(t, 3, second))
 	b.queue.unfinished = []string{"worker.restore_worker"}

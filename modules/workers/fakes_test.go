@@ -12,16 +12,16 @@ import (
 
 // fakeQueue implements job.Queue for the tests: it records the calls and returns what the test sets.
 type fakeQueue struct {
-	mu       sync.Mutex
-	accepted []string
-	ended    []string
-	resumed  []string
-	erased   []int64
-	healed   []int64
-	// healedAfter is the number of keys that were resumed before the last healed task.
-	healedAfter int
-	unfinished  []string
-	newest      []byte
+	mu        sync.Mutex
+	accepted  []string
+	ended     []string
+	resumed   []string
+	erased    []int64
+	completed []int64
+	// completedAfter is the number of keys that were resumed before the last completed task.
+	completedAfter int
+	unfinished     []string
+	newest         []byte
 	// acceptances are those of tasks that are not about w1 or not in this database.
 	acceptances map[int64]job.Acceptance
 	err         error
@@ -102,8 +102,8 @@ func (f *fakeQueue) EraseSecrets(_ context.Context, id int64, _ job.Secret) erro
 func (f *fakeQueue) CompleteDiscarded(_ context.Context, id int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.healed = append(f.healed, id)
-	f.healedAfter = len(f.resumed)
+	f.completed = append(f.completed, id)
+	f.completedAfter = len(f.resumed)
 	return f.err
 }
 

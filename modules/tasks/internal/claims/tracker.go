@@ -168,11 +168,11 @@ func (t *Tracker) ResolveUncertain(returnUntracked func(tracked []store.ClaimKey
 	tracked := slices.Collect(maps.Keys(t.tracked))
 	t.mu.Unlock()
 	// Checked before the call: what takes effect after the call is resolved by the next one.
-	settled := time.Since(*since) > t.effectTimeout
+	expired := time.Since(*since) > t.effectTimeout
 	if err := returnUntracked(tracked); err != nil {
 		return err
 	}
-	if settled {
+	if expired {
 		t.uncertainSince.CompareAndSwap(since, nil)
 	}
 	return nil
