@@ -20,13 +20,13 @@ func TestReplicasAuditOnceAndNeverConcurrently(t *testing.T) {
 	}
 	p.await(13, "finished")
 	require.Eventually(t, func() bool {
-		exist, _, _ := p.things.snapshot()
+		exist, _, _ := p.objects.snapshot()
 		return len(exist) == 0
 	}, timeout, 10*time.Millisecond)
-	_, deleted, begun := p.things.snapshot()
+	_, deleted, started := p.objects.snapshot()
 	require.ElementsMatch(t, names(30), deleted, "each orphan is deleted by one job")
-	require.Equal(t, 13, begun)
-	require.Equal(t, 1, p.things.most)
+	require.Equal(t, 13, started)
+	require.Equal(t, 1, p.objects.most)
 	require.Equal(t, 13, p.count(`SELECT count(*) FROM inner_audits WHERE finished_at IS NOT NULL`))
 }
 
@@ -35,19 +35,19 @@ func TestInterruptedAuditIsRunByAnotherReplica(t *testing.T) {
 	p := setup(t, names(5)...)
 	one := p.start()
 	p.await(1, "finished")
-	p.things.mu.Lock()
-	p.things.hold = func(list int) bool { return list == 2 }
-	p.things.mu.Unlock()
+	p.objects.mu.Lock()
+	p.objects.hold = func(list int) bool { return list == 2 }
+	p.objects.mu.Unlock()
 	task := one.audit(t)
-	require.Eventually(t, func() bool { _, _, begun := p.things.snapshot(); return begun == 2 }, timeout, 5*time.Millisecond)
+	require.Eventually(t, func() bool { _, _, started := p.objects.snapshot(); return started == 2 }, timeout, 5*time.Millisecond)
 	one.stop()
 	require.Zero(t, p.count(`SELECT count(*) FROM inner_audits WHERE task_id = $1 AND finished_at IS NOT NULL`, task))
-	_, deleted, _ := p.things.snapshot()
+	_, deleted, _ := p.objects.snapshot()
 	require.Empty(t, deleted)
 	p.start()
 	p.await(2, "finished")
 	require.Eventually(t, func() bool {
-		_, deleted, _ := p.things.snapshot()
+		_, deleted, _ := p.objects.snapshot()
 		return len(deleted) == 5
 	}, timeout, 10*time.Millisecond)
 	require.Equal(t, 1, p.count(`SELECT count(*) FROM inner_audits WHERE task_id = $1 AND finished_at IS NOT NULL`, task))
@@ -64,6 +64,6 @@ func TestForbiddenAuditDeletionIsError(t *testing.T) {
 	var reason string
 	require.NoError(t, p.QueryRowContext(t.Context(), `SELECT last_error FROM console_tasks WHERE id = $1`, task).Scan(&reason))
 	require.Contains(t, reason, "orphans were found and none deleted: there are no users")
-	_, deleted, _ := p.things.snapshot()
+	_, deleted, _ := p.objects.snapshot()
 	require.Empty(t, deleted)
 }

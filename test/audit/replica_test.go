@@ -30,16 +30,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // timeout is how long a test waits for an expected event on a busy machine.
 const timeout = time.Minute
 
-// platform is a database and things, for replicas that run tasks and audits.
+// platform is a database and objects, for replicas that run tasks and audits.
 type platform struct {
 	*testdatabase.Database
-	t      *testing.T
-	things *things
+	t       *testing.T
+	objects *objects
 }
 
 func setup(t *testing.T, names ...string) *platform {
 	t.Helper()
-	p := &platform{Database: testdatabase.New(t), t: t, things: newThings(names...)}
+	p := &platform{Database: testdatabase.New(t), t: t, objects: newObjects(names...)}
 	c := p.Config
 	c.Audit.Interval = 1_000_000 * time.Hour // no tick ends during a test
 	c.Audit.Mode, c.Audit.MaxDeletionShare, c.Audit.Grace = config.AuditDeletes, 1, time.Millisecond
@@ -73,12 +73,12 @@ func (p *platform) start() replica {
 	var r replica
 	program := fx.New(
 		fx.NopLogger,
-		fx.Supply(p.Config, p.things),
+		fx.Supply(p.Config, p.objects),
 		fx.Provide(zap.NewNop, database.Open, database.OpenPreparedPool, database.OpenHeartbeat, database.NewEnt, metrics.NewRegistry, tracing.New,
-			inventory.AsInventories(func(t *things, db *sql.DB, client *ent.Client, q job.Queue) []inventory.Inventory {
-				return []inventory.Inventory{&fakeInventory{things: t, db: db, ent: client, queue: q}}
+			inventory.AsInventories(func(t *objects, db *sql.DB, client *ent.Client, q job.Queue) []inventory.Inventory {
+				return []inventory.Inventory{&fakeInventory{objects: t, db: db, ent: client, queue: q}}
 			}),
-			job.As(func(t *things) job.Definition { return job.Define(job.Spec{Type: removalType}, remove{t}) }),
+			job.As(func(t *objects) job.Definition { return job.Define(job.Spec{Type: removalType}, remove{t}) }),
 		),
 		fx.Invoke(
 			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
@@ -122,7 +122,7 @@ func (p *platform) await(n int, status string) {
 func names(n int) []string {
 	all := make([]string, n)
 	for i := range all {
-		all[i] = fmt.Sprintf("thing%02d", i)
+		all[i] = fmt.Sprintf("object%02d", i)
 	}
 	return all
 }

@@ -14,39 +14,39 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// things are what exists, the same for all replicas, and what was done to them.
-type things struct {
+// objects are the existing and the deleted objects, shared by all replicas.
+type objects struct {
 	mu      sync.Mutex
 	exist   map[string]bool
 	deleted []string
-	// lists is how many audits list the things just now, and most how many did at once.
+	// lists is the number of audits that are listing the objects, and most its maximum.
 	lists, most int
-	// begun is how often a list was begun, and hold keeps the ones from ending that it returns true for.
-	begun int
-	hold  func(list int) bool
+	// started counts the lists, and hold returns true for those that must not end.
+	started int
+	hold    func(list int) bool
 }
 
-func newThings(names ...string) *things {
-	t := &things{exist: map[string]bool{}, hold: func(int) bool { return false }}
+func newObjects(names ...string) *objects {
+	t := &objects{exist: map[string]bool{}, hold: func(int) bool { return false }}
 	for _, name := range names {
 		t.exist[name] = true
 	}
 	return t
 }
 
-func (t *things) snapshot() (exist, deleted []string, begun int) {
+func (t *objects) snapshot() (exist, deleted []string, started int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.Sorted(maps.Keys(t.exist)), slices.Clone(t.deleted), t.begun
+	return slices.Sorted(maps.Keys(t.exist)), slices.Clone(t.deleted), t.started
 }
 
 // list returns the names, or an error when it was held until ctx ended.
-func (t *things) list(ctx context.Context) ([]string, error) {
+func (t *objects) list(ctx context.Context) ([]string, error) {
 	t.mu.Lock()
-	t.begun++
+	t.started++
 	t.lists++
 	t.most = max(t.most, t.lists)
-	names, held := slices.Sorted(maps.Keys(t.exist)), t.hold(t.begun)
+	names, held := slices.Sorted(maps.Keys(t.exist)), t.hold(t.started)
 	t.mu.Unlock()
 	if held {
 		<-ctx.Done()
@@ -62,10 +62,10 @@ func (t *things) list(ctx context.Context) ([]string, error) {
 
 // fakeInventory is the inventory of a replica: no object has a row, apart from the workers'.
 type fakeInventory struct {
-	things *things
-	db     *sql.DB
-	ent    *ent.Client
-	queue  job.Queue
+	objects *objects
+	db      *sql.DB
+	ent     *ent.Client
+	queue   job.Queue
 }
 
 // Kind implements inventory.Inventory.
@@ -73,7 +73,7 @@ func (s *fakeInventory) Kind() string { return "thing" }
 
 // ListActual implements inventory.Inventory.
 func (s *fakeInventory) ListActual(ctx context.Context, page func([]inventory.Object) error) error {
-	names, err := s.things.list(ctx)
+	names, err := s.objects.list(ctx)
 	if err != nil {
 		return err
 	}
@@ -132,13 +132,13 @@ func (removal) Validate() error { return nil }
 // OrderingKey implements job.Payload.
 func (r removal) OrderingKey() string { return "thing/" + r.Name }
 
-type remove struct{ things *things }
+type remove struct{ objects *objects }
 
 // Execute implements job.Job.
 func (r remove) Execute(_ context.Context, _ job.Task, p removal) error {
-	r.things.mu.Lock()
-	defer r.things.mu.Unlock()
-	r.things.deleted = append(r.things.deleted, p.Name)
-	delete(r.things.exist, p.Name)
+	r.objects.mu.Lock()
+	defer r.objects.mu.Unlock()
+	r.objects.deleted = append(r.objects.deleted, p.Name)
+	delete(r.objects.exist, p.Name)
 	return nil
 }
