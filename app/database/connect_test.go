@@ -92,15 +92,15 @@ func connectErrors(t *testing.T, c *config.Config) map[string]error {
 	require.NoError(t, err)
 	engine := sql.OpenDB(connector)
 	t.Cleanup(func() { require.NoError(t, engine.Close()) })
-	steady, err := database.OpenPreparedPool(c)
+	prepared, err := database.OpenPreparedPool(c)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, steady.Close()) })
+	t.Cleanup(func() { require.NoError(t, prepared.Close()) })
 	heartbeat, err := database.OpenHeartbeat(c)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, heartbeat.Close()) })
 	all := map[string]error{}
 	_, all["pool"] = pool(t, c).ExecContext(t.Context(), `SELECT 1`)
-	_, all["steady"] = steady.ExecContext(t.Context(), `SELECT 1`)
+	_, all["prepared"] = prepared.ExecContext(t.Context(), `SELECT 1`)
 	_, all["heartbeat"] = heartbeat.Exec(t.Context(), `SELECT 1`)
 	_, all["engine"] = engine.ExecContext(t.Context(), `SELECT 1`)
 	return all
@@ -127,10 +127,10 @@ func TestPoolClosesAfterServerIsGone(t *testing.T) {
 func TestPreparedTransactionNeedsOneConnection(t *testing.T) {
 	t.Parallel()
 	c := pooled(t, pgbouncer.Options{PoolSize: 2})
-	steady, err := database.OpenPreparedPool(c)
+	prepared, err := database.OpenPreparedPool(c)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, steady.Close()) })
-	_, err = steady.ExecContext(t.Context(), `SELECT 1`)
+	t.Cleanup(func() { require.NoError(t, prepared.Close()) })
+	_, err = prepared.ExecContext(t.Context(), `SELECT 1`)
 	require.NoError(t, err)
 	other, err := stranger(t, c).Conn(t.Context()) // the pooler's other connection
 	require.NoError(t, err)
@@ -138,7 +138,7 @@ func TestPreparedTransactionNeedsOneConnection(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	for range 2 {
-		require.NoError(t, steady.InTx(ctx, func(tx *sql.Tx) error {
+		require.NoError(t, prepared.InTx(ctx, func(tx *sql.Tx) error {
 			for _, statement := range []string{`SELECT 1`, `SELECT 2`} {
 				if _, err := tx.ExecContext(ctx, statement); err != nil {
 					return err

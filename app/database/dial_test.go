@@ -20,17 +20,17 @@ func TestStatementWithLostAnswerIsNotRepeated(t *testing.T) {
 	pool, err := database.Open(c)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, pool.Close()) })
-	steady, err := database.OpenPreparedPool(c)
+	prepared, err := database.OpenPreparedPool(c)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, steady.Close()) })
+	t.Cleanup(func() { require.NoError(t, prepared.Close()) })
 	const insert = `INSERT INTO events (name) VALUES ($1)`
 	for name, execute := range map[string]func(string) error{
 		"pool": func(name string) error {
 			_, err := pool.ExecContext(t.Context(), insert, name)
 			return err
 		},
-		"steady": func(name string) error {
-			_, err := steady.ExecContext(t.Context(), insert, name)
+		"prepared": func(name string) error {
+			_, err := prepared.ExecContext(t.Context(), insert, name)
 			return err
 		},
 	} {
@@ -55,7 +55,7 @@ func TestClosedIdleConnectionsAreReplaced(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, pool.Close()) })
 	require.NoError(t, pool.PingContext(t.Context()))
 	p.Cut()
-	p.Mend()
+	p.Restore()
 	var one int
 	require.NoError(t, pool.QueryRowContext(t.Context(), `SELECT 1`).Scan(&one))
 }

@@ -21,9 +21,9 @@ func FuzzDSN(f *testing.F) {
 	f.Fuzz(func(t *testing.T, dsn string) {
 		c := &config.Config{Database: config.Database{DSN: config.Secret(strings.ReplaceAll(dsn, "%", mark))}}
 		_, err := database.Connector(c)
-		steady, other := database.OpenPreparedPool(c)
+		prepared, other := database.OpenPreparedPool(c)
 		if other == nil {
-			require.NoError(t, steady.Close())
+			require.NoError(t, prepared.Close())
 		}
 		for _, failed := range []error{err, other} {
 			if failed != nil {

@@ -131,10 +131,10 @@ func TestPoolerWithoutSessionsIsRefused(t *testing.T) {
 			require.True(t, database.IsUnavailable(err), "what asks for it waits")
 			require.Equal(t, err.Error(), database.Explain(err), "readiness says so")
 			require.ErrorContains(t, database.Migrate(t.Context(), db), "pool_mode")
-			steady, err := database.OpenPreparedPool(c)
+			prepared, err := database.OpenPreparedPool(c)
 			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, steady.Close()) })
-			_, err = steady.ExecContext(t.Context(), `SELECT 1`)
+			t.Cleanup(func() { require.NoError(t, prepared.Close()) })
+			_, err = prepared.ExecContext(t.Context(), `SELECT 1`)
 			require.ErrorContains(t, err, "pool_mode")
 			for range 8 {
 				var limit string
@@ -162,16 +162,16 @@ func TestPoolSharesFewPoolerServers(t *testing.T) {
 	t.Parallel()
 	c := pooled(t, pgbouncer.Options{PoolSize: 8})
 	c.Database.ConnectTimeout = 2 * time.Second
-	steady, err := database.OpenPreparedPool(c)
+	prepared, err := database.OpenPreparedPool(c)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, steady.Close()) })
-	_, err = steady.ExecContext(t.Context(), `SELECT 1`)
+	t.Cleanup(func() { require.NoError(t, prepared.Close()) })
+	_, err = prepared.ExecContext(t.Context(), `SELECT 1`)
 	require.NoError(t, err)
 	db := pool(t, c)
 	require.Greater(t, c.Database.MaxOpenConnections, 8)
 	for range 3 {
 		use(t, db, 40, `SELECT pg_sleep(0.05)`)
-		_, err = steady.ExecContext(t.Context(), `SELECT 1`)
+		_, err = prepared.ExecContext(t.Context(), `SELECT 1`)
 		require.NoError(t, err)
 	}
 	require.LessOrEqual(t, db.Stats().OpenConnections, 7)
@@ -215,13 +215,13 @@ func TestStatementWithLostPoolerAnswerIsNotRepeated(t *testing.T) {
 	upstream.Path = "/" + databaseName(t, direct)
 	c.Database.DSN = config.Secret(upstream.String())
 	db := pool(t, c)
-	steady, err := database.OpenPreparedPool(c)
+	prepared, err := database.OpenPreparedPool(c)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, steady.Close()) })
+	t.Cleanup(func() { require.NoError(t, prepared.Close()) })
 	const insert = `INSERT INTO events (name) VALUES ($1)`
 	for name, execer := range map[string]interface {
 		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	}{"pool": db, "steady": steady} {
+	}{"pool": db, "prepared": prepared} {
 		_, err := execer.ExecContext(t.Context(), insert, name+" whole")
 		require.NoError(t, err)
 		p.LoseAnswers("INSERT INTO events", 1)

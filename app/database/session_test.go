@@ -19,10 +19,10 @@ func open(t *testing.T, d *testdatabase.Database) (*sql.DB, *database.PreparedPo
 	t.Helper()
 	pool, err := database.Open(d.Config)
 	require.NoError(t, err)
-	steady, err := database.OpenPreparedPool(d.Config)
+	prepared, err := database.OpenPreparedPool(d.Config)
 	require.NoError(t, err)
-	t.Cleanup(func() { _, _ = pool.Close(), steady.Close() })
-	return pool, steady
+	t.Cleanup(func() { _, _ = pool.Close(), prepared.Close() })
+	return pool, prepared
 }
 
 func TestReadOnlySessionIsNotUsed(t *testing.T) {
@@ -35,8 +35,8 @@ func TestReadOnlySessionIsNotUsed(t *testing.T) {
 		require.NoError(t, err)
 	}
 	set("on")
-	pool, steady := open(t, d)
-	_, err := steady.ExecContext(t.Context(), `SELECT 1`)
+	pool, prepared := open(t, d)
+	_, err := prepared.ExecContext(t.Context(), `SELECT 1`)
 	for _, err := range []error{err, database.Ping(t.Context(), pool, d.Config)} {
 		temporary.is(t, err)
 		require.Contains(t, database.Explain(err), "takes no writes")
@@ -51,7 +51,7 @@ func TestReadOnlySessionIsReplaced(t *testing.T) {
 	d := testdatabase.NewEmpty(t)
 	_, err := d.ExecContext(t.Context(), `CREATE TABLE events (name TEXT)`)
 	require.NoError(t, err)
-	pool, steady := open(t, d)
+	pool, prepared := open(t, d)
 	pool.SetMaxOpenConns(1)
 	const readOnly = `SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY`
 	const insert = `INSERT INTO events (name) VALUES ($1)`
@@ -59,7 +59,7 @@ func TestReadOnlySessionIsReplaced(t *testing.T) {
 	// A refused statement runs on another connection.
 	for _, use := range []interface {
 		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	}{pool, steady} {
+	}{pool, prepared} {
 		_, err = use.ExecContext(t.Context(), readOnly)
 		require.NoError(t, err)
 		_, err = use.ExecContext(t.Context(), insert, "x")
@@ -88,12 +88,12 @@ func TestStatementOfEndedSessionIsNotRepeated(t *testing.T) {
 	d := testdatabase.NewEmpty(t)
 	_, err := d.ExecContext(t.Context(), `CREATE SEQUENCE sent`)
 	require.NoError(t, err)
-	pool, steady := open(t, d)
+	pool, prepared := open(t, d)
 	// What the sequence gave is not taken back.
 	const statement = `SELECT pg_terminate_backend(CAST(pg_backend_pid() + 0 * nextval('sent') AS INTEGER)), pg_sleep(10)`
 	_, err = pool.ExecContext(t.Context(), statement)
 	ambiguous.is(t, err)
-	_, err = steady.ExecContext(t.Context(), statement)
+	_, err = prepared.ExecContext(t.Context(), statement)
 	ambiguous.is(t, err)
 	var last int
 	require.NoError(t, plain(t, d).QueryRowContext(t.Context(), `SELECT last_value FROM sent`).Scan(&last))

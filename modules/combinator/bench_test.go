@@ -61,15 +61,15 @@ func (f *figures) report(b *testing.B) {
 	}
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	for _, one := range f.all {
-		verdict := ""
+		result := ""
 		if one.Bar != nil {
-			verdict = fmt.Sprintf("at most %g", *one.Bar)
+			result = fmt.Sprintf("at most %g", *one.Bar)
 			if one.Value > *one.Bar {
-				verdict += ": MISSED"
+				result += ": MISSED"
 				b.Errorf("%s: %.3f, at most %g", one.Figure, one.Value, *one.Bar)
 			}
 		}
-		_, err := fmt.Fprintf(t, "%s\t%.2f %s\t%.2f to %.2f in %d runs\t%s\n", one.Figure, one.Value, one.Unit, one.Min, one.Max, one.Runs, verdict)
+		_, err := fmt.Fprintf(t, "%s\t%.2f %s\t%.2f to %.2f in %d runs\t%s\n", one.Figure, one.Value, one.Unit, one.Min, one.Max, one.Runs, result)
 		require.NoError(b, err)
 	}
 	require.NoError(b, t.Flush())

@@ -63,7 +63,7 @@ func TestAcceptsResumeWhenAddressLeadsToPrimary(t *testing.T) {
 
 	address.LeadTo(t, p.standby.DSN("inner"))
 	address.Cut()
-	address.Mend()
+	address.Restore()
 	b.awaitUnready(t, "takes no writes")
 	for range 3 {
 		w := b.request(http.MethodPost, "/api/acceptTask", echoRequest)

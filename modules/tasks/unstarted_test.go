@@ -237,7 +237,7 @@ func TestStopUnregistersProcessDespiteFailingHeartbeats(t *testing.T) {
 	stop := b.start(t)
 	require.Eventually(t, func() bool { return b.processes(t) == 1 }, timeout, 10*time.Millisecond)
 	p.Cut()
-	defer time.AfterFunc(time.Second, p.Mend).Stop()
+	defer time.AfterFunc(time.Second, p.Restore).Stop()
 	stop()
 	require.Zero(t, b.processes(t))
 }

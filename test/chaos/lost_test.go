@@ -94,7 +94,7 @@ func TestResultsAreWrittenAfterOutage(t *testing.T) {
 		return !slices.ContainsFunc(executions(t, r), func(e *execution) bool { return e.outcome == "" })
 	})
 	require.Equal(t, tasks, w.count(t, unfinished), "the results were written before the outage: the test shows nothing")
-	p.Mend()
+	p.Restore()
 	w.awaitFinished(t, timeout)
 	require.Len(t, executions(t, r), tasks)
 	for _, of := range w.rows(t) {

@@ -82,7 +82,7 @@ func TestDisconnectedReplicaChangesNothing(t *testing.T) {
 	w.dsn = direct
 	other := w.start(t, "other")
 	w.begun(t, len(endings), other)
-	p.Mend()
+	p.Restore()
 	w.await(t, timeout, "the stale results are dropped", func() bool {
 		return bytes.Count(w.logs(t), []byte("result dropped")) == len(endings)
 	})

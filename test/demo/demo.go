@@ -34,8 +34,8 @@ func newDemo(opts *options, s *screen) *demo {
 	}
 }
 
-// run does everything. Work ends with ctx; clearing up after it goes on until hurry ends.
-func (d *demo) run(ctx, hurry context.Context) (err error) {
+// run does everything. Work ends with ctx; clearing up after it goes on until forced ends.
+func (d *demo) run(ctx, forced context.Context) (err error) {
 	defer func() {
 		d.inner.release()
 		if err = errors.Join(err, d.outer.close(), d.servers.close()); err == nil {
@@ -45,8 +45,8 @@ func (d *demo) run(ctx, hurry context.Context) (err error) {
 	if err := d.bringUp(ctx); err != nil {
 		return unlessEnded(ctx, err)
 	}
-	defer func() { err = errors.Join(err, d.bringDown(hurry)) }()
-	show, cancel := context.WithCancel(hurry)
+	defer func() { err = errors.Join(err, d.bringDown(forced)) }()
+	show, cancel := context.WithCancel(forced)
 	defer cancel()
 	if d.opts.verbose {
 		wait, err := follow(show, d.inner.logFile, func(line string) { d.screen.line("  inner | %s", line) })
@@ -158,7 +158,7 @@ func (d *demo) watch(ctx context.Context, times *timeline) error {
 			return err
 		}
 		times.show(v.facts...)
-		if over, failure = d.verdict(v); !over {
+		if over, failure = d.result(v); !over {
 			return errPending
 		}
 		return nil

@@ -23,19 +23,19 @@ var (
 type lifetime struct {
 	// work ends with the first signal, with the parent, and when nobody reads the output any more.
 	work context.Context
-	// hurry ends with the second signal: what is being ended in good order then ends at once.
-	hurry context.Context
+	// forced ends with the second signal: an orderly shutdown is then cut short.
+	forced context.Context
 
 	end    context.CancelCauseFunc // ends work
-	rush   context.CancelFunc      // ends hurry
+	force  context.CancelFunc      // ends forced
 	output io.Writer
 	ended  chan struct{}
 }
 
 func newLifetime(output io.Writer) *lifetime {
 	l := &lifetime{ended: make(chan struct{}), output: output}
-	l.hurry, l.rush = context.WithCancel(context.Background())
-	l.work, l.end = context.WithCancelCause(l.hurry)
+	l.forced, l.force = context.WithCancel(context.Background())
+	l.work, l.end = context.WithCancelCause(l.forced)
 	// A reader that went away is noticed by failing writes, which are no reason to die without clearing up.
 	signal.Ignore(syscall.SIGPIPE)
 	signals := make(chan os.Signal, 4)
@@ -54,11 +54,11 @@ func (l *lifetime) watch(signals <-chan os.Signal) {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-l.hurry.Done():
+		case <-l.forced.Done():
 			return
 		case s := <-signals:
 			if l.work.Err() != nil && s != syscall.SIGHUP {
-				l.rush()
+				l.force()
 				return
 			}
 			l.end(fmt.Errorf("%w: %s", errInterrupted, s))
@@ -77,6 +77,6 @@ func (l *lifetime) watch(signals <-chan os.Signal) {
 
 // stop ends the watch.
 func (l *lifetime) stop() {
-	l.rush()
+	l.force()
 	<-l.ended
 }

@@ -41,12 +41,12 @@ func run(arguments []string) int {
 		return exitUsage
 	}
 	if opts.real && os.Getenv(realnode.EnvDir) == "" {
-		if err := enterNode(life.hurry, root, arguments); err != nil {
+		if err := enterNode(life.forced, root, arguments); err != nil {
 			return fail(screen, err)
 		}
 		return 0
 	}
-	if err := newDemo(opts, screen).run(life.work, life.hurry); err != nil {
+	if err := newDemo(opts, screen).run(life.work, life.forced); err != nil {
 		return fail(screen, err)
 	}
 	return 0

@@ -102,8 +102,8 @@ func moodOf(word string) mood {
 	return plain
 }
 
-// verdict tells whether the deploy is over, and how it failed if it did.
-func (d *demo) verdict(v view) (over bool, failure error) {
+// result tells whether the deploy is over, and how it failed if it did.
+func (d *demo) result(v view) (over bool, failure error) {
 	switch v.task.Status {
 	case "error", "cancelled", "superseded":
 		reason := v.rows.message

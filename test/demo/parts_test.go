@@ -66,7 +66,7 @@ func TestTimelineShowsWhatIsNew(t *testing.T) {
 	require.Regexp(t, `^ +\d\.\d\d s  b +made\n +\d\.\d\d s  a +made\n +\d\.\d\d s  a +gone\n$`, out.String())
 }
 
-func TestVerdict(t *testing.T) {
+func TestDeployResult(t *testing.T) {
 	t.Parallel()
 	running := view{
 		phase: string(workerapp.Running), rows: rows{worker: "active", version: "success"}, task: task{Status: "finished"},
@@ -90,7 +90,7 @@ func TestVerdict(t *testing.T) {
 		{failed, true, "no such image"},
 		{refused, true, "no such worker"},
 	} {
-		over, failure := d.verdict(c.view)
+		over, failure := d.result(c.view)
 		require.Equal(t, c.over, over, "%+v", c.view)
 		if c.failure == "" {
 			require.NoError(t, failure)

@@ -29,7 +29,7 @@ func TestAcceptsFailWithoutDatabase(t *testing.T) {
 	status, _ = i.get(t, "/healthz")
 	require.Equal(t, http.StatusOK, status)
 	require.Zero(t, w.count(t, acceptedTasks))
-	w.proxy.Mend()
+	w.proxy.Restore()
 	i.awaitReady(t)
 	i.accept(t, k.deployTask())
 	w.awaitState(t, k, "active", "success")
@@ -57,7 +57,7 @@ func TestStatusesConvergeAfterDatabaseOutage(t *testing.T) {
 	require.Never(t, func() bool {
 		return w.count(t, `SELECT count(*) FROM workers WHERE status = 'active'`) > active
 	}, 4*time.Second, 200*time.Millisecond)
-	w.proxy.Mend()
+	w.proxy.Restore()
 	for _, k := range workers {
 		w.awaitState(t, k, "active", "success")
 	}
@@ -74,6 +74,6 @@ func TestInnerStartsWithoutDatabase(t *testing.T) {
 	status, answer := i.get(t, "/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Contains(t, answer, "database")
-	w.proxy.Mend()
+	w.proxy.Restore()
 	i.awaitReady(t)
 }

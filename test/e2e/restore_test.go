@@ -48,7 +48,7 @@ func (b *backup) restore(t *testing.T) {
 func (b *backup) alone(t *testing.T, statements ...string) {
 	t.Helper()
 	b.w.proxy.Cut()
-	defer b.w.proxy.Mend()
+	defer b.w.proxy.Restore()
 	for _, statement := range statements {
 		require.Eventually(t, func() bool {
 			_, err := b.admin.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '`+b.name+`'`)

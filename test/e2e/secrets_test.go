@@ -40,7 +40,7 @@ func TestLogsTasksAndWorkerAppsContainNoSecret(t *testing.T) {
 	// Outages have the drivers speak.
 	w.proxy.Cut()
 	i.post(t, "/api/acceptTask", good.deployTask())
-	w.proxy.Mend()
+	w.proxy.Restore()
 	i.awaitReady(t)
 	i.stop()
 	shown += w.log(t)

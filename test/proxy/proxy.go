@@ -77,7 +77,7 @@ func (p *Proxy) Close() {
 	p.done.Wait()
 }
 
-// Cut closes all connections and refuses new ones until Mend.
+// Cut closes all connections and refuses new ones until Restore.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,8 +88,8 @@ func (p *Proxy) Cut() {
 	clear(p.open)
 }
 
-// Mend accepts connections again.
-func (p *Proxy) Mend() {
+// Restore accepts connections again.
+func (p *Proxy) Restore() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.shut = false

@@ -78,16 +78,16 @@ func At(t testing.TB, dsn string) *Database {
 	require.NoError(t, err)
 	connector = Checked(t, connector)
 	db := database.Pool(connector, c)
-	steady := database.NewPreparedPool(connector, c)
+	prepared := database.NewPreparedPool(connector, c)
 	forHeartbeats, err := database.HeartbeatConnector(c)
 	require.NoError(t, err)
 	heartbeat := database.NewHeartbeat(Checked(t, forHeartbeats))
 	t.Cleanup(func() {
 		_ = db.Close()
-		_ = steady.Close()
+		_ = prepared.Close()
 		_ = heartbeat.Close()
 	})
-	return &Database{DB: db, Prepared: steady, Heartbeat: heartbeat, Config: c}
+	return &Database{DB: db, Prepared: prepared, Heartbeat: heartbeat, Config: c}
 }
 
 // Config returns the default configuration for tests with this DSN.

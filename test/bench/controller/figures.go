@@ -75,7 +75,7 @@ func (s *series) figure() figure {
 	return f
 }
 
-func (s *series) verdict() string {
+func (s *series) result() string {
 	switch {
 	case !s.barred:
 		return ""
@@ -98,8 +98,8 @@ func (r *results) write(out io.Writer) (missed bool, err error) {
 	lines := []string{"", "FIGURE\tVALUE\tUNIT\tRUNS\tBAR\tRESULT"}
 	for _, s := range r.order {
 		f := s.figure()
-		lines = append(lines, fmt.Sprintf("%s\t%g\t%s\t%g to %g\t%s\t%s", f.Figure, f.Value, f.Unit, f.Min, f.Max, f.Bar, s.verdict()))
-		missed = missed || s.verdict() == "MISSED"
+		lines = append(lines, fmt.Sprintf("%s\t%g\t%s\t%g to %g\t%s\t%s", f.Figure, f.Value, f.Unit, f.Min, f.Max, f.Bar, s.result()))
+		missed = missed || s.result() == "MISSED"
 	}
 	if _, err := io.WriteString(table, strings.Join(lines, "\n")+"\n"); err != nil {
 		return false, err

@@ -13,14 +13,14 @@ type ratio struct {
 	least, most float64
 }
 
-// verdict is what became of a bar.
-type verdict string
+// outcome tells whether a bar was met.
+type outcome string
 
 const (
-	passed  verdict = "pass"
-	missed  verdict = "MISSED"
-	noBar   verdict = ""
-	notDone verdict = "not measured"
+	passed  outcome = "pass"
+	missed  outcome = "MISSED"
+	noBar   outcome = ""
+	notDone outcome = "not measured"
 )
 
 // ratios are the bars of the benchmark, and some comparisons without one.
@@ -100,7 +100,7 @@ func (r ratio) of(res *results) (value float64, runs []float64, ok bool) {
 	return value, runs, true
 }
 
-func (r ratio) judge(value float64) verdict {
+func (r ratio) compare(value float64) outcome {
 	switch {
 	case r.least > 0 && value < r.least, r.most > 0 && value > r.most:
 		return missed
@@ -111,7 +111,7 @@ func (r ratio) judge(value float64) verdict {
 }
 
 // writeRatios writes a line of JSON for every ratio, then their table, and tells whether a bar was missed. A bar that
-// could not be judged counts as missed, unless --only left it out.
+// could not be compared counts as missed, unless --only left it out.
 func writeRatios(out io.Writer, res *results, o options) (anyMissed bool, err error) {
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	rows := [][5]string{{"RATIO", "VALUE", "RUNS", "BAR", "RESULT"}}
@@ -126,7 +126,7 @@ func writeRatios(out io.Writer, res *results, o options) (anyMissed bool, err er
 		if err := writeFigure(out, f); err != nil {
 			return false, err
 		}
-		v := r.judge(value)
+		v := r.compare(value)
 		anyMissed = anyMissed || v == missed
 		rows = append(rows, [5]string{
 			r.what, fmt.Sprintf("%.3g", value), fmt.Sprintf("%.3g to %.3g", f.Min, f.Max), r.bar(), string(v),

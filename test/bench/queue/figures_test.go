@@ -74,11 +74,11 @@ func TestARatioIsThatOfTheMedians(t *testing.T) {
 func TestBarsBite(t *testing.T) {
 	t.Parallel()
 	least, most := ratio{least: 6}, ratio{most: 1.5}
-	require.Equal(t, passed, least.judge(6))
-	require.Equal(t, missed, least.judge(5.99))
-	require.Equal(t, passed, most.judge(1.5))
-	require.Equal(t, missed, most.judge(1.51))
-	require.Equal(t, noBar, ratio{}.judge(0))
+	require.Equal(t, passed, least.compare(6))
+	require.Equal(t, missed, least.compare(5.99))
+	require.Equal(t, passed, most.compare(1.5))
+	require.Equal(t, missed, most.compare(1.51))
+	require.Equal(t, noBar, ratio{}.compare(0))
 	require.Equal(t, ">= 6", least.bar())
 	require.Equal(t, "<= 1.5", most.bar())
 }

@@ -31,11 +31,11 @@ var quickly = map[string]bool{
 // newPlan puts every party into the scenarios that it can be in.
 func newPlan(o options, w *fixture) plan {
 	p := plan{runs: o.runs, tries: o.tries}
-	compared, judged := map[string]bool{}, map[string]bool{}
+	compared, inRatio := map[string]bool{}, map[string]bool{}
 	for _, r := range ratios {
 		compared[r.over], compared[r.under] = true, true
 		if r.bar() != "" {
-			judged[r.over], judged[r.under] = true, true
+			inRatio[r.over], inRatio[r.under] = true, true
 		}
 	}
 	for _, s := range scenarios {
@@ -43,7 +43,7 @@ func newPlan(o options, w *fixture) plan {
 		for _, party := range w.parties() {
 			measure := party.in(s)
 			name := s.name + "/" + party.name()
-			if measure == nil || !o.wants(name) || (o.quick && !judged[name] && !quickly[name]) {
+			if measure == nil || !o.wants(name) || (o.quick && !inRatio[name] && !quickly[name]) {
 				continue
 			}
 			c := cell{name: name, runs: o.runs, measure: measure}

@@ -20,19 +20,19 @@ import (
 	"app238.com/inner/test/stack/postgres"
 )
 
-// fault is one thing that breaks, and is mended again.
+// fault is one thing that breaks, and is repaired again.
 type fault struct {
 	name    string
 	longest time.Duration // that it lasts
-	inflict func(ctx context.Context, chance *rand.Rand) (mend func(context.Context) error, err error)
+	inflict func(ctx context.Context, chance *rand.Rand) (repair func(context.Context) error, err error)
 }
 
 // repaired converts two functions that cannot fail to the two halves of a fault.
-func repaired(inflict, mend func()) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+func repaired(inflict, repair func()) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 	return func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 		inflict()
 		return func(context.Context) error {
-			mend()
+			repair()
 			return nil
 		}, nil
 	}
@@ -63,10 +63,10 @@ func (w *fixture) faults(t *testing.T, f *fleet) []fault {
 		{"database stopped", 4 * time.Second, w.endDatabase((*postgres.Server).Stop)},
 		{"database killed", 4 * time.Second, w.endDatabase(func(s *postgres.Server, _ context.Context) error { return s.Kill() })},
 		{"database slow", 8 * time.Second, slow(w.toDatabase)},
-		{"database cut off", 6 * time.Second, repaired(w.toDatabase.Cut, w.toDatabase.Mend)},
+		{"database cut off", 6 * time.Second, repaired(w.toDatabase.Cut, w.toDatabase.Restore)},
 		{"engine killed", 4 * time.Second, restart(engine, quick(engine.Kill))},
 		{"engine slow", 8 * time.Second, slow(w.toEngine)},
-		{"engine cut off", 6 * time.Second, repaired(w.toEngine.Cut, w.toEngine.Mend)},
+		{"engine cut off", 6 * time.Second, repaired(w.toEngine.Cut, w.toEngine.Restore)},
 		{"API server stopped", 6 * time.Second, func(context.Context, *rand.Rand) (func(context.Context) error, error) {
 			w.servers.ControlPlane.StopAPIServer()
 			return w.servers.ControlPlane.StartAPIServer, nil
@@ -144,12 +144,12 @@ func (w *fixture) breakThings(ctx context.Context, t *testing.T, f *fleet) (brok
 		one := all[n%len(all)]
 		faults.Pause(ctx, time.Duration(chance.Int64N(int64(1500*time.Millisecond))))
 		lasts := 300*time.Millisecond + time.Duration(chance.Int64N(int64(one.longest)))
-		mend, err := one.inflict(ctx, chance)
+		repair, err := one.inflict(ctx, chance)
 		if err != nil {
 			return broken, fmt.Errorf("%s: %w", one.name, err)
 		}
 		faults.Pause(ctx, lasts)
-		if err := errors.Join(mend(ctx), ctx.Err()); err != nil {
+		if err := errors.Join(repair(ctx), ctx.Err()); err != nil {
 			return broken, fmt.Errorf("%s, to be mended: %w", one.name, err)
 		}
 		broken[one.name]++

@@ -206,14 +206,14 @@ func TestHostileUserDelaysOthersLittle(t *testing.T) { //nolint:paralleltest // 
 		require.NoError(t, h.register(t.Context()))
 	}
 	honestly(t, others, 0) // the first of everything
-	calm := honestly(t, others, work.span)
+	baseline := honestly(t, others, work.span)
 	end := attacker.attack(t)
 	beside := honestly(t, others, work.span)
 	end()
-	t.Logf("without: %s", calm)
+	t.Logf("without: %s", baseline)
 	t.Logf("beside:  %s", beside)
-	for kind := range calm {
-		if ratio := float64(beside.atMost(kind, 0.99)) / float64(calm.atMost(kind, 0.99)); long && ratio > slowdown {
+	for kind := range baseline {
+		if ratio := float64(beside.atMost(kind, 0.99)) / float64(baseline.atMost(kind, 0.99)); long && ratio > slowdown {
 			t.Errorf("%s: 99 %% take %.1f times as long beside a hostile user", kind, ratio)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// belongings is how many workers a user has at most, and how many resources and domains.
-const belongings = 20
+// maxObjects is how many workers a user has at most, and how many resources and domains.
+const maxObjects = 20
 
 // outer is one of the Outer Gateway's users, who lives one life after the other and remembers what was accepted.
 type outer struct {
@@ -82,10 +82,10 @@ func (o *outer) tidy(ctx context.Context) error {
 	return nil
 }
 
-// oldest returns the first of all that is not deleted, where there are more than belongings of them.
+// oldest returns the first of all that is not deleted, where there are more than maxObjects of them.
 func oldest[T any](all []T, deleted func(T) bool) (first T, tooMany bool) {
 	there := slices.DeleteFunc(slices.Clone(all), deleted)
-	if len(there) <= belongings {
+	if len(there) <= maxObjects {
 		return first, false
 	}
 	return there[0], true

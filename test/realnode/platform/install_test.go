@@ -182,11 +182,11 @@ func (p *platform) awaitInner(t *testing.T) {
 		return d.Status.ObservedGeneration == d.Generation && d.Status.UpdatedReplicas == *d.Spec.Replicas &&
 			d.Status.AvailableReplicas == *d.Spec.Replicas && d.Status.Replicas == *d.Spec.Replicas
 	})
-	require.True(t, ok, "Inner is not rolled out: %s\n%s", text, p.trouble(t))
+	require.True(t, ok, "Inner is not rolled out: %s\n%s", text, p.podStates(t))
 }
 
-// trouble tells of the pods of Inner, for a failure's message.
-func (p *platform) trouble(t *testing.T) (text string) {
+// podStates describes the pods of Inner, for a failure's message.
+func (p *platform) podStates(t *testing.T) (text string) {
 	t.Helper()
 	pods, err := p.Kubernetes.CoreV1().Pods("console").List(context.WithoutCancel(t.Context()), metav1.ListOptions{})
 	require.NoError(t, err)

@@ -63,7 +63,7 @@ func TestPlatform(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Log(p.trouble(t))
+			t.Log(p.podStates(t))
 		}
 	})
 	t.Run("Workers", func(t *testing.T) {

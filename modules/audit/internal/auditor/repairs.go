@@ -50,7 +50,7 @@ func (r *run) repairPage(ctx context.Context, i inventory.Inventory, page []row,
 		case !known[w.desired.Owner]:
 			k.Ownerless++
 			if r.stuckOnly || r.audit.Refusal != "" {
-				continue // the audit reports it, unless the users themselves are in doubt
+				continue // the audit reports it, unless the list of users itself is suspect
 			}
 			finding.Problem, finding.Action, finding.Why = admin.Ownerless, admin.Report, "the row's user does not exist"
 		case !w.drifted():
