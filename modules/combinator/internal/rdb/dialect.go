@@ -119,7 +119,7 @@ var (
 			return strings.TrimSuffix(postgresSizes, bySchema) + ` AND n.nspname IN (` + strings.Join(literals, ", ") + `)` + bySchema
 		},
 		lockTimeout:        `SET LOCAL lock_timeout = %d; `,
-		roleVerifiers:  roleVerifiers,
+		roleVerifiers:      roleVerifiers,
 		maintenance:        map[string]bool{"postgres": true, "template1": true},
 		createClosedSuffix: ` TEMPLATE template0 ALLOW_CONNECTIONS false`, // nobody can connect to template0
 		allowConnections:   `ALTER DATABASE %s ALLOW_CONNECTIONS true`,
