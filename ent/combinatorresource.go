@@ -28,29 +28,8 @@ type CombinatorResource struct {
 	// Msg holds the value of the "msg" field.
 	Msg string `json:"msg,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
-	CreatedAt time.Time `json:"created_at,omitempty"`
-	// Edges holds the relations/edges for other nodes in the graph.
-	// The values are being populated by the CombinatorResourceQuery when eager-loading is set.
-	Edges        CombinatorResourceEdges `json:"edges"`
+	CreatedAt    time.Time `json:"created_at,omitempty"`
 	selectValues sql.SelectValues
-}
-
-// CombinatorResourceEdges holds the relations/edges for other nodes in the graph.
-type CombinatorResourceEdges struct {
-	// Reports holds the value of the reports edge.
-	Reports []*CombinatorResourceReport `json:"reports,omitempty"`
-	// loadedTypes holds the information for reporting if a
-	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [1]bool
-}
-
-// ReportsOrErr returns the Reports value or an error if the edge
-// was not loaded in eager-loading.
-func (e CombinatorResourceEdges) ReportsOrErr() ([]*CombinatorResourceReport, error) {
-	if e.loadedTypes[0] {
-		return e.Reports, nil
-	}
-	return nil, &NotLoadedError{edge: "reports"}
 }
 
 // scanValues returns the types for scanning values from sql.Rows.
@@ -132,11 +111,6 @@ func (_m *CombinatorResource) assignValues(columns []string, values []any) error
 // This includes values selected through modifiers, order, etc.
 func (_m *CombinatorResource) Value(name string) (ent.Value, error) {
 	return _m.selectValues.Get(name)
-}
-
-// QueryReports queries the "reports" edge of the CombinatorResource entity.
-func (_m *CombinatorResource) QueryReports() *CombinatorResourceReportQuery {
-	return NewCombinatorResourceClient(_m.config).QueryReports(_m)
 }
 
 // Update returns a builder for updating this CombinatorResource.

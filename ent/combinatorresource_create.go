@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"app238.com/inner/ent/combinatorresource"
-	"app238.com/inner/ent/combinatorresourcereport"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 )
@@ -79,21 +78,6 @@ func (_c *CombinatorResourceCreate) SetNillableCreatedAt(v *time.Time) *Combinat
 		_c.SetCreatedAt(*v)
 	}
 	return _c
-}
-
-// AddReportIDs adds the "reports" edge to the CombinatorResourceReport entity by IDs.
-func (_c *CombinatorResourceCreate) AddReportIDs(ids ...int) *CombinatorResourceCreate {
-	_c.mutation.AddReportIDs(ids...)
-	return _c
-}
-
-// AddReports adds the "reports" edges to the CombinatorResourceReport entity.
-func (_c *CombinatorResourceCreate) AddReports(v ...*CombinatorResourceReport) *CombinatorResourceCreate {
-	ids := make([]int, len(v))
-	for i := range v {
-		ids[i] = v[i].ID
-	}
-	return _c.AddReportIDs(ids...)
 }
 
 // Mutation returns the CombinatorResourceMutation object of the builder.
@@ -211,22 +195,6 @@ func (_c *CombinatorResourceCreate) createSpec() (*CombinatorResource, *sqlgraph
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(combinatorresource.FieldCreatedAt, field.TypeTime, value)
 		_node.CreatedAt = value
-	}
-	if nodes := _c.mutation.ReportsIDs(); len(nodes) > 0 {
-		edge := &sqlgraph.EdgeSpec{
-			Rel:     sqlgraph.O2M,
-			Inverse: false,
-			Table:   combinatorresource.ReportsTable,
-			Columns: []string{combinatorresource.ReportsColumn},
-			Bidi:    false,
-			Target: &sqlgraph.EdgeTarget{
-				IDSpec: sqlgraph.NewFieldSpec(combinatorresourcereport.FieldID, field.TypeInt),
-			},
-		}
-		for _, k := range nodes {
-			edge.Target.Nodes = append(edge.Target.Nodes, k)
-		}
-		_spec.Edges = append(_spec.Edges, edge)
 	}
 	return _node, _spec
 }

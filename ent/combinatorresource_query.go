@@ -4,12 +4,10 @@ package ent
 
 import (
 	"context"
-	"database/sql/driver"
 	"fmt"
 	"math"
 
 	"app238.com/inner/ent/combinatorresource"
-	"app238.com/inner/ent/combinatorresourcereport"
 	"app238.com/inner/ent/predicate"
 	"entgo.io/ent"
 	"entgo.io/ent/dialect"
@@ -21,12 +19,11 @@ import (
 // CombinatorResourceQuery is the builder for querying CombinatorResource entities.
 type CombinatorResourceQuery struct {
 	config
-	ctx         *QueryContext
-	order       []combinatorresource.OrderOption
-	inters      []Interceptor
-	predicates  []predicate.CombinatorResource
-	withReports *CombinatorResourceReportQuery
-	modifiers   []func(*sql.Selector)
+	ctx        *QueryContext
+	order      []combinatorresource.OrderOption
+	inters     []Interceptor
+	predicates []predicate.CombinatorResource
+	modifiers  []func(*sql.Selector)
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
 	path func(context.Context) (*sql.Selector, error)
@@ -61,28 +58,6 @@ func (_q *CombinatorResourceQuery) Unique(unique bool) *CombinatorResourceQuery 
 func (_q *CombinatorResourceQuery) Order(o ...combinatorresource.OrderOption) *CombinatorResourceQuery {
 	_q.order = append(_q.order, o...)
 	return _q
-}
-
-// QueryReports chains the current query on the "reports" edge.
-func (_q *CombinatorResourceQuery) QueryReports() *CombinatorResourceReportQuery {
-	query := (&CombinatorResourceReportClient{config: _q.config}).Query()
-	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
-		if err := _q.prepareQuery(ctx); err != nil {
-			return nil, err
-		}
-		selector := _q.sqlQuery(ctx)
-		if err := selector.Err(); err != nil {
-			return nil, err
-		}
-		step := sqlgraph.NewStep(
-			sqlgraph.From(combinatorresource.Table, combinatorresource.FieldID, selector),
-			sqlgraph.To(combinatorresourcereport.Table, combinatorresourcereport.FieldID),
-			sqlgraph.Edge(sqlgraph.O2M, false, combinatorresource.ReportsTable, combinatorresource.ReportsColumn),
-		)
-		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
-		return fromU, nil
-	}
-	return query
 }
 
 // First returns the first CombinatorResource entity from the query.
@@ -272,27 +247,15 @@ func (_q *CombinatorResourceQuery) Clone() *CombinatorResourceQuery {
 		return nil
 	}
 	return &CombinatorResourceQuery{
-		config:      _q.config,
-		ctx:         _q.ctx.Clone(),
-		order:       append([]combinatorresource.OrderOption{}, _q.order...),
-		inters:      append([]Interceptor{}, _q.inters...),
-		predicates:  append([]predicate.CombinatorResource{}, _q.predicates...),
-		withReports: _q.withReports.Clone(),
+		config:     _q.config,
+		ctx:        _q.ctx.Clone(),
+		order:      append([]combinatorresource.OrderOption{}, _q.order...),
+		inters:     append([]Interceptor{}, _q.inters...),
+		predicates: append([]predicate.CombinatorResource{}, _q.predicates...),
 		// clone intermediate query.
 		sql:  _q.sql.Clone(),
 		path: _q.path,
 	}
-}
-
-// WithReports tells the query-builder to eager-load the nodes that are connected to
-// the "reports" edge. The optional arguments are used to configure the query builder of the edge.
-func (_q *CombinatorResourceQuery) WithReports(opts ...func(*CombinatorResourceReportQuery)) *CombinatorResourceQuery {
-	query := (&CombinatorResourceReportClient{config: _q.config}).Query()
-	for _, opt := range opts {
-		opt(query)
-	}
-	_q.withReports = query
-	return _q
 }
 
 // GroupBy is used to group vertices by one or more fields/columns.
@@ -371,11 +334,8 @@ func (_q *CombinatorResourceQuery) prepareQuery(ctx context.Context) error {
 
 func (_q *CombinatorResourceQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*CombinatorResource, error) {
 	var (
-		nodes       = []*CombinatorResource{}
-		_spec       = _q.querySpec()
-		loadedTypes = [1]bool{
-			_q.withReports != nil,
-		}
+		nodes = []*CombinatorResource{}
+		_spec = _q.querySpec()
 	)
 	_spec.ScanValues = func(columns []string) ([]any, error) {
 		return (*CombinatorResource).scanValues(nil, columns)
@@ -383,7 +343,6 @@ func (_q *CombinatorResourceQuery) sqlAll(ctx context.Context, hooks ...queryHoo
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &CombinatorResource{config: _q.config}
 		nodes = append(nodes, node)
-		node.Edges.loadedTypes = loadedTypes
 		return node.assignValues(columns, values)
 	}
 	if len(_q.modifiers) > 0 {
@@ -398,45 +357,7 @@ func (_q *CombinatorResourceQuery) sqlAll(ctx context.Context, hooks ...queryHoo
 	if len(nodes) == 0 {
 		return nodes, nil
 	}
-	if query := _q.withReports; query != nil {
-		if err := _q.loadReports(ctx, query, nodes,
-			func(n *CombinatorResource) { n.Edges.Reports = []*CombinatorResourceReport{} },
-			func(n *CombinatorResource, e *CombinatorResourceReport) { n.Edges.Reports = append(n.Edges.Reports, e) }); err != nil {
-			return nil, err
-		}
-	}
 	return nodes, nil
-}
-
-func (_q *CombinatorResourceQuery) loadReports(ctx context.Context, query *CombinatorResourceReportQuery, nodes []*CombinatorResource, init func(*CombinatorResource), assign func(*CombinatorResource, *CombinatorResourceReport)) error {
-	fks := make([]driver.Value, 0, len(nodes))
-	nodeids := make(map[int]*CombinatorResource)
-	for i := range nodes {
-		fks = append(fks, nodes[i].ID)
-		nodeids[nodes[i].ID] = nodes[i]
-		if init != nil {
-			init(nodes[i])
-		}
-	}
-	if len(query.ctx.Fields) > 0 {
-		query.ctx.AppendFieldOnce(combinatorresourcereport.FieldResourceID)
-	}
-	query.Where(predicate.CombinatorResourceReport(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(combinatorresource.ReportsColumn), fks...))
-	}))
-	neighbors, err := query.All(ctx)
-	if err != nil {
-		return err
-	}
-	for _, n := range neighbors {
-		fk := n.ResourceID
-		node, ok := nodeids[fk]
-		if !ok {
-			return fmt.Errorf(`unexpected referenced foreign-key "resource_id" returned %v for node %v`, fk, n.ID)
-		}
-		assign(node, n)
-	}
-	return nil
 }
 
 func (_q *CombinatorResourceQuery) sqlCount(ctx context.Context) (int, error) {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 
 	"app238.com/inner/ent/combinatorresource"
-	"app238.com/inner/ent/combinatorresourcereport"
 	"app238.com/inner/ent/predicate"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
@@ -98,45 +97,9 @@ func (_u *CombinatorResourceUpdate) SetNillableMsg(v *string) *CombinatorResourc
 	return _u
 }
 
-// AddReportIDs adds the "reports" edge to the CombinatorResourceReport entity by IDs.
-func (_u *CombinatorResourceUpdate) AddReportIDs(ids ...int) *CombinatorResourceUpdate {
-	_u.mutation.AddReportIDs(ids...)
-	return _u
-}
-
-// AddReports adds the "reports" edges to the CombinatorResourceReport entity.
-func (_u *CombinatorResourceUpdate) AddReports(v ...*CombinatorResourceReport) *CombinatorResourceUpdate {
-	ids := make([]int, len(v))
-	for i := range v {
-		ids[i] = v[i].ID
-	}
-	return _u.AddReportIDs(ids...)
-}
-
 // Mutation returns the CombinatorResourceMutation object of the builder.
 func (_u *CombinatorResourceUpdate) Mutation() *CombinatorResourceMutation {
 	return _u.mutation
-}
-
-// ClearReports clears all "reports" edges to the CombinatorResourceReport entity.
-func (_u *CombinatorResourceUpdate) ClearReports() *CombinatorResourceUpdate {
-	_u.mutation.ClearReports()
-	return _u
-}
-
-// RemoveReportIDs removes the "reports" edge to CombinatorResourceReport entities by IDs.
-func (_u *CombinatorResourceUpdate) RemoveReportIDs(ids ...int) *CombinatorResourceUpdate {
-	_u.mutation.RemoveReportIDs(ids...)
-	return _u
-}
-
-// RemoveReports removes "reports" edges to CombinatorResourceReport entities.
-func (_u *CombinatorResourceUpdate) RemoveReports(v ...*CombinatorResourceReport) *CombinatorResourceUpdate {
-	ids := make([]int, len(v))
-	for i := range v {
-		ids[i] = v[i].ID
-	}
-	return _u.RemoveReportIDs(ids...)
 }
 
 // Save executes the query and returns the number of nodes affected by the update operation.
@@ -189,51 +152,6 @@ func (_u *CombinatorResourceUpdate) sqlSave(ctx context.Context) (_node int, err
 	}
 	if value, ok := _u.mutation.Msg(); ok {
 		_spec.SetField(combinatorresource.FieldMsg, field.TypeString, value)
-	}
-	if _u.mutation.ReportsCleared() {
-		edge := &sqlgraph.EdgeSpec{
-			Rel:     sqlgraph.O2M,
-			Inverse: false,
-			Table:   combinatorresource.ReportsTable,
-			Columns: []string{combinatorresource.ReportsColumn},
-			Bidi:    false,
-			Target: &sqlgraph.EdgeTarget{
-				IDSpec: sqlgraph.NewFieldSpec(combinatorresourcereport.FieldID, field.TypeInt),
-			},
-		}
-		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
-	}
-	if nodes := _u.mutation.RemovedReportsIDs(); len(nodes) > 0 && !_u.mutation.ReportsCleared() {
-		edge := &sqlgraph.EdgeSpec{
-			Rel:     sqlgraph.O2M,
-			Inverse: false,
-			Table:   combinatorresource.ReportsTable,
-			Columns: []string{combinatorresource.ReportsColumn},
-			Bidi:    false,
-			Target: &sqlgraph.EdgeTarget{
-				IDSpec: sqlgraph.NewFieldSpec(combinatorresourcereport.FieldID, field.TypeInt),
-			},
-		}
-		for _, k := range nodes {
-			edge.Target.Nodes = append(edge.Target.Nodes, k)
-		}
-		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
-	}
-	if nodes := _u.mutation.ReportsIDs(); len(nodes) > 0 {
-		edge := &sqlgraph.EdgeSpec{
-			Rel:     sqlgraph.O2M,
-			Inverse: false,
-			Table:   combinatorresource.ReportsTable,
-			Columns: []string{combinatorresource.ReportsColumn},
-			Bidi:    false,
-			Target: &sqlgraph.EdgeTarget{
-				IDSpec: sqlgraph.NewFieldSpec(combinatorresourcereport.FieldID, field.TypeInt),
-			},
-		}
-		for _, k := range nodes {
-			edge.Target.Nodes = append(edge.Target.Nodes, k)
-		}
-		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -325,45 +243,9 @@ func (_u *CombinatorResourceUpdateOne) SetNillableMsg(v *string) *CombinatorReso
 	return _u
 }
 
-// AddReportIDs adds the "reports" edge to the CombinatorResourceReport entity by IDs.
-func (_u *CombinatorResourceUpdateOne) AddReportIDs(ids ...int) *CombinatorResourceUpdateOne {
-	_u.mutation.AddReportIDs(ids...)
-	return _u
-}
-
-// AddReports adds the "reports" edges to the CombinatorResourceReport entity.
-func (_u *CombinatorResourceUpdateOne) AddReports(v ...*CombinatorResourceReport) *CombinatorResourceUpdateOne {
-	ids := make([]int, len(v))
-	for i := range v {
-		ids[i] = v[i].ID
-	}
-	return _u.AddReportIDs(ids...)
-}
-
 // Mutation returns the CombinatorResourceMutation object of the builder.
 func (_u *CombinatorResourceUpdateOne) Mutation() *CombinatorResourceMutation {
 	return _u.mutation
-}
-
-// ClearReports clears all "reports" edges to the CombinatorResourceReport entity.
-func (_u *CombinatorResourceUpdateOne) ClearReports() *CombinatorResourceUpdateOne {
-	_u.mutation.ClearReports()
-	return _u
-}
-
-// RemoveReportIDs removes the "reports" edge to CombinatorResourceReport entities by IDs.
-func (_u *CombinatorResourceUpdateOne) RemoveReportIDs(ids ...int) *CombinatorResourceUpdateOne {
-	_u.mutation.RemoveReportIDs(ids...)
-	return _u
-}
-
-// RemoveReports removes "reports" edges to CombinatorResourceReport entities.
-func (_u *CombinatorResourceUpdateOne) RemoveReports(v ...*CombinatorResourceReport) *CombinatorResourceUpdateOne {
-	ids := make([]int, len(v))
-	for i := range v {
-		ids[i] = v[i].ID
-	}
-	return _u.RemoveReportIDs(ids...)
 }
 
 // Where appends a list predicates to the CombinatorResourceUpdate builder.
@@ -446,51 +328,6 @@ func (_u *CombinatorResourceUpdateOne) sqlSave(ctx context.Context) (_node *Comb
 	}
 	if value, ok := _u.mutation.Msg(); ok {
 		_spec.SetField(combinatorresource.FieldMsg, field.TypeString, value)
-	}
-	if _u.mutation.ReportsCleared() {
-		edge := &sqlgraph.EdgeSpec{
-			Rel:     sqlgraph.O2M,
-			Inverse: false,
-			Table:   combinatorresource.ReportsTable,
-			Columns: []string{combinatorresource.ReportsColumn},
-			Bidi:    false,
-			Target: &sqlgraph.EdgeTarget{
-				IDSpec: sqlgraph.NewFieldSpec(combinatorresourcereport.FieldID, field.TypeInt),
-			},
-		}
-		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
-	}
-	if nodes := _u.mutation.RemovedReportsIDs(); len(nodes) > 0 && !_u.mutation.ReportsCleared() {
-		edge := &sqlgraph.EdgeSpec{
-			Rel:     sqlgraph.O2M,
-			Inverse: false,
-			Table:   combinatorresource.ReportsTable,
-			Columns: []string{combinatorresource.ReportsColumn},
-			Bidi:    false,
-			Target: &sqlgraph.EdgeTarget{
-				IDSpec: sqlgraph.NewFieldSpec(combinatorresourcereport.FieldID, field.TypeInt),
-			},
-		}
-		for _, k := range nodes {
-			edge.Target.Nodes = append(edge.Target.Nodes, k)
-		}
-		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
-	}
-	if nodes := _u.mutation.ReportsIDs(); len(nodes) > 0 {
-		edge := &sqlgraph.EdgeSpec{
-			Rel:     sqlgraph.O2M,
-			Inverse: false,
-			Table:   combinatorresource.ReportsTable,
-			Columns: []string{combinatorresource.ReportsColumn},
-			Bidi:    false,
-			Target: &sqlgraph.EdgeTarget{
-				IDSpec: sqlgraph.NewFieldSpec(combinatorresourcereport.FieldID, field.TypeInt),
-			},
-		}
-		for _, k := range nodes {
-			edge.Target.Nodes = append(edge.Target.Nodes, k)
-		}
-		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
 	_node = &CombinatorResource{config: _u.config}
 	_spec.Assign = _node.assignValues

@@ -11,21 +11,11 @@ import (
 
 	"app238.com/inner/ent/audit"
 	"app238.com/inner/ent/auditcount"
-	"app238.com/inner/ent/auditsighting"
 	"app238.com/inner/ent/combinatorplace"
 	"app238.com/inner/ent/combinatorresource"
-	"app238.com/inner/ent/combinatorresourcereport"
 	"app238.com/inner/ent/combinatorsize"
 	"app238.com/inner/ent/combinatortenant"
-	"app238.com/inner/ent/consoletask"
-	"app238.com/inner/ent/customdomain"
-	"app238.com/inner/ent/domaincheck"
-	"app238.com/inner/ent/domainvalue"
-	"app238.com/inner/ent/platform"
-	"app238.com/inner/ent/process"
-	"app238.com/inner/ent/tick"
 	"app238.com/inner/ent/user"
-	"app238.com/inner/ent/verificationcode"
 	"app238.com/inner/ent/worker"
 	"app238.com/inner/ent/workerdeployversion"
 	"entgo.io/ent"
@@ -91,25 +81,15 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
-			audit.Table:                    audit.ValidColumn,
-			auditcount.Table:               auditcount.ValidColumn,
-			auditsighting.Table:            auditsighting.ValidColumn,
-			combinatorplace.Table:          combinatorplace.ValidColumn,
-			combinatorresource.Table:       combinatorresource.ValidColumn,
-			combinatorresourcereport.Table: combinatorresourcereport.ValidColumn,
-			combinatorsize.Table:           combinatorsize.ValidColumn,
-			combinatortenant.Table:         combinatortenant.ValidColumn,
-			consoletask.Table:              consoletask.ValidColumn,
-			customdomain.Table:             customdomain.ValidColumn,
-			domaincheck.Table:              domaincheck.ValidColumn,
-			domainvalue.Table:              domainvalue.ValidColumn,
-			platform.Table:                 platform.ValidColumn,
-			process.Table:                  process.ValidColumn,
-			tick.Table:                     tick.ValidColumn,
-			user.Table:                     user.ValidColumn,
-			verificationcode.Table:         verificationcode.ValidColumn,
-			worker.Table:                   worker.ValidColumn,
-			workerdeployversion.Table:      workerdeployversion.ValidColumn,
+			audit.Table:               audit.ValidColumn,
+			auditcount.Table:          auditcount.ValidColumn,
+			combinatorplace.Table:     combinatorplace.ValidColumn,
+			combinatorresource.Table:  combinatorresource.ValidColumn,
+			combinatorsize.Table:      combinatorsize.ValidColumn,
+			combinatortenant.Table:    combinatortenant.ValidColumn,
+			user.Table:                user.ValidColumn,
+			worker.Table:              worker.ValidColumn,
+			workerdeployversion.Table: workerdeployversion.ValidColumn,
 		})
 	})
 	return columnCheck(t, c)

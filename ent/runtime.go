@@ -8,17 +8,9 @@ import (
 	"app238.com/inner/ent/audit"
 	"app238.com/inner/ent/auditcount"
 	"app238.com/inner/ent/combinatorresource"
-	"app238.com/inner/ent/combinatorresourcereport"
 	"app238.com/inner/ent/combinatortenant"
-	"app238.com/inner/ent/consoletask"
-	"app238.com/inner/ent/customdomain"
-	"app238.com/inner/ent/domaincheck"
-	"app238.com/inner/ent/domainvalue"
-	"app238.com/inner/ent/process"
 	"app238.com/inner/ent/schema"
-	"app238.com/inner/ent/tick"
 	"app238.com/inner/ent/user"
-	"app238.com/inner/ent/verificationcode"
 	"app238.com/inner/ent/worker"
 	"app238.com/inner/ent/workerdeployversion"
 )
@@ -93,12 +85,6 @@ func init() {
 	combinatorresourceDescCreatedAt := combinatorresourceFields[5].Descriptor()
 	// combinatorresource.DefaultCreatedAt holds the default value on creation for the created_at field.
 	combinatorresource.DefaultCreatedAt = combinatorresourceDescCreatedAt.Default.(func() time.Time)
-	combinatorresourcereportFields := schema.CombinatorResourceReport{}.Fields()
-	_ = combinatorresourcereportFields
-	// combinatorresourcereportDescCreatedAt is the schema descriptor for created_at field.
-	combinatorresourcereportDescCreatedAt := combinatorresourcereportFields[5].Descriptor()
-	// combinatorresourcereport.DefaultCreatedAt holds the default value on creation for the created_at field.
-	combinatorresourcereport.DefaultCreatedAt = combinatorresourcereportDescCreatedAt.Default.(func() time.Time)
 	combinatortenantFields := schema.CombinatorTenant{}.Fields()
 	_ = combinatortenantFields
 	// combinatortenantDescPrepared is the schema descriptor for prepared field.
@@ -125,186 +111,12 @@ func init() {
 	combinatortenantDescLeasedBy := combinatortenantFields[7].Descriptor()
 	// combinatortenant.DefaultLeasedBy holds the default value on creation for the leased_by field.
 	combinatortenant.DefaultLeasedBy = combinatortenantDescLeasedBy.Default.(int64)
-	consoletaskFields := schema.ConsoleTask{}.Fields()
-	_ = consoletaskFields
-	// consoletaskDescTaskStatus is the schema descriptor for task_status field.
-	consoletaskDescTaskStatus := consoletaskFields[2].Descriptor()
-	// consoletask.DefaultTaskStatus holds the default value on creation for the task_status field.
-	consoletask.DefaultTaskStatus = consoletaskDescTaskStatus.Default.(string)
-	// consoletaskDescTaskDetailedStatus is the schema descriptor for task_detailed_status field.
-	consoletaskDescTaskDetailedStatus := consoletaskFields[3].Descriptor()
-	// consoletask.DefaultTaskDetailedStatus holds the default value on creation for the task_detailed_status field.
-	consoletask.DefaultTaskDetailedStatus = consoletaskDescTaskDetailedStatus.Default.(string)
-	// consoletaskDescTaskInfo is the schema descriptor for task_info field.
-	consoletaskDescTaskInfo := consoletaskFields[4].Descriptor()
-	// consoletask.DefaultTaskInfo holds the default value on creation for the task_info field.
-	consoletask.DefaultTaskInfo = consoletaskDescTaskInfo.Default.(string)
-	// consoletaskDescCreatedAt is the schema descriptor for created_at field.
-	consoletaskDescCreatedAt := consoletaskFields[5].Descriptor()
-	// consoletask.DefaultCreatedAt holds the default value on creation for the created_at field.
-	consoletask.DefaultCreatedAt = consoletaskDescCreatedAt.Default.(func() time.Time)
-	// consoletaskDescLane is the schema descriptor for lane field.
-	consoletaskDescLane := consoletaskFields[6].Descriptor()
-	// consoletask.DefaultLane holds the default value on creation for the lane field.
-	consoletask.DefaultLane = consoletaskDescLane.Default.(string)
-	// consoletaskDescOrderingKey is the schema descriptor for ordering_key field.
-	consoletaskDescOrderingKey := consoletaskFields[7].Descriptor()
-	// consoletask.DefaultOrderingKey holds the default value on creation for the ordering_key field.
-	consoletask.DefaultOrderingKey = consoletaskDescOrderingKey.Default.(string)
-	// consoletaskDescAttempts is the schema descriptor for attempts field.
-	consoletaskDescAttempts := consoletaskFields[9].Descriptor()
-	// consoletask.DefaultAttempts holds the default value on creation for the attempts field.
-	consoletask.DefaultAttempts = consoletaskDescAttempts.Default.(int)
-	// consoletaskDescClaimedBy is the schema descriptor for claimed_by field.
-	consoletaskDescClaimedBy := consoletaskFields[10].Descriptor()
-	// consoletask.DefaultClaimedBy holds the default value on creation for the claimed_by field.
-	consoletask.DefaultClaimedBy = consoletaskDescClaimedBy.Default.(string)
-	// consoletaskDescClaimNumber is the schema descriptor for claim_number field.
-	consoletaskDescClaimNumber := consoletaskFields[11].Descriptor()
-	// consoletask.DefaultClaimNumber holds the default value on creation for the claim_number field.
-	consoletask.DefaultClaimNumber = consoletaskDescClaimNumber.Default.(int64)
-	// consoletaskDescTakeovers is the schema descriptor for takeovers field.
-	consoletaskDescTakeovers := consoletaskFields[12].Descriptor()
-	// consoletask.DefaultTakeovers holds the default value on creation for the takeovers field.
-	consoletask.DefaultTakeovers = consoletaskDescTakeovers.Default.(int)
-	// consoletaskDescWoken is the schema descriptor for woken field.
-	consoletaskDescWoken := consoletaskFields[13].Descriptor()
-	// consoletask.DefaultWoken holds the default value on creation for the woken field.
-	consoletask.DefaultWoken = consoletaskDescWoken.Default.(bool)
-	// consoletaskDescLastError is the schema descriptor for last_error field.
-	consoletaskDescLastError := consoletaskFields[15].Descriptor()
-	// consoletask.DefaultLastError holds the default value on creation for the last_error field.
-	consoletask.DefaultLastError = consoletaskDescLastError.Default.(string)
-	// consoletaskDescAttemptErrors is the schema descriptor for attempt_errors field.
-	consoletaskDescAttemptErrors := consoletaskFields[16].Descriptor()
-	// consoletask.DefaultAttemptErrors holds the default value on creation for the attempt_errors field.
-	consoletask.DefaultAttemptErrors = consoletaskDescAttemptErrors.Default.(string)
-	// consoletaskDescAcceptOrdinal is the schema descriptor for accept_ordinal field.
-	consoletaskDescAcceptOrdinal := consoletaskFields[17].Descriptor()
-	// consoletask.DefaultAcceptOrdinal holds the default value on creation for the accept_ordinal field.
-	consoletask.DefaultAcceptOrdinal = consoletaskDescAcceptOrdinal.Default.(int)
-	customdomainFields := schema.CustomDomain{}.Fields()
-	_ = customdomainFields
-	// customdomainDescStatus is the schema descriptor for status field.
-	customdomainDescStatus := customdomainFields[6].Descriptor()
-	// customdomain.DefaultStatus holds the default value on creation for the status field.
-	customdomain.DefaultStatus = customdomainDescStatus.Default.(string)
-	// customdomainDescCreatedAt is the schema descriptor for created_at field.
-	customdomainDescCreatedAt := customdomainFields[7].Descriptor()
-	// customdomain.DefaultCreatedAt holds the default value on creation for the created_at field.
-	customdomain.DefaultCreatedAt = customdomainDescCreatedAt.Default.(func() time.Time)
-	domaincheckFields := schema.DomainCheck{}.Fields()
-	_ = domaincheckFields
-	// domaincheckDescHost is the schema descriptor for host field.
-	domaincheckDescHost := domaincheckFields[8].Descriptor()
-	// domaincheck.DefaultHost holds the default value on creation for the host field.
-	domaincheck.DefaultHost = domaincheckDescHost.Default.(string)
-	// domaincheckDescTargetHost is the schema descriptor for target_host field.
-	domaincheckDescTargetHost := domaincheckFields[9].Descriptor()
-	// domaincheck.DefaultTargetHost holds the default value on creation for the target_host field.
-	domaincheck.DefaultTargetHost = domaincheckDescTargetHost.Default.(string)
-	// domaincheckDescRefusal is the schema descriptor for refusal field.
-	domaincheckDescRefusal := domaincheckFields[10].Descriptor()
-	// domaincheck.DefaultRefusal holds the default value on creation for the refusal field.
-	domaincheck.DefaultRefusal = domaincheckDescRefusal.Default.(string)
-	// domaincheckDescVerified is the schema descriptor for verified field.
-	domaincheckDescVerified := domaincheckFields[11].Descriptor()
-	// domaincheck.DefaultVerified holds the default value on creation for the verified field.
-	domaincheck.DefaultVerified = domaincheckDescVerified.Default.(bool)
-	// domaincheckDescGone is the schema descriptor for gone field.
-	domaincheckDescGone := domaincheckFields[12].Descriptor()
-	// domaincheck.DefaultGone holds the default value on creation for the gone field.
-	domaincheck.DefaultGone = domaincheckDescGone.Default.(bool)
-	// domaincheckDescWishedStatus is the schema descriptor for wished_status field.
-	domaincheckDescWishedStatus := domaincheckFields[14].Descriptor()
-	// domaincheck.DefaultWishedStatus holds the default value on creation for the wished_status field.
-	domaincheck.DefaultWishedStatus = domaincheckDescWishedStatus.Default.(string)
-	// domaincheckDescRevision is the schema descriptor for revision field.
-	domaincheckDescRevision := domaincheckFields[15].Descriptor()
-	// domaincheck.DefaultRevision holds the default value on creation for the revision field.
-	domaincheck.DefaultRevision = domaincheckDescRevision.Default.(int64)
-	// domaincheckDescChecks is the schema descriptor for checks field.
-	domaincheckDescChecks := domaincheckFields[16].Descriptor()
-	// domaincheck.DefaultChecks holds the default value on creation for the checks field.
-	domaincheck.DefaultChecks = domaincheckDescChecks.Default.(int64)
-	// domaincheckDescFailures is the schema descriptor for failures field.
-	domaincheckDescFailures := domaincheckFields[17].Descriptor()
-	// domaincheck.DefaultFailures holds the default value on creation for the failures field.
-	domaincheck.DefaultFailures = domaincheckDescFailures.Default.(int64)
-	// domaincheckDescUnanswered is the schema descriptor for unanswered field.
-	domaincheckDescUnanswered := domaincheckFields[18].Descriptor()
-	// domaincheck.DefaultUnanswered holds the default value on creation for the unanswered field.
-	domaincheck.DefaultUnanswered = domaincheckDescUnanswered.Default.(int64)
-	// domaincheckDescClaimNumber is the schema descriptor for claim_number field.
-	domaincheckDescClaimNumber := domaincheckFields[24].Descriptor()
-	// domaincheck.DefaultClaimNumber holds the default value on creation for the claim_number field.
-	domaincheck.DefaultClaimNumber = domaincheckDescClaimNumber.Default.(int64)
-	// domaincheckDescApplying is the schema descriptor for applying field.
-	domaincheckDescApplying := domaincheckFields[25].Descriptor()
-	// domaincheck.DefaultApplying holds the default value on creation for the applying field.
-	domaincheck.DefaultApplying = domaincheckDescApplying.Default.(int64)
-	// domaincheckDescAnswer is the schema descriptor for answer field.
-	domaincheckDescAnswer := domaincheckFields[27].Descriptor()
-	// domaincheck.DefaultAnswer holds the default value on creation for the answer field.
-	domaincheck.DefaultAnswer = domaincheckDescAnswer.Default.(string)
-	// domaincheckDescDetail is the schema descriptor for detail field.
-	domaincheckDescDetail := domaincheckFields[28].Descriptor()
-	// domaincheck.DefaultDetail holds the default value on creation for the detail field.
-	domaincheck.DefaultDetail = domaincheckDescDetail.Default.(string)
-	// domaincheckDescCertificate is the schema descriptor for certificate field.
-	domaincheckDescCertificate := domaincheckFields[29].Descriptor()
-	// domaincheck.DefaultCertificate holds the default value on creation for the certificate field.
-	domaincheck.DefaultCertificate = domaincheckDescCertificate.Default.(string)
-	domainvalueFields := schema.DomainValue{}.Fields()
-	_ = domainvalueFields
-	// domainvalueDescCreatedAt is the schema descriptor for created_at field.
-	domainvalueDescCreatedAt := domainvalueFields[2].Descriptor()
-	// domainvalue.DefaultCreatedAt holds the default value on creation for the created_at field.
-	domainvalue.DefaultCreatedAt = domainvalueDescCreatedAt.Default.(func() time.Time)
-	processFields := schema.Process{}.Fields()
-	_ = processFields
-	// processDescHost is the schema descriptor for host field.
-	processDescHost := processFields[1].Descriptor()
-	// process.DefaultHost holds the default value on creation for the host field.
-	process.DefaultHost = processDescHost.Default.(string)
-	// processDescWaitingClaims is the schema descriptor for waiting_claims field.
-	processDescWaitingClaims := processFields[4].Descriptor()
-	// process.DefaultWaitingClaims holds the default value on creation for the waiting_claims field.
-	process.DefaultWaitingClaims = processDescWaitingClaims.Default.(int64)
-	// processDescOldestWaitingSeconds is the schema descriptor for oldest_waiting_seconds field.
-	processDescOldestWaitingSeconds := processFields[5].Descriptor()
-	// process.DefaultOldestWaitingSeconds holds the default value on creation for the oldest_waiting_seconds field.
-	process.DefaultOldestWaitingSeconds = processDescOldestWaitingSeconds.Default.(float64)
-	// processDescOverrunJobs is the schema descriptor for overrun_jobs field.
-	processDescOverrunJobs := processFields[6].Descriptor()
-	// process.DefaultOverrunJobs holds the default value on creation for the overrun_jobs field.
-	process.DefaultOverrunJobs = processDescOverrunJobs.Default.(int64)
-	tickFields := schema.Tick{}.Fields()
-	_ = tickFields
-	// tickDescDue is the schema descriptor for due field.
-	tickDescDue := tickFields[3].Descriptor()
-	// tick.DefaultDue holds the default value on creation for the due field.
-	tick.DefaultDue = tickDescDue.Default.(int64)
-	// tickDescIntervalSeconds is the schema descriptor for interval_seconds field.
-	tickDescIntervalSeconds := tickFields[4].Descriptor()
-	// tick.DefaultIntervalSeconds holds the default value on creation for the interval_seconds field.
-	tick.DefaultIntervalSeconds = tickDescIntervalSeconds.Default.(int64)
 	userFields := schema.User{}.Fields()
 	_ = userFields
 	// userDescCreatedAt is the schema descriptor for created_at field.
 	userDescCreatedAt := userFields[4].Descriptor()
 	// user.DefaultCreatedAt holds the default value on creation for the created_at field.
 	user.DefaultCreatedAt = userDescCreatedAt.Default.(func() time.Time)
-	verificationcodeFields := schema.VerificationCode{}.Fields()
-	_ = verificationcodeFields
-	// verificationcodeDescCreatedAt is the schema descriptor for created_at field.
-	verificationcodeDescCreatedAt := verificationcodeFields[2].Descriptor()
-	// verificationcode.DefaultCreatedAt holds the default value on creation for the created_at field.
-	verificationcode.DefaultCreatedAt = verificationcodeDescCreatedAt.Default.(func() time.Time)
-	// verificationcodeDescUsed is the schema descriptor for used field.
-	verificationcodeDescUsed := verificationcodeFields[4].Descriptor()
-	// verificationcode.DefaultUsed holds the default value on creation for the used field.
-	verificationcode.DefaultUsed = verificationcodeDescUsed.Default.(bool)
 	workerFields := schema.Worker{}.Fields()
 	_ = workerFields
 	// workerDescStatus is the schema descriptor for status field.

@@ -18,36 +18,16 @@ type Tx struct {
 	Audit *AuditClient
 	// AuditCount is the client for interacting with the AuditCount builders.
 	AuditCount *AuditCountClient
-	// AuditSighting is the client for interacting with the AuditSighting builders.
-	AuditSighting *AuditSightingClient
 	// CombinatorPlace is the client for interacting with the CombinatorPlace builders.
 	CombinatorPlace *CombinatorPlaceClient
 	// CombinatorResource is the client for interacting with the CombinatorResource builders.
 	CombinatorResource *CombinatorResourceClient
-	// CombinatorResourceReport is the client for interacting with the CombinatorResourceReport builders.
-	CombinatorResourceReport *CombinatorResourceReportClient
 	// CombinatorSize is the client for interacting with the CombinatorSize builders.
 	CombinatorSize *CombinatorSizeClient
 	// CombinatorTenant is the client for interacting with the CombinatorTenant builders.
 	CombinatorTenant *CombinatorTenantClient
-	// ConsoleTask is the client for interacting with the ConsoleTask builders.
-	ConsoleTask *ConsoleTaskClient
-	// CustomDomain is the client for interacting with the CustomDomain builders.
-	CustomDomain *CustomDomainClient
-	// DomainCheck is the client for interacting with the DomainCheck builders.
-	DomainCheck *DomainCheckClient
-	// DomainValue is the client for interacting with the DomainValue builders.
-	DomainValue *DomainValueClient
-	// Platform is the client for interacting with the Platform builders.
-	Platform *PlatformClient
-	// Process is the client for interacting with the Process builders.
-	Process *ProcessClient
-	// Tick is the client for interacting with the Tick builders.
-	Tick *TickClient
 	// User is the client for interacting with the User builders.
 	User *UserClient
-	// VerificationCode is the client for interacting with the VerificationCode builders.
-	VerificationCode *VerificationCodeClient
 	// Worker is the client for interacting with the Worker builders.
 	Worker *WorkerClient
 	// WorkerDeployVersion is the client for interacting with the WorkerDeployVersion builders.
@@ -185,21 +165,11 @@ func (tx *Tx) Client() *Client {
 func (tx *Tx) init() {
 	tx.Audit = NewAuditClient(tx.config)
 	tx.AuditCount = NewAuditCountClient(tx.config)
-	tx.AuditSighting = NewAuditSightingClient(tx.config)
 	tx.CombinatorPlace = NewCombinatorPlaceClient(tx.config)
 	tx.CombinatorResource = NewCombinatorResourceClient(tx.config)
-	tx.CombinatorResourceReport = NewCombinatorResourceReportClient(tx.config)
 	tx.CombinatorSize = NewCombinatorSizeClient(tx.config)
 	tx.CombinatorTenant = NewCombinatorTenantClient(tx.config)
-	tx.ConsoleTask = NewConsoleTaskClient(tx.config)
-	tx.CustomDomain = NewCustomDomainClient(tx.config)
-	tx.DomainCheck = NewDomainCheckClient(tx.config)
-	tx.DomainValue = NewDomainValueClient(tx.config)
-	tx.Platform = NewPlatformClient(tx.config)
-	tx.Process = NewProcessClient(tx.config)
-	tx.Tick = NewTickClient(tx.config)
 	tx.User = NewUserClient(tx.config)
-	tx.VerificationCode = NewVerificationCodeClient(tx.config)
 	tx.Worker = NewWorkerClient(tx.config)
 	tx.WorkerDeployVersion = NewWorkerDeployVersionClient(tx.config)
 }

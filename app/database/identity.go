@@ -18,6 +18,8 @@ const (
 // markKeySize is the size of the key of the marks, in bytes.
 const markKeySize = 32
 
+// These statements are raw SQL: a migration runs the first two on its one connection, and the others belong to one transaction
+// that uses the database's time.
 const (
 	addIdentity = `INSERT INTO inner_platform (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`
 	getIdentity = `SELECT value FROM inner_platform WHERE name = $1`

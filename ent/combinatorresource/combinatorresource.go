@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"entgo.io/ent/dialect/sql"
-	"entgo.io/ent/dialect/sql/sqlgraph"
 )
 
 const (
@@ -26,17 +25,8 @@ const (
 	FieldMsg = "msg"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
-	// EdgeReports holds the string denoting the reports edge name in mutations.
-	EdgeReports = "reports"
 	// Table holds the table name of the combinatorresource in the database.
 	Table = "combinator_resources"
-	// ReportsTable is the table that holds the reports relation/edge.
-	ReportsTable = "combinator_resource_reports"
-	// ReportsInverseTable is the table name for the CombinatorResourceReport entity.
-	// It exists in this package in order to avoid circular dependency with the "combinatorresourcereport" package.
-	ReportsInverseTable = "combinator_resource_reports"
-	// ReportsColumn is the table column denoting the reports relation/edge.
-	ReportsColumn = "resource_id"
 )
 
 // Columns holds all SQL columns for combinatorresource fields.
@@ -105,25 +95,4 @@ func ByMsg(opts ...sql.OrderTermOption) OrderOption {
 // ByCreatedAt orders the results by the created_at field.
 func ByCreatedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldCreatedAt, opts...).ToFunc()
-}
-
-// ByReportsCount orders the results by reports count.
-func ByReportsCount(opts ...sql.OrderTermOption) OrderOption {
-	return func(s *sql.Selector) {
-		sqlgraph.OrderByNeighborsCount(s, newReportsStep(), opts...)
-	}
-}
-
-// ByReports orders the results by reports terms.
-func ByReports(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
-	return func(s *sql.Selector) {
-		sqlgraph.OrderByNeighborTerms(s, newReportsStep(), append([]sql.OrderTerm{term}, terms...)...)
-	}
-}
-func newReportsStep() *sqlgraph.Step {
-	return sqlgraph.NewStep(
-		sqlgraph.From(Table, FieldID),
-		sqlgraph.To(ReportsInverseTable, FieldID),
-		sqlgraph.Edge(sqlgraph.O2M, false, ReportsTable, ReportsColumn),
-	)
 }

@@ -7,7 +7,6 @@ import (
 
 	"app238.com/inner/ent/predicate"
 	"entgo.io/ent/dialect/sql"
-	"entgo.io/ent/dialect/sql/sqlgraph"
 )
 
 // ID filters vertices based on their ID field.
@@ -448,29 +447,6 @@ func CreatedAtLT(v time.Time) predicate.CombinatorResource {
 // CreatedAtLTE applies the LTE predicate on the "created_at" field.
 func CreatedAtLTE(v time.Time) predicate.CombinatorResource {
 	return predicate.CombinatorResource(sql.FieldLTE(FieldCreatedAt, v))
-}
-
-// HasReports applies the HasEdge predicate on the "reports" edge.
-func HasReports() predicate.CombinatorResource {
-	return predicate.CombinatorResource(func(s *sql.Selector) {
-		step := sqlgraph.NewStep(
-			sqlgraph.From(Table, FieldID),
-			sqlgraph.Edge(sqlgraph.O2M, false, ReportsTable, ReportsColumn),
-		)
-		sqlgraph.HasNeighbors(s, step)
-	})
-}
-
-// HasReportsWith applies the HasEdge predicate on the "reports" edge with a given conditions (other predicates).
-func HasReportsWith(preds ...predicate.CombinatorResourceReport) predicate.CombinatorResource {
-	return predicate.CombinatorResource(func(s *sql.Selector) {
-		step := newReportsStep()
-		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
-			for _, p := range preds {
-				p(s)
-			}
-		})
-	})
 }
 
 // And groups predicates with the AND operator between them.

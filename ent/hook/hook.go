@@ -33,18 +33,6 @@ func (f AuditCountFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, 
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.AuditCountMutation", m)
 }
 
-// The AuditSightingFunc type is an adapter to allow the use of ordinary
-// function as AuditSighting mutator.
-type AuditSightingFunc func(context.Context, *ent.AuditSightingMutation) (ent.Value, error)
-
-// Mutate calls f(ctx, m).
-func (f AuditSightingFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
-	if mv, ok := m.(*ent.AuditSightingMutation); ok {
-		return f(ctx, mv)
-	}
-	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.AuditSightingMutation", m)
-}
-
 // The CombinatorPlaceFunc type is an adapter to allow the use of ordinary
 // function as CombinatorPlace mutator.
 type CombinatorPlaceFunc func(context.Context, *ent.CombinatorPlaceMutation) (ent.Value, error)
@@ -67,18 +55,6 @@ func (f CombinatorResourceFunc) Mutate(ctx context.Context, m ent.Mutation) (ent
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.CombinatorResourceMutation", m)
-}
-
-// The CombinatorResourceReportFunc type is an adapter to allow the use of ordinary
-// function as CombinatorResourceReport mutator.
-type CombinatorResourceReportFunc func(context.Context, *ent.CombinatorResourceReportMutation) (ent.Value, error)
-
-// Mutate calls f(ctx, m).
-func (f CombinatorResourceReportFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
-	if mv, ok := m.(*ent.CombinatorResourceReportMutation); ok {
-		return f(ctx, mv)
-	}
-	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.CombinatorResourceReportMutation", m)
 }
 
 // The CombinatorSizeFunc type is an adapter to allow the use of ordinary
@@ -105,90 +81,6 @@ func (f CombinatorTenantFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.V
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.CombinatorTenantMutation", m)
 }
 
-// The ConsoleTaskFunc type is an adapter to allow the use of ordinary
-// function as ConsoleTask mutator.
-type ConsoleTaskFunc func(context.Context, *ent.ConsoleTaskMutation) (ent.Value, error)
-
-// Mutate calls f(ctx, m).
-func (f ConsoleTaskFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
-	if mv, ok := m.(*ent.ConsoleTaskMutation); ok {
-		return f(ctx, mv)
-	}
-	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.ConsoleTaskMutation", m)
-}
-
-// The CustomDomainFunc type is an adapter to allow the use of ordinary
-// function as CustomDomain mutator.
-type CustomDomainFunc func(context.Context, *ent.CustomDomainMutation) (ent.Value, error)
-
-// Mutate calls f(ctx, m).
-func (f CustomDomainFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
-	if mv, ok := m.(*ent.CustomDomainMutation); ok {
-		return f(ctx, mv)
-	}
-	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.CustomDomainMutation", m)
-}
-
-// The DomainCheckFunc type is an adapter to allow the use of ordinary
-// function as DomainCheck mutator.
-type DomainCheckFunc func(context.Context, *ent.DomainCheckMutation) (ent.Value, error)
-
-// Mutate calls f(ctx, m).
-func (f DomainCheckFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
-	if mv, ok := m.(*ent.DomainCheckMutation); ok {
-		return f(ctx, mv)
-	}
-	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.DomainCheckMutation", m)
-}
-
-// The DomainValueFunc type is an adapter to allow the use of ordinary
-// function as DomainValue mutator.
-type DomainValueFunc func(context.Context, *ent.DomainValueMutation) (ent.Value, error)
-
-// Mutate calls f(ctx, m).
-func (f DomainValueFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
-	if mv, ok := m.(*ent.DomainValueMutation); ok {
-		return f(ctx, mv)
-	}
-	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.DomainValueMutation", m)
-}
-
-// The PlatformFunc type is an adapter to allow the use of ordinary
-// function as Platform mutator.
-type PlatformFunc func(context.Context, *ent.PlatformMutation) (ent.Value, error)
-
-// Mutate calls f(ctx, m).
-func (f PlatformFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
-	if mv, ok := m.(*ent.PlatformMutation); ok {
-		return f(ctx, mv)
-	}
-	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.PlatformMutation", m)
-}
-
-// The ProcessFunc type is an adapter to allow the use of ordinary
-// function as Process mutator.
-type ProcessFunc func(context.Context, *ent.ProcessMutation) (ent.Value, error)
-
-// Mutate calls f(ctx, m).
-func (f ProcessFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
-	if mv, ok := m.(*ent.ProcessMutation); ok {
-		return f(ctx, mv)
-	}
-	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.ProcessMutation", m)
-}
-
-// The TickFunc type is an adapter to allow the use of ordinary
-// function as Tick mutator.
-type TickFunc func(context.Context, *ent.TickMutation) (ent.Value, error)
-
-// Mutate calls f(ctx, m).
-func (f TickFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
-	if mv, ok := m.(*ent.TickMutation); ok {
-		return f(ctx, mv)
-	}
-	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.TickMutation", m)
-}
-
 // The UserFunc type is an adapter to allow the use of ordinary
 // function as User mutator.
 type UserFunc func(context.Context, *ent.UserMutation) (ent.Value, error)
@@ -199,18 +91,6 @@ func (f UserFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error)
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.UserMutation", m)
-}
-
-// The VerificationCodeFunc type is an adapter to allow the use of ordinary
-// function as VerificationCode mutator.
-type VerificationCodeFunc func(context.Context, *ent.VerificationCodeMutation) (ent.Value, error)
-
-// Mutate calls f(ctx, m).
-func (f VerificationCodeFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
-	if mv, ok := m.(*ent.VerificationCodeMutation); ok {
-		return f(ctx, mv)
-	}
-	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.VerificationCodeMutation", m)
 }
 
 // The WorkerFunc type is an adapter to allow the use of ordinary

@@ -61,29 +61,6 @@ var (
 			},
 		},
 	}
-	// InnerAuditSightingsColumns holds the columns for the "inner_audit_sightings" table.
-	InnerAuditSightingsColumns = []*schema.Column{
-		{Name: "id", Type: field.TypeInt, Increment: true},
-		{Name: "kind", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "name", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "first_task", Type: field.TypeInt64},
-		{Name: "last_task", Type: field.TypeInt64},
-		{Name: "first_seen_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "last_seen_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
-	}
-	// InnerAuditSightingsTable holds the schema information for the "inner_audit_sightings" table.
-	InnerAuditSightingsTable = &schema.Table{
-		Name:       "inner_audit_sightings",
-		Columns:    InnerAuditSightingsColumns,
-		PrimaryKey: []*schema.Column{InnerAuditSightingsColumns[0]},
-		Indexes: []*schema.Index{
-			{
-				Name:    "inner_audit_sightings_once",
-				Unique:  true,
-				Columns: []*schema.Column{InnerAuditSightingsColumns[1], InnerAuditSightingsColumns[2]},
-			},
-		},
-	}
 	// CombinatorPlacesColumns holds the columns for the "combinator_places" table.
 	CombinatorPlacesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt64, Increment: true},
@@ -130,43 +107,6 @@ var (
 			},
 		},
 	}
-	// CombinatorResourceReportsColumns holds the columns for the "combinator_resource_reports" table.
-	CombinatorResourceReportsColumns = []*schema.Column{
-		{Name: "id", Type: field.TypeInt, Increment: true},
-		{Name: "user_uid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
-		{Name: "datachange", Type: field.TypeInt64},
-		{Name: "record_start", Type: field.TypeTime, SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "record_end", Type: field.TypeTime, SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "created_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "fingerprint", Type: field.TypeString, Nullable: true, SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "resource_id", Type: field.TypeInt},
-	}
-	// CombinatorResourceReportsTable holds the schema information for the "combinator_resource_reports" table.
-	CombinatorResourceReportsTable = &schema.Table{
-		Name:       "combinator_resource_reports",
-		Columns:    CombinatorResourceReportsColumns,
-		PrimaryKey: []*schema.Column{CombinatorResourceReportsColumns[0]},
-		ForeignKeys: []*schema.ForeignKey{
-			{
-				Symbol:     "combinator_resource_reports_combinator_resources_reports",
-				Columns:    []*schema.Column{CombinatorResourceReportsColumns[7]},
-				RefColumns: []*schema.Column{CombinatorResourcesColumns[0]},
-				OnDelete:   schema.Cascade,
-			},
-		},
-		Indexes: []*schema.Index{
-			{
-				Name:    "combinatorresourcereport_resource_id_record_start",
-				Unique:  false,
-				Columns: []*schema.Column{CombinatorResourceReportsColumns[7], CombinatorResourceReportsColumns[3]},
-			},
-			{
-				Name:    "combinator_resource_reports_once",
-				Unique:  true,
-				Columns: []*schema.Column{CombinatorResourceReportsColumns[6]},
-			},
-		},
-	}
 	// CombinatorSizesColumns holds the columns for the "combinator_sizes" table.
 	CombinatorSizesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
@@ -206,226 +146,6 @@ var (
 		Columns:    CombinatorTenantsColumns,
 		PrimaryKey: []*schema.Column{CombinatorTenantsColumns[0]},
 	}
-	// ConsoleTasksColumns holds the columns for the "console_tasks" table.
-	ConsoleTasksColumns = []*schema.Column{
-		{Name: "id", Type: field.TypeInt64, Increment: true},
-		{Name: "task_type", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "task_status", Type: field.TypeString, Default: "pending", SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "task_detailed_status", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "task_info", Type: field.TypeString, Default: "{}", SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "created_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "lane", Type: field.TypeString, Default: "default", SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "ordering_key", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "run_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "attempts", Type: field.TypeInt, Default: 0, SchemaType: map[string]string{"postgres": "integer"}},
-		{Name: "claimed_by", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "claim_number", Type: field.TypeInt64, Default: 0},
-		{Name: "takeovers", Type: field.TypeInt, Default: 0, SchemaType: map[string]string{"postgres": "integer"}},
-		{Name: "woken", Type: field.TypeBool, Default: false},
-		{Name: "idempotency_key", Type: field.TypeString, Nullable: true, SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "last_error", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "attempt_errors", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "accept_ordinal", Type: field.TypeInt, Default: 0, SchemaType: map[string]string{"postgres": "integer"}},
-		{Name: "started_at", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "finished_at", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "trace_parent", Type: field.TypeString, Nullable: true, SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "info_hash", Type: field.TypeString, Nullable: true, SchemaType: map[string]string{"postgres": "text"}},
-	}
-	// ConsoleTasksTable holds the schema information for the "console_tasks" table.
-	ConsoleTasksTable = &schema.Table{
-		Name:       "console_tasks",
-		Columns:    ConsoleTasksColumns,
-		PrimaryKey: []*schema.Column{ConsoleTasksColumns[0]},
-		Indexes: []*schema.Index{
-			{
-				Name:    "console_tasks_one_per_key",
-				Unique:  true,
-				Columns: []*schema.Column{ConsoleTasksColumns[7]},
-				Annotation: &entsql.IndexAnnotation{
-					Where: "(task_status = 'processing'::text)",
-				},
-			},
-			{
-				Name:    "console_tasks_ready",
-				Unique:  false,
-				Columns: []*schema.Column{ConsoleTasksColumns[6], ConsoleTasksColumns[0]},
-				Annotation: &entsql.IndexAnnotation{
-					Where: "((task_status = 'pending'::text) AND (lane <> ''::text))",
-				},
-			},
-			{
-				Name:    "console_tasks_pending_key",
-				Unique:  false,
-				Columns: []*schema.Column{ConsoleTasksColumns[7], ConsoleTasksColumns[0]},
-				Annotation: &entsql.IndexAnnotation{
-					Where: "(task_status = 'pending'::text)",
-				},
-			},
-			{
-				Name:    "console_tasks_waiting",
-				Unique:  false,
-				Columns: []*schema.Column{ConsoleTasksColumns[7]},
-				Annotation: &entsql.IndexAnnotation{
-					Where: "(task_status = 'waiting'::text)",
-				},
-			},
-			{
-				Name:    "console_tasks_idempotency",
-				Unique:  true,
-				Columns: []*schema.Column{ConsoleTasksColumns[14]},
-				Annotation: &entsql.IndexAnnotation{
-					Where: "idempotency_key IS NOT NULL",
-				},
-			},
-		},
-	}
-	// CustomDomainsColumns holds the columns for the "custom_domains" table.
-	CustomDomainsColumns = []*schema.Column{
-		{Name: "id", Type: field.TypeInt, Increment: true},
-		{Name: "cdid", Type: field.TypeString, Unique: true, SchemaType: map[string]string{"postgres": "varchar(64)"}},
-		{Name: "user_uid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
-		{Name: "domain", Type: field.TypeString, Unique: true, SchemaType: map[string]string{"postgres": "varchar(255)"}},
-		{Name: "target", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
-		{Name: "txt_name", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
-		{Name: "txt_value", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
-		{Name: "status", Type: field.TypeString, Default: "pending", SchemaType: map[string]string{"postgres": "varchar(16)"}},
-		{Name: "created_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
-	}
-	// CustomDomainsTable holds the schema information for the "custom_domains" table.
-	CustomDomainsTable = &schema.Table{
-		Name:       "custom_domains",
-		Columns:    CustomDomainsColumns,
-		PrimaryKey: []*schema.Column{CustomDomainsColumns[0]},
-		Indexes: []*schema.Index{
-			{
-				Name:    "customdomain_user_uid",
-				Unique:  false,
-				Columns: []*schema.Column{CustomDomainsColumns[2]},
-			},
-		},
-	}
-	// InnerDomainChecksColumns holds the columns for the "inner_domain_checks" table.
-	InnerDomainChecksColumns = []*schema.Column{
-		{Name: "cdid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
-		{Name: "name", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "row_id", Type: field.TypeInt64},
-		{Name: "user_uid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
-		{Name: "domain", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
-		{Name: "target", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
-		{Name: "txt_name", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
-		{Name: "txt_value", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
-		{Name: "host", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "target_host", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "refusal", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "verified", Type: field.TypeBool, Default: false},
-		{Name: "gone", Type: field.TypeBool, Default: false},
-		{Name: "gone_at", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "wished_status", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "varchar(16)"}},
-		{Name: "revision", Type: field.TypeInt64, Default: 1},
-		{Name: "checks", Type: field.TypeInt64, Default: 0},
-		{Name: "failures", Type: field.TypeInt64, Default: 0},
-		{Name: "unanswered", Type: field.TypeInt64, Default: 0},
-		{Name: "failing_since", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "begun_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "checked_at", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "next_check_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "lease_until", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "claim_number", Type: field.TypeInt64, Default: 0},
-		{Name: "applying", Type: field.TypeInt64, Default: 0},
-		{Name: "applying_until", Type: field.TypeTime, Nullable: true, SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "answer", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "detail", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "certificate", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
-	}
-	// InnerDomainChecksTable holds the schema information for the "inner_domain_checks" table.
-	InnerDomainChecksTable = &schema.Table{
-		Name:       "inner_domain_checks",
-		Columns:    InnerDomainChecksColumns,
-		PrimaryKey: []*schema.Column{InnerDomainChecksColumns[0]},
-		Indexes: []*schema.Index{
-			{
-				Name:    "inner_domain_checks_one_holder",
-				Unique:  true,
-				Columns: []*schema.Column{InnerDomainChecksColumns[8]},
-				Annotation: &entsql.IndexAnnotation{
-					Where: "verified",
-				},
-			},
-			{
-				Name:    "inner_domain_checks_name",
-				Unique:  false,
-				Columns: []*schema.Column{InnerDomainChecksColumns[1]},
-			},
-			{
-				Name:    "inner_domain_checks_due",
-				Unique:  false,
-				Columns: []*schema.Column{InnerDomainChecksColumns[22]},
-			},
-		},
-	}
-	// InnerDomainValuesColumns holds the columns for the "inner_domain_values" table.
-	InnerDomainValuesColumns = []*schema.Column{
-		{Name: "txt_value", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
-		{Name: "user_uid", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(64)"}},
-		{Name: "created_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
-	}
-	// InnerDomainValuesTable holds the schema information for the "inner_domain_values" table.
-	InnerDomainValuesTable = &schema.Table{
-		Name:       "inner_domain_values",
-		Columns:    InnerDomainValuesColumns,
-		PrimaryKey: []*schema.Column{InnerDomainValuesColumns[0]},
-	}
-	// InnerPlatformColumns holds the columns for the "inner_platform" table.
-	InnerPlatformColumns = []*schema.Column{
-		{Name: "name", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "value", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "created_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
-	}
-	// InnerPlatformTable holds the schema information for the "inner_platform" table.
-	InnerPlatformTable = &schema.Table{
-		Name:       "inner_platform",
-		Columns:    InnerPlatformColumns,
-		PrimaryKey: []*schema.Column{InnerPlatformColumns[0]},
-	}
-	// InnerProcessesColumns holds the columns for the "inner_processes" table.
-	InnerProcessesColumns = []*schema.Column{
-		{Name: "id", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "host", Type: field.TypeString, Default: "", SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "started_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "heartbeat_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "waiting_claims", Type: field.TypeInt64, Default: 0},
-		{Name: "oldest_waiting_seconds", Type: field.TypeFloat64, Default: 0},
-		{Name: "overrun_jobs", Type: field.TypeInt64, Default: 0},
-	}
-	// InnerProcessesTable holds the schema information for the "inner_processes" table.
-	InnerProcessesTable = &schema.Table{
-		Name:       "inner_processes",
-		Columns:    InnerProcessesColumns,
-		PrimaryKey: []*schema.Column{InnerProcessesColumns[0]},
-	}
-	// InnerTicksColumns holds the columns for the "inner_ticks" table.
-	InnerTicksColumns = []*schema.Column{
-		{Name: "id", Type: field.TypeInt, Increment: true},
-		{Name: "name", Type: field.TypeString, SchemaType: map[string]string{"postgres": "text"}},
-		{Name: "tick", Type: field.TypeInt64},
-		{Name: "task_id", Type: field.TypeInt64},
-		{Name: "due", Type: field.TypeInt64, Default: 0},
-		{Name: "interval_seconds", Type: field.TypeInt64, Default: 0},
-		{Name: "created_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
-	}
-	// InnerTicksTable holds the schema information for the "inner_ticks" table.
-	InnerTicksTable = &schema.Table{
-		Name:       "inner_ticks",
-		Columns:    InnerTicksColumns,
-		PrimaryKey: []*schema.Column{InnerTicksColumns[0]},
-		Indexes: []*schema.Index{
-			{
-				Name:    "inner_ticks_once",
-				Unique:  true,
-				Columns: []*schema.Column{InnerTicksColumns[1], InnerTicksColumns[2]},
-			},
-		},
-	}
 	// UsersColumns holds the columns for the "users" table.
 	UsersColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
@@ -440,21 +160,6 @@ var (
 		Name:       "users",
 		Columns:    UsersColumns,
 		PrimaryKey: []*schema.Column{UsersColumns[0]},
-	}
-	// VerificationCodesColumns holds the columns for the "verification_codes" table.
-	VerificationCodesColumns = []*schema.Column{
-		{Name: "id", Type: field.TypeInt, Increment: true},
-		{Name: "email", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(255)"}},
-		{Name: "code", Type: field.TypeString, SchemaType: map[string]string{"postgres": "varchar(6)"}},
-		{Name: "created_at", Type: field.TypeTime, Default: schema.Expr("LOCALTIMESTAMP"), SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "expires_at", Type: field.TypeTime, SchemaType: map[string]string{"postgres": "timestamp"}},
-		{Name: "used", Type: field.TypeBool, Default: false},
-	}
-	// VerificationCodesTable holds the schema information for the "verification_codes" table.
-	VerificationCodesTable = &schema.Table{
-		Name:       "verification_codes",
-		Columns:    VerificationCodesColumns,
-		PrimaryKey: []*schema.Column{VerificationCodesColumns[0]},
 	}
 	// WorkersColumns holds the columns for the "workers" table.
 	WorkersColumns = []*schema.Column{
@@ -514,21 +219,11 @@ var (
 	Tables = []*schema.Table{
 		InnerAuditsTable,
 		InnerAuditCountsTable,
-		InnerAuditSightingsTable,
 		CombinatorPlacesTable,
 		CombinatorResourcesTable,
-		CombinatorResourceReportsTable,
 		CombinatorSizesTable,
 		CombinatorTenantsTable,
-		ConsoleTasksTable,
-		CustomDomainsTable,
-		InnerDomainChecksTable,
-		InnerDomainValuesTable,
-		InnerPlatformTable,
-		InnerProcessesTable,
-		InnerTicksTable,
 		UsersTable,
-		VerificationCodesTable,
 		WorkersTable,
 		WorkerDeployVersionsTable,
 	}
@@ -541,18 +236,11 @@ func init() {
 	InnerAuditCountsTable.Annotation = &entsql.Annotation{
 		Table: "inner_audit_counts",
 	}
-	InnerAuditSightingsTable.Annotation = &entsql.Annotation{
-		Table: "inner_audit_sightings",
-	}
 	CombinatorPlacesTable.Annotation = &entsql.Annotation{
 		Table: "combinator_places",
 	}
 	CombinatorResourcesTable.Annotation = &entsql.Annotation{
 		Table: "combinator_resources",
-	}
-	CombinatorResourceReportsTable.ForeignKeys[0].RefTable = CombinatorResourcesTable
-	CombinatorResourceReportsTable.Annotation = &entsql.Annotation{
-		Table: "combinator_resource_reports",
 	}
 	CombinatorSizesTable.Annotation = &entsql.Annotation{
 		Table: "combinator_sizes",
@@ -560,32 +248,8 @@ func init() {
 	CombinatorTenantsTable.Annotation = &entsql.Annotation{
 		Table: "combinator_tenants",
 	}
-	ConsoleTasksTable.Annotation = &entsql.Annotation{
-		Table: "console_tasks",
-	}
-	CustomDomainsTable.Annotation = &entsql.Annotation{
-		Table: "custom_domains",
-	}
-	InnerDomainChecksTable.Annotation = &entsql.Annotation{
-		Table: "inner_domain_checks",
-	}
-	InnerDomainValuesTable.Annotation = &entsql.Annotation{
-		Table: "inner_domain_values",
-	}
-	InnerPlatformTable.Annotation = &entsql.Annotation{
-		Table: "inner_platform",
-	}
-	InnerProcessesTable.Annotation = &entsql.Annotation{
-		Table: "inner_processes",
-	}
-	InnerTicksTable.Annotation = &entsql.Annotation{
-		Table: "inner_ticks",
-	}
 	UsersTable.Annotation = &entsql.Annotation{
 		Table: "users",
-	}
-	VerificationCodesTable.Annotation = &entsql.Annotation{
-		Table: "verification_codes",
 	}
 	WorkersTable.Annotation = &entsql.Annotation{
 		Table: "workers",

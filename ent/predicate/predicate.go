@@ -12,17 +12,11 @@ type Audit func(*sql.Selector)
 // AuditCount is the predicate function for auditcount builders.
 type AuditCount func(*sql.Selector)
 
-// AuditSighting is the predicate function for auditsighting builders.
-type AuditSighting func(*sql.Selector)
-
 // CombinatorPlace is the predicate function for combinatorplace builders.
 type CombinatorPlace func(*sql.Selector)
 
 // CombinatorResource is the predicate function for combinatorresource builders.
 type CombinatorResource func(*sql.Selector)
-
-// CombinatorResourceReport is the predicate function for combinatorresourcereport builders.
-type CombinatorResourceReport func(*sql.Selector)
 
 // CombinatorSize is the predicate function for combinatorsize builders.
 type CombinatorSize func(*sql.Selector)
@@ -30,32 +24,8 @@ type CombinatorSize func(*sql.Selector)
 // CombinatorTenant is the predicate function for combinatortenant builders.
 type CombinatorTenant func(*sql.Selector)
 
-// ConsoleTask is the predicate function for consoletask builders.
-type ConsoleTask func(*sql.Selector)
-
-// CustomDomain is the predicate function for customdomain builders.
-type CustomDomain func(*sql.Selector)
-
-// DomainCheck is the predicate function for domaincheck builders.
-type DomainCheck func(*sql.Selector)
-
-// DomainValue is the predicate function for domainvalue builders.
-type DomainValue func(*sql.Selector)
-
-// Platform is the predicate function for platform builders.
-type Platform func(*sql.Selector)
-
-// Process is the predicate function for process builders.
-type Process func(*sql.Selector)
-
-// Tick is the predicate function for tick builders.
-type Tick func(*sql.Selector)
-
 // User is the predicate function for user builders.
 type User func(*sql.Selector)
-
-// VerificationCode is the predicate function for verificationcode builders.
-type VerificationCode func(*sql.Selector)
 
 // Worker is the predicate function for worker builders.
 type Worker func(*sql.Selector)

@@ -8,7 +8,7 @@ import (
 	"entgo.io/ent/schema/index"
 )
 
-// Audit is one execution of the audit. Owned by Inner, like the two tables beside it.
+// Audit is one execution of the audit. Owned by Inner, like AuditCount.
 type Audit struct{ ent.Schema }
 
 // Annotations names the table.

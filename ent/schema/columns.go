@@ -1,7 +1,8 @@
-// Package schema declares the tables of the platform's database as Ent schemas.
+// Package schema declares, as Ent schemas, the tables of the platform's database that stores use through Ent; all tables are
+// declared in app/database.
 //
-// The Outer Gateway owns users, verification_codes, workers, worker_deploy_versions, combinator_resources and
-// custom_domains; Inner owns the rest. The types are the contract's and are the same on PostgreSQL and CockroachDB.
+// The Outer Gateway owns users, workers, worker_deploy_versions and combinator_resources; Inner owns the rest. The types are
+// the contract's and are the same on PostgreSQL and CockroachDB.
 package schema
 
 import (

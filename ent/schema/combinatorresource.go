@@ -2,9 +2,7 @@ package schema
 
 import (
 	"entgo.io/ent"
-	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/schema"
-	"entgo.io/ent/schema/edge"
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 )
@@ -25,13 +23,6 @@ func (CombinatorResource) Fields() []ent.Field {
 		field.String("status").SchemaType(varchar(16)).Default("loading"),
 		field.String("msg").SchemaType(textType).Default(""),
 		createdAt(),
-	}
-}
-
-// Edges links the usage reports.
-func (CombinatorResource) Edges() []ent.Edge {
-	return []ent.Edge{
-		edge.To("reports", CombinatorResourceReport.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
 	}
 }
 

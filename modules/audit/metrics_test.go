@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"app238.com/inner/app/database"
 	"app238.com/inner/modules/audit/internal/metrics"
 	"app238.com/inner/modules/audit/internal/store"
 	"app238.com/inner/test/metricstest"
@@ -15,7 +16,7 @@ func TestMetricsShowTheLatestAudit(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	registry := prometheus.NewPedanticRegistry()
-	_, err := metrics.New(registry, store.New(b.DB, b.Config))
+	_, err := metrics.New(registry, store.New(database.NewEnt(b.DB), b.DB, b.Config))
 	require.NoError(t, err)
 	require.Empty(t, metricstest.Values(t, registry), "before the first audit")
 	b.addWorker("w", "active")

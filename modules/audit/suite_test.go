@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
 	"app238.com/inner/modules/audit/admin"
 	"app238.com/inner/modules/audit/internal/auditor"
 	"app238.com/inner/modules/audit/internal/store"
@@ -83,7 +84,7 @@ func (b *bundle) auditor(more ...inventory.Inventory) *auditor.Auditor {
 func (b *bundle) auditorOf(inventories ...inventory.Inventory) *auditor.Auditor {
 	b.t.Helper()
 	e, err := auditor.New(auditor.Params{
-		Config: b.Config, Store: store.New(b.DB, b.Config), Tasks: b, Log: zap.NewNop(), Inventories: inventories,
+		Config: b.Config, Store: store.New(database.NewEnt(b.DB), b.DB, b.Config), Tasks: b, Log: zap.NewNop(), Inventories: inventories,
 	})
 	require.NoError(b.t, err)
 	return e

@@ -2,11 +2,13 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
+	"app238.com/inner/ent"
 	"app238.com/inner/modules/audit/admin"
 )
 
+// The statements of this file are raw SQL: the first updates on conflict, the second uses the database's time, and the third
+// compares and counts at once.
 const recordCounts = `
 INSERT INTO inner_audit_counts (task_id, kind, things, row_count, missing, stuck, ownerless, orphans, repaired, deleted, refusal)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
@@ -52,7 +54,7 @@ type Limits struct {
 // Reserve counts one more deletion of an audit before it is made, and reports whether the limits allow it. An audit that is
 // killed and run again continues the same count.
 func (s *Store) Reserve(ctx context.Context, task int64, kind string, limits Limits) (allowed bool, err error) {
-	err = s.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err = s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
 		result, err := tx.ExecContext(ctx, reserveDeletion, task, kind, limits.Kind, limits.All)
 		if err != nil {
 			return err

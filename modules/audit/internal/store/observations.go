@@ -2,10 +2,10 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"app238.com/inner/app/database"
+	"app238.com/inner/ent"
 )
 
 // batch is how many observations one statement writes or reads.
@@ -19,6 +19,8 @@ type ObservedOrphan struct {
 	Due bool
 }
 
+// The statements of this file are raw SQL: batches that use the database's time. No row of inner_audit_sightings is read as it
+// is, so that the table has no Ent entity.
 const observe = `
 INSERT INTO inner_audit_sightings (kind, name, first_task, last_task)
 SELECT $1::TEXT, t.name, $2::BIGINT, $2::BIGINT FROM unnest($3::TEXT[]) AS t(name)
@@ -34,7 +36,7 @@ func (s *Store) Observe(
 	ctx context.Context, task int64, kind string, names []string, grace time.Duration,
 ) (map[string]ObservedOrphan, error) {
 	var observed map[string]ObservedOrphan
-	err := s.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
 		observed = make(map[string]ObservedOrphan, len(names))
 		for from := 0; from < len(names); from += batch {
 			part := names[from:min(from+batch, len(names))]
@@ -57,7 +59,7 @@ func (s *Store) Observations(
 	ctx context.Context, kind string, names []string, grace time.Duration,
 ) (map[string]ObservedOrphan, error) {
 	var observed map[string]ObservedOrphan
-	err := s.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
 		observed = make(map[string]ObservedOrphan, len(names))
 		for from := 0; from < len(names); from += batch {
 			part := names[from:min(from+batch, len(names))]
@@ -71,7 +73,7 @@ func (s *Store) Observations(
 }
 
 // readObservations adds the rows that a query returns to observed.
-func readObservations(ctx context.Context, tx *sql.Tx, observed map[string]ObservedOrphan, query string, args ...any) error {
+func readObservations(ctx context.Context, tx *ent.Tx, observed map[string]ObservedOrphan, query string, args ...any) error {
 	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err

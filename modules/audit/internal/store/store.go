@@ -5,11 +5,15 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"time"
+
+	entsql "entgo.io/ent/dialect/sql"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
+	"app238.com/inner/ent"
+	entaudit "app238.com/inner/ent/audit"
+	"app238.com/inner/ent/auditcount"
 	"app238.com/inner/modules/audit/admin"
 )
 
@@ -21,6 +25,7 @@ const keptAudits = 100
 
 // Store reads and writes inner_audits, inner_audit_counts and inner_audit_sightings, and reads users.
 type Store struct {
+	client  *ent.Client
 	db      *sql.DB
 	timeout time.Duration
 	window  time.Duration
@@ -28,11 +33,14 @@ type Store struct {
 	userPage int
 }
 
-// New returns a store on db.
-func New(db *sql.DB, c *config.Config) *Store {
-	return &Store{db: db, timeout: c.Database.StatementTimeout, window: c.Audit.ShrinkWindow, userPage: c.Audit.PageSize}
+// New returns a store. Both client and db are of the platform's database.
+func New(client *ent.Client, db *sql.DB, c *config.Config) *Store {
+	return &Store{
+		client: client, db: db, timeout: c.Database.StatementTimeout, window: c.Audit.ShrinkWindow, userPage: c.Audit.PageSize,
+	}
 }
 
+// The statements of this file are raw SQL because they use the database's time, and beginAudit because it updates on conflict.
 const now = `SELECT LOCALTIMESTAMP`
 
 // Now returns the database's time, in UTC.
@@ -51,7 +59,7 @@ DELETE FROM inner_audit_sightings WHERE last_seen_at < LOCALTIMESTAMP - $1::FLOA
 // Begin records that the audit of a task begins, or begins again after a crash. It deletes observations that were not renewed
 // within the window: an old series of audits proves nothing about today.
 func (s *Store) Begin(ctx context.Context, task int64, mode string) error {
-	return s.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
 		if _, err := tx.ExecContext(ctx, deleteExpired, s.window.Seconds()); err != nil {
 			return err
 		}
@@ -62,8 +70,6 @@ func (s *Store) Begin(ctx context.Context, task int64, mode string) error {
 
 const finishAudit = `UPDATE inner_audits SET finished_at = LOCALTIMESTAMP, refusal = $2 WHERE task_id = $1`
 
-const oldestKept = `SELECT task_id FROM inner_audits ORDER BY task_id DESC LIMIT 1 OFFSET $1`
-
 const deleteAudits = `
 DELETE FROM inner_audits WHERE task_id < $1 AND started_at < LOCALTIMESTAMP - $2::FLOAT8 * INTERVAL '1 second'`
 
@@ -72,47 +78,41 @@ DELETE FROM inner_audit_counts WHERE task_id < $1 AND created_at < LOCALTIMESTAM
 
 // Finish records that an audit is complete and deletes audits that are older than the window and the newest keptAudits.
 func (s *Store) Finish(ctx context.Context, task int64, refusal string) error {
-	return s.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return s.inTx(ctx, func(ctx context.Context, tx *ent.Tx) error {
 		if _, err := tx.ExecContext(ctx, finishAudit, task, refusal); err != nil {
 			return err
 		}
-		var oldest int64
-		err := tx.QueryRowContext(ctx, oldestKept, keptAudits-1).Scan(&oldest)
-		if errors.Is(err, sql.ErrNoRows) {
+		oldest, err := newestFirst(tx.Audit).Offset(keptAudits - 1).First(ctx)
+		if ent.IsNotFound(err) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, deleteCounts, oldest, s.window.Seconds()); err != nil {
+		if _, err := tx.ExecContext(ctx, deleteCounts, oldest.TaskID, s.window.Seconds()); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, deleteAudits, oldest, s.window.Seconds())
+		_, err = tx.ExecContext(ctx, deleteAudits, oldest.TaskID, s.window.Seconds())
 		return err
 	})
 }
 
-const lastAudit = `
-SELECT task_id, mode, refusal, started_at, finished_at FROM inner_audits ORDER BY task_id DESC LIMIT 1`
-
-const countsOf = `
-SELECT kind, things, row_count, missing, stuck, ownerless, orphans, repaired, deleted, refusal
-FROM inner_audit_counts WHERE task_id = $1 ORDER BY kind`
+func newestFirst(audits *ent.AuditClient) *ent.AuditQuery {
+	return audits.Query().Order(entaudit.ByTaskID(entsql.OrderDesc()))
+}
 
 // Last returns what the latest audit recorded, or admin.ErrNone.
 func (s *Store) Last(ctx context.Context) (a admin.Audit, err error) {
 	err = s.retry(ctx, func(ctx context.Context) error {
-		a = admin.Audit{}
-		var finished sql.NullTime
-		err := s.db.QueryRowContext(ctx, lastAudit).Scan(&a.Task, &a.Mode, &a.Refusal, &a.StartedAt, &finished)
-		if errors.Is(err, sql.ErrNoRows) {
+		last, err := newestFirst(s.client.Audit).First(ctx)
+		if ent.IsNotFound(err) {
 			return admin.ErrNone
 		}
 		if err != nil {
 			return err
 		}
-		if finished.Valid {
-			a.FinishedAt = &finished.Time
+		a = admin.Audit{
+			Task: last.TaskID, Mode: last.Mode, Refusal: last.Refusal, StartedAt: last.StartedAt, FinishedAt: last.FinishedAt,
 		}
 		return s.addCounts(ctx, &a)
 	})
@@ -120,24 +120,21 @@ func (s *Store) Last(ctx context.Context) (a admin.Audit, err error) {
 }
 
 func (s *Store) addCounts(ctx context.Context, a *admin.Audit) error {
-	rows, err := s.db.QueryContext(ctx, countsOf, a.Task)
+	counts, err := s.client.AuditCount.Query().Where(auditcount.TaskID(a.Task)).Order(auditcount.ByKind()).All(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var k admin.Kind
-		if err := rows.Scan(&k.Kind, &k.Objects, &k.Rows, &k.Missing, &k.Stuck, &k.Ownerless, &k.Orphans,
-			&k.Repaired, &k.Deleted, &k.Refusal); err != nil {
-			return err
-		}
-		if k.Kind == UserKind {
-			a.Users = k.Rows
+	for _, c := range counts {
+		if c.Kind == UserKind {
+			a.Users = c.RowCount
 			continue
 		}
-		a.Kinds = append(a.Kinds, k)
+		a.Kinds = append(a.Kinds, admin.Kind{
+			Kind: c.Kind, Objects: c.Things, Rows: c.RowCount, Missing: c.Missing, Stuck: c.Stuck, Ownerless: c.Ownerless,
+			Orphans: c.Orphans, Repaired: c.Repaired, Deleted: c.Deleted, Refusal: c.Refusal,
+		})
 	}
-	return rows.Err()
+	return nil
 }
 
 // retry runs work within the statement timeout and retries it after serialization failures.
@@ -148,16 +145,8 @@ func (s *Store) retry(ctx context.Context, work func(ctx context.Context) error)
 }
 
 // inTx runs work in one transaction within the statement timeout and retries it after serialization failures.
-func (s *Store) inTx(ctx context.Context, work func(ctx context.Context, tx *sql.Tx) error) error {
-	return s.retry(ctx, func(ctx context.Context) error {
-		tx, err := s.db.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = tx.Rollback() }()
-		if err := work(ctx, tx); err != nil {
-			return err
-		}
-		return tx.Commit()
-	})
+func (s *Store) inTx(ctx context.Context, work func(ctx context.Context, tx *ent.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	return database.InTx(ctx, s.client, work)
 }

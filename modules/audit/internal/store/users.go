@@ -7,6 +7,7 @@ import (
 	"app238.com/inner/modules/audit/admin"
 )
 
+// userPage is raw SQL: it counts rows of four tables.
 const userPage = `
 WITH p AS (SELECT id, uid FROM users WHERE id > $1 ORDER BY id LIMIT $2)
 SELECT p.id, p.uid, COALESCE(w.n, 0), COALESCE(r.n, 0), COALESCE(d.n, 0)
@@ -52,6 +53,7 @@ func (s *Store) usersAfter(ctx context.Context, after int64) (page []admin.User,
 	return page, last, rows.Err()
 }
 
+// knownUsers is raw SQL: a batch may be larger than the number of parameters that a statement may have.
 const knownUsers = `SELECT uid FROM users WHERE uid = ANY($1)`
 
 // KnownUsers returns which of the uids belong to users.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"time"
 
-	"app238.com/inner/app/database"
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
@@ -43,6 +42,9 @@ func PreparedAfterRemoval(prepared string, empty bool) string {
 	return prepared
 }
 
+// These statements are raw SQL, as a lease is measured by the database's clock. Those without a time are written like the others:
+// every write of a holder is fenced by the lease's number.
+//
 // A retried task takes over its own lease: the process that ran it before is dead. A lease that lasts much longer than a
 // lease can is void: the clock was set back. A lease that lasts a little longer than this one is valid: its statement began
 // later and was committed first, or its server's clock is ahead. The same lease number is accepted again, since the response
@@ -135,10 +137,8 @@ func (s *Store) acquire(
 	ctx context.Context, task int64, userUID string, number int64, names *engine.TenantNames,
 ) (t LeasedTenant, sentAt time.Time, err error) {
 	var platform string
-	err = database.Retry(ctx, func(ctx context.Context) error {
+	err = s.retry(ctx, func(ctx context.Context) error {
 		sentAt = time.Now()
-		ctx, cancel := context.WithTimeout(ctx, s.timeout)
-		defer cancel()
 		return s.db.QueryRowContext(ctx, acquireLease, userUID, number, task, s.leaseDuration().Seconds(), s.maxLeaseAhead().Seconds()).
 			Scan(&t.Prepared, &platform, &t.Names.Role, &t.Names.Database)
 	})
@@ -188,9 +188,7 @@ func (s *Store) release(ctx context.Context, userUID string, number int64) {
 
 // execFenced writes to the row of a user if its lease has this number, else it returns ErrLeaseLost.
 func (s *Store) execFenced(ctx context.Context, statement string, args ...any) error {
-	return database.Retry(ctx, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, s.timeout)
-		defer cancel()
+	return s.retry(ctx, func(ctx context.Context) error {
 		result, err := s.db.ExecContext(ctx, statement, args...)
 		if err != nil {
 			return err

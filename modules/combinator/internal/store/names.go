@@ -10,15 +10,15 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// A row of another platform comes from a copy of that platform's database: this platform has created nothing under it.
+// recordName is raw SQL because it updates on conflict. A row of another platform comes from a copy of that platform's
+// database: this platform has created nothing under it.
 const recordName = `INSERT INTO combinator_places (resource_type, user_uid, resource_id, platform, name) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (resource_type, user_uid, resource_id) DO UPDATE SET platform = excluded.platform, name = excluded.name
 WHERE combinator_places.platform <> excluded.platform`
 
+// countNames is raw SQL: it counts in two tables.
 const countNames = `SELECT count(*) FILTER (WHERE p.platform = $1), count(*) FROM (
     SELECT platform FROM combinator_places UNION ALL SELECT platform FROM combinator_tenants WHERE platform <> '') AS p`
-
-const deleteName = `DELETE FROM combinator_places WHERE resource_type = $1 AND user_uid = $2 AND resource_id = $3`
 
 // ResourceName returns the name of a resource that this platform created in its engine, "" when none is recorded.
 func (s *Store) ResourceName(ctx context.Context, kind string, of engine.Resource) (string, error) {
@@ -37,15 +37,15 @@ func (s *Store) ResourceName(ctx context.Context, kind string, of engine.Resourc
 
 // RecordName records the name under which this platform is going to create a resource. A recorded name stays.
 func (s *Store) RecordName(ctx context.Context, kind string, of engine.Resource, name string) error {
-	return database.Retry(ctx, func(ctx context.Context) error {
-		return s.execute(ctx, recordName, kind, of.UserUID, of.ResourceID, s.platform, name)
-	})
+	return s.execute(ctx, recordName, kind, of.UserUID, of.ResourceID, s.platform, name)
 }
 
 // DeleteName deletes the recorded name of a resource that was deleted from its engine.
 func (s *Store) DeleteName(ctx context.Context, kind string, of engine.Resource) error {
-	return database.Retry(ctx, func(ctx context.Context) error {
-		return s.execute(ctx, deleteName, kind, of.UserUID, of.ResourceID)
+	return s.retry(ctx, func(ctx context.Context) error {
+		_, err := s.client.CombinatorPlace.Delete().Where(combinatorplace.ResourceType(kind),
+			combinatorplace.UserUID(of.UserUID), combinatorplace.ResourceID(of.ResourceID)).Exec(ctx)
+		return err
 	})
 }
 

@@ -27,6 +27,7 @@ func (u *UnknownResourceError) Error() string {
 	return fmt.Sprintf("report %d names no resource of this user and type", u.Index)
 }
 
+// These statements are raw SQL because they take a batch.
 const (
 	findResources = `SELECT min(id), user_uid, resource_id, resource_type FROM combinator_resources
 WHERE resource_id = ANY($1) GROUP BY user_uid, resource_id, resource_type`

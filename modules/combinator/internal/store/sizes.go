@@ -4,9 +4,11 @@ import (
 	"context"
 
 	"app238.com/inner/app/database"
+	"app238.com/inner/ent/combinatorsize"
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
+// These statements are raw SQL: rdbPage joins two tables, saveSizes writes a batch, and deleteOldSizes compares two tables.
 const (
 	// rdbPage reads the SQL resources with their recorded names, in the order of their ids.
 	rdbPage = `SELECT r.id, r.user_uid, r.resource_id, COALESCE(p.name, '') FROM combinator_resources r
@@ -21,7 +23,6 @@ ON CONFLICT (user_uid, resource_id) DO UPDATE SET bytes = excluded.bytes, measur
 	// deleteOldSizes deletes the sizes of deleted resources.
 	deleteOldSizes = `DELETE FROM combinator_sizes WHERE NOT EXISTS (SELECT 1 FROM combinator_resources c
 WHERE c.user_uid = combinator_sizes.user_uid AND c.resource_id = combinator_sizes.resource_id)`
-	listSizes = `SELECT user_uid, resource_id, bytes FROM combinator_sizes ORDER BY user_uid, resource_id`
 )
 
 const sizesPage = 1000
@@ -51,12 +52,15 @@ func (s *Store) SaveSizes(ctx context.Context, name func(engine.Resource) string
 		}
 		after = last
 	}
-	return database.Retry(ctx, func(ctx context.Context) error { return s.execute(ctx, deleteOldSizes) })
+	return s.execute(ctx, deleteOldSizes)
 }
 
 // DeleteSizes deletes all sizes, as the present ones are unknown.
 func (s *Store) DeleteSizes(ctx context.Context) error {
-	return database.Retry(ctx, func(ctx context.Context) error { return s.execute(ctx, `DELETE FROM combinator_sizes`) })
+	return s.retry(ctx, func(ctx context.Context) error {
+		_, err := s.client.CombinatorSize.Delete().Exec(ctx)
+		return err
+	})
 }
 
 func (s *Store) rdbResources(ctx context.Context, after int64) (all []ResourceName, last int64, err error) {
@@ -92,27 +96,19 @@ func (s *Store) saveSizes(ctx context.Context, resources []ResourceName, bytes m
 	if len(users) == 0 {
 		return nil
 	}
-	return database.Retry(ctx, func(ctx context.Context) error {
-		return s.execute(ctx, saveSizes, database.Array(users), database.Array(ids), database.Array(measured))
-	})
+	return s.execute(ctx, saveSizes, database.Array(users), database.Array(ids), database.Array(measured))
 }
 
 // ForEachSize calls each with the stored size of each schema, in bytes.
 func (s *Store) ForEachSize(ctx context.Context, each func(userUID, resourceID string, bytes int64)) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	found, err := s.db.QueryContext(ctx, listSizes)
+	sizes, err := s.client.CombinatorSize.Query().Order(combinatorsize.ByUserUID(), combinatorsize.ByResourceID()).All(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = found.Close() }()
-	for found.Next() {
-		var userUID, resourceID string
-		var bytes int64
-		if err := found.Scan(&userUID, &resourceID, &bytes); err != nil {
-			return err
-		}
-		each(userUID, resourceID, bytes)
+	for _, size := range sizes {
+		each(size.UserUID, size.ResourceID, size.Bytes)
 	}
-	return found.Err()
+	return nil
 }

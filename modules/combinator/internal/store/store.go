@@ -117,11 +117,21 @@ func (s *Store) ActiveResources(ctx context.Context, userUID string) ([]*ent.Com
 		Order(combinatorresource.ByID()).All(ctx)
 }
 
+// retry runs work, and again after serialization failures, each time within the statement timeout.
+func (s *Store) retry(ctx context.Context, work func(ctx context.Context) error) error {
+	return database.Retry(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, s.timeout)
+		defer cancel()
+		return work(ctx)
+	})
+}
+
+// execute runs a statement with retry.
 func (s *Store) execute(ctx context.Context, statement string, args ...any) error {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	_, err := s.db.ExecContext(ctx, statement, args...)
-	return err
+	return s.retry(ctx, func(ctx context.Context) error {
+		_, err := s.db.ExecContext(ctx, statement, args...)
+		return err
+	})
 }
 
 // ListDesired returns the rows of a type with ids above after, in ascending order.

@@ -63,6 +63,7 @@ type Owner struct {
 	Active bool
 }
 
+// listOwners is raw SQL: it reads two tables.
 const listOwners = `SELECT u.id, u.uid, u.created_at, EXISTS (
     SELECT 1 FROM combinator_resources c WHERE c.user_uid = u.uid AND c.resource_type = 'rdb' AND c.status = 'active')
 FROM users u WHERE u.id > $1 ORDER BY u.id LIMIT $2`

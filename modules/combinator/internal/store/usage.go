@@ -9,8 +9,8 @@ import (
 	"app238.com/inner/modules/combinator/admin"
 )
 
-// sumDays joins reports to their resources, and both to the sizes. A sum of BIGINTs is a number of any length and is read as
-// text.
+// sumDays is raw SQL: it joins reports to their resources, and both to the sizes. A sum of BIGINTs is a number of any length and
+// is read as text.
 const sumDays = `SELECT c.user_uid, c.resource_id, c.resource_type, COALESCE(CAST(d.day AS VARCHAR), ''), COALESCE(d.reports, 0),
     COALESCE(d.datachange, '0'), s.bytes
 FROM combinator_resources c

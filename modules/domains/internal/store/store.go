@@ -3,6 +3,9 @@
 // A row of inner_domain_checks is about one row of custom_domains as it was when its checks began. When that row changes, it
 // counts as another domain, and the checks and objects of the old one are removed first. All times are those of the database's
 // clock. The result of a check is written only by the process that has claimed the domain.
+//
+// All statements are raw SQL. They take batches, join the two tables, or use the database's time; the few that do none of
+// this are written like the others, since Ent would make them longer.
 package store
 
 import (

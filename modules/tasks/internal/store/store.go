@@ -5,6 +5,10 @@
 // ordering key, and every write of a claimer is fenced by its process and its claim number, so that a process that was
 // taken for dead changes nothing. Clocks are compared with themselves only: tasks without a delay are due whatever the
 // database's clock says, and a heartbeat's age is measured by the process that observes it.
+//
+// All statements are raw SQL. Inserts, claims and completions take batches and are prepared; tests check the plans of those
+// that must use an index; times are the database's. The few that are none of this are written like the others: Ent would
+// make them longer, as a read has to leave out the payload.
 package store
 
 import (
