@@ -194,8 +194,8 @@ func byTurns(rows []store.Seen) (taken []store.Seen, left int64) {
 
 // vanished has what belongs to deleted rows removed; late, where so many are gone at once that a mistake is more likely.
 func (p *Pass) vanished(ctx context.Context) error {
-	_, vanished, returned, err := p.store.Vanished(ctx)
-	if err != nil || vanished+returned == 0 {
+	before, err := p.store.Vanished(ctx)
+	if err != nil || before.Vanished+before.Returned == 0 {
 		return err
 	}
 	removed, err := p.store.RemoveVanished(ctx, store.Removal{
@@ -207,10 +207,10 @@ func (p *Pass) vanished(ctx context.Context) error {
 	if removed > 0 {
 		p.log.Info("custom domains were deleted", zap.Int64("count", removed))
 	}
-	known, vanished, _, err := p.store.Vanished(ctx)
-	if err == nil && vanished >= p.config.RemovalNumber && float64(vanished) > p.config.RemovalShare*float64(known) {
+	after, err := p.store.Vanished(ctx)
+	if err == nil && after.Kept > 0 {
 		p.log.Error("so many rows of custom domains vanished at once that their routes are kept for now",
-			zap.Int("vanished", vanished), zap.Int("known", known), zap.Duration("kept", p.config.RemovalGrace))
+			zap.Int("vanished", after.Kept), zap.Int("known", after.Known), zap.Duration("kept", p.config.RemovalGrace))
 	}
 	return err
 }
