@@ -63,6 +63,7 @@ func TestSilentNameServersHoldUpNobodyElse(t *testing.T) {
 	}{
 		"of one user":              {3000, constant("u9"), numbered("silent%d.test")},
 		"of one registered domain": {1, numbered("u9-%d"), constant("silent.test")},
+		"of one user in another's": {1, constant("u9"), constant("dead.example.test")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
