@@ -222,7 +222,7 @@ func (c *Checker) tell(batch []store.Checked, summary Summary) {
 		}
 		message := "custom domain verified"
 		if r.After.Verified {
-			c.recent.add(r.CDID)
+			c.recent.add(r.UserUID, r.CDID)
 		} else {
 			message = "custom domain withdrawn"
 		}

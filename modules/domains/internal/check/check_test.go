@@ -98,16 +98,32 @@ func TestADomainIsRecentForAWhileAndThenCostsNothing(t *testing.T) {
 	now := time.Now()
 	r := newRecent()
 	r.now = func() time.Time { return now }
-	r.add("a")
+	r.add("u1", "a")
 	now = now.Add(recentFor / 2)
-	r.add("b")
+	r.add("u1", "b")
 	require.ElementsMatch(t, []string{"a", "b"}, r.list())
 	now = now.Add(recentFor/2 + time.Second)
 	require.Equal(t, []string{"b"}, r.list())
 	now = now.Add(recentFor)
 	require.Empty(t, r.list())
-	for i := range 2 * recentLimit {
-		r.add(fmt.Sprint(i))
+}
+
+func TestOneUsersRecentDomainsLeaveRoomForOthers(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	r := newRecent()
+	r.now = func() time.Time { return now }
+	add := func(n int, user string) {
+		for i := range n {
+			now = now.Add(time.Millisecond)
+			r.add(user, user+fmt.Sprint(i))
+		}
 	}
+	add(2*recentLimit, "greedy")
 	require.Len(t, r.list(), recentLimit)
+	require.Contains(t, r.list(), "greedy"+fmt.Sprint(2*recentLimit-1), "the oldest ones went")
+	add(3, "honest")
+	add(recentLimit, "greedy")
+	require.Len(t, r.list(), recentLimit)
+	require.Subset(t, r.list(), []string{"honest0", "honest1", "honest2"})
 }

@@ -182,12 +182,14 @@ func (s *Store) RemoveVanished(ctx context.Context, r Removal) (int64, error) {
 }
 
 const recent = `
-SELECT cdid FROM inner_domain_checks
-WHERE verified AND NOT gone AND begun_at > LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second' LIMIT $2`
+SELECT r.cdid, r.user_uid, r.host, r.unanswered
+FROM (SELECT cdid, user_uid, host, unanswered, row_number() OVER (PARTITION BY user_uid ORDER BY begun_at DESC) AS turn
+    FROM inner_domain_checks WHERE verified AND NOT gone AND begun_at > LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second') AS r
+ORDER BY r.turn LIMIT $2`
 
-// Recent returns at most limit verified domains that became known no longer ago.
-func (s *Store) Recent(ctx context.Context, ago time.Duration, limit int) ([]string, error) {
-	return read(ctx, s, recent, []any{ago.Seconds(), limit}, func(rows *sql.Rows, cdid *string) error { return rows.Scan(cdid) })
+// Recent returns at most limit verified domains that became known no longer ago, by turns of their users.
+func (s *Store) Recent(ctx context.Context, ago time.Duration, limit int) ([]Waiting, error) {
+	return s.waiting(ctx, recent, ago.Seconds(), limit)
 }
 
 const setStatus = `
