@@ -65,3 +65,22 @@ func TestATableThatLostTheRowsOfAllUsersTakesNothingAway(t *testing.T) {
 	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM inner_domain_checks WHERE gone`).Scan(&gone))
 	require.Zero(t, gone)
 }
+
+func TestObjectsOfADomainAreRemovedBeforeAllOfAnotherUsers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Domains.Workers = 1
+	b.start()
+	r := b.row("www")
+	r.cdid, r.user = "zzzzzzzz", "honest" // the last one in their order
+	b.prove(r)
+	b.insert(r)
+	b.awaitServed(r)
+	b.insertMany(500, constant("u9"), constant("batch.test"))
+	b.awaitKnown(501)
+	b.exec(`DELETE FROM custom_domains`)
+	b.awaitUnserved(r)
+	var known int
+	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM inner_domain_checks`).Scan(&known))
+	require.Greater(t, known, 200)
+}
