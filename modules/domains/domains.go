@@ -44,6 +44,7 @@ func (d *Domains) Start(context.Context) error {
 	ctx, stop := context.WithCancel(context.Background())
 	d.stop = stop
 	d.checker.OnChange(d.cluster.Look)
+	d.pass.OnAdd(d.checker.Notify)
 	d.cluster.Start()
 	d.done.Go(func() { d.every(ctx, d.config.LookInterval, nil, "new custom domains could not be looked for", d.look) })
 	d.done.Go(func() {

@@ -63,6 +63,7 @@ func TestSilentNameServersHoldUpNobodyElse(t *testing.T) {
 	}{
 		"of one user":              {3000, constant("u9"), numbered("silent%d.test")},
 		"of one registered domain": {1, numbered("u9-%d"), constant("silent.test")},
+		"of one user in another's": {1, constant("u9"), constant("dead.example.test")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -99,4 +100,54 @@ func TestSilentNameServersHoldUpNobodyElse(t *testing.T) {
 			require.ErrorIs(t, <-ended, context.Canceled)
 		})
 	}
+}
+
+// batch is how many rows a user adds at once.
+const batch = 6000
+
+// before returns how many rows of the batch were known before another user's.
+func (b *bundle) before(r row) (n int) {
+	b.t.Helper()
+	require.NoError(b.t, b.db.QueryRowContext(b.t.Context(), `SELECT count(*) FROM inner_domain_checks AS m, inner_domain_checks AS r
+		WHERE r.cdid = $1 AND m.user_uid <> r.user_uid AND m.begun_at <= r.begun_at`, r.cdid).Scan(&n))
+	return n
+}
+
+func TestARowIsKnownBeforeAnothersBatchIs(t *testing.T) {
+	t.Parallel()
+	for name, work := range map[string]func(context.Context, *replica) error{
+		"by a look": func(ctx context.Context, r *replica) error {
+			_, err := r.pass.Look(ctx)
+			return err
+		},
+		"by a comparison": func(ctx context.Context, r *replica) error { return r.pass.Run(ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.insertMany(batch, constant("u9"), constant("batch.test"))
+			honest := b.row("www")
+			honest.user = "honest"
+			b.insert(honest)
+			require.NoError(t, work(t.Context(), b.replica()))
+			b.awaitKnown(batch + 1)
+			require.Less(t, b.before(honest), batch/4)
+		})
+	}
+}
+
+func TestANewRowIsCheckedWhileOthersAreBeingMadeKnown(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Domains.LookInterval, b.config.Domains.PassInterval = 50*time.Millisecond, time.Hour
+	b.start()
+	b.insertMany(batch, constant("u9"), constant("batch.test"))
+	r := b.row("www")
+	r.user = "honest"
+	b.prove(r)
+	b.insert(r)
+	b.awaitState(r, "verified", "success")
+	var known int
+	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM inner_domain_checks`).Scan(&known))
+	require.Less(t, known, batch)
 }

@@ -221,7 +221,7 @@ func TestWhatWasWrittenIsNotWrittenAgainWhileTheCacheDoesNotShowIt(t *testing.T)
 	b.config.Domains.Workers = 1
 	replica, catchUp := b.startBehind(objects.Services())
 	first := b.serve("www")
-	replica.cluster.Look(objects.Name(first.cdid))
+	replica.cluster.Look(objects.Name(first.cdid), first.user)
 	b.serve("other") // with one worker it is served after that look
 	require.Equal(t, 6, replica.writes())
 	catchUp()

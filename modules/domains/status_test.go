@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/modules/domains/internal/store"
 )
 
 func TestAnErrorWrittenOverAVerifiedDomainIsGoneWithinTwoSeconds(t *testing.T) {
@@ -25,4 +27,20 @@ func TestAnErrorWrittenOverAVerifiedDomainIsGoneWithinTwoSeconds(t *testing.T) {
 	stop()
 	b.start()
 	overwritten()
+}
+
+func TestOneUsersRecentDomainsAreLoadedByTurns(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.insertMany(50, constant("u9"), constant("batch.test"))
+	honest := b.row("www")
+	honest.user = "honest"
+	b.insert(honest)
+	r := b.replica()
+	require.NoError(t, r.pass.Run(t.Context()))
+	b.exec(`UPDATE inner_domain_checks SET verified = true`)
+	found, err := r.store.Recent(t.Context(), time.Minute, 10)
+	require.NoError(t, err)
+	require.Len(t, found, 10)
+	require.Contains(t, found, store.Waiting{CDID: honest.cdid, UserUID: honest.user, Host: honest.domain})
 }

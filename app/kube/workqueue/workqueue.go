@@ -41,6 +41,14 @@ func NewQueue(c config.Controller) *Queue {
 	}
 }
 
+// TakeTurns has the owners of names worked for by turns: nobody waits behind all names of another. It is called before names are
+// added; owner must be quick, and must not call the queue.
+func (q *Queue) TakeTurns(owner func(name string) string) {
+	q.priorities.mu.Lock()
+	defer q.priorities.mu.Unlock()
+	q.priorities.owner = owner
+}
+
 // AddSpecChange has name worked on before everything that waits without an occasion. However often it was written before, it
 // begins anew; but a spec that itself changes again and again has to wait.
 func (q *Queue) AddSpecChange(name string) {

@@ -41,7 +41,7 @@ type Checker struct {
 	verifier *verify.Verifier
 
 	mu      sync.Mutex
-	changed func(name string)
+	changed func(name, user string)
 	// news says that there may be something to check.
 	news chan struct{}
 }
@@ -54,9 +54,9 @@ func New(c *config.Config, log *zap.Logger, m *metrics.Metrics, s *store.Store, 
 	}
 }
 
-// OnChange has changed called with the name of each domain that this process has found to be served from now on, or not any
+// OnChange has changed called with the name and the user of each domain that this process has found to be served from now on, or not any
 // more. It must return quickly.
-func (c *Checker) OnChange(changed func(name string)) {
+func (c *Checker) OnChange(changed func(name, user string)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.changed = changed
@@ -222,13 +222,13 @@ func (c *Checker) tell(batch []store.Checked, summary Summary) {
 		}
 		message := "custom domain verified"
 		if r.After.Verified {
-			c.recent.add(r.CDID)
+			c.recent.add(r.UserUID, r.CDID)
 		} else {
 			message = "custom domain withdrawn"
 		}
 		c.log.Info(message, zap.String("cdid", r.CDID), zap.String("domain", r.Claim.Host), zap.String("answer", r.After.Last.Text))
 		if changed != nil {
-			changed(r.Name)
+			changed(r.Name, r.UserUID)
 		}
 	}
 }

@@ -43,7 +43,7 @@ func TestNobodyHasMoreThanAShareOfThePlaces(t *testing.T) {
 	}))
 	left, full := p.left(false)
 	require.Equal(t, 140, left)
-	require.Equal(t, store.Full{Users: []string{"greedy"}, Zones: []string{"greedy.co.uk"}}, full)
+	require.Equal(t, store.Full{Users: []string{"greedy"}, Zones: []string{"greedy.co.uk"}, Pairs: []store.UserZone{}}, full)
 
 	others := func(unanswered int64) func(i int) store.Waiting {
 		return func(i int) store.Waiting {
@@ -53,6 +53,28 @@ func TestNobodyHasMoreThanAShareOfThePlaces(t *testing.T) {
 	require.Equal(t, 120, taken(p, 20, others(0)))
 	require.Equal(t, 20, taken(p, 0, func(i int) store.Waiting { return others(0)(1000 + i) }))
 	require.Equal(t, 20, taken(p, 0, others(life.SlowAfter)), "the slow ones have places of their own")
+}
+
+func TestADomainsPlacesAreNeverOneUsersAlone(t *testing.T) {
+	t.Parallel()
+	under := func(user string) func(i int) store.Waiting {
+		return func(i int) store.Waiting { return store.Waiting{UserUID: user, Host: fmt.Sprintf("x%d.victim.com", i)} }
+	}
+	for total, most := range map[int]int{2: 1, 16: 1, 48: 1, 160: 5} {
+		p := newPlaces(total)
+		require.Equal(t, most, taken(p, 0, under("greedy")), total)
+		_, full := p.left(false)
+		require.Equal(t, []store.UserZone{{UserUID: "greedy", Zone: "victim.com"}}, full.Pairs)
+		require.Empty(t, full.Zones)
+		require.Equal(t, most, taken(p, 0, under("victim")), total)
+		p = newPlaces(total)
+		slow := func(i int) store.Waiting {
+			w := under("greedy")(i)
+			w.Unanswered = life.SlowAfter
+			return w
+		}
+		require.Less(t, taken(p, 0, slow), p.slow.total, "of few slow places too, some are left")
+	}
 }
 
 func TestAPlaceThatIsGivenBackIsTakenAgain(t *testing.T) {
@@ -76,16 +98,32 @@ func TestADomainIsRecentForAWhileAndThenCostsNothing(t *testing.T) {
 	now := time.Now()
 	r := newRecent()
 	r.now = func() time.Time { return now }
-	r.add("a")
+	r.add("u1", "a")
 	now = now.Add(recentFor / 2)
-	r.add("b")
+	r.add("u1", "b")
 	require.ElementsMatch(t, []string{"a", "b"}, r.list())
 	now = now.Add(recentFor/2 + time.Second)
 	require.Equal(t, []string{"b"}, r.list())
 	now = now.Add(recentFor)
 	require.Empty(t, r.list())
-	for i := range 2 * recentLimit {
-		r.add(fmt.Sprint(i))
+}
+
+func TestOneUsersRecentDomainsLeaveRoomForOthers(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	r := newRecent()
+	r.now = func() time.Time { return now }
+	add := func(n int, user string) {
+		for i := range n {
+			now = now.Add(time.Millisecond)
+			r.add(user, user+fmt.Sprint(i))
+		}
 	}
+	add(2*recentLimit, "greedy")
 	require.Len(t, r.list(), recentLimit)
+	require.Contains(t, r.list(), "greedy"+fmt.Sprint(2*recentLimit-1), "the oldest ones went")
+	add(3, "honest")
+	add(recentLimit, "greedy")
+	require.Len(t, r.list(), recentLimit)
+	require.Subset(t, r.list(), []string{"honest0", "honest1", "honest2"})
 }

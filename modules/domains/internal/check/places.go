@@ -27,16 +27,51 @@ type places struct {
 
 // class is a kind of checks and who has its places.
 type class struct {
-	total, share, taken int
-	users, zones        map[string]int
+	total, taken int
+	users, zones holders[string]
+	// pairs are a user's places for names under one registered domain.
+	pairs holders[store.UserZone]
 }
 
 func newClass(total int) class {
-	return class{total: total, share: max(1, total/share), users: map[string]int{}, zones: map[string]int{}}
+	// What a registered domain has is never one user's alone.
+	zone := max(2, total/share)
+	return class{
+		total: total, users: newHolders[string](max(1, total/share)), zones: newHolders[string](zone),
+		pairs: newHolders[store.UserZone](zone / 2),
+	}
+}
+
+// holders counts the places of each, of which nobody has more than limit.
+type holders[T comparable] struct {
+	limit  int
+	places map[T]int
+}
+
+func newHolders[T comparable](limit int) holders[T] {
+	return holders[T]{limit: limit, places: map[T]int{}}
+}
+
+func (h holders[T]) isFull(of T) bool { return h.places[of] >= h.limit }
+
+func (h holders[T]) add(of T, n int) {
+	if h.places[of] += n; h.places[of] == 0 {
+		delete(h.places, of)
+	}
+}
+
+func (h holders[T]) full() []T {
+	all := []T{}
+	for of := range h.places {
+		if h.isFull(of) {
+			all = append(all, of)
+		}
+	}
+	return all
 }
 
 func newPlaces(total int) *places {
-	return &places{usual: newClass(total), slow: newClass(max(1, total/slowShare)), change: make(chan struct{})}
+	return &places{usual: newClass(total), slow: newClass(max(2, total/slowShare)), change: make(chan struct{})}
 }
 
 func (p *places) class(slow bool) *class {
@@ -62,15 +97,15 @@ func (p *places) take(w store.Waiting, spare int) (release func(), ok bool) {
 	zone := zoneOf(w.Host)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := p.class(isSlow(w))
-	if c.taken >= c.total-spare || c.users[w.UserUID] == c.share || c.zones[zone] == c.share {
+	c, pair := p.class(isSlow(w)), store.UserZone{UserUID: w.UserUID, Zone: zone}
+	if c.taken >= c.total-spare || c.users.isFull(w.UserUID) || c.zones.isFull(zone) || c.pairs.isFull(pair) {
 		return nil, false
 	}
-	c.add(w.UserUID, zone, 1)
+	c.add(pair, 1)
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		c.add(w.UserUID, zone, -1)
+		c.add(pair, -1)
 	}, true
 }
 
@@ -82,14 +117,11 @@ func (p *places) announce() {
 	p.change = make(chan struct{})
 }
 
-func (c *class) add(user, zone string, n int) {
+func (c *class) add(pair store.UserZone, n int) {
 	c.taken += n
-	if c.users[user] += n; c.users[user] == 0 {
-		delete(c.users, user)
-	}
-	if c.zones[zone] += n; c.zones[zone] == 0 {
-		delete(c.zones, zone)
-	}
+	c.users.add(pair.UserUID, n)
+	c.zones.add(pair.Zone, n)
+	c.pairs.add(pair, n)
 }
 
 // changed returns what announce closes next.
@@ -104,15 +136,5 @@ func (p *places) left(slow bool) (n int, full store.Full) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.class(slow)
-	return c.total - c.taken, store.Full{Users: c.full(c.users), Zones: c.full(c.zones)}
-}
-
-func (c *class) full(counts map[string]int) []string {
-	names := []string{}
-	for name, n := range counts {
-		if n >= c.share {
-			names = append(names, name)
-		}
-	}
-	return names
+	return c.total - c.taken, store.Full{Users: c.users.full(), Zones: c.zones.full(), Pairs: c.pairs.full()}
 }

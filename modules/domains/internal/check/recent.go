@@ -21,19 +21,36 @@ type recent struct {
 
 	mu     sync.Mutex
 	loaded bool
-	until  map[string]time.Time
+	known  map[string]verified
 }
 
-func newRecent() *recent { return &recent{now: time.Now, until: map[string]time.Time{}} }
+// verified is a domain's user, and until when it is recent.
+type verified struct {
+	user  string
+	until time.Time
+}
 
-func (r *recent) add(cdids ...string) {
+func newRecent() *recent { return &recent{now: time.Now, known: map[string]verified{}} }
+
+// add adds a domain. Where there are too many, one goes of the user who has the most.
+func (r *recent) add(user, cdid string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, cdid := range cdids {
-		if len(r.until) < recentLimit {
-			r.until[cdid] = r.now().Add(recentFor)
+	r.known[cdid] = verified{user, r.now().Add(recentFor)}
+	if len(r.known) <= recentLimit {
+		return
+	}
+	count := map[string]int{}
+	for _, v := range r.known {
+		count[v.user]++
+	}
+	var drop string
+	for other, v := range r.known {
+		if of := r.known[drop]; drop == "" || count[v.user] > count[of.user] || count[v.user] == count[of.user] && v.until.Before(of.until) {
+			drop = other
 		}
 	}
+	delete(r.known, drop)
 }
 
 // list returns those that are recent still.
@@ -41,9 +58,9 @@ func (r *recent) list() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var cdids []string
-	for cdid, until := range r.until {
-		if r.now().After(until) {
-			delete(r.until, cdid)
+	for cdid, v := range r.known {
+		if r.now().After(v.until) {
+			delete(r.known, cdid)
 			continue
 		}
 		cdids = append(cdids, cdid)
@@ -56,12 +73,14 @@ func (r *recent) load(ctx context.Context, s *store.Store) error {
 	if r.loaded {
 		return nil
 	}
-	cdids, err := s.Recent(ctx, recentFor, recentLimit)
+	found, err := s.Recent(ctx, recentFor, recentLimit)
 	if err != nil {
 		return err
 	}
 	r.loaded = true
-	r.add(cdids...)
+	for _, one := range found {
+		r.add(one.UserUID, one.CDID)
+	}
 	return nil
 }
 

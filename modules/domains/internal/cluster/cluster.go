@@ -54,8 +54,9 @@ type Cluster struct {
 	synced  atomic.Bool
 
 	mu sync.Mutex
-	// seen are the revisions of the wishes that were fulfilled.
-	seen map[string]int64
+	// seen are the revisions of the wishes that were fulfilled, owners the users of names.
+	seen   map[string]int64
+	owners map[string]string
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -63,11 +64,13 @@ type Cluster struct {
 
 // New makes a Cluster that is not started.
 func New(c *config.Config, log *zap.Logger, clients *kube.Clients, m *metrics.Metrics, s *store.Store) *Cluster {
-	return &Cluster{
+	cluster := &Cluster{
 		builder: objects.Builder{Namespace: c.Kubernetes.Namespaces.Ingress, Issuer: c.Domains.Issuer, Platform: c.PlatformMark()},
 		clients: clients, log: log.Named("controller"), metrics: m, store: s, workers: c.Domains.Workers,
-		queue: workqueue.NewQueue(c.Controller), seen: map[string]int64{}, writes: kube.NewWrites(),
+		queue: workqueue.NewQueue(c.Controller), seen: map[string]int64{}, owners: map[string]string{}, writes: kube.NewWrites(),
 	}
+	cluster.queue.TakeTurns(cluster.owner)
+	return cluster
 }
 
 // Start begins to watch and returns at once. Work begins when everything was listed that the cluster knows.
@@ -121,8 +124,11 @@ func (c *Cluster) Ready() error {
 	return nil
 }
 
-// Look has the objects of a name looked at now.
-func (c *Cluster) Look(name string) { c.queue.AddSpecChange(name) }
+// Look has the objects of a user's name looked at now.
+func (c *Cluster) Look(name, user string) {
+	c.own(name, user)
+	c.queue.AddSpecChange(name)
+}
 
 // LookAtChanged has the objects of all domains looked at whose wish has changed since this process last fulfilled it.
 func (c *Cluster) LookAtChanged(ctx context.Context) error {
@@ -134,6 +140,7 @@ func (c *Cluster) LookAtChanged(ctx context.Context) error {
 		after = page[len(page)-1].CDID
 		for _, w := range page {
 			if !c.isSeen(w) {
+				c.own(w.Name, w.UserUID)
 				c.queue.AddBacklog(w.Name)
 			}
 		}
@@ -157,4 +164,17 @@ func (c *Cluster) unsee(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.seen, name)
+	delete(c.owners, name)
+}
+
+func (c *Cluster) own(name, user string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.owners[name] = user
+}
+
+func (c *Cluster) owner(name string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.owners[name]
 }

@@ -46,6 +46,7 @@ func (c *Cluster) watch(kind objects.Kind) (*watched, error) {
 	}
 	changed := func(object any) {
 		if o, ok := object.(metav1.Object); ok {
+			c.own(o.GetName(), o.GetAnnotations()[objects.UserAnnotation])
 			c.queue.AddAfter(o.GetName(), settle)
 		}
 	}

@@ -65,30 +65,32 @@ func rootServers() []netip.Addr {
 }
 
 // descend asks the servers of the closest known zone above name and follows their referrals downwards. Servers that are
-// remembered may have changed: when they cannot be asked, it begins at the root once.
+// remembered may have changed: when they cannot be asked, the zone above them tells which there are now. That one stays remembered
+// as long as it answers: others' names lie in it too.
 func (w *walk) descend(ctx context.Context, name string, q Question) (Reply, error) {
-	at, remembered := w.closest(name)
-	reply, err := w.descendFrom(ctx, at, name, q)
-	if err != nil && remembered && ctx.Err() == nil {
-		for cut := at.name; cut != "."; cut = parent(cut) {
-			w.resolver.zones.Remove(cut)
+	for from := name; ; {
+		at, remembered := w.closest(from)
+		reply, last, err := w.descendFrom(ctx, at, name, q)
+		if err == nil || !remembered || last != at.name || w.left == 0 || ctx.Err() != nil {
+			return reply, err
 		}
-		return w.descendFrom(ctx, w.root(), name, q)
+		w.resolver.zones.Remove(at.name)
+		from = parent(at.name)
 	}
-	return reply, err
 }
 
-func (w *walk) descendFrom(ctx context.Context, at zone, name string, q Question) (Reply, error) {
+// descendFrom returns also the zone whose servers were asked last.
+func (w *walk) descendFrom(ctx context.Context, at zone, name string, q Question) (reply Reply, last string, err error) {
 	for range referralLimit {
 		got, err := w.askServers(ctx, at, w.candidates(at), name, q)
 		if err != nil || got.referral == nil {
-			return got.reply, err
+			return got.reply, at.name, err
 		}
 		at = *got.referral
 		at.until = w.resolver.now().Add(w.resolver.keep)
 		w.resolver.zones.Add(at.name, at)
 	}
-	return Reply{}, &NoAnswerError{Zone: zoneInWords(at.name), Reasons: []string{"too many referrals"}}
+	return Reply{}, at.name, &NoAnswerError{Zone: zoneInWords(at.name), Reasons: []string{"too many referrals"}}
 }
 
 // closest returns the deepest zone above name whose servers are remembered, else the root.

@@ -20,15 +20,23 @@ type Slow struct {
 	Is   bool
 }
 
-// Full are users and registered domains of whom nothing is wanted.
-type Full struct{ Users, Zones []string }
+// Full are users and registered domains of whom nothing is wanted, and users of whom nothing under a registered domain is.
+type Full struct {
+	Users, Zones []string
+	Pairs        []UserZone
+}
+
+// UserZone is a user and a registered domain.
+type UserZone struct{ UserUID, Zone string }
 
 // due begins with what was never checked: somebody waits for it.
 const due = `
 SELECT s.cdid, s.user_uid, s.host, s.unanswered FROM inner_domain_checks AS s
 WHERE s.next_check_at <= LOCALTIMESTAMP AND NOT s.gone AND ` + free + ` AND (s.unanswered >= $1) = $2
     AND s.user_uid <> ALL($3) AND s.host <> ALL($4) AND NOT s.host LIKE ANY($5)
-ORDER BY s.checked_at IS NOT NULL, s.next_check_at LIMIT $6`
+    AND NOT EXISTS (SELECT 1 FROM unnest($6::TEXT[], $7::TEXT[]) AS f(user_uid, zone)
+        WHERE f.user_uid = s.user_uid AND (s.host = f.zone OR s.host LIKE '%.' || f.zone))
+ORDER BY s.checked_at IS NOT NULL, s.next_check_at LIMIT $8`
 
 // Due returns at most limit domains that are due for a check: first the new ones, then those that have been due for longest.
 func (s *Store) Due(ctx context.Context, slow Slow, full Full, limit int) ([]Waiting, error) {
@@ -36,7 +44,12 @@ func (s *Store) Due(ctx context.Context, slow Slow, full Full, limit int) ([]Wai
 	for i, zone := range full.Zones {
 		below[i] = "%." + zone
 	}
-	return s.waiting(ctx, due, slow.From, slow.Is, database.Array(full.Users), database.Array(full.Zones), database.Array(below), limit)
+	users, zones := make([]string, len(full.Pairs)), make([]string, len(full.Pairs))
+	for i, pair := range full.Pairs {
+		users[i], zones[i] = pair.UserUID, pair.Zone
+	}
+	return s.waiting(ctx, due, slow.From, slow.Is, database.Array(full.Users), database.Array(full.Zones), database.Array(below),
+		database.Array(users), database.Array(zones), limit)
 }
 
 const pageOfChecks = `

@@ -120,34 +120,51 @@ func (s *Store) Changed(ctx context.Context, cdids []string) error {
 }
 
 const countVanished = `
-SELECT count(*), count(*) FILTER (WHERE c.cdid IS NULL), count(*) FILTER (WHERE c.cdid IS NOT NULL AND s.gone_at IS NOT NULL)
+SELECT count(*), count(*) FILTER (WHERE c.cdid IS NULL), count(*) FILTER (WHERE c.cdid IS NOT NULL AND s.gone_at IS NOT NULL),
+    count(*) FILTER (WHERE c.cdid IS NULL AND s.gone_at IS NOT NULL)
 FROM inner_domain_checks AS s LEFT JOIN custom_domains AS c ON c.cdid = s.cdid WHERE NOT s.gone`
 
-// Vanished counts the known domains, those among them without a row, and those whose row is there again.
-func (s *Store) Vanished(ctx context.Context) (known, vanished, returned int, err error) {
-	err = s.readRow(ctx, countVanished, nil, &known, &vanished, &returned)
-	return known, vanished, returned, err
+// Counts are of known domains.
+type Counts struct {
+	// Vanished are those without a row, Returned those whose row is there again, Kept those of the vanished that RemoveVanished
+	// has seen and left.
+	Known, Vanished, Returned, Kept int
+}
+
+// Vanished counts the known domains and those among them without a row.
+func (s *Store) Vanished(ctx context.Context) (n Counts, err error) {
+	err = s.readRow(ctx, countVanished, nil, &n.Known, &n.Vanished, &n.Returned, &n.Kept)
+	return n, err
 }
 
 const noteVanished = `
 UPDATE inner_domain_checks AS s SET gone_at = LOCALTIMESTAMP
 WHERE NOT s.gone AND s.gone_at IS NULL AND NOT EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid)`
 
+// served selects what was verified once: the revision grows with that. Nothing was ever made for another.
+const served = `revision > 1`
+
 // removeVanished counts and removes in one statement, which sees one state of the table: rows that vanish between a count and
-// a removal would be removed uncounted.
+// a removal would be removed uncounted. A user counts as one, however many rows it deletes: only a table that lost its rows has
+// most users lose most of theirs.
 const removeVanished = `
 UPDATE inner_domain_checks AS s SET gone = true, revision = s.revision + 1
 WHERE NOT s.gone AND s.gone_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid)
-    AND (s.gone_at <= LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second' OR (
-        SELECT count(*) FILTER (WHERE c.cdid IS NULL) < $2 OR count(*) FILTER (WHERE c.cdid IS NULL) <= $3::FLOAT8 * CAST(count(*) AS FLOAT8)
-        FROM inner_domain_checks AS k LEFT JOIN custom_domains AS c ON c.cdid = k.cdid WHERE NOT k.gone))`
+    AND (NOT s.` + served + ` OR s.gone_at <= LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second' OR (
+        SELECT CAST(COALESCE(sum(u.vanished), 0) AS BIGINT) < $2 OR CAST(sum(u.vanished) AS FLOAT8) <= $3::FLOAT8 * CAST(sum(u.known) AS FLOAT8)
+            OR count(*) FILTER (WHERE u.lost) < LEAST(2, count(*))
+            OR CAST(count(*) FILTER (WHERE u.lost) AS FLOAT8) <= $3::FLOAT8 * CAST(count(*) AS FLOAT8)
+        FROM (SELECT count(*) AS known, count(*) FILTER (WHERE c.cdid IS NULL) AS vanished,
+                CAST(count(*) FILTER (WHERE c.cdid IS NULL) AS FLOAT8) > $3::FLOAT8 * CAST(count(*) AS FLOAT8) AS lost
+            FROM inner_domain_checks AS k LEFT JOIN custom_domains AS c ON c.cdid = k.cdid
+            WHERE NOT k.gone AND k.` + served + ` GROUP BY k.user_uid) AS u))`
 
 const noteReturned = `
 UPDATE inner_domain_checks AS s SET gone_at = NULL
 WHERE NOT s.gone AND s.gone_at IS NOT NULL AND EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid)`
 
-// Removal says when what belongs to vanished rows is removed: at once, unless at least Number of them, and more than Share of
-// all known ones, are missing; then only after Grace.
+// Removal says when what belongs to vanished rows is removed: at once, unless at least Number of those that were verified once,
+// more than Share of them, and more than Share of those of more than Share of the users, are missing; then only after Grace.
 type Removal struct {
 	Number int
 	Share  float64
@@ -165,12 +182,14 @@ func (s *Store) RemoveVanished(ctx context.Context, r Removal) (int64, error) {
 }
 
 const recent = `
-SELECT cdid FROM inner_domain_checks
-WHERE verified AND NOT gone AND begun_at > LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second' LIMIT $2`
+SELECT r.cdid, r.user_uid, r.host, r.unanswered
+FROM (SELECT cdid, user_uid, host, unanswered, row_number() OVER (PARTITION BY user_uid ORDER BY begun_at DESC) AS turn
+    FROM inner_domain_checks WHERE verified AND NOT gone AND begun_at > LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second') AS r
+ORDER BY r.turn LIMIT $2`
 
-// Recent returns at most limit verified domains that became known no longer ago.
-func (s *Store) Recent(ctx context.Context, ago time.Duration, limit int) ([]string, error) {
-	return read(ctx, s, recent, []any{ago.Seconds(), limit}, func(rows *sql.Rows, cdid *string) error { return rows.Scan(cdid) })
+// Recent returns at most limit verified domains that became known no longer ago, by turns of their users.
+func (s *Store) Recent(ctx context.Context, ago time.Duration, limit int) ([]Waiting, error) {
+	return s.waiting(ctx, recent, ago.Seconds(), limit)
 }
 
 const setStatus = `

@@ -45,7 +45,7 @@ type Entry struct {
 
 // Claimed is a domain that this process alone may check for now.
 type Claimed struct {
-	CDID, Name string
+	CDID, Name, UserUID string
 	// Number of the claim; a later one makes it void.
 	Number int64
 	Claim  rules.Claim
