@@ -36,7 +36,7 @@ func (e *Engine) Clear(ctx context.Context, tenant engine.Tenant) (nothing bool,
 			}
 		}
 	}
-	return e.hasNothing(ctx, tenant)
+	return e.nothingElse(ctx, tenant)
 }
 
 // Remove implements engine.RDB. The role is kept out first: it may hold up all that follows, and what of it the engine does not let
@@ -69,7 +69,7 @@ func (e *Engine) Remove(ctx context.Context, tenant engine.Tenant) (nothing bool
 			return false, err
 		}
 	}
-	return e.hasNothing(ctx, tenant)
+	return e.nothingElse(ctx, tenant)
 }
 
 // usedSchemas are those of the shared database on which a role has rights. By its id, one that was dropped meanwhile is no error.
