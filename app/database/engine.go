@@ -1,7 +1,9 @@
 package database
 
 import (
+	"context"
 	"database/sql/driver"
+	"errors"
 	"strconv"
 
 	"github.com/lib/pq"
@@ -24,6 +26,11 @@ func EngineConnector(c config.RDB, database string) (driver.Connector, error) {
 
 // IsForbidden tells whether err says that the server does not let this user do that.
 func IsForbidden(err error) bool { return code(err) == codeNoRight }
+
+// IsOutOfTime tells whether err says that a statement took longer than it may.
+func IsOutOfTime(err error) bool {
+	return code(err) == codeOutOfTime || !unopened(err) && errors.Is(err, context.DeadlineExceeded)
+}
 
 // IsDivisionByZero tells whether err says that a statement divided by zero, as one does that is to stop what stands behind it.
 func IsDivisionByZero(err error) bool { return code(err) == codeDivisionByZero }

@@ -141,6 +141,34 @@ func TestALockedTableKeepsNobodyElsesSizeUnknown(t *testing.T) {
 	}
 }
 
+func TestASchemaThatTakesTooLongLosesNobodyElsesSize(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "sizes")
+	b := setup(t, layouts()["shared database"], func(c *config.Config) {
+		c.Combinator.RDB.RequestTimeout, c.Combinator.RDB.LockTimeout = 5*time.Second, time.Second
+	})
+	b.user("u1", "sk_u1")
+	b.user("u2", "sk_u2")
+	for i := range 3 {
+		b.filled("u1", fmt.Sprintf("a%d", i))
+		b.filled("u2", fmt.Sprintf("b%d", i))
+	}
+	db := b.login("u1", "sk_u1")
+	_, err := db.Exec(`CREATE SEQUENCE ` + b.schema("u1", "a1") + `.another`)
+	require.NoError(t, err)
+	// As if there were a million tables in it.
+	name := column(t, b.admin(""), `SELECT current_database()`)[0]
+	_, err = b.admin("").Exec(`CREATE FUNCTION public.pg_total_relation_size(of REGCLASS) RETURNS BIGINT LANGUAGE sql VOLATILE AS $$
+SELECT pg_catalog.pg_total_relation_size(of) + CASE WHEN of::TEXT LIKE '%.another' THEN length(pg_sleep(60)::TEXT) ELSE 0 END $$;
+ALTER DATABASE ` + name + ` SET search_path = public, pg_catalog`)
+	require.NoError(t, err)
+	other := b.copies(func(*config.Config) {}) // whose connections are new
+	other.copyRows(b)
+	b.lock(db, "u1", "a0")
+	require.NoError(t, other.atOnce(func() error { return other.run(jobs.MeasureRDBType, map[string]string{}) }))
+	require.Equal(t, []string{"a2", "b0", "b1", "b2"}, column(t, other.db.DB, `SELECT resource_id FROM combinator_sizes ORDER BY resource_id`))
+}
+
 func TestARoleThatAnotherUsersTransactionNamesIsDroppedAfterIt(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "a grant holds the role")

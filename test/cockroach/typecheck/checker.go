@@ -142,6 +142,7 @@ func postgreSQLAlone() map[string]string {
 		"SET LOCAL lock_timeout": "a lock that somebody may hold for ever is not waited for",
 		"pg_depend":              "what a schema holds",
 		"pg_shdepend":            "what a role has in each database",
+		"aclexplode":             "what a role itself may",
 		"rolpassword":            "what is kept of a password",
 		"lo_unlink":              "large objects",
 		"CONNECTION LIMIT":       "the limit of a role",

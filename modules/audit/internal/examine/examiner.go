@@ -118,16 +118,18 @@ type run struct {
 	// before is the latest moment at which a row that is at fault may have changed.
 	before time.Time
 	audit  report.Audit
-	// repairs and deletions are how many more there may be; the deletions of an audit that acts are counted in the ledger.
+	// repairs are how many more there may be, deletions how many there were; those of an audit that acts are counted in the ledger.
 	repairs, deletions int
-	faults             []error
+	// later are how many kinds are audited after the present one.
+	later  int
+	faults []error
 	// unsticking tells that this is no audit, but the pass for rows that are loading.
 	unsticking bool
 }
 
 func (e *Examiner) newRun(task int64, sink report.Sink) *run {
 	return &run{
-		Examiner: e, task: task, sink: sink, repairs: e.config.MaxRepairs, deletions: e.config.MaxDeletions,
+		Examiner: e, task: task, sink: sink, repairs: e.config.MaxRepairs,
 		audit: report.Audit{Task: task, Mode: e.config.Mode, Kinds: []report.Kind{}},
 	}
 }
@@ -163,7 +165,8 @@ func (r *run) refusal(ctx context.Context, kind string, rows int64) (string, err
 
 // everyKind audits one kind after the other. A kind that fails does not keep the others from being audited.
 func (r *run) everyKind(ctx context.Context) {
-	for _, i := range r.inventories {
+	for n, i := range r.inventories {
+		r.later = len(r.inventories) - 1 - n
 		k := report.Kind{Kind: i.Kind()}
 		if err := r.kind(ctx, i, &k); err != nil {
 			k.Fault = "it could not be audited to the end, see the log"

@@ -40,6 +40,7 @@ func (r *run) orphans(ctx context.Context, i inventory.Inventory, world *things.
 		return fmt.Errorf("sightings: %w", err)
 	}
 	slices.SortStableFunc(orphans, earlier)
+	orphans = inTurns(orphans)
 	most := limits.OfShare(k.Things, r.config.MaxDeletionShare)
 	failed := 0
 	for _, o := range orphans {
@@ -118,6 +119,22 @@ func earlier(a, b orphan) int {
 	return 0
 }
 
+// inTurns puts the first of each owner first, then the second of each: those of one, which may be such that no deletion succeeds, leave
+// others their part of what an audit may delete.
+func inTurns(orphans []orphan) []orphan {
+	var turns [][]orphan
+	of := map[string]int{}
+	for _, o := range orphans {
+		turn := of[o.Owner]
+		of[o.Owner]++
+		if turn == len(turns) {
+			turns = append(turns, nil)
+		}
+		turns[turn] = append(turns[turn], o)
+	}
+	return slices.Concat(turns...)
+}
+
 // decide says what becomes of an orphan, limits left aside.
 func (r *run) decide(o orphan, kind, refusal string) report.Finding {
 	f := report.Finding{Kind: kind, Name: o.Name, Owner: o.Owner, ID: o.ID, Problem: report.Orphan, Parts: o.Parts, Action: report.Wait}
@@ -174,12 +191,13 @@ func (r *run) deleteOne(ctx context.Context, i inventory.Inventory, o orphan, f 
 
 // reserve counts one more deletion and tells whether there may be one.
 func (r *run) reserve(ctx context.Context, k *report.Kind, most int64) (bool, error) {
+	all := limits.UpTo(r.config.MaxDeletions, len(r.inventories), r.later)
 	if r.acting() {
-		return r.ledger.Reserve(ctx, r.task, k.Kind, ledger.Limits{Kind: most, All: int64(r.config.MaxDeletions)})
+		return r.ledger.Reserve(ctx, r.task, k.Kind, ledger.Limits{Kind: most, All: int64(all)})
 	}
-	if r.deletions == 0 || k.Deleted >= most {
+	if r.deletions >= all || k.Deleted >= most {
 		return false, nil
 	}
-	r.deletions--
+	r.deletions++
 	return true, nil
 }

@@ -22,3 +22,7 @@ func Refusal(what string, now, before int64, share float64) string {
 // OfShare returns the largest number of things that is deleted at most: the share of them, rounded up, so that a kind with
 // few things can be cleaned up as well.
 func OfShare(things int64, share float64) int64 { return int64(math.Ceil(share * float64(things))) }
+
+// UpTo returns how many things all kinds together may have deleted before those that come later: half of the most is
+// shared out among the kinds, so that the first ones cannot take all of it.
+func UpTo(most, kinds, later int) int { return most - most/(2*kinds)*later }

@@ -19,8 +19,6 @@ var (
 	ErrUnusable = errors.New("unusable")
 	// ErrUnfinished: a part of it is done, and others have their turn before the next one.
 	ErrUnfinished = errors.New("done in part")
-	// ErrForeign: what is there under the name was made by another platform, and stays as it is.
-	ErrForeign = errors.New("another platform's")
 	// ErrElsewhere: an earlier release has made it, under another name than the configuration gives. Nobody can tell whether that
 	// was this platform's.
 	ErrElsewhere = errors.New("under another name")
@@ -41,6 +39,12 @@ type Kept struct {
 // Error names it, for operators.
 func (k *Kept) Error() string { return k.What + " is kept by " + strings.Join(k.By, ", ") }
 
+// Foreign is what was made by another platform, or for another user, and stays as it is.
+type Foreign struct{ What string }
+
+// Error names it, for operators.
+func (f *Foreign) Error() string { return f.What + " is another platform's" }
+
 // Resource names what a user has in an engine.
 type Resource struct{ UserUID, ResourceID string }
 
@@ -49,6 +53,8 @@ type Found struct {
 	Resource
 	// Unclaimed says that its mark names no platform, as those of an earlier release: whose it is only a row can tell.
 	Unclaimed bool
+	// InClear says that its mark is this platform's and to be written anew.
+	InClear bool
 }
 
 // Place is what a user has in the RDB engine beside schemas: the names of the role, and of the own database. Either is "" where
@@ -103,22 +109,24 @@ type RDB interface {
 	// Prepare makes what a user needs before the first schema.
 	Prepare(ctx context.Context, tenant Tenant) error
 	// Create prepares the user and makes a schema of this name, of which the user's role can make use, and nobody else. A
-	// schema of the name that is there already is taken over, unless it is another platform's: ErrForeign.
+	// schema of the name that is there already is taken over, unless it is another platform's: *Foreign.
 	Create(ctx context.Context, tenant Tenant, r Resource, name string) error
 	// Find returns the name of the schema that carries the resource's mark, "" where there is none in the user's place, or
 	// ErrElsewhere.
 	Find(ctx context.Context, place Place, r Resource) (name string, err error)
-	// Delete drops the resource's schema of this name with its content, unless it is another platform's. With last it tells whether
-	// the user has nothing left.
+	// Delete drops the resource's schema of this name with its content, unless it is another platform's: *Foreign. With last it tells
+	// whether the user has nothing left.
 	Delete(ctx context.Context, tenant Tenant, r Resource, name string, last bool) (nothing bool, err error)
 	// Clear removes what is in no schema of a user who has none any more, and drops, if that is configured, what the user has no
-	// use for, where it holds nothing. It tells whether the user has nothing left.
+	// use for, where it holds nothing. It tells whether the user has nothing left, or, as *Foreign, what another platform has of it.
 	Clear(ctx context.Context, tenant Tenant) (nothing bool, err error)
 	// Remove keeps the role of a user who is gone from logging in, and drops it and the own database, where they are this
-	// platform's. It tells whether the user has nothing left, or, as *Kept, what keeps something of it.
+	// platform's. It tells whether the user has nothing left, or, as *Kept or *Foreign, what keeps something of it.
 	Remove(ctx context.Context, tenant Tenant) (nothing bool, err error)
 	// OpenDatabases are those of the server that everybody may connect to.
 	OpenDatabases(ctx context.Context) ([]string, error)
+	// UnreadableMarks counts those of this platform that its key does not open: what carries them counts as another's.
+	UnreadableMarks(ctx context.Context) (int, error)
 	// Strayed are those of these users whose role does not let them in with their key, by something else than Inner. Where the engine tells
 	// Inner nothing of passwords it is not sure. Of many that it has not looked at before it may leave some to later calls.
 	Strayed(ctx context.Context, tenants []Tenant) (strayed map[string]bool, isSure bool, err error)
@@ -147,13 +155,13 @@ type KV interface {
 	Configured() bool
 	// Ready returns nil when the engine answers; the error's text may be shown.
 	Ready(ctx context.Context) error
-	// Create records a namespace with this prefix. ErrBusy: an earlier one of the same name is not gone yet. ErrForeign: it is
+	// Create records a namespace with this prefix. ErrBusy: an earlier one of the same name is not gone yet. *Foreign: it is
 	// another platform's.
 	Create(ctx context.Context, r Resource, prefix string) error
 	// Find returns the prefix of a resource's namespace, "" where none is recorded, or ErrElsewhere. It reads all records.
 	Find(ctx context.Context, r Resource) (prefix string, err error)
-	// Delete marks a namespace as deleted and removes its keys, unless it is another platform's. Its prefix stays taken until
-	// a Sweep finds that late writers have left nothing.
+	// Delete marks a namespace as deleted and removes its keys, unless it is another platform's: *Foreign. Its prefix stays taken
+	// until a Sweep finds that late writers have left nothing.
 	Delete(ctx context.Context, r Resource, prefix string) error
 	// List hands all namespaces that are recorded and not deleted to page, those of which it is not known which platform made
 	// them too, in pages, and returns nil only when those were all.

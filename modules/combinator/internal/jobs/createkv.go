@@ -26,12 +26,12 @@ func (j createKV) Execute(ctx context.Context, _ job.Task, p CreateKV) error {
 	if err != nil {
 		return databaseError("reading the resource", err)
 	}
-	prefix, err := j.record(ctx, j.kvNamer(), p.resource(), row.Status)
+	prefix, isNew, err := j.record(ctx, j.kvNamer(), p.resource(), row.Status)
 	if err != nil {
 		return err
 	}
 	if err := j.KV.Create(ctx, p.resource(), prefix); err != nil {
-		return engineError(kvEngine, err)
+		return j.unrecord(ctx, rows.KV, p.resource(), isNew, engineError(kvEngine, err))
 	}
 	if err := j.Rows.Mark(ctx, p.UserUID, p.ResourceID, rows.KV, rows.Active, ""); err != nil {
 		return databaseError("marking the resource", err)

@@ -64,7 +64,7 @@ func (j createRDB) Execute(ctx context.Context, t job.Task, p CreateRDB) error {
 			return job.NewPermanent("a user may have %d SQL schemas", j.limit)
 		}
 	}
-	name, err := j.record(ctx, j.rdbNamer(), p.resource(), row.Status)
+	name, isNew, err := j.record(ctx, j.rdbNamer(), p.resource(), row.Status)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (j createRDB) Execute(ctx context.Context, t job.Task, p CreateRDB) error {
 		return j.RDB.Create(ctx, tenant, p.resource(), name)
 	})
 	if err != nil {
-		return err
+		return j.unrecord(ctx, rows.RDB, p.resource(), isNew, err)
 	}
 	if err := j.Rows.Mark(ctx, p.UserUID, p.ResourceID, rows.RDB, rows.Active, ""); err != nil {
 		return databaseError("marking the resource", err)
@@ -100,7 +100,7 @@ func (p Params) withTenant(ctx context.Context, t job.Task, userUID string, rene
 			tenant.Key, tenant.Stale = key, renew || known.Prepared != desired
 			failure = work(ctx, tenant)
 			switch {
-			case errors.Is(failure, engine.ErrForeign):
+			case isForeign(failure):
 				return refused + desired, nil
 			case errors.Is(failure, engine.ErrLost):
 				return rows.Unknown, nil // the user is stale from now on, until all is made again
@@ -116,6 +116,8 @@ func (p Params) withTenant(ctx context.Context, t job.Task, userUID string, rene
 		}
 	}
 }
+
+func isForeign(err error) bool { return errors.As(err, new(*engine.Foreign)) }
 
 // refused stands in front of what a user's role could not be given, because something there is another platform's: it need
 // not be tried again and again.

@@ -113,6 +113,11 @@ func engineError(name string, err error) error {
 	if kept, ok := errors.AsType[*engine.Kept](err); ok {
 		return job.NewFailed(kept.Error(), nil)
 	}
+	if foreign, ok := errors.AsType[*engine.Foreign](err); ok {
+		e := job.NewPermanent("%s in the %s was made by another platform, and stays", foreign.What, name)
+		e.Cause = err
+		return e
+	}
 	switch {
 	case errors.Is(err, engine.ErrNotConfigured):
 		return job.NewPermanent("this platform has no %s", name)
@@ -124,10 +129,6 @@ func engineError(name string, err error) error {
 		return e
 	case errors.Is(err, engine.ErrUnfinished):
 		return job.NewLater(turnWait, "a part of it is removed, the rest follows")
-	case errors.Is(err, engine.ErrForeign):
-		e := job.NewPermanent("what the %s has under this name was made by another platform, and stays", name)
-		e.Cause = err
-		return e
 	case errors.Is(err, engine.ErrElsewhere):
 		// The row stays as it is: the data is there, and the configuration is to be put right.
 		e := job.NewLater(elsewhereWait, "waiting until the configuration gives this the name that it has in the "+name)

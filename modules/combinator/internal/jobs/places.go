@@ -41,24 +41,35 @@ func (p Params) locate(ctx context.Context, n namer, r engine.Resource) (string,
 
 // record is locate for a resource that is to be made: its name is recorded before anything is done, so that nothing is made
 // that no row knows of. Beside one that was active under another name none is made.
-func (p Params) record(ctx context.Context, n namer, r engine.Resource, status string) (name string, err error) {
+func (p Params) record(ctx context.Context, n namer, r engine.Resource, status string) (name string, isNew bool, err error) {
 	name, err = p.Rows.Place(ctx, n.kind, r)
 	if err != nil {
-		return "", databaseError("reading where the resource is", err)
+		return "", false, databaseError("reading where the resource is", err)
 	}
 	if name != "" {
-		return name, nil
+		return name, false, nil
 	}
 	name = n.name(r)
 	if status == rows.Active {
 		if name, err = n.unrecorded(ctx, r, nil); err != nil {
-			return "", err
+			return "", false, err
 		}
 	}
 	if err := p.Rows.RecordPlace(ctx, n.kind, r, name); err != nil {
-		return "", databaseError("recording where the resource is", err)
+		return "", false, databaseError("recording where the resource is", err)
 	}
-	return name, nil
+	return name, true, nil
+}
+
+// unrecord forgets a name that was new and is another platform's: nothing was made that this one would have to look after.
+func (p Params) unrecord(ctx context.Context, kind string, r engine.Resource, isNew bool, failure error) error {
+	if !isNew || !isForeign(failure) {
+		return failure
+	}
+	if err := p.Rows.ForgetPlace(ctx, kind, r); err != nil {
+		return databaseError("forgetting where the resource was", err)
+	}
+	return failure
 }
 
 // unrecorded is what carries the resource's mark, else what a new one is called, also where looking for it ends with the

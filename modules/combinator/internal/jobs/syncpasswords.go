@@ -66,7 +66,7 @@ func (j *syncPasswords) Execute(ctx context.Context, task job.Task, _ SyncPasswo
 			if errors.Is(err, engine.ErrUnavailable) {
 				return unlessAway(rdbEngine, err)
 			}
-			if err != nil && !errors.Is(err, engine.ErrForeign) {
+			if err != nil && !isForeign(err) {
 				failure = err
 			}
 		}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"go.uber.org/zap"
-
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
@@ -27,7 +25,7 @@ func (e *Engine) Create(ctx context.Context, r engine.Resource, prefix string) e
 			return write(tx, record{UserUID: r.UserUID, ResourceID: r.ResourceID, Prefix: prefix, Platform: e.platform, State: active,
 				CreatedAt: tx.now().UTC()})
 		case e.isForeign(*found):
-			return fmt.Errorf("%w: prefix %s", engine.ErrForeign, prefix)
+			return &engine.Foreign{What: "the prefix " + prefix}
 		case found.resource() != r:
 			return fmt.Errorf("%w: the prefix is another resource's", engine.ErrUnusable)
 		case found.State == deleted:
@@ -53,10 +51,6 @@ func (e *Engine) Delete(ctx context.Context, r engine.Resource, prefix string) e
 		}
 		err = e.bury(ctx, r, prefix, true)
 	}
-	if errors.Is(err, engine.ErrForeign) {
-		e.log.Warn("a namespace of this name is another platform's and stays", zap.String("prefix", prefix))
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -78,7 +72,7 @@ func (e *Engine) bury(ctx context.Context, r engine.Resource, prefix string, ane
 		case found == nil:
 			found = &record{UserUID: r.UserUID, ResourceID: r.ResourceID, Prefix: prefix, CreatedAt: now}
 		case e.isForeign(*found):
-			return engine.ErrForeign
+			return &engine.Foreign{What: "the prefix " + prefix}
 		case found.resource() != r:
 			return fmt.Errorf("%w: the prefix is another resource's", engine.ErrUnusable)
 		case found.State == deleted:

@@ -56,7 +56,7 @@ func (e *Engine) Create(ctx context.Context, tenant engine.Tenant, r engine.Reso
 		case err != nil:
 			return err
 		case whose == foreign:
-			return fmt.Errorf("%w: schema %s", engine.ErrForeign, name)
+			return &engine.Foreign{What: "the schema " + name}
 		}
 		return e.exec(ctx, db, steps(m, tenant.Place.Role, s, `CREATE SCHEMA IF NOT EXISTS `))
 	})
@@ -74,11 +74,15 @@ func (e *Engine) make(ctx context.Context, m *marks, role string, s schema, crea
 // steps make a schema. The role is let in last; until then nobody is, and combinator_places says whose the schema is.
 func steps(m *marks, role string, s schema, create string) string {
 	quoted := database.Quote(s.name)
-	text := fmt.Sprintf(`%s%s; COMMENT ON SCHEMA %s IS %s`, create, quoted, quoted, database.Literal(m.mark(whom(s.resource))))
+	text := create + quoted + `; ` + markSchema(m, s)
 	if role != "" {
 		text += fmt.Sprintf(`; GRANT USAGE, CREATE ON SCHEMA %s TO %s`, quoted, database.Quote(role))
 	}
 	return text
+}
+
+func markSchema(m *marks, s schema) string {
+	return fmt.Sprintf(`COMMENT ON SCHEMA %s IS %s`, database.Quote(s.name), database.Literal(m.mark(whom(s.resource))))
 }
 
 const markOfSchema = `SELECT COALESCE(obj_description(n.oid, 'pg_namespace'), '') FROM pg_namespace n WHERE n.nspname = $1`
@@ -117,7 +121,7 @@ func (e *Engine) ensureRole(ctx context.Context, tenant engine.Tenant) error {
 			case err != nil:
 				return err
 			case whose == foreign:
-				return fmt.Errorf("%w: role %s", engine.ErrForeign, tenant.Place.Role)
+				return &engine.Foreign{What: "the role " + tenant.Place.Role}
 			case !found && !tenant.Stale:
 				return lost(errors.New("no role"))
 			case found && whose == ours && !tenant.Stale:

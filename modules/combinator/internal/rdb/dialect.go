@@ -17,6 +17,8 @@ type dialect struct {
 	// roles reads the names and marks of some roles that exist; markRole is the statement that sets a mark.
 	roles    string
 	markRole func(role, mark string) string
+	// usedSchemas reads the name of the current database, and how many schemas in it a role has.
+	usedSchemas string
 	// connectionLimit limits the connections of a role; nil where there is no such limit.
 	connectionLimit func(role string, limit int) string
 	// holding are the sessions that hold something of a schema, writing those of a role that may have changed the role, of all of a
@@ -73,6 +75,18 @@ const (
 FROM pg_roles r WHERE r.rolname = ANY($1::TEXT[])`
 )
 
+// Of the schemas of the shared database those count in which a role itself may create. In PostgreSQL 14 another user may have made it
+// a member of his role, unasked, which is no use of it.
+const (
+	postgresUsedSchemas = `SELECT current_database(), (SELECT count(*) FROM pg_namespace n CROSS JOIN aclexplode(n.nspacl) a
+    WHERE n.nspname <> 'public' AND substr(n.nspname, 1, 3) <> 'pg_' AND a.grantee = r.oid AND a.privilege_type = 'CREATE')
+FROM pg_roles r WHERE r.rolname = $1`
+	// By its id, one that was dropped meanwhile is no error.
+	cockroachUsedSchemas = `SELECT current_database(), (SELECT count(*) FROM pg_namespace n
+    WHERE n.nspname <> 'public' AND substr(n.nspname, 1, 3) <> 'pg_' AND has_schema_privilege(r.oid, n.oid, 'CREATE'))
+FROM pg_roles r WHERE r.rolname = $1`
+)
+
 const (
 	postgresDatabasesOf = `SELECT DISTINCT COALESCE(NULLIF(d.datname, current_database()), ''), '' FROM pg_shdepend s
 JOIN pg_roles r ON r.oid = s.refobjid LEFT JOIN pg_database d ON d.oid = s.dbid
@@ -89,7 +103,7 @@ FROM (SELECT l.oid FROM pg_largeobject_metadata l JOIN pg_roles r ON r.oid = l.l
 var (
 	postgres = &dialect{
 		sizes: postgresSizes,
-		roles: postgresRoles,
+		roles: postgresRoles, usedSchemas: postgresUsedSchemas,
 		markRole: func(role, mark string) string {
 			return fmt.Sprintf(`COMMENT ON ROLE %s IS %s`, database.Quote(role), database.Literal(mark))
 		},
@@ -125,7 +139,7 @@ var (
 	}
 	cockroach = &dialect{
 		sizes: cockroachSizes,
-		roles: cockroachRoles,
+		roles: cockroachRoles, usedSchemas: cockroachUsedSchemas,
 		markRole: func(role, mark string) string {
 			return fmt.Sprintf(`ALTER ROLE %s SET %s = %s`, database.Quote(role), roleSetting, database.Literal(mark))
 		},

@@ -13,6 +13,7 @@ func TestWhatIsForCockroachDBAloneParses(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, testdatabase.Check(t, cockroach.sizes))
 	require.NoError(t, testdatabase.Check(t, cockroach.roles))
+	require.NoError(t, testdatabase.Check(t, cockroach.usedSchemas))
 	require.NoError(t, testdatabase.Check(t, cockroach.markRole("r", "inner-gateway 0123456789abcdef u1")))
 	require.Empty(t, cockroach.createClosed+cockroach.admit)
 	require.Nil(t, cockroach.connectionLimit)

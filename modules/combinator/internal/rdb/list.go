@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"strings"
 
 	"app238.com/inner/app/database"
@@ -82,6 +83,24 @@ func (e *Engine) each(ctx context.Context, databaseName string, again func(), on
 	})
 }
 
+// UnreadableMarks implements engine.RDB. With own databases it looks at these, and into none.
+func (e *Engine) UnreadableMarks(ctx context.Context) (n int, err error) {
+	m, err := e.marks(ctx)
+	if err != nil {
+		return 0, err
+	}
+	query, args := listSchemas, []any{"", math.MaxInt32}
+	if e.names.ownDatabase {
+		query, args = allDatabases, nil
+	}
+	err = e.each(ctx, "", func() { n = 0 }, func(_, mark string) {
+		if m.isUnreadable(mark) {
+			n++
+		}
+	}, query, args...)
+	return n, err
+}
+
 const allDatabases = `SELECT d.datname, COALESCE(shobj_description(d.oid, 'pg_database'), '') FROM pg_database d
 WHERE d.datallowconn ORDER BY d.datname`
 
@@ -113,11 +132,11 @@ func (e *Engine) Find(ctx context.Context, place engine.Place, r engine.Resource
 	if err != nil {
 		return "", err
 	}
-	wanted, elsewhere := []string{m.mark(whom(r)), marked + whom(r)}, false
+	wanted, elsewhere := []string{m.mark(whom(r)), m.inClear(whom(r)), marked + whom(r)}, false
 	err = e.each(ctx, place.Database, func() { name, elsewhere = "", false }, func(found, mark string) {
 		found = join(place.Database, found)
 		switch {
-		case mark == wanted[0], name == "" && found == e.Name(r):
+		case m.owner(mark, whom(r)) != nobodys, name == "" && found == e.Name(r):
 			name = found
 		default:
 			elsewhere = true

@@ -16,8 +16,8 @@ import (
 )
 
 // A mark is the comment by which Inner knows what it has made, and for whom: "inner-gateway <platform> <owner>", where the owner is
-// encrypted, because every user of the engine can read comments. Those of an earlier release are "inner-gateway
-// <user>/<resource>", and stood on schemas alone.
+// encrypted, because every user of the engine can read comments. In the clear, as the first ones were, it counts as well, and is written
+// anew where it is met. Those of an earlier release are "inner-gateway <user>/<resource>", and stood on schemas alone.
 const marked = "inner-gateway "
 
 // owner is whose a thing is.
@@ -27,6 +27,8 @@ const (
 	// nobodys has no mark, or one without a platform.
 	nobodys owner = iota
 	ours
+	// oursInClear is ours, with a mark that is to be encrypted.
+	oursInClear
 	// foreign is another platform's, or another user's.
 	foreign
 )
@@ -89,6 +91,9 @@ func (m *marks) mark(whom string) string {
 	return m.head() + base64.RawURLEncoding.EncodeToString(m.aead.Seal(nonce, nonce, []byte(whom), nil))
 }
 
+// inClear is mark as it was before marks were encrypted.
+func (m *marks) inClear(whom string) string { return m.head() + whom }
+
 // head is what all marks of this platform begin with.
 func (m *marks) head() string { return marked + m.platform + " " }
 
@@ -106,12 +111,21 @@ func (m *marks) whose(mark string) string {
 	return string(whom)
 }
 
+// isUnreadable tells whether a mark is this platform's by its head, and was made with another key.
+func (m *marks) isUnreadable(mark string) bool {
+	encoded, isOurs := strings.CutPrefix(mark, m.head())
+	sealed, err := base64.RawURLEncoding.DecodeString(encoded)
+	return isOurs && err == nil && len(sealed) > m.aead.NonceSize()+m.aead.Overhead() && m.whose(mark) == ""
+}
+
 // owner tells whose a thing with this mark is, which is to be someone's.
 func (m *marks) owner(mark, whom string) owner {
 	text, ok := strings.CutPrefix(mark, marked)
 	switch {
 	case mark == m.mark(whom):
 		return ours
+	case mark == m.inClear(whom):
+		return oursInClear
 	case !ok, text == whom:
 		return nobodys
 	}
@@ -125,15 +139,16 @@ func (m *marks) found(name, mark string) (engine.Found, bool) {
 	if !ok {
 		return engine.Found{}, false
 	}
-	owned := m.whose(mark)
-	isOurs := owned != ""
-	if !isOurs {
-		owned = text
+	owned, isOurs, inClear := m.whose(mark), true, false
+	if owned == "" {
+		if owned, inClear = strings.CutPrefix(mark, m.head()); !inClear {
+			owned, isOurs = text, false
+		}
 	}
 	userUID, resourceID, whole := strings.Cut(owned, "/")
 	if !whole || identifier.Check("user_uid", userUID) != nil || identifier.Check("resource_id", resourceID) != nil {
 		return engine.Found{}, false
 	}
 	r := engine.Resource{UserUID: userUID, ResourceID: resourceID}
-	return engine.Found{Resource: r, Unclaimed: !isOurs}, isOurs || m.nameOf(r) == name
+	return engine.Found{Resource: r, Unclaimed: !isOurs, InClear: inClear}, isOurs || m.nameOf(r) == name
 }

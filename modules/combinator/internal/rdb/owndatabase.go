@@ -30,7 +30,7 @@ func (e *Engine) ensureDatabase(ctx context.Context, tenant engine.Tenant) error
 			case err != nil:
 				return err
 			case whose == foreign:
-				return fmt.Errorf("%w: database %s", engine.ErrForeign, tenant.Place.Database)
+				return &engine.Foreign{What: "the database " + tenant.Place.Database}
 			case found && admits && whose == ours:
 				return nil
 			case !tenant.Stale && (!found || !admits):
@@ -181,5 +181,5 @@ func (e *Engine) holds(ctx context.Context, name string) (some []string, err err
 // mayDrop tells whether a user's thing may be dropped: it carries this platform's mark, or none and this platform began to
 // make it.
 func mayDrop(whose owner, tenant engine.Tenant) bool {
-	return whose == ours || whose == nobodys && tenant.Own
+	return whose == ours || whose == oursInClear || whose == nobodys && tenant.Own
 }

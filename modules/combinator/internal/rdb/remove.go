@@ -36,7 +36,7 @@ func (e *Engine) Clear(ctx context.Context, tenant engine.Tenant) (nothing bool,
 			}
 		}
 	}
-	return e.hasNothing(ctx, tenant)
+	return e.nothingElse(ctx, tenant)
 }
 
 // Remove implements engine.RDB. The role is kept out first: it may hold up all that follows, and what of it the engine does not let
@@ -69,13 +69,8 @@ func (e *Engine) Remove(ctx context.Context, tenant engine.Tenant) (nothing bool
 			return false, err
 		}
 	}
-	return e.hasNothing(ctx, tenant)
+	return e.nothingElse(ctx, tenant)
 }
-
-// usedSchemas are those of the shared database on which a role has rights. By its id, one that was dropped meanwhile is no error.
-const usedSchemas = `SELECT current_database(), (SELECT count(*) FROM pg_namespace n
-    WHERE n.nspname <> 'public' AND substr(n.nspname, 1, 3) <> 'pg_' AND has_schema_privilege(r.oid, n.oid, 'CREATE'))
-FROM pg_roles r WHERE r.rolname = $1`
 
 // mayDropRole tells whether the user's role is there and this platform's, and whether it is used: it has schemas in the shared
 // database, which are deleted first.
@@ -93,7 +88,7 @@ func (e *Engine) mayDropRole(ctx context.Context, d *dialect, tenant engine.Tena
 			return err
 		}
 		var schemas int
-		mine, err = e.read(ctx, db, usedSchemas, []any{tenant.Place.Role}, new(string), &schemas)
+		mine, err = e.read(ctx, db, d.usedSchemas, []any{tenant.Place.Role}, new(string), &schemas)
 		used = tenant.Place.Database == "" && schemas > 0
 		return err
 	})
@@ -105,7 +100,7 @@ func (e *Engine) dropRole(ctx context.Context, d *dialect, name string) (dropped
 	err = e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
 		dropped = false
 		var shared string
-		found, err := e.read(ctx, db, usedSchemas, []any{name}, &shared, new(int))
+		found, err := e.read(ctx, db, d.usedSchemas, []any{name}, &shared, new(int))
 		if err != nil || !found {
 			dropped = err == nil
 			return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"app238.com/inner/app/database"
 	"app238.com/inner/modules/combinator/internal/engine"
@@ -43,11 +44,15 @@ func (e *Engine) Sizes(ctx context.Context) (sizes []engine.Size, missed int, er
 	return sizes, missed, nil
 }
 
-// measure measures the schemas of a database, and counts those in which somebody holds a table: for as long as he likes, and so
-// without a wait for it.
-func (e *Engine) measure(ctx context.Context, d *dialect, databaseName string) (sizes map[string]int64, locked int, err error) {
-	sizes, err = e.pairs(ctx, databaseName, d.waits(quickWait)+d.sizes)
-	if !database.IsLocked(err) || d.sizesOf == nil {
+// measure measures the schemas of a database, and counts those that it has not: somebody holds a table, for as long as he likes, and
+// so without a wait for it, or there is so much in it that it takes too long. Others are measured before those.
+func (e *Engine) measure(ctx context.Context, d *dialect, databaseName string) (sizes map[string]int64, missed int, err error) {
+	limit := e.config.RequestTimeout
+	if databaseName != "" { // it is one user's
+		limit = min(limit, apartLimit)
+	}
+	sizes, err = e.sizesWithin(ctx, databaseName, limit, d.waits(quickWait)+d.sizes)
+	if d.sizesOf == nil || !database.IsLocked(err) && (databaseName != "" || !database.IsOutOfTime(err)) {
 		return sizes, 0, err
 	}
 	var names []string
@@ -57,35 +62,47 @@ func (e *Engine) measure(ctx context.Context, d *dialect, databaseName string) (
 	}
 	sizes = map[string]int64{}
 	for chunk := range slices.Chunk(names, listPage) {
-		n, err := e.measureApart(ctx, d, databaseName, chunk, sizes)
-		if err != nil {
-			return nil, 0, err
+		if err = e.measureApart(ctx, d, databaseName, chunk, sizes, &missed); err != nil {
+			break
 		}
-		locked += n
 	}
-	return sizes, locked, nil
+	if database.IsOutOfTime(err) && ctx.Err() == nil { // the rest is as large
+		return sizes, len(names) - len(sizes), nil
+	}
+	return sizes, missed, err
 }
 
-const measuredSchemas = `SELECT n.nspname, '' FROM pg_namespace n WHERE substr(n.nspname, 1, 3) <> 'pg_' ORDER BY n.nspname`
+// apartLimit bounds a query for the sizes of a part of the schemas, or of those of one user: thousands of tables take a second.
+const apartLimit = 10 * time.Second
 
-// measureApart adds some schemas to sizes, in halves where one of them is locked, and returns how many are.
-func (e *Engine) measureApart(ctx context.Context, d *dialect, databaseName string, schemas []string, sizes map[string]int64) (locked int, err error) {
-	found, err := e.pairs(ctx, databaseName, d.waits(quickWait)+d.sizesOf(schemas))
+func (e *Engine) sizesWithin(ctx context.Context, databaseName string, limit time.Duration, query string) (map[string]int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return e.pairs(ctx, databaseName, query)
+}
+
+// measuredSchemas come with the smallest first, as far as that is told by the number of their relations.
+const measuredSchemas = `SELECT n.nspname, '' FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid
+WHERE substr(n.nspname, 1, 3) <> 'pg_' GROUP BY n.nspname ORDER BY count(c.oid), n.nspname`
+
+// measureApart adds some schemas to sizes, in halves where one of them is locked or takes too long, and counts those that are locked. It
+// ends with the first schema that takes too long by itself.
+func (e *Engine) measureApart(ctx context.Context, d *dialect, databaseName string, schemas []string, sizes map[string]int64, locked *int) error {
+	found, err := e.sizesWithin(ctx, databaseName, min(e.config.RequestTimeout, apartLimit), d.waits(quickWait)+d.sizesOf(schemas))
 	switch {
-	case !database.IsLocked(err):
+	case !database.IsLocked(err) && (!database.IsOutOfTime(err) || len(schemas) == 1):
 		maps.Copy(sizes, found)
-		return 0, err
+		return err
 	case len(schemas) == 1:
-		return 1, nil
+		*locked++
+		return nil
 	}
 	for half := range slices.Chunk(schemas, (len(schemas)+1)/2) {
-		n, err := e.measureApart(ctx, d, databaseName, half, sizes)
-		if err != nil {
-			return 0, err
+		if err := e.measureApart(ctx, d, databaseName, half, sizes, locked); err != nil {
+			return err
 		}
-		locked += n
 	}
-	return locked, nil
+	return nil
 }
 
 // pairs runs a query for names and numbers about the schemas of a database.

@@ -25,6 +25,28 @@ func (e *Engine) TenantParts() (parts []string) {
 // Tenants implements engine.RDB. It asks for the names of these users and nothing else, so that no role or database of
 // anyone else's is ever taken for a user's.
 func (e *Engine) Tenants(ctx context.Context, tenants []engine.Tenant) (map[string][]string, error) {
+	all, err := e.owners(ctx, tenants)
+	if err != nil {
+		return nil, err
+	}
+	parts := map[string][]string{}
+	for _, t := range tenants {
+		marked := true
+		for _, part := range e.TenantParts() {
+			if whose, ok := all[t.UserUID][part]; ok && mayDrop(whose, t) {
+				parts[t.UserUID] = append(parts[t.UserUID], part)
+				marked = marked && whose == ours
+			}
+		}
+		if len(parts[t.UserUID]) > 0 && marked {
+			parts[t.UserUID] = append(parts[t.UserUID], engine.MarkPart)
+		}
+	}
+	return parts, nil
+}
+
+// owners tells which parts of these users exist, and whose each is, by user and part.
+func (e *Engine) owners(ctx context.Context, tenants []engine.Tenant) (map[string]map[string]owner, error) {
 	d, err := e.speaks(ctx)
 	if err != nil {
 		return nil, err
@@ -33,18 +55,18 @@ func (e *Engine) Tenants(ctx context.Context, tenants []engine.Tenant) (map[stri
 	if err != nil {
 		return nil, err
 	}
-	parts, unmarked := map[string][]string{}, map[string]bool{}
+	all := map[string]map[string]owner{}
 	for _, part := range e.TenantParts() {
-		owners := make(map[string]engine.Tenant, len(tenants))
+		users := make(map[string]string, len(tenants))
 		names := make([]string, 0, len(tenants))
-		query := theseDatabases
 		for _, t := range tenants {
-			name := t.Place.Database
-			if part == engine.RolePart {
-				name, query = t.Place.Role, d.roles
-			}
-			owners[name] = t
+			name := nameOf(part, t.Place)
+			users[name] = t.UserUID
 			names = append(names, name)
+		}
+		query := theseDatabases
+		if part == engine.RolePart {
+			query = d.roles
 		}
 		found := map[string]string{}
 		err := e.each(ctx, "", func() { clear(found) }, func(name, mark string) { found[name] = mark }, query, database.Array(names))
@@ -52,18 +74,19 @@ func (e *Engine) Tenants(ctx context.Context, tenants []engine.Tenant) (map[stri
 			return nil, err
 		}
 		for name, mark := range found {
-			t := owners[name]
-			whose := m.owner(mark, t.UserUID)
-			if mayDrop(whose, t) {
-				parts[t.UserUID] = append(parts[t.UserUID], part)
-				unmarked[t.UserUID] = unmarked[t.UserUID] || whose != ours
+			uid := users[name]
+			if all[uid] == nil {
+				all[uid] = map[string]owner{}
 			}
+			all[uid][part] = m.owner(mark, uid)
 		}
 	}
-	for uid := range parts {
-		if !unmarked[uid] {
-			parts[uid] = append(parts[uid], engine.MarkPart)
-		}
+	return all, nil
+}
+
+func nameOf(part string, place engine.Place) string {
+	if part == engine.RolePart {
+		return place.Role
 	}
-	return parts, nil
+	return place.Database
 }

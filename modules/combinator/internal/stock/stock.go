@@ -69,10 +69,10 @@ func (s *Stock) World(ctx context.Context, page func([]inventory.Object) error) 
 		objects := make([]inventory.Object, 0, len(found))
 		for _, f := range found {
 			switch {
+			case f.InClear, f.Unclaimed && claimed[f.Resource]:
+				objects = append(objects, s.object(f.Resource, s.part))
 			case !f.Unclaimed:
 				objects = append(objects, s.object(f.Resource, s.part, engine.MarkPart))
-			case claimed[f.Resource]:
-				objects = append(objects, s.object(f.Resource, s.part))
 			}
 		}
 		return page(objects)
