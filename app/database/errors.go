@@ -33,6 +33,7 @@ const (
 	codeLockNotAvailable     = "55P03"
 	codeUndefinedDatabase    = "3D000"
 	codeUndefinedObject      = "42704"
+	codeOutOfMemory          = "53200"
 	codeTooManyConnections   = "53300"
 	codeUndefinedTable       = "42P01"
 	codeUndefinedColumn      = "42703"
@@ -180,6 +181,9 @@ func IsInUse(err error) bool {
 
 // IsLocked tells whether err says that a lock which others hold was waited for too long.
 func IsLocked(err error) bool { return code(err) == codeLockNotAvailable }
+
+// IsFull tells whether err says that the server had no memory left for a statement, as for the locks that it takes.
+func IsFull(err error) bool { return code(err) == codeOutOfMemory }
 
 // IsMissing tells whether err says that a database or role is not there.
 func IsMissing(err error) bool {

@@ -139,6 +139,7 @@ func postgreSQLAlone() map[string]string {
 		"pg_terminate_backend":   "ends sessions that stand in the way",
 		"pg_stat_activity":       "the sessions that stand in the way",
 		"WITH (FORCE)":           "a database is dropped with the sessions in it",
+		"SET LOCAL jit":          "what depends on a schema is not compiled",
 		"SET LOCAL lock_timeout": "a lock that somebody may hold for ever is not waited for",
 		"pg_depend":              "what a schema holds",
 		"pg_shdepend":            "what a role has in each database",

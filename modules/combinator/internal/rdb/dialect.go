@@ -29,10 +29,12 @@ type dialect struct {
 	databasesOf, dependsOnRole string
 	// unlink removes some large objects of a role from the current database; nil where there are none.
 	unlink func(role string) string
-	// unlessCrowded fails where a schema holds too much for one text to drop; empty where there is no such limit.
-	unlessCrowded string
-	// neededBy finds what a role has in other schemas that needs a schema; nil where a drop is refused for it.
-	neededBy func(role, schema string) string
+	// unlessCrowded fails where too much goes with a lot of a schema for one text to drop, and parts find less of the schema; nil where
+	// there is no such limit.
+	unlessCrowded func(s schema, l lot) string
+	parts         []string
+	// neededBy finds what a role has in other schemas that goes with a lot of a schema; nil where a drop is refused for it.
+	neededBy func(role string, s schema, l lot) string
 	// disconnecting stands behind DROP DATABASE: the sessions in it, which would keep it, are ended.
 	disconnecting string
 	// sizesOf is sizes for some schemas; nil where no lock is waited for.
@@ -117,12 +119,11 @@ var (
 		databasesOf:   postgresDatabasesOf,
 		dependsOnRole: postgresDependsOnRole,
 		unlink: func(role string) string {
-			return fmt.Sprintf(postgresUnlink, database.Literal(role), mostParts)
+			return fmt.Sprintf(postgresUnlink, database.Literal(role), mostAtOnce)
 		},
-		unlessCrowded: postgresUnlessCrowded,
-		neededBy: func(role, schema string) string {
-			return fmt.Sprintf(postgresNeededBy, database.Literal(schema), database.Literal(role))
-		},
+		unlessCrowded: unlessCrowded,
+		parts:         postgresParts,
+		neededBy:      neededBy,
 		disconnecting: ` WITH (FORCE)`,
 		sizesOf: func(schemas []string) string {
 			literals := make([]string, len(schemas))

@@ -17,10 +17,12 @@ func TestWhatIsForCockroachDBAloneParses(t *testing.T) {
 	require.NoError(t, testdatabase.Check(t, cockroach.markRole("r", "inner-gateway 0123456789abcdef u1")))
 	require.Empty(t, cockroach.createClosed+cockroach.admit)
 	require.Nil(t, cockroach.connectionLimit)
-	require.Empty(t, cockroach.holding+cockroach.writing+cockroach.of+cockroach.databasesOf+cockroach.dependsOnRole+cockroach.keptVerifiers+cockroach.unlessCrowded+
+	require.Empty(t, cockroach.holding+cockroach.writing+cockroach.of+cockroach.databasesOf+cockroach.dependsOnRole+cockroach.keptVerifiers+
 		cockroach.disconnecting+cockroach.lockTimeout)
 	require.Nil(t, cockroach.unlink)
 	require.Nil(t, cockroach.neededBy)
+	require.Nil(t, cockroach.unlessCrowded)
+	require.Empty(t, cockroach.parts)
 	require.Empty(t, cockroach.maintenance)
 	require.Nil(t, cockroach.sizesOf)
 	require.Error(t, testdatabase.Check(t, postgres.connectionLimit("r", 1)), "why it is not for CockroachDB")

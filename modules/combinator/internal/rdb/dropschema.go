@@ -17,9 +17,24 @@ import (
 const (
 	// quickWait is how long a lock is waited for where somebody may hold it for as long as he likes.
 	quickWait = 100 * time.Millisecond
-	// mostParts is how many things one text drops: each takes some locks, and the server's table of locks is everybody's.
-	mostParts = 100
+	// mostAtOnce is how many things one text drops: each takes a lock, and the server's table of locks is everybody's.
+	mostAtOnce = 500
 )
+
+// lot is what one text drops: the schema, or some parts of it. Of the parts it holds the ids in the catalogue.
+type lot struct{ statements, parts []string }
+
+func wholeOf(s schema) lot {
+	return lot{statements: []string{fmt.Sprintf(`DROP SCHEMA IF EXISTS %s CASCADE`, database.Quote(s.name))}}
+}
+
+func (l lot) isWhole() bool { return l.parts == nil }
+
+// half is what is tried where the server had no place for the locks of all of it.
+func (l lot) half() lot {
+	n := (len(l.parts) + 1) / 2
+	return lot{statements: l.statements[:n], parts: l.parts[:n]}
+}
 
 // dropSchema drops a schema with its content, unless it is another platform's. Nobody else waits for long: not behind a lock that
 // the user, whose role it is, or somebody else holds, not for a place in the server's table of locks, and not until all of it is dropped.
@@ -36,27 +51,25 @@ func (e *Engine) dropSchema(ctx context.Context, role string, s schema) error {
 	if err != nil {
 		return err
 	}
-	var parts []string // what is dropped next, before the rest
+	next := wholeOf(s)
 	for wait, round := quickWait, 0; ; {
 		err := e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
-			return e.exec(ctx, db, dropText(d, m, role, s, wait, parts))
+			return e.exec(ctx, db, dropText(d, m, role, s, wait, next))
 		})
+		var failure error
 		switch {
-		case err == nil && parts != nil:
+		case err == nil && !next.isWhole():
 			return engine.ErrUnfinished // few workers serve all users
 		case database.IsDivisionByZero(err):
 			e.log.Warn("a schema of this name is another platform's and stays", zap.String("schema", join(s.database, s.name)))
 			return nil
 		case missing(err): // the database, and with it the schema
 			return nil
-		case database.IsBadData(err) && parts == nil: // something needs it, or there is too much in it
-			var failure error
-			parts, failure = e.inTheWay(ctx, d, role, s)
-			if failure != nil || len(parts) == 0 { // it was emptied meanwhile, or nothing of it can be dropped by itself
+		case database.IsBadData(err), database.IsFull(err): // something needs it, or there is too much in it
+			if next, failure = e.less(ctx, d, role, s, next); failure != nil || len(next.statements) == 0 {
 				return cmp.Or(failure, err)
 			}
 		case database.IsLocked(err) && wait == quickWait && round < maxRuns:
-			var failure error
 			if wait, failure = e.free(ctx, d, role, s, round > 0); failure != nil || wait == 0 {
 				return cmp.Or(failure, err)
 			}
@@ -67,20 +80,16 @@ func (e *Engine) dropSchema(ctx context.Context, role string, s schema) error {
 	}
 }
 
-// dropText is one text that reads the mark and drops: parts of the schema, or without any the schema, if there is not too much in
-// it and nothing of the user's outside needs it.
-func dropText(d *dialect, m *marks, role string, s schema, wait time.Duration, parts []string) string {
+// dropText is one text that reads the mark and drops a lot, if there is not too much in it and nothing of the user's outside needs it.
+func dropText(d *dialect, m *marks, role string, s schema, wait time.Duration, l lot) string {
 	text := d.waits(wait) + unlessForeign(m, s)
-	if len(parts) > 0 {
-		return text + "; " + strings.Join(parts, "; ")
+	if d.unlessCrowded != nil && l.isWhole() {
+		text += "; " + d.unlessCrowded(s, l)
 	}
 	if d.neededBy != nil && role != "" {
-		text += fmt.Sprintf(`; SELECT CAST(CASE WHEN EXISTS (%s) THEN 'needed' ELSE '0' END AS INT)`, d.neededBy(role, s.name))
+		text += fmt.Sprintf(`; `+uncompiled+`SELECT CAST(CASE WHEN EXISTS (%s) THEN 'needed' ELSE '0' END AS INT)`, d.neededBy(role, s, l))
 	}
-	if d.unlessCrowded != "" {
-		text += "; " + fmt.Sprintf(d.unlessCrowded, database.Literal(s.name), mostParts)
-	}
-	return text + fmt.Sprintf(`; DROP SCHEMA IF EXISTS %s CASCADE`, database.Quote(s.name))
+	return text + "; " + strings.Join(l.statements, "; ")
 }
 
 // unlessForeign is a statement that fails where the schema's mark is another platform's, by a division, and with it the rest of a
@@ -93,66 +102,32 @@ WHERE n.nspname = %s AND d.classoid = 'pg_catalog.pg_namespace'::REGCLASS AND su
 		database.Literal(s.name), len(marked), database.Literal(marked), database.Literal(m.mark(whose)), database.Literal(marked+whose))
 }
 
-// partsOf are the relations, routines and types of a schema that can be dropped by themselves: not those which an extension or
-// a column has made. A partitioned table depends on itself.
-const partsOf = `FROM pg_depend d JOIN pg_namespace n ON n.oid = d.refobjid
-WHERE d.refclassid = 'pg_catalog.pg_namespace'::REGCLASS
-    AND d.classid IN ('pg_catalog.pg_class'::REGCLASS, 'pg_catalog.pg_proc'::REGCLASS, 'pg_catalog.pg_type'::REGCLASS)
-    AND NOT EXISTS (SELECT 1 FROM pg_depend i WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype IN ('i', 'e')
-        AND (i.refclassid <> i.classid OR i.refobjid <> i.objid))
-    AND n.nspname = `
-
-const (
-	// postgresUnlessCrowded fails where a schema has more parts than that: it takes a text for a number.
-	postgresUnlessCrowded = `SELECT CAST(CASE WHEN (SELECT count(*) ` + partsOf + `%s) > %d THEN 'crowded' ELSE '0' END AS INT)`
-	// postgresParts makes the statements that drop some parts of a schema: first those which the fewest others depend on, so that none
-	// takes thousands with it, as a partitioned table or a type would. Of these the youngest.
-	postgresParts = `SELECT 'DROP ' || CASE d.classid WHEN 'pg_catalog.pg_proc'::REGCLASS THEN 'ROUTINE' ELSE upper(o.type) END
-    || ' IF EXISTS ' || o.identity || ' CASCADE', ''
-FROM (SELECT d.classid, d.objid, (SELECT count(*) FROM pg_depend f WHERE f.refclassid = d.classid AND f.refobjid = d.objid) AS needed
-    ` + partsOf + `$1 ORDER BY needed, d.objid DESC LIMIT $2) d, pg_identify_object(d.classid, d.objid, 0) o
-WHERE o.identity IS NOT NULL ORDER BY d.needed, d.objid DESC`
-	// postgresNeededBy names what of a role's depends on something in a schema and is in another one: the drop would take it along.
-	// What somebody else has depend on it keeps nobody's schema.
-	postgresNeededBy = `SELECT DISTINCT COALESCE(pg_describe_object('pg_catalog.pg_class'::REGCLASS, c.oid,
-        CASE WHEN d.classid = 'pg_catalog.pg_class'::REGCLASS THEN d.objsubid ELSE 0 END), pg_describe_object(d.classid, d.objid, 0)), ''
-FROM pg_namespace n CROSS JOIN LATERAL (
-    SELECT 'pg_catalog.pg_class'::REGCLASS AS classid, i.oid FROM pg_class i WHERE i.relnamespace = n.oid
-    UNION ALL SELECT 'pg_catalog.pg_type'::REGCLASS, i.oid FROM pg_type i WHERE i.typnamespace = n.oid
-    UNION ALL SELECT 'pg_catalog.pg_proc'::REGCLASS, i.oid FROM pg_proc i WHERE i.pronamespace = n.oid) m
-JOIN pg_depend d ON d.refclassid = m.classid AND d.refobjid = m.oid
-LEFT JOIN pg_rewrite w ON d.classid = 'pg_catalog.pg_rewrite'::REGCLASS AND w.oid = d.objid
-LEFT JOIN pg_attrdef a ON d.classid = 'pg_catalog.pg_attrdef'::REGCLASS AND a.oid = d.objid
-LEFT JOIN pg_trigger g ON d.classid = 'pg_catalog.pg_trigger'::REGCLASS AND g.oid = d.objid
-LEFT JOIN pg_policy p ON d.classid = 'pg_catalog.pg_policy'::REGCLASS AND p.oid = d.objid
-LEFT JOIN pg_constraint k ON d.classid = 'pg_catalog.pg_constraint'::REGCLASS AND k.oid = d.objid
-LEFT JOIN pg_class c ON c.oid = COALESCE(w.ev_class, a.adrelid, g.tgrelid, p.polrelid, NULLIF(k.conrelid, 0),
-    CASE WHEN d.classid = 'pg_catalog.pg_class'::REGCLASS THEN d.objid END)
-LEFT JOIN pg_type t ON t.oid = COALESCE(NULLIF(k.contypid, 0), CASE WHEN d.classid = 'pg_catalog.pg_type'::REGCLASS THEN d.objid END)
-LEFT JOIN pg_proc f ON d.classid = 'pg_catalog.pg_proc'::REGCLASS AND f.oid = d.objid
-JOIN pg_namespace o ON o.oid = COALESCE(c.relnamespace, t.typnamespace, f.pronamespace)
-JOIN pg_roles r ON r.oid = COALESCE(c.relowner, t.typowner, f.proowner)
-WHERE n.nspname = %s AND r.rolname = %s AND o.oid <> n.oid AND substr(o.nspname, 1, 3) <> 'pg_' LIMIT 10`
-)
-
-// inTheWay tells why a schema was not dropped at once: an error that names what outside needs it, or else what is to be dropped before.
-func (e *Engine) inTheWay(ctx context.Context, d *dialect, role string, s schema) (parts []string, err error) {
+// less returns what to drop instead of a lot that could not be dropped at once, nothing where there is no less, or an error that names
+// what outside needs it.
+func (e *Engine) less(ctx context.Context, d *dialect, role string, s schema, l lot) (smaller lot, err error) {
 	if d.neededBy != nil && role != "" {
 		kept := &engine.Kept{What: "the schema " + s.name}
-		err := e.each(ctx, s.database, func() { kept.By = nil }, func(name, _ string) { kept.By = append(kept.By, name) }, d.neededBy(role, s.name))
+		err := e.each(ctx, s.database, func() { kept.By = nil }, func(name, _ string) { kept.By = append(kept.By, name) }, uncompiled+d.neededBy(role, s, l))
 		if err != nil {
-			return nil, err
+			return lot{}, err
 		}
 		if len(kept.By) > 0 {
-			return nil, kept
+			return lot{}, kept
 		}
 	}
-	return e.parts(ctx, s)
-}
-
-// parts returns the statements that drop some of what is in a schema.
-func (e *Engine) parts(ctx context.Context, s schema) (statements []string, err error) {
-	err = e.each(ctx, s.database, func() { statements = nil }, func(statement, _ string) { statements = append(statements, statement) },
-		postgresParts, s.name, mostParts)
-	return statements, err
+	switch {
+	case len(l.parts) > 1:
+		return l.half(), nil
+	case !l.isWhole():
+		return lot{}, nil
+	}
+	for _, query := range d.parts {
+		err := e.each(ctx, s.database, func() { smaller = lot{} }, func(statement, id string) {
+			smaller.statements, smaller.parts = append(smaller.statements, statement), append(smaller.parts, id)
+		}, query, s.name, mostAtOnce)
+		if err != nil || len(smaller.parts) > 0 {
+			return smaller, err
+		}
+	}
+	return lot{}, nil
 }

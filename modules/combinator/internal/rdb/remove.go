@@ -178,7 +178,7 @@ func (e *Engine) unlink(ctx context.Context, d *dialect, role, databaseName stri
 			unlinked, err = e.pairs(ctx, databaseName, d.waits(quickWait)+d.unlink(role))
 			return err
 		})
-		if err == nil && unlinked["unlinked"] == mostParts {
+		if err == nil && unlinked["unlinked"] == mostAtOnce {
 			return engine.ErrUnfinished
 		}
 		return err
