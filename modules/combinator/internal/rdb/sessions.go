@@ -14,11 +14,12 @@ import (
 
 // What PostgreSQL says of sessions: the process, and the name of the role, which is empty for the server's own processes.
 const (
-	// sessionsHolding are those that hold, or wait for, a schema or a relation in it.
+	// sessionsHolding are those that hold, or wait for, a schema, a relation in it or anything else that it holds.
 	// A transaction that was prepared has no session, and is nobody's here.
 	sessionsHolding = `SELECT DISTINCT COALESCE(l.pid::TEXT, ''), CASE WHEN l.pid IS NULL THEN '?' ELSE COALESCE(a.usename, '') END
 FROM pg_namespace n JOIN pg_catalog.pg_locks l ON l.relation IN (SELECT c.oid FROM pg_class c WHERE c.relnamespace = n.oid)
     OR l.classid = 'pg_catalog.pg_namespace'::REGCLASS AND l.objid = n.oid
+    OR (l.classid, l.objid) IN (SELECT d.classid, d.objid FROM pg_depend d WHERE ` + inSchema + ` AND d.refobjid = n.oid)
 LEFT JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE n.nspname = $1 AND l.pid IS DISTINCT FROM pg_backend_pid() AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())`
 	// sessionsWriting are those of a role that have changed something and not ended their transaction.
