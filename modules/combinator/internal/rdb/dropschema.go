@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"go.uber.org/zap"
-
 	"app238.com/inner/app/database"
 	"app238.com/inner/modules/combinator/internal/engine"
 )
@@ -36,7 +34,7 @@ func (l lot) half() lot {
 	return lot{statements: l.statements[:n], parts: l.parts[:n]}
 }
 
-// dropSchema drops a schema with its content, unless it is another platform's. Nobody else waits for long: not behind a lock that
+// dropSchema drops a schema with its content, unless it is another platform's: *engine.Foreign. Nobody else waits for long: not behind a lock that
 // the user, whose role it is, or somebody else holds, not for a place in the server's table of locks, and not until all of it is dropped.
 func (e *Engine) dropSchema(ctx context.Context, role string, s schema) error {
 	isOpen, err := e.isOpen(ctx, s.database)
@@ -61,8 +59,7 @@ func (e *Engine) dropSchema(ctx context.Context, role string, s schema) error {
 		case err == nil && !next.isWhole():
 			return engine.ErrUnfinished // few workers serve all users
 		case database.IsDivisionByZero(err):
-			e.log.Warn("a schema of this name is another platform's and stays", zap.String("schema", join(s.database, s.name)))
-			return nil
+			return &engine.Foreign{What: "the schema " + join(s.database, s.name)}
 		case missing(err): // the database, and with it the schema
 			return nil
 		case database.IsBadData(err), database.IsFull(err): // something needs it, or there is too much in it
@@ -98,8 +95,9 @@ func unlessForeign(m *marks, s schema) string {
 	whose := whom(s.resource)
 	return fmt.Sprintf(`SELECT 1 / CASE WHEN EXISTS (SELECT 1 FROM pg_namespace n JOIN pg_description d ON d.objoid = n.oid
 WHERE n.nspname = %s AND d.classoid = 'pg_catalog.pg_namespace'::REGCLASS AND substr(d.description, 1, %d) = %s
-    AND d.description NOT IN (%s, %s)) THEN 0 ELSE 1 END`,
-		database.Literal(s.name), len(marked), database.Literal(marked), database.Literal(m.mark(whose)), database.Literal(marked+whose))
+    AND d.description NOT IN (%s, %s, %s)) THEN 0 ELSE 1 END`,
+		database.Literal(s.name), len(marked), database.Literal(marked), database.Literal(m.mark(whose)), database.Literal(m.inClear(whose)),
+		database.Literal(marked+whose))
 }
 
 // less returns what to drop instead of a lot that could not be dropped at once, nothing where there is no less, or an error that names
