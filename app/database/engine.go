@@ -1,7 +1,9 @@
 package database
 
 import (
+	"context"
 	"database/sql/driver"
+	"errors"
 	"strconv"
 
 	"github.com/lib/pq"
@@ -24,6 +26,11 @@ func EngineConnector(c config.RDB, database string) (driver.Connector, error) {
 
 // IsForbidden tells whether the user lacks a privilege.
 func IsForbidden(err error) bool { return code(err) == codeInsufficientPrivilege }
+
+// IsStatementTimeout tells whether a statement took longer than it may.
+func IsStatementTimeout(err error) bool {
+	return code(err) == codeQueryCanceled || !isConnectError(err) && errors.Is(err, context.DeadlineExceeded)
+}
 
 // IsDivisionByZero tells whether a statement divided by zero, which guards use on purpose to abort the statements after them.
 func IsDivisionByZero(err error) bool { return code(err) == codeDivisionByZero }

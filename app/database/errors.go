@@ -33,6 +33,7 @@ const (
 	codeLockNotAvailable       = "55P03"
 	codeUndefinedDatabase      = "3D000"
 	codeUndefinedObject        = "42704"
+	codeOutOfMemory            = "53200"
 	codeTooManyConnections     = "53300"
 	codeUndefinedTable         = "42P01"
 	codeUndefinedColumn        = "42703"
@@ -177,6 +178,9 @@ func IsInUse(err error) bool {
 
 // IsLocked tells whether waiting for a lock timed out.
 func IsLocked(err error) bool { return code(err) == codeLockNotAvailable }
+
+// IsOutOfMemory tells whether the server had no memory left for a statement, for instance for the locks that it takes.
+func IsOutOfMemory(err error) bool { return code(err) == codeOutOfMemory }
 
 // IsMissing tells whether a database or role does not exist.
 func IsMissing(err error) bool {

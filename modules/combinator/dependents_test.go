@@ -22,12 +22,23 @@ func TestSchemaWithDependentsIsKeptAndDependentsNamed(t *testing.T) {
 			b.addSchema("u1", "r2")
 			one, two := b.schema("u1", "r1"), b.schema("u1", "r2")
 			db := b.login("u1", "sk_u1")
-			_, err := db.Exec(`CREATE TYPE ` + one + `.kind AS ENUM ('a'); CREATE SEQUENCE ` + one + `.numbers; CREATE TABLE ` + one + `.own (k ` + one + `.kind)`)
+			_, err := db.Exec(`CREATE TYPE ` + one + `.kind AS ENUM ('a'); CREATE SEQUENCE ` + one + `.numbers; CREATE TABLE ` + one + `.own (k ` + one + `.kind);
+CREATE COLLATION ` + one + `.c FROM "C"; CREATE TEXT SEARCH CONFIGURATION ` + one + `.words (COPY = pg_catalog.simple);
+CREATE FUNCTION ` + one + `.same(a INT, b INT) RETURNS BOOL LANGUAGE sql IMMUTABLE AS 'SELECT a = b'; CREATE OPERATOR ` + one + `.=== (FUNCTION = ` + one + `.same, LEFTARG = INT, RIGHTARG = INT);
+CREATE TABLE ` + one + `.parent (v INT) PARTITION BY LIST (v)`)
 			require.NoError(t, err)
 			for needs, drop := range map[string]string{
-				`CREATE VIEW ` + two + `.seen AS SELECT v FROM ` + one + `.t`:                            `DROP VIEW ` + two + `.seen`,
-				`ALTER TABLE ` + two + `.t ADD COLUMN seen ` + one + `.kind`:                             `ALTER TABLE ` + two + `.t DROP COLUMN seen`,
-				`CREATE TABLE ` + two + `.seen (v INT DEFAULT nextval('` + one + `.numbers'::REGCLASS))`: `DROP TABLE ` + two + `.seen`,
+				`CREATE VIEW ` + two + `.seen AS SELECT v FROM ` + one + `.t`:                                                                     `DROP VIEW ` + two + `.seen`,
+				`ALTER TABLE ` + two + `.t ADD COLUMN seen ` + one + `.kind`:                                                                      `ALTER TABLE ` + two + `.t DROP COLUMN seen`,
+				`CREATE TABLE ` + two + `.seen (v INT DEFAULT nextval('` + one + `.numbers'::REGCLASS))`:                                          `DROP TABLE ` + two + `.seen`,
+				`ALTER TABLE ` + two + `.t ADD COLUMN seen TEXT COLLATE ` + one + `.c`:                                                            `ALTER TABLE ` + two + `.t DROP COLUMN seen`,
+				`CREATE VIEW ` + two + `.seen AS SELECT 1 OPERATOR(` + one + `.===) 1 AS v`:                                                       `DROP VIEW ` + two + `.seen`,
+				`ALTER TABLE ` + two + `.t ADD COLUMN seen TSVECTOR GENERATED ALWAYS AS (to_tsvector('` + one + `.words'::REGCONFIG, '')) STORED`: `ALTER TABLE ` + two + `.t DROP COLUMN seen`,
+				`CREATE TABLE ` + two + `.seen PARTITION OF ` + one + `.parent DEFAULT`:                                                           `DROP TABLE ` + two + `.seen`,
+				`CREATE FUNCTION ` + two + `.seen(` + one + `.kind) RETURNS INT LANGUAGE sql AS 'SELECT 1'`:                                       `DROP FUNCTION ` + two + `.seen`,
+				`CREATE TABLE ` + two + `.seen (v INT); CREATE INDEX ON ` + two + `.seen ((` + one + `.same(v, 1)))`:                              `DROP TABLE ` + two + `.seen`,
+				`CREATE TYPE ` + two + `.seen AS (v INT); CREATE FUNCTION ` + one + `.cast(` + two + `.seen) RETURNS INT LANGUAGE sql AS 'SELECT 1';
+CREATE CAST (` + two + `.seen AS INT) WITH FUNCTION ` + one + `.cast`: `DROP TYPE ` + two + `.seen CASCADE`,
 			} {
 				_, err := db.Exec(needs)
 				require.NoError(t, err, needs)

@@ -86,3 +86,34 @@ func TestUndroppableRoleIsDisabledAndDependentsNamed(t *testing.T) {
 	require.NoError(t, b.run(jobs.RemoveTenantType, map[string]string{"user_uid": "u1"}))
 	require.False(t, b.roleExists())
 }
+
+func TestRoleAddedToOtherUsersRoleIsDropped(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "the own rights of a role")
+	b := setup(t, keepUnused(layouts()["shared database"]))
+	for _, uid := range []string{"u1", "u2"} {
+		b.user(uid, "sk_"+uid)
+		b.addSchema(uid, "r")
+	}
+	one, two := b.rdb.TenantNames("u1").Role, b.rdb.TenantNames("u2").Role
+	_, err := b.admin("").Exec(`GRANT ` + two + ` TO ` + one) // in PostgreSQL 14 the user u2 can do this
+	require.NoError(t, err)
+	for uid, n := range map[string]int{"u1": 7, "u2": 12} {
+		db := b.login(uid, "sk_"+uid)
+		_, err := db.Exec(`SELECT lo_create(0) FROM generate_series(1, $1::INT)`, n)
+		require.NoError(t, err)
+		require.NoError(t, db.Close())
+	}
+	b.remove("r")
+	require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))
+	require.Equal(t, "12", b.largeObjects(), "only the user's own are deleted")
+	t.Cleanup(func() { // otherwise the other role could not be dropped
+		_, err := b.admin("").Exec(`SELECT lo_unlink(oid) FROM pg_largeobject_metadata`)
+		require.NoError(t, err)
+	})
+	_, err = b.db.Exec(`DELETE FROM users WHERE uid = 'u1'`)
+	require.NoError(t, err)
+	require.NoError(t, b.run(jobs.RemoveTenantType, map[string]string{"user_uid": "u1"}))
+	require.False(t, b.roleExists())
+	require.Equal(t, []string{"1"}, column(t, b.login("u2", "sk_u2"), `SELECT v::TEXT FROM `+b.schema("u2", "r")+`.t`))
+}

@@ -108,6 +108,13 @@ func TestDeleteTerminatesSessionsOfItsUser(t *testing.T) {
 			defer func() { _ = tx.Rollback() }()
 			_, err = tx.Exec(`SET idle_in_transaction_session_timeout = 0; CREATE TABLE ` + b.schema("u1", "r1") + `.unseen (v TEXT)`)
 			require.NoError(t, err)
+			_, err = other.Exec(`CREATE COLLATION ` + b.schema("u1", "r1") + `.c FROM "C"`)
+			require.NoError(t, err)
+			dropping, err := b.login("u1", "sk_u1").BeginTx(t.Context(), nil)
+			require.NoError(t, err)
+			defer func() { _ = dropping.Rollback() }()
+			_, err = dropping.Exec(`SET idle_in_transaction_session_timeout = 0; DROP COLLATION ` + b.schema("u1", "r1") + `.c`)
+			require.NoError(t, err, "the locked object is not a relation")
 			kept := b.lock(other, "u1", "r2")
 			b.remove("r1")
 			require.NoError(t, b.withoutWaiting(func() error { return b.run(jobs.DeleteRDBType, ref("u1", "r1")) }))
@@ -139,6 +146,34 @@ func TestLockedTableHidesOnlyItsOwnSize(t *testing.T) {
 			require.Equal(t, 1, missed)
 		})
 	}
+}
+
+func TestSchemaTooLargeToMeasureHidesOnlySizesOfLargerOnes(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "sizes")
+	b := setup(t, layouts()["shared database"], func(c *config.Config) {
+		c.Combinator.RDB.RequestTimeout, c.Combinator.RDB.LockTimeout = 5*time.Second, time.Second
+	})
+	b.user("u1", "sk_u1")
+	b.user("u2", "sk_u2")
+	for i := range 3 {
+		b.addSchema("u1", fmt.Sprintf("a%d", i))
+		b.addSchema("u2", fmt.Sprintf("b%d", i))
+	}
+	db := b.login("u1", "sk_u1")
+	_, err := db.Exec(`CREATE SEQUENCE ` + b.schema("u1", "a1") + `.another`)
+	require.NoError(t, err)
+	// As slow as with a million tables.
+	name := column(t, b.admin(""), `SELECT current_database()`)[0]
+	_, err = b.admin("").Exec(`CREATE FUNCTION public.pg_total_relation_size(of REGCLASS) RETURNS BIGINT LANGUAGE sql VOLATILE AS $$
+SELECT pg_catalog.pg_total_relation_size(of) + CASE WHEN of::TEXT LIKE '%.another' THEN length(pg_sleep(60)::TEXT) ELSE 0 END $$;
+ALTER DATABASE ` + name + ` SET search_path = public, pg_catalog`)
+	require.NoError(t, err)
+	other := b.copyWith(func(*config.Config) {}) // with new connections
+	other.copyRows(b)
+	b.lock(db, "u1", "a0")
+	require.NoError(t, other.withoutWaiting(func() error { return other.run(jobs.MeasureRDBType, map[string]string{}) }))
+	require.Equal(t, []string{"a2", "b0", "b1", "b2"}, column(t, other.db.DB, `SELECT resource_id FROM combinator_sizes ORDER BY resource_id`))
 }
 
 func TestRoleLockedByOtherTransactionIsDroppedLater(t *testing.T) {

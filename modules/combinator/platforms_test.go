@@ -102,6 +102,7 @@ func (b *bundle) copyRows(from *bundle) {
 			require.NoError(b.t, err)
 		}
 	}
+	require.NotEmpty(b.t, column(b.t, target, `SELECT setval(pg_get_serial_sequence('combinator_places', 'id'), 1000)::TEXT`))
 }
 
 // id returns a resource id that no other test uses: a store is searched for resources under any prefix.
@@ -155,9 +156,9 @@ func TestCopiedPlatformKeepsResourcesOfOriginal(t *testing.T) {
 
 			_, err = staging.db.Exec(`DELETE FROM combinator_resources; DELETE FROM users`)
 			require.NoError(t, err)
-			require.NoError(t, staging.run(jobs.DeleteRDBType, ref("u1", "r1")))
-			require.NoError(t, staging.run(jobs.DeleteKVType, ref("u1", k1)))
-			require.NoError(t, staging.run(jobs.RemoveTenantType, map[string]string{"user_uid": "u1"}))
+			staging.requireOtherPlatform(jobs.DeleteRDBType, ref("u1", "r1"), "schema "+original.rdb.Name(engine.Resource{UserUID: "u1", ResourceID: "r1"}))
+			staging.requireOtherPlatform(jobs.DeleteKVType, ref("u1", k1), "prefix "+original.prefix(k1))
+			staging.requireOtherPlatform(jobs.RemoveTenantType, map[string]string{"user_uid": "u1"}, staging.head)
 			_, err = staging.kv.Sweep(t.Context())
 			require.NoError(t, err)
 			deleted, _ = staging.runAudit()

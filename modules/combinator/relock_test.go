@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/testdatabase"
@@ -59,7 +60,7 @@ func (b *bundle) holdSequences(uid string, rids []string) {
 func TestUserRelockingSchemasDoesNotBlockOthers(t *testing.T) {
 	t.Parallel()
 	testdatabase.PostgreSQLOnly(t, "nextval holds a sequence")
-	b := setup(t, longLockTimeout)
+	b := setup(t, longLockTimeout, func(c *config.Config) { c.Combinator.RDB.ConnectionLimit = 0 })
 	b.user("u1", "sk_u1")
 	b.user("u2", "sk_u2")
 	b.resource("u2", "r", "rdb")

@@ -52,6 +52,7 @@ func (d *Domains) Start(context.Context) error {
 	ctx, stop := context.WithCancel(context.Background())
 	d.stop = stop
 	d.checker.OnChange(d.cluster.Enqueue)
+	d.scanner.OnAdd(d.checker.Notify)
 	d.cluster.Start()
 	d.done.Go(func() { d.runEvery(ctx, d.config.ScanInterval, nil, "scan", d.scanNew) })
 	d.done.Go(func() { d.runEvery(ctx, statusInterval, nil, "status", d.checker.RestoreStatus) })

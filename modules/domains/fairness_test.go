@@ -3,6 +3,7 @@ package domains_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,7 +34,11 @@ func (b *bundle) startSilentServer(n int, zone func(i int) string) *dnsserver.Se
 	require.NoError(b.t, err)
 	silent.Play("", dnsserver.Play{Silent: true})
 	for i := range n {
-		require.NoError(b.t, b.net.Root.Delegate(zone(i)+".", silent))
+		parent := b.net.Root
+		if strings.HasSuffix(zone(i), ".example.test") {
+			parent = b.user
+		}
+		require.NoError(b.t, parent.Delegate(zone(i)+".", silent))
 	}
 	return silent
 }
@@ -64,6 +69,7 @@ func TestSilentNameServersDelayNoOtherUser(t *testing.T) {
 	}{
 		"of one user":              {3000, constant("u9"), numbered("silent%d.test")},
 		"of one registered domain": {1, numbered("u9-%d"), constant("silent.test")},
+		"of one user in another's": {1, constant("u9"), constant("dead.example.test")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -87,7 +93,7 @@ func TestSilentNameServersDelayNoOtherUser(t *testing.T) {
 			// As many domains that are slow.
 			b.exec(`UPDATE inner_domain_checks SET unanswered = 5, checked_at = LOCALTIMESTAMP, next_check_at = LOCALTIMESTAMP
 				WHERE user_uid <> 'other'`)
-			awaitQueries(20)
+			awaitQueries(4) // one at a time if one user has half of a registered domain's slots
 			b.awaitOtherUser("slow")
 
 			// And a check of all domains at the same time.
@@ -101,4 +107,54 @@ func TestSilentNameServersDelayNoOtherUser(t *testing.T) {
 			require.ErrorIs(t, <-ended, context.Canceled)
 		})
 	}
+}
+
+// bulkRows is how many rows a user inserts at once.
+const bulkRows = 6000
+
+// addedBefore returns how many rows of other users were added before a row.
+func (b *bundle) addedBefore(r row) (n int) {
+	b.t.Helper()
+	require.NoError(b.t, b.db.QueryRowContext(b.t.Context(), `SELECT count(*) FROM inner_domain_checks AS m, inner_domain_checks AS r
+		WHERE r.cdid = $1 AND m.user_uid <> r.user_uid AND m.begun_at <= r.begun_at`, r.cdid).Scan(&n))
+	return n
+}
+
+func TestRowIsAddedBeforeTheRestOfAnotherUsersBulk(t *testing.T) {
+	t.Parallel()
+	for name, scan := range map[string]func(context.Context, *replica) error{
+		"new rows": func(ctx context.Context, r *replica) error {
+			_, err := r.scanner.ScanNew(ctx)
+			return err
+		},
+		"all rows": func(ctx context.Context, r *replica) error { return r.scanner.ScanAll(ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.insertMany(bulkRows, constant("u9"), constant("bulk.test"))
+			other := b.row("www")
+			other.user = "other"
+			b.insert(other)
+			require.NoError(t, scan(t.Context(), b.replica()))
+			b.awaitKnown(bulkRows + 1)
+			require.Less(t, b.addedBefore(other), bulkRows/4)
+		})
+	}
+}
+
+func TestNewRowIsCheckedWhileOthersAreAdded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Domains.ScanInterval, b.config.Domains.ResyncInterval = 50*time.Millisecond, time.Hour
+	b.start()
+	b.insertMany(bulkRows, constant("u9"), constant("bulk.test"))
+	r := b.row("www")
+	r.user = "other"
+	b.addRecords(r)
+	b.insert(r)
+	b.awaitState(r, "verified", "success")
+	var known int
+	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM inner_domain_checks`).Scan(&known))
+	require.Less(t, known, bulkRows)
 }

@@ -220,7 +220,7 @@ func TestNoSecondWriteWhileTheCacheIsStale(t *testing.T) {
 	b.config.Domains.Workers = 1
 	replica, catchUp := b.startWithStaleCache(objects.Services())
 	first := b.serve("www")
-	replica.cluster.Enqueue(objects.Name(first.cdid))
+	replica.cluster.Enqueue(objects.Name(first.cdid), first.user)
 	b.serve("other") // with one worker it is served after that reconcile
 	require.Equal(t, 6, replica.writes())
 	catchUp()

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"app238.com/inner/modules/domains/internal/store"
 )
 
 func TestOverwrittenStatusIsRestoredWithinTwoSeconds(t *testing.T) {
@@ -25,4 +27,20 @@ func TestOverwrittenStatusIsRestoredWithinTwoSeconds(t *testing.T) {
 	stop()
 	b.start()
 	overwritten()
+}
+
+func TestRecentDomainsAreLoadedByTurnsOfUsers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.insertMany(50, constant("u9"), constant("bulk.test"))
+	other := b.row("www")
+	other.user = "other"
+	b.insert(other)
+	r := b.replica()
+	require.NoError(t, r.scanner.ScanAll(t.Context()))
+	b.exec(`UPDATE inner_domain_checks SET verified = true`)
+	found, err := r.store.RecentlyVerified(t.Context(), time.Minute, 10)
+	require.NoError(t, err)
+	require.Len(t, found, 10)
+	require.Contains(t, found, store.Candidate{CDID: other.cdid, UserUID: other.user, Host: other.domain})
 }

@@ -63,6 +63,24 @@ func TestChangesRunBeforeBacklog(t *testing.T) {
 	require.Equal(t, []string{"first", "fresh", "spec", "c", "a", "b"}, j.order())
 }
 
+func TestGroupsTakeTurns(t *testing.T) {
+	t.Parallel()
+	b, j := setupOrder(t)
+	b.queue.SetGroups(func(name string) string { return name[:1] })
+	for i := range 5 {
+		b.queue.AddBacklog(fmt.Sprint("a", i))
+	}
+	b.queue.AddBacklog("b0")
+	for i := range 3 {
+		b.queue.AddSpecChange(fmt.Sprint("c", i))
+	}
+	b.queue.AddSpecChange("d0")
+	b.queue.AddSpecChange("a4")
+	close(j.release)
+	await(t, "all reconciled", func() bool { return len(j.order()) == 11 })
+	require.Equal(t, []string{"first", "c0", "d0", "a4", "c1", "c2", "a0", "b0", "a1", "a2", "a3"}, j.order())
+}
+
 func TestBacklogIsNotStarved(t *testing.T) {
 	t.Parallel()
 	b, j := setupOrder(t)

@@ -5,20 +5,24 @@ import "sync"
 // maxUrgentInRow is how many urgent names are popped in a row while others wait.
 const maxUrgentInRow = 16
 
-// priorities implements workqueue.Queue: urgent names come before the others, and each group is in order of arrival. The work
-// queue serializes its calls of Touch, Push, Len and Pop.
+// priorities implements workqueue.Queue: urgent names come before the others; in either part groups take turns, and the
+// names of a group are in order of arrival. The work queue serializes its calls of Touch, Push, Len and Pop.
 type priorities struct {
 	mu     sync.Mutex
+	group  func(name string) string
 	urgent map[string]bool
 	// waiting holds every queued name and whether it is in urgentNames. A name that was promoted while it waited is also left in
 	// otherNames, and skipped there.
 	waiting                 map[string]bool
-	urgentNames, otherNames []string
+	urgentNames, otherNames roundRobin
 	streak                  int
 }
 
 func newPriorities() *priorities {
-	return &priorities{urgent: map[string]bool{}, waiting: map[string]bool{}}
+	return &priorities{
+		group: func(string) string { return "" }, urgent: map[string]bool{}, waiting: map[string]bool{},
+		urgentNames: newRoundRobin(), otherNames: newRoundRobin(),
+	}
 }
 
 // promote makes name urgent from its next add on.
@@ -43,7 +47,7 @@ func (l *priorities) Touch(name string) {
 	defer l.mu.Unlock()
 	if urgentNames, ok := l.waiting[name]; ok && !urgentNames && l.urgent[name] {
 		l.waiting[name] = true
-		l.urgentNames = append(l.urgentNames, name)
+		l.urgentNames.push(l.group(name), name)
 	}
 }
 
@@ -52,9 +56,9 @@ func (l *priorities) Push(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.waiting[name] = l.urgent[name]; l.waiting[name] {
-		l.urgentNames = append(l.urgentNames, name)
+		l.urgentNames.push(l.group(name), name)
 	} else {
-		l.otherNames = append(l.otherNames, name)
+		l.otherNames.push(l.group(name), name)
 	}
 }
 
@@ -69,15 +73,15 @@ func (l *priorities) Len() int {
 func (l *priorities) Pop() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.otherNames) > 0 && !l.isWaitingInOthers(l.otherNames[0]) {
-		l.otherNames = l.otherNames[1:]
+	for !l.otherNames.empty() && !l.isWaitingInOthers(l.otherNames.peek()) {
+		l.otherNames.pop()
 	}
 	var name string
-	if len(l.urgentNames) > 0 && (l.streak < maxUrgentInRow || len(l.otherNames) == 0) {
-		name, l.urgentNames = l.urgentNames[0], l.urgentNames[1:]
+	if !l.urgentNames.empty() && (l.streak < maxUrgentInRow || l.otherNames.empty()) {
+		name = l.urgentNames.pop()
 		l.streak++
 	} else {
-		name, l.otherNames = l.otherNames[0], l.otherNames[1:]
+		name = l.otherNames.pop()
 		l.streak = 0
 	}
 	delete(l.waiting, name)

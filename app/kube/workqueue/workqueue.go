@@ -41,6 +41,14 @@ func NewQueue(c config.Controller) *Queue {
 	}
 }
 
+// SetGroups sets the function that returns the group of a name. The groups take turns, so that no name waits for all names of
+// another group. It is called before names are added; group must be fast and must not call the queue.
+func (q *Queue) SetGroups(group func(name string) string) {
+	q.priorities.mu.Lock()
+	defer q.priorities.mu.Unlock()
+	q.priorities.group = group
+}
+
 // AddSpecChange adds name before the backlog and resets its write limit. A spec that changes too often is rate limited
 // itself.
 func (q *Queue) AddSpecChange(name string) {

@@ -16,9 +16,10 @@ import (
 const (
 	// moment is how often a timed user asks whether what was asked for is there.
 	moment = 20 * time.Millisecond
-	// pace is how often each of them begins a round of requests: if they took all of the machine, whatever somebody else does on it would
-	// slow them down, and not show who waits for whom.
-	pace = 4 * time.Second
+	// pace is how often each of them begins a round of requests: if they used the whole machine, any other load would slow them
+	// down, and the times would not show who waits for whom. It is no multiple of an interval of the platform, or every round would
+	// meet that interval at the same phase.
+	pace = 3900 * time.Millisecond
 )
 
 // honest is a user whose requests are timed.

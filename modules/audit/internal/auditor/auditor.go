@@ -128,16 +128,19 @@ type run struct {
 	// changedBefore excludes rows that changed later: their tasks may not have been accepted yet.
 	changedBefore time.Time
 	audit         admin.Audit
-	// repairs and deletions are how many more are allowed. Only a dry run counts deletions here, other runs in the store.
+	// repairs are how many more are allowed, deletions how many were made. Only a dry run counts deletions here, other runs in
+	// the store.
 	repairs, deletions int
-	errs               []error
+	// remaining is how many kinds are audited after the current one.
+	remaining int
+	errs      []error
 	// stuckOnly is set by RepairStuck, which is no audit.
 	stuckOnly bool
 }
 
 func (a *Auditor) newRun(task int64, sink admin.Sink) *run {
 	return &run{
-		Auditor: a, task: task, sink: sink, repairs: a.config.MaxRepairs, deletions: a.config.MaxDeletions,
+		Auditor: a, task: task, sink: sink, repairs: a.config.MaxRepairs,
 		audit: admin.Audit{Task: task, Mode: a.config.Mode, Kinds: []admin.Kind{}},
 	}
 }
@@ -172,7 +175,8 @@ func (r *run) refusal(ctx context.Context, kind string, rows int64) (string, err
 
 // auditKinds audits one kind after the other. An error of one kind does not end the audit of the others.
 func (r *run) auditKinds(ctx context.Context) {
-	for _, i := range r.inventories {
+	for n, i := range r.inventories {
+		r.remaining = len(r.inventories) - 1 - n
 		k := admin.Kind{Kind: i.Kind()}
 		if err := r.auditKind(ctx, i, &k); err != nil {
 			k.Error = "the audit of this kind failed, see the log"

@@ -23,3 +23,7 @@ func refuseDeletions(kind string, rows, earlier int64, share float64) string {
 func deletionLimit(objects int64, share float64) int64 {
 	return int64(math.Ceil(share * float64(objects)))
 }
+
+// totalLimit returns how many objects of the kinds so far may be deleted while remaining of all kinds are yet to be audited:
+// half of the maximum is shared among the kinds, so that the first ones cannot use all of it.
+func totalLimit(maximum, kinds, remaining int) int { return maximum - maximum/(2*kinds)*remaining }

@@ -27,3 +27,12 @@ func TestDeletionLimitIsRoundedUp(t *testing.T) {
 	require.EqualValues(t, 2, deletionLimit(11, 0.1))
 	require.EqualValues(t, 10, deletionLimit(10, 1))
 }
+
+func TestEachKindHasAShareOfTheDeletions(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, 100, totalLimit(100, 1, 0))
+	for remaining, limit := range []int{100, 90, 80, 70, 60} {
+		require.Equal(t, limit, totalLimit(100, 5, remaining), "%d of 5 kinds remain", remaining)
+	}
+	require.Equal(t, 1, totalLimit(1, 5, 4), "a maximum that cannot be shared")
+}

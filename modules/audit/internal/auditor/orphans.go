@@ -38,6 +38,7 @@ func (r *run) deleteOrphans(ctx context.Context, i inventory.Inventory, actual *
 		return fmt.Errorf("observations: %w", err)
 	}
 	slices.SortStableFunc(orphans, byFirstObservation)
+	orphans = roundRobin(orphans)
 	limit := deletionLimit(k.Objects, r.config.MaxDeletionShare)
 	failed := 0
 	for _, o := range orphans {
@@ -116,6 +117,22 @@ func byFirstObservation(a, b orphan) int {
 	return 0
 }
 
+// roundRobin puts the first orphan of each owner first, then the second of each, and so on: one owner's orphans, which may be
+// such that no deletion succeeds, leave other owners a share of what an audit may delete.
+func roundRobin(orphans []orphan) []orphan {
+	var rounds [][]orphan
+	ofOwner := map[string]int{}
+	for _, o := range orphans {
+		round := ofOwner[o.Owner]
+		ofOwner[o.Owner]++
+		if round == len(rounds) {
+			rounds = append(rounds, nil)
+		}
+		rounds[round] = append(rounds[round], o)
+	}
+	return slices.Concat(rounds...)
+}
+
 // plan decides what is done about an orphan, before the limits are applied.
 func (r *run) plan(o orphan, kind, refusal string) admin.Finding {
 	f := admin.Finding{Kind: kind, Name: o.Name, Owner: o.Owner, ID: o.ID, Problem: admin.Orphan, Parts: o.Parts, Action: admin.Wait}
@@ -175,12 +192,13 @@ func (r *run) deleteOrphan(
 
 // reserve counts one more deletion, unless a limit is reached.
 func (r *run) reserve(ctx context.Context, k *admin.Kind, limit int64) (bool, error) {
+	all := totalLimit(r.config.MaxDeletions, len(r.inventories), r.remaining)
 	if !r.dryRun() {
-		return r.store.Reserve(ctx, r.task, k.Kind, store.Limits{Kind: limit, All: int64(r.config.MaxDeletions)})
+		return r.store.Reserve(ctx, r.task, k.Kind, store.Limits{Kind: limit, All: int64(all)})
 	}
-	if r.deletions == 0 || k.Deleted >= limit {
+	if r.deletions >= all || k.Deleted >= limit {
 		return false, nil
 	}
-	r.deletions--
+	r.deletions++
 	return true, nil
 }

@@ -19,8 +19,6 @@ var (
 	ErrInvalid = errors.New("invalid")
 	// ErrUnfinished: a part of the request was carried out; the rest waits until other users had their turn.
 	ErrUnfinished = errors.New("partly done")
-	// ErrOtherPlatform: the object of this name was made by another platform and is not changed.
-	ErrOtherPlatform = errors.New("another platform's")
 	// ErrOtherName: an earlier release made the object under another name than the configuration gives. Whether it was this
 	// platform is unknown.
 	ErrOtherName = errors.New("under another name")
@@ -44,6 +42,12 @@ func (e *DependencyError) Error() string {
 	return e.Object + " is needed by " + strings.Join(e.Dependents, ", ")
 }
 
+// OtherPlatformError says that an object was made by another platform, or for another user, and is not changed.
+type OtherPlatformError struct{ Object string }
+
+// Error names the object, for operators.
+func (e *OtherPlatformError) Error() string { return e.Object + " is another platform's" }
+
 // Resource identifies a user's resource in an engine.
 type Resource struct{ UserUID, ResourceID string }
 
@@ -53,6 +57,8 @@ type Found struct {
 	// Unclaimed is true when its mark names no platform, as marks of an earlier release: only a row can tell which platform
 	// it belongs to.
 	Unclaimed bool
+	// Unencrypted is true when its mark is this platform's and has to be encrypted.
+	Unencrypted bool
 }
 
 // TenantNames are the names of a user's role and own database in the RDB engine. Either is "" where users have none.
@@ -106,22 +112,27 @@ type RDB interface {
 	// Prepare creates the role and the database that a user needs before the first schema.
 	Prepare(ctx context.Context, tenant Tenant) error
 	// Create prepares the user and creates a schema of this name, which only the user's role may use. An existing schema of
-	// the name is adopted, or ErrOtherPlatform returned.
+	// the name is adopted, or *OtherPlatformError returned.
 	Create(ctx context.Context, tenant Tenant, r Resource, name string) error
 	// Find returns the name of the schema that carries the resource's mark, "" when the user's database has none, or
 	// ErrOtherName.
 	Find(ctx context.Context, names TenantNames, r Resource) (name string, err error)
-	// Delete drops the resource's schema of this name with its content, unless it is another platform's. With last it tells
+	// Delete drops the resource's schema of this name with its content, or returns *OtherPlatformError. With last it tells
 	// whether the user has nothing left in the engine.
 	Delete(ctx context.Context, tenant Tenant, r Resource, name string, last bool) (empty bool, err error)
 	// Cleanup removes what is in no schema of a user who has no schema left and, if configured, drops the unused role and
-	// the empty own database. It reports whether the user has nothing left.
+	// the empty own database. It reports whether the user has nothing left; *OtherPlatformError names what another platform
+	// has under the user's names.
 	Cleanup(ctx context.Context, tenant Tenant) (empty bool, err error)
 	// Remove disables the login of a deleted user's role, and drops the role and the own database when they are this
-	// platform's. It reports whether the user has nothing left; a *DependencyError names what prevents the drop.
+	// platform's. It reports whether the user has nothing left; *DependencyError names what prevents the drop, and
+	// *OtherPlatformError what another platform has under the user's names.
 	Remove(ctx context.Context, tenant Tenant) (empty bool, err error)
 	// OpenDatabases returns the databases of the server to which every role may connect.
 	OpenDatabases(ctx context.Context) ([]string, error)
+	// CountUnreadableMarks counts the marks of this platform that its key does not decrypt: the objects that carry them are
+	// treated as another platform's.
+	CountUnreadableMarks(ctx context.Context) (int, error)
 	// ListDrifted returns those of these users whose role does not accept their key because of a change that Inner did not
 	// make. isSure is false when the engine does not let Inner read password verifiers. Verification is bounded: some users
 	// may be left to later calls.
@@ -152,11 +163,11 @@ type KV interface {
 	// Ready returns nil when the engine answers; the error's text may be shown.
 	Ready(ctx context.Context) error
 	// Create records a namespace with this prefix. ErrBusy: an earlier namespace of the name is still being deleted.
-	// ErrOtherPlatform: it is another platform's.
+	// *OtherPlatformError: it is another platform's.
 	Create(ctx context.Context, r Resource, prefix string) error
 	// Find returns the prefix of a resource's namespace, "" when none is recorded, or ErrOtherName. It reads all records.
 	Find(ctx context.Context, r Resource) (prefix string, err error)
-	// Delete marks a namespace as deleted and deletes its keys, unless it is another platform's. The prefix cannot be reused
+	// Delete marks a namespace as deleted and deletes its keys, or returns *OtherPlatformError. The prefix cannot be reused
 	// until Sweep finds that late writers have left no keys.
 	Delete(ctx context.Context, r Resource, prefix string) error
 	// List calls page with all recorded namespaces that are not deleted, including those whose platform is unknown. It

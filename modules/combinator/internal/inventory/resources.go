@@ -70,10 +70,10 @@ func (s *Resources) ListActual(ctx context.Context, page func([]inventory.Object
 		objects := make([]inventory.Object, 0, len(found))
 		for _, f := range found {
 			switch {
+			case f.Unencrypted, f.Unclaimed && referenced[f.Resource]:
+				objects = append(objects, s.object(f.Resource, s.part))
 			case !f.Unclaimed:
 				objects = append(objects, s.object(f.Resource, s.part, engine.MarkPart))
-			case referenced[f.Resource]:
-				objects = append(objects, s.object(f.Resource, s.part))
 			}
 		}
 		return page(objects)

@@ -28,12 +28,12 @@ func (j createKV) Execute(ctx context.Context, _ job.Task, p CreateKV) error {
 	if err != nil {
 		return databaseError("reading the resource", err)
 	}
-	prefix, err := j.recordName(ctx, j.kvNamer(), p.resource(), row.Status)
+	prefix, isNew, err := j.recordName(ctx, j.kvNamer(), p.resource(), row.Status)
 	if err != nil {
 		return err
 	}
 	if err := j.KV.Create(ctx, p.resource(), prefix); err != nil {
-		return engineError(kvEngine, err)
+		return j.discardName(ctx, store.KV, p.resource(), isNew, engineError(kvEngine, err))
 	}
 	if err := j.Store.SetStatus(ctx, p.UserUID, p.ResourceID, store.KV, store.Active, ""); err != nil {
 		return databaseError("updating the resource", err)

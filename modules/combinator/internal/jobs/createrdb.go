@@ -66,7 +66,7 @@ func (j createRDB) Execute(ctx context.Context, t job.Task, p CreateRDB) error {
 			return job.NewTerminal("a user may have %d SQL schemas", j.limit)
 		}
 	}
-	name, err := j.recordName(ctx, j.rdbNamer(), p.resource(), row.Status)
+	name, isNew, err := j.recordName(ctx, j.rdbNamer(), p.resource(), row.Status)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (j createRDB) Execute(ctx context.Context, t job.Task, p CreateRDB) error {
 		return j.RDB.Create(ctx, tenant, p.resource(), name)
 	})
 	if err != nil {
-		return err
+		return j.discardName(ctx, store.RDB, p.resource(), isNew, err)
 	}
 	if err := j.Store.SetStatus(ctx, p.UserUID, p.ResourceID, store.RDB, store.Active, ""); err != nil {
 		return databaseError("updating the resource", err)

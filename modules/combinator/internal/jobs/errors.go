@@ -29,6 +29,11 @@ func engineError(name string, err error) error {
 	if kept, ok := errors.AsType[*engine.DependencyError](err); ok {
 		return job.NewRetry(kept.Error(), nil)
 	}
+	if other, ok := errors.AsType[*engine.OtherPlatformError](err); ok {
+		e := job.NewTerminal("%s in the %s was made by another platform and stays unchanged", other.Object, name)
+		e.Cause = err
+		return e
+	}
 	switch {
 	case errors.Is(err, engine.ErrNotConfigured):
 		return job.NewTerminal("this platform has no %s", name)
@@ -40,10 +45,6 @@ func engineError(name string, err error) error {
 		return e
 	case errors.Is(err, engine.ErrUnfinished):
 		return job.NewSnooze(turnInterval, "a part of the resource is removed, the rest follows")
-	case errors.Is(err, engine.ErrOtherPlatform):
-		e := job.NewTerminal("the object of this name in the %s was made by another platform and stays unchanged", name)
-		e.Cause = err
-		return e
 	case errors.Is(err, engine.ErrOtherName):
 		// The row keeps its status: the data exists, and the configuration has to be corrected.
 		e := job.NewSnooze(otherNameRetryInterval,

@@ -48,25 +48,40 @@ func (p Params) resolveName(ctx context.Context, n namer, r engine.Resource) (st
 }
 
 // recordName returns the name of a resource that is to be created, and records it before anything is created, so that a row
-// refers to everything in the engine. It fails for a resource that is active under another name.
-func (p Params) recordName(ctx context.Context, n namer, r engine.Resource, status string) (string, error) {
-	name, err := p.Store.ResourceName(ctx, n.kind, r)
+// refers to everything in the engine. isNew is true when no name was recorded before. It fails for a resource that is active
+// under another name.
+func (p Params) recordName(
+	ctx context.Context, n namer, r engine.Resource, status string,
+) (name string, isNew bool, err error) {
+	name, err = p.Store.ResourceName(ctx, n.kind, r)
 	if err != nil {
-		return "", databaseError("reading the resource's name", err)
+		return "", false, databaseError("reading the resource's name", err)
 	}
 	if name != "" {
-		return name, nil
+		return name, false, nil
 	}
 	if status == store.Active {
 		if name, err = n.find(ctx, r); err != nil {
-			return "", engineError(n.engine, err)
+			return "", false, engineError(n.engine, err)
 		}
 	}
 	if name == "" {
 		name = n.name(r)
 	}
 	if err := p.Store.RecordName(ctx, n.kind, r, name); err != nil {
-		return "", databaseError("recording the resource's name", err)
+		return "", false, databaseError("recording the resource's name", err)
 	}
-	return name, nil
+	return name, true, nil
+}
+
+// discardName deletes a new name under which the engine has an object of another platform: this platform created nothing
+// under it. It returns the error of the creation.
+func (p Params) discardName(ctx context.Context, kind string, r engine.Resource, isNew bool, failure error) error {
+	if !isNew || !isOtherPlatform(failure) {
+		return failure
+	}
+	if err := p.Store.DeleteName(ctx, kind, r); err != nil {
+		return databaseError("deleting the resource's name", err)
+	}
+	return failure
 }

@@ -66,7 +66,7 @@ func (j *syncPasswords) Execute(ctx context.Context, task job.Task, _ SyncPasswo
 			if errors.Is(err, engine.ErrUnavailable) {
 				return periodicError(rdbEngine, err)
 			}
-			if err != nil && !errors.Is(err, engine.ErrOtherPlatform) {
+			if err != nil && !isOtherPlatform(err) {
 				failure = err
 			}
 		}

@@ -30,7 +30,7 @@ func (p Params) withTenant(
 			tenant.Key, tenant.Stale = key, renew || known.Prepared != desired
 			failure = work(ctx, tenant)
 			switch {
-			case errors.Is(failure, engine.ErrOtherPlatform):
+			case isOtherPlatform(failure):
 				return otherPlatformPrefix + desired, nil
 			case errors.Is(failure, engine.ErrMissing):
 				return store.PreparedUnknown, nil // the user is stale from now on, until everything was created again
@@ -45,6 +45,8 @@ func (p Params) withTenant(
 		}
 	}
 }
+
+func isOtherPlatform(err error) bool { return errors.As(err, new(*engine.OtherPlatformError)) }
 
 // tenant returns what the RDB engine needs to know of a user.
 func (p Params) tenant(userUID string, t store.LeasedTenant) engine.Tenant {

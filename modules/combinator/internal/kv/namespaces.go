@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"go.uber.org/zap"
-
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
@@ -27,7 +25,7 @@ func (e *Engine) Create(ctx context.Context, r engine.Resource, prefix string) e
 			return write(tx, record{UserUID: r.UserUID, ResourceID: r.ResourceID, Prefix: prefix, Platform: e.platform, State: active,
 				CreatedAt: tx.now().UTC()})
 		case e.isOtherPlatforms(*found):
-			return fmt.Errorf("%w: prefix %s", engine.ErrOtherPlatform, prefix)
+			return &engine.OtherPlatformError{Object: "the prefix " + prefix}
 		case found.resource() != r:
 			return fmt.Errorf("%w: the prefix belongs to another resource", engine.ErrInvalid)
 		case found.State == deleted:
@@ -53,10 +51,6 @@ func (e *Engine) Delete(ctx context.Context, r engine.Resource, prefix string) e
 		}
 		err = e.markDeleted(ctx, r, prefix, true)
 	}
-	if errors.Is(err, engine.ErrOtherPlatform) {
-		e.log.Warn("namespace of another platform kept", zap.String("prefix", prefix))
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -78,7 +72,7 @@ func (e *Engine) markDeleted(ctx context.Context, r engine.Resource, prefix stri
 		case found == nil:
 			found = &record{UserUID: r.UserUID, ResourceID: r.ResourceID, Prefix: prefix, CreatedAt: now}
 		case e.isOtherPlatforms(*found):
-			return engine.ErrOtherPlatform
+			return &engine.OtherPlatformError{Object: "the prefix " + prefix}
 		case found.resource() != r:
 			return fmt.Errorf("%w: the prefix belongs to another resource", engine.ErrInvalid)
 		case found.State == deleted:

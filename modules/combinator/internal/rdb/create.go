@@ -56,7 +56,7 @@ func (e *Engine) Create(ctx context.Context, tenant engine.Tenant, r engine.Reso
 		case err != nil:
 			return err
 		case owner == ownedByOther:
-			return fmt.Errorf("%w: schema %s", engine.ErrOtherPlatform, name)
+			return &engine.OtherPlatformError{Object: "the schema " + name}
 		}
 		return e.exec(ctx, db, createSchemaSQL(m, tenant.Names.Role, s, `CREATE SCHEMA IF NOT EXISTS `))
 	})
@@ -77,11 +77,15 @@ func (e *Engine) createSchema(ctx context.Context, m *marks, role string, s sche
 // access, and combinator_places tells to which platform the schema belongs.
 func createSchemaSQL(m *marks, role string, s schema, create string) string {
 	quoted := database.Quote(s.name)
-	text := fmt.Sprintf(`%s%s; COMMENT ON SCHEMA %s IS %s`, create, quoted, quoted, database.Literal(m.mark(ownerText(s.resource))))
+	text := create + quoted + `; ` + markSchemaSQL(m, s)
 	if role != "" {
 		text += fmt.Sprintf(`; GRANT USAGE, CREATE ON SCHEMA %s TO %s`, quoted, database.Quote(role))
 	}
 	return text
+}
+
+func markSchemaSQL(m *marks, s schema) string {
+	return fmt.Sprintf(`COMMENT ON SCHEMA %s IS %s`, database.Quote(s.name), database.Literal(m.mark(ownerText(s.resource))))
 }
 
 const markOfSchema = `SELECT COALESCE(obj_description(n.oid, 'pg_namespace'), '') FROM pg_namespace n WHERE n.nspname = $1`
@@ -120,7 +124,7 @@ func (e *Engine) ensureRole(ctx context.Context, tenant engine.Tenant) error {
 			case err != nil:
 				return err
 			case owner == ownedByOther:
-				return fmt.Errorf("%w: role %s", engine.ErrOtherPlatform, tenant.Names.Role)
+				return &engine.OtherPlatformError{Object: "the role " + tenant.Names.Role}
 			case !found && !tenant.Stale:
 				return missingError(errors.New("no role"))
 			case found && owner == ownedByUs && !tenant.Stale:

@@ -30,7 +30,7 @@ func (e *Engine) ensureDatabase(ctx context.Context, tenant engine.Tenant) error
 			case err != nil:
 				return err
 			case owner == ownedByOther:
-				return fmt.Errorf("%w: database %s", engine.ErrOtherPlatform, tenant.Names.Database)
+				return &engine.OtherPlatformError{Object: "the database " + tenant.Names.Database}
 			case found && allowsConnections && owner == ownedByUs:
 				return nil
 			case !tenant.Stale && (!found || !allowsConnections):
@@ -185,7 +185,7 @@ func (e *Engine) contents(ctx context.Context, name string) (some []string, err 
 // mayDrop reports whether a user's object may be dropped: it has this platform's mark, or none and this platform began to
 // create it.
 func mayDrop(owner ownership, tenant engine.Tenant) bool {
-	return owner == ownedByUs || owner == unowned && tenant.Owned
+	return owner == ownedByUs || owner == ownedUnencrypted || owner == unowned && tenant.Owned
 }
 
 // openDatabases lists the databases to which every role may connect.

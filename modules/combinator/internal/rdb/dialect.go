@@ -17,6 +17,8 @@ type dialect struct {
 	// roles reads the names and marks of those of some roles that exist; markRole returns the statement that sets a mark.
 	roles    string
 	markRole func(role, mark string) string
+	// usedSchemas reads the name of the current database, and the number of schemas in it in which a role may create.
+	usedSchemas string
 	// connectionLimit limits the connections of a role; nil when the engine has no such limit.
 	connectionLimit func(role string, limit int) string
 	// sessionsHolding finds the sessions that lock a schema, sessionsWriting those of a role that may have changed the role,
@@ -27,11 +29,13 @@ type dialect struct {
 	databasesOf, dependsOnRole string
 	// unlinkLargeObjects deletes some large objects of a role in the current database; nil when there are none.
 	unlinkLargeObjects func(role string) string
-	// assertFewParts fails when a schema has too many objects to drop in one text; empty when there is no such limit.
-	assertFewParts string
-	// dependents finds the objects of a role in other schemas that depend on a schema; nil when the engine refuses such a
-	// drop itself.
-	dependents func(role, schema string) string
+	// assertFewObjects fails when the drop of a part of a schema would drop too many objects for one text, and dropStatements
+	// finds smaller parts of the schema; nil when there is no such limit.
+	assertFewObjects func(s schema, p dropPart) string
+	dropStatements   []string
+	// dependents finds the objects of a role in other schemas that would be dropped with a part of a schema; nil when the
+	// engine refuses such a drop itself.
+	dependents func(role string, s schema, p dropPart) string
 	// dropForce follows DROP DATABASE and terminates the sessions in the database.
 	dropForce string
 	// sizesOf is sizes for some schemas; nil when measuring waits for no lock.
@@ -74,6 +78,18 @@ const (
 FROM pg_roles r WHERE r.rolname = ANY($1::TEXT[])`
 )
 
+// The queries for usedSchemas count the schemas of the shared database in which a role may create objects.
+const (
+	// postgresUsedSchemas reads the role's own rights only: in PostgreSQL 14 any other user can make it a member of their role.
+	postgresUsedSchemas = `SELECT current_database(), (SELECT count(*) FROM pg_namespace n CROSS JOIN aclexplode(n.nspacl) a
+    WHERE n.nspname <> 'public' AND substr(n.nspname, 1, 3) <> 'pg_' AND a.grantee = r.oid AND a.privilege_type = 'CREATE')
+FROM pg_roles r WHERE r.rolname = $1`
+	// cockroachUsedSchemas uses ids, so that a schema that is dropped concurrently causes no error.
+	cockroachUsedSchemas = `SELECT current_database(), (SELECT count(*) FROM pg_namespace n
+    WHERE n.nspname <> 'public' AND substr(n.nspname, 1, 3) <> 'pg_' AND has_schema_privilege(r.oid, n.oid, 'CREATE'))
+FROM pg_roles r WHERE r.rolname = $1`
+)
+
 const (
 	postgresDatabasesOf = `SELECT DISTINCT COALESCE(NULLIF(d.datname, current_database()), ''), '' FROM pg_shdepend s
 JOIN pg_roles r ON r.oid = s.refobjid LEFT JOIN pg_database d ON d.oid = s.dbid
@@ -90,7 +106,7 @@ FROM (SELECT l.oid FROM pg_largeobject_metadata l JOIN pg_roles r ON r.oid = l.l
 var (
 	postgres = &dialect{
 		sizes: postgresSizes,
-		roles: postgresRoles,
+		roles: postgresRoles, usedSchemas: postgresUsedSchemas,
 		markRole: func(role, mark string) string {
 			return fmt.Sprintf(`COMMENT ON ROLE %s IS %s`, database.Quote(role), database.Literal(mark))
 		},
@@ -104,13 +120,12 @@ var (
 		databasesOf:     postgresDatabasesOf,
 		dependsOnRole:   postgresDependsOnRole,
 		unlinkLargeObjects: func(role string) string {
-			return fmt.Sprintf(postgresUnlink, database.Literal(role), maxPartsPerDrop)
+			return fmt.Sprintf(postgresUnlink, database.Literal(role), maxObjectsPerDrop)
 		},
-		assertFewParts: postgresAssertFewParts,
-		dependents: func(role, schema string) string {
-			return fmt.Sprintf(postgresDependents, database.Literal(schema), database.Literal(role))
-		},
-		dropForce: ` WITH (FORCE)`,
+		assertFewObjects: assertFewObjects,
+		dropStatements:   postgresDropStatements,
+		dependents:       dependents,
+		dropForce:        ` WITH (FORCE)`,
 		sizesOf: func(schemas []string) string {
 			literals := make([]string, len(schemas))
 			for i, name := range schemas {
@@ -126,7 +141,7 @@ var (
 	}
 	cockroach = &dialect{
 		sizes: cockroachSizes,
-		roles: cockroachRoles,
+		roles: cockroachRoles, usedSchemas: cockroachUsedSchemas,
 		markRole: func(role, mark string) string {
 			return fmt.Sprintf(`ALTER ROLE %s SET %s = %s`, database.Quote(role), roleSetting, database.Literal(mark))
 		},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"strings"
 
 	"app238.com/inner/app/database"
@@ -86,6 +87,25 @@ func (e *Engine) forEachRow(
 	})
 }
 
+// CountUnreadableMarks implements engine.RDB. With own databases it reads the marks of these, and of no schema in them.
+func (e *Engine) CountUnreadableMarks(ctx context.Context) (n int, err error) {
+	m, err := e.loadMarks(ctx)
+	if err != nil {
+		return 0, err
+	}
+	query, args := listSchemas, []any{"", math.MaxInt32}
+	if e.names.ownDatabase {
+		query, args = allDatabases, nil
+	}
+	count := func(_, mark string) {
+		if m.isUnreadable(mark) {
+			n++
+		}
+	}
+	err = e.forEachRow(ctx, "", func() { n = 0 }, count, query, args...)
+	return n, err
+}
+
 const allDatabases = `SELECT d.datname, COALESCE(shobj_description(d.oid, 'pg_database'), '') FROM pg_database d
 WHERE d.datallowconn ORDER BY d.datname`
 
@@ -117,11 +137,11 @@ func (e *Engine) Find(ctx context.Context, tenantNames engine.TenantNames, r eng
 	if err != nil {
 		return "", err
 	}
-	wanted, otherName := []string{m.mark(ownerText(r)), markPrefix + ownerText(r)}, false
+	wanted, otherName := []string{m.mark(ownerText(r)), m.unencryptedMark(ownerText(r)), markPrefix + ownerText(r)}, false
 	err = e.forEachRow(ctx, tenantNames.Database, func() { name, otherName = "", false }, func(found, mark string) {
 		found = qualifiedName(tenantNames.Database, found)
 		switch {
-		case mark == wanted[0], name == "" && found == e.Name(r):
+		case m.ownerOf(mark, ownerText(r)) != unowned, name == "" && found == e.Name(r):
 			name = found
 		default:
 			otherName = true

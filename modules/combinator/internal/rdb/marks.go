@@ -16,8 +16,9 @@ import (
 )
 
 // A mark is the comment that identifies what Inner made and for whom: "inner-gateway <platform> <owner>". The owner is
-// encrypted, because every user of the engine can read comments. Marks of an earlier release are "inner-gateway
-// <user>/<resource>", on schemas only.
+// encrypted, because every user of the engine can read comments. Unencrypted marks, as the first ones were, are valid and are
+// encrypted when the object is created again or repaired. Marks of an earlier release are "inner-gateway <user>/<resource>",
+// on schemas only.
 const markPrefix = "inner-gateway "
 
 // ownership tells to whom an object belongs.
@@ -27,6 +28,8 @@ const (
 	// unowned: no mark, or one without a platform.
 	unowned ownership = iota
 	ownedByUs
+	// ownedUnencrypted: ours, with a mark that has to be encrypted.
+	ownedUnencrypted
 	// ownedByOther: another platform's, or another user's.
 	ownedByOther
 )
@@ -89,6 +92,9 @@ func (m *marks) mark(owner string) string {
 	return m.prefix() + base64.RawURLEncoding.EncodeToString(m.aead.Seal(nonce, nonce, []byte(owner), nil))
 }
 
+// unencryptedMark returns the mark of this platform for an owner as it was before owners were encrypted.
+func (m *marks) unencryptedMark(owner string) string { return m.prefix() + owner }
+
 // prefix begins all marks of this platform.
 func (m *marks) prefix() string { return markPrefix + m.platform + " " }
 
@@ -106,12 +112,21 @@ func (m *marks) decodeOwner(mark string) string {
 	return string(owner)
 }
 
+// isUnreadable reports whether a mark has this platform's prefix and was encrypted with another key.
+func (m *marks) isUnreadable(mark string) bool {
+	encoded, isOurs := strings.CutPrefix(mark, m.prefix())
+	encrypted, err := base64.RawURLEncoding.DecodeString(encoded)
+	return isOurs && err == nil && len(encrypted) > m.aead.NonceSize()+m.aead.Overhead() && m.decodeOwner(mark) == ""
+}
+
 // ownerOf returns the ownership of an object with this mark that is expected to belong to owner.
 func (m *marks) ownerOf(mark, owner string) ownership {
 	text, ok := strings.CutPrefix(mark, markPrefix)
 	switch {
 	case mark == m.mark(owner):
 		return ownedByUs
+	case mark == m.unencryptedMark(owner):
+		return ownedUnencrypted
 	case !ok, text == owner:
 		return unowned
 	}
@@ -125,15 +140,16 @@ func (m *marks) parse(name, mark string) (engine.Found, bool) {
 	if !ok {
 		return engine.Found{}, false
 	}
-	owned := m.decodeOwner(mark)
-	isOurs := owned != ""
-	if !isOurs {
-		owned = text
+	owned, isOurs, isUnencrypted := m.decodeOwner(mark), true, false
+	if owned == "" {
+		if owned, isUnencrypted = strings.CutPrefix(mark, m.prefix()); !isUnencrypted {
+			owned, isOurs = text, false
+		}
 	}
 	userUID, resourceID, whole := strings.Cut(owned, "/")
 	if !whole || identifier.Check("user_uid", userUID) != nil || identifier.Check("resource_id", resourceID) != nil {
 		return engine.Found{}, false
 	}
 	r := engine.Resource{UserUID: userUID, ResourceID: resourceID}
-	return engine.Found{Resource: r, Unclaimed: !isOurs}, isOurs || m.nameOf(r) == name
+	return engine.Found{Resource: r, Unclaimed: !isOurs, Unencrypted: isUnencrypted}, isOurs || m.nameOf(r) == name
 }

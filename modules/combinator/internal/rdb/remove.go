@@ -72,12 +72,6 @@ func (e *Engine) Remove(ctx context.Context, tenant engine.Tenant) (empty bool, 
 	return e.isEmpty(ctx, tenant)
 }
 
-// usedSchemas counts the schemas of the shared database on which a role has rights. It uses ids, so that a schema that is
-// dropped concurrently causes no error.
-const usedSchemas = `SELECT current_database(), (SELECT count(*) FROM pg_namespace n
-    WHERE n.nspname <> 'public' AND substr(n.nspname, 1, 3) <> 'pg_' AND has_schema_privilege(r.oid, n.oid, 'CREATE'))
-FROM pg_roles r WHERE r.rolname = $1`
-
 // mayDropRole reports whether the user's role exists and is this platform's, and whether it has schemas in the shared
 // database, which are deleted first.
 func (e *Engine) mayDropRole(ctx context.Context, d *dialect, tenant engine.Tenant) (isOurs, used bool, err error) {
@@ -94,7 +88,7 @@ func (e *Engine) mayDropRole(ctx context.Context, d *dialect, tenant engine.Tena
 			return err
 		}
 		var schemas int
-		isOurs, err = e.read(ctx, db, usedSchemas, []any{tenant.Names.Role}, new(string), &schemas)
+		isOurs, err = e.read(ctx, db, d.usedSchemas, []any{tenant.Names.Role}, new(string), &schemas)
 		used = tenant.Names.Database == "" && schemas > 0
 		return err
 	})
@@ -106,7 +100,7 @@ func (e *Engine) dropRole(ctx context.Context, d *dialect, name string) (dropped
 	err = e.on(ctx, "", func(ctx context.Context, db *sql.DB) error {
 		dropped = false
 		var shared string
-		found, err := e.read(ctx, db, usedSchemas, []any{name}, &shared, new(int))
+		found, err := e.read(ctx, db, d.usedSchemas, []any{name}, &shared, new(int))
 		if err != nil || !found {
 			dropped = err == nil
 			return err
@@ -188,7 +182,7 @@ func (e *Engine) unlinkLargeObjects(ctx context.Context, d *dialect, role, datab
 			unlinked, err = e.queryNumbers(ctx, databaseName, d.withLockTimeout(shortLockTimeout)+d.unlinkLargeObjects(role))
 			return err
 		})
-		if err == nil && unlinked["unlinked"] == maxPartsPerDrop {
+		if err == nil && unlinked["unlinked"] == maxObjectsPerDrop {
 			return engine.ErrUnfinished
 		}
 		return err

@@ -14,11 +14,12 @@ import (
 
 // Queries for sessions: the process id, and the name of the role, which is empty for the server's own processes.
 const (
-	// sessionsHolding finds the sessions that hold, or wait for, a lock on a schema or a relation in it. A prepared
-	// transaction has no session and no role here.
+	// sessionsHolding finds the sessions that hold, or wait for, a lock on a schema, a relation in it or any other object in
+	// it. A prepared transaction has no session and no role here.
 	sessionsHolding = `SELECT DISTINCT COALESCE(l.pid::TEXT, ''), CASE WHEN l.pid IS NULL THEN '?' ELSE COALESCE(a.usename, '') END
 FROM pg_namespace n JOIN pg_catalog.pg_locks l ON l.relation IN (SELECT c.oid FROM pg_class c WHERE c.relnamespace = n.oid)
     OR l.classid = 'pg_catalog.pg_namespace'::REGCLASS AND l.objid = n.oid
+    OR (l.classid, l.objid) IN (SELECT d.classid, d.objid FROM pg_depend d WHERE ` + inSchema + ` AND d.refobjid = n.oid)
 LEFT JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE n.nspname = $1 AND l.pid IS DISTINCT FROM pg_backend_pid() AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())`
 	// sessionsWriting finds the sessions of a role with an open transaction that has written.

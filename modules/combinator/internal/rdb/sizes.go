@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"app238.com/inner/app/database"
 	"app238.com/inner/modules/combinator/internal/engine"
@@ -43,11 +44,16 @@ func (e *Engine) Sizes(ctx context.Context) (sizes []engine.Size, missed int, er
 	return sizes, missed, nil
 }
 
-// measure measures the schemas of a database, and counts those with a locked table, which may stay locked for any time and
-// are not waited for.
-func (e *Engine) measure(ctx context.Context, d *dialect, databaseName string) (sizes map[string]int64, locked int, err error) {
-	sizes, err = e.queryNumbers(ctx, databaseName, d.withLockTimeout(shortLockTimeout)+d.sizes)
-	if !database.IsLocked(err) || d.sizesOf == nil {
+// measure measures the schemas of a database, and counts those that it did not measure: those with a locked table, which may
+// stay locked for any time and is not waited for, and those with so many tables that measuring them times out. All others are
+// measured before those.
+func (e *Engine) measure(ctx context.Context, d *dialect, databaseName string) (sizes map[string]int64, missed int, err error) {
+	limit := e.config.RequestTimeout
+	if databaseName != "" { // one user's
+		limit = min(limit, maxPartialDuration)
+	}
+	sizes, err = e.queryNumbersWithin(ctx, databaseName, limit, d.withLockTimeout(shortLockTimeout)+d.sizes)
+	if d.sizesOf == nil || !database.IsLocked(err) && (databaseName != "" || !database.IsStatementTimeout(err)) {
 		return sizes, 0, err
 	}
 	var names []string
@@ -58,38 +64,54 @@ func (e *Engine) measure(ctx context.Context, d *dialect, databaseName string) (
 	}
 	sizes = map[string]int64{}
 	for chunk := range slices.Chunk(names, listPage) {
-		n, err := e.measureUnlocked(ctx, d, databaseName, chunk, sizes)
-		if err != nil {
-			return nil, 0, err
+		if err = e.measureInParts(ctx, d, databaseName, chunk, sizes, &missed); err != nil {
+			break
 		}
-		locked += n
 	}
-	return sizes, locked, nil
+	if database.IsStatementTimeout(err) && ctx.Err() == nil { // the remaining schemas are at least as large
+		return sizes, len(names) - len(sizes), nil
+	}
+	return sizes, missed, err
 }
 
-const measuredSchemas = `SELECT n.nspname, '' FROM pg_namespace n WHERE substr(n.nspname, 1, 3) <> 'pg_' ORDER BY n.nspname`
+// maxPartialDuration bounds a query for the sizes of a part of the schemas, or of those of one user: thousands of tables take
+// a second.
+const maxPartialDuration = 10 * time.Second
 
-// measureUnlocked adds the sizes of some schemas to sizes, in halves when one of them is locked, and returns the number of
-// locked ones.
-func (e *Engine) measureUnlocked(
-	ctx context.Context, d *dialect, databaseName string, schemas []string, sizes map[string]int64,
-) (locked int, err error) {
-	found, err := e.queryNumbers(ctx, databaseName, d.withLockTimeout(shortLockTimeout)+d.sizesOf(schemas))
+// queryNumbersWithin is queryNumbers with a time limit.
+func (e *Engine) queryNumbersWithin(
+	ctx context.Context, databaseName string, limit time.Duration, query string,
+) (map[string]int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return e.queryNumbers(ctx, databaseName, query)
+}
+
+// measuredSchemas lists the schemas in ascending order of their numbers of relations, an estimate of what measuring costs.
+const measuredSchemas = `SELECT n.nspname, '' FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid
+WHERE substr(n.nspname, 1, 3) <> 'pg_' GROUP BY n.nspname ORDER BY count(c.oid), n.nspname`
+
+// measureInParts adds the sizes of some schemas to sizes, in halves when one of them is locked or the query times out, and
+// counts the locked ones. It ends with the first schema that times out alone.
+func (e *Engine) measureInParts(
+	ctx context.Context, d *dialect, databaseName string, schemas []string, sizes map[string]int64, locked *int,
+) error {
+	limit := min(e.config.RequestTimeout, maxPartialDuration)
+	found, err := e.queryNumbersWithin(ctx, databaseName, limit, d.withLockTimeout(shortLockTimeout)+d.sizesOf(schemas))
 	switch {
-	case !database.IsLocked(err):
+	case !database.IsLocked(err) && (!database.IsStatementTimeout(err) || len(schemas) == 1):
 		maps.Copy(sizes, found)
-		return 0, err
+		return err
 	case len(schemas) == 1:
-		return 1, nil
+		*locked++
+		return nil
 	}
 	for half := range slices.Chunk(schemas, (len(schemas)+1)/2) {
-		n, err := e.measureUnlocked(ctx, d, databaseName, half, sizes)
-		if err != nil {
-			return 0, err
+		if err := e.measureInParts(ctx, d, databaseName, half, sizes, locked); err != nil {
+			return err
 		}
-		locked += n
 	}
-	return locked, nil
+	return nil
 }
 
 // queryNumbers runs a query for names and numbers in a database.

@@ -25,6 +25,28 @@ func (e *Engine) DesiredParts() (parts []string) {
 // ActualParts implements engine.RDB. It queries only the names of these users, so that no other role or database is taken
 // for a user's.
 func (e *Engine) ActualParts(ctx context.Context, tenants []engine.Tenant) (map[string][]string, error) {
+	all, err := e.partOwnerships(ctx, tenants)
+	if err != nil {
+		return nil, err
+	}
+	parts := map[string][]string{}
+	for _, t := range tenants {
+		isMarked := true
+		for _, part := range e.DesiredParts() {
+			if owner, ok := all[t.UserUID][part]; ok && mayDrop(owner, t) {
+				parts[t.UserUID] = append(parts[t.UserUID], part)
+				isMarked = isMarked && owner == ownedByUs
+			}
+		}
+		if len(parts[t.UserUID]) > 0 && isMarked {
+			parts[t.UserUID] = append(parts[t.UserUID], engine.MarkPart)
+		}
+	}
+	return parts, nil
+}
+
+// partOwnerships returns the ownership of each part of these users that exists, by user and part.
+func (e *Engine) partOwnerships(ctx context.Context, tenants []engine.Tenant) (map[string]map[string]ownership, error) {
 	d, err := e.getDialect(ctx)
 	if err != nil {
 		return nil, err
@@ -33,18 +55,18 @@ func (e *Engine) ActualParts(ctx context.Context, tenants []engine.Tenant) (map[
 	if err != nil {
 		return nil, err
 	}
-	parts, unmarked := map[string][]string{}, map[string]bool{}
+	all := map[string]map[string]ownership{}
 	for _, part := range e.DesiredParts() {
-		owners := make(map[string]engine.Tenant, len(tenants))
+		users := make(map[string]string, len(tenants))
 		names := make([]string, 0, len(tenants))
-		query := databasesByName
 		for _, t := range tenants {
-			name := t.Names.Database
-			if part == engine.RolePart {
-				name, query = t.Names.Role, d.roles
-			}
-			owners[name] = t
+			name := partName(part, t.Names)
+			users[name] = t.UserUID
 			names = append(names, name)
+		}
+		query := databasesByName
+		if part == engine.RolePart {
+			query = d.roles
 		}
 		found := map[string]string{}
 		add := func(name, mark string) { found[name] = mark }
@@ -53,18 +75,48 @@ func (e *Engine) ActualParts(ctx context.Context, tenants []engine.Tenant) (map[
 			return nil, err
 		}
 		for name, mark := range found {
-			t := owners[name]
-			owner := m.ownerOf(mark, t.UserUID)
-			if mayDrop(owner, t) {
-				parts[t.UserUID] = append(parts[t.UserUID], part)
-				unmarked[t.UserUID] = unmarked[t.UserUID] || owner != ownedByUs
+			uid := users[name]
+			if all[uid] == nil {
+				all[uid] = map[string]ownership{}
 			}
+			all[uid][part] = m.ownerOf(mark, uid)
 		}
 	}
-	for uid := range parts {
-		if !unmarked[uid] {
-			parts[uid] = append(parts[uid], engine.MarkPart)
+	return all, nil
+}
+
+func partName(part string, names engine.TenantNames) string {
+	if part == engine.RolePart {
+		return names.Role
+	}
+	return names.Database
+}
+
+// remainingParts reports whether the user has nothing that this platform may have created, and what another platform has under
+// the user's names.
+func (e *Engine) remainingParts(ctx context.Context, tenant engine.Tenant) (empty bool, other *engine.OtherPlatformError, err error) {
+	all, err := e.partOwnerships(ctx, []engine.Tenant{tenant})
+	if err != nil {
+		return false, nil, err
+	}
+	empty = true
+	for _, part := range e.DesiredParts() {
+		switch owner, ok := all[tenant.UserUID][part]; {
+		case ok && owner == ownedByOther:
+			other = &engine.OtherPlatformError{Object: "the " + part + " " + partName(part, tenant.Names)}
+		case ok:
+			empty = false
 		}
 	}
-	return parts, nil
+	return empty, other, nil
+}
+
+// isEmpty reports whether the user has nothing that this platform may have created. What another platform has under the user's
+// names is an error.
+func (e *Engine) isEmpty(ctx context.Context, tenant engine.Tenant) (bool, error) {
+	empty, other, err := e.remainingParts(ctx, tenant)
+	if err == nil && other != nil {
+		return false, other
+	}
+	return empty, err
 }

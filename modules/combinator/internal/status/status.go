@@ -3,6 +3,7 @@ package status
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"app238.com/inner/app/status"
@@ -27,6 +28,10 @@ func NewRDB(e engine.RDB) status.Component {
 		open, err := e.OpenDatabases(ctx)
 		if err == nil && len(open) > 0 {
 			report.Details = append(report.Details, status.Detail{Name: "open to every user", Value: strings.Join(open, ", ")})
+		}
+		if n, failure := e.CountUnreadableMarks(ctx); failure == nil && n > 0 {
+			report.Condition = status.Degraded
+			report.Text = fmt.Sprintf("answers; %d marks of this platform are not readable, see docs/databases.md", n)
 		}
 		return report, err
 	}

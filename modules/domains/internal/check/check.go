@@ -41,7 +41,7 @@ type Checker struct {
 	verifier    *resolve.Verifier
 
 	mu       sync.Mutex
-	onChange func(name string)
+	onChange func(name, user string)
 	// notifications receives a value when domains may be due.
 	notifications chan struct{}
 }
@@ -54,9 +54,9 @@ func New(c *config.Config, log *zap.Logger, m *metrics.Metrics, s *store.Store, 
 	}
 }
 
-// OnChange sets the function that is called with the name of each domain that a check of this process has verified or
-// withdrawn. It must return quickly.
-func (c *Checker) OnChange(onChange func(name string)) {
+// OnChange sets the function that is called with the name and the user of each domain that a check of this process has
+// verified or withdrawn. It must return quickly.
+func (c *Checker) OnChange(onChange func(name, user string)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.onChange = onChange
@@ -222,13 +222,13 @@ func (c *Checker) report(batch []store.Checked, summary Summary) {
 		}
 		message := "custom domain verified"
 		if r.After.Verified {
-			c.recent.add(r.CDID)
+			c.recent.add(r.UserUID, r.CDID)
 		} else {
 			message = "custom domain withdrawn"
 		}
 		c.log.Info(message, zap.String("cdid", r.CDID), zap.String("domain", r.Claim.Host), zap.String("reason", r.After.Last.Text))
 		if onChange != nil {
-			onChange(r.Name)
+			onChange(r.Name, r.UserUID)
 		}
 	}
 }

@@ -43,7 +43,7 @@ func TestUsersAndZonesHaveAShareOfTheSlots(t *testing.T) {
 	}))
 	available, excluded := p.available(false)
 	require.Equal(t, 140, available)
-	require.Equal(t, store.Excluded{Users: []string{"greedy"}, Zones: []string{"greedy.co.uk"}}, excluded)
+	require.Equal(t, store.Excluded{Users: []string{"greedy"}, Zones: []string{"greedy.co.uk"}, Pairs: []store.UserZone{}}, excluded)
 
 	others := func(unanswered int64) func(i int) store.Candidate {
 		return func(i int) store.Candidate {
@@ -53,6 +53,30 @@ func TestUsersAndZonesHaveAShareOfTheSlots(t *testing.T) {
 	require.Equal(t, 120, acquireAll(p, 20, others(0)))
 	require.Equal(t, 20, acquireAll(p, 0, func(i int) store.Candidate { return others(0)(1000 + i) }))
 	require.Equal(t, 20, acquireAll(p, 0, others(lifecycle.SlowAfter)), "slow domains have slots of their own")
+}
+
+func TestOneUserNeverHasAllSlotsOfAZone(t *testing.T) {
+	t.Parallel()
+	under := func(user string) func(i int) store.Candidate {
+		return func(i int) store.Candidate {
+			return store.Candidate{UserUID: user, Host: fmt.Sprintf("x%d.victim.com", i)}
+		}
+	}
+	for total, limit := range map[int]int{2: 1, 16: 1, 48: 1, 160: 5} {
+		p := newSlots(total)
+		require.Equal(t, limit, acquireAll(p, 0, under("greedy")), total)
+		_, excluded := p.available(false)
+		require.Equal(t, []store.UserZone{{UserUID: "greedy", Zone: "victim.com"}}, excluded.Pairs)
+		require.Empty(t, excluded.Zones)
+		require.Equal(t, limit, acquireAll(p, 0, under("victim")), total)
+		p = newSlots(total)
+		slow := func(i int) store.Candidate {
+			w := under("greedy")(i)
+			w.Unanswered = lifecycle.SlowAfter
+			return w
+		}
+		require.Less(t, acquireAll(p, 0, slow), p.slow.total, "some of the few slow slots are left")
+	}
 }
 
 func TestReleasedSlotIsAcquiredAgain(t *testing.T) {
@@ -71,21 +95,37 @@ func TestReleasedSlotIsAcquiredAgain(t *testing.T) {
 	require.True(t, ok)
 }
 
-func TestRecentDomainsExpireAndAreLimited(t *testing.T) {
+func TestRecentDomainsExpire(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	r := newRecent()
 	r.now = func() time.Time { return now }
-	r.add("a")
+	r.add("u1", "a")
 	now = now.Add(recentFor / 2)
-	r.add("b")
+	r.add("u1", "b")
 	require.ElementsMatch(t, []string{"a", "b"}, r.list())
 	now = now.Add(recentFor/2 + time.Second)
 	require.Equal(t, []string{"b"}, r.list())
 	now = now.Add(recentFor)
 	require.Empty(t, r.list())
-	for i := range 2 * recentLimit {
-		r.add(fmt.Sprint(i))
+}
+
+func TestOneUsersRecentDomainsLeaveRoomForOthers(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	r := newRecent()
+	r.now = func() time.Time { return now }
+	add := func(n int, user string) {
+		for i := range n {
+			now = now.Add(time.Millisecond)
+			r.add(user, user+fmt.Sprint(i))
+		}
 	}
+	add(2*recentLimit, "greedy")
 	require.Len(t, r.list(), recentLimit)
+	require.Contains(t, r.list(), "greedy"+fmt.Sprint(2*recentLimit-1), "the oldest ones are dropped")
+	add(3, "other")
+	add(recentLimit, "greedy")
+	require.Len(t, r.list(), recentLimit)
+	require.Subset(t, r.list(), []string{"other0", "other1", "other2"})
 }

@@ -21,19 +21,37 @@ type recent struct {
 
 	mu     sync.Mutex
 	loaded bool
-	until  map[string]time.Time
+	known  map[string]recentDomain
 }
 
-func newRecent() *recent { return &recent{now: time.Now, until: map[string]time.Time{}} }
+// recentDomain is the user of a domain and the time until which the domain is recent.
+type recentDomain struct {
+	user  string
+	until time.Time
+}
 
-func (r *recent) add(cdids ...string) {
+func newRecent() *recent { return &recent{now: time.Now, known: map[string]recentDomain{}} }
+
+// add adds a domain. If there are too many, it drops the oldest domain of the user with the most domains.
+func (r *recent) add(user, cdid string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, cdid := range cdids {
-		if len(r.until) < recentLimit {
-			r.until[cdid] = r.now().Add(recentFor)
+	r.known[cdid] = recentDomain{user, r.now().Add(recentFor)}
+	if len(r.known) <= recentLimit {
+		return
+	}
+	count := map[string]int{}
+	for _, v := range r.known {
+		count[v.user]++
+	}
+	var drop string
+	for other, v := range r.known {
+		last := r.known[drop]
+		if n, most := count[v.user], count[last.user]; drop == "" || n > most || n == most && v.until.Before(last.until) {
+			drop = other
 		}
 	}
+	delete(r.known, drop)
 }
 
 // list returns the domains that are still recent.
@@ -41,9 +59,9 @@ func (r *recent) list() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var cdids []string
-	for cdid, until := range r.until {
-		if r.now().After(until) {
-			delete(r.until, cdid)
+	for cdid, v := range r.known {
+		if r.now().After(v.until) {
+			delete(r.known, cdid)
 			continue
 		}
 		cdids = append(cdids, cdid)
@@ -56,12 +74,14 @@ func (r *recent) load(ctx context.Context, s *store.Store) error {
 	if r.loaded {
 		return nil
 	}
-	cdids, err := s.RecentlyVerified(ctx, recentFor, recentLimit)
+	found, err := s.RecentlyVerified(ctx, recentFor, recentLimit)
 	if err != nil {
 		return err
 	}
 	r.loaded = true
-	r.add(cdids...)
+	for _, one := range found {
+		r.add(one.UserUID, one.CDID)
+	}
 	return nil
 }
 

@@ -27,17 +27,50 @@ type slots struct {
 
 // class is the slots of normal or slow domains, and who uses them.
 type class struct {
-	// limit is the share of one user or registered domain.
-	total, limit, used int
-	users, zones       map[string]int
+	total, used  int
+	users, zones usage[string]
+	// pairs are the slots that one user uses for hosts under one registered domain.
+	pairs usage[store.UserZone]
 }
 
 func newClass(total int) class {
-	return class{total: total, limit: max(1, total/userShare), users: map[string]int{}, zones: map[string]int{}}
+	// One user may use half of the slots of a registered domain: others may have hosts under it.
+	zoneLimit := max(2, total/userShare)
+	return class{
+		total: total, users: newUsage[string](max(1, total/userShare)), zones: newUsage[string](zoneLimit),
+		pairs: newUsage[store.UserZone](zoneLimit / 2),
+	}
+}
+
+// usage counts the slots in use by each holder. No holder may use more than limit.
+type usage[T comparable] struct {
+	limit int
+	slots map[T]int
+}
+
+func newUsage[T comparable](limit int) usage[T] { return usage[T]{limit: limit, slots: map[T]int{}} }
+
+func (u usage[T]) isAtLimit(holder T) bool { return u.slots[holder] >= u.limit }
+
+func (u usage[T]) add(holder T, n int) {
+	if u.slots[holder] += n; u.slots[holder] == 0 {
+		delete(u.slots, holder)
+	}
+}
+
+// atLimit returns the holders that use all they may.
+func (u usage[T]) atLimit() []T {
+	holders := []T{}
+	for holder := range u.slots {
+		if u.isAtLimit(holder) {
+			holders = append(holders, holder)
+		}
+	}
+	return holders
 }
 
 func newSlots(total int) *slots {
-	return &slots{normal: newClass(total), slow: newClass(max(1, total/slowShare)), change: make(chan struct{})}
+	return &slots{normal: newClass(total), slow: newClass(max(2, total/slowShare)), change: make(chan struct{})}
 }
 
 func (s *slots) class(slow bool) *class {
@@ -63,15 +96,15 @@ func (s *slots) acquire(w store.Candidate, reserved int) (release func(), ok boo
 	zone := registeredDomain(w.Host)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.class(isSlow(w))
-	if c.used >= c.total-reserved || c.users[w.UserUID] == c.limit || c.zones[zone] == c.limit {
+	c, pair := s.class(isSlow(w)), store.UserZone{UserUID: w.UserUID, Zone: zone}
+	if c.used >= c.total-reserved || c.users.isAtLimit(w.UserUID) || c.zones.isAtLimit(zone) || c.pairs.isAtLimit(pair) {
 		return nil, false
 	}
-	c.add(w.UserUID, zone, 1)
+	c.add(pair, 1)
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		c.add(w.UserUID, zone, -1)
+		c.add(pair, -1)
 	}, true
 }
 
@@ -83,14 +116,11 @@ func (s *slots) broadcast() {
 	s.change = make(chan struct{})
 }
 
-func (c *class) add(user, zone string, n int) {
+func (c *class) add(pair store.UserZone, n int) {
 	c.used += n
-	if c.users[user] += n; c.users[user] == 0 {
-		delete(c.users, user)
-	}
-	if c.zones[zone] += n; c.zones[zone] == 0 {
-		delete(c.zones, zone)
-	}
+	c.users.add(pair.UserUID, n)
+	c.zones.add(pair.Zone, n)
+	c.pairs.add(pair, n)
 }
 
 // changed returns the channel that the next broadcast closes.
@@ -105,15 +135,5 @@ func (s *slots) available(slow bool) (n int, excluded store.Excluded) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.class(slow)
-	return c.total - c.used, store.Excluded{Users: c.atLimit(c.users), Zones: c.atLimit(c.zones)}
-}
-
-func (c *class) atLimit(counts map[string]int) []string {
-	names := []string{}
-	for name, n := range counts {
-		if n >= c.limit {
-			names = append(names, name)
-		}
-	}
-	return names
+	return c.total - c.used, store.Excluded{Users: c.users.atLimit(), Zones: c.zones.atLimit(), Pairs: c.pairs.atLimit()}
 }

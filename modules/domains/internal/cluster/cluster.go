@@ -54,8 +54,9 @@ type Cluster struct {
 	synced    atomic.Bool
 
 	mu sync.Mutex
-	// reconciled has the revision up to which each name was reconciled.
+	// reconciled has the revision up to which each name was reconciled, users the user of each name.
 	reconciled map[string]int64
+	users      map[string]string
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -63,11 +64,14 @@ type Cluster struct {
 
 // New returns a Cluster that is not started.
 func New(c *config.Config, log *zap.Logger, clients *kube.Clients, m *metrics.Metrics, s *store.Store) *Cluster {
-	return &Cluster{
+	cluster := &Cluster{
 		builder: objects.Builder{Namespace: c.Kubernetes.Namespaces.Ingress, Issuer: c.Domains.Issuer, Platform: c.PlatformMark()},
 		clients: clients, log: log.Named("controller"), metrics: m, store: s, workers: c.Domains.Workers,
-		queue: workqueue.NewQueue(c.Controller), reconciled: map[string]int64{}, writes: kube.NewExpectations(),
+		queue: workqueue.NewQueue(c.Controller), writes: kube.NewExpectations(),
+		reconciled: map[string]int64{}, users: map[string]string{},
 	}
+	cluster.queue.SetGroups(cluster.user)
+	return cluster
 }
 
 // Start starts the informers and returns at once. Reconciling starts when the informers of all known kinds are synced.
@@ -121,8 +125,11 @@ func (c *Cluster) Ready() error {
 	return nil
 }
 
-// Enqueue enqueues a name with priority.
-func (c *Cluster) Enqueue(name string) { c.queue.AddSpecChange(name) }
+// Enqueue enqueues a name of a user with priority.
+func (c *Cluster) Enqueue(name, user string) {
+	c.setUser(name, user)
+	c.queue.AddSpecChange(name)
+}
 
 // EnqueueChanged enqueues the names whose desired state has changed since this process reconciled them.
 func (c *Cluster) EnqueueChanged(ctx context.Context) error {
@@ -134,6 +141,7 @@ func (c *Cluster) EnqueueChanged(ctx context.Context) error {
 		after = page[len(page)-1].CDID
 		for _, w := range page {
 			if !c.isReconciled(w) {
+				c.setUser(w.Name, w.UserUID)
 				c.queue.AddBacklog(w.Name)
 			}
 		}
@@ -157,4 +165,18 @@ func (c *Cluster) clearReconciled(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.reconciled, name)
+	delete(c.users, name)
+}
+
+func (c *Cluster) setUser(name, user string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.users[name] = user
+}
+
+// user returns the user of a name: the users of a backlog take turns.
+func (c *Cluster) user(name string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.users[name]
 }

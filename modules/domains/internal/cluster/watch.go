@@ -46,6 +46,7 @@ func (c *Cluster) newInformer(kind objects.Kind) (*kindInformer, error) {
 	}
 	changed := func(object any) {
 		if o, ok := object.(metav1.Object); ok {
+			c.setUser(o.GetName(), o.GetAnnotations()[objects.UserAnnotation])
 			c.queue.AddAfter(o.GetName(), eventDelay)
 		}
 	}

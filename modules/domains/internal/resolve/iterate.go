@@ -66,30 +66,32 @@ func rootServers() []netip.Addr {
 }
 
 // iterate queries the servers of the closest cached zone above name and follows their referrals. Cached servers may have changed:
-// if the lookup fails, it removes them from the cache and starts at the root once.
+// if their lookup fails, iterate removes them from the cache and gets the current ones from the zone above. That zone stays cached
+// while it answers, because names of other users are in it too.
 func (w *query) iterate(ctx context.Context, name string, q Question) (Reply, error) {
-	at, cached := w.closestZone(name)
-	reply, err := w.iterateFrom(ctx, at, name, q)
-	if err != nil && cached && ctx.Err() == nil {
-		for cut := at.name; cut != "."; cut = parent(cut) {
-			w.resolver.zones.Remove(cut)
+	for from := name; ; {
+		at, cached := w.closestZone(from)
+		reply, last, err := w.iterateFrom(ctx, at, name, q)
+		if err == nil || !cached || last != at.name || w.remaining == 0 || ctx.Err() != nil {
+			return reply, err
 		}
-		return w.iterateFrom(ctx, w.root(), name, q)
+		w.resolver.zones.Remove(at.name)
+		from = parent(at.name)
 	}
-	return reply, err
 }
 
-func (w *query) iterateFrom(ctx context.Context, at zone, name string, q Question) (Reply, error) {
+// iterateFrom also returns the zone whose servers it queried last.
+func (w *query) iterateFrom(ctx context.Context, at zone, name string, q Question) (reply Reply, last string, err error) {
 	for range referralLimit {
 		got, err := w.queryServers(ctx, at, w.servers(at), name, q)
 		if err != nil || got.referral == nil {
-			return got.reply, err
+			return got.reply, at.name, err
 		}
 		at = *got.referral
 		at.until = w.resolver.now().Add(w.resolver.delegationTTL)
 		w.resolver.zones.Add(at.name, at)
 	}
-	return Reply{}, &LookupError{Zone: zoneText(at.name), Reasons: []string{"too many referrals"}}
+	return Reply{}, at.name, &LookupError{Zone: zoneText(at.name), Reasons: []string{"too many referrals"}}
 }
 
 // closestZone returns the deepest cached zone above name, else the root.

@@ -3,11 +3,13 @@ package resolve_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/modules/domains/internal/resolve"
+	"app238.com/inner/test/dnsserver"
 )
 
 func TestAliasesAreFollowedAcrossZones(t *testing.T) {
@@ -65,16 +67,52 @@ func TestServersNamedInAnotherZoneAreLookedUp(t *testing.T) {
 	require.Len(t, reply.Records, 1)
 }
 
-func TestCircularDelegationsFailAfterFewQueries(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
+// addCircularDelegations adds two zones whose name servers have names in each other.
+func (b *bundle) addCircularDelegations() {
+	b.t.Helper()
 	for a, z := range map[string]string{"one.test.": "two.test.", "two.test.": "one.test."} {
 		for i := range 13 {
-			require.NoError(t, b.tld.Add(fmt.Sprintf("%s 60 IN NS ns%d.%s", a, i, z)))
+			require.NoError(b.t, b.tld.Add(fmt.Sprintf("%s 60 IN NS ns%d.%s", a, i, z)))
 		}
 		b.tld.Cut(a)
 	}
+}
+
+func TestCircularDelegationsFailAfterFewQueries(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.addCircularDelegations()
 	_, err := b.query(b.resolver(), "www.one.test", dns.TypeA)
 	requireLookupError(t, err, "one.test failed")
 	require.LessOrEqual(t, b.tld.Asked(""), 45)
+}
+
+func TestSilentZoneLeavesTheZonesAboveCached(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Timeout = 200 * time.Millisecond
+	silent := b.server()
+	silent.Play("", dnsserver.Play{Silent: true})
+	require.NoError(t, b.tld.Delegate("silent.test.", silent))
+	r := b.resolver()
+	for _, name := range []string{"a.silent.test", "b.silent.test", "c.silent.test"} {
+		_, err := b.query(r, name, dns.TypeTXT)
+		requireLookupError(t, err, "silent.test failed")
+	}
+	require.Equal(t, 1, b.net.Root.Asked(""))
+}
+
+func TestTooManyQueriesRemoveNoOtherZoneFromTheCache(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.add(`www.example.test. 60 IN TXT "x"`)
+	b.addCircularDelegations()
+	r := b.resolver()
+	for range 3 {
+		_, err := b.query(r, "www.one.test", dns.TypeTXT)
+		requireLookupError(t, err, "failed")
+		_, err = b.query(r, "www.example.test", dns.TypeTXT)
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1, b.net.Root.Asked(""))
 }

@@ -2,8 +2,12 @@
 package scan
 
 import (
+	"cmp"
 	"context"
+	"math"
+	"slices"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -13,8 +17,12 @@ import (
 	"app238.com/inner/modules/domains/internal/validate"
 )
 
-// pageSize is how many rows are read at once.
-const pageSize = 1000
+const (
+	// pageSize is how many rows are read at once. Adding new rows takes far longer than comparing known ones, so only batchSize of
+	// the new rows of a page are added before the next page is read: no user waits for all rows that another user inserted.
+	pageSize  = 5000
+	batchSize = 250
+)
 
 // Scanner scans rows. Several processes may do so at once.
 type Scanner struct {
@@ -27,15 +35,20 @@ type Scanner struct {
 	// lastID is the highest known id of a row; it is read from the database once.
 	lastID int64
 	loaded bool
+	onAdd  func()
 }
 
 // New returns a scanner.
 func New(c *config.Config, log *zap.Logger, v *validate.Validator, s *store.Store) *Scanner {
-	return &Scanner{config: c.Domains, log: log.Named("processor"), validator: v, store: s}
+	return &Scanner{config: c.Domains, log: log.Named("processor"), validator: v, store: s, onAdd: func() {}}
 }
 
+// OnAdd sets the function that is called each time that new rows were added. It must return quickly. OnAdd is called before the
+// first scan.
+func (s *Scanner) OnAdd(onAdd func()) { s.onAdd = onAdd }
+
 // ScanNew adds rows that were inserted since the last scan, and reports whether any domain is due for a check. It may miss rows
-// whose ids became visible out of order; ScanAll finds these.
+// whose ids became visible out of order, or rows that an interrupted scan had left; ScanAll finds these.
 func (s *Scanner) ScanNew(ctx context.Context) (due bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,14 +62,14 @@ func (s *Scanner) ScanNew(ctx context.Context) (due bool, err error) {
 	if err != nil || !hasNew {
 		return due, err
 	}
-	lastID, found, err := s.scanFrom(ctx, s.lastID)
+	lastID, err := s.scanFrom(ctx, s.lastID)
 	s.lastID = max(s.lastID, lastID)
-	return due || found, err
+	return due, err
 }
 
 // ScanAll compares every row with its checks.
 func (s *Scanner) ScanAll(ctx context.Context) error {
-	lastID, _, err := s.scanFrom(ctx, 0)
+	lastID, err := s.scanFrom(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -78,58 +91,126 @@ func (s *Scanner) resetFutureTimes(ctx context.Context) error {
 	return err
 }
 
-// scanFrom scans the rows with ids above after in keyset pages. It returns the last id and whether a row was new.
-func (s *Scanner) scanFrom(ctx context.Context, after int64) (lastID int64, found bool, err error) {
-	for {
-		page, err := s.store.Rows(ctx, after, pageSize)
-		if err != nil || len(page) == 0 {
-			return after, found, err
-		}
-		after = page[len(page)-1].ID
-		added, err := s.syncPage(ctx, page)
+// scanFrom scans the rows with ids above after, and scans rows again that were left, until all rows are added that were there
+// at first. It returns the id up to which all rows are added. Between two scans it pauses for as long as the first one took: a
+// backlog of one user takes at most half of the database's time.
+func (s *Scanner) scanFrom(ctx context.Context, after int64) (addedTo int64, err error) {
+	for end := int64(math.MaxInt64); ; {
+		begin := time.Now()
+		addedTo, lastID, err := s.scanPages(ctx, after)
 		if err != nil {
-			return 0, found, err
+			return 0, err
 		}
-		found = found || added
-		if len(page) < pageSize {
-			return after, found, nil
+		if end = min(end, lastID); addedTo >= end {
+			return addedTo, nil
+		}
+		after = addedTo
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(time.Since(begin)):
 		}
 	}
 }
 
-// syncPage compares a page of rows with their checks, and reports whether a row was new.
-func (s *Scanner) syncPage(ctx context.Context, page []store.ScannedRow) (added bool, err error) {
-	var entries []store.Entry
+// scanPages scans the rows with ids above after once, in keyset pages. It returns the id up to which all rows are added, and the
+// last id.
+func (s *Scanner) scanPages(ctx context.Context, after int64) (addedTo, lastID int64, err error) {
+	for complete := true; ; {
+		page, err := s.store.Rows(ctx, after, pageSize)
+		if err != nil {
+			return 0, 0, err
+		}
+		if len(page) > 0 {
+			after = page[len(page)-1].ID
+		}
+		left, err := s.syncPage(ctx, page)
+		if err != nil {
+			return 0, 0, err
+		}
+		if complete {
+			addedTo = after
+		}
+		if complete && left > 0 {
+			addedTo, complete = left-1, false
+		}
+		if len(page) < pageSize {
+			return addedTo, after, nil
+		}
+	}
+}
+
+// syncPage compares a page of rows with their checks. It returns the lowest id of the new rows that it leaves, or zero if it
+// leaves none.
+func (s *Scanner) syncPage(ctx context.Context, page []store.ScannedRow) (left int64, err error) {
+	var unknown []store.ScannedRow
 	var changed, status []string
 	for _, row := range page {
 		switch {
 		case !row.Known:
-			entries = append(entries, store.Entry{
-				ID: row.ID, Name: objects.Name(row.Row.CDID), Row: row.Row, Result: s.validator.Validate(row.Row),
-			})
+			unknown = append(unknown, row)
 		case !row.Same && !row.Deleting:
 			changed = append(changed, row.Row.CDID)
 		case row.StatusDiffers:
 			status = append(status, row.Row.CDID)
 		}
 	}
-	if err := s.store.Add(ctx, entries); err != nil {
-		return false, err
+	left, err = s.add(ctx, unknown)
+	if err != nil {
+		return 0, err
 	}
 	if len(changed) > 0 {
 		s.log.Info("custom domains changed", zap.Int("count", len(changed)))
 	}
 	if err := s.store.RemoveChanged(ctx, changed); err != nil {
-		return false, err
+		return 0, err
 	}
-	return len(entries) > 0, s.store.SetStatus(ctx, status)
+	return left, s.store.SetStatus(ctx, status)
+}
+
+// add adds a batch of new rows, and returns the lowest id of those that it leaves.
+func (s *Scanner) add(ctx context.Context, rows []store.ScannedRow) (left int64, err error) {
+	if len(rows) == 0 {
+		return 0, nil
+	}
+	batch, left := fairBatch(rows)
+	entries := make([]store.Entry, len(batch))
+	for i, row := range batch {
+		entries[i] = store.Entry{
+			ID: row.ID, Name: objects.Name(row.Row.CDID), Row: row.Row, Result: s.validator.Validate(row.Row),
+		}
+	}
+	if err := s.store.Add(ctx, entries); err != nil {
+		return 0, err
+	}
+	s.onAdd()
+	return left, nil
+}
+
+// fairBatch returns batchSize of the rows, which are in the order of their ids: the first row of each user, then the second of
+// each, and so on. The batch is again in the order of the ids, which is the same in all processes. left is the lowest id of the
+// other rows.
+func fairBatch(rows []store.ScannedRow) (batch []store.ScannedRow, left int64) {
+	if len(rows) <= batchSize {
+		return rows, 0
+	}
+	turn, count := map[int64]int{}, map[string]int{}
+	for _, row := range rows {
+		count[row.Row.UserUID]++
+		turn[row.ID] = count[row.Row.UserUID]
+	}
+	byID := func(a, b store.ScannedRow) int { return cmp.Compare(a.ID, b.ID) }
+	slices.SortStableFunc(rows, func(a, b store.ScannedRow) int { return cmp.Compare(turn[a.ID], turn[b.ID]) })
+	batch = rows[:batchSize]
+	slices.SortFunc(batch, byID)
+	return batch, slices.MinFunc(rows[batchSize:], byID).ID
 }
 
 // removeDeleted marks domains whose rows were deleted for removal; only after a grace period if so many were deleted at once that
 // a mistake is likely.
 func (s *Scanner) removeDeleted(ctx context.Context) error {
-	_, deleted, restored, err := s.store.CountDeleted(ctx)
-	if err != nil || deleted+restored == 0 {
+	before, err := s.store.CountDeleted(ctx)
+	if err != nil || before.Deleted+before.Restored == 0 {
 		return err
 	}
 	removed, err := s.store.RemoveDeleted(ctx, store.Removal{
@@ -141,10 +222,10 @@ func (s *Scanner) removeDeleted(ctx context.Context) error {
 	if removed > 0 {
 		s.log.Info("custom domains were deleted", zap.Int64("count", removed))
 	}
-	known, deleted, _, err := s.store.CountDeleted(ctx)
-	if err == nil && deleted >= s.config.RemovalMinimum && float64(deleted) > s.config.RemovalShare*float64(known) {
+	after, err := s.store.CountDeleted(ctx)
+	if err == nil && after.Kept > 0 {
 		s.log.Error("many rows of custom domains were deleted at once; their objects are kept for a grace period",
-			zap.Int("deleted", deleted), zap.Int("known", known), zap.Duration("grace", s.config.RemovalGrace))
+			zap.Int("deleted", after.Kept), zap.Int("known", after.Known), zap.Duration("grace", s.config.RemovalGrace))
 	}
 	return err
 }

@@ -20,8 +20,8 @@ SET lease_until = LOCALTIMESTAMP + $1::FLOAT8 * INTERVAL '1 second', claim_numbe
 WHERE NOT s.gone AND ` + unclaimed + ` AND `
 
 const claimColumns = `
-RETURNING s.cdid, s.name, s.claim_number, s.host, s.target_host, s.txt_value, s.refusal, s.verified, s.checks, s.failures,
-    s.unanswered, s.begun_at, s.failing_since, s.next_check_at, s.wished_status, LOCALTIMESTAMP`
+RETURNING s.cdid, s.name, s.user_uid, s.claim_number, s.host, s.target_host, s.txt_value, s.refusal, s.verified, s.checks,
+    s.failures, s.unanswered, s.begun_at, s.failing_since, s.next_check_at, s.wished_status, LOCALTIMESTAMP`
 
 const (
 	claimNamed = claimRows + `s.cdid = ANY($2)` + claimColumns
@@ -46,7 +46,7 @@ func (s *Store) claim(ctx context.Context, query string, lease time.Duration, cd
 	ctx = context.WithoutCancel(ctx)
 	return read(ctx, s, query, []any{lease.Seconds(), database.Array(cdids)}, func(rows *sql.Rows, c *Claimed) error {
 		var failing sql.NullTime
-		err := rows.Scan(&c.CDID, &c.Name, &c.Number, &c.Claim.Host, &c.Claim.Target, &c.Claim.TXTValue, &c.Claim.Refusal,
+		err := rows.Scan(&c.CDID, &c.Name, &c.UserUID, &c.Number, &c.Claim.Host, &c.Claim.Target, &c.Claim.TXTValue, &c.Claim.Refusal,
 			&c.State.Verified, &c.State.Checks, &c.State.Failures, &c.State.Unanswered,
 			&c.State.Started, &failing, &c.State.Next, &c.State.Status, &c.Now)
 		c.State.FailingSince = failing.Time

@@ -22,15 +22,23 @@ type Slow struct {
 	Is   bool
 }
 
-// Excluded are users and registered domains that have no slots left.
-type Excluded struct{ Users, Zones []string }
+// Excluded are users, registered domains, and users for hosts under a registered domain that have no slots left.
+type Excluded struct {
+	Users, Zones []string
+	Pairs        []UserZone
+}
+
+// UserZone is a user and a registered domain.
+type UserZone struct{ UserUID, Zone string }
 
 // due starts with domains that were never checked, because a user is waiting for these.
 const due = `
 SELECT s.cdid, s.user_uid, s.host, s.unanswered FROM inner_domain_checks AS s
 WHERE s.next_check_at <= LOCALTIMESTAMP AND NOT s.gone AND ` + unclaimed + ` AND (s.unanswered >= $1) = $2
     AND s.user_uid <> ALL($3) AND s.host <> ALL($4) AND NOT s.host LIKE ANY($5)
-ORDER BY s.checked_at IS NOT NULL, s.next_check_at LIMIT $6`
+    AND NOT EXISTS (SELECT 1 FROM unnest($6::TEXT[], $7::TEXT[]) AS f(user_uid, zone)
+        WHERE f.user_uid = s.user_uid AND (s.host = f.zone OR s.host LIKE '%.' || f.zone))
+ORDER BY s.checked_at IS NOT NULL, s.next_check_at LIMIT $8`
 
 // Due returns at most limit domains that are due for a check: new ones first, then in the order of their due time.
 func (s *Store) Due(ctx context.Context, slow Slow, excluded Excluded, limit int) ([]Candidate, error) {
@@ -38,8 +46,12 @@ func (s *Store) Due(ctx context.Context, slow Slow, excluded Excluded, limit int
 	for i, zone := range excluded.Zones {
 		below[i] = "%." + zone
 	}
+	users, zones := make([]string, len(excluded.Pairs)), make([]string, len(excluded.Pairs))
+	for i, pair := range excluded.Pairs {
+		users[i], zones[i] = pair.UserUID, pair.Zone
+	}
 	return s.candidates(ctx, due, slow.From, slow.Is, database.Array(excluded.Users), database.Array(excluded.Zones),
-		database.Array(below), limit)
+		database.Array(below), database.Array(users), database.Array(zones), limit)
 }
 
 const pageOfChecks = `

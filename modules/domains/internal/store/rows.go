@@ -122,35 +122,53 @@ func (s *Store) RemoveChanged(ctx context.Context, cdids []string) error {
 }
 
 const countDeleted = `
-SELECT count(*), count(*) FILTER (WHERE c.cdid IS NULL), count(*) FILTER (WHERE c.cdid IS NOT NULL AND s.gone_at IS NOT NULL)
+SELECT count(*), count(*) FILTER (WHERE c.cdid IS NULL), count(*) FILTER (WHERE c.cdid IS NOT NULL AND s.gone_at IS NOT NULL),
+    count(*) FILTER (WHERE c.cdid IS NULL AND s.gone_at IS NOT NULL)
 FROM inner_domain_checks AS s LEFT JOIN custom_domains AS c ON c.cdid = s.cdid WHERE NOT s.gone`
 
-// CountDeleted counts the domains with checks, those whose row was deleted, and those whose row is restored.
-func (s *Store) CountDeleted(ctx context.Context) (known, deleted, restored int, err error) {
-	err = s.readRow(ctx, countDeleted, nil, &known, &deleted, &restored)
-	return known, deleted, restored, err
+// Counts are numbers of domains with checks.
+type Counts struct {
+	// Deleted are those whose row was deleted, Restored those whose row is restored, and Kept those among the deleted that
+	// RemoveDeleted did not mark for removal.
+	Known, Deleted, Restored, Kept int
+}
+
+// CountDeleted counts the domains with checks and those whose row was deleted.
+func (s *Store) CountDeleted(ctx context.Context) (n Counts, err error) {
+	err = s.readRow(ctx, countDeleted, nil, &n.Known, &n.Deleted, &n.Restored, &n.Kept)
+	return n, err
 }
 
 const recordDeleted = `
 UPDATE inner_domain_checks AS s SET gone_at = LOCALTIMESTAMP
 WHERE NOT s.gone AND s.gone_at IS NULL AND NOT EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid)`
 
+// wasVerified selects domains that were verified once, which raised the revision. Others never had objects.
+const wasVerified = `revision > 1`
+
 // removeDeleted counts and marks in one statement, which sees one snapshot: rows that are deleted between a count and an update
-// would be marked without being counted.
+// would be marked without being counted. A user counts as one, however many rows it deletes: only if the table lost its rows,
+// most users lost most of theirs.
 const removeDeleted = `
 UPDATE inner_domain_checks AS s SET gone = true, revision = s.revision + 1
 WHERE NOT s.gone AND s.gone_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid)
-    AND (s.gone_at <= LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second' OR (
-        SELECT count(*) FILTER (WHERE c.cdid IS NULL) < $2
-            OR count(*) FILTER (WHERE c.cdid IS NULL) <= $3::FLOAT8 * CAST(count(*) AS FLOAT8)
-        FROM inner_domain_checks AS k LEFT JOIN custom_domains AS c ON c.cdid = k.cdid WHERE NOT k.gone))`
+    AND (NOT s.` + wasVerified + ` OR s.gone_at <= LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second' OR (
+        SELECT CAST(COALESCE(sum(u.deleted), 0) AS BIGINT) < $2
+            OR CAST(sum(u.deleted) AS FLOAT8) <= $3::FLOAT8 * CAST(sum(u.known) AS FLOAT8)
+            OR count(*) FILTER (WHERE u.lost) < LEAST(2, count(*))
+            OR CAST(count(*) FILTER (WHERE u.lost) AS FLOAT8) <= $3::FLOAT8 * CAST(count(*) AS FLOAT8)
+        FROM (SELECT count(*) AS known, count(*) FILTER (WHERE c.cdid IS NULL) AS deleted,
+                CAST(count(*) FILTER (WHERE c.cdid IS NULL) AS FLOAT8) > $3::FLOAT8 * CAST(count(*) AS FLOAT8) AS lost
+            FROM inner_domain_checks AS k LEFT JOIN custom_domains AS c ON c.cdid = k.cdid
+            WHERE NOT k.gone AND k.` + wasVerified + ` GROUP BY k.user_uid) AS u))`
 
 const recordRestored = `
 UPDATE inner_domain_checks AS s SET gone_at = NULL
 WHERE NOT s.gone AND s.gone_at IS NOT NULL AND EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid)`
 
-// Removal are the limits of removing domains whose rows were deleted. They are removed at once, unless at least Minimum rows and
-// more than Share of all known ones are missing; then only after Grace.
+// Removal are the limits of removing domains whose rows were deleted. Domains that were never verified are removed at once. The
+// others are too, unless at least Minimum of them, more than Share of them, and more than Share of the domains of more than Share
+// of the users are missing; then only after Grace.
 type Removal struct {
 	Minimum int
 	Share   float64
@@ -168,14 +186,14 @@ func (s *Store) RemoveDeleted(ctx context.Context, r Removal) (int64, error) {
 }
 
 const recentlyVerified = `
-SELECT cdid FROM inner_domain_checks
-WHERE verified AND NOT gone AND begun_at > LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second' LIMIT $2`
+SELECT r.cdid, r.user_uid, r.host, r.unanswered
+FROM (SELECT cdid, user_uid, host, unanswered, row_number() OVER (PARTITION BY user_uid ORDER BY begun_at DESC) AS turn
+    FROM inner_domain_checks WHERE verified AND NOT gone AND begun_at > LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second') AS r
+ORDER BY r.turn LIMIT $2`
 
-// RecentlyVerified returns at most limit verified domains whose checks began within the last time ago.
-func (s *Store) RecentlyVerified(ctx context.Context, ago time.Duration, limit int) ([]string, error) {
-	return read(ctx, s, recentlyVerified, []any{ago.Seconds(), limit}, func(rows *sql.Rows, cdid *string) error {
-		return rows.Scan(cdid)
-	})
+// RecentlyVerified returns at most limit verified domains whose checks began within the last time ago. The users take turns.
+func (s *Store) RecentlyVerified(ctx context.Context, ago time.Duration, limit int) ([]Candidate, error) {
+	return s.candidates(ctx, recentlyVerified, ago.Seconds(), limit)
 }
 
 const setStatus = `

@@ -47,7 +47,7 @@ type Entry struct {
 
 // Claimed is a domain that this process has claimed for a check.
 type Claimed struct {
-	CDID, Name string
+	CDID, Name, UserUID string
 	// Number is the number of the claim. A later claim of the domain makes it void.
 	Number int64
 	Claim  validate.Claim

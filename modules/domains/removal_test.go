@@ -1,0 +1,86 @@
+package domains_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// serveFor inserts a row of a user and waits until it is served.
+func (b *bundle) serveFor(user, host string) row {
+	b.t.Helper()
+	r := b.row(host)
+	r.user = user
+	b.addRecords(r)
+	b.insert(r)
+	b.awaitState(r, "verified", "success")
+	b.awaitServed(r)
+	return r
+}
+
+func TestDeletionsOfOneUserDelayNoOtherUsersRemoval(t *testing.T) {
+	t.Parallel()
+	for name, filler := range map[string]string{"never verified": `revision = 1`, "verified once": `revision = 2`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.config.Domains.RemovalMinimum, b.config.Domains.RemovalShare, b.config.Domains.RemovalGrace = 3, 0.5, time.Hour
+			b.start()
+			r, others := b.serveFor("u1", "one"), []row{b.serveFor("u2", "two"), b.serveFor("u3", "three")}
+			b.insertMany(20, constant("u9"), constant("filler.test"))
+			b.awaitKnown(23)
+			b.exec(`UPDATE inner_domain_checks SET ` + filler + ` WHERE user_uid = 'u9'`)
+			b.exec(`DELETE FROM custom_domains WHERE user_uid IN ('u1', 'u9')`)
+			b.awaitUnserved(r)
+			b.awaitKnown(2)
+			for _, other := range others {
+				b.awaitServed(other)
+			}
+		})
+	}
+}
+
+func TestDeletedRowsOfAllUsersKeepTheirObjects(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Domains.RemovalMinimum, b.config.Domains.RemovalShare, b.config.Domains.RemovalGrace = 3, 0.5, time.Hour
+	b.start()
+	all := []row{b.serveFor("u1", "one"), b.serveFor("u2", "two"), b.serveFor("u2", "three"), b.serveFor("u3", "four")}
+	b.insertMany(5, constant("u4"), constant("filler.test"))
+	b.awaitKnown(9)
+	b.exec(`DELETE FROM custom_domains`)
+	b.awaitKnown(4)
+	b.await("the deletion is logged", func() error {
+		if b.logs.FilterMessageSnippet("were deleted at once").Len() < 3 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	for _, r := range all {
+		b.awaitServed(r)
+	}
+	var deleting int
+	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM inner_domain_checks WHERE gone`).Scan(&deleting))
+	require.Zero(t, deleting)
+}
+
+func TestObjectsAreRemovedBeforeAllOfAnotherUsers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Domains.Workers = 1
+	b.start()
+	r := b.row("www")
+	r.cdid, r.user = "zzzzzzzz", "other" // the last one in the order of cdids
+	b.addRecords(r)
+	b.insert(r)
+	b.awaitServed(r)
+	b.insertMany(500, constant("u9"), constant("bulk.test"))
+	b.awaitKnown(501)
+	b.exec(`DELETE FROM custom_domains`)
+	b.awaitUnserved(r)
+	var known int
+	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM inner_domain_checks`).Scan(&known))
+	require.Greater(t, known, 200)
+}
