@@ -9,4 +9,4 @@ import (
 	"app238.com/inner/test/program"
 )
 
-func TestMain(m *testing.M) { os.Exit(program.Run(m, "app238.com/inner/test/chaos/replica", "-race")) }
+func TestMain(m *testing.M) { os.Exit(program.Run(m, "app238.com/inner/test/chaos/replica")) }

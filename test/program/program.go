@@ -7,16 +7,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
+	"strconv"
 	"testing"
 )
 
 // variable tells the tests where the program is.
 const variable = "INNER_TEST_PROGRAM"
 
-// Run builds the program of a package once for all tests, with the flags of go build, runs the tests and returns the exit
-// status.
-func Run(m *testing.M, of string, flags ...string) int {
+// Run builds the program of a package once for all tests, with the race detector where they have it, runs the tests and returns the
+// exit status.
+func Run(m *testing.M, of string) int {
 	folder, err := os.MkdirTemp("", "inner-program-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -24,7 +26,7 @@ func Run(m *testing.M, of string, flags ...string) int {
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
 	path := filepath.Join(folder, filepath.Base(of))
-	build := exec.CommandContext(context.Background(), "go", slices.Concat([]string{"build", "-o", path}, flags, []string{of})...)
+	build := exec.CommandContext(context.Background(), "go", "build", "-race="+strconv.FormatBool(detectsRaces()), "-o", path, of)
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintf(os.Stderr, "build %s: %v\n", of, err)
@@ -35,6 +37,12 @@ func Run(m *testing.M, of string, flags ...string) int {
 		return 1
 	}
 	return m.Run()
+}
+
+// detectsRaces tells whether this test was built with the race detector.
+func detectsRaces() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 // Path returns where the program is. It reads a variable that differs in each run of make test: go test does not see that

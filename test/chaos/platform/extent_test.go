@@ -19,6 +19,8 @@ type extent struct {
 	look time.Duration
 	// audits is how often the platform audits itself, and goes over all domains.
 	audits time.Duration
+	// measures is how often the sizes of schemas are measured; 0: every 15 s.
+	measures time.Duration
 	// resync is how often all domains are compared with their rows; 0: every 2 s.
 	resync time.Duration
 	// retention is how long ended tasks are kept; 0: for longer than the test takes.

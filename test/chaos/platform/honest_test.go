@@ -17,8 +17,9 @@ const (
 	// moment is how often a timed user asks whether what was asked for is there.
 	moment = 20 * time.Millisecond
 	// pace is how often each of them begins a round of requests: if they took all of the machine, whatever somebody else does on it would
-	// slow them down, and not show who waits for whom.
-	pace = 4 * time.Second
+	// slow them down, and not show who waits for whom. It is no multiple of an interval of the platform's, or they would always meet
+	// that at the same moment of it.
+	pace = 3900 * time.Millisecond
 )
 
 // honest is a user whose requests are timed.

@@ -190,7 +190,7 @@ func (h *hostile) attack(t *testing.T) (end func()) {
 func TestAHostileUserCostsTheOthersLittle(t *testing.T) { //nolint:paralleltest // see above
 	e := newExtent(t)
 	long := e.operates()
-	work, tries := extent{audits: time.Hour, resync: 30 * time.Second, ownDatabase: "db_{user_uid}"}, effort{schemas: 4, tables: 150, largeObjects: 50, domains: 500}
+	work, tries := extent{audits: time.Hour, measures: 10 * time.Minute, resync: 30 * time.Second, ownDatabase: "db_{user_uid}"}, effort{schemas: 4, tables: 150, largeObjects: 50, domains: 500}
 	if long {
 		work.span, tries = min(hostileSpan, e.span), effort{schemas: 24, tables: 3000, largeObjects: 5000, domains: 10_000}
 	}

@@ -10,10 +10,4 @@ import (
 	"app238.com/inner/test/program"
 )
 
-func TestMain(m *testing.M) {
-	flags := []string{"-race"}
-	if soaking() {
-		flags = nil // the race detector takes memory of its own
-	}
-	os.Exit(program.Run(m, "app238.com/inner/cmd/inner", flags...))
-}
+func TestMain(m *testing.M) { os.Exit(program.Run(m, "app238.com/inner/cmd/inner")) }

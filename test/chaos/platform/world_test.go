@@ -138,12 +138,12 @@ tasks: {heartbeatInterval: 500ms, takeoverAfter: 3s, pollInterval: 200ms, retryD
   retention: {finished: %s, failed: %s, interval: 5s}}
 controller: {failureGrace: 1s}
 combinator:
-  rdb: {dsn: %q, connectTimeout: 2s, requestTimeout: 10s, measureInterval: 15s, names: {database: %q}}
+  rdb: {dsn: %q, connectTimeout: 2s, requestTimeout: 10s, measureInterval: %s, names: {database: %q}}
   kv: {pd: [%q], tls: {ca: %q, certificate: %q, key: %q}, requestTimeout: 5s, sweepAfter: 5s, sweepInterval: 5s}
   pods: {webhookPort: %s, webhookTimeout: 1s}
 domains: {requireTarget: false, lookInterval: 500ms, passInterval: %s, passEvery: %s, dns: {resolvers: [%q], timeout: 1s}}
 audit: {minAge: 5s, interval: %s, shrinkWindow: %s}
-`, domain, w.toDatabase.DSN, w.toCluster.Kubeconfig(filepath.Join(w.folder, "kubeconfig")), retention, retention, w.toEngine.DSN, w.extent.ownDatabase, w.servers.TiKV.Endpoint(),
+`, domain, w.toDatabase.DSN, w.toCluster.Kubeconfig(filepath.Join(w.folder, "kubeconfig")), retention, retention, w.toEngine.DSN, cmp.Or(w.extent.measures, 15*time.Second), w.extent.ownDatabase, w.servers.TiKV.Endpoint(),
 		certificate, certificate, key,
 		webhookPort, cmp.Or(w.extent.resync, 2*time.Second), w.extent.audits, netip.AddrPortFrom(w.names.Root.Addr, uint16(w.names.Port)), w.extent.audits, retention)
 }

@@ -16,7 +16,7 @@ const (
 	// quickWait is how long a lock is waited for where somebody may hold it for as long as he likes.
 	quickWait = 100 * time.Millisecond
 	// mostAtOnce is how many things one text drops: each takes a lock, and the server's table of locks is everybody's.
-	mostAtOnce = 500
+	mostAtOnce = 100
 )
 
 // lot is what one text drops: the schema, or some parts of it. Of the parts it holds the ids in the catalogue.

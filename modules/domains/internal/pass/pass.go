@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -20,7 +21,7 @@ const (
 	// pageSize is how many rows are read at once. Of the new ones among them, which take far longer than known ones, batchSize
 	// are made known before the next page has its turn: nobody waits behind all that another user added.
 	pageSize  = 5000
-	batchSize = 500
+	batchSize = 250
 )
 
 // Pass looks at rows. Several processes may do so at once.
@@ -90,9 +91,10 @@ func (p *Pass) hasten(ctx context.Context) error {
 }
 
 // walk goes over the rows with ids above after, and over those that it has left again, until all are known that were there at
-// first. It returns up to which id all are.
+// first. It returns up to which id all are. Between two rounds it leaves the database to others for as long as a round takes.
 func (p *Pass) walk(ctx context.Context, after int64) (known int64, err error) {
 	for end := int64(math.MaxInt64); ; {
+		begin := time.Now()
 		known, last, err := p.round(ctx, after)
 		if err != nil {
 			return 0, err
@@ -101,6 +103,11 @@ func (p *Pass) walk(ctx context.Context, after int64) (known int64, err error) {
 			return known, nil
 		}
 		after = known
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(time.Since(begin)):
+		}
 	}
 }
 
