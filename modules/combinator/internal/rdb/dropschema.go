@@ -20,7 +20,11 @@ const (
 )
 
 // lot is what one text drops: the schema, or some parts of it. Of the parts it holds the ids in the catalogue.
-type lot struct{ statements, parts []string }
+type lot struct {
+	statements, parts []string
+	// inseparable says that nothing of it can be dropped by itself, as of one table with a default for each of its many columns.
+	inseparable bool
+}
 
 func wholeOf(s schema) lot {
 	return lot{statements: []string{fmt.Sprintf(`DROP SCHEMA IF EXISTS %s CASCADE`, database.Quote(s.name))}}
@@ -80,7 +84,7 @@ func (e *Engine) dropSchema(ctx context.Context, role string, s schema) error {
 // dropText is one text that reads the mark and drops a lot, if there is not too much in it and nothing of the user's outside needs it.
 func dropText(d *dialect, m *marks, role string, s schema, wait time.Duration, l lot) string {
 	text := d.waits(wait) + unlessForeign(m, s)
-	if d.unlessCrowded != nil && l.isWhole() {
+	if d.unlessCrowded != nil && l.isWhole() && !l.inseparable {
 		text += "; " + d.unlessCrowded(s, l)
 	}
 	if d.neededBy != nil && role != "" {
@@ -116,7 +120,7 @@ func (e *Engine) less(ctx context.Context, d *dialect, role string, s schema, l 
 	switch {
 	case len(l.parts) > 1:
 		return l.half(), nil
-	case !l.isWhole():
+	case !l.isWhole(), l.inseparable, len(d.parts) == 0:
 		return lot{}, nil
 	}
 	for _, query := range d.parts {
@@ -127,5 +131,7 @@ func (e *Engine) less(ctx context.Context, d *dialect, role string, s schema, l 
 			return smaller, err
 		}
 	}
-	return lot{}, nil
+	smaller = wholeOf(s)
+	smaller.inseparable = true
+	return smaller, nil
 }
