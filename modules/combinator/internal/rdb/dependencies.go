@@ -18,7 +18,7 @@ const (
 
 	// postgresDown is all that goes with some objects, the nearest first: what depends on them, and what it is an inner part of.
 	postgresDown = `WITH RECURSIVE down (classid, objid, objsubid) AS (%s
-    UNION SELECT e.* FROM down o CROSS JOIN LATERAL (
+    UNION SELECT e.classid, e.objid, e.objsubid FROM down o CROSS JOIN LATERAL (
         SELECT d.classid, d.objid, d.objsubid FROM pg_depend d
         WHERE d.refclassid = o.classid AND d.refobjid = o.objid AND (o.objsubid = 0 OR d.refobjsubid = o.objsubid)
         UNION ALL SELECT d.refclassid, d.refobjid, d.refobjsubid FROM pg_depend d
@@ -27,9 +27,9 @@ const (
 	postgresWeight = `SELECT count(*) FROM (` + postgresDown + ` SELECT 1 FROM down LIMIT %d) x`
 	// postgresUp adds to that what it is a part of, as a default of its column, up to what is in a schema itself. What is a part of
 	// nothing, as a cast, is where all is that it is made of. OFFSET has the server go by the index, whatever it expects.
-	postgresUp = `, up (classid, objid, objsubid) AS (SELECT * FROM (SELECT * FROM down LIMIT %d) x
-    UNION SELECT e.* FROM up o CROSS JOIN LATERAL (
-        SELECT p.refclassid, p.refobjid, p.refobjsubid FROM pg_depend p WHERE p.classid = o.classid AND p.objid = o.objid AND p.objsubid = o.objsubid
+	postgresUp = `, up (classid, objid, objsubid) AS (SELECT x.classid, x.objid, x.objsubid FROM (SELECT classid, objid, objsubid FROM down LIMIT %d) x
+    UNION SELECT e.classid, e.objid, e.objsubid FROM up o CROSS JOIN LATERAL (
+        SELECT p.refclassid AS classid, p.refobjid AS objid, p.refobjsubid AS objsubid FROM pg_depend p WHERE p.classid = o.classid AND p.objid = o.objid AND p.objsubid = o.objsubid
         AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = o.classid AND d.objid = o.objid AND ` + inSchema + `)
         AND (p.deptype IN ('a', 'i', 'S')
             OR NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = o.classid AND d.objid = o.objid AND d.deptype IN ('a', 'i', 'S'))) OFFSET 0) e)`
@@ -85,7 +85,7 @@ func partsOf(candidates string) string {
 	return `SELECT p.statement, '(' || p.classid || '::OID, ' || p.objid || '::OID, 0)' FROM (
     SELECT c.classid::OID, c.objid, c.statement, c.place, sum(w.count) OVER (ORDER BY c.place) AS total
     FROM (SELECT c.classid, c.objid, c.place, ` + postgresDropping + ` AS statement
-        FROM (SELECT c.* FROM (` + candidates + `) c WHERE ` + postgresApart + `) c CROSS JOIN pg_identify_object(c.classid, c.objid, 0) o
+        FROM (SELECT c.classid, c.objid, c.place FROM (` + candidates + `) c WHERE ` + postgresApart + `) c CROSS JOIN pg_identify_object(c.classid, c.objid, 0) o
         LEFT JOIN pg_proc f ON c.classid = 'pg_catalog.pg_proc'::REGCLASS AND f.oid = c.objid
         LEFT JOIN pg_constraint k ON c.classid = 'pg_catalog.pg_constraint'::REGCLASS AND k.oid = c.objid) c
     CROSS JOIN LATERAL (` + fmt.Sprintf(postgresWeight, `SELECT c.classid, c.objid, 0`, mostAtOnce+1) + `) w
@@ -97,6 +97,6 @@ func partsOf(candidates string) string {
 var postgresParts = []string{
 	partsOf(postgresMembers),
 	partsOf(fmt.Sprintf(postgresDown+`
-    SELECT x.classid, x.objid, -row_number() OVER () AS place FROM (SELECT * FROM down LIMIT %d) x WHERE x.objsubid = 0`,
-		`SELECT m.* FROM (SELECT c.classid, c.objid, 0 FROM (`+postgresMembers+`) c WHERE `+postgresApart+`) m`, mostSeen)),
+    SELECT x.classid, x.objid, -row_number() OVER () AS place FROM (SELECT classid, objid, objsubid FROM down LIMIT %d) x WHERE x.objsubid = 0`,
+		`SELECT m.classid, m.objid, 0 FROM (SELECT c.classid, c.objid FROM (`+postgresMembers+`) c WHERE `+postgresApart+`) m`, mostSeen)),
 }
