@@ -2,6 +2,7 @@
 package documents_test
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -177,7 +178,7 @@ func TestEveryNamedMakeTargetExists(t *testing.T) {
 	})
 }
 
-func TestDecisionsHaveUniqueNumbersAndReasons(t *testing.T) {
+func TestDecisionsAreNumberedWithoutGaps(t *testing.T) {
 	t.Parallel()
 	numbers := map[string]string{}
 	for path, content := range documents(t) {
@@ -189,9 +190,13 @@ func TestDecisionsHaveUniqueNumbersAndReasons(t *testing.T) {
 		require.Empty(t, numbers[number], path)
 		numbers[number] = path
 		require.Regexp(t, `^# 0*`+strings.TrimLeft(number, "0")+`\. `, content, path)
+		require.Regexp(t, `(?m)^Status: (accepted|superseded), 20\d\d-\d\d-\d\d[.,]`, content, path)
 		require.Greater(t, len(strings.Fields(content)), 40, path)
 	}
 	require.NotEmpty(t, numbers)
+	for n := range len(numbers) {
+		require.Contains(t, numbers, fmt.Sprintf("%04d", n+1))
+	}
 }
 
 func TestOperatingGuideMatchesAlerts(t *testing.T) {
