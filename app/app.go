@@ -126,7 +126,8 @@ func registerMetrics(r *prometheus.Registry, h *health.Health, db *sql.DB) error
 	return errors.Join(health.Register(r, h), r.Register(collectors.NewDBStatsCollector(db, "platform")))
 }
 
-func newServer(c *config.Config, log *zap.Logger, m *server.Metrics, guard *access.Guard, routes []server.Route, middlewares []server.Middleware) *server.Server {
+func newServer(c *config.Config, log *zap.Logger, m *server.Metrics, guard *access.Guard, routes []server.Route,
+	middlewares []server.Middleware) *server.Server {
 	return server.New(c, log, m, guard.Protect(routes), middlewares...)
 }
 

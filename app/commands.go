@@ -162,7 +162,8 @@ func JobTypes() ([]job.Spec, error) {
 
 // withGraph starts the graph of the modules, without servers and processor pool, and calls use. The database and the clients,
 // which depend on settings, are created outside of the graph, so that their errors do not carry fx's dependency path.
-func withGraph(ctx context.Context, c *config.Config, clients *kube.Clients, populate fx.Option, use func(context.Context) error) error {
+func withGraph(ctx context.Context, c *config.Config, clients *kube.Clients, populate fx.Option,
+	use func(context.Context) error) error {
 	db, err := database.Open(c)
 	if err != nil {
 		return err

@@ -78,7 +78,8 @@ func FuzzEveryPayload(f *testing.F) {
 // body is wrong, and never that something unforeseen happened.
 func FuzzEveryBody(f *testing.F) {
 	for _, seed := range []string{
-		registers, deploys, reports, "[" + reports + "]", `{"task_type":"DeployWorkerJob","timestamp":1,"data":"e30="}`, "{", "[]", "null", `{"task_type":{}}`,
+		registers, deploys, reports, "[" + reports + "]", `{"task_type":"DeployWorkerJob","timestamp":1,"data":"e30="}`, "{", "[]",
+		"null", `{"task_type":{}}`,
 	} {
 		f.Add(seed)
 	}
@@ -95,7 +96,8 @@ func FuzzEveryBody(f *testing.F) {
 			w := httptest.NewRecorder()
 			handler.ServeHTTP(w, r)
 			// An empty array of reports needs no database.
-			require.Contains(t, []int{http.StatusOK, http.StatusBadRequest, http.StatusServiceUnavailable}, w.Code, "%s: %s", route.Path, w.Body)
+			require.Contains(t, []int{http.StatusOK, http.StatusBadRequest, http.StatusServiceUnavailable}, w.Code, "%s: %s", route.Path,
+				w.Body)
 			require.True(t, json.Valid(bytes.TrimSpace(w.Body.Bytes())))
 		}
 	})

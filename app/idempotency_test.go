@@ -95,7 +95,8 @@ func TestDeployKeyBelongsToOneRequestOfUser(t *testing.T) {
 	status, first := d.deploy(t, deploys, "once")
 	require.Equal(t, http.StatusOK, status, first)
 	for _, other := range []string{
-		strings.Replace(deploys, "app:1", "app:2", 1), strings.Replace(deploys, "8080", "8081", 1), strings.Replace(deploys, "w1", "w2", 1),
+		strings.Replace(deploys, "app:1", "app:2", 1), strings.Replace(deploys, "8080", "8081", 1),
+		strings.Replace(deploys, "w1", "w2", 1),
 	} {
 		status, answer := d.deploy(t, other, "once")
 		require.Equal(t, http.StatusConflict, status, "%s: %s", other, answer)
@@ -133,8 +134,9 @@ func TestDeployWithLostCommitIsFoundByKey(t *testing.T) {
 	left, _ := p.Outstanding()
 	require.Zero(t, left, "no answer was lost: the test shows nothing")
 	var version, task int
-	require.NoError(t, d.db.QueryRowContext(t.Context(), `SELECT (SELECT id FROM worker_deploy_versions), (SELECT id FROM console_tasks)`).
-		Scan(&version, &task), "exactly one of each")
+	require.NoError(t,
+		d.db.QueryRowContext(t.Context(), `SELECT (SELECT id FROM worker_deploy_versions), (SELECT id FROM console_tasks)`).
+			Scan(&version, &task), "exactly one of each")
 	status, answer = d.deploy(t, deploys, "once")
 	require.Equal(t, http.StatusOK, status, answer)
 	var receipt struct {

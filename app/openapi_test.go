@@ -123,7 +123,8 @@ func TestResponsesMatchOpenAPIDescription(t *testing.T) {
 func (d *description) seeGranted(t *testing.T) {
 	t.Helper()
 	db := testdatabase.New(t)
-	_, err := db.ExecContext(t.Context(), `INSERT INTO users (uid, email, password_hash, secret_key) VALUES ('u1', 'u1@example.com', 'x', 'sk_x')`)
+	_, err := db.ExecContext(t.Context(),
+		`INSERT INTO users (uid, email, password_hash, secret_key) VALUES ('u1', 'u1@example.com', 'x', 'sk_x')`)
 	require.NoError(t, err)
 	_, err = db.ExecContext(t.Context(), `INSERT INTO workers (wid, user_uid, worker_name) VALUES ('w1', 'u1', 'a worker')`)
 	require.NoError(t, err)
@@ -144,7 +145,8 @@ func (d *description) seeGranted(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, answer)
 	status, answer = l.send(t, http.MethodPost, "/api/worker/deploy", deploys, "Idempotency-Key", "once")
 	require.Equal(t, http.StatusOK, status, answer)
-	status, answer = l.send(t, http.MethodPost, "/api/worker/deploy", strings.Replace(deploys, "app:1", "app:2", 1), "Idempotency-Key", "once")
+	status, answer = l.send(t, http.MethodPost, "/api/worker/deploy", strings.Replace(deploys, "app:1", "app:2", 1),
+		"Idempotency-Key", "once")
 	require.Equal(t, http.StatusConflict, status, answer)
 }
 
@@ -152,7 +154,8 @@ func (d *description) seeRefused(t *testing.T) {
 	t.Helper()
 	l := d.listen(t, testdatabase.New(t).Config, false)
 	for _, path := range []string{"/api/acceptTask", "/api/worker/deploy", "/api/combinator/reportUsage"} {
-		for body, want := range map[string]int{"{": 400, "{}": 400, `{"task_type": 7, "port": "x"}`: 400, strings.Repeat(" ", 4<<20+1): 413} {
+		for body, want := range map[string]int{"{": 400, "{}": 400, `{"task_type": 7, "port": "x"}`: 400,
+			strings.Repeat(" ", 4<<20+1): 413} {
 			status, text := l.send(t, http.MethodPost, path, body)
 			require.Equal(t, want, status, text)
 		}
@@ -174,7 +177,8 @@ func (d *description) seeRefused(t *testing.T) {
 	}
 	status, _ := l.send(t, http.MethodPost, "/api/acceptTask", registers, "Idempotency-Key", "once")
 	require.Equal(t, http.StatusOK, status)
-	status, _ = l.send(t, http.MethodPost, "/api/acceptTask", strings.Replace(registers, "gone", "other", 1), "Idempotency-Key", "once")
+	status, _ = l.send(t, http.MethodPost, "/api/acceptTask", strings.Replace(registers, "gone", "other", 1), "Idempotency-Key",
+		"once")
 	require.Equal(t, http.StatusConflict, status)
 }
 

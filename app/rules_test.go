@@ -18,7 +18,8 @@ const project = "app238.com/inner/"
 
 // seams are the packages by which a module may be used from another.
 var seams = []string{
-	"modules/audit/inventory", "modules/combinator/admin", "modules/controller/rollout", "modules/controller/workerapp", "modules/tasks/job",
+	"modules/audit/inventory", "modules/combinator/admin", "modules/controller/rollout", "modules/controller/workerapp",
+	"modules/tasks/job",
 }
 
 // kubernetesPackages are the folders that may use Kubernetes' libraries. Tests may use them everywhere.
@@ -40,7 +41,8 @@ func (i imported) violation() string {
 		return "OpenTelemetry is used only in app/tracing"
 	case i.path == "github.com/lib/pq" && !underAny(i.folder, []string{"app/database", "test"}):
 		return "the driver is used only in app/database"
-	case strings.HasPrefix(i.path, "github.com/tikv/") && !underAny(i.folder, []string{"modules/combinator/internal/kv", "test"}) && !strings.HasSuffix(i.file, "_test.go"):
+	case strings.HasPrefix(i.path, "github.com/tikv/") && !underAny(i.folder, []string{"modules/combinator/internal/kv", "test"}) &&
+		!strings.HasSuffix(i.file, "_test.go"):
 		return "TiKV's client is used only in modules/combinator/internal/kv"
 	case !ours:
 		return ""

@@ -36,12 +36,13 @@ func Status(ctx context.Context, c *config.Config, urls []string) (status.Platfo
 	}
 	var platform status.PlatformStatus
 	var components []status.Component
-	err = withGraph(ctx, c, clients, fx.Invoke(func(found statusComponents) { components = found.Components }), func(ctx context.Context) error {
-		all := slices.Clone(components)
-		slices.SortStableFunc(all, compareComponents)
-		platform = status.ProbeAll(ctx, append(all, servers...), statusTimeout, UserMessage)
-		return nil
-	})
+	err = withGraph(ctx, c, clients, fx.Invoke(func(found statusComponents) { components = found.Components }),
+		func(ctx context.Context) error {
+			all := slices.Clone(components)
+			slices.SortStableFunc(all, compareComponents)
+			platform = status.ProbeAll(ctx, append(all, servers...), statusTimeout, UserMessage)
+			return nil
+		})
 	return platform, err
 }
 
@@ -87,7 +88,8 @@ func databaseStatus(db *sql.DB, c *config.Config) status.Component {
 		if err != nil {
 			return status.Report{}, err
 		}
-		return status.Report{Condition: status.OK, Text: fmt.Sprintf("%s, connected in %s", version, took.Round(100*time.Microsecond))}, nil
+		return status.Report{Condition: status.OK, Text: fmt.Sprintf("%s, connected in %s", version, took.Round(100*time.Microsecond))},
+			nil
 	}}
 }
 
@@ -97,6 +99,7 @@ func clusterStatus(clients *kube.Clients) status.Component {
 		if err := clients.Ping(ctx); err != nil {
 			return status.Report{}, err
 		}
-		return status.Report{Condition: status.OK, Text: fmt.Sprintf("ready, answered in %s", time.Since(begin).Round(100*time.Microsecond))}, nil
+		return status.Report{Condition: status.OK,
+			Text: fmt.Sprintf("ready, answered in %s", time.Since(begin).Round(100*time.Microsecond))}, nil
 	}}
 }

@@ -23,7 +23,8 @@ func TestTraceSpansRequestQueueDatabaseCluster(t *testing.T) {
 	status, text := l.send(t, http.MethodPost, "/api/acceptTask", registers, "Traceparent", "00-"+trace+"-0123456789abcdef-01")
 	require.Equal(t, http.StatusOK, status, text)
 	var parent sql.NullString
-	require.NoError(t, db.QueryRowContext(t.Context(), `SELECT trace_parent FROM console_tasks WHERE task_type = 'worker.delete_worker_cr'`).Scan(&parent))
+	require.NoError(t, db.QueryRowContext(t.Context(),
+		`SELECT trace_parent FROM console_tasks WHERE task_type = 'worker.delete_worker_cr'`).Scan(&parent))
 	require.Contains(t, parent.String, trace)
 	found := map[string]collector.Span{}
 	require.Eventually(t, func() bool {
@@ -56,9 +57,11 @@ func TestRowHasNoTraceWithoutTracing(t *testing.T) {
 	t.Parallel()
 	db := testdatabase.New(t)
 	l := newDescription(t).listen(t, db.Config, false)
-	status, text := l.send(t, http.MethodPost, "/api/acceptTask", registers, "Traceparent", "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01")
+	status, text := l.send(t, http.MethodPost, "/api/acceptTask", registers, "Traceparent",
+		"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01")
 	require.Equal(t, http.StatusOK, status, text)
 	var parent sql.NullString
-	require.NoError(t, db.QueryRowContext(t.Context(), `SELECT trace_parent FROM console_tasks WHERE task_type = 'worker.delete_worker_cr'`).Scan(&parent))
+	require.NoError(t, db.QueryRowContext(t.Context(),
+		`SELECT trace_parent FROM console_tasks WHERE task_type = 'worker.delete_worker_cr'`).Scan(&parent))
 	require.False(t, parent.Valid)
 }

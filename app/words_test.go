@@ -18,10 +18,13 @@ import (
 
 // privateWords were this project's own words for what the field has a term for, which follows each. No identifier has one.
 var privateWords = map[string]string{
-	"asker": "resolver", "belongings": "resources", "calm": "demote", "debts": "tokens", "doubt": "uncertain", "examine": "audit", "fortune": "status",
-	"glance": "poll", "havoc": "faults", "hurry": "promote", "judge": "validate", "lack": "missing", "ledger": "store", "mend": "repair",
-	"nudge": "notify", "overview": "status or admin", "patience": "timeout", "raced": "conflict", "sighting": "observation", "steady": "prepared",
-	"stock": "inventory", "trouble": "failure", "vague": "ambiguous", "vanished": "deleted", "verdict": "result", "wish": "desired",
+	"asker": "resolver", "belongings": "resources", "calm": "demote", "debts": "tokens", "doubt": "uncertain", "examine": "audit",
+	"fortune": "status",
+	"glance":  "poll", "havoc": "faults", "hurry": "promote", "judge": "validate", "lack": "missing", "ledger": "store",
+	"mend":  "repair",
+	"nudge": "notify", "overview": "status or admin", "patience": "timeout", "raced": "conflict", "sighting": "observation",
+	"steady": "prepared",
+	"stock":  "inventory", "trouble": "failure", "vague": "ambiguous", "vanished": "deleted", "verdict": "result", "wish": "desired",
 	"wished": "desired", "wishes": "desired", "world": "actual state",
 }
 

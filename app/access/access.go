@@ -37,7 +37,8 @@ type Guard struct {
 }
 
 // New returns the Guard. It watches pods once it is started, or used.
-func New(c *config.Config, clients *kube.Clients, combinator *kube.Pods, registry *prometheus.Registry, log *zap.Logger) (*Guard, error) {
+func New(c *config.Config, clients *kube.Clients, combinator *kube.Pods, registry *prometheus.Registry,
+	log *zap.Logger) (*Guard, error) {
 	g := &Guard{
 		rules: map[string]rule{},
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{

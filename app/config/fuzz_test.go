@@ -14,7 +14,8 @@ import (
 func FuzzFile(f *testing.F) {
 	f.Add(string(configs.Defaults))
 	for _, seed := range []string{
-		"domain: a.b\ntasks: {workers: 7}", "domain: [", "domain: a.b\nhttp: {tls: {certificate: /x, key: /y}}", "? {a: b}\n: c", "a: &x [*x]",
+		"domain: a.b\ntasks: {workers: 7}", "domain: [", "domain: a.b\nhttp: {tls: {certificate: /x, key: /y}}", "? {a: b}\n: c",
+		"a: &x [*x]",
 	} {
 		f.Add(seed)
 	}

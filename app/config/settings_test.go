@@ -52,7 +52,8 @@ func comments(t *testing.T, file string) map[string]string {
 
 func TestPrintedConfigurationReadsBackTheSame(t *testing.T) {
 	t.Parallel()
-	c, err := load(t, "domain: example.com\ntasks: {workers: 7, pollInterval: 90s, lanes: {slow: 3, other: 2}}\nlog: {format: console}", "-k", "/kc")
+	c, err := load(t,
+		"domain: example.com\ntasks: {workers: 7, pollInterval: 90s, lanes: {slow: 3, other: 2}}\nlog: {format: console}", "-k", "/kc")
 	require.NoError(t, err)
 	shown, err := c.Document()
 	require.NoError(t, err)
@@ -78,8 +79,10 @@ func TestPrintedMaskIsRefusedAsSecret(t *testing.T) {
 
 func TestAllErrorsAreReportedAtOnceWithoutSecrets(t *testing.T) {
 	t.Parallel()
-	_, err := load(t, "domain: a.b\ntaskz: 1\ntasks: {wrkers: 1, workers: many}\nhttp: {requestTimeout: soon}\ndatabase: {dsn: {password: hunter2}}")
-	for _, want := range []string{"taskz: unknown setting", "tasks.wrkers: unknown setting", "tasks.workers: ", "http.requestTimeout: ", "database.dsn: must be a text"} {
+	_, err := load(t,
+		"domain: a.b\ntaskz: 1\ntasks: {wrkers: 1, workers: many}\nhttp: {requestTimeout: soon}\ndatabase: {dsn: {password: hunter2}}")
+	for _, want := range []string{"taskz: unknown setting", "tasks.wrkers: unknown setting", "tasks.workers: ",
+		"http.requestTimeout: ", "database.dsn: must be a text"} {
 		require.ErrorContains(t, err, want)
 	}
 	require.NotContains(t, err.Error(), "hunter2")

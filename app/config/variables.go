@@ -71,7 +71,8 @@ func UnknownVariables(environ []string) []string {
 	for _, entry := range environ {
 		name, _, _ := strings.Cut(entry, "=")
 		inGroup := func(group string) bool { return strings.HasPrefix(name, group) }
-		if strings.HasPrefix(name, variablePrefix+"_") && !known[name] && !ignoredVariables.MatchString(name) && !slices.ContainsFunc(groups, inGroup) {
+		if strings.HasPrefix(name, variablePrefix+"_") && !known[name] && !ignoredVariables.MatchString(name) &&
+			!slices.ContainsFunc(groups, inGroup) {
 			unknown = append(unknown, name)
 		}
 	}

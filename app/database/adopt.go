@@ -22,7 +22,8 @@ ALTER TABLE console_tasks ALTER COLUMN ordering_key SET DEFAULT 'task/' || CAST(
 	// removes it later.
 	adoptTasks = `
 WITH old AS (
-    SELECT id, COALESCE(task_status, '') AS status, COALESCE(task_status, '') IN ('finished', 'error', 'superseded', 'cancelled') AS over
+    SELECT id, COALESCE(task_status, '') AS status, COALESCE(task_status, '') IN ('finished', 'error', 'superseded', 'cancelled')
+        AS over
     FROM console_tasks WHERE id > $1 AND ordering_key = '' ORDER BY id LIMIT $2)
 UPDATE console_tasks AS c
 SET ordering_key = 'task/' || CAST(c.id AS TEXT),

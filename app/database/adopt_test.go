@@ -37,7 +37,8 @@ func earlierTasksEnded(t *testing.T, db *testdatabase.Database) {
 		AND bool_and(ordering_key = 'task/' || id::TEXT) AND count(*) FILTER (WHERE task_status = 'cancelled') = 2504 FROM console_tasks`)
 	holds(t, db.DB, `bool_and(finished_at = created_at AND task_status IN ('finished', 'error') AND task_detailed_status = '')
 		FROM console_tasks WHERE task_type IN ('d', 'e')`)
-	holds(t, db.DB, `task_detailed_status = 'not run: left by an earlier release in the state "of its own"' FROM console_tasks WHERE task_type = 'f'`)
+	holds(t, db.DB,
+		`task_detailed_status = 'not run: left by an earlier release in the state "of its own"' FROM console_tasks WHERE task_type = 'f'`)
 }
 
 func TestEarlierTasksAreCancelledNotRun(t *testing.T) {
@@ -68,7 +69,8 @@ func TestEarlierReleaseWritesDistinctKeys(t *testing.T) {
 	t.Parallel()
 	db := withEarlierTasks(t)
 	require.NoError(t, database.Migrate(t.Context(), db.DB))
-	_, err := db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status) VALUES ('late', 'processing'), ('late', 'processing')`)
+	_, err := db.ExecContext(t.Context(),
+		`INSERT INTO console_tasks (task_type, task_status) VALUES ('late', 'processing'), ('late', 'processing')`)
 	require.NoError(t, err)
 	steps, err := database.Migration{DB: db.DB}.Run(t.Context())
 	require.NoError(t, err)
@@ -85,5 +87,6 @@ func TestDuplicateRowsAreReported(t *testing.T) {
 		_, err := db.ExecContext(t.Context(), statement)
 		require.NoError(t, err)
 	}
-	require.ErrorContains(t, database.Migrate(t.Context(), db.DB), "build index console_tasks_idempotency on console_tasks: table console_tasks holds duplicate rows")
+	require.ErrorContains(t, database.Migrate(t.Context(), db.DB),
+		"build index console_tasks_idempotency on console_tasks: table console_tasks holds duplicate rows")
 }

@@ -64,10 +64,13 @@ func TestConnectErrorIsNoStatementError(t *testing.T) {
 	dsn := other.Config.Database.DSN.Reveal()
 	secure := encrypted(t)
 	for name, c := range map[string]struct{ dsn, words string }{
-		"no TLS":                     {with(t, dsn, map[string]string{"sslmode": "require"}), "offers no TLS"},
-		"another authority":          {with(t, secure, map[string]string{"sslmode": "verify-ca", "sslrootcert": authority(t)}), "authority"},
-		"another authority, by name": {with(t, secure, map[string]string{"sslmode": "verify-full", "sslrootcert": authority(t)}), "authority"},
-		"no file of an authority":    {with(t, secure, map[string]string{"sslmode": "verify-ca", "sslrootcert": "/none"}), "a file that its DSN names"},
+		"no TLS": {with(t, dsn, map[string]string{"sslmode": "require"}), "offers no TLS"},
+		"another authority": {with(t, secure, map[string]string{"sslmode": "verify-ca", "sslrootcert": authority(t)}),
+			"authority"},
+		"another authority, by name": {with(t, secure, map[string]string{"sslmode": "verify-full", "sslrootcert": authority(t)}),
+			"authority"},
+		"no file of an authority": {with(t, secure, map[string]string{"sslmode": "verify-ca", "sslrootcert": "/none"}),
+			"a file that its DSN names"},
 		"a value it does not take":   {with(t, dsn, map[string]string{"work_mem": "nonsense"}), "SQLSTATE 22023"},
 		"a setting it does not know": {with(t, dsn, map[string]string{"no_such_setting": "1"}), "SQLSTATE 42704"},
 		"closed":                     {closed.Config.Database.DSN.Reveal(), "SQLSTATE 55000"},
@@ -78,7 +81,8 @@ func TestConnectErrorIsNoStatementError(t *testing.T) {
 				t.Logf("%s: %v", way, err)
 				temporary.is(t, err)
 				require.Contains(t, database.Explain(err), c.words)
-				require.False(t, database.IsMissing(err) || database.IsForbidden(err) || database.IsBadData(err), "not an error of the statement")
+				require.False(t, database.IsMissing(err) || database.IsForbidden(err) || database.IsBadData(err),
+					"not an error of the statement")
 			}
 		})
 	}

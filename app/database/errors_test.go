@@ -39,7 +39,8 @@ func TestCodesAreClassified(t *testing.T) {
 	t.Parallel()
 	for want, codes := range map[meaning][]string{
 		permanent: {
-			"0A000", "21000", "22001", "22003", "22021", "22P05", "2200H", "23502", "23503", "23505", "23514", "23P01", "25001", "25P01", "25P02",
+			"0A000", "21000", "22001", "22003", "22021", "22P05", "2200H", "23502", "23503", "23505", "23514", "23P01", "25001", "25P01",
+			"25P02",
 			"2BP01", "3F000", "40002", "42501", "42601", "42703", "42P01", "42P04", "42710", "44000", "54001", "54023", "55000", "P0001",
 		},
 		temporary: {
@@ -52,7 +53,8 @@ func TestCodesAreClassified(t *testing.T) {
 		},
 	} {
 		for _, code := range codes {
-			for _, err := range []error{&pq.Error{Code: pqerror.Code(code)}, fmt.Errorf("commit: %w", &pq.Error{Code: pqerror.Code(code)})} {
+			for _, err := range []error{&pq.Error{Code: pqerror.Code(code)},
+				fmt.Errorf("commit: %w", &pq.Error{Code: pqerror.Code(code)})} {
 				want.is(t, err)
 			}
 		}
@@ -90,8 +92,10 @@ func TestExplainRepeatsNothingOfMessage(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, database.Explain(nil))
 	for code, want := range map[string]string{
-		"25006": "takes no writes", "53100": "no disk space", "53200": "resources", "28P01": "refuses the login", "3D000": "does not exist",
-		"42P01": "inner migrate", "42501": "a privilege", "57P01": "stopping", "40003": "fails (SQLSTATE 40003)", "XX000": "fails (SQLSTATE XX000)",
+		"25006": "takes no writes", "53100": "no disk space", "53200": "resources", "28P01": "refuses the login",
+		"3D000": "does not exist",
+		"42P01": "inner migrate", "42501": "a privilege", "57P01": "stopping", "40003": "fails (SQLSTATE 40003)",
+		"XX000": "fails (SQLSTATE XX000)",
 	} {
 		text := database.Explain(&pq.Error{Code: pqerror.Code(code), Message: "hunter2", Detail: "hunter2"})
 		require.Contains(t, text, want)

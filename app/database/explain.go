@@ -69,7 +69,8 @@ func isCertificateError(err error) bool {
 		host         x509.HostnameError
 		record       tls.RecordHeaderError
 	)
-	if remote, ok := errors.AsType[*net.OpError](err); ok && remote.Op == "remote error" { // a TLS alert, whose type crypto/tls does not export
+	// a TLS alert, whose type crypto/tls does not export
+	if remote, ok := errors.AsType[*net.OpError](err); ok && remote.Op == "remote error" {
 		return true
 	}
 	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &invalid) || errors.As(err, &host) ||

@@ -13,7 +13,8 @@ import (
 // FuzzDSN parses DSNs as an operator may write them: errors never contain the password.
 func FuzzDSN(f *testing.F) {
 	for _, seed := range []string{
-		"postgres://u:%@h/d?sslmode=disable", "host=h user=u password=% dbname=d", "password='%' host", "mysql://u:%@h", "postgres://u:%@h:port/d", "%",
+		"postgres://u:%@h/d?sslmode=disable", "host=h user=u password=% dbname=d", "password='%' host", "mysql://u:%@h",
+		"postgres://u:%@h:port/d", "%",
 	} {
 		f.Add(seed)
 	}

@@ -136,7 +136,8 @@ func (r *migrationRun) wait(ctx context.Context, step schema.Step, err error, fa
 	case !isTransient(err, step), code(err) == codeUniqueViolation && failures > maxDuplicateAttempts:
 		return stepError(err, step)
 	case time.Since(r.lastProgress) > lockTimeout:
-		return fmt.Errorf("%s: stopped after %s of retries; end the transactions that lock table %s, or wait for them, and migrate again: %w",
+		return fmt.Errorf("%s: stopped after %s of retries; end the transactions that lock table %s, or wait for them, and migrate "+
+			"again: %w",
 			step.Text, lockTimeout, step.Table, err)
 	case IsLocked(err):
 		text := fmt.Sprintf("waiting for a lock on %s, attempt %d", step.Table, failures+1)

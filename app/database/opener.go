@@ -185,8 +185,9 @@ func (o *opener) explain(err error) error {
 	if err == nil || !isFull(err) {
 		return err
 	}
-	return &PoolerError{cause: err, text: fmt.Sprintf("%s: no session is left for another connection, or the server does not answer: the limits of a "+
-		"pooler (PgBouncer: default_pool_size, max_client_conn) must suffice for all replicas", o.key), full: true}
+	return &PoolerError{cause: err,
+		text: fmt.Sprintf("%s: no session is left for another connection, or the server does not answer: the limits of a "+
+			"pooler (PgBouncer: default_pool_size, max_client_conn) must suffice for all replicas", o.key), full: true}
 }
 
 // PoolerError is the error of a pooler, or server, that is full or does not support sessions. Its text names the setting and is

@@ -73,7 +73,8 @@ func TestSessionsThroughPoolerEqualDirectOnes(t *testing.T) {
 	require.NoError(t, db.QueryRowContext(t.Context(), `SELECT current_setting('timezone'), current_setting('statement_timeout'),
 		current_setting('application_name'), current_setting('search_path'), current_setting('transaction_isolation')`).
 		Scan(&zone, &limit, &name, &path, &isolation))
-	require.Equal(t, []string{"UTC", "1500ms", "inner-gateway", "pg_catalog,public", "serializable"}, []string{zone, limit, name, path, isolation})
+	require.Equal(t, []string{"UTC", "1500ms", "inner-gateway", "pg_catalog,public", "serializable"},
+		[]string{zone, limit, name, path, isolation})
 	_, err := db.ExecContext(t.Context(), `SELECT pg_sleep(60)`)
 	require.ErrorContains(t, err, "statement timeout")
 }
@@ -97,14 +98,15 @@ func TestStatementIsCancelledThroughPooler(t *testing.T) {
 func TestPoolerWithoutSessionsIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]pgbouncer.Options{
-		"transaction":                {Mode: pgbouncer.Transaction},
-		"transaction, one server":    {Mode: pgbouncer.Transaction, PoolSize: 1},
-		"transaction, in turn":       {Mode: pgbouncer.Transaction, Settings: map[string]string{"server_round_robin": "1"}},
-		"transaction, always reset":  {Mode: pgbouncer.Transaction, Settings: map[string]string{"server_reset_query_always": "1"}},
-		"transaction, busy":          {Mode: pgbouncer.Transaction, PoolSize: 4},
-		"transaction, busy, in turn": {Mode: pgbouncer.Transaction, PoolSize: 4, Settings: map[string]string{"server_round_robin": "1"}},
-		"statement":                  {Mode: pgbouncer.Statement},
-		"statement, one server":      {Mode: pgbouncer.Statement, PoolSize: 1},
+		"transaction":               {Mode: pgbouncer.Transaction},
+		"transaction, one server":   {Mode: pgbouncer.Transaction, PoolSize: 1},
+		"transaction, in turn":      {Mode: pgbouncer.Transaction, Settings: map[string]string{"server_round_robin": "1"}},
+		"transaction, always reset": {Mode: pgbouncer.Transaction, Settings: map[string]string{"server_reset_query_always": "1"}},
+		"transaction, busy":         {Mode: pgbouncer.Transaction, PoolSize: 4},
+		"transaction, busy, in turn": {Mode: pgbouncer.Transaction, PoolSize: 4,
+			Settings: map[string]string{"server_round_robin": "1"}},
+		"statement":             {Mode: pgbouncer.Statement},
+		"statement, one server": {Mode: pgbouncer.Statement, PoolSize: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

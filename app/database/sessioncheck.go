@@ -76,7 +76,8 @@ func compareSessions(ctx context.Context, o *opener, one, other *newConn) error 
 	const read = `SELECT current_setting('inner.session', true)`
 	prefix := rand.Text()
 	for round := range sessionCheckRounds {
-		written, err := o.queryFirst(ctx, one, `SELECT set_config('inner.session', `+pq.QuoteLiteral(prefix+strconv.Itoa(round))+`, false)`)
+		written, err := o.queryFirst(ctx, one,
+			`SELECT set_config('inner.session', `+pq.QuoteLiteral(prefix+strconv.Itoa(round))+`, false)`)
 		if err != nil {
 			return err
 		}

@@ -31,7 +31,8 @@ func TestUserMessageHidesServerMessage(t *testing.T) {
 		missing:                             "the database lacks a table or column; run: inner migrate (SQLSTATE 42P01)",
 		fmt.Errorf("list: %w", full):        "list: the database has no disk space left (SQLSTATE 53100)",
 		errors.Join(context.Canceled, full): "context canceled\nthe database has no disk space left (SQLSTATE 53100)",
-		fmt.Errorf("%w, then %w", fmt.Errorf("a: %w", missing), full): "a: the database lacks a table or column; run: inner migrate (SQLSTATE 42P01), " +
+		fmt.Errorf("%w, then %w", fmt.Errorf("a: %w", missing),
+			full): "a: the database lacks a table or column; run: inner migrate (SQLSTATE 42P01), " +
 			"then the database has no disk space left (SQLSTATE 53100)",
 		cleaned{logging.Redact("marking: " + beyond.Error()), beyond}: "marking: the database fails (SQLSTATE 22003)",
 		errors.New("as it is"): "as it is",

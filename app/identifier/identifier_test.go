@@ -18,7 +18,8 @@ func TestCheckAcceptsContractIdentifiers(t *testing.T) {
 
 func TestCheckErrorNamesField(t *testing.T) {
 	t.Parallel()
-	for _, id := range []string{"", "-a", "a-", "_", "a'b", "a;b", "a/b", "a b", "ä", "а", "a\n", "a.b", `a"b`, strings.Repeat("x", 65), strings.Repeat("x", 500)} {
+	for _, id := range []string{"", "-a", "a-", "_", "a'b", "a;b", "a/b", "a b", "ä", "а", "a\n", "a.b", `a"b`,
+		strings.Repeat("x", 65), strings.Repeat("x", 500)} {
 		err := identifier.Check("worker_id", id)
 		require.Error(t, err, id)
 		require.Contains(t, err.Error(), "worker_id")

@@ -45,7 +45,8 @@ func TestTemplatesThatCouldCollideAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, pattern := range []string{
 		"", "{resource_id}", "user{user_uid}", "user_{user_uid}{resource_id}", "user_{user_uid}x_{resource_id}", "User_{user_uid}",
-		"user__{user_uid}", "user_{uid}", "pg_{user_uid}", "information_{resource_id}", `user"_{user_uid}`, "u_" + strings.Repeat("x", 60),
+		"user__{user_uid}", "user_{uid}", "pg_{user_uid}", "information_{resource_id}", `user"_{user_uid}`, "u_" +
+			strings.Repeat("x", 60),
 	} {
 		_, err := identifier.ParseTemplate(pattern, "_", 63)
 		require.Error(t, err, pattern)

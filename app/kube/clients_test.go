@@ -35,7 +35,8 @@ func countingServer(t *testing.T) (*kube.Clients, *atomic.Int32) {
 func clientsOf(t *testing.T, address string, wrappers ...func(http.RoundTripper) http.RoundTripper) *kube.Clients {
 	t.Helper()
 	file := proxy.WriteKubeconfig(t, address, filepath.Join(t.TempDir(), "kubeconfig"))
-	clients, err := kube.NewClients(&config.Config{Kubernetes: config.Kubernetes{Kubeconfig: file, QPS: 100, Burst: 100, Timeout: 5 * time.Second}}, wrappers...)
+	clients, err := kube.NewClients(&config.Config{Kubernetes: config.Kubernetes{Kubeconfig: file, QPS: 100, Burst: 100,
+		Timeout: 5 * time.Second}}, wrappers...)
 	require.NoError(t, err)
 	return clients
 }

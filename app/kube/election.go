@@ -137,7 +137,8 @@ func (c *Clients) Leader(ctx context.Context, cfg *config.Config) (string, error
 		return "", err
 	}
 	spec := lease.Spec
-	if spec.HolderIdentity == nil || spec.RenewTime == nil || time.Since(spec.RenewTime.Time) > 2*cfg.Controller.LeaderElection.LeaseDuration {
+	if spec.HolderIdentity == nil || spec.RenewTime == nil ||
+		time.Since(spec.RenewTime.Time) > 2*cfg.Controller.LeaderElection.LeaseDuration {
 		return "", nil
 	}
 	return *spec.HolderIdentity, nil

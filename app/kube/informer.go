@@ -20,7 +20,8 @@ type Source[L runtime.Object] interface {
 
 // NewInformer returns an informer of the source's objects that match the label selector. It stops with its context, also
 // while the API server is unavailable. The example is an empty object of the kind.
-func NewInformer[L runtime.Object](source Source[L], example runtime.Object, selector string, indexers cache.Indexers) cache.SharedIndexInformer {
+func NewInformer[L runtime.Object](source Source[L], example runtime.Object, selector string,
+	indexers cache.Indexers) cache.SharedIndexInformer {
 	return cache.NewSharedIndexInformerWithOptions(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			options.LabelSelector = selector
@@ -37,9 +38,9 @@ func NewInformer[L runtime.Object](source Source[L], example runtime.Object, sel
 	}, example, cache.SharedIndexInformerOptions{Indexers: indexers})
 }
 
-// hideUnavailable hides from client-go that the API server is unavailable or overloaded. After such an error of a
-// streaming list, client-go's reflector sleeps up to a minute without checking its context (its WatchList feature, as of 0.37), so that
-// a stopping process would hang. After other errors it falls back to a list, and checks its context while it waits.
+// hideUnavailable hides from client-go that the API server is unavailable or overloaded. After such an error of a streaming list,
+// client-go's reflector sleeps up to a minute without checking its context (its WatchList feature, as of 0.37), so that a
+// stopping process would hang. After other errors it falls back to a list, and checks its context while it waits.
 func hideUnavailable(err error) error {
 	if utilnet.IsConnectionRefused(err) || apierrors.IsTooManyRequests(err) {
 		return errors.New(err.Error())

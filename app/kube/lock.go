@@ -69,7 +69,8 @@ func (l *lock) write(record resourcelock.LeaderElectionRecord, write func() erro
 
 // observe requires mu to be held.
 func (l *lock) observe(record resourcelock.LeaderElectionRecord) {
-	if l.observed.HolderIdentity != record.HolderIdentity || !l.observed.RenewTime.Equal(&record.RenewTime) || l.observedAt.IsZero() {
+	if l.observed.HolderIdentity != record.HolderIdentity || !l.observed.RenewTime.Equal(&record.RenewTime) ||
+		l.observedAt.IsZero() {
 		l.observed, l.observedAt = record, l.now()
 	}
 }

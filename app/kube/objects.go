@@ -11,7 +11,8 @@ import (
 )
 
 // Apply writes obj by server-side apply and takes ownership of conflicting fields.
-func (c *Clients) Apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func (c *Clients) Apply(ctx context.Context, resource schema.GroupVersionResource,
+	obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	return c.Dynamic.Resource(resource).Namespace(obj.GetNamespace()).
@@ -20,7 +21,8 @@ func (c *Clients) Apply(ctx context.Context, resource schema.GroupVersionResourc
 
 // MergePatch changes the patch's fields of one object, or of its subresource, and returns the updated object. It does what
 // server-side apply cannot: require a resourceVersion, and remove fields of other field managers.
-func (c *Clients) MergePatch(ctx context.Context, resource schema.GroupVersionResource, namespace, name string, patch []byte, subresource ...string) (*unstructured.Unstructured, error) {
+func (c *Clients) MergePatch(ctx context.Context, resource schema.GroupVersionResource, namespace, name string, patch []byte,
+	subresource ...string) (*unstructured.Unstructured, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	return c.Dynamic.Resource(resource).Namespace(namespace).
@@ -29,14 +31,17 @@ func (c *Clients) MergePatch(ctx context.Context, resource schema.GroupVersionRe
 
 // Replace updates the whole object if it still has obj's resourceVersion: fields missing in obj are removed, whoever owns
 // them.
-func (c *Clients) Replace(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func (c *Clients) Replace(ctx context.Context, resource schema.GroupVersionResource,
+	obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	return c.Dynamic.Resource(resource).Namespace(obj.GetNamespace()).Update(ctx, obj, metav1.UpdateOptions{FieldManager: FieldManager})
+	return c.Dynamic.Resource(resource).Namespace(obj.GetNamespace()).Update(ctx, obj,
+		metav1.UpdateOptions{FieldManager: FieldManager})
 }
 
 // Get reads one object from the API server.
-func (c *Clients) Get(ctx context.Context, resource schema.GroupVersionResource, namespace, name string) (*unstructured.Unstructured, error) {
+func (c *Clients) Get(ctx context.Context, resource schema.GroupVersionResource, namespace,
+	name string) (*unstructured.Unstructured, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	return c.Dynamic.Resource(resource).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
@@ -56,21 +61,25 @@ func (c *Clients) Delete(ctx context.Context, resource schema.GroupVersionResour
 
 // Create creates an object and fails if it exists. It is for objects whose fields belong to several writers: an apply would
 // remove the fields that this writer does not name.
-func (c *Clients) Create(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func (c *Clients) Create(ctx context.Context, resource schema.GroupVersionResource,
+	obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	return c.Dynamic.Resource(resource).Namespace(obj.GetNamespace()).Create(ctx, obj, metav1.CreateOptions{FieldManager: FieldManager})
+	return c.Dynamic.Resource(resource).Namespace(obj.GetNamespace()).Create(ctx, obj,
+		metav1.CreateOptions{FieldManager: FieldManager})
 }
 
 // List returns one page of a namespace's objects from the API server. Its continue token requests the next page.
-func (c *Clients) List(ctx context.Context, resource schema.GroupVersionResource, namespace string, options metav1.ListOptions) (*unstructured.UnstructuredList, error) {
+func (c *Clients) List(ctx context.Context, resource schema.GroupVersionResource, namespace string,
+	options metav1.ListOptions) (*unstructured.UnstructuredList, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	return c.Dynamic.Resource(resource).Namespace(namespace).List(ctx, options)
 }
 
 // ListMetadata is List with the objects' metadata only, for large or secret objects.
-func (c *Clients) ListMetadata(ctx context.Context, resource schema.GroupVersionResource, namespace string, options metav1.ListOptions) (*metav1.PartialObjectMetadataList, error) {
+func (c *Clients) ListMetadata(ctx context.Context, resource schema.GroupVersionResource, namespace string,
+	options metav1.ListOptions) (*metav1.PartialObjectMetadataList, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	return c.metadata.Resource(resource).Namespace(namespace).List(ctx, options)

@@ -18,7 +18,8 @@ import (
 // the API server's error, is about fields and a dry run shows that obj would be accepted as a new object: what a policy, a
 // quota or a size limit rejects would be rejected again, and a serving object would be lost. Otherwise the object stays, and
 // the error is refused with the error of the dry run.
-func (c *Clients) Recreate(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, refused error) (*unstructured.Unstructured, error) {
+func (c *Clients) Recreate(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured,
+	refused error) (*unstructured.Unstructured, error) {
 	if !aboutFields(refused) {
 		return nil, refused
 	}

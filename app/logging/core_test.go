@@ -60,10 +60,13 @@ func everyField(text string) []zap.Field {
 	return []zap.Field{
 		zap.String("text", text), zap.Stringp("pointer", &text), zap.Strings("list", []string{text}), zap.Stringer("stringer", v),
 		zap.ByteString("bytes", []byte(text)), zap.ByteStrings("byteses", [][]byte{[]byte(text)}), zap.Binary("binary", []byte(text)),
-		zap.Error(errors.New(text)), zap.NamedError("verbose", verboseError{errors.New(text)}), zap.Errors("errors", []error{errors.New(text)}),
+		zap.Error(errors.New(text)), zap.NamedError("verbose", verboseError{errors.New(text)}),
+		zap.Errors("errors", []error{errors.New(text)}),
 		zap.Object("object", v), zap.Inline(v), zap.Dict("dict", zap.String("text", text)), zap.Objects("objects", []vault{v}),
-		zap.Stringers("stringers", []vault{v}), zap.Any("any", v), zap.Any("struct", box{text, text}), zap.Any("pair", &box{text, text}),
-		zap.Any("map", map[string]string{"a": text}), zap.Any("nested", map[string]any{"a": []any{text}}), zap.Reflect("reflect", box{text, text}),
+		zap.Stringers("stringers", []vault{v}), zap.Any("any", v), zap.Any("struct", box{text, text}),
+		zap.Any("pair", &box{text, text}),
+		zap.Any("map", map[string]string{"a": text}), zap.Any("nested", map[string]any{"a": []any{text}}),
+		zap.Reflect("reflect", box{text, text}),
 	}
 }
 
@@ -95,7 +98,8 @@ func TestPatternIsMaskedInEveryField(t *testing.T) {
 func TestFieldsWithSecretNamesAreMasked(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
-		"password", "dsn", "env", "task_info", "data", "secret_key", "payload", "Authorization", "client.token", "userPassword", "env_json", "value",
+		"password", "dsn", "env", "task_info", "data", "secret_key", "payload", "Authorization", "client.token", "userPassword",
+		"env_json", "value",
 	} {
 		require.NotContains(t, logged(func(l *zap.Logger) {
 			l.Info("x", zap.String(name, secret), zap.Any(name, box{secret, secret}))
@@ -108,11 +112,13 @@ func TestFieldsWithSecretNamesAreMasked(t *testing.T) {
 func TestOrdinaryFieldsAreUnchanged(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	log := logging.Redacting(zapcore.NewCore(zapcore.NewJSONEncoder(zapcore.EncoderConfig{MessageKey: "msg"}), zapcore.AddSync(&out), zap.InfoLevel))
+	log := logging.Redacting(zapcore.NewCore(zapcore.NewJSONEncoder(zapcore.EncoderConfig{MessageKey: "msg"}), zapcore.AddSync(&out),
+		zap.InfoLevel))
 	log.Debug("left out")
 	log.With(zap.String("app", "w-hello-demo")).Info("phase changed", zap.Int64("task", 7), zap.Duration("took", time.Second),
 		zap.Strings("parts", []string{"a", "b"}), zap.Any("counts", map[string]any{"x": 1}), zap.Bool("ok", true),
-		zap.String("path", "/api/tasks/7"), zap.Stringer("d", time.Minute), zap.Error(errors.New("plain")), zap.Namespace("in"), zap.Uint8("n", 1))
+		zap.String("path", "/api/tasks/7"), zap.Stringer("d", time.Minute), zap.Error(errors.New("plain")), zap.Namespace("in"),
+		zap.Uint8("n", 1))
 	var line map[string]any
 	require.NoError(t, json.Unmarshal(out.Bytes(), &line), out.String())
 	require.Equal(t, map[string]any{

@@ -31,13 +31,17 @@ var rules = []rule{
 	{[]string{"sk_"}, regexp.MustCompile(`\bsk_[A-Za-z0-9_-]+`), "sk_" + mask},
 	{[]string{"bearer"}, regexp.MustCompile(`(?i)(bearer\s+)\S+`), "${1}" + mask},
 	{[]string{"authorization"}, regexp.MustCompile(`(?i)(authorization["'\]]*\s*[:=]\s*["'\[]*)\w+\s+\S+`), "${1}" + mask},
-	{[]string{"private key-"}, regexp.MustCompile(`(-----BEGIN [A-Z ]*PRIVATE KEY-----)[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)`), "${1}" + mask},
+	{[]string{"private key-"},
+		regexp.MustCompile(`(-----BEGIN [A-Z ]*PRIVATE KEY-----)[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)`), "${1}" + mask},
 	// Kubernetes quotes the value of an invalid field.
-	{[]string{"value: \""}, regexp.MustCompile(`((?:Invalid|Duplicate|Unsupported) value: )"(?:[^"\\]|\\.)*(?:"|$)`), `${1}"` + mask + `"`},
-	{[]string{"value: "}, regexp.MustCompile(`(?s)((?:Invalid|Duplicate|Unsupported) value: )(?:map|\[|\{|&|[A-Za-z0-9_.]+\{).*`), "${1}" + mask},
+	{[]string{"value: \""}, regexp.MustCompile(`((?:Invalid|Duplicate|Unsupported) value: )"(?:[^"\\]|\\.)*(?:"|$)`), `${1}"` +
+		mask + `"`},
+	{[]string{"value: "}, regexp.MustCompile(`(?s)((?:Invalid|Duplicate|Unsupported) value: )(?:map|\[|\{|&|[A-Za-z0-9_.]+\{).*`),
+		"${1}" + mask},
 	// PostgreSQL, CockroachDB and Go quote what they cannot parse.
 	{[]string{"near \"", "parsing \"", "value \"", ": \""}, regexp.MustCompile(
-		`((?:invalid input syntax for [^:"]*: |at or near |parsing |invalid value |value )(?:time )?)"(?:[^"\\]|\\.)*(?:"|$)`), `${1}"` + mask + `"`},
+		`((?:invalid input syntax for [^:"]*: |at or near |parsing |invalid value |value )(?:time )?)"(?:[^"\\]|\\.)*(?:"|$)`),
+		`${1}"` + mask + `"`},
 	{[]string{")=("}, regexp.MustCompile(`(?s)(Key \([^)]*\)=)\(.*\)`), "${1}(" + mask + ")"},
 	{[]string{"failing row"}, regexp.MustCompile(`(?s)(Failing row contains )\(.*\)`), "${1}(" + mask + ")"},
 }

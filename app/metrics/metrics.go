@@ -29,10 +29,11 @@ func Routes(registry *prometheus.Registry, log *zap.Logger) []server.Route {
 	handler := promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError, Registry: registry, ErrorLog: panicLogger{log.Named("http")},
 	})
-	return []server.Route{{Method: http.MethodGet, Path: "/metrics", Access: config.OperationRoutes, Handler: func(w http.ResponseWriter, r *http.Request) error {
-		handler.ServeHTTP(w, r)
-		return nil
-	}}}
+	return []server.Route{{Method: http.MethodGet, Path: "/metrics", Access: config.OperationRoutes,
+		Handler: func(w http.ResponseWriter, r *http.Request) error {
+			handler.ServeHTTP(w, r)
+			return nil
+		}}}
 }
 
 // panicLogger logs panics of collectors and drops other errors: an unavailable database is logged elsewhere.

@@ -16,9 +16,10 @@ var Document []byte
 
 // Routes returns GET /openapi.yaml.
 func Routes() []server.Route {
-	return []server.Route{{Method: http.MethodGet, Path: "/openapi.yaml", Access: config.OperationRoutes, Handler: func(w http.ResponseWriter, _ *http.Request) error {
-		w.Header().Set("Content-Type", "application/yaml")
-		_, err := w.Write(Document)
-		return err
-	}}}
+	return []server.Route{{Method: http.MethodGet, Path: "/openapi.yaml", Access: config.OperationRoutes,
+		Handler: func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Content-Type", "application/yaml")
+			_, err := w.Write(Document)
+			return err
+		}}}
 }

@@ -50,7 +50,8 @@ func Conflict(text string) *Error { return &Error{Status: http.StatusConflict, T
 
 // Unavailable returns a 503 with Retry-After.
 func Unavailable(what string, cause error) *Error {
-	return &Error{Status: http.StatusServiceUnavailable, Text: what + " is unavailable, try again", RetryAfter: 2 * time.Second, Cause: cause}
+	return &Error{Status: http.StatusServiceUnavailable, Text: what + " is unavailable, try again", RetryAfter: 2 * time.Second,
+		Cause: cause}
 }
 
 // writeError sends err. An unavailable database is a 503 on every route.

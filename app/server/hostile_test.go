@@ -188,7 +188,8 @@ func TestBodiesBeyondMemoryLimitAreRefused(t *testing.T) {
 	const size = 50 << 10
 	i := running(t, config.HTTP{BodyLimit: size, BodyMemory: size + 1000})
 	hold := func() net.Conn {
-		return i.dial(t, fmt.Sprintf("%sConnection: close\r\nContent-Length: %d\r\n\r\n%s", halfHeader, size, strings.Repeat("x", size-1)))
+		return i.dial(t,
+			fmt.Sprintf("%sConnection: close\r\nContent-Length: %d\r\n\r\n%s", halfHeader, size, strings.Repeat("x", size-1)))
 	}
 	holding := hold()
 	require.Eventually(t, func() bool {

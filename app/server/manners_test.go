@@ -64,7 +64,8 @@ func TestTooLargeAnnouncedBodyIsNotRequested(t *testing.T) {
 	// One that may come is asked for, and one of an unknown length is counted.
 	conn := i.dial(t, halfHeader+"Connection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}")
 	require.Contains(t, closed(t, conn), "100 Continue")
-	conn = i.dial(t, halfHeader+"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n"+strings.Repeat("x", 101)+"\r\n0\r\n\r\n")
+	conn = i.dial(t,
+		halfHeader+"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n"+strings.Repeat("x", 101)+"\r\n0\r\n\r\n")
 	require.Contains(t, closed(t, conn), "413 Request Entity Too Large")
 }
 
@@ -91,6 +92,7 @@ func TestElementErrorNamesIndex(t *testing.T) {
 	}
 	err := json.Unmarshal([]byte(`{"inner":{"name":7}}`), &target)
 	require.Equal(t, "[3].inner.name: must be a string, not number", server.JSONErrorText("", server.AtIndex(3, err)))
-	require.Equal(t, "task_info[3].inner.name: must be a string, not number", server.JSONErrorText("task_info", server.AtIndex(3, err)))
+	require.Equal(t, "task_info[3].inner.name: must be a string, not number",
+		server.JSONErrorText("task_info", server.AtIndex(3, err)))
 	require.Equal(t, "[3][1]: not valid JSON", server.JSONErrorText("", server.AtIndex(3, server.AtIndex(1, io.EOF))))
 }

@@ -38,7 +38,8 @@ func running(t *testing.T, c config.HTTP, client ...*tls.Config) *instance {
 	t.Helper()
 	c.Listen = "127.0.0.1:0"
 	c.BodyLimit = cmp.Or(c.BodyLimit, 1<<20)
-	for _, d := range []*time.Duration{&c.RequestTimeout, &c.ReadHeaderTimeout, &c.ReadTimeout, &c.WriteTimeout, &c.ShutdownTimeout, &c.IdleTimeout} {
+	for _, d := range []*time.Duration{&c.RequestTimeout, &c.ReadHeaderTimeout, &c.ReadTimeout, &c.WriteTimeout, &c.ShutdownTimeout,
+		&c.IdleTimeout} {
 		*d = cmp.Or(*d, timeout)
 	}
 	i := &instance{registry: prometheus.NewRegistry(), entered: make(chan struct{}, 1000), release: make(chan struct{})}

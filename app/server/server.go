@@ -67,7 +67,8 @@ func NewHandler(c config.HTTP, log *zap.Logger, routes []Route, middlewares ...M
 		if route.Probe {
 			slots = nil
 		}
-		handler := bodies.receive(cmp.Or(route.BodyLimit, c.BodyLimit), slots.limit(timeOut(c.RequestTimeout)(adapt(route.Handler, log)), log))
+		handler := bodies.receive(cmp.Or(route.BodyLimit, c.BodyLimit),
+			slots.limit(timeOut(c.RequestTimeout)(adapt(route.Handler, log)), log))
 		if c.TLS.ClientCA != "" && !route.Probe {
 			handler = requireCertificate(handler, log)
 		}

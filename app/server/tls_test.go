@@ -116,7 +116,8 @@ func TestTLSServesHTTPSAndNothingElse(t *testing.T) {
 	require.InDelta(t, float64(time.Now().Add(time.Hour).Unix()), i.gauge(t, "inner_http_certificate_expiry_timestamp_seconds"), 60)
 	plain := i.dial(t, "GET /here HTTP/1.1\r\nHost: x\r\n\r\n")
 	require.NotContains(t, closed(t, plain), "200 OK")
-	old := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.pool(), MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}}}
+	old := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.pool(), MinVersion: tls.VersionTLS10,
+		MaxVersion: tls.VersionTLS11}}}
 	_, err := old.Get(i.url + "/here")
 	require.ErrorContains(t, err, "protocol version")
 }
@@ -128,7 +129,8 @@ func TestChangedCertificatesAreReloaded(t *testing.T) {
 	i := running(t, config.HTTP{TLS: c}, &tls.Config{RootCAs: a.pool(), Certificates: []tls.Certificate{a.pair(t, "client")}})
 	require.Equal(t, "first", i.shown(t))
 	require.NoError(t, os.WriteFile(c.Key, []byte("half written"), 0o600))
-	require.Eventually(t, func() bool { return i.counter(t, "inner_http_certificate_reload_failures_total") > 0 }, timeout, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return i.counter(t, "inner_http_certificate_reload_failures_total") > 0 }, timeout,
+		5*time.Millisecond)
 	require.Equal(t, "first", i.shown(t), "what cannot be read leaves the old certificate in use")
 	a.files(t, folder, "second")
 	require.Eventually(t, func() bool { return i.shown(t) == "second" }, timeout, 10*time.Millisecond)
@@ -152,7 +154,8 @@ func TestClientCertificateIsRequiredExceptForProbes(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, i.get(t, "/here"))
 	require.Equal(t, http.StatusOK, i.get(t, "/probe"))
 	forged := stranger.pair(t, "client")
-	use(&tls.Config{RootCAs: a.pool(), GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &forged, nil }})
+	use(&tls.Config{RootCAs: a.pool(),
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &forged, nil }})
 	_, err := i.client.Get(i.url + "/here")
 	require.Error(t, err)
 	// The authority changes: who was served is a stranger from now on.

@@ -84,7 +84,8 @@ func ProbeAll(ctx context.Context, components []Component, timeout time.Duration
 			if err != nil {
 				report = Report{Condition: Down, Text: message(err)}
 			}
-			platform.Components[i] = ComponentStatus{Name: component.Name, Condition: report.Condition, Text: report.Text, Details: report.Details}
+			platform.Components[i] = ComponentStatus{Name: component.Name, Condition: report.Condition, Text: report.Text,
+				Details: report.Details}
 		})
 	}
 	probes.Wait()

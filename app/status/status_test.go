@@ -24,7 +24,8 @@ func TestWorstComponentDecides(t *testing.T) {
 	for want, components := range map[status.Condition][]status.Component{
 		status.OK:       {component("a", status.OK, nil)},
 		status.Degraded: {component("a", status.Degraded, nil), component("b", status.OK, nil)},
-		status.Down:     {component("a", status.OK, nil), component("b", status.OK, errors.New("no answer")), component("c", status.Degraded, nil)},
+		status.Down: {component("a", status.OK, nil), component("b", status.OK, errors.New("no answer")),
+			component("c", status.Degraded, nil)},
 	} {
 		platform := status.ProbeAll(t.Context(), components, time.Minute, message)
 		require.Equal(t, want, platform.Condition)
@@ -37,7 +38,8 @@ func TestWorstComponentDecides(t *testing.T) {
 
 func TestProbeErrorIsRedacted(t *testing.T) {
 	t.Parallel()
-	platform := status.ProbeAll(t.Context(), []status.Component{component("a", status.OK, errors.New("hunter2 is wrong"))}, time.Minute,
+	platform := status.ProbeAll(t.Context(), []status.Component{component("a", status.OK, errors.New("hunter2 is wrong"))},
+		time.Minute,
 		func(err error) string { return strings.ReplaceAll(err.Error(), "hunter2", "***") })
 	require.Equal(t, "*** is wrong", platform.Components[0].Text)
 }
@@ -48,7 +50,8 @@ func TestSilentComponentTimesOut(t *testing.T) {
 		<-ctx.Done()
 		return status.Report{}, ctx.Err()
 	}}
-	platform := status.ProbeAll(t.Context(), []status.Component{silent, component("b", status.OK, nil)}, 10*time.Millisecond, error.Error)
+	platform := status.ProbeAll(t.Context(), []status.Component{silent, component("b", status.OK, nil)}, 10*time.Millisecond,
+		error.Error)
 	require.Equal(t, status.Down, platform.Components[0].Condition)
 	require.Equal(t, status.OK, platform.Components[1].Condition)
 }

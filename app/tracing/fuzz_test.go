@@ -10,7 +10,8 @@ import (
 // from it is well formed.
 func FuzzContinue(f *testing.F) {
 	for _, seed := range []string{
-		"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01", "00-0-0-00", "ff-" + "\x00", "01-0123456789abcdef0123456789abcdef-0123456789abcdef-03-more",
+		"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01", "00-0-0-00", "ff-" + "\x00",
+		"01-0123456789abcdef0123456789abcdef-0123456789abcdef-03-more",
 	} {
 		f.Add(seed)
 	}

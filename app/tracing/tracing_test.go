@@ -98,7 +98,8 @@ func TestTaskContinuesTraceOfRequest(t *testing.T) {
 func TestClientTraceIsContinued(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 0)
-	const sampled, left = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01", "00-11111111111111111111111111111111-1111111111111111-00"
+	const sampled, left = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01",
+		"00-11111111111111111111111111111111-1111111111111111-00"
 	b.request(t, accept, sampled, func(ctx context.Context) { require.NotEmpty(t, b.Parent(ctx)) })
 	b.request(t, accept, left, func(ctx context.Context) { require.Empty(t, b.Parent(ctx)) })
 	b.request(t, accept, "", func(ctx context.Context) { require.Empty(t, b.Parent(ctx), "the ratio is 0") })
@@ -134,7 +135,8 @@ func TestMalformedTraceInRowIsIgnored(t *testing.T) {
 
 func TestUnreachableCollectorDelaysNobody(t *testing.T) {
 	t.Parallel()
-	away, err := tracing.New(&config.Config{Tracing: config.Tracing{Endpoint: "http://127.0.0.1:1", Ratio: 1, Timeout: 100 * time.Millisecond}})
+	away, err := tracing.New(&config.Config{Tracing: config.Tracing{Endpoint: "http://127.0.0.1:1", Ratio: 1,
+		Timeout: 100 * time.Millisecond}})
 	require.NoError(t, err)
 	begun{Tracing: away}.request(t, accept, "", func(context.Context) {})
 	require.NoError(t, away.Stop(t.Context()))

@@ -98,7 +98,8 @@ func made(t *testing.T) (archive, printed string) {
 		}
 		require.NoError(t, os.CopyFS(to, os.DirFS(from)))
 	}
-	cmd := exec.CommandContext(t.Context(), "go", "run", "./cmd/image", "-version", "v9.8.7-test", "-platforms", "linux/"+runtime.GOARCH)
+	cmd := exec.CommandContext(t.Context(), "go", "run", "./cmd/image", "-version", "v9.8.7-test", "-platforms",
+		"linux/"+runtime.GOARCH)
 	cmd.Dir = source
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))

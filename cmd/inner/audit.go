@@ -18,9 +18,9 @@ func newAudit() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Show the counts of the last audit, or do a dry run",
-		Long: "Shows the counts of the latest audit. With --dry-run it audits now, changes and records nothing, and lists each user's\n" +
-			"resources and the action planned for each finding; the exit status is 1 when a kind could not be listed. To audit\n" +
-			"and act, run inner run-job auth.user_audit.",
+		Long: "Shows the counts of the latest audit. With --dry-run it audits now, changes and records nothing, and lists\n" +
+			"each user's resources and the action planned for each finding; the exit status is 1 when a kind could not be\n" +
+			"listed. To audit and act, run inner run-job auth.user_audit.",
 		Example: "  inner audit\n  inner audit --dry-run -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

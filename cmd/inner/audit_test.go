@@ -14,7 +14,8 @@ func TestLastAuditIsShown(t *testing.T) {
 	p := setup(t)
 	_, err := p.run(t, "audit")
 	require.ErrorContains(t, err, "there was no audit yet")
-	_, err = p.db.ExecContext(t.Context(), `INSERT INTO inner_audits (task_id, mode, refusal) VALUES (7, 'delete', 'there are no users')`)
+	_, err = p.db.ExecContext(t.Context(),
+		`INSERT INTO inner_audits (task_id, mode, refusal) VALUES (7, 'delete', 'there are no users')`)
 	require.NoError(t, err)
 	_, err = p.db.ExecContext(t.Context(), `INSERT INTO inner_audit_counts (task_id, kind, things, row_count, orphans)
 		VALUES (7, 'worker', 12, 34, 5), (7, 'user', 0, 0, 0)`)

@@ -27,8 +27,8 @@ func newConfigCheck() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Check whether inner serve would accept the settings",
-		Long: "Reads the settings as inner serve does and reports every unknown key, every invalid value, and variables INNER_… that\n" +
-			"are no settings. Connects to nothing. The exit status is 2 when a setting is invalid.",
+		Long: "Reads the settings as inner serve does and reports every unknown key, every invalid value, and variables\n" +
+			"INNER_… that are no settings. Connects to nothing. The exit status is 2 when a setting is invalid.",
 		Example: `  inner config check --config /etc/inner/inner.yaml
   INNER_TASKS_WORKERS=8 inner config check`,
 		Args: cobra.NoArgs,
@@ -59,8 +59,8 @@ func newConfigPrint() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "print",
 		Short: "Print every setting with its description and the value in effect",
-		Long: "Prints the settings in effect as a documented file that --config reads. A changed value has its default in a comment.\n" +
-			"Secrets are masked.",
+		Long: "Prints the settings in effect as a documented file that --config reads. A changed value has its default in a\n" +
+			"comment. Secrets are masked.",
 		Example: `  inner config print --config /etc/inner/inner.yaml
   inner config print --defaults > inner.yaml`,
 		Args: cobra.NoArgs,

@@ -26,7 +26,8 @@ func TestConfigCheckNamesInvalidSettings(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "the settings are valid\n", out)
 	for want, args := range map[string][]string{
-		"tasks.wrkers: unknown setting":            {"--config", settings(t, "domain: a.b\ntasks: {wrkers: 1}"), "-d", "postgres://u:hunter2@h/d"},
+		"tasks.wrkers: unknown setting": {"--config", settings(t, "domain: a.b\ntasks: {wrkers: 1}"), "-d",
+			"postgres://u:hunter2@h/d"},
 		"domain: required":                         {"-d", "postgres://u:hunter2@h/d"},
 		"database.dsn: required":                   {"--config", valid},
 		"database.dsn: not a valid postgres:// UR": {"--config", valid, "-d", "mysql://u:hunter2@h/d"},
@@ -48,7 +49,8 @@ func TestConfigCheckNamesUnknownVariable(t *testing.T) {
 
 func TestConfigPrintMasksSecrets(t *testing.T) {
 	t.Parallel()
-	out, err := execute(t, "config", "print", "--config", settings(t, "domain: a.b\ntasks: {workers: 9}"), "-d", "postgres://u:hunter2@h/d")
+	out, err := execute(t, "config", "print", "--config", settings(t, "domain: a.b\ntasks: {workers: 9}"), "-d",
+		"postgres://u:hunter2@h/d")
 	require.NoError(t, err)
 	require.Contains(t, out, "workers: 9 # default: 4")
 	require.NotContains(t, out, "hunter2")
@@ -61,19 +63,23 @@ func TestExitStatusTellsUsageErrorFromFailure(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		{"nonsense"}, {"tasks", "nonsense"}, {"tasks", "list", "--nonsense"}, {"tasks", "list", "-o", "xml"}, {"tasks", "show"},
-		{"serve", "--config", "/none"}, {"completion", "nonsense"}, {"completion", "bash", "more"}, {"help", "nonsense"}, {"help", "tasks", "nonsense"},
+		{"serve", "--config", "/none"}, {"completion", "nonsense"}, {"completion", "bash", "more"}, {"help", "nonsense"},
+		{"help", "tasks", "nonsense"},
 		{"tasks", "list", "--limit", "0"}, {"tasks", "list", "--limit", "1001"}, {"tasks", "list", "--before", "-1"},
-		{"tasks", "list", "--status", "x"}, {"tasks", "show", "abc"}, {"tasks", "show", "0"}, {"tasks", "retry", "1", "x"}, {"tasks", "cancel", "-1"},
+		{"tasks", "list", "--status", "x"}, {"tasks", "show", "abc"}, {"tasks", "show", "0"}, {"tasks", "retry", "1", "x"},
+		{"tasks", "cancel", "-1"},
 		{"usage", "--from", "2026-13-01"}, {"usage", "--to", "x"}, {"usage", "--from", "2026-05-02", "--to", "2026-05-01"},
 		{"run-job"}, {"run-job", "x"}, {"run-job", "domain.check", "--info", "{}", "--task", "1"}, {"run-job", "--task", "0"},
 		{"run-job", "domain.check", "--timeout", "0s"}, {"domains", "list", "--limit", "0"}, {"domains", "list", "--state", "x"},
 		{"domains", "list", "--before", "-1"}, {"domains", "check"}, {"status", "--url", "inner"}, {"status", "--url", ""},
 		{"tasks", "list", "-d", "mysql://u@h/d?sslmode=disable"}, {"migrate", "-d", "nonsense"}, {"usage", "-d", ""},
-		{"serve", "-d", "nonsense"}, {"audit", "--dry-run", "-k", "/none"}, {"run-job", "domain.check", "-k", "/none"}, {"status", "-k", "/none"},
+		{"serve", "-d", "nonsense"}, {"audit", "--dry-run", "-k", "/none"}, {"run-job", "domain.check", "-k", "/none"},
+		{"status", "-k", "/none"},
 		{"serve", "-k", "/none"},
 	} {
 		// A call that is not refused fails at the database.
-		_, err := execute(t, append([]string{"-d", "postgres://127.0.0.1:1/none?sslmode=disable", "--config", settings(t, "domain: a.b")}, args...)...)
+		_, err := execute(t,
+			append([]string{"-d", "postgres://127.0.0.1:1/none?sslmode=disable", "--config", settings(t, "domain: a.b")}, args...)...)
 		require.Equal(t, exitUsage, exitStatus(err), "%v: %v", args, err)
 	}
 	require.Equal(t, 0, exitStatus(nil))

@@ -16,8 +16,9 @@ func newDomains() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "domains",
 		Short: "List custom domains, or check them now",
-		Long:  "Lists and checks custom domains. These commands need the database and, for checks, the DNS; they need no cluster and\nno running Inner.",
-		Args:  cobra.NoArgs,
+		Long: "Lists and checks custom domains. These commands need the database and, for checks, the DNS; they need no cluster " +
+			"and\nno running Inner.",
+		Args: cobra.NoArgs,
 	}
 	var format outputFormat
 	addOutputFlag(cmd, &format)
@@ -104,7 +105,8 @@ func checkDomains(ctx context.Context, cmd *cobra.Command, format *outputFormat,
 }
 
 func domainsTable(t *table, domains []admin.Domain) {
-	t.row("CDID", "DOMAIN", "USER", plain("STATUS"), "STATE", "CERTIFICATE", "FAILURES", "CHECKED (UTC)", "NEXT (UTC)", "LAST RESULT")
+	t.row("CDID", "DOMAIN", "USER", plain("STATUS"), "STATE", "CERTIFICATE", "FAILURES", "CHECKED (UTC)", "NEXT (UTC)",
+		"LAST RESULT")
 	for _, d := range domains {
 		t.row(d.CDID, d.Domain, d.UserUID, status(d.Status), d.State, shorten(d.Certificate, detailWidth/2), d.Failures, d.CheckedAt,
 			d.NextCheckAt, shorten(d.Detail, detailWidth))

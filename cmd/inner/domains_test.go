@@ -19,7 +19,8 @@ func (p *program) withDNS(t *testing.T) *dnsserver.Server {
 	n, err := dnsserver.New()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, n.Close()) })
-	settings := fmt.Sprintf("domain: example.com\ndomains: {dns: {roots: [%q], port: %d, privateServers: true, timeout: 10s}}\n", n.Root.Addr, n.Port)
+	settings := fmt.Sprintf("domain: example.com\ndomains: {dns: {roots: [%q], port: %d, privateServers: true, timeout: 10s}}\n",
+		n.Root.Addr, n.Port)
 	require.NoError(t, os.WriteFile(p.config, []byte(settings), 0o600))
 	return n.Root
 }

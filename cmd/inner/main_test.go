@@ -23,7 +23,8 @@ func setup(t *testing.T) *program {
 	t.Helper()
 	db := testdatabase.New(t)
 	file := filepath.Join(t.TempDir(), "inner.yaml")
-	require.NoError(t, os.WriteFile(file, []byte("domain: example.com\ndatabase: {connectTimeout: 2s}\ntasks: {heartbeatInterval: 100ms, takeoverAfter: 2s}\n"), 0o600))
+	require.NoError(t, os.WriteFile(file,
+		[]byte("domain: example.com\ndatabase: {connectTimeout: 2s}\ntasks: {heartbeatInterval: 100ms, takeoverAfter: 2s}\n"), 0o600))
 	return &program{db: db, config: file}
 }
 

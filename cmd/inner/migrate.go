@@ -14,13 +14,13 @@ func newMigrate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Create missing tables and update Inner's own",
-		Long: "Creates every missing table and updates Inner's own tables. Existing tables of the Outer Gateway are not changed. It is\n" +
-			"safe to run it repeatedly, concurrently, and while Inner is running.\n\n" +
-			"It reads the catalogue first: an up-to-date database is neither changed nor locked. Each step is printed before it\n" +
-			"starts, and what it waits for. When interrupted it also cancels the running statement at the server; the next run\n" +
-			"completes the migration.\n\n" +
-			"After a restore of an older backup, --restored gives the database a new id: versions and tasks in the cluster with\n" +
-			"another id are ignored, and the rows take precedence.",
+		Long: "Creates every missing table and updates Inner's own tables. Existing tables of the Outer Gateway are not\n" +
+			"changed. It is safe to run it repeatedly, concurrently, and while Inner is running.\n\n" +
+			"It reads the catalogue first: an up-to-date database is neither changed nor locked. Each step is printed\n" +
+			"before it starts, and what it waits for. When interrupted it also cancels the running statement at the\n" +
+			"server; the next run completes the migration.\n\n" +
+			"After a restore of an older backup, --restored gives the database a new id: versions and tasks in the\n" +
+			"cluster with another id are ignored, and the rows take precedence.",
 		Example: "  inner migrate -d postgres://inner@db/platform\n  inner migrate --restored --config /etc/inner/inner.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

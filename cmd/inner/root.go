@@ -27,7 +27,8 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	config.AddFlags(root.PersistentFlags())
-	root.AddCommand(newServe(), newRunJob(), newTasks(), newDomains(), newUsage(), newAudit(), newStatus(), newConfig(), newMigrate(),
+	root.AddCommand(newServe(), newRunJob(), newTasks(), newDomains(), newUsage(), newAudit(), newStatus(), newConfig(),
+		newMigrate(),
 		newCRD(), newReference(), newVersion())
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()

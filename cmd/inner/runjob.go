@@ -20,10 +20,11 @@ func newRunJob() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run-job <type>",
 		Short: "Run one job in this process and wait for its result",
-		Long: "Accepts a task, or takes the pending or waiting one named by --task, and runs it in this process by the rules of every\n" +
-			"task: it is stored, waits for earlier tasks with the same ordering key, and may be run by another Inner. The exit\n" +
-			"status is 0 when the task finished. After the timeout, and on an interrupt, the task stays in the queue. A job that\n" +
-			"waits for the controller (a deploy) ends once a running Inner has recorded the outcome.",
+		Long: "Accepts a task, or takes the pending or waiting one named by --task, and runs it in this process by the\n" +
+			"rules of every task: it is stored, waits for earlier tasks with the same ordering key, and may be run by\n" +
+			"another Inner. The exit status is 0 when the task finished. After the timeout, and on an interrupt, the task\n" +
+			"stays in the queue. A job that waits for the controller (a deploy) ends once a running Inner has recorded\n" +
+			"the outcome.",
 		Example: `  inner run-job worker.deploy_worker --info '{"worker_id":"w1","user_uid":"u1","version_id":1}'
   inner run-job worker.deploy_worker --task 4711`,
 		Args:              cobra.MaximumNArgs(1),

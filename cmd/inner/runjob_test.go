@@ -25,7 +25,8 @@ func TestRunJobRunsNewAndExistingTasks(t *testing.T) {
 	require.NoError(t, err, out)
 	require.Contains(t, out, "made due")
 
-	out, err = p.run(t, "run-job", "worker.deploy_worker", "--info", `{"worker_id":"nobody","user_uid":"u1","version_id":1}`, "-k", kubeconfig)
+	out, err = p.run(t, "run-job", "worker.deploy_worker", "--info", `{"worker_id":"nobody","user_uid":"u1","version_id":1}`, "-k",
+		kubeconfig)
 	require.ErrorContains(t, err, "ended as error", out)
 	blocked := p.insert(t, "worker.delete_worker_cr", "processing", info)
 	out, err = p.run(t, "run-job", "worker.delete_worker_cr", "--task", fmt.Sprint(blocked), "-k", kubeconfig)

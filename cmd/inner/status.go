@@ -49,7 +49,8 @@ func newStatus() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringArrayVar(&urls, "url", nil, "URL of a running Inner Gateway, repeatable (default: http.listen on this machine)")
+	cmd.Flags().StringArrayVar(&urls, "url", nil,
+		"URL of a running Inner Gateway, repeatable (default: http.listen on this machine)")
 	addOutputFlag(cmd, &format)
 	return cmd
 }

@@ -98,7 +98,8 @@ func TestStatusIsOKWhenEverythingRuns(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	// Alive for as long as the test takes.
-	_, err := p.db.ExecContext(t.Context(), `INSERT INTO inner_processes (id, host, heartbeat_at) VALUES ('p1', 'host-1', LOCALTIMESTAMP + INTERVAL '1 hour')`)
+	_, err := p.db.ExecContext(t.Context(),
+		`INSERT INTO inner_processes (id, host, heartbeat_at) VALUES ('p1', 'host-1', LOCALTIMESTAMP + INTERVAL '1 hour')`)
 	require.NoError(t, err)
 	p.insert(t, "x", "pending", "{}")
 	p.lead(t)
@@ -115,7 +116,8 @@ func TestStatusIsOKWhenEverythingRuns(t *testing.T) {
 	host, err := os.Hostname()
 	require.NoError(t, err)
 	require.Equal(t, platform.Detail{Name: "leader", Value: host}, component(t, report, "workers").Details[0])
-	require.Equal(t, []platform.Detail{{Name: "controller", Value: "leader"}, {Name: "database", Value: "ok"}}, component(t, report, "server").Details)
+	require.Equal(t, []platform.Detail{{Name: "controller", Value: "leader"}, {Name: "database", Value: "ok"}},
+		component(t, report, "server").Details)
 
 	out, err := p.run(t, "status", "--url", url, "-k", os.Getenv("INNER_TEST_KUBECONFIG"))
 	require.NoError(t, err)
@@ -140,7 +142,8 @@ func TestStatusTrustsConfiguredCertificate(t *testing.T) {
 	certificate, key := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
 	secret, err := x509.MarshalPKCS8PrivateKey(server.TLS.Certificates[0].PrivateKey)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
+	require.NoError(t,
+		os.WriteFile(certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
 	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600))
 	address := server.Listener.Addr().String()
 
@@ -155,12 +158,15 @@ func TestStatusTrustsConfiguredCertificate(t *testing.T) {
 func TestStatusNamesDegradedComponents(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
-	_, err := p.db.ExecContext(t.Context(), `INSERT INTO inner_processes (id, host, heartbeat_at) VALUES ('p1', 'host-1', LOCALTIMESTAMP - INTERVAL '1 hour')`)
+	_, err := p.db.ExecContext(t.Context(),
+		`INSERT INTO inner_processes (id, host, heartbeat_at) VALUES ('p1', 'host-1', LOCALTIMESTAMP - INTERVAL '1 hour')`)
 	require.NoError(t, err)
 	id := p.insert(t, "x", "pending", "{}")
-	_, err = p.db.ExecContext(t.Context(), `UPDATE console_tasks SET created_at = LOCALTIMESTAMP - INTERVAL '1 hour' WHERE id = $1`, id)
+	_, err = p.db.ExecContext(t.Context(), `UPDATE console_tasks SET created_at = LOCALTIMESTAMP - INTERVAL '1 hour' WHERE id = $1`,
+		id)
 	require.NoError(t, err)
-	report, err := p.status(t, "--url", replica(t, http.StatusServiceUnavailable, `{"checks":{"rdb":"does not answer"},"failing":["rdb"]}`),
+	report, err := p.status(t, "--url",
+		replica(t, http.StatusServiceUnavailable, `{"checks":{"rdb":"does not answer"},"failing":["rdb"]}`),
 		"--url", replica(t, http.StatusOK, `something else`), "--url", "http://127.0.0.1:1")
 	require.Equal(t, exitDegraded, exitStatus(err))
 	require.Equal(t, platform.Down, report.Condition)
@@ -175,7 +181,8 @@ func TestStatusNamesDegradedComponents(t *testing.T) {
 
 func TestStatusOfUnreachableDatabaseHidesPassword(t *testing.T) {
 	t.Parallel()
-	out, err := execute(t, "status", "-o", "json", "-k", os.Getenv("INNER_TEST_KUBECONFIG"), "-d", "postgres://u:hunter2@127.0.0.1:1/d", "--url", "http://127.0.0.1:1")
+	out, err := execute(t, "status", "-o", "json", "-k", os.Getenv("INNER_TEST_KUBECONFIG"), "-d",
+		"postgres://u:hunter2@127.0.0.1:1/d", "--url", "http://127.0.0.1:1")
 	require.Equal(t, exitDegraded, exitStatus(err), err)
 	require.NotContains(t, out, "hunter2")
 	var report platform.PlatformStatus

@@ -45,8 +45,9 @@ func (p *program) serve(t *testing.T, variables ...string) *running {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	r := &running{t: t, command: exec.CommandContext(t.Context(), self, "serve", "--config", p.config, "-d", p.db.Config.Database.DSN.Reveal(),
-		"-k", os.Getenv("INNER_TEST_KUBECONFIG"), "-l", "127.0.0.1:0")}
+	r := &running{t: t,
+		command: exec.CommandContext(t.Context(), self, "serve", "--config", p.config, "-d", p.db.Config.Database.DSN.Reveal(),
+			"-k", os.Getenv("INNER_TEST_KUBECONFIG"), "-l", "127.0.0.1:0")}
 	r.command.Env = append(os.Environ(), append(variables, asProgram+"=1", "INNER_KUBERNETES_NAMESPACES_WORKER=stop-worker")...)
 	pipe, err := r.command.StderrPipe()
 	require.NoError(t, err)

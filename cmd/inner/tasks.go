@@ -21,7 +21,8 @@ func newTasks() *cobra.Command {
 	}
 	var format outputFormat
 	addOutputFlag(cmd, &format)
-	cmd.AddCommand(newTasksList(&format), newTasksShow(&format), newTasksRetry(&format), newTasksCancel(&format), newTasksStats(&format))
+	cmd.AddCommand(newTasksList(&format), newTasksShow(&format), newTasksRetry(&format), newTasksCancel(&format),
+		newTasksStats(&format))
 	return cmd
 }
 

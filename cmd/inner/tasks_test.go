@@ -67,7 +67,8 @@ func TestIDsBeyondFloatPrecisionAreExact(t *testing.T) {
 func TestTaskIsShownWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
-	open, secret := p.insert(t, "x", "pending", `{"a":"visible"}`), p.insert(t, "worker.sync_secret", "pending", `{"worker_id":"w1","user_uid":"u1","data":{"A":"hidden"}}`)
+	open, secret := p.insert(t, "x", "pending", `{"a":"visible"}`),
+		p.insert(t, "worker.sync_secret", "pending", `{"worker_id":"w1","user_uid":"u1","data":{"A":"hidden"}}`)
 	out, err := p.run(t, "tasks", "show", fmt.Sprint(open))
 	require.NoError(t, err)
 	require.Contains(t, out, `{"a":"visible"}`)
@@ -86,7 +87,8 @@ func TestTaskIsShownWithoutSecrets(t *testing.T) {
 func TestRetryAndCancelFailUnlessAllChange(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
-	failed, pending, running := p.insert(t, "x", "error", "{}"), p.insert(t, "x", "pending", "{}"), p.insert(t, "x", "processing", "{}")
+	failed, pending, running := p.insert(t, "x", "error", "{}"), p.insert(t, "x", "pending", "{}"),
+		p.insert(t, "x", "processing", "{}")
 	out, err := p.run(t, "tasks", "retry", fmt.Sprint(failed))
 	require.NoError(t, err)
 	require.Contains(t, out, "was error, is pending now")
@@ -114,7 +116,8 @@ func TestStatsAreCounted(t *testing.T) {
 	out, err = p.run(t, "tasks", "stats", "-o", "json")
 	require.NoError(t, err)
 	require.Contains(t, out, `"oldest_pending_seconds"`)
-	_, err = p.db.ExecContext(t.Context(), `INSERT INTO inner_processes (id, host, waiting_claims, oldest_waiting_seconds, overrun_jobs)
+	_, err = p.db.ExecContext(t.Context(),
+		`INSERT INTO inner_processes (id, host, waiting_claims, oldest_waiting_seconds, overrun_jobs)
 		VALUES ('p', 'pod-1', 3, 1.5, 2)`)
 	require.NoError(t, err)
 	out, err = p.run(t, "tasks", "stats")

@@ -53,6 +53,7 @@ func newTasksList(format *outputFormat) *cobra.Command {
 func listTable(t *table, page job.Page) {
 	t.row("ID", "TYPE", plain("STATUS"), "ATTEMPTS", "KEY", "CREATED (UTC)", "DETAILS")
 	for _, task := range page.Tasks {
-		t.row(task.ID, task.Type, status(task.Status), task.Attempts, task.OrderingKey, task.CreatedAt, shorten(task.Detail, detailWidth))
+		t.row(task.ID, task.Type, status(task.Status), task.Attempts, task.OrderingKey, task.CreatedAt,
+			shorten(task.Detail, detailWidth))
 	}
 }

@@ -13,9 +13,9 @@ func newTasksStats(format *outputFormat) *cobra.Command {
 	return &cobra.Command{
 		Use:   "stats",
 		Short: "Count the tasks by lane, type and status",
-		Long: "Counts the tasks by lane, type and status, and shows the age of the oldest pending task of each lane. For each process\n" +
-			"it shows the claimed tasks, those of them that no worker has started, and the jobs that are still running after they\n" +
-			"were cancelled.",
+		Long: "Counts the tasks by lane, type and status, and shows the age of the oldest pending task of each lane. For\n" +
+			"each process it shows the claimed tasks, those of them that no worker has started, and the jobs that are\n" +
+			"still running after they were cancelled.",
 		Example: "  inner tasks stats -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -33,15 +33,18 @@ func TestUsageIsSummedByResourceAndDay(t *testing.T) {
 		return days
 	}
 	bytes, other := int64(4096), int64(8192)
-	first := admin.Day{Day: "2026-05-01", UserUID: "u1", ResourceID: "r1", ResourceType: "rdb", Reports: 2, DataChange: big.NewInt(3), Bytes: &bytes}
-	second := admin.Day{Day: "2026-05-02", UserUID: "u1", ResourceID: "r1", ResourceType: "rdb", Reports: 1, DataChange: big.NewInt(9), Bytes: &bytes}
+	first := admin.Day{Day: "2026-05-01", UserUID: "u1", ResourceID: "r1", ResourceType: "rdb", Reports: 2,
+		DataChange: big.NewInt(3), Bytes: &bytes}
+	second := admin.Day{Day: "2026-05-02", UserUID: "u1", ResourceID: "r1", ResourceType: "rdb", Reports: 1,
+		DataChange: big.NewInt(9), Bytes: &bytes}
 	quiet := admin.Day{UserUID: "u1", ResourceID: "r3", ResourceType: "rdb", DataChange: big.NewInt(0), Bytes: &other}
 	require.Equal(t, []admin.Day{first, second, quiet}, read("--user", "u1"))
 	require.Equal(t, []admin.Day{first, quiet}, read("--user", "u1", "--from", "2026-05-01", "--to", "2026-05-01"))
 	require.Len(t, read(), 4)
 	out, err := p.run(t, "usage", "--user", "u2")
 	require.NoError(t, err)
-	require.Equal(t, []string{"u2", "r2", "kv", "2026-05-01", "1", "1", "-"}, strings.Fields(strings.Split(strings.TrimSpace(out), "\n")[1]))
+	require.Equal(t, []string{"u2", "r2", "kv", "2026-05-01", "1", "1", "-"},
+		strings.Fields(strings.Split(strings.TrimSpace(out), "\n")[1]))
 	_, err = p.run(t, "usage", "--from", "yesterday")
 	require.ErrorContains(t, err, "--from")
 }
@@ -69,7 +72,8 @@ func TestDatabaseErrorsAreExplained(t *testing.T) {
 		require.NoError(t, err)
 	}
 	for _, args := range [][]string{
-		{"usage"}, {"audit"}, {"tasks", "list"}, {"tasks", "show", "1"}, {"tasks", "stats"}, {"tasks", "retry", "1"}, {"domains", "list"},
+		{"usage"}, {"audit"}, {"tasks", "list"}, {"tasks", "show", "1"}, {"tasks", "stats"}, {"tasks", "retry", "1"},
+		{"domains", "list"},
 	} {
 		_, err := p.run(t, args...)
 		require.ErrorContains(t, err, "lacks a table or column; run: inner migrate (SQLSTATE 42P01)", args)

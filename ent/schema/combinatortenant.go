@@ -26,7 +26,8 @@ func (CombinatorTenant) Fields() []ent.Field {
 		field.String("role_name").SchemaType(textType).Default("").Comment("the user's role"),
 		field.String("database_name").SchemaType(textType).Default("").Comment("the user's own database, where there is one"),
 		field.Int64("lease_number").Default(0).Comment("a later one makes this one void"),
-		field.Int64("leased_by").Default(0).Comment("id of the task that holds the lease, which takes it over from itself; 0: none does"),
+		field.Int64("leased_by").Default(0).
+			Comment("id of the task that holds the lease, which takes it over from itself; 0: none does"),
 		field.Time("leased_until").SchemaType(timestampType).Optional().Nillable().Comment("nobody holds the lease after it"),
 	}
 }

@@ -84,7 +84,8 @@ func (b *bundle) auditor(more ...inventory.Inventory) *auditor.Auditor {
 func (b *bundle) auditorOf(inventories ...inventory.Inventory) *auditor.Auditor {
 	b.t.Helper()
 	e, err := auditor.New(auditor.Params{
-		Config: b.Config, Store: store.New(database.NewEnt(b.DB), b.DB, b.Config), Tasks: b, Log: zap.NewNop(), Inventories: inventories,
+		Config: b.Config, Store: store.New(database.NewEnt(b.DB), b.DB, b.Config), Tasks: b, Log: zap.NewNop(),
+		Inventories: inventories,
 	})
 	require.NoError(b.t, err)
 	return e

@@ -46,7 +46,8 @@ type figures struct{ all []figure }
 // add adds a figure: the median of the runs. With a bar it must not exceed the bar.
 func (f *figures) add(name, unit string, values []float64, bar ...float64) {
 	slices.Sort(values)
-	one := figure{Figure: name, Value: values[len(values)/2], Unit: unit, Min: values[0], Max: values[len(values)-1], Runs: len(values)}
+	one := figure{Figure: name, Value: values[len(values)/2], Unit: unit, Min: values[0], Max: values[len(values)-1],
+		Runs: len(values)}
 	if len(bar) > 0 {
 		one.Bar = &bar[0]
 	}
@@ -69,7 +70,8 @@ func (f *figures) report(b *testing.B) {
 				b.Errorf("%s: %.3f, at most %g", one.Figure, one.Value, *one.Bar)
 			}
 		}
-		_, err := fmt.Fprintf(t, "%s\t%.2f %s\t%.2f to %.2f in %d runs\t%s\n", one.Figure, one.Value, one.Unit, one.Min, one.Max, one.Runs, result)
+		_, err := fmt.Fprintf(t, "%s\t%.2f %s\t%.2f to %.2f in %d runs\t%s\n", one.Figure, one.Value, one.Unit, one.Min, one.Max,
+			one.Runs, result)
 		require.NoError(b, err)
 	}
 	require.NoError(b, t.Flush())
@@ -85,7 +87,8 @@ func (f *figures) compare(b *testing.B, name string, inner, bare func(run, i int
 			a += timed(b, func() error { return inner(run, i) })
 			c += timed(b, func() error { return bare(run, i) })
 		}
-		ours, theirs, ratios = append(ours, benchSize/a.Seconds()), append(theirs, benchSize/c.Seconds()), append(ratios, a.Seconds()/c.Seconds())
+		ours, theirs, ratios = append(ours, benchSize/a.Seconds()), append(theirs, benchSize/c.Seconds()),
+			append(ratios, a.Seconds()/c.Seconds())
 	}
 	f.add(name+": Inner", "a second", ours)
 	f.add(name+": bare engine calls", "a second", theirs)
@@ -162,7 +165,8 @@ func (f *figures) rdb(b *testing.B, s *bundle) {
 		return s.rdb.Create(ctx, tenant, resource(run, i), s.rdb.Name(resource(run, i)))
 	}, func(run, i int) error {
 		schema := fmt.Sprintf("user_bare_%dx%d", run, i)
-		return bare(`CREATE SCHEMA `+schema, `COMMENT ON SCHEMA `+schema+` IS 'of u1'`, `GRANT USAGE, CREATE ON SCHEMA `+schema+` TO `+role)
+		return bare(`CREATE SCHEMA `+schema, `COMMENT ON SCHEMA `+schema+` IS 'of u1'`,
+			`GRANT USAGE, CREATE ON SCHEMA `+schema+` TO `+role)
 	})
 	f.compare(b, "rdb delete", func(run, i int) error {
 		_, err := s.rdb.Delete(ctx, tenant, resource(run, i), s.rdb.Name(resource(run, i)), false)
@@ -172,7 +176,8 @@ func (f *figures) rdb(b *testing.B, s *bundle) {
 		schema := fmt.Sprintf("user_bare_%dx%d", run, i)
 		return bare(`SELECT obj_description('`+schema+`'::REGNAMESPACE, 'pg_namespace')`, `DROP SCHEMA `+schema+` CASCADE`)
 	})
-	left := column(b, admin, `SELECT nspname FROM pg_namespace WHERE substr(nspname, 1, 5) = 'user_' AND substr(nspname, 1, 9) <> 'user_u1_g'`)
+	left := column(b, admin,
+		`SELECT nspname FROM pg_namespace WHERE substr(nspname, 1, 5) = 'user_' AND substr(nspname, 1, 9) <> 'user_u1_g'`)
 	require.Empty(b, left, "what was measured was not done")
 }
 
@@ -230,7 +235,8 @@ func putOnce(ctx context.Context, client *txnkv.Client, key string) error {
 // jobs measures whole jobs, with their rows and the user's lease.
 func (f *figures) jobs(b *testing.B, s *bundle) {
 	b.Helper()
-	for name, kinds := range map[string][2]string{"rdb": {jobs.CreateRDBType, jobs.DeleteRDBType}, "kv": {jobs.CreateKVType, jobs.DeleteKVType}} {
+	for name, kinds := range map[string][2]string{"rdb": {jobs.CreateRDBType, jobs.DeleteRDBType},
+		"kv": {jobs.CreateKVType, jobs.DeleteKVType}} {
 		var created, deleted []float64
 		for run := range benchRuns {
 			id := func(i int) string { return fmt.Sprintf("j%s%dx%d", name, run, i) }

@@ -42,7 +42,8 @@ func TestSchemaIsCreatedAndDroppedOnCockroachDB(t *testing.T) {
 				require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")))
 			}
 			require.False(t, b.schemaExists("u1", "r1"))
-			require.Empty(t, column(t, b.admin(""), `SELECT rolname FROM pg_roles WHERE substr(rolname, 1, length($1::TEXT)) = $1`, b.head),
+			require.Empty(t,
+				column(t, b.admin(""), `SELECT rolname FROM pg_roles WHERE substr(rolname, 1, length($1::TEXT)) = $1`, b.head),
 				"the role is dropped with the last schema")
 			require.False(t, b.databaseExists())
 		})

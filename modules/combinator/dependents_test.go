@@ -1,6 +1,7 @@
 package combinator_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,25 +23,27 @@ func TestSchemaWithDependentsIsKeptAndDependentsNamed(t *testing.T) {
 			b.addSchema("u1", "r2")
 			one, two := b.schema("u1", "r1"), b.schema("u1", "r2")
 			db := b.login("u1", "sk_u1")
-			_, err := db.Exec(`CREATE TYPE ` + one + `.kind AS ENUM ('a'); CREATE SEQUENCE ` + one + `.numbers; CREATE TABLE ` + one + `.own (k ` + one + `.kind);
-CREATE COLLATION ` + one + `.c FROM "C"; CREATE TEXT SEARCH CONFIGURATION ` + one + `.words (COPY = pg_catalog.simple);
-CREATE FUNCTION ` + one + `.same(a INT, b INT) RETURNS BOOL LANGUAGE sql IMMUTABLE AS 'SELECT a = b'; CREATE OPERATOR ` + one + `.=== (FUNCTION = ` + one + `.same, LEFTARG = INT, RIGHTARG = INT);
-CREATE TABLE ` + one + `.parent (v INT) PARTITION BY LIST (v)`)
+			sql := strings.NewReplacer("ONE", one, "TWO", two).Replace
+			_, err := db.Exec(sql(`CREATE TYPE ONE.kind AS ENUM ('a'); CREATE SEQUENCE ONE.numbers; CREATE TABLE ONE.own (k ONE.kind);
+CREATE COLLATION ONE.c FROM "C"; CREATE TEXT SEARCH CONFIGURATION ONE.words (COPY = pg_catalog.simple);
+CREATE FUNCTION ONE.same(a INT, b INT) RETURNS BOOL LANGUAGE sql IMMUTABLE AS 'SELECT a = b';
+CREATE OPERATOR ONE.=== (FUNCTION = ONE.same, LEFTARG = INT, RIGHTARG = INT);
+CREATE TABLE ONE.parent (v INT) PARTITION BY LIST (v)`))
 			require.NoError(t, err)
 			for needs, drop := range map[string]string{
-				`CREATE VIEW ` + two + `.seen AS SELECT v FROM ` + one + `.t`:                                                                     `DROP VIEW ` + two + `.seen`,
-				`ALTER TABLE ` + two + `.t ADD COLUMN seen ` + one + `.kind`:                                                                      `ALTER TABLE ` + two + `.t DROP COLUMN seen`,
-				`CREATE TABLE ` + two + `.seen (v INT DEFAULT nextval('` + one + `.numbers'::REGCLASS))`:                                          `DROP TABLE ` + two + `.seen`,
-				`ALTER TABLE ` + two + `.t ADD COLUMN seen TEXT COLLATE ` + one + `.c`:                                                            `ALTER TABLE ` + two + `.t DROP COLUMN seen`,
-				`CREATE VIEW ` + two + `.seen AS SELECT 1 OPERATOR(` + one + `.===) 1 AS v`:                                                       `DROP VIEW ` + two + `.seen`,
-				`ALTER TABLE ` + two + `.t ADD COLUMN seen TSVECTOR GENERATED ALWAYS AS (to_tsvector('` + one + `.words'::REGCONFIG, '')) STORED`: `ALTER TABLE ` + two + `.t DROP COLUMN seen`,
-				`CREATE TABLE ` + two + `.seen PARTITION OF ` + one + `.parent DEFAULT`:                                                           `DROP TABLE ` + two + `.seen`,
-				`CREATE FUNCTION ` + two + `.seen(` + one + `.kind) RETURNS INT LANGUAGE sql AS 'SELECT 1'`:                                       `DROP FUNCTION ` + two + `.seen`,
-				`CREATE TABLE ` + two + `.seen (v INT); CREATE INDEX ON ` + two + `.seen ((` + one + `.same(v, 1)))`:                              `DROP TABLE ` + two + `.seen`,
-				`CREATE TYPE ` + two + `.seen AS (v INT); CREATE FUNCTION ` + one + `.cast(` + two + `.seen) RETURNS INT LANGUAGE sql AS 'SELECT 1';
-CREATE CAST (` + two + `.seen AS INT) WITH FUNCTION ` + one + `.cast`: `DROP TYPE ` + two + `.seen CASCADE`,
+				`CREATE VIEW TWO.seen AS SELECT v FROM ONE.t`:                                                                     `DROP VIEW TWO.seen`,
+				`ALTER TABLE TWO.t ADD COLUMN seen ONE.kind`:                                                                      `ALTER TABLE TWO.t DROP COLUMN seen`,
+				`CREATE TABLE TWO.seen (v INT DEFAULT nextval('ONE.numbers'::REGCLASS))`:                                          `DROP TABLE TWO.seen`,
+				`ALTER TABLE TWO.t ADD COLUMN seen TEXT COLLATE ONE.c`:                                                            `ALTER TABLE TWO.t DROP COLUMN seen`,
+				`CREATE VIEW TWO.seen AS SELECT 1 OPERATOR(ONE.===) 1 AS v`:                                                       `DROP VIEW TWO.seen`,
+				`ALTER TABLE TWO.t ADD COLUMN seen TSVECTOR GENERATED ALWAYS AS (to_tsvector('ONE.words'::REGCONFIG, '')) STORED`: `ALTER TABLE TWO.t DROP COLUMN seen`,
+				`CREATE TABLE TWO.seen PARTITION OF ONE.parent DEFAULT`:                                                           `DROP TABLE TWO.seen`,
+				`CREATE FUNCTION TWO.seen(ONE.kind) RETURNS INT LANGUAGE sql AS 'SELECT 1'`:                                       `DROP FUNCTION TWO.seen`,
+				`CREATE TABLE TWO.seen (v INT); CREATE INDEX ON TWO.seen ((ONE.same(v, 1)))`:                                      `DROP TABLE TWO.seen`,
+				`CREATE TYPE TWO.seen AS (v INT); CREATE FUNCTION ONE.cast(TWO.seen) RETURNS INT LANGUAGE sql AS 'SELECT 1';
+CREATE CAST (TWO.seen AS INT) WITH FUNCTION ONE.cast`: `DROP TYPE TWO.seen CASCADE`,
 			} {
-				_, err := db.Exec(needs)
+				_, err := db.Exec(sql(needs))
 				require.NoError(t, err, needs)
 				b.remove("r1")
 				var failed *job.Error
@@ -49,7 +52,7 @@ CREATE CAST (` + two + `.seen AS INT) WITH FUNCTION ` + one + `.cast`: `DROP TYP
 				require.Contains(t, failed.Text, "seen", needs)
 				require.True(t, b.schemaExists("u1", "r1"))
 				require.Empty(t, b.queue.accepted, "no pod is notified")
-				_, err = db.Exec(drop)
+				_, err = db.Exec(sql(drop))
 				require.NoError(t, err)
 			}
 			require.NoError(t, db.Close())
@@ -71,7 +74,8 @@ func TestDependentsOfOtherUsersDoNotKeepSchema(t *testing.T) {
 	_, err := b.login("u1", "sk_u1").Exec(`CREATE SEQUENCE ` + b.schema("u1", "r") + `.numbers`)
 	require.NoError(t, err)
 	number := column(t, b.admin(""), `SELECT '`+b.schema("u1", "r")+`.numbers'::REGCLASS::OID::TEXT`)[0]
-	_, err = b.login("u2", "sk_u2").Exec(`ALTER TABLE ` + b.schema("u2", "r") + `.t ADD COLUMN n INT; ALTER TABLE ` + b.schema("u2", "r") +
+	_, err = b.login("u2", "sk_u2").Exec(`ALTER TABLE ` + b.schema("u2", "r") + `.t ADD COLUMN n INT; ALTER TABLE ` +
+		b.schema("u2", "r") +
 		`.t ALTER COLUMN n SET DEFAULT nextval(` + number + `::REGCLASS)`)
 	require.NoError(t, err, "a reference by number needs no right")
 	b.remove("r")

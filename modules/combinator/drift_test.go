@@ -47,7 +47,8 @@ func TestSyncPasswordsRepairsDriftedRoles(t *testing.T) {
 				return
 			}
 			versions := func() []string {
-				return column(t, b.admin(""), `SELECT xmin::TEXT FROM pg_authid WHERE substr(rolname, 1, length($1::TEXT)) = $1 ORDER BY rolname`, b.head)
+				return column(t, b.admin(""),
+					`SELECT xmin::TEXT FROM pg_authid WHERE substr(rolname, 1, length($1::TEXT)) = $1 ORDER BY rolname`, b.head)
 			}
 			before := versions()
 			sync()

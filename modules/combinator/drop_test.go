@@ -37,7 +37,8 @@ func TestDeleteKeepsSchemaOfOtherPlatform(t *testing.T) {
 				} {
 					require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r1")))
 					db := b.admin(b.database("u1"))
-					_, err := db.Exec(`CREATE TABLE ` + b.schema("u1", "r1") + `.t (v TEXT); COMMENT ON SCHEMA ` + b.schema("u1", "r1") + ` IS ` + database.Literal(comment))
+					_, err := db.Exec(`CREATE TABLE ` + b.schema("u1", "r1") + `.t (v TEXT); COMMENT ON SCHEMA ` + b.schema("u1", "r1") +
+						` IS ` + database.Literal(comment))
 					require.NoError(t, err)
 					for range 2 { // the second time the schema may be missing
 						_, err = b.rdb.Delete(t.Context(), tenant, r, b.rdb.Name(r), false)

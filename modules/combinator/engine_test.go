@@ -50,7 +50,8 @@ func TestSizesAreMeasuredAndStored(t *testing.T) {
 			b.user("u1", "sk_one")
 			b.resource("u1", "r1", "rdb")
 			require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r1")))
-			_, err := b.login("u1", "sk_one").Exec(`CREATE TABLE ` + b.schema("u1", "r1") + `.t AS SELECT repeat('x', 1000) FROM generate_series(1, 1000)`)
+			_, err := b.login("u1", "sk_one").Exec(`CREATE TABLE ` + b.schema("u1", "r1") +
+				`.t AS SELECT repeat('x', 1000) FROM generate_series(1, 1000)`)
 			require.NoError(t, err)
 			require.NoError(t, b.run(jobs.MeasureRDBType, map[string]string{}))
 			var bytes int64
@@ -85,7 +86,8 @@ func TestUnavailableEngineSnoozesTasks(t *testing.T) {
 	b.user("u1", "sk_one")
 	b.resource("u1", "r1", "rdb")
 	b.resource("u1", "r2", "kv")
-	for kind, rid := range map[string]string{jobs.CreateRDBType: "r1", jobs.DeleteRDBType: "r1", jobs.CreateKVType: "r2", jobs.DeleteKVType: "r2"} {
+	for kind, rid := range map[string]string{jobs.CreateRDBType: "r1", jobs.DeleteRDBType: "r1", jobs.CreateKVType: "r2",
+		jobs.DeleteKVType: "r2"} {
 		var waiting *job.Error
 		require.ErrorAs(t, b.run(kind, ref("u1", rid)), &waiting)
 		require.Equal(t, job.Snooze, waiting.Kind, kind)
@@ -106,7 +108,8 @@ func TestReadOnlyEngineSnoozesTasks(t *testing.T) {
 	_, err := admin.ExecContext(t.Context(), `ALTER DATABASE `+name+` SET default_transaction_read_only = on`)
 	require.NoError(t, err)
 	for kind, payload := range map[string]any{
-		jobs.CreateRDBType: ref("u1", "r1"), jobs.DeleteRDBType: ref("u1", "r2"), jobs.RegisterUserType: map[string]string{"user_uid": "u1"},
+		jobs.CreateRDBType: ref("u1", "r1"), jobs.DeleteRDBType: ref("u1", "r2"),
+		jobs.RegisterUserType: map[string]string{"user_uid": "u1"},
 	} {
 		var waiting *job.Error
 		require.ErrorAs(t, b.run(kind, payload), &waiting, kind)

@@ -169,7 +169,8 @@ func (b *bundle) addNeighbour() (checkNeighbour func()) {
 	b.resource("u2", "r", "rdb")
 	require.NoError(b.t, b.run(jobs.CreateRDBType, ref("u2", "r")))
 	db := b.login("u2", "sk_two")
-	_, err := db.Exec(`CREATE TABLE ` + b.schema("u2", "r") + `.t (v TEXT); INSERT INTO ` + b.schema("u2", "r") + `.t VALUES ('kept')`)
+	_, err := db.Exec(`CREATE TABLE ` + b.schema("u2", "r") + `.t (v TEXT); INSERT INTO ` + b.schema("u2", "r") +
+		`.t VALUES ('kept')`)
 	require.NoError(b.t, err)
 	return func() {
 		b.t.Helper()

@@ -94,7 +94,8 @@ func TestUserJobsSurviveKillAtEveryStatement(t *testing.T) {
 					continue // see TestSizesAreMeasuredAndStored
 				}
 				for _, after := range []bool{false, true} {
-					steps := b.retryAtEachStatement(after, func() { k.prepare(t, b) }, func() error { return b.run(k.kind, k.payload(b)) }, func() { k.check(t, b) })
+					steps := b.retryAtEachStatement(after, func() { k.prepare(t, b) }, func() error { return b.run(k.kind, k.payload(b)) },
+						func() { k.check(t, b) })
 					require.Greater(t, steps, 3, k.kind)
 				}
 			}

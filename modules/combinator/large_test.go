@@ -82,7 +82,8 @@ func TestSchemaLargerThanLockTableIsDropped(t *testing.T) {
 		require.NoError(t, err)
 	}
 	relations := func() []string {
-		return column(t, b.admin(""), `SELECT count(*)::TEXT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1`, b.rdb.Name(r))
+		return column(t, b.admin(""),
+			`SELECT count(*)::TEXT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1`, b.rdb.Name(r))
 	}
 	all := relations()
 	comment("inner-gateway 0123456789abcdef u1/r1")

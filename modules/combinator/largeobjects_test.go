@@ -63,7 +63,8 @@ func TestUndroppableRoleIsDisabledAndDependentsNamed(t *testing.T) {
 	b := setupUnprivileged(t, keepUnused(layouts()["shared database"]))
 	b.user("u1", "sk_u1")
 	b.addSchema("u1", "r")
-	_, err := b.admin("").Exec(`CREATE SCHEMA extra; CREATE TABLE extra.t (v TEXT); GRANT SELECT ON extra.t TO ` + b.rdb.TenantNames("u1").Role)
+	_, err := b.admin("").Exec(`CREATE SCHEMA extra; CREATE TABLE extra.t (v TEXT); GRANT SELECT ON extra.t TO ` +
+		b.rdb.TenantNames("u1").Role)
 	require.NoError(t, err)
 	b.remove("r")
 	require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))

@@ -82,8 +82,10 @@ func TestLostLeaseWritesNothing(t *testing.T) {
 	b := setup(t)
 	err := holdLease(t, b, func() {
 		b.expireLeases()
-		require.NoError(t, b.store.WithTenant(t.Context(), 0, "u1", nil, func(context.Context, store.LeasedTenant) (string, error) { return "", nil }))
-		require.NoError(t, b.store.WithTenant(t.Context(), 0, "u1", nil, func(context.Context, store.LeasedTenant) (string, error) { return "later", nil }))
+		require.NoError(t,
+			b.store.WithTenant(t.Context(), 0, "u1", nil, func(context.Context, store.LeasedTenant) (string, error) { return "", nil }))
+		require.NoError(t, b.store.WithTenant(t.Context(), 0, "u1", nil,
+			func(context.Context, store.LeasedTenant) (string, error) { return "later", nil }))
 	})
 	require.ErrorIs(t, err, store.ErrLeaseLost)
 	require.Equal(t, []string{"later"}, column(t, b.db.DB, `SELECT prepared FROM combinator_tenants WHERE user_uid = 'u1'`),
@@ -95,17 +97,20 @@ func TestLeaseOutlivesOnlyUncertainOutcome(t *testing.T) {
 	b := setup(t)
 	fail := func(err error) {
 		t.Helper()
-		require.ErrorIs(t, b.store.WithTenant(t.Context(), 7, "u1", nil, func(context.Context, store.LeasedTenant) (string, error) { return "", err }), err)
+		require.ErrorIs(t, b.store.WithTenant(t.Context(), 7, "u1", nil,
+			func(context.Context, store.LeasedTenant) (string, error) { return "", err }), err)
 	}
 	fail(errors.New("refused"))
 	fail(engine.ErrUncertain)
 	for _, task := range []int64{7, 8} {
-		err := b.store.WithTenant(t.Context(), task, "u1", nil, func(context.Context, store.LeasedTenant) (string, error) { return "", nil })
+		err := b.store.WithTenant(t.Context(), task, "u1", nil,
+			func(context.Context, store.LeasedTenant) (string, error) { return "", nil })
 		require.ErrorIs(t, err, store.ErrLeaseHeld, "the request may still be carried out")
 	}
 	b.expireLeases()
 	require.NoError(t, holdLease(t, b, func() {}))
-	_, err := b.db.Exec(`UPDATE combinator_tenants SET leased_until = LOCALTIMESTAMP + $1::FLOAT8 * INTERVAL '1 second'`, time.Hour.Seconds())
+	_, err := b.db.Exec(`UPDATE combinator_tenants SET leased_until = LOCALTIMESTAMP + $1::FLOAT8 * INTERVAL '1 second'`,
+		time.Hour.Seconds())
 	require.NoError(t, err)
 	require.NoError(t, holdLease(t, b, func() {}), "no lease lasts as long: the clock was set back")
 }
@@ -123,7 +128,8 @@ func TestLaterLeaseCommittedFirstHolds(t *testing.T) {
 	require.NoError(t, err)
 	late := make(chan error, 1)
 	go func() {
-		late <- b.store.WithTenant(t.Context(), 8, "u1", nil, func(context.Context, store.LeasedTenant) (string, error) { return "held", nil })
+		late <- b.store.WithTenant(t.Context(), 8, "u1", nil,
+			func(context.Context, store.LeasedTenant) (string, error) { return "held", nil })
 	}()
 	require.Eventually(t, func() bool {
 		return len(column(t, raw, `SELECT pid::TEXT FROM pg_stat_activity

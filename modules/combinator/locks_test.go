@@ -81,7 +81,8 @@ func TestLockedSchemasDoNotBlockOtherUsers(t *testing.T) {
 	require.NoError(t, b.withoutWaiting(func() error { // the lane's one worker
 		for i := range 4 {
 			err := b.run(jobs.DeleteRDBType, ref("u1", fmt.Sprintf("r%d", i)))
-			if later, ok := errors.AsType[*job.Error](err); !ok || later.Kind != job.Snooze || !later.Backoff || later.MaxDelay != config.LongestSnooze {
+			if later, ok := errors.AsType[*job.Error](err); !ok || later.Kind != job.Snooze || !later.Backoff ||
+				later.MaxDelay != config.LongestSnooze {
 				return fmt.Errorf("not snoozed with a growing delay: %w", err)
 			}
 		}
@@ -140,7 +141,8 @@ func TestLockedTableHidesOnlyItsOwnSize(t *testing.T) {
 			}
 			b.lock(b.login("u1", "sk_u1"), "u1", "a1")
 			require.NoError(t, b.withoutWaiting(func() error { return b.run(jobs.MeasureRDBType, map[string]string{}) }))
-			require.Equal(t, []string{"a0", "a2", "b0", "b1", "b2"}, column(t, b.db.DB, `SELECT resource_id FROM combinator_sizes ORDER BY resource_id`))
+			require.Equal(t, []string{"a0", "a2", "b0", "b1", "b2"},
+				column(t, b.db.DB, `SELECT resource_id FROM combinator_sizes ORDER BY resource_id`))
 			_, missed, err := b.rdb.Sizes(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, 1, missed)
@@ -173,7 +175,8 @@ ALTER DATABASE ` + name + ` SET search_path = public, pg_catalog`)
 	other.copyRows(b)
 	b.lock(db, "u1", "a0")
 	require.NoError(t, other.withoutWaiting(func() error { return other.run(jobs.MeasureRDBType, map[string]string{}) }))
-	require.Equal(t, []string{"a2", "b0", "b1", "b2"}, column(t, other.db.DB, `SELECT resource_id FROM combinator_sizes ORDER BY resource_id`))
+	require.Equal(t, []string{"a2", "b0", "b1", "b2"},
+		column(t, other.db.DB, `SELECT resource_id FROM combinator_sizes ORDER BY resource_id`))
 }
 
 func TestRoleLockedByOtherTransactionIsDroppedLater(t *testing.T) {

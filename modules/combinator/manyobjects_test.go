@@ -25,13 +25,15 @@ func TestSchemaWithManyObjectsOfAnyKindIsDropped(t *testing.T) {
 	b.tenants = dsn
 	b.user("u1", "sk_u1")
 	for kind, statements := range map[string][]string{
-		"collations":  {repeated(1500, `CREATE COLLATION SCHEMA.c%s FROM "C"`)},
-		"constraints": {`CREATE DOMAIN SCHEMA.d AS INT`, repeated(700, `ALTER TABLE SCHEMA.t ADD CHECK (v > 0), ADD UNIQUE (v)`), repeated(700, `ALTER DOMAIN SCHEMA.d ADD CHECK (VALUE > 0)`)},
-		"triggers":    {repeated(1500, `CREATE TRIGGER t%s BEFORE UPDATE ON SCHEMA.t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()`)},
-		"rules":       {repeated(1500, `CREATE RULE r%s AS ON DELETE TO SCHEMA.t DO ALSO NOTIFY n`)},
-		"indexes":     {repeated(1500, `CREATE INDEX ON SCHEMA.t (v)`)},
-		"defaults":    {repeated(700, `ALTER TABLE SCHEMA.t ADD COLUMN d%s INT DEFAULT 1`)},
-		"a chain":     {`CREATE VIEW SCHEMA.v0 AS SELECT 1 AS v`, repeated(500, `CREATE VIEW SCHEMA.v%s AS SELECT v FROM SCHEMA.v%s`)},
+		"collations": {repeated(1500, `CREATE COLLATION SCHEMA.c%s FROM "C"`)},
+		"constraints": {`CREATE DOMAIN SCHEMA.d AS INT`, repeated(700, `ALTER TABLE SCHEMA.t ADD CHECK (v > 0), ADD UNIQUE (v)`),
+			repeated(700, `ALTER DOMAIN SCHEMA.d ADD CHECK (VALUE > 0)`)},
+		"triggers": {repeated(1500,
+			`CREATE TRIGGER t%s BEFORE UPDATE ON SCHEMA.t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()`)},
+		"rules":    {repeated(1500, `CREATE RULE r%s AS ON DELETE TO SCHEMA.t DO ALSO NOTIFY n`)},
+		"indexes":  {repeated(1500, `CREATE INDEX ON SCHEMA.t (v)`)},
+		"defaults": {repeated(700, `ALTER TABLE SCHEMA.t ADD COLUMN d%s INT DEFAULT 1`)},
+		"a chain":  {`CREATE VIEW SCHEMA.v0 AS SELECT 1 AS v`, repeated(500, `CREATE VIEW SCHEMA.v%s AS SELECT v FROM SCHEMA.v%s`)},
 		"a chain to the oldest": {repeated(500, `CREATE VIEW SCHEMA.v%s AS SELECT 1 AS v`),
 			repeated(499, `CREATE OR REPLACE VIEW SCHEMA.v%2$s AS SELECT v FROM SCHEMA.v%1$s`)},
 		"namesakes": {repeated(120, `CREATE TABLE SCHEMA.n%s (v INT)`),

@@ -64,7 +64,8 @@ func TestMarkOfUnknownKeyIsIgnored(t *testing.T) {
 	b.user("u1", "sk_one")
 	b.createSchema("u1", "r1")
 	require.NotEmpty(t, b.mark("u1"))
-	_, err := b.db.Exec(`UPDATE inner_platform SET value = ` + database.Literal("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff") + ` WHERE name = 'mark key'`)
+	_, err := b.db.Exec(`UPDATE inner_platform SET value = ` +
+		database.Literal("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff") + ` WHERE name = 'mark key'`)
 	require.NoError(t, err)
 	other := b.copyWith(func(*config.Config) {})
 	other.copyRows(b)

@@ -146,8 +146,8 @@ func TestCopiedPlatformKeepsResourcesOfOriginal(t *testing.T) {
 			original.addResources("r2", k2) // the copy has no row of it
 			deleted, repaired := staging.runAudit()
 			require.Empty(t, deleted)
-			require.ElementsMatch(t, []string{"rdb r1", "kv " + k1, "tenant u1"}, repaired, "the resources of the copied rows are another platform's")
-			require.Equal(t, []string{"error"}, column(t, staging.db.DB, `SELECT DISTINCT status FROM combinator_resources`), "the rows show it")
+			require.ElementsMatch(t, []string{"rdb r1", "kv " + k1, "tenant u1"}, repaired, "another platform's")
+			require.Equal(t, []string{"error"}, column(t, staging.db.DB, `SELECT DISTINCT status FROM combinator_resources`))
 
 			_, err := staging.db.Exec(`UPDATE users SET secret_key = 'sk_other'`)
 			require.NoError(t, err)
@@ -156,7 +156,8 @@ func TestCopiedPlatformKeepsResourcesOfOriginal(t *testing.T) {
 
 			_, err = staging.db.Exec(`DELETE FROM combinator_resources; DELETE FROM users`)
 			require.NoError(t, err)
-			staging.requireOtherPlatform(jobs.DeleteRDBType, ref("u1", "r1"), "schema "+original.rdb.Name(engine.Resource{UserUID: "u1", ResourceID: "r1"}))
+			staging.requireOtherPlatform(jobs.DeleteRDBType, ref("u1", "r1"),
+				"schema "+original.rdb.Name(engine.Resource{UserUID: "u1", ResourceID: "r1"}))
 			staging.requireOtherPlatform(jobs.DeleteKVType, ref("u1", k1), "prefix "+original.prefix(k1))
 			staging.requireOtherPlatform(jobs.RemoveTenantType, map[string]string{"user_uid": "u1"}, staging.head)
 			_, err = staging.kv.Sweep(t.Context())
@@ -187,7 +188,7 @@ func TestPlatformsShareEngines(t *testing.T) {
 	_, err := one.db.Exec(`DELETE FROM combinator_resources`)
 	require.NoError(t, err)
 	deleted, _ = one.runAudit()
-	require.Equal(t, []string{"kv " + k1, "rdb r1"}, slices.Sorted(slices.Values(deleted)), "a platform's own resources are still audited")
+	require.Equal(t, []string{"kv " + k1, "rdb r1"}, slices.Sorted(slices.Values(deleted)), "its own resources")
 	require.False(t, one.schemaExists("u1", "r1"))
 	require.True(t, other.schemaExists("u3", "r3"))
 }
@@ -197,7 +198,7 @@ func (b *bundle) unmark(userUID, rdbID, kvID string) {
 	b.t.Helper()
 	b.unmarkRole(userUID)
 	db := b.admin(b.database(userUID))
-	_, err := db.Exec(`COMMENT ON SCHEMA ` + b.schema(userUID, rdbID) + ` IS ` + database.Literal("inner-gateway "+userUID+"/"+rdbID))
+	_, err := db.Exec(`COMMENT ON SCHEMA ` + b.schema(userUID, rdbID) + ` IS 'inner-gateway ` + userUID + "/" + rdbID + "'")
 	require.NoError(b.t, err)
 	record := "_inner/namespaces/" + b.prefix(kvID)
 	tx, err := b.client().Begin()

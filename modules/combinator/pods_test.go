@@ -69,9 +69,10 @@ func setupCluster(t *testing.T, rule config.Access) *cluster {
 	core, logs := observer.New(zap.DebugLevel)
 	guard, err := access.New(c, clients, pods, prometheus.NewRegistry(), zap.New(core))
 	require.NoError(t, err)
-	route := server.Route{Method: http.MethodGet, Path: "/secret", Access: config.SecretRoutes, Handler: func(w http.ResponseWriter, _ *http.Request) error {
-		return server.WriteJSON(w, http.StatusOK, "sk_secret")
-	}}
+	route := server.Route{Method: http.MethodGet, Path: "/secret", Access: config.SecretRoutes,
+		Handler: func(w http.ResponseWriter, _ *http.Request) error {
+			return server.WriteJSON(w, http.StatusOK, "sk_secret")
+		}}
 	handler := server.NewHandler(c.HTTP, zap.New(core), guard.Protect([]server.Route{route}))
 	return &cluster{t: t, config: c, clients: clients, pods: pods, handler: handler, logs: logs}
 }
@@ -129,7 +130,8 @@ func TestReusedPodAddressIsForbidden(t *testing.T) {
 	pod := c.pod("one", "10.9.1.1")
 	c.eventually(http.StatusOK, "10.9.1.1", "a Combinator pod is allowed")
 	zero := int64(0)
-	require.NoError(t, c.clients.Typed.CoreV1().Pods(pod.Namespace).Delete(t.Context(), "one", metav1.DeleteOptions{GracePeriodSeconds: &zero}))
+	require.NoError(t,
+		c.clients.Typed.CoreV1().Pods(pod.Namespace).Delete(t.Context(), "one", metav1.DeleteOptions{GracePeriodSeconds: &zero}))
 	c.pod("worker", "10.9.1.1", func(p *corev1.Pod) { p.Labels["app"] = "worker" })
 	c.eventually(http.StatusForbidden, "10.9.1.1", "the address belongs to another pod now")
 	c.pod("two", "10.9.1.2")
@@ -145,7 +147,8 @@ func TestTokenAudienceAndSubjectAreChecked(t *testing.T) {
 	namespace := c.config.Kubernetes.Namespaces.Combinator
 	allowed := fmt.Sprintf("system:serviceaccount:%s:combinator", namespace)
 	rule.Subjects = []string{allowed}
-	guard, err := access.New(&config.Config{HTTP: config.HTTP{Access: map[string]config.Access{config.SecretRoutes: rule}}}, c.clients, c.pods, prometheus.NewRegistry(), zap.NewNop())
+	guard, err := access.New(&config.Config{HTTP: config.HTTP{Access: map[string]config.Access{config.SecretRoutes: rule}}},
+		c.clients, c.pods, prometheus.NewRegistry(), zap.NewNop())
 	require.NoError(t, err)
 	c.handler = server.NewHandler(c.config.HTTP, zap.NewNop(), guard.Protect([]server.Route{{
 		Method: http.MethodGet, Path: "/secret", Access: config.SecretRoutes,
@@ -154,7 +157,8 @@ func TestTokenAudienceAndSubjectAreChecked(t *testing.T) {
 		},
 	}}))
 	token := func(account, audience string) string {
-		_, err := c.clients.Typed.CoreV1().ServiceAccounts(namespace).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: account}}, metav1.CreateOptions{})
+		_, err := c.clients.Typed.CoreV1().ServiceAccounts(namespace).Create(t.Context(),
+			&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: account}}, metav1.CreateOptions{})
 		if err != nil {
 			require.ErrorContains(t, err, "already exists")
 		}

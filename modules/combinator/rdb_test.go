@@ -19,7 +19,8 @@ const otherNames = "own database"
 // ownDatabases configures a platform whose Combinator uses db_<uid>, schema_<rid> and user_<uid>, with a prefix of the test.
 func ownDatabases(c *config.Config) {
 	head, _, _ := strings.Cut(c.Combinator.RDB.Names.Role, "_")
-	c.Combinator.RDB.Names = config.RDBNames{Database: head + "_db_{user_uid}", Schema: "schema_{resource_id}", Role: head + "_user_{user_uid}"}
+	c.Combinator.RDB.Names = config.RDBNames{Database: head + "_db_{user_uid}", Schema: "schema_{resource_id}", Role: head +
+		"_user_{user_uid}"}
 	c.Combinator.RDB.DropUnused = true
 }
 
@@ -125,13 +126,15 @@ func TestTenantCanUseOnlyItsOwnSchema(t *testing.T) {
 			}
 			owner, stranger := b.login("u1", "sk_u1"), b.login("u2", "sk_u2")
 			for _, tenant := range []*sql.DB{owner, stranger} {
-				require.Equal(t, []string{"false"}, column(t, tenant, `SELECT has_schema_privilege('public', 'USAGE') OR has_schema_privilege('public', 'CREATE')`))
+				require.Equal(t, []string{"false"},
+					column(t, tenant, `SELECT has_schema_privilege('public', 'USAGE') OR has_schema_privilege('public', 'CREATE')`))
 			}
 			own, other := b.schema("u1", "r"), b.schema("u1", "r")
 			_, err = owner.Exec(`CREATE TABLE ` + own + `.t (v TEXT); INSERT INTO ` + own + `.t VALUES ('secret')`)
 			require.NoError(t, err)
 			if b.config.Combinator.RDB.Names.Database != "" {
-				_, err := b.connect(b.database("u1"), url.UserPassword(strings.ReplaceAll(b.config.Combinator.RDB.Names.Role, "{user_uid}", "u2"), "sk_u2")).Exec(`SELECT 1`)
+				_, err := b.connect(b.database("u1"),
+					url.UserPassword(strings.ReplaceAll(b.config.Combinator.RDB.Names.Role, "{user_uid}", "u2"), "sk_u2")).Exec(`SELECT 1`)
 				require.Error(t, err, "a tenant must not connect to another's database")
 				other = b.schema("u1", "r") + "_of_another"
 			}
@@ -193,10 +196,13 @@ func TestLoginModeRemovesPasswords(t *testing.T) {
 	require.NoError(t, login.run(jobs.CreateRDBType, ref("u2", "r")))
 	require.NoError(t, login.run(jobs.SyncPasswordsType, map[string]string{}))
 	for _, uid := range []string{"u1", "u2"} {
-		require.Equal(t, []string{"true/false"}, column(t, b.admin(""), credentials, b.head+uid), "the mode changes for existing roles, too")
-		require.Equal(t, []string{"true"}, column(t, b.admin(""), `SELECT has_schema_privilege($1::TEXT, $2::TEXT, 'CREATE')`, b.head+uid, "user_"+uid+"_r"))
+		require.Equal(t, []string{"true/false"}, column(t, b.admin(""), credentials, b.head+uid),
+			"the mode changes for existing roles, too")
+		require.Equal(t, []string{"true"},
+			column(t, b.admin(""), `SELECT has_schema_privilege($1::TEXT, $2::TEXT, 'CREATE')`, b.head+uid, "user_"+uid+"_r"))
 	}
-	require.Equal(t, []string{"false"}, column(t, b.admin(""), `SELECT has_schema_privilege($1::TEXT, $2::TEXT, 'USAGE')`, b.head+"u1", "user_u2_r"))
+	require.Equal(t, []string{"false"},
+		column(t, b.admin(""), `SELECT has_schema_privilege($1::TEXT, $2::TEXT, 'USAGE')`, b.head+"u1", "user_u2_r"))
 }
 
 func TestRoleHasConfiguredLimits(t *testing.T) {

@@ -75,7 +75,8 @@ func TestReportsAreAtomicAndIdempotent(t *testing.T) {
 	require.Equal(t, 2, b.count(), "an equal report of another pod counts")
 	_, err := b.db.Exec(`DELETE FROM combinator_resource_reports WHERE id = (SELECT max(id) FROM combinator_resource_reports)`)
 	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, b.report(reportOf("u1", "r1", "rdb", 0, noon, time.Minute)).Code, "another report of the same span")
+	require.Equal(t, http.StatusOK, b.report(reportOf("u1", "r1", "rdb", 0, noon, time.Minute)).Code,
+		"another report of the same span")
 	require.Equal(t, 2, b.count())
 
 	good := reportOf("u1", "r2", "kv", 1, noon, time.Minute)
@@ -116,7 +117,8 @@ func TestThousandsOfReportsInOneRequest(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.Code, w.Body)
 	require.Equal(t, n, b.count())
 
-	days, err := b.store.Days(t.Context(), admin.Query{UserUID: "u1", From: noon.Truncate(24 * time.Hour), To: noon.AddDate(0, 0, 1).Truncate(24 * time.Hour)})
+	days, err := b.store.Days(t.Context(),
+		admin.Query{UserUID: "u1", From: noon.Truncate(24 * time.Hour), To: noon.AddDate(0, 0, 1).Truncate(24 * time.Hour)})
 	require.NoError(t, err)
 	require.Len(t, days, 2)
 	require.Equal(t, "2026-05-01", days[0].Day)
@@ -161,12 +163,14 @@ func TestSecretRouteReturnsActiveResources(t *testing.T) {
 	const path = "/api/combinator/retrieveSecretByID?user_id="
 	w := b.send(http.MethodGet, path+"u1", "")
 	require.Equal(t, http.StatusOK, w.Code, w.Body)
-	require.JSONEq(t, `{"secret": "sk_one", "secret_key": "sk_one", "resources": [{"resource_id": "r1", "resource_type": "rdb"}]}`, w.Body.String())
+	require.JSONEq(t, `{"secret": "sk_one", "secret_key": "sk_one", "resources": [{"resource_id": "r1", "resource_type": "rdb"}]}`,
+		w.Body.String())
 	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 	require.Equal(t, http.StatusOK, b.send(http.MethodGet, path+"u1&resource_id=r1", "").Code)
 	for target, want := range map[string]int{
 		"u9": http.StatusNotFound, "u1&resource_id=r2": http.StatusNotFound, "u1&resource_id=r3": http.StatusNotFound,
-		"": http.StatusBadRequest, "u1'": http.StatusBadRequest, "u1&resource_id=": http.StatusBadRequest, "%CE%B1": http.StatusBadRequest,
+		"": http.StatusBadRequest, "u1'": http.StatusBadRequest, "u1&resource_id=": http.StatusBadRequest,
+		"%CE%B1": http.StatusBadRequest,
 	} {
 		w := b.send(http.MethodGet, path+target, "")
 		require.Equal(t, want, w.Code, target)

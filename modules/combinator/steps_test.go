@@ -175,7 +175,8 @@ func TestRoleWithGrantsKeepsConnectRight(t *testing.T) {
 	b.user("u1", "sk_one")
 	b.resource("u1", "r", "rdb")
 	require.NoError(t, b.run(jobs.CreateRDBType, ref("u1", "r")))
-	_, err := b.admin("").Exec(`CREATE SCHEMA extra; CREATE TABLE extra.t (v TEXT); GRANT SELECT ON extra.t TO ` + b.rdb.TenantNames("u1").Role)
+	_, err := b.admin("").Exec(`CREATE SCHEMA extra; CREATE TABLE extra.t (v TEXT); GRANT SELECT ON extra.t TO ` +
+		b.rdb.TenantNames("u1").Role)
 	require.NoError(t, err)
 	b.remove("r")
 	require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r")))

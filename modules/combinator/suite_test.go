@@ -74,16 +74,17 @@ func setup(t testing.TB, change ...func(*config.Config)) *bundle {
 	t.Cleanup(func() { _ = platform.Close() })
 	b.store = store.New(database.NewEnt(platform), platform, b.config)
 	var err error
-	b.rdb, err = rdb.NewWith(b.config, b.store, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)), func(c config.RDB, name string) (driver.Connector, error) {
-		connector, err := database.EngineConnector(c, name)
-		if err != nil {
-			return nil, err
-		}
-		if _, measured := t.(*testing.B); measured {
-			return connector, nil
-		}
-		return b.faults.connector(testdatabase.Checked(t, connector)), nil
-	})
+	b.rdb, err = rdb.NewWith(b.config, b.store, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)),
+		func(c config.RDB, name string) (driver.Connector, error) {
+			connector, err := database.EngineConnector(c, name)
+			if err != nil {
+				return nil, err
+			}
+			if _, measured := t.(*testing.B); measured {
+				return connector, nil
+			}
+			return b.faults.connector(testdatabase.Checked(t, connector)), nil
+		})
 	require.NoError(t, err)
 	b.kv, err = kv.New(b.config, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)))
 	require.NoError(t, err)
@@ -105,7 +106,8 @@ func (b *bundle) cleanup() {
 	require.NoError(b.t, b.rdb.Close())
 	admin := b.admin("")
 	defer func() { _ = admin.Close() }()
-	for _, name := range column(b.t, admin, `SELECT datname FROM pg_database WHERE substr(datname, 1, length($1::TEXT)) = $1`, b.head) {
+	for _, name := range column(b.t, admin, `SELECT datname FROM pg_database WHERE substr(datname, 1, length($1::TEXT)) = $1`,
+		b.head) {
 		_, err := admin.Exec(`DROP DATABASE ` + database.Quote(name))
 		require.NoError(b.t, err)
 	}
@@ -116,7 +118,8 @@ func (b *bundle) cleanup() {
 	var current string
 	require.NoError(b.t, admin.QueryRow(`SELECT current_database()`).Scan(&current))
 	for _, name := range column(b.t, admin, `SELECT rolname FROM pg_roles WHERE substr(rolname, 1, length($1::TEXT)) = $1`, b.head) {
-		_, err := admin.Exec(`REVOKE ALL ON DATABASE ` + database.Quote(current) + ` FROM ` + database.Quote(name) + `; DROP ROLE ` + database.Quote(name))
+		_, err := admin.Exec(`REVOKE ALL ON DATABASE ` + database.Quote(current) + ` FROM ` + database.Quote(name) + `; DROP ROLE ` +
+			database.Quote(name))
 		require.NoError(b.t, err)
 	}
 }
@@ -202,7 +205,8 @@ func (b *bundle) params() jobs.Params {
 	return jobs.Params{Store: b.store, RDB: b.rdb, KV: b.kv, Queue: b.queue, Pods: b.pods}
 }
 
-// run executes a task of the job with this payload, until no part of it is left, and then the tasks about the user that it queued.
+// run executes a task of the job with this payload, until no part of it is left, and then the tasks about the user that it
+// queued.
 func (b *bundle) run(kind string, payload any) error {
 	b.t.Helper()
 	err := b.executeAll(kind, payload)
@@ -258,7 +262,8 @@ func ref(userUID, resourceID string) map[string]string {
 // user inserts a user as the Outer does.
 func (b *bundle) user(uid, key string) {
 	b.t.Helper()
-	_, err := b.db.Exec(`INSERT INTO users (uid, email, password_hash, secret_key) VALUES ($1, $2, '-', $3)`, uid, uid+"@example.com", key)
+	_, err := b.db.Exec(`INSERT INTO users (uid, email, password_hash, secret_key) VALUES ($1, $2, '-', $3)`, uid,
+		uid+"@example.com", key)
 	require.NoError(b.t, err)
 }
 
@@ -280,6 +285,7 @@ func (b *bundle) remove(rid string) {
 func (b *bundle) status(rid string) string {
 	b.t.Helper()
 	var status string
-	require.NoError(b.t, b.db.QueryRow(`SELECT status FROM combinator_resources WHERE user_uid = $1 AND resource_id = $2`, "u1", rid).Scan(&status))
+	require.NoError(b.t,
+		b.db.QueryRow(`SELECT status FROM combinator_resources WHERE user_uid = $1 AND resource_id = $2`, "u1", rid).Scan(&status))
 	return status
 }

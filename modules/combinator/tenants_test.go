@@ -77,7 +77,8 @@ func TestTenantsOfDeletedUsersAreListedAndRemoved(t *testing.T) {
 			found, parts := b.listTenants(), append(b.rdb.DesiredParts(), engine.MarkPart)
 			require.Len(t, found, 3)
 			for _, uid := range []string{"u1", "u2", "A-b"} {
-				require.Equal(t, auditinventory.Object{Name: b.rdb.TenantNames(uid).Role, Owner: uid, ID: uid, Key: "user/" + uid, Parts: parts}, found[uid])
+				require.Equal(t,
+					auditinventory.Object{Name: b.rdb.TenantNames(uid).Role, Owner: uid, ID: uid, Key: "user/" + uid, Parts: parts}, found[uid])
 			}
 			i := b.tenantInventory()
 			require.ErrorIs(t, i.Delete(t.Context(), found["u1"]), auditinventory.ErrReferenced)

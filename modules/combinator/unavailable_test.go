@@ -58,7 +58,8 @@ func TestMissingSharedDatabaseSnoozesTasks(t *testing.T) {
 			moved := database.Quote(u.Path[1:] + "_moved")
 			b.reconnect()
 			admin(`ALTER DATABASE ` + shared + ` RENAME TO ` + moved)
-			for _, one := range [][3]string{{jobs.DeleteRDBType, "u1", "r1"}, {jobs.CreateRDBType, "u2", "r2"}, {jobs.CreateRDBType, "u1", "r3"}} {
+			for _, one := range [][3]string{{jobs.DeleteRDBType, "u1", "r1"}, {jobs.CreateRDBType, "u2", "r2"},
+				{jobs.CreateRDBType, "u1", "r3"}} {
 				var waiting *job.Error
 				require.ErrorAs(t, b.run(one[0], ref(one[1], one[2])), &waiting, one)
 				require.Equal(t, job.Snooze, waiting.Kind, "%v: %v", one, waiting)
@@ -113,7 +114,8 @@ func TestEngineRefusingConnectionsSnoozesTasks(t *testing.T) {
 			b.user("u1", "sk_one")
 			b.resource("u1", "r1", "rdb")
 			for kind, payload := range map[string]any{
-				jobs.CreateRDBType: ref("u1", "r1"), jobs.DeleteRDBType: ref("u1", "r2"), jobs.RegisterUserType: map[string]string{"user_uid": "u1"},
+				jobs.CreateRDBType: ref("u1", "r1"), jobs.DeleteRDBType: ref("u1", "r2"),
+				jobs.RegisterUserType: map[string]string{"user_uid": "u1"},
 			} {
 				var waiting *job.Error
 				require.ErrorAs(t, b.run(kind, payload), &waiting, kind)

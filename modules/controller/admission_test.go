@@ -43,11 +43,13 @@ func TestWebhookMutationsAreNoDrift(t *testing.T) {
 		patch string
 	}{
 		{children[0], `[{"op": "add", "path": "/data/INJECTED", "value": "x"}]`},
-		{children[2], `[{"op": "add", "path": "/spec/sessionAffinity", "value": "ClientIP"}, {"op": "remove", "path": "/spec/selector"}]`},
+		{children[2],
+			`[{"op": "add", "path": "/spec/sessionAffinity", "value": "ClientIP"}, {"op": "remove", "path": "/spec/selector"}]`},
 		{children[3], `[{"op": "replace", "path": "` + container + `/image", "value": "mirror.test/healthy:1"},
 			{"op": "remove", "path": "` + container + `/resources/limits/cpu"},
 			{"op": "add", "path": "/spec/template/spec/nodeSelector", "value": {"kubernetes.io/os": "linux"}}]`},
-		{children[5], `[{"op": "add", "path": "/spec/tls/options", "value": {"name": "strict"}}, {"op": "replace", "path": "/spec/entryPoints", "value": ["other"]}]`},
+		{children[5],
+			`[{"op": "add", "path": "/spec/tls/options", "value": {"name": "strict"}}, {"op": "replace", "path": "/spec/entryPoints", "value": ["other"]}]`},
 		{children[6], `[{"op": "remove", "path": "/spec/egress/0"}]`},
 	} {
 		admission.Mutate(t, b.admin, hook.of.resource, hook.of.namespace, hook.patch)
@@ -113,6 +115,7 @@ func testScaled(t *testing.T, conflicts int) {
 	scale.Spec.Replicas = 3
 	_, err = b.admin.Typed.AppsV1().Deployments(b.worker()).UpdateScale(b.ctx(), name, scale, metav1.UpdateOptions{})
 	require.NoError(t, err)
-	require.Equal(t, "Deployment "+name+" was edited and is restored", b.awaitEvent(name, corev1.EventTypeNormal, "Restored").Message)
+	require.Equal(t, "Deployment "+name+" was edited and is restored",
+		b.awaitEvent(name, corev1.EventTypeNormal, "Restored").Message)
 	require.EqualValues(t, 1, *b.deployment(name).Spec.Replicas)
 }

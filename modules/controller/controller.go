@@ -41,7 +41,8 @@ type Controller struct {
 
 // New returns a Controller that is not started. It reads the environment of pods from source and reports outcomes of rollouts to
 // recorder.
-func New(c *config.Config, log *zap.Logger, clients *kube.Clients, registry *prometheus.Registry, source rollout.Source, recorder rollout.Recorder) (*Controller, error) {
+func New(c *config.Config, log *zap.Logger, clients *kube.Clients, registry *prometheus.Registry, source rollout.Source,
+	recorder rollout.Recorder) (*Controller, error) {
 	log = log.Named("controller")
 	instrument, err := metrics.New(registry)
 	if err != nil {

@@ -102,6 +102,7 @@ func TestKubectlColumns(t *testing.T) {
 	}
 	require.Equal(t, []string{"Name", "Phase", "Image", "Replicas", "Age"}, columns)
 	require.Len(t, table.Rows, 1)
-	require.Equal(t, []any{name, "Running", healthyImage, "1"}, []any{table.Rows[0].Cells[0], table.Rows[0].Cells[1], table.Rows[0].Cells[2],
-		toText(table.Rows[0].Cells[3])})
+	require.Equal(t, []any{name, "Running", healthyImage, "1"},
+		[]any{table.Rows[0].Cells[0], table.Rows[0].Cells[1], table.Rows[0].Cells[2],
+			toText(table.Rows[0].Cells[3])})
 }

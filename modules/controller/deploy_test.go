@@ -26,7 +26,8 @@ func TestNewWorkerAppGetsChildrenAndIsRecorded(t *testing.T) {
 	require.Equal(t, "w-abc12345-u1", name)
 	app := b.awaitPhase(name, workerapp.Running)
 	require.Contains(t, app.Finalizers, "console.app238.com/ingress")
-	require.Equal(t, []rollout.Outcome{{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 7, Task: 42}, Running: true}}, b.recorder.recorded())
+	require.Equal(t, []rollout.Outcome{{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 7, Task: 42},
+		Running: true}}, b.recorder.recorded())
 	for _, c := range app.Status.Conditions {
 		want := map[string]metav1.ConditionStatus{"Ready": "True", "Reconciling": "False", "Stalled": "False", "Recorded": "True"}
 		require.Equal(t, want[c.Type], c.Status, c.Type)
@@ -87,7 +88,8 @@ func TestDeployWritesEachObjectOnce(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 	b.waitForIdle()
 	second := b.writes()
-	require.Equal(t, map[string]int{"configmaps/" + name + "-env": 1, "deployments/" + name: 1, name + "/status": 2}, perObject(second[len(first):]))
+	require.Equal(t, map[string]int{"configmaps/" + name + "-env": 1, "deployments/" + name: 1, name + "/status": 2},
+		perObject(second[len(first):]))
 
 	lookups := b.source.lookups()
 	b.deploy(s, 9, 44)
@@ -149,10 +151,12 @@ func TestInvalidSpecFailsOnlyItsWorker(t *testing.T) {
 		}
 	}
 	app := b.awaitPhase("w-worker3-u1", workerapp.Failed)
-	require.Equal(t, `spec.mainRegion: "no region!" cannot be a region; it must be the value of a node's label topology.kubernetes.io/region`,
+	require.Equal(t,
+		`spec.mainRegion: "no region!" cannot be a region; it must be the value of a node's label topology.kubernetes.io/region`,
 		app.Status.Message)
 	require.Len(t, b.recorder.recorded(), 10)
-	require.Contains(t, b.recorder.recorded(), rollout.Outcome{WorkerID: "worker3", OwnerID: "u1", Origin: workerapp.Origin{Version: 4, Task: 103}, Reason: app.Status.Message})
+	require.Contains(t, b.recorder.recorded(), rollout.Outcome{WorkerID: "worker3", OwnerID: "u1",
+		Origin: workerapp.Origin{Version: 4, Task: 103}, Reason: app.Status.Message})
 
 	s := spec("worker3")
 	b.deploy(s, 20, 200)

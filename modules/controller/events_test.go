@@ -47,7 +47,8 @@ func TestEventsReportPhasesAndRepairs(t *testing.T) {
 	require.Equal(t, app.UID, b.awaitEvent(name, corev1.EventTypeNormal, "RolloutComplete").InvolvedObject.UID)
 
 	b.patch("configmaps", name+"-env", `{"data": {"GREETING": "forged"}}`)
-	require.Equal(t, "ConfigMap "+name+"-env was edited and is restored", b.awaitEvent(name, corev1.EventTypeNormal, "Restored").Message)
+	require.Equal(t, "ConfigMap "+name+"-env was edited and is restored",
+		b.awaitEvent(name, corev1.EventTypeNormal, "Restored").Message)
 
 	s := spec("abc12345")
 	s.Image = "registry.test/fail/pull:2"

@@ -133,6 +133,9 @@ func writeStatus(w http.ResponseWriter, code int) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	reason := map[int]metav1.StatusReason{http.StatusConflict: metav1.StatusReasonConflict,
-		http.StatusInternalServerError: metav1.StatusReasonInternalError, http.StatusTooManyRequests: metav1.StatusReasonTooManyRequests}[code]
-	_, _ = io.WriteString(w, fmt.Sprintf(`{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": %q, "code": %d, "message": "injected"}`, reason, code))
+		http.StatusInternalServerError: metav1.StatusReasonInternalError,
+		http.StatusTooManyRequests:     metav1.StatusReasonTooManyRequests}[code]
+	_, _ = io.WriteString(w,
+		fmt.Sprintf(`{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": %q, "code": %d, "message": "injected"}`,
+			reason, code))
 }

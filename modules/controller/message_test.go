@@ -29,7 +29,8 @@ func TestFailureMessageHidesNodeInternals(t *testing.T) {
 	message := fmt.Sprintf(`error mounting "/var/lib/kubelet/pods/%s/volumes/x" to rootfs at "/data": lookup registry.test on 127.0.0.53:53`, pod.UID)
 	patch := fmt.Sprintf(`{"status":{"containerStatuses":[{"name":%q,"image":%q,"imageID":"","ready":false,"restartCount":0,"state":{"waiting":
 		{"reason":"CreateContainerError","message":%q}}}]}}`, name, s.Image, message)
-	_, err := b.admin.Typed.CoreV1().Pods(b.worker()).Patch(b.ctx(), pod.Name, types.MergePatchType, []byte(patch), metav1.PatchOptions{}, "status")
+	_, err := b.admin.Typed.CoreV1().Pods(b.worker()).Patch(b.ctx(), pod.Name, types.MergePatchType, []byte(patch),
+		metav1.PatchOptions{}, "status")
 	require.NoError(t, err)
 	const want = `CreateContainerError: error mounting "(a path of the node)" to rootfs at "/data": lookup registry.test on (an address of the node)`
 	require.Equal(t, want, b.awaitPhase(name, workerapp.Failed).Status.Message)

@@ -19,10 +19,11 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// makeLegacy changes a running worker, without a running controller, to the objects of an earlier release: a headless Service that
-// the route reaches by the pods' own port, which has no name.
+// makeLegacy changes a running worker, without a running controller, to the objects of an earlier release: a headless Service
+// that the route reaches by the pods' own port, which has no name.
 func (b *bundle) makeLegacy(name string) {
 	b.t.Helper()
+	byInner := metav1.UpdateOptions{FieldManager: "inner-gateway"}
 	services := b.admin.Typed.CoreV1().Services(b.worker())
 	require.NoError(b.t, services.Delete(b.ctx(), name+"-http", metav1.DeleteOptions{}))
 	app, err := b.admin.Get(b.ctx(), workerapp.Resource(), b.worker(), name)
@@ -38,7 +39,7 @@ func (b *bundle) makeLegacy(name string) {
 	external.Annotations[children.AppliedAnnotation] = "earlier"
 	external.Spec.ExternalName = name + "." + b.worker() + ".svc.cluster.local"
 	external.Spec.Ports = []corev1.ServicePort{{Name: "http", Port: 8080}}
-	_, err = b.admin.Typed.CoreV1().Services(b.ingress()).Update(b.ctx(), external, metav1.UpdateOptions{FieldManager: "inner-gateway"})
+	_, err = b.admin.Typed.CoreV1().Services(b.ingress()).Update(b.ctx(), external, byInner)
 	require.NoError(b.t, err)
 
 	route := b.route(name)
@@ -49,7 +50,7 @@ func (b *bundle) makeLegacy(name string) {
 	rule["services"] = []any{map[string]any{"name": name + "-ext", "port": int64(8080)}}
 	require.NoError(b.t, unstructured.SetNestedSlice(route.Object, rules, "spec", "routes"))
 	require.NoError(b.t, unstructured.SetNestedField(route.Object, "earlier", "metadata", "annotations", children.AppliedAnnotation))
-	_, err = b.admin.Dynamic.Resource(routes()).Namespace(b.ingress()).Update(b.ctx(), route, metav1.UpdateOptions{FieldManager: "inner-gateway"})
+	_, err = b.admin.Dynamic.Resource(routes()).Namespace(b.ingress()).Update(b.ctx(), route, byInner)
 	require.NoError(b.t, err)
 
 	deployment := b.deployment(name)
@@ -57,7 +58,7 @@ func (b *bundle) makeLegacy(name string) {
 	deployment.Spec.Template.Annotations[children.TemplateAnnotation] = "earlier"
 	delete(deployment.Spec.Template.Annotations, workerapp.VersionAnnotation)
 	deployment.Spec.Template.Spec.Containers[0].Ports[0].Name = ""
-	_, err = b.admin.Typed.AppsV1().Deployments(b.worker()).Update(b.ctx(), deployment, metav1.UpdateOptions{FieldManager: "inner-gateway"})
+	_, err = b.admin.Typed.AppsV1().Deployments(b.worker()).Update(b.ctx(), deployment, byInner)
 	require.NoError(b.t, err)
 	b.await("the pods are of the earlier release", func() error {
 		pods := b.pods(name)

@@ -182,8 +182,8 @@ func (b *bundle) absent(name string) error {
 	return nil
 }
 
-// waitForIdle waits until the controller has reconciled every earlier change: it creates invalid WorkerApps, which cost a status only,
-// and waits for them and for an empty work queue.
+// waitForIdle waits until the controller has reconciled every earlier change: it creates invalid WorkerApps, which cost a status
+// only, and waits for them and for an empty work queue.
 func (b *bundle) waitForIdle() {
 	b.t.Helper()
 	for range 3 {

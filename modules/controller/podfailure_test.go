@@ -22,7 +22,8 @@ func TestRepeatedlyEvictedVersionFails(t *testing.T) {
 	b.await("the version has failed", func() error {
 		for _, pod := range b.pods(name) {
 			if pod.Status.Phase == corev1.PodRunning {
-				b.setPod(pod.Name, `{"status": {"phase": "Failed", "reason": "Evicted", "message": "Pod ephemeral local storage usage exceeds 2Gi"}}`)
+				b.setPod(pod.Name,
+					`{"status": {"phase": "Failed", "reason": "Evicted", "message": "Pod ephemeral local storage usage exceeds 2Gi"}}`)
 			}
 		}
 		app, err := b.app(name)

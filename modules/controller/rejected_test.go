@@ -64,7 +64,8 @@ func TestRejectedDeployFailsWithServerMessage(t *testing.T) {
 		message string
 	}{
 		"a policy": {func(b *bundle, children []childRef) {
-			admission.Refuse(b.t, b.admin, children[0].resource, b.worker(), children[0].name, metav1.StatusReasonForbidden, admissionv1.Create, admissionv1.Update)
+			admission.Refuse(b.t, b.admin, children[0].resource, b.worker(), children[0].name, metav1.StatusReasonForbidden,
+				admissionv1.Create, admissionv1.Update)
 		}, "the cluster refuses the ConfigMap: .*the operator's policy forbids it"},
 		"a quota": {func(b *bundle, children []childRef) {
 			admission.Exhaust(b.t, b.admin, children[3].resource, b.worker(), children[3].name)

@@ -44,13 +44,15 @@ func TestEditedChildrenAreRestored(t *testing.T) {
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)
 	children := b.children(name)
-	configMap, secret, service, deployment, external, route := children[0], children[1], children[2], children[3], children[4], children[5]
+	configMap, secret, service, deployment, external, route := children[0], children[1], children[2], children[3], children[4],
+		children[5]
 	for _, edit := range []struct {
 		what  string
 		of    childRef
 		patch string
 	}{
-		{"image", deployment, `{"spec": {"template": {"spec": {"containers": [{"name": "` + name + `", "image": "registry.test/other:1"}]}}}}`},
+		{"image", deployment, `{"spec": {"template": {"spec": {"containers": [{"name": "` + name +
+			`", "image": "registry.test/other:1"}]}}}}`},
 		{"replicas", deployment, `{"spec": {"replicas": 3}}`},
 		{"pause", deployment, `{"spec": {"paused": true}}`},
 		{"generation", deployment, `{"metadata": {"annotations": {"console.app238.com/generation": "99"}}}`},
@@ -68,7 +70,8 @@ func TestEditedChildrenAreRestored(t *testing.T) {
 		{"service port", service, `{"spec": {"ports": [{"name": "http", "port": 1}]}}`},
 		{"target", external, `{"spec": {"externalName": "elsewhere.test"}}`},
 		{"hosts", route, `{"spec": {"routes": [{"match": "Host(` + "`x`" + `)", "kind": "Rule"}]}}`},
-		{"middleware", route, `{"spec": {"routes": [{"match": "Host(` + "`x`" + `)", "kind": "Rule", "middlewares": [{"name": "x"}]}]}}`},
+		{"middleware", route, `{"spec": {"routes": [{"match": "Host(` + "`x`" +
+			`)", "kind": "Rule", "middlewares": [{"name": "x"}]}]}}`},
 		{"certificate", route, `{"spec": {"tls": {"secretName": "other"}}}`},
 	} {
 		desired := b.content(edit.of)

@@ -30,7 +30,8 @@ func TestFailingContainerFailsRolloutWithItsReason(t *testing.T) {
 			for _, word := range message {
 				require.Contains(t, app.Status.Message, word)
 			}
-			require.Equal(t, []rollout.Outcome{{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 7, Task: 42}, Reason: app.Status.Message}}, b.recorder.recorded())
+			require.Equal(t, []rollout.Outcome{{WorkerID: "abc12345", OwnerID: "u1", Origin: workerapp.Origin{Version: 7, Task: 42},
+				Reason: app.Status.Message}}, b.recorder.recorded())
 
 			b.awaitRestarts(name, 2)
 			b.waitForIdle()

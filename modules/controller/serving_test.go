@@ -159,7 +159,8 @@ func (b *bundle) setPods(name, status string) {
 
 func (b *bundle) setPod(name, status string) {
 	b.t.Helper()
-	_, err := b.admin.Typed.CoreV1().Pods(b.worker()).Patch(b.ctx(), name, types.MergePatchType, []byte(status), metav1.PatchOptions{}, "status")
+	_, err := b.admin.Typed.CoreV1().Pods(b.worker()).Patch(b.ctx(), name, types.MergePatchType, []byte(status),
+		metav1.PatchOptions{}, "status")
 	require.NoError(b.t, err)
 }
 

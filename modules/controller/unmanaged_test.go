@@ -145,7 +145,8 @@ func TestRolloutRestartIsNoDrift(t *testing.T) {
 	name := b.deploy(spec("abc12345"), 1, 1)
 	b.awaitPhase(name, workerapp.Running)
 	first := b.pods(name)[0].UID
-	b.patchDeployment(name, `{"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-01-02T03:04:05Z"}}}}}`)
+	b.patchDeployment(name,
+		`{"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-01-02T03:04:05Z"}}}}}`)
 	b.await("a new pod", func() error {
 		if pods := b.pods(name); len(pods) != 1 || pods[0].UID == first {
 			return fmt.Errorf("%d pods", len(pods))
@@ -193,7 +194,8 @@ func TestDeploymentOfEarlierPlatformIsAdopted(t *testing.T) {
 	require.Len(t, b.writes(), writes, "the second start writes nothing")
 
 	b.stop()
-	b.patchDeployment(name, `{"spec": {"template": {"spec": {"containers": [{"name": "sidecar", "image": "registry.test/other:1"}]}}}}`)
+	b.patchDeployment(name,
+		`{"spec": {"template": {"spec": {"containers": [{"name": "sidecar", "image": "registry.test/other:1"}]}}}}`)
 	b.startAndSync()
 	b.awaitRole("leading")
 	b.awaitWithin(repairTimeout, "the sidecar added while down is removed", func() error {

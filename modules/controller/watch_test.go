@@ -27,7 +27,8 @@ func expireOnce() (answer func(w http.ResponseWriter, r *http.Request) bool, exp
 		seen[r.URL.Path] = true
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusGone)
-		_, _ = io.WriteString(w, `{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410, "message": "too old"}`)
+		_, _ = io.WriteString(w,
+			`{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410, "message": "too old"}`)
 		return true
 	}
 	return answer, func() int {
@@ -71,8 +72,8 @@ func TestChangesDuringBrokenWatchAreReconciled(t *testing.T) {
 	})
 	b.waitForIdle()
 	repaired := repairWrites(b.writes()[before:])
-	// A new watch may show the edited Deployment again after the repair, and each conflict with the Deployment's own controller, which
-	// scales it meanwhile, costs two writes.
+	// A new watch may show the edited Deployment again after the repair, and each conflict with the Deployment's own controller,
+	// which scales it meanwhile, costs two writes.
 	require.LessOrEqual(t, repaired["deployments/w-worker2-u1"], 6)
 	delete(repaired, "deployments/w-worker2-u1")
 	require.Equal(t, map[string]int{"configmaps/w-worker1-u1-env": 1}, repaired, "a list without changes causes no write")

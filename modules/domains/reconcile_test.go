@@ -119,7 +119,8 @@ func TestRefusedUpdateDoesNotDeleteTheObject(t *testing.T) {
 				before := b.live(kind, r)
 				admission.Refuse(t, b.clients, kind.Resource, b.namespace(), before.GetName(), metav1.StatusReasonInvalid, operations...)
 				_, err := b.clients.Dynamic.Resource(kind.Resource).Namespace(b.namespace()).Patch(t.Context(), before.GetName(),
-					types.MergePatchType, []byte(`{"metadata": {"labels": {"user-uid": "other"}}}`), metav1.PatchOptions{FieldManager: "somebody"})
+					types.MergePatchType, []byte(`{"metadata": {"labels": {"user-uid": "other"}}}`),
+					metav1.PatchOptions{FieldManager: "somebody"})
 				require.NoError(t, err)
 				b.await("the refusal is logged", func() error {
 					if !strings.Contains(b.logText(), "apply "+kind.Name+" "+before.GetName()+": ") {

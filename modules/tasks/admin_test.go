@@ -251,7 +251,8 @@ func TestStatsCountByLaneTypeAndStatus(t *testing.T) {
 	stats, err := b.admin().Stats(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []job.Count{
-		{Lane: "default", Type: "test.echo", Status: "error", Count: 1}, {Lane: "default", Type: "test.echo", Status: "pending", Count: 2},
+		{Lane: "default", Type: "test.echo", Status: "error", Count: 1},
+		{Lane: "default", Type: "test.echo", Status: "pending", Count: 2},
 	}, stats.Counts)
 	require.Len(t, stats.Lanes, 1)
 	require.EqualValues(t, 2, stats.Lanes[0].Pending)

@@ -35,7 +35,8 @@ func BenchmarkAccept(b *testing.B) {
 	t.handler = server.NewHandler(t.config.HTTP, zap.NewNop(), httpapi.New(t.config, t.queue, t.store).Routes())
 	var key atomic.Int64
 	accept := func() {
-		w := t.request(http.MethodPost, "/api/acceptTask", fmt.Sprintf(`{"task_type":"test.echo","task_info":{"key":"k%d","text":"x"}}`, key.Add(1)))
+		w := t.request(http.MethodPost, "/api/acceptTask",
+			fmt.Sprintf(`{"task_type":"test.echo","task_info":{"key":"k%d","text":"x"}}`, key.Add(1)))
 		if w.Code != http.StatusOK {
 			b.Error(w.Code, w.Body)
 		}

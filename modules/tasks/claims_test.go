@@ -37,7 +37,8 @@ func TestConcurrentAcceptsRunOnceInKeyOrder(t *testing.T) {
 	for p := range producers {
 		wg.Go(func() {
 			for n := range each {
-				id, err := replicas[p%2].Accept(context.WithoutCancel(t.Context()), "test.echo", echo{Key: fmt.Sprint("k", p), Text: fmt.Sprintf("%d/%03d", p, n)})
+				id, err := replicas[p%2].Accept(context.WithoutCancel(t.Context()), "test.echo",
+					echo{Key: fmt.Sprint("k", p), Text: fmt.Sprintf("%d/%03d", p, n)})
 				if err != nil {
 					t.Errorf("accept: %v", err)
 				}
@@ -93,7 +94,8 @@ func TestUntrackedClaimsAreReturnedDespiteFailingRecovery(t *testing.T) {
 	_, err := rawDB.ExecContext(t.Context(), `CREATE SEQUENCE refusals; CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
 		'BEGIN PERFORM nextval(''refusals''); RAISE EXCEPTION ''of the test'' USING ERRCODE = ''53100''; END'`)
 	require.NoError(t, err)
-	_, err = rawDB.ExecContext(t.Context(), `CREATE TRIGGER fail BEFORE UPDATE ON console_tasks FOR EACH ROW WHEN (NEW.takeovers > 0) EXECUTE FUNCTION fail()`)
+	_, err = rawDB.ExecContext(t.Context(),
+		`CREATE TRIGGER fail BEFORE UPDATE ON console_tasks FOR EACH ROW WHEN (NEW.takeovers > 0) EXECUTE FUNCTION fail()`)
 	require.NoError(t, err)
 	require.NoError(t, b.heartbeats.Register(t.Context(), "dead", "host"))
 	_, err = b.store.ClaimTasks(t.Context(), "dead", b.accept(t, "dead", "stays"))
@@ -101,7 +103,8 @@ func TestUntrackedClaimsAreReturnedDespiteFailingRecovery(t *testing.T) {
 	tracker, _ := b.replica(t)
 	require.Eventually(t, func() bool {
 		var requireUnavailable bool
-		return rawDB.QueryRowContext(t.Context(), `SELECT is_called FROM refusals`).Scan(&requireUnavailable) == nil && requireUnavailable
+		return rawDB.QueryRowContext(t.Context(), `SELECT is_called FROM refusals`).Scan(&requireUnavailable) == nil &&
+			requireUnavailable
 	}, timeout, 10*time.Millisecond)
 	process, ok := tracker.Current()
 	require.True(t, ok)
@@ -146,7 +149,8 @@ func TestRestoredRowWithOldClaimRunsAgain(t *testing.T) {
 	id := b.accept(t, "k", "x")
 	b.awaitStatus(t, id, store.Finished)
 	process, _ := tracker.Current()
-	_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET task_status = 'processing', claimed_by = $2, finished_at = NULL WHERE id = $1`, id, process)
+	_, err := b.db.ExecContext(t.Context(),
+		`UPDATE console_tasks SET task_status = 'processing', claimed_by = $2, finished_at = NULL WHERE id = $1`, id, process)
 	require.NoError(t, err)
 	b.awaitStatus(t, id, store.Finished)
 	require.Len(t, b.job.starts(), 2)
@@ -188,7 +192,8 @@ func TestKeysWithManyTasksDoNotStarveOthers(t *testing.T) {
 		}
 	}
 	b.start(t)
-	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == keys*each+1 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return b.count(t, "task_status = 'finished'") == keys*each+1 }, 20*time.Second,
+		10*time.Millisecond)
 	require.Less(t, slices.Index(b.job.starts(), "alone"), keys*each/4)
 }
 
@@ -219,7 +224,8 @@ func TestPolledTaskDoesNotWaitForOtherLanesBacklog(t *testing.T) {
 	}
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.slow", Lane: job.SlowLane}, &scriptedJob{})}))
 	const backlog = 3000
-	_, err := b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_info, task_status, task_detailed_status, lane, ordering_key)
+	_, err := b.db.ExecContext(t.Context(),
+		`INSERT INTO console_tasks (task_type, task_info, task_status, task_detailed_status, lane, ordering_key)
 		SELECT 'test.echo', '{"text":"x"}', 'pending', 'accepted', 'default', CAST(n AS TEXT) FROM generate_series(1, $1::INT) AS n`, backlog)
 	require.NoError(t, err)
 	b.start(t)

@@ -17,7 +17,8 @@ func TestAcceptIsRetriedOnSerializationFailure(t *testing.T) {
 	db, s := testdatabase.New(t).AsCockroachDB(t)
 	b := setupOn(t, db)
 	accepting := b.acceptor(t)
-	s.Script(server.Fault{Statement: "INSERT INTO console_tasks", Code: "40001"}, server.Fault{Statement: "INSERT INTO console_tasks", Code: "40001"})
+	s.Script(server.Fault{Statement: "INSERT INTO console_tasks", Code: "40001"},
+		server.Fault{Statement: "INSERT INTO console_tasks", Code: "40001"})
 	id, err := accepting.Accept(t.Context(), "test.echo", echo{Key: "k", Text: "again"})
 	require.NoError(t, err)
 	require.Zero(t, s.Outstanding())

@@ -67,7 +67,8 @@ func (b *fixture) requireUnavailable(t *testing.T, logs *observer.ObservedLogs) 
 func TestDatabaseErrorIs503WithCauseInLogAndReadiness(t *testing.T) {
 	t.Parallel()
 	for code, word := range map[string]string{
-		"53100": "no disk space", "58030": "SQLSTATE 58030", "XX000": "SQLSTATE XX000", "40003": "SQLSTATE 40003", "58C01": "SQLSTATE 58C01",
+		"53100": "no disk space", "58030": "SQLSTATE 58030", "XX000": "SQLSTATE XX000", "40003": "SQLSTATE 40003",
+		"58C01": "SQLSTATE 58C01",
 		"40001": "SQLSTATE 40001", "25006": "takes no writes", "57014": "takes too long", "ZZ999": "SQLSTATE ZZ999",
 	} {
 		t.Run(code, func(t *testing.T) {
@@ -79,7 +80,8 @@ func TestDatabaseErrorIs503WithCauseInLogAndReadiness(t *testing.T) {
 			_, err := rawDB.ExecContext(t.Context(), `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
 				'BEGIN RAISE EXCEPTION ''of the test'' USING ERRCODE = ''`+code+`''; END'`)
 			require.NoError(t, err)
-			_, err = rawDB.ExecContext(t.Context(), `CREATE TRIGGER fail BEFORE INSERT ON console_tasks FOR EACH ROW EXECUTE FUNCTION fail()`)
+			_, err = rawDB.ExecContext(t.Context(),
+				`CREATE TRIGGER fail BEFORE INSERT ON console_tasks FOR EACH ROW EXECUTE FUNCTION fail()`)
 			require.NoError(t, err)
 			cause := b.requireUnavailable(t, logs)
 			require.Contains(t, cause, word)
@@ -96,7 +98,8 @@ func TestSequenceBehindRowsIsReported(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	logs := b.observeLogs()
-	_, err := b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status) SELECT 'x', 'finished' FROM generate_series(1, 200)`)
+	_, err := b.db.ExecContext(t.Context(),
+		`INSERT INTO console_tasks (task_type, task_status) SELECT 'x', 'finished' FROM generate_series(1, 200)`)
 	require.NoError(t, err)
 	const toRows = `SELECT setval(pg_get_serial_sequence('console_tasks', 'id'), max(id)) FROM console_tasks`
 	_, err = b.rawDB(t).ExecContext(t.Context(), `SELECT setval(pg_get_serial_sequence('console_tasks', 'id'), 1)`)

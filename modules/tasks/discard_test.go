@@ -64,7 +64,8 @@ func TestOnDiscardedIsCancelledWithTheLease(t *testing.T) {
 	b.log = zap.NewNop()
 	j := waitingDiscard{started: make(chan struct{}, 100), ended: make(chan error, 100)}
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.waiting"}, j)}))
-	_, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.waiting", Lane: job.DefaultLane, Info: []byte(`{"text":"x"}`)}}, nil)
+	_, err := b.store.Insert(t.Context(), "",
+		[]store.NewTask{{Type: "test.waiting", Lane: job.DefaultLane, Info: []byte(`{"text":"x"}`)}}, nil)
 	require.NoError(t, err)
 	tracker, _ := b.replica(t)
 	<-j.started

@@ -128,7 +128,8 @@ func setupOn(t testing.TB, db *testdatabase.Database) *fixture {
 	c.Tasks.HeartbeatInterval = 100 * time.Millisecond
 	c.Tasks.TakeoverAfter = 2500 * time.Millisecond
 	c.Tasks.RetryDelay = 10 * time.Millisecond
-	b := &fixture{db: db, config: c, job: &scriptedJob{}, registry: registry.New(), log: zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel))}
+	b := &fixture{db: db, config: c, job: &scriptedJob{}, registry: registry.New(),
+		log: zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel))}
 	definition := job.Define(job.Spec{Type: "test.echo", Aliases: []string{"EchoJob"}, Attempts: 3}, b.job)
 	require.NoError(t, b.registry.Add([]job.Definition{definition}))
 	keyring, err := encryption.New(c)

@@ -12,7 +12,8 @@ import (
 
 func TestKeyReusedWithOtherSecretConflictsAfterErasure(t *testing.T) {
 	t.Parallel()
-	for name, keys := range map[string]struct{ first, later string }{"encrypted": {"a", "ba"}, "not encrypted": {}, "encrypted since": {"", "a"}} {
+	for name, keys := range map[string]struct{ first, later string }{"encrypted": {"a", "ba"}, "not encrypted": {},
+		"encrypted since": {"", "a"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, j := setupVault(t)
@@ -27,7 +28,8 @@ func TestKeyReusedWithOtherSecretConflictsAfterErasure(t *testing.T) {
 			b.start(t)
 			require.True(t, <-j.ran)
 			b.awaitStatus(t, 1, store.Waiting)
-			require.Equal(t, 1, b.count(t, `task_info = '{"key":"k","value":null}' AND info_hash NOT LIKE '%hidden%'`), "the secret was not erased")
+			require.Equal(t, 1, b.count(t, `task_info = '{"key":"k","value":null}' AND info_hash NOT LIKE '%hidden%'`),
+				"the secret was not erased")
 			if keys.later != "" {
 				b.withKeys(t, keys.later)
 			}

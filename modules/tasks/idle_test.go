@@ -32,9 +32,11 @@ func TestCronRarelyQueriesBetweenTicks(t *testing.T) {
 	b, p := setupBehindProxy(t)
 	var jobs []job.Periodic
 	for _, name := range []string{"one", "two", "three"} {
-		jobs = append(jobs, job.Periodic{Name: name, Interval: 1_000_000 * time.Hour, Type: "test.echo", Payload: echo{Key: name, Text: "x"}})
+		jobs = append(jobs,
+			job.Periodic{Name: name, Interval: 1_000_000 * time.Hour, Type: "test.echo", Payload: echo{Key: name, Text: "x"}})
 	}
-	c, err := cron.New(cron.Params{Config: b.config, Log: zap.NewNop(), Registry: b.registry, Store: b.store, Queue: b.queue, Jobs: jobs})
+	c, err := cron.New(cron.Params{Config: b.config, Log: zap.NewNop(), Registry: b.registry, Store: b.store, Queue: b.queue,
+		Jobs: jobs})
 	require.NoError(t, err)
 	require.NoError(t, c.Start(t.Context()))
 	t.Cleanup(func() { require.NoError(t, c.Stop(context.Background())) })

@@ -207,13 +207,15 @@ func TestRecoveredProcessContinuesUnderNewIdentity(t *testing.T) {
 	b.awaitRun(t)
 	before, ok := tracker.Current()
 	require.True(t, ok)
-	require.Eventually(t, func() bool { return b.recoverAll(t) == 1 }, timeout, time.Millisecond, "another process recovers it between two heartbeats")
+	require.Eventually(t, func() bool { return b.recoverAll(t) == 1 }, timeout, time.Millisecond,
+		"another process recovers it between two heartbeats")
 	require.Eventually(t, func() bool {
 		now, ok := tracker.Current()
 		return ok && now != before
 	}, 20*time.Second, 10*time.Millisecond, "the heartbeat renews a deleted identity")
 	// A busy machine may lose another lease.
-	require.Eventually(t, func() bool { return cut.Load() > 0 }, 20*time.Second, 10*time.Millisecond, "the recovered job is not cancelled")
+	require.Eventually(t, func() bool { return cut.Load() > 0 }, 20*time.Second, 10*time.Millisecond,
+		"the recovered job is not cancelled")
 	close(gate)
 	b.awaitStatus(t, id, store.Finished)
 }

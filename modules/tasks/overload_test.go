@@ -27,7 +27,8 @@ func TestOverloadAcceptsOrRefusesEachRequest(t *testing.T) {
 		require.Less(t, time.Since(begin), time.Minute, "granted %d, refused %d", granted.Load(), refused.Load())
 		for range 50 {
 			clients.Go(func() {
-				w := b.request(http.MethodPost, "/api/acceptTask", fmt.Sprintf(`{"task_type":"test.echo","task_info":{"key":"k","text":"%d"}}`, sent.Add(1)))
+				w := b.request(http.MethodPost, "/api/acceptTask",
+					fmt.Sprintf(`{"task_type":"test.echo","task_info":{"key":"k","text":"%d"}}`, sent.Add(1)))
 				switch {
 				case w.Code == http.StatusOK:
 					granted.Add(1)

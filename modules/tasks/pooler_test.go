@@ -74,10 +74,12 @@ func TestSwitchToTransactionPoolingIsDetected(t *testing.T) {
 	}
 	require.ErrorContains(t, b.queue.Ready(t.Context()), "pool_mode")
 	require.NoError(t, at.pooler.Reconfigure(pgbouncer.Options{Upstream: upstream}))
-	require.Eventually(t, func() bool { return b.queue.Ready(t.Context()) == nil && accept() == http.StatusOK }, timeout, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return b.queue.Ready(t.Context()) == nil && accept() == http.StatusOK }, timeout,
+		50*time.Millisecond)
 	var open int
 	require.Eventually(t, func() bool {
-		require.NoError(t, at.direct.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks WHERE task_status <> 'finished'`).Scan(&open))
+		require.NoError(t,
+			at.direct.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks WHERE task_status <> 'finished'`).Scan(&open))
 		return open == 0
 	}, timeout, 50*time.Millisecond)
 }
@@ -93,7 +95,8 @@ func TestPgBouncerRestartLosesAndDuplicatesNothing(t *testing.T) {
 		sent.Go(func() {
 			for n := range each {
 				body := fmt.Sprintf(`{"task_type":"test.echo","task_info":{"key":"k%d","text":"%d-%d"}}`, client, client, n)
-				for b.request(http.MethodPost, "/api/acceptTask", body, "Idempotency-Key", fmt.Sprintf("%d-%d", client, n)).Code != http.StatusOK {
+				for b.request(http.MethodPost, "/api/acceptTask", body, "Idempotency-Key",
+					fmt.Sprintf("%d-%d", client, n)).Code != http.StatusOK {
 					if t.Context().Err() != nil {
 						return
 					}

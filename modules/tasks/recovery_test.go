@@ -25,7 +25,8 @@ func TestTasksOfDeadProcessAreRecovered(t *testing.T) {
 	require.Len(t, claims, 1)
 	b.start(t)
 	b.awaitStatus(t, id, store.Finished)
-	written, _, err := b.store.Complete(t.Context(), store.CompletionBatch{Completions: []store.Completion{{Claim: claims[0], Status: store.Failed}}})
+	written, _, err := b.store.Complete(t.Context(),
+		store.CompletionBatch{Completions: []store.Completion{{Claim: claims[0], Status: store.Failed}}})
 	require.NoError(t, err)
 	require.Empty(t, written, "a dead process that returns changes nothing")
 	require.ErrorIs(t, b.store.Requeue(t.Context(), store.Completion{Claim: claims[0]}, 0), store.ErrClaimLost)
@@ -101,7 +102,8 @@ func TestRecoveryDelayDoublesFromThirdTakeover(t *testing.T) {
 		b.crashProcesses(t, 1)
 		var wait float64
 		require.NoError(t, b.db.QueryRowContext(t.Context(),
-			`SELECT EXTRACT(EPOCH FROM GREATEST(run_at, LOCALTIMESTAMP) - LOCALTIMESTAMP) / 3600 FROM console_tasks WHERE id = $1`, id).Scan(&wait))
+			`SELECT EXTRACT(EPOCH FROM GREATEST(run_at, LOCALTIMESTAMP) - LOCALTIMESTAMP) / 3600 FROM console_tasks WHERE id = $1`,
+			id).Scan(&wait))
 		require.InDelta(t, hours, wait, hours/2+0.01, "after %d takeovers", before+1)
 		_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET run_at = LOCALTIMESTAMP WHERE id = $1`, id)
 		require.NoError(t, err)

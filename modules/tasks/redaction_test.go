@@ -64,7 +64,8 @@ func TestSecretsOfErrorsAreRedactedEverywhere(t *testing.T) {
 	require.NoError(t, err)
 	id, err := b.queue.AcceptInfo(t.Context(), "test.leaky", []byte(`{"key":"shown-key","value":"`+secret+`"}`), "")
 	require.NoError(t, err)
-	_, err = b.db.ExecContext(t.Context(), `UPDATE console_tasks SET trace_parent = '00-0123456789abcdef0123456789abcdef-0123456789abcdef-01'`)
+	_, err = b.db.ExecContext(t.Context(),
+		`UPDATE console_tasks SET trace_parent = '00-0123456789abcdef0123456789abcdef-0123456789abcdef-01'`)
 	require.NoError(t, err)
 	p := processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, claims.NewTracker(b.config), newMetrics(t), traces)
 	require.NoError(t, p.Start(t.Context()))

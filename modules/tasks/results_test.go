@@ -47,7 +47,8 @@ func TestReclaimedTaskStaysTrackedAfterLateResult(t *testing.T) {
 				}
 				return waiting(gate)(ctx, task, n)
 			}
-			statement := map[string]string{"requeued": "attempts = attempts + $6", "parked": "CASE WHEN woken THEN 'pending' ELSE 'waiting' END"}[name]
+			statement := map[string]string{"requeued": "attempts = attempts + $6",
+				"parked": "CASE WHEN woken THEN 'pending' ELSE 'waiting' END"}[name]
 			p.LoseAnswers(statement, 1)
 			q := b.acceptor(t)
 			long, err := q.Accept(t.Context(), "test.echo", echo{Key: "k", Text: "long"})
@@ -57,7 +58,8 @@ func TestReclaimedTaskStaysTrackedAfterLateResult(t *testing.T) {
 			p.LoseAnswers("INSERT INTO console_tasks", 1)
 			_, err = q.Accept(t.Context(), "test.echo", echo{Text: "uncertain"})
 			require.Error(t, err)
-			require.Eventually(t, func() bool { return b.job.timesStarted("uncertain") == 1 }, timeout, time.Millisecond, "untracked claims are returned")
+			require.Eventually(t, func() bool { return b.job.timesStarted("uncertain") == 1 }, timeout, time.Millisecond,
+				"untracked claims are returned")
 			<-time.After(500 * time.Millisecond) // a returned task is claimed within 50 ms
 			require.Equal(t, 2, b.job.timesStarted("long"), "it was returned while it ran")
 			close(gate)
@@ -80,7 +82,8 @@ func TestRecoverSkipsTasksClaimedByLiveProcess(t *testing.T) {
 	dead := processes[slices.IndexFunc(processes, func(p store.Process) bool { return p.ID == "dead" })]
 	tx, err := b.db.BeginTx(t.Context(), nil)
 	require.NoError(t, err)
-	_, err = tx.ExecContext(t.Context(), `UPDATE console_tasks SET claimed_by = 'alive', claim_number = claim_number + 1 WHERE id = $1`, id)
+	_, err = tx.ExecContext(t.Context(),
+		`UPDATE console_tasks SET claimed_by = 'alive', claim_number = claim_number + 1 WHERE id = $1`, id)
 	require.NoError(t, err)
 	rawDB := b.rawDB(t)
 	recovered := make(chan int64, 1)
@@ -121,12 +124,14 @@ func TestUnreadableDuplicateFailsAlone(t *testing.T) {
 	b, _ := setupVault(t)
 	b.withKeys(t, "a")
 	secret := store.NewTask{
-		Type: "test.vault", Info: []byte(`{"key":"k","value":"hidden"}`), Erased: []byte(`{"key":"k","value":null}`), OrderingKey: "k", IdempotencyKey: "once",
+		Type: "test.vault", Info: []byte(`{"key":"k","value":"hidden"}`), Erased: []byte(`{"key":"k","value":null}`), OrderingKey: "k",
+		IdempotencyKey: "once",
 	}
 	_, err := b.store.Insert(t.Context(), "", []store.NewTask{secret}, nil)
 	require.NoError(t, err)
 	b.withKeys(t, "b")
-	inserted, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.echo", Info: []byte(`{"text":"x"}`), OrderingKey: "x"}, secret}, nil)
+	inserted, err := b.store.Insert(t.Context(), "",
+		[]store.NewTask{{Type: "test.echo", Info: []byte(`{"text":"x"}`), OrderingKey: "x"}, secret}, nil)
 	require.NoError(t, err)
 	require.NoError(t, inserted[0].Err)
 	require.NotZero(t, inserted[0].ID)
@@ -135,7 +140,8 @@ func TestUnreadableDuplicateFailsAlone(t *testing.T) {
 
 func TestResultWithInvalidBytesIsWritten(t *testing.T) {
 	t.Parallel()
-	for name, kind := range map[string]job.Kind{"error": job.Terminal, "superseded": job.Superseded, "failed": job.Retry, "parked": job.Parked, "later": job.Snooze} {
+	for name, kind := range map[string]job.Kind{"error": job.Terminal, "superseded": job.Superseded, "failed": job.Retry,
+		"parked": job.Parked, "later": job.Snooze} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
@@ -160,7 +166,8 @@ func TestResultWithInvalidBytesIsWritten(t *testing.T) {
 func TestRefusedResultDoesNotBlockOthers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	_, err := b.rawDB(t).ExecContext(t.Context(), `ALTER TABLE console_tasks ADD CHECK (task_detailed_status NOT LIKE '%unheard of%')`)
+	_, err := b.rawDB(t).ExecContext(t.Context(),
+		`ALTER TABLE console_tasks ADD CHECK (task_detailed_status NOT LIKE '%unheard of%')`)
 	require.NoError(t, err)
 	b.job.execute = func(_ context.Context, _ job.Task, n echo) error {
 		if strings.HasPrefix(n.Text, "odd") {
@@ -187,7 +194,8 @@ func TestResultKeepsItsTextWhenAllAreRefused(t *testing.T) {
 	_, err := rawDB.ExecContext(t.Context(), `CREATE SEQUENCE refusals; CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
 		'BEGIN PERFORM nextval(''refusals''); RAISE EXCEPTION ''of the test'' USING ERRCODE = ''42501''; END'`)
 	require.NoError(t, err)
-	_, err = rawDB.ExecContext(t.Context(), `CREATE TRIGGER fail BEFORE UPDATE ON console_tasks FOR EACH ROW WHEN (NEW.task_status <> 'processing') EXECUTE FUNCTION fail()`)
+	_, err = rawDB.ExecContext(t.Context(),
+		`CREATE TRIGGER fail BEFORE UPDATE ON console_tasks FOR EACH ROW WHEN (NEW.task_status <> 'processing') EXECUTE FUNCTION fail()`)
 	require.NoError(t, err)
 	b.job.execute = func(_ context.Context, _ job.Task, n echo) error {
 		if n.Text == "again" {

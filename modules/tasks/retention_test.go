@@ -34,7 +34,8 @@ func TestOnlyExpiredEndedTasksAreDeleted(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 3*2*300+300+2, deleted)
 	require.Equal(t, 1, b.count(t, `task_type = 'y'`))
-	require.Zero(t, b.count(t, `task_status IN ('finished', 'superseded', 'cancelled') AND finished_at < LOCALTIMESTAMP - INTERVAL '7 days'`))
+	require.Zero(t,
+		b.count(t, `task_status IN ('finished', 'superseded', 'cancelled') AND finished_at < LOCALTIMESTAMP - INTERVAL '7 days'`))
 	require.Equal(t, 600, b.count(t, `task_status = 'error'`))
 	require.Equal(t, 1800, b.count(t, `task_status IN ('pending', 'waiting')`))
 }

@@ -24,7 +24,8 @@ import (
 func (b *fixture) taskRunner(t *testing.T) *admin.TaskRunner {
 	t.Helper()
 	tracker, m := claims.NewTracker(b.config), newMetrics(t)
-	return admin.NewTaskRunner(b.registry, queue.New(b.registry, b.store, tracker, m, nil), processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, m, nil), b.store)
+	return admin.NewTaskRunner(b.registry, queue.New(b.registry, b.store, tracker, m, nil),
+		processor.New(b.config, b.log, b.registry, b.store, b.heartbeats, tracker, m, nil), b.store)
 }
 
 // progress collects the reports of a run.
@@ -86,7 +87,8 @@ func TestRunTaskMakesDelayedAndParkedTasksDue(t *testing.T) {
 	for i, status := range []store.Status{store.Pending, store.Waiting} {
 		id := b.accept(t, fmt.Sprint("k", i), "x")
 		b.setStatus(t, id, status)
-		_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET run_at = LOCALTIMESTAMP + INTERVAL '1 hour' WHERE id = $1`, id)
+		_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET run_at = LOCALTIMESTAMP + INTERVAL '1 hour' WHERE id = $1`,
+			id)
 		require.NoError(t, err)
 		var p progress
 		require.NoError(t, b.taskRunner(t).RunTask(within(t, 20*time.Second), id, "EchoJob", p.line))
@@ -101,7 +103,8 @@ func TestRunTaskRefusesRunningEndedAndUnknownTasks(t *testing.T) {
 	id := b.accept(t, "k", "x")
 	require.ErrorContains(t, b.taskRunner(t).RunTask(within(t, 20*time.Second), id+1, "", new(progress).line), "no such task")
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.other"}, b.job)}))
-	require.ErrorContains(t, b.taskRunner(t).RunTask(within(t, 20*time.Second), id, "test.other", new(progress).line), "is a test.echo, not a test.other")
+	require.ErrorContains(t, b.taskRunner(t).RunTask(within(t, 20*time.Second), id, "test.other", new(progress).line),
+		"is a test.echo, not a test.other")
 	for _, status := range []store.Status{store.Processing, store.Finished, store.Failed, store.Cancelled, store.Superseded} {
 		b.setStatus(t, id, status)
 		require.Error(t, b.taskRunner(t).RunTask(within(t, 20*time.Second), id, "", new(progress).line), status)
@@ -155,8 +158,10 @@ func TestRunWithExpiredTimeoutStartsNothing(t *testing.T) {
 	b := setup(t)
 	id := b.accept(t, "k", "x")
 	ctx := within(t, 0)
-	require.EqualError(t, b.taskRunner(t).RunTask(ctx, id, "", new(progress).line), fmt.Sprintf("the time is up: task %d was not started", id))
-	require.ErrorContains(t, b.taskRunner(t).Run(ctx, "test.echo", []byte(`{"text":"x"}`), new(progress).line), "may or may not have been accepted")
+	require.EqualError(t, b.taskRunner(t).RunTask(ctx, id, "", new(progress).line),
+		fmt.Sprintf("the time is up: task %d was not started", id))
+	require.ErrorContains(t, b.taskRunner(t).Run(ctx, "test.echo", []byte(`{"text":"x"}`), new(progress).line),
+		"may or may not have been accepted")
 	require.Empty(t, b.job.starts())
 }
 
@@ -175,7 +180,8 @@ func TestTaskOfRunIsNotReturnedWhenUncertain(t *testing.T) {
 	_, err := rawDB.ExecContext(t.Context(), `CREATE SEQUENCE refusals; CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
 		'BEGIN IF nextval(''refusals'') < 4 THEN RAISE EXCEPTION ''of the test'' USING ERRCODE = ''53100''; END IF; RETURN NEW; END'`)
 	require.NoError(t, err)
-	_, err = rawDB.ExecContext(t.Context(), `CREATE TRIGGER fail BEFORE UPDATE ON console_tasks FOR EACH ROW WHEN (NEW.task_status = 'finished') EXECUTE FUNCTION fail()`)
+	_, err = rawDB.ExecContext(t.Context(),
+		`CREATE TRIGGER fail BEFORE UPDATE ON console_tasks FOR EACH ROW WHEN (NEW.task_status = 'finished') EXECUTE FUNCTION fail()`)
 	require.NoError(t, err)
 	b.log = zap.NewNop()
 	id := b.accept(t, "k", "x")
@@ -219,9 +225,11 @@ func TestRunReportsPanicOfPayload(t *testing.T) {
 	b := setup(t)
 	b.log = zap.NewNop()
 	require.NoError(t, b.registry.Add([]job.Definition{job.Define(job.Spec{Type: "test.panicking"}, panickingJob{})}))
-	inserted, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.panicking", Lane: job.DefaultLane, Info: []byte(`{"key":"stored"}`)}}, nil)
+	inserted, err := b.store.Insert(t.Context(), "",
+		[]store.NewTask{{Type: "test.panicking", Lane: job.DefaultLane, Info: []byte(`{"key":"stored"}`)}}, nil)
 	require.NoError(t, err)
-	require.ErrorContains(t, b.taskRunner(t).RunTask(within(t, timeout), inserted[0].ID, "", new(progress).line), "ended as error: internal error")
+	require.ErrorContains(t, b.taskRunner(t).RunTask(within(t, timeout), inserted[0].ID, "", new(progress).line),
+		"ended as error: internal error")
 }
 
 func TestRunFindsClaimWhoseAnswerWasLost(t *testing.T) {

@@ -44,7 +44,8 @@ func TestUnrunnableTaskIsNotSnoozedBeyondTheLimit(t *testing.T) {
 // insertUnknownType inserts a task of an unknown type.
 func (b *fixture) insertUnknownType(t *testing.T) int64 {
 	t.Helper()
-	inserted, err := b.store.Insert(t.Context(), "", []store.NewTask{{Type: "test.new", Lane: job.DefaultLane, Info: []byte(`{"text":"new"}`)}}, nil)
+	inserted, err := b.store.Insert(t.Context(), "",
+		[]store.NewTask{{Type: "test.new", Lane: job.DefaultLane, Info: []byte(`{"text":"new"}`)}}, nil)
 	require.NoError(t, err)
 	return inserted[0].ID
 }
@@ -69,7 +70,8 @@ func TestTaskOfUnknownTypeKeepsItsAttempts(t *testing.T) {
 // setUnrunnableForHours ages a task as if no process could run it for hours.
 func (b *fixture) setUnrunnableForHours(t *testing.T, id int64) {
 	t.Helper()
-	_, err := b.db.ExecContext(t.Context(), `UPDATE console_tasks SET claim_number = 100, created_at = created_at - INTERVAL '8 hours' WHERE id = $1`, id)
+	_, err := b.db.ExecContext(t.Context(),
+		`UPDATE console_tasks SET claim_number = 100, created_at = created_at - INTERVAL '8 hours' WHERE id = $1`, id)
 	require.NoError(t, err)
 }
 

@@ -166,7 +166,8 @@ func TestWorkerSurvivesPanicsAndGoexit(t *testing.T) {
 			execute:     func(context.Context, job.Task, echo) error { return job.NewTerminal("refused") },
 			onDiscarded: func(echo) error { return job.NewRetry("marking the row failed", refusal) }, want: "refused",
 		},
-		"a panic in the error": {execute: func(context.Context, job.Task, echo) error { return panickingError{} }, want: "the job panicked"},
+		"a panic in the error": {execute: func(context.Context, job.Task, echo) error { return panickingError{} },
+			want: "the job panicked"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

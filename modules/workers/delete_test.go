@@ -45,7 +45,8 @@ func workerObjects(n, workers, domain string) []workerObject {
 	for _, kind := range workerapp.Objects() {
 		of := specs[kind.Kind]
 		if kind.Ingress && kind.Kind == "Service" {
-			of = []workerObject{{name: n + "-ext", spec: map[string]any{"type": "ExternalName", "externalName": n + "-http." + workers + ".svc.cluster.local"}}}
+			of = []workerObject{{name: n + "-ext",
+				spec: map[string]any{"type": "ExternalName", "externalName": n + "-http." + workers + ".svc.cluster.local"}}}
 		}
 		for _, o := range of {
 			o.Object = kind
@@ -90,7 +91,8 @@ func (b *bundle) namespaceOf(o workerObject) string {
 func (b *bundle) existing(t *testing.T, objects []workerObject) (all []string) {
 	t.Helper()
 	for _, o := range objects {
-		list, err := b.clients.Dynamic.Resource(o.Resource).Namespace(b.namespaceOf(o)).List(t.Context(), metav1.ListOptions{FieldSelector: "metadata.name=" + o.name})
+		list, err := b.clients.Dynamic.Resource(o.Resource).Namespace(b.namespaceOf(o)).List(t.Context(),
+			metav1.ListOptions{FieldSelector: "metadata.name=" + o.name})
 		require.NoError(t, err)
 		for range list.Items {
 			all = append(all, o.Kind+" "+o.name)
@@ -133,7 +135,8 @@ func TestDeleteWaitsForFinalizersAndNamesThem(t *testing.T) {
 	for range 2 {
 		require.Equal(t, waits+deployment, requireKind(t, job.Snooze, b.run(t, "worker.delete_worker_cr", 2, "")))
 	}
-	_, err := b.clients.MergePatch(t.Context(), held[0].Resource, b.namespace, held[0].name, []byte(`{"metadata":{"finalizers":null}}`))
+	_, err := b.clients.MergePatch(t.Context(), held[0].Resource, b.namespace, held[0].name,
+		[]byte(`{"metadata":{"finalizers":null}}`))
 	require.NoError(t, err)
 	require.NoError(t, b.run(t, "worker.delete_worker_cr", 2, ""))
 	require.Empty(t, b.existing(t, own))
@@ -176,7 +179,8 @@ func TestInventoryListsEveryKindOfWorkerObject(t *testing.T) {
 	}
 	slices.Sort(want)
 	require.Equal(t, want, b.listActual(t))
-	_, err := b.clients.MergePatch(t.Context(), own[0].Resource, b.namespace, own[0].name, []byte(`{"metadata":{"labels":{"owner-id":"another"}}}`))
+	_, err := b.clients.MergePatch(t.Context(), own[0].Resource, b.namespace, own[0].name,
+		[]byte(`{"metadata":{"labels":{"owner-id":"another"}}}`))
 	require.NoError(t, err)
 	require.Len(t, b.listActual(t), len(own)-1, "the labels do not match the name")
 }

@@ -39,10 +39,12 @@ func TestFailedRolloutRestoresActiveVersion(t *testing.T) {
 	b := setup(t)
 	first := b.rollOut(t, "app:1", 1, "")
 	second := b.rollOut(t, "app:2", 2, "exit code 3")
-	served := []string{fmt.Sprintf("active %d", first), fmt.Sprintf("%d success", first), fmt.Sprintf("%d error exit code 3", second)}
+	served := []string{fmt.Sprintf("active %d", first), fmt.Sprintf("%d success", first),
+		fmt.Sprintf("%d error exit code 3", second)}
 	require.Equal(t, served, b.rows(t))
 	require.Equal(t, []string{`worker.restore_worker {"worker_id":"w1","user_uid":"u1"}`}, b.queue.accepted)
-	require.Equal(t, "worker/u1/w1 after 0 accepted", b.queue.resumed[1], "the deploy must run before the restore, or it would start again")
+	require.Equal(t, "worker/u1/w1 after 0 accepted", b.queue.resumed[1],
+		"the deploy must run before the restore, or it would start again")
 	require.Contains(t, requireKind(t, job.Terminal, b.deploy(t, 2, second)), "exit code 3")
 
 	require.NoError(t, b.run(t, "worker.restore_worker", 3, ""))
@@ -105,7 +107,8 @@ func TestOlderVersionNeverReplacesNewerOne(t *testing.T) {
 	b.queue.newest = nil
 	requireKind(t, job.Parked, b.deploy(t, 2, second))
 	b.record(t, second, 2, "")
-	require.Contains(t, requireKind(t, job.Superseded, b.deploy(t, 3, first)), fmt.Sprintf("superseded by version %d", second), "it never served")
+	require.Contains(t, requireKind(t, job.Superseded, b.deploy(t, 3, first)), fmt.Sprintf("superseded by version %d", second),
+		"it never served")
 	require.Equal(t, fmt.Sprintf("app:2 version %d task 2", second), b.app(t))
 	b.record(t, first, 1, "") // a late outcome
 	require.Equal(t, fmt.Sprintf("active %d", second), b.rows(t)[0])
@@ -161,7 +164,8 @@ func TestLaterFailureKeepsSuccessAndNamesItsStart(t *testing.T) {
 	}
 	require.Empty(t, b.queue.accepted, "a later failure is not rolled back")
 	b.record(t, second, 2, "")
-	require.Equal(t, []string{fmt.Sprintf("active %d", second), fmt.Sprintf("%d success", first), fmt.Sprintf("%d success", second)}, b.rows(t))
+	require.Equal(t, []string{fmt.Sprintf("active %d", second), fmt.Sprintf("%d success", first), fmt.Sprintf("%d success", second)},
+		b.rows(t))
 }
 
 func TestVersionOverLimitFailsAndKeepsActiveVersion(t *testing.T) {

@@ -42,7 +42,8 @@ func TestLargeIDsStayExact(t *testing.T) {
 		b.writeStatus(t, v, id, "Running", "")
 		require.Equal(t, fmt.Sprintf("active %d", id), b.rows(t)[0])
 		b.exec(t, `UPDATE workers SET status = 'loading'`)
-		require.Zero(t, b.count(t, `SELECT count(*) FROM worker_deploy_versions WHERE status = 'loading'`), "the previous version is superseded")
+		require.Zero(t, b.count(t, `SELECT count(*) FROM worker_deploy_versions WHERE status = 'loading'`),
+			"the previous version is superseded")
 		require.NoError(t, b.syncEnv(t, id), "the status holds both ids exactly")
 	}
 	for _, value := range []string{"1e18", "9223372036854775808", "1.5", `"9007199254740993"`} {

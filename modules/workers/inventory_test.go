@@ -40,13 +40,15 @@ func TestInventoryListsOnlyManagedObjects(t *testing.T) {
 	requireKind(t, job.Parked, b.deploy(t, 2, v))
 	for _, unmanaged := range []*corev1.Secret{
 		{ObjectMeta: metav1.ObjectMeta{Name: "registry"}},
-		{ObjectMeta: metav1.ObjectMeta{Name: "w-a-b-secret", Labels: map[string]string{workerapp.WorkerLabel: "x", workerapp.OwnerLabel: "y"}}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "w-a-b-secret",
+			Labels: map[string]string{workerapp.WorkerLabel: "x", workerapp.OwnerLabel: "y"}}},
 		{ObjectMeta: metav1.ObjectMeta{Name: "w-w1-u1", Labels: workerapp.Labels("w1", "u1")}},
 	} {
 		_, err := b.clients.Typed.CoreV1().Secrets(b.namespace).Create(t.Context(), unmanaged, metav1.CreateOptions{})
 		require.NoError(t, err)
 	}
-	other := workerapp.ToApply(b.namespace, workerapp.Spec{WorkerID: "other", OwnerID: "u1", Image: "x", Port: 1}.WithDefaults(), workerapp.Origin{Version: 1, Task: 1})
+	other := workerapp.ToApply(b.namespace, workerapp.Spec{WorkerID: "other", OwnerID: "u1", Image: "x", Port: 1}.WithDefaults(),
+		workerapp.Origin{Version: 1, Task: 1})
 	other.SetName("made-by-hand")
 	_, err := b.clients.Apply(t.Context(), workerapp.Resource(), other)
 	require.NoError(t, err)
@@ -137,7 +139,8 @@ func TestRepairQueuesTheMatchingJob(t *testing.T) {
 	require.Equal(t, []string{`worker.sync_env {"worker_id":"w1","user_uid":"u1","data":{}}`}, repair(stuck))
 	b.version(t, "app:1")
 	newest := b.version(t, "app:2")
-	require.Equal(t, []string{fmt.Sprintf(`worker.deploy_worker {"worker_id":"w1","user_uid":"u1","version_id":%d}`, newest)}, repair(stuck))
+	require.Equal(t, []string{fmt.Sprintf(`worker.deploy_worker {"worker_id":"w1","user_uid":"u1","version_id":%d}`, newest)},
+		repair(stuck))
 	requireKind(t, job.Parked, b.deploy(t, 1, newest))
 	b.record(t, newest, 1, "")
 	require.Equal(t, []string{`worker.restore_worker {"worker_id":"w1","user_uid":"u1"}`}, repair(missing))

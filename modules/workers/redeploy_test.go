@@ -27,7 +27,8 @@ func TestLaterTaskRedeploysServedVersion(t *testing.T) {
 	}
 	requireKind(t, job.Parked, b.deploy(t, 3, first))
 	b.record(t, first, 3, "")
-	require.Equal(t, []string{fmt.Sprintf("active %d", first), fmt.Sprintf("%d success", first), fmt.Sprintf("%d success", second)}, b.rows(t))
+	require.Equal(t, []string{fmt.Sprintf("active %d", first), fmt.Sprintf("%d success", first), fmt.Sprintf("%d success", second)},
+		b.rows(t))
 	require.NoError(t, b.deploy(t, 3, first))
 	requireKind(t, job.Parked, b.deploy(t, 4, second)) // roll forward again
 	b.record(t, second, 4, "")
@@ -74,7 +75,8 @@ func TestLateOutcomeOfDeletedWorkerIsIgnored(t *testing.T) {
 	require.NoError(t, b.run(t, "worker.delete_worker_cr", 2, ""))
 	deleted := []string{"unloaded", fmt.Sprintf("%d success", v)}
 	require.Equal(t, deleted, b.rows(t))
-	for _, late := range []rollout.Outcome{{Running: true}, {Reason: "exit code 1"}, {Reason: "exit code 1", HadRun: true, Since: time.Now()}} {
+	for _, late := range []rollout.Outcome{{Running: true}, {Reason: "exit code 1"},
+		{Reason: "exit code 1", HadRun: true, Since: time.Now()}} {
 		late.WorkerID, late.OwnerID, late.Origin = "w1", "u1", workerapp.Origin{Version: int64(v), Task: 1}
 		require.NoError(t, b.recorder.Record(t.Context(), late))
 		require.Equal(t, deleted, b.rows(t))

@@ -190,12 +190,14 @@ func TestAuditReportsWorkerAppOfOtherDatabaseAsMissing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.rollOut(t, "app:1", 1, "")
-	ours, other := []string{"w-w1-u1 u1 w1 worker/u1/w1 [WorkerApp]"}, []string{"w-w1-u1 u1 w1 worker/u1/w1 [WorkerApp of another database]"}
+	ours, other := []string{"w-w1-u1 u1 w1 worker/u1/w1 [WorkerApp]"},
+		[]string{"w-w1-u1 u1 w1 worker/u1/w1 [WorkerApp of another database]"}
 	require.Equal(t, ours, b.listActual(t))
 	b.restoreOlderDatabase(t)
 	require.Equal(t, other, b.listActual(t), "the version does not exist")
 	b.exec(t, `UPDATE workers SET active_version_id = `+fmt.Sprint(v))
-	require.NoError(t, b.inventory.Repair(t.Context(), inventory.Desired{ID: "w1", Owner: "u1"}, inventory.Drift{Missing: []string{"WorkerApp"}}))
+	require.NoError(t,
+		b.inventory.Repair(t.Context(), inventory.Desired{ID: "w1", Owner: "u1"}, inventory.Drift{Missing: []string{"WorkerApp"}}))
 	require.NoError(t, b.run(t, "worker.restore_worker", 23, ""))
 	require.Equal(t, fmt.Sprintf("app:1 version %d task 23", v), b.app(t))
 	require.Equal(t, ours, b.listActual(t))

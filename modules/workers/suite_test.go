@@ -110,7 +110,8 @@ func (b *bundle) removeApps(t *testing.T) {
 	list, err := apps.List(ctx, metav1.ListOptions{})
 	require.NoError(t, err)
 	for _, app := range list.Items {
-		_, err := apps.Patch(ctx, app.GetName(), types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+		_, err := apps.Patch(ctx, app.GetName(), types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`),
+			metav1.PatchOptions{})
 		require.NoError(t, err)
 		require.NoError(t, b.clients.Delete(ctx, workerapp.Resource(), b.namespace, app.GetName()))
 	}
@@ -168,7 +169,8 @@ func (b *bundle) syncEnv(t *testing.T, task int64) error {
 func (b *bundle) record(t *testing.T, version int, task int64, failure string) {
 	t.Helper()
 	require.NoError(t, b.recorder.Record(t.Context(), rollout.Outcome{
-		WorkerID: "w1", OwnerID: "u1", Origin: workerapp.Origin{Version: int64(version), Task: task}, Running: failure == "", Reason: failure,
+		WorkerID: "w1", OwnerID: "u1", Origin: workerapp.Origin{Version: int64(version), Task: task}, Running: failure == "",
+		Reason: failure,
 	}))
 }
 
@@ -200,7 +202,8 @@ func (b *bundle) app(t *testing.T) string {
 	for _, item := range list.Items {
 		app, err := workerapp.FromUnstructured(&item)
 		require.NoError(t, err)
-		found = append(found, fmt.Sprintf("%s version %d task %d", app.Spec.Image, workerapp.Version(app.Annotations), workerapp.Task(app.Annotations)))
+		found = append(found,
+			fmt.Sprintf("%s version %d task %d", app.Spec.Image, workerapp.Version(app.Annotations), workerapp.Task(app.Annotations)))
 	}
 	return strings.Join(found, ", ")
 }
@@ -210,7 +213,8 @@ func (b *bundle) rows(t *testing.T) []string {
 	t.Helper()
 	var status string
 	var active sql.NullInt64
-	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT status, active_version_id FROM workers WHERE id = $1`, b.row).Scan(&status, &active))
+	require.NoError(t,
+		b.db.QueryRowContext(t.Context(), `SELECT status, active_version_id FROM workers WHERE id = $1`, b.row).Scan(&status, &active))
 	all := []string{strings.TrimSuffix(fmt.Sprintf("%s %d", status, active.Int64), " 0")}
 	versions, err := b.db.QueryContext(t.Context(), `SELECT id, status, msg FROM worker_deploy_versions ORDER BY id`)
 	require.NoError(t, err)

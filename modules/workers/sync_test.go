@@ -131,12 +131,15 @@ func TestSyncSecretKeepsReservedKeys(t *testing.T) {
 	v := b.deployed(t)
 	// The controller makes the Secret by server-side apply.
 	held := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: workerapp.SecretName(workerapp.Name("w1", "u1"))},
-		StringData: map[string]string{workerapp.OwnerKey: "u1", workerapp.SecretKeyKey: "sk_1", workerapp.EndpointKey: "http://c", "STRAY": "x"}}
+		StringData: map[string]string{workerapp.OwnerKey: "u1", workerapp.SecretKeyKey: "sk_1", workerapp.EndpointKey: "http://c",
+			"STRAY": "x"}}
 	_, err := b.clients.Typed.CoreV1().Secrets(b.namespace).Create(t.Context(), held, metav1.CreateOptions{})
 	require.NoError(t, err)
 	b.exec(t, `UPDATE workers SET secrets_json = '["A","RAYSAIL_UID"]'`)
-	requireKind(t, job.Parked, b.syncSecret(t, 2, `{"A":"1","RAYSAIL_UID":"u2","RAYSAIL_SECRET_KEY":"mine","COMBINATOR_API_ENDPOINT":""}`))
-	require.Equal(t, map[string]string{"A": "1", workerapp.OwnerKey: "u1", workerapp.SecretKeyKey: "sk_1", workerapp.EndpointKey: "http://c"}, b.secret(t))
+	requireKind(t, job.Parked,
+		b.syncSecret(t, 2, `{"A":"1","RAYSAIL_UID":"u2","RAYSAIL_SECRET_KEY":"mine","COMBINATOR_API_ENDPOINT":""}`))
+	require.Equal(t, map[string]string{"A": "1", workerapp.OwnerKey: "u1", workerapp.SecretKeyKey: "sk_1",
+		workerapp.EndpointKey: "http://c"}, b.secret(t))
 	b.record(t, v, 2, "")
 	require.NoError(t, b.syncSecret(t, 2, `{"A":null}`))
 }

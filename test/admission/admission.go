@@ -27,7 +27,8 @@ const (
 
 // Refuse has these operations on objects of a kind be refused in a namespace, if it is Inner that asks for them, until the test
 // ends. It returns when they are; name is an object of the kind. The reason is Invalid, a policy's default, or another one.
-func Refuse(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource, namespace, name string, reason metav1.StatusReason,
+func Refuse(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource, namespace, name string,
+	reason metav1.StatusReason,
 	operations ...admissionv1.OperationType,
 ) {
 	t.Helper()
@@ -41,7 +42,8 @@ func Refuse(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource,
 				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
 				ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
 					Operations: operations,
-					Rule:       admissionv1.Rule{APIGroups: []string{resource.Group}, APIVersions: []string{resource.Version}, Resources: []string{resource.Resource}},
+					Rule: admissionv1.Rule{APIGroups: []string{resource.Group}, APIVersions: []string{resource.Version},
+						Resources: []string{resource.Resource}},
 				}}},
 			},
 			Validations: []admissionv1.Validation{{
@@ -55,7 +57,8 @@ func Refuse(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource,
 	t.Cleanup(func() { require.NoError(t, policies.Delete(context.Background(), policy, metav1.DeleteOptions{})) })
 	_, err = bindings.Create(t.Context(), &admissionv1.ValidatingAdmissionPolicyBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: policy},
-		Spec:       admissionv1.ValidatingAdmissionPolicyBindingSpec{PolicyName: policy, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny}},
+		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{PolicyName: policy,
+			ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny}},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, bindings.Delete(context.Background(), policy, metav1.DeleteOptions{})) })
@@ -63,17 +66,19 @@ func Refuse(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource,
 }
 
 // await returns when a change of an object by Inner would be refused for the reason.
-func await(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource, namespace, name string, reason metav1.StatusReason) {
+func await(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource, namespace, name string,
+	reason metav1.StatusReason) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		_, err := c.Dynamic.Resource(resource).Namespace(namespace).Patch(t.Context(), name, types.MergePatchType, []byte(`{"metadata":{"labels":{"tried":"x"}}}`),
+		_, err := c.Dynamic.Resource(resource).Namespace(namespace).Patch(t.Context(), name, types.MergePatchType,
+			[]byte(`{"metadata":{"labels":{"tried":"x"}}}`),
 			metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}, FieldManager: kube.FieldManager})
 		return apierrors.ReasonForError(err) == reason
 	}, limit, tick, "nothing is refused")
 }
 
-// Break has every change of objects of a kind fail in a namespace until the test ends, since a webhook that has to be asked is away.
-// It returns when they do; name is an object of the kind.
+// Break has every change of objects of a kind fail in a namespace until the test ends, since a webhook that has to be asked is
+// away. It returns when they do; name is an object of the kind.
 func Break(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource, namespace, name string) {
 	t.Helper()
 	hook := "away-" + strings.ToLower(rand.Text()) + ".test.example"
@@ -87,7 +92,8 @@ func Break(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource, 
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
 			Rules: []admissionv1.RuleWithOperations{{
 				Operations: []admissionv1.OperationType{admissionv1.Create, admissionv1.Update},
-				Rule:       admissionv1.Rule{APIGroups: []string{resource.Group}, APIVersions: []string{resource.Version}, Resources: []string{resource.Resource}},
+				Rule: admissionv1.Rule{APIGroups: []string{resource.Group}, APIVersions: []string{resource.Version},
+					Resources: []string{resource.Resource}},
 			}},
 		}},
 	}, metav1.CreateOptions{})
@@ -101,7 +107,8 @@ func Break(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource, 
 func Exhaust(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource, namespace, name string) {
 	t.Helper()
 	quotas := c.Typed.CoreV1().ResourceQuotas(namespace)
-	none := corev1.ResourceList{corev1.ResourceName("count/" + resource.Resource + "." + resource.Group): *apiresource.NewQuantity(0, apiresource.DecimalSI)}
+	none := corev1.ResourceList{corev1.ResourceName("count/" + resource.Resource + "." + resource.Group): *apiresource.NewQuantity(0,
+		apiresource.DecimalSI)}
 	quota, err := quotas.Create(t.Context(), &corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Name: "none"}, Spec: corev1.ResourceQuotaSpec{Hard: none},
 	}, metav1.CreateOptions{})

@@ -24,8 +24,8 @@ import (
 // probe is the name of a ConfigMap that is never made.
 const probe = "probe-of-the-webhook"
 
-// Mutate has a webhook change what Inner writes of a kind in a namespace by a JSON patch, until the test ends. It returns when the
-// API server asks the webhook.
+// Mutate has a webhook change what Inner writes of a kind in a namespace by a JSON patch, until the test ends. It returns when
+// the API server asks the webhook.
 func Mutate(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource, namespace, patch string) {
 	t.Helper()
 	hook(t, c, resource, namespace, func(response *admissionv1.AdmissionResponse) {
@@ -33,8 +33,8 @@ func Mutate(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource,
 	})
 }
 
-// Deny has a webhook deny what Inner writes of a kind in a namespace, with an HTTP status and words, until the test ends. It returns
-// when the API server asks the webhook.
+// Deny has a webhook deny what Inner writes of a kind in a namespace, with an HTTP status and words, until the test ends. It
+// returns when the API server asks the webhook.
 func Deny(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource, namespace string, code int32, words string) {
 	t.Helper()
 	hook(t, c, resource, namespace, func(response *admissionv1.AdmissionResponse) {
@@ -43,7 +43,8 @@ func Deny(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource, n
 }
 
 // hook has a webhook answer about what Inner writes of a kind in a namespace; answer begins as a permission.
-func hook(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource, namespace string, answer func(*admissionv1.AdmissionResponse)) {
+func hook(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource, namespace string,
+	answer func(*admissionv1.AdmissionResponse)) {
 	t.Helper()
 	var asked atomic.Bool
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -85,7 +86,8 @@ func hook(t *testing.T, c *kube.Clients, resource schema.GroupVersionResource, n
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, hooks.Delete(context.Background(), name, metav1.DeleteOptions{})) })
 	require.Eventually(t, func() bool {
-		_, err := c.Typed.CoreV1().ConfigMaps(namespace).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: probe}},
+		_, err := c.Typed.CoreV1().ConfigMaps(namespace).Create(t.Context(),
+			&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: probe}},
 			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldManager: kube.FieldManager})
 		return err == nil && asked.Load()
 	}, limit, tick, "the webhook is not asked")

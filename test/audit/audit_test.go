@@ -13,7 +13,8 @@ func TestReplicasAuditOnceAndNeverConcurrently(t *testing.T) {
 	p := setup(t, names(30)...)
 	one, two := p.start(), p.start()
 	p.await(1, "finished")
-	require.Equal(t, 1, p.count(`SELECT count(*) FROM console_tasks WHERE task_type = 'auth.user_audit'`), "each replica has looked, and one audit was made")
+	require.Equal(t, 1, p.count(`SELECT count(*) FROM console_tasks WHERE task_type = 'auth.user_audit'`),
+		"each replica has looked, and one audit was made")
 	for range 6 {
 		one.audit(t)
 		two.audit(t)

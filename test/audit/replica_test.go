@@ -74,7 +74,8 @@ func (p *platform) start() replica {
 	program := fx.New(
 		fx.NopLogger,
 		fx.Supply(p.Config, p.objects),
-		fx.Provide(zap.NewNop, database.Open, database.OpenPreparedPool, database.OpenHeartbeat, database.NewEnt, metrics.NewRegistry, tracing.New,
+		fx.Provide(zap.NewNop, database.Open, database.OpenPreparedPool, database.OpenHeartbeat, database.NewEnt, metrics.NewRegistry,
+			tracing.New,
 			inventory.AsInventories(func(t *objects, db *sql.DB, client *ent.Client, q job.Queue) []inventory.Inventory {
 				return []inventory.Inventory{&fakeInventory{objects: t, db: db, ent: client, queue: q}}
 			}),

@@ -69,7 +69,8 @@ func TestFaultsLoseDuplicateAndReorderNothing(t *testing.T) {
 	report(t, f, h)
 	t.Logf("%d backends frozen, %d failovers", m.backends, m.failovers)
 	_, lost := lossy.Outstanding()
-	t.Logf("%d answers lost, to %d kinds of statements; %d replicas were told to stop before they were killed", lost, len(lossy.Kinds()), f.warned)
+	t.Logf("%d answers lost, to %d kinds of statements; %d replicas were told to stop before they were killed", lost,
+		len(lossy.Kinds()), f.warned)
 	requireKinds(t, lossy)
 	require.Positive(t, m.backends)
 	require.Empty(t, found, "%d faults:\n%s", len(found), strings.Join(found[:min(len(found), 30)], "\n"))
@@ -151,7 +152,8 @@ func report(t *testing.T, f *fleet, h *history) {
 		slowest = max(slowest, a.waited)
 		waited = max(waited, first[a.id].Sub(a.at))
 	}
-	t.Logf("%d tasks accepted after %d refused or lost tries, the longest after %s", len(h.accepted), refused, slowest.Round(time.Millisecond))
+	t.Logf("%d tasks accepted after %d refused or lost tries, the longest after %s", len(h.accepted), refused,
+		slowest.Round(time.Millisecond))
 	t.Logf("%d executions (%s), %d of them again; longest wait from 200 to the first one %s", len(h.executions), h.outcomes(),
 		h.repeated(), waited.Round(time.Millisecond))
 	t.Logf("%d kills, %d replicas, %d tasks taken over, one standstill of %s, the database restarted twice", f.kills,

@@ -17,7 +17,8 @@ type tick struct {
 // ticks returns those that were taken, in their order.
 func (w *fixture) ticks(t *testing.T) (all []tick) {
 	t.Helper()
-	found, err := w.db.QueryContext(t.Context(), `SELECT due, task_id FROM inner_ticks WHERE name = $1 ORDER BY tick`, echo.PeriodicKey)
+	found, err := w.db.QueryContext(t.Context(), `SELECT due, task_id FROM inner_ticks WHERE name = $1 ORDER BY tick`,
+		echo.PeriodicKey)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, found.Close()) }()
 	for found.Next() {
@@ -77,6 +78,7 @@ func TestPeriodicJobRunsOncePerTickOnTwoReplicas(t *testing.T) {
 	}
 	require.LessOrEqual(t, len(runs), len(ticks)-wanted, "executions that belong to no tick")
 	require.Equal(t, len(ticks), w.count(t, `SELECT count(*) FROM console_tasks`))
-	t.Logf("%d ticks, one execution each: %d on one replica, %d on the other", wanted, len(executions(t, one)), len(executions(t, two)))
+	t.Logf("%d ticks, one execution each: %d on one replica, %d on the other", wanted, len(executions(t, one)),
+		len(executions(t, two)))
 	w.requireSound(t)
 }

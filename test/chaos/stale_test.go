@@ -42,7 +42,8 @@ func (w *fixture) occupyWithEndings(t *testing.T, r *replica) (gate string) {
 	gate = w.file(r.name, "gate")
 	for i, ending := range endings {
 		n := echo.Note{
-			Key: fmt.Sprintf("key-%d", i), Seq: 1, Token: "stale-" + string(ending), Hold: 2000, On: r.name, OnHold: 700, Ending: ending, Gate: gate,
+			Key: fmt.Sprintf("key-%d", i), Seq: 1, Token: "stale-" + string(ending), Hold: 2000, On: r.name, OnHold: 700, Ending: ending,
+			Gate: gate,
 		}
 		_, err := r.accept(t.Context(), n)
 		require.NoError(t, err)
@@ -107,7 +108,8 @@ func requireOnlyTheSecondCounts(t *testing.T, w *fixture, stale, other *replica)
 		require.GreaterOrEqual(t, second.begin.Sub(first.begin), takeoverAfter-500*time.Millisecond, "taken over early")
 		require.NotEmpty(t, first.outcome, "the stale one has not ended: the test shows nothing")
 		require.True(t, first.end.Before(last.end), "the stale one came too late: the test shows nothing: %s", of)
-		require.False(t, r.finished.Before(last.end.Truncate(time.Microsecond)), "finished at %s, before the end of %s", r.finished, last)
+		require.False(t, r.finished.Before(last.end.Truncate(time.Microsecond)), "finished at %s, before the end of %s", r.finished,
+			last)
 		require.Equal(t, len(of), r.claims, r.info)
 		require.Equal(t, 1, r.attempts, r.info)
 		require.Empty(t, r.last, r.info)

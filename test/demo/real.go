@@ -50,7 +50,8 @@ func enterNode(ctx context.Context, root string, arguments []string) error {
 		return fmt.Errorf("build withnode: %w\n%s", err, output)
 	}
 	// It gets the terminal's signals by itself, and then ends in good order; without it, the sandbox ends with its keeper.
-	node := exec.CommandContext(ctx, program, append([]string{"--crd", filepath.Join(root, "configs", "crd", "workerapps.yaml"), "--", self}, arguments...)...)
+	node := exec.CommandContext(ctx, program,
+		append([]string{"--crd", filepath.Join(root, "configs", "crd", "workerapps.yaml"), "--", self}, arguments...)...)
 	node.Dir, node.Stdin, node.Stdout, node.Stderr = root, os.Stdin, os.Stdout, os.Stderr
 	node.Env = append(os.Environ(), realnode.EnvRequire+"=yes")
 	return node.Run()
@@ -76,7 +77,8 @@ func (d *demo) useNode(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	for name, dsn := range map[string]*config.Secret{databaseName: &d.opts.config.Database.DSN, tenantsName: &d.opts.config.Combinator.RDB.DSN} {
+	for name, dsn := range map[string]*config.Secret{databaseName: &d.opts.config.Database.DSN,
+		tenantsName: &d.opts.config.Combinator.RDB.DSN} {
 		if _, err := db.ExecContext(ctx, `CREATE DATABASE "`+name+`"`); err != nil {
 			return fmt.Errorf("make database %s: %w", name, err)
 		}

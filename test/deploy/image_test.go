@@ -72,7 +72,8 @@ func TestImageHasNoShellAndRunsAsDeploymentUser(t *testing.T) {
 	stages := dockerfile(t)
 	image := stages[len(stages)-1]
 	require.Equal(t, "FROM scratch", image[0])
-	pod := read[appsv1.Deployment](t, byName(t, folder+"/overlays/production")["Deployment/inner-gateway"]).Spec.Template.Spec.SecurityContext
+	pod := read[appsv1.Deployment](t,
+		byName(t, folder+"/overlays/production")["Deployment/inner-gateway"]).Spec.Template.Spec.SecurityContext
 	user := strconv.FormatInt(*pod.RunAsUser, 10) + ":" + strconv.FormatInt(*pod.RunAsGroup, 10)
 	require.Contains(t, image, "USER "+user)
 	require.Contains(t, image, `ENTRYPOINT ["/inner"]`)

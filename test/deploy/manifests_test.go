@@ -169,7 +169,8 @@ func TestPodsGetRequiredSettingsOnly(t *testing.T) {
 	pod := read[appsv1.Deployment](t, objects["Deployment/inner-gateway"]).Spec.Template.Spec
 	c := defaults(t)
 	stopping := c.HTTP.DrainTime + c.Tasks.ShutdownTimeout + c.HTTP.ShutdownTimeout
-	require.Greater(t, time.Duration(*pod.TerminationGracePeriodSeconds)*time.Second, stopping, "it is killed while it ends its work")
+	require.Greater(t, time.Duration(*pod.TerminationGracePeriodSeconds)*time.Second, stopping,
+		"it is killed while it ends its work")
 	require.False(t, *pod.EnableServiceLinks)
 	inner := pod.Containers[0]
 	require.Equal(t, "/readyz", inner.ReadinessProbe.HTTPGet.Path)

@@ -94,7 +94,8 @@ func (n *Net) Close() error {
 
 // listen binds UDP and TCP to the same port; 0 chooses one.
 func (s *Server) listen(port int) error {
-	packets, err := new(net.ListenConfig).ListenPacket(context.Background(), "udp", netip.AddrPortFrom(s.Addr, uint16(port)).String())
+	packets, err := new(net.ListenConfig).ListenPacket(context.Background(), "udp",
+		netip.AddrPortFrom(s.Addr, uint16(port)).String())
 	if err != nil {
 		return err
 	}

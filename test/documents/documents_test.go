@@ -24,7 +24,8 @@ const root = "../.."
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	found := files(t, ".md")
-	for _, expected := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/operating.md", "docs/developing.md", "docs/architecture.md", "docs/commands.md"} {
+	for _, expected := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/operating.md", "docs/developing.md",
+		"docs/architecture.md", "docs/commands.md"} {
 		require.Contains(t, found, expected)
 	}
 	return found

@@ -37,7 +37,8 @@ func (w *fixture) ownNamespaces(t *testing.T) {
 			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 		require.NoError(t, err)
 	}
-	w.reconfigure(t, "namespaces: {", fmt.Sprintf("namespaces: {control: %s, combinator: %s, ", w.namespaces.Control, w.namespaces.Combinator))
+	w.reconfigure(t, "namespaces: {",
+		fmt.Sprintf("namespaces: {control: %s, combinator: %s, ", w.namespaces.Control, w.namespaces.Combinator))
 }
 
 // tokenOfOuter has the route of deploys ask for a service account's token, and returns one that is let in.
@@ -75,8 +76,10 @@ func (w *fixture) actWorkers(t *testing.T, i *inner, token string) worker {
 	w.obstruct(t, k)
 	i.accept(t, k.deployTask())
 	w.awaitState(t, k, "active", "success")
-	w.addByHand(t, "policy", "v1", "poddisruptionbudgets", w.namespaces.Worker, k.name(), `{"spec":{"selector":{"matchLabels":{"no":"pod"}}}}`)
-	w.addByHand(t, "networking.k8s.io", "v1", "networkpolicies", w.namespaces.Worker, k.name(), `{"spec":{"podSelector":{"matchLabels":{"no":"pod"}}}}`)
+	w.addByHand(t, "policy", "v1", "poddisruptionbudgets", w.namespaces.Worker, k.name(),
+		`{"spec":{"selector":{"matchLabels":{"no":"pod"}}}}`)
+	w.addByHand(t, "networking.k8s.io", "v1", "networkpolicies", w.namespaces.Worker, k.name(),
+		`{"spec":{"podSelector":{"matchLabels":{"no":"pod"}}}}`)
 	w.setColumn(t, k, "env_json", `{"A":"1"}`)
 	i.awaitTask(t, w, i.change(t, w, k, "worker.sync_env", map[string]string{"A": "1"}), "finished")
 	w.setColumn(t, k, "secrets_json", `["TOKEN"]`)
@@ -97,7 +100,8 @@ func (w *fixture) obstruct(t *testing.T, k worker) {
 	t.Helper()
 	labels := workerapp.Labels(k.id, k.owner)
 	for _, service := range []struct{ namespace, name, address string }{
-		{w.namespaces.Worker, workerapp.ServiceName(k.name()), corev1.ClusterIPNone}, {w.namespaces.Ingress, workerapp.ExternalName(k.name()), ""},
+		{w.namespaces.Worker, workerapp.ServiceName(k.name()), corev1.ClusterIPNone},
+		{w.namespaces.Ingress, workerapp.ExternalName(k.name()), ""},
 	} {
 		_, err := w.clients.Typed.CoreV1().Services(service.namespace).Create(t.Context(), &corev1.Service{
 			ObjectMeta: metav1.ObjectMeta{Name: service.name, Labels: labels},
@@ -183,7 +187,8 @@ func (w *fixture) actDelete(t *testing.T, i *inner, k worker) {
 	_, err := w.db.ExecContext(t.Context(), `DELETE FROM workers WHERE id = $1`, k.row)
 	require.NoError(t, err)
 	w.orphan(t, k)
-	i.awaitTask(t, w, i.accept(t, `{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":"w1","user_uid":"u1"}}`), "finished")
+	i.awaitTask(t, w, i.accept(t, `{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":"w1","user_uid":"u1"}}`),
+		"finished")
 	w.awaitNoObjects(t)
 }
 
@@ -194,8 +199,10 @@ func (w *fixture) names(t *testing.T, domain, value string) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, names.Close()) })
 	require.NoError(t, names.Root.Add(fmt.Sprintf("_combinator-verify.%s. 60 IN TXT %q", domain, value)))
-	w.configure(t, fmt.Sprintf("domains: {requireTarget: false, scanInterval: 200ms, resyncInterval: 500ms, dns: {resolvers: [%q], timeout: 1s}}\n",
-		netip.AddrPortFrom(names.Root.Addr, uint16(names.Port)).String()))
+	w.configure(t,
+		fmt.Sprintf("domains: {requireTarget: false, scanInterval: 200ms, resyncInterval: 500ms, dns: {resolvers: [%q], "+
+			"timeout: 1s}}\n",
+			netip.AddrPortFrom(names.Root.Addr, uint16(names.Port)).String()))
 }
 
 const (
@@ -215,9 +222,11 @@ func (w *fixture) actDomain(t *testing.T) {
 		return err == nil
 	}
 	require.Eventually(t, func() bool {
-		return exists("", "v1", "services") && exists("cert-manager.io", "v1", "certificates") && exists("traefik.io", "v1alpha1", "ingressroutes")
+		return exists("", "v1", "services") && exists("cert-manager.io", "v1", "certificates") &&
+			exists("traefik.io", "v1alpha1", "ingressroutes")
 	}, timeout, 100*time.Millisecond, "the domain is not served")
-	w.addByHand(t, "cert-manager.io", "v1", "certificates", w.namespaces.Ingress, "custom-domain-0a1b2c3d", `{"spec":{"ipAddresses":["192.0.2.1"]}}`)
+	w.addByHand(t, "cert-manager.io", "v1", "certificates", w.namespaces.Ingress, "custom-domain-0a1b2c3d",
+		`{"spec":{"ipAddresses":["192.0.2.1"]}}`)
 	_, err = w.db.ExecContext(t.Context(), `DELETE FROM custom_domains`)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
@@ -267,7 +276,8 @@ func (w *fixture) actCombinator(t *testing.T, i *inner, notices <-chan string) {
 // awaitEveryJobType has what would run by itself later run now, and waits until a task of every job type has ended well.
 func (w *fixture) awaitEveryJobType(t *testing.T, i *inner) {
 	t.Helper()
-	for _, later := range []string{"domain.check", "auth.user_audit", "combinator.measure_rdb", "combinator.sweep_kv", "combinator.sync_passwords"} {
+	for _, later := range []string{"domain.check", "auth.user_audit", "combinator.measure_rdb", "combinator.sweep_kv",
+		"combinator.sync_passwords"} {
 		i.awaitTask(t, w, i.accept(t, fmt.Sprintf(`{"task_type":%q,"task_info":{}}`, later)), "finished")
 	}
 	// The audit asks for this one where a role is left of a user who is gone.

@@ -50,7 +50,8 @@ func (w *fixture) created(t *testing.T, i *inner, kind string, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
 		w.resource(t, kind, id)
-		i.accept(t, fmt.Sprintf(`{"task_type":"combinator.create_%s","task_info":{"user_uid":"u1","name":"n","resource_id":%q}}`, kind, id))
+		i.accept(t, fmt.Sprintf(`{"task_type":"combinator.create_%s","task_info":{"user_uid":"u1","resource_id":%q,"name":"n"}}`, kind,
+			id))
 	}
 	w.awaitActive(t, ids...)
 }
@@ -112,7 +113,7 @@ func TestAuditCoversSchemasNamespacesAndDomains(t *testing.T) {
 	w.created(t, i, "rdb", "rkept", "rlost", "rorphan")
 	w.created(t, i, "kv", "kkept", "korphan")
 	for _, change := range []string{
-		`DROP SCHEMA user_u1_rlost CASCADE`, `CREATE SCHEMA user_u1_foreign`, `CREATE SCHEMA users`, `CREATE TABLE user_u1_rkept.t (a INT)`,
+		`DROP SCHEMA user_u1_rlost CASCADE`, `CREATE SCHEMA user_u1_foreign`, `CREATE SCHEMA users; CREATE TABLE user_u1_rkept.t (a INT)`,
 	} {
 		_, err := tenants.ExecContext(t.Context(), change)
 		require.NoError(t, err)
@@ -134,7 +135,8 @@ func TestAuditCoversSchemasNamespacesAndDomains(t *testing.T) {
 	require.Equal(t, 1, schemas(t, tenants, "user_u1_rorphan"), "one audit is not enough")
 	require.Eventually(t, func() bool {
 		_, actions := w.dryRun(t)
-		return len(actions) == 3 && actions["rorphan"] == admin.Delete && actions["korphan"] == admin.Delete && actions["dorphan"] == admin.Delete
+		return len(actions) == 3 && actions["rorphan"] == admin.Delete && actions["korphan"] == admin.Delete &&
+			actions["dorphan"] == admin.Delete
 	}, timeout, 500*time.Millisecond)
 
 	w.audit(t, i)

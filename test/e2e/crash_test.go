@@ -39,7 +39,8 @@ func TestTwoHundredDeploysSurviveAKill(t *testing.T) {
 		require.EqualValues(t, k.version, s.active.Int64)
 	}
 	require.Equal(t, deploys, w.count(t, acceptedTasks))
-	apps, err := w.clients.Dynamic.Resource(workerapp.Resource()).Namespace(w.namespaces.Worker).List(t.Context(), metav1.ListOptions{})
+	apps, err := w.clients.Dynamic.Resource(workerapp.Resource()).Namespace(w.namespaces.Worker).List(t.Context(),
+		metav1.ListOptions{})
 	require.NoError(t, err)
 	require.Len(t, apps.Items, deploys)
 	// None twice: a second rollout would have made a second ReplicaSet.

@@ -16,7 +16,8 @@ import (
 )
 
 // outerTables are those that the Outer Gateway has made before Inner comes.
-var outerTables = []string{"users", "verification_codes", "workers", "worker_deploy_versions", "combinator_resources", "custom_domains"}
+var outerTables = []string{"users", "verification_codes", "workers", "worker_deploy_versions", "combinator_resources",
+	"custom_domains"}
 
 // documentedRole matches what the operator's guide has one send to the database.
 var documentedRole = regexp.MustCompile("(?s)```sql\n(.*?)```")

@@ -145,7 +145,8 @@ func TestMismatchedIDsWriteNothing(t *testing.T) {
 		s := w.state(t, k)
 		require.Equal(t, "loading/unloaded", s.version+"/"+s.worker)
 	}
-	apps, err := w.clients.Dynamic.Resource(workerapp.Resource()).Namespace(w.namespaces.Worker).List(t.Context(), metav1.ListOptions{})
+	apps, err := w.clients.Dynamic.Resource(workerapp.Resource()).Namespace(w.namespaces.Worker).List(t.Context(),
+		metav1.ListOptions{})
 	require.NoError(t, err)
 	require.Empty(t, apps.Items)
 }
@@ -162,7 +163,8 @@ func TestDeletionRemovesAllObjectsAndIsIdempotent(t *testing.T) {
 	_, err := w.db.ExecContext(t.Context(), `DELETE FROM workers WHERE id = $1`, k.row)
 	require.NoError(t, err)
 	for range 2 {
-		i.awaitTask(t, w, i.accept(t, `{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":"w1","user_uid":"u1"}}`), "finished")
+		i.awaitTask(t, w, i.accept(t, `{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":"w1","user_uid":"u1"}}`),
+			"finished")
 	}
 	w.awaitNoObjects(t)
 }
@@ -230,7 +232,8 @@ func TestIDsBeyondFloatPrecisionStayExact(t *testing.T) {
 	k.version++
 	require.Contains(t, answer, fmt.Sprintf(`"version_id":%d,`, k.version))
 	var id int64
-	require.NoError(t, w.db.QueryRowContext(t.Context(), `SELECT max(id) FROM console_tasks WHERE task_type = 'worker.deploy_worker'`).Scan(&id))
+	require.NoError(t,
+		w.db.QueryRowContext(t.Context(), `SELECT max(id) FROM console_tasks WHERE task_type = 'worker.deploy_worker'`).Scan(&id))
 	require.Greater(t, id, int64(beyond))
 	require.Contains(t, answer, fmt.Sprintf(`"task_id":%d,`, id))
 	i.awaitTask(t, w, id, "finished")

@@ -22,7 +22,8 @@ func (i *inner) change(t *testing.T, w *fixture, k worker, jobType string, data 
 	require.NoError(t, err)
 	encoded, err := json.Marshal(data)
 	require.NoError(t, err)
-	return i.accept(t, fmt.Sprintf(`{"task_type":%q,"task_info":{"worker_id":%q,"user_uid":%q,"data":%s}}`, jobType, k.id, k.owner, encoded))
+	return i.accept(t,
+		fmt.Sprintf(`{"task_type":%q,"task_info":{"worker_id":%q,"user_uid":%q,"data":%s}}`, jobType, k.id, k.owner, encoded))
 }
 
 func (w *fixture) setColumn(t *testing.T, k worker, column, value string) {
@@ -144,7 +145,8 @@ func TestSyncsInAnyOrderConvergeToRows(t *testing.T) {
 	w := newFixture(t)
 	i := w.start(t)
 	w.user(t, "u1", "sk_e2e")
-	k := w.worker(t, "u1", "w1", "registry.test/app:1", "env_json", `{"A":"now"}`, "secrets_json", `["KEPT","BACK","EMPTY","RAYSAIL_UID"]`)
+	k := w.worker(t, "u1", "w1", "registry.test/app:1", "env_json", `{"A":"now"}`, "secrets_json",
+		`["KEPT","BACK","EMPTY","RAYSAIL_UID"]`)
 	i.accept(t, k.deployTask())
 	w.awaitState(t, k, "active", "success")
 	for _, data := range []map[string]string{
@@ -210,6 +212,7 @@ func TestSecretOfUndeployedWorkerIsDeleted(t *testing.T) {
 	require.Equal(t, []string{"secrets/" + k.name() + "-secret"}, w.objects(t))
 	_, err := w.db.ExecContext(t.Context(), `DELETE FROM workers WHERE id = $1`, k.row)
 	require.NoError(t, err)
-	i.awaitTask(t, w, i.accept(t, `{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":"w1","user_uid":"u1"}}`), "finished")
+	i.awaitTask(t, w, i.accept(t, `{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":"w1","user_uid":"u1"}}`),
+		"finished")
 	require.Empty(t, w.objects(t))
 }

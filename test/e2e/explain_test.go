@@ -15,8 +15,8 @@ import (
 // logTail is how many of the last lines of Inner's log are shown of a test that failed.
 const logTail = 80
 
-// explain shows what a failed test left: rows, WorkerApps and the end of Inner's log. Of a failure that comes under load only, nothing
-// else is left.
+// explain shows what a failed test left: rows, WorkerApps and the end of Inner's log. Of a failure that comes under load only,
+// nothing else is left.
 func (w *fixture) explain(t *testing.T) {
 	t.Helper()
 	if !t.Failed() {

@@ -106,7 +106,8 @@ func (w *fixture) user(t *testing.T, uid, secretKey string) {
 func (w *fixture) worker(t *testing.T, owner, id, image string, columns ...string) worker {
 	t.Helper()
 	created := worker{id: id, owner: owner}
-	require.NoError(t, w.db.QueryRowContext(t.Context(), `INSERT INTO workers (wid, user_uid, worker_name, assigned_cpu, assigned_memory,
+	require.NoError(t,
+		w.db.QueryRowContext(t.Context(), `INSERT INTO workers (wid, user_uid, worker_name, assigned_cpu, assigned_memory,
 		assigned_disk, max_replicas, main_region) VALUES ($1, $2, 'a worker', '', '', '', 0, '') RETURNING id`, id, owner).Scan(&created.row))
 	for i := 0; i+1 < len(columns); i += 2 {
 		_, err := w.db.ExecContext(t.Context(), `UPDATE workers SET `+columns[i]+` = $1 WHERE id = $2`, columns[i+1], created.row)

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// changeEnvironment writes an environment of so many variables and bytes into the row, and sends the task as the existing Outer does.
+// changeEnvironment writes an environment of so many variables and bytes into the row, and sends the task as the existing Outer
+// does.
 func (i *inner) changeEnvironment(t *testing.T, w *fixture, k worker, variables, size int) (env map[string]string, task int64) {
 	t.Helper()
 	env = map[string]string{}

@@ -62,7 +62,8 @@ func TestWorkerLifecycle(t *testing.T) {
 	// It ends.
 	_, err := w.db.ExecContext(t.Context(), `DELETE FROM workers WHERE id = $1`, k.row)
 	require.NoError(t, err)
-	i.awaitTask(t, w, i.accept(t, `{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":"w1","user_uid":"u1"}}`), "finished")
+	i.awaitTask(t, w, i.accept(t, `{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":"w1","user_uid":"u1"}}`),
+		"finished")
 	w.awaitNoObjects(t)
-	require.Zero(t, w.count(t, `SELECT count(*) FROM console_tasks WHERE task_status NOT IN ('finished', 'error')`), "every task has ended")
+	require.Zero(t, w.count(t, `SELECT count(*) FROM console_tasks WHERE task_status NOT IN ('finished', 'error')`), "ended")
 }

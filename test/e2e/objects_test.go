@@ -82,11 +82,13 @@ func (w *fixture) listDeployments(t *testing.T) []appsv1.Deployment {
 func (w *fixture) addByHand(t *testing.T, group, version, resource, namespace, name, patch string) {
 	t.Helper()
 	const somebody = "somebody"
-	objects := w.clients.Dynamic.Resource(schema.GroupVersionResource{Group: group, Version: version, Resource: resource}).Namespace(namespace)
+	objects := w.clients.Dynamic.Resource(schema.GroupVersionResource{Group: group, Version: version,
+		Resource: resource}).Namespace(namespace)
 	_, err := objects.Patch(t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: somebody})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		now, err := objects.Get(t.Context(), name, metav1.GetOptions{})
-		return err == nil && !slices.ContainsFunc(now.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool { return e.Manager == somebody })
+		return err == nil &&
+			!slices.ContainsFunc(now.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool { return e.Manager == somebody })
 	}, timeout, 50*time.Millisecond, "what was added to %s %s stays", resource, name)
 }

@@ -97,8 +97,9 @@ func TestOverloadHonoursEvery200AndRefusesRest(t *testing.T) {
 	require.Len(t, ids, len(a.accepted), "no task is given to two")
 	require.Eventually(t, func() bool {
 		var finished int
-		require.NoError(t, w.db.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks WHERE id = ANY($1) AND task_status = 'finished'`,
-			pq.Array(ids)).Scan(&finished))
+		require.NoError(t,
+			w.db.QueryRowContext(t.Context(), `SELECT count(*) FROM console_tasks WHERE id = ANY($1) AND task_status = 'finished'`,
+				pq.Array(ids)).Scan(&finished))
 		return finished == len(ids)
 	}, timeout, 100*time.Millisecond, "every 200 is honoured")
 	require.Equal(t, len(ids), w.count(t, `SELECT count(*) FROM console_tasks WHERE task_type = 'worker.delete_worker_cr'`),

@@ -15,7 +15,8 @@ func TestHostileRequestsAreRefusedWithClearText(t *testing.T) {
 	w := newFixture(t)
 	i := w.start(t)
 	deploy := func(worker, user, version string) string {
-		return fmt.Sprintf(`{"task_type":"worker.deploy_worker","task_info":{"worker_id":%s,"user_uid":%s,"version_id":%s}}`, worker, user, version)
+		return fmt.Sprintf(`{"task_type":"worker.deploy_worker","task_info":{"worker_id":%s,"user_uid":%s,"version_id":%s}}`, worker,
+			user, version)
 	}
 	apply := func(worker, image, port string) string {
 		return fmt.Sprintf(`{"worker_id":%s,"user_uid":"u1","image":%s,"port":%s}`, worker, image, port)

@@ -51,7 +51,8 @@ func (b *backup) alone(t *testing.T, statements ...string) {
 	defer b.w.proxy.Restore()
 	for _, statement := range statements {
 		require.Eventually(t, func() bool {
-			_, err := b.admin.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '`+b.name+`'`)
+			_, err := b.admin.ExecContext(t.Context(),
+				`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '`+b.name+`'`)
 			require.NoError(t, err)
 			_, err = b.admin.ExecContext(t.Context(), statement)
 			return err == nil
@@ -64,7 +65,8 @@ func (w *fixture) setEnv(t *testing.T, i *inner, k worker, env string) (task int
 	t.Helper()
 	_, err := w.db.ExecContext(t.Context(), `UPDATE workers SET env_json = $1 WHERE id = $2`, env, k.row)
 	require.NoError(t, err)
-	return i.accept(t, fmt.Sprintf(`{"task_type":"worker.sync_env","task_info":{"worker_id":%q,"user_uid":%q,"data":{}}}`, k.id, k.owner))
+	return i.accept(t,
+		fmt.Sprintf(`{"task_type":"worker.sync_env","task_info":{"worker_id":%q,"user_uid":%q,"data":{}}}`, k.id, k.owner))
 }
 
 // setSecret writes the names of a worker's secrets and has the value of one applied.
@@ -80,7 +82,8 @@ func (w *fixture) setSecret(t *testing.T, i *inner, k worker, names, name, value
 func (w *fixture) userSecret(t *testing.T, k worker, key string) string {
 	t.Helper()
 	name := workerapp.SecretName(k.name())
-	list, err := w.clients.Typed.CoreV1().Secrets(w.namespaces.Worker).List(t.Context(), metav1.ListOptions{FieldSelector: "metadata.name=" + name})
+	list, err := w.clients.Typed.CoreV1().Secrets(w.namespaces.Worker).List(t.Context(),
+		metav1.ListOptions{FieldSelector: "metadata.name=" + name})
 	require.NoError(t, err)
 	if len(list.Items) == 0 {
 		return ""

@@ -18,8 +18,8 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
-// rights are what configs/deploy gives Inner, moved to a fixture's namespaces: a namespace's rules, those of the cluster as a whole
-// under "".
+// rights are what configs/deploy gives Inner, moved to a fixture's namespaces: a namespace's rules, those of the cluster as a
+// whole under "".
 type rights map[string][]rbacv1.PolicyRule
 
 // manifests builds the base of configs/deploy with the component that a mode of http.access needs.
@@ -48,7 +48,8 @@ func (w *fixture) grant(t *testing.T) (given rights, token string) {
 	t.Helper()
 	given = rights{}
 	rbac, moved := w.clients.Typed.RbacV1(), map[string]string{
-		"console": w.namespaces.Control, "worker": w.namespaces.Worker, "ingress": w.namespaces.Ingress, "combinator": w.namespaces.Combinator,
+		"console": w.namespaces.Control, "worker": w.namespaces.Worker, "ingress": w.namespaces.Ingress,
+		"combinator": w.namespaces.Combinator,
 	}
 	// What belongs to no namespace needs a name that no other test has.
 	own := func(name string) string { return name + "-" + w.namespaces.Control }
@@ -156,7 +157,8 @@ func single(namespace string, rule rbacv1.PolicyRule) []right {
 }
 
 func (r right) allows(a action) bool {
-	return a.verb == r.verb && a.group == r.group && a.resource == r.resource && a.namespace == r.namespace && (r.name == "" || r.name == a.name)
+	return a.verb == r.verb && a.group == r.group && a.resource == r.resource && a.namespace == r.namespace &&
+		(r.name == "" || r.name == a.name)
 }
 
 // TestDeployedPermissionsAreSufficientAndNeeded plays everything that Inner does in a cluster.

@@ -99,7 +99,8 @@ func TestRetriedDeployAfterRollbackIsDeployedAgain(t *testing.T) {
 	id := i.accept(t, second.deployTask())
 	i.awaitTask(t, w, id, "error")
 	require.Eventually(t, func() bool { return w.app(t, first).Spec.Image == "registry.test/app:1" }, timeout, 50*time.Millisecond)
-	_, err := w.db.ExecContext(t.Context(), `UPDATE worker_deploy_versions SET image = 'registry.test/app:2' WHERE id = $1`, second.version)
+	_, err := w.db.ExecContext(t.Context(), `UPDATE worker_deploy_versions SET image = 'registry.test/app:2' WHERE id = $1`,
+		second.version)
 	require.NoError(t, err)
 	w.run(t, "tasks", "retry", fmt.Sprint(id))
 	s := w.awaitState(t, second, "active", "success")
@@ -150,7 +151,8 @@ func TestCrashBetweenWorkerAppAndRowsIsRepaired(t *testing.T) {
 		VALUES ('worker.deploy_worker', $1, 'worker/u1/w1') RETURNING id`,
 		fmt.Sprintf(`{"worker_id":"w1","user_uid":"u1","version_id":%d}`, first.version)).Scan(&id))
 	spec := workerapp.Spec{WorkerID: "w1", OwnerID: "u1", Image: "registry.test/app:1", Port: 8080}.WithDefaults()
-	applied, err := w.clients.Apply(t.Context(), workerapp.Resource(), workerapp.ToApply(w.namespaces.Worker, spec, workerapp.Origin{Version: int64(first.version), Task: id}))
+	applied, err := w.clients.Apply(t.Context(), workerapp.Resource(),
+		workerapp.ToApply(w.namespaces.Worker, spec, workerapp.Origin{Version: int64(first.version), Task: id}))
 	require.NoError(t, err)
 	identity := w.identity(t)
 	i := w.start(t)
@@ -165,10 +167,12 @@ func TestCrashBetweenWorkerAppAndRowsIsRepaired(t *testing.T) {
 	// The same after a failure was recorded and before the WorkerApp was put back.
 	i.stop()
 	second := w.newVersion(t, first, "registry.test/fail/crash:2")
-	_, err = w.db.ExecContext(t.Context(), `UPDATE worker_deploy_versions SET status = 'error', msg = 'why' WHERE id = $1`, second.version)
+	_, err = w.db.ExecContext(t.Context(), `UPDATE worker_deploy_versions SET status = 'error', msg = 'why' WHERE id = $1`,
+		second.version)
 	require.NoError(t, err)
 	spec.Image = "registry.test/fail/crash:2"
-	_, err = w.clients.Apply(t.Context(), workerapp.Resource(), workerapp.ToApply(w.namespaces.Worker, spec, workerapp.Origin{Version: int64(second.version), Task: id + 1}))
+	_, err = w.clients.Apply(t.Context(), workerapp.Resource(),
+		workerapp.ToApply(w.namespaces.Worker, spec, workerapp.Origin{Version: int64(second.version), Task: id + 1}))
 	require.NoError(t, err)
 	w.start(t)
 	require.Eventually(t, func() bool {

@@ -45,7 +45,8 @@ func TestLogsTasksAndWorkerAppsContainNoSecret(t *testing.T) {
 	i.stop()
 	shown += w.log(t)
 	require.Contains(t, shown, "phase changed", "the log is not the one looked for")
-	apps, err := w.clients.Dynamic.Resource(workerapp.Resource()).Namespace(w.namespaces.Worker).List(t.Context(), metav1.ListOptions{})
+	apps, err := w.clients.Dynamic.Resource(workerapp.Resource()).Namespace(w.namespaces.Worker).List(t.Context(),
+		metav1.ListOptions{})
 	require.NoError(t, err)
 	encoded, err := apps.MarshalJSON()
 	require.NoError(t, err)

@@ -11,11 +11,13 @@ import (
 )
 
 // NewCombinator creates a Running pod of Combinator with an address, after change has modified it.
-func NewCombinator(t testing.TB, client kubernetes.Interface, namespace, name, address string, change ...func(*corev1.Pod)) *corev1.Pod {
+func NewCombinator(t testing.TB, client kubernetes.Interface, namespace, name, address string,
+	change ...func(*corev1.Pod)) *corev1.Pod {
 	t.Helper()
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: map[string]string{"app": "combinator"}},
-		Spec:       corev1.PodSpec{SchedulerName: "none", Containers: []corev1.Container{{Name: "c", Image: "registry.test/combinator:1"}}},
+		Spec: corev1.PodSpec{SchedulerName: "none",
+			Containers: []corev1.Container{{Name: "c", Image: "registry.test/combinator:1"}}},
 	}
 	for _, f := range change {
 		f(pod)

@@ -35,7 +35,8 @@ func (n *Node) writeFiles() error {
 	networks := filepath.Join(n.place.Dir, "cni", "net.d")
 	err := errors.Join(write("files", n.place.Dir, words), write("files/networks", networks, words))
 	for _, m := range n.machines {
-		err = errors.Join(err, write("files/machine", m.folder, append(m.words(), words...)), os.MkdirAll(filepath.Join(m.folder, "run"), 0o755))
+		err = errors.Join(err, write("files/machine", m.folder, append(m.words(), words...)),
+			os.MkdirAll(filepath.Join(m.folder, "run"), 0o755))
 	}
 	return err
 }

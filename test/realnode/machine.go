@@ -64,7 +64,8 @@ func socket(folder string) string { return filepath.Join(folder, "run", "contain
 // words are those of the files that differ between machines.
 func (m machine) words() []string {
 	return []string{
-		"@GROUP@", m.group, "@HEALTHZ@", strconv.Itoa(m.healthz), "@OWN@", m.folder, "@PORT@", strconv.Itoa(m.port), "@TAINTS@", m.taints,
+		"@GROUP@", m.group, "@HEALTHZ@", strconv.Itoa(m.healthz), "@OWN@", m.folder, "@PORT@", strconv.Itoa(m.port), "@TAINTS@",
+		m.taints,
 	}
 }
 
@@ -89,7 +90,8 @@ func (n *Node) startMachines(ctx context.Context, client kubernetes.Interface) e
 // startContainerd returns when containerd has the image of the pods' own containers.
 func (n *Node) startContainerd(ctx context.Context, m machine, archive string) error {
 	running, err := n.start(program{
-		arguments: []string{"--config", filepath.Join(m.folder, "containerd.toml")}, name: m.log("containerd"), path: "/usr/bin/containerd",
+		arguments: []string{"--config", filepath.Join(m.folder, "containerd.toml")}, name: m.log("containerd"),
+		path: "/usr/bin/containerd",
 	})
 	if err != nil {
 		return err

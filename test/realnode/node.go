@@ -1,6 +1,6 @@
-// Package realnode runs a Kubernetes cluster whose nodes are real, one that takes pods and a spare one: containerd, runc, CNI, kubelet, kube-proxy, CoreDNS,
-// a policy controller, cert-manager and Traefik, with a PostgreSQL that pods reach. It runs inside a sandbox, which removes all that
-// it leaves on the machine; see the command withnode.
+// Package realnode runs a Kubernetes cluster whose nodes are real, one that takes pods and a spare one: containerd, runc, CNI,
+// kubelet, kube-proxy, CoreDNS, a policy controller, cert-manager and Traefik, with a PostgreSQL that pods reach. It runs inside
+// a sandbox, which removes all that it leaves on the machine; see the command withnode.
 package realnode
 
 import (

@@ -91,8 +91,8 @@ func (n *Node) cachingTraefik() program {
 	return p
 }
 
-// traefikArguments has an ingress listen on these ports. Forwarded headers are believed of the ingress itself, which a request for
-// a custom domain comes through twice.
+// traefikArguments has an ingress listen on these ports. Forwarded headers are believed of the ingress itself, which a request
+// for a custom domain comes through twice.
 func traefikArguments(web, secure, api int) []string {
 	return []string{
 		"--api.dashboard=false", // its pages are not in the published module
@@ -151,9 +151,10 @@ func (n *Node) startKubeRouter(ctx context.Context) error {
 // start runs a program; its log is <name>.log in the node's folder.
 func (n *Node) start(p program) (*process.Process, error) {
 	running, err := process.Start(process.Spec{
-		Args:    p.arguments,
-		Dir:     n.place.Dir,
-		Env:     append([]string{"HOME=" + n.place.Dir, "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR=" + n.place.Dir}, p.environment...),
+		Args: p.arguments,
+		Dir:  n.place.Dir,
+		Env: append([]string{"HOME=" + n.place.Dir, "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR=" + n.place.Dir},
+			p.environment...),
 		LogFile: filepath.Join(n.place.Dir, p.name+".log"),
 		Name:    p.name,
 		Path:    p.path,

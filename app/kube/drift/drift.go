@@ -148,7 +148,8 @@ func annotation(cached map[string]any) (state string, annotated bool) {
 
 // Apply applies desired over an object, cached as Annotate left it, and removes unmanaged fields, also those that make the API
 // server reject desired. An object without Annotation, like a Secret, keeps its other fields.
-func Apply(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired *unstructured.Unstructured, cached map[string]any) (*unstructured.Unstructured, error) {
+func Apply(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired *unstructured.Unstructured,
+	cached map[string]any) (*unstructured.Unstructured, error) {
 	written, err := clients.Apply(ctx, resource, desired)
 	state, annotated := annotation(cached)
 	switch {
@@ -166,7 +167,8 @@ func Apply(ctx context.Context, clients *kube.Clients, resource schema.GroupVers
 
 // removeUnmanagedAfterApply is replaceWithoutUnmanaged for an object that was just applied. It retries conflicts with the
 // object's own controller: after the apply, the cache would no longer show the drift.
-func removeUnmanagedAfterApply(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired, applied *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func removeUnmanagedAfterApply(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired,
+	applied *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	written := applied
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() (err error) {
 		if written == nil { // after a conflict
@@ -182,7 +184,8 @@ func removeUnmanagedAfterApply(ctx context.Context, clients *kube.Clients, resou
 
 // replaceWithoutUnmanaged updates live to desired with live's metadata, and drops the other managers' entries of its managed
 // fields: a kept entry would still own defaulted fields and count as drift again.
-func replaceWithoutUnmanaged(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func replaceWithoutUnmanaged(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired,
+	live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	next := desired.DeepCopy()
 	next.SetLabels(merged(live.GetLabels(), desired.GetLabels()))
 	next.SetAnnotations(merged(live.GetAnnotations(), desired.GetAnnotations()))

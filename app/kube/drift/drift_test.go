@@ -37,23 +37,28 @@ func annotated(t *testing.T, content map[string]any, entries ...metav1.ManagedFi
 
 func TestFieldsOwnedByOthersOnlyAreUnmanaged(t *testing.T) {
 	t.Parallel()
-	ours := entry(kube.FieldManager, "", `{"f:data": {"f:a": {}}, "f:spec": {"f:replicas": {}, "f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"n\"}": {".": {}, "f:image": {}}}}}}}`)
+	ours := entry(kube.FieldManager, "",
+		`{"f:data": {"f:a": {}}, "f:spec": {"f:replicas": {}, "f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"n\"}": {".": {}, "f:image": {}}}}}}}`)
 	for name, test := range map[string]struct {
 		other     []metav1.ManagedFieldsEntry
 		unmanaged bool
 	}{
-		"nobody else":       {nil, false},
-		"the same fields":   {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:spec": {"f:replicas": {}}}`)}, false},
-		"a label":           {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:metadata": {"f:labels": {"f:a": {}}}}`)}, false},
-		"status":            {[]metav1.ManagedFieldsEntry{entry("x", "status", `{"f:status": {"f:replicas": {}}, "f:spec": {"f:y": {}}}`)}, false},
-		"restart":           {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:spec": {"f:template": {"f:metadata": {"f:annotations": {"f:kubectl.kubernetes.io/restartedAt": {}}}}}}`)}, false},
-		"no fields":         {[]metav1.ManagedFieldsEntry{{Manager: "x"}}, false},
-		"unreadable":        {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:spec": 1}`)}, false},
-		"another container": {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"s\"}": {".": {}}}}}}}`)}, true},
-		"another field":     {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:spec": {"f:replicas": {}, "f:minReadySeconds": {}}}`)}, true},
-		"subresource":       {[]metav1.ManagedFieldsEntry{entry("x", "scale", `{"f:spec": {"f:paused": {}}}`)}, true},
-		"another key":       {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:data": {"f:b": {}}}`)}, true},
-		"outside the spec":  {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:immutable": {}}`)}, true},
+		"nobody else":     {nil, false},
+		"the same fields": {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:spec": {"f:replicas": {}}}`)}, false},
+		"a label":         {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:metadata": {"f:labels": {"f:a": {}}}}`)}, false},
+		"status": {[]metav1.ManagedFieldsEntry{entry("x", "status",
+			`{"f:status": {"f:replicas": {}}, "f:spec": {"f:y": {}}}`)}, false},
+		"restart": {[]metav1.ManagedFieldsEntry{entry("x", "",
+			`{"f:spec": {"f:template": {"f:metadata": {"f:annotations": {"f:kubectl.kubernetes.io/restartedAt": {}}}}}}`)}, false},
+		"no fields":  {[]metav1.ManagedFieldsEntry{{Manager: "x"}}, false},
+		"unreadable": {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:spec": 1}`)}, false},
+		"another container": {[]metav1.ManagedFieldsEntry{entry("x", "",
+			`{"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"s\"}": {".": {}}}}}}}`)}, true},
+		"another field": {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:spec": {"f:replicas": {}, "f:minReadySeconds": {}}}`)},
+			true},
+		"subresource":      {[]metav1.ManagedFieldsEntry{entry("x", "scale", `{"f:spec": {"f:paused": {}}}`)}, true},
+		"another key":      {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:data": {"f:b": {}}}`)}, true},
+		"outside the spec": {[]metav1.ManagedFieldsEntry{entry("x", "", `{"f:immutable": {}}`)}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,7 +66,8 @@ func TestFieldsOwnedByOthersOnlyAreUnmanaged(t *testing.T) {
 		})
 	}
 	require.True(t, drift.HasUnmanaged(annotated(t, map[string]any{})), "no managed fields")
-	require.True(t, drift.HasUnmanaged(annotated(t, map[string]any{}, entry("x", "", `{"f:spec": {"f:replicas": {}}}`))), "no fields of Inner")
+	require.True(t, drift.HasUnmanaged(annotated(t, map[string]any{}, entry("x", "", `{"f:spec": {"f:replicas": {}}}`))),
+		"no fields of Inner")
 	require.False(t, drift.HasUnmanaged(nil))
 }
 
@@ -78,7 +84,8 @@ func TestEmptyObjectHasNoUnmanagedFields(t *testing.T) {
 func parse(t *testing.T, text string) map[string]any {
 	t.Helper()
 	u := &unstructured.Unstructured{}
-	require.NoError(t, u.UnmarshalJSON([]byte(`{"apiVersion": "v1", "kind": "Any", "metadata": {"labels": {"app": "n"}}, "spec": `+text+`}`)))
+	require.NoError(t,
+		u.UnmarshalJSON([]byte(`{"apiVersion": "v1", "kind": "Any", "metadata": {"labels": {"app": "n"}}, "spec": `+text+`}`)))
 	return u.Object
 }
 
@@ -98,10 +105,16 @@ func TestDiffersReportsEditsByOthersOnly(t *testing.T) {
 		"removed as a whole by a webhook": {`{"selector": {"app": "n"}}`, `{"f:selector": {}}`, `{}`, false},
 		"list removed":                    {`{"args": ["a"]}`, `{"f:z": {}}`, `{}`, true},
 		"list changed by a hook":          {`{"args": ["a"]}`, `{"f:args": {}}`, `{"args": ["b", "c"]}`, false},
-		"element removed":                 {`{"ports": [{"port": 80, "protocol": "TCP"}]}`, `{"f:z": {}}`, `{"ports": [{"port": 81, "protocol": "TCP"}]}`, true},
-		"element with defaults":           {`{"ports": [{"port": 80, "protocol": "TCP"}]}`, `{"f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}}}}`, `{"ports": [{"port": 80, "protocol": "TCP", "targetPort": 80}]}`, false},
-		"element removed by a hook":       {`{"ports": [{"port": 80, "protocol": "TCP"}]}`, `{"f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}, "f:protocol": {}}}}`, `{"ports": [{"port": 81, "protocol": "TCP"}]}`, false},
-		"field of an element lost":        {`{"containers": [{"name": "n", "image": "i"}]}`, `{"f:containers": {"k:{\"name\":\"n\"}": {".": {}, "f:name": {}}}}`, `{"containers": [{"name": "n"}]}`, true},
+		"element removed": {`{"ports": [{"port": 80, "protocol": "TCP"}]}`, `{"f:z": {}}`,
+			`{"ports": [{"port": 81, "protocol": "TCP"}]}`, true},
+		"element with defaults": {`{"ports": [{"port": 80, "protocol": "TCP"}]}`,
+			`{"f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}}}}`,
+			`{"ports": [{"port": 80, "protocol": "TCP", "targetPort": 80}]}`, false},
+		"element removed by a hook": {`{"ports": [{"port": 80, "protocol": "TCP"}]}`,
+			`{"f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}, "f:protocol": {}}}}`,
+			`{"ports": [{"port": 81, "protocol": "TCP"}]}`, false},
+		"field of an element lost": {`{"containers": [{"name": "n", "image": "i"}]}`,
+			`{"f:containers": {"k:{\"name\":\"n\"}": {".": {}, "f:name": {}}}}`, `{"containers": [{"name": "n"}]}`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -97,14 +97,15 @@ func TestFrequentWritesDelayThatNameOnly(t *testing.T) {
 	t.Parallel()
 	var hot, cold atomic.Int32
 	const burst = 5
-	b := setupWith(t, 2, config.WriteRateLimit{Burst: burst, Interval: time.Hour}, func(_ context.Context, name string) (workqueue.Result, error) {
-		if name == "hot" {
-			hot.Add(1)
-			return workqueue.Result{Written: true}, nil
-		}
-		cold.Add(1)
-		return workqueue.Result{}, nil
-	})
+	b := setupWith(t, 2, config.WriteRateLimit{Burst: burst, Interval: time.Hour},
+		func(_ context.Context, name string) (workqueue.Result, error) {
+			if name == "hot" {
+				hot.Add(1)
+				return workqueue.Result{Written: true}, nil
+			}
+			cold.Add(1)
+			return workqueue.Result{}, nil
+		})
 	for i := range burst {
 		b.queue.Add("hot")
 		await(t, "written", func() bool { return hot.Load() == int32(i+1) })
@@ -123,10 +124,11 @@ func TestFrequentSpecChangesAreRateLimited(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int32
 	const burst = 5
-	b := setupWith(t, 1, config.WriteRateLimit{Burst: burst, Interval: time.Hour}, func(context.Context, string) (workqueue.Result, error) {
-		calls.Add(1)
-		return workqueue.Result{Written: true}, nil
-	})
+	b := setupWith(t, 1, config.WriteRateLimit{Burst: burst, Interval: time.Hour},
+		func(context.Context, string) (workqueue.Result, error) {
+			calls.Add(1)
+			return workqueue.Result{Written: true}, nil
+		})
 	for i := range burst {
 		b.queue.AddSpecChange("changing")
 		await(t, "reconciled", func() bool { return calls.Load() == int32(i+1) })
@@ -140,10 +142,11 @@ func TestFrequentSpecChangesAreRateLimited(t *testing.T) {
 func TestRateLimitedNameRunsLater(t *testing.T) {
 	t.Parallel()
 	var hot atomic.Int32
-	b := setupWith(t, 1, config.WriteRateLimit{Burst: 1, Interval: 20 * time.Millisecond}, func(context.Context, string) (workqueue.Result, error) {
-		hot.Add(1)
-		return workqueue.Result{Written: true}, nil
-	})
+	b := setupWith(t, 1, config.WriteRateLimit{Burst: 1, Interval: 20 * time.Millisecond},
+		func(context.Context, string) (workqueue.Result, error) {
+			hot.Add(1)
+			return workqueue.Result{Written: true}, nil
+		})
 	b.queue.Add("hot")
 	await(t, "written", func() bool { return hot.Load() == 1 })
 	b.queue.Add("hot")

@@ -35,7 +35,8 @@ func NewQueue(c config.Controller) *Queue {
 		Queue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[string]{Queue: priorities}),
 	})
 	return &Queue{
-		items:      workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[string]{DelayingQueue: delaying}),
+		items: workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
+			workqueue.TypedRateLimitingQueueConfig[string]{DelayingQueue: delaying}),
 		priorities: priorities, now: time.Now,
 		writes: newRateLimit(c.WriteRateLimit), specChanges: newRateLimit(c.WriteRateLimit),
 	}

@@ -41,7 +41,8 @@ func setupWith(t *testing.T, workers int, writeRateLimit config.WriteRateLimit, 
 	working, abort := context.WithCancel(context.Background())
 	stopping, stop := context.WithCancel(context.Background())
 	b := bundle{abort: abort, stop: stop, ended: make(chan struct{}), logs: logs,
-		queue: workqueue.NewQueue(config.Controller{RetryDelay: time.Millisecond, RetryDelayMax: 10 * time.Millisecond, WriteRateLimit: writeRateLimit})}
+		queue: workqueue.NewQueue(config.Controller{RetryDelay: time.Millisecond, RetryDelayMax: 10 * time.Millisecond,
+			WriteRateLimit: writeRateLimit})}
 	go func() {
 		defer close(b.ended)
 		b.queue.Run(working, stopping, workers, reconcile, zap.New(core))

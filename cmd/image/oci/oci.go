@@ -98,7 +98,8 @@ func (s Spec) build(ctx context.Context, platform v1.Platform) (content []byte, 
 	defer func() { _ = os.RemoveAll(dir) }()
 	file := filepath.Join(dir, "program")
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", s.Linker, "-o", file, s.Package)
-	cmd.Dir, cmd.Env = s.Dir, append(os.Environ(), "CGO_ENABLED=0", "GOOS="+platform.OS, "GOARCH="+platform.Architecture, "GOAMD64=", "GOARM64=")
+	cmd.Dir, cmd.Env = s.Dir,
+		append(os.Environ(), "CGO_ENABLED=0", "GOOS="+platform.OS, "GOARCH="+platform.Architecture, "GOAMD64=", "GOARM64=")
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build %s for %s: %w\n%s", s.Package, platform, err, bytes.TrimSpace(output))
 	}
@@ -113,7 +114,8 @@ func (s Spec) layer(program []byte) (v1.Layer, error) {
 	var files bytes.Buffer
 	archive := tar.NewWriter(&files)
 	add := func(name string, mode int64, content []byte) error {
-		header := &tar.Header{Name: strings.TrimPrefix(path.Clean(name), "/"), Mode: mode, Size: int64(len(content)), ModTime: s.Created}
+		header := &tar.Header{Name: strings.TrimPrefix(path.Clean(name), "/"), Mode: mode, Size: int64(len(content)),
+			ModTime: s.Created}
 		if err := archive.WriteHeader(header); err != nil {
 			return err
 		}

@@ -45,12 +45,14 @@ func CheckVariables(values map[string]string) error {
 		}
 		// The size of "NAME=value" with its terminating zero byte.
 		if size := len(name) + len(values[name]) + 2; size > maxVariable {
-			return fmt.Errorf("environment: %s has %d bytes with its value; no program can be given a variable of more than %d", showName(name), size, maxVariable)
+			return fmt.Errorf("environment: %s has %d bytes with its value; no program can be given a variable of more than %d",
+				showName(name), size, maxVariable)
 		}
 		total += 2*len(name) + len(values[name])
 	}
 	if total > maxEnvironment {
-		return fmt.Errorf("environment: all variables have %d bytes together, names counted twice; at most %d can be kept", total, maxEnvironment)
+		return fmt.Errorf("environment: all variables have %d bytes together, names counted twice; at most %d can be kept", total,
+			maxEnvironment)
 	}
 	return nil
 }

@@ -18,7 +18,8 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, spec, status string) {
 		object := &unstructured.Unstructured{}
-		err := object.UnmarshalJSON([]byte(`{"apiVersion":"console.app238.com/v1","kind":"WorkerApp","metadata":{"name":"x"},"spec":` + spec + `,"status":` + status + `}`))
+		err := object.UnmarshalJSON([]byte(`{"apiVersion":"console.app238.com/v1","kind":"WorkerApp","metadata":{"name":"x"},"spec":` +
+			spec + `,"status":` + status + `}`))
 		if err != nil {
 			return
 		}

@@ -42,7 +42,8 @@ func (w *WorkerApp) Validate() error {
 		add("maxReplicas", fmt.Errorf("%d is not a number of pods; it must be 1 or more", s.MaxReplicas))
 	}
 	if len(validation.IsValidLabelValue(s.MainRegion)) > 0 {
-		add("mainRegion", fmt.Errorf("%s cannot be a region; it must be the value of a node's label %s", quote(s.MainRegion), "topology.kubernetes.io/region"))
+		add("mainRegion", fmt.Errorf("%s cannot be a region; it must be the value of a node's label %s", quote(s.MainRegion),
+			"topology.kubernetes.io/region"))
 	}
 	if len(causes) == 0 {
 		return nil
@@ -89,7 +90,8 @@ func quote(value string) string { return fmt.Sprintf("%q", logging.Clip(value, m
 func (s Spec) CheckLimits(limits config.Limits) error {
 	var causes []string
 	exceeds := func(field, value, setting, limit string) {
-		causes = append(causes, fmt.Sprintf("%s: %s is more than %s, the most that a worker can have (controller.limits.%s)", field, value, limit, setting))
+		causes = append(causes,
+			fmt.Sprintf("%s: %s is more than %s, the most that a worker can have (controller.limits.%s)", field, value, limit, setting))
 	}
 	for _, q := range []struct{ field, value, setting, limit string }{
 		{"assigned_cpu", s.AssignedCPU, "cpu", limits.CPU},

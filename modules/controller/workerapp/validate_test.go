@@ -33,7 +33,8 @@ func TestValidateNamesInvalidField(t *testing.T) {
 		change func(app *workerapp.WorkerApp)
 		begin  string
 	}{
-		"cpu":              {func(a *workerapp.WorkerApp) { a.Spec.AssignedCPU = "abc" }, `spec.assignedCPU: "abc" is not a quantity; write it like 500m or 1`},
+		"cpu": {func(a *workerapp.WorkerApp) { a.Spec.AssignedCPU = "abc" },
+			`spec.assignedCPU: "abc" is not a quantity; write it like 500m or 1`},
 		"cpu zero":         {func(a *workerapp.WorkerApp) { a.Spec.AssignedCPU = "0" }, `spec.assignedCPU: "0" must be more than zero`},
 		"memory negative":  {func(a *workerapp.WorkerApp) { a.Spec.AssignedMemory = "-1Gi" }, `spec.assignedMemory: "-1Gi" must be`},
 		"memory unit":      {func(a *workerapp.WorkerApp) { a.Spec.AssignedMemory = "5GB" }, `spec.assignedMemory: "5GB" is not`},
@@ -45,10 +46,11 @@ func TestValidateNamesInvalidField(t *testing.T) {
 		"image line break": {func(a *workerapp.WorkerApp) { a.Spec.Image = "a\n" }, `spec.image: "a\n" must not`},
 		"replicas":         {func(a *workerapp.WorkerApp) { a.Spec.MaxReplicas = -1 }, "spec.maxReplicas: -1 is not"},
 		"replicas high":    {func(a *workerapp.WorkerApp) { a.Spec.MaxReplicas = 1 << 40 }, "spec.maxReplicas: "},
-		"region":           {func(a *workerapp.WorkerApp) { a.Spec.MainRegion = "eu west" }, `spec.mainRegion: "eu west" cannot be a region`},
-		"worker":           {func(a *workerapp.WorkerApp) { a.Spec.WorkerID = "" }, "spec.workerID: required"},
-		"owner":            {func(a *workerapp.WorkerApp) { a.Spec.OwnerID = "a'b" }, "spec.ownerID: must consist of"},
-		"name":             {func(a *workerapp.WorkerApp) { a.Name = "w-other-u1" }, "metadata.name: must be w-abc12345-u1"},
+		"region": {func(a *workerapp.WorkerApp) { a.Spec.MainRegion = "eu west" },
+			`spec.mainRegion: "eu west" cannot be a region`},
+		"worker": {func(a *workerapp.WorkerApp) { a.Spec.WorkerID = "" }, "spec.workerID: required"},
+		"owner":  {func(a *workerapp.WorkerApp) { a.Spec.OwnerID = "a'b" }, "spec.ownerID: must consist of"},
+		"name":   {func(a *workerapp.WorkerApp) { a.Name = "w-other-u1" }, "metadata.name: must be w-abc12345-u1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -23,9 +23,11 @@ func object(spec map[string]any) *unstructured.Unstructured {
 func TestCheckLimitsNamesFieldAndLimit(t *testing.T) {
 	t.Parallel()
 	limits := config.Limits{CPU: "2", Memory: "1Gi", Disk: "1Ti", Replicas: 3}
-	require.NoError(t, workerapp.Spec{AssignedCPU: "2000m", AssignedMemory: "1024Mi", AssignedDisk: "1Ti", MaxReplicas: 3}.CheckLimits(limits))
+	require.NoError(t,
+		workerapp.Spec{AssignedCPU: "2000m", AssignedMemory: "1024Mi", AssignedDisk: "1Ti", MaxReplicas: 3}.CheckLimits(limits))
 	require.NoError(t, workerapp.Spec{AssignedCPU: "much"}.CheckLimits(limits), "Validate reports it")
-	require.EqualError(t, workerapp.Spec{AssignedCPU: "2001m", AssignedMemory: "2e9", AssignedDisk: "1025Gi", MaxReplicas: 4}.CheckLimits(limits),
+	require.EqualError(t,
+		workerapp.Spec{AssignedCPU: "2001m", AssignedMemory: "2e9", AssignedDisk: "1025Gi", MaxReplicas: 4}.CheckLimits(limits),
 		"assigned_cpu: 2001m is more than 2, the most that a worker can have (controller.limits.cpu); "+
 			"assigned_memory: 2e9 is more than 1Gi, the most that a worker can have (controller.limits.memory); "+
 			"assigned_disk: 1025Gi is more than 1Ti, the most that a worker can have (controller.limits.disk); "+
@@ -34,8 +36,9 @@ func TestCheckLimitsNamesFieldAndLimit(t *testing.T) {
 
 func TestApplyConfigurationRoundTrips(t *testing.T) {
 	t.Parallel()
-	spec := workerapp.Spec{WorkerID: "a", OwnerID: "b", Image: "i", Port: 80, AssignedCPU: "1", AssignedMemory: "2", AssignedDisk: "3",
-		MaxReplicas: 4, MainRegion: "r"}
+	spec := workerapp.Spec{WorkerID: "a", OwnerID: "b", Image: "i", Port: 80, AssignedCPU: "1", AssignedMemory: "2",
+		AssignedDisk: "3",
+		MaxReplicas:  4, MainRegion: "r"}
 	origin := workerapp.Origin{Version: math.MaxInt64, Task: 1<<53 + 1, Accepted: "2026-11-28T10:00:00.123456Z", Database: "d1"}
 	u := workerapp.ToApply("worker", spec, origin)
 	require.Equal(t, "w-a-b", u.GetName())
@@ -62,7 +65,8 @@ func TestOldObjectsAreReadable(t *testing.T) {
 func TestFieldsOfWrongTypeAreInFixedOrder(t *testing.T) {
 	t.Parallel()
 	for range 20 {
-		app, err := workerapp.FromUnstructured(object(map[string]any{"workerID": "a", "image": int64(1), "port": "80", "maxReplicas": "x"}))
+		app, err := workerapp.FromUnstructured(object(map[string]any{"workerID": "a", "image": int64(1), "port": "80",
+			"maxReplicas": "x"}))
 		require.EqualError(t, err, "spec.image: must be a string; spec.port: must be an integer; spec.maxReplicas: must be an integer")
 		require.Equal(t, "a", app.Spec.WorkerID, "well-formed fields are read")
 	}
@@ -77,7 +81,8 @@ func TestLabelsAreValidForEveryIdentifier(t *testing.T) {
 		}
 	}
 	require.Equal(t, long[:63], workerapp.Labels(long[:63], "b")[workerapp.WorkerLabel])
-	require.NotEqual(t, workerapp.Labels(long, "b")[workerapp.WorkerLabel], workerapp.Labels("b"+long[1:], "b")[workerapp.WorkerLabel])
+	require.NotEqual(t, workerapp.Labels(long, "b")[workerapp.WorkerLabel],
+		workerapp.Labels("b"+long[1:], "b")[workerapp.WorkerLabel])
 }
 
 func TestIDsRoundTrip(t *testing.T) {

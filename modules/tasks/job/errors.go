@@ -73,7 +73,8 @@ func NewRetry(text string, cause error) *Error {
 
 // NewUnavailable returns an error that snoozes the task with backoff until a dependency is available again.
 func NewUnavailable(dependency string, cause error) *Error {
-	return &Error{Kind: Snooze, Text: "waiting for the " + dependency + ", which is unavailable", Delay: 2 * time.Second, Backoff: true, Cause: cause}
+	return &Error{Kind: Snooze, Text: "waiting for the " + dependency + ", which is unavailable", Delay: 2 * time.Second,
+		Backoff: true, Cause: cause}
 }
 
 // NewSnooze returns an error after which the task is run again after a delay.

@@ -78,7 +78,8 @@ type lookout struct {
 
 // watch begins to look at the worker namespace's objects of a kind. An object is noted once, by its key, when key returns
 // one that is not "".
-func (w *fixture) watch(ctx context.Context, resource schema.GroupVersionResource, key func(*unstructured.Unstructured) string) (*lookout, error) {
+func (w *fixture) watch(ctx context.Context, resource schema.GroupVersionResource,
+	key func(*unstructured.Unstructured) string) (*lookout, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &lookout{cancel: cancel, at: map[string]time.Time{}, arrived: make(chan struct{}, 1)}
 	informer := dynamicinformer.NewFilteredDynamicInformer(w.clients.Dynamic, resource, workerNamespace, 0, cache.Indexers{},

@@ -29,7 +29,8 @@ func parseOptions(args []string) (options, error) {
 	flags.BoolVar(&o.quick, "quick", false, "a short run that judges no bar: 100 WorkerApps, 300 at the restart")
 	flags.StringSliceVar(&o.only, "only", nil, "scenarios to measure: rollout, restart; all unless set")
 	flags.IntVar(&o.runs, "runs", 3, "how often the rollout is measured for each party")
-	flags.IntVar(&o.tries, "tries", 3, "how often a rollout is measured at most where the host takes over 5 % of the processors meanwhile")
+	flags.IntVar(&o.tries, "tries", 3,
+		"how often a rollout is measured at most where the host takes over 5 % of the processors meanwhile")
 	flags.IntVar(&o.apps, "apps", 1000, "WorkerApps that are rolled out at once")
 	flags.IntVar(&o.standing, "standing", 5000, "WorkerApps that are there at the restart")
 	flags.IntVar(&o.changes, "changes", 200, "images that are changed")

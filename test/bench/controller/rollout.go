@@ -155,7 +155,8 @@ func (w *fixture) measureChanges(ctx context.Context, i *inner, o options, found
 	if err != nil {
 		return err
 	}
-	found.add("writes/changed-image", "writes", float64(after.objectWrites()-before.objectWrites())/float64(changes)).atMost(writesChanged)
+	found.add("writes/changed-image", "writes",
+		float64(after.objectWrites()-before.objectWrites())/float64(changes)).atMost(writesChanged)
 	found.add("change-to-pod/p50", "ms", quantile(times, 0.5))
 	found.add("change-to-pod/p99", "ms", quantile(times, 0.99))
 	return nil

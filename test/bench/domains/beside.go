@@ -45,7 +45,8 @@ func (w *fixture) beside(ctx context.Context, f *figures) (err error) {
 			return err
 		}
 		err := await(ctx, func() (verified bool, err error) {
-			err = w.db.QueryRowContext(ctx, `SELECT status = 'success' FROM custom_domains WHERE user_uid = $1`, fmt.Sprint("u", i)).Scan(&verified)
+			err = w.db.QueryRowContext(ctx, `SELECT status = 'success' FROM custom_domains WHERE user_uid = $1`,
+				fmt.Sprint("u", i)).Scan(&verified)
 			return verified, err
 		})
 		if err != nil {

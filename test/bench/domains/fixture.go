@@ -190,7 +190,8 @@ func (w *fixture) inner(ctx context.Context, args ...string) (*os.ProcessState, 
 func (w *fixture) insert(ctx context.Context, from, below int, zone, user string) error {
 	_, err := w.db.ExecContext(ctx, `INSERT INTO custom_domains (cdid, user_uid, domain, target, txt_name, txt_value)
 		SELECT $4::TEXT || lpad(to_hex(i), 8, '0'), COALESCE(NULLIF($4, ''), 'u' || i), 'www.' || $3 || i || '.test', $5,
-			'_combinator-verify.www.' || $3 || i || '.test', 'combinator-verify=' || lpad(to_hex(CASE WHEN $4 = '' THEN i ELSE i + 1000000 END), 32, '0')
+			'_combinator-verify.www.' || $3 || i || '.test', 'combinator-verify=' || lpad(to_hex(CASE WHEN $4 = '' THEN i ELSE i + 1000000
+				END), 32, '0')
 		FROM generate_series($1::INTEGER, $2::INTEGER - 1) AS i`, from, below, zone, user, target)
 	return err
 }

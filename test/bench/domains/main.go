@@ -1,9 +1,9 @@
-// Command domains measures one domain.check over thousands of custom domains whose name servers are slow, beside the bare
-// limit: the same number of questions to the same servers, as many at a time, with nothing done in between. Then it measures after
-// what time other users' right domains are verified beside as many names of one user whose name servers never answer.
+// Command domains measures one domain.check over thousands of custom domains whose name servers are slow, beside the bare limit:
+// the same number of questions to the same servers, as many at a time, with nothing done in between. Then it measures after what
+// time other users' right domains are verified beside as many names of one user whose name servers never answer.
 //
-// It runs the real program (inner run-job domain.check, inner serve) on a PostgreSQL server of its own, and writes one JSON line for
-// each figure and then a table. Its exit status is 1 when a bar is missed, 2 when it could not measure.
+// It runs the real program (inner run-job domain.check, inner serve) on a PostgreSQL server of its own, and writes one JSON line
+// for each figure and then a table. Its exit status is 1 when a bar is missed, 2 when it could not measure.
 package main
 
 import (

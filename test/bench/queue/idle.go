@@ -96,7 +96,8 @@ func tell(texts, before map[string]int, seconds float64) (sent int) {
 	for text, n := range before {
 		texts[text] -= n
 	}
-	for _, text := range slices.SortedFunc(maps.Keys(texts), func(a, b string) int { return cmp.Or(texts[b]-texts[a], cmp.Compare(a, b)) }) {
+	for _, text := range slices.SortedFunc(maps.Keys(texts),
+		func(a, b string) int { return cmp.Or(texts[b]-texts[a], cmp.Compare(a, b)) }) {
 		if n := texts[text]; n > 0 {
 			line := strings.Join(strings.Fields(text), " ")
 			say("  %6.3f/s %s", float64(n)/seconds, line[:min(len(line), 100)])

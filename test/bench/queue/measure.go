@@ -175,7 +175,8 @@ const drainPoll = 2 * time.Millisecond
 
 // drain waits until the end of every accepted task is committed, or for limit at most, and returns how many are and how
 // long that took since begin. before tasks had ended beforehand.
-func (q *queue) drain(ctx context.Context, w *watch, accepted, before int64, begin, limit time.Duration) (int64, time.Duration, error) {
+func (q *queue) drain(ctx context.Context, w *watch, accepted, before int64, begin,
+	limit time.Duration) (int64, time.Duration, error) {
 	deadline := clock() + limit
 	for clock() < deadline {
 		if w.entered.Load() >= accepted {

@@ -44,7 +44,8 @@ func parseOptions(args []string) (options, error) {
 	flags.BoolVar(&o.quick, "quick", false, "a smoke test: one short run of few scenarios; missed bars do not fail it")
 	flags.StringSliceVar(&o.only, "only", nil, "measure only what has one of these words in its name, like closed-16/inner-http")
 	flags.IntVar(&o.runs, "runs", 3, "repetitions of what is in a ratio; the rest is measured in a third of them")
-	flags.IntVar(&o.tries, "tries", 4, "how often something is measured at most where the host takes over 5 % of the processors meanwhile")
+	flags.IntVar(&o.tries, "tries", 4,
+		"how often something is measured at most where the host takes over 5 % of the processors meanwhile")
 	flags.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of this process to this file")
 	flags.DurationVar(&o.closed, "closed", o.closed, "how long each closed loop sends load")
 	flags.DurationVar(&o.open, "open", o.open, "how long each open loop sends load")

@@ -86,14 +86,16 @@ func (w *fixture) faults(t *testing.T, f *fleet) []fault {
 }
 
 // restart ends a server and starts it again.
-func restart(server interface{ Restart(context.Context) error }, end func(context.Context) error) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+func restart(server interface{ Restart(context.Context) error }, end func(context.Context) error) func(context.Context,
+	*rand.Rand) (func(context.Context) error, error) {
 	return func(ctx context.Context, _ *rand.Rand) (func(context.Context) error, error) {
 		return server.Restart, end(ctx)
 	}
 }
 
 // endDatabase ends the platform's database, which is another server after each failover, and starts it again.
-func (w *fixture) endDatabase(end func(*postgres.Server, context.Context) error) func(context.Context, *rand.Rand) (func(context.Context) error, error) {
+func (w *fixture) endDatabase(end func(*postgres.Server, context.Context) error) func(context.Context,
+	*rand.Rand) (func(context.Context) error, error) {
 	return func(ctx context.Context, _ *rand.Rand) (func(context.Context) error, error) {
 		return w.servers.Postgres.Restart, end(w.servers.Postgres, ctx)
 	}

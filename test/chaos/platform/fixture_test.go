@@ -145,7 +145,8 @@ domains: {requireTarget: false, scanInterval: 500ms, resyncInterval: %s, checkIn
 audit: {minAge: 5s, interval: %s, shrinkWindow: %s}
 `, domain, w.toDatabase.DSN, w.toCluster.Kubeconfig(filepath.Join(w.folder, "kubeconfig")), retention, retention, w.toEngine.DSN, cmp.Or(w.extent.measures, 15*time.Second), w.extent.ownDatabase, w.servers.TiKV.Endpoint(),
 		certificate, certificate, key,
-		webhookPort, cmp.Or(w.extent.resync, 2*time.Second), w.extent.audits, netip.AddrPortFrom(w.names.Root.Addr, uint16(w.names.Port)), w.extent.audits, retention)
+		webhookPort, cmp.Or(w.extent.resync, 2*time.Second), w.extent.audits,
+		netip.AddrPortFrom(w.names.Root.Addr, uint16(w.names.Port)), w.extent.audits, retention)
 }
 
 // combinatorPod makes a Combinator pod with the address of this machine, which notes what it is told, and returns its port.

@@ -57,7 +57,8 @@ func honestly(t *testing.T, all []*honest, span time.Duration) times {
 		h.times = times{}
 		group.Go(func() error {
 			for next := time.Now(); ; {
-				for _, one := range []func(context.Context) error{h.resourceTimed("rdb"), h.resourceTimed("kv"), h.domainTimed, h.workerTimed} {
+				for _, one := range []func(context.Context) error{h.resourceTimed("rdb"), h.resourceTimed("kv"), h.domainTimed,
+					h.workerTimed} {
 					if err := one(ctx); err != nil {
 						return fmt.Errorf("%s: %w", h.name, err)
 					}
@@ -125,7 +126,8 @@ func (h *honest) status(ctx context.Context, want, query string, argument any) f
 func (h *honest) resourceTimed(kind string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		id := fmt.Sprintf("%016x", h.chance.Uint64())
-		if err := h.fixture.write(ctx, `INSERT INTO combinator_resources (user_uid, resource_type, resource_id) VALUES ($1, $2, $3)`, h.name, kind, id); err != nil {
+		if err := h.fixture.write(ctx, `INSERT INTO combinator_resources (user_uid, resource_type, resource_id) VALUES ($1, $2, $3)`,
+			h.name, kind, id); err != nil {
 			return err
 		}
 		ref := map[string]string{"user_uid": h.name, "resource_id": id, "name": "a resource"}
@@ -137,11 +139,12 @@ func (h *honest) resourceTimed(kind string) func(context.Context) error {
 		if err := h.fixture.write(ctx, `DELETE FROM combinator_resources WHERE resource_id = $1`, id); err != nil {
 			return err
 		}
-		return h.timed(ctx, "delete_"+kind, func() error { return h.accept(ctx, "combinator.delete_"+kind, ref) }, func() (bool, error) {
-			h.fixture.mu.Lock()
-			defer h.fixture.mu.Unlock()
-			return h.fixture.told[id], nil
-		})
+		return h.timed(ctx, "delete_"+kind, func() error { return h.accept(ctx, "combinator.delete_"+kind, ref) },
+			func() (bool, error) {
+				h.fixture.mu.Lock()
+				defer h.fixture.mu.Unlock()
+				return h.fixture.told[id], nil
+			})
 	}
 }
 
@@ -165,7 +168,8 @@ func (h *honest) domainTimed(ctx context.Context) error {
 // workerTimed deploys a worker and deletes it.
 func (h *honest) workerTimed(ctx context.Context) error {
 	k := &desiredWorker{id: fmt.Sprintf("%sw%d", h.name, h.requests), owner: h.name}
-	if err := h.fixture.read(ctx, []any{&k.row}, `INSERT INTO workers (wid, user_uid, worker_name, assigned_cpu, assigned_memory, assigned_disk,
+	if err := h.fixture.read(ctx, []any{&k.row},
+		`INSERT INTO workers (wid, user_uid, worker_name, assigned_cpu, assigned_memory, assigned_disk,
 		max_replicas, main_region) VALUES ($1, $2, 'a worker', '', '', '', 0, '') RETURNING id`, k.id, k.owner); err != nil {
 		return err
 	}

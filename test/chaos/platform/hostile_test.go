@@ -65,10 +65,12 @@ func (h *hostile) again(ctx context.Context, do func(context.Context) error) {
 // schema has a schema made and returns when it is there.
 func (h *hostile) schema(ctx context.Context) (id string, err error) {
 	id = fmt.Sprintf("%016x", h.chance.Uint64())
-	if err := h.fixture.write(ctx, `INSERT INTO combinator_resources (user_uid, resource_type, resource_id) VALUES ($1, 'rdb', $2)`, h.name, id); err != nil {
+	if err := h.fixture.write(ctx, `INSERT INTO combinator_resources (user_uid, resource_type, resource_id) VALUES ($1, 'rdb', $2)`,
+		h.name, id); err != nil {
 		return "", err
 	}
-	if err := h.accept(ctx, "combinator.create_rdb", map[string]string{"user_uid": h.name, "resource_id": id, "name": "a resource"}); err != nil {
+	if err := h.accept(ctx, "combinator.create_rdb",
+		map[string]string{"user_uid": h.name, "resource_id": id, "name": "a resource"}); err != nil {
 		return "", err
 	}
 	return id, until(ctx, "not active", func() (bool, error) {

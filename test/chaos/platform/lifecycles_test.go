@@ -49,7 +49,8 @@ func (o *outer) run(ctx context.Context, over <-chan struct{}) error {
 	if err := o.register(ctx); err != nil {
 		return err
 	}
-	lives := []func(context.Context) error{o.liveWorker, o.liveWorker, o.liveWorker, o.liveResource, o.liveResource, o.liveDomain, o.sendRest}
+	lives := []func(context.Context) error{o.liveWorker, o.liveWorker, o.liveWorker, o.liveResource, o.liveResource, o.liveDomain,
+		o.sendRest}
 	for {
 		select {
 		case <-over:
@@ -112,7 +113,8 @@ type desiredWorker struct {
 }
 
 func (o *outer) liveWorker(ctx context.Context) error {
-	k := &desiredWorker{id: fmt.Sprintf("%sw%d", o.name, len(o.workers)), owner: o.name, env: map[string]string{}, secrets: map[string]string{}}
+	k := &desiredWorker{id: fmt.Sprintf("%sw%d", o.name, len(o.workers)), owner: o.name, env: map[string]string{},
+		secrets: map[string]string{}}
 	if err := o.fixture.write(ctx, `INSERT INTO workers (wid, user_uid, worker_name, assigned_cpu, assigned_memory, assigned_disk,
 		max_replicas, main_region) VALUES ($1, $2, 'a worker', '', '', '', 0, '')`, k.id, k.owner); err != nil {
 		return err
@@ -157,7 +159,8 @@ func (o *outer) version(ctx context.Context, k *desiredWorker, image string) (id
 		WHERE NOT EXISTS (SELECT 1 FROM worker_deploy_versions WHERE worker_id = $1 AND image = $2)`, k.row, image); err != nil {
 		return 0, err
 	}
-	if err := o.fixture.read(ctx, []any{&id}, `SELECT id FROM worker_deploy_versions WHERE worker_id = $1 AND image = $2`, k.row, image); err != nil {
+	if err := o.fixture.read(ctx, []any{&id}, `SELECT id FROM worker_deploy_versions WHERE worker_id = $1 AND image = $2`, k.row,
+		image); err != nil {
 		return 0, err
 	}
 	return id, o.accept(ctx, "worker.deploy_worker", k.ref(map[string]any{"version_id": id}))

@@ -76,7 +76,8 @@ func report(t *testing.T, outers []*outer, f *fleet, broken map[string]int, last
 		faults += n
 		t.Logf("%3d × %s", n, name)
 	}
-	t.Logf("%d faults in %s; %d requests accepted, %d tries refused or unanswered; %d workers, %d schemas and namespaces, %d domains; "+
+	t.Logf("%d faults in %s; %d requests accepted, %d tries refused or unanswered; %d workers, %d schemas and namespaces, %d "+
+		"domains; "+
 		"%d processes; at rest %s after the last fault: nothing lost, doubled or left over",
 		faults, lasted.Round(time.Second), accepted, refused, workers, resources, domains, f.started, settled.Round(time.Second))
 }

@@ -68,7 +68,8 @@ func (o *outer) use(ctx context.Context, r *desiredResource) error {
 	r.put = true
 	r.reported = int64(o.chance.IntN(1000))
 	begin := time.Date(2026, 1, 1, 0, 0, o.requests, 0, time.UTC)
-	report, err := json.Marshal(map[string]any{"user_id": r.owner, "resource_id": r.id, "resource_type": r.kind, "datachange": r.reported,
+	report, err := json.Marshal(map[string]any{"user_id": r.owner, "resource_id": r.id, "resource_type": r.kind,
+		"datachange":     r.reported,
 		"timespan_start": begin, "timespan_end": begin.Add(time.Second)})
 	if err != nil {
 		return err

@@ -39,7 +39,8 @@ func (w *fixture) check(ctx context.Context, outers []*outer) (found []string) {
 		what string
 		look func(context.Context, []*outer, *faultsFound) error
 	}{
-		{"tasks", w.checkTasks}, {"workers", w.checkWorkers}, {"objects", w.checkObjects}, {"schemas", w.checkSchemas}, {"keys", w.checkKeys},
+		{"tasks", w.checkTasks}, {"workers", w.checkWorkers}, {"objects", w.checkObjects}, {"schemas", w.checkSchemas},
+		{"keys", w.checkKeys},
 		{"resources", w.checkResources}, {"domains", w.checkDomains}, {"audit", w.checkByAudit},
 	} {
 		looking, cancel := context.WithTimeout(ctx, lookTimeout)
@@ -57,7 +58,8 @@ func (w *fixture) checkTasks(ctx context.Context, outers []*outer, f *faultsFoun
 		id             int64
 		status, detail string
 	}
-	rows, err := w.db.QueryContext(ctx, `SELECT idempotency_key, id, task_status, task_type || ': ' || task_detailed_status || ' ' || last_error
+	rows, err := w.db.QueryContext(ctx,
+		`SELECT idempotency_key, id, task_status, task_type || ': ' || task_detailed_status || ' ' || last_error
 		FROM console_tasks WHERE idempotency_key IS NOT NULL`)
 	if err != nil {
 		return err
@@ -120,7 +122,8 @@ func (w *fixture) checkWorker(ctx context.Context, k *desiredWorker, f *faultsFo
 		f.add("worker %s is %s on version %d, version %d is %s, %d are loading", k.id, status, active, k.serves, version, loading)
 	}
 	n := workerapp.Name(k.id, k.owner)
-	deployment, err := w.clients.Get(ctx, schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, workerNamespace, n)
+	deployment, err := w.clients.Get(ctx, schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"},
+		workerNamespace, n)
 	if err != nil {
 		f.add("Deployment %s: %v", n, err)
 		return nil
@@ -180,8 +183,10 @@ func (w *fixture) checkObjects(ctx context.Context, outers []*outer, f *faultsFo
 	pods := map[string]int{}
 	for _, kind := range []struct{ group, version, resource, namespace string }{
 		{workerapp.Resource().Group, workerapp.Resource().Version, workerapp.Resource().Resource, workerNamespace},
-		{"apps", "v1", "deployments", workerNamespace}, {"", "v1", "services", workerNamespace}, {"", "v1", "configmaps", workerNamespace},
-		{"", "v1", "secrets", workerNamespace}, {"", "v1", "pods", workerNamespace}, {"networking.k8s.io", "v1", "networkpolicies", workerNamespace},
+		{"apps", "v1", "deployments", workerNamespace}, {"", "v1", "services", workerNamespace},
+		{"", "v1", "configmaps", workerNamespace},
+		{"", "v1", "secrets", workerNamespace}, {"", "v1", "pods", workerNamespace},
+		{"networking.k8s.io", "v1", "networkpolicies", workerNamespace},
 		{"", "v1", "services", ingressNamespace}, {"traefik.io", "v1alpha1", "ingressroutes", ingressNamespace},
 		{"cert-manager.io", "v1", "certificates", ingressNamespace},
 	} {

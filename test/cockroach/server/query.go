@@ -49,7 +49,8 @@ func answer(code, message string) *pgproto3.ErrorResponse {
 func failure(f *Fault) *pgproto3.ErrorResponse {
 	switch f.Code {
 	case "40001":
-		return answer(f.Code, "restart transaction: TransactionRetryWithProtoRefreshError: TransactionRetryError: retry txn (RETRY_SERIALIZABLE)")
+		return answer(f.Code,
+			"restart transaction: TransactionRetryWithProtoRefreshError: TransactionRetryError: retry txn (RETRY_SERIALIZABLE)")
 	case "40003":
 		return answer(f.Code, "result is ambiguous: error=unable to determine whether command was applied via local retries")
 	}

@@ -70,7 +70,8 @@ func (r *reader) load(files []string) error {
 		}
 		r.files = append(r.files, f)
 	}
-	r.info = &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{}}
+	r.info = &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{},
+		Defs: map[*ast.Ident]types.Object{}}
 	config := types.Config{Importer: nothing{}, Error: func(error) {}, FakeImportC: true}
 	_, _ = config.Check(r.files[0].Name.Name, r.fset, r.files, r.info) // every import is an error
 	return nil

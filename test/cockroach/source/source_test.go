@@ -43,7 +43,8 @@ func TestFindsEveryStatementOfASource(t *testing.T) {
 	root := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(root, "code"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(root, "code", "code.go"), []byte(code), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(root, "code", "code_test.go"), []byte("package code\n\nconst x = \"DROP TABLE t\""), 0o600))
+	require.NoError(t,
+		os.WriteFile(filepath.Join(root, "code", "code_test.go"), []byte("package code\n\nconst x = \"DROP TABLE t\""), 0o600))
 	all, err := source.Statements(root, "code")
 	require.NoError(t, err)
 	texts := map[string]string{}

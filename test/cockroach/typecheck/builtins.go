@@ -60,7 +60,8 @@ func (f functions) texts() {
 		f.plain("length", types.Int, t)
 		f.plain("octet_length", types.Int, t)
 	}
-	for _, name := range []string{"lower", "upper", "btrim", "ltrim", "rtrim", "md5", "reverse", "initcap", "quote_ident", "quote_literal"} {
+	for _, name := range []string{"lower", "upper", "btrim", "ltrim", "rtrim", "md5", "reverse", "initcap", "quote_ident",
+		"quote_literal"} {
 		f.plain(name, types.String, types.String)
 	}
 	for _, name := range []string{"substr", "substring"} {
@@ -111,14 +112,17 @@ func (f functions) numbers() {
 }
 
 func (f functions) times() {
-	for _, name := range []string{"now", "current_timestamp", "transaction_timestamp", "statement_timestamp", "clock_timestamp", "localtimestamp"} {
+	for _, name := range []string{"now", "current_timestamp", "transaction_timestamp", "statement_timestamp", "clock_timestamp",
+		"localtimestamp"} {
 		zone := tree.OverloadPreferencePreferred
 		local := tree.OverloadPreferenceNone
 		if name == "localtimestamp" {
 			zone, local = local, zone
 		}
-		f.with(name, &tree.Overload{Types: tree.ParamTypes{}, ReturnType: tree.FixedReturnType(types.TimestampTZ), OverloadPreference: zone})
-		f.with(name, &tree.Overload{Types: tree.ParamTypes{}, ReturnType: tree.FixedReturnType(types.Timestamp), OverloadPreference: local})
+		f.with(name, &tree.Overload{Types: tree.ParamTypes{}, ReturnType: tree.FixedReturnType(types.TimestampTZ),
+			OverloadPreference: zone})
+		f.with(name, &tree.Overload{Types: tree.ParamTypes{}, ReturnType: tree.FixedReturnType(types.Timestamp),
+			OverloadPreference: local})
 	}
 	for _, t := range []*types.T{types.Timestamp, types.TimestampTZ, types.Interval, types.Date, types.Time} {
 		f.plain("extract", types.Float, types.String, t)
@@ -167,8 +171,9 @@ func (f functions) system() {
 			f.plain(name, types.Bool, types.Oid, object, types.String)
 		}
 	}
-	f.with("crdb_internal.tenant_span_stats", &tree.Overload{Class: tree.GeneratorClass, Types: list([]*types.T{types.Int, types.Int}),
-		ReturnType: tree.FixedReturnType(spanStats)})
+	f.with("crdb_internal.tenant_span_stats",
+		&tree.Overload{Class: tree.GeneratorClass, Types: list([]*types.T{types.Int, types.Int}),
+			ReturnType: tree.FixedReturnType(spanStats)})
 	f.with("crdb_internal.tenant_span_stats", &tree.Overload{Class: tree.GeneratorClass, Types: list([]*types.T{types.Int}),
 		ReturnType: tree.FixedReturnType(spanStats)})
 }
@@ -192,8 +197,9 @@ func (f functions) sets() {
 			f.aggregate(name, t, t)
 		}
 	}
-	f.with("array_agg", &tree.Overload{Class: tree.AggregateClass, Types: list([]*types.T{types.AnyElement}), CalledOnNullInput: true,
-		ReturnType: tree.ArrayOfFirstNonNullReturnType()})
+	f.with("array_agg",
+		&tree.Overload{Class: tree.AggregateClass, Types: list([]*types.T{types.AnyElement}), CalledOnNullInput: true,
+			ReturnType: tree.ArrayOfFirstNonNullReturnType()})
 	f.add(tree.GeneratorClass, "unnest", unnested, tree.VariadicType{VarType: types.AnyArray})
 	f.add(tree.GeneratorClass, "generate_series", tree.FixedReturnType(types.Int), list([]*types.T{types.Int, types.Int}))
 	f.add(tree.GeneratorClass, "generate_series", tree.FixedReturnType(types.Int), list([]*types.T{types.Int, types.Int, types.Int}))

@@ -9,31 +9,39 @@ import (
 
 // systemTables are those of the catalogue that statements ask, with the columns that they ask for.
 const systemTables = `
-CREATE TABLE pg_catalog.pg_roles (oid OID, rolname NAME, rolsuper BOOL, rolcreaterole BOOL, rolcreatedb BOOL, rolcanlogin BOOL, rolconnlimit INT4,
+CREATE TABLE pg_catalog.pg_roles (oid OID, rolname NAME, rolsuper BOOL, rolcreaterole BOOL, rolcreatedb BOOL, rolcanlogin BOOL,
+    rolconnlimit INT4,
     rolpassword TEXT, rolconfig TEXT[]);
 CREATE TABLE pg_catalog.pg_authid (oid OID, rolname NAME, rolcanlogin BOOL, rolpassword TEXT);
 CREATE TABLE pg_catalog.pg_database (oid OID, datname NAME, datdba OID, datallowconn BOOL, datacl TEXT[]);
 CREATE TABLE pg_catalog.pg_namespace (oid OID, nspname NAME, nspowner OID, nspacl TEXT[]);
-CREATE TABLE pg_catalog.pg_class (oid OID, relname NAME, relnamespace OID, reltype OID, relowner OID, relpages INT4, reltuples FLOAT4,
+CREATE TABLE pg_catalog.pg_class (oid OID, relname NAME, relnamespace OID, reltype OID, relowner OID, relpages INT4, reltuples
+    FLOAT4,
     relhasindex BOOL, relkind "char", relnatts INT2, relacl TEXT[]);
-CREATE TABLE pg_catalog.pg_attribute (attrelid OID, attname NAME, atttypid OID, attlen INT2, attnum INT2, atttypmod INT4, attnotnull BOOL,
+CREATE TABLE pg_catalog.pg_attribute (attrelid OID, attname NAME, atttypid OID, attlen INT2, attnum INT2, atttypmod INT4,
+    attnotnull BOOL,
     atthasdef BOOL, attidentity "char", attisdropped BOOL);
 CREATE TABLE pg_catalog.pg_attrdef (oid OID, adrelid OID, adnum INT2, adbin TEXT);
-CREATE TABLE pg_catalog.pg_index (indexrelid OID, indrelid OID, indnatts INT2, indisunique BOOL, indisprimary BOOL, indisvalid BOOL,
+CREATE TABLE pg_catalog.pg_index (indexrelid OID, indrelid OID, indnatts INT2, indisunique BOOL, indisprimary BOOL, indisvalid
+    BOOL,
     indisready BOOL, indislive BOOL, indexprs TEXT, indpred TEXT);
-CREATE TABLE pg_catalog.pg_constraint (oid OID, conname NAME, connamespace OID, contype "char", convalidated BOOL, conrelid OID, conindid OID,
+CREATE TABLE pg_catalog.pg_constraint (oid OID, conname NAME, connamespace OID, contype "char", convalidated BOOL, conrelid OID,
+    conindid OID,
     confrelid OID, condef TEXT);
 CREATE TABLE pg_catalog.pg_tables (schemaname NAME, tablename NAME, tableowner NAME, tablespace NAME, hasindexes BOOL);
-CREATE TABLE pg_catalog.pg_indexes (crdb_oid OID, schemaname NAME, tablename NAME, indexname NAME, tablespace NAME, indexdef TEXT);
+CREATE TABLE pg_catalog.pg_indexes (crdb_oid OID, schemaname NAME, tablename NAME, indexname NAME, tablespace NAME, indexdef
+    TEXT);
 CREATE TABLE pg_catalog.pg_settings (name TEXT, setting TEXT, unit TEXT, vartype TEXT);
 CREATE TABLE pg_catalog.pg_type (oid OID, typname NAME, typnamespace OID);
 CREATE TABLE pg_catalog.pg_description (objoid OID, classoid OID, objsubid INT4, description TEXT);
 CREATE TABLE pg_catalog.pg_sequences (schemaname NAME, sequencename NAME, start_value INT8, increment_by INT8, last_value INT8);
 CREATE TABLE information_schema.tables (table_catalog TEXT, table_schema TEXT, table_name TEXT, table_type TEXT);
-CREATE TABLE information_schema.columns (table_catalog TEXT, table_schema TEXT, table_name TEXT, column_name TEXT, ordinal_position INT8,
+CREATE TABLE information_schema.columns (table_catalog TEXT, table_schema TEXT, table_name TEXT, column_name TEXT,
+    ordinal_position INT8,
     column_default TEXT, is_nullable TEXT, data_type TEXT, character_maximum_length INT8, is_identity TEXT);
 CREATE TABLE information_schema.schemata (catalog_name TEXT, schema_name TEXT);
-CREATE TABLE crdb_internal.tables (table_id INT8, parent_id INT8, name TEXT, database_name TEXT, schema_name TEXT, state TEXT, drop_time TIMESTAMP);
+CREATE TABLE crdb_internal.tables (table_id INT8, parent_id INT8, name TEXT, database_name TEXT, schema_name TEXT, state TEXT,
+    drop_time TIMESTAMP);
 CREATE TABLE crdb_internal.databases (id INT8, name TEXT, owner NAME);
 `
 

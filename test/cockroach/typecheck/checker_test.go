@@ -24,7 +24,8 @@ func newChecker(t *testing.T) *typecheck.Checker {
 	return c
 }
 
-// Each of the first eight stood in the product, passed PostgreSQL and CockroachDB's parser, and would have failed on a CockroachDB.
+// Each of the first eight stood in the product, passed PostgreSQL and CockroachDB's parser, and would have failed on a
+// CockroachDB.
 var refused = map[string]string{
 	"lease of a domain's claim": `UPDATE inner_domain_checks AS s SET lease_until = LOCALTIMESTAMP + $1 * INTERVAL '1 second' WHERE s.cdid = ANY($2)`,
 	"time of an apply":          `UPDATE inner_domain_checks AS s SET applying_until = LOCALTIMESTAMP + $3 * INTERVAL '1 second' WHERE s.cdid = $1 AND s.revision = $2`,

@@ -57,7 +57,8 @@ func (a *analysis) assign(e tree.Expr, s *scope, name string, typ *types.T) erro
 
 // fits tells whether a value of one type may be put where another is wanted.
 func (a *analysis) fits(got, want *types.T, what string) error {
-	if got.Family() == types.UnknownFamily || want.Family() == types.AnyFamily || got.Equivalent(want) || cast.ValidCast(got, want, cast.ContextAssignment) {
+	if got.Family() == types.UnknownFamily || want.Family() == types.AnyFamily || got.Equivalent(want) ||
+		cast.ValidCast(got, want, cast.ContextAssignment) {
 		return nil
 	}
 	return fmt.Errorf("%s is of type %s, the expression of type %s", what, want, got)
@@ -155,7 +156,8 @@ func (r *resolver) function(e *tree.FuncExpr) (recurse bool, out tree.Expr) {
 	name := e.Func.String()
 	known, ok := r.builtin.find(name)
 	if !ok {
-		return r.fail(fmt.Errorf("function %s is not known to this check: put what CockroachDB documents of it into builtins.go", name), e)
+		return r.fail(fmt.Errorf("function %s is not known to this check: put what CockroachDB documents of it into builtins.go", name),
+			e)
 	}
 	c := *e
 	c.Func = tree.ResolvableFunctionReference{FunctionReference: known}

@@ -41,10 +41,12 @@ func (a *analysis) statement(n tree.Statement, s *scope, desired []*types.T) ([]
 func withoutExpressions(n tree.Statement) error {
 	switch n.(type) {
 	case *tree.BeginTransaction, *tree.CommitTransaction, *tree.RollbackTransaction, *tree.SetTransaction,
-		*tree.Savepoint, *tree.ReleaseSavepoint, *tree.RollbackToSavepoint, *tree.SetVar, *tree.ShowVar, *tree.ShowDatabases, *tree.Deallocate,
+		*tree.Savepoint, *tree.ReleaseSavepoint, *tree.RollbackToSavepoint, *tree.SetVar, *tree.ShowVar, *tree.ShowDatabases,
+		*tree.Deallocate,
 		*tree.CreateDatabase, *tree.DropDatabase, *tree.CreateSchema, *tree.DropSchema, *tree.CommentOnSchema, *tree.CommentOnDatabase,
 		*tree.DropTable, *tree.DropIndex, *tree.Truncate, *tree.RenameTable, *tree.RenameColumn,
-		*tree.CreateRole, *tree.AlterRole, *tree.AlterRoleSet, *tree.DropRole, *tree.Grant, *tree.Revoke, *tree.GrantRole, *tree.RevokeRole,
+		*tree.CreateRole, *tree.AlterRole, *tree.AlterRoleSet, *tree.DropRole, *tree.Grant, *tree.Revoke, *tree.GrantRole,
+		*tree.RevokeRole,
 		*tree.AlterDatabaseOwner, *tree.AlterSchema, *tree.ReassignOwnedBy, *tree.DropOwnedBy, *tree.SetZoneConfig, *tree.ShowSessions,
 		*tree.CancelSessions, *tree.CommentOnTable, *tree.CommentOnColumn, *tree.AlterSequence, *tree.CreateSequence, *tree.Analyze:
 		return nil
@@ -219,7 +221,8 @@ func (a *analysis) delete(n *tree.Delete, s *scope) ([]column, error) {
 	return a.rest(n.Where, n.OrderBy, n.Limit, n.Returning, s)
 }
 
-func (a *analysis) rest(where *tree.Where, by tree.OrderBy, limit *tree.Limit, returning tree.ReturningClause, s *scope) ([]column, error) {
+func (a *analysis) rest(where *tree.Where, by tree.OrderBy, limit *tree.Limit, returning tree.ReturningClause,
+	s *scope) ([]column, error) {
 	if where != nil {
 		if err := a.condition(where.Expr, s, "WHERE"); err != nil {
 			return nil, err

@@ -32,7 +32,8 @@ func Visitor(port string, keepAlive bool) *http.Client {
 	}}
 }
 
-// Visit asks a host for a path and returns the answer without the space around it. Any status but 200 is an error that begins with it.
+// Visit asks a host for a path and returns the answer without the space around it. Any status but 200 is an error that begins
+// with it.
 func Visit(ctx context.Context, visitor *http.Client, host, path string) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+path, nil)
 	if err != nil {

@@ -77,7 +77,8 @@ func testDiesLater(t *testing.T, p *platform) {
 // status returns what the row of a worker says.
 func (p *platform) status(t *testing.T, k worker) (status string, active int) {
 	t.Helper()
-	require.NoError(t, p.db.QueryRowContext(t.Context(), `SELECT status, coalesce(active_version_id, 0) FROM workers WHERE id = $1`, k.row).
-		Scan(&status, &active))
+	require.NoError(t,
+		p.db.QueryRowContext(t.Context(), `SELECT status, coalesce(active_version_id, 0) FROM workers WHERE id = $1`, k.row).
+			Scan(&status, &active))
 	return status, active
 }

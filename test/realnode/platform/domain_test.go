@@ -43,7 +43,8 @@ func testDomain(t *testing.T, p *platform) {
 	require.Equal(t, []string{"shop.test"}, request.Headers["X-Forwarded-Host"])
 	require.Equal(t, k.host(), strings.TrimSuffix(request.Host, ":443"))
 	require.Equal(t, []string{"https"}, request.Headers["X-Forwarded-Proto"])
-	require.True(t, strings.HasPrefix(strings.Join(request.Headers["X-Forwarded-For"], ", "), network.Internet), "%v", request.Headers["X-Forwarded-For"])
+	require.True(t, strings.HasPrefix(strings.Join(request.Headers["X-Forwarded-For"], ", "), network.Internet), "%v",
+		request.Headers["X-Forwarded-For"])
 
 	_, err = p.db.ExecContext(t.Context(), `DELETE FROM custom_domains`)
 	require.NoError(t, err)

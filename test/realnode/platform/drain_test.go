@@ -21,7 +21,8 @@ import (
 func testDrain(t *testing.T, p *platform) {
 	p.patchNode(t, realnode.Spare, `{"spec":{"taints":null}}`)
 	t.Cleanup(func() {
-		p.patchNode(t, realnode.Spare, fmt.Sprintf(`{"spec":{"taints":[{"key":%q,"effect":"NoSchedule"}],"unschedulable":null}}`, realnode.SpareTaint))
+		p.patchNode(t, realnode.Spare,
+			fmt.Sprintf(`{"spec":{"taints":[{"key":%q,"effect":"NoSchedule"}],"unschedulable":null}}`, realnode.SpareTaint))
 	})
 	one, two := p.worker(t, "alone", 1), p.worker(t, "drained", 2)
 	for _, k := range []worker{one, two} {
@@ -63,7 +64,8 @@ func (p *platform) drain(t *testing.T, node string) {
 		require.NoError(t, err)
 		for _, pod := range pods.Items {
 			if pod.DeletionTimestamp == nil {
-				err := p.Kubernetes.PolicyV1().Evictions(pod.Namespace).Evict(ctx, &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace}})
+				err := p.Kubernetes.PolicyV1().Evictions(pod.Namespace).Evict(ctx,
+					&policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace}})
 				require.True(t, err == nil || apierrors.IsTooManyRequests(err) || apierrors.IsNotFound(err), "%v", err)
 			}
 		}
@@ -73,6 +75,7 @@ func (p *platform) drain(t *testing.T, node string) {
 
 func (p *platform) patchNode(t *testing.T, node, patch string) {
 	t.Helper()
-	_, err := p.Kubernetes.CoreV1().Nodes().Patch(context.WithoutCancel(t.Context()), node, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+	_, err := p.Kubernetes.CoreV1().Nodes().Patch(context.WithoutCancel(t.Context()), node, types.StrategicMergePatchType,
+		[]byte(patch), metav1.PatchOptions{})
 	require.NoError(t, err)
 }

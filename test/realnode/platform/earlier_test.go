@@ -20,7 +20,8 @@ const earlierRelease = "0269132"
 const cached = 30 * time.Second
 
 // testEarlierRelease takes the way back to that release, and the way forward again, while requests and tasks come. Going forward
-// none is lost. Going back, that release leads requests to pods by their names, which caches keep for longer than the pods are there.
+// none is lost. Going back, that release leads requests to pods by their names, which caches keep for longer than the pods are
+// there.
 func testEarlierRelease(t *testing.T, p *platform) {
 	testnode.WithHistory(t, root, earlierRelease)
 	p.earlierImage(t)
@@ -64,8 +65,10 @@ func (p *platform) awaitMovedBack(t *testing.T, k worker) {
 	require.True(t, waitFor(t.Context(), func(ctx context.Context) bool {
 		d, err := p.Kubernetes.AppsV1().Deployments("worker").Get(ctx, k.name(), metav1.GetOptions{})
 		require.NoError(t, err)
-		return p.external(ctx, t, k).ExternalName == k.name()+".worker.svc.cluster.local" && d.Spec.Template.Spec.Containers[0].Ports[0].Name == "" &&
-			d.Status.ObservedGeneration == d.Generation && d.Status.UpdatedReplicas == d.Status.Replicas && d.Status.AvailableReplicas == *d.Spec.Replicas
+		return p.external(ctx, t, k).ExternalName == k.name()+".worker.svc.cluster.local" &&
+			d.Spec.Template.Spec.Containers[0].Ports[0].Name == "" &&
+			d.Status.ObservedGeneration == d.Generation && d.Status.UpdatedReplicas == d.Status.Replicas &&
+			d.Status.AvailableReplicas == *d.Spec.Replicas
 	}), "%s is not moved back", k.id)
 }
 

@@ -194,7 +194,8 @@ func (p *platform) podStates(t *testing.T) (text string) {
 	for _, pod := range pods.Items {
 		text += fmt.Sprintf("%s %s\n", pod.Name, pod.Status.Phase)
 		for _, c := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
-			log, err := p.Kubernetes.CoreV1().Pods("console").GetLogs(pod.Name, &corev1.PodLogOptions{Container: c.Name, TailLines: &lines}).DoRaw(context.WithoutCancel(t.Context()))
+			log, err := p.Kubernetes.CoreV1().Pods("console").GetLogs(pod.Name,
+				&corev1.PodLogOptions{Container: c.Name, TailLines: &lines}).DoRaw(context.WithoutCancel(t.Context()))
 			text += fmt.Sprintf("%s: %+v\n%s %v\n", c.Name, c.State, log, err)
 		}
 	}

@@ -91,7 +91,8 @@ func (p *platform) makeFormer(t *testing.T, k worker) {
 	}, metav1.CreateOptions{FieldManager: manager})
 	require.NoError(t, err)
 	_, err = core.Services("ingress").Patch(ctx, workerapp.ExternalName(n), types.MergePatchType, fmt.Appendf(nil,
-		`{%s,"spec":{"externalName":"%s.worker.svc.cluster.local","ports":[{"name":"http","port":8080,"protocol":"TCP"}]}}`, earlier, n), by)
+		`{%s,"spec":{"externalName":"%s.worker.svc.cluster.local","ports":[{"name":"http","port":8080,"protocol":"TCP"}]}}`, earlier,
+		n), by)
 	require.NoError(t, err)
 	route, err := p.routes().Get(ctx, n, metav1.GetOptions{})
 	require.NoError(t, err)

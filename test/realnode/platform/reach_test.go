@@ -31,7 +31,8 @@ func (p *platform) outsider(t *testing.T, namespace, name string, labels map[str
 				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
 			Containers: []corev1.Container{{
 				Name: "web", Image: "localhost/web:1",
-				SecurityContext: &corev1.SecurityContext{AllowPrivilegeEscalation: &no, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}},
+				SecurityContext: &corev1.SecurityContext{AllowPrivilegeEscalation: &no,
+					Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}},
 			}},
 		},
 	}, metav1.CreateOptions{})
@@ -101,10 +102,11 @@ func testReach(t *testing.T, p *platform) {
 	beside := p.outsider(t, "console", "beside", map[string]string{"app": "other"})
 
 	const secret = "/api/combinator/retrieveSecretByID?user_id=u1"
-	require.Eventually(t, func() bool { return combinator.fetches(t, innerURL+secret) == http.StatusOK }, limit, tick, "Combinator is told secrets")
-	require.Equal(t, http.StatusOK, outer.fetches(t, "http://control-plane-inner.console.svc.cluster.local:9901/healthz"), "Outer reaches Inner by the name built into it")
+	require.Eventually(t, func() bool { return combinator.fetches(t, innerURL+secret) == http.StatusOK }, limit, tick, "Combinator")
+	require.Equal(t, http.StatusOK, outer.fetches(t, "http://control-plane-inner.console.svc.cluster.local:9901/healthz"), "Outer")
 	require.Equal(t, http.StatusForbidden, outer.fetches(t, innerURL+secret), "Outer is told no secret")
-	require.Equal(t, http.StatusForbidden, outer.fetches(t, innerURL+secret, "X-Forwarded-For", combinator.address, "X-Real-Ip", combinator.address), "a header makes no Combinator")
+	require.Equal(t, http.StatusForbidden, outer.fetches(t, innerURL+secret, "X-Forwarded-For", combinator.address, "X-Real-Ip",
+		combinator.address), "a header makes no Combinator")
 	for name, one := range map[string]pod{"a worker": inside, "a pod in combinator": stranger, "a pod in console": beside} {
 		require.NotEqual(t, http.StatusOK, one.fetches(t, innerURL+"/healthz"), "%s does not reach Inner", name)
 		require.NotEqual(t, http.StatusOK, one.fetches(t, innerURL+secret), name)

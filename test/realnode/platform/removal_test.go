@@ -22,7 +22,8 @@ func testRemoval(t *testing.T, p *platform) {
 	require.NotEmpty(t, p.left(t, k))
 	require.Contains(t, routers(t), k.name())
 	p.remove(t, k)
-	require.True(t, waitFor(t.Context(), func(context.Context) bool { return !strings.Contains(routers(t), k.name()) }), "the ingress has a router")
+	require.True(t, waitFor(t.Context(), func(context.Context) bool { return !strings.Contains(routers(t), k.name()) }),
+		"the ingress has a router")
 	_, err := network.Visit(t.Context(), network.Visitor(asking, false), k.host(), "/")
 	require.ErrorContains(t, err, "404")
 }
@@ -33,7 +34,8 @@ func (p *platform) remove(t *testing.T, workers ...worker) {
 	for _, k := range workers {
 		_, err := p.db.ExecContext(t.Context(), `DELETE FROM workers WHERE wid = $1`, k.id)
 		require.NoError(t, err)
-		id, err := p.accept(t.Context(), fmt.Sprintf(`{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":%q,"user_uid":"u1"}}`, k.id))
+		id, err := p.accept(t.Context(),
+			fmt.Sprintf(`{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":%q,"user_uid":"u1"}}`, k.id))
 		require.NoError(t, err)
 		p.awaitTask(t, id)
 	}

@@ -1,5 +1,5 @@
-// Package platform_test runs Inner as it is delivered, its image by its manifests, on a real node behind a real Traefik, and sends
-// requests to workers on the way that users' requests take.
+// Package platform_test runs Inner as it is delivered, its image by its manifests, on a real node behind a real Traefik, and
+// sends requests to workers on the way that users' requests take.
 package platform_test
 
 import (
@@ -59,7 +59,8 @@ func TestPlatform(t *testing.T) {
 	} {
 		p.Image(t, web, "localhost/web:"+image.tag, image.environment...)
 	}
-	_, err := p.db.ExecContext(t.Context(), `INSERT INTO users (uid, email, password_hash, secret_key) VALUES ('u1', 'u1@example.com', 'x', 'sk_real')`)
+	_, err := p.db.ExecContext(t.Context(),
+		`INSERT INTO users (uid, email, password_hash, secret_key) VALUES ('u1', 'u1@example.com', 'x', 'sk_real')`)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -81,7 +82,8 @@ func TestPlatform(t *testing.T) {
 		name string
 		run  func(*testing.T, *platform)
 	}{
-		{"Upgrade", testUpgrade}, {"Drain", testDrain}, {"Move", testMove}, {"KilledLeader", testKilledLeader}, {"EarlierRelease", testEarlierRelease},
+		{"Upgrade", testUpgrade}, {"Drain", testDrain}, {"Move", testMove}, {"KilledLeader", testKilledLeader},
+		{"EarlierRelease", testEarlierRelease},
 	} {
 		p.clear(t)
 		t.Run(test.name, func(t *testing.T) { test.run(t, p) })
@@ -102,8 +104,10 @@ func (k worker) host() string { return workerapp.Hosts(k.id, "u1", domain)[0] }
 func (p *platform) worker(t *testing.T, id string, replicas int) worker {
 	t.Helper()
 	k := worker{id: id}
-	require.NoError(t, p.db.QueryRowContext(t.Context(), `INSERT INTO workers (wid, user_uid, worker_name, assigned_cpu, assigned_memory,
-		assigned_disk, max_replicas, main_region, env_json) VALUES ($1, 'u1', 'a worker', '100m', '64Mi', '64Mi', $2, '', '{"COLOUR": "blue"}')
+	require.NoError(t,
+		p.db.QueryRowContext(t.Context(), `INSERT INTO workers (wid, user_uid, worker_name, assigned_cpu, assigned_memory,
+		assigned_disk, max_replicas, main_region, env_json) VALUES ($1, 'u1', 'a worker', '100m', '64Mi', '64Mi', $2, '',
+			'{"COLOUR": "blue"}')
 		RETURNING id`, id, replicas).Scan(&k.row))
 	return k
 }
@@ -115,7 +119,8 @@ func (p *platform) deploy(t *testing.T, k worker, tag string, port int) (version
 		VersionID int    `json:"version_id"`
 		Error     string `json:"error"`
 	}
-	p.ask(t, "/api/worker/deploy", map[string]any{"user_uid": "u1", "worker_id": k.id, "image": "localhost/web:" + tag, "port": port}, &receipt)
+	p.ask(t, "/api/worker/deploy",
+		map[string]any{"user_uid": "u1", "worker_id": k.id, "image": "localhost/web:" + tag, "port": port}, &receipt)
 	require.NotZero(t, receipt.VersionID, receipt.Error)
 	return receipt.VersionID
 }
@@ -151,7 +156,8 @@ func (p *platform) awaitVersion(t *testing.T, version int, wanted string) (messa
 	t.Helper()
 	status := ""
 	require.True(t, waitFor(t.Context(), func(ctx context.Context) bool {
-		err := p.db.QueryRowContext(ctx, `SELECT status, msg FROM worker_deploy_versions WHERE id = $1`, version).Scan(&status, &message)
+		err := p.db.QueryRowContext(ctx, `SELECT status, msg FROM worker_deploy_versions WHERE id = $1`, version).Scan(&status,
+			&message)
 		require.NoError(t, err)
 		return status == wanted
 	}), "version %d is %s (%s), not %s", version, status, message, wanted)
@@ -178,7 +184,8 @@ func (p *platform) workerApps() dynamic.ResourceInterface {
 
 // routes is where routes of the ingress are read and written.
 func (p *platform) routes() dynamic.ResourceInterface {
-	return p.Dynamic.Resource(schema.GroupVersionResource{Group: "traefik.io", Version: "v1alpha1", Resource: "ingressroutes"}).Namespace("ingress")
+	return p.Dynamic.Resource(schema.GroupVersionResource{Group: "traefik.io", Version: "v1alpha1",
+		Resource: "ingressroutes"}).Namespace("ingress")
 }
 
 // waitFor waits until done says so, and tells whether it did in time.

@@ -52,7 +52,8 @@ func (p *platform) sendTasks(t *testing.T) *tasks {
 	s := &tasks{p: p, stop: stop}
 	s.ended.Go(func() {
 		for i := 0; ctx.Err() == nil; i++ {
-			id, err := p.accept(context.WithoutCancel(ctx), fmt.Sprintf(`{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":"gone%d","user_uid":"u1"}}`, i))
+			id, err := p.accept(context.WithoutCancel(ctx),
+				fmt.Sprintf(`{"task_type":"worker.delete_worker_cr","task_info":{"worker_id":"gone%d","user_uid":"u1"}}`, i))
 			if err != nil {
 				s.failed = append(s.failed, fmt.Errorf("%s: %w", time.Now().Format(time.StampMilli), err))
 			} else {
@@ -151,7 +152,8 @@ func (p *platform) killLeader(t *testing.T) {
 		for _, lease := range leases.Items {
 			for _, pod := range pods.Items {
 				if leads(lease.Spec.HolderIdentity, pod) {
-					require.NoError(t, p.Kubernetes.CoreV1().Pods("console").Delete(ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: &now}))
+					require.NoError(t,
+						p.Kubernetes.CoreV1().Pods("console").Delete(ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: &now}))
 					return true
 				}
 			}

@@ -39,7 +39,8 @@ setsid sleep 1000 >/dev/null 2>&1 &
 for hierarchy in /sys/fs/cgroup/*/"$INNER_TEST_SANDBOX_GROUP" /sys/fs/cgroup/"$INNER_TEST_SANDBOX_GROUP"; do
 	if [ -d "$hierarchy" ]; then mkdir "$hierarchy/pods"; fi
 done
-echo $! >/sys/fs/cgroup/pids/"$INNER_TEST_SANDBOX_GROUP"/pods/cgroup.procs || echo $! >/sys/fs/cgroup/"$INNER_TEST_SANDBOX_GROUP"/pods/cgroup.procs
+echo $! >/sys/fs/cgroup/pids/"$INNER_TEST_SANDBOX_GROUP"/pods/cgroup.procs ||
+	echo $! >/sys/fs/cgroup/"$INNER_TEST_SANDBOX_GROUP"/pods/cgroup.procs
 test "$(cat /proc/sys/vm/overcommit_memory)" = 1
 echo 7 >/proc/sys/kernel/panic
 echo "$INNER_TEST_SANDBOX_DIR"

@@ -43,7 +43,8 @@ func manifestSources() []manifestSource {
 	}
 }
 
-// Manifests returns the files that define the resources of Traefik, cert-manager and the Prometheus Operator, fetched first where missing.
+// Manifests returns the files that define the resources of Traefik, cert-manager and the Prometheus Operator, fetched first where
+// missing.
 func Manifests(ctx context.Context, opts Options) ([]string, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {

@@ -59,7 +59,8 @@ func (p moduleProgram) build(ctx context.Context, opts Options) (string, error) 
 				return fmt.Errorf("change %s: %w", p.path, err)
 			}
 		}
-		arguments := append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", filepath.Join(dir, p.name)}, p.flags...)
+		arguments := append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", filepath.Join(dir, p.name)},
+			p.flags...)
 		if _, err := runGo(ctx, source, append(arguments, "./"+p.pkg)...); err != nil {
 			return fmt.Errorf("build %s: %w", p.name, err)
 		}

@@ -34,7 +34,8 @@ func TiKV(ctx context.Context, opts Options) (TiKVPrograms, error) {
 		return TiKVPrograms{}, err
 	}
 	dir, err := cached(ctx, opts, "tikv-"+key, func(dir string) error {
-		stop := report(opts.Log, "building PD and a TiKV server (the first build takes 2 to 4 minutes on two cores, later starts reuse it)")
+		stop := report(opts.Log,
+			"building PD and a TiKV server (the first build takes 2 to 4 minutes on two cores, later starts reuse it)")
 		defer stop()
 		// The two need different versions of the same libraries.
 		for program, pkg := range map[string]string{placementDriver: "github.com/tikv/pd/cmd/pd-server", store: "."} {

@@ -31,7 +31,8 @@ func newClock(ctx context.Context, opts Options, account account, folder string)
 	if err != nil {
 		return nil, err
 	}
-	library, err := build.Debian(ctx, build.Options{Log: opts.Log}, fakeTime, filepath.Join(libraries, "faketime", "libfaketime.so.1"))
+	library, err := build.Debian(ctx, build.Options{Log: opts.Log}, fakeTime,
+		filepath.Join(libraries, "faketime", "libfaketime.so.1"))
 	if err != nil {
 		return nil, err
 	}

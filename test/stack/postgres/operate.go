@@ -63,10 +63,11 @@ func (s *Server) FailOver(ctx context.Context, reading func(standby *Server)) (*
 	return standby, nil
 }
 
-// FreezeBackends stops the processes that serve the sessions of a database whose application name begins so, as a host that is lost
-// does: connections stay open and nothing answers. It returns how many there are, and what has them go on.
+// FreezeBackends stops the processes that serve the sessions of a database whose application name begins so, as a host that is
+// lost does: connections stay open and nothing answers. It returns how many there are, and what has them go on.
 func (s *Server) FreezeBackends(ctx context.Context, database, application string) (frozen int, thaw func() error, err error) {
-	answer, err := s.query(ctx, "SELECT pid FROM pg_stat_activity WHERE datname = '"+database+"' AND application_name LIKE '"+application+"%'")
+	answer, err := s.query(ctx,
+		"SELECT pid FROM pg_stat_activity WHERE datname = '"+database+"' AND application_name LIKE '"+application+"%'")
 	if err != nil {
 		return 0, nil, err
 	}

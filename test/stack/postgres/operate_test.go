@@ -65,7 +65,8 @@ func TestFrozenBackendsAnswerOnceTheyGoOn(t *testing.T) {
 func TestADumpHoldsItsLocksWhileItIsNotRead(t *testing.T) {
 	t.Parallel()
 	ctx, server := setup(t, postgres.Options{})
-	answer, err := query(ctx, t, server.DSN("postgres"), "CREATE TABLE big AS SELECT repeat('x', 100) FROM generate_series(1, 20000)")
+	answer, err := query(ctx, t, server.DSN("postgres"),
+		"CREATE TABLE big AS SELECT repeat('x', 100) FROM generate_series(1, 20000)")
 	require.NoError(t, err, answer)
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)

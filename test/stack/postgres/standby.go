@@ -51,7 +51,8 @@ func (s *Server) copyFrom(ctx context.Context, primary *Server) error {
 	if err := errors.Join(os.Mkdir(s.dataDir, 0o700), s.account.own(s.dataDir)); err != nil {
 		return fmt.Errorf("prepare a standby: %w", err)
 	}
-	cmd := primary.client(ctx, "pg_basebackup", "--pgdata", s.dataDir, "--write-recovery-conf", "--wal-method", "stream", "--checkpoint", "fast", "--no-sync")
+	cmd := primary.client(ctx, "pg_basebackup", "--pgdata", s.dataDir, "--write-recovery-conf", "--wal-method", "stream",
+		"--checkpoint", "fast", "--no-sync")
 	cmd.Dir = s.dir.Path()
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("pg_basebackup: %w\n%s", err, bytes.TrimSpace(output))

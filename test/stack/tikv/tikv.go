@@ -193,7 +193,8 @@ func (c *Cluster) driverArguments() []string {
 }
 
 func (c *Cluster) storeArguments() []string {
-	arguments := []string{"-addr=" + address(c.storePort), "-data=" + filepath.Join(c.dir.Path(), "store"), "-pd=" + address(c.plainPort)}
+	arguments := []string{"-addr=" + address(c.storePort), "-data=" + filepath.Join(c.dir.Path(), "store"), "-pd=" +
+		address(c.plainPort)}
 	if c.secured {
 		certificate, key := c.Certificate()
 		arguments = append(arguments, "-cert="+certificate, "-key="+key)
@@ -240,7 +241,8 @@ func (c *Cluster) storeServes(ctx context.Context) error {
 		}
 		authority := x509.NewCertPool()
 		authority.AddCert(own.Leaf)
-		transport = credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{own}, RootCAs: authority, MinVersion: tls.VersionTLS12})
+		transport = credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{own}, RootCAs: authority,
+			MinVersion: tls.VersionTLS12})
 	}
 	conn, err := grpc.NewClient(address(c.storePort), grpc.WithTransportCredentials(transport))
 	if err != nil {

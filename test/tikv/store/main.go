@@ -35,7 +35,8 @@ func main() {
 	address := flag.String("addr", "127.0.0.1:20160", "`address` to listen on, and to tell the placement driver")
 	dir := flag.String("data", "", "`folder` of the data, made where missing")
 	driver := flag.String("pd", "127.0.0.1:2379", "`address` of the placement driver")
-	certificate := flag.String("cert", "", "`file` with the certificate to serve TLS with, which clients must have too; empty: no TLS")
+	certificate := flag.String("cert", "",
+		"`file` with the certificate to serve TLS with, which clients must have too; empty: no TLS")
 	key := flag.String("key", "", "`file` with its key")
 	flag.Parse()
 	if err := run(*address, *dir, *driver, *certificate, *key); err != nil {
@@ -106,6 +107,7 @@ func withTLS(certificate, key string) (grpc.ServerOption, error) {
 		return nil, errors.New("no certificate in " + certificate)
 	}
 	return grpc.Creds(credentials.NewTLS(&tls.Config{
-		Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients, MinVersion: tls.VersionTLS12,
+		Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients,
+		MinVersion: tls.VersionTLS12,
 	})), nil
 }

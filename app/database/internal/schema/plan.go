@@ -111,7 +111,8 @@ func (t *Table) columnStep(found []string) (*Step, error) {
 			continue
 		}
 		if !c.addable() {
-			return nil, fmt.Errorf("table %s has no column %s: the table is not Inner's, and a column of this kind cannot be added", t.Name, c.Name)
+			return nil, fmt.Errorf("table %s has no column %s: the table is not Inner's, and a column of this kind cannot be added",
+				t.Name, c.Name)
 		}
 		names = append(names, c.Name)
 		parts = append(parts, "ADD COLUMN IF NOT EXISTS "+c.Name+" "+c.Definition)

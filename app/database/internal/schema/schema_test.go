@@ -59,7 +59,8 @@ func complete(postgres bool) *schema.Catalogue {
 	return &schema.Catalogue{
 		Postgres: postgres,
 		Columns:  map[string][]string{"owners": {"id"}, "things": {"id", "label", "owner", "size"}},
-		Indexes:  []schema.FoundIndex{{Name: "things_size", Table: "things", Valid: true}, {Name: "things_label", Table: "things", Valid: true}},
+		Indexes: []schema.FoundIndex{{Name: "things_size", Table: "things", Valid: true},
+			{Name: "things_label", Table: "things", Valid: true}},
 	}
 }
 
@@ -80,7 +81,8 @@ func TestMissingTableIsCreatedWithAllColumns(t *testing.T) {
 		ofLabel = `CREATE UNIQUE INDEX IF NOT EXISTS things_label ON things (label)`
 	)
 	require.Equal(t, []string{whole, things, ofSize, ofLabel}, sent(t, &schema.Catalogue{}), "each statement may be the last one")
-	require.Equal(t, []string{owners + "; " + name, things, ofSize, ofLabel}, sent(t, &schema.Catalogue{Postgres: true}), "Outer's tables are made as a whole")
+	require.Equal(t, []string{owners + "; " + name, things, ofSize, ofLabel}, sent(t, &schema.Catalogue{Postgres: true}),
+		"Outer's tables are made as a whole")
 }
 
 func TestMissingColumnsAreAddedAtOnce(t *testing.T) {

@@ -90,7 +90,8 @@ func create(t *testing.T, e *Engine, r engine.Resource) error {
 // put writes a key as a Combinator pod does.
 func (f *faulty) put(t *testing.T, key string) {
 	t.Helper()
-	require.NoError(t, f.kvClient.update(t.Context(), func(_ context.Context, tx transaction) error { return tx.set([]byte(key), []byte("v")) }))
+	require.NoError(t,
+		f.kvClient.update(t.Context(), func(_ context.Context, tx transaction) error { return tx.set([]byte(key), []byte("v")) }))
 }
 
 func (f *faulty) count(t *testing.T, prefix string) int {

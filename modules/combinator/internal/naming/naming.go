@@ -102,7 +102,8 @@ func (c *Check) platform(ctx context.Context) (mismatch, err error) {
 	if err != nil || ours > 0 || all == 0 {
 		return nil, err
 	}
-	return fmt.Errorf("platform: all recorded schemas and namespaces of users were made under another domain: if the domain was changed, "+
+	return fmt.Errorf("platform: all recorded schemas and namespaces of users were made under another domain: if the domain was "+
+		"changed, "+
 		"set platform to the old domain; if this database is a copy, set platform to a new name (%d records)", all), nil
 }
 

@@ -59,16 +59,20 @@ FROM pg_depend d JOIN pg_namespace n ON n.oid = d.refobjid WHERE ` + inSchema + 
     WHEN f.oid IS NOT NULL THEN format('DROP %s IF EXISTS %I.%I(%s) CASCADE', o.type, o.schema, f.proname,
         COALESCE(NULLIF(pg_get_function_identity_arguments(f.oid), ''), CASE WHEN f.prokind = 'a' THEN '*' END))
     WHEN k.contypid <> 0 THEN format('ALTER DOMAIN %s DROP CONSTRAINT IF EXISTS %I CASCADE', k.contypid::REGTYPE, k.conname)
-    WHEN k.coninhcount = 0 AND k.contype <> 'n' THEN format('ALTER TABLE IF EXISTS %s DROP CONSTRAINT IF EXISTS %I CASCADE', k.conrelid::REGCLASS, k.conname)
-    WHEN o.schema IS NOT NULL OR c.classid IN ('pg_catalog.pg_trigger'::REGCLASS, 'pg_catalog.pg_policy'::REGCLASS, 'pg_catalog.pg_rewrite'::REGCLASS,
-        'pg_catalog.pg_cast'::REGCLASS) THEN format('DROP %s IF EXISTS %s CASCADE', replace(o.type, 'statistics object', 'statistics'), o.identity)
+    WHEN k.coninhcount = 0 AND k.contype <> 'n' THEN format('ALTER TABLE IF EXISTS %s DROP CONSTRAINT IF EXISTS %I CASCADE',
+        k.conrelid::REGCLASS, k.conname)
+    WHEN o.schema IS NOT NULL OR c.classid IN ('pg_catalog.pg_trigger'::REGCLASS, 'pg_catalog.pg_policy'::REGCLASS,
+        'pg_catalog.pg_rewrite'::REGCLASS,
+        'pg_catalog.pg_cast'::REGCLASS) THEN format('DROP %s IF EXISTS %s CASCADE', replace(o.type, 'statistics object',
+            'statistics'), o.identity)
     END`
 )
 
 // objectsSQL returns a query for the objects of the part.
 func (p dropPart) objectsSQL(s schema) string {
 	if p.isWhole() {
-		return `SELECT 'pg_catalog.pg_namespace'::REGCLASS::OID, n.oid, 0 FROM pg_namespace n WHERE n.nspname = ` + database.Literal(s.name)
+		return `SELECT 'pg_catalog.pg_namespace'::REGCLASS::OID, n.oid, 0 FROM pg_namespace n WHERE n.nspname = ` +
+			database.Literal(s.name)
 	}
 	return `VALUES ` + strings.Join(p.objects, ", ")
 }
@@ -81,7 +85,8 @@ func assertFewObjects(s schema, p dropPart) string {
 }
 
 func dependents(role string, s schema, p dropPart) string {
-	return fmt.Sprintf(postgresDown+postgresUp+postgresDependents, p.objectsSQL(s), maxVisited, database.Literal(s.name), database.Literal(role))
+	return fmt.Sprintf(postgresDown+postgresUp+postgresDependents, p.objectsSQL(s), maxVisited, database.Literal(s.name),
+		database.Literal(role))
 }
 
 // dropStatementsOf returns a query for the statements, with the ids, that drop some of the candidates: the first ones with
@@ -103,5 +108,6 @@ var postgresDropStatements = []string{
 	dropStatementsOf(postgresMembers),
 	dropStatementsOf(fmt.Sprintf(postgresDown+`
     SELECT x.classid, x.objid, -row_number() OVER () AS position FROM (SELECT classid, objid, objsubid FROM down LIMIT %d) x WHERE x.objsubid = 0`,
-		`SELECT m.classid, m.objid, 0 FROM (SELECT c.classid, c.objid FROM (`+postgresMembers+`) c WHERE `+postgresSeparable+`) m`, maxVisited)),
+		`SELECT m.classid, m.objid, 0 FROM (SELECT c.classid, c.objid FROM (`+postgresMembers+`) c WHERE `+postgresSeparable+`) m`,
+		maxVisited)),
 }

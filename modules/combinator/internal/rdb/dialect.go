@@ -73,7 +73,8 @@ const roleSetting = "inner_gateway.mark"
 const (
 	postgresRoles = `SELECT r.rolname, COALESCE(shobj_description(r.oid, 'pg_authid'), '') FROM pg_roles r WHERE r.rolname = ANY($1::TEXT[])`
 	// cockroachRoles reads settings as name=value.
-	cockroachRoles = `SELECT r.rolname, COALESCE((SELECT substr(s.setting, length('` + roleSetting + `=') + 1) FROM unnest(r.rolconfig) AS s(setting)
+	cockroachRoles = `SELECT r.rolname, COALESCE((SELECT substr(s.setting, length('` + roleSetting +
+		`=') + 1) FROM unnest(r.rolconfig) AS s(setting)
     WHERE substr(s.setting, 1, length('` + roleSetting + `=')) = '` + roleSetting + `='), '')
 FROM pg_roles r WHERE r.rolname = ANY($1::TEXT[])`
 )

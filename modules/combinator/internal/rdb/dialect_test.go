@@ -17,8 +17,10 @@ func TestCockroachStatementsParse(t *testing.T) {
 	require.NoError(t, testdatabase.Check(t, cockroach.markRole("r", "inner-gateway 0123456789abcdef u1")))
 	require.Empty(t, cockroach.createClosedSuffix+cockroach.allowConnections)
 	require.Nil(t, cockroach.connectionLimit)
-	require.Empty(t, cockroach.sessionsHolding+cockroach.sessionsWriting+cockroach.sessionsOf+cockroach.databasesOf+cockroach.dependsOnRole+cockroach.roleVerifiers+
-		cockroach.dropForce+cockroach.lockTimeout)
+	require.Empty(t,
+		cockroach.sessionsHolding+cockroach.sessionsWriting+cockroach.sessionsOf+cockroach.databasesOf+cockroach.dependsOnRole+
+			cockroach.roleVerifiers+
+			cockroach.dropForce+cockroach.lockTimeout)
 	require.Nil(t, cockroach.unlinkLargeObjects)
 	require.Nil(t, cockroach.dependents)
 	require.Nil(t, cockroach.assertFewObjects)

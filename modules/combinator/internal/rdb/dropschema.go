@@ -43,7 +43,8 @@ func (p dropPart) half() dropPart {
 }
 
 // dropSchema drops a schema with its content, or returns *engine.OtherPlatformError. It makes nobody else wait for long: neither
-// behind a lock of the user or of somebody else, nor for space in the server's lock table, nor until all of the schema is dropped.
+// behind a lock of the user or of somebody else, nor for space in the server's lock table, nor until all of the schema is
+// dropped.
 func (e *Engine) dropSchema(ctx context.Context, role string, s schema) error {
 	isOpen, err := e.allowsConnections(ctx, s.database)
 	if err != nil || !isOpen {
@@ -93,7 +94,8 @@ func dropSQL(d *dialect, m *marks, role string, s schema, wait time.Duration, p 
 		text += "; " + d.assertFewObjects(s, p)
 	}
 	if d.dependents != nil && role != "" {
-		text += fmt.Sprintf(`; `+withoutJIT+`SELECT CAST(CASE WHEN EXISTS (%s) THEN 'needed' ELSE '0' END AS INT)`, d.dependents(role, s, p))
+		text += fmt.Sprintf(`; `+withoutJIT+`SELECT CAST(CASE WHEN EXISTS (%s) THEN 'needed' ELSE '0' END AS INT)`,
+			d.dependents(role, s, p))
 	}
 	return text + "; " + strings.Join(p.statements, "; ")
 }

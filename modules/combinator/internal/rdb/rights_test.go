@@ -16,7 +16,8 @@ func TestConcurrentlyDroppedSchemaIsNoError(t *testing.T) {
 	db := testdatabase.NewEmpty(t)
 	var me string
 	require.NoError(t, db.QueryRow(`SELECT current_user`).Scan(&me))
-	for query, args := range map[string][]any{postgres.usedSchemas: {me}, cockroach.usedSchemas: {me}, rights: {me, "dropped", "no mark"}} {
+	for query, args := range map[string][]any{postgres.usedSchemas: {me}, cockroach.usedSchemas: {me},
+		rights: {me, "dropped", "no mark"}} {
 		_, err := db.Exec(`CREATE SCHEMA dropped`)
 		require.NoError(t, err)
 		tx, err := db.BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead})

@@ -94,7 +94,8 @@ func partName(part string, names engine.TenantNames) string {
 
 // remainingParts reports whether the user has nothing that this platform may have created, and what another platform has under
 // the user's names.
-func (e *Engine) remainingParts(ctx context.Context, tenant engine.Tenant) (empty bool, other *engine.OtherPlatformError, err error) {
+func (e *Engine) remainingParts(ctx context.Context,
+	tenant engine.Tenant) (empty bool, other *engine.OtherPlatformError, err error) {
 	all, err := e.partOwnerships(ctx, []engine.Tenant{tenant})
 	if err != nil {
 		return false, nil, err

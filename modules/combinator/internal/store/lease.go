@@ -52,7 +52,8 @@ func PreparedAfterRemoval(prepared string, empty bool) string {
 const (
 	acquireLease = `INSERT INTO combinator_tenants (user_uid, lease_number, leased_by, leased_until)
 VALUES ($1, $2, $3, LOCALTIMESTAMP + $4::FLOAT8 * INTERVAL '1 second')
-ON CONFLICT (user_uid) DO UPDATE SET lease_number = excluded.lease_number, leased_by = excluded.leased_by, leased_until = excluded.leased_until
+ON CONFLICT (user_uid) DO UPDATE SET lease_number = excluded.lease_number, leased_by = excluded.leased_by, leased_until =
+    excluded.leased_until
 WHERE combinator_tenants.leased_until IS NULL OR combinator_tenants.leased_until <= LOCALTIMESTAMP
     OR combinator_tenants.leased_until > excluded.leased_until + $5::FLOAT8 * INTERVAL '1 second'
     OR combinator_tenants.lease_number = excluded.lease_number
@@ -95,7 +96,8 @@ func (s *Store) WithTenant(
 	prepared, err := work(working, t)
 	switch {
 	case errors.Is(err, engine.ErrUncertain): // until the engine cannot carry out the request any more
-		_ = s.execFenced(context.WithoutCancel(ctx), extendLease, userUID, number, s.engineTimeout.Seconds()) // on error the lease expires
+		// on error the lease expires
+		_ = s.execFenced(context.WithoutCancel(ctx), extendLease, userUID, number, s.engineTimeout.Seconds())
 		return err
 	case errors.Is(err, engine.ErrBusy), errors.Is(err, engine.ErrUnfinished):
 		backoff := min(backoffFactor*time.Since(start), s.leaseDuration())

@@ -69,12 +69,13 @@ func informers(clients *kube.Clients, worker, ingress string) map[informerKey]ca
 	core, network := clients.Typed.CoreV1(), clients.Typed.NetworkingV1()
 	apps, routes := clients.Dynamic.Resource(workerapp.Resource()), clients.Dynamic.Resource(children.Routes())
 	return map[informerKey]cache.SharedIndexInformer{
-		{workerapp.Resource(), worker}:   kube.NewInformer(apps.Namespace(worker), dynamic, all, none),
-		{children.ConfigMaps(), worker}:  kube.NewInformer(core.ConfigMaps(worker), &corev1.ConfigMap{}, ours, none),
-		{children.Secrets(), worker}:     kube.NewInformer(core.Secrets(worker), &corev1.Secret{}, ours, none),
-		{children.Deployments(), worker}: kube.NewInformer(clients.Typed.AppsV1().Deployments(worker), &appsv1.Deployment{}, ours, none),
-		{children.Services(), worker}:    kube.NewInformer(core.Services(worker), &corev1.Service{}, ours, none),
-		{pods(), worker}:                 kube.NewInformer(core.Pods(worker), &corev1.Pod{}, ours, cache.Indexers{byApp: appIndex}),
+		{workerapp.Resource(), worker}:  kube.NewInformer(apps.Namespace(worker), dynamic, all, none),
+		{children.ConfigMaps(), worker}: kube.NewInformer(core.ConfigMaps(worker), &corev1.ConfigMap{}, ours, none),
+		{children.Secrets(), worker}:    kube.NewInformer(core.Secrets(worker), &corev1.Secret{}, ours, none),
+		{children.Deployments(), worker}: kube.NewInformer(clients.Typed.AppsV1().Deployments(worker), &appsv1.Deployment{}, ours,
+			none),
+		{children.Services(), worker}: kube.NewInformer(core.Services(worker), &corev1.Service{}, ours, none),
+		{pods(), worker}:              kube.NewInformer(core.Pods(worker), &corev1.Pod{}, ours, cache.Indexers{byApp: appIndex}),
 		{children.Budgets(), worker}: kube.NewInformer(
 			clients.Typed.PolicyV1().PodDisruptionBudgets(worker), &policyv1.PodDisruptionBudget{}, ours, none),
 		{children.Policies(), worker}:  kube.NewInformer(network.NetworkPolicies(worker), &networkingv1.NetworkPolicy{}, ours, none),
@@ -85,7 +86,8 @@ func informers(clients *kube.Clients, worker, ingress string) map[informerKey]ca
 
 func pods() schema.GroupVersionResource { return corev1.SchemeGroupVersion.WithResource("pods") }
 
-func addHandlers(p informerKey, informer cache.SharedIndexInformer, handlers Handlers, log *zap.Logger) (cache.ResourceEventHandlerRegistration, error) {
+func addHandlers(p informerKey, informer cache.SharedIndexInformer, handlers Handlers,
+	log *zap.Logger) (cache.ResourceEventHandlerRegistration, error) {
 	if err := informer.SetTransform(strip); err != nil {
 		return nil, err
 	}

@@ -47,7 +47,8 @@ func onDelete(p informerKey, object any, handlers Handlers) {
 		object = last.Obj
 	}
 	if o, ok := object.(metav1.Object); ok {
-		handlers.OnDelete(appOf(p, o), kube.Ref{Resource: p.resource, Namespace: o.GetNamespace(), Name: o.GetName()}, o.GetResourceVersion())
+		handlers.OnDelete(appOf(p, o), kube.Ref{Resource: p.resource, Namespace: o.GetNamespace(), Name: o.GetName()},
+			o.GetResourceVersion())
 		notify(p, o, handlers)
 	}
 }

@@ -15,8 +15,8 @@ import (
 // ownerKeyField is the spec field in which an earlier controller stored the owner's secret key.
 const ownerKeyField = "ownerSK"
 
-// OwnerKeyAnnotation is set on cached WorkerApps only: the stored object holds its owner's secret key, from an earlier controller or
-// in kubectl's copy.
+// OwnerKeyAnnotation is set on cached WorkerApps only: the stored object holds its owner's secret key, from an earlier controller
+// or in kubectl's copy.
 const OwnerKeyAnnotation = "console.app238.com/cache-holds-owner-key"
 
 // strip drops unused fields before an object is cached, including secrets: the key in old WorkerApps, and kubectl's copy of the

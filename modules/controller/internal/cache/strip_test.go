@@ -16,7 +16,8 @@ import (
 
 func TestStripDropsSecretsAndManagedFields(t *testing.T) {
 	t.Parallel()
-	u := &unstructured.Unstructured{Object: map[string]any{"kind": workerapp.Kind, "spec": map[string]any{"ownerSK": "sk_marker", "image": "i"}}}
+	u := &unstructured.Unstructured{Object: map[string]any{"kind": workerapp.Kind,
+		"spec": map[string]any{"ownerSK": "sk_marker", "image": "i"}}}
 	u.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "x"}})
 	u.SetAnnotations(map[string]string{corev1.LastAppliedConfigAnnotation: "sk_marker", "keep": "1"})
 	var kept any
@@ -31,7 +32,8 @@ func TestStripDropsSecretsAndManagedFields(t *testing.T) {
 		"spec":     map[string]any{"image": "i"},
 	}}, kept)
 
-	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{}}}, Data: map[string]string{"A": "1"}}
+	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{}}},
+		Data: map[string]string{"A": "1"}}
 	kept, err = strip(configMap)
 	require.NoError(t, err)
 	require.Equal(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{drift.Annotation: "unmanaged"}},

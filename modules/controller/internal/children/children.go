@@ -121,8 +121,8 @@ func child(app *workerapp.WorkerApp, resource schema.GroupVersionResource, confi
 	return setHashes(app, Child{Resource: resource, Object: &unstructured.Unstructured{Object: content}})
 }
 
-// setHashes sets the labels of c's worker and the hash of the desired object. The hash excludes a Secret's data, which is compared
-// directly: readers of an unkeyed hash could test guesses of secrets.
+// setHashes sets the labels of c's worker and the hash of the desired object. The hash excludes a Secret's data, which is
+// compared directly: readers of an unkeyed hash could test guesses of secrets.
 func setHashes(app *workerapp.WorkerApp, c Child) (Child, error) {
 	workerapp.SetIDs(c.Object, app.Spec.WorkerID, app.Spec.OwnerID)
 	var except []string

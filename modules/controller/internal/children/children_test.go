@@ -114,7 +114,8 @@ func TestDeployment(t *testing.T) {
 
 	template := d.Spec.Template
 	require.Equal(t, d.Labels, template.Labels)
-	require.Equal(t, map[string]string{children.ContentAnnotation: "content", children.TemplateAnnotation: templateHash(t, c)}, template.Annotations)
+	require.Equal(t, map[string]string{children.ContentAnnotation: "content", children.TemplateAnnotation: templateHash(t, c)},
+		template.Annotations)
 	require.NotEmpty(t, templateHash(t, c))
 	require.False(t, *template.Spec.AutomountServiceAccountToken)
 	require.False(t, *template.Spec.EnableServiceLinks)
@@ -176,7 +177,8 @@ func TestNetwork(t *testing.T) {
 	requireMeta(t, &service, "workers", name+"-http", true)
 	require.Empty(t, service.Spec.ClusterIP, "the API server assigns one")
 	require.Equal(t, map[string]string{"app": name}, service.Spec.Selector)
-	require.Equal(t, []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromString("http")}}, service.Spec.Ports)
+	require.Equal(t, []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP,
+		TargetPort: intstr.FromString("http")}}, service.Spec.Ports)
 
 	c, err = b.builder.External(b.app, children.Migrated())
 	external := as[corev1.Service](t, c, err)
@@ -227,7 +229,8 @@ func TestRouteAloneIdentifiesItsPlatform(t *testing.T) {
 // templateHash returns the template hash of a built Deployment.
 func templateHash(t *testing.T, deployment children.Child) string {
 	t.Helper()
-	hash, _, err := unstructured.NestedString(deployment.Object.Object, "spec", "template", "metadata", "annotations", children.TemplateAnnotation)
+	hash, _, err := unstructured.NestedString(deployment.Object.Object, "spec", "template", "metadata", "annotations",
+		children.TemplateAnnotation)
 	require.NoError(t, err)
 	return hash
 }

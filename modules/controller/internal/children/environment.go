@@ -6,10 +6,11 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-// ConfigMap builds the ConfigMap N-env with the pods' environment. contentHash is the hash of env, which reveals edits of the data.
-// origin holds the annotations of the task of this content. Since the ConfigMap is written after the Secret, they mean that both
-// are up to date.
-func (b Builder) ConfigMap(app *workerapp.WorkerApp, env map[string]string, contentHash string, origin map[string]string) (Child, error) {
+// ConfigMap builds the ConfigMap N-env with the pods' environment. contentHash is the hash of env, which reveals edits of the
+// data. origin holds the annotations of the task of this content. Since the ConfigMap is written after the Secret, they mean that
+// both are up to date.
+func (b Builder) ConfigMap(app *workerapp.WorkerApp, env map[string]string, contentHash string,
+	origin map[string]string) (Child, error) {
 	annotations := map[string]string{ContentAnnotation: contentHash}
 	copyAnnotation(annotations, origin, workerapp.TaskAnnotation)
 	copyAnnotation(annotations, origin, workerapp.DatabaseAnnotation)

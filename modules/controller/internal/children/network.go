@@ -18,16 +18,16 @@ const (
 	routeKind  = "IngressRoute"
 )
 
-// Services and route use servicePort. The target port is a name that each pod resolves itself, so that versions on different ports
-// can serve at the same time.
+// Services and route use servicePort. The target port is a name that each pod resolves itself, so that versions on different
+// ports can serve at the same time.
 const (
 	servicePort    = 80
 	portName       = "http"
 	legacyPortName = "former"
 )
 
-// Migration is the progress of a worker's migration from an earlier release's headless Service with the pods' own port to a Service
-// with a cluster IP.
+// Migration is the progress of a worker's migration from an earlier release's headless Service with the pods' own port to a
+// Service with a cluster IP.
 type Migration struct {
 	// LegacyPort is the port besides 80 that requests may still use; 0 for none.
 	LegacyPort int32

@@ -14,8 +14,8 @@ import (
 
 const dnsPort = 53
 
-// Policy builds the NetworkPolicy N: it allows ingress from the ingress namespace, and egress to DNS, Combinator and the internet,
-// but neither to other tenants' pods nor to Inner. It allows every port, since pods may listen on two during a rollout.
+// Policy builds the NetworkPolicy N: it allows ingress from the ingress namespace, and egress to DNS, Combinator and the
+// internet, but neither to other tenants' pods nor to Inner. It allows every port, since pods may listen on two during a rollout.
 func (b Builder) Policy(app *workerapp.WorkerApp) (Child, error) {
 	spec := networkingv1ac.NetworkPolicySpec().
 		WithPodSelector(metav1ac.LabelSelector().WithMatchLabels(selector(app))).

@@ -45,8 +45,8 @@ func (b Builder) template(app *workerapp.WorkerApp, contentHash string) (*corev1
 	return template.WithAnnotations(map[string]string{TemplateAnnotation: sum}), nil
 }
 
-// isMutable reports whether an image reference may resolve to another image later: it has no digest, and the tag latest or none. A
-// new version of such an image rolls the pods, which pull it.
+// isMutable reports whether an image reference may resolve to another image later: it has no digest, and the tag latest or none.
+// A new version of such an image rolls the pods, which pull it.
 func isMutable(image string) bool {
 	_, tag, tagged := strings.Cut(image[strings.LastIndexByte(image, '/')+1:], ":")
 	return !strings.Contains(image, "@") && (!tagged || tag == "latest")
@@ -81,7 +81,8 @@ func (b Builder) container(app *workerapp.WorkerApp) (*corev1ac.ContainerApplyCo
 func resources(spec workerapp.Spec) (corev1.ResourceList, error) {
 	list := corev1.ResourceList{}
 	for name, value := range map[corev1.ResourceName]string{
-		corev1.ResourceCPU: spec.AssignedCPU, corev1.ResourceMemory: spec.AssignedMemory, corev1.ResourceEphemeralStorage: spec.AssignedDisk,
+		corev1.ResourceCPU: spec.AssignedCPU, corev1.ResourceMemory: spec.AssignedMemory,
+		corev1.ResourceEphemeralStorage: spec.AssignedDisk,
 	} {
 		quantity, err := resource.ParseQuantity(value)
 		if err != nil {
@@ -146,7 +147,8 @@ func containerSecurity() *corev1ac.SecurityContextApplyConfiguration {
 const (
 	// startupPeriod is short, since no pod is ready before its first success.
 	startupPeriod = 1
-	// A program that accepts no connection gets no requests after three failed readiness probes, and is restarted after six failed liveness probes.
+	// A program that accepts no connection gets no requests after three failed readiness probes, and is restarted after six failed
+	// liveness probes.
 	readinessPeriod  = 5
 	livenessPeriod   = 10
 	livenessFailures = 6

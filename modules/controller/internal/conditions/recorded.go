@@ -21,8 +21,8 @@ const (
 	recordDown     = "Down"
 )
 
-// Outcome returns the outcome to record before state becomes the status, and whether there is one: each change between running and
-// failed of the WorkerApp's version and task, and of whether any pod is ready.
+// Outcome returns the outcome to record before state becomes the status, and whether there is one: each change between running
+// and failed of the WorkerApp's version and task, and of whether any pod is ready.
 func Outcome(app *workerapp.WorkerApp, state State) (rollout.Outcome, bool) {
 	if workerapp.Version(app.Annotations) == 0 || state.Phase == workerapp.Deploying {
 		return rollout.Outcome{}, false
@@ -65,7 +65,8 @@ func recordedReason(app *workerapp.WorkerApp, state State) string {
 func Recorded(app *workerapp.WorkerApp, next workerapp.Status, state State, err error, now time.Time) workerapp.Status {
 	c := metav1.Condition{Type: workerapp.RecordedCondition, Status: metav1.ConditionTrue, Reason: recordedReason(app, state)}
 	if err != nil {
-		c.Status, c.Reason, c.Message = metav1.ConditionFalse, recordFailed, "the outcome could not be written to the database; this is retried"
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, recordFailed,
+			"the outcome could not be written to the database; this is retried"
 		if HasRun(app) {
 			c.Reason = recordFailedAfterRun
 		}
@@ -90,7 +91,8 @@ func carriedCondition(app *workerapp.WorkerApp, now time.Time) (metav1.Condition
 		return metav1.Condition{}, false
 	}
 	if old, ok := recordedCondition(app); ok || HasRun(app) {
-		return transition(app, metav1.Condition{Type: old.Type, Status: old.Status, Reason: old.Reason, Message: old.Message}, now), true
+		return transition(app, metav1.Condition{Type: old.Type, Status: old.Status, Reason: old.Reason, Message: old.Message}, now),
+			true
 	}
 	return transition(app, metav1.Condition{
 		Type: workerapp.RecordedCondition, Status: metav1.ConditionFalse, Reason: recordPending,

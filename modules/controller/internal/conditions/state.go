@@ -1,4 +1,5 @@
-// Package conditions derives the status of a WorkerApp from its observed state, and decides when to record an outcome. It is pure.
+// Package conditions derives the status of a WorkerApp from its observed state, and decides when to record an outcome. It is
+// pure.
 package conditions
 
 import (
@@ -51,7 +52,8 @@ func Previous(app *workerapp.WorkerApp) (State, bool) {
 		return State{}, false
 	}
 	state := State{Phase: s.Phase, Message: s.Message}
-	if stalled := meta.FindStatusCondition(s.Conditions, workerapp.StalledCondition); stalled != nil && stalled.Status != "" && stalled.Status != metav1.ConditionFalse {
+	if stalled := meta.FindStatusCondition(s.Conditions, workerapp.StalledCondition); stalled != nil && stalled.Status != "" &&
+		stalled.Status != metav1.ConditionFalse {
 		state.Reason, state.Since = stalled.Reason, stalled.LastTransitionTime.Time
 	}
 	return state, true

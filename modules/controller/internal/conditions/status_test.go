@@ -131,8 +131,9 @@ func TestDeployingStatusIsDelayedWhileDefaultStatusSaysIt(t *testing.T) {
 		change func(*workerapp.WorkerApp)
 		want   time.Duration
 	}{
-		"a first rollout":                {deploying, func(*workerapp.WorkerApp) {}, 15 * time.Second},
-		"one that takes long":            {deploying, func(a *workerapp.WorkerApp) { a.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute)) }, 0},
+		"a first rollout": {deploying, func(*workerapp.WorkerApp) {}, 15 * time.Second},
+		"one that takes long": {deploying,
+			func(a *workerapp.WorkerApp) { a.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute)) }, 0},
 		"one that ran":                   {running, func(*workerapp.WorkerApp) {}, 0},
 		"one that failed":                {crashed, func(*workerapp.WorkerApp) {}, 0},
 		"one that may fail":              {suspected, func(*workerapp.WorkerApp) {}, 0},
@@ -175,7 +176,8 @@ func defaultStatus(t *testing.T) workerapp.Status {
 func TestPreviousNeedsSameVersionTaskAndGeneration(t *testing.T) {
 	t.Parallel()
 	app := setup()
-	suspected := conditions.State{Phase: workerapp.Deploying, Reason: "ImageNotPulled", Message: "x", Since: noon.Truncate(time.Second)}
+	suspected := conditions.State{Phase: workerapp.Deploying, Reason: "ImageNotPulled", Message: "x",
+		Since: noon.Truncate(time.Second)}
 	app.Status = stored(t, conditions.Next(app, suspected, noon.Add(time.Second)))
 	previous, ok := conditions.Previous(app)
 	require.True(t, ok)
@@ -216,7 +218,8 @@ func TestOutcomeIsRecordedOnce(t *testing.T) {
 	require.False(t, ok)
 	outcome, ok := step(t, app, running, nil)
 	require.True(t, ok)
-	require.Equal(t, rollout.Outcome{WorkerID: "a", OwnerID: "b", Origin: workerapp.Origin{Version: 7, Task: 42}, Running: true}, outcome)
+	require.Equal(t, rollout.Outcome{WorkerID: "a", OwnerID: "b", Origin: workerapp.Origin{Version: 7, Task: 42}, Running: true},
+		outcome)
 	require.EqualValues(t, "True", conditionsOf(app.Status)["Recorded"])
 	for _, state := range []conditions.State{running, deploying, running} {
 		_, ok := step(t, app, state, nil)
@@ -240,7 +243,8 @@ func TestFailureIsFollowedBySuccessOnly(t *testing.T) {
 	app := setup()
 	outcome, ok := step(t, app, crashed, nil)
 	require.True(t, ok)
-	require.Equal(t, rollout.Outcome{WorkerID: "a", OwnerID: "b", Origin: workerapp.Origin{Version: 7, Task: 42}, Reason: "exit code 1"}, outcome)
+	require.Equal(t,
+		rollout.Outcome{WorkerID: "a", OwnerID: "b", Origin: workerapp.Origin{Version: 7, Task: 42}, Reason: "exit code 1"}, outcome)
 	_, ok = step(t, app, deploying, nil)
 	require.False(t, ok)
 	_, ok = step(t, app, crashed, nil)

@@ -29,9 +29,9 @@ func Reserved(ownerID, secretKey, combinatorNamespace string) map[string][]byte 
 	}
 }
 
-// Known returns the content in the cluster, and whether it is reliable: both objects exist and are complete, they hold the content of
-// the WorkerApp's task by the ConfigMap's annotations or since that task runs or has run, and neither the ConfigMap nor the owner's
-// key was edited.
+// Known returns the content in the cluster, and whether it is reliable: both objects exist and are complete, they hold the
+// content of the WorkerApp's task by the ConfigMap's annotations or since that task runs or has run, and neither the ConfigMap
+// nor the owner's key was edited.
 func Known(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, secret *corev1.Secret) (rollout.Content, bool) {
 	if configMap == nil || secret == nil || len(configMap.BinaryData) > 0 {
 		return rollout.Content{}, false
@@ -73,8 +73,8 @@ func OriginFor(app *workerapp.WorkerApp, configMap *corev1.ConfigMap, hash strin
 	return app.Annotations
 }
 
-// Environment returns the user's environment without the reserved keys. The error names the first invalid variable, and never holds
-// a value.
+// Environment returns the user's environment without the reserved keys. The error names the first invalid variable, and never
+// holds a value.
 func Environment(env map[string]string) (map[string]string, error) {
 	clean := maps.Clone(env)
 	for _, key := range workerapp.ReservedKeys() {

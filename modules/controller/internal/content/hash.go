@@ -19,8 +19,8 @@ func ConfigHash(secretKey string, data map[string]string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// PodHash returns the hash of the pods' whole environment. It is keyed with the owner's secret key: with an unkeyed hash, readers of
-// Deployments could test guesses of weak secrets.
+// PodHash returns the hash of the pods' whole environment. It is keyed with the owner's secret key: with an unkeyed hash, readers
+// of Deployments could test guesses of weak secrets.
 func PodHash(secretKey string, data map[string]string, secret map[string][]byte) string {
 	h := hmac.New(sha256.New, []byte(secretKey))
 	part(h, "pod")

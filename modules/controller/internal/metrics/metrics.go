@@ -44,7 +44,8 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 			Name: "inner_controller_workqueue_depth", Help: "WorkerApps that wait in the work queue.",
 		}),
 	}
-	return m, errors.Join(r.Register(m.reconciles), r.Register(m.duration), r.Register(m.active), r.Register(m.leading), r.Register(m.depth))
+	return m, errors.Join(r.Register(m.reconciles), r.Register(m.duration), r.Register(m.active), r.Register(m.leading),
+		r.Register(m.depth))
 }
 
 // CountUnmigrated registers a gauge of the workers that unmigrated counts.

@@ -18,7 +18,8 @@ import (
 )
 
 // applyOrDelete applies c, or deletes it if it is to be absent, and reports whether there was anything to do.
-func (r *Reconciler) applyOrDelete(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live map[string]any) (changed bool, _ error) {
+func (r *Reconciler) applyOrDelete(ctx context.Context, app *workerapp.WorkerApp, c children.Child,
+	live map[string]any) (changed bool, _ error) {
 	switch {
 	case c.Deferred:
 		return false, nil
@@ -40,24 +41,28 @@ func (r *Reconciler) deleteOwned(ctx context.Context, app *workerapp.WorkerApp, 
 	return r.deleteObject(ctx, app.Name, c.Resource, c.Object)
 }
 
-func (r *Reconciler) deleteObject(ctx context.Context, app string, resource schema.GroupVersionResource, object metav1.Object) error {
+func (r *Reconciler) deleteObject(ctx context.Context, app string, resource schema.GroupVersionResource,
+	object metav1.Object) error {
 	if err := r.clients.Delete(ctx, resource, object.GetNamespace(), object.GetName()); err != nil {
 		return fmt.Errorf("delete %s %s: %w", resource.Resource, object.GetName(), err)
 	}
-	r.expectations.ExpectDeletion(app, kube.Ref{Resource: resource, Namespace: object.GetNamespace(), Name: object.GetName()}, r.now())
+	r.expectations.ExpectDeletion(app, kube.Ref{Resource: resource, Namespace: object.GetNamespace(), Name: object.GetName()},
+		r.now())
 	r.written.Store(app, true)
 	return nil
 }
 
 // applyIfDiffers applies c unless the live object already has the desired state. It returns the resulting object.
-func (r *Reconciler) applyIfDiffers(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live map[string]any) (map[string]any, error) {
+func (r *Reconciler) applyIfDiffers(ctx context.Context, app *workerapp.WorkerApp, c children.Child,
+	live map[string]any) (map[string]any, error) {
 	if !drift.Differs(c.Object.Object, live) {
 		return live, nil
 	}
 	return r.apply(ctx, app, c, live)
 }
 
-func (r *Reconciler) apply(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live map[string]any) (map[string]any, error) {
+func (r *Reconciler) apply(ctx context.Context, app *workerapp.WorkerApp, c children.Child,
+	live map[string]any) (map[string]any, error) {
 	written, err := r.applyOrRecreate(ctx, app, c, live)
 	if err != nil {
 		return nil, rejection(c, err)
@@ -67,7 +72,8 @@ func (r *Reconciler) apply(ctx context.Context, app *workerapp.WorkerApp, c chil
 	return written.Object, nil
 }
 
-func (r *Reconciler) applyOrRecreate(ctx context.Context, app *workerapp.WorkerApp, c children.Child, live map[string]any) (*unstructured.Unstructured, error) {
+func (r *Reconciler) applyOrRecreate(ctx context.Context, app *workerapp.WorkerApp, c children.Child,
+	live map[string]any) (*unstructured.Unstructured, error) {
 	if drift.HasUnmanaged(live) {
 		r.log.Info("unmanaged fields found", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
 	}

@@ -60,7 +60,8 @@ func (r *Reconciler) lookUpContent(ctx context.Context, app *workerapp.WorkerApp
 
 // reconcileEnvironment applies the Secret before the ConfigMap, which has the task of the content in its annotations. It returns
 // the Secret, including the user's keys.
-func (r *Reconciler) reconcileEnvironment(ctx context.Context, app *workerapp.WorkerApp, actual cache.Actual, pods podContent) (*corev1.Secret, error) {
+func (r *Reconciler) reconcileEnvironment(ctx context.Context, app *workerapp.WorkerApp, actual cache.Actual,
+	pods podContent) (*corev1.Secret, error) {
 	desired, err := r.builder.Secret(app, pods.reserved)
 	if err != nil {
 		return nil, err
@@ -80,7 +81,8 @@ func (r *Reconciler) reconcileEnvironment(ctx context.Context, app *workerapp.Wo
 
 // applySecret applies the reserved keys if they differ. It returns the Secret with the user's keys: the cached one, or one from
 // the API server if fresh is set.
-func (r *Reconciler) applySecret(ctx context.Context, app *workerapp.WorkerApp, c children.Child, cached *corev1.Secret, fresh bool) (*corev1.Secret, error) {
+func (r *Reconciler) applySecret(ctx context.Context, app *workerapp.WorkerApp, c children.Child, cached *corev1.Secret,
+	fresh bool) (*corev1.Secret, error) {
 	live, err := r.applyIfDiffers(ctx, app, c, toContent(cached))
 	if err != nil || !fresh {
 		return cached, err
@@ -90,7 +92,8 @@ func (r *Reconciler) applySecret(ctx context.Context, app *workerapp.WorkerApp, 
 
 // freshSecret returns the Secret as the API server has it; live is the result of the apply. The cache may not show a write to the
 // Secret right before the WorkerApp's task yet, and a rollout must not complete with pods that lack it.
-func (r *Reconciler) freshSecret(ctx context.Context, app *workerapp.WorkerApp, c children.Child, cached *corev1.Secret, live map[string]any) (*corev1.Secret, error) {
+func (r *Reconciler) freshSecret(ctx context.Context, app *workerapp.WorkerApp, c children.Child, cached *corev1.Secret,
+	live map[string]any) (*corev1.Secret, error) {
 	fresh := &unstructured.Unstructured{Object: live}
 	if cached != nil && fresh.GetResourceVersion() == cached.ResourceVersion { // nothing was applied
 		var err error

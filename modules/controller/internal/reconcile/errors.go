@@ -48,7 +48,8 @@ func asStalled(err error) (*stalledError, bool) {
 	if apierrors.IsNotFound(err) || !isRejection(err) || !errors.As(err, &answer) {
 		return nil, false
 	}
-	return &stalledError{reason: conditions.Refused, message: printable("the cluster refuses a change: " + answer.Status().Message), cause: err, retryable: true}, true
+	return &stalledError{reason: conditions.Refused, message: printable("the cluster refuses a change: " + answer.Status().Message),
+		cause: err, retryable: true}, true
 }
 
 // requeueAfter returns when to retry. A new task corrects the environment and triggers a reconcile; missing rows may reappear
@@ -61,16 +62,19 @@ func (e *stalledError) requeueAfter(slow time.Duration) (time.Duration, error) {
 }
 
 // reportError writes err to the status if it is a stalledError, and returns when to retry.
-func (r *Reconciler) reportError(ctx context.Context, app *workerapp.WorkerApp, live *appsv1.Deployment, err error) (time.Duration, error) {
+func (r *Reconciler) reportError(ctx context.Context, app *workerapp.WorkerApp, live *appsv1.Deployment,
+	err error) (time.Duration, error) {
 	stalled, ok := asStalled(err)
 	if !ok {
 		return 0, err
 	}
-	state := conditions.State{Phase: workerapp.Failed, Reason: stalled.reason, Message: stalled.message, Serving: live != nil && live.Status.ReadyReplicas > 0}
+	state := conditions.State{Phase: workerapp.Failed, Reason: stalled.reason, Message: stalled.message, Serving: live != nil &&
+		live.Status.ReadyReplicas > 0}
 	previous, _ := conditions.Previous(app)
 	same := previous.Reason == stalled.reason
 	state.Since = previous.LastingSince(r.now(), stalled.reason)
-	if stalled.retryable && (!same || previous.Phase != workerapp.Failed) && r.now().Before(state.Since.Add(r.config.ProgressDeadline)) {
+	if stalled.retryable && (!same || previous.Phase != workerapp.Failed) &&
+		r.now().Before(state.Since.Add(r.config.ProgressDeadline)) {
 		state.Phase = workerapp.Deploying
 	}
 	if err := r.report(ctx, app, state); err != nil {
@@ -82,8 +86,8 @@ func (r *Reconciler) reportError(ctx context.Context, app *workerapp.WorkerApp, 
 	return stalled.requeueAfter(r.config.RetryDelayMax)
 }
 
-// isRejection reports whether the API server rejected a change: it was neither unavailable nor did it report a conflict. A failing
-// or denying webhook is a rejection too, whatever its status code.
+// isRejection reports whether the API server rejected a change: it was neither unavailable nor did it report a conflict. A
+// failing or denying webhook is a rejection too, whatever its status code.
 func isRejection(err error) bool {
 	var answer apierrors.APIStatus
 	return errors.As(err, &answer) && !apierrors.IsConflict(err) &&
@@ -126,7 +130,8 @@ func rejectionText(c children.Child, err error) string {
 			}
 		}
 		if len(causes) > 0 || c.Resource == children.Secrets() || revealsValue(c, text) {
-			text = cmp.Or(strings.Join(causes, ", "), "reason "+string(refused.Status().Reason)+"; the message is withheld, since it may hold a value")
+			text = cmp.Or(strings.Join(causes, ", "),
+				"reason "+string(refused.Status().Reason)+"; the message is withheld, since it may hold a value")
 		}
 	}
 	return cmp.Or(printable(text), "no reason given")

@@ -36,7 +36,8 @@ func (r *Reconciler) ensureFinalizer(ctx context.Context, app *workerapp.WorkerA
 	if err != nil {
 		return fmt.Errorf("update the finalizer of the WorkerApp: %w", err)
 	}
-	app.Finalizers, app.ResourceVersion, app.Generation = written.GetFinalizers(), written.GetResourceVersion(), written.GetGeneration()
+	app.Finalizers, app.ResourceVersion, app.Generation = written.GetFinalizers(), written.GetResourceVersion(),
+		written.GetGeneration()
 	return nil
 }
 
@@ -97,9 +98,10 @@ func (r *Reconciler) deleteIngress(ctx context.Context, name string) error {
 	return nil
 }
 
-// patchApp patches a WorkerApp if it still has the resourceVersion in patch. With a server-side apply under the field manager that
-// writes the spec, the next write of the spec would remove the finalizer.
-func (r *Reconciler) patchApp(ctx context.Context, namespace, name string, patch map[string]any) (*unstructured.Unstructured, error) {
+// patchApp patches a WorkerApp if it still has the resourceVersion in patch. With a server-side apply under the field manager
+// that writes the spec, the next write of the spec would remove the finalizer.
+func (r *Reconciler) patchApp(ctx context.Context, namespace, name string,
+	patch map[string]any) (*unstructured.Unstructured, error) {
 	encoded, err := json.Marshal(patch)
 	if err != nil {
 		return nil, err

@@ -68,8 +68,9 @@ func New(p Params) *Reconciler {
 			MinReady: p.Config.Controller.MinReady,
 			Pods:     p.Config.Controller.Pods, NetworkPolicy: p.Config.Controller.NetworkPolicy,
 		},
-		unchanged: newUnchanged(), migrationSteps: newMigrationSteps(), restartLimiter: newRestartLimiter(p.Config.Controller.RestartsPerSecond),
-		cache: p.Cache, clients: p.Clients, events: p.Events, config: p.Config.Controller, log: p.Log, now: time.Now,
+		unchanged: newUnchanged(), migrationSteps: newMigrationSteps(),
+		restartLimiter: newRestartLimiter(p.Config.Controller.RestartsPerSecond),
+		cache:          p.Cache, clients: p.Clients, events: p.Events, config: p.Config.Controller, log: p.Log, now: time.Now,
 		recorder: p.Recorder, source: p.Source, expectations: p.Expectations,
 		timeout: p.Config.Database.ConnectTimeout + p.Config.Database.StatementTimeout,
 	}
@@ -142,14 +143,16 @@ func (r *Reconciler) cacheStale(ctx context.Context, app *workerapp.WorkerApp, d
 		return false, nil
 	}
 	rolledFor := deployment.Spec.Template.Annotations[workerapp.VersionAnnotation]
-	if deploymentGeneration(deployment) <= app.Generation && (rolledFor == "" || rolledFor == app.Annotations[workerapp.VersionAnnotation]) {
+	if deploymentGeneration(deployment) <= app.Generation &&
+		(rolledFor == "" || rolledFor == app.Annotations[workerapp.VersionAnnotation]) {
 		return false, nil
 	}
 	live, err := r.clients.Get(ctx, workerapp.Resource(), app.Namespace, app.Name)
 	if err != nil {
 		return false, fmt.Errorf("read the WorkerApp: %w", err)
 	}
-	return live.GetGeneration() > app.Generation || workerapp.OriginOf(live.GetAnnotations()) != workerapp.OriginOf(app.Annotations), nil
+	return live.GetGeneration() > app.Generation || workerapp.OriginOf(live.GetAnnotations()) != workerapp.OriginOf(app.Annotations),
+		nil
 }
 
 // deploymentGeneration returns the generation in the Deployment's annotations; 0 if there is none.

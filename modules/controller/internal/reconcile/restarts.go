@@ -50,8 +50,8 @@ func (l *restartLimiter) forget(app string) {
 	delete(l.at, app)
 }
 
-// restartDelay returns how long the desired Deployment has to wait because it restarts pods: 0 if a changed spec requests that, or
-// if the Deployment differs by drift only.
+// restartDelay returns how long the desired Deployment has to wait because it restarts pods: 0 if a changed spec requests that,
+// or if the Deployment differs by drift only.
 func (r *Reconciler) restartDelay(app *workerapp.WorkerApp, desired children.Child, live *appsv1.Deployment) time.Duration {
 	if live == nil || !metav1.IsControlledBy(live, app) || !isUnrequestedRestart(desired.Object, live) {
 		r.restartLimiter.forget(app.Name)
@@ -67,7 +67,8 @@ func isUnrequestedRestart(desired *unstructured.Unstructured, live *appsv1.Deplo
 	template, _, err := unstructured.NestedStringMap(desired.Object, "spec", "template", "metadata", "annotations")
 	pods := live.Spec.Template.Annotations
 	// An earlier release annotated only the Deployment with the version.
-	nextVersion, version := template[workerapp.VersionAnnotation], cmp.Or(pods[workerapp.VersionAnnotation], last[workerapp.VersionAnnotation])
+	nextVersion, version := template[workerapp.VersionAnnotation],
+		cmp.Or(pods[workerapp.VersionAnnotation], last[workerapp.VersionAnnotation])
 	return err == nil && last[children.GenerationAnnotation] == next[children.GenerationAnnotation] &&
 		last[children.AppliedAnnotation] != next[children.AppliedAnnotation] &&
 		pods[children.ContentAnnotation] == template[children.ContentAnnotation] &&

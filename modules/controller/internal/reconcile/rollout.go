@@ -23,7 +23,8 @@ import (
 
 // reconcileChildren applies every child and returns the state of the rollout. Children that do not depend on the environment are
 // applied even while the database is unavailable.
-func (r *Reconciler) reconcileChildren(ctx context.Context, app *workerapp.WorkerApp, actual cache.Actual) (conditions.State, time.Duration, error) {
+func (r *Reconciler) reconcileChildren(ctx context.Context, app *workerapp.WorkerApp,
+	actual cache.Actual) (conditions.State, time.Duration, error) {
 	pods, contentErr := r.desiredContent(ctx, app, actual)
 	if _, ok := asStalled(contentErr); ok {
 		return conditions.State{}, 0, contentErr
@@ -56,7 +57,8 @@ func shorterWait(a, b time.Duration) time.Duration {
 }
 
 // reconcileRollout applies the pods' environment and their NetworkPolicy before the Deployment that starts them.
-func (r *Reconciler) reconcileRollout(ctx context.Context, app *workerapp.WorkerApp, actual cache.Actual, pods podContent) (conditions.State, time.Duration, error) {
+func (r *Reconciler) reconcileRollout(ctx context.Context, app *workerapp.WorkerApp, actual cache.Actual,
+	pods podContent) (conditions.State, time.Duration, error) {
 	var secret *corev1.Secret
 	environment := guard.Start(func() (err error) {
 		secret, err = r.reconcileEnvironment(ctx, app, actual, pods)
@@ -91,7 +93,8 @@ func (r *Reconciler) reconcileRollout(ctx context.Context, app *workerapp.Worker
 	return state, shorterWait(shorterWait(requeueAfter, restartDelay), toZeroRequeue), nil
 }
 
-func (r *Reconciler) applyDeployment(ctx context.Context, app *workerapp.WorkerApp, desired children.Child, live *appsv1.Deployment) (*appsv1.Deployment, error) {
+func (r *Reconciler) applyDeployment(ctx context.Context, app *workerapp.WorkerApp, desired children.Child,
+	live *appsv1.Deployment) (*appsv1.Deployment, error) {
 	applied, err := r.applyIfDiffers(ctx, app, desired, toContent(live))
 	if err != nil {
 		return nil, err

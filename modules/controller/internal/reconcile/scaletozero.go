@@ -18,7 +18,8 @@ const scaledToZeroReason = "ScaledToZero"
 
 // shouldScaleToZero reports whether a worker is to have no pods: it has never served, and its version has failed for longer than
 // controller.scaleToZeroAfter. The next task starts pods again. It also returns when to requeue, 0 if not needed.
-func (r *Reconciler) shouldScaleToZero(ctx context.Context, app *workerapp.WorkerApp, live *appsv1.Deployment) (bool, time.Duration) {
+func (r *Reconciler) shouldScaleToZero(ctx context.Context, app *workerapp.WorkerApp,
+	live *appsv1.Deployment) (bool, time.Duration) {
 	failed, _ := conditions.Previous(app)
 	if r.config.ScaleToZeroAfter == 0 || live == nil || live.Status.ReadyReplicas > 0 ||
 		failed.Phase != workerapp.Failed || !rolloutstate.IsPodReason(failed.Reason) || conditions.HasRun(app) {
@@ -37,7 +38,8 @@ func (r *Reconciler) shouldScaleToZero(ctx context.Context, app *workerapp.Worke
 func isZero(d *appsv1.Deployment) bool { return d.Spec.Replicas != nil && *d.Spec.Replicas == 0 }
 
 // scaleToZero removes the pods and keeps the reported state.
-func (r *Reconciler) scaleToZero(ctx context.Context, app *workerapp.WorkerApp, live *appsv1.Deployment, hash string) (conditions.State, time.Duration, error) {
+func (r *Reconciler) scaleToZero(ctx context.Context, app *workerapp.WorkerApp, live *appsv1.Deployment,
+	hash string) (conditions.State, time.Duration, error) {
 	state, _ := conditions.Previous(app)
 	desired, err := r.builder.Deployment(app, hash, 0)
 	if err != nil {
@@ -48,7 +50,8 @@ func (r *Reconciler) scaleToZero(ctx context.Context, app *workerapp.WorkerApp, 
 	}
 	if !isZero(live) {
 		r.events.Event(app, corev1.EventTypeNormal, scaledToZeroReason,
-			fmt.Sprintf("the worker has never served and failed for %s: it has no pods until it is deployed again", r.config.ScaleToZeroAfter))
+			fmt.Sprintf("the worker has never served and failed for %s: it has no pods until it is deployed again",
+				r.config.ScaleToZeroAfter))
 	}
 	return state, 0, nil
 }

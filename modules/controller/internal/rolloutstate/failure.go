@@ -20,8 +20,8 @@ type failure struct {
 	final, recovering, ambiguous bool
 }
 
-// worstFailure returns the most severe failure of the Deployment and the pods of its current template. Equal ones are ordered by pod,
-// so that each evaluation returns the same.
+// worstFailure returns the most severe failure of the Deployment and the pods of its current template. Equal ones are ordered by
+// pod, so that each evaluation returns the same.
 func worstFailure(in Input) (failure, bool) {
 	for _, rank := range []func(failure) bool{
 		func(f failure) bool { return f.final },
@@ -58,8 +58,8 @@ func failures(in Input) []failure {
 	return all
 }
 
-// podFailure returns the failure of failed pods, such as evicted ones, of a version that has not run yet. The Deployment replaces each
-// of them, which counts as progress. If a replacement fails as well and no pod is ready, the failure is not recovering.
+// podFailure returns the failure of failed pods, such as evicted ones, of a version that has not run yet. The Deployment replaces
+// each of them, which counts as progress. If a replacement fails as well and no pod is ready, the failure is not recovering.
 func podFailure(in Input) (failure, bool) {
 	failed := podsOf(in, true)
 	if len(failed) == 0 || conditions.HasRun(in.App) {

@@ -20,10 +20,12 @@ func TestVersionThatRanFailsWithoutReadyPods(t *testing.T) {
 	in.Deployment.Status = appsv1.DeploymentStatus{ObservedGeneration: 5, Replicas: 2, UpdatedReplicas: 2}
 	pending := pod("new")
 	pending.Status.Phase = corev1.PodPending
-	pending.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "no node"}}
+	pending.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse,
+		Reason: "Unschedulable", Message: "no node"}}
 	in.Pods = []*corev1.Pod{pending}
 	state, requeueAfter := rolloutstate.Evaluate(in)
-	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress}, state, "before it has run, the deadline decides")
+	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress}, state,
+		"before it has run, the deadline decides")
 	require.Zero(t, requeueAfter)
 
 	running := conditions.State{Phase: workerapp.Running, Reason: rolloutstate.Complete}
@@ -35,12 +37,14 @@ func TestVersionThatRanFailsWithoutReadyPods(t *testing.T) {
 	in = withStatus(in, state, noon)
 	in.Now = noon.Add(requeueAfter)
 	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.NotServing, Message: "no pod serves: Unschedulable: no node", Since: noon}, state)
+	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.NotServing,
+		Message: "no pod serves: Unschedulable: no node", Since: noon}, state)
 
 	in.App.Status, in.Now = recorded, noon
 	in.Deployment.Status.ReadyReplicas = 1
 	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress, Serving: true}, state, "no failure while one pod is ready")
+	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress, Serving: true}, state,
+		"no failure while one pod is ready")
 }
 
 func TestFailedVersionRecoversOnceAvailable(t *testing.T) {
@@ -66,7 +70,8 @@ func TestFailedPodsFailRolloutWhenReplacementsFail(t *testing.T) {
 	in := setup()
 	in.Pods = []*corev1.Pod{evicted(noon.Add(-time.Second)), pod("new")}
 	state, requeueAfter := rolloutstate.Evaluate(in)
-	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.PodFailed, Message: "Evicted: the disk is full", Since: noon}, reasonAndMessage(state))
+	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.PodFailed,
+		Message: "Evicted: the disk is full", Since: noon}, reasonAndMessage(state))
 	require.Positive(t, requeueAfter)
 	in = withStatus(in, state, noon)
 	in.Now = noon.Add(10 * grace)
@@ -79,5 +84,6 @@ func TestFailedPodsFailRolloutWhenReplacementsFail(t *testing.T) {
 	in.Pods[1].Status.Conditions = nil
 	in.Pods = append(in.Pods, evicted(noon.Add(grace)))
 	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.PodFailed, Message: "Evicted: the disk is full"}, reasonAndMessage(state))
+	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.PodFailed, Message: "Evicted: the disk is full"},
+		reasonAndMessage(state))
 }

@@ -49,7 +49,8 @@ func unreadyReason(in Input) string {
 		if c, ok := podCondition(pod, corev1.PodScheduled); ok && c.Status == corev1.ConditionFalse {
 			return text(c.Reason, c.Message)
 		}
-		if c, ok := podCondition(pod, corev1.PodReady); ok && c.Status != corev1.ConditionTrue && pod.Status.Phase == corev1.PodRunning {
+		if c, ok := podCondition(pod, corev1.PodReady); ok && c.Status != corev1.ConditionTrue &&
+			pod.Status.Phase == corev1.PodRunning {
 			return fmt.Sprintf("the container runs but is not ready; does the program listen on TCP port %d?", in.App.Spec.Port)
 		}
 	}
@@ -76,8 +77,8 @@ func joined(parts ...string) string {
 	return logging.Clip(strings.Join(parts, ": "), messageLength)
 }
 
-// terminationMessage returns the end of a container's termination message: of the program, which is shown as it is, or of a runtime
-// that could not start it.
+// terminationMessage returns the end of a container's termination message: of the program, which is shown as it is, or of a
+// runtime that could not start it.
 func terminationMessage(last *corev1.ContainerStateTerminated) string {
 	message := strings.TrimSpace(logging.Printable(last.Message))
 	switch last.Reason {

@@ -70,8 +70,8 @@ func evaluate(in Input) (conditions.State, time.Duration) {
 	return evaluateDeadline(in, previous)
 }
 
-// deadlineActive reports whether the Deployment's own deadline is active. It is not for a template whose rollout was complete before,
-// such as after scaling to zero.
+// deadlineActive reports whether the Deployment's own deadline is active. It is not for a template whose rollout was complete
+// before, such as after scaling to zero.
 func deadlineActive(d *appsv1.Deployment) bool {
 	c, ok := deploymentCondition(d, appsv1.DeploymentProgressing)
 	return !ok || c.Reason != "NewReplicaSetAvailable"
@@ -128,9 +128,9 @@ func observed(in Input) bool {
 	return in.Deployment != nil && in.Deployment.Status.ObservedGeneration >= in.Deployment.Generation
 }
 
-// complete reports whether all desired pods are ready and no others are left. Pods that replaced ready ones have then been ready for
-// minReadySeconds, since the old ones are deleted no earlier; without old ones, waiting gains nothing. After a failure, pods must be
-// ready for that long, or each restart of a crashing one would count.
+// complete reports whether all desired pods are ready and no others are left. Pods that replaced ready ones have then been ready
+// for minReadySeconds, since the old ones are deleted no earlier; without old ones, waiting gains nothing. After a failure, pods
+// must be ready for that long, or each restart of a crashing one would count.
 func complete(in Input) bool {
 	s := in.Deployment.Status
 	serving := s.ReadyReplicas

@@ -44,7 +44,8 @@ func pod(template string, states ...corev1.ContainerStatus) *corev1.Pod {
 }
 
 func waiting(reason, message string) corev1.ContainerStatus {
-	return corev1.ContainerStatus{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}}
+	return corev1.ContainerStatus{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason,
+		Message: message}}}
 }
 
 func exited(code int32, reason, message string) *corev1.ContainerStateTerminated {
@@ -102,21 +103,26 @@ func TestFailingPodsFailRolloutAfterGrace(t *testing.T) {
 		reason  string
 		message string
 	}{
-		"pull":         {waiting("ErrImagePull", "manifest unknown"), rolloutstate.ImageNotPulled, "ErrImagePull: manifest unknown"},
-		"pull again":   {waiting("ImagePullBackOff", "Back-off pulling"), rolloutstate.ImageNotPulled, "ImagePullBackOff: Back-off pulling"},
-		"config":       {waiting("CreateContainerConfigError", "no secret"), rolloutstate.NotCreated, "CreateContainerConfigError: no secret"},
-		"create":       {waiting("CreateContainerError", "x"), rolloutstate.NotCreated, "CreateContainerError: x"},
-		"run":          {waiting("RunContainerError", "no such file"), rolloutstate.Crashing, "RunContainerError: no such file"},
-		"crash":        {crashed, rolloutstate.Crashing, "CrashLoopBackOff: exit code 1 (Error): no database"},
-		"out of space": {corev1.ContainerStatus{State: corev1.ContainerState{Terminated: exited(137, "OOMKilled", "")}}, rolloutstate.Crashing, "OOMKilled: exit code 137"},
-		"ends with 0":  {corev1.ContainerStatus{RestartCount: 1, State: corev1.ContainerState{Terminated: exited(0, "Completed", "")}}, rolloutstate.Crashing, "Completed: exit code 0"},
+		"pull": {waiting("ErrImagePull", "manifest unknown"), rolloutstate.ImageNotPulled, "ErrImagePull: manifest unknown"},
+		"pull again": {waiting("ImagePullBackOff", "Back-off pulling"), rolloutstate.ImageNotPulled,
+			"ImagePullBackOff: Back-off pulling"},
+		"config": {waiting("CreateContainerConfigError", "no secret"), rolloutstate.NotCreated,
+			"CreateContainerConfigError: no secret"},
+		"create": {waiting("CreateContainerError", "x"), rolloutstate.NotCreated, "CreateContainerError: x"},
+		"run":    {waiting("RunContainerError", "no such file"), rolloutstate.Crashing, "RunContainerError: no such file"},
+		"crash":  {crashed, rolloutstate.Crashing, "CrashLoopBackOff: exit code 1 (Error): no database"},
+		"out of space": {corev1.ContainerStatus{State: corev1.ContainerState{Terminated: exited(137, "OOMKilled", "")}},
+			rolloutstate.Crashing, "OOMKilled: exit code 137"},
+		"ends with 0": {corev1.ContainerStatus{RestartCount: 1, State: corev1.ContainerState{Terminated: exited(0, "Completed", "")}},
+			rolloutstate.Crashing, "Completed: exit code 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			in := setup()
 			in.Pods = []*corev1.Pod{pod("new", test.state)}
 			state, requeueAfter := rolloutstate.Evaluate(in)
-			require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: test.reason, Message: test.message, Since: noon}, reasonAndMessage(state))
+			require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: test.reason, Message: test.message, Since: noon},
+				reasonAndMessage(state))
 			require.GreaterOrEqual(t, requeueAfter, grace)
 
 			in = withStatus(in, state, noon)
@@ -126,7 +132,8 @@ func TestFailingPodsFailRolloutAfterGrace(t *testing.T) {
 
 			in.Now = noon.Add(requeueAfter)
 			state, requeueAfter = rolloutstate.Evaluate(in)
-			require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: test.reason, Message: test.message}, reasonAndMessage(state))
+			require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: test.reason, Message: test.message},
+				reasonAndMessage(state))
 			require.Zero(t, requeueAfter)
 		})
 	}
@@ -137,7 +144,8 @@ func TestPermanentPodErrorsFailAtOnce(t *testing.T) {
 	in := setup()
 	in.Pods = []*corev1.Pod{pod("new", waiting("ErrImagePull", "x")), pod("new", waiting("InvalidImageName", "bad reference"))}
 	state, _ := rolloutstate.Evaluate(in)
-	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.ImageNotPulled, Message: "InvalidImageName: bad reference"}, reasonAndMessage(state))
+	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.ImageNotPulled,
+		Message: "InvalidImageName: bad reference"}, reasonAndMessage(state))
 }
 
 func TestPodsOfOtherTemplatesAreIgnored(t *testing.T) {
@@ -146,11 +154,14 @@ func TestPodsOfOtherTemplatesAreIgnored(t *testing.T) {
 	terminating.DeletionTimestamp = &metav1.Time{Time: noon}
 	evicted := pod("old")
 	evicted.Status.Phase = corev1.PodFailed
-	sidecar := corev1.ContainerStatus{Name: "sidecar", RestartCount: 1, State: corev1.ContainerState{Terminated: exited(0, "Completed", "")}}
-	restarted := corev1.ContainerStatus{Name: "sidecar", RestartCount: 1, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}
+	sidecar := corev1.ContainerStatus{Name: "sidecar", RestartCount: 1,
+		State: corev1.ContainerState{Terminated: exited(0, "Completed", "")}}
+	restarted := corev1.ContainerStatus{Name: "sidecar", RestartCount: 1,
+		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}
 	restarted.LastTerminationState.Terminated = exited(0, "Completed", "")
 	in := setup()
-	in.Pods = []*corev1.Pod{pod("old", waiting("ErrImagePull", "x")), terminating, evicted, pod("new", sidecar), pod("new", restarted), pod("new", waiting("ContainerCreating", "")), pod("new")}
+	in.Pods = []*corev1.Pod{pod("old", waiting("ErrImagePull", "x")), terminating, evicted, pod("new", sidecar),
+		pod("new", restarted), pod("new", waiting("ContainerCreating", "")), pod("new")}
 	state, requeueAfter := rolloutstate.Evaluate(in)
 	require.Equal(t, conditions.State{Phase: workerapp.Deploying, Reason: rolloutstate.InProgress}, reasonAndMessage(state))
 	require.Zero(t, requeueAfter)
@@ -171,7 +182,8 @@ func TestRestartedContainerNeitherFailsNorRecoversRollout(t *testing.T) {
 
 	in = withStatus(in, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing, Message: "before"}, noon)
 	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing, Message: "before"}, reasonAndMessage(state))
+	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.Crashing, Message: "before"},
+		reasonAndMessage(state))
 }
 
 func TestProgressDeadline(t *testing.T) {
@@ -220,12 +232,14 @@ func TestReplicaFailureFailsRolloutAfterGrace(t *testing.T) {
 	in = withStatus(in, state, noon)
 	in.Now = noon.Add(requeueAfter)
 	state, _ = rolloutstate.Evaluate(in)
-	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.ReplicaFailure, Message: "FailedCreate: exceeded quota"}, reasonAndMessage(state))
+	require.Equal(t, conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.ReplicaFailure,
+		Message: "FailedCreate: exceeded quota"}, reasonAndMessage(state))
 }
 
 func TestFailureKeepsItsMessageAcrossRestarts(t *testing.T) {
 	t.Parallel()
-	in := withStatus(setup(), conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.ImageNotPulled, Message: "ErrImagePull: manifest unknown"}, noon)
+	in := withStatus(setup(),
+		conditions.State{Phase: workerapp.Failed, Reason: rolloutstate.ImageNotPulled, Message: "ErrImagePull: manifest unknown"}, noon)
 	before := in.App.Status
 	in.Now = noon.Add(time.Hour)
 	in.Pods = []*corev1.Pod{pod("new", waiting("ImagePullBackOff", "Back-off pulling"))}

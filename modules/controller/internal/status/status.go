@@ -104,8 +104,9 @@ func (t *tally) addFailing(name, message string) {
 // report returns the counts with the leader's host; leader is "" if no process leads.
 func (t *tally) report(leader string) status.Report {
 	host, _, _ := strings.Cut(leader, "_")
-	report := status.Report{Condition: status.OK, Details: append([]status.Detail{{Name: "leader", Value: host}}, t.failing...), Text: fmt.Sprintf("%d WorkerApps: %d running, %d deploying, %d failed",
-		t.total, t.phases[workerapp.Running], t.phases[workerapp.Deploying], t.phases[workerapp.Failed])}
+	report := status.Report{Condition: status.OK, Details: append([]status.Detail{{Name: "leader", Value: host}}, t.failing...),
+		Text: fmt.Sprintf("%d WorkerApps: %d running, %d deploying, %d failed",
+			t.total, t.phases[workerapp.Running], t.phases[workerapp.Deploying], t.phases[workerapp.Failed])}
 	if leader == "" {
 		report.Condition = status.Down
 		report.Text += "; no process leads the controller"

@@ -66,8 +66,8 @@ func rootServers() []netip.Addr {
 }
 
 // iterate queries the servers of the closest cached zone above name and follows their referrals. Cached servers may have changed:
-// if their lookup fails, iterate removes them from the cache and gets the current ones from the zone above. That zone stays cached
-// while it answers, because names of other users are in it too.
+// if their lookup fails, iterate removes them from the cache and gets the current ones from the zone above. That zone stays
+// cached while it answers, because names of other users are in it too.
 func (w *query) iterate(ctx context.Context, name string, q Question) (Reply, error) {
 	for from := name; ; {
 		at, cached := w.closestZone(from)

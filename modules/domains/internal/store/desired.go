@@ -50,7 +50,8 @@ func (s *Store) ListDesired(ctx context.Context, after string, limit int) ([]Des
 
 func (s *Store) queryDesired(ctx context.Context, query string, args ...any) ([]Desired, error) {
 	return read(ctx, s, query, args, func(rows *sql.Rows, w *Desired) error {
-		return rows.Scan(&w.CDID, &w.Name, &w.UserUID, &w.Host, &w.Target, &w.Deleting, &w.Served, &w.Revision, &w.Certificate, &w.Applying)
+		return rows.Scan(&w.CDID, &w.Name, &w.UserUID, &w.Host, &w.Target, &w.Deleting, &w.Served, &w.Revision, &w.Certificate,
+			&w.Applying)
 	})
 }
 

@@ -10,7 +10,8 @@ import (
 // FuzzParseErrors parses errors that another version of Inner stored: each line is shown.
 func FuzzParseErrors(f *testing.F) {
 	for _, seed := range []string{
-		`{"attempt":1,"at":"2026-01-01T00:00:00Z","error":"refused"}` + "\n" + `{"attempt":2}`, "plain text\n\n{", `{"attempt":"x"}`, "null", "",
+		`{"attempt":1,"at":"2026-01-01T00:00:00Z","error":"refused"}` + "\n" + `{"attempt":2}`, "plain text\n\n{", `{"attempt":"x"}`,
+		"null", "",
 	} {
 		f.Add(seed)
 	}

@@ -21,7 +21,8 @@ func (w *watch) dead(later time.Duration, heartbeat string) bool {
 	w.now = w.now.Add(later)
 	sent := w.now
 	w.now = w.now.Add(100 * time.Millisecond)
-	dead := w.observer.Observe([]store.Process{{ID: "other", Heartbeat: heartbeat}, {ID: "self", Heartbeat: "1"}}, "self", sent, w.now)
+	dead := w.observer.Observe([]store.Process{{ID: "other", Heartbeat: heartbeat}, {ID: "self", Heartbeat: "1"}}, "self", sent,
+		w.now)
 	for _, p := range dead {
 		if p != (store.Process{ID: "other", Heartbeat: heartbeat}) {
 			return false

@@ -57,8 +57,9 @@ type Params struct {
 // New returns a cron of the periodic jobs. A duplicate name, an unknown type, or an invalid payload is an error.
 func New(p Params) (*Cron, error) {
 	cron := &Cron{
-		store: p.Store, log: p.Log.Named("cron"), checkInterval: p.Config.Cron.CheckInterval, startInterval: p.Config.Cron.StartInterval,
-		queue: p.Queue,
+		store: p.Store, log: p.Log.Named("cron"), checkInterval: p.Config.Cron.CheckInterval,
+		startInterval: p.Config.Cron.StartInterval,
+		queue:         p.Queue,
 	}
 	names := map[string]bool{}
 	for _, j := range p.Jobs {
@@ -166,7 +167,8 @@ func (c *Cron) runDue(ctx context.Context) (time.Duration, error) {
 }
 
 // insertIfDue inserts a task for a job if it is due, and returns the time until it is due again.
-func (c *Cron) insertIfDue(ctx context.Context, e *entry, latest store.Tick, databaseTime float64, now time.Time) (time.Duration, error) {
+func (c *Cron) insertIfDue(ctx context.Context, e *entry, latest store.Tick, databaseTime float64,
+	now time.Time) (time.Duration, error) {
 	if tick, due := e.dueTick(latest, databaseTime, now, c.startInterval); due {
 		inserted, err := c.store.InsertTick(ctx, e.name, tick, e.task)
 		if err != nil || !inserted {

@@ -129,7 +129,8 @@ func TestRefusedRequestFailsAloneInItsBatch(t *testing.T) {
 	q := New(registry.New(), store.New(db.DB, db.Prepared, keyring, db.Config), claims.NewTracker(db.Config), m, nil)
 	var batch []*request
 	for _, text := range []string{"a", "refused", "b", "c", "d"} {
-		batch = append(batch, &request{task: store.NewTask{Type: "test", Lane: "default", OrderingKey: "k", Info: []byte(`{"text":"` + text + `"}`)}})
+		batch = append(batch,
+			&request{task: store.NewTask{Type: "test", Lane: "default", OrderingKey: "k", Info: []byte(`{"text":"` + text + `"}`)}})
 	}
 	q.batcher.commitAll(t.Context(), batch)
 	last := int64(0)

@@ -7,7 +7,8 @@ import (
 // Both changes are fenced by the observed state: of two concurrent ones, one is refused.
 const (
 	retryTask = `
-UPDATE console_tasks SET task_status = 'pending', task_detailed_status = $3, attempts = 0, takeovers = 0, woken = false, claimed_by = '',
+UPDATE console_tasks SET task_status = 'pending', task_detailed_status = $3, attempts = 0, takeovers = 0, woken = false,
+    claimed_by = '',
     run_at = ` + dueNow + `, started_at = NULL, finished_at = NULL
 WHERE id = $1 AND task_status = $2 AND task_status IN ('error', 'cancelled', 'superseded')`
 

@@ -55,7 +55,8 @@ WITH next_tasks AS MATERIALIZED (
     SELECT t.id FROM console_tasks t
     WHERE t.run_at <= LOCALTIMESTAMP
       AND (SELECT CASE WHEN count(*) = 0 THEN 1 END FROM (SELECT 1 FROM console_tasks e
-           WHERE e.ordering_key = t.ordering_key AND e.task_status = 'pending' AND e.id < t.id ORDER BY e.id DESC LIMIT 1) AS earlier) IS NOT NULL
+           WHERE e.ordering_key = t.ordering_key AND e.task_status = 'pending' AND e.id < t.id ORDER BY e.id DESC LIMIT 1) AS
+               earlier) IS NOT NULL
       AND (SELECT CASE WHEN count(*) = 0 THEN 1 END FROM (SELECT 1 FROM console_tasks e
            WHERE e.ordering_key = t.ordering_key AND e.task_status = 'processing' LIMIT 1) AS running) IS NOT NULL
       AND `
@@ -71,10 +72,12 @@ RETURNING c.id, c.task_type, c.task_info, c.claim_number, c.attempts, c.takeover
 	// A range instead of an equality, so that only the index on (lane, id) has the order; with an equality the primary
 	// key has it too. That index is partial, for lanes with a name, so that nothing else in the statement can use it.
 	// The scan starts at an id: CockroachDB keeps deleted index entries for hours and would scan all of them.
-	claimOfLane = claimBegin + `t.task_status = 'pending' AND (t.lane, t.id) >= ($2::TEXT, $4::BIGINT) AND t.lane <= $2::TEXT AND t.lane <> ''
+	claimOfLane = claimBegin +
+		`t.task_status = 'pending' AND (t.lane, t.id) >= ($2::TEXT, $4::BIGINT) AND t.lane <= $2::TEXT AND t.lane <> ''
     ORDER BY t.lane, t.id LIMIT $3` + claimEnd
 	// The status is compared so that only the primary key can serve, and no index on the status.
-	claimByID = claimBegin + `CASE t.task_status WHEN 'pending' THEN 1 END IS NOT NULL AND t.id = ANY ($2::BIGINT[]) LIMIT $3` + claimEnd
+	claimByID = claimBegin + `CASE t.task_status WHEN 'pending' THEN 1 END IS NOT NULL AND t.id = ANY ($2::BIGINT[]) LIMIT $3` +
+		claimEnd
 )
 
 // Claim claims at most limit tasks of a lane with ids from lowest on, oldest first.

@@ -56,7 +56,8 @@ WITH n AS MATERIALIZED (
 	insertClaim = `
         t.wanted
         AND (SELECT e.id FROM console_tasks e WHERE e.ordering_key = t.ordering_key AND e.task_status = 'pending' LIMIT 1) IS NULL
-        AND (SELECT e.id FROM console_tasks e WHERE e.ordering_key = t.ordering_key AND e.task_status = 'processing' LIMIT 1) IS NULL
+        AND (SELECT e.id FROM console_tasks e WHERE e.ordering_key = t.ordering_key AND e.task_status = 'processing' LIMIT 1) IS
+            NULL
         AS claim
     FROM unnest($2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::BOOLEAN[]`
 	insertNames = `)

@@ -46,7 +46,8 @@ const summaryColumns = `id, task_type, task_status, task_detailed_status, lane, 
 const listTasks = `
 SELECT ` + summaryColumns + `
 FROM console_tasks
-WHERE ($1::BIGINT = 0 OR id < $1::BIGINT) AND ($2::TEXT = '' OR task_status = $2::TEXT) AND ($3::TEXT = '' OR task_type = $3::TEXT)
+WHERE ($1::BIGINT = 0 OR id < $1::BIGINT) AND ($2::TEXT = '' OR task_status = $2::TEXT) AND ($3::TEXT = '' OR task_type =
+    $3::TEXT)
   AND ($4::TEXT = '' OR ordering_key = $4::TEXT)
 ORDER BY id DESC LIMIT $5`
 

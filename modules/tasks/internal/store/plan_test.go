@@ -82,15 +82,18 @@ func TestPreparedPlansUseIndexes(t *testing.T) {
 		require.NoError(t, step())
 		byKey := []string{"console_tasks_pending_key on console_tasks e"}
 		for query, indexes := range map[string][]string{
-			insertTasks:     append(byKey, "console_tasks_one_per_key on console_tasks e"),
-			insertExtended:  append(byKey, "console_tasks_one_per_key on console_tasks e"),
-			claimOfLane:     append(byKey, "console_tasks_ready on console_tasks t", "console_tasks_one_per_key on console_tasks e", "console_tasks_pkey on console_tasks c"),
-			claimByID:       append(byKey, "console_tasks_pkey on console_tasks t", "console_tasks_one_per_key on console_tasks e", "console_tasks_pkey on console_tasks c"),
+			insertTasks:    append(byKey, "console_tasks_one_per_key on console_tasks e"),
+			insertExtended: append(byKey, "console_tasks_one_per_key on console_tasks e"),
+			claimOfLane: append(byKey, "console_tasks_ready on console_tasks t", "console_tasks_one_per_key on console_tasks e",
+				"console_tasks_pkey on console_tasks c"),
+			claimByID: append(byKey, "console_tasks_pkey on console_tasks t", "console_tasks_one_per_key on console_tasks e",
+				"console_tasks_pkey on console_tasks c"),
 			completeTasks:   append(byKey, "console_tasks_pkey on console_tasks c"),
 			finishTasks:     append(byKey, "console_tasks_pkey on console_tasks c"),
 			returnAllExcept: {"console_tasks_one_per_key on console_tasks c"},
 			poll: {"console_tasks_ready on console_tasks t", "console_tasks_waiting on console_tasks",
-				"console_tasks_one_per_key on console_tasks", "inner_processes_pkey on inner_processes", "inner_processes_pkey on inner_processes"},
+				"console_tasks_one_per_key on console_tasks", "inner_processes_pkey on inner_processes",
+				"inner_processes_pkey on inner_processes"},
 		} {
 			plan := strings.ReplaceAll(explainKept(t, prepared, query), "Scan Backward using", "Scan using")
 			for _, index := range indexes {

@@ -19,7 +19,8 @@ DELETE FROM inner_processes WHERE id IN (
 const recoverTasks = `
 UPDATE console_tasks SET task_status = 'pending', task_detailed_status = 'recovered from a process that ended', claimed_by = '',
     takeovers = takeovers + 1, run_at = CASE WHEN takeovers < 2 THEN ` + dueNow + ` ELSE LOCALTIMESTAMP +
-        LEAST($3::FLOAT8, $2::FLOAT8 * power(2::FLOAT8, LEAST(takeovers, 30)::FLOAT8)) * (0.5 + random()) * INTERVAL '1 second' END
+        LEAST($3::FLOAT8, $2::FLOAT8 * power(2::FLOAT8, LEAST(takeovers, 30)::FLOAT8)) * (0.5 + random()) * INTERVAL '1 second'
+            END
 WHERE task_status = 'processing' AND claimed_by = $1`
 
 // Recover returns the tasks of a dead process to the queue and deletes its row. It does nothing if the process has sent

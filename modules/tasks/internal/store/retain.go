@@ -16,13 +16,15 @@ SELECT COALESCE(max(p.id), 0), COALESCE(bool_or(p.young), true) FROM (
     WHERE id > $1 ORDER BY id LIMIT $3) AS p`
 	deleteExpired = `
 DELETE FROM console_tasks WHERE id > $1 AND id <= $2
-  AND ((task_status IN ('finished', 'superseded', 'cancelled') AND COALESCE(finished_at, created_at) < LOCALTIMESTAMP - $3::FLOAT8 * INTERVAL '1 second')
+  AND ((task_status IN ('finished', 'superseded', 'cancelled') AND COALESCE(finished_at, created_at) < LOCALTIMESTAMP -
+      $3::FLOAT8 * INTERVAL '1 second')
     OR (task_status = 'error' AND COALESCE(finished_at, created_at) < LOCALTIMESTAMP - $4::FLOAT8 * INTERVAL '1 second'))`
 )
 
 // DeleteExpired deletes ended tasks among the next page rows after the id after: finished ones older than finished,
 // failed ones older than failed. It returns the last id of the page, 0 at the end, and the number of deleted rows.
-func (s *Store) DeleteExpired(ctx context.Context, after int64, page int, finished, failed time.Duration) (last, deleted int64, err error) {
+func (s *Store) DeleteExpired(ctx context.Context, after int64, page int, finished,
+	failed time.Duration) (last, deleted int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	var end bool

@@ -104,7 +104,8 @@ type querier interface {
 }
 
 // collect returns all rows of a query; never nil without an error.
-func collect[T any](ctx context.Context, s *Store, from querier, query string, scan func(*sql.Rows, *T) error, args ...any) ([]T, error) {
+func collect[T any](ctx context.Context, s *Store, from querier, query string, scan func(*sql.Rows, *T) error,
+	args ...any) ([]T, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	rows, err := from.QueryContext(ctx, query, args...)

@@ -26,7 +26,8 @@ const latestTicks = `
 SELECT n.name, CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP) AS FLOAT8), t.id IS NOT NULL, COALESCE(t.tick, 0), COALESCE(t.due, 0),
     COALESCE(t.interval_seconds, 0), COALESCE(CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP - t.created_at) AS FLOAT8), 0),
     COALESCE(c.task_status IN ('pending', 'processing', 'waiting'), false)
-FROM (SELECT u.name, (SELECT max(k.tick) FROM inner_ticks AS k WHERE k.name = u.name) AS latest FROM unnest($1::TEXT[]) AS u(name)) AS n
+FROM (SELECT u.name, (SELECT max(k.tick) FROM inner_ticks AS k WHERE k.name = u.name) AS latest FROM unnest($1::TEXT[]) AS
+    u(name)) AS n
 LEFT JOIN inner_ticks AS t ON t.name = n.name AND t.tick = n.latest
 LEFT JOIN console_tasks AS c ON c.id = t.task_id`
 

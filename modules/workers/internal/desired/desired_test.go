@@ -41,14 +41,16 @@ func TestErrorsOfColumnsHoldNoValues(t *testing.T) {
 	require.ErrorContains(t, desired.CheckEnvironment(`{"A":"x\u0000y"}`), `the value of "A" holds a zero byte`)
 	large := strings.Repeat("x", 128<<10-4)
 	require.NoError(t, desired.CheckEnvironment(`{"AB":"`+large+`"}`))
-	require.ErrorContains(t, desired.CheckEnvironment(`{"AB":"`+large+`y"}`), `"AB" has 131073 bytes with its value; no program can be given a variable of more than 131072`)
+	require.ErrorContains(t, desired.CheckEnvironment(`{"AB":"`+large+`y"}`),
+		`"AB" has 131073 bytes with its value; no program can be given a variable of more than 131072`)
 	many := map[string]string{}
 	for i := range 9 {
 		many[fmt.Sprint("N", i)] = strings.Repeat("x", 120_000)
 	}
 	text, err := json.Marshal(many)
 	require.NoError(t, err)
-	require.ErrorContains(t, desired.CheckEnvironment(string(text)), "1080036 bytes together, names counted twice; at most 1048576 can be kept")
+	require.ErrorContains(t, desired.CheckEnvironment(string(text)),
+		"1080036 bytes together, names counted twice; at most 1048576 can be kept")
 	require.NoError(t, desired.CheckEnvironment(`{"A":"\n\"✓","_b.c-D":""}`))
 }
 
@@ -62,19 +64,26 @@ func TestDiffSecretReachesDesiredState(t *testing.T) {
 		set    map[string]string
 		remove []string
 	}{
-		"a new key":                          {nil, `["A"]`, map[string]*string{"A": text("1")}, map[string]string{"A": "1"}, nil},
-		"a new value":                        {map[string]string{"A": "0"}, `["A"]`, map[string]*string{"A": text("1")}, map[string]string{"A": "1"}, nil},
-		"the same value":                     {map[string]string{"A": "1"}, `["A"]`, map[string]*string{"A": text("1")}, map[string]string{}, nil},
-		"a deletion":                         {map[string]string{"A": "1", "B": "2"}, `["B"]`, map[string]*string{"A": text("")}, map[string]string{}, []string{"A"}},
-		"a late value of a deleted key":      {map[string]string{"A": "1"}, `[]`, map[string]*string{"A": text("2")}, map[string]string{}, []string{"A"}},
-		"a late deletion of a key set again": {map[string]string{"A": "1"}, `["A"]`, map[string]*string{"A": text("")}, map[string]string{}, nil},
-		"an empty value of a missing key":    {nil, `["A"]`, map[string]*string{"A": text("")}, map[string]string{"A": ""}, nil},
-		"a value that was erased":            {map[string]string{"A": "1"}, `["A"]`, map[string]*string{"A": nil}, map[string]string{}, nil},
+		"a new key": {nil, `["A"]`, map[string]*string{"A": text("1")}, map[string]string{"A": "1"}, nil},
+		"a new value": {map[string]string{"A": "0"}, `["A"]`, map[string]*string{"A": text("1")},
+			map[string]string{"A": "1"}, nil},
+		"the same value": {map[string]string{"A": "1"}, `["A"]`, map[string]*string{"A": text("1")},
+			map[string]string{}, nil},
+		"a deletion": {map[string]string{"A": "1", "B": "2"}, `["B"]`, map[string]*string{"A": text("")},
+			map[string]string{}, []string{"A"}},
+		"a late value of a deleted key": {map[string]string{"A": "1"}, `[]`, map[string]*string{"A": text("2")},
+			map[string]string{}, []string{"A"}},
+		"a late deletion of a key set again": {map[string]string{"A": "1"}, `["A"]`, map[string]*string{"A": text("")},
+			map[string]string{}, nil},
+		"an empty value of a missing key": {nil, `["A"]`, map[string]*string{"A": text("")}, map[string]string{"A": ""}, nil},
+		"a value that was erased": {map[string]string{"A": "1"}, `["A"]`, map[string]*string{"A": nil}, map[string]string{},
+			nil},
 		"the platform's keys": {
 			map[string]string{"RAYSAIL_UID": "u", "RAYSAIL_SECRET_KEY": "k", "COMBINATOR_API_ENDPOINT": "e"}, `["RAYSAIL_UID"]`,
 			map[string]*string{"RAYSAIL_UID": text("x"), "RAYSAIL_SECRET_KEY": text("")}, map[string]string{}, nil,
 		},
-		"a key that is not desired":           {map[string]string{"B": "1", "C": "1"}, ``, nil, map[string]string{}, []string{"B", "C"}},
+		"a key that is not desired": {map[string]string{"B": "1", "C": "1"}, ``, nil, map[string]string{},
+			[]string{"B", "C"}},
 		"an invalid name that is not desired": {nil, `[]`, map[string]*string{"1 2": text("x")}, map[string]string{}, nil},
 	} {
 		keys, err := desired.SecretKeys(c.keys)
@@ -84,14 +93,16 @@ func TestDiffSecretReachesDesiredState(t *testing.T) {
 		require.Equal(t, desired.SecretPatch{Set: c.set, Remove: c.remove}, change, name)
 		require.Equal(t, len(c.set)+len(c.remove) == 0, change.Empty(), name)
 	}
-	_, err := desired.DiffSecret(map[string]string{"OLD": ""}, map[string]bool{"A": true, "1 2": true}, map[string]*string{"A": text("1"), "1 2": text("marker")})
+	_, err := desired.DiffSecret(map[string]string{"OLD": ""}, map[string]bool{"A": true, "1 2": true},
+		map[string]*string{"A": text("1"), "1 2": text("marker")})
 	require.ErrorContains(t, err, `"1 2" cannot be the name of a variable`)
 	require.NotContains(t, err.Error(), "marker")
 }
 
 func TestSpecDefaultsEmptyColumns(t *testing.T) {
 	t.Parallel()
-	spec := desired.Spec(&ent.Worker{Wid: "w1", UserUID: "u1", MainRegion: "global"}, &ent.WorkerDeployVersion{Image: "app:1", Port: 80})
+	spec := desired.Spec(&ent.Worker{Wid: "w1", UserUID: "u1", MainRegion: "global"},
+		&ent.WorkerDeployVersion{Image: "app:1", Port: 80})
 	require.Equal(t, "1 500Mi 2Gi", spec.AssignedCPU+" "+spec.AssignedMemory+" "+spec.AssignedDisk)
 	require.EqualValues(t, 1, spec.MaxReplicas)
 	require.Empty(t, spec.MainRegion)

@@ -1,5 +1,6 @@
 // Command web is a tiny worker. Its variables say how it behaves: PORT (8080) is where it listens, WORDS what it answers,
-// DIE_AFTER after how long it exits with a failure, EAT how many MiB of memory it takes before it serves. Its routes tell a test what only a process inside the container sees:
+// DIE_AFTER after how long it exits with a failure, EAT how many MiB of memory it takes before it serves. Its routes tell a test
+// what only a process inside the container sees:
 //
 //	/                  WORDS, after ?wait=
 //	/request           the request as it arrived: host, headers, and the address that it came from
