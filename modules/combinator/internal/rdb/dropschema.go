@@ -28,6 +28,13 @@ type dropPart struct {
 	// isIndivisible is true when no object of the schema can be dropped separately, as with one table that has a default for each
 	// of its many columns.
 	isIndivisible bool
+	// ifEmpty is true for a schema that is dropped only if it is empty, without the queries for its dependents: these take several
+	// times as long as the drop.
+	ifEmpty bool
+}
+
+func emptySchema(s schema) dropPart {
+	return dropPart{statements: []string{fmt.Sprintf(`DROP SCHEMA IF EXISTS %s RESTRICT`, database.Quote(s.name))}, ifEmpty: true}
 }
 
 func wholeSchema(s schema) dropPart {
@@ -58,7 +65,7 @@ func (e *Engine) dropSchema(ctx context.Context, role string, s schema) error {
 	if err != nil {
 		return err
 	}
-	next := wholeSchema(s)
+	next := emptySchema(s)
 	for wait, round := shortLockTimeout, 0; ; {
 		err := e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
 			return e.exec(ctx, db, dropSQL(d, m, role, s, wait, next))
@@ -71,6 +78,8 @@ func (e *Engine) dropSchema(ctx context.Context, role string, s schema) error {
 			return &engine.OtherPlatformError{Object: "the schema " + qualifiedName(s.database, s.name)}
 		case isMissing(err): // the database is missing, and with it the schema
 			return nil
+		case next.ifEmpty && database.IsInUse(err):
+			next = wholeSchema(s)
 		case database.IsBadData(err), database.IsOutOfMemory(err): // the part has dependents or too many objects
 			if next, failure = e.smallerPart(ctx, d, role, s, next); failure != nil || len(next.statements) == 0 {
 				return cmp.Or(failure, err)
@@ -90,6 +99,9 @@ func (e *Engine) dropSchema(ctx context.Context, role string, s schema) error {
 // user's outside.
 func dropSQL(d *dialect, m *marks, role string, s schema, wait time.Duration, p dropPart) string {
 	text := d.withLockTimeout(wait) + assertNotOther(m, s)
+	if p.ifEmpty {
+		return text + "; " + p.statements[0]
+	}
 	if d.assertFewObjects != nil && p.isWhole() && !p.isIndivisible {
 		text += "; " + d.assertFewObjects(s, p)
 	}
