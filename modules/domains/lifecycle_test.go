@@ -204,12 +204,7 @@ func TestManyRowsThatVanishAtOnceTakeNothingWithThem(t *testing.T) {
 	const columns = `id, cdid, user_uid, domain, target, txt_name, txt_value, status, created_at`
 	b.exec(`CREATE TABLE kept AS SELECT ` + columns + ` FROM custom_domains`)
 	b.exec(`DELETE FROM custom_domains`)
-	b.await("it is noticed", func() error {
-		if b.logs.FilterMessageSnippet("vanished at once").Len() < 3 {
-			return errors.New("not yet")
-		}
-		return nil
-	})
+	b.awaitNoticed()
 	for _, r := range all {
 		b.awaitServed(r)
 	}

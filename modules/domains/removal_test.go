@@ -52,12 +52,7 @@ func TestATableThatLostTheRowsOfAllUsersTakesNothingAway(t *testing.T) {
 	b.awaitKnown(9)
 	b.exec(`DELETE FROM custom_domains`)
 	b.awaitKnown(4)
-	b.await("it is noticed", func() error {
-		if b.logs.FilterMessageSnippet("vanished at once").Len() < 3 {
-			return errors.New("not yet")
-		}
-		return nil
-	})
+	b.awaitNoticed()
 	for _, r := range all {
 		b.awaitServed(r)
 	}
@@ -83,4 +78,15 @@ func TestObjectsOfADomainAreRemovedBeforeAllOfAnotherUsers(t *testing.T) {
 	var known int
 	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM inner_domain_checks`).Scan(&known))
 	require.Greater(t, known, 200)
+}
+
+// awaitNoticed waits until a table that lost its rows was found so more than once.
+func (b *bundle) awaitNoticed() {
+	b.t.Helper()
+	b.await("it is noticed", func() error {
+		if b.logs.FilterMessageSnippet("vanished at once").Len() < 3 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
 }

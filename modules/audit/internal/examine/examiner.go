@@ -118,7 +118,7 @@ type run struct {
 	// before is the latest moment at which a row that is at fault may have changed.
 	before time.Time
 	audit  report.Audit
-	// repairs are how many more there may be, deletions how many there were; those of an audit that acts are counted in the ledger.
+	// repairs are how many more there may be, deletions how many there were; those of an audit that acts are counted in the database.
 	repairs, deletions int
 	// later are how many kinds are audited after the present one.
 	later  int

@@ -60,7 +60,10 @@ func (e *Engine) dropSchema(ctx context.Context, role string, s schema) error {
 	if err != nil {
 		return err
 	}
-	next := emptyOf(s)
+	next := wholeOf(s)
+	if d.neededBy != nil {
+		next = emptyOf(s)
+	}
 	for wait, round := quickWait, 0; ; {
 		err := e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
 			return e.exec(ctx, db, dropText(d, m, role, s, wait, next))

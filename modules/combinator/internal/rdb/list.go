@@ -83,7 +83,7 @@ func (e *Engine) each(ctx context.Context, databaseName string, again func(), on
 	})
 }
 
-// UnreadableMarks implements engine.RDB. With own databases it looks at these, and into none.
+// UnreadableMarks implements engine.RDB. With own databases it reads the marks of these, and not of the schemas in them.
 func (e *Engine) UnreadableMarks(ctx context.Context) (n int, err error) {
 	m, err := e.marks(ctx)
 	if err != nil {

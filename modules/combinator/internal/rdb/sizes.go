@@ -62,7 +62,10 @@ func (e *Engine) measure(ctx context.Context, d *dialect, databaseName string) (
 	}
 	sizes = map[string]int64{}
 	for chunk := range slices.Chunk(names, listPage) {
-		if err = e.measureApart(ctx, d, databaseName, chunk, sizes, &missed); err != nil {
+		var locked int
+		locked, err = e.measureApart(ctx, d, databaseName, chunk, sizes)
+		missed += locked
+		if err != nil {
 			break
 		}
 	}
@@ -85,24 +88,25 @@ func (e *Engine) sizesWithin(ctx context.Context, databaseName string, limit tim
 const measuredSchemas = `SELECT n.nspname, '' FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid
 WHERE substr(n.nspname, 1, 3) <> 'pg_' GROUP BY n.nspname ORDER BY count(c.oid), n.nspname`
 
-// measureApart adds some schemas to sizes, in halves where one of them is locked or takes too long, and counts those that are locked. It
+// measureApart adds some schemas to sizes, in halves where one of them is locked or takes too long, and returns how many are locked. It
 // ends with the first schema that takes too long by itself.
-func (e *Engine) measureApart(ctx context.Context, d *dialect, databaseName string, schemas []string, sizes map[string]int64, locked *int) error {
+func (e *Engine) measureApart(ctx context.Context, d *dialect, databaseName string, schemas []string, sizes map[string]int64) (locked int, err error) {
 	found, err := e.sizesWithin(ctx, databaseName, min(e.config.RequestTimeout, apartLimit), d.waits(quickWait)+d.sizesOf(schemas))
 	switch {
 	case !database.IsLocked(err) && (!database.IsOutOfTime(err) || len(schemas) == 1):
 		maps.Copy(sizes, found)
-		return err
+		return 0, err
 	case len(schemas) == 1:
-		*locked++
-		return nil
+		return 1, nil
 	}
 	for half := range slices.Chunk(schemas, (len(schemas)+1)/2) {
-		if err := e.measureApart(ctx, d, databaseName, half, sizes, locked); err != nil {
-			return err
+		n, err := e.measureApart(ctx, d, databaseName, half, sizes)
+		locked += n
+		if err != nil {
+			return locked, err
 		}
 	}
-	return nil
+	return locked, nil
 }
 
 // pairs runs a query for names and numbers about the schemas of a database.

@@ -54,7 +54,7 @@ type Cluster struct {
 	synced  atomic.Bool
 
 	mu sync.Mutex
-	// seen are the revisions of the wishes that were fulfilled, owners the users of names.
+	// seen are the revisions of the desired states that were applied, owners the users of names.
 	seen   map[string]int64
 	owners map[string]string
 
