@@ -33,11 +33,7 @@ func ownServer(t *testing.T, settings map[string]string) (dsn string) {
 // fillSchema creates more than 2,000 objects of all kinds in a schema.
 func fillSchema(t *testing.T, db *sql.DB, schema string) {
 	t.Helper()
-	tenant, err := db.Conn(t.Context())
-	require.NoError(t, err)
-	defer func() { require.NoError(t, tenant.Close()) }()
-	for _, statement := range []string{
-		`SET statement_timeout = 0`, // any tenant can set this
+	asTenant(t, db, schema,
 		`CREATE TABLE SCHEMA.parent (v INT, w TEXT) PARTITION BY LIST (v)`,
 		`DO $$ BEGIN FOR i IN 1..1800 LOOP EXECUTE format('CREATE TABLE SCHEMA.t%s (id SERIAL PRIMARY KEY, v TEXT)', i);
 IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
@@ -56,19 +52,37 @@ IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$`,
 		`CREATE VIEW SCHEMA.view AS SELECT v FROM SCHEMA.t1; CREATE MATERIALIZED VIEW SCHEMA.kept AS SELECT v FROM SCHEMA.view`,
 		`CREATE TYPE SCHEMA.kind AS ENUM ('a'); CREATE TABLE SCHEMA.kinds (k SCHEMA.kind); CREATE SEQUENCE SCHEMA.numbers; ALTER TABLE SCHEMA.t1 ADD COLUMN n INT GENERATED ALWAYS AS IDENTITY`,
 		`CREATE AGGREGATE SCHEMA.total(INT) (SFUNC = int4pl, STYPE = INT); CREATE DOMAIN SCHEMA.small AS INT; CREATE STATISTICS SCHEMA.s ON id, v FROM SCHEMA.t1`,
-	} {
+	)
+}
+
+// asTenant runs statements about a schema, however long they take.
+func asTenant(t *testing.T, db *sql.DB, schema string, statements ...string) {
+	t.Helper()
+	tenant, err := db.Conn(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, tenant.Close()) }()
+	_, err = tenant.ExecContext(t.Context(), `SET statement_timeout = 0`) // which any tenant can
+	require.NoError(t, err)
+	for _, statement := range statements {
 		_, err := tenant.ExecContext(t.Context(), strings.ReplaceAll(statement, "SCHEMA", schema))
 		require.NoError(t, err, statement)
 	}
 }
 
-func TestSchemaLargerThanLockTableIsDropped(t *testing.T) {
-	t.Parallel()
+// withFewLocks is a bundle whose engine has a small lock table, and a user u1.
+func withFewLocks(t *testing.T) *bundle {
+	t.Helper()
 	testdatabase.PostgreSQLOnly(t, "max_locks_per_transaction")
 	dsn := ownServer(t, map[string]string{"max_locks_per_transaction": "10", "max_connections": "40"})
 	b := setup(t, func(c *config.Config) { c.Combinator.RDB.DSN = config.Secret(dsn) })
 	b.tenants = dsn
 	b.user("u1", "sk_u1")
+	return b
+}
+
+func TestSchemaLargerThanLockTableIsDropped(t *testing.T) {
+	t.Parallel()
+	b := withFewLocks(t)
 	b.addSchema("u1", "r1")
 	db := b.login("u1", "sk_u1")
 	fillSchema(t, db, b.schema("u1", "r1"))

@@ -2,14 +2,11 @@ package combinator_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"app238.com/inner/app/config"
 	"app238.com/inner/modules/combinator/internal/jobs"
-	"app238.com/inner/test/testdatabase"
 )
 
 // repeated returns a statement that executes another one n times, with a number and the previous number.
@@ -19,11 +16,7 @@ func repeated(n int, statement string) string {
 
 func TestSchemaWithManyObjectsOfAnyKindIsDropped(t *testing.T) {
 	t.Parallel()
-	testdatabase.PostgreSQLOnly(t, "max_locks_per_transaction")
-	dsn := ownServer(t, map[string]string{"max_locks_per_transaction": "10", "max_connections": "40"})
-	b := setup(t, func(c *config.Config) { c.Combinator.RDB.DSN = config.Secret(dsn) })
-	b.tenants = dsn
-	b.user("u1", "sk_u1")
+	b := withFewLocks(t)
 	for kind, statements := range map[string][]string{
 		"collations": {repeated(1500, `CREATE COLLATION SCHEMA.c%s FROM "C"`)},
 		"constraints": {`CREATE DOMAIN SCHEMA.d AS INT`, repeated(700, `ALTER TABLE SCHEMA.t ADD CHECK (v > 0), ADD UNIQUE (v)`),
@@ -43,13 +36,7 @@ CREATE AGGREGATE SCHEMA.a(*) (SFUNC = int8inc, STYPE = BIGINT, INITCOND = 0); CR
 	} {
 		b.addSchema("u1", "r1")
 		db := b.login("u1", "sk_u1")
-		tenant, err := db.Conn(t.Context())
-		require.NoError(t, err)
-		for _, statement := range append([]string{`SET statement_timeout = 0`}, statements...) {
-			_, err := tenant.ExecContext(t.Context(), strings.ReplaceAll(statement, "SCHEMA", b.schema("u1", "r1")))
-			require.NoError(t, err, statement)
-		}
-		require.NoError(t, tenant.Close())
+		asTenant(t, db, b.schema("u1", "r1"), statements...)
 		require.NoError(t, db.Close())
 		b.remove("r1")
 		require.NoError(t, b.run(jobs.DeleteRDBType, ref("u1", "r1")), kind)

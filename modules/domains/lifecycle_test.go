@@ -206,12 +206,7 @@ func TestManyDeletedRowsKeepTheirObjectsForAGrace(t *testing.T) {
 	const columns = `id, cdid, user_uid, domain, target, txt_name, txt_value, status, created_at`
 	b.exec(`CREATE TABLE kept AS SELECT ` + columns + ` FROM custom_domains`)
 	b.exec(`DELETE FROM custom_domains`)
-	b.await("the deletion is logged", func() error {
-		if b.logs.FilterMessageSnippet("were deleted at once").Len() < 3 {
-			return errors.New("not yet")
-		}
-		return nil
-	})
+	b.awaitDeletionLogged()
 	for _, r := range all {
 		b.awaitServed(r)
 	}

@@ -52,12 +52,7 @@ func TestDeletedRowsOfAllUsersKeepTheirObjects(t *testing.T) {
 	b.awaitKnown(9)
 	b.exec(`DELETE FROM custom_domains`)
 	b.awaitKnown(4)
-	b.await("the deletion is logged", func() error {
-		if b.logs.FilterMessageSnippet("were deleted at once").Len() < 3 {
-			return errors.New("not yet")
-		}
-		return nil
-	})
+	b.awaitDeletionLogged()
 	for _, r := range all {
 		b.awaitServed(r)
 	}
@@ -83,4 +78,15 @@ func TestObjectsAreRemovedBeforeAllOfAnotherUsers(t *testing.T) {
 	var known int
 	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM inner_domain_checks`).Scan(&known))
 	require.Greater(t, known, 200)
+}
+
+// awaitDeletionLogged waits until it was logged more than once that the table lost its rows.
+func (b *bundle) awaitDeletionLogged() {
+	b.t.Helper()
+	b.await("the deletion is logged", func() error {
+		if b.logs.FilterMessageSnippet("were deleted at once").Len() < 3 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
 }

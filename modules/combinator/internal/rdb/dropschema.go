@@ -65,7 +65,10 @@ func (e *Engine) dropSchema(ctx context.Context, role string, s schema) error {
 	if err != nil {
 		return err
 	}
-	next := emptySchema(s)
+	next := wholeSchema(s)
+	if d.dependents != nil {
+		next = emptySchema(s)
+	}
 	for wait, round := shortLockTimeout, 0; ; {
 		err := e.on(ctx, s.database, func(ctx context.Context, db *sql.DB) error {
 			return e.exec(ctx, db, dropSQL(d, m, role, s, wait, next))

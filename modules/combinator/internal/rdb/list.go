@@ -87,7 +87,7 @@ func (e *Engine) forEachRow(
 	})
 }
 
-// CountUnreadableMarks implements engine.RDB. With own databases it reads the marks of these, and of no schema in them.
+// CountUnreadableMarks implements engine.RDB. With own databases it reads the marks of these, and not of the schemas in them.
 func (e *Engine) CountUnreadableMarks(ctx context.Context) (n int, err error) {
 	m, err := e.loadMarks(ctx)
 	if err != nil {

@@ -64,7 +64,10 @@ func (e *Engine) measure(ctx context.Context, d *dialect, databaseName string) (
 	}
 	sizes = map[string]int64{}
 	for chunk := range slices.Chunk(names, listPage) {
-		if err = e.measureInParts(ctx, d, databaseName, chunk, sizes, &missed); err != nil {
+		var locked int
+		locked, err = e.measureInParts(ctx, d, databaseName, chunk, sizes)
+		missed += locked
+		if err != nil {
 			break
 		}
 	}
@@ -92,26 +95,27 @@ const measuredSchemas = `SELECT n.nspname, '' FROM pg_namespace n LEFT JOIN pg_c
 WHERE substr(n.nspname, 1, 3) <> 'pg_' GROUP BY n.nspname ORDER BY count(c.oid), n.nspname`
 
 // measureInParts adds the sizes of some schemas to sizes, in halves when one of them is locked or the query times out, and
-// counts the locked ones. It ends with the first schema that times out alone.
+// returns how many are locked. It ends with the first schema that times out alone.
 func (e *Engine) measureInParts(
-	ctx context.Context, d *dialect, databaseName string, schemas []string, sizes map[string]int64, locked *int,
-) error {
+	ctx context.Context, d *dialect, databaseName string, schemas []string, sizes map[string]int64,
+) (locked int, err error) {
 	limit := min(e.config.RequestTimeout, maxPartialDuration)
 	found, err := e.queryNumbersWithin(ctx, databaseName, limit, d.withLockTimeout(shortLockTimeout)+d.sizesOf(schemas))
 	switch {
 	case !database.IsLocked(err) && (!database.IsStatementTimeout(err) || len(schemas) == 1):
 		maps.Copy(sizes, found)
-		return err
+		return 0, err
 	case len(schemas) == 1:
-		*locked++
-		return nil
+		return 1, nil
 	}
 	for half := range slices.Chunk(schemas, (len(schemas)+1)/2) {
-		if err := e.measureInParts(ctx, d, databaseName, half, sizes, locked); err != nil {
-			return err
+		n, err := e.measureInParts(ctx, d, databaseName, half, sizes)
+		locked += n
+		if err != nil {
+			return locked, err
 		}
 	}
-	return nil
+	return locked, nil
 }
 
 // queryNumbers runs a query for names and numbers in a database.
