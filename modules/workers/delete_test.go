@@ -14,7 +14,7 @@ import (
 
 // workerObject is an object of a worker in one of the two namespaces.
 type workerObject struct {
-	workerapp.Object
+	workerapp.ChildKind
 	name string
 	spec map[string]any
 }
@@ -42,14 +42,14 @@ func workerObjects(n, workers, domain string) []workerObject {
 		}}}}},
 	}
 	var all []workerObject
-	for _, kind := range workerapp.Objects() {
+	for _, kind := range workerapp.ChildKinds() {
 		of := specs[kind.Kind]
 		if kind.Ingress && kind.Kind == "Service" {
 			of = []workerObject{{name: n + "-ext",
 				spec: map[string]any{"type": "ExternalName", "externalName": n + "-http." + workers + ".svc.cluster.local"}}}
 		}
 		for _, o := range of {
-			o.Object = kind
+			o.ChildKind = kind
 			all = append(all, o)
 		}
 	}

@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"app238.com/inner/app/kube"
@@ -170,7 +169,7 @@ func Apply(ctx context.Context, clients *kube.Clients, resource schema.GroupVers
 func removeUnmanagedAfterApply(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired,
 	applied *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	written := applied
-	err := retry.RetryOnConflict(retry.DefaultBackoff, func() (err error) {
+	err := kube.RetryConflicts(func() (err error) {
 		if written == nil { // after a conflict
 			if applied, err = clients.Apply(ctx, resource, desired); err != nil {
 				return err

@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/util/workqueue"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/guard"
+	"app238.com/inner/app/kube"
 	"app238.com/inner/app/logging"
 )
 
@@ -152,7 +152,7 @@ func (q *Queue) processItem(ctx context.Context, name string, reconcile Reconcil
 func logFailure(log *zap.Logger, name string, err error, failures int) {
 	fields := []zap.Field{zap.String("name", name), zap.Int("failures", failures), logging.Error(err)}
 	switch {
-	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err):
+	case kube.IsConflict(err):
 		log.Debug("object changed concurrently", fields...)
 	case panicked(err):
 		log.Error("reconcile panicked", fields...)

@@ -287,7 +287,7 @@ func TestEveryChildIsListedInWorkerappObjects(t *testing.T) {
 	add(b.builder.Service(b.app, children.Migrated()))
 	add(b.builder.External(b.app, children.Migrated()))
 	add(b.builder.Route(b.app, children.Migrated()))
-	listed := workerapp.Objects()
+	listed := workerapp.ChildKinds()
 	require.Len(t, listed, len(built))
 	for i, m := range built {
 		require.Equal(t, listed[i].Resource, m.Resource)

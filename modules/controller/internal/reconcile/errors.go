@@ -90,7 +90,7 @@ func (r *Reconciler) reportError(ctx context.Context, app *workerapp.WorkerApp, 
 // failing or denying webhook is a rejection too, whatever its status code.
 func isRejection(err error) bool {
 	var answer apierrors.APIStatus
-	return errors.As(err, &answer) && !apierrors.IsConflict(err) &&
+	return errors.As(err, &answer) && !kube.IsConflict(err) &&
 		(apierrors.IsInternalError(err) || strings.HasPrefix(answer.Status().Message, webhookDenial) || !kube.Unavailable(err))
 }
 

@@ -3,9 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -20,41 +18,6 @@ import (
 	"app238.com/inner/modules/controller/internal/rolloutstate"
 	"app238.com/inner/modules/controller/workerapp"
 )
-
-// reconcileChildren applies every child and returns the state of the rollout. Children that do not depend on the environment are
-// applied even while the database is unavailable.
-func (r *Reconciler) reconcileChildren(ctx context.Context, app *workerapp.WorkerApp,
-	actual cache.Actual) (conditions.State, time.Duration, error) {
-	pods, contentErr := r.desiredContent(ctx, app, actual)
-	if _, ok := asStalled(contentErr); ok {
-		return conditions.State{}, 0, contentErr
-	}
-	var network sync.WaitGroup
-	var migrationRequeue time.Duration
-	var networkErr error
-	network.Go(func() {
-		networkErr = guard.Call(func() (err error) {
-			migrationRequeue, err = r.reconcileNetwork(ctx, app, actual)
-			return err
-		})
-	})
-	var state conditions.State
-	var requeueAfter time.Duration
-	err := contentErr
-	if err == nil {
-		state, requeueAfter, err = r.reconcileRollout(ctx, app, actual, pods)
-	}
-	network.Wait()
-	return state, shorterWait(requeueAfter, migrationRequeue), errors.Join(err, networkErr)
-}
-
-// shorterWait returns the shorter of two waits; 0 is no wait.
-func shorterWait(a, b time.Duration) time.Duration {
-	if a == 0 || b == 0 {
-		return max(a, b)
-	}
-	return min(a, b)
-}
 
 // reconcileRollout applies the pods' environment and their NetworkPolicy before the Deployment that starts them.
 func (r *Reconciler) reconcileRollout(ctx context.Context, app *workerapp.WorkerApp, actual cache.Actual,

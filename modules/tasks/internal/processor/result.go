@@ -1,17 +1,14 @@
 package processor
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"math/rand/v2"
 	"time"
 	"unicode/utf8"
 
 	"go.uber.org/zap"
 
-	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/guard"
 	"app238.com/inner/app/logging"
@@ -24,9 +21,6 @@ const discardTimeout = 15 * time.Second
 
 // maxAttemptError is the length in bytes to which the stored error of an attempt is cut.
 const maxAttemptError = 1000
-
-// maxSnooze is the longest delay of a snoozed task with backoff, unless the job sets another.
-const maxSnooze = 30 * time.Second
 
 // handleResult writes the result of an execution that returned an error.
 func (p *Processor) handleResult(running context.Context, x execution, e *job.Error) {
@@ -146,29 +140,4 @@ func attemptErrorLine(task job.Task, e *job.Error) string {
 		return ""
 	}
 	return string(line) + "\n"
-}
-
-// backoff is a delay that doubles with every attempt after the first up to longest.
-func backoff(delay, longest time.Duration, attempts int64) time.Duration {
-	for range attempts - 1 {
-		if delay *= 2; delay >= longest {
-			return longest
-		}
-	}
-	return delay
-}
-
-// snoozeDelay is the delay before a snoozed task runs again. The age of the task is in seconds.
-func snoozeDelay(e *job.Error, age float64) time.Duration {
-	delay := min(e.Delay, config.LongestSnooze)
-	if e.Backoff {
-		longest := min(cmp.Or(e.MaxDelay, maxSnooze), config.LongestSnooze)
-		delay = max(delay, min(time.Duration(age/8*float64(time.Second)), longest))
-	}
-	return jitter(delay)
-}
-
-// jitter varies a delay by a fifth, so that tasks that failed together do not run again together.
-func jitter(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
 }

@@ -81,7 +81,7 @@ func (l *Lister) listWorker(ctx context.Context, workerID, ownerID string) (all 
 // listObjects calls page with the selected objects that Inner manages, kind by kind.
 func (l *Lister) listObjects(ctx context.Context, selector string, page func([]Part) error) error {
 	unmanaged := map[string]bool{}
-	for _, kind := range workerapp.Objects() {
+	for _, kind := range workerapp.ChildKinds() {
 		err := forEachPage(selector, func(options metav1.ListOptions) (parts []Part, next string, err error) {
 			items, next, err := l.listItems(ctx, kind, options)
 			for _, item := range items {
@@ -100,7 +100,7 @@ func (l *Lister) listObjects(ctx context.Context, selector string, page func([]P
 
 // listItems returns a page of objects of one kind. Of kinds that may hold secrets it reads only the metadata.
 func (l *Lister) listItems(
-	ctx context.Context, kind workerapp.Object, options metav1.ListOptions,
+	ctx context.Context, kind workerapp.ChildKind, options metav1.ListOptions,
 ) (items []metav1.Object, next string, err error) {
 	if kind.Ingress || kind.Kind == serviceKind {
 		list, err := l.clients.List(ctx, kind.Resource, l.namespace(kind), options)
@@ -125,7 +125,7 @@ func (l *Lister) listItems(
 	return items, list.Continue, nil
 }
 
-func (l *Lister) namespace(kind workerapp.Object) string {
+func (l *Lister) namespace(kind workerapp.ChildKind) string {
 	if kind.Ingress {
 		return l.namespaces.Ingress
 	}
@@ -191,7 +191,7 @@ const serviceKind = "Service"
 // may use the same names in a shared ingress namespace. There the target of a Service tells which platform it belongs to,
 // and with it the route of the same name; unmanaged holds the names of the workers whose Service is another platform's, for
 // the routes that are listed later.
-func (l *Lister) isManaged(kind workerapp.Object, item metav1.Object, unmanaged map[string]bool) bool {
+func (l *Lister) isManaged(kind workerapp.ChildKind, item metav1.Object, unmanaged map[string]bool) bool {
 	n := item.GetLabels()[workerapp.AppLabel]
 	if n == "" || !kind.Named(item.GetName(), n) {
 		return false

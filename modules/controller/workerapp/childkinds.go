@@ -2,8 +2,8 @@ package workerapp
 
 import "k8s.io/apimachinery/pkg/runtime/schema"
 
-// Object is a kind of object that Inner creates for a worker besides its WorkerApp.
-type Object struct {
+// ChildKind is a kind of object that Inner creates for a worker besides its WorkerApp.
+type ChildKind struct {
 	Kind     string
 	Resource schema.GroupVersionResource
 	// Ingress means the ingress namespace, which several platforms may share, instead of the worker namespace.
@@ -12,7 +12,7 @@ type Object struct {
 }
 
 // Named reports whether this or an earlier release names an object of this kind so for the worker named n.
-func (o Object) Named(name, n string) bool {
+func (o ChildKind) Named(name, n string) bool {
 	for _, of := range o.names {
 		if name == of(n) {
 			return true
@@ -21,17 +21,17 @@ func (o Object) Named(name, n string) bool {
 	return false
 }
 
-// Objects returns every kind of object that Inner creates for a worker, each after those that it refers to.
-func Objects() []Object {
+// ChildKinds returns every kind of object that Inner creates for a worker, each after those that it refers to.
+func ChildKinds() []ChildKind {
 	core := schema.GroupVersion{Version: "v1"}
 	own := func(n string) string { return n }
-	object := func(kind string, of schema.GroupVersion, resource string, names ...func(string) string) Object {
-		return Object{Kind: kind, Resource: of.WithResource(resource), names: names}
+	object := func(kind string, of schema.GroupVersion, resource string, names ...func(string) string) ChildKind {
+		return ChildKind{Kind: kind, Resource: of.WithResource(resource), names: names}
 	}
 	external := object("Service", core, "services", ExternalName)
 	route := object("IngressRoute", schema.GroupVersion{Group: "traefik.io", Version: "v1alpha1"}, "ingressroutes", own)
 	external.Ingress, route.Ingress = true, true
-	return []Object{
+	return []ChildKind{
 		object("NetworkPolicy", schema.GroupVersion{Group: "networking.k8s.io", Version: "v1"}, "networkpolicies", own),
 		object("Secret", core, "secrets", SecretName),
 		object("ConfigMap", core, "configmaps", EnvName),

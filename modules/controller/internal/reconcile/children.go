@@ -9,10 +9,47 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"app238.com/inner/app/guard"
 	"app238.com/inner/modules/controller/internal/cache"
 	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/internal/conditions"
 	"app238.com/inner/modules/controller/workerapp"
 )
+
+// reconcileChildren applies every child and returns the state of the rollout. Children that do not depend on the environment are
+// applied even while the database is unavailable.
+func (r *Reconciler) reconcileChildren(ctx context.Context, app *workerapp.WorkerApp,
+	actual cache.Actual) (conditions.State, time.Duration, error) {
+	pods, contentErr := r.desiredContent(ctx, app, actual)
+	if _, ok := asStalled(contentErr); ok {
+		return conditions.State{}, 0, contentErr
+	}
+	var network sync.WaitGroup
+	var migrationRequeue time.Duration
+	var networkErr error
+	network.Go(func() {
+		networkErr = guard.Call(func() (err error) {
+			migrationRequeue, err = r.reconcileNetwork(ctx, app, actual)
+			return err
+		})
+	})
+	var state conditions.State
+	var requeueAfter time.Duration
+	err := contentErr
+	if err == nil {
+		state, requeueAfter, err = r.reconcileRollout(ctx, app, actual, pods)
+	}
+	network.Wait()
+	return state, shorterWait(requeueAfter, migrationRequeue), errors.Join(err, networkErr)
+}
+
+// shorterWait returns the shorter of two waits; 0 is no wait.
+func shorterWait(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
+}
 
 // reconcileNetwork reconciles the Services, the route and the disruption budget. It returns when to requeue, 0 if only a change
 // requires it.
