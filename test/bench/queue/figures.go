@@ -32,10 +32,26 @@ const (
 	statements, processor = "statements", "processor"
 )
 
+// The metrics under pressure.
+const (
+	// offeredRate is what is sent each second, refusals what is refused of it, refusalTail the time until a refusal.
+	offeredRate, refusals, refusalTail = "offered", "refused", "refusal-p99"
+	// undisturbed is completed before the pressure, and kept the share of it that is completed in the last third of the pressure
+	// (a burn-down: in the last one), earlier in the first two thirds, recovered afterwards.
+	undisturbed, kept, earlier, recovered = "completed-undisturbed", "kept", "kept-earlier", "recovered"
+	// back is the time from the end of an overload until latencies are as before it.
+	back = "back-to-normal-after"
+	// evenness is the share of the replica that ran the fewest tasks, of what each would run if all ran the same.
+	evenness = "least-busy-replica"
+	// roundCount is how many burn-downs took place under the pressure.
+	roundCount = "rounds"
+)
+
 var metrics = []struct{ name, unit string }{
 	{completed, "tasks/s"}, {afterFirst, "tasks/s"}, {offered, "tasks/s"},
 	{ackMedian, "ms"}, {ackTail, "ms"}, {startMedian, "ms"}, {startTail, "ms"}, {first, "ms"}, {statements, "1/s"},
-	{processor, "%"}, {taken, "%"},
+	{processor, "%"}, {offeredRate, "tasks/s"}, {refusals, "1/s"}, {refusalTail, "ms"}, {undisturbed, "tasks/s"}, {kept, "ratio"},
+	{earlier, "ratio"}, {recovered, "ratio"}, {back, "s"}, {evenness, "ratio"}, {roundCount, ""}, {taken, "%"},
 }
 
 // figure is one line of output.

@@ -20,7 +20,7 @@ var serverSettings = map[string]string{
 	"autovacuum_naptime":        "1min",
 	"fsync":                     "on",
 	"full_page_writes":          "on",
-	"max_connections":           "300",
+	"max_connections":           "700",
 	"max_wal_size":              "1GB",
 	"track_activity_query_size": "1024",
 }
@@ -37,6 +37,10 @@ type fixture struct {
 	scratch string
 	// node is the folder in which graphile-worker is installed; "" where there is no Node.
 	node string
+	// overHTTP is Inner over HTTP, tunedRiver the River that it is compared with under pressure, and rate what that one does
+	// undisturbed, in tasks a second, once it is known.
+	overHTTP, tunedRiver *queue
+	rate                 float64
 	// stores holds the database of each kind of party.
 	inner, river, graphile, bare *store
 }
@@ -124,6 +128,8 @@ type store struct {
 	open string
 	// ended counts the tasks whose end is committed; "" where the queue keeps none.
 	ended string
+	// scan reads the whole table, as a report does.
+	scan string
 }
 
 // fresh gives the tables the state that every party begins with.

@@ -62,7 +62,7 @@ const graphileBacklog = `SELECT count(*) FROM graphile_worker.add_jobs(ARRAY(
 func (g *graphile) name() string { return g.label }
 
 func (g *graphile) in(s scenario) func(ctx context.Context) (sample, error) {
-	if s.idle {
+	if s.name != burnDown && !s.isLoop() {
 		return nil
 	}
 	return func(ctx context.Context) (sample, error) { return g.measure(ctx, s) }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,6 +69,7 @@ func newInnerStore(ctx context.Context, dsn string) (*store, error) {
 		open: `SELECT EXISTS (SELECT 1 FROM console_tasks WHERE task_status = 'processing')
 			OR EXISTS (SELECT 1 FROM console_tasks WHERE task_status = 'pending' AND lane = 'default' AND lane <> '')`,
 		ended: `SELECT count(*) FROM console_tasks WHERE task_status = 'finished'`,
+		scan:  `SELECT task_type, task_status, count(*), avg(length(task_info)) FROM console_tasks GROUP BY 1, 2`,
 	}, nil
 }
 
@@ -108,7 +110,13 @@ func (w *fixture) innerParties() []party {
 		}
 	}
 	start := func(overHTTP bool) func(ctx context.Context, seen *watch) (session, error) {
-		return func(ctx context.Context, seen *watch) (session, error) { return w.startInner(ctx, seen, overHTTP) }
+		return func(ctx context.Context, seen *watch) (session, error) {
+			kubeconfig, err := w.idleKubeconfig()
+			if err != nil {
+				return nil, err
+			}
+			return startInner(ctx, w.inner.dsn, kubeconfig, seen, overHTTP, 0)
+		}
 	}
 	overHTTP, inProcess, pending, claimed := inner, inner, inner, inner
 	overHTTP.label, overHTTP.loads, overHTTP.start = "inner-http", true, start(true)
@@ -131,7 +139,9 @@ func (w *fixture) innerParties() []party {
 	}
 	fewOfIt := oneKey
 	fewOfIt.label, fewOfIt.waiting = "inner-one-key-few", fewOfOneKey
-	return []party{&overHTTP, &inProcess, &crowded, &pending, &claimed, &burning, &few, &oneKey, &fewOfIt}
+	w.overHTTP = &overHTTP
+	parties := []party{&overHTTP, &inProcess, &crowded, &pending, &claimed, &burning, &few, &oneKey, &fewOfIt}
+	return append(parties, w.pressedInner(&overHTTP, &pending, &oneKey, &claimed))
 }
 
 // Validate implements job.Payload.
@@ -149,21 +159,23 @@ func (n note) OrderingKey() string { return n.Key }
 type noop struct{ seen *watch }
 
 // Execute implements job.Job.
-func (j noop) Execute(_ context.Context, _ job.Task, n note) error {
+func (j noop) Execute(ctx context.Context, _ job.Task, n note) error {
+	if n.Hold {
+		j.seen.held.Add(1)
+		defer j.seen.held.Add(-1)
+		return sleep(ctx, holdFor)
+	}
 	j.seen.enter(n)
 	return nil
 }
 
-// startInner starts the program's own graph, without the modules that need a cluster.
-func (w *fixture) startInner(ctx context.Context, seen *watch, overHTTP bool) (session, error) {
-	kubeconfig, err := w.idleKubeconfig()
+// startInner starts the program's own graph, without the modules that need a cluster; workers 0: the default.
+func startInner(ctx context.Context, dsn, kubeconfig string, seen *watch, overHTTP bool, workers int) (*innerSession, error) {
+	c, err := innerConfig(dsn, kubeconfig)
 	if err != nil {
 		return nil, err
 	}
-	c, err := innerConfig(w.inner.dsn, kubeconfig)
-	if err != nil {
-		return nil, err
-	}
+	c.Tasks.Workers = cmp.Or(workers, c.Tasks.Workers)
 	s := &innerSession{overHTTP: overHTTP}
 	s.app = fx.New(
 		app.Base(c),

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -29,12 +30,8 @@ func (s *innerSession) producer(ctx context.Context) (producer, error) {
 	if !s.overHTTP {
 		return inProcess{s.queue}, nil
 	}
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", s.server.Address())
-	if err != nil {
-		return nil, err
-	}
-	return &overHTTP{conn: conn, reader: bufio.NewReader(conn), host: s.server.Address()}, nil
+	p := &overHTTP{address: s.server.Address}
+	return p, p.connect(ctx)
 }
 
 func (s *innerSession) stop(ctx context.Context) error { return s.app.Stop(ctx) }
@@ -52,9 +49,11 @@ func (p inProcess) close() error { return nil }
 // overHTTP sends requests on one connection that is kept. It is as thin as a client can be: the server is measured, and
 // both share the processors.
 type overHTTP struct {
-	conn   net.Conn
-	reader *bufio.Reader
-	host   string
+	// address is where the next connection goes.
+	address func() string
+	conn    net.Conn
+	reader  *bufio.Reader
+	host    string
 	body   bytes.Buffer
 	head   bytes.Buffer
 }
@@ -62,9 +61,18 @@ type overHTTP struct {
 // acceptTimeout bounds one request.
 const acceptTimeout = 30 * time.Second
 
-func (p *overHTTP) accept(_ context.Context, n note) error {
+func (p *overHTTP) accept(ctx context.Context, n note) (err error) {
+	if err := p.connect(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if errors.Is(err, errBroken) { // the next task has a new connection
+			err = errors.Join(err, p.close())
+			p.conn = nil
+		}
+	}()
 	p.body.Reset()
-	err := json.NewEncoder(&p.body).Encode(struct {
+	err = json.NewEncoder(&p.body).Encode(struct {
 		TaskType string `json:"task_type"`
 		TaskInfo note   `json:"task_info"`
 	}{innerType, n})
@@ -79,9 +87,27 @@ func (p *overHTTP) accept(_ context.Context, n note) error {
 		return err
 	}
 	if _, err := p.conn.Write(p.head.Bytes()); err != nil {
-		return fmt.Errorf("acceptTask: %w", err)
+		return fmt.Errorf("acceptTask: %w: %w", errBroken, err)
 	}
 	return p.answer()
+}
+
+// errBroken says that a connection cannot be used any more.
+var errBroken = errors.New("connection lost")
+
+// connect makes the connection where there is none.
+func (p *overHTTP) connect(ctx context.Context) (err error) {
+	if p.conn != nil {
+		return nil
+	}
+	p.host = p.address()
+	dialer := net.Dialer{Timeout: acceptTimeout}
+	if p.conn, err = dialer.DialContext(ctx, "tcp", p.host); err != nil {
+		p.conn = nil
+		return fmt.Errorf("acceptTask: %w", err)
+	}
+	p.reader = bufio.NewReader(p.conn)
+	return nil
 }
 
 // answer reads the receipt. Of its head only the status and the length matter.
@@ -90,7 +116,7 @@ func (p *overHTTP) answer() error {
 	for {
 		line, err := p.reader.ReadSlice('\n')
 		if err != nil {
-			return fmt.Errorf("acceptTask: %w", err)
+			return fmt.Errorf("acceptTask: %w: %w", errBroken, err)
 		}
 		line = bytes.TrimRight(line, "\r\n")
 		if len(line) == 0 {
@@ -107,7 +133,10 @@ func (p *overHTTP) answer() error {
 	}
 	p.body.Reset()
 	if _, err := io.CopyN(&p.body, p.reader, int64(length)); err != nil {
-		return fmt.Errorf("acceptTask: %w", err)
+		return fmt.Errorf("acceptTask: %w: %w", errBroken, err)
+	}
+	if status == errRefused.Error() {
+		return errRefused
 	}
 	if status != "200 OK" || !bytes.Contains(p.body.Bytes(), []byte(`"task_id":`)) {
 		return fmt.Errorf("acceptTask: %s: %s", status, bytes.TrimSpace(p.body.Bytes()))
@@ -115,4 +144,9 @@ func (p *overHTTP) answer() error {
 	return nil
 }
 
-func (p *overHTTP) close() error { return p.conn.Close() }
+func (p *overHTTP) close() error {
+	if p.conn == nil {
+		return nil
+	}
+	return p.conn.Close()
+}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -14,13 +16,16 @@ import (
 type note struct {
 	Key string `json:"key"`
 	At  int64  `json:"at"`
+	// Hold has the task last as long as the measurement.
+	Hold bool `json:"hold,omitempty"`
 }
 
-// epoch is the zero of the clock.
+// epoch is when this process began to count.
 var epoch = time.Now()
 
-// clock returns the time on the monotonic clock. It is never 0.
-func clock() time.Duration { return time.Since(epoch) + 1 }
+// clock returns the time since 1970. It does not follow changes of the machine's clock, and is the same in replicas that were
+// started since the last of these.
+func clock() time.Duration { return time.Duration(epoch.UnixNano()) + time.Since(epoch) }
 
 // watch sees what becomes of the tasks of one measurement.
 type watch struct {
@@ -29,6 +34,14 @@ type watch struct {
 	accepted, entered atomic.Int64
 	// firstAt is when the job function was entered first.
 	firstAt atomic.Int64
+	// held counts the tasks that are held at the moment.
+	held atomic.Int64
+
+	// tolerates has the load go on after a call that failed. refused counts those that were refused for now, refusal has their
+	// times, and failed counts the others: these may have been accepted.
+	tolerates       bool
+	refused, failed atomic.Int64
+	refusal         histogram
 }
 
 // enter is called by the job function.
@@ -48,6 +61,28 @@ func (w *watch) acknowledged(at time.Duration) {
 	w.accepted.Add(1)
 }
 
+// send has a producer accept a task that is called for at a moment.
+func (w *watch) send(ctx context.Context, p producer, at time.Duration) error {
+	sent := clock()
+	err := p.accept(ctx, newNote(at))
+	switch {
+	case err == nil:
+		w.acknowledged(at)
+		return nil
+	case !w.tolerates || ctx.Err() != nil:
+		return err
+	case errors.Is(err, errRefused):
+		w.refused.Add(1)
+		w.refusal.record(clock() - sent)
+	default:
+		w.failed.Add(1)
+	}
+	return nil
+}
+
+// errRefused says that a task was refused for now, which had no effect.
+var errRefused = errors.New("429 Too Many Requests")
+
 // reset forgets what was seen. Nothing may be under way.
 func (w *watch) reset() {
 	w.ack.reset()
@@ -55,6 +90,9 @@ func (w *watch) reset() {
 	w.accepted.Store(0)
 	w.entered.Store(0)
 	w.firstAt.Store(0)
+	w.refused.Store(0)
+	w.failed.Store(0)
+	w.refusal.reset()
 }
 
 var keys atomic.Int64
@@ -62,6 +100,19 @@ var keys atomic.Int64
 // newNote makes the payload of a task that is called for at a moment.
 func newNote(at time.Duration) note {
 	return note{Key: fmt.Sprintf("bench-%d", keys.Add(1)), At: int64(at)}
+}
+
+// heldNote makes the payload of a task that lasts as long as the measurement.
+func heldNote() note {
+	n := newNote(0)
+	n.Hold = true
+	return n
+}
+
+// encode returns the payload as it is stored.
+func (n note) encode() string {
+	text, _ := json.Marshal(n) // has no value that JSON cannot take
+	return string(text)
 }
 
 // producer sends tasks, one at a time, and returns when they are acknowledged.
@@ -123,10 +174,9 @@ func closedLoop(ctx context.Context, s session, w *watch, producers int, length 
 			if at >= end {
 				return nil
 			}
-			if err := p.accept(ctx, newNote(at)); err != nil {
+			if err := w.send(ctx, p, at); err != nil {
 				return err
 			}
-			w.acknowledged(at)
 		}
 	})
 }
@@ -137,20 +187,23 @@ const openSenders = 64
 // openLoop sends at a fixed rate whether or not acknowledgements come. Times count from the moment at which a task was
 // due, so that one that had to wait for others is not forgiven its wait. It gives up what is not sent soon after the end.
 func openLoop(ctx context.Context, s session, w *watch, rate int, length, late time.Duration) error {
+	return openLoopOf(ctx, s, w, openSenders, rate, length, late)
+}
+
+func openLoopOf(ctx context.Context, s session, w *watch, senders, rate int, length, late time.Duration) error {
 	total := int(length.Seconds() * float64(rate))
 	due := make(chan time.Duration, total)
 	end := clock() + length + late
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return produce(ctx, s, openSenders, func(ctx context.Context, p producer) error {
+		return produce(ctx, s, senders, func(ctx context.Context, p producer) error {
 			for at := range due {
 				if clock() > end {
 					return nil
 				}
-				if err := p.accept(ctx, newNote(at)); err != nil {
+				if err := w.send(ctx, p, at); err != nil {
 					return err
 				}
-				w.acknowledged(at)
 			}
 			return nil
 		})

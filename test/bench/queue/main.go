@@ -27,7 +27,13 @@ var errMissed = errors.New("a bar was missed")
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := run(ctx, os.Args[1:], os.Stdout)
+	args := os.Args[1:]
+	var err error
+	if len(args) > 0 && args[0] == replicaCommand {
+		err = runReplica(ctx, args[1:], os.Stdin, os.Stdout)
+	} else {
+		err = run(ctx, args, os.Stdout)
+	}
 	switch {
 	case err == nil:
 	case errors.Is(err, errMissed):

@@ -21,6 +21,8 @@ type queue struct {
 	backlog func(ctx context.Context, n int) error
 	// finished and waiting are how many tasks lie in the table beforehand and how many are burnt down; 0: the options'.
 	finished, waiting int
+	// mayLag says that tasks may be left long after a load: that is noted, not an error.
+	mayLag bool
 	// crowd, where not nil, writes further tasks, which nobody works on.
 	crowd func(ctx context.Context) error
 }
@@ -46,11 +48,9 @@ func (q *queue) name() string { return q.label }
 
 func (q *queue) in(s scenario) func(ctx context.Context) (sample, error) {
 	switch {
-	case s.idle:
-		return nil
 	case s.name == burnDown && q.burns:
 		return q.burnDown
-	case s.name != burnDown && q.loads:
+	case q.loads && s.isLoop():
 		return func(ctx context.Context) (sample, error) { return q.load(ctx, s) }
 	}
 	return nil
@@ -117,10 +117,19 @@ func (q *queue) burnDown(ctx context.Context) (_ sample, err error) {
 	if err := q.fresh(ctx); err != nil {
 		return nil, err
 	}
+	return q.burnOnce(ctx)
+}
+
+// burnOnce writes a backlog, starts the party on it, and stops it when all is done.
+func (q *queue) burnOnce(ctx context.Context) (_ sample, err error) {
 	if err := q.backlog(ctx, q.left()); err != nil {
 		return nil, fmt.Errorf("write the backlog: %w", err)
 	}
 	if err := q.store.settle(ctx); err != nil {
+		return nil, err
+	}
+	before, err := q.store.endedCount(ctx)
+	if err != nil {
 		return nil, err
 	}
 	var w watch
@@ -137,7 +146,7 @@ func (q *queue) burnDown(ctx context.Context) (_ sample, err error) {
 		time.Sleep(drainPoll)
 	}
 	wait := time.Duration(w.firstAt.Load()) - begin
-	done, took, err := q.drain(ctx, &w, int64(q.left()), int64(q.prefill()), begin, q.options.burn)
+	done, took, err := q.drain(ctx, &w, int64(q.left()), before, begin, q.options.burn)
 	if err != nil {
 		return nil, err
 	}

@@ -32,17 +32,27 @@ type options struct {
 	burn    time.Duration
 	// idle is how long a program that has nothing to do is watched.
 	idle time.Duration
+
+	// clean is how long a party is measured before it is disturbed, after how long afterwards.
+	clean, after time.Duration
+	// held is how long a transaction holds back the vacuum, disturbed how long other pressure lasts, except that of more
+	// load: overload and burst.
+	held, disturbed, overload, burst time.Duration
+	// killEvery is how often a replica is killed.
+	killEvery time.Duration
 }
 
 func parseOptions(args []string) (options, error) {
 	o := options{
 		prefill: 20_000, warmUp: 700 * time.Millisecond, closed: 2500 * time.Millisecond, open: 2500 * time.Millisecond,
 		late: time.Second, drain: 3 * time.Second, backlog: 100_000, burn: 8 * time.Second,
-		idle: time.Minute,
+		idle: time.Minute, clean: 20 * time.Second, after: 20 * time.Second, held: 3 * time.Minute, disturbed: time.Minute,
+		overload: 2 * time.Minute, burst: 10 * time.Second, killEvery: 10 * time.Second,
 	}
 	flags := pflag.NewFlagSet("queue", pflag.ContinueOnError)
 	flags.BoolVar(&o.quick, "quick", false, "a smoke test: one short run of few scenarios; missed bars do not fail it")
 	flags.StringSliceVar(&o.only, "only", nil, "measure only what has one of these words in its name, like closed-16/inner-http")
+	long := flags.Bool("long", false, "hold the transaction of held-xmin for 10 minutes instead of 3")
 	flags.IntVar(&o.runs, "runs", 3, "repetitions of what is in a ratio; the rest is measured in a third of them")
 	flags.IntVar(&o.tries, "tries", 4,
 		"how often something is measured at most where the host takes over 5 % of the processors meanwhile")
@@ -60,6 +70,13 @@ func parseOptions(args []string) (options, error) {
 		o.runs, o.tries, o.prefill, o.backlog = 1, 1, 2_000, 10_000
 		o.warmUp, o.closed, o.open = 200*time.Millisecond, 500*time.Millisecond, time.Second
 		o.late, o.drain, o.burn, o.idle = 500*time.Millisecond, time.Second, 3*time.Second, 15*time.Second
+	}
+	if *long {
+		o.held = 10 * time.Minute
+	}
+	if o.quick {
+		o.clean, o.after, o.held, o.disturbed = time.Second, time.Second, 3*time.Second, 3*time.Second
+		o.overload, o.burst, o.killEvery = 2*time.Second, time.Second, time.Second
 	}
 	if o.runs < 1 || o.tries < 1 {
 		return o, errors.New("--runs and --tries must be at least 1")

@@ -75,6 +75,9 @@ type scenario struct {
 	idle bool
 }
 
+// isLoop tells whether producers send tasks.
+func (s scenario) isLoop() bool { return s.producers > 0 || s.rate > 0 }
+
 var scenarios = []scenario{
 	{name: "closed-1", producers: 1},
 	{name: "closed-16", producers: 16},
@@ -83,6 +86,10 @@ var scenarios = []scenario{
 	{name: "open-5000", rate: 5000},
 	{name: burnDown},
 	{name: "idle", idle: true},
+	{name: oneReplica}, {name: twoReplicas}, {name: fourReplicas}, {name: replicaIsBusy}, {name: blockedKeys},
+	{name: overloaded}, {name: shortBurst}, {name: connections}, {name: killed}, {name: replicaChurn},
+	{name: readersOnce}, {name: readersTwice}, {name: heldBurnDown}, {name: heldOneKey}, {name: heldTakeover},
+	{name: heldOnce}, {name: heldTwice},
 }
 
 const burnDown = "burn-down"

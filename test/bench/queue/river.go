@@ -64,6 +64,7 @@ func newRiverStore(ctx context.Context, dsn string) (*store, error) {
 			FROM generate_series(1, $1::INT) AS i`,
 		open:  `SELECT EXISTS (SELECT 1 FROM river_job WHERE state IN ('available', 'running', 'retryable', 'scheduled'))`,
 		ended: `SELECT count(*) FROM river_job WHERE state = 'completed'`,
+		scan:  `SELECT kind, state, count(*), avg(length(args::TEXT)) FROM river_job GROUP BY 1, 2`,
 	}, nil
 }
 
@@ -76,16 +77,20 @@ func (w *fixture) riverParties() []party {
 			if tuned {
 				label = fmt.Sprintf("river-tuned-%d", workers)
 			}
-			parties = append(parties, &queue{
+			q := &queue{
 				label: label, options: w.options, store: w.river, loads: workers < 2000, burns: true,
 				start: func(ctx context.Context, seen *watch) (session, error) {
 					return startRiver(ctx, w.river.dsn, seen, workers, tuned)
 				},
-				backlog: w.riverBacklog,
-			})
+				backlog: w.riverBacklog, mayLag: true,
+			}
+			parties = append(parties, q)
+			if tuned && workers == 100 {
+				w.tunedRiver = q
+			}
 		}
 	}
-	return parties
+	return append(parties, w.pressedRiver())
 }
 
 // riverSession is a River client, running.

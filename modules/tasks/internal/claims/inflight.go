@@ -7,7 +7,7 @@ import (
 )
 
 // StaleAfter is how long a claim may wait for a worker of this process before it is returned to the queue.
-const StaleAfter = time.Second
+const StaleAfter = 250 * time.Millisecond
 
 // trackedClaim is a claim in flight. Until it is started it waits in the buffer of its lane.
 type trackedClaim struct {

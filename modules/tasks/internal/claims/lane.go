@@ -47,15 +47,15 @@ func (l *Lane) StartTask() (end func()) {
 	return func() { l.active.Add(-1) }
 }
 
-// adaptWindow is called periodically. If claims waited too long it sets the window to the number of tasks started since
-// the last call, otherwise it grows the window.
+// adaptWindow is called every StaleAfter. The window is what the workers start in twice that time, and what they could start at
+// once; but only what they started if claims waited too long, which is nothing while all run long tasks.
 func (l *Lane) adaptWindow(late bool) {
 	started := l.started.Swap(0)
-	if late {
-		l.window.Store(min(started, int64(cap(l.buffer))))
-		return
+	window := 2*started + int64(l.Workers)
+	if late || started == 0 && l.active.Load() >= int64(l.Workers) {
+		window = started
 	}
-	l.window.Store(min(2*l.window.Load()+int64(l.Workers), int64(cap(l.buffer))))
+	l.window.Store(min(window, int64(cap(l.buffer))))
 }
 
 // occupancy returns how many claims wait, including reserved slots, and how many may.

@@ -20,6 +20,8 @@ const (
 	// fullScanDelayFactor is the delay before the next full scan, as a multiple of the duration of the last one, or of
 	// the poll interval. Full scans find tasks that other processes retried, returned or recovered.
 	fullScanDelayFactor = 3
+	// busyPollShare is the share of the poll interval after which is polled again while polls find tasks.
+	busyPollShare = 16
 	// maxPollInterval limits the delay between polls, unless the configured one is longer.
 	maxPollInterval = 10 * time.Second
 )
@@ -29,12 +31,18 @@ func (p *Processor) claim(ctx context.Context) {
 	timer := time.NewTimer(p.config.PollInterval)
 	defer timer.Stop()
 	var nextFullScan, nextPoll time.Time
+	interval := p.config.PollInterval
 	for ctx.Err() == nil {
 		begin := time.Now()
 		fullScan, poll := p.tracker.TakeFullScan() || !begin.Before(nextFullScan), !begin.Before(nextPoll)
+		claimed := 0
 		if id, ok := p.tracker.Current(); ok {
-			for _, lane := range p.lanesToFill(ctx, fullScan, poll) {
+			requested, polled := p.lanesToFill(ctx, fullScan, poll)
+			for _, lane := range requested {
 				p.fill(ctx, id, lane)
+			}
+			for _, lane := range polled {
+				claimed += p.fill(ctx, id, lane)
 			}
 		}
 		if fullScan {
@@ -42,7 +50,8 @@ func (p *Processor) claim(ctx context.Context) {
 		}
 		if poll {
 			// A poll takes long if many tasks wait for their keys or the database is slow; polling must not take most of the time.
-			nextPoll = time.Now().Add(max(p.config.PollInterval, min(pollDelayFactor*time.Since(begin), maxPollInterval)))
+			interval = nextInterval(interval, p.config.PollInterval, claimed > 0)
+			nextPoll = time.Now().Add(max(interval, min(pollDelayFactor*time.Since(begin), maxPollInterval)))
 		}
 		timer.Reset(time.Until(nextPoll))
 		select {
@@ -53,36 +62,44 @@ func (p *Processor) claim(ctx context.Context) {
 	}
 }
 
-// lanesToFill returns the lanes that requested a fetch and, if poll is set, those with pending tasks. One statement
+// nextInterval returns the delay of the next poll. After a poll that found tasks it is short, since the process that accepted them,
+// or the one that ended, is likely to have left more; each poll without any doubles it.
+func nextInterval(last, longest time.Duration, found bool) time.Duration {
+	if found {
+		return longest / busyPollShare
+	}
+	return min(2*last, longest)
+}
+
+// lanesToFill returns the lanes that requested a fetch and, if poll is set, the others with pending tasks. One statement
 // polls all lanes: nearly always there are none.
-func (p *Processor) lanesToFill(ctx context.Context, fullScan, poll bool) []*claims.Lane {
-	var lanes []*claims.Lane
+func (p *Processor) lanesToFill(ctx context.Context, fullScan, poll bool) (requested, polled []*claims.Lane) {
 	others := map[string]int64{}
 	for _, lane := range p.tracker.Lanes() {
 		if fullScan {
 			lane.SetScanStart(0)
 		}
 		if lane.TakeFetchRequest() {
-			lanes = append(lanes, lane)
+			requested = append(requested, lane)
 		} else {
 			others[lane.Name] = lane.ScanStart()
 		}
 	}
 	if !poll {
-		return lanes
+		return requested, nil
 	}
-	polled, err := p.store.Poll(ctx, others)
+	found, err := p.store.Poll(ctx, others)
 	if err != nil {
 		if ctx.Err() == nil {
 			p.log.Warn("poll failed", logging.Error(err))
 		}
-		return lanes
+		return requested, nil
 	}
-	p.polled.Store(&polled)
-	for _, name := range polled.Lanes {
-		lanes = append(lanes, p.tracker.Lane(name))
+	p.polled.Store(&found)
+	for _, name := range found.Lanes {
+		polled = append(polled, p.tracker.Lane(name))
 	}
-	return lanes
+	return requested, polled
 }
 
 // claimNext claims offered tasks until ctx ends. It does not wait for the scans of claim.
@@ -102,12 +119,12 @@ func (p *Processor) claimNext(ctx context.Context) {
 
 // fill claims as many tasks as a lane has free slots. If tasks are left, the lane requests another fetch as soon as its
 // buffer is half empty.
-func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane) {
+func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane) int {
 	slots := lane.ReserveSlots(maxClaims)
 	if slots == 0 {
 		lane.SetBacklog(true)
 		p.tracker.ReleaseSlots(lane, 0)
-		return
+		return 0
 	}
 	lowest := lane.StartScan()
 	claimed, err := p.claimInto(lane, func() ([]store.Claim, error) {
@@ -122,6 +139,7 @@ func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane) {
 		p.log.Warn("claim failed", logging.Error(err))
 	}
 	p.tracker.ReleaseSlots(lane, slots-claimed)
+	return claimed
 }
 
 // fillWithNext claims offered tasks of a lane. If the lane has a backlog they wait for their turn in it: otherwise keys
