@@ -123,7 +123,7 @@ var invalidSettings = map[string]string{
 	"domain: a.b\naudit: {callTimeout: 59m, timeout: 1m}":                   "audit.callTimeout",
 	"domain: a.b\naudit: {maxShrink: 0}":                                    "audit.maxShrink: must be above 0",
 	"domain: a.b\ndomains: {dns: {timeout: 21s}}":                           "domains.dns.timeout",
-	"domain: a.b\ndomains: {passTimeout: 10s}":                              "domains.checkTimeout",
+	"domain: a.b\ndomains: {jobTimeout: 10s}":                               "domains.checkTimeout",
 	"domain: a.b\ncombinator: {rdb: {lockTimeout: 2m}}":                     "combinator.rdb.lockTimeout",
 	"domain: a.b\ntracing: {ratio: 2}":                                      "tracing.ratio",
 }

@@ -19,7 +19,7 @@ type Domains struct {
 	CheckTimeout     time.Duration `mapstructure:"checkTimeout"`
 	ScheduleFor      time.Duration `mapstructure:"scheduleFor"`
 	CheckInterval    time.Duration `mapstructure:"checkInterval"`
-	PassTimeout      time.Duration `mapstructure:"passTimeout"`
+	JobTimeout       time.Duration `mapstructure:"jobTimeout"`
 	WithdrawFailures int           `mapstructure:"withdrawFailures"`
 	WithdrawAfter    time.Duration `mapstructure:"withdrawAfter"`
 	RetryInterval    time.Duration `mapstructure:"retryInterval"`
@@ -36,7 +36,7 @@ type DNS struct {
 	Roots          []string      `mapstructure:"roots"`
 	Port           int           `mapstructure:"port"`
 	PrivateServers bool          `mapstructure:"privateServers"`
-	Questions      int           `mapstructure:"questions"`
+	Queries        int           `mapstructure:"queries"`
 	Timeout        time.Duration `mapstructure:"timeout"`
 	Delegations    time.Duration `mapstructure:"delegations"`
 }
@@ -55,7 +55,7 @@ func domainsLimits() limits {
 			"domains.removalShare":     {0, 1},
 			"domains.workers":          {1, maxWorkers},
 			"domains.dns.port":         {1, maxPort},
-			"domains.dns.questions":    {1, 100_000},
+			"domains.dns.queries":      {1, 100_000},
 		},
 		durations: map[string][2]time.Duration{
 			"domains.scanInterval":    {10 * time.Millisecond, time.Hour},
@@ -63,7 +63,7 @@ func domainsLimits() limits {
 			"domains.checkTimeout":    {100 * time.Millisecond, 10 * time.Minute},
 			"domains.scheduleFor":     {time.Second, year},
 			"domains.checkInterval":   {time.Second, year},
-			"domains.passTimeout":     {time.Second, week},
+			"domains.jobTimeout":      {time.Second, week},
 			"domains.withdrawAfter":   {time.Second, year},
 			"domains.retryInterval":   {time.Second, year},
 			"domains.removalGrace":    {time.Second, year},
@@ -89,7 +89,7 @@ func (d Domains) validate(invalid invalidFunc) {
 		invalid("domains.removalShare", "must be above 0")
 	}
 	invalid.atMost("domains.dns.timeout", d.DNS.Timeout, "domains.checkTimeout", d.CheckTimeout)
-	invalid.atMost("domains.checkTimeout", d.CheckTimeout, "domains.passTimeout", d.PassTimeout)
+	invalid.atMost("domains.checkTimeout", d.CheckTimeout, "domains.jobTimeout", d.JobTimeout)
 	d.DNS.validate(invalid)
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"maps"
 	"reflect"
+	"strconv"
 	"time"
 )
 
@@ -47,11 +48,14 @@ func (c *Config) validateLimits(invalid invalidFunc) {
 		}
 		if l, ok := all.numbers[s.key]; ok {
 			if n := asFloat(s.value); !(n >= l[0] && n <= l[1]) { // also refuses NaN
-				invalid(s.key, "must be %.0f to %.0f", l[0], l[1])
+				invalid(s.key, "must be %s to %s", decimal(l[0]), decimal(l[1]))
 			}
 		}
 	}
 }
+
+// decimal writes a number without an exponent, and a fraction with all of its digits.
+func decimal(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
 
 func asFloat(v reflect.Value) float64 {
 	if v.CanFloat() {

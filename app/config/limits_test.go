@@ -77,3 +77,10 @@ func TestEveryNumberAndDurationHasLimits(t *testing.T) {
 		require.ErrorContains(t, c.Validate(), "tasks.lanes.slow")
 	}
 }
+
+func TestErrorNamesAFractionalLimit(t *testing.T) {
+	t.Parallel()
+	c := validConfig(t)
+	c.Controller.RestartsPerSecond = 0.001
+	require.EqualError(t, c.Validate(), "controller.restartsPerSecond: must be 0.01 to 10000")
+}

@@ -150,3 +150,13 @@ func Version(ctx context.Context, db *sql.DB, c *config.Config) (string, error) 
 
 // Array converts a slice to an SQL array argument.
 func Array(slice any) driver.Valuer { return pq.Array(slice) }
+
+// AnyOf is a predicate for Ent: the field has one of the values. It sends them as one array, while Ent's own In sends a
+// parameter per value and PostgreSQL takes at most 65,535 of them.
+func AnyOf[T any](field string, values []T) func(*entsql.Selector) {
+	return func(s *entsql.Selector) {
+		s.Where(entsql.P(func(b *entsql.Builder) {
+			b.Ident(s.C(field)).WriteString(" = ANY(").Arg(Array(values)).WriteString(")")
+		}))
+	}
+}

@@ -29,7 +29,7 @@ func TestMetricsShowTheLatestAudit(t *testing.T) {
 	require.NotZero(t, shown["inner_audit_finished_timestamp_seconds"])
 	delete(shown, "inner_audit_finished_timestamp_seconds")
 	require.Equal(t, map[string]float64{
-		"inner_audit_number/worker/things": 2, "inner_audit_number/worker/rows": 1, "inner_audit_number/worker/orphans": 1,
+		"inner_audit_number/worker/objects": 2, "inner_audit_number/worker/rows": 1, "inner_audit_number/worker/orphans": 1,
 		"inner_audit_number/worker/ownerless": 1, "inner_audit_number/worker/missing": 0, "inner_audit_number/worker/stuck": 0,
 		"inner_audit_number/worker/repaired": 0, "inner_audit_number/worker/deleted": 0, "inner_audit_refused/worker": 1,
 	}, shown)

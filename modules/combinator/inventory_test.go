@@ -2,6 +2,7 @@ package combinator_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 
@@ -108,6 +109,20 @@ func TestInventoriesListActualAndDesired(t *testing.T) {
 		}, b.queue.enqueued)
 		b.queue.enqueued = nil
 	}
+}
+
+func TestReferencesOfManyResourcesAreReadAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.user("u1", "sk_one")
+	b.resource("u1", "r1", "kv")
+	many := make([]engine.Resource, 70_000) // PostgreSQL takes at most 65,535 parameters
+	for i := range many {
+		many[i] = engine.Resource{UserUID: "u1", ResourceID: fmt.Sprintf("r%d", i)}
+	}
+	referenced, err := b.store.ReferencedResources(t.Context(), "kv", many)
+	require.NoError(t, err)
+	require.Equal(t, map[engine.Resource]bool{{UserUID: "u1", ResourceID: "r1"}: true}, referenced)
 }
 
 func TestNamespacesOfOtherPlatformAreNotListed(t *testing.T) {

@@ -84,7 +84,7 @@ func setup(t *testing.T) *bundle {
 	c.Kubernetes.Namespaces.Ingress = "ingress-" + hex.EncodeToString(suffix)
 	d := &c.Domains
 	d.ScanInterval, d.ResyncInterval = 50*time.Millisecond, 200*time.Millisecond
-	d.DNS = config.DNS{Roots: []string{n.Root.Addr.String()}, Port: n.Port, PrivateServers: true, Questions: 64,
+	d.DNS = config.DNS{Roots: []string{n.Root.Addr.String()}, Port: n.Port, PrivateServers: true, Queries: 64,
 		Timeout: 5 * time.Second, Delegations: time.Minute}
 	b.config = c
 	b.clients, err = kube.NewClients(c)

@@ -95,6 +95,22 @@ func TestLoadingListsOnlyLoadingRows(t *testing.T) {
 	require.Equal(t, []string{"w3"}, loading(int64(b.row), 10))
 }
 
+func TestListDesiredPagesMayBeLarge(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const rows = 70_000 // PostgreSQL takes at most 65,535 parameters
+	b.exec(t, fmt.Sprintf(`WITH w AS (
+		INSERT INTO workers (wid, user_uid, worker_name, status) SELECT 'many' || i, 'u1', '', 'unloaded'
+		FROM generate_series(1, %d) AS i RETURNING id)
+		INSERT INTO worker_deploy_versions (worker_id, image, port, status) SELECT id, 'app', 8080, 'loading' FROM w`, rows))
+	page, err := b.inventory.ListDesired(t.Context(), int64(b.row), 100_000)
+	require.NoError(t, err)
+	require.Len(t, page, rows)
+	for _, desired := range page {
+		require.True(t, desired.Loading, "its version")
+	}
+}
+
 func TestListDesiredPagesByRowID(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -200,6 +200,14 @@ func TestDecisionsAreNumberedWithoutGaps(t *testing.T) {
 	}
 }
 
+func TestLinksShowTheNumberOfTheirDecision(t *testing.T) {
+	t.Parallel()
+	all(t, `\[(?:decision )?(\d+\]\((?:[a-z]+/)?\d{4})-`, 20, func(document, link string) {
+		shown, target, _ := strings.Cut(link, "](")
+		require.Equal(t, shown, strings.TrimLeft(filepath.Base(target), "0"), document)
+	})
+}
+
 func TestOperatingGuideMatchesAlerts(t *testing.T) {
 	t.Parallel()
 	var rules struct {

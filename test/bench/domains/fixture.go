@@ -163,7 +163,7 @@ func (w *fixture) writeFiles() error {
 log: {format: console}
 domains:
   checks: %d
-  dns: {roots: [%q], port: %d, privateServers: true, questions: %d}
+  dns: {roots: [%q], port: %d, privateServers: true, queries: %d}
 `, platform, 2*w.options.questions, w.dns.Root.Addr, w.dns.Port, w.options.questions)
 	return errors.Join(os.WriteFile(filepath.Join(w.dir, "inner.yaml"), []byte(settings), 0o600),
 		os.WriteFile(filepath.Join(w.dir, "kubeconfig"), []byte(kubeconfig), 0o600))

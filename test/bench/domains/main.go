@@ -63,7 +63,7 @@ func parseOptions(args []string) (options, error) {
 	flags := pflag.NewFlagSet("domains", pflag.ContinueOnError)
 	flags.IntVar(&o.domains, "domains", 10_000, "custom domains")
 	flags.IntVar(&o.runs, "runs", 3, "repetitions")
-	flags.IntVar(&o.questions, "questions", 128, "questions at once (domains.dns.questions)")
+	flags.IntVar(&o.questions, "questions", 128, "questions at once (domains.dns.queries)")
 	flags.DurationVar(&o.delay, "delay", 100*time.Millisecond, "how late every answer is")
 	flags.BoolVar(&o.quick, "quick", false, "a smoke test: 1,000 domains, once; a missed bar does not fail it")
 	if err := flags.Parse(args); err != nil {

@@ -60,7 +60,7 @@ func (t *Totals) Collect(to chan<- prometheus.Metric) {
 	}
 	for _, k := range last.Kinds {
 		for what, n := range map[string]int64{
-			"things": k.Objects, "rows": k.Rows, "missing": k.Missing, "stuck": k.Stuck, "ownerless": k.Ownerless,
+			"objects": k.Objects, "rows": k.Rows, "missing": k.Missing, "stuck": k.Stuck, "ownerless": k.Ownerless,
 			"orphans": k.Orphans, "repaired": k.Repaired, "deleted": k.Deleted,
 		} {
 			to <- prometheus.MustNewConstMetric(t.counts, prometheus.GaugeValue, float64(n), k.Kind, what)

@@ -96,7 +96,7 @@ func (s *Store) ReferencedResources(ctx context.Context, kind string, of []engin
 		ids[i] = one.ResourceID
 	}
 	found, err := s.client.CombinatorResource.Query().
-		Where(combinatorresource.ResourceType(kind), combinatorresource.ResourceIDIn(ids...)).All(ctx)
+		Where(combinatorresource.ResourceType(kind), database.AnyOf(combinatorresource.FieldResourceID, ids)).All(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func (s *Store) ListTenants(ctx context.Context, after string, limit int) ([]Ten
 			tenants[i].Names = engine.TenantNames{Role: t.RoleName, Database: t.DatabaseName}
 		}
 	}
-	users, err := s.client.User.Query().Where(user.UIDIn(uids...)).All(ctx)
+	users, err := s.client.User.Query().Where(database.AnyOf(user.FieldUID, uids)).All(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ type checkJob struct {
 func NewCheck(c *config.Config, log *zap.Logger, checker *check.Checker, scanner *scan.Scanner) job.Definition {
 	return job.Define(job.Spec{
 		Type: CheckType, Aliases: []string{"DomainCheckJob", "DomainCheck", "CheckDomainJob", "CheckDomain"},
-		Lane: job.SlowLane, Timeout: c.Domains.PassTimeout,
+		Lane: job.SlowLane, Timeout: c.Domains.JobTimeout,
 	}, checkJob{checker: checker, log: log.Named("job"), scanner: scanner})
 }
 

@@ -31,7 +31,7 @@ type exchanger struct {
 }
 
 func newExchanger(c config.DNS, observe Observer) *exchanger {
-	return &exchanger{slots: make(chan struct{}, c.Questions), timeout: c.Timeout, observe: observe}
+	return &exchanger{slots: make(chan struct{}, c.Queries), timeout: c.Timeout, observe: observe}
 }
 
 // exchange queries one server: over UDP, over TCP if the reply is truncated, and without EDNS if the server does not support it.

@@ -63,7 +63,7 @@ func TestRecursiveModeFollowsAliasesAndReportsFailures(t *testing.T) {
 func TestQueriesInFlightAreLimited(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.config.Questions = 3
+	b.config.Queries = 3
 	b.config.Timeout = 10 * time.Second
 	b.add("www.example.test. 60 IN A 192.0.2.1")
 	r := b.resolver()

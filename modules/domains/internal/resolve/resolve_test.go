@@ -37,7 +37,7 @@ func setup(t *testing.T) *bundle {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, n.Close()) })
 	b := &bundle{t: t, net: n, results: map[string]int{}}
-	b.config = config.DNS{Roots: []string{n.Root.Addr.String()}, Port: n.Port, PrivateServers: true, Questions: 64,
+	b.config = config.DNS{Roots: []string{n.Root.Addr.String()}, Port: n.Port, PrivateServers: true, Queries: 64,
 		Timeout: 5 * time.Second, Delegations: time.Minute}
 	b.tld = b.server()
 	require.NoError(t, n.Root.Delegate("test.", b.tld))

@@ -53,7 +53,7 @@ func (h *Heartbeats) Renew(ctx context.Context, process string, l Load) error {
 
 const unregisterProcess = `DELETE FROM inner_processes WHERE id = $1`
 
-// Unregister deletes a process that stops, so that no other process has to wait until it is taken for dead.
+// Unregister deletes a process that stops, so that no other process has to wait until it is presumed dead.
 func (h *Heartbeats) Unregister(ctx context.Context, process string) error {
 	_, err := h.exec(ctx, unregisterProcess, process)
 	return err

@@ -3,7 +3,7 @@
 //
 // Exclusivity is enforced by the table, not by locks: a partial unique index allows one processing task for each
 // ordering key, and every write of a claimer is fenced by its process and its claim number, so that a process that was
-// taken for dead changes nothing. Clocks are compared with themselves only: tasks without a delay are due whatever the
+// presumed dead changes nothing. Clocks are compared with themselves only: tasks without a delay are due whatever the
 // database's clock says, and a heartbeat's age is measured by the process that observes it.
 //
 // All statements are raw SQL. Inserts, claims and completions take batches and are prepared; tests check the plans of those

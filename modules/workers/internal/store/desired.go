@@ -6,6 +6,7 @@ import (
 
 	"entgo.io/ent/dialect/sql"
 
+	"app238.com/inner/app/database"
 	"app238.com/inner/ent"
 	"app238.com/inner/ent/predicate"
 	"app238.com/inner/ent/worker"
@@ -72,7 +73,7 @@ type versionSummary struct {
 }
 
 func (s *Store) versionSummaries(ctx context.Context, workers []int) (summaries []versionSummary, err error) {
-	err = s.client.WorkerDeployVersion.Query().Where(workerdeployversion.WorkerIDIn(workers...)).
+	err = s.client.WorkerDeployVersion.Query().Where(database.AnyOf(workerdeployversion.FieldWorkerID, workers)).
 		GroupBy(workerdeployversion.FieldWorkerID, workerdeployversion.FieldStatus).
 		Aggregate(ent.As(ent.Max(workerdeployversion.FieldCreatedAt), "latest")).Scan(ctx, &summaries)
 	return summaries, err
@@ -82,7 +83,8 @@ func (s *Store) versionSummaries(ctx context.Context, workers []int) (summaries 
 func (s *Store) WorkersOfVersions(ctx context.Context, ids []int) (map[int64]Desired, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	found, err := s.client.WorkerDeployVersion.Query().Where(workerdeployversion.IDIn(ids...)).WithWorker().All(ctx)
+	found, err := s.client.WorkerDeployVersion.Query().Where(database.AnyOf(workerdeployversion.FieldID, ids)).
+		WithWorker().All(ctx)
 	if err != nil {
 		return nil, err
 	}
