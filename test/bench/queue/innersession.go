@@ -54,8 +54,8 @@ type overHTTP struct {
 	conn    net.Conn
 	reader  *bufio.Reader
 	host    string
-	body   bytes.Buffer
-	head   bytes.Buffer
+	body    bytes.Buffer
+	head    bytes.Buffer
 }
 
 // acceptTimeout bounds one request.

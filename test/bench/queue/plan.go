@@ -47,7 +47,10 @@ func newPlan(o options, w *fixture) plan {
 				continue
 			}
 			c := cell{name: name, runs: o.runs, measure: measure}
-			if !compared[name] {
+			switch {
+			case s.long:
+				c.runs = 1
+			case !compared[name]:
 				c.runs = (o.runs + 2) / 3
 			}
 			cells = append(cells, c)
@@ -73,6 +76,8 @@ type scenario struct {
 	rate int
 	// idle says that there is nothing to do.
 	idle bool
+	// long says that one measurement takes minutes and compares two parts of itself: it is made once.
+	long bool
 }
 
 // isLoop tells whether producers send tasks.
@@ -87,9 +92,10 @@ var scenarios = []scenario{
 	{name: burnDown},
 	{name: "idle", idle: true},
 	{name: oneReplica}, {name: twoReplicas}, {name: fourReplicas}, {name: replicaIsBusy}, {name: blockedKeys},
-	{name: overloaded}, {name: shortBurst}, {name: connections}, {name: killed}, {name: replicaChurn},
-	{name: readersOnce}, {name: readersTwice}, {name: heldBurnDown}, {name: heldOneKey}, {name: heldTakeover},
-	{name: heldOnce}, {name: heldTwice},
+	{name: overloaded, long: true}, {name: shortBurst, long: true}, {name: connections, long: true},
+	{name: killed, long: true}, {name: replicaChurn, long: true}, {name: readersOnce, long: true},
+	{name: readersTwice, long: true}, {name: heldBurnDown, long: true}, {name: heldOneKey, long: true},
+	{name: heldTakeover, long: true}, {name: heldOnce, long: true}, {name: heldTwice, long: true},
 }
 
 const burnDown = "burn-down"

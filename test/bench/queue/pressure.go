@@ -213,8 +213,8 @@ func (q *queue) allDone(ctx context.Context, w *watch, before int64) error {
 	return err
 }
 
-// burnUnder burns a backlog down over and over: undisturbed, and then under the stress until that has lasted long enough. The last
-// one counts.
+// burnUnder burns a backlog down over and over: undisturbed, and then under the stress until that has lasted long enough. The
+// last one counts.
 func (q *queue) burnUnder(s stress) func(ctx context.Context) (sample, error) {
 	return func(ctx context.Context) (_ sample, err error) {
 		ctx, cancel := context.WithTimeout(ctx, q.options.held+cellTimeout)

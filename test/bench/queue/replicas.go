@@ -242,8 +242,8 @@ const (
 		SELECT 'bench.noop', 'accepted', $2, 'blocked-' || i % $3::INT FROM generate_series(1, $1::INT) AS i`
 )
 
-// blockedKeys measures a closed loop beside a table full of tasks whose turn does not come, because the first of each key runs for
-// minutes in another replica.
+// blockedKeys measures a closed loop beside a table full of tasks whose turn does not come, because the first of each key runs
+// for minutes in another replica.
 func (w *fixture) blockedKeys(ctx context.Context, q *queue) (_ sample, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*cellTimeout)
 	defer cancel()

@@ -60,7 +60,9 @@ func killedBackends(ctx context.Context, s *store) (func() error, error) {
 }
 
 // repeatedly runs work over and over on n connections of its own.
-func repeatedly(ctx context.Context, s *store, n int, work func(ctx context.Context, conn *pgx.Conn) error) (func() error, error) {
+func repeatedly(
+	ctx context.Context, s *store, n int, work func(ctx context.Context, conn *pgx.Conn) error,
+) (func() error, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	group, ctx := errgroup.WithContext(ctx)
 	for range n {
