@@ -87,7 +87,7 @@ var ratios = []ratio{
 	{what: "the least busy of two replicas to an even share", metric: evenness, over: twoReplicas + "/inner-http", least: 0.8},
 	{what: "the least busy of four replicas to an even share", metric: evenness, over: fourReplicas + "/inner-http", least: 0.8},
 	{what: "milliseconds from call to start, accepted by a busy replica beside an idle one", metric: startTail,
-		over: replicaIsBusy + "/inner-http", most: 1500},
+		over: replicaIsBusy + "/inner-http", most: 1000},
 	{what: "burn-down of a single ordering key: 10,000 tasks to 500", metric: afterFirst,
 		over: "burn-down/inner-one-key", under: "burn-down/inner-one-key-few", least: 0.85},
 	{what: "throughput, 16 producers: in process to HTTP", metric: completed,

@@ -6,8 +6,13 @@ import (
 	"app238.com/inner/modules/tasks/internal/store"
 )
 
-// StaleAfter is how long a claim may wait for a worker of this process before it is returned to the queue.
-const StaleAfter = 250 * time.Millisecond
+const (
+	// AdaptInterval is how often the windows of the lanes are adapted and stale claims returned.
+	AdaptInterval = 250 * time.Millisecond
+	// StaleAfter is how long a claim may wait for a worker of this process before it is returned to the queue: twice as long as
+	// the workers need for a window.
+	StaleAfter = 2 * AdaptInterval
+)
 
 // trackedClaim is a claim in flight. Until it is started it waits in the buffer of its lane.
 type trackedClaim struct {
@@ -93,7 +98,7 @@ func (t *Tracker) Drain() []store.Claim {
 	return drained
 }
 
-// TakeStale is called every StaleAfter. It removes and returns the claims that have waited too long for a worker, and
+// TakeStale is called every AdaptInterval. It removes and returns the claims that have waited too long for a worker, and
 // adapts the windows of the lanes: one with stale claims takes no more than its workers start.
 func (t *Tracker) TakeStale() []store.Claim {
 	var stale []store.Claim

@@ -47,11 +47,11 @@ func (l *Lane) StartTask() (end func()) {
 	return func() { l.active.Add(-1) }
 }
 
-// adaptWindow is called every StaleAfter. The window is what the workers start in twice that time, and what they could start at
-// once; but only what they started if claims waited too long, which is nothing while all run long tasks.
+// adaptWindow is called every AdaptInterval. The window is what the workers start in that time, and one for each of them; but only
+// what they started if claims waited too long, which is nothing while all run long tasks.
 func (l *Lane) adaptWindow(late bool) {
 	started := l.started.Swap(0)
-	window := 2*started + int64(l.Workers)
+	window := started + int64(l.Workers)
 	if late || started == 0 && l.active.Load() >= int64(l.Workers) {
 		window = started
 	}

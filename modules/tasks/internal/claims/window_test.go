@@ -17,7 +17,7 @@ func TestWindowFollowsWhatWorkersStart(t *testing.T) {
 	}{
 		"idle workers":                   {0, 0, false, 4},
 		"workers that start many":        {4, 1000, false, 512},
-		"workers that start some":        {4, 10, false, 24},
+		"workers that start some":        {4, 10, false, 14},
 		"late claims":                    {4, 10, true, 10},
 		"workers that all run long ones": {4, 0, false, 0},
 		"one idle beside long ones":      {3, 0, true, 1},

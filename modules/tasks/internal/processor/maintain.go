@@ -113,7 +113,7 @@ func (p *Processor) reschedule(ctx context.Context) (int64, error) {
 
 // returnStale returns claims that wait too long for a worker of this process, until ctx ends.
 func (p *Processor) returnStale(ctx context.Context) {
-	for sleep(ctx, claims.StaleAfter) {
+	for sleep(ctx, claims.AdaptInterval) {
 		stale := p.tracker.TakeStale()
 		if len(stale) == 0 {
 			continue
