@@ -21,7 +21,7 @@ CRD := configs/crd/workerapps.yaml
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: need-go ## show Inner at work, then serve: ARGS=--once, ARGS='-d DSN -k KUBECONFIG', ARGS=--help
+run: need-go ## start a demonstration on real servers: ARGS=--once, ARGS='-d DSN -k KUBECONFIG', ARGS=--help
 	@$(GO) run ./test/demo $(ARGS)
 
 # A database named by INNER_TEST_DSN, a CockroachDB say, and a TiKV cluster named by INNER_TEST_PD, are used instead of those that
@@ -30,18 +30,18 @@ test: need-go ## run all tests on real servers: PKG=./modules/tasks/... RUN=Test
 	$(GO) run ./test/stack/cmd/withstack --crd $(CRD) -- \
 		$(if $(INNER_TEST_DSN),env INNER_TEST_DSN="$$INNER_TEST_DSN") $(if $(INNER_TEST_PD),env INNER_TEST_PD="$$INNER_TEST_PD") $(GO) test -race -vet=off -timeout $(TEST_TIMEOUT) $(if $(RUN),-run '$(RUN)') $(PKG)
 
-test-real: need-go ## run the tests that want a real node (root on Debian, elsewhere they are left out): PKG, RUN as above
+test-real: need-go ## run the tests that need a real node (root on Debian; skipped elsewhere): PKG, RUN as above
 	$(GO) build -o bin/withnode ./test/realnode/cmd/withnode
 	$(GO) test -exec '$(CURDIR)/bin/withnode --crd $(CURDIR)/$(CRD) --' -vet=off -count=1 -p 1 -timeout $(TEST_TIMEOUT) \
 		$(if $(RUN),-run '$(RUN)') $(if $(filter ./...,$(PKG)),./test/realnode ./test/realnode/platform,$(PKG))
 	$(if $(filter ./...,$(PKG)),INNER_TEST_START_REALNODE=yes $(GO) test -vet=off -count=1 -timeout $(TEST_TIMEOUT) $(if $(RUN),-run '$(RUN)') ./test/realnode/sandbox ./test/realnode/cmd/...)
 
-chaos: need-go ## the queue, then for 30 minutes the whole platform, through all that can break: SPAN=5m, SEED=1
+chaos: need-go ## break the queue, then for 30 minutes the whole platform, in every known way: SPAN=5m, SEED=1
 	INNER_CHAOS=long INNER_CHAOS_SEED=$(SEED) $(GO) test -race -count=1 -timeout 30m -v ./test/chaos
 	INNER_CHAOS=long INNER_CHAOS_SEED=$(SEED) INNER_CHAOS_SPAN=$(SPAN) $(GO) test -race -count=1 -timeout 2h -v -skip TestHostileUser ./test/chaos/platform
 	INNER_CHAOS=long INNER_CHAOS_SEED=$(SEED) INNER_CHAOS_SPAN=$(SPAN) $(GO) test -count=1 -timeout 30m -v -run TestHostileUser ./test/chaos/platform
 
-soak: need-go ## work for an hour with nothing broken, to see whether memory, goroutines or tables grow: SPAN=10m, SEED=1
+soak: need-go ## run for an hour without faults and check that memory, goroutines and tables do not grow: SPAN=10m, SEED=1
 	INNER_CHAOS=soak INNER_CHAOS_SEED=$(SEED) INNER_CHAOS_SPAN=$(SPAN) $(GO) test -count=1 -timeout 3h -v ./test/chaos/platform
 
 bench-queue: need-go ## measure the queue beside River, graphile-worker and the bare limit: ARGS=--quick
@@ -50,7 +50,7 @@ bench-queue: need-go ## measure the queue beside River, graphile-worker and the 
 bench-controller: need-go ## measure the controller on a real control plane: ARGS=--quick, ARGS='--only restart --standing 10000'
 	$(GO) run ./test/bench/controller $(ARGS)
 
-bench-domains: need-go ## measure domain.check over 10,000 domains with slow name servers, and right ones beside silent ones: ARGS=--quick
+bench-domains: need-go ## measure domain.check over 10,000 domains with slow name servers, and valid ones beside silent ones: ARGS=--quick
 	$(GO) run ./test/bench/domains $(ARGS)
 
 bench-combinator: need-go ## measure schemas, namespaces and reports beside the bare engine calls

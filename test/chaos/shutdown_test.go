@@ -116,7 +116,7 @@ func TestAcceptsSucceedWhileWorkersAreBlocked(t *testing.T) {
 	w.requireSound(t)
 }
 
-// done returns the executions that ended well.
+// done returns the executions that succeeded.
 func done(of []*execution) []*execution {
 	return slices.DeleteFunc(of, func(e *execution) bool { return e.outcome != journal.Done })
 }

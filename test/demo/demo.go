@@ -81,7 +81,7 @@ func unlessEnded(ctx context.Context, err error) error {
 
 // bringUp makes everything that Inner needs.
 func (d *demo) bringUp(ctx context.Context) (err error) {
-	d.screen.heading("Inner Gateway: the way up")
+	d.screen.heading("Inner Gateway: starting")
 	if err := checkListen(ctx, d.opts.config.HTTP.Listen); err != nil {
 		return err
 	}

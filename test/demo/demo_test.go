@@ -118,7 +118,7 @@ func TestDemonstrationOnExternalServers(t *testing.T) {
 	require.NotNil(t, task, text)
 	for _, shown := range []string{
 		task[1] + " ", "row of version 1 ", "row of worker ", "WorkerApp ", "ConfigMap ", "Secret ",
-		"1 of 1 ready", "leads to ", "serves ", "  inner | ",
+		"1 of 1 ready", "routes to ", "serves ", "  inner | ",
 	} {
 		require.Contains(t, text, shown)
 	}

@@ -72,9 +72,9 @@ func describeData(found map[string]any) string {
 		return "malformed"
 	}
 	if len(data) == 1 {
-		return "holds 1 key"
+		return "has 1 key"
 	}
-	return fmt.Sprintf("holds %d keys", len(data))
+	return fmt.Sprintf("has %d keys", len(data))
 }
 
 func describeDeployment(found map[string]any) string {
@@ -83,7 +83,7 @@ func describeDeployment(found map[string]any) string {
 
 func describeService(found map[string]any) string {
 	if target := text(found, "spec", "externalName"); target != "" {
-		return "leads to " + target
+		return "routes to " + target
 	}
 	return "made"
 }

@@ -49,7 +49,7 @@ func (s *screen) line(format string, arguments ...any) {
 	}
 }
 
-// step writes one line of the way up to the demonstration, with the time since the program began.
+// step writes one line about the start of the demonstration, with the time since the program began.
 func (s *screen) step(what, format string, arguments ...any) {
 	since := s.paint(faint, fmt.Sprintf("[%6.1f s]", time.Since(s.begin).Seconds()))
 	s.line("%s %-14s %s", since, what, fmt.Sprintf(format, arguments...))

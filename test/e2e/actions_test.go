@@ -273,7 +273,7 @@ func (w *fixture) actCombinator(t *testing.T, i *inner, notices <-chan string) {
 	}
 }
 
-// awaitEveryJobType has what would run by itself later run now, and waits until a task of every job type has ended well.
+// awaitEveryJobType has what would run by itself later run now, and waits until a task of every job type has finished.
 func (w *fixture) awaitEveryJobType(t *testing.T, i *inner) {
 	t.Helper()
 	for _, later := range []string{"domain.check", "auth.user_audit", "combinator.measure_rdb", "combinator.sweep_kv",
@@ -292,6 +292,6 @@ func (w *fixture) awaitEveryJobType(t *testing.T, i *inner) {
 		}
 		require.Eventually(t, func() bool {
 			return w.count(t, `SELECT count(*) FROM console_tasks WHERE task_status = 'finished' AND task_type = '`+one+`'`) > 0
-		}, timeout, 100*time.Millisecond, "no task of type %s has ended well: add an action for it", one)
+		}, timeout, 100*time.Millisecond, "no task of type %s has finished: add an action for it", one)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 
 // earlierRelease is the last commit whose workers were reached by headless Services.
 const earlierRelease = "0269132"
+
+// earlierSettings gives the settings the names that they have in that release.
+var earlierSettings = strings.NewReplacer("scanInterval", "lookInterval", "resyncInterval", "passInterval")
 
 // cached is for how long caches keep the addresses of pods: those of that release's rollouts are lost meanwhile.
 const cached = 30 * time.Second
@@ -32,7 +36,10 @@ func testEarlierRelease(t *testing.T, p *platform) {
 		requireServed(t, k, "one")
 	}
 	back, sent := start(t, workers[1].host()), p.sendTasks(t)
+	settings := p.settings
+	p.settings = earlierSettings.Replace(settings)
 	p.roll(t, "earlier")
+	p.settings = settings
 	for _, k := range workers {
 		p.awaitMovedBack(t, k)
 		requireServed(t, k, "one")

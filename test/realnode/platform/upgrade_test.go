@@ -110,7 +110,7 @@ func (p *platform) accept(ctx context.Context, task string) (id int64, err error
 	return receipt.TaskID, err
 }
 
-// awaitTask waits until a task has ended well.
+// awaitTask waits until a task has finished.
 func (p *platform) awaitTask(t *testing.T, id int64) {
 	t.Helper()
 	status := ""
