@@ -30,7 +30,7 @@ const (
 	readersOnce   = "active-readers-1x"
 	readersTwice  = "active-readers-2x"
 	killed        = "killed-backends"
-	connections   = "idle-connections"
+	connections   = "held-connections"
 	overloaded    = "overload"
 	shortBurst    = "burst"
 	blockedKeys   = "many-keys-blocked"

@@ -60,8 +60,9 @@ func (l *Lane) adaptWindow(late bool) {
 
 // occupancy returns how many claims wait, including reserved slots, and how many may.
 func (l *Lane) occupancy() (waiting, limit int64) {
-	all := int64(cap(l.buffer))
-	return all - l.freeSlots.Load(), min(all, max(l.window.Load(), int64(l.Workers)-l.active.Load()))
+	all, idle := int64(cap(l.buffer)), int64(l.Workers)-l.active.Load()
+	// What was started since the window was adapted counts too: after a stall the window would be small for AdaptInterval.
+	return all - l.freeSlots.Load(), min(all, max(l.window.Load(), l.started.Load()+idle))
 }
 
 // takeFront removes and returns claims from the front of the buffer while they match.
