@@ -227,7 +227,7 @@ func TestRecoverIgnoresProcessWithNewHeartbeat(t *testing.T) {
 	require.NoError(t, b.heartbeats.Register(t.Context(), "p", "host"))
 	_, err := b.store.ClaimTasks(t.Context(), "p", id)
 	require.NoError(t, err)
-	seen, err := b.store.Poll(t.Context(), nil)
+	seen, err := b.store.Poll(t.Context(), nil, true)
 	require.NoError(t, err)
 	observed := seen.Processes
 	require.Len(t, observed, 1)

@@ -37,7 +37,7 @@ func TestTasksOfDeadProcessAreRecovered(t *testing.T) {
 // recoverAll recovers the tasks of all processes, as if all had died.
 func (b *fixture) recoverAll(t *testing.T) (tasks int64) {
 	t.Helper()
-	seen, err := b.store.Poll(t.Context(), nil)
+	seen, err := b.store.Poll(t.Context(), nil, true)
 	require.NoError(t, err)
 	for _, p := range seen.Processes {
 		n, err := b.store.Recover(t.Context(), p)

@@ -76,14 +76,15 @@ func newInnerStore(ctx context.Context, dsn string) (*store, error) {
 // What a process that died leaves: tasks that nobody took, or tasks that it had taken.
 const (
 	leftPending = `INSERT INTO console_tasks (task_type, task_detailed_status, task_info, ordering_key)
-		SELECT 'bench.noop', 'accepted', '{"key":"left-' || i || '","at":0}', 'left-' || i FROM generate_series(1, $1::INT) AS i`
+		SELECT 'bench.noop', 'accepted', '{"key":"left-' || i || '","at":0}', 'left-' || i || '-' || pg_current_xact_id()
+		FROM generate_series(1, $1::INT) AS i`
 	leftClaimed = `INSERT INTO console_tasks (task_type, task_status, task_detailed_status, task_info, ordering_key, claimed_by,
 			claim_number, started_at)
-		SELECT 'bench.noop', 'processing', 'claimed', '{"key":"left-' || i || '","at":0}', 'left-' || i, 'a-dead-process', 1,
-			LOCALTIMESTAMP FROM generate_series(1, $1::INT) AS i`
+		SELECT 'bench.noop', 'processing', 'claimed', '{"key":"left-' || i || '","at":0}', 'left-' || i || '-' || pg_current_xact_id(),
+			'a-dead-process', 1, LOCALTIMESTAMP FROM generate_series(1, $1::INT) AS i`
 	// leftOneKey is tasks of which only one may run at a time.
 	leftOneKey = `INSERT INTO console_tasks (task_type, task_detailed_status, task_info, ordering_key)
-		SELECT 'bench.noop', 'accepted', '{"key":"one","at":0}', 'one' FROM generate_series(1, $1::INT) AS i`
+		SELECT 'bench.noop', 'accepted', '{"key":"one","at":0}', 'one-' || pg_current_xact_id() FROM generate_series(1, $1::INT) AS i`
 	// elsewhere is a lane that this process does not work on.
 	leftElsewhere = `INSERT INTO console_tasks (task_type, task_detailed_status, task_info, ordering_key, lane)
 		SELECT 'bench.noop', 'accepted', '{"key":"else-' || i || '","at":0}', 'else-' || i, 'elsewhere'

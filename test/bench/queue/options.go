@@ -52,7 +52,8 @@ func parseOptions(args []string) (options, error) {
 	flags := pflag.NewFlagSet("queue", pflag.ContinueOnError)
 	flags.BoolVar(&o.quick, "quick", false, "a smoke test: one short run of few scenarios; missed bars do not fail it")
 	flags.StringSliceVar(&o.only, "only", nil, "measure only what has one of these words in its name, like closed-16/inner-http")
-	long := flags.Bool("long", false, "hold the transaction of held-xmin for 10 minutes instead of 3")
+	long := flags.Bool("long", false, "hold the transaction of held-xmin for 10 minutes")
+	flags.DurationVar(&o.held, "held", o.held, "how long the transaction of held-xmin is held")
 	flags.IntVar(&o.runs, "runs", 3, "repetitions of what is in a ratio; the rest is measured in a third of them")
 	flags.IntVar(&o.tries, "tries", 4,
 		"how often something is measured at most where the host takes over 5 % of the processors meanwhile")

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // pressed is a party in the scenarios that disturb it. Each of its measurements has the undisturbed state as its first part, so
@@ -47,6 +45,9 @@ type phases struct {
 	clean, stressed, after time.Duration
 }
 
+// longest is how long the parts last at most, with what the beginning and end of the stress take.
+func (p phases) longest() time.Duration { return p.clean + p.stressed + p.after + cellTimeout }
+
 // cells are the measurements of a party by their scenarios.
 type cells map[string]func(ctx context.Context) (sample, error)
 
@@ -55,8 +56,8 @@ func (w *fixture) pressedInner(inner, dead, oneKey, claimed *queue) party {
 	o, c := w.options, w.steadyCells(inner)
 	c[heldBurnDown], c[heldOneKey] = dead.burnUnder(heldTransaction), oneKey.burnUnder(heldTransaction)
 	c[heldTakeover] = claimed.burnUnder(heldTransaction)
-	c[overloaded] = func(ctx context.Context) (sample, error) { return w.overload(ctx, inner, 1.5, o.overload) }
-	c[shortBurst] = func(ctx context.Context) (sample, error) { return w.overload(ctx, inner, 10, o.burst) }
+	c[overloaded] = func(ctx context.Context) (sample, error) { return w.overload(ctx, 1.5, o.overload) }
+	c[shortBurst] = func(ctx context.Context) (sample, error) { return w.overload(ctx, 10, o.burst) }
 	c[blockedKeys] = func(ctx context.Context) (sample, error) { return w.blockedKeys(ctx, inner) }
 	c[replicaChurn], c[replicaIsBusy] = w.replicaChurn, w.busyReplica
 	for n, name := range map[int]string{1: oneReplica, 2: twoReplicas, 4: fourReplicas} {
@@ -108,7 +109,7 @@ func (w *fixture) riverRate(ctx context.Context) (float64, error) {
 
 // steady sends tasks at a fixed rate, undisturbed, then under a stress, then undisturbed again.
 func (q *queue) steady(ctx context.Context, rate int, s stress, p phases) (_ sample, err error) {
-	ctx, cancel := context.WithTimeout(ctx, p.clean+p.stressed+p.after+cellTimeout)
+	ctx, cancel := context.WithTimeout(ctx, p.longest()+cellTimeout)
 	defer cancel()
 	w, running, err := q.warm(ctx)
 	if err != nil {
@@ -125,12 +126,10 @@ func (q *queue) steady(ctx context.Context, rate int, s stress, p phases) (_ sam
 	w.reset()
 	w.tolerates = true
 	found := sample{offeredRate: float64(rate)}
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		return openLoop(groupCtx, running, w, rate, p.clean+p.stressed+p.after, q.options.late)
+	err = openLoopUntil(ctx, running, w, rate, p.longest(), func(ctx context.Context) error {
+		return w.phases(ctx, q.store, s, p, w.begun, found)
 	})
-	group.Go(func() error { return w.phases(groupCtx, q.store, s, p, w.begun, found) })
-	if err := group.Wait(); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return found, q.allDone(ctx, w, before)

@@ -28,6 +28,9 @@ type report struct {
 	StartTail   float64 `json:"start_p99"`
 }
 
+// resetLine has a replica forget its times, once it has reported them.
+const resetLine = "reset"
+
 // runReplica is the program of a replica: it reports to out for every line of in, and ends with in.
 func runReplica(ctx context.Context, args []string, in io.Reader, out io.Writer) (err error) {
 	var dsn, kubeconfig string
@@ -54,6 +57,9 @@ func runReplica(ctx context.Context, args []string, in io.Reader, out io.Writer)
 		})
 		if err != nil {
 			return err
+		}
+		if lines.Text() == resetLine {
+			seen.start.reset()
 		}
 	}
 	return lines.Err()
@@ -99,9 +105,14 @@ func (w *fixture) startReplica(ctx context.Context, workers int) (*replica, erro
 	return r, nil
 }
 
-// report asks the replica for its counts.
-func (r *replica) report() (found report, err error) {
-	if _, err := io.WriteString(r.in, "\n"); err != nil {
+// report asks the replica for its counts, and for its times since the last reset.
+func (r *replica) report() (report, error) { return r.ask("") }
+
+// reset is report, and has the replica forget its times.
+func (r *replica) reset() (report, error) { return r.ask(resetLine) }
+
+func (r *replica) ask(line string) (found report, err error) {
+	if _, err := io.WriteString(r.in, line+"\n"); err != nil {
 		return found, err
 	}
 	return found, r.out.Decode(&found)

@@ -98,7 +98,7 @@ func (s *replicaSet) entered() (counts []int64, err error) {
 func (w *fixture) replicaChurn(ctx context.Context) (_ sample, err error) {
 	o := w.options
 	p := phases{o.clean, o.disturbed, o.after}
-	ctx, cancel := context.WithTimeout(ctx, p.clean+p.stressed+p.after+cellTimeout)
+	ctx, cancel := context.WithTimeout(ctx, p.longest()+cellTimeout)
 	defer cancel()
 	rate, err := w.riverRate(ctx)
 	if err != nil {
@@ -115,12 +115,10 @@ func (w *fixture) replicaChurn(ctx context.Context) (_ sample, err error) {
 	}
 	seen := watch{tolerates: true}
 	found := sample{offeredRate: rate}
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error { return openLoop(groupCtx, s, &seen, int(rate), p.clean+p.stressed+p.after, o.late) })
-	group.Go(func() error {
-		return seen.phases(groupCtx, w.inner, w.killReplicas(s), p, w.inner.endedCount, found)
+	err = openLoopUntil(ctx, s, &seen, int(rate), p.longest(), func(ctx context.Context) error {
+		return seen.phases(ctx, w.inner, w.killReplicas(s), p, w.inner.endedCount, found)
 	})
-	if err := group.Wait(); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return found, w.overHTTP.allDone(ctx, &seen, before)

@@ -32,12 +32,12 @@ func NewObserver(after time.Duration) *Observer {
 // Last returns when the last observation was made.
 func (o *Observer) Last() time.Time { return o.last }
 
-// Observe takes the heartbeats of all processes as read between sent and received, and returns the dead processes,
-// never self.
-func (o *Observer) Observe(processes []store.Process, self string, sent, received time.Time) (dead []store.Process) {
-	span := max(0, min(sent.Sub(o.last), o.after/minObservations))
-	known := make(map[string]observation, len(processes))
-	for _, p := range processes {
+// Observe takes the processes as polled, and returns the dead ones, never self. Those without a row that the poll left out are
+// kept as they were observed last; they are not returned before a poll shows them again.
+func (o *Observer) Observe(polled store.PollResult, self string) (dead []store.Process) {
+	span := max(0, min(polled.SentAt.Sub(o.last), o.after/minObservations))
+	known := make(map[string]observation, len(polled.Processes))
+	for _, p := range polled.Processes {
 		now := observation{heartbeat: p.Heartbeat}
 		if before, ok := o.known[p.ID]; ok && before.heartbeat == p.Heartbeat {
 			now.age = before.age + span
@@ -47,6 +47,11 @@ func (o *Observer) Observe(processes []store.Process, self string, sent, receive
 			dead = append(dead, p)
 		}
 	}
-	o.known, o.last = known, received
+	for id, before := range o.known {
+		if _, ok := known[id]; !ok && !polled.Unregistered && before.heartbeat == "" {
+			known[id] = observation{age: before.age + span}
+		}
+	}
+	o.known, o.last = known, polled.ReceivedAt
 	return dead
 }

@@ -21,8 +21,10 @@ func (w *watch) dead(later time.Duration, heartbeat string) bool {
 	w.now = w.now.Add(later)
 	sent := w.now
 	w.now = w.now.Add(100 * time.Millisecond)
-	dead := w.observer.Observe([]store.Process{{ID: "other", Heartbeat: heartbeat}, {ID: "self", Heartbeat: "1"}}, "self", sent,
-		w.now)
+	dead := w.observer.Observe(store.PollResult{
+		Processes: []store.Process{{ID: "other", Heartbeat: heartbeat}, {ID: "self", Heartbeat: "1"}}, Unregistered: true,
+		SentAt: sent, ReceivedAt: w.now,
+	}, "self")
 	for _, p := range dead {
 		if p != (store.Process{ID: "other", Heartbeat: heartbeat}) {
 			return false
@@ -65,6 +67,18 @@ func TestReappearedProcessIsObservedAnew(t *testing.T) {
 	for range 3 {
 		require.False(t, w.dead(3*time.Second, "a"))
 	}
-	w.observer.Observe(nil, "self", w.now, w.now)
+	w.observer.Observe(store.PollResult{SentAt: w.now, ReceivedAt: w.now}, "self")
 	require.False(t, w.dead(3*time.Second, "a"))
+}
+
+func TestUnregisteredProcessIsKeptThroughPollsWithoutIt(t *testing.T) {
+	t.Parallel()
+	w := newWatch()
+	require.False(t, w.dead(3*time.Second, ""))
+	for range 3 {
+		w.now = w.now.Add(3 * time.Second)
+		dead := w.observer.Observe(store.PollResult{SentAt: w.now, ReceivedAt: w.now}, "self")
+		require.Empty(t, dead)
+	}
+	require.True(t, w.dead(time.Second, ""))
 }

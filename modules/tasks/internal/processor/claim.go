@@ -88,7 +88,7 @@ func (p *Processor) lanesToFill(ctx context.Context, fullScan, poll bool) (reque
 	if !poll {
 		return requested, nil
 	}
-	found, err := p.store.Poll(ctx, others)
+	found, err := p.store.Poll(ctx, others, fullScan)
 	if err != nil {
 		if ctx.Err() == nil {
 			p.log.Warn("poll failed", logging.Error(err))

@@ -60,14 +60,14 @@ func (p *Processor) recover(ctx context.Context, observer *claims.Observer) (tot
 		return 0, nil
 	}
 	if polled == nil {
-		current, err := p.store.Poll(ctx, nil)
+		current, err := p.store.Poll(ctx, nil, true)
 		if err != nil {
 			return 0, err
 		}
 		polled = &current
 	}
 	self, ok := p.tracker.Current()
-	dead := observer.Observe(polled.Processes, self, polled.SentAt, polled.ReceivedAt)
+	dead := observer.Observe(*polled, self)
 	if !ok {
 		return 0, nil
 	}

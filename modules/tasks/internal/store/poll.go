@@ -12,8 +12,9 @@ import (
 type PollResult struct {
 	// Lanes are the lanes with a pending task that is due, whether or not it is its turn.
 	Lanes []string
-	// Processes are all processes that may have claims.
-	Processes []Process
+	// Processes are all processes that may have claims. Unless Unregistered is set, those without a row are missing.
+	Processes    []Process
+	Unregistered bool
 	// RecheckDue is true if the recheck of a parked task is due.
 	RecheckDue bool
 	// SentAt and ReceivedAt are when the query was sent and answered, by this process's clock.
@@ -39,15 +40,15 @@ UNION ALL
 SELECT 'process', id, CAST(heartbeat_at AS TEXT) FROM inner_processes
 UNION ALL
 SELECT DISTINCT 'process', claimed_by, '' FROM console_tasks
-WHERE task_status = 'processing' AND claimed_by NOT IN (SELECT id FROM inner_processes)`
+WHERE $3::BOOLEAN AND task_status = 'processing' AND claimed_by NOT IN (SELECT id FROM inner_processes)`
 
 // pollRow is one row of a poll.
 type pollRow struct{ kind, name, heartbeat string }
 
-// Poll reports whether tasks of the lanes with ids from the given ones on are due, whether a parked one is, and all
-// processes.
-func (s *Store) Poll(ctx context.Context, lowest map[string]int64) (PollResult, error) {
-	result := PollResult{SentAt: time.Now()}
+// Poll reports whether tasks of the lanes with ids from the given ones on are due, whether a parked one is, and the processes.
+// Those that have claims but no row are rare, and finding them reads every claim, also completed ones while they cannot be vacuumed.
+func (s *Store) Poll(ctx context.Context, lowest map[string]int64, unregistered bool) (PollResult, error) {
+	result := PollResult{SentAt: time.Now(), Unregistered: unregistered}
 	var lanes []string
 	var ids []int64
 	for lane, id := range lowest {
@@ -55,7 +56,7 @@ func (s *Store) Poll(ctx context.Context, lowest map[string]int64) (PollResult, 
 	}
 	rows, err := collect(ctx, s, s.prepared, poll, func(rows *sql.Rows, p *pollRow) error {
 		return rows.Scan(&p.kind, &p.name, &p.heartbeat)
-	}, database.Array(lanes), database.Array(ids))
+	}, database.Array(lanes), database.Array(ids), unregistered)
 	if err != nil {
 		return PollResult{}, err
 	}
