@@ -69,7 +69,7 @@ func MarkKey(ctx context.Context, db *sql.DB) (key []byte, err error) {
 }
 
 // ErrNoMarkKey is the error of a database without a key of the marks; inner migrate creates one.
-var ErrNoMarkKey = errors.New("the database has no key of the marks: run inner migrate")
+var ErrNoMarkKey = errors.New("the database has no mark key: run inner migrate")
 
 // Identity returns the id of the database, or ErrNoIdentity. Row ids are comparable with ids in the cluster only if both
 // belong to the same database id. It is not cached: a database can be restored while the process runs.

@@ -29,7 +29,7 @@ type instance struct {
 	client   *http.Client
 	url      string
 	registry *prometheus.Registry
-	// entered is told of every request to /block, which ends with release.
+	// entered receives every request to /block, which ends with release.
 	entered, release chan struct{}
 }
 

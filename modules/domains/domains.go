@@ -80,13 +80,13 @@ func (d *Domains) Ready(context.Context) error { return d.cluster.Ready() }
 
 // runEvery calls work at once, at each interval and at each hint, until ctx ends.
 func (d *Domains) runEvery(
-	ctx context.Context, interval time.Duration, hint <-chan struct{}, loop string, work func(context.Context) error,
+	ctx context.Context, interval time.Duration, hint <-chan struct{}, name string, work func(context.Context) error,
 ) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		if err := guard.Call(func() error { return work(ctx) }); err != nil && ctx.Err() == nil {
-			d.log.Warn("loop of custom domains failed", zap.String("loop", loop), logging.Error(err))
+			d.log.Warn("periodic work failed", zap.String("work", name), logging.Error(err))
 		}
 		select {
 		case <-ctx.Done():

@@ -53,13 +53,13 @@ func numbered(format string) func(int) string {
 // server is silent.
 func (b *bundle) awaitOtherUser(host string, silent *dnsserver.Server) {
 	b.t.Helper()
-	before := silent.Asked("")
+	before := silent.QueryCount("")
 	r := b.row(host)
 	r.user = "other"
 	b.addRecords(r)
 	b.insert(r)
 	b.awaitState(r, "verified", "success")
-	require.Less(b.t, silent.Asked("")-before, 200)
+	require.Less(b.t, silent.QueryCount("")-before, 200)
 }
 
 func TestSilentNameServersDelayNoOtherUser(t *testing.T) {
@@ -80,9 +80,9 @@ func TestSilentNameServersDelayNoOtherUser(t *testing.T) {
 			b.insertMany(3000, each.user, each.zone)
 			r, _ := b.start()
 			awaitQueries := func(more int) {
-				before := silent.Asked("")
+				before := silent.QueryCount("")
 				b.await("silent servers are queried", func() error {
-					if got := silent.Asked(""); got < before+more {
+					if got := silent.QueryCount(""); got < before+more {
 						return fmt.Errorf("%d queries", got)
 					}
 					return nil

@@ -93,10 +93,10 @@ func TestOnlyLastingFailuresWithdrawADomain(t *testing.T) {
 
 	for _, p := range []dnsserver.Play{{Rcode: dns.RcodeServerFailure}, {Silent: true}, {Rcode: dns.RcodeRefused}} {
 		b.user.Play("", p)
-		before := b.user.Asked("")
+		before := b.user.QueryCount("")
 		due()
 		b.await("several checks were unreachable", func() error {
-			if d := b.domain(r); b.user.Asked("") < before+6 || d.Answer != "unknown" {
+			if d := b.domain(r); b.user.QueryCount("") < before+6 || d.Answer != "unknown" {
 				return fmt.Errorf("%+v", d)
 			}
 			return nil

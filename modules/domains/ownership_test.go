@@ -45,8 +45,8 @@ func TestInvalidRowsAreRefusedWithoutQueries(t *testing.T) {
 		require.Nil(t, b.live(objects.Services(), r), name)
 		b.exec(`DELETE FROM custom_domains`)
 	}
-	require.Zero(t, b.user.Asked(""))
-	require.Zero(t, b.platform.Asked(""))
+	require.Zero(t, b.user.QueryCount(""))
+	require.Zero(t, b.platform.QueryCount(""))
 }
 
 func TestOneHostIsServedForOneRowOnly(t *testing.T) {

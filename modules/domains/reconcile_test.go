@@ -237,7 +237,7 @@ func TestReplicasShareChecksAndReconciles(t *testing.T) {
 	b.start()
 	all := b.serveMany(30)
 	for _, r := range all {
-		require.Equal(t, 1, b.user.Asked("_combinator-verify."+r.domain+"."), r.domain)
+		require.Equal(t, 1, b.user.QueryCount("_combinator-verify."+r.domain+"."), r.domain)
 	}
 	last := all[29]
 	require.NoError(t, b.clients.Delete(t.Context(), objects.Routes().Resource, b.namespace(), objects.Name(last.cdid)))

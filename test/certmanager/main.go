@@ -51,7 +51,7 @@ func main() {
 	}
 }
 
-// run has every controller that registered itself work until it is told to end.
+// run runs every registered controller until a stop signal.
 func run() error {
 	kubeconfig := flag.String("kubeconfig", "", "the cluster's kubeconfig")
 	flag.Parse()

@@ -59,21 +59,22 @@ func TestFaultsLoseDuplicateAndReorderNothing(t *testing.T) {
 	faults := time.Since(begin)
 	accepted = append(accepted, m.posted...)
 	w.awaitFinished(t, 2*timeout)
-	settled := time.Since(begin) - faults
+	converged := time.Since(begin) - faults
 	f.terminate(t)
 
 	replicas := f.replicas()
 	h := &history{executions: executions(t, replicas...), accepted: accepted, rows: w.rows(t)}
 	found := h.check()
-	t.Logf("seed %d: faults for %s, the rest done %s later", w.seed, faults.Round(time.Millisecond), settled.Round(time.Millisecond))
+	t.Logf("seed %d: faults for %s, the rest done %s later", w.seed, faults.Round(time.Millisecond),
+		converged.Round(time.Millisecond))
 	report(t, f, h)
 	t.Logf("%d backends frozen, %d failovers", m.backends, m.failovers)
 	_, lost := lossy.Outstanding()
-	t.Logf("%d answers lost, to %d kinds of statements; %d replicas were told to stop before they were killed", lost,
+	t.Logf("%d answers lost, to %d kinds of statements; %d replicas got a stop signal before they were killed", lost,
 		len(lossy.Kinds()), f.warned)
 	requireKinds(t, lossy)
 	require.Positive(t, m.backends)
-	require.Empty(t, found, "%d faults:\n%s", len(found), strings.Join(found[:min(len(found), 30)], "\n"))
+	require.Empty(t, found, "%d violations:\n%s", len(found), strings.Join(found[:min(len(found), 30)], "\n"))
 	require.Positive(t, cutShort(m.frozen, h), "the standstill met no execution: the test shows nothing")
 	w.requireSound(t)
 }

@@ -93,7 +93,7 @@ func (f *fleet) take(chance *rand.Rand) (slot int, r *replica, ok bool) {
 	return 0, nil, false
 }
 
-// killAndReplace kills a replica that was taken, so long after it was told to stop, and starts another in its slot.
+// killAndReplace kills a replica that was taken, so long after a stop signal, and starts another in its slot.
 func (f *fleet) killAndReplace(ctx context.Context, slot int, r *replica, warning time.Duration) error {
 	if warning > 0 {
 		if err := r.process.SignalGroup(syscall.SIGTERM); err != nil {

@@ -44,16 +44,16 @@ type history struct {
 	executions []*execution
 	accepted   []acceptance
 	rows       map[int64]row
-	faults     []string
+	violations []string
 }
 
-func (h *history) fault(format string, args ...any) {
-	h.faults = append(h.faults, fmt.Sprintf(format, args...))
+func (h *history) violation(format string, args ...any) {
+	h.violations = append(h.violations, fmt.Sprintf(format, args...))
 }
 
 // check returns what is wrong.
 func (h *history) check() []string {
-	h.settle()
+	h.endExecutions()
 	slices.SortFunc(h.executions, func(a, b *execution) int { return a.begin.Compare(b.begin) })
 	h.checkRows()
 	h.checkEnds()
@@ -65,18 +65,18 @@ func (h *history) check() []string {
 		h.checkAlone(key, of)
 		h.checkOrder(key, of)
 	}
-	slices.Sort(h.faults)
-	return h.faults
+	slices.Sort(h.violations)
+	return h.violations
 }
 
-// settle gives every execution its end: one of a killed replica ends with it, and one that a standstill cut short ends
+// endExecutions gives every execution its end: one of a killed replica ends with it, and one that a standstill cut short ends
 // with the beginning of that, provided that it did nothing afterwards.
-func (h *history) settle() {
+func (h *history) endExecutions() {
 	h.executions = slices.DeleteFunc(h.executions, func(e *execution) bool {
 		r := e.replica
 		if e.outcome == "" {
 			if r.killed.IsZero() {
-				h.fault("%s has not ended", e)
+				h.violation("%s has not ended", e)
 			}
 			e.end, e.outcome = r.killed, killed
 		}
@@ -88,7 +88,7 @@ func (h *history) settle() {
 		}
 		if e.begin.Before(r.continued) {
 			if e.outcome != journal.Aborted {
-				h.fault("%s went on after a standstill from %s to %s", e, r.stopped.Format("05.000"), r.continued.Format("05.000"))
+				h.violation("%s went on after a standstill from %s to %s", e, r.stopped.Format("05.000"), r.continued.Format("05.000"))
 			}
 			e.end = r.stopped
 			if e.begin.After(e.end) {
@@ -103,20 +103,20 @@ func (h *history) settle() {
 // checkRows compares what was accepted with what the table holds: the same tasks, each once and finished.
 func (h *history) checkRows() {
 	if len(h.rows) != len(h.accepted) {
-		h.fault("%d tasks were accepted, %d are in the table", len(h.accepted), len(h.rows))
+		h.violation("%d tasks were accepted, %d are in the table", len(h.accepted), len(h.rows))
 	}
 	seen := map[int64]bool{}
 	for _, a := range h.accepted {
 		r, there := h.rows[a.id]
 		switch {
 		case !there:
-			h.fault("task %d was accepted and is not there", a.id)
+			h.violation("task %d was accepted and is not there", a.id)
 		case seen[a.id]:
-			h.fault("task %d was given to two requests", a.id)
+			h.violation("task %d was given to two requests", a.id)
 		case r.idempotencyKey != a.note.Token || !strings.Contains(r.info, `"`+a.note.Token+`"`):
-			h.fault("task %d is not the one that was accepted as %s", a.id, a.note.Token)
+			h.violation("task %d is not the one that was accepted as %s", a.id, a.note.Token)
 		case r.status != "finished":
-			h.fault("task %d is %s", a.id, r.status)
+			h.violation("task %d is %s", a.id, r.status)
 		}
 		seen[a.id] = true
 	}
@@ -132,7 +132,7 @@ func (h *history) checkEnds() {
 	for id, r := range h.rows {
 		of := byTask[id]
 		if len(of) == 0 {
-			h.fault("task %d was never executed", id)
+			h.violation("task %d was never executed", id)
 			continue
 		}
 		last := of[len(of)-1]
@@ -144,14 +144,14 @@ func (h *history) checkEnds() {
 		}
 		switch {
 		case last.outcome != journal.Done:
-			h.fault("finished, but not by its last execution: %s", last)
+			h.violation("finished, but not by its last execution: %s", last)
 		// The database's moments have six digits.
 		case r.finished.Before(last.end.Truncate(time.Microsecond)):
-			h.fault("finished at %s, before the end of %s", r.finished.Format("05.000"), last)
+			h.violation("finished at %s, before the end of %s", r.finished.Format("05.000"), last)
 		case r.claims < len(of):
-			h.fault("task %d was executed %d times with %d claims", id, len(of), r.claims)
+			h.violation("task %d was executed %d times with %d claims", id, len(of), r.claims)
 		case r.attempts < 1 || r.attempts > ended:
-			h.fault("task %d counts %d attempts, but %d executions came to an end", id, r.attempts, ended)
+			h.violation("task %d counts %d attempts, but %d executions came to an end", id, r.attempts, ended)
 		}
 	}
 }
@@ -160,7 +160,7 @@ func (h *history) checkEnds() {
 func (h *history) checkAlone(key string, of []*execution) {
 	for i := 1; i < len(of); i++ {
 		if !of[i-1].silent() && of[i].begin.Before(of[i-1].end) {
-			h.fault("%s overlaps: %s; %s", key, of[i-1], of[i])
+			h.violation("%s overlaps: %s; %s", key, of[i-1], of[i])
 		}
 	}
 }
@@ -177,10 +177,10 @@ func (h *history) checkOrder(key string, of []*execution) {
 			before, begun := last[seq]
 			switch {
 			case !begun:
-				h.fault("%s: number %d was not begun before %s", key, seq, e)
+				h.violation("%s: number %d was not begun before %s", key, seq, e)
 			case before.outcome == journal.Parked:
 			case before.outcome != journal.Done || before != final[seq]:
-				h.fault("%s: number %d was not done before %s", key, seq, e)
+				h.violation("%s: number %d was not done before %s", key, seq, e)
 			}
 		}
 		last[e.seq] = e

@@ -31,15 +31,15 @@ func (w *fixture) ticks(t *testing.T) (all []tick) {
 }
 
 // stoodStill tells whether a busy machine let nobody begin a tick in its second: the job before it had not ended in time, or
-// this test itself waited for a third of a second for one of its looks at the database.
-func stoodStill(second int64, ended time.Time, looks []time.Time) bool {
+// this test itself waited for a third of a second for one of its polls of the database.
+func stoodStill(second int64, ended time.Time, polls []time.Time) bool {
 	begin := time.Unix(second, 0)
 	end := begin.Add(time.Second)
 	if ended.After(end.Add(-time.Second / 3)) {
 		return true
 	}
-	for i := 1; i < len(looks); i++ {
-		if looks[i].Sub(looks[i-1]) > time.Second/3 && looks[i].After(begin) && looks[i-1].Before(end) {
+	for i := 1; i < len(polls); i++ {
+		if polls[i].Sub(polls[i-1]) > time.Second/3 && polls[i].After(begin) && polls[i-1].Before(end) {
 			return true
 		}
 	}
@@ -54,9 +54,9 @@ func TestPeriodicJobRunsOncePerTickOnTwoReplicas(t *testing.T) {
 	}
 	w := newFixture(t)
 	one, two := w.start(t, "one", "--periodic"), w.start(t, "two", "--periodic")
-	var looks []time.Time
+	var polls []time.Time
 	w.await(t, time.Duration(wanted)*time.Second+timeout, "enough ticks", func() bool {
-		looks = append(looks, time.Now())
+		polls = append(polls, time.Now())
 		return len(w.ticks(t)) > wanted
 	})
 	for _, r := range []*replica{one, two} {
@@ -71,7 +71,7 @@ func TestPeriodicJobRunsOncePerTickOnTwoReplicas(t *testing.T) {
 	ticks, rows := w.ticks(t), w.rows(t)
 	for i, each := range ticks[:wanted] { // the last one may have been cut off
 		for missed := ticks[max(i-1, 0)].number + 1; missed < each.number; missed++ {
-			require.True(t, stoodStill(missed, rows[ticks[i-1].task].finished, looks), "tick %d was missed: %v", missed, ticks)
+			require.True(t, stoodStill(missed, rows[ticks[i-1].task].finished, polls), "tick %d was missed: %v", missed, ticks)
 		}
 		require.Equal(t, 1, runs[each.task], "executions of tick %d", each.number)
 		delete(runs, each.task)

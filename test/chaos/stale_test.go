@@ -52,7 +52,7 @@ func (w *fixture) occupyWithEndings(t *testing.T, r *replica) (gate string) {
 	return gate
 }
 
-// A job that does not look at its context goes on in a process that was presumed dead. Whatever it then returns must not
+// A job that does not check its context goes on in a process that was presumed dead. Whatever it then returns must not
 // touch the task, which runs elsewhere.
 func TestFrozenReplicaChangesNothing(t *testing.T) {
 	t.Parallel()

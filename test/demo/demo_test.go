@@ -87,7 +87,7 @@ func (s *stage) begin(t *testing.T, arguments ...string) show {
 	return show{cmd, out}
 }
 
-// requireNothingLeft looks for what the demonstration should have taken away.
+// requireNothingLeft fails for objects that the demonstration should have removed.
 func (s *stage) requireNothingLeft(t *testing.T, output string) {
 	t.Helper()
 	for _, table := range []string{"users", "workers", "worker_deploy_versions"} {

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// simulatedImage is never pulled: the private cluster's node only looks at the name.
+	// simulatedImage is never pulled: the private cluster's node only reads the name.
 	simulatedImage = "registry.example.com/demo/hello:1"
 	// publicImage is for clusters with real nodes.
 	publicImage = "nginx:stable-alpine"

@@ -23,7 +23,7 @@ const (
 // screen is what the user reads. Its methods may be called from several goroutines.
 type screen struct {
 	begin  time.Time
-	broken func(error) // told when nothing can be written any more
+	broken func(error) // called when nothing can be written any more
 	colour bool
 
 	mu  sync.Mutex

@@ -124,8 +124,8 @@ func (s *Server) SetDelay(d time.Duration) {
 	s.delay = d
 }
 
-// Asked returns how many questions about a name came; "" counts all.
-func (s *Server) Asked(name string) int {
+// QueryCount returns how many queries for a name were received; "" counts all.
+func (s *Server) QueryCount(name string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if name != "" {

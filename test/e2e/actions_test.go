@@ -234,22 +234,22 @@ func (w *fixture) actDomain(t *testing.T) {
 	}, timeout, 100*time.Millisecond, "the domain is not removed")
 }
 
-// pods starts what Combinator pods listen with when they are told that a resource is gone, and returns who was told what.
+// pods starts the server that receives the notices to Combinator pods, and returns the notices.
 func (w *fixture) pods(t *testing.T) (notices <-chan string) {
 	t.Helper()
-	told := make(chan string, 100)
+	received := make(chan string, 100)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		told <- string(body)
+		received <- string(body)
 	}))
 	t.Cleanup(server.Close)
 	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
 	require.NoError(t, err)
 	w.reconfigure(t, "combinator:\n", "combinator:\n  pods: {webhookPort: "+port+"}\n")
-	return told
+	return received
 }
 
-// actCombinator has a Combinator pod, which has this machine's address, ask for a user's key and be told what is deleted.
+// actCombinator has a Combinator pod, which has this machine's address, ask for a user's key and get notices of deletions.
 func (w *fixture) actCombinator(t *testing.T, i *inner, notices <-chan string) {
 	t.Helper()
 	pods.NewCombinator(t, w.clients.Typed, w.namespaces.Combinator, "combinator", "127.0.0.1")
@@ -268,7 +268,7 @@ func (w *fixture) actCombinator(t *testing.T, i *inner, notices <-chan string) {
 		select {
 		case <-notices:
 		case <-time.After(timeout):
-			t.Fatal("the pod is not told")
+			t.Fatal("the pod is not notified")
 		}
 	}
 }

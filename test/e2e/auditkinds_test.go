@@ -149,9 +149,9 @@ func TestAuditCoversSchemasNamespacesAndDomains(t *testing.T) {
 		require.Equal(t, 1, schemas(t, tenants, kept), kept)
 	}
 	a, _ := w.dryRun(t)
-	things := map[string]int64{}
+	objects := map[string]int64{}
 	for _, k := range a.Kinds {
-		things[k.Kind] = k.Objects
+		objects[k.Kind] = k.Objects
 	}
-	require.Equal(t, map[string]int64{"worker": 0, "rdb": 3, "kv": 2, "domain": 0}, things)
+	require.Equal(t, map[string]int64{"worker": 0, "rdb": 3, "kv": 2, "domain": 0}, objects)
 }

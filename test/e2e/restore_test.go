@@ -153,7 +153,7 @@ func testRestore(t *testing.T, declared bool) {
 		require.Zero(t, noticed)
 		return
 	}
-	require.Equal(t, 1, noticed, "it is told once")
+	require.Equal(t, 1, noticed, "it is reported once")
 }
 
 // rowsWin checks that what is asked for after a restore is done as the rows say.

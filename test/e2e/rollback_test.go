@@ -14,7 +14,7 @@ import (
 	"app238.com/inner/test/program"
 )
 
-// watchReady looks at a worker's Deployment until the returned function is called, which tells the fewest Ready pods seen.
+// watchReady polls a worker's Deployment until the returned function is called, which returns the fewest Ready pods observed.
 func (w *fixture) watchReady(t *testing.T, k worker) (fewest func() int32) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -31,8 +31,8 @@ type balancer struct {
 	next     int
 }
 
-// lookEvery is how often the balancer asks a process whether it is ready; a kubelet asks less often.
-const lookEvery = 100 * time.Millisecond
+// probeInterval is how often the balancer asks a process whether it is ready; a kubelet asks less often.
+const probeInterval = 100 * time.Millisecond
 
 // failureThreshold is how often in a row a process that was ready has to say that it is not, as for a kubelet: on a busy
 // machine a sign of life may be late.
@@ -54,12 +54,12 @@ func newBalancer(t *testing.T) *balancer {
 		},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
-	var looking sync.WaitGroup
-	looking.Go(func() { b.look(ctx) })
+	var probing sync.WaitGroup
+	probing.Go(func() { b.probe(ctx) })
 	t.Cleanup(func() {
 		b.Close()
 		cancel()
-		looking.Wait()
+		probing.Wait()
 		pool.CloseIdleConnections()
 	})
 	return b
@@ -89,8 +89,8 @@ func (b *balancer) pick() string {
 	return ready[b.next%len(ready)]
 }
 
-func (b *balancer) look(ctx context.Context) {
-	tick := time.NewTicker(lookEvery)
+func (b *balancer) probe(ctx context.Context) {
+	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
 	failures := map[string]int{}
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -107,8 +107,8 @@ func (b *balancer) look(ctx context.Context) {
 		}
 		b.mu.Unlock()
 		for _, backend := range all {
-			ready, told := isReady(ctx, client, backend)
-			if !told {
+			ready, answered := isReady(ctx, client, backend)
+			if !answered {
 				continue
 			}
 			b.mu.Lock()
@@ -121,8 +121,8 @@ func (b *balancer) look(ctx context.Context) {
 	}
 }
 
-// isReady asks a process. One that is too slow to answer has told nothing: a busy machine is not a reason to leave it out.
-func isReady(ctx context.Context, client *http.Client, backend string) (ready, told bool) {
+// isReady asks a process. One that is too slow to answer has not answered: a busy machine is not a reason to leave it out.
+func isReady(ctx context.Context, client *http.Client, backend string) (ready, answered bool) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, backend+"/readyz", nil)
 	if err != nil {
 		return false, true
@@ -151,7 +151,7 @@ func (b *balancer) ready() (n int) {
 	return n
 }
 
-// outers sends tasks by way of the balancer from several goroutines until told to stop.
+// outers sends tasks by way of the balancer from several goroutines until the test stops them.
 type outers struct {
 	mu       sync.Mutex
 	accepted []int64
@@ -221,12 +221,12 @@ func TestRollingUpdateFailsNoAccept(t *testing.T) {
 	for _, i := range old {
 		b.add(i)
 	}
-	require.Eventually(t, func() bool { return b.ready() == 2 }, timeout, lookEvery)
+	require.Eventually(t, func() bool { return b.ready() == 2 }, timeout, probeInterval)
 	load := b.load(2)
 	for _, i := range old {
 		i.stop()
 		b.add(w.start(t))
-		require.Eventually(t, func() bool { return b.ready() == 2 }, timeout, lookEvery)
+		require.Eventually(t, func() bool { return b.ready() == 2 }, timeout, probeInterval)
 	}
 	load.end()
 	require.Empty(t, load.failures, "of %d requests", len(load.accepted)+len(load.failures))

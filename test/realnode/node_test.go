@@ -81,7 +81,7 @@ func testDatabaseAndNames(t *testing.T, f fixture) {
 	}, limit, tick, "the node does not reach a Service by its name")
 }
 
-// testOwnNetwork looks for a way out of the node.
+// testOwnNetwork tries to leave the network of the node.
 func testOwnNetwork(t *testing.T, _ fixture) {
 	routes, err := os.ReadFile("/proc/net/route")
 	require.NoError(t, err)

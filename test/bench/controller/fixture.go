@@ -76,7 +76,7 @@ type lookout struct {
 	arrived chan struct{}
 }
 
-// watch begins to look at the worker namespace's objects of a kind. An object is noted once, by its key, when key returns
+// watch starts a watch of the worker namespace's objects of a kind. An object is noted once, by its key, when key returns
 // one that is not "".
 func (w *fixture) watch(ctx context.Context, resource schema.GroupVersionResource,
 	key func(*unstructured.Unstructured) string) (*lookout, error) {

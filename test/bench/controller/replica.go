@@ -40,8 +40,8 @@ type stats struct {
 	SyncSeconds float64 `json:"sync_seconds"`
 	// Writes counts requests other than reads by method and path, with placeholders for names.
 	Writes map[string]int `json:"writes"`
-	// Looks counts reconciles.
-	Looks int `json:"looks"`
+	// Reconciles counts reconciles.
+	Reconciles int `json:"reconciles"`
 	// Resident, Peak and Heap are bytes: of the process, at most so far, and what the Go runtime still needs after
 	// a garbage collection.
 	Resident, Peak, Heap int64
@@ -152,7 +152,7 @@ func (r *replica) awaitSync(ctx context.Context) {
 }
 
 func (r *replica) serve(w http.ResponseWriter, request *http.Request) {
-	s := stats{Writes: r.counter.counts(), Looks: r.looks()}
+	s := stats{Writes: r.counter.counts(), Reconciles: r.reconciles()}
 	r.mu.Lock()
 	if !r.synced.IsZero() {
 		s.Synced, s.SyncSeconds = r.synced.UnixNano(), r.synced.Sub(r.begun).Seconds()
@@ -171,8 +171,8 @@ func (r *replica) serve(w http.ResponseWriter, request *http.Request) {
 	}
 }
 
-// looks returns the number of reconciles that Inner's own metric tells.
-func (r *replica) looks() int {
+// reconciles returns the number of reconciles in Inner's own metric.
+func (r *replica) reconciles() int {
 	families, err := r.registry.Gather()
 	if err != nil {
 		return 0

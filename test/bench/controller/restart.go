@@ -77,10 +77,10 @@ func (w *fixture) measureIdleRestart(ctx context.Context, o options, found *resu
 		return err
 	}
 	found.add("restart/caches-synced", "s", s.SyncSeconds)
-	if _, err := i.await(ctx, func(s stats) bool { return s.Looks >= o.standing }); err != nil {
+	if _, err := i.await(ctx, func(s stats) bool { return s.Reconciles >= o.standing }); err != nil {
 		return err
 	}
-	found.add("restart/all-looked-at", "s", time.Since(time.Unix(0, s.Synced)).Seconds())
+	found.add("restart/all-reconciled", "s", time.Since(time.Unix(0, s.Synced)).Seconds())
 	if s, err = i.quiet(ctx); err != nil {
 		return err
 	}
@@ -143,18 +143,18 @@ func (w *fixture) measureFreshChange(ctx context.Context, o options, found *resu
 	return i.stop(ctx)
 }
 
-// measureResyncs has Inner look at everything as often as it does in an hour.
+// measureResyncs has Inner reconcile everything as often as it does in an hour.
 func (w *fixture) measureResyncs(ctx context.Context, o options, found *results) error {
 	i, err := w.startInner(ctx, "INNER_CONTROLLER_RESYNCINTERVAL=1s")
 	if err != nil {
 		return err
 	}
 	defer i.process.Kill()
-	s, err := i.await(ctx, func(s stats) bool { return s.Looks >= (1+resyncs)*o.standing })
+	s, err := i.await(ctx, func(s stats) bool { return s.Reconciles >= (1+resyncs)*o.standing })
 	if err != nil {
 		return err
 	}
-	found.add("idle-hour/looks", "looks", float64(s.Looks))
+	found.add("idle-hour/reconciles", "reconciles", float64(s.Reconciles))
 	found.add("idle-hour/writes", "writes", float64(s.objectWrites())).atMost(0)
 	return i.stop(ctx)
 }

@@ -105,7 +105,7 @@ func innerRollout(ctx context.Context, o options, found *results, last bool) (to
 	}
 	found.add("writes/new", "writes", float64(before.objectWrites())/float64(o.apps)).atMost(writesNew)
 	found.add("writes/new/events", "writes", float64(before.eventWrites())/float64(o.apps))
-	found.add("looks/new", "looks", float64(before.Looks)/float64(o.apps))
+	found.add("reconciles/new", "reconciles", float64(before.Reconciles)/float64(o.apps))
 	for path, n := range before.Writes {
 		say("%7.3f a worker: %s", float64(n)/float64(o.apps), path)
 	}
@@ -165,12 +165,12 @@ func (w *fixture) measureChanges(ctx context.Context, i *inner, o options, found
 // quietFor is how long a replica has to do nothing to count as having done all.
 const quietFor = 2 * time.Second
 
-// quiet waits until the replica looks at nothing any more, and returns its numbers.
+// quiet waits until the replica reconciles nothing any more, and returns its stats.
 func (i *inner) quiet(ctx context.Context) (stats, error) {
 	last, since := -1, time.Now()
 	return i.await(ctx, func(s stats) bool {
-		if s.Looks != last {
-			last, since = s.Looks, time.Now()
+		if s.Reconciles != last {
+			last, since = s.Reconciles, time.Now()
 		}
 		return time.Since(since) > quietFor
 	})

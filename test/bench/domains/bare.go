@@ -13,16 +13,16 @@ import (
 // answerLimit is the longest wait for one answer.
 const answerLimit = 10 * time.Second
 
-// bare asks so many questions, as many at a time as the check does, and returns how long that takes.
-func (w *fixture) bare(ctx context.Context, questions int) (time.Duration, error) {
+// bare sends so many queries, as many at a time as the check does, and returns how long that takes.
+func (w *fixture) bare(ctx context.Context, queries int) (time.Duration, error) {
 	// Any of them: all answer as late.
 	server := netip.AddrPortFrom(w.servers[0].Addr, uint16(w.dns.Port)).String()
-	asking, ctx := errgroup.WithContext(ctx)
+	group, ctx := errgroup.WithContext(ctx)
 	var left atomic.Int64
-	left.Store(int64(questions))
+	left.Store(int64(queries))
 	begin := time.Now()
-	for range w.options.questions {
-		asking.Go(func() error {
+	for range w.options.queries {
+		group.Go(func() error {
 			client := &dns.Client{Timeout: answerLimit}
 			for left.Add(-1) >= 0 {
 				m := new(dns.Msg)
@@ -34,6 +34,6 @@ func (w *fixture) bare(ctx context.Context, questions int) (time.Duration, error
 			return nil
 		})
 	}
-	err := asking.Wait()
+	err := group.Wait()
 	return time.Since(begin), err
 }

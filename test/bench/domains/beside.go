@@ -24,7 +24,7 @@ const (
 // beside has one user add as many domains as there were before, whose name servers never answer, and measures how long the right
 // domains of others take then.
 func (w *fixture) beside(ctx context.Context, f *figures) (err error) {
-	silent, err := w.silence(ctx)
+	silent, err := w.insertUnresponsive(ctx)
 	if err != nil {
 		return err
 	}
@@ -33,8 +33,8 @@ func (w *fixture) beside(ctx context.Context, f *figures) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	if err := await(ctx, func() (bool, error) { return silent.Asked("") > 0, nil }); err != nil {
-		return fmt.Errorf("silent name servers are not asked: %w", err)
+	if err := await(ctx, func() (bool, error) { return silent.QueryCount("") > 0, nil }); err != nil {
+		return fmt.Errorf("silent name servers are not queried: %w", err)
 	}
 	for i := 0; len(f.beside) < honest; i++ {
 		if !isRight(i) {
@@ -58,8 +58,8 @@ func (w *fixture) beside(ctx context.Context, f *figures) (err error) {
 	return nil
 }
 
-// silence empties the tables and fills them with the silent domains.
-func (w *fixture) silence(ctx context.Context) (*dnsserver.Server, error) {
+// insertUnresponsive empties the tables and fills them with the silent domains.
+func (w *fixture) insertUnresponsive(ctx context.Context) (*dnsserver.Server, error) {
 	silent, err := w.dns.Server()
 	if err != nil {
 		return nil, err

@@ -21,25 +21,25 @@ type figure struct {
 	missed bool
 }
 
-// figures are what the runs found: seconds, questions and mebibytes.
+// figures are what the runs found: seconds, queries and mebibytes.
 type figures struct {
-	checks, bare, ratios, questions, memory []float64
+	checks, bare, ratios, queries, memory []float64
 	// beside are the times of right domains beside silent ones.
 	beside []float64
 }
 
-func (f *figures) add(check, bare, questions, memory float64) {
+func (f *figures) add(check, bare, queries, memory float64) {
 	f.checks, f.bare, f.ratios = append(f.checks, check), append(f.bare, bare), append(f.ratios, check/bare)
-	f.questions, f.memory = append(f.questions, questions), append(f.memory, memory)
+	f.queries, f.memory = append(f.queries, queries), append(f.memory, memory)
 }
 
 // write writes the figures and a table of them, and tells whether a bar was missed.
 func (f *figures) write(out io.Writer) (missed bool, err error) {
 	all := []figure{
 		newFigure("domain-check/time", "s", f.checks),
-		newFigure("bare-questions/time", "s", f.bare),
-		newFigure("ratio/domain-check:bare-questions", "ratio", f.ratios).bar(median(f.ratios), ratioBar),
-		newFigure("domain-check/questions", "questions", f.questions),
+		newFigure("bare-queries/time", "s", f.bare),
+		newFigure("ratio/domain-check:bare-queries", "ratio", f.ratios).bar(median(f.ratios), ratioBar),
+		newFigure("domain-check/queries", "queries", f.queries),
 		newFigure("domain-check/memory", "MiB", f.memory),
 		newFigure("beside-silent-names/verified-after", "s", f.beside).bar(slices.Max(f.beside), besideBar),
 	}

@@ -164,7 +164,7 @@ log: {format: console}
 domains:
   checks: %d
   dns: {roots: [%q], port: %d, privateServers: true, queries: %d}
-`, platform, 2*w.options.questions, w.dns.Root.Addr, w.dns.Port, w.options.questions)
+`, platform, 2*w.options.queries, w.dns.Root.Addr, w.dns.Port, w.options.queries)
 	return errors.Join(os.WriteFile(filepath.Join(w.dir, "inner.yaml"), []byte(settings), 0o600),
 		os.WriteFile(filepath.Join(w.dir, "kubeconfig"), []byte(kubeconfig), 0o600))
 }
@@ -196,9 +196,9 @@ func (w *fixture) insert(ctx context.Context, from, below int, zone, user string
 	return err
 }
 
-// measure runs one domain.check, and then the bare limit of as many questions as it asked.
+// measure runs one domain.check, and then the bare limit of as many queries as it sent.
 func (w *fixture) measure(ctx context.Context, f *figures) error {
-	before := w.asked()
+	before := w.queryCount()
 	begin := time.Now()
 	state, err := w.inner(ctx, "run-job", "domain.check", "--timeout", "30m")
 	if err != nil {
@@ -208,8 +208,8 @@ func (w *fixture) measure(ctx context.Context, f *figures) error {
 	if err := w.verifyResult(ctx); err != nil {
 		return err
 	}
-	asked := w.asked() - before
-	bare, err := w.bare(ctx, asked)
+	sent := w.queryCount() - before
+	bare, err := w.bare(ctx, sent)
 	if err != nil {
 		return err
 	}
@@ -217,15 +217,15 @@ func (w *fixture) measure(ctx context.Context, f *figures) error {
 	if !ok {
 		return errors.New("the system does not tell how much memory a process took")
 	}
-	f.add(took.Seconds(), bare.Seconds(), float64(asked), float64(usage.Maxrss)/1024)
+	f.add(took.Seconds(), bare.Seconds(), float64(sent), float64(usage.Maxrss)/1024)
 	return nil
 }
 
-// asked is how many questions came to all servers.
-func (w *fixture) asked() int {
+// queryCount returns how many queries all servers received.
+func (w *fixture) queryCount() int {
 	total := 0
 	for _, s := range w.servers {
-		total += s.Asked("")
+		total += s.QueryCount("")
 	}
 	return total
 }

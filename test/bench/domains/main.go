@@ -1,5 +1,5 @@
 // Command domains measures one domain.check over thousands of custom domains whose name servers are slow, beside the bare limit:
-// the same number of questions to the same servers, as many at a time, with nothing done in between. Then it measures after what
+// the same number of queries to the same servers, as many at a time, with nothing done in between. Then it measures after what
 // time other users' right domains are verified beside as many names of one user whose name servers never answer.
 //
 // It runs the real program (inner run-job domain.check, inner serve) on a PostgreSQL server of its own, and writes one JSON line
@@ -36,11 +36,11 @@ var errMissed = errors.New("a bar was missed")
 
 // options says what is measured.
 type options struct {
-	domains   int
-	runs      int
-	questions int
-	delay     time.Duration
-	quick     bool
+	domains int
+	runs    int
+	queries int
+	delay   time.Duration
+	quick   bool
 }
 
 func main() {
@@ -63,7 +63,7 @@ func parseOptions(args []string) (options, error) {
 	flags := pflag.NewFlagSet("domains", pflag.ContinueOnError)
 	flags.IntVar(&o.domains, "domains", 10_000, "custom domains")
 	flags.IntVar(&o.runs, "runs", 3, "repetitions")
-	flags.IntVar(&o.questions, "questions", 128, "questions at once (domains.dns.queries)")
+	flags.IntVar(&o.queries, "queries", 128, "concurrent queries (domains.dns.queries)")
 	flags.DurationVar(&o.delay, "delay", 100*time.Millisecond, "how late every answer is")
 	flags.BoolVar(&o.quick, "quick", false, "a smoke test: 1,000 domains, once; a missed bar does not fail it")
 	if err := flags.Parse(args); err != nil {
@@ -72,8 +72,8 @@ func parseOptions(args []string) (options, error) {
 	if o.quick {
 		o.domains, o.runs = 1000, 1
 	}
-	if o.domains < 1 || o.runs < 1 || o.questions < 1 {
-		return o, errors.New("--domains, --runs and --questions must be at least 1")
+	if o.domains < 1 || o.runs < 1 || o.queries < 1 {
+		return o, errors.New("--domains, --runs and --queries must be at least 1")
 	}
 	return o, nil
 }

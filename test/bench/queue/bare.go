@@ -53,7 +53,7 @@ func (b *bare) measure(ctx context.Context, connections int) (sample, error) {
 	if _, err := b.pgbench(ctx, connections, "--transactions", strconv.Itoa(bareWarmUp)); err != nil {
 		return nil, err
 	}
-	if err := b.fixture.bare.settle(ctx); err != nil {
+	if err := b.fixture.bare.vacuum(ctx); err != nil {
 		return nil, err
 	}
 	seconds := max(1, int(b.fixture.options.closed/time.Second))

@@ -114,7 +114,7 @@ func (w *fixture) close() error {
 	return errors.Join(errs...)
 }
 
-// store is one party's database, as the benchmark looks at it from outside.
+// store is one party's database, as the benchmark reads it from outside.
 type store struct {
 	db  *pgx.Conn
 	dsn string
@@ -142,11 +142,11 @@ func (s *store) fresh(ctx context.Context, prefill int) error {
 			return fmt.Errorf("write finished tasks: %w", err)
 		}
 	}
-	return s.settle(ctx)
+	return s.vacuum(ctx)
 }
 
-// settle makes statistics current and gets writes of earlier work out of the way.
-func (s *store) settle(ctx context.Context) error {
+// vacuum makes statistics current and gets writes of earlier work out of the way.
+func (s *store) vacuum(ctx context.Context) error {
 	for _, statement := range []string{"VACUUM (ANALYZE) " + s.table, "CHECKPOINT"} {
 		if _, err := s.db.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("%s: %w", statement, err)

@@ -68,7 +68,7 @@ func (g *graphile) in(s scenario) func(ctx context.Context) (sample, error) {
 	return func(ctx context.Context) (sample, error) { return g.measure(ctx, s) }
 }
 
-// measure lets the Node process measure itself. Between its warm-up and the measurement the tables are settled as those
+// measure lets the Node process measure itself. Between its warm-up and the measurement the tables are vacuumed as those
 // of the others are.
 func (g *graphile) measure(ctx context.Context, s scenario) (_ sample, err error) {
 	ctx, cancel := context.WithTimeout(ctx, cellTimeout)
@@ -104,7 +104,7 @@ func (g *graphile) measure(ctx context.Context, s scenario) (_ sample, err error
 			return nil, fmt.Errorf("write the backlog: %w", err)
 		}
 	}
-	if err := store.settle(ctx); err != nil {
+	if err := store.vacuum(ctx); err != nil {
 		return nil, err
 	}
 	if err := node.proceed(); err != nil {

@@ -87,12 +87,12 @@ func (i *idle) measure(ctx context.Context) (_ sample, err error) {
 	if err != nil {
 		return nil, err
 	}
-	sent := tell(texts, before, length)
+	sent := logTexts(texts, before, length)
 	return sample{statements: float64(sent) / length, processor: 100 * (after - used).Seconds() / length}, nil
 }
 
-// tell says which texts were sent since before, the most frequent first, and returns how many statements these were.
-func tell(texts, before map[string]int, seconds float64) (sent int) {
+// logTexts logs which texts were sent since before, the most frequent first, and returns how many statements these were.
+func logTexts(texts, before map[string]int, seconds float64) (sent int) {
 	for text, n := range before {
 		texts[text] -= n
 	}

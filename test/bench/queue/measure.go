@@ -41,7 +41,7 @@ func (q *queue) fresh(ctx context.Context) error {
 	if err := q.crowd(ctx); err != nil {
 		return fmt.Errorf("write tasks of others: %w", err)
 	}
-	return q.store.settle(ctx)
+	return q.store.vacuum(ctx)
 }
 
 func (q *queue) name() string { return q.label }
@@ -71,7 +71,7 @@ func (q *queue) load(ctx context.Context, s scenario) (_ sample, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, running.stop(ctx)) }()
-	if err := q.store.settle(ctx); err != nil {
+	if err := q.store.vacuum(ctx); err != nil {
 		return nil, err
 	}
 	before, err := q.store.endedCount(ctx)
@@ -125,7 +125,7 @@ func (q *queue) burnOnce(ctx context.Context) (_ sample, err error) {
 	if err := q.backlog(ctx, q.left()); err != nil {
 		return nil, fmt.Errorf("write the backlog: %w", err)
 	}
-	if err := q.store.settle(ctx); err != nil {
+	if err := q.store.vacuum(ctx); err != nil {
 		return nil, err
 	}
 	before, err := q.store.endedCount(ctx)

@@ -75,7 +75,7 @@ func nodeFolder() (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// nodeSettings is what bench.mjs is told; times are in milliseconds.
+// nodeSettings are the settings of bench.mjs; times are in milliseconds.
 type nodeSettings struct {
 	Migrate      bool    `json:"migrate"`
 	Batched      bool    `json:"batched"`

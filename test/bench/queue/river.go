@@ -14,7 +14,7 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 )
 
-// What River is tuned to: the time between two fetches at the least, and between two looks for work.
+// What River is tuned to: the time between two fetches at the least, and between two polls.
 const (
 	riverCooldown = 2 * time.Millisecond
 	riverPoll     = 20 * time.Millisecond

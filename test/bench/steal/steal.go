@@ -65,8 +65,8 @@ func parse(content []byte) (m Meter, err error) {
 const Most = 0.05
 
 // Quietest measures up to tries times, until the host took no more than Most meanwhile, and returns what was found while it
-// took least. Tell is told of every try before the next begins.
-func Quietest[T any](tries int, measure func() (T, error), tell func(try int, found T, taken float64)) (best T, err error) {
+// took least. Report is called after every try before the next begins.
+func Quietest[T any](tries int, measure func() (T, error), report func(try int, found T, taken float64)) (best T, err error) {
 	return quietest(tries, func() (found T, taken float64, err error) {
 		meter, err := Start()
 		if err != nil {
@@ -77,17 +77,17 @@ func Quietest[T any](tries int, measure func() (T, error), tell func(try int, fo
 		}
 		taken, err = meter.Taken()
 		return found, taken, err
-	}, tell)
+	}, report)
 }
 
-func quietest[T any](tries int, measure func() (T, float64, error), tell func(int, T, float64)) (best T, err error) {
+func quietest[T any](tries int, measure func() (T, float64, error), report func(int, T, float64)) (best T, err error) {
 	least := math.Inf(1)
 	for try := 1; try <= tries && least > Most; try++ {
 		found, taken, err := measure()
 		if err != nil {
 			return best, err
 		}
-		tell(try, found, taken)
+		report(try, found, taken)
 		if taken < least {
 			best, least = found, taken
 		}

@@ -42,13 +42,13 @@ func TestSampleWithLeastStealCounts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			measured, told := 0, 0
+			measured, reported := 0, 0
 			best, err := quietest(test.tries, func() (int, float64, error) {
 				measured++
 				return measured, test.taken[measured-1], nil
 			}, func(try, found int, taken float64) {
-				told++
-				require.Equal(t, told, try)
+				reported++
+				require.Equal(t, reported, try)
 				require.Equal(t, try, found)
 				require.InDelta(t, test.taken[try-1], taken, 0)
 			})
@@ -58,6 +58,6 @@ func TestSampleWithLeastStealCounts(t *testing.T) {
 		})
 	}
 	broken := errors.New("broken")
-	_, err := Quietest(3, func() (int, error) { return 0, broken }, func(int, int, float64) { t.Error("told of what failed") })
+	_, err := Quietest(3, func() (int, error) { return 0, broken }, func(int, int, float64) { t.Error("a failed try was reported") })
 	require.ErrorIs(t, err, broken)
 }

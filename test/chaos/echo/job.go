@@ -23,7 +23,7 @@ type Replica struct {
 }
 
 const (
-	// step is the longest time for which the work does not look at its context.
+	// step is the longest time for which the work does not check its context.
 	step = 5 * time.Millisecond
 	// frozen is the delay of a step that shows that the process was frozen.
 	frozen = 250 * time.Millisecond

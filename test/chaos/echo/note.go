@@ -26,7 +26,7 @@ type Note struct {
 	Hold int `json:"hold_ms,omitempty"`
 	// Gate is a file that the work waits for first.
 	Gate string `json:"gate,omitempty"`
-	// On names the replica in which the execution does not look at its context, takes OnHold, and ends in Ending.
+	// On names the replica in which the execution does not check its context, takes OnHold, and ends in Ending.
 	On     string          `json:"on,omitempty"`
 	OnHold int             `json:"on_hold_ms,omitempty"`
 	Ending journal.Outcome `json:"ending,omitempty"`

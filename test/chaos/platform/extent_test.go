@@ -15,8 +15,8 @@ type extent struct {
 	// breaks says whether anything breaks, faults how often at least; each kind breaks once in any case.
 	breaks bool
 	faults int
-	// look is how often its size is measured.
-	look time.Duration
+	// sampleInterval is how often its size is measured.
+	sampleInterval time.Duration
 	// audits is how often the platform audits itself, and goes over all domains.
 	audits time.Duration
 	// measures is how often the sizes of schemas are measured; 0: every 15 s.
@@ -40,7 +40,7 @@ func (e extent) operates() bool { return e.faults > 0 }
 // says how long otherwise.
 func newExtent(t *testing.T) extent {
 	t.Helper()
-	e := extent{look: 10 * time.Second, audits: 30 * time.Second, breaks: true}
+	e := extent{sampleInterval: 10 * time.Second, audits: 30 * time.Second, breaks: true}
 	switch mode := os.Getenv("INNER_CHAOS"); {
 	case mode == "":
 		return e
@@ -48,7 +48,7 @@ func newExtent(t *testing.T) extent {
 		e.span, e.audits, e.breaks = time.Hour, 10*time.Second, false
 	default:
 		require.Equal(t, "long", mode, "INNER_CHAOS")
-		e.span, e.faults, e.look = 30*time.Minute, 50, time.Minute
+		e.span, e.faults, e.sampleInterval = 30*time.Minute, 50, time.Minute
 	}
 	if given := os.Getenv("INNER_CHAOS_SPAN"); given != "" {
 		var err error
@@ -56,7 +56,7 @@ func newExtent(t *testing.T) extent {
 		require.NoError(t, err, "INNER_CHAOS_SPAN")
 	}
 	if soaking() {
-		e.look, e.retention = e.span/120, max(e.span/12, time.Minute)
+		e.sampleInterval, e.retention = e.span/120, max(e.span/12, time.Minute)
 	}
 	return e
 }

@@ -20,7 +20,7 @@ import (
 	"app238.com/inner/test/stack/postgres"
 )
 
-// fault is one thing that breaks, and is repaired again.
+// fault is a failure that is injected, and repaired again.
 type fault struct {
 	name    string
 	longest time.Duration // that it lasts
@@ -127,9 +127,9 @@ func everyOther(status int, reason metav1.StatusReason) proxy.Answer {
 // hangUp ends a request's connection without an answer.
 func hangUp(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) }
 
-// breakThings breaks one thing after the other, each before any a second time, until both the number and the time are
+// injectFaults injects one fault after the other, each once before any is repeated, until both the number and the time are
 // reached; or lets the time go by. It returns how often each was broken.
-func (w *fixture) breakThings(ctx context.Context, t *testing.T, f *fleet) (broken map[string]int, err error) {
+func (w *fixture) injectFaults(ctx context.Context, t *testing.T, f *fleet) (broken map[string]int, err error) {
 	t.Helper()
 	e := w.extent
 	if !e.breaks {
@@ -152,7 +152,7 @@ func (w *fixture) breakThings(ctx context.Context, t *testing.T, f *fleet) (brok
 		}
 		faults.Pause(ctx, lasts)
 		if err := errors.Join(repair(ctx), ctx.Err()); err != nil {
-			return broken, fmt.Errorf("%s, to be mended: %w", one.name, err)
+			return broken, fmt.Errorf("%s, repair: %w", one.name, err)
 		}
 		broken[one.name]++
 		t.Logf("%6.1f s: %s for %.1f s", time.Since(begin).Seconds(), one.name, lasts.Seconds())

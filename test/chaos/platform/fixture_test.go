@@ -64,15 +64,15 @@ type fixture struct {
 	seed       uint64
 	extent     extent
 
-	mu   sync.Mutex
-	told map[string]bool // resources of which the Combinator pod was told
+	mu       sync.Mutex
+	notified map[string]bool // resources of whose deletion the Combinator pod was notified
 }
 
 func newFixture(t *testing.T, e extent) *fixture {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
-	w := &fixture{folder: t.TempDir(), seed: faults.Seed(t), extent: e, told: map[string]bool{}}
+	w := &fixture{folder: t.TempDir(), seed: faults.Seed(t), extent: e, notified: map[string]bool{}}
 	var err error
 	w.servers, err = stack.Start(ctx, stack.Options{
 		ControlPlane: controlplane.Options{CRDs: []string{"../../../configs/crd/workerapps.yaml"}}, TiKV: tikv.Options{TLS: true},
@@ -149,10 +149,10 @@ audit: {minAge: 5s, interval: %s, shrinkWindow: %s}
 		netip.AddrPortFrom(w.names.Root.Addr, uint16(w.names.Port)), w.extent.audits, retention)
 }
 
-// combinatorPod makes a Combinator pod with the address of this machine, which notes what it is told, and returns its port.
+// combinatorPod makes a Combinator pod with the address of this machine, which records its notices, and returns its port.
 func (w *fixture) combinatorPod(t *testing.T) (port string) {
 	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(w.tell))
+	server := httptest.NewServer(http.HandlerFunc(w.receiveNotice))
 	t.Cleanup(server.Close)
 	namespace := testdatabase.Config(t, w.toDatabase.DSN).Kubernetes.Namespaces.Combinator
 	pods.NewCombinator(t, w.clients.Typed, namespace, "combinator", "127.0.0.1")

@@ -122,7 +122,7 @@ func (h *honest) status(ctx context.Context, want, query string, argument any) f
 	}
 }
 
-// resourceTimed makes a schema or a namespace and deletes it, until the Combinator pods are told.
+// resourceTimed makes a schema or a namespace and deletes it, until the Combinator pods are notified.
 func (h *honest) resourceTimed(kind string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		id := fmt.Sprintf("%016x", h.chance.Uint64())
@@ -143,7 +143,7 @@ func (h *honest) resourceTimed(kind string) func(context.Context) error {
 			func() (bool, error) {
 				h.fixture.mu.Lock()
 				defer h.fixture.mu.Unlock()
-				return h.fixture.told[id], nil
+				return h.fixture.notified[id], nil
 			})
 	}
 }

@@ -175,7 +175,7 @@ func (h *hostile) attack(t *testing.T) (end func()) {
 			h.fixture.mu.Lock()
 			defer h.fixture.mu.Unlock()
 			for _, id := range held {
-				if !h.fixture.told[id] {
+				if !h.fixture.notified[id] {
 					return false, nil
 				}
 			}

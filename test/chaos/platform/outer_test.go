@@ -16,7 +16,7 @@ import (
 // answerTimeout is how long the Outer waits for an answer before it asks another replica.
 const answerTimeout = 5 * time.Second
 
-// until looks until done says so, or the context ends.
+// until polls until done returns true, or the context ends.
 func until(ctx context.Context, what string, done func() (bool, error)) error {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
@@ -120,14 +120,14 @@ func send(ctx context.Context, url string, body []byte, key string) (status int,
 	return answer.StatusCode, text, err
 }
 
-// tell is the webhook of the Combinator pod.
-func (w *fixture) tell(_ http.ResponseWriter, r *http.Request) {
+// receiveNotice is the webhook of the Combinator pod.
+func (w *fixture) receiveNotice(_ http.ResponseWriter, r *http.Request) {
 	var notice struct {
 		ResourceID string `json:"resource_id"`
 	}
 	if json.NewDecoder(r.Body).Decode(&notice) == nil {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.told[notice.ResourceID] = true
+		w.notified[notice.ResourceID] = true
 	}
 }

@@ -34,13 +34,13 @@ func TestPlatformConvergesAfterFaults(t *testing.T) {
 	watching, enough := context.WithCancel(sending)
 	var sizes []size
 	group.Go(func() error {
-		sizes = w.watch(watching, f, w.extent.look)
+		sizes = w.watch(watching, f, w.extent.sampleInterval)
 		return nil
 	})
 	group.Go(func() (err error) {
 		defer enough()
 		defer close(over)
-		broken, err = w.breakThings(sending, t, f)
+		broken, err = w.injectFaults(sending, t, f)
 		return err
 	})
 	require.NoError(t, group.Wait(), "%s", f.tail(t))
@@ -65,7 +65,7 @@ func TestPlatformConvergesAfterFaults(t *testing.T) {
 }
 
 // report says what was done.
-func report(t *testing.T, outers []*outer, f *fleet, broken map[string]int, lasted, settled time.Duration) {
+func report(t *testing.T, outers []*outer, f *fleet, broken map[string]int, lasted, converged time.Duration) {
 	t.Helper()
 	var accepted, refused, workers, resources, domains, faults int
 	for _, o := range outers {
@@ -79,5 +79,5 @@ func report(t *testing.T, outers []*outer, f *fleet, broken map[string]int, last
 	t.Logf("%d faults in %s; %d requests accepted, %d tries refused or unanswered; %d workers, %d schemas and namespaces, %d "+
 		"domains; "+
 		"%d processes; at rest %s after the last fault: nothing lost, doubled or left over",
-		faults, lasted.Round(time.Second), accepted, refused, workers, resources, domains, f.started, settled.Round(time.Second))
+		faults, lasted.Round(time.Second), accepted, refused, workers, resources, domains, f.started, converged.Round(time.Second))
 }

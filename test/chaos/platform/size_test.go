@@ -31,7 +31,7 @@ var kept = []string{"combinator_resource_reports", "inner_domain_values"}
 
 // measure takes the size of the platform. What cannot be asked at the moment is left out.
 func (w *fixture) measure(ctx context.Context, f *fleet) size {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	s := size{}
 	f.mu.Lock()

@@ -18,34 +18,34 @@ import (
 )
 
 const (
-	// lookTimeout is the longest time for one of the looks at the end.
-	lookTimeout = time.Minute
+	// verifyTimeout is the longest time for one of the checks at the end.
+	verifyTimeout = time.Minute
 
 	workerNamespace  = "worker"
 	ingressNamespace = "ingress"
 )
 
-// faultsFound collects what is not as it should be.
-type faultsFound struct{ texts []string }
+// findings collects what differs from the accepted requests.
+type findings struct{ texts []string }
 
-func (f *faultsFound) add(format string, arguments ...any) {
+func (f *findings) add(format string, arguments ...any) {
 	f.texts = append(f.texts, fmt.Sprintf(format, arguments...))
 }
 
-// check compares the platform with what was accepted and returns what differs, or could not be looked at.
+// check compares the platform with what was accepted and returns what differs, or could not be checked.
 func (w *fixture) check(ctx context.Context, outers []*outer) (found []string) {
-	f := &faultsFound{}
+	f := &findings{}
 	for _, one := range []struct {
-		what string
-		look func(context.Context, []*outer, *faultsFound) error
+		what   string
+		verify func(context.Context, []*outer, *findings) error
 	}{
 		{"tasks", w.checkTasks}, {"workers", w.checkWorkers}, {"objects", w.checkObjects}, {"schemas", w.checkSchemas},
 		{"keys", w.checkKeys},
 		{"resources", w.checkResources}, {"domains", w.checkDomains}, {"audit", w.checkByAudit},
 	} {
-		looking, cancel := context.WithTimeout(ctx, lookTimeout)
-		if err := one.look(looking, outers, f); err != nil {
-			f.add("%s cannot be looked at: %v", one.what, err)
+		timed, cancel := context.WithTimeout(ctx, verifyTimeout)
+		if err := one.verify(timed, outers, f); err != nil {
+			f.add("%s cannot be checked: %v", one.what, err)
 		}
 		cancel()
 	}
@@ -53,7 +53,7 @@ func (w *fixture) check(ctx context.Context, outers []*outer) (found []string) {
 }
 
 // checkTasks: each accepted request is one task, which has ended; there is no other with a key.
-func (w *fixture) checkTasks(ctx context.Context, outers []*outer, f *faultsFound) error {
+func (w *fixture) checkTasks(ctx context.Context, outers []*outer, f *findings) error {
 	type task struct {
 		id             int64
 		status, detail string
@@ -96,7 +96,7 @@ func (w *fixture) checkTasks(ctx context.Context, outers []*outer, f *faultsFoun
 }
 
 // checkWorkers: rows, objects and pods of each worker are as its last requests say.
-func (w *fixture) checkWorkers(ctx context.Context, outers []*outer, f *faultsFound) error {
+func (w *fixture) checkWorkers(ctx context.Context, outers []*outer, f *findings) error {
 	for _, o := range outers {
 		for _, k := range o.workers {
 			if k.deleted {
@@ -110,7 +110,7 @@ func (w *fixture) checkWorkers(ctx context.Context, outers []*outer, f *faultsFo
 	return nil
 }
 
-func (w *fixture) checkWorker(ctx context.Context, k *desiredWorker, f *faultsFound) error {
+func (w *fixture) checkWorker(ctx context.Context, k *desiredWorker, f *findings) error {
 	var status, version string
 	var active, loading int
 	if err := w.db.QueryRowContext(ctx, `SELECT w.status, COALESCE(w.active_version_id, 0), v.status,
@@ -147,7 +147,7 @@ func imageOf(deployment *unstructured.Unstructured) string {
 	return image
 }
 
-func (w *fixture) checkSettings(ctx context.Context, k *desiredWorker, n string, f *faultsFound) error {
+func (w *fixture) checkSettings(ctx context.Context, k *desiredWorker, n string, f *findings) error {
 	environment, err := w.clients.Typed.CoreV1().ConfigMaps(workerNamespace).Get(ctx, workerapp.EnvName(n), metav1.GetOptions{})
 	if err != nil || !maps.Equal(environment.Data, k.env) {
 		f.add("environment of %s is %v, not %v (%v)", n, environment.Data, k.env, err)
@@ -170,7 +170,7 @@ func (w *fixture) checkSettings(ctx context.Context, k *desiredWorker, n string,
 }
 
 // checkObjects: nothing is left of deleted workers and domains, and each worker has one pod.
-func (w *fixture) checkObjects(ctx context.Context, outers []*outer, f *faultsFound) error {
+func (w *fixture) checkObjects(ctx context.Context, outers []*outer, f *findings) error {
 	desired, domains := map[string]bool{}, map[string]bool{}
 	for _, o := range outers {
 		for _, k := range o.workers {
@@ -215,7 +215,7 @@ func (w *fixture) checkObjects(ctx context.Context, outers []*outer, f *faultsFo
 }
 
 // checkDomains: each domain is verified and has its objects.
-func (w *fixture) checkDomains(ctx context.Context, outers []*outer, f *faultsFound) error {
+func (w *fixture) checkDomains(ctx context.Context, outers []*outer, f *findings) error {
 	for _, o := range outers {
 		for _, d := range o.domains {
 			if d.deleted {
@@ -242,7 +242,7 @@ func (w *fixture) checkDomains(ctx context.Context, outers []*outer, f *faultsFo
 }
 
 // checkByAudit: Inner's own audit finds nothing either.
-func (w *fixture) checkByAudit(ctx context.Context, _ []*outer, f *faultsFound) error {
+func (w *fixture) checkByAudit(ctx context.Context, _ []*outer, f *findings) error {
 	out, err := exec.CommandContext(ctx, program.Path(), "audit", "--dry-run", "-o", "json", "--config", w.configFile).Output()
 	if err != nil {
 		return fmt.Errorf("inner audit --dry-run: %w", err)

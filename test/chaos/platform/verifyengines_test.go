@@ -6,7 +6,7 @@ import (
 )
 
 // checkSchemas: the schemas are the desired ones.
-func (w *fixture) checkSchemas(ctx context.Context, outers []*outer, f *faultsFound) error {
+func (w *fixture) checkSchemas(ctx context.Context, outers []*outer, f *findings) error {
 	rows, err := w.tenants.QueryContext(ctx, `SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE 'user\_%'`)
 	if err != nil {
 		return err
@@ -43,7 +43,7 @@ func eachResource(outers []*outer, kind string, do func(*desiredResource)) {
 }
 
 // checkKeys: what was put into namespaces is there, and nothing of deleted ones.
-func (w *fixture) checkKeys(ctx context.Context, outers []*outer, f *faultsFound) error {
+func (w *fixture) checkKeys(ctx context.Context, outers []*outer, f *findings) error {
 	there, err := w.keys(ctx)
 	if err != nil {
 		return err
@@ -61,16 +61,16 @@ func (w *fixture) checkKeys(ctx context.Context, outers []*outer, f *faultsFound
 	return nil
 }
 
-// checkResources: rows are active, reports counted once, and the Combinator pod was told of what is gone.
-func (w *fixture) checkResources(ctx context.Context, outers []*outer, f *faultsFound) error {
+// checkResources: rows are active, reports counted once, and the Combinator pod was notified of deletions.
+func (w *fixture) checkResources(ctx context.Context, outers []*outer, f *findings) error {
 	w.mu.Lock()
-	told := maps.Clone(w.told)
+	notified := maps.Clone(w.notified)
 	w.mu.Unlock()
 	for _, o := range outers {
 		for _, r := range o.resources {
 			if r.deleted {
-				if !told[r.id] {
-					f.add("the Combinator pod was not told that %s %s is gone", r.kind, r.id)
+				if !notified[r.id] {
+					f.add("the Combinator pod was not notified that %s %s is gone", r.kind, r.id)
 				}
 				continue
 			}

@@ -141,7 +141,7 @@ func (s *session) fail(text string, fault *Fault) error {
 	return s.ready()
 }
 
-// silently has the PostgreSQL do something of which the client is told nothing.
+// silently has the PostgreSQL do something that is not reported to the client.
 func (s *session) silently(text string) error {
 	s.upstream.Send(&pgproto3.Query{String: text})
 	if err := s.upstream.Flush(); err != nil {

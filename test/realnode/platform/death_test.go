@@ -9,7 +9,7 @@ import (
 	"app238.com/inner/test/realnode/network"
 )
 
-// testDeath has containers end in the ways in which they do, and looks at what the rows say.
+// testDeath has containers end in the ways in which they do, and checks the rows.
 func testDeath(t *testing.T, p *platform) {
 	for name, test := range map[string]func(*testing.T, *platform){
 		"OutOfMemory": testOutOfMemory, "Once": testDiesOnce, "AgainAndAgain": testDiesLater,

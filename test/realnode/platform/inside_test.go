@@ -12,7 +12,7 @@ import (
 	"app238.com/inner/test/realnode/network"
 )
 
-// testInside looks from inside a worker's container.
+// testInside checks from inside a worker's container.
 func testInside(t *testing.T, p *platform) {
 	k := p.worker(t, "inside", 1)
 	_, err := p.db.ExecContext(t.Context(), `UPDATE workers SET secrets_json = '["TOKEN"]' WHERE wid = 'inside'`)

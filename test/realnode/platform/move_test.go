@@ -27,7 +27,7 @@ func testMove(t *testing.T, p *platform) {
 	}
 	p.scaleInner(t, 0)
 	for _, k := range []worker{one, two} {
-		p.makeFormer(t, k)
+		p.applyEarlierLayout(t, k)
 	}
 	traffics := []*traffic{start(t, one.host()), start(t, two.host())}
 	for _, f := range traffics {
@@ -47,8 +47,8 @@ func (p *platform) awaitMoved(t *testing.T, k worker) {
 	t.Helper()
 	require.True(t, waitFor(t.Context(), func(ctx context.Context) bool {
 		external := p.external(ctx, t, k)
-		_, former := p.Kubernetes.CoreV1().Services("worker").Get(ctx, k.name(), metav1.GetOptions{})
-		return apierrors.IsNotFound(former) && len(external.Ports) == 1 && external.Ports[0].Port == 80 &&
+		_, err := p.Kubernetes.CoreV1().Services("worker").Get(ctx, k.name(), metav1.GetOptions{})
+		return apierrors.IsNotFound(err) && len(external.Ports) == 1 && external.Ports[0].Port == 80 &&
 			external.ExternalName == workerapp.ServiceName(k.name())+".worker.svc.cluster.local"
 	}), "%s is not moved", k.id)
 }
@@ -75,7 +75,7 @@ func (p *platform) scaleInner(t *testing.T, replicas int) {
 	}))
 }
 
-func (p *platform) makeFormer(t *testing.T, k worker) {
+func (p *platform) applyEarlierLayout(t *testing.T, k worker) {
 	t.Helper()
 	n, ctx, by := k.name(), t.Context(), metav1.PatchOptions{FieldManager: manager}
 	const earlier = `"metadata":{"annotations":{"console.app238.com/applied-hash":"earlier"}}`

@@ -79,7 +79,7 @@ func (one pod) dials(t *testing.T, address string) bool {
 	return one.asks(t, "/dial?address="+url.QueryEscape(address)) == http.StatusOK
 }
 
-// testReach tries who reaches whom, and who is told a user's secret.
+// testReach tries who reaches whom, and who gets a user's secret.
 func testReach(t *testing.T, p *platform) {
 	for _, id := range []string{"reach1", "reach2"} {
 		p.awaitVersion(t, p.deploy(t, p.worker(t, id, 1), "1", 8080), "success")
@@ -104,7 +104,7 @@ func testReach(t *testing.T, p *platform) {
 	const secret = "/api/combinator/retrieveSecretByID?user_id=u1"
 	require.Eventually(t, func() bool { return combinator.fetches(t, innerURL+secret) == http.StatusOK }, limit, tick, "Combinator")
 	require.Equal(t, http.StatusOK, outer.fetches(t, "http://control-plane-inner.console.svc.cluster.local:9901/healthz"), "Outer")
-	require.Equal(t, http.StatusForbidden, outer.fetches(t, innerURL+secret), "Outer is told no secret")
+	require.Equal(t, http.StatusForbidden, outer.fetches(t, innerURL+secret), "Outer gets no secret")
 	require.Equal(t, http.StatusForbidden, outer.fetches(t, innerURL+secret, "X-Forwarded-For", combinator.address, "X-Real-Ip",
 		combinator.address), "a header makes no Combinator")
 	for name, one := range map[string]pod{"a worker": inside, "a pod in combinator": stranger, "a pod in console": beside} {
@@ -115,7 +115,7 @@ func testReach(t *testing.T, p *platform) {
 	response, err := http.Get(innerURL + secret)
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
-	require.Equal(t, http.StatusForbidden, response.StatusCode, "the host is told no secret")
+	require.Equal(t, http.StatusForbidden, response.StatusCode, "the host gets no secret")
 
 	p.requireCutOff(t, net.JoinHostPort(network.Internet, "8443"))
 	require.True(t, inside.dials(t, net.JoinHostPort(network.Internet, "8443")), "a worker reaches the Internet")

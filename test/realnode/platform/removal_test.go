@@ -15,7 +15,7 @@ import (
 	"app238.com/inner/test/realnode/network"
 )
 
-// testRemoval deletes a worker and looks for what is left: in the cluster, on the node, and at the ingress.
+// testRemoval deletes a worker and checks that nothing is left: in the cluster, on the node, and at the ingress.
 func testRemoval(t *testing.T, p *platform) {
 	k := p.worker(t, "removed", 2)
 	p.awaitVersion(t, p.deploy(t, k, "1", 8080), "success")

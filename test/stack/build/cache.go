@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// lockPoll is how often a process looks whether another one has finished the same build.
+// lockPoll is how often a process checks whether another one has finished the same build.
 const lockPoll = 200 * time.Millisecond
 
 // cached returns the folder <cache>/<name>. Where it is missing, fill makes its content in a folder that becomes it

@@ -14,7 +14,7 @@ import (
 const (
 	// commandGrace is what the command gets to end after a signal.
 	commandGrace = 10 * time.Second
-	// parentPoll is how often this process looks whether its parent, a `go run` say, still lives.
+	// parentPoll is how often this process checks whether its parent, a `go run` say, still lives.
 	parentPoll = 500 * time.Millisecond
 )
 

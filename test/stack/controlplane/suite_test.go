@@ -78,7 +78,7 @@ func deadline(t *testing.T) context.Context {
 	return ctx
 }
 
-// pod is what the tests look at.
+// pod has the fields that the tests read.
 type pod struct {
 	Metadata struct {
 		DeletionTimestamp, Name string

@@ -96,7 +96,7 @@ func (c *clock) write(offset []byte) error {
 }
 
 // StepClock sets the clock of a server with a clock of its own to an offset from the machine's, in whole seconds. Whatever
-// runs meets it at its next look at the time.
+// runs meets it when it reads the time next.
 func (s *Server) StepClock(offset time.Duration) error {
 	if s.clock == nil {
 		return errors.New("the server has no clock of its own")

@@ -216,7 +216,7 @@ func (c *Cluster) driverReady(ctx context.Context) error {
 	return nil
 }
 
-// storeReady tells whether the store serves, and has told PD of its regions: PD itself remembers them from before a
+// storeReady reports whether the store serves, and has reported its regions to PD: PD itself remembers them from before a
 // restart.
 func (c *Cluster) storeReady(ctx context.Context) error {
 	var regions struct {

@@ -56,7 +56,7 @@ func (e *Engine) loadMarks(ctx context.Context) (*marks, error) {
 	}
 	key, err := e.keys.MarkKey(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w: reading the key of the marks: %w", engine.ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: read the mark key: %w", engine.ErrUnavailable, err)
 	}
 	if m, err = newMarks(e.platform, key, e.Name); err != nil {
 		return nil, err

@@ -4,11 +4,11 @@ import (
 	"context"
 
 	"app238.com/inner/app/database"
-	"app238.com/inner/ent/combinatorsize"
 	"app238.com/inner/modules/combinator/internal/engine"
 )
 
-// These statements are raw SQL: rdbPage joins two tables, saveSizes writes a batch, and deleteOldSizes compares two tables.
+// These statements are raw SQL: rdbPage joins two tables, saveSizes writes a batch, deleteOldSizes compares two tables, and
+// listSizes is streamed, while Ent holds all rows in memory.
 const (
 	// rdbPage reads the SQL resources with their recorded names, in the order of their ids.
 	rdbPage = `SELECT r.id, r.user_uid, r.resource_id, COALESCE(p.name, '') FROM combinator_resources r
@@ -23,6 +23,7 @@ ON CONFLICT (user_uid, resource_id) DO UPDATE SET bytes = excluded.bytes, measur
 	// deleteOldSizes deletes the sizes of deleted resources.
 	deleteOldSizes = `DELETE FROM combinator_sizes WHERE NOT EXISTS (SELECT 1 FROM combinator_resources c
 WHERE c.user_uid = combinator_sizes.user_uid AND c.resource_id = combinator_sizes.resource_id)`
+	listSizes = `SELECT user_uid, resource_id, bytes FROM combinator_sizes ORDER BY user_uid, resource_id`
 )
 
 const sizesPage = 1000
@@ -99,16 +100,22 @@ func (s *Store) saveSizes(ctx context.Context, resources []ResourceName, bytes m
 	return s.execute(ctx, saveSizes, database.Array(users), database.Array(ids), database.Array(measured))
 }
 
-// ForEachSize calls each with the stored size of each schema, in bytes.
+// ForEachSize calls each with the stored size of each schema, in bytes, one row at a time.
 func (s *Store) ForEachSize(ctx context.Context, each func(userUID, resourceID string, bytes int64)) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	sizes, err := s.client.CombinatorSize.Query().Order(combinatorsize.ByUserUID(), combinatorsize.ByResourceID()).All(ctx)
+	found, err := s.db.QueryContext(ctx, listSizes)
 	if err != nil {
 		return err
 	}
-	for _, size := range sizes {
-		each(size.UserUID, size.ResourceID, size.Bytes)
+	defer func() { _ = found.Close() }()
+	for found.Next() {
+		var userUID, resourceID string
+		var bytes int64
+		if err := found.Scan(&userUID, &resourceID, &bytes); err != nil {
+			return err
+		}
+		each(userUID, resourceID, bytes)
 	}
-	return nil
+	return found.Err()
 }

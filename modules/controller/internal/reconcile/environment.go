@@ -22,8 +22,8 @@ type podContent struct {
 	env       map[string]string
 	reserved  map[string][]byte
 	secretKey string
-	// lookedUp means that it was read from the database, since something may have changed.
-	lookedUp bool
+	// fromDatabase means that it was read from the database, since something may have changed.
+	fromDatabase bool
 }
 
 // desiredContent returns the desired environment of the pods: from the cluster if that is reliable, else from the database.
@@ -31,7 +31,7 @@ func (r *Reconciler) desiredContent(ctx context.Context, app *workerapp.WorkerAp
 	source, ok := content.Known(app, actual.ConfigMap, actual.Secret)
 	if !ok {
 		var err error
-		if source, err = r.lookUpContent(ctx, app); err != nil {
+		if source, err = r.readContent(ctx, app); err != nil {
 			return podContent{}, err
 		}
 	}
@@ -40,12 +40,12 @@ func (r *Reconciler) desiredContent(ctx context.Context, app *workerapp.WorkerAp
 		return podContent{}, &stalledError{reason: conditions.InvalidEnvironment, message: err.Error()}
 	}
 	return podContent{
-		env: env, secretKey: source.SecretKey, lookedUp: !ok,
+		env: env, secretKey: source.SecretKey, fromDatabase: !ok,
 		reserved: content.Reserved(app.Spec.OwnerID, source.SecretKey, r.builder.CombinatorNamespace),
 	}, nil
 }
 
-func (r *Reconciler) lookUpContent(ctx context.Context, app *workerapp.WorkerApp) (rollout.Content, error) {
+func (r *Reconciler) readContent(ctx context.Context, app *workerapp.WorkerApp) (rollout.Content, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	source, err := r.source.Content(ctx, app.Spec.WorkerID, app.Spec.OwnerID)
@@ -53,7 +53,7 @@ func (r *Reconciler) lookUpContent(ctx context.Context, app *workerapp.WorkerApp
 		return source, &stalledError{reason: conditions.NoOwner, message: rollout.ErrNoOwner.Error()}
 	}
 	if err != nil {
-		return source, fmt.Errorf("look up the environment: %w", err)
+		return source, fmt.Errorf("read the environment: %w", err)
 	}
 	return source, nil
 }
@@ -66,7 +66,7 @@ func (r *Reconciler) reconcileEnvironment(ctx context.Context, app *workerapp.Wo
 	if err != nil {
 		return nil, err
 	}
-	secret, err := r.applySecret(ctx, app, desired, actual.Secret, pods.lookedUp)
+	secret, err := r.applySecret(ctx, app, desired, actual.Secret, pods.fromDatabase)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ func (r *Reconciler) shouldScaleToZero(ctx context.Context, app *workerapp.Worke
 	if wait := failed.Since.Add(r.config.ScaleToZeroAfter).Sub(r.now()); wait > 0 {
 		return false, wait
 	}
-	source, err := r.lookUpContent(ctx, app)
+	source, err := r.readContent(ctx, app)
 	if err != nil { // the replicas stay until the rows can be read
 		return isZero(live), r.config.RetryDelayMax
 	}

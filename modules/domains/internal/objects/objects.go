@@ -4,10 +4,8 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"app238.com/inner/app/kube/drift"
@@ -141,21 +139,22 @@ func Readiness(live *unstructured.Unstructured) string {
 	if live == nil {
 		return notIssued
 	}
-	var certificate struct {
-		Status struct {
-			Conditions []metav1.Condition `json:"conditions"`
-		} `json:"status"`
-	}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(live.Object, &certificate); err != nil {
+	// Each condition is read alone: a malformed one must not hide the others, as it would when all are decoded at once.
+	conditions, _, err := unstructured.NestedSlice(live.Object, "status", "conditions")
+	if err != nil {
 		return notIssued
 	}
-	switch ready := meta.FindStatusCondition(certificate.Status.Conditions, "Ready"); {
-	case ready == nil:
-		return notIssued
-	case ready.Status == metav1.ConditionTrue:
-		return Ready
-	case ready.Message != "":
-		return logging.Clip("not ready: "+ready.Message, maxMessage)
+	for _, c := range conditions {
+		condition, ok := c.(map[string]any)
+		if !ok || condition["type"] != "Ready" {
+			continue
+		}
+		if condition["status"] == string(metav1.ConditionTrue) {
+			return Ready
+		}
+		if message, ok := condition["message"].(string); ok && message != "" {
+			return logging.Clip("not ready: "+message, maxMessage)
+		}
 	}
 	return notIssued
 }

@@ -81,4 +81,10 @@ func TestReadinessIsTheReadyCondition(t *testing.T) {
 	}
 	require.Equal(t, "not ready: no account", objects.Readiness(certificate(failed)))
 	require.Equal(t, "not issued yet", objects.Readiness(certificate(issuing)))
+	for _, malformed := range []any{
+		"no object", map[string]any{"type": "Issuing", "lastTransitionTime": "yesterday"}, map[string]any{"type": int64(1)},
+	} {
+		require.Equal(t, "ready", objects.Readiness(certificate(malformed, ready)), "%v", malformed)
+		require.Equal(t, "not ready: no account", objects.Readiness(certificate(failed, malformed)), "%v", malformed)
+	}
 }

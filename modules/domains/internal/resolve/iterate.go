@@ -214,7 +214,7 @@ func (w *query) queryServer(ctx context.Context, at zone, server netip.AddrPort,
 		return answer{reason: "a private address"}, nil
 	}
 	if w.remaining == 0 {
-		return answer{reason: "too many questions"}, nil
+		return answer{reason: "too many queries"}, nil
 	}
 	w.remaining--
 	m, reason, err := w.resolver.exchanger.exchange(ctx, server, name, q.Type, recursive)

@@ -25,12 +25,12 @@ func TestAliasesAreFollowedAcrossZones(t *testing.T) {
 	require.Equal(t, []string{"www.example.test", "a.example.test", "b.other.test", "c.other.test"}, reply.Chain)
 	require.Len(t, reply.Records, 1)
 
-	before := other.Asked("")
+	before := other.QueryCount("")
 	reply, err = r.Query(t.Context(), resolve.Question{Name: "www.example.test", Type: dns.TypeA,
 		Until: func(name string) bool { return name == "b.other.test" }})
 	require.NoError(t, err)
 	require.Equal(t, "b.other.test", reply.Chain[len(reply.Chain)-1])
-	require.Equal(t, before, other.Asked(""), "the query ends at the name of Until")
+	require.Equal(t, before, other.QueryCount(""), "the query ends at the name of Until")
 }
 
 func TestAliasLoopsAreNegativeAnswers(t *testing.T) {
@@ -52,7 +52,7 @@ func TestAliasLoopsAreNegativeAnswers(t *testing.T) {
 	require.Equal(t, resolve.NXDomain, reply.Absence)
 }
 
-func TestServersNamedInAnotherZoneAreLookedUp(t *testing.T) {
+func TestServersNamedInAnotherZoneAreResolved(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	host, provider := b.server(), b.server()
@@ -84,7 +84,7 @@ func TestCircularDelegationsFailAfterFewQueries(t *testing.T) {
 	b.addCircularDelegations()
 	_, err := b.query(b.resolver(), "www.one.test", dns.TypeA)
 	requireLookupError(t, err, "one.test failed")
-	require.LessOrEqual(t, b.tld.Asked(""), 45)
+	require.LessOrEqual(t, b.tld.QueryCount(""), 45)
 }
 
 func TestSilentZoneLeavesTheZonesAboveCached(t *testing.T) {
@@ -99,7 +99,7 @@ func TestSilentZoneLeavesTheZonesAboveCached(t *testing.T) {
 		_, err := b.query(r, name, dns.TypeTXT)
 		requireLookupError(t, err, "silent.test failed")
 	}
-	require.Equal(t, 1, b.net.Root.Asked(""))
+	require.Equal(t, 1, b.net.Root.QueryCount(""))
 }
 
 func TestTooManyQueriesRemoveNoOtherZoneFromTheCache(t *testing.T) {
@@ -114,5 +114,5 @@ func TestTooManyQueriesRemoveNoOtherZoneFromTheCache(t *testing.T) {
 		_, err = b.query(r, "www.example.test", dns.TypeTXT)
 		require.NoError(t, err)
 	}
-	require.Equal(t, 1, b.net.Root.Asked(""))
+	require.Equal(t, 1, b.net.Root.QueryCount(""))
 }

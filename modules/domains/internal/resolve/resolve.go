@@ -79,7 +79,7 @@ type Observer func(result string, took time.Duration)
 // The limits of one call of Query. The owner of a zone chooses names, servers and aliases, and must not be able to make Inner
 // send queries without end.
 const (
-	questionLimit = 40
+	queryLimit    = 40
 	aliasLimit    = 16
 	referralLimit = 16
 	nestingLimit  = 4
@@ -136,7 +136,7 @@ func NewResolver(c config.DNS, observe Observer) (*Resolver, error) {
 
 // Query implements Querier. Its error is a *LookupError or the error of ctx.
 func (r *Resolver) Query(ctx context.Context, q Question) (Reply, error) {
-	w := &query{resolver: r, remaining: questionLimit}
+	w := &query{resolver: r, remaining: queryLimit}
 	return w.resolve(ctx, q)
 }
 

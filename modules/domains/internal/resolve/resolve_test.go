@@ -107,8 +107,8 @@ func TestServersOfAZoneAreFoundFromTheRoot(t *testing.T) {
 	require.Equal(t, []string{"www.example.test"}, reply.Chain)
 	_, err = b.query(r, "www.example.test", dns.TypeTXT)
 	require.NoError(t, err)
-	require.Equal(t, 1, b.net.Root.Asked(""), "delegations are cached")
-	require.Equal(t, 1, b.tld.Asked(""))
+	require.Equal(t, 1, b.net.Root.QueryCount(""), "delegations are cached")
+	require.Equal(t, 1, b.tld.QueryCount(""))
 }
 
 func TestNegativeAnswersAreNoLookupFailures(t *testing.T) {
@@ -217,7 +217,7 @@ func TestPrivateServersAreQueriedOnlyIfAllowed(t *testing.T) {
 	b.config.PrivateServers = false
 	_, err := b.query(b.resolver(), "www.example.test", dns.TypeA)
 	requireLookupError(t, err, "a private address")
-	require.Zero(t, b.net.Root.Asked(""))
+	require.Zero(t, b.net.Root.QueryCount(""))
 }
 
 func TestMovedZoneIsFoundAgain(t *testing.T) {

@@ -170,7 +170,7 @@ func TestRefusedClaimIsNotQueried(t *testing.T) {
 	outcome, err := resolve.NewVerifier(b.config, b.dns).Check(t.Context(), validate.Claim{Host: "www.example.test", Refusal: "why"})
 	require.NoError(t, err)
 	require.Equal(t, lifecycle.Outcome{Kind: lifecycle.Refused, Text: "why"}, outcome)
-	require.Zero(t, b.user.Asked(""))
+	require.Zero(t, b.user.QueryCount(""))
 }
 
 func TestCancelledCheckHasNoOutcome(t *testing.T) {
