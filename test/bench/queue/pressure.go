@@ -116,7 +116,7 @@ func (q *queue) steady(ctx context.Context, rate int, s stress, p phases) (_ sam
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, running.stop(ctx)) }()
-	if err := q.store.settle(ctx); err != nil {
+	if err := q.store.vacuum(ctx); err != nil {
 		return nil, err
 	}
 	before, err := q.store.endedCount(ctx)

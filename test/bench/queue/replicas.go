@@ -74,7 +74,7 @@ func (w *fixture) warmReplicas(ctx context.Context, n int) (*replicaSet, error) 
 		err = q.allDone(ctx, &seen, int64(q.prefill()))
 	}
 	if err == nil {
-		err = q.store.settle(ctx)
+		err = q.store.vacuum(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("warm-up: %w", err), s.stop(ctx))
@@ -274,7 +274,7 @@ func (w *fixture) blockedKeys(ctx context.Context, q *queue) (_ sample, err erro
 	}
 	defer func() { err = errors.Join(err, running.stop(ctx)) }()
 	err = closedLoop(ctx, running, &seen, 16, q.options.warmUp)
-	if err = errors.Join(err, q.store.settle(ctx)); err != nil {
+	if err = errors.Join(err, q.store.vacuum(ctx)); err != nil {
 		return nil, err
 	}
 	seen.reset()
