@@ -16,8 +16,8 @@ const recoveryWindow = 250 * time.Millisecond
 // recoveryTimeout bounds the wait for the latency to be back to normal.
 const recoveryTimeout = 30 * time.Second
 
-// overload sends half of what a replica can do, then factor times of it, then half again, and measures how long the latency needs to
-// be back to normal. It fails where an accepted task is lost. The replica is a process of its own: this one has enough to do.
+// overload sends half of what a replica can do, then factor times of it, then half again, and measures how long the latency needs
+// to be back to normal. It fails where an accepted task is lost. The replica is a process of its own: this one has enough to do.
 func (w *fixture) overload(ctx context.Context, factor float64, length time.Duration) (_ sample, err error) {
 	ctx, cancel := context.WithTimeout(ctx, length+cellTimeout)
 	defer cancel()

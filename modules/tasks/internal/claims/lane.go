@@ -47,8 +47,8 @@ func (l *Lane) StartTask() (end func()) {
 	return func() { l.active.Add(-1) }
 }
 
-// adaptWindow is called every AdaptInterval. The window is what the workers start in that time, and one for each of them; but only
-// what they started if claims waited too long, which is nothing while all run long tasks.
+// adaptWindow is called every AdaptInterval. The window is what the workers start in that time, and one for each of them; but
+// only what they started if claims waited too long, which is nothing while all run long tasks.
 func (l *Lane) adaptWindow(late bool) {
 	started := l.started.Swap(0)
 	window := started + int64(l.Workers)

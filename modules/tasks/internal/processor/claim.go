@@ -62,8 +62,8 @@ func (p *Processor) claim(ctx context.Context) {
 	}
 }
 
-// nextInterval returns the delay of the next poll. After a poll that found tasks it is short, since the process that accepted them,
-// or the one that ended, is likely to have left more; each poll without any doubles it.
+// nextInterval returns the delay of the next poll. After a poll that found tasks it is short, since the process that accepted
+// them, or the one that ended, is likely to have left more; each poll without any doubles it.
 func nextInterval(last, longest time.Duration, found bool) time.Duration {
 	if found {
 		return longest / busyPollShare

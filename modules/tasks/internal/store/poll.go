@@ -46,7 +46,8 @@ WHERE $3::BOOLEAN AND task_status = 'processing' AND claimed_by NOT IN (SELECT i
 type pollRow struct{ kind, name, heartbeat string }
 
 // Poll reports whether tasks of the lanes with ids from the given ones on are due, whether a parked one is, and the processes.
-// Those that have claims but no row are rare, and finding them reads every claim, also completed ones while they cannot be vacuumed.
+// Those that have claims but no row are rare, and finding them reads every claim, also completed ones while they cannot be
+// vacuumed.
 func (s *Store) Poll(ctx context.Context, lowest map[string]int64, unregistered bool) (PollResult, error) {
 	result := PollResult{SentAt: time.Now(), Unregistered: unregistered}
 	var lanes []string
