@@ -6,8 +6,8 @@ import (
 	"encoding/hex"
 )
 
-// Config holds every setting, by sections. A setting is a field in the file of its section (tasks.go, http.go), beside its limits and
-// checks; configs/inner.yaml explains it and gives its default.
+// Config holds every setting, by sections. A setting is a field in the file of its section (tasks.go, http.go), beside its limits
+// and checks; configs/inner.yaml explains it and gives its default.
 type Config struct {
 	Domain     string     `mapstructure:"domain"`
 	Platform   string     `mapstructure:"platform"`
