@@ -88,14 +88,20 @@ func (p *Processor) lanesToFill(ctx context.Context, fullScan, poll bool) (reque
 	if !poll {
 		return requested, nil
 	}
-	found, err := p.store.Poll(ctx, others, fullScan)
+	begin := time.Now()
+	found, err := p.store.Poll(ctx, others, !begin.Before(p.nextUnregistered))
 	if err != nil {
 		if ctx.Err() == nil {
 			p.log.Warn("poll failed", logging.Error(err))
 		}
 		return requested, nil
 	}
-	p.polled.Store(&found)
+	if found.Unregistered {
+		p.nextUnregistered = time.Now().Add(max(p.config.HeartbeatInterval, pollDelayFactor*time.Since(begin)))
+	}
+	if last := p.polled.Load(); found.Unregistered || last == nil || !last.Unregistered {
+		p.polled.Store(&found)
+	}
 	for _, name := range found.Lanes {
 		polled = append(polled, p.tracker.Lane(name))
 	}

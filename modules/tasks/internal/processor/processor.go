@@ -37,8 +37,10 @@ type Processor struct {
 	tracing     *tracing.Tracing
 	completions chan store.Completion
 
-	// polled is the result of the last poll, for maintain; nil once maintain has used it.
-	polled atomic.Pointer[store.PollResult]
+	// polled is the result of the last poll, or the last one with unregistered processes, for maintain; nil once maintain has
+	// used it. nextUnregistered is when the next one asks for these; only the claim loop uses it.
+	polled           atomic.Pointer[store.PollResult]
+	nextUnregistered time.Time
 
 	// waitingStopped is closed, by stopWaiting, when jobs that do not stop are no longer waited for.
 	waitingStopped chan struct{}
