@@ -43,7 +43,7 @@ func TestStatementsUseIndexes(t *testing.T) {
 		"mark":       {resumeRunning, []any{"k1"}},
 		"late":       {resumeDue, nil},
 		"recover":    {recoverTasks, []any{"p", 1.0, 300.0}},
-		"poll":       {poll, []any{text, ids}},
+		"poll":       {poll, []any{text, ids, true}},
 		"reschedule": {reschedulePending, []any{1.5}},
 		"parked":     {rescheduleParked, []any{1.5}},
 		"return":     {returnAllExcept, []any{"p", ids, ids}},
