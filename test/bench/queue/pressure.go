@@ -53,7 +53,7 @@ type cells map[string]func(ctx context.Context) (sample, error)
 
 // pressedInner is Inner over HTTP in the scenarios that disturb it; the others are its burn-downs.
 func (w *fixture) pressedInner(inner, dead, oneKey, claimed *queue) party {
-	o, c := w.options, w.steadyCells(inner)
+	o, c := w.options, w.rateCells(inner)
 	c[heldBurnDown], c[heldOneKey] = dead.burnUnder(heldTransaction), oneKey.burnUnder(heldTransaction)
 	c[heldTakeover] = claimed.burnUnder(heldTransaction)
 	c[overloaded] = func(ctx context.Context) (sample, error) { return w.overload(ctx, 1.5, o.overload) }
@@ -68,28 +68,28 @@ func (w *fixture) pressedInner(inner, dead, oneKey, claimed *queue) party {
 
 // pressedRiver is River tuned in the scenarios that it can take part in.
 func (w *fixture) pressedRiver() party {
-	c := w.steadyCells(w.tunedRiver)
+	c := w.rateCells(w.tunedRiver)
 	c[heldBurnDown] = w.tunedRiver.burnUnder(heldTransaction)
 	return &pressed{w.tunedRiver.label, c}
 }
 
-// steadyCells are the measurements of a party at River's rate.
-func (w *fixture) steadyCells(q *queue) cells {
+// rateCells are the measurements of a party at River's rate.
+func (w *fixture) rateCells(q *queue) cells {
 	o := w.options
 	held, busy := phases{o.clean, o.held, o.after}, phases{o.clean, o.disturbed, o.after}
-	steady := func(factor float64, s stress, p phases) func(ctx context.Context) (sample, error) {
+	atRate := func(factor float64, s stress, p phases) func(ctx context.Context) (sample, error) {
 		return func(ctx context.Context) (sample, error) {
 			rate, err := w.riverRate(ctx)
 			if err != nil {
 				return nil, err
 			}
-			return q.steady(ctx, int(rate*factor), s, p)
+			return q.atRate(ctx, int(rate*factor), s, p)
 		}
 	}
 	return cells{
-		heldOnce: steady(1, heldTransaction, held), heldTwice: steady(2, heldTransaction, held),
-		readersOnce: steady(1, activeReaders, busy), readersTwice: steady(2, activeReaders, busy),
-		killed: steady(1, killedBackends, busy), connections: steady(1, heldConnections, busy),
+		heldOnce: atRate(1, heldTransaction, held), heldTwice: atRate(2, heldTransaction, held),
+		readersOnce: atRate(1, activeReaders, busy), readersTwice: atRate(2, activeReaders, busy),
+		killed: atRate(1, killedBackends, busy), connections: atRate(1, heldConnections, busy),
 	}
 }
 
@@ -107,8 +107,8 @@ func (w *fixture) riverRate(ctx context.Context) (float64, error) {
 	return w.rate, nil
 }
 
-// steady sends tasks at a fixed rate, undisturbed, then under a stress, then undisturbed again.
-func (q *queue) steady(ctx context.Context, rate int, s stress, p phases) (_ sample, err error) {
+// atRate sends tasks at a fixed rate, undisturbed, then under a stress, then undisturbed again.
+func (q *queue) atRate(ctx context.Context, rate int, s stress, p phases) (_ sample, err error) {
 	ctx, cancel := context.WithTimeout(ctx, p.longest()+cellTimeout)
 	defer cancel()
 	w, running, err := q.warm(ctx)

@@ -118,7 +118,7 @@ func (r *replica) ask(line string) (found report, err error) {
 	return found, r.out.Decode(&found)
 }
 
-// stop has the replica end as it does when it is told to, and returns its last report.
+// stop has the replica end as at a signal, and returns its last report.
 func (r *replica) stop() (report, error) {
 	last, err := r.report()
 	return last, errors.Join(err, r.in.Close(), r.process.Wait())
