@@ -22,6 +22,9 @@ func (o ChildKind) Named(name, n string) bool {
 }
 
 // ChildKinds returns every kind of object that Inner creates for a worker, each after those that it refers to.
+//
+// A new kind also needs a builder in internal/children, an informer in internal/cache, a line in internal/reconcile/children.go,
+// which applies it, and one in objects_test.go.
 func ChildKinds() []ChildKind {
 	core := schema.GroupVersion{Version: "v1"}
 	own := func(n string) string { return n }

@@ -105,7 +105,8 @@ type DiscardHandler[P Payload] interface {
 	OnDiscarded(ctx context.Context, task Task, payload P, reason string) error
 }
 
-// Define returns the definition of a job type.
+// Define returns the definition of a job type. A module has its job types in internal/jobs, one file each, and provides their
+// definitions in module.go by As.
 func Define[P Payload](spec Spec, j Job[P]) Definition {
 	if spec.Lane == "" {
 		spec.Lane = DefaultLane
