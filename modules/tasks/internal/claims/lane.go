@@ -47,15 +47,18 @@ func (l *Lane) StartTask() (end func()) {
 	return func() { l.active.Add(-1) }
 }
 
-// adaptWindow is called every AdaptInterval. The window is what the workers start in that time, and one for each of them; but
-// only what they started if claims waited too long, which is nothing while all run long tasks.
+// adaptWindow is called every AdaptInterval. The window is the buffer while workers are idle. If all are active it is what they
+// started in that time, and one for each of them, but nothing while all run long tasks. If claims waited too long it is only what
+// was started.
 func (l *Lane) adaptWindow(late bool) {
-	started := l.started.Swap(0)
-	window := started + int64(l.Workers)
-	if late || started == 0 && l.active.Load() >= int64(l.Workers) {
-		window = started
+	started, window := l.started.Swap(0), int64(cap(l.buffer))
+	switch {
+	case late, started == 0 && l.active.Load() >= int64(l.Workers):
+		window = min(window, started)
+	case l.active.Load() >= int64(l.Workers):
+		window = min(window, started+int64(l.Workers))
 	}
-	l.window.Store(min(window, int64(cap(l.buffer))))
+	l.window.Store(window)
 }
 
 // occupancy returns how many claims wait, including reserved slots, and how many may.

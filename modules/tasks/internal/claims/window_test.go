@@ -15,7 +15,7 @@ func TestWindowFollowsWhatWorkersStart(t *testing.T) {
 		late            bool
 		slots           int
 	}{
-		"idle workers":                   {0, 0, false, 4},
+		"idle workers":                   {0, 0, false, 512},
 		"workers that start many":        {4, 1000, false, 512},
 		"workers that start some":        {4, 10, false, 14},
 		"late claims":                    {4, 10, true, 10},
