@@ -32,23 +32,24 @@ func (w *fixture) begun(t *testing.T, n int, replicas ...*replica) map[int64][]*
 	return byTask
 }
 
-// endings are those that a stale claimer may want to write.
-var endings = []journal.Outcome{journal.Done, journal.Retry, journal.Snooze, journal.Parked}
+// outcomes are those that a stale claimer may want to write.
+var outcomes = []journal.Outcome{journal.Done, journal.Retry, journal.Snooze, journal.Parked}
 
-// occupyWithEndings gives a replica a task for each ending, waits until it is in the middle of them all, and returns the gate
+// occupyWithOutcomes gives a replica a task for each outcome, waits until it is in the middle of them all, and returns the gate
 // at which they wait before their last 700 milliseconds.
-func (w *fixture) occupyWithEndings(t *testing.T, r *replica) (gate string) {
+func (w *fixture) occupyWithOutcomes(t *testing.T, r *replica) (gate string) {
 	t.Helper()
 	gate = w.file(r.name, "gate")
-	for i, ending := range endings {
+	for i, outcome := range outcomes {
 		n := echo.Note{
-			Key: fmt.Sprintf("key-%d", i), Seq: 1, Token: "stale-" + string(ending), Hold: 2000, On: r.name, OnHold: 700, Ending: ending,
-			Gate: gate,
+			Key: fmt.Sprintf("key-%d", i), Seq: 1, Token: "stale-" + string(outcome), Hold: 2000, On: r.name, OnHold: 700,
+			Outcome: outcome,
+			Gate:    gate,
 		}
 		_, err := r.accept(t.Context(), n)
 		require.NoError(t, err)
 	}
-	w.begun(t, len(endings), r)
+	w.begun(t, len(outcomes), r)
 	return gate
 }
 
@@ -58,11 +59,11 @@ func TestFrozenReplicaChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	stale := w.start(t, "stale")
-	gate := w.occupyWithEndings(t, stale)
+	gate := w.occupyWithOutcomes(t, stale)
 	require.NoError(t, stale.freeze())
 	open(t, gate)
 	other := w.start(t, "other")
-	w.begun(t, len(endings), other)
+	w.begun(t, len(outcomes), other)
 	require.NoError(t, stale.thaw())
 	w.awaitFinished(t, timeout)
 	requireOnlyTheSecondCounts(t, w, stale, other)
@@ -77,15 +78,15 @@ func TestDisconnectedReplicaChangesNothing(t *testing.T) {
 	p, direct := proxy.New(t, w.dsn), w.dsn
 	w.dsn = p.DSN
 	stale := w.start(t, "stale")
-	gate := w.occupyWithEndings(t, stale)
+	gate := w.occupyWithOutcomes(t, stale)
 	p.Cut()
 	open(t, gate)
 	w.dsn = direct
 	other := w.start(t, "other")
-	w.begun(t, len(endings), other)
+	w.begun(t, len(outcomes), other)
 	p.Restore()
 	w.await(t, timeout, "the stale results are dropped", func() bool {
-		return bytes.Count(w.logs(t), []byte("result dropped")) == len(endings)
+		return bytes.Count(w.logs(t), []byte("result dropped")) == len(outcomes)
 	})
 	w.awaitFinished(t, timeout)
 	requireOnlyTheSecondCounts(t, w, stale, other)
@@ -95,8 +96,8 @@ func TestDisconnectedReplicaChangesNothing(t *testing.T) {
 func requireOnlyTheSecondCounts(t *testing.T, w *fixture, stale, other *replica) {
 	t.Helper()
 	rows := w.rows(t)
-	require.Len(t, rows, len(endings))
-	for id, of := range w.begun(t, len(endings), stale, other) {
+	require.Len(t, rows, len(outcomes))
+	for id, of := range w.begun(t, len(outcomes), stale, other) {
 		r := rows[id]
 		require.GreaterOrEqual(t, len(of), 2, "%s", of)
 		first, second, last := of[0], of[1], of[len(of)-1]

@@ -169,7 +169,7 @@ func Apply(ctx context.Context, clients *kube.Clients, resource schema.GroupVers
 func removeUnmanagedAfterApply(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired,
 	applied *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	written := applied
-	err := kube.RetryConflicts(func() (err error) {
+	err := kube.RetryConflicts(ctx, func() (err error) {
 		if written == nil { // after a conflict
 			if applied, err = clients.Apply(ctx, resource, desired); err != nil {
 				return err

@@ -12,8 +12,8 @@ type ChildKind struct {
 }
 
 // Named reports whether this or an earlier release names an object of this kind so for the worker named n.
-func (o ChildKind) Named(name, n string) bool {
-	for _, of := range o.names {
+func (k ChildKind) Named(name, n string) bool {
+	for _, of := range k.names {
 		if name == of(n) {
 			return true
 		}

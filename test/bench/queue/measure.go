@@ -66,19 +66,11 @@ const cellTimeout = 3 * time.Minute
 func (q *queue) load(ctx context.Context, s scenario) (_ sample, err error) {
 	ctx, cancel := context.WithTimeout(ctx, cellTimeout)
 	defer cancel()
-	w, running, err := q.warm(ctx)
+	w, running, before, err := q.ready(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, running.stop(ctx)) }()
-	if err := q.store.vacuum(ctx); err != nil {
-		return nil, err
-	}
-	before, err := q.store.endedCount(ctx)
-	if err != nil {
-		return nil, err
-	}
-	w.reset()
 	begin := clock()
 	if s.rate > 0 {
 		err = openLoop(ctx, running, w, s.rate, q.options.open, q.options.late)
@@ -107,17 +99,22 @@ func (q *queue) load(ctx context.Context, s scenario) (_ sample, err error) {
 func (q *queue) burnDown(ctx context.Context) (_ sample, err error) {
 	ctx, cancel := context.WithTimeout(ctx, cellTimeout)
 	defer cancel()
-	_, warmed, err := q.warm(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := warmed.stop(ctx); err != nil {
-		return nil, err
-	}
-	if err := q.fresh(ctx); err != nil {
+	if err := q.warmAndStop(ctx); err != nil {
 		return nil, err
 	}
 	return q.burnOnce(ctx)
+}
+
+// warmAndStop starts the party once, stops it, and makes its tables fresh again, for a backlog.
+func (q *queue) warmAndStop(ctx context.Context) error {
+	_, warmed, err := q.warm(ctx)
+	if err != nil {
+		return err
+	}
+	if err := warmed.stop(ctx); err != nil {
+		return err
+	}
+	return q.fresh(ctx)
 }
 
 // burnOnce writes a backlog, starts the party on it, and stops it when all is done.
@@ -177,6 +174,23 @@ func (q *queue) warm(ctx context.Context) (*watch, session, error) {
 		return nil, nil, errors.Join(fmt.Errorf("warm-up: %w", err), running.stop(ctx))
 	}
 	return w, running, nil
+}
+
+// ready is warm, and then prepares what is measured: vacuumed tables, a watch that has seen nothing, and the number of tasks that
+// ended beforehand.
+func (q *queue) ready(ctx context.Context) (_ *watch, _ session, before int64, err error) {
+	w, running, err := q.warm(ctx)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	if err = q.store.vacuum(ctx); err == nil {
+		before, err = q.store.endedCount(ctx)
+	}
+	if err != nil {
+		return nil, nil, 0, errors.Join(err, running.stop(ctx))
+	}
+	w.reset()
+	return w, running, before, nil
 }
 
 // drainPoll is how often the database is asked whether all is done, once all was begun.

@@ -111,19 +111,11 @@ func (w *fixture) riverRate(ctx context.Context) (float64, error) {
 func (q *queue) atRate(ctx context.Context, rate int, s stress, p phases) (_ sample, err error) {
 	ctx, cancel := context.WithTimeout(ctx, p.longest()+cellTimeout)
 	defer cancel()
-	w, running, err := q.warm(ctx)
+	w, running, before, err := q.ready(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, running.stop(ctx)) }()
-	if err := q.store.vacuum(ctx); err != nil {
-		return nil, err
-	}
-	before, err := q.store.endedCount(ctx)
-	if err != nil {
-		return nil, err
-	}
-	w.reset()
 	w.tolerates = true
 	found := sample{offeredRate: float64(rate)}
 	err = openLoopUntil(ctx, running, w, rate, p.longest(), func(ctx context.Context) error {
@@ -218,11 +210,7 @@ func (q *queue) burnUnder(s stress) func(ctx context.Context) (sample, error) {
 	return func(ctx context.Context) (_ sample, err error) {
 		ctx, cancel := context.WithTimeout(ctx, q.options.held+cellTimeout)
 		defer cancel()
-		_, warmed, err := q.warm(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if err := errors.Join(warmed.stop(ctx), q.fresh(ctx)); err != nil {
+		if err := q.warmAndStop(ctx); err != nil {
 			return nil, err
 		}
 		clean, err := q.burnOnce(ctx)

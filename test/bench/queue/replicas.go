@@ -21,7 +21,6 @@ func (w *fixture) replicas(ctx context.Context, n int) (_ sample, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var reports []report
 	defer func() { err = errors.Join(err, s.stop(ctx)) }()
 	before, err := q.store.endedCount(ctx)
 	if err != nil {
@@ -44,7 +43,8 @@ func (w *fixture) replicas(ctx context.Context, n int) (_ sample, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if reports, err = s.stopAll(); err != nil {
+	reports, err := s.stopAll()
+	if err != nil {
 		return nil, err
 	}
 	least, sum := float64(ended), 0.0

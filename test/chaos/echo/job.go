@@ -101,7 +101,7 @@ func result(ctx context.Context, outcome journal.Outcome) error {
 func (j *Job) work(ctx context.Context, n Note, execution uint64) journal.Outcome {
 	if n.On != "" && n.On == j.replica.Name {
 		wait(context.WithoutCancel(ctx), time.Duration(n.OnHold)*time.Millisecond)
-		return n.Ending
+		return n.Outcome
 	}
 	if n.Deaf {
 		wait(context.WithoutCancel(ctx), time.Duration(n.Hold)*time.Millisecond)

@@ -26,10 +26,10 @@ type Note struct {
 	Hold int `json:"hold_ms,omitempty"`
 	// Gate is a file that the work waits for first.
 	Gate string `json:"gate,omitempty"`
-	// On names the replica in which the execution does not check its context, takes OnHold, and ends in Ending.
-	On     string          `json:"on,omitempty"`
-	OnHold int             `json:"on_hold_ms,omitempty"`
-	Ending journal.Outcome `json:"ending,omitempty"`
+	// On names the replica in which the execution does not check its context, takes OnHold, and has this Outcome.
+	On      string          `json:"on,omitempty"`
+	OnHold  int             `json:"on_hold_ms,omitempty"`
+	Outcome journal.Outcome `json:"outcome,omitempty"`
 	// Deaf is of a task that ignores its context: it takes Hold whatever happens, and is done then.
 	Deaf bool `json:"deaf,omitempty"`
 	// Deadly tasks end their process as SIGKILL does, each time after Hold.

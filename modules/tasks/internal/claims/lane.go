@@ -52,10 +52,10 @@ func (l *Lane) StartTask() (end func()) {
 // was started.
 func (l *Lane) adaptWindow(late bool) {
 	started, window := l.started.Swap(0), int64(cap(l.buffer))
-	switch {
-	case late, started == 0 && l.active.Load() >= int64(l.Workers):
+	switch busy := l.active.Load() >= int64(l.Workers); {
+	case late, busy && started == 0:
 		window = min(window, started)
-	case l.active.Load() >= int64(l.Workers):
+	case busy:
 		window = min(window, started+int64(l.Workers))
 	}
 	l.window.Store(window)
