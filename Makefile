@@ -9,14 +9,14 @@ PKG      ?= ./...
 RUN      ?=
 SEED     ?=
 SPAN     ?=
-# For each package; the slowest needs a few minutes on two cores.
-TEST_TIMEOUT ?= 20m
+# For each package; the slowest, of the combinator, needs some twelve minutes on two free cores.
+TEST_TIMEOUT ?= 30m
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 
 CRD := configs/crd/workerapps.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-real chaos soak bench-queue bench-controller bench-domains bench-combinator build image generate lint fuzz clean need-go
+.PHONY: help run test test-real chaos soak bench-queue bench-controller bench-domains bench-combinator build image release licenses generate lint fuzz clean need-go
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,8 +62,14 @@ build: need-go ## build bin/inner, static
 image: need-go ## make the image, for amd64 and arm64, as the archive dist/inner-gateway.tar: ARGS='-reference NAME'
 	$(GO) run ./cmd/image -version '$(VERSION)' $(ARGS)
 
-generate: need-go ## generate ent/ from ent/schema, and docs/commands.md from the help texts
-	$(GO) generate ./ent ./cmd/inner
+release: need-go ## make every file of a release in dist/<version>, of the commit's tag or VERSION=v1.2.3: ARGS='-image NAME'
+	$(GO) run ./cmd/release -version '$(if $(filter command line environment,$(origin VERSION)),$(VERSION),$(shell git describe --tags --exact-match 2>/dev/null))' $(ARGS)
+
+licenses: need-go ## print the licence of every module in the program; ARGS=-texts prints their texts
+	@$(GO) run ./cmd/licenses $(ARGS)
+
+generate: need-go ## generate ent/, docs/commands.md and the PrometheusRule
+	$(GO) generate ./ent ./cmd/inner ./configs
 
 lint: need-go ## check the format, vet, and run golangci-lint (its first build takes some minutes)
 	.ci/run format vet lint

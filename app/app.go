@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,12 +22,14 @@ import (
 	"app238.com/inner/app/kube"
 	"app238.com/inner/app/kube/clientlog"
 	"app238.com/inner/app/logging"
+	"app238.com/inner/app/memory"
 	"app238.com/inner/app/metrics"
 	"app238.com/inner/app/openapi"
 	"app238.com/inner/app/profiling"
 	"app238.com/inner/app/server"
 	"app238.com/inner/app/status"
 	"app238.com/inner/app/tracing"
+	"app238.com/inner/app/version"
 	"app238.com/inner/modules/audit"
 	"app238.com/inner/modules/combinator"
 	"app238.com/inner/modules/controller"
@@ -43,7 +46,8 @@ const stopMargin = 15 * time.Second
 func Serve(c *config.Config) fx.Option {
 	return fx.Options(
 		Base(c),
-		fx.Invoke(registerMetrics, checkPooler, startServer),
+		fx.Invoke(logVersion),
+		fx.Invoke(limitGarbage, registerMetrics, checkPooler, startServer),
 		Modules(),
 		tasks.Start,
 		controller.Start,
@@ -54,6 +58,14 @@ func Serve(c *config.Config) fx.Option {
 	)
 }
 
+// WithVersion returns the option that gives the program its version.
+func WithVersion(v version.Version) fx.Option { return fx.Replace(v) }
+
+// logVersion writes the first line of the log.
+func logVersion(log *zap.Logger, v version.Version) {
+	log.Info("inner gateway", zap.String("version", string(v)), zap.String("go", runtime.Version()))
+}
+
 // Modules returns the modules without starting them.
 func Modules() fx.Option {
 	return fx.Options(tasks.Module, workers.Module, controller.Module, combinator.Module, domains.Module, audit.Module)
@@ -62,7 +74,38 @@ func Modules() fx.Option {
 // Base returns the shared components.
 func Base(c *config.Config) fx.Option {
 	return fx.Options(
-		fx.Supply(c),
+		Core(c),
+		fx.Provide(
+			server.AsRoutes(metricsRoutes),
+			server.AsRoutes(openapi.Routes),
+			server.AsMiddleware((*tracing.Tracing).Middleware),
+			newClients,
+			kube.NewCombinatorPods,
+			access.New,
+			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`, "", "")),
+			server.AsRoutes((*health.Health).Routes),
+			profiling.New,
+			newMetricsServer,
+			server.NewMetrics,
+			fx.Annotate(newServer, fx.ParamTags("", "", "", "", `group:"routes"`, `group:"middleware"`)),
+			server.AsCheck(databaseCheck),
+			server.AsCheck(databaseServerCheck),
+			server.AsCheck(clusterCheck),
+			newDrain,
+			server.AsCheck(drainCheck),
+			status.As(databaseStatus),
+			status.As(clusterStatus),
+		),
+		// The watch of pods starts with its first use: most commands never use it.
+		fx.Invoke(func(lc fx.Lifecycle, p *kube.Pods) { lc.Append(fx.StopHook(p.Stop)) }),
+	)
+}
+
+// Core returns what every program on the platform's database needs: configuration, version, log, metrics, tracing and
+// connections.
+func Core(c *config.Config) fx.Option {
+	return fx.Options(
+		fx.Supply(c, version.Development),
 		fx.WithLogger(func(log *zap.Logger) fxevent.Logger {
 			l := &fxevent.ZapLogger{Logger: log.Named("fx")}
 			l.UseLogLevel(zap.DebugLevel)
@@ -71,37 +114,18 @@ func Base(c *config.Config) fx.Option {
 		fx.Provide(
 			logging.NewLogger,
 			metrics.NewRegistry,
-			server.AsRoutes(metrics.Routes),
-			server.AsRoutes(openapi.Routes),
 			tracing.New,
-			server.AsMiddleware((*tracing.Tracing).Middleware),
 			newConnector,
 			database.Pool,
 			database.NewPreparedPool,
 			database.OpenHeartbeat,
 			database.NewEnt,
-			newClients,
-			kube.NewCombinatorPods,
-			access.New,
-			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`, "")),
-			server.AsRoutes((*health.Health).Routes),
-			profiling.New,
-			server.NewMetrics,
-			fx.Annotate(newServer, fx.ParamTags("", "", "", "", `group:"routes"`, `group:"middleware"`)),
-			server.AsCheck(databaseCheck),
-			server.AsCheck(clusterCheck),
-			newDrain,
-			server.AsCheck(drainCheck),
-			status.As(databaseStatus),
-			status.As(clusterStatus),
 		),
 		fx.Invoke(
 			func(lc fx.Lifecycle, t *tracing.Tracing) { lc.Append(fx.StopHook(t.Stop)) },
 			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
 			func(lc fx.Lifecycle, s *database.PreparedPool) { lc.Append(fx.StopHook(s.Close)) },
 			func(lc fx.Lifecycle, h *database.Heartbeat) { lc.Append(fx.StopHook(h.Close)) },
-			// The watch of pods starts with its first use: most commands never use it.
-			func(lc fx.Lifecycle, p *kube.Pods) { lc.Append(fx.StopHook(p.Stop)) },
 		),
 	)
 }
@@ -121,9 +145,14 @@ func newClients(c *config.Config, t *tracing.Tracing, log *zap.Logger) (*kube.Cl
 	return kube.NewClients(c, t.Transport())
 }
 
-// registerMetrics registers the metrics of the readiness checks and the database's connections.
-func registerMetrics(r *prometheus.Registry, h *health.Health, db *sql.DB) error {
-	return errors.Join(health.Register(r, h), r.Register(collectors.NewDBStatsCollector(db, "platform")))
+// registerMetrics registers the metrics of the version, the checks and the database's connections.
+func registerMetrics(r *prometheus.Registry, v version.Version, h *health.Health, db *sql.DB) error {
+	return errors.Join(version.Register(r, v), health.Register(r, h), r.Register(collectors.NewDBStatsCollector(db, "platform")))
+}
+
+func limitGarbage(lc fx.Lifecycle) {
+	stop := func() {}
+	lc.Append(fx.StartStopHook(func() { stop = memory.LimitGarbage() }, func() { stop() }))
 }
 
 func newServer(c *config.Config, log *zap.Logger, m *server.Metrics, guard *access.Guard, routes []server.Route,
@@ -131,10 +160,24 @@ func newServer(c *config.Config, log *zap.Logger, m *server.Metrics, guard *acce
 	return server.New(c, log, m, guard.Protect(routes), middlewares...)
 }
 
-func startServer(lc fx.Lifecycle, p *profiling.Server, s *server.Server, guard *access.Guard, pods *kube.Pods) {
+// metricsRoutes returns the routes of metrics that http.listen serves.
+func metricsRoutes(c *config.Config, registry *prometheus.Registry, log *zap.Logger) []server.Route {
+	if c.HTTP.MetricsListen != "" {
+		return nil
+	}
+	return metrics.Routes(registry, log)
+}
+
+func newMetricsServer(c *config.Config, registry *prometheus.Registry, log *zap.Logger, guard *access.Guard) *metrics.Server {
+	return metrics.NewServer(c, log, guard.Protect(metrics.Routes(registry, log)))
+}
+
+func startServer(lc fx.Lifecycle, p *profiling.Server, m *metrics.Server, s *server.Server, guard *access.Guard,
+	pods *kube.Pods) {
 	lc.Append(fx.StartStopHook(p.Start, p.Stop))
 	lc.Append(fx.StartHook(pods.Start))
 	lc.Append(fx.StartStopHook(guard.Start, guard.Stop))
+	lc.Append(fx.StartStopHook(m.Start, m.Stop))
 	lc.Append(fx.StartStopHook(s.Start, s.Stop))
 }
 
@@ -145,8 +188,22 @@ func databaseCheck(c *config.Config, db *sql.DB) server.Check {
 	}}
 }
 
+// databaseServerCheck names what is wrong with a server that works.
+func databaseServerCheck(c *config.Config, db *sql.DB) server.Check {
+	return server.Check{Name: "database server", Degrades: true, Ready: func(ctx context.Context) error {
+		found, err := database.Inspect(ctx, db, c)
+		if err != nil {
+			return health.NewFailure(database.Explain(err), err)
+		}
+		if problem := found.Problem(); problem != "" {
+			return errors.New(problem)
+		}
+		return nil
+	}}
+}
+
 func clusterCheck(clients *kube.Clients) server.Check {
-	return server.Check{Name: "kubernetes", Ready: func(ctx context.Context) error {
+	return server.Check{Name: "kubernetes", Degrades: true, Ready: func(ctx context.Context) error {
 		return health.NewFailure("does not answer", clients.Ping(ctx))
 	}}
 }

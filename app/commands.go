@@ -16,10 +16,12 @@ import (
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/kube"
 	"app238.com/inner/app/logging"
+	"app238.com/inner/app/nearest"
 	auditadmin "app238.com/inner/modules/audit/admin"
 	combinatoradmin "app238.com/inner/modules/combinator/admin"
 	domainsadmin "app238.com/inner/modules/domains/admin"
 	"app238.com/inner/modules/tasks/job"
+	workersadmin "app238.com/inner/modules/workers/admin"
 )
 
 // commandTimeout bounds the start and the stop of a command's components.
@@ -100,46 +102,51 @@ func CheckJobType(name string) error {
 		}
 		known = append(known, s.Type)
 	}
-	return fmt.Errorf("unknown job type %q; the known ones are %s", name, strings.Join(known, ", "))
+	return fmt.Errorf("unknown job type %q; the known ones are %s%s", name, strings.Join(known, ", "), nearest.Hint(name, known))
 }
 
-// Admin calls use with the admin of the queue. It needs the database, not the cluster.
-func Admin(ctx context.Context, c *config.Config, use func(context.Context, job.Admin) error) error {
-	var admin job.Admin
-	return withGraph(ctx, c, &kube.Clients{}, fx.Populate(&admin), func(ctx context.Context) error {
-		return use(ctx, admin)
-	})
+// Admins are what the command line calls, one for each module.
+type Admins struct {
+	fx.In
+	Tasks      job.Admin
+	Workers    workersadmin.Admin
+	Combinator combinatoradmin.Admin
+	Domains    domainsadmin.Admin
+	Audit      auditadmin.Admin
 }
 
-// Domains calls use with the admin of custom domains. It needs the database and the DNS, not the cluster.
-func Domains(ctx context.Context, c *config.Config, use func(context.Context, domainsadmin.Admin) error) error {
-	var all domainsadmin.Admin
-	return withGraph(ctx, c, &kube.Clients{}, fx.Populate(&all), func(ctx context.Context) error {
-		return use(ctx, all)
-	})
-}
+// Cluster is whether a command needs the cluster.
+type Cluster int
 
-// Audit calls use with the admin of the audit. A dry run needs the cluster and the engines, the records of earlier audits the
-// database alone.
-func Audit(ctx context.Context, c *config.Config, dry bool, use func(context.Context, auditadmin.Admin) error) error {
-	clients := &kube.Clients{}
-	if dry {
-		var err error
-		if clients, err = kube.NewClients(c); err != nil {
+// The needs.
+const (
+	// NoCluster is for commands that need the database only.
+	NoCluster Cluster = iota
+	// OptionalCluster is for commands that show what the cluster has, if there is one.
+	OptionalCluster
+	// RequiredCluster is for commands that fail without one.
+	RequiredCluster
+)
+
+// WithAdmins calls use with the admins of all modules. The options are added to their graph.
+func WithAdmins(ctx context.Context, c *config.Config, need Cluster, use func(context.Context, Admins) error,
+	options ...fx.Option) error {
+	clients := kube.NoCluster(errors.New("this command does not read the cluster"))
+	if need != NoCluster {
+		found, err := kube.NewClients(c)
+		switch {
+		case err == nil:
+			clients = found
+		case need == RequiredCluster || c.Kubernetes.Kubeconfig != "":
 			return err
+		default:
+			clients = kube.NoCluster(errors.New("there is neither a kubeconfig (-k) nor a service account of a pod"))
 		}
 	}
-	var auditor auditadmin.Admin
-	return withGraph(ctx, c, clients, fx.Populate(&auditor), func(ctx context.Context) error {
-		return use(ctx, auditor)
-	})
-}
-
-// Usage calls use with the admin of usage reports. It needs the database, not the cluster.
-func Usage(ctx context.Context, c *config.Config, use func(context.Context, combinatoradmin.Admin) error) error {
-	var reader combinatoradmin.Admin
-	return withGraph(ctx, c, &kube.Clients{}, fx.Populate(&reader), func(ctx context.Context) error {
-		return use(ctx, reader)
+	var admins Admins
+	options = append(options, fx.Invoke(func(found Admins) { admins = found }))
+	return withGraph(ctx, c, clients, fx.Options(options...), func(ctx context.Context) error {
+		return use(ctx, admins)
 	})
 }
 
@@ -153,8 +160,8 @@ func JobTypes() ([]job.Spec, error) {
 	}
 	c.Database.DSN = "postgres://localhost/" // never connected to
 	var types []job.Spec
-	err = Admin(context.Background(), c, func(_ context.Context, a job.Admin) error {
-		types = a.Types()
+	err = WithAdmins(context.Background(), c, NoCluster, func(_ context.Context, admins Admins) error {
+		types = admins.Tasks.Types()
 		return nil
 	})
 	return types, err

@@ -3,18 +3,21 @@ package app_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
+	client "github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/fx"
 	"go.yaml.in/yaml/v3"
 
 	"app238.com/inner/app"
 	"app238.com/inner/configs"
+	"app238.com/inner/test/stack/prometheus"
 )
 
 // expressions returns the queries of the alert rules and of the dashboard, by where they stand.
@@ -37,6 +40,8 @@ func expressions(t *testing.T) map[string]string {
 			require.NotEmpty(t, rule.Annotations["summary"], rule.Alert)
 			require.NotEmpty(t, rule.Annotations["description"], rule.Alert)
 			require.Contains(t, []string{"warning", "critical"}, rule.Labels["severity"], rule.Alert)
+			require.Equal(t, "https://runbooks.example.com/inner-gateway/operating.md#"+strings.ToLower(rule.Alert),
+				rule.Annotations["runbook_url"])
 			all["alert "+rule.Alert] = rule.Expr
 		}
 	}
@@ -71,13 +76,13 @@ func names(t *testing.T) map[string]bool {
 	c.HTTP.Listen, c.Kubernetes.Kubeconfig = "127.0.0.1:0", os.Getenv("INNER_TEST_KUBECONFIG")
 	require.NotEmpty(t, c.Kubernetes.Kubeconfig, "INNER_TEST_KUBECONFIG is not set: run the tests with make test")
 	c.Kubernetes.Namespaces.Worker, c.Kubernetes.Namespaces.Ingress = "monitoring-worker", "monitoring-ingress"
-	var registry *prometheus.Registry
+	var registry *client.Registry
 	program := fx.New(app.Serve(c), fx.Populate(&registry), fx.NopLogger)
 	require.NoError(t, program.Err())
 	require.NoError(t, program.Start(t.Context()))
 	defer func() { require.NoError(t, program.Stop(context.Background())) }()
 	found := map[string]bool{}
-	descriptions := make(chan *prometheus.Desc, 1000)
+	descriptions := make(chan *client.Desc, 1000)
 	registry.Describe(descriptions)
 	close(descriptions)
 	for d := range descriptions {
@@ -101,11 +106,62 @@ func TestOperatingGuideCoversEveryAlert(t *testing.T) {
 	for where := range expressions(t) {
 		if name, ok := strings.CutPrefix(where, "alert "); ok {
 			alerts[name] = true
-			require.Contains(t, string(guide), "| `"+name+"` |")
+			require.Contains(t, string(guide), fmt.Sprintf("| <a id=%q></a>%#q |", strings.ToLower(name), name))
 		}
 	}
-	for _, documented := range regexp.MustCompile("(?m)^\\| `(Inner[A-Za-z]+)` \\|").FindAllStringSubmatch(string(guide), -1) {
+	for _, documented := range regexp.MustCompile("(?m)^\\| .*`(Inner[A-Za-z]+)` \\|").FindAllStringSubmatch(string(guide), -1) {
 		require.True(t, alerts[documented[1]], "unknown alert %s", documented[1])
+	}
+}
+
+// ruleTests returns the names of the unit tests' alerts, by whether the alert is expected.
+func ruleTests(t *testing.T, file string) map[bool][]string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var tests struct {
+		Tests []struct {
+			Queries []struct {
+				Expr    string `yaml:"expr"`
+				Samples []any  `yaml:"exp_samples"`
+			} `yaml:"promql_expr_test"`
+		} `yaml:"tests"`
+	}
+	require.NoError(t, yaml.Unmarshal(content, &tests))
+	named := regexp.MustCompile(`alertname="(\w+)",alertstate="firing"`)
+	found := map[bool][]string{}
+	for _, test := range tests.Tests {
+		for _, query := range test.Queries {
+			name := named.FindStringSubmatch(query.Expr)
+			require.NotNil(t, name, query.Expr)
+			found[len(query.Samples) > 0] = append(found[len(query.Samples) > 0], name[1])
+		}
+	}
+	return found
+}
+
+func TestEveryAlertFiresAndStaysSilent(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../configs/monitoring/*_test.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	tested := map[bool][]string{}
+	for _, file := range files {
+		for fires, names := range ruleTests(t, file) {
+			tested[fires] = append(tested[fires], names...)
+		}
+	}
+	for where := range expressions(t) {
+		if name, ok := strings.CutPrefix(where, "alert "); ok {
+			require.Contains(t, tested[true], name, "no test has it fire")
+			require.Contains(t, tested[false], name, "no test has it stay silent")
+		}
+	}
+	if _, _, err := prometheus.Programs(t.Context()); err != nil {
+		t.Skipf("promtool cannot be installed: %v", err)
+	}
+	for _, file := range files {
+		require.NoError(t, prometheus.TestRules(t.Context(), file))
 	}
 }
 

@@ -232,7 +232,9 @@ func (d *description) seeUnavailableAndTooMany(t *testing.T) {
 	}
 	t.Cleanup(l.occupy(t))
 	for _, r := range requests {
-		if r.path == "/healthz" || r.path == "/readyz" {
+		if slices.Contains([]string{"/health", "/healthz", "/readyz", "/metrics"}, r.path) {
+			status, text := l.send(t, r.method, r.path, r.body)
+			require.NotEqual(t, http.StatusTooManyRequests, status, "%s: %s", r.path, text)
 			continue
 		}
 		// An answer of another status held the slot itself. The next try comes late enough to find it taken again.

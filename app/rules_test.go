@@ -33,8 +33,8 @@ type imported struct{ file, folder, path string }
 func (i imported) violation() string {
 	own, ours := strings.CutPrefix(i.path, project)
 	switch {
-	case i.path == strings.TrimSuffix(project, "/")+"/app" && !under(i.folder, "cmd") && i.folder != "app":
-		return "app is imported by cmd alone"
+	case i.path == strings.TrimSuffix(project, "/")+"/app" && !underAny(i.folder, []string{"cmd", "test"}) && i.folder != "app":
+		return "app is imported only in cmd and test"
 	case strings.HasPrefix(i.path, "k8s.io/") && !underAny(i.folder, kubernetesPackages) && !strings.HasSuffix(i.file, "_test.go"):
 		return "Kubernetes is used only in " + strings.Join(kubernetesPackages, ", ")
 	case strings.HasPrefix(i.path, "go.opentelemetry.io/") && !underAny(i.folder, []string{"app/tracing", "test"}):
@@ -44,6 +44,10 @@ func (i imported) violation() string {
 	case strings.HasPrefix(i.path, "github.com/tikv/") && !underAny(i.folder, []string{"modules/combinator/internal/kv", "test"}) &&
 		!strings.HasSuffix(i.file, "_test.go"):
 		return "TiKV's client is used only in modules/combinator/internal/kv"
+	case i.path == "sigs.k8s.io/yaml" || strings.HasPrefix(i.path, "gopkg.in/yaml."):
+		return "YAML is read and written with go.yaml.in/yaml/v3"
+	case i.path == "github.com/spf13/cobra/doc" && !strings.HasSuffix(i.file, "_test.go"):
+		return "the program does not hold a generator of documentation"
 	case !ours:
 		return ""
 	case under(own, "test") && !under(i.folder, "test") && !strings.HasSuffix(i.file, "_test.go"):
@@ -95,6 +99,8 @@ func TestImportRulesFindViolations(t *testing.T) {
 		{"modules/combinator/internal/jobs/a.go", "modules/combinator/internal/jobs", "github.com/tikv/client-go/v2/txnkv"},
 		{"modules/workers/a.go", "modules/workers", project + "modules/combinator/internal/rdb"},
 		{"app/server/a.go", "app/server", project + "test/stack"},
+		{"app/config/a_test.go", "app/config", "sigs.k8s.io/yaml"},
+		{"cmd/inner/a.go", "cmd/inner", "github.com/spf13/cobra/doc"},
 		{"modules/tasks/a.go", "modules/tasks", "go.opentelemetry.io/otel"},
 	} {
 		require.NotEmpty(t, wrong.violation(), "%+v", wrong)

@@ -79,18 +79,34 @@ func LocalURL(c *config.Config) string {
 
 func databaseStatus(db *sql.DB, c *config.Config) status.Component {
 	return status.Component{Name: "database", Probe: func(ctx context.Context) (status.Report, error) {
-		begin := time.Now()
 		if err := database.Ping(ctx, db, c); err != nil {
-			return status.Report{}, err
+			return status.Report{}, explained(err)
+		}
+		begin := time.Now()
+		if err := database.ProbeWrite(ctx, db, c); err != nil {
+			return status.Report{}, explained(err)
 		}
 		took := time.Since(begin)
-		version, err := database.Version(ctx, db, c)
+		server, err := database.Inspect(ctx, db, c)
 		if err != nil {
-			return status.Report{}, err
+			return status.Report{}, explained(err)
 		}
-		return status.Report{Condition: status.OK, Text: fmt.Sprintf("%s, connected in %s", version, took.Round(100*time.Microsecond))},
-			nil
+		report := status.Report{Condition: status.OK,
+			Text: fmt.Sprintf("%s, took a write in %s", server.Version, took.Round(100*time.Microsecond))}
+		if problem := server.Problem(); problem != "" {
+			report.Condition, report.Text = status.Degraded, report.Text+"; "+problem
+		}
+		return report, nil
 	}}
+}
+
+// explained puts what an error of the database means before it, unless UserMessage does so.
+func explained(err error) error {
+	text := database.Explain(err)
+	if strings.Contains(UserMessage(err), text) {
+		return err
+	}
+	return fmt.Errorf("the database %s: %w", text, err)
 }
 
 func clusterStatus(clients *kube.Clients) status.Component {

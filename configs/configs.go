@@ -3,6 +3,8 @@ package configs
 
 import _ "embed"
 
+//go:generate deploy/components/alerts/generate.sh
+
 // Defaults is inner.yaml: every setting, its meaning and its default.
 //
 //go:embed inner.yaml

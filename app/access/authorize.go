@@ -36,6 +36,14 @@ type Guard struct {
 	log     *zap.Logger
 }
 
+// reasons returns the reasons for which a request can be refused in a mode of access.
+func reasons(mode string) []string {
+	if mode == config.AccessToken {
+		return []string{noToken, badToken, notAllowed}
+	}
+	return []string{notAPod}
+}
+
 // New returns the Guard. It watches pods once it is started, or used.
 func New(c *config.Config, clients *kube.Clients, combinator *kube.Pods, registry *prometheus.Registry,
 	log *zap.Logger) (*Guard, error) {
@@ -65,6 +73,11 @@ func New(c *config.Config, clients *kube.Clients, combinator *kube.Pods, registr
 			g.rules[kind] = withToken(clients, a)
 		}
 	}
+	for kind := range g.rules {
+		for _, reason := range reasons(c.HTTP.Access[kind].Mode) {
+			g.refused.WithLabelValues(kind, reason) // a rate needs a sample before the first event
+		}
+	}
 	return g, registry.Register(g.refused)
 }
 
@@ -88,12 +101,13 @@ func (g *Guard) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Protect wraps the handlers of routes with their rules. A route without a kind is open to everybody.
+// Protect wraps the handlers of routes with their rules. A route without a kind is open to everybody, and so is a probe: kubelets
+// ask from addresses of nodes, and without a token.
 func (g *Guard) Protect(routes []server.Route) []server.Route {
 	protected := slices.Clone(routes)
 	for i, route := range routes {
 		check, ok := g.rules[route.Access]
-		if !ok {
+		if !ok || route.Probe {
 			continue
 		}
 		protected[i].Handler = func(w http.ResponseWriter, r *http.Request) error {

@@ -2,12 +2,14 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
+	"go.yaml.in/yaml/v3"
 
 	"app238.com/inner/configs"
 )
@@ -21,7 +23,7 @@ var flagKeys = map[string]string{
 
 // AddFlags defines --config and the flags that override single settings.
 func AddFlags(flags *pflag.FlagSet) {
-	flags.String("config", "", "YAML file with settings that differ from the defaults")
+	flags.String("config", "", "YAML file with settings that differ from the defaults; INNER_CONFIG may name it too")
 	flags.StringP("listen", "l", "0.0.0.0:9901", "address of the HTTP interface")
 	flags.StringP("database", "d", "", "database, a postgres:// URL")
 	flags.StringP("kubeconfig", "k", "", "path of a kubeconfig; empty: the pod's service account")
@@ -39,30 +41,30 @@ func (e Error) Unwrap() error { return e.cause }
 // Wrong returns err as the Error of a setting that is checked where it is used.
 func Wrong(err error) error { return Error{err} }
 
-// Load reads the defaults, then the file named by --config, then INNER_… variables and the flags that were set; later
-// values override earlier ones. Unknown keys and invalid values are errors with the key.
-func Load(flags *pflag.FlagSet) (*Config, error) {
-	c, err := read(flags)
-	if err != nil {
-		return nil, Error{err}
-	}
-	if err := c.Validate(); err != nil {
-		return nil, Error{err}
-	}
-	return c, nil
-}
+// Load reads the defaults, then the file named by --config or INNER_CONFIG, then INNER_… variables and the flags that were set;
+// later values override earlier ones. All unknown keys and invalid values are reported at once, each with its key. With such an
+// error it also returns the configuration, for further checks, in which a value that could not be read has its default.
+func Load(flags *pflag.FlagSet) (*Config, error) { return load(flags, "") }
 
 // LoadForDatabase is Load for commands that need the database only: it requires no domain.
-func LoadForDatabase(flags *pflag.FlagSet) (*Config, error) {
-	c, err := read(flags)
+func LoadForDatabase(flags *pflag.FlagSet) (*Config, error) { return load(flags, testDomain) }
+
+// load is Load with the domain to be used if none is configured.
+func load(flags *pflag.FlagSet, domain string) (*Config, error) {
+	c, found, err := read(flags)
 	if err != nil {
 		return nil, Error{err}
 	}
 	if c.Domain == "" {
-		c.Domain = testDomain
+		c.Domain = domain
 	}
-	if err := c.Validate(); err != nil {
-		return nil, Error{err}
+	c.validate(func(key string, err error) {
+		if !found.about(key) {
+			found = append(found, fault{key, err})
+		}
+	})
+	if len(found) > 0 {
+		return c, Error{found.join()}
 	}
 	return c, nil
 }
@@ -70,22 +72,22 @@ func LoadForDatabase(flags *pflag.FlagSet) (*Config, error) {
 // testDomain is the domain of tests and of commands that need none.
 const testDomain = "localhost.test"
 
-func read(flags *pflag.FlagSet) (*Config, error) {
+// read returns the configuration and what could not be read of it, or an error of the file.
+func read(flags *pflag.FlagSet) (*Config, faults, error) {
 	v, err := withDefaults()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := mergeFile(v, flags); err != nil {
-		return nil, err
+	found, err := mergeFile(v, flags)
+	if err != nil {
+		return nil, nil, err
 	}
-	if err := mergeSecretFiles(v); err != nil {
-		return nil, err
-	}
+	found = append(found, mergeSecretFiles(v)...)
 	v.SetEnvPrefix(variablePrefix)
 	v.SetEnvKeyReplacer(strings.NewReplacer(".", "_"))
 	v.AutomaticEnv()
 	if err := v.BindEnv("domain", "INNER_DOMAIN", "DOMAIN"); err != nil {
-		return nil, fmt.Errorf("domain: %w", err)
+		return nil, nil, fmt.Errorf("domain: %w", err)
 	}
 	for flag, key := range flagKeys {
 		if f := flags.Lookup(flag); f != nil && f.Changed {
@@ -96,14 +98,14 @@ func read(flags *pflag.FlagSet) (*Config, error) {
 	if testing {
 		v.Set("debug", true)
 	}
-	c, err := decode(v)
+	c, undecoded, err := decode(v)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if testing && c.Domain == "" {
 		c.Domain = testDomain
 	}
-	return c, nil
+	return c, append(found, undecoded...), nil
 }
 
 // withDefaults returns a viper that holds the defaults.
@@ -122,21 +124,71 @@ func readDefaults() (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decode(v)
+	c, found, err := decode(v)
+	return c, errors.Join(err, found.join())
 }
 
-func mergeFile(v *viper.Viper, flags *pflag.FlagSet) error {
-	f := flags.Lookup("config")
-	if f == nil || f.Value.String() == "" {
-		return nil
+// fileVariable names the configuration file where --config does not.
+const fileVariable = variablePrefix + "_CONFIG"
+
+func mergeFile(v *viper.Viper, flags *pflag.FlagSet) (faults, error) {
+	source, path := fileVariable, os.Getenv(fileVariable)
+	if f := flags.Lookup("config"); f != nil && f.Changed {
+		source, path = "--config", f.Value.String()
 	}
-	file, err := os.Open(f.Value.String())
+	if path == "" {
+		return nil, nil
+	}
+	content, err := os.ReadFile(path) //nolint:gosec // the operator names it
 	if err != nil {
-		return fmt.Errorf("--config: %w", err)
+		return nil, fmt.Errorf("%s: %w", source, err)
 	}
-	defer func() { _ = file.Close() }()
-	if err := v.MergeConfig(file); err != nil {
-		return fmt.Errorf("--config %s: %w", f.Value.String(), err)
+	found, err := misshapen(content)
+	if err == nil {
+		err = v.MergeConfig(bytes.NewReader(content))
 	}
-	return nil
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", source, path, err)
+	}
+	return found, nil
+}
+
+// misshapen returns a fault for each group of settings that has a single value or a list in the file, which viper would ignore.
+func misshapen(content []byte) (found faults, err error) {
+	documents := yaml.NewDecoder(bytes.NewReader(content))
+	var file yaml.Node
+	if err := documents.Decode(&file); err != nil {
+		return nil, nil //nolint:nilerr // it is empty, or viper has the error
+	}
+	if documents.Decode(new(yaml.Node)) == nil {
+		return nil, errors.New("has more than one YAML document")
+	}
+	defaults, err := withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	groups := map[string]bool{}
+	for _, known := range knownKeys(defaults) {
+		for key := strings.ToLower(known); strings.Contains(key, "."); {
+			key = key[:strings.LastIndex(key, ".")]
+			groups[key] = true
+		}
+	}
+	var walk func(node *yaml.Node, above string)
+	walk = func(node *yaml.Node, above string) {
+		for i := 0; node.Kind == yaml.MappingNode && i+1 < len(node.Content); i += 2 {
+			key, value := above+node.Content[i].Value, node.Content[i+1]
+			if value.Kind == yaml.AliasNode {
+				value = value.Alias
+			}
+			if groups[strings.ToLower(key)] && value.Kind != yaml.MappingNode && value.Tag != "!!null" {
+				found = append(found, fault{key, fmt.Errorf("%s: must be a group of settings", key)})
+			}
+			walk(value, key+".")
+		}
+	}
+	for _, root := range file.Content {
+		walk(root, "")
+	}
+	return found, nil
 }

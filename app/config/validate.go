@@ -28,8 +28,14 @@ func (invalid invalidFunc) atMost(key string, d time.Duration, most string, limi
 // that is checked where the database is opened.
 func (c *Config) Validate() error {
 	var errs []error
+	c.validate(func(_ string, err error) { errs = append(errs, err) })
+	return errors.Join(errs...)
+}
+
+// validate calls report for each invalid value.
+func (c *Config) validate(report func(key string, err error)) {
 	invalid := invalidFunc(func(key, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+		report(key, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
 	})
 	c.validateNames(invalid)
 	c.validateMasks(invalid)
@@ -47,7 +53,6 @@ func (c *Config) Validate() error {
 	c.Domains.validate(invalid)
 	c.Audit.validate(invalid)
 	c.Combinator.validate(invalid)
-	return errors.Join(errs...)
 }
 
 func (c *Config) validateNames(invalid invalidFunc) {

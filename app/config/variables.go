@@ -4,13 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/spf13/viper"
+
+	"app238.com/inner/app/nearest"
 )
 
 const (
@@ -22,7 +24,7 @@ const (
 
 // mergeSecretFiles reads each secret for which a variable INNER_…_FILE names a file, so that it is neither in the
 // environment nor in the configuration file. Line breaks at the end are not part of the secret.
-func mergeSecretFiles(v *viper.Viper) error {
+func mergeSecretFiles(v *viper.Viper) (found faults) {
 	for _, s := range new(Config).settings() {
 		name := s.variable() + fileSuffix
 		file := os.Getenv(name)
@@ -30,15 +32,17 @@ func mergeSecretFiles(v *viper.Viper) error {
 			continue
 		}
 		if os.Getenv(s.variable()) != "" {
-			return fmt.Errorf("%s: set twice, by %s and by %s", s.key, s.variable(), name)
+			found = append(found, fault{s.key, fmt.Errorf("%s: set twice, by %s and by %s", s.key, s.variable(), name)})
+			continue
 		}
 		content, err := os.ReadFile(file) //nolint:gosec // the operator names it
 		if err != nil {
-			return fmt.Errorf("%s: %s: %w", s.key, name, withoutPath(err))
+			found = append(found, fault{s.key, fmt.Errorf("%s: %s: %w", s.key, name, withoutPath(err))})
+			continue
 		}
 		v.Set(s.key, strings.TrimRight(string(content), "\r\n"))
 	}
-	return nil
+	return found
 }
 
 // withoutPath returns the reason without the path, which is the secret itself where the two variables were mixed up.
@@ -53,29 +57,32 @@ func withoutPath(err error) error {
 // named inner…, and those of this project's tests and builds.
 var ignoredVariables = regexp.MustCompile(`_SERVICE_(HOST|PORT)|_PORT$|_PORT_\d+_(TCP|UDP)|^INNER_(TEST|E2E|CHAOS)(_|$)|^INNER_CACHE$`)
 
-// UnknownVariables returns the names of the variables in environ ("NAME=value") that have the prefix of a setting and are
-// none, sorted. They are no error at the start of the program: other software may set variables in its pod.
-func UnknownVariables(environ []string) []string {
-	known := map[string]bool{}
-	var groups []string
+// UnknownVariables returns an error for each variable in environ ("NAME=value") that has the prefix of a setting and is none,
+// sorted. They are no error at the start of the program: other software may set variables in its pod.
+func UnknownVariables(environ []string) (errs []error) {
+	defaults, err := withDefaults()
+	if err != nil {
+		return []error{err}
+	}
+	known := map[string]bool{fileVariable: true}
+	for _, key := range knownKeys(defaults) {
+		known[variableOf(key)] = true
+	}
 	for _, s := range new(Config).settings() {
-		known[s.variable()] = true
 		if s.secret() {
 			known[s.variable()+fileSuffix] = true
-		}
-		if s.value.Kind() == reflect.Map {
-			groups = append(groups, s.variable()+"_")
 		}
 	}
 	var unknown []string
 	for _, entry := range environ {
 		name, _, _ := strings.Cut(entry, "=")
-		inGroup := func(group string) bool { return strings.HasPrefix(name, group) }
-		if strings.HasPrefix(name, variablePrefix+"_") && !known[name] && !ignoredVariables.MatchString(name) &&
-			!slices.ContainsFunc(groups, inGroup) {
+		if strings.HasPrefix(name, variablePrefix+"_") && !known[name] && !ignoredVariables.MatchString(name) {
 			unknown = append(unknown, name)
 		}
 	}
 	slices.Sort(unknown)
-	return unknown
+	for _, name := range unknown {
+		errs = append(errs, fmt.Errorf("%s: unknown setting%s", name, nearest.Hint(name, slices.Sorted(maps.Keys(known)))))
+	}
+	return errs
 }

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,7 +54,7 @@ func comments(t *testing.T, file string) map[string]string {
 func TestPrintedConfigurationReadsBackTheSame(t *testing.T) {
 	t.Parallel()
 	c, err := load(t,
-		"domain: example.com\ntasks: {workers: 7, pollInterval: 90s, lanes: {slow: 3, other: 2}}\nlog: {format: console}", "-k", "/kc")
+		"domain: example.com\ntasks: {workers: 7, pollInterval: 90s, lanes: {slow: 3, schema: 2}}\nlog: {format: console}", "-k", "/kc")
 	require.NoError(t, err)
 	shown, err := c.Document()
 	require.NoError(t, err)
@@ -89,6 +90,22 @@ func TestAllErrorsAreReportedAtOnceWithoutSecrets(t *testing.T) {
 	require.Len(t, strings.Split(err.Error(), "\n"), 5, err.Error())
 }
 
+func TestGroupsWithoutSettingsAreReported(t *testing.T) {
+	t.Parallel()
+	_, err := load(t, "domain: a.b\ntasks: 5\nhttp: [1]\nworkers: {}\ncombinator: {rdb: true, kv: }\ndatabase: {}\ntask: {}")
+	for _, want := range []string{"tasks: must be a group of settings", "http: must be a group of settings",
+		"combinator.rdb: must be a group of settings"} {
+		require.ErrorContains(t, err, want)
+	}
+	require.NotContains(t, err.Error(), "kv")
+	require.NotContains(t, err.Error(), "database")
+	_, err = load(t, "domain: a.b\ntasks: {lanes: 8}\nhttp: {access: {tasks: token}}")
+	require.ErrorContains(t, err, "tasks.lanes: must be a group of settings")
+	require.ErrorContains(t, err, "http.access.tasks: must be a group of settings")
+	_, err = load(t, "domain: a.b\n---\ntasks: {workers: 3}")
+	require.ErrorContains(t, err, "more than one YAML document")
+}
+
 func TestSecretIsReadFromFileOfVariable(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "dsn")
 	require.NoError(t, os.WriteFile(file, []byte("postgres://from-file/x\n"), 0o600))
@@ -113,12 +130,18 @@ func TestSecretIsReadFromFileOfVariable(t *testing.T) {
 
 func TestUnknownVariablesAreFound(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, []string{"INNER_HTTP_LISTEN_FILE", "INNER_TASK_WORKERS"}, config.UnknownVariables([]string{
+	errs := config.UnknownVariables([]string{
 		"PATH=/bin", "INNER_TASK_WORKERS=1", "INNER_TASKS_WORKERS=1", "INNER_TASKS_LANES_SLOW=3", "INNER_DATABASE_DSN_FILE=/x",
+		"INNER_TASKS_LANES_SHEMA=3", "INNER_HTTP_ACCESS_TASK_MODE=token", "INNER_HTTP_ACCESS_TASKS_MODE=token",
 		"INNER_HTTP_LISTEN_FILE=/x", "INNER_DOMAIN=x", "INNER_TEST_DSN=x", "INNER_CACHE=/x",
 		"INNER_GATEWAY_SERVICE_HOST=10.0.0.1", "INNER_GATEWAY_SERVICE_PORT_HTTP=9901", "INNER_GATEWAY_PORT=tcp://10.0.0.1:9901",
-		"INNER_GATEWAY_PORT_9901_TCP_ADDR=10.0.0.1",
-	}))
+		"INNER_GATEWAY_PORT_9901_TCP_ADDR=10.0.0.1", "INNER_CONFIG=/x",
+	})
+	require.EqualError(t, errors.Join(errs...),
+		"INNER_HTTP_ACCESS_TASK_MODE: unknown setting; did you mean INNER_HTTP_ACCESS_TASKS_MODE?\n"+
+			"INNER_HTTP_LISTEN_FILE: unknown setting; did you mean INNER_HTTP_LISTEN?\n"+
+			"INNER_TASKS_LANES_SHEMA: unknown setting; did you mean INNER_TASKS_LANES_SCHEMA?\n"+
+			"INNER_TASK_WORKERS: unknown setting; did you mean INNER_TASKS_WORKERS?")
 }
 
 func TestDurationsArePrintedShort(t *testing.T) {

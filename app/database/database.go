@@ -134,20 +134,6 @@ func Ping(ctx context.Context, db *sql.DB, c *config.Config) error {
 	return db.PingContext(ctx)
 }
 
-// Version returns name and version of the database server.
-func Version(ctx context.Context, db *sql.DB, c *config.Config) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.Database.StatementTimeout)
-	defer cancel()
-	var full string
-	if err := db.QueryRowContext(ctx, `SELECT version()`).Scan(&full); err != nil {
-		return "", err
-	}
-	// "PostgreSQL 15.14 (Debian …) on …", "CockroachDB CCL v25.3.1 (…)"
-	version, _, _ := strings.Cut(full, " (")
-	version, _, _ = strings.Cut(version, " on ")
-	return version, nil
-}
-
 // Array converts a slice to an SQL array argument.
 func Array(slice any) driver.Valuer { return pq.Array(slice) }
 

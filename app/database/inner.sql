@@ -92,6 +92,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS console_tasks_one_per_key ON console_tasks (or
     WHERE task_status = 'processing';
 -- The condition on the lane, which is never empty, keeps statements without it from using this index instead of the next one.
 CREATE INDEX IF NOT EXISTS console_tasks_ready ON console_tasks (lane, id) WHERE task_status = 'pending' AND lane <> '';
+-- Tasks that were claimed before: where a scan has to begin that went past them.
+CREATE INDEX IF NOT EXISTS console_tasks_again ON console_tasks (lane, id) WHERE task_status = 'pending' AND claim_number > 0;
 DROP INDEX IF EXISTS console_tasks_pending;
 CREATE INDEX IF NOT EXISTS console_tasks_pending_key ON console_tasks (ordering_key, id) WHERE task_status = 'pending';
 CREATE INDEX IF NOT EXISTS console_tasks_waiting ON console_tasks (ordering_key) WHERE task_status = 'waiting';
@@ -109,6 +111,9 @@ CREATE TABLE IF NOT EXISTS inner_processes (
     oldest_waiting_seconds DOUBLE PRECISION NOT NULL DEFAULT 0,
     overrun_jobs BIGINT NOT NULL DEFAULT 0
 );
+-- Ids of the tasks that it runs, as of its last heartbeat, each between commas.
+ALTER TABLE inner_processes ADD COLUMN IF NOT EXISTS running_tasks TEXT NOT NULL DEFAULT '';
+ALTER TABLE inner_processes ADD COLUMN IF NOT EXISTS version TEXT NOT NULL DEFAULT '';
 
 -- Executions of periodic jobs: whoever inserts one runs the job. tick is the number of the execution, in rows of earlier releases
 -- that of whole intervals since the Unix epoch; task_id is console_tasks.id.

@@ -14,7 +14,7 @@ import (
 
 var (
 	// errReadOnly is the error of a connection that accepts no writes. No statement was sent over it.
-	errReadOnly = errors.New("the server takes no writes: it is a standby, or its sessions are read-only")
+	errReadOnly = errors.New("the server takes no writes: it is a standby, or set to read-only")
 	// errDriverMethod is the error of an unexpected driver.
 	errDriverMethod = errors.New("the driver lacks a method")
 	// errSessionEnded is the end of a session during a statement.

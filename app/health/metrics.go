@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -10,27 +11,43 @@ import (
 
 // collector exposes the results of the checks. A scrape runs them.
 type collector struct {
-	health *Health
-	ok     *prometheus.Desc
+	health          *Health
+	ready, degraded *prometheus.Desc
 }
 
-// Register registers the metric of the checks with r.
+// Register registers the metrics of the checks with r.
 func Register(r *prometheus.Registry, h *Health) error {
-	return r.Register(guard.Collector(&collector{health: h, ok: prometheus.NewDesc("inner_ready",
-		"1 if this check of /readyz passes, else 0.", []string{"check"}, nil)}))
+	return r.Register(guard.Collector(&collector{
+		health: h,
+		ready: prometheus.NewDesc("inner_ready", "1 if this check, without which the process is not ready, passes, else 0.",
+			[]string{"check"}, nil),
+		degraded: prometheus.NewDesc("inner_degraded", "1 if this check, which only degrades the process, fails, else 0.",
+			[]string{"check"}, nil),
+	}))
 }
 
 // Describe implements prometheus.Collector.
-func (c *collector) Describe(to chan<- *prometheus.Desc) { to <- c.ok }
+func (c *collector) Describe(to chan<- *prometheus.Desc) {
+	to <- c.ready
+	to <- c.degraded
+}
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(to chan<- prometheus.Metric) {
-	results, failing := c.health.runChecks(context.Background())
-	for _, name := range failing {
-		to <- prometheus.MustNewConstMetric(c.ok, prometheus.GaugeValue, 0, name)
-		delete(results, name)
+	found := c.health.runChecks(context.Background())
+	value := func(yes bool) float64 {
+		if yes {
+			return 1
+		}
+		return 0
 	}
-	for name := range results {
-		to <- prometheus.MustNewConstMetric(c.ok, prometheus.GaugeValue, 1, name)
+	for _, check := range c.health.checks {
+		if check.Degrades {
+			to <- prometheus.MustNewConstMetric(c.degraded, prometheus.GaugeValue,
+				value(slices.Contains(found.degraded, check.Name)), check.Name)
+			continue
+		}
+		to <- prometheus.MustNewConstMetric(c.ready, prometheus.GaugeValue,
+			value(!slices.Contains(found.failing, check.Name)), check.Name)
 	}
 }

@@ -34,6 +34,8 @@ type Clients struct {
 	metadata metadata.Interface
 	// timeout limits each request but watches.
 	timeout time.Duration
+	// missing is why there is no cluster, nil if there is one.
+	missing error
 	// config and http are the inputs of derive.
 	config *rest.Config
 	http   *http.Client
@@ -59,6 +61,9 @@ func NewClients(c *config.Config, wrappers ...func(http.RoundTripper) http.Round
 	k := c.Kubernetes
 	return derive(rc, client, k.Timeout, flowcontrol.NewTokenBucketRateLimiter(k.QPS, k.Burst))
 }
+
+// NoCluster returns clients of a command that works without a cluster: Get and List return the reason.
+func NoCluster(reason error) *Clients { return &Clients{missing: reason} }
 
 // derive returns clients that share one connection pool and one rate limit.
 func derive(rc *rest.Config, client *http.Client, timeout time.Duration, limit flowcontrol.RateLimiter) (*Clients, error) {

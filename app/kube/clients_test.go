@@ -3,6 +3,7 @@ package kube_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -82,4 +83,37 @@ func TestWriteGuardStopsWritesOnly(t *testing.T) {
 	check.Store(false)
 	_, err = clients.Apply(ctx, configMaps, object)
 	require.NoError(t, err, "the original clients are not guarded")
+}
+
+// leaseServer serves a Lease whose holder's clock is ahead by skew, and that is renewed at each reading or never.
+func leaseServer(t *testing.T, skew time.Duration, renewed bool) *kube.Clients {
+	t.Helper()
+	begin := time.Now()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		at := begin.Add(skew)
+		if renewed {
+			at = time.Now().Add(skew)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "x"},
+			"spec": {"holderIdentity": "host_X", "renewTime": %q}}`, at.UTC().Format("2006-01-02T15:04:05.000000Z07:00"))
+	}))
+	t.Cleanup(server.Close)
+	return clientsOf(t, server.URL)
+}
+
+func TestLeaderIsFoundWhateverItsClockSays(t *testing.T) {
+	t.Parallel()
+	c := &config.Config{Controller: config.Controller{LeaderElection: config.LeaderElection{LeaseDuration: time.Second,
+		RenewDeadline: 10 * time.Millisecond}}}
+	for _, skew := range []time.Duration{-time.Hour, 0, time.Hour} {
+		leader, err := leaseServer(t, skew, true).Leader(t.Context(), c)
+		require.NoError(t, err)
+		require.Equal(t, "host_X", leader, skew)
+	}
+	for _, skew := range []time.Duration{-time.Hour, time.Hour} {
+		leader, err := leaseServer(t, skew, false).Leader(t.Context(), c)
+		require.NoError(t, err)
+		require.Empty(t, leader, skew)
+	}
 }

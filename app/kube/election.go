@@ -17,11 +17,11 @@ import (
 	"app238.com/inner/app/config"
 )
 
-// electionQPS and electionBurst are far above what one replica sends for an election.
-const (
-	electionQPS   = 5
-	electionBurst = 10
-)
+// electionRequests is how many requests an election may send within one retry period, twice as many as it sends at most.
+const electionRequests = 4
+
+// lockTimeoutShare is the part of the renew deadline that one request may take: a lost one does not cost the lease.
+const lockTimeoutShare = 2
 
 // ErrNotLeading means that another replica leads, or may lead by now.
 var ErrNotLeading = errors.New("this process is not the leader")
@@ -35,7 +35,8 @@ type Election struct {
 
 // NewElection returns an election in which this process takes part under a unique identity.
 func NewElection(c *config.Config, clients *Clients, log *zap.Logger) (*Election, error) {
-	limited, err := clients.WithRateLimit(electionQPS, electionBurst)
+	e := c.Controller.LeaderElection
+	limited, err := clients.WithRateLimit(float32(electionRequests/e.RetryPeriod.Seconds()), electionRequests)
 	if err != nil {
 		return nil, err
 	}
@@ -43,14 +44,13 @@ func NewElection(c *config.Config, clients *Clients, log *zap.Logger) (*Election
 	if err != nil {
 		return nil, fmt.Errorf("name of this host: %w", err)
 	}
-	e := c.Controller.LeaderElection
 	return &Election{config: e, log: log, lock: &lock{
 		Interface: &resourcelock.LeaseLock{
 			LeaseMeta:  metav1.ObjectMeta{Namespace: c.Kubernetes.Namespaces.Control, Name: LeaseName(c)},
 			Client:     limited.Typed.CoordinationV1(),
 			LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + rand.Text()},
 		},
-		now: time.Now,
+		now: time.Now, timeout: e.RenewDeadline / lockTimeoutShare,
 	}}, nil
 }
 
@@ -66,6 +66,7 @@ func (e *Election) Run(ctx, stopping context.Context, lead func(term context.Con
 }
 
 func (e *Election) term(ctx, stopping context.Context, lead func(term context.Context)) error {
+	e.lock.releasable.Store(false)
 	electionCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	elected := make(chan context.Context, 1)
@@ -92,8 +93,10 @@ func (e *Election) term(ctx, stopping context.Context, lead func(term context.Co
 	case term := <-elected:
 		e.log.Info("leadership acquired", zap.String("identity", e.lock.Identity()))
 		lead(term)
+		e.lock.releasable.Store(term.Err() == nil) // else what was sent last has the rest of the lease to arrive
 		e.log.Info("leadership lost", zap.Bool("stopping", stopping.Err() != nil))
 	case <-stopping.Done():
+		e.lock.releasable.Store(true) // it may just have been acquired, and nothing was written
 	case <-done:
 	}
 	cancel()
@@ -125,21 +128,47 @@ func LeaseName(c *config.Config) string {
 	return c.Controller.LeaderElection.Lease + "-" + c.Kubernetes.Namespaces.Worker
 }
 
-// Leader reads the identity of the leader from the election's Lease; "" if the Lease has expired.
+// Leader reads the identity of the leader from the election's Lease; "" if nobody renews it. Where the time in the Lease is not
+// about now, the leader is dead or its clock differs from this machine's: a second reading, when a leader has to have renewed it,
+// tells which.
 func (c *Clients) Leader(ctx context.Context, cfg *config.Config) (string, error) {
+	if c.missing != nil {
+		return "", c.missing
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	lease, err := c.Typed.CoordinationV1().Leases(cfg.Kubernetes.Namespaces.Control).Get(ctx, LeaseName(cfg), metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return "", nil
+	election := cfg.Controller.LeaderElection
+	holder, renewed, err := c.lease(ctx, cfg)
+	if err != nil || holder == "" || time.Since(renewed).Abs() <= 2*election.LeaseDuration {
+		return holder, err
 	}
-	if err != nil {
+	wait := election.RenewDeadline
+	if deadline, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(deadline)/2)
+	}
+	select {
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case <-time.After(wait):
+	}
+	again, renewedAgain, err := c.lease(ctx, cfg)
+	if err != nil || again == holder && renewedAgain.Equal(renewed) {
 		return "", err
 	}
-	spec := lease.Spec
-	if spec.HolderIdentity == nil || spec.RenewTime == nil ||
-		time.Since(spec.RenewTime.Time) > 2*cfg.Controller.LeaderElection.LeaseDuration {
-		return "", nil
+	return again, nil
+}
+
+// lease returns the holder of the election's Lease and the time of its last renewal by its clock; "" if there is none.
+func (c *Clients) lease(ctx context.Context, cfg *config.Config) (holder string, renewed time.Time, err error) {
+	lease, err := c.Typed.CoordinationV1().Leases(cfg.Kubernetes.Namespaces.Control).Get(ctx, LeaseName(cfg), metav1.GetOptions{})
+	if err != nil {
+		if apierrors.IsNotFound(err) {
+			err = nil
+		}
+		return "", time.Time{}, err
 	}
-	return *spec.HolderIdentity, nil
+	if lease.Spec.HolderIdentity == nil || lease.Spec.RenewTime == nil {
+		return "", time.Time{}, nil
+	}
+	return *lease.Spec.HolderIdentity, lease.Spec.RenewTime.Time, nil
 }

@@ -2,8 +2,10 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
@@ -14,6 +16,11 @@ type lock struct {
 	resourcelock.Interface
 
 	now func() time.Time
+	// timeout limits each request: client-go sets no limit for those of a process that does not lead.
+	timeout time.Duration
+
+	// releasable is set while no write of this process can be under way.
+	releasable atomic.Bool
 
 	mu sync.Mutex
 	// renewed is the start of the last successful renewal by this process; zero while another one holds the lease.
@@ -23,8 +30,13 @@ type lock struct {
 	observedAt time.Time
 }
 
+// errNotReleased is the answer to client-go, which also releases the lease of a leader that could not renew it in time.
+var errNotReleased = errors.New("the lease is not released: writes may still be under way")
+
 // Get implements resourcelock.Interface.
 func (l *lock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
 	record, raw, err := l.Interface.Get(ctx)
 	if err == nil {
 		l.mu.Lock()
@@ -39,23 +51,29 @@ func (l *lock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []b
 
 // Create implements resourcelock.Interface.
 func (l *lock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	return l.write(record, func() error { return l.Interface.Create(ctx, record) })
+	return l.write(ctx, record, l.Interface.Create)
 }
 
 // Update implements resourcelock.Interface.
 func (l *lock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	return l.write(record, func() error { return l.Interface.Update(ctx, record) })
+	return l.write(ctx, record, l.Interface.Update)
 }
 
-func (l *lock) write(record resourcelock.LeaderElectionRecord, write func() error) error {
+func (l *lock) write(ctx context.Context, record resourcelock.LeaderElectionRecord,
+	write func(context.Context, resourcelock.LeaderElectionRecord) error) error {
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
 	startedAt := l.now()
 	if record.HolderIdentity != l.Identity() {
+		if !l.releasable.Load() {
+			return errNotReleased
+		}
 		// The lease is being released: from this request on, another process may hold it.
 		l.mu.Lock()
 		l.renewed = time.Time{}
 		l.mu.Unlock()
 	}
-	if err := write(); err != nil {
+	if err := write(ctx, record); err != nil {
 		return err
 	}
 	l.mu.Lock()

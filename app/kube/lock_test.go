@@ -45,7 +45,7 @@ func TestLeadershipCountsFromStartOfLastRenewal(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	stored := &record{clock: &now}
-	l := &lock{Interface: stored, now: func() time.Time { return now }}
+	l := &lock{Interface: stored, now: func() time.Time { return now }, timeout: time.Minute}
 	require.Equal(t, time.Duration(math.MaxInt64), l.sinceRenewal(), "never acquired")
 
 	require.NoError(t, l.Update(t.Context(), held("me", now)))
@@ -58,6 +58,9 @@ func TestLeadershipCountsFromStartOfLastRenewal(t *testing.T) {
 	require.Equal(t, 7*time.Second, l.sinceRenewal(), "a failed renewal does not count")
 
 	stored.err = nil
+	require.ErrorIs(t, l.Update(t.Context(), held("", now)), errNotReleased, "its writes may still be under way")
+	require.Equal(t, "me", stored.record.HolderIdentity)
+	l.releasable.Store(true)
 	require.NoError(t, l.Update(t.Context(), held("", now)))
 	require.Equal(t, time.Duration(math.MaxInt64), l.sinceRenewal(), "released")
 }
@@ -66,7 +69,7 @@ func TestLeaseHeldByOtherIsNotOurs(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	stored := &record{clock: &now}
-	l := &lock{Interface: stored, now: func() time.Time { return now }}
+	l := &lock{Interface: stored, now: func() time.Time { return now }, timeout: time.Minute}
 	require.NoError(t, l.Update(t.Context(), held("me", now)))
 	stored.record = held("other", now)
 	_, _, err := l.Get(t.Context())
@@ -78,7 +81,7 @@ func TestLeaderAgeIsTimeSinceLastRenewal(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	stored := &record{clock: &now, record: held("other", now)}
-	l := &lock{Interface: stored, now: func() time.Time { return now }}
+	l := &lock{Interface: stored, now: func() time.Time { return now }, timeout: time.Minute}
 	get := func() {
 		_, _, err := l.Get(t.Context())
 		require.NoError(t, err)
@@ -100,7 +103,7 @@ func TestCheckLeaderFailsBeforeLeaseExpires(t *testing.T) {
 	now := time.Now()
 	stored := &record{clock: &now}
 	e := &Election{config: config.LeaderElection{LeaseDuration: 9 * time.Second, RenewDeadline: 6 * time.Second},
-		lock: &lock{Interface: stored, now: func() time.Time { return now }}}
+		lock: &lock{Interface: stored, now: func() time.Time { return now }, timeout: time.Minute}}
 	require.ErrorIs(t, e.CheckLeader(), ErrNotLeading, "not elected yet")
 	require.NoError(t, e.lock.Update(t.Context(), held("me", now)))
 	require.NoError(t, e.CheckLeader())
@@ -110,4 +113,26 @@ func TestCheckLeaderFailsBeforeLeaseExpires(t *testing.T) {
 	require.Equal(t, "me", e.Leader(), "no other process can lead yet")
 	now = now.Add(5 * time.Second)
 	require.Empty(t, e.Leader())
+}
+
+// silent is a lock whose requests get no response.
+type silent struct{ record }
+
+func (s *silent) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	<-ctx.Done()
+	return nil, nil, ctx.Err()
+}
+
+func (s *silent) Update(ctx context.Context, _ resourcelock.LeaderElectionRecord) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestRequestOfElectionWithoutResponseEnds(t *testing.T) {
+	t.Parallel()
+	l := &lock{Interface: &silent{}, now: time.Now, timeout: time.Millisecond}
+	_, _, err := l.Get(context.Background())
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorIs(t, l.Update(context.Background(), held("me", time.Now())), context.DeadlineExceeded)
+	require.Equal(t, time.Duration(math.MaxInt64), l.sinceRenewal(), "the renewal is not known to be done")
 }

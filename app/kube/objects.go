@@ -42,6 +42,9 @@ func (c *Clients) Replace(ctx context.Context, resource schema.GroupVersionResou
 // Get reads one object from the API server.
 func (c *Clients) Get(ctx context.Context, resource schema.GroupVersionResource, namespace,
 	name string) (*unstructured.Unstructured, error) {
+	if c.missing != nil {
+		return nil, c.missing
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	return c.Dynamic.Resource(resource).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
@@ -72,6 +75,9 @@ func (c *Clients) Create(ctx context.Context, resource schema.GroupVersionResour
 // List returns one page of a namespace's objects from the API server. Its continue token requests the next page.
 func (c *Clients) List(ctx context.Context, resource schema.GroupVersionResource, namespace string,
 	options metav1.ListOptions) (*unstructured.UnstructuredList, error) {
+	if c.missing != nil {
+		return nil, c.missing
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	return c.Dynamic.Resource(resource).Namespace(namespace).List(ctx, options)

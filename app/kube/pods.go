@@ -64,9 +64,10 @@ func NewPods(clients *Clients, namespace, selector string) (*Pods, error) {
 	if _, err := labels.Parse(selector); err != nil {
 		return nil, fmt.Errorf("labels %q: not a label selector", selector)
 	}
-	p := &Pods{clients: clients, stopped: make(chan struct{}), confirmed: map[string]time.Time{}, informer: NewInformer(
-		podSource{clients, namespace}, &corev1.Pod{}, selector, cache.Indexers{byAddress: addresses})}
-	return p, p.informer.SetTransform(stripPod)
+	informer, err := NewInformer(podSource{clients, namespace}, InformerOptions{
+		Example: &corev1.Pod{}, Selector: selector, Indexers: cache.Indexers{byAddress: addresses}, Transform: stripPod,
+	})
+	return &Pods{clients: clients, stopped: make(chan struct{}), confirmed: map[string]time.Time{}, informer: informer}, err
 }
 
 // NewCombinatorPods returns a watch of the Combinator pods.

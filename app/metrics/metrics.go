@@ -23,13 +23,24 @@ func NewRegistry() (*prometheus.Registry, error) {
 		r.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})))
 }
 
+// Server serves GET /metrics on http.metricsListen.
+type Server struct{ *server.Auxiliary }
+
+// NewServer returns a server of the routes that listens once started, unless http.metricsListen is empty.
+func NewServer(c *config.Config, log *zap.Logger, routes []server.Route) *Server {
+	settings := c.HTTP
+	settings.TLS = config.TLS{}
+	handler := server.NewHandler(settings, log.Named("http"), routes)
+	return &Server{server.NewAuxiliary("http.metricsListen", settings.MetricsListen, server.NewHTTP(settings, handler), log)}
+}
+
 // Routes returns GET /metrics. Metrics whose collector fails, as when the database is unavailable, are left out: the others are
 // needed most then. Panics of collectors are logged.
 func Routes(registry *prometheus.Registry, log *zap.Logger) []server.Route {
 	handler := promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError, Registry: registry, ErrorLog: panicLogger{log.Named("http")},
 	})
-	return []server.Route{{Method: http.MethodGet, Path: "/metrics", Access: config.OperationRoutes,
+	return []server.Route{{Method: http.MethodGet, Path: "/metrics", Access: config.OperationRoutes, Monitoring: true,
 		Handler: func(w http.ResponseWriter, r *http.Request) error {
 			handler.ServeHTTP(w, r)
 			return nil

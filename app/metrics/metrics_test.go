@@ -2,15 +2,18 @@ package metrics_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/app/guard"
 	"app238.com/inner/app/metrics"
 )
@@ -36,4 +39,32 @@ func TestCollectorPanicIsLogged(t *testing.T) {
 	for _, line := range logged.All() {
 		require.Contains(t, fmt.Sprint(line.ContextMap()["error"]), "broken")
 	}
+}
+
+func TestSeparateAddressServesMetricsAlone(t *testing.T) {
+	t.Parallel()
+	r, err := metrics.NewRegistry()
+	require.NoError(t, err)
+	c := &config.Config{HTTP: config.HTTP{
+		MetricsListen: "127.0.0.1:0", MaxRequests: 10, BodyMemory: 1 << 20, BodyLimit: 1 << 10, RequestTimeout: time.Minute,
+		TLS: config.TLS{Certificate: "of the other address", Key: "of the other address", ClientCA: "of the other address"},
+	}}
+	s := metrics.NewServer(c, zap.NewNop(), metrics.Routes(r, zap.NewNop()))
+	require.NoError(t, s.Start(t.Context()))
+	client := &http.Client{Transport: &http.Transport{}}
+	get := func(path string) (int, string) {
+		answer, err := client.Get("http://" + s.Address() + path)
+		require.NoError(t, err)
+		text, err := io.ReadAll(answer.Body)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		return answer.StatusCode, string(text)
+	}
+	status, text := get("/metrics")
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, text, "go_goroutines")
+	status, _ = get("/healthz")
+	require.Equal(t, http.StatusNotFound, status)
+	client.CloseIdleConnections()
+	require.NoError(t, s.Stop(t.Context()))
 }

@@ -2,10 +2,6 @@
 package profiling
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"net/http/pprof" // the default mux, where it registers itself, is not served
 	"time"
@@ -13,23 +9,14 @@ import (
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/logging"
+	"app238.com/inner/app/server"
 )
 
-// Time limits of the profiler's server. Recording a profile may take minutes, so writing has no limit.
-const (
-	headerTimeout = 5 * time.Second
-	stopTimeout   = 2 * time.Second
-)
+// headerTimeout is the only time limit: recording a profile may take minutes.
+const headerTimeout = 5 * time.Second
 
 // Server serves the profiler.
-type Server struct {
-	http     *http.Server
-	listen   string
-	log      *zap.Logger
-	listener net.Listener
-	done     chan struct{}
-}
+type Server struct{ *server.Auxiliary }
 
 // New returns a server that listens once started, unless profiling.listen is empty.
 func New(c *config.Config, log *zap.Logger) *Server {
@@ -39,54 +26,6 @@ func New(c *config.Config, log *zap.Logger) *Server {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return &Server{
-		http:   &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout},
-		listen: c.Profiling.Listen,
-		log:    log.Named("http"),
-		done:   make(chan struct{}),
-	}
-}
-
-// Start listens and serves in the background.
-func (s *Server) Start(ctx context.Context) error {
-	if s.listen == "" {
-		return nil
-	}
-	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", s.listen)
-	if err != nil {
-		return fmt.Errorf("profiling.listen: %w", err)
-	}
-	s.listener = listener
-	s.log.Info("profiler listening", zap.String("address", listener.Addr().String()))
-	go func() {
-		defer close(s.done)
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			s.log.Error("profiler ended", logging.Error(err))
-		}
-	}()
-	return nil
-}
-
-// Address returns the address it listens on; "" if the profiler is off.
-func (s *Server) Address() string {
-	if s.listener == nil {
-		return ""
-	}
-	return s.listener.Addr().String()
-}
-
-// Stop stops the server; the recording of a profile is cut off.
-func (s *Server) Stop(ctx context.Context) error {
-	if s.listener == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
-	defer cancel()
-	err := s.http.Shutdown(ctx)
-	if err != nil {
-		err = s.http.Close()
-	}
-	<-s.done
-	return err
+	return &Server{server.NewAuxiliary("profiling.listen", c.Profiling.Listen,
+		&http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}, log)}
 }

@@ -9,6 +9,13 @@ import (
 	"sync"
 )
 
+// States of the connections that are dropped at the limit, values of a label.
+const (
+	stateSending = "sending"
+	stateIdle    = "idle"
+	stateNew     = "new"
+)
+
 // connections limits the number of open connections. At the limit a new connection replaces the one that has been sending its
 // request for the longest time, else the one that has been idle for the longest time, so that silent clients cannot exclude
 // others.
@@ -68,7 +75,7 @@ func (c *connections) makeRoom() bool {
 	for _, candidates := range []struct {
 		waiting *list.List
 		state   string
-	}{{c.sending, "sending"}, {c.idle, "idle"}} {
+	}{{c.sending, stateSending}, {c.idle, stateIdle}} {
 		if oldest := candidates.waiting.Front(); oldest != nil {
 			victim, _ := oldest.Value.(*connection)
 			c.remove(victim)
@@ -77,7 +84,7 @@ func (c *connections) makeRoom() bool {
 			return true
 		}
 	}
-	c.metrics.dropped("new")
+	c.metrics.dropped(stateNew)
 	return false
 }
 

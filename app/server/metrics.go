@@ -45,23 +45,38 @@ func NewMetrics(r *prometheus.Registry) (*Metrics, error) {
 			Name: "inner_http_certificate_reload_failures_total", Help: "Times that the certificates could not be read again.",
 		}),
 	}
+	for _, state := range []string{stateSending, stateIdle, stateNew} {
+		m.drops.WithLabelValues(state) // a rate needs a sample before the first event
+	}
 	return m, errors.Join(r.Register(m.requests), r.Register(m.duration), r.Register(m.inFlight), r.Register(m.open),
 		r.Register(m.drops), r.Register(m.expiry), r.Register(m.reloads))
 }
 
-// middleware measures the requests of a route.
-func (m *Metrics) middleware(route Route, next http.Handler) http.Handler {
+// Middleware measures the requests of a route. Those of monitoring are not counted: it would be seen as the platform's load.
+func (m *Metrics) Middleware(route Route, next http.Handler) http.Handler {
+	if route.Monitoring {
+		return next
+	}
 	duration := m.duration.WithLabelValues(route.Path)
+	for _, status := range []int{http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable} {
+		m.requests.WithLabelValues(route.Path, route.Method, strconv.Itoa(status)) // a rate needs a sample before the first event
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
 		rec := record(w)
 		m.inFlight.Inc()
+		returned := false
 		defer func() {
+			status := rec.result()
+			if !returned { // a panic, which recovery answers
+				status = http.StatusInternalServerError
+			}
 			m.inFlight.Dec()
 			duration.Observe(time.Since(begin).Seconds())
-			m.requests.WithLabelValues(route.Path, route.Method, strconv.Itoa(rec.status)).Inc()
+			m.requests.WithLabelValues(route.Path, route.Method, strconv.Itoa(status)).Inc()
 		}()
 		next.ServeHTTP(rec, r)
+		returned = true
 	})
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -79,15 +80,19 @@ func identify(next http.Handler) http.Handler {
 	})
 }
 
-// logRequests logs each request without body, query and headers.
+// logRequests logs each request without body, query and headers; requests of monitoring at level debug only.
 func logRequests(log *zap.Logger) middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			begin := time.Now()
 			rec := record(w)
 			defer func() {
-				log.Info("request", zap.String("method", r.Method), zap.String("path", pathForLog(r)),
-					zap.Int("status", rec.status), zap.Int64("bytes", rec.bytes), zap.Duration("took", time.Since(begin)),
+				level := zap.InfoLevel
+				if rec.monitoring {
+					level = zap.DebugLevel
+				}
+				log.Log(level, "request", zap.String("method", r.Method), zap.String("path", pathForLog(r)),
+					zap.Int("status", rec.result()), zap.Int64("bytes", rec.bytes), zap.Duration("took", time.Since(begin)),
 					zap.String("from", r.RemoteAddr), zap.String("request_id", RequestID(r.Context())))
 			}()
 			next.ServeHTTP(rec, r)
@@ -106,11 +111,21 @@ func timeOut(limit time.Duration) middleware {
 	}
 }
 
+// markMonitoring marks the requests of a route as those of monitoring for the access log.
+func markMonitoring(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := record(w)
+		rec.monitoring = true
+		next.ServeHTTP(rec, r)
+	})
+}
+
 // recorder records the status and the size of a response.
 type recorder struct {
 	http.ResponseWriter
-	status int
-	bytes  int64
+	status     int // 0 until the header is written
+	bytes      int64
+	monitoring bool
 }
 
 // record returns w if it is a recorder, else a new one around it.
@@ -118,17 +133,23 @@ func record(w http.ResponseWriter) *recorder {
 	if r, ok := w.(*recorder); ok {
 		return r
 	}
-	return &recorder{ResponseWriter: w, status: http.StatusInternalServerError}
+	return &recorder{ResponseWriter: w}
 }
 
-// WriteHeader records the status.
+// result returns the status of the response of a handler that has returned: net/http sends 200 if it wrote none.
+func (r *recorder) result() int { return cmp.Or(r.status, http.StatusOK) }
+
+// WriteHeader records the first status that ends the header: informational ones precede it, later ones are ignored.
 func (r *recorder) WriteHeader(status int) {
-	r.status = status
+	if r.status == 0 && (status >= http.StatusOK || status == http.StatusSwitchingProtocols) {
+		r.status = status
+	}
 	r.ResponseWriter.WriteHeader(status)
 }
 
-// Write counts the bytes.
+// Write counts the bytes. The first one implies the status 200.
 func (r *recorder) Write(p []byte) (int, error) {
+	r.status = cmp.Or(r.status, http.StatusOK)
 	n, err := r.ResponseWriter.Write(p)
 	r.bytes += int64(n)
 	return n, err

@@ -20,6 +20,9 @@ type Route struct {
 	Handler Handler
 	// Probe marks a route for kubelet's probes: it has no limit of concurrent requests and requires no client certificate.
 	Probe bool
+	// Monitoring marks a route that kubelet, Prometheus and other monitors call: its requests are neither counted nor traced,
+	// have no limit, so that an overload can be seen, and are logged at level debug only.
+	Monitoring bool
 	// BodyLimit is the largest body in bytes; 0 is http.bodyLimit.
 	BodyLimit int64
 	// Access is the kind of route, a key of http.access, which defines who may call it; "" is everybody.
@@ -29,11 +32,16 @@ type Route struct {
 // Middleware wraps the handler of a route, outside of limits and timeouts.
 type Middleware func(route Route, next http.Handler) http.Handler
 
-// Check is a readiness check. Modules contribute checks through the fx group "readiness"; /readyz runs all of them.
+// Check is a check of this process's health. Modules contribute checks through the fx group "readiness"; /readyz runs all of
+// them.
 type Check struct {
 	// Name is the name in /readyz.
 	Name string
-	// Ready returns nil, or an error whose text is safe for clients: it contains no message of a driver or of the cluster.
+	// Degrades is true if the process can take requests while the check fails: it is then shown as degraded, and stays ready.
+	// What all replicas share degrades them: otherwise its failure would take away all endpoints of the Service at once.
+	Degrades bool
+	// Ready returns nil, or an error whose text is safe for clients: it contains no message of a driver or of the cluster. Only
+	// one call runs at a time.
 	Ready func(ctx context.Context) error
 	// Role, unless nil, returns the role of a ready process, which /readyz shows instead of "ok".
 	Role func() string

@@ -39,20 +39,25 @@ func New(c *config.Config, log *zap.Logger, m *Metrics, routes []Route, middlewa
 		connections:  newConnections(c.HTTP.MaxConnections, m),
 		done:         make(chan struct{}),
 	}
-	s.http = &http.Server{
-		Handler:           NewHandler(c.HTTP, log, routes, append(slices.Clone(middlewares), m.middleware)...),
-		ReadHeaderTimeout: c.HTTP.ReadHeaderTimeout,
-		ReadTimeout:       c.HTTP.ReadTimeout,
-		WriteTimeout:      c.HTTP.WriteTimeout,
-		IdleTimeout:       c.HTTP.IdleTimeout,
-		MaxHeaderBytes:    c.HTTP.HeaderLimit,
-		ErrorLog:          connectionLog(log),
-		ConnContext:       s.connections.register,
-		ConnState:         s.connections.stateChanged,
+	s.http = NewHTTP(c.HTTP, NewHandler(c.HTTP, log, routes, append(slices.Clone(middlewares), m.Middleware)...))
+	s.http.ErrorLog = connectionLog(log)
+	s.http.ConnContext, s.http.ConnState = s.connections.register, s.connections.stateChanged
+	return s
+}
+
+// NewHTTP returns a server with the configured timeouts and limits.
+func NewHTTP(c config.HTTP, handler http.Handler) *http.Server {
+	s := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: c.ReadHeaderTimeout,
+		ReadTimeout:       c.ReadTimeout,
+		WriteTimeout:      c.WriteTimeout,
+		IdleTimeout:       c.IdleTimeout,
+		MaxHeaderBytes:    c.HeaderLimit,
 		Protocols:         &http.Protocols{},
 	}
 	// Clients keep a few connections each; HTTP/2 would only add attack surface.
-	s.http.Protocols.SetHTTP1(true)
+	s.Protocols.SetHTTP1(true)
 	return s
 }
 
@@ -64,7 +69,7 @@ func NewHandler(c config.HTTP, log *zap.Logger, routes []Route, middlewares ...M
 	all, allowed := newSlots(c.MaxRequests), map[string][]string{}
 	for _, route := range routes {
 		slots := all
-		if route.Probe {
+		if route.Probe || route.Monitoring {
 			slots = nil
 		}
 		handler := bodies.receive(cmp.Or(route.BodyLimit, c.BodyLimit),
@@ -76,6 +81,9 @@ func NewHandler(c config.HTTP, log *zap.Logger, routes []Route, middlewares ...M
 			if middleware != nil {
 				handler = middleware(route, handler)
 			}
+		}
+		if route.Monitoring {
+			handler = markMonitoring(handler)
 		}
 		methods := []string{route.Method}
 		if route.Method == http.MethodGet {

@@ -3,12 +3,14 @@ package server_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
@@ -16,14 +18,16 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/server"
+	"app238.com/inner/test/metricstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // bundle is a handler with routes for each behaviour, and its log.
 type bundle struct {
-	handler http.Handler
-	logged  *observer.ObservedLogs
+	handler  http.Handler
+	logged   *observer.ObservedLogs
+	registry *prometheus.Registry
 }
 
 func setup(t *testing.T) *bundle {
@@ -48,9 +52,24 @@ func setup(t *testing.T) *bundle {
 			<-r.Context().Done()
 			return r.Context().Err()
 		}},
+		{Method: http.MethodGet, Path: "/bare", Handler: func(w http.ResponseWriter, _ *http.Request) error {
+			_, err := w.Write([]byte("no header was written"))
+			return err
+		}},
+		{Method: http.MethodGet, Path: "/empty", Handler: func(http.ResponseWriter, *http.Request) error { return nil }},
+		{Method: http.MethodGet, Path: "/early", Handler: func(w http.ResponseWriter, _ *http.Request) error {
+			w.WriteHeader(http.StatusEarlyHints)
+			return server.NotFound("nothing")
+		}},
+		{Method: http.MethodGet, Path: "/scrape", Monitoring: true, Handler: func(w http.ResponseWriter, _ *http.Request) error {
+			return server.WriteJSON(w, http.StatusServiceUnavailable, "not ready")
+		}},
 	}
 	c := config.HTTP{BodyLimit: 100, RequestTimeout: 50 * time.Millisecond}
-	return &bundle{handler: server.NewHandler(c, zap.New(core), routes), logged: logged}
+	registry := prometheus.NewRegistry()
+	m, err := server.NewMetrics(registry)
+	require.NoError(t, err)
+	return &bundle{handler: server.NewHandler(c, zap.New(core), routes, m.Middleware), logged: logged, registry: registry}
 }
 
 func (b *bundle) send(method, path, body string, header ...string) *httptest.ResponseRecorder {
@@ -110,6 +129,33 @@ func TestAccessLogHasNoBodyAndQuery(t *testing.T) {
 	b.send(http.MethodPost, "/echo?token=QUERYMARK", `{"Text":"BODYMARK"}`)
 	require.Equal(t, 1, b.logged.FilterMessage("request").Len())
 	require.NotContains(t, b.text(), "MARK")
+}
+
+func TestLogAndMetricsHaveTheSentStatus(t *testing.T) {
+	t.Parallel()
+	for path, status := range map[string]int{
+		"/bare": 200, "/empty": 200, "/early": 404, "/failure": 500, "/panic": 500, "/away": 503,
+	} {
+		b := setup(t)
+		b.send(http.MethodGet, path, "")
+		lines := b.logged.FilterMessage("request").All()
+		require.Len(t, lines, 1, path)
+		require.EqualValues(t, status, lines[0].ContextMap()["status"], path)
+		counted := metricstest.Values(t, b.registry)
+		require.InDelta(t, 1, counted[fmt.Sprintf("inner_http_requests_total/GET/%s/%d", path, status)], 0, "%s: %v", path, counted)
+	}
+}
+
+func TestRequestsOfMonitoringAreNeitherCountedNorLoggedAtLevelInfo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.Equal(t, http.StatusServiceUnavailable, b.send(http.MethodGet, "/scrape", "").Code)
+	lines := b.logged.FilterMessage("request").All()
+	require.Len(t, lines, 1)
+	require.Equal(t, zap.DebugLevel, lines[0].Level)
+	for name := range metricstest.Values(t, b.registry) {
+		require.NotContains(t, name, "/scrape")
+	}
 }
 
 func TestBodiesAreLimitedAndChecked(t *testing.T) {

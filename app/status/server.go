@@ -28,15 +28,19 @@ func Server(client *http.Client, url string) Component {
 		}
 		defer func() { _ = response.Body.Close() }()
 		var ready struct {
-			Checks  map[string]string `json:"checks"`
-			Failing []string          `json:"failing"`
+			Checks   map[string]string `json:"checks"`
+			Failing  []string          `json:"failing"`
+			Degraded []string          `json:"degraded"`
 		}
 		if err := json.NewDecoder(io.LimitReader(response.Body, responseLimit)).Decode(&ready); err != nil || ready.Checks == nil {
 			return Report{}, errors.New(url + ": the response is not of an Inner Gateway")
 		}
 		report := Report{Condition: OK, Text: url + " is ready"}
-		if response.StatusCode != http.StatusOK {
+		switch {
+		case response.StatusCode != http.StatusOK:
 			report.Condition, report.Text = Degraded, url+" is not ready: "+strings.Join(ready.Failing, ", ")
+		case len(ready.Degraded) > 0:
+			report.Condition, report.Text = Degraded, url+" is ready; degraded: "+strings.Join(ready.Degraded, ", ")
 		}
 		for _, name := range slices.Sorted(maps.Keys(ready.Checks)) {
 			report.Details = append(report.Details, Detail{Name: name, Value: ready.Checks[name]})

@@ -3,6 +3,8 @@ package status
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,6 +52,19 @@ type Detail struct {
 // As annotates the fx constructor of a Component so that it contributes to the group of components.
 func As(constructor any) any {
 	return fx.Annotate(constructor, fx.ResultTags(`group:"status"`))
+}
+
+// MaxListed is how many objects a component lists by name.
+const MaxListed = 10
+
+// Listed returns the details of the first of all objects, and one more that counts the rest and says where they are listed. All
+// may hold fewer details than there are objects, total counts these.
+func Listed(all []Detail, total int64, where string) []Detail {
+	all = slices.Clone(all[:min(len(all), MaxListed)])
+	if rest := total - int64(len(all)); rest > 0 {
+		all = append(all, Detail{Name: fmt.Sprintf("%d more", rest), Value: where})
+	}
+	return all
 }
 
 // ComponentStatus is the health of one component.

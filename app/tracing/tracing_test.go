@@ -103,7 +103,7 @@ func TestClientTraceIsContinued(t *testing.T) {
 	b.request(t, accept, sampled, func(ctx context.Context) { require.NotEmpty(t, b.Parent(ctx)) })
 	b.request(t, accept, left, func(ctx context.Context) { require.Empty(t, b.Parent(ctx)) })
 	b.request(t, accept, "", func(ctx context.Context) { require.Empty(t, b.Parent(ctx), "the ratio is 0") })
-	b.request(t, server.Route{Method: http.MethodGet, Path: "/healthz", Probe: true}, sampled, func(ctx context.Context) {
+	b.request(t, server.Route{Method: http.MethodGet, Path: "/healthz", Monitoring: true}, sampled, func(ctx context.Context) {
 		require.Empty(t, b.Parent(ctx), "probes are not traced")
 	})
 	spans := b.sent(t)

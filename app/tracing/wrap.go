@@ -54,13 +54,14 @@ func (t *Tracing) Middleware() server.Middleware {
 		return nil
 	}
 	return func(route server.Route, next http.Handler) http.Handler {
-		if route.Probe {
+		if route.Monitoring {
 			return next
 		}
 		name := route.Method + " " + route.Path
 		return otelhttp.NewHandler(next, name,
 			otelhttp.WithTracerProvider(t.provider), otelhttp.WithMeterProvider(noop.NewMeterProvider()),
 			otelhttp.WithPropagators(propagation.TraceContext{}),
+			otelhttp.WithSpanNameFormatter(func(name string, _ *http.Request) string { return name }),
 			otelhttp.WithSpanOptions(trace.WithAttributes(semconv.HTTPRoute(route.Path))))
 	}
 }
@@ -74,6 +75,7 @@ func (t *Tracing) Transport() func(http.RoundTripper) http.RoundTripper {
 		return otelhttp.NewTransport(next,
 			otelhttp.WithTracerProvider(t.provider), otelhttp.WithMeterProvider(noop.NewMeterProvider()),
 			otelhttp.WithPropagators(propagation.TraceContext{}),
+			otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return "HTTP " + r.Method }),
 			otelhttp.WithFilter(func(r *http.Request) bool { return inTrace(r.Context()) }))
 	}
 }

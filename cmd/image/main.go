@@ -7,22 +7,18 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"app238.com/inner/cmd/image/oci"
+	"app238.com/inner/cmd/image/spec"
 )
 
 // exitUsage is the exit status of a usage error.
@@ -34,14 +30,12 @@ func main() { os.Exit(run(os.Args[1:])) }
 type options struct {
 	platforms                []v1.Platform
 	file, version, reference string
-	revision                 string
-	created                  time.Time
 }
 
 func run(arguments []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	o, err := parse(ctx, arguments)
+	o, err := parse(arguments)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "image:", err)
 		return exitUsage
@@ -53,7 +47,7 @@ func run(arguments []string) int {
 	return 0
 }
 
-func parse(ctx context.Context, arguments []string) (o options, err error) {
+func parse(arguments []string) (o options, err error) {
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	platforms := flags.String("platforms", "linux/amd64,linux/arm64", "comma-separated `list` of platforms")
 	flags.StringVar(&o.file, "o", filepath.Join("dist", "inner-gateway.tar"), "`file` to write")
@@ -65,36 +59,26 @@ func parse(ctx context.Context, arguments []string) (o options, err error) {
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("%q is not understood", flags.Arg(0))
 	}
-	for name := range strings.SplitSeq(*platforms, ",") {
-		platform, err := v1.ParsePlatform(name)
-		if err != nil || platform.OS == "" || platform.Architecture == "" {
-			return o, fmt.Errorf("-platforms: %q is not like linux/amd64", name)
-		}
-		o.platforms = append(o.platforms, *platform)
+	if o.platforms, err = spec.Platforms(*platforms); err != nil {
+		return o, fmt.Errorf("-platforms: %w", err)
 	}
 	if o.reference == "" {
 		o.reference = "inner-gateway:" + o.version
 	}
-	o.revision, o.created = commit(ctx)
 	return o, nil
 }
 
-// commit returns the checked-out commit and its time; outside of a clone, "" and the Unix epoch.
-func commit(ctx context.Context) (revision string, created time.Time) {
-	created = time.Unix(0, 0).UTC()
-	output, err := exec.CommandContext(ctx, "git", "log", "-1", "--format=%H %ct").Output()
-	if err != nil {
-		return "", created
-	}
-	revision, seconds, _ := strings.Cut(string(bytes.TrimSpace(output)), " ")
-	if at, err := strconv.ParseInt(seconds, 10, 64); err == nil {
-		created = time.Unix(at, 0).UTC()
-	}
-	return revision, created
-}
-
 func write(ctx context.Context, o options) error {
-	index, err := image(o).Index(ctx, o.platforms)
+	image := spec.Inner(o.version, spec.Head(ctx))
+	programs := make([]oci.Program, 0, len(o.platforms))
+	for _, platform := range o.platforms {
+		program, err := image.Build(ctx, platform)
+		if err != nil {
+			return err
+		}
+		programs = append(programs, program)
+	}
+	index, err := image.Index(programs...)
 	if err != nil {
 		return err
 	}
@@ -110,33 +94,4 @@ func write(ctx context.Context, o options) error {
 	}
 	_, err = fmt.Fprintf(os.Stdout, "%s %s %s\n", o.file, o.reference, digest)
 	return err
-}
-
-// image is the image of the Dockerfile; a test compares the two.
-func image(o options) oci.Spec {
-	labels := map[string]string{
-		"org.opencontainers.image.created":  o.created.Format(time.RFC3339),
-		"org.opencontainers.image.licenses": "Apache-2.0",
-		"org.opencontainers.image.title":    "Inner Gateway",
-		"org.opencontainers.image.version":  o.version,
-	}
-	if o.revision != "" {
-		labels["org.opencontainers.image.revision"] = o.revision
-	}
-	return oci.Spec{
-		Package: "./cmd/inner",
-		Linker:  "-s -w -X main.version=" + o.version,
-		Program: "/inner",
-		Files:   map[string]string{"/etc/passwd": "inner:x:65532:65532:Inner Gateway:/:/inner\n"},
-		Created: o.created,
-		Config: v1.Config{
-			User:         "65532:65532",
-			ExposedPorts: map[string]struct{}{"9901/tcp": {}},
-			Env:          []string{"GOGC=200"},
-			Entrypoint:   []string{"/inner"},
-			Cmd:          []string{"serve"},
-			WorkingDir:   "/",
-			Labels:       labels,
-		},
-	}
 }

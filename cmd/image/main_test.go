@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/cmd/image/oci"
+	"app238.com/inner/cmd/image/spec"
 )
 
 const root = "../.."
@@ -77,7 +78,7 @@ func dockerfile(t *testing.T) (s oci.Spec) {
 
 func TestImageMatchesDockerfile(t *testing.T) {
 	t.Parallel()
-	made := image(options{version: "${VERSION}"})
+	made := spec.Inner("${VERSION}", spec.Commit{})
 	require.Equal(t, "${VERSION}", made.Config.Labels["org.opencontainers.image.version"])
 	// What docker build adds by itself, or cannot know.
 	made.Config.Labels, made.Config.WorkingDir, made.Created = nil, "", time.Time{}

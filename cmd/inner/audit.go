@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,8 +41,8 @@ func lastAudit(cmd *cobra.Command, format *outputFormat) error {
 	if err != nil {
 		return err
 	}
-	return app.Audit(cmd.Context(), c, false, func(ctx context.Context, auditor admin.Admin) error {
-		last, err := auditor.Last(ctx)
+	return app.WithAdmins(cmd.Context(), c, app.NoCluster, func(ctx context.Context, admins app.Admins) error {
+		last, err := admins.Audit.Last(ctx)
 		if err != nil {
 			return err
 		}
@@ -67,10 +68,10 @@ func dryRun(cmd *cobra.Command, format *outputFormat) error {
 	if err != nil {
 		return err
 	}
-	return app.Audit(cmd.Context(), c, true, func(ctx context.Context, auditor admin.Admin) error {
+	return app.WithAdmins(cmd.Context(), c, app.RequiredCluster, func(ctx context.Context, admins app.Admins) error {
 		found := &dryRunResult{Findings: []admin.Finding{}, Users: []admin.User{}}
 		var err error
-		if found.Audit, err = auditor.DryRun(ctx, found); err != nil {
+		if found.Audit, err = admins.Audit.DryRun(ctx, found); err != nil {
 			return err
 		}
 		err = format.write(cmd, found, func(t *table) {
@@ -99,30 +100,31 @@ func incomplete(a admin.Audit) error {
 }
 
 func usersTable(t *table, users []admin.User) {
-	t.row("USER", "WORKERS", "RESOURCES", "DOMAINS")
+	t.header(kept("USER"), "WORKERS", "RESOURCES", "DOMAINS")
 	for _, u := range users {
 		t.row(u.UID, u.Workers, u.Resources, u.Domains)
 	}
 }
 
 func findingsTable(t *table, findings []admin.Finding) {
-	t.row("KIND", "NAME", "USER", "PROBLEM", "ACTION", "REASON")
+	t.header("KIND", "NAME", "USER", "PROBLEM", "ACTION", wrapped("REASON"))
 	for _, f := range findings {
 		t.row(f.Kind, f.Name, f.Owner, f.Problem, f.Action, f.Why)
 	}
 }
 
 func totalsTable(t *table, a admin.Audit) {
-	t.row("KIND", "OBJECTS", "ROWS", "MISSING", "STUCK", "OWNERLESS", "ORPHANS", "REPAIRED", "DELETED", "REMARK")
+	t.header("KIND", "OBJECTS", "ROWS", "MISSING", "STUCK", "OWNERLESS", "ORPHANS", "REPAIRED", "DELETED")
 	for _, k := range a.Kinds {
-		remark := k.Error
-		if remark == "" {
-			remark = k.Refusal
-		}
-		t.row(k.Kind, k.Objects, k.Rows, k.Missing, k.Stuck, k.Ownerless, k.Orphans, k.Repaired, k.Deleted, remark)
+		t.row(k.Kind, k.Objects, k.Rows, k.Missing, k.Stuck, k.Ownerless, k.Orphans, k.Repaired, k.Deleted)
 	}
 	t.blank()
-	t.row("TASK", "MODE", "USERS", "STARTED (UTC)", "ENDED (UTC)", "DELETIONS REFUSED BECAUSE")
+	for _, k := range a.Kinds {
+		if remark := cmp.Or(k.Error, k.Refusal); remark != "" {
+			t.field(k.Kind, remark)
+		}
+	}
+	t.header("TASK", "MODE", "USERS", "STARTED (UTC)", "ENDED (UTC)", wrapped("DELETIONS REFUSED BECAUSE"))
 	task := any(a.Task)
 	if a.Task == 0 {
 		task = "dry run"

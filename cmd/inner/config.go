@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,30 +27,23 @@ func newConfigCheck() *cobra.Command {
 		Use:   "check",
 		Short: "Check whether inner serve would accept the settings",
 		Long: "Reads the settings as inner serve does and reports every unknown key, every invalid value, and variables\n" +
-			"INNER_… that are no settings. Connects to nothing. The exit status is 2 when a setting is invalid.",
+			"INNER_… that are no settings, all at once. Connects to nothing. The exit status is 2 when a setting is invalid.",
 		Example: `  inner config check --config /etc/inner/inner.yaml
   INNER_TASKS_WORKERS=8 inner config check`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			unknown := unknownVariables()
 			c, err := config.Load(cmd.Flags())
-			if err == nil {
-				err = app.CheckConfig(c)
+			errs := append(config.UnknownVariables(os.Environ()), err)
+			if c != nil {
+				errs = append(errs, app.CheckConfig(c))
 			}
-			if err := errors.Join(unknown, err); err != nil {
+			if err := errors.Join(errs...); err != nil {
 				return usageError{err}
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "the settings are valid")
 			return err
 		},
 	}
-}
-
-func unknownVariables() error {
-	if unknown := config.UnknownVariables(os.Environ()); len(unknown) > 0 {
-		return fmt.Errorf("%s: unknown setting", strings.Join(unknown, ", "))
-	}
-	return nil
 }
 
 func newConfigPrint() *cobra.Command {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,7 +45,63 @@ func TestConfigCheckNamesInvalidSettings(t *testing.T) {
 func TestConfigCheckNamesUnknownVariable(t *testing.T) {
 	t.Setenv("INNER_TASK_WORKERS", "8")
 	_, err := execute(t, "config", "check", "--config", settings(t, "domain: a.b"), "-d", "postgres://h/d")
-	require.EqualError(t, err, "INNER_TASK_WORKERS: unknown setting")
+	require.EqualError(t, err, "INNER_TASK_WORKERS: unknown setting; did you mean INNER_TASKS_WORKERS?")
+}
+
+func TestConfigCheckNamesEverythingAtOnce(t *testing.T) {
+	t.Setenv("INNER_TASK_WORKERS", "8")
+	_, err := execute(t, "config", "check", "--config", settings(t, `
+domain: A.B
+drainTime: 3s
+tasks: {wrkers: 1, workers: many, pollInterval: 0s}
+database: {statementTimeout: soon}
+http: {listen: nowhere}
+`), "-d", "mysql://h/d")
+	require.Equal(t, exitUsage, exitStatus(err), err)
+	lines := strings.Split(err.Error(), "\n")
+	require.Len(t, lines, 9, "%s", err)
+	for i, want := range []string{
+		"INNER_TASK_WORKERS: unknown setting; did you mean INNER_TASKS_WORKERS?",
+		"draintime: unknown setting; did you mean http.drainTime?",
+		"tasks.wrkers: unknown setting; did you mean tasks.workers?",
+		"database.statementTimeout: ", "tasks.workers: ", "domain: must be a DNS name", "tasks.pollInterval: must be ", "http.listen: ",
+		"database.dsn: not a valid postgres:// URL",
+	} {
+		require.Contains(t, lines[i], want, "%s", err)
+	}
+}
+
+func TestUnknownNamesSuggestTheNearest(t *testing.T) {
+	t.Parallel()
+	for want, args := range map[string][]string{
+		`unknown command "statsu" for "inner"; did you mean status?`:   {"statsu"},
+		`unknown command "lsit" for "inner tasks"; did you mean list?`: {"tasks", "lsit"},
+		`unknown command "task" for "inner"; did you mean tasks?`:      {"help", "task"},
+		`unknown command "nonsense" for "inner"`:                       {"nonsense"},
+		`unknown flag: --statsu; did you mean --status?`:               {"tasks", "list", "--statsu", "error"},
+		`unknown flag: --confg; did you mean --config?`:                {"tasks", "list", "--confg", "x"},
+		`; did you mean worker.deploy_worker?`:                         {"run-job", "worker.deploy_workr"},
+	} {
+		_, err := execute(t, args...)
+		require.ErrorContains(t, err, want)
+		require.Equal(t, exitUsage, exitStatus(err))
+	}
+}
+
+func TestConfigurationFileIsNamedByVariable(t *testing.T) {
+	t.Setenv("INNER_CONFIG", settings(t, "domain: a.b\ntasks: {workers: 9}"))
+	out, err := execute(t, "config", "print")
+	require.NoError(t, err)
+	require.Contains(t, out, "workers: 9 # default: 4")
+	out, err = execute(t, "config", "print", "--config", settings(t, "tasks: {workers: 8}"))
+	require.NoError(t, err)
+	require.Contains(t, out, "workers: 8 # default: 4", "the flag overrides the variable")
+	out, err = execute(t, "config", "print", "--config", "")
+	require.NoError(t, err)
+	require.NotContains(t, out, "default: 4")
+	t.Setenv("INNER_CONFIG", "/none")
+	_, err = execute(t, "config", "print")
+	require.ErrorContains(t, err, "INNER_CONFIG: open /none")
 }
 
 func TestConfigPrintMasksSecrets(t *testing.T) {

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	apiyaml "sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v3"
 )
 
 func TestCRDPrintsTheDefinition(t *testing.T) {
@@ -15,7 +15,7 @@ func TestCRDPrintsTheDefinition(t *testing.T) {
 		Kind     string
 		Metadata struct{ Name string }
 	}
-	require.NoError(t, apiyaml.Unmarshal([]byte(output), &definition))
+	require.NoError(t, yaml.Unmarshal([]byte(output), &definition))
 	require.Equal(t, "CustomResourceDefinition", definition.Kind)
 	require.Equal(t, "workerapps.console.app238.com", definition.Metadata.Name)
 }

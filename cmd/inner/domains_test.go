@@ -40,11 +40,23 @@ func TestDomainsAreListedAndChecked(t *testing.T) {
 	p.insertDomain(t, "0a1b2c3d", "u1", "www.user.test")
 	out, err := p.run(t, "domains", "list")
 	require.NoError(t, err)
+	require.Regexp(t, `0a1b2c3d +www.user.test +u1 +new +0 +- +-\n`, out)
+	out, err = p.run(t, "domains", "list", "-o", "wide")
+	require.NoError(t, err)
 	require.Regexp(t, `0a1b2c3d +www.user.test +u1 +pending +new +- +0 +- +- +-\n`, out)
 
 	out, err = p.run(t, "domains", "check", "www.user.test")
 	require.EqualError(t, err, "www.user.test: wrong: the TXT record _combinator-verify.www.user.test: no such name")
-	require.Regexp(t, `pending +pending`, out)
+	require.Regexp(t, `u1 +pending +1 +\d+s `, out)
+	out, err = p.run(t, "domains", "show", "WWW.user.test")
+	require.NoError(t, err)
+	words := strings.Join(strings.Fields(out), " ")
+	const problem = "Problem it is not verified yet: the TXT record _combinator-verify.www.user.test: no such name"
+	require.True(t, strings.HasPrefix(words, problem), out)
+	require.Contains(t, words, `_combinator-verify.www.user.test TXT "combinator-verify=0123456789abcdef0123456789abcdef"`)
+	out, err = p.run(t, "domains", "list", "--failing")
+	require.NoError(t, err)
+	require.NotContains(t, out, "www.user.test")
 	require.NoError(t, root.Add(`_combinator-verify.www.user.test. 60 IN TXT "combinator-verify=0123456789ABCDEF0123456789ABCDEF"`,
 		"www.user.test. 60 IN CNAME w1.worker.example.com."))
 	out, err = p.run(t, "domains", "check", "WWW.User.Test.", "0a1b2c3d", "-o", "json")
@@ -77,7 +89,15 @@ func TestRefusedTargetHasReason(t *testing.T) {
 	require.NoError(t, err)
 	out, err = p.run(t, "domains", "list")
 	require.NoError(t, err)
-	require.Regexp(t, `error +refused .* the target does not belong to the platform`, out)
+	require.Regexp(t, `u1 +refused .* the target does not`, out)
+	out, err = p.run(t, "domains", "show", "0a1b2c3d", "-o", "json")
+	require.NoError(t, err)
+	var details admin.Details
+	require.NoError(t, json.Unmarshal([]byte(out), &details))
+	require.Equal(t, []string{"it is never served: " + why}, details.Problems)
+	out, err = p.run(t, "domains", "list", "--failing")
+	require.NoError(t, err)
+	require.Contains(t, out, "www.user.test")
 }
 
 func TestDomainListIsFilteredAndPaged(t *testing.T) {
@@ -102,4 +122,20 @@ func TestDomainListIsFilteredAndPaged(t *testing.T) {
 	require.ErrorContains(t, err, "state: must be one of new, pending, verified")
 	_, err = p.run(t, "domains", "list", "--limit", "0")
 	require.ErrorContains(t, err, "limit: must be 1")
+}
+
+func TestServedRowOfSeveralSpellingsIsShown(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	p.insertDomain(t, "0a1b2c3d", "u1", "WWW.shared.test")
+	p.insertDomain(t, "1a1b2c3d", "u2", "www.shared.test")
+	_, err := p.db.ExecContext(t.Context(), `INSERT INTO inner_domain_checks (cdid, row_id, name, user_uid, domain, target, txt_name,
+			txt_value, host, verified)
+		SELECT cdid, id, cdid, user_uid, domain, target, txt_name, txt_value, 'www.shared.test', cdid = '1a1b2c3d' FROM custom_domains`)
+	require.NoError(t, err)
+	for name, user := range map[string]string{"www.shared.test": "u2", "WWW.shared.test": "u2", "0a1b2c3d": "u1"} {
+		out, err := p.run(t, "domains", "show", name, "-o", "json")
+		require.NoError(t, err)
+		require.Contains(t, out, fmt.Sprintf(`"user_uid": %q`, user), name)
+	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"app238.com/inner/app"
 	"app238.com/inner/app/guard"
+	"app238.com/inner/app/logging"
 )
 
 func main() { os.Exit(runRoot(interrupted(), newRoot())) }
@@ -26,7 +27,8 @@ func runRoot(ctx context.Context, root *cobra.Command) int {
 		err = app.UserError("", err)
 	}
 	if err != nil {
-		_, _ = fmt.Fprintln(root.ErrOrStderr(), "inner:", err)
+		// A key of a settings file or an argument in the text can hold control characters of a terminal.
+		_, _ = fmt.Fprintln(root.ErrOrStderr(), "inner:", logging.Printable(err.Error()))
 	}
 	return exitStatus(err)
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"app238.com/inner/app/config"
@@ -14,8 +12,9 @@ func newRoot() *cobra.Command {
 		Short: "Internal control plane of a serverless platform",
 		Long: "Inner Gateway is the internal control plane of a serverless platform: it accepts tasks over HTTP, runs them, and\n" +
 			"reconciles the workers, databases and domains of the platform's users.\n\n" +
-			"Settings are read from the file named by --config, from variables INNER_… and from flags; later sources override\n" +
-			"earlier ones. inner config print describes all settings. A variable INNER_…_FILE names a file with a secret.\n\n" +
+			"Settings are read from the file named by --config or INNER_CONFIG, from variables INNER_… and from flags; later\n" +
+			"sources override earlier ones. inner config print describes all settings. A variable INNER_…_FILE names a file with\n" +
+			"a secret.\n\n" +
 			"Exit statuses: 0 success; 1 failure; 2 usage error (an unknown command, flag or argument, or an invalid setting),\n" +
 			"nothing was started; 3 inner status: the platform is degraded. The first SIGINT or SIGTERM shuts the program down\n" +
 			"gracefully; the second one ends it at once, with 128 plus the signal's number.",
@@ -25,11 +24,12 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
+		Version:       version,
 	}
+	root.SetVersionTemplate(versionLine())
 	config.AddFlags(root.PersistentFlags())
-	root.AddCommand(newServe(), newRunJob(), newTasks(), newDomains(), newUsage(), newAudit(), newStatus(), newConfig(),
-		newMigrate(),
-		newCRD(), newReference(), newVersion())
+	root.AddCommand(newServe(), newRunJob(), newTasks(), newWorkers(), newDomains(), newUsers(), newUsage(), newAudit(), newStatus(),
+		newTop(), newConfig(), newMigrate(), newCRD(), newVersion())
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	for _, cmd := range root.Commands() {
@@ -44,7 +44,7 @@ func newRoot() *cobra.Command {
 // isCommand refuses the name of an unknown command, for which cobra's help would exit with 0.
 func isCommand(cmd *cobra.Command, args []string) error {
 	if found, rest, err := cmd.Root().Find(args); err != nil || len(rest) > 0 {
-		return fmt.Errorf("unknown command %q for %q", args[len(args)-1], found.CommandPath())
+		return unknownCommand(found, args[len(args)-1])
 	}
 	return nil
 }

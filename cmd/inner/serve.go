@@ -11,6 +11,7 @@ import (
 	"app238.com/inner/app"
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/tracing"
+	appversion "app238.com/inner/app/version"
 )
 
 func newServe() *cobra.Command {
@@ -30,7 +31,7 @@ func newServe() *cobra.Command {
 					return err
 				}
 			}
-			return run(cmd.Context(), app.Serve(c))
+			return run(cmd.Context(), fx.Options(app.Serve(c), app.WithVersion(appversion.Version(version))))
 		},
 	}
 	cmd.Flags().BoolVar(&migrate, "migrate", false, "create missing tables first, like inner migrate")

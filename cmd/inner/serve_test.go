@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -45,4 +46,15 @@ func TestCommandPanicIsFailureNotUsageError(t *testing.T) {
 	root.SetArgs([]string{})
 	require.Equal(t, exitFailure, runRoot(t.Context(), root))
 	require.Contains(t, out.String(), "inner: panic: sk_*** is invalid")
+}
+
+func TestErrorsReachTheTerminalWithoutControlCharacters(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	root := &cobra.Command{RunE: func(*cobra.Command, []string) error { return errors.New("first \x1b[31mred\nsecond") },
+		SilenceErrors: true, SilenceUsage: true}
+	root.SetErr(&out)
+	root.SetArgs([]string{})
+	require.Equal(t, exitFailure, runRoot(t.Context(), root))
+	require.Equal(t, "inner: first [31mred\nsecond\n", out.String())
 }

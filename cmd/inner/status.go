@@ -56,11 +56,11 @@ func newStatus() *cobra.Command {
 }
 
 func statusTable(t *table, report platform.PlatformStatus) {
-	t.row("COMPONENT", plain("CONDITION"), "DETAILS")
+	t.header(kept("COMPONENT"), kept("CONDITION"), wrapped("DETAILS"))
 	for _, component := range report.Components {
 		t.row(component.Name, status(component.Condition), component.Text)
 		for _, detail := range component.Details {
-			t.row("  "+detail.Name, plain(" "), detail.Value)
+			t.row("  "+detail.Name, " ", detail.Value)
 		}
 	}
 }

@@ -21,6 +21,7 @@ import (
 
 	"app238.com/inner/app/kube"
 	platform "app238.com/inner/app/status"
+	"app238.com/inner/test/testdatabase"
 )
 
 // replica is a fake Inner Gateway with this answer of /readyz.
@@ -99,15 +100,21 @@ func TestStatusIsOKWhenEverythingRuns(t *testing.T) {
 	p := setup(t)
 	// Alive for as long as the test takes.
 	_, err := p.db.ExecContext(t.Context(),
-		`INSERT INTO inner_processes (id, host, heartbeat_at) VALUES ('p1', 'host-1', LOCALTIMESTAMP + INTERVAL '1 hour')`)
+		`INSERT INTO inner_processes (id, host, version, heartbeat_at)
+		VALUES ('p1', 'host-1', 'v1', LOCALTIMESTAMP + INTERVAL '1 hour')`)
 	require.NoError(t, err)
-	p.insert(t, "x", "pending", "{}")
+	slow := p.insert(t, "x", "pending", "{}")
+	_, err = p.db.ExecContext(t.Context(), `UPDATE console_tasks SET lane = 'slow', created_at = LOCALTIMESTAMP - INTERVAL '1 hour'
+		WHERE id = $1`, slow)
+	require.NoError(t, err)
 	p.lead(t)
 	url := replica(t, http.StatusOK, `{"status":"ready","checks":{"database":"ok","controller":"leader"},"failing":[]}`)
 	report, err := p.status(t, "--url", url)
 	require.NoError(t, err)
 	require.Equal(t, platform.OK, report.Condition)
 	require.Equal(t, "database", report.Components[0].Name, "dependencies of all others come first")
+	require.Contains(t, component(t, report, "database").Text, "took a write in")
+	require.Equal(t, "no custom domains", component(t, report, "domains").Text)
 	require.Contains(t, component(t, report, "replicas").Text, "1 alive")
 	require.Equal(t, "1 pending, 0 processing, 0 waiting", component(t, report, "queue").Text)
 	require.Contains(t, component(t, report, "workers").Text, "WorkerApps")
@@ -121,7 +128,7 @@ func TestStatusIsOKWhenEverythingRuns(t *testing.T) {
 
 	out, err := p.run(t, "status", "--url", url, "-k", os.Getenv("INNER_TEST_KUBECONFIG"))
 	require.NoError(t, err)
-	require.Regexp(t, `(?m)^replicas +ok +1 alive\n  host-1 +0 tasks claimed`, out)
+	require.Regexp(t, `(?m)^replicas +ok +1 alive\n  host-1 +v1, 0 tasks claimed`, out)
 	require.NotContains(t, out, "\x1b")
 	out, err = p.run(t, "status", "--url", url, "-o", "yaml", "-k", os.Getenv("INNER_TEST_KUBECONFIG"))
 	require.NoError(t, err)
@@ -167,16 +174,19 @@ func TestStatusNamesDegradedComponents(t *testing.T) {
 	require.NoError(t, err)
 	report, err := p.status(t, "--url",
 		replica(t, http.StatusServiceUnavailable, `{"checks":{"rdb":"does not answer"},"failing":["rdb"]}`),
-		"--url", replica(t, http.StatusOK, `something else`), "--url", "http://127.0.0.1:1")
+		"--url", replica(t, http.StatusOK, `something else`), "--url", "http://127.0.0.1:1",
+		"--url", replica(t, http.StatusOK, `{"checks":{"kv engine":"does not answer"},"failing":[],"degraded":["kv engine"]}`))
 	require.Equal(t, exitDegraded, exitStatus(err))
 	require.Equal(t, platform.Down, report.Condition)
 	require.Equal(t, platform.Down, component(t, report, "replicas").Condition, "the only process has an old heartbeat")
 	require.Equal(t, platform.Degraded, component(t, report, "queue").Condition)
-	servers := report.Components[len(report.Components)-3:]
+	servers := report.Components[len(report.Components)-4:]
 	require.Equal(t, platform.Degraded, servers[0].Condition)
 	require.Contains(t, servers[0].Text, "is not ready: rdb")
 	require.Contains(t, servers[1].Text, "not of an Inner Gateway")
 	require.Contains(t, servers[2].Text, "no Inner Gateway answers")
+	require.Equal(t, platform.Degraded, servers[3].Condition)
+	require.Contains(t, servers[3].Text, "is ready; degraded: kv engine")
 }
 
 func TestStatusOfUnreachableDatabaseHidesPassword(t *testing.T) {
@@ -189,4 +199,28 @@ func TestStatusOfUnreachableDatabaseHidesPassword(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out), &report))
 	require.Equal(t, platform.Down, component(t, report, "database").Condition)
 	require.Equal(t, platform.OK, component(t, report, "kubernetes").Condition)
+}
+
+func TestStatusNamesReadOnlyDatabase(t *testing.T) {
+	t.Parallel()
+	testdatabase.PostgreSQLOnly(t, "its setting")
+	p := setup(t)
+	var name string
+	require.NoError(t, p.db.QueryRowContext(t.Context(), `SELECT current_database()`).Scan(&name))
+	_, err := p.db.ExecContext(t.Context(), `ALTER DATABASE `+name+` SET default_transaction_read_only = on`)
+	require.NoError(t, err)
+	report, err := p.status(t)
+	require.Equal(t, exitDegraded, exitStatus(err))
+	require.Equal(t, platform.Down, component(t, report, "database").Condition)
+	require.Contains(t, component(t, report, "database").Text, "takes no writes: it is a standby, or set to read-only")
+}
+
+func TestVersionIsAFlagToo(t *testing.T) {
+	t.Parallel()
+	flag, err := execute(t, "--version")
+	require.NoError(t, err)
+	require.Regexp(t, `^inner \S+ \(go1\.[^)]+\)\n$`, flag)
+	command, err := execute(t, "version")
+	require.NoError(t, err)
+	require.Equal(t, command, flag)
 }

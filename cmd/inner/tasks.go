@@ -32,7 +32,9 @@ func withAdmin(cmd *cobra.Command, use func(context.Context, job.Admin) error) e
 	if err != nil {
 		return err
 	}
-	return app.Admin(cmd.Context(), c, use)
+	return app.WithAdmins(cmd.Context(), c, app.NoCluster, func(ctx context.Context, admins app.Admins) error {
+		return use(ctx, admins.Tasks)
+	})
 }
 
 // taskIDs parses the ids of tasks; an invalid one is a usage error.

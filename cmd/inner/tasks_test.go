@@ -6,7 +6,6 @@ import (
 	"math"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -37,7 +36,7 @@ func TestTasksAreListedInAlignedColumns(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, out, fmt.Sprintf("--before %d", old+1))
 	_, err = p.run(t, "tasks", "list", "--status", "done")
-	require.ErrorContains(t, err, "status: must be one of pending, processing")
+	require.ErrorContains(t, err, "status: must be one of running, claimed, pending, processing")
 }
 
 func TestIDsBeyondFloatPrecisionAreExact(t *testing.T) {
@@ -94,7 +93,7 @@ func TestRetryAndCancelFailUnlessAllChange(t *testing.T) {
 	require.Contains(t, out, "was error, is pending now")
 	out, err = p.run(t, "tasks", "cancel", fmt.Sprint(running), fmt.Sprint(pending), "4711")
 	require.EqualError(t, err, "2 of 3 tasks were not changed")
-	require.Contains(t, out, "not interrupted")
+	require.Contains(t, strings.Join(strings.Fields(out), " "), "not interrupted")
 	require.Contains(t, out, "was pending, is cancelled now")
 	require.Contains(t, out, "no such task")
 	out, err = p.run(t, "tasks", "retry", fmt.Sprint(running), fmt.Sprint(pending), "-o", "json")
@@ -122,22 +121,148 @@ func TestStatsAreCounted(t *testing.T) {
 	require.NoError(t, err)
 	out, err = p.run(t, "tasks", "stats")
 	require.NoError(t, err)
-	require.Regexp(t, `pod-1 +0 +3 +1.5s +2\n`, out)
+	require.Regexp(t, `pod-1 +0 +0 +3 +1.5s +2\n`, out)
 }
 
-func TestCellsArePrintableAndColumnsAligned(t *testing.T) {
+func TestRunningTasksAreListedFirstAndApartFromClaimed(t *testing.T) {
 	t.Parallel()
-	var out strings.Builder
-	tab := newTable(&out)
-	require.False(t, tab.coloured, "not a terminal")
-	tab.coloured = true
-	tab.row(plain("STATUS"), "NEXT")
-	tab.row(status("error"), "a\x1b[2J\tb\nc")
-	tab.row(status("superseded"), time.Time{})
-	require.NoError(t, tab.tabs.Flush())
-	require.NotContains(t, out.String(), "\x1b[2J")
-	require.Contains(t, out.String(), "\x1b[31merror\x1b[0m")
-	lines := strings.Split(out.String(), "\n")
-	require.Equal(t, strings.Index(lines[0], "NEXT"), strings.Index(lines[1], "a [2J b c"))
-	require.Equal(t, strings.Index(lines[0], "NEXT"), strings.Index(lines[2], "0001-"))
+	p := setup(t)
+	running := p.insert(t, "a", "processing", "{}")
+	claimed, pending := p.insert(t, "b", "processing", "{}"), p.insert(t, "c", "pending", "{}")
+	_, err := p.db.ExecContext(t.Context(), `INSERT INTO inner_processes (id, host, running_tasks) VALUES ('p', 'pod-1', $1)`,
+		fmt.Sprintf(",%d,", running))
+	require.NoError(t, err)
+	_, err = p.db.ExecContext(t.Context(), `UPDATE console_tasks SET claimed_by = 'p' WHERE task_status = 'processing'`)
+	require.NoError(t, err)
+	out, err := p.run(t, "tasks", "list")
+	require.NoError(t, err)
+	require.Regexp(t, fmt.Sprintf(`(?s)%d +a +running .*%d +b +claimed .*%d +c +pending`, running, claimed, pending), out)
+	for state, want := range map[string]string{"running": "a", "claimed": "b", "processing": "a b"} {
+		out, err = p.run(t, "tasks", "list", "--status", state, "-o", "json")
+		require.NoError(t, err)
+		var page job.Page
+		require.NoError(t, json.Unmarshal([]byte(out), &page))
+		var types []string
+		for _, task := range page.Tasks {
+			types = append(types, task.Type)
+			require.Equal(t, task.Type == "a", task.Running)
+		}
+		require.Equal(t, want, strings.Join(types, " "), state)
+	}
+	out, err = p.run(t, "tasks", "list", "--limit", "1")
+	require.NoError(t, err)
+	require.Contains(t, out, fmt.Sprintf("--before %d", math.MaxInt64))
+	out, err = p.run(t, "tasks", "list", "--limit", "1", "--before", fmt.Sprint(math.MaxInt64))
+	require.NoError(t, err)
+	require.Regexp(t, `pending`, out, "the next page has the others")
+	out, err = p.run(t, "tasks", "stats")
+	require.NoError(t, err)
+	require.Regexp(t, `(?s)a +running +1\n.*b +claimed +1\n.*pod-1 +2 +1 `, out)
+	out, err = p.run(t, "tasks", "show", fmt.Sprint(running))
+	require.NoError(t, err)
+	require.Regexp(t, `Status +running\n`, out)
+}
+
+func TestEveryRunningTaskIsOnAPageAndCancelled(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	running := ","
+	var want []int64
+	for n := range 3 {
+		id := p.insert(t, fmt.Sprint("x", n), "processing", "{}") // the key is the type
+		running += fmt.Sprint(id, ",")
+		want = append(want, id)
+	}
+	_, err := p.db.ExecContext(t.Context(), `INSERT INTO inner_processes (id, host, running_tasks) VALUES ('p', 'pod-1', $1)`, running)
+	require.NoError(t, err)
+	_, err = p.db.ExecContext(t.Context(), `UPDATE console_tasks SET claimed_by = 'p'`)
+	require.NoError(t, err)
+	seen, before := map[int64]bool{}, int64(0)
+	for {
+		out, err := p.run(t, "tasks", "list", "--limit", "2", "--before", fmt.Sprint(before), "-o", "json")
+		require.NoError(t, err)
+		var page job.Page
+		require.NoError(t, json.Unmarshal([]byte(out), &page))
+		require.LessOrEqual(t, len(page.Tasks), 2)
+		for _, task := range page.Tasks {
+			seen[task.ID] = true
+		}
+		if before = page.Next; before == 0 {
+			break
+		}
+	}
+	for _, id := range want {
+		require.True(t, seen[id], "task %d is on no page", id)
+	}
+	out, err := p.run(t, "tasks", "cancel", "--status", "processing", "--dry-run")
+	require.NoError(t, err)
+	for _, id := range want {
+		require.Contains(t, out, fmt.Sprint(id))
+	}
+}
+
+// insertKeys inserts tasks with these ordering keys and returns their ids.
+func (p *program) insertKeys(t *testing.T) map[string]int64 {
+	t.Helper()
+	ids := map[string]int64{}
+	for key, status := range map[string]string{
+		"worker/u1/w1": "error", "worker/u1/w2": "pending", "worker/u2/w3": "error", "resource/u1/r1": "waiting",
+		"notice/resource/u1/r1": "error", "user/u1": "cancelled", "resource/w1/u1": "error",
+	} {
+		ids[key] = p.insert(t, "x", status, "{}")
+		_, err := p.db.ExecContext(t.Context(), `UPDATE console_tasks SET ordering_key = $2 WHERE id = $1`, ids[key], key)
+		require.NoError(t, err)
+	}
+	_, err := p.db.ExecContext(t.Context(), `UPDATE console_tasks SET created_at = LOCALTIMESTAMP - INTERVAL '3 hours' WHERE id = $1`,
+		ids["worker/u2/w3"])
+	require.NoError(t, err)
+	return ids
+}
+
+func TestTasksAreSelectedByFilters(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	ids := p.insertKeys(t)
+	for _, c := range []struct {
+		args string
+		want []string
+	}{
+		{"list --user u1", []string{"worker/u1/w1", "worker/u1/w2", "resource/u1/r1", "notice/resource/u1/r1", "user/u1"}},
+		{"list --worker w1", []string{"worker/u1/w1"}},
+		{"list --since 2h --status error", []string{"worker/u1/w1", "notice/resource/u1/r1", "resource/w1/u1"}},
+		{"list --until 2h", []string{"worker/u2/w3"}},
+		{"list --since 2000-01-01 --until 2000-01-02T03:04:05Z", nil},
+		{"retry --user u1 --dry-run", []string{"worker/u1/w1", "notice/resource/u1/r1"}},
+		{"retry --user u1 --status cancelled --dry-run", []string{"user/u1"}},
+		{"cancel --user u1 --dry-run", []string{"worker/u1/w2", "resource/u1/r1"}},
+		{"cancel --worker w2", []string{"worker/u1/w2"}},
+		{"retry --user u2 --type x", []string{"worker/u2/w3"}},
+	} {
+		out, err := p.run(t, append(append([]string{"tasks"}, strings.Fields(c.args)...), "-o", "json")...)
+		require.NoError(t, err, "%s: %s", c.args, out)
+		var page struct {
+			Tasks []struct {
+				ID int64 `json:"task_id"`
+			}
+		}
+		require.NoError(t, json.Unmarshal([]byte(out), &page), out)
+		var got, want []int64
+		for _, task := range page.Tasks {
+			got = append(got, task.ID)
+		}
+		for _, key := range c.want {
+			want = append(want, ids[key])
+		}
+		require.ElementsMatch(t, want, got, c.args)
+	}
+	for key, want := range map[string]string{
+		"worker/u1/w1": "error", "resource/u1/r1": "waiting", "worker/u1/w2": "cancelled", "worker/u2/w3": "pending",
+	} {
+		var status string
+		require.NoError(t, p.db.QueryRowContext(t.Context(), `SELECT task_status FROM console_tasks WHERE id = $1`, ids[key]).Scan(&status))
+		require.Equal(t, want, status, key)
+	}
+	out, err := p.run(t, "tasks", "retry", "--user", "u1", "--dry-run")
+	require.NoError(t, err)
+	require.Contains(t, out, "is error, would be pending")
 }

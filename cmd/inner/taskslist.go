@@ -2,58 +2,113 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"app238.com/inner/modules/tasks/job"
 )
 
-// detailWidth is the longest text of a task's details in a list, in characters; inner tasks show prints all of it.
-const detailWidth = 60
-
 func newTasksList(format *outputFormat) *cobra.Command {
 	var filter job.Filter
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List tasks, the newest first",
-		Example: `  inner tasks list --status error
+		Short: "List tasks, the running ones first, then the newest",
+		Long: "Lists tasks: those that a worker runs, then those that a process has claimed, then the others, each the newest\n" +
+			"first. Which tasks run is known as of the last heartbeat of each process.",
+		Example: `  inner tasks list --status error --since 2h
+  inner tasks list --worker 1x2y3z4a --watch
   inner tasks list --type worker.deploy_worker --limit 20 --before 4711`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := filter.Validate(); err != nil {
-				return usageError{fmt.Errorf("--%w", err)}
-			}
-			return withAdmin(cmd, func(ctx context.Context, admin job.Admin) error {
-				page, err := admin.List(ctx, filter)
-				if err != nil {
-					return err
-				}
-				if err := format.write(cmd, page, func(t *table) { listTable(t, page) }); err != nil {
-					return err
-				}
-				if page.Next != 0 && *format == tableFormat {
-					cmd.PrintErrf("more tasks: --before %d\n", page.Next)
-				}
-				return nil
-			})
-		},
 	}
+	addTaskFilterFlags(cmd, &filter)
 	flags := cmd.Flags()
-	flags.StringVar(&filter.Status, "status", "", "only tasks in this state")
-	flags.StringVar(&filter.Type, "type", "", "only tasks of this job type or alias")
 	flags.StringVar(&filter.Key, "key", "", "only tasks with this ordering key")
 	flags.IntVar(&filter.Limit, "limit", 50, fmt.Sprintf("maximum number of tasks, up to %d", job.MaxPage))
 	flags.Int64Var(&filter.Before, "before", 0, "only tasks with a lower id: the next page")
-	_ = cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(job.Statuses(), cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("type", completeJobTypes)
+	watched := addWatchFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := filter.Validate(); err != nil {
+			return usageError{fmt.Errorf("--%w", err)}
+		}
+		return withAdmin(cmd, func(ctx context.Context, admin job.Admin) error {
+			return watched.run(ctx, cmd, func() (func() error, error) {
+				page, err := admin.List(ctx, filter)
+				return func() error { return writeTasks(cmd, format, page) }, err
+			})
+		})
+	}
 	return cmd
 }
 
-func listTable(t *table, page job.Page) {
-	t.row("ID", "TYPE", plain("STATUS"), "ATTEMPTS", "KEY", "CREATED (UTC)", "DETAILS")
-	for _, task := range page.Tasks {
-		t.row(task.ID, task.Type, status(task.Status), task.Attempts, task.OrderingKey, task.CreatedAt,
-			shorten(task.Detail, detailWidth))
+func writeTasks(cmd *cobra.Command, format *outputFormat, page job.Page) error {
+	if err := format.write(cmd, page, func(t *table) { taskRows(t, page.Tasks) }); err != nil {
+		return err
+	}
+	if page.Next != 0 && format.isTable() {
+		cmd.PrintErrf("more tasks: --before %d\n", page.Next)
+	}
+	return nil
+}
+
+// addTaskFilterFlags defines the flags that select tasks.
+func addTaskFilterFlags(cmd *cobra.Command, filter *job.Filter) {
+	flags := cmd.Flags()
+	flags.StringVar(&filter.Status, "status", "", "only tasks in this state")
+	flags.StringVar(&filter.Type, "type", "", "only tasks of this job type or alias")
+	flags.StringVar(&filter.User, "user", "", "only tasks about this user (uid) and what it has")
+	flags.StringVar(&filter.Worker, "worker", "", "only tasks about this worker (wid)")
+	flags.Var(&moment{&filter.Since}, "since",
+		"only tasks accepted since then: an age like 90m or 2d, or a time like 2026-01-31 or 2026-01-31T15:04:05Z")
+	flags.Var(&moment{&filter.Until}, "until", "only tasks accepted before then")
+	_ = cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(job.FilterStatuses(), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("type", completeJobTypes)
+}
+
+// moment is a flag with a time, in UTC unless it has a zone, or with an age.
+type moment struct{ time *time.Time }
+
+// String implements pflag.Value.
+func (m *moment) String() string {
+	if m.time == nil || m.time.IsZero() {
+		return ""
+	}
+	return m.time.Format(time.RFC3339)
+}
+
+// Type implements pflag.Value.
+func (m *moment) Type() string { return "time" }
+
+// Set implements pflag.Value.
+func (m *moment) Set(text string) error {
+	for _, layout := range []string{time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04", time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil {
+			*m.time = at.UTC()
+			return nil
+		}
+	}
+	age, err := time.ParseDuration(text)
+	if days, isDays := strings.CutSuffix(text, "d"); isDays {
+		var n int
+		n, err = strconv.Atoi(days)
+		age = time.Duration(n) * 24 * time.Hour
+	}
+	if err != nil || age < 0 {
+		return errors.New("must be an age like 90m or 2d, or a time like 2026-01-31 or 2026-01-31T15:04:05Z")
+	}
+	*m.time = time.Now().Add(-age).UTC()
+	return nil
+}
+
+func taskRows(t *table, tasks []job.Summary) {
+	t.header(kept("TASK"), "TYPE", kept("STATUS"), kept("TRIES"), kept("AGE"), wide("LANE"), "KEY", wide("ACCEPTED (UTC)"),
+		wide("STARTED (UTC)"), wide("ENDED (UTC)"), "DETAILS")
+	for _, task := range tasks {
+		t.row(task.ID, task.Type, status(task.State()), task.Attempts, ago(task.CreatedAt), task.Lane, task.OrderingKey, task.CreatedAt,
+			task.StartedAt, task.FinishedAt, task.Detail)
 	}
 }

@@ -48,7 +48,7 @@ func showTable(t *table, task job.Details) {
 	}{
 		{"Task", task.ID},
 		{"Type", task.Type},
-		{"Status", status(task.Status)},
+		{"Status", status(task.State())},
 		{"Details", task.Detail},
 		{"Last error", task.LastError},
 		{"Attempts", task.Attempts},
@@ -65,9 +65,9 @@ func showTable(t *table, task job.Details) {
 		{"Idempotency key", task.IdempotencyKey},
 		{"Payload", info},
 	} {
-		t.row(line.name, line.value)
+		t.field(line.name, line.value)
 	}
 	for _, e := range task.Errors {
-		t.row("Error", fmt.Sprintf("attempt %d, %s: %s", e.Attempt, e.At, e.Error))
+		t.field("Error", fmt.Sprintf("attempt %d, %s: %s", e.Attempt, e.At, e.Error))
 	}
 }

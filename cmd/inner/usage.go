@@ -32,8 +32,8 @@ func newUsage() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return app.Usage(cmd.Context(), c, func(ctx context.Context, reader admin.Admin) error {
-				days, err := reader.Days(ctx, query)
+			return app.WithAdmins(cmd.Context(), c, app.NoCluster, func(ctx context.Context, admins app.Admins) error {
+				days, err := admins.Combinator.Days(ctx, query)
 				if err != nil {
 					return err
 				}
@@ -75,7 +75,7 @@ func day(flag, text string) (time.Time, error) {
 }
 
 func usageTable(t *table, days []admin.Day) {
-	t.row("USER", "RESOURCE", "TYPE", "DAY", "REPORTS", "CHANGE (BYTES)", "SIZE (BYTES)")
+	t.header("USER", "RESOURCE", "TYPE", kept("DAY"), "REPORTS", "CHANGE (BYTES)", "SIZE (BYTES)")
 	for _, d := range days {
 		size := ""
 		if d.Bytes != nil {

@@ -5,10 +5,15 @@ import (
 	"runtime"
 
 	"github.com/spf13/cobra"
+
+	appversion "app238.com/inner/app/version"
 )
 
 // version is stamped by the linker: -X main.version=….
-var version = "development"
+var version = string(appversion.Development)
+
+// versionLine is what inner version and inner --version print.
+func versionLine() string { return fmt.Sprintf("inner %s (%s)\n", version, runtime.Version()) }
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
@@ -17,7 +22,7 @@ func newVersion() *cobra.Command {
 		Example: "  inner version",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "inner %s (%s)\n", version, runtime.Version())
+			_, err := fmt.Fprint(cmd.OutOrStdout(), versionLine())
 			return err
 		},
 	}

@@ -21,9 +21,27 @@ func TestNothingIsDeletedWithoutUsers(t *testing.T) {
 	b.elapse(day)
 	b.exec(`DELETE FROM users`)
 	a, f := b.audit()
-	require.Equal(t, "there are no users", a.Refusal)
+	require.Equal(t, "there are no rows of kind user, and there were 1", a.Refusal)
 	require.Equal(t, map[string]admin.Action{"orphan": admin.Report}, f.actions())
-	require.Contains(t, f.reason("orphan"), "there are no users")
+	require.Contains(t, f.reason("orphan"), "there are no rows of kind user")
+	require.Empty(t, b.inventory.deleted)
+}
+
+func TestNothingIsDeletedWhereNoUserWasEverCounted(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(`DELETE FROM users`)
+	a, _ := b.audit()
+	require.Empty(t, a.Refusal, "a new platform: nothing is refused")
+	require.Empty(t, a.Kinds[0].Refusal)
+	b.addObjects("orphan")
+	for range 3 {
+		b.elapse(day)
+		a, f := b.audit()
+		require.Equal(t, "there are no users", a.Kinds[0].Refusal)
+		require.Equal(t, map[string]admin.Action{"orphan": admin.Report}, f.actions())
+		require.Contains(t, f.reason("orphan"), "there are no users")
+	}
 	require.Empty(t, b.inventory.deleted)
 }
 

@@ -20,8 +20,8 @@ import (
 
 // longLockTimeout makes Inner wait for a lock for longer than a test does, so that a test that waits for one fails.
 func longLockTimeout(c *config.Config) {
-	c.Combinator.RDB.LockTimeout = 2 * timeout
-	c.Combinator.RDB.RequestTimeout = 3 * timeout
+	c.Combinator.RDB.LockTimeout = 4 * timeout
+	c.Combinator.RDB.RequestTimeout = 5 * timeout
 }
 
 // lock locks a table of a schema until the returned transaction ends.
@@ -43,7 +43,7 @@ func (b *bundle) withoutWaiting(work func() error) error {
 	select {
 	case err := <-ended:
 		return err
-	case <-time.After(timeout):
+	case <-time.After(3 * timeout):
 		b.t.Fatal("work waits for a lock")
 		return nil
 	}

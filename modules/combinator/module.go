@@ -46,8 +46,10 @@ var Module = fx.Module("combinator",
 		job.As(jobs.NewSyncPasswords),
 		auditinventory.AsInventories(inventory.New),
 		fx.Annotate(jobs.Periodics, fx.ResultTags(`group:"periodic,flatten"`)),
-		server.AsCheck(func(e engine.RDB) server.Check { return server.Check{Name: "rdb engine", Ready: e.Ready} }),
-		server.AsCheck(func(e engine.KV) server.Check { return server.Check{Name: "kv engine", Ready: e.Ready} }),
+		server.AsCheck(func(e engine.RDB) server.Check {
+			return server.Check{Name: "rdb engine", Degrades: true, Ready: e.Ready}
+		}),
+		server.AsCheck(func(e engine.KV) server.Check { return server.Check{Name: "kv engine", Degrades: true, Ready: e.Ready} }),
 		appstatus.As(status.NewRDB),
 		appstatus.As(status.NewKV),
 		server.AsCheck(func(c *naming.Check) server.Check { return server.Check{Name: "names in the engines", Ready: c.Ready} }),

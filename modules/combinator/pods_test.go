@@ -150,12 +150,13 @@ func TestTokenAudienceAndSubjectAreChecked(t *testing.T) {
 	guard, err := access.New(&config.Config{HTTP: config.HTTP{Access: map[string]config.Access{config.SecretRoutes: rule}}},
 		c.clients, c.pods, prometheus.NewRegistry(), zap.NewNop())
 	require.NoError(t, err)
-	c.handler = server.NewHandler(c.config.HTTP, zap.NewNop(), guard.Protect([]server.Route{{
-		Method: http.MethodGet, Path: "/secret", Access: config.SecretRoutes,
-		Handler: func(w http.ResponseWriter, _ *http.Request) error {
-			return server.WriteJSON(w, http.StatusOK, "sk_secret")
-		},
-	}}))
+	answer := func(w http.ResponseWriter, _ *http.Request) error {
+		return server.WriteJSON(w, http.StatusOK, "sk_secret")
+	}
+	c.handler = server.NewHandler(c.config.HTTP, zap.NewNop(), guard.Protect([]server.Route{
+		{Method: http.MethodGet, Path: "/secret", Access: config.SecretRoutes, Handler: answer},
+		{Method: http.MethodGet, Path: "/probe", Access: config.SecretRoutes, Handler: answer, Probe: true},
+	}))
 	token := func(account, audience string) string {
 		_, err := c.clients.Typed.CoreV1().ServiceAccounts(namespace).Create(t.Context(),
 			&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: account}}, metav1.CreateOptions{})
@@ -174,6 +175,9 @@ func TestTokenAudienceAndSubjectAreChecked(t *testing.T) {
 	} {
 		require.Equal(t, http.StatusForbidden, c.ask("10.0.0.1", "Authorization", header).Code, why)
 	}
+	probe := httptest.NewRecorder()
+	c.handler.ServeHTTP(probe, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/probe", nil))
+	require.Equal(t, http.StatusOK, probe.Code, "a kubelet has neither a token nor a pod's address")
 }
 
 // listener serves the webhook of a Combinator pod on a loopback address.

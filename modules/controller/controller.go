@@ -115,12 +115,20 @@ func (c *Controller) Stop(ctx context.Context) error {
 	}
 }
 
-// Ready returns an error unless the caches are synced and some process leads.
-func (c *Controller) Ready(context.Context) error {
-	switch {
-	case !c.synced.Load():
+// Synced returns an error until the caches are synced, without which this process cannot lead.
+func (c *Controller) Synced(context.Context) error {
+	if !c.synced.Load() {
 		return errors.New("controller caches not synced")
-	case c.term.Load() == nil && c.election.Leader() == "":
+	}
+	return nil
+}
+
+// Ready returns an error unless the caches are synced and some process leads.
+func (c *Controller) Ready(ctx context.Context) error {
+	if err := c.Synced(ctx); err != nil {
+		return err
+	}
+	if c.term.Load() == nil && c.election.Leader() == "" {
 		return errors.New("no process leads")
 	}
 	return nil

@@ -17,7 +17,7 @@ import (
 )
 
 // takeoverTimeout is how long workers may be without a controller after the leader died.
-const takeoverTimeout = 20 * time.Second
+const takeoverTimeout = 6 * time.Second
 
 func (b *bundle) awaitRole(role string) {
 	b.t.Helper()
@@ -65,8 +65,8 @@ func TestStandbyTakesOverFromStoppedLeader(t *testing.T) {
 func TestStandbyTakesOverFromKilledLeader(t *testing.T) {
 	t.Parallel()
 	leader := setup(t)
-	leader.config.Controller.LeaderElection = config.LeaderElection{Lease: "controller", LeaseDuration: 9 * time.Second,
-		RenewDeadline: 6 * time.Second, RetryPeriod: time.Second} // the defaults
+	leader.config.Controller.LeaderElection = config.LeaderElection{Lease: "controller", LeaseDuration: 5 * time.Second,
+		RenewDeadline: 2 * time.Second, RetryPeriod: 200 * time.Millisecond} // the defaults
 	election := leader.config.Controller.LeaderElection
 	longest := election.LeaseDuration + time.Duration(float64(election.RetryPeriod)*(1+leaderelection.JitterFactor))
 	require.Less(t, longest, takeoverTimeout, "the configured maximum, independent of the load of this machine")

@@ -10,13 +10,14 @@ import (
 	"app238.com/inner/modules/controller/internal/status"
 )
 
-// Module provides the controller, its readiness check and its part of `inner status`. It needs a rollout.Source and a
+// Module provides the controller, its checks and its part of `inner status`. It needs a rollout.Source and a
 // rollout.Recorder.
 var Module = fx.Module("controller",
 	fx.Provide(
 		New,
+		server.AsCheck(func(c *Controller) server.Check { return server.Check{Name: "caches", Ready: c.Synced} }),
 		server.AsCheck(func(c *Controller) server.Check {
-			return server.Check{Name: "controller", Ready: c.Ready, Role: c.Role}
+			return server.Check{Name: "controller", Degrades: true, Ready: c.Ready, Role: c.Role}
 		}),
 		appstatus.As(status.New),
 	),

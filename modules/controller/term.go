@@ -74,14 +74,19 @@ func (c *Controller) lead(ctx, stopping context.Context) {
 	<-resyncDone
 }
 
-// resyncAll adds every WorkerApp to the backlog, at once and then at each resync interval, until ctx is done.
+// resyncAll adds every WorkerApp to the backlog, at once and then at each resync interval, until ctx is done. Changes that nobody
+// has reconciled yet, since they were made while no process led, come first.
 func (c *Controller) resyncAll(ctx context.Context, queue *workqueue.Queue) {
 	ticker := time.NewTicker(c.config.Controller.ResyncInterval)
 	defer ticker.Stop()
 	for {
 		names := c.cache.Names()
 		for _, name := range names {
-			queue.AddBacklog(name)
+			if c.cache.HasPendingChange(name) {
+				queue.Add(name)
+			} else {
+				queue.AddBacklog(name)
+			}
 		}
 		c.metrics.SetDepth(queue.Len())
 		c.log.Debug("resync queued", zap.Int("workers", len(names)))

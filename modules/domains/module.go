@@ -6,6 +6,7 @@ import (
 	"go.uber.org/fx"
 
 	"app238.com/inner/app/server"
+	appstatus "app238.com/inner/app/status"
 	auditinventory "app238.com/inner/modules/audit/inventory"
 	"app238.com/inner/modules/domains/admin"
 	"app238.com/inner/modules/domains/internal/check"
@@ -15,12 +16,13 @@ import (
 	"app238.com/inner/modules/domains/internal/metrics"
 	"app238.com/inner/modules/domains/internal/resolve"
 	"app238.com/inner/modules/domains/internal/scan"
+	"app238.com/inner/modules/domains/internal/status"
 	"app238.com/inner/modules/domains/internal/store"
 	"app238.com/inner/modules/domains/internal/validate"
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Module contributes the job domain.check and the inventory of the audit, and provides admin.Admin.
+// Module contributes the job domain.check, the inventory of the audit and the part of `inner status`, and provides admin.Admin.
 var Module = fx.Module("domains",
 	fx.Provide(
 		store.New,
@@ -32,13 +34,14 @@ var Module = fx.Module("domains",
 		scan.New,
 		check.New,
 		cluster.New,
-		cluster.NewLister,
+		fx.Annotate(cluster.NewLister, fx.As(fx.Self()), fx.As(new(check.Objects))),
 		New,
 		fx.Annotate(check.NewAdmin, fx.As(new(admin.Admin))),
 		auditinventory.AsInventories(inventory.New),
+		appstatus.As(status.New),
 		job.As(jobs.NewCheck),
 		job.AsPeriodic(jobs.NewPeriodic),
-		server.AsCheck(func(d *Domains) server.Check { return server.Check{Name: "domains", Ready: d.Ready} }),
+		server.AsCheck(func(d *Domains) server.Check { return server.Check{Name: "domains", Degrades: true, Ready: d.Ready} }),
 	),
 )
 

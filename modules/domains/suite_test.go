@@ -124,7 +124,7 @@ func (b *bundle) replica() *replica {
 	require.NoError(b.t, err)
 	r.scanner = scan.New(b.config, b.log, validate.New(b.config), r.store)
 	r.checker = check.New(b.config, b.log, r.metrics, r.store, resolve.NewVerifier(b.config, querier))
-	r.admin = check.NewAdmin(r.checker, r.scanner, r.store)
+	r.admin = check.NewAdmin(r.checker, r.scanner, r.store, cluster.NewLister(b.config, clients))
 	r.cluster = cluster.New(b.config, b.log, clients, r.metrics, r.store)
 	r.Domains = domains.New(b.config, b.log, r.checker, r.cluster, r.scanner)
 	return r

@@ -161,7 +161,7 @@ func TestRetryResetsAttempts(t *testing.T) {
 	id := b.accept(t, "k", "x")
 	require.Equal(t, 3, b.awaitStatus(t, id, store.Failed).Attempts)
 	broken.Store(false)
-	changes, err := b.admin().Retry(t.Context(), []int64{id, id + 1})
+	changes, err := b.admin().Retry(t.Context(), job.Selection{IDs: []int64{id, id + 1}})
 	require.NoError(t, err)
 	require.Equal(t, []job.Change{
 		{ID: id, Changed: true, Status: "pending", Text: "was error, is pending now"}, {ID: id + 1, Text: "no such task"},
@@ -182,10 +182,10 @@ func TestRetryAndCancelDependOnStatus(t *testing.T) {
 		toRetry, toCancel := b.accept(t, fmt.Sprint("r", i), "x"), b.accept(t, fmt.Sprint("c", i), "x")
 		b.setStatus(t, toRetry, c.status)
 		b.setStatus(t, toCancel, c.status)
-		changes, err := b.admin().Retry(t.Context(), []int64{toRetry})
+		changes, err := b.admin().Retry(t.Context(), job.Selection{IDs: []int64{toRetry}})
 		require.NoError(t, err)
 		require.Equal(t, c.retried, changes[0].Changed, "%+v", changes)
-		more, err := b.admin().Cancel(t.Context(), []int64{toCancel})
+		more, err := b.admin().Cancel(t.Context(), job.Selection{IDs: []int64{toCancel}})
 		require.NoError(t, err)
 		require.Equal(t, c.canceled, more[0].Changed, "%+v", more)
 		for _, change := range append(changes, more...) {
@@ -207,7 +207,7 @@ func TestConcurrentRetriesChangeTaskOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			changes, err := b.admin().Retry(context.WithoutCancel(t.Context()), []int64{id})
+			changes, err := b.admin().Retry(context.WithoutCancel(t.Context()), job.Selection{IDs: []int64{id}})
 			if err != nil {
 				t.Errorf("retry: %v", err)
 				return
@@ -228,7 +228,7 @@ func TestCancelledTaskFreesItsKey(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first, second := b.accept(t, "k", "first"), b.accept(t, "k", "second")
-	_, err := b.admin().Cancel(t.Context(), []int64{first})
+	_, err := b.admin().Cancel(t.Context(), job.Selection{IDs: []int64{first}})
 	require.NoError(t, err)
 	b.start(t)
 	b.awaitStatus(t, second, store.Finished)
@@ -257,4 +257,23 @@ func TestStatsCountByLaneTypeAndStatus(t *testing.T) {
 	require.Len(t, stats.Lanes, 1)
 	require.EqualValues(t, 2, stats.Lanes[0].Pending)
 	require.InDelta(t, time.Hour.Seconds(), stats.Lanes[0].Oldest, 60)
+}
+
+func TestBulkCancelGoesOnAfterFailedOnDiscarded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.job.onDiscarded = func(n echo) error {
+		if n.Text == "first" {
+			return errors.New("the row is locked")
+		}
+		return nil
+	}
+	first, second := b.accept(t, "a", "first"), b.accept(t, "b", "second")
+	changes, err := b.admin().Cancel(t.Context(), job.Selection{IDs: []int64{first, second}})
+	require.ErrorContains(t, err, "the row is locked")
+	require.Len(t, changes, 2)
+	for _, c := range changes {
+		require.True(t, c.Changed, c.Text)
+	}
+	require.Equal(t, []string{"first: cancelled by an operator", "second: cancelled by an operator"}, b.job.discarded)
 }

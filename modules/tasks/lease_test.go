@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/app/database"
+	"app238.com/inner/app/version"
 	"app238.com/inner/modules/tasks/internal/store"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/stack/postgres"
@@ -34,7 +35,7 @@ func onOwnServer(t *testing.T) *fixture {
 	heartbeat, err := database.OpenHeartbeat(b.config)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = heartbeat.Close() })
-	b.heartbeats = store.NewHeartbeats(heartbeat)
+	b.heartbeats = store.NewHeartbeats(heartbeat, version.Development)
 	return b
 }
 
@@ -227,7 +228,7 @@ func TestRecoverIgnoresProcessWithNewHeartbeat(t *testing.T) {
 	require.NoError(t, b.heartbeats.Register(t.Context(), "p", "host"))
 	_, err := b.store.ClaimTasks(t.Context(), "p", id)
 	require.NoError(t, err)
-	seen, err := b.store.Poll(t.Context(), nil, true)
+	seen, err := b.store.Poll(t.Context(), nil, nil, true)
 	require.NoError(t, err)
 	observed := seen.Processes
 	require.Len(t, observed, 1)

@@ -37,7 +37,7 @@ func TestTasksOfDeadProcessAreRecovered(t *testing.T) {
 // recoverAll recovers the tasks of all processes, as if all had died.
 func (b *fixture) recoverAll(t *testing.T) (tasks int64) {
 	t.Helper()
-	seen, err := b.store.Poll(t.Context(), nil, true)
+	seen, err := b.store.Poll(t.Context(), nil, nil, true)
 	require.NoError(t, err)
 	for _, p := range seen.Processes {
 		n, err := b.store.Recover(t.Context(), p)
@@ -74,7 +74,7 @@ func TestTaskIsDiscardedAfterMaxTakeovers(t *testing.T) {
 	details, err := b.admin().Show(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, 4, details.Takeovers)
-	_, err = b.admin().Retry(t.Context(), []int64{id})
+	_, err = b.admin().Retry(t.Context(), job.Selection{IDs: []int64{id}})
 	require.NoError(t, err)
 	b.awaitStatus(t, id, store.Finished)
 	require.Equal(t, []string{"deadly"}, b.job.starts())

@@ -76,7 +76,7 @@ func TestRecoverSkipsTasksClaimedByLiveProcess(t *testing.T) {
 	require.NoError(t, b.heartbeats.Register(t.Context(), "alive", "host"))
 	_, err := b.store.ClaimTasks(t.Context(), "dead", id)
 	require.NoError(t, err)
-	seen, err := b.store.Poll(t.Context(), nil, true)
+	seen, err := b.store.Poll(t.Context(), nil, nil, true)
 	require.NoError(t, err)
 	processes := seen.Processes
 	dead := processes[slices.IndexFunc(processes, func(p store.Process) bool { return p.ID == "dead" })]

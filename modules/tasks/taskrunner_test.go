@@ -246,7 +246,7 @@ func TestRunFindsClaimWhoseAnswerWasLost(t *testing.T) {
 			return
 		}
 		// It becomes the task's turn, and a claim takes effect that this process does not know of.
-		_, err := b.admin().Cancel(t.Context(), []int64{before})
+		_, err := b.admin().Cancel(t.Context(), job.Selection{IDs: []int64{before}})
 		require.NoError(t, err)
 		claimed, err := b.store.ClaimTasks(t.Context(), process, id)
 		require.NoError(t, err)

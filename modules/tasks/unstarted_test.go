@@ -16,6 +16,7 @@ import (
 
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/logging"
+	"app238.com/inner/app/version"
 	"app238.com/inner/modules/tasks/internal/claims"
 	"app238.com/inner/modules/tasks/internal/processor"
 	"app238.com/inner/modules/tasks/internal/status"
@@ -231,14 +232,68 @@ func TestStopUnregistersProcessDespiteFailingHeartbeats(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	p := proxy.New(t, b.config.Database.DSN.Reveal())
-	heartbeat, err := database.OpenHeartbeat(testdatabase.Config(t, p.DSN))
+	c := testdatabase.Config(t, p.DSN)
+	c.Tasks = b.config.Tasks
+	heartbeat, err := database.OpenHeartbeat(c)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, heartbeat.Close()) })
-	b.heartbeats = store.NewHeartbeats(heartbeat)
+	b.heartbeats = store.NewHeartbeats(heartbeat, version.Development)
 	stop := b.start(t)
 	require.Eventually(t, func() bool { return b.processes(t) == 1 }, timeout, 10*time.Millisecond)
 	p.Cut()
 	defer time.AfterFunc(time.Second, p.Restore).Stop()
 	stop()
 	require.Zero(t, b.processes(t))
+}
+
+func TestHeartbeatsDistinguishRunningFromClaimedTasks(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Tasks.Workers = 1
+	gate := make(chan struct{})
+	defer close(gate)
+	b.longAndShort(gate)
+	b.start(t)
+	running := b.accept(t, "k1", "long")
+	require.Eventually(t, func() bool { return b.job.timesStarted("long") == 1 }, timeout, time.Millisecond)
+	_, err := b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status, ordering_key, claimed_by)
+		SELECT 'test.echo', 'processing', 'k2', id FROM inner_processes`)
+	require.NoError(t, err, "a claim that no worker has started")
+	require.Eventually(t, func() bool {
+		page, err := b.admin().List(t.Context(), job.Filter{Limit: 10})
+		require.NoError(t, err)
+		return len(page.Tasks) == 2 && page.Tasks[0].ID == running && page.Tasks[0].State() == job.Running &&
+			page.Tasks[1].State() == job.Claimed
+	}, timeout, 10*time.Millisecond)
+}
+
+func TestStopReturnsClaimsOfAnInterruptedStatementBeforeJobsEnd(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Tasks.Workers = 1
+	b.config.Tasks.PollInterval, b.config.Tasks.HeartbeatInterval = time.Hour, 500*time.Millisecond
+	gate := make(chan struct{})
+	b.longAndShort(gate)
+	long := b.accept(t, "a", "long")
+	tracker, stop := b.replica(t)
+	require.Eventually(t, func() bool { return b.job.timesStarted("long") == 1 }, timeout, time.Millisecond)
+	short := b.accept(t, "b", "short")
+	process, ok := tracker.Current()
+	require.True(t, ok)
+	claimed, err := b.store.Claim(t.Context(), process, job.DefaultLane, 1, 0)
+	require.NoError(t, err)
+	require.Len(t, claimed, 1)
+	tracker.MarkUncertain() // its answer was lost
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		stop()
+	}()
+	b.awaitStatus(t, short, store.Pending)
+	view, err := b.store.View(t.Context(), long)
+	require.NoError(t, err)
+	require.Equal(t, store.Processing, view.Status)
+	close(gate)
+	<-stopped
+	b.awaitStatus(t, long, store.Finished)
 }

@@ -198,6 +198,7 @@ func TestRolloutsAndRestoresAreCounted(t *testing.T) {
 	b.rollOut(t, "app:1", 1, "")
 	b.rollOut(t, "app:2", 2, "exit code 3")
 	require.Equal(t, map[string]float64{
-		"inner_worker_rollouts_total/running": 1, "inner_worker_rollouts_total/failed": 1, "inner_worker_restores_total": 1,
+		"inner_worker_rollouts_total/running": 1, "inner_worker_rollouts_total/failed": 1, "inner_worker_rollouts_total/broke": 0,
+		"inner_worker_restores_total": 1,
 	}, metricstest.Values(t, b.registry))
 }

@@ -22,6 +22,8 @@ type fakeQueue struct {
 	completedAfter int
 	unfinished     []string
 	newest         []byte
+	// listed are the tasks that job.Admin lists.
+	listed []job.Summary
 	// acceptances are those of tasks that are not about w1 or not in this database.
 	acceptances map[int64]job.Acceptance
 	err         error
@@ -108,3 +110,21 @@ func (f *fakeQueue) CompleteDiscarded(_ context.Context, id int64) error {
 }
 
 func (f *fakeQueue) Notify() {}
+
+// fakeTasks implements the only question that workers ask of job.Admin.
+type fakeTasks struct {
+	job.Admin
+	queue *fakeQueue
+}
+
+func (f *fakeTasks) List(_ context.Context, filter job.Filter) (job.Page, error) {
+	f.queue.mu.Lock()
+	defer f.queue.mu.Unlock()
+	page := job.Page{}
+	for _, t := range f.queue.listed {
+		if t.OrderingKey == filter.Key {
+			page.Tasks = append(page.Tasks, t)
+		}
+	}
+	return page, nil
+}

@@ -8,6 +8,8 @@ import (
 	auditinventory "app238.com/inner/modules/audit/inventory"
 	"app238.com/inner/modules/controller/rollout"
 	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/modules/workers/admin"
+	internaladmin "app238.com/inner/modules/workers/internal/admin"
 	"app238.com/inner/modules/workers/internal/cluster"
 	"app238.com/inner/modules/workers/internal/httpapi"
 	"app238.com/inner/modules/workers/internal/inventory"
@@ -28,6 +30,8 @@ var Module = fx.Module("workers",
 		cluster.NewLister,
 		cluster.NewRemover,
 		cluster.NewSecrets,
+		cluster.NewViewer,
+		fx.Annotate(internaladmin.New, fx.As(new(admin.Admin))),
 		httpapi.New,
 		server.AsRoutes((*httpapi.API).Routes),
 		job.As(jobs.NewDeploy),

@@ -30,6 +30,7 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/modules/workers"
+	"app238.com/inner/modules/workers/admin"
 	"app238.com/inner/test/testdatabase"
 )
 
@@ -56,6 +57,7 @@ type bundle struct {
 	source    rollout.Source
 	recorder  rollout.Recorder
 	inventory inventory.Inventory
+	admin     admin.Admin
 	logged    *observer.ObservedLogs
 	// row is workers.id of the worker w1 of the user u1.
 	row int
@@ -65,6 +67,7 @@ func setup(t *testing.T) *bundle {
 	t.Helper()
 	b := &bundle{db: testdatabase.New(t), queue: &fakeQueue{}, registry: prometheus.NewRegistry(), jobs: map[string]job.Definition{}}
 	c := b.db.Config
+	c.Database.StatementTimeout = time.Minute // a page of 70,000 rows on a busy machine
 	c.Kubernetes.Kubeconfig = os.Getenv("INNER_TEST_KUBECONFIG")
 	require.NotEmpty(t, c.Kubernetes.Kubeconfig, "INNER_TEST_KUBECONFIG is not set: run the tests with make test")
 	b.namespace = "worker-" + strings.ToLower(rand.Text()[:8])
@@ -81,8 +84,9 @@ func setup(t *testing.T) *bundle {
 		fx.Provide(func() *config.Config { return c }, func() *sql.DB { return b.db.DB }, database.NewEnt, kube.NewClients,
 			func() *prometheus.Registry { return b.registry },
 			func() *zap.Logger { return zap.New(core) },
-			fx.Annotate(func() *fakeQueue { return b.queue }, fx.As(new(job.Queue)))),
-		fx.Populate(&definitions, &b.source, &b.recorder, &b.clients))
+			fx.Annotate(func() *fakeQueue { return b.queue }, fx.As(new(job.Queue))),
+			fx.Annotate(func() *fakeTasks { return &fakeTasks{queue: b.queue} }, fx.As(new(job.Admin)))),
+		fx.Populate(&definitions, &b.source, &b.recorder, &b.clients, &b.admin))
 	require.NoError(t, program.Err())
 	for _, d := range definitions.Jobs {
 		b.jobs[d.Type] = d

@@ -64,7 +64,7 @@ func TestForbiddenAuditDeletionIsError(t *testing.T) {
 	p.await(1, "error")
 	var reason string
 	require.NoError(t, p.QueryRowContext(t.Context(), `SELECT last_error FROM console_tasks WHERE id = $1`, task).Scan(&reason))
-	require.Contains(t, reason, "orphans were found and none deleted: there are no users")
+	require.Contains(t, reason, "orphans were found and none deleted: there are no rows of kind user")
 	_, deleted, _ := p.objects.snapshot()
 	require.Empty(t, deleted)
 }

@@ -13,10 +13,8 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
+	"app238.com/inner/app"
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/database"
-	"app238.com/inner/app/metrics"
-	"app238.com/inner/app/tracing"
 	"app238.com/inner/ent"
 	"app238.com/inner/modules/audit"
 	"app238.com/inner/modules/audit/inventory"
@@ -72,19 +70,15 @@ func (p *platform) start() replica {
 	p.t.Helper()
 	var r replica
 	program := fx.New(
+		app.Core(p.Config),
 		fx.NopLogger,
-		fx.Supply(p.Config, p.objects),
-		fx.Provide(zap.NewNop, database.Open, database.OpenPreparedPool, database.OpenHeartbeat, database.NewEnt, metrics.NewRegistry,
-			tracing.New,
+		fx.Replace(zap.NewNop()),
+		fx.Supply(p.objects),
+		fx.Provide(
 			inventory.AsInventories(func(t *objects, db *sql.DB, client *ent.Client, q job.Queue) []inventory.Inventory {
 				return []inventory.Inventory{&fakeInventory{objects: t, db: db, ent: client, queue: q}}
 			}),
 			job.As(func(t *objects) job.Definition { return job.Define(job.Spec{Type: removalType}, remove{t}) }),
-		),
-		fx.Invoke(
-			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
-			func(lc fx.Lifecycle, s *database.PreparedPool) { lc.Append(fx.StopHook(s.Close)) },
-			func(lc fx.Lifecycle, h *database.Heartbeat) { lc.Append(fx.StopHook(h.Close)) },
 		),
 		tasks.Module, audit.Module, tasks.Start, audit.Start,
 		fx.Populate(&r.queue),

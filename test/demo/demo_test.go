@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"app238.com/inner/app/kube"
+	"app238.com/inner/test/guide"
 	"app238.com/inner/test/testdatabase"
 )
 
@@ -149,6 +150,15 @@ func TestDemonstrationServesUntilInterrupted(t *testing.T) {
 	waiting, err := newAPI(address[1]).notReady(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, waiting)
+	ids := regexp.MustCompile(`deploys worker (\w+) of user (\w+),`).FindStringSubmatch(d.output.String())
+	require.Len(t, ids, 3, d.output)
+	own := strings.NewReplacer("localhost:9901", address[1], `"hello"`, `"`+ids[1]+`"`, `\"hello\"`, `\"`+ids[1]+`\"`,
+		`"demo"`, `"`+ids[2]+`"`, "curl -s", "curl -sf")
+	for _, script := range guide.Of(t, "../../docs/api.md") {
+		answers, err := guide.Run(t.Context(), t.TempDir(), own.Replace(script))
+		require.NoError(t, err)
+		require.Equal(t, 2, strings.Count(answers, `"message":"task accepted"`), answers)
+	}
 
 	require.NoError(t, d.Process.Signal(syscall.SIGHUP))
 	require.NoError(t, d.Wait(), d.output)

@@ -31,13 +31,10 @@ import (
 	"app238.com/inner/modules/controller/workerapp"
 )
 
-const (
-	folder  = "../../configs/deploy"
-	timeout = 90 * time.Second
-)
+const folder = "../../configs/deploy"
 
-// build returns the objects of a folder of configs/deploy in the order in which they can be applied.
-func build(t *testing.T, path string) []*unstructured.Unstructured {
+// objects returns the objects of a folder of configs/deploy in the order in which they can be applied.
+func objects(t *testing.T, path string) []*unstructured.Unstructured {
 	t.Helper()
 	options := krusty.MakeDefaultOptions()
 	options.Reorder = krusty.ReorderOptionLegacy
@@ -82,18 +79,35 @@ func setup(t *testing.T) *cluster {
 	return &cluster{clients: clients, mapper: restmapper.NewDiscoveryRESTMapper(groups)}
 }
 
-// apply applies one object as `kubectl apply --server-side` does; the API server refuses fields that it does not know.
-func (c *cluster) apply(ctx context.Context, u *unstructured.Unstructured, dryRun ...string) error {
+// client returns the client of an object's kind, in its namespace.
+func (c *cluster) client(u *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
 	mapping, err := c.mapper.RESTMapping(u.GroupVersionKind().GroupKind(), u.GroupVersionKind().Version)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var client dynamic.ResourceInterface = c.clients.Dynamic.Resource(mapping.Resource)
-	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-		if u.GetNamespace() == "" {
-			return fmt.Errorf("%s %s names no namespace", u.GetKind(), u.GetName())
-		}
-		client = c.clients.Dynamic.Resource(mapping.Resource).Namespace(u.GetNamespace())
+	if mapping.Scope.Name() != meta.RESTScopeNameNamespace {
+		return c.clients.Dynamic.Resource(mapping.Resource), nil
+	}
+	if u.GetNamespace() == "" {
+		return nil, fmt.Errorf("%s %s names no namespace", u.GetKind(), u.GetName())
+	}
+	return c.clients.Dynamic.Resource(mapping.Resource).Namespace(u.GetNamespace()), nil
+}
+
+// get reads an object from the cluster.
+func (c *cluster) get(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	client, err := c.client(u)
+	if err != nil {
+		return nil, err
+	}
+	return client.Get(ctx, u.GetName(), metav1.GetOptions{})
+}
+
+// apply applies one object as `kubectl apply --server-side` does; the API server refuses fields that it does not know.
+func (c *cluster) apply(ctx context.Context, u *unstructured.Unstructured, dryRun ...string) error {
+	client, err := c.client(u)
+	if err != nil {
+		return err
 	}
 	data, err := u.MarshalJSON()
 	if err != nil {
@@ -114,53 +128,35 @@ func TestAPIServerAcceptsEveryOverlay(t *testing.T) {
 	require.Len(t, overlays, 2)
 	components, err := filepath.Glob(folder + "/components/*")
 	require.NoError(t, err)
-	require.Len(t, components, 3)
+	require.NotEmpty(t, components)
 	for _, component := range components {
 		overlays = append(overlays, with(t, filepath.Base(component)))
 	}
-	for _, overlay := range overlays {
-		for _, u := range build(t, overlay) {
+	for _, overlay := range append(overlays, with(t, "servicemonitor", "metrics-port"), folder+"/cluster") {
+		for _, u := range objects(t, overlay) {
 			require.NoError(t, c.apply(t.Context(), u, metav1.DryRunAll), "%s: %s %s", overlay, u.GetKind(), u.GetName())
 		}
 	}
-	wrong := build(t, overlays[0])[0]
+	wrong := byName(t, overlays[0])["Deployment/inner-gateway"]
+	require.NotNil(t, wrong)
 	require.NoError(t, unstructured.SetNestedField(wrong.Object, "x", "spec", "nonsense"))
 	require.ErrorContains(t, c.apply(t.Context(), wrong, metav1.DryRunAll), "nonsense", "the API server checks")
 }
 
-// with returns a folder with the production overlay and a component that not every platform wants.
-func with(t *testing.T, component string) string {
+// with returns a folder with the production overlay and components that not every platform wants.
+func with(t *testing.T, components ...string) string {
 	t.Helper()
 	root, err := filepath.Abs(folder)
 	require.NoError(t, err)
 	dir := t.TempDir()
 	deploy, err := filepath.Rel(dir, root)
 	require.NoError(t, err)
-	content := fmt.Sprintf("resources: [%s/overlays/production]\ncomponents: [%s/components/%s]\n", deploy, deploy, component)
+	content := fmt.Sprintf("resources: [%s/overlays/production]\ncomponents:\n", deploy)
+	for _, component := range components {
+		content += fmt.Sprintf("  - %s/components/%s\n", deploy, component)
+	}
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(content), 0o600))
 	return dir
-}
-
-// TestProductionOverlayRollsOut applies it for good. That pods are made shows that they keep to the pod security level
-// of their namespace, and that they can be placed.
-func TestProductionOverlayRollsOut(t *testing.T) {
-	t.Parallel()
-	c := setup(t)
-	var deployment *unstructured.Unstructured
-	for _, u := range build(t, folder+"/overlays/production") {
-		require.NoError(t, c.apply(t.Context(), u), "%s %s", u.GetKind(), u.GetName())
-		if u.GetKind() == "Deployment" {
-			deployment = u
-		}
-	}
-	deployments := c.clients.Typed.AppsV1().Deployments(deployment.GetNamespace())
-	t.Cleanup(func() {
-		require.NoError(t, deployments.Delete(context.WithoutCancel(t.Context()), deployment.GetName(), metav1.DeleteOptions{}))
-	})
-	require.Eventually(t, func() bool {
-		d, err := deployments.Get(t.Context(), deployment.GetName(), metav1.GetOptions{})
-		return err == nil && d.Status.AvailableReplicas == 2
-	}, timeout, 100*time.Millisecond, "its pods do not become available")
 }
 
 func TestPodsGetRequiredSettingsOnly(t *testing.T) {
@@ -227,7 +223,7 @@ func defaults(t *testing.T) *config.Config {
 func TestWorkerPodWithoutPolicyHasNoEgress(t *testing.T) {
 	t.Parallel()
 	found := 0
-	for _, u := range build(t, folder+"/overlays/production") {
+	for _, u := range objects(t, folder+"/overlays/production") {
 		if u.GetKind() != "NetworkPolicy" || u.GetNamespace() != "worker" {
 			continue
 		}
@@ -247,7 +243,7 @@ func TestWorkerPodWithoutPolicyHasNoEgress(t *testing.T) {
 func TestOnlyOuterAndCombinatorAreAdmitted(t *testing.T) {
 	t.Parallel()
 	var froms []string
-	for _, u := range build(t, folder+"/overlays/production") {
+	for _, u := range objects(t, folder+"/overlays/production") {
 		if u.GetKind() != "NetworkPolicy" || u.GetNamespace() == "worker" {
 			continue
 		}

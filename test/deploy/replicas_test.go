@@ -17,11 +17,11 @@ import (
 // byName returns the objects of a folder by kind and name.
 func byName(t *testing.T, path string) map[string]*unstructured.Unstructured {
 	t.Helper()
-	objects := map[string]*unstructured.Unstructured{}
-	for _, u := range build(t, path) {
-		objects[u.GetKind()+"/"+u.GetName()] = u
+	named := map[string]*unstructured.Unstructured{}
+	for _, u := range objects(t, path) {
+		named[u.GetKind()+"/"+u.GetName()] = u
 	}
-	return objects
+	return named
 }
 
 // read turns an object into the type of its kind.
@@ -89,6 +89,8 @@ func TestServiceAndServiceMonitorSelectPods(t *testing.T) {
 	wanted, _, err := unstructured.NestedStringMap(monitor.Object, "spec", "selector", "matchLabels")
 	require.NoError(t, err)
 	require.True(t, selects(t, metav1.SetAsLabelSelector(wanted), service.Labels))
+	require.False(t, selects(t, metav1.SetAsLabelSelector(wanted), objects["Service/control-plane-inner"].GetLabels()),
+		"every pod would be scraped twice")
 	endpoints, _, err := unstructured.NestedSlice(monitor.Object, "spec", "endpoints")
 	require.NoError(t, err)
 	require.Len(t, endpoints, 1)

@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"app238.com/inner/modules/controller/workerapp"
+	"app238.com/inner/modules/workers/admin"
 	"app238.com/inner/test/dnsserver"
 	"app238.com/inner/test/pods"
 	"app238.com/inner/test/program"
@@ -116,38 +117,17 @@ func (w *fixture) obstruct(t *testing.T, k worker) {
 	require.NoError(t, err)
 }
 
-// actDrift changes a worker's objects by hand, deletes every object of the worker and waits until all is as it was.
-func (w *fixture) actDrift(t *testing.T, k worker) {
+// actStatus asks how the platform fares, and a worker of it, as the operator does inside a pod.
+func (w *fixture) actStatus(t *testing.T, k worker) {
 	t.Helper()
-	n, worker, ingress := k.name(), w.namespaces.Worker, w.namespaces.Ingress
-	w.addByHand(t, "apps", "v1", "deployments", worker, n, `{"spec":{"template":{"spec":{"hostNetwork":true}}}}`)
-	w.addByHand(t, "", "v1", "configmaps", worker, workerapp.EnvName(n), `{"data":{"FOREIGN":"x"}}`)
-	w.addByHand(t, "traefik.io", "v1alpha1", "ingressroutes", ingress, n, `{"spec":{"tls":{"options":{"name":"weak"}}}}`)
-	for _, o := range []struct {
-		resource        schema.GroupVersionResource
-		namespace, name string
-	}{
-		{schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, worker, n},
-		// Once more: what happens again changes the event that tells of it.
-		{schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, worker, n},
-		{schema.GroupVersionResource{Version: "v1", Resource: "services"}, worker, workerapp.ServiceName(n)},
-		{schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}, worker, workerapp.EnvName(n)},
-		{schema.GroupVersionResource{Version: "v1", Resource: "services"}, ingress, workerapp.ExternalName(n)},
-		{schema.GroupVersionResource{Group: "traefik.io", Version: "v1alpha1", Resource: "ingressroutes"}, ingress, n},
-	} {
-		before, err := w.clients.Get(t.Context(), o.resource, o.namespace, o.name)
-		require.NoError(t, err)
-		require.NoError(t, w.clients.Delete(t.Context(), o.resource, o.namespace, o.name))
-		require.Eventually(t, func() bool {
-			after, err := w.clients.Get(t.Context(), o.resource, o.namespace, o.name)
-			return err == nil && after.GetUID() != before.GetUID()
-		}, timeout, 50*time.Millisecond, "%s %s does not come back", o.resource.Resource, o.name)
-	}
-}
-
-// actStatus asks how the platform fares, as the operator does inside a pod.
-func (w *fixture) actStatus(t *testing.T) {
-	t.Helper()
+	shown, err := w.command(t, "workers", "show", k.id, "-o", "json").CombinedOutput()
+	require.NoError(t, err, "%s", shown)
+	var details admin.Details
+	require.NoError(t, json.Unmarshal(shown, &details), "%s", shown)
+	require.Empty(t, details.ClusterError)
+	require.NotNil(t, details.App, "%s", shown)
+	require.NotEmpty(t, details.Events, "%s", shown)
+	require.NotEmpty(t, details.Route.Hosts, "%s", shown)
 	out, err := w.command(t, "status").CombinedOutput()
 	require.Contains(t, string(out), "WorkerApps", "%s %v", out, err)
 	require.NotContains(t, string(out), "forbidden")
@@ -210,12 +190,18 @@ const (
 	customValue  = "combinator-verify=0123456789abcdef0123456789abcdef"
 )
 
-// actDomain has a custom domain verified, served, and removed with its row.
-func (w *fixture) actDomain(t *testing.T) {
+// addCustomDomain inserts the row of the custom domain.
+func (w *fixture) addCustomDomain(t *testing.T) {
 	t.Helper()
 	_, err := w.db.ExecContext(t.Context(), `INSERT INTO custom_domains (cdid, user_uid, domain, target, txt_name, txt_value, status)
 		VALUES ('0a1b2c3d', 'u1', $1, 'w1.worker.e2e.test', $2, $3, 'pending')`, customDomain, "_combinator-verify."+customDomain, customValue)
 	require.NoError(t, err)
+}
+
+// actDomain has a custom domain verified, served, and removed with its row.
+func (w *fixture) actDomain(t *testing.T) {
+	t.Helper()
+	w.addCustomDomain(t)
 	exists := func(group, version, resource string) bool {
 		_, err := w.clients.Get(t.Context(), schema.GroupVersionResource{Group: group, Version: version, Resource: resource},
 			w.namespaces.Ingress, "custom-domain-0a1b2c3d")
@@ -225,6 +211,9 @@ func (w *fixture) actDomain(t *testing.T) {
 		return exists("", "v1", "services") && exists("cert-manager.io", "v1", "certificates") &&
 			exists("traefik.io", "v1alpha1", "ingressroutes")
 	}, timeout, 100*time.Millisecond, "the domain is not served")
+	shown, err := w.command(t, "domains", "show", customDomain).CombinedOutput()
+	require.NoError(t, err, "%s", shown)
+	require.NotContains(t, string(shown), "could not be read")
 	w.addByHand(t, "cert-manager.io", "v1", "certificates", w.namespaces.Ingress, "custom-domain-0a1b2c3d",
 		`{"spec":{"ipAddresses":["192.0.2.1"]}}`)
 	_, err = w.db.ExecContext(t.Context(), `DELETE FROM custom_domains`)

@@ -104,7 +104,7 @@ func TestDocumentedDatabasePrivilegesSuffice(t *testing.T) {
 	k := w.actWorkers(t, i, outer)
 	w.actDomain(t)
 	w.actCombinator(t, i, notices)
-	w.actStatus(t)
+	w.actStatus(t, k)
 	w.actAudit(t, i)
 	w.actDelete(t, i, k)
 	w.awaitEveryJobType(t, i)

@@ -8,6 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+
+	"app238.com/inner/modules/controller/workerapp"
 )
 
 // healing is how soon drift is to be gone.
@@ -53,4 +55,33 @@ func TestDriftIsRepaired(t *testing.T) {
 		}, healing, 50*time.Millisecond, "%s %s", lost.resource.Resource, lost.name)
 	}
 	require.Subset(t, w.objects(t), []string{before[0]})
+}
+
+// actDrift changes a worker's objects by hand, deletes every object of the worker and waits until all is as it was.
+func (w *fixture) actDrift(t *testing.T, k worker) {
+	t.Helper()
+	n, worker, ingress := k.name(), w.namespaces.Worker, w.namespaces.Ingress
+	w.addByHand(t, "apps", "v1", "deployments", worker, n, `{"spec":{"template":{"spec":{"hostNetwork":true}}}}`)
+	w.addByHand(t, "", "v1", "configmaps", worker, workerapp.EnvName(n), `{"data":{"FOREIGN":"x"}}`)
+	w.addByHand(t, "traefik.io", "v1alpha1", "ingressroutes", ingress, n, `{"spec":{"tls":{"options":{"name":"weak"}}}}`)
+	for _, o := range []struct {
+		resource        schema.GroupVersionResource
+		namespace, name string
+	}{
+		{schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, worker, n},
+		// Once more: what happens again changes the event that tells of it.
+		{schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, worker, n},
+		{schema.GroupVersionResource{Version: "v1", Resource: "services"}, worker, workerapp.ServiceName(n)},
+		{schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}, worker, workerapp.EnvName(n)},
+		{schema.GroupVersionResource{Version: "v1", Resource: "services"}, ingress, workerapp.ExternalName(n)},
+		{schema.GroupVersionResource{Group: "traefik.io", Version: "v1alpha1", Resource: "ingressroutes"}, ingress, n},
+	} {
+		before, err := w.clients.Get(t.Context(), o.resource, o.namespace, o.name)
+		require.NoError(t, err)
+		require.NoError(t, w.clients.Delete(t.Context(), o.resource, o.namespace, o.name))
+		require.Eventually(t, func() bool {
+			after, err := w.clients.Get(t.Context(), o.resource, o.namespace, o.name)
+			return err == nil && after.GetUID() != before.GetUID()
+		}, timeout, 50*time.Millisecond, "%s %s does not come back", o.resource.Resource, o.name)
+	}
 }

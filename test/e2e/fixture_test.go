@@ -32,11 +32,17 @@ type fixture struct {
 	namespaces config.Namespaces
 	configFile string
 	logFile    string
+	program    string // what is run; "" is this release's
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	db := testdatabase.New(t)
+	return newFixtureIn(t, testdatabase.New(t))
+}
+
+// newFixtureIn returns a platform in a database.
+func newFixtureIn(t *testing.T, db *testdatabase.Database) *fixture {
+	t.Helper()
 	kubeconfig := os.Getenv("INNER_TEST_KUBECONFIG")
 	require.NotEmpty(t, kubeconfig, "INNER_TEST_KUBECONFIG is not set: run the tests with make test")
 	c := db.Config

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -45,7 +46,7 @@ func (i *inner) awaitReady(t *testing.T) {
 // command is a run of the program with the fixture's configuration, until the test ends.
 func (w *fixture) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program.Path(), append(args, "--config", w.configFile)...)
+	cmd := exec.CommandContext(t.Context(), cmp.Or(w.program, program.Path()), append(args, "--config", w.configFile)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 40 * time.Second
 	return cmd

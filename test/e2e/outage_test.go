@@ -77,3 +77,23 @@ func TestInnerStartsWithoutDatabase(t *testing.T) {
 	w.proxy.Restore()
 	i.awaitReady(t)
 }
+
+func TestMuteEngineDegradesAndAcceptsGoOn(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	i := w.start(t, "INNER_COMBINATOR_RDB_DSN="+mute(t))
+	for range 3 {
+		began := time.Now()
+		status, answer := i.get(t, "/readyz")
+		require.Less(t, time.Since(began), 4*time.Second, "the checks have 3 s")
+		require.Equal(t, http.StatusOK, status, answer)
+		require.Contains(t, answer, `"degraded":["rdb engine"]`)
+	}
+	status, answer := i.get(t, "/health")
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, answer, `"status":"degraded"`)
+	w.user(t, "u1", "sk_e2e")
+	k := w.worker(t, "u1", "w1", "registry.test/app:1")
+	i.accept(t, k.deployTask())
+	w.awaitState(t, k, "active", "success")
+}

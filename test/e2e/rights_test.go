@@ -189,7 +189,7 @@ func TestDeployedPermissionsAreSufficientAndNeeded(t *testing.T) {
 	second := w.start(t, "KUBE_FEATURE_WatchListClient=false")
 	first.stop()
 	w.actDrift(t, k)
-	w.actStatus(t)
+	w.actStatus(t, k)
 	w.actAudit(t, second)
 	w.actDelete(t, second, k)
 	w.awaitEveryJobType(t, second)

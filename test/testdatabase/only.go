@@ -24,8 +24,8 @@ var isCockroachDB = sync.OnceValues(func() (bool, error) {
 		return false, err
 	}
 	defer func() { _ = db.Close() }()
-	version, err := database.Version(ctx, db, c)
-	return strings.HasPrefix(version, "CockroachDB"), err
+	found, err := database.Inspect(ctx, db, c)
+	return strings.HasPrefix(found.Version, "CockroachDB"), err
 })
 
 // IsCockroachDB tells whether the test run's server is a CockroachDB, or emulates one.

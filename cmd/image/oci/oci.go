@@ -50,50 +50,17 @@ type Spec struct {
 	Created time.Time
 }
 
-// Image builds the program for a platform and returns its image.
-func (s Spec) Image(ctx context.Context, platform v1.Platform) (v1.Image, error) {
-	program, err := s.build(ctx, platform)
-	if err != nil {
-		return nil, err
-	}
-	layer, err := s.layer(program)
-	if err != nil {
-		return nil, fmt.Errorf("image of %s: %w", s.Package, err)
-	}
-	image := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
-	if image, err = mutate.Append(image, mutate.Addendum{
-		Layer: layer, History: v1.History{CreatedBy: "go build " + s.Package, Created: v1.Time{Time: s.Created}},
-	}); err != nil {
-		return nil, fmt.Errorf("image of %s: %w", s.Package, err)
-	}
-	file, err := image.ConfigFile()
-	if err != nil {
-		return nil, fmt.Errorf("image of %s: %w", s.Package, err)
-	}
-	file = file.DeepCopy()
-	file.Config, file.Created = s.Config, v1.Time{Time: s.Created}
-	file.OS, file.Architecture, file.Variant = platform.OS, platform.Architecture, platform.Variant
-	return mutate.ConfigFile(image, file)
+// Program is the program of a Spec, built for a platform.
+type Program struct {
+	Platform v1.Platform
+	Content  []byte
 }
 
-// Index builds an image for each platform.
-func (s Spec) Index(ctx context.Context, platforms []v1.Platform) (v1.ImageIndex, error) {
-	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
-	for _, platform := range platforms {
-		image, err := s.Image(ctx, platform)
-		if err != nil {
-			return nil, err
-		}
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &platform}})
-	}
-	return index, nil
-}
-
-// build builds the static program for a platform and returns its content.
-func (s Spec) build(ctx context.Context, platform v1.Platform) (content []byte, err error) {
+// Build builds the static program for a platform.
+func (s Spec) Build(ctx context.Context, platform v1.Platform) (p Program, err error) {
 	dir, err := os.MkdirTemp("", "inner-image-")
 	if err != nil {
-		return nil, fmt.Errorf("build %s: %w", s.Package, err)
+		return p, fmt.Errorf("build %s: %w", s.Package, err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	file := filepath.Join(dir, "program")
@@ -101,12 +68,48 @@ func (s Spec) build(ctx context.Context, platform v1.Platform) (content []byte, 
 	cmd.Dir, cmd.Env = s.Dir,
 		append(os.Environ(), "CGO_ENABLED=0", "GOOS="+platform.OS, "GOARCH="+platform.Architecture, "GOAMD64=", "GOARM64=")
 	if output, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build %s for %s: %w\n%s", s.Package, platform, err, bytes.TrimSpace(output))
+		return p, fmt.Errorf("build %s for %s: %w\n%s", s.Package, platform, err, bytes.TrimSpace(output))
 	}
-	if content, err = os.ReadFile(file); err != nil {
-		return nil, fmt.Errorf("build %s: %w", s.Package, err)
+	p.Platform = platform
+	if p.Content, err = os.ReadFile(file); err != nil {
+		return p, fmt.Errorf("build %s: %w", s.Package, err)
 	}
-	return content, nil
+	return p, nil
+}
+
+// Index returns an image for each program, under one name.
+func (s Spec) Index(programs ...Program) (v1.ImageIndex, error) {
+	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	for _, program := range programs {
+		image, err := s.image(program)
+		if err != nil {
+			return nil, fmt.Errorf("image of %s: %w", s.Package, err)
+		}
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &program.Platform}})
+	}
+	return index, nil
+}
+
+// image returns the image of a program.
+func (s Spec) image(program Program) (v1.Image, error) {
+	layer, err := s.layer(program.Content)
+	if err != nil {
+		return nil, err
+	}
+	image := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
+	if image, err = mutate.Append(image, mutate.Addendum{
+		Layer: layer, History: v1.History{CreatedBy: "go build " + s.Package, Created: v1.Time{Time: s.Created}},
+	}); err != nil {
+		return nil, err
+	}
+	file, err := image.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	file = file.DeepCopy()
+	file.Config, file.Created = s.Config, v1.Time{Time: s.Created}
+	file.OS, file.Architecture, file.Variant = program.Platform.OS, program.Platform.Architecture, program.Platform.Variant
+	return mutate.ConfigFile(image, file)
 }
 
 // layer returns the layer with the program and the files.

@@ -15,6 +15,9 @@ import (
 type Admin interface {
 	// List returns the matching domains, the newest first.
 	List(ctx context.Context, filter Filter) (Page, error)
+	// Show returns everything about one domain. The name is its cdid or the domain in any spelling. It reads what the cluster has,
+	// if it answers.
+	Show(ctx context.Context, name string) (Details, error)
 	// Check checks one domain now, records the result, and returns the domain. The name is its cdid or the domain in any spelling.
 	// It returns an error for an unknown domain and for one that is being checked already.
 	Check(ctx context.Context, name string) (Domain, error)
@@ -33,6 +36,8 @@ func States() []string {
 type Filter struct {
 	// State is one of States, User is a users.uid.
 	State, User string
+	// Failing selects the states of domains that are not as their users want them: failing, error and refused.
+	Failing bool
 	// Limit is the maximum number of domains, at most MaxPage.
 	Limit int
 	// Before limits the list to lower custom_domains.id; 0 for the first page.
@@ -73,6 +78,33 @@ type Domain struct {
 	CheckedAt   *time.Time `json:"checked_at,omitempty"`
 	NextCheckAt *time.Time `json:"next_check_at,omitempty"`
 	CreatedAt   time.Time  `json:"created_at"`
+}
+
+// Details is everything about a domain.
+type Details struct {
+	// Problems are what is wrong, the cause first.
+	Problems []string `json:"problems"`
+	Domain
+	// TXTName and TXTValue are the record that proves that the domain is the user's.
+	TXTName  string `json:"txt_name"`
+	TXTValue string `json:"txt_value"`
+	// FailingSince is when the first of the failed checks in a row was, nil if the last one succeeded.
+	FailingSince *time.Time `json:"failing_since,omitempty"`
+	// Unanswered counts the checks in a row that got no answer.
+	Unanswered int64 `json:"unanswered"`
+	// Served reports whether the domain has objects in the cluster.
+	Served  bool     `json:"served"`
+	Objects []Object `json:"objects"`
+	// ClusterError is why the cluster was not read; "" if it was.
+	ClusterError string `json:"cluster_error,omitempty"`
+}
+
+// Object is an object that serves a domain.
+type Object struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	// State is what is wrong with it, or "ok"; "missing" if it does not exist.
+	State string `json:"state"`
 }
 
 // Page is one page of a list.

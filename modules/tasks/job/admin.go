@@ -14,18 +14,20 @@ import (
 type Admin interface {
 	// Types returns the job types with their aliases, sorted by name. It does not query the database.
 	Types() []Spec
-	// List returns the matching tasks, newest first.
+	// List returns the matching tasks: the running ones, then the claimed ones, then the others, each newest first.
 	List(ctx context.Context, filter Filter) (Page, error)
 	// Show returns everything about a task except secrets. An unknown id is an *Error with a text for users.
 	Show(ctx context.Context, id int64) (Details, error)
 	// Retry returns discarded, cancelled and superseded tasks to the queue with all their attempts, and returns the
-	// result for each id. Tasks in other states are not changed.
-	Retry(ctx context.Context, ids []int64) ([]Change, error)
+	// result for each task. Tasks in other states are not changed. A selection without a status is of discarded tasks.
+	Retry(ctx context.Context, s Selection) ([]Change, error)
 	// Cancel cancels pending and waiting tasks and calls OnDiscarded of their jobs. Work that they started elsewhere
-	// continues.
-	Cancel(ctx context.Context, ids []int64) ([]Change, error)
+	// continues. A selection without a status is of pending and waiting tasks.
+	Cancel(ctx context.Context, s Selection) ([]Change, error)
 	// Stats returns the numbers of tasks.
 	Stats(ctx context.Context) (Stats, error)
+	// Activity returns what the queue does now, without reading ended tasks, and counts the tasks with ids above after.
+	Activity(ctx context.Context, after int64) (Activity, error)
 }
 
 // TaskRunner runs tasks that are already in the queue, for the command line.
@@ -43,10 +45,25 @@ func Statuses() []string {
 	return []string{"pending", "processing", "waiting", "finished", "error", "superseded", "cancelled"}
 }
 
+// States of a processing task. They are not stored: a process reports with its heartbeats which tasks it runs.
+const (
+	// Running: a worker runs the task, as of the last heartbeat of its process.
+	Running = "running"
+	// Claimed: a process has claimed the task, and no worker has started it.
+	Claimed = "claimed"
+)
+
+// FilterStatuses returns the values of Filter.Status: Statuses, and the two states of a processing task.
+func FilterStatuses() []string { return append([]string{Running, Claimed}, Statuses()...) }
+
 // Filter selects tasks. An empty field matches every task.
 type Filter struct {
-	// Status is one of Statuses, Type a job type or an alias, Key an ordering key.
+	// Status is one of FilterStatuses, Type a job type or an alias, Key an ordering key.
 	Status, Type, Key string
+	// User is the users.uid and Worker the workers.wid that a task is about, by its ordering key.
+	User, Worker string
+	// Since and Until limit the time of the accept, by the database's clock: not before, and before. Zero: no limit.
+	Since, Until time.Time
 	// Limit is the number of tasks to return, 1 to MaxPage.
 	Limit int
 	// Before selects tasks with smaller ids; 0 selects the first page.
@@ -60,17 +77,43 @@ func (f Filter) Validate() error {
 		return fmt.Errorf("limit: must be 1 to %d", MaxPage)
 	case f.Before < 0:
 		return errors.New("before: must be the id of a task")
-	case f.Status != "" && !slices.Contains(Statuses(), f.Status):
-		return fmt.Errorf("status: must be one of %s", strings.Join(Statuses(), ", "))
+	case f.Status != "" && !slices.Contains(FilterStatuses(), f.Status):
+		return fmt.Errorf("status: must be one of %s", strings.Join(FilterStatuses(), ", "))
+	case !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until):
+		return errors.New("until: must be after since")
 	}
 	return nil
 }
 
+// Selection selects the tasks of a change: those with these ids, or all that match the filter, whose Limit and Before do not
+// count.
+type Selection struct {
+	IDs    []int64
+	Filter Filter
+	// DryRun changes nothing, and returns what would be changed.
+	DryRun bool
+}
+
+// Validate returns an error that names the invalid field.
+func (s Selection) Validate() error {
+	f := s.Filter
+	if len(s.IDs) == 0 && f == (Filter{}) {
+		return errors.New("name tasks by their ids, or select them by a filter")
+	}
+	if len(s.IDs) > 0 && f != (Filter{}) {
+		return errors.New("name tasks by their ids or select them by a filter, not both")
+	}
+	f.Limit = 1
+	return f.Validate()
+}
+
 // Summary is a task in a list.
 type Summary struct {
-	ID          int64      `json:"task_id"`
-	Type        string     `json:"task_type"`
-	Status      string     `json:"status"`
+	ID     int64  `json:"task_id"`
+	Type   string `json:"task_type"`
+	Status string `json:"status"`
+	// Running reports whether a worker runs the task, as of the last heartbeat of its process.
+	Running     bool       `json:"running"`
 	Detail      string     `json:"detailed_status"`
 	Lane        string     `json:"lane"`
 	OrderingKey string     `json:"ordering_key"`
@@ -79,6 +122,17 @@ type Summary struct {
 	CreatedAt   time.Time  `json:"created_at"`
 	StartedAt   *time.Time `json:"started_at,omitempty"`
 	FinishedAt  *time.Time `json:"finished_at,omitempty"`
+}
+
+// State returns the status, which for a processing task is Running or Claimed.
+func (s Summary) State() string {
+	switch {
+	case s.Running:
+		return Running
+	case s.Status == "processing":
+		return Claimed
+	}
+	return s.Status
 }
 
 // Page is one page of a list.
@@ -138,16 +192,37 @@ type Load struct {
 	// Process is its identity in console_tasks.claimed_by.
 	Process string `json:"process"`
 	Host    string `json:"host"`
-	// Claimed counts its tasks, and Waiting those that no worker has started.
+	// Claimed counts its tasks, Running those that a worker runs, and Waiting those that no worker has started.
 	Claimed int64 `json:"claimed"`
+	Running int64 `json:"running"`
 	Waiting int64 `json:"waiting"`
 	// OldestWaiting is how long the oldest of those has waited, in seconds.
 	OldestWaiting float64 `json:"oldest_waiting_seconds"`
 	// Overrun counts jobs that are still running after they were cancelled.
 	Overrun int64 `json:"overrun_jobs"`
+	// HeartbeatAge is the time since its last heartbeat in seconds, by the database's clock.
+	HeartbeatAge float64 `json:"heartbeat_age_seconds"`
 }
 
-// Count is the number of tasks of a lane and type in one state.
+// MaxRunning is the largest number of tasks in Activity.Running.
+const MaxRunning = 50
+
+// Activity is what the queue does at one moment.
+type Activity struct {
+	// Newest is the id of the newest task, and Accepted the number of tasks accepted after another one.
+	Newest, Accepted int64
+	// Pending, Processing and Waiting are the numbers of unfinished tasks.
+	Pending, Processing, Waiting int64
+	Lanes                        []Backlog
+	Processes                    []Load
+	// Running are tasks that workers run, the newest first.
+	Running []Summary
+}
+
+// Unfinished returns the number of tasks that have not ended.
+func (a Activity) Unfinished() int64 { return a.Pending + a.Processing + a.Waiting }
+
+// Count is the number of tasks of a lane and type in one state; processing tasks are counted as running and as claimed.
 type Count struct {
 	Lane   string `json:"lane"`
 	Type   string `json:"task_type"`

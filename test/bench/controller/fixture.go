@@ -35,21 +35,26 @@ type fixture struct {
 	plane   *controlplane.ControlPlane
 }
 
-func newFixture(ctx context.Context) (w *fixture, err error) {
+func newFixture(ctx context.Context) (*fixture, error) { return startFixture(ctx, false) }
+
+// startFixture starts a control plane, with objectsOnly one whose objects stay as they were written.
+func startFixture(ctx context.Context, objectsOnly bool) (w *fixture, err error) {
 	w = &fixture{}
 	if w.dir, err = os.MkdirTemp("", "bench-controller-"); err != nil {
 		return nil, err
 	}
-	defer func() {
+	defer func(started *fixture) {
 		if err != nil {
-			err = errors.Join(err, w.close())
+			err = errors.Join(err, started.close())
 		}
-	}()
+	}(w)
 	crd := filepath.Join(w.dir, "workerapps.yaml")
 	if err := os.WriteFile(crd, configs.WorkerAppCRD, 0o600); err != nil {
 		return nil, err
 	}
-	if w.plane, err = controlplane.Start(ctx, controlplane.Options{CRDs: []string{crd}, Log: os.Stderr}); err != nil {
+	if w.plane, err = controlplane.Start(ctx, controlplane.Options{
+		CRDs: []string{crd}, Log: os.Stderr, ObjectsOnly: objectsOnly,
+	}); err != nil {
 		return nil, err
 	}
 	w.clients, err = kube.NewClients(&config.Config{Kubernetes: config.Kubernetes{

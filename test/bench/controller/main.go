@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -48,7 +49,7 @@ func run(args []string) error {
 	defer cancel()
 	found := newResults()
 	for _, s := range scenarios() {
-		if !o.wants(s.name) {
+		if wanted := slices.Contains(o.only, s.name) || len(o.only) == 0 && !s.onDemand; !wanted {
 			continue
 		}
 		if err := s.measure(ctx, o, found); err != nil {
@@ -67,10 +68,15 @@ func run(args []string) error {
 type scenario struct {
 	name    string
 	measure func(context.Context, options, *results) error
+	// onDemand scenarios take long and run only where they are named.
+	onDemand bool
 }
 
 func scenarios() []scenario {
-	return []scenario{{"rollout", measureRollout}, {"restart", measureRestart}}
+	return []scenario{
+		{name: "rollout", measure: measureRollout}, {name: "restart", measure: measureRestart},
+		{name: "failover", measure: measureFailover}, {name: "objects", measure: measureObjects, onDemand: true},
+	}
 }
 
 // say tells progress on standard error.

@@ -25,9 +25,13 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
+	"app238.com/inner/app/memory"
 	"app238.com/inner/modules/controller"
 	"app238.com/inner/modules/controller/rollout"
 )
+
+// roleLeading is the role of the leader.
+const roleLeading = "leading"
 
 // replicaCommand has this program be one process of Inner, with its controller and its default settings alone.
 const replicaCommand = "replica"
@@ -38,6 +42,9 @@ type stats struct {
 	// of the process; zero before.
 	Synced      int64   `json:"synced"`
 	SyncSeconds float64 `json:"sync_seconds"`
+	// Leading and Standby are what it does in the election.
+	Leading bool `json:"leading"`
+	Standby bool `json:"standby"`
 	// Writes counts requests other than reads by method and path, with placeholders for names.
 	Writes map[string]int `json:"writes"`
 	// Reconciles counts reconciles.
@@ -113,6 +120,7 @@ func runReplica(ctx context.Context, args []string) error {
 	if r.controller, err = controller.New(c, log, clients, r.registry, known{}, known{}); err != nil {
 		return err
 	}
+	defer memory.LimitGarbage()()
 	server := &http.Server{Addr: c.HTTP.Listen, Handler: http.HandlerFunc(r.serve), ReadHeaderTimeout: time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.ListenAndServe() }()
@@ -141,7 +149,7 @@ func (r *replica) awaitSync(ctx context.Context) {
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
-		if r.controller.Ready(ctx) == nil && r.controller.Role() == "leading" {
+		if r.controller.Ready(ctx) == nil && r.controller.Role() == roleLeading {
 			r.mu.Lock()
 			r.synced = time.Now()
 			r.mu.Unlock()
@@ -152,7 +160,8 @@ func (r *replica) awaitSync(ctx context.Context) {
 }
 
 func (r *replica) serve(w http.ResponseWriter, request *http.Request) {
-	s := stats{Writes: r.counter.counts(), Reconciles: r.reconciles()}
+	ready, leads := r.controller.Ready(request.Context()) == nil, r.controller.Role() == roleLeading
+	s := stats{Writes: r.counter.counts(), Reconciles: r.reconciles(), Leading: ready && leads, Standby: ready && !leads}
 	r.mu.Lock()
 	if !r.synced.IsZero() {
 		s.Synced, s.SyncSeconds = r.synced.UnixNano(), r.synced.Sub(r.begun).Seconds()

@@ -11,12 +11,15 @@ import (
 
 const (
 	// freshLimit is how soon after the caches synced a fresh change has to be applied, in seconds.
-	freshLimit = 2
+	freshLimit = 1
+	// peakRatio is the most that the start may need, as a multiple of the memory that stays.
+	peakRatio = 1.5
 	// restarts is how often a fresh change meets the backlog of a restart.
 	restarts = 3
 	// resyncs is how many there are in an hour with the default setting.
 	resyncs = 6
 	mib     = 1 << 20
+	kib     = 1 << 10
 )
 
 // measureRestart has Inner make the workers once, and then starts it anew again and again.
@@ -29,7 +32,7 @@ func measureRestart(ctx context.Context, o options, found *results) (err error) 
 	if err := w.populate(ctx, o.standing); err != nil {
 		return err
 	}
-	if err := w.measureIdleRestart(ctx, o, found); err != nil {
+	if _, err := w.measureIdleRestart(ctx, o.standing, "restart", found); err != nil {
 		return err
 	}
 	for run := range restarts {
@@ -65,48 +68,43 @@ func (w *fixture) populate(ctx context.Context, n int) error {
 	return i.stop(ctx)
 }
 
-// measureIdleRestart starts Inner where nothing is to be done.
-func (w *fixture) measureIdleRestart(ctx context.Context, o options, found *results) error {
-	i, err := w.startInner(ctx)
+// measureIdleRestart starts Inner where nothing is to be done for n workers.
+func (w *fixture) measureIdleRestart(ctx context.Context, n int, name string, found *results, settings ...string) (stats, error) {
+	i, err := w.startInner(ctx, settings...)
 	if err != nil {
-		return err
+		return stats{}, err
 	}
 	defer i.process.Kill()
 	s, err := i.await(ctx, synced)
 	if err != nil {
-		return err
+		return s, err
 	}
-	found.add("restart/caches-synced", "s", s.SyncSeconds)
-	if _, err := i.await(ctx, func(s stats) bool { return s.Reconciles >= o.standing }); err != nil {
-		return err
+	found.add(name+"/caches-synced", "s", s.SyncSeconds)
+	if _, err := i.await(ctx, func(s stats) bool { return s.Reconciles >= n }); err != nil {
+		return s, err
 	}
-	found.add("restart/all-reconciled", "s", time.Since(time.Unix(0, s.Synced)).Seconds())
+	found.add(name+"/all-reconciled", "s", time.Since(time.Unix(0, s.Synced)).Seconds())
 	if s, err = i.quiet(ctx); err != nil {
-		return err
+		return s, err
 	}
-	found.add("restart/writes", "writes", float64(s.objectWrites())).atMost(0)
+	found.add(name+"/writes", "writes", float64(s.objectWrites())).atMost(0)
+	for path, n := range s.Writes {
+		say("%d writes after the start: %s", n, path)
+	}
 	if s, err = i.stats(ctx, "?memory"); err != nil {
-		return err
+		return s, err
 	}
-	found.add("restart/memory/heap", "MiB", float64(s.Heap)/mib)
-	found.add("restart/memory/resident", "MiB", float64(s.Resident)/mib)
-	found.add("restart/memory/peak", "MiB", float64(s.Peak)/mib)
-	return i.stop(ctx)
+	found.add(name+"/memory/heap", "MiB", float64(s.Heap)/mib)
+	found.add(name+"/memory/resident", "MiB", float64(s.Resident)/mib)
+	found.add(name+"/memory/peak", "MiB", float64(s.Peak)/mib)
+	found.add(name+"/memory/peak:resident", "ratio", float64(s.Peak)/float64(s.Resident)).atMost(peakRatio)
+	return s, i.stop(ctx)
 }
 
 // measureFreshChange starts Inner and changes one worker as soon as its caches are synced, in front of all the others.
 func (w *fixture) measureFreshChange(ctx context.Context, o options, found *results, run int) error {
 	id, version := workerID(o.standing-1-run), int64(2)
-	applied, err := w.watch(ctx, deployments(), func(u *unstructured.Unstructured) string {
-		containers, _, err := unstructured.NestedSlice(u.Object, "spec", "template", "spec", "containers")
-		if err != nil || len(containers) == 0 {
-			return ""
-		}
-		if container, ok := containers[0].(map[string]any); !ok || container["image"] != image(version) {
-			return ""
-		}
-		return u.GetName()
-	})
+	applied, err := w.watchImage(ctx, version)
 	if err != nil {
 		return err
 	}
@@ -141,6 +139,20 @@ func (w *fixture) measureFreshChange(ctx context.Context, o options, found *resu
 		return err
 	}
 	return i.stop(ctx)
+}
+
+// watchImage notes Deployments with that version's image.
+func (w *fixture) watchImage(ctx context.Context, version int64) (*lookout, error) {
+	return w.watch(ctx, deployments(), func(u *unstructured.Unstructured) string {
+		containers, _, err := unstructured.NestedSlice(u.Object, "spec", "template", "spec", "containers")
+		if err != nil || len(containers) == 0 {
+			return ""
+		}
+		if container, ok := containers[0].(map[string]any); !ok || container["image"] != image(version) {
+			return ""
+		}
+		return u.GetName()
+	})
 }
 
 // measureResyncs has Inner reconcile everything as often as it does in an hour.

@@ -3,13 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"app238.com/inner/modules/controller/workerapp"
 	"app238.com/inner/test/bench/steal"
@@ -18,7 +13,7 @@ import (
 // The bars. A new worker needs its seven objects and the status that it runs; a changed image the Deployment, the ConfigMap
 // that notes the task, and the statuses that it is deployed and that it runs.
 const (
-	rolloutRatio  = 1.3
+	rolloutRatio  = 1.2
 	writesNew     = 8
 	writesChanged = 4
 )
@@ -115,51 +110,6 @@ func innerRollout(ctx context.Context, o options, found *results, last bool) (to
 		}
 	}
 	return took, i.stop(ctx)
-}
-
-// measureChanges changes one image after the other, while nothing else happens.
-func (w *fixture) measureChanges(ctx context.Context, i *inner, o options, found *results, before stats) error {
-	started, err := w.watch(ctx, corev1.SchemeGroupVersion.WithResource("pods"), func(u *unstructured.Unstructured) string {
-		containers, _, err := unstructured.NestedSlice(u.Object, "spec", "containers")
-		if err != nil || !strings.Contains(fmt.Sprint(containers), image(2)) {
-			return ""
-		}
-		return u.GetLabels()[workerapp.AppLabel]
-	})
-	if err != nil {
-		return err
-	}
-	defer started.close()
-	running, err := w.watch(ctx, workerapp.Resource(), runningAt(2))
-	if err != nil {
-		return err
-	}
-	defer running.close()
-	changes := min(o.changes, o.apps)
-	var times []float64
-	for n := range changes {
-		begun := time.Now()
-		if err := w.deploy(ctx, workerID(n), 2); err != nil {
-			return err
-		}
-		at, err := started.when(ctx, appName(workerID(n)))
-		if err != nil {
-			return err
-		}
-		times = append(times, float64(at.Sub(begun).Microseconds())/1000)
-	}
-	if err := running.count(ctx, changes); err != nil {
-		return err
-	}
-	after, err := i.quiet(ctx)
-	if err != nil {
-		return err
-	}
-	found.add("writes/changed-image", "writes",
-		float64(after.objectWrites()-before.objectWrites())/float64(changes)).atMost(writesChanged)
-	found.add("change-to-pod/p50", "ms", quantile(times, 0.5))
-	found.add("change-to-pod/p99", "ms", quantile(times, 0.99))
-	return nil
 }
 
 // quietFor is how long a replica has to do nothing to count as having done all.

@@ -27,6 +27,8 @@ const (
 	taken = "taken-by-host"
 	// afterFirst is completed, measured from the first task of a backlog on.
 	afterFirst = "completed-after-first"
+	// wal is what the database writes to its log for each completed task.
+	wal = "wal"
 	// statements counts what a program that has nothing to do sends to the database each second, and processor is the share of
 	// one processor that it uses.
 	statements, processor = "statements", "processor"
@@ -49,7 +51,7 @@ const (
 
 var metrics = []struct{ name, unit string }{
 	{completed, "tasks/s"}, {afterFirst, "tasks/s"}, {offered, "tasks/s"},
-	{ackMedian, "ms"}, {ackTail, "ms"}, {startMedian, "ms"}, {startTail, "ms"}, {first, "ms"}, {statements, "1/s"},
+	{ackMedian, "ms"}, {ackTail, "ms"}, {startMedian, "ms"}, {startTail, "ms"}, {first, "ms"}, {wal, "bytes/task"}, {statements, "1/s"},
 	{processor, "%"}, {offeredRate, "tasks/s"}, {refusals, "1/s"}, {refusalTail, "ms"}, {undisturbed, "tasks/s"}, {kept, "ratio"},
 	{earlier, "ratio"}, {recovered, "ratio"}, {back, "s"}, {evenness, "ratio"}, {roundCount, ""}, {taken, "%"},
 }

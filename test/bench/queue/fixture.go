@@ -124,7 +124,8 @@ type store struct {
 	reset string
 	// prefill writes $1 tasks that have ended; "" where the queue keeps none.
 	prefill string
-	// open tells whether any task has not ended.
+	// open tells whether any task with an id from $1 on has not ended. It begins with the newest ones, and does not read the
+	// entries of earlier ended tasks.
 	open string
 	// ended counts the tasks whose end is committed; "" where the queue keeps none.
 	ended string
@@ -155,10 +156,31 @@ func (s *store) vacuum(ctx context.Context) error {
 	return nil
 }
 
-// isOpen tells whether any task has not ended.
-func (s *store) isOpen(ctx context.Context) (open bool, err error) {
-	err = s.db.QueryRow(ctx, s.open).Scan(&open)
+// isOpen tells whether any task since the mark has not ended.
+func (s *store) isOpen(ctx context.Context, since mark) (open bool, err error) {
+	err = s.db.QueryRow(ctx, s.open, since.next).Scan(&open)
 	return open, err
+}
+
+// mark is the state of a table before a measurement.
+type mark struct {
+	// ended is how many tasks had ended, next the lowest id of those to come.
+	ended, next int64
+}
+
+// mark returns the state of the table.
+func (s *store) mark(ctx context.Context) (m mark, err error) {
+	if m.ended, err = s.endedCount(ctx); err != nil {
+		return m, err
+	}
+	err = s.db.QueryRow(ctx, `SELECT COALESCE(max(id), 0) + 1 FROM `+s.table).Scan(&m.next)
+	return m, err
+}
+
+// walPosition returns how many bytes the database has written to its log.
+func (s *store) walPosition(ctx context.Context) (bytes float64, err error) {
+	err = s.db.QueryRow(ctx, `SELECT (pg_current_wal_lsn() - '0/0'::PG_LSN)::FLOAT8`).Scan(&bytes)
+	return bytes, err
 }
 
 // endedCount counts the tasks whose end is committed.

@@ -49,7 +49,7 @@ func (w *fixture) newGraphileStore(ctx context.Context, dsn string) (*store, err
 	return &store{
 		db: conn, dsn: dsn, table: "graphile_worker._private_jobs",
 		reset: `TRUNCATE graphile_worker._private_jobs, graphile_worker._private_job_queues`,
-		open:  `SELECT EXISTS (SELECT 1 FROM graphile_worker._private_jobs)`,
+		open:  `SELECT EXISTS (SELECT 1 FROM graphile_worker._private_jobs WHERE id >= $1)`,
 	}, nil
 }
 

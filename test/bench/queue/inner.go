@@ -66,8 +66,8 @@ func newInnerStore(ctx context.Context, dsn string) (*store, error) {
 				claim_number, started_at, finished_at)
 			SELECT 'bench.noop', 'finished', 'finished', '{"key":"old-' || i || '","at":0}', 'old-' || i, 1, 1, LOCALTIMESTAMP,
 				LOCALTIMESTAMP FROM generate_series(1, $1::INT) AS i`,
-		open: `SELECT EXISTS (SELECT 1 FROM console_tasks WHERE task_status = 'processing')
-			OR EXISTS (SELECT 1 FROM console_tasks WHERE task_status = 'pending' AND lane = 'default' AND lane <> '')`,
+		open: `SELECT EXISTS (SELECT 1 FROM console_tasks WHERE id >= $1 AND lane = 'default'
+			AND task_status IN ('pending', 'processing') ORDER BY id DESC LIMIT 1)`,
 		ended: `SELECT count(*) FROM console_tasks WHERE task_status = 'finished'`,
 		scan:  `SELECT task_type, task_status, count(*), avg(length(task_info)) FROM console_tasks GROUP BY 1, 2`,
 	}, nil

@@ -71,6 +71,10 @@ func (q *queue) load(ctx context.Context, s scenario) (_ sample, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, running.stop(ctx)) }()
+	written, err := q.store.walPosition(ctx)
+	if err != nil {
+		return nil, err
+	}
 	begin := clock()
 	if s.rate > 0 {
 		err = openLoop(ctx, running, w, s.rate, q.options.open, q.options.late)
@@ -85,8 +89,13 @@ func (q *queue) load(ctx context.Context, s scenario) (_ sample, err error) {
 	if err != nil {
 		return nil, err
 	}
+	nowWritten, err := q.store.walPosition(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return sample{
 		completed:   float64(done) / took.Seconds(),
+		wal:         (nowWritten - written) / float64(done),
 		offered:     float64(w.accepted.Load()) / sending.Seconds(),
 		ackMedian:   milliseconds(w.ack.percentile(0.5)),
 		ackTail:     milliseconds(w.ack.percentile(0.99)),
@@ -119,14 +128,14 @@ func (q *queue) warmAndStop(ctx context.Context) error {
 
 // burnOnce writes a backlog, starts the party on it, and stops it when all is done.
 func (q *queue) burnOnce(ctx context.Context) (_ sample, err error) {
+	before, err := q.store.mark(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if err := q.backlog(ctx, q.left()); err != nil {
 		return nil, fmt.Errorf("write the backlog: %w", err)
 	}
 	if err := q.store.vacuum(ctx); err != nil {
-		return nil, err
-	}
-	before, err := q.store.endedCount(ctx)
-	if err != nil {
 		return nil, err
 	}
 	var w watch
@@ -168,7 +177,7 @@ func (q *queue) warm(ctx context.Context) (*watch, session, error) {
 	}
 	err = warmUp(ctx, running, w, q.options.warmUp)
 	if err == nil {
-		_, _, err = q.drain(ctx, w, w.accepted.Load(), int64(q.prefill()), clock(), warmLimit)
+		_, _, err = q.drain(ctx, w, w.accepted.Load(), mark{ended: int64(q.prefill())}, clock(), warmLimit)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("warm-up: %w", err), running.stop(ctx))
@@ -178,16 +187,16 @@ func (q *queue) warm(ctx context.Context) (*watch, session, error) {
 
 // ready is warm, and then prepares what is measured: vacuumed tables, a watch that has seen nothing, and the number of tasks that
 // ended beforehand.
-func (q *queue) ready(ctx context.Context) (_ *watch, _ session, before int64, err error) {
+func (q *queue) ready(ctx context.Context) (_ *watch, _ session, before mark, err error) {
 	w, running, err := q.warm(ctx)
 	if err != nil {
-		return nil, nil, 0, err
+		return nil, nil, before, err
 	}
 	if err = q.store.vacuum(ctx); err == nil {
-		before, err = q.store.endedCount(ctx)
+		before, err = q.store.mark(ctx)
 	}
 	if err != nil {
-		return nil, nil, 0, errors.Join(err, running.stop(ctx))
+		return nil, nil, before, errors.Join(err, running.stop(ctx))
 	}
 	w.reset()
 	return w, running, before, nil
@@ -197,13 +206,14 @@ func (q *queue) ready(ctx context.Context) (_ *watch, _ session, before int64, e
 const drainPoll = 2 * time.Millisecond
 
 // drain waits until the end of every accepted task is committed, or for limit at most, and returns how many are and how
-// long that took since begin. before tasks had ended beforehand.
-func (q *queue) drain(ctx context.Context, w *watch, accepted, before int64, begin,
+// long that took since begin. before is the mark of that time.
+func (q *queue) drain(ctx context.Context, w *watch, accepted int64, before mark, begin,
 	limit time.Duration) (int64, time.Duration, error) {
 	deadline := clock() + limit
-	for clock() < deadline {
+	var asked time.Duration
+	for asked = clock(); asked < deadline; asked = clock() {
 		if w.entered.Load() >= accepted {
-			open, err := q.store.isOpen(ctx)
+			open, err := q.store.isOpen(ctx, before)
 			if err != nil {
 				return 0, 0, err
 			}
@@ -217,15 +227,16 @@ func (q *queue) drain(ctx context.Context, w *watch, accepted, before int64, beg
 		}
 		time.Sleep(drainPoll)
 	}
-	took := clock() - begin
+	took := asked - begin // all was committed when the question began
 	ended, err := q.store.endedCount(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
-	if done := ended - before; deadline > 0 || done == accepted {
+	// More, if a burn-down before this one was cut off.
+	if done := ended - before.ended; deadline > 0 || done >= accepted {
 		return done, took, nil
 	}
-	return 0, 0, fmt.Errorf("%d tasks were accepted, %d are completed and none is open", accepted, ended-before)
+	return 0, 0, fmt.Errorf("%d tasks were accepted, %d are completed and none is open", accepted, ended-before.ended)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

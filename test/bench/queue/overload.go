@@ -27,7 +27,7 @@ func (w *fixture) overload(ctx context.Context, factor float64, length time.Dura
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.stop(ctx)) }()
-	before, err := q.store.endedCount(ctx)
+	before, err := q.store.mark(ctx)
 	if err != nil {
 		return nil, err
 	}

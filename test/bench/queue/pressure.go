@@ -177,9 +177,9 @@ func (c counter) rateOver(ctx context.Context, length time.Duration) (float64, e
 const doneTimeout = time.Minute
 
 // allDone waits until no task is open, and fails if one that was acknowledged is not completed.
-func (q *queue) allDone(ctx context.Context, w *watch, before int64) error {
+func (q *queue) allDone(ctx context.Context, w *watch, before mark) error {
 	for deadline := clock() + doneTimeout; ; {
-		open, err := q.store.isOpen(ctx)
+		open, err := q.store.isOpen(ctx, before)
 		if err != nil {
 			return err
 		}
@@ -198,8 +198,8 @@ func (q *queue) allDone(ctx context.Context, w *watch, before int64) error {
 		}
 	}
 	ended, err := q.store.endedCount(ctx)
-	if err == nil && ended-before < w.accepted.Load() {
-		return fmt.Errorf("%d tasks were acknowledged, %d are completed and none is open", w.accepted.Load(), ended-before)
+	if err == nil && ended-before.ended < w.accepted.Load() {
+		return fmt.Errorf("%d tasks were acknowledged, %d are completed and none is open", w.accepted.Load(), ended-before.ended)
 	}
 	return err
 }

@@ -22,7 +22,7 @@ func (w *fixture) replicas(ctx context.Context, n int) (_ sample, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.stop(ctx)) }()
-	before, err := q.store.endedCount(ctx)
+	before, err := q.store.mark(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (w *fixture) replicas(ctx context.Context, n int) (_ sample, err error) {
 		least, sum = min(least, count), sum+count
 	}
 	return sample{
-		completed: float64(ended-before) / took.Seconds(), ackMedian: milliseconds(seen.ack.percentile(0.5)),
+		completed: float64(ended-before.ended) / took.Seconds(), ackMedian: milliseconds(seen.ack.percentile(0.5)),
 		ackTail: milliseconds(seen.ack.percentile(0.99)), evenness: least * float64(n) / sum,
 	}, nil
 }
@@ -71,7 +71,7 @@ func (w *fixture) warmReplicas(ctx context.Context, n int) (*replicaSet, error) 
 	var seen watch
 	err = closedLoop(ctx, s, &seen, 16, q.options.warmUp)
 	if err == nil {
-		err = q.allDone(ctx, &seen, int64(q.prefill()))
+		err = q.allDone(ctx, &seen, mark{ended: int64(q.prefill())})
 	}
 	if err == nil {
 		err = q.store.vacuum(ctx)
@@ -109,7 +109,7 @@ func (w *fixture) replicaChurn(ctx context.Context) (_ sample, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.stop(ctx)) }()
-	before, err := w.inner.endedCount(ctx)
+	before, err := w.inner.mark(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,8 @@ func newRiverStore(ctx context.Context, dsn string) (*store, error) {
 		prefill: `INSERT INTO river_job (kind, args, max_attempts, state, attempt, attempted_at, attempted_by, finalized_at)
 			SELECT 'noop', json_build_object('key', 'old-' || i, 'at', 0)::JSONB, 25, 'completed', 1, now(), '{old}', now()
 			FROM generate_series(1, $1::INT) AS i`,
-		open:  `SELECT EXISTS (SELECT 1 FROM river_job WHERE state IN ('available', 'running', 'retryable', 'scheduled'))`,
+		open: `SELECT EXISTS (SELECT 1 FROM river_job WHERE id >= $1
+			AND state IN ('available', 'running', 'retryable', 'scheduled') ORDER BY id DESC LIMIT 1)`,
 		ended: `SELECT count(*) FROM river_job WHERE state = 'completed'`,
 		scan:  `SELECT kind, state, count(*), avg(length(args::TEXT)) FROM river_job GROUP BY 1, 2`,
 	}, nil

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -15,13 +14,11 @@ import (
 	"github.com/spf13/pflag"
 	"go.uber.org/fx"
 
+	"app238.com/inner/app"
 	"app238.com/inner/app/config"
-	"app238.com/inner/app/database"
 	"app238.com/inner/app/health"
-	"app238.com/inner/app/logging"
 	"app238.com/inner/app/metrics"
 	"app238.com/inner/app/server"
-	"app238.com/inner/app/tracing"
 	"app238.com/inner/modules/tasks"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/chaos/echo"
@@ -95,30 +92,20 @@ func graph(o options, record *journal.Journal) fx.Option {
 		periodic = fx.Provide(job.AsPeriodic(echo.Periodic))
 	}
 	return fx.Options(
+		app.Core(o.config),
 		fx.NopLogger,
-		fx.Supply(o.config, o.replica, record),
+		fx.Supply(o.replica, record),
 		fx.Provide(
-			logging.NewLogger,
-			tracing.New,
-			database.Open,
-			database.OpenPreparedPool,
-			database.OpenHeartbeat,
-			metrics.NewRegistry,
-			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`, "")),
+			fx.Annotate(health.New, fx.ParamTags(`group:"readiness"`, "", "")),
 			server.AsRoutes((*health.Health).Routes),
 			server.AsRoutes(metrics.Routes),
 			server.NewMetrics,
-			fx.Annotate(server.New, fx.ParamTags("", "", "", `group:"routes"`, `group:"layers"`)),
+			fx.Annotate(server.New, fx.ParamTags("", "", "", `group:"routes"`, `group:"middleware"`)),
 			echo.New,
 			job.As(echo.Definition),
 		),
 		periodic,
-		fx.Invoke(
-			func(lc fx.Lifecycle, db *sql.DB) { lc.Append(fx.StopHook(db.Close)) },
-			func(lc fx.Lifecycle, s *database.PreparedPool) { lc.Append(fx.StopHook(s.Close)) },
-			func(lc fx.Lifecycle, h *database.Heartbeat) { lc.Append(fx.StopHook(h.Close)) },
-			func(lc fx.Lifecycle, s *server.Server) { lc.Append(fx.StartStopHook(s.Start, s.Stop)) },
-		),
+		fx.Invoke(func(lc fx.Lifecycle, s *server.Server) { lc.Append(fx.StartStopHook(s.Start, s.Stop)) }),
 		tasks.Module,
 		tasks.Start,
 		fx.StopTimeout(o.config.Tasks.ShutdownTimeout+o.config.HTTP.ShutdownTimeout+5*time.Second),

@@ -47,9 +47,10 @@ func requireCode(t *testing.T, err error, code string) {
 func TestSaysThatItIsACockroachDB(t *testing.T) {
 	t.Parallel()
 	_, db, behind := setup(t)
-	version, err := database.Version(t.Context(), db, behind.Config)
+	found, err := database.Inspect(t.Context(), db, behind.Config)
 	require.NoError(t, err)
-	require.Equal(t, "CockroachDB CCL v25.4.1", version)
+	require.Equal(t, "CockroachDB CCL v25.4.1", found.Version)
+	require.Empty(t, found.Problem())
 	var other bool
 	require.NoError(t, db.QueryRow(`SELECT version() LIKE 'PostgreSQL%' AND $1::INT = 1`, 1).Scan(&other))
 	require.False(t, other)

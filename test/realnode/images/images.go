@@ -19,10 +19,15 @@ import (
 // the file; environment are its variables. A reference with another tag than latest is never asked for from a registry.
 func Build(ctx context.Context, pkg, reference, file string, environment ...string) error {
 	program := "/" + path.Base(pkg)
-	index, err := oci.Spec{
+	image := oci.Spec{
 		Package: pkg, Linker: "-s -w", Program: program,
 		Config: v1.Config{Entrypoint: []string{program}, Env: environment, User: "65532:65532"},
-	}.Index(ctx, []v1.Platform{{OS: "linux", Architecture: runtime.GOARCH}})
+	}
+	built, err := image.Build(ctx, v1.Platform{OS: "linux", Architecture: runtime.GOARCH})
+	if err != nil {
+		return err
+	}
+	index, err := image.Index(built)
 	if err != nil {
 		return err
 	}

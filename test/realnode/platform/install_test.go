@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"testing"
 
 	_ "github.com/lib/pq"
@@ -38,10 +37,9 @@ func (p *platform) install(t *testing.T) {
 	t.Helper()
 	p.image(t, "1")
 	p.overlay(t, "1")
-	all := p.manifests(t)
-	p.apply(t, slices.DeleteFunc(slices.Clone(all), func(u *unstructured.Unstructured) bool { return u.GetKind() != "Namespace" }))
+	p.apply(t, manifests(t, root+"/configs/deploy/cluster"))
 	p.secrets(t, p.role(t))
-	p.apply(t, all)
+	p.apply(t, manifests(t, p.folder))
 	p.awaitInner(t)
 }
 
@@ -86,11 +84,12 @@ images:
 	}
 }
 
-func (p *platform) manifests(t *testing.T) []*unstructured.Unstructured {
+// manifests returns the objects of a folder, in the order in which they can be applied.
+func manifests(t *testing.T, folder string) []*unstructured.Unstructured {
 	t.Helper()
 	options := krusty.MakeDefaultOptions()
 	options.Reorder = krusty.ReorderOptionLegacy
-	built, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), p.folder)
+	built, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), folder)
 	require.NoError(t, err)
 	var all []*unstructured.Unstructured
 	for _, r := range built.Resources() {

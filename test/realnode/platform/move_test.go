@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 
 	"app238.com/inner/modules/controller/workerapp"
 )
@@ -108,11 +109,17 @@ func (p *platform) applyEarlierLayout(t *testing.T, k worker) {
 	_, err = p.routes().Patch(ctx, n, types.MergePatchType, fmt.Appendf(nil, `{%s,"spec":%s}`, earlier, changed), by)
 	require.NoError(t, err)
 
-	deployment.Annotations["console.app238.com/applied-hash"] = "earlier"
-	deployment.Spec.Template.Annotations["console.app238.com/template-hash"] = "earlier"
-	deployment.Spec.Template.Spec.Containers[0].Ports[0].Name = ""
-	_, err = apps.Update(ctx, deployment, metav1.UpdateOptions{FieldManager: manager})
-	require.NoError(t, err)
+	require.NoError(t, retry.RetryOnConflict(retry.DefaultBackoff, func() error { // with the writer of its status
+		d, err := apps.Get(ctx, n, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		d.Annotations["console.app238.com/applied-hash"] = "earlier"
+		d.Spec.Template.Annotations["console.app238.com/template-hash"] = "earlier"
+		d.Spec.Template.Spec.Containers[0].Ports[0].Name = ""
+		_, err = apps.Update(ctx, d, metav1.UpdateOptions{FieldManager: manager})
+		return err
+	}))
 	require.True(t, waitFor(ctx, func(ctx context.Context) bool {
 		d, err := apps.Get(ctx, n, metav1.GetOptions{})
 		require.NoError(t, err)

@@ -69,7 +69,8 @@ func TestPlatform(t *testing.T) {
 	})
 	t.Run("Workers", func(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, *platform){
-			"Death": testDeath, "Domain": testDomain, "Inside": testInside, "Reach": testReach, "Removal": testRemoval, "Way": testWay,
+			"Commands": testCommands, "Death": testDeath, "Domain": testDomain, "Inside": testInside,
+			"Reach": testReach, "Removal": testRemoval, "Way": testWay,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

@@ -33,7 +33,7 @@ func testUpgrade(t *testing.T, p *platform) {
 func (p *platform) roll(t *testing.T, tag string) {
 	t.Helper()
 	p.overlay(t, tag)
-	p.apply(t, p.manifests(t))
+	p.apply(t, manifests(t, p.folder))
 	p.awaitInner(t)
 }
 

@@ -4,7 +4,6 @@ package testnode
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -61,16 +60,6 @@ func LeaveOut(t *testing.T, why string) {
 	}
 	require.Empty(t, os.Getenv(realnode.EnvRequire), why)
 	t.Skip(why)
-}
-
-// WithHistory leaves the test out where the clone has not the history that holds this commit.
-func WithHistory(t *testing.T, clone, commit string) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "git", "cat-file", "-e", commit+"^{commit}")
-	cmd.Dir = clone
-	if cmd.Run() != nil {
-		t.Skip("the clone's history is cut and does not hold " + commit + ": git fetch --unshallow")
-	}
 }
 
 // Image builds an image of a package, with these variables, and gives it to the nodes.

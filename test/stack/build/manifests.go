@@ -34,6 +34,13 @@ func manifestSources() []manifestSource {
 			version:  "v0.85.0",
 		},
 		{
+			checksum: "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
+			files:    "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
+			name:     "prometheus-operator-rules",
+			path:     "github.com/prometheus-operator/prometheus-operator",
+			version:  "v0.85.0",
+		},
+		{
 			checksum: "h1:T8wy9KuaFzCkmXCqAzDy7t73pBDR1DHrJe3pqXpNXTw=",
 			files:    "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml",
 			name:     "traefik",

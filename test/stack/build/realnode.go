@@ -20,6 +20,8 @@ type NodePrograms struct {
 	CoreDNS string
 	// Debian is a folder whose usr holds containerd, runc, CNI's plugins and what the rules of packets are written with.
 	Debian string
+	// Kubectl is what operators use; the node itself does not.
+	Kubectl string
 	// KubeRouter enforces NetworkPolicies.
 	KubeRouter string
 	// Node is kubelet and kube-proxy; its first argument chooses.
@@ -38,6 +40,7 @@ func Node(ctx context.Context, opts Options) (NodePrograms, error) {
 		&p.CertManager: func() (string, error) { return ownModule(ctx, opts, "certmanager") },
 		&p.CoreDNS:     func() (string, error) { return ownModule(ctx, opts, "coredns") },
 		&p.Debian:      func() (string, error) { return unpackDebian(ctx, opts, "debian-node", nodePackages(), nodeLinks()) },
+		&p.Kubectl:     func() (string, error) { return Kubectl(ctx, opts) },
 		&p.KubeRouter:  func() (string, error) { return kubeRouter().build(ctx, opts) },
 		&p.Node:        func() (string, error) { return clusterProgram(ctx, opts, node, "kubelet and kube-proxy") },
 		&p.Traefik:     func() (string, error) { return traefik().build(ctx, opts) },

@@ -19,11 +19,15 @@ const validity = 30 * 24 * time.Hour
 // SelfSigned makes the certificate and key, both in PEM form, of a server on loopback or of its clients. It is its own
 // authority. The server may have further names and addresses.
 func SelfSigned(name string, hosts ...string) (certificate, key []byte, err error) {
+	return SelfSignedUntil(time.Now().Add(validity), name, hosts...)
+}
+
+// SelfSignedUntil is SelfSigned with another end, which may have passed.
+func SelfSignedUntil(end time.Time, name string, hosts ...string) (certificate, key []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
 	}
-	now := time.Now()
 	template := &x509.Certificate{
 		BasicConstraintsValid: true,
 		DNSNames:              []string{"localhost"},
@@ -31,8 +35,8 @@ func SelfSigned(name string, hosts ...string) (certificate, key []byte, err erro
 		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
 		IsCA:                  true,
 		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		NotAfter:              now.Add(validity),
-		NotBefore:             now.Add(-time.Hour),
+		NotAfter:              end,
+		NotBefore:             end.Add(-2 * validity),
 		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: name},
 	}

@@ -29,6 +29,8 @@ type Options struct {
 	// NodeAddress is where a real node and its pods reach the API server. Where it is set, no node is simulated, and
 	// Kubernetes' own defaults hold for admission and controllers.
 	NodeAddress string
+	// ObjectsOnly leaves out node, scheduler and controllers: objects stay as they were written.
+	ObjectsOnly bool
 	// Region is the node's region label; global-1 unless set.
 	Region string
 }

@@ -30,13 +30,18 @@ func (c *ControlPlane) bringUp(ctx context.Context, opts Options, definitions []
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	if c.nodeAddress == "" {
+	if c.nodeAddress == "" && !opts.ObjectsOnly {
 		group.Go(func() error { return c.startKubelet(ctx, opts.Region) })
 	}
-	group.Go(func() error { return c.startOther(scheduler, c.schedulerArguments()) })
+	if !opts.ObjectsOnly {
+		group.Go(func() error { return c.startOther(scheduler, c.schedulerArguments()) })
+	}
 	group.Go(func() error {
 		if err := c.client.applyDefinitions(ctx, definitions); err != nil {
 			return fmt.Errorf("install definitions: %w", err)
+		}
+		if opts.ObjectsOnly {
+			return nil
 		}
 		// Only now: the garbage collector would take half a minute to see kinds that come after it.
 		return c.startControllers(ctx)

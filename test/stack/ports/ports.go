@@ -10,10 +10,11 @@ import (
 )
 
 // The range lies below the one that Linux takes the ports of outgoing connections from: a port from there could be
-// taken by any client while a server is being started, or restarted on its old port.
+// taken by any client while a server is being started, or restarted on its old port. It also lies below Kubernetes' NodePorts,
+// which a node's firewall admits without asking a NetworkPolicy.
 const (
 	first = 12000
-	last  = 32000
+	last  = 30000
 
 	attempts = 1000
 )

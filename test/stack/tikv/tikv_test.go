@@ -30,7 +30,7 @@ func TestWhatWasCommittedSurvivesARestart(t *testing.T) {
 	require.NoError(t, err)
 	value, err := tx.Get(t.Context(), []byte("key"))
 	require.NoError(t, err)
-	require.Equal(t, "value", string(value))
+	require.Equal(t, "value", string(value.Value))
 	require.NoError(t, tx.Rollback())
 	require.NoError(t, client.Close())
 }

@@ -147,7 +147,7 @@ func (a *Auditor) newRun(task int64, sink admin.Sink) *run {
 
 func (r *run) dryRun() bool { return r.task == 0 }
 
-// start counts the users and decides whether their number allows deletions.
+// start counts the users and decides whether their number has shrunk too much for any deletion.
 func (r *run) start(ctx context.Context) (err error) {
 	if r.audit.StartedAt, err = r.store.Now(ctx); err != nil {
 		return fmt.Errorf("database: %w", err)
@@ -155,10 +155,6 @@ func (r *run) start(ctx context.Context) (err error) {
 	r.changedBefore = r.audit.StartedAt.Add(-r.config.MinAge)
 	if r.audit.Users, err = r.store.EachUser(ctx, r.sink.User); err != nil {
 		return fmt.Errorf("users: %w", err)
-	}
-	if r.audit.Users == 0 {
-		r.audit.Refusal = "there are no users"
-		return nil
 	}
 	r.audit.Refusal, err = r.refusal(ctx, store.UserKind, r.audit.Users)
 	return err

@@ -34,6 +34,11 @@ func (r *run) deleteOrphans(ctx context.Context, i inventory.Inventory, actual *
 	}
 	k.Orphans = int64(total - len(objects) + len(orphans))
 	refusal := cmp.Or(r.audit.Refusal, k.Refusal)
+	if refusal == "" && r.audit.Users == 0 && k.Orphans > 0 {
+		// A new platform has no users either, but no orphans, and then nothing is refused.
+		k.Refusal = "there are no users"
+		refusal = k.Refusal
+	}
 	if err := r.addObservations(ctx, k.Kind, orphans, refusal); err != nil {
 		return fmt.Errorf("observations: %w", err)
 	}

@@ -119,6 +119,31 @@ func (s *Store) Last(ctx context.Context) (a admin.Audit, err error) {
 	return a, err
 }
 
+// LastFinished returns when the latest audit that was completed finished: not that of the newest, which may be running or have
+// failed. Before there is one it returns when the first audit began, or ErrNone.
+func (s *Store) LastFinished(ctx context.Context) (at time.Time, err error) {
+	err = s.retry(ctx, func(ctx context.Context) error {
+		finished := s.client.Audit.Query().Where(entaudit.FinishedAtNotNil())
+		last, err := finished.Order(entaudit.ByFinishedAt(entsql.OrderDesc())).First(ctx)
+		if err == nil {
+			at = *last.FinishedAt
+			return nil
+		}
+		if !ent.IsNotFound(err) {
+			return err
+		}
+		first, err := s.client.Audit.Query().Order(entaudit.ByStartedAt()).First(ctx)
+		if ent.IsNotFound(err) {
+			return admin.ErrNone
+		}
+		if err == nil {
+			at = first.StartedAt
+		}
+		return err
+	})
+	return at, err
+}
+
 func (s *Store) addCounts(ctx context.Context, a *admin.Audit) error {
 	counts, err := s.client.AuditCount.Query().Where(auditcount.TaskID(a.Task)).Order(auditcount.ByKind()).All(ctx)
 	if err != nil {

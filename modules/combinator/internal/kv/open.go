@@ -1,3 +1,5 @@
+//go:build !darwin || cgo
+
 package kv
 
 import (
@@ -11,6 +13,7 @@ import (
 	"github.com/tikv/client-go/v2/testutils"
 	"github.com/tikv/client-go/v2/tikv"
 	pd "github.com/tikv/pd/client"
+	"github.com/tikv/pd/client/opt"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
@@ -35,8 +38,8 @@ func open(ctx context.Context, c config.KV) (kvClient, error) {
 func openCluster(ctx context.Context, c config.KV) (kvClient, error) {
 	driver, err := pd.NewClientWithContext(ctx, c.PD,
 		pd.SecurityOption{CAPath: c.TLS.CA, CertPath: c.TLS.Certificate, KeyPath: c.TLS.Key},
-		pd.WithCustomTimeoutOption(c.RequestTimeout),
-		pd.WithGRPCDialOptions(grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout})))
+		opt.WithCustomTimeoutOption(c.RequestTimeout),
+		opt.WithGRPCDialOptions(grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout})))
 	if err != nil {
 		return nil, fmt.Errorf("connect to the placement driver: %w", err)
 	}

@@ -24,6 +24,12 @@ import (
 // maxResponseBytes bounds the bytes that are read of a response.
 const maxResponseBytes = 4 << 10
 
+// Values of the label result.
+const (
+	resultOK    = "ok"
+	resultError = "error"
+)
+
 // Pods are the running Combinator pods.
 type Pods struct {
 	pods    *kube.Pods
@@ -38,6 +44,9 @@ func New(pods *kube.Pods, c *config.Config, r *prometheus.Registry) (*Pods, erro
 	notices := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "inner_combinator_notices_total", Help: "Notices to Combinator pods that a resource is gone, by whether the pod took it.",
 	}, []string{"result"})
+	for _, result := range []string{resultOK, resultError} {
+		notices.WithLabelValues(result) // a rate needs the zero before the first event
+	}
 	p := c.Combinator.Pods
 	return &Pods{
 		pods: pods, port: strconv.Itoa(p.WebhookPort), timeout: p.WebhookTimeout, notices: notices,
@@ -67,9 +76,9 @@ type notice struct {
 // Notify notifies one pod. The pod acknowledges with status 200.
 func (p *Pods) Notify(ctx context.Context, pod kube.Pod, kind string, r engine.Resource) error {
 	err := p.send(ctx, pod, kind, r)
-	result := "ok"
+	result := resultOK
 	if err != nil {
-		result = "error"
+		result = resultError
 	}
 	p.notices.WithLabelValues(result).Inc()
 	return err

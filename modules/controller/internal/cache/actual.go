@@ -15,6 +15,7 @@ import (
 
 	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/controller/internal/children"
+	"app238.com/inner/modules/controller/internal/conditions"
 	"app238.com/inner/modules/controller/workerapp"
 )
 
@@ -43,9 +44,21 @@ type Actual struct {
 	Pods     []*corev1.Pod
 }
 
-// App returns the WorkerApp with this name, nil if there is none.
-func (c *Cache) App(name string) *unstructured.Unstructured {
-	return get[*unstructured.Unstructured](c, c.worker(workerapp.Resource(), name))
+// App returns the WorkerApp with this name, nil if there is none. The error names fields of the wrong type; the others are set.
+// The caller may set its fields, but not change what they refer to.
+func (c *Cache) App(name string) (*workerapp.WorkerApp, error) {
+	cached := get[*app](c, c.worker(workerapp.Resource(), name))
+	if cached == nil {
+		return nil, nil
+	}
+	found := cached.WorkerApp
+	return &found, cached.malformed
+}
+
+// HasPendingChange reports whether a WorkerApp was changed or deleted since its status was written.
+func (c *Cache) HasPendingChange(name string) bool {
+	cached := get[*app](c, c.worker(workerapp.Resource(), name))
+	return cached != nil && (cached.DeletionTimestamp != nil || !conditions.IsReported(&cached.WorkerApp))
 }
 
 // Children returns the actual children of the WorkerApp with this name.

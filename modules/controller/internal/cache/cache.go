@@ -15,6 +15,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/cache"
 
@@ -47,11 +48,15 @@ type Cache struct {
 	informers  map[informerKey]cache.SharedIndexInformer
 	// registrations tell when the handlers have been called for every listed object, which is after the informers' sync.
 	registrations []cache.ResourceEventHandlerRegistration
+	parts         parts
 }
 
 // New returns a Cache whose informers are not started.
 func New(clients *kube.Clients, namespaces config.Namespaces, handlers Handlers, log *zap.Logger) (*Cache, error) {
-	c := &Cache{namespaces: namespaces, informers: informers(clients, namespaces.Worker, namespaces.Ingress)}
+	c := &Cache{namespaces: namespaces}
+	if err := c.createInformers(clients); err != nil {
+		return nil, err
+	}
 	for p, informer := range c.informers {
 		registration, err := addHandlers(p, informer, handlers, log)
 		if err != nil {
@@ -62,35 +67,42 @@ func New(clients *kube.Clients, namespaces config.Namespaces, handlers Handlers,
 	return c, nil
 }
 
-// informers returns the informers of WorkerApps and of objects with a worker's label.
-func informers(clients *kube.Clients, worker, ingress string) map[informerKey]cache.SharedIndexInformer {
-	const all, ours = "", workerapp.WorkerLabel
-	none, dynamic := cache.Indexers{}, &unstructured.Unstructured{}
+// createInformers creates the informers of WorkerApps and of objects with a worker's label.
+func (c *Cache) createInformers(clients *kube.Clients) error {
+	c.informers = map[informerKey]cache.SharedIndexInformer{}
+	var errs []error
+	add := func(resource schema.GroupVersionResource, namespace string) func(cache.SharedIndexInformer, error) {
+		return func(informer cache.SharedIndexInformer, err error) {
+			c.informers[informerKey{resource, namespace}] = informer
+			errs = append(errs, err)
+		}
+	}
+	options := func(example runtime.Object) kube.InformerOptions {
+		return kube.InformerOptions{Example: example, Selector: workerapp.WorkerLabel, Transform: c.trim}
+	}
+	worker, ingress := c.namespaces.Worker, c.namespaces.Ingress
 	core, network := clients.Typed.CoreV1(), clients.Typed.NetworkingV1()
 	apps, routes := clients.Dynamic.Resource(workerapp.Resource()), clients.Dynamic.Resource(children.Routes())
-	return map[informerKey]cache.SharedIndexInformer{
-		{workerapp.Resource(), worker}:  kube.NewInformer(apps.Namespace(worker), dynamic, all, none),
-		{children.ConfigMaps(), worker}: kube.NewInformer(core.ConfigMaps(worker), &corev1.ConfigMap{}, ours, none),
-		{children.Secrets(), worker}:    kube.NewInformer(core.Secrets(worker), &corev1.Secret{}, ours, none),
-		{children.Deployments(), worker}: kube.NewInformer(clients.Typed.AppsV1().Deployments(worker), &appsv1.Deployment{}, ours,
-			none),
-		{children.Services(), worker}: kube.NewInformer(core.Services(worker), &corev1.Service{}, ours, none),
-		{pods(), worker}:              kube.NewInformer(core.Pods(worker), &corev1.Pod{}, ours, cache.Indexers{byApp: appIndex}),
-		{children.Budgets(), worker}: kube.NewInformer(
-			clients.Typed.PolicyV1().PodDisruptionBudgets(worker), &policyv1.PodDisruptionBudget{}, ours, none),
-		{children.Policies(), worker}:  kube.NewInformer(network.NetworkPolicies(worker), &networkingv1.NetworkPolicy{}, ours, none),
-		{children.Services(), ingress}: kube.NewInformer(core.Services(ingress), &corev1.Service{}, ours, none),
-		{children.Routes(), ingress}:   kube.NewInformer(routes.Namespace(ingress), dynamic, ours, none),
-	}
+	allApps, podOptions := options(&unstructured.Unstructured{}), options(&corev1.Pod{})
+	allApps.Selector, podOptions.Indexers = "", cache.Indexers{byApp: appIndex}
+	add(workerapp.Resource(), worker)(kube.NewInformer(apps.Namespace(worker), allApps))
+	add(children.ConfigMaps(), worker)(kube.NewInformer(core.ConfigMaps(worker), options(&corev1.ConfigMap{})))
+	add(children.Secrets(), worker)(kube.NewInformer(core.Secrets(worker), options(&corev1.Secret{})))
+	add(children.Deployments(), worker)(kube.NewInformer(clients.Typed.AppsV1().Deployments(worker), options(&appsv1.Deployment{})))
+	add(children.Services(), worker)(kube.NewInformer(core.Services(worker), options(&corev1.Service{})))
+	add(pods(), worker)(kube.NewInformer(core.Pods(worker), podOptions))
+	add(children.Budgets(), worker)(kube.NewInformer(clients.Typed.PolicyV1().PodDisruptionBudgets(worker),
+		options(&policyv1.PodDisruptionBudget{})))
+	add(children.Policies(), worker)(kube.NewInformer(network.NetworkPolicies(worker), options(&networkingv1.NetworkPolicy{})))
+	add(children.Services(), ingress)(kube.NewInformer(core.Services(ingress), options(&corev1.Service{})))
+	add(children.Routes(), ingress)(kube.NewInformer(routes.Namespace(ingress), options(&unstructured.Unstructured{})))
+	return errors.Join(errs...)
 }
 
 func pods() schema.GroupVersionResource { return corev1.SchemeGroupVersion.WithResource("pods") }
 
 func addHandlers(p informerKey, informer cache.SharedIndexInformer, handlers Handlers,
 	log *zap.Logger) (cache.ResourceEventHandlerRegistration, error) {
-	if err := informer.SetTransform(strip); err != nil {
-		return nil, err
-	}
 	if err := informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
 		logWatchError(ctx, p, err, log)
 	}); err != nil {

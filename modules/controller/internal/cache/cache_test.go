@@ -73,5 +73,7 @@ func TestSyncWaitsForHandlersOfListedObjects(t *testing.T) {
 	require.Never(t, func() bool { return len(synced) > 0 }, 500*time.Millisecond, 10*time.Millisecond)
 	release()
 	require.True(t, <-synced)
-	require.NotNil(t, cache.App("a"))
+	app, err := cache.App("a")
+	require.NoError(t, err)
+	require.Equal(t, "a", app.Name)
 }

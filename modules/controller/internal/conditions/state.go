@@ -47,16 +47,21 @@ func (s State) LastingSince(now time.Time, reasons ...string) time.Time {
 // Previous returns the state in the status of app, and false if that is of another version, task or generation. Reason and Since
 // are set for an actual or suspected failure only.
 func Previous(app *workerapp.WorkerApp) (State, bool) {
-	s := app.Status
-	if !isCurrent(app) || s.ObservedGeneration != app.Generation {
+	if !IsReported(app) {
 		return State{}, false
 	}
+	s := app.Status
 	state := State{Phase: s.Phase, Message: s.Message}
 	if stalled := meta.FindStatusCondition(s.Conditions, workerapp.StalledCondition); stalled != nil && stalled.Status != "" &&
 		stalled.Status != metav1.ConditionFalse {
 		state.Reason, state.Since = stalled.Reason, stalled.LastTransitionTime.Time
 	}
 	return state, true
+}
+
+// IsReported reports whether the status is of the WorkerApp's version, task and generation.
+func IsReported(app *workerapp.WorkerApp) bool {
+	return isCurrent(app) && app.Status.ObservedGeneration == app.Generation
 }
 
 // isCurrent reports whether the status is of the WorkerApp's version and task.

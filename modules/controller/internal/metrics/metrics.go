@@ -44,6 +44,9 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 			Name: "inner_controller_workqueue_depth", Help: "WorkerApps that wait in the work queue.",
 		}),
 	}
+	for _, result := range []string{resultError, resultUnchanged, resultWritten} {
+		m.reconciles.WithLabelValues(result) // a rate needs a sample before the first event
+	}
 	return m, errors.Join(r.Register(m.reconciles), r.Register(m.duration), r.Register(m.active), r.Register(m.leading),
 		r.Register(m.depth))
 }

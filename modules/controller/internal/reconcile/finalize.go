@@ -43,19 +43,18 @@ func (r *Reconciler) ensureFinalizer(ctx context.Context, app *workerapp.WorkerA
 
 // finalize deletes the objects in the ingress namespace of a WorkerApp that is being deleted, then removes the finalizer. The
 // garbage collector deletes those in the worker namespace.
-func (r *Reconciler) finalize(ctx context.Context, u *unstructured.Unstructured) error {
-	finalizers := u.GetFinalizers()
-	if !slices.Contains(finalizers, workerapp.Finalizer) {
+func (r *Reconciler) finalize(ctx context.Context, app *workerapp.WorkerApp) error {
+	if !slices.Contains(app.Finalizers, workerapp.Finalizer) {
 		return nil
 	}
-	if err := r.deleteIngress(ctx, u.GetName()); err != nil {
+	if err := r.deleteIngress(ctx, app.Name); err != nil {
 		return err
 	}
-	rest := slices.DeleteFunc(slices.Clone(finalizers), func(f string) bool { return f == workerapp.Finalizer })
-	_, err := r.patchApp(ctx, u.GetNamespace(), u.GetName(), map[string]any{
-		"metadata": map[string]any{"resourceVersion": u.GetResourceVersion(), "finalizers": rest}})
+	rest := slices.DeleteFunc(slices.Clone(app.Finalizers), func(f string) bool { return f == workerapp.Finalizer })
+	_, err := r.patchApp(ctx, app.Namespace, app.Name, map[string]any{
+		"metadata": map[string]any{"resourceVersion": app.ResourceVersion, "finalizers": rest}})
 	if err == nil {
-		r.log.Info("WorkerApp finalized", zap.String("app", u.GetName()))
+		r.log.Info("WorkerApp finalized", zap.String("app", app.Name))
 	}
 	if err != nil {
 		err = fmt.Errorf("remove the finalizer of the WorkerApp: %w", err)

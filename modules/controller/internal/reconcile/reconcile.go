@@ -12,7 +12,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
@@ -87,24 +86,24 @@ func (r *Reconciler) reconcile(ctx context.Context, name string) (time.Duration,
 	if wait := r.expectations.Remaining(name, r.cache.ResourceVersion, r.now()); wait > 0 {
 		return wait, nil
 	}
-	u := r.cache.App(name)
+	app, malformed := r.cache.App(name)
 	switch {
-	case u == nil:
+	case app == nil:
 		return 0, r.cleanupOrphans(ctx, name)
-	case u.GetDeletionTimestamp() != nil:
-		return 0, r.finalize(ctx, u)
+	case app.DeletionTimestamp != nil:
+		return 0, r.finalize(ctx, app)
 	default:
-		return r.reconcileApp(ctx, u)
+		return r.reconcileApp(ctx, app, malformed)
 	}
 }
 
-// reconcileApp reconciles the children of an existing WorkerApp and reports its state.
-func (r *Reconciler) reconcileApp(ctx context.Context, u *unstructured.Unstructured) (time.Duration, error) {
-	app, err := workerapp.FromUnstructured(u)
+// reconcileApp reconciles the children of an existing WorkerApp and reports its state. A malformed WorkerApp has an error.
+func (r *Reconciler) reconcileApp(ctx context.Context, app *workerapp.WorkerApp, malformed error) (time.Duration, error) {
 	actual := r.cache.Children(app.Name)
 	if err := r.ensureFinalizer(ctx, app); err != nil {
 		return r.reportError(ctx, app, actual.Deployment, ignoreNotFound(err))
 	}
+	err := malformed
 	if err == nil {
 		err = app.Validate()
 	}

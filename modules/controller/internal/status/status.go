@@ -4,6 +4,7 @@ package status
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,8 +21,9 @@ import (
 const (
 	// pageSize is the most objects of one list request.
 	pageSize = 500
-	// maxFailing is the most failing WorkerApps listed by name.
-	maxFailing = 10
+	// minFailed is how many WorkerApps have to fail, and be the majority, for the platform to be degraded: a few broken ones are
+	// their users' doing.
+	minFailed = 5
 )
 
 // New returns the status component "workers".
@@ -70,12 +72,12 @@ func (t *tally) countUnmigrated(ctx context.Context, clients *kube.Clients, name
 
 // tally counts WorkerApps.
 type tally struct {
-	total, stalled, unmigrated int
-	phases                     map[workerapp.Phase]int
-	failing                    []status.Detail
+	total, failed, stalled, unmigrated int
+	phases                             map[workerapp.Phase]int
+	failing                            []status.Detail // the first of the failed ones
 }
 
-// add counts one WorkerApp. One that was not observed within the progress deadline indicates a failing controller.
+// add counts one WorkerApp. A change that was not observed within the progress deadline indicates a failing controller.
 func (t *tally) add(u *unstructured.Unstructured, now time.Time, timeout time.Duration) {
 	t.total++
 	if t.phases == nil {
@@ -90,13 +92,33 @@ func (t *tally) add(u *unstructured.Unstructured, now time.Time, timeout time.Du
 	switch {
 	case app.Status.Phase == workerapp.Failed:
 		t.addFailing(u.GetName(), app.Status.Message)
-	case app.Status.ObservedGeneration < app.Generation && now.Sub(app.CreationTimestamp.Time) > timeout:
+	case app.Status.ObservedGeneration < app.Generation && now.Sub(lastChange(u)) > timeout && !heldByOthers(u):
 		t.stalled++
 	}
 }
 
+// heldByOthers reports whether the object waits for finalizers other than Inner's to be deleted.
+func heldByOthers(u *unstructured.Unstructured) bool {
+	return u.GetDeletionTimestamp() != nil && !slices.Contains(u.GetFinalizers(), workerapp.Finalizer)
+}
+
+// lastChange returns when the object was last written or deleted, apart from its status.
+func lastChange(u *unstructured.Unstructured) time.Time {
+	last := u.GetCreationTimestamp().Time
+	if deleted := u.GetDeletionTimestamp(); deleted != nil {
+		last = deleted.Time
+	}
+	for _, entry := range u.GetManagedFields() {
+		if entry.Subresource == "" && entry.Time != nil && entry.Time.After(last) {
+			last = entry.Time.Time
+		}
+	}
+	return last
+}
+
 func (t *tally) addFailing(name, message string) {
-	if len(t.failing) < maxFailing {
+	t.failed++
+	if len(t.failing) < status.MaxListed {
 		t.failing = append(t.failing, status.Detail{Name: name, Value: message})
 	}
 }
@@ -104,9 +126,11 @@ func (t *tally) addFailing(name, message string) {
 // report returns the counts with the leader's host; leader is "" if no process leads.
 func (t *tally) report(leader string) status.Report {
 	host, _, _ := strings.Cut(leader, "_")
-	report := status.Report{Condition: status.OK, Details: append([]status.Detail{{Name: "leader", Value: host}}, t.failing...),
+	report := status.Report{Condition: status.OK,
+		Details: append([]status.Detail{{Name: "leader", Value: host}},
+			status.Listed(t.failing, int64(t.failed), "inner workers list --failing")...),
 		Text: fmt.Sprintf("%d WorkerApps: %d running, %d deploying, %d failed",
-			t.total, t.phases[workerapp.Running], t.phases[workerapp.Deploying], t.phases[workerapp.Failed])}
+			t.total, t.phases[workerapp.Running], t.phases[workerapp.Deploying], t.failed)}
 	if leader == "" {
 		report.Condition = status.Down
 		report.Text += "; no process leads the controller"
@@ -118,6 +142,10 @@ func (t *tally) report(leader string) status.Report {
 	if t.stalled > 0 {
 		report.Condition = status.Degraded
 		report.Text += fmt.Sprintf("; %d not observed by the controller", t.stalled)
+	}
+	if t.failed >= minFailed && 2*t.failed > t.total {
+		report.Condition = status.Degraded
+		report.Text += "; most fail, which is unlikely to be their users' doing"
 	}
 	return report
 }

@@ -26,20 +26,39 @@ func object(phase workerapp.Phase, observed bool) *unstructured.Unstructured {
 	return u
 }
 
-func TestReportCountsWorkerAppsAndNamesFailing(t *testing.T) {
-	t.Parallel()
+// counted returns the report on so many failed and running WorkerApps.
+func counted(failed, running int) status.Report {
 	var c tally
-	for range maxFailing + 5 {
+	for range failed {
 		c.add(object(workerapp.Failed, true), time.Now(), time.Minute)
 	}
-	c.add(object(workerapp.Running, true), time.Now(), time.Minute)
-	report := c.report("host-1_XYZ")
-	require.Equal(t, "16 WorkerApps: 1 running, 0 deploying, 15 failed", report.Text)
-	require.Equal(t, status.OK, report.Condition, "a user's broken image does not degrade the platform")
-	require.Len(t, report.Details, maxFailing+1)
+	for range running {
+		c.add(object(workerapp.Running, true), time.Now(), time.Minute)
+	}
+	return c.report("host-1_XYZ")
+}
+
+func TestReportCountsWorkerAppsAndNamesFailing(t *testing.T) {
+	t.Parallel()
+	report := counted(14, 2)
+	require.Equal(t, "16 WorkerApps: 2 running, 0 deploying, 14 failed; most fail, which is unlikely to be their users' doing",
+		report.Text)
+	require.Len(t, report.Details, 1+status.MaxListed+1)
 	require.Equal(t, status.Detail{Name: "leader", Value: "host-1"}, report.Details[0])
 	require.Equal(t, status.Detail{Name: "w-Failed", Value: "why"}, report.Details[1])
-	require.Equal(t, status.Down, c.report("").Condition, "no process leads")
+	require.Equal(t, status.Detail{Name: "4 more", Value: "inner workers list --failing"}, report.Details[11])
+	require.Len(t, counted(10, 0).Details, 11, "ten are listed without a rest")
+	require.Equal(t, status.Down, (&tally{}).report("").Condition, "no process leads")
+}
+
+func TestMostWorkerAppsFailingDegradesThePlatform(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		failed, running int
+		want            status.Condition
+	}{{0, 0, status.OK}, {4, 0, status.OK}, {5, 5, status.OK}, {6, 5, status.Degraded}, {14, 2, status.Degraded}} {
+		require.Equal(t, c.want, counted(c.failed, c.running).Condition, "%+v", c)
+	}
 }
 
 func TestUnobservedWorkerAppsDegradeStatus(t *testing.T) {
@@ -49,4 +68,18 @@ func TestUnobservedWorkerAppsDegradeStatus(t *testing.T) {
 	require.Equal(t, status.OK, c.report("host-1").Condition, "within the deadline")
 	c.add(object(workerapp.Deploying, false), time.Now(), time.Minute)
 	require.Equal(t, status.Degraded, c.report("host-1").Condition)
+}
+
+func TestFreshChangeOfOldWorkerAppHasTheDeadline(t *testing.T) {
+	t.Parallel()
+	changed := func(age time.Duration, subresource string) status.Condition {
+		u, at := object(workerapp.Running, false), metav1.NewTime(time.Now().Add(-age))
+		u.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "inner-gateway", Subresource: subresource, Time: &at}})
+		var c tally
+		c.add(u, time.Now(), time.Minute)
+		return c.report("host-1").Condition
+	}
+	require.Equal(t, status.OK, changed(time.Second, ""))
+	require.Equal(t, status.Degraded, changed(2*time.Minute, ""))
+	require.Equal(t, status.Degraded, changed(time.Second, "status"), "a write of the status is no change")
 }

@@ -10,6 +10,7 @@ import (
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/kube"
+	"app238.com/inner/modules/domains/admin"
 	"app238.com/inner/modules/domains/internal/objects"
 )
 
@@ -86,4 +87,36 @@ func (l *Lister) identify(kind objects.Kind, u *unstructured.Unstructured) (o Ob
 		return o, false
 	}
 	return Object{Kind: kind.Name, Name: u.GetName(), CDID: cdid, UserUID: annotations[objects.UserAnnotation]}, true
+}
+
+// Of returns the objects of a domain, for people. A kind that the cluster does not have is a problem of its object.
+func (l *Lister) Of(ctx context.Context, cdid string) ([]admin.Object, error) {
+	all, name := []admin.Object{}, objects.Name(cdid)
+	for _, kind := range objects.Kinds() {
+		list, err := l.clients.List(ctx, kind.Resource, l.config.Kubernetes.Namespaces.Ingress,
+			metav1.ListOptions{FieldSelector: metav1.ObjectNameField + "=" + name})
+		state := "missing"
+		switch {
+		case apierrors.IsNotFound(err):
+			state = "the cluster does not have this kind"
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", kind.Name, err)
+		case len(list.Items) > 0:
+			state = l.stateOf(kind, &list.Items[0])
+		}
+		all = append(all, admin.Object{Kind: kind.Name, Name: name, State: state})
+	}
+	return all, nil
+}
+
+func (l *Lister) stateOf(kind objects.Kind, u *unstructured.Unstructured) string {
+	if mark := u.GetAnnotations()[objects.PlatformAnnotation]; mark != "" && mark != l.config.PlatformMark() {
+		return "belongs to another platform"
+	}
+	if kind == objects.Certificates() {
+		if readiness := objects.Readiness(u); readiness != objects.Ready {
+			return readiness
+		}
+	}
+	return "ok"
 }

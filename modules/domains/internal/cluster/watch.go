@@ -33,12 +33,13 @@ type kindInformer struct {
 }
 
 func (c *Cluster) newInformer(kind objects.Kind) (*kindInformer, error) {
-	w := &kindInformer{kind: kind, missing: make(chan struct{}), informer: kube.NewInformer(
-		c.clients.Dynamic.Resource(kind.Resource).Namespace(c.builder.Namespace), &unstructured.Unstructured{},
-		objects.AppLabel+"="+objects.App, cache.Indexers{})}
-	if err := w.informer.SetTransform(stripUnused); err != nil {
+	informer, err := kube.NewInformer(c.clients.Dynamic.Resource(kind.Resource).Namespace(c.builder.Namespace), kube.InformerOptions{
+		Example: &unstructured.Unstructured{}, Selector: objects.AppLabel + "=" + objects.App, Transform: stripUnused,
+	})
+	if err != nil {
 		return nil, fmt.Errorf("informer of %s: %w", kind.Name, err)
 	}
+	w := &kindInformer{kind: kind, missing: make(chan struct{}), informer: informer}
 	if err := w.informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
 		c.onWatchError(ctx, w, err)
 	}); err != nil {
@@ -59,7 +60,7 @@ func (c *Cluster) newInformer(kind objects.Kind) (*kindInformer, error) {
 		}
 		changed(object)
 	}
-	_, err := w.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+	_, err = w.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc: changed, UpdateFunc: func(_, after any) { changed(after) }, DeleteFunc: deleted,
 	})
 	return w, err

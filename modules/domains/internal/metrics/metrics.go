@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"app238.com/inner/app/guard"
+	"app238.com/inner/modules/domains/internal/lifecycle"
 	"app238.com/inner/modules/domains/internal/objects"
 	"app238.com/inner/modules/domains/internal/store"
 )
@@ -44,6 +45,9 @@ func New(r *prometheus.Registry) (*Metrics, error) {
 			Name: "inner_domain_dns_queries_total", Help: "Queries to DNS servers, by result."}, []string{"result"}),
 		queryDuration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "inner_domain_dns_query_duration_seconds", Help: "Duration of a DNS query.", Buckets: times}),
+	}
+	for _, kind := range []lifecycle.Kind{lifecycle.Valid, lifecycle.Invalid, lifecycle.Unreachable, lifecycle.Refused} {
+		m.Checks.WithLabelValues(string(kind)) // a rate needs a sample before the first event
 	}
 	return m, errors.Join(r.Register(m.Checks), r.Register(m.CheckDuration), r.Register(m.Writes), r.Register(m.Installed),
 		r.Register(m.queries), r.Register(m.queryDuration))

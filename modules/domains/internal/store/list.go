@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 
 	"app238.com/inner/modules/domains/admin"
 )
@@ -30,17 +31,20 @@ SELECT d.id, d.cdid, d.user_uid, d.domain, d.target, d.status, d.created_at, d.c
     d.detail, d.checked_at, d.next_check_at, d.state
 FROM (` + domainColumns + `) AS d
 WHERE ($1 = '' OR d.state = $1) AND ($2 = '' OR d.user_uid = $2) AND ($3 = 0 OR d.id < $3)
+  AND (NOT $5::BOOLEAN OR d.state IN ('failing', 'error', 'refused'))
 ORDER BY d.id DESC LIMIT $4`
 
 const oneDomain = domainColumns + `
-WHERE c.cdid = $1 OR c.domain = $1 OR ($2 <> '' AND s.host = $2) ORDER BY c.id LIMIT 1`
+WHERE c.cdid = $1 OR c.domain = $1 OR ($2 <> '' AND s.host = $2)
+ORDER BY CASE WHEN c.cdid = $1 THEN 0 WHEN s.verified AND NOT s.gone THEN 1 WHEN c.domain = $1 THEN 2 ELSE 3 END, c.id LIMIT 1`
 
 // List returns the matching domains, the newest first.
 func (s *Store) List(ctx context.Context, f admin.Filter) ([]admin.Domain, error) {
-	return s.domains(ctx, listDomains, f.State, f.User, f.Before, f.Limit)
+	return s.domains(ctx, listDomains, f.State, f.User, f.Before, f.Limit, f.Failing)
 }
 
-// Find returns the domain with this cdid or domain, or with this canonical host; or ErrNotFound.
+// Find returns the domain with this cdid or domain, or with this canonical host; or ErrNotFound. Of several with the host, it is
+// the one that is served, else the one that is spelled like this.
 func (s *Store) Find(ctx context.Context, name, host string) (admin.Domain, error) {
 	found, err := s.domains(ctx, oneDomain, name, host)
 	if err != nil {
@@ -50,6 +54,19 @@ func (s *Store) Find(ctx context.Context, name, host string) (admin.Domain, erro
 		return admin.Domain{}, ErrNotFound
 	}
 	return found[0], nil
+}
+
+const domainDetails = `
+SELECT c.txt_name, c.txt_value, s.failing_since, COALESCE(s.unanswered, 0), COALESCE(s.verified AND NOT s.gone, false)
+FROM custom_domains AS c LEFT JOIN inner_domain_checks AS s ON s.cdid = c.cdid WHERE c.cdid = $1`
+
+// Details completes the details of a domain, or returns ErrNotFound.
+func (s *Store) Details(ctx context.Context, d *admin.Details) error {
+	err := s.readRow(ctx, domainDetails, []any{d.CDID}, &d.TXTName, &d.TXTValue, &d.FailingSince, &d.Unanswered, &d.Served)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotFound
+	}
+	return err
 }
 
 func (s *Store) domains(ctx context.Context, query string, args ...any) ([]admin.Domain, error) {

@@ -2,9 +2,12 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 
 	"app238.com/inner/modules/tasks/internal/registry"
 	"app238.com/inner/modules/tasks/internal/store"
@@ -40,13 +43,40 @@ func (a *Admin) List(ctx context.Context, f job.Filter) (job.Page, error) {
 	if d, ok := a.registry.Find(f.Type); ok {
 		f.Type = d.Type
 	}
-	limit := f.Limit
-	f.Limit++ // one more, to know whether there is another page
-	tasks, err := a.store.List(ctx, f)
-	if err != nil || len(tasks) <= limit {
-		return job.Page{Tasks: tasks}, err
+	// The first page begins with the running tasks, whose ids may be low. Later ones, by id, may repeat them.
+	ordered := f.Before == 0 && (f.Status == "" || f.Status == string(store.Processing))
+	var running []job.Summary
+	if ordered {
+		of := f
+		of.Status, of.Limit = job.Running, f.Limit+1
+		var err error
+		if running, err = a.store.List(ctx, of, false); err != nil {
+			return job.Page{}, err
+		}
 	}
-	return job.Page{Tasks: tasks[:limit], Next: tasks[limit-1].ID}, nil
+	cut := len(running) > f.Limit
+	running = running[:min(f.Limit, len(running))]
+	limit := f.Limit - len(running)
+	f.Limit = limit + 1 // one more, to know whether there is another page
+	tasks, err := a.store.List(ctx, f, ordered)
+	if err != nil {
+		return job.Page{}, err
+	}
+	page := job.Page{Tasks: tasks[:min(limit, len(tasks))]}
+	switch {
+	case limit == 0 && (cut || len(tasks) > 0):
+		page.Next = math.MaxInt64
+	case len(tasks) > limit:
+		page.Next = tasks[limit-1].ID
+	}
+	slices.SortStableFunc(page.Tasks, func(x, y job.Summary) int { return cmp.Compare(rank(x), rank(y)) })
+	page.Tasks = append(running, page.Tasks...)
+	return page, nil
+}
+
+// rank orders the tasks of a page.
+func rank(t job.Summary) int {
+	return slices.Index([]string{job.Running, job.Claimed, t.State()}, t.State())
 }
 
 // Stats implements job.Admin.
@@ -59,15 +89,43 @@ func (a *Admin) Stats(ctx context.Context) (job.Stats, error) {
 	if err != nil {
 		return job.Stats{}, err
 	}
+	processes, err := a.processes(ctx)
+	return job.Stats{Counts: counts, Lanes: backlogs, Processes: processes}, err
+}
+
+func (a *Admin) processes(ctx context.Context) ([]job.Load, error) {
 	replicas, err := a.store.Replicas(ctx)
-	stats := job.Stats{Counts: counts, Lanes: backlogs, Processes: make([]job.Load, len(replicas))}
+	loads := make([]job.Load, len(replicas))
 	for i, r := range replicas {
-		stats.Processes[i] = job.Load{
-			Process: r.ID, Host: r.Host, Claimed: r.Claimed,
+		loads[i] = job.Load{
+			Process: r.ID, Host: r.Host, Claimed: r.Claimed, Running: r.Running, HeartbeatAge: r.HeartbeatAge,
 			Waiting: r.Load.Waiting, OldestWaiting: r.Load.Oldest, Overrun: r.Load.Overrun,
 		}
 	}
-	return stats, err
+	return loads, err
+}
+
+// Activity implements job.Admin.
+func (a *Admin) Activity(ctx context.Context, after int64) (now job.Activity, err error) {
+	if after == 0 {
+		after = math.MaxInt64 // counting all tasks would read them all
+	}
+	if now.Newest, now.Accepted, err = a.store.CountAfter(ctx, after); err != nil {
+		return now, err
+	}
+	counts, err := a.store.CountByStatus(ctx)
+	if err != nil {
+		return now, err
+	}
+	now.Pending, now.Processing, now.Waiting = counts[store.Pending], counts[store.Processing], counts[store.Waiting]
+	if now.Lanes, err = a.store.Backlogs(ctx); err != nil {
+		return now, err
+	}
+	if now.Processes, err = a.processes(ctx); err != nil {
+		return now, err
+	}
+	now.Running, err = a.store.List(ctx, job.Filter{Status: job.Running, Limit: job.MaxRunning}, false)
+	return now, err
 }
 
 // Show implements job.Admin.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"app238.com/inner/modules/tasks/internal/store"
@@ -20,6 +21,8 @@ type operation struct {
 	// from are the states in which it is possible, and to is the state afterwards.
 	from []store.Status
 	to   store.Status
+	// unless the filter has a status, these are the selected states.
+	selected []store.Status
 	// detail is written to the task.
 	detail string
 	// write makes the change if the task is in the observed state.
@@ -31,18 +34,20 @@ type operation struct {
 }
 
 // Retry implements job.Admin.
-func (a *Admin) Retry(ctx context.Context, ids []int64) ([]job.Change, error) {
-	return a.changeAll(ctx, ids, operation{
+func (a *Admin) Retry(ctx context.Context, s job.Selection) ([]job.Change, error) {
+	return a.changeAll(ctx, s, operation{
 		from: []store.Status{store.Failed, store.Cancelled, store.Superseded}, to: store.Pending,
-		detail: "retried by an operator", write: a.store.Retry, refusal: retryRefusal,
+		selected: []store.Status{store.Failed},
+		detail:   "retried by an operator", write: a.store.Retry, refusal: retryRefusal,
 	})
 }
 
 // Cancel implements job.Admin.
-func (a *Admin) Cancel(ctx context.Context, ids []int64) ([]job.Change, error) {
-	return a.changeAll(ctx, ids, operation{
+func (a *Admin) Cancel(ctx context.Context, s job.Selection) ([]job.Change, error) {
+	return a.changeAll(ctx, s, operation{
 		from: []store.Status{store.Pending, store.Waiting}, to: store.Cancelled,
-		detail: cancelled, write: a.store.Cancel, after: a.onDiscarded, refusal: cancelRefusal,
+		selected: []store.Status{store.Pending, store.Waiting},
+		detail:   cancelled, write: a.store.Cancel, after: a.onDiscarded, refusal: cancelRefusal,
 	})
 }
 
@@ -62,7 +67,7 @@ func (a *Admin) onDiscarded(ctx context.Context, observed store.View) error {
 	}
 	task := job.Task{ID: observed.ID, Type: observed.Type, Attempt: observed.Attempts}
 	if err := prepared.OnDiscarded(ctx, task, cancelled); err != nil {
-		return fmt.Errorf("the task is cancelled, but OnDiscarded failed: %w", err)
+		return fmt.Errorf("the task is cancelled, but its row did not get the reason: %w", err)
 	}
 	return nil
 }
@@ -81,17 +86,60 @@ func cancelRefusal(s store.Status) string {
 	return fmt.Sprintf("not cancelled: it ended already, as %s", s)
 }
 
-// changeAll changes each task separately, so that one that cannot be changed does not block the others.
-func (a *Admin) changeAll(ctx context.Context, ids []int64, o operation) ([]job.Change, error) {
+// changeAll changes each task separately, so that one that cannot be changed does not block the others. It ends at the first that
+// could be neither read nor written.
+func (a *Admin) changeAll(ctx context.Context, s job.Selection, o operation) ([]job.Change, error) {
 	changes := []job.Change{}
+	ids, err := a.selected(ctx, s, o)
+	if err != nil {
+		return changes, err
+	}
+	if s.DryRun {
+		o.write = nil
+	}
+	var failed []error
 	for _, id := range ids {
 		c, err := a.change(ctx, id, o)
 		if err != nil {
-			return changes, fmt.Errorf("task %d: %w", id, err)
+			failed = append(failed, fmt.Errorf("task %d: %w", id, err))
+		}
+		if c.ID == 0 { // it could be neither read nor written
+			break
 		}
 		changes = append(changes, c)
 	}
-	return changes, nil
+	return changes, errors.Join(failed...)
+}
+
+// selected returns the ids of the selected tasks, those of a filter oldest first.
+func (a *Admin) selected(ctx context.Context, s job.Selection, o operation) ([]int64, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	if len(s.IDs) > 0 {
+		return s.IDs, nil
+	}
+	statuses := o.selected
+	if s.Filter.Status != "" {
+		statuses = []store.Status{store.Status(s.Filter.Status)}
+	}
+	var ids []int64
+	for _, status := range statuses {
+		f := s.Filter
+		f.Status, f.Limit = string(status), job.MaxPage
+		for f.Before = math.MaxInt64; f.Before != 0; {
+			page, err := a.List(ctx, f)
+			if err != nil {
+				return nil, err
+			}
+			for _, t := range page.Tasks {
+				ids = append(ids, t.ID)
+			}
+			f.Before = page.Next
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
 }
 
 func (a *Admin) change(ctx context.Context, id int64, o operation) (job.Change, error) {
@@ -105,17 +153,19 @@ func (a *Admin) change(ctx context.Context, id int64, o operation) (job.Change, 
 		case !slices.Contains(o.from, view.Status):
 			return job.Change{ID: id, Status: string(view.Status), Text: o.refusal(view.Status)}, nil
 		}
+		if o.write == nil {
+			return job.Change{ID: id, Status: string(view.Status), Text: fmt.Sprintf("is %s, would be %s", view.Status, o.to)}, nil
+		}
 		done, err := o.write(ctx, id, view.Status, o.detail)
 		if err != nil {
 			return job.Change{}, err
 		}
-		if done && o.after != nil {
-			if err := o.after(ctx, view); err != nil {
-				return job.Change{}, err
-			}
-		}
 		if done {
-			return job.Change{ID: id, Changed: true, Status: string(o.to), Text: fmt.Sprintf("was %s, is %s now", view.Status, o.to)}, nil
+			c := job.Change{ID: id, Changed: true, Status: string(o.to), Text: fmt.Sprintf("was %s, is %s now", view.Status, o.to)}
+			if o.after != nil {
+				err = o.after(ctx, view)
+			}
+			return c, err
 		}
 		// The task has changed meanwhile: observe it again.
 	}

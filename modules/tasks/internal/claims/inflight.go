@@ -52,6 +52,8 @@ type InFlight struct {
 	// waited.
 	Waiting map[string]int
 	Oldest  map[string]time.Duration
+	// Running are the ids of the tasks whose claims are started.
+	Running []int64
 	// Overrun is the number of jobs that are still running after they were cancelled.
 	Overrun int
 }
@@ -64,11 +66,13 @@ func (t *Tracker) InFlight() InFlight {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, h := range t.tracked {
-		if !h.started {
-			w.Waiting[h.lane]++
-			w.Oldest[h.lane] = max(w.Oldest[h.lane], time.Since(h.since))
+	for key, h := range t.tracked {
+		if h.started {
+			w.Running = append(w.Running, key.ID)
+			continue
 		}
+		w.Waiting[h.lane]++
+		w.Oldest[h.lane] = max(w.Oldest[h.lane], time.Since(h.since))
 	}
 	w.Overrun = t.overrun
 	return w
@@ -82,7 +86,7 @@ func (t *Tracker) Load() store.Load {
 		l.Waiting += int64(n)
 		l.Oldest = max(l.Oldest, w.Oldest[lane].Seconds())
 	}
-	l.Overrun = int64(w.Overrun)
+	l.Overrun, l.Running = int64(w.Overrun), w.Running
 	return l
 }
 

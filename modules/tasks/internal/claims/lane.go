@@ -28,6 +28,11 @@ type Lane struct {
 	next []int64 // offered tasks
 	// scanStart is the id below which the last scan left no task that could be claimed.
 	scanStart int64
+	// full has the next scan begin at the lowest id instead.
+	full bool
+	// newest is the highest id of the last claims, newestBefore what it was an AdaptInterval ago, and floor what it was before
+	// that: tasks with lower ids are committed by now.
+	newest, newestBefore, floor int64
 }
 
 // maxNext limits the offered tasks of a lane.
@@ -59,6 +64,9 @@ func (l *Lane) adaptWindow(late bool) {
 		window = min(window, started+int64(l.Workers))
 	}
 	l.window.Store(window)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.floor, l.newestBefore = l.newestBefore, l.newest
 }
 
 // occupancy returns how many claims wait, including reserved slots, and how many may.
@@ -66,6 +74,19 @@ func (l *Lane) occupancy() (waiting, limit int64) {
 	all, idle := int64(cap(l.buffer)), int64(l.Workers)-l.active.Load()
 	// What was started since the window was adapted counts too: after a stall the window would be small for AdaptInterval.
 	return all - l.freeSlots.Load(), min(all, max(l.window.Load(), l.started.Load()+idle))
+}
+
+// recordNewest records what was claimed last. After a restore of the database the ids are lower than before.
+func (l *Lane) recordNewest(claims []store.Claim) {
+	if len(claims) == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.newest = 0
+	for _, c := range claims {
+		l.newest = max(l.newest, c.ID)
+	}
 }
 
 // takeFront removes and returns claims from the front of the buffer while they match.
@@ -157,6 +178,14 @@ func (l *Lane) StartScan() int64 {
 		l.scanStart = min(l.scanStart, id)
 	}
 	l.next = nil
+	return l.lowest()
+}
+
+// lowest requires mu to be held.
+func (l *Lane) lowest() int64 {
+	if l.full {
+		return 0
+	}
 	return l.scanStart
 }
 
@@ -164,14 +193,42 @@ func (l *Lane) StartScan() int64 {
 func (l *Lane) ScanStart() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.scanStart
+	return l.lowest()
 }
 
-// SetScanStart records that all claimable tasks below an id were claimed; 0 if unknown.
-func (l *Lane) SetScanStart(id int64) {
+// RequestFullScan makes the next scan begin at the lowest id.
+func (l *Lane) RequestFullScan() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.scanStart = id
+	l.full = true
+}
+
+// LowerScanStart makes the next scan begin at id at the latest.
+func (l *Lane) LowerScanStart(id int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.scanStart = min(l.scanStart, id)
+}
+
+// ScanEnded records that a scan claimed the tasks up to the id last. If it found no further ones, the next scan begins a little
+// before the newest claimed task: only tasks accepted lately can have been committed since.
+func (l *Lane) ScanEnded(last int64, more bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if more {
+		l.scanStart = last + 1
+	} else {
+		l.scanStart = max(l.lowest(), l.floor)
+	}
+	l.full = false
+}
+
+// ScanFailed records that a scan failed. The next ones begin where they would have without a full scan, which may have failed
+// because of all the ended tasks that it reads; the next full scan has its own time.
+func (l *Lane) ScanFailed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.full = false
 }
 
 // SetOpen records whether workers of this process take claims from the lane.

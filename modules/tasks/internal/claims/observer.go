@@ -48,7 +48,7 @@ func (o *Observer) Observe(polled store.PollResult, self string) (dead []store.P
 		}
 	}
 	for id, before := range o.known {
-		if _, ok := known[id]; !ok && !polled.Unregistered && before.heartbeat == "" {
+		if _, ok := known[id]; !ok && !polled.Thorough && before.heartbeat == "" {
 			known[id] = observation{age: before.age + span}
 		}
 	}

@@ -22,7 +22,7 @@ func (w *watch) dead(later time.Duration, heartbeat string) bool {
 	sent := w.now
 	w.now = w.now.Add(100 * time.Millisecond)
 	dead := w.observer.Observe(store.PollResult{
-		Processes: []store.Process{{ID: "other", Heartbeat: heartbeat}, {ID: "self", Heartbeat: "1"}}, Unregistered: true,
+		Processes: []store.Process{{ID: "other", Heartbeat: heartbeat}, {ID: "self", Heartbeat: "1"}}, Thorough: true,
 		SentAt: sent, ReceivedAt: w.now,
 	}, "self")
 	for _, p := range dead {

@@ -20,11 +20,13 @@ type Tracker struct {
 	lanes map[string]*Lane
 	// notified is signalled when lanes request a fetch, offered when offered tasks can be claimed.
 	notified, offered chan struct{}
-	// fullScan is set when tasks may have become ready with ids below the lanes' scan start.
-	fullScan atomic.Bool
+	// rescan is set when tasks may have become ready with ids below the lanes' scan start.
+	rescan atomic.Bool
 
 	// claiming is held for reading from before a statement that claims until its claims are tracked.
-	claiming       sync.RWMutex
+	claiming sync.RWMutex
+	// lockTries is how often ResolveUncertainLater has just found claiming held.
+	lockTries      atomic.Int32
 	mu             sync.Mutex
 	tracked        map[store.ClaimKey]*trackedClaim
 	overrun        int
@@ -50,21 +52,24 @@ func (t *Tracker) Lanes() []*Lane {
 	return slices.SortedFunc(maps.Values(t.lanes), func(x, y *Lane) int { return strings.Compare(x.Name, y.Name) })
 }
 
+// LaneNames returns the names of the lanes.
+func (t *Tracker) LaneNames() []string { return slices.Collect(maps.Keys(t.lanes)) }
+
 // Lane returns a lane by its name, nil if it is not configured.
 func (t *Tracker) Lane(name string) *Lane { return t.lanes[name] }
 
-// Notify requests a fetch for all lanes, with a full scan. It never blocks.
+// Notify requests a fetch for all lanes, also of tasks below their scan start. It never blocks.
 func (t *Tracker) Notify() {
-	t.fullScan.Store(true)
+	t.rescan.Store(true)
 	for _, lane := range t.lanes {
 		lane.RequestFetch()
 	}
 	signal(t.notified)
 }
 
-// TakeFullScan reports whether Notify was called since the last call: the next fetch must then not start where the last
+// TakeRescan reports whether Notify was called since the last call: the next fetch must then not start where the last
 // one ended.
-func (t *Tracker) TakeFullScan() bool { return t.fullScan.Swap(false) }
+func (t *Tracker) TakeRescan() bool { return t.rescan.Swap(false) }
 
 // Refill requests a fetch for a lane with a backlog. It never blocks.
 func (t *Tracker) Refill(lane *Lane) {
@@ -128,6 +133,7 @@ func (t *Tracker) Add(lane *Lane, claims ...store.Claim) {
 	for _, c := range claims {
 		lane.buffer <- c // never blocks: a slot was reserved
 	}
+	lane.recordNewest(claims)
 }
 
 // Release stops tracking claims: their results are written, or another process recovers them. A later claim of the same
@@ -163,6 +169,31 @@ func (t *Tracker) ResolveUncertain(returnUntracked func(tracked []store.ClaimKey
 		return nil
 	}
 	t.claiming.Lock()
+	return t.resolve(since, returnUntracked)
+}
+
+// maxLockSkips is how often ResolveUncertainLater lets running statements go first.
+const maxLockSkips = 5
+
+// ResolveUncertainLater is ResolveUncertain, but does nothing for the first few times while a statement that claims is running:
+// an accept cannot begin while somebody waits for such a statement to end, and a scan may take as long as any statement.
+func (t *Tracker) ResolveUncertainLater(returnUntracked func(tracked []store.ClaimKey) error) error {
+	since := t.uncertainSince.Load()
+	if since == nil {
+		return nil
+	}
+	if !t.claiming.TryLock() {
+		if t.lockTries.Add(1) <= maxLockSkips {
+			return nil
+		}
+		t.claiming.Lock()
+	}
+	t.lockTries.Store(0)
+	return t.resolve(since, returnUntracked)
+}
+
+// resolve requires claiming to be held, and releases it.
+func (t *Tracker) resolve(since *time.Time, returnUntracked func(tracked []store.ClaimKey) error) error {
 	defer t.claiming.Unlock()
 	t.mu.Lock()
 	tracked := slices.Collect(maps.Keys(t.tracked))

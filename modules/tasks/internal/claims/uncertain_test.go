@@ -28,3 +28,23 @@ func TestUncertaintyStaysUntilLaterReturn(t *testing.T) {
 		require.Equal(t, 2, returned)
 	})
 }
+
+func TestAcceptsDoNotWaitForTheEndOfALongScan(t *testing.T) {
+	t.Parallel()
+	b := &Tracker{tracked: map[store.ClaimKey]*trackedClaim{}}
+	b.MarkUncertain()
+	endScan := b.BeginClaim()
+	returned := 0
+	count := func([]store.ClaimKey) error {
+		returned++
+		return nil
+	}
+	for range maxLockSkips {
+		require.NoError(t, b.ResolveUncertainLater(count))
+		b.BeginClaim()() // would wait for a waiting lock
+	}
+	require.Zero(t, returned)
+	endScan()
+	require.NoError(t, b.ResolveUncertainLater(count))
+	require.Equal(t, 1, returned)
+}

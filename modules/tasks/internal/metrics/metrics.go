@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"app238.com/inner/modules/tasks/internal/store"
 )
 
 // Batch kinds, the values of the label "kind" of inner_tasks_batch_size.
@@ -73,4 +75,16 @@ func New(r *prometheus.Registry) (*Metrics, error) {
 	return m, errors.Join(r.Register(m.Accepted), r.Register(m.Started), r.Register(m.Ended), r.Register(m.Failed),
 		r.Register(m.AcceptTime), r.Register(m.WaitTime), r.Register(m.RunTime), r.Register(m.ActiveWorkers), r.Register(m.Workers),
 		r.Register(m.Recovered), r.Register(m.Rescheduled), r.Register(m.Batch))
+}
+
+// Declare starts the counters of these job types at zero: a rate needs a sample before the first event.
+func (m *Metrics) Declare(types []string) {
+	for _, name := range types {
+		for _, vector := range []*prometheus.CounterVec{m.Accepted, m.Started, m.Failed} {
+			vector.WithLabelValues(name)
+		}
+		for _, status := range []store.Status{store.Finished, store.Failed, store.Superseded} {
+			m.Ended.WithLabelValues(name, string(status))
+		}
+	}
 }

@@ -2,6 +2,7 @@ package processor
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"app238.com/inner/app/database"
@@ -15,45 +16,44 @@ import (
 const maxClaims = 256
 
 const (
-	// pollDelayFactor is the minimum delay before the next poll, as a multiple of the duration of the last one.
-	pollDelayFactor = 3
-	// fullScanDelayFactor is the delay before the next full scan, as a multiple of the duration of the last one, or of
-	// the poll interval. Full scans find tasks that other processes retried, returned or recovered.
-	fullScanDelayFactor = 3
+	// pollFactor is the minimum delay before the next poll, as a multiple of the duration of the last one: a poll takes long if
+	// many tasks wait for their keys or the database is slow.
+	pollFactor = 10
+	// scanFactor is that of full scans and of thorough polls. They read the index entries of ended tasks too, until these are
+	// vacuumed, which a transaction or a replica can delay for hours.
+	scanFactor = 30
+	// fullScanPolls is the number of poll intervals between full scans. They find tasks with low ids that were never claimed and
+	// not offered: their process died, or they were committed late.
+	fullScanPolls = 3
 	// busyPollShare is the share of the poll interval after which is polled again while polls find tasks.
 	busyPollShare = 16
-	// maxPollInterval limits the delay between polls, unless the configured one is longer.
-	maxPollInterval = 10 * time.Second
+	// maxPollInterval limits the delay between polls, maxScanInterval that between full scans, unless the configured one is longer.
+	maxPollInterval, maxScanInterval = 10 * time.Second, time.Minute
 )
+
+// scans are the schedules of what the claim loop reads beside the tasks that it claims.
+type scans struct {
+	poll, full, thorough schedule
+	// interval is that of the next poll.
+	interval time.Duration
+}
 
 // claim keeps the buffers of the lanes filled until ctx ends.
 func (p *Processor) claim(ctx context.Context) {
 	timer := time.NewTimer(p.config.PollInterval)
 	defer timer.Stop()
-	var nextFullScan, nextPoll time.Time
-	interval := p.config.PollInterval
+	long := schedule{factor: scanFactor, mostRest: maxScanInterval}
+	s := scans{schedule{factor: pollFactor, mostRest: maxPollInterval}, long, long, p.config.PollInterval}
 	for ctx.Err() == nil {
-		begin := time.Now()
-		fullScan, poll := p.tracker.TakeFullScan() || !begin.Before(nextFullScan), !begin.Before(nextPoll)
-		claimed := 0
+		next := time.Now().Add(p.config.PollInterval)
 		if id, ok := p.tracker.Current(); ok {
-			requested, polled := p.lanesToFill(ctx, fullScan, poll)
-			for _, lane := range requested {
-				p.fill(ctx, id, lane)
-			}
-			for _, lane := range polled {
-				claimed += p.fill(ctx, id, lane)
+			p.claimOnce(ctx, id, &s)
+			next = s.poll.next()
+			if s.full.requested && s.full.earliest.Before(next) {
+				next = s.full.earliest
 			}
 		}
-		if fullScan {
-			nextFullScan = time.Now().Add(fullScanDelayFactor * max(p.config.PollInterval, time.Since(begin)))
-		}
-		if poll {
-			// A poll takes long if many tasks wait for their keys or the database is slow; polling must not take most of the time.
-			interval = nextInterval(interval, p.config.PollInterval, claimed > 0)
-			nextPoll = time.Now().Add(max(interval, min(pollDelayFactor*time.Since(begin), maxPollInterval)))
-		}
-		timer.Reset(time.Until(nextPoll))
+		timer.Reset(time.Until(next))
 		select {
 		case <-ctx.Done():
 		case <-p.tracker.Notified():
@@ -62,22 +62,42 @@ func (p *Processor) claim(ctx context.Context) {
 	}
 }
 
-// nextInterval returns the delay of the next poll. After a poll that found tasks it is short, since the process that accepted
-// them, or the one that ended, is likely to have left more; each poll without any doubles it.
-func nextInterval(last, longest time.Duration, found bool) time.Duration {
-	if found {
-		return longest / busyPollShare
+// claimOnce fills the lanes that requested it and, when it is time to poll, the others with pending tasks.
+func (p *Processor) claimOnce(ctx context.Context, id string, s *scans) {
+	begin, rescan := time.Now(), p.tracker.TakeRescan()
+	full, poll := s.full.due(begin, rescan), s.poll.due(begin, rescan)
+	thorough := poll && s.thorough.due(begin, false)
+	requested, polled := p.lanesToFill(ctx, full, poll, thorough)
+	for _, lane := range requested {
+		p.fill(ctx, id, lane)
 	}
-	return min(2*last, longest)
+	claimed := 0
+	for _, lane := range polled {
+		claimed += p.fill(ctx, id, lane)
+	}
+	took := time.Since(begin)
+	if full {
+		s.full.ran(took, fullScanPolls*p.config.PollInterval)
+	}
+	if thorough {
+		s.thorough.ran(took, p.config.HeartbeatInterval)
+	}
+	if full || thorough {
+		took = 0 // not what a poll takes
+	}
+	if poll {
+		s.interval = nextInterval(s.interval, p.config.PollInterval, claimed > 0)
+		s.poll.ran(took, s.interval)
+	}
 }
 
 // lanesToFill returns the lanes that requested a fetch and, if poll is set, the others with pending tasks. One statement
 // polls all lanes: nearly always there are none.
-func (p *Processor) lanesToFill(ctx context.Context, fullScan, poll bool) (requested, polled []*claims.Lane) {
+func (p *Processor) lanesToFill(ctx context.Context, full, poll, thorough bool) (requested, polled []*claims.Lane) {
 	others := map[string]int64{}
 	for _, lane := range p.tracker.Lanes() {
-		if fullScan {
-			lane.SetScanStart(0)
+		if full {
+			lane.RequestFullScan()
 		}
 		if lane.TakeFetchRequest() {
 			requested = append(requested, lane)
@@ -88,22 +108,26 @@ func (p *Processor) lanesToFill(ctx context.Context, fullScan, poll bool) (reque
 	if !poll {
 		return requested, nil
 	}
-	begin := time.Now()
-	found, err := p.store.Poll(ctx, others, !begin.Before(p.nextUnregistered))
+	found, err := p.store.Poll(ctx, others, p.tracker.LaneNames(), thorough)
 	if err != nil {
 		if ctx.Err() == nil {
 			p.log.Warn("poll failed", logging.Error(err))
 		}
+		for name := range others {
+			p.tracker.Lane(name).ScanFailed()
+		}
 		return requested, nil
 	}
-	if found.Unregistered {
-		p.nextUnregistered = time.Now().Add(max(p.config.HeartbeatInterval, pollDelayFactor*time.Since(begin)))
-	}
-	if last := p.polled.Load(); found.Unregistered || last == nil || !last.Unregistered {
+	if last := p.polled.Load(); found.Thorough || last == nil || !last.Thorough {
 		p.polled.Store(&found)
 	}
-	for _, name := range found.Lanes {
-		polled = append(polled, p.tracker.Lane(name))
+	for name, lowest := range found.Again {
+		p.tracker.Lane(name).LowerScanStart(lowest)
+	}
+	for name := range others {
+		if _, again := found.Again[name]; again || slices.Contains(found.Lanes, name) {
+			polled = append(polled, p.tracker.Lane(name))
+		}
 	}
 	return requested, polled
 }
@@ -136,11 +160,16 @@ func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane) int 
 	claimed, err := p.claimInto(lane, func() ([]store.Claim, error) {
 		found, err := p.store.Claim(ctx, id, lane.Name, slots, lowest)
 		if err == nil && len(found) > 0 {
-			lane.SetScanStart(found[len(found)-1].ID + 1)
+			lane.ScanEnded(found[len(found)-1].ID, len(found) == slots)
+		} else if err == nil {
+			lane.ScanEnded(lowest, false)
 		}
 		return found, err
 	})
 	lane.SetBacklog(claimed == slots)
+	if err != nil {
+		lane.ScanFailed()
+	}
 	if err != nil && ctx.Err() == nil {
 		p.log.Warn("claim failed", logging.Error(err))
 	}
@@ -165,6 +194,12 @@ func (p *Processor) fillWithNext(ctx context.Context, id string, lane *claims.La
 		claimed, err = p.claimInto(lane, func() ([]store.Claim, error) { return p.store.ClaimTasks(ctx, id, next...) })
 		if err != nil && ctx.Err() == nil {
 			p.log.Warn("claim of next tasks failed", logging.Error(err))
+		}
+		if err != nil {
+			lane.LowerScanStart(slices.Min(next)) // they are offered no more
+		}
+		if claimed < len(next) {
+			p.tracker.Notify() // an earlier task of the key may be pending again
 		}
 	}
 	p.tracker.ReleaseSlots(lane, slots-claimed)

@@ -60,7 +60,7 @@ func (p *Processor) recover(ctx context.Context, observer *claims.Observer) (tot
 		return 0, nil
 	}
 	if polled == nil {
-		current, err := p.store.Poll(ctx, nil, true)
+		current, err := p.store.Poll(ctx, nil, nil, false)
 		if err != nil {
 			return 0, err
 		}
@@ -87,18 +87,24 @@ func (p *Processor) recover(ctx context.Context, observer *claims.Observer) (tot
 	return total, errors.Join(errs...)
 }
 
-// returnUntracked returns claims to the queue that this process owns in the database and does not track.
+// returnUntracked returns claims to the queue that this process owns in the database and does not track, as soon as no statement
+// that claims is running.
 func (p *Processor) returnUntracked(ctx context.Context) (returned int64, err error) {
-	err = p.tracker.ResolveUncertain(func(tracked []store.ClaimKey) error {
+	err = p.tracker.ResolveUncertainLater(p.returnExcept(ctx, &returned))
+	return returned, err
+}
+
+// returnExcept returns what returns all claims but the tracked ones, and counts them.
+func (p *Processor) returnExcept(ctx context.Context, returned *int64) func(tracked []store.ClaimKey) error {
+	return func(tracked []store.ClaimKey) (err error) {
 		// The identity may have changed meanwhile.
 		id, ok := p.tracker.Current()
 		if !ok {
 			return errors.New("the lease has expired")
 		}
-		returned, err = p.store.ReturnAllExcept(ctx, id, tracked)
+		*returned, err = p.store.ReturnAllExcept(ctx, id, tracked)
 		return err
-	})
-	return returned, err
+	}
 }
 
 // reschedule makes tasks due whose delay is longer than any that is set.

@@ -37,10 +37,9 @@ type Processor struct {
 	tracing     *tracing.Tracing
 	completions chan store.Completion
 
-	// polled is the result of the last poll, or the last one with unregistered processes, for maintain; nil once maintain has
-	// used it. nextUnregistered is when the next one asks for these; only the claim loop uses it.
-	polled           atomic.Pointer[store.PollResult]
-	nextUnregistered time.Time
+	// polled is the result of the last poll, or the last thorough one, for maintain; nil once maintain has
+	// used it.
+	polled atomic.Pointer[store.PollResult]
 
 	// waitingStopped is closed, by stopWaiting, when jobs that do not stop are no longer waited for.
 	waitingStopped chan struct{}
@@ -73,6 +72,7 @@ func (p *Processor) Start(context.Context) error {
 	if p.registry.HasSecrets() && !p.store.Encrypts() {
 		p.log.Warn("payloads with secrets are not encrypted in the database: tasks.encryptionKeys is empty")
 	}
+	p.metrics.Declare(p.registry.Types())
 	claiming, stopClaiming := context.WithCancel(context.Background())
 	p.stopClaiming = stopClaiming
 	running := p.startBackground()
@@ -126,15 +126,17 @@ const stopWaitingAfter = 4 * time.Second
 const returnTimeout = 5 * time.Second
 
 // returnUnstarted returns the claims that no worker has started, so that other processes need not wait until this one
-// has stopped.
+// has stopped: those in the buffers, and those of a statement that was interrupted by the stop, which may have taken effect.
 func (p *Processor) returnUnstarted(ctx context.Context) {
-	unstarted := p.tracker.Drain()
-	if len(unstarted) == 0 {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, returnTimeout)
 	defer cancel()
-	if err := p.returnClaims(ctx, unstarted); err != nil {
+	var err error
+	unstarted := p.tracker.Drain()
+	if len(unstarted) > 0 {
+		err = p.returnClaims(ctx, unstarted)
+	}
+	var returned int64
+	if err = errors.Join(err, p.tracker.ResolveUncertain(p.returnExcept(ctx, &returned))); err != nil {
 		p.log.Warn("unstarted tasks could not be returned yet", zap.Int("tasks", len(unstarted)), logging.Error(err))
 	}
 }
@@ -153,9 +155,9 @@ func (p *Processor) stopBackground() error {
 // they do with the tasks of jobs that have not stopped, which run until this process exits.
 func (p *Processor) returnAll() error {
 	// From here on no accept inserts a claim.
-	id, ok := p.tracker.Current()
+	id, _ := p.tracker.Current() // a lease that ran out meanwhile leaves a row and claims as well
 	p.tracker.End()
-	if !ok {
+	if id == "" {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), returnTimeout)

@@ -21,16 +21,20 @@ func TestAdminStatementsUseIndexes(t *testing.T) {
 	rawDB, err := database.Open(db.Config)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = rawDB.Close() })
-	const newest = int64(math.MaxInt64)
+	list := func(status, jobType, key, state string) []any {
+		return []any{int64(math.MaxInt64), status, jobType, key, 51, "", "", firstTime, lastTime, state}
+	}
 	for name, s := range map[string]struct {
 		query string
 		args  []any
 		want  string
 	}{
-		"list":             {listTasks, []any{newest, "", "", "", 51}, "console_tasks_pkey"},
-		"list of finished": {listTasks, []any{newest, "finished", "", "", 51}, "console_tasks_pkey"},
-		"list of a type":   {listTasks, []any{newest, "", "x", "", 51}, "console_tasks_pkey"},
-		"pending of a key": {listTasks, []any{newest, "pending", "", "k100", 51}, "console_tasks_pending_key"},
+		"list":             {listTasks, list("", "", "", ""), "console_tasks_pkey"},
+		"list of finished": {listTasks, list("finished", "", "", ""), "console_tasks_pkey"},
+		"list of a type":   {listTasks, list("", "x", "", ""), "console_tasks_pkey"},
+		"list of others":   {listTasks, list("", "", "", "claimed"), "console_tasks_pkey"},
+		"running":          {listTasks, list("processing", "", "", "running"), "console_tasks_one_per_key"},
+		"pending of a key": {listTasks, list("pending", "", "k100", ""), "console_tasks_pending_key"},
 		"show":             {showTask, []any{7}, "console_tasks_pkey"},
 		"retry":            {retryTask, []any{7, "error", "d"}, "console_tasks_pkey"},
 		"cancel":           {cancelTask, []any{7, "pending", "d"}, "console_tasks_pkey"},

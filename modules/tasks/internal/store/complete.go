@@ -70,9 +70,14 @@ func SplitCompletions(completions []Completion) []CompletionBatch {
 }
 
 const (
+	// The next task of a key is nearly always a later one. It is looked up first: in front of it are the entries of the key's
+	// ended tasks.
 	returningNext = `
-RETURNING c.id, c.claim_number, c.lane, (SELECT CASE WHEN e.lane = c.lane THEN e.id ELSE 0 END FROM console_tasks e
-        WHERE e.ordering_key = c.ordering_key AND e.task_status = 'pending' ORDER BY e.id LIMIT 1)`
+RETURNING c.id, c.claim_number, c.lane, COALESCE(
+    (SELECT CASE WHEN e.lane = c.lane THEN e.id ELSE 0 END FROM console_tasks e
+     WHERE e.ordering_key = c.ordering_key AND e.task_status = 'pending' AND e.id > c.id ORDER BY e.id LIMIT 1),
+    (SELECT CASE WHEN e.lane = c.lane THEN e.id ELSE 0 END FROM console_tasks e
+     WHERE e.ordering_key = c.ordering_key AND e.task_status = 'pending' ORDER BY e.id LIMIT 1))`
 
 	finishTasks = `
 UPDATE console_tasks AS c

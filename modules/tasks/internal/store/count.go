@@ -9,10 +9,11 @@ import (
 
 // This counts all tasks and reads the whole table.
 const countTasks = `
-SELECT lane, task_type, task_status, count(*) FROM console_tasks
-GROUP BY lane, task_type, task_status ORDER BY lane, task_type, task_status`
+SELECT lane, task_type, CASE WHEN ` + isRunning + ` THEN 'running' WHEN task_status = 'processing' THEN 'claimed' ELSE task_status END
+    AS state, count(*) FROM console_tasks
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`
 
-// Count returns the number of tasks by lane, type and state.
+// Count returns the number of tasks by lane, type and state, with running and claimed ones instead of processing ones.
 func (s *Store) Count(ctx context.Context) ([]job.Count, error) {
 	return collect(ctx, s, s.db, countTasks, func(rows *sql.Rows, c *job.Count) error {
 		return rows.Scan(&c.Lane, &c.Type, &c.Status, &c.Count)
@@ -28,6 +29,17 @@ func (s *Store) Backlogs(ctx context.Context) ([]job.Backlog, error) {
 	return collect(ctx, s, s.db, pendingByLane, func(rows *sql.Rows, b *job.Backlog) error {
 		return rows.Scan(&b.Lane, &b.Pending, &b.Oldest)
 	})
+}
+
+const countAfter = `
+SELECT COALESCE((SELECT max(id) FROM console_tasks), 0), (SELECT count(*) FROM console_tasks WHERE id > $1::BIGINT)`
+
+// CountAfter returns the id of the newest task, and the number of tasks with ids above after.
+func (s *Store) CountAfter(ctx context.Context, after int64) (newest, n int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	err = s.db.QueryRowContext(ctx, countAfter, after).Scan(&newest, &n)
+	return newest, n, err
 }
 
 // Depth is the pending tasks of a lane.

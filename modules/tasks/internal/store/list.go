@@ -38,29 +38,62 @@ func (s *Store) View(ctx context.Context, id int64) (View, error) {
 	return v, err
 }
 
-const summaryColumns = `id, task_type, task_status, task_detailed_status, lane, ordering_key, attempts, last_error,
+// isRunning reports whether a worker runs a task, as of the last heartbeat of the process that claimed it.
+const isRunning = `(task_status = 'processing' AND EXISTS (SELECT 1 FROM inner_processes p
+    WHERE p.id = claimed_by AND strpos(p.running_tasks, ',' || CAST(console_tasks.id AS TEXT) || ',') > 0))`
+
+const summaryColumns = `id, task_type, task_status, ` + isRunning + `, task_detailed_status, lane, ordering_key, attempts, last_error,
     created_at, started_at, finished_at`
 
 // The primary key is scanned backwards until the page is full. PostgreSQL removes conditions on empty parameters when
-// it plans the statement.
+// it plans the statement. Of an ordering key the second part is the user, and the third the object; that of a notice has one more
+// part in front.
 const listTasks = `
 SELECT ` + summaryColumns + `
 FROM console_tasks
 WHERE ($1::BIGINT = 0 OR id < $1::BIGINT) AND ($2::TEXT = '' OR task_status = $2::TEXT) AND ($3::TEXT = '' OR task_type =
     $3::TEXT)
   AND ($4::TEXT = '' OR ordering_key = $4::TEXT)
+  AND ($6::TEXT = '' OR split_part(ordering_key, '/', 2) = $6::TEXT
+    OR (split_part(ordering_key, '/', 1) = 'notice' AND split_part(ordering_key, '/', 3) = $6::TEXT))
+  AND ($7::TEXT = '' OR (split_part(ordering_key, '/', 1) = 'worker' AND split_part(ordering_key, '/', 3) = $7::TEXT))
+  AND created_at >= $8::TIMESTAMP AND created_at < $9::TIMESTAMP
+  AND ($10::TEXT = '' OR CASE WHEN ` + isRunning + ` THEN 'running' ELSE 'claimed' END = $10::TEXT)
 ORDER BY id DESC LIMIT $5`
 
-// List returns at most f.Limit tasks, newest first, with ids below f.Before unless that is 0.
-func (s *Store) List(ctx context.Context, f job.Filter) ([]job.Summary, error) {
+// List returns at most f.Limit tasks, newest first, with ids below f.Before unless that is 0. With notRunning it leaves out those
+// that a worker runs.
+func (s *Store) List(ctx context.Context, f job.Filter, notRunning bool) ([]job.Summary, error) {
+	status, state := f.Status, ""
+	switch {
+	case status == job.Running || status == job.Claimed:
+		status, state = string(Processing), status
+	case notRunning:
+		state = job.Claimed // of a task that is not processing it is always true
+	}
 	return collect(ctx, s, s.db, listTasks, func(rows *sql.Rows, t *job.Summary) error {
 		return rows.Scan(summaryFields(t)...)
-	}, f.Before, f.Status, f.Type, f.Key, f.Limit)
+	}, f.Before, status, f.Type, f.Key, f.Limit, f.User, f.Worker, timestamp(f.Since, firstTime), timestamp(f.Until, lastTime),
+		state)
+}
+
+// Times before and after those of all tasks.
+const (
+	firstTime = "0001-01-01 00:00:00"
+	lastTime  = "9999-12-31 00:00:00"
+)
+
+// timestamp writes a time for a statement; the zero time is written as otherwise.
+func timestamp(t time.Time, otherwise string) string {
+	if t.IsZero() {
+		return otherwise
+	}
+	return t.UTC().Format("2006-01-02 15:04:05.000000")
 }
 
 func summaryFields(t *job.Summary) []any {
 	return []any{
-		&t.ID, &t.Type, &t.Status, &t.Detail, &t.Lane, &t.OrderingKey, &t.Attempts, &t.LastError,
+		&t.ID, &t.Type, &t.Status, &t.Running, &t.Detail, &t.Lane, &t.OrderingKey, &t.Attempts, &t.LastError,
 		&t.CreatedAt, &t.StartedAt, &t.FinishedAt,
 	}
 }

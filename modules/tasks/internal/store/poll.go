@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strconv"
 	"time"
 
 	"app238.com/inner/app/database"
@@ -12,11 +13,14 @@ import (
 type PollResult struct {
 	// Lanes are the lanes with a pending task that is due, whether or not it is its turn.
 	Lanes []string
-	// Processes are all processes that may have claims. Unless Unregistered is set, those without a row are missing.
-	Processes    []Process
-	Unregistered bool
-	// RecheckDue is true if the recheck of a parked task is due.
+	// Again is, by lane, the lowest id of the tasks that are due and were claimed before.
+	Again map[string]int64
+	// Processes are all processes that may have claims. Unless Thorough is set, those without a row are missing.
+	Processes []Process
+	// RecheckDue is true if the recheck of a parked task is due; false unless Thorough is set.
 	RecheckDue bool
+	// Thorough is true if all claims and parked tasks were read.
+	Thorough bool
 	// SentAt and ReceivedAt are when the query was sent and answered, by this process's clock.
 	SentAt, ReceivedAt time.Time
 }
@@ -29,35 +33,44 @@ type Process struct {
 	Heartbeat string
 }
 
-// For each lane this scans the index of claimOfLane up to the first task that is due.
+// For each lane this scans the index of claimOfLane up to the first task that is due. Tasks that became pending again have an
+// index of their own: finding them among all tasks would read the entries of ended ones, until they are vacuumed.
 const poll = `
 SELECT 'lane', l.lane, '' FROM unnest($1::TEXT[], $2::BIGINT[]) AS l(lane, lowest)
 WHERE (SELECT t.id FROM console_tasks t WHERE t.run_at <= LOCALTIMESTAMP AND t.task_status = 'pending'
        AND (t.lane, t.id) >= (l.lane, l.lowest) AND t.lane <= l.lane AND t.lane <> '' ORDER BY t.lane, t.id LIMIT 1) IS NOT NULL
 UNION ALL
-SELECT 'late', '', '' WHERE EXISTS (SELECT 1 FROM console_tasks WHERE task_status = 'waiting' AND run_at <= LOCALTIMESTAMP)
+SELECT 'again', n.lane, CAST((SELECT a.id FROM console_tasks a WHERE a.run_at <= LOCALTIMESTAMP AND a.task_status = 'pending'
+       AND a.claim_number > 0 AND a.lane >= n.lane AND a.lane <= n.lane ORDER BY a.lane, a.id LIMIT 1) AS TEXT)
+FROM unnest($3::TEXT[]) AS n(lane)
+UNION ALL
+SELECT 'late', '', ''
+WHERE $4::BOOLEAN AND EXISTS (SELECT 1 FROM console_tasks WHERE task_status = 'waiting' AND run_at <= LOCALTIMESTAMP)
 UNION ALL
 SELECT 'process', id, CAST(heartbeat_at AS TEXT) FROM inner_processes
 UNION ALL
 SELECT DISTINCT 'process', claimed_by, '' FROM console_tasks
-WHERE $3::BOOLEAN AND task_status = 'processing' AND claimed_by NOT IN (SELECT id FROM inner_processes)`
+WHERE $4::BOOLEAN AND task_status = 'processing' AND claimed_by NOT IN (SELECT id FROM inner_processes)`
 
-// pollRow is one row of a poll.
-type pollRow struct{ kind, name, heartbeat string }
+// pollRow is one row of a poll. Its value is an id, or a heartbeat.
+type pollRow struct {
+	kind, name string
+	value      sql.NullString
+}
 
-// Poll reports whether tasks of the lanes with ids from the given ones on are due, whether a parked one is, and the processes.
-// Those that have claims but no row are rare, and finding them reads every claim, also completed ones while they cannot be
-// vacuumed.
-func (s *Store) Poll(ctx context.Context, lowest map[string]int64, unregistered bool) (PollResult, error) {
-	result := PollResult{SentAt: time.Now(), Unregistered: unregistered}
+// Poll reports which of the lanes have due tasks with ids from the given ones on, the tasks of all lanes that were claimed
+// before, and the processes. A thorough poll reads every claim and every parked task, also ended ones while they cannot be
+// vacuumed: it finds claims of processes without a row, which are rare, and parked tasks that are due.
+func (s *Store) Poll(ctx context.Context, lowest map[string]int64, all []string, thorough bool) (PollResult, error) {
+	result := PollResult{SentAt: time.Now(), Thorough: thorough, Again: map[string]int64{}}
 	var lanes []string
 	var ids []int64
 	for lane, id := range lowest {
 		lanes, ids = append(lanes, lane), append(ids, id)
 	}
 	rows, err := collect(ctx, s, s.prepared, poll, func(rows *sql.Rows, p *pollRow) error {
-		return rows.Scan(&p.kind, &p.name, &p.heartbeat)
-	}, database.Array(lanes), database.Array(ids), unregistered)
+		return rows.Scan(&p.kind, &p.name, &p.value)
+	}, database.Array(lanes), database.Array(ids), database.Array(all), thorough)
 	if err != nil {
 		return PollResult{}, err
 	}
@@ -66,10 +79,17 @@ func (s *Store) Poll(ctx context.Context, lowest map[string]int64, unregistered 
 		switch p.kind {
 		case "lane":
 			result.Lanes = append(result.Lanes, p.name)
+		case "again":
+			if !p.value.Valid {
+				continue
+			}
+			if result.Again[p.name], err = strconv.ParseInt(p.value.String, 10, 64); err != nil {
+				return PollResult{}, err
+			}
 		case "late":
 			result.RecheckDue = true
 		case "process":
-			result.Processes = append(result.Processes, Process{ID: p.name, Heartbeat: p.heartbeat})
+			result.Processes = append(result.Processes, Process{ID: p.name, Heartbeat: p.value.String})
 		}
 	}
 	return result, nil

@@ -32,5 +32,8 @@ func New(r *prometheus.Registry) (*Metrics, error) {
 			Name: "inner_worker_restores_total", Help: "Times that a failed rollout had the version before restored.",
 		}),
 	}
+	for _, result := range []string{Running, Failed, Broke} {
+		m.Rollouts.WithLabelValues(result) // a rate needs a sample before the first event
+	}
 	return m, errors.Join(r.Register(m.Rollouts), r.Register(m.Restores))
 }

@@ -3,6 +3,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"time"
 
@@ -37,12 +38,13 @@ var (
 // Store is the store of the rows of workers.
 type Store struct {
 	client  *ent.Client
+	db      *sql.DB
 	timeout time.Duration
 }
 
 // New returns the store.
-func New(client *ent.Client, c *config.Config) *Store {
-	return &Store{client: client, timeout: c.Database.StatementTimeout}
+func New(client *ent.Client, db *sql.DB, c *config.Config) *Store {
+	return &Store{client: client, db: db, timeout: c.Database.StatementTimeout}
 }
 
 // Worker returns the worker with this wid of this user, or ErrNoWorker.

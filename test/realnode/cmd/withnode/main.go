@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -86,6 +87,9 @@ func enter(arguments, then []string) (int, error) {
 		return command.Failure, err
 	}
 	if _, err := build.PostgreSQL(ctx, build.Options{}); err != nil {
+		return command.Failure, err
+	}
+	if _, err := build.EarlierRelease(ctx, build.Options{}); err != nil && !errors.Is(err, build.ErrNoHistory) {
 		return command.Failure, err
 	}
 	return sandbox.Run(filepath.Join(programs.Debian, "usr"), arguments)

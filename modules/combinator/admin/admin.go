@@ -3,6 +3,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"math/big"
 	"time"
 )
@@ -33,4 +34,28 @@ type Admin interface {
 	// Days returns the sums by user, resource and day, in this order. A resource that has a measured size and no reports has
 	// one entry with an empty day.
 	Days(ctx context.Context, query Query) ([]Day, error)
+	// User returns a user with its resources, or ErrNoUser.
+	User(ctx context.Context, uid string) (User, error)
+}
+
+// ErrNoUser is returned for a user without a row.
+var ErrNoUser = errors.New("no such user")
+
+// User is a user with its resources.
+type User struct {
+	UID       string     `json:"user_uid"`
+	Email     string     `json:"email"`
+	CreatedAt time.Time  `json:"created_at"`
+	Resources []Resource `json:"resources"`
+}
+
+// Resource is a SQL schema (rdb) or key-value namespace (kv) of a user.
+type Resource struct {
+	ResourceID string `json:"resource_id"`
+	Type       string `json:"resource_type"`
+	Status     string `json:"status"`
+	Message    string `json:"msg"`
+	// Bytes is the last measured size of a SQL schema, nil when it was never measured.
+	Bytes     *int64    `json:"bytes,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
 }

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// itemKind is the kind of a line that can be opened.
+type itemKind int
+
+const (
+	taskItem itemKind = iota
+	workerItem
+	domainItem
+)
+
+// item is a line that can be opened.
+type item struct {
+	kind itemKind
+	id   string
+	task int64
+}
+
+// topModel is the state of inner top. It implements tea.Model.
+type topModel struct {
+	source        *topSource
+	width, height int
+	paused        bool
+	// last is the last reading without a problem, and accepted and ended its tasks a second, below zero while they are unknown.
+	last            reading
+	accepted, ended float64
+	problem         string
+	// selected is the item with the cursor; it stays on it when others come and go.
+	selected item
+	// opened are the lines of an opened item, nil if none is, and offset the first one shown.
+	opened []string
+	offset int
+}
+
+type (
+	// openedMsg has the lines of an opened item.
+	openedMsg []string
+	// tickMsg is sent when it is time to read again.
+	tickMsg struct{}
+)
+
+// Init implements tea.Model.
+func (m *topModel) Init() tea.Cmd { return m.readAgain }
+
+func (m *topModel) readAgain() tea.Msg { return m.source.read(m.last.activity.Newest) }
+
+// Update implements tea.Model.
+func (m *topModel) Update(message tea.Msg) (tea.Model, tea.Cmd) {
+	switch message := message.(type) {
+	case tea.WindowSizeMsg:
+		m.width, m.height = message.Width, message.Height
+	case reading:
+		m.take(message)
+		return m, tea.Tick(topInterval, func(time.Time) tea.Msg { return tickMsg{} })
+	case tickMsg:
+		if m.paused {
+			return m, tea.Tick(topInterval, func(time.Time) tea.Msg { return tickMsg{} })
+		}
+		return m, m.readAgain
+	case openedMsg:
+		m.opened, m.offset = message, 0
+	case tea.KeyPressMsg:
+		command := m.press(message.String())
+		return m, command
+	}
+	return m, nil
+}
+
+// take replaces the last reading. The tasks that ended since are those that were accepted and are no longer unfinished.
+func (m *topModel) take(r reading) {
+	if m.problem = r.problem; m.problem != "" {
+		return
+	}
+	m.accepted, m.ended = -1, -1
+	if seconds := r.at.Sub(m.last.at).Seconds(); !m.last.at.IsZero() && seconds > 0 {
+		accepted := float64(r.activity.Accepted)
+		m.accepted = accepted / seconds
+		m.ended = max(accepted-float64(r.activity.Unfinished()-m.last.activity.Unfinished()), 0) / seconds
+	}
+	m.last = r
+}
+
+// items are the lines that can be opened, from the top.
+func (m *topModel) items() (all []item) {
+	for _, t := range m.last.activity.Running {
+		all = append(all, item{kind: taskItem, task: t.ID})
+	}
+	for _, w := range m.last.workers {
+		all = append(all, item{kind: workerItem, id: w.WorkerID})
+	}
+	for _, d := range m.last.domains {
+		all = append(all, item{kind: domainItem, id: d.CDID})
+	}
+	return all
+}
+
+// cursor returns the place of the selected item among all, the first one if it is gone.
+func (m *topModel) cursor(all []item) int {
+	for i, it := range all {
+		if it == m.selected {
+			return i
+		}
+	}
+	return 0
+}
+
+func (m *topModel) press(key string) tea.Cmd {
+	if key == "ctrl+c" || key == "q" {
+		return tea.Quit
+	}
+	if m.opened != nil {
+		m.scroll(key)
+		return nil
+	}
+	all := m.items()
+	at := m.cursor(all)
+	switch key {
+	case "up", "k":
+		at--
+	case "down", "j":
+		at++
+	case "p", "space":
+		m.paused = !m.paused
+	case "enter":
+		if at < len(all) {
+			chosen, width := all[at], m.width
+			return func() tea.Msg {
+				return openedMsg(m.source.open(chosen, func(write func(*table)) []string { return render(width, write) }))
+			}
+		}
+	}
+	if len(all) > 0 {
+		m.selected = all[min(max(at, 0), len(all)-1)]
+	}
+	return nil
+}
+
+// scroll moves in an opened item, or closes it.
+func (m *topModel) scroll(key string) {
+	page := max(m.height-2, 1)
+	switch key {
+	case "esc", "left", "backspace":
+		m.opened = nil
+		return
+	case "up", "k":
+		m.offset--
+	case "down", "j":
+		m.offset++
+	case "pgup":
+		m.offset -= page
+	case "pgdown", "space":
+		m.offset += page
+	}
+	m.offset = max(min(m.offset, len(m.opened)-page), 0)
+}
+
+// render returns the lines of a table of a width, with colours.
+func render(width int, write func(*table)) []string {
+	var text strings.Builder
+	t := &table{out: &text, coloured: true, width: max(width, 2*minColumn)}
+	write(t)
+	_ = t.close() // a strings.Builder returns no error
+	return strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n")
+}

@@ -1,0 +1,2 @@
+// Package chart renders configs/chart by Helm's own engine, and compares it with what kustomize makes of configs/deploy.
+package chart
