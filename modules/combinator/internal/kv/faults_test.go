@@ -2,6 +2,7 @@ package kv
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"os"
 	"strings"
@@ -24,6 +25,7 @@ type faulty struct {
 	kvClient
 	steps, failAt int // 0: never
 	after         bool
+	beforeClear   func()
 }
 
 var errKilled = errors.New("killed by the test")
@@ -52,6 +54,9 @@ func (f *faulty) scan(ctx context.Context, from, to []byte, limit int) (found []
 }
 
 func (f *faulty) clear(ctx context.Context, from, to []byte) error {
+	if f.beforeClear != nil {
+		f.beforeClear()
+	}
 	return f.step(func() error { return f.kvClient.clear(ctx, from, to) })
 }
 
@@ -66,6 +71,7 @@ func setup(t *testing.T, endpoint string) (*Engine, *faulty) {
 	config.AddFlags(flags)
 	c, err := config.LoadForDatabase(flags)
 	require.NoError(t, err)
+	c.Platform = strings.ToLower(rand.Text()) // a sweep deletes the namespaces of its platform, also those of other tests
 	c.Combinator.KV.PD = []string{endpoint}
 	c.Combinator.KV.Prefix = "f" + strings.ToLower(time.Now().UTC().Format("150405000")) + "_{user_uid}_{resource_id}/"
 	c.Combinator.KV.SweepAfter = time.Millisecond
@@ -143,6 +149,48 @@ func TestNamespaceSurvivesKillAtEveryStep(t *testing.T) {
 			require.Zero(t, f.count(t, e.prefix.Name("u1", "a")))
 			require.Equal(t, 1, f.count(t, e.prefix.Name("u1", "ab")), "the neighbour is unchanged")
 		}
+	}
+}
+
+func TestPausedSweepKeepsARecreatedNamespace(t *testing.T) {
+	t.Parallel()
+	for id, late := range map[string]bool{"paused": false, "pausedlate": true} {
+		t.Run(id, func(t *testing.T) {
+			t.Parallel()
+			e, f := setup(t, "")
+			e.config.SweepAfter = time.Hour
+			r := engine.Resource{UserUID: "u1", ResourceID: id}
+			require.NoError(t, create(t, e, r))
+			require.NoError(t, e.Delete(t.Context(), r, e.Name(r)))
+			require.NoError(t, e.update(t.Context(), func(ctx context.Context, tx transaction) error {
+				found, err := read(ctx, tx, e.Name(r))
+				if err != nil {
+					return err
+				}
+				old := tx.now().UTC().Add(-2 * time.Hour)
+				found.CleanSince = &old
+				return write(tx, *found)
+			}))
+			if late {
+				f.put(t, e.Name(r)+"late")
+			}
+			created := false
+			f.beforeClear = func() { // another process goes on, and this one is paused
+				f.beforeClear = nil
+				for range 3 {
+					_, err := e.Sweep(t.Context())
+					require.NoError(t, err)
+				}
+				if err := create(t, e, r); err == nil {
+					created = true
+					f.put(t, e.Name(r)+"key")
+				}
+			}
+			_, err := e.Sweep(t.Context())
+			require.NoError(t, err)
+			require.Nil(t, f.beforeClear)
+			require.False(t, created, "the prefix stays reserved")
+		})
 	}
 }
 

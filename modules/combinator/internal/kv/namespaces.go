@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"app238.com/inner/modules/combinator/internal/engine"
 )
@@ -142,58 +143,71 @@ func (e *Engine) Sweep(ctx context.Context) (remaining int, err error) {
 	return remaining, err
 }
 
-// sweepNamespace deletes the keys under a deleted namespace's prefix. When it finds some, the waiting time starts again;
-// when none were found for long enough, it deletes the record.
+// sweepNamespace deletes the keys under a deleted namespace's prefix. When it finds some, the waiting time starts again. When
+// none were found for long enough, it clears the prefix once more, since a transaction may have locked keys and not committed,
+// which then fails; after the same time again it deletes the record. Each clearing is recorded before: the record, which
+// reserves the prefix, stays for the waiting time, so that a process that is paused before it clears does not clear a namespace
+// that was created again meanwhile.
 func (e *Engine) sweepNamespace(ctx context.Context, r record) (done bool, err error) {
 	from, to := keyRange(r.Prefix)
 	late, err := e.scan(ctx, from, to, 1)
 	if err != nil {
 		return false, err
 	}
-	if len(late) > 0 {
-		if err := e.clear(ctx, from, to); err != nil {
-			return false, err
+	steps := make(chan sweepStep, 1)
+	err = e.update(ctx, func(ctx context.Context, tx transaction) error {
+		found, err := read(ctx, tx, r.Prefix)
+		if err != nil {
+			return err
 		}
-		return false, e.updateDeleted(ctx, r, func(tx transaction, found record) error {
-			now := tx.now().UTC()
-			found.CleanSince = &now
-			return write(tx, found)
-		})
-	}
-	due := make(chan bool, 1)
-	err = e.updateDeleted(ctx, r, func(tx transaction, found record) error {
+		step := nextStep(found, len(late) > 0, tx.now().UTC(), e.config.SweepAfter)
 		select {
-		case due <- found.CleanSince == nil || tx.now().Sub(*found.CleanSince) >= e.config.SweepAfter:
+		case <-steps: // of an attempt that was not committed
 		default:
+		}
+		select {
+		case steps <- step:
+		default:
+		}
+		switch step {
+		case sweepClear:
+			return write(tx, *found)
+		case sweepRemove:
+			return tx.remove(recordKey(r.Prefix))
 		}
 		return nil
 	})
 	if err != nil {
 		return false, err
 	}
-	select {
-	case is := <-due:
-		if !is {
-			return false, nil
-		}
-	default:
-		return true, nil // another process deleted the record
+	switch <-steps {
+	case sweepWait:
+		return false, nil
+	case sweepClear:
+		return false, e.clear(ctx, from, to)
 	}
-	// A transaction may have locked keys and not committed: clearing the range makes its commit fail.
-	if err := e.clear(ctx, from, to); err != nil {
-		return false, err
-	}
-	err = e.updateDeleted(ctx, r, func(tx transaction, found record) error { return tx.remove(recordKey(found.Prefix)) })
-	return err == nil, err
+	return true, nil
 }
 
-// updateDeleted runs work on the record of a namespace that is still deleted.
-func (e *Engine) updateDeleted(ctx context.Context, r record, work func(tx transaction, found record) error) error {
-	return e.update(ctx, func(ctx context.Context, tx transaction) error {
-		found, err := read(ctx, tx, r.Prefix)
-		if err != nil || found == nil || found.State != deleted {
-			return err
-		}
-		return work(tx, *found)
-	})
+type sweepStep int
+
+const (
+	sweepWait   sweepStep = iota // until no key was found for long enough
+	sweepClear                   // clear the prefix
+	sweepRemove                  // remove the record
+	sweepNone                    // another process removed the record
+)
+
+// nextStep returns what to do about a deleted namespace, and records a clearing in found.
+func nextStep(found *record, late bool, now time.Time, after time.Duration) sweepStep {
+	switch {
+	case found == nil || found.State != deleted:
+		return sweepNone
+	case !late && found.CleanSince != nil && now.Sub(*found.CleanSince) < after:
+		return sweepWait
+	case !late && found.Cleared:
+		return sweepRemove
+	}
+	found.CleanSince, found.Cleared = &now, !late
+	return sweepClear
 }

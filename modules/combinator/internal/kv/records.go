@@ -35,6 +35,8 @@ type record struct {
 	CreatedAt time.Time `json:"created_at"`
 	// CleanSince is the time when keys were found under the prefix of a deleted namespace last, or when it was deleted.
 	CleanSince *time.Time `json:"clean_since,omitempty"`
+	// Cleared is true once the prefix was cleared after no key was found for long enough.
+	Cleared bool `json:"cleared,omitempty"`
 }
 
 func (r record) resource() engine.Resource {
