@@ -111,6 +111,40 @@ func TestInventoriesListActualAndDesired(t *testing.T) {
 	}
 }
 
+func TestOrphanWithARestoredRowIsKept(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.user("u1", "sk_one")
+	for kind, create := range map[string]string{"rdb": jobs.CreateRDBType, "kv": jobs.CreateKVType} {
+		b.resource("u1", kind+"a", kind)
+		require.NoError(t, b.run(create, ref("u1", kind+"a")))
+		b.remove(kind + "a")
+	}
+	for _, i := range inventory.New(b.store, b.queue, b.rdb, b.kv) {
+		if i.Kind() == "tenant" {
+			continue
+		}
+		require.NoError(t, i.Delete(t.Context(), auditinventory.Object{ID: i.Kind() + "a", Owner: "u1"}))
+		b.resource("u1", i.Kind()+"a", i.Kind()) // restored before the task runs
+		_, err := b.db.Exec(`UPDATE combinator_resources SET status = 'active'`)
+		require.NoError(t, err)
+		require.Len(t, b.queue.queued, 1)
+		task := b.queue.queued[0]
+		b.queue.queued = nil
+		var end *job.Error
+		require.ErrorAs(t, b.run(task.kind, task.payload), &end)
+		require.Equal(t, job.Terminal, end.Kind)
+		require.Contains(t, end.Text, "has a row again")
+		require.Equal(t, "active", b.status(i.Kind()+"a"))
+		actual := 0
+		require.NoError(t, i.ListActual(t.Context(), func(page []auditinventory.Object) error {
+			actual += len(page)
+			return nil
+		}))
+		require.Positive(t, actual, "it is not deleted")
+	}
+}
+
 func TestReferencesOfManyResourcesAreReadAtOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

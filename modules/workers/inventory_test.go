@@ -170,5 +170,5 @@ func TestDeleteOfReferencedWorkerIsRefused(t *testing.T) {
 	require.ErrorIs(t, b.inventory.Delete(t.Context(), inventory.Object{ID: "w1", Owner: "u1"}), inventory.ErrReferenced)
 	require.Empty(t, b.queue.accepted)
 	require.NoError(t, b.inventory.Delete(t.Context(), inventory.Object{ID: "w2", Owner: "u1"}))
-	require.Equal(t, []string{`worker.delete_worker_cr {"worker_id":"w2","user_uid":"u1"}`}, b.queue.accepted)
+	require.Equal(t, []string{`worker.delete_worker_cr {"worker_id":"w2","user_uid":"u1","orphan":true}`}, b.queue.accepted)
 }

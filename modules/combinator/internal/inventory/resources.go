@@ -41,14 +41,18 @@ func New(r *store.Store, q job.Queue, rdb engine.RDB, kv engine.KV) []inventory.
 			create: func(ref jobs.Ref) (string, job.Payload) {
 				return jobs.CreateRDBType, jobs.CreateRDB{Ref: ref, Name: new(string)}
 			},
-			remove: func(ref jobs.Ref) (string, job.Payload) { return jobs.DeleteRDBType, jobs.DeleteRDB{Ref: ref} },
+			remove: func(ref jobs.Ref) (string, job.Payload) {
+				return jobs.DeleteRDBType, jobs.DeleteRDB{Removal: jobs.Removal{Ref: ref, Orphan: true}}
+			},
 		})
 	}
 	if kv.Configured() {
 		all = append(all, &Resources{
 			kind: store.KV, part: namespacePart, name: kv.Name, list: kv.List, queue: q, store: r,
 			create: func(ref jobs.Ref) (string, job.Payload) { return jobs.CreateKVType, jobs.CreateKV{Ref: ref} },
-			remove: func(ref jobs.Ref) (string, job.Payload) { return jobs.DeleteKVType, jobs.DeleteKV{Ref: ref} },
+			remove: func(ref jobs.Ref) (string, job.Payload) {
+				return jobs.DeleteKVType, jobs.DeleteKV{Removal: jobs.Removal{Ref: ref, Orphan: true}}
+			},
 		})
 	}
 	return all

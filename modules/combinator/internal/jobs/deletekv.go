@@ -11,7 +11,7 @@ import (
 const DeleteKVType = "combinator.delete_kv"
 
 // DeleteKV is the payload: delete the namespace of this resource with its keys.
-type DeleteKV struct{ Ref }
+type DeleteKV struct{ Removal }
 
 type deleteKV struct{ Params }
 
@@ -25,6 +25,12 @@ func (j deleteKV) Execute(ctx context.Context, _ job.Task, p DeleteKV) error {
 	prefix, err := j.resolveName(ctx, j.kvNamer(), p.resource())
 	if err != nil {
 		return err
+	}
+	switch kept, err := j.isKept(ctx, store.KV, p.Removal); {
+	case err != nil:
+		return databaseError("reading the resource", err)
+	case kept:
+		return errReferenced()
 	}
 	if err := j.KV.Delete(ctx, p.resource(), prefix); err != nil {
 		return engineError(kvEngine, err)

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 
 	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/store"
@@ -12,7 +13,7 @@ import (
 const DeleteRDBType = "combinator.delete_rdb"
 
 // DeleteRDB is the payload: drop the schema of this resource with its content.
-type DeleteRDB struct{ Ref }
+type DeleteRDB struct{ Removal }
 
 type deleteRDB struct{ Params }
 
@@ -32,9 +33,12 @@ func (j deleteRDB) Execute(ctx context.Context, task job.Task, p DeleteRDB) erro
 	if err != nil {
 		return err
 	}
-	var empty bool
+	var empty, kept bool
 	var failure error
-	err = j.Store.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t store.LeasedTenant) (string, error) {
+	err = j.Store.WithTenant(ctx, task.ID, p.UserUID, nil, func(ctx context.Context, t store.LeasedTenant) (_ string, err error) {
+		if kept, err = j.isKept(ctx, store.RDB, p.Removal); err != nil || kept {
+			return store.PreparedAfterRemoval(t.Prepared, false), err
+		}
 		empty, failure = j.RDB.Delete(ctx, j.tenant(p.UserUID, t), p.resource(), name, !others)
 		return store.PreparedAfterRemoval(t.Prepared, empty), failure
 	})
@@ -43,6 +47,8 @@ func (j deleteRDB) Execute(ctx context.Context, task job.Task, p DeleteRDB) erro
 		return engineError(rdbEngine, failure)
 	case err != nil:
 		return leaseError(err)
+	case kept:
+		return errReferenced()
 	}
 	if err := j.completeDeletion(ctx, store.RDB, p.resource()); err != nil || others || empty {
 		return err
@@ -53,6 +59,18 @@ func (j deleteRDB) Execute(ctx context.Context, task job.Task, p DeleteRDB) erro
 		return databaseError("queueing the removal of the unused role and database", err)
 	}
 	return nil
+}
+
+// isKept reports whether an orphan has a row again.
+func (p Params) isKept(ctx context.Context, kind string, r Removal) (bool, error) {
+	if !r.Orphan {
+		return false, nil
+	}
+	_, err := p.Store.Resource(ctx, r.UserUID, r.ResourceID, kind)
+	if errors.Is(err, store.ErrNoResource) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // completeDeletion deletes the recorded name of a resource, marks a row that still exists, and queues the notice to the

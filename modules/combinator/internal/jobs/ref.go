@@ -6,6 +6,7 @@ import (
 
 	"app238.com/inner/app/identifier"
 	"app238.com/inner/modules/combinator/internal/engine"
+	"app238.com/inner/modules/tasks/job"
 )
 
 // Ref names a resource in a payload.
@@ -50,6 +51,26 @@ func (r Ref) Validate() error {
 	}
 	return identifier.Check("resource_id", r.ResourceID)
 }
+
+// Removal is the payload of a deletion. The Outer Gateway sends one for a resource whose row may still exist.
+type Removal struct {
+	Ref
+	// Orphan is true when the audit found the resource without a row: a row that is there again, restored say, keeps it.
+	Orphan bool `json:"orphan,omitempty"`
+}
+
+// UnmarshalJSON accepts the names that Ref accepts.
+func (r *Removal) UnmarshalJSON(data []byte) error {
+	var sent struct {
+		Orphan bool `json:"orphan"`
+	}
+	err := unmarshalWithRef(data, &r.Ref, &sent)
+	r.Orphan = sent.Orphan
+	return err
+}
+
+// errReferenced ends the deletion of an orphan that has a row again.
+func errReferenced() error { return job.NewTerminal("the resource has a row again, and is kept") }
 
 // OrderingKey is the resource.
 func (r Ref) OrderingKey() string { return OrderingKey(r.resource()) }

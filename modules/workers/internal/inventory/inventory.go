@@ -129,7 +129,7 @@ func (s *Inventory) Repair(ctx context.Context, desired inventory.Desired, failu
 func (s *Inventory) Delete(ctx context.Context, object inventory.Object) error {
 	ref := jobs.Ref{WorkerID: object.ID, UserUID: object.Owner}
 	deleted, err := s.store.IfDeleted(ctx, object.ID, object.Owner, func(ctx context.Context, tx *ent.Tx) error {
-		_, err := s.queue.Enqueue(ctx, tx, jobs.DeleteType, jobs.Delete{Ref: ref})
+		_, err := s.queue.Enqueue(ctx, tx, jobs.DeleteType, jobs.Delete{Ref: ref, Orphan: true})
 		return err
 	})
 	switch {

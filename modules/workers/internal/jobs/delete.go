@@ -2,17 +2,23 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/modules/workers/internal/cluster"
+	"app238.com/inner/modules/workers/internal/store"
 )
 
 // DeleteType is the job type of a deletion.
 const DeleteType = "worker.delete_worker_cr"
 
 // Delete is the payload: delete this worker from the cluster.
-type Delete struct{ Ref }
+type Delete struct {
+	Ref
+	// Orphan is true when the audit found the worker without a row: a row that is there again, restored say, keeps it.
+	Orphan bool `json:"orphan,omitempty"`
+}
 
 type deletion struct{ Params }
 
@@ -30,6 +36,14 @@ func (d deletion) Execute(ctx context.Context, task job.Task, p Delete) error {
 	}
 	if owned {
 		return job.NewTerminal("the worker belongs to another user")
+	}
+	if p.Orphan {
+		switch _, err := d.Store.Worker(ctx, p.WorkerID, p.UserUID); {
+		case err == nil:
+			return job.NewTerminal("the worker has a row again, and is kept")
+		case !errors.Is(err, store.ErrNoWorker):
+			return databaseError("reading the worker", err)
+		}
 	}
 	if err := d.Queue.CancelParked(ctx, p.OrderingKey(), task.ID, false, "the worker was deleted"); err != nil {
 		return databaseError("ending deploys", err)
