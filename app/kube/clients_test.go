@@ -66,7 +66,7 @@ func TestWriteGuardStopsWritesOnly(t *testing.T) {
 	writes := map[string]func() error{
 		"apply":   func() error { _, err := guarded.Apply(ctx, configMaps, object); return err },
 		"aside":   func() error { _, err := limited.Apply(ctx, configMaps, object); return err },
-		"delete":  func() error { return guarded.Delete(ctx, configMaps, "n", "x") },
+		"delete":  func() error { return guarded.Delete(ctx, configMaps, "n", "x", "") },
 		"patch":   func() error { _, err := guarded.MergePatch(ctx, configMaps, "n", "x", []byte(`{}`)); return err },
 		"replace": func() error { _, err := guarded.Replace(ctx, configMaps, object); return err },
 	}

@@ -6,6 +6,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -50,12 +51,39 @@ func (c *Clients) Get(ctx context.Context, resource schema.GroupVersionResource,
 	return c.Dynamic.Resource(resource).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
 }
 
-// Delete deletes one object with background propagation; a missing object is no error.
-func (c *Clients) Delete(ctx context.Context, resource schema.GroupVersionResource, namespace, name string) error {
+// Find reads one object from the API server by a list, and returns nil if there is none. Unlike Get it needs the right to list
+// only, which whoever watches a kind has.
+func (c *Clients) Find(ctx context.Context, resource schema.GroupVersionResource, namespace,
+	name string) (*unstructured.Unstructured, error) {
+	found, err := c.List(ctx, resource, namespace,
+		metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()})
+	if err != nil || len(found.Items) == 0 {
+		return nil, err
+	}
+	return &found.Items[0], nil
+}
+
+// Delete deletes the object that has this UID, with background propagation. It is no error that the object is gone, also if
+// another one has its name since: the decision to delete was not about that one. An empty uid stands for any.
+func (c *Clients) Delete(ctx context.Context, resource schema.GroupVersionResource, namespace, name string, uid types.UID) error {
+	err := c.deleteIf(ctx, resource, namespace, name, metav1.Preconditions{UID: &uid})
+	if apierrors.IsConflict(err) {
+		return nil
+	}
+	return err
+}
+
+// deleteIf deletes an object; a missing one is no error. It returns a conflict if the object does not match only.
+func (c *Clients) deleteIf(ctx context.Context, resource schema.GroupVersionResource, namespace, name string,
+	only metav1.Preconditions) error {
+	if only.UID != nil && *only.UID == "" {
+		only.UID = nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	policy := metav1.DeletePropagationBackground
-	err := c.Dynamic.Resource(resource).Namespace(namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &policy})
+	err := c.Dynamic.Resource(resource).Namespace(namespace).Delete(ctx, name,
+		metav1.DeleteOptions{PropagationPolicy: &policy, Preconditions: &only})
 	if apierrors.IsNotFound(err) {
 		return nil
 	}

@@ -14,19 +14,25 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Recreate deletes an object that the API server refused to update to obj, and creates it again. It does so only if refused,
-// the API server's error, is about fields and a dry run shows that obj would be accepted as a new object: what a policy, a
-// quota or a size limit rejects would be rejected again, and a serving object would be lost. Otherwise the object stays, and
-// the error is refused with the error of the dry run.
-func (c *Clients) Recreate(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured,
+// Recreate deletes seen, an object that the API server refused to update to obj, and creates it again. It does so only if refused,
+// the API server's error, is about fields, or nil if the API server kept a value silently, and a dry run shows that obj would be
+// accepted as a new object: what a policy, a quota or a size limit rejects would be rejected again, and a serving object would
+// be lost. Otherwise the object stays, and the error is refused with the error of the dry run. If the object was changed or
+// replaced since it was seen, it stays too, and the error is a conflict.
+func (c *Clients) Recreate(ctx context.Context, resource schema.GroupVersionResource, obj, seen *unstructured.Unstructured,
 	refused error) (*unstructured.Unstructured, error) {
-	if !aboutFields(refused) {
+	if refused != nil && !aboutFields(refused) {
 		return nil, refused
 	}
-	if err := c.tryCreate(ctx, resource, obj); err != nil {
+	switch err := c.tryCreate(ctx, resource, obj); {
+	case err != nil && refused != nil:
 		return nil, fmt.Errorf("%w (it cannot be recreated either: %w)", refused, err)
+	case err != nil:
+		return nil, err
 	}
-	if err := c.Delete(ctx, resource, obj.GetNamespace(), obj.GetName()); err != nil {
+	uid, version := seen.GetUID(), seen.GetResourceVersion()
+	if err := c.deleteIf(ctx, resource, obj.GetNamespace(), obj.GetName(),
+		metav1.Preconditions{UID: &uid, ResourceVersion: &version}); err != nil {
 		return nil, err
 	}
 	return c.Apply(ctx, resource, obj)

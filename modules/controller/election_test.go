@@ -78,7 +78,7 @@ func TestStandbyTakesOverFromKilledLeader(t *testing.T) {
 	standby.startAndSync()
 	leader.proxy.Close() // it can no longer reach the cluster, not even to release the lease
 	configMap := leader.children(name)[0]
-	require.NoError(t, leader.admin.Delete(leader.ctx(), configMap.resource, configMap.namespace, configMap.name))
+	require.NoError(t, leader.admin.Delete(leader.ctx(), configMap.resource, configMap.namespace, configMap.name, ""))
 	standby.await("the standby repairs it", func() error {
 		if now := standby.content(configMap); now == "not found" {
 			return errors.New(now)
@@ -114,7 +114,7 @@ func TestLeaderWithoutLeaseWritesNothing(t *testing.T) {
 	})
 	for range 3 {
 		configMap := loser.children(name)[0]
-		require.NoError(t, loser.admin.Delete(loser.ctx(), configMap.resource, configMap.namespace, configMap.name))
+		require.NoError(t, loser.admin.Delete(loser.ctx(), configMap.resource, configMap.namespace, configMap.name, ""))
 		winner.awaitWithin(repairTimeout, "the winner repairs it", func() error {
 			if now := winner.content(configMap); now == "not found" {
 				return errors.New(now)

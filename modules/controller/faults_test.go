@@ -60,7 +60,7 @@ func TestAPIServerErrorsAreRetried(t *testing.T) {
 			name := b.deploy(spec("abc12345"), 1, 1)
 			b.awaitPhase(name, workerapp.Running)
 			b.awaitRecorded(name)
-			require.NoError(t, b.admin.Delete(b.ctx(), workerapp.Resource(), b.worker(), name))
+			require.NoError(t, b.admin.Delete(b.ctx(), workerapp.Resource(), b.worker(), name, ""))
 			b.await("no child is left", func() error { return b.absent(name) })
 			require.Equal(t, 11, refused(), "each kind of write failed once")
 			if code == http.StatusConflict {

@@ -22,7 +22,7 @@ func TestDeletedChildrenAreRecreated(t *testing.T) {
 	for _, k := range b.children(name) {
 		before, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 		require.NoError(t, err)
-		require.NoError(t, b.admin.Delete(b.ctx(), k.resource, k.namespace, k.name))
+		require.NoError(t, b.admin.Delete(b.ctx(), k.resource, k.namespace, k.name, ""))
 		b.awaitWithin(repairTimeout, k.resource.Resource+" is recreated", func() error {
 			after, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 			if err == nil && after.GetUID() == before.GetUID() {
@@ -102,6 +102,30 @@ func TestImmutableServiceIsReplaced(t *testing.T) {
 	require.NotEqual(t, "None", b.service(name).Spec.ClusterIP)
 }
 
+func TestServiceMadeHeadlessIsReplaced(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	name := b.deploy(spec("abc12345"), 1, 1)
+	b.awaitPhase(name, workerapp.Running)
+	headless := b.service(name)
+	services := b.admin.Typed.CoreV1().Services(b.worker())
+	b.stop()
+	require.NoError(t, services.Delete(b.ctx(), headless.Name, metav1.DeleteOptions{}))
+	headless.ObjectMeta = metav1.ObjectMeta{Name: headless.Name, Labels: headless.Labels}
+	headless.Spec.ClusterIP, headless.Spec.ClusterIPs = corev1.ClusterIPNone, nil
+	_, err := services.Create(b.ctx(), headless, metav1.CreateOptions{})
+	require.NoError(t, err)
+	b.startAndSync()
+	b.awaitWithin(repairTimeout, "an address", func() error {
+		now, err := services.Get(b.ctx(), headless.Name, metav1.GetOptions{})
+		if err == nil && now.Spec.ClusterIP == corev1.ClusterIPNone {
+			err = errors.New("it is headless")
+		}
+		return err
+	})
+}
+
 func TestRejectedDeploymentFailsWorkerApp(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -129,16 +153,16 @@ func TestRepairNeedsNoDatabase(t *testing.T) {
 	b.awaitPhase(name, workerapp.Running)
 	b.source.set(nil, errUnavailable)
 	children := b.children(name)
-	require.NoError(t, b.admin.Delete(b.ctx(), children[3].resource, b.worker(), name))
-	require.NoError(t, b.admin.Delete(b.ctx(), children[5].resource, b.ingress(), name))
+	require.NoError(t, b.admin.Delete(b.ctx(), children[3].resource, b.worker(), name, ""))
+	require.NoError(t, b.admin.Delete(b.ctx(), children[5].resource, b.ingress(), name, ""))
 	for _, k := range []childRef{children[3], children[5]} {
 		b.awaitWithin(repairTimeout, k.resource.Resource+" is recreated", func() error {
 			_, err := b.admin.Get(b.ctx(), k.resource, k.namespace, k.name)
 			return err
 		})
 	}
-	require.NoError(t, b.admin.Delete(b.ctx(), children[0].resource, b.worker(), name+"-env"))
-	require.NoError(t, b.admin.Delete(b.ctx(), children[4].resource, b.ingress(), name+"-ext"))
+	require.NoError(t, b.admin.Delete(b.ctx(), children[0].resource, b.worker(), name+"-env", ""))
+	require.NoError(t, b.admin.Delete(b.ctx(), children[4].resource, b.ingress(), name+"-ext", ""))
 	b.awaitWithin(repairTimeout, "what needs no database is recreated", func() error {
 		_, err := b.admin.Get(b.ctx(), children[4].resource, b.ingress(), name+"-ext")
 		return err

@@ -3,6 +3,9 @@ package controller_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -204,4 +207,31 @@ func TestDeploymentOfEarlierPlatformIsAdopted(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+func TestEditBetweenTwoWritesOfARepairIsRevertedInPlace(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.startAndSync()
+	name := b.deploy(spec("abc12345"), 1, 1)
+	b.awaitPhase(name, workerapp.Running)
+	service := b.children(name)[2]
+	desired, before := b.content(service), b.service(name)
+	var once sync.Once
+	b.proxy.setAnswer(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/services/"+before.Name) {
+			// An apply over this edit is invalid: two ports of one name.
+			once.Do(func() { b.patchAt(service, `{"spec": {"ports": [{"name": "http", "port": 1}]}}`) })
+		}
+		return false
+	})
+	b.patchAt(service, `{"spec": {"selector": {"nobody": "here"}}}`)
+	b.awaitWithin(repairTimeout, "restored", func() error {
+		if now := b.content(service); now != desired {
+			return fmt.Errorf("%s\nis not\n%s", now, desired)
+		}
+		return nil
+	})
+	b.waitForIdle()
+	require.Equal(t, before.UID, b.service(name).UID, "it is never deleted: requests reach the worker through it")
 }

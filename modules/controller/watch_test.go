@@ -56,7 +56,7 @@ func TestChangesDuringBrokenWatchAreReconciled(t *testing.T) {
 	b.proxy.Break()
 	lost, edited := b.children("w-worker1-u1")[0], b.children("w-worker2-u1")[3]
 	desired := b.content(edited)
-	require.NoError(t, b.admin.Delete(b.ctx(), lost.resource, lost.namespace, lost.name))
+	require.NoError(t, b.admin.Delete(b.ctx(), lost.resource, lost.namespace, lost.name, ""))
 	b.patchAt(edited, `{"spec": {"replicas": 4}}`)
 	b.await("both are repaired", func() error {
 		if b.content(lost) == "not found" || b.content(edited) != desired {

@@ -115,7 +115,7 @@ func TestRepairReconcilesTheDomain(t *testing.T) {
 	_, stop := b.start()
 	r := b.serve("www")
 	stop()
-	require.NoError(t, b.clients.Delete(t.Context(), objects.Routes().Resource, b.namespace(), objects.Name(r.cdid)))
+	require.NoError(t, b.clients.Delete(t.Context(), objects.Routes().Resource, b.namespace(), objects.Name(r.cdid), ""))
 	b.start()
 	i := b.inventory()
 	page, err := i.ListDesired(t.Context(), 0, 10)

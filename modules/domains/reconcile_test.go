@@ -32,7 +32,7 @@ func TestDeletedObjectsAreCreatedAgain(t *testing.T) {
 	r := b.serve("www")
 	for _, kind := range objects.Kinds() {
 		before := b.live(kind, r)
-		require.NoError(t, b.clients.Delete(t.Context(), kind.Resource, b.namespace(), before.GetName()))
+		require.NoError(t, b.clients.Delete(t.Context(), kind.Resource, b.namespace(), before.GetName(), ""))
 		b.await(kind.Name+" exists again", func() error {
 			if after := b.live(kind, r); after == nil || after.GetUID() == before.GetUID() {
 				return errors.New("not yet")
@@ -225,7 +225,7 @@ func TestNoSecondWriteWhileTheCacheIsStale(t *testing.T) {
 	b.serve("other") // with one worker it is served after that reconcile
 	require.Equal(t, 6, replica.writes())
 	catchUp()
-	require.NoError(t, b.clients.Delete(t.Context(), objects.Services().Resource, b.namespace(), objects.Name(first.cdid)))
+	require.NoError(t, b.clients.Delete(t.Context(), objects.Services().Resource, b.namespace(), objects.Name(first.cdid), ""))
 	b.awaitServed(first)
 }
 
@@ -240,7 +240,7 @@ func TestReplicasShareChecksAndReconciles(t *testing.T) {
 		require.Equal(t, 1, b.user.QueryCount("_combinator-verify."+r.domain+"."), r.domain)
 	}
 	last := all[29]
-	require.NoError(t, b.clients.Delete(t.Context(), objects.Routes().Resource, b.namespace(), objects.Name(last.cdid)))
+	require.NoError(t, b.clients.Delete(t.Context(), objects.Routes().Resource, b.namespace(), objects.Name(last.cdid), ""))
 	b.awaitServed(last)
 	b.exec(`DELETE FROM custom_domains WHERE cdid = $1`, last.cdid)
 	b.awaitUnserved(last)

@@ -1,15 +1,20 @@
 package workers_test
 
 import (
+	"net/http"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/controller/workerapp"
 	"app238.com/inner/modules/tasks/job"
+	"app238.com/inner/modules/workers/internal/cluster"
 )
 
 // workerObject is an object of a worker in one of the two namespaces.
@@ -114,6 +119,58 @@ func TestDeleteRemovesAllObjectsWithoutWorkerApp(t *testing.T) {
 	require.Empty(t, b.existing(t, own))
 	require.Len(t, b.existing(t, others), len(others), "objects of another worker")
 	require.Len(t, b.existing(t, byHand), 1, "no name that Inner gives")
+}
+
+// answered calls a function after the first answer to a request for a path.
+type answered struct {
+	next http.RoundTripper
+	path string
+	once *sync.Once
+	then func()
+}
+
+func (a answered) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := a.next.RoundTrip(r)
+	if strings.HasSuffix(r.URL.Path, a.path) {
+		a.once.Do(a.then)
+	}
+	return answer, err
+}
+
+func TestDeleteThatIsPausedKeepsObjectsOfALaterDeploy(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	n := workerapp.Name("w2", "u1")
+	secret := withName(workerObjects(n, b.namespace, "example.test"), "Secret", n+"-secret")
+	b.create(t, "w2", secret)
+	recreated := false
+	recreate := func() { // another process ends the deletion, and a deploy runs
+		if b.clients.Delete(t.Context(), secret[0].Resource, b.namespace, secret[0].name, "") == nil {
+			b.create(t, "w2", secret)
+			recreated = true
+		}
+	}
+	clients, err := kube.NewClients(b.db.Config, func(next http.RoundTripper) http.RoundTripper {
+		return answered{next, "/workerapps/" + n, &sync.Once{}, recreate}
+	})
+	require.NoError(t, err)
+	_, err = cluster.NewRemover(clients, cluster.NewLister(clients, b.db.Config)).Remove(t.Context(), "w2", "u1")
+	require.NoError(t, err)
+	require.True(t, recreated)
+	require.Len(t, b.existing(t, secret), 1, "it holds the only copy of the user's secrets")
+}
+
+func TestOrphanWithARestoredRowIsKept(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	own := workerObjects(workerapp.Name("w1", "u1"), b.namespace, "example.test")
+	b.create(t, "w1", own)
+	err := b.run(t, "worker.delete_worker_cr", 1, `,"orphan":true`)
+	require.Equal(t, "the worker has a row again, and is kept", requireKind(t, job.Terminal, err))
+	require.Len(t, b.existing(t, own), len(own))
+	b.exec(t, `DELETE FROM workers`)
+	require.NoError(t, b.run(t, "worker.delete_worker_cr", 1, `,"orphan":true`))
+	require.Empty(t, b.existing(t, own))
 }
 
 func TestDeleteWaitsForFinalizersAndNamesThem(t *testing.T) {

@@ -81,7 +81,7 @@ func TestMissingWorkerAppIsRestoredUnlessDeployIsQueued(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	v := b.rollOut(t, "app:1", 1, "")
-	require.NoError(t, b.clients.Delete(t.Context(), workerapp.Resource(), b.namespace, workerapp.Name("w1", "u1")))
+	require.NoError(t, b.clients.Delete(t.Context(), workerapp.Resource(), b.namespace, workerapp.Name("w1", "u1"), ""))
 	for _, jobType := range []string{"worker.restore_worker", "worker.sync_env", "worker.sync_secret"} {
 		require.Equal(t, "waiting for the deletion of the previous worker of the same name",
 			requireKind(t, job.Snooze, b.run(t, jobType, 2, `,"data":{"A":"of the deleted worker"}`)))

@@ -22,7 +22,7 @@ func TestLaterTaskRedeploysServedVersion(t *testing.T) {
 		requireKind(t, job.Parked, b.deploy(t, 3, first))
 		require.Equal(t, []string{fmt.Sprintf("loading %d", second), again, fmt.Sprintf("%d success", second)}, b.rows(t))
 		require.Equal(t, fmt.Sprintf("app:1 version %d task 3", first), b.app(t))
-		require.NoError(t, b.clients.Delete(t.Context(), workerapp.Resource(), b.namespace, workerapp.Name("w1", "u1")))
+		require.NoError(t, b.clients.Delete(t.Context(), workerapp.Resource(), b.namespace, workerapp.Name("w1", "u1"), ""))
 		b.removeApps(t)
 	}
 	requireKind(t, job.Parked, b.deploy(t, 3, first))

@@ -135,7 +135,7 @@ func TestShownWorkerNamesWhatItsRouteLacks(t *testing.T) {
 	require.NoError(t, services(b.ingress).Delete(t.Context(), n+"-ext", metav1.DeleteOptions{}))
 	b.service(t, b.ingress, n+"-ext", corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "elsewhere.test"})
 	require.Contains(t, b.show(t).Problems, "route: the Service "+n+"-ext leads to elsewhere.test")
-	require.NoError(t, b.clients.Delete(t.Context(), routes, b.ingress, n))
+	require.NoError(t, b.clients.Delete(t.Context(), routes, b.ingress, n, ""))
 	require.Contains(t, b.show(t).Problems, "route: the IngressRoute "+b.ingress+"/"+n+" does not exist")
 }
 

@@ -117,7 +117,7 @@ func (b *bundle) removeApps(t *testing.T) {
 		_, err := apps.Patch(ctx, app.GetName(), types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`),
 			metav1.PatchOptions{})
 		require.NoError(t, err)
-		require.NoError(t, b.clients.Delete(ctx, workerapp.Resource(), b.namespace, app.GetName()))
+		require.NoError(t, b.clients.Delete(ctx, workerapp.Resource(), b.namespace, app.GetName(), ""))
 	}
 }
 

@@ -102,7 +102,7 @@ func TestAuditRepairsObjectsAndDeletesOrphans(t *testing.T) {
 	workers := w.deployed(t, i, "kept", "lost", "orphan")
 	kept, lost, orphan := workers[0], workers[1], workers[2]
 
-	require.NoError(t, w.clients.Delete(t.Context(), workerapp.Resource(), w.namespaces.Worker, lost.name()))
+	require.NoError(t, w.clients.Delete(t.Context(), workerapp.Resource(), w.namespaces.Worker, lost.name(), ""))
 	require.Eventually(t, func() bool { return !w.running(t, lost) }, timeout, 50*time.Millisecond)
 	_, err := w.db.ExecContext(t.Context(), `DELETE FROM workers WHERE wid = 'orphan'`)
 	require.NoError(t, err)

@@ -65,7 +65,7 @@ func TestChangesDuringDowntimeAreReconciled(t *testing.T) {
 	}, timeout, 10*time.Millisecond)
 	i.kill()
 	require.Equal(t, "loading", w.state(t, slow).version, "the rollout ended before the kill: the test shows nothing")
-	require.NoError(t, w.clients.Delete(t.Context(), workerapp.Resource(), w.namespaces.Worker, gone.name()))
+	require.NoError(t, w.clients.Delete(t.Context(), workerapp.Resource(), w.namespaces.Worker, gone.name(), ""))
 	require.Eventually(t, func() bool {
 		d, err := w.clients.Typed.AppsV1().Deployments(w.namespaces.Worker).Get(t.Context(), slow.name(), metav1.GetOptions{})
 		return err == nil && d.Status.ReadyReplicas == 1

@@ -48,7 +48,7 @@ func TestDriftIsRepaired(t *testing.T) {
 	} {
 		before, err := w.clients.Get(t.Context(), lost.resource, lost.namespace, lost.name)
 		require.NoError(t, err)
-		require.NoError(t, w.clients.Delete(t.Context(), lost.resource, lost.namespace, lost.name))
+		require.NoError(t, w.clients.Delete(t.Context(), lost.resource, lost.namespace, lost.name, ""))
 		require.Eventually(t, func() bool {
 			after, err := w.clients.Get(t.Context(), lost.resource, lost.namespace, lost.name)
 			return err == nil && after.GetUID() != before.GetUID()
@@ -78,7 +78,7 @@ func (w *fixture) actDrift(t *testing.T, k worker) {
 	} {
 		before, err := w.clients.Get(t.Context(), o.resource, o.namespace, o.name)
 		require.NoError(t, err)
-		require.NoError(t, w.clients.Delete(t.Context(), o.resource, o.namespace, o.name))
+		require.NoError(t, w.clients.Delete(t.Context(), o.resource, o.namespace, o.name, ""))
 		require.Eventually(t, func() bool {
 			after, err := w.clients.Get(t.Context(), o.resource, o.namespace, o.name)
 			return err == nil && after.GetUID() != before.GetUID()

@@ -146,39 +146,54 @@ func annotation(cached map[string]any) (state string, annotated bool) {
 }
 
 // Apply applies desired over an object, cached as Annotate left it, and removes unmanaged fields, also those that make the API
-// server reject desired. An object without Annotation, like a Secret, keeps its other fields.
+// server reject desired. An object without Annotation, like a Secret, keeps its other fields. If the error is Invalid, the API
+// server rejects desired over the object as it is now, not over an older state.
 func Apply(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired *unstructured.Unstructured,
 	cached map[string]any) (*unstructured.Unstructured, error) {
-	written, err := clients.Apply(ctx, resource, desired)
+	written, rejected := clients.Apply(ctx, resource, desired)
 	state, annotated := annotation(cached)
+	live := written
 	switch {
-	case err == nil && state == unmanaged:
-		return removeUnmanagedAfterApply(ctx, clients, resource, desired, written)
-	case apierrors.IsInvalid(err) && annotated:
-		live := (&unstructured.Unstructured{Object: cached}).DeepCopy()
+	case rejected == nil && state == unmanaged:
+	case apierrors.IsInvalid(rejected) && annotated:
+		live = (&unstructured.Unstructured{Object: cached}).DeepCopy()
 		unstructured.RemoveNestedField(live.Object, "metadata", "annotations", Annotation)
-		if live, otherErr := replaceWithoutUnmanaged(ctx, clients, resource, desired, live); !apierrors.IsInvalid(otherErr) {
-			return live, otherErr
+	default:
+		return written, rejected
+	}
+	// Conflicts, also with the object's own controller, are retried here: after the apply, the cache would no longer show the
+	// drift.
+	err := kube.RetryConflicts(ctx, func() (err error) {
+		if live == nil {
+			if live, rejected, err = applyOrRead(ctx, clients, resource, desired); err != nil {
+				return err
+			}
 		}
+		written, err = replaceWithoutUnmanaged(ctx, clients, resource, desired, live)
+		live = nil
+		return err
+	})
+	switch {
+	case apierrors.IsNotFound(err): // deleted meanwhile
+		return clients.Apply(ctx, resource, desired)
+	case apierrors.IsInvalid(err) && rejected != nil:
+		err = rejected
 	}
 	return written, err
 }
 
-// removeUnmanagedAfterApply is replaceWithoutUnmanaged for an object that was just applied. It retries conflicts with the
-// object's own controller: after the apply, the cache would no longer show the drift.
-func removeUnmanagedAfterApply(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource, desired,
-	applied *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	written := applied
-	err := kube.RetryConflicts(ctx, func() (err error) {
-		if written == nil { // after a conflict
-			if applied, err = clients.Apply(ctx, resource, desired); err != nil {
-				return err
-			}
-		}
-		written, err = replaceWithoutUnmanaged(ctx, clients, resource, desired, applied)
-		return err
-	})
-	return written, err
+// applyOrRead returns the object after an apply or, if the API server rejects that, as it is, with the rejection.
+func applyOrRead(ctx context.Context, clients *kube.Clients, resource schema.GroupVersionResource,
+	desired *unstructured.Unstructured) (live *unstructured.Unstructured, rejected, _ error) {
+	live, err := clients.Apply(ctx, resource, desired)
+	if !apierrors.IsInvalid(err) {
+		return live, nil, err
+	}
+	live, readErr := clients.Find(ctx, resource, desired.GetNamespace(), desired.GetName())
+	if readErr == nil && live == nil {
+		readErr = apierrors.NewNotFound(resource.GroupResource(), desired.GetName())
+	}
+	return live, err, readErr
 }
 
 // replaceWithoutUnmanaged updates live to desired with live's metadata, and drops the other managers' entries of its managed

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -26,7 +27,7 @@ func (r *Reconciler) applyOrDelete(ctx context.Context, app *workerapp.WorkerApp
 	case c.Absent:
 		return appliedHash(live) != "", r.deleteOwned(ctx, app, c, live)
 	}
-	if !drift.Differs(c.Object.Object, live) {
+	if !drift.Differs(c.Object.Object, live) && !isHeadless(c, live) {
 		return false, nil
 	}
 	_, err := r.apply(ctx, app, c, live)
@@ -38,15 +39,15 @@ func (r *Reconciler) deleteOwned(ctx context.Context, app *workerapp.WorkerApp, 
 	if appliedHash(live) == "" {
 		return nil
 	}
-	return r.deleteObject(ctx, app.Name, c.Resource, c.Object)
+	return r.deleteObject(ctx, app.Name, c.Resource, &unstructured.Unstructured{Object: live})
 }
 
 func (r *Reconciler) deleteObject(ctx context.Context, app string, resource schema.GroupVersionResource,
-	object metav1.Object) error {
-	if err := r.clients.Delete(ctx, resource, object.GetNamespace(), object.GetName()); err != nil {
-		return fmt.Errorf("delete %s %s: %w", resource.Resource, object.GetName(), err)
+	live metav1.Object) error {
+	if err := r.clients.Delete(ctx, resource, live.GetNamespace(), live.GetName(), live.GetUID()); err != nil {
+		return fmt.Errorf("delete %s %s: %w", resource.Resource, live.GetName(), err)
 	}
-	r.expectations.ExpectDeletion(app, kube.Ref{Resource: resource, Namespace: object.GetNamespace(), Name: object.GetName()},
+	r.expectations.ExpectDeletion(app, kube.Ref{Resource: resource, Namespace: live.GetNamespace(), Name: live.GetName()},
 		r.now())
 	r.written.Store(app, true)
 	return nil
@@ -78,14 +79,28 @@ func (r *Reconciler) applyOrRecreate(ctx context.Context, app *workerapp.WorkerA
 		r.log.Info("unmanaged fields found", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
 	}
 	written, err := drift.Apply(ctx, r.clients, c.Resource, c.Object, live)
-	if !apierrors.IsInvalid(err) || !c.Replaceable || live == nil {
+	seen := &unstructured.Unstructured{Object: live}
+	switch {
+	case err == nil && isHeadless(c, written.Object):
+		seen = written
+	case !apierrors.IsInvalid(err) || !c.Replaceable || live == nil:
 		return written, err
 	}
 	// A field that must change is immutable.
-	if written, err = r.clients.Recreate(ctx, c.Resource, c.Object, err); err == nil {
+	if written, err = r.clients.Recreate(ctx, c.Resource, c.Object, seen, err); err == nil {
 		r.log.Info("immutable object replaced", zap.String("app", app.Name), zap.String("kind", c.Object.GetKind()))
 	}
 	return written, err
+}
+
+// isHeadless reports whether live is a Service that somebody created without an address, which routes need. The API server keeps
+// that over an update, and refuses none.
+func isHeadless(c children.Child, live map[string]any) bool {
+	if c.Resource != children.Services() {
+		return false
+	}
+	address, _, err := unstructured.NestedString(live, "spec", "clusterIP")
+	return err == nil && address == corev1.ClusterIPNone
 }
 
 func (r *Reconciler) expectWrite(app string, ref kube.Ref, written *unstructured.Unstructured) {

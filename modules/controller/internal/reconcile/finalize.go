@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/controller/internal/cache"
@@ -42,16 +43,28 @@ func (r *Reconciler) ensureFinalizer(ctx context.Context, app *workerapp.WorkerA
 }
 
 // finalize deletes the objects in the ingress namespace of a WorkerApp that is being deleted, then removes the finalizer. The
-// garbage collector deletes those in the worker namespace.
+// garbage collector deletes those in the worker namespace. The cache may be older than a WorkerApp that was deployed again under
+// this name: while the API server has the old one, the objects that were read before are its own.
 func (r *Reconciler) finalize(ctx context.Context, app *workerapp.WorkerApp) error {
 	if !slices.Contains(app.Finalizers, workerapp.Finalizer) {
 		return nil
 	}
-	if err := r.deleteIngress(ctx, app.Name); err != nil {
+	objects, err := r.ingressObjects(ctx, app.Name)
+	if err != nil {
+		return err
+	}
+	now, err := r.clients.Get(ctx, workerapp.Resource(), app.Namespace, app.Name)
+	switch {
+	case err != nil:
+		return ignoreNotFound(err)
+	case now.GetUID() != app.UID:
+		return nil // its event follows
+	}
+	if err := r.deleteIngress(ctx, objects); err != nil {
 		return err
 	}
 	rest := slices.DeleteFunc(slices.Clone(app.Finalizers), func(f string) bool { return f == workerapp.Finalizer })
-	_, err := r.patchApp(ctx, app.Namespace, app.Name, map[string]any{
+	_, err = r.patchApp(ctx, app.Namespace, app.Name, map[string]any{
 		"metadata": map[string]any{"resourceVersion": app.ResourceVersion, "finalizers": rest}})
 	if err == nil {
 		r.log.Info("WorkerApp finalized", zap.String("app", app.Name))
@@ -76,7 +89,11 @@ func (r *Reconciler) cleanupOrphans(ctx context.Context, name string) error {
 		r.log.Warn("orphan of unknown platform kept", zap.String("app", name))
 		return nil
 	}
-	_, err := r.clients.Get(ctx, workerapp.Resource(), r.builder.WorkerNamespace, name)
+	objects, err := r.ingressObjects(ctx, name)
+	if err != nil {
+		return err
+	}
+	_, err = r.clients.Get(ctx, workerapp.Resource(), r.builder.WorkerNamespace, name)
 	if err == nil {
 		return nil
 	}
@@ -84,15 +101,37 @@ func (r *Reconciler) cleanupOrphans(ctx context.Context, name string) error {
 		return fmt.Errorf("read the WorkerApp: %w", err)
 	}
 	r.log.Info("deleting orphans of a WorkerApp", zap.String("app", name))
-	return r.deleteIngress(ctx, name)
+	return r.deleteIngress(ctx, objects)
 }
 
-func (r *Reconciler) deleteIngress(ctx context.Context, name string) error {
-	if err := r.clients.Delete(ctx, children.Routes(), r.builder.IngressNamespace, name); err != nil {
-		return fmt.Errorf("delete the route: %w", err)
+// ingressObject is an object in the ingress namespace as the API server has it; its live is nil if there is none.
+type ingressObject struct {
+	resource schema.GroupVersionResource
+	live     *unstructured.Unstructured
+}
+
+// ingressObjects reads the route and the Service of a WorkerApp in the ingress namespace.
+func (r *Reconciler) ingressObjects(ctx context.Context, app string) ([]ingressObject, error) {
+	objects := []ingressObject{{resource: children.Routes()}, {resource: children.Services()}}
+	for i, name := range []string{app, workerapp.ExternalName(app)} {
+		var err error
+		objects[i].live, err = r.clients.Find(ctx, objects[i].resource, r.builder.IngressNamespace, name)
+		if ignoreNotFound(err) != nil { // a cluster may lack the kind
+			return nil, fmt.Errorf("read %s %s: %w", objects[i].resource.Resource, name, err)
+		}
 	}
-	if err := r.clients.Delete(ctx, children.Services(), r.builder.IngressNamespace, workerapp.ExternalName(name)); err != nil {
-		return fmt.Errorf("delete the service of the route: %w", err)
+	return objects, nil
+}
+
+// deleteIngress deletes objects, the route first.
+func (r *Reconciler) deleteIngress(ctx context.Context, objects []ingressObject) error {
+	for _, o := range objects {
+		if o.live == nil {
+			continue
+		}
+		if err := r.clients.Delete(ctx, o.resource, o.live.GetNamespace(), o.live.GetName(), o.live.GetUID()); err != nil {
+			return fmt.Errorf("delete %s %s: %w", o.resource.Resource, o.live.GetName(), err)
+		}
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"app238.com/inner/app/kube/drift"
 	"app238.com/inner/app/kube/workqueue"
@@ -140,7 +141,7 @@ func (c *Cluster) apply(ctx context.Context, kind objects.Kind, desired, live *u
 	c.metrics.Writes.WithLabelValues(kind.Name, "apply").Inc()
 	written, err := drift.Apply(ctx, c.clients, kind.Resource, desired, content(live))
 	if apierrors.IsInvalid(err) && live != nil {
-		if written, err = c.clients.Recreate(ctx, kind.Resource, desired, err); err == nil {
+		if written, err = c.clients.Recreate(ctx, kind.Resource, desired, live, err); err == nil {
 			c.metrics.Writes.WithLabelValues(kind.Name, "delete").Inc()
 			c.log.Info("object with immutable fields replaced", zap.String("kind", kind.Name), zap.String("name", desired.GetName()))
 		}
@@ -163,10 +164,14 @@ func content(live *unstructured.Unstructured) map[string]any {
 func (c *Cluster) deleteObjects(ctx context.Context, desired store.Desired) (written bool, err error) {
 	// The route is deleted first, so that it never refers to missing objects.
 	for _, w := range slices.Backward(c.informers) {
-		if !w.installed() || w.live(c.builder.Namespace, desired.Name) == nil {
+		if !w.installed() {
 			continue
 		}
-		if err := c.delete(ctx, w.kind.Name, w.kind.Resource, desired.Name); err != nil {
+		live := w.live(c.builder.Namespace, desired.Name)
+		if live == nil {
+			continue
+		}
+		if err := c.delete(ctx, w.kind.Name, w.kind.Resource, desired.Name, live.GetUID()); err != nil {
 			return written, err
 		}
 		written = true
@@ -195,16 +200,17 @@ func (c *Cluster) finalize(ctx context.Context, desired store.Desired, ownedByOt
 
 func (c *Cluster) deleteAll(ctx context.Context, desired store.Desired) error {
 	for _, kind := range slices.Backward(objects.Kinds()) {
-		if err := c.delete(ctx, kind.Name, kind.Resource, desired.Name); err != nil {
+		if err := c.delete(ctx, kind.Name, kind.Resource, desired.Name, ""); err != nil {
 			return err
 		}
 	}
-	return c.delete(ctx, "Secret", objects.Secrets(), objects.SecretName(desired.CDID))
+	return c.delete(ctx, "Secret", objects.Secrets(), objects.SecretName(desired.CDID), "")
 }
 
-func (c *Cluster) delete(ctx context.Context, kind string, resource schema.GroupVersionResource, name string) error {
+func (c *Cluster) delete(ctx context.Context, kind string, resource schema.GroupVersionResource, name string,
+	uid types.UID) error {
 	c.metrics.Writes.WithLabelValues(kind, "delete").Inc()
-	if err := c.clients.Delete(ctx, resource, c.builder.Namespace, name); err != nil {
+	if err := c.clients.Delete(ctx, resource, c.builder.Namespace, name, uid); err != nil {
 		return fmt.Errorf("delete %s %s: %w", kind, name, err)
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/app/identifier"
@@ -37,6 +38,7 @@ type Part struct {
 	Origin workerapp.Origin
 	// Ref is the object's resource, namespace and name.
 	Ref kube.Ref
+	UID types.UID
 	// Deleting is true once the object has a deletion timestamp; Finalizers are the finalizers that remain.
 	Deleting   bool
 	Finalizers []string
@@ -137,6 +139,7 @@ func partOf(kind string, resource schema.GroupVersionResource, item metav1.Objec
 	return Part{
 		WorkerID: workerID, OwnerID: ownerID, Name: item.GetLabels()[workerapp.AppLabel], Kind: kind,
 		Ref:      kube.Ref{Resource: resource, Namespace: item.GetNamespace(), Name: item.GetName()},
+		UID:      item.GetUID(),
 		Deleting: item.GetDeletionTimestamp() != nil, Finalizers: item.GetFinalizers(),
 	}
 }

@@ -23,8 +23,13 @@ func NewRemover(clients *kube.Clients, l *Lister) *Remover {
 // Remove deletes all objects of a worker, with or without a WorkerApp, and returns those that remain because their deletion
 // is in progress or a finalizer blocks it. The other objects are deleted only after the WorkerApp has a deletion timestamp:
 // until then the controller would create them again. The garbage collector is not enough, as it ignores objects that lost
-// their owner reference.
+// their owner reference. Only objects that were listed before the WorkerApp was seen absent or deleting are deleted, by their
+// UIDs: those that another process creates for a later deploy, while this one is paused, stay.
 func (r *Remover) Remove(ctx context.Context, workerID, ownerID string) (remaining []Part, err error) {
+	objects, err := r.lister.listWorker(ctx, workerID, ownerID)
+	if err != nil {
+		return nil, err
+	}
 	app, err := r.workerApp(ctx, workerapp.Name(workerID, ownerID))
 	if err != nil {
 		return nil, err
@@ -33,10 +38,6 @@ func (r *Remover) Remove(ctx context.Context, workerID, ownerID string) (remaini
 		if remaining = []Part{*app}; !app.Deleting {
 			return remaining, r.delete(ctx, *app)
 		}
-	}
-	objects, err := r.lister.listWorker(ctx, workerID, ownerID)
-	if err != nil {
-		return nil, err
 	}
 	deleted := false
 	for _, part := range slices.Backward(objects) {
@@ -69,7 +70,7 @@ func (r *Remover) workerApp(ctx context.Context, name string) (*Part, error) {
 }
 
 func (r *Remover) delete(ctx context.Context, part Part) error {
-	if err := r.clients.Delete(ctx, part.Ref.Resource, part.Ref.Namespace, part.Ref.Name); err != nil {
+	if err := r.clients.Delete(ctx, part.Ref.Resource, part.Ref.Namespace, part.Ref.Name, part.UID); err != nil {
 		return fmt.Errorf("delete the %s %s: %w", part.Kind, part.Ref.Name, err)
 	}
 	return nil
