@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -63,27 +64,34 @@ func (c *Clients) Find(ctx context.Context, resource schema.GroupVersionResource
 	return &found.Items[0], nil
 }
 
-// Delete deletes the object that has this UID, with background propagation. It is no error that the object is gone, also if
-// another one has its name since: the decision to delete was not about that one. An empty uid stands for any.
+// Delete deletes one object with background propagation; a missing one is no error. With a uid it deletes that object only: it is
+// no error either if another one has its name since, which the decision to delete was not about.
 func (c *Clients) Delete(ctx context.Context, resource schema.GroupVersionResource, namespace, name string, uid types.UID) error {
-	err := c.deleteIf(ctx, resource, namespace, name, metav1.Preconditions{UID: &uid})
-	if apierrors.IsConflict(err) {
-		return nil
+	if uid == "" {
+		return c.DeleteSeen(ctx, resource, namespace, name, metav1.Preconditions{})
 	}
-	return err
+	err := c.DeleteSeen(ctx, resource, namespace, name, metav1.Preconditions{UID: &uid})
+	if !apierrors.IsConflict(err) {
+		return err
+	}
+	switch now, readErr := c.Find(ctx, resource, namespace, name); {
+	case readErr != nil:
+		return errors.Join(err, readErr)
+	case now != nil && now.GetUID() == uid:
+		return err
+	}
+	return nil
 }
 
-// deleteIf deletes an object; a missing one is no error. It returns a conflict if the object does not match only.
-func (c *Clients) deleteIf(ctx context.Context, resource schema.GroupVersionResource, namespace, name string,
-	only metav1.Preconditions) error {
-	if only.UID != nil && *only.UID == "" {
-		only.UID = nil
-	}
+// DeleteSeen is Delete of an object as it was seen: it returns a conflict, see IsConflict, if the object is another or was
+// changed.
+func (c *Clients) DeleteSeen(ctx context.Context, resource schema.GroupVersionResource, namespace, name string,
+	seen metav1.Preconditions) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	policy := metav1.DeletePropagationBackground
 	err := c.Dynamic.Resource(resource).Namespace(namespace).Delete(ctx, name,
-		metav1.DeleteOptions{PropagationPolicy: &policy, Preconditions: &only})
+		metav1.DeleteOptions{PropagationPolicy: &policy, Preconditions: &seen})
 	if apierrors.IsNotFound(err) {
 		return nil
 	}

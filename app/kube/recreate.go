@@ -31,7 +31,7 @@ func (c *Clients) Recreate(ctx context.Context, resource schema.GroupVersionReso
 		return nil, err
 	}
 	uid, version := seen.GetUID(), seen.GetResourceVersion()
-	if err := c.deleteIf(ctx, resource, obj.GetNamespace(), obj.GetName(),
+	if err := c.DeleteSeen(ctx, resource, obj.GetNamespace(), obj.GetName(),
 		metav1.Preconditions{UID: &uid, ResourceVersion: &version}); err != nil {
 		return nil, err
 	}

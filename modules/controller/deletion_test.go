@@ -34,6 +34,17 @@ func TestDeletedWorkerAppLeavesNoChildren(t *testing.T) {
 
 func TestFinalizationByAStaleCacheKeepsALaterRoute(t *testing.T) {
 	t.Parallel()
+	for name, method := range map[string]string{"before it reads": http.MethodGet, "before it deletes": http.MethodDelete} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testStaleFinalization(t, method)
+		})
+	}
+}
+
+// testStaleFinalization has a worker deployed again just before the first request about its route with this method.
+func testStaleFinalization(t *testing.T, method string) {
+	t.Helper()
 	b := setup(t)
 	b.startAndSync()
 	name := b.deploy(spec("abc12345"), 1, 1)
@@ -41,8 +52,8 @@ func TestFinalizationByAStaleCacheKeepsALaterRoute(t *testing.T) {
 	var once sync.Once
 	var later types.UID
 	b.proxy.setAnswer(func(_ http.ResponseWriter, r *http.Request) bool {
-		// its list by name, or its deletion
-		if strings.Contains(r.URL.RequestURI(), "/ingressroutes") && strings.HasSuffix(r.URL.RequestURI(), name) {
+		uri := r.URL.RequestURI()
+		if r.Method == method && strings.Contains(uri, "/ingressroutes") && strings.HasSuffix(uri, name) {
 			once.Do(func() { later = b.redeployed(name) })
 		}
 		return false

@@ -126,9 +126,6 @@ func TestRestartWithoutChangesWritesNothing(t *testing.T) {
 	require.Len(t, b.recorder.recorded(), outcomes)
 }
 
-// redeployed does what another controller and a later deploy do: it ends the deletion of a WorkerApp, and creates the next one and
-// its route, whose UID it returns.
-// createRoute creates an IngressRoute without Service and WorkerApp; workers is the worker namespace in its annotation.
 func TestLogHoldsNoSecretsOrEnvironment(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

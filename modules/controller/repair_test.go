@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
 	"app238.com/inner/modules/controller/workerapp"
@@ -104,26 +105,54 @@ func TestImmutableServiceIsReplaced(t *testing.T) {
 
 func TestServiceMadeHeadlessIsReplaced(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.startAndSync()
-	name := b.deploy(spec("abc12345"), 1, 1)
-	b.awaitPhase(name, workerapp.Running)
-	headless := b.service(name)
-	services := b.admin.Typed.CoreV1().Services(b.worker())
-	b.stop()
-	require.NoError(t, services.Delete(b.ctx(), headless.Name, metav1.DeleteOptions{}))
-	headless.ObjectMeta = metav1.ObjectMeta{Name: headless.Name, Labels: headless.Labels}
-	headless.Spec.ClusterIP, headless.Spec.ClusterIPs = corev1.ClusterIPNone, nil
-	_, err := services.Create(b.ctx(), headless, metav1.CreateOptions{})
-	require.NoError(t, err)
-	b.startAndSync()
-	b.awaitWithin(repairTimeout, "an address", func() error {
-		now, err := services.Get(b.ctx(), headless.Name, metav1.GetOptions{})
-		if err == nil && now.Spec.ClusterIP == corev1.ClusterIPNone {
-			err = errors.New("it is headless")
-		}
-		return err
-	})
+	for name, byInner := range map[string]bool{"by somebody": false, "with every field as applied": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.startAndSync()
+			name := b.deploy(spec("abc12345"), 1, 1)
+			b.awaitPhase(name, workerapp.Running)
+			service := b.children(name)[2]
+			b.stop()
+			b.makeHeadless(service, byInner)
+			b.startAndSync()
+			b.awaitWithin(repairTimeout, "an address", func() error {
+				now, err := b.admin.Typed.CoreV1().Services(b.worker()).Get(b.ctx(), service.name, metav1.GetOptions{})
+				if err == nil && now.Spec.ClusterIP == corev1.ClusterIPNone {
+					err = errors.New("it is headless")
+				}
+				return err
+			})
+		})
+	}
+}
+
+// makeHeadless creates a Service anew without an address, as somebody or as Inner.
+func (b *bundle) makeHeadless(service childRef, byInner bool) {
+	b.t.Helper()
+	live, err := b.admin.Get(b.ctx(), service.resource, service.namespace, service.name)
+	require.NoError(b.t, err)
+	require.NoError(b.t, b.admin.Delete(b.ctx(), service.resource, service.namespace, service.name, ""))
+	for _, field := range []string{"uid", "resourceVersion", "managedFields", "creationTimestamp"} {
+		unstructured.RemoveNestedField(live.Object, "metadata", field)
+	}
+	spec, _, err := unstructured.NestedMap(live.Object, "spec")
+	require.NoError(b.t, err)
+	live.Object["spec"] = map[string]any{"selector": spec["selector"], "ports": spec["ports"], "clusterIP": corev1.ClusterIPNone}
+	delete(live.Object, "status")
+	if !byInner {
+		_, err = b.admin.Create(b.ctx(), service.resource, live)
+		require.NoError(b.t, err)
+		return
+	}
+	_, err = b.admin.Apply(b.ctx(), service.resource, live)
+	require.NoError(b.t, err)
+	unstructured.RemoveNestedField(live.Object, "spec", "clusterIP")
+	live, err = b.admin.Apply(b.ctx(), service.resource, live)
+	require.NoError(b.t, err)
+	address, _, err := unstructured.NestedString(live.Object, "spec", "clusterIP")
+	require.NoError(b.t, err)
+	require.Equal(b.t, corev1.ClusterIPNone, address)
 }
 
 func TestRejectedDeploymentFailsWorkerApp(t *testing.T) {

@@ -1,10 +1,11 @@
 package workers_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -121,43 +122,52 @@ func TestDeleteRemovesAllObjectsWithoutWorkerApp(t *testing.T) {
 	require.Len(t, b.existing(t, byHand), 1, "no name that Inner gives")
 }
 
-// answered calls a function after the first answer to a request for a path.
+// answered calls a function after the n-th answer to a request for a path.
 type answered struct {
 	next http.RoundTripper
 	path string
-	once *sync.Once
+	n    *atomic.Int32
 	then func()
 }
 
 func (a answered) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := a.next.RoundTrip(r)
-	if strings.HasSuffix(r.URL.Path, a.path) {
-		a.once.Do(a.then)
+	if strings.HasSuffix(r.URL.Path, a.path) && a.n.Add(-1) == 0 {
+		a.then()
 	}
 	return answer, err
 }
 
 func TestDeleteThatIsPausedKeepsObjectsOfALaterDeploy(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	n := workerapp.Name("w2", "u1")
-	secret := withName(workerObjects(n, b.namespace, "example.test"), "Secret", n+"-secret")
-	b.create(t, "w2", secret)
-	recreated := false
-	recreate := func() { // another process ends the deletion, and a deploy runs
-		if b.clients.Delete(t.Context(), secret[0].Resource, b.namespace, secret[0].name, "") == nil {
-			b.create(t, "w2", secret)
-			recreated = true
-		}
+	for _, reads := range []int32{1, 2} { // of the WorkerApp, before the pause
+		t.Run(fmt.Sprint(reads), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			n := workerapp.Name("w1", "u1")
+			secret := withName(workerObjects(n, b.namespace, "example.test"), "Secret", n+"-secret")
+			b.create(t, "w1", secret)
+			left, deployed := &atomic.Int32{}, false
+			left.Store(reads)
+			deploy := func() { // another process ends the deletion, and a deploy runs
+				if b.clients.Delete(t.Context(), secret[0].Resource, b.namespace, secret[0].name, "") == nil {
+					b.create(t, "w1", secret)
+					deployed = b.deploy(t, 1, b.version(t, "app:1")) != nil // it is parked
+				}
+			}
+			clients, err := kube.NewClients(b.db.Config, func(next http.RoundTripper) http.RoundTripper {
+				return answered{next, "/workerapps/" + n, left, deploy}
+			})
+			require.NoError(t, err)
+			_, err = cluster.NewRemover(clients, cluster.NewLister(clients, b.db.Config)).Remove(t.Context(), "w1", "u1")
+			require.NoError(t, err)
+			require.True(t, deployed)
+			require.Len(t, b.existing(t, secret), 1, "it holds the only copy of the user's secrets")
+			app, err := b.clients.Get(t.Context(), workerapp.Resource(), b.namespace, n)
+			require.NoError(t, err)
+			require.Nil(t, app.GetDeletionTimestamp())
+		})
 	}
-	clients, err := kube.NewClients(b.db.Config, func(next http.RoundTripper) http.RoundTripper {
-		return answered{next, "/workerapps/" + n, &sync.Once{}, recreate}
-	})
-	require.NoError(t, err)
-	_, err = cluster.NewRemover(clients, cluster.NewLister(clients, b.db.Config)).Remove(t.Context(), "w2", "u1")
-	require.NoError(t, err)
-	require.True(t, recreated)
-	require.Len(t, b.existing(t, secret), 1, "it holds the only copy of the user's secrets")
 }
 
 func TestOrphanWithARestoredRowIsKept(t *testing.T) {

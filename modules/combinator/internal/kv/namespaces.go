@@ -76,10 +76,11 @@ func (e *Engine) markDeleted(ctx context.Context, r engine.Resource, prefix stri
 			return &engine.OtherPlatformError{Object: "the prefix " + prefix}
 		case found.resource() != r:
 			return fmt.Errorf("%w: the prefix belongs to another resource", engine.ErrInvalid)
-		case found.State == deleted:
-			return nil
+		case createMissing && found.State == active:
+			return fmt.Errorf("%w: the namespace was created again", engine.ErrBusy)
 		}
-		found.Platform, found.State, found.CleanSince = e.platform, deleted, &now
+		// Also of a namespace that is deleted already: see sweepNamespace.
+		found.Platform, found.State, found.CleanSince, found.Cleared = e.platform, deleted, &now, false
 		return write(tx, *found)
 	})
 }
@@ -145,9 +146,9 @@ func (e *Engine) Sweep(ctx context.Context) (remaining int, err error) {
 
 // sweepNamespace deletes the keys under a deleted namespace's prefix. When it finds some, the waiting time starts again. When
 // none were found for long enough, it clears the prefix once more, since a transaction may have locked keys and not committed,
-// which then fails; after the same time again it deletes the record. Each clearing is recorded before: the record, which
-// reserves the prefix, stays for the waiting time, so that a process that is paused before it clears does not clear a namespace
-// that was created again meanwhile.
+// which then fails; after the same time again it deletes the record. The waiting time starts again before each clearing: the
+// record, which reserves the prefix, stays, so that a process that is paused before it clears does not clear a namespace that was
+// created again meanwhile.
 func (e *Engine) sweepNamespace(ctx context.Context, r record) (done bool, err error) {
 	from, to := keyRange(r.Prefix)
 	late, err := e.scan(ctx, from, to, 1)
@@ -184,7 +185,17 @@ func (e *Engine) sweepNamespace(ctx context.Context, r record) (done bool, err e
 	case sweepWait:
 		return false, nil
 	case sweepClear:
-		return false, e.clear(ctx, from, to)
+		if err := e.clear(ctx, from, to); err != nil || len(late) > 0 {
+			return false, err
+		}
+		return false, e.update(ctx, func(ctx context.Context, tx transaction) error {
+			found, err := read(ctx, tx, r.Prefix)
+			if err != nil || found == nil || found.State != deleted {
+				return err
+			}
+			found.Cleared = true
+			return write(tx, *found)
+		})
 	}
 	return true, nil
 }
@@ -198,7 +209,7 @@ const (
 	sweepNone                    // another process removed the record
 )
 
-// nextStep returns what to do about a deleted namespace, and records a clearing in found.
+// nextStep returns what to do about a deleted namespace. Before a clearing it starts the waiting time of found again.
 func nextStep(found *record, late bool, now time.Time, after time.Duration) sweepStep {
 	switch {
 	case found == nil || found.State != deleted:
@@ -208,6 +219,6 @@ func nextStep(found *record, late bool, now time.Time, after time.Duration) swee
 	case !late && found.Cleared:
 		return sweepRemove
 	}
-	found.CleanSince, found.Cleared = &now, !late
+	found.CleanSince, found.Cleared = &now, false
 	return sweepClear
 }

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"app238.com/inner/app/kube"
@@ -55,8 +56,10 @@ func (r *Reconciler) finalize(ctx context.Context, app *workerapp.WorkerApp) err
 	}
 	now, err := r.clients.Get(ctx, workerapp.Resource(), app.Namespace, app.Name)
 	switch {
+	case kube.Absent(err):
+		return nil
 	case err != nil:
-		return ignoreNotFound(err)
+		return fmt.Errorf("read the WorkerApp: %w", err)
 	case now.GetUID() != app.UID:
 		return nil // its event follows
 	}
@@ -85,13 +88,16 @@ func (r *Reconciler) cleanupOrphans(ctx context.Context, name string) error {
 	if actual.External == nil && actual.Route == nil {
 		return nil
 	}
-	if !r.builder.Owns(actual.External, actual.Route) {
-		r.log.Warn("orphan of unknown platform kept", zap.String("app", name))
-		return nil
-	}
 	objects, err := r.ingressObjects(ctx, name)
 	if err != nil {
 		return err
+	}
+	switch owned, err := r.owns(objects); {
+	case err != nil:
+		return err
+	case !owned:
+		r.log.Warn("orphan of unknown platform kept", zap.String("app", name))
+		return nil
 	}
 	_, err = r.clients.Get(ctx, workerapp.Resource(), r.builder.WorkerNamespace, name)
 	if err == nil {
@@ -116,11 +122,24 @@ func (r *Reconciler) ingressObjects(ctx context.Context, app string) ([]ingressO
 	for i, name := range []string{app, workerapp.ExternalName(app)} {
 		var err error
 		objects[i].live, err = r.clients.Find(ctx, objects[i].resource, r.builder.IngressNamespace, name)
-		if ignoreNotFound(err) != nil { // a cluster may lack the kind
+		if err != nil && !kube.Absent(err) { // a cluster may lack the kind
 			return nil, fmt.Errorf("read %s %s: %w", objects[i].resource.Resource, name, err)
 		}
 	}
 	return objects, nil
+}
+
+// owns reports whether this platform created the objects that ingressObjects returned.
+func (r *Reconciler) owns(objects []ingressObject) (bool, error) {
+	route, live := objects[0].live, objects[1].live
+	if live == nil {
+		return r.builder.Owns(nil, route), nil
+	}
+	external := &corev1.Service{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(live.Object, external); err != nil {
+		return false, fmt.Errorf("read the Service of the route: %w", err)
+	}
+	return r.builder.Owns(external, route), nil
 }
 
 // deleteIngress deletes objects, the route first.

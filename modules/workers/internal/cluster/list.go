@@ -38,7 +38,9 @@ type Part struct {
 	Origin workerapp.Origin
 	// Ref is the object's resource, namespace and name.
 	Ref kube.Ref
-	UID types.UID
+	// UID and resourceVersion are of the object as it was read.
+	UID             types.UID
+	resourceVersion string
 	// Deleting is true once the object has a deletion timestamp; Finalizers are the finalizers that remain.
 	Deleting   bool
 	Finalizers []string
@@ -138,8 +140,8 @@ func partOf(kind string, resource schema.GroupVersionResource, item metav1.Objec
 	workerID, ownerID := workerapp.IDs(item)
 	return Part{
 		WorkerID: workerID, OwnerID: ownerID, Name: item.GetLabels()[workerapp.AppLabel], Kind: kind,
-		Ref:      kube.Ref{Resource: resource, Namespace: item.GetNamespace(), Name: item.GetName()},
-		UID:      item.GetUID(),
+		Ref: kube.Ref{Resource: resource, Namespace: item.GetNamespace(), Name: item.GetName()},
+		UID: item.GetUID(), resourceVersion: item.GetResourceVersion(),
 		Deleting: item.GetDeletionTimestamp() != nil, Finalizers: item.GetFinalizers(),
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"app238.com/inner/app/kube"
 	"app238.com/inner/modules/controller/workerapp"
 )
@@ -23,20 +25,26 @@ func NewRemover(clients *kube.Clients, l *Lister) *Remover {
 // Remove deletes all objects of a worker, with or without a WorkerApp, and returns those that remain because their deletion
 // is in progress or a finalizer blocks it. The other objects are deleted only after the WorkerApp has a deletion timestamp:
 // until then the controller would create them again. The garbage collector is not enough, as it ignores objects that lost
-// their owner reference. Only objects that were listed before the WorkerApp was seen absent or deleting are deleted, by their
-// UIDs: those that another process creates for a later deploy, while this one is paused, stay.
+// their owner reference. Only objects that were listed before the WorkerApp was seen absent or deleting are deleted, as they were
+// then: those that another process creates or adopts for a later deploy, while this one is paused, stay.
 func (r *Remover) Remove(ctx context.Context, workerID, ownerID string) (remaining []Part, err error) {
-	objects, err := r.lister.listWorker(ctx, workerID, ownerID)
-	if err != nil {
-		return nil, err
-	}
 	app, err := r.workerApp(ctx, workerapp.Name(workerID, ownerID))
 	if err != nil {
 		return nil, err
 	}
+	if app != nil && !app.Deleting {
+		return []Part{*app}, r.delete(ctx, *app)
+	}
+	objects, err := r.lister.listWorker(ctx, workerID, ownerID)
+	if err != nil {
+		return nil, err
+	}
+	if app, err = r.workerApp(ctx, workerapp.Name(workerID, ownerID)); err != nil {
+		return nil, err
+	}
 	if app != nil {
 		if remaining = []Part{*app}; !app.Deleting {
-			return remaining, r.delete(ctx, *app)
+			return remaining, nil
 		}
 	}
 	deleted := false
@@ -70,7 +78,9 @@ func (r *Remover) workerApp(ctx context.Context, name string) (*Part, error) {
 }
 
 func (r *Remover) delete(ctx context.Context, part Part) error {
-	if err := r.clients.Delete(ctx, part.Ref.Resource, part.Ref.Namespace, part.Ref.Name, part.UID); err != nil {
+	seen := metav1.Preconditions{UID: &part.UID, ResourceVersion: &part.resourceVersion}
+	err := r.clients.DeleteSeen(ctx, part.Ref.Resource, part.Ref.Namespace, part.Ref.Name, seen)
+	if err != nil && !kube.IsConflict(err) { // a changed object remains, and is looked at again
 		return fmt.Errorf("delete the %s %s: %w", part.Kind, part.Ref.Name, err)
 	}
 	return nil
