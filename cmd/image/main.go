@@ -13,8 +13,10 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"app238.com/inner/cmd/image/oci"
@@ -52,7 +54,7 @@ func parse(arguments []string) (o options, err error) {
 	platforms := flags.String("platforms", "linux/amd64,linux/arm64", "comma-separated `list` of platforms")
 	flags.StringVar(&o.file, "o", filepath.Join("dist", "inner-gateway.tar"), "`file` to write")
 	flags.StringVar(&o.version, "version", "development", "what inner version says")
-	flags.StringVar(&o.reference, "reference", "", "`name` of the image (default inner-gateway:<version>)")
+	flags.StringVar(&o.reference, "reference", "", "full `name` of the image (default localhost/inner-gateway:<version>)")
 	if err := flags.Parse(arguments); err != nil {
 		return o, err
 	}
@@ -63,9 +65,22 @@ func parse(arguments []string) (o options, err error) {
 		return o, fmt.Errorf("-platforms: %w", err)
 	}
 	if o.reference == "" {
-		o.reference = "inner-gateway:" + o.version
+		o.reference = "localhost/inner-gateway:" + o.version
 	}
-	return o, nil
+	return o, checkReference(o.reference)
+}
+
+// checkReference refuses an incomplete name: containerd stores a name as it is, but its CRI looks for docker.io/library/<name> if
+// no registry is given.
+func checkReference(reference string) error {
+	registry, image, _ := strings.Cut(reference, "/")
+	if registry != "localhost" && !strings.ContainsAny(registry, ".:") || !strings.Contains(image, ":") {
+		return fmt.Errorf("-reference: %q is not like localhost/inner-gateway:v1", reference)
+	}
+	if _, err := name.NewTag(reference); err != nil {
+		return fmt.Errorf("-reference: %w", err)
+	}
+	return nil
 }
 
 func write(ctx context.Context, o options) error {

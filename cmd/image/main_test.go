@@ -135,7 +135,7 @@ func content(t *testing.T, archive string) v1.Image {
 	manifest, err := whole.IndexManifest()
 	require.NoError(t, err)
 	require.Len(t, manifest.Manifests, 1)
-	require.Equal(t, "inner-gateway:v9.8.7-test", manifest.Manifests[0].Annotations["org.opencontainers.image.ref.name"])
+	require.Equal(t, "localhost/inner-gateway:v9.8.7-test", manifest.Manifests[0].Annotations["org.opencontainers.image.ref.name"])
 	index, err := whole.ImageIndex(manifest.Manifests[0].Digest)
 	require.NoError(t, err)
 	manifest, err = index.IndexManifest()
@@ -180,7 +180,9 @@ func TestImageIsReproducibleAndRuns(t *testing.T) {
 
 func TestInvalidCallIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, arguments := range [][]string{{"-platforms", "amd64"}, {"-platforms", ""}, {"more"}, {"-unknown"}} {
+	for _, arguments := range [][]string{{"-platforms", "amd64"}, {"-platforms", ""}, {"more"}, {"-unknown"},
+		{"-reference", "inner-gateway:v1"}, {"-reference", "localhost/inner-gateway"},
+		{"-reference", "library/inner-gateway:v1"}, {"-reference", "localhost/Inner:v1"}} {
 		require.Equal(t, exitUsage, run(arguments), arguments)
 	}
 }
