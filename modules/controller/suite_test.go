@@ -30,8 +30,8 @@ import (
 const (
 	// timeout bounds every wait without a bound of its own.
 	timeout = 60 * time.Second
-	// repairTimeout bounds the repair of an edited or deleted child.
-	repairTimeout = 5 * time.Second
+	// repairTimeout bounds the repair of an edited or deleted child, on a busy machine.
+	repairTimeout = 20 * time.Second
 
 	healthyImage = "registry.test/healthy:1"
 	secretKey    = "sk_marker-of-the-owner"

@@ -52,6 +52,18 @@ func (r Ref) Validate() error {
 	return identifier.Check("resource_id", r.ResourceID)
 }
 
+// OrderingKey is the resource.
+func (r Ref) OrderingKey() string { return OrderingKey(r.resource()) }
+
+// OrderingKey returns the ordering key of all tasks about a resource.
+func OrderingKey(r engine.Resource) string {
+	return fmt.Sprintf("resource/%s/%s", r.UserUID, r.ResourceID)
+}
+
+func (r Ref) resource() engine.Resource {
+	return engine.Resource{UserUID: r.UserUID, ResourceID: r.ResourceID}
+}
+
 // Removal is the payload of a deletion. The Outer Gateway sends one for a resource whose row may still exist.
 type Removal struct {
 	Ref
@@ -71,18 +83,6 @@ func (r *Removal) UnmarshalJSON(data []byte) error {
 
 // errReferenced ends the deletion of an orphan that has a row again.
 func errReferenced() error { return job.NewTerminal("the resource has a row again, and is kept") }
-
-// OrderingKey is the resource.
-func (r Ref) OrderingKey() string { return OrderingKey(r.resource()) }
-
-// OrderingKey returns the ordering key of all tasks about a resource.
-func OrderingKey(r engine.Resource) string {
-	return fmt.Sprintf("resource/%s/%s", r.UserUID, r.ResourceID)
-}
-
-func (r Ref) resource() engine.Resource {
-	return engine.Resource{UserUID: r.UserUID, ResourceID: r.ResourceID}
-}
 
 // UserRef names a user in a payload.
 type UserRef struct {
