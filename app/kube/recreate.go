@@ -14,10 +14,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Recreate deletes seen, an object that the API server refused to update to obj, and creates it again. It does so only if refused,
-// the API server's error, is about fields, or nil if the API server kept a value silently, and a dry run shows that obj would be
-// accepted as a new object: what a policy, a quota or a size limit rejects would be rejected again, and a serving object would
-// be lost. Otherwise the object stays, and the error is refused with the error of the dry run. If the object was changed or
+// Recreate deletes seen, an object that the API server refused to update to obj, and creates it again. It does so only if
+// refused, the API server's error, is about fields, or nil if the API server kept a value silently, and a dry run shows that obj
+// would be accepted as a new object: what a policy, a quota or a size limit rejects would be rejected again, and a serving object
+// would be lost. Otherwise the object stays, and the error is refused with the error of the dry run. If the object was changed or
 // replaced since it was seen, it stays too, and the error is a conflict.
 func (c *Clients) Recreate(ctx context.Context, resource schema.GroupVersionResource, obj, seen *unstructured.Unstructured,
 	refused error) (*unstructured.Unstructured, error) {

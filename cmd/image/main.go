@@ -13,10 +13,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"app238.com/inner/cmd/image/oci"
@@ -67,20 +65,10 @@ func parse(arguments []string) (o options, err error) {
 	if o.reference == "" {
 		o.reference = "localhost/inner-gateway:" + o.version
 	}
-	return o, checkReference(o.reference)
-}
-
-// checkReference refuses an incomplete name: containerd stores a name as it is, but its CRI looks for docker.io/library/<name> if
-// no registry is given.
-func checkReference(reference string) error {
-	registry, image, _ := strings.Cut(reference, "/")
-	if registry != "localhost" && !strings.ContainsAny(registry, ".:") || !strings.Contains(image, ":") {
-		return fmt.Errorf("-reference: %q is not like localhost/inner-gateway:v1", reference)
+	if err := oci.CheckReference(o.reference); err != nil {
+		return o, fmt.Errorf("-reference: %w", err)
 	}
-	if _, err := name.NewTag(reference); err != nil {
-		return fmt.Errorf("-reference: %w", err)
-	}
-	return nil
+	return o, nil
 }
 
 func write(ctx context.Context, o options) error {

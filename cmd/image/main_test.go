@@ -182,7 +182,8 @@ func TestInvalidCallIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, arguments := range [][]string{{"-platforms", "amd64"}, {"-platforms", ""}, {"more"}, {"-unknown"},
 		{"-reference", "inner-gateway:v1"}, {"-reference", "localhost/inner-gateway"},
-		{"-reference", "library/inner-gateway:v1"}, {"-reference", "localhost/Inner:v1"}} {
+		{"-reference", "library/inner-gateway:v1"}, {"-reference", "localhost/Inner:v1"},
+		{"-reference", "docker.io/inner-gateway:v1"}, {"-reference", "index.docker.io/org/inner-gateway:v1"}} {
 		require.Equal(t, exitUsage, run(arguments), arguments)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/mod/semver"
 
+	"app238.com/inner/cmd/image/oci"
 	"app238.com/inner/cmd/image/spec"
 )
 
@@ -65,6 +66,9 @@ func parse(arguments []string) (o options, err error) {
 	}
 	if !semver.IsValid(o.version) || semver.Canonical(o.version) != o.version {
 		return o, fmt.Errorf("-version: %q is not like v1.2.3", o.version)
+	}
+	if err := oci.CheckReference(o.image + ":" + o.version); err != nil {
+		return o, fmt.Errorf("-image: %w", err)
 	}
 	if o.folder == "" {
 		o.folder = filepath.Join("dist", o.version)

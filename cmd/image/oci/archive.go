@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
@@ -20,6 +22,19 @@ const (
 	referenceAnnotation  = "org.opencontainers.image.ref.name"
 	containerdAnnotation = "io.containerd.image.name"
 )
+
+// CheckReference refuses a reference under which a node would not find an imported image: containerd stores names as they are,
+// but its CRI completes those that lack a registry, or Docker's library, before it looks.
+func CheckReference(reference string) error {
+	registry, image, _ := strings.Cut(reference, "/")
+	incomplete := registry != "localhost" && !strings.ContainsAny(registry, ".:") || !strings.Contains(image, ":") ||
+		registry == "index.docker.io" || registry == "docker.io" && !strings.Contains(image, "/")
+	if incomplete {
+		return fmt.Errorf("%q is not a full name like localhost/inner-gateway:v1", reference)
+	}
+	_, err := name.NewTag(reference)
+	return err
+}
 
 // Write writes an index, under a reference like registry.example.com/inner-gateway:1.0, to a file: an archive of an OCI image
 // layout. An existing file is replaced once the new one is complete.

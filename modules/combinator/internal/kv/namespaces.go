@@ -155,22 +155,22 @@ func (e *Engine) sweepNamespace(ctx context.Context, r record) (done bool, err e
 	if err != nil {
 		return false, err
 	}
-	steps := make(chan sweepStep, 1)
+	decisions := make(chan sweepDecision, 1)
 	err = e.update(ctx, func(ctx context.Context, tx transaction) error {
 		found, err := read(ctx, tx, r.Prefix)
 		if err != nil {
 			return err
 		}
-		step := nextStep(found, len(late) > 0, tx.now().UTC(), e.config.SweepAfter)
+		decision := decide(found, len(late) > 0, tx.now().UTC(), e.config.SweepAfter)
 		select {
-		case <-steps: // of an attempt that was not committed
+		case <-decisions: // of an attempt that was not committed
 		default:
 		}
 		select {
-		case steps <- step:
+		case decisions <- decision:
 		default:
 		}
-		switch step {
+		switch decision.step {
 		case sweepClear:
 			return write(tx, *found)
 		case sweepRemove:
@@ -181,23 +181,34 @@ func (e *Engine) sweepNamespace(ctx context.Context, r record) (done bool, err e
 	if err != nil {
 		return false, err
 	}
-	switch <-steps {
+	switch decision := <-decisions; decision.step {
 	case sweepWait:
 		return false, nil
 	case sweepClear:
 		if err := e.clear(ctx, from, to); err != nil || len(late) > 0 {
 			return false, err
 		}
-		return false, e.update(ctx, func(ctx context.Context, tx transaction) error {
-			found, err := read(ctx, tx, r.Prefix)
-			if err != nil || found == nil || found.State != deleted {
-				return err
-			}
-			found.Cleared = true
-			return write(tx, *found)
-		})
+		return false, e.markCleared(ctx, r, decision.since)
 	}
 	return true, nil
+}
+
+// markCleared records a clearing, unless the waiting time has started again since.
+func (e *Engine) markCleared(ctx context.Context, r record, since time.Time) error {
+	return e.update(ctx, func(ctx context.Context, tx transaction) error {
+		found, err := read(ctx, tx, r.Prefix)
+		if err != nil || found == nil || found.State != deleted || found.CleanSince == nil || !found.CleanSince.Equal(since) {
+			return err
+		}
+		found.Cleared = true
+		return write(tx, *found)
+	})
+}
+
+// sweepDecision is what to do about a deleted namespace; since is when its waiting time started again for a clearing.
+type sweepDecision struct {
+	step  sweepStep
+	since time.Time
 }
 
 type sweepStep int
@@ -209,16 +220,16 @@ const (
 	sweepNone                    // another process removed the record
 )
 
-// nextStep returns what to do about a deleted namespace. Before a clearing it starts the waiting time of found again.
-func nextStep(found *record, late bool, now time.Time, after time.Duration) sweepStep {
+// decide returns what to do about a deleted namespace. Before a clearing it starts the waiting time of found again.
+func decide(found *record, late bool, now time.Time, after time.Duration) sweepDecision {
 	switch {
 	case found == nil || found.State != deleted:
-		return sweepNone
+		return sweepDecision{step: sweepNone}
 	case !late && found.CleanSince != nil && now.Sub(*found.CleanSince) < after:
-		return sweepWait
+		return sweepDecision{step: sweepWait}
 	case !late && found.Cleared:
-		return sweepRemove
+		return sweepDecision{step: sweepRemove}
 	}
 	found.CleanSince, found.Cleared = &now, false
-	return sweepClear
+	return sweepDecision{sweepClear, now}
 }

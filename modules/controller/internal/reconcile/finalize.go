@@ -88,16 +88,17 @@ func (r *Reconciler) cleanupOrphans(ctx context.Context, name string) error {
 	if actual.External == nil && actual.Route == nil {
 		return nil
 	}
+	if !r.builder.Owns(actual.External, actual.Route) {
+		r.log.Warn("orphan of unknown platform kept", zap.String("app", name))
+		return nil
+	}
 	objects, err := r.ingressObjects(ctx, name)
 	if err != nil {
 		return err
 	}
-	switch owned, err := r.owns(objects); {
-	case err != nil:
+	// The cache may be older than objects of another platform, or than the deletion of these.
+	if owned, err := r.owns(objects); err != nil || !owned {
 		return err
-	case !owned:
-		r.log.Warn("orphan of unknown platform kept", zap.String("app", name))
-		return nil
 	}
 	_, err = r.clients.Get(ctx, workerapp.Resource(), r.builder.WorkerNamespace, name)
 	if err == nil {
@@ -122,7 +123,7 @@ func (r *Reconciler) ingressObjects(ctx context.Context, app string) ([]ingressO
 	for i, name := range []string{app, workerapp.ExternalName(app)} {
 		var err error
 		objects[i].live, err = r.clients.Find(ctx, objects[i].resource, r.builder.IngressNamespace, name)
-		if err != nil && !kube.Absent(err) { // a cluster may lack the kind
+		if err != nil { // also where the kind is not served: its objects may come back with it
 			return nil, fmt.Errorf("read %s %s: %w", objects[i].resource.Resource, name, err)
 		}
 	}

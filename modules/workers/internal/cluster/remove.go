@@ -33,13 +33,31 @@ func (r *Remover) Remove(ctx context.Context, workerID, ownerID string) (remaini
 		return nil, err
 	}
 	if app != nil && !app.Deleting {
-		return []Part{*app}, r.delete(ctx, *app)
+		if err := r.delete(ctx, *app); err != nil && !kube.IsConflict(err) {
+			return nil, err
+		}
+		return []Part{*app}, nil
 	}
+	// Objects change while they are listed, a Deployment above all: its controller writes its status.
+	err = kube.RetryConflicts(ctx, func() error {
+		remaining, err = r.removeObjects(ctx, workerID, ownerID)
+		return err
+	})
+	if kube.IsConflict(err) {
+		err = nil // what remains is looked at again
+	}
+	return remaining, err
+}
+
+// removeObjects deletes the objects besides the WorkerApp, unless that is there and not being deleted, and returns what remains,
+// also with a conflict.
+func (r *Remover) removeObjects(ctx context.Context, workerID, ownerID string) (remaining []Part, err error) {
 	objects, err := r.lister.listWorker(ctx, workerID, ownerID)
 	if err != nil {
 		return nil, err
 	}
-	if app, err = r.workerApp(ctx, workerapp.Name(workerID, ownerID)); err != nil {
+	app, err := r.workerApp(ctx, workerapp.Name(workerID, ownerID))
+	if err != nil {
 		return nil, err
 	}
 	if app != nil {
@@ -53,7 +71,7 @@ func (r *Remover) Remove(ctx context.Context, workerID, ownerID string) (remaini
 			continue
 		}
 		if err := r.delete(ctx, part); err != nil {
-			return nil, err
+			return append(remaining, objects...), err
 		}
 		deleted = true
 	}
@@ -79,8 +97,7 @@ func (r *Remover) workerApp(ctx context.Context, name string) (*Part, error) {
 
 func (r *Remover) delete(ctx context.Context, part Part) error {
 	seen := metav1.Preconditions{UID: &part.UID, ResourceVersion: &part.resourceVersion}
-	err := r.clients.DeleteSeen(ctx, part.Ref.Resource, part.Ref.Namespace, part.Ref.Name, seen)
-	if err != nil && !kube.IsConflict(err) { // a changed object remains, and is looked at again
+	if err := r.clients.DeleteSeen(ctx, part.Ref.Resource, part.Ref.Namespace, part.Ref.Name, seen); err != nil {
 		return fmt.Errorf("delete the %s %s: %w", part.Kind, part.Ref.Name, err)
 	}
 	return nil
