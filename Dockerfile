@@ -1,5 +1,5 @@
 # The image of Inner Gateway: one static program, no shell, no root. `make image` makes the same without a container engine.
-#   docker build --build-arg VERSION="$(git describe --tags --always)" -t inner-gateway .
+#   docker build --build-arg VERSION="$(git describe --tags --always)" -t <registry>/inner-gateway:<version> .
 
 FROM golang:1.26 AS build
 WORKDIR /src

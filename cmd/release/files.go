@@ -76,7 +76,7 @@ func (r *release) programs(ctx context.Context) error {
 }
 
 // manifests writes what kubectl applies: what holds users' objects, and the program. They are two files, so that deleting the
-// second one deletes nothing of the users.
+// second one deletes nothing of the users. The settings are in neither: the next release's file would reset them.
 func (r *release) manifests(context.Context) error {
 	cluster, err := kustomize("configs/deploy/cluster")
 	if err != nil {
@@ -90,8 +90,8 @@ func (r *release) manifests(context.Context) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(overlay) }()
-	content := fmt.Sprintf(`resources: [../production]
-images: [{name: registry.example.com/inner-gateway, newName: %q, newTag: %q}]
+	content := fmt.Sprintf(`resources: [../../base]
+images: [{name: inner-gateway, newName: %q, newTag: %q}]
 labels: [{includeTemplates: true, pairs: {app.kubernetes.io/version: %q}}]
 `, r.image, r.version, r.version)
 	if err := os.WriteFile(filepath.Join(overlay, "kustomization.yaml"), []byte(content), 0o600); err != nil {

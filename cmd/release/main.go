@@ -1,6 +1,6 @@
 // Command release makes the files of a release, without a container engine and without a network but for Go's modules:
 //
-//	release -version v1.2.3 [-o dist/v1.2.3] [-image registry.example.com/inner-gateway] [-platforms …] [-clients …]
+//	release -version v1.2.3 -image registry.example.com/inner-gateway [-o dist/v1.2.3] [-platforms …] [-clients …]
 //
 // The same commit gives the same files, byte by byte, with the same version of Go: docs/releasing.md.
 package main
@@ -54,7 +54,7 @@ func parse(arguments []string) (o options, err error) {
 	flags := flag.NewFlagSet("release", flag.ContinueOnError)
 	flags.StringVar(&o.version, "version", "", "`version`, such as v1.2.3")
 	flags.StringVar(&o.folder, "o", "", "`folder` of the files (default dist/<version>)")
-	flags.StringVar(&o.image, "image", "registry.example.com/inner-gateway", "`name` of the image, which the manifest uses")
+	flags.StringVar(&o.image, "image", "", "`name` of the image without a tag, which manifests and chart use")
 	platforms := flags.String("platforms", "linux/amd64,linux/arm64", "comma-separated `list` of the image's platforms")
 	clients := flags.String("clients", "darwin/arm64",
 		"comma-separated `list` of platforms for the command line alone; may be empty")

@@ -103,6 +103,8 @@ func TestReleaseIsReproducibleAndComplete(t *testing.T) {
 
 	require.NotContains(t, string(files["install.yaml"]), "kind: Namespace\n", "deleting it would delete users' objects")
 	require.NotContains(t, string(files["install.yaml"]), "kind: CustomResourceDefinition\n")
+	require.NotContains(t, string(files["install.yaml"]), "kind: ConfigMap\n", "an upgrade would reset the settings")
+	require.Contains(t, string(files["install.yaml"]), "configMap:\n          name: inner-gateway\n")
 	require.Equal(t, 2, strings.Count(string(files["install.yaml"]), "image: registry.test/inner:"+version+"\n"))
 	require.Equal(t, 4, strings.Count(string(files["cluster.yaml"]), "kind: Namespace\n"))
 	values := chartFile(t, files["inner-gateway-9.8.7-test.tgz"], "inner-gateway/values.yaml")
@@ -143,6 +145,7 @@ func TestInvalidCallIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, arguments := range [][]string{
 		{}, {"-version", "1.2.3"}, {"-version", "v1.2"}, {"-version", "v1.2.3", "-platforms", "amd64"}, {"-version", "v1.2.3", "more"},
+		{"-version", "v1.2.3"}, {"-version", "v1.2.3", "-image", "inner-gateway"},
 	} {
 		require.Equal(t, exitUsage, run(arguments), arguments)
 	}

@@ -46,7 +46,7 @@ func (d *demo) deployCommand(image string) string {
 
 func (d *demo) secondImage() string {
 	if d.opts.givenKube {
-		return "nginx:mainline-alpine"
+		return "nginxinc/nginx-unprivileged:mainline-alpine"
 	}
 	return "registry.example.com/demo/hello:2"
 }

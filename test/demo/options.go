@@ -20,11 +20,11 @@ import (
 const (
 	// simulatedImage is never pulled: the private cluster's node only reads the name.
 	simulatedImage = "registry.example.com/demo/hello:1"
-	// publicImage is for clusters with real nodes.
-	publicImage = "nginx:stable-alpine"
+	// publicImage is for clusters with real nodes. It needs neither root nor the capabilities that workers lack.
+	publicImage = "nginxinc/nginx-unprivileged:stable-alpine"
 
-	simulatedPort = 8080
-	publicPort    = 80
+	// workerPort is the port of these images.
+	workerPort = 8080
 )
 
 // options are what the user chose.
@@ -95,9 +95,9 @@ func parse(ctx context.Context, root string, arguments []string) (*options, erro
 }
 
 func (o *options) chooseImage() {
-	image, port := simulatedImage, simulatedPort
+	image := simulatedImage
 	if o.givenKube {
-		image, port = publicImage, publicPort
+		image = publicImage
 	}
 	if o.real {
 		image = realImage
@@ -106,7 +106,7 @@ func (o *options) chooseImage() {
 		o.image = image
 	}
 	if o.port == 0 {
-		o.port = port
+		o.port = workerPort
 	}
 }
 

@@ -133,6 +133,13 @@ func testReach(t *testing.T, p *platform) {
 	} {
 		require.Eventually(t, func() bool { return !inside.dials(t, address) }, limit, tick, "a worker reaches %s", name)
 	}
+	// The node's Traefik is no pod, and policies let it in.
+	ingress := p.outsider(t, "ingress", "ingress", map[string]string{"app": "traefik"})
+	address := net.JoinHostPort(inside.address, "8080")
+	require.Eventually(t, func() bool { return ingress.dials(t, address) }, limit, tick, "an ingress of the namespace ingress")
+	for name, one := range map[string]pod{"a pod in console": beside, "a pod in combinator": stranger} {
+		require.Eventually(t, func() bool { return !one.dials(t, address) }, limit, tick, "%s reaches a worker", name)
+	}
 }
 
 // requireCutOff checks that a worker's pod without a policy, as one that stops after its worker was deleted, reaches nobody.
