@@ -175,6 +175,7 @@ func (e *Engine) sweepNamespace(ctx context.Context, r record) (done bool, err e
 			return write(tx, *found)
 		case sweepRemove:
 			return tx.remove(recordKey(r.Prefix))
+		case sweepWait, sweepNone:
 		}
 		return nil
 	})
@@ -189,6 +190,7 @@ func (e *Engine) sweepNamespace(ctx context.Context, r record) (done bool, err e
 			return false, err
 		}
 		return false, e.markCleared(ctx, r, decision.since)
+	case sweepRemove, sweepNone:
 	}
 	return true, nil
 }
