@@ -133,12 +133,17 @@ func testReach(t *testing.T, p *platform) {
 	} {
 		require.Eventually(t, func() bool { return !inside.dials(t, address) }, limit, tick, "a worker reaches %s", name)
 	}
-	// The node's Traefik is no pod, and policies let it in.
+	p.requireReachedByIngress(t, net.JoinHostPort(inside.address, "8080"), beside, stranger)
+}
+
+// requireReachedByIngress checks that pods of the ingress namespace reach a worker, as the node's Traefik does, which is no pod and
+// which policies let in anyway, and that others do not.
+func (p *platform) requireReachedByIngress(t *testing.T, address string, others ...pod) {
+	t.Helper()
 	ingress := p.outsider(t, "ingress", "ingress", map[string]string{"app": "traefik"})
-	address := net.JoinHostPort(inside.address, "8080")
 	require.Eventually(t, func() bool { return ingress.dials(t, address) }, limit, tick, "an ingress of the namespace ingress")
-	for name, one := range map[string]pod{"a pod in console": beside, "a pod in combinator": stranger} {
-		require.Eventually(t, func() bool { return !one.dials(t, address) }, limit, tick, "%s reaches a worker", name)
+	for _, one := range others {
+		require.Eventually(t, func() bool { return !one.dials(t, address) }, limit, tick, "a pod in %s reaches a worker", one.namespace)
 	}
 }
 
