@@ -32,7 +32,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(tikv.Run(m)) }
 
 // timeout bounds everything that has no bound of its own.
-const timeout = 60 * time.Second
+const timeout = 2 * time.Minute
 
 // bundle holds the dependencies of combinator's jobs on a platform database and engines of its own.
 type bundle struct {

@@ -18,7 +18,7 @@ import (
 const (
 	echoRequest = `{"task_type":"test.echo","task_info":{"text":"x"}}`
 	// timeout is far longer than anything takes on a busy machine.
-	timeout = time.Minute
+	timeout = 2 * time.Minute
 )
 
 // pair is a primary with a database, and its standby.

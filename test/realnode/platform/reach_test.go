@@ -84,8 +84,8 @@ func testReach(t *testing.T, p *platform) {
 	for _, id := range []string{"reach1", "reach2"} {
 		p.awaitVersion(t, p.deploy(t, p.worker(t, id, 1), "1", 8080), "success")
 	}
-	first, second := worker{id: "reach1"}, worker{id: "reach2"}
-	pods, others := p.pods(t, first), p.pods(t, second)
+	second := worker{id: "reach2"}
+	pods, others := p.pods(t, worker{id: "reach1"}), p.pods(t, second)
 	require.Len(t, pods, 1)
 	require.Len(t, others, 1)
 	inside := pod{namespace: "worker", address: pods[0].Status.PodIP}
@@ -95,7 +95,7 @@ func testReach(t *testing.T, p *platform) {
 
 	internet, err := net.Listen("tcp", net.JoinHostPort(network.Internet, "8443"))
 	require.NoError(t, err)
-	defer func() { _ = internet.Close() }()
+	t.Cleanup(func() { _ = internet.Close() })
 	combinator := p.outsider(t, "combinator", "combinator", map[string]string{"app": "combinator"})
 	stranger := p.outsider(t, "combinator", "stranger", map[string]string{"app": "other"})
 	outer := p.outsider(t, "console", "outer", map[string]string{"app": "control-plane-outer"})
@@ -136,8 +136,8 @@ func testReach(t *testing.T, p *platform) {
 	p.requireReachedByIngress(t, net.JoinHostPort(inside.address, "8080"), beside, stranger)
 }
 
-// requireReachedByIngress checks that pods of the ingress namespace reach a worker, as the node's Traefik does, which is no pod and
-// which policies let in anyway, and that others do not.
+// requireReachedByIngress checks that pods of the ingress namespace reach a worker, and others do not. The node's Traefik is no pod:
+// policies let it in anyway.
 func (p *platform) requireReachedByIngress(t *testing.T, address string, others ...pod) {
 	t.Helper()
 	ingress := p.outsider(t, "ingress", "ingress", map[string]string{"app": "traefik"})
