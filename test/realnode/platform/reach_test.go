@@ -136,8 +136,8 @@ func testReach(t *testing.T, p *platform) {
 	p.requireReachedByIngress(t, net.JoinHostPort(inside.address, "8080"), beside, stranger)
 }
 
-// requireReachedByIngress checks that pods of the ingress namespace reach a worker, and others do not. The node's Traefik is no pod:
-// policies let it in anyway.
+// requireReachedByIngress checks that pods of the ingress namespace reach a worker, and others do not. The node's Traefik is no
+// pod: policies let it in anyway.
 func (p *platform) requireReachedByIngress(t *testing.T, address string, others ...pod) {
 	t.Helper()
 	ingress := p.outsider(t, "ingress", "ingress", map[string]string{"app": "traefik"})
