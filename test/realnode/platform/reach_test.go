@@ -86,8 +86,7 @@ func testReach(t *testing.T, p *platform) {
 	}
 	second := worker{id: "reach2"}
 	pods, others := p.pods(t, worker{id: "reach1"}), p.pods(t, second)
-	require.Len(t, pods, 1)
-	require.Len(t, others, 1)
+	require.Equal(t, []int{1, 1}, []int{len(pods), len(others)})
 	inside := pod{namespace: "worker", address: pods[0].Status.PodIP}
 	require.Eventually(t, func() bool { return inside.asks(t, "/") == http.StatusOK }, limit, tick)
 	api, err := p.Kubernetes.CoreV1().Services("default").Get(t.Context(), "kubernetes", metav1.GetOptions{})
