@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
@@ -31,6 +32,14 @@ const (
 func TestMain(m *testing.M) {
 	if os.Getenv(envSelf) != "" {
 		os.Exit(run(os.Args[1:]))
+	}
+	// The first build may take longer than a demonstration may.
+	ctx, cancel := context.WithTimeout(context.Background(), 25*time.Minute)
+	_, err := goCommand(ctx, "", "build", "-buildvcs=false", "-o", os.DevNull, modulePath+"/cmd/inner")
+	cancel()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
