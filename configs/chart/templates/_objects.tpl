@@ -63,7 +63,7 @@ env:
   - {name: INNER_CONFIG, value: /etc/inner/inner.yaml}
   - {name: INNER_DATABASE_DSN_FILE, value: /etc/inner/secrets/database-dsn}
   - {name: INNER_TASKS_ENCRYPTIONKEYS_FILE, value: /etc/inner/secrets/encryption-keys}
-  - {name: GOMEMLIMIT, value: {{ .goMemoryLimit | quote }}}
+  - {name: GOMEMLIMIT, value: {{ .goMemoryLimit }}}
   {{- with concat $.env .env }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
