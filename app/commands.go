@@ -56,6 +56,7 @@ func Migrate(ctx context.Context, c *config.Config, restored bool, progress func
 // CheckConfig checks the settings that Validate leaves to their users, without connecting to anything.
 func CheckConfig(c *config.Config) error {
 	_, err := database.Connector(c)
+	err = errors.Join(err, kube.CheckSelectors(c))
 	if c.Kubernetes.Kubeconfig != "" {
 		// Without a kubeconfig this works only inside the cluster.
 		_, kubeErr := kube.NewClients(c)

@@ -181,6 +181,8 @@ func TestAlertsAndDashboardCoverAllMetrics(t *testing.T) {
 			}
 			require.True(t, there[name], "%s: there is no metric %s", where, name)
 			used[name] = true
+			require.True(t, strings.HasPrefix(name, "inner_") || strings.Contains(query, "inner_controller_leading") ||
+				strings.Contains(query, `db_name="platform"`), "%s: %s of other programs", where, name)
 		}
 	}
 	for name := range there {

@@ -2,13 +2,16 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/fx"
 	"go.uber.org/zap"
 
 	"app238.com/inner/app/config"
@@ -31,9 +34,16 @@ const (
 // Guard holds the rule of each kind of routes.
 type Guard struct {
 	rules   map[string]rule
-	watches []*kube.Pods
+	watches map[string]*kube.Pods // of rules with the mode pods
 	refused *prometheus.CounterVec
 	log     *zap.Logger
+}
+
+// Result is what New contributes to the graph: the Guard, and a check of its watches.
+type Result struct {
+	fx.Out
+	*Guard
+	Check server.Check `group:"readiness"`
 }
 
 // reasons returns the reasons for which a request can be refused in a mode of access.
@@ -46,9 +56,10 @@ func reasons(mode string) []string {
 
 // New returns the Guard. It watches pods once it is started, or used.
 func New(c *config.Config, clients *kube.Clients, combinator *kube.Pods, registry *prometheus.Registry,
-	log *zap.Logger) (*Guard, error) {
+	log *zap.Logger) (Result, error) {
 	g := &Guard{
-		rules: map[string]rule{},
+		rules:   map[string]rule{},
+		watches: map[string]*kube.Pods{},
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "inner_http_refused_total", Help: "Requests refused with 403, by kind of route and reason.",
 		}, []string{"routes", "reason"}),
@@ -63,11 +74,11 @@ func New(c *config.Config, clients *kube.Clients, combinator *kube.Pods, registr
 		case config.AccessCombinatorPods:
 			g.rules[kind] = fromPods(combinator)
 		case config.AccessPods:
-			pods, err := kube.NewPods(clients, a.Namespace, a.Labels)
+			pods, err := kube.NewPods(clients, a.Namespace, "http.access."+kind+".labels", a.Labels)
 			if err != nil {
-				return nil, fmt.Errorf("http.access.%s: %w", kind, err)
+				return Result{}, err
 			}
-			g.watches = append(g.watches, pods)
+			g.watches[kind] = pods
 			g.rules[kind] = fromPods(pods)
 		case config.AccessToken:
 			g.rules[kind] = withToken(clients, a)
@@ -78,7 +89,20 @@ func New(c *config.Config, clients *kube.Clients, combinator *kube.Pods, registr
 			g.refused.WithLabelValues(kind, reason) // a rate needs a sample before the first event
 		}
 	}
-	return g, registry.Register(g.refused)
+	// The other routes work without these watches.
+	check := server.Check{Name: "access", Degrades: true, Ready: g.watching}
+	return Result{Guard: g, Check: check}, registry.Register(g.refused)
+}
+
+// watching returns an error for the first rule whose pods are not listed or may not be read.
+func (g *Guard) watching(ctx context.Context) error {
+	for _, kind := range slices.Sorted(maps.Keys(g.watches)) {
+		pods := g.watches[kind]
+		if err := cmp.Or(pods.Permitted(), pods.Ready(ctx)); err != nil {
+			return fmt.Errorf("http.access.%s: %w", kind, err)
+		}
+	}
+	return nil
 }
 
 // Start starts the watches of pods.

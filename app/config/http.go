@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"strconv"
 	"time"
 )
 
@@ -91,10 +92,10 @@ func httpLimits() limits {
 }
 
 func (h HTTP) validate(invalid invalidFunc) {
-	if _, _, err := net.SplitHostPort(h.Listen); err != nil {
+	if _, _, ok := splitAddress(h.Listen); !ok {
 		invalid("http.listen", "must be host:port")
 	}
-	if _, _, err := net.SplitHostPort(h.MetricsListen); h.MetricsListen != "" && err != nil {
+	if _, _, ok := splitAddress(h.MetricsListen); h.MetricsListen != "" && !ok {
 		invalid("http.metricsListen", "must be host:port, or empty")
 	}
 	if (h.TLS.Certificate == "") != (h.TLS.Key == "") {
@@ -114,6 +115,22 @@ func (h HTTP) validate(invalid invalidFunc) {
 	for kind, a := range h.Access {
 		a.validate("http.access."+kind, invalid)
 	}
+}
+
+// splitAddress returns the parts of an address to listen on.
+func splitAddress(text string) (host string, port uint64, ok bool) {
+	host, number, err := net.SplitHostPort(text)
+	if err != nil {
+		return "", 0, false
+	}
+	port, err = strconv.ParseUint(number, 10, 16)
+	return host, port, err == nil
+}
+
+// isAny reports whether a host means all addresses of the machine.
+func isAny(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && ip.IsUnspecified()
 }
 
 func (a Access) validate(key string, invalid invalidFunc) {

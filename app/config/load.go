@@ -44,32 +44,32 @@ func Wrong(err error) error { return Error{err} }
 // Load reads the defaults, then the file named by --config or INNER_CONFIG, then INNER_… variables and the flags that were set;
 // later values override earlier ones. All unknown keys and invalid values are reported at once, each with its key. With such an
 // error it also returns the configuration, for further checks, in which a value that could not be read has its default.
-func Load(flags *pflag.FlagSet) (*Config, error) { return load(flags, "") }
+func Load(flags *pflag.FlagSet) (*Config, error) { return load(flags, true) }
 
-// LoadForDatabase is Load for commands that need the database only: it requires no domain.
-func LoadForDatabase(flags *pflag.FlagSet) (*Config, error) { return load(flags, testDomain) }
+// LoadForDatabase is Load for commands that need the database only: the domain may be missing, and is empty then.
+func LoadForDatabase(flags *pflag.FlagSet) (*Config, error) { return load(flags, false) }
 
-// load is Load with the domain to be used if none is configured.
-func load(flags *pflag.FlagSet, domain string) (*Config, error) {
+func load(flags *pflag.FlagSet, needsDomain bool) (*Config, error) {
 	c, found, err := read(flags)
 	if err != nil {
 		return nil, Error{err}
 	}
-	if c.Domain == "" {
-		c.Domain = domain
-	}
-	c.validate(func(key string, err error) {
+	report := func(key string, err error) {
 		if !found.about(key) {
 			found = append(found, fault{key, err})
 		}
-	})
+	}
+	if needsDomain && c.Domain == "" {
+		report("domain", errors.New("domain: required (DOMAIN, INNER_DOMAIN or the configuration file), unless ENV=test"))
+	}
+	c.validate(report)
 	if len(found) > 0 {
 		return c, Error{found.join()}
 	}
 	return c, nil
 }
 
-// testDomain is the domain of tests and of commands that need none.
+// testDomain is the domain of tests.
 const testDomain = "localhost.test"
 
 // read returns the configuration and what could not be read of it, or an error of the file.

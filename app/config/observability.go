@@ -53,10 +53,7 @@ func (t Tracing) validate(invalid invalidFunc) {
 }
 
 func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
+	host, _, ok := splitAddress(address)
 	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
+	return ok && (host == "localhost" || (ip != nil && ip.IsLoopback()))
 }

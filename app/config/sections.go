@@ -30,11 +30,14 @@ type Config struct {
 const platformMarkLength = 16
 
 // PlatformMark returns the mark on every object that this platform creates in a shared cluster or engine: 16 hexadecimal
-// digits of a hash of its name, or of its domain where it has no name.
+// digits of a hash of its name, or of its domain where it has no name. It is empty where neither is configured.
 func (c *Config) PlatformMark() string {
 	name := c.Platform
 	if name == "" {
 		name = c.Domain
+	}
+	if name == "" {
+		return ""
 	}
 	sum := sha256.Sum256([]byte(name))
 	return hex.EncodeToString(sum[:])[:platformMarkLength]

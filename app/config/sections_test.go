@@ -58,6 +58,10 @@ var invalidSettings = map[string]string{
 	"domain: a.b\ntasks: {pollInterval: soon}":                               "pollInterval",
 	"domain: a.b\ntasks: {takeoverAfter: 1s}":                                "tasks.takeoverAfter",
 	"domain: a.b\nhttp: {listen: nowhere}":                                   "http.listen",
+	"domain: a.b\nhttp: {listen: '0.0.0.0:99901'}":                           "http.listen",
+	"domain: a.b\nhttp: {metricsListen: '0.0.0.0:http'}":                     "http.metricsListen",
+	"domain: a.b\nhttp: {metricsListen: '127.0.0.1:9901'}":                   "http.metricsListen",
+	"domain: a.b\nprofiling: {listen: '127.0.0.1:9901'}":                     "profiling.listen",
 	"domain: a.b\ncontroller: {limits: {cpu: 0}}":                            "controller.limits.cpu",
 	"domain: a.b\ncontroller: {limits: {memory: 1GB}}":                       "controller.limits.memory",
 	"domain: a.b\ncontroller: {limits: {disk: ''}}":                          "controller.limits.disk",
@@ -140,6 +144,19 @@ func TestPlatformMarkIsOfNameElseDomain(t *testing.T) {
 	require.Equal(t, mark("domain: a.b"), mark("domain: c.d\nplatform: a.b"))
 	require.NotEqual(t, mark("domain: a.b"), mark("domain: c.d"))
 	require.NotEqual(t, mark("domain: a.b"), mark("domain: a.b\nplatform: staging"))
+}
+
+func TestCommandsWithoutTheDomainInventNone(t *testing.T) {
+	t.Parallel()
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	c, err := config.LoadForDatabase(flags)
+	require.NoError(t, err)
+	require.Empty(t, c.Domain)
+	require.Empty(t, c.PlatformMark())
+	document, err := c.Document()
+	require.NoError(t, err)
+	require.Contains(t, string(document), "\ndomain: \"\"\n")
 }
 
 func TestErrorsNameInvalidSettings(t *testing.T) {

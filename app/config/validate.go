@@ -42,6 +42,7 @@ func (c *Config) validate(report func(key string, err error)) {
 	c.validateLimits(invalid)
 	c.Log.validate(invalid)
 	c.HTTP.validate(invalid)
+	c.validateListeners(invalid)
 	c.Kubernetes.Namespaces.validate(invalid)
 	c.Tasks.validate(invalid)
 	if c.Tasks.TakeoverAfter < c.Database.ConnectTimeout {
@@ -56,14 +57,34 @@ func (c *Config) validate(report func(key string, err error)) {
 }
 
 func (c *Config) validateNames(invalid invalidFunc) {
-	switch {
-	case c.Domain == "":
-		invalid("domain", "required (DOMAIN, INNER_DOMAIN or the configuration file), unless ENV=test")
-	case !dnsName.MatchString(c.Domain) || len(c.Domain) > 180:
+	if c.Domain != "" && (!dnsName.MatchString(c.Domain) || len(c.Domain) > 180) {
 		invalid("domain", "must be a DNS name in lower case of at most 180 characters")
 	}
 	if !dnsName.MatchString(c.Platform) && identifier.Check("platform", c.Platform) != nil && c.Platform != "" {
 		invalid("platform", "must be letters, digits, '-' and '_', or a DNS name, or be empty")
+	}
+}
+
+// validateListeners finds addresses that the process cannot listen on at once.
+func (c *Config) validateListeners(invalid invalidFunc) {
+	type listener struct {
+		key, host string
+		port      uint64
+	}
+	var all []listener
+	for _, l := range [][2]string{
+		{"http.listen", c.HTTP.Listen}, {"http.metricsListen", c.HTTP.MetricsListen}, {"profiling.listen", c.Profiling.Listen},
+	} {
+		host, port, ok := splitAddress(l[1])
+		if !ok || port == 0 {
+			continue
+		}
+		for _, other := range all {
+			if port == other.port && (host == other.host || isAny(host) || isAny(other.host)) {
+				invalid(l[0], "must have another port than %s", other.key)
+			}
+		}
+		all = append(all, listener{l[0], host, port})
 	}
 }
 

@@ -85,6 +85,8 @@ func session(connect, statement time.Duration) []setting {
 		{"application_name", "inner-gateway"},
 		{"connect_timeout", strconv.Itoa(max(1, int(connect.Seconds())))},
 		{"statement_timeout", strconv.FormatInt(statement.Milliseconds(), 10)},
+		// A process that is stopped, or whose machine is lost, in a transaction would keep its locks.
+		{"idle_in_transaction_session_timeout", strconv.FormatInt(statement.Milliseconds(), 10)},
 	}
 }
 

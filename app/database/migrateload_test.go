@@ -38,7 +38,7 @@ func transaction(t *testing.T, db *sql.DB, level sql.IsolationLevel, statement s
 	t.Helper()
 	tx, err := db.BeginTx(t.Context(), &sql.TxOptions{Isolation: level})
 	require.NoError(t, err)
-	_, err = tx.ExecContext(t.Context(), statement)
+	_, err = tx.ExecContext(t.Context(), `SET idle_in_transaction_session_timeout = 0; `+statement)
 	require.NoError(t, err)
 	end = sync.OnceFunc(func() { _ = tx.Rollback() })
 	t.Cleanup(end)

@@ -1,19 +1,20 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
 	"app238.com/inner/app/config"
@@ -26,6 +27,8 @@ const byAddress = "address"
 // terminated pod sooner.
 const confirmationTTL = time.Second
 
+var errNotListed = errors.New("pods not listed")
+
 // Pod identifies a running pod.
 type Pod struct {
 	UID, Name, Address string
@@ -33,7 +36,7 @@ type Pod struct {
 
 // Pods watches the pods of a namespace that match a label selector. The watch begins with Start or the first query.
 type Pods struct {
-	clients  *Clients
+	source   podSource
 	informer cache.SharedIndexInformer
 
 	start    sync.Once
@@ -45,38 +48,43 @@ type Pods struct {
 	confirmed map[string]time.Time // by UID
 }
 
-// podSource uses the clients lazily: a command may be built without a cluster.
-type podSource struct {
-	clients   *Clients
-	namespace string
-}
+// combinatorLabels is the key of the setting with the labels of Combinator pods.
+const combinatorLabels = "combinator.pods.labels"
 
-func (p podSource) List(ctx context.Context, o metav1.ListOptions) (*corev1.PodList, error) {
-	return p.clients.Typed.CoreV1().Pods(p.namespace).List(ctx, o)
-}
-
-func (p podSource) Watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-	return p.clients.Typed.CoreV1().Pods(p.namespace).Watch(ctx, o)
-}
-
-// NewPods returns a watch of the pods that match a label selector such as "app=combinator,tier!=test".
-func NewPods(clients *Clients, namespace, selector string) (*Pods, error) {
-	if _, err := labels.Parse(selector); err != nil {
-		return nil, fmt.Errorf("labels %q: not a label selector", selector)
+// CheckSelectors returns an error that names every setting whose label selector cannot be read.
+func CheckSelectors(c *config.Config) error {
+	errs := []error{checkSelector(combinatorLabels, c.Combinator.Pods.Labels)}
+	for _, kind := range slices.Sorted(maps.Keys(c.HTTP.Access)) {
+		if a := c.HTTP.Access[kind]; a.Mode == config.AccessPods {
+			errs = append(errs, checkSelector("http.access."+kind+".labels", a.Labels))
+		}
 	}
-	informer, err := NewInformer(podSource{clients, namespace}, InformerOptions{
+	return errors.Join(errs...)
+}
+
+func checkSelector(key, text string) error {
+	if _, err := labels.Parse(text); err != nil {
+		return config.Wrong(fmt.Errorf("%s: must be a label selector such as app=combinator,tier!=test", key))
+	}
+	return nil
+}
+
+// NewPods returns a watch of the pods that match a label selector such as "app=combinator,tier!=test", the value of the
+// setting key.
+func NewPods(clients *Clients, namespace, key, selector string) (*Pods, error) {
+	if err := checkSelector(key, selector); err != nil {
+		return nil, err
+	}
+	source := podSource{clients, namespace, &denials{verbs: map[string]bool{}}}
+	informer, err := NewInformer(source, InformerOptions{
 		Example: &corev1.Pod{}, Selector: selector, Indexers: cache.Indexers{byAddress: addresses}, Transform: stripPod,
 	})
-	return &Pods{clients: clients, stopped: make(chan struct{}), confirmed: map[string]time.Time{}, informer: informer}, err
+	return &Pods{source: source, stopped: make(chan struct{}), confirmed: map[string]time.Time{}, informer: informer}, err
 }
 
 // NewCombinatorPods returns a watch of the Combinator pods.
 func NewCombinatorPods(clients *Clients, c *config.Config) (*Pods, error) {
-	pods, err := NewPods(clients, c.Kubernetes.Namespaces.Combinator, c.Combinator.Pods.Labels)
-	if err != nil {
-		return nil, fmt.Errorf("combinator.pods.labels: %w", err)
-	}
-	return pods, nil
+	return NewPods(clients, c.Kubernetes.Namespaces.Combinator, combinatorLabels, c.Combinator.Pods.Labels)
 }
 
 // stripPod drops unused fields before the pod is cached.
@@ -127,23 +135,40 @@ func (p *Pods) Stop(context.Context) error {
 	return nil
 }
 
-// Ready returns an error until all pods were listed.
+// Ready returns an error until all pods were listed. Its text is safe for clients.
 func (p *Pods) Ready(context.Context) error {
-	if !p.informer.HasSynced() {
-		return errors.New("pods not listed")
+	if p.informer.HasSynced() {
+		return nil
+	}
+	return cmp.Or(p.Permitted(), errNotListed)
+}
+
+// Permitted returns an error that names the rights that the API server denied last. Its text is safe for clients.
+func (p *Pods) Permitted() error {
+	if verbs := p.source.denied.sorted(); len(verbs) > 0 {
+		return fmt.Errorf("no right to %s pods in namespace %s", strings.Join(verbs, " and "), p.source.namespace)
 	}
 	return nil
 }
 
-// waitForSync waits until all pods were listed or ctx is done.
+// waitForSync waits until all pods were listed or ctx is done. It does not wait for a right: nobody grants it while a request
+// waits, and waiting requests would use up the slots of others.
 func (p *Pods) waitForSync(ctx context.Context) error {
 	if err := p.Start(ctx); err != nil || p.informer.HasSynced() {
 		return err
 	}
-	if !cache.WaitForCacheSync(ctx.Done(), p.informer.HasSynced) {
+	var denied error
+	ended := cache.WaitForCacheSync(ctx.Done(), func() bool {
+		denied = p.Permitted()
+		return denied != nil || p.informer.HasSynced()
+	})
+	switch {
+	case p.informer.HasSynced():
+		return nil
+	case !ended:
 		return fmt.Errorf("list pods: %w", context.DeadlineExceeded)
 	}
-	return nil
+	return denied
 }
 
 // Running returns the running pods with an address, including terminating ones.
@@ -205,9 +230,9 @@ func (p *Pods) confirm(ctx context.Context, cached *corev1.Pod, address string) 
 	if fresh {
 		return true, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.clients.timeout)
+	ctx, cancel := context.WithTimeout(ctx, p.source.clients.timeout)
 	defer cancel()
-	pod, err := p.clients.Typed.CoreV1().Pods(cached.Namespace).Get(ctx, cached.Name, metav1.GetOptions{})
+	pod, err := p.source.Get(ctx, cached.Name)
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}

@@ -34,6 +34,10 @@ func TestConfigCheckNamesInvalidSettings(t *testing.T) {
 		"database.dsn: not a valid postgres:// UR": {"--config", valid, "-d", "mysql://u:hunter2@h/d"},
 		"kubernetes.kubeconfig: ":                  {"--config", valid, "-d", "postgres://u:hunter2@h/d", "-k", "/none"},
 		"--config: open /none":                     {"--config", "/none"},
+		"http.access.tasks.labels: must be a label selector": {"-d", "postgres://h/d", "--config",
+			settings(t, "domain: a.b\nhttp: {access: {tasks: {mode: pods, namespace: x, labels: app in}}}")},
+		"combinator.pods.labels: must be a label selector": {"-d", "postgres://h/d", "--config",
+			settings(t, "domain: a.b\ncombinator: {pods: {labels: 'app: x'}}")},
 	} {
 		_, err := execute(t, append([]string{"config", "check"}, args...)...)
 		require.ErrorContains(t, err, want)

@@ -65,7 +65,7 @@ func newTable(w io.Writer, isWide bool) *table {
 
 // widthOf returns the width of a terminal. Other outputs have 80 columns or those of COLUMNS, and no limit with -o wide.
 func widthOf(w io.Writer, isWide bool) int {
-	if file, ok := w.(*os.File); ok {
+	if file, ok := terminalOf(w); ok {
 		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
 			return width
 		}
@@ -281,9 +281,6 @@ func colourOf(status string) string {
 
 // supportsColour tells whether w is a terminal and colours are not disabled by NO_COLOR or TERM.
 func supportsColour(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
-		return false
-	}
-	return term.IsTerminal(int(file.Fd()))
+	_, ok := terminalOf(w)
+	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }

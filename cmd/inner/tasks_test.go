@@ -266,3 +266,19 @@ func TestTasksAreSelectedByFilters(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, out, "is error, would be pending")
 }
+
+func TestFilterThatMatchesNothingSaysSo(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	for args, want := range map[string]string{
+		"retry --type worker.deploy_workr":  "worker.deploy_workr is no job type of this version; did you mean worker.deploy_worker?",
+		"cancel --type worker.deploy_workr": "did you mean worker.deploy_worker?",
+		"list --type worker.deploy_workr":   "did you mean worker.deploy_worker?",
+		"retry --user nobody":               "no task matches\n",
+		"list --type worker.deploy_worker":  "no task matches\n",
+	} {
+		out, err := p.run(t, append([]string{"tasks"}, strings.Fields(args)...)...)
+		require.NoError(t, err, args)
+		require.Contains(t, out, want, args)
+	}
+}

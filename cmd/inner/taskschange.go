@@ -53,6 +53,9 @@ func newChange(format *outputFormat, change func(job.Admin, context.Context, job
 			if err := format.write(cmd, changes{made}, func(t *table) { changesTable(t, made) }); err != nil {
 				return err
 			}
+			if len(made) == 0 && err == nil && format.isTable() {
+				printNoMatch(cmd, admin, selection.Filter)
+			}
 			if err != nil || selection.DryRun {
 				return err
 			}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"app238.com/inner/app/nearest"
 	"app238.com/inner/modules/tasks/job"
 )
 
@@ -38,6 +40,9 @@ func newTasksList(format *outputFormat) *cobra.Command {
 		return withAdmin(cmd, func(ctx context.Context, admin job.Admin) error {
 			return watched.run(ctx, cmd, func() (func() error, error) {
 				page, err := admin.List(ctx, filter)
+				if len(page.Tasks) == 0 && err == nil && !watched.enabled && format.isTable() {
+					printNoMatch(cmd, admin, filter)
+				}
 				return func() error { return writeTasks(cmd, format, page) }, err
 			})
 		})
@@ -55,6 +60,20 @@ func writeTasks(cmd *cobra.Command, format *outputFormat, page job.Page) error {
 	return nil
 }
 
+// printNoMatch says that a filter matches no task, and suggests the nearest job type to an unknown one. Tasks of another version
+// may have such a type, so it is no error.
+func printNoMatch(cmd *cobra.Command, admin job.Admin, f job.Filter) {
+	text := "no task matches"
+	var known []string
+	for _, spec := range admin.Types() {
+		known = append(append(known, spec.Type), spec.Aliases...)
+	}
+	if f.Type != "" && !slices.Contains(known, f.Type) {
+		text += fmt.Sprintf(": %s is no job type of this version%s", printable(f.Type), nearest.Hint(f.Type, known))
+	}
+	cmd.PrintErrln(text)
+}
+
 // addTaskFilterFlags defines the flags that select tasks.
 func addTaskFilterFlags(cmd *cobra.Command, filter *job.Filter) {
 	flags := cmd.Flags()
@@ -70,14 +89,17 @@ func addTaskFilterFlags(cmd *cobra.Command, filter *job.Filter) {
 }
 
 // moment is a flag with a time, in UTC unless it has a zone, or with an age.
-type moment struct{ time *time.Time }
+type moment struct{ *job.Moment }
 
 // String implements pflag.Value.
 func (m *moment) String() string {
-	if m.time == nil || m.time.IsZero() {
+	switch {
+	case m.Moment == nil || *m.Moment == job.Moment{}:
 		return ""
+	case m.Age != 0:
+		return m.Age.String()
 	}
-	return m.time.Format(time.RFC3339)
+	return m.At.Format(time.RFC3339)
 }
 
 // Type implements pflag.Value.
@@ -87,7 +109,7 @@ func (m *moment) Type() string { return "time" }
 func (m *moment) Set(text string) error {
 	for _, layout := range []string{time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04", time.DateOnly} {
 		if at, err := time.Parse(layout, text); err == nil {
-			*m.time = at.UTC()
+			*m.Moment = job.Moment{At: at.UTC()}
 			return nil
 		}
 	}
@@ -97,10 +119,10 @@ func (m *moment) Set(text string) error {
 		n, err = strconv.Atoi(days)
 		age = time.Duration(n) * 24 * time.Hour
 	}
-	if err != nil || age < 0 {
+	if err != nil || age <= 0 {
 		return errors.New("must be an age like 90m or 2d, or a time like 2026-01-31 or 2026-01-31T15:04:05Z")
 	}
-	*m.time = time.Now().Add(-age).UTC()
+	*m.Moment = job.Moment{Age: age}
 	return nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"sync"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -23,8 +22,8 @@ import (
 )
 
 const (
-	// topInterval is the time between two readings of inner top, topTimeout the longest time of one, and topClusterTimeout that of
-	// what the cluster is asked for: rates are to be seen while it does not answer.
+	// topInterval is the time between two readings of a part of inner top, topTimeout the longest time of one, and
+	// topClusterTimeout that of a request to the cluster.
 	topInterval       = 2 * time.Second
 	topTimeout        = 15 * time.Second
 	topClusterTimeout = 4 * time.Second
@@ -51,6 +50,8 @@ func newTop() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			// It limits the requests alone: rows that are read beside them have the time of a reading.
+			c.Kubernetes.Timeout = min(c.Kubernetes.Timeout, topClusterTimeout)
 			quiet := fx.Replace(zap.NewNop()) // log lines would be written across the screen
 			return app.WithAdmins(cmd.Context(), c, app.OptionalCluster, func(ctx context.Context, admins app.Admins) error {
 				return runTop(ctx, admins, in, out)
@@ -74,57 +75,59 @@ type topSource struct {
 	admins app.Admins
 }
 
-// reading is what was read at one moment. Each error is that of one part.
-type reading struct {
-	at                           time.Time
-	activity                     job.Activity
-	workers                      []workersadmin.Worker
-	domains                      []domainsadmin.Domain
-	leader, leaderError, problem string
+// part is a part of what inner top shows. Each is read by itself: one that is slow or fails delays no other.
+type part int
+
+const (
+	queuePart part = iota
+	workersPart
+	domainsPart
+	leaderPart
+	parts // is their number
+)
+
+// String is the name of a part for users.
+func (p part) String() string {
+	return [parts]string{"tasks", "failing workers", "failing domains", "leader"}[p]
 }
 
-// read returns a reading; after is the newest task of the previous one. Its parts are read at the same time, so that a cluster
-// that does not answer takes no time from the database.
-func (s *topSource) read(after int64) reading {
+// reading is what was read of a part at one moment.
+type reading struct {
+	part     part
+	at       time.Time
+	activity job.Activity
+	workers  workersadmin.Page
+	domains  []domainsadmin.Domain
+	leader   string
+	// problem is why nothing was read; "" if it was.
+	problem string
+}
+
+// read reads a part; after is the newest task of the previous reading.
+func (s *topSource) read(p part, after int64) reading {
 	ctx, cancel := context.WithTimeout(s.ctx, topTimeout)
 	defer cancel()
-	r := reading{at: time.Now()}
-	cluster, cancelCluster := context.WithTimeout(ctx, topClusterTimeout)
-	defer cancelCluster()
-	parts := []func() error{
-		func() (err error) {
-			r.activity, err = s.admins.Tasks.Activity(ctx, after)
-			return err
-		},
-		func() error {
-			found, err := s.admins.Workers.List(cluster, workersadmin.Filter{Failing: true, Limit: topFailing})
-			r.workers = found.Workers
-			return err
-		},
-		func() error {
-			found, err := s.admins.Domains.List(ctx, domainsadmin.Filter{Failing: true, Limit: topFailing})
-			r.domains = found.Domains
-			return err
-		},
-		func() (err error) {
-			if r.leader, err = s.admins.Workers.Leader(cluster); err != nil {
-				r.leaderError = err.Error()
-			}
-			return nil
-		},
-	}
-	errs := make([]error, len(parts))
-	var group sync.WaitGroup
-	for i, part := range parts {
-		group.Go(func() { errs[i] = guard.Call(part) })
-	}
-	group.Wait()
-	for _, err := range errs {
-		if err != nil && r.problem == "" {
-			r.problem = app.UserMessage(err)
-		}
+	r := reading{part: p, at: time.Now()}
+	if err := guard.Call(func() error { return s.fill(ctx, &r, after) }); err != nil {
+		r.problem = app.UserMessage(err)
 	}
 	return r
+}
+
+func (s *topSource) fill(ctx context.Context, r *reading, after int64) (err error) {
+	switch r.part {
+	case queuePart:
+		r.activity, err = s.admins.Tasks.Activity(ctx, after)
+	case workersPart:
+		r.workers, err = s.admins.Workers.List(ctx, workersadmin.Filter{Failing: true, Limit: topFailing})
+	case domainsPart:
+		var page domainsadmin.Page
+		page, err = s.admins.Domains.List(ctx, domainsadmin.Filter{Failing: true, Limit: topFailing})
+		r.domains = page.Domains
+	default:
+		r.leader, err = s.admins.Workers.Leader(ctx)
+	}
+	return err
 }
 
 // open returns what the show command of an item writes.

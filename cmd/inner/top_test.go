@@ -16,14 +16,20 @@ import (
 	"app238.com/inner/test/terminal"
 )
 
-// onTerminal starts a command on a pseudo-terminal.
-func (p *program) onTerminal(t *testing.T, args ...string) *terminal.Screen {
+// command is one that runs as a program.
+func (p *program) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	command := exec.CommandContext(t.Context(), self, append(args, "--config", p.config, "-d", p.db.Config.Database.DSN.Reveal())...)
 	command.Env = append(os.Environ(), asProgram+"=1")
-	return terminal.Start(t, command)
+	return command
+}
+
+// onTerminal starts a command on a pseudo-terminal.
+func (p *program) onTerminal(t *testing.T, args ...string) *terminal.Screen {
+	t.Helper()
+	return terminal.Start(t, p.command(t, args...))
 }
 
 func TestTopShowsPlatformAndOpensWhatFails(t *testing.T) {
@@ -70,9 +76,11 @@ func TestTopComputesRatesFromTwoReadings(t *testing.T) {
 	m.take(reading{at: begin.Add(2 * time.Second), activity: job.Activity{Newest: 30, Accepted: 20, Pending: 9}})
 	require.Equal(t, "10.0/s 8.0/s", rate(m.accepted)+" "+rate(m.ended))
 	m.take(reading{at: begin.Add(3 * time.Second), problem: "database away"})
-	require.EqualValues(t, 30, m.last.activity.Newest, "the last reading stays")
+	require.EqualValues(t, 30, m.last[queuePart].activity.Newest, "the last reading stays")
 	m.width, m.height = 80, 24
-	require.Contains(t, m.View().Content, "database away")
+	require.Contains(t, m.View().Content, "tasks: database away; shown as of "+clockOf(begin.Add(2*time.Second)))
+	m.take(reading{part: domainsPart, at: begin.Add(3 * time.Second)})
+	require.Equal(t, "10.0/s", rate(m.accepted), "another part has no rates")
 	m.take(reading{at: begin.Add(4 * time.Second), activity: job.Activity{Newest: 30, Pending: 10}})
 	require.Equal(t, "0.0/s", rate(m.ended), "a task was retried")
 }
@@ -80,12 +88,16 @@ func TestTopComputesRatesFromTwoReadings(t *testing.T) {
 func TestTopFitsItsScreen(t *testing.T) {
 	t.Parallel()
 	m := &topModel{}
-	r := reading{at: time.Now(), leaderError: strings.Repeat("long ", 30)}
+	queue, workers := reading{at: time.Now()}, reading{at: time.Now(), part: workersPart}
 	for i := range 40 {
-		r.activity.Running = append(r.activity.Running, job.Summary{ID: int64(i + 1), Type: "worker.deploy_worker", Running: true})
-		r.workers = append(r.workers, workersadmin.Worker{WorkerID: fmt.Sprint("w", i), Message: strings.Repeat("why ", 40)})
+		queue.activity.Running = append(queue.activity.Running,
+			job.Summary{ID: int64(i + 1), Type: "worker.deploy_worker", Running: true})
+		workers.workers.Workers = append(workers.workers.Workers,
+			workersadmin.Worker{WorkerID: fmt.Sprint("w", i), Message: strings.Repeat("why ", 40)})
 	}
-	m.take(r)
+	m.take(queue)
+	m.take(workers)
+	m.take(reading{part: leaderPart, problem: strings.Repeat("long ", 30)})
 	plain := regexp.MustCompile(`\x1b\[[0-9;]*m`)
 	for _, size := range [][2]int{{80, 24}, {40, 10}, {200, 60}, {20, 3}} {
 		m.width, m.height = size[0], size[1]

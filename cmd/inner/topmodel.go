@@ -28,10 +28,11 @@ type topModel struct {
 	source        *topSource
 	width, height int
 	paused        bool
-	// last is the last reading without a problem, and accepted and ended its tasks a second, below zero while they are unknown.
-	last            reading
+	// last are the last readings that succeeded, and problems why the newest ones failed, "" for those that did not.
+	last     [parts]reading
+	problems [parts]string
+	// accepted and ended are the tasks a second, below zero while they are unknown.
 	accepted, ended float64
-	problem         string
 	// selected is the item with the cursor; it stays on it when others come and go.
 	selected item
 	// opened are the lines of an opened item, nil if none is, and offset the first one shown.
@@ -42,14 +43,27 @@ type topModel struct {
 type (
 	// openedMsg has the lines of an opened item.
 	openedMsg []string
-	// tickMsg is sent when it is time to read again.
-	tickMsg struct{}
+	// tickMsg is sent when it is time to read the part again.
+	tickMsg part
 )
 
 // Init implements tea.Model.
-func (m *topModel) Init() tea.Cmd { return m.readAgain }
+func (m *topModel) Init() tea.Cmd {
+	var all []tea.Cmd
+	for p := range parts {
+		all = append(all, m.read(p))
+	}
+	return tea.Batch(all...)
+}
 
-func (m *topModel) readAgain() tea.Msg { return m.source.read(m.last.activity.Newest) }
+func (m *topModel) read(p part) tea.Cmd {
+	after := m.last[queuePart].activity.Newest
+	return func() tea.Msg { return m.source.read(p, after) }
+}
+
+func readLater(p part) tea.Cmd {
+	return tea.Tick(topInterval, func(time.Time) tea.Msg { return tickMsg(p) })
+}
 
 // Update implements tea.Model.
 func (m *topModel) Update(message tea.Msg) (tea.Model, tea.Cmd) {
@@ -58,12 +72,13 @@ func (m *topModel) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 		m.width, m.height = message.Width, message.Height
 	case reading:
 		m.take(message)
-		return m, tea.Tick(topInterval, func(time.Time) tea.Msg { return tickMsg{} })
+		return m, readLater(message.part)
 	case tickMsg:
 		if m.paused {
-			return m, tea.Tick(topInterval, func(time.Time) tea.Msg { return tickMsg{} })
+			return m, readLater(part(message))
 		}
-		return m, m.readAgain
+		command := m.read(part(message))
+		return m, command
 	case openedMsg:
 		m.opened, m.offset = message, 0
 	case tea.KeyPressMsg:
@@ -73,29 +88,38 @@ func (m *topModel) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	return m, nil
 }
 
-// take replaces the last reading. The tasks that ended since are those that were accepted and are no longer unfinished.
+// take replaces the last reading of a part, unless the new one failed.
 func (m *topModel) take(r reading) {
-	if m.problem = r.problem; m.problem != "" {
+	if m.problems[r.part] = r.problem; r.problem != "" {
 		return
 	}
+	if r.part == queuePart {
+		m.computeRates(r)
+	}
+	m.last[r.part] = r
+}
+
+// computeRates compares a reading of the queue with the previous one. The tasks that ended since are those that were accepted
+// and are no longer unfinished.
+func (m *topModel) computeRates(r reading) {
 	m.accepted, m.ended = -1, -1
-	if seconds := r.at.Sub(m.last.at).Seconds(); !m.last.at.IsZero() && seconds > 0 {
+	last := m.last[queuePart]
+	if seconds := r.at.Sub(last.at).Seconds(); !last.at.IsZero() && seconds > 0 {
 		accepted := float64(r.activity.Accepted)
 		m.accepted = accepted / seconds
-		m.ended = max(accepted-float64(r.activity.Unfinished()-m.last.activity.Unfinished()), 0) / seconds
+		m.ended = max(accepted-float64(r.activity.Unfinished()-last.activity.Unfinished()), 0) / seconds
 	}
-	m.last = r
 }
 
 // items are the lines that can be opened, from the top.
 func (m *topModel) items() (all []item) {
-	for _, t := range m.last.activity.Running {
+	for _, t := range m.last[queuePart].activity.Running {
 		all = append(all, item{kind: taskItem, task: t.ID})
 	}
-	for _, w := range m.last.workers {
+	for _, w := range m.last[workersPart].workers.Workers {
 		all = append(all, item{kind: workerItem, id: w.WorkerID})
 	}
-	for _, d := range m.last.domains {
+	for _, d := range m.last[domainsPart].domains {
 		all = append(all, item{kind: domainItem, id: d.CDID})
 	}
 	return all

@@ -59,7 +59,7 @@ type userDetails struct {
 	// WorkersNext and DomainsNext are where `inner workers list` and `inner domains list` go on, as --before; 0 if all are here.
 	WorkersNext int64 `json:"workers_next_before,omitempty"`
 	DomainsNext int64 `json:"domains_next_before,omitempty"`
-	// Tasks are the newest tasks of the user.
+	// Tasks are the newest tasks of the user, of the newest job.RecentTasks tasks.
 	Tasks []job.Summary `json:"tasks"`
 }
 
@@ -77,11 +77,11 @@ func readUser(ctx context.Context, admins app.Admins, uid string) (userDetails, 
 	if err != nil {
 		return d, err
 	}
-	tasks, err := admins.Tasks.List(ctx, job.Filter{User: uid, Limit: maxUserTasks})
+	tasks, err := admins.Tasks.List(ctx, job.Filter{User: uid, Limit: maxUserTasks, Among: job.RecentTasks})
 	if err != nil {
-		return d, err
+		d.Problems = append(d.Problems, "the tasks could not be read: "+app.UserError("", err).Error())
 	}
-	d.Workers, d.Domains, d.Tasks = workers.Workers, domains.Domains, tasks.Tasks
+	d.Workers, d.Domains, d.Tasks = workers.Workers, domains.Domains, append([]job.Summary{}, tasks.Tasks...)
 	d.WorkersNext, d.DomainsNext = workers.Next, domains.Next
 	if workers.ClusterError != "" {
 		d.Problems = append(d.Problems, "the cluster could not be read: "+workers.ClusterError)

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -201,7 +200,7 @@ func (r *release) checksums(context.Context) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256(content), entry.Name())
+		sums.WriteString(sumOf(entry.Name(), content))
 	}
-	return r.write("SHA256SUMS", sums.Bytes(), readable)
+	return r.write(sumsFile, sums.Bytes(), readable)
 }

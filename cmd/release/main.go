@@ -53,7 +53,7 @@ func run(arguments []string) int {
 func parse(arguments []string) (o options, err error) {
 	flags := flag.NewFlagSet("release", flag.ContinueOnError)
 	flags.StringVar(&o.version, "version", "", "`version`, such as v1.2.3")
-	flags.StringVar(&o.folder, "o", "", "`folder` of the files (default dist/<version>)")
+	flags.StringVar(&o.folder, "o", "", "`folder` of the files, new or of an earlier release (default dist/<version>)")
 	flags.StringVar(&o.image, "image", "", "`name` of the image without a tag, which manifests and chart use")
 	platforms := flags.String("platforms", "linux/amd64,linux/arm64", "comma-separated `list` of the image's platforms")
 	clients := flags.String("clients", "darwin/arm64",
@@ -73,6 +73,7 @@ func parse(arguments []string) (o options, err error) {
 	if o.folder == "" {
 		o.folder = filepath.Join("dist", o.version)
 	}
+	o.folder = filepath.Clean(o.folder) // the new folder is made beside it
 	if o.platforms, err = spec.Platforms(*platforms); err != nil {
 		return o, fmt.Errorf("-platforms: %w", err)
 	}
@@ -84,8 +85,11 @@ func parse(arguments []string) (o options, err error) {
 	return o, nil
 }
 
-// make writes the files to a new folder, which replaces an older one at the end.
+// make writes the files to a new folder, which replaces that of an earlier release at the end.
 func (o options) make(ctx context.Context) (err error) {
+	if _, err := earlier(o.folder); err != nil {
+		return err
+	}
 	if err := requireClean(ctx); err != nil {
 		return err
 	}
@@ -103,7 +107,7 @@ func (o options) make(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if err := os.RemoveAll(o.folder); err != nil {
+	if err := removeEarlier(o.folder); err != nil {
 		return err
 	}
 	if err := os.Chmod(folder, 0o755); err != nil {

@@ -59,6 +59,8 @@ func made(t *testing.T) map[string][]byte {
 	gitIn(t, source, "init", "-q")
 	gitIn(t, source, "add", ".")
 	gitIn(t, source, "commit", "-q", "-m", "first")
+	require.NoError(t, os.WriteFile(filepath.Join(source, ".git", "info", "exclude"), []byte("/dist/\n"), 0o600))
+	earlierRelease(t, filepath.Join(source, "dist")) // which is replaced
 	cmd := exec.CommandContext(t.Context(), "go", "run", "./cmd/release", "-version", version, "-clients", "",
 		"-platforms", "linux/"+runtime.GOARCH, "-image", "registry.test/inner")
 	cmd.Dir = source

@@ -4,11 +4,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/app/config"
 	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/jobs"
+	"app238.com/inner/modules/combinator/internal/metrics"
+	"app238.com/inner/modules/combinator/internal/store"
 	"app238.com/inner/modules/tasks/job"
 	"app238.com/inner/test/testdatabase"
 )
@@ -54,17 +57,39 @@ func TestSizesAreMeasuredAndStored(t *testing.T) {
 				`.t AS SELECT repeat('x', 1000) FROM generate_series(1, 1000)`)
 			require.NoError(t, err)
 			require.NoError(t, b.run(jobs.MeasureRDBType, map[string]string{}))
-			var bytes int64
-			require.NoError(t, b.store.ForEachSize(t.Context(), func(uid, rid string, n int64) {
-				require.Equal(t, "u1/r1", uid+"/"+rid)
-				bytes = n
-			}))
-			require.Greater(t, bytes, int64(1_000_000))
+			sizes, err := b.store.Sizes(t.Context(), 5)
+			require.NoError(t, err)
+			require.Greater(t, sizes.Bytes, int64(1_000_000))
+			require.Equal(t, store.Sizes{Bytes: sizes.Bytes,
+				Largest: []store.ResourceSize{{UserUID: "u1", ResourceID: "r1", Bytes: sizes.Bytes}}}, sizes)
 			b.remove("r1")
 			require.NoError(t, b.run(jobs.MeasureRDBType, map[string]string{}))
-			require.NoError(t, b.store.ForEachSize(t.Context(), func(string, string, int64) { t.Error("a size of a deleted schema") }))
+			sizes, err = b.store.Sizes(t.Context(), 5)
+			require.NoError(t, err)
+			require.Zero(t, sizes, "a size of a deleted schema")
 		})
 	}
+}
+
+func TestSeriesOfSizesDoNotGrowWithUsers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, err := b.db.ExecContext(t.Context(), `INSERT INTO combinator_sizes (user_uid, resource_id, bytes, measured_at)
+SELECT 'u' || i::TEXT, 'r', i, LOCALTIMESTAMP FROM generate_series(1, 300) AS i`)
+	require.NoError(t, err)
+	registry := prometheus.NewRegistry()
+	_, err = metrics.NewSizes(registry, b.store)
+	require.NoError(t, err)
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	series := map[string]int{}
+	for _, f := range families {
+		series[f.GetName()] = len(f.GetMetric())
+		if f.GetName() == "inner_combinator_rdb_bytes" {
+			require.InDelta(t, 300*301/2, f.GetMetric()[0].GetGauge().GetValue(), 0)
+		}
+	}
+	require.Equal(t, map[string]int{"inner_combinator_rdb_bytes": 1, "inner_combinator_rdb_largest_bytes": 10}, series)
 }
 
 func TestPlatformDatabaseIsRejectedAsEngine(t *testing.T) {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"net"
+	"slices"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +20,7 @@ import (
 	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/combinator/internal/rdb"
+	"app238.com/inner/modules/tasks/job"
 )
 
 // hanging is a server that does not answer: every connection attempt waits until its context ends.
@@ -67,4 +71,47 @@ func TestHangingDatabaseDoesNotBlockOtherUsers(t *testing.T) {
 	require.True(t, b.schemaExists("u2", "r"))
 	cancel()
 	require.Error(t, group.Wait())
+}
+
+// refusing is a server that accepts no connection.
+type refusing struct{ driver.Connector }
+
+func (refusing) Connect(context.Context) (driver.Conn, error) {
+	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+}
+
+func TestUnreachableDatabaseDoesNotKeepKeysFromOtherUsers(t *testing.T) {
+	t.Parallel()
+	b := setup(t, ownDatabases)
+	for _, uid := range []string{"u1", "u2", "u3"} {
+		b.user(uid, "sk_"+uid)
+		require.NoError(t, b.run(jobs.RegisterUserType, map[string]string{"user_uid": uid}))
+	}
+	_, err := b.db.Exec(`UPDATE users SET secret_key = secret_key || '_new'`)
+	require.NoError(t, err)
+	connect := func(unreachable ...string) {
+		require.NoError(t, b.rdb.Close())
+		b.rdb, err = rdb.NewWith(b.config, b.store, zap.NewNop(), func(c config.RDB, name string) (driver.Connector, error) {
+			connector, err := database.EngineConnector(c, name)
+			if err == nil && slices.Contains(unreachable, name) {
+				return refusing{connector}, nil
+			}
+			return connector, err
+		})
+		require.NoError(t, err)
+	}
+	sync := func() *job.Error {
+		var failed *job.Error
+		require.ErrorAs(t, b.run(jobs.SyncPasswordsType, map[string]string{}), &failed)
+		require.Equal(t, job.Terminal, failed.Kind, failed)
+		return failed
+	}
+	connect("")
+	require.Contains(t, sync().Text, "the RDB engine is unavailable")
+	connect(b.database("u1"), b.database("u2"))
+	require.Contains(t, sync().Text, "not up to date: 2;")
+	require.NoError(t, b.login("u3", "sk_u3_new").Ping())
+	connect()
+	require.NoError(t, b.run(jobs.SyncPasswordsType, map[string]string{}))
+	require.NoError(t, b.login("u1", "sk_u1_new").Ping())
 }

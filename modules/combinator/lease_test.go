@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"app238.com/inner/app/config"
+	"app238.com/inner/app/database"
 	"app238.com/inner/modules/combinator/internal/engine"
 	"app238.com/inner/modules/combinator/internal/jobs"
 	"app238.com/inner/modules/combinator/internal/store"
@@ -108,11 +109,35 @@ func TestLeaseOutlivesOnlyUncertainOutcome(t *testing.T) {
 		require.ErrorIs(t, err, store.ErrLeaseHeld, "the request may still be carried out")
 	}
 	b.expireLeases()
-	require.NoError(t, holdLease(t, b, func() {}))
+	require.ErrorIs(t, holdLease(t, b, func() {
+		b.leaseUntil(time.Hour)
+		require.NoError(t, holdLease(t, b, func() {}), "no lease lasts as long: the clock was set back")
+	}), store.ErrLeaseLost)
+}
+
+// leaseUntil sets the remaining time of all leases.
+func (b *bundle) leaseUntil(left time.Duration) {
+	b.t.Helper()
 	_, err := b.db.Exec(`UPDATE combinator_tenants SET leased_until = LOCALTIMESTAMP + $1::FLOAT8 * INTERVAL '1 second'`,
-		time.Hour.Seconds())
-	require.NoError(t, err)
-	require.NoError(t, holdLease(t, b, func() {}), "no lease lasts as long: the clock was set back")
+		left.Seconds())
+	require.NoError(b.t, err)
+}
+
+func TestLeaseIsJudgedByItsOwnDuration(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *config.Config) { c.Combinator.RDB.RequestTimeout = 5 * time.Minute })
+	shorter := *b.config
+	shorter.Combinator.RDB.RequestTimeout = time.Minute
+	other := store.New(database.NewEnt(b.db.DB), b.db.DB, &shorter)
+	requireHeld := func() {
+		require.ErrorIs(t, other.WithTenant(t.Context(), 0, "u1", nil, func(context.Context, store.LeasedTenant) (string, error) {
+			t.Error("two hold the lease")
+			return "held", nil
+		}), store.ErrLeaseHeld)
+	}
+	require.NoError(t, holdLease(t, b, requireHeld))
+	b.leaseUntil(10 * time.Minute) // as an earlier release does, which records no duration
+	requireHeld()
 }
 
 func TestLaterLeaseCommittedFirstHolds(t *testing.T) {

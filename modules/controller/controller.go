@@ -134,6 +134,10 @@ func (c *Controller) Ready(ctx context.Context) error {
 	return nil
 }
 
+// Election returns the election of the leader. Other modules write under the same lease: they are stopped before the controller,
+// which releases it.
+func (c *Controller) Election() *kube.Election { return c.election }
+
 // Role describes whether this process leads, for the readiness report.
 func (c *Controller) Role() string {
 	if c.term.Load() != nil {

@@ -10,11 +10,12 @@ import (
 	"app238.com/inner/modules/controller/internal/status"
 )
 
-// Module provides the controller, its checks and its part of `inner status`. It needs a rollout.Source and a
-// rollout.Recorder.
+// Module provides the controller, the election of the leader, the controller's checks and its part of `inner status`. It needs a
+// rollout.Source and a rollout.Recorder.
 var Module = fx.Module("controller",
 	fx.Provide(
 		New,
+		(*Controller).Election,
 		server.AsCheck(func(c *Controller) server.Check { return server.Check{Name: "caches", Ready: c.Synced} }),
 		server.AsCheck(func(c *Controller) server.Check {
 			return server.Check{Name: "controller", Degrades: true, Ready: c.Ready, Role: c.Role}

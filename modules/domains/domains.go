@@ -22,8 +22,11 @@ import (
 // statusInterval is how often the status of recently verified domains is restored.
 const statusInterval = time.Second
 
-// Domains scans, checks and reconciles custom domains while it is started. Several processes may do so at once. It is started
-// once.
+// latestScans is how many intervals of scans a change counts as one of the latest: a scan may fail.
+const latestScans = 3
+
+// Domains scans and checks custom domains while it is started, and reconciles them while its process leads. Several processes may
+// do so at once. It is started once.
 type Domains struct {
 	checker *check.Checker
 	cluster *cluster.Cluster
@@ -37,6 +40,9 @@ type Domains struct {
 
 // New returns a Domains that is not started.
 func New(c *config.Config, log *zap.Logger, checker *check.Checker, objects *cluster.Cluster, scanner *scan.Scanner) *Domains {
+	// Before anything is started: a job may be the first that scans.
+	scanner.OnAdd(checker.Notify)
+	scanner.RevisesWhile(objects.Leading)
 	return &Domains{
 		checker: checker, cluster: objects, config: c.Domains, log: log.Named("processor"), scanner: scanner,
 	}
@@ -52,9 +58,9 @@ func (d *Domains) Start(context.Context) error {
 	ctx, stop := context.WithCancel(context.Background())
 	d.stop = stop
 	d.checker.OnChange(d.cluster.Enqueue)
-	d.scanner.OnAdd(d.checker.Notify)
 	d.cluster.Start()
 	d.done.Go(func() { d.runEvery(ctx, d.config.ScanInterval, nil, "scan", d.scanNew) })
+	d.done.Go(func() { d.runEvery(ctx, d.config.ScanInterval, nil, "latest changes", d.enqueueLatest) })
 	d.done.Go(func() { d.runEvery(ctx, statusInterval, nil, "status", d.checker.RestoreStatus) })
 	d.done.Go(func() { d.runEvery(ctx, d.config.CheckInterval, d.checker.Notifications(), "check", d.checkDue) })
 	d.done.Go(func() { d.runEvery(ctx, d.config.ResyncInterval, nil, "resync", d.resync) })
@@ -75,7 +81,7 @@ func (d *Domains) Stop(ctx context.Context) error {
 	return errors.Join(err, d.cluster.Stop(ctx))
 }
 
-// Ready returns an error until the objects of domains are reconciled.
+// Ready returns an error until the caches are synced, without which this process cannot reconcile.
 func (d *Domains) Ready(context.Context) error { return d.cluster.Ready() }
 
 // runEvery calls work at once, at each interval and at each hint, until ctx ends.
@@ -110,9 +116,11 @@ func (d *Domains) checkDue(ctx context.Context) error {
 	return err
 }
 
+func (d *Domains) enqueueLatest(ctx context.Context) error {
+	return d.cluster.EnqueueLatest(ctx, latestScans*d.config.ScanInterval)
+}
+
+// resync enqueues what has changed even if the scan fails: not all of it was found by this scan.
 func (d *Domains) resync(ctx context.Context) error {
-	if err := d.scanner.ScanAll(ctx); err != nil {
-		return err
-	}
-	return d.cluster.EnqueueChanged(ctx)
+	return errors.Join(d.scanner.ScanAll(ctx), d.cluster.EnqueueChanged(ctx))
 }

@@ -5,6 +5,7 @@ package domains
 import (
 	"go.uber.org/fx"
 
+	"app238.com/inner/app/kube"
 	"app238.com/inner/app/server"
 	appstatus "app238.com/inner/app/status"
 	auditinventory "app238.com/inner/modules/audit/inventory"
@@ -22,7 +23,8 @@ import (
 	"app238.com/inner/modules/tasks/job"
 )
 
-// Module contributes the job domain.check, the inventory of the audit and the part of `inner status`, and provides admin.Admin.
+// Module contributes the job domain.check, the inventory of the audit and the part of `inner status`, and provides admin.Admin. It
+// needs the election of the leader, which writes the objects.
 var Module = fx.Module("domains",
 	fx.Provide(
 		store.New,
@@ -33,6 +35,7 @@ var Module = fx.Module("domains",
 		resolve.NewVerifier,
 		scan.New,
 		check.New,
+		func(e *kube.Election) cluster.Leader { return e },
 		cluster.New,
 		fx.Annotate(cluster.NewLister, fx.As(fx.Self()), fx.As(new(check.Objects))),
 		New,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"app238.com/inner/modules/domains/internal/cluster"
 	"app238.com/inner/modules/domains/internal/objects"
 )
 
@@ -57,4 +58,21 @@ func TestObjectsOfAnotherPlatformAreLeftAlone(t *testing.T) {
 	b.awaitKnown(0)
 	stop()
 	b.requireUnchanged(before, r)
+}
+
+func TestObjectsAreShownWithoutTheSettingsOfTheMark(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r := b.row("www")
+	b.applyWithMark(r, "another")
+	for domain, want := range map[string]bool{platform: true, "": false} {
+		c := *b.config
+		c.Domain = domain
+		all, err := cluster.NewLister(&c, b.clients).Of(t.Context(), r.cdid)
+		require.NoError(t, err)
+		require.Len(t, all, len(objects.Kinds()))
+		for _, o := range all {
+			require.Equal(t, want, o.State == "belongs to another platform", "%q: %+v", domain, o)
+		}
+	}
 }

@@ -163,11 +163,11 @@ func (b *bundle) startDelayed(r row) delayedReplica {
 	}}
 }
 
-// awaitRemovals waits until a replica has deleted routes so many times.
+// awaitRemovals waits until a replica has removed a domain's objects so many times: their Secret is the last one.
 func (b *bundle) awaitRemovals(r *replica, times float64) {
 	b.t.Helper()
-	b.await("routes are removed", func() error {
-		if n := testutil.ToFloat64(r.metrics.Writes.WithLabelValues(objects.Routes().Name, "delete")); n < times {
+	b.await("objects are removed", func() error {
+		if n := testutil.ToFloat64(r.metrics.Writes.WithLabelValues("Secret", "delete")); n < times {
 			return fmt.Errorf("%v times", n)
 		}
 		return nil
@@ -189,18 +189,24 @@ func TestObjectsAppliedDuringRemovalAreDeleted(t *testing.T) {
 	b.awaitUnserved(r)
 }
 
-func TestChangedDesiredStateIsNotApplied(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	r, stop := b.start()
-	name := objects.Name(b.serve("www").cdid)
-	var desired store.Desired
+// awaitApplied waits until no process applies the objects of a domain, and returns their desired state.
+func (b *bundle) awaitApplied(r *replica, of row) (desired store.Desired) {
+	b.t.Helper()
 	b.await("no process is applying", func() (err error) {
-		if desired, err = r.store.Desired(t.Context(), name); err == nil && desired.Applying {
+		if desired, err = r.store.Desired(b.t.Context(), objects.Name(of.cdid)); err == nil && desired.Applying {
 			err = errors.New("one is")
 		}
 		return err
 	})
+	return desired
+}
+
+func TestChangedDesiredStateIsNotApplied(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r, stop := b.start()
+	served := b.serve("www")
+	name, desired := objects.Name(served.cdid), b.awaitApplied(r, served)
 	stop()
 	require.NoError(t, r.store.BeginApply(t.Context(), desired, time.Minute))
 	now, err := r.store.Desired(t.Context(), name)

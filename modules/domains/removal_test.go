@@ -2,10 +2,19 @@ package domains_test
 
 import (
 	"errors"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"app238.com/inner/modules/domains/internal/objects"
+	"app238.com/inner/test/proxy"
 )
 
 // serveFor inserts a row of a user and waits until it is served.
@@ -89,4 +98,65 @@ func (b *bundle) awaitDeletionLogged() {
 		}
 		return nil
 	})
+}
+
+func TestPausedRemovalKeepsObjectsOfADomainVerifiedAgain(t *testing.T) {
+	t.Parallel()
+	for name, paused := range map[string]func(*http.Request) bool{
+		"before it deletes the route": func(r *http.Request) bool {
+			return r.Method == http.MethodDelete && strings.Contains(r.URL.Path, "/ingressroutes/")
+		},
+		"before it looks for the route": func(r *http.Request) bool {
+			return r.Method == http.MethodGet && strings.Contains(r.URL.Query().Get("fieldSelector"), "metadata.name=custom-domain")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			release := b.startPaused(paused)
+			r := b.serve("www")
+			b.serve("other")
+			b.exec(`DELETE FROM custom_domains WHERE cdid = $1`, r.cdid)
+			_, stop := b.start()
+			b.awaitKnown(1)
+			b.insert(r)
+			b.awaitServed(r)
+			b.certificateSecret(r)
+			served := b.uids(r)
+			stop()
+			release()
+			// The paused replica takes a domain's reconciles one after the other: the repair follows the removal.
+			require.NoError(t, b.clients.Delete(t.Context(), objects.Services().Resource, b.namespace(), objects.Name(r.cdid), ""))
+			b.awaitServed(r)
+			require.Equal(t, served, b.uids(r))
+		})
+	}
+}
+
+// startPaused starts a replica whose first request for which paused reports true waits until release is called.
+func (b *bundle) startPaused(paused func(*http.Request) bool) (release func()) {
+	b.t.Helper()
+	direct, released := b.config.Kubernetes.Kubeconfig, make(chan struct{})
+	release = sync.OnceFunc(func() { close(released) })
+	slow := proxy.NewCluster(b.t, direct, proxy.ClusterOptions{})
+	b.t.Cleanup(release) // otherwise the proxy would not stop
+	slow.AnswerWith(func(_ http.ResponseWriter, request *http.Request) bool {
+		if paused(request) {
+			<-released
+		}
+		return false
+	})
+	b.config.Kubernetes.Kubeconfig = slow.Kubeconfig(filepath.Join(b.t.TempDir(), "kubeconfig"))
+	b.start()
+	b.config.Kubernetes.Kubeconfig = direct
+	return release
+}
+
+// uids returns the UIDs of a domain's Secret, route and certificate.
+func (b *bundle) uids(r row) []types.UID {
+	b.t.Helper()
+	secrets := b.clients.Typed.CoreV1().Secrets(b.namespace())
+	secret, err := secrets.Get(b.t.Context(), objects.SecretName(r.cdid), metav1.GetOptions{})
+	require.NoError(b.t, err)
+	return []types.UID{secret.UID, b.live(objects.Routes(), r).GetUID(), b.live(objects.Certificates(), r).GetUID()}
 }

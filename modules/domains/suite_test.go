@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -106,15 +105,17 @@ type replica struct {
 	admin   *check.Admin
 	checker *check.Checker
 	cluster *cluster.Cluster
+	leader  *leader
 	metrics *metrics.Metrics
 	scanner *scan.Scanner
 	store   *store.Store
 }
 
-// replica makes a replica without starting it.
+// replica makes a replica, which leads, without starting it.
 func (b *bundle) replica() *replica {
 	b.t.Helper()
-	r := &replica{store: store.New(b.db.DB, b.config)}
+	r := &replica{store: store.New(b.db.DB, b.config), leader: &leader{}}
+	r.leader.leads.Store(true)
 	var err error
 	r.metrics, err = metrics.New(prometheus.NewRegistry())
 	require.NoError(b.t, err)
@@ -125,7 +126,8 @@ func (b *bundle) replica() *replica {
 	r.scanner = scan.New(b.config, b.log, validate.New(b.config), r.store)
 	r.checker = check.New(b.config, b.log, r.metrics, r.store, resolve.NewVerifier(b.config, querier))
 	r.admin = check.NewAdmin(r.checker, r.scanner, r.store, cluster.NewLister(b.config, clients))
-	r.cluster = cluster.New(b.config, b.log, clients, r.metrics, r.store)
+	r.cluster, err = cluster.New(b.config, b.log, clients, r.metrics, r.store, r.leader)
+	require.NoError(b.t, err)
 	r.Domains = domains.New(b.config, b.log, r.checker, r.cluster, r.scanner)
 	return r
 }
@@ -134,6 +136,12 @@ func (b *bundle) replica() *replica {
 func (b *bundle) start() (r *replica, stop func()) {
 	b.t.Helper()
 	r = b.replica()
+	return r, b.run(r)
+}
+
+// run starts a replica. It returns when the replica's caches are synced.
+func (b *bundle) run(r *replica) (stop func()) {
+	b.t.Helper()
 	require.NoError(b.t, r.Start(b.t.Context()))
 	stop = sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
@@ -143,18 +151,7 @@ func (b *bundle) start() (r *replica, stop func()) {
 	})
 	b.t.Cleanup(stop)
 	b.await("caches are synced", func() error { return r.Ready(b.t.Context()) })
-	return r, stop
-}
-
-// writes returns how many writes of objects the replica has made.
-func (r *replica) writes() int {
-	total := 0.0
-	for _, kind := range []string{"Service", "Certificate", "IngressRoute", "Secret"} {
-		for _, action := range []string{"apply", "delete"} {
-			total += testutil.ToFloat64(r.metrics.Writes.WithLabelValues(kind, action))
-		}
-	}
-	return int(total)
+	return stop
 }
 
 // row is a row of custom_domains.

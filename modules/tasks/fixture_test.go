@@ -136,7 +136,7 @@ func setupOn(t testing.TB, db *testdatabase.Database) *fixture {
 	keyring, err := encryption.New(c)
 	require.NoError(t, err)
 	b.store = store.New(db.DB, db.Prepared, keyring, c)
-	b.heartbeats = store.NewHeartbeats(db.Heartbeat, version.Development)
+	b.heartbeats = store.NewHeartbeats(db.Heartbeat, c, version.Development)
 	b.queue = queue.New(b.registry, b.store, claims.NewTracker(c), newMetrics(t), nil)
 	b.handler = server.NewHandler(c.HTTP, zap.NewNop(), httpapi.New(b.config, b.queue, b.store).Routes())
 	return b

@@ -35,7 +35,7 @@ func onOwnServer(t *testing.T) *fixture {
 	heartbeat, err := database.OpenHeartbeat(b.config)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = heartbeat.Close() })
-	b.heartbeats = store.NewHeartbeats(heartbeat, version.Development)
+	b.heartbeats = store.NewHeartbeats(heartbeat, b.config, version.Development)
 	return b
 }
 
@@ -137,7 +137,7 @@ func TestJobSurvivesLockOnConsoleTasks(t *testing.T) {
 	lock, err := b.rawDB(t).BeginTx(t.Context(), nil)
 	require.NoError(t, err)
 	defer func() { _ = lock.Rollback() }()
-	_, err = lock.ExecContext(t.Context(), `LOCK TABLE console_tasks`)
+	_, err = lock.ExecContext(t.Context(), `SET idle_in_transaction_session_timeout = 0; LOCK TABLE console_tasks`)
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()

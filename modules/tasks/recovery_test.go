@@ -54,7 +54,9 @@ func (b *fixture) crashProcesses(t *testing.T, times int) {
 		require.Eventually(t, func() bool {
 			claims, err := b.store.Claim(t.Context(), "dead", job.DefaultLane, 10, 0)
 			require.NoError(t, err)
-			return len(claims) == 1
+			requeued, err := b.store.ClaimRequeued(t.Context(), "dead", job.DefaultLane, 10)
+			require.NoError(t, err)
+			return len(claims)+len(requeued) == 1
 		}, 20*time.Second, 10*time.Millisecond, "the task is not claimed")
 		require.EqualValues(t, 1, b.recoverAll(t))
 	}

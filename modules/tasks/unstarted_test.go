@@ -237,7 +237,7 @@ func TestStopUnregistersProcessDespiteFailingHeartbeats(t *testing.T) {
 	heartbeat, err := database.OpenHeartbeat(c)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, heartbeat.Close()) })
-	b.heartbeats = store.NewHeartbeats(heartbeat, version.Development)
+	b.heartbeats = store.NewHeartbeats(heartbeat, b.config, version.Development)
 	stop := b.start(t)
 	require.Eventually(t, func() bool { return b.processes(t) == 1 }, timeout, 10*time.Millisecond)
 	p.Cut()
@@ -257,7 +257,7 @@ func TestHeartbeatsDistinguishRunningFromClaimedTasks(t *testing.T) {
 	running := b.accept(t, "k1", "long")
 	require.Eventually(t, func() bool { return b.job.timesStarted("long") == 1 }, timeout, time.Millisecond)
 	_, err := b.db.ExecContext(t.Context(), `INSERT INTO console_tasks (task_type, task_status, ordering_key, claimed_by)
-		SELECT 'test.echo', 'processing', 'k2', id FROM inner_processes`)
+		SELECT 'test.echo', 'processing', 'k2', id FROM inner_processes ORDER BY started_at DESC LIMIT 1`)
 	require.NoError(t, err, "a claim that no worker has started")
 	require.Eventually(t, func() bool {
 		page, err := b.admin().List(t.Context(), job.Filter{Limit: 10})

@@ -186,8 +186,10 @@ func TestChartAndKustomizeMakeTheSameObjects(t *testing.T) {
 		"Dashboard":      {object{"dashboard": on}, []string{"dashboard"}},
 		"TLS":            {object{"tls": on}, []string{"tls"}},
 		"TokenAccess":    {object{"tokenAccess": on}, []string{"token-access"}},
-		"All": {object{"serviceMonitor": on, "tls": on, "tokenAccess": on, "metricsPort": on, "alerts": on, "dashboard": on},
-			[]string{"servicemonitor", "tls", "token-access", "metrics-port", "alerts", "dashboard"}},
+		"PodAccess":      {object{"podAccess": on}, []string{"pod-access"}},
+		"All": {object{"serviceMonitor": on, "tls": on, "tokenAccess": on, "podAccess": on, "metricsPort": on, "alerts": on,
+			"dashboard": on},
+			[]string{"servicemonitor", "tls", "token-access", "pod-access", "metrics-port", "alerts", "dashboard"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -208,7 +210,9 @@ func TestNamespacesAreOneValue(t *testing.T) {
 	names := object{"console": "n-console", "worker": "n-worker", "ingress": "n-ingress", "combinator": "n-combinator"}
 	values["namespaces"] = names
 	values["serviceMonitor"] = object{"enabled": true, "namespace": "n-monitoring"}
-	values["tokenAccess"], values["dashboard"] = object{"enabled": true}, object{"enabled": true}
+	for _, part := range []string{"tokenAccess", "podAccess", "dashboard"} {
+		values[part] = object{"enabled": true}
+	}
 	values["alerts"] = object{"enabled": true, "runbooks": "https://wiki.example.org/inner"}
 	all := byHelm(t, values, "n-console")
 	for key, o := range all {
@@ -224,11 +228,11 @@ func TestNamespacesAreOneValue(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(rules), "https://wiki.example.org/inner/operating.md#innerdown\n")
 	require.NotContains(t, string(rules), "runbooks.example.com")
-	var settings object
+	var content object
 	text, _ := at(all["ConfigMap/n-console/inner-gateway"], "data")["inner.yaml"].(string)
-	require.NoError(t, yaml.Unmarshal([]byte(text), &settings))
+	require.NoError(t, yaml.Unmarshal([]byte(text), &content))
 	require.Equal(t, object{"control": "n-console", "worker": "n-worker", "ingress": "n-ingress", "combinator": "n-combinator"},
-		at(settings, "kubernetes", "namespaces"))
+		at(content, "kubernetes", "namespaces"))
 }
 
 func TestUninstallKeepsUsersObjects(t *testing.T) {

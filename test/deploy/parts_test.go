@@ -8,11 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"app238.com/inner/app/config"
 )
 
 // holdsUsersObjects tells whether users' objects are deleted with an object.
@@ -59,7 +62,7 @@ func TestEveryObjectHasRecommendedLabels(t *testing.T) {
 		"app.kubernetes.io/name": "inner-gateway", "app.kubernetes.io/instance": "inner-gateway",
 		"app.kubernetes.io/component": "control-plane", "app.kubernetes.io/part-of": "inner-gateway",
 	}
-	for name, u := range byName(t, with(t, "servicemonitor", "token-access")) {
+	for name, u := range byName(t, with(t, "servicemonitor", "token-access", "pod-access")) {
 		if u.GetKind() == "ConfigMap" { // the operator's; by this label those of earlier settings are deleted
 			require.Equal(t, "inner-gateway", u.GetLabels()["app.kubernetes.io/name"], name)
 		} else {
@@ -78,6 +81,52 @@ func TestPodsHaveThePriorityOfTheManifests(t *testing.T) {
 	objects := byName(t, folder+"/overlays/production")
 	class := read[appsv1.Deployment](t, objects["Deployment/inner-gateway"]).Spec.Template.Spec.PriorityClassName
 	require.Contains(t, objects, "PriorityClass/"+class)
+}
+
+// TestEveryContainerLoadsSettingsWithClientCA has settings that require what the component tls puts in the environment.
+func TestEveryContainerLoadsSettingsWithClientCA(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "inner.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("http: {tls: {clientCA: /etc/inner/tls/ca.crt}}\n"), 0o600))
+	pod := read[appsv1.Deployment](t, byName(t, with(t, "tls"))["Deployment/inner-gateway"]).Spec.Template.Spec
+	for _, container := range append(pod.InitContainers, pod.Containers...) {
+		t.Run(container.Name, func(t *testing.T) {
+			for _, v := range container.Env {
+				if !strings.HasSuffix(v.Name, "_FILE") { // the files are in the cluster
+					t.Setenv(v.Name, v.Value)
+				}
+			}
+			flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+			config.AddFlags(flags)
+			require.NoError(t, flags.Parse([]string{"--config", file, "-d", "postgres://x/x"}))
+			c, err := config.LoadForDatabase(flags)
+			require.NoError(t, err)
+			require.True(t, c.HTTP.TLS.Enabled())
+		})
+	}
+}
+
+// TestPodAccessFollowsAPatch builds an overlay as the component's comment describes it.
+func TestPodAccessFollowsAPatch(t *testing.T) {
+	t.Parallel()
+	component, err := os.ReadFile(folder + "/components/pod-access/kustomization.yaml")
+	require.NoError(t, err)
+	comment := regexp.MustCompile(`(?m)^#   .*\n`).FindAllString(string(component), -1)
+	require.NotEmpty(t, comment)
+	overlay := with(t, "pod-access")
+	file := filepath.Join(overlay, "kustomization.yaml")
+	content, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for _, line := range comment {
+		content = append(content, strings.TrimPrefix(line, "#   ")...)
+	}
+	require.NoError(t, os.WriteFile(file, content, 0o600))
+	moved := map[string]string{}
+	for _, u := range objects(t, overlay) {
+		if u.GetName() == "inner-gateway-pod-access" {
+			moved[u.GetKind()] = u.GetNamespace()
+		}
+	}
+	require.Equal(t, map[string]string{"Role": "other", "RoleBinding": "other"}, moved)
 }
 
 func TestMetricsPortIsSeparate(t *testing.T) {

@@ -1,12 +1,15 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -16,21 +19,26 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	"app238.com/inner/test/pods"
 )
 
 // rights are what configs/deploy gives Inner, moved to a fixture's namespaces: a namespace's rules, those of the cluster as a
 // whole under "".
 type rights map[string][]rbacv1.PolicyRule
 
-// manifests builds the base of configs/deploy with the component that a mode of http.access needs.
-func manifests(t *testing.T) []map[string]any {
+// manifests builds the base of configs/deploy with components that modes of http.access need.
+func manifests(t *testing.T, components ...string) []map[string]any {
 	t.Helper()
 	root, err := filepath.Abs("../../configs/deploy")
 	require.NoError(t, err)
 	folder := t.TempDir()
 	deploy, err := filepath.Rel(folder, root)
 	require.NoError(t, err)
-	overlay := fmt.Sprintf("resources: [%s/base]\ncomponents: [%s/components/token-access]\n", deploy, deploy)
+	overlay := fmt.Sprintf("resources: [%s/base]\ncomponents:\n", deploy)
+	for _, component := range components {
+		overlay += fmt.Sprintf("  - %s/components/%s\n", deploy, component)
+	}
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(overlay), 0o600))
 	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
 	require.NoError(t, err)
@@ -43,8 +51,8 @@ func manifests(t *testing.T) []map[string]any {
 	return all
 }
 
-// grant makes the ServiceAccount of configs/deploy, gives it exactly the rights that stand there, and returns a token of it.
-func (w *fixture) grant(t *testing.T) (given rights, token string) {
+// grant makes the ServiceAccount of these manifests, gives it exactly the rights that stand there, and returns a token of it.
+func (w *fixture) grant(t *testing.T, manifests []map[string]any) (given rights, token string) {
 	t.Helper()
 	given = rights{}
 	rbac, moved := w.clients.Typed.RbacV1(), map[string]string{
@@ -53,7 +61,7 @@ func (w *fixture) grant(t *testing.T) (given rights, token string) {
 	}
 	// What belongs to no namespace needs a name that no other test has.
 	own := func(name string) string { return name + "-" + w.namespaces.Control }
-	for _, object := range manifests(t) {
+	for _, object := range manifests {
 		var err error
 		switch object["kind"] {
 		case "ClusterRole":
@@ -82,8 +90,6 @@ func (w *fixture) grant(t *testing.T) (given rights, token string) {
 		}
 		require.NoError(t, err)
 	}
-	require.Len(t, given, 5, "rights in four namespaces and in the cluster")
-	require.NotEmpty(t, token)
 	return given, token
 }
 
@@ -161,12 +167,24 @@ func (r right) allows(a action) bool {
 		(r.name == "" || r.name == a.name)
 }
 
+// podOfOuter has the routes of tasks ask for a pod of the control namespace, and makes one with this machine's address.
+func (w *fixture) podOfOuter(t *testing.T) {
+	t.Helper()
+	w.reconfigure(t, "access: {", fmt.Sprintf("access: {tasks: {mode: pods, namespace: %s, labels: app=outer-gateway}, ",
+		w.namespaces.Control))
+	pods.NewCombinator(t, w.clients.Typed, w.namespaces.Control, "outer", "127.0.0.1", func(pod *corev1.Pod) {
+		pod.Labels = map[string]string{"app": "outer-gateway"}
+	})
+}
+
 // TestDeployedPermissionsAreSufficientAndNeeded plays everything that Inner does in a cluster.
 func TestDeployedPermissionsAreSufficientAndNeeded(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	w.ownNamespaces(t)
-	granted, token := w.grant(t)
+	granted, token := w.grant(t, manifests(t, "token-access", "pod-access"))
+	require.Len(t, granted, 5, "rights in four namespaces and in the cluster")
+	require.NotEmpty(t, token)
 	api := newRecorder(t, os.Getenv("INNER_TEST_KUBECONFIG"), token)
 	w.reconfigure(t, os.Getenv("INNER_TEST_KUBECONFIG"), api.Kubeconfig(filepath.Join(t.TempDir(), "kubeconfig")))
 	w.user(t, "u1", "sk_e2e")
@@ -179,6 +197,7 @@ func TestDeployedPermissionsAreSufficientAndNeeded(t *testing.T) {
 	w.names(t, customDomain, customValue)
 	w.tenants(t)
 	notices, outer := w.pods(t), w.tokenOfOuter(t)
+	w.podOfOuter(t)
 
 	first := w.start(t)
 	k := w.actWorkers(t, first, outer)
@@ -200,4 +219,53 @@ func TestDeployedPermissionsAreSufficientAndNeeded(t *testing.T) {
 	unneeded := granted.unneeded(used)
 	require.Empty(t, unneeded, "rights that nothing made use of:\n%s", strings.Join(unneeded, "\n"))
 	require.NotContains(t, w.log(t), "forbidden")
+}
+
+// access returns the status of /readyz and the result of its check of http.access.
+func (i *inner) access(t *testing.T) (status int, text string) {
+	t.Helper()
+	status, answer := i.get(t, "/readyz")
+	var readiness struct {
+		Checks   map[string]string `json:"checks"`
+		Degraded []string          `json:"degraded"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(answer), &readiness), answer)
+	text = readiness.Checks["access"]
+	require.Equal(t, text != "ok", slices.Contains(readiness.Degraded, "access"), answer)
+	return status, text
+}
+
+// TestMissingRightToPodsIsNamed has Inner ask for pods before the component that gives the right is applied.
+func TestMissingRightToPodsIsNamed(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	w.ownNamespaces(t)
+	_, token := w.grant(t, manifests(t))
+	api := newRecorder(t, os.Getenv("INNER_TEST_KUBECONFIG"), token)
+	w.reconfigure(t, os.Getenv("INNER_TEST_KUBECONFIG"), api.Kubeconfig(filepath.Join(t.TempDir(), "kubeconfig")))
+	w.reconfigure(t, "http: {", "http: {access: {}, ")
+	w.podOfOuter(t)
+	w.user(t, "u1", "sk_e2e")
+	const task = `{"task_type":"auth.register_user","task_info":{"user_uid":"u1"}}`
+
+	i := w.start(t)
+	require.Eventually(t, func() bool {
+		status, text := i.access(t)
+		return status == http.StatusOK &&
+			text == "http.access.tasks: no right to list and watch pods in namespace "+w.namespaces.Control
+	}, timeout, 100*time.Millisecond, "the missing right is not named")
+	begin := time.Now()
+	status, answer := i.post(t, "/api/acceptTask", task)
+	require.Equal(t, http.StatusServiceUnavailable, status, answer)
+	require.Less(t, time.Since(begin), 15*time.Second, "half of http.requestTimeout: it waits for a right")
+
+	w.grant(t, slices.DeleteFunc(manifests(t, "pod-access"), func(object map[string]any) bool {
+		metadata, _ := object["metadata"].(map[string]any)
+		return metadata["name"] != "inner-gateway-pod-access"
+	}))
+	require.Eventually(t, func() bool {
+		status, _ := i.post(t, "/api/acceptTask", task)
+		_, text := i.access(t)
+		return status == http.StatusOK && text == "ok"
+	}, timeout, 100*time.Millisecond, "the right is not used")
 }

@@ -16,22 +16,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Screen is a program on a pseudo-terminal of 80 columns and 30 rows, and all that it has written.
+// Columns is the width of a pseudo-terminal.
+const Columns = 80
+
+// Screen is a program on a pseudo-terminal, and all that it has written.
 type Screen struct {
 	t       testing.TB
 	user    *os.File
 	command *exec.Cmd
+	rows    int
 
 	mu      sync.Mutex
 	written strings.Builder
 }
 
-// Start starts a command on a pseudo-terminal, until the test ends.
+// Start starts a command on a pseudo-terminal of 30 rows, until the test ends.
 func Start(t testing.TB, command *exec.Cmd) *Screen {
 	t.Helper()
+	return StartRows(t, 30, command)
+}
+
+// StartRows is Start with another number of rows.
+func StartRows(t testing.TB, rows int, command *exec.Cmd) *Screen {
+	t.Helper()
 	user, tty := Open(t)
-	require.NoError(t, unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 30, Col: 80}))
-	s := &Screen{t: t, user: user, command: command}
+	require.NoError(t, unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: uint16(rows), Col: Columns}))
+	s := &Screen{t: t, user: user, command: command, rows: rows}
 	if command.Env == nil {
 		command.Env = os.Environ()
 	}

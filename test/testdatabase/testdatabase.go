@@ -104,5 +104,10 @@ func load(dsn string) (*config.Config, error) {
 	if err := flags.Parse([]string{"--database", dsn}); err != nil {
 		return nil, err
 	}
-	return config.LoadForDatabase(flags)
+	c, err := config.LoadForDatabase(flags)
+	if err != nil {
+		return nil, err
+	}
+	c.Domain = "localhost.test"
+	return c, nil
 }

@@ -16,7 +16,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{- /* inner.objects renders the objects of a file of configs/deploy, which kustomize uses too, in the namespaces of the values and
-with the labels of the chart. */ -}}
+with the labels of the chart. With a namespace they are in that one. */ -}}
 {{- define "inner.objects" -}}
 {{- $root := .root -}}
 {{- $names := $root.Values.namespaces -}}
@@ -25,7 +25,7 @@ with the labels of the chart. */ -}}
 {{- if $object.Error }}{{ fail (printf "%s: %s" $.file $object.Error) }}{{ end }}
 {{- $metadata := $object.metadata }}
 {{- if $metadata.namespace }}
-{{- $_ := set $metadata "namespace" (get $names $metadata.namespace) }}
+{{- $_ := set $metadata "namespace" (get $ "namespace" | default (get $names $metadata.namespace)) }}
 {{- end }}
 {{- $_ := set $metadata "labels" (merge (fromYaml (include "inner.labels" $root)) ($metadata.labels | default dict)) }}
 {{- range $object.subjects }}

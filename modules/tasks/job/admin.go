@@ -40,6 +40,9 @@ type TaskRunner interface {
 // MaxPage is the largest Filter.Limit.
 const MaxPage = 1000
 
+// RecentTasks is Filter.Among of the views of one worker or user: to read so many rows takes about a second.
+const RecentTasks = 1_000_000
+
 // Statuses returns the states of a task, in the order in which a task goes through them.
 func Statuses() []string {
 	return []string{"pending", "processing", "waiting", "finished", "error", "superseded", "cancelled"}
@@ -62,8 +65,10 @@ type Filter struct {
 	Status, Type, Key string
 	// User is the users.uid and Worker the workers.wid that a task is about, by its ordering key.
 	User, Worker string
-	// Since and Until limit the time of the accept, by the database's clock: not before, and before. Zero: no limit.
-	Since, Until time.Time
+	// Since and Until limit the time of the accept: not before, and before.
+	Since, Until Moment
+	// Among limits the search to so many of the newest tasks, if it is not 0: most filters have no index.
+	Among int64
 	// Limit is the number of tasks to return, 1 to MaxPage.
 	Limit int
 	// Before selects tasks with smaller ids; 0 selects the first page.
@@ -79,10 +84,34 @@ func (f Filter) Validate() error {
 		return errors.New("before: must be the id of a task")
 	case f.Status != "" && !slices.Contains(FilterStatuses(), f.Status):
 		return fmt.Errorf("status: must be one of %s", strings.Join(FilterStatuses(), ", "))
-	case !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until):
+	case f.Since.after(f.Until):
 		return errors.New("until: must be after since")
 	}
 	return nil
+}
+
+// Moment is a point in time by the database's clock. Its zero value is none.
+type Moment struct {
+	// At is the time, or the zero time for an age.
+	At time.Time
+	// Age is how long ago it is, if At is the zero time and Age is not 0.
+	Age time.Duration
+}
+
+// In returns the moment as a time, for this time of the database's clock; none as the zero time.
+func (m Moment) In(now time.Time) time.Time {
+	if m.At.IsZero() && m.Age != 0 {
+		return now.Add(-m.Age)
+	}
+	return m.At
+}
+
+// after reports whether m is not before another moment, as far as that is known without a clock.
+func (m Moment) after(other Moment) bool {
+	if m.Age != 0 && other.Age != 0 {
+		return m.Age <= other.Age
+	}
+	return !m.At.IsZero() && !other.At.IsZero() && !m.At.Before(other.At)
 }
 
 // Selection selects the tasks of a change: those with these ids, or all that match the filter, whose Limit and Before do not

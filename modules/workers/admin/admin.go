@@ -105,8 +105,10 @@ type Details struct {
 	Worker
 	// Versions are the newest versions.
 	Versions []Version `json:"versions"`
-	// Tasks are the newest tasks about the worker.
-	Tasks []job.Summary `json:"tasks"`
+	// Tasks are the newest tasks about the worker, of the newest job.RecentTasks tasks. TasksError is why they were not read; "" if
+	// they were.
+	Tasks      []job.Summary `json:"tasks"`
+	TasksError string        `json:"tasks_error,omitempty"`
 	Cluster
 	// ClusterError is why the cluster was not read; "" if it was.
 	ClusterError string `json:"cluster_error,omitempty"`

@@ -4,7 +4,9 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"time"
 )
 
 // Errors of engines. Their causes are for the log.
@@ -13,6 +15,8 @@ var (
 	ErrNotConfigured = errors.New("not configured")
 	// ErrUnavailable: the engine does not answer or refuses the login; the request may have been carried out.
 	ErrUnavailable = errors.New("unavailable")
+	// ErrDatabaseUnavailable is ErrUnavailable of a user's own database: the server may answer for other users.
+	ErrDatabaseUnavailable = fmt.Errorf("%w: a user's own database", ErrUnavailable)
 	// ErrBusy: another session holds the object for a while.
 	ErrBusy = errors.New("in use")
 	// ErrInvalid: the engine can never accept the input.
@@ -30,6 +34,15 @@ var (
 	// ErrForbidden: the engine does not permit the query to Inner.
 	ErrForbidden = errors.New("not permitted by the engine")
 )
+
+// CheckDeadline returns the error of ctx, and context.DeadlineExceeded already when the deadline has passed: the timers of a
+// process that was stopped for a while may fire only after its next request to an engine.
+func CheckDeadline(ctx context.Context) error {
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
+}
 
 // DependencyError says that an object could not be dropped because other objects depend on it, and names some of them.
 type DependencyError struct {

@@ -57,7 +57,7 @@ func (j createRDB) Execute(ctx context.Context, t job.Task, p CreateRDB) error {
 	if err != nil {
 		return databaseError("reading the resource", err)
 	}
-	if j.limit > 0 {
+	if j.limit > 0 && row.Status != store.Active { // a lowered limit takes away nothing that a user has
 		earlier, err := j.Store.CountEarlier(ctx, row)
 		if err != nil {
 			return databaseError("counting the user's resources", err)

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"app238.com/inner/modules/combinator/internal/engine"
@@ -38,11 +39,12 @@ const (
 	maxRenewals = 100
 )
 
-// Execute checks every user of the engine. One role that cannot be changed does not stop the others.
+// Execute checks every user of the engine. One role that cannot be changed, or own database that cannot be reached, does not
+// stop the others.
 func (j *syncPasswords) Execute(ctx context.Context, task job.Task, _ SyncPasswords) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	var failure error
+	var failed failures
 	remaining := maxRenewals
 	for after := ""; ; {
 		tenants, err := j.Store.ListTenants(ctx, after, tenantsPageSize)
@@ -63,20 +65,53 @@ func (j *syncPasswords) Execute(ctx context.Context, task job.Task, _ SyncPasswo
 				continue
 			}
 			err := j.withTenant(ctx, task, t.UserUID, renew, j.RDB.Prepare)
-			if errors.Is(err, engine.ErrUnavailable) {
+			switch {
+			case err == nil, isOtherPlatform(err):
+			case errors.Is(err, engine.ErrUnavailable) && !errors.Is(err, engine.ErrDatabaseUnavailable):
 				return periodicError(rdbEngine, err)
-			}
-			if err != nil && !isOtherPlatform(err) {
-				failure = err
+			default:
+				failed.add(err)
+				if ctx.Err() != nil {
+					return failed.err()
+				}
 			}
 		}
 		if len(tenants) < tenantsPageSize {
 			if remaining > 0 { // the next execution starts with the first user
 				j.lastRenewed = ""
 			}
-			return failure
+			return failed.err()
 		}
 	}
+}
+
+// failures counts the users whose roles could not be prepared in one execution.
+type failures struct {
+	count int
+	// one is the failure of one of them, a snooze only if all are.
+	one *job.Error
+}
+
+func (f *failures) add(err error) {
+	e := job.AsError(err)
+	if errors.Is(err, engine.ErrDatabaseUnavailable) {
+		e = job.NewTerminal("the user's own database is unavailable; the next periodic execution tries again")
+		e.Cause = err
+	}
+	f.count++
+	if f.one == nil || f.one.Kind == job.Snooze {
+		f.one = e
+	}
+}
+
+// err returns nil without failures.
+func (f *failures) err() error {
+	if f.count == 0 {
+		return nil
+	}
+	e := *f.one
+	e.Text = fmt.Sprintf("users whose roles are not up to date: %d; one of them: %s", f.count, e.Text)
+	return &e
 }
 
 // tenantsWithKeys returns the users that have a key.

@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -75,24 +76,26 @@ func write(tx transaction, r record) error {
 	return tx.set(recordKey(r.Prefix), value)
 }
 
-// forEachRecord calls page with all records, in their order.
+// forEachRecord calls page with all records, in their order. One that cannot be decoded is left out, and an error at the end.
 func (e *Engine) forEachRecord(ctx context.Context, page func([]record) error) error {
 	from, to := keyRange(recordPrefix)
+	var failure error
 	for {
 		pairs, err := e.scan(ctx, from, to, recordsPageSize)
 		if err != nil {
 			return err
 		}
-		found := make([]record, len(pairs))
-		for i, p := range pairs {
+		found := make([]record, 0, len(pairs))
+		for _, p := range pairs {
 			r, err := decode(p.value)
 			if err != nil {
-				return err
+				failure = fmt.Errorf("%s: %w", p.key, err)
+				continue
 			}
-			found[i] = *r
+			found = append(found, *r)
 		}
 		if err := page(found); err != nil || len(pairs) < recordsPageSize {
-			return err
+			return cmp.Or(err, failure)
 		}
 		from = slices.Concat(pairs[len(pairs)-1].key, []byte{0})
 	}

@@ -59,6 +59,9 @@ func runBounded[T any](
 		defer func() { <-s.inFlight }()
 		var r result
 		r.err = guard.Call(func() (err error) {
+			if err := engine.CheckDeadline(ctx); err != nil {
+				return unavailable(err)
+			}
 			r.value, err = operation(ctx, tikvkv.NewVariables(killed))
 			return err
 		})
@@ -85,7 +88,7 @@ func (s *tikvClient) update(ctx context.Context, work func(ctx context.Context, 
 	_, err := runBounded(ctx, s, func(ctx context.Context, vars *tikvkv.Variables) (struct{}, error) {
 		for run := 1; ; run++ {
 			err := s.updateOnce(ctx, vars, work)
-			if !tikverr.IsErrWriteConflict(err) || run == maxAttempts || ctx.Err() != nil {
+			if !tikverr.IsErrWriteConflict(err) || run == maxAttempts || engine.CheckDeadline(ctx) != nil {
 				return struct{}{}, err
 			}
 		}
@@ -100,7 +103,10 @@ func (s *tikvClient) updateOnce(
 	if err != nil {
 		return err
 	}
-	if err := work(ctx, tx); err != nil {
+	if err = work(ctx, tx); err == nil {
+		err = unavailable(engine.CheckDeadline(ctx))
+	}
+	if err != nil {
 		_ = tx.txn.Rollback()
 		return err
 	}

@@ -157,6 +157,8 @@ func classify(err error, databaseName string) error {
 		return fmt.Errorf("%w: %w", engine.ErrBusy, err)
 	case databaseName != "" && database.IsMissing(err): // a missing database is created, not waited for
 		return err
+	case database.IsUnavailable(err) && databaseName != "":
+		return fmt.Errorf("%w: %w", engine.ErrDatabaseUnavailable, err)
 	case database.IsUnavailable(err):
 		return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
 	}
@@ -168,6 +170,9 @@ func classify(err error, databaseName string) error {
 func (e *Engine) exec(ctx context.Context, db *sql.DB, statement string, args ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
 	defer cancel()
+	if err := engine.CheckDeadline(ctx); err != nil {
+		return err
+	}
 	_, err := db.ExecContext(ctx, statement, args...)
 	if err == nil || database.IsRefused(err) {
 		return err
@@ -189,6 +194,9 @@ func (e *Engine) execEach(ctx context.Context, db *sql.DB, prefix string, statem
 func (e *Engine) read(ctx context.Context, db *sql.DB, query string, args []any, into ...any) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
 	defer cancel()
+	if err := engine.CheckDeadline(ctx); err != nil {
+		return false, err
+	}
 	err := db.QueryRowContext(ctx, query, args...).Scan(into...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil

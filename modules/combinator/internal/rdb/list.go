@@ -71,6 +71,9 @@ func (e *Engine) forEachRow(
 		reset()
 		ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
 		defer cancel()
+		if err := engine.CheckDeadline(ctx); err != nil {
+			return err
+		}
 		rows, err := db.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err

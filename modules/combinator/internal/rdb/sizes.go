@@ -124,6 +124,9 @@ func (e *Engine) queryNumbers(ctx context.Context, databaseName, query string) (
 		all = map[string]int64{}
 		ctx, cancel := context.WithTimeout(ctx, e.config.RequestTimeout)
 		defer cancel()
+		if err := engine.CheckDeadline(ctx); err != nil {
+			return err
+		}
 		rows, err := db.QueryContext(ctx, query)
 		if err != nil {
 			return err

@@ -45,28 +45,30 @@ func PreparedAfterRemoval(prepared string, empty bool) string {
 // These statements are raw SQL, as a lease is measured by the database's clock. Those without a time are written like the others:
 // every write of a holder is fenced by the lease's number.
 //
-// A retried task takes over its own lease: the process that ran it before is dead. A lease that lasts much longer than a
-// lease can is void: the clock was set back. A lease that lasts a little longer than this one is valid: its statement began
-// later and was committed first, or its server's clock is ahead. The same lease number is accepted again, since the response
-// to the first try may have been lost.
+// A retried task takes over its own lease: the process that ran it before is dead. A lease that lasts much longer than it was
+// acquired for (leased_for, in seconds) is void: the clock was set back. The margin is for clocks that differ, and for statements
+// of which the later one is committed first. An earlier release records no duration: its leases are not void, and leased_for is 0
+// while nobody holds a lease, so that they are not judged by the duration of the lease before. The same lease number is accepted
+// again, since the response to the first try may have been lost.
 const (
-	acquireLease = `INSERT INTO combinator_tenants (user_uid, lease_number, leased_by, leased_until)
-VALUES ($1, $2, $3, LOCALTIMESTAMP + $4::FLOAT8 * INTERVAL '1 second')
-ON CONFLICT (user_uid) DO UPDATE SET lease_number = excluded.lease_number, leased_by = excluded.leased_by, leased_until =
-    excluded.leased_until
+	acquireLease = `INSERT INTO combinator_tenants (user_uid, lease_number, leased_by, leased_until, leased_for)
+VALUES ($1, $2, $3, LOCALTIMESTAMP + $4::FLOAT8 * INTERVAL '1 second', $4::FLOAT8)
+ON CONFLICT (user_uid) DO UPDATE SET lease_number = excluded.lease_number, leased_by = excluded.leased_by,
+    leased_until = excluded.leased_until, leased_for = excluded.leased_for
 WHERE combinator_tenants.leased_until IS NULL OR combinator_tenants.leased_until <= LOCALTIMESTAMP
-    OR combinator_tenants.leased_until > excluded.leased_until + $5::FLOAT8 * INTERVAL '1 second'
+    OR combinator_tenants.leased_for > 0 AND combinator_tenants.leased_until >
+        LOCALTIMESTAMP + (2 * combinator_tenants.leased_for + $5::FLOAT8) * INTERVAL '1 second'
     OR combinator_tenants.lease_number = excluded.lease_number
     OR combinator_tenants.leased_by = excluded.leased_by AND excluded.leased_by <> 0
 RETURNING prepared, platform, role_name, database_name`
 	recordTenantNames = `UPDATE combinator_tenants SET platform = $3, role_name = $4, database_name = $5
 WHERE user_uid = $1 AND lease_number = $2`
-	recordPrepared = `UPDATE combinator_tenants SET prepared = $3, changed_at = LOCALTIMESTAMP, leased_until = NULL
+	recordPrepared = `UPDATE combinator_tenants SET prepared = $3, changed_at = LOCALTIMESTAMP, leased_until = NULL, leased_for = 0
 WHERE user_uid = $1 AND lease_number = $2`
 	deleteTenant = `DELETE FROM combinator_tenants WHERE user_uid = $1 AND lease_number = $2`
 	// backoffLease excludes the user's other tasks for a while, not the task itself.
 	backoffLease = `UPDATE combinator_tenants SET leased_until = LOCALTIMESTAMP + $3::FLOAT8 * INTERVAL '1 second' WHERE user_uid = $1 AND lease_number = $2`
-	releaseLease = `UPDATE combinator_tenants SET leased_until = NULL WHERE user_uid = $1 AND lease_number = $2`
+	releaseLease = `UPDATE combinator_tenants SET leased_until = NULL, leased_for = 0 WHERE user_uid = $1 AND lease_number = $2`
 	extendLease  = `UPDATE combinator_tenants SET leased_by = 0, leased_until = LOCALTIMESTAMP + $3::FLOAT8 * INTERVAL '1 second'
 WHERE user_uid = $1 AND lease_number = $2`
 )
@@ -130,10 +132,6 @@ func newLeaseNumber() int64 {
 // leaseDuration is long enough for work and for the statements that work no longer waits for.
 func (s *Store) leaseDuration() time.Duration { return 2 * s.engineTimeout }
 
-// maxLeaseAhead is how much later than a new lease a valid lease may end: the time that an acquiring statement may have
-// waited, and differences of clocks and settings between processes.
-func (s *Store) maxLeaseAhead() time.Duration { return s.leaseDuration() + s.timeout }
-
 // acquire acquires the lease. It is valid for its duration from sentAt, the time before the statement was sent.
 func (s *Store) acquire(
 	ctx context.Context, task int64, userUID string, number int64, names *engine.TenantNames,
@@ -141,7 +139,7 @@ func (s *Store) acquire(
 	var platform string
 	err = s.retry(ctx, func(ctx context.Context) error {
 		sentAt = time.Now()
-		return s.db.QueryRowContext(ctx, acquireLease, userUID, number, task, s.leaseDuration().Seconds(), s.maxLeaseAhead().Seconds()).
+		return s.db.QueryRowContext(ctx, acquireLease, userUID, number, task, s.leaseDuration().Seconds(), s.timeout.Seconds()).
 			Scan(&t.Prepared, &platform, &t.Names.Role, &t.Names.Database)
 	})
 	if errors.Is(err, sql.ErrNoRows) {

@@ -8,7 +8,7 @@ import (
 )
 
 // These statements are raw SQL: rdbPage joins two tables, saveSizes writes a batch, deleteOldSizes compares two tables, and
-// listSizes is streamed, while Ent holds all rows in memory.
+// largestSizes has a window function.
 const (
 	// rdbPage reads the SQL resources with their recorded names, in the order of their ids.
 	rdbPage = `SELECT r.id, r.user_uid, r.resource_id, COALESCE(p.name, '') FROM combinator_resources r
@@ -23,7 +23,9 @@ ON CONFLICT (user_uid, resource_id) DO UPDATE SET bytes = excluded.bytes, measur
 	// deleteOldSizes deletes the sizes of deleted resources.
 	deleteOldSizes = `DELETE FROM combinator_sizes WHERE NOT EXISTS (SELECT 1 FROM combinator_resources c
 WHERE c.user_uid = combinator_sizes.user_uid AND c.resource_id = combinator_sizes.resource_id)`
-	listSizes = `SELECT user_uid, resource_id, bytes FROM combinator_sizes ORDER BY user_uid, resource_id`
+	// largestSizes repeats the sum of all sizes in each row.
+	largestSizes = `SELECT user_uid, resource_id, bytes, (sum(bytes) OVER ())::BIGINT
+FROM combinator_sizes ORDER BY bytes DESC, user_uid, resource_id LIMIT $1`
 )
 
 const sizesPage = 1000
@@ -100,22 +102,35 @@ func (s *Store) saveSizes(ctx context.Context, resources []ResourceName, bytes m
 	return s.execute(ctx, saveSizes, database.Array(users), database.Array(ids), database.Array(measured))
 }
 
-// ForEachSize calls each with the stored size of each schema, in bytes, one row at a time.
-func (s *Store) ForEachSize(ctx context.Context, each func(userUID, resourceID string, bytes int64)) error {
+// Sizes is a summary of the stored sizes.
+type Sizes struct {
+	// Bytes is the sum of all sizes.
+	Bytes int64
+	// Largest are the largest ones, in falling order.
+	Largest []ResourceSize
+}
+
+// ResourceSize is the size of one schema.
+type ResourceSize struct {
+	UserUID, ResourceID string
+	Bytes               int64
+}
+
+// Sizes returns a summary with at most limit of the largest sizes.
+func (s *Store) Sizes(ctx context.Context, limit int) (sizes Sizes, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	found, err := s.db.QueryContext(ctx, listSizes)
+	found, err := s.db.QueryContext(ctx, largestSizes, limit)
 	if err != nil {
-		return err
+		return Sizes{}, err
 	}
 	defer func() { _ = found.Close() }()
 	for found.Next() {
-		var userUID, resourceID string
-		var bytes int64
-		if err := found.Scan(&userUID, &resourceID, &bytes); err != nil {
-			return err
+		var one ResourceSize
+		if err := found.Scan(&one.UserUID, &one.ResourceID, &one.Bytes, &sizes.Bytes); err != nil {
+			return Sizes{}, err
 		}
-		each(userUID, resourceID, bytes)
+		sizes.Largest = append(sizes.Largest, one)
 	}
-	return found.Err()
+	return sizes, found.Err()
 }

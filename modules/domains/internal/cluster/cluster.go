@@ -1,7 +1,8 @@
 // Package cluster reconciles the objects of custom domains in the cluster with the desired state in the database.
 //
-// Several processes may do so at once: every decision is made from the database, applying is idempotent, and a reconcile without
-// a difference writes nothing.
+// The leader does so. The other processes keep their caches and reconcile nothing, because they may have other settings. For a
+// moment two may write: every decision is made from the database, applying is idempotent, and a reconcile without a difference
+// writes nothing.
 package cluster
 
 import (
@@ -44,6 +45,7 @@ const pageSize = 1000
 type Cluster struct {
 	builder   objects.Builder
 	clients   *kube.Clients
+	leader    Leader
 	log       *zap.Logger
 	metrics   *metrics.Metrics
 	store     *store.Store
@@ -52,6 +54,8 @@ type Cluster struct {
 	informers []*kindInformer
 	writes    *kube.Expectations
 	synced    atomic.Bool
+	// led is whether all names were enqueued that were not reconciled when this process began to lead.
+	led bool
 
 	mu sync.Mutex
 	// reconciled has the revision up to which each name was reconciled, users the user of each name.
@@ -62,16 +66,21 @@ type Cluster struct {
 	done sync.WaitGroup
 }
 
-// New returns a Cluster that is not started.
-func New(c *config.Config, log *zap.Logger, clients *kube.Clients, m *metrics.Metrics, s *store.Store) *Cluster {
+// New returns a Cluster that is not started. It writes while leader allows it.
+func New(c *config.Config, log *zap.Logger, clients *kube.Clients, m *metrics.Metrics, s *store.Store, leader Leader,
+) (*Cluster, error) {
+	guarded, err := clients.WithWriteGuard(leader.CheckLeader)
+	if err != nil {
+		return nil, fmt.Errorf("custom domains: %w", err)
+	}
 	cluster := &Cluster{
 		builder: objects.Builder{Namespace: c.Kubernetes.Namespaces.Ingress, Issuer: c.Domains.Issuer, Platform: c.PlatformMark()},
-		clients: clients, log: log.Named("controller"), metrics: m, store: s, workers: c.Domains.Workers,
+		clients: guarded, leader: leader, log: log.Named("controller"), metrics: m, store: s, workers: c.Domains.Workers,
 		queue: workqueue.NewQueue(c.Controller), writes: kube.NewExpectations(),
 		reconciled: map[string]int64{}, users: map[string]string{},
 	}
 	cluster.queue.SetGroups(cluster.user)
-	return cluster
+	return cluster, nil
 }
 
 // Start starts the informers and returns at once. Reconciling starts when the informers of all known kinds are synced.
@@ -125,27 +134,10 @@ func (c *Cluster) Ready() error {
 	return nil
 }
 
-// Enqueue enqueues a name of a user with priority.
+// Enqueue enqueues a name of a user with priority, if this process leads; the leader finds the changes of others by itself.
 func (c *Cluster) Enqueue(name, user string) {
 	c.setUser(name, user)
 	c.queue.AddSpecChange(name)
-}
-
-// EnqueueChanged enqueues the names whose desired state has changed since this process reconciled them.
-func (c *Cluster) EnqueueChanged(ctx context.Context) error {
-	for after := ""; ; {
-		page, err := c.store.ListDesired(ctx, after, pageSize)
-		if err != nil || len(page) == 0 {
-			return err
-		}
-		after = page[len(page)-1].CDID
-		for _, w := range page {
-			if !c.isReconciled(w) {
-				c.setUser(w.Name, w.UserUID)
-				c.queue.AddBacklog(w.Name)
-			}
-		}
-	}
 }
 
 func (c *Cluster) isReconciled(w store.Desired) bool {

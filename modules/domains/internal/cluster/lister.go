@@ -110,7 +110,9 @@ func (l *Lister) Of(ctx context.Context, cdid string) ([]admin.Object, error) {
 }
 
 func (l *Lister) stateOf(kind objects.Kind, u *unstructured.Unstructured) string {
-	if mark := u.GetAnnotations()[objects.PlatformAnnotation]; mark != "" && mark != l.config.PlatformMark() {
+	// A command may run without the settings that the platform's own mark is made of.
+	mark, own := u.GetAnnotations()[objects.PlatformAnnotation], l.config.PlatformMark()
+	if mark != "" && own != "" && mark != own {
 		return "belongs to another platform"
 	}
 	if kind == objects.Certificates() {

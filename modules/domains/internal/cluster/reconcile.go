@@ -28,9 +28,13 @@ const otherPlatform = "objects of this name are another platform's"
 // errRequeue requeues a name without counting a failure.
 var errRequeue = errors.New("another process changes the desired state or the objects, or the cache is stale")
 
-// reconcile brings the objects of a name to the desired state in the database. Objects that the database does not know are left
-// to the audit: this may be the wrong database.
+// reconcile brings the objects of a name to the desired state in the database, if this process leads. Objects that the database
+// does not know are left to the audit: this may be the wrong database.
 func (c *Cluster) reconcile(ctx context.Context, name string) (workqueue.Result, error) {
+	if !c.Leading() {
+		c.clearReconciled(name) // its objects may have changed: it is reconciled once this process leads
+		return workqueue.Result{}, nil
+	}
 	if c.writes.Remaining(name, c.cached, time.Now()) > 0 {
 		return workqueue.Result{RequeueAfter: requeueAfter}, nil
 	}
@@ -54,12 +58,12 @@ func (c *Cluster) reconcile(ctx context.Context, name string) (workqueue.Result,
 
 func (c *Cluster) applyOrDelete(ctx context.Context, desired store.Desired) (written bool, err error) {
 	switch ownedByOther := c.ownedByOther(desired.Name); {
+	case desired.Deleting:
+		return false, c.finalize(ctx, desired)
 	case desired.Served && ownedByOther:
 		return false, c.recordCertificate(ctx, desired, otherPlatform)
 	case desired.Served:
 		return c.applyDomain(ctx, desired)
-	case desired.Deleting:
-		return false, c.finalize(ctx, desired, ownedByOther)
 	case ownedByOther:
 		return false, c.recordCertificate(ctx, desired, "")
 	}
@@ -182,10 +186,14 @@ func (c *Cluster) deleteObjects(ctx context.Context, desired store.Desired) (wri
 
 // finalize deletes all objects by name, including those without labels, and then the row of the checks, unless another process
 // may still create objects.
-func (c *Cluster) finalize(ctx context.Context, desired store.Desired, ownedByOther bool) error {
-	if ownedByOther {
+func (c *Cluster) finalize(ctx context.Context, desired store.Desired) error {
+	found, err := c.find(ctx, desired.Name)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(found, c.builder.OwnedByOther) {
 		c.log.Warn("objects of a custom domain belong to another platform and are kept", zap.String("name", desired.Name))
-	} else if err := c.deleteAll(ctx, desired); err != nil {
+	} else if err := c.deleteFound(ctx, desired, found); err != nil {
 		return err
 	}
 	if desired.Applying {
@@ -198,13 +206,46 @@ func (c *Cluster) finalize(ctx context.Context, desired store.Desired, ownedByOt
 	return nil
 }
 
-func (c *Cluster) deleteAll(ctx context.Context, desired store.Desired) error {
-	for _, kind := range slices.Backward(objects.Kinds()) {
-		if err := c.delete(ctx, kind.Name, kind.Resource, desired.Name, ""); err != nil {
+// find reads the objects of a name, in the order of objects.Kinds; nil for each that does not exist.
+func (c *Cluster) find(ctx context.Context, name string) (found []*unstructured.Unstructured, err error) {
+	for _, kind := range objects.Kinds() {
+		live, err := c.clients.Find(ctx, kind.Resource, c.builder.Namespace, name)
+		if err != nil && !apierrors.IsNotFound(err) { // the cluster may not know the kind
+			return nil, fmt.Errorf("find %s %s: %w", kind.Name, name, err)
+		}
+		found = append(found, live)
+	}
+	return found, nil
+}
+
+// deleteFound deletes what was found, and no later object: meanwhile another process may end the removal, and the domain may be
+// verified again.
+func (c *Cluster) deleteFound(ctx context.Context, desired store.Desired, found []*unstructured.Unstructured) error {
+	if err := c.requireRemoval(ctx, desired); err != nil {
+		return err
+	}
+	for i, kind := range slices.Backward(objects.Kinds()) {
+		if found[i] == nil {
+			continue
+		}
+		if err := c.delete(ctx, kind.Name, kind.Resource, desired.Name, found[i].GetUID()); err != nil {
 			return err
 		}
 	}
+	// Inner has no right to read this Secret, so its UID is unknown.
+	if err := c.requireRemoval(ctx, desired); err != nil {
+		return err
+	}
 	return c.delete(ctx, "Secret", objects.Secrets(), objects.SecretName(desired.CDID), "")
+}
+
+// requireRemoval returns errRequeue unless the removal that was read still goes on.
+func (c *Cluster) requireRemoval(ctx context.Context, desired store.Desired) error {
+	now, err := c.store.Desired(ctx, desired.Name)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (!now.Deleting || now.Revision != desired.Revision) {
+		return errRequeue
+	}
+	return err
 }
 
 func (c *Cluster) delete(ctx context.Context, kind string, resource schema.GroupVersionResource, name string,

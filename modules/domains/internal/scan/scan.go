@@ -36,6 +36,8 @@ type Scanner struct {
 	lastID int64
 	loaded bool
 	onAdd  func()
+	// leading is nil in a process that takes part in no election.
+	leading func() bool
 }
 
 // New returns a scanner.
@@ -43,9 +45,13 @@ func New(c *config.Config, log *zap.Logger, v *validate.Validator, s *store.Stor
 	return &Scanner{config: c.Domains, log: log.Named("processor"), validator: v, store: s, onAdd: func() {}}
 }
 
-// OnAdd sets the function that is called each time that new rows were added. It must return quickly. OnAdd is called before the
-// first scan.
+// OnAdd sets the function that is called each time that new rows, which are due for a check, were added or refusals revised. It
+// must return quickly. OnAdd is called before the first scan.
 func (s *Scanner) OnAdd(onAdd func()) { s.onAdd = onAdd }
+
+// RevisesWhile sets the function that reports whether this process revises refusals: only one process may, because others may
+// have other settings. It is called before the first scan.
+func (s *Scanner) RevisesWhile(leading func() bool) { s.leading = leading }
 
 // ScanNew adds rows that were inserted since the last scan, and reports whether any domain is due for a check. It may miss rows
 // whose ids became visible out of order, or rows that an interrupted scan had left; ScanAll finds these.
@@ -62,14 +68,14 @@ func (s *Scanner) ScanNew(ctx context.Context) (due bool, err error) {
 	if err != nil || !hasNew {
 		return due, err
 	}
-	lastID, err := s.scanFrom(ctx, s.lastID)
+	lastID, _, err := s.scanFrom(ctx, s.lastID)
 	s.lastID = max(s.lastID, lastID)
 	return due, err
 }
 
-// ScanAll compares every row with its checks.
+// ScanAll compares every row with its checks. It writes the status of rows last, because somebody may have locked their table.
 func (s *Scanner) ScanAll(ctx context.Context) error {
-	lastID, err := s.scanFrom(ctx, 0)
+	lastID, status, err := s.scanFrom(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -79,7 +85,15 @@ func (s *Scanner) ScanAll(ctx context.Context) error {
 	if err := s.resetFutureTimes(ctx); err != nil {
 		return err
 	}
-	return s.removeDeleted(ctx)
+	if err := s.removeDeleted(ctx); err != nil {
+		return err
+	}
+	for batch := range slices.Chunk(status, pageSize) {
+		if err := s.store.SetStatus(ctx, batch); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // resetFutureTimes makes domains due whose times are in the future because the database's clock was set back.
@@ -92,41 +106,47 @@ func (s *Scanner) resetFutureTimes(ctx context.Context) error {
 }
 
 // scanFrom scans the rows with ids above after, and scans rows again that were left, until all rows are added that were there
-// at first. It returns the id up to which all rows are added. Between two scans it pauses for as long as the first one took: a
-// backlog of one user takes at most half of the database's time.
-func (s *Scanner) scanFrom(ctx context.Context, after int64) (addedTo int64, err error) {
+// at first. It returns the id up to which all rows are added, and the rows without the desired status. Between two scans it
+// pauses for as long as the first one took: a backlog of one user takes at most half of the database's time.
+func (s *Scanner) scanFrom(ctx context.Context, after int64) (addedTo int64, status []string, err error) {
 	for end := int64(math.MaxInt64); ; {
 		begin := time.Now()
-		addedTo, lastID, err := s.scanPages(ctx, after)
+		addedTo, lastID, differing, err := s.scanPages(ctx, after)
 		if err != nil {
-			return 0, err
+			return 0, nil, err
 		}
+		status = append(status, differing...)
 		if end = min(end, lastID); addedTo >= end {
-			return addedTo, nil
+			return addedTo, status, nil
 		}
 		after = addedTo
 		select {
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return 0, nil, ctx.Err()
 		case <-time.After(time.Since(begin)):
 		}
 	}
 }
 
-// scanPages scans the rows with ids above after once, in keyset pages. It returns the id up to which all rows are added, and the
-// last id.
-func (s *Scanner) scanPages(ctx context.Context, after int64) (addedTo, lastID int64, err error) {
+// scanPages scans the rows with ids above after once, in keyset pages. It returns the id up to which all rows are added, the last
+// id, and the rows without the desired status.
+func (s *Scanner) scanPages(ctx context.Context, after int64) (addedTo, lastID int64, status []string, err error) {
 	for complete := true; ; {
 		page, err := s.store.Rows(ctx, after, pageSize)
 		if err != nil {
-			return 0, 0, err
+			return 0, 0, nil, err
 		}
 		if len(page) > 0 {
 			after = page[len(page)-1].ID
 		}
 		left, err := s.syncPage(ctx, page)
 		if err != nil {
-			return 0, 0, err
+			return 0, 0, nil, err
+		}
+		for _, row := range page {
+			if row.StatusDiffers {
+				status = append(status, row.Row.CDID)
+			}
 		}
 		if complete {
 			addedTo = after
@@ -135,7 +155,7 @@ func (s *Scanner) scanPages(ctx context.Context, after int64) (addedTo, lastID i
 			addedTo, complete = left-1, false
 		}
 		if len(page) < pageSize {
-			return addedTo, after, nil
+			return addedTo, after, status, nil
 		}
 	}
 }
@@ -144,15 +164,20 @@ func (s *Scanner) scanPages(ctx context.Context, after int64) (addedTo, lastID i
 // leaves none.
 func (s *Scanner) syncPage(ctx context.Context, page []store.ScannedRow) (left int64, err error) {
 	var unknown []store.ScannedRow
-	var changed, status []string
+	var changed []string
+	var revised []store.Entry
+	revise := s.leading != nil && s.leading()
 	for _, row := range page {
 		switch {
 		case !row.Known:
 			unknown = append(unknown, row)
-		case !row.Same && !row.Deleting:
+		case row.Deleting:
+		case !row.Same:
 			changed = append(changed, row.Row.CDID)
-		case row.StatusDiffers:
-			status = append(status, row.Row.CDID)
+		case revise:
+			if result := s.validator.Revise(row.Row, row.Result); result != row.Result {
+				revised = append(revised, store.Entry{Row: row.Row, Result: result})
+			}
 		}
 	}
 	left, err = s.add(ctx, unknown)
@@ -165,7 +190,20 @@ func (s *Scanner) syncPage(ctx context.Context, page []store.ScannedRow) (left i
 	if err := s.store.RemoveChanged(ctx, changed); err != nil {
 		return 0, err
 	}
-	return left, s.store.SetStatus(ctx, status)
+	return left, s.revise(ctx, revised)
+}
+
+// revise sets and clears refusals, and has the domains checked.
+func (s *Scanner) revise(ctx context.Context, revised []store.Entry) error {
+	if len(revised) == 0 {
+		return nil
+	}
+	s.log.Info("refusals of custom domains revised", zap.Int("count", len(revised)))
+	if err := s.store.Revise(ctx, revised); err != nil {
+		return err
+	}
+	s.onAdd()
+	return nil
 }
 
 // add adds a batch of new rows, and returns the lowest id of those that it leaves.

@@ -73,7 +73,8 @@ UPDATE inner_domain_checks AS s
 SET verified = u.verified, wished_status = u.status, checks = u.checks, failures = u.failures, unanswered = u.unanswered,
     failing_since = CAST(NULLIF(u.failing, '') AS TIMESTAMP), begun_at = CAST(u.begun AS TIMESTAMP),
     next_check_at = CAST(u.next AS TIMESTAMP), answer = u.answer, detail = u.detail, checked_at = LOCALTIMESTAMP,
-    lease_until = NULL, revision = s.revision + CASE WHEN s.verified = u.verified THEN 0 ELSE 1 END
+    lease_until = NULL, revision = s.revision + CASE WHEN s.verified = u.verified THEN 0 ELSE 1 END,
+    changed_at = CASE WHEN s.verified = u.verified THEN s.changed_at ELSE LOCALTIMESTAMP END
 FROM unnest($1::TEXT[], $2::BIGINT[], $3::BOOLEAN[], $4::TEXT[], $5::BIGINT[], $6::BIGINT[], $7::TEXT[], $8::TEXT[], $9::TEXT[],
     $10::TEXT[], $11::TEXT[], $12::BIGINT[])
     AS u(cdid, number, verified, status, checks, failures, failing, begun, next, answer, detail, unanswered)
@@ -85,8 +86,9 @@ type Checked struct {
 	After lifecycle.State
 }
 
-// Write writes states and the rows' status in one transaction. A void claim writes nothing. If another domain with the same
-// host is verified, nothing is written, and IsHostConflict is true for the error.
+// Write writes states and the rows' status in one transaction. A void claim writes nothing, and neither does the status of a row
+// that somebody has locked. If another domain with the same host is verified, nothing is written, and IsHostConflict is true for
+// the error.
 func (s *Store) Write(ctx context.Context, all []Checked) error {
 	n := len(all)
 	cdids, numbers, verified := make([]string, n), make([]int64, n), make([]bool, n)

@@ -29,6 +29,11 @@ FROM inner_domain_checks `
 const (
 	desiredOf     = desiredColumns + `WHERE name = $1`
 	pageOfDesired = desiredColumns + `WHERE cdid > $1 ORDER BY cdid LIMIT $2`
+	lastChanged   = desiredColumns + `WHERE cdid IN (
+    SELECT r.cdid
+    FROM (SELECT cdid, row_number() OVER (PARTITION BY user_uid ORDER BY changed_at DESC) AS turn
+        FROM inner_domain_checks WHERE changed_at > LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second') AS r
+    ORDER BY r.turn LIMIT $2)`
 )
 
 // Desired returns the desired state of the objects of a name, or ErrNotFound.
@@ -46,6 +51,12 @@ func (s *Store) Desired(ctx context.Context, name string) (Desired, error) {
 // ListDesired returns at most limit desired states with cdids above after, in the order of the cdids.
 func (s *Store) ListDesired(ctx context.Context, after string, limit int) ([]Desired, error) {
 	return s.queryDesired(ctx, pageOfDesired, after, limit)
+}
+
+// ListChanged returns at most limit desired states that changed within the last time ago. The users take turns, each with its
+// latest ones first.
+func (s *Store) ListChanged(ctx context.Context, ago time.Duration, limit int) ([]Desired, error) {
+	return s.queryDesired(ctx, lastChanged, ago.Seconds(), limit)
 }
 
 func (s *Store) queryDesired(ctx context.Context, query string, args ...any) ([]Desired, error) {
@@ -96,8 +107,8 @@ func (s *Store) SetCertificate(ctx context.Context, cdid, text string) error {
 }
 
 const addOrphan = `
-INSERT INTO inner_domain_checks (cdid, name, row_id, user_uid, domain, target, txt_name, txt_value, gone, gone_at)
-SELECT $1::TEXT, $2::TEXT, 0, $3::TEXT, '', '', '', '', true, LOCALTIMESTAMP
+INSERT INTO inner_domain_checks (cdid, name, row_id, user_uid, domain, target, txt_name, txt_value, gone, gone_at, changed_at)
+SELECT $1::TEXT, $2::TEXT, 0, $3::TEXT, '', '', '', '', true, LOCALTIMESTAMP, LOCALTIMESTAMP
 WHERE NOT EXISTS (SELECT 1 FROM custom_domains WHERE cdid = $1)
 ON CONFLICT (cdid) DO NOTHING`
 
@@ -107,9 +118,10 @@ func (s *Store) AddOrphan(ctx context.Context, cdid, name, userUID string) (bool
 	return n > 0, err
 }
 
-const incrementRevision = `UPDATE inner_domain_checks SET revision = revision + 1 WHERE cdid = $1 AND NOT gone`
+const incrementRevision = `
+UPDATE inner_domain_checks SET revision = revision + 1, changed_at = LOCALTIMESTAMP WHERE cdid = $1 AND NOT gone`
 
-// Touch increments the revision, so that every process reconciles the domain.
+// Touch increments the revision, so that the leader reconciles the domain.
 func (s *Store) Touch(ctx context.Context, cdid string) error {
 	_, err := s.exec(ctx, incrementRevision, cdid)
 	return err

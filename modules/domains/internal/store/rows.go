@@ -16,13 +16,16 @@ type ScannedRow struct {
 	// Known is true when there are checks with the row's cdid, Same when they are about the row as it is now, and Deleting when
 	// they and the objects of the domain are being removed.
 	Known, Same, Deleting bool
+	// Result is that of its validation, as the checks have it.
+	Result validate.Result
 	// StatusDiffers is true when the row does not have the desired status.
 	StatusDiffers bool
 }
 
 const pageOfRows = `
 SELECT c.id, c.cdid, c.user_uid, c.domain, c.target, c.txt_name, c.txt_value, s.cdid IS NOT NULL,
-    COALESCE(` + same + `, false), COALESCE(s.gone, false),
+    COALESCE(` + same + `, false), COALESCE(s.gone, false), COALESCE(s.host, ''), COALESCE(s.target_host, ''),
+    COALESCE(s.refusal, ''),
     COALESCE(s.wished_status <> '' AND s.wished_status <> c.status AND NOT s.gone, false)
 FROM (SELECT id, cdid, user_uid, domain, target, txt_name, txt_value, status FROM custom_domains
     WHERE id > $1 ORDER BY id LIMIT $2) AS c
@@ -33,7 +36,7 @@ ORDER BY c.id`
 func (s *Store) Rows(ctx context.Context, after int64, limit int) ([]ScannedRow, error) {
 	return read(ctx, s, pageOfRows, []any{after, limit}, func(rows *sql.Rows, r *ScannedRow) error {
 		return rows.Scan(&r.ID, &r.Row.CDID, &r.Row.UserUID, &r.Row.Domain, &r.Row.Target, &r.Row.TXTName, &r.Row.TXTValue,
-			&r.Known, &r.Same, &r.Deleting, &r.StatusDiffers)
+			&r.Known, &r.Same, &r.Deleting, &r.Result.Host, &r.Result.Target, &r.Result.Refusal, &r.StatusDiffers)
 	})
 }
 
@@ -73,9 +76,6 @@ FROM unnest($1::TEXT[], $2::TEXT[], $3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::TE
 LEFT JOIN inner_domain_values AS v ON v.txt_value = lower(u.txt_value)
 ON CONFLICT (cdid) DO NOTHING`
 
-// reusedValue is the refusal of a value that another user had.
-const reusedValue = "the value of the TXT record was given to another user"
-
 // Add adds the checks of new domains, which are due at once. Existing checks are not changed.
 func (s *Store) Add(ctx context.Context, entries []Entry) error {
 	if len(entries) == 0 {
@@ -83,33 +83,72 @@ func (s *Store) Add(ctx context.Context, entries []Entry) error {
 	}
 	columns := make([][]string, 10)
 	ids := make([]int64, len(entries))
-	var values, owners []string
 	for i, e := range entries {
 		ids[i] = e.ID
 		for c, text := range []string{e.Row.CDID, e.Name, e.Row.UserUID, e.Row.Domain, e.Row.Target, e.Row.TXTName, e.Row.TXTValue,
 			e.Result.Host, e.Result.Target, e.Result.Refusal} {
 			columns[c] = append(columns[c], text)
 		}
-		if e.Result.Refusal == "" {
-			values, owners = append(values, e.Row.TXTValue), append(owners, e.Row.UserUID)
-		}
 	}
 	args := []any{database.Array(columns[0]), database.Array(columns[1]), database.Array(ids)}
 	for _, column := range columns[2:] {
 		args = append(args, database.Array(column))
 	}
-	args = append(args, reusedValue)
+	return s.writeEntries(ctx, entries, addEntries, append(args, validate.ReusedValue))
+}
+
+// writeEntries records the values of the entries that are not refused, and executes a statement that compares their users.
+func (s *Store) writeEntries(ctx context.Context, entries []Entry, statement string, args []any) error {
+	var values, owners []string
+	for _, e := range entries {
+		if e.Result.Refusal == "" {
+			values, owners = append(values, e.Row.TXTValue), append(owners, e.Row.UserUID)
+		}
+	}
 	return s.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, addValues, database.Array(values), database.Array(owners)); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, addEntries, args...)
+		_, err := tx.ExecContext(ctx, statement, args...)
 		return err
 	})
 }
 
+// reviseEntries makes the domains due, restarts their schedule, and makes claims void: what a check finds that began before is
+// about the old refusal.
+const reviseEntries = `
+UPDATE inner_domain_checks AS s
+SET refusal = r.refusal, next_check_at = LOCALTIMESTAMP, begun_at = LOCALTIMESTAMP, checks = 0, lease_until = NULL,
+    claim_number = s.claim_number + 1
+FROM (SELECT u.cdid, u.user_uid, u.txt_value, u.host, u.target_host,
+        CASE WHEN u.refusal = '' AND v.user_uid <> u.user_uid THEN $7::TEXT ELSE u.refusal END AS refusal
+    FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[])
+        AS u(cdid, user_uid, txt_value, host, target_host, refusal)
+    LEFT JOIN inner_domain_values AS v ON v.txt_value = lower(u.txt_value)) AS r
+WHERE s.cdid = r.cdid AND s.user_uid = r.user_uid AND s.txt_value = r.txt_value AND s.host = r.host
+    AND s.target_host = r.target_host AND NOT s.gone AND s.refusal <> r.refusal`
+
+// Revise sets or clears the refusal of domains, which are due at once. Their names stay as they are.
+func (s *Store) Revise(ctx context.Context, entries []Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	columns := make([][]string, 6)
+	for _, e := range entries {
+		for c, text := range []string{e.Row.CDID, e.Row.UserUID, e.Row.TXTValue, e.Result.Host, e.Result.Target, e.Result.Refusal} {
+			columns[c] = append(columns[c], text)
+		}
+	}
+	var args []any
+	for _, column := range columns {
+		args = append(args, database.Array(column))
+	}
+	return s.writeEntries(ctx, entries, reviseEntries, append(args, validate.ReusedValue))
+}
+
 const removeChanged = `
-UPDATE inner_domain_checks AS s SET gone = true, gone_at = LOCALTIMESTAMP, revision = s.revision + 1
+UPDATE inner_domain_checks AS s
+SET gone = true, gone_at = LOCALTIMESTAMP, revision = s.revision + 1, changed_at = LOCALTIMESTAMP
 WHERE s.cdid = ANY($1) AND NOT s.gone AND EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid AND NOT ` + same + `)`
 
 // RemoveChanged marks domains for removal whose rows have changed.
@@ -150,7 +189,7 @@ const wasVerified = `revision > 1`
 // would be marked without being counted. A user counts as one, however many rows it deletes: only if the table lost its rows,
 // most users lost most of theirs.
 const removeDeleted = `
-UPDATE inner_domain_checks AS s SET gone = true, revision = s.revision + 1
+UPDATE inner_domain_checks AS s SET gone = true, revision = s.revision + 1, changed_at = LOCALTIMESTAMP
 WHERE NOT s.gone AND s.gone_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM custom_domains AS c WHERE c.cdid = s.cdid)
     AND (NOT s.` + wasVerified + ` OR s.gone_at <= LOCALTIMESTAMP - $1::FLOAT8 * INTERVAL '1 second' OR (
         SELECT CAST(COALESCE(sum(u.deleted), 0) AS BIGINT) < $2
@@ -196,11 +235,15 @@ func (s *Store) RecentlyVerified(ctx context.Context, ago time.Duration, limit i
 	return s.candidates(ctx, recentlyVerified, ago.Seconds(), limit)
 }
 
+// setStatus leaves rows that somebody has locked to a later scan: the checks and removals of all users would wait for them.
 const setStatus = `
-UPDATE custom_domains AS c SET status = s.wished_status FROM inner_domain_checks AS s
-WHERE s.cdid = c.cdid AND s.cdid = ANY($1) AND NOT s.gone AND s.wished_status <> '' AND s.wished_status <> c.status AND ` + same
+WITH differing AS (
+    SELECT c.id, s.wished_status FROM custom_domains AS c JOIN inner_domain_checks AS s ON s.cdid = c.cdid
+    WHERE s.cdid = ANY($1) AND NOT s.gone AND s.wished_status <> '' AND s.wished_status <> c.status AND ` + same + `
+    FOR UPDATE OF c SKIP LOCKED)
+UPDATE custom_domains AS c SET status = d.wished_status FROM differing AS d WHERE c.id = d.id`
 
-// SetStatus writes the desired status to the rows of these domains.
+// SetStatus writes the desired status to the rows of these domains that nobody has locked.
 func (s *Store) SetStatus(ctx context.Context, cdids []string) error {
 	if len(cdids) == 0 {
 		return nil

@@ -2,6 +2,7 @@
 package validate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -26,6 +27,9 @@ var clusterZones = []string{
 	"cluster.local", "local", "localhost", "internal", "svc", "localdomain", "home.arpa", "in-addr.arpa", "ip6.arpa",
 }
 
+// ReusedValue is the refusal of a value of the TXT record that another user had.
+const ReusedValue = "the value of the TXT record was given to another user"
+
 // Row is the columns of a row of custom_domains that are validated.
 type Row struct {
 	CDID, UserUID, Domain, Target, TXTName, TXTValue string
@@ -35,7 +39,7 @@ type Row struct {
 type Result struct {
 	// Host and Target are the canonical domain and target; empty if they are no host names.
 	Host, Target string
-	// Refusal is the reason, in words for users, why the domain is never served; empty if it may be.
+	// Refusal is the reason, in words for users, why the domain is not served; empty if it may be.
 	Refusal string
 }
 
@@ -66,16 +70,26 @@ func TXTName(host string) string { return txtLabel + host }
 
 // Validate validates a row.
 func (r *Validator) Validate(row Row) Result {
-	v := Result{}
-	v.Host, v.Refusal = r.host(row.Domain)
-	target, refusal := r.target(row.Target)
-	v.Target = target
-	for _, next := range []string{refusal, identifiers(row), proof(row, v.Host)} {
-		if v.Refusal == "" {
-			v.Refusal = next
-		}
+	host, hostRefusal := r.host(row.Domain)
+	target, targetRefusal := r.target(row.Target)
+	return Result{host, target, cmp.Or(hostRefusal, targetRefusal, identifiers(row), proof(row, host))}
+}
+
+// Revise returns the result of a row that was validated before, maybe under other settings. Its names stay as they are, so that
+// rows by the million can be compared: what was no host name is none under any setting.
+func (r *Validator) Revise(row Row, last Result) Result {
+	if last.Host == "" || last.Target == "" {
+		return last
 	}
-	return v
+	next := Result{last.Host, last.Target, cmp.Or(r.refuseHost(last.Host), r.refuseTarget(last.Target))}
+	switch {
+	case next.Refusal != "" || last.Refusal == "":
+	case last.Refusal == ReusedValue:
+		next.Refusal = last.Refusal
+	default:
+		next.Refusal = cmp.Or(identifiers(row), proof(row, last.Host))
+	}
+	return next
 }
 
 func (r *Validator) host(domain string) (host, refusal string) {
@@ -83,15 +97,19 @@ func (r *Validator) host(domain string) (host, refusal string) {
 	if err != nil {
 		return "", "the domain " + err.Error()
 	}
+	return host, r.refuseHost(host)
+}
+
+func (r *Validator) refuseHost(host string) string {
 	switch {
 	case len(host) > hostLimit:
-		return host, fmt.Sprintf("the domain is longer than %d characters", hostLimit)
-	case underAny(host, append([]string{r.platform}, r.targets...)):
-		return host, "the domain belongs to the platform itself"
+		return fmt.Sprintf("the domain is longer than %d characters", hostLimit)
+	case IsSubdomain(host, r.platform) || underAny(host, r.targets):
+		return "the domain belongs to the platform itself"
 	case underAny(host, clusterZones):
-		return host, "the domain is not in the public DNS"
+		return "the domain is not in the public DNS"
 	}
-	return host, ""
+	return ""
 }
 
 func (r *Validator) target(name string) (target, refusal string) {
@@ -101,12 +119,18 @@ func (r *Validator) target(name string) (target, refusal string) {
 		return "", "the target is an address, not a name of the platform"
 	case err != nil:
 		return "", "the target " + err.Error()
-	case hasClusterName(target):
-		return target, "the target is a name inside the cluster"
-	case !underAny(target, r.targets):
-		return target, "the target does not belong to the platform, whose names end in " + strings.Join(r.targets, " or ")
 	}
-	return target, ""
+	return target, r.refuseTarget(target)
+}
+
+func (r *Validator) refuseTarget(target string) string {
+	switch {
+	case hasClusterName(target):
+		return "the target is a name inside the cluster"
+	case !underAny(target, r.targets):
+		return "the target does not belong to the platform, whose names end in " + strings.Join(r.targets, " or ")
+	}
+	return ""
 }
 
 // hasClusterName reports whether a target is a name of the cluster, whatever the name of the cluster's domain.

@@ -101,3 +101,43 @@ func TestOnlyTheDomainsOwnRecordIsAProof(t *testing.T) {
 		require.NotEmpty(t, validateRow(r).Refusal, name)
 	}
 }
+
+func TestRevisedRowsAreRefusedLikeNewOnes(t *testing.T) {
+	t.Parallel()
+	settings := [][]string{nil, {"worker.platform.test"}, {"worker.platform.test", "edge.other.test"}, {"example.com"}}
+	validators := make([]*validate.Validator, len(settings))
+	for i, targets := range settings {
+		validators[i] = validate.New(&config.Config{Domain: "platform.test", Domains: config.Domains{Targets: targets}})
+	}
+	for name, change := range map[string]func(*validate.Row){
+		"valid":          func(*validate.Row) {},
+		"other target":   func(r *validate.Row) { r.Target = "x.edge.other.test" },
+		"console":        func(r *validate.Row) { r.Target = "console.platform.test" },
+		"cluster target": func(r *validate.Row) { r.Target = "db.default.svc.platform.test" },
+		"address":        func(r *validate.Row) { r.Target = "10.0.0.1" },
+		"no host name":   func(r *validate.Row) { r.Domain = "a`b.example.com" },
+		"target as domain": func(r *validate.Row) {
+			r.Domain, r.TXTName = "x.edge.other.test", "_combinator-verify.x.edge.other.test"
+		},
+		"other record": func(r *validate.Row) { r.TXTName = "_combinator-verify.other.example.com" },
+		"value":        func(r *validate.Row) { r.TXTValue = "x" },
+		"identifier":   func(r *validate.Row) { r.UserUID = "a/b" },
+	} {
+		r := row()
+		change(&r)
+		for i, first := range validators {
+			for j, second := range validators {
+				last, fresh := first.Validate(r), second.Validate(r)
+				revised := second.Revise(r, last)
+				if fresh.Host == "" || fresh.Target == "" {
+					fresh = last // it stays refused, maybe for another reason
+				}
+				require.Equal(t, fresh, revised, "%s: %v, then %v", name, settings[i], settings[j])
+				if reused := fresh; fresh.Refusal == "" {
+					reused.Refusal = validate.ReusedValue
+					require.Equal(t, reused, second.Revise(r, reused), name)
+				}
+			}
+		}
+	}
+}

@@ -43,13 +43,16 @@ func (a *Admin) List(ctx context.Context, f job.Filter) (job.Page, error) {
 	if d, ok := a.registry.Find(f.Type); ok {
 		f.Type = d.Type
 	}
+	f, err := a.withTimes(ctx, f)
+	if err != nil {
+		return job.Page{}, err
+	}
 	// The first page begins with the running tasks, whose ids may be low. Later ones, by id, may repeat them.
 	ordered := f.Before == 0 && (f.Status == "" || f.Status == string(store.Processing))
 	var running []job.Summary
 	if ordered {
 		of := f
 		of.Status, of.Limit = job.Running, f.Limit+1
-		var err error
 		if running, err = a.store.List(ctx, of, false); err != nil {
 			return job.Page{}, err
 		}
@@ -72,6 +75,16 @@ func (a *Admin) List(ctx context.Context, f job.Filter) (job.Page, error) {
 	slices.SortStableFunc(page.Tasks, func(x, y job.Summary) int { return cmp.Compare(rank(x), rank(y)) })
 	page.Tasks = append(running, page.Tasks...)
 	return page, nil
+}
+
+// withTimes returns the filter with times for ages: this process's clock may differ from the database's.
+func (a *Admin) withTimes(ctx context.Context, f job.Filter) (job.Filter, error) {
+	if f.Since.Age == 0 && f.Until.Age == 0 {
+		return f, nil
+	}
+	now, err := a.store.Now(ctx)
+	f.Since, f.Until = job.Moment{At: f.Since.In(now)}, job.Moment{At: f.Until.In(now)}
+	return f, err
 }
 
 // rank orders the tasks of a page.

@@ -61,8 +61,8 @@ type InFlight struct {
 // InFlight counts the claims of this process.
 func (t *Tracker) InFlight() InFlight {
 	w := InFlight{Waiting: map[string]int{}, Oldest: map[string]time.Duration{}}
-	for name := range t.lanes {
-		w.Waiting[name], w.Oldest[name] = 0, 0
+	for _, lane := range t.Lanes() {
+		w.Waiting[lane.Label()], w.Oldest[lane.Label()] = 0, 0
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

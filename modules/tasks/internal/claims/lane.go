@@ -11,6 +11,9 @@ import (
 type Lane struct {
 	// Name is the lane's name in job types and in console_tasks.
 	Name string
+	// Requeued: it has the tasks of that name that were delayed after an earlier claim, and another Lane has the rest. Attempts
+	// that wait in vain for something that is away cannot hold up tasks that need it not.
+	Requeued bool
 	// Workers is the number of tasks of the lane that run at once.
 	Workers int
 
@@ -43,6 +46,14 @@ func newLane(name string, workers, buffer int) *Lane {
 	l.freeSlots.Store(int64(buffer))
 	l.window.Store(int64(buffer))
 	return l
+}
+
+// Label returns the name of the lane in metrics.
+func (l *Lane) Label() string {
+	if l.Requeued {
+		return l.Name + "/requeued"
+	}
+	return l.Name
 }
 
 // StartTask counts a worker as active until the returned function is called.

@@ -24,7 +24,8 @@ type observation struct {
 // process was cut off for long, that counts as one of them: the others may have been cut off too.
 const minObservations = 3
 
-// NewObserver returns an observer that takes a process for dead after this heartbeat age.
+// NewObserver returns an observer that takes a process for dead after this heartbeat age, or after that of the process's own
+// settings if it is longer.
 func NewObserver(after time.Duration) *Observer {
 	return &Observer{after: after, known: map[string]observation{}}
 }
@@ -43,7 +44,7 @@ func (o *Observer) Observe(polled store.PollResult, self string) (dead []store.P
 			now.age = before.age + span
 		}
 		known[p.ID] = now
-		if p.ID != self && now.age >= o.after {
+		if p.ID != self && now.age >= max(o.after, p.TakeoverAfter) {
 			dead = append(dead, p)
 		}
 	}

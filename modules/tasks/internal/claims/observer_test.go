@@ -82,3 +82,16 @@ func TestUnregisteredProcessIsKeptThroughPollsWithoutIt(t *testing.T) {
 	}
 	require.True(t, w.dead(time.Second, ""))
 }
+
+func TestProcessIsDeadByItsOwnSettingsIfTheyAllowMore(t *testing.T) {
+	t.Parallel()
+	for own, polls := range map[time.Duration]int{0: 3, time.Second: 3, 20 * time.Second: 7} {
+		o, now := NewObserver(9*time.Second), time.Now()
+		for i := range polls + 1 {
+			polled := store.PollResult{Processes: []store.Process{{ID: "other", Heartbeat: "a", TakeoverAfter: own}}, Thorough: true,
+				SentAt: now, ReceivedAt: now}
+			require.Equal(t, i == polls, len(o.Observe(polled, "self")) > 0, "%s, poll %d", own, i)
+			now = now.Add(3 * time.Second)
+		}
+	}
+}

@@ -18,6 +18,8 @@ import (
 type Tracker struct {
 	*Lease
 	lanes map[string]*Lane
+	// requeued are the lanes of requeued tasks, by the same names.
+	requeued map[string]*Lane
 	// notified is signalled when lanes request a fetch, offered when offered tasks can be claimed.
 	notified, offered chan struct{}
 	// rescan is set when tasks may have become ready with ids below the lanes' scan start.
@@ -38,18 +40,23 @@ type Tracker struct {
 // NewTracker returns a tracker without claims for the configured lanes.
 func NewTracker(c *config.Config) *Tracker {
 	t := &Tracker{
-		Lease: newLease(c.Tasks.Lease()), lanes: map[string]*Lane{}, notified: make(chan struct{}, 1), offered: make(chan struct{}, 1),
+		Lease: newLease(c.Tasks.Lease()), lanes: map[string]*Lane{}, requeued: map[string]*Lane{},
+		notified: make(chan struct{}, 1), offered: make(chan struct{}, 1),
 		tracked: map[store.ClaimKey]*trackedClaim{}, effectTimeout: c.Database.StatementTimeout,
 	}
 	for name, workers := range c.Tasks.WorkersOfLanes() {
 		t.lanes[name] = newLane(name, workers, c.Tasks.Buffer)
+		t.requeued[name] = newLane(name, (workers+1)/2, c.Tasks.Buffer)
+		t.requeued[name].Requeued = true
 	}
 	return t
 }
 
-// Lanes returns the lanes, sorted by name.
+// Lanes returns the lanes, sorted by name, each before that of its requeued tasks.
 func (t *Tracker) Lanes() []*Lane {
-	return slices.SortedFunc(maps.Values(t.lanes), func(x, y *Lane) int { return strings.Compare(x.Name, y.Name) })
+	all := slices.AppendSeq(slices.Collect(maps.Values(t.lanes)), maps.Values(t.requeued))
+	slices.SortFunc(all, func(x, y *Lane) int { return strings.Compare(x.Label(), y.Label()) })
+	return all
 }
 
 // LaneNames returns the names of the lanes.
@@ -57,6 +64,9 @@ func (t *Tracker) LaneNames() []string { return slices.Collect(maps.Keys(t.lanes
 
 // Lane returns a lane by its name, nil if it is not configured.
 func (t *Tracker) Lane(name string) *Lane { return t.lanes[name] }
+
+// Requeued returns the lane of a lane's requeued tasks.
+func (t *Tracker) Requeued(name string) *Lane { return t.requeued[name] }
 
 // Notify requests a fetch for all lanes, also of tasks below their scan start. It never blocks.
 func (t *Tracker) Notify() {
@@ -127,7 +137,7 @@ func (t *Tracker) BeginClaim() (end func()) {
 func (t *Tracker) Add(lane *Lane, claims ...store.Claim) {
 	t.mu.Lock()
 	for _, c := range claims {
-		t.tracked[c.Key()] = &trackedClaim{lane: lane.Name, since: c.Since}
+		t.tracked[c.Key()] = &trackedClaim{lane: lane.Label(), since: c.Since}
 	}
 	t.mu.Unlock()
 	for _, c := range claims {

@@ -99,9 +99,10 @@ func (p *Processor) lanesToFill(ctx context.Context, full, poll, thorough bool) 
 		if full {
 			lane.RequestFullScan()
 		}
-		if lane.TakeFetchRequest() {
+		switch {
+		case lane.TakeFetchRequest():
 			requested = append(requested, lane)
-		} else {
+		case !lane.Requeued:
 			others[lane.Name] = lane.ScanStart()
 		}
 	}
@@ -128,6 +129,9 @@ func (p *Processor) lanesToFill(ctx context.Context, full, poll, thorough bool) 
 		if _, again := found.Again[name]; again || slices.Contains(found.Lanes, name) {
 			polled = append(polled, p.tracker.Lane(name))
 		}
+	}
+	for _, name := range found.Requeued {
+		polled = append(polled, p.tracker.Requeued(name))
 	}
 	return requested, polled
 }
@@ -158,6 +162,9 @@ func (p *Processor) fill(ctx context.Context, id string, lane *claims.Lane) int 
 	}
 	lowest := lane.StartScan()
 	claimed, err := p.claimInto(lane, func() ([]store.Claim, error) {
+		if lane.Requeued {
+			return p.store.ClaimRequeued(ctx, id, lane.Name, slots)
+		}
 		found, err := p.store.Claim(ctx, id, lane.Name, slots, lowest)
 		if err == nil && len(found) > 0 {
 			lane.ScanEnded(found[len(found)-1].ID, len(found) == slots)

@@ -84,7 +84,7 @@ func (p *Processor) Start(context.Context) error {
 	for _, lane := range p.tracker.Lanes() {
 		lane.SetOpen(true)
 		workers += lane.Workers
-		p.metrics.Workers.WithLabelValues(lane.Name).Set(float64(lane.Workers))
+		p.metrics.Workers.WithLabelValues(lane.Label()).Set(float64(lane.Workers))
 		for range lane.Workers {
 			p.workers.Go(func() { p.runWorker(claiming, running, lane) })
 		}

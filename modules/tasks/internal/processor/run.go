@@ -34,9 +34,9 @@ func (p *Processor) runWorker(claiming, running context.Context, lane *claims.La
 		case c := <-lane.Claims():
 			p.tracker.ReleaseSlots(lane, 1)
 			done := lane.StartTask()
-			active := p.metrics.ActiveWorkers.WithLabelValues(lane.Name)
+			active := p.metrics.ActiveWorkers.WithLabelValues(lane.Label())
 			active.Inc()
-			p.metrics.WaitTime.WithLabelValues(lane.Name).Observe(c.Age + time.Since(c.Since).Seconds())
+			p.metrics.WaitTime.WithLabelValues(lane.Label()).Observe(c.Age + time.Since(c.Since).Seconds())
 			p.tracker.Started(c)
 			p.runGuarded(running, c)
 			active.Dec()

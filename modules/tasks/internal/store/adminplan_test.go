@@ -22,8 +22,10 @@ func TestAdminStatementsUseIndexes(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = rawDB.Close() })
 	list := func(status, jobType, key, state string) []any {
-		return []any{int64(math.MaxInt64), status, jobType, key, 51, "", "", firstTime, lastTime, state}
+		return []any{int64(math.MaxInt64), status, jobType, key, 51, "", "", firstTime, lastTime, state, 0}
 	}
+	recent := list("", "", "k100", "")
+	recent[10] = 1000
 	for name, s := range map[string]struct {
 		query string
 		args  []any
@@ -35,6 +37,7 @@ func TestAdminStatementsUseIndexes(t *testing.T) {
 		"list of others":   {listTasks, list("", "", "", "claimed"), "console_tasks_pkey"},
 		"running":          {listTasks, list("processing", "", "", "running"), "console_tasks_one_per_key"},
 		"pending of a key": {listTasks, list("pending", "", "k100", ""), "console_tasks_pending_key"},
+		"recent of a key":  {listTasks, recent, "Index Cond: ((id < '"},
 		"show":             {showTask, []any{7}, "console_tasks_pkey"},
 		"retry":            {retryTask, []any{7, "error", "d"}, "console_tasks_pkey"},
 		"cancel":           {cancelTask, []any{7, "pending", "d"}, "console_tasks_pkey"},

@@ -69,18 +69,31 @@ FROM next_tasks WHERE c.id = next_tasks.id AND c.claimed_by = ''
 RETURNING c.id, c.task_type, c.task_info, c.claim_number, c.attempts, c.takeovers,
     CAST(EXTRACT(EPOCH FROM LOCALTIMESTAMP - c.created_at) AS FLOAT8), COALESCE(c.trace_parent, '')`
 
+	// notRequeued leaves out tasks that were delayed after a claim: an attempt was made, or their processes ended again and again.
+	notRequeued = `CASE WHEN t.claim_number > 0 AND t.run_at > ` + dueNow + ` THEN NULL ELSE 1 END IS NOT NULL`
+
 	// A range instead of an equality, so that only the index on (lane, id) has the order; with an equality the primary
 	// key has it too. That index is partial, for lanes with a name, so that nothing else in the statement can use it.
 	// The scan starts at an id: CockroachDB keeps deleted index entries for hours and would scan all of them.
-	claimOfLane = claimBegin +
-		`t.task_status = 'pending' AND (t.lane, t.id) >= ($2::TEXT, $4::BIGINT) AND t.lane <= $2::TEXT AND t.lane <> ''
+	claimOfLane = claimBegin + notRequeued +
+		` AND t.task_status = 'pending' AND (t.lane, t.id) >= ($2::TEXT, $4::BIGINT) AND t.lane <= $2::TEXT AND t.lane <> ''
     ORDER BY t.lane, t.id LIMIT $3` + claimEnd
+	// The same with the index on (lane, run_at).
+	claimRequeued = claimBegin +
+		`t.task_status = 'pending' AND t.claim_number > 0 AND t.lane >= $2::TEXT AND t.lane <= $2::TEXT AND t.run_at > ` + dueNow + `
+    ORDER BY t.lane, t.run_at LIMIT $3` + claimEnd
 	// The status is compared so that only the primary key can serve, and no index on the status.
 	claimByID = claimBegin + `CASE t.task_status WHEN 'pending' THEN 1 END IS NOT NULL AND t.id = ANY ($2::BIGINT[]) LIMIT $3` +
 		claimEnd
 )
 
-// Claim claims at most limit tasks of a lane with ids from lowest on, oldest first.
+// ClaimRequeued claims at most limit tasks of a lane that were delayed after an earlier claim, those first that have been due
+// longest: a few that fail again and again do not keep the others from being tried.
+func (s *Store) ClaimRequeued(ctx context.Context, process, lane string, limit int) ([]Claim, error) {
+	return s.claim(ctx, claimRequeued, process, lane, limit)
+}
+
+// Claim claims at most limit of the other tasks of a lane with ids from lowest on, oldest first.
 func (s *Store) Claim(ctx context.Context, process, lane string, limit int, lowest int64) ([]Claim, error) {
 	return s.claim(ctx, claimOfLane, process, lane, limit, lowest)
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"app238.com/inner/app/config"
 	"app238.com/inner/app/database"
 	"app238.com/inner/app/version"
 )
@@ -18,19 +19,20 @@ var ErrLeaseLost = errors.New("the lease was lost")
 // Heartbeats writes the heartbeats of this process, on a connection of their own, to a table that no other work locks.
 type Heartbeats struct {
 	conn    *database.Heartbeat
+	config  *config.Config
 	version version.Version
 }
 
 // NewHeartbeats returns Heartbeats on conn of a process with this version.
-func NewHeartbeats(conn *database.Heartbeat, v version.Version) *Heartbeats {
-	return &Heartbeats{conn: conn, version: v}
+func NewHeartbeats(conn *database.Heartbeat, c *config.Config, v version.Version) *Heartbeats {
+	return &Heartbeats{conn: conn, config: c, version: v}
 }
 
-const registerProcess = `INSERT INTO inner_processes (id, host, version) VALUES ($1, $2, $3)`
+const registerProcess = `INSERT INTO inner_processes (id, host, version, takeover_after_seconds) VALUES ($1, $2, $3, $4)`
 
 // Register inserts a new identity.
 func (h *Heartbeats) Register(ctx context.Context, process, host string) error {
-	_, err := h.exec(ctx, registerProcess, process, host, string(h.version))
+	_, err := h.exec(ctx, registerProcess, process, host, string(h.version), h.config.Tasks.TakeoverAfter.Seconds())
 	return err
 }
 

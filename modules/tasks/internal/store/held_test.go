@@ -24,7 +24,7 @@ func TestStatementsReadNoEndedTasksThatCannotBeVacuumed(t *testing.T) {
 	held, err := rawDB.BeginTx(t.Context(), nil)
 	require.NoError(t, err)
 	defer func() { _ = held.Rollback() }()
-	_, err = held.ExecContext(t.Context(), `SELECT pg_current_xact_id()`)
+	_, err = held.ExecContext(t.Context(), `SET idle_in_transaction_session_timeout = 0; SELECT pg_current_xact_id()`)
 	require.NoError(t, err)
 	const ended = 10_000
 	for _, statement := range []string{

@@ -58,6 +58,7 @@ WHERE ($1::BIGINT = 0 OR id < $1::BIGINT) AND ($2::TEXT = '' OR task_status = $2
     OR (split_part(ordering_key, '/', 1) = 'notice' AND split_part(ordering_key, '/', 3) = $6::TEXT))
   AND ($7::TEXT = '' OR (split_part(ordering_key, '/', 1) = 'worker' AND split_part(ordering_key, '/', 3) = $7::TEXT))
   AND created_at >= $8::TIMESTAMP AND created_at < $9::TIMESTAMP
+  AND ($11::BIGINT = 0 OR id > (SELECT max(id) FROM console_tasks) - $11::BIGINT)
   AND ($10::TEXT = '' OR CASE WHEN ` + isRunning + ` THEN 'running' ELSE 'claimed' END = $10::TEXT)
 ORDER BY id DESC LIMIT $5`
 
@@ -73,8 +74,16 @@ func (s *Store) List(ctx context.Context, f job.Filter, notRunning bool) ([]job.
 	}
 	return collect(ctx, s, s.db, listTasks, func(rows *sql.Rows, t *job.Summary) error {
 		return rows.Scan(summaryFields(t)...)
-	}, f.Before, status, f.Type, f.Key, f.Limit, f.User, f.Worker, timestamp(f.Since, firstTime), timestamp(f.Until, lastTime),
-		state)
+	}, f.Before, status, f.Type, f.Key, f.Limit, f.User, f.Worker, timestamp(f.Since.At, firstTime), timestamp(f.Until.At, lastTime),
+		state, f.Among)
+}
+
+// Now returns the database's clock.
+func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	err = s.db.QueryRowContext(ctx, `SELECT LOCALTIMESTAMP`).Scan(&now)
+	return now, err
 }
 
 // Times before and after those of all tasks.

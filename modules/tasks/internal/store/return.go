@@ -6,8 +6,12 @@ import (
 	"app238.com/inner/app/database"
 )
 
+// stillDue keeps the time at which a task that was claimed became due: whether it was delayed decides who claims it. The clock
+// may have been set back since.
+const stillDue = `LEAST(c.run_at, LOCALTIMESTAMP)`
+
 const returnAllExcept = `
-UPDATE console_tasks AS c SET task_status = 'pending', task_detailed_status = 'returned to the queue', claimed_by = '', run_at = ` + dueNow + `
+UPDATE console_tasks AS c SET task_status = 'pending', task_detailed_status = 'returned to the queue', claimed_by = '', run_at = ` + stillDue + `
 WHERE c.claimed_by = $1 AND c.task_status = 'processing'
   AND NOT EXISTS (SELECT 1 FROM unnest($2::BIGINT[], $3::BIGINT[]) AS h(id, number) WHERE h.id = c.id AND h.number = c.claim_number)`
 
@@ -19,7 +23,7 @@ func (s *Store) ReturnAllExcept(ctx context.Context, process string, except []Cl
 }
 
 const returnClaims = `
-UPDATE console_tasks AS c SET task_status = 'pending', task_detailed_status = 'returned to the queue', claimed_by = '', run_at = ` + dueNow + `
+UPDATE console_tasks AS c SET task_status = 'pending', task_detailed_status = 'returned to the queue', claimed_by = '', run_at = ` + stillDue + `
 FROM unnest($1::BIGINT[], $2::BIGINT[], $3::TEXT[]) AS r(id, number, process)
 WHERE c.id = r.id AND c.claimed_by = r.process AND c.claim_number = r.number`
 

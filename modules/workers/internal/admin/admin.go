@@ -76,11 +76,8 @@ func (a *Admin) Show(ctx context.Context, workerID string) (admin.Details, error
 	if d.Versions, err = a.store.Versions(ctx, w.ID, maxVersions); err != nil {
 		return d, err
 	}
-	page, err := a.tasks.List(ctx, job.Filter{Key: jobs.OrderingKey(w.WorkerID, w.UserUID), Limit: maxTasks})
-	if err != nil {
-		return d, err
-	}
-	d.Tasks = page.Tasks
+	page, err := a.tasks.List(ctx, job.Filter{Key: jobs.OrderingKey(w.WorkerID, w.UserUID), Limit: maxTasks, Among: job.RecentTasks})
+	d.Tasks, d.TasksError = append([]job.Summary{}, page.Tasks...), text(err)
 	d.Cluster, err = a.viewer.View(ctx, w)
 	d.ClusterError = text(err)
 	if d.Deployment != nil {

@@ -20,6 +20,9 @@ func problems(d admin.Details) []string {
 	if d.ClusterError != "" {
 		add("the cluster could not be read: %s", d.ClusterError)
 	}
+	if d.TasksError != "" {
+		add("the tasks could not be read: %s", d.TasksError)
+	}
 	rowProblems(d, add)
 	taskProblems(d, add)
 	if d.ClusterError == "" {
@@ -42,7 +45,7 @@ func rowProblems(d admin.Details, add func(string, ...any)) {
 			add("version %d served, and fails now: %s", v.ID, v.Message)
 		}
 	}
-	if d.Status == store.Loading && !unfinished(d) {
+	if d.Status == store.Loading && d.TasksError == "" && !unfinished(d) {
 		add("the row is loading and no task is unfinished; the job audit.stuck_rows repairs it")
 	}
 }
